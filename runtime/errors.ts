@@ -1,0 +1,57 @@
+/** Who is at fault decides how an error is logged and whether anybody tries again. */
+export type Fault = "client" | "handler" | "capacity" | "runtime" | "operator";
+
+const TABLE = {
+  ERR_REQUEST_TARGET: { fault: "client", status: 400 },
+  ERR_REQUEST_FRAMING: { fault: "client", status: 400 },
+  ERR_BODY_TIMEOUT: { fault: "client", status: 408 },
+  ERR_BODY_TOO_LARGE: { fault: "client", status: 413 },
+  ERR_CLIENT_ABORTED: { fault: "client", status: 499 },
+  ERR_HANDLER_THREW: { fault: "handler", status: 500 },
+  ERR_HANDLER_BAD_RESPONSE: { fault: "handler", status: 500 },
+  ERR_HANDLER_TIMEOUT: { fault: "handler", status: 504 },
+  ERR_HANDLER_LOAD: { fault: "operator", status: 503 },
+  ERR_OVERLOADED: { fault: "capacity", status: 503 },
+  ERR_DRAINING: { fault: "capacity", status: 503 },
+  ERR_WORKER_EXITED: { fault: "runtime", status: 502 },
+  ERR_CHANNEL_CLOSED: { fault: "runtime", status: 502 },
+  ERR_PROTOCOL: { fault: "runtime", status: 502 },
+  ERR_CONFIG: { fault: "operator", status: 500 },
+  ERR_LISTEN: { fault: "operator", status: 500 },
+  ERR_CERTIFICATE: { fault: "operator", status: 500 },
+  ERR_BOOT_LOOP: { fault: "operator", status: 503 },
+} as const satisfies Record<string, { fault: Fault; status: number }>;
+
+export type ErrorCode = keyof typeof TABLE;
+
+/** Exit codes of the program (Node itself uses 1 to 14). */
+export const EXIT = { drained: 0, failed: 70, config: 78 } as const;
+
+/**
+ * An error with a code that a person or a program can act on.
+ *
+ * The message reads `Cannot <do what>: <what was found>, expected <what>`. What failed first is the `cause`.
+ */
+export class RuntimeError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = "RuntimeError";
+    this.code = code;
+  }
+
+  get fault(): Fault {
+    return TABLE[this.code].fault;
+  }
+
+  /** The status an exchange ends with when this error ends it. */
+  get status(): number {
+    return TABLE[this.code].status;
+  }
+}
+
+/** Fails to compile while a union has an alternative that a `switch` does not handle. */
+export function assertNever(value: never): never {
+  throw new TypeError(`unexpected value: ${JSON.stringify(value)}`);
+}
