@@ -24,6 +24,11 @@ const TABLE = {
 
 export type ErrorCode = keyof typeof TABLE;
 
+/** The status an exchange ends with when this error ends it. */
+export function statusOf(code: ErrorCode): number {
+  return TABLE[code].status;
+}
+
 /** Exit codes of the program (Node itself uses 1 to 14). */
 export const EXIT = { drained: 0, failed: 70, config: 78 } as const;
 
@@ -47,7 +52,7 @@ export class RuntimeError extends Error {
 
   /** The status an exchange ends with when this error ends it. */
   get status(): number {
-    return TABLE[this.code].status;
+    return statusOf(this.code);
   }
 }
 

@@ -1,0 +1,44 @@
+import { Packr, RESERVE_START_SPACE } from "msgpackr";
+import { RuntimeError } from "../errors.ts";
+import { LENGTH_BYTES } from "./framing.ts";
+
+/**
+ * Turns an array of messages into one frame and back. One codec per channel end.
+ *
+ * Records, the library's extension for repeated object shapes, are off: a worker in another language reads plain
+ * MessagePack.
+ */
+export class Codec {
+  readonly #packr = new Packr({ useRecords: false, encodeUndefinedAsNil: true, moreTypes: false });
+
+  /** A frame with its length in front, ready to be written. The bytes are not reused by later calls. */
+  encode(messages: readonly unknown[]): Buffer {
+    // Room for the length is reserved inside the same buffer, so that a frame is one piece and nothing is copied.
+    const frame = this.#packr.pack(messages, RESERVE_START_SPACE + LENGTH_BYTES);
+    frame.writeUInt32LE(frame.length - LENGTH_BYTES, 0);
+    return frame;
+  }
+
+  /**
+   * The messages of a frame (without its length). Byte strings in them are views of `frame`.
+   *
+   * @throws RuntimeError `ERR_PROTOCOL` when the bytes are not one MessagePack array.
+   */
+  decode(frame: Buffer): unknown[] {
+    let messages: unknown;
+    try {
+      messages = this.#packr.unpack(frame);
+    } catch (error) {
+      throw new RuntimeError("ERR_PROTOCOL", "Cannot decode a frame: not MessagePack", {
+        cause: error,
+      });
+    }
+    if (!Array.isArray(messages)) {
+      throw new RuntimeError(
+        "ERR_PROTOCOL",
+        `Cannot decode a frame: found ${typeof messages}, expected an array of messages`,
+      );
+    }
+    return messages;
+  }
+}

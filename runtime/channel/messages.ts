@@ -1,0 +1,130 @@
+/**
+ * Every message that crosses between the primary and a worker, in both directions. The same protocol in prose, for
+ * workers in other languages: `docs/protocol.md`.
+ *
+ * A message is an array whose first element is its kind; the others are named in the tuple types below. Header fields
+ * travel as one *field block*: `name\nvalue\nname\nvalue`, names in lower case, values as byte strings (one character
+ * per byte), duplicates allowed and in order, `""` when there are none.
+ */
+
+declare const brand: unique symbol;
+
+/** Names one exchange among all that a primary ever handles: integer, 1 to 2^53 - 1, never used twice. */
+export type ExchangeId = number & { readonly [brand]: "ExchangeId" };
+
+/** Names one worker process among all that a primary ever starts: integer, 1 upwards, never used twice. */
+export type WorkerId = number & { readonly [brand]: "WorkerId" };
+
+/** Changes when either side could misread the other. The first message in each direction carries it. */
+export const PROTOCOL_VERSION = 1;
+
+/** The channel's end among a worker's file descriptors. */
+export const CHANNEL_FD = 4;
+
+/** Message kinds. Below 16: primary to worker. From 16: worker to primary. */
+export const Kind = {
+  hello: 0,
+  request: 1,
+  requestChunk: 2,
+  requestEnd: 3,
+  abort: 4,
+  responseCredit: 5,
+  drain: 6,
+  workerHello: 16,
+  ready: 17,
+  bootFailed: 18,
+  response: 19,
+  responseChunk: 20,
+  responseEnd: 21,
+  responseAbort: 22,
+  requestCredit: 23,
+  drained: 24,
+} as const;
+
+/** Stands where a body would: it follows in chunks. */
+export const BODY_FOLLOWS = true;
+
+/** What a worker must know before it can load handlers. */
+export interface WorkerSettings {
+  workerId: WorkerId;
+  /** Folder of the generation to load: a manifest and its compiled modules. */
+  generationDir: string;
+  mode: "production" | "development";
+  /** Goes before an exchange's id, in base 36, to make its request id. */
+  requestIdPrefix: string;
+  /** Longest body that a response may have, in bytes. */
+  responseLimitBytes: number;
+  logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
+  logFormat: "auto" | "pretty" | "json";
+}
+
+/** What a worker loaded. */
+export interface WorkerReport {
+  pid: number;
+  /** By the route's number in the manifest. */
+  routes: RouteReport[];
+}
+
+/** What the primary must know of a route before it dispatches to it. */
+export interface RouteReport {
+  /** All methods that are not answered 405; `null`: any. */
+  methods: string[] | null;
+  /** Longest request body, in bytes; `null`: the server's own limit. */
+  bodyLimitBytes: number | null;
+}
+
+/** Why a worker cannot serve; `message` is made for a person and names files and lines. */
+export interface BootFailure {
+  code: string;
+  message: string;
+}
+
+/** A route's number in the manifest, or `-1 - n` for fallback `n`. */
+export type RouteNumber = number;
+
+export type ToWorker =
+  | readonly [kind: typeof Kind.hello, version: number, settings: WorkerSettings]
+  | RequestMessage
+  | readonly [kind: typeof Kind.requestChunk, id: ExchangeId, bytes: Uint8Array]
+  | readonly [kind: typeof Kind.requestEnd, id: ExchangeId]
+  | readonly [kind: typeof Kind.abort, id: ExchangeId, reason: AbortReason]
+  | readonly [kind: typeof Kind.responseCredit, id: ExchangeId, bytes: number]
+  | readonly [kind: typeof Kind.drain, graceMs: number];
+
+export type RequestMessage = readonly [
+  kind: typeof Kind.request,
+  id: ExchangeId,
+  route: RouteNumber,
+  params: Record<string, string> | null,
+  method: string,
+  /** Absolute and in the serialization of the URL standard. */
+  url: string,
+  fields: string,
+  /** IPv4 or IPv6 in canonical text form, without a port. */
+  clientAddress: string,
+  body: Uint8Array | typeof BODY_FOLLOWS | null,
+];
+
+/** Why the primary takes no more interest in an exchange. */
+export type AbortReason = "client-left" | "deadline" | "shutdown";
+
+export type ToPrimary =
+  | readonly [kind: typeof Kind.workerHello, version: number]
+  | readonly [kind: typeof Kind.ready, report: WorkerReport]
+  | readonly [kind: typeof Kind.bootFailed, failure: BootFailure]
+  | ResponseMessage
+  | readonly [kind: typeof Kind.responseChunk, id: ExchangeId, bytes: Uint8Array]
+  | readonly [kind: typeof Kind.responseEnd, id: ExchangeId]
+  | readonly [kind: typeof Kind.responseAbort, id: ExchangeId]
+  | readonly [kind: typeof Kind.requestCredit, id: ExchangeId, bytes: number]
+  | readonly [kind: typeof Kind.drained];
+
+export type ResponseMessage = readonly [
+  kind: typeof Kind.response,
+  id: ExchangeId,
+  status: number,
+  /** `""`: the standard phrase of the status. */
+  statusText: string,
+  fields: string,
+  body: string | Uint8Array | typeof BODY_FOLLOWS | null,
+];

@@ -1,0 +1,115 @@
+import { RuntimeError } from "../errors.ts";
+import type { ExchangeId, ResponseMessage, ToPrimary, ToWorker } from "./messages.ts";
+import { BODY_FOLLOWS, Kind, PROTOCOL_VERSION } from "./messages.ts";
+
+/**
+ * Checks a message that a worker sent. Workers are trusted not to attack but not to be correct, and they may be
+ * written in another language, so each element's type is looked at once, here.
+ *
+ * @throws RuntimeError `ERR_PROTOCOL` for anything that is not a message of this protocol's version.
+ */
+export function parseToPrimary(value: unknown): ToPrimary {
+  if (!Array.isArray(value)) return refuse(value);
+  switch (value[0]) {
+    case Kind.response:
+      return isResponse(value) ? value : refuse(value);
+    case Kind.responseChunk:
+      return isId(value[1]) && value[2] instanceof Uint8Array
+        ? [Kind.responseChunk, value[1], value[2]]
+        : refuse(value);
+    case Kind.responseEnd:
+      return isId(value[1]) ? [Kind.responseEnd, value[1]] : refuse(value);
+    case Kind.responseAbort:
+      return isId(value[1]) ? [Kind.responseAbort, value[1]] : refuse(value);
+    case Kind.requestCredit:
+      return isId(value[1]) && typeof value[2] === "number" && value[2] > 0
+        ? [Kind.requestCredit, value[1], value[2]]
+        : refuse(value);
+    case Kind.workerHello:
+      return [Kind.workerHello, checkVersion(value[1])];
+    case Kind.ready:
+      return isReady(value) ? value : refuse(value);
+    case Kind.bootFailed:
+      return isBootFailed(value) ? value : refuse(value);
+    case Kind.drained:
+      return [Kind.drained];
+    default:
+      return refuse(value);
+  }
+}
+
+/**
+ * Checks the kind of a message from the primary. Both ends are one program and the version was compared first, so the
+ * elements are taken as they are.
+ *
+ * @throws RuntimeError `ERR_PROTOCOL` for an unknown kind or another protocol version.
+ */
+export function parseToWorker(value: unknown): ToWorker {
+  if (!Array.isArray(value)) return refuse(value);
+  const kind: unknown = value[0];
+  if (kind === Kind.hello) checkVersion(value[1]);
+  if (typeof kind !== "number" || !(kind >= Kind.hello && kind <= Kind.drain)) return refuse(value);
+  // The primary of the same version made it from a `ToWorker`.
+  return value as unknown as ToWorker;
+}
+
+function isResponse(value: unknown[]): value is unknown[] & ResponseMessage {
+  const [, id, status, statusText, fields, body] = value;
+  return (
+    isId(id) &&
+    typeof status === "number" &&
+    status >= 200 &&
+    status <= 599 &&
+    typeof statusText === "string" &&
+    typeof fields === "string" &&
+    (body === null ||
+      typeof body === "string" ||
+      body instanceof Uint8Array ||
+      body === BODY_FOLLOWS)
+  );
+}
+
+function isReady(
+  value: unknown[],
+): value is unknown[] & Extract<ToPrimary, readonly [17, unknown]> {
+  const report: unknown = value[1];
+  return (
+    typeof report === "object" &&
+    report !== null &&
+    "pid" in report &&
+    typeof report.pid === "number" &&
+    "routes" in report &&
+    Array.isArray(report.routes)
+  );
+}
+
+function isBootFailed(
+  value: unknown[],
+): value is unknown[] & Extract<ToPrimary, readonly [18, unknown]> {
+  const failure: unknown = value[1];
+  return (
+    typeof failure === "object" &&
+    failure !== null &&
+    "code" in failure &&
+    typeof failure.code === "string" &&
+    "message" in failure &&
+    typeof failure.message === "string"
+  );
+}
+
+function isId(value: unknown): value is ExchangeId {
+  return typeof value === "number" && value > 0;
+}
+
+function checkVersion(version: unknown): number {
+  if (version === PROTOCOL_VERSION) return version;
+  throw new RuntimeError(
+    "ERR_PROTOCOL",
+    `Cannot talk over the channel: the other side speaks protocol version ${String(version)}, expected ${PROTOCOL_VERSION}`,
+  );
+}
+
+function refuse(value: unknown): never {
+  const kind: unknown = Array.isArray(value) ? value[0] : typeof value;
+  throw new RuntimeError("ERR_PROTOCOL", `Cannot read a message of kind ${String(kind)}`);
+}

@@ -1,0 +1,60 @@
+import type { ExchangeId, WorkerId } from "../channel/messages.ts";
+import type { ErrorCode } from "../errors.ts";
+
+/** What is known of a request once its head is complete. */
+export interface RequestHead {
+  /** A token as it came (RFC 9110 section 9.1): case-sensitive. */
+  method: string;
+  /** The request target in origin form as it came, query included. */
+  target: string;
+  /** Scheme and authority in the serialization of the URL standard, e.g. `https://example.com:8443`. */
+  origin: string;
+  /** Field block (see `channel/messages.ts`) without the fields that concern this connection only. */
+  fields: string;
+  /** Announced size of the body in bytes; `null` when it comes chunked, 0 when there is none. */
+  bodyBytes: number | null;
+  /** IPv4 or IPv6 in canonical text form. */
+  clientAddress: string;
+}
+
+/** A response that is there as a whole. */
+export interface CompleteResponse {
+  /** 200 to 599. */
+  status: number;
+  /** `""`: the standard phrase. */
+  statusText: string;
+  /** Field block; fields that concern framing or the connection are left out when it is written. */
+  fields: string;
+  body: string | Uint8Array | null;
+}
+
+/**
+ * The client's side of an exchange, as the rest of the primary sees it: it knows nothing of the engine that holds the
+ * socket. A client side is settled once its response has been handed over completely or the client has left; from
+ * then on every call does nothing.
+ */
+export interface ClientSide {
+  readonly id: ExchangeId;
+  readonly head: RequestHead;
+  /** `performance.now()` when the head was complete. */
+  readonly receivedMs: number;
+  readonly settled: boolean;
+  /** The worker that has it or had it; `null` for none. For the access log. */
+  workerId: WorkerId | null;
+
+  /**
+   * Gathers the body. Must be called before the turn in which the head arrived is over, at most once.
+   *
+   * Calls back once, or never when the client leaves first: with the bytes, or with `ERR_BODY_TOO_LARGE` as soon as
+   * the announced or received size exceeds the limit.
+   */
+  readBody(limitBytes: number, done: (body: Uint8Array | ErrorCode) => void): void;
+
+  /** Called at most once, when the client leaves before its answer is complete. Replaces an earlier callback. */
+  onAbort(callback: () => void): void;
+
+  respond(response: CompleteResponse): void;
+
+  /** Answers an error in the runtime's own words, and closes the connection if its framing cannot be trusted. */
+  refuse(status: number, options?: { close?: boolean; retryAfterSeconds?: number }): void;
+}

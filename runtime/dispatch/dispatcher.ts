@@ -1,0 +1,263 @@
+import type { Channel } from "../channel/channel.ts";
+import type {
+  AbortReason,
+  ExchangeId,
+  RequestMessage,
+  ResponseMessage,
+  RouteNumber,
+  ToPrimary,
+  ToWorker,
+  WorkerId,
+} from "../channel/messages.ts";
+import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
+import type { ErrorCode } from "../errors.ts";
+import { RuntimeError, statusOf } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import { pickLeastBusy } from "./balancer.ts";
+import type { ClientSide } from "./client-side.ts";
+import { Exchange } from "./exchange.ts";
+import { Lane } from "./lane.ts";
+import { BoundedQueue } from "./queue.ts";
+
+/** How often queued and dispatched exchanges are looked at for their age. */
+const SWEEP_MS = 250;
+
+const RETRY_AFTER_SECONDS = 1;
+
+export interface DispatcherOptions {
+  log: Logger;
+  /** Most exchanges that one worker has at a time. */
+  workerConcurrency: number;
+  /** Most exchanges that wait for a worker. */
+  queueLimit: number;
+  /** Longest that an exchange waits for a worker. */
+  queueTimeoutMs: number;
+  /** Longest that a handler may take before the client gets 504. */
+  requestTimeoutMs: number;
+}
+
+/**
+ * Gives each admitted exchange to the least busy ready worker and sees it through to exactly one outcome.
+ *
+ * Invariants: an exchange is in the queue or in one lane's `inFlight`, or in neither, as its state says; a lane that
+ * was detached holds nothing; what leaves `inFlight` is settled in the same turn.
+ */
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  /** Workers that take new exchanges. */
+  readonly #ready: Lane[] = [];
+  /** Those, and the retired ones that still have some in flight. */
+  readonly #attached = new Set<Lane>();
+  readonly #queue: BoundedQueue<Exchange>;
+  readonly #sweep: NodeJS.Timeout;
+  /** Admitted and not settled. */
+  #open = 0;
+  #onIdle: (() => void) | null = null;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    this.#queue = new BoundedQueue(options.queueLimit);
+    this.#sweep = setInterval(() => this.#expire(performance.now()), SWEEP_MS);
+    this.#sweep.unref();
+  }
+
+  /** Exchanges that wait for a worker, and that workers have. */
+  get load(): { queued: number; inFlight: number } {
+    let inFlight = 0;
+    for (const lane of this.#attached) inFlight += lane.inFlight.size;
+    return { queued: this.#queue.size, inFlight };
+  }
+
+  /** Takes responsibility for a request whose route is known: from here on it is answered or its client has left. */
+  admit(
+    client: ClientSide,
+    to: {
+      route: RouteNumber;
+      params: Record<string, string> | null;
+      url: string;
+      bodyLimitBytes: number;
+    },
+  ): void {
+    const exchange = new Exchange(client, to);
+    this.#open++;
+    client.onAbort(() => this.#abandon(exchange));
+    if (client.head.bodyBytes === 0) {
+      this.#place(exchange);
+      return;
+    }
+    client.readBody(to.bodyLimitBytes, (body) => {
+      if (exchange.state !== "receiving") return;
+      if (typeof body === "string") {
+        this.#fail(exchange, body);
+        return;
+      }
+      exchange.body = body;
+      this.#place(exchange);
+    });
+  }
+
+  /** A worker is ready: it takes part from now on. */
+  attach(workerId: WorkerId, channel: Channel<ToPrimary, ToWorker>): Lane {
+    const lane = new Lane(workerId, channel);
+    this.#ready.push(lane);
+    this.#attached.add(lane);
+    this.#pump();
+    return lane;
+  }
+
+  /** A worker takes no new exchanges; what it has in flight may still be answered. */
+  retire(lane: Lane): void {
+    const at = this.#ready.indexOf(lane);
+    if (at !== -1) this.#ready.splice(at, 1);
+  }
+
+  /** A worker is gone: what it had in flight fails, each exchange once. */
+  detach(lane: Lane, code: ErrorCode): number {
+    this.retire(lane);
+    this.#attached.delete(lane);
+    const lost = [...lane.inFlight.values()];
+    for (const exchange of lost) this.#fail(exchange, code);
+    return lost.length;
+  }
+
+  /**
+   * A worker answered. An answer to an exchange that is settled already is dropped.
+   *
+   * @throws RuntimeError `ERR_PROTOCOL` when it announces a body in chunks.
+   */
+  receive(lane: Lane, message: ResponseMessage): void {
+    const exchange = lane.inFlight.get(message[1]);
+    if (exchange === undefined) return;
+    const body = message[5];
+    if (body === BODY_FOLLOWS) {
+      throw new RuntimeError(
+        "ERR_PROTOCOL",
+        "Cannot read a response: its body comes in chunks, expected it whole",
+      );
+    }
+    this.#settle(exchange);
+    exchange.client.respond({
+      status: message[2],
+      statusText: message[3],
+      fields: message[4],
+      body,
+    });
+    this.#pump();
+  }
+
+  /** Resolves when every admitted exchange is settled. */
+  idle(): Promise<void> {
+    if (this.#open === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  /** Ends the wait of everything that is queued or in flight, and stops the clock. */
+  close(code: ErrorCode): void {
+    clearInterval(this.#sweep);
+    for (let next = this.#queue.peek(); next !== undefined; next = this.#queue.peek()) {
+      this.#fail(next, code);
+    }
+    for (const lane of [...this.#attached]) this.detach(lane, code);
+  }
+
+  #place(exchange: Exchange): void {
+    const lane = pickLeastBusy(this.#ready, this.#options.workerConcurrency);
+    if (lane !== null) {
+      this.#dispatch(exchange, lane);
+    } else if (this.#queue.push(exchange)) {
+      exchange.state = "queued";
+      exchange.sinceMs = performance.now();
+    } else {
+      this.#fail(exchange, "ERR_OVERLOADED");
+    }
+  }
+
+  #dispatch(exchange: Exchange, lane: Lane): void {
+    const { client, body } = exchange;
+    exchange.state = "dispatched";
+    exchange.sinceMs = performance.now();
+    exchange.lane = lane;
+    client.workerId = lane.workerId;
+    lane.inFlight.set(exchange.id, exchange);
+    const message: RequestMessage = [
+      Kind.request,
+      exchange.id,
+      exchange.route,
+      exchange.params,
+      client.head.method,
+      exchange.url,
+      client.head.fields,
+      client.head.clientAddress,
+      body,
+    ];
+    lane.channel.send(message, body === null ? 0 : body.length);
+  }
+
+  /** Gives waiting exchanges to workers that have room again. */
+  #pump(): void {
+    while (this.#queue.size > 0) {
+      const lane = pickLeastBusy(this.#ready, this.#options.workerConcurrency);
+      if (lane === null) return;
+      const next = this.#queue.shift();
+      if (next !== undefined) this.#dispatch(next, lane);
+    }
+  }
+
+  /** The client left: whoever works on its exchange is told, and the place it held is free. */
+  #abandon(exchange: Exchange): void {
+    if (exchange.state === "settled") return;
+    const lane = exchange.lane;
+    this.#settle(exchange);
+    if (lane !== null) this.#tell(lane, exchange.id, "client-left");
+    this.#pump();
+  }
+
+  #fail(exchange: Exchange, code: ErrorCode): void {
+    if (exchange.state === "settled") return;
+    this.#settle(exchange);
+    const status = statusOf(code);
+    exchange.client.refuse(
+      status,
+      status === 503 ? { retryAfterSeconds: RETRY_AFTER_SECONDS } : {},
+    );
+  }
+
+  #settle(exchange: Exchange): void {
+    if (exchange.state === "queued") this.#queue.remove(exchange);
+    exchange.lane?.inFlight.delete(exchange.id);
+    exchange.lane = null;
+    exchange.state = "settled";
+    this.#open--;
+    if (this.#open === 0) this.#onIdle?.();
+  }
+
+  #tell(lane: Lane, id: ExchangeId, reason: AbortReason): void {
+    lane.channel.send([Kind.abort, id, reason]);
+  }
+
+  #expire(nowMs: number): void {
+    const { queueTimeoutMs, requestTimeoutMs, log } = this.#options;
+    // The queue and each lane's table are in the order of `sinceMs`, so only what has expired is looked at.
+    for (
+      let next = this.#queue.peek();
+      next !== undefined && nowMs - next.sinceMs > queueTimeoutMs;
+      next = this.#queue.peek()
+    ) {
+      this.#fail(next, "ERR_OVERLOADED");
+    }
+    for (const lane of this.#attached) {
+      for (const exchange of lane.inFlight.values()) {
+        if (nowMs - exchange.sinceMs <= requestTimeoutMs) break;
+        log.error(
+          { exchangeId: exchange.id, workerId: lane.workerId, requestTimeoutMs },
+          "handler took longer than requestTimeout",
+        );
+        this.#fail(exchange, "ERR_HANDLER_TIMEOUT");
+        this.#tell(lane, exchange.id, "deadline");
+      }
+    }
+    this.#pump();
+  }
+}

@@ -1,0 +1,15 @@
+import type { Channel } from "../channel/channel.ts";
+import type { ExchangeId, ToPrimary, ToWorker, WorkerId } from "../channel/messages.ts";
+import type { Exchange } from "./exchange.ts";
+
+/** A worker as the dispatcher sees it: its channel and what it has in flight. */
+export class Lane {
+  readonly workerId: WorkerId;
+  readonly channel: Channel<ToPrimary, ToWorker>;
+  readonly inFlight: Map<ExchangeId, Exchange> = new Map();
+
+  constructor(workerId: WorkerId, channel: Channel<ToPrimary, ToWorker>) {
+    this.workerId = workerId;
+    this.channel = channel;
+  }
+}

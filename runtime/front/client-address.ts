@@ -1,0 +1,50 @@
+/** As many IPv4 addresses are remembered; then all are forgotten, which costs less than to keep them in order. */
+const REMEMBERED = 4096;
+
+/** The first 12 bytes of an IPv4 address in an IPv6 socket's words (RFC 4291 section 2.5.5.2). */
+const MAPPED_PREFIX_BYTES = 12;
+
+/**
+ * Formats client addresses. A dual-stack listener sees IPv4 clients as IPv4-mapped IPv6 addresses; they come out as
+ * IPv4.
+ */
+export class AddressFormatter {
+  readonly #known = new Map<number, string>();
+
+  /**
+   * @param address 4 or 16 bytes, most significant first; anything else (a client that is gone, a Unix socket) is "".
+   * @returns IPv4 in dotted decimal, or IPv6 as in RFC 5952.
+   */
+  format(address: ArrayBuffer): string {
+    const bytes = new Uint8Array(address);
+    if (bytes.length === 4) return this.#formatV4(bytes, 0);
+    if (bytes.length !== 16) return "";
+    return isMapped(bytes) ? this.#formatV4(bytes, MAPPED_PREFIX_BYTES) : formatV6(bytes);
+  }
+
+  #formatV4(bytes: Uint8Array, at: number): string {
+    const [a = 0, b = 0, c = 0, d = 0] = bytes.subarray(at, at + 4);
+    const key = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+    let text = this.#known.get(key);
+    if (text === undefined) {
+      text = `${a}.${b}.${c}.${d}`;
+      if (this.#known.size >= REMEMBERED) this.#known.clear();
+      this.#known.set(key, text);
+    }
+    return text;
+  }
+}
+
+function isMapped(bytes: Uint8Array): boolean {
+  for (let at = 0; at < 10; at++) if (bytes[at] !== 0) return false;
+  return bytes[10] === 0xff && bytes[11] === 0xff;
+}
+
+function formatV6(bytes: Uint8Array): string {
+  const groups: string[] = [];
+  for (let at = 0; at < 16; at += 2) {
+    groups.push((((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)).toString(16));
+  }
+  // The URL standard serializes an IPv6 host as RFC 5952 asks: longest run of zeros as "::", lower case.
+  return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
+}

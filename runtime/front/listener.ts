@@ -1,0 +1,240 @@
+import { createServer } from "node:net";
+import type { ExchangeId } from "../channel/messages.ts";
+import { RuntimeError } from "../errors.ts";
+import { AddressFormatter } from "./client-address.ts";
+import { OriginResolver } from "./origin.ts";
+import { HeadReader, type HeadRefusal } from "./read-head.ts";
+import { ResponseFields } from "./response-fields.ts";
+import { type Door, UwsClientSide } from "./uws-client-side.ts";
+import type { HttpRequest, HttpResponse, ListenSocket, Uws, UwsApp } from "./uws.ts";
+
+/** A certificate to serve: its files, and the names it is shown for; the default one is shown for all others. */
+export interface ServedCertificate {
+  certPath: string;
+  keyPath: string;
+  names: readonly string[];
+}
+
+export interface ListenerOptions {
+  /** `null`: all addresses, IPv6 and IPv4. */
+  host: string | null;
+  /** 0: any free port. */
+  port: number;
+  /** The first is the default; `null` for plain HTTP. */
+  certificates: readonly [ServedCertificate, ...ServedCertificate[]] | null;
+  /** Connections beyond this are closed as they come. */
+  maxConnections: number;
+  /** Names each request, among those of all listeners. */
+  nextId: () => ExchangeId;
+  /** A request's head is complete. Whoever gets it owes the client an answer. */
+  onRequest: (client: UwsClientSide) => void;
+  /** Its response is complete, or the client left (status 499). Once per request, also for refused ones. */
+  onFinished: (client: UwsClientSide, status: number, bodyBytes: number) => void;
+  onHeadRefused: (refusal: HeadRefusal) => void;
+  /** A bug: the request was answered 500. */
+  onError: (error: unknown) => void;
+}
+
+/**
+ * A bound port that accepts connections, with or without TLS.
+ *
+ * With TLS, the socket belongs to an acceptor that serves nothing: the application with the certificates is its child,
+ * so that another one with newer certificates can take its place while connections live (uws-notes section 4).
+ */
+export class Listener implements Door {
+  readonly fields: ResponseFields = new ResponseFields();
+  readonly scheme: "http" | "https";
+  readonly port: number;
+  #closing = false;
+  #inFlight = 0;
+  #onIdle: (() => void) | null = null;
+  readonly #uws: Uws;
+  readonly #options: ListenerOptions;
+  readonly #reader: HeadReader;
+  readonly #apps: UwsApp[];
+  readonly #socket: ListenSocket;
+
+  private constructor(uws: Uws, options: ListenerOptions) {
+    this.#uws = uws;
+    this.#options = options;
+    this.scheme = options.certificates === null ? "http" : "https";
+    this.#reader = new HeadReader({
+      origins: new OriginResolver(this.scheme),
+      addresses: new AddressFormatter(),
+    });
+    this.#apps = this.#createApps();
+    this.#socket = this.#listen();
+    this.port = uws.us_socket_local_port(this.#socket);
+  }
+
+  /**
+   * Binds the port and accepts from then on.
+   *
+   * @throws RuntimeError `ERR_LISTEN` that says why: the port is in use, needs a privilege, the address is not ours.
+   */
+  static async open(uws: Uws, options: ListenerOptions): Promise<Listener> {
+    // The library tells no reason when it cannot bind, so the reason is looked for first.
+    await probePort(options);
+    return new Listener(uws, options);
+  }
+
+  get closing(): boolean {
+    return this.#closing;
+  }
+
+  nextId(): ExchangeId {
+    return this.#options.nextId();
+  }
+
+  onFinished(client: UwsClientSide, status: number, bodyBytes: number): void {
+    this.#inFlight--;
+    this.#options.onFinished(client, status, bodyBytes);
+    if (this.#inFlight === 0) this.#onIdle?.();
+  }
+
+  /** Resolves when no request is in flight; once it stopped accepting, none may follow. */
+  idle(): Promise<void> {
+    if (this.#inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  /** Accepts no more; connections that live end with their next response. */
+  stopAccepting(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#uws.us_listen_socket_close(this.#socket);
+  }
+
+  /** Closes all connections at once. Requests in flight see their client leave. */
+  close(): void {
+    this.stopAccepting();
+    for (const app of this.#apps.toReversed()) app.close();
+  }
+
+  #createApps(): UwsApp[] {
+    const { certificates } = this.#options;
+    if (certificates === null) {
+      const app = this.#uws.App();
+      this.#serve(app);
+      return [app];
+    }
+    const [first, ...others] = certificates;
+    const acceptor = this.#uws.SSLApp({});
+    const app = this.#uws.SSLApp({ cert_file_name: first.certPath, key_file_name: first.keyPath });
+    this.#serve(app);
+    for (const certificate of others) {
+      for (const name of certificate.names) {
+        app.addServerName(name, {
+          cert_file_name: certificate.certPath,
+          key_file_name: certificate.keyPath,
+        });
+        // A server name has a router of its own, which is empty.
+        app.domain(name).any("/*", this.#onRequest);
+      }
+    }
+    acceptor.addChildAppDescriptor(app.getDescriptor());
+    return [acceptor, app];
+  }
+
+  #serve(app: UwsApp): void {
+    const { maxConnections } = this.#options;
+    let open = 0;
+    app.filter((res, change) => {
+      open += change > 0 ? 1 : -1;
+      // Beyond the limit of file descriptors the library would spin (uws-notes section 5).
+      if (change > 0 && open > maxConnections) res.close();
+    });
+    app.any("/*", this.#onRequest);
+  }
+
+  #listen(): ListenSocket {
+    const { host, port } = this.#options;
+    const exclusive = this.#uws.LIBUS_LISTEN_EXCLUSIVE_PORT;
+    const app = this.#apps[0];
+    let bound: ListenSocket | false = false;
+    const onListen = (socket: ListenSocket | false): void => {
+      bound = socket;
+    };
+    if (host === null) app?.listen(port, exclusive, onListen);
+    else app?.listen(host, port, exclusive, onListen);
+    // `listen` called back before it returned, which the compiler cannot know.
+    const socket = bound as ListenSocket | false;
+    if (socket === false) throw listenError(this.#options, "it was taken a moment ago");
+    return socket;
+  }
+
+  /** Runs for every request; whatever it throws must not reach the library, which would end the process. */
+  readonly #onRequest = (res: HttpResponse, req: HttpRequest): void => {
+    let client: UwsClientSide | null = null;
+    try {
+      const head = this.#reader.read(req, res);
+      if ("reason" in head) {
+        this.#refuse(res, head);
+        return;
+      }
+      client = new UwsClientSide(res, head, this);
+      this.#inFlight++;
+      this.#options.onRequest(client);
+    } catch (error) {
+      this.#options.onError(error);
+      if (client !== null) client.refuse(500);
+      else res.close();
+    }
+  };
+
+  #refuse(res: HttpResponse, refusal: HeadRefusal): void {
+    res.onAborted(() => {});
+    this.#options.onHeadRefused(refusal);
+    res.writeStatus(refusal.status === 400 ? "400 Bad Request" : refusalStatus(refusal.status));
+    res.writeHeader("content-type", "text/plain;charset=UTF-8");
+    // Where the next request begins is not known, so there is none.
+    res.end(`${refusal.reason}\n`, true);
+  }
+}
+
+function refusalStatus(status: 405 | 501): string {
+  return status === 405 ? "405 Method Not Allowed" : "501 Not Implemented";
+}
+
+async function probePort(options: ListenerOptions): Promise<void> {
+  const { host, port } = options;
+  const probe = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      probe.once("error", reject);
+      // `exclusive`: a cluster primary has no one to share it with.
+      probe.listen({ port, exclusive: true, ...(host === null ? {} : { host }) }, resolve);
+    });
+  } catch (error) {
+    throw listenError(options, explain(error), error);
+  }
+  await new Promise((resolve) => probe.close(resolve));
+}
+
+function explain(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  switch (code) {
+    case "EADDRINUSE":
+      return "the port is in use by another program";
+    case "EACCES":
+      return "ports below 1024 need a privilege (run as root, or setcap cap_net_bind_service=+ep on node)";
+    case "EADDRNOTAVAIL":
+      return "the address does not belong to this machine";
+    case "ENOTFOUND":
+      return "the host name is unknown";
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function listenError(options: ListenerOptions, reason: string, cause?: unknown): RuntimeError {
+  const { host, port, certificates } = options;
+  const scheme = certificates === null ? "http" : "https";
+  return new RuntimeError(
+    "ERR_LISTEN",
+    `Cannot listen for ${scheme} on ${host ?? "*"}:${port}: ${reason}, expected a free port (--${scheme} PORT, or off)`,
+    { cause },
+  );
+}

@@ -1,0 +1,80 @@
+/** A field block made ready to be written, as often as the same block comes. */
+export interface PreparedFields {
+  /** The first field's name; `""` when there are none. */
+  name: string;
+  /** Its value, and all further fields as whole lines; bytes when it is not ASCII. */
+  value: string | Buffer;
+  /** What the block said of the body's size: only a response without a body may say so itself. */
+  contentLength: string | null;
+}
+
+/** Blocks that are remembered, and how long one may be: constant blocks, not those with a cookie or a date in them. */
+const REMEMBERED = 512;
+const REMEMBERED_LENGTH = 512;
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+const NOT_ASCII = /[^\0-\x7f]/;
+const DIGITS = /^\d+$/;
+
+/**
+ * Fields that are ours to write: framing, the connection, the time (RFC 9110 sections 6.6.1, 7.6.1; RFC 9112 section 6).
+ * A handler that proxies an answer brings them along.
+ */
+const OURS: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "date",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** Checks and prepares response fields; the same few blocks come again and again, so they are remembered. */
+export class ResponseFields {
+  readonly #known = new Map<string, PreparedFields>();
+
+  /** `null` when a name or a value cannot be written: it would break out of its line. */
+  prepare(block: string): PreparedFields | null {
+    const known = this.#known.get(block);
+    if (known !== undefined) return known;
+    const prepared = prepareFields(block);
+    if (prepared !== null && block.length <= REMEMBERED_LENGTH) {
+      if (this.#known.size >= REMEMBERED) this.#known.clear();
+      this.#known.set(block, prepared);
+    }
+    return prepared;
+  }
+}
+
+/**
+ * Leaves out what is ours to write and joins the rest into what one call can write: a name, and a value that goes on
+ * with further lines. uWebSockets.js writes values as they are, and each call into it costs more than the text.
+ */
+export function prepareFields(block: string): PreparedFields | null {
+  const parts = block === "" ? [] : block.split("\n");
+  if (parts.length % 2 !== 0) return null;
+  let name = "";
+  let value = "";
+  let contentLength: string | null = null;
+  for (let at = 0; at < parts.length; at += 2) {
+    const fieldName = parts[at] ?? "";
+    const fieldValue = parts[at + 1] ?? "";
+    if (!TOKEN.test(fieldName) || !VALUE.test(fieldValue)) return null;
+    const lower = fieldName.toLowerCase();
+    if (lower === "content-length" && DIGITS.test(fieldValue)) contentLength = fieldValue;
+    if (OURS.has(lower)) continue;
+    if (name === "") {
+      name = fieldName;
+      value = fieldValue;
+    } else {
+      value += `\r\n${fieldName}: ${fieldValue}`;
+    }
+  }
+  // As a string it would be written in UTF-8; a field's characters are bytes.
+  const bytes = NOT_ASCII.test(value) ? Buffer.from(value, "latin1") : value;
+  return { name, value: bytes, contentLength };
+}

@@ -1,0 +1,80 @@
+import { RuntimeError } from "../errors.ts";
+import { type StaticAnswer, resolveStatic } from "../static/answer.ts";
+import type { FileIndex } from "../static/file-index.ts";
+import { findField } from "./find-field.ts";
+import type { UwsClientSide } from "./uws-client-side.ts";
+
+/**
+ * Answers from the public folder; false when nothing there answers this request, which is then somebody else's.
+ *
+ * @param target `path` is decoded and safe; `search` has its `?`.
+ * @param onError A file could not be read to its end; the client's connection is broken off.
+ */
+export function serveStatic(
+  client: UwsClientSide,
+  target: { path: string; search: string },
+  files: FileIndex,
+  onError: (error: unknown) => void,
+): boolean {
+  const answer = lookUp(client, target, files);
+  if (answer === null) return false;
+  if (answer.body.kind !== "file") {
+    sendNow(client, answer);
+    return true;
+  }
+  sendFile(client, target, files).catch((error: unknown) => {
+    client.refuse(error instanceof RuntimeError ? error.status : 500);
+    onError(error);
+  });
+  return true;
+}
+
+function lookUp(
+  client: UwsClientSide,
+  target: { path: string; search: string },
+  files: FileIndex,
+): StaticAnswer | null {
+  const nowMs = Date.now();
+  const entry = files.lookup(target.path, nowMs);
+  if (entry === undefined) return null;
+  const { method, fields } = client.head;
+  const field = (name: string): string | undefined => findField(fields, name);
+  return resolveStatic(entry, { method, query: target.search, field }, nowMs);
+}
+
+function sendNow(
+  client: UwsClientSide,
+  { status, fields, contentLength, body }: StaticAnswer,
+): void {
+  const { method } = client.head;
+  const length = method === "HEAD" && contentLength !== null;
+  client.respond({
+    status,
+    statusText: "",
+    fields: length ? `${fields}\ncontent-length\n${contentLength}` : fields,
+    body: body.kind === "bytes" ? body.bytes : null,
+  });
+}
+
+async function sendFile(
+  client: UwsClientSide,
+  target: { path: string; search: string },
+  files: FileIndex,
+): Promise<void> {
+  // A file that changed since it was looked up is looked up again, once: it may be there in another version.
+  for (let attempt = 1; attempt <= 2; attempt++) {
+    const answer = lookUp(client, target, files);
+    if (answer === null) break;
+    if (answer.body.kind !== "file") {
+      sendNow(client, answer);
+      return;
+    }
+    const { file, start } = answer.body;
+    const body = await files.openBody(file, start, answer.contentLength ?? 0);
+    if (body !== null) {
+      await client.respondFile({ status: answer.status, fields: answer.fields, body });
+      return;
+    }
+  }
+  client.refuse(404);
+}

@@ -1,0 +1,33 @@
+import { assertNever } from "../errors.ts";
+
+/**
+ * Where a worker process stands.
+ *
+ *     starting ──ready──▶ ready ──drain──▶ draining ──▶ exited
+ *         └─────────────────┴──────────────── exit ──────▲
+ */
+export type WorkerState =
+  | { kind: "starting"; sinceMs: number }
+  | { kind: "ready"; sinceMs: number }
+  | { kind: "draining"; deadlineMs: number }
+  | { kind: "exited"; code: number | null; signal: NodeJS.Signals | null };
+
+export type WorkerEvent =
+  | { type: "ready"; nowMs: number }
+  | { type: "drain"; deadlineMs: number }
+  | { type: "exit"; code: number | null; signal: NodeJS.Signals | null };
+
+/** The next state. Pure: no clock, process or log. An event that a state does not expect changes nothing. */
+export function transition(state: WorkerState, event: WorkerEvent): WorkerState {
+  if (state.kind === "exited") return state;
+  switch (event.type) {
+    case "ready":
+      return state.kind === "starting" ? { kind: "ready", sinceMs: event.nowMs } : state;
+    case "drain":
+      return state.kind === "draining" ? state : { kind: "draining", deadlineMs: event.deadlineMs };
+    case "exit":
+      return { kind: "exited", code: event.code, signal: event.signal };
+    default:
+      return assertNever(event);
+  }
+}

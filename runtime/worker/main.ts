@@ -1,0 +1,120 @@
+import { Socket } from "node:net";
+import { Channel } from "../channel/channel.ts";
+import type { ToPrimary, ToWorker, WorkerSettings } from "../channel/messages.ts";
+import { CHANNEL_FD, Kind, PROTOCOL_VERSION } from "../channel/messages.ts";
+import { parseToWorker } from "../channel/parse.ts";
+import { assertNever, EXIT, RuntimeError } from "../errors.ts";
+import { createLogger, type Logger, openLog, pickLogLook } from "../log.ts";
+import { installWebObjects } from "../web/install.ts";
+import { BackgroundWork } from "./background-work.ts";
+import { toEnv } from "./context.ts";
+import { Exchanges } from "./exchanges.ts";
+import { loadGeneration, toReport } from "./load-handlers.ts";
+
+/** Before the settings are known: the primary's first message is small. */
+const FIRST_FRAME_BYTES = 1024 ** 3;
+
+/** Runs this process as a worker: it lives as long as its channel to the primary. */
+export function runWorker(): void {
+  // Signals of the terminal or of a process group are meant for the primary, which then drains its workers.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const) {
+    process.on(signal, () => {});
+  }
+  new Worker();
+}
+
+/** The other end of the primary's `WorkerProcess`. */
+class Worker {
+  readonly #channel: Channel<ToWorker, ToPrimary>;
+  readonly #background = new BackgroundWork();
+  #exchanges: Exchanges | null = null;
+
+  constructor() {
+    this.#channel = new Channel(new Socket({ fd: CHANNEL_FD }), {
+      maxFrameBytes: FIRST_FRAME_BYTES,
+      parse: parseToWorker,
+      onMessage: (message) => this.#receive(message),
+      // The primary let go or is gone: nobody is left to answer to.
+      onClose: (error) => process.exit(error === null ? EXIT.drained : EXIT.failed),
+    });
+    this.#channel.send([Kind.workerHello, PROTOCOL_VERSION]);
+  }
+
+  #receive(message: ToWorker): void {
+    switch (message[0]) {
+      case Kind.request:
+        this.#ready().run(message);
+        return;
+      case Kind.abort:
+        this.#ready().abort(message[1], message[2]);
+        return;
+      case Kind.hello:
+        void this.#boot(message[2]);
+        return;
+      case Kind.drain:
+        void this.#drain();
+        return;
+      case Kind.requestChunk:
+      case Kind.requestEnd:
+      case Kind.responseCredit:
+        throw new RuntimeError("ERR_PROTOCOL", "Cannot read a message: no body is sent in chunks");
+      default:
+        assertNever(message);
+    }
+  }
+
+  #ready(): Exchanges {
+    if (this.#exchanges !== null) return this.#exchanges;
+    throw new RuntimeError("ERR_PROTOCOL", "Cannot run an exchange: the worker is not ready");
+  }
+
+  async #boot(settings: WorkerSettings): Promise<void> {
+    const { workerId, generationDir, mode, logLevel, logFormat } = settings;
+    installWebObjects();
+    try {
+      const { isTTY } = process.stderr;
+      const look = pickLogLook(logFormat, { isTTY, env: process.env });
+      const log = (await createLogger({ logLevel }, openLog(), look)).child({ workerId });
+      surviveRejections(log);
+      const generation = await loadGeneration(generationDir, { mode });
+      this.#exchanges = new Exchanges({
+        channel: this.#channel,
+        generation,
+        scope: {
+          env: toEnv(),
+          log,
+          requestIdPrefix: settings.requestIdPrefix,
+          background: this.#background,
+        },
+        responseLimitBytes: settings.responseLimitBytes,
+      });
+      const routes = toReport(generation).map(({ methods, config }) => ({
+        methods,
+        bodyLimitBytes: config.bodyLimitBytes ?? null,
+      }));
+      this.#channel.send([Kind.ready, { pid: process.pid, routes }]);
+    } catch (error) {
+      const code = error instanceof RuntimeError ? error.code : "ERR_HANDLER_LOAD";
+      const text = error instanceof RuntimeError ? error.message : String(error);
+      this.#channel.send([Kind.bootFailed, { code, message: text }]);
+      this.#channel.close();
+      process.exitCode = EXIT.failed;
+    }
+  }
+
+  async #drain(): Promise<void> {
+    await this.#exchanges?.idle();
+    await this.#background.settled();
+    this.#channel.send([Kind.drained]);
+  }
+}
+
+/**
+ * A promise that nobody waits for and that is rejected is a bug in one handler, not a reason to lose the exchanges of
+ * all others. An exception outside of any promise leaves unknown state behind: Node's way, exit, stands.
+ */
+function surviveRejections(log: Logger): void {
+  process.on("unhandledRejection", (reason) => {
+    log.error({ err: reason }, "unhandled rejection in a handler");
+  });
+}

@@ -1,0 +1,46 @@
+// Compiles runtime/ to dist/ for production: `node scripts/build.mjs [--if-stale]`.
+// Plain JavaScript, so that `npm start` needs no loader to find out that there is nothing to do.
+import { readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const outdir = join(root, "dist");
+const inputs = ["runtime", "package.json", "package-lock.json", "scripts/build.mjs"];
+
+if (!(process.argv.includes("--if-stale") && isFresh())) await build();
+
+async function build() {
+  const { build } = await import("esbuild");
+  rmSync(outdir, { recursive: true, force: true });
+  await build({
+    absWorkingDir: root,
+    entryPoints: {
+      main: "runtime/main.ts",
+      "build-child": "runtime/generation/build-child.ts",
+      api: "runtime/api.ts",
+    },
+    outdir,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20.19",
+    packages: "external",
+    sourcemap: "linked",
+    logLevel: "warning",
+  });
+}
+
+/** Whether the last build is newer than everything it was made of. */
+function isFresh() {
+  const built = statSync(join(outdir, "main.js"), { throwIfNoEntry: false });
+  return built !== undefined && inputs.every((input) => newest(join(root, input)) < built.mtimeMs);
+}
+
+function newest(path) {
+  const stats = statSync(path);
+  if (!stats.isDirectory()) return stats.mtimeMs;
+  // A folder's own time tells of files that were removed.
+  return Math.max(stats.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))));
+}
