@@ -1,6 +1,13 @@
 import { Socket } from "node:net";
 import { Channel } from "../channel/channel.ts";
-import type { ToPrimary, ToWorker, WorkerSettings } from "../channel/messages.ts";
+import type { HandlerConfig } from "../api.ts";
+import type {
+  RouteLimits,
+  RouteReport,
+  ToPrimary,
+  ToWorker,
+  WorkerSettings,
+} from "../channel/messages.ts";
 import { CHANNEL_FD, Kind, PROTOCOL_VERSION } from "../channel/messages.ts";
 import { parseToWorker } from "../channel/parse.ts";
 import { assertNever, EXIT, RuntimeError } from "../errors.ts";
@@ -9,7 +16,11 @@ import { installWebObjects } from "../web/install.ts";
 import { BackgroundWork } from "./background-work.ts";
 import { toEnv } from "./context.ts";
 import { Exchanges } from "./exchanges.ts";
-import { loadGeneration, toReport } from "./load-handlers.ts";
+import {
+  loadGeneration,
+  type RouteReport as LoadedRouteReport,
+  toReport,
+} from "./load-handlers.ts";
 
 /** Before the settings are known: the primary's first message is small. */
 const FIRST_FRAME_BYTES = 1024 ** 3;
@@ -20,7 +31,7 @@ export function runWorker(): void {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const) {
     process.on(signal, () => {});
   }
-  new Worker();
+  Worker.start();
 }
 
 /** The other end of the primary's `WorkerProcess`. */
@@ -29,7 +40,12 @@ class Worker {
   readonly #background = new BackgroundWork();
   #exchanges: Exchanges | null = null;
 
-  constructor() {
+  /** The channel keeps it alive. */
+  static start(): Worker {
+    return new Worker();
+  }
+
+  private constructor() {
     this.#channel = new Channel(new Socket({ fd: CHANNEL_FD }), {
       maxFrameBytes: FIRST_FRAME_BYTES,
       parse: parseToWorker,
@@ -88,10 +104,7 @@ class Worker {
         },
         responseLimitBytes: settings.responseLimitBytes,
       });
-      const routes = toReport(generation).map(({ methods, config }) => ({
-        methods,
-        bodyLimitBytes: config.bodyLimitBytes ?? null,
-      }));
+      const routes = toReport(generation).map(toRouteReport);
       this.#channel.send([Kind.ready, { pid: process.pid, routes }]);
     } catch (error) {
       const code = error instanceof RuntimeError ? error.code : "ERR_HANDLER_LOAD";
@@ -107,6 +120,24 @@ class Worker {
     await this.#background.settled();
     this.#channel.send([Kind.drained]);
   }
+}
+
+const IGNORED = ["pool", "cache", "rateLimit", "schedule"] as const;
+
+function toRouteReport({ methods, config, methodConfig }: LoadedRouteReport): RouteReport {
+  const configs = [config, ...Object.values(methodConfig)];
+  return {
+    methods,
+    limits: toLimits(config),
+    methodLimits: Object.fromEntries(
+      Object.entries(methodConfig).map(([method, own]) => [method, toLimits(own)]),
+    ),
+    ignored: IGNORED.filter((key) => configs.some((each) => each[key] !== undefined)),
+  };
+}
+
+function toLimits({ bodyLimitBytes, timeoutMs }: HandlerConfig): RouteLimits {
+  return { bodyLimitBytes: bodyLimitBytes ?? null, timeoutMs: timeoutMs ?? null };
 }
 
 /**

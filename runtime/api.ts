@@ -1,0 +1,114 @@
+/**
+ * What handlers import from the package `edgicorn`: types, and functions that give an export its type and return it
+ * unchanged. Nothing here is needed at run time: a handler without a single import works as well.
+ */
+import type { Logger } from "pino";
+
+export type { Logger };
+
+/** Values of the pattern's parameters, decoded: `{ id: "7" }` for `/users/:id`. */
+export type Params = Readonly<Record<string, string>>;
+
+/**
+ * Environment variables of the worker, as they were when it started. Frozen.
+ *
+ * Declare your own to have them typed: `declare module "edgicorn" { interface Env { DATABASE_URL: string } }`.
+ */
+export interface Env {
+  readonly [name: string]: string | undefined;
+}
+
+/** What a handler may know and use beside the request. Compatible with the `ExecutionContext` of Workers and Hono. */
+export interface Context<P extends Params = Params, E = Env> {
+  readonly params: P;
+  readonly env: E;
+  /** Address of the client: IPv4 or IPv6 in text form, without a port. */
+  readonly clientAddress: string;
+  /** When the answer must be complete: milliseconds on the scale of `Date.now()`; `null`: no limit. */
+  readonly deadline: number | null;
+  /** Names this exchange in the logs of the primary and of the worker. */
+  readonly requestId: string;
+  /** Logger whose lines carry the request id and the route. */
+  readonly log: Logger;
+  /** Always empty; frameworks made for Workers expect it. */
+  readonly props: Readonly<Record<string, never>>;
+  /** Lets `promise` go on after the response has left. The worker waits for it before it exits, within its grace. */
+  waitUntil(promise: Promise<unknown>): void;
+  /** Accepted and without effect: there is no origin server behind this one to pass an exchange on to. */
+  passThroughOnException(): void;
+}
+
+/** A handler that is a function. */
+export type HandlerFunction<P extends Params = Params, E = Env> = (
+  request: Request,
+  context: Context<P, E>,
+) => Response | Promise<Response>;
+
+/** A handler in module syntax; also what Hono, h3, itty-router and others call an app. */
+export interface FetchHandler<E = Env> {
+  fetch(request: Request, env: E, context: Context<Params, E>): Response | Promise<Response>;
+  scheduled?(event: unknown, env: E, context: Context<Params, E>): unknown;
+}
+
+/** What a handler module may export as default. */
+export type Handler<E = Env> = HandlerFunction<Params, E> | FetchHandler<E>;
+
+/** Runs what the middleware encloses. Once only; with another request if one is given. */
+export type Next = (request?: Request) => Response | Promise<Response>;
+
+/** Default export of a `_middleware` file: wraps everything in its folder and below. */
+export type Middleware<E = Env> = (
+  request: Request,
+  context: Context<Params, E>,
+  next: Next,
+) => Response | Promise<Response>;
+
+/**
+ * Default export of an `_error` file: answers what handlers and middleware of its folder and below have thrown.
+ * Whatever was thrown arrives as it is, so it need not be an `Error`. A response that it leaves at 200 is sent as 500.
+ */
+export type ErrorHandler<E = Env> = (
+  error: unknown,
+  request: Request,
+  context: Context<Params, E>,
+) => Response | Promise<Response>;
+
+/** What a handler module may export as `config`. Unknown keys are refused when the module is loaded. */
+export interface HandlerConfig {
+  /** Methods that the default export answers, upper case; any other is answered 405. All, if not given. */
+  methods?: string[] | undefined;
+  /** How long an answer may take, in milliseconds; 0: no limit. */
+  timeoutMs?: number | undefined;
+  /** Longest request body, in bytes; 0: none is accepted. */
+  bodyLimitBytes?: number | undefined;
+  /** Name of the pool of workers that runs it. */
+  pool?: string | undefined;
+  /** How long its answers may be used again, where they themselves do not say; `false`: never. */
+  cache?: false | { maxAgeMs: number; staleMs?: number | undefined } | undefined;
+  /** How many requests one client may send within any `windowMs`. */
+  rateLimit?: { requests: number; windowMs: number } | undefined;
+  /** When `scheduled()` runs: cron expressions of five fields. */
+  schedule?: string | string[] | undefined;
+}
+
+/** What a `_middleware` file may export as `config`: what its folder's handlers get that say nothing else themselves. */
+export type FolderConfig = Omit<HandlerConfig, "methods" | "schedule">;
+
+/** Gives a default or method export its type; `defineHandler<{ id: string }>(...)` says what its route has. */
+export function defineHandler<P extends Params = Params>(
+  handler: HandlerFunction<P>,
+): HandlerFunction<P>;
+export function defineHandler<T extends FetchHandler>(handler: T): T;
+export function defineHandler<T>(handler: T): T {
+  return handler;
+}
+
+/** Gives the default export of a `_middleware` file its type. */
+export function defineMiddleware(middleware: Middleware): Middleware {
+  return middleware;
+}
+
+/** Gives the default export of an `_error` file its type. */
+export function defineErrorHandler(handler: ErrorHandler): ErrorHandler {
+  return handler;
+}

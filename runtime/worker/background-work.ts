@@ -1,0 +1,46 @@
+/**
+ * What handlers left running with `waitUntil` after their response: counted, so that a draining worker can wait for it.
+ */
+export class BackgroundWork {
+  #inFlight = 0;
+  #failures = 0;
+  #waiting: (() => void)[] = [];
+
+  /** How many promises have not settled yet. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** How many promises were rejected since the worker started. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** Follows `work` until it settles. `onFailure` gets the reason if it is rejected, which harms nobody else. */
+  add(work: unknown, onFailure: (reason: unknown) => void): void {
+    this.#inFlight += 1;
+    // Also takes a thenable or a plain value, as the web's own `waitUntil` does.
+    Promise.resolve(work).then(
+      () => this.#settle(),
+      (reason: unknown) => {
+        this.#failures += 1;
+        onFailure(reason);
+        this.#settle();
+      },
+    );
+  }
+
+  /** Resolves when nothing is running, work added meanwhile included. The caller sets the deadline. */
+  settled(): Promise<void> {
+    if (this.#inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #settle(): void {
+    this.#inFlight -= 1;
+    if (this.#inFlight > 0) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}

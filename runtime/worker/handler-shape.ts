@@ -1,0 +1,253 @@
+import type {
+  ErrorHandler,
+  FetchHandler,
+  FolderConfig,
+  HandlerConfig,
+  HandlerFunction,
+  Middleware,
+} from "../api.ts";
+import { describeValue, isClass } from "./describe-value.ts";
+import { readFolderConfig, readHandlerConfig, type ConfigResult } from "./handler-config.ts";
+
+/** Method names that a handler module may export, in the order in which `Allow` lists them. */
+export const EXPORTED_METHODS = [
+  "GET",
+  "HEAD",
+  "POST",
+  "PUT",
+  "PATCH",
+  "DELETE",
+  "OPTIONS",
+] as const;
+
+/** Something that answers a request, and how it wants to be called. */
+export type Target =
+  | { kind: "function"; handle: HandlerFunction }
+  /** Called as a method: an app may be an instance of a class. */
+  | { kind: "fetch"; app: FetchHandler };
+
+export interface HandlerModule {
+  /** Answers every method that is not in `methods`. */
+  any: Target | null;
+  methods: ReadonlyMap<string, Target>;
+  config: HandlerConfig;
+}
+
+export interface MiddlewareModule {
+  handle: Middleware;
+  config: FolderConfig;
+}
+
+/** Why a module cannot be used. */
+export interface ShapeProblem {
+  /** Without the file's name: whoever knows it puts it in front. */
+  message: string;
+  /** Which export is meant, to find its line; `null`: none in particular. */
+  exportName: string | null;
+}
+
+export type Shape<T> = { ok: true; module: T } | { ok: false; problems: ShapeProblem[] };
+
+type Namespace = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads the exports of a handler module.
+ *
+ * A default export is a function, or anything with a method `fetch`: a plain object, an instance, a proxy, a function.
+ * Named exports in upper case answer one method each and win over the default. Other exports are the module's own affair.
+ *
+ * @param fileMethod The method in the file's name (`users.get.ts`: `GET`); `null`: none.
+ */
+export function readHandlerModule(
+  namespace: Namespace,
+  fileMethod: string | null,
+): Shape<HandlerModule> {
+  const problems: ShapeProblem[] = [];
+  const exports = unwrapCommonJs(namespace);
+
+  const any = readDefault(exports, problems);
+  const methods = readMethods(exports, problems);
+  const config = keepConfig(readHandlerConfig(exports["config"]), problems);
+  if (any === null) problems.push(...lowerCaseMethods(exports));
+  if (problems.length === 0 && any === null && methods.size === 0) {
+    problems.push(nothingToRun(exports));
+  }
+  problems.push(...methodConflicts({ any, methods, config }, fileMethod));
+
+  return problems.length > 0
+    ? { ok: false, problems }
+    : { ok: true, module: { any, methods, config } };
+}
+
+/** Reads the exports of a `_middleware` file: a default function and, if it likes, a `config` for its folder. */
+export function readMiddlewareModule(namespace: Namespace): Shape<MiddlewareModule> {
+  const exports = unwrapCommonJs(namespace);
+  const problems: ShapeProblem[] = [];
+  const handle = readFunction(exports, "(request, context, next) => Response", problems);
+  const config = keepConfig(readFolderConfig(exports["config"]), problems);
+  return handle === null || problems.length > 0
+    ? { ok: false, problems }
+    : // What it takes and returns cannot be read from it: `runHandler` checks what comes back.
+      { ok: true, module: { handle: handle as Middleware, config } };
+}
+
+/** Reads the exports of an `_error` file: a default function. */
+export function readErrorModule(namespace: Namespace): Shape<ErrorHandler> {
+  const exports = unwrapCommonJs(namespace);
+  const problems = ["config", ...EXPORTED_METHODS].flatMap((name) => unwanted(exports, name));
+  const handle = readFunction(exports, "(error, request, context) => Response", problems);
+  return handle === null || problems.length > 0
+    ? { ok: false, problems }
+    : // `runHandler` checks what comes back.
+      { ok: true, module: handle as ErrorHandler };
+}
+
+/** Reads the exports of a `_404` file: a default export like that of a handler. It answers every method. */
+export function readFallbackModule(namespace: Namespace): Shape<Target> {
+  const exports = unwrapCommonJs(namespace);
+  const problems = ["config", ...EXPORTED_METHODS].flatMap((name) => unwanted(exports, name));
+  const target = readDefault(exports, problems);
+  if (problems.length > 0) return { ok: false, problems };
+  return target === null
+    ? { ok: false, problems: [nothingToRun(exports)] }
+    : { ok: true, module: target };
+}
+
+/**
+ * The exports that the author of a CommonJS module meant: bundlers and Node put `module.exports` into `default`,
+ * together with a `default` of its own if it was compiled from a module.
+ */
+function unwrapCommonJs(namespace: Namespace): Namespace {
+  const inner = namespace["default"];
+  if (typeof inner !== "object" || inner === null) return namespace;
+  const exports = inner as Namespace;
+  if (typeof exports["fetch"] === "function") return namespace;
+  const isModule =
+    Object.hasOwn(inner, "default") ||
+    EXPORTED_METHODS.some((method) => Object.hasOwn(inner, method));
+  if (!isModule) return namespace;
+  return { ...namespace, default: undefined, ...exports };
+}
+
+function readDefault(exports: Namespace, problems: ShapeProblem[]): Target | null {
+  const value = exports["default"];
+  if (value === undefined) return null;
+  const target = toTarget(value);
+  if (target === null) problems.push({ message: defaultProblem(value), exportName: "default" });
+  return target;
+}
+
+function readMethods(exports: Namespace, problems: ShapeProblem[]): Map<string, Target> {
+  const methods = new Map<string, Target>();
+  for (const method of EXPORTED_METHODS) {
+    const value = exports[method];
+    if (value === undefined) continue;
+    const target = toTarget(value);
+    if (target !== null) methods.set(method, target);
+    else {
+      const message = `export "${method}" is ${describeValue(value)}, expected a function`;
+      problems.push({ message, exportName: method });
+    }
+  }
+  return methods;
+}
+
+/** `fetch` first: handlers of h3 and servers of GraphQL Yoga are functions that have one, made for this use. */
+function toTarget(value: unknown): Target | null {
+  if ((typeof value !== "object" && typeof value !== "function") || value === null) return null;
+  if (typeof (value as Namespace)["fetch"] === "function") {
+    return { kind: "fetch", app: value as FetchHandler };
+  }
+  // What a function takes and returns cannot be read from it: `runHandler` checks what comes back.
+  return isFunction(value) ? { kind: "function", handle: value as HandlerFunction } : null;
+}
+
+function isFunction(value: unknown): value is (...parameters: never[]) => unknown {
+  return typeof value === "function" && !isClass(value);
+}
+
+function defaultProblem(value: unknown): string {
+  const expected = "expected a function or an object with fetch()";
+  if (isClass(value)) {
+    return `default export is ${describeValue(value)}, expected an instance: "export default new ..."`;
+  }
+  if (typeof value === "object" && value !== null) {
+    if (value instanceof Promise) return `default export is a promise, ${expected}: await it`;
+    if (value instanceof Response) {
+      return `default export is a Response, ${expected}: make it for each request, "() => new Response(...)"`;
+    }
+    if ("fetch" in value) {
+      return `default export has a fetch that is ${describeValue(value.fetch)}, expected a function`;
+    }
+  }
+  return `default export is ${describeValue(value)}, ${expected}`;
+}
+
+function readFunction(
+  exports: Namespace,
+  form: string,
+  problems: ShapeProblem[],
+): ((...parameters: never[]) => unknown) | null {
+  const value = exports["default"];
+  if (isFunction(value)) return value;
+  const found =
+    value === undefined
+      ? "there is no default export"
+      : `default export is ${describeValue(value)}`;
+  problems.push({ message: `${found}, expected a function ${form}`, exportName: "default" });
+  return null;
+}
+
+function keepConfig<T extends object>(
+  result: ConfigResult<T>,
+  problems: ShapeProblem[],
+): T | Record<string, never> {
+  if (result.ok) return result.config;
+  for (const message of result.problems) problems.push({ message, exportName: "config" });
+  return {};
+}
+
+/** Fallbacks answer every method and have no config of their own: such an export is a misunderstanding. */
+function unwanted(exports: Namespace, exportName: string): ShapeProblem[] {
+  if (exports[exportName] === undefined) return [];
+  return [{ message: `exports "${exportName}", expected only "export default"`, exportName }];
+}
+
+function nothingToRun(exports: Namespace): ShapeProblem {
+  const names = Object.keys(exports).filter((name) => exports[name] !== undefined);
+  const found =
+    names.length === 0
+      ? "exports nothing"
+      : `exports ${names.map((name) => `"${name}"`).join(", ")}`;
+  const expected = names.includes("fetch")
+    ? '"export default { fetch }"'
+    : '"export default" or a method such as "export const GET"';
+  return { message: `${found}, expected ${expected}`, exportName: names[0] ?? null };
+}
+
+/** With a default export `get` may be a helper. Without one it is `GET`, misspelt. */
+function lowerCaseMethods(exports: Namespace): ShapeProblem[] {
+  return Object.keys(exports).flatMap((name) => {
+    const method = EXPORTED_METHODS.find((known) => known === name.toUpperCase());
+    if (method === undefined || method === name || typeof exports[name] !== "function") return [];
+    const message = `exports "${name}", expected "${method}": names of methods are upper case`;
+    return [{ message, exportName: name }];
+  });
+}
+
+function methodConflicts(module: HandlerModule, fileMethod: string | null): ShapeProblem[] {
+  const problems: ShapeProblem[] = [];
+  if (fileMethod !== null) {
+    for (const method of module.methods.keys()) {
+      if (method === fileMethod) continue;
+      const message = `exports "${method}", expected "${fileMethod}" or a default: the file's name says ${fileMethod} only`;
+      problems.push({ message, exportName: method });
+    }
+  }
+  if (module.config.methods !== undefined && (fileMethod !== null || module.any === null)) {
+    const reason = fileMethod === null ? "its exports already say" : "its name already says";
+    const message = `config.methods is set, expected none: ${reason} which methods it answers`;
+    problems.push({ message, exportName: "config" });
+  }
+  return problems;
+}

@@ -1,0 +1,240 @@
+import { join, relative, sep } from "node:path";
+import type { ErrorHandler, FolderConfig, HandlerConfig, Middleware } from "../api.ts";
+import { RuntimeError } from "../errors.ts";
+import { loadManifest, type Manifest, type ManifestModule } from "../generation/manifest.ts";
+import type { SourcePosition } from "./error-location.ts";
+import {
+  readErrorModule,
+  readFallbackModule,
+  readHandlerModule,
+  readMiddlewareModule,
+  type Shape,
+  type ShapeProblem,
+} from "./handler-shape.ts";
+import { findInFile, importModule, type ImportResult } from "./import-modules.ts";
+import {
+  toFallback,
+  toRoute,
+  type LoadedRoute,
+  type RouteFrame,
+  type RouteModule,
+  type Runnable,
+  type RunRules,
+} from "./route-table.ts";
+
+export interface LoadOptions {
+  mode: "production" | "development";
+  /** How long the top level of one module may take, in milliseconds. */
+  moduleTimeoutMs?: number;
+  /** Recognises responses; the default asks the global `Response` each time, so it may be replaced before or after. */
+  isResponse?: (value: unknown) => value is Response;
+  /** Messages name files relative to this folder. */
+  cwd?: string;
+}
+
+export interface LoadedGeneration {
+  id: string;
+  /** By their number in the manifest. */
+  routes: LoadedRoute[];
+  /** By their number in the manifest. */
+  fallbacks: LoadedRoute[];
+  durationMs: number;
+}
+
+/** What the primary must know of a route. Plain data. */
+export interface RouteReport {
+  /** All methods that are not answered 405; `null`: any. */
+  methods: string[] | null;
+  config: HandlerConfig;
+  /** Where it differs per method: `methodConfig[method] ?? config`. */
+  methodConfig: Record<string, HandlerConfig>;
+}
+
+const DEFAULT_MODULE_TIMEOUT_MS = 10_000;
+
+/**
+ * Loads a generation: imports its modules, checks what they export and makes its routes ready to run.
+ *
+ * Modules are imported one after another, in the manifest's order, so that what they do at the top level happens in the
+ * same order in every worker. Source maps are switched on for the whole process.
+ *
+ * @throws RuntimeError `ERR_HANDLER_LOAD` with one line per problem, all of them: `handlers/x.ts:12:3: message`.
+ */
+export async function loadGeneration(
+  generationDir: string,
+  options: LoadOptions,
+): Promise<LoadedGeneration> {
+  const startedAt = performance.now();
+  process.setSourceMapsEnabled(true);
+  const manifest = await loadManifest(generationDir);
+  const loader = new Loader(manifest, options);
+  await loader.importAll(generationDir);
+  const routes = loader.routes();
+  const fallbacks = loader.fallbacks();
+  await loader.throwProblems();
+  return { id: manifest.id, routes, fallbacks, durationMs: performance.now() - startedAt };
+}
+
+/** What a worker tells the primary about its routes, in the manifest's order. */
+export function toReport(generation: LoadedGeneration): RouteReport[] {
+  return generation.routes.map(({ methods, config, methodConfig }) => ({
+    methods: methods === null ? null : [...methods],
+    config,
+    methodConfig: { ...methodConfig },
+  }));
+}
+
+interface Problem {
+  module: number;
+  message: string;
+  /** `null`: where the export is, if one is named. */
+  position: SourcePosition | null;
+  exportName: string | null;
+  cause: unknown;
+}
+
+/** Goes through a manifest and keeps all that is wrong, so that one start shows every mistake. */
+class Loader {
+  readonly #manifest: Manifest;
+  readonly #options: LoadOptions;
+  readonly #rules: RunRules;
+  readonly #imports: ImportResult[] = [];
+  readonly #problems: Problem[] = [];
+  readonly #shapes = new Map<string, unknown>();
+
+  constructor(manifest: Manifest, options: LoadOptions) {
+    this.#manifest = manifest;
+    this.#options = options;
+    const { mode, isResponse = isGlobalResponse, cwd = process.cwd() } = options;
+    this.#rules = { mode, isResponse, cwd };
+  }
+
+  async importAll(generationDir: string): Promise<void> {
+    const timeoutMs = this.#options.moduleTimeoutMs ?? DEFAULT_MODULE_TIMEOUT_MS;
+    for (const [number, module] of this.#manifest.modules.entries()) {
+      const result = await importModule(generationDir, module, timeoutMs);
+      this.#imports.push(result);
+      if (!result.ok) this.#problems.push({ module: number, exportName: null, ...result.failure });
+    }
+  }
+
+  routes(): LoadedRoute[] {
+    return this.#manifest.routes.flatMap((route) => {
+      const modules = route.handlers.flatMap(({ method, module }): RouteModule[] => {
+        const read = (namespace: Namespace) => readHandlerModule(namespace, method);
+        const shape = this.#read(`handler ${method}`, module, read);
+        const source = this.#display(module);
+        return shape === null ? [] : [{ source, fileMethod: method, module: shape }];
+      });
+      const frame = this.#frame(route);
+      // A module that could not be read is a problem already; what is left of its route would only confuse.
+      if (modules.length < route.handlers.length) return [];
+      const result = toRoute(frame, modules);
+      if (result.ok) return [result.route];
+      for (const { source, message } of result.problems) {
+        const module = route.handlers.find((handler) => this.#display(handler.module) === source);
+        if (module !== undefined) this.#addProblem(module.module, { message, exportName: null });
+      }
+      return [];
+    });
+  }
+
+  fallbacks(): LoadedRoute[] {
+    return this.#manifest.fallbacks.flatMap((fallback) => {
+      const target = this.#read("fallback", fallback.module, readFallbackModule);
+      const frame = this.#frame(fallback);
+      return target === null ? [] : [toFallback(frame, this.#display(fallback.module), target)];
+    });
+  }
+
+  async throwProblems(): Promise<void> {
+    if (this.#problems.length === 0) return;
+    const problems = this.#problems.toSorted((a, b) => a.module - b.module);
+    const lines = await Promise.all(problems.map((problem) => this.#toLine(problem)));
+    const message = `Cannot load handlers:\n${[...new Set(lines)].join("\n")}`;
+    throw new RuntimeError("ERR_HANDLER_LOAD", message, { cause: problems[0]?.cause });
+  }
+
+  #frame(
+    route: Pick<Manifest["fallbacks"][number], "pattern" | "middleware" | "error">,
+  ): RouteFrame {
+    const middleware: Runnable<Middleware>[] = [];
+    let folderConfig: FolderConfig = {};
+    for (const number of route.middleware) {
+      const shape = this.#read("middleware", number, readMiddlewareModule);
+      if (shape === null) continue;
+      middleware.push({ source: this.#display(number), call: shape.handle });
+      folderConfig = { ...folderConfig, ...shape.config };
+    }
+    const { pattern } = route;
+    return {
+      pattern,
+      middleware,
+      folderConfig,
+      error: this.#error(route.error),
+      rules: this.#rules,
+    };
+  }
+
+  #error(number: number | null): Runnable<ErrorHandler> | null {
+    if (number === null) return null;
+    const call = this.#read("error", number, readErrorModule);
+    return call === null ? null : { source: this.#display(number), call };
+  }
+
+  /** Checks a module in a role, once: middleware is met in each of its routes. `null`: not usable, and noted. */
+  #read<T>(role: string, number: number, read: (namespace: Namespace) => Shape<T>): T | null {
+    const imported = this.#imports[number];
+    if (imported === undefined || !imported.ok) return null;
+    const key = `${role} ${number}`;
+    // What is stored under a role was read by that role's reader.
+    if (this.#shapes.has(key)) return this.#shapes.get(key) as T | null;
+    const shape = read(imported.namespace);
+    const module = shape.ok ? shape.module : null;
+    this.#shapes.set(key, module);
+    if (!shape.ok) for (const problem of shape.problems) this.#addProblem(number, problem);
+    return module;
+  }
+
+  #addProblem(module: number, problem: ShapeProblem): void {
+    this.#problems.push({ module, position: null, cause: undefined, ...problem });
+  }
+
+  async #toLine({ module, message, position, exportName }: Problem): Promise<string> {
+    const known =
+      position ?? (exportName === null ? null : await this.#findExport(module, exportName));
+    if (known === null) return `${this.#display(module)}: ${message}`;
+    const { file, line, column } = known;
+    const place = [this.#relative(file), line, column].filter((part) => part !== null).join(":");
+    return `${place}: ${message}`;
+  }
+
+  /** Modules keep no record of where they export something: the first line that looks like it. */
+  #findExport(module: number, name: string): Promise<SourcePosition | null> {
+    const pattern = new RegExp(`\\bexports?\\b.*\\b${name.replaceAll("$", "\\$")}\\b`);
+    return findInFile(join(this.#manifest.sourceDir, this.#module(module).source), pattern);
+  }
+
+  #display(module: number): string {
+    return this.#relative(join(this.#manifest.sourceDir, this.#module(module).source));
+  }
+
+  #relative(file: string): string {
+    return relative(this.#rules.cwd, file).split(sep).join("/");
+  }
+
+  #module(number: number): ManifestModule {
+    const module = this.#manifest.modules[number];
+    if (module !== undefined) return module;
+    throw new RuntimeError(
+      "ERR_HANDLER_LOAD",
+      `Cannot load generation "${this.#manifest.id}": found module ${number}, expected below ${this.#manifest.modules.length}`,
+    );
+  }
+}
+
+type Namespace = Readonly<Record<string, unknown>>;
+
+function isGlobalResponse(value: unknown): value is Response {
+  return value instanceof Response;
+}

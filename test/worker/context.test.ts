@@ -1,0 +1,112 @@
+import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
+import { describe, it } from "node:test";
+import pino from "pino";
+import { BackgroundWork } from "../../runtime/worker/background-work.ts";
+import { ExchangeContext, toEnv, type ExchangeFacts } from "../../runtime/worker/context.ts";
+
+function createContext(facts: Partial<ExchangeFacts> = {}) {
+  const lines: Record<string, unknown>[] = [];
+  const write = (line: string): void => void lines.push(JSON.parse(line) as never);
+  const background = new BackgroundWork();
+  const scope = {
+    env: toEnv({ A: "1" }),
+    log: pino({}, { write }),
+    requestIdPrefix: "p-",
+    background,
+  };
+  const context = new ExchangeContext(scope, {
+    id: 36,
+    pattern: "/users/:id",
+    params: { id: "7" },
+    clientAddress: "192.0.2.1",
+    deadline: 5,
+    ...facts,
+  });
+  return { context, background, lines };
+}
+
+describe("ExchangeContext", () => {
+  it("tells what is known of the exchange", () => {
+    const { context } = createContext();
+    const { params, clientAddress, deadline, requestId, env, props } = context;
+    assert.equal(params["id"], "7");
+    assert.deepEqual([clientAddress, deadline, requestId], ["192.0.2.1", 5, "p-10"]);
+    assert.equal(env["A"], "1");
+    assert.deepEqual(props, {});
+    assert.equal(context.params, params);
+  });
+
+  it("has no parameters but those of the route, not even inherited ones", () => {
+    assert.equal(createContext().context.params["constructor"], undefined);
+    const { params } = createContext({ params: null }).context;
+    assert.equal(params["toString"], undefined);
+    assert.ok(Object.isFrozen(params));
+  });
+
+  it("logs with request id and route", () => {
+    const { context, lines } = createContext();
+    context.log.info("hi");
+    assert.equal(context.log, context.log);
+    assert.deepEqual(
+      [lines[0]?.["requestId"], lines[0]?.["route"], lines[0]?.["msg"]],
+      ["p-10", "/users/:id", "hi"],
+    );
+  });
+
+  it("follows promises with a waitUntil() that was taken off it", async () => {
+    const { context, background, lines } = createContext();
+    const { waitUntil, passThroughOnException } = context;
+    passThroughOnException();
+    const gate = new EventEmitter();
+    waitUntil(once(gate, "open"));
+    waitUntil(Promise.reject(new Error("late")));
+    assert.equal(background.inFlight, 2);
+    gate.emit("open");
+    await background.settled();
+    assert.deepEqual([background.inFlight, background.failures], [0, 1]);
+    assert.equal(lines[0]?.["msg"], "waitUntil() promise was rejected");
+  });
+});
+
+describe("BackgroundWork", () => {
+  it("is settled when nothing runs, and not before what is added meanwhile", async () => {
+    const background = new BackgroundWork();
+    await background.settled();
+    const order: string[] = [];
+    const later = async (): Promise<void> => {
+      await new Promise(setImmediate);
+      order.push("second");
+    };
+    const first = async (): Promise<void> => {
+      await Promise.resolve();
+      order.push("first");
+      background.add(later(), failTest);
+    };
+    background.add(first(), failTest);
+    await background.settled();
+    assert.deepEqual(order, ["first", "second"]);
+  });
+
+  it("takes values that are no promises", async () => {
+    const background = new BackgroundWork();
+    background.add(5, failTest);
+    await background.settled();
+    assert.equal(background.inFlight, 0);
+  });
+});
+
+function failTest(reason: unknown): void {
+  assert.fail(String(reason));
+}
+
+describe("toEnv()", () => {
+  it("is a frozen copy", () => {
+    const variables = { A: "1" };
+    const env = toEnv(variables);
+    variables.A = "2";
+    assert.equal(env["A"], "1");
+    assert.ok(Object.isFrozen(env));
+    assert.equal(env["constructor"], undefined);
+  });
+});
