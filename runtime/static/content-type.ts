@@ -1,0 +1,25 @@
+import { mimes } from "mrmime";
+
+/**
+ * The `content-type` of a file, from the extension of its name; `application/octet-stream` if that is unknown.
+ *
+ * Text is declared to be UTF-8. XML is not: its own declaration says, and the field would overrule it
+ * (RFC 7303 section 3).
+ */
+export function resolveContentType(fileName: string): string {
+  const dot = fileName.lastIndexOf(".");
+  const extension = dot > 0 ? fileName.slice(dot + 1).toLowerCase() : "";
+  // Not mrmime's `lookup`: it finds `constructor` on the table's prototype and takes a name without a dot for an
+  // extension.
+  const type = Object.hasOwn(mimes, extension) ? mimes[extension] : EXTRA.get(extension);
+  if (type === undefined) return "application/octet-stream";
+  return type.startsWith("text/") && type !== "text/xml" ? `${type}; charset=utf-8` : type;
+}
+
+/** Common on web sites, missing in mrmime 2.0.1. */
+const EXTRA = new Map([
+  ["ico", "image/x-icon"],
+  ["zst", "application/zstd"],
+  ["flac", "audio/flac"],
+  ["m3u8", "application/vnd.apple.mpegurl"],
+]);

@@ -1,0 +1,41 @@
+export type RangeResult =
+  | { kind: "whole" }
+  | { kind: "partial"; start: number; end: number }
+  | { kind: "unsatisfiable" };
+
+/**
+ * Resolves a `Range` field against a representation.
+ *
+ * Malformed and multi-part ranges and other units than bytes mean "whole": a server may ignore `Range`
+ * (RFC 9110 section 14.2), and a 200 is useful where a 416 would break the client. So does a suffix of something
+ * empty: RFC 9110 section 14.1.2 calls it satisfiable, and there is no byte that a 206 could name.
+ *
+ * @param value The field's value, e.g. `bytes=0-499`; `undefined` when absent.
+ * @param sizeBytes Size of the selected representation: after its content coding, if it has one.
+ * @returns Byte offsets, both inclusive, clamped to the size; `unsatisfiable` if it starts at or past the end.
+ */
+export function resolveRange(value: string | undefined, sizeBytes: number): RangeResult {
+  if (value === undefined) return WHOLE;
+  const match = ONE_RANGE.exec(value);
+  if (match === null) return WHOLE;
+  const [, first = "", last = ""] = match;
+  if (first === "") return last === "" ? WHOLE : resolveSuffix(Number(last), sizeBytes);
+  // Digits beyond what a double holds become a huge number or Infinity: both compare as they should.
+  const start = Number(first);
+  const end = last === "" ? Infinity : Number(last);
+  if (end < start) return WHOLE;
+  if (start >= sizeBytes) return UNSATISFIABLE;
+  return { kind: "partial", start, end: Math.min(end, sizeBytes - 1) };
+}
+
+const WHOLE: RangeResult = Object.freeze({ kind: "whole" });
+const UNSATISFIABLE: RangeResult = Object.freeze({ kind: "unsatisfiable" });
+
+// Range units are case-insensitive (RFC 9110 section 14.1).
+const ONE_RANGE = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i;
+
+function resolveSuffix(length: number, sizeBytes: number): RangeResult {
+  if (length === 0) return UNSATISFIABLE;
+  if (sizeBytes === 0) return WHOLE;
+  return { kind: "partial", start: Math.max(0, sizeBytes - length), end: sizeBytes - 1 };
+}

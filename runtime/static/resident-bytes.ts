@@ -1,0 +1,55 @@
+import type { StaticFile } from "./static-file.ts";
+
+/**
+ * Keeps the content of small files in memory, within a budget in bytes.
+ *
+ * When it is short the one goes that came first and was not served since memory was last short (second chance, also
+ * called CLOCK): nearly as good as least recently used, and a hit costs one store to a field.
+ */
+export class ResidentBytes {
+  readonly #budgetBytes: number;
+  readonly #files = new Set<StaticFile>();
+  #totalBytes = 0;
+
+  constructor(budgetBytes: number) {
+    this.#budgetBytes = budgetBytes;
+  }
+
+  get totalBytes(): number {
+    return this.#totalBytes;
+  }
+
+  /** Keeps the whole content of a file, unless it is out of date or alone exceeds the budget. */
+  admit(file: StaticFile, bytes: Buffer): void {
+    if (file.isRetired || file.bytes !== null || bytes.length > this.#budgetBytes) return;
+    this.#makeRoom(bytes.length);
+    file.bytes = bytes;
+    file.isRecentlyUsed = false;
+    this.#files.add(file);
+    this.#totalBytes += bytes.length;
+  }
+
+  drop(file: StaticFile): void {
+    if (!this.#files.delete(file)) return;
+    this.#totalBytes -= file.bytes?.length ?? 0;
+    file.bytes = null;
+  }
+
+  clear(): void {
+    for (const file of this.#files) this.drop(file);
+  }
+
+  #makeRoom(neededBytes: number): void {
+    // A file that is added again comes up again at the end, by then without its mark: this ends.
+    for (const file of this.#files) {
+      if (this.#totalBytes + neededBytes <= this.#budgetBytes) return;
+      if (file.isRecentlyUsed) {
+        file.isRecentlyUsed = false;
+        this.#files.delete(file);
+        this.#files.add(file);
+      } else {
+        this.drop(file);
+      }
+    }
+  }
+}
