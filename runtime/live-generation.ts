@@ -4,7 +4,7 @@ import type { Config } from "./config.ts";
 import type { ClientSide } from "./dispatch/client-side.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import type { Lane } from "./dispatch/lane.ts";
-import { RuntimeError } from "./errors.ts";
+import type { RuntimeError } from "./errors.ts";
 import type { Manifest } from "./generation/manifest.ts";
 import type { Logger } from "./log.ts";
 import { createMatcher, type Matcher } from "./route/match.ts";
@@ -57,7 +57,6 @@ export class LiveGeneration {
       workerConcurrency: WORKER_CONCURRENCY,
       queueLimit: QUEUE_LIMIT,
       queueTimeoutMs: QUEUE_TIMEOUT_MS,
-      requestTimeoutMs: config.requestTimeoutMs,
     });
     this.#pool = new Pool({
       log,
@@ -66,7 +65,7 @@ export class LiveGeneration {
       nextWorkerId: options.nextWorkerId,
       bootTimeoutMs: config.bootTimeoutMs,
       onReady: (worker, report) => {
-        this.#reports = report.routes;
+        if (this.#reports.length === 0) this.#learn(report.routes);
         this.#lanes.set(worker.id, this.#dispatcher.attach(worker.id, worker.channel));
       },
       onResponse: (worker, message) => this.#onResponse(worker.id, message),
@@ -104,14 +103,21 @@ export class LiveGeneration {
     const match = this.#match(target.pathname);
     if (match === null) return false;
     const url = client.head.origin + target.pathname + target.search;
-    const { bodyLimitBytes } = this.#config;
+    const { bodyLimitBytes, requestTimeoutMs: timeoutMs } = this.#config;
     if ("route" in match) {
       const { route, params } = match;
-      const ownLimit = this.#reports[route]?.bodyLimitBytes ?? bodyLimitBytes;
-      this.#dispatcher.admit(client, { route, params, url, bodyLimitBytes: ownLimit });
+      const report = this.#reports[route];
+      const limits = report?.methodLimits[client.head.method] ?? report?.limits;
+      this.#dispatcher.admit(client, {
+        route,
+        params,
+        url,
+        bodyLimitBytes: limits?.bodyLimitBytes ?? bodyLimitBytes,
+        timeoutMs: limits?.timeoutMs ?? timeoutMs,
+      });
     } else {
       const route = -1 - match.fallback;
-      this.#dispatcher.admit(client, { route, params: null, url, bodyLimitBytes });
+      this.#dispatcher.admit(client, { route, params: null, url, bodyLimitBytes, timeoutMs });
     }
     return true;
   }
@@ -128,6 +134,16 @@ export class LiveGeneration {
   async destroy(): Promise<void> {
     this.#dispatcher.close("ERR_DRAINING");
     await this.#pool.destroy();
+  }
+
+  /** What the first worker loaded, all others of the generation load too. */
+  #learn(reports: readonly RouteReport[]): void {
+    this.#reports = reports;
+    for (const [number, { ignored }] of reports.entries()) {
+      if (ignored.length === 0) continue;
+      const route = this.manifest.routes[number]?.pattern;
+      this.#log.warn({ route, ignored }, "config of a handler that this version does not act on");
+    }
   }
 
   #onResponse(workerId: WorkerId, message: ResponseMessage): void {

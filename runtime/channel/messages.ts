@@ -69,8 +69,19 @@ export interface WorkerReport {
 export interface RouteReport {
   /** All methods that are not answered 405; `null`: any. */
   methods: string[] | null;
-  /** Longest request body, in bytes; `null`: the server's own limit. */
+  limits: RouteLimits;
+  /** Of methods that differ. */
+  methodLimits: Record<string, RouteLimits>;
+  /** What the handler's config asks for and this version does not do. */
+  ignored: string[];
+}
+
+/** `null`: the server's own. */
+export interface RouteLimits {
+  /** Longest request body. */
   bodyLimitBytes: number | null;
+  /** Longest time from the dispatch to the answer; 0: none. */
+  timeoutMs: number | null;
 }
 
 /** Why a worker cannot serve; `message` is made for a person and names files and lines. */

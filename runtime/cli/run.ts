@@ -1,10 +1,10 @@
-import { createRequire } from "node:module";
 import { EXIT, RuntimeError } from "../errors.ts";
 import { parseArguments } from "./arguments.ts";
 import { formatHelp } from "./help.ts";
+import { packageVersion } from "./package-version.ts";
 import { start } from "./start.ts";
 
-/** Runs one command. Sets the exit code; what cannot be done is said on standard error, in one line per problem. */
+/** Runs one command; what cannot be done is said on standard error, in one line per problem, and in the exit code. */
 export async function runCommandLine(argv: readonly string[]): Promise<void> {
   try {
     const invocation = parseArguments(argv);
@@ -24,11 +24,4 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     process.stderr.write(`${error.message}\n`);
     process.exit(error.code === "ERR_CONFIG" ? EXIT.config : EXIT.failed);
   }
-}
-
-function packageVersion(): string {
-  const require = createRequire(import.meta.url);
-  // Source and compiled code lie in different folders: the package finds itself by its name.
-  const { version } = require("edgicorn/package.json") as { version: string };
-  return version;
 }

@@ -1,6 +1,8 @@
 import type { ExchangeId, WorkerId } from "../channel/messages.ts";
 import type { ErrorCode } from "../errors.ts";
 
+export type { ExchangeId, WorkerId };
+
 /** What is known of a request once its head is complete. */
 export interface RequestHead {
   /** A token as it came (RFC 9110 section 9.1): case-sensitive. */

@@ -32,8 +32,6 @@ export interface DispatcherOptions {
   queueLimit: number;
   /** Longest that an exchange waits for a worker. */
   queueTimeoutMs: number;
-  /** Longest that a handler may take before the client gets 504. */
-  requestTimeoutMs: number;
 }
 
 /**
@@ -76,6 +74,8 @@ export class Dispatcher {
       params: Record<string, string> | null;
       url: string;
       bodyLimitBytes: number;
+      /** Longest that the handler may take before the client gets 504; 0: as long as it likes. */
+      timeoutMs: number;
     },
   ): void {
     const exchange = new Exchange(client, to);
@@ -159,7 +159,7 @@ export class Dispatcher {
     for (let next = this.#queue.peek(); next !== undefined; next = this.#queue.peek()) {
       this.#fail(next, code);
     }
-    for (const lane of [...this.#attached]) this.detach(lane, code);
+    for (const lane of this.#attached) this.detach(lane, code);
   }
 
   #place(exchange: Exchange): void {
@@ -238,8 +238,7 @@ export class Dispatcher {
   }
 
   #expire(nowMs: number): void {
-    const { queueTimeoutMs, requestTimeoutMs, log } = this.#options;
-    // The queue and each lane's table are in the order of `sinceMs`, so only what has expired is looked at.
+    const { queueTimeoutMs, log } = this.#options;
     for (
       let next = this.#queue.peek();
       next !== undefined && nowMs - next.sinceMs > queueTimeoutMs;
@@ -249,10 +248,11 @@ export class Dispatcher {
     }
     for (const lane of this.#attached) {
       for (const exchange of lane.inFlight.values()) {
-        if (nowMs - exchange.sinceMs <= requestTimeoutMs) break;
+        const { timeoutMs } = exchange;
+        if (timeoutMs === 0 || nowMs - exchange.sinceMs <= timeoutMs) continue;
         log.error(
-          { exchangeId: exchange.id, workerId: lane.workerId, requestTimeoutMs },
-          "handler took longer than requestTimeout",
+          { exchangeId: exchange.id, workerId: lane.workerId, route: exchange.route, timeoutMs },
+          "handler took longer than its timeout",
         );
         this.#fail(exchange, "ERR_HANDLER_TIMEOUT");
         this.#tell(lane, exchange.id, "deadline");

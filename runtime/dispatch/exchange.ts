@@ -20,6 +20,8 @@ export class Exchange {
   readonly params: Record<string, string> | null;
   /** Absolute URL that the handler sees. */
   readonly url: string;
+  /** Counts from the dispatch; 0: none. */
+  readonly timeoutMs: number;
   body: Uint8Array | null = null;
   state: ExchangeState = "receiving";
   /** `performance.now()` when it was queued or dispatched: what its timeouts count from. */
@@ -29,12 +31,18 @@ export class Exchange {
 
   constructor(
     client: ClientSide,
-    to: { route: RouteNumber; params: Record<string, string> | null; url: string },
+    to: {
+      route: RouteNumber;
+      params: Record<string, string> | null;
+      url: string;
+      timeoutMs: number;
+    },
   ) {
     this.id = client.id;
     this.client = client;
     this.route = to.route;
     this.params = to.params;
     this.url = to.url;
+    this.timeoutMs = to.timeoutMs;
   }
 }

@@ -1,5 +1,5 @@
 import { createServer } from "node:net";
-import type { ExchangeId } from "../channel/messages.ts";
+import type { ExchangeId } from "../dispatch/client-side.ts";
 import { RuntimeError } from "../errors.ts";
 import { AddressFormatter } from "./client-address.ts";
 import { OriginResolver } from "./origin.ts";
@@ -153,14 +153,12 @@ export class Listener implements Door {
     const { host, port } = this.#options;
     const exclusive = this.#uws.LIBUS_LISTEN_EXCLUSIVE_PORT;
     const app = this.#apps[0];
-    let bound: ListenSocket | false = false;
-    const onListen = (socket: ListenSocket | false): void => {
-      bound = socket;
-    };
+    // `listen` calls back before it returns.
+    const bound: (ListenSocket | false)[] = [];
+    const onListen = (socket: ListenSocket | false): void => void bound.push(socket);
     if (host === null) app?.listen(port, exclusive, onListen);
     else app?.listen(host, port, exclusive, onListen);
-    // `listen` called back before it returned, which the compiler cannot know.
-    const socket = bound as ListenSocket | false;
+    const [socket = false] = bound;
     if (socket === false) throw listenError(this.#options, "it was taken a moment ago");
     return socket;
   }

@@ -1,6 +1,11 @@
 import { STATUS_CODES } from "node:http";
-import type { ClientSide, CompleteResponse, RequestHead } from "../dispatch/client-side.ts";
-import type { ExchangeId, WorkerId } from "../channel/messages.ts";
+import type {
+  ClientSide,
+  CompleteResponse,
+  ExchangeId,
+  RequestHead,
+  WorkerId,
+} from "../dispatch/client-side.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { FileBody } from "../static/file-body.ts";
 import type { PreparedFields, ResponseFields } from "./response-fields.ts";
