@@ -112,3 +112,5 @@ export function defineMiddleware(middleware: Middleware): Middleware {
 export function defineErrorHandler(handler: ErrorHandler): ErrorHandler {
   return handler;
 }
+
+export { defineConfig, type Duration, type Size, type UserConfig } from "./config/user-config.ts";

@@ -1,0 +1,169 @@
+import { styleText } from "node:util";
+
+/** What a person wants to see when the server is up. */
+export interface BannerInfo {
+  version: string;
+  mode: "production" | "development";
+  /** Where to open it: `http://localhost:8080`. */
+  addresses: readonly string[];
+  /** In the order to show. */
+  routes: readonly BannerRoute[];
+  /** As the person named it: `handlers`. */
+  handlersDir: string;
+  /** `null`: no static files. */
+  publicFiles: { dir: string; count: number } | null;
+  workers: readonly { pid: number }[];
+  /** `null`: no HTTPS. */
+  certificate: BannerCertificate | null;
+  pid: number;
+  /** From the start of the process until it answered. */
+  startedInMs: number;
+}
+
+export interface BannerRoute {
+  /** Empty: any. */
+  methods: readonly string[];
+  /** `/users/:id` */
+  pattern: string;
+  /** `users/[id].ts` */
+  file: string;
+}
+
+export interface BannerCertificate {
+  origin: "development" | "operator";
+  /** Folder, as the person named it. */
+  dir: string;
+  /** Made at this start. */
+  created: boolean;
+  /** Server names of all certificates. */
+  names: readonly string[];
+  /** When the first one expires, Unix time. */
+  notAfterMs: number;
+}
+
+/** What the terminal can show. */
+export interface Terminal {
+  color: boolean;
+  columns: number;
+  /** Whether characters outside of ASCII arrive as such. */
+  unicode: boolean;
+}
+
+/** Decides what a terminal can show. `NO_COLOR` and `FORCE_COLOR` are honoured; a `TERM` of `dumb` has neither. */
+export function resolveTerminal(
+  stream: { isTTY?: boolean; columns?: number },
+  env: Readonly<Record<string, string | undefined>>,
+): Terminal {
+  const isDumb = env["TERM"] === "dumb";
+  const forced = env["FORCE_COLOR"] ?? "";
+  const wanted = forced === "" ? stream.isTTY === true && !isDumb : forced !== "0";
+  const locale = env["LC_ALL"] || env["LC_CTYPE"] || env["LANG"] || "";
+  return {
+    color: wanted && (env["NO_COLOR"] ?? "") === "",
+    columns: stream.columns ?? 80,
+    unicode: !isDumb && /utf-?8/i.test(locale),
+  };
+}
+
+/** Returns the start banner: short, no line wider than the terminal unless a single word is; ends with a line feed. */
+export function formatBanner(info: BannerInfo, terminal: Terminal): string {
+  const paint = (style: Style, text: string): string =>
+    terminal.color ? styleText(style, text) : text;
+  const bullet = terminal.unicode ? "\u279c" : ">";
+  const lines = [
+    "",
+    `  ${paint(["bold", "green"], "Edgicorn")} ${paint("green", info.version)}  ` +
+      paint("dim", `${info.mode}, up in ${Math.round(info.startedInMs)} ms`),
+    "",
+    ...info.addresses.map(
+      (address) => `  ${paint("green", bullet)} ${paint(["bold", "cyan"], address)}`,
+    ),
+    "",
+  ];
+  const row = (title: string, text: string): void => {
+    const [first = "", ...rest] = wrap(text, terminal.columns - INDENT);
+    lines.push(`  ${paint("dim", title.padEnd(INDENT - 2))}${first}`);
+    lines.push(...rest.map((line) => " ".repeat(INDENT) + line));
+  };
+  row("routes", describeRoutes(info));
+  lines.push(...formatRoutes(info.routes, terminal).map((line) => `    ${line}`));
+  if (info.publicFiles !== null) {
+    const { dir, count } = info.publicFiles;
+    row("files", `${countOf(count, "file")} from ${dir}/`);
+  }
+  row("workers", `${info.workers.length} (pid ${info.workers.map(({ pid }) => pid).join(", ")})`);
+  if (info.certificate !== null) row("https", describeCertificate(info.certificate));
+  row(
+    "stop",
+    info.mode === "development"
+      ? "Ctrl+C"
+      : `Ctrl+C, or kill ${info.pid}: both finish what is under way`,
+  );
+  lines.push("");
+  return `${lines.join("\n")}\n`;
+
+  function formatRoutes(routes: readonly BannerRoute[], { columns }: Terminal): string[] {
+    const shown = routes.slice(0, MAX_ROUTES);
+    const methods = shown.map((route) => route.methods.join(",") || "any");
+    const methodWidth = Math.max(0, ...methods.map((text) => text.length)) + 2;
+    const patternWidth = Math.max(0, ...shown.map(({ pattern }) => pattern.length)) + 2;
+    const rows = shown.map(({ pattern, file }, index) => {
+      const method = (methods[index] ?? "").padEnd(methodWidth);
+      // On a narrow terminal the file, which repeats the pattern, goes first.
+      const fits = 4 + methodWidth + patternWidth + file.length <= columns;
+      return (
+        paint("dim", method) + (fits ? pattern.padEnd(patternWidth) + paint("dim", file) : pattern)
+      );
+    });
+    const more = routes.length - shown.length;
+    return more > 0 ? [...rows, paint("dim", `and ${more} more`)] : rows;
+  }
+}
+
+type Style = Parameters<typeof styleText>[0];
+
+const INDENT = 12;
+const MAX_ROUTES = 12;
+
+function describeRoutes({ routes, handlersDir }: BannerInfo): string {
+  return routes.length === 0
+    ? `none yet: put a handler in ${handlersDir}/, such as ${handlersDir}/hello.ts`
+    : `${routes.length} from ${handlersDir}/`;
+}
+
+function describeCertificate({
+  origin,
+  dir,
+  created,
+  names,
+  notAfterMs,
+}: BannerCertificate): string {
+  if (origin === "development") {
+    return (
+      `development certificate ${created ? "made in" : "from"} ${dir}/: browsers will warn. ` +
+      `Put your own NAME.crt and NAME.key there.`
+    );
+  }
+  const shown =
+    names.slice(0, 4).join(", ") + (names.length > 4 ? ` and ${names.length - 4} more` : "");
+  return `${shown || "certificate"} from ${dir}/, valid until ${new Date(notAfterMs).toISOString().slice(0, 10)}`;
+}
+
+function countOf(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** Breaks a text between words. */
+function wrap(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > columns) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === "" ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}

@@ -1,0 +1,259 @@
+import { lookup } from "node:dns/promises";
+import { statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { availableCpus } from "./config/available-cpus.ts";
+import {
+  type ConfigFile,
+  describeValue,
+  findConfigFile,
+  loadConfigFile,
+} from "./config/config-file.ts";
+import { pickNearest } from "./config/nearest.ts";
+import {
+  SETTING_NAMES,
+  SETTINGS,
+  type SettingName,
+  environmentName,
+  flagName,
+  settingsSchema,
+} from "./config/settings.ts";
+import type { UserConfig } from "./config/user-config.ts";
+import { RuntimeError } from "./errors.ts";
+
+/** Everything that can be set, checked. Plain data, frozen: it travels to workers as it is. */
+export interface Config {
+  readonly mode: "production" | "development";
+  /** Absolute path of the config file, or `null` if there is none. */
+  readonly configFile: string | null;
+  /** Absolute; exists. */
+  readonly handlersDir: string;
+  /** Absolute; exists. `null`: no static files. */
+  readonly publicDir: string | null;
+  /** Absolute; may not exist yet. */
+  readonly certsDir: string;
+  /** Absolute; may not exist yet. */
+  readonly stateDir: string;
+  /** IP address or host name; `null`: all addresses, IPv4 and IPv6. */
+  readonly host: string | null;
+  /** 0: any free port. `null`: no plain listener. */
+  readonly httpPort: number | null;
+  /** 0: any free port. `null`: no TLS listener. */
+  readonly httpsPort: number | null;
+  readonly workers: number;
+  readonly bodyLimitBytes: number;
+  /** Request line and header section together. */
+  readonly headerLimitBytes: number;
+  readonly maxConnections: number;
+  readonly requestTimeoutMs: number;
+  readonly drainGraceMs: number;
+  readonly bootTimeoutMs: number;
+  readonly accessLog: boolean;
+  readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
+  readonly logFormat: "auto" | "pretty" | "json";
+  /** Whether an error page shows the stack of what a handler threw. */
+  readonly errorPages: "detailed" | "plain";
+}
+
+/** Flags as they were typed; `config` is the path of the config file. */
+export type Flags = Readonly<Partial<Record<SettingName | "config", string>>>;
+
+export interface ConfigSources {
+  mode: Config["mode"];
+  flags: Flags;
+  env: Readonly<Record<string, string | undefined>>;
+  /** Absolute; paths in flags and in the environment are relative to it. */
+  cwd: string;
+}
+
+/**
+ * Merges flags, environment, config file and defaults, in this order of precedence, and checks the result.
+ *
+ * An environment variable that is set to nothing counts as not set.
+ *
+ * @throws ERR_CONFIG whose message has one line per problem: which source, what was found, what is expected.
+ */
+export async function loadConfig(sources: ConfigSources): Promise<Config> {
+  const file = await readConfigFile(sources);
+  if (file !== null) refuseUnknownKeys(file);
+
+  const origins = collect(sources, file);
+  const parsed = settingsSchema.safeParse(
+    Object.fromEntries(SETTING_NAMES.map((name) => [name, origins[name].value])),
+  );
+  if (!parsed.success) {
+    const refused = new Set(parsed.error.issues.map((issue) => issue.path[0]));
+    throw refusal(
+      SETTING_NAMES.filter((name) => refused.has(name)).map((name) => {
+        const { label, value } = origins[name];
+        return `Cannot use ${label}: found ${describeValue(value)}, expected ${SETTINGS[name].expected}`;
+      }),
+    );
+  }
+  const values = parsed.data;
+  const path = (name: "handlers" | "public" | "certs" | "stateDir", value: string): string =>
+    resolve(origins[name].baseDir, value);
+  const publicDir = values.public === null ? null : path("public", values.public);
+  const hasPublic = publicDir !== null && isFolder(publicDir);
+
+  const config: Config = {
+    mode: sources.mode,
+    configFile: file?.path ?? null,
+    handlersDir: path("handlers", values.handlers),
+    publicDir: hasPublic || !origins.public.isDefault ? publicDir : null,
+    certsDir: path("certs", values.certs),
+    stateDir: path("stateDir", values.stateDir),
+    host: values.host,
+    httpPort: values.http,
+    httpsPort: values.https,
+    workers: values.workers === "auto" ? Math.max(2, availableCpus() - 1) : values.workers,
+    bodyLimitBytes: values.bodyLimit,
+    headerLimitBytes: values.headerLimit,
+    maxConnections: values.maxConnections,
+    requestTimeoutMs: values.requestTimeout,
+    drainGraceMs: values.drainGrace,
+    bootTimeoutMs: values.bootTimeout,
+    accessLog: values.accessLog,
+    logLevel: values.logLevel,
+    logFormat: values.logFormat,
+    errorPages: sources.mode === "development" ? "detailed" : "plain",
+  };
+  const problems = [
+    ...findPortProblems(config, origins),
+    ...findFolderProblems(config, origins),
+    ...(await findHostProblems(config, origins)),
+  ];
+  if (problems.length > 0) throw refusal(problems);
+  return Object.freeze(config);
+}
+
+/** What applies when nobody says otherwise, in the words of the config file. */
+const DEFAULTS: Readonly<Required<UserConfig>> = {
+  handlers: "handlers",
+  public: "public",
+  certs: "certs",
+  stateDir: ".edgicorn",
+  http: 8080,
+  https: 8443,
+  host: "*",
+  workers: "auto",
+  bodyLimit: 1024 * 1024, // nginx: client_max_body_size 1m
+  headerLimit: 16 * 1024, // Node's own; nginx allows 8k per line, and cookies exceed 4k in practice
+  maxConnections: 10_000,
+  requestTimeout: 60_000, // nginx: proxy_read_timeout 60s
+  drainGrace: 30_000, // gunicorn: graceful_timeout 30
+  bootTimeout: 30_000, // gunicorn: timeout 30
+  accessLog: true,
+  logLevel: "info",
+  logFormat: "auto",
+};
+
+/** Where the value of a setting came from. */
+interface Origin {
+  /** `--http`, `EDGICORN_HTTP`, `http in edgicorn.config.ts`, `the default of http`. */
+  label: string;
+  value: unknown;
+  /** What a path is relative to. */
+  baseDir: string;
+  isDefault: boolean;
+}
+
+type Origins = Record<SettingName, Origin>;
+
+async function readConfigFile({ flags, env, cwd }: ConfigSources): Promise<ConfigFile | null> {
+  const named = flags.config ?? (env["EDGICORN_CONFIG"] || undefined);
+  const path = named === undefined ? findConfigFile(cwd) : resolve(cwd, named);
+  const namedBy = flags.config === undefined ? "EDGICORN_CONFIG" : "--config";
+  return path === null ? null : await loadConfigFile(path, { cwd, namedBy });
+}
+
+function refuseUnknownKeys(file: ConfigFile): void {
+  const known: readonly string[] = SETTING_NAMES;
+  const unknown = Object.keys(file.values).filter((key) => !known.includes(key));
+  if (unknown.length === 0) return;
+  throw refusal(
+    unknown.map((key) => {
+      const nearest = pickNearest(key, known);
+      const hint = nearest === null ? `one of ${known.join(", ")}` : `did you mean "${nearest}"?`;
+      return `Cannot use ${key} in ${file.shownAs}: found an unknown key, ${nearest === null ? "expected " : ""}${hint}`;
+    }),
+  );
+}
+
+function collect({ flags, env, cwd }: ConfigSources, file: ConfigFile | null): Origins {
+  const fromFile = file?.values ?? {};
+  const pick = (name: SettingName): Origin => {
+    const flag = flags[name];
+    const variable = environmentName(name);
+    const fromEnv = env[variable];
+    if (flag !== undefined) {
+      return { label: `--${flagName(name)}`, value: flag, baseDir: cwd, isDefault: false };
+    }
+    if (fromEnv !== undefined && fromEnv !== "") {
+      return { label: variable, value: fromEnv, baseDir: cwd, isDefault: false };
+    }
+    if (file !== null && fromFile[name] !== undefined) {
+      const label = `${name} in ${file.shownAs}`;
+      return { label, value: fromFile[name], baseDir: dirname(file.path), isDefault: false };
+    }
+    return {
+      label: `the default of ${name}`,
+      value: DEFAULTS[name],
+      baseDir: cwd,
+      isDefault: true,
+    };
+  };
+  // Every name of SETTING_NAMES, which are exactly the keys of Origins.
+  return Object.fromEntries(SETTING_NAMES.map((name) => [name, pick(name)])) as Origins;
+}
+
+function findPortProblems({ httpPort, httpsPort }: Config, { http, https }: Origins): string[] {
+  if (httpPort === null && httpsPort === null) {
+    return [
+      `Cannot listen: ${http.label} and ${https.label} are both off, expected at least one port`,
+    ];
+  }
+  if (httpPort === httpsPort && httpPort !== 0) {
+    return [
+      `Cannot listen: ${http.label} and ${https.label} are both ${httpPort}, expected two ports`,
+    ];
+  }
+  return [];
+}
+
+function findFolderProblems(config: Config, origins: Origins): string[] {
+  const problems: string[] = [];
+  if (!isFolder(config.handlersDir)) {
+    problems.push(
+      `Cannot use ${origins.handlers.label}: found no folder ${config.handlersDir}, ` +
+        "expected the folder of the handlers (create it, or name another with --handlers DIR)",
+    );
+  }
+  if (config.publicDir !== null && !isFolder(config.publicDir)) {
+    problems.push(
+      `Cannot use ${origins.public.label}: found no folder ${config.publicDir}, ` +
+        'expected the folder of the static files, or "off"',
+    );
+  }
+  return problems;
+}
+
+async function findHostProblems({ host }: Config, origins: Origins): Promise<string[]> {
+  if (host === null) return [];
+  try {
+    await lookup(host);
+    return [];
+  } catch {
+    return [
+      `Cannot use ${origins.host.label}: found ${describeValue(host)}, which has no address, ` +
+        `expected ${SETTINGS.host.expected}`,
+    ];
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function refusal(problems: readonly string[]): RuntimeError {
+  return new RuntimeError("ERR_CONFIG", problems.join("\n"));
+}

@@ -1,0 +1,235 @@
+import { isIP } from "node:net";
+import { z } from "zod";
+import { parseDurationMs, parseSizeBytes } from "./units.ts";
+
+/** What each setting may be, as it comes from a flag or the environment (text) or from the file (any plain value). */
+export const settingsSchema = z.strictObject({
+  handlers: z.string().min(1),
+  public: z.union([off(), z.string().min(1)]),
+  certs: z.string().min(1),
+  stateDir: z.string().min(1),
+  http: port(),
+  https: port(),
+  host: host(),
+  workers: z.union([z.literal("auto"), wholeNumber(1, 1024)]),
+  bodyLimit: size(1, 1024 ** 3),
+  headerLimit: size(1024, 1024 ** 2),
+  maxConnections: wholeNumber(1, 1_000_000),
+  requestTimeout: duration(1, 24 * 3_600_000),
+  drainGrace: duration(0, 3_600_000),
+  bootTimeout: duration(100, 3_600_000),
+  accessLog: onOff(),
+  logLevel: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
+  logFormat: z.enum(["auto", "pretty", "json"]),
+});
+
+export type SettingName = keyof typeof settingsSchema.shape;
+
+/** How a setting is explained: in the help text, and when a value is refused. */
+export interface SettingText {
+  /** Placeholder for the value: `PORT|off`. */
+  value: string;
+  /** One line for the help text. */
+  help: string;
+  /** Ends the sentence "found x, expected ...". */
+  expected: string;
+  /** As the help text shows it. */
+  default: string;
+  /** First in the help text; the others follow under "more". */
+  common: boolean;
+}
+
+const PORT = 'a port from 1 to 65535, 0 for any free port, or "off"';
+const DURATION = 'with a unit, such as "500ms", "30s" or "5m"';
+
+/** One entry per setting, in the order of the help text. */
+export const SETTINGS: Readonly<Record<SettingName, SettingText>> = {
+  handlers: {
+    value: "DIR",
+    help: "folder of the handlers",
+    expected: "a folder",
+    default: "handlers",
+    common: true,
+  },
+  public: {
+    value: "DIR|off",
+    help: "folder of the static files",
+    expected: 'a folder, or "off"',
+    default: "public",
+    common: true,
+  },
+  certs: {
+    value: "DIR",
+    help: "folder of NAME.crt with NAME.key",
+    expected: "a folder",
+    default: "certs",
+    common: true,
+  },
+  http: {
+    value: "PORT|off",
+    help: "port for HTTP",
+    expected: PORT,
+    default: "8080",
+    common: true,
+  },
+  https: {
+    value: "PORT|off",
+    help: "port for HTTPS",
+    expected: PORT,
+    default: "8443",
+    common: true,
+  },
+  host: {
+    value: "ADDRESS",
+    help: "address to listen on",
+    expected: 'an IP address, a host name, or "*" for all addresses',
+    default: "*",
+    common: true,
+  },
+  workers: {
+    value: "N|auto",
+    help: "number of worker processes",
+    expected: 'a whole number from 1 to 1024, or "auto"',
+    default: "auto",
+    common: true,
+  },
+  bodyLimit: {
+    value: "SIZE",
+    help: "largest request body",
+    expected: 'a size from 1 byte to 1gb, such as "512kb" or "10mb"',
+    default: "1mb",
+    common: false,
+  },
+  headerLimit: {
+    value: "SIZE",
+    help: "largest request head",
+    expected: 'a size from 1kb to 1mb, such as "16kb"',
+    default: "16kb",
+    common: false,
+  },
+  maxConnections: {
+    value: "N",
+    help: "most client connections",
+    expected: "a whole number from 1 to 1000000",
+    default: "10000",
+    common: false,
+  },
+  requestTimeout: {
+    value: "TIME",
+    help: "longest time for a handler",
+    expected: `a duration from 1ms to 24h ${DURATION}`,
+    default: "60s",
+    common: false,
+  },
+  drainGrace: {
+    value: "TIME",
+    help: "time to finish when stopping",
+    expected: `a duration up to 1h ${DURATION}`,
+    default: "30s",
+    common: false,
+  },
+  bootTimeout: {
+    value: "TIME",
+    help: "time for a worker to start",
+    expected: `a duration from 100ms to 1h ${DURATION}`,
+    default: "30s",
+    common: false,
+  },
+  accessLog: {
+    value: "on|off",
+    help: "one log line per request",
+    expected: '"on" or "off"',
+    default: "on",
+    common: false,
+  },
+  logLevel: {
+    value: "LEVEL",
+    help: "trace, debug, info, warn, error ...",
+    expected: '"trace", "debug", "info", "warn", "error", "fatal" or "silent"',
+    default: "info",
+    common: false,
+  },
+  logFormat: {
+    value: "FORMAT",
+    help: "auto, pretty or json",
+    expected: '"auto", "pretty" or "json"',
+    default: "auto",
+    common: false,
+  },
+  stateDir: {
+    value: "DIR",
+    help: "folder for compiled handlers",
+    expected: "a folder",
+    default: ".edgicorn",
+    common: false,
+  },
+};
+
+/** Every setting, in the order of the help text. */
+// `SETTINGS` is checked to have exactly the keys of the schema.
+export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];
+
+/** `bodyLimit` -> `body-limit`. */
+export function flagName(setting: SettingName): string {
+  return setting.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** `bodyLimit` -> `EDGICORN_BODY_LIMIT`. */
+export function environmentName(setting: SettingName): string {
+  return `EDGICORN_${flagName(setting).replaceAll("-", "_").toUpperCase()}`;
+}
+
+function off(): z.ZodType<null> {
+  return z.literal(["off", false]).transform(() => null);
+}
+
+function port(): z.ZodType<number | null> {
+  return z.union([off(), wholeNumber(0, 65_535)]);
+}
+
+function host(): z.ZodType<string | null> {
+  const all = z.literal("*").transform(() => null);
+  const address = z
+    .string()
+    .transform((text) => text.replace(/^\[(.*)\]$/, "$1"))
+    .refine((text) => isIP(text) !== 0 || isHostName(text));
+  return z.union([all, address]);
+}
+
+/** RFC 1123 section 2.1; a name of digits and dots only is a mistyped address. */
+function isHostName(text: string): boolean {
+  if (text.length > 253 || /^[\d.]+$/.test(text)) return false;
+  return text.split(".").every((label) => /^[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?$/i.test(label));
+}
+
+function wholeNumber(least: number, most: number): z.ZodType<number> {
+  const digits = z
+    .string()
+    .regex(/^\d{1,9}$/)
+    .transform(Number);
+  return z.union([z.number(), digits]).pipe(z.int().min(least).max(most));
+}
+
+function size(least: number, most: number): z.ZodType<number> {
+  return quantity(parseSizeBytes).pipe(z.int().min(least).max(most));
+}
+
+function duration(least: number, most: number): z.ZodType<number> {
+  return quantity(parseDurationMs).pipe(z.int().min(least).max(most));
+}
+
+/** A number, or text that `parse` turns into one. */
+function quantity(parse: (text: string) => number | null): z.ZodType<number> {
+  const text = z
+    .string()
+    .transform((value) => parse(value))
+    .pipe(z.number());
+  return z.union([z.number(), text]);
+}
+
+function onOff(): z.ZodType<boolean> {
+  return z.union([
+    z.boolean(),
+    z.stringbool({ truthy: ["on", "true", "1", "yes"], falsy: ["off", "false", "0", "no"] }),
+  ]);
+}

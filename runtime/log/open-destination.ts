@@ -1,0 +1,25 @@
+import { closeSync, fstatSync, openSync } from "node:fs";
+import type { LogDestination } from "./destination.ts";
+import { openFileDestination } from "./file-destination.ts";
+import { openPipeDestination } from "./pipe-destination.ts";
+
+/**
+ * Opens a log destination.
+ *
+ * @param target A descriptor (2 is standard error), or the path of a file to append to.
+ * @throws The error of `node:fs` if the file cannot be opened.
+ */
+export function openLogDestination(target: number | string): LogDestination {
+  // SonicBoom opens it later, when it is too late to refuse to start.
+  if (typeof target === "string") closeSync(openSync(target, "a"));
+  const pipe = typeof target === "number" && isPipe(target) ? openPipeDestination(target) : null;
+  return pipe ?? openFileDestination(target);
+}
+
+function isPipe(descriptor: number): boolean {
+  try {
+    return fstatSync(descriptor).isFIFO();
+  } catch {
+    return false; // Closed: writing will say so.
+  }
+}

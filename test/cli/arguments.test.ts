@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { type Invocation, parseArguments } from "../../runtime/cli/arguments.ts";
+import { SETTING_NAMES, flagName } from "../../runtime/config/settings.ts";
+
+describe("parseArguments()", () => {
+  const accepted: [argv: string[], invocation: Invocation][] = [
+    [[], { command: "start", mode: "production", flags: {} }],
+    [["start"], { command: "start", mode: "production", flags: {} }],
+    [["dev"], { command: "dev", mode: "development", flags: {} }],
+    [["help"], { command: "help" }],
+    [["help", "dev"], { command: "help" }],
+    [["-h"], { command: "help" }],
+    [["dev", "--help", "--nonsense"], { command: "help" }],
+    [["version"], { command: "version" }],
+    [["-v"], { command: "version" }],
+    [
+      ["--http", "81", "--https=off"],
+      { command: "start", mode: "production", flags: { http: "81", https: "off" } },
+    ],
+    [
+      ["--http", "81", "dev", "--body-limit", "1mb", "--config", "c.ts"],
+      {
+        command: "dev",
+        mode: "development",
+        flags: { http: "81", bodyLimit: "1mb", config: "c.ts" },
+      },
+    ],
+    [
+      ["--workers", "1", "--workers", "2"],
+      { command: "start", mode: "production", flags: { workers: "2" } },
+    ],
+    // Values are judged later, with those of other sources.
+    [
+      ["--http=", "--workers", "-1", "--certs=--odd"],
+      { command: "start", mode: "production", flags: { http: "", workers: "-1", certs: "--odd" } },
+    ],
+  ];
+  for (const [argv, invocation] of accepted) {
+    it(`accepts ${argv.join(" ") || "nothing"}`, () => {
+      assert.deepEqual(parseArguments(argv), invocation);
+    });
+  }
+
+  it("has a flag for every setting", () => {
+    for (const name of SETTING_NAMES) {
+      const invocation = parseArguments([`--${flagName(name)}`, "x"]);
+      assert.ok("flags" in invocation);
+      assert.equal(invocation.flags[name], "x");
+    }
+  });
+
+  const refused: [argv: string[], message: string][] = [
+    [["strat"], 'Cannot run strat: found an unknown command, did you mean "start"?'],
+    [
+      ["frobnicate"],
+      'Cannot run frobnicate: found an unknown command, expected one that "edgicorn help" lists',
+    ],
+    [["--htp", "81"], 'Cannot use --htp: found an unknown flag, did you mean "--http"?'],
+    [["--htp=81"], 'Cannot use --htp: found an unknown flag, did you mean "--http"?'],
+    [["-x"], 'Cannot use -x: found an unknown flag, expected one that "edgicorn help" lists'],
+    [["--http"], "Cannot use --http: found no value, expected --http VALUE"],
+    [["--http", "--https", "1"], "Cannot use --http: found no value, expected --http VALUE"],
+    [["start", "dev"], 'Cannot run start: found "dev", expected only flags after the command'],
+    [
+      ["--hots", "a", "--worker=2"],
+      'Cannot use --hots: found an unknown flag, did you mean "--host"?\n' +
+        'Cannot use --worker: found an unknown flag, did you mean "--workers"?',
+    ],
+  ];
+  for (const [argv, message] of refused) {
+    it(`refuses ${argv.join(" ")}`, () => {
+      assert.throws(() => parseArguments(argv), { code: "ERR_CONFIG", message });
+    });
+  }
+});

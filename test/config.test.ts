@@ -1,0 +1,248 @@
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import { type Config, type ConfigSources, loadConfig } from "../runtime/config.ts";
+import { SETTINGS, SETTING_NAMES, environmentName } from "../runtime/config/settings.ts";
+import { RuntimeError } from "../runtime/errors.ts";
+import { temporaryFolder } from "./helpers/temporary-folder.ts";
+
+/** A project with `handlers/`, and what else is named. */
+function project(t: TestContext, files: Record<string, string> = {}): string {
+  const dir = temporaryFolder(t);
+  mkdirSync(join(dir, "handlers"));
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(dir, name), content);
+  return dir;
+}
+
+async function load(cwd: string, sources: Partial<ConfigSources> = {}): Promise<Config> {
+  return await loadConfig({ mode: "production", flags: {}, env: {}, cwd, ...sources });
+}
+
+async function refusal(cwd: string, sources: Partial<ConfigSources>): Promise<string> {
+  try {
+    await load(cwd, sources);
+  } catch (error) {
+    assert.ok(error instanceof RuntimeError, String(error));
+    assert.equal(error.code, "ERR_CONFIG");
+    return error.message;
+  }
+  return assert.fail("accepted");
+}
+
+describe("loadConfig()", { timeout: 60_000 }, () => {
+  it("has a default for everything", async (t) => {
+    const cwd = project(t);
+    assert.deepEqual(await load(cwd), {
+      mode: "production",
+      configFile: null,
+      handlersDir: join(cwd, "handlers"),
+      publicDir: null,
+      certsDir: join(cwd, "certs"),
+      stateDir: join(cwd, ".edgicorn"),
+      host: null,
+      httpPort: 8080,
+      httpsPort: 8443,
+      workers: Math.max(2, availableParallelism() - 1),
+      bodyLimitBytes: 1_048_576,
+      headerLimitBytes: 16_384,
+      maxConnections: 10_000,
+      requestTimeoutMs: 60_000,
+      drainGraceMs: 30_000,
+      bootTimeoutMs: 30_000,
+      accessLog: true,
+      logLevel: "info",
+      logFormat: "auto",
+      errorPages: "plain",
+    });
+  });
+
+  it("is frozen plain data", async (t) => {
+    const config = await load(project(t), { mode: "development" });
+    assert.ok(Object.isFrozen(config));
+    assert.deepEqual(structuredClone(config), config);
+    assert.equal(config.errorPages, "detailed");
+  });
+
+  it("serves public/ if there is one", async (t) => {
+    const cwd = project(t);
+    mkdirSync(join(cwd, "public"));
+    assert.equal((await load(cwd)).publicDir, join(cwd, "public"));
+    assert.equal((await load(cwd, { flags: { public: "off" } })).publicDir, null);
+  });
+
+  it("takes a flag before the environment, that before the file, that before the default", async (t) => {
+    const file = "export default { http: 3003, https: 3004, workers: 7, bodyLimit: '3mb' }";
+    const cwd = project(t, { "edgicorn.config.mjs": file });
+    const config = await load(cwd, {
+      flags: { http: "3001" },
+      env: { EDGICORN_HTTP: "3002", EDGICORN_HTTPS: "3005", EDGICORN_WORKERS: "" },
+    });
+    assert.deepEqual(
+      [config.httpPort, config.httpsPort, config.workers, config.bodyLimitBytes],
+      [3001, 3005, 7, 3 * 1024 ** 2],
+    );
+    assert.equal(config.logLevel, "info");
+  });
+
+  it("reads every setting from the environment", async (t) => {
+    const cwd = project(t);
+    mkdirSync(join(cwd, "other"));
+    const values: Record<(typeof SETTING_NAMES)[number], [string, keyof Config, unknown]> = {
+      handlers: ["other", "handlersDir", join(cwd, "other")],
+      public: ["other", "publicDir", join(cwd, "other")],
+      certs: ["other", "certsDir", join(cwd, "other")],
+      stateDir: ["other", "stateDir", join(cwd, "other")],
+      http: ["off", "httpPort", null],
+      https: ["0", "httpsPort", 0],
+      host: ["[::1]", "host", "::1"],
+      workers: ["auto", "workers", Math.max(2, availableParallelism() - 1)],
+      bodyLimit: ["10mb", "bodyLimitBytes", 10 * 1024 ** 2],
+      headerLimit: ["8KiB", "headerLimitBytes", 8192],
+      maxConnections: ["99", "maxConnections", 99],
+      requestTimeout: ["1.5s", "requestTimeoutMs", 1500],
+      drainGrace: ["2m", "drainGraceMs", 120_000],
+      bootTimeout: ["500ms", "bootTimeoutMs", 500],
+      accessLog: ["off", "accessLog", false],
+      logLevel: ["warn", "logLevel", "warn"],
+      logFormat: ["json", "logFormat", "json"],
+    };
+    const env = Object.fromEntries(
+      SETTING_NAMES.map((name) => [environmentName(name), values[name][0]]),
+    );
+    const config = await load(cwd, { env });
+    for (const [, key, expected] of Object.values(values)) assert.equal(config[key], expected, key);
+  });
+
+  it("resolves paths of the file against the file, others against the working directory", async (t) => {
+    const cwd = project(t);
+    mkdirSync(join(cwd, "deploy"));
+    mkdirSync(join(cwd, "deploy", "web"));
+    mkdirSync(join(cwd, "here"));
+    const file = join(cwd, "deploy", "site.json");
+    writeFileSync(file, JSON.stringify({ public: "web", certs: "keys", stateDir: "state" }));
+    const config = await load(cwd, {
+      flags: { config: "deploy/site.json", handlers: "here" },
+      env: { EDGICORN_CERTS: "there" },
+    });
+    assert.equal(config.configFile, file);
+    assert.equal(config.publicDir, join(cwd, "deploy", "web"));
+    assert.equal(config.stateDir, join(cwd, "deploy", "state"));
+    assert.equal(config.handlersDir, join(cwd, "here"));
+    assert.equal(config.certsDir, join(cwd, "there"));
+  });
+
+  const port = 'expected a port from 1 to 65535, 0 for any free port, or "off"';
+  const unit = 'with a unit, such as "500ms", "30s" or "5m"';
+  const refused: [title: string, sources: Partial<ConfigSources>, message: string][] = [
+    ["a flag", { flags: { http: "80x" } }, `Cannot use --http: found "80x", ${port}`],
+    ["an empty flag", { flags: { http: "" } }, `Cannot use --http: found "", ${port}`],
+    [
+      "a port out of range",
+      { flags: { http: "65616" } },
+      `Cannot use --http: found "65616", ${port}`,
+    ],
+    ["a negative port", { flags: { https: "-1" } }, `Cannot use --https: found "-1", ${port}`],
+    [
+      "an environment variable",
+      { env: { EDGICORN_HTTPS: "true" } },
+      `Cannot use EDGICORN_HTTPS: found "true", ${port}`,
+    ],
+    [
+      "workers",
+      { flags: { workers: "0" } },
+      'Cannot use --workers: found "0", expected a whole number from 1 to 1024, or "auto"',
+    ],
+    [
+      "a duration whose unit can only be guessed",
+      { env: { EDGICORN_REQUEST_TIMEOUT: "30" } },
+      `Cannot use EDGICORN_REQUEST_TIMEOUT: found "30", expected a duration from 1ms to 24h ${unit}`,
+    ],
+    [
+      "a size",
+      { flags: { bodyLimit: "much" } },
+      'Cannot use --body-limit: found "much", expected a size from 1 byte to 1gb, such as "512kb" or "10mb"',
+    ],
+    [
+      "a word",
+      { flags: { logLevel: "loud" } },
+      'Cannot use --log-level: found "loud", expected "trace", "debug", "info", "warn", "error", "fatal" or "silent"',
+    ],
+    [
+      "a switch",
+      { env: { EDGICORN_ACCESS_LOG: "maybe" } },
+      'Cannot use EDGICORN_ACCESS_LOG: found "maybe", expected "on" or "off"',
+    ],
+    [
+      "a mistyped address",
+      { flags: { host: "127.0.0.300" } },
+      'Cannot use --host: found "127.0.0.300", expected an IP address, a host name, or "*" for all addresses',
+    ],
+    [
+      "a host that has no address",
+      { flags: { host: "nobody.invalid" } },
+      'Cannot use --host: found "nobody.invalid", which has no address, ' +
+        'expected an IP address, a host name, or "*" for all addresses',
+    ],
+    [
+      "two ports that are off",
+      { flags: { http: "off" }, env: { EDGICORN_HTTPS: "off" } },
+      "Cannot listen: --http and EDGICORN_HTTPS are both off, expected at least one port",
+    ],
+    [
+      "two ports that are one",
+      { flags: { http: "8443" } },
+      "Cannot listen: --http and the default of https are both 8443, expected two ports",
+    ],
+    [
+      "a config file that is not there",
+      { flags: { config: "nope.ts" } },
+      "Cannot use --config: found no file nope.ts, expected a config file",
+    ],
+    [
+      "several at once, a line each",
+      { flags: { http: "x", workers: "y" } },
+      `Cannot use --http: found "x", ${port}\n` +
+        'Cannot use --workers: found "y", expected a whole number from 1 to 1024, or "auto"',
+    ],
+  ];
+  for (const [title, sources, message] of refused) {
+    it(`refuses ${title}`, async (t) => {
+      assert.equal(await refusal(project(t), sources), message);
+    });
+  }
+
+  it("refuses the same port twice, but any free port twice is two ports", async (t) => {
+    const config = await load(project(t), { flags: { http: "0", https: "0" } });
+    assert.deepEqual([config.httpPort, config.httpsPort], [0, 0]);
+  });
+
+  it("refuses folders that are not there", async (t) => {
+    const cwd = temporaryFolder(t);
+    assert.equal(
+      await refusal(cwd, { flags: { public: "pub" } }),
+      `Cannot use the default of handlers: found no folder ${cwd}/handlers, expected the folder of the ` +
+        "handlers (create it, or name another with --handlers DIR)\n" +
+        `Cannot use --public: found no folder ${cwd}/pub, expected the folder of the static files, or "off"`,
+    );
+  });
+
+  it("names the key and the file of a bad value in the file", async (t) => {
+    const cwd = project(t, { "edgicorn.config.json": '{ "http": 70000 }' });
+    assert.equal(
+      await refusal(cwd, {}),
+      `Cannot use http in edgicorn.config.json: found 70000, ${port}`,
+    );
+  });
+
+  it("asks whether another key was meant", async (t) => {
+    const cwd = project(t, { "edgicorn.config.json": '{ "bodyLimits": 1, "zebra": 2 }' });
+    assert.equal(
+      await refusal(cwd, {}),
+      'Cannot use bodyLimits in edgicorn.config.json: found an unknown key, did you mean "bodyLimit"?\n' +
+        "Cannot use zebra in edgicorn.config.json: found an unknown key, expected one of " +
+        Object.keys(SETTINGS).join(", "),
+    );
+  });
+});

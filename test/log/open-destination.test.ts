@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { describe, it, type TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+import { openLogDestination } from "../../runtime/log/open-destination.ts";
+import { temporaryFolder } from "../helpers/temporary-folder.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+/** Runs a program that has `destination` (descriptor 2) and `log` (an access log), with standard error at `target`. */
+function run(t: TestContext, program: string, target: number): ChildProcess {
+  const code = `
+    import { openLogDestination } from "./runtime/log/open-destination.ts";
+    import { createAccessLog } from "./runtime/log/access-log.ts";
+    const destination = openLogDestination(2);
+    const log = createAccessLog(destination, { pretty: false, color: false });
+    const line = (bytes) =>
+      log.line({ method: "GET", path: "/", status: 200, bytes, durationMs: 1, worker: 0, requestId: "a" });
+    ${program}`;
+  const child = spawn(
+    process.execPath,
+    ["--import", "tsx", "--input-type=module", "--eval", code],
+    { cwd: root, stdio: ["ignore", "pipe", target] },
+  );
+  t.after(() => child.kill("SIGKILL"));
+  return child;
+}
+
+function makePipe(dir: string): string {
+  const path = join(dir, "pipe");
+  execFileSync("mkfifo", [path]);
+  return path;
+}
+
+function numbersIn(log: string): number[] {
+  assert.ok(log.endsWith("\n"));
+  return log
+    .trimEnd()
+    .split("\n")
+    .map((line) => {
+      const parsed: unknown = JSON.parse(line);
+      assert.ok(typeof parsed === "object" && parsed !== null && "bytes" in parsed);
+      return Number(parsed.bytes);
+    });
+}
+
+const MANY = 20_000;
+const WRITE_MANY = `for (let index = 0; index < ${MANY}; index++) line(index);`;
+const many = Array.from({ length: MANY }, (_, index) => index);
+
+describe("openLogDestination()", { timeout: 60_000 }, () => {
+  for (const [title, ending] of [
+    ["ends by itself", ""],
+    ["calls process.exit()", "process.exit(0);"],
+    ["throws", "setImmediate(() => { throw 'a string'; });"],
+  ] as const) {
+    it(`writes all lines, in order, to a file when the process ${title}`, async (t) => {
+      const path = join(temporaryFolder(t), "log");
+      const fd = openSync(path, "a");
+      const child = run(t, WRITE_MANY + ending, fd);
+      await once(child, "close");
+      closeSync(fd);
+      const log = readFileSync(path, "utf8");
+      const lines = log.split("\n").filter((line) => line.startsWith('{"level"'));
+      assert.deepEqual(numbersIn(`${lines.join("\n")}\n`), many);
+    });
+
+    it(`writes all lines, in order, to a pipe when the process ${title}`, async (t) => {
+      const pipe = makePipe(temporaryFolder(t));
+      const cat = spawn("cat", [pipe], { stdio: ["ignore", "pipe", "ignore"] });
+      const fd = openSync(pipe, "w");
+      const child = run(t, WRITE_MANY + ending, fd);
+      closeSync(fd);
+      const log = await text(cat.stdout);
+      await once(child, "close");
+      const lines = log.split("\n").filter((line) => line.startsWith('{"level"'));
+      assert.deepEqual(numbersIn(`${lines.join("\n")}\n`), many);
+    });
+  }
+
+  it("neither waits for a reader that stopped reading nor grows without bound, and still ends", async (t) => {
+    const pipe = makePipe(temporaryFolder(t));
+    // Open for reading too, so that the other side opens; but nobody reads.
+    const fd = openSync(pipe, "r+");
+    t.after(() => closeSync(fd));
+    const child = run(
+      t,
+      `const start = performance.now();
+       for (let index = 0; index < 60_000; index++) line(index);
+       console.log(JSON.stringify({ ms: performance.now() - start, dropped: destination.droppedLines }));
+       setTimeout(() => process.exit(0), 20);`,
+      fd,
+    );
+    const { stdout } = child;
+    assert.ok(stdout !== null);
+    const [output] = await Promise.all([text(stdout), once(child, "close")]);
+    const seen: unknown = JSON.parse(output);
+    assert.ok(typeof seen === "object" && seen !== null && "dropped" in seen && "ms" in seen);
+    assert.ok(Number(seen.dropped) > 20_000, output);
+    assert.ok(Number(seen.ms) < 10_000, output);
+    assert.equal(child.exitCode, 0);
+  });
+
+  it("goes on when the reader comes back", async (t) => {
+    const pipe = makePipe(temporaryFolder(t));
+    const fd = openSync(pipe, "r+");
+    const child = run(t, `${WRITE_MANY} log.flush(); console.log("written");`, fd);
+    assert.ok(child.stdout !== null);
+    await once(child.stdout, "data");
+    const cat = spawn("cat", [pipe], { stdio: ["ignore", "pipe", "ignore"] });
+    const reading = text(cat.stdout);
+    await once(child, "close");
+    // The last writer: cat sees the end.
+    closeSync(fd);
+    assert.deepEqual(numbersIn(await reading), many);
+  });
+
+  it("survives a reader that went away", async (t) => {
+    const child = spawn(
+      process.execPath,
+      [
+        "--import",
+        "tsx",
+        "--input-type=module",
+        "--eval",
+        `import { openLogDestination } from "./runtime/log/open-destination.ts";
+         const destination = openLogDestination(2);
+         process.stdin.once("data", () => {
+           for (let index = 0; index < 10; index++) destination.write("lost\\n");
+           setTimeout(() => { destination.write("lost\\n"); console.log("alive"); process.exit(0); }, 50);
+         });
+         console.log("ready");`,
+      ],
+      { cwd: root, stdio: ["pipe", "pipe", "pipe"] },
+    );
+    t.after(() => child.kill("SIGKILL"));
+    await once(child.stdout, "data");
+    child.stderr.destroy();
+    const output = text(child.stdout);
+    child.stdin.write("go");
+    await once(child, "close");
+    assert.equal(child.exitCode, 0);
+    assert.equal(await output, "alive\n");
+  });
+
+  it("opens a file anew after it was renamed", async (t) => {
+    const dir = temporaryFolder(t);
+    const path = join(dir, "log");
+    const destination = openLogDestination(path);
+    destination.write("one\n");
+    await untilContent(path, "one\n");
+    renameSync(path, `${path}.1`);
+    destination.reopen();
+    destination.write("two\n");
+    await untilContent(path, "two\n");
+    await destination.close();
+    await destination.close();
+    assert.equal(readFileSync(`${path}.1`, "utf8"), "one\n");
+    assert.equal(readFileSync(path, "utf8"), "two\n");
+  });
+
+  it("refuses a file that cannot be opened", (t) => {
+    const dir = temporaryFolder(t);
+    writeFileSync(join(dir, "file"), "");
+    assert.throws(() => openLogDestination(join(dir, "file", "log")), { code: "ENOTDIR" });
+  });
+});
+
+async function untilContent(path: string, content: string): Promise<void> {
+  for (;;) {
+    try {
+      if (readFileSync(path, "utf8") === content) return;
+    } catch {
+      // Not there yet.
+    }
+    await new Promise((settle) => setImmediate(settle));
+  }
+}
