@@ -8,6 +8,15 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const outdir = join(root, "dist");
 const inputs = ["runtime", "package.json", "package-lock.json", "scripts/build.mjs"];
 
+/** They bring binaries. */
+const NATIVE = ["uWebSockets.js", "esbuild", "msgpackr-extract"];
+
+/** They are loaded only now and then. */
+const RARE = ["chokidar", "pino-pretty", "@peculiar/asn1-schema", "@peculiar/asn1-x509"];
+
+const REQUIRE =
+  'import { createRequire as edgicornRequire } from "node:module"; const require = edgicornRequire(import.meta.url);';
+
 if (!(process.argv.includes("--if-stale") && isFresh())) await build();
 
 async function build() {
@@ -26,7 +35,11 @@ async function build() {
     format: "esm",
     platform: "node",
     target: "node20.19",
-    packages: "external",
+    // What is plain JavaScript is bundled: a worker that reads one file boots twice as fast as one that resolves 150.
+    external: [...NATIVE, ...RARE, "edgicorn/package.json"],
+    // Some packages are CommonJS and require Node's own modules.
+    banner: { js: REQUIRE },
+    legalComments: "linked",
     sourcemap: "linked",
     logLevel: "warning",
   });

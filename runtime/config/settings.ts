@@ -1,13 +1,13 @@
 import { isIP } from "node:net";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { parseDurationMs, parseSizeBytes } from "./units.ts";
 
 /** What each setting may be, as it comes from a flag or the environment (text) or from the file (any plain value). */
 export const settingsSchema = z.strictObject({
-  handlers: z.string().min(1),
-  public: z.union([off(), z.string().min(1)]),
-  certs: z.string().min(1),
-  stateDir: z.string().min(1),
+  handlers: text(),
+  public: z.union([off(), text()]),
+  certs: text(),
+  stateDir: text(),
   http: port(),
   https: port(),
   host: host(),
@@ -179,55 +179,71 @@ export function environmentName(setting: SettingName): string {
   return `EDGICORN_${flagName(setting).replaceAll("-", "_").toUpperCase()}`;
 }
 
-function off(): z.ZodType<null> {
-  return z.literal(["off", false]).transform(() => null);
+function text(): z.ZodMiniType<string> {
+  return z.string().check(z.minLength(1));
 }
 
-function port(): z.ZodType<number | null> {
+function off(): z.ZodMiniType<null> {
+  return z.pipe(
+    z.literal(["off", false]),
+    z.transform(() => null),
+  );
+}
+
+function port(): z.ZodMiniType<number | null> {
   return z.union([off(), wholeNumber(0, 65_535)]);
 }
 
-function host(): z.ZodType<string | null> {
-  const all = z.literal("*").transform(() => null);
+function host(): z.ZodMiniType<string | null> {
+  const all = z.pipe(
+    z.literal("*"),
+    z.transform(() => null),
+  );
   const address = z
-    .string()
-    .transform((text) => text.replace(/^\[(.*)\]$/, "$1"))
-    .refine((text) => isIP(text) !== 0 || isHostName(text));
+    .pipe(
+      z.string(),
+      z.transform((value: string) => value.replace(/^\[(.*)\]$/, "$1")),
+    )
+    .check(z.refine((value) => isIP(value) !== 0 || isHostName(value)));
   return z.union([all, address]);
 }
 
 /** RFC 1123 section 2.1; a name of digits and dots only is a mistyped address. */
-function isHostName(text: string): boolean {
-  if (text.length > 253 || /^[\d.]+$/.test(text)) return false;
-  return text.split(".").every((label) => /^[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?$/i.test(label));
+function isHostName(value: string): boolean {
+  if (value.length > 253 || /^[\d.]+$/.test(value)) return false;
+  return value.split(".").every((label) => /^[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?$/i.test(label));
 }
 
-function wholeNumber(least: number, most: number): z.ZodType<number> {
-  const digits = z
-    .string()
-    .regex(/^\d{1,9}$/)
-    .transform(Number);
-  return z.union([z.number(), digits]).pipe(z.int().min(least).max(most));
+function wholeNumber(least: number, most: number): z.ZodMiniType<number> {
+  const digits = z.pipe(z.string().check(z.regex(/^\d{1,9}$/)), z.transform(Number));
+  return z.pipe(z.union([z.number(), digits]), within(least, most));
 }
 
-function size(least: number, most: number): z.ZodType<number> {
-  return quantity(parseSizeBytes).pipe(z.int().min(least).max(most));
+function size(least: number, most: number): z.ZodMiniType<number> {
+  return z.pipe(quantity(parseSizeBytes), within(least, most));
 }
 
-function duration(least: number, most: number): z.ZodType<number> {
-  return quantity(parseDurationMs).pipe(z.int().min(least).max(most));
+function duration(least: number, most: number): z.ZodMiniType<number> {
+  return z.pipe(quantity(parseDurationMs), within(least, most));
+}
+
+function within(least: number, most: number): z.ZodMiniType<number, number> {
+  return z.int().check(z.minimum(least), z.maximum(most));
 }
 
 /** A number, or text that `parse` turns into one. */
-function quantity(parse: (text: string) => number | null): z.ZodType<number> {
-  const text = z
-    .string()
-    .transform((value) => parse(value))
-    .pipe(z.number());
-  return z.union([z.number(), text]);
+function quantity(parse: (value: string) => number | null): z.ZodMiniType<number> {
+  const parsed = z.pipe(
+    z.pipe(
+      z.string(),
+      z.transform((value: string) => parse(value)),
+    ),
+    z.number(),
+  );
+  return z.union([z.number(), parsed]);
 }
 
-function onOff(): z.ZodType<boolean> {
+function onOff(): z.ZodMiniType<boolean> {
   return z.union([
     z.boolean(),
     z.stringbool({ truthy: ["on", "true", "1", "yes"], falsy: ["off", "false", "0", "no"] }),

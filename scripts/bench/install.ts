@@ -1,0 +1,47 @@
+import { spawnSync } from "node:child_process";
+import type { ToolName } from "./tools.ts";
+
+export interface InstallOptions {
+  readonly peersFolder: string;
+  readonly debianPackages: readonly ToolName[];
+  readonly say: (line: string) => void;
+}
+
+/**
+ * Installs what the rows need: Debian packages, and the npm packages that `peers/package.json` names.
+ *
+ * Package scripts do not run: the platform packages bring their programs with them, and nothing is fetched from
+ * anywhere but the registry. There is no lock file: one made on this platform would leave out the others.
+ */
+export function installPeers({ peersFolder, debianPackages, say }: InstallOptions): void {
+  installDebianPackages(debianPackages, say);
+  say("npm packages into .bench/peers ...");
+  const args = [
+    "install",
+    "--ignore-scripts",
+    "--no-package-lock",
+    "--include=optional",
+    "--no-audit",
+    "--no-fund",
+    "--loglevel=error",
+  ];
+  const { status } = spawnSync("npm", args, { cwd: peersFolder, stdio: "inherit" });
+  if (status !== 0) say("npm could not install them all: the rows that need them are skipped");
+}
+
+function installDebianPackages(packages: readonly ToolName[], say: (line: string) => void): void {
+  if (packages.length === 0) return;
+  const install = ["install", "--yes", "--no-install-recommends", ...packages];
+  if (process.getuid?.() !== 0) {
+    say(`Not root. To install what is missing: sudo apt-get ${install.join(" ")}`);
+    return;
+  }
+  say(`Debian packages: ${packages.join(", ")} ...`);
+  const options = {
+    stdio: "inherit" as const,
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+  };
+  spawnSync("apt-get", ["update"], options);
+  const { status } = spawnSync("apt-get", install, options);
+  if (status !== 0) say("apt-get could not install them all: the rows that need them are skipped");
+}

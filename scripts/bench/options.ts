@@ -1,0 +1,140 @@
+import { parseArgs } from "node:util";
+import { RuntimeError } from "../../runtime/errors.ts";
+import { entryNames } from "./plan.ts";
+
+/** What the command line asks for. */
+export interface Options {
+  readonly action: "measure" | "list" | "profile" | "help";
+  /** Install missing peers before anything else. */
+  readonly install: boolean;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+  /** How often a measurement is repeated when something else kept the machine busy. */
+  readonly retries: number;
+  readonly connections: number;
+  /** Workers of this project; its own default when `undefined`. */
+  readonly workers: number | undefined;
+  /** Cases and servers to measure; all when empty. */
+  readonly only: readonly string[];
+  /** Where the JSON goes; a file named after the time when `undefined`. */
+  readonly jsonFile: string | undefined;
+}
+
+export const HELP = `Measures this project beside its peers, in one run on one machine.
+
+usage: npm run bench -- [options]
+
+  --rounds N        rounds; each measures every row once, in another order (5)
+  --seconds N       length of one measurement (4)
+  --warm-up N       seconds of load before each measurement, not counted (1)
+  --retries N       repeat a measurement up to N times when other programs used more than
+                    0.1 core during it, and take the least disturbed one (1)
+  --connections N   keep-alive connections of the load generator (64)
+  --workers N       workers of this project (its own default)
+  --only A,B        only these cases, servers, or case/server pairs; see --list
+  --list            print the cases and servers, and which are installed; measure nothing
+  --install         first install missing peers: Debian packages with apt-get (as root;
+                    otherwise the command is printed), npm packages into .bench/peers
+  --json FILE       write the JSON here instead of .bench/results/
+  --profile         measure nothing: put each chosen row of this project under load once and
+                    leave CPU profiles of its primary and its workers in .bench/profiles
+  --help            print this
+
+Exit code: 0 measured, 1 a row failed or all were skipped, 78 bad option or nothing to load with.`;
+
+/**
+ * Reads the command line.
+ *
+ * @throws RuntimeError `ERR_CONFIG` for an unknown option or name, or a number out of range.
+ */
+export function parseOptions(args: readonly string[]): Options {
+  const values = readArgs(args);
+  const only = (values.only ?? "").split(",").filter((name) => name !== "");
+  const known = entryNames();
+  const unknown = only.find((name) => !known.has(name));
+  if (unknown !== undefined) {
+    throw bad(
+      "--only",
+      unknown,
+      `one of ${[...known].filter((name) => !name.includes("/")).join(", ")}`,
+    );
+  }
+  return {
+    action: pickAction(values),
+    install: values.install ?? false,
+    rounds: toCount("--rounds", values.rounds, { otherwise: 5, max: 1000 }),
+    seconds: toCount("--seconds", values.seconds, { otherwise: 4, max: 3600 }),
+    warmUpSeconds: toCount("--warm-up", values["warm-up"], { otherwise: 1, max: 3600 }),
+    retries: toCount("--retries", values.retries, { otherwise: 1, min: 0, max: 100 }),
+    connections: toCount("--connections", values.connections, { otherwise: 64, max: 4000 }),
+    workers:
+      values.workers === undefined
+        ? undefined
+        : toCount("--workers", values.workers, { otherwise: 1, max: 1024 }),
+    only,
+    jsonFile: values.json,
+  };
+}
+
+interface Values {
+  readonly rounds?: string;
+  readonly seconds?: string;
+  readonly "warm-up"?: string;
+  readonly retries?: string;
+  readonly connections?: string;
+  readonly workers?: string;
+  readonly only?: string;
+  readonly json?: string;
+  readonly list?: boolean;
+  readonly install?: boolean;
+  readonly profile?: boolean;
+  readonly help?: boolean;
+}
+
+function readArgs(args: readonly string[]): Values {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: false,
+      options: {
+        rounds: { type: "string" },
+        seconds: { type: "string" },
+        "warm-up": { type: "string" },
+        retries: { type: "string" },
+        connections: { type: "string" },
+        workers: { type: "string" },
+        only: { type: "string" },
+        json: { type: "string" },
+        list: { type: "boolean" },
+        install: { type: "boolean" },
+        profile: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+      },
+    }).values;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new RuntimeError("ERR_CONFIG", `Cannot read the options: ${reason}`, { cause: error });
+  }
+}
+
+function pickAction(values: Values): Options["action"] {
+  if (values.help) return "help";
+  if (values.list) return "list";
+  return values.profile ? "profile" : "measure";
+}
+
+function toCount(
+  name: string,
+  text: string | undefined,
+  { otherwise, min = 1, max }: { otherwise: number; min?: number; max: number },
+): number {
+  if (text === undefined) return otherwise;
+  const count = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (count >= min && count <= max) return count;
+  throw bad(name, text, `a whole number from ${min} to ${max}`);
+}
+
+function bad(name: string, found: string, expected: string): RuntimeError {
+  return new RuntimeError("ERR_CONFIG", `Cannot use ${name}: "${found}", expected ${expected}`);
+}

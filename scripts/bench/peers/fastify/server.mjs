@@ -1,0 +1,8 @@
+// oxlint-disable typescript/no-unsafe-assignment, typescript/no-unsafe-call, typescript/no-unsafe-member-access -- plain JavaScript, run as it is: nothing in it has a type
+import Fastify from "fastify";
+
+const app = Fastify({ logger: false });
+app.get("/", (request, reply) => {
+  reply.type("text/plain;charset=UTF-8").send("Hello, world!");
+});
+await app.listen({ host: "127.0.0.1", port: Number(process.env.PORT) });

@@ -1,0 +1,123 @@
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+import { readSessions } from "./proc.ts";
+import type { Command } from "./servers.ts";
+
+export interface ProcessGroupOptions {
+  /** Takes the output of all programs. May be the access log: programs that follow 12factor.net write it there. */
+  readonly outputFile: string;
+  /** Put before each command; see `findLauncher`. */
+  readonly launcher: readonly string[];
+  /** Time to end in peace. */
+  readonly graceMs: number;
+  /** Holds the group from before its first program starts until nothing of it is left. */
+  readonly living: Set<ProcessGroup>;
+}
+
+/** The programs of one server, each in a session of its own: all they start can be measured and ended. */
+export class ProcessGroup {
+  readonly #children: readonly ChildProcess[];
+  readonly #options: ProcessGroupOptions;
+  readonly #ended: Promise<void>[] = [];
+  #failure: string | undefined;
+
+  constructor(commands: readonly Command[], options: ProcessGroupOptions) {
+    this.#options = options;
+    options.living.add(this);
+    this.#children = commands.map((command) => this.#start(command));
+  }
+
+  /** Says why a program ended or could not start; `undefined` while all are well. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  /** The end of what the programs printed. */
+  lastWords(): string {
+    return readFileSync(this.#options.outputFile, "utf8").trim().slice(-LAST_WORDS_CHARS);
+  }
+
+  /** A child is the leader of its session, whose id is therefore the child's process id. */
+  get sessions(): ReadonlySet<number> {
+    return new Set(this.#children.flatMap(({ pid }) => (pid === undefined ? [] : [pid])));
+  }
+
+  /** Asks the programs to end, then makes them; resolves when nothing of the server is left. */
+  async stop(): Promise<void> {
+    for (const child of this.#children) child.kill("SIGTERM");
+    const { graceMs } = this.#options;
+    if (!(await this.#isGoneWithin(graceMs))) {
+      this.killNow();
+      await this.#isGoneWithin(graceMs);
+    }
+    // The process table is ahead of our own events, and these still use the output file.
+    await Promise.all(this.#ended);
+    this.#options.living.delete(this);
+  }
+
+  /** Ends all processes of the server at once and without waiting. */
+  killNow(): void {
+    for (const pid of readSessions(this.sessions).keys()) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It has ended since it was listed.
+      }
+    }
+  }
+
+  #start({ file, args, env }: Command): ChildProcess {
+    const { outputFile, launcher } = this.#options;
+    const output = openSync(outputFile, "a");
+    try {
+      const [program = file, ...rest] = [...launcher, file, ...args];
+      const child = spawn(program, rest, {
+        detached: true,
+        stdio: ["ignore", output, output],
+        env: { ...process.env, NODE_ENV: "production", ...env },
+      });
+      this.#ended.push(this.#watch(child, file));
+      return child;
+    } finally {
+      closeSync(output);
+    }
+  }
+
+  #watch(child: ChildProcess, file: string): Promise<void> {
+    return new Promise((resolve) => {
+      child.once("error", (error) => {
+        this.#failure ??= error.message;
+        resolve();
+      });
+      child.once("exit", (code, signal) => {
+        const end = signal ?? `exit code ${code}`;
+        this.#failure ??= `${file} ended with ${end}: ${this.lastWords()}`;
+        resolve();
+      });
+    });
+  }
+
+  async #isGoneWithin(ms: number): Promise<boolean> {
+    const deadline = performance.now() + ms;
+    // The children of a child tell us nothing when they end: the process table is all there is to watch.
+    while (readSessions(this.sessions).size > 0) {
+      if (performance.now() > deadline) return false;
+      await delay(POLL_MS);
+    }
+    return true;
+  }
+}
+
+/**
+ * A command prefix that has a program end when the benchmark is killed and can do nothing any more.
+ *
+ * Empty where util-linux, which has it, is not installed.
+ */
+export function findLauncher(): readonly string[] {
+  const tie = ["--pdeathsig", "TERM"];
+  return spawnSync("setpriv", [...tie, "true"]).status === 0 ? ["setpriv", ...tie] : [];
+}
+
+const POLL_MS = 10;
+const LAST_WORDS_CHARS = 600;

@@ -1,0 +1,112 @@
+import { assertNever } from "../../runtime/errors.ts";
+import { samplesOf, type Metric, type Result } from "./results.ts";
+import { pairedRatio, spreadOf, type Spread } from "./statistics.ts";
+
+/** What this project promises to reach, on whatever machine the benchmark runs. */
+export type Target =
+  | {
+      readonly kind: "ratio";
+      readonly claim: string;
+      /** Rows as `case/server`, compared by requests per second in the same round. */
+      readonly of: string;
+      readonly over: string;
+      readonly atLeast: number;
+    }
+  | {
+      readonly kind: "limit";
+      readonly claim: string;
+      readonly of: string;
+      readonly metric: Metric;
+      readonly atMost: number;
+    };
+
+export interface Verdict {
+  readonly target: Target;
+  readonly outcome: "reached" | "not reached" | "no figure";
+  /** Decided by the median. */
+  readonly figure: Spread | undefined;
+}
+
+/** The targets that have rows so far; docs/bench.md says where they come from. */
+export const TARGETS: readonly Target[] = [
+  hello("bare uWebSockets.js", "uws", 0.65),
+  hello("Bun.serve", "bun", 1),
+  hello("deno serve", "deno", 1),
+  hello("Nginx -> node:http", "nginx-node", 2),
+  hello("Nginx -> Gunicorn", "nginx-gunicorn", 8),
+  {
+    kind: "ratio",
+    claim: "TLS: Edgicorn / Nginx -> node:http",
+    of: "hello-tls/edgicorn",
+    over: "hello-tls/nginx-node",
+    atLeast: 1.2,
+  },
+  {
+    kind: "limit",
+    claim: "start to first answer, ms",
+    of: "hello/edgicorn",
+    metric: "startMs",
+    atMost: 1000,
+  },
+  {
+    kind: "limit",
+    claim: "failed requests: status",
+    of: "hello/edgicorn",
+    metric: "badStatuses",
+    atMost: 0,
+  },
+  {
+    kind: "limit",
+    claim: "failed requests: socket",
+    of: "hello/edgicorn",
+    metric: "socketErrors",
+    atMost: 0,
+  },
+];
+
+/** Holds the targets against what was measured. Those about rows that were not asked for are left out. */
+export function judge(targets: readonly Target[], results: readonly Result[]): readonly Verdict[] {
+  const asked = new Set(results.map(({ entry }) => entry.id));
+  return targets
+    .filter((target) => rowsOf(target).every((row) => asked.has(row)))
+    .map((target) => {
+      const figure = figureOf(target, results);
+      if (figure === undefined) return { target, outcome: "no figure", figure };
+      return { target, outcome: isReached(target, figure) ? "reached" : "not reached", figure };
+    });
+}
+
+function hello(peer: string, server: string, atLeast: number): Target {
+  const claim = `hello: Edgicorn / ${peer}`;
+  return { kind: "ratio", claim, of: "hello/edgicorn", over: `hello/${server}`, atLeast };
+}
+
+function rowsOf(target: Target): readonly string[] {
+  return target.kind === "ratio" ? [target.of, target.over] : [target.of];
+}
+
+function figureOf(target: Target, results: readonly Result[]): Spread | undefined {
+  switch (target.kind) {
+    case "ratio":
+      return pairedRatio(
+        samplesOf(results, target.of, "requestsPerSecond"),
+        samplesOf(results, target.over, "requestsPerSecond"),
+      );
+    case "limit":
+      return spreadOf(samplesOf(results, target.of, target.metric).map(({ value }) => value));
+    default:
+      return assertNever(target);
+  }
+}
+
+function isReached(target: Target, { median, max }: Spread): boolean {
+  switch (target.kind) {
+    case "ratio":
+      return median >= target.atLeast;
+    case "limit":
+      // "At most none" is meant for every round, not for the middle one.
+      return (target.atMost === 0 ? max : median) <= target.atMost;
+    default:
+      return assertNever(target);
+  }
+}

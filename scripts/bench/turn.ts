@@ -1,0 +1,169 @@
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pickFreePorts, waitUntilReady } from "./probe.ts";
+import { readMachineCpu, readMemoryBytes, readOwnChildrenCpuMs, readSessions } from "./proc.ts";
+import { ProcessGroup } from "./process-group.ts";
+import { SERVERS, accessLogFile, type Setting, type Template } from "./servers.ts";
+import { runWrk } from "./wrk.ts";
+import type { Entry } from "./plan.ts";
+
+/** One measurement: one row in one round. */
+export interface Turn {
+  readonly round: number;
+  /** From the start of the programs to the first right answer. */
+  readonly startMs: number;
+  readonly requests: number;
+  readonly requestsPerSecond: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly badStatuses: number;
+  readonly socketErrors: number;
+  /** Processor time, user and system, of all processes of the server, divided by the requests. */
+  readonly cpuUsPerRequest: number;
+  /** Highest sum over all processes of the server, read once a second; shared pages count once. */
+  readonly peakMemoryBytes: number;
+  /** Cores the load generator kept busy: near 1 it is the limit, and the server could do more. */
+  readonly loadCores: number;
+  /** Cores that neither the server nor the load generator used: what else ran on the machine meanwhile. */
+  readonly otherCores: number;
+  /** Cores another guest of the same host took away. */
+  readonly stolenCores: number;
+}
+
+/** Up to here, what a turn lost is the housekeeping of the machine itself. */
+export const CALM_CORES = 0.1;
+
+/** Cores that were kept from both the server and the load generator during a turn. */
+export function lostCores(turn: Turn): number {
+  return turn.otherCores + turn.stolenCores;
+}
+
+/** What stays the same over all turns. */
+export interface Bench {
+  readonly setting: Omit<
+    Setting,
+    "port" | "upstreamPort" | "folder" | "tls" | "accessLog" | "profileFolder"
+  >;
+  /** CPU profiles of this project's processes go to a folder in it; none are made when `undefined`. */
+  readonly profilesFolder: string | undefined;
+  /** Each turn has a folder in it. */
+  readonly runFolder: string;
+  readonly wrk: string;
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+  readonly launcher: readonly string[];
+  readonly living: Set<ProcessGroup>;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Starts the server, checks its answer, loads it, and ends it again.
+ *
+ * A server lives for its turn only: nothing else is then running beside the one that is measured, and each round
+ * is a sample of its own, start included.
+ */
+export async function runTurn(entry: Entry, round: number, bench: Bench): Promise<Turn> {
+  const folder = join(bench.runFolder, `${round}-${entry.id.replace("/", "-")}`);
+  await mkdir(folder);
+  const [port = 0, upstreamPort = 0] = await pickFreePorts(2);
+  const { tls, accessLog, path, refuse } = entry.case;
+  const profileFolder = bench.profilesFolder && join(bench.profilesFolder, entry.case.id);
+  const own = { port, upstreamPort, folder, tls, accessLog, profileFolder };
+  const setting: Setting = { ...bench.setting, ...own };
+  const { templates, commands } = SERVERS[entry.server].launch(setting);
+  for (const template of templates) await fillIn(template);
+
+  const { signal, launcher, living } = bench;
+  const startedAt = performance.now();
+  const group = new ProcessGroup(commands, {
+    outputFile: accessLogFile(setting),
+    graceMs: GRACE_MS,
+    launcher,
+    living,
+  });
+  try {
+    // By name, not by address: a client that names the server is the common case in TLS.
+    const url = `${tls ? "https" : "http"}://${tls ? "localhost" : "127.0.0.1"}:${port}${path}`;
+    await waitUntilReady({
+      url,
+      refuse,
+      signal,
+      failure: () => group.failure,
+      lastWords: () => group.lastWords(),
+    });
+    const startMs = performance.now() - startedAt;
+    const {
+      wrk: file,
+      seconds,
+      warmUpSeconds,
+      setting: { connections },
+    } = bench;
+    await runWrk({ file, url, connections, seconds: warmUpSeconds, signal });
+    const figures = await observe(group, () => runWrk({ file, url, connections, seconds, signal }));
+    if (group.failure !== undefined) throw new Error(group.failure);
+    return { round, startMs, ...figures };
+  } finally {
+    await group.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function observe(
+  group: ProcessGroup,
+  load: () => ReturnType<typeof runWrk>,
+): Promise<Omit<Turn, "round" | "startMs">> {
+  const { sessions } = group;
+  let peakMemoryBytes = 0;
+  const watch = (): void => {
+    peakMemoryBytes = Math.max(peakMemoryBytes, readMemoryBytes(readSessions(sessions).keys()));
+  };
+  const timer = setInterval(watch, MEMORY_INTERVAL_MS);
+  try {
+    const before = readClocks(sessions);
+    const report = await load();
+    const after = readClocks(sessions);
+    watch();
+    const wallMs = after.wallMs - before.wallMs;
+    const serverMs = after.serverMs - before.serverMs;
+    const loadMs = after.loadMs - before.loadMs;
+    const busyMs = after.machine.busyMs - before.machine.busyMs;
+    return {
+      ...report,
+      cpuUsPerRequest: (serverMs * 1000) / report.requests,
+      peakMemoryBytes,
+      loadCores: loadMs / wallMs,
+      otherCores: Math.max(0, busyMs - serverMs - loadMs) / wallMs,
+      stolenCores: (after.machine.stolenMs - before.machine.stolenMs) / wallMs,
+    };
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function readClocks(sessions: ReadonlySet<number>): {
+  readonly wallMs: number;
+  readonly serverMs: number;
+  readonly loadMs: number;
+  readonly machine: ReturnType<typeof readMachineCpu>;
+} {
+  const serverMs = [...readSessions(sessions).values()].reduce((sum, { cpuMs }) => sum + cpuMs, 0);
+  // The load generator is the only program of ours that ends during a measurement.
+  const loadMs = readOwnChildrenCpuMs();
+  return { wallMs: performance.now(), serverMs, loadMs, machine: readMachineCpu() };
+}
+
+async function fillIn({ from, to, values }: Template): Promise<void> {
+  const text = await readFile(from, "utf8");
+  const filled = text.replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => {
+    const value = values[name];
+    if (value === undefined) throw new Error(`no value for {{${name}}} in ${from}`);
+    return value;
+  });
+  await writeFile(to, filled);
+}
+
+/** More than any server here needs to end once no client is connected, CPU profiles included. */
+const GRACE_MS = 5000;
+
+/** Reading the memory of a process stops it for about a millisecond: rare enough not to show. */
+const MEMORY_INTERVAL_MS = 1000;

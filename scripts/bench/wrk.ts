@@ -1,0 +1,76 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+
+/** What wrk saw in one run. */
+export interface WrkReport {
+  readonly requests: number;
+  readonly requestsPerSecond: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  /** Answers with a status from 400, and other than 2xx or 3xx in general. */
+  readonly badStatuses: number;
+  /** Failed connects, reads and writes, and requests that took more than wrk's two seconds. */
+  readonly socketErrors: number;
+}
+
+export interface WrkRun {
+  /** Path of the program. */
+  readonly file: string;
+  readonly url: string;
+  readonly connections: number;
+  readonly seconds: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Loads a URL with one thread that keeps every connection busy.
+ *
+ * One thread, because a second one would take a core from the server: the machine is shared with what is measured.
+ */
+export async function runWrk(run: WrkRun): Promise<WrkReport> {
+  const { file, url, connections, seconds, signal } = run;
+  const args = ["--threads", "1", "--connections", String(connections)];
+  args.push("--duration", `${seconds}s`, "--latency", url);
+  const timeout = seconds * 1000 + GRACE_MS;
+  const { stdout } = await promisify(execFile)(file, args, { signal, timeout });
+  const report = parseWrk(stdout);
+  if (report === undefined)
+    throw new Error(`Cannot read what wrk printed: ${stdout.slice(0, 400)}`);
+  return report;
+}
+
+/** Reads the text wrk prints with `--latency`; `undefined` if a figure is missing. */
+export function parseWrk(text: string): WrkReport | undefined {
+  const requests = numberIn(text, /^\s*(\d+) requests in /m);
+  const requestsPerSecond = numberIn(text, /^Requests\/sec:\s+([\d.]+)/m);
+  const p50Us = durationIn(text, /^\s+50(?:\.0+)?%\s+(\S+)/m);
+  const p99Us = durationIn(text, /^\s+99(?:\.0+)?%\s+(\S+)/m);
+  if (requests === undefined || requestsPerSecond === undefined) return undefined;
+  if (p50Us === undefined || p99Us === undefined) return undefined;
+  const badStatuses = numberIn(text, /^\s*Non-2xx or 3xx responses: (\d+)/m) ?? 0;
+  const socketErrors = socketErrorsIn(text);
+  return { requests, requestsPerSecond, p50Us, p99Us, badStatuses, socketErrors };
+}
+
+/** How long after its duration wrk may still take to connect, settle and print. */
+const GRACE_MS = 30_000;
+
+/** The units wrk prints latencies in. It never goes beyond minutes in a run of seconds. */
+const UNIT_US: Readonly<Record<string, number>> = { us: 1, ms: 1000, s: 1_000_000, m: 60_000_000 };
+
+function numberIn(text: string, pattern: RegExp): number | undefined {
+  const found = pattern.exec(text)?.[1];
+  return found === undefined ? undefined : Number(found);
+}
+
+function durationIn(text: string, pattern: RegExp): number | undefined {
+  const [, value, unit] = /^([\d.]+)([a-z]+)$/.exec(pattern.exec(text)?.[1] ?? "") ?? [];
+  const factor = unit === undefined ? undefined : UNIT_US[unit];
+  return factor === undefined ? undefined : Number(value) * factor;
+}
+
+/** The line is only there when something failed. */
+function socketErrorsIn(text: string): number {
+  const line = /^\s*Socket errors: (.*)$/m.exec(text)?.[1] ?? "";
+  return [...line.matchAll(/\d+/g)].reduce((sum, [digits]) => sum + Number(digits), 0);
+}

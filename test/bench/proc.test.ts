@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { parseMachineCpu, parsePss, parseStat } from "../../scripts/bench/proc.ts";
+
+describe("parseStat()", () => {
+  const fields = "S 4100 4242 4242 0 -1 4194560 9 0 0 0 150 50 7 3 20 0 1 0 100 1 1";
+
+  it("reads session and processor time, that of ended children included", () => {
+    assert.deepEqual(parseStat(`4711 (node) ${fields}\n`), {
+      state: "S",
+      session: 4242,
+      cpuMs: 2100,
+      childrenCpuMs: 100,
+    });
+  });
+
+  it("is not misled by the name of the program", () => {
+    const plain = parseStat(`4711 (node) ${fields}`);
+    assert.deepEqual(parseStat(`4711 (a) b (c 1 2 3) ${fields}`), plain);
+  });
+
+  it("refuses what is not such a line", () => {
+    assert.equal(parseStat(""), undefined);
+    assert.equal(parseStat("4711 (node) S 1 2"), undefined);
+  });
+});
+
+describe("parseMachineCpu()", () => {
+  it("counts all work, not idle time, waiting, or what was stolen", () => {
+    const text = "cpu  100 1 200 9999 8888 10 20 5 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n";
+    assert.deepEqual(parseMachineCpu(text), { busyMs: 3310, stolenMs: 50 });
+  });
+});
+
+describe("parsePss()", () => {
+  it("reads the share of memory, not its parts", () => {
+    const text =
+      "55d0-7ffc ---p 00000000 00:00 0 [rollup]\nRss:  900 kB\nPss:   512 kB\nPss_Anon:  100 kB\n";
+    assert.equal(parsePss(text), 512 * 1024);
+  });
+
+  it("is nothing for a process that has ended", () => {
+    assert.equal(parsePss(""), 0);
+  });
+});
