@@ -1,5 +1,11 @@
 import { join } from "node:path";
-import type { ResponseMessage, RouteReport, WorkerId, WorkerSettings } from "./channel/messages.ts";
+import type {
+  ResponseMessage,
+  RouteLimits,
+  RouteReport,
+  WorkerId,
+  WorkerSettings,
+} from "./channel/messages.ts";
 import type { Config } from "./config.ts";
 import type { ClientSide } from "./dispatch/client-side.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
@@ -106,8 +112,7 @@ export class LiveGeneration {
     const { bodyLimitBytes, requestTimeoutMs: timeoutMs } = this.#config;
     if ("route" in match) {
       const { route, params } = match;
-      const report = this.#reports[route];
-      const limits = report?.methodLimits[client.head.method] ?? report?.limits;
+      const limits = this.#limitsOf(route, client.head.method);
       this.#dispatcher.admit(client, {
         route,
         params,
@@ -134,6 +139,13 @@ export class LiveGeneration {
   async destroy(): Promise<void> {
     this.#dispatcher.close("ERR_DRAINING");
     await this.#pool.destroy();
+  }
+
+  #limitsOf(route: number, method: string): RouteLimits | undefined {
+    const report = this.#reports[route];
+    if (report === undefined) return undefined;
+    // A method is any token, also one that all objects have a property of.
+    return Object.hasOwn(report.methodLimits, method) ? report.methodLimits[method] : report.limits;
   }
 
   /** What the first worker loaded, all others of the generation load too. */

@@ -132,16 +132,18 @@ export class Primary {
   #startGeneration(): Promise<LiveGeneration> {
     const { config } = this.#options;
     const { handlersDir, stateDir, mode } = config;
-    return buildInChild({ handlersDir, stateDir, mode }).then((manifest) =>
-      LiveGeneration.start({
+    const keep = this.#generation === null ? [] : [this.#generation.manifest.id];
+    return buildInChild({ handlersDir, stateDir, mode, keep }).then((manifest) => {
+      for (const warning of manifest.warnings) this.#log.warn(warning);
+      return LiveGeneration.start({
         config,
         log: this.#log,
         manifest,
         requestIdPrefix: this.#requestIdPrefix,
         // The only place that makes one.
         nextWorkerId: () => ++this.#lastWorkerId as WorkerId,
-      }),
-    );
+      });
+    });
   }
 
   async #reload(): Promise<void> {

@@ -57,6 +57,7 @@ function isResponse(value: unknown[]): value is unknown[] & ResponseMessage {
   const [, id, status, statusText, fields, body] = value;
   return (
     isId(id) &&
+    Number.isInteger(status) &&
     typeof status === "number" &&
     status >= 200 &&
     status <= 599 &&
@@ -74,13 +75,38 @@ function isReady(
 ): value is unknown[] & Extract<ToPrimary, readonly [17, unknown]> {
   const report: unknown = value[1];
   return (
-    typeof report === "object" &&
-    report !== null &&
-    "pid" in report &&
-    typeof report.pid === "number" &&
-    "routes" in report &&
-    Array.isArray(report.routes)
+    isMap(report) &&
+    typeof report["pid"] === "number" &&
+    Array.isArray(report["routes"]) &&
+    report["routes"].every(isRouteReport)
   );
+}
+
+function isRouteReport(report: unknown): boolean {
+  return (
+    isMap(report) &&
+    (report["methods"] === null || isStrings(report["methods"])) &&
+    isLimits(report["limits"]) &&
+    isMap(report["methodLimits"]) &&
+    Object.values(report["methodLimits"]).every(isLimits) &&
+    isStrings(report["ignored"])
+  );
+}
+
+function isLimits(limits: unknown): boolean {
+  return isMap(limits) && isLimit(limits["bodyLimitBytes"]) && isLimit(limits["timeoutMs"]);
+}
+
+function isLimit(limit: unknown): boolean {
+  return limit === null || (typeof limit === "number" && limit >= 0);
+}
+
+function isStrings(value: unknown): boolean {
+  return Array.isArray(value) && value.every((element) => typeof element === "string");
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isBootFailed(
@@ -88,12 +114,7 @@ function isBootFailed(
 ): value is unknown[] & Extract<ToPrimary, readonly [18, unknown]> {
   const failure: unknown = value[1];
   return (
-    typeof failure === "object" &&
-    failure !== null &&
-    "code" in failure &&
-    typeof failure.code === "string" &&
-    "message" in failure &&
-    typeof failure.message === "string"
+    isMap(failure) && typeof failure["code"] === "string" && typeof failure["message"] === "string"
   );
 }
 

@@ -1,4 +1,4 @@
-import { resolve, sep } from "node:path";
+import { sep } from "node:path";
 import { watch } from "chokidar";
 import type { Manifest } from "../generation/manifest.ts";
 
@@ -13,7 +13,8 @@ export function watchSources(
   manifest: () => Manifest,
   options: { dirs: readonly string[]; onChange: () => void },
 ): void {
-  const watcher = watch([...options.dirs], {
+  const { dirs, onChange } = options;
+  const watcher = watch([...dirs, ...manifest().inputs], {
     ignoreInitial: true,
     ignored: (path) => path.includes(`${sep}node_modules`) || path.includes(`${sep}.git${sep}`),
   });
@@ -21,13 +22,9 @@ export function watchSources(
   watcher.on("all", () => {
     clearTimeout(timer);
     timer = setTimeout(() => {
-      watcher.add(sourcesOf(manifest()));
-      options.onChange();
+      // What the last change imported; a file that is watched already is not watched twice.
+      watcher.add(manifest().inputs);
+      onChange();
     }, QUIET_MS);
   });
-  watcher.add(sourcesOf(manifest()));
-}
-
-function sourcesOf({ sourceDir, inputs }: Manifest): string[] {
-  return inputs.map((input) => resolve(sourceDir, input));
 }

@@ -13,6 +13,7 @@ import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
 import type { ErrorCode } from "../errors.ts";
 import { RuntimeError, statusOf } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { Waiters } from "../waiters.ts";
 import { pickLeastBusy } from "./balancer.ts";
 import type { ClientSide } from "./client-side.ts";
 import { Exchange } from "./exchange.ts";
@@ -50,7 +51,9 @@ export class Dispatcher {
   readonly #sweep: NodeJS.Timeout;
   /** Admitted and not settled. */
   #open = 0;
-  #onIdle: (() => void) | null = null;
+  readonly #idleWaiters = new Waiters();
+  /** Why nothing is dispatched any more. */
+  #closed: ErrorCode | null = null;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -147,14 +150,12 @@ export class Dispatcher {
 
   /** Resolves when every admitted exchange is settled. */
   idle(): Promise<void> {
-    if (this.#open === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onIdle = resolve;
-    });
+    return this.#open === 0 ? Promise.resolve() : this.#idleWaiters.wait();
   }
 
-  /** Ends the wait of everything that is queued or in flight, and stops the clock. */
+  /** Ends the wait of everything that is queued or in flight, and of what is still received once it is. */
   close(code: ErrorCode): void {
+    this.#closed = code;
     clearInterval(this.#sweep);
     for (let next = this.#queue.peek(); next !== undefined; next = this.#queue.peek()) {
       this.#fail(next, code);
@@ -163,6 +164,10 @@ export class Dispatcher {
   }
 
   #place(exchange: Exchange): void {
+    if (this.#closed !== null) {
+      this.#fail(exchange, this.#closed);
+      return;
+    }
     const lane = pickLeastBusy(this.#ready, this.#options.workerConcurrency);
     if (lane !== null) {
       this.#dispatch(exchange, lane);
@@ -230,7 +235,7 @@ export class Dispatcher {
     exchange.lane = null;
     exchange.state = "settled";
     this.#open--;
-    if (this.#open === 0) this.#onIdle?.();
+    if (this.#open === 0) this.#idleWaiters.release();
   }
 
   #tell(lane: Lane, id: ExchangeId, reason: AbortReason): void {

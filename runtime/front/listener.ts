@@ -1,6 +1,7 @@
 import { createServer } from "node:net";
 import type { ExchangeId } from "../dispatch/client-side.ts";
 import { RuntimeError } from "../errors.ts";
+import { Waiters } from "../waiters.ts";
 import { AddressFormatter } from "./client-address.ts";
 import { OriginResolver } from "./origin.ts";
 import { HeadReader, type HeadRefusal } from "./read-head.ts";
@@ -47,7 +48,7 @@ export class Listener implements Door {
   readonly port: number;
   #closing = false;
   #inFlight = 0;
-  #onIdle: (() => void) | null = null;
+  readonly #idleWaiters = new Waiters();
   readonly #uws: Uws;
   readonly #options: ListenerOptions;
   readonly #reader: HeadReader;
@@ -89,15 +90,12 @@ export class Listener implements Door {
   onFinished(client: UwsClientSide, status: number, bodyBytes: number): void {
     this.#inFlight--;
     this.#options.onFinished(client, status, bodyBytes);
-    if (this.#inFlight === 0) this.#onIdle?.();
+    if (this.#inFlight === 0) this.#idleWaiters.release();
   }
 
   /** Resolves when no request is in flight; once it stopped accepting, none may follow. */
   idle(): Promise<void> {
-    if (this.#inFlight === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onIdle = resolve;
-    });
+    return this.#inFlight === 0 ? Promise.resolve() : this.#idleWaiters.wait();
   }
 
   /** Accepts no more; connections that live end with their next response. */

@@ -1,3 +1,8 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { RuntimeError } from "../errors.ts";
+
 /**
  * What a generation is made of: written by the build beside the compiled modules, read by workers and by the primary.
  *
@@ -15,6 +20,10 @@ export interface Manifest {
   routes: ManifestRoute[];
   /** What answers a path that no route matches, per folder that has a `_404` file; empty: the runtime's own 404. */
   fallbacks: ManifestFallback[];
+  /** Absolute paths of all local files that it was made of, also of those outside of the handlers folder. */
+  inputs: string[];
+  /** What the compiler finds suspicious, `file:line:column: text`. */
+  warnings: string[];
 }
 
 export interface ManifestModule {
@@ -43,4 +52,100 @@ export interface ManifestFallback {
   module: number;
   middleware: number[];
   error: number | null;
+}
+
+/** Name of the manifest's file in the folder of its generation. */
+export const MANIFEST_FILE = "manifest.json";
+
+/**
+ * Loads the manifest of a generation.
+ *
+ * @param dir The generation's folder.
+ * @throws RuntimeError ERR_HANDLER_LOAD for one that is missing, damaged, or of another version of the runtime.
+ */
+export async function loadManifest(dir: string): Promise<Manifest> {
+  const path = join(dir, MANIFEST_FILE);
+  let value: unknown;
+  try {
+    value = JSON.parse(await readFile(path, "utf8"));
+  } catch (cause) {
+    throw unusable(path, cause instanceof Error ? cause.message : String(cause), cause);
+  }
+  const problem = findProblem(value);
+  if (problem !== null) throw unusable(path, problem);
+  // findProblem has looked at every field.
+  return value as Manifest;
+}
+
+/** What keeps a value from being a manifest; `null` if nothing does. By hand: workers load this, and start fast. */
+function findProblem(value: unknown): string | null {
+  if (!isRecord(value)) return "no object";
+  if (value["formatVersion"] !== 1) {
+    return `format version ${JSON.stringify(value["formatVersion"])}, expected 1`;
+  }
+  const { modules, routes, fallbacks } = value;
+  const count = Array.isArray(modules) ? modules.length : 0;
+  const checks = {
+    id: isText(value["id"]),
+    createdAt: isText(value["createdAt"]),
+    sourceDir: isText(value["sourceDir"]),
+    modules: isListOf(modules, isModule),
+    routes: isListOf(routes, (route) => isRoute(route, count)),
+    fallbacks: isListOf(
+      fallbacks,
+      (fallback) => isScope(fallback, count) && isIndex(fallback["module"], count),
+    ),
+    inputs: isListOf(value["inputs"], isText),
+    warnings: isListOf(value["warnings"], isText),
+  };
+  const wrong = Object.entries(checks).find(([, isRight]) => !isRight);
+  return wrong ? `${JSON.stringify(wrong[0])} is missing or damaged` : null;
+}
+
+function isModule(value: unknown): boolean {
+  return (
+    isRecord(value) && isText(value["source"]) && isText(value["compiled"]) && isText(value["hash"])
+  );
+}
+
+function isRoute(value: unknown, count: number): boolean {
+  if (!isScope(value, count)) return false;
+  const { handlers } = value;
+  return isListOf(handlers, (handler) => isHandler(handler, count)) && handlers.length > 0;
+}
+
+function isHandler(value: unknown, count: number): boolean {
+  if (!isRecord(value) || !isIndex(value["module"], count)) return false;
+  return value["method"] === null || isText(value["method"]);
+}
+
+/** What routes and fallbacks have in common. */
+function isScope(value: unknown, count: number): value is Record<string, unknown> {
+  return (
+    isRecord(value) &&
+    isText(value["pattern"]) &&
+    isListOf(value["middleware"], (index) => isIndex(index, count)) &&
+    (value["error"] === null || isIndex(value["error"], count))
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isListOf(value: unknown, isItem: (item: unknown) => boolean): value is unknown[] {
+  return Array.isArray(value) && value.every(isItem);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
+}
+
+function isIndex(value: unknown, count: number): boolean {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value < count;
+}
+
+function unusable(path: string, problem: string, cause?: unknown): RuntimeError {
+  const message = `Cannot use generation: ${path}: ${problem}`;
+  return new RuntimeError("ERR_HANDLER_LOAD", message, { cause });
 }

@@ -106,11 +106,11 @@ export class Pool {
       onExit: (exited, exit) => this.#onExit(exited, exit),
     });
     this.#workers.set(workerId, worker);
-    this.#log.debug({ workerId, pid: worker.pid }, "worker starting");
+    this.#log.debug({ workerId, workerPid: worker.pid }, "worker starting");
   }
 
   #onReady(worker: WorkerProcess, report: WorkerReport): void {
-    this.#log.info({ workerId: worker.id, pid: worker.pid }, "worker ready");
+    this.#log.info({ workerId: worker.id, workerPid: worker.pid }, "worker ready");
     this.#options.onReady(worker, report);
     if (this.#booted !== null && this.workers.every(({ state }) => state.kind === "ready")) {
       this.#booted.resolve();
@@ -128,7 +128,7 @@ export class Pool {
   #onExit(worker: WorkerProcess, exit: WorkerExit): void {
     this.#workers.delete(worker.id);
     const { code, signal } = exit;
-    const fields = { workerId: worker.id, pid: worker.pid, code, signal };
+    const fields = { workerId: worker.id, workerPid: worker.pid, code, signal };
     if (this.#desired === 0) {
       this.#log.debug(fields, "worker exited");
       return;

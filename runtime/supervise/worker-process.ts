@@ -18,6 +18,9 @@ import { transition, type WorkerState } from "./worker-state.ts";
 /** A frame holds what one turn of a worker's loop sent: many responses, each below its own limit. */
 const FRAME_OVERHEAD_BYTES = 16 * 1024 * 1024;
 
+/** A worker that could not boot has nothing to finish but to flush what it printed. */
+const BOOT_FAILED_GRACE_MS = 1_000;
+
 export interface WorkerExit {
   code: number | null;
   signal: NodeJS.Signals | null;
@@ -127,6 +130,7 @@ export class WorkerProcess {
         return;
       case Kind.bootFailed:
         this.#options.onBootFailed(this, message[1]);
+        this.drain(BOOT_FAILED_GRACE_MS);
         return;
       case Kind.drained:
         // All its exchanges are answered: the end of the channel is its sign to exit.

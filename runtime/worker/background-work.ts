@@ -1,10 +1,12 @@
+import { Waiters } from "../waiters.ts";
+
 /**
  * What handlers left running with `waitUntil` after their response: counted, so that a draining worker can wait for it.
  */
 export class BackgroundWork {
   #inFlight = 0;
   #failures = 0;
-  #waiting: (() => void)[] = [];
+  readonly #waiters = new Waiters();
 
   /** How many promises have not settled yet. */
   get inFlight(): number {
@@ -32,15 +34,11 @@ export class BackgroundWork {
 
   /** Resolves when nothing is running, work added meanwhile included. The caller sets the deadline. */
   settled(): Promise<void> {
-    if (this.#inFlight === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return this.#inFlight === 0 ? Promise.resolve() : this.#waiters.wait();
   }
 
   #settle(): void {
     this.#inFlight -= 1;
-    if (this.#inFlight > 0) return;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resolve of waiting) resolve();
+    if (this.#inFlight === 0) this.#waiters.release();
   }
 }

@@ -9,6 +9,7 @@ import type {
 } from "../channel/messages.ts";
 import { Kind } from "../channel/messages.ts";
 import { RuntimeError } from "../errors.ts";
+import { Waiters } from "../waiters.ts";
 import { abortRequest } from "../web/fast-request.ts";
 import { ExchangeContext, type WorkerScope } from "./context.ts";
 import { fromResponse } from "./from-response.ts";
@@ -33,7 +34,7 @@ export class Exchanges {
   readonly #options: ExchangesOptions;
   /** Those whose handler has not answered yet. Synchronous handlers never get here. */
   readonly #inFlight = new Map<ExchangeId, Request>();
-  #onIdle: (() => void) | null = null;
+  readonly #idleWaiters = new Waiters();
 
   constructor(options: ExchangesOptions) {
     this.#options = options;
@@ -78,10 +79,7 @@ export class Exchanges {
 
   /** Resolves when every exchange has ended. No more arrive: the primary dispatches none to a draining worker. */
   idle(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#onIdle = resolve;
-      this.#checkIdle();
-    });
+    return this.#inFlight.size === 0 ? Promise.resolve() : this.#idleWaiters.wait();
   }
 
   #answer(
@@ -115,7 +113,7 @@ export class Exchanges {
   }
 
   #checkIdle(): void {
-    if (this.#inFlight.size === 0) this.#onIdle?.();
+    if (this.#inFlight.size === 0) this.#idleWaiters.release();
   }
 
   #routeOf(message: RequestMessage): LoadedRoute {

@@ -51,7 +51,9 @@ class Worker {
       parse: parseToWorker,
       onMessage: (message) => this.#receive(message),
       // The primary let go or is gone: nobody is left to answer to.
-      onClose: (error) => process.exit(error === null ? EXIT.drained : EXIT.failed),
+      onClose: (error) => {
+        process.exit(error === null ? (process.exitCode ?? EXIT.drained) : EXIT.failed);
+      },
     });
     this.#channel.send([Kind.workerHello, PROTOCOL_VERSION]);
   }
@@ -109,9 +111,9 @@ class Worker {
     } catch (error) {
       const code = error instanceof RuntimeError ? error.code : "ERR_HANDLER_LOAD";
       const text = error instanceof RuntimeError ? error.message : String(error);
-      this.#channel.send([Kind.bootFailed, { code, message: text }]);
-      this.#channel.close();
       process.exitCode = EXIT.failed;
+      // The primary then ends the channel, and with it this process.
+      this.#channel.send([Kind.bootFailed, { code, message: text }]);
     }
   }
 

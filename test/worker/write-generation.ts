@@ -89,6 +89,7 @@ export async function writeGeneration(
     })),
     routes,
     fallbacks,
+    inputs: [],
     warnings: [],
   };
   await writeFile(join(generationDir, "manifest.json"), JSON.stringify(manifest));

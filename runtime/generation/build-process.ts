@@ -1,0 +1,116 @@
+import { fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { RuntimeError } from "../errors.ts";
+import type { FromBuild, ToBuild } from "./build-messages.ts";
+import type { BuildOptions } from "./build.ts";
+import type { Manifest } from "./manifest.ts";
+
+export interface BuildProcessOptions extends BuildOptions {
+  /** How long the build may take; a minute unless told. */
+  timeoutMs?: number | undefined;
+  /** The module that the process runs, unless it is `build-child` beside this one. */
+  entry?: URL | undefined;
+}
+
+/**
+ * Builds a generation in a process of its own, so that the caller's event loop stays free, and waits until that process
+ * has ended: whatever the outcome, it leaves no process and no half generation behind.
+ *
+ * @throws RuntimeError ERR_HANDLER_LOAD as `buildGeneration` does, and if the process dies or takes too long; the
+ *   signal's reason.
+ */
+export async function buildInChild(options: BuildProcessOptions): Promise<Manifest> {
+  const { signal, timeoutMs = 60_000, entry = findEntry(), ...order } = options;
+  signal?.throwIfAborted();
+  const timeout = AbortSignal.timeout(timeoutMs);
+  const stop = signal ? AbortSignal.any([signal, timeout]) : timeout;
+  const child = startChild(entry);
+  const outcome = await settle(child, { order, stop });
+  // A result that came just before the end of the time is a result.
+  if (outcome.result?.type === "built") return outcome.result.manifest;
+  signal?.throwIfAborted();
+  if (timeout.aborted) throw failed(`it takes longer than ${timeoutMs} ms`);
+  if (outcome.result === null) throw failed(describeDeath(outcome));
+  const { code, message } = outcome.result;
+  throw code === null
+    ? new Error(`Cannot build handlers: ${message}`)
+    : new RuntimeError(code, message);
+}
+
+interface Outcome {
+  result: FromBuild | null;
+  /** Why the process could not start. */
+  error: Error | null;
+  exitCode: number | null;
+  exitSignal: NodeJS.Signals | null;
+  /** The end of what it wrote to standard error. */
+  lastWords: string;
+}
+
+function startChild(entry: URL): ChildProcess {
+  // From source the process needs what runs this one; it must not inherit `--inspect` or `--test`.
+  const execArgv = entry.pathname.endsWith(".ts") ? ["--import", import.meta.resolve("tsx")] : [];
+  return fork(fileURLToPath(entry), [], { execArgv, stdio: ["ignore", "ignore", "pipe", "ipc"] });
+}
+
+/** Source and compiled code have this module and the entry side by side, with the same extension. */
+function findEntry(): URL {
+  return new URL(`./build-child${extname(import.meta.url)}`, import.meta.url);
+}
+
+/** Sends the order and waits for the end of the process, hastening it when `stop` aborts. */
+async function settle(
+  child: ChildProcess,
+  { order, stop }: { order: ToBuild; stop: AbortSignal },
+): Promise<Outcome> {
+  const outcome: Outcome = {
+    result: null,
+    error: null,
+    exitCode: null,
+    exitSignal: null,
+    lastWords: "",
+  };
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    outcome.lastWords = (outcome.lastWords + text).slice(-LAST_WORDS_CHARACTERS);
+  });
+  // Our own entry sends nothing else.
+  child.once("message", (result) => (outcome.result = result as FromBuild));
+  child.on("error", (error) => (outcome.error ??= error));
+  let killTimer: NodeJS.Timeout | undefined;
+  const end = (): void => {
+    child.kill("SIGTERM");
+    killTimer = setTimeout(() => child.kill("SIGKILL"), GRACE_MS);
+  };
+  stop.addEventListener("abort", end, { once: true });
+  child.send(order, (error) => (outcome.error ??= error));
+  await new Promise<void>((resolve) => {
+    child.once("close", (exitCode, exitSignal) => {
+      Object.assign(outcome, { exitCode, exitSignal });
+      resolve();
+    });
+  });
+  clearTimeout(killTimer);
+  stop.removeEventListener("abort", end);
+  // The result may still be in the channel, which ends on its own.
+  if (child.connected) await once(child, "disconnect");
+  return outcome;
+}
+
+const LAST_WORDS_CHARACTERS = 4096;
+
+/** Enough to remove a half-built generation. */
+const GRACE_MS = 2000;
+
+function describeDeath({ error, exitCode, exitSignal, lastWords }: Outcome): string {
+  const how = exitSignal === null ? `with exit code ${exitCode}` : `by ${exitSignal}`;
+  const why = [error?.message, lastWords.trim()].filter(Boolean).join("\n");
+  return `the build process ended ${how}${why === "" ? "" : `\n${why}`}`;
+}
+
+function failed(problem: string): RuntimeError {
+  return new RuntimeError("ERR_HANDLER_LOAD", `Cannot build handlers: ${problem}`);
+}

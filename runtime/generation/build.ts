@@ -1,0 +1,129 @@
+import { realpath, writeFile } from "node:fs/promises";
+import { dirname, join, relative, resolve, sep } from "node:path";
+
+import { RuntimeError } from "../errors.ts";
+import { discoverRoutes } from "../route/discover.ts";
+import { compileModules } from "./compile.ts";
+import type { Compiled } from "./compile.ts";
+import { createDraft, pruneGenerations } from "./generation-store.ts";
+import type { Draft } from "./generation-store.ts";
+import { hashModule, listPackageUses } from "./import-graph.ts";
+import { MANIFEST_FILE } from "./manifest.ts";
+import type { Manifest, ManifestModule } from "./manifest.ts";
+import { linkPackages, PackageFinder, toPackageName } from "./packages.ts";
+import type { PackageUse } from "./packages.ts";
+
+export interface BuildOptions {
+  /** The folder with the handlers. */
+  handlersDir: string;
+  /** The runtime's own folder, `.edgicorn`; best inside the project, then packages resolve as in the sources. */
+  stateDir: string;
+  /** Development maps carry the source text. */
+  mode: "development" | "production";
+  /** How many of the newest generations stay, this one included; 5 unless told. */
+  keepLast?: number | undefined;
+  /** Ids of older generations that stay as well: those in use. */
+  keep?: readonly string[] | undefined;
+  /** Aborting leaves nothing behind. */
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Builds a generation: an immutable, compiled copy of a handlers folder under `<stateDir>/generations/<id>/`.
+ *
+ * It appears in one step, complete with its manifest, or not at all. Several builds may run at once.
+ *
+ * @throws RuntimeError ERR_HANDLER_LOAD whose message lists all that is wrong, one line each; the signal's reason.
+ */
+export async function buildGeneration(options: BuildOptions): Promise<Manifest> {
+  const { stateDir, keepLast = 5, keep = [] } = options;
+  const draft = await createDraft(resolve(stateDir));
+  let manifest: Manifest;
+  try {
+    manifest = await fillDraft(draft, options);
+    options.signal?.throwIfAborted();
+    await draft.publish();
+  } catch (error) {
+    await draft.discard();
+    throw error;
+  }
+  try {
+    await pruneGenerations({ stateDir, keepLast, keep: [...keep, draft.id] });
+  } catch (error) {
+    // No reason to refuse the new one, which is there already.
+    const problem = error instanceof Error ? error.message : String(error);
+    manifest.warnings.push(`Cannot remove old generations: ${problem}`);
+  }
+  return manifest;
+}
+
+async function fillDraft(
+  draft: Draft,
+  { handlersDir, mode, signal }: BuildOptions,
+): Promise<Manifest> {
+  const table = await discoverRoutes(resolve(handlersDir));
+  // Compiled code and `import.meta.url` name real paths, as Node itself does.
+  const sourceDir = await realpath(handlersDir);
+  const finder = new PackageFinder();
+  const compiled = await compileModules({
+    sourceDir,
+    modules: table.modules,
+    outDir: draft.dir,
+    finder,
+    mode,
+    signal,
+  });
+  const uses = listPackageUses(compiled.metafile, sourceDir);
+  const problems = await linkPackages(uses, { generationDir: draft.dir, finder });
+  if (problems.length > 0) throw new RuntimeError("ERR_HANDLER_LOAD", problems.join("\n"));
+
+  const manifest: Manifest = {
+    formatVersion: 1,
+    id: draft.id,
+    createdAt: new Date().toISOString(),
+    sourceDir,
+    modules: await describeModules(table.modules, { compiled, uses, finder, draft, sourceDir }),
+    routes: table.routes,
+    fallbacks: table.fallbacks,
+    inputs: [...compiled.sources.keys()].toSorted(),
+    warnings: compiled.warnings,
+  };
+  await writeFile(join(draft.dir, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
+  return manifest;
+}
+
+interface DescribeOptions {
+  compiled: Compiled;
+  uses: readonly PackageUse[];
+  finder: PackageFinder;
+  draft: Draft;
+  sourceDir: string;
+}
+
+async function describeModules(
+  modules: readonly string[],
+  { compiled, uses, finder, draft, sourceDir }: DescribeOptions,
+): Promise<ManifestModule[]> {
+  const { files, metafile, sources } = compiled;
+  const versions = new Map<string, string>();
+  for (const { name, importer } of uses) {
+    const packageDir = await finder.find(name, dirname(importer));
+    const version = packageDir === null ? "" : await finder.version(packageDir);
+    versions.set(`${importer}\0${name}`, version);
+  }
+  const entries = new Map<string, string>();
+  for (const [path, { entryPoint }] of Object.entries(metafile.outputs)) {
+    if (entryPoint === undefined) continue;
+    entries.set(relative(draft.dir, resolve(sourceDir, path)).split(sep).join("/"), entryPoint);
+  }
+  const hash = {
+    metafile,
+    sourceHash: (path: string) => sources.get(resolve(sourceDir, path))?.hash ?? null,
+    packageVersion: (specifier: string, importer: string) =>
+      versions.get(`${resolve(sourceDir, importer)}\0${toPackageName(specifier)}`) ?? "",
+  };
+  return modules.map((source, index) => {
+    const file = files[index] ?? "";
+    return { source, compiled: file, hash: hashModule(entries.get(file) ?? source, hash) };
+  });
+}

@@ -1,0 +1,147 @@
+import { resolve } from "node:path";
+
+import { context } from "esbuild";
+import type { BuildOptions, Message, Metafile } from "esbuild";
+
+import { RuntimeError } from "../errors.ts";
+import { toDisplayPath } from "../route/display-path.ts";
+import { createPackagePlugin } from "./package-plugin.ts";
+import type { PackageFinder } from "./packages.ts";
+import { createSourcePlugin, SOURCE_DEFINES } from "./source-plugin.ts";
+import type { Source } from "./source-plugin.ts";
+
+export interface CompileOptions {
+  sourceDir: string;
+  /** Entry points relative to `sourceDir`, with `/`. */
+  modules: readonly string[];
+  outDir: string;
+  finder: PackageFinder;
+  mode: "development" | "production";
+  signal?: AbortSignal | undefined;
+}
+
+export interface Compiled {
+  /** Compiled file of each module, in the order of `modules`, relative to `outDir`. */
+  files: string[];
+  /** Paths in it are relative to `sourceDir`. */
+  metafile: Metafile;
+  /** Every source file by its absolute path. */
+  sources: Map<string, Source>;
+  warnings: string[];
+}
+
+/**
+ * Compiles modules and all local code that they import; code that several share is one file, so one instance.
+ *
+ * @throws RuntimeError ERR_HANDLER_LOAD with one line `file:line:column: text` per error; the signal's reason.
+ */
+export async function compileModules(options: CompileOptions): Promise<Compiled> {
+  const { modules, signal } = options;
+  const sources = new Map<string, Source>();
+  const files = modules.map((module, index) => `modules/${index}-${toFileName(module)}`);
+  signal?.throwIfAborted();
+  const build = await context({
+    ...toBuildOptions(options, files),
+    plugins: [createSourcePlugin(sources), createPackagePlugin(options.finder, options.outDir)],
+  });
+  const cancel = (): void => void build.cancel();
+  signal?.addEventListener("abort", cancel, { once: true });
+  try {
+    const { metafile, warnings } = await build.rebuild();
+    signal?.throwIfAborted();
+    const describe = createDescribe(options.sourceDir, sources);
+    return {
+      files: files.map((file) => `${file}.js`),
+      metafile,
+      sources,
+      warnings: warnings.map(describe),
+    };
+  } catch (cause) {
+    signal?.throwIfAborted();
+    const errors = toMessages(cause);
+    if (errors === null) throw cause;
+    const lines = errors.map(createDescribe(options.sourceDir, sources));
+    const count = lines.length === 1 ? "1 error" : `${lines.length} errors`;
+    const message = `Cannot compile ${toDisplayPath(options.sourceDir)}: ${count}\n${lines.join("\n")}`;
+    throw new RuntimeError("ERR_HANDLER_LOAD", message, { cause });
+  } finally {
+    signal?.removeEventListener("abort", cancel);
+    await build.dispose();
+  }
+}
+
+function toBuildOptions({ sourceDir, modules, outDir, mode }: CompileOptions, files: string[]) {
+  return {
+    absWorkingDir: sourceDir,
+    entryPoints: modules.map((module, index) => ({
+      in: resolve(sourceDir, module),
+      out: files[index] ?? "",
+    })),
+    outdir: outDir,
+    chunkNames: "shared/[name]-[hash]",
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: `node${process.versions.node}`,
+    packages: "external",
+    // Settings of the nearest tsconfig.json go first.
+    jsx: "automatic",
+    charset: "utf8",
+    sourcemap: "linked",
+    // A page with the source line is for development; in production the maps give file and line without it.
+    sourcesContent: mode === "development",
+    metafile: true,
+    logLevel: "silent",
+    logLimit: 0,
+    loader: LOADERS,
+    define: SOURCE_DEFINES,
+    banner: { js: REQUIRE_BANNER },
+  } as const satisfies BuildOptions;
+}
+
+/** What may be imported besides code and JSON: text as a string, other bytes as a `Uint8Array`. */
+const LOADERS = {
+  ".txt": "text",
+  ".html": "text",
+  ".css": "text",
+  ".md": "text",
+  ".sql": "text",
+  ".svg": "text",
+  ".graphql": "text",
+  ".gql": "text",
+  ".bin": "binary",
+} as const;
+
+/** CommonJS that is bundled into an ES module needs a `require` for packages. `var`: a module may declare its own. */
+const REQUIRE_BANNER =
+  'import{createRequire as __createRequire}from"node:module";var require=__createRequire(import.meta.url);';
+
+/** A name that esbuild takes literally: it has its own idea of `[name]`. */
+function toFileName(module: string): string {
+  return module
+    .replace(/\.\w+$/, "")
+    .replace(/[^A-Za-z0-9_.-]+/g, "-")
+    .replace(/^-|-$/g, "");
+}
+
+function toMessages(error: unknown): Message[] | null {
+  if (!(error instanceof Error) || !("errors" in error) || !Array.isArray(error.errors))
+    return null;
+  // esbuild's BuildFailure, the only error with this field that it throws.
+  return error.errors as Message[];
+}
+
+function createDescribe(sourceDir: string, sources: Map<string, Source>) {
+  return function describe({ location, text, notes }: Message): string {
+    const hints = notes.filter((note) => note.location === null && note.text !== "");
+    const full = [text, ...hints.map((note) => note.text)].join(". ").replaceAll("\n", " ");
+    if (location === null) return full;
+    const path = resolve(sourceDir, location.file);
+    const prefixLength = location.line === 1 ? (sources.get(path)?.prefixLength ?? 0) : 0;
+    // esbuild counts bytes from 0, people count characters from 1.
+    const before = Buffer.from(location.lineText).subarray(0, location.column).toString();
+    const column = before.length + 1 - prefixLength;
+    return `${toDisplayPath(path)}:${location.line}:${column}: ${full}`;
+  };
+}

@@ -1,0 +1,91 @@
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+import { RuntimeError } from "../errors.ts";
+import { createGenerationId, isGenerationId } from "./generation-id.ts";
+
+/** A folder that a generation is built in. Ends by `publish` or `discard`. */
+export interface Draft {
+  id: string;
+  /** Beside its final place, so that relative paths in its files stay true. */
+  dir: string;
+  /** Makes it a generation, in one step, and returns its folder. */
+  publish: () => Promise<string>;
+  /** Removes what was built. */
+  discard: () => Promise<void>;
+}
+
+/** The folder of a generation. */
+export function toGenerationDir(stateDir: string, id: string): string {
+  return join(stateDir, "generations", id);
+}
+
+/**
+ * Opens a draft under a fresh id.
+ *
+ * @throws RuntimeError ERR_HANDLER_LOAD if the state folder cannot be written.
+ */
+export async function createDraft(stateDir: string): Promise<Draft> {
+  const id = createGenerationId();
+  const dir = toGenerationDir(stateDir, `${BUILDING}${id}`);
+  try {
+    await mkdir(dir, { recursive: true });
+  } catch (cause) {
+    const problem = cause instanceof Error ? cause.message : String(cause);
+    const message = `Cannot build handlers into ${stateDir}: ${problem}, expected a folder that can be written`;
+    throw new RuntimeError("ERR_HANDLER_LOAD", message, { cause });
+  }
+  return {
+    id,
+    dir,
+    async publish() {
+      const finalDir = toGenerationDir(stateDir, id);
+      await rename(dir, finalDir);
+      return finalDir;
+    },
+    async discard() {
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface PruneOptions {
+  stateDir: string;
+  /** How many of the newest generations stay. */
+  keepLast: number;
+  /** Ids that stay whatever their age: those that workers run. */
+  keep: readonly string[];
+}
+
+/** Removes old generations, and drafts that a build has left behind when it was killed. */
+export async function pruneGenerations({ stateDir, keepLast, keep }: PruneOptions): Promise<void> {
+  const names = (await readdir(toGenerationDir(stateDir, ""))).toSorted();
+  const generations = names.filter(isGenerationId);
+  const old = generations.slice(0, Math.max(0, generations.length - keepLast));
+  for (const id of old) {
+    if (keep.includes(id)) continue;
+    // Renamed first: nobody shall find half a generation. Gone already: another build is pruning too.
+    const removing = toGenerationDir(stateDir, `${REMOVING}${id}`);
+    await rename(toGenerationDir(stateDir, id), removing).catch(ignoreMissing);
+    await rm(removing, { recursive: true, force: true });
+  }
+  for (const name of names) {
+    if (!name.startsWith(BUILDING) && !name.startsWith(REMOVING)) continue;
+    const dir = toGenerationDir(stateDir, name);
+    const stats = await stat(dir).catch(ignoreMissing);
+    if (stats && Date.now() - stats.mtimeMs > ABANDONED_MS) {
+      await rm(dir, { recursive: true, force: true });
+    }
+  }
+}
+
+const BUILDING = ".building-";
+const REMOVING = ".removing-";
+
+/** Far longer than any build takes. */
+const ABANDONED_MS = 60 * 60 * 1000;
+
+function ignoreMissing(error: unknown): undefined {
+  if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+  throw error;
+}

@@ -1,0 +1,117 @@
+import { mkdir, readFile, realpath, symlink } from "node:fs/promises";
+import { isBuiltin } from "node:module";
+import { basename, dirname, join } from "node:path";
+
+import { toDisplayPath } from "../route/display-path.ts";
+
+/** A package that compiled code will ask Node for. */
+export interface PackageUse {
+  name: string;
+  /** Absolute path of the source file that imports it. */
+  importer: string;
+}
+
+/**
+ * The package's name in an import such as `@scope/name/part`; `null` for built-ins, URLs, `#imports`, paths, and for the
+ * `<runtime>` that esbuild lists as an import of what it has generated.
+ */
+export function toPackageName(specifier: string): string | null {
+  if (isBuiltin(specifier) || /^(?:[./#<]|[A-Za-z][\w+.-]*:)/.test(specifier)) return null;
+  return /^(?:@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? null;
+}
+
+/** Finds packages the way Node does: in the `node_modules` of a folder or of one above. Remembers what it found. */
+export class PackageFinder {
+  readonly #found = new Map<string, Promise<string | null>>();
+  readonly #versions = new Map<string, Promise<string>>();
+
+  /** The real folder of the package that `from`, a folder, sees under a name. */
+  find(name: string, from: string): Promise<string | null> {
+    const key = `${from}\0${name}`;
+    let found = this.#found.get(key);
+    if (!found) {
+      found = this.#find(name, from);
+      this.#found.set(key, found);
+    }
+    return found;
+  }
+
+  /** The version in the package's own package.json; "" if it has none. */
+  version(packageDir: string): Promise<string> {
+    let version = this.#versions.get(packageDir);
+    if (!version) {
+      version = readDescription(packageDir).then((description) => description?.version ?? "");
+      this.#versions.set(packageDir, version);
+    }
+    return version;
+  }
+
+  async #find(name: string, from: string): Promise<string | null> {
+    if (basename(from) !== "node_modules") {
+      const found = await realpath(join(from, "node_modules", name)).catch(() => null);
+      if (found !== null) return found;
+    }
+    const parent = dirname(from);
+    return parent === from ? null : this.find(name, parent);
+  }
+}
+
+/** The name of the package that a folder belongs to: its code may import itself by name. */
+export async function findOwnName(folder: string): Promise<string | null> {
+  const description = await readDescription(folder);
+  if (description !== null) return description.name;
+  const parent = dirname(folder);
+  return parent === folder ? null : findOwnName(parent);
+}
+
+/**
+ * Makes compiled modules see the packages that their sources saw.
+ *
+ * Node looks beside and above the file that imports, and compiled files live elsewhere. Mostly that is below the
+ * project, where the answer is the same; but the state folder can be anywhere, and a source can have a `node_modules`
+ * of its own. Where the answers differ, the generation gets a link.
+ *
+ * @returns What cannot be had at once, one line each.
+ */
+export async function linkPackages(
+  uses: readonly PackageUse[],
+  { generationDir, finder }: { generationDir: string; finder: PackageFinder },
+): Promise<string[]> {
+  const problems: string[] = [];
+  const chosen = new Map<string, { packageDir: string; importer: string }>();
+  for (const { name, importer } of uses) {
+    const packageDir = await finder.find(name, dirname(importer));
+    if (packageDir === null) continue;
+    const other = chosen.get(name);
+    if (other && other.packageDir !== packageDir) {
+      const importers = `${toDisplayPath(other.importer)} and ${toDisplayPath(importer)}`;
+      problems.push(`${importers}: two copies of package ${JSON.stringify(name)}, expected one`);
+    }
+    chosen.set(name, { packageDir, importer });
+  }
+  for (const [name, { packageDir }] of chosen) {
+    if ((await finder.find(name, generationDir)) === packageDir) continue;
+    const link = join(generationDir, "node_modules", name);
+    await mkdir(dirname(link), { recursive: true });
+    await symlink(packageDir, link, "junction");
+  }
+  return problems;
+}
+
+async function readDescription(folder: string): Promise<{ name: string; version: string } | null> {
+  const text = await readFile(join(folder, "package.json"), "utf8").catch(() => null);
+  if (text === null) return null;
+  try {
+    const description: unknown = JSON.parse(text);
+    return { name: readText(description, "name"), version: readText(description, "version") };
+  } catch {
+    // Node says what is wrong with it when it comes to that package.
+    return null;
+  }
+}
+
+function readText(value: unknown, key: string): string {
+  if (typeof value !== "object" || value === null) return "";
+  const field: unknown = Reflect.get(value, key);
+  return typeof field === "string" ? field : "";
+}

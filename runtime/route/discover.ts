@@ -1,0 +1,91 @@
+import { readdir, realpath, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+import { RuntimeError } from "../errors.ts";
+import { toDisplayPath } from "./display-path.ts";
+import { isIgnoredFolder } from "./handler-file.ts";
+import { createRouteTable } from "./route-table.ts";
+import type { RouteTable } from "./route-table.ts";
+
+/**
+ * Walks a handlers folder and decides which file answers what.
+ *
+ * Symbolic links are followed: what the operator has put there is meant to be there.
+ *
+ * @param handlersDir Absolute.
+ * @throws RuntimeError ERR_HANDLER_LOAD for a folder that cannot be read, and for names and conflicts that cannot be
+ *   routed: all of them, one line each.
+ */
+export async function discoverRoutes(handlersDir: string): Promise<RouteTable> {
+  const displayName = toDisplayPath(handlersDir);
+  const paths: string[] = [];
+  await collectFiles({ root: handlersDir, folder: "", parents: [], paths });
+  const table = createRouteTable(paths, displayName);
+  if (table.problems.length > 0) {
+    throw new RuntimeError("ERR_HANDLER_LOAD", table.problems.join("\n"));
+  }
+  return table;
+}
+
+interface Walk {
+  root: string;
+  /** Relative to the root, with `/`; "" is the root. */
+  folder: string;
+  /** Real paths of the folders that the walk is in, to notice a link that leads back. */
+  parents: readonly string[];
+  /** Receives the files found. */
+  paths: string[];
+}
+
+async function collectFiles({ root, folder, parents, paths }: Walk): Promise<void> {
+  const here = join(root, folder);
+  const real = await attempt(here, () => realpath(here));
+  if (parents.includes(real)) {
+    throw unreadable(here, "a link to a folder that it is in, expected no circle");
+  }
+  const entries = await attempt(here, () => readdir(here, { withFileTypes: true }));
+  for (const entry of entries) {
+    // Before any look at it: editors leave links to nowhere under such names.
+    if (entry.name.startsWith(".")) continue;
+    const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
+    const target = entry.isSymbolicLink()
+      ? await attempt(join(root, path), () => stat(join(root, path)))
+      : entry;
+    if (target.isFile()) {
+      paths.push(path);
+    } else if (target.isDirectory() && !isIgnoredFolder(entry.name)) {
+      await collectFiles({ root, folder: path, parents: [...parents, real], paths });
+    }
+  }
+}
+
+async function attempt<T>(path: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (cause) {
+    throw unreadable(path, explain(cause), cause);
+  }
+}
+
+function explain(cause: unknown): string {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  switch (code) {
+    case "ENOENT":
+      return "nothing is there, expected a folder with handlers";
+    case "ENOTDIR":
+      return "it is a file, expected a folder with handlers";
+    case "EACCES":
+    case "EPERM":
+      return "no permission, expected a readable folder";
+    case "ELOOP":
+      return "links lead in a circle, expected a folder with handlers";
+    default:
+      return cause instanceof Error ? cause.message : String(cause);
+  }
+}
+
+function unreadable(path: string, problem: string, cause?: unknown): RuntimeError {
+  return new RuntimeError("ERR_HANDLER_LOAD", `Cannot read ${toDisplayPath(path)}: ${problem}`, {
+    cause,
+  });
+}

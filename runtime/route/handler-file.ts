@@ -1,0 +1,125 @@
+import { formatPattern, isParamName } from "./pattern.ts";
+import type { Segment } from "./pattern.ts";
+
+/** The methods that a file name can end in: `users.get.ts`. Any other `x` in `users.x.ts` is part of the path. */
+export const FILE_METHODS = ["get", "head", "post", "put", "patch", "delete", "options"] as const;
+
+/** What a file in the handlers folder is for. */
+export type HandlerFile =
+  | { kind: "route"; segments: Segment[]; method: string | null }
+  /** `_middleware`, `_error` or `_404`, which serve `folder` and all below it. */
+  | { kind: "middleware" | "error" | "not-found"; segments: Segment[] }
+  /** Not a handler: another type, a test, a declaration, a name that starts with `_` or `.`. */
+  | { kind: "ignored" }
+  | { kind: "problem"; problem: string };
+
+/**
+ * Reads what a file is for from its path.
+ *
+ * - `index` is its folder; `[id]` is a parameter, also inside a segment (`user-[id]`, `[id].json`); `[...rest]` and
+ *   `[[...rest]]` are all that follows, `[...]` the same under the name `_`; a folder `(name)` only groups.
+ * - Extensions: `.ts .tsx .mts .js .jsx .mjs .cjs`, not `.d.ts`, not `.test.ts` or `.spec.ts`.
+ * - Files and folders whose name starts with `_` or `.`, and `node_modules`, are not routes.
+ *
+ * @param path Relative to the handlers folder, with `/`.
+ */
+export function readHandlerFile(path: string): HandlerFile {
+  const folders = path.split("/");
+  const file = folders.pop() ?? "";
+  const extension = EXTENSION.exec(file);
+  if (!extension || NOT_A_HANDLER.test(file) || folders.some(isIgnoredFolder)) return IGNORED;
+  const name = file.slice(0, extension.index);
+  const special = SPECIAL.get(name);
+  if (special === undefined && /^[_.]/.test(name)) return IGNORED;
+
+  const read = folders.filter((folder) => !isGroup(folder)).map(readSegment);
+  if (special !== undefined) return finish(read, (segments) => ({ kind: special, segments }));
+  const { base, method } = splitMethod(name);
+  if (base !== "index") read.push(readSegment(base));
+  return finish(read, (segments) => ({ kind: "route", segments, method }));
+}
+
+/** Whether nothing in a folder of this name can be a handler. */
+export function isIgnoredFolder(name: string): boolean {
+  return /^[_.]/.test(name) || name === "node_modules";
+}
+
+const IGNORED: HandlerFile = { kind: "ignored" };
+const EXTENSION = /\.(?:[mc]?js|m?ts|[jt]sx)$/;
+const NOT_A_HANDLER = /\.(?:d|test|spec)\.\w+$/;
+
+const SPECIAL = new Map<string, "middleware" | "error" | "not-found">([
+  ["_middleware", "middleware"],
+  ["_error", "error"],
+  ["_404", "not-found"],
+]);
+
+function isGroup(folder: string): boolean {
+  return /^\(.+\)$/.test(folder);
+}
+
+function splitMethod(name: string): { base: string; method: string | null } {
+  const dot = name.lastIndexOf(".");
+  const method = FILE_METHODS.find((known) => dot > 0 && known === name.slice(dot + 1));
+  if (method === undefined) return { base: name, method: null };
+  return { base: name.slice(0, dot), method: method.toUpperCase() };
+}
+
+/** A segment, or what is wrong with the name. */
+function readSegment(name: string): Segment | string {
+  if (!/[[\]]/.test(name)) {
+    // Browsers send what was typed in composed form; some file systems store names decomposed.
+    return { kind: "static", text: name.normalize("NFC") };
+  }
+  const rest = /^(?:\[\.\.\.([^[\]]*)\]|\[\[\.\.\.([^[\]]*)\]\])$/.exec(name);
+  if (rest) {
+    const restName = rest[1] ?? rest[2] ?? "";
+    if (restName === "") return { kind: "rest", name: "_" };
+    return isParamName(restName) ? { kind: "rest", name: restName } : badName(restName);
+  }
+  const param = /^([^[\]]*)\[([^[\]]*)\]([^[\]]*)$/.exec(name);
+  if (!param) return `found ${JSON.stringify(name)}, expected one [name] or [...name] in it`;
+  const [, prefix = "", paramName = "", suffix = ""] = param;
+  if (paramName.startsWith("...")) {
+    return `found text around [${paramName}], expected it to be the whole name`;
+  }
+  if (!isParamName(paramName)) return badName(paramName);
+  return {
+    kind: "param",
+    name: paramName,
+    prefix: prefix.normalize("NFC"),
+    suffix: suffix.normalize("NFC"),
+  };
+}
+
+function badName(name: string): string {
+  return `found parameter name ${JSON.stringify(name)}, expected a letter or _, then letters, digits or _`;
+}
+
+function finish(
+  read: (Segment | string)[],
+  toFile: (segments: Segment[]) => HandlerFile,
+): HandlerFile {
+  const segments: Segment[] = [];
+  for (const segment of read) {
+    if (typeof segment === "string") return { kind: "problem", problem: segment };
+    segments.push(segment);
+  }
+  const problem = findProblem(segments);
+  return problem === null ? toFile(segments) : { kind: "problem", problem };
+}
+
+function findProblem(segments: readonly Segment[]): string | null {
+  const names = new Set<string>();
+  for (const [index, segment] of segments.entries()) {
+    if (segment.kind === "static" || segment.name === null) continue;
+    if (names.has(segment.name)) {
+      return `found two parameters named ${JSON.stringify(segment.name)} in ${formatPattern(segments)}, expected different names`;
+    }
+    names.add(segment.name);
+    if (segment.kind === "rest" && index < segments.length - 1) {
+      return `found a segment after [...${segment.name}], expected it to be the last`;
+    }
+  }
+  return null;
+}

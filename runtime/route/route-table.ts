@@ -1,0 +1,199 @@
+import { assertNever } from "../errors.ts";
+import type { ManifestFallback, ManifestRoute } from "../generation/manifest.ts";
+import { readHandlerFile } from "./handler-file.ts";
+import { formatPattern } from "./pattern.ts";
+import type { Segment } from "./pattern.ts";
+
+/** All that the names of the files in a handlers folder say. */
+export interface RouteTable {
+  /** Files that take part, relative to the folder, sorted; routes and fallbacks name them by index. */
+  modules: string[];
+  /** Sorted by pattern. */
+  routes: ManifestRoute[];
+  /** Sorted by pattern. */
+  fallbacks: ManifestFallback[];
+  /** One line each, empty if the table can be used. */
+  problems: string[];
+}
+
+/**
+ * Decides which file answers what. Pure: the same paths, in any order, give the same table.
+ *
+ * A path is matched first and then the method, so all files of one route must agree about its parameters' names, its
+ * middleware and its error page.
+ *
+ * @param paths Files relative to the handlers folder, with `/`.
+ * @param displayName How problems call the folder.
+ */
+export function createRouteTable(paths: readonly string[], displayName: string): RouteTable {
+  const modules: string[] = [];
+  const problems: string[] = [];
+  const files: TableFile[] = [];
+  for (const path of paths.toSorted(byCodeUnit)) {
+    const file = readHandlerFile(path);
+    if (file.kind === "ignored") continue;
+    if (file.kind === "problem") {
+      problems.push(`Cannot use ${displayName}/${path}: ${file.problem}`);
+      continue;
+    }
+    const method = file.kind === "route" ? file.method : null;
+    files.push({ path, kind: file.kind, segments: file.segments, method, module: modules.length });
+    modules.push(path);
+  }
+
+  const scopes = new Scopes();
+  const groups = new Map<string, TableFile[]>();
+  for (const file of files) {
+    const key = conflictKey(file);
+    const rivals = groups.get(key);
+    if (rivals) rivals.push(file);
+    else groups.set(key, [file]);
+    if (file.kind === "middleware" || file.kind === "error") scopes.add(file);
+  }
+
+  const routes: ManifestRoute[] = [];
+  const fallbacks: ManifestFallback[] = [];
+  for (const group of groups.values()) {
+    const [first] = group;
+    if (first === undefined) continue;
+    const conflict = findConflict(group, scopes);
+    if (conflict !== null) {
+      problems.push(describeConflict(conflict, displayName));
+    } else if (first.kind === "route") {
+      routes.push(toRoute(first, group, scopes));
+    } else if (first.kind === "not-found") {
+      const pattern = formatPattern(fallbackSegments(first));
+      fallbacks.push({ pattern, module: first.module, ...scopes.find(first.path) });
+    }
+  }
+  routes.sort((a, b) => byCodeUnit(a.pattern, b.pattern));
+  fallbacks.sort((a, b) => byCodeUnit(a.pattern, b.pattern));
+  return { modules, routes, fallbacks, problems };
+}
+
+/** Orders texts the same way on every machine, whatever its locale. */
+export function byCodeUnit(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
+interface TableFile {
+  path: string;
+  kind: "route" | "middleware" | "error" | "not-found";
+  segments: Segment[];
+  method: string | null;
+  module: number;
+}
+
+/** Which `_middleware` and `_error` files serve a folder: by place in the tree, groups included, not by path. */
+class Scopes {
+  readonly #middleware = new Map<string, number>();
+  readonly #error = new Map<string, number>();
+
+  add(file: TableFile): void {
+    const modules = file.kind === "middleware" ? this.#middleware : this.#error;
+    modules.set(folderOf(file.path), file.module);
+  }
+
+  find(path: string): { middleware: number[]; error: number | null } {
+    const middleware: number[] = [];
+    let error: number | null = null;
+    for (const folder of foldersAbove(path)) {
+      const wraps = this.#middleware.get(folder);
+      if (wraps !== undefined) middleware.push(wraps);
+      error = this.#error.get(folder) ?? error;
+    }
+    return { middleware, error };
+  }
+}
+
+/** Files with equal keys answer the same paths or serve the same folder. */
+function conflictKey(file: TableFile): string {
+  switch (file.kind) {
+    case "route":
+      return `route ${shapeOf(file.segments)}`;
+    case "not-found":
+      return `not-found ${shapeOf(fallbackSegments(file))}`;
+    case "middleware":
+    case "error":
+      return `${file.kind} ${folderOf(file.path)}`;
+    default:
+      return assertNever(file.kind);
+  }
+}
+
+/** The pattern without the names of its parameters. */
+function shapeOf(segments: readonly Segment[]): string {
+  return formatPattern(
+    segments.map((segment) => (segment.kind === "static" ? segment : { ...segment, name: "_" })),
+  );
+}
+
+function fallbackSegments(file: TableFile): Segment[] {
+  const last = file.segments.at(-1);
+  // A folder `[...path]` is all that is below its own folder already.
+  const folder = last?.kind === "rest" ? file.segments.slice(0, -1) : file.segments;
+  return [...folder, { kind: "rest", name: null }];
+}
+
+interface Conflict {
+  files: [TableFile, TableFile];
+  problem: string;
+}
+
+function findConflict(group: readonly TableFile[], scopes: Scopes): Conflict | null {
+  const [first] = group;
+  if (first === undefined) return null;
+  const byMethod = new Map<string | null, TableFile>();
+  for (const file of group) {
+    const rival = byMethod.get(file.method);
+    if (rival) {
+      return { files: [rival, file], problem: `both are ${describe(file)}, expected one file` };
+    }
+    byMethod.set(file.method, file);
+    if (formatPattern(file.segments) !== formatPattern(first.segments)) {
+      const patterns = `${formatPattern(first.segments)} and ${formatPattern(file.segments)}`;
+      const problem = `${patterns} match the same paths, expected the same parameter names`;
+      return { files: [first, file], problem };
+    }
+    if (JSON.stringify(scopes.find(file.path)) !== JSON.stringify(scopes.find(first.path))) {
+      const problem = `both are ${formatPattern(file.segments)}, but different _middleware or _error files serve them, expected both in one folder`;
+      return { files: [first, file], problem };
+    }
+  }
+  return null;
+}
+
+function describe(file: TableFile): string {
+  switch (file.kind) {
+    case "route":
+      return `${file.method === null ? "" : `${file.method} `}${formatPattern(file.segments)}`;
+    case "not-found":
+      return `the fallback of ${formatPattern(fallbackSegments(file))}`;
+    case "middleware":
+    case "error":
+      return `the _${file.kind} of one folder`;
+    default:
+      return assertNever(file.kind);
+  }
+}
+
+function describeConflict({ files: [one, other], problem }: Conflict, displayName: string): string {
+  return `Cannot use ${displayName}/${one.path} and ${displayName}/${other.path}: ${problem}`;
+}
+
+function toRoute(first: TableFile, group: readonly TableFile[], scopes: Scopes): ManifestRoute {
+  const handlers = group.map(({ method, module }) => ({ method, module }));
+  return { pattern: formatPattern(first.segments), handlers, ...scopes.find(first.path) };
+}
+
+function folderOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash === -1 ? "" : path.slice(0, slash);
+}
+
+/** The folders that a file is in, the handlers folder ("") first. */
+function foldersAbove(path: string): string[] {
+  const folders = folderOf(path).split("/").filter(Boolean);
+  return ["", ...folders.map((_, index) => folders.slice(0, index + 1).join("/"))];
+}

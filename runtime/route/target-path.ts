@@ -1,0 +1,96 @@
+declare const brand: unique symbol;
+
+/**
+ * A decoded path that may be joined to a root folder: starts with `/`, names each file as the file system does, and
+ * holds no dot segment, no empty segment but the last, no backslash and no NUL. Only `toSafePath` makes one.
+ */
+export type SafePath = string & { readonly [brand]: "SafePath" };
+
+/** Where a request wants to go. `origin + pathname + search` is the request's URL as `new URL` would write it. */
+export interface ParsedTarget {
+  ok: true;
+  /** Normalised and still percent-encoded: what `new URL(...).pathname` gives. */
+  pathname: string;
+  /** The query with its `?`, or nothing. Unlike `URL.search` it keeps a bare `?`, which the URL's `href` keeps too. */
+  search: string;
+  /** The path to look up in the file system; `null` when no file can have it. */
+  path: SafePath | null;
+}
+
+/** A target that no URL can be made of: answered with 400. */
+export interface TargetRefusal {
+  ok: false;
+  reason: string;
+}
+
+/**
+ * Normalises a request target of origin form (RFC 9112 section 3.2.1) as the URL standard does.
+ *
+ * The server and the handler must not disagree about a path, so there is one meaning, that of `new URL`: dot segments
+ * are resolved (`%2e` is a dot), `\` in the path is a `/`, a fragment is dropped, what must be encoded is. Malformed
+ * percent-encoding stays as it is. A target that starts with `//` is a path, never an authority.
+ *
+ * @param target From the request line, decoded from UTF-8, not otherwise touched.
+ * @returns A refusal for what does not start with `/` and for space and control characters: the URL standard would
+ *   strip some of them, and what a program behind us then sees is not what was asked for.
+ */
+export function parseTarget(target: string): ParsedTarget | TargetRefusal {
+  if (ODD.test(target) || target.charCodeAt(0) !== SLASH) return parseOddTarget(target);
+  const query = target.indexOf("?");
+  const pathname = query === -1 ? target : target.slice(0, query);
+  const search = query === -1 ? "" : target.slice(query);
+  // No `%` means that decoding changes nothing, and ODD has excluded all else that a SafePath may not hold.
+  const path = pathname.includes("%") ? toSafePath(pathname) : (pathname as SafePath);
+  return { ok: true, pathname, search, path };
+}
+
+/**
+ * Decodes a pathname for the file system.
+ *
+ * @param pathname As in `ParsedTarget`; one that was not normalised is safe too, it only finds less.
+ * @returns `null` when no file can be meant: malformed encoding, an encoded `/` or `\`, NUL, a segment that is empty
+ *   (the last may be) or that reads `.` or `..` when decoded.
+ */
+export function toSafePath(pathname: string): SafePath | null {
+  const decoded = ENCODED_SLASH.test(pathname) ? null : decode(pathname);
+  if (decoded === null || decoded.charCodeAt(0) !== SLASH || UNSAFE.test(decoded)) return null;
+  // Each condition of the type has just been checked.
+  return decoded as SafePath;
+}
+
+const SLASH = 0x2f;
+
+/**
+ * Finds what the fast path leaves to `new URL`: any character that it encodes in a path or in a query or that a target
+ * may not hold, and whatever may be a dot segment or an empty one. Hits on harmless text only cost time.
+ */
+const ODD = /[^!$&()*+,\-./0-9:;=?@A-Z[\]_a-z|~%]|\/[./]|%2[eE]/;
+
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const FORBIDDEN = /[\0-\x20\x7f]/;
+
+const ENCODED_SLASH = /%2f/i;
+
+// oxlint-disable-next-line no-control-regex -- NUL ends a path for the operating system
+const UNSAFE = /[\\\0]|\/\/|\/\.{1,2}(?:\/|$)/;
+
+function parseOddTarget(target: string): ParsedTarget | TargetRefusal {
+  if (target.charCodeAt(0) !== SLASH) return { ok: false, reason: "not a path" };
+  if (FORBIDDEN.test(target)) return { ok: false, reason: "space or control character" };
+  const fragment = target.indexOf("#");
+  const withoutFragment = fragment === -1 ? target : target.slice(0, fragment);
+  // Appended to an origin, `//x` is a path; resolved against one, it would be a host.
+  const { pathname, search } = new URL(`http://h${withoutFragment}`);
+  const bareQuery = search === "" && withoutFragment.includes("?");
+  return { ok: true, pathname, search: bareQuery ? "?" : search, path: toSafePath(pathname) };
+}
+
+function decode(pathname: string): string | null {
+  if (!pathname.includes("%")) return pathname;
+  try {
+    return decodeURIComponent(pathname);
+  } catch {
+    // Malformed encoding names no file; the pathname itself stays available to handlers.
+    return null;
+  }
+}

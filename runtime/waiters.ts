@@ -1,0 +1,16 @@
+/** Those who wait for a moment that may come again: each waits once, all are released together. */
+export class Waiters {
+  #resolvers: (() => void)[] = [];
+
+  /** Resolves at the next `release`. */
+  wait(): Promise<void> {
+    return new Promise((resolve) => this.#resolvers.push(resolve));
+  }
+
+  release(): void {
+    if (this.#resolvers.length === 0) return;
+    const resolvers = this.#resolvers;
+    this.#resolvers = [];
+    for (const resolve of resolvers) resolve();
+  }
+}
