@@ -2,7 +2,7 @@ import { createServer } from "node:net";
 import type { ExchangeId } from "../dispatch/client-side.ts";
 import { RuntimeError } from "../errors.ts";
 import { Waiters } from "../waiters.ts";
-import { AddressFormatter } from "./client-address.ts";
+import { ConnectionAddresses } from "./client-address.ts";
 import { OriginResolver } from "./origin.ts";
 import { HeadReader, type HeadRefusal } from "./read-head.ts";
 import { ResponseFields } from "./response-fields.ts";
@@ -51,6 +51,7 @@ export class Listener implements Door {
   readonly #idleWaiters = new Waiters();
   readonly #uws: Uws;
   readonly #options: ListenerOptions;
+  readonly #addresses = new ConnectionAddresses();
   readonly #reader: HeadReader;
   readonly #apps: UwsApp[];
   readonly #socket: ListenSocket;
@@ -61,7 +62,7 @@ export class Listener implements Door {
     this.scheme = options.certificates === null ? "http" : "https";
     this.#reader = new HeadReader({
       origins: new OriginResolver(this.scheme),
-      addresses: new AddressFormatter(),
+      addresses: this.#addresses,
     });
     this.#apps = this.#createApps();
     this.#socket = this.#listen();
@@ -140,9 +141,15 @@ export class Listener implements Door {
     const { maxConnections } = this.#options;
     let open = 0;
     app.filter((res, change) => {
-      open += change > 0 ? 1 : -1;
+      if (change < 0) {
+        open--;
+        this.#addresses.closed();
+        return;
+      }
+      open++;
+      this.#addresses.opened(res);
       // Beyond the limit of file descriptors the library would spin (uws-notes section 5).
-      if (change > 0 && open > maxConnections) res.close();
+      if (open > maxConnections) res.close();
     });
     app.any("/*", this.#onRequest);
   }

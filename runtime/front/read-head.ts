@@ -1,5 +1,5 @@
 import type { RequestHead } from "../dispatch/client-side.ts";
-import type { AddressFormatter } from "./client-address.ts";
+import type { ConnectionAddresses } from "./client-address.ts";
 import type { OriginResolver } from "./origin.ts";
 import type { HttpRequest, HttpResponse } from "./uws.ts";
 
@@ -22,7 +22,7 @@ const REMEMBERED_NAMES = 1024;
  */
 export class HeadReader {
   readonly #origins: OriginResolver;
-  readonly #addresses: AddressFormatter;
+  readonly #addresses: ConnectionAddresses;
   readonly #validNames = new Set<string>();
   #fields = "";
   #host: string | null = null;
@@ -30,7 +30,7 @@ export class HeadReader {
   #transferCoding: string | null = null;
   #refusal: HeadRefusal | null = null;
 
-  constructor(options: { origins: OriginResolver; addresses: AddressFormatter }) {
+  constructor(options: { origins: OriginResolver; addresses: ConnectionAddresses }) {
     this.#origins = options.origins;
     this.#addresses = options.addresses;
   }
@@ -66,7 +66,7 @@ export class HeadReader {
       origin,
       fields: this.#takeFields(),
       bodyBytes,
-      clientAddress: this.#addresses.format(res.getRemoteAddress()),
+      clientAddress: this.#addresses.of(res),
     };
   }
 

@@ -86,10 +86,12 @@ export function FastRequest(this: object, ...args: [input?: unknown, init?: unkn
 
 /** A `fetch` that takes lazy requests as well, on top of the present one, which instrumentation may have wrapped. */
 export function wrapFetch(inner: typeof fetch): typeof fetch {
-  // Its name and length are those of Node's.
-  return async function fetch(input, ...rest) {
-    return inner(resolve(input) as typeof input, ...rest); // a lazy request becomes Node's, all else stays
-  };
+  const wrapped: typeof fetch = async (input, ...rest) =>
+    inner(resolve(input) as typeof input, ...rest); // a lazy request becomes Node's, all else stays
+  return Object.defineProperties(wrapped, {
+    name: { value: inner.name },
+    length: { value: inner.length },
+  });
 }
 
 /** Gives Node's prototype the lazy members and `FastRequest` the looks of Node's class. Call it once. */

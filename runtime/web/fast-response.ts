@@ -1,4 +1,3 @@
-import { toUSVString } from "node:util";
 import { readAnyResponse, usedResponse, type ResponseParts } from "./any-response.ts";
 import { formatFields } from "./fields.ts";
 import { createBodyMethods, type BodySource } from "./fixed-body.ts";
@@ -58,13 +57,8 @@ export function readResponse(value: unknown): ResponseParts | null {
   if (state === undefined || state.real !== null || !isPlain(value)) return readAnyResponse(value);
   const { status, statusText, headers, body } = state;
   if (body !== null && !isUsable(body)) throw usedResponse();
-  const source = body === null ? null : takeSource(body);
-  return {
-    status,
-    statusText,
-    fields: headers === null ? state.fields : formatFields(headers),
-    body: typeof source === "string" ? toUSVString(source) : source,
-  };
+  const fields = headers === null ? state.fields : formatFields(headers);
+  return { status, statusText, fields, body: body === null ? null : takeSource(body) };
 }
 
 /** Neither of a subclass nor with members of its own: nothing is overridden. */

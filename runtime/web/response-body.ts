@@ -1,4 +1,5 @@
 import { Readable } from "node:stream";
+import { toUSVString } from "node:util";
 import { toBytes, type FixedBody } from "./fixed-body.ts";
 import { Existing } from "./object-identity.ts";
 
@@ -35,11 +36,14 @@ export function isUsed({ used, stream }: ResponseBody): boolean {
   return used || (stream !== null && isDisturbed(stream));
 }
 
-/** Takes a usable body as a whole; its stream, if there is one, stays locked as after any other reading. */
+/**
+ * Takes a usable body as a whole; a string is well-formed. Its stream, if there is one, stays locked as after any other
+ * reading.
+ */
 export function takeSource(body: ResponseBody): FixedBody {
   body.used = true;
   body.stream?.getReader();
-  return body.source;
+  return typeof body.source === "string" ? toUSVString(body.source) : body.source;
 }
 
 /** `response.body`: always the same stream, a byte stream as Node's. */
