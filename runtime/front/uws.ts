@@ -50,7 +50,8 @@ export async function loadUws(options: { headerLimitBytes: number }): Promise<Uw
     // Both import shapes offer these names, some of them undeclared (uws-notes section 1).
     namespace = (await import("uWebSockets.js")) as unknown as Uws | { default: Uws };
   } catch (error) {
-    throw new RuntimeError("ERR_LISTEN", describeMissingBinary(), { cause: error });
+    const reason = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
+    throw new RuntimeError("ERR_LISTEN", describeMissingBinary(reason), { cause: error });
   }
   const uws = "App" in namespace ? namespace : namespace.default;
   // Leaves out the library's own mark, a response field that tells its name and version to every client.
@@ -58,10 +59,10 @@ export async function loadUws(options: { headerLimitBytes: number }): Promise<Uw
   return uws;
 }
 
-function describeMissingBinary(): string {
+function describeMissingBinary(reason: string): string {
   const { platform, arch, version, versions } = process;
   return (
-    `Cannot load uWebSockets.js: found ${platform}-${arch} with Node ${version} (ABI ${versions.modules}), ` +
+    `Cannot load uWebSockets.js (${reason}): found ${platform}-${arch} with Node ${version} (ABI ${versions.modules}), ` +
     `expected Node 20 or 22 on Linux (glibc 2.27 or later), macOS or Windows; for Node 24 set the package ` +
     `"uWebSockets.js" to "github:uNetworking/uWebSockets.js#v20.66.0" (glibc 2.38 or later)`
   );

@@ -18,7 +18,9 @@ export function openLogDestination(target: number | string): LogDestination {
 
 function isPipe(descriptor: number): boolean {
   try {
-    return fstatSync(descriptor).isFIFO();
+    // With numbers it would write to an array that Node 20's ESM loader reads a moment later, on the assumption that
+    // only its own look at a path wrote there: symbolic links of packages would then not be followed.
+    return fstatSync(descriptor, { bigint: true }).isFIFO();
   } catch {
     return false; // Closed: writing will say so.
   }

@@ -68,7 +68,8 @@ export class WorkerProcess {
     this.id = options.settings.workerId;
     this.#options = options;
     this.#state = { kind: "starting", sinceMs: performance.now() };
-    this.#worker = cluster.fork();
+    // Libraries choose their production build by it, React among them.
+    this.#worker = cluster.fork({ NODE_ENV: process.env["NODE_ENV"] ?? options.settings.mode });
     const socket = this.#worker.process.stdio[CHANNEL_FD];
     if (!(socket instanceof Socket)) throw new TypeError("a forked worker has no channel");
     this.channel = new Channel(socket, {

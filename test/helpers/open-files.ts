@@ -1,0 +1,19 @@
+import { readdirSync, readlinkSync } from "node:fs";
+
+/** What each file descriptor of a process leads to: `/path/of/a/file`, `socket:[1234]`. */
+export function openFilesOf(pid: number): string[] {
+  const dir = `/proc/${pid}/fd`;
+  return readdirSync(dir).flatMap((name) => {
+    try {
+      return [readlinkSync(`${dir}/${name}`)];
+    } catch {
+      // Closed since the folder was read.
+      return [];
+    }
+  });
+}
+
+/** How many sockets a process has open. */
+export function socketsOf(pid: number): number {
+  return openFilesOf(pid).filter((target) => target.startsWith("socket:")).length;
+}

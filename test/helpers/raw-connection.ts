@@ -1,0 +1,150 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+
+/** A response as it came over the wire. */
+export interface RawResponse {
+  status: number;
+  statusText: string;
+  /** In order, names as they were written, values with one character per byte. */
+  fields: [name: string, value: string][];
+  body: Buffer;
+}
+
+/** A client's end of a connection: sends bytes as they are, and reads responses one by one or until the end. */
+export class RawConnection {
+  readonly #socket: Socket;
+  #received: Buffer = Buffer.alloc(0);
+  #closed = false;
+  #wake: () => void = () => {};
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    const changed = (): void => this.#wake();
+    socket.on("data", (bytes: Buffer) => {
+      this.#received = Buffer.concat([this.#received, bytes]);
+      changed();
+    });
+    // A reset is an end too: what had arrived before it is what counts.
+    socket.on("error", () => {});
+    socket.once("close", () => {
+      this.#closed = true;
+      changed();
+    });
+    // With `allowHalfOpen` the end of the server's side must be answered by hand.
+    socket.once("end", () => socket.end());
+    // A test that fails half-way must not be kept alive by it.
+    socket.unref();
+  }
+
+  static async open(port: number, host = "127.0.0.1"): Promise<RawConnection> {
+    const socket = connect({ port, host, allowHalfOpen: true, noDelay: true });
+    await once(socket, "connect");
+    return new RawConnection(socket);
+  }
+
+  /** Takes over a connected socket, such as a TLS one. */
+  static over(socket: Socket): RawConnection {
+    return new RawConnection(socket);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The underlying socket, for tests that pause or reset it. */
+  get socket(): Socket {
+    return this.#socket;
+  }
+
+  send(bytes: string | Uint8Array): void {
+    this.#socket.write(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes);
+  }
+
+  /** As `send`; resolves when the bytes have been handed to the operating system. */
+  async sent(bytes: string | Uint8Array): Promise<void> {
+    const data = typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes;
+    await new Promise<void>((resolve) => this.#socket.write(data, () => resolve()));
+  }
+
+  /**
+   * Reads the next response. Its body is as long as `Content-Length` says.
+   *
+   * @param options.head It answers a HEAD request and has no body.
+   * @throws AssertionError when the connection ends first.
+   */
+  async response(options: { head?: boolean } = {}): Promise<RawResponse> {
+    const headBytes = await this.#untilHeadEnds();
+    const [statusLine = "", ...lines] = this.#take(headBytes)
+      .toString("latin1")
+      .trimEnd()
+      .split("\r\n");
+    const [, status = "", statusText = ""] = /^HTTP\/1\.1 (\d{3}) ?(.*)$/.exec(statusLine) ?? [];
+    const fields = lines.map((line): [string, string] => {
+      const colon = line.indexOf(":");
+      return [line.slice(0, colon), line.slice(colon + 1).trim()];
+    });
+    const response = { status: Number(status), statusText, fields, body: Buffer.alloc(0) };
+    const hasBody = options.head !== true && response.status !== 204 && response.status !== 304;
+    const bodyBytes = hasBody ? Number(fieldOf(response, "content-length") ?? 0) : 0;
+    while (this.#received.length < bodyBytes) await this.#more(`${bodyBytes} bytes of body`);
+    return { ...response, body: this.#take(bodyBytes) };
+  }
+
+  /** Waits until at least so many bytes are there, and takes them. */
+  async bytes(count: number): Promise<Buffer> {
+    while (this.#received.length < count) await this.#more(`${count} bytes`);
+    return this.#take(count);
+  }
+
+  /** All that is left to read once the server has closed the connection; one character per byte. */
+  async untilClosed(): Promise<string> {
+    while (!this.#closed) await this.#change();
+    return this.#take(this.#received.length).toString("latin1");
+  }
+
+  /** Leaves without a word. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  /** Leaves with a TCP reset. */
+  reset(): void {
+    this.#socket.resetAndDestroy();
+  }
+
+  async #untilHeadEnds(): Promise<number> {
+    for (;;) {
+      const end = this.#received.indexOf("\r\n\r\n");
+      if (end !== -1) return end + 4;
+      await this.#more("a response");
+    }
+  }
+
+  async #more(what: string): Promise<void> {
+    assert.ok(!this.#closed, `the server closed the connection, expected ${what}`);
+    await this.#change();
+  }
+
+  #change(): Promise<void> {
+    this.#socket.ref();
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#socket.unref();
+        resolve();
+      };
+    });
+  }
+
+  #take(count: number): Buffer {
+    const taken = this.#received.subarray(0, count);
+    this.#received = this.#received.subarray(count);
+    return taken;
+  }
+}
+
+/** The value of a response field, those of all of its lines joined with `, `; `undefined` when it is not there. */
+export function fieldOf({ fields }: Pick<RawResponse, "fields">, name: string): string | undefined {
+  const values = fields.filter(([other]) => other.toLowerCase() === name).map(([, value]) => value);
+  return values.length === 0 ? undefined : values.join(", ");
+}
