@@ -15,6 +15,7 @@ import type { Manifest } from "./generation/manifest.ts";
 import type { Logger } from "./log.ts";
 import { createMatcher, type Matcher } from "./route/match.ts";
 import type { ParsedTarget } from "./route/target-path.ts";
+import type { TurnClock } from "./turn-clock.ts";
 import { Pool } from "./supervise/pool.ts";
 
 /** Longest that an exchange waits for a worker before its client is told to come back. */
@@ -33,6 +34,7 @@ export interface LiveGenerationOptions {
   config: Config;
   log: Logger;
   manifest: Manifest;
+  clock: TurnClock;
   requestIdPrefix: string;
   nextWorkerId: () => WorkerId;
 }
@@ -60,6 +62,7 @@ export class LiveGeneration {
     this.#match = createMatcher(manifest);
     this.#dispatcher = new Dispatcher({
       log,
+      clock: options.clock,
       workerConcurrency: WORKER_CONCURRENCY,
       queueLimit: QUEUE_LIMIT,
       queueTimeoutMs: QUEUE_TIMEOUT_MS,

@@ -13,6 +13,7 @@ import type { Logger } from "./log.ts";
 import type { AccessLog } from "./log/access-log.ts";
 import { parseTarget } from "./route/target-path.ts";
 import { FileIndex } from "./static/file-index.ts";
+import { TurnClock } from "./turn-clock.ts";
 import { prepareForks } from "./supervise/worker-process.ts";
 
 export interface PrimaryOptions {
@@ -32,6 +33,7 @@ export class Primary {
   readonly #requestIdPrefix = `${randomBytes(5).toString("hex")}-`;
   readonly #listeners: Listener[] = [];
   #files: FileIndex | null = null;
+  readonly #clock = new TurnClock();
   #lastExchangeId = 0;
   #lastWorkerId = 0;
   #generation: LiveGeneration | null = null;
@@ -110,6 +112,7 @@ export class Primary {
     const shared = {
       host,
       maxConnections,
+      clock: this.#clock,
       // The only place that makes one.
       nextId: () => ++this.#lastExchangeId as ExchangeId,
       onRequest: (client: UwsClientSide) => this.#onRequest(client),
@@ -138,6 +141,7 @@ export class Primary {
       return LiveGeneration.start({
         config,
         log: this.#log,
+        clock: this.#clock,
         manifest,
         requestIdPrefix: this.#requestIdPrefix,
         // The only place that makes one.
@@ -185,7 +189,7 @@ export class Primary {
       path: query === -1 ? target : target.slice(0, query),
       status,
       bytes,
-      durationMs: performance.now() - client.receivedMs,
+      durationMs: this.#clock.now() - client.receivedMs,
       worker: client.workerId,
       requestId: this.#requestIdPrefix + client.id.toString(36),
     });

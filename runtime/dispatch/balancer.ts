@@ -20,3 +20,19 @@ export function pickLeastBusy<W extends Load>(workers: readonly W[], cap: number
   }
   return best;
 }
+
+/**
+ * How many exchanges a worker may have more than the least busy one and still be the one to stay with.
+ *
+ * Requests that arrive together cost less as one frame to one worker than as two frames to two: a frame is a write, a
+ * read and a switch between processes. It is worth it only while the exchanges ahead take no time to speak of.
+ *
+ * @param latencyMs Of late, from the dispatch to the answer.
+ */
+export function frameSlack(latencyMs: number): number {
+  return latencyMs < QUICK_MS ? QUICK_SLACK : 0;
+}
+
+/** So many quick exchanges wait for each other less long than a slow one takes. */
+const QUICK_SLACK = 16;
+const QUICK_MS = 1;

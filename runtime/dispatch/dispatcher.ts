@@ -13,8 +13,9 @@ import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
 import type { ErrorCode } from "../errors.ts";
 import { RuntimeError, statusOf } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import type { TurnClock } from "../turn-clock.ts";
 import { Waiters } from "../waiters.ts";
-import { pickLeastBusy } from "./balancer.ts";
+import { frameSlack, pickLeastBusy } from "./balancer.ts";
 import type { ClientSide } from "./client-side.ts";
 import { Exchange } from "./exchange.ts";
 import { Lane } from "./lane.ts";
@@ -25,8 +26,12 @@ const SWEEP_MS = 250;
 
 const RETRY_AFTER_SECONDS = 1;
 
+/** Handlers are taken for slow until they have shown otherwise. */
+const SLOW_MS = 100;
+
 export interface DispatcherOptions {
   log: Logger;
+  clock: TurnClock;
   /** Most exchanges that one worker has at a time. */
   workerConcurrency: number;
   /** Most exchanges that wait for a worker. */
@@ -49,6 +54,11 @@ export class Dispatcher {
   readonly #attached = new Set<Lane>();
   readonly #queue: BoundedQueue<Exchange>;
   readonly #sweep: NodeJS.Timeout;
+  /** The worker that was picked last, and the turn of the loop in which it was. */
+  #last: Lane | null = null;
+  #lastPickMs = 0;
+  /** From the dispatch to the answer, of late: a moving average. */
+  #latencyMs = SLOW_MS;
   /** Admitted and not settled. */
   #open = 0;
   readonly #idleWaiters = new Waiters();
@@ -112,6 +122,7 @@ export class Dispatcher {
   retire(lane: Lane): void {
     const at = this.#ready.indexOf(lane);
     if (at !== -1) this.#ready.splice(at, 1);
+    if (this.#last === lane) this.#last = null;
   }
 
   /** A worker is gone: what it had in flight fails, each exchange once. */
@@ -138,6 +149,7 @@ export class Dispatcher {
         "Cannot read a response: its body comes in chunks, expected it whole",
       );
     }
+    this.#latencyMs += (this.#options.clock.now() - exchange.sinceMs - this.#latencyMs) / 64;
     this.#settle(exchange);
     exchange.client.respond({
       status: message[2],
@@ -168,12 +180,12 @@ export class Dispatcher {
       this.#fail(exchange, this.#closed);
       return;
     }
-    const lane = pickLeastBusy(this.#ready, this.#options.workerConcurrency);
+    const lane = this.#pick();
     if (lane !== null) {
       this.#dispatch(exchange, lane);
     } else if (this.#queue.push(exchange)) {
       exchange.state = "queued";
-      exchange.sinceMs = performance.now();
+      exchange.sinceMs = this.#options.clock.now();
     } else {
       this.#fail(exchange, "ERR_OVERLOADED");
     }
@@ -182,7 +194,7 @@ export class Dispatcher {
   #dispatch(exchange: Exchange, lane: Lane): void {
     const { client, body } = exchange;
     exchange.state = "dispatched";
-    exchange.sinceMs = performance.now();
+    exchange.sinceMs = this.#options.clock.now();
     exchange.lane = lane;
     client.workerId = lane.workerId;
     lane.inFlight.set(exchange.id, exchange);
@@ -200,10 +212,30 @@ export class Dispatcher {
     lane.channel.send(message, body === null ? 0 : body.length);
   }
 
+  /** The least busy worker; within one turn of the loop, the same one for as long as that makes no difference. */
+  #pick(): Lane | null {
+    const { workerConcurrency, clock } = this.#options;
+    const lane = pickLeastBusy(this.#ready, workerConcurrency);
+    if (lane === null) return null;
+    const nowMs = clock.now();
+    const last = this.#last;
+    if (
+      last !== null &&
+      nowMs === this.#lastPickMs &&
+      last.inFlight.size < lane.inFlight.size + frameSlack(this.#latencyMs) &&
+      last.inFlight.size < workerConcurrency
+    ) {
+      return last;
+    }
+    this.#last = lane;
+    this.#lastPickMs = nowMs;
+    return lane;
+  }
+
   /** Gives waiting exchanges to workers that have room again. */
   #pump(): void {
     while (this.#queue.size > 0) {
-      const lane = pickLeastBusy(this.#ready, this.#options.workerConcurrency);
+      const lane = this.#pick();
       if (lane === null) return;
       const next = this.#queue.shift();
       if (next !== undefined) this.#dispatch(next, lane);

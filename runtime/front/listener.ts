@@ -2,6 +2,7 @@ import { STATUS_CODES } from "node:http";
 import { createServer } from "node:net";
 import type { ExchangeId } from "../dispatch/client-side.ts";
 import { RuntimeError } from "../errors.ts";
+import type { TurnClock } from "../turn-clock.ts";
 import { Waiters } from "../waiters.ts";
 import { ConnectionAddresses } from "./client-address.ts";
 import { OriginResolver } from "./origin.ts";
@@ -26,6 +27,7 @@ export interface ListenerOptions {
   certificates: readonly [ServedCertificate, ...ServedCertificate[]] | null;
   /** Connections beyond this are closed as they come. */
   maxConnections: number;
+  clock: TurnClock;
   /** Names each request, among those of all listeners. */
   nextId: () => ExchangeId;
   /** A request's head is complete. Whoever gets it owes the client an answer. */
@@ -81,6 +83,10 @@ export class Listener implements Door {
     return new Listener(uws, options);
   }
 
+  get clock(): TurnClock {
+    return this.#options.clock;
+  }
+
   get closing(): boolean {
     return this.#closing;
   }
@@ -131,7 +137,7 @@ export class Listener implements Door {
           key_file_name: certificate.keyPath,
         });
         // A server name has a router of its own, which is empty.
-        app.domain(name).any("/*", this.#onRequest);
+        route(app.domain(name), this.#onRequest);
       }
     }
     acceptor.addChildAppDescriptor(app.getDescriptor());
@@ -152,7 +158,7 @@ export class Listener implements Door {
       // Beyond the limit of file descriptors the library would spin (uws-notes section 5).
       if (open > maxConnections) res.close();
     });
-    app.any("/*", this.#onRequest);
+    route(app, this.#onRequest);
   }
 
   #listen(): ListenSocket {
@@ -170,10 +176,10 @@ export class Listener implements Door {
   }
 
   /** Runs for every request; whatever it throws must not reach the library, which would end the process. */
-  readonly #onRequest = (res: HttpResponse, req: HttpRequest): void => {
+  readonly #onRequest: OnRequest = (res, req, knownMethod) => {
     let client: UwsClientSide | null = null;
     try {
-      const head = this.#reader.read(req, res);
+      const head = this.#reader.read(req, res, knownMethod);
       if ("reason" in head) {
         this.#refuse(res, head);
         return;
@@ -210,6 +216,16 @@ export class Listener implements Door {
       });
     });
   }
+}
+
+/** @param knownMethod The method, where the router has told it; `null`: it is to be asked for. */
+type OnRequest = (res: HttpResponse, req: HttpRequest, knownMethod: string | null) => void;
+
+/** The library's router knows these by their exact letters: no need to make a string of them for each request. */
+function route(app: UwsApp, onRequest: OnRequest): void {
+  app.get("/*", (res, req) => onRequest(res, req, "GET"));
+  app.post("/*", (res, req) => onRequest(res, req, "POST"));
+  app.any("/*", (res, req) => onRequest(res, req, null));
 }
 
 async function probePort(options: ListenerOptions): Promise<void> {

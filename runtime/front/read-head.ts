@@ -35,24 +35,34 @@ export class HeadReader {
     this.#addresses = options.addresses;
   }
 
-  /** Copies all that is needed: `req` is dead once the callback that got it has returned. */
-  read(req: HttpRequest, res: HttpResponse): RequestHead | HeadRefusal {
+  /**
+   * Copies all that is needed: `req` is dead once the callback that got it has returned.
+   *
+   * @param knownMethod What `req` would say, if the caller knows it: to ask costs a string.
+   */
+  read(
+    req: HttpRequest,
+    res: HttpResponse,
+    knownMethod: string | null = null,
+  ): RequestHead | HeadRefusal {
     this.#fields = "";
     this.#host = null;
     this.#contentLength = null;
     this.#transferCoding = null;
     this.#refusal = null;
 
-    const method = req.getCaseSensitiveMethod();
+    const method = knownMethod ?? req.getCaseSensitiveMethod();
     const query = req.getQuery() as string | undefined;
     const path = req.getUrl();
     req.forEach(this.#onField);
     if (this.#refusal !== null) return this.#refusal;
 
-    if (method === "TRACE" || method === "CONNECT") {
-      return { status: 405, reason: `method ${method}` };
+    if (knownMethod === null) {
+      if (method === "TRACE" || method === "CONNECT") {
+        return { status: 405, reason: `method ${method}` };
+      }
+      if (!TOKEN.test(method)) return { status: 400, reason: "method is not a token" };
     }
-    if (!TOKEN.test(method)) return { status: 400, reason: "method is not a token" };
     const host = this.#host;
     if (host === null) return { status: 400, reason: "no Host" };
     const origin = this.#origins.resolve(host);

@@ -7,6 +7,7 @@ import type {
   WorkerId,
 } from "../dispatch/client-side.ts";
 import type { ErrorCode } from "../errors.ts";
+import type { TurnClock } from "../turn-clock.ts";
 import type { FileBody } from "../static/file-body.ts";
 import type { PreparedFields, ResponseFields } from "./response-fields.ts";
 import type { HttpResponse } from "./uws.ts";
@@ -17,6 +18,7 @@ const EMPTY = new Uint8Array(0);
 
 /** What all exchanges of a listener share. */
 export interface Door {
+  readonly clock: TurnClock;
   readonly fields: ResponseFields;
   nextId(): ExchangeId;
   /** Every response says that the connection ends with it. */
@@ -37,7 +39,7 @@ export interface Door {
 export class UwsClientSide implements ClientSide {
   readonly id: ExchangeId;
   readonly head: RequestHead;
-  readonly receivedMs: number = performance.now();
+  readonly receivedMs: number;
   workerId: WorkerId | null = null;
   readonly #res: HttpResponse;
   readonly #door: Door;
@@ -50,6 +52,7 @@ export class UwsClientSide implements ClientSide {
   constructor(res: HttpResponse, head: RequestHead, door: Door) {
     this.#res = res;
     this.id = door.nextId();
+    this.receivedMs = door.clock.now();
     this.head = head;
     this.#door = door;
     this.#bodyOpen = head.bodyBytes !== 0;

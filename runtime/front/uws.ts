@@ -9,6 +9,8 @@ type OnListen = (socket: ListenSocket | false) => void;
 
 /** An application of uWebSockets.js, as far as we use it. The library's own types leave half of this out. */
 export interface UwsApp {
+  get(pattern: string, handler: (res: HttpResponse, req: HttpRequest) => void): UwsApp;
+  post(pattern: string, handler: (res: HttpResponse, req: HttpRequest) => void): UwsApp;
   any(pattern: string, handler: (res: HttpResponse, req: HttpRequest) => void): UwsApp;
   /** Turns to the router of a server name, which starts out empty; `""` turns back to the root router. */
   domain(name: string): UwsApp;
