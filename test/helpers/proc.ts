@@ -1,4 +1,4 @@
-import { readdirSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** What each file descriptor of a process leads to: `/path/of/a/file`, `socket:[1234]`. */
 export function openFilesOf(pid: number): string[] {
@@ -16,4 +16,11 @@ export function openFilesOf(pid: number): string[] {
 /** How many sockets a process has open. */
 export function socketsOf(pid: number): number {
   return openFilesOf(pid).filter((target) => target.startsWith("socket:")).length;
+}
+
+/** How much memory a process has in use, in bytes. */
+export function residentBytesOf(pid: number): number {
+  const [, kib = ""] =
+    /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return Number(kib) * 1024;
 }

@@ -1,0 +1,253 @@
+import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
+import type { Socket } from "node:net";
+import { describe, it, type TestContext } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { Channel } from "../../runtime/channel/channel.ts";
+import { Codec } from "../../runtime/channel/codec.ts";
+import { FrameReader } from "../../runtime/channel/framing.ts";
+import { RuntimeError } from "../../runtime/errors.ts";
+import { openSocketPair } from "../helpers/socket-pair.ts";
+
+type Message = readonly unknown[];
+
+/** One end of a channel that remembers what happened to it. */
+class End {
+  readonly channel: Channel<Message, Message>;
+  readonly received: Message[] = [];
+  readonly closes: (RuntimeError | null)[] = [];
+  readonly #closing = new EventEmitter();
+  /** Settles when the channel says that it has closed. */
+  readonly closed: Promise<unknown> = once(this.#closing, "closed");
+  onMessage: (message: Message) => void = () => {};
+  #wake: () => void = () => {};
+
+  constructor(socket: Socket, options: { maxFrameBytes?: number } = {}) {
+    this.channel = new Channel<Message, Message>(socket, {
+      maxFrameBytes: options.maxFrameBytes ?? 1024 * 1024,
+      parse: (value) => {
+        if (Array.isArray(value)) return value as Message;
+        throw new RuntimeError("ERR_PROTOCOL", "no message");
+      },
+      onMessage: (message) => {
+        this.received.push(message);
+        this.onMessage(message);
+        this.#wake();
+      },
+      onClose: (error) => {
+        this.closes.push(error);
+        this.#closing.emit("closed");
+      },
+    });
+  }
+
+  async until(count: number): Promise<Message[]> {
+    while (this.received.length < count) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.received;
+  }
+}
+
+async function openChannelPair(t: TestContext): Promise<[End, End]> {
+  const [near, far] = await openSocketPair(t);
+  return [new End(near), new End(far)];
+}
+
+/** The frames that arrive, each as its messages; wakes whoever waits for a number of them. */
+class FrameLog {
+  readonly frames: unknown[][] = [];
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    const reader = new FrameReader({ maxFrameBytes: 64 * 1024 * 1024 });
+    const codec = new Codec();
+    socket.on("data", (bytes: Buffer) => {
+      reader.push(bytes, (frame) => this.frames.push(codec.decode(frame)));
+    });
+  }
+
+  async until(count: number): Promise<unknown[][]> {
+    while (this.frames.length < count) await once(this.#socket, "data");
+    return this.frames;
+  }
+}
+
+/** Stops the clock that tells a channel how long a message has waited. */
+function freezeClock(t: TestContext): { nowMs: number } {
+  const clock = { nowMs: 1_000 };
+  t.mock.method(performance, "now", () => clock.nowMs);
+  return clock;
+}
+
+describe("Channel", { timeout: 10_000 }, () => {
+  it("carries messages in order, in both directions", async (t) => {
+    const [near, far] = await openChannelPair(t);
+    const sent = Array.from({ length: 500 }, (_, number) => [number, "x".repeat(number)]);
+    for (const message of sent) {
+      near.channel.send(message);
+      far.channel.send(message);
+      if (Number(message[0]) % 7 === 0) await nextTurn();
+    }
+    assert.deepEqual(await far.until(sent.length), sent);
+    assert.deepEqual(await near.until(sent.length), sent);
+  });
+
+  it("sends all messages of one turn in one frame, and the next turn's in another", async (t) => {
+    freezeClock(t);
+    const [socket, other] = await openSocketPair(t);
+    const log = new FrameLog(other);
+    const { channel } = new End(socket);
+    channel.send([1]);
+    await Promise.resolve();
+    channel.send([2]);
+    process.nextTick(() => channel.send([3]));
+    assert.deepEqual(await log.until(1), [[[1], [2], [3]]]);
+    await nextTurn();
+    channel.send([4]);
+    assert.deepEqual(await log.until(2), [[[1], [2], [3]], [[4]]]);
+  });
+
+  it("sends a frame early once its first message has waited", async (t) => {
+    const clock = freezeClock(t);
+    const [socket, other] = await openSocketPair(t);
+    const log = new FrameLog(other);
+    const { channel } = new End(socket);
+    channel.send([1]);
+    clock.nowMs += 1.5;
+    channel.send([2]);
+    channel.send([3]);
+    assert.deepEqual(await log.until(2), [[[1], [2]], [[3]]]);
+  });
+
+  it("never puts two large bodies into one frame, which could exceed its limit", async (t) => {
+    freezeClock(t);
+    const [socket, other] = await openSocketPair(t);
+    const log = new FrameLog(other);
+    const { channel } = new End(socket);
+    const sizes = [1, 100, 5_000, 5_000, 1, 300, 0, 200, 200, 200, 200, 9_000, 9_000].map(
+      (kib) => kib * 1024,
+    );
+    // The body itself is not there: what counts is the size that is stated.
+    for (const size of sizes) channel.send([size], size);
+    channel.close();
+    await once(other, "end");
+    const received = log.frames.map((frame) => frame.map((message) => (message as [number])[0]));
+    assert.deepEqual(received.flat(), sizes);
+    for (const frame of received) {
+      const total = frame.reduce((sum, size) => sum + size, 0);
+      assert.ok(total - Math.max(...frame) <= 256 * 1024, `a frame with ${frame.join(", ")}`);
+    }
+  });
+
+  it("delivers what was sent before close(), then ends both sides in order, once", async (t) => {
+    const [near, far] = await openChannelPair(t);
+    near.channel.send([1]);
+    near.channel.send([2, Buffer.alloc(512 * 1024)]);
+    near.channel.close();
+    near.channel.close();
+    near.channel.destroy(new RuntimeError("ERR_CHANNEL_CLOSED", "too late"));
+    assert.deepEqual(near.closes, [null]);
+    assert.equal(near.channel.closed, true);
+    await far.closed;
+    assert.deepEqual(
+      far.received.map(([number]) => number),
+      [1, 2],
+    );
+    assert.deepEqual(far.closes, [null]);
+  });
+
+  it("drops what is sent after it has closed", async (t) => {
+    const [near, far] = await openChannelPair(t);
+    near.channel.close();
+    near.channel.send([1]);
+    await far.closed;
+    far.channel.send([2]);
+    await nextTurn();
+    assert.deepEqual([near.received, far.received], [[], []]);
+  });
+
+  it("tells why when it is destroyed, and loses what was queued", async (t) => {
+    const [near, far] = await openChannelPair(t);
+    const reason = new RuntimeError("ERR_WORKER_EXITED", "gone");
+    near.channel.send([1]);
+    near.channel.destroy(reason);
+    assert.deepEqual(near.closes, [reason]);
+    await far.closed;
+    await nextTurn();
+    assert.deepEqual(far.received, []);
+    assert.equal(near.closes.length, 1);
+    assert.equal(far.closes.length, 1);
+  });
+
+  it("tells ERR_CHANNEL_CLOSED, once, when the connection breaks", async (t) => {
+    const [socket, other] = await openSocketPair(t);
+    const end = new End(socket);
+    other.resetAndDestroy();
+    await end.closed;
+    await once(socket, "close");
+    assert.deepEqual(
+      end.closes.map((error) => error?.code),
+      ["ERR_CHANNEL_CLOSED"],
+    );
+  });
+
+  it("breaks with ERR_PROTOCOL on what is no frame, no message or too long", async (t) => {
+    const cases = {
+      "no MessagePack": Buffer.from([1, 0, 0, 0, 0xc1]),
+      "no array": Buffer.from([1, 0, 0, 0, 0x05]),
+      "no message in it": Buffer.from([2, 0, 0, 0, 0x91, 0x05]),
+      "too long": Buffer.from([0xff, 0xff, 0xff, 0xff]),
+    };
+    for (const [name, bytes] of Object.entries(cases)) {
+      const [socket, other] = await openSocketPair(t);
+      const end = new End(socket);
+      other.write(bytes);
+      await Promise.all([end.closed, once(other, "close")]);
+      assert.deepEqual(
+        end.closes.map((error) => error?.code),
+        ["ERR_PROTOCOL"],
+        name,
+      );
+    }
+  });
+
+  it("breaks when its owner finds a breach of the protocol in a message", async (t) => {
+    const [near, far] = await openChannelPair(t);
+    near.onMessage = () => {
+      throw new RuntimeError("ERR_PROTOCOL", "not now");
+    };
+    far.channel.send([1]);
+    far.channel.send([2]);
+    await near.closed;
+    assert.deepEqual(near.received, [[1]]);
+    assert.equal(near.closes[0]?.message, "not now");
+  });
+
+  it("delivers nothing more once its owner has closed it in the middle of a frame", async (t) => {
+    freezeClock(t);
+    const [near, far] = await openChannelPair(t);
+    near.onMessage = () => near.channel.close();
+    far.channel.send([1]);
+    far.channel.send([2]);
+    await far.closed;
+    await nextTurn();
+    assert.deepEqual(near.received, [[1]]);
+    assert.deepEqual(near.closes, [null]);
+  });
+
+  it("lets a bug of its owner surface, and takes it for nothing else", async (t) => {
+    const [socket] = await openSocketPair(t);
+    const end = new End(socket);
+    const bug = new TypeError("bug");
+    end.onMessage = () => {
+      throw bug;
+    };
+    // As the socket itself would call back; from there it would end the process.
+    assert.throws(() => socket.emit("data", new Codec().encode([[1]])), bug);
+    assert.deepEqual(end.closes, []);
+  });
+});

@@ -1,0 +1,175 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Kind, PROTOCOL_VERSION } from "../../runtime/channel/messages.ts";
+import { parseToPrimary, parseToWorker } from "../../runtime/channel/parse.ts";
+import { RuntimeError } from "../../runtime/errors.ts";
+
+/** Whether it throws ERR_PROTOCOL; lets anything else that it throws through. */
+function isRefused(parse: () => unknown): boolean {
+  try {
+    parse();
+    return false;
+  } catch (error) {
+    if (error instanceof RuntimeError && error.code === "ERR_PROTOCOL") return true;
+    throw error;
+  }
+}
+
+const BYTES = Buffer.from("x");
+const LIMITS = { bodyLimitBytes: null, timeoutMs: 1_000 };
+const ROUTE = { methods: ["GET"], limits: LIMITS, methodLimits: { GET: LIMITS }, ignored: [] };
+const REPORT = { pid: 7, routes: [ROUTE] };
+
+/** No message in either direction. */
+const NONSENSE: readonly unknown[] = [
+  null,
+  undefined,
+  0,
+  "",
+  true,
+  {},
+  { 0: 19 },
+  [],
+  [null],
+  ["19"],
+];
+
+describe("parseToPrimary()", () => {
+  it("takes every message of the protocol as it is", () => {
+    const messages = [
+      [Kind.workerHello, PROTOCOL_VERSION],
+      [Kind.ready, REPORT],
+      [Kind.ready, { pid: 7, routes: [] }],
+      [Kind.bootFailed, { code: "ERR_HANDLER_LOAD", message: "handlers/x.ts:1: no" }],
+      [Kind.response, 1, 200, "", "", null],
+      [Kind.response, 1, 599, "Odd", "a\nb", "text"],
+      [Kind.response, 2 ** 53 - 1, 404, "", "", BYTES],
+      [Kind.response, 1, 200, "", "", true],
+      [Kind.responseChunk, 1, BYTES],
+      [Kind.responseEnd, 1],
+      [Kind.responseAbort, 1],
+      [Kind.requestCredit, 1, 65_536],
+      [Kind.drained],
+    ];
+    for (const message of messages) assert.deepEqual(parseToPrimary(message), message);
+  });
+
+  it("refuses what is no message", () => {
+    const values = [
+      ...NONSENSE,
+      [-1],
+      [99],
+      [Number.NaN],
+      // Those of the other direction.
+      [Kind.hello, PROTOCOL_VERSION, {}],
+      [Kind.request, 1, 0, null, "GET", "http://a/", "", "::1", null],
+      [Kind.abort, 1, "client-left"],
+    ];
+    assert.deepEqual(
+      values.filter((value) => !isRefused(() => parseToPrimary(value))),
+      [],
+    );
+  });
+
+  it("refuses a message with a wrong element", () => {
+    const response = { id: 1, status: 200, statusText: "", fields: "", body: null };
+    const wrong = [
+      { id: 0 },
+      { id: -1 },
+      { id: "1" },
+      { id: null },
+      { id: Number.NaN },
+      { status: 0 },
+      { status: 100 },
+      { status: 199 },
+      { status: 600 },
+      { status: "200" },
+      { status: Number.NaN },
+      { status: 200.5 },
+      { statusText: null },
+      { statusText: 1 },
+      { fields: null },
+      { fields: [["a", "b"]] },
+      { fields: BYTES },
+      { body: undefined },
+      { body: false },
+      { body: 1 },
+      { body: {} },
+      { body: [1] },
+    ].map((change) => [Kind.response, ...Object.values({ ...response, ...change })]);
+    const others = [
+      [Kind.response],
+      [Kind.response, 1, 200],
+      [Kind.responseChunk, 1],
+      [Kind.responseChunk, 1, "text"],
+      [Kind.responseChunk, 0, BYTES],
+      [Kind.responseEnd],
+      [Kind.responseEnd, null],
+      [Kind.responseAbort, "1"],
+      [Kind.requestCredit, 1],
+      [Kind.requestCredit, 1, 0],
+      [Kind.requestCredit, 1, -1],
+      [Kind.requestCredit, 1, "9"],
+      [Kind.workerHello],
+      [Kind.workerHello, PROTOCOL_VERSION + 1],
+      [Kind.workerHello, String(PROTOCOL_VERSION)],
+      [Kind.ready],
+      [Kind.ready, null],
+      [Kind.ready, { pid: "7", routes: [] }],
+      [Kind.ready, { pid: 7 }],
+      [Kind.ready, { pid: 7, routes: null }],
+      // The primary reads all of these, without another look.
+      [Kind.ready, { pid: 7, routes: [null] }],
+      [Kind.ready, { pid: 7, routes: [{}] }],
+      [Kind.ready, { pid: 7, routes: [{ ...ROUTE, methods: "GET" }] }],
+      [Kind.ready, { pid: 7, routes: [{ ...ROUTE, limits: { ...LIMITS, bodyLimitBytes: "1" } }] }],
+      [Kind.ready, { pid: 7, routes: [{ ...ROUTE, methodLimits: null }] }],
+      [Kind.bootFailed],
+      [Kind.bootFailed, "ERR_HANDLER_LOAD"],
+      [Kind.bootFailed, { code: 1, message: "" }],
+      [Kind.bootFailed, { code: "" }],
+    ];
+    assert.deepEqual(
+      [...wrong, ...others].filter((value) => !isRefused(() => parseToPrimary(value))),
+      [],
+    );
+  });
+
+  it("names the version that it expected", () => {
+    assert.throws(() => parseToPrimary([Kind.workerHello, 99]), {
+      code: "ERR_PROTOCOL",
+      message: new RegExp(`version 99, expected ${PROTOCOL_VERSION}`),
+    });
+  });
+});
+
+describe("parseToWorker()", () => {
+  it("takes every message of the protocol as it is", () => {
+    const messages = [
+      [Kind.hello, PROTOCOL_VERSION, { workerId: 1 }],
+      [Kind.request, 1, 0, null, "GET", "http://a/", "", "::1", null],
+      [Kind.requestChunk, 1, BYTES],
+      [Kind.requestEnd, 1],
+      [Kind.abort, 1, "deadline"],
+      [Kind.responseCredit, 1, 65_536],
+      [Kind.drain, 1000],
+    ];
+    for (const message of messages) assert.deepEqual(parseToWorker(message), message);
+  });
+
+  it("refuses what is no message, and another version", () => {
+    const values = [
+      ...NONSENSE,
+      [-1],
+      [Number.NaN],
+      [Kind.drain + 1],
+      [Kind.response, 1, 200, "", "", null],
+      [Kind.hello],
+      [Kind.hello, PROTOCOL_VERSION + 1, {}],
+    ];
+    assert.deepEqual(
+      values.filter((value) => !isRefused(() => parseToWorker(value))),
+      [],
+    );
+  });
+});

@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import * as fc from "fast-check";
+import { pickLeastBusy } from "../../runtime/dispatch/balancer.ts";
+
+const busy = (size: number): { inFlight: { size: number } } => ({ inFlight: { size } });
+
+/** The place of the picked one in the list; -1 for none. */
+function pick(sizes: readonly number[], cap: number): number {
+  const workers = sizes.map(busy);
+  const picked = pickLeastBusy(workers, cap);
+  return picked === null ? -1 : workers.indexOf(picked);
+}
+
+describe("pickLeastBusy()", () => {
+  it("picks the least busy, the first of equals, and none that is full", () => {
+    const cases: [sizes: number[], cap: number, picked: number][] = [
+      [[], 4, -1],
+      [[0], 4, 0],
+      [[0, 0, 0], 4, 0],
+      [[2, 1, 1], 4, 1],
+      [[3, 2, 0], 4, 2],
+      [[4, 3], 4, 1],
+      [[4, 4], 4, -1],
+      [[5, 9], 4, -1],
+      [[0], 0, -1],
+      [[1, 0], 1, 1],
+    ];
+    for (const [sizes, cap, picked] of cases) {
+      assert.equal(pick(sizes, cap), picked, `${JSON.stringify(sizes)} with cap ${cap}`);
+    }
+  });
+
+  it("never picks one that is busier than another", () => {
+    const sizes = fc.array(fc.nat({ max: 20 }), { maxLength: 12 });
+    fc.assert(
+      fc.property(sizes, fc.nat({ max: 20 }), (list, cap) => {
+        const least = Math.min(...list);
+        assert.equal(pick(list, cap), least < cap ? list.indexOf(least) : -1);
+      }),
+    );
+  });
+});

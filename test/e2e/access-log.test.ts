@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
+import { startServer } from "../helpers/start-server.ts";
+
+describe("the access log", { timeout: 30_000 }, () => {
+  it("has one line for each request, with what came of it", async (t) => {
+    const server = await startServer(t, {
+      handlers: FIXTURE_HANDLERS,
+      public: { "page.txt": "page" },
+      workers: 1,
+    });
+    const { requestId } = (await (await server.fetch("/inspect?secret=1")).json()) as {
+      requestId: string;
+    };
+    await server.fetch("/respond", { method: "HEAD" });
+    await server.fetch("/respond?plan=%7B%22bytes%22:100000%7D");
+    await server.fetch("/page.txt");
+    await server.fetch("/page.txt?v=1", { method: "HEAD" });
+    await server.fetch("/nothing%20here");
+    await server.fetch("/throws");
+    await server.fetch("/small-bodies", { method: "POST", body: "x".repeat(11) });
+    await server.fetch("/users/7", { method: "POST" });
+    const leaver = await server.connect();
+    leaver.send("GET /never-answers?gone HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await server.until(({ msg }) => msg === "began");
+    leaver.destroy();
+    await server.untilAccess({ path: "/never-answers" });
+
+    const lines = server.accessLines.map(({ method, path, status, bytes, worker }) =>
+      [method, path, status, bytes, worker].join(" "),
+    );
+    const [inspect] = server.accessLines;
+    assert.deepEqual(lines, [
+      `GET /inspect 200 ${String(inspect?.["bytes"])} 1`,
+      "HEAD /respond 200 0 1",
+      "GET /respond 200 100000 1",
+      "GET /page.txt 200 4 ",
+      "HEAD /page.txt 200 0 ",
+      "GET /nothing%20here 404 10 ",
+      `GET /throws 500 ${String(server.accessLines[6]?.["bytes"])} 1`,
+      "POST /small-bodies 413 18 ",
+      "POST /users/7 405 19 1",
+      "GET /never-answers 499 0 1",
+    ]);
+    assert.equal(inspect?.["requestId"], requestId);
+    const ids = new Set(server.accessLines.map(({ requestId: id }) => id));
+    assert.equal(ids.size, lines.length);
+    for (const line of server.accessLines) {
+      assert.equal(line["level"], "info");
+      assert.ok(Number(line["durationMs"]) >= 0 && Number(line["durationMs"]) < 30_000);
+      assert.ok(Math.abs(Date.parse(String(line["time"])) - Date.now()) < 60_000);
+    }
+  });
+
+  it("can be off, and keeps what clients send from forging lines", async (t) => {
+    const quiet = await startServer(t, {
+      handlers: FIXTURE_HANDLERS,
+      flags: ["--access-log", "off"],
+    });
+    await quiet.fetch("/");
+    await quiet.stop();
+    assert.deepEqual(quiet.accessLines, []);
+
+    const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
+    const path = '/"}{"forged":"%0a\u00e9\u20ac\\';
+    const connection = await server.connect();
+    connection.send(Buffer.from(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`, "utf8"));
+    await connection.response();
+    await server.untilAccess({ path });
+  });
+});

@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
+import { spawnServer, startServer, type StartOptions } from "../helpers/start-server.ts";
+
+const GOOD = `export default () => new Response("hello")`;
+
+describe("a server that cannot start", { timeout: 60_000 }, () => {
+  const cases: Record<string, [options: StartOptions, code: number, message: RegExp]> = {
+    "a module with a syntax error": [
+      { handlers: { "index.ts": GOOD, "broken.ts": "\n\nexport default () => {{" } },
+      70,
+      /handlers\/broken\.ts:3/,
+    ],
+    "a module that throws": [
+      { handlers: { "api/x.ts": `${GOOD};\n\nthrow new Error("no database");` } },
+      70,
+      /handlers\/api\/x\.ts:3.*no database/s,
+    ],
+    "an export of the wrong shape": [
+      { handlers: { "index.ts": `\nexport default "hello";` } },
+      70,
+      /handlers\/index\.ts:2/,
+    ],
+    "nothing exported": [{ handlers: { "index.ts": "export {};" } }, 70, /handlers\/index\.ts/],
+    "two files for one route": [
+      { handlers: { "about.ts": GOOD, "about/index.ts": GOOD } },
+      70,
+      /about\.ts.*about\/index\.ts|about\/index\.ts.*about\.ts/s,
+    ],
+    "a package that is not installed": [
+      { handlers: { "index.ts": `import "not-installed-anywhere";\n${GOOD}` } },
+      70,
+      /handlers\/index\.ts:1.*not-installed-anywhere|handlers\/index\.ts.*not-installed-anywhere/s,
+    ],
+    "a worker that exits": [
+      { handlers: { "index.ts": `process.exit(5);` } },
+      70,
+      /Cannot start a worker: it exited with code 5/,
+    ],
+    "a worker that takes too long": [
+      {
+        handlers: { "index.ts": `for (;;) {}` },
+        flags: ["--boot-timeout", "500ms"],
+      },
+      70,
+      /Cannot start a worker: .*500 ms/,
+    ],
+    "a bad setting": [
+      { handlers: FIXTURE_HANDLERS, flags: ["--workers", "many"] },
+      78,
+      /^Cannot use --workers: found "many", expected a whole number/m,
+    ],
+    "an address of another machine": [
+      { handlers: FIXTURE_HANDLERS, flags: ["--host", "192.0.2.1"] },
+      70,
+      /Cannot listen for http on 192\.0\.2\.1:0: the address does not belong to this machine/,
+    ],
+  };
+  for (const [name, [options, code, message]] of Object.entries(cases)) {
+    it(`because of ${name} says so and exits with ${code}`, async (t) => {
+      const server = spawnServer(t, options);
+      assert.deepEqual(await server.exit, { code, signal: null });
+      assert.match(server.stderr, message);
+      // For a person: no stack of ours.
+      assert.doesNotMatch(server.stderr, /^\s+at .*(?:dist|runtime)\//m);
+    });
+  }
+
+  it("because its port is in use says so, and leaves the other one alone", async (t) => {
+    const first = await startServer(t, { handlers: FIXTURE_HANDLERS });
+    const port = first.port("http");
+    const second = spawnServer(t, { handlers: FIXTURE_HANDLERS, flags: ["--http", String(port)] });
+    assert.deepEqual(await second.exit, { code: 70, signal: null });
+    assert.match(
+      second.stderr,
+      new RegExp(`Cannot listen for http on \\*:${port}: the port is in use`),
+    );
+    assert.equal(await (await first.fetch("/")).text(), "hello");
+  });
+});
+
+describe("a server that starts", { timeout: 30_000 }, () => {
+  it("listens on the address that it was given, IPv6 too", async (t) => {
+    for (const [host, url] of [
+      ["127.0.0.1", "http://127.0.0.1"],
+      ["::1", "http://[::1]"],
+    ] as const) {
+      const server = await startServer(t, { handlers: FIXTURE_HANDLERS, flags: ["--host", host] });
+      const response = await fetch(`${url}:${server.port("http")}/inspect`);
+      const seen = (await response.json()) as Record<string, unknown>;
+      assert.equal(seen["url"], `${url}:${server.port("http")}/inspect`);
+      assert.equal(seen["clientAddress"], host);
+    }
+  });
+});

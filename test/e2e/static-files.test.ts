@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { eventually } from "../helpers/eventually.ts";
+import { openFilesOf } from "../helpers/proc.ts";
+import { fieldOf, type RawConnection, type RawResponse } from "../helpers/raw-connection.ts";
+import { startServer } from "../helpers/start-server.ts";
+
+const BIG = randomBytes(10 * 1024 * 1024);
+
+const HANDLERS = {
+  "index.ts": `export default () => new Response("from the handler")`,
+  "page.txt.ts": `export default () => new Response("from the handler")`,
+};
+
+function digest(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+async function ask(
+  connection: RawConnection,
+  line: string,
+  ...fields: string[]
+): Promise<RawResponse> {
+  connection.send([`${line} HTTP/1.1`, "Host: localhost", ...fields, "", ""].join("\r\n"));
+  return connection.response({ head: line.startsWith("HEAD ") });
+}
+
+describe("static files", { timeout: 60_000 }, () => {
+  it("are served on a connection that goes on", async (t) => {
+    const server = await startServer(t, {
+      handlers: HANDLERS,
+      public: {
+        "page.txt": "page",
+        "empty.txt": "",
+        "big.bin": BIG,
+        "one.bin": BIG.subarray(0, 1),
+      },
+    });
+    const bigFile = join(server.publicDir, "big.bin");
+    const isOpen = (): boolean => openFilesOf(server.pid).includes(bigFile);
+
+    await t.test("whole, and before any handler", async () => {
+      const connection = await server.connect();
+      for (let round = 0; round < 3; round++) {
+        assert.equal(String((await ask(connection, "GET /page.txt")).body), "page");
+        assert.equal(digest((await ask(connection, "GET /big.bin")).body), digest(BIG));
+        assert.deepEqual((await ask(connection, "GET /one.bin")).body, BIG.subarray(0, 1));
+        assert.equal(String((await ask(connection, "GET /")).body), "from the handler");
+      }
+      await eventually(() => !isOpen());
+    });
+
+    await t.test("an empty one", { timeout: 5_000 }, async () => {
+      const connection = await server.connect();
+      for (const method of ["HEAD", "GET"]) {
+        const response = await ask(connection, `${method} /empty.txt`);
+        assert.deepEqual([response.status, response.body.length], [200, 0]);
+        assert.equal(fieldOf(response, "content-length"), "0");
+      }
+      assert.equal(String((await ask(connection, "GET /page.txt")).body), "page");
+    });
+
+    await t.test("to several clients at once", async () => {
+      const bodies = await Promise.all(
+        Array.from({ length: 8 }, async () => (await server.fetch("/big.bin")).arrayBuffer()),
+      );
+      for (const body of bodies) assert.equal(digest(new Uint8Array(body)), digest(BIG));
+      await eventually(() => !isOpen());
+    });
+
+    await t.test("to a slow reader, while others are served", async () => {
+      const slow = await server.connect();
+      slow.socket.pause();
+      slow.send("GET /big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      for (let number = 0; number < 30; number++) {
+        assert.equal(await (await server.fetch("/page.txt")).text(), "page");
+      }
+      slow.socket.resume();
+      assert.equal(digest((await slow.response()).body), digest(BIG));
+      assert.equal(String((await ask(slow, "GET /page.txt")).body), "page");
+    });
+
+    await t.test("by HEAD without a body", async () => {
+      const connection = await server.connect();
+      const head = await ask(connection, "HEAD /big.bin");
+      assert.equal(fieldOf(head, "content-length"), String(BIG.length));
+      assert.equal(String((await ask(connection, "GET /page.txt")).body), "page");
+    });
+
+    await t.test("in ranges", async () => {
+      const connection = await server.connect();
+      const size = BIG.length;
+      const cases: [range: string, start: number, end: number][] = [
+        ["bytes=0-0", 0, 0],
+        ["bytes=0-499", 0, 499],
+        ["bytes=500-999", 500, 999],
+        ["bytes=262143-262145", 262_143, 262_145],
+        ["bytes=-500", size - 500, size - 1],
+        ["bytes=9500000-", 9_500_000, size - 1],
+        [`bytes=${size - 1}-`, size - 1, size - 1],
+        ["bytes=1-99999999", 1, size - 1],
+      ];
+      for (const [range, start, end] of cases) {
+        const response = await ask(connection, "GET /big.bin", `Range: ${range}`);
+        assert.equal(response.status, 206, range);
+        assert.equal(fieldOf(response, "content-range"), `bytes ${start}-${end}/${size}`);
+        assert.ok(response.body.equals(BIG.subarray(start, end + 1)), range);
+      }
+      const beyond = await ask(connection, "GET /big.bin", `Range: bytes=${size}-`);
+      assert.equal(beyond.status, 416);
+      assert.equal(fieldOf(beyond, "content-range"), `bytes */${size}`);
+      const whole = await ask(connection, "GET /big.bin", "Range: lines=1-2");
+      assert.deepEqual([whole.status, whole.body.length], [200, size]);
+    });
+
+    await t.test("not again to who has them already", async () => {
+      const connection = await server.connect();
+      for (const path of ["/page.txt", "/big.bin"]) {
+        const first = await ask(connection, `GET ${path}`);
+        const tag = fieldOf(first, "etag") ?? "";
+        const modified = fieldOf(first, "last-modified") ?? "";
+        assert.notEqual(tag, "");
+        const same = [
+          `If-None-Match: ${tag}`,
+          `If-Modified-Since: ${modified}`,
+          "If-None-Match: *",
+        ];
+        for (const field of same) {
+          for (const method of ["GET", "HEAD"]) {
+            const response = await ask(connection, `${method} ${path}`, field);
+            assert.equal(response.status, 304, field);
+            assert.equal(fieldOf(response, "etag"), tag);
+          }
+        }
+        const other = await ask(connection, `GET ${path}`, 'If-None-Match: "other"');
+        assert.equal(other.status, 200);
+        const failed = await ask(connection, `GET ${path}`, 'If-Match: "other"');
+        assert.equal(failed.status, 412);
+      }
+    });
+
+    await t.test("never halfway: a client that leaves in the middle closes the file", async () => {
+      for (const how of ["destroy", "reset"] as const) {
+        const connection = await server.connect();
+        connection.send("GET /big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        await connection.bytes(100_000);
+        connection.socket.pause();
+        assert.ok(isOpen());
+        connection[how]();
+        await eventually(() => !isOpen());
+      }
+      const many = await Promise.all(Array.from({ length: 20 }, () => server.connect()));
+      for (const [number, connection] of many.entries()) {
+        connection.send("GET /big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        await connection.bytes(1 + number * 1_000);
+        connection.destroy();
+      }
+      await eventually(() => !isOpen());
+      assert.equal(String((await ask(await server.connect(), "GET /page.txt")).body), "page");
+    });
+
+    await t.test("pipelined, in order", async () => {
+      const get = (path: string, more = ""): string =>
+        `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`;
+      const text = await server.raw(
+        get("/page.txt") + get("/one.bin") + get("/page.txt", "Connection: close\r\n"),
+      );
+      assert.equal(text.match(/HTTP\/1\.1 200 OK/g)?.length, 3);
+    });
+
+    await t.test("as they are now, also when they change, come and go", async () => {
+      const path = join(server.publicDir, "changing.txt");
+      const content = async (): Promise<string> => (await server.fetch("/changing.txt")).text();
+      const becomes = async (expected: string): Promise<void> => {
+        for (;;) if ((await content()) === expected) return;
+      };
+      writeFileSync(path, "one");
+      await becomes("one");
+      writeFileSync(path, "and two");
+      await becomes("and two");
+      rmSync(path);
+      await becomes("Not Found\n");
+    });
+  });
+});

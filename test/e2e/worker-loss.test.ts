@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
+import { HttpClient } from "../helpers/http-client.ts";
+import { Load } from "../helpers/load.ts";
+import { startServer, type LogLine, type TestServer } from "../helpers/start-server.ts";
+
+interface Result {
+  status: number;
+  /** Of the worker that answered; `NaN` for an answer of the primary. */
+  pid: number;
+  isOwnAnswer: boolean;
+}
+
+function startTokenLoad(client: HttpClient, concurrency: number): Load<Result> {
+  return new Load(concurrency, async (number) => {
+    const token = `t${number}`;
+    const { status, headers, body } = await client.request(`/token?token=${token}&delay=1`);
+    return { status, pid: Number(headers["x-pid"]), isOwnAnswer: String(body) === `${token};` };
+  });
+}
+
+function timeOf(line: LogLine): number {
+  return Date.parse(String(line["time"]));
+}
+
+/** How long the slowest worker took to boot when the server started, in ms: a measure of this machine. */
+function bootMs(server: TestServer): number {
+  const starts = server.logs.filter(({ msg }) => msg === "worker starting");
+  const times = starts.map((start) => {
+    const { workerId } = start;
+    const ready = server.logs.find(
+      (line) => line.msg === "worker ready" && line["workerId"] === workerId,
+    );
+    return ready === undefined ? 0 : timeOf(ready) - timeOf(start);
+  });
+  return Math.max(...times);
+}
+
+describe("a worker that is killed under load", { timeout: 60_000 }, () => {
+  it("costs its own exchanges only, and is replaced at once", async (t) => {
+    const flags = ["--log-level", "debug", "--access-log", "off"];
+    const server = await startServer(t, { handlers: FIXTURE_HANDLERS, flags });
+    const usualBootMs = bootMs(server);
+    const client = new HttpClient(t, server.http, { connections: 32 });
+    const load = startTokenLoad(client, 32);
+    await load.until(500);
+
+    const [[lostId, lostPid] = [0, 0]] = server.workers;
+    process.kill(lostPid, "SIGKILL");
+    const exited = await server.until(
+      ({ msg, workerId }) => msg?.startsWith("worker exited") === true && workerId === lostId,
+    );
+    const replaced = await server.until(
+      ({ msg, workerId }) => msg === "worker ready" && workerId === 3,
+    );
+    const newPid = server.workers.get(3);
+    await load.until(200, ({ pid }) => pid === newPid);
+    const results = await load.stop();
+
+    // No connection failed: that would have been thrown. What was answered was answered right.
+    const failed = results.filter(({ status }) => status !== 200);
+    assert.deepEqual([...new Set(failed.map(({ status }) => status))], [502]);
+    assert.ok(results.every(({ status, isOwnAnswer }) => status === 502 || isOwnAnswer));
+    const lost = server.logs.find(({ msg }) => msg === "exchanges lost");
+    assert.equal(failed.length, lost?.["exchanges"]);
+    assert.ok(failed.length <= 32, `${failed.length} exchanges lost`);
+
+    assert.deepEqual([exited["code"], exited["signal"]], [null, "SIGKILL"]);
+    // Within a second, unless this machine is so busy that any worker takes longer to start.
+    const replacedMs = timeOf(replaced) - timeOf(exited);
+    assert.ok(replacedMs < Math.max(1_000, 250 + 2 * usualBootMs), `replaced in ${replacedMs} ms`);
+    t.diagnostic(`replaced in ${replacedMs} ms, usual boot ${usualBootMs} ms`);
+  });
+
+  it("is replaced again and again, and when it is the only one requests wait for the next", async (t) => {
+    const server = await startServer(t, { handlers: FIXTURE_HANDLERS, workers: 1 });
+    for (let id = 1; id <= 3; id++) {
+      await server.until(({ msg, workerId }) => msg === "worker ready" && workerId === id);
+      const pid = server.workers.get(id) ?? 0;
+      process.kill(pid, "SIGKILL");
+      await server.until(
+        ({ msg, workerId }) => msg?.startsWith("worker exited") === true && workerId === id,
+      );
+      const response = await server.fetch("/token?token=waited");
+      assert.deepEqual([response.status, await response.text()], [200, "waited;"]);
+    }
+  });
+
+  it("takes nothing of an exchange that waits with another worker", async (t) => {
+    const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
+    const began = async (path: string): Promise<number> =>
+      Number((await server.until((line) => line.msg === "began" && line["path"] === path))["pid"]);
+    const file = `${server.dir}/go`;
+    const kept = server.fetch(`/waits-for-file?file=${file}`);
+    const keeper = await server.until((line) => line.msg === "began" && line["file"] === file);
+    // The other worker is less busy, so it gets the next.
+    const lost = server.fetch("/never-answers?1");
+    const pid = await began("/never-answers?1");
+    assert.notEqual(pid, keeper["pid"]);
+    process.kill(pid, "SIGKILL");
+    assert.equal((await lost).status, 502);
+    writeFileSync(file, "");
+    assert.equal((await kept).status, 200);
+  });
+});
+
+describe("a worker that is stopped", { timeout: 60_000 }, () => {
+  it("holds up only what it has, and finishes that when it goes on", async (t) => {
+    const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
+    const client = new HttpClient(t, server.http, { connections: 20 });
+    const [[, stoppedPid] = [0, 0], [, otherPid] = [0, 0]] = server.workers;
+    process.kill(stoppedPid, "SIGSTOP");
+    t.after(() => {
+      // It may be gone if the test failed half-way.
+      try {
+        process.kill(stoppedPid, "SIGCONT");
+      } catch {}
+    });
+    const load = startTokenLoad(client, 20);
+    await load.until(300, ({ pid }) => pid === otherPid);
+    const atStop = load.results.filter(({ pid }) => pid === stoppedPid).length;
+    process.kill(stoppedPid, "SIGCONT");
+    await load.until(atStop + 1, ({ pid }) => pid === stoppedPid);
+    const results = await load.stop();
+    assert.ok(results.every(({ status, isOwnAnswer }) => status === 200 && isOwnAnswer));
+    assert.deepEqual([...server.workers.keys()].toSorted(), [1, 2]);
+  });
+});
