@@ -41,6 +41,16 @@ export interface Config {
   readonly httpsPort: number | null;
   readonly workers: number;
   readonly bodyLimitBytes: number;
+  /** Of a request body, kept before a worker gets the request. */
+  readonly bodyBufferBytes: number;
+  /** Of a response body, kept for its client before the handler is held back. */
+  readonly responseBufferBytes: number;
+  /** 0: none. */
+  readonly bodyTimeoutMs: number;
+  /** 0: none. */
+  readonly minBodyRateBytesPerSecond: number;
+  /** 0: none. */
+  readonly sendTimeoutMs: number;
   /** Request line and header section together. */
   readonly headerLimitBytes: number;
   readonly maxConnections: number;
@@ -107,6 +117,11 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     httpsPort: values.https,
     workers: values.workers === "auto" ? Math.max(2, availableCpus() - 1) : values.workers,
     bodyLimitBytes: values.bodyLimit,
+    bodyBufferBytes: values.bodyBuffer,
+    responseBufferBytes: values.responseBuffer,
+    bodyTimeoutMs: values.bodyTimeout,
+    minBodyRateBytesPerSecond: values.minBodyRate,
+    sendTimeoutMs: values.sendTimeout,
     headerLimitBytes: values.headerLimit,
     maxConnections: values.maxConnections,
     requestTimeoutMs: values.requestTimeout,
@@ -137,6 +152,11 @@ const DEFAULTS: Readonly<Required<UserConfig>> = {
   host: "*",
   workers: "auto",
   bodyLimit: 1024 * 1024, // nginx: client_max_body_size 1m
+  bodyBuffer: 64 * 1024, // nginx: client_body_buffer_size 16k, then a file
+  responseBuffer: 128 * 1024, // nginx: proxy_buffers 8 8k, then a file
+  bodyTimeout: 60_000, // nginx: client_body_timeout 60s
+  minBodyRate: 240, // Kestrel: 240 bytes/s
+  sendTimeout: 60_000, // nginx: send_timeout 60s
   headerLimit: 16 * 1024, // Node's own; nginx allows 8k per line, and cookies exceed 4k in practice
   maxConnections: 10_000,
   requestTimeout: 60_000, // nginx: proxy_read_timeout 60s

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type {
-  ResponseMessage,
+  ExchangeMessage,
   RouteLimits,
   RouteReport,
   WorkerId,
@@ -26,9 +26,6 @@ const QUEUE_LIMIT = 10_000;
 
 /** Most exchanges that one worker has at a time. */
 const WORKER_CONCURRENCY = 1_000;
-
-/** Longest response body; the whole of it is gathered before it leaves the worker. */
-const RESPONSE_LIMIT_BYTES = 64 * 1024 * 1024;
 
 export interface LiveGenerationOptions {
   config: Config;
@@ -66,6 +63,8 @@ export class LiveGeneration {
       workerConcurrency: WORKER_CONCURRENCY,
       queueLimit: QUEUE_LIMIT,
       queueTimeoutMs: QUEUE_TIMEOUT_MS,
+      bodyBufferBytes: config.bodyBufferBytes,
+      responseCreditBytes: config.responseBufferBytes,
     });
     this.#pool = new Pool({
       log,
@@ -77,7 +76,7 @@ export class LiveGeneration {
         if (this.#reports.length === 0) this.#learn(report.routes);
         this.#lanes.set(worker.id, this.#dispatcher.attach(worker.id, worker.channel));
       },
-      onResponse: (worker, message) => this.#onResponse(worker.id, message),
+      onMessage: (worker, message) => this.#onMessage(worker.id, message),
       onLost: (worker, error) => this.#onLost(worker.id, error),
     });
   }
@@ -161,7 +160,7 @@ export class LiveGeneration {
     }
   }
 
-  #onResponse(workerId: WorkerId, message: ResponseMessage): void {
+  #onMessage(workerId: WorkerId, message: ExchangeMessage): void {
     const lane = this.#lanes.get(workerId);
     if (lane !== undefined) this.#dispatcher.receive(lane, message);
   }
@@ -183,7 +182,7 @@ function toSettings(options: LiveGenerationOptions): Omit<WorkerSettings, "worke
     generationDir: join(config.stateDir, "generations", manifest.id),
     mode: config.mode,
     requestIdPrefix,
-    responseLimitBytes: RESPONSE_LIMIT_BYTES,
+    responseCreditBytes: config.responseBufferBytes,
     logLevel: config.logLevel,
     logFormat: config.logFormat,
   };

@@ -5,6 +5,7 @@ import type { ExchangeId, WorkerId } from "./channel/messages.ts";
 import type { Config } from "./config.ts";
 import { Listener, type ServedCertificate } from "./front/listener.ts";
 import { serveStatic } from "./front/serve-static.ts";
+import type { TransferSetting } from "./front/transfer-limits.ts";
 import type { UwsClientSide } from "./front/uws-client-side.ts";
 import { loadUws } from "./front/uws.ts";
 import { buildInChild } from "./generation/build-process.ts";
@@ -118,6 +119,9 @@ export class Primary {
       onRequest: (client: UwsClientSide) => this.#onRequest(client),
       onFinished: (client: UwsClientSide, status: number, bytes: number) =>
         this.#onFinished(client, status, bytes),
+      limits: config,
+      onCut: (client: UwsClientSide, setting: TransferSetting) =>
+        this.#log.info({ requestId: this.#requestIdOf(client), setting }, "slow client cut off"),
       onHeadRefused: ({ status, reason }: { status: number; reason: string }) =>
         this.#log.debug({ status, reason }, "request refused"),
       onError: (error: unknown) => this.#log.error({ err: error }, "request failed in the primary"),
@@ -191,8 +195,12 @@ export class Primary {
       bytes,
       durationMs: this.#clock.now() - client.receivedMs,
       worker: client.workerId,
-      requestId: this.#requestIdPrefix + client.id.toString(36),
+      requestId: this.#requestIdOf(client),
     });
+  }
+
+  #requestIdOf(client: UwsClientSide): string {
+    return this.#requestIdPrefix + client.id.toString(36);
   }
 
   async #close(graceMs: number): Promise<void> {

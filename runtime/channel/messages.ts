@@ -44,6 +44,15 @@ export const Kind = {
 /** Stands where a body would: it follows in chunks. */
 export const BODY_FOLLOWS = true;
 
+/** Longest chunk of a body, in bytes: no exchange keeps a frame to itself. */
+export const CHUNK_BYTES = 64 * 1024;
+
+/**
+ * What a worker may be sent of a request body before it asks for more, in bytes. What it then asks for is what its
+ * handler has taken.
+ */
+export const REQUEST_CREDIT_BYTES = 128 * 1024;
+
 /** What a worker must know before it can load handlers. */
 export interface WorkerSettings {
   workerId: WorkerId;
@@ -52,8 +61,8 @@ export interface WorkerSettings {
   mode: "production" | "development";
   /** Goes before an exchange's id, in base 36, to make its request id. */
   requestIdPrefix: string;
-  /** Longest body that a response may have, in bytes. */
-  responseLimitBytes: number;
+  /** What it may send of a response's body before the primary asks for more, in bytes. */
+  responseCreditBytes: number;
   logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
   logFormat: "auto" | "pretty" | "json";
 }
@@ -113,6 +122,8 @@ export type RequestMessage = readonly [
   fields: string,
   /** IPv4 or IPv6 in canonical text form, without a port. */
   clientAddress: string,
+  /** How long the answer may take from now, in ms; 0: as long as it likes. */
+  timeoutMs: number,
   body: Uint8Array | typeof BODY_FOLLOWS | null,
 ];
 
@@ -129,6 +140,12 @@ export type ToPrimary =
   | readonly [kind: typeof Kind.responseAbort, id: ExchangeId]
   | readonly [kind: typeof Kind.requestCredit, id: ExchangeId, bytes: number]
   | readonly [kind: typeof Kind.drained];
+
+/** What a worker says of one exchange. */
+export type ExchangeMessage = Extract<
+  ToPrimary,
+  readonly [kind: number, id: ExchangeId, ...rest: unknown[]]
+>;
 
 export type ResponseMessage = readonly [
   kind: typeof Kind.response,

@@ -29,12 +29,22 @@ export interface UserConfig {
   workers?: number | "auto";
   /** Largest request body; above it the answer is 413. Default: `"1mb"`. */
   bodyLimit?: Size;
+  /** A request body up to this size is gathered before a worker gets the request. Default: `"64kb"`. */
+  bodyBuffer?: Size;
+  /** How much of a response waits for a slow client before its handler is held back. Default: `"128kb"`. */
+  responseBuffer?: Size;
   /** Largest request head: request line and fields. Default: `"16kb"`. */
   headerLimit?: Size;
   /** Most client connections at one time. Default: 10000. */
   maxConnections?: number;
   /** How long a handler may take; after it the answer is 504. Default: `"60s"`. */
   requestTimeout?: Duration;
+  /** Longest pause within a request body; then the answer is 408. 0 is none. Default: `"60s"`. */
+  bodyTimeout?: Duration;
+  /** Least bytes a second of a request body, on average, after its first 10 s. 0 is none. Default: 240. */
+  minBodyRate?: Size;
+  /** How long a client may take nothing of its response before it is cut off. 0 is never. Default: `"60s"`. */
+  sendTimeout?: Duration;
   /** How long requests in flight may finish when the server stops. Default: `"30s"`. */
   drainGrace?: Duration;
   /** How long a worker may take to load the handlers. Default: `"30s"`. */

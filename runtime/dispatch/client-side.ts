@@ -1,5 +1,4 @@
 import type { ExchangeId, WorkerId } from "../channel/messages.ts";
-import type { ErrorCode } from "../errors.ts";
 
 export type { ExchangeId, WorkerId };
 
@@ -30,6 +29,40 @@ export interface CompleteResponse {
   body: string | Uint8Array | null;
 }
 
+/** Takes a request body as it arrives. */
+export interface BodySink {
+  /** The bytes are the sink's to keep. */
+  chunk(bytes: Uint8Array): void;
+  end(): void;
+}
+
+/** Holds a client back that sends faster than its body is taken. What is on its way still arrives. */
+export interface BodyFlow {
+  pause(): void;
+  resume(): void;
+}
+
+/** A body that is read piece by piece, as its pieces come to be there. */
+export interface BodySource {
+  /** The next bytes, at most so many; `null` when none are there now. They must not change later. */
+  read(maxBytes: number): Uint8Array | null;
+  /** `open`: more may come. `ended`: all has been read. `failed`: the rest will never come. */
+  readonly state: "open" | "ended" | "failed";
+  /** Called when it is worth to read again, or when the state has changed. One listener. */
+  onChange: (() => void) | null;
+  /** Nobody reads on. */
+  cancel(): void;
+}
+
+/** The head of a response whose body is still to come. */
+export interface ResponseHead {
+  status: number;
+  statusText: string;
+  fields: string;
+  /** The size of the body, if it is known; otherwise what `content-length` among the fields says, if anything. */
+  lengthBytes: number | null;
+}
+
 /**
  * The client's side of an exchange, as the rest of the primary sees it: it knows nothing of the engine that holds the
  * socket. A client side is settled once its response has been handed over completely or the client has left; from
@@ -45,17 +78,18 @@ export interface ClientSide {
   workerId: WorkerId | null;
 
   /**
-   * Gathers the body. Must be called before the turn in which the head arrived is over, at most once.
-   *
-   * Calls back once, or never when the client leaves first: with the bytes, or with `ERR_BODY_TOO_LARGE` as soon as
-   * the announced or received size exceeds the limit.
+   * Hands over the body as it arrives. Must be called before the turn in which the head arrived is over, at most once.
+   * The sink hears nothing more once the client side is settled.
    */
-  readBody(limitBytes: number, done: (body: Uint8Array | ErrorCode) => void): void;
+  receiveBody(sink: BodySink): BodyFlow;
 
   /** Called at most once, when the client leaves before its answer is complete. Replaces an earlier callback. */
   onAbort(callback: () => void): void;
 
   respond(response: CompleteResponse): void;
+
+  /** Answers with a body that is still to come; reads it as fast as the client takes it. */
+  respondStream(head: ResponseHead, body: BodySource): void;
 
   /** Answers an error in the runtime's own words, and closes the connection if its framing cannot be trusted. */
   refuse(status: number, options?: { close?: boolean; retryAfterSeconds?: number }): void;

@@ -2,6 +2,7 @@ import type { Channel } from "../channel/channel.ts";
 import type {
   AbortReason,
   ExchangeId,
+  ExchangeMessage,
   RequestMessage,
   ResponseMessage,
   RouteNumber,
@@ -11,7 +12,7 @@ import type {
 } from "../channel/messages.ts";
 import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
 import type { ErrorCode } from "../errors.ts";
-import { RuntimeError, statusOf } from "../errors.ts";
+import { assertNever, RuntimeError, statusOf } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { TurnClock } from "../turn-clock.ts";
 import { Waiters } from "../waiters.ts";
@@ -20,6 +21,8 @@ import type { ClientSide } from "./client-side.ts";
 import { Exchange } from "./exchange.ts";
 import { Lane } from "./lane.ts";
 import { BoundedQueue } from "./queue.ts";
+import { RequestIntake } from "./request-intake.ts";
+import { ResponseFeed } from "./response-feed.ts";
 
 /** How often queued and dispatched exchanges are looked at for their age. */
 const SWEEP_MS = 250;
@@ -38,6 +41,10 @@ export interface DispatcherOptions {
   queueLimit: number;
   /** Longest that an exchange waits for a worker. */
   queueTimeoutMs: number;
+  /** A request body up to this size is gathered before a worker is involved. */
+  bodyBufferBytes: number;
+  /** What a worker may send of a response's body before the client has taken any of it. */
+  responseCreditBytes: number;
 }
 
 /**
@@ -98,15 +105,22 @@ export class Dispatcher {
       this.#place(exchange);
       return;
     }
-    client.readBody(to.bodyLimitBytes, (body) => {
-      if (exchange.state !== "receiving") return;
-      if (typeof body === "string") {
-        this.#fail(exchange, body);
-        return;
-      }
-      exchange.body = body;
-      this.#place(exchange);
+    const intake = new RequestIntake({
+      limitBytes: to.bodyLimitBytes,
+      bufferBytes: this.#options.bodyBufferBytes,
+      onWhole: (body) => {
+        exchange.intake = null;
+        exchange.body = body;
+        this.#place(exchange);
+      },
+      onOverflow: () => {
+        exchange.body = BODY_FOLLOWS;
+        this.#place(exchange);
+      },
+      onRefused: (code) => this.#fail(exchange, code, "deadline"),
     });
+    exchange.intake = intake;
+    intake.start(client);
   }
 
   /** A worker is ready: it takes part from now on. */
@@ -135,29 +149,37 @@ export class Dispatcher {
   }
 
   /**
-   * A worker answered. An answer to an exchange that is settled already is dropped.
+   * A worker says something of an exchange. What it says of one that is settled already is dropped.
    *
-   * @throws RuntimeError `ERR_PROTOCOL` when it announces a body in chunks.
+   * @throws RuntimeError `ERR_PROTOCOL` for what an exchange in its state does not expect.
    */
-  receive(lane: Lane, message: ResponseMessage): void {
+  receive(lane: Lane, message: ExchangeMessage): void {
     const exchange = lane.inFlight.get(message[1]);
     if (exchange === undefined) return;
-    const body = message[5];
-    if (body === BODY_FOLLOWS) {
-      throw new RuntimeError(
-        "ERR_PROTOCOL",
-        "Cannot read a response: its body comes in chunks, expected it whole",
-      );
+    switch (message[0]) {
+      case Kind.response:
+        this.#onResponse(exchange, message);
+        return;
+      case Kind.responseChunk:
+        feedOf(exchange).push(message[2]);
+        return;
+      case Kind.responseEnd: {
+        const feed = feedOf(exchange);
+        this.#settle(exchange);
+        feed.end();
+        this.#pump();
+        return;
+      }
+      case Kind.responseAbort:
+        this.#fail(exchange, "ERR_HANDLER_THREW");
+        this.#pump();
+        return;
+      case Kind.requestCredit:
+        exchange.intake?.grant(message[2]);
+        return;
+      default:
+        assertNever(message);
     }
-    this.#latencyMs += (this.#options.clock.now() - exchange.sinceMs - this.#latencyMs) / 64;
-    this.#settle(exchange);
-    exchange.client.respond({
-      status: message[2],
-      statusText: message[3],
-      fields: message[4],
-      body,
-    });
-    this.#pump();
   }
 
   /** Resolves when every admitted exchange is settled. */
@@ -192,7 +214,7 @@ export class Dispatcher {
   }
 
   #dispatch(exchange: Exchange, lane: Lane): void {
-    const { client, body } = exchange;
+    const { client, body, intake } = exchange;
     exchange.state = "dispatched";
     exchange.sinceMs = this.#options.clock.now();
     exchange.lane = lane;
@@ -207,9 +229,36 @@ export class Dispatcher {
       exchange.url,
       client.head.fields,
       client.head.clientAddress,
+      exchange.timeoutMs,
       body,
     ];
-    lane.channel.send(message, body === null ? 0 : body.length);
+    lane.channel.send(message, body instanceof Uint8Array ? body.length : 0);
+    intake?.feed({
+      chunk: (bytes) => lane.channel.send([Kind.requestChunk, exchange.id, bytes], bytes.length),
+      end: () => lane.channel.send([Kind.requestEnd, exchange.id]),
+    });
+  }
+
+  #onResponse(exchange: Exchange, message: ResponseMessage): void {
+    if (exchange.state !== "dispatched") {
+      throw new RuntimeError("ERR_PROTOCOL", "Cannot take a response: there has been one already");
+    }
+    this.#latencyMs += (this.#options.clock.now() - exchange.sinceMs - this.#latencyMs) / 64;
+    const [, , status, statusText, fields, body] = message;
+    if (body !== BODY_FOLLOWS) {
+      this.#settle(exchange);
+      exchange.client.respond({ status, statusText, fields, body });
+      this.#pump();
+      return;
+    }
+    const feed = new ResponseFeed({
+      creditBytes: this.#options.responseCreditBytes,
+      grant: (bytes) => exchange.lane?.channel.send([Kind.responseCredit, exchange.id, bytes]),
+      onCancel: () => this.#abandon(exchange),
+    });
+    exchange.state = "answering";
+    exchange.feed = feed;
+    exchange.client.respondStream({ status, statusText, fields, lengthBytes: null }, feed);
   }
 
   /** The least busy worker; within one turn of the loop, the same one for as long as that makes no difference. */
@@ -251,9 +300,16 @@ export class Dispatcher {
     this.#pump();
   }
 
-  #fail(exchange: Exchange, code: ErrorCode): void {
+  /** Ends an exchange that will not be answered, or not to its end; a worker that has it is told, if it is told why. */
+  #fail(exchange: Exchange, code: ErrorCode, reason?: AbortReason): void {
     if (exchange.state === "settled") return;
+    const { lane, feed } = exchange;
     this.#settle(exchange);
+    if (lane !== null && reason !== undefined) this.#tell(lane, exchange.id, reason);
+    if (feed !== null) {
+      feed.fail();
+      return;
+    }
     const status = statusOf(code);
     exchange.client.refuse(
       status,
@@ -265,6 +321,9 @@ export class Dispatcher {
     if (exchange.state === "queued") this.#queue.remove(exchange);
     exchange.lane?.inFlight.delete(exchange.id);
     exchange.lane = null;
+    exchange.intake?.close();
+    exchange.intake = null;
+    exchange.feed = null;
     exchange.state = "settled";
     this.#open--;
     if (this.#open === 0) this.#idleWaiters.release();
@@ -286,15 +345,21 @@ export class Dispatcher {
     for (const lane of this.#attached) {
       for (const exchange of lane.inFlight.values()) {
         const { timeoutMs } = exchange;
+        // Once it is being answered, both sides live: a stream may take as long as it likes.
+        if (exchange.state !== "dispatched") continue;
         if (timeoutMs === 0 || nowMs - exchange.sinceMs <= timeoutMs) continue;
         log.error(
           { exchangeId: exchange.id, workerId: lane.workerId, route: exchange.route, timeoutMs },
           "handler took longer than its timeout",
         );
-        this.#fail(exchange, "ERR_HANDLER_TIMEOUT");
-        this.#tell(lane, exchange.id, "deadline");
+        this.#fail(exchange, "ERR_HANDLER_TIMEOUT", "deadline");
       }
     }
     this.#pump();
   }
+}
+
+function feedOf(exchange: Exchange): ResponseFeed {
+  if (exchange.feed !== null) return exchange.feed;
+  throw new RuntimeError("ERR_PROTOCOL", "Cannot take a chunk: no response said that it follows");
 }

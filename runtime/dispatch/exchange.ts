@@ -1,16 +1,21 @@
 import type { ExchangeId, RouteNumber } from "../channel/messages.ts";
+import type { BODY_FOLLOWS } from "../channel/messages.ts";
 import type { ClientSide } from "./client-side.ts";
+import type { RequestIntake } from "./request-intake.ts";
+import type { ResponseFeed } from "./response-feed.ts";
 import type { Lane } from "./lane.ts";
 
 /**
  * Where one request and its response stand.
  *
- *     receiving ──▶ queued ──▶ dispatched ──▶ settled
- *         └───────────┴────────────┴── client left, refused, worker lost ──▶ settled
+ *     receiving ──▶ queued ──▶ dispatched ──whole response──▶ settled
+ *         │           │            └──head of a stream──▶ answering ──last chunk──▶ settled
+ *         └───────────┴────────────┴── client left, refused, worker lost ──┴──▶ settled
  *
- * `settled` is entered exactly once; whoever enters it has answered the client or knows that it left.
+ * `settled` is entered exactly once: no worker has it, and its client has been answered, is being sent what is left of
+ * a stream, or has left.
  */
-export type ExchangeState = "receiving" | "queued" | "dispatched" | "settled";
+export type ExchangeState = "receiving" | "queued" | "dispatched" | "answering" | "settled";
 
 /** One request on its way through the dispatcher. */
 export class Exchange {
@@ -22,7 +27,12 @@ export class Exchange {
   readonly url: string;
   /** Counts from the dispatch; 0: none. */
   readonly timeoutMs: number;
-  body: Uint8Array | null = null;
+  /** Its body, or that it follows. */
+  body: Uint8Array | typeof BODY_FOLLOWS | null = null;
+  /** The body while it is not complete. */
+  intake: RequestIntake | null = null;
+  /** The response's body while it is not complete. */
+  feed: ResponseFeed | null = null;
   state: ExchangeState = "receiving";
   /** `performance.now()` when it was queued or dispatched: what its timeouts count from. */
   sinceMs = 0;

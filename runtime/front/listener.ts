@@ -8,8 +8,15 @@ import { ConnectionAddresses } from "./client-address.ts";
 import { OriginResolver } from "./origin.ts";
 import { HeadReader, type HeadRefusal } from "./read-head.ts";
 import { ResponseFields } from "./response-fields.ts";
+import type { TransferLimits, TransferSetting } from "./transfer-limits.ts";
 import { type Door, UwsClientSide } from "./uws-client-side.ts";
 import type { HttpRequest, HttpResponse, ListenSocket, Uws, UwsApp } from "./uws.ts";
+
+/** How often clients that send or take a body are looked at. */
+const SWEEP_MS = 1_000;
+
+/** The library cuts what stands still for 8 to 12 s; half of that is often enough to say that it is ours to decide. */
+const SWEEPS_PER_KEEP_ALIVE = 4;
 
 /** A certificate to serve: its files, and the names it is shown for; the default one is shown for all others. */
 export interface ServedCertificate {
@@ -30,10 +37,13 @@ export interface ListenerOptions {
   clock: TurnClock;
   /** Names each request, among those of all listeners. */
   nextId: () => ExchangeId;
+  limits: TransferLimits;
   /** A request's head is complete. Whoever gets it owes the client an answer. */
   onRequest: (client: UwsClientSide) => void;
   /** Its response is complete, or the client left (status 499). Once per request, also for refused ones. */
   onFinished: (client: UwsClientSide, status: number, bodyBytes: number) => void;
+  /** A client was cut off for being slow, by this setting. */
+  onCut: (client: UwsClientSide, setting: TransferSetting) => void;
   onHeadRefused: (refusal: HeadRefusal) => void;
   /** A bug: the request was answered 500. */
   onError: (error: unknown) => void;
@@ -51,6 +61,10 @@ export class Listener implements Door {
   readonly port: number;
   #closing = false;
   #inFlight = 0;
+  /** Those of which bytes are on their way. */
+  readonly #transfers = new Set<UwsClientSide>();
+  readonly #sweep: NodeJS.Timeout;
+  #sweeps = 0;
   readonly #idleWaiters = new Waiters();
   readonly #uws: Uws;
   readonly #options: ListenerOptions;
@@ -62,6 +76,8 @@ export class Listener implements Door {
   private constructor(uws: Uws, options: ListenerOptions) {
     this.#uws = uws;
     this.#options = options;
+    this.#sweep = setInterval(() => this.#checkTransfers(), SWEEP_MS);
+    this.#sweep.unref();
     this.scheme = options.certificates === null ? "http" : "https";
     this.#reader = new HeadReader({
       origins: new OriginResolver(this.scheme),
@@ -95,6 +111,22 @@ export class Listener implements Door {
     return this.#options.nextId();
   }
 
+  get limits(): TransferLimits {
+    return this.#options.limits;
+  }
+
+  onTransferStart(client: UwsClientSide): void {
+    this.#transfers.add(client);
+  }
+
+  onTransferEnd(client: UwsClientSide): void {
+    this.#transfers.delete(client);
+  }
+
+  onCut(client: UwsClientSide, setting: TransferSetting): void {
+    this.#options.onCut(client, setting);
+  }
+
   onFinished(client: UwsClientSide, status: number, bodyBytes: number): void {
     this.#inFlight--;
     this.#options.onFinished(client, status, bodyBytes);
@@ -116,7 +148,14 @@ export class Listener implements Door {
   /** Closes all connections at once. Requests in flight see their client leave. */
   close(): void {
     this.stopAccepting();
+    clearInterval(this.#sweep);
     for (const app of this.#apps.toReversed()) app.close();
+  }
+
+  #checkTransfers(): void {
+    const nowMs = performance.now();
+    const keepAlive = ++this.#sweeps % SWEEPS_PER_KEEP_ALIVE === 0;
+    for (const client of this.#transfers) client.check(nowMs, { keepAlive });
   }
 
   #createApps(): UwsApp[] {

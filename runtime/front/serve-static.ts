@@ -1,6 +1,7 @@
 import { RuntimeError } from "../errors.ts";
 import { type StaticAnswer, resolveStatic } from "../static/answer.ts";
 import type { FileIndex } from "../static/file-index.ts";
+import { FileSource } from "./body-sources.ts";
 import { findField } from "./find-field.ts";
 import type { UwsClientSide } from "./uws-client-side.ts";
 
@@ -22,7 +23,7 @@ export function serveStatic(
     sendNow(client, answer);
     return true;
   }
-  sendFile(client, target, files).catch((error: unknown) => {
+  sendFile(client, target, files, onError).catch((error: unknown) => {
     client.refuse(error instanceof RuntimeError ? error.status : 500);
     onError(error);
   });
@@ -60,6 +61,7 @@ async function sendFile(
   client: UwsClientSide,
   target: { path: string; search: string },
   files: FileIndex,
+  onError: (error: unknown) => void,
 ): Promise<void> {
   // A file that changed since it was looked up is looked up again, once: it may be there in another version.
   for (let attempt = 1; attempt <= 2; attempt++) {
@@ -72,7 +74,12 @@ async function sendFile(
     const { file, start } = answer.body;
     const body = await files.openBody(file, start, answer.contentLength ?? 0);
     if (body !== null) {
-      await client.respondFile({ status: answer.status, fields: answer.fields, body });
+      const source = new FileSource(body, onError);
+      const { status, fields } = answer;
+      client.respondStream(
+        { status, statusText: "", fields, lengthBytes: body.lengthBytes },
+        source,
+      );
       return;
     }
   }

@@ -1,20 +1,25 @@
 import { STATUS_CODES } from "node:http";
 import type {
+  BodyFlow,
+  BodySink,
+  BodySource,
   ClientSide,
   CompleteResponse,
   ExchangeId,
   RequestHead,
+  ResponseHead,
   WorkerId,
 } from "../dispatch/client-side.ts";
-import type { ErrorCode } from "../errors.ts";
 import type { TurnClock } from "../turn-clock.ts";
-import type { FileBody } from "../static/file-body.ts";
+import { BytesSource } from "./body-sources.ts";
 import type { PreparedFields, ResponseFields } from "./response-fields.ts";
+import { findBreach, type TransferLimits, type TransferSetting } from "./transfer-limits.ts";
 import type { HttpResponse } from "./uws.ts";
-import { FileWriter } from "./write-file.ts";
-import { type Ending, writeResponse } from "./write-response.ts";
+import { type Ending, isSmall, writeResponse } from "./write-response.ts";
+import { StreamWriter } from "./write-stream.ts";
 
-const EMPTY = new Uint8Array(0);
+/** While a paused socket has no room to write: short, since a fast client makes room at once. */
+const RETRY_MS = 2;
 
 /** What all exchanges of a listener share. */
 export interface Door {
@@ -23,6 +28,12 @@ export interface Door {
   nextId(): ExchangeId;
   /** Every response says that the connection ends with it. */
   readonly closing: boolean;
+  readonly limits: TransferLimits;
+  /** Bytes of it are on their way, in or out: it is to be looked at every second. */
+  onTransferStart(client: UwsClientSide): void;
+  onTransferEnd(client: UwsClientSide): void;
+  /** It was cut off, and by which setting. */
+  onCut(client: UwsClientSide, setting: TransferSetting): void;
   /** Called once per exchange: its response is complete, or the client left (status 499). */
   onFinished(client: UwsClientSide, status: number, bodyBytes: number): void;
 }
@@ -47,6 +58,11 @@ export class UwsClientSide implements ClientSide {
   #abort: (() => void) | null = null;
   /** Bytes of a body may still arrive. */
   #bodyOpen: boolean;
+  #receivedBytes = 0;
+  #lastChunkMs = 0;
+  #paused = false;
+  #writer: StreamWriter | null = null;
+  #retryTimer: NodeJS.Timeout | undefined;
 
   /** Must be made, and so `onAborted` be attached, before the callback that brought `res` can return or throw. */
   constructor(res: HttpResponse, head: RequestHead, door: Door) {
@@ -63,29 +79,20 @@ export class UwsClientSide implements ClientSide {
     return this.#state !== "open";
   }
 
-  readBody(limitBytes: number, done: (body: Uint8Array | ErrorCode) => void): void {
-    const announced = this.head.bodyBytes;
-    if (announced !== null && announced > limitBytes) {
-      done("ERR_BODY_TOO_LARGE");
-      return;
-    }
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    let over = false;
+  receiveBody(sink: BodySink): BodyFlow {
+    this.#lastChunkMs = this.receivedMs;
+    this.#door.onTransferStart(this);
     this.#res.onData((chunk, last) => {
-      if (over || this.#state !== "open") return;
-      size += chunk.byteLength;
       if (last) this.#bodyOpen = false;
-      if (size > limitBytes) {
-        over = true;
-        chunks.length = 0;
-        done("ERR_BODY_TOO_LARGE");
-        return;
-      }
+      if (this.#state === "finished") return;
+      this.#receivedBytes += chunk.byteLength;
+      this.#lastChunkMs = performance.now();
+      if (last && this.#writer === null) this.#door.onTransferEnd(this);
       // The chunk is a view of a buffer that the library uses again.
-      if (chunk.byteLength > 0) chunks.push(new Uint8Array(chunk.slice(0)));
-      if (last) done(join(chunks, size));
+      if (chunk.byteLength > 0) sink.chunk(new Uint8Array(chunk.slice(0)));
+      if (last) sink.end();
     });
+    return { pause: () => this.#pause(), resume: () => this.#resume() };
   }
 
   onAbort(callback: () => void): void {
@@ -103,6 +110,24 @@ export class UwsClientSide implements ClientSide {
     this.#write({ status, statusText, fields, body, ending: this.#ending() });
   }
 
+  respondStream(head: ResponseHead, body: BodySource): void {
+    const fields = this.#door.fields.prepare(head.fields);
+    if (this.#state !== "open" || fields === null) {
+      body.cancel();
+      this.refuse(502);
+      return;
+    }
+    const { status, statusText } = head;
+    if (this.head.method === "HEAD" || status === 204 || status === 304) {
+      body.cancel();
+      this.#write({ status, statusText, fields, body: null, ending: this.#ending() });
+      return;
+    }
+    const announced = fields.contentLength === null ? null : Number(fields.contentLength);
+    const lengthBytes = head.lengthBytes ?? announced;
+    this.#stream({ status, statusText, fields, lengthBytes, body });
+  }
+
   refuse(status: number, options: { close?: boolean; retryAfterSeconds?: number } = {}): void {
     if (this.#state !== "open") return;
     const fields = this.#door.fields.prepare(refusalFields(options.retryAfterSeconds));
@@ -112,29 +137,34 @@ export class UwsClientSide implements ClientSide {
     this.#write({ status, statusText: "", fields, body, ending });
   }
 
-  /**
-   * Answers with a file's bytes, which it closes. A file that cannot be read to its end breaks the connection, so that
-   * nobody takes a part for the whole.
-   *
-   * @throws What reading the file throws, after that.
-   */
-  async respondFile(response: { status: number; fields: string; body: FileBody }): Promise<void> {
-    const { status, body } = response;
-    const fields = this.#door.fields.prepare(response.fields);
-    if (this.#state !== "open" || fields === null) {
-      body.close();
-      this.refuse(500);
+  /** Looks at it, once a second while bytes are on their way: cuts it off when it breaks a limit. */
+  check(nowMs: number, options: { keepAlive: boolean }): void {
+    if (this.#state === "finished") return;
+    const breach = findBreach(
+      {
+        receiving:
+          this.#bodyOpen && !this.#paused && this.#writer === null
+            ? {
+                sinceMs: this.receivedMs,
+                lastChunkMs: this.#lastChunkMs,
+                receivedBytes: this.#receivedBytes,
+              }
+            : null,
+        sending: this.#writer?.blocked === true ? { progressMs: this.#writer.progressMs } : null,
+      },
+      this.#door.limits,
+      nowMs,
+    );
+    if (breach !== null) {
+      this.#door.onCut(this, breach);
+      if (this.#state === "open") this.refuse(408, { close: true });
+      else this.#res.close();
       return;
     }
-    this.#state = "answering";
-    const writer = new FileWriter(this.#res, { status, fields, body, ending: this.#ending() });
-    this.#abort = () => writer.abort();
-    try {
-      if (await writer.write()) this.#finish(status, body.lengthBytes);
-    } catch (error) {
-      if (writer.aborted) return;
-      this.#res.close();
-      throw error;
+    // While the body is held back the library has no timer, and to resume would let it in.
+    if (options.keepAlive && !this.#paused) {
+      this.#res.pause();
+      this.#res.resume();
     }
   }
 
@@ -150,22 +180,97 @@ export class UwsClientSide implements ClientSide {
     body: string | Uint8Array | null;
     ending: Ending;
   }): void {
+    const { status, body } = response;
+    const { method } = this.head;
+    const hasBody = method !== "HEAD" && status !== 204 && status !== 304;
+    if (hasBody && body !== null && !isSmall(body)) {
+      const bytes = typeof body === "string" ? Buffer.from(body) : body;
+      this.#stream({ ...response, lengthBytes: bytes.length, body: new BytesSource(bytes) });
+      return;
+    }
     this.#state = "answering";
-    writeResponse(this.#res, { method: this.head.method, ...response }, (bodyBytes) => {
-      this.#finish(response.status, bodyBytes);
-    });
+    const bodyBytes = writeResponse(this.#res, { method, ...response });
+    this.#finish(status, bodyBytes);
+  }
+
+  #stream(response: {
+    status: number;
+    statusText: string;
+    fields: PreparedFields;
+    lengthBytes: number | null;
+    body: BodySource;
+  }): void {
+    this.#state = "answering";
+    const settledBody = this.#abort;
+    const writer = new StreamWriter(
+      this.#res,
+      {
+        ...response,
+        ending: this.#ending(),
+        onBlocked: () => {
+          if (!this.#paused) return;
+          // It ended the pause behind our back.
+          this.#res.pause();
+          this.#retryLater();
+        },
+      },
+      (outcome, sentBytes) => {
+        if (outcome === "complete") this.#finish(response.status, sentBytes);
+        // Ended in order it would look like the whole; this runs `onAborted`.
+        else this.#res.close();
+      },
+    );
+    this.#writer = writer;
+    this.#abort = () => {
+      writer.abort();
+      settledBody?.();
+    };
+    if (!this.#bodyOpen) this.#door.onTransferStart(this);
+    writer.start();
+  }
+
+  #pause(): void {
+    if (this.#paused || this.#state === "finished" || !this.#bodyOpen) return;
+    this.#paused = true;
+    this.#res.pause();
+    if (this.#writer?.blocked === true) this.#retryLater();
+  }
+
+  /** A paused socket is not watched for room to write either (measured: its poll is removed), so we look ourselves. */
+  #retryLater(): void {
+    this.#retryTimer ??= setTimeout(() => {
+      this.#retryTimer = undefined;
+      if (!this.#paused || this.#state === "finished") return;
+      this.#writer?.retry();
+      if (this.#paused && this.#writer?.blocked === true) this.#retryLater();
+    }, RETRY_MS);
+  }
+
+  #resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    // It was held back by us, not by the client.
+    this.#lastChunkMs = performance.now();
+    if (this.#state === "finished") return;
+    this.#res.resume();
+    // What it watches the socket for again is what it last watched any paused socket for; a failed write sets it right.
+    this.#writer?.retry();
   }
 
   #onAborted(): void {
     if (this.#state === "finished") return;
-    this.#finish(499, 0);
+    const sentBytes = this.#writer?.sentBytes ?? 0;
     const abort = this.#abort;
     this.#abort = null;
+    this.#finish(499, sentBytes);
     abort?.();
   }
 
   #finish(status: number, bodyBytes: number): void {
+    const transferring = this.#writer !== null || this.#bodyOpen;
     this.#state = "finished";
+    clearTimeout(this.#retryTimer);
+    if (transferring) this.#door.onTransferEnd(this);
     this.#door.onFinished(this, status, bodyBytes);
   }
 }
@@ -173,10 +278,4 @@ export class UwsClientSide implements ClientSide {
 function refusalFields(retryAfterSeconds: number | undefined): string {
   const fields = "content-type\ntext/plain;charset=UTF-8";
   return retryAfterSeconds === undefined ? fields : `${fields}\nretry-after\n${retryAfterSeconds}`;
-}
-
-function join(chunks: Uint8Array[], size: number): Uint8Array {
-  const [first, second] = chunks;
-  if (first === undefined) return EMPTY;
-  return second === undefined ? first : Buffer.concat(chunks, size);
 }

@@ -2,7 +2,7 @@ import { STATUS_CODES } from "node:http";
 import type { PreparedFields } from "./response-fields.ts";
 import type { HttpResponse } from "./uws.ts";
 
-/** Above this a body is written as fast as the client takes it; `end` would copy and keep what is not sent yet. */
+/** Above this a body is sent as the client takes it; `end` would copy and keep what is not sent yet. */
 const WHOLE_BYTES = 16_000;
 
 const STATUS_TEXT = /^[\t\x20-\x7e]*$/;
@@ -26,17 +26,17 @@ export interface ResponseToWrite {
  */
 export type Ending = "keep" | "announce" | "close";
 
+/** Whether a body can be written at once. */
+export function isSmall(body: string | Uint8Array): boolean {
+  return body.length <= (typeof body === "string" ? WHOLE_BYTES / 3 : WHOLE_BYTES);
+}
+
 /**
- * Writes a whole response, or begins to.
+ * Writes a response at once: one without a body, or with one that is small.
  *
- * @param done Called once with the size of the body, now or when the client has taken the last byte. Never called when
- *   the client leaves first.
+ * @returns The size of the body that was sent.
  */
-export function writeResponse(
-  res: HttpResponse,
-  response: ResponseToWrite,
-  done: (bodyBytes: number) => void,
-): void {
+export function writeResponse(res: HttpResponse, response: ResponseToWrite): number {
   const { method, status, body } = response;
   if (status === 204 || status === 304 || method === "HEAD") {
     res.cork(() => {
@@ -46,23 +46,15 @@ export function writeResponse(
       // With a number it would never mark the response as done (uws-notes section 3).
       res.endWithoutBody();
     });
-    done(0);
-  } else if (body === null || body.length <= WHOLE_BYTES / (typeof body === "string" ? 3 : 1)) {
-    res.cork(() => {
-      writeHead(res, response);
-      // `end` writes the field itself when it closes.
-      if (response.ending === "announce") writeEnding(res, response.ending);
-      res.end(body ?? undefined, response.ending === "close");
-    });
-    done(body === null ? 0 : sizeOf(body));
-  } else {
-    const bytes = typeof body === "string" ? Buffer.from(body) : body;
-    res.cork(() => {
-      writeHead(res, response);
-      writeEnding(res, response.ending);
-      writeRest(res, bytes, done);
-    });
+    return 0;
   }
+  res.cork(() => {
+    writeHead(res, response);
+    // `end` writes the field itself when it closes.
+    if (response.ending === "announce") writeEnding(res, response.ending);
+    res.end(body ?? undefined, response.ending === "close");
+  });
+  return body === null ? 0 : sizeOf(body);
 }
 
 /** Status line and fields. Call it inside `cork`. */
@@ -89,23 +81,6 @@ function statusLine(status: number, statusText: string): string {
 function writeLength(res: HttpResponse, { fields, body }: ResponseToWrite): void {
   const length = body === null ? fields.contentLength : String(sizeOf(body));
   if (length !== null) res.writeHeader("content-length", length);
-}
-
-function writeRest(res: HttpResponse, bytes: Uint8Array, done: (bodyBytes: number) => void): void {
-  const size = bytes.length;
-  const [, complete] = res.tryEnd(bytes, size);
-  if (complete) {
-    done(size);
-    return;
-  }
-  res.onWritable((offset) => {
-    let ended = false;
-    res.cork(() => {
-      [, ended] = res.tryEnd(bytes.subarray(offset), size);
-    });
-    if (ended) done(size);
-    return true;
-  });
 }
 
 function sizeOf(body: string | Uint8Array): number {

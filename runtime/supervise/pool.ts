@@ -1,6 +1,6 @@
 import type {
   BootFailure,
-  ResponseMessage,
+  ExchangeMessage,
   WorkerId,
   WorkerReport,
   WorkerSettings,
@@ -18,7 +18,7 @@ export interface PoolOptions {
   nextWorkerId: () => WorkerId;
   bootTimeoutMs: number;
   onReady: (worker: WorkerProcess, report: WorkerReport) => void;
-  onResponse: (worker: WorkerProcess, message: ResponseMessage) => void;
+  onMessage: (worker: WorkerProcess, message: ExchangeMessage) => void;
   onLost: (worker: WorkerProcess, error: RuntimeError) => void;
 }
 
@@ -101,7 +101,7 @@ export class Pool {
       bootTimeoutMs: this.#options.bootTimeoutMs,
       onReady: (ready, report) => this.#onReady(ready, report),
       onBootFailed: (failed, failure) => this.#onBootFailed(failed, failure),
-      onResponse: this.#options.onResponse,
+      onMessage: this.#options.onMessage,
       onLost: this.#options.onLost,
       onExit: (exited, exit) => this.#onExit(exited, exit),
     });

@@ -3,7 +3,7 @@ import { Socket } from "node:net";
 import { Channel } from "../channel/channel.ts";
 import type {
   BootFailure,
-  ResponseMessage,
+  ExchangeMessage,
   ToPrimary,
   ToWorker,
   WorkerId,
@@ -15,8 +15,8 @@ import { parseToPrimary } from "../channel/parse.ts";
 import { RuntimeError, assertNever } from "../errors.ts";
 import { transition, type WorkerState } from "./worker-state.ts";
 
-/** A frame holds what one turn of a worker's loop sent: many responses, each below its own limit. */
-const FRAME_OVERHEAD_BYTES = 16 * 1024 * 1024;
+/** A frame holds what one turn of a worker's loop sent: no body in it is longer than a chunk. */
+const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 
 /** A worker that could not boot has nothing to finish but to flush what it printed. */
 const BOOT_FAILED_GRACE_MS = 1_000;
@@ -34,7 +34,7 @@ export interface WorkerProcessOptions {
   bootTimeoutMs: number;
   onReady: (worker: WorkerProcess, report: WorkerReport) => void;
   onBootFailed: (worker: WorkerProcess, failure: BootFailure) => void;
-  onResponse: (worker: WorkerProcess, message: ResponseMessage) => void;
+  onMessage: (worker: WorkerProcess, message: ExchangeMessage) => void;
   /** The channel closed or the process exited, whichever was seen first: nothing more will be answered. Once. */
   onLost: (worker: WorkerProcess, error: RuntimeError) => void;
   /** The process is gone. Once, after `onLost`. */
@@ -73,7 +73,7 @@ export class WorkerProcess {
     const socket = this.#worker.process.stdio[CHANNEL_FD];
     if (!(socket instanceof Socket)) throw new TypeError("a forked worker has no channel");
     this.channel = new Channel(socket, {
-      maxFrameBytes: options.settings.responseLimitBytes + FRAME_OVERHEAD_BYTES,
+      maxFrameBytes: MAX_FRAME_BYTES,
       parse: parseToPrimary,
       onMessage: (message) => this.#receive(message),
       onClose: (error) => this.#onChannelClosed(error),
@@ -122,7 +122,11 @@ export class WorkerProcess {
   #receive(message: ToPrimary): void {
     switch (message[0]) {
       case Kind.response:
-        this.#options.onResponse(this, message);
+      case Kind.responseChunk:
+      case Kind.responseEnd:
+      case Kind.responseAbort:
+      case Kind.requestCredit:
+        this.#options.onMessage(this, message);
         return;
       case Kind.workerHello:
         return;
@@ -136,17 +140,6 @@ export class WorkerProcess {
       case Kind.drained:
         // All its exchanges are answered: the end of the channel is its sign to exit.
         if (this.#state.kind === "draining") this.channel.close();
-        return;
-      case Kind.responseChunk:
-      case Kind.responseEnd:
-      case Kind.responseAbort:
-      case Kind.requestCredit:
-        this.channel.destroy(
-          new RuntimeError(
-            "ERR_PROTOCOL",
-            `Cannot read a message of kind ${message[0]}: no body is sent in chunks`,
-          ),
-        );
         return;
       default:
         assertNever(message);

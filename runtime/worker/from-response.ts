@@ -1,21 +1,23 @@
-import { type ExchangeId, Kind, type ResponseMessage } from "../channel/messages.ts";
+import { CHUNK_BYTES } from "../channel/messages.ts";
 import { RuntimeError } from "../errors.ts";
-import type { ResponseParts } from "../web/any-response.ts";
 import { readResponse } from "../web/fast-response.ts";
 
-type Body = ResponseMessage[5];
+/** A response taken apart: as it can be sent. */
+export interface SendableParts {
+  status: number;
+  statusText: string;
+  fields: string;
+  body: string | Uint8Array | ReadableStream<Uint8Array> | null;
+}
 
 /**
- * The message that carries a handler's response; a promise only when its body is a stream that must be gathered first.
+ * Takes a handler's response apart. Bytes that would not fit into one chunk become a stream, so that a large body goes
+ * the way of all large bodies: against credit.
  *
- * @throws RuntimeError `ERR_HANDLER_BAD_RESPONSE`, also as a rejection: the value is no `Response`, its body was used
- *   already or is longer than the limit. What a body's stream throws is passed on.
+ * @param method Of the request: an answer to HEAD has no stream, since nobody would read it.
+ * @throws RuntimeError `ERR_HANDLER_BAD_RESPONSE`: the value is no `Response`. TypeError: its body was used already.
  */
-export function fromResponse(
-  id: ExchangeId,
-  response: Response,
-  options: { method: string; limitBytes: number },
-): ResponseMessage | Promise<ResponseMessage> {
+export function readResponseParts(response: Response, method: string): SendableParts {
   const parts = readResponse(response);
   if (parts === null) {
     throw new RuntimeError(
@@ -25,42 +27,29 @@ export function fromResponse(
   }
   const { body } = parts;
   if (body instanceof ReadableStream) {
-    // Nobody reads the body of an answer to HEAD; its length is not known.
-    if (options.method === "HEAD") {
-      body.cancel().catch(() => {});
-      return toMessage(id, parts, null);
-    }
-    return gather(body, options.limitBytes).then((bytes) => toMessage(id, parts, bytes));
+    if (method !== "HEAD") return parts;
+    body.cancel().catch(() => {});
+    return { ...parts, body: null };
   }
-  if (body !== null && body.length > options.limitBytes) throw tooLong(options.limitBytes);
-  return toMessage(id, parts, body);
+  // A string's length is not its size, which is at most three times as much.
+  if (body === null || body.length * 3 <= CHUNK_BYTES) return parts;
+  const bytes = typeof body === "string" ? Buffer.from(body) : body;
+  if (bytes.length <= CHUNK_BYTES) return { ...parts, body: bytes };
+  const fields = withLength(parts.fields, bytes.length);
+  return { ...parts, fields, body: method === "HEAD" ? null : toStream(bytes) };
 }
 
-function toMessage(id: ExchangeId, parts: ResponseParts, body: Body): ResponseMessage {
-  return [Kind.response, id, parts.status, parts.statusText, parts.fields, body];
+/** The size is known, so that the client need not be told chunk by chunk. */
+function withLength(fields: string, bytes: number): string {
+  const own = `content-length\n${bytes}`;
+  return fields === "" ? own : `${fields}\n${own}`;
 }
 
-async function gather(stream: ReadableStream<Uint8Array>, limitBytes: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  // Leaving the loop early cancels the stream.
-  for await (const chunk of stream) {
-    if (!((chunk as unknown) instanceof Uint8Array)) {
-      throw new RuntimeError(
-        "ERR_HANDLER_BAD_RESPONSE",
-        `Cannot send a response: its stream yields ${typeof chunk}, expected Uint8Array`,
-      );
-    }
-    size += chunk.byteLength;
-    if (size > limitBytes) throw tooLong(limitBytes);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, size);
-}
-
-function tooLong(limitBytes: number): RuntimeError {
-  return new RuntimeError(
-    "ERR_HANDLER_BAD_RESPONSE",
-    `Cannot send a response: its body is longer than ${limitBytes} bytes`,
-  );
+function toStream(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start(controller) {
+      controller.enqueue(bytes);
+      controller.close();
+    },
+  });
 }

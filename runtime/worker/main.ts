@@ -73,9 +73,14 @@ class Worker {
         void this.#drain();
         return;
       case Kind.requestChunk:
+        this.#ready().requestChunk(message[1], message[2]);
+        return;
       case Kind.requestEnd:
+        this.#ready().requestEnd(message[1]);
+        return;
       case Kind.responseCredit:
-        throw new RuntimeError("ERR_PROTOCOL", "Cannot read a message: no body is sent in chunks");
+        this.#ready().responseCredit(message[1], message[2]);
+        return;
       default:
         assertNever(message);
     }
@@ -104,7 +109,7 @@ class Worker {
           requestIdPrefix: settings.requestIdPrefix,
           background: this.#background,
         },
-        responseLimitBytes: settings.responseLimitBytes,
+        responseCreditBytes: settings.responseCreditBytes,
       });
       const routes = toReport(generation).map(toRouteReport);
       this.#channel.send([Kind.ready, { pid: process.pid, routes }]);

@@ -1,8 +1,15 @@
 import { BODY_FOLLOWS, type RequestMessage } from "../channel/messages.ts";
 import { createRequest } from "../web/fast-request.ts";
+import type { RequestBody } from "./request-body.ts";
 
 /** The `Request` that a handler gets. Nothing is parsed or copied until the handler asks for it. */
-export function toRequest(message: RequestMessage): Request {
-  const [, , , , method, url, fields, , body] = message;
-  return createRequest({ method, url, fields, body: body === BODY_FOLLOWS ? null : body });
+export function toRequest(message: RequestMessage, follows: RequestBody | null): Request {
+  const method = message[4];
+  const body = message[9];
+  return createRequest({
+    method,
+    url: message[5],
+    fields: message[6],
+    body: body === BODY_FOLLOWS ? (follows?.stream ?? null) : body,
+  });
 }

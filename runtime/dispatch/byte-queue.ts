@@ -1,0 +1,49 @@
+/** Bytes in the order in which they came, cut as they are asked for. Nothing is copied. */
+export class ByteQueue {
+  readonly #chunks: Uint8Array[] = [];
+  /** How much of the first chunk was taken. */
+  #offset = 0;
+  #bytes = 0;
+
+  /** How many bytes wait. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  push(chunk: Uint8Array): void {
+    if (chunk.length === 0) return;
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+  }
+
+  /** The next bytes, at least one and at most so many, as far as they lie in one piece; `null` when none wait. */
+  take(maxBytes: number): Uint8Array | null {
+    const first = this.#chunks[0];
+    if (first === undefined) return null;
+    const end = Math.min(first.length, this.#offset + maxBytes);
+    const piece = first.subarray(this.#offset, end);
+    this.#bytes -= piece.length;
+    this.#offset = end;
+    if (end === first.length) {
+      this.#chunks.shift();
+      this.#offset = 0;
+    }
+    return piece;
+  }
+
+  /** All that waits, in one piece. */
+  takeAll(): Uint8Array {
+    const [first, second] = this.#chunks;
+    if (first === undefined) return new Uint8Array(0);
+    const rest = first.subarray(this.#offset);
+    const all = second === undefined ? rest : Buffer.concat([rest, ...this.#chunks.slice(1)]);
+    this.clear();
+    return all;
+  }
+
+  clear(): void {
+    this.#chunks.length = 0;
+    this.#offset = 0;
+    this.#bytes = 0;
+  }
+}

@@ -1,0 +1,42 @@
+/** How slow a client may be. 0 switches a limit off. */
+export interface TransferLimits {
+  /** Longest pause between two pieces of a request body. */
+  bodyTimeoutMs: number;
+  /** Least average rate of a request body, counted once its grace is over. */
+  minBodyRateBytesPerSecond: number;
+  /** Longest time for which a client takes nothing of its response. */
+  sendTimeoutMs: number;
+}
+
+/** Settings by the names under which they are set. */
+export type TransferSetting = "bodyTimeout" | "minBodyRate" | "sendTimeout";
+
+export interface Transfer {
+  /** A request body that the client is expected to send; `null`: it is complete, or we hold it back. */
+  receiving: { sinceMs: number; lastChunkMs: number; receivedBytes: number } | null;
+  /** A response that waits for the client; `null`: it waits for us. */
+  sending: { progressMs: number } | null;
+}
+
+/** A slow start is no slow client. */
+const RATE_GRACE_MS = 10_000;
+
+/** Which limit a transfer breaks, if any. Pure. */
+export function findBreach(
+  { receiving, sending }: Transfer,
+  limits: TransferLimits,
+  nowMs: number,
+): TransferSetting | null {
+  const { bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs } = limits;
+  if (receiving !== null) {
+    const { sinceMs, lastChunkMs, receivedBytes } = receiving;
+    if (bodyTimeoutMs > 0 && nowMs - lastChunkMs > bodyTimeoutMs) return "bodyTimeout";
+    const ageMs = nowMs - sinceMs;
+    const due = (minBodyRateBytesPerSecond * (ageMs - RATE_GRACE_MS)) / 1000;
+    if (ageMs > RATE_GRACE_MS && receivedBytes < due) return "minBodyRate";
+  }
+  if (sending !== null && sendTimeoutMs > 0 && nowMs - sending.progressMs > sendTimeoutMs) {
+    return "sendTimeout";
+  }
+  return null;
+}

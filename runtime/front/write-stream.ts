@@ -1,0 +1,201 @@
+import type { BodySource } from "../dispatch/client-side.ts";
+import type { PreparedFields } from "./response-fields.ts";
+import type { HttpResponse } from "./uws.ts";
+import { type Ending, writeEnding, writeHead } from "./write-response.ts";
+
+/**
+ * Most that one `write` may pass: a corked write that does not fit into the library's buffer of 16 KiB loses bytes when
+ * the socket is full (uws-notes section 3).
+ */
+const WRITE_BYTES = 16_000;
+
+/** Most that one `tryEnd` is given; it takes what the socket takes and loses nothing. */
+const TRY_END_BYTES = 256 * 1024;
+
+export interface StreamResponse {
+  status: number;
+  statusText: string;
+  fields: PreparedFields;
+  /** The size of the body; `null`: it is sent in chunks. */
+  lengthBytes: number | null;
+  body: BodySource;
+  ending: Ending;
+  /** A write did not fit. The library now polls the socket for reading and writing, even if it was paused. */
+  onBlocked: () => void;
+}
+
+/** How the writing of a body ended: all was taken, or the connection has to be broken off. */
+export type StreamOutcome = "complete" | "broken";
+
+/**
+ * A response whose body comes piece by piece. It reads from the source only what the client takes.
+ *
+ *     writing ──▶ blocked (socket full) ──onWritable──▶ writing ──source ended──▶ done
+ *        └─ source failed, or does not have the announced size ──▶ done (broken)
+ */
+export class StreamWriter {
+  readonly #res: HttpResponse;
+  readonly #response: StreamResponse;
+  readonly #done: (outcome: StreamOutcome, sentBytes: number) => void;
+  #state: "writing" | "blocked" | "done" = "writing";
+  #sentBytes = 0;
+  /** Given to `tryEnd` and not taken whole, and where it begins in the body. */
+  #piece: Uint8Array | null = null;
+  #pieceStart = 0;
+  /** When the client last took something; what a stall is counted from. */
+  progressMs: number = performance.now();
+
+  constructor(
+    res: HttpResponse,
+    response: StreamResponse,
+    done: (outcome: StreamOutcome, sentBytes: number) => void,
+  ) {
+    this.#res = res;
+    this.#response = response;
+    this.#done = done;
+  }
+
+  /** The socket is full: it is the client that we wait for. */
+  get blocked(): boolean {
+    return this.#state === "blocked";
+  }
+
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
+  /** Writes the head and what is there of the body. */
+  start(): void {
+    const { body, ending } = this.#response;
+    // One callback for the whole response: to replace it from inside itself is unreliable (uws-notes section 3).
+    this.#res.onWritable((offset) => {
+      this.#onWritable(offset);
+      return true;
+    });
+    this.#res.cork(() => {
+      writeHead(this.#res, this.#response);
+      writeEnding(this.#res, ending);
+    });
+    body.onChange = () => this.#pump();
+    this.#pump();
+  }
+
+  /** The client left: nothing of the library's may be touched any more. */
+  abort(): void {
+    if (this.#state === "done") return;
+    this.#state = "done";
+    this.#response.body.cancel();
+  }
+
+  /**
+   * Keeps the library from cutting a client that takes nothing for 10 s: the pair sets its timer anew. What is too slow
+   * is ours to decide.
+   */
+  keepAlive(): void {
+    if (this.#state === "done") return;
+    this.#res.pause();
+    this.#res.resume();
+  }
+
+  /**
+   * Tries again without having been told that the socket has room: while a socket is paused, the library watches it
+   * for nothing at all. Of a chunked body one byte is tried, since what does not fit is kept and would pile up.
+   */
+  retry(): void {
+    if (this.#state !== "blocked") return;
+    if (this.#response.lengthBytes !== null) {
+      const offset = this.#res.getWriteOffset();
+      if (this.#piece !== null) this.#tryEnd(this.#piece.subarray(offset - this.#pieceStart));
+    } else {
+      const piece = this.#response.body.read(1);
+      if (piece === null) return;
+      this.#state = "writing";
+      this.#write(piece);
+    }
+    this.#pump();
+  }
+
+  #onWritable(offset: number): void {
+    if (this.#state === "done") return;
+    this.progressMs = performance.now();
+    if (this.#response.lengthBytes === null) {
+      // With a callback set the library does not drain its own buffer; this does.
+      this.#res.cork(() => {});
+      this.#state = "writing";
+    } else if (this.#piece !== null) {
+      this.#tryEnd(this.#piece.subarray(offset - this.#pieceStart));
+    }
+    this.#pump();
+  }
+
+  #pump(): void {
+    const { body, lengthBytes } = this.#response;
+    const most = lengthBytes === null ? WRITE_BYTES : TRY_END_BYTES;
+    while (this.#state === "writing") {
+      const piece = body.read(most);
+      if (piece === null) break;
+      if (lengthBytes === null) this.#write(piece);
+      else if (this.#sentBytes + piece.length > lengthBytes) this.#finish("broken");
+      else this.#begin(piece);
+    }
+    if (this.#state === "done") return;
+    if (body.state === "failed") this.#finish("broken");
+    else if (body.state === "ended" && this.#state === "writing") this.#end();
+  }
+
+  #write(piece: Uint8Array): void {
+    let ready = true;
+    this.#res.cork(() => {
+      ready = this.#res.write(piece);
+    });
+    this.#sentBytes += piece.length;
+    if (ready) this.progressMs = performance.now();
+    else this.#block();
+  }
+
+  #begin(piece: Uint8Array): void {
+    this.#pieceStart = this.#sentBytes;
+    this.#sentBytes += piece.length;
+    this.#piece = piece;
+    this.#tryEnd(piece);
+  }
+
+  #tryEnd(rest: Uint8Array): void {
+    const total = this.#response.lengthBytes ?? 0;
+    let taken = false;
+    this.#res.cork(() => {
+      [taken] = this.#res.tryEnd(rest, total);
+    });
+    if (!taken) {
+      this.#block();
+      return;
+    }
+    this.progressMs = performance.now();
+    this.#piece = null;
+    this.#state = "writing";
+    // The last byte completed the response: the library's object is gone.
+    if (this.#sentBytes === total) this.#finish("complete");
+  }
+
+  #block(): void {
+    this.#state = "blocked";
+    this.#response.onBlocked();
+  }
+
+  #end(): void {
+    const { lengthBytes } = this.#response;
+    // All of the announced bytes would have ended it already, unless there were none.
+    if (lengthBytes !== null && lengthBytes !== 0) {
+      this.#finish("broken");
+      return;
+    }
+    this.#res.cork(() => this.#res.end());
+    this.#finish("complete");
+  }
+
+  #finish(outcome: StreamOutcome): void {
+    this.#state = "done";
+    if (outcome === "broken") this.#response.body.cancel();
+    this.#done(outcome, this.#sentBytes);
+  }
+}

@@ -1,0 +1,80 @@
+import { CHUNK_BYTES } from "../channel/messages.ts";
+import { RuntimeError } from "../errors.ts";
+
+export interface ResponseBodyOptions {
+  creditBytes: number;
+  /** Sends one chunk of at most `CHUNK_BYTES`. */
+  send: (bytes: Uint8Array) => void;
+}
+
+/**
+ * Sends what a response's stream yields, as it is yielded, as far as the primary's credit goes; then it reads no
+ * further, and the stream's own backpressure holds its producer.
+ */
+export class ResponseBody {
+  readonly #reader: ReadableStreamDefaultReader<unknown>;
+  readonly #send: (bytes: Uint8Array) => void;
+  #creditBytes: number;
+  #onCredit: (() => void) | null = null;
+  #cancelled = false;
+
+  constructor(stream: ReadableStream<unknown>, options: ResponseBodyOptions) {
+    this.#reader = stream.getReader();
+    this.#creditBytes = options.creditBytes;
+    this.#send = options.send;
+  }
+
+  /**
+   * Sends all; resolves when the last byte was sent, or at once after `cancel`.
+   *
+   * @throws What the stream fails with; RuntimeError `ERR_HANDLER_BAD_RESPONSE` when it yields something else than
+   *   bytes.
+   */
+  async sendAll(): Promise<void> {
+    for (;;) {
+      const { done, value } = await this.#reader.read();
+      if (done || this.#cancelled) return;
+      if (!(value instanceof Uint8Array)) {
+        const error = new RuntimeError(
+          "ERR_HANDLER_BAD_RESPONSE",
+          `Cannot send a response: its stream yields ${typeof value}, expected Uint8Array`,
+        );
+        this.cancel(error);
+        throw error;
+      }
+      await this.#sendChunk(value);
+    }
+  }
+
+  /** The primary takes so many more bytes. */
+  grant(bytes: number): void {
+    this.#creditBytes += bytes;
+    const onCredit = this.#onCredit;
+    this.#onCredit = null;
+    onCredit?.();
+  }
+
+  /** Nobody wants the rest: the stream is told so. */
+  cancel(reason: unknown): void {
+    if (this.#cancelled) return;
+    this.#cancelled = true;
+    // A stream that fails while it is cancelled fails nobody.
+    this.#reader.cancel(reason).catch(() => {});
+    this.grant(0);
+  }
+
+  async #sendChunk(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      while (this.#creditBytes <= 0) {
+        await new Promise<void>((resolve) => {
+          this.#onCredit = resolve;
+        });
+        if (this.#cancelled) return;
+      }
+      const size = Math.min(bytes.length - at, CHUNK_BYTES, this.#creditBytes);
+      this.#creditBytes -= size;
+      this.#send(bytes.subarray(at, at + size));
+      at += size;
+    }
+  }
+}
