@@ -10,7 +10,7 @@ export const LENGTH_BYTES = 4;
  * buffer of its exact size, so each byte is copied once however many pieces there are.
  */
 export class FrameReader {
-  readonly #maxFrameBytes: number;
+  #maxFrameBytes: number;
   /** Of a frame whose length is not complete yet. */
   readonly #length = Buffer.alloc(LENGTH_BYTES);
   #lengthBytes = 0;
@@ -19,6 +19,11 @@ export class FrameReader {
 
   constructor(options: { maxFrameBytes: number }) {
     this.#maxFrameBytes = options.maxFrameBytes;
+  }
+
+  /** From the next frame on. */
+  set maxFrameBytes(bytes: number) {
+    this.#maxFrameBytes = bytes;
   }
 
   /**

@@ -39,6 +39,7 @@ export const Kind = {
   responseAbort: 22,
   requestCredit: 23,
   drained: 24,
+  settled: 25,
 } as const;
 
 /** Stands where a body would: it follows in chunks. */
@@ -46,6 +47,15 @@ export const BODY_FOLLOWS = true;
 
 /** Longest chunk of a body, in bytes: no exchange keeps a frame to itself. */
 export const CHUNK_BYTES = 64 * 1024;
+
+/**
+ * Longest frame that holds no body larger than a chunk, in bytes: what one turn sends of heads, chunks and the rest. A
+ * frame to a worker may have one request body on top, which is at most as long as the primary's buffer for one.
+ */
+export const MAX_FRAME_BYTES = 16 * 1024 * 1024;
+
+/** Longest head of a response, in characters: it travels in one frame with others. */
+export const MAX_RESPONSE_HEAD = 1024 * 1024;
 
 /**
  * What a worker may be sent of a request body before it asks for more, in bytes. What it then asks for is what its
@@ -61,6 +71,8 @@ export interface WorkerSettings {
   mode: "production" | "development";
   /** Goes before an exchange's id, in base 36, to make its request id. */
   requestIdPrefix: string;
+  /** Longest request body that travels whole, in bytes. */
+  bodyBufferBytes: number;
   /** What it may send of a response's body before the primary asks for more, in bytes. */
   responseCreditBytes: number;
   logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
@@ -127,7 +139,7 @@ export type RequestMessage = readonly [
   body: Uint8Array | typeof BODY_FOLLOWS | null,
 ];
 
-/** Why the primary takes no more interest in an exchange. */
+/** Why the primary takes no more interest in an exchange. A worker answers each abort with `settled`. */
 export type AbortReason = "client-left" | "deadline" | "shutdown";
 
 export type ToPrimary =
@@ -139,6 +151,7 @@ export type ToPrimary =
   | readonly [kind: typeof Kind.responseEnd, id: ExchangeId]
   | readonly [kind: typeof Kind.responseAbort, id: ExchangeId]
   | readonly [kind: typeof Kind.requestCredit, id: ExchangeId, bytes: number]
+  | readonly [kind: typeof Kind.settled, id: ExchangeId]
   | readonly [kind: typeof Kind.drained];
 
 /** What a worker says of one exchange. */

@@ -25,6 +25,8 @@ export function parseToPrimary(value: unknown): ToPrimary {
       return isId(value[1]) && typeof value[2] === "number" && value[2] > 0
         ? [Kind.requestCredit, value[1], value[2]]
         : refuse(value);
+    case Kind.settled:
+      return isId(value[1]) ? [Kind.settled, value[1]] : refuse(value);
     case Kind.workerHello:
       return [Kind.workerHello, checkVersion(value[1])];
     case Kind.ready:

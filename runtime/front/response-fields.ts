@@ -1,9 +1,9 @@
 /** A field block made ready to be written, as often as the same block comes. */
 export interface PreparedFields {
-  /** The first field's name; `""` when there are none. */
-  name: string;
-  /** Its value, and all further fields as whole lines; bytes when it is not ASCII. */
-  value: string | Buffer;
+  /** The first field's name; empty when there are none. */
+  name: Buffer;
+  /** Its value, and all further fields as whole lines. */
+  value: Buffer;
   /** What the block said of the body's size: only a response without a body may say so itself. */
   contentLength: string | null;
 }
@@ -14,7 +14,6 @@ const REMEMBERED_LENGTH = 512;
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-const NOT_ASCII = /[^\0-\x7f]/;
 const DIGITS = /^\d+$/;
 
 /**
@@ -74,7 +73,7 @@ export function prepareFields(block: string): PreparedFields | null {
       value += `\r\n${fieldName}: ${fieldValue}`;
     }
   }
-  // As a string it would be written in UTF-8; a field's characters are bytes.
-  const bytes = NOT_ASCII.test(value) ? Buffer.from(value, "latin1") : value;
-  return { name, value: bytes, contentLength };
+  // A field's characters are bytes, and a string would be written in UTF-8. Besides, the library takes bytes as they
+  // are but converts a string each time: 1.3 µs of the primary's 11 per response (server CPU, side by side).
+  return { name: Buffer.from(name), value: Buffer.from(value, "latin1"), contentLength };
 }

@@ -63,7 +63,7 @@ export function writeHead(
   { status, statusText, fields }: Pick<ResponseToWrite, "status" | "statusText" | "fields">,
 ): void {
   if (status !== 200 || statusText !== "") res.writeStatus(statusLine(status, statusText));
-  if (fields.name !== "") res.writeHeader(fields.name, fields.value);
+  if (fields.name.length > 0) res.writeHeader(fields.name, fields.value);
 }
 
 /** Says that the connection ends, for whatever does not say so itself. Call it inside `cork`. */

@@ -7,9 +7,8 @@ import { prepareFields, ResponseFields } from "../../runtime/front/response-fiel
 function toLines(block: string): string | null {
   const prepared = prepareFields(block);
   if (prepared === null) return null;
-  const { name, value } = prepared;
-  const text = typeof value === "string" ? value : value.toString("latin1");
-  return name === "" ? text : `${name}: ${text}`;
+  const text = prepared.value.toString("latin1");
+  return prepared.name.length === 0 ? text : `${prepared.name.toString()}: ${text}`;
 }
 
 describe("prepareFields()", () => {
