@@ -8,6 +8,7 @@ import {
   findConfigFile,
   loadConfigFile,
 } from "./config/config-file.ts";
+import { findContained } from "./config/contained-folders.ts";
 import { pickNearest } from "./config/nearest.ts";
 import {
   SETTING_NAMES,
@@ -60,8 +61,6 @@ export interface Config {
   readonly accessLog: boolean;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
   readonly logFormat: "auto" | "pretty" | "json";
-  /** Whether an error page shows the stack of what a handler threw. */
-  readonly errorPages: "detailed" | "plain";
 }
 
 /** Flags as they were typed; `config` is the path of the config file. */
@@ -73,6 +72,8 @@ export interface ConfigSources {
   env: Readonly<Record<string, string | undefined>>;
   /** Absolute; paths in flags and in the environment are relative to it. */
   cwd: string;
+  /** Gives up when it aborts. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -130,11 +131,11 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     accessLog: values.accessLog,
     logLevel: values.logLevel,
     logFormat: values.logFormat,
-    errorPages: sources.mode === "development" ? "detailed" : "plain",
   };
   const problems = [
     ...findPortProblems(config, origins),
     ...findFolderProblems(config, origins),
+    ...findExposedPaths(config, origins),
     ...(await findHostProblems(config, origins)),
   ];
   if (problems.length > 0) throw refusal(problems);
@@ -179,11 +180,16 @@ interface Origin {
 
 type Origins = Record<SettingName, Origin>;
 
-async function readConfigFile({ flags, env, cwd }: ConfigSources): Promise<ConfigFile | null> {
+async function readConfigFile({
+  flags,
+  env,
+  cwd,
+  signal,
+}: ConfigSources): Promise<ConfigFile | null> {
   const named = flags.config ?? (env["EDGICORN_CONFIG"] || undefined);
   const path = named === undefined ? findConfigFile(cwd) : resolve(cwd, named);
   const namedBy = flags.config === undefined ? "EDGICORN_CONFIG" : "--config";
-  return path === null ? null : await loadConfigFile(path, { cwd, namedBy });
+  return path === null ? null : await loadConfigFile(path, { cwd, namedBy, signal });
 }
 
 function refuseUnknownKeys(file: ConfigFile): void {
@@ -255,6 +261,23 @@ function findFolderProblems(config: Config, origins: Origins): string[] {
     );
   }
   return problems;
+}
+
+/** What must not lie in the public folder: whoever asks would get it. */
+function findExposedPaths(config: Config, origins: Origins): string[] {
+  const { publicDir, configFile } = config;
+  if (publicDir === null) return [];
+  const secrets = [
+    { path: config.handlersDir, what: "the handlers" },
+    { path: config.certsDir, what: "the private keys" },
+    { path: config.stateDir, what: "the compiled handlers" },
+    ...(configFile === null ? [] : [{ path: configFile, what: "the config file" }]),
+  ];
+  return findContained(publicDir, secrets).map(
+    ({ path, what }) =>
+      `Cannot use ${origins.public.label}: found that ${publicDir} contains ${what} (${path}), ` +
+      "expected a folder with nothing in it but what everybody may have",
+  );
 }
 
 async function findHostProblems({ host }: Config, origins: Origins): Promise<string[]> {

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import type {
   ExchangeMessage,
   RouteLimits,
@@ -7,19 +6,26 @@ import type {
   WorkerSettings,
 } from "./channel/messages.ts";
 import type { Config } from "./config.ts";
+import type { ByteBudget } from "./dispatch/byte-budget.ts";
 import type { ClientSide } from "./dispatch/client-side.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import type { Lane } from "./dispatch/lane.ts";
 import type { RuntimeError } from "./errors.ts";
+import { toGenerationDir } from "./generation/generation-store.ts";
+import { releaseLease } from "./generation/lease.ts";
 import type { Manifest } from "./generation/manifest.ts";
 import type { Logger } from "./log.ts";
 import { createMatcher, type Matcher } from "./route/match.ts";
 import type { ParsedTarget } from "./route/target-path.ts";
+import { settledWithin } from "./settled-within.ts";
 import type { TurnClock } from "./turn-clock.ts";
 import { Pool } from "./supervise/pool.ts";
 
 /** Longest that an exchange waits for a worker before its client is told to come back. */
 const QUEUE_TIMEOUT_MS = 10_000;
+
+/** How long before the end of the grace handlers are told that it ends. */
+const SHUTDOWN_NOTICE_MS = 1_000;
 
 /** Most exchanges that wait: with these waiting a new one would not be answered in time anyway. */
 const QUEUE_LIMIT = 10_000;
@@ -30,8 +36,10 @@ const WORKER_CONCURRENCY = 1_000;
 export interface LiveGenerationOptions {
   config: Config;
   log: Logger;
+  /** Of a generation that was built with a lease for this process; it is released at the end. */
   manifest: Manifest;
   clock: TurnClock;
+  bodyBudget: ByteBudget;
   requestIdPrefix: string;
   nextWorkerId: () => WorkerId;
 }
@@ -63,6 +71,7 @@ export class LiveGeneration {
       workerConcurrency: WORKER_CONCURRENCY,
       queueLimit: QUEUE_LIMIT,
       queueTimeoutMs: QUEUE_TIMEOUT_MS,
+      bodyBudget: options.bodyBudget,
       bodyBufferBytes: config.bodyBufferBytes,
       responseCreditBytes: config.responseBufferBytes,
     });
@@ -84,15 +93,27 @@ export class LiveGeneration {
   /**
    * Starts its workers and waits until all are ready.
    *
-   * @throws RuntimeError `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` when they cannot boot; nothing is left behind then.
+   * @throws RuntimeError `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` when they cannot boot; the signal's reason. Nothing is left
+   *   behind then.
    */
-  static async start(options: LiveGenerationOptions): Promise<LiveGeneration> {
+  static async start(
+    options: LiveGenerationOptions,
+    { signal }: { signal: AbortSignal },
+  ): Promise<LiveGeneration> {
     const generation = new LiveGeneration(options);
+    const listening = new AbortController();
     try {
-      await generation.#pool.start();
+      signal.throwIfAborted();
+      const aborted = new Promise<never>((_, reject) => {
+        const fail = (): void => reject(toError(signal.reason));
+        signal.addEventListener("abort", fail, { once: true, signal: listening.signal });
+      });
+      await Promise.race([generation.#pool.start(), aborted]);
     } catch (error) {
-      generation.#dispatcher.close("ERR_DRAINING");
+      await generation.destroy();
       throw error;
+    } finally {
+      listening.abort();
     }
     return generation;
   }
@@ -129,18 +150,39 @@ export class LiveGeneration {
     return true;
   }
 
-  /** Answers all that it has admitted, then ends its workers; what takes longer than the grace fails with 503. */
+  /**
+   * Answers all that it has admitted, each within its own timeout and streams to their end, and closes then. The grace
+   * is for what handlers left to `waitUntil`.
+   */
+  async retire(graceMs: number): Promise<void> {
+    await this.#dispatcher.idle();
+    await this.close(graceMs);
+  }
+
+  /**
+   * Answers all that it has admitted, then ends its workers; what takes longer than the grace fails with 503. While it
+   * retires, this bounds what was without bounds.
+   */
   async close(graceMs: number): Promise<void> {
     const deadlineMs = performance.now() + graceMs;
-    await settledWithin(this.#dispatcher.idle(), graceMs);
+    // What is cut off learns of it by its `request.signal`, and has the rest of the grace to tidy up.
+    const noticeMs = Math.min(SHUTDOWN_NOTICE_MS, graceMs / 10);
+    await settledWithin(this.#dispatcher.idle(), graceMs - noticeMs);
     this.#dispatcher.close("ERR_DRAINING");
     await this.#pool.close(Math.max(0, deadlineMs - performance.now()));
+    await this.#release();
   }
 
   /** Ends its workers now; what they have in flight fails. */
   async destroy(): Promise<void> {
     this.#dispatcher.close("ERR_DRAINING");
     await this.#pool.destroy();
+    await this.#release();
+  }
+
+  /** The workers are gone: nobody reads its folder any more. */
+  async #release(): Promise<void> {
+    await releaseLease(toGenerationDir(this.#config.stateDir, this.manifest.id), process.pid);
   }
 
   #limitsOf(route: number, method: string): RouteLimits | undefined {
@@ -179,20 +221,16 @@ export class LiveGeneration {
 function toSettings(options: LiveGenerationOptions): Omit<WorkerSettings, "workerId"> {
   const { config, manifest, requestIdPrefix } = options;
   return {
-    generationDir: join(config.stateDir, "generations", manifest.id),
+    generationDir: toGenerationDir(config.stateDir, manifest.id),
     mode: config.mode,
     requestIdPrefix,
+    bodyBufferBytes: config.bodyBufferBytes,
     responseCreditBytes: config.responseBufferBytes,
     logLevel: config.logLevel,
     logFormat: config.logFormat,
   };
 }
 
-async function settledWithin(promise: Promise<void>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([promise, timeout]);
-  clearTimeout(timer);
+function toError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
 }

@@ -3,19 +3,34 @@ import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ExchangeId, WorkerId } from "./channel/messages.ts";
 import type { Config } from "./config.ts";
-import { Listener, type ServedCertificate } from "./front/listener.ts";
+import { ByteBudget } from "./dispatch/byte-budget.ts";
+import { Listener, type RefusedHead, type ServedCertificate } from "./front/listener.ts";
 import { serveStatic } from "./front/serve-static.ts";
 import type { TransferSetting } from "./front/transfer-limits.ts";
 import type { UwsClientSide } from "./front/uws-client-side.ts";
 import { loadUws } from "./front/uws.ts";
+import { RuntimeError } from "./errors.ts";
+import { BuildError } from "./generation/build-error.ts";
 import { buildInChild } from "./generation/build-process.ts";
+import type { Manifest } from "./generation/manifest.ts";
 import { LiveGeneration } from "./live-generation.ts";
 import type { Logger } from "./log.ts";
 import type { AccessLog } from "./log/access-log.ts";
 import { parseTarget } from "./route/target-path.ts";
 import { FileIndex } from "./static/file-index.ts";
+import { settledWithin } from "./settled-within.ts";
+import { prepareForks } from "./supervise/fork-worker.ts";
+import { OneAtATime } from "./one-at-a-time.ts";
 import { TurnClock } from "./turn-clock.ts";
-import { prepareForks } from "./supervise/worker-process.ts";
+
+/**
+ * Most generations that still answer what they had when others took their place. Streams end when they like: without a
+ * bound each reload would leave its workers behind.
+ */
+const MAX_RETIRING = 4;
+
+/** Who works on handlers reloads with every change, and has a page open that reads a stream. */
+const MAX_RETIRING_IN_DEVELOPMENT = 1;
 
 export interface PrimaryOptions {
   config: Config;
@@ -26,6 +41,9 @@ export interface PrimaryOptions {
   certificates: readonly [ServedCertificate, ...ServedCertificate[]] | null;
 }
 
+/** What all request bodies that are being gathered may take together: above it new ones are answered 503. */
+const BODY_BUDGET_BYTES = 256 * 1024 * 1024;
+
 /** The Nginx half: owns every client socket, the static files and the queue, and runs no user code. */
 export class Primary {
   readonly #options: PrimaryOptions;
@@ -35,10 +53,17 @@ export class Primary {
   readonly #listeners: Listener[] = [];
   #files: FileIndex | null = null;
   readonly #clock = new TurnClock();
+  readonly #bodyBudget = new ByteBudget(BODY_BUDGET_BYTES);
   #lastExchangeId = 0;
   #lastWorkerId = 0;
+  /** What new requests go to. */
   #generation: LiveGeneration | null = null;
-  #reloading: Promise<void> = Promise.resolve();
+  /** Those before it that still answer what they had, oldest first. */
+  readonly #retiring = new Set<LiveGeneration>();
+  #sources: readonly string[] = [];
+  readonly #reloads = new OneAtATime(() => this.#reload());
+  /** Ends what builds and boots. */
+  readonly #stop = new AbortController();
   #closing: Promise<void> | null = null;
 
   private constructor(options: PrimaryOptions) {
@@ -49,16 +74,25 @@ export class Primary {
   /**
    * Builds the handlers, starts the workers and then listens: the first connection finds everything ready.
    *
-   * @throws RuntimeError `ERR_HANDLER_LOAD`, `ERR_BOOT_LOOP`, `ERR_LISTEN`. All that was opened is closed by then.
+   * @throws RuntimeError `ERR_HANDLER_LOAD`, `ERR_BOOT_LOOP`, `ERR_LISTEN`; `ERR_DRAINING` if the signal aborts. All that
+   *   was opened is closed by then.
    */
-  static async start(options: PrimaryOptions): Promise<Primary> {
+  static async start(
+    options: PrimaryOptions,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<Primary> {
     const primary = new Primary(options);
+    const stop = (): void => primary.#stop.abort(stopping());
+    if (signal?.aborted === true) stop();
+    signal?.addEventListener("abort", stop, { once: true });
     prepareForks(workerEntry());
     try {
       await primary.#open();
     } catch (error) {
       await primary.destroy();
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", stop);
     }
     return primary;
   }
@@ -76,16 +110,20 @@ export class Primary {
     return this.#files;
   }
 
+  /** The local files of which the handlers were built last, even when that failed. Absolute. */
+  get sources(): readonly string[] {
+    return this.#sources;
+  }
+
   /**
    * Builds the handlers anew and starts workers for them beside the old ones; once all are ready, new requests go to
-   * them and the old ones finish what they have. One at a time.
+   * them and the old ones finish what they have. One at a time; all who ask meanwhile share the next one.
    *
-   * @throws RuntimeError as `start` does; the old generation then serves on as if nothing had happened.
+   * @throws RuntimeError as `start` does; the old generation then serves on as if nothing had happened. `ERR_DRAINING`
+   *   when the server stops.
    */
   reload(): Promise<void> {
-    const reload = this.#reloading.then(() => this.#reload());
-    this.#reloading = reload.catch(() => {});
-    return reload;
+    return this.#reloads.run();
   }
 
   /** Accepts no more, answers what is in flight, then ends everything. What takes longer than the grace is cut off. */
@@ -96,23 +134,36 @@ export class Primary {
 
   /** Ends everything now. */
   async destroy(): Promise<void> {
+    this.#stop.abort(stopping());
     for (const listener of this.#listeners) listener.close();
-    await Promise.all([this.#generation?.destroy(), this.#files?.destroy()]);
+    await Promise.all([
+      this.#reloads.idle(),
+      ...this.#generations().map((generation) => generation.destroy()),
+      this.#files?.destroy(),
+    ]);
   }
 
   async #open(): Promise<void> {
     const { config, certificates } = this.#options;
     const { publicDir, headerLimitBytes, host, httpPort, httpsPort, maxConnections } = config;
-    const [uws, generation, files] = await Promise.all([
-      loadUws({ headerLimitBytes }),
-      this.#startGeneration(),
-      publicDir === null ? null : FileIndex.open(publicDir, { log: this.#log }),
-    ]);
-    this.#generation = generation;
-    this.#files = files;
+    const loading = loadUws({ headerLimitBytes });
+    const opening: Promise<unknown>[] = [
+      loading,
+      this.#startGeneration().then((generation) => (this.#generation = generation)),
+    ];
+    if (publicDir !== null) {
+      const indexing = FileIndex.open(publicDir, { log: this.#log });
+      opening.push(indexing.then((files) => (this.#files = files)));
+    }
+    // What fails first stops the others, and is thrown once they have ended: what they opened has an owner then.
+    for (const part of opening) part.catch((error: unknown) => this.#stop.abort(error));
+    await Promise.allSettled(opening);
+    this.#stop.signal.throwIfAborted();
+    const uws = await loading;
     const shared = {
       host,
       maxConnections,
+      connections: { open: 0 },
       clock: this.#clock,
       // The only place that makes one.
       nextId: () => ++this.#lastExchangeId as ExchangeId,
@@ -122,8 +173,8 @@ export class Primary {
       limits: config,
       onCut: (client: UwsClientSide, setting: TransferSetting) =>
         this.#log.info({ requestId: this.#requestIdOf(client), setting }, "slow client cut off"),
-      onHeadRefused: ({ status, reason }: { status: number; reason: string }) =>
-        this.#log.debug({ status, reason }, "request refused"),
+      onHeadRefused: (refused: RefusedHead) => this.#onHeadRefused(refused),
+      countsBytes: this.#options.accessLog !== null,
       onError: (error: unknown) => this.#log.error({ err: error }, "request failed in the primary"),
     };
     if (httpPort !== null) {
@@ -136,33 +187,70 @@ export class Primary {
     }
   }
 
-  #startGeneration(): Promise<LiveGeneration> {
+  async #startGeneration(): Promise<LiveGeneration> {
     const { config } = this.#options;
-    const { handlersDir, stateDir, mode } = config;
-    const keep = this.#generation === null ? [] : [this.#generation.manifest.id];
-    return buildInChild({ handlersDir, stateDir, mode, keep }).then((manifest) => {
-      for (const warning of manifest.warnings) this.#log.warn(warning);
-      return LiveGeneration.start({
-        config,
-        log: this.#log,
-        clock: this.#clock,
-        manifest,
-        requestIdPrefix: this.#requestIdPrefix,
-        // The only place that makes one.
-        nextWorkerId: () => ++this.#lastWorkerId as WorkerId,
-      });
-    });
+    const { signal } = this.#stop;
+    const manifest = await this.#build();
+    for (const warning of manifest.warnings) this.#log.warn(warning);
+    const options = {
+      config,
+      log: this.#log,
+      clock: this.#clock,
+      bodyBudget: this.#bodyBudget,
+      manifest,
+      requestIdPrefix: this.#requestIdPrefix,
+      // The only place that makes one.
+      nextWorkerId: () => ++this.#lastWorkerId as WorkerId,
+    };
+    return LiveGeneration.start(options, { signal });
+  }
+
+  async #build(): Promise<Manifest> {
+    const { handlersDir, stateDir, mode } = this.#options.config;
+    const { signal } = this.#stop;
+    try {
+      const order = { handlersDir, stateDir, mode, leaseTo: process.pid };
+      const manifest = await buildInChild({ ...order, signal });
+      this.#sources = manifest.inputs;
+      return manifest;
+    } catch (error) {
+      if (error instanceof BuildError) this.#sources = error.inputs;
+      throw error;
+    }
   }
 
   async #reload(): Promise<void> {
-    if (this.#closing !== null) return;
+    const { signal } = this.#stop;
+    signal.throwIfAborted();
     const next = await this.#startGeneration();
+    if (signal.aborted) await next.destroy();
+    signal.throwIfAborted();
     const previous = this.#generation;
     this.#generation = next;
-    // It may take as long as its slowest exchange; nobody waits for it.
-    previous?.close(this.#options.config.drainGraceMs).catch((error: unknown) => {
-      this.#log.error({ err: error }, "cannot end the previous generation");
-    });
+    if (previous !== null) this.#retire(previous);
+  }
+
+  /** Lets a generation finish what it has. That may take as long as its slowest exchange: nobody waits for it. */
+  #retire(generation: LiveGeneration): void {
+    const { drainGraceMs, mode } = this.#options.config;
+    const report = (error: unknown): void =>
+      this.#log.error({ err: error }, "cannot end a previous generation");
+    this.#retiring.add(generation);
+    void generation
+      .retire(drainGraceMs)
+      .catch(report)
+      .finally(() => this.#retiring.delete(generation));
+    const most = mode === "development" ? MAX_RETIRING_IN_DEVELOPMENT : MAX_RETIRING;
+    const tooMany = [...this.#retiring].slice(0, Math.max(0, this.#retiring.size - most));
+    for (const oldest of tooMany) {
+      const { id } = oldest.manifest;
+      this.#log.info({ generation: id, drainGraceMs }, "ending an old generation: too many live");
+      oldest.close(drainGraceMs).catch(report);
+    }
+  }
+
+  #generations(): LiveGeneration[] {
+    return this.#generation === null ? [...this.#retiring] : [...this.#retiring, this.#generation];
   }
 
   /** A request, in the order in which it is looked at. */
@@ -184,41 +272,61 @@ export class Primary {
   };
 
   #onFinished(client: UwsClientSide, status: number, bytes: number): void {
-    const { accessLog } = this.#options;
-    if (accessLog === null) return;
+    if (this.#options.accessLog === null) return;
+    const { id, receivedMs, workerId } = client;
     const { method, target } = client.head;
+    this.#logAccess({ id, receivedMs, method, target, status, bytes, workerId });
+  }
+
+  #onHeadRefused({ id, receivedMs, method, target, status, reason, bodyBytes }: RefusedHead): void {
+    this.#log.debug({ requestId: this.#requestIdOf({ id }), status, reason }, "request refused");
+    this.#logAccess({ id, receivedMs, method, target, status, bytes: bodyBytes, workerId: null });
+  }
+
+  #logAccess(entry: {
+    id: ExchangeId;
+    receivedMs: number;
+    method: string;
+    target: string;
+    status: number;
+    bytes: number;
+    workerId: WorkerId | null;
+  }): void {
+    const { method, target, status, bytes, workerId } = entry;
     const query = target.indexOf("?");
-    accessLog.line({
+    this.#options.accessLog?.line({
       method,
       path: query === -1 ? target : target.slice(0, query),
       status,
       bytes,
-      durationMs: this.#clock.now() - client.receivedMs,
-      worker: client.workerId,
-      requestId: this.#requestIdOf(client),
+      durationMs: this.#clock.now() - entry.receivedMs,
+      worker: workerId,
+      requestId: this.#requestIdOf(entry),
     });
   }
 
-  #requestIdOf(client: UwsClientSide): string {
-    return this.#requestIdPrefix + client.id.toString(36);
+  #requestIdOf({ id }: { id: ExchangeId }): string {
+    return this.#requestIdPrefix + id.toString(36);
   }
 
   async #close(graceMs: number): Promise<void> {
     const deadlineMs = performance.now() + graceMs;
     for (const listener of this.#listeners) listener.stopAccepting();
-    await this.#reloading;
+    this.#stop.abort(stopping());
     // First the handlers' answers, then the clients that are still reading theirs.
-    await this.#generation?.close(Math.max(0, deadlineMs - performance.now()));
+    await Promise.all([
+      settledWithin(this.#reloads.idle(), graceMs),
+      ...this.#generations().map((generation) => generation.close(graceMs)),
+    ]);
     const idle = Promise.all(this.#listeners.map((listener) => listener.idle()));
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise((resolve) => {
-      timer = setTimeout(resolve, Math.max(0, deadlineMs - performance.now()));
-    });
-    await Promise.race([idle, late]);
-    clearTimeout(timer);
+    await settledWithin(idle, Math.max(0, deadlineMs - performance.now()));
     for (const listener of this.#listeners) listener.close();
     await this.#files?.destroy();
   }
+}
+
+function stopping(): RuntimeError {
+  return new RuntimeError("ERR_DRAINING", "Cannot start handlers: the server stops");
 }
 
 /** From source, the worker's module is beside this one; compiled, both are one program that asks what it is. */

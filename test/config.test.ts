@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
@@ -46,6 +46,11 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       httpsPort: 8443,
       workers: Math.max(2, availableParallelism() - 1),
       bodyLimitBytes: 1_048_576,
+      bodyBufferBytes: 65_536,
+      responseBufferBytes: 131_072,
+      bodyTimeoutMs: 60_000,
+      minBodyRateBytesPerSecond: 240,
+      sendTimeoutMs: 60_000,
       headerLimitBytes: 16_384,
       maxConnections: 10_000,
       requestTimeoutMs: 60_000,
@@ -54,7 +59,6 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       accessLog: true,
       logLevel: "info",
       logFormat: "auto",
-      errorPages: "plain",
     });
   });
 
@@ -62,7 +66,6 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
     const config = await load(project(t), { mode: "development" });
     assert.ok(Object.isFrozen(config));
     assert.deepEqual(structuredClone(config), config);
-    assert.equal(config.errorPages, "detailed");
   });
 
   it("serves public/ if there is one", async (t) => {
@@ -89,9 +92,10 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
   it("reads every setting from the environment", async (t) => {
     const cwd = project(t);
     mkdirSync(join(cwd, "other"));
+    mkdirSync(join(cwd, "files"));
     const values: Record<(typeof SETTING_NAMES)[number], [string, keyof Config, unknown]> = {
       handlers: ["other", "handlersDir", join(cwd, "other")],
-      public: ["other", "publicDir", join(cwd, "other")],
+      public: ["files", "publicDir", join(cwd, "files")],
       certs: ["other", "certsDir", join(cwd, "other")],
       stateDir: ["other", "stateDir", join(cwd, "other")],
       http: ["off", "httpPort", null],
@@ -99,6 +103,11 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       host: ["[::1]", "host", "::1"],
       workers: ["auto", "workers", Math.max(2, availableParallelism() - 1)],
       bodyLimit: ["10mb", "bodyLimitBytes", 10 * 1024 ** 2],
+      bodyBuffer: ["0", "bodyBufferBytes", 0],
+      responseBuffer: ["1mb", "responseBufferBytes", 1024 ** 2],
+      bodyTimeout: ["0s", "bodyTimeoutMs", 0],
+      minBodyRate: ["1kb", "minBodyRateBytesPerSecond", 1024],
+      sendTimeout: ["90s", "sendTimeoutMs", 90_000],
       headerLimit: ["8KiB", "headerLimitBytes", 8192],
       maxConnections: ["99", "maxConnections", 99],
       requestTimeout: ["1.5s", "requestTimeoutMs", 1500],
@@ -162,7 +171,7 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
     [
       "a size",
       { flags: { bodyLimit: "much" } },
-      'Cannot use --body-limit: found "much", expected a size from 1 byte to 1gb, such as "512kb" or "10mb"',
+      'Cannot use --body-limit: found "much", expected a size from 1 byte to 1024gb, such as "512kb" or "10mb"',
     ],
     [
       "a word",
@@ -226,6 +235,35 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
         "handlers (create it, or name another with --handlers DIR)\n" +
         `Cannot use --public: found no folder ${cwd}/pub, expected the folder of the static files, or "off"`,
     );
+  });
+
+  it("refuses to serve keys, sources and the config file to everybody", async (t) => {
+    const cwd = project(t, { "edgicorn.config.json": "{}" });
+    const contains = (what: string, path: string): string =>
+      `Cannot use --public: found that ${cwd} contains ${what} (${join(cwd, path)}), ` +
+      "expected a folder with nothing in it but what everybody may have";
+    assert.equal(
+      await refusal(cwd, { flags: { public: "." } }),
+      [
+        contains("the handlers", "handlers"),
+        contains("the private keys", "certs"),
+        contains("the compiled handlers", ".edgicorn"),
+        contains("the config file", "edgicorn.config.json"),
+      ].join("\n"),
+    );
+  });
+
+  it("follows links before it says what the public folder contains", async (t) => {
+    const cwd = project(t);
+    mkdirSync(join(cwd, "public"));
+    mkdirSync(join(cwd, "..public-keys"));
+    symlinkSync(join(cwd, "public"), join(cwd, "keys"));
+    assert.match(
+      await refusal(cwd, { flags: { certs: "keys/not-there-yet" } }),
+      /^Cannot use the default of public: found that \S+\/public contains the private keys \(\S+\/keys\/not-there-yet\)/,
+    );
+    // Beside it is not in it.
+    await load(cwd, { flags: { certs: "..public-keys", stateDir: "public-state" } });
   });
 
   it("names the key and the file of a bad value in the file", async (t) => {

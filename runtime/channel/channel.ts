@@ -79,12 +79,11 @@ export class Channel<In, Out extends readonly unknown[]> {
    */
   send(message: Out, bytes = 0): void {
     if (this.#closed) return;
-    if (this.#queuedBytes + bytes > FLUSH_BYTES) this.#flush();
     // Before, not after: a large body then has a frame of its own, which bounds the size of frames.
-    if (this.#queuedBytes + bodyBytes > FLUSH_BYTES) this.#flush();
+    if (this.#queuedBytes + bytes > FLUSH_BYTES) this.#flush();
     const first = this.#queue.length === 0;
     this.#queue.push(message);
-    this.#queuedBytes += bodyBytes;
+    this.#queuedBytes += bytes;
     if (first) {
       this.#queuedAtMs = performance.now();
       this.#untilClock = this.#unclocked;

@@ -1,58 +1,118 @@
 import { relative } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { loadConfig, type Config, type Flags } from "../config.ts";
 import { RuntimeError } from "../errors.ts";
 import { type LoadedCertificates, loadCertificates } from "../front/tls.ts";
 import { createLogger, type Logger, type LogLook, openLog, pickLogLook } from "../log.ts";
 import { createAccessLog } from "../log/access-log.ts";
+import type { LogDestination } from "../log/destination.ts";
 import { Primary } from "../primary.ts";
 import { obeySignals } from "../supervise/shutdown.ts";
 import { type BannerInfo, formatBanner, resolveTerminal } from "./banner.ts";
+import { describeFailure, exitOnBug } from "./bugs.ts";
+import { fitConnections, readOpenFilesLimit } from "./connection-limit.ts";
 import { packageVersion } from "./package-version.ts";
+
+/** Longest wait for what was starting when a signal came: a build that does not end is killed within it. */
+const ABORT_START_MS = 3_000;
 
 /**
  * Runs the server until a signal ends it.
  *
  * @throws RuntimeError of fault "operator" when it cannot start; nothing is left behind then.
  */
-export async function start(options: { mode: Config["mode"]; flags: Flags }): Promise<void> {
-  const config = await loadConfig({ ...options, env: process.env, cwd: process.cwd() });
+export async function start(options: StartOptions): Promise<void> {
   const destination = openLog();
-  const { isTTY } = process.stderr;
-  const look = pickLogLook(config.logFormat, { isTTY, env: process.env });
-  const log = await createLogger(config, destination, look);
+  const stopping = new AbortController();
+  let log: Logger | null = null;
+  exitOnBug((error) => {
+    if (log === null) process.stderr.write(`${describeFailure(error).text}\n`);
+    else log.fatal({ err: error }, "ended by a bug");
+    destination.flushSync();
+  });
+  const opening = open(options, {
+    destination,
+    signal: stopping.signal,
+    onLog: (created) => (log = created),
+  });
+  // Before it has started, too: what a signal asks for happens as soon as it can.
+  obeySignals({
+    close: async () => {
+      stopping.abort();
+      const late = delay(ABORT_START_MS, null, { ref: false });
+      const running = await Promise.race([opening.catch(() => null), late]);
+      await running?.primary.close(running.config.drainGraceMs);
+    },
+    onClosing: (signal) => log?.info({ signal }, "stopping: finishing what is in flight"),
+    onForced: (signal) => log?.warn({ signal }, "stopped at once"),
+    reload: () => void opening.then(reloadAndTell, () => {}),
+    reopenLogs: () => destination.reopen(),
+    onUnsupported: (signal) => log?.info({ signal }, "signal ignored: not supported yet"),
+  });
+  let running: Running;
+  try {
+    running = await opening;
+  } catch (error) {
+    // Whoever stopped it ends the process.
+    if (stopping.signal.aborted) return;
+    throw error;
+  }
+  if (options.mode === "development") await watchHandlers(running);
+  announce(running);
+}
+
+interface StartOptions {
+  mode: Config["mode"];
+  flags: Flags;
+}
+
+/** A server that listens. */
+interface Running {
+  config: Config;
+  certificates: LoadedCertificates | null;
+  log: Logger;
+  look: LogLook;
+  primary: Primary;
+}
+
+async function open(
+  options: StartOptions,
+  {
+    destination,
+    signal,
+    onLog,
+  }: { destination: LogDestination; signal: AbortSignal; onLog: (log: Logger) => void },
+): Promise<Running> {
+  const wanted = await loadConfig({ ...options, env: process.env, cwd: process.cwd(), signal });
+  const look = pickLogLook(wanted.logFormat, { isTTY: process.stderr.isTTY, env: process.env });
+  const log = await createLogger(wanted, destination, look);
+  onLog(log);
+  const { maxConnections, warning } = fitConnections(wanted, readOpenFilesLimit());
+  if (warning !== null) log.warn(warning);
+  const config = Object.freeze({ ...wanted, maxConnections });
   const accessLog = config.accessLog ? createAccessLog(destination, look) : null;
   const certificates = config.httpsPort === null ? null : await loadCertificates(config.certsDir);
-  for (const warning of certificates?.warnings ?? []) log.warn(warning);
+  for (const problem of certificates?.warnings ?? []) log.warn(problem);
+  const primary = await Primary.start(
+    { config, log, accessLog, certificates: certificates?.certificates ?? null },
+    { signal },
+  );
+  return { config, certificates, log, look, primary };
+}
 
-  const primary = await Primary.start({
-    config,
-    log,
-    accessLog,
-    certificates: certificates?.certificates ?? null,
+async function watchHandlers(running: Running): Promise<void> {
+  const { config, log, primary } = running;
+  const { watchSources } = await import("./watch.ts");
+  watchSources({
+    dirs: [config.handlersDir],
+    sources: () => primary.sources,
+    reload: () => reloadAndTell(running),
+    onError: (error) => log.warn({ err: error }, "cannot watch a source: its changes go unseen"),
   });
-  const reload = (): void => void reloadAndTell(primary, log);
-  obeySignals({
-    close: () => primary.close(config.drainGraceMs),
-    onClosing: (signal) => log.info({ signal }, "stopping: finishing what is in flight"),
-    onForced: (signal) => log.warn({ signal }, "stopped at once"),
-    reload,
-  });
-  if (config.mode === "development") {
-    const { watchSources } = await import("./watch.ts");
-    watchSources(() => primary.generation.manifest, {
-      dirs: [config.handlersDir],
-      onChange: reload,
-    });
-  }
-  announce(primary, { config, certificates, log, look });
 }
 
 /** Tells a person what is there, in words on a terminal; a program reads one log line. */
-function announce(
-  primary: Primary,
-  options: { config: Config; certificates: LoadedCertificates | null; log: Logger; look: LogLook },
-): void {
-  const { config, certificates, log, look } = options;
+function announce({ config, certificates, log, look, primary }: Running): void {
   const addresses = primary.listeners.map(({ scheme, port }) => toAddress(scheme, port, config));
   if (look.pretty) {
     const info = toBannerInfo(primary, config, certificates);
@@ -128,7 +188,7 @@ function display(path: string): string {
   return shown.startsWith("..") ? path : shown || ".";
 }
 
-async function reloadAndTell(primary: Primary, log: Logger): Promise<void> {
+async function reloadAndTell({ primary, log }: Running): Promise<void> {
   const startedAtMs = performance.now();
   try {
     await primary.reload();
@@ -138,6 +198,7 @@ async function reloadAndTell(primary: Primary, log: Logger): Promise<void> {
   } catch (error) {
     const { message } = error instanceof Error ? error : new Error(String(error));
     const code = error instanceof RuntimeError ? error.code : undefined;
-    log.error({ code }, `reload refused, the old handlers serve on: ${message}`);
+    if (code === "ERR_DRAINING") log.info("reload given up: the server stops");
+    else log.error({ code }, `reload refused, the old handlers serve on: ${message}`);
   }
 }

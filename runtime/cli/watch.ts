@@ -1,30 +1,40 @@
 import { sep } from "node:path";
-import { watch } from "chokidar";
-import type { Manifest } from "../generation/manifest.ts";
+import { type FSWatcher, watch } from "chokidar";
 
 /** An editor that saves several files at once causes one reload. */
 const QUIET_MS = 60;
 
+export interface WatchOptions {
+  /** Watched with all that is below them. */
+  dirs: readonly string[];
+  /** The files that the last build read, wherever they are. */
+  sources: () => readonly string[];
+  /** Builds anew. What goes wrong is told elsewhere: it does not reject. */
+  reload: () => Promise<void>;
+  /** Something cannot be watched: there is no such right, or the system has no more watches (ENOSPC). */
+  onError: (error: unknown) => void;
+}
+
 /**
- * Calls back when a source of the handlers changes: anything below the given folders, and the local files that the
- * handlers import from elsewhere. Watches as long as the process lives.
+ * Reloads when a source of the handlers changes: anything below the given folders, and the local files that the
+ * handlers import from elsewhere. Watches until it is closed.
  */
-export function watchSources(
-  manifest: () => Manifest,
-  options: { dirs: readonly string[]; onChange: () => void },
-): void {
-  const { dirs, onChange } = options;
-  const watcher = watch([...dirs, ...manifest().inputs], {
+export function watchSources({ dirs, sources, reload, onError }: WatchOptions): FSWatcher {
+  const watcher = watch([...dirs, ...sources()], {
     ignoreInitial: true,
     ignored: (path) => path.includes(`${sep}node_modules`) || path.includes(`${sep}.git${sep}`),
   });
   let timer: NodeJS.Timeout | undefined;
   watcher.on("all", () => {
     clearTimeout(timer);
-    timer = setTimeout(() => {
-      // What the last change imported; a file that is watched already is not watched twice.
-      watcher.add(manifest().inputs);
-      onChange();
-    }, QUIET_MS);
+    timer = setTimeout(() => void refresh(), QUIET_MS);
   });
+  watcher.on("error", onError);
+  return watcher;
+
+  async function refresh(): Promise<void> {
+    await reload();
+    // Also what a change has just imported, even if it cannot be built yet. What is watched already is not watched twice.
+    watcher.add([...sources()]);
+  }
 }

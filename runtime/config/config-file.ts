@@ -47,11 +47,11 @@ export function findConfigFile(dir: string): string | null {
  * @param options.cwd Messages name files relative to it.
  * @param options.namedBy What named the file, for messages: `--config`.
  * @throws ERR_CONFIG naming file and line if the file does not compile, throws, exports no object, or holds
- *   something that is not plain data (a function, a class instance).
+ *   something that is not plain data (a function, a class instance); an `AbortError` if the signal aborts.
  */
 export async function loadConfigFile(
   path: string,
-  options: { cwd: string; namedBy: string; timeoutMs?: number },
+  options: { cwd: string; namedBy: string; timeoutMs?: number; signal?: AbortSignal | undefined },
 ): Promise<ConfigFile> {
   const shownAs = showPath(path, options.cwd);
   if (!existsSync(path)) {
@@ -200,8 +200,9 @@ type Evaluation = { config: unknown } | { error: { message: string; stack: strin
 
 async function evaluate(
   program: string,
-  { path, timeoutMs = DEFAULT_TIMEOUT_MS }: { path: string; timeoutMs?: number },
+  options: { path: string; timeoutMs?: number; signal?: AbortSignal | undefined },
 ): Promise<Evaluation> {
+  const { path, timeoutMs = DEFAULT_TIMEOUT_MS, signal: stop } = options;
   const child = spawn(
     process.execPath,
     [
@@ -217,6 +218,7 @@ async function evaluate(
       stdio: ["pipe", 2, 2, "pipe"],
       timeout: timeoutMs,
       killSignal: "SIGKILL",
+      signal: stop,
     },
   );
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>(

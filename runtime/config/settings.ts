@@ -149,7 +149,7 @@ export const SETTINGS: Readonly<Record<SettingName, SettingText>> = {
   },
   minBodyRate: {
     value: "SIZE",
-    help: "least bytes a second of a request body",
+    help: "least of a request body, SIZE per second",
     expected: 'a size per second, such as "240" or "1kb", 0 for none',
     default: "240",
     common: false,

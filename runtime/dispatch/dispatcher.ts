@@ -1,7 +1,6 @@
 import type { Channel } from "../channel/channel.ts";
 import type {
   AbortReason,
-  ExchangeId,
   ExchangeMessage,
   RequestMessage,
   ResponseMessage,
@@ -17,6 +16,7 @@ import type { Logger } from "../log.ts";
 import type { TurnClock } from "../turn-clock.ts";
 import { Waiters } from "../waiters.ts";
 import { frameSlack, pickLeastBusy } from "./balancer.ts";
+import type { ByteBudget } from "./byte-budget.ts";
 import type { ClientSide } from "./client-side.ts";
 import { Exchange } from "./exchange.ts";
 import { Lane } from "./lane.ts";
@@ -28,6 +28,12 @@ import { ResponseFeed } from "./response-feed.ts";
 const SWEEP_MS = 250;
 
 const RETRY_AFTER_SECONDS = 1;
+
+/**
+ * A worker that owes an answer past its deadline and has sent nothing at all for this long is hung: its loop is blocked,
+ * in all likelihood for ever.
+ */
+const HUNG_MS = 10_000;
 
 /** Handlers are taken for slow until they have shown otherwise. */
 const SLOW_MS = 100;
@@ -41,6 +47,8 @@ export interface DispatcherOptions {
   queueLimit: number;
   /** Longest that an exchange waits for a worker. */
   queueTimeoutMs: number;
+  /** What all request bodies that are being gathered may take together. */
+  bodyBudget: ByteBudget;
   /** A request body up to this size is gathered before a worker is involved. */
   bodyBufferBytes: number;
   /** What a worker may send of a response's body before the client has taken any of it. */
@@ -51,7 +59,9 @@ export interface DispatcherOptions {
  * Gives each admitted exchange to the least busy ready worker and sees it through to exactly one outcome.
  *
  * Invariants: an exchange is in the queue or in one lane's `inFlight`, or in neither, as its state says; a lane that
- * was detached holds nothing; what leaves `inFlight` is settled in the same turn.
+ * was detached holds nothing; an exchange leaves `inFlight` when it is settled, unless its worker was told to abort it:
+ * then it leaves, settled as it is, once the worker says that it knows. So a worker whose loop is blocked stays busy in
+ * the eyes of the balancer.
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
@@ -99,17 +109,25 @@ export class Dispatcher {
     },
   ): void {
     const exchange = new Exchange(client, to);
-    this.#open++;
     client.onAbort(() => this.#abandon(exchange));
-    if (client.head.bodyBytes === 0) {
-      this.#place(exchange);
-      return;
+    this.#open++;
+    try {
+      if (client.head.bodyBytes === 0) this.#place(exchange);
+      else this.#takeIn(exchange, to.bodyLimitBytes);
+    } catch (error) {
+      // A bug of ours, answered by whoever catches it; `idle` must not wait for this one for ever.
+      if (exchange.state !== "settled") this.#settle(exchange);
+      throw error;
     }
+  }
+
+  #takeIn(exchange: Exchange, limitBytes: number): void {
     const intake = new RequestIntake({
-      limitBytes: to.bodyLimitBytes,
+      limitBytes,
       bufferBytes: this.#options.bodyBufferBytes,
+      budget: this.#options.bodyBudget,
       onWhole: (body) => {
-        exchange.intake = null;
+        // The intake holds its share of the budget until the exchange is settled.
         exchange.body = body;
         this.#place(exchange);
       },
@@ -117,10 +135,13 @@ export class Dispatcher {
         exchange.body = BODY_FOLLOWS;
         this.#place(exchange);
       },
-      onRefused: (code) => this.#fail(exchange, code, "deadline"),
+      onRefused: (code) => {
+        this.#fail(exchange, code, "client-left");
+        this.#pump();
+      },
     });
     exchange.intake = intake;
-    intake.start(client);
+    intake.start(exchange.client);
   }
 
   /** A worker is ready: it takes part from now on. */
@@ -143,7 +164,8 @@ export class Dispatcher {
   detach(lane: Lane, code: ErrorCode): number {
     this.retire(lane);
     this.#attached.delete(lane);
-    const lost = [...lane.inFlight.values()];
+    const lost = [...lane.inFlight.values()].filter(({ state }) => state !== "settled");
+    lane.inFlight.clear();
     for (const exchange of lost) this.#fail(exchange, code);
     return lost.length;
   }
@@ -156,6 +178,10 @@ export class Dispatcher {
   receive(lane: Lane, message: ExchangeMessage): void {
     const exchange = lane.inFlight.get(message[1]);
     if (exchange === undefined) return;
+    if (exchange.state === "settled") {
+      if (message[0] === Kind.settled) this.#acknowledge(lane, exchange);
+      return;
+    }
     switch (message[0]) {
       case Kind.response:
         this.#onResponse(exchange, message);
@@ -177,6 +203,11 @@ export class Dispatcher {
       case Kind.requestCredit:
         exchange.intake?.grant(message[2]);
         return;
+      case Kind.settled:
+        throw new RuntimeError(
+          "ERR_PROTOCOL",
+          "Cannot take an acknowledgement: nothing was aborted",
+        );
       default:
         assertNever(message);
     }
@@ -194,7 +225,12 @@ export class Dispatcher {
     for (let next = this.#queue.peek(); next !== undefined; next = this.#queue.peek()) {
       this.#fail(next, code);
     }
-    for (const lane of this.#attached) this.detach(lane, code);
+    for (const lane of this.#attached) {
+      for (const { id, state } of lane.inFlight.values()) {
+        if (state !== "settled") lane.channel.send([Kind.abort, id, "shutdown"]);
+      }
+      this.detach(lane, code);
+    }
   }
 
   #place(exchange: Exchange): void {
@@ -232,7 +268,8 @@ export class Dispatcher {
       exchange.timeoutMs,
       body,
     ];
-    lane.channel.send(message, body instanceof Uint8Array ? body.length : 0);
+    const bodyBytes = body instanceof Uint8Array ? body.length : 0;
+    lane.channel.send(message, client.head.fields.length + bodyBytes);
     intake?.feed({
       chunk: (bytes) => lane.channel.send([Kind.requestChunk, exchange.id, bytes], bytes.length),
       end: () => lane.channel.send([Kind.requestEnd, exchange.id]),
@@ -294,9 +331,11 @@ export class Dispatcher {
   /** The client left: whoever works on its exchange is told, and the place it held is free. */
   #abandon(exchange: Exchange): void {
     if (exchange.state === "settled") return;
-    const lane = exchange.lane;
+    const { lane } = exchange;
+    // Up to now both sides have lived: what it may take to stop counts from here.
+    if (exchange.state === "answering") exchange.sinceMs = this.#options.clock.now();
     this.#settle(exchange);
-    if (lane !== null) this.#tell(lane, exchange.id, "client-left");
+    if (lane !== null) this.#tell(lane, exchange, "client-left");
     this.#pump();
   }
 
@@ -305,7 +344,7 @@ export class Dispatcher {
     if (exchange.state === "settled") return;
     const { lane, feed } = exchange;
     this.#settle(exchange);
-    if (lane !== null && reason !== undefined) this.#tell(lane, exchange.id, reason);
+    if (lane !== null && reason !== undefined) this.#tell(lane, exchange, reason);
     if (feed !== null) {
       feed.fail();
       return;
@@ -329,8 +368,16 @@ export class Dispatcher {
     if (this.#open === 0) this.#idleWaiters.release();
   }
 
-  #tell(lane: Lane, id: ExchangeId, reason: AbortReason): void {
-    lane.channel.send([Kind.abort, id, reason]);
+  /** Tells a worker that nobody waits for an exchange. It keeps its place there until the worker has taken note. */
+  #tell(lane: Lane, exchange: Exchange, reason: AbortReason): void {
+    exchange.body = null;
+    lane.inFlight.set(exchange.id, exchange);
+    lane.channel.send([Kind.abort, exchange.id, reason]);
+  }
+
+  #acknowledge(lane: Lane, exchange: Exchange): void {
+    lane.inFlight.delete(exchange.id);
+    this.#pump();
   }
 
   #expire(nowMs: number): void {
@@ -343,19 +390,34 @@ export class Dispatcher {
       this.#fail(next, "ERR_OVERLOADED");
     }
     for (const lane of this.#attached) {
+      let owes = false;
       for (const exchange of lane.inFlight.values()) {
-        const { timeoutMs } = exchange;
+        const { timeoutMs, state } = exchange;
         // Once it is being answered, both sides live: a stream may take as long as it likes.
-        if (exchange.state !== "dispatched") continue;
+        if (state === "answering") continue;
         if (timeoutMs === 0 || nowMs - exchange.sinceMs <= timeoutMs) continue;
+        owes = true;
+        if (state === "settled") continue;
         log.error(
           { exchangeId: exchange.id, workerId: lane.workerId, route: exchange.route, timeoutMs },
           "handler took longer than its timeout",
         );
         this.#fail(exchange, "ERR_HANDLER_TIMEOUT", "deadline");
       }
+      if (lane.silentForMs(owes, nowMs) >= HUNG_MS) this.#giveUp(lane);
     }
     this.#pump();
+  }
+
+  /** Ends a worker that is hung: without its channel it is killed, and replaced as any that exits. */
+  #giveUp(lane: Lane): void {
+    const { workerId } = lane;
+    const exchanges = [...lane.inFlight.values()].filter(({ state }) => state !== "settled").length;
+    const fields = { workerId, exchanges, silentForMs: HUNG_MS, code: "ERR_HANDLER_TIMEOUT" };
+    this.#options.log.error(fields, "worker hangs in a handler that blocks it: killing it");
+    lane.channel.destroy(
+      new RuntimeError("ERR_HANDLER_TIMEOUT", `Worker ${workerId} hung: it sent nothing for 10 s`),
+    );
   }
 }
 

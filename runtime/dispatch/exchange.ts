@@ -12,8 +12,8 @@ import type { Lane } from "./lane.ts";
  *         │           │            └──head of a stream──▶ answering ──last chunk──▶ settled
  *         └───────────┴────────────┴── client left, refused, worker lost ──┴──▶ settled
  *
- * `settled` is entered exactly once: no worker has it, and its client has been answered, is being sent what is left of
- * a stream, or has left.
+ * `settled` is entered exactly once: its client has been answered, is being sent what is left of a stream, or has left;
+ * and no worker has it, or the worker was told to abort it.
  */
 export type ExchangeState = "receiving" | "queued" | "dispatched" | "answering" | "settled";
 

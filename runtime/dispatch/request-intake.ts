@@ -1,5 +1,5 @@
 import { CHUNK_BYTES, REQUEST_CREDIT_BYTES } from "../channel/messages.ts";
-import type { ErrorCode } from "../errors.ts";
+import type { ByteBudget } from "./byte-budget.ts";
 import { ByteQueue } from "./byte-queue.ts";
 import type { BodyFlow, BodySink, ClientSide } from "./client-side.ts";
 
@@ -11,11 +11,13 @@ export interface RequestIntakeOptions {
   limitBytes: number;
   /** A body up to this size is gathered before a worker is involved. */
   bufferBytes: number;
+  /** What all bodies that are being gathered may take together; without it only each has its bound. */
+  budget?: ByteBudget;
   /** The whole body is here: small enough to travel with its request. */
   onWhole: (body: Uint8Array) => void;
   /** It is larger than the buffer: the rest follows while a worker has it. */
   onOverflow: () => void;
-  onRefused: (code: ErrorCode) => void;
+  onRefused: (code: "ERR_BODY_TOO_LARGE" | "ERR_OVERLOADED") => void;
 }
 
 /** Where the chunks of a request body go once a worker has the request. */
@@ -33,6 +35,9 @@ export interface ChunkTarget {
  *
  * A slow upload holds no worker until it fills the buffer; then the worker's credit says how much it is sent, and a
  * worker that does not read holds the client back.
+ *
+ * A body that is gathered has its share of the budget until `close()`, also when it is whole: it then waits for a worker
+ * elsewhere. One that overflows holds its client back instead, and gives its share back.
  */
 export class RequestIntake implements BodySink {
   readonly #options: RequestIntakeOptions;
@@ -44,6 +49,8 @@ export class RequestIntake implements BodySink {
   #paused = false;
   #target: ChunkTarget | null = null;
   #creditBytes = REQUEST_CREDIT_BYTES;
+  /** Its share of the budget. */
+  #heldBytes = 0;
 
   constructor(options: RequestIntakeOptions) {
     this.#options = options;
@@ -53,7 +60,7 @@ export class RequestIntake implements BodySink {
   start(client: ClientSide): void {
     const announced = client.head.bodyBytes;
     if (announced !== null && announced > this.#options.limitBytes) {
-      this.#refuse();
+      this.#refuse("ERR_BODY_TOO_LARGE");
       return;
     }
     this.#flow = client.receiveBody(this);
@@ -65,18 +72,27 @@ export class RequestIntake implements BodySink {
     if (this.#state === "done") return;
     this.#receivedBytes += bytes.length;
     if (this.#receivedBytes > this.#options.limitBytes) {
-      this.#refuse();
+      this.#refuse("ERR_BODY_TOO_LARGE");
       return;
     }
     this.#queue.push(bytes);
-    if (this.#state === "gathering" && this.#queue.bytes > this.#options.bufferBytes) {
-      this.#state = "waiting";
-      this.#options.onOverflow();
+    if (this.#state === "gathering") {
+      if (this.#queue.bytes > this.#options.bufferBytes) {
+        this.#release();
+        this.#state = "waiting";
+        this.#options.onOverflow();
+      } else if (this.#options.budget?.take(bytes.length) === false) {
+        this.#refuse("ERR_OVERLOADED");
+        return;
+      } else {
+        this.#heldBytes += bytes.length;
+      }
     }
     this.#pump();
   }
 
   end(): void {
+    if (this.#state === "done") return;
     this.#complete = true;
     if (this.#state === "gathering") {
       this.#state = "done";
@@ -105,6 +121,7 @@ export class RequestIntake implements BodySink {
     this.#state = "done";
     this.#target = null;
     this.#queue.clear();
+    this.#release();
     this.#regulate();
   }
 
@@ -125,16 +142,24 @@ export class RequestIntake implements BodySink {
   }
 
   #regulate(): void {
-    if (this.#flow === null || this.#complete) return;
-    const over = this.#queue.bytes > HIGH_WATER_BYTES;
+    if (this.#flow === null) return;
+    // What is gathered has a bound already; held back, it would never be whole. And once the last byte is here, to hold
+    // the client back would only hide that it leaves.
+    const over =
+      !this.#complete && this.#state !== "gathering" && this.#queue.bytes > HIGH_WATER_BYTES;
     if (over === this.#paused) return;
     this.#paused = over;
     if (over) this.#flow.pause();
     else this.#flow.resume();
   }
 
-  #refuse(): void {
+  #release(): void {
+    this.#options.budget?.give(this.#heldBytes);
+    this.#heldBytes = 0;
+  }
+
+  #refuse(code: "ERR_BODY_TOO_LARGE" | "ERR_OVERLOADED"): void {
     this.close();
-    this.#options.onRefused("ERR_BODY_TOO_LARGE");
+    this.#options.onRefused(code);
   }
 }

@@ -6,10 +6,17 @@
  */
 export function findField(block: string, name: string): string | undefined {
   let found: string | undefined;
-  const parts = block.split("\n");
-  for (let at = 0; at + 1 < parts.length; at += 2) {
-    if (parts[at] === name)
-      found = found === undefined ? parts[at + 1] : `${found}, ${parts[at + 1]}`;
+  // Name and value by turns; no array of all of them, since most requests are asked for several fields in a row.
+  for (let at = 0; at < block.length;) {
+    const nameEnd = block.indexOf("\n", at);
+    if (nameEnd === -1) break;
+    const nextLine = block.indexOf("\n", nameEnd + 1);
+    const valueEnd = nextLine === -1 ? block.length : nextLine;
+    if (nameEnd - at === name.length && block.startsWith(name, at)) {
+      const value = block.slice(nameEnd + 1, valueEnd);
+      found = found === undefined ? value : `${found}, ${value}`;
+    }
+    at = valueEnd + 1;
   }
   return found;
 }

@@ -15,6 +15,13 @@ import type { HttpRequest, HttpResponse, ListenSocket, Uws, UwsApp } from "./uws
 /** How often clients that send or take a body are looked at. */
 const SWEEP_MS = 1_000;
 
+/**
+ * What is written at once the library keeps in memory until the client takes it. A client that sends thousands of
+ * requests in one piece and reads nothing would fill it: beyond this, answers wait for the client, and the library
+ * closes a connection on which a request comes while an answer waits.
+ */
+const WRITES_PER_TURN_BYTES = 4 * 1024 * 1024;
+
 /** The library cuts what stands still for 8 to 12 s; half of that is often enough to say that it is ours to decide. */
 const SWEEPS_PER_KEEP_ALIVE = 4;
 
@@ -25,6 +32,25 @@ export interface ServedCertificate {
   names: readonly string[];
 }
 
+/** What is known of a request whose head could not be trusted. */
+export interface RefusedHead {
+  /** 499 when the client left before it was told. */
+  status: number;
+  reason: string;
+  /** As they came: anything. */
+  method: string;
+  target: string;
+  clientAddress: string;
+  id: ExchangeId;
+  /** `performance.now()` when the head was complete. */
+  receivedMs: number;
+  /** Of the response. */
+  bodyBytes: number;
+}
+
+/** For methods that no resource here has: those that one may have (RFC 9110 section 15.5.6). */
+const ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 export interface ListenerOptions {
   /** `null`: all addresses, IPv6 and IPv4. */
   host: string | null;
@@ -34,17 +60,22 @@ export interface ListenerOptions {
   certificates: readonly [ServedCertificate, ...ServedCertificate[]] | null;
   /** Connections beyond this are closed as they come. */
   maxConnections: number;
+  /** Counts the connections of all listeners that share it; otherwise each has the maximum to itself. */
+  connections?: { open: number };
   clock: TurnClock;
   /** Names each request, among those of all listeners. */
   nextId: () => ExchangeId;
   limits: TransferLimits;
+  /** False: nobody wants to know the size of small bodies; `onFinished` tells 0 then. */
+  countsBytes?: boolean;
   /** A request's head is complete. Whoever gets it owes the client an answer. */
   onRequest: (client: UwsClientSide) => void;
   /** Its response is complete, or the client left (status 499). Once per request, also for refused ones. */
   onFinished: (client: UwsClientSide, status: number, bodyBytes: number) => void;
   /** A client was cut off for being slow, by this setting. */
   onCut: (client: UwsClientSide, setting: TransferSetting) => void;
-  onHeadRefused: (refusal: HeadRefusal) => void;
+  /** A head was refused and is answered, or its client left. Such a request is no exchange: nobody else hears of it. */
+  onHeadRefused: (refused: RefusedHead) => void;
   /** A bug: the request was answered 500. */
   onError: (error: unknown) => void;
 }
@@ -65,6 +96,9 @@ export class Listener implements Door {
   readonly #transfers = new Set<UwsClientSide>();
   readonly #sweep: NodeJS.Timeout;
   #sweeps = 0;
+  /** The turn of the loop in which was written last, and how much was so far. */
+  #writtenAtMs = 0;
+  #writtenBytes = 0;
   readonly #idleWaiters = new Waiters();
   readonly #uws: Uws;
   readonly #options: ListenerOptions;
@@ -107,8 +141,22 @@ export class Listener implements Door {
     return this.#closing;
   }
 
+  admitWrite(bytes: number): boolean {
+    const nowMs = this.#options.clock.now();
+    if (nowMs !== this.#writtenAtMs) {
+      this.#writtenAtMs = nowMs;
+      this.#writtenBytes = 0;
+    }
+    this.#writtenBytes += bytes;
+    return this.#writtenBytes <= WRITES_PER_TURN_BYTES;
+  }
+
   nextId(): ExchangeId {
     return this.#options.nextId();
+  }
+
+  get countsBytes(): boolean {
+    return this.#options.countsBytes ?? true;
   }
 
   get limits(): TransferLimits {
@@ -130,6 +178,12 @@ export class Listener implements Door {
   onFinished(client: UwsClientSide, status: number, bodyBytes: number): void {
     this.#inFlight--;
     this.#options.onFinished(client, status, bodyBytes);
+    if (this.#inFlight === 0) this.#idleWaiters.release();
+  }
+
+  #onRefusalFinished(refused: RefusedHead): void {
+    this.#inFlight--;
+    this.#options.onHeadRefused(refused);
     if (this.#inFlight === 0) this.#idleWaiters.release();
   }
 
@@ -184,18 +238,17 @@ export class Listener implements Door {
   }
 
   #serve(app: UwsApp): void {
-    const { maxConnections } = this.#options;
-    let open = 0;
+    const { maxConnections, connections = { open: 0 } } = this.#options;
     app.filter((res, change) => {
       if (change < 0) {
-        open--;
+        connections.open--;
         this.#addresses.closed();
         return;
       }
-      open++;
+      connections.open++;
       this.#addresses.opened(res);
       // Beyond the limit of file descriptors the library would spin (uws-notes section 5).
-      if (open > maxConnections) res.close();
+      if (connections.open > maxConnections) res.close();
     });
     route(app, this.#onRequest);
   }
@@ -220,7 +273,10 @@ export class Listener implements Door {
     try {
       const head = this.#reader.read(req, res, knownMethod);
       if ("reason" in head) {
-        this.#refuse(res, head);
+        const method = knownMethod ?? req.getCaseSensitiveMethod();
+        const query = req.getQuery() as string | undefined;
+        const target = query === undefined ? req.getUrl() : `${req.getUrl()}?${query}`;
+        this.#refuse(res, { ...head, method, target });
         return;
       }
       client = new UwsClientSide(res, head, this);
@@ -240,19 +296,32 @@ export class Listener implements Door {
    * to a handler, although the response says that the connection ends. While this one is pending it closes the
    * connection instead (uws-notes section 2, pipelining). A microtask would still come before the parser goes on.
    */
-  #refuse(res: HttpResponse, refusal: HeadRefusal): void {
-    let aborted = false;
+  #refuse(res: HttpResponse, refusal: HeadRefusal & { method: string; target: string }): void {
+    let settled = false;
+    const body = `${refusal.reason}\n`;
+    const refused: RefusedHead = {
+      ...refusal,
+      clientAddress: this.#addresses.of(res),
+      id: this.nextId(),
+      receivedMs: this.clock.now(),
+      bodyBytes: body.length,
+    };
+    this.#inFlight++;
     res.onAborted(() => {
-      aborted = true;
+      if (settled) return;
+      settled = true;
+      this.#onRefusalFinished({ ...refused, status: 499, bodyBytes: 0 });
     });
-    this.#options.onHeadRefused(refusal);
     setImmediate(() => {
-      if (aborted) return;
+      if (settled) return;
+      settled = true;
       res.cork(() => {
         res.writeStatus(`${refusal.status} ${STATUS_CODES[refusal.status]}`);
         res.writeHeader("content-type", "text/plain;charset=UTF-8");
-        res.end(`${refusal.reason}\n`, true);
+        if (refusal.status === 405) res.writeHeader("allow", ALLOW);
+        res.end(body, true);
       });
+      this.#onRefusalFinished(refused);
     });
   }
 }

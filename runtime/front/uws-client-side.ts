@@ -12,23 +12,32 @@ import type {
 } from "../dispatch/client-side.ts";
 import type { TurnClock } from "../turn-clock.ts";
 import { BytesSource } from "./body-sources.ts";
+import { findField } from "./find-field.ts";
 import type { PreparedFields, ResponseFields } from "./response-fields.ts";
 import { findBreach, type TransferLimits, type TransferSetting } from "./transfer-limits.ts";
 import type { HttpResponse } from "./uws.ts";
-import { type Ending, isSmall, writeResponse } from "./write-response.ts";
+import { bodyBytesOf, type Ending, isSmall, writeResponse } from "./write-response.ts";
 import { StreamWriter } from "./write-stream.ts";
 
-/** While a paused socket has no room to write: short, since a fast client makes room at once. */
+/** While a paused socket has no room to write: short at first, since a fast client makes room at once. */
 const RETRY_MS = 2;
+const SLOWEST_RETRY_MS = 128;
+
+/** A comment: says nothing to an `EventSource`, which opens when it comes (HTML standard section 9.2.6). */
+const EVENT_STREAM_OPENING = Buffer.from(":\n\n");
 
 /** What all exchanges of a listener share. */
 export interface Door {
   readonly clock: TurnClock;
   readonly fields: ResponseFields;
   nextId(): ExchangeId;
+  /** Whether so much may still be written at once in this turn of the loop, and not as the client takes it. */
+  admitWrite(bytes: number): boolean;
   /** Every response says that the connection ends with it. */
   readonly closing: boolean;
   readonly limits: TransferLimits;
+  /** Whether anybody wants to know the size of small bodies. */
+  readonly countsBytes: boolean;
   /** Bytes of it are on their way, in or out: it is to be looked at every second. */
   onTransferStart(client: UwsClientSide): void;
   onTransferEnd(client: UwsClientSide): void;
@@ -59,10 +68,14 @@ export class UwsClientSide implements ClientSide {
   /** Bytes of a body may still arrive. */
   #bodyOpen: boolean;
   #receivedBytes = 0;
+  /** What the rate of the body is counted from: when it began, later by as long as we held it back. */
+  #bodySinceMs = 0;
   #lastChunkMs = 0;
   #paused = false;
+  #pausedAtMs = 0;
   #writer: StreamWriter | null = null;
   #retryTimer: NodeJS.Timeout | undefined;
+  #retryMs = RETRY_MS;
 
   /** Must be made, and so `onAborted` be attached, before the callback that brought `res` can return or throw. */
   constructor(res: HttpResponse, head: RequestHead, door: Door) {
@@ -80,10 +93,15 @@ export class UwsClientSide implements ClientSide {
   }
 
   receiveBody(sink: BodySink): BodyFlow {
+    this.#bodySinceMs = this.receivedMs;
     this.#lastChunkMs = this.receivedMs;
     this.#door.onTransferStart(this);
     this.#res.onData((chunk, last) => {
-      if (last) this.#bodyOpen = false;
+      if (last) {
+        // A pause is advisory: the last chunk may come all the same, and then nobody asks to go on.
+        this.#resume();
+        this.#bodyOpen = false;
+      }
       if (this.#state === "finished") return;
       this.#receivedBytes += chunk.byteLength;
       this.#lastChunkMs = performance.now();
@@ -125,7 +143,8 @@ export class UwsClientSide implements ClientSide {
     }
     const announced = fields.contentLength === null ? null : Number(fields.contentLength);
     const lengthBytes = head.lengthBytes ?? announced;
-    this.#stream({ status, statusText, fields, lengthBytes, body });
+    const opening = isEventStream(head.fields) ? EVENT_STREAM_OPENING : null;
+    this.#stream({ status, statusText, fields, lengthBytes, body, opening });
   }
 
   refuse(status: number, options: { close?: boolean; retryAfterSeconds?: number } = {}): void {
@@ -145,7 +164,7 @@ export class UwsClientSide implements ClientSide {
         receiving:
           this.#bodyOpen && !this.#paused && this.#writer === null
             ? {
-                sinceMs: this.receivedMs,
+                sinceMs: this.#bodySinceMs,
                 lastChunkMs: this.#lastChunkMs,
                 receivedBytes: this.#receivedBytes,
               }
@@ -157,7 +176,7 @@ export class UwsClientSide implements ClientSide {
     );
     if (breach !== null) {
       this.#door.onCut(this, breach);
-      if (this.#state === "open") this.refuse(408, { close: true });
+      if (this.#state === "open") this.#cutOpen();
       else this.#res.close();
       return;
     }
@@ -166,6 +185,14 @@ export class UwsClientSide implements ClientSide {
       this.#res.pause();
       this.#res.resume();
     }
+  }
+
+  /** It is still owed an answer; whoever has its request is told that nobody waits for another. */
+  #cutOpen(): void {
+    const abort = this.#abort;
+    this.#abort = null;
+    this.refuse(408, { close: true });
+    abort?.();
   }
 
   #ending(): Ending {
@@ -183,14 +210,15 @@ export class UwsClientSide implements ClientSide {
     const { status, body } = response;
     const { method } = this.head;
     const hasBody = method !== "HEAD" && status !== 204 && status !== 304;
-    if (hasBody && body !== null && !isSmall(body)) {
+    if (hasBody && body !== null && !(isSmall(body) && this.#door.admitWrite(body.length))) {
       const bytes = typeof body === "string" ? Buffer.from(body) : body;
-      this.#stream({ ...response, lengthBytes: bytes.length, body: new BytesSource(bytes) });
+      const source = new BytesSource(bytes);
+      this.#stream({ ...response, lengthBytes: bytes.length, body: source, opening: null });
       return;
     }
     this.#state = "answering";
-    const bodyBytes = writeResponse(this.#res, { method, ...response });
-    this.#finish(status, bodyBytes);
+    writeResponse(this.#res, { method, ...response });
+    this.#finish(status, this.#door.countsBytes ? bodyBytesOf({ method, status, body }) : 0);
   }
 
   #stream(response: {
@@ -199,6 +227,7 @@ export class UwsClientSide implements ClientSide {
     fields: PreparedFields;
     lengthBytes: number | null;
     body: BodySource;
+    opening: Buffer | null;
   }): void {
     this.#state = "answering";
     const settledBody = this.#abort;
@@ -232,7 +261,9 @@ export class UwsClientSide implements ClientSide {
   #pause(): void {
     if (this.#paused || this.#state === "finished" || !this.#bodyOpen) return;
     this.#paused = true;
+    this.#pausedAtMs = performance.now();
     this.#res.pause();
+    this.#retryMs = RETRY_MS;
     if (this.#writer?.blocked === true) this.#retryLater();
   }
 
@@ -241,9 +272,14 @@ export class UwsClientSide implements ClientSide {
     this.#retryTimer ??= setTimeout(() => {
       this.#retryTimer = undefined;
       if (!this.#paused || this.#state === "finished") return;
+      const before = this.#writer?.progressMs;
       this.#writer?.retry();
+      this.#retryMs =
+        this.#writer?.progressMs === before
+          ? Math.min(2 * this.#retryMs, SLOWEST_RETRY_MS)
+          : RETRY_MS;
       if (this.#paused && this.#writer?.blocked === true) this.#retryLater();
-    }, RETRY_MS);
+    }, this.#retryMs);
   }
 
   #resume(): void {
@@ -251,6 +287,7 @@ export class UwsClientSide implements ClientSide {
     this.#paused = false;
     // It was held back by us, not by the client.
     this.#lastChunkMs = performance.now();
+    this.#bodySinceMs += this.#lastChunkMs - this.#pausedAtMs;
     if (this.#state === "finished") return;
     this.#res.resume();
     // What it watches the socket for again is what it last watched any paused socket for; a failed write sets it right.
@@ -273,6 +310,10 @@ export class UwsClientSide implements ClientSide {
     if (transferring) this.#door.onTransferEnd(this);
     this.#door.onFinished(this, status, bodyBytes);
   }
+}
+
+function isEventStream(fields: string): boolean {
+  return findField(fields, "content-type")?.startsWith("text/event-stream") === true;
 }
 
 function refusalFields(retryAfterSeconds: number | undefined): string {

@@ -31,12 +31,8 @@ export function isSmall(body: string | Uint8Array): boolean {
   return body.length <= (typeof body === "string" ? WHOLE_BYTES / 3 : WHOLE_BYTES);
 }
 
-/**
- * Writes a response at once: one without a body, or with one that is small.
- *
- * @returns The size of the body that was sent.
- */
-export function writeResponse(res: HttpResponse, response: ResponseToWrite): number {
+/** Writes a response at once: one without a body, or with one that is small. */
+export function writeResponse(res: HttpResponse, response: ResponseToWrite): void {
   const { method, status, body } = response;
   if (status === 204 || status === 304 || method === "HEAD") {
     res.cork(() => {
@@ -46,7 +42,7 @@ export function writeResponse(res: HttpResponse, response: ResponseToWrite): num
       // With a number it would never mark the response as done (uws-notes section 3).
       res.endWithoutBody();
     });
-    return 0;
+    return;
   }
   res.cork(() => {
     writeHead(res, response);
@@ -54,7 +50,16 @@ export function writeResponse(res: HttpResponse, response: ResponseToWrite): num
     if (response.ending === "announce") writeEnding(res, response.ending);
     res.end(body ?? undefined, response.ending === "close");
   });
-  return body === null ? 0 : sizeOf(body);
+}
+
+/** The size of the body that `writeResponse` sends. Of text it has to be counted. */
+export function bodyBytesOf({
+  method,
+  status,
+  body,
+}: Pick<ResponseToWrite, "method" | "status" | "body">): number {
+  if (body === null || status === 204 || status === 304 || method === "HEAD") return 0;
+  return sizeOf(body);
 }
 
 /** Status line and fields. Call it inside `cork`. */

@@ -20,9 +20,14 @@ export interface StreamResponse {
   lengthBytes: number | null;
   body: BodySource;
   ending: Ending;
+  /** Sent first if the source has nothing yet: with a body in chunks, the head leaves only together with some of it. */
+  opening: Buffer | null;
   /** A write did not fit. The library now polls the socket for reading and writing, even if it was paused. */
   onBlocked: () => void;
 }
+
+/** How long a source may take to end after the last byte of an announced length. */
+const END_GRACE_MS = 1_000;
 
 /** How the writing of a body ended: all was taken, or the connection has to be broken off. */
 export type StreamOutcome = "complete" | "broken";
@@ -30,7 +35,7 @@ export type StreamOutcome = "complete" | "broken";
 /**
  * A response whose body comes piece by piece. It reads from the source only what the client takes.
  *
- *     writing ──▶ blocked (socket full) ──onWritable──▶ writing ──source ended──▶ done
+ *     writing ──▶ blocked (socket full) ──onWritable, or retry──▶ writing ──source ended──▶ done
  *        └─ source failed, or does not have the announced size ──▶ done (broken)
  */
 export class StreamWriter {
@@ -42,6 +47,10 @@ export class StreamWriter {
   /** Given to `tryEnd` and not taken whole, and where it begins in the body. */
   #piece: Uint8Array | null = null;
   #pieceStart = 0;
+  /** How far `tryEnd` got. */
+  #takenOffset = 0;
+  /** Whether the socket has room is not known: one byte will tell, which may pile up where a piece may not. */
+  #probing = false;
   /** When the client last took something; what a stall is counted from. */
   progressMs: number = performance.now();
 
@@ -78,6 +87,10 @@ export class StreamWriter {
     });
     body.onChange = () => this.#pump();
     this.#pump();
+    if (this.#response.opening !== null && this.#response.lengthBytes === null) {
+      // What the source has in the next moment needs no opening.
+      setImmediate(() => this.#open());
+    }
   }
 
   /** The client left: nothing of the library's may be touched any more. */
@@ -88,31 +101,27 @@ export class StreamWriter {
   }
 
   /**
-   * Keeps the library from cutting a client that takes nothing for 10 s: the pair sets its timer anew. What is too slow
-   * is ours to decide.
-   */
-  keepAlive(): void {
-    if (this.#state === "done") return;
-    this.#res.pause();
-    this.#res.resume();
-  }
-
-  /**
    * Tries again without having been told that the socket has room: while a socket is paused, the library watches it
-   * for nothing at all. Of a chunked body one byte is tried, since what does not fit is kept and would pile up.
+   * for nothing at all, and after a pause perhaps not for room.
    */
   retry(): void {
     if (this.#state !== "blocked") return;
-    if (this.#response.lengthBytes !== null) {
-      const offset = this.#res.getWriteOffset();
-      if (this.#piece !== null) this.#tryEnd(this.#piece.subarray(offset - this.#pieceStart));
-    } else {
-      const piece = this.#response.body.read(1);
-      if (piece === null) return;
+    if (this.#response.lengthBytes === null) {
+      // Drains the library's own buffer, or else makes it watch for room again.
+      this.#res.cork(() => {});
       this.#state = "writing";
-      this.#write(piece);
+      this.#probing = true;
+    } else if (this.#piece !== null) {
+      this.#tryEnd(this.#piece.subarray(this.#res.getWriteOffset() - this.#pieceStart));
     }
     this.#pump();
+  }
+
+  #open(): void {
+    const { opening } = this.#response;
+    if (opening !== null && this.#state === "writing" && this.#sentBytes === 0) {
+      this.#write(opening);
+    }
   }
 
   #onWritable(offset: number): void {
@@ -122,6 +131,7 @@ export class StreamWriter {
       // With a callback set the library does not drain its own buffer; this does.
       this.#res.cork(() => {});
       this.#state = "writing";
+      this.#probing = false;
     } else if (this.#piece !== null) {
       this.#tryEnd(this.#piece.subarray(offset - this.#pieceStart));
     }
@@ -130,9 +140,9 @@ export class StreamWriter {
 
   #pump(): void {
     const { body, lengthBytes } = this.#response;
-    const most = lengthBytes === null ? WRITE_BYTES : TRY_END_BYTES;
     while (this.#state === "writing") {
-      const piece = body.read(most);
+      const most = lengthBytes === null ? WRITE_BYTES : TRY_END_BYTES;
+      const piece = body.read(this.#probing ? 1 : most);
       if (piece === null) break;
       if (lengthBytes === null) this.#write(piece);
       else if (this.#sentBytes + piece.length > lengthBytes) this.#finish("broken");
@@ -149,14 +159,17 @@ export class StreamWriter {
       ready = this.#res.write(piece);
     });
     this.#sentBytes += piece.length;
-    if (ready) this.progressMs = performance.now();
-    else this.#block();
+    // A stall begins with the first write that does not fit; that a probe does not fit either is the same stall.
+    if (ready || !this.#probing) this.progressMs = performance.now();
+    this.#probing = false;
+    if (!ready) this.#block();
   }
 
   #begin(piece: Uint8Array): void {
     this.#pieceStart = this.#sentBytes;
     this.#sentBytes += piece.length;
     this.#piece = piece;
+    this.progressMs = performance.now();
     this.#tryEnd(piece);
   }
 
@@ -167,6 +180,9 @@ export class StreamWriter {
       [taken] = this.#res.tryEnd(rest, total);
     });
     if (!taken) {
+      const offset = this.#res.getWriteOffset();
+      if (offset > this.#takenOffset) this.progressMs = performance.now();
+      this.#takenOffset = offset;
       this.#block();
       return;
     }
@@ -196,6 +212,19 @@ export class StreamWriter {
   #finish(outcome: StreamOutcome): void {
     this.#state = "done";
     if (outcome === "broken") this.#response.body.cancel();
+    else letEnd(this.#response.body);
     this.#done(outcome, this.#sentBytes);
   }
+}
+
+/** All that was announced was sent. A source that goes on all the same would wait for ever for somebody to read it. */
+function letEnd(body: BodySource): void {
+  if (body.state !== "open") return;
+  const timer = setTimeout(() => body.cancel(), END_GRACE_MS);
+  timer.unref();
+  body.onChange = () => {
+    if (body.state === "open" && body.read(1) === null) return;
+    clearTimeout(timer);
+    body.cancel();
+  };
 }

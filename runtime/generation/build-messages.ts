@@ -8,4 +8,4 @@ export type ToBuild = Omit<BuildOptions, "signal">;
 /** Build process to parent, once. An error without a code is a bug; it comes with its stack. */
 export type FromBuild =
   | { type: "built"; manifest: Manifest }
-  | { type: "failed"; code: ErrorCode | null; message: string };
+  | { type: "failed"; code: ErrorCode | null; message: string; inputs: readonly string[] };

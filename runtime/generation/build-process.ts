@@ -5,6 +5,7 @@ import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { RuntimeError } from "../errors.ts";
+import { BuildError } from "./build-error.ts";
 import type { FromBuild, ToBuild } from "./build-messages.ts";
 import type { BuildOptions } from "./build.ts";
 import type { Manifest } from "./manifest.ts";
@@ -35,9 +36,10 @@ export async function buildInChild(options: BuildProcessOptions): Promise<Manife
   signal?.throwIfAborted();
   if (timeout.aborted) throw failed(`it takes longer than ${timeoutMs} ms`);
   if (outcome.result === null) throw failed(describeDeath(outcome));
-  const { code, message } = outcome.result;
-  throw code === null
-    ? new Error(`Cannot build handlers: ${message}`)
+  const { code, message, inputs } = outcome.result;
+  if (code === null) throw new Error(`Cannot build handlers: ${message}`);
+  throw code === "ERR_HANDLER_LOAD"
+    ? new BuildError(message, { inputs })
     : new RuntimeError(code, message);
 }
 

@@ -1,13 +1,14 @@
 import { realpath, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
 
-import { RuntimeError } from "../errors.ts";
 import { discoverRoutes } from "../route/discover.ts";
+import { BuildError } from "./build-error.ts";
 import { compileModules } from "./compile.ts";
 import type { Compiled } from "./compile.ts";
 import { createDraft, pruneGenerations } from "./generation-store.ts";
 import type { Draft } from "./generation-store.ts";
 import { hashModule, listPackageUses } from "./import-graph.ts";
+import { writeLease } from "./lease.ts";
 import { MANIFEST_FILE } from "./manifest.ts";
 import type { Manifest, ManifestModule } from "./manifest.ts";
 import { linkPackages, PackageFinder, toPackageName } from "./packages.ts";
@@ -22,8 +23,8 @@ export interface BuildOptions {
   mode: "development" | "production";
   /** How many of the newest generations stay, this one included; 5 unless told. */
   keepLast?: number | undefined;
-  /** Ids of older generations that stay as well: those in use. */
-  keep?: readonly string[] | undefined;
+  /** Process that is going to use it: it stays until that releases its lease or ends. */
+  leaseTo?: number | undefined;
   /** Aborting leaves nothing behind. */
   signal?: AbortSignal | undefined;
 }
@@ -33,22 +34,24 @@ export interface BuildOptions {
  *
  * It appears in one step, complete with its manifest, or not at all. Several builds may run at once.
  *
- * @throws RuntimeError ERR_HANDLER_LOAD whose message lists all that is wrong, one line each; the signal's reason.
+ * @throws RuntimeError ERR_HANDLER_LOAD whose message lists all that is wrong, one line each, a `BuildError` once sources
+ *   were read; the signal's reason.
  */
 export async function buildGeneration(options: BuildOptions): Promise<Manifest> {
-  const { stateDir, keepLast = 5, keep = [] } = options;
+  const { stateDir, keepLast = 5, leaseTo } = options;
   const draft = await createDraft(resolve(stateDir));
   let manifest: Manifest;
   try {
     manifest = await fillDraft(draft, options);
     options.signal?.throwIfAborted();
+    if (leaseTo !== undefined) await writeLease(draft.dir, leaseTo);
     await draft.publish();
   } catch (error) {
     await draft.discard();
     throw error;
   }
   try {
-    await pruneGenerations({ stateDir, keepLast, keep: [...keep, draft.id] });
+    await pruneGenerations({ stateDir, keepLast, keep: draft.id });
   } catch (error) {
     // No reason to refuse the new one, which is there already.
     const problem = error instanceof Error ? error.message : String(error);
@@ -75,7 +78,8 @@ async function fillDraft(
   });
   const uses = listPackageUses(compiled.metafile, sourceDir);
   const problems = await linkPackages(uses, { generationDir: draft.dir, finder });
-  if (problems.length > 0) throw new RuntimeError("ERR_HANDLER_LOAD", problems.join("\n"));
+  const inputs = [...compiled.sources.keys()].toSorted();
+  if (problems.length > 0) throw new BuildError(problems.join("\n"), { inputs });
 
   const manifest: Manifest = {
     formatVersion: 1,
@@ -85,7 +89,7 @@ async function fillDraft(
     modules: await describeModules(table.modules, { compiled, uses, finder, draft, sourceDir }),
     routes: table.routes,
     fallbacks: table.fallbacks,
-    inputs: [...compiled.sources.keys()].toSorted(),
+    inputs,
     warnings: compiled.warnings,
   };
   await writeFile(join(draft.dir, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);

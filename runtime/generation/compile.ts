@@ -3,8 +3,8 @@ import { resolve } from "node:path";
 import { context } from "esbuild";
 import type { BuildOptions, Message, Metafile } from "esbuild";
 
-import { RuntimeError } from "../errors.ts";
 import { toDisplayPath } from "../route/display-path.ts";
+import { BuildError } from "./build-error.ts";
 import { createPackagePlugin } from "./package-plugin.ts";
 import type { PackageFinder } from "./packages.ts";
 import { createSourcePlugin, SOURCE_DEFINES } from "./source-plugin.ts";
@@ -33,7 +33,7 @@ export interface Compiled {
 /**
  * Compiles modules and all local code that they import; code that several share is one file, so one instance.
  *
- * @throws RuntimeError ERR_HANDLER_LOAD with one line `file:line:column: text` per error; the signal's reason.
+ * @throws BuildError ERR_HANDLER_LOAD with one line `file:line:column: text` per error; the signal's reason.
  */
 export async function compileModules(options: CompileOptions): Promise<Compiled> {
   const { modules, signal } = options;
@@ -63,7 +63,7 @@ export async function compileModules(options: CompileOptions): Promise<Compiled>
     const lines = errors.map(createDescribe(options.sourceDir, sources));
     const count = lines.length === 1 ? "1 error" : `${lines.length} errors`;
     const message = `Cannot compile ${toDisplayPath(options.sourceDir)}: ${count}\n${lines.join("\n")}`;
-    throw new RuntimeError("ERR_HANDLER_LOAD", message, { cause });
+    throw new BuildError(message, { inputs: [...sources.keys()], cause });
   } finally {
     signal?.removeEventListener("abort", cancel);
     await build.dispose();

@@ -3,6 +3,7 @@ import { join } from "node:path";
 
 import { RuntimeError } from "../errors.ts";
 import { createGenerationId, isGenerationId } from "./generation-id.ts";
+import { isLeased } from "./lease.ts";
 
 /** A folder that a generation is built in. Ends by `publish` or `discard`. */
 export interface Draft {
@@ -53,17 +54,20 @@ export interface PruneOptions {
   stateDir: string;
   /** How many of the newest generations stay. */
   keepLast: number;
-  /** Ids that stay whatever their age: those that workers run. */
-  keep: readonly string[];
+  /** Stays whatever others are newer: the one that the caller has just built. */
+  keep: string;
 }
 
-/** Removes old generations, and drafts that a build has left behind when it was killed. */
+/**
+ * Removes old generations that no process uses (see `writeLease`), and drafts that a build has left behind when it was
+ * killed.
+ */
 export async function pruneGenerations({ stateDir, keepLast, keep }: PruneOptions): Promise<void> {
   const names = (await readdir(toGenerationDir(stateDir, ""))).toSorted();
   const generations = names.filter(isGenerationId);
   const old = generations.slice(0, Math.max(0, generations.length - keepLast));
   for (const id of old) {
-    if (keep.includes(id)) continue;
+    if (id === keep || (await isLeased(toGenerationDir(stateDir, id)))) continue;
     // Renamed first: nobody shall find half a generation. Gone already: another build is pruning too.
     const removing = toGenerationDir(stateDir, `${REMOVING}${id}`);
     await rename(toGenerationDir(stateDir, id), removing).catch(ignoreMissing);

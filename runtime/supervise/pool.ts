@@ -7,7 +7,8 @@ import type {
 } from "../channel/messages.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { countFailedBoots, restartDelayMs } from "./restart-policy.ts";
+import { Reaper } from "./reaper.ts";
+import { countFailedBoots, type Life, restartDelayMs } from "./restart-policy.ts";
 import { WorkerProcess, type WorkerExit } from "./worker-process.ts";
 
 export interface PoolOptions {
@@ -22,19 +23,27 @@ export interface PoolOptions {
   onLost: (worker: WorkerProcess, error: RuntimeError) => void;
 }
 
+/** The place of one worker: it is there, or it will be when the wait is over. */
+interface Slot {
+  worker: WorkerProcess | null;
+  /** How many in a row could not boot here. */
+  failedBoots: number;
+  restart: NodeJS.Timeout | null;
+}
+
 /**
  * Keeps as many workers of one generation as are desired.
  *
- * Every change, a worker's exit or a restart that has waited long enough, ends in one `#reconcile`, which compares
- * what is with what should be. Once it closes, nothing is desired any more.
+ * Every change, a worker's exit or a restart that has waited long enough, ends in one `#reconcile`, which fills the
+ * slots that have no worker and wait for nothing. Each slot waits for itself: one that cannot boot does not keep the
+ * others from being replaced at once. Once the pool ends, no slot is filled any more.
  */
 export class Pool {
   readonly #options: PoolOptions;
   readonly #log: Logger;
-  readonly #workers = new Map<WorkerId, WorkerProcess>();
-  #desired: number;
-  #failedBoots = 0;
-  #restartTimer: NodeJS.Timeout | undefined;
+  readonly #slots: readonly Slot[];
+  #ending = false;
+  #reaper: Reaper | null = null;
   #failure: BootFailure | null = null;
   #closing: Promise<void> | null = null;
   #booted: { resolve: () => void; reject: (error: RuntimeError) => void } | null = null;
@@ -42,11 +51,15 @@ export class Pool {
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#log = options.log;
-    this.#desired = options.workers;
+    this.#slots = Array.from({ length: options.workers }, () => ({
+      worker: null,
+      failedBoots: 0,
+      restart: null,
+    }));
   }
 
   get workers(): WorkerProcess[] {
-    return [...this.#workers.values()];
+    return this.#slots.flatMap(({ worker }) => (worker === null ? [] : [worker]));
   }
 
   /**
@@ -59,7 +72,11 @@ export class Pool {
     const booted = new Promise<void>((resolve, reject) => {
       this.#booted = { resolve, reject };
     });
+    // A worker whose loop is blocked does not see its channel end. However this process exits, it takes them along.
+    process.on("exit", this.#killAll);
     this.#reconcile();
+    this.#reaper = new Reaper(this.#log);
+    this.#tellReaper();
     try {
       await booted;
     } catch (error) {
@@ -82,39 +99,57 @@ export class Pool {
   }
 
   async #end(how: (worker: WorkerProcess) => void): Promise<void> {
-    this.#desired = 0;
-    clearTimeout(this.#restartTimer);
-    const exits = this.workers.map((worker) => worker.exited);
-    for (const worker of this.#workers.values()) how(worker);
-    await Promise.all(exits);
+    this.#ending = true;
+    for (const slot of this.#slots) clearTimeout(slot.restart ?? undefined);
+    const { workers } = this;
+    for (const worker of workers) how(worker);
+    await Promise.all(workers.map(({ exited }) => exited));
+    process.off("exit", this.#killAll);
+    this.#reaper?.close();
+    this.#reaper = null;
   }
+
+  readonly #killAll = (): void => {
+    for (const worker of this.workers) worker.kill();
+  };
 
   #reconcile(): void {
-    this.#restartTimer = undefined;
-    while (this.#workers.size < this.#desired) this.#fork();
+    if (this.#ending) return;
+    for (const slot of this.#slots) {
+      if (slot.worker === null && slot.restart === null) this.#fork(slot);
+    }
+    this.#tellReaper();
   }
 
-  #fork(): void {
+  #tellReaper(): void {
+    this.#reaper?.watch(this.workers.map(({ pid }) => pid));
+  }
+
+  #fork(slot: Slot): void {
     const workerId = this.#options.nextWorkerId();
-    const worker = new WorkerProcess({
-      settings: { ...this.#options.settings, workerId },
-      bootTimeoutMs: this.#options.bootTimeoutMs,
-      onReady: (ready, report) => this.#onReady(ready, report),
-      onBootFailed: (failed, failure) => this.#onBootFailed(failed, failure),
-      onMessage: this.#options.onMessage,
-      onLost: this.#options.onLost,
-      onExit: (exited, exit) => this.#onExit(exited, exit),
-    });
-    this.#workers.set(workerId, worker);
-    this.#log.debug({ workerId, workerPid: worker.pid }, "worker starting");
+    try {
+      slot.worker = new WorkerProcess({
+        log: this.#log,
+        settings: { ...this.#options.settings, workerId },
+        bootTimeoutMs: this.#options.bootTimeoutMs,
+        onReady: (ready, report) => this.#onReady(ready, report),
+        onBootFailed: (failed, failure) => this.#onBootFailed(failed, failure),
+        onMessage: this.#options.onMessage,
+        onLost: this.#options.onLost,
+        onExit: (exited, exit) => this.#onExit(slot, exited, exit),
+      });
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error;
+      this.#onForkFailed(slot, error);
+      return;
+    }
+    this.#log.debug({ workerId, workerPid: slot.worker.pid }, "worker starting");
   }
 
   #onReady(worker: WorkerProcess, report: WorkerReport): void {
     this.#log.info({ workerId: worker.id, workerPid: worker.pid }, "worker ready");
     this.#options.onReady(worker, report);
-    if (this.#booted !== null && this.workers.every(({ state }) => state.kind === "ready")) {
-      this.#booted.resolve();
-    }
+    if (this.#slots.every((slot) => slot.worker?.state.kind === "ready")) this.#booted?.resolve();
   }
 
   #onBootFailed(worker: WorkerProcess, failure: BootFailure): void {
@@ -125,11 +160,21 @@ export class Pool {
     }
   }
 
-  #onExit(worker: WorkerProcess, exit: WorkerExit): void {
-    this.#workers.delete(worker.id);
+  #onForkFailed(slot: Slot, error: RuntimeError): void {
+    if (this.#booted !== null) {
+      this.#booted.reject(error);
+      return;
+    }
+    const restartInMs = this.#scheduleRestart(slot, { readyForMs: null });
+    this.#log.error({ err: error, code: error.code, restartInMs }, "cannot fork a worker");
+  }
+
+  #onExit(slot: Slot, worker: WorkerProcess, exit: WorkerExit): void {
+    slot.worker = null;
+    this.#tellReaper();
     const { code, signal } = exit;
     const fields = { workerId: worker.id, workerPid: worker.pid, code, signal };
-    if (this.#desired === 0) {
+    if (this.#ending) {
       this.#log.debug(fields, "worker exited");
       return;
     }
@@ -137,11 +182,22 @@ export class Pool {
       this.#booted.reject(this.#bootError(exit));
       return;
     }
-    this.#failedBoots = countFailedBoots(this.#failedBoots, exit);
-    const delayMs = restartDelayMs(this.#failedBoots, exit);
-    this.#log.error({ ...fields, restartInMs: delayMs }, "worker exited, replacing it");
-    if (delayMs === 0) this.#reconcile();
-    else this.#restartTimer ??= setTimeout(() => this.#reconcile(), delayMs);
+    const restartInMs = this.#scheduleRestart(slot, exit);
+    this.#log.error({ ...fields, restartInMs }, "worker exited, replacing it");
+    this.#reconcile();
+  }
+
+  /** Makes an empty slot wait as long as its last life asks for. Returns for how long, in ms. */
+  #scheduleRestart(slot: Slot, life: Life): number {
+    slot.failedBoots = countFailedBoots(slot.failedBoots, life);
+    const delayMs = restartDelayMs(slot.failedBoots, life);
+    if (delayMs > 0) {
+      slot.restart = setTimeout(() => {
+        slot.restart = null;
+        this.#reconcile();
+      }, delayMs);
+    }
+    return delayMs;
   }
 
   #bootError(exit: WorkerExit): RuntimeError {

@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import { EXIT } from "../errors.ts";
 
 /**
@@ -15,11 +16,17 @@ export interface Controls {
   /** Called before the process ends in haste. */
   onForced: (signal: NodeJS.Signals) => void;
   reload: () => void;
+  reopenLogs: () => void;
+  /** Called for a signal that has no meaning yet and would otherwise end the process. */
+  onUnsupported: (signal: NodeJS.Signals) => void;
 }
 
 /**
- * Obeys signals: SIGTERM and SIGINT drain and exit 0, the second of them exits at once as the shell expects it of a
- * process that a signal ended; SIGHUP reloads.
+ * Obeys signals: SIGTERM, SIGINT and SIGQUIT drain and exit 0, the second of them exits at once as the shell expects it
+ * of a process that a signal ended; SIGHUP reloads; SIGUSR1 reopens the logs, as for Nginx (Node's own meaning of it,
+ * opening the inspector, goes with that); SIGUSR2 does nothing.
+ *
+ * To be called before anything is started: until then each of them kills, and SIGUSR1 lets a debugger in.
  */
 export function obeySignals(controls: Controls): void {
   let closingSinceMs: number | null = null;
@@ -28,7 +35,7 @@ export function obeySignals(controls: Controls): void {
       if (performance.now() - closingSinceMs < SAME_SIGNAL_MS) return;
       controls.onForced(signal);
       // Workers end with their channel.
-      process.exit(128 + (signal === "SIGINT" ? 2 : 15));
+      process.exit(128 + constants.signals[signal]);
     }
     closingSinceMs = performance.now();
     controls.onClosing(signal);
@@ -40,9 +47,10 @@ export function obeySignals(controls: Controls): void {
       },
     );
   };
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
+  for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) process.on(signal, stop);
   process.on("SIGHUP", () => {
     if (closingSinceMs === null) controls.reload();
   });
+  process.on("SIGUSR1", () => controls.reopenLogs());
+  process.on("SIGUSR2", (signal) => controls.onUnsupported(signal));
 }

@@ -1,5 +1,4 @@
-import cluster, { type Worker } from "node:cluster";
-import { Socket } from "node:net";
+import type { Worker } from "node:cluster";
 import { Channel } from "../channel/channel.ts";
 import type {
   BootFailure,
@@ -10,16 +9,18 @@ import type {
   WorkerReport,
   WorkerSettings,
 } from "../channel/messages.ts";
-import { CHANNEL_FD, Kind, PROTOCOL_VERSION } from "../channel/messages.ts";
+import { Kind, MAX_FRAME_BYTES, PROTOCOL_VERSION } from "../channel/messages.ts";
 import { parseToPrimary } from "../channel/parse.ts";
 import { RuntimeError, assertNever } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import { forkWorker } from "./fork-worker.ts";
 import { transition, type WorkerState } from "./worker-state.ts";
-
-/** A frame holds what one turn of a worker's loop sent: no body in it is longer than a chunk. */
-const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 
 /** A worker that could not boot has nothing to finish but to flush what it printed. */
 const BOOT_FAILED_GRACE_MS = 1_000;
+
+/** How long after its exit what it had sent is still read: it is there already, unless somebody else holds its end. */
+const READ_AFTER_EXIT_MS = 250;
 
 export interface WorkerExit {
   code: number | null;
@@ -29,26 +30,17 @@ export interface WorkerExit {
 }
 
 export interface WorkerProcessOptions {
+  log: Logger;
   settings: WorkerSettings;
   /** Longest time from the fork to `ready`; then it is killed. */
   bootTimeoutMs: number;
   onReady: (worker: WorkerProcess, report: WorkerReport) => void;
   onBootFailed: (worker: WorkerProcess, failure: BootFailure) => void;
   onMessage: (worker: WorkerProcess, message: ExchangeMessage) => void;
-  /** The channel closed or the process exited, whichever was seen first: nothing more will be answered. Once. */
+  /** The channel closed: all that it sent was read, and nothing more will be answered. Once. */
   onLost: (worker: WorkerProcess, error: RuntimeError) => void;
   /** The process is gone. Once, after `onLost`. */
   onExit: (worker: WorkerProcess, exit: WorkerExit) => void;
-}
-
-/** Tells `node:cluster` how to fork workers. Once per primary, before the first fork. */
-export function prepareForks(workerEntry: string): void {
-  cluster.setupPrimary({
-    exec: workerEntry,
-    args: [],
-    // The channel is a socketpair of its own; Node's JSON "ipc" is left to node:cluster (design.md section 3).
-    stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
-  });
 }
 
 /** One forked worker, from its start to its exit. */
@@ -63,29 +55,35 @@ export class WorkerProcess {
   #timer: NodeJS.Timeout | undefined;
   #lost = false;
   #readyAtMs: number | null = null;
+  /** Known once the process is gone; it is told when its channel was read to the end. */
+  #exit: WorkerExit | null = null;
+  #onExited: (exit: WorkerExit) => void = () => {};
+  /** What a message is for: the first is the worker's hello. */
+  #receive: (message: ToPrimary) => void = (message) => this.#greet(message);
 
+  /** @throws RuntimeError `ERR_BOOT_LOOP` when the system makes no process. */
   constructor(options: WorkerProcessOptions) {
     this.id = options.settings.workerId;
     this.#options = options;
     this.#state = { kind: "starting", sinceMs: performance.now() };
     // Libraries choose their production build by it, React among them.
-    this.#worker = cluster.fork({ NODE_ENV: process.env["NODE_ENV"] ?? options.settings.mode });
-    const socket = this.#worker.process.stdio[CHANNEL_FD];
-    if (!(socket instanceof Socket)) throw new TypeError("a forked worker has no channel");
+    const { worker, socket } = forkWorker({
+      NODE_ENV: process.env["NODE_ENV"] ?? options.settings.mode,
+    });
+    this.#worker = worker;
     this.channel = new Channel(socket, {
       maxFrameBytes: MAX_FRAME_BYTES,
       parse: parseToPrimary,
-      onMessage: (message) => this.#receive(message),
+      onMessage: (message) => this.#receiveSafely(message),
       onClose: (error) => this.#onChannelClosed(error),
     });
     this.exited = new Promise((resolve) => {
-      this.#worker.once("exit", (code: number | null, signal: string | null) => {
-        // Node names signals as its own types do.
-        resolve(this.#onExit(code, signal as NodeJS.Signals | null));
-      });
+      this.#onExited = resolve;
     });
-    // A fork that fails (EAGAIN, ENOMEM) tells so here and then exits.
-    this.#worker.on("error", () => {});
+    this.#worker.once("exit", (code: number | null, signal: string | null) => {
+      // Node names signals as its own types do.
+      this.#onProcessExit(code, signal as NodeJS.Signals | null);
+    });
     this.#killAfter(options.bootTimeoutMs);
     this.channel.send([Kind.hello, PROTOCOL_VERSION, options.settings]);
   }
@@ -119,17 +117,41 @@ export class WorkerProcess {
     this.#timer = setTimeout(() => this.kill(), ms);
   }
 
-  #receive(message: ToPrimary): void {
+  /** A bug of ours in one message costs this worker, not this process. */
+  #receiveSafely(message: ToPrimary): void {
+    try {
+      this.#receive(message);
+    } catch (error) {
+      if (error instanceof RuntimeError && error.code === "ERR_PROTOCOL") throw error;
+      this.#options.log.error({ err: error, workerId: this.id }, "message of a worker failed: bug");
+      this.channel.destroy(
+        new RuntimeError("ERR_CHANNEL_CLOSED", "Channel given up", { cause: error }),
+      );
+    }
+  }
+
+  #greet(message: ToPrimary): void {
+    if (message[0] !== Kind.workerHello) {
+      throw new RuntimeError(
+        "ERR_PROTOCOL",
+        `Cannot start a worker: found a message of kind ${message[0]}, expected its hello`,
+      );
+    }
+    this.#receive = (next) => this.#take(next);
+  }
+
+  #take(message: ToPrimary): void {
     switch (message[0]) {
       case Kind.response:
       case Kind.responseChunk:
       case Kind.responseEnd:
       case Kind.responseAbort:
       case Kind.requestCredit:
+      case Kind.settled:
         this.#options.onMessage(this, message);
         return;
       case Kind.workerHello:
-        return;
+        throw new RuntimeError("ERR_PROTOCOL", "Cannot greet a worker twice");
       case Kind.ready:
         this.#onReady(message[1]);
         return;
@@ -155,22 +177,41 @@ export class WorkerProcess {
   }
 
   #onChannelClosed(error: RuntimeError | null): void {
+    if (error?.code === "ERR_PROTOCOL") {
+      const { id: workerId } = this;
+      this.#options.log.error({ err: error, workerId }, "worker broke the protocol, killing it");
+    }
+    const exit = this.#exit;
+    if (exit !== null) {
+      this.#finish(exit);
+      return;
+    }
     this.#lose(error ?? new RuntimeError("ERR_CHANNEL_CLOSED", "Channel ended"));
     // Without its channel a worker is of no use, whatever it still does.
     if (this.#state.kind !== "draining" || error !== null) this.kill();
   }
 
-  #onExit(code: number | null, signal: NodeJS.Signals | null): WorkerExit {
+  /** The process is gone, but answers of it may wait in the channel: they are read to their end first. */
+  #onProcessExit(code: number | null, signal: NodeJS.Signals | null): void {
     clearTimeout(this.#timer);
-    this.#lose(
-      new RuntimeError("ERR_WORKER_EXITED", `Worker exited with ${signal ?? `code ${code}`}`),
-    );
-    this.channel.destroy(new RuntimeError("ERR_WORKER_EXITED", "Worker exited"));
     this.#state = transition(this.#state, { type: "exit", code, signal });
     const readyForMs = this.#readyAtMs === null ? null : performance.now() - this.#readyAtMs;
     const exit = { code, signal, readyForMs };
+    this.#exit = exit;
+    if (this.channel.closed) {
+      this.#finish(exit);
+      return;
+    }
+    const giveUp = new RuntimeError("ERR_WORKER_EXITED", "Worker exited");
+    this.#timer = setTimeout(() => this.channel.destroy(giveUp), READ_AFTER_EXIT_MS);
+  }
+
+  #finish(exit: WorkerExit): void {
+    clearTimeout(this.#timer);
+    const how = exit.signal ?? `code ${exit.code}`;
+    this.#lose(new RuntimeError("ERR_WORKER_EXITED", `Worker exited with ${how}`));
     this.#options.onExit(this, exit);
-    return exit;
+    this.#onExited(exit);
   }
 
   #lose(error: RuntimeError): void {

@@ -3,10 +3,12 @@ import type {
   AbortReason,
   ExchangeId,
   RequestMessage,
+  ResponseMessage,
   ToPrimary,
   ToWorker,
 } from "../channel/messages.ts";
-import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
+import { BODY_FOLLOWS, Kind, MAX_RESPONSE_HEAD } from "../channel/messages.ts";
+import { RuntimeError } from "../errors.ts";
 import { abortRequest } from "../web/fast-request.ts";
 import type { ExchangeContext } from "./context.ts";
 import { readResponseParts, type SendableParts } from "./from-response.ts";
@@ -57,9 +59,17 @@ export class ExchangeRun {
 
   /** Runs the handler. `null`: it is over already. Otherwise a promise that resolves when it is, and never rejects. */
   start(route: LoadedRoute): Promise<void> | null {
-    const response = runHandler(route, this.#request, this.#options.context);
+    let response: Response | Promise<Response>;
+    try {
+      response = runHandler(route, this.#request, this.#options.context);
+    } catch (error) {
+      return this.#giveUp(error);
+    }
     return response instanceof Promise
-      ? response.then((value) => this.#send(value) ?? undefined)
+      ? response.then(
+          (value) => this.#send(value) ?? undefined,
+          (error: unknown) => this.#giveUp(error) ?? undefined,
+        )
       : this.#send(response);
   }
 
@@ -78,31 +88,46 @@ export class ExchangeRun {
   }
 
   #send(response: Response): Promise<void> | null {
-    if (this.#aborted) {
-      cancelUnsent(response);
-      return null;
-    }
-    let parts: SendableParts;
     try {
-      parts = readResponseParts(response, this.#method);
+      if (this.#aborted) {
+        cancelUnsent(response);
+        return null;
+      }
+      return this.#sendParts(readResponseParts(response, this.#method));
     } catch (error) {
       // The handler answered; what it answered with cannot be sent.
-      this.#options.context.log.error({ err: error }, "response failed");
-      parts = FAILED;
+      return this.#giveUp(error);
     }
+  }
+
+  #sendParts({ status, statusText, fields, body }: SendableParts): Promise<void> | null {
     const { channel, responseCreditBytes } = this.#options;
-    const { status, statusText, fields, body } = parts;
+    const headSize = fields.length + statusText.length;
+    if (headSize > MAX_RESPONSE_HEAD) {
+      throw new RuntimeError(
+        "ERR_HANDLER_BAD_RESPONSE",
+        `Cannot send a response: its head has ${headSize} characters, expected at most ${MAX_RESPONSE_HEAD}`,
+      );
+    }
     if (!(body instanceof ReadableStream)) {
-      const size = typeof body === "object" && body !== null ? body.length : 0;
+      const size = headSize + (body === null ? 0 : body.length);
       channel.send([Kind.response, this.#id, status, statusText, fields, body], size);
       return null;
     }
-    channel.send([Kind.response, this.#id, status, statusText, fields, BODY_FOLLOWS]);
-    this.#responseBody = new ResponseBody(body, {
+    const responseBody = new ResponseBody(body, {
       creditBytes: responseCreditBytes,
       send: (bytes) => channel.send([Kind.responseChunk, this.#id, bytes], bytes.length),
     });
-    return this.#sendBody(this.#responseBody);
+    channel.send([Kind.response, this.#id, status, statusText, fields, BODY_FOLLOWS], headSize);
+    this.#responseBody = responseBody;
+    return this.#sendBody(responseBody);
+  }
+
+  /** Answers that it failed. Nothing was sent before. */
+  #giveUp(error: unknown): null {
+    this.#options.context.log.error({ err: error }, "response failed");
+    if (!this.#aborted) this.#options.channel.send(toFailure(this.#id));
+    return null;
   }
 
   async #sendBody(body: ResponseBody): Promise<void> {
@@ -118,12 +143,11 @@ export class ExchangeRun {
   }
 }
 
-const FAILED: SendableParts = {
-  status: 500,
-  statusText: "",
-  fields: "content-type\ntext/plain;charset=UTF-8",
-  body: "Internal Server Error\n",
-};
+/** What a client gets when there is nothing else that could be sent. */
+export function toFailure(id: ExchangeId): ResponseMessage {
+  const fields = "content-type\ntext/plain;charset=UTF-8";
+  return [Kind.response, id, 500, "", fields, "Internal Server Error\n"];
+}
 
 /** Whoever made the stream is told that nobody reads it. */
 function cancelUnsent(response: Response): void {

@@ -6,11 +6,11 @@ import type {
   ToPrimary,
   ToWorker,
 } from "../channel/messages.ts";
-import { BODY_FOLLOWS } from "../channel/messages.ts";
+import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
 import { RuntimeError } from "../errors.ts";
 import { Waiters } from "../waiters.ts";
 import { ExchangeContext, type WorkerScope } from "./context.ts";
-import { ExchangeRun } from "./exchange-run.ts";
+import { ExchangeRun, toFailure } from "./exchange-run.ts";
 import type { LoadedGeneration } from "./load-handlers.ts";
 import type { LoadedRoute } from "./route-table.ts";
 
@@ -32,11 +32,27 @@ export class Exchanges {
     this.#options = options;
   }
 
-  /** Runs a request's handler; a response that is there at once leaves with this turn's frame. */
+  /**
+   * Runs a request's handler; a response that is there at once leaves with this turn's frame. Whatever goes wrong with
+   * it is answered 500 and harms no other exchange.
+   *
+   * @throws RuntimeError `ERR_PROTOCOL` when there is no such route.
+   */
   run(message: RequestMessage): void {
+    const route = this.#routeOf(message);
+    try {
+      this.#start(message, route);
+    } catch (error) {
+      const { scope, channel } = this.#options;
+      this.#remove(message[1]);
+      scope.log.error({ err: error, route: route.pattern }, "exchange failed");
+      channel.send(toFailure(message[1]));
+    }
+  }
+
+  #start(message: RequestMessage, route: LoadedRoute): void {
     const id = message[1];
     const { channel, scope, responseCreditBytes } = this.#options;
-    const route = this.#routeOf(message);
     const timeoutMs = message[8];
     const context = new ExchangeContext(scope, {
       id,
@@ -58,8 +74,12 @@ export class Exchanges {
     void done.then(() => this.#remove(id));
   }
 
-  /** The primary takes no more interest: the handler's `request.signal` aborts. */
+  /**
+   * The primary takes no more interest: the handler's `request.signal` aborts. It is told in return that the abort
+   * arrived, also if the exchange is over: a worker whose loop is blocked does not tell, and is known by that.
+   */
   abort(id: ExchangeId, reason: AbortReason): void {
+    this.#options.channel.send([Kind.settled, id]);
     const exchange = this.#inFlight.get(id);
     if (exchange === undefined) return;
     this.#remove(id);

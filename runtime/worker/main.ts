@@ -8,7 +8,7 @@ import type {
   ToWorker,
   WorkerSettings,
 } from "../channel/messages.ts";
-import { CHANNEL_FD, Kind, PROTOCOL_VERSION } from "../channel/messages.ts";
+import { CHANNEL_FD, Kind, MAX_FRAME_BYTES, PROTOCOL_VERSION } from "../channel/messages.ts";
 import { parseToWorker } from "../channel/parse.ts";
 import { assertNever, EXIT, RuntimeError } from "../errors.ts";
 import { createLogger, type Logger, openLog, pickLogLook } from "../log.ts";
@@ -22,17 +22,15 @@ import {
   toReport,
 } from "./load-handlers.ts";
 
-/** Before the settings are known: the primary's first message is small. */
-const FIRST_FRAME_BYTES = 1024 ** 3;
-
 /** Runs this process as a worker: it lives as long as its channel to the primary. */
 export function runWorker(): void {
-  // Signals of the terminal or of a process group are meant for the primary, which then drains its workers.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const) {
-    process.on(signal, () => {});
-  }
+  // Signals of the terminal or of a process group are meant for the primary, which then drains its workers. SIGUSR1
+  // would open Node's inspector, SIGUSR2 would kill.
+  for (const signal of IGNORED_SIGNALS) process.on(signal, () => {});
   Worker.start();
 }
+
+const IGNORED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
 
 /** The other end of the primary's `WorkerProcess`. */
 class Worker {
@@ -47,7 +45,7 @@ class Worker {
 
   private constructor() {
     this.#channel = new Channel(new Socket({ fd: CHANNEL_FD }), {
-      maxFrameBytes: FIRST_FRAME_BYTES,
+      maxFrameBytes: MAX_FRAME_BYTES,
       parse: parseToWorker,
       onMessage: (message) => this.#receive(message),
       // The primary let go or is gone: nobody is left to answer to.
@@ -92,13 +90,16 @@ class Worker {
   }
 
   async #boot(settings: WorkerSettings): Promise<void> {
-    const { workerId, generationDir, mode, logLevel, logFormat } = settings;
+    const { workerId, generationDir, mode, logLevel, logFormat, bodyBufferBytes } = settings;
+    // A request body up to this size travels whole, with others around it.
+    this.#channel.maxFrameBytes = MAX_FRAME_BYTES + bodyBufferBytes;
     installWebObjects();
     try {
       const { isTTY } = process.stderr;
       const look = pickLogLook(logFormat, { isTTY, env: process.env });
       const log = (await createLogger({ logLevel }, openLog(), look)).child({ workerId });
       surviveRejections(log);
+      process.on("uncaughtException", (error) => this.#fail(error, log));
       const generation = await loadGeneration(generationDir, { mode });
       this.#exchanges = new Exchanges({
         channel: this.#channel,
@@ -120,6 +121,17 @@ class Worker {
       // The primary then ends the channel, and with it this process.
       this.#channel.send([Kind.bootFailed, { code, message: text }]);
     }
+  }
+
+  /**
+   * An exception outside of any promise leaves unknown state behind: this process ends. What was answered before goes
+   * out; the log is written by its own exit hook.
+   */
+  #fail(error: unknown, log: Logger): never {
+    log.fatal({ err: error }, "uncaught exception in a handler, the worker exits");
+    process.exitCode = EXIT.failed;
+    this.#channel.close();
+    process.exit(EXIT.failed);
   }
 
   async #drain(): Promise<void> {
@@ -149,7 +161,7 @@ function toLimits({ bodyLimitBytes, timeoutMs }: HandlerConfig): RouteLimits {
 
 /**
  * A promise that nobody waits for and that is rejected is a bug in one handler, not a reason to lose the exchanges of
- * all others. An exception outside of any promise leaves unknown state behind: Node's way, exit, stands.
+ * all others.
  */
 function surviveRejections(log: Logger): void {
   process.on("unhandledRejection", (reason) => {

@@ -45,20 +45,35 @@ function runFrom(depth: number, run: Run): Response | Promise<Response> {
       source = middleware.source;
       result = middleware.call(request, context, createNext(depth, run, source));
     }
+    if (isResponse(result)) return result;
+    // A look at what a handler returned may throw as well: its properties can be getters.
+    if (isThenable(result)) {
+      return Promise.resolve(result).then(
+        (value) => (isResponse(value) ? value : acceptOther(depth, run, { source, value })),
+        (error: unknown) => (isResponse(error) ? error : fail(depth, run, error)),
+      );
+    }
   } catch (error) {
     return isResponse(error) ? error : fail(depth, run, error);
   }
-  if (isResponse(result)) return result;
-  if (!isThenable(result)) {
-    return adoptResponse(result) ?? fail(depth, run, badResponse(source, result));
+  return acceptOther(depth, run, { source, value: result });
+}
+
+/** Takes a response of another kind; fails with what is none, or one that cannot be adopted, as its body was read. */
+function acceptOther(
+  depth: number,
+  run: Run,
+  { source, value }: { source: string; value: unknown },
+): Response | Promise<Response> {
+  let problem: unknown;
+  try {
+    const response = adoptResponse(value);
+    if (response !== null) return response;
+    problem = badResponse(source, value);
+  } catch (error) {
+    problem = error;
   }
-  return Promise.resolve(result).then(
-    (value) =>
-      isResponse(value)
-        ? value
-        : (adoptResponse(value) ?? fail(depth, run, badResponse(source, value))),
-    (error: unknown) => (isResponse(error) ? error : fail(depth, run, error)),
-  );
+  return fail(depth, run, problem);
 }
 
 function pickHandler(route: LoadedRoute, request: Request): Runnable {
@@ -122,22 +137,29 @@ function callErrorHandler(
   const { request, context } = run;
   const { isResponse } = run.route.rules;
   const accept = (value: unknown): Response | Promise<Response> => {
-    const response = isResponse(value) ? value : adoptResponse(value);
-    return response === null
-      ? giveUp(badResponse(handler.source, value))
-      : replaceOk(response, statusOf(error));
+    let problem: unknown;
+    try {
+      const response = isResponse(value) ? value : adoptResponse(value);
+      if (response !== null) return replaceOk(response, statusOf(error));
+      problem = badResponse(handler.source, value);
+    } catch (second) {
+      problem = second;
+    }
+    return giveUp(problem);
   };
   const giveUp = (second: unknown): Response | Promise<Response> => {
     if (isResponse(second)) return second;
     log(run, second, handler.source);
     return errorPage(run, second);
   };
+  let result: unknown;
   try {
-    const result: unknown = handler.call(error, request, context);
-    return isThenable(result) ? Promise.resolve(result).then(accept, giveUp) : accept(result);
+    result = handler.call(error, request, context);
+    if (isThenable(result)) return Promise.resolve(result).then(accept, giveUp);
   } catch (second) {
     return giveUp(second);
   }
+  return accept(result);
 }
 
 function errorPage(run: Run, error: unknown): Response | Promise<Response> {

@@ -1,11 +1,27 @@
+import {
+  BROWSER_FIELDS,
+  JSON_1K,
+  PUBLIC_FILES,
+  publicFileText,
+  type Fields,
+  type PublicFile,
+} from "./payloads.ts";
+
 /** What every server of a case is asked, and what it must answer before it is loaded. */
 export interface Case {
   /** Names the case on the command line and in the JSON file. */
   readonly id: string;
   readonly title: string;
-  readonly path: string;
+  /** Whether it belongs to the run that nobody has to ask for. */
+  readonly isDefault: boolean;
+  /** What the servers run: the name of a source in their folders of `peers/`. */
+  readonly app: App;
+  readonly request: CaseRequest;
   readonly tls: boolean;
   readonly accessLog: boolean;
+  readonly load: LoadKind;
+  /** What is counted: rates are units per second, processor time is per unit. */
+  readonly unit: Unit;
   /** Servers that can do it, in the order of the printed table. */
   readonly servers: readonly ServerId[];
   /** The server that the others are compared with, in the same round. */
@@ -14,7 +30,30 @@ export interface Case {
   readonly refuse: (answer: Answer) => string | undefined;
 }
 
-/** A whole answer, as the check before the load sees it. */
+export interface CaseRequest {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly fields: Fields;
+  /** Empty for none. */
+  readonly body: string;
+}
+
+/** Names what a server runs. `files` has no code: a folder is served. */
+export type App = "hello" | "post-json" | "stream-64k" | "echo" | "events" | "files";
+
+/** How a server is put under load; `load.ts` says what each does. */
+export type LoadKind =
+  | { readonly kind: "wrk" }
+  /** One client sends a body of that size and reads it back, each turn once. */
+  | { readonly kind: "echo"; readonly sizeBytes: number }
+  /** That many clients stay connected and take events. */
+  | { readonly kind: "events"; readonly clients: number }
+  /** `wrk` beside that many connections which do nothing. */
+  | { readonly kind: "idle"; readonly connections: number };
+
+export type Unit = "request" | "MiB" | "event";
+
+/** A whole answer, as the check before the load sees it. Of events, the first one. */
 export interface Answer {
   readonly status: number;
   readonly contentType: string;
@@ -28,7 +67,9 @@ export type ServerId =
   | "node-http"
   | "fastify"
   | "hono-node-server"
+  | "nginx"
   | "nginx-node"
+  | "nginx-fastify"
   | "nginx-gunicorn"
   | "deno"
   | "bun"
@@ -37,11 +78,7 @@ export type ServerId =
 /** All cases. A new one is an entry here, and what it needs in `peers/` and `servers.ts`. */
 export const CASES: readonly Case[] = [
   {
-    id: "hello",
-    title: "hello world over HTTP",
-    path: "/",
-    tls: false,
-    accessLog: false,
+    ...helloCase("hello", "hello world over HTTP"),
     servers: [
       "edgicorn",
       "uws",
@@ -54,37 +91,114 @@ export const CASES: readonly Case[] = [
       "nginx-node",
       "nginx-gunicorn",
     ],
-    baseline: "edgicorn",
-    refuse: refuseHello,
   },
+  { ...helloCase("hello-tls", "hello world over HTTPS"), tls: true },
   {
-    id: "hello-tls",
-    title: "hello world over HTTPS",
-    path: "/",
-    tls: true,
-    accessLog: false,
-    servers: ["edgicorn", "nginx-node"],
-    baseline: "edgicorn",
-    refuse: refuseHello,
-  },
-  {
-    id: "hello-log",
-    title: "hello world over HTTP with the access log on, written to a file",
-    path: "/",
-    tls: false,
+    ...helloCase("hello-log", "hello world over HTTP with the access log on, written to a file"),
     accessLog: true,
-    servers: ["edgicorn", "nginx-node"],
-    baseline: "edgicorn",
-    refuse: refuseHello,
+  },
+  {
+    ...plainCase("post-json", "JSON of 1 KiB posted, parsed and sent back"),
+    app: "post-json",
+    request: { method: "POST", path: "/", fields: BROWSER_FIELDS, body: JSON_1K },
+    servers: [
+      "edgicorn",
+      "uws",
+      "deno",
+      "bun",
+      "node-http",
+      "fastify",
+      "hono-node-server",
+      "nginx-fastify",
+    ],
+    refuse: (answer) => refuse(answer, { type: "application/json", body: JSON_1K }),
+  },
+  {
+    ...plainCase("stream-64k", "64 KiB answered as a stream of 4 chunks"),
+    app: "stream-64k",
+    refuse: (answer) =>
+      refuse(answer, { type: "application/octet-stream", body: "a".repeat(64 * 1024) }),
+  },
+  {
+    ...plainCase("stream-1g", "1 GiB sent to a handler and back at once, by one client"),
+    app: "echo",
+    request: { method: "POST", path: "/", fields: [], body: "Hello, echo!" },
+    load: { kind: "echo", sizeBytes: 1024 ** 3 },
+    unit: "MiB",
+    servers: ["edgicorn", "node-http", "nginx-node"],
+    refuse: (answer) => refuse(answer, { type: "application/octet-stream", body: "Hello, echo!" }),
+  },
+  staticCase("static-1k", PUBLIC_FILES["1k"]),
+  staticCase("static-100k", PUBLIC_FILES["100k"]),
+  staticCase("static-10m", PUBLIC_FILES["10m"]),
+  {
+    ...plainCase("sse", "500 clients, an event for each every 100 ms"),
+    app: "events",
+    load: { kind: "events", clients: 500 },
+    unit: "event",
+    refuse: refuseEvent,
+  },
+  {
+    ...helloCase("idle", "hello world over HTTP beside 5,000 idle connections"),
+    isDefault: false,
+    load: { kind: "idle", connections: 5000 },
   },
 ];
 
-function refuseHello({ status, contentType, body }: Answer): string | undefined {
+/** A `GET` over HTTP, in the run that has to be asked for, beside Nginx in front of Node. */
+function plainCase(id: string, title: string): Omit<Case, "app" | "refuse"> {
+  return {
+    id,
+    title,
+    isDefault: false,
+    request: { method: "GET", path: "/", fields: [], body: "" },
+    tls: false,
+    accessLog: false,
+    load: { kind: "wrk" },
+    unit: "request",
+    servers: ["edgicorn", "nginx-node"],
+    baseline: "edgicorn",
+  };
+}
+
+function helloCase(id: string, title: string): Case {
+  return {
+    ...plainCase(id, title),
+    isDefault: true,
+    app: "hello",
+    refuse: (answer) => refuse(answer, { type: "text/plain;charset=utf-8", body: "Hello, world!" }),
+  };
+}
+
+function staticCase(id: string, file: PublicFile): Case {
+  return {
+    ...plainCase(id, `a static file of ${file.sizeBytes / 1024} KiB`),
+    app: "files",
+    request: { method: "GET", path: `/${file.name}`, fields: [], body: "" },
+    servers: ["edgicorn", "nginx"],
+    refuse: (answer) => refuse(answer, { type: "text/plain", body: publicFileText(file) }),
+  };
+}
+
+function refuse(
+  { status, contentType, body }: Answer,
+  expected: { readonly type: string; readonly body: string },
+): string | undefined {
   if (status !== 200) return `status ${status}, expected 200`;
   // Servers differ in the space before `charset` and in the case of its value; both mean the same.
   const type = contentType.toLowerCase().replaceAll(" ", "");
-  if (type !== "text/plain;charset=utf-8")
-    return `content-type "${contentType}", expected text/plain;charset=UTF-8`;
-  if (body !== "Hello, world!") return `body "${body.slice(0, 80)}", expected "Hello, world!"`;
+  // Whether a type without a charset gets one is a choice that nothing is measured by.
+  if (type !== expected.type && type.split(";")[0] !== expected.type)
+    return `content-type "${contentType}", expected ${expected.type}`;
+  if (body !== expected.body)
+    return `body "${body.slice(0, 80)}" of ${body.length} characters, expected "${expected.body.slice(0, 80)}" of ${expected.body.length}`;
+  return undefined;
+}
+
+function refuseEvent({ status, contentType, body }: Answer): string | undefined {
+  if (status !== 200) return `status ${status}, expected 200`;
+  if (!contentType.startsWith("text/event-stream"))
+    return `content-type "${contentType}", expected text/event-stream`;
+  if (!/^data: \d+$/m.test(body)) return `body "${body.slice(0, 80)}", expected an event`;
   return undefined;
 }

@@ -34,7 +34,7 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const entries = pickEntries(options.only);
+  const entries = pickEntries(options.only, options.cases);
   const workspace = await prepareWorkspace();
   if (options.install) {
     const debianPackages = missingDebianPackages(findTools(workspace));
@@ -73,6 +73,7 @@ async function load(job: Job): Promise<number> {
     setting: {
       ...certificate,
       peersFolder: workspace.peersFolder,
+      publicFolder: workspace.publicFolder,
       certificatesFolder: workspace.certificatesFolder,
       connections: options.connections,
       workers: options.workers,
@@ -129,7 +130,7 @@ async function profile({ entries, workspace, tools }: Job, bench: Bench): Promis
     const turn = await runTurn(entry, 0, { ...bench, profilesFolder: workspace.profilesFolder });
     const folder = join(workspace.profilesFolder, entry.case.id);
     console.log(
-      `${entry.id}: ${Math.round(turn.requestsPerSecond)} requests/s, profiles in ${folder}`,
+      `${entry.id}: ${Math.round(turn.rate)} ${entry.case.unit}/s, profiles in ${folder}`,
     );
   }
   return 0;

@@ -1,4 +1,7 @@
+import type { Unit } from "./cases.ts";
+import { extraConnections } from "./load.ts";
 import { orderOfRound, type Entry } from "./plan.ts";
+import { readOpenFilesLimit } from "./proc.ts";
 import type { Result, ResultState } from "./results.ts";
 import { SERVERS } from "./servers.ts";
 import type { Tool, ToolName } from "./tools.ts";
@@ -31,14 +34,25 @@ export async function measure(
       const outcome = await tryCalmTurn({ entry: row.entry, round, retries }, bench);
       if (bench.signal.aborted) return rows;
       row.add(outcome);
-      say(`round ${round + 1}/${rounds}  ${row.entry.id}: ${describe(outcome)}`);
+      say(
+        `round ${round + 1}/${rounds}  ${row.entry.id}: ${describe(outcome, row.entry.case.unit)}`,
+      );
     }
   }
   return rows;
 }
 
 /** Why a row cannot be measured: the first thing it needs and does not find. */
-export function stateBefore(entry: Entry, tools: ReadonlyMap<ToolName, Tool>): ResultState {
+export function stateBefore(
+  entry: Entry,
+  tools: ReadonlyMap<ToolName, Tool>,
+  openFilesLimit = readOpenFilesLimit(),
+): ResultState {
+  const needed = extraConnections(entry.case.load) + OTHER_FILES;
+  if (needed > openFilesLimit) {
+    const reason = `${needed} open files needed, ${openFilesLimit} allowed (ulimit -Hn ${needed})`;
+    return { kind: "skipped", reason };
+  }
   for (const name of SERVERS[entry.server].needs) {
     const tool = tools.get(name);
     if (tool?.kind !== "found") {
@@ -47,6 +61,9 @@ export function stateBefore(entry: Entry, tools: ReadonlyMap<ToolName, Tool>): R
   }
   return { kind: "measured" };
 }
+
+/** What a program has open beside the connections of a load: those of `wrk`, its own files, some to spare. */
+const OTHER_FILES = 500;
 
 type Outcome = Turn | Extract<ResultState, { kind: "failed" }>;
 
@@ -92,9 +109,9 @@ async function tryTurn(entry: Entry, round: number, bench: Bench): Promise<Outco
   }
 }
 
-function describe(outcome: Outcome): string {
+function describe(outcome: Outcome, unit: Unit): string {
   if ("kind" in outcome) return `FAILED, not tried again: ${outcome.reason}`;
-  const rate = `${Math.round(outcome.requestsPerSecond).toLocaleString("en-US")} requests/s`;
+  const rate = `${Math.round(outcome.rate).toLocaleString("en-US")} ${unit}/s`;
   const lost = lostCores(outcome);
   return lost <= CALM_CORES ? rate : `${rate} (disturbed: ${lost.toFixed(2)} cores lost to others)`;
 }

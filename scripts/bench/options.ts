@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { RuntimeError } from "../../runtime/errors.ts";
-import { entryNames } from "./plan.ts";
+import { entryNames, type Scope } from "./plan.ts";
 
 /** What the command line asks for. */
 export interface Options {
@@ -15,7 +15,9 @@ export interface Options {
   readonly connections: number;
   /** Workers of this project; its own default when `undefined`. */
   readonly workers: number | undefined;
-  /** Cases and servers to measure; all when empty. */
+  /** Which cases to choose from. */
+  readonly cases: Scope;
+  /** Cases and servers to measure; all of the scope when empty. */
   readonly only: readonly string[];
   /** Where the JSON goes; a file named after the time when `undefined`. */
   readonly jsonFile: string | undefined;
@@ -32,7 +34,10 @@ usage: npm run bench -- [options]
                     0.1 core during it, and take the least disturbed one (1)
   --connections N   keep-alive connections of the load generator (64)
   --workers N       workers of this project (its own default)
-  --only A,B        only these cases, servers, or case/server pairs; see --list
+  --cases WHICH     default: hello world; all: also JSON, streams, files, events, and idle
+                    connections (default)
+  --only A,B        only these cases, servers, or case/server pairs; see --list. A case that is
+                    named is measured whatever --cases says
   --list            print the cases and servers, and which are installed; measure nothing
   --install         first install missing peers: Debian packages with apt-get (as root;
                     otherwise the command is printed), npm packages into .bench/peers
@@ -51,7 +56,8 @@ Exit code: 0 measured, 1 a row failed or all were skipped, 78 bad option or noth
 export function parseOptions(args: readonly string[]): Options {
   const values = readArgs(args);
   const only = (values.only ?? "").split(",").filter((name) => name !== "");
-  const known = entryNames();
+  const cases = toScope(values.cases);
+  const known = entryNames(cases);
   const unknown = only.find((name) => !known.has(name));
   if (unknown !== undefined) {
     throw bad(
@@ -72,6 +78,7 @@ export function parseOptions(args: readonly string[]): Options {
       values.workers === undefined
         ? undefined
         : toCount("--workers", values.workers, { otherwise: 1, max: 1024 }),
+    cases,
     only,
     jsonFile: values.json,
   };
@@ -84,6 +91,7 @@ interface Values {
   readonly retries?: string;
   readonly connections?: string;
   readonly workers?: string;
+  readonly cases?: string;
   readonly only?: string;
   readonly json?: string;
   readonly list?: boolean;
@@ -104,6 +112,7 @@ function readArgs(args: readonly string[]): Values {
         retries: { type: "string" },
         connections: { type: "string" },
         workers: { type: "string" },
+        cases: { type: "string" },
         only: { type: "string" },
         json: { type: "string" },
         list: { type: "boolean" },
@@ -122,6 +131,11 @@ function pickAction(values: Values): Options["action"] {
   if (values.help) return "help";
   if (values.list) return "list";
   return values.profile ? "profile" : "measure";
+}
+
+function toScope(text = "default"): Scope {
+  if (text === "default" || text === "all") return text;
+  throw bad("--cases", text, "default or all");
 }
 
 function toCount(

@@ -8,6 +8,9 @@ export interface Entry {
   readonly server: ServerId;
 }
 
+/** The cases that names of servers, or no names at all, choose from. */
+export type Scope = "default" | "all";
+
 /** All rows of all cases, in the order of the tables. */
 export function allEntries(): readonly Entry[] {
   return CASES.flatMap((each) =>
@@ -15,15 +18,19 @@ export function allEntries(): readonly Entry[] {
   );
 }
 
-/** Every name which `pickEntries` understands: cases, servers, and `case/server`. */
-export function entryNames(): ReadonlySet<string> {
-  return new Set(allEntries().flatMap((entry) => namesOf(entry)));
+/** Every name which `pickEntries` understands: cases, `case/server`, and servers of the cases in the scope. */
+export function entryNames(scope: Scope): ReadonlySet<string> {
+  return new Set(allEntries().flatMap((entry) => namesOf(entry, scope)));
 }
 
-/** The rows that one of the names stands for; all of them for no name. */
-export function pickEntries(names: readonly string[]): readonly Entry[] {
-  if (names.length === 0) return allEntries();
-  return allEntries().filter((entry) => namesOf(entry).some((name) => names.includes(name)));
+/**
+ * The rows that one of the names stands for; for no name, all in the scope.
+ *
+ * A case that is named is meant, whatever the scope; a server means its rows in the scope.
+ */
+export function pickEntries(names: readonly string[], scope: Scope): readonly Entry[] {
+  if (names.length === 0) return allEntries().filter((entry) => isInScope(entry, scope));
+  return allEntries().filter((entry) => namesOf(entry, scope).some((name) => names.includes(name)));
 }
 
 /**
@@ -37,6 +44,10 @@ export function orderOfRound<T>(items: readonly T[], round: number, rounds: numb
   return [...items.slice(start), ...items.slice(0, start)];
 }
 
-function namesOf(entry: Entry): readonly string[] {
-  return [entry.case.id, entry.server, entry.id];
+function namesOf(entry: Entry, scope: Scope): readonly string[] {
+  return [entry.case.id, entry.id, ...(isInScope(entry, scope) ? [entry.server] : [])];
+}
+
+function isInScope(entry: Entry, scope: Scope): boolean {
+  return scope === "all" || entry.case.isDefault;
 }

@@ -2,10 +2,11 @@ import * as http from "node:http";
 import * as https from "node:https";
 import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Answer } from "./cases.ts";
+import type { Answer, CaseRequest } from "./cases.ts";
 
 export interface ReadyOptions {
   readonly url: string;
+  readonly request: Omit<CaseRequest, "path">;
   /** Says what is wrong with an answer; `undefined` when it is the right one. */
   readonly refuse: (answer: Answer) => string | undefined;
   /** Says why the server will never be ready; `undefined` while it may. */
@@ -22,10 +23,10 @@ export interface ReadyOptions {
  * @throws when a program ends, an answer with another status is wrong, or nothing comes in 20 s.
  */
 export async function waitUntilReady(options: ReadyOptions): Promise<void> {
-  const { url, refuse, failure, lastWords, signal } = options;
+  const { url, request, refuse, failure, lastWords, signal } = options;
   const deadline = performance.now() + READY_MS;
   for (;;) {
-    const answer = await ask(url, signal).catch(String);
+    const answer = await ask(url, request, signal).catch(String);
     signal.throwIfAborted();
     const reason = typeof answer === "string" ? answer : refuse(answer);
     if (reason === undefined) return;
@@ -40,25 +41,48 @@ export async function waitUntilReady(options: ReadyOptions): Promise<void> {
   }
 }
 
-/** One request on a connection of its own. A certificate is not checked: the benchmark made it. */
-export function ask(url: string, signal: AbortSignal): Promise<Answer> {
+/**
+ * One request on a connection of its own. A certificate is not checked: the benchmark made it.
+ *
+ * Events never end: the answer is whole with the first of them.
+ */
+export function ask(
+  url: string,
+  { method, fields, body }: Omit<CaseRequest, "path">,
+  signal: AbortSignal,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const client = url.startsWith("https:") ? https : http;
-    const options = { agent: false, rejectUnauthorized: false, timeout: ANSWER_MS, signal };
-    const request = client.get(url, options, (response) => {
+    const headers = Object.fromEntries(fields);
+    const options = {
+      method,
+      headers,
+      agent: false,
+      rejectUnauthorized: false,
+      timeout: ANSWER_MS,
+      signal,
+    };
+    const request = client.request(url, options, (response) => {
+      const contentType = response.headers["content-type"] ?? "";
       const chunks: Buffer[] = [];
-      response.on("data", (chunk: Buffer) => chunks.push(chunk));
-      response.once("error", reject);
-      response.once("end", () => {
+      const settle = (): void =>
         resolve({
           status: response.statusCode ?? 0,
-          contentType: response.headers["content-type"] ?? "",
+          contentType,
           body: Buffer.concat(chunks).toString(),
         });
+      response.on("data", (chunk: Buffer) => {
+        chunks.push(chunk);
+        if (!contentType.startsWith("text/event-stream") || !chunk.includes("data:")) return;
+        settle();
+        request.destroy();
       });
+      response.once("error", reject);
+      response.once("end", settle);
     });
     request.once("timeout", () => request.destroy(new Error(`no answer in ${ANSWER_MS} ms`)));
     request.once("error", reject);
+    request.end(body === "" ? undefined : body);
   });
 }
 

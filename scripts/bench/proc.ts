@@ -50,6 +50,13 @@ export function parsePss(text: string): number {
   return Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024;
 }
 
+/** Reads how many files a process may have open from `/proc/PID/limits`; `undefined` if it does not say. */
+export function parseOpenFilesLimit(text: string): number | undefined {
+  const limit = /^Max open files\s+(\S+)/m.exec(text)?.[1];
+  if (limit === undefined) return undefined;
+  return limit === "unlimited" ? Infinity : Number(limit);
+}
+
 /** Living processes of some sessions, by process id. */
 export function readSessions(sessions: ReadonlySet<number>): ReadonlyMap<number, ProcessStat> {
   const found = new Map<number, ProcessStat>();
@@ -71,6 +78,15 @@ export function readMemoryBytes(pids: Iterable<number>): number {
 /** Processor time of the programs that this process has started and that have ended. */
 export function readOwnChildrenCpuMs(): number {
   return parseStat(readOrEmpty("/proc/self/stat"))?.childrenCpuMs ?? 0;
+}
+
+/**
+ * How many files, and so connections, a program that is started from here may have open.
+ *
+ * Node has raised the limit of this process as far as it may when it started, and children inherit it.
+ */
+export function readOpenFilesLimit(): number {
+  return parseOpenFilesLimit(readOrEmpty("/proc/self/limits")) ?? Infinity;
 }
 
 export function readMachineCpu(): MachineCpu {

@@ -2,7 +2,7 @@ import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { readSessions } from "./proc.ts";
-import type { Command } from "./servers.ts";
+import type { Command } from "./setting.ts";
 
 export interface ProcessGroupOptions {
   /** Takes the output of all programs. May be the access log: programs that follow 12factor.net write it there. */
@@ -18,12 +18,14 @@ export interface ProcessGroupOptions {
 /** The programs of one server, each in a session of its own: all they start can be measured and ended. */
 export class ProcessGroup {
   readonly #children: readonly ChildProcess[];
+  readonly #commands: readonly Command[];
   readonly #options: ProcessGroupOptions;
   readonly #ended: Promise<void>[] = [];
   #failure: string | undefined;
 
   constructor(commands: readonly Command[], options: ProcessGroupOptions) {
     this.#options = options;
+    this.#commands = commands;
     options.living.add(this);
     this.#children = commands.map((command) => this.#start(command));
   }
@@ -41,6 +43,15 @@ export class ProcessGroup {
   /** A child is the leader of its session, whose id is therefore the child's process id. */
   get sessions(): ReadonlySet<number> {
     return new Set(this.#children.flatMap(({ pid }) => (pid === undefined ? [] : [pid])));
+  }
+
+  /** Living processes that hold the connections of clients. */
+  get clientsAt(): readonly number[] {
+    return this.#commands.flatMap(({ clientsAt }, index) => {
+      const pid = this.#children[index]?.pid;
+      if (pid === undefined || clientsAt === undefined) return [];
+      return clientsAt === "leader" ? [pid] : [...readSessions(new Set([pid])).keys()];
+    });
   }
 
   /** Asks the programs to end, then makes them; resolves when nothing of the server is left. */

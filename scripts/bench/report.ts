@@ -30,8 +30,8 @@ export function formatHeading(run: {
     `${machine.cores} x ${machine.cpu}, shared by the servers and the load generator; Linux ${machine.kernel}`,
     `${options.rounds} rounds of ${options.seconds} s, ${options.connections} connections; medians over the rounds`,
     names.join(", "),
-    "CPU/request: user and system time of all processes of the server. wrk: how busy the load generator was; near 100 %,",
-    "it is the limit and the server had time left. Peak memory: sum of Pss. / Edgicorn: requests/s, round by round.",
+    "CPU: user and system time of all processes of the server. load: how busy the load generator was; near 100 %, it is",
+    "the limit and the server had time left. Peak memory, growth: sum of Pss. / Edgicorn: by rates, round by round.",
   ].join("\n");
 }
 
@@ -49,23 +49,60 @@ export function formatList(rows: readonly Pick<Result, "entry" | "state">[]): st
 
 function formatCase(each: Case, results: readonly Result[]): string {
   const own = results.filter(({ entry }) => entry.case === each);
+  // Not every load gives every figure: a column that nobody fills is left out.
+  const columns = COLUMNS.filter(({ metric }) =>
+    own.some(({ entry }) => samplesOf(results, entry.id, metric).length > 0),
+  );
   const header = [
     "server",
-    "requests/s",
-    "p50",
-    "p99",
-    "errors",
-    "CPU/request",
-    "wrk",
-    "peak memory",
-    "start",
+    ...columns.map(({ title }) => title.replace("UNIT", each.unit)),
     `/ ${SERVERS[each.baseline].title}`,
   ];
-  const rows = own.map((result) => toRow(result, results));
+  const rows = own.map((result) => toRow(result, { columns, results }));
   return `${each.title}\n\n${formatTable(header, rows)}`;
 }
 
-function toRow(result: Result, results: readonly Result[]): Row {
+/** A figure in the tables: what is shown of those of all rounds, and how. */
+interface Column {
+  readonly title: string;
+  readonly metric: Metric;
+  readonly pick?: (values: readonly number[]) => number;
+  readonly format: (value: number) => string;
+}
+
+const COLUMNS: readonly Column[] = [
+  { title: "UNIT/s", metric: "rate", format: formatCount },
+  { title: "p50", metric: "p50Us", format: formatMs },
+  { title: "p99", metric: "p99Us", format: formatMs },
+  { title: "p99 without idle", metric: "quietP99Us", format: formatMs },
+  { title: "p99 times", metric: "p99Times", format: (value) => value.toFixed(2) },
+  { title: "idle connection", metric: "idleBytes", format: (value) => `${formatCount(value)} B` },
+  { title: "bad status", metric: "badStatuses", pick: sumOf, format: formatCount },
+  { title: "errors", metric: "socketErrors", pick: sumOf, format: formatCount },
+  { title: "CPU/UNIT", metric: "cpuUsPerUnit", format: (value) => `${value.toFixed(1)} us` },
+  { title: "load", metric: "loadCores", format: (value) => `${(value * 100).toFixed(0)} %` },
+  {
+    title: "peak memory",
+    metric: "peakMemoryBytes",
+    pick: (values) => Math.max(...values),
+    format: (value) => formatMiB(value / 1024 ** 2),
+  },
+  {
+    title: "growth",
+    metric: "growthMiB",
+    pick: (values) => Math.max(...values),
+    format: formatMiB,
+  },
+  { title: "start", metric: "startMs", format: (value) => `${value.toFixed(0)} ms` },
+];
+
+function toRow(
+  result: Result,
+  {
+    columns,
+    results,
+  }: { readonly columns: readonly Column[]; readonly results: readonly Result[] },
+): Row {
   const { entry, state, turns } = result;
   const { title } = SERVERS[entry.server];
   if (state.kind === "skipped")
@@ -75,32 +112,18 @@ function toRow(result: Result, results: readonly Result[]): Row {
     return { kind: "remark", title, remark };
   }
   if (turns.length === 0) return { kind: "remark", title, remark: "not measured" };
-  const middle = (metric: Metric): number =>
-    spreadOf(samplesOf(results, entry.id, metric).map(({ value }) => value))?.median ?? NaN;
-  const errors = turns.reduce((sum, turn) => sum + turn.badStatuses + turn.socketErrors, 0);
-  const memory = Math.max(...turns.map((turn) => turn.peakMemoryBytes));
-  return {
-    kind: "cells",
-    cells: [
-      title,
-      formatCount(middle("requestsPerSecond")),
-      `${(middle("p50Us") / 1000).toFixed(2)} ms`,
-      `${(middle("p99Us") / 1000).toFixed(2)} ms`,
-      formatCount(errors),
-      `${middle("cpuUsPerRequest").toFixed(1)} us`,
-      `${(middle("loadCores") * 100).toFixed(0)} %`,
-      `${(memory / 1024 ** 2).toFixed(0)} MiB`,
-      `${middle("startMs").toFixed(0)} ms`,
-      formatRatio(result, results),
-    ],
-  };
+  const cells = columns.map(({ metric, pick = medianOf, format }) => {
+    const values = samplesOf(results, entry.id, metric).map(({ value }) => value);
+    return values.length === 0 ? "-" : format(pick(values));
+  });
+  return { kind: "cells", cells: [title, ...cells, formatRatio(result, results)] };
 }
 
 function formatRatio({ entry }: Result, results: readonly Result[]): string {
   if (entry.server === entry.case.baseline) return "1";
   const ratio = pairedRatio(
-    samplesOf(results, entry.id, "requestsPerSecond"),
-    samplesOf(results, `${entry.case.id}/${entry.case.baseline}`, "requestsPerSecond"),
+    samplesOf(results, entry.id, "rate"),
+    samplesOf(results, `${entry.case.id}/${entry.case.baseline}`, "rate"),
   );
   return ratio === undefined ? "-" : formatSpread(ratio, 2);
 }
@@ -108,7 +131,7 @@ function formatRatio({ entry }: Result, results: readonly Result[]): string {
 function formatVerdicts(verdicts: readonly Verdict[]): string {
   const rows = verdicts.map(({ target, outcome, figure }): Row => {
     const goal = target.kind === "ratio" ? `>= ${target.atLeast}` : `<= ${target.atMost}`;
-    const digits = target.kind === "ratio" ? 2 : 0;
+    const digits = target.kind === "ratio" || !Number.isInteger(target.atMost) ? 2 : 0;
     const found = figure === undefined ? "-" : formatSpread(figure, digits);
     return { kind: "cells", cells: [target.claim, goal, found, outcome.toUpperCase()] };
   });
@@ -129,6 +152,22 @@ function formatDoubts(results: readonly Result[]): readonly string[] {
 function formatSpread({ median, min, max }: Spread, digits: number): string {
   const [middle, low, high] = [median, min, max].map((value) => value.toFixed(digits));
   return low === high ? `${middle}` : `${middle} (${low}..${high})`;
+}
+
+function formatMs(us: number): string {
+  return `${(us / 1000).toFixed(2)} ms`;
+}
+
+function formatMiB(value: number): string {
+  return `${value.toFixed(0)} MiB`;
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
+
+function medianOf(values: readonly number[]): number {
+  return spreadOf(values)?.median ?? NaN;
 }
 
 function formatCount(value: number): string {

@@ -17,10 +17,10 @@ export type ResultState =
   | { readonly kind: "failed"; readonly round: number; readonly reason: string };
 
 /** The figures of a turn that stand for themselves and can be compared. */
-export type Metric = Exclude<keyof Turn, "round" | "requests">;
+export type Metric = Exclude<keyof Turn, "round" | "count">;
 
 /**
- * One figure of a row, round by round; empty for a row that is absent, was skipped, or failed.
+ * One figure of a row, round by round; empty for one that its load does not give, or a row that is absent or failed.
  *
  * A row that failed in its last round has no figures from those before either: it must not win by them.
  */
@@ -31,5 +31,8 @@ export function samplesOf(
 ): readonly Sample[] {
   const result = results.find(({ entry }) => entry.id === entryId);
   if (result?.state.kind !== "measured") return [];
-  return result.turns.map((turn) => ({ round: turn.round, value: turn[metric] }));
+  return result.turns.flatMap((turn) => {
+    const value = turn[metric];
+    return value === undefined ? [] : [{ round: turn.round, value }];
+  });
 }

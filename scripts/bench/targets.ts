@@ -1,5 +1,7 @@
 import { assertNever } from "../../runtime/errors.ts";
+import type { ServerId } from "./cases.ts";
 import { samplesOf, type Metric, type Result } from "./results.ts";
+import { SERVERS } from "./servers.ts";
 import { pairedRatio, spreadOf, type Spread } from "./statistics.ts";
 
 /** What this project promises to reach, on whatever machine the benchmark runs. */
@@ -7,7 +9,7 @@ export type Target =
   | {
       readonly kind: "ratio";
       readonly claim: string;
-      /** Rows as `case/server`, compared by requests per second in the same round. */
+      /** Rows as `case/server`, compared by their rates in the same round. */
       readonly of: string;
       readonly over: string;
       readonly atLeast: number;
@@ -62,6 +64,41 @@ export const TARGETS: readonly Target[] = [
     metric: "socketErrors",
     atMost: 0,
   },
+  beside("post-json", "nginx-fastify", 2),
+  ...noneFailed("post-json"),
+  ...noneFailed("stream-64k"),
+  beside("stream-1g", "nginx-node", 0.5),
+  {
+    kind: "limit",
+    claim: "stream-1g: growth of memory, MiB",
+    of: "stream-1g/edgicorn",
+    metric: "growthMiB",
+    atMost: 64,
+  },
+  beside("static-1k", "nginx", 1.5),
+  ...noneFailed("static-1k"),
+  beside("static-100k", "nginx", 1),
+  ...noneFailed("static-100k"),
+  beside("static-10m", "nginx", 0.8),
+  ...noneFailed("static-10m"),
+  // The events come at a fixed rate: this says that none is late for good.
+  beside("sse", "nginx-node", 0.99),
+  ...noneFailed("sse"),
+  {
+    kind: "limit",
+    claim: "idle: bytes for an idle connection",
+    of: "idle/edgicorn",
+    metric: "idleBytes",
+    atMost: 6 * 1024,
+  },
+  {
+    kind: "limit",
+    claim: "idle: p99 with idle connections / without",
+    of: "idle/edgicorn",
+    metric: "p99Times",
+    atMost: 1.2,
+  },
+  ...noneFailed("idle"),
 ];
 
 /** Holds the targets against what was measured. Those about rows that were not asked for are left out. */
@@ -81,6 +118,19 @@ function hello(peer: string, server: string, atLeast: number): Target {
   return { kind: "ratio", claim, of: "hello/edgicorn", over: `hello/${server}`, atLeast };
 }
 
+function beside(id: string, server: ServerId, atLeast: number): Target {
+  const claim = `${id}: Edgicorn / ${SERVERS[server].title}`;
+  return { kind: "ratio", claim, of: `${id}/edgicorn`, over: `${id}/${server}`, atLeast };
+}
+
+function noneFailed(id: string): readonly Target[] {
+  const limit = { kind: "limit", of: `${id}/edgicorn`, atMost: 0 } as const;
+  return [
+    { ...limit, claim: `${id}: failed, status`, metric: "badStatuses" },
+    { ...limit, claim: `${id}: failed, socket`, metric: "socketErrors" },
+  ];
+}
+
 function rowsOf(target: Target): readonly string[] {
   return target.kind === "ratio" ? [target.of, target.over] : [target.of];
 }
@@ -89,8 +139,8 @@ function figureOf(target: Target, results: readonly Result[]): Spread | undefine
   switch (target.kind) {
     case "ratio":
       return pairedRatio(
-        samplesOf(results, target.of, "requestsPerSecond"),
-        samplesOf(results, target.over, "requestsPerSecond"),
+        samplesOf(results, target.of, "rate"),
+        samplesOf(results, target.over, "rate"),
       );
     case "limit":
       return spreadOf(samplesOf(results, target.of, target.metric).map(({ value }) => value));

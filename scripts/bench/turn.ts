@@ -1,26 +1,21 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { applyLoad, extraConnections, type ExtraFigures, type LoadReport } from "./load.ts";
 import { pickFreePorts, waitUntilReady } from "./probe.ts";
 import { readMachineCpu, readMemoryBytes, readOwnChildrenCpuMs, readSessions } from "./proc.ts";
 import { ProcessGroup } from "./process-group.ts";
-import { SERVERS, accessLogFile, type Setting, type Template } from "./servers.ts";
-import { runWrk } from "./wrk.ts";
+import { SERVERS } from "./servers.ts";
+import { accessLogFile, type Setting, type Template } from "./setting.ts";
 import type { Entry } from "./plan.ts";
 
 /** One measurement: one row in one round. */
-export interface Turn {
+export interface Turn extends LoadReport, ExtraFigures {
   readonly round: number;
   /** From the start of the programs to the first right answer. */
   readonly startMs: number;
-  readonly requests: number;
-  readonly requestsPerSecond: number;
-  readonly p50Us: number;
-  readonly p99Us: number;
-  readonly badStatuses: number;
-  readonly socketErrors: number;
-  /** Processor time, user and system, of all processes of the server, divided by the requests. */
-  readonly cpuUsPerRequest: number;
-  /** Highest sum over all processes of the server, read once a second; shared pages count once. */
+  /** Processor time, user and system, of all processes of the server, for one unit of the case. */
+  readonly cpuUsPerUnit: number;
+  /** Highest sum over all processes of the server, read under load; shared pages count once. */
   readonly peakMemoryBytes: number;
   /** Cores the load generator kept busy: near 1 it is the limit, and the server could do more. */
   readonly loadCores: number;
@@ -42,7 +37,14 @@ export function lostCores(turn: Turn): number {
 export interface Bench {
   readonly setting: Omit<
     Setting,
-    "port" | "upstreamPort" | "folder" | "tls" | "accessLog" | "profileFolder"
+    | "port"
+    | "upstreamPort"
+    | "folder"
+    | "app"
+    | "tls"
+    | "accessLog"
+    | "clientConnections"
+    | "profileFolder"
   >;
   /** CPU profiles of this project's processes go to a folder in it; none are made when `undefined`. */
   readonly profilesFolder: string | undefined;
@@ -66,10 +68,12 @@ export async function runTurn(entry: Entry, round: number, bench: Bench): Promis
   const folder = join(bench.runFolder, `${round}-${entry.id.replace("/", "-")}`);
   await mkdir(folder);
   const [port = 0, upstreamPort = 0] = await pickFreePorts(2);
-  const { tls, accessLog, path, refuse } = entry.case;
+  const { app, tls, accessLog, request, load, refuse } = entry.case;
   const profileFolder = bench.profilesFolder && join(bench.profilesFolder, entry.case.id);
-  const own = { port, upstreamPort, folder, tls, accessLog, profileFolder };
-  const setting: Setting = { ...bench.setting, ...own };
+  const clientConnections = bench.setting.connections + extraConnections(load);
+  const ports = { port, upstreamPort };
+  const own = { folder, app, tls, accessLog, clientConnections, profileFolder };
+  const setting: Setting = { ...bench.setting, ...ports, ...own };
   const { templates, commands } = SERVERS[entry.server].launch(setting);
   for (const template of templates) await fillIn(template);
 
@@ -83,23 +87,27 @@ export async function runTurn(entry: Entry, round: number, bench: Bench): Promis
   });
   try {
     // By name, not by address: a client that names the server is the common case in TLS.
-    const url = `${tls ? "https" : "http"}://${tls ? "localhost" : "127.0.0.1"}:${port}${path}`;
+    const url = `${tls ? "https" : "http"}://${tls ? "localhost" : "127.0.0.1"}:${port}${request.path}`;
     await waitUntilReady({
       url,
+      request,
       refuse,
       signal,
       failure: () => group.failure,
       lastWords: () => group.lastWords(),
     });
     const startMs = performance.now() - startedAt;
-    const {
-      wrk: file,
-      seconds,
-      warmUpSeconds,
-      setting: { connections },
-    } = bench;
-    await runWrk({ file, url, connections, seconds: warmUpSeconds, signal });
-    const figures = await observe(group, () => runWrk({ file, url, connections, seconds, signal }));
+    const { wrk, seconds, warmUpSeconds } = bench;
+    const { connections } = bench.setting;
+    const run = { case: entry.case, url, wrk, connections, seconds, warmUpSeconds, signal };
+    const figures = await applyLoad(
+      {
+        ...run,
+        readMemoryBytes: () => readMemoryBytes(readSessions(group.sessions).keys()),
+        readClientsAtBytes: () => readMemoryBytes(group.clientsAt),
+      },
+      (part) => observe(group, part),
+    );
     if (group.failure !== undefined) throw new Error(group.failure);
     return { round, startMs, ...figures };
   } finally {
@@ -108,10 +116,10 @@ export async function runTurn(entry: Entry, round: number, bench: Bench): Promis
   }
 }
 
-async function observe(
-  group: ProcessGroup,
-  load: () => ReturnType<typeof runWrk>,
-): Promise<Omit<Turn, "round" | "startMs">> {
+/** What every load gives. */
+type Observed = Omit<Turn, "round" | "startMs" | keyof ExtraFigures>;
+
+async function observe(group: ProcessGroup, load: () => Promise<LoadReport>): Promise<Observed> {
   const { sessions } = group;
   let peakMemoryBytes = 0;
   const watch = (): void => {
@@ -129,7 +137,7 @@ async function observe(
     const busyMs = after.machine.busyMs - before.machine.busyMs;
     return {
       ...report,
-      cpuUsPerRequest: (serverMs * 1000) / report.requests,
+      cpuUsPerUnit: (serverMs * 1000) / report.count,
       peakMemoryBytes,
       loadCores: loadMs / wallMs,
       otherCores: Math.max(0, busyMs - serverMs - loadMs) / wallMs,
@@ -166,4 +174,4 @@ async function fillIn({ from, to, values }: Template): Promise<void> {
 const GRACE_MS = 5000;
 
 /** Reading the memory of a process stops it for about a millisecond: rare enough not to show. */
-const MEMORY_INTERVAL_MS = 1000;
+const MEMORY_INTERVAL_MS = 500;

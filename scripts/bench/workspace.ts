@@ -1,16 +1,19 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { cp, mkdir, mkdtemp } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { PUBLIC_FILES, publicFileText } from "./payloads.ts";
 
 /** The folders of the benchmark. All but the first are outside version control. */
 export interface Workspace {
   readonly projectFolder: string;
   /** A copy of `peers/`: packages are found by where a source lies, and they are installed beside it here. */
   readonly peersFolder: string;
+  /** Holds the files of the static cases. */
+  readonly publicFolder: string;
   readonly certificatesFolder: string;
   readonly resultsFolder: string;
   readonly profilesFolder: string;
@@ -23,6 +26,7 @@ export async function prepareWorkspace(): Promise<Workspace> {
   const workspace = {
     projectFolder,
     peersFolder: join(benchFolder, "peers"),
+    publicFolder: join(benchFolder, "public"),
     certificatesFolder: join(benchFolder, "certs"),
     resultsFolder: join(benchFolder, "results"),
     profilesFolder: join(benchFolder, "profiles"),
@@ -32,6 +36,9 @@ export async function prepareWorkspace(): Promise<Workspace> {
   await cp(fileURLToPath(new URL("peers/", import.meta.url)), workspace.peersFolder, {
     recursive: true,
   });
+  await mkdir(workspace.publicFolder, { recursive: true });
+  for (const file of Object.values(PUBLIC_FILES))
+    await writeFile(join(workspace.publicFolder, file.name), publicFileText(file));
   return workspace;
 }
 

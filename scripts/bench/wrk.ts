@@ -1,10 +1,13 @@
 import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import type { CaseRequest } from "./cases.ts";
 
 /** What wrk saw in one run. */
 export interface WrkReport {
-  readonly requests: number;
-  readonly requestsPerSecond: number;
+  /** Requests that were answered, and how many of them in a second. */
+  readonly count: number;
+  readonly rate: number;
   readonly p50Us: number;
   readonly p99Us: number;
   /** Answers with a status from 400, and other than 2xx or 3xx in general. */
@@ -17,6 +20,7 @@ export interface WrkRun {
   /** Path of the program. */
   readonly file: string;
   readonly url: string;
+  readonly request: Omit<CaseRequest, "path">;
   readonly connections: number;
   readonly seconds: number;
   readonly signal: AbortSignal;
@@ -28,9 +32,9 @@ export interface WrkRun {
  * One thread, because a second one would take a core from the server: the machine is shared with what is measured.
  */
 export async function runWrk(run: WrkRun): Promise<WrkReport> {
-  const { file, url, connections, seconds, signal } = run;
+  const { file, url, request, connections, seconds, signal } = run;
   const args = ["--threads", "1", "--connections", String(connections)];
-  args.push("--duration", `${seconds}s`, "--latency", url);
+  args.push("--duration", `${seconds}s`, "--latency", ...requestArgs(url, request));
   const timeout = seconds * 1000 + GRACE_MS;
   const { stdout } = await promisify(execFile)(file, args, { signal, timeout });
   const report = parseWrk(stdout);
@@ -39,18 +43,29 @@ export async function runWrk(run: WrkRun): Promise<WrkReport> {
   return report;
 }
 
+/** The arguments for what is sent; without a script if it is a plain `GET`. */
+export function requestArgs(
+  url: string,
+  { method, fields, body }: Omit<CaseRequest, "path">,
+): readonly string[] {
+  if (method === "GET" && fields.length === 0) return [url];
+  return ["--script", REQUEST_SCRIPT, url, "--", method, body, ...fields.flat()];
+}
+
 /** Reads the text wrk prints with `--latency`; `undefined` if a figure is missing. */
 export function parseWrk(text: string): WrkReport | undefined {
-  const requests = numberIn(text, /^\s*(\d+) requests in /m);
-  const requestsPerSecond = numberIn(text, /^Requests\/sec:\s+([\d.]+)/m);
+  const count = numberIn(text, /^\s*(\d+) requests in /m);
+  const rate = numberIn(text, /^Requests\/sec:\s+([\d.]+)/m);
   const p50Us = durationIn(text, /^\s+50(?:\.0+)?%\s+(\S+)/m);
   const p99Us = durationIn(text, /^\s+99(?:\.0+)?%\s+(\S+)/m);
-  if (requests === undefined || requestsPerSecond === undefined) return undefined;
+  if (count === undefined || rate === undefined) return undefined;
   if (p50Us === undefined || p99Us === undefined) return undefined;
   const badStatuses = numberIn(text, /^\s*Non-2xx or 3xx responses: (\d+)/m) ?? 0;
   const socketErrors = socketErrorsIn(text);
-  return { requests, requestsPerSecond, p50Us, p99Us, badStatuses, socketErrors };
+  return { count, rate, p50Us, p99Us, badStatuses, socketErrors };
 }
+
+const REQUEST_SCRIPT = fileURLToPath(new URL("request.lua", import.meta.url));
 
 /** How long after its duration wrk may still take to connect, settle and print. */
 const GRACE_MS = 30_000;

@@ -13,6 +13,7 @@ describe("parseOptions()", () => {
       retries: 1,
       connections: 64,
       workers: undefined,
+      cases: "default",
       only: [],
       jsonFile: undefined,
     });
@@ -41,6 +42,12 @@ describe("parseOptions()", () => {
     assert.deepEqual(parseOptions(["--only", "bun,hello/uws"]).only, ["bun", "hello/uws"]);
   });
 
+  it("knows the servers of the other cases only when these are chosen from", () => {
+    assert.throws(() => parseOptions(["--only", "nginx"]), { code: "ERR_CONFIG" });
+    const options = parseOptions(["--only", "nginx,idle", "--cases", "all"]);
+    assert.deepEqual([options.only, options.cases], [["nginx", "idle"], "all"]);
+  });
+
   it("installs and lists in one go", () => {
     const options = parseOptions(["--install", "--list"]);
     assert.deepEqual([options.install, options.action], [true, "list"]);
@@ -55,6 +62,7 @@ describe("parseOptions()", () => {
     [["--workers=-1"], /--workers: "-1"/],
     [["--workers"], /--workers/],
     [["--only", "bun,bum"], /--only: "bum", expected one of .*workerd/],
+    [["--cases", "some"], /--cases: "some", expected default or all/],
     [["--faster"], /--faster/],
     [["hello"], /hello/],
   ];

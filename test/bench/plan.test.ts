@@ -4,8 +4,22 @@ import * as fc from "fast-check";
 import { allEntries, orderOfRound, pickEntries } from "../../scripts/bench/plan.ts";
 
 describe("pickEntries()", () => {
-  it("picks everything for no name", () => {
-    assert.deepEqual(pickEntries([]), allEntries());
+  it("picks everything for no name, as far as the scope goes", () => {
+    assert.deepEqual(pickEntries([], "all"), allEntries());
+    const cases = new Set(pickEntries([], "default").map((entry) => entry.case.id));
+    assert.deepEqual([...cases], ["hello", "hello-tls", "hello-log"]);
+  });
+
+  it("picks a case that is named, whatever the scope", () => {
+    const ids = ["stream-64k/edgicorn", "stream-64k/nginx-node"];
+    assert.deepEqual(idsOf(["stream-64k"]), ids);
+    assert.deepEqual(idsOf(["stream-64k/edgicorn"]), ids.slice(0, 1));
+  });
+
+  it("picks a server in the cases of the scope", () => {
+    assert.deepEqual(idsOf(["nginx"]), []);
+    const all = pickEntries(["nginx"], "all").map(({ id }) => id);
+    assert.deepEqual(all, ["static-1k/nginx", "static-100k/nginx", "static-10m/nginx"]);
   });
 
   it("picks a case, a server in all its cases, or one of the pairs", () => {
@@ -54,5 +68,5 @@ describe("orderOfRound()", () => {
 });
 
 function idsOf(names: readonly string[]): readonly string[] {
-  return pickEntries(names).map(({ id }) => id);
+  return pickEntries(names, "default").map(({ id }) => id);
 }

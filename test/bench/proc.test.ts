@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { parseMachineCpu, parsePss, parseStat } from "../../scripts/bench/proc.ts";
+import {
+  parseMachineCpu,
+  parseOpenFilesLimit,
+  parsePss,
+  parseStat,
+} from "../../scripts/bench/proc.ts";
 
 describe("parseStat()", () => {
   const fields = "S 4100 4242 4242 0 -1 4194560 9 0 0 0 150 50 7 3 20 0 1 0 100 1 1";
@@ -41,5 +46,19 @@ describe("parsePss()", () => {
 
   it("is nothing for a process that has ended", () => {
     assert.equal(parsePss(""), 0);
+  });
+});
+
+describe("parseOpenFilesLimit()", () => {
+  const text =
+    "Max processes  95 96 processes\nMax open files            1024       4096   files\n";
+
+  it("reads the limit in force, not the one it may be raised to", () => {
+    assert.equal(parseOpenFilesLimit(text), 1024);
+  });
+
+  it("knows no limit, and no answer", () => {
+    assert.equal(parseOpenFilesLimit("Max open files  unlimited  unlimited  files"), Infinity);
+    assert.equal(parseOpenFilesLimit(""), undefined);
   });
 });

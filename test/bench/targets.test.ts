@@ -42,6 +42,12 @@ describe("judge()", () => {
     assert.deepEqual(judge([RATIO], [row("hello/edgicorn", [100])]), []);
   });
 
+  it("has no figure for a metric that the load does not give", () => {
+    const target = { ...limit(64), metric: "growthMiB" } as const;
+    const [verdict] = judge([target], [row("hello/edgicorn", [1])]);
+    assert.equal(verdict?.outcome, "no figure");
+  });
+
   it("takes a limit of zero for every round, any other for the median", () => {
     const results = [row("hello/edgicorn", [1, 1, 1], [0, 0, 2])];
     const outcomes = judge([limit(0), limit(1)], results).map(({ outcome }) => outcome);
@@ -65,23 +71,23 @@ function limit(atMost: number): Target {
 }
 
 function row(id: string, rates: readonly number[], errors: readonly number[] = []): Result {
-  const [entry] = pickEntries([id]);
+  const [entry] = pickEntries([id], "default");
   assert.ok(entry, id);
   const turns = rates.map((rate, round) => turn(round, rate, errors[round] ?? 0));
   return { entry, state: { kind: "measured" }, turns };
 }
 
-function turn(round: number, requestsPerSecond: number, socketErrors: number): Turn {
+function turn(round: number, rate: number, socketErrors: number): Turn {
   return {
     round,
-    requestsPerSecond,
+    rate,
     socketErrors,
     startMs: 100,
-    requests: 1000,
+    count: 1000,
     p50Us: 500,
     p99Us: 900,
     badStatuses: 0,
-    cpuUsPerRequest: 10,
+    cpuUsPerUnit: 10,
     peakMemoryBytes: 1,
     loadCores: 0.5,
     otherCores: 0,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { parseWrk } from "../../scripts/bench/wrk.ts";
+import { parseWrk, requestArgs } from "../../scripts/bench/wrk.ts";
 
 const CLEAN = `Running 4s test @ http://127.0.0.1:7101/
   1 threads and 64 connections
@@ -37,8 +37,8 @@ Transfer/sec:     14.38KB
 describe("parseWrk()", () => {
   it("reads counts, the rate, and latencies in microseconds", () => {
     assert.deepEqual(parseWrk(CLEAN), {
-      requests: 472_150,
-      requestsPerSecond: 117_843.29,
+      count: 472_150,
+      rate: 117_843.29,
       p50Us: 288,
       p99Us: 1040,
       badStatuses: 0,
@@ -65,5 +65,27 @@ describe("parseWrk()", () => {
       const lines = CLEAN.split("\n").filter((line) => !line.includes(figure));
       assert.equal(parseWrk(lines.join("\n")), undefined, figure);
     }
+  });
+});
+
+describe("requestArgs()", () => {
+  const url = "http://127.0.0.1:1/";
+
+  it("needs no script for a plain GET", () => {
+    assert.deepEqual(requestArgs(url, { method: "GET", fields: [], body: "" }), [url]);
+  });
+
+  it("hands method, body and fields to the script, which stands before the URL", () => {
+    const [flag, script, ...rest] = requestArgs(url, {
+      method: "POST",
+      fields: [
+        ["Accept", "*/*"],
+        ["Cookie", "a=b; c=d"],
+      ],
+      body: '{"a": 1}',
+    });
+    assert.equal(flag, "--script");
+    assert.match(script ?? "", /request\.lua$/);
+    assert.deepEqual(rest, [url, "--", "POST", '{"a": 1}', "Accept", "*/*", "Cookie", "a=b; c=d"]);
   });
 });

@@ -49,6 +49,7 @@ describe("parseToPrimary()", () => {
       [Kind.responseEnd, 1],
       [Kind.responseAbort, 1],
       [Kind.requestCredit, 1, 65_536],
+      [Kind.settled, 1],
       [Kind.drained],
     ];
     for (const message of messages) assert.deepEqual(parseToPrimary(message), message);
@@ -110,6 +111,8 @@ describe("parseToPrimary()", () => {
       [Kind.requestCredit, 1, 0],
       [Kind.requestCredit, 1, -1],
       [Kind.requestCredit, 1, "9"],
+      [Kind.settled],
+      [Kind.settled, 0],
       [Kind.workerHello],
       [Kind.workerHello, PROTOCOL_VERSION + 1],
       [Kind.workerHello, String(PROTOCOL_VERSION)],

@@ -5,14 +5,17 @@ import * as fc from "fast-check";
 import pino from "pino";
 import { Channel } from "../../runtime/channel/channel.ts";
 import {
+  BODY_FOLLOWS,
   Kind,
   type ToPrimary,
   type ToWorker,
   type WorkerId,
 } from "../../runtime/channel/messages.ts";
 import { parseToPrimary } from "../../runtime/channel/parse.ts";
+import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
 import { Dispatcher } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
+import { TurnClock } from "../../runtime/turn-clock.ts";
 import { FakeClient, type Outcome } from "./fake-client.ts";
 
 const CAP = 2;
@@ -20,10 +23,15 @@ const QUEUE_LIMIT = 3;
 const QUEUE_TIMEOUT_MS = 1_000;
 const TIMEOUT_MS = 2_000;
 const SWEEP_MS = 250;
+const BUFFER_BYTES = 8;
+const LIMIT_BYTES = 20;
+const CREDIT_BYTES = 10;
 
 interface ModelExchange {
   client: FakeClient;
-  state: "receiving" | "queued" | "dispatched" | "settled";
+  state: "receiving" | "queued" | "dispatched" | "answering" | "settled";
+  /** The rest of its body follows. */
+  isOverflowing: boolean;
   sinceMs: number;
   worker: ModelWorker | null;
   /** As in `kindOf`; "" while there is none. */
@@ -34,6 +42,14 @@ interface ModelWorker {
   id: number;
   lane: Lane;
   isReady: boolean;
+  /** What it was told to abort and has not taken note of: each still has its place. */
+  owed: Set<ModelExchange>;
+}
+
+interface ModelClock {
+  nowMs: number;
+  readonly turns: TurnClock;
+  tick: (ms: number) => void;
 }
 
 /** What a dispatcher should do, written as plainly as possible, beside one that is told the same. */
@@ -42,13 +58,17 @@ class Pair {
   readonly exchanges: ModelExchange[] = [];
   workers: ModelWorker[] = [];
   queue: ModelExchange[] = [];
-  readonly #clock: { nowMs: number; tick: (ms: number) => void };
+  readonly #clock: ModelClock;
   #workerIds = 0;
 
-  constructor(clock: { nowMs: number; tick: (ms: number) => void }) {
+  constructor(clock: ModelClock) {
     this.#clock = clock;
     this.dispatcher = new Dispatcher({
       log: pino({ level: "silent" }),
+      clock: clock.turns,
+      bodyBudget: new ByteBudget(2 ** 28),
+      bodyBufferBytes: BUFFER_BYTES,
+      responseCreditBytes: CREDIT_BYTES,
       workerConcurrency: CAP,
       queueLimit: QUEUE_LIMIT,
       queueTimeoutMs: QUEUE_TIMEOUT_MS,
@@ -59,15 +79,25 @@ class Pair {
     return this.exchanges.filter(({ state }) => state !== "settled");
   }
 
+  /** Those that a worker has and has not begun to answer. */
   get dispatched(): ModelExchange[] {
     return this.exchanges.filter(({ state }) => state === "dispatched");
   }
 
+  get answering(): ModelExchange[] {
+    return this.exchanges.filter(({ state }) => state === "answering");
+  }
+
+  get inFlight(): ModelExchange[] {
+    return [...this.dispatched, ...this.answering];
+  }
+
   admit(hasBody: boolean): void {
-    const client = new FakeClient(this.exchanges.length + 1, { bodyBytes: hasBody ? 10 : 0 });
+    const client = new FakeClient(this.exchanges.length + 1, { bodyBytes: hasBody ? null : 0 });
     const exchange: ModelExchange = {
       client,
       state: "receiving",
+      isOverflowing: false,
       sinceMs: 0,
       worker: null,
       outcome: "",
@@ -75,14 +105,29 @@ class Pair {
     this.exchanges.push(exchange);
     if (!hasBody) this.#place(exchange);
     const url = `http://localhost/${client.id}`;
-    const limits = { bodyLimitBytes: 10, timeoutMs: TIMEOUT_MS };
+    const limits = { bodyLimitBytes: LIMIT_BYTES, timeoutMs: TIMEOUT_MS };
     this.dispatcher.admit(client, { route: 0, params: null, url, ...limits });
   }
 
+  /** Its body arrives as a whole, up to the buffer or over the limit. */
   sendBody(exchange: ModelExchange, isTooLarge: boolean): void {
     if (isTooLarge) this.#settle(exchange, "413");
     else this.#place(exchange);
-    exchange.client.sendBody(isTooLarge ? "ERR_BODY_TOO_LARGE" : Buffer.from("body"));
+    exchange.client.sendBody(Buffer.alloc(isTooLarge ? LIMIT_BYTES + 1 : BUFFER_BYTES));
+  }
+
+  /** More of its body arrives than is gathered. */
+  overflow(exchange: ModelExchange): void {
+    exchange.isOverflowing = true;
+    this.#place(exchange);
+    exchange.client.sendChunk(Buffer.alloc(BUFFER_BYTES + 1));
+  }
+
+  /** A body that went over the buffer goes over the limit, wherever its exchange is. */
+  overrun(exchange: ModelExchange): void {
+    exchange.worker?.owed.add(exchange);
+    this.#fail(exchange, "413");
+    exchange.client.sendChunk(Buffer.alloc(LIMIT_BYTES));
   }
 
   answer(worker: ModelWorker, exchange: ModelExchange): void {
@@ -94,12 +139,42 @@ class Pair {
     this.dispatcher.receive(worker.lane, [Kind.response, id, 200, "", "", String(worker.id)]);
   }
 
+  beginAnswer(worker: ModelWorker, exchange: ModelExchange): void {
+    exchange.state = "answering";
+    exchange.outcome = `open by ${worker.id}`;
+    const { id } = exchange.client;
+    const head = [Kind.response, id, 200, String(worker.id), "", BODY_FOLLOWS] as const;
+    this.dispatcher.receive(worker.lane, head);
+  }
+
+  endAnswer(worker: ModelWorker, exchange: ModelExchange, how: "complete" | "broken"): void {
+    if (exchange.worker === worker) {
+      this.#settle(exchange, `${how} by ${worker.id}`);
+      this.#pump();
+    }
+    const { id } = exchange.client;
+    // More than the credit in all, never at once: what the client takes is granted again.
+    for (let count = 0; count < 5; count++) {
+      this.dispatcher.receive(worker.lane, [Kind.responseChunk, id, Buffer.alloc(5)]);
+    }
+    const kind = how === "complete" ? Kind.responseEnd : Kind.responseAbort;
+    this.dispatcher.receive(worker.lane, [kind, id]);
+  }
+
   leave(exchange: ModelExchange): void {
     if (exchange.state !== "settled") {
-      this.#settle(exchange, "left");
+      const { state, worker } = exchange;
+      worker?.owed.add(exchange);
+      this.#settle(exchange, state === "answering" ? `left by ${worker?.id}` : "left");
       this.#pump();
     }
     exchange.client.leave();
+  }
+
+  acknowledge(worker: ModelWorker, exchange: ModelExchange): void {
+    worker.owed.delete(exchange);
+    this.#pump();
+    this.dispatcher.receive(worker.lane, [Kind.settled, exchange.client.id]);
   }
 
   attach(): void {
@@ -112,7 +187,7 @@ class Pair {
       onClose: () => {},
     });
     const lane = this.dispatcher.attach(id as WorkerId, channel);
-    this.workers.push({ id, lane, isReady: true });
+    this.workers.push({ id, lane, isReady: true, owed: new Set() });
     this.#pump();
   }
 
@@ -123,8 +198,8 @@ class Pair {
 
   lose(worker: ModelWorker): void {
     this.workers = this.workers.filter((other) => other !== worker);
-    const lost = this.dispatched.filter((exchange) => exchange.worker === worker);
-    for (const exchange of lost) this.#settle(exchange, "502");
+    const lost = this.inFlight.filter((exchange) => exchange.worker === worker);
+    for (const exchange of lost) this.#fail(exchange, "502");
     const count = this.dispatcher.detach(worker.lane, "ERR_WORKER_EXITED");
     assert.equal(count, lost.length);
   }
@@ -137,26 +212,34 @@ class Pair {
       if (nowMs - exchange.sinceMs > QUEUE_TIMEOUT_MS) this.#settle(exchange, "503");
     }
     for (const exchange of this.dispatched) {
-      if (nowMs - exchange.sinceMs > TIMEOUT_MS) this.#settle(exchange, "504");
+      if (nowMs - exchange.sinceMs <= TIMEOUT_MS) continue;
+      exchange.worker?.owed.add(exchange);
+      this.#settle(exchange, "504");
     }
     this.#pump();
     this.#clock.tick(SWEEP_MS);
   }
 
   close(): void {
-    for (const exchange of this.open) this.#settle(exchange, "503");
+    for (const exchange of this.open) this.#fail(exchange, "503");
+    for (const worker of this.workers) worker.owed.clear();
     this.dispatcher.close("ERR_DRAINING");
   }
 
   /** What must hold after every step. */
   check(): void {
-    const { dispatched, queue, dispatcher } = this;
-    assert.deepEqual(dispatcher.load, { queued: queue.length, inFlight: dispatched.length });
+    const { inFlight, queue, dispatcher } = this;
+    const owed = this.workers.reduce((sum, worker) => sum + worker.owed.size, 0);
+    assert.deepEqual(dispatcher.load, {
+      queued: queue.length,
+      inFlight: inFlight.length + owed,
+    });
     for (const { client, outcome } of this.exchanges) {
       assert.deepEqual(client.outcomes.map(kindOf), outcome === "" ? [] : [outcome]);
     }
     for (const worker of this.workers) {
-      const expected = dispatched.filter((exchange) => exchange.worker === worker);
+      const own = inFlight.filter((exchange) => exchange.worker === worker);
+      const expected = [...own, ...worker.owed];
       assert.deepEqual(
         new Set(worker.lane.inFlight.keys()),
         new Set(expected.map(({ client }) => client.id)),
@@ -193,10 +276,16 @@ class Pair {
       .filter(({ isReady }) => isReady)
       .map((worker) => ({
         worker,
-        load: this.dispatched.filter((exchange) => exchange.worker === worker).length,
+        load:
+          this.inFlight.filter((exchange) => exchange.worker === worker).length + worker.owed.size,
       }));
     const [best] = loads.toSorted((a, b) => a.load - b.load);
     return best === undefined || best.load >= CAP ? null : best.worker;
+  }
+
+  #fail(exchange: ModelExchange, status: string): void {
+    const { state, worker } = exchange;
+    this.#settle(exchange, state === "answering" ? `broken by ${worker?.id}` : status);
   }
 
   #settle(exchange: ModelExchange, outcome: string): void {
@@ -212,6 +301,8 @@ function kindOf(outcome: Outcome): string {
   switch (outcome.kind) {
     case "answered":
       return `answered by ${String(outcome.response.body)}`;
+    case "streamed":
+      return `${outcome.body.end} by ${outcome.head.statusText}`;
     case "refused":
       return String(outcome.status);
     case "left":
@@ -223,7 +314,10 @@ const action = fc.record({
   // Listed as often as it should come.
   do: fc.constantFrom(
     ...(["admit", "admit", "admit", "admit with body", "answer", "answer", "answer"] as const),
-    ...(["answer from elsewhere", "send body", "send too much", "leave"] as const),
+    ...(["begin answer", "begin answer", "end answer", "break answer"] as const),
+    ...(["answer from elsewhere", "end from elsewhere", "leave"] as const),
+    ...(["send body", "send too much", "overflow", "overflow", "overrun"] as const),
+    ...(["acknowledge", "acknowledge", "acknowledge"] as const),
     ...(["attach", "attach", "retire", "lose", "sweep", "sweep"] as const),
   ),
   // Which exchange and which worker of those that are there.
@@ -244,6 +338,11 @@ function perform(pair: Pair, { do: name, ...pick }: Action): void {
     pick.exchange,
   );
   const dispatched = at(pair.dispatched, pick.exchange);
+  const answering = at(pair.answering, pick.exchange);
+  const overflowing = at(
+    pair.open.filter(({ isOverflowing }) => isOverflowing),
+    pick.exchange,
+  );
   const any = at(pair.exchanges, pick.exchange);
   switch (name) {
     case "admit":
@@ -253,6 +352,27 @@ function perform(pair: Pair, { do: name, ...pick }: Action): void {
     case "send body":
     case "send too much":
       if (receiving !== undefined) pair.sendBody(receiving, name === "send too much");
+      break;
+    case "overflow":
+      if (receiving !== undefined) pair.overflow(receiving);
+      break;
+    case "overrun":
+      if (overflowing !== undefined) pair.overrun(overflowing);
+      break;
+    case "begin answer":
+      if (dispatched?.worker) pair.beginAnswer(dispatched.worker, dispatched);
+      break;
+    case "end answer":
+    case "break answer":
+      if (answering?.worker) {
+        const how = name === "end answer" ? "complete" : "broken";
+        pair.endAnswer(answering.worker, answering, how);
+      }
+      break;
+    case "end from elsewhere":
+      if (worker !== undefined && any !== undefined && any.worker !== worker) {
+        pair.endAnswer(worker, any, "complete");
+      }
       break;
     case "answer":
       if (dispatched?.worker) pair.answer(dispatched.worker, dispatched);
@@ -266,6 +386,11 @@ function perform(pair: Pair, { do: name, ...pick }: Action): void {
     case "leave":
       if (any !== undefined) pair.leave(any);
       break;
+    case "acknowledge": {
+      const owed = worker === undefined ? undefined : at([...worker.owed], pick.exchange);
+      if (worker !== undefined && owed !== undefined) pair.acknowledge(worker, owed);
+      break;
+    }
     case "attach":
       if (pair.workers.length < 4) pair.attach();
       break;
@@ -283,8 +408,11 @@ function perform(pair: Pair, { do: name, ...pick }: Action): void {
 
 describe("Dispatcher, whatever happens in whatever order", { timeout: 30_000 }, () => {
   it("gives each exchange exactly one outcome, the expected one, and ends empty", async (t) => {
-    const clock = { nowMs: 1_000, tick: (ms: number) => t.mock.timers.tick(ms) };
+    const turns = new TurnClock();
+    const clock = { nowMs: 1_000, turns, tick: (ms: number) => t.mock.timers.tick(ms) };
     t.mock.method(performance, "now", () => clock.nowMs);
+    // With mocked time many moments fall into one turn.
+    t.mock.method(turns, "now", () => clock.nowMs);
     t.mock.timers.enable({ apis: ["setInterval"] });
     await fc.assert(
       fc.asyncProperty(fc.array(action, { maxLength: 120, size: "max" }), async (actions) => {

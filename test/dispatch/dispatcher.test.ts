@@ -3,16 +3,22 @@ import { describe, it, type TestContext } from "node:test";
 import pino from "pino";
 import { Channel } from "../../runtime/channel/channel.ts";
 import {
+  BODY_FOLLOWS,
+  CHUNK_BYTES,
   Kind,
+  REQUEST_CREDIT_BYTES,
+  type ExchangeId,
+  type ExchangeMessage,
   type RequestMessage,
-  type ResponseMessage,
   type ToPrimary,
   type ToWorker,
   type WorkerId,
 } from "../../runtime/channel/messages.ts";
 import { parseToPrimary, parseToWorker } from "../../runtime/channel/parse.ts";
+import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
 import { Dispatcher, type DispatcherOptions } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
+import { TurnClock } from "../../runtime/turn-clock.ts";
 import { openSocketPair } from "../helpers/socket-pair.ts";
 import { FakeClient } from "./fake-client.ts";
 
@@ -20,13 +26,16 @@ const LIMITS = {
   workerConcurrency: 2,
   queueLimit: 3,
   queueTimeoutMs: 1_000,
+  bodyBudget: new ByteBudget(2 ** 28),
+  bodyBufferBytes: 100,
+  responseCreditBytes: 1_000,
 } as const;
 
 const TO = {
   route: 0,
   params: null,
   url: "http://localhost/",
-  bodyLimitBytes: 100,
+  bodyLimitBytes: 1024 * 1024,
   timeoutMs: 5_000,
 } as const;
 
@@ -55,7 +64,7 @@ class FakeWorker {
       parse: parseToPrimary,
       onMessage: (message) => {
         // The workers of this file send nothing else.
-        dispatcher.receive(worker.lane, message as ResponseMessage);
+        dispatcher.receive(worker.lane, message as ExchangeMessage);
       },
       onClose: () => {
         dispatcher.detach(worker.lane, "ERR_WORKER_EXITED");
@@ -66,6 +75,8 @@ class FakeWorker {
       parse: parseToWorker,
       onMessage: (message) => {
         received.push(message);
+        // What a real one does as well, so that its place is free.
+        if (message[0] === Kind.abort) workerEnd.send([Kind.settled, message[1]]);
         worker.#wake();
       },
       onClose: () => {},
@@ -88,6 +99,10 @@ class FakeWorker {
     this.#channel.send([Kind.response, client.id, 200, "", "a\nb", body]);
   }
 
+  say(message: ExchangeMessage): void {
+    this.#channel.send(message);
+  }
+
   exit(): void {
     this.#channel.close();
   }
@@ -95,7 +110,10 @@ class FakeWorker {
 
 function createDispatcher(t: TestContext, options: Partial<DispatcherOptions> = {}): Dispatcher {
   const log = pino({ level: "silent" });
-  const dispatcher = new Dispatcher({ ...LIMITS, log, ...options });
+  const clock = new TurnClock();
+  // With mocked time many moments fall into one turn.
+  t.mock.method(clock, "now", () => performance.now());
+  const dispatcher = new Dispatcher({ ...LIMITS, log, clock, ...options });
   t.after(() => dispatcher.close("ERR_DRAINING"));
   return dispatcher;
 }
@@ -106,6 +124,10 @@ function admit(dispatcher: Dispatcher, clients: readonly FakeClient[]): void {
 
 function createClients(count: number): FakeClient[] {
   return Array.from({ length: count }, (_, index) => new FakeClient(index + 1));
+}
+
+function chunksOf(messages: readonly ToWorker[]): Uint8Array[] {
+  return messages.flatMap((message) => (message[0] === Kind.requestChunk ? [message[2]] : []));
 }
 
 function kindsOf(clients: readonly FakeClient[]): string[] {
@@ -137,7 +159,6 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const params = { id: "x" };
     const url = "http://localhost/41?q";
     dispatcher.admit(client, { ...TO, route: -2, params, url, bodyLimitBytes: 9 });
-    assert.equal(client.bodyLimitBytes, 9);
     assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 0 });
     client.sendBody(Buffer.from([1, 2, 3]));
     assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 1 });
@@ -145,7 +166,10 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const [message] = (await worker.until(1)) as [RequestMessage];
     const { fields, clientAddress } = client.head;
     const expected = [Kind.request, 41, -2, params, "POST", "http://localhost/41?q", fields];
-    assert.deepEqual([...message], [...expected, clientAddress, Buffer.from([1, 2, 3])]);
+    assert.deepEqual(
+      [...message],
+      [...expected, clientAddress, TO.timeoutMs, Buffer.from([1, 2, 3])],
+    );
     const idle = dispatcher.idle();
     worker.answer(client, "done");
     await idle;
@@ -294,12 +318,62 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
   it("answers 413 to a body over the limit, which no worker sees", async (t) => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
-    const client = new FakeClient(1, { bodyBytes: 1_000 });
-    dispatcher.admit(client, TO);
-    client.sendBody("ERR_BODY_TOO_LARGE");
-    assert.deepEqual(kindsOf([client]), ["413"]);
+    const announced = new FakeClient(1, { bodyBytes: 51 });
+    const chunked = new FakeClient(2, { bodyBytes: null });
+    for (const client of [announced, chunked]) {
+      dispatcher.admit(client, { ...TO, bodyLimitBytes: 50 });
+    }
+    assert.deepEqual(kindsOf([announced, chunked]), ["413", ""]);
+    chunked.sendChunk(Buffer.alloc(50));
+    assert.deepEqual(kindsOf([chunked]), [""]);
+    chunked.sendChunk(Buffer.alloc(1));
+    assert.deepEqual(kindsOf([chunked]), ["413"]);
     await dispatcher.idle();
     assert.deepEqual(worker.received, []);
+  });
+
+  it("tells the worker when a body that it has the beginning of goes over the limit", async (t) => {
+    const dispatcher = createDispatcher(t);
+    const worker = await FakeWorker.attach(t, dispatcher, 1);
+    const client = new FakeClient(1, { bodyBytes: null });
+    dispatcher.admit(client, { ...TO, bodyLimitBytes: 200 });
+    client.sendChunk(Buffer.alloc(200));
+    client.sendChunk(Buffer.alloc(1));
+    assert.deepEqual(kindsOf([client]), ["413"]);
+    const messages = await worker.until(3);
+    assert.deepEqual(
+      messages.map(([kind]) => kind),
+      [Kind.request, Kind.requestChunk, Kind.abort],
+    );
+    await dispatcher.idle();
+  });
+
+  it("sends a body over the buffer in chunks, as many as the worker grants", async (t) => {
+    const dispatcher = createDispatcher(t);
+    const worker = await FakeWorker.attach(t, dispatcher, 1);
+    const client = new FakeClient(1, { bodyBytes: null, method: "POST" });
+    dispatcher.admit(client, TO);
+    client.sendChunk(Buffer.alloc(100, "a"));
+    assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 0 });
+    client.sendChunk(Buffer.alloc(1, "b"));
+    assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 1 });
+    client.sendChunk(Buffer.alloc(REQUEST_CREDIT_BYTES, "c"));
+    client.sendEnd();
+    const granted = (): number => chunksOf(worker.received).reduce((sum, c) => sum + c.length, 0);
+    for (let count = 1; granted() < REQUEST_CREDIT_BYTES; count++) await worker.until(count);
+    assert.equal(worker.received[0]?.[9], BODY_FOLLOWS);
+    assert.equal(granted(), REQUEST_CREDIT_BYTES);
+    worker.say([Kind.requestCredit, client.id, 1_000]);
+    for (let count = 1; worker.received.at(-1)?.[0] !== Kind.requestEnd; count++) {
+      await worker.until(count);
+    }
+    const chunks = chunksOf(worker.received);
+    assert.ok(chunks.every(({ length }) => length > 0 && length <= CHUNK_BYTES));
+    const expected = `${"a".repeat(100)}b${"c".repeat(REQUEST_CREDIT_BYTES)}`;
+    assert.ok(Buffer.concat(chunks).equals(Buffer.from(expected)));
+    const idle = dispatcher.idle();
+    worker.answer(client);
+    await idle;
   });
 
   it("refuses with 503 what has waited too long, oldest first", (t) => {
@@ -356,18 +430,108 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.deepEqual(kindsOf([slow, waiting]), ["504", "answered"]);
   });
 
-  it("breaks off a worker that announces a body in chunks", async (t) => {
+  it("passes a response on as it comes, and is done with it at its end", async (t) => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const client = new FakeClient(1);
     dispatcher.admit(client, TO);
-    assert.throws(
-      () => dispatcher.receive(worker.lane, [Kind.response, client.id, 200, "", "", true]),
-      { code: "ERR_PROTOCOL" },
-    );
-    // Whoever owns the channel breaks it now.
-    dispatcher.detach(worker.lane, "ERR_PROTOCOL");
-    assert.deepEqual(kindsOf([client]), ["502"]);
+    dispatcher.receive(worker.lane, [Kind.response, client.id, 201, "Made", "a\nb", BODY_FOLLOWS]);
+    client.streamed.stall();
+    assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 1 });
+    dispatcher.receive(worker.lane, [Kind.responseChunk, client.id, Buffer.from("one ")]);
+    dispatcher.receive(worker.lane, [Kind.responseChunk, client.id, Buffer.from("two")]);
+    const idle = dispatcher.idle();
+    dispatcher.receive(worker.lane, [Kind.responseEnd, client.id]);
+    // Its client has taken nothing, and the worker is free all the same.
+    await idle;
+    assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 0 });
+    assert.equal(client.streamed.end, "open");
+    client.streamed.read();
+    assert.equal(String(client.streamed.taken), "one two");
+    assert.equal(client.streamed.end, "complete");
+    assert.deepEqual(kindsOf([client]), ["streamed"]);
+  });
+
+  it("grants the worker what the client has taken", async (t) => {
+    const dispatcher = createDispatcher(t);
+    const worker = await FakeWorker.attach(t, dispatcher, 1);
+    const client = new FakeClient(1);
+    dispatcher.admit(client, TO);
+    await worker.until(1);
+    dispatcher.receive(worker.lane, [Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
+    client.streamed.stall();
+    dispatcher.receive(worker.lane, [Kind.responseChunk, client.id, Buffer.alloc(1_000)]);
+    client.streamed.read(499);
+    client.streamed.read(1);
+    const [, credit] = await worker.until(2);
+    assert.deepEqual(credit, [Kind.responseCredit, client.id, 500]);
+    client.leave();
+    const [, , abort] = await worker.until(3);
+    assert.deepEqual(abort, [Kind.abort, client.id, "client-left"]);
+    await dispatcher.idle();
+  });
+
+  it("breaks a stream off when it fails, or its worker does, and never ends it in order", async (t) => {
+    const fail: Record<string, (dispatcher: Dispatcher, lane: Lane, id: ExchangeId) => void> = {
+      handler: (dispatcher, lane, id) => dispatcher.receive(lane, [Kind.responseAbort, id]),
+      worker: (dispatcher, lane) => void dispatcher.detach(lane, "ERR_WORKER_EXITED"),
+      server: (dispatcher) => dispatcher.close("ERR_DRAINING"),
+    };
+    for (const [who, how] of Object.entries(fail)) {
+      const dispatcher = createDispatcher(t);
+      const { lane } = await FakeWorker.attach(t, dispatcher, 1);
+      const client = new FakeClient(1);
+      dispatcher.admit(client, TO);
+      dispatcher.receive(lane, [Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
+      dispatcher.receive(lane, [Kind.responseChunk, client.id, Buffer.from("half")]);
+      how(dispatcher, lane, client.id);
+      assert.equal(client.streamed.end, "broken", who);
+      assert.deepEqual(kindsOf([client]), ["streamed"], who);
+      await dispatcher.idle();
+    }
+  });
+
+  it("lets a response that has begun take longer than the timeout", async (t) => {
+    const time = mockTime(t);
+    const dispatcher = createDispatcher(t);
+    const { lane } = await FakeWorker.attach(t, dispatcher, 1);
+    const client = new FakeClient(1);
+    dispatcher.admit(client, TO);
+    dispatcher.receive(lane, [Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
+    time.tick(24 * 3_600_000);
+    assert.equal(client.streamed.end, "open");
+    dispatcher.receive(lane, [Kind.responseEnd, client.id]);
+    assert.equal(client.streamed.end, "complete");
+    await dispatcher.idle();
+  });
+
+  it("refuses what a worker may not say of an exchange", async (t) => {
+    const id = 1 as ExchangeId;
+    const head: ExchangeMessage = [Kind.response, id, 200, "", "", BODY_FOLLOWS];
+    const cases: Record<string, ExchangeMessage[]> = {
+      "a chunk before the head": [[Kind.responseChunk, id, Buffer.from("x")]],
+      "an end before the head": [[Kind.responseEnd, id]],
+      "two heads": [head, head],
+      "a whole response after the head": [head, [Kind.response, id, 200, "", "", "x"]],
+      "more than its credit": [head, [Kind.responseChunk, id, Buffer.alloc(1_001)]],
+    };
+    for (const [name, messages] of Object.entries(cases)) {
+      const dispatcher = createDispatcher(t);
+      const { lane } = await FakeWorker.attach(t, dispatcher, 1);
+      const client = new FakeClient(id);
+      dispatcher.admit(client, TO);
+      const last = messages.pop();
+      for (const message of messages) dispatcher.receive(lane, message);
+      assert.ok(last !== undefined);
+      assert.throws(() => dispatcher.receive(lane, last), { code: "ERR_PROTOCOL" }, name);
+      // Whoever owns the channel breaks it now.
+      dispatcher.detach(lane, "ERR_PROTOCOL");
+      const [outcome] = client.outcomes;
+      if (outcome?.kind === "streamed") assert.equal(outcome.body.end, "broken", name);
+      else assert.deepEqual(kindsOf([client]), ["502"], name);
+      assert.equal(client.outcomes.length, 1);
+      await dispatcher.idle();
+    }
   });
 
   it("fails what a worker has whose channel breaks", async (t) => {

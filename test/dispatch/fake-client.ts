@@ -1,14 +1,19 @@
+import assert from "node:assert/strict";
 import type { ExchangeId, WorkerId } from "../../runtime/channel/messages.ts";
 import type {
+  BodyFlow,
+  BodySink,
+  BodySource,
   ClientSide,
   CompleteResponse,
   RequestHead,
+  ResponseHead,
 } from "../../runtime/dispatch/client-side.ts";
-import type { ErrorCode } from "../../runtime/errors.ts";
 
-/** How an exchange ended for its client. */
+/** How an exchange ended for its client, or how far it got. */
 export type Outcome =
   | { kind: "answered"; response: CompleteResponse }
+  | { kind: "streamed"; head: ResponseHead; body: StreamedBody }
   | { kind: "refused"; status: number; retryAfterSeconds: number | undefined }
   | { kind: "left" };
 
@@ -20,9 +25,12 @@ export class FakeClient implements ClientSide {
   workerId: WorkerId | null = null;
   /** One at the end. More would be a bug, so each is kept. */
   readonly outcomes: Outcome[] = [];
-  bodyLimitBytes: number | null = null;
-  #onBody: ((body: Uint8Array | ErrorCode) => void) | null = null;
+  /** Whether its body is held back, and how often it was told so. */
+  held = false;
+  flowChanges = 0;
+  #sink: BodySink | null = null;
   #onAbort: (() => void) | null = null;
+  #gone = false;
 
   constructor(id: number, options: { bodyBytes?: number | null; method?: string } = {}) {
     // Tests are the only makers of ids here.
@@ -41,9 +49,17 @@ export class FakeClient implements ClientSide {
     return this.outcomes.length > 0;
   }
 
-  readBody(limitBytes: number, done: (body: Uint8Array | ErrorCode) => void): void {
-    this.bodyLimitBytes = limitBytes;
-    this.#onBody = done;
+  /** The response's body, once its head came as that of a stream. */
+  get streamed(): StreamedBody {
+    const [outcome] = this.outcomes;
+    assert.ok(outcome?.kind === "streamed", "no stream was announced");
+    return outcome.body;
+  }
+
+  receiveBody(sink: BodySink): BodyFlow {
+    assert.equal(this.#sink, null, "a body has one sink");
+    this.#sink = sink;
+    return { pause: () => this.#hold(true), resume: () => this.#hold(false) };
   }
 
   onAbort(callback: () => void): void {
@@ -54,19 +70,95 @@ export class FakeClient implements ClientSide {
     this.outcomes.push({ kind: "answered", response });
   }
 
+  respondStream(head: ResponseHead, body: BodySource): void {
+    this.outcomes.push({ kind: "streamed", head, body: new StreamedBody(body) });
+  }
+
   refuse(status: number, options: { retryAfterSeconds?: number } = {}): void {
     this.outcomes.push({ kind: "refused", status, retryAfterSeconds: options.retryAfterSeconds });
   }
 
-  /** The last byte of the body is there, or one too many. A client whose answer is complete sends to nobody. */
-  sendBody(body: Uint8Array | ErrorCode): void {
-    if (!this.settled) this.#onBody?.(body);
+  /** A piece of the body arrives; also one that was on its way when the client was answered or held back. */
+  sendChunk(bytes: Uint8Array): void {
+    if (!this.#gone) this.#sink?.chunk(bytes);
+  }
+
+  sendEnd(): void {
+    if (!this.#gone) this.#sink?.end();
+  }
+
+  sendBody(body: Uint8Array): void {
+    this.sendChunk(body);
+    this.sendEnd();
   }
 
   /** As the front door does: nothing is told of a client whose answer is complete. */
   leave(): void {
-    if (this.settled) return;
-    this.outcomes.push({ kind: "left" });
+    const [outcome] = this.outcomes;
+    if (this.#gone || (outcome !== undefined && outcome.kind !== "streamed")) return;
+    if (outcome !== undefined && outcome.body.end !== "open") return;
+    this.#gone = true;
+    if (outcome === undefined) this.outcomes.push({ kind: "left" });
+    else outcome.body.leave();
     this.#onAbort?.();
+  }
+
+  #hold(held: boolean): void {
+    assert.notEqual(this.held, held, "held back or let go twice");
+    this.held = held;
+    this.flowChanges++;
+  }
+}
+
+/** What a client takes of a streamed response: all that is there at once, unless it is told to wait. */
+export class StreamedBody {
+  readonly #source: BodySource;
+  #taken: Uint8Array[] = [];
+  #left = false;
+  #reading = true;
+
+  constructor(source: BodySource) {
+    this.#source = source;
+    source.onChange = () => {
+      if (this.#reading) this.read();
+    };
+    this.read();
+  }
+
+  /** How it ended, as its client sees it. */
+  get end(): "open" | "complete" | "broken" | "left" {
+    if (this.#left) return "left";
+    switch (this.#source.state) {
+      case "ended":
+        return "complete";
+      case "failed":
+        return "broken";
+      case "open":
+        return "open";
+    }
+  }
+
+  get taken(): Buffer {
+    return Buffer.concat(this.#taken);
+  }
+
+  /** From now on it takes only what it is told to. */
+  stall(): void {
+    this.#reading = false;
+  }
+
+  read(maxBytes = Number.MAX_SAFE_INTEGER): void {
+    for (let left = maxBytes; left > 0;) {
+      const piece = this.#source.read(left);
+      if (piece === null) return;
+      assert.ok(piece.length > 0 && piece.length <= left, "at least one byte and at most so many");
+      left -= piece.length;
+      this.#taken.push(piece);
+    }
+  }
+
+  leave(): void {
+    this.#left = true;
+    this.#source.cancel();
   }
 }

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, it } from "node:test";
 import { connect as connectTls } from "node:tls";
+import { eventually } from "../helpers/eventually.ts";
 import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
 import { Load } from "../helpers/load.ts";
 import { RawConnection } from "../helpers/raw-connection.ts";
@@ -39,7 +40,7 @@ describe("context.clientAddress", { timeout: 30_000 }, () => {
       connection.destroy();
     }
 
-    const load = new Load(8, async (number) => {
+    const load = new Load(t, 8, async (number) => {
       const client = CLIENTS[(number * 7) % CLIENTS.length] ?? CLIENTS[0];
       const connection = await open(port, client);
       const requests = number % 3;
@@ -56,7 +57,7 @@ describe("context.clientAddress", { timeout: 30_000 }, () => {
   it("is right through TLS, also beside clients that never shake hands", async (t) => {
     const server = await startServer(t, { handlers: FIXTURE_HANDLERS, https: true });
     const port = server.port("https");
-    const load = new Load(6, async (number) => {
+    const load = new Load(t, 6, async (number) => {
       const client = CLIENTS[(number * 7) % CLIENTS.length] ?? CLIENTS[0];
       const { from, to } = client;
       if (number % 3 === 0) {
@@ -87,20 +88,21 @@ describe("context.clientAddress", { timeout: 30_000 }, () => {
       for (const connection of kept) assert.equal(await askAddress(connection), one.from);
       kept[0]?.destroy();
       // The place is free once the server has seen it.
-      for (let address: unknown = null; address === null;) {
+      await eventually(t, async () => {
         const connection = await open(port, two);
-        address = await askAddress(connection).catch(() => null);
-        if (address !== null) assert.equal(address, two.from);
+        const address = await askAddress(connection).catch(() => null);
         connection.destroy();
-      }
+        if (address !== null) assert.equal(address, two.from);
+        return address !== null;
+      });
       assert.equal(await askAddress(kept[1] ?? (await open(port, one))), one.from);
       for (const connection of kept) connection.destroy();
-      for (let isFree = false; !isFree;) {
+      await eventually(t, async () => {
         const all = await Promise.all([two, two, two, two].map((client) => open(port, client)));
         const addresses = await Promise.all(all.map((each) => askAddress(each).catch(() => null)));
-        isFree = addresses.every((address) => address === two.from);
         for (const connection of all) connection.destroy();
-      }
+        return addresses.every((address) => address === two.from);
+      });
     }
   });
 });

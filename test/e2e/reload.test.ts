@@ -10,6 +10,20 @@ function versionOf(number: number): string {
   return `export default () => new Response("version ${number}")`;
 }
 
+/** Answers a request with `file` in its query once that file exists. */
+function waitingVersionOf(version: number): string {
+  return `
+      import { existsSync } from "node:fs";
+      export default async (request, { log }) => {
+        const { searchParams } = new URL(request.url);
+        if (searchParams.has("file")) {
+          log.info("began");
+          while (!existsSync(searchParams.get("file"))) await new Promise((r) => setTimeout(r, 5));
+        }
+        return new Response("version ${version}");
+      }`;
+}
+
 function write(server: TestServer, path: string, source: string): void {
   writeFileSync(join(server.handlersDir, path), source);
 }
@@ -34,7 +48,7 @@ describe("SIGHUP", { timeout: 60_000 }, () => {
     const flags = ["--access-log", "off", "--log-level", "debug"];
     const server = await startServer(t, { handlers: { "index.ts": versionOf(1) }, flags });
     const client = new HttpClient(t, server.http, { connections: 16 });
-    const load = new Load(16, async () => {
+    const load = new Load(t, 16, async () => {
       const { status, body } = await client.request("/");
       return { status, text: String(body) };
     });
@@ -58,21 +72,11 @@ describe("SIGHUP", { timeout: 60_000 }, () => {
   });
 
   it("lets the old handlers finish what they have", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": waitingVersionOf(1) } });
     const file = "go";
-    const source = (version: number): string => `
-      import { existsSync } from "node:fs";
-      export default async (request, { log }) => {
-        const { searchParams } = new URL(request.url);
-        if (searchParams.has("file")) {
-          log.info("began");
-          while (!existsSync(searchParams.get("file"))) await new Promise((r) => setTimeout(r, 5));
-        }
-        return new Response("version ${version}");
-      }`;
-    const server = await startServer(t, { handlers: { "index.ts": source(1) } });
     const held = server.fetch(`/?file=${join(server.dir, file)}`);
     await server.until(({ msg }) => msg === "began");
-    write(server, "index.ts", source(2));
+    write(server, "index.ts", waitingVersionOf(2));
     await reload(server);
     assert.equal(await textOf(server), "version 2");
     // Even when the server is told to stop meanwhile.

@@ -109,7 +109,7 @@ describe("SIGTERM", { timeout: 60_000 }, () => {
       const connection = await server.connect();
       connection.send(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
       // It has begun; no more is taken until the server is about to stop.
-      await eventually(() => connection.socket.bytesRead > 0);
+      await eventually(t, () => connection.socket.bytesRead > 0);
       connection.socket.pause();
       connections.push(connection);
     }

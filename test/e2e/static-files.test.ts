@@ -28,6 +28,10 @@ async function ask(
   return connection.response({ head: line.startsWith("HEAD ") });
 }
 
+function toGet(path: string, more = ""): string {
+  return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`;
+}
+
 describe("static files", { timeout: 60_000 }, () => {
   it("are served on a connection that goes on", async (t) => {
     const server = await startServer(t, {
@@ -50,7 +54,7 @@ describe("static files", { timeout: 60_000 }, () => {
         assert.deepEqual((await ask(connection, "GET /one.bin")).body, BIG.subarray(0, 1));
         assert.equal(String((await ask(connection, "GET /")).body), "from the handler");
       }
-      await eventually(() => !isOpen());
+      await eventually(t, () => !isOpen());
     });
 
     await t.test("an empty one", { timeout: 5_000 }, async () => {
@@ -68,7 +72,7 @@ describe("static files", { timeout: 60_000 }, () => {
         Array.from({ length: 8 }, async () => (await server.fetch("/big.bin")).arrayBuffer()),
       );
       for (const body of bodies) assert.equal(digest(new Uint8Array(body)), digest(BIG));
-      await eventually(() => !isOpen());
+      await eventually(t, () => !isOpen());
     });
 
     await t.test("to a slow reader, while others are served", async () => {
@@ -150,7 +154,7 @@ describe("static files", { timeout: 60_000 }, () => {
         connection.socket.pause();
         assert.ok(isOpen());
         connection[how]();
-        await eventually(() => !isOpen());
+        await eventually(t, () => !isOpen());
       }
       const many = await Promise.all(Array.from({ length: 20 }, () => server.connect()));
       for (const [number, connection] of many.entries()) {
@@ -158,15 +162,13 @@ describe("static files", { timeout: 60_000 }, () => {
         await connection.bytes(1 + number * 1_000);
         connection.destroy();
       }
-      await eventually(() => !isOpen());
+      await eventually(t, () => !isOpen());
       assert.equal(String((await ask(await server.connect(), "GET /page.txt")).body), "page");
     });
 
     await t.test("pipelined, in order", async () => {
-      const get = (path: string, more = ""): string =>
-        `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`;
       const text = await server.raw(
-        get("/page.txt") + get("/one.bin") + get("/page.txt", "Connection: close\r\n"),
+        toGet("/page.txt") + toGet("/one.bin") + toGet("/page.txt", "Connection: close\r\n"),
       );
       assert.equal(text.match(/HTTP\/1\.1 200 OK/g)?.length, 3);
     });
@@ -174,9 +176,8 @@ describe("static files", { timeout: 60_000 }, () => {
     await t.test("as they are now, also when they change, come and go", async () => {
       const path = join(server.publicDir, "changing.txt");
       const content = async (): Promise<string> => (await server.fetch("/changing.txt")).text();
-      const becomes = async (expected: string): Promise<void> => {
-        for (;;) if ((await content()) === expected) return;
-      };
+      const becomes = (expected: string): Promise<void> =>
+        eventually(t, async () => (await content()) === expected);
       writeFileSync(path, "one");
       await becomes("one");
       writeFileSync(path, "and two");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
-import { describe, it } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
 import { HttpClient } from "../helpers/http-client.ts";
 import { Load } from "../helpers/load.ts";
@@ -13,8 +13,8 @@ interface Result {
   isOwnAnswer: boolean;
 }
 
-function startTokenLoad(client: HttpClient, concurrency: number): Load<Result> {
-  return new Load(concurrency, async (number) => {
+function startTokenLoad(t: TestContext, client: HttpClient, concurrency: number): Load<Result> {
+  return new Load(t, concurrency, async (number) => {
     const token = `t${number}`;
     const { status, headers, body } = await client.request(`/token?token=${token}&delay=1`);
     return { status, pid: Number(headers["x-pid"]), isOwnAnswer: String(body) === `${token};` };
@@ -44,7 +44,7 @@ describe("a worker that is killed under load", { timeout: 60_000 }, () => {
     const server = await startServer(t, { handlers: FIXTURE_HANDLERS, flags });
     const usualBootMs = bootMs(server);
     const client = new HttpClient(t, server.http, { connections: 32 });
-    const load = startTokenLoad(client, 32);
+    const load = startTokenLoad(t, client, 32);
     await load.until(500);
 
     const [[lostId, lostPid] = [0, 0]] = server.workers;
@@ -118,13 +118,16 @@ describe("a worker that is stopped", { timeout: 60_000 }, () => {
         process.kill(stoppedPid, "SIGCONT");
       } catch {}
     });
-    const load = startTokenLoad(client, 20);
+    const load = startTokenLoad(t, client, 20);
     await load.until(300, ({ pid }) => pid === otherPid);
     const atStop = load.results.filter(({ pid }) => pid === stoppedPid).length;
     process.kill(stoppedPid, "SIGCONT");
     await load.until(atStop + 1, ({ pid }) => pid === stoppedPid);
     const results = await load.stop();
     assert.ok(results.every(({ status, isOwnAnswer }) => status === 200 && isOwnAnswer));
-    assert.deepEqual([...server.workers.keys()].toSorted(), [1, 2]);
+    assert.deepEqual(
+      [...server.workers.keys()].toSorted((a, b) => a - b),
+      [1, 2],
+    );
   });
 });

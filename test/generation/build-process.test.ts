@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { watch } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { TestContext } from "node:test";
 import { pathToFileURL } from "node:url";
 
+import { BuildError } from "../../runtime/generation/build-error.ts";
 import { buildInChild } from "../../runtime/generation/build-process.ts";
 import type { BuildProcessOptions } from "../../runtime/generation/build-process.ts";
 import { loadManifest } from "../../runtime/generation/manifest.ts";
@@ -56,6 +57,22 @@ describe("buildInChild()", { timeout: 60_000 }, () => {
       name: "RuntimeError",
       code: "ERR_HANDLER_LOAD",
       message: /handlers\/a\.ts:1:7: Expected identifier/,
+    });
+  });
+
+  it("tells what it has read when it fails: whoever mends it may do so there", async (t) => {
+    const { dir, options } = await createProject(t, {
+      "handlers/a.ts": 'import "../outside.ts";',
+      "outside.ts": "const = 1;",
+    });
+    const real = await realpath(dir);
+    await assert.rejects(buildInChild(options), (error) => {
+      assert.ok(error instanceof BuildError);
+      assert.deepEqual(error.inputs.toSorted(), [
+        join(real, "handlers/a.ts"),
+        join(real, "outside.ts"),
+      ]);
+      return true;
     });
   });
 

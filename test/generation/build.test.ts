@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import {
   mkdir,
   mkdtemp,
@@ -20,6 +20,7 @@ import { promisify } from "node:util";
 
 import { buildGeneration } from "../../runtime/generation/build.ts";
 import type { BuildOptions } from "../../runtime/generation/build.ts";
+import { releaseLease } from "../../runtime/generation/lease.ts";
 import { loadManifest } from "../../runtime/generation/manifest.ts";
 import type { Manifest } from "../../runtime/generation/manifest.ts";
 
@@ -452,19 +453,22 @@ describe("buildGeneration() > hash", { concurrency: 2 }, () => {
 });
 
 describe("buildGeneration() > generations", () => {
-  it("keeps the last and those in use", async (t) => {
+  it("keeps the last and those that a living process uses", async (t) => {
     const project = await createProject(t, { "handlers/a.ts": "" });
+    const dead = spawnSync(process.execPath, ["-e", ""]).pid;
+    const leases = [undefined, process.pid, dead, process.ppid];
     const ids: string[] = [];
     for (let count = 0; count < 6; count++) {
-      const { id } = await project.build({ keepLast: 2, keep: ids.slice(1, 2) });
+      const { id } = await project.build({ keepLast: 2, leaseTo: leases[count] });
       ids.push(id);
     }
     assert.deepEqual(ids.toSorted(), ids, "ids sort by time");
-    assert.deepEqual(await readdir(join(project.stateDir, "generations")), [
-      ids[1],
-      ids[4],
-      ids[5],
-    ]);
+    const generations = join(project.stateDir, "generations");
+    assert.deepEqual(await readdir(generations), [ids[1], ids[3], ids[4], ids[5]]);
+
+    await releaseLease(join(generations, ids[1] ?? ""), process.pid);
+    const { id } = await project.build({ keepLast: 2 });
+    assert.deepEqual(await readdir(generations), [ids[3], ids[5], id]);
   });
 
   it("builds several at once", async (t) => {

@@ -1,10 +1,14 @@
+import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 
 /**
- * Waits until a check passes, for states of the operating system that nothing tells of. The test's timeout ends it.
+ * Waits until a check passes, for states that nothing tells of. Ends with the test, whose timeout is the only clock.
  *
- * @param check Throws or returns false as long as it is not so.
+ * @throws What the check throws.
  */
-export async function eventually(check: () => boolean): Promise<void> {
-  while (!check()) await delay(10);
+export async function eventually(
+  t: TestContext,
+  check: () => boolean | Promise<boolean>,
+): Promise<void> {
+  while (!(await check())) await delay(10, undefined, { signal: t.signal });
 }

@@ -1,7 +1,8 @@
 import { EventEmitter, once } from "node:events";
+import type { TestContext } from "node:test";
 
 /**
- * Requests that go on side by side until they are told to stop.
+ * Requests that go on side by side until they are told to stop, at the latest when the test is aborted.
  *
  * What a request throws ends the load, and `until` and `stop` throw it; so catch what a test expects.
  */
@@ -18,7 +19,10 @@ export class Load<T> {
    * @param concurrency How many requests are under way at any time.
    * @param send Sends one request, which gets a number of its own, and says what came of it.
    */
-  constructor(concurrency: number, send: (number: number) => Promise<T>) {
+  constructor(t: TestContext, concurrency: number, send: (number: number) => Promise<T>) {
+    t.signal.addEventListener("abort", () => {
+      this.#isStopped = true;
+    });
     const loops = Array.from({ length: concurrency }, () => this.#loop(send));
     this.#done = Promise.all(loops);
   }

@@ -24,3 +24,10 @@ export function residentBytesOf(pid: number): number {
     /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
   return Number(kib) * 1024;
 }
+
+/** How much memory a process has had in use at most, in bytes. */
+export function peakBytesOf(pid: number): number {
+  const [, kib = ""] =
+    /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return Number(kib) * 1024;
+}

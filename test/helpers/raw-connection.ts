@@ -16,6 +16,8 @@ export class RawConnection {
   readonly #socket: Socket;
   #received: Buffer = Buffer.alloc(0);
   #closed = false;
+  /** The line of the chunk that was read last has not ended yet. */
+  #owesLineEnd = false;
   #wake: () => void = () => {};
 
   private constructor(socket: Socket) {
@@ -68,7 +70,7 @@ export class RawConnection {
   }
 
   /**
-   * Reads the next response. Its body is as long as `Content-Length` says.
+   * Reads the next response, whose body has a length or comes in chunks.
    *
    * @param options.head It answers a HEAD request and has no body.
    * @throws AssertionError when the connection ends first.
@@ -86,15 +88,37 @@ export class RawConnection {
     });
     const response = { status: Number(status), statusText, fields, body: Buffer.alloc(0) };
     const hasBody = options.head !== true && response.status !== 204 && response.status !== 304;
-    const bodyBytes = hasBody ? Number(fieldOf(response, "content-length") ?? 0) : 0;
-    while (this.#received.length < bodyBytes) await this.#more(`${bodyBytes} bytes of body`);
-    return { ...response, body: this.#take(bodyBytes) };
+    if (!hasBody) return response;
+    const isChunked = fieldOf(response, "transfer-encoding") === "chunked";
+    const body = isChunked
+      ? await this.#chunks()
+      : await this.bytes(Number(fieldOf(response, "content-length") ?? 0));
+    return { ...response, body };
   }
 
-  /** Waits until at least so many bytes are there, and takes them. */
+  /** Waits until so many bytes are there, and takes them. */
   async bytes(count: number): Promise<Buffer> {
     while (this.#received.length < count) await this.#more(`${count} bytes`);
     return this.#take(count);
+  }
+
+  /**
+   * Reads the next chunk of a body (RFC 9112 section 7.1), empty when it was the last; without extensions and trailers,
+   * which nobody here sends.
+   */
+  async chunk(): Promise<Buffer> {
+    // The server writes the end of a chunk's line together with the next chunk.
+    if (this.#owesLineEnd) assert.equal(String(await this.bytes(2)), "\r\n", "the end of a chunk");
+    let end = this.#received.indexOf("\r\n");
+    for (; end === -1; end = this.#received.indexOf("\r\n")) await this.#more("a chunk");
+    const size = this.#take(end + 2)
+      .toString("latin1")
+      .trimEnd();
+    assert.match(size, /^[0-9a-f]+$/i, "the size of a chunk");
+    const chunk = await this.bytes(Number.parseInt(size, 16));
+    this.#owesLineEnd = chunk.length > 0;
+    if (chunk.length === 0) assert.equal(String(await this.bytes(2)), "\r\n", "no trailers");
+    return chunk;
   }
 
   /** All that is left to read once the server has closed the connection; one character per byte. */
@@ -119,6 +143,14 @@ export class RawConnection {
       if (end !== -1) return end + 4;
       await this.#more("a response");
     }
+  }
+
+  async #chunks(): Promise<Buffer> {
+    const chunks: Buffer[] = [];
+    for (let chunk = await this.chunk(); chunk.length > 0; chunk = await this.chunk()) {
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
   }
 
   async #more(what: string): Promise<void> {

@@ -470,6 +470,59 @@ describe("runHandler()", () => {
     });
   });
 
+  describe("what cannot even be looked at", () => {
+    const FOREIGN = `(fields) => ({
+      status: 200, statusText: "", headers: [], body: null, get [Symbol.toStringTag]() { return "Response" }, ...fields,
+    })`;
+    const VALUES = {
+      "a foreign response with status 700": `(${FOREIGN})({ status: 700 })`,
+      "a foreign response with status 0": `(${FOREIGN})({ status: 0 })`,
+      "a foreign response whose body is locked": `(() => {
+        const body = new Blob(["x"]).stream(); body.getReader(); return (${FOREIGN})({ body });
+      })()`,
+      "a foreign response with a field that is none": `(${FOREIGN})({ headers: [["a b", "c"]] })`,
+      "a value with a getter that throws": `({ get then() { throw new Error("no") } })`,
+      "a type that throws": `({ get [Symbol.toStringTag]() { throw new Error("no") } })`,
+    };
+    for (const [name, value] of Object.entries(VALUES)) {
+      it(`${name} is a failure of the handler, or of the _error that returns it`, async (t) => {
+        for (const kind of ["", "async "]) {
+          const files = { "handler.ts": `export default ${kind}() => ${value};` };
+          assert.match(await answer(await startRoute(t, files)), /^500 Internal/);
+          const caught = await startRoute(t, {
+            ...files,
+            "_middleware.ts": `export default async (request, context, next) => {
+              try { return await next(); } catch { return new Response("caught"); }
+            };`,
+          });
+          assert.equal(await answer(caught), "200 caught");
+          const shown = await startRoute(t, {
+            ...files,
+            "_error.ts": "export default () => new Response('shown', { status: 418 });",
+          });
+          assert.equal(await answer(shown), "418 shown");
+          const failing = await startRoute(t, {
+            "handler.ts": "export default () => { throw new Error() };",
+            "_error.ts": `export default ${kind}() => ${value};`,
+          });
+          assert.match(await answer(failing), /^500 Internal/);
+        }
+      });
+    }
+
+    it("an answer of _error whose body was read is answered 500", async (t) => {
+      for (const kind of ["", "async "]) {
+        const runner = await startRoute(t, {
+          "handler.ts": "export default () => { throw new Error() };",
+          "_error.ts": `export default ${kind}() => {
+            const response = new Response(new Blob(["x"]).stream()); response.body.getReader(); return response;
+          };`,
+        });
+        assert.match(await answer(runner), /^500 Internal/);
+      }
+    });
+  });
+
   describe("_error", () => {
     it("gets what was thrown, as it is, with request and context", async (t) => {
       const runner = await startRoute(t, {

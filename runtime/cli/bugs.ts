@@ -1,0 +1,27 @@
+import { EXIT, RuntimeError } from "../errors.ts";
+
+/**
+ * Says why the program cannot go on, and with which code it exits: a person's mistake is told in one line per problem,
+ * a bug of ours with its stack.
+ */
+export function describeFailure(error: unknown): { text: string; exitCode: number } {
+  if (error instanceof RuntimeError && error.fault === "operator") {
+    const exitCode = error.code === "ERR_CONFIG" ? EXIT.config : EXIT.failed;
+    return { text: error.message, exitCode };
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : `threw ${String(error)}`;
+  return { text, exitCode: EXIT.failed };
+}
+
+/**
+ * Ends this process when something was thrown that nobody caught, promises included: what state it is in is unknown
+ * then. Workers end with their channel; whoever started the server starts it again.
+ *
+ * @param report Called first, to log it. It must not throw.
+ */
+export function exitOnBug(report: (error: unknown) => void): void {
+  process.on("uncaughtException", (error: unknown) => {
+    report(error);
+    process.exit(EXIT.failed);
+  });
+}

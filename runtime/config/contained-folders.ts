@@ -1,0 +1,31 @@
+import { realpathSync } from "node:fs";
+import { basename, dirname, join, relative, sep } from "node:path";
+
+/**
+ * Which of the paths are the folder or lie below it, links followed on both sides: what is served to everybody must not
+ * hold keys or sources.
+ *
+ * @param paths Absolute. What is not there counts as where it would be made.
+ */
+export function findContained<Path extends { path: string }>(
+  folder: string,
+  paths: readonly Path[],
+): Path[] {
+  const realFolder = toRealPath(folder);
+  return paths.filter(({ path }) => isWithin(realFolder, toRealPath(path)));
+}
+
+function isWithin(folder: string, path: string): boolean {
+  const way = relative(folder, path);
+  // A name may begin with two dots.
+  return way !== ".." && !way.startsWith(`..${sep}`);
+}
+
+function toRealPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : join(toRealPath(parent), basename(path));
+  }
+}

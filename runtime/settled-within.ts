@@ -1,0 +1,9 @@
+/** Resolves when the promise settles, whichever way, or when the time is over. */
+export async function settledWithin(promise: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([Promise.allSettled([promise]), timeout]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,49 @@
+import cluster, { type Worker } from "node:cluster";
+import { Socket } from "node:net";
+import { CHANNEL_FD } from "../channel/messages.ts";
+import { RuntimeError } from "../errors.ts";
+
+/** A forked worker and our end of its channel. */
+export interface ForkedWorker {
+  worker: Worker;
+  socket: Socket;
+}
+
+/** Tells `node:cluster` how to fork workers. Once per primary, before the first fork. */
+export function prepareForks(workerEntry: string): void {
+  cluster.setupPrimary({
+    exec: workerEntry,
+    args: [],
+    // The channel is a socketpair of its own; Node's JSON "ipc" is left to node:cluster (design.md section 3).
+    stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
+  });
+}
+
+/**
+ * Forks a worker.
+ *
+ * @throws RuntimeError `ERR_BOOT_LOOP` when the system makes no process. Node tells of it in three ways: it throws
+ *   (ENOMEM), it returns a child without streams (EMFILE, ENFILE), or one with streams and without a process (EAGAIN).
+ */
+export function forkWorker(env: Record<string, string>): ForkedWorker {
+  let worker: Worker;
+  try {
+    worker = cluster.fork(env);
+  } catch (error) {
+    throw new RuntimeError("ERR_BOOT_LOOP", `Cannot fork a worker: ${String(error)}`, {
+      cause: error,
+    });
+  }
+  // A failed fork is told here too, a moment later; later ones say that a signal did not reach it, which its exit tells.
+  worker.on("error", () => {});
+  const child = worker.process;
+  // Contrary to its types, a child that was never started has none.
+  const stdio = child.stdio as typeof child.stdio | undefined;
+  const socket = stdio?.[CHANNEL_FD];
+  if (child.pid !== undefined && socket instanceof Socket) return { worker, socket };
+  // It will never exit, which is when node:cluster would forget it.
+  if (cluster.workers !== undefined) delete cluster.workers[worker.id];
+  if (socket instanceof Socket) socket.destroy();
+  const limit = stdio === undefined ? "too many open files" : "too many processes";
+  throw new RuntimeError("ERR_BOOT_LOOP", `Cannot fork a worker: ${limit}`);
+}

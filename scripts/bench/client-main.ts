@@ -1,0 +1,37 @@
+import { once } from "node:events";
+import { assertNever } from "../../runtime/errors.ts";
+import type { ClientTask } from "./clients.ts";
+import { echo } from "./echo-client.ts";
+import { takeEvents } from "./events-client.ts";
+import { openIdle } from "./idle-client.ts";
+
+// `clients.ts` starts this and wrote the argument itself.
+try {
+  await run(JSON.parse(process.argv[2] ?? "") as ClientTask);
+} catch (error) {
+  process.stderr.write(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+}
+
+async function run(task: ClientTask): Promise<void> {
+  switch (task.kind) {
+    case "echo":
+      return print(await echo(task));
+    case "events":
+      return print(await takeEvents(task));
+    case "idle": {
+      const idle = await openIdle(task);
+      print(idle.left());
+      process.stdin.resume();
+      await once(process.stdin, "end");
+      print(idle.left());
+      return idle.close();
+    }
+    default:
+      return assertNever(task);
+  }
+}
+
+function print(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}

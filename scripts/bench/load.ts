@@ -1,0 +1,141 @@
+import { assertNever } from "../../runtime/errors.ts";
+import type { Case, LoadKind } from "./cases.ts";
+import { openIdleConnections, runEcho, runEvents } from "./clients.ts";
+import { runWrk, type WrkRun } from "./wrk.ts";
+
+/** What a load generator saw. Which latencies there are depends on the kind of the load. */
+export interface LoadReport {
+  /** In the unit of the case. */
+  readonly count: number;
+  /** Units per second. */
+  readonly rate: number;
+  readonly p50Us?: number;
+  readonly p99Us?: number;
+  readonly badStatuses: number;
+  readonly socketErrors: number;
+}
+
+/** Figures that only some kinds of load give, beside what every turn has. */
+export interface ExtraFigures {
+  /** By how much the server grew under the load, over what it took when it was ready; only for the echo. */
+  readonly growthMiB?: number;
+  /** What one idle connection costs the processes that hold it, without the kernel's part. */
+  readonly idleBytes?: number;
+  /** The 99th percentile before the idle connections were opened, and how many times that it is with them. */
+  readonly quietP99Us?: number;
+  readonly p99Times?: number;
+}
+
+/** A server that is ready to be loaded, and means to watch it. */
+export interface LoadTarget {
+  readonly case: Case;
+  readonly url: string;
+  /** Path of `wrk`. */
+  readonly wrk: string;
+  readonly connections: number;
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+  readonly signal: AbortSignal;
+  /** Memory of all processes of the server. */
+  readonly readMemoryBytes: () => number;
+  /** Memory of those that hold the connections of clients. */
+  readonly readClientsAtBytes: () => number;
+}
+
+/** Runs the part of a load that counts, and gives all that was measured during it. */
+export type Observe<T extends { readonly peakMemoryBytes: number }> = (
+  run: () => Promise<LoadReport>,
+) => Promise<T>;
+
+/**
+ * Warms the server up and loads it the way its case says.
+ *
+ * Whatever is started here has ended when the promise settles.
+ */
+export async function applyLoad<T extends { readonly peakMemoryBytes: number }>(
+  target: LoadTarget,
+  observe: Observe<T>,
+): Promise<T & ExtraFigures> {
+  const { load } = target.case;
+  switch (load.kind) {
+    case "wrk":
+      await runWrk(wrkRun(target, target.warmUpSeconds));
+      return observe(() => runWrk(wrkRun(target, target.seconds)));
+    case "echo":
+      return applyEcho(target, load, observe);
+    case "events":
+      return observe(() => runEvents({ ...target, clients: load.clients }));
+    case "idle":
+      return applyIdle(target, load, observe);
+    default:
+      return assertNever(load);
+  }
+}
+
+/** Connections of a load beside those of `wrk`. */
+export function extraConnections(load: LoadKind): number {
+  switch (load.kind) {
+    case "wrk":
+      return 0;
+    case "echo":
+      return 1;
+    case "events":
+      return load.clients;
+    case "idle":
+      return load.connections;
+    default:
+      return assertNever(load);
+  }
+}
+
+async function applyEcho<T extends { readonly peakMemoryBytes: number }>(
+  target: LoadTarget,
+  { sizeBytes }: Extract<LoadKind, { kind: "echo" }>,
+  observe: Observe<T>,
+): Promise<T & ExtraFigures> {
+  // Before the warm-up: what a server keeps from it is growth as well.
+  const before = target.readMemoryBytes();
+  await runEcho({ ...target, sizeBytes: sizeBytes / WARM_UP_SHARE });
+  const figures = await observe(() => runEcho({ ...target, sizeBytes }));
+  return { ...figures, growthMiB: (figures.peakMemoryBytes - before) / 1024 ** 2 };
+}
+
+async function applyIdle<T extends { readonly peakMemoryBytes: number }>(
+  target: LoadTarget,
+  { connections }: Extract<LoadKind, { kind: "idle" }>,
+  observe: Observe<T>,
+): Promise<T & ExtraFigures> {
+  // Longer, and the server would begin to close the idle connections while they are still needed.
+  const seconds = Math.min(target.seconds, IDLE_SECONDS);
+  const run = wrkRun(target, seconds);
+  await runWrk(wrkRun(target, target.warmUpSeconds));
+  const { p99Us: quietP99Us } = await runWrk(run);
+  const before = target.readClientsAtBytes();
+  const idle = await openIdleConnections({ ...target, connections });
+  try {
+    const idleBytes = (target.readClientsAtBytes() - before) / connections;
+    let p99Us = NaN;
+    const figures = await observe(async () => {
+      const report = await runWrk(run);
+      p99Us = report.p99Us;
+      return report;
+    });
+    const left = await idle.close();
+    if (left < connections)
+      throw new Error(`only ${left} of ${connections} idle connections were left after the load`);
+    return { ...figures, idleBytes, quietP99Us, p99Times: p99Us / quietP99Us };
+  } finally {
+    await idle.close();
+  }
+}
+
+/** A sixteenth is enough for every path to be compiled, and short. */
+const WARM_UP_SHARE = 16;
+
+/** Servers close idle connections after 10 s and more; opening them takes about one. */
+const IDLE_SECONDS = 6;
+
+function wrkRun(target: LoadTarget, seconds: number): WrkRun {
+  const { wrk: file, url, connections, signal } = target;
+  return { file, url, request: target.case.request, connections, seconds, signal };
+}

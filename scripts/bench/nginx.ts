@@ -1,0 +1,100 @@
+import { join } from "node:path";
+import type { App } from "./cases.ts";
+import {
+  accessLogFile,
+  nodePeer,
+  toFlags,
+  type Command,
+  type Launch,
+  type Setting,
+  type Template,
+} from "./setting.ts";
+
+/** Nginx alone, with the folder of the static files. */
+export function launchNginx(setting: Setting): Launch {
+  const { publicFolder } = setting;
+  return {
+    templates: [nginxTemplate(setting, "nginx", { publicFolder })],
+    commands: [nginxCommand(setting)],
+  };
+}
+
+/** Nginx in front of one Node process, which runs the source of `peer`. */
+export function launchNginxNode(setting: Setting, peer: string): Launch {
+  const { certificate, certificateKey, upstreamPort, connections, clientConnections, tls, app } =
+    setting;
+  return {
+    templates: [
+      nginxTemplate(setting, "nginx-node", {
+        certificate,
+        certificateKey,
+        upstreamPort: String(upstreamPort),
+        connections: String(connections),
+        // One worker may take all connections, if the other is slower to accept, and has as many to Node.
+        workerConnections: String(Math.max(4096, 2 * clientConnections)),
+        listenOptions: tls ? " ssl" : "",
+        serverOptions: SERVER_OPTIONS[app] ?? "",
+      }),
+    ],
+    commands: [
+      // Nginx cannot carry an echo that begins before the request has ended: see the source.
+      nodePeer({ ...setting, port: upstreamPort }, peer, app === "echo" ? "echo-spooled" : app),
+      nginxCommand(setting),
+    ],
+  };
+}
+
+/** Nginx in front of Gunicorn over a Unix socket. */
+export function launchNginxGunicorn(setting: Setting): Launch {
+  const gunicorn = {
+    file: setting.tool("gunicorn"),
+    args: [
+      ...toFlags({
+        "--workers": "2",
+        "--worker-class": "sync",
+        "--bind": `unix:${join(setting.folder, "gunicorn.sock")}`,
+        "--chdir": join(setting.peersFolder, "nginx-gunicorn"),
+      }),
+      "app:application",
+    ],
+    // No __pycache__ is left in the copy of peers/.
+    env: { PYTHONDONTWRITEBYTECODE: "1" },
+  };
+  return {
+    templates: [nginxTemplate(setting, "nginx-gunicorn", {})],
+    commands: [gunicorn, nginxCommand(setting)],
+  };
+}
+
+/** What an operator adds for an application that needs it; everything else stays as Nginx has it by default. */
+const SERVER_OPTIONS: Partial<Readonly<Record<App, string>>> = {
+  // The default of 1 MiB would refuse the body. It still goes to a file as a whole before Node sees any of it.
+  echo: "    client_max_body_size 0;\n",
+  events: "    proxy_buffering off;\n",
+};
+
+function nginxTemplate(
+  setting: Setting,
+  name: string,
+  values: Readonly<Record<string, string>>,
+): Template {
+  return {
+    from: join(setting.peersFolder, name, "nginx.conf"),
+    to: join(setting.folder, "nginx.conf"),
+    values: {
+      user: setting.user,
+      folder: setting.folder,
+      port: String(setting.port),
+      accessLog: setting.accessLog ? `${accessLogFile(setting)} combined` : "off",
+      ...values,
+    },
+  };
+}
+
+function nginxCommand(setting: Setting): Command {
+  return {
+    file: setting.tool("nginx"),
+    args: ["-p", setting.folder, "-c", join(setting.folder, "nginx.conf"), "-e", "stderr"],
+    clientsAt: "all",
+  };
+}

@@ -1,0 +1,7 @@
+// oxlint-disable typescript/no-unsafe-assignment, typescript/no-unsafe-call, typescript/no-unsafe-member-access -- plain JavaScript, run as it is: nothing in it has a type
+import { serve } from "@hono/node-server";
+import { Hono } from "hono";
+
+const app = new Hono();
+app.post("/", async (context) => context.json(await context.req.json()));
+serve({ fetch: app.fetch, hostname: "127.0.0.1", port: Number(process.env.PORT) });

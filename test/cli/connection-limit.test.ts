@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { fitConnections, readOpenFilesLimit } from "../../runtime/cli/connection-limit.ts";
+
+describe("readOpenFilesLimit()", () => {
+  it("reads the soft limit", () => {
+    const text =
+      "Limit                     Soft Limit           Hard Limit           Units     \n" +
+      "Max processes             127235               127235               processes \n" +
+      "Max open files            1024                 524288               files     \n";
+    assert.equal(
+      readOpenFilesLimit(() => text),
+      1024,
+    );
+  });
+
+  it("knows none where there is none to read", () => {
+    assert.equal(readOpenFilesLimit(refuse), null);
+    assert.equal(
+      readOpenFilesLimit(
+        () => "Max open files            unlimited            unlimited            files\n",
+      ),
+      null,
+    );
+  });
+});
+
+describe("fitConnections()", () => {
+  it("leaves what fits", () => {
+    for (const limit of [null, 10_000 + 24 + 512 + 64]) {
+      assert.deepEqual(fitConnections({ maxConnections: 10_000, workers: 4 }, limit), {
+        maxConnections: 10_000,
+        warning: null,
+      });
+    }
+  });
+
+  it("lowers what does not, and says so", () => {
+    assert.deepEqual(fitConnections({ maxConnections: 10_000, workers: 4 }, 1024), {
+      maxConnections: 424,
+      warning:
+        "maxConnections is 424 instead of 10000: this process may have 1024 files open, " +
+        'expected 10600 (raise it with "ulimit -n" or LimitNOFILE=)',
+    });
+  });
+
+  it("lets at least one in", () => {
+    const { maxConnections } = fitConnections({ maxConnections: 10_000, workers: 100 }, 1024);
+    assert.equal(maxConnections, 1);
+  });
+});
+
+function refuse(): string {
+  throw new Error("ENOENT");
+}

@@ -1,0 +1,15 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
+
+describe("ByteBudget", () => {
+  it("gives no more than there is, and takes nothing when it refuses", () => {
+    const budget = new ByteBudget(10);
+    assert.deepEqual(
+      [budget.take(6), budget.take(5), budget.take(4), budget.take(1), budget.heldBytes],
+      [true, false, true, false, 10],
+    );
+    budget.give(6);
+    assert.deepEqual([budget.heldBytes, budget.take(7), budget.take(6)], [4, false, true]);
+  });
+});

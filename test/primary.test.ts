@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import pino from "pino";
+import { type Config, loadConfig } from "../runtime/config.ts";
+import { Primary } from "../runtime/primary.ts";
+import { temporaryFolder } from "./helpers/temporary-folder.ts";
+
+const log = pino({ level: "silent" });
+
+async function createProject(t: TestContext): Promise<Config> {
+  const cwd = temporaryFolder(t);
+  for (const folder of ["handlers", "public"]) mkdirSync(join(cwd, folder));
+  writeFileSync(join(cwd, "handlers/index.ts"), "export default () => new Response();");
+  const flags = { http: "0", https: "off", workers: "1" };
+  return loadConfig({ mode: "production", flags, env: {}, cwd });
+}
+
+/** Whether a build runs that this process has started. */
+function isBuilding(): boolean {
+  return readdirSync("/proc").some((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      const parent = /^PPid:\s*(\d+)$/m.exec(readFileSync(`/proc/${name}/status`, "utf8"))?.[1];
+      const command = readFileSync(`/proc/${name}/cmdline`, "utf8");
+      return Number(parent) === process.pid && command.includes("build-child");
+    } catch {
+      // It has ended since the folder was read.
+      return false;
+    }
+  });
+}
+
+describe("Primary.start()", { timeout: 60_000 }, () => {
+  it("leaves nothing behind when one part fails while the others open", async (t) => {
+    const config = await createProject(t);
+    // The engine's binary does not fit: what is said first, while the build has hardly begun.
+    t.mock.method(process, "dlopen", (_: unknown, path: string) => {
+      throw new Error(`no ${path}`);
+    });
+    const starting = Primary.start({ config, log, accessLog: null, certificates: null });
+    await assert.rejects(starting, { code: "ERR_LISTEN", message: /^Cannot load uWebSockets\.js/ });
+    assert.equal(isBuilding(), false);
+  });
+});

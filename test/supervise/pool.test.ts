@@ -1,0 +1,246 @@
+import assert from "node:assert/strict";
+import cluster from "node:cluster";
+import { EventEmitter } from "node:events";
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import pino from "pino";
+import {
+  type ExchangeId,
+  type ExchangeMessage,
+  Kind,
+  type WorkerId,
+} from "../../runtime/channel/messages.ts";
+import { prepareForks } from "../../runtime/supervise/fork-worker.ts";
+import { Pool } from "../../runtime/supervise/pool.ts";
+import type { WorkerProcess } from "../../runtime/supervise/worker-process.ts";
+import { temporaryFolder } from "../helpers/temporary-folder.ts";
+
+interface LogLine {
+  msg: string;
+  workerId?: number;
+  restartInMs?: number;
+  code?: string | number | null;
+  err?: { message: string; stack: string };
+}
+
+/** A pool of workers that have no handlers, and what it told. */
+class Trial {
+  readonly pool: Pool;
+  readonly logs: LogLine[] = [];
+  readonly messages: ExchangeMessage[] = [];
+  /** What was told, in order. */
+  readonly events: string[] = [];
+  onMessage: (message: ExchangeMessage) => void = () => {};
+  readonly #planFile: string;
+  #wake: () => void = () => {};
+
+  constructor(t: TestContext, options: { workers?: number; plan?: string } = {}) {
+    prepareForks(join(import.meta.dirname, "fake-worker.ts"));
+    this.#planFile = join(temporaryFolder(t), "plan");
+    this.plan(options.plan ?? "");
+    let lastId = 0;
+    const note = (event: string): void => {
+      this.events.push(event);
+      this.#wake();
+    };
+    this.pool = new Pool({
+      log: pino(
+        { level: "debug" },
+        {
+          write: (line) => {
+            this.logs.push(JSON.parse(line) as LogLine);
+            this.#wake();
+          },
+        },
+      ),
+      workers: options.workers ?? 1,
+      settings: {
+        generationDir: this.#planFile,
+        mode: "production",
+        requestIdPrefix: "t-",
+        bodyBufferBytes: 1024,
+        responseCreditBytes: 1024,
+        logLevel: "info",
+        logFormat: "json",
+      },
+      nextWorkerId: () => ++lastId as WorkerId,
+      bootTimeoutMs: 30_000,
+      onReady: ({ id }) => note(`ready ${id}`),
+      onMessage: ({ id }, message) => {
+        this.onMessage(message);
+        note(`message ${id}`);
+      },
+      onLost: ({ id }) => note(`lost ${id}`),
+    });
+    t.after(() => this.pool.destroy());
+  }
+
+  get worker(): WorkerProcess {
+    const [worker] = this.pool.workers;
+    assert.ok(worker !== undefined, "no worker");
+    return worker;
+  }
+
+  /** What workers do that are forked from now on. */
+  plan(text: string): void {
+    writeFileSync(this.#planFile, text);
+  }
+
+  /** Waits for an event. */
+  async until(event: string): Promise<void> {
+    while (!this.events.includes(event)) await this.#change();
+  }
+
+  async untilLog(predicate: (line: LogLine) => boolean): Promise<LogLine> {
+    for (;;) {
+      const line = this.logs.find(predicate);
+      if (line !== undefined) return line;
+      await this.#change();
+    }
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+}
+
+function request(worker: WorkerProcess): void {
+  const id = 1 as ExchangeId;
+  worker.channel.send([Kind.request, id, 0, null, "GET", "http://a/", "", "::1", 0, null]);
+}
+
+/** Makes forks fail: as node:cluster does when memory, descriptors or processes run out. */
+const FAILURES: Record<string, () => never> = {
+  ENOMEM: () => {
+    throw new Error("spawn ENOMEM");
+  },
+  EMFILE: () => failLater("EMFILE"),
+  EAGAIN: () => failLater("EAGAIN", [null, null, null, null, null]),
+};
+
+function failLater(code: string, stdio?: unknown[]): never {
+  const worker = Object.assign(new EventEmitter(), {
+    id: 1_000,
+    process: Object.assign(new EventEmitter(), { pid: undefined, stdio }),
+  });
+  process.nextTick(() => worker.emit("error", new Error(`spawn ${code}`)));
+  // It stands for a worker in all that is looked at.
+  return worker as never;
+}
+
+describe("Pool", { timeout: 60_000 }, () => {
+  it("counts a fork that fails as a failed boot, and tries again later", async (t) => {
+    const trial = new Trial(t);
+    await trial.pool.start();
+    const failures = Object.values(FAILURES);
+    const fork = cluster.fork.bind(cluster);
+    t.mock.method(cluster, "fork", (env?: unknown) => (failures.shift() ?? fork)(env));
+    trial.worker.kill();
+    await trial.until("ready 5");
+    const failed = trial.logs.filter(({ msg }) => msg === "cannot fork a worker");
+    assert.deepEqual(
+      failed.map(({ restartInMs, code }) => [restartInMs, code]),
+      [100, 200, 400].map((ms) => [ms, "ERR_BOOT_LOOP"]),
+    );
+    assert.match(failed[0]?.err?.message ?? "", /ENOMEM/);
+    assert.equal(cluster.workers?.[1_000], undefined);
+  });
+
+  it("does not start when a fork fails", async (t) => {
+    for (const fail of Object.values(FAILURES)) {
+      const trial = new Trial(t, { workers: 2 });
+      const mock = t.mock.method(cluster, "fork", fail);
+      await assert.rejects(trial.pool.start(), { code: "ERR_BOOT_LOOP", message: /^Cannot fork/ });
+      mock.mock.restore();
+    }
+  });
+
+  it("ends a worker that says anything before its hello", async (t) => {
+    const trial = new Trial(t, { plan: "skip the hello" });
+    await assert.rejects(trial.pool.start(), { code: "ERR_BOOT_LOOP" });
+    const line = await trial.untilLog(({ msg }) => msg.startsWith("worker broke the protocol"));
+    assert.match(line.err?.message ?? "", /expected its hello/);
+    assert.deepEqual(trial.events, ["lost 1"]);
+  });
+
+  it("survives a bug of ours in what a worker says, and replaces the worker", async (t) => {
+    const trial = new Trial(t);
+    await trial.pool.start();
+    trial.onMessage = () => {
+      throw new TypeError("a bug of ours");
+    };
+    request(trial.worker);
+    await trial.until("ready 2");
+    assert.deepEqual(trial.events, ["ready 1", "lost 1", "ready 2"]);
+    const line = await trial.untilLog(({ msg }) => msg.includes("bug"));
+    assert.match(line.err?.stack ?? "", /TypeError: a bug of ours\n +at /);
+  });
+
+  it("replaces a healthy worker at once while another slot waits, which it goes on to do", async (t) => {
+    const trial = new Trial(t, { workers: 2 });
+    await trial.pool.start();
+    const [first, second] = trial.pool.workers;
+    // Both have served for long.
+    const now = performance.now.bind(performance);
+    t.mock.method(performance, "now", () => now() + 60_000);
+    trial.plan("exit");
+    first?.kill();
+    await trial.untilLog(({ restartInMs }) => restartInMs === 800);
+    trial.plan("");
+    second?.kill();
+    const exited = await trial.untilLog(
+      ({ msg, workerId }) => msg.startsWith("worker exited") && workerId === 2,
+    );
+    assert.equal(exited.restartInMs, 0);
+    const later = trial.logs.slice(trial.logs.indexOf(exited) + 1);
+    assert.deepEqual(
+      later.map(({ msg }) => msg),
+      ["worker starting"],
+    );
+    await trial.until(`ready ${later[0]?.workerId}`);
+    await trial.until(`ready ${Number(later[0]?.workerId) + 1}`);
+  });
+
+  it("starts nothing once it has ended, though a slot waits", async (t) => {
+    const trial = new Trial(t);
+    await trial.pool.start();
+    const failing = trial.untilLog(({ restartInMs }) => restartInMs === 200);
+    trial.plan("exit");
+    trial.worker.kill();
+    await failing;
+    await trial.pool.close(1_000);
+    const starts = trial.logs.length;
+    await delay(400);
+    assert.equal(trial.logs.length, starts);
+  });
+
+  it("takes what a worker sent before it exited, then tells that it is lost", async (t) => {
+    const trial = new Trial(t);
+    await trial.pool.start();
+    const { worker } = trial;
+    request(worker);
+    // The exit is seen before the answer, as if this process had been slow to read.
+    for (const each of Object.values(cluster.workers ?? {})) each?.emit("exit", 0, null);
+    await trial.until("ready 2");
+    assert.deepEqual(trial.events, ["ready 1", "message 1", "lost 1", "ready 2"]);
+  });
+
+  it("takes its workers along when the process exits, until it has ended", async (t) => {
+    const before = process.listeners("exit");
+    const trial = new Trial(t);
+    await trial.pool.start();
+    const { worker } = trial;
+    const added = process.listeners("exit").filter((listener) => !before.includes(listener));
+    assert.equal(added.length, 1);
+    // As the last act of a process.
+    for (const listener of added) listener(0);
+    assert.equal((await worker.exited).signal, "SIGKILL");
+    await trial.pool.close(1_000);
+    assert.ok(!process.listeners("exit").some((listener) => added.includes(listener)));
+    assert.ok(!existsSync(`/proc/${worker.pid}/cwd`));
+  });
+});

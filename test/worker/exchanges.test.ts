@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
+import { describe, it, type TestContext } from "node:test";
+import pino from "pino";
+import { Channel } from "../../runtime/channel/channel.ts";
+import {
+  type ExchangeId,
+  Kind,
+  MAX_RESPONSE_HEAD,
+  type RequestMessage,
+  type ToPrimary,
+  type ToWorker,
+} from "../../runtime/channel/messages.ts";
+import { parseToPrimary, parseToWorker } from "../../runtime/channel/parse.ts";
+import { installWebObjects } from "../../runtime/web/install.ts";
+import { BackgroundWork } from "../../runtime/worker/background-work.ts";
+import { toEnv } from "../../runtime/worker/context.ts";
+import { Exchanges } from "../../runtime/worker/exchanges.ts";
+import { loadGeneration } from "../../runtime/worker/load-handlers.ts";
+import { openSocketPair } from "../helpers/socket-pair.ts";
+import { writeGeneration } from "./write-generation.ts";
+
+interface Trial {
+  exchanges: Exchanges;
+  logs: string[];
+  /** The next message that the primary gets. */
+  next: () => Promise<ToPrimary>;
+}
+
+/** The exchanges of a worker with one route, as the primary sees them. */
+async function startTrial(t: TestContext, source: string): Promise<Trial> {
+  const { cwd, generationDir } = await writeGeneration(t, {
+    files: { "handler.ts": source },
+    routes: [{ pattern: "/", handlers: [[null, "handler.ts"]] }],
+  });
+  const [near, far] = await openSocketPair(t);
+  const channel = new Channel<ToWorker, ToPrimary>(near, {
+    maxFrameBytes: 1024 * 1024,
+    parse: parseToWorker,
+    onMessage: () => {},
+    onClose: () => {},
+  });
+  const received: ToPrimary[] = [];
+  const arrived = new EventEmitter();
+  const primaryEnd = new Channel<ToPrimary, ToWorker>(far, {
+    maxFrameBytes: 1024 * 1024,
+    parse: parseToPrimary,
+    onMessage: (message) => {
+      received.push(message);
+      arrived.emit("message");
+    },
+    onClose: () => {},
+  });
+  t.after(() => primaryEnd.close());
+  const logs: string[] = [];
+  const write = (line: string): void => void logs.push(line);
+  const exchanges = new Exchanges({
+    channel,
+    generation: await loadGeneration(generationDir, { mode: "production", cwd }),
+    scope: {
+      env: toEnv({}),
+      log: pino({ level: "debug" }, { write }),
+      requestIdPrefix: "test-",
+      background: new BackgroundWork(),
+    },
+    responseCreditBytes: 1024,
+  });
+  return {
+    exchanges,
+    logs,
+    async next() {
+      for (;;) {
+        const message = received.shift();
+        if (message !== undefined) return message;
+        await once(arrived, "message");
+      }
+    },
+  };
+}
+
+function toRequest(id: number, url = "http://localhost/"): RequestMessage {
+  return [Kind.request, id as ExchangeId, 0, null, "GET", url, "", "::1", 0, null];
+}
+
+installWebObjects();
+
+describe("Exchanges", { timeout: 10_000 }, () => {
+  it("acknowledges an abort, of an exchange that runs as of one that has ended", async (t) => {
+    const { exchanges, next } = await startTrial(
+      t,
+      `export default (request) =>
+        request.url.endsWith("now") ? new Response("done") : new Promise(() => {});`,
+    );
+    exchanges.run(toRequest(1));
+    exchanges.run(toRequest(2, "http://localhost/now"));
+    exchanges.abort(1 as ExchangeId, "deadline");
+    exchanges.abort(2 as ExchangeId, "client-left");
+    assert.equal((await next())[0], Kind.response);
+    assert.deepEqual(await next(), [Kind.settled, 1]);
+    assert.deepEqual(await next(), [Kind.settled, 2]);
+    await exchanges.idle();
+  });
+
+  it("answers 500, once, to a response that cannot be sent", async (t) => {
+    const responses = {
+      "a locked body": `const stream = new ReadableStream({ pull() {} });
+        const response = new Response(stream); stream.getReader(); return response;`,
+      "a used body": `const response = new Response("x"); response.text(); return response;`,
+      "too long a head": `return new Response("x", { headers: { a: "a".repeat(${MAX_RESPONSE_HEAD}) } });`,
+    };
+    for (const [name, source] of Object.entries(responses)) {
+      for (const kind of ["", "async "]) {
+        const { exchanges, next, logs } = await startTrial(
+          t,
+          `export default ${kind}(request) => {
+            if (request.url.endsWith("fine")) return new Response("fine");
+            ${source}
+          }`,
+        );
+        exchanges.run(toRequest(1));
+        const [, id, status] = await next();
+        assert.deepEqual([id, status], [1, 500], name);
+        exchanges.run(toRequest(2, "http://localhost/fine"));
+        assert.deepEqual((await next()).slice(1, 3), [2, 200], name);
+        assert.equal(logs.length, 1, name);
+      }
+    }
+  });
+
+  it("answers 500 when even the report of a failure fails", async (t) => {
+    for (const kind of ["", "async "]) {
+      const { exchanges, next } = await startTrial(
+        t,
+        `export default ${kind}(request) => {
+          if (request.url.endsWith("fine")) return new Response("fine");
+          throw Object.defineProperty(new Error(), "stack", { get() { throw new Error("no") } });
+        }`,
+      );
+      exchanges.run(toRequest(1));
+      assert.deepEqual((await next()).slice(1, 3), [1, 500]);
+      exchanges.run(toRequest(2, "http://localhost/fine"));
+      assert.deepEqual((await next()).slice(1, 3), [2, 200]);
+      await exchanges.idle();
+    }
+  });
+
+  it("answers 500 to a request that it cannot even begin with", async (t) => {
+    const { exchanges, next, logs } = await startTrial(t, "export default () => new Response();");
+    // The primary sends nothing of the sort.
+    const [kind, id, route, params, , ...rest] = toRequest(1);
+    exchanges.run([kind, id, route, params, null as unknown as string, ...rest]);
+    assert.deepEqual((await next()).slice(1, 3), [1, 500]);
+    assert.match(logs.join(""), /exchange failed/);
+  });
+});
