@@ -99,6 +99,7 @@ export async function runTurn(entry: Entry, round: number, bench: Bench): Promis
     const startMs = performance.now() - startedAt;
     const { wrk, seconds, warmUpSeconds } = bench;
     const { connections } = bench.setting;
+    const memoryIntervalMs = load.kind === "echo" ? MEMORY_INTERVAL_MS / 4 : MEMORY_INTERVAL_MS;
     const run = { case: entry.case, url, wrk, connections, seconds, warmUpSeconds, signal };
     const figures = await applyLoad(
       {
@@ -106,10 +107,16 @@ export async function runTurn(entry: Entry, round: number, bench: Bench): Promis
         readMemoryBytes: () => readMemoryBytes(readSessions(group.sessions).keys()),
         readClientsAtBytes: () => readMemoryBytes(group.clientsAt),
       },
-      (part) => observe(group, part),
+      (part) => observe(group, part, memoryIntervalMs),
     );
     if (group.failure !== undefined) throw new Error(group.failure);
     return { round, startMs, ...figures };
+  } catch (error) {
+    // The client sees what a server did to it; why is in what the server printed, or in how it ended.
+    const words = group.failure ?? group.lastWords();
+    const reason = error instanceof Error ? error.message : String(error);
+    if (words === "" || reason.includes(words)) throw error;
+    throw new Error(`${reason}. The server: ${words}`, { cause: error });
   } finally {
     await group.stop();
     await rm(folder, { recursive: true, force: true });
@@ -119,13 +126,17 @@ export async function runTurn(entry: Entry, round: number, bench: Bench): Promis
 /** What every load gives. */
 type Observed = Omit<Turn, "round" | "startMs" | keyof ExtraFigures>;
 
-async function observe(group: ProcessGroup, load: () => Promise<LoadReport>): Promise<Observed> {
+async function observe(
+  group: ProcessGroup,
+  load: () => Promise<LoadReport>,
+  memoryIntervalMs: number,
+): Promise<Observed> {
   const { sessions } = group;
   let peakMemoryBytes = 0;
   const watch = (): void => {
     peakMemoryBytes = Math.max(peakMemoryBytes, readMemoryBytes(readSessions(sessions).keys()));
   };
-  const timer = setInterval(watch, MEMORY_INTERVAL_MS);
+  const timer = setInterval(watch, memoryIntervalMs);
   try {
     const before = readClocks(sessions);
     const report = await load();
@@ -173,5 +184,5 @@ async function fillIn({ from, to, values }: Template): Promise<void> {
 /** More than any server here needs to end once no client is connected, CPU profiles included. */
 const GRACE_MS = 5000;
 
-/** Reading the memory of a process stops it for about a millisecond: rare enough not to show. */
-const MEMORY_INTERVAL_MS = 500;
+/** Reading the memory of a process stops it for about a millisecond: rare enough not to show. An echo is short. */
+const MEMORY_INTERVAL_MS = 1000;

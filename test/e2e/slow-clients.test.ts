@@ -153,7 +153,7 @@ describe("any exchange", { timeout: 40_000 }, () => {
   it("ends in exactly one outcome, and leaves nothing behind", async (t) => {
     const seed = Number(process.env["SEED"] ?? randomInt(2 ** 31));
     t.diagnostic(`SEED=${seed}`);
-    const server = await start(t, ["--access-log", "off", "--log-level", "error"]);
+    const server = await start(t, ["--access-log", "off"]);
     const random = sequence(seed);
     // Once warm: buffers and code grow with the first load and stay.
     for (let number = 0; number < 20; number++) await exchange(server, random);
