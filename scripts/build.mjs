@@ -20,9 +20,9 @@ const REQUIRE =
 if (!(process.argv.includes("--if-stale") && isFresh())) await build();
 
 async function build() {
-  const { build } = await import("esbuild");
+  const esbuild = await import("esbuild");
   rmSync(outdir, { recursive: true, force: true });
-  await build({
+  await esbuild.build({
     absWorkingDir: root,
     entryPoints: {
       main: "runtime/main.ts",

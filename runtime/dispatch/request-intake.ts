@@ -126,19 +126,21 @@ export class RequestIntake implements BodySink {
   }
 
   #pump(): void {
-    const target = this.#target;
-    while (target !== null && this.#creditBytes > 0) {
+    if (this.#target !== null) this.#send(this.#target);
+    this.#regulate();
+  }
+
+  #send(target: ChunkTarget): void {
+    while (this.#creditBytes > 0) {
       const piece = this.#queue.take(Math.min(CHUNK_BYTES, this.#creditBytes));
       if (piece === null) break;
       this.#creditBytes -= piece.length;
       target.chunk(piece);
     }
-    if (target !== null && this.#complete && this.#queue.bytes === 0) {
-      this.#state = "done";
-      this.#target = null;
-      target.end();
-    }
-    this.#regulate();
+    if (!this.#complete || this.#queue.bytes > 0) return;
+    this.#state = "done";
+    this.#target = null;
+    target.end();
   }
 
   #regulate(): void {

@@ -159,6 +159,11 @@ export class UwsClientSide implements ClientSide {
   /** Looks at it, once a second while bytes are on their way: cuts it off when it breaks a limit. */
   check(nowMs: number, options: { keepAlive: boolean }): void {
     if (this.#state === "finished") return;
+    // Of a paused socket the library does not hear that it was reset; then it has no peer any more, and no address.
+    if (this.#paused && this.#res.getRemoteAddress().byteLength === 0) {
+      this.#res.close();
+      return;
+    }
     const breach = findBreach(
       {
         receiving:

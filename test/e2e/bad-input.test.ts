@@ -122,6 +122,10 @@ describe("malformed requests", { timeout: 60_000 }, () => {
       await assertUnharmed(server);
     });
 
+    await t.test("and with the methods there are, where it is the method", async () => {
+      assert.match(await server.raw(toHead("TRACE / HTTP/1.1")), /\r\nallow: GET, HEAD, POST, /i);
+    });
+
     await t.test("and what follows in the same breath is never taken for a request", async () => {
       const wrong: string[] = [];
       const smuggled = toHead("GET /token?token=smuggled HTTP/1.1");

@@ -126,7 +126,10 @@ async function sendBody(
   const { random, isChunked, leavesAt } = how;
   const end = leavesAt ?? body.length;
   for (let at = 0; at < end;) {
-    const piece = body.subarray(at, Math.min(end, at + 1 + random(random(4) === 0 ? 100 : 200_000)));
+    const piece = body.subarray(
+      at,
+      Math.min(end, at + 1 + random(random(4) === 0 ? 100 : 200_000)),
+    );
     at += piece.length;
     if (isChunked) connection.send(`${piece.length.toString(16)}\r\n`);
     connection.send(piece);

@@ -133,7 +133,10 @@ describe("large bodies", { timeout: 60_000 }, () => {
     const before = memoryOf(server);
     const body = randomBytes(16 * MIB);
     const large = Buffer.concat([body, body, body, body]);
-    const one = await transfer(`${server.http}/echo`, { method: "POST", body: pieces(large, BLOCK) });
+    const one = await transfer(`${server.http}/echo`, {
+      method: "POST",
+      body: pieces(large, BLOCK),
+    });
     assert.deepEqual([one.status, one.bytes, one.digest], [200, large.length, digest(large)]);
     const sum = digest(body);
     const many = await Promise.all(
@@ -307,7 +310,9 @@ describe("streams that do not go well", { timeout: 30_000 }, () => {
     const server = await start(t);
     for (const how of ["destroy", "reset"] as const) {
       const connection = await server.connect();
-      connection.send(`POST /reads?id=${how} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n`);
+      connection.send(
+        `POST /reads?id=${how} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n`,
+      );
       connection.send(Buffer.alloc(300_000));
       await server.until(({ msg, id }) => msg === "reads began" && id === how);
       connection[how]();
@@ -335,7 +340,10 @@ describe("answers before the body is there", { timeout: 30_000 }, () => {
   it("reach a client that is still sending", async (t) => {
     const server = await start(t);
     for (let round = 0; round < 5; round++) {
-      const response = await server.fetch("/early", { method: "POST", body: Buffer.alloc(8 * MIB) });
+      const response = await server.fetch("/early", {
+        method: "POST",
+        body: Buffer.alloc(8 * MIB),
+      });
       assert.deepEqual([response.status, await response.text()], [403, "no, thank you"]);
     }
     const connection = await server.connect();
