@@ -4,7 +4,8 @@
 // choose among them, so they can be added; they are fetched only where they fit.
 import { readFileSync, writeFileSync } from "node:fs";
 
-const OS = /(?:^|-)(android|aix|darwin|freebsd|linux|netbsd|openbsd|openharmony|sunos|win32)(?=-|$)/;
+const OS =
+  /(?:^|-)(android|aix|darwin|freebsd|linux|netbsd|openbsd|openharmony|sunos|win32)(?=-|$)/;
 const CPU = /-(arm64|arm|ia32|loong64|mips64el|ppc64|riscv64|s390x|x64)(?=-|$)/;
 
 const path = new URL("../package-lock.json", import.meta.url);
