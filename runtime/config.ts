@@ -9,7 +9,7 @@ import {
   loadConfigFile,
 } from "./config/config-file.ts";
 import { findContained } from "./config/contained-folders.ts";
-import { pickNearest } from "./config/nearest.ts";
+import { pickNearest } from "./nearest.ts";
 import {
   SETTING_NAMES,
   SETTINGS,

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import type { Config, Flags } from "../config.ts";
-import { pickNearest } from "../config/nearest.ts";
+import { pickNearest } from "../nearest.ts";
 import { SETTING_NAMES, type SettingName, flagName } from "../config/settings.ts";
 import { RuntimeError, assertNever } from "../errors.ts";
 import { COMMANDS, type CommandName } from "./commands.ts";

@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import type { FolderConfig, HandlerConfig } from "../api.ts";
 import { describeValue } from "./describe-value.ts";
-import { nearestName } from "./nearest-name.ts";
+import { pickNearest } from "../nearest.ts";
 
 // zod/mini, not zod: the same checks for 14 KB instead of 85 KB in what every worker parses when it boots.
 
@@ -86,7 +86,7 @@ function toLines(issue: z.core.$ZodIssue, knownKeys: readonly string[], value: u
     return [`config is ${describeValue(value)}, expected an object`];
   }
   return issue.keys.map((unknown) => {
-    const nearest = nearestName(unknown, knownKeys);
+    const nearest = pickNearest(unknown, knownKeys);
     const hint =
       nearest === null ? `expected one of ${knownKeys.join(", ")}` : `did you mean "${nearest}"?`;
     return `config has an unknown key "${unknown}", ${hint}`;

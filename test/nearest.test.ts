@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { pickNearest } from "../../runtime/config/nearest.ts";
+import { pickNearest } from "../runtime/nearest.ts";
 
 describe("pickNearest()", () => {
   const names = ["start", "dev", "--http", "--https", "--workers", "bodyLimit"];
