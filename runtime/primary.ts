@@ -299,7 +299,8 @@ export class Primary {
       path: query === -1 ? target : target.slice(0, query),
       status,
       bytes,
-      durationMs: this.#clock.now() - entry.receivedMs,
+      // Not the turn's clock: what is answered within its turn takes time too.
+      durationMs: performance.now() - entry.receivedMs,
       worker: workerId,
       requestId: this.#requestIdOf(entry),
     });

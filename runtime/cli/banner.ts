@@ -60,7 +60,8 @@ export function resolveTerminal(
   const locale = env["LC_ALL"] || env["LC_CTYPE"] || env["LANG"] || "";
   return {
     color: wanted && (env["NO_COLOR"] ?? "") === "",
-    columns: stream.columns ?? 80,
+    // A terminal that does not know its width says 0.
+    columns: stream.columns || 80,
     unicode: !isDumb && /utf-?8/i.test(locale),
   };
 }

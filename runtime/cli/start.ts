@@ -93,6 +93,10 @@ async function open(
   const accessLog = config.accessLog ? createAccessLog(destination, look) : null;
   const certificates = config.httpsPort === null ? null : await loadCertificates(config.certsDir);
   for (const problem of certificates?.warnings ?? []) log.warn(problem);
+  if (certificates?.created === true) {
+    const { certsDir } = config;
+    log.warn({ certsDir }, "made a certificate for localhost, which nobody signed: found no other");
+  }
   const primary = await Primary.start(
     { config, log, accessLog, certificates: certificates?.certificates ?? null },
     { signal },
