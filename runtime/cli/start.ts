@@ -95,7 +95,7 @@ async function open(
   for (const problem of certificates?.warnings ?? []) log.warn(problem);
   if (certificates?.created === true) {
     const { certsDir } = config;
-    log.warn({ certsDir }, "made a certificate for localhost, which nobody signed: found no other");
+    log.info({ certsDir }, "made a certificate for localhost, which nobody signed: found no other");
   }
   const primary = await Primary.start(
     { config, log, accessLog, certificates: certificates?.certificates ?? null },
