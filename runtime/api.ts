@@ -81,6 +81,12 @@ export interface HandlerConfig {
   timeoutMs?: number | undefined;
   /** Longest request body, in bytes; 0: none is accepted. */
   bodyLimitBytes?: number | undefined;
+  /** A request body up to this size, in bytes, is complete before the handler is called. */
+  bodyBufferBytes?: number | undefined;
+  /** A larger one arrives while the handler reads it (`"stream"`), or waits on disk until it is complete (`"spool"`). */
+  overflow?: "stream" | "spool" | undefined;
+  /** When the client is slower than the handler, the handler waits (`"wait"`) or the response does, on disk (`"spool"`). */
+  responseOverflow?: "wait" | "spool" | undefined;
   /** Name of the pool of workers that runs it. */
   pool?: string | undefined;
   /** How long its answers may be used again, where they themselves do not say; `false`: never. */

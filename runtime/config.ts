@@ -46,6 +46,12 @@ export interface Config {
   readonly bodyBufferBytes: number;
   /** Of a response body, kept for its client before the handler is held back. */
   readonly responseBufferBytes: number;
+  /** A larger request body goes to a worker while it comes, or to disk until it is complete. */
+  readonly bodyOverflow: "stream" | "spool";
+  /** What a client does not take in time holds its handler back, or goes to disk. */
+  readonly responseOverflow: "wait" | "spool";
+  /** What all bodies on disk may take together. */
+  readonly spoolLimitBytes: number;
   /** 0: none. */
   readonly bodyTimeoutMs: number;
   /** 0: none. */
@@ -120,6 +126,9 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     bodyLimitBytes: values.bodyLimit,
     bodyBufferBytes: values.bodyBuffer,
     responseBufferBytes: values.responseBuffer,
+    bodyOverflow: values.bodyOverflow,
+    responseOverflow: values.responseOverflow,
+    spoolLimitBytes: values.spoolLimit,
     bodyTimeoutMs: values.bodyTimeout,
     minBodyRateBytesPerSecond: values.minBodyRate,
     sendTimeoutMs: values.sendTimeout,
@@ -155,6 +164,9 @@ const DEFAULTS: Readonly<Required<UserConfig>> = {
   bodyLimit: 1024 * 1024, // nginx: client_max_body_size 1m
   bodyBuffer: 64 * 1024, // nginx: client_body_buffer_size 16k, then a file
   responseBuffer: 128 * 1024, // nginx: proxy_buffers 8 8k, then a file
+  bodyOverflow: "stream", // nginx: proxy_request_buffering on; see runtime/decisions/006
+  responseOverflow: "wait", // nginx: proxy_max_temp_file_size 1024m
+  spoolLimit: 1024 ** 3, // nginx has a limit per response only
   bodyTimeout: 60_000, // nginx: client_body_timeout 60s
   minBodyRate: 240, // Kestrel: 240 bytes/s
   sendTimeout: 60_000, // nginx: send_timeout 60s

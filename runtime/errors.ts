@@ -16,6 +16,7 @@ const TABLE = {
   ERR_WORKER_EXITED: { fault: "runtime", status: 502 },
   ERR_CHANNEL_CLOSED: { fault: "runtime", status: 502 },
   ERR_PROTOCOL: { fault: "runtime", status: 502 },
+  ERR_SPOOL: { fault: "runtime", status: 507 },
   ERR_CONFIG: { fault: "operator", status: 500 },
   ERR_LISTEN: { fault: "operator", status: 500 },
   ERR_CERTIFICATE: { fault: "operator", status: 500 },

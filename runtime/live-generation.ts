@@ -1,15 +1,16 @@
-import type {
-  ExchangeMessage,
-  RouteLimits,
-  RouteReport,
-  WorkerId,
-  WorkerSettings,
-} from "./channel/messages.ts";
+import type { ExchangeMessage, RouteReport, WorkerId, WorkerSettings } from "./channel/messages.ts";
 import type { Config } from "./config.ts";
+import {
+  type BufferedLimits,
+  type BufferedReport,
+  type Buffering,
+  toBuffered,
+} from "./dispatch/buffering.ts";
 import type { ByteBudget } from "./dispatch/byte-budget.ts";
 import type { ClientSide } from "./dispatch/client-side.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import type { Lane } from "./dispatch/lane.ts";
+import type { Spool } from "./dispatch/spool.ts";
 import type { RuntimeError } from "./errors.ts";
 import { toGenerationDir } from "./generation/generation-store.ts";
 import { releaseLease } from "./generation/lease.ts";
@@ -40,6 +41,7 @@ export interface LiveGenerationOptions {
   manifest: Manifest;
   clock: TurnClock;
   bodyBudget: ByteBudget;
+  spool: Spool;
   requestIdPrefix: string;
   nextWorkerId: () => WorkerId;
 }
@@ -57,7 +59,9 @@ export class LiveGeneration {
   readonly #dispatcher: Dispatcher;
   readonly #pool: Pool;
   readonly #lanes = new Map<WorkerId, Lane>();
-  #reports: readonly RouteReport[] = [];
+  /** Of fallbacks, and of routes that leave it to the server. */
+  readonly #buffering: Buffering;
+  #reports: readonly BufferedReport[] = [];
 
   private constructor(options: LiveGenerationOptions) {
     const { config, log, manifest } = options;
@@ -65,6 +69,8 @@ export class LiveGeneration {
     this.#log = log;
     this.#config = config;
     this.#match = createMatcher(manifest);
+    const { bodyBufferBytes, bodyOverflow, responseOverflow } = config;
+    this.#buffering = { bodyBufferBytes, bodyOverflow, responseOverflow };
     this.#dispatcher = new Dispatcher({
       log,
       clock: options.clock,
@@ -72,7 +78,7 @@ export class LiveGeneration {
       queueLimit: QUEUE_LIMIT,
       queueTimeoutMs: QUEUE_TIMEOUT_MS,
       bodyBudget: options.bodyBudget,
-      bodyBufferBytes: config.bodyBufferBytes,
+      spool: options.spool,
       responseCreditBytes: config.responseBufferBytes,
     });
     this.#pool = new Pool({
@@ -142,10 +148,18 @@ export class LiveGeneration {
         url,
         bodyLimitBytes: limits?.bodyLimitBytes ?? bodyLimitBytes,
         timeoutMs: limits?.timeoutMs ?? timeoutMs,
+        buffering: limits?.buffering ?? this.#buffering,
       });
     } else {
       const route = -1 - match.fallback;
-      this.#dispatcher.admit(client, { route, params: null, url, bodyLimitBytes, timeoutMs });
+      this.#dispatcher.admit(client, {
+        route,
+        params: null,
+        url,
+        bodyLimitBytes,
+        timeoutMs,
+        buffering: this.#buffering,
+      });
     }
     return true;
   }
@@ -185,7 +199,7 @@ export class LiveGeneration {
     await releaseLease(toGenerationDir(this.#config.stateDir, this.manifest.id), process.pid);
   }
 
-  #limitsOf(route: number, method: string): RouteLimits | undefined {
+  #limitsOf(route: number, method: string): BufferedLimits | undefined {
     const report = this.#reports[route];
     if (report === undefined) return undefined;
     // A method is any token, also one that all objects have a property of.
@@ -194,7 +208,7 @@ export class LiveGeneration {
 
   /** What the first worker loaded, all others of the generation load too. */
   #learn(reports: readonly RouteReport[]): void {
-    this.#reports = reports;
+    this.#reports = reports.map((report) => toBuffered(report, this.#buffering));
     for (const [number, { ignored }] of reports.entries()) {
       if (ignored.length === 0) continue;
       const route = this.manifest.routes[number]?.pattern;

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { extname } from "node:path";
+import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ExchangeId, WorkerId } from "./channel/messages.ts";
 import type { Config } from "./config.ts";
 import { ByteBudget } from "./dispatch/byte-budget.ts";
+import { Spool } from "./dispatch/spool.ts";
 import { Listener, type RefusedHead, type ServedCertificate } from "./front/listener.ts";
 import { serveStatic } from "./front/serve-static.ts";
 import type { TransferSetting } from "./front/transfer-limits.ts";
@@ -39,6 +40,8 @@ export interface PrimaryOptions {
   accessLog: AccessLog | null;
   /** Default first; `null` when there is no TLS listener. */
   certificates: readonly [ServedCertificate, ...ServedCertificate[]] | null;
+  /** Most bodies that wait on disk at a time, each with a file descriptor. */
+  maxSpoolFiles: number;
 }
 
 /** What all request bodies that are being gathered may take together: above it new ones are answered 503. */
@@ -54,6 +57,7 @@ export class Primary {
   #files: FileIndex | null = null;
   readonly #clock = new TurnClock();
   readonly #bodyBudget = new ByteBudget(BODY_BUDGET_BYTES);
+  readonly #spool: Spool;
   #lastExchangeId = 0;
   #lastWorkerId = 0;
   /** What new requests go to. */
@@ -69,6 +73,9 @@ export class Primary {
   private constructor(options: PrimaryOptions) {
     this.#options = options;
     this.#log = options.log;
+    const { config, log, maxSpoolFiles: maxFiles } = options;
+    const { stateDir, spoolLimitBytes: limitBytes } = config;
+    this.#spool = new Spool({ dir: join(stateDir, "spool"), limitBytes, maxFiles, log });
   }
 
   /**
@@ -151,6 +158,9 @@ export class Primary {
       loading,
       this.#startGeneration().then((generation) => (this.#generation = generation)),
     ];
+    this.#spool
+      .clean()
+      .catch((error: unknown) => this.#log.warn({ err: error }, "cannot look for old spool files"));
     if (publicDir !== null) {
       const indexing = FileIndex.open(publicDir, { log: this.#log });
       opening.push(indexing.then((files) => (this.#files = files)));
@@ -197,6 +207,7 @@ export class Primary {
       log: this.#log,
       clock: this.#clock,
       bodyBudget: this.#bodyBudget,
+      spool: this.#spool,
       manifest,
       requestIdPrefix: this.#requestIdPrefix,
       // The only place that makes one.

@@ -39,7 +39,8 @@ describe("Primary.start()", { timeout: 60_000 }, () => {
     t.mock.method(process, "dlopen", (_: unknown, path: string) => {
       throw new Error(`no ${path}`);
     });
-    const starting = Primary.start({ config, log, accessLog: null, certificates: null });
+    const rest = { accessLog: null, certificates: null, maxSpoolFiles: 1 };
+    const starting = Primary.start({ config, log, ...rest });
     await assert.rejects(starting, { code: "ERR_LISTEN", message: /^Cannot load uWebSockets\.js/ });
     assert.equal(isBuilding(), false);
   });

@@ -50,7 +50,8 @@ export const CHUNK_BYTES = 64 * 1024;
 
 /**
  * Longest frame that holds no body larger than a chunk, in bytes: what one turn sends of heads, chunks and the rest. A
- * frame to a worker may have one request body on top, which is at most as long as the primary's buffer for one.
+ * frame to a worker may have one request body on top, which is at most as long as the primary's buffer for one, or that
+ * of the route.
  */
 export const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 
@@ -71,7 +72,7 @@ export interface WorkerSettings {
   mode: "production" | "development";
   /** Goes before an exchange's id, in base 36, to make its request id. */
   requestIdPrefix: string;
-  /** Longest request body that travels whole, in bytes. */
+  /** Longest request body that travels whole, in bytes, where its route does not say otherwise. */
   bodyBufferBytes: number;
   /** What it may send of a response's body before the primary asks for more, in bytes. */
   responseCreditBytes: number;
@@ -103,6 +104,12 @@ export interface RouteLimits {
   bodyLimitBytes: number | null;
   /** Longest time from the dispatch to the answer; 0: none. */
   timeoutMs: number | null;
+  /** A request body up to this size is gathered before the worker gets the request. */
+  bodyBufferBytes: number | null;
+  /** A larger one comes to the worker as it arrives, or once it is complete. */
+  overflow: "stream" | "spool" | null;
+  /** A response that is ahead of its client holds the worker back, or waits on the primary's disk. */
+  responseOverflow: "wait" | "spool" | null;
 }
 
 /** Why a worker cannot serve; `message` is made for a person and names files and lines. */

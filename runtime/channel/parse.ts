@@ -96,7 +96,21 @@ function isRouteReport(report: unknown): boolean {
 }
 
 function isLimits(limits: unknown): boolean {
-  return isMap(limits) && isLimit(limits["bodyLimitBytes"]) && isLimit(limits["timeoutMs"]);
+  return (
+    isMap(limits) &&
+    isLimit(limits["bodyLimitBytes"]) &&
+    isLimit(limits["timeoutMs"]) &&
+    isLimit(limits["bodyBufferBytes"]) &&
+    isOneOf(limits["overflow"], OVERFLOWS) &&
+    isOneOf(limits["responseOverflow"], RESPONSE_OVERFLOWS)
+  );
+}
+
+const OVERFLOWS: readonly unknown[] = [null, "stream", "spool"];
+const RESPONSE_OVERFLOWS: readonly unknown[] = [null, "wait", "spool"];
+
+function isOneOf(value: unknown, allowed: readonly unknown[]): boolean {
+  return allowed.includes(value);
 }
 
 function isLimit(limit: unknown): boolean {

@@ -6,8 +6,11 @@ const FILES_PER_WORKER = 6;
 /** What the index of the static files keeps open at most. */
 const FILES_OF_STATIC = 512;
 
-/** Listeners, the log, watches, the event loop's own, bodies that wait on disk. */
+/** Listeners, the log, watches, the event loop's own, and a few bodies that wait on disk. */
 const OTHER_FILES = 64;
+
+/** Of those. */
+const LEAST_SPOOL_FILES = 32;
 
 /**
  * How many files this process may have open, connections included; `null` where that is unknown or unlimited.
@@ -38,7 +41,7 @@ export function fitConnections(
   wanted: { maxConnections: number; workers: number },
   openFilesLimit: number | null,
 ): { maxConnections: number; warning: string | null } {
-  const reserve = wanted.workers * FILES_PER_WORKER + FILES_OF_STATIC + OTHER_FILES;
+  const reserve = reserveFor(wanted);
   const room = openFilesLimit === null ? Number.POSITIVE_INFINITY : openFilesLimit - reserve;
   if (wanted.maxConnections <= room)
     return { maxConnections: wanted.maxConnections, warning: null };
@@ -47,4 +50,22 @@ export function fitConnections(
     `maxConnections is ${maxConnections} instead of ${wanted.maxConnections}: this process may have ` +
     `${openFilesLimit} files open, expected ${wanted.maxConnections + reserve} (raise it with "ulimit -n" or LimitNOFILE=)`;
   return { maxConnections, warning };
+}
+
+/**
+ * How many bodies may wait on disk at a time: what descriptors the connections leave, and no more than each of these can
+ * make use of, one for its request and one for its response.
+ */
+export function fitSpoolFiles(
+  fitted: { maxConnections: number; workers: number },
+  openFilesLimit: number | null,
+): number {
+  const most = 2 * fitted.maxConnections;
+  if (openFilesLimit === null) return most;
+  const room = openFilesLimit - reserveFor(fitted) - fitted.maxConnections + LEAST_SPOOL_FILES;
+  return Math.max(LEAST_SPOOL_FILES, Math.min(most, room));
+}
+
+function reserveFor({ workers }: { workers: number }): number {
+  return workers * FILES_PER_WORKER + FILES_OF_STATIC + OTHER_FILES;
 }

@@ -10,7 +10,7 @@ import { Primary } from "../primary.ts";
 import { obeySignals } from "../supervise/shutdown.ts";
 import { type BannerInfo, formatBanner, resolveTerminal } from "./banner.ts";
 import { describeFailure, exitOnBug } from "./bugs.ts";
-import { fitConnections, readOpenFilesLimit } from "./connection-limit.ts";
+import { fitConnections, fitSpoolFiles, readOpenFilesLimit } from "./connection-limit.ts";
 import { packageVersion } from "./package-version.ts";
 
 /** Longest wait for what was starting when a signal came: a build that does not end is killed within it. */
@@ -87,7 +87,8 @@ async function open(
   const look = pickLogLook(wanted.logFormat, { isTTY: process.stderr.isTTY, env: process.env });
   const log = await createLogger(wanted, destination, look);
   onLog(log);
-  const { maxConnections, warning } = fitConnections(wanted, readOpenFilesLimit());
+  const openFilesLimit = readOpenFilesLimit();
+  const { maxConnections, warning } = fitConnections(wanted, openFilesLimit);
   if (warning !== null) log.warn(warning);
   const config = Object.freeze({ ...wanted, maxConnections });
   const accessLog = config.accessLog ? createAccessLog(destination, look) : null;
@@ -98,7 +99,13 @@ async function open(
     log.info({ certsDir }, "made a certificate for localhost, which nobody signed: found no other");
   }
   const primary = await Primary.start(
-    { config, log, accessLog, certificates: certificates?.certificates ?? null },
+    {
+      config,
+      log,
+      accessLog,
+      certificates: certificates?.certificates ?? null,
+      maxSpoolFiles: fitSpoolFiles(config, openFilesLimit),
+    },
     { signal },
   );
   return { config, certificates, log, look, primary };

@@ -33,6 +33,12 @@ export interface UserConfig {
   bodyBuffer?: Size;
   /** How much of a response waits for a slow client before its handler is held back. Default: `"128kb"`. */
   responseBuffer?: Size;
+  /** A larger request body goes to a worker while it comes, or to disk until it is complete. Default: `"stream"`. */
+  bodyOverflow?: "stream" | "spool";
+  /** What a client does not take in time holds its handler back, or goes to disk. Default: `"wait"`. */
+  responseOverflow?: "wait" | "spool";
+  /** What all bodies on disk may take together; above it a request is answered 503. Default: `"1gb"`. */
+  spoolLimit?: Size;
   /** Largest request head: request line and fields. Default: `"16kb"`. */
   headerLimit?: Size;
   /** Most client connections at one time. Default: 10000. */

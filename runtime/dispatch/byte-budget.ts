@@ -11,9 +11,13 @@ export class ByteBudget {
     return this.#heldBytes;
   }
 
-  /** False when that is more than is left: nothing was taken. */
-  take(bytes: number): boolean {
-    if (this.#heldBytes + bytes > this.#limitBytes) return false;
+  /**
+   * False when that is more than is left: nothing was taken.
+   *
+   * @param leaveBytes What has to be left then, for those who cannot do without.
+   */
+  take(bytes: number, leaveBytes = 0): boolean {
+    if (this.#heldBytes + bytes > this.#limitBytes - leaveBytes) return false;
     this.#heldBytes += bytes;
     return true;
   }

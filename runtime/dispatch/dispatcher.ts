@@ -16,6 +16,7 @@ import type { Logger } from "../log.ts";
 import type { TurnClock } from "../turn-clock.ts";
 import { Waiters } from "../waiters.ts";
 import { frameSlack, pickLeastBusy } from "./balancer.ts";
+import type { Buffering } from "./buffering.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import type { ClientSide } from "./client-side.ts";
 import { Exchange } from "./exchange.ts";
@@ -23,6 +24,7 @@ import { Lane } from "./lane.ts";
 import { BoundedQueue } from "./queue.ts";
 import { RequestIntake } from "./request-intake.ts";
 import { ResponseFeed } from "./response-feed.ts";
+import type { Spool } from "./spool.ts";
 
 /** How often queued and dispatched exchanges are looked at for their age. */
 const SWEEP_MS = 250;
@@ -49,9 +51,9 @@ export interface DispatcherOptions {
   queueTimeoutMs: number;
   /** What all request bodies that are being gathered may take together. */
   bodyBudget: ByteBudget;
-  /** A request body up to this size is gathered before a worker is involved. */
-  bodyBufferBytes: number;
-  /** What a worker may send of a response's body before the client has taken any of it. */
+  /** Where bodies go that are to wait on disk. */
+  spool: Spool;
+  /** What a worker may send of a response's body before the client, or the disk, has taken any of it. */
   responseCreditBytes: number;
 }
 
@@ -106,6 +108,8 @@ export class Dispatcher {
       bodyLimitBytes: number;
       /** Longest that the handler may take before the client gets 504; 0: as long as it likes. */
       timeoutMs: number;
+      /** Where bodies wait that are larger than memory shall hold. */
+      buffering: Buffering;
     },
   ): void {
     const exchange = new Exchange(client, to);
@@ -122,10 +126,12 @@ export class Dispatcher {
   }
 
   #takeIn(exchange: Exchange, limitBytes: number): void {
+    const { bodyBufferBytes, bodyOverflow } = exchange.buffering;
     const intake = new RequestIntake({
       limitBytes,
-      bufferBytes: this.#options.bodyBufferBytes,
+      bufferBytes: bodyBufferBytes,
       budget: this.#options.bodyBudget,
+      spool: bodyOverflow === "spool" ? this.#options.spool : null,
       onWhole: (body) => {
         // The intake holds its share of the budget until the exchange is settled.
         exchange.body = body;
@@ -135,7 +141,8 @@ export class Dispatcher {
         exchange.body = BODY_FOLLOWS;
         this.#place(exchange);
       },
-      onRefused: (code) => {
+      onRefused: (code, cause) => {
+        if (code === "ERR_SPOOL") this.#logDisk(exchange, cause, "cannot spool a request body");
         this.#fail(exchange, code, "client-left");
         this.#pump();
       },
@@ -288,14 +295,23 @@ export class Dispatcher {
       this.#pump();
       return;
     }
+    const { responseCreditBytes, spool } = this.#options;
     const feed = new ResponseFeed({
-      creditBytes: this.#options.responseCreditBytes,
+      creditBytes: responseCreditBytes,
+      spool: exchange.buffering.responseOverflow === "spool" ? spool : null,
       grant: (bytes) => exchange.lane?.channel.send([Kind.responseCredit, exchange.id, bytes]),
       onCancel: () => this.#abandon(exchange),
+      onDiskError: (error) => this.#logDisk(exchange, error, "cannot spool a response body"),
     });
     exchange.state = "answering";
     exchange.feed = feed;
+    // Some of the answer is about to leave: no other worker will have to read the request again.
+    exchange.intake?.commit();
     exchange.client.respondStream({ status, statusText, fields, lengthBytes: null }, feed);
+  }
+
+  #logDisk({ id, route }: Exchange, cause: unknown, message: string): void {
+    this.#options.log.error({ err: cause, exchangeId: id, route, code: "ERR_SPOOL" }, message);
   }
 
   /** The least busy worker; within one turn of the loop, the same one for as long as that makes no difference. */

@@ -1,5 +1,6 @@
 import type { ExchangeId, RouteNumber } from "../channel/messages.ts";
 import type { BODY_FOLLOWS } from "../channel/messages.ts";
+import type { Buffering } from "./buffering.ts";
 import type { ClientSide } from "./client-side.ts";
 import type { RequestIntake } from "./request-intake.ts";
 import type { ResponseFeed } from "./response-feed.ts";
@@ -27,6 +28,7 @@ export class Exchange {
   readonly url: string;
   /** Counts from the dispatch; 0: none. */
   readonly timeoutMs: number;
+  readonly buffering: Buffering;
   /** Its body, or that it follows. */
   body: Uint8Array | typeof BODY_FOLLOWS | null = null;
   /** The body while it is not complete. */
@@ -46,6 +48,7 @@ export class Exchange {
       params: Record<string, string> | null;
       url: string;
       timeoutMs: number;
+      buffering: Buffering;
     },
   ) {
     this.id = client.id;
@@ -54,5 +57,6 @@ export class Exchange {
     this.params = to.params;
     this.url = to.url;
     this.timeoutMs = to.timeoutMs;
+    this.buffering = to.buffering;
   }
 }

@@ -2,8 +2,11 @@ import { CHUNK_BYTES, REQUEST_CREDIT_BYTES } from "../channel/messages.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import { ByteQueue } from "./byte-queue.ts";
 import type { BodyFlow, BodySink, ClientSide } from "./client-side.ts";
+import type { SpoolFile } from "./spool-file.ts";
+import { SpoolReader } from "./spool-reader.ts";
+import type { Spool } from "./spool.ts";
 
-/** What waits here above this holds the client back. */
+/** What waits here above this, for a worker or for the disk, holds the client back. */
 const HIGH_WATER_BYTES = 256 * 1024;
 
 export interface RequestIntakeOptions {
@@ -13,11 +16,14 @@ export interface RequestIntakeOptions {
   bufferBytes: number;
   /** What all bodies that are being gathered may take together; without it only each has its bound. */
   budget?: ByteBudget;
+  /** Where a larger body is kept until it is complete; `null`: it goes to a worker while it comes. */
+  spool: Spool | null;
   /** The whole body is here: small enough to travel with its request. */
   onWhole: (body: Uint8Array) => void;
-  /** It is larger than the buffer: the rest follows while a worker has it. */
+  /** It is larger than the buffer, and follows once a worker has the request. What is spooled is complete by now. */
   onOverflow: () => void;
-  onRefused: (code: "ERR_BODY_TOO_LARGE" | "ERR_OVERLOADED") => void;
+  /** @param cause What the disk says. */
+  onRefused: (code: "ERR_BODY_TOO_LARGE" | "ERR_OVERLOADED" | "ERR_SPOOL", cause?: unknown) => void;
 }
 
 /** Where the chunks of a request body go once a worker has the request. */
@@ -29,21 +35,24 @@ export interface ChunkTarget {
 /**
  * A request body on its way from a client to a worker.
  *
- *     gathering ──last byte──▶ whole
- *         └──over the buffer──▶ waiting ──worker──▶ feeding ──last byte sent──▶ done
- *     any ──over the limit──▶ refused;  any ──close──▶ done
+ *     gathering ──last byte──▶ whole (done)
+ *         ├──over the buffer──▶ waiting ──worker──▶ feeding ──last byte sent──▶ done
+ *         └──over the buffer──▶ spooling ──last byte on disk──▶ waiting ──worker──▶ feeding ──last byte sent──▶ sent
+ *     feeding, sent ──another worker (spooled, and not committed)──▶ feeding
+ *     any ──over the limit, no room, disk refuses──▶ refused (done);  any ──close──▶ done
  *
- * A slow upload holds no worker until it fills the buffer; then the worker's credit says how much it is sent, and a
- * worker that does not read holds the client back.
+ * A slow upload holds no worker until it fills the buffer, and none at all when it is spooled; then the worker's credit
+ * says how much it is sent. A worker that does not read, and a disk that is slow, hold the client back.
  *
  * A body that is gathered has its share of the budget until `close()`, also when it is whole: it then waits for a worker
- * elsewhere. One that overflows holds its client back instead, and gives its share back.
+ * elsewhere. One that overflows holds its client back instead, and gives its share back. A spooled one has its file
+ * until `close()`, since another worker may need it from the start, or until it is committed and sent.
  */
 export class RequestIntake implements BodySink {
   readonly #options: RequestIntakeOptions;
   readonly #queue = new ByteQueue();
   #flow: BodyFlow | null = null;
-  #state: "gathering" | "waiting" | "feeding" | "done" = "gathering";
+  #state: "gathering" | "spooling" | "waiting" | "feeding" | "sent" | "done" = "gathering";
   #receivedBytes = 0;
   #complete = false;
   #paused = false;
@@ -51,6 +60,10 @@ export class RequestIntake implements BodySink {
   #creditBytes = REQUEST_CREDIT_BYTES;
   /** Its share of the budget. */
   #heldBytes = 0;
+  #file: SpoolFile | null = null;
+  /** Of the file, for the worker that has the request. */
+  #reader: SpoolReader | null = null;
+  #committed = false;
 
   constructor(options: RequestIntakeOptions) {
     this.#options = options;
@@ -75,18 +88,11 @@ export class RequestIntake implements BodySink {
       this.#refuse("ERR_BODY_TOO_LARGE");
       return;
     }
-    this.#queue.push(bytes);
-    if (this.#state === "gathering") {
-      if (this.#queue.bytes > this.#options.bufferBytes) {
-        this.#release();
-        this.#state = "waiting";
-        this.#options.onOverflow();
-      } else if (this.#options.budget?.take(bytes.length) === false) {
-        this.#refuse("ERR_OVERLOADED");
-        return;
-      } else {
-        this.#heldBytes += bytes.length;
-      }
+    if (this.#file !== null) {
+      this.#store(this.#file, bytes);
+    } else {
+      this.#queue.push(bytes);
+      if (this.#state === "gathering") this.#gather(bytes.length);
     }
     this.#pump();
   }
@@ -99,15 +105,39 @@ export class RequestIntake implements BodySink {
       this.#options.onWhole(this.#queue.takeAll());
       return;
     }
+    this.#file?.seal();
+    this.#checkStored();
     this.#pump();
   }
 
-  /** A worker has the request: its chunks go there. */
+  /** Whether `feed` may be called again, for a worker that gets all from the first byte on. */
+  get rereadable(): boolean {
+    const isFed = this.#state === "feeding" || this.#state === "sent";
+    return isFed && this.#file !== null && !this.#committed;
+  }
+
+  /** A worker has the request: its chunks go there, and no longer to another that had it before. */
   feed(target: ChunkTarget): void {
-    if (this.#state !== "waiting") return;
+    if (this.#state !== "waiting" && !this.rereadable) return;
     this.#state = "feeding";
     this.#target = target;
+    this.#creditBytes = REQUEST_CREDIT_BYTES;
+    if (this.#file !== null) {
+      this.#reader?.cancel();
+      const reader = new SpoolReader(this.#file);
+      this.#reader = reader;
+      reader.onChange = () => {
+        if (reader.state === "failed") this.#refuse("ERR_SPOOL", reader.error);
+        else this.#pump();
+      };
+    }
     this.#pump();
+  }
+
+  /** The worker that has it will keep it: what was sent need not be kept any longer. */
+  commit(): void {
+    this.#committed = true;
+    if (this.#state === "sent") this.close();
   }
 
   /** The worker takes so many more bytes. */
@@ -121,8 +151,62 @@ export class RequestIntake implements BodySink {
     this.#state = "done";
     this.#target = null;
     this.#queue.clear();
+    this.#reader?.cancel();
+    this.#reader = null;
+    this.#file?.close();
+    this.#file = null;
     this.#release();
     this.#regulate();
+  }
+
+  #gather(bytes: number): void {
+    const { bufferBytes, budget, spool } = this.#options;
+    if (this.#queue.bytes <= bufferBytes) {
+      if (budget?.take(bytes) === false) this.#refuse("ERR_OVERLOADED");
+      else this.#heldBytes += bytes;
+      return;
+    }
+    this.#release();
+    if (spool === null) {
+      this.#state = "waiting";
+      this.#options.onOverflow();
+    } else {
+      this.#spool(spool);
+    }
+  }
+
+  /** All of it goes to a file, so that it can be read again from its start. */
+  #spool(spool: Spool): void {
+    const file = spool.open("request", {
+      onWritten: () => {
+        this.#checkStored();
+        this.#regulate();
+      },
+      onFailed: (error) => this.#refuse("ERR_SPOOL", error),
+    });
+    if (file === null) {
+      this.#refuse("ERR_OVERLOADED");
+      return;
+    }
+    this.#state = "spooling";
+    this.#file = file;
+    for (let piece = this.#queue.take(Infinity); piece; piece = this.#queue.take(Infinity)) {
+      if (!this.#store(file, piece)) return;
+    }
+  }
+
+  #store(file: SpoolFile, bytes: Uint8Array): boolean {
+    if (file.append(bytes)) return true;
+    this.#refuse("ERR_OVERLOADED");
+    return false;
+  }
+
+  /** The last byte is on the disk: a worker is wanted. */
+  #checkStored(): void {
+    if (this.#state !== "spooling" || !this.#complete) return;
+    if (this.#file === null || this.#file.waitingBytes > 0) return;
+    this.#state = "waiting";
+    this.#options.onOverflow();
   }
 
   #pump(): void {
@@ -132,23 +216,30 @@ export class RequestIntake implements BodySink {
 
   #send(target: ChunkTarget): void {
     while (this.#creditBytes > 0) {
-      const piece = this.#queue.take(Math.min(CHUNK_BYTES, this.#creditBytes));
+      const most = Math.min(CHUNK_BYTES, this.#creditBytes);
+      const piece = this.#reader === null ? this.#queue.take(most) : this.#reader.read(most);
       if (piece === null) break;
       this.#creditBytes -= piece.length;
       target.chunk(piece);
     }
-    if (!this.#complete || this.#queue.bytes > 0) return;
-    this.#state = "done";
+    if (this.#reader === null) {
+      if (!this.#complete || this.#queue.bytes > 0) return;
+      this.#state = "done";
+    } else {
+      if (this.#reader.state !== "ended") return;
+      this.#state = "sent";
+    }
     this.#target = null;
     target.end();
+    if (this.#committed) this.close();
   }
 
   #regulate(): void {
     if (this.#flow === null) return;
     // What is gathered has a bound already; held back, it would never be whole. And once the last byte is here, to hold
     // the client back would only hide that it leaves.
-    const over =
-      !this.#complete && this.#state !== "gathering" && this.#queue.bytes > HIGH_WATER_BYTES;
+    const waitingBytes = this.#file === null ? this.#queue.bytes : this.#file.waitingBytes;
+    const over = !this.#complete && this.#state !== "gathering" && waitingBytes > HIGH_WATER_BYTES;
     if (over === this.#paused) return;
     this.#paused = over;
     if (over) this.#flow.pause();
@@ -160,8 +251,8 @@ export class RequestIntake implements BodySink {
     this.#heldBytes = 0;
   }
 
-  #refuse(code: "ERR_BODY_TOO_LARGE" | "ERR_OVERLOADED"): void {
+  #refuse(code: "ERR_BODY_TOO_LARGE" | "ERR_OVERLOADED" | "ERR_SPOOL", cause?: unknown): void {
     this.close();
-    this.#options.onRefused(code);
+    this.#options.onRefused(code, cause);
   }
 }

@@ -1,33 +1,45 @@
 import { RuntimeError } from "../errors.ts";
 import { ByteQueue } from "./byte-queue.ts";
 import type { BodySource } from "./client-side.ts";
+import { ResponseSpill } from "./response-spill.ts";
+import type { Spool } from "./spool.ts";
 
 export interface ResponseFeedOptions {
   /** What the worker may send before it is granted more: the most that waits here in memory. */
   creditBytes: number;
+  /** Where bytes go that the client does not take as they come; `null`: they hold the worker back. */
+  spool: Spool | null;
   /** Grants the worker so many more bytes. */
   grant: (bytes: number) => void;
   /** The client reads no more. */
   onCancel: () => void;
+  /** The disk refuses what was to be spooled. */
+  onDiskError: (error: unknown) => void;
 }
 
 /**
  * A response body on its way from a worker to a client: the worker fills it against credit, the client's side reads it.
  *
- * What the client has taken is granted to the worker again, in pieces of half the credit. So a body of any size takes a
- * bounded place here, and once its last chunk is here the worker is done with it, however slowly the client reads.
+ * What the client has taken, or the disk, is granted to the worker again, in pieces of half the credit. So a body of any
+ * size takes a bounded place here, and once its last chunk is here the worker is done with it, however slowly the client
+ * reads. With a spool, it is the disk and not the client that the worker waits for, as long as the spool has room. A
+ * disk that takes no more costs only that.
  */
 export class ResponseFeed implements BodySource {
   onChange: (() => void) | null = null;
   readonly #options: ResponseFeedOptions;
-  readonly #queue = new ByteQueue();
+  readonly #queue: ByteQueue | ResponseSpill;
+  readonly #spill: ResponseSpill | null;
   #creditBytes: number;
   #takenBytes = 0;
   #filled: "open" | "ended" | "failed" = "open";
 
   constructor(options: ResponseFeedOptions) {
+    const { creditBytes, spool } = options;
     this.#options = options;
-    this.#creditBytes = options.creditBytes;
+    this.#creditBytes = creditBytes;
+    this.#spill = spool === null ? null : this.#createSpill(spool);
+    this.#queue = this.#spill ?? new ByteQueue();
   }
 
   get state(): BodySource["state"] {
@@ -47,6 +59,7 @@ export class ResponseFeed implements BodySource {
     }
     this.#queue.push(bytes);
     this.onChange?.();
+    this.#spill?.spill();
   }
 
   /** The worker has sent all. */
@@ -61,7 +74,8 @@ export class ResponseFeed implements BodySource {
 
   read(maxBytes: number): Uint8Array | null {
     const piece = this.#queue.take(maxBytes);
-    if (piece !== null) this.#grant(piece.length);
+    // A spill tells itself what memory is rid of.
+    if (piece !== null && this.#spill === null) this.#grant(piece.length);
     return piece;
   }
 
@@ -71,6 +85,30 @@ export class ResponseFeed implements BodySource {
     if (this.#filled !== "open") return;
     this.#filled = "failed";
     this.#options.onCancel();
+  }
+
+  #createSpill(spool: Spool): ResponseSpill {
+    const { creditBytes, onDiskError } = this.#options;
+    return new ResponseSpill({
+      spool,
+      // With half of the credit in memory, the other half goes to and fro: neither side waits for ever.
+      memoryBytes: creditBytes / 2,
+      onFreed: (bytes) => this.#grant(bytes),
+      onReadable: () => this.onChange?.(),
+      onDiskError: (error, isLost) => {
+        onDiskError(error);
+        if (isLost) this.#lose();
+      },
+    });
+  }
+
+  /** Some of what came is gone. */
+  #lose(): void {
+    const wasOpen = this.#filled === "open";
+    this.#filled = "failed";
+    this.#queue.clear();
+    if (wasOpen) this.#options.onCancel();
+    this.onChange?.();
   }
 
   #grant(bytes: number): void {

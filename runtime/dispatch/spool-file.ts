@@ -2,75 +2,216 @@ import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { inDiskTime } from "./disk-time.ts";
 
-const FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
+/** What the names of spool files begin with, in the moment in which they have one. */
+export const SPOOL_FILE_PREFIX = "body-";
+
+export interface SpoolFileOptions {
+  /** Where to create it; made, with mode 0700, if it is not there. */
+  dir: string;
+  /** Asks for so many bytes more on the disk; false: there are none left. */
+  reserve: (bytes: number) => boolean;
+  /** So many more bytes are on the disk. */
+  onWritten: (bytes: number) => void;
+  /** The disk takes no more: it is full, read-only or gone. Called once; what was written can be read still. */
+  onFailed: (error: unknown) => void;
+  /** It is closed, and the disk space is free again. Called once. */
+  onReleased: (reservedBytes: number) => void;
+}
+
+/** A system call takes at most 1024 pieces (`IOV_MAX`). */
+const PIECES_PER_WRITE = 256;
 
 /**
- * Bytes on disk that wait to be read once, in order: what a body has more of than memory may hold.
+ * A body, or a part of one, on disk.
  *
- * The file has no name from the moment after it was created: it is gone with its last descriptor, however the process
- * ends. Appends and reads may overlap; appends are written one after another.
+ *     open ──seal──▶ sealed
+ *       └──disk refuses──▶ failed ──takeBack──▶ sealed
+ *     any ──close──▶ closed ──last operation ended──▶ released
+ *
+ * It has no name from the moment after it was created: it is gone with its last descriptor, however the process ends.
+ * It is created when the first bytes come, and written one piece after another; what was written may be read meanwhile.
+ *
+ * Invariant: what was appended is on the disk (`writtenBytes`) or waits in memory (`waitingBytes`), in this order.
  */
 export class SpoolFile {
-  readonly #file: FileHandle;
+  readonly #options: SpoolFileOptions;
+  #state: "open" | "sealed" | "failed" | "closed" = "open";
+  #handle: FileHandle | null = null;
+  #waiting: Uint8Array[] = [];
+  #waitingBytes = 0;
   #writtenBytes = 0;
-  #readBytes = 0;
-  #writes: Promise<void> = Promise.resolve();
-  #closed: Promise<void> | null = null;
+  #reservedBytes = 0;
+  /** The disk has work of this file. */
+  #writing = false;
+  readonly #watchers = new Set<() => void>();
 
-  private constructor(file: FileHandle) {
-    this.#file = file;
+  constructor(options: SpoolFileOptions) {
+    this.#options = options;
   }
 
-  /** @param dir Where to create it; made, with mode 0700, if it is not there. */
-  static async create(dir: string): Promise<SpoolFile> {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
-    const path = join(dir, `body-${process.pid}-${randomBytes(8).toString("hex")}`);
-    const file = await open(path, FLAGS, 0o600);
-    await unlink(path);
-    return new SpoolFile(file);
+  /** Bytes that can be read. */
+  get writtenBytes(): number {
+    return this.#writtenBytes;
   }
 
-  /** Bytes that were appended and not read yet. */
+  /** Bytes that are still in memory. */
   get waitingBytes(): number {
-    return this.#writtenBytes - this.#readBytes;
+    return this.#waitingBytes;
+  }
+
+  /** Nothing more is appended. */
+  get sealed(): boolean {
+    return this.#state === "sealed";
+  }
+
+  /** Adds to the end; `bytes` must not change any more. False: there is no room for them, and they were not added. */
+  append(bytes: Uint8Array): boolean {
+    if (this.#state !== "open" || !this.#options.reserve(bytes.length)) return false;
+    if (bytes.length === 0) return true;
+    this.#reservedBytes += bytes.length;
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+    if (!this.#writing) void this.#write();
+    return true;
+  }
+
+  seal(): void {
+    if (this.#state !== "open") return;
+    this.#state = "sealed";
+    this.#notify();
   }
 
   /**
-   * Adds to the end. `bytes` must not change until it has resolved.
-   *
-   * @throws What the disk says: full, read-only, gone.
+   * Takes back what has not been written, and seals what has: for who can keep it elsewhere when the disk refuses. Nobody
+   * is called back: first the caller has to put it there.
    */
-  append(bytes: Uint8Array): Promise<void> {
-    const at = this.#writtenBytes;
-    this.#writtenBytes += bytes.length;
-    const write = this.#writes.then(() => this.#write(bytes, at));
-    this.#writes = write.catch(() => {});
-    return write;
+  takeBack(): Uint8Array[] {
+    if (this.#state === "closed") return [];
+    const pieces = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#state = "sealed";
+    return pieces;
   }
 
-  /** The next bytes, at most so many; empty when nothing waits. Not to be called while a read is under way. */
-  async read(maxBytes: number): Promise<Buffer> {
-    await this.#writes;
-    const wanted = Math.min(maxBytes, this.waitingBytes);
-    const bytes = Buffer.allocUnsafe(wanted);
-    const { bytesRead } = await this.#file.read(bytes, 0, wanted, this.#readBytes);
-    if (bytesRead < wanted)
-      throw new Error("Cannot read a spooled body: it is shorter than written");
-    this.#readBytes += wanted;
-    return bytes;
-  }
-
-  /** Gives the disk space back. Idempotent. */
-  close(): Promise<void> {
-    this.#closed ??= this.#writes.then(() => this.#file.close());
-    return this.#closed;
-  }
-
-  async #write(bytes: Uint8Array, at: number): Promise<void> {
-    for (let done = 0; done < bytes.length;) {
-      const { bytesWritten } = await this.#file.write(bytes, done, bytes.length - done, at + done);
-      done += bytesWritten;
+  /**
+   * Fills `into` with what was written from `offset` on.
+   *
+   * @throws What the disk says.
+   */
+  async read(into: Uint8Array, offset: number): Promise<void> {
+    if (this.#handle === null) throw new TypeError("read beyond what was written");
+    for (let done = 0; done < into.length;) {
+      const reading = this.#handle.read(into, done, into.length - done, offset + done);
+      const { bytesRead } = await inDiskTime(reading);
+      if (bytesRead === 0) throw new Error("Cannot read a spooled body: it lost its end");
+      done += bytesRead;
     }
   }
+
+  /** Calls back whenever there is more to read, or there will be no more. Returns what ends that. */
+  watch(callback: () => void): () => void {
+    this.#watchers.add(callback);
+    return () => this.#watchers.delete(callback);
+  }
+
+  /** Nobody wants it any more. What is under way on the disk ends first. */
+  close(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#watchers.clear();
+    if (!this.#writing) void this.#release();
+  }
+
+  async #write(): Promise<void> {
+    this.#writing = true;
+    while (this.#waiting.length > 0) {
+      const bytes = await this.#writeSome();
+      // Closed meanwhile, or all was taken back.
+      if (bytes === null || this.#waiting.length === 0) break;
+      this.#written(bytes);
+    }
+    this.#writing = false;
+    if (this.#state === "closed") void this.#release();
+  }
+
+  /** Returns how many bytes the disk took; `null`: it refused. */
+  async #writeSome(): Promise<number | null> {
+    try {
+      this.#handle ??= await inDiskTime(createNameless(this.#options.dir), discard);
+      const pieces = this.#waiting.slice(0, PIECES_PER_WRITE);
+      const { bytesWritten } = await inDiskTime(this.#handle.writev(pieces, this.#writtenBytes));
+      if (bytesWritten > 0 || pieces.length === 0) return bytesWritten;
+      this.#fail(new Error("the disk took nothing"));
+    } catch (error) {
+      this.#fail(error);
+    }
+    return null;
+  }
+
+  #written(bytes: number): void {
+    this.#writtenBytes += bytes;
+    this.#waitingBytes -= bytes;
+    let left = bytes;
+    for (let first = this.#waiting[0]; first !== undefined && left > 0; first = this.#waiting[0]) {
+      if (first.length > left) {
+        this.#waiting[0] = first.subarray(left);
+        break;
+      }
+      left -= first.length;
+      this.#waiting.shift();
+    }
+    this.#options.onWritten(bytes);
+    this.#notify();
+  }
+
+  #fail(error: unknown): void {
+    if (this.#state !== "open" && this.#state !== "sealed") return;
+    this.#state = "failed";
+    this.#options.onFailed(error);
+  }
+
+  #notify(): void {
+    for (const callback of this.#watchers) callback();
+  }
+
+  async #release(): Promise<void> {
+    // Waits for reads that are under way. What cannot be closed is closed by the system at the end.
+    await this.#handle?.close().catch(() => {});
+    this.#options.onReleased(this.#reservedBytes);
+  }
+}
+
+const FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
+
+async function createNameless(dir: string): Promise<FileHandle> {
+  const path = join(dir, SPOOL_FILE_PREFIX + randomBytes(12).toString("hex"));
+  const handle = await open(path, FLAGS, 0o600).catch(async (error: unknown) => {
+    if (!isMissing(error)) throw error;
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    return open(path, FLAGS, 0o600);
+  });
+  try {
+    await unlink(path);
+  } catch (error) {
+    // Another process that starts removes what it finds, this one's too.
+    if (!isMissing(error)) {
+      await handle.close();
+      throw error;
+    }
+  }
+  return handle;
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}
+
+function discard(handle: FileHandle): void {
+  // Nobody waits for it.
+  handle.close().catch(() => {});
 }

@@ -15,6 +15,9 @@ const cron = z.string().check(z.regex(CRON));
 const folderFields = {
   timeoutMs: z.optional(duration),
   bodyLimitBytes: z.optional(z.int().check(z.nonnegative())),
+  bodyBufferBytes: z.optional(z.int().check(z.nonnegative(), z.maximum(64 * 1024 ** 2))),
+  overflow: z.optional(z.enum(["stream", "spool"])),
+  responseOverflow: z.optional(z.enum(["wait", "spool"])),
   pool: z.optional(z.string().check(z.regex(POOL_NAME))),
   cache: z.optional(
     z.union([
@@ -41,6 +44,9 @@ const EXPECTED: Record<keyof HandlerConfig, string> = {
   methods: 'a list of upper-case methods such as ["GET", "POST"]',
   timeoutMs: "whole milliseconds, 0 for no limit",
   bodyLimitBytes: "whole bytes",
+  bodyBufferBytes: "whole bytes, at most 64 MiB",
+  overflow: '"stream" or "spool"',
+  responseOverflow: '"wait" or "spool"',
   pool: 'a name such as "reports" in lower-case letters, digits and "-"',
   cache: "false or { maxAgeMs, staleMs? } in whole milliseconds",
   rateLimit: "{ requests, windowMs } in whole numbers above 0",

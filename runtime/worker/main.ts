@@ -91,8 +91,6 @@ class Worker {
 
   async #boot(settings: WorkerSettings): Promise<void> {
     const { workerId, generationDir, mode, logLevel, logFormat, bodyBufferBytes } = settings;
-    // A request body up to this size travels whole, with others around it.
-    this.#channel.maxFrameBytes = MAX_FRAME_BYTES + bodyBufferBytes;
     installWebObjects();
     try {
       const { isTTY } = process.stderr;
@@ -113,6 +111,9 @@ class Worker {
         responseCreditBytes: settings.responseCreditBytes,
       });
       const routes = toReport(generation).map(toRouteReport);
+      // A request body up to this size travels whole, with others around it.
+      const buffers = routes.flatMap(bodyBuffersOf);
+      this.#channel.maxFrameBytes = MAX_FRAME_BYTES + Math.max(bodyBufferBytes, ...buffers);
       this.#channel.send([Kind.ready, { pid: process.pid, routes }]);
     } catch (error) {
       const code = error instanceof RuntimeError ? error.code : "ERR_HANDLER_LOAD";
@@ -155,8 +156,18 @@ function toRouteReport({ methods, config, methodConfig }: LoadedRouteReport): Ro
   };
 }
 
-function toLimits({ bodyLimitBytes, timeoutMs }: HandlerConfig): RouteLimits {
-  return { bodyLimitBytes: bodyLimitBytes ?? null, timeoutMs: timeoutMs ?? null };
+function toLimits(config: HandlerConfig): RouteLimits {
+  return {
+    bodyLimitBytes: config.bodyLimitBytes ?? null,
+    timeoutMs: config.timeoutMs ?? null,
+    bodyBufferBytes: config.bodyBufferBytes ?? null,
+    overflow: config.overflow ?? null,
+    responseOverflow: config.responseOverflow ?? null,
+  };
+}
+
+function bodyBuffersOf({ limits, methodLimits }: RouteReport): number[] {
+  return [limits, ...Object.values(methodLimits)].map((each) => each.bodyBufferBytes ?? 0);
 }
 
 /**

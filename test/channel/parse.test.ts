@@ -16,7 +16,13 @@ function isRefused(parse: () => unknown): boolean {
 }
 
 const BYTES = Buffer.from("x");
-const LIMITS = { bodyLimitBytes: null, timeoutMs: 1_000 };
+const LIMITS = {
+  bodyLimitBytes: null,
+  timeoutMs: 1_000,
+  bodyBufferBytes: 0,
+  overflow: "spool",
+  responseOverflow: null,
+};
 const ROUTE = { methods: ["GET"], limits: LIMITS, methodLimits: { GET: LIMITS }, ignored: [] };
 const REPORT = { pid: 7, routes: [ROUTE] };
 
@@ -126,6 +132,7 @@ describe("parseToPrimary()", () => {
       [Kind.ready, { pid: 7, routes: [{}] }],
       [Kind.ready, { pid: 7, routes: [{ ...ROUTE, methods: "GET" }] }],
       [Kind.ready, { pid: 7, routes: [{ ...ROUTE, limits: { ...LIMITS, bodyLimitBytes: "1" } }] }],
+      [Kind.ready, { pid: 7, routes: [{ ...ROUTE, limits: { ...LIMITS, overflow: "wait" } }] }],
       [Kind.ready, { pid: 7, routes: [{ ...ROUTE, methodLimits: null }] }],
       [Kind.bootFailed],
       [Kind.bootFailed, "ERR_HANDLER_LOAD"],

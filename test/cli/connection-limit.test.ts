@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { fitConnections, readOpenFilesLimit } from "../../runtime/cli/connection-limit.ts";
+import {
+  fitConnections,
+  fitSpoolFiles,
+  readOpenFilesLimit,
+} from "../../runtime/cli/connection-limit.ts";
 
 describe("readOpenFilesLimit()", () => {
   it("reads the soft limit", () => {
@@ -47,6 +51,16 @@ describe("fitConnections()", () => {
   it("lets at least one in", () => {
     const { maxConnections } = fitConnections({ maxConnections: 10_000, workers: 100 }, 1024);
     assert.equal(maxConnections, 1);
+  });
+});
+
+describe("fitSpoolFiles()", () => {
+  it("leaves the connections theirs, and a few where nothing is left", () => {
+    const fitted = { maxConnections: 10_000, workers: 4 };
+    assert.equal(fitSpoolFiles(fitted, null), 20_000);
+    assert.equal(fitSpoolFiles(fitted, 524_288), 20_000);
+    assert.equal(fitSpoolFiles(fitted, 11_600), 1_032);
+    assert.equal(fitSpoolFiles({ ...fitted, maxConnections: 424 }, 1_024), 32);
   });
 });
 

@@ -17,6 +17,7 @@ import { Dispatcher } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
 import { TurnClock } from "../../runtime/turn-clock.ts";
 import { FakeClient, type Outcome } from "./fake-client.ts";
+import { NO_SPOOL } from "./spooling.ts";
 
 const CAP = 2;
 const QUEUE_LIMIT = 3;
@@ -26,6 +27,11 @@ const SWEEP_MS = 250;
 const BUFFER_BYTES = 8;
 const LIMIT_BYTES = 20;
 const CREDIT_BYTES = 10;
+const BUFFERING = {
+  bodyBufferBytes: BUFFER_BYTES,
+  bodyOverflow: "stream",
+  responseOverflow: "wait",
+} as const;
 
 interface ModelExchange {
   client: FakeClient;
@@ -67,7 +73,7 @@ class Pair {
       log: pino({ level: "silent" }),
       clock: clock.turns,
       bodyBudget: new ByteBudget(2 ** 28),
-      bodyBufferBytes: BUFFER_BYTES,
+      spool: NO_SPOOL,
       responseCreditBytes: CREDIT_BYTES,
       workerConcurrency: CAP,
       queueLimit: QUEUE_LIMIT,
@@ -105,7 +111,7 @@ class Pair {
     this.exchanges.push(exchange);
     if (!hasBody) this.#place(exchange);
     const url = `http://localhost/${client.id}`;
-    const limits = { bodyLimitBytes: LIMIT_BYTES, timeoutMs: TIMEOUT_MS };
+    const limits = { bodyLimitBytes: LIMIT_BYTES, timeoutMs: TIMEOUT_MS, buffering: BUFFERING };
     this.dispatcher.admit(client, { route: 0, params: null, url, ...limits });
   }
 

@@ -21,13 +21,14 @@ import type { Lane } from "../../runtime/dispatch/lane.ts";
 import { TurnClock } from "../../runtime/turn-clock.ts";
 import { openSocketPair } from "../helpers/socket-pair.ts";
 import { FakeClient } from "./fake-client.ts";
+import { NO_SPOOL } from "./spooling.ts";
 
 const LIMITS = {
   workerConcurrency: 2,
   queueLimit: 3,
   queueTimeoutMs: 1_000,
   bodyBudget: new ByteBudget(2 ** 28),
-  bodyBufferBytes: 100,
+  spool: NO_SPOOL,
   responseCreditBytes: 1_000,
 } as const;
 
@@ -37,6 +38,7 @@ const TO = {
   url: "http://localhost/",
   bodyLimitBytes: 1024 * 1024,
   timeoutMs: 5_000,
+  buffering: { bodyBufferBytes: 100, bodyOverflow: "stream", responseOverflow: "wait" },
 } as const;
 
 /** A worker at the other end of a real channel, which answers when the test says so. */

@@ -26,6 +26,7 @@ class Passage {
   }) {
     this.client = new FakeClient(1, { bodyBytes: options.announced ?? null });
     this.intake = new RequestIntake({
+      spool: null,
       ...options,
       onWhole: (body) => {
         this.events.push("whole");

@@ -10,8 +10,10 @@ function openFeed(): { feed: ResponseFeed; grants: number[]; calls: string[] } {
   const calls: string[] = [];
   const feed = new ResponseFeed({
     creditBytes: CREDIT_BYTES,
+    spool: null,
     grant: (bytes) => grants.push(bytes),
     onCancel: () => calls.push("cancel"),
+    onDiskError: () => calls.push("disk error"),
   });
   feed.onChange = () => calls.push("change");
   return { feed, grants, calls };

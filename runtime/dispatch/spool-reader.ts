@@ -1,0 +1,87 @@
+import { CHUNK_BYTES } from "../channel/messages.ts";
+import type { BodySource } from "./client-side.ts";
+import type { SpoolFile } from "./spool-file.ts";
+
+/**
+ * Reads a spool file from its start, a piece each time one was taken, also while it is being written. A file may be
+ * read more than once. It belongs to whoever opened it: to cancel the reading does not close it.
+ */
+export class SpoolReader implements BodySource {
+  onChange: (() => void) | null = null;
+  /** Why it failed. */
+  error: unknown = null;
+  readonly #file: SpoolFile;
+  readonly #unwatch: () => void;
+  #failed = false;
+  #loading = false;
+  /** Somebody asked when nothing was there. */
+  #wanted = false;
+  #ready: Uint8Array | null = null;
+  #takenBytes = 0;
+
+  constructor(file: SpoolFile) {
+    this.#file = file;
+    this.#unwatch = file.watch(() => this.#onProgress());
+  }
+
+  get state(): BodySource["state"] {
+    if (this.#failed) return "failed";
+    const { sealed, waitingBytes } = this.#file;
+    return sealed && waitingBytes === 0 && this.caughtUp ? "ended" : "open";
+  }
+
+  /** All that was written has been taken. */
+  get caughtUp(): boolean {
+    return this.#takenBytes === this.#file.writtenBytes;
+  }
+
+  read(maxBytes: number): Uint8Array | null {
+    if (this.#ready === null) {
+      this.#wanted = true;
+      this.#load();
+      return null;
+    }
+    const piece = this.#ready.subarray(0, maxBytes);
+    this.#ready = piece.length < this.#ready.length ? this.#ready.subarray(maxBytes) : null;
+    this.#takenBytes += piece.length;
+    return piece;
+  }
+
+  cancel(): void {
+    this.onChange = null;
+    this.#failed = true;
+    this.#ready = null;
+    this.#unwatch();
+  }
+
+  #onProgress(): void {
+    if (!this.#wanted) return;
+    this.#load();
+    // That there is nothing more is news too.
+    if (!this.#loading) this.onChange?.();
+  }
+
+  #load(): void {
+    const bytes = Math.min(CHUNK_BYTES, this.#file.writtenBytes - this.#takenBytes);
+    if (this.#failed || this.#loading || bytes <= 0) return;
+    this.#loading = true;
+    // A buffer for each piece: the one before may still be on its way.
+    void this.#fill(Buffer.allocUnsafeSlow(bytes));
+  }
+
+  async #fill(buffer: Uint8Array): Promise<void> {
+    try {
+      await this.#file.read(buffer, this.#takenBytes);
+      if (this.#failed) return;
+      this.#ready = buffer;
+    } catch (error) {
+      if (this.#failed) return;
+      this.#failed = true;
+      this.error = error;
+      this.#unwatch();
+    }
+    this.#loading = false;
+    this.#wanted = false;
+    this.onChange?.();
+  }
+}

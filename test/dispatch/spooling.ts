@@ -1,0 +1,23 @@
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import pino from "pino";
+import { Spool, type SpoolOptions } from "../../runtime/dispatch/spool.ts";
+import { openFilesOf } from "../helpers/proc.ts";
+import { temporaryFolder } from "../helpers/temporary-folder.ts";
+
+const log = pino({ level: "silent" });
+
+/** For tests in which nothing goes to disk: it has no room at all. */
+export const NO_SPOOL: Spool = new Spool({ dir: "/nonexistent", limitBytes: 0, maxFiles: 0, log });
+
+/** A spool in a folder of its own, which is not there yet, and how many files of it this process has open. */
+export function createSpool(
+  t: TestContext,
+  options: Partial<SpoolOptions> = {},
+): { spool: Spool; dir: string; openFiles: () => number } {
+  const dir = join(temporaryFolder(t), "state/spool");
+  const spool = new Spool({ dir, limitBytes: 1024 ** 3, maxFiles: 100, log, ...options });
+  const openFiles = (): number =>
+    openFilesOf(process.pid).filter((path) => path.startsWith(dir)).length;
+  return { spool, dir, openFiles };
+}
