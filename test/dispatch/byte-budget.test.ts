@@ -12,4 +12,13 @@ describe("ByteBudget", () => {
     budget.give(6);
     assert.deepEqual([budget.heldBytes, budget.take(7), budget.take(6)], [4, false, true]);
   });
+
+  it("leaves what is meant for others", () => {
+    const budget = new ByteBudget(10);
+    assert.deepEqual(
+      [budget.take(6, 5), budget.take(5, 5), budget.take(1, 5)],
+      [false, true, false],
+    );
+    assert.deepEqual([budget.take(5), budget.heldBytes], [true, 10]);
+  });
 });
