@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { inDiskTime } from "../../runtime/dispatch/disk-time.ts";
+
+describe("inDiskTime()", () => {
+  it("is what the operation comes to", async () => {
+    assert.equal(await inDiskTime(Promise.resolve(1)), 1);
+    await assert.rejects(inDiskTime(Promise.reject(new Error("no"))), /no/);
+  });
+
+  it("gives up on a disk that does not answer, and discards what comes too late", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    let answer: (value: string) => void = () => {};
+    const operation = new Promise<string>((resolve) => (answer = resolve));
+    const late: string[] = [];
+    const outcome = assert.rejects(
+      inDiskTime(operation, (value) => late.push(value)),
+      { code: "ETIMEDOUT" },
+    );
+    t.mock.timers.tick(30_000);
+    await outcome;
+    assert.deepEqual(late, []);
+    answer("late");
+    await operation;
+    assert.deepEqual(late, ["late"]);
+  });
+});
