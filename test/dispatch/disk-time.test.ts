@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
 import { describe, it } from "node:test";
 import { inDiskTime } from "../../runtime/dispatch/disk-time.ts";
 
@@ -10,17 +11,17 @@ describe("inDiskTime()", () => {
 
   it("gives up on a disk that does not answer, and discards what comes too late", async (t) => {
     t.mock.timers.enable({ apis: ["setTimeout"] });
-    let answer: (value: string) => void = () => {};
-    const operation = new Promise<string>((resolve) => (answer = resolve));
-    const late: string[] = [];
+    const disk = new EventEmitter();
+    const operation = once(disk, "answer");
+    const late: unknown[] = [];
     const outcome = assert.rejects(
-      inDiskTime(operation, (value) => late.push(value)),
+      inDiskTime(operation, ([value]: unknown[]) => late.push(value)),
       { code: "ETIMEDOUT" },
     );
     t.mock.timers.tick(30_000);
     await outcome;
     assert.deepEqual(late, []);
-    answer("late");
+    disk.emit("answer", "late");
     await operation;
     assert.deepEqual(late, ["late"]);
   });

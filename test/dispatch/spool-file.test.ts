@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { describe, it, type TestContext } from "node:test";
+import { describe, it } from "node:test";
 import * as fc from "fast-check";
 import type { SpoolFile } from "../../runtime/dispatch/spool-file.ts";
 import { SpoolReader } from "../../runtime/dispatch/spool-reader.ts";
 import type { Spool } from "../../runtime/dispatch/spool.ts";
-import { eventually } from "../helpers/eventually.ts";
-import { createSpool } from "./spooling.ts";
+import { createSpool, untilTurn } from "./spooling.ts";
 
 interface Opened {
   file: SpoolFile;
@@ -40,8 +39,8 @@ async function readAll(file: SpoolFile, pieceBytes = 1_000): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
-function isReleased(t: TestContext, spool: Spool): Promise<void> {
-  return eventually(t, () => spool.usage.files === 0 && spool.usage.heldBytes === 0);
+function isReleased(spool: Spool): Promise<void> {
+  return untilTurn(() => spool.usage.files === 0 && spool.usage.heldBytes === 0);
 }
 
 describe("SpoolFile", { timeout: 20_000 }, () => {
@@ -66,7 +65,7 @@ describe("SpoolFile", { timeout: 20_000 }, () => {
         assert.deepEqual([file.writtenBytes, file.waitingBytes, errors], [all.length, 0, []]);
         assert.equal(spool.usage.heldBytes, all.length);
         file.close();
-        await isReleased(t, spool);
+        await isReleased(spool);
       }),
       { numRuns: 20 },
     );
@@ -77,14 +76,14 @@ describe("SpoolFile", { timeout: 20_000 }, () => {
     const { spool, dir, openFiles } = createSpool(t);
     const unused = openFile(spool);
     unused.file.close();
-    await isReleased(t, spool);
+    await isReleased(spool);
     assert.equal(existsSync(dir), false);
     const { file } = openFile(spool);
     file.append(Buffer.alloc(10));
-    await eventually(t, () => file.waitingBytes === 0);
+    await untilTurn(() => file.waitingBytes === 0);
     assert.deepEqual([openFiles(), readdirSync(dir)], [1, []]);
     file.close();
-    await isReleased(t, spool);
+    await isReleased(spool);
     assert.equal(openFiles(), 0);
   });
 
@@ -100,7 +99,7 @@ describe("SpoolFile", { timeout: 20_000 }, () => {
       file.close();
       const { length } = written;
       assert.equal(file.append(Buffer.alloc(1)), false);
-      await isReleased(t, spool);
+      await isReleased(spool);
       assert.equal(written.length, length, "nothing is told after it was closed");
     }
     assert.equal(openFiles(), 0);
@@ -113,13 +112,13 @@ describe("SpoolFile", { timeout: 20_000 }, () => {
     const { file, errors, written } = openFile(spool);
     file.append(Buffer.from("a"));
     file.append(Buffer.from("b"));
-    await eventually(t, () => errors.length > 0);
+    await untilTurn(() => errors.length > 0);
     assert.equal(file.append(Buffer.from("c")), false);
     assert.equal(Buffer.concat(file.takeBack()).toString(), "ab");
     assert.deepEqual([file.waitingBytes, file.sealed, written, errors.length], [0, true, [], 1]);
     assert.equal(new SpoolReader(file).state, "ended");
     file.close();
-    await isReleased(t, spool);
+    await isReleased(spool);
   });
 });
 
@@ -128,7 +127,7 @@ describe("SpoolReader", { timeout: 20_000 }, () => {
     const { spool } = createSpool(t);
     const { file } = openFile(spool);
     file.append(Buffer.alloc(10));
-    await eventually(t, () => file.waitingBytes === 0);
+    await untilTurn(() => file.waitingBytes === 0);
     t.mock.method(file, "read", () => Promise.reject(new Error("EIO")));
     const reader = new SpoolReader(file);
     const changed = new Promise<void>((resolve) => (reader.onChange = resolve));
@@ -136,7 +135,7 @@ describe("SpoolReader", { timeout: 20_000 }, () => {
     await changed;
     assert.deepEqual([reader.state, String(reader.error)], ["failed", "Error: EIO"]);
     file.close();
-    await isReleased(t, spool);
+    await isReleased(spool);
   });
 });
 
@@ -154,7 +153,7 @@ describe("Spool", { timeout: 20_000 }, () => {
     const others = [openFile(spool).file, openFile(spool).file];
     assert.equal(spool.open("request", nothing), null);
     for (const file of [response, request, ...others]) file.close();
-    await isReleased(t, spool);
+    await isReleased(spool);
   });
 
   it("removes what a process left that was killed, and nothing else", async (t) => {

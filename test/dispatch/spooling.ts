@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import pino from "pino";
 import { Spool, type SpoolOptions } from "../../runtime/dispatch/spool.ts";
 import { openFilesOf } from "../helpers/proc.ts";
@@ -20,4 +21,9 @@ export function createSpool(
   const openFiles = (): number =>
     openFilesOf(process.pid).filter((path) => path.startsWith(dir)).length;
   return { spool, dir, openFiles };
+}
+
+/** Looks once in each turn of the loop until a check passes: what waits for a disk takes few. The test's timeout ends it. */
+export async function untilTurn(check: () => boolean): Promise<void> {
+  while (!check()) await nextTurn();
 }
