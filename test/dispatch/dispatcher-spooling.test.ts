@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { Socket } from "node:net";
+import { describe, it, type TestContext } from "node:test";
+import pino from "pino";
+import { Channel } from "../../runtime/channel/channel.ts";
+import {
+  BODY_FOLLOWS,
+  CHUNK_BYTES,
+  Kind,
+  type ToPrimary,
+  type ToWorker,
+  type WorkerId,
+} from "../../runtime/channel/messages.ts";
+import { parseToPrimary } from "../../runtime/channel/parse.ts";
+import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
+import { Dispatcher } from "../../runtime/dispatch/dispatcher.ts";
+import type { Lane } from "../../runtime/dispatch/lane.ts";
+import type { Spool } from "../../runtime/dispatch/spool.ts";
+import { SpoolFile } from "../../runtime/dispatch/spool-file.ts";
+import { TurnClock } from "../../runtime/turn-clock.ts";
+import { FakeClient } from "./fake-client.ts";
+import { createSpool, untilTurn } from "./spooling.ts";
+
+const BODY = Buffer.alloc(300_000, "a");
+
+const TO = {
+  route: 0,
+  params: null,
+  url: "http://localhost/",
+  bodyLimitBytes: 2 ** 20,
+  timeoutMs: 0,
+  buffering: { bodyBufferBytes: 100, bodyOverflow: "spool", responseOverflow: "spool" },
+} as const;
+
+/** A dispatcher with one worker, whose channel leads nowhere: what it is sent is kept. */
+function create(t: TestContext): {
+  dispatcher: Dispatcher;
+  lane: Lane;
+  sent: ToWorker[];
+  spool: Spool;
+  logged: unknown[];
+} {
+  const logged: unknown[] = [];
+  const log = pino({ level: "error" }, { write: (line) => logged.push(JSON.parse(line)) });
+  const { spool } = createSpool(t);
+  const dispatcher = new Dispatcher({
+    log,
+    clock: new TurnClock(),
+    spool,
+    bodyBudget: new ByteBudget(2 ** 20),
+    responseCreditBytes: 2 * CHUNK_BYTES,
+    workerConcurrency: 1,
+    queueLimit: 10,
+    queueTimeoutMs: 60_000,
+  });
+  t.after(() => dispatcher.close("ERR_DRAINING"));
+  const channel = new Channel<ToPrimary, ToWorker>(new Socket(), {
+    maxFrameBytes: 1024,
+    parse: parseToPrimary,
+    onMessage: () => {},
+    onClose: () => {},
+  });
+  const sent: ToWorker[] = [];
+  t.mock.method(channel, "send", (message: ToWorker) => void sent.push(message));
+  return { dispatcher, lane: dispatcher.attach(1 as WorkerId, channel), sent, spool, logged };
+}
+
+describe("Dispatcher with a spool", { timeout: 20_000 }, () => {
+  it("gives a worker to a request whose body is on disk, and to others meanwhile", async (t) => {
+    const { dispatcher, lane, sent, spool } = create(t);
+    const [upload, quick] = [new FakeClient(1, { bodyBytes: BODY.length }), new FakeClient(2)];
+    dispatcher.admit(upload, TO);
+    upload.sendChunk(BODY.subarray(1));
+    dispatcher.admit(quick, TO);
+    assert.deepEqual([sent.length, sent[0]?.[1]], [1, 2]);
+    dispatcher.receive(lane, [Kind.response, quick.id, 200, "", "", null]);
+    upload.sendBody(BODY.subarray(0, 1));
+    await untilTurn(() => sent.length > 1);
+    assert.deepEqual([sent[1]?.[0], sent[1]?.at(-1)], [Kind.request, BODY_FOLLOWS]);
+    await untilTurn(() => sent.length > 2);
+    dispatcher.receive(lane, [Kind.response, upload.id, 200, "", "", null]);
+    await untilTurn(() => spool.usage.files === 0);
+    assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 0 });
+  });
+
+  it("answers 507, tells the worker, and frees its place when a body cannot be read", async (t) => {
+    const { dispatcher, sent, spool, logged } = create(t);
+    t.mock.method(SpoolFile.prototype, "read", () => Promise.reject(new Error("EIO")));
+    const upload = new FakeClient(1, { bodyBytes: BODY.length });
+    dispatcher.admit(upload, TO);
+    upload.sendBody(BODY);
+    await dispatcher.idle();
+    assert.deepEqual(upload.outcomes, [
+      { kind: "refused", status: 507, retryAfterSeconds: undefined },
+    ]);
+    assert.deepEqual(sent.at(-1), [Kind.abort, 1, "client-left"]);
+    assert.match(JSON.stringify(logged), /ERR_SPOOL.*EIO|EIO.*ERR_SPOOL/);
+    await untilTurn(() => spool.usage.files === 0);
+  });
+
+  it("keeps no request on disk once its response streams", async (t) => {
+    const { dispatcher, lane, sent, spool } = create(t);
+    const upload = new FakeClient(1, { bodyBytes: BODY.length });
+    dispatcher.admit(upload, TO);
+    upload.sendBody(BODY);
+    await untilTurn(() => sent.length > 2);
+    dispatcher.receive(lane, [Kind.requestCredit, upload.id, BODY.length]);
+    await untilTurn(() => sent.at(-1)?.[0] === Kind.requestEnd);
+    assert.equal(spool.usage.files, 1);
+    dispatcher.receive(lane, [Kind.response, upload.id, 200, "", "", BODY_FOLLOWS]);
+    await untilTurn(() => spool.usage.files === 0);
+    assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 1 });
+  });
+
+  it("is done with a worker whose client has the response still to come from disk", async (t) => {
+    const { dispatcher, lane, sent, spool } = create(t);
+    const client = new FakeClient(1);
+    dispatcher.admit(client, TO);
+    dispatcher.receive(lane, [Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
+    client.streamed.stall();
+    for (let number = 0; number < 10; number++) {
+      const credits = (): number => sent.filter(([kind]) => kind === Kind.responseCredit).length;
+      if (number >= 2) await untilTurn(() => credits() >= number - 1);
+      const chunk = Buffer.alloc(CHUNK_BYTES, number);
+      dispatcher.receive(lane, [Kind.responseChunk, client.id, chunk]);
+    }
+    dispatcher.receive(lane, [Kind.responseEnd, client.id]);
+    await dispatcher.idle();
+    dispatcher.detach(lane, "ERR_WORKER_EXITED");
+    assert.equal(client.streamed.end, "open");
+    await untilTurn(() => {
+      client.streamed.read();
+      return client.streamed.end === "complete";
+    });
+    const expected = Array.from({ length: 10 }, (_, number) => Buffer.alloc(CHUNK_BYTES, number));
+    assert.ok(client.streamed.taken.equals(Buffer.concat(expected)));
+    await untilTurn(() => spool.usage.files === 0);
+  });
+});
