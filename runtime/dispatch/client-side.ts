@@ -31,7 +31,7 @@ export interface CompleteResponse {
 
 /** Takes a request body as it arrives. */
 export interface BodySink {
-  /** The bytes are the sink's to keep. */
+  /** The bytes are valid during the call only: what the sink keeps, it copies. */
   chunk(bytes: Uint8Array): void;
   end(): void;
 }

@@ -131,7 +131,8 @@ export class Dispatcher {
       limitBytes,
       bufferBytes: bodyBufferBytes,
       budget: this.#options.bodyBudget,
-      spool: bodyOverflow === "spool" ? this.#options.spool : null,
+      overflow: bodyOverflow,
+      spool: this.#options.spool,
       onWhole: (body) => {
         // The intake holds its share of the budget until the exchange is settled.
         exchange.body = body;

@@ -1,10 +1,13 @@
 import { CHUNK_BYTES, REQUEST_CREDIT_BYTES } from "../channel/messages.ts";
 import type { ByteBudget } from "./byte-budget.ts";
-import { ByteQueue } from "./byte-queue.ts";
+import type { BurstQueue } from "./burst-queue.ts";
 import type { BodyFlow, BodySink, ClientSide } from "./client-side.ts";
 import type { SpoolFile } from "./spool-file.ts";
 import { SpoolReader } from "./spool-reader.ts";
 import type { Spool } from "./spool.ts";
+
+/** Memory holds at least this much of a body that comes faster than we can hold its client back. */
+const BURST_BYTES = 8 * 1024 * 1024;
 
 /** What waits here above this, for a worker or for the disk, holds the client back. */
 const HIGH_WATER_BYTES = 256 * 1024;
@@ -16,8 +19,10 @@ export interface RequestIntakeOptions {
   bufferBytes: number;
   /** What all bodies that are being gathered may take together; without it only each has its bound. */
   budget?: ByteBudget;
-  /** Where a larger body is kept until it is complete; `null`: it goes to a worker while it comes. */
-  spool: Spool | null;
+  /** A larger body goes to a worker while it comes, or is spooled until it is complete. */
+  overflow: "stream" | "spool";
+  /** Where bodies are kept that memory shall not hold. */
+  spool: Spool;
   /** The whole body is here: small enough to travel with its request. */
   onWhole: (body: Uint8Array) => void;
   /** It is larger than the buffer, and follows once a worker has the request. What is spooled is complete by now. */
@@ -50,7 +55,7 @@ export interface ChunkTarget {
  */
 export class RequestIntake implements BodySink {
   readonly #options: RequestIntakeOptions;
-  readonly #queue = new ByteQueue();
+  readonly #queue: BurstQueue;
   #flow: BodyFlow | null = null;
   #state: "gathering" | "spooling" | "waiting" | "feeding" | "sent" | "done" = "gathering";
   #receivedBytes = 0;
@@ -67,6 +72,7 @@ export class RequestIntake implements BodySink {
 
   constructor(options: RequestIntakeOptions) {
     this.#options = options;
+    this.#queue = options.spool.openBurstQueue(Math.max(BURST_BYTES, options.bufferBytes));
   }
 
   /** Begins to receive. In the turn in which the head arrived. */
@@ -89,7 +95,7 @@ export class RequestIntake implements BodySink {
       return;
     }
     if (this.#file !== null) {
-      this.#store(this.#file, bytes);
+      this.#store(this.#file, new Uint8Array(bytes));
     } else {
       this.#queue.push(bytes);
       if (this.#state === "gathering") this.#gather(bytes.length);
@@ -160,14 +166,14 @@ export class RequestIntake implements BodySink {
   }
 
   #gather(bytes: number): void {
-    const { bufferBytes, budget, spool } = this.#options;
+    const { bufferBytes, budget, overflow, spool } = this.#options;
     if (this.#queue.bytes <= bufferBytes) {
       if (budget?.take(bytes) === false) this.#refuse("ERR_OVERLOADED");
       else this.#heldBytes += bytes;
       return;
     }
     this.#release();
-    if (spool === null) {
+    if (overflow === "stream") {
       this.#state = "waiting";
       this.#options.onOverflow();
     } else {
@@ -217,11 +223,12 @@ export class RequestIntake implements BodySink {
   #send(target: ChunkTarget): void {
     while (this.#creditBytes > 0) {
       const most = Math.min(CHUNK_BYTES, this.#creditBytes);
-      const piece = this.#reader === null ? this.#queue.take(most) : this.#reader.read(most);
+      const piece = this.#take(most);
       if (piece === null) break;
       this.#creditBytes -= piece.length;
       target.chunk(piece);
     }
+    if (this.#target === null) return;
     if (this.#reader === null) {
       if (!this.#complete || this.#queue.bytes > 0) return;
       this.#state = "done";
@@ -232,6 +239,16 @@ export class RequestIntake implements BodySink {
     this.#target = null;
     target.end();
     if (this.#committed) this.close();
+  }
+
+  #take(maxBytes: number): Uint8Array | null {
+    if (this.#reader !== null) return this.#reader.read(maxBytes);
+    try {
+      return this.#queue.take(maxBytes);
+    } catch (error) {
+      this.#refuse("ERR_SPOOL", error);
+      return null;
+    }
   }
 
   #regulate(): void {

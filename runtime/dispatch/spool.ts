@@ -1,6 +1,7 @@
 import { readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "../log.ts";
+import { BurstQueue } from "./burst-queue.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { SPOOL_FILE_PREFIX, SpoolFile, type SpoolFileOptions } from "./spool-file.ts";
 
@@ -61,6 +62,24 @@ export class Spool {
         return false;
       },
       onReleased: (bytes) => {
+        this.#files--;
+        this.#budget.give(bytes);
+      },
+    });
+  }
+
+  /** A queue that memory holds so many bytes of; a burst on top goes to disk as long as there is room. */
+  openBurstQueue(memoryBytes: number): BurstQueue {
+    return new BurstQueue({
+      dir: this.#options.dir,
+      memoryBytes,
+      open: () => {
+        if (this.#files >= this.#options.maxFiles) return false;
+        this.#files++;
+        return true;
+      },
+      reserve: (bytes) => this.#budget.take(bytes),
+      release: (bytes) => {
         this.#files--;
         this.#budget.give(bytes);
       },

@@ -106,8 +106,8 @@ export class UwsClientSide implements ClientSide {
       this.#receivedBytes += chunk.byteLength;
       this.#lastChunkMs = performance.now();
       if (last && this.#writer === null) this.#door.onTransferEnd(this);
-      // The chunk is a view of a buffer that the library uses again.
-      if (chunk.byteLength > 0) sink.chunk(new Uint8Array(chunk.slice(0)));
+      // A view of a buffer that the library uses again.
+      if (chunk.byteLength > 0) sink.chunk(new Uint8Array(chunk));
       if (last) sink.end();
     });
     return { pause: () => this.#pause(), resume: () => this.#resume() };

@@ -5,6 +5,7 @@ import { CHUNK_BYTES, REQUEST_CREDIT_BYTES } from "../../runtime/channel/message
 import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
 import { RequestIntake } from "../../runtime/dispatch/request-intake.ts";
 import { FakeClient } from "./fake-client.ts";
+import { NO_SPOOL } from "./spooling.ts";
 
 const KIB = 1024;
 const HIGH_WATER_BYTES = 256 * KIB;
@@ -26,7 +27,8 @@ class Passage {
   }) {
     this.client = new FakeClient(1, { bodyBytes: options.announced ?? null });
     this.intake = new RequestIntake({
-      spool: null,
+      overflow: "stream",
+      spool: NO_SPOOL,
       ...options,
       onWhole: (body) => {
         this.events.push("whole");

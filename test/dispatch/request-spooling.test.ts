@@ -69,6 +69,7 @@ class Upload {
       limitBytes: LIMIT_BYTES,
       bufferBytes: BUFFER_BYTES,
       budget: this.budget,
+      overflow: "spool",
       spool,
       onWhole: () => this.events.push("whole"),
       onOverflow: () => this.events.push("overflow"),
