@@ -60,7 +60,21 @@ export interface Config {
   readonly sendTimeoutMs: number;
   /** Request line and header section together. */
   readonly headerLimitBytes: number;
+  readonly headerCountLimit: number;
+  /** Path and query. */
+  readonly urlLimitBytes: number;
   readonly maxConnections: number;
+  /** `null`: any number. */
+  readonly maxRequests: number | null;
+  /** `null`: any number. */
+  readonly maxRequestsPerAddress: number | null;
+  readonly workerConcurrency: number;
+  readonly queueLimit: number;
+  /** Longest wait that is foreseen; 0: any. */
+  readonly queueDelayMs: number;
+  readonly queueTimeoutMs: number;
+  /** Normalised; `null`: none. */
+  readonly healthPath: string | null;
   readonly requestTimeoutMs: number;
   readonly drainGraceMs: number;
   readonly bootTimeoutMs: number;
@@ -133,7 +147,16 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     minBodyRateBytesPerSecond: values.minBodyRate,
     sendTimeoutMs: values.sendTimeout,
     headerLimitBytes: values.headerLimit,
+    headerCountLimit: values.headerCountLimit,
+    urlLimitBytes: values.urlLimit,
     maxConnections: values.maxConnections,
+    maxRequests: values.maxRequests,
+    maxRequestsPerAddress: values.maxRequestsPerAddress,
+    workerConcurrency: values.workerConcurrency,
+    queueLimit: values.queueLimit,
+    queueDelayMs: values.queueDelay,
+    queueTimeoutMs: values.queueTimeout,
+    healthPath: values.healthPath,
     requestTimeoutMs: values.requestTimeout,
     drainGraceMs: values.drainGrace,
     bootTimeoutMs: values.bootTimeout,
@@ -171,7 +194,16 @@ const DEFAULTS: Readonly<Required<UserConfig>> = {
   minBodyRate: 240, // Kestrel: 240 bytes/s
   sendTimeout: 60_000, // nginx: send_timeout 60s
   headerLimit: 16 * 1024, // Node's own; nginx allows 8k per line, and cookies exceed 4k in practice
+  headerCountLimit: 98, // the library's own bound; Apache: LimitRequestFields 100
+  urlLimit: 8 * 1024, // nginx: large_client_header_buffers 4 8k
   maxConnections: 10_000,
+  maxRequests: "off", // no more than connections
+  maxRequestsPerAddress: "off", // many share an address: behind a proxy, in an office
+  workerConcurrency: 1_000, // gunicorn: worker_connections 1000
+  queueLimit: 10_000, // no more than connections: what bounds the queue is the wait
+  queueDelay: 500,
+  queueTimeout: 10_000, // longer than it takes to replace a worker
+  healthPath: "off",
   requestTimeout: 60_000, // nginx: proxy_read_timeout 60s
   drainGrace: 30_000, // gunicorn: graceful_timeout 30
   bootTimeout: 30_000, // gunicorn: timeout 30

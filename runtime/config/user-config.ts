@@ -41,8 +41,26 @@ export interface UserConfig {
   spoolLimit?: Size;
   /** Largest request head: request line and fields. Default: `"16kb"`. */
   headerLimit?: Size;
+  /** Most fields of a request; above it the answer is 431. Default: 98, which is the most there can be. */
+  headerCountLimit?: number;
+  /** Longest path and query; above it the answer is 414. Default: `"8kb"`. */
+  urlLimit?: Size;
   /** Most client connections at one time. Default: 10000. */
   maxConnections?: number;
+  /** Most requests that handlers have or that wait for them, or `"off"`; above it the answer is 503. Default: `"off"`. */
+  maxRequests?: number | "off" | false;
+  /** Most requests of one client address at a time, or `"off"`; above it the answer is 429. Default: `"off"`. */
+  maxRequestsPerAddress?: number | "off" | false;
+  /** Most requests that one worker has at a time, if it answers quickly enough. Default: 1000. */
+  workerConcurrency?: number;
+  /** Most requests that wait for a worker; above it the answer is 503. Default: 10000. */
+  queueLimit?: number;
+  /** A request that would wait longer for a worker is answered 503 at once; 0 is never. Default: `"500ms"`. */
+  queueDelay?: Duration;
+  /** A request that has waited so long for a worker is answered 503. Default: `"10s"`. */
+  queueTimeout?: Duration;
+  /** Path that the server itself answers: 200 while it can serve, otherwise 503; or `"off"`. Default: `"off"`. */
+  healthPath?: string | false;
   /** How long a handler may take; after it the answer is 504. Default: `"60s"`. */
   requestTimeout?: Duration;
   /** Longest pause within a request body; then the answer is 408. 0 is none. Default: `"60s"`. */

@@ -14,7 +14,12 @@ import type { TurnClock } from "../turn-clock.ts";
 import { BytesSource } from "./body-sources.ts";
 import { findField } from "./find-field.ts";
 import type { PreparedFields, ResponseFields } from "./response-fields.ts";
-import { findBreach, type TransferLimits, type TransferSetting } from "./transfer-limits.ts";
+import {
+  findBreach,
+  type TransferLimits,
+  type TransferSetting,
+  valueOf,
+} from "./transfer-limits.ts";
 import type { HttpResponse } from "./uws.ts";
 import { bodyBytesOf, type Ending, isSmall, writeResponse } from "./write-response.ts";
 import { StreamWriter } from "./write-stream.ts";
@@ -41,8 +46,8 @@ export interface Door {
   /** Bytes of it are on their way, in or out: it is to be looked at every second. */
   onTransferStart(client: UwsClientSide): void;
   onTransferEnd(client: UwsClientSide): void;
-  /** It was cut off, and by which setting. */
-  onCut(client: UwsClientSide, setting: TransferSetting): void;
+  /** It was cut off by which setting, and what that was for it: a route may have its own. */
+  onCut(client: UwsClientSide, setting: TransferSetting, value: number): void;
   /** Called once per exchange: its response is complete, or the client left (status 499). */
   onFinished(client: UwsClientSide, status: number, bodyBytes: number): void;
 }
@@ -63,6 +68,7 @@ export class UwsClientSide implements ClientSide {
   workerId: WorkerId | null = null;
   readonly #res: HttpResponse;
   readonly #door: Door;
+  #limits: TransferLimits;
   #state: "open" | "answering" | "finished" = "open";
   #abort: (() => void) | null = null;
   /** Bytes of a body may still arrive. */
@@ -84,6 +90,7 @@ export class UwsClientSide implements ClientSide {
     this.receivedMs = door.clock.now();
     this.head = head;
     this.#door = door;
+    this.#limits = door.limits;
     this.#bodyOpen = head.bodyBytes !== 0;
     res.onAborted(() => this.#onAborted());
   }
@@ -111,6 +118,10 @@ export class UwsClientSide implements ClientSide {
       if (last) sink.end();
     });
     return { pause: () => this.#pause(), resume: () => this.#resume() };
+  }
+
+  limitTransfers(limits: TransferLimits): void {
+    this.#limits = limits;
   }
 
   onAbort(callback: () => void): void {
@@ -176,11 +187,11 @@ export class UwsClientSide implements ClientSide {
             : null,
         sending: this.#writer?.blocked === true ? { progressMs: this.#writer.progressMs } : null,
       },
-      this.#door.limits,
+      this.#limits,
       nowMs,
     );
     if (breach !== null) {
-      this.#door.onCut(this, breach);
+      this.#door.onCut(this, breach, valueOf(breach, this.#limits));
       if (this.#state === "open") this.#cutOpen();
       else this.#res.close();
       return;

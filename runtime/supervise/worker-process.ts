@@ -148,6 +148,7 @@ export class WorkerProcess {
       case Kind.responseAbort:
       case Kind.requestCredit:
       case Kind.settled:
+      case Kind.probed:
         this.#options.onMessage(this, message);
         return;
       case Kind.workerHello:

@@ -18,6 +18,7 @@ import { parseToPrimary, parseToWorker } from "../../runtime/channel/parse.ts";
 import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
 import { Dispatcher, type DispatcherOptions } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
+import { Counters } from "../../runtime/observe/counters.ts";
 import { TurnClock } from "../../runtime/turn-clock.ts";
 import { openSocketPair } from "../helpers/socket-pair.ts";
 import { FakeClient } from "./fake-client.ts";
@@ -27,6 +28,8 @@ const LIMITS = {
   workerConcurrency: 2,
   queueLimit: 3,
   queueTimeoutMs: 1_000,
+  queueDelayMs: 0,
+  maxRequests: null,
   bodyBudget: new ByteBudget(2 ** 28),
   spool: NO_SPOOL,
   responseCreditBytes: 1_000,
@@ -115,7 +118,13 @@ function createDispatcher(t: TestContext, options: Partial<DispatcherOptions> = 
   const clock = new TurnClock();
   // With mocked time many moments fall into one turn.
   t.mock.method(clock, "now", () => performance.now());
-  const dispatcher = new Dispatcher({ ...LIMITS, log, clock, ...options });
+  const dispatcher = new Dispatcher({
+    ...LIMITS,
+    log,
+    clock,
+    counters: new Counters(),
+    ...options,
+  });
   t.after(() => dispatcher.close("ERR_DRAINING"));
   return dispatcher;
 }

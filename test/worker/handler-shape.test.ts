@@ -179,7 +179,7 @@ describe("readHandlerModule()", () => {
     [{ timeout: 1 }, 'config has an unknown key "timeout", did you mean "timeoutMs"?'],
     [
       { maxBodySize: 1 },
-      'config has an unknown key "maxBodySize", expected one of timeoutMs, bodyLimitBytes, bodyBufferBytes, overflow, responseOverflow, pool, cache, rateLimit, methods, schedule',
+      'config has an unknown key "maxBodySize", expected one of timeoutMs, bodyLimitBytes, bodyBufferBytes, overflow, responseOverflow, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, reserved, pool, cache, rateLimit, methods, schedule',
     ],
     [
       { timeoutMs: "10s" },
@@ -232,7 +232,7 @@ describe("readMiddlewareModule()", () => {
     assert.deepEqual(
       problemsOf(readMiddlewareModule({ default: handle, config: { methods: ["GET"] } })),
       [
-        'config has an unknown key "methods", expected one of timeoutMs, bodyLimitBytes, bodyBufferBytes, overflow, responseOverflow, pool, cache, rateLimit',
+        'config has an unknown key "methods", expected one of timeoutMs, bodyLimitBytes, bodyBufferBytes, overflow, responseOverflow, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, reserved, pool, cache, rateLimit',
       ],
     );
   });

@@ -1,0 +1,31 @@
+import type { Logger } from "../log.ts";
+
+/** Overload lasts for a while and refuses thousands: the log says so once in this time. */
+const EVERY_MS = 10_000;
+
+export type OverloadSetting = "queueLimit" | "queueDelay" | "queueTimeout" | "maxRequests";
+
+/** Tells the log which settings refuse requests, and how many of them. */
+export class OverloadLog {
+  readonly #log: Logger;
+  #refused: Partial<Record<OverloadSetting, number>> | null = null;
+  #nextMs = 0;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  note(setting: OverloadSetting): void {
+    this.#refused ??= {};
+    this.#refused[setting] = (this.#refused[setting] ?? 0) + 1;
+  }
+
+  /** Writes what there is to tell, if it is time. To be called every now and then. */
+  flush(load: { queued: number; inFlight: number }, nowMs: number): void {
+    if (this.#refused === null || nowMs < this.#nextMs) return;
+    const refused = this.#refused;
+    this.#refused = null;
+    this.#nextMs = nowMs + EVERY_MS;
+    this.#log.warn({ code: "ERR_OVERLOADED", refused, ...load }, "overloaded: requests refused");
+  }
+}
