@@ -227,7 +227,8 @@ export class Dispatcher {
    */
   receive(lane: Lane, message: ExchangeMessage): void {
     if (message[0] === Kind.probed) {
-      lane.window.onProbed(this.#queue.size > 0, this.#options.clock.now());
+      const now = { ms: this.#options.clock.now(), latencyMs: this.#latencyMs };
+      lane.window.onProbed(this.#queue.size > 0, now);
       this.#pump();
       return;
     }
@@ -512,7 +513,7 @@ export class Dispatcher {
         this.#overloaded(next, "queueTimeout");
       }
     }
-    this.#overloadLog.flush(this.load, nowMs);
+    if (this.#overloadLog.isDue(nowMs)) this.#overloadLog.write(this.load, nowMs);
     for (const lane of this.#attached) {
       let owes = false;
       for (const exchange of lane.inFlight.values()) {

@@ -20,9 +20,12 @@ export class OverloadLog {
     this.#refused[setting] = (this.#refused[setting] ?? 0) + 1;
   }
 
-  /** Writes what there is to tell, if it is time. To be called every now and then. */
-  flush(load: { queued: number; inFlight: number }, nowMs: number): void {
-    if (this.#refused === null || nowMs < this.#nextMs) return;
+  /** Whether there is something to tell, and it is time. */
+  isDue(nowMs: number): boolean {
+    return this.#refused !== null && nowMs >= this.#nextMs;
+  }
+
+  write(load: { queued: number; inFlight: number }, nowMs: number): void {
     const refused = this.#refused;
     this.#refused = null;
     this.#nextMs = nowMs + EVERY_MS;

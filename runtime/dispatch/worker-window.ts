@@ -4,17 +4,24 @@ const FIRST = 64;
 /** Never fewer: with one that is run and one that waits, a worker is never idle while others queue. */
 const LEAST = 2;
 
-/** How long what is sent to a worker may wait there for its event loop. Above it the window shrinks. */
+/** How long what is sent to a worker may have to wait there for its event loop. Above it the window shrinks. */
 const TARGET_MS = 20;
 
 /** Below it the window may grow. The band between is where it rests. */
 const CALM_MS = TARGET_MS / 2;
+
+/** A loop with so little delay has nothing to do: what it has waits for something else. */
+const IDLE_MS = 2;
 
 /** Least time from one probe to the next: 100 messages a second cost nothing, and 10 ms are soon enough. */
 const PROBE_EVERY_MS = 10;
 
 /** With fewer at a time nothing waits that could be measured, and most traffic never sees a probe. */
 const PROBE_FROM = 4;
+
+/** For how long the delay must stay above the target: at least, and at most. */
+const LEAST_INTERVAL_MS = 100;
+const MOST_INTERVAL_MS = 1_000;
 
 /**
  * How many unanswered exchanges a worker is given at a time.
@@ -25,25 +32,32 @@ const PROBE_FROM = 4;
  * request and answered when it is read, so it takes as long as the next request would wait. What handlers wait for
  * themselves is not in it.
  *
- *     delay above the target  ──▶ smaller, by as many as the worker answered in the time that was too long
- *     delay below half of it  ──▶ one more for each answer and each probe, while exchanges queue
+ * Loops are busy in bursts, so one long delay says little. As in CoDel (RFC 8289), the least delay within an interval
+ * counts, which is about as long as handlers take: only a queue that never empties keeps it up.
  *
- * In between it rests. One more for each answer means that it doubles in the time that a handler takes, as a TCP sender
- * does: it does not outrun handlers that wait first and compute then.
+ *     least delay above the target  ──▶ smaller, by as many as the worker answered in the time that was too long
+ *     a delay below half of it      ──▶ one more for each answer and each probe, while exchanges queue
+ *
+ * In between it rests. One more for each answer means that it at most doubles in the time that a handler takes, as the
+ * window of a TCP sender does: it does not outrun handlers that wait first and compute then.
  *
  * Knows no clock: all moments are `performance.now()` of whoever calls.
  */
 export class WorkerWindow {
   readonly #most: number;
   #size: number;
-  /** What the last probe found. */
-  #delayMs = 0;
   /** When the probe that is under way was sent; `null`: none is. */
   #probeMs: number | null = null;
   #nextProbeMs = 0;
   /** What the worker had when the probe was sent, and how many it has answered since. */
   #busy = 0;
   #answered = 0;
+  /** What the last probe found. */
+  #delayMs = 0;
+  #intervalEndMs = 0;
+  #leastDelayMs = Number.POSITIVE_INFINITY;
+  /** What the window should be by the probe that found the least delay. */
+  #sizeAtLeast = 0;
 
   /** @param most However quick the worker is, never more. */
   constructor(most: number) {
@@ -74,32 +88,57 @@ export class WorkerWindow {
   /** The worker has answered an exchange. `wanted`: others wait for its place. */
   onAnswer(wanted: boolean, nowMs: number): void {
     this.#answered++;
-    if (wanted && this.#isCalm(nowMs)) this.#grow();
+    if (wanted && this.#isCalm(nowMs)) this.#grow(1);
   }
 
-  /** The worker has answered the probe. */
-  onProbed(wanted: boolean, nowMs: number): void {
+  /**
+   * The worker has answered the probe.
+   *
+   * @param now.latencyMs From the dispatch to the answer, of late.
+   */
+  onProbed(wanted: boolean, now: { ms: number; latencyMs: number }): void {
     if (this.#probeMs === null) return;
-    const delayMs = nowMs - this.#probeMs;
+    const delayMs = now.ms - this.#probeMs;
+    const intervalMs = Math.min(
+      Math.max(2 * now.latencyMs, LEAST_INTERVAL_MS),
+      MOST_INTERVAL_MS,
+    );
+    // What was measured before traffic paused says nothing of the interval that begins now.
+    if (this.#probeMs > this.#intervalEndMs) this.#beginInterval(this.#probeMs + intervalMs);
     this.#probeMs = null;
     this.#delayMs = delayMs;
-    if (delayMs > TARGET_MS) {
-      // What it answered meanwhile had been ahead of the probe, but not all of what it has: the rest waits for
-      // something else, or is a stream that nobody has asked for yet.
-      const ahead = Math.min(this.#answered, this.#busy);
-      const tooMany = (ahead * (delayMs - TARGET_MS)) / delayMs;
-      this.#size = Math.max(LEAST, Math.min(this.#size, Math.floor(this.#busy - tooMany)));
-    } else if (wanted && delayMs < CALM_MS) {
-      this.#grow();
+    if (delayMs < this.#leastDelayMs) {
+      this.#leastDelayMs = delayMs;
+      this.#sizeAtLeast = this.#resized(delayMs);
     }
+    if (wanted && delayMs < CALM_MS) this.#grow(delayMs < IDLE_MS ? this.#size / 8 : 1);
+    if (now.ms < this.#intervalEndMs) return;
+    if (this.#leastDelayMs > TARGET_MS) {
+      this.#size = Math.max(LEAST, Math.min(this.#size, this.#sizeAtLeast));
+    }
+    this.#beginInterval(now.ms + intervalMs);
   }
 
-  #grow(): void {
-    if (this.#size < this.#most) this.#size++;
+  #beginInterval(endMs: number): void {
+    this.#intervalEndMs = endMs;
+    this.#leastDelayMs = Number.POSITIVE_INFINITY;
   }
 
-  /** A probe that has not come back by now will bring no better news than its age. */
+  /**
+   * The window with which the probe would have taken no longer than the target. What the worker answered meanwhile had
+   * been ahead of the probe. The rest of what it has waits for something else and does not delay anybody.
+   */
+  #resized(delayMs: number): number {
+    const ahead = Math.min(this.#answered, this.#busy);
+    return Math.floor(this.#busy - (ahead * (delayMs - TARGET_MS)) / delayMs);
+  }
+
+  /** A probe that has not come back will bring no better news than its age. */
   #isCalm(nowMs: number): boolean {
     return this.#delayMs < CALM_MS && (this.#probeMs === null || nowMs - this.#probeMs < CALM_MS);
+  }
+
+  #grow(by: number): void {
+    this.#size = Math.min(this.#most, this.#size + Math.ceil(by));
   }
 }

@@ -179,7 +179,7 @@ describe("parseToWorker()", () => {
       ...NONSENSE,
       [-1],
       [Number.NaN],
-      [Kind.drain + 1],
+      [Kind.probe + 1],
       [Kind.response, 1, 200, "", "", null],
       [Kind.hello],
       [Kind.hello, PROTOCOL_VERSION + 1, {}],
