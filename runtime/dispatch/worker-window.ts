@@ -99,10 +99,7 @@ export class WorkerWindow {
   onProbed(wanted: boolean, now: { ms: number; latencyMs: number }): void {
     if (this.#probeMs === null) return;
     const delayMs = now.ms - this.#probeMs;
-    const intervalMs = Math.min(
-      Math.max(2 * now.latencyMs, LEAST_INTERVAL_MS),
-      MOST_INTERVAL_MS,
-    );
+    const intervalMs = Math.min(Math.max(2 * now.latencyMs, LEAST_INTERVAL_MS), MOST_INTERVAL_MS);
     // What was measured before traffic paused says nothing of the interval that begins now.
     if (this.#probeMs > this.#intervalEndMs) this.#beginInterval(this.#probeMs + intervalMs);
     this.#probeMs = null;

@@ -62,8 +62,12 @@ try {
     );
     console.log(`served        ${show(result.servedMs)}`);
     console.log(`refused       ${show(result.refusedMs)}, ${result.refused} with 503`);
-    console.log(`wait          ${result.earlyMs.toFixed(0)} ms early, ${result.lateMs.toFixed(0)} ms late`);
-    console.log(`not so        ${result.failed} failed, ${result.withoutRetryAfter} without Retry-After`);
+    console.log(
+      `wait          ${result.earlyMs.toFixed(0)} ms early, ${result.lateMs.toFixed(0)} ms late`,
+    );
+    console.log(
+      `not so        ${result.failed} failed, ${result.withoutRetryAfter} without Retry-After`,
+    );
   } finally {
     server.removeAllListeners("exit");
     server.kill("SIGTERM");

@@ -60,7 +60,9 @@ export async function measureOverload(options: OverloadOptions): Promise<Overloa
   const refused = samples.filter(({ status }) => status === 503);
   const within = (from: number, to: number): number[] =>
     served
-      .filter(({ dueMs }) => dueMs - startMs >= from * durationMs && dueMs - startMs < to * durationMs)
+      .filter(
+        ({ dueMs }) => dueMs - startMs >= from * durationMs && dueMs - startMs < to * durationMs,
+      )
       .map(({ durationMs: ms }) => ms);
   return {
     peakPerSecond,

@@ -47,7 +47,8 @@ export class SimulatedWorker {
   runUntil(endMs: number): void {
     for (;;) {
       let next: { atMs: number; run: () => void } | undefined;
-      for (const event of this.#events) if (next === undefined || event.atMs < next.atMs) next = event;
+      for (const event of this.#events)
+        if (next === undefined || event.atMs < next.atMs) next = event;
       if (next === undefined || next.atMs > endMs) break;
       const { atMs, run } = next;
       this.#events = this.#events.filter((event) => event !== next);
@@ -64,7 +65,9 @@ export class SimulatedWorker {
       this.#busy++;
       const sentMs = this.nowMs;
       this.#compute(work.beforeMs, () => {
-        this.at(this.nowMs + work.waitMs, () => this.#compute(work.afterMs, () => this.#answer(sentMs)));
+        this.at(this.nowMs + work.waitMs, () =>
+          this.#compute(work.afterMs, () => this.#answer(sentMs)),
+        );
       });
       this.#probe();
     }
