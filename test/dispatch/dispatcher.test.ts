@@ -356,6 +356,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
       messages.map(([kind]) => kind),
       [Kind.request, Kind.requestChunk, Kind.abort],
     );
+    assert.equal(messages[2]?.[2], "body-too-large");
     await dispatcher.idle();
   });
 
@@ -576,6 +577,87 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     client.sendBody(Buffer.alloc(10));
     assert.deepEqual(kindsOf([client]), ["503"]);
     await dispatcher.idle();
+  });
+
+  it("admits no more than all dispatchers together may have, but what is reserved", async (t) => {
+    const counters = new Counters();
+    const shared = { counters, maxRequests: 3, workerConcurrency: 10 };
+    const dispatchers = [createDispatcher(t, shared), createDispatcher(t, shared)];
+    const clients = createClients(5);
+    for (const [index, client] of clients.entries()) dispatchers[index % 2]?.admit(client, TO);
+    const reserved = new FakeClient(6);
+    dispatchers[0]?.admit(reserved, { ...TO, reserved: true });
+    assert.deepEqual(kindsOf([...clients, reserved]), ["", "", "", "503", "503", ""]);
+    assert.deepEqual([counters.admitted, counters.limits.maxRequests], [4, 2]);
+    clients[0]?.leave();
+    clients[1]?.leave();
+    const next = new FakeClient(7);
+    dispatchers[1]?.admit(next, TO);
+    assert.deepEqual(kindsOf([next]), [""]);
+  });
+
+  it("gives reserved exchanges places of their own, and those that wait the first that is free", async (t) => {
+    const dispatcher = createDispatcher(t, { workerConcurrency: 1, queueLimit: 1 });
+    const worker = await FakeWorker.attach(t, dispatcher, 1);
+    const [first, queued, refused] = createClients(3) as [FakeClient, FakeClient, FakeClient];
+    admit(dispatcher, [first, queued, refused]);
+    assert.deepEqual(kindsOf([first, queued, refused]), ["", "", "503"]);
+    const reserved = Array.from({ length: 6 }, (_, index) => new FakeClient(10 + index));
+    for (const client of reserved) dispatcher.admit(client, { ...TO, reserved: true });
+    const workers = reserved.map(({ workerId }) => workerId);
+    assert.deepEqual(workers, [1, 1, 1, 1, null, null]);
+    assert.deepEqual(dispatcher.load, { queued: 3, inFlight: 5 });
+    await worker.until(5);
+    worker.answer(first);
+    const messages = await worker.until(6);
+    assert.equal(messages[5]?.[1], 14);
+    reserved[5]?.leave();
+    assert.deepEqual(dispatcher.load, { queued: 1, inFlight: 5 });
+  });
+
+  it("refuses at once what would wait too long, and counts why", async (t) => {
+    const time = mockTime(t);
+    const counters = new Counters();
+    const limits = { workerConcurrency: 1, queueLimit: 10, queueDelayMs: 300, counters };
+    const dispatcher = createDispatcher(t, limits);
+    // Nobody can tell how long that takes.
+    const early = createClients(8);
+    admit(dispatcher, early);
+    await FakeWorker.attach(t, dispatcher, 1);
+    // One is run, taken to take 100 ms; seven wait.
+    const late = new FakeClient(9);
+    dispatcher.admit(late, TO);
+    assert.deepEqual(kindsOf([...early, late]), ["", "", "", "", "", "", "", "", "503"]);
+    for (const client of early.slice(4)) client.leave();
+    const next = new FakeClient(10);
+    dispatcher.admit(next, TO);
+    assert.deepEqual(kindsOf([next]), [""]);
+    // The worker answers nothing: by then its pace is no guide.
+    time.tick(301);
+    const last = new FakeClient(11);
+    dispatcher.admit(last, TO);
+    assert.deepEqual(kindsOf([last]), ["503"]);
+    assert.equal(counters.limits.queueDelay, 2);
+    assert.deepEqual(dispatcher.load, { queued: 4, inFlight: 1 });
+  });
+
+  it("does not count streams that have begun among what a worker is busy with", async (t) => {
+    const dispatcher = createDispatcher(t, { workerConcurrency: 100 });
+    const { lane } = await FakeWorker.attach(t, dispatcher, 1);
+    const clients = createClients(3);
+    admit(dispatcher, clients);
+    const { cap } = lane;
+    for (const { id } of clients) {
+      dispatcher.receive(lane, [Kind.response, id, 200, "", "", BODY_FOLLOWS]);
+    }
+    assert.deepEqual([lane.busy, lane.cap], [0, cap + 3]);
+    dispatcher.receive(lane, [Kind.responseEnd, clients[0]?.id as ExchangeId]);
+    assert.deepEqual([lane.busy, lane.cap], [0, cap + 2]);
+    // It was told to abort and has not taken note: it counts as busy with that.
+    clients[1]?.leave();
+    assert.deepEqual([lane.busy, lane.cap], [1, cap + 1]);
+    dispatcher.detach(lane, "ERR_WORKER_EXITED");
+    assert.deepEqual([lane.busy, lane.streams], [0, 0]);
   });
 
   it("tells everybody who waits that it is idle", async (t) => {
