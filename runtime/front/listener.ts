@@ -294,7 +294,7 @@ export class Listener implements Door {
         this.#refuse(res, { ...head, method, target });
         return;
       }
-      client = new UwsClientSide(res, head, this);
+      client = new UwsClientSide(res, head, { door: this, closes: this.#reader.closes });
       this.#inFlight++;
       if (this.#admits(client)) this.#options.onRequest(client);
     } catch (error) {

@@ -31,6 +31,8 @@ export class HeadReader {
   readonly #origins: OriginResolver;
   readonly #addresses: ConnectionAddresses;
   readonly #validNames = new Set<string>();
+  /** Whether the head that was read last asks to close the connection after its response. */
+  closes = false;
   #fields = "";
   #host: string | null = null;
   #contentLength: string | null = null;
@@ -59,6 +61,7 @@ export class HeadReader {
     this.#contentLength = null;
     this.#transferCoding = null;
     this.#refusal = null;
+    this.closes = false;
     this.size.fields = 0;
     this.size.fieldsBytes = 0;
 
@@ -113,6 +116,9 @@ export class HeadReader {
         return;
       // They concern this connection only (RFC 9110 section 7.6.1); "expect" is answered by the library.
       case "connection":
+        // As the library sees it: any value of this length.
+        this.closes = value.length === "close".length;
+        return;
       case "keep-alive":
       case "proxy-connection":
       case "te":

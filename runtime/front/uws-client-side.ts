@@ -12,6 +12,7 @@ import type {
 } from "../dispatch/client-side.ts";
 import type { TurnClock } from "../turn-clock.ts";
 import { BytesSource } from "./body-sources.ts";
+import { LINGER_MS, LingeringBody } from "./lingering-body.ts";
 import { findField } from "./find-field.ts";
 import type { PreparedFields, ResponseFields } from "./response-fields.ts";
 import {
@@ -80,12 +81,28 @@ export class UwsClientSide implements ClientSide {
   #paused = false;
   #pausedAtMs = 0;
   #writer: StreamWriter | null = null;
+  /** The library closes the connection with the response. */
+  readonly #closes: boolean;
+  /** Somebody looks at what arrives of the body. */
+  #receives = false;
+  /** A response that waits with its end for the request's. */
+  #lingering: LingeringBody | null = null;
+  #lingerTimer: NodeJS.Timeout | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
   #retryMs = RETRY_MS;
 
-  /** Must be made, and so `onAborted` be attached, before the callback that brought `res` can return or throw. */
-  constructor(res: HttpResponse, head: RequestHead, door: Door) {
+  /**
+   * Must be made, and so `onAborted` be attached, before the callback that brought `res` can return or throw.
+   *
+   * @param options.closes The client has asked to close the connection after this request.
+   */
+  constructor(
+    res: HttpResponse,
+    head: RequestHead,
+    { door, closes }: { door: Door; closes: boolean },
+  ) {
     this.#res = res;
+    this.#closes = closes;
     this.id = door.nextId();
     this.receivedMs = door.clock.now();
     this.head = head;
@@ -103,6 +120,7 @@ export class UwsClientSide implements ClientSide {
     this.#bodySinceMs = this.receivedMs;
     this.#lastChunkMs = this.receivedMs;
     this.#door.onTransferStart(this);
+    this.#receives = true;
     this.#res.onData((chunk, last) => {
       if (last) {
         // A pause is advisory: the last chunk may come all the same, and then nobody asks to go on.
@@ -116,6 +134,7 @@ export class UwsClientSide implements ClientSide {
       // The chunk is a view of a buffer that the library uses again.
       if (chunk.byteLength > 0) sink.chunk(new Uint8Array(chunk.slice(0)));
       if (last) sink.end();
+      if (last) this.#lingering?.letEnd();
     });
     return { pause: () => this.#pause(), resume: () => this.#resume() };
   }
@@ -226,7 +245,9 @@ export class UwsClientSide implements ClientSide {
     const { status, body } = response;
     const { method } = this.head;
     const hasBody = method !== "HEAD" && status !== 204 && status !== 304;
-    if (hasBody && body !== null && !(isSmall(body) && this.#door.admitWrite(body.length))) {
+    const isWhole =
+      body === null || (isSmall(body) && !this.#lingers && this.#door.admitWrite(body.length));
+    if (hasBody && !isWhole) {
       const bytes = typeof body === "string" ? Buffer.from(body) : body;
       const source = new BytesSource(bytes);
       this.#stream({ ...response, lengthBytes: bytes.length, body: source, opening: null });
@@ -247,10 +268,13 @@ export class UwsClientSide implements ClientSide {
   }): void {
     this.#state = "answering";
     const settledBody = this.#abort;
+    const lingering = this.#lingers ? this.#linger(response.body) : null;
     const writer = new StreamWriter(
       this.#res,
       {
         ...response,
+        // Of a body whose length is known the last byte would end the response.
+        ...(lingering === null ? {} : { body: lingering, lengthBytes: null }),
         ending: this.#ending(),
         onBlocked: () => {
           if (!this.#paused) return;
@@ -272,6 +296,25 @@ export class UwsClientSide implements ClientSide {
     };
     if (!this.#bodyOpen) this.#door.onTransferStart(this);
     writer.start();
+  }
+
+  /** Whether the end of a response would reset the connection while the client still sends. */
+  get #lingers(): boolean {
+    return this.#closes && this.#bodyOpen;
+  }
+
+  #linger(body: BodySource): LingeringBody {
+    const lingering = new LingeringBody(body);
+    this.#lingering = lingering;
+    this.#lingerTimer = setTimeout(() => lingering.letEnd(), LINGER_MS);
+    if (this.#receives) return lingering;
+    this.#receives = true;
+    this.#res.onData((_, last) => {
+      if (!last) return;
+      this.#bodyOpen = false;
+      lingering.letEnd();
+    });
+    return lingering;
   }
 
   #pause(): void {
@@ -323,6 +366,7 @@ export class UwsClientSide implements ClientSide {
     const transferring = this.#writer !== null || this.#bodyOpen;
     this.#state = "finished";
     clearTimeout(this.#retryTimer);
+    clearTimeout(this.#lingerTimer);
     if (transferring) this.#door.onTransferEnd(this);
     this.#door.onFinished(this, status, bodyBytes);
   }

@@ -26,7 +26,10 @@ function report(
   limits: Partial<RouteLimits>,
   methodLimits: Record<string, Partial<RouteLimits>> = {},
 ): RouteReport {
-  const full = Object.entries(methodLimits).map(([method, own]) => [method, { ...NOTHING, ...own }]);
+  const full = Object.entries(methodLimits).map(([method, own]) => [
+    method,
+    { ...NOTHING, ...own },
+  ]);
   return {
     methods: null,
     limits: { ...NOTHING, ...limits },
@@ -45,7 +48,10 @@ describe("RuleBook", () => {
   });
 
   it("takes each limit of the handler, 0 as well, and the others from the server", () => {
-    const book = new RuleBook([report({ timeoutMs: 0, sendTimeoutMs: 0, reserved: true })], DEFAULTS);
+    const book = new RuleBook(
+      [report({ timeoutMs: 0, sendTimeoutMs: 0, reserved: true })],
+      DEFAULTS,
+    );
     assert.deepEqual(book.rulesOf(0, "GET"), {
       bodyLimitBytes: 1_000,
       timeoutMs: 0,
