@@ -37,7 +37,7 @@ const RETRY_AFTER_SECONDS = 1;
 /** What is counted when a request body is refused. */
 const BODY_REFUSALS = {
   ERR_BODY_TOO_LARGE: "bodyLimit",
-  ERR_OVERLOADED: "bodyMemory",
+  ERR_OVERLOADED: "bodyRoom",
   ERR_SPOOL: "bodyDisk",
 } as const;
 

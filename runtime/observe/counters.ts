@@ -1,7 +1,7 @@
 /**
- * What refuses a request or cuts it off, each by the name of the setting that says when. Three have none: `malformed` is a
- * head or a target that is no HTTP, `bodyMemory` the memory that is set aside for bodies which are being gathered,
- * `bodyDisk` a disk that takes no more of them.
+ * What refuses a request or cuts it off, each by the name of the setting that says when. Three have another name:
+ * `malformed` is a head or a target that is no HTTP, `bodyRoom` that bodies take all the memory that is set aside for
+ * them, or all of `spoolLimit`, `bodyDisk` a disk that is full or fails.
  */
 export type LimitName =
   | "malformed"
@@ -12,7 +12,7 @@ export type LimitName =
   | "headerCountLimit"
   | "urlLimit"
   | "bodyLimit"
-  | "bodyMemory"
+  | "bodyRoom"
   | "bodyDisk"
   | "queueLimit"
   | "queueDelay"
@@ -47,7 +47,7 @@ export class Counters {
     headerCountLimit: 0,
     urlLimit: 0,
     bodyLimit: 0,
-    bodyMemory: 0,
+    bodyRoom: 0,
     bodyDisk: 0,
     queueLimit: 0,
     queueDelay: 0,

@@ -3,24 +3,40 @@ import { describe, it } from "node:test";
 import type { RouteLimits, RouteReport } from "../../runtime/channel/messages.ts";
 import { RuleBook } from "../../runtime/dispatch/route-rules.ts";
 
+const BUFFERING = {
+  bodyBufferBytes: 100,
+  bodyOverflow: "stream",
+  responseOverflow: "wait",
+} as const;
+
 const DEFAULTS = {
   bodyLimitBytes: 1_000,
   requestTimeoutMs: 60_000,
   bodyTimeoutMs: 50_000,
   minBodyRateBytesPerSecond: 240,
   sendTimeoutMs: 40_000,
+  ...BUFFERING,
 };
 
 const NOTHING: RouteLimits = {
   bodyLimitBytes: null,
   timeoutMs: null,
+  bodyBufferBytes: null,
+  overflow: null,
+  responseOverflow: null,
   bodyTimeoutMs: null,
   minBodyRateBytesPerSecond: null,
   sendTimeoutMs: null,
   reserved: null,
 };
 
-const PLAIN = { bodyLimitBytes: 1_000, timeoutMs: 60_000, transfer: null, reserved: false };
+const PLAIN = {
+  bodyLimitBytes: 1_000,
+  timeoutMs: 60_000,
+  buffering: BUFFERING,
+  transfer: null,
+  reserved: false,
+};
 
 function report(
   limits: Partial<RouteLimits>,
@@ -53,10 +69,19 @@ describe("RuleBook", () => {
       DEFAULTS,
     );
     assert.deepEqual(book.rulesOf(0, "GET"), {
-      bodyLimitBytes: 1_000,
+      ...PLAIN,
       timeoutMs: 0,
       transfer: { bodyTimeoutMs: 50_000, minBodyRateBytesPerSecond: 240, sendTimeoutMs: 0 },
       reserved: true,
+    });
+  });
+
+  it("takes what its bodies overflow to", () => {
+    const own = { bodyBufferBytes: 0, overflow: "spool", responseOverflow: "spool" } as const;
+    assert.deepEqual(new RuleBook([report(own)], DEFAULTS).rulesOf(0, "GET").buffering, {
+      bodyBufferBytes: 0,
+      bodyOverflow: "spool",
+      responseOverflow: "spool",
     });
   });
 

@@ -20,6 +20,11 @@ function get(path: string, ...fields: string[]): string {
   return [`GET ${path} HTTP/1.1`, "Host: localhost", ...fields, "", ""].join("\r\n");
 }
 
+/** A request whose body lacks its second byte. */
+function halfSent(path: string): string {
+  return `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\na`;
+}
+
 describe("limits of a head", { timeout: 30_000 }, () => {
   const handlers = { "index.ts": HELLO, "[...path].ts": HELLO };
   const flags = ["--url-limit", "100", "--header-count-limit", "5", "--header-limit", "1kb"];
@@ -140,11 +145,9 @@ describe("limits of a handler's own", { timeout: 30_000 }, () => {
       "other.ts": "export default async (request) => new Response(await request.text());",
     };
     const server = await startServer(t, { handlers });
-    const head = (path: string): string =>
-      `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\na`;
     const [short, other] = [await server.connect(), await server.connect()];
-    other.send(head("/other"));
-    short.send(head("/short"));
+    other.send(halfSent("/other"));
+    short.send(halfSent("/short"));
     assert.equal((await short.response()).status, 408);
     const line = await server.until(({ msg }) => msg === "slow client cut off");
     assert.deepEqual([line["setting"], line["value"]], ["bodyTimeout", 100]);
