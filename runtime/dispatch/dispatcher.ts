@@ -83,6 +83,7 @@ export class Dispatcher {
   readonly #idleWaiters = new Waiters();
   /** Why nothing is dispatched any more. */
   #closed: ErrorCode | null = null;
+  #isDown = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -96,6 +97,18 @@ export class Dispatcher {
     let inFlight = 0;
     for (const lane of this.#attached) inFlight += lane.inFlight.size;
     return { queued: this.#queue.size, inFlight };
+  }
+
+  /** For how long the exchange that waits longest has waited for a worker. */
+  queueAgeMs(nowMs: number): number {
+    const longest = this.#queue.peek();
+    return longest === undefined ? 0 : nowMs - longest.sinceMs;
+  }
+
+  /** Whether no worker will be there for a while: then nothing waits for one, and what did is told so. */
+  markDown(isDown: boolean): void {
+    this.#isDown = isDown;
+    if (isDown) this.#failQueued("ERR_OVERLOADED");
   }
 
   /** Takes responsibility for a request whose route is known: from here on it is answered or its client has left. */
@@ -229,9 +242,7 @@ export class Dispatcher {
   close(code: ErrorCode): void {
     this.#closed = code;
     clearInterval(this.#sweep);
-    for (let next = this.#queue.peek(); next !== undefined; next = this.#queue.peek()) {
-      this.#fail(next, code);
-    }
+    this.#failQueued(code);
     for (const lane of this.#attached) {
       for (const { id, state } of lane.inFlight.values()) {
         if (state !== "settled") lane.channel.send([Kind.abort, id, "shutdown"]);
@@ -248,11 +259,17 @@ export class Dispatcher {
     const lane = this.#pick();
     if (lane !== null) {
       this.#dispatch(exchange, lane);
-    } else if (this.#queue.push(exchange)) {
+    } else if (!this.#isDown && this.#queue.push(exchange)) {
       exchange.state = "queued";
       exchange.sinceMs = this.#options.clock.now();
     } else {
       this.#fail(exchange, "ERR_OVERLOADED");
+    }
+  }
+
+  #failQueued(code: ErrorCode): void {
+    for (let next = this.#queue.peek(); next !== undefined; next = this.#queue.peek()) {
+      this.#fail(next, code);
     }
   }
 
@@ -263,6 +280,7 @@ export class Dispatcher {
     exchange.lane = lane;
     client.workerId = lane.workerId;
     lane.inFlight.set(exchange.id, exchange);
+    lane.dispatched++;
     const message: RequestMessage = [
       Kind.request,
       exchange.id,

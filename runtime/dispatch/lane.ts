@@ -8,6 +8,8 @@ export class Lane {
   readonly channel: Channel<ToPrimary, ToWorker>;
   /** What it works on, and what it was told to abort and may not know of yet. */
   readonly inFlight: Map<ExchangeId, Exchange> = new Map();
+  /** How many exchanges it was given. */
+  dispatched = 0;
   #silentSinceMs: number | null = null;
   #receivedBytes = 0;
 

@@ -20,12 +20,17 @@ export function prepareForks(workerEntry: string): void {
 }
 
 /**
- * Forks a worker.
+ * Forks a worker. Its heap may be as large as said, unless the operator said so to Node itself.
  *
  * @throws RuntimeError `ERR_BOOT_LOOP` when the system makes no process. Node tells of it in three ways: it throws
  *   (ENOMEM), it returns a child without streams (EMFILE, ENFILE), or one with streams and without a process (EAGAIN).
  */
-export function forkWorker(env: Record<string, string>): ForkedWorker {
+export function forkWorker(
+  env: Record<string, string>,
+  { heapLimitBytes }: { heapLimitBytes: number | null },
+): ForkedWorker {
+  // These settings are for all forks from now on: each has its own.
+  cluster.setupPrimary({ execArgv: toExecArgv(heapLimitBytes) });
   let worker: Worker;
   try {
     worker = cluster.fork(env);
@@ -46,4 +51,14 @@ export function forkWorker(env: Record<string, string>): ForkedWorker {
   if (socket instanceof Socket) socket.destroy();
   const limit = stdio === undefined ? "too many open files" : "too many processes";
   throw new RuntimeError("ERR_BOOT_LOOP", `Cannot fork a worker: ${limit}`);
+}
+
+/** Node takes either spelling. */
+const HEAP_FLAG = /(?:^|\s)--max[-_]old[-_]space[-_]size\b/;
+
+function toExecArgv(heapLimitBytes: number | null): string[] {
+  const own = process.execArgv;
+  const isSet = [...own, process.env["NODE_OPTIONS"] ?? ""].some((flag) => HEAP_FLAG.test(flag));
+  if (heapLimitBytes === null || isSet) return own;
+  return [...own, `--max-old-space-size=${Math.ceil(heapLimitBytes / 1024 / 1024)}`];
 }

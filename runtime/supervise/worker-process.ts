@@ -40,6 +40,8 @@ export interface WorkerProcessOptions {
   settings: WorkerSettings;
   /** Longest time from the fork to `ready`; then it is killed. */
   bootTimeoutMs: number;
+  /** The largest heap of its objects; `null`: what Node chooses. */
+  heapLimitBytes: number | null;
   onReady: (worker: WorkerProcess, report: WorkerReport) => void;
   onBootFailed: (worker: WorkerProcess, failure: BootFailure) => void;
   onMessage: (worker: WorkerProcess, message: ExchangeMessage) => void;
@@ -86,9 +88,8 @@ export class WorkerProcess {
     this.#options = options;
     this.#state = { kind: "starting", sinceMs: performance.now() };
     // Libraries choose their production build by it, React among them.
-    const { worker, socket } = forkWorker({
-      NODE_ENV: process.env["NODE_ENV"] ?? options.settings.mode,
-    });
+    const env = { NODE_ENV: process.env["NODE_ENV"] ?? options.settings.mode };
+    const { worker, socket } = forkWorker(env, options);
     this.#worker = worker;
     this.channel = new Channel(socket, {
       maxFrameBytes: MAX_FRAME_BYTES,

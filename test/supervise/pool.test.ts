@@ -13,7 +13,7 @@ import {
   type WorkerId,
 } from "../../runtime/channel/messages.ts";
 import { prepareForks } from "../../runtime/supervise/fork-worker.ts";
-import { Pool } from "../../runtime/supervise/pool.ts";
+import { Pool, type PoolOptions } from "../../runtime/supervise/pool.ts";
 import type { WorkerProcess } from "../../runtime/supervise/worker-process.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
@@ -32,11 +32,13 @@ class Trial {
   readonly messages: ExchangeMessage[] = [];
   /** What was told, in order. */
   readonly events: string[] = [];
+  /** How many requests each worker is said to have been given. */
+  readonly requests = new Map<WorkerId, number>();
   onMessage: (message: ExchangeMessage) => void = () => {};
   readonly #planFile: string;
   #wake: () => void = () => {};
 
-  constructor(t: TestContext, options: { workers?: number; plan?: string } = {}) {
+  constructor(t: TestContext, options: Partial<PoolOptions> & { plan?: string } = {}) {
     prepareForks(join(import.meta.dirname, "fake-worker.ts"));
     this.#planFile = join(temporaryFolder(t), "plan");
     this.plan(options.plan ?? "");
@@ -55,7 +57,9 @@ class Trial {
           },
         },
       ),
-      workers: options.workers ?? 1,
+      workers: 1,
+      maxWorkers: 1,
+      recycle: { requests: 0, requestsJitter: 0, ageMs: 0, idleMs: 0, memoryBytes: 0 },
       settings: {
         generationDir: this.#planFile,
         mode: "production",
@@ -67,13 +71,19 @@ class Trial {
       },
       nextWorkerId: () => ++lastId as WorkerId,
       bootTimeoutMs: 30_000,
+      retireGraceMs: 30_000,
+      loadOf: ({ id }) => ({ requests: this.requests.get(id) ?? 0, inFlight: 0 }),
+      queueAgeMs: () => 0,
       onReady: ({ id }) => note(`ready ${id}`),
       onMessage: ({ id }, message) => {
         this.onMessage(message);
         note(`message ${id}`);
       },
+      onRetire: ({ id }) => note(`retire ${id}`),
       onUnreachable: () => {},
       onLost: ({ id }, _error, cause) => note(`lost ${id}, ${cause}`),
+      onDown: (isDown) => note(isDown ? "down" : "up"),
+      ...options,
     });
     t.after(() => this.pool.destroy());
   }
