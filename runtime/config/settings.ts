@@ -143,7 +143,7 @@ export const SETTINGS: Readonly<Record<SettingName, SettingText>> = {
     common: false,
   },
   workerMemoryLimit: {
-    value: "SIZE|auto|off",
+    value: "SIZE",
     help: "memory above which a worker is replaced",
     expected: 'a size from 64mb to 1024gb, such as "512mb", or "auto", or "off"',
     default: "auto",
