@@ -39,9 +39,9 @@ export interface UserConfig {
   maxWorkerIdle?: Duration;
   /**
    * A worker is replaced when it uses more memory, and killed when it uses half as much again. `"auto"`: its share of
-   * the memory of the machine or container, at least 256 MiB. Default: `"auto"`.
+   * the memory of the machine or container, at least 256 MiB; `"off"`: no limit. Default: `"auto"`.
    */
-  workerMemoryLimit?: Size | "auto" | "off" | false;
+  workerMemoryLimit?: Size | false;
   /** Largest request body; above it the answer is 413. Default: `"1mb"`. */
   bodyLimit?: Size;
   /** A request body up to this size is gathered before a worker gets the request. Default: `"64kb"`. */

@@ -29,15 +29,18 @@ export function forkWorker(
   env: Record<string, string>,
   { heapLimitBytes }: { heapLimitBytes: number | null },
 ): ForkedWorker {
-  // These settings are for all forks from now on: each has its own.
-  cluster.setupPrimary({ execArgv: toExecArgv(heapLimitBytes) });
+  const execArgv = cluster.settings.execArgv ?? process.execArgv;
   let worker: Worker;
   try {
+    // Options of Node are set for all forks from then on, and pools differ in theirs.
+    cluster.setupPrimary({ execArgv: [...execArgv, ...toHeapFlags(heapLimitBytes, execArgv)] });
     worker = cluster.fork(env);
   } catch (error) {
     throw new RuntimeError("ERR_BOOT_LOOP", `Cannot fork a worker: ${String(error)}`, {
       cause: error,
     });
+  } finally {
+    cluster.setupPrimary({ execArgv });
   }
   // A failed fork is told here too, a moment later; later ones say that a signal did not reach it, which its exit tells.
   worker.on("error", () => {});
@@ -56,9 +59,10 @@ export function forkWorker(
 /** Node takes either spelling. */
 const HEAP_FLAG = /(?:^|\s)--max[-_]old[-_]space[-_]size\b/;
 
-function toExecArgv(heapLimitBytes: number | null): string[] {
-  const own = process.execArgv;
-  const isSet = [...own, process.env["NODE_OPTIONS"] ?? ""].some((flag) => HEAP_FLAG.test(flag));
-  if (heapLimitBytes === null || isSet) return own;
-  return [...own, `--max-old-space-size=${Math.ceil(heapLimitBytes / 1024 / 1024)}`];
+function toHeapFlags(heapLimitBytes: number | null, execArgv: readonly string[]): string[] {
+  const isSet = [...execArgv, process.env["NODE_OPTIONS"] ?? ""].some((flag) =>
+    HEAP_FLAG.test(flag),
+  );
+  if (heapLimitBytes === null || isSet) return [];
+  return [`--max-old-space-size=${Math.ceil(heapLimitBytes / 1024 / 1024)}`];
 }

@@ -7,6 +7,7 @@ import {
   isDown,
   type PoolEvent,
   type PoolState,
+  type Vacancy,
 } from "../../runtime/supervise/pool-state.ts";
 
 const NEVER_READY = { readyForMs: null };
@@ -76,11 +77,12 @@ describe("advance()", () => {
   });
 });
 
+/** A place where so many have failed to boot. */
+function failed(failedBoots: number): Vacancy {
+  return { failedBoots, notBeforeMs: 0 };
+}
+
 describe("isDown()", () => {
-  const failed = (failedBoots: number): PoolState["vacancies"][number] => ({
-    failedBoots,
-    notBeforeMs: 0,
-  });
   const table: [title: string, state: PoolState, expected: boolean][] = [
     ["nothing has been tried", EMPTY_POOL, false],
     ["one serves", { ...READY, vacancies: [failed(99)] }, false],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { type BootPlan, SimulatedPool, World } from "./simulated-pool.ts";
 
 /** What may happen to a primary, in any order. */
@@ -63,26 +63,26 @@ class SimulatedPrimary {
     assert.equal(this.serving.of("ready").length, desired);
   }
 
-  undergo(happening: Happening): void {
-    switch (happening.type) {
+  undergo(what: Happening): void {
+    switch (what.type) {
       case "time passes":
-        this.world.pass(happening.ms);
+        this.world.pass(what.ms);
         break;
       case "a worker exits":
-        this.serving.crash(happening.which);
+        this.serving.crash(what.which);
         break;
       case "a worker is worn":
-        this.serving.wear(happening.which, happening.reason);
+        this.serving.wear(what.which, what.reason);
         break;
       case "resize":
-        this.#desired = happening.desired;
-        this.serving.resize(happening.desired);
+        this.#desired = what.desired;
+        this.serving.resize(what.desired);
         break;
       case "boots change":
-        this.world.boots = happening.plan;
+        this.world.boots = what.plan;
         break;
       case "drains change":
-        this.world.drainMs = happening.ms;
+        this.world.drainMs = what.ms;
         break;
       case "reload":
         this.#reload();
