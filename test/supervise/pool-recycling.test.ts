@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FIRST, MIB, NO_RECYCLING, request, Trial } from "./pool-trial.ts";
 
-describe("Pool, which keeps its workers fresh", { timeout: 60_000 }, () => {
+describe("Pool, which keeps its workers fresh", { timeout: 120_000 }, () => {
   it("replaces a worn worker: first the fresh one serves, then the worn one retires", async (t) => {
     const trial = new Trial(t, { workers: 2, recycle: { ...NO_RECYCLING, requests: 10 } });
     await trial.pool.start();

@@ -25,7 +25,7 @@ function failLater(code: string, stdio?: unknown[]): never {
   return worker as never;
 }
 
-describe("Pool", { timeout: 60_000 }, () => {
+describe("Pool", { timeout: 120_000 }, () => {
   it("counts a fork that fails as a failed boot, and tries again later", async (t) => {
     const trial = new Trial(t);
     await trial.pool.start();
