@@ -2,6 +2,7 @@ import { lookup } from "node:dns/promises";
 import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { availableCpus } from "./config/available-cpus.ts";
+import { availableMemoryBytes } from "./config/available-memory.ts";
 import {
   type ConfigFile,
   describeValue,
@@ -9,6 +10,7 @@ import {
   loadConfigFile,
 } from "./config/config-file.ts";
 import { findContained } from "./config/contained-folders.ts";
+import { defaultMemoryLimit } from "./config/memory-limit.ts";
 import { pickNearest } from "./nearest.ts";
 import {
   SETTING_NAMES,
@@ -41,6 +43,17 @@ export interface Config {
   /** 0: any free port. `null`: no TLS listener. */
   readonly httpsPort: number | null;
   readonly workers: number;
+  /** How many there may be when all are busy; at least `workers`. */
+  readonly maxWorkers: number;
+  /** 0: any number. */
+  readonly maxRequestsPerWorker: number;
+  readonly maxRequestsJitter: number;
+  /** 0: any. */
+  readonly maxWorkerAgeMs: number;
+  /** 0: any. */
+  readonly maxWorkerIdleMs: number;
+  /** Of one worker; 0: none. */
+  readonly workerMemoryLimitBytes: number;
   readonly bodyLimitBytes: number;
   /** Of a request body, kept before a worker gets the request. */
   readonly bodyBufferBytes: number;
@@ -125,6 +138,8 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     resolve(origins[name].baseDir, value);
   const publicDir = values.public === null ? null : path("public", values.public);
   const hasPublic = publicDir !== null && isFolder(publicDir);
+  const workers = values.workers === "auto" ? Math.max(2, availableCpus() - 1) : values.workers;
+  const maxWorkers = values.maxWorkers ?? workers;
 
   const config: Config = {
     mode: sources.mode,
@@ -136,7 +151,16 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     host: values.host,
     httpPort: values.http,
     httpsPort: values.https,
-    workers: values.workers === "auto" ? Math.max(2, availableCpus() - 1) : values.workers,
+    workers,
+    maxWorkers,
+    maxRequestsPerWorker: values.maxRequestsPerWorker,
+    maxRequestsJitter: values.maxRequestsJitter,
+    maxWorkerAgeMs: values.maxWorkerAge,
+    maxWorkerIdleMs: values.maxWorkerIdle,
+    workerMemoryLimitBytes:
+      values.workerMemoryLimit === "auto"
+        ? defaultMemoryLimit(availableMemoryBytes(), maxWorkers)
+        : (values.workerMemoryLimit ?? 0),
     bodyLimitBytes: values.bodyLimit,
     bodyBufferBytes: values.bodyBuffer,
     responseBufferBytes: values.responseBuffer,
@@ -166,6 +190,7 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
   };
   const problems = [
     ...findPortProblems(config, origins),
+    ...findWorkerProblems(config, origins),
     ...findFolderProblems(config, origins),
     ...findExposedPaths(config, origins),
     ...(await findHostProblems(config, origins)),
@@ -184,6 +209,12 @@ const DEFAULTS: Readonly<Required<UserConfig>> = {
   https: 8443,
   host: "*",
   workers: "auto",
+  maxWorkers: "off",
+  maxRequestsPerWorker: 0, // gunicorn: max_requests 0
+  maxRequestsJitter: 0, // gunicorn: max_requests_jitter 0
+  maxWorkerAge: 0,
+  maxWorkerIdle: 0,
+  workerMemoryLimit: "auto",
   bodyLimit: 1024 * 1024, // nginx: client_max_body_size 1m
   bodyBuffer: 64 * 1024, // nginx: client_body_buffer_size 16k, then a file
   responseBuffer: 128 * 1024, // nginx: proxy_buffers 8 8k, then a file
@@ -288,6 +319,14 @@ function findPortProblems({ httpPort, httpsPort }: Config, { http, https }: Orig
     ];
   }
   return [];
+}
+
+function findWorkerProblems({ workers, maxWorkers }: Config, origins: Origins): string[] {
+  if (maxWorkers >= workers) return [];
+  return [
+    `Cannot use ${origins.maxWorkers.label}: found ${maxWorkers}, expected at least ${workers}, ` +
+      `as ${origins.workers.label} says`,
+  ];
 }
 
 function findFolderProblems(config: Config, origins: Origins): string[] {

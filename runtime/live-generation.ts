@@ -17,6 +17,8 @@ import type { ParsedTarget } from "./route/target-path.ts";
 import { settledWithin } from "./settled-within.ts";
 import type { TurnClock } from "./turn-clock.ts";
 import { Pool } from "./supervise/pool.ts";
+import type { RecycleLimits } from "./supervise/recycle-policy.ts";
+import type { WorkerLoad } from "./supervise/worker-gauge.ts";
 
 /** How long before the end of the grace handlers are told that it ends. */
 const SHUTDOWN_NOTICE_MS = 1_000;
@@ -73,15 +75,24 @@ export class LiveGeneration {
     this.#pool = new Pool({
       log,
       workers: config.workers,
+      maxWorkers: config.maxWorkers,
+      recycle: toRecycleLimits(config),
       settings: toSettings(options),
       nextWorkerId: options.nextWorkerId,
       bootTimeoutMs: config.bootTimeoutMs,
+      // What it was given before may take as long as any request.
+      retireGraceMs: Math.max(config.drainGraceMs, config.requestTimeoutMs),
+      loadOf: (worker) => this.#loadOf(worker.id),
+      queueAgeMs: (nowMs) => this.#dispatcher.queueAgeMs(nowMs),
       onReady: (worker, report) => {
         if (this.#reports.length === 0) this.#learn(report.routes);
         this.#lanes.set(worker.id, this.#dispatcher.attach(worker.id, worker.channel));
       },
       onMessage: (worker, message) => this.#onMessage(worker.id, message),
+      onRetire: (worker) => this.#onUnreachable(worker.id),
+      onUnreachable: (worker) => this.#onUnreachable(worker.id),
       onLost: (worker, error) => this.#onLost(worker.id, error),
+      onDown: (isDown) => this.#dispatcher.markDown(isDown),
     });
   }
 
@@ -205,6 +216,17 @@ export class LiveGeneration {
     if (lane !== undefined) this.#dispatcher.receive(lane, message);
   }
 
+  #loadOf(workerId: WorkerId): WorkerLoad {
+    const lane = this.#lanes.get(workerId);
+    return { requests: lane?.dispatched ?? 0, inFlight: lane?.inFlight.size ?? 0 };
+  }
+
+  /** It takes nothing new. */
+  #onUnreachable(workerId: WorkerId): void {
+    const lane = this.#lanes.get(workerId);
+    if (lane !== undefined) this.#dispatcher.retire(lane);
+  }
+
   #onLost(workerId: WorkerId, error: RuntimeError): void {
     const lane = this.#lanes.get(workerId);
     if (lane === undefined) return;
@@ -226,6 +248,16 @@ function toSettings(options: LiveGenerationOptions): Omit<WorkerSettings, "worke
     responseCreditBytes: config.responseBufferBytes,
     logLevel: config.logLevel,
     logFormat: config.logFormat,
+  };
+}
+
+function toRecycleLimits(config: Config): RecycleLimits {
+  return {
+    requests: config.maxRequestsPerWorker,
+    requestsJitter: config.maxRequestsJitter,
+    ageMs: config.maxWorkerAgeMs,
+    idleMs: config.maxWorkerIdleMs,
+    memoryBytes: config.workerMemoryLimitBytes,
   };
 }
 

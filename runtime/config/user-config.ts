@@ -27,6 +27,21 @@ export interface UserConfig {
   host?: string;
   /** Number of worker processes, or `"auto"`: one less than there are CPUs, at least 2. Default: `"auto"`. */
   workers?: number | "auto";
+  /** How many workers there may be when all are busy, or `"off"`: always `workers`. Default: `"off"`. */
+  maxWorkers?: number | "off" | false;
+  /** A worker is replaced after so many requests, in order. 0 is never. Default: 0. */
+  maxRequestsPerWorker?: number;
+  /** Each worker may have up to so many requests more, by chance, so that not all are replaced at once. Default: 0. */
+  maxRequestsJitter?: number;
+  /** A worker is replaced when it has served for so long. 0 is never. Default: 0. */
+  maxWorkerAge?: Duration;
+  /** A worker is replaced when it has had nothing to do for so long, after it had. 0 is never. Default: 0. */
+  maxWorkerIdle?: Duration;
+  /**
+   * A worker is replaced when it uses more memory, and killed when it uses half as much again. `"auto"`: its share of
+   * the memory of the machine or container, at least 256 MiB; `"off"`: no limit. Default: `"auto"`.
+   */
+  workerMemoryLimit?: Size | false;
   /** Largest request body; above it the answer is 413. Default: `"1mb"`. */
   bodyLimit?: Size;
   /** A request body up to this size is gathered before a worker gets the request. Default: `"64kb"`. */

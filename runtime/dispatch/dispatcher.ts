@@ -107,6 +107,7 @@ export class Dispatcher {
   readonly #idleWaiters = new Waiters();
   /** Why nothing is dispatched any more. */
   #closed: ErrorCode | null = null;
+  #isDown = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -128,6 +129,18 @@ export class Dispatcher {
   /** Workers that take new exchanges. */
   get readyWorkers(): number {
     return this.#ready.length;
+  }
+
+  /** For how long the exchange that waits longest has waited for a worker. */
+  queueAgeMs(nowMs: number): number {
+    const longest = this.#queue.peek();
+    return longest === undefined ? 0 : nowMs - longest.sinceMs;
+  }
+
+  /** Whether no worker will be there for a while: then nothing waits for one, and what did is told so. */
+  markDown(isDown: boolean): void {
+    this.#isDown = isDown;
+    if (isDown) this.#failQueued("ERR_OVERLOADED");
   }
 
   /** Takes responsibility for a request whose route is known: from here on it is answered or its client has left. */
@@ -278,9 +291,7 @@ export class Dispatcher {
   close(code: ErrorCode): void {
     this.#closed = code;
     clearInterval(this.#sweep);
-    for (const queue of [this.#reserved, this.#queue]) {
-      for (let next = queue.peek(); next !== undefined; next = queue.peek()) this.#fail(next, code);
-    }
+    this.#failQueued(code);
     for (const lane of this.#attached) {
       for (const { id, state } of lane.inFlight.values()) {
         if (state !== "settled") lane.channel.send([Kind.abort, id, "shutdown"]);
@@ -301,6 +312,10 @@ export class Dispatcher {
 
   /** It waits for a worker, unless it can be told already that it would wait in vain. */
   #enqueue(exchange: Exchange): void {
+    if (this.#isDown) {
+      this.#fail(exchange, "ERR_OVERLOADED");
+      return;
+    }
     const nowMs = this.#options.clock.now();
     const { queueLimit, queueDelayMs } = this.#options;
     let busy = 0;
@@ -343,6 +358,12 @@ export class Dispatcher {
     if (lane.window.takeProbe(lane.busy, nowMs)) lane.channel.send([Kind.probe, id]);
   }
 
+  #failQueued(code: ErrorCode): void {
+    for (const queue of [this.#reserved, this.#queue]) {
+      for (let next = queue.peek(); next !== undefined; next = queue.peek()) this.#fail(next, code);
+    }
+  }
+
   #dispatch(exchange: Exchange, lane: Lane): void {
     const { client, body, intake } = exchange;
     exchange.state = "dispatched";
@@ -350,6 +371,7 @@ export class Dispatcher {
     exchange.lane = lane;
     client.workerId = lane.workerId;
     lane.inFlight.set(exchange.id, exchange);
+    lane.dispatched++;
     const message: RequestMessage = [
       Kind.request,
       exchange.id,

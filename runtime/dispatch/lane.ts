@@ -13,6 +13,8 @@ export class Lane {
   streams = 0;
   readonly window: WorkerWindow;
   readonly #most: number;
+  /** How many exchanges it was given. */
+  dispatched = 0;
   #silentSinceMs: number | null = null;
   #receivedBytes = 0;
 

@@ -308,6 +308,49 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.deepEqual(kindsOf([leaver, waiting]), ["left", "answered"]);
   });
 
+  it("lets nothing wait while it is marked down, and serves what workers have room for", async (t) => {
+    const dispatcher = createDispatcher(t, { workerConcurrency: 1 });
+    const clients = createClients(5) as [
+      FakeClient,
+      FakeClient,
+      FakeClient,
+      FakeClient,
+      FakeClient,
+    ];
+    const [waiting, late, served, full, later] = clients;
+    admit(dispatcher, [waiting]);
+    dispatcher.markDown(true);
+    admit(dispatcher, [late]);
+    assert.deepEqual(kindsOf([waiting, late]), ["503", "503"]);
+    const worker = await FakeWorker.attach(t, dispatcher, 1);
+    admit(dispatcher, [served, full]);
+    assert.deepEqual(kindsOf([served, full]), ["", "503"]);
+    dispatcher.markDown(false);
+    admit(dispatcher, [later]);
+    assert.deepEqual(dispatcher.load, { queued: 1, inFlight: 1 });
+    const idle = dispatcher.idle();
+    worker.answer(served);
+    await worker.until(2);
+    worker.answer(later);
+    await idle;
+    assert.deepEqual(kindsOf([served, later]), ["answered", "answered"]);
+    assert.equal(worker.lane.dispatched, 2);
+  });
+
+  it("tells for how long the first in the queue has waited", (t) => {
+    const time = mockTime(t);
+    const dispatcher = createDispatcher(t);
+    assert.equal(dispatcher.queueAgeMs(performance.now()), 0);
+    const [first, second] = createClients(2) as [FakeClient, FakeClient];
+    admit(dispatcher, [first]);
+    time.tick(300);
+    admit(dispatcher, [second]);
+    time.tick(100);
+    assert.equal(dispatcher.queueAgeMs(performance.now()), 400);
+    first.leave();
+    assert.equal(dispatcher.queueAgeMs(performance.now()), 100);
+  });
+
   it("forgets a queued exchange whose client left, without a word to any worker", async (t) => {
     const dispatcher = createDispatcher(t, { workerConcurrency: 1 });
     const worker = await FakeWorker.attach(t, dispatcher, 1);
