@@ -128,6 +128,8 @@ export class UwsClientSide implements ClientSide {
         this.#bodyOpen = false;
       }
       if (this.#state === "finished") return;
+      // What comes although it is paused makes the library start its timer of 10 s again; to pause once more stops it.
+      if (this.#paused) this.#res.pause();
       this.#receivedBytes += chunk.byteLength;
       this.#lastChunkMs = performance.now();
       if (last && this.#writer === null) this.#door.onTransferEnd(this);
