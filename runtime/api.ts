@@ -87,6 +87,14 @@ export interface HandlerConfig {
   overflow?: "stream" | "spool" | undefined;
   /** When the client is slower than the handler, the handler waits (`"wait"`) or the response does, on disk (`"spool"`). */
   responseOverflow?: "wait" | "spool" | undefined;
+  /** Longest pause within a request body, in milliseconds; 0: no limit. */
+  bodyTimeoutMs?: number | undefined;
+  /** Least average rate of a request body after its first 10 seconds; 0: no limit. */
+  minBodyRateBytesPerSecond?: number | undefined;
+  /** Longest time in which a client takes nothing of its response, in milliseconds; 0: no limit. */
+  sendTimeoutMs?: number | undefined;
+  /** Whether its requests go before all others, and are served where others are refused: for health checks. */
+  reserved?: boolean | undefined;
   /** Name of the pool of workers that runs it. */
   pool?: string | undefined;
   /** How long its answers may be used again, where they themselves do not say; `false`: never. */

@@ -2,6 +2,7 @@ import { lookup } from "node:dns/promises";
 import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { availableCpus } from "./config/available-cpus.ts";
+import { availableMemoryBytes } from "./config/available-memory.ts";
 import {
   type ConfigFile,
   describeValue,
@@ -9,6 +10,7 @@ import {
   loadConfigFile,
 } from "./config/config-file.ts";
 import { findContained } from "./config/contained-folders.ts";
+import { defaultMemoryLimit } from "./config/memory-limit.ts";
 import { pickNearest } from "./nearest.ts";
 import {
   SETTING_NAMES,
@@ -41,6 +43,17 @@ export interface Config {
   /** 0: any free port. `null`: no TLS listener. */
   readonly httpsPort: number | null;
   readonly workers: number;
+  /** How many there may be when all are busy; at least `workers`. */
+  readonly maxWorkers: number;
+  /** 0: any number. */
+  readonly maxRequestsPerWorker: number;
+  readonly maxRequestsJitter: number;
+  /** 0: any. */
+  readonly maxWorkerAgeMs: number;
+  /** 0: any. */
+  readonly maxWorkerIdleMs: number;
+  /** Of one worker; 0: none. */
+  readonly workerMemoryLimitBytes: number;
   readonly bodyLimitBytes: number;
   /** Of a request body, kept before a worker gets the request. */
   readonly bodyBufferBytes: number;
@@ -60,7 +73,21 @@ export interface Config {
   readonly sendTimeoutMs: number;
   /** Request line and header section together. */
   readonly headerLimitBytes: number;
+  readonly headerCountLimit: number;
+  /** Path and query. */
+  readonly urlLimitBytes: number;
   readonly maxConnections: number;
+  /** `null`: any number. */
+  readonly maxRequests: number | null;
+  /** `null`: any number. */
+  readonly maxRequestsPerAddress: number | null;
+  readonly workerConcurrency: number;
+  readonly queueLimit: number;
+  /** Longest wait that is foreseen; 0: any. */
+  readonly queueDelayMs: number;
+  readonly queueTimeoutMs: number;
+  /** Normalised; `null`: none. */
+  readonly healthPath: string | null;
   readonly requestTimeoutMs: number;
   readonly drainGraceMs: number;
   readonly bootTimeoutMs: number;
@@ -111,6 +138,8 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     resolve(origins[name].baseDir, value);
   const publicDir = values.public === null ? null : path("public", values.public);
   const hasPublic = publicDir !== null && isFolder(publicDir);
+  const workers = values.workers === "auto" ? Math.max(2, availableCpus() - 1) : values.workers;
+  const maxWorkers = values.maxWorkers ?? workers;
 
   const config: Config = {
     mode: sources.mode,
@@ -122,7 +151,16 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     host: values.host,
     httpPort: values.http,
     httpsPort: values.https,
-    workers: values.workers === "auto" ? Math.max(2, availableCpus() - 1) : values.workers,
+    workers,
+    maxWorkers,
+    maxRequestsPerWorker: values.maxRequestsPerWorker,
+    maxRequestsJitter: values.maxRequestsJitter,
+    maxWorkerAgeMs: values.maxWorkerAge,
+    maxWorkerIdleMs: values.maxWorkerIdle,
+    workerMemoryLimitBytes:
+      values.workerMemoryLimit === "auto"
+        ? defaultMemoryLimit(availableMemoryBytes(), maxWorkers)
+        : (values.workerMemoryLimit ?? 0),
     bodyLimitBytes: values.bodyLimit,
     bodyBufferBytes: values.bodyBuffer,
     responseBufferBytes: values.responseBuffer,
@@ -133,7 +171,16 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     minBodyRateBytesPerSecond: values.minBodyRate,
     sendTimeoutMs: values.sendTimeout,
     headerLimitBytes: values.headerLimit,
+    headerCountLimit: values.headerCountLimit,
+    urlLimitBytes: values.urlLimit,
     maxConnections: values.maxConnections,
+    maxRequests: values.maxRequests,
+    maxRequestsPerAddress: values.maxRequestsPerAddress,
+    workerConcurrency: values.workerConcurrency,
+    queueLimit: values.queueLimit,
+    queueDelayMs: values.queueDelay,
+    queueTimeoutMs: values.queueTimeout,
+    healthPath: values.healthPath,
     requestTimeoutMs: values.requestTimeout,
     drainGraceMs: values.drainGrace,
     bootTimeoutMs: values.bootTimeout,
@@ -143,6 +190,7 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
   };
   const problems = [
     ...findPortProblems(config, origins),
+    ...findWorkerProblems(config, origins),
     ...findFolderProblems(config, origins),
     ...findExposedPaths(config, origins),
     ...(await findHostProblems(config, origins)),
@@ -161,6 +209,12 @@ const DEFAULTS: Readonly<Required<UserConfig>> = {
   https: 8443,
   host: "*",
   workers: "auto",
+  maxWorkers: "off",
+  maxRequestsPerWorker: 0, // gunicorn: max_requests 0
+  maxRequestsJitter: 0, // gunicorn: max_requests_jitter 0
+  maxWorkerAge: 0,
+  maxWorkerIdle: 0,
+  workerMemoryLimit: "auto",
   bodyLimit: 1024 * 1024, // nginx: client_max_body_size 1m
   bodyBuffer: 64 * 1024, // nginx: client_body_buffer_size 16k, then a file
   responseBuffer: 128 * 1024, // nginx: proxy_buffers 8 8k, then a file
@@ -171,7 +225,16 @@ const DEFAULTS: Readonly<Required<UserConfig>> = {
   minBodyRate: 240, // Kestrel: 240 bytes/s
   sendTimeout: 60_000, // nginx: send_timeout 60s
   headerLimit: 16 * 1024, // Node's own; nginx allows 8k per line, and cookies exceed 4k in practice
+  headerCountLimit: 98, // the library's own bound; Apache: LimitRequestFields 100
+  urlLimit: 8 * 1024, // nginx: large_client_header_buffers 4 8k
   maxConnections: 10_000,
+  maxRequests: "off", // no more than connections
+  maxRequestsPerAddress: "off", // many share an address: behind a proxy, in an office
+  workerConcurrency: 1_000, // gunicorn: worker_connections 1000
+  queueLimit: 10_000, // no more than connections: what bounds the queue is the wait
+  queueDelay: 500,
+  queueTimeout: 10_000, // longer than it takes to replace a worker
+  healthPath: "off",
   requestTimeout: 60_000, // nginx: proxy_read_timeout 60s
   drainGrace: 30_000, // gunicorn: graceful_timeout 30
   bootTimeout: 30_000, // gunicorn: timeout 30
@@ -256,6 +319,14 @@ function findPortProblems({ httpPort, httpsPort }: Config, { http, https }: Orig
     ];
   }
   return [];
+}
+
+function findWorkerProblems({ workers, maxWorkers }: Config, origins: Origins): string[] {
+  if (maxWorkers >= workers) return [];
+  return [
+    `Cannot use ${origins.maxWorkers.label}: found ${maxWorkers}, expected at least ${workers}, ` +
+      `as ${origins.workers.label} says`,
+  ];
 }
 
 function findFolderProblems(config: Config, origins: Origins): string[] {

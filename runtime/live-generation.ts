@@ -1,38 +1,27 @@
 import type { ExchangeMessage, RouteReport, WorkerId, WorkerSettings } from "./channel/messages.ts";
 import type { Config } from "./config.ts";
-import {
-  type BufferedLimits,
-  type BufferedReport,
-  type Buffering,
-  toBuffered,
-} from "./dispatch/buffering.ts";
 import type { ByteBudget } from "./dispatch/byte-budget.ts";
 import type { ClientSide } from "./dispatch/client-side.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import type { Lane } from "./dispatch/lane.ts";
 import type { Spool } from "./dispatch/spool.ts";
+import { RuleBook } from "./dispatch/route-rules.ts";
 import type { RuntimeError } from "./errors.ts";
 import { toGenerationDir } from "./generation/generation-store.ts";
 import { releaseLease } from "./generation/lease.ts";
 import type { Manifest } from "./generation/manifest.ts";
 import type { Logger } from "./log.ts";
+import type { Counters } from "./observe/counters.ts";
 import { createMatcher, type Matcher } from "./route/match.ts";
 import type { ParsedTarget } from "./route/target-path.ts";
 import { settledWithin } from "./settled-within.ts";
 import type { TurnClock } from "./turn-clock.ts";
 import { Pool } from "./supervise/pool.ts";
-
-/** Longest that an exchange waits for a worker before its client is told to come back. */
-const QUEUE_TIMEOUT_MS = 10_000;
+import type { RecycleLimits } from "./supervise/recycle-policy.ts";
+import type { WorkerLoad } from "./supervise/worker-gauge.ts";
 
 /** How long before the end of the grace handlers are told that it ends. */
 const SHUTDOWN_NOTICE_MS = 1_000;
-
-/** Most exchanges that wait: with these waiting a new one would not be answered in time anyway. */
-const QUEUE_LIMIT = 10_000;
-
-/** Most exchanges that one worker has at a time. */
-const WORKER_CONCURRENCY = 1_000;
 
 export interface LiveGenerationOptions {
   config: Config;
@@ -42,6 +31,7 @@ export interface LiveGenerationOptions {
   clock: TurnClock;
   bodyBudget: ByteBudget;
   spool: Spool;
+  counters: Counters;
   requestIdPrefix: string;
   nextWorkerId: () => WorkerId;
 }
@@ -59,40 +49,50 @@ export class LiveGeneration {
   readonly #dispatcher: Dispatcher;
   readonly #pool: Pool;
   readonly #lanes = new Map<WorkerId, Lane>();
-  /** Of fallbacks, and of routes that leave it to the server. */
-  readonly #buffering: Buffering;
-  #reports: readonly BufferedReport[] = [];
+  #reports: readonly RouteReport[] = [];
+  #rules: RuleBook;
 
   private constructor(options: LiveGenerationOptions) {
     const { config, log, manifest } = options;
     this.manifest = manifest;
     this.#log = log;
     this.#config = config;
+    this.#rules = new RuleBook([], config);
     this.#match = createMatcher(manifest);
-    const { bodyBufferBytes, bodyOverflow, responseOverflow } = config;
-    this.#buffering = { bodyBufferBytes, bodyOverflow, responseOverflow };
     this.#dispatcher = new Dispatcher({
       log,
       clock: options.clock,
-      workerConcurrency: WORKER_CONCURRENCY,
-      queueLimit: QUEUE_LIMIT,
-      queueTimeoutMs: QUEUE_TIMEOUT_MS,
+      workerConcurrency: config.workerConcurrency,
+      queueLimit: config.queueLimit,
+      queueDelayMs: config.queueDelayMs,
+      queueTimeoutMs: config.queueTimeoutMs,
+      maxRequests: config.maxRequests,
       bodyBudget: options.bodyBudget,
       spool: options.spool,
       responseCreditBytes: config.responseBufferBytes,
+      counters: options.counters,
     });
     this.#pool = new Pool({
       log,
       workers: config.workers,
+      maxWorkers: config.maxWorkers,
+      recycle: toRecycleLimits(config),
       settings: toSettings(options),
       nextWorkerId: options.nextWorkerId,
       bootTimeoutMs: config.bootTimeoutMs,
+      // What it was given before may take as long as any request.
+      retireGraceMs: Math.max(config.drainGraceMs, config.requestTimeoutMs),
+      loadOf: (worker) => this.#loadOf(worker.id),
+      queueAgeMs: (nowMs) => this.#dispatcher.queueAgeMs(nowMs),
       onReady: (worker, report) => {
         if (this.#reports.length === 0) this.#learn(report.routes);
         this.#lanes.set(worker.id, this.#dispatcher.attach(worker.id, worker.channel));
       },
       onMessage: (worker, message) => this.#onMessage(worker.id, message),
+      onRetire: (worker) => this.#onUnreachable(worker.id),
+      onUnreachable: (worker) => this.#onUnreachable(worker.id),
       onLost: (worker, error) => this.#onLost(worker.id, error),
+      onDown: (isDown) => this.#dispatcher.markDown(isDown),
     });
   }
 
@@ -128,6 +128,16 @@ export class LiveGeneration {
     return this.#pool.workers.map(({ pid }) => pid);
   }
 
+  /** Whether it can answer requests now: a worker of it is ready. */
+  get isReady(): boolean {
+    return this.#dispatcher.readyWorkers > 0;
+  }
+
+  /** Exchanges that wait for a worker, and that workers have. */
+  get load(): { queued: number; inFlight: number } {
+    return this.#dispatcher.load;
+  }
+
   /** Methods that a route answers; `null`: any. */
   methodsOf(route: number): string[] | null {
     return this.#reports[route]?.methods ?? null;
@@ -138,29 +148,20 @@ export class LiveGeneration {
     const match = this.#match(target.pathname);
     if (match === null) return false;
     const url = client.head.origin + target.pathname + target.search;
-    const { bodyLimitBytes, requestTimeoutMs: timeoutMs } = this.#config;
-    if ("route" in match) {
-      const { route, params } = match;
-      const limits = this.#limitsOf(route, client.head.method);
-      this.#dispatcher.admit(client, {
-        route,
-        params,
-        url,
-        bodyLimitBytes: limits?.bodyLimitBytes ?? bodyLimitBytes,
-        timeoutMs: limits?.timeoutMs ?? timeoutMs,
-        buffering: limits?.buffering ?? this.#buffering,
-      });
-    } else {
-      const route = -1 - match.fallback;
-      this.#dispatcher.admit(client, {
-        route,
-        params: null,
-        url,
-        bodyLimitBytes,
-        timeoutMs,
-        buffering: this.#buffering,
-      });
-    }
+    const route = "route" in match ? match.route : -1 - match.fallback;
+    const params = "route" in match ? match.params : null;
+    const rules = this.#rules.rulesOf(route, client.head.method);
+    if (rules.transfer !== null) client.limitTransfers(rules.transfer);
+    const { bodyLimitBytes, timeoutMs, buffering, reserved } = rules;
+    this.#dispatcher.admit(client, {
+      route,
+      params,
+      url,
+      bodyLimitBytes,
+      timeoutMs,
+      buffering,
+      reserved,
+    });
     return true;
   }
 
@@ -199,16 +200,10 @@ export class LiveGeneration {
     await releaseLease(toGenerationDir(this.#config.stateDir, this.manifest.id), process.pid);
   }
 
-  #limitsOf(route: number, method: string): BufferedLimits | undefined {
-    const report = this.#reports[route];
-    if (report === undefined) return undefined;
-    // A method is any token, also one that all objects have a property of.
-    return Object.hasOwn(report.methodLimits, method) ? report.methodLimits[method] : report.limits;
-  }
-
   /** What the first worker loaded, all others of the generation load too. */
   #learn(reports: readonly RouteReport[]): void {
-    this.#reports = reports.map((report) => toBuffered(report, this.#buffering));
+    this.#reports = reports;
+    this.#rules = new RuleBook(reports, this.#config);
     for (const [number, { ignored }] of reports.entries()) {
       if (ignored.length === 0) continue;
       const route = this.manifest.routes[number]?.pattern;
@@ -219,6 +214,17 @@ export class LiveGeneration {
   #onMessage(workerId: WorkerId, message: ExchangeMessage): void {
     const lane = this.#lanes.get(workerId);
     if (lane !== undefined) this.#dispatcher.receive(lane, message);
+  }
+
+  #loadOf(workerId: WorkerId): WorkerLoad {
+    const lane = this.#lanes.get(workerId);
+    return { requests: lane?.dispatched ?? 0, inFlight: lane?.inFlight.size ?? 0 };
+  }
+
+  /** It takes nothing new. */
+  #onUnreachable(workerId: WorkerId): void {
+    const lane = this.#lanes.get(workerId);
+    if (lane !== undefined) this.#dispatcher.retire(lane);
   }
 
   #onLost(workerId: WorkerId, error: RuntimeError): void {
@@ -242,6 +248,16 @@ function toSettings(options: LiveGenerationOptions): Omit<WorkerSettings, "worke
     responseCreditBytes: config.responseBufferBytes,
     logLevel: config.logLevel,
     logFormat: config.logFormat,
+  };
+}
+
+function toRecycleLimits(config: Config): RecycleLimits {
+  return {
+    requests: config.maxRequestsPerWorker,
+    requestsJitter: config.maxRequestsJitter,
+    ageMs: config.maxWorkerAgeMs,
+    idleMs: config.maxWorkerIdleMs,
+    memoryBytes: config.workerMemoryLimitBytes,
   };
 }
 

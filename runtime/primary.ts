@@ -5,7 +5,10 @@ import type { ExchangeId, WorkerId } from "./channel/messages.ts";
 import type { Config } from "./config.ts";
 import { ByteBudget } from "./dispatch/byte-budget.ts";
 import { Spool } from "./dispatch/spool.ts";
+import { answerHealth } from "./front/answer-health.ts";
+import { HEADER_SLACK_BYTES, type HeadSetting } from "./front/head-limits.ts";
 import { Listener, type RefusedHead, type ServedCertificate } from "./front/listener.ts";
+import { RequestsPerAddress } from "./front/requests-per-address.ts";
 import { serveStatic } from "./front/serve-static.ts";
 import type { TransferSetting } from "./front/transfer-limits.ts";
 import type { UwsClientSide } from "./front/uws-client-side.ts";
@@ -17,6 +20,7 @@ import type { Manifest } from "./generation/manifest.ts";
 import { LiveGeneration } from "./live-generation.ts";
 import type { Logger } from "./log.ts";
 import type { AccessLog } from "./log/access-log.ts";
+import { Counters, type Traffic } from "./observe/counters.ts";
 import { parseTarget } from "./route/target-path.ts";
 import { FileIndex } from "./static/file-index.ts";
 import { settledWithin } from "./settled-within.ts";
@@ -56,6 +60,7 @@ export class Primary {
   readonly #listeners: Listener[] = [];
   #files: FileIndex | null = null;
   readonly #clock = new TurnClock();
+  readonly #counters = new Counters();
   readonly #bodyBudget = new ByteBudget(BODY_BUDGET_BYTES);
   readonly #spool: Spool;
   #lastExchangeId = 0;
@@ -117,6 +122,17 @@ export class Primary {
     return this.#files;
   }
 
+  /** What has gone through since the start, and what is in it now. */
+  get traffic(): Traffic {
+    let queued = 0;
+    let inFlight = 0;
+    for (const { load } of this.#generations()) {
+      queued += load.queued;
+      inFlight += load.inFlight;
+    }
+    return this.#counters.snapshot({ queued, inFlight });
+  }
+
   /** The local files of which the handlers were built last, even when that failed. Absolute. */
   get sources(): readonly string[] {
     return this.#sources;
@@ -152,8 +168,8 @@ export class Primary {
 
   async #open(): Promise<void> {
     const { config, certificates } = this.#options;
-    const { publicDir, headerLimitBytes, host, httpPort, httpsPort, maxConnections } = config;
-    const loading = loadUws({ headerLimitBytes });
+    const { publicDir, host, httpPort, httpsPort, maxConnections } = config;
+    const loading = loadUws({ headerLimitBytes: config.headerLimitBytes + HEADER_SLACK_BYTES });
     const opening: Promise<unknown>[] = [
       loading,
       this.#startGeneration().then((generation) => (this.#generation = generation)),
@@ -173,7 +189,11 @@ export class Primary {
     const shared = {
       host,
       maxConnections,
-      connections: { open: 0 },
+      counters: this.#counters,
+      perAddress:
+        config.maxRequestsPerAddress === null
+          ? null
+          : new RequestsPerAddress(config.maxRequestsPerAddress),
       clock: this.#clock,
       // The only place that makes one.
       nextId: () => ++this.#lastExchangeId as ExchangeId,
@@ -181,8 +201,10 @@ export class Primary {
       onFinished: (client: UwsClientSide, status: number, bytes: number) =>
         this.#onFinished(client, status, bytes),
       limits: config,
-      onCut: (client: UwsClientSide, setting: TransferSetting) =>
-        this.#log.info({ requestId: this.#requestIdOf(client), setting }, "slow client cut off"),
+      onCut: (client: UwsClientSide, setting: TransferSetting, value: number) =>
+        this.#onCut(client, { setting, value }),
+      onLimited: (client: UwsClientSide, setting: HeadSetting | "maxRequestsPerAddress") =>
+        this.#log.debug({ requestId: this.#requestIdOf(client), setting }, "request refused"),
       onHeadRefused: (refused: RefusedHead) => this.#onHeadRefused(refused),
       countsBytes: this.#options.accessLog !== null,
       onError: (error: unknown) => this.#log.error({ err: error }, "request failed in the primary"),
@@ -208,6 +230,7 @@ export class Primary {
       clock: this.#clock,
       bodyBudget: this.#bodyBudget,
       spool: this.#spool,
+      counters: this.#counters,
       manifest,
       requestIdPrefix: this.#requestIdPrefix,
       // The only place that makes one.
@@ -268,7 +291,12 @@ export class Primary {
   #onRequest(client: UwsClientSide): void {
     const target = parseTarget(client.head.target);
     if (!target.ok) {
+      this.#counters.limits.malformed++;
       client.refuse(400);
+      return;
+    }
+    if (target.pathname === this.#options.config.healthPath) {
+      answerHealth(client, this.#closing === null && this.generation.isReady);
       return;
     }
     if (this.#files !== null && target.path !== null) {
@@ -278,11 +306,17 @@ export class Primary {
     if (!this.generation.admit(client, target)) client.refuse(404);
   }
 
+  #onCut(client: UwsClientSide, cut: { setting: TransferSetting; value: number }): void {
+    this.#counters.limits[cut.setting]++;
+    this.#log.info({ requestId: this.#requestIdOf(client), ...cut }, "slow client cut off");
+  }
+
   readonly #onFileError = (error: unknown): void => {
     this.#log.error({ err: error }, "cannot send a static file");
   };
 
   #onFinished(client: UwsClientSide, status: number, bytes: number): void {
+    this.#counters.finished(status);
     if (this.#options.accessLog === null) return;
     const { id, receivedMs, workerId } = client;
     const { method, target } = client.head;
@@ -290,6 +324,7 @@ export class Primary {
   }
 
   #onHeadRefused({ id, receivedMs, method, target, status, reason, bodyBytes }: RefusedHead): void {
+    this.#counters.finished(status);
     this.#log.debug({ requestId: this.#requestIdOf({ id }), status, reason }, "request refused");
     this.#logAccess({ id, receivedMs, method, target, status, bytes: bodyBytes, workerId: null });
   }

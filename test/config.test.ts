@@ -4,6 +4,8 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { type Config, type ConfigSources, loadConfig } from "../runtime/config.ts";
+import { availableMemoryBytes } from "../runtime/config/available-memory.ts";
+import { defaultMemoryLimit } from "../runtime/config/memory-limit.ts";
 import { SETTINGS, SETTING_NAMES, environmentName } from "../runtime/config/settings.ts";
 import { RuntimeError } from "../runtime/errors.ts";
 import { temporaryFolder } from "./helpers/temporary-folder.ts";
@@ -34,6 +36,7 @@ async function refusal(cwd: string, sources: Partial<ConfigSources>): Promise<st
 describe("loadConfig()", { timeout: 60_000 }, () => {
   it("has a default for everything", async (t) => {
     const cwd = project(t);
+    const workers = Math.max(2, availableParallelism() - 1);
     assert.deepEqual(await load(cwd), {
       mode: "production",
       configFile: null,
@@ -44,7 +47,13 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       host: null,
       httpPort: 8080,
       httpsPort: 8443,
-      workers: Math.max(2, availableParallelism() - 1),
+      workers,
+      maxWorkers: workers,
+      maxRequestsPerWorker: 0,
+      maxRequestsJitter: 0,
+      maxWorkerAgeMs: 0,
+      maxWorkerIdleMs: 0,
+      workerMemoryLimitBytes: defaultMemoryLimit(availableMemoryBytes(), workers),
       bodyLimitBytes: 1_048_576,
       bodyBufferBytes: 65_536,
       responseBufferBytes: 131_072,
@@ -55,7 +64,16 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       minBodyRateBytesPerSecond: 240,
       sendTimeoutMs: 60_000,
       headerLimitBytes: 16_384,
+      headerCountLimit: 98,
+      urlLimitBytes: 8 * 1024,
       maxConnections: 10_000,
+      maxRequests: null,
+      maxRequestsPerAddress: null,
+      workerConcurrency: 1_000,
+      queueLimit: 10_000,
+      queueDelayMs: 500,
+      queueTimeoutMs: 10_000,
+      healthPath: null,
       requestTimeoutMs: 60_000,
       drainGraceMs: 30_000,
       bootTimeoutMs: 30_000,
@@ -105,6 +123,12 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       https: ["0", "httpsPort", 0],
       host: ["[::1]", "host", "::1"],
       workers: ["auto", "workers", Math.max(2, availableParallelism() - 1)],
+      maxWorkers: ["1024", "maxWorkers", 1024],
+      maxRequestsPerWorker: ["10000", "maxRequestsPerWorker", 10_000],
+      maxRequestsJitter: ["500", "maxRequestsJitter", 500],
+      maxWorkerAge: ["24h", "maxWorkerAgeMs", 24 * 3_600_000],
+      maxWorkerIdle: ["5m", "maxWorkerIdleMs", 300_000],
+      workerMemoryLimit: ["512mb", "workerMemoryLimitBytes", 512 * 1024 ** 2],
       bodyLimit: ["10mb", "bodyLimitBytes", 10 * 1024 ** 2],
       bodyBuffer: ["0", "bodyBufferBytes", 0],
       responseBuffer: ["1mb", "responseBufferBytes", 1024 ** 2],
@@ -116,6 +140,15 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       sendTimeout: ["90s", "sendTimeoutMs", 90_000],
       headerLimit: ["8KiB", "headerLimitBytes", 8192],
       maxConnections: ["99", "maxConnections", 99],
+      headerCountLimit: ["50", "headerCountLimit", 50],
+      urlLimit: ["2kb", "urlLimitBytes", 2048],
+      maxRequests: ["98", "maxRequests", 98],
+      maxRequestsPerAddress: ["9", "maxRequestsPerAddress", 9],
+      workerConcurrency: ["97", "workerConcurrency", 97],
+      queueLimit: ["0", "queueLimit", 0],
+      queueDelay: ["0s", "queueDelayMs", 0],
+      queueTimeout: ["2s", "queueTimeoutMs", 2_000],
+      healthPath: ["/up", "healthPath", "/up"],
       requestTimeout: ["1.5s", "requestTimeoutMs", 1500],
       drainGrace: ["2m", "drainGraceMs", 120_000],
       bootTimeout: ["500ms", "bootTimeoutMs", 500],
@@ -168,6 +201,16 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       "workers",
       { flags: { workers: "0" } },
       'Cannot use --workers: found "0", expected a whole number from 1 to 1024, or "auto"',
+    ],
+    [
+      "fewer workers at most than at least",
+      { flags: { workers: "4" }, env: { EDGICORN_MAX_WORKERS: "3" } },
+      "Cannot use EDGICORN_MAX_WORKERS: found 3, expected at least 4, as --workers says",
+    ],
+    [
+      "memory too little for any worker",
+      { flags: { workerMemoryLimit: "32mb" } },
+      'Cannot use --worker-memory-limit: found "32mb", expected a size from 64mb to 1024gb, such as "512mb", or "auto", or "off"',
     ],
     [
       "a duration whose unit can only be guessed",

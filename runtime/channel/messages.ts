@@ -30,6 +30,7 @@ export const Kind = {
   abort: 4,
   responseCredit: 5,
   drain: 6,
+  probe: 8,
   workerHello: 16,
   ready: 17,
   bootFailed: 18,
@@ -40,6 +41,7 @@ export const Kind = {
   requestCredit: 23,
   drained: 24,
   settled: 25,
+  probed: 27,
 } as const;
 
 /** Stands where a body would: it follows in chunks. */
@@ -110,6 +112,14 @@ export interface RouteLimits {
   overflow: "stream" | "spool" | null;
   /** A response that is ahead of its client holds the worker back, or waits on the primary's disk. */
   responseOverflow: "wait" | "spool" | null;
+  /** Longest pause within a request body; 0: none. */
+  bodyTimeoutMs: number | null;
+  /** Least average rate of a request body; 0: none. */
+  minBodyRateBytesPerSecond: number | null;
+  /** Longest time in which a client takes nothing of its response; 0: none. */
+  sendTimeoutMs: number | null;
+  /** Whether its requests go before all others, and where others are refused; `null`: no. */
+  reserved: boolean | null;
 }
 
 /** Why a worker cannot serve; `message` is made for a person and names files and lines. */
@@ -128,7 +138,9 @@ export type ToWorker =
   | readonly [kind: typeof Kind.requestEnd, id: ExchangeId]
   | readonly [kind: typeof Kind.abort, id: ExchangeId, reason: AbortReason]
   | readonly [kind: typeof Kind.responseCredit, id: ExchangeId, bytes: number]
-  | readonly [kind: typeof Kind.drain, graceMs: number];
+  | readonly [kind: typeof Kind.drain, graceMs: number]
+  /** To be answered with `probed` as soon as it is read: behind this request, how long does a worker take to come to it? */
+  | readonly [kind: typeof Kind.probe, id: ExchangeId];
 
 export type RequestMessage = readonly [
   kind: typeof Kind.request,
@@ -147,7 +159,7 @@ export type RequestMessage = readonly [
 ];
 
 /** Why the primary takes no more interest in an exchange. A worker answers each abort with `settled`. */
-export type AbortReason = "client-left" | "deadline" | "shutdown";
+export type AbortReason = "client-left" | "body-too-large" | "deadline" | "shutdown";
 
 export type ToPrimary =
   | readonly [kind: typeof Kind.workerHello, version: number]
@@ -159,6 +171,7 @@ export type ToPrimary =
   | readonly [kind: typeof Kind.responseAbort, id: ExchangeId]
   | readonly [kind: typeof Kind.requestCredit, id: ExchangeId, bytes: number]
   | readonly [kind: typeof Kind.settled, id: ExchangeId]
+  | readonly [kind: typeof Kind.probed, id: ExchangeId]
   | readonly [kind: typeof Kind.drained];
 
 /** What a worker says of one exchange. */

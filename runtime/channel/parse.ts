@@ -1,5 +1,5 @@
 import { RuntimeError } from "../errors.ts";
-import type { ExchangeId, ResponseMessage, ToPrimary, ToWorker } from "./messages.ts";
+import type { ExchangeId, ResponseMessage, RouteLimits, ToPrimary, ToWorker } from "./messages.ts";
 import { BODY_FOLLOWS, Kind, PROTOCOL_VERSION } from "./messages.ts";
 
 /**
@@ -27,6 +27,8 @@ export function parseToPrimary(value: unknown): ToPrimary {
         : refuse(value);
     case Kind.settled:
       return isId(value[1]) ? [Kind.settled, value[1]] : refuse(value);
+    case Kind.probed:
+      return isId(value[1]) ? [Kind.probed, value[1]] : refuse(value);
     case Kind.workerHello:
       return [Kind.workerHello, checkVersion(value[1])];
     case Kind.ready:
@@ -50,7 +52,7 @@ export function parseToWorker(value: unknown): ToWorker {
   if (!Array.isArray(value)) return refuse(value);
   const kind: unknown = value[0];
   if (kind === Kind.hello) checkVersion(value[1]);
-  if (typeof kind !== "number" || !(kind >= Kind.hello && kind <= Kind.drain)) return refuse(value);
+  if (typeof kind !== "number" || !(kind >= Kind.hello && kind <= Kind.probe)) return refuse(value);
   // The primary of the same version made it from a `ToWorker`.
   return value as unknown as ToWorker;
 }
@@ -98,20 +100,29 @@ function isRouteReport(report: unknown): boolean {
 function isLimits(limits: unknown): boolean {
   return (
     isMap(limits) &&
-    isLimit(limits["bodyLimitBytes"]) &&
-    isLimit(limits["timeoutMs"]) &&
-    isLimit(limits["bodyBufferBytes"]) &&
+    LIMITS.every((name) => isLimit(limits[name])) &&
     isOneOf(limits["overflow"], OVERFLOWS) &&
-    isOneOf(limits["responseOverflow"], RESPONSE_OVERFLOWS)
+    isOneOf(limits["responseOverflow"], RESPONSE_OVERFLOWS) &&
+    isOneOf(limits["reserved"], RESERVED)
   );
 }
 
 const OVERFLOWS: readonly unknown[] = [null, "stream", "spool"];
 const RESPONSE_OVERFLOWS: readonly unknown[] = [null, "wait", "spool"];
+const RESERVED: readonly unknown[] = [null, true, false];
 
 function isOneOf(value: unknown, allowed: readonly unknown[]): boolean {
   return allowed.includes(value);
 }
+
+const LIMITS = [
+  "bodyLimitBytes",
+  "timeoutMs",
+  "bodyBufferBytes",
+  "bodyTimeoutMs",
+  "minBodyRateBytesPerSecond",
+  "sendTimeoutMs",
+] as const satisfies readonly (keyof RouteLimits)[];
 
 function isLimit(limit: unknown): boolean {
   return limit === null || (typeof limit === "number" && limit >= 0);

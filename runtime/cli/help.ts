@@ -46,5 +46,5 @@ export function formatHelp({ version }: { version: string }): string {
 }
 
 function row(left: string, right: string): string {
-  return `  ${left.padEnd(26)}${right}`;
+  return `  ${left.padEnd(28)}${right}`;
 }

@@ -2,6 +2,9 @@ import { isIP } from "node:net";
 import * as z from "zod/mini";
 import { parseDurationMs, parseSizeBytes } from "./units.ts";
 
+/** With more fields the library refuses a head while it reads: the bound is compiled into it. */
+const MOST_FIELDS = 98;
+
 /** What each setting may be, as it comes from a flag or the environment (text) or from the file (any plain value). */
 export const settingsSchema = z.strictObject({
   handlers: text(),
@@ -12,6 +15,12 @@ export const settingsSchema = z.strictObject({
   https: port(),
   host: host(),
   workers: z.union([z.literal("auto"), wholeNumber(1, 1024)]),
+  maxWorkers: z.union([off(), wholeNumber(1, 1024)]),
+  maxRequestsPerWorker: wholeNumber(0, 999_999_999),
+  maxRequestsJitter: wholeNumber(0, 999_999_999),
+  maxWorkerAge: duration(0, 365 * 24 * 3_600_000),
+  maxWorkerIdle: duration(0, 365 * 24 * 3_600_000),
+  workerMemoryLimit: z.union([z.literal("auto"), off(), size(64 * 1024 ** 2, 1024 ** 4)]),
   bodyLimit: size(1, 1024 ** 4),
   bodyBuffer: size(0, 64 * 1024 ** 2),
   responseBuffer: size(16 * 1024, 64 * 1024 ** 2),
@@ -19,7 +28,16 @@ export const settingsSchema = z.strictObject({
   responseOverflow: z.enum(["wait", "spool"]),
   spoolLimit: size(64 * 1024, 1024 ** 4),
   headerLimit: size(1024, 1024 ** 2),
+  headerCountLimit: wholeNumber(1, MOST_FIELDS),
+  urlLimit: size(64, 1024 ** 2),
   maxConnections: wholeNumber(1, 1_000_000),
+  maxRequests: z.union([off(), wholeNumber(1, 1_000_000)]),
+  maxRequestsPerAddress: z.union([off(), wholeNumber(1, 1_000_000)]),
+  workerConcurrency: wholeNumber(1, 100_000),
+  queueLimit: wholeNumber(0, 1_000_000),
+  queueDelay: duration(0, 3_600_000),
+  queueTimeout: duration(1, 3_600_000),
+  healthPath: z.union([off(), path()]),
   requestTimeout: duration(1, 24 * 3_600_000),
   bodyTimeout: duration(0, 24 * 3_600_000),
   minBodyRate: size(0, 1024 ** 3),
@@ -101,6 +119,48 @@ export const SETTINGS: Readonly<Record<SettingName, SettingText>> = {
     default: "auto",
     common: true,
   },
+  maxWorkers: {
+    value: "N|off",
+    help: "most workers, when all are busy",
+    expected: 'a whole number from 1 to 1024 that is at least that of the workers, or "off"',
+    default: "off",
+    common: false,
+  },
+  maxRequestsPerWorker: {
+    value: "N",
+    help: "requests after which a worker is replaced",
+    expected: "a whole number, 0 for never",
+    default: "0",
+    common: false,
+  },
+  maxRequestsJitter: {
+    value: "N",
+    help: "up to so many requests more, by chance",
+    expected: "a whole number",
+    default: "0",
+    common: false,
+  },
+  maxWorkerAge: {
+    value: "TIME",
+    help: "age at which a worker is replaced",
+    expected: `a duration up to 8760h ${DURATION}, 0s for never`,
+    default: "0s",
+    common: false,
+  },
+  maxWorkerIdle: {
+    value: "TIME",
+    help: "idle time after which it is replaced",
+    expected: `a duration up to 8760h ${DURATION}, 0s for never`,
+    default: "0s",
+    common: false,
+  },
+  workerMemoryLimit: {
+    value: "SIZE",
+    help: "memory above which a worker is replaced",
+    expected: 'a size from 64mb to 1024gb, such as "512mb", or "auto", or "off"',
+    default: "auto",
+    common: false,
+  },
   bodyLimit: {
     value: "SIZE",
     help: "largest request body",
@@ -150,11 +210,74 @@ export const SETTINGS: Readonly<Record<SettingName, SettingText>> = {
     default: "16kb",
     common: false,
   },
+  headerCountLimit: {
+    value: "N",
+    help: "most fields of a request",
+    expected: "a whole number from 1 to 98",
+    default: "98",
+    common: false,
+  },
+  urlLimit: {
+    value: "SIZE",
+    help: "longest path and query",
+    expected: 'a size from 64 bytes to 1mb, such as "8kb"',
+    default: "8kb",
+    common: false,
+  },
   maxConnections: {
     value: "N",
     help: "most client connections",
     expected: "a whole number from 1 to 1000000",
     default: "10000",
+    common: false,
+  },
+  maxRequests: {
+    value: "N|off",
+    help: "most requests in handlers or waiting",
+    expected: 'a whole number from 1 to 1000000, or "off"',
+    default: "off",
+    common: false,
+  },
+  maxRequestsPerAddress: {
+    value: "N|off",
+    help: "most requests of a client at a time",
+    expected: 'a whole number from 1 to 1000000, or "off"',
+    default: "off",
+    common: false,
+  },
+  workerConcurrency: {
+    value: "N",
+    help: "most requests of a worker at a time",
+    expected: "a whole number from 1 to 100000",
+    default: "1000",
+    common: false,
+  },
+  queueLimit: {
+    value: "N",
+    help: "most requests that wait for a worker",
+    expected: "a whole number from 0 to 1000000",
+    default: "10000",
+    common: false,
+  },
+  queueDelay: {
+    value: "TIME",
+    help: "longest expected wait for a worker",
+    expected: `a duration up to 1h ${DURATION}, 0s for any`,
+    default: "500ms",
+    common: false,
+  },
+  queueTimeout: {
+    value: "TIME",
+    help: "longest wait for a worker",
+    expected: `a duration from 1ms to 1h ${DURATION}`,
+    default: "10s",
+    common: false,
+  },
+  healthPath: {
+    value: "PATH|off",
+    help: "path that tells whether it serves",
+    expected: 'a path such as "/healthz", or "off"',
+    default: "off",
     common: false,
   },
   requestTimeout: {
@@ -252,6 +375,11 @@ function off(): z.ZodMiniType<null> {
     z.literal(["off", false]),
     z.transform(() => null),
   );
+}
+
+/** As it is compared: normalised, without a query. */
+function path(): z.ZodMiniType<string> {
+  return z.string().check(z.regex(/^\/[\w.~!$&'()*+,;=:@/-]*$/));
 }
 
 function port(): z.ZodMiniType<number | null> {

@@ -27,6 +27,21 @@ export interface UserConfig {
   host?: string;
   /** Number of worker processes, or `"auto"`: one less than there are CPUs, at least 2. Default: `"auto"`. */
   workers?: number | "auto";
+  /** How many workers there may be when all are busy, or `"off"`: always `workers`. Default: `"off"`. */
+  maxWorkers?: number | "off" | false;
+  /** A worker is replaced after so many requests, in order. 0 is never. Default: 0. */
+  maxRequestsPerWorker?: number;
+  /** Each worker may have up to so many requests more, by chance, so that not all are replaced at once. Default: 0. */
+  maxRequestsJitter?: number;
+  /** A worker is replaced when it has served for so long. 0 is never. Default: 0. */
+  maxWorkerAge?: Duration;
+  /** A worker is replaced when it has had nothing to do for so long, after it had. 0 is never. Default: 0. */
+  maxWorkerIdle?: Duration;
+  /**
+   * A worker is replaced when it uses more memory, and killed when it uses half as much again. `"auto"`: its share of
+   * the memory of the machine or container, at least 256 MiB; `"off"`: no limit. Default: `"auto"`.
+   */
+  workerMemoryLimit?: Size | false;
   /** Largest request body; above it the answer is 413. Default: `"1mb"`. */
   bodyLimit?: Size;
   /** A request body up to this size is gathered before a worker gets the request. Default: `"64kb"`. */
@@ -41,8 +56,26 @@ export interface UserConfig {
   spoolLimit?: Size;
   /** Largest request head: request line and fields. Default: `"16kb"`. */
   headerLimit?: Size;
+  /** Most fields of a request; above it the answer is 431. Default: 98, which is the most there can be. */
+  headerCountLimit?: number;
+  /** Longest path and query; above it the answer is 414. Default: `"8kb"`. */
+  urlLimit?: Size;
   /** Most client connections at one time. Default: 10000. */
   maxConnections?: number;
+  /** Most requests that handlers have or that wait for them, or `"off"`; above it the answer is 503. Default: `"off"`. */
+  maxRequests?: number | "off" | false;
+  /** Most requests of one client address at a time, or `"off"`; above it the answer is 429. Default: `"off"`. */
+  maxRequestsPerAddress?: number | "off" | false;
+  /** Most requests that one worker has at a time, if it answers quickly enough. Default: 1000. */
+  workerConcurrency?: number;
+  /** Most requests that wait for a worker; above it the answer is 503. Default: 10000. */
+  queueLimit?: number;
+  /** A request that would wait longer for a worker is answered 503 at once; 0 is never. Default: `"500ms"`. */
+  queueDelay?: Duration;
+  /** A request that has waited so long for a worker is answered 503. Default: `"10s"`. */
+  queueTimeout?: Duration;
+  /** Path that the server itself answers: 200 while it can serve, otherwise 503; or `"off"`. Default: `"off"`. */
+  healthPath?: string | false;
   /** How long a handler may take; after it the answer is 504. Default: `"60s"`. */
   requestTimeout?: Duration;
   /** Longest pause within a request body; then the answer is 408. 0 is none. Default: `"60s"`. */

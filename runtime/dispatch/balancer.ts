@@ -1,21 +1,26 @@
 /** What the balancer must know of a worker. */
 export interface Load {
   readonly inFlight: { readonly size: number };
+  /** How many it may have. */
+  readonly cap: number;
 }
 
 /**
- * The least busy of the workers that are below the cap, the first of them when several are; `null` when all are full.
+ * The least busy of the workers that are below their cap, the first of them when several are; `null` when all are full.
  *
  * The first, and not the one whose turn it is: with few requests at a time they all go to one worker, whose caches are
  * warm and whose frames carry more than one request.
+ *
+ * @param extra How far above its cap a worker may go.
  */
-export function pickLeastBusy<W extends Load>(workers: readonly W[], cap: number): W | null {
+export function pickLeastBusy<W extends Load>(workers: readonly W[], extra = 0): W | null {
   let best: W | null = null;
-  let least = cap;
+  let least = Number.POSITIVE_INFINITY;
   for (const worker of workers) {
-    if (worker.inFlight.size < least) {
+    const { size } = worker.inFlight;
+    if (size < least && size < worker.cap + extra) {
       best = worker;
-      least = worker.inFlight.size;
+      least = size;
     }
   }
   return best;

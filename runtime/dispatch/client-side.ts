@@ -63,6 +63,16 @@ export interface ResponseHead {
   lengthBytes: number | null;
 }
 
+/** How slow a client may be. 0 switches a limit off. */
+export interface TransferLimits {
+  /** Longest pause between two pieces of a request body. */
+  bodyTimeoutMs: number;
+  /** Least average rate of a request body, counted once its grace is over. */
+  minBodyRateBytesPerSecond: number;
+  /** Longest time for which a client takes nothing of its response. */
+  sendTimeoutMs: number;
+}
+
 /**
  * The client's side of an exchange, as the rest of the primary sees it: it knows nothing of the engine that holds the
  * socket. A client side is settled once its response has been handed over completely or the client has left; from
@@ -82,6 +92,9 @@ export interface ClientSide {
    * The sink hears nothing more once the client side is settled.
    */
   receiveBody(sink: BodySink): BodyFlow;
+
+  /** From now on these count, and not those of its listener. */
+  limitTransfers(limits: TransferLimits): void;
 
   /** Called at most once, when the client leaves before its answer is complete. Replaces an earlier callback. */
   onAbort(callback: () => void): void;

@@ -13,6 +13,7 @@ import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
 import type { ErrorCode } from "../errors.ts";
 import { assertNever, RuntimeError, statusOf } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import type { Counters } from "../observe/counters.ts";
 import type { TurnClock } from "../turn-clock.ts";
 import { Waiters } from "../waiters.ts";
 import { frameSlack, pickLeastBusy } from "./balancer.ts";
@@ -21,6 +22,8 @@ import type { ByteBudget } from "./byte-budget.ts";
 import type { ClientSide } from "./client-side.ts";
 import { Exchange } from "./exchange.ts";
 import { Lane } from "./lane.ts";
+import { OverloadLog, type OverloadSetting } from "./overload-log.ts";
+import { findQueueBreach } from "./queue-policy.ts";
 import { BoundedQueue } from "./queue.ts";
 import { RequestIntake } from "./request-intake.ts";
 import { ResponseFeed } from "./response-feed.ts";
@@ -30,6 +33,17 @@ import type { Spool } from "./spool.ts";
 const SWEEP_MS = 250;
 
 const RETRY_AFTER_SECONDS = 1;
+
+/** What is counted when a request body is refused. */
+const BODY_REFUSALS = {
+  ERR_BODY_TOO_LARGE: "bodyLimit",
+  ERR_OVERLOADED: "bodyRoom",
+  ERR_SPOOL: "bodyDisk",
+} as const;
+
+/** Reserved exchanges that a worker may have beyond its cap, and that may wait for one. */
+const RESERVED_PER_WORKER = 4;
+const RESERVED_QUEUE_LIMIT = 100;
 
 /**
  * A worker that owes an answer past its deadline and has sent nothing at all for this long is hung: its loop is blocked,
@@ -47,14 +61,19 @@ export interface DispatcherOptions {
   workerConcurrency: number;
   /** Most exchanges that wait for a worker. */
   queueLimit: number;
+  /** Longest that an exchange is let wait, as far as that can be foreseen. 0: any wait will do. */
+  queueDelayMs: number;
   /** Longest that an exchange waits for a worker. */
   queueTimeoutMs: number;
+  /** Most that are admitted and not settled, by all dispatchers that share the counters; `null`: any number. */
+  maxRequests: number | null;
   /** What all request bodies that are being gathered may take together. */
   bodyBudget: ByteBudget;
   /** Where bodies go that are to wait on disk. */
   spool: Spool;
   /** What a worker may send of a response's body before the client, or the disk, has taken any of it. */
   responseCreditBytes: number;
+  counters: Counters;
 }
 
 /**
@@ -72,6 +91,11 @@ export class Dispatcher {
   /** Those, and the retired ones that still have some in flight. */
   readonly #attached = new Set<Lane>();
   readonly #queue: BoundedQueue<Exchange>;
+  /** Goes before that one. */
+  readonly #reserved = new BoundedQueue<Exchange>(RESERVED_QUEUE_LIMIT);
+  readonly #maxRequests: number;
+  readonly #counters: Counters;
+  readonly #overloadLog: OverloadLog;
   readonly #sweep: NodeJS.Timeout;
   /** The worker that was picked last, and the turn of the loop in which it was. */
   #last: Lane | null = null;
@@ -83,10 +107,14 @@ export class Dispatcher {
   readonly #idleWaiters = new Waiters();
   /** Why nothing is dispatched any more. */
   #closed: ErrorCode | null = null;
+  #isDown = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#queue = new BoundedQueue(options.queueLimit);
+    this.#maxRequests = options.maxRequests ?? Number.POSITIVE_INFINITY;
+    this.#counters = options.counters;
+    this.#overloadLog = new OverloadLog(options.log);
     this.#sweep = setInterval(() => this.#expire(performance.now()), SWEEP_MS);
     this.#sweep.unref();
   }
@@ -95,7 +123,24 @@ export class Dispatcher {
   get load(): { queued: number; inFlight: number } {
     let inFlight = 0;
     for (const lane of this.#attached) inFlight += lane.inFlight.size;
-    return { queued: this.#queue.size, inFlight };
+    return { queued: this.#queue.size + this.#reserved.size, inFlight };
+  }
+
+  /** Workers that take new exchanges. */
+  get readyWorkers(): number {
+    return this.#ready.length;
+  }
+
+  /** For how long the exchange that waits longest has waited for a worker. */
+  queueAgeMs(nowMs: number): number {
+    const longest = this.#queue.peek();
+    return longest === undefined ? 0 : nowMs - longest.sinceMs;
+  }
+
+  /** Whether no worker will be there for a while: then nothing waits for one, and what did is told so. */
+  markDown(isDown: boolean): void {
+    this.#isDown = isDown;
+    if (isDown) this.#failQueued("ERR_OVERLOADED");
   }
 
   /** Takes responsibility for a request whose route is known: from here on it is answered or its client has left. */
@@ -110,11 +155,17 @@ export class Dispatcher {
       timeoutMs: number;
       /** Where bodies wait that are larger than memory shall hold. */
       buffering: Buffering;
+      /** It goes before all others, and where others are refused. */
+      reserved?: boolean;
     },
   ): void {
     const exchange = new Exchange(client, to);
     client.onAbort(() => this.#abandon(exchange));
     this.#open++;
+    if (++this.#counters.admitted > this.#maxRequests && !exchange.reserved) {
+      this.#overloaded(exchange, "maxRequests");
+      return;
+    }
     try {
       if (client.head.bodyBytes === 0) this.#place(exchange);
       else this.#takeIn(exchange, to.bodyLimitBytes);
@@ -144,7 +195,12 @@ export class Dispatcher {
       },
       onRefused: (code, cause) => {
         if (code === "ERR_SPOOL") this.#logDisk(exchange, cause, "cannot spool a request body");
-        this.#fail(exchange, code, "client-left");
+        this.#counters.limits[BODY_REFUSALS[code]]++;
+        this.#fail(
+          exchange,
+          code,
+          code === "ERR_BODY_TOO_LARGE" ? "body-too-large" : "client-left",
+        );
         this.#pump();
       },
     });
@@ -154,7 +210,7 @@ export class Dispatcher {
 
   /** A worker is ready: it takes part from now on. */
   attach(workerId: WorkerId, channel: Channel<ToPrimary, ToWorker>): Lane {
-    const lane = new Lane(workerId, channel);
+    const lane = new Lane(workerId, channel, this.#options.workerConcurrency);
     this.#ready.push(lane);
     this.#attached.add(lane);
     this.#pump();
@@ -184,6 +240,12 @@ export class Dispatcher {
    * @throws RuntimeError `ERR_PROTOCOL` for what an exchange in its state does not expect.
    */
   receive(lane: Lane, message: ExchangeMessage): void {
+    if (message[0] === Kind.probed) {
+      const now = { ms: this.#options.clock.now(), latencyMs: this.#latencyMs };
+      lane.window.onProbed(this.#queue.size > 0, now);
+      this.#pump();
+      return;
+    }
     const exchange = lane.inFlight.get(message[1]);
     if (exchange === undefined) return;
     if (exchange.state === "settled") {
@@ -230,9 +292,7 @@ export class Dispatcher {
   close(code: ErrorCode): void {
     this.#closed = code;
     clearInterval(this.#sweep);
-    for (let next = this.#queue.peek(); next !== undefined; next = this.#queue.peek()) {
-      this.#fail(next, code);
-    }
+    this.#failQueued(code);
     for (const lane of this.#attached) {
       for (const { id, state } of lane.inFlight.values()) {
         if (state !== "settled") lane.channel.send([Kind.abort, id, "shutdown"]);
@@ -246,14 +306,62 @@ export class Dispatcher {
       this.#fail(exchange, this.#closed);
       return;
     }
-    const lane = this.#pick();
-    if (lane !== null) {
-      this.#dispatch(exchange, lane);
-    } else if (this.#queue.push(exchange)) {
-      exchange.state = "queued";
-      exchange.sinceMs = this.#options.clock.now();
-    } else {
+    const lane = exchange.reserved ? this.#pickReserved() : this.#pick();
+    if (lane !== null) this.#dispatch(exchange, lane);
+    else this.#enqueue(exchange);
+  }
+
+  /** It waits for a worker, unless it can be told already that it would wait in vain. */
+  #enqueue(exchange: Exchange): void {
+    if (this.#isDown) {
       this.#fail(exchange, "ERR_OVERLOADED");
+      return;
+    }
+    const nowMs = this.#options.clock.now();
+    const { queueLimit, queueDelayMs } = this.#options;
+    let busy = 0;
+    for (const lane of this.#ready) {
+      busy += lane.busy;
+      // They are full: only a new measurement can tell whether they may have more.
+      this.#probe(lane, exchange, nowMs);
+    }
+    const first = this.#queue.peek();
+    const state = {
+      queued: this.#queue.size,
+      firstWaitsMs: first === undefined ? 0 : nowMs - first.sinceMs,
+      workers: this.#ready.length,
+      busy,
+      latencyMs: this.#latencyMs,
+    };
+    const breach = exchange.reserved
+      ? null
+      : findQueueBreach(state, { limit: queueLimit, delayMs: queueDelayMs });
+    if (breach !== null || !this.#queueOf(exchange).push(exchange)) {
+      this.#overloaded(exchange, breach ?? "queueLimit");
+      return;
+    }
+    exchange.state = "queued";
+    exchange.sinceMs = nowMs;
+  }
+
+  #overloaded(exchange: Exchange, setting: OverloadSetting): void {
+    this.#counters.limits[setting]++;
+    this.#overloadLog.note(setting);
+    this.#fail(exchange, "ERR_OVERLOADED");
+  }
+
+  #queueOf(exchange: Exchange): BoundedQueue<Exchange> {
+    return exchange.reserved ? this.#reserved : this.#queue;
+  }
+
+  /** Measures how long the worker takes to come to what it is sent now, if that is due. */
+  #probe(lane: Lane, { id }: Exchange, nowMs: number): void {
+    if (lane.window.takeProbe(lane.busy, nowMs)) lane.channel.send([Kind.probe, id]);
+  }
+
+  #failQueued(code: ErrorCode): void {
+    for (const queue of [this.#reserved, this.#queue]) {
+      for (let next = queue.peek(); next !== undefined; next = queue.peek()) this.#fail(next, code);
     }
   }
 
@@ -264,6 +372,7 @@ export class Dispatcher {
     exchange.lane = lane;
     client.workerId = lane.workerId;
     lane.inFlight.set(exchange.id, exchange);
+    lane.dispatched++;
     const message: RequestMessage = [
       Kind.request,
       exchange.id,
@@ -282,13 +391,17 @@ export class Dispatcher {
       chunk: (bytes) => lane.channel.send([Kind.requestChunk, exchange.id, bytes], bytes.length),
       end: () => lane.channel.send([Kind.requestEnd, exchange.id]),
     });
+    this.#probe(lane, exchange, exchange.sinceMs);
   }
 
   #onResponse(exchange: Exchange, message: ResponseMessage): void {
     if (exchange.state !== "dispatched") {
       throw new RuntimeError("ERR_PROTOCOL", "Cannot take a response: there has been one already");
     }
-    this.#latencyMs += (this.#options.clock.now() - exchange.sinceMs - this.#latencyMs) / 64;
+    const nowMs = this.#options.clock.now();
+    this.#latencyMs += (nowMs - exchange.sinceMs - this.#latencyMs) / 64;
+    const { lane } = exchange;
+    lane?.window.onAnswer(this.#queue.size > 0, nowMs);
     const [, , status, statusText, fields, body] = message;
     if (body !== BODY_FOLLOWS) {
       this.#settle(exchange);
@@ -305,6 +418,7 @@ export class Dispatcher {
       onDiskError: (error) => this.#logDisk(exchange, error, "cannot spool a response body"),
     });
     exchange.state = "answering";
+    if (lane !== null) lane.streams++;
     exchange.feed = feed;
     // Some of the answer is about to leave: no other worker will have to read the request again.
     exchange.intake?.commit();
@@ -317,16 +431,15 @@ export class Dispatcher {
 
   /** The least busy worker; within one turn of the loop, the same one for as long as that makes no difference. */
   #pick(): Lane | null {
-    const { workerConcurrency, clock } = this.#options;
-    const lane = pickLeastBusy(this.#ready, workerConcurrency);
+    const lane = pickLeastBusy(this.#ready);
     if (lane === null) return null;
-    const nowMs = clock.now();
+    const nowMs = this.#options.clock.now();
     const last = this.#last;
     if (
       last !== null &&
       nowMs === this.#lastPickMs &&
       last.inFlight.size < lane.inFlight.size + frameSlack(this.#latencyMs) &&
-      last.inFlight.size < workerConcurrency
+      last.inFlight.size < last.cap
     ) {
       return last;
     }
@@ -335,8 +448,18 @@ export class Dispatcher {
     return lane;
   }
 
+  #pickReserved(): Lane | null {
+    return pickLeastBusy(this.#ready, RESERVED_PER_WORKER);
+  }
+
   /** Gives waiting exchanges to workers that have room again. */
   #pump(): void {
+    while (this.#reserved.size > 0) {
+      const lane = this.#pickReserved();
+      if (lane === null) return;
+      const next = this.#reserved.shift();
+      if (next !== undefined) this.#dispatch(next, lane);
+    }
     while (this.#queue.size > 0) {
       const lane = this.#pick();
       if (lane === null) return;
@@ -374,13 +497,18 @@ export class Dispatcher {
   }
 
   #settle(exchange: Exchange): void {
-    if (exchange.state === "queued") this.#queue.remove(exchange);
-    exchange.lane?.inFlight.delete(exchange.id);
-    exchange.lane = null;
+    const { lane, state } = exchange;
+    if (state === "queued") this.#queueOf(exchange).remove(exchange);
+    if (lane !== null) {
+      lane.inFlight.delete(exchange.id);
+      if (state === "answering") lane.streams--;
+      exchange.lane = null;
+    }
     exchange.intake?.close();
     exchange.intake = null;
     exchange.feed = null;
     exchange.state = "settled";
+    this.#counters.admitted--;
     this.#open--;
     if (this.#open === 0) this.#idleWaiters.release();
   }
@@ -399,13 +527,16 @@ export class Dispatcher {
 
   #expire(nowMs: number): void {
     const { queueTimeoutMs, log } = this.#options;
-    for (
-      let next = this.#queue.peek();
-      next !== undefined && nowMs - next.sinceMs > queueTimeoutMs;
-      next = this.#queue.peek()
-    ) {
-      this.#fail(next, "ERR_OVERLOADED");
+    for (const queue of [this.#reserved, this.#queue]) {
+      for (
+        let next = queue.peek();
+        next !== undefined && nowMs - next.sinceMs > queueTimeoutMs;
+        next = queue.peek()
+      ) {
+        this.#overloaded(next, "queueTimeout");
+      }
     }
+    if (this.#overloadLog.isDue(nowMs)) this.#overloadLog.write(this.load, nowMs);
     for (const lane of this.#attached) {
       let owes = false;
       for (const exchange of lane.inFlight.values()) {
@@ -415,15 +546,20 @@ export class Dispatcher {
         if (timeoutMs === 0 || nowMs - exchange.sinceMs <= timeoutMs) continue;
         owes = true;
         if (state === "settled") continue;
+        const { id: exchangeId, route } = exchange;
         log.error(
-          { exchangeId: exchange.id, workerId: lane.workerId, route: exchange.route, timeoutMs },
+          { exchangeId, workerId: lane.workerId, route, setting: "requestTimeout", timeoutMs },
           "handler took longer than its timeout",
         );
+        this.#counters.limits.requestTimeout++;
         this.#fail(exchange, "ERR_HANDLER_TIMEOUT", "deadline");
       }
       if (lane.silentForMs(owes, nowMs) >= HUNG_MS) this.#giveUp(lane);
     }
     this.#pump();
+    // While nothing arrives either: what still waits must not wait for a window that was measured long ago.
+    const first = this.#queue.peek();
+    if (first !== undefined) for (const lane of this.#ready) this.#probe(lane, first, nowMs);
   }
 
   /** Ends a worker that is hung: without its channel it is killed, and replaced as any that exits. */

@@ -29,6 +29,8 @@ export class Exchange {
   /** Counts from the dispatch; 0: none. */
   readonly timeoutMs: number;
   readonly buffering: Buffering;
+  /** It goes before all others, and where others are refused. */
+  readonly reserved: boolean;
   /** Its body, or that it follows. */
   body: Uint8Array | typeof BODY_FOLLOWS | null = null;
   /** The body while it is not complete. */
@@ -49,6 +51,7 @@ export class Exchange {
       url: string;
       timeoutMs: number;
       buffering: Buffering;
+      reserved?: boolean;
     },
   ) {
     this.id = client.id;
@@ -58,5 +61,6 @@ export class Exchange {
     this.url = to.url;
     this.timeoutMs = to.timeoutMs;
     this.buffering = to.buffering;
+    this.reserved = to.reserved === true;
   }
 }

@@ -1,6 +1,7 @@
 import type { Channel } from "../channel/channel.ts";
 import type { ExchangeId, ToPrimary, ToWorker, WorkerId } from "../channel/messages.ts";
 import type { Exchange } from "./exchange.ts";
+import { WorkerWindow } from "./worker-window.ts";
 
 /** A worker as the dispatcher sees it: its channel, what it has in flight, and for how long it has been silent. */
 export class Lane {
@@ -8,12 +9,31 @@ export class Lane {
   readonly channel: Channel<ToPrimary, ToWorker>;
   /** What it works on, and what it was told to abort and may not know of yet. */
   readonly inFlight: Map<ExchangeId, Exchange> = new Map();
+  /** Of those, the ones whose answer is a stream that has begun: they cost it nothing while nobody writes. */
+  streams = 0;
+  readonly window: WorkerWindow;
+  readonly #most: number;
+  /** How many exchanges it was given. */
+  dispatched = 0;
   #silentSinceMs: number | null = null;
   #receivedBytes = 0;
 
-  constructor(workerId: WorkerId, channel: Channel<ToPrimary, ToWorker>) {
+  /** @param most However quick it is, it never has more in flight. */
+  constructor(workerId: WorkerId, channel: Channel<ToPrimary, ToWorker>, most: number) {
     this.workerId = workerId;
     this.channel = channel;
+    this.window = new WorkerWindow(most);
+    this.#most = most;
+  }
+
+  /** Exchanges that it has not begun to answer. */
+  get busy(): number {
+    return this.inFlight.size - this.streams;
+  }
+
+  /** How many it may have in flight now. */
+  get cap(): number {
+    return Math.min(this.#most, this.window.size + this.streams);
   }
 
   /**

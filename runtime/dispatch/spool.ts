@@ -48,7 +48,9 @@ export class Spool {
     const { dir, limitBytes, maxFiles } = this.#options;
     const share = kind === "response" ? 1 / 2 : 1;
     if (this.#files >= maxFiles * share) {
-      this.#warn("more bodies to spool than files may be open for it");
+      this.#warn('more bodies to spool than files may be open for it (raise "ulimit -n")', {
+        maxFiles,
+      });
       return null;
     }
     this.#files++;
@@ -58,7 +60,7 @@ export class Spool {
       dir,
       reserve: (bytes) => {
         if (this.#budget.take(bytes, leaveBytes)) return true;
-        this.#warn("spooled bodies reached the limit");
+        this.#warn("no room for more bodies", { setting: "spoolLimit", limitBytes });
         return false;
       },
       onReleased: (bytes) => {
@@ -97,12 +99,11 @@ export class Spool {
     await Promise.all(left.map((name) => unlink(join(dir, name)).catch(ignoreMissing)));
   }
 
-  #warn(message: string): void {
+  #warn(message: string, fields: Readonly<Record<string, unknown>>): void {
     const nowMs = performance.now();
     if (nowMs - this.#warnedMs < WARN_EVERY_MS) return;
     this.#warnedMs = nowMs;
-    const { limitBytes, maxFiles, log } = this.#options;
-    log.warn({ setting: "spoolLimit", limitBytes, maxFiles, ...this.usage }, message);
+    this.#options.log.warn({ ...fields, ...this.usage }, message);
   }
 }
 

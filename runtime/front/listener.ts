@@ -2,12 +2,15 @@ import { STATUS_CODES } from "node:http";
 import { createServer } from "node:net";
 import type { ExchangeId } from "../dispatch/client-side.ts";
 import { RuntimeError } from "../errors.ts";
+import type { Counters } from "../observe/counters.ts";
 import type { TurnClock } from "../turn-clock.ts";
 import { Waiters } from "../waiters.ts";
 import { ConnectionAddresses } from "./client-address.ts";
+import { findHeadBreach, type HeadLimits, type HeadSetting } from "./head-limits.ts";
 import { OriginResolver } from "./origin.ts";
 import { HeadReader, type HeadRefusal } from "./read-head.ts";
 import { ResponseFields } from "./response-fields.ts";
+import type { RequestsPerAddress } from "./requests-per-address.ts";
 import type { TransferLimits, TransferSetting } from "./transfer-limits.ts";
 import { type Door, UwsClientSide } from "./uws-client-side.ts";
 import type { HttpRequest, HttpResponse, ListenSocket, Uws, UwsApp } from "./uws.ts";
@@ -21,6 +24,9 @@ const SWEEP_MS = 1_000;
  * closes a connection on which a request comes while an answer waits.
  */
 const WRITES_PER_TURN_BYTES = 4 * 1024 * 1024;
+
+/** Of a client that has too many requests in flight: one of them may be answered any moment. */
+const RETRY_AFTER_SECONDS = 1;
 
 /** The library cuts what stands still for 8 to 12 s; half of that is often enough to say that it is ours to decide. */
 const SWEEPS_PER_KEEP_ALIVE = 4;
@@ -60,20 +66,24 @@ export interface ListenerOptions {
   certificates: readonly [ServedCertificate, ...ServedCertificate[]] | null;
   /** Connections beyond this are closed as they come. */
   maxConnections: number;
-  /** Counts the connections of all listeners that share it; otherwise each has the maximum to itself. */
-  connections?: { open: number };
+  /** Counts for all listeners that share it, and so they share the maximum. */
+  counters: Counters;
+  /** Most requests in flight of one client address; `null`: any number. */
+  perAddress: RequestsPerAddress | null;
   clock: TurnClock;
   /** Names each request, among those of all listeners. */
   nextId: () => ExchangeId;
-  limits: TransferLimits;
+  limits: TransferLimits & HeadLimits;
   /** False: nobody wants to know the size of small bodies; `onFinished` tells 0 then. */
   countsBytes?: boolean;
   /** A request's head is complete. Whoever gets it owes the client an answer. */
   onRequest: (client: UwsClientSide) => void;
   /** Its response is complete, or the client left (status 499). Once per request, also for refused ones. */
   onFinished: (client: UwsClientSide, status: number, bodyBytes: number) => void;
-  /** A client was cut off for being slow, by this setting. */
-  onCut: (client: UwsClientSide, setting: TransferSetting) => void;
+  /** A client was cut off for being slow, by this setting; `value` in its unit. */
+  onCut: (client: UwsClientSide, setting: TransferSetting, value: number) => void;
+  /** A request was refused for what this setting says. It is answered, and is none for `onRequest`. */
+  onLimited: (client: UwsClientSide, setting: HeadSetting | "maxRequestsPerAddress") => void;
   /** A head was refused and is answered, or its client left. Such a request is no exchange: nobody else hears of it. */
   onHeadRefused: (refused: RefusedHead) => void;
   /** A bug: the request was answered 500. */
@@ -171,12 +181,13 @@ export class Listener implements Door {
     this.#transfers.delete(client);
   }
 
-  onCut(client: UwsClientSide, setting: TransferSetting): void {
-    this.#options.onCut(client, setting);
+  onCut(client: UwsClientSide, setting: TransferSetting, value: number): void {
+    this.#options.onCut(client, setting, value);
   }
 
   onFinished(client: UwsClientSide, status: number, bodyBytes: number): void {
     this.#inFlight--;
+    this.#options.perAddress?.finished(client.head.clientAddress);
     this.#options.onFinished(client, status, bodyBytes);
     if (this.#inFlight === 0) this.#idleWaiters.release();
   }
@@ -238,7 +249,8 @@ export class Listener implements Door {
   }
 
   #serve(app: UwsApp): void {
-    const { maxConnections, connections = { open: 0 } } = this.#options;
+    const { maxConnections, counters } = this.#options;
+    const { connections, limits } = counters;
     app.filter((res, change) => {
       if (change < 0) {
         connections.open--;
@@ -246,9 +258,12 @@ export class Listener implements Door {
         return;
       }
       connections.open++;
+      connections.accepted++;
       this.#addresses.opened(res);
       // Beyond the limit of file descriptors the library would spin (uws-notes section 5).
-      if (connections.open > maxConnections) res.close();
+      if (connections.open <= maxConnections) return;
+      limits.maxConnections++;
+      res.close();
     });
     route(app, this.#onRequest);
   }
@@ -279,15 +294,31 @@ export class Listener implements Door {
         this.#refuse(res, { ...head, method, target });
         return;
       }
-      client = new UwsClientSide(res, head, this);
+      client = new UwsClientSide(res, head, { door: this, closes: this.#reader.closes });
       this.#inFlight++;
-      this.#options.onRequest(client);
+      if (this.#admits(client)) this.#options.onRequest(client);
     } catch (error) {
       this.#options.onError(error);
       if (client !== null) client.refuse(500);
       else res.close();
     }
   };
+
+  /** Whether a request is within the limits that need no more than its head; if not, it is answered. */
+  #admits(client: UwsClientSide): boolean {
+    const { limits, perAddress, counters, onLimited } = this.#options;
+    counters.requests++;
+    // First: whatever becomes of it, it is counted until it is finished.
+    const isAddressFine = perAddress === null || perAddress.started(client.head.clientAddress);
+    const breach = findHeadBreach(this.#reader.size, limits);
+    if (breach === null && isAddressFine) return true;
+    const setting = breach?.setting ?? "maxRequestsPerAddress";
+    counters.limits[setting]++;
+    onLimited(client, setting);
+    if (breach === null) client.refuse(429, { retryAfterSeconds: RETRY_AFTER_SECONDS });
+    else client.refuse(breach.status);
+    return false;
+  }
 
   /**
    * Answers a head whose end, and so the beginning of the next request, cannot be trusted, and closes the connection.
@@ -298,6 +329,9 @@ export class Listener implements Door {
    */
   #refuse(res: HttpResponse, refusal: HeadRefusal & { method: string; target: string }): void {
     let settled = false;
+    const { counters } = this.#options;
+    counters.requests++;
+    counters.limits.malformed++;
     const body = `${refusal.reason}\n`;
     const refused: RefusedHead = {
       ...refusal,

@@ -1,5 +1,6 @@
 import type { RequestHead } from "../dispatch/client-side.ts";
 import type { ConnectionAddresses } from "./client-address.ts";
+import type { HeadSize } from "./head-limits.ts";
 import type { OriginResolver } from "./origin.ts";
 import type { HttpRequest, HttpResponse } from "./uws.ts";
 
@@ -13,6 +14,12 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const NOT_ASCII = /[^\0-\x7f]/;
 const DIGITS = /^\d+$/;
 
+/** Two spaces, `HTTP/1.1` and the end of the line. */
+const REST_OF_LINE_BYTES = 12;
+
+/** A colon, a space and the end of the line. */
+const SEPARATORS_BYTES = 4;
+
 /** As many names are remembered as valid; more are looked at anew each time. */
 const REMEMBERED_NAMES = 1024;
 
@@ -24,11 +31,15 @@ export class HeadReader {
   readonly #origins: OriginResolver;
   readonly #addresses: ConnectionAddresses;
   readonly #validNames = new Set<string>();
+  /** Whether the head that was read last asks to close the connection after its response. */
+  closes = false;
   #fields = "";
   #host: string | null = null;
   #contentLength: string | null = null;
   #transferCoding: string | null = null;
   #refusal: HeadRefusal | null = null;
+  /** Of the head that was read last, whether it was refused or not. */
+  readonly size: HeadSize = { requestLineBytes: 0, fields: 0, fieldsBytes: 0, targetBytes: 0 };
 
   constructor(options: { origins: OriginResolver; addresses: ConnectionAddresses }) {
     this.#origins = options.origins;
@@ -50,10 +61,16 @@ export class HeadReader {
     this.#contentLength = null;
     this.#transferCoding = null;
     this.#refusal = null;
+    this.closes = false;
+    this.size.fields = 0;
+    this.size.fieldsBytes = 0;
 
     const method = knownMethod ?? req.getCaseSensitiveMethod();
     const query = req.getQuery() as string | undefined;
     const path = req.getUrl();
+    const target = query === undefined ? path : `${path}?${query}`;
+    this.size.targetBytes = target.length;
+    this.size.requestLineBytes = method.length + target.length + REST_OF_LINE_BYTES;
     req.forEach(this.#onField);
     if (this.#refusal !== null) return this.#refusal;
 
@@ -72,7 +89,7 @@ export class HeadReader {
 
     return {
       method,
-      target: query === undefined ? path : `${path}?${query}`,
+      target,
       origin,
       fields: this.#takeFields(),
       bodyBytes,
@@ -81,6 +98,8 @@ export class HeadReader {
   }
 
   readonly #onField = (name: string, value: string): void => {
+    this.size.fields++;
+    this.size.fieldsBytes += name.length + value.length + SEPARATORS_BYTES;
     switch (name) {
       case "host":
         if (this.#host !== null) this.#refuse(400, "two Host fields");
@@ -97,6 +116,9 @@ export class HeadReader {
         return;
       // They concern this connection only (RFC 9110 section 7.6.1); "expect" is answered by the library.
       case "connection":
+        // As the library sees it: any value of this length.
+        this.closes = value.length === "close".length;
+        return;
       case "keep-alive":
       case "proxy-connection":
       case "te":

@@ -1,12 +1,6 @@
-/** How slow a client may be. 0 switches a limit off. */
-export interface TransferLimits {
-  /** Longest pause between two pieces of a request body. */
-  bodyTimeoutMs: number;
-  /** Least average rate of a request body, counted once its grace is over. */
-  minBodyRateBytesPerSecond: number;
-  /** Longest time for which a client takes nothing of its response. */
-  sendTimeoutMs: number;
-}
+import type { TransferLimits } from "../dispatch/client-side.ts";
+
+export type { TransferLimits };
 
 /** Settings by the names under which they are set. */
 export type TransferSetting = "bodyTimeout" | "minBodyRate" | "sendTimeout";
@@ -39,4 +33,16 @@ export function findBreach(
     return "sendTimeout";
   }
   return null;
+}
+
+/** What a setting is, in its unit. */
+export function valueOf(setting: TransferSetting, limits: TransferLimits): number {
+  switch (setting) {
+    case "bodyTimeout":
+      return limits.bodyTimeoutMs;
+    case "minBodyRate":
+      return limits.minBodyRateBytesPerSecond;
+    case "sendTimeout":
+      return limits.sendTimeoutMs;
+  }
 }

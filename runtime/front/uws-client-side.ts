@@ -12,9 +12,15 @@ import type {
 } from "../dispatch/client-side.ts";
 import type { TurnClock } from "../turn-clock.ts";
 import { BytesSource } from "./body-sources.ts";
+import { LINGER_MS, LingeringBody } from "./lingering-body.ts";
 import { findField } from "./find-field.ts";
 import type { PreparedFields, ResponseFields } from "./response-fields.ts";
-import { findBreach, type TransferLimits, type TransferSetting } from "./transfer-limits.ts";
+import {
+  findBreach,
+  type TransferLimits,
+  type TransferSetting,
+  valueOf,
+} from "./transfer-limits.ts";
 import type { HttpResponse } from "./uws.ts";
 import { bodyBytesOf, type Ending, isSmall, writeResponse } from "./write-response.ts";
 import { StreamWriter } from "./write-stream.ts";
@@ -41,8 +47,8 @@ export interface Door {
   /** Bytes of it are on their way, in or out: it is to be looked at every second. */
   onTransferStart(client: UwsClientSide): void;
   onTransferEnd(client: UwsClientSide): void;
-  /** It was cut off, and by which setting. */
-  onCut(client: UwsClientSide, setting: TransferSetting): void;
+  /** It was cut off by which setting, and what that was for it: a route may have its own. */
+  onCut(client: UwsClientSide, setting: TransferSetting, value: number): void;
   /** Called once per exchange: its response is complete, or the client left (status 499). */
   onFinished(client: UwsClientSide, status: number, bodyBytes: number): void;
 }
@@ -63,6 +69,7 @@ export class UwsClientSide implements ClientSide {
   workerId: WorkerId | null = null;
   readonly #res: HttpResponse;
   readonly #door: Door;
+  #limits: TransferLimits;
   #state: "open" | "answering" | "finished" = "open";
   #abort: (() => void) | null = null;
   /** Bytes of a body may still arrive. */
@@ -74,16 +81,33 @@ export class UwsClientSide implements ClientSide {
   #paused = false;
   #pausedAtMs = 0;
   #writer: StreamWriter | null = null;
+  /** The library closes the connection with the response. */
+  readonly #closes: boolean;
+  /** Somebody looks at what arrives of the body. */
+  #receives = false;
+  /** A response that waits with its end for the request's. */
+  #lingering: LingeringBody | null = null;
+  #lingerTimer: NodeJS.Timeout | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
   #retryMs = RETRY_MS;
 
-  /** Must be made, and so `onAborted` be attached, before the callback that brought `res` can return or throw. */
-  constructor(res: HttpResponse, head: RequestHead, door: Door) {
+  /**
+   * Must be made, and so `onAborted` be attached, before the callback that brought `res` can return or throw.
+   *
+   * @param options.closes The client has asked to close the connection after this request.
+   */
+  constructor(
+    res: HttpResponse,
+    head: RequestHead,
+    { door, closes }: { door: Door; closes: boolean },
+  ) {
     this.#res = res;
+    this.#closes = closes;
     this.id = door.nextId();
     this.receivedMs = door.clock.now();
     this.head = head;
     this.#door = door;
+    this.#limits = door.limits;
     this.#bodyOpen = head.bodyBytes !== 0;
     res.onAborted(() => this.#onAborted());
   }
@@ -96,6 +120,7 @@ export class UwsClientSide implements ClientSide {
     this.#bodySinceMs = this.receivedMs;
     this.#lastChunkMs = this.receivedMs;
     this.#door.onTransferStart(this);
+    this.#receives = true;
     this.#res.onData((chunk, last) => {
       if (last) {
         // A pause is advisory: the last chunk may come all the same, and then nobody asks to go on.
@@ -103,14 +128,21 @@ export class UwsClientSide implements ClientSide {
         this.#bodyOpen = false;
       }
       if (this.#state === "finished") return;
+      // What comes although it is paused makes the library start its timer of 10 s again; to pause once more stops it.
+      if (this.#paused) this.#res.pause();
       this.#receivedBytes += chunk.byteLength;
       this.#lastChunkMs = performance.now();
       if (last && this.#writer === null) this.#door.onTransferEnd(this);
       // A view of a buffer that the library uses again.
       if (chunk.byteLength > 0) sink.chunk(new Uint8Array(chunk));
       if (last) sink.end();
+      if (last) this.#lingering?.letEnd();
     });
     return { pause: () => this.#pause(), resume: () => this.#resume() };
+  }
+
+  limitTransfers(limits: TransferLimits): void {
+    this.#limits = limits;
   }
 
   onAbort(callback: () => void): void {
@@ -176,11 +208,11 @@ export class UwsClientSide implements ClientSide {
             : null,
         sending: this.#writer?.blocked === true ? { progressMs: this.#writer.progressMs } : null,
       },
-      this.#door.limits,
+      this.#limits,
       nowMs,
     );
     if (breach !== null) {
-      this.#door.onCut(this, breach);
+      this.#door.onCut(this, breach, valueOf(breach, this.#limits));
       if (this.#state === "open") this.#cutOpen();
       else this.#res.close();
       return;
@@ -215,7 +247,9 @@ export class UwsClientSide implements ClientSide {
     const { status, body } = response;
     const { method } = this.head;
     const hasBody = method !== "HEAD" && status !== 204 && status !== 304;
-    if (hasBody && body !== null && !(isSmall(body) && this.#door.admitWrite(body.length))) {
+    const isWhole =
+      body === null || (isSmall(body) && !this.#lingers && this.#door.admitWrite(body.length));
+    if (hasBody && !isWhole) {
       const bytes = typeof body === "string" ? Buffer.from(body) : body;
       const source = new BytesSource(bytes);
       this.#stream({ ...response, lengthBytes: bytes.length, body: source, opening: null });
@@ -236,10 +270,13 @@ export class UwsClientSide implements ClientSide {
   }): void {
     this.#state = "answering";
     const settledBody = this.#abort;
+    const lingering = this.#lingers ? this.#linger(response.body) : null;
     const writer = new StreamWriter(
       this.#res,
       {
         ...response,
+        // Of a body whose length is known the last byte would end the response.
+        ...(lingering === null ? {} : { body: lingering, lengthBytes: null }),
         ending: this.#ending(),
         onBlocked: () => {
           if (!this.#paused) return;
@@ -261,6 +298,25 @@ export class UwsClientSide implements ClientSide {
     };
     if (!this.#bodyOpen) this.#door.onTransferStart(this);
     writer.start();
+  }
+
+  /** Whether the end of a response would reset the connection while the client still sends. */
+  get #lingers(): boolean {
+    return this.#closes && this.#bodyOpen;
+  }
+
+  #linger(body: BodySource): LingeringBody {
+    const lingering = new LingeringBody(body);
+    this.#lingering = lingering;
+    this.#lingerTimer = setTimeout(() => lingering.letEnd(), LINGER_MS);
+    if (this.#receives) return lingering;
+    this.#receives = true;
+    this.#res.onData((_, last) => {
+      if (!last) return;
+      this.#bodyOpen = false;
+      lingering.letEnd();
+    });
+    return lingering;
   }
 
   #pause(): void {
@@ -312,6 +368,7 @@ export class UwsClientSide implements ClientSide {
     const transferring = this.#writer !== null || this.#bodyOpen;
     this.#state = "finished";
     clearTimeout(this.#retryTimer);
+    clearTimeout(this.#lingerTimer);
     if (transferring) this.#door.onTransferEnd(this);
     this.#door.onFinished(this, status, bodyBytes);
   }

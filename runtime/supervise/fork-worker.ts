@@ -20,19 +20,27 @@ export function prepareForks(workerEntry: string): void {
 }
 
 /**
- * Forks a worker.
+ * Forks a worker. Its heap may be as large as said, unless the operator said so to Node itself.
  *
  * @throws RuntimeError `ERR_BOOT_LOOP` when the system makes no process. Node tells of it in three ways: it throws
  *   (ENOMEM), it returns a child without streams (EMFILE, ENFILE), or one with streams and without a process (EAGAIN).
  */
-export function forkWorker(env: Record<string, string>): ForkedWorker {
+export function forkWorker(
+  env: Record<string, string>,
+  { heapLimitBytes }: { heapLimitBytes: number | null },
+): ForkedWorker {
+  const execArgv = cluster.settings.execArgv ?? process.execArgv;
   let worker: Worker;
   try {
+    // Options of Node are set for all forks from then on, and pools differ in theirs.
+    cluster.setupPrimary({ execArgv: [...execArgv, ...toHeapFlags(heapLimitBytes, execArgv)] });
     worker = cluster.fork(env);
   } catch (error) {
     throw new RuntimeError("ERR_BOOT_LOOP", `Cannot fork a worker: ${String(error)}`, {
       cause: error,
     });
+  } finally {
+    cluster.setupPrimary({ execArgv });
   }
   // A failed fork is told here too, a moment later; later ones say that a signal did not reach it, which its exit tells.
   worker.on("error", () => {});
@@ -46,4 +54,15 @@ export function forkWorker(env: Record<string, string>): ForkedWorker {
   if (socket instanceof Socket) socket.destroy();
   const limit = stdio === undefined ? "too many open files" : "too many processes";
   throw new RuntimeError("ERR_BOOT_LOOP", `Cannot fork a worker: ${limit}`);
+}
+
+/** Node takes either spelling. */
+const HEAP_FLAG = /(?:^|\s)--max[-_]old[-_]space[-_]size\b/;
+
+function toHeapFlags(heapLimitBytes: number | null, execArgv: readonly string[]): string[] {
+  const isSet = [...execArgv, process.env["NODE_OPTIONS"] ?? ""].some((flag) =>
+    HEAP_FLAG.test(flag),
+  );
+  if (heapLimitBytes === null || isSet) return [];
+  return [`--max-old-space-size=${Math.ceil(heapLimitBytes / 1024 / 1024)}`];
 }

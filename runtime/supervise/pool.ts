@@ -5,61 +5,110 @@ import type {
   WorkerReport,
   WorkerSettings,
 } from "../channel/messages.ts";
-import { RuntimeError } from "../errors.ts";
+import { assertNever, RuntimeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { decideScale, UNDECIDED } from "./autoscale.ts";
+import type { LossCause } from "./loss-cause.ts";
+import { type MemoryBounds, toMemoryBounds } from "./memory-bounds.ts";
+import { OomKills } from "./oom-kills.ts";
+import {
+  advance,
+  EMPTY_POOL,
+  isDown,
+  type Member,
+  type PoolEvent,
+  type Vacancy,
+} from "./pool-state.ts";
+import { readRssBytes } from "./process-usage.ts";
 import { Reaper } from "./reaper.ts";
-import { countFailedBoots, type Life, restartDelayMs } from "./restart-policy.ts";
+import { type Action, reconcile, type RetireReason } from "./reconcile.ts";
+import { pickRecycleReason, type RecycleLimits } from "./recycle-policy.ts";
+import { WorkerGauge, type WorkerLoad } from "./worker-gauge.ts";
 import { WorkerProcess, type WorkerExit } from "./worker-process.ts";
+
+/** How often workers are looked at: what takes memory as fast as it can gets no further than so much of it. */
+const INSPECT_MS = 500;
+
+const MOST_WORKERS = 1024;
 
 export interface PoolOptions {
   log: Logger;
   /** How many workers there should be, at least 1. */
   workers: number;
+  /** How many there may be when they are busy; `workers` or less: always as many as those. */
+  maxWorkers: number;
+  recycle: RecycleLimits;
   settings: Omit<WorkerSettings, "workerId">;
   nextWorkerId: () => WorkerId;
   bootTimeoutMs: number;
+  /** How long a worker that is retired may take to finish what it has. */
+  retireGraceMs: number;
+  /** What a worker that is ready was given. */
+  loadOf: (worker: WorkerProcess) => WorkerLoad;
+  /** For how long the exchange that waits longest has waited for a worker. */
+  queueAgeMs: (nowMs: number) => number;
   onReady: (worker: WorkerProcess, report: WorkerReport) => void;
   onMessage: (worker: WorkerProcess, message: ExchangeMessage) => void;
-  onLost: (worker: WorkerProcess, error: RuntimeError) => void;
-}
-
-/** The place of one worker: it is there, or it will be when the wait is over. */
-interface Slot {
-  worker: WorkerProcess | null;
-  /** How many in a row could not boot here. */
-  failedBoots: number;
-  restart: NodeJS.Timeout | null;
+  /** It serves and is about to drain: nothing new may be sent to it. */
+  onRetire: (worker: WorkerProcess) => void;
+  onUnreachable: (worker: WorkerProcess) => void;
+  onLost: (worker: WorkerProcess, error: RuntimeError, cause: LossCause) => void;
+  /** No worker serves and none can boot, again and again; or one can at last. */
+  onDown: (isDown: boolean) => void;
 }
 
 /**
- * Keeps as many workers of one generation as are desired.
+ * Keeps as many workers of one generation as are desired, and those fresh.
  *
- * Every change, a worker's exit or a restart that has waited long enough, ends in one `#reconcile`, which fills the
- * slots that have no worker and wait for nothing. Each slot waits for itself: one that cannot boot does not keep the
- * others from being replaced at once. Once the pool ends, no slot is filled any more.
+ * What is to be done is decided by `reconcile` from a plain state; this class carries it out and feeds back what happens:
+ * every event ends in one `#reconcile`. Once the pool ends, nothing more is started.
  */
 export class Pool {
   readonly #options: PoolOptions;
   readonly #log: Logger;
-  readonly #slots: readonly Slot[];
+  readonly #memory: MemoryBounds | null;
+  /** The processes of the state's members. */
+  readonly #processes = new Map<WorkerId, WorkerProcess>();
+  /** Of those that were ready. */
+  readonly #gauges = new Map<WorkerId, WorkerGauge>();
+  readonly #oomKills = new OomKills();
+  #state = EMPTY_POOL;
+  #isDown = false;
+  #desired: number;
+  /** How many there are when they have nothing to do, and at most. */
+  #bounds: { least: number; most: number };
+  #scale = UNDECIDED;
+  #waiting: NodeJS.Timeout | undefined;
+  #inspecting: NodeJS.Timeout | undefined;
   #ending = false;
   #reaper: Reaper | null = null;
-  #failure: BootFailure | null = null;
+  /** Why a worker could not boot, if it or we could tell. */
+  #failure: RuntimeError | null = null;
   #closing: Promise<void> | null = null;
   #booted: { resolve: () => void; reject: (error: RuntimeError) => void } | null = null;
 
   constructor(options: PoolOptions) {
+    const { workers, maxWorkers, recycle } = options;
     this.#options = options;
     this.#log = options.log;
-    this.#slots = Array.from({ length: options.workers }, () => ({
-      worker: null,
-      failedBoots: 0,
-      restart: null,
-    }));
+    this.#desired = workers;
+    this.#bounds = { least: workers, most: Math.max(workers, maxWorkers) };
+    this.#memory = recycle.memoryBytes === 0 ? null : toMemoryBounds(recycle.memoryBytes);
   }
 
+  /** All processes, also those that start or drain. */
   get workers(): WorkerProcess[] {
-    return this.#slots.flatMap(({ worker }) => (worker === null ? [] : [worker]));
+    return [...this.#processes.values()];
+  }
+
+  /** How many should serve. */
+  get desired(): number {
+    return this.#desired;
+  }
+
+  /** How many do. */
+  get ready(): number {
+    return this.#state.members.filter(({ kind }) => kind === "ready").length;
   }
 
   /**
@@ -77,6 +126,8 @@ export class Pool {
     this.#reconcile();
     this.#reaper = new Reaper(this.#log);
     this.#tellReaper();
+    this.#inspecting = setInterval(() => this.#inspect(performance.now()), INSPECT_MS);
+    this.#inspecting.unref();
     try {
       await booted;
     } catch (error) {
@@ -87,9 +138,25 @@ export class Pool {
     this.#booted = null;
   }
 
+  /**
+   * Changes how many workers there should be; where the pool scales by itself, how many at least.
+   *
+   * @returns What it is from now on: 1 to 1024.
+   */
+  resize(workers: number): number {
+    const least = Math.min(Math.max(1, workers), MOST_WORKERS);
+    const isScaling = this.#bounds.most > this.#bounds.least;
+    const most = isScaling ? Math.max(this.#bounds.most, least) : least;
+    this.#bounds = { least, most };
+    this.#desired = isScaling ? Math.min(Math.max(this.#desired, least), most) : least;
+    this.#scale = UNDECIDED;
+    this.#reconcile();
+    return least;
+  }
+
   /** Drains all workers; those that take longer than the grace are killed. Resolves when all are gone. */
   close(graceMs: number): Promise<void> {
-    this.#closing ??= this.#end((worker) => worker.drain(graceMs));
+    this.#closing ??= this.#close(graceMs);
     return this.#closing;
   }
 
@@ -98,9 +165,17 @@ export class Pool {
     return this.#end((worker) => worker.kill());
   }
 
+  async #close(graceMs: number): Promise<void> {
+    // Those that drain already were given a time of their own, which may be longer.
+    const cutOff = setTimeout(this.#killAll, graceMs);
+    await this.#end((worker) => worker.drain(graceMs));
+    clearTimeout(cutOff);
+  }
+
   async #end(how: (worker: WorkerProcess) => void): Promise<void> {
     this.#ending = true;
-    for (const slot of this.#slots) clearTimeout(slot.restart ?? undefined);
+    clearTimeout(this.#waiting);
+    clearInterval(this.#inspecting);
     const { workers } = this;
     for (const worker of workers) how(worker);
     await Promise.all(workers.map(({ exited }) => exited));
@@ -113,101 +188,225 @@ export class Pool {
     for (const worker of this.workers) worker.kill();
   };
 
+  #apply(event: PoolEvent): void {
+    this.#state = advance(this.#state, event);
+  }
+
   #reconcile(): void {
-    if (this.#ending) return;
-    for (const slot of this.#slots) {
-      if (slot.worker === null && slot.restart === null) this.#fork(slot);
+    clearTimeout(this.#waiting);
+    // A start that fails leaves something to wait for.
+    for (let isSettled = false; !isSettled && !this.#ending;) {
+      isSettled = true;
+      for (const action of reconcile(this.#state, this.#desired, performance.now())) {
+        if (action.type !== "wait") isSettled = false;
+        this.#carryOut(action);
+        if (this.#ending) break;
+      }
     }
     this.#tellReaper();
+    if (!this.#ending) this.#tellHealth();
+  }
+
+  #carryOut(action: Action): void {
+    switch (action.type) {
+      case "start":
+        this.#fork(action.vacancy);
+        return;
+      case "retire":
+        this.#retire(action.id, action.reason);
+        return;
+      case "kill":
+        this.#apply({ type: "retired", id: action.id });
+        this.#processes.get(action.id)?.kill();
+        return;
+      case "forget":
+        this.#apply({ type: "forgotten", vacancy: action.vacancy });
+        return;
+      case "wait": {
+        const ms = Math.max(1, action.untilMs - performance.now());
+        this.#waiting = setTimeout(() => this.#reconcile(), ms);
+        return;
+      }
+      default:
+        assertNever(action);
+    }
   }
 
   #tellReaper(): void {
     this.#reaper?.watch(this.workers.map(({ pid }) => pid));
   }
 
-  #fork(slot: Slot): void {
+  #tellHealth(): void {
+    const down = isDown(this.#state);
+    if (down === this.#isDown) return;
+    this.#isDown = down;
+    if (down) this.#log.error("no worker can boot: the pool is down until one can");
+    else this.#log.info("a worker serves: the pool is up again");
+    this.#options.onDown(down);
+  }
+
+  #fork(vacancy: Vacancy | null): void {
     const workerId = this.#options.nextWorkerId();
+    let worker: WorkerProcess;
     try {
-      slot.worker = new WorkerProcess({
+      worker = new WorkerProcess({
         log: this.#log,
+        oomKills: this.#oomKills,
         settings: { ...this.#options.settings, workerId },
         bootTimeoutMs: this.#options.bootTimeoutMs,
+        heapLimitBytes: this.#memory?.heapBytes ?? null,
         onReady: (ready, report) => this.#onReady(ready, report),
         onBootFailed: (failed, failure) => this.#onBootFailed(failed, failure),
         onMessage: this.#options.onMessage,
+        onUnreachable: this.#options.onUnreachable,
         onLost: this.#options.onLost,
-        onExit: (exited, exit) => this.#onExit(slot, exited, exit),
+        onExit: (exited, exit) => this.#onExit(exited, exit),
       });
     } catch (error) {
       if (!(error instanceof RuntimeError)) throw error;
-      this.#onForkFailed(slot, error);
+      this.#onForkFailed(vacancy, error);
       return;
     }
-    this.#log.debug({ workerId, workerPid: slot.worker.pid }, "worker starting");
+    this.#processes.set(workerId, worker);
+    this.#apply({ type: "started", id: workerId, vacancy });
+    this.#log.debug({ workerId, workerPid: worker.pid }, "worker starting");
+  }
+
+  #retire(id: WorkerId, reason: RetireReason): void {
+    this.#apply({ type: "retired", id });
+    const worker = this.#processes.get(id);
+    if (worker === undefined) return;
+    this.#log.info({ workerId: id, workerPid: worker.pid, reason }, "worker retires");
+    this.#options.onRetire(worker);
+    worker.drain(this.#options.retireGraceMs);
   }
 
   #onReady(worker: WorkerProcess, report: WorkerReport): void {
+    // It may have been told to go while this was on its way.
+    if (this.#ending || this.#memberOf(worker)?.kind !== "starting") return;
+    this.#apply({ type: "ready", id: worker.id });
+    const gauge = new WorkerGauge(worker.pid, {
+      rssBytes: readRssBytes(worker.pid),
+      nowMs: performance.now(),
+    });
+    this.#gauges.set(worker.id, gauge);
     this.#log.info({ workerId: worker.id, workerPid: worker.pid }, "worker ready");
     this.#options.onReady(worker, report);
-    if (this.#slots.every((slot) => slot.worker?.state.kind === "ready")) this.#booted?.resolve();
-  }
-
-  #onBootFailed(worker: WorkerProcess, failure: BootFailure): void {
-    this.#failure = failure;
-    // At the first start the caller reports it.
-    if (this.#booted === null) {
-      this.#log.error({ workerId: worker.id, code: failure.code }, failure.message);
-    }
-  }
-
-  #onForkFailed(slot: Slot, error: RuntimeError): void {
-    if (this.#booted !== null) {
-      this.#booted.reject(error);
-      return;
-    }
-    const restartInMs = this.#scheduleRestart(slot, { readyForMs: null });
-    this.#log.error({ err: error, code: error.code, restartInMs }, "cannot fork a worker");
-  }
-
-  #onExit(slot: Slot, worker: WorkerProcess, exit: WorkerExit): void {
-    slot.worker = null;
-    this.#tellReaper();
-    const { code, signal } = exit;
-    const fields = { workerId: worker.id, workerPid: worker.pid, code, signal };
-    if (this.#ending) {
-      this.#log.debug(fields, "worker exited");
-      return;
-    }
-    if (this.#booted !== null) {
-      this.#booted.reject(this.#bootError(exit));
-      return;
-    }
-    const restartInMs = this.#scheduleRestart(slot, exit);
-    this.#log.error({ ...fields, restartInMs }, "worker exited, replacing it");
+    if (this.ready >= this.#desired) this.#booted?.resolve();
     this.#reconcile();
   }
 
-  /** Makes an empty slot wait as long as its last life asks for. Returns for how long, in ms. */
-  #scheduleRestart(slot: Slot, life: Life): number {
-    slot.failedBoots = countFailedBoots(slot.failedBoots, life);
-    const delayMs = restartDelayMs(slot.failedBoots, life);
-    if (delayMs > 0) {
-      slot.restart = setTimeout(() => {
-        slot.restart = null;
-        this.#reconcile();
-      }, delayMs);
+  #onBootFailed(worker: WorkerProcess, { code, message }: BootFailure): void {
+    this.#failure = new RuntimeError("ERR_HANDLER_LOAD", message);
+    // At the first start the caller reports it.
+    if (this.#booted === null) this.#log.error({ workerId: worker.id, code }, message);
+  }
+
+  #onForkFailed(vacancy: Vacancy | null, error: RuntimeError): void {
+    if (this.#booted !== null) {
+      this.#failBoot(error);
+      return;
     }
-    return delayMs;
+    const nowMs = performance.now();
+    this.#apply({ type: "not-started", vacancy, nowMs });
+    const restartInMs = this.#lastRestartInMs(nowMs);
+    this.#log.error({ err: error, code: error.code, restartInMs }, "cannot fork a worker");
+  }
+
+  #onExit(worker: WorkerProcess, exit: WorkerExit): void {
+    const member = this.#memberOf(worker);
+    const nowMs = performance.now();
+    this.#processes.delete(worker.id);
+    this.#gauges.delete(worker.id);
+    this.#apply({ type: "exited", id: worker.id, life: exit, nowMs });
+    const { code, signal, cause } = exit;
+    const fields = { workerId: worker.id, workerPid: worker.pid, code, signal, cause };
+    if (this.#ending) {
+      this.#tellReaper();
+      this.#log.debug(fields, "worker exited");
+    } else if (member?.kind === "draining") {
+      this.#log.info(fields, "worker exited");
+    } else if (this.#booted !== null) {
+      this.#failBoot(this.#failure ?? this.#bootError(exit));
+    } else {
+      const restartInMs = this.#lastRestartInMs(nowMs);
+      this.#log.error({ ...fields, restartInMs }, "worker exited, replacing it");
+    }
+    this.#reconcile();
+  }
+
+  /** Nothing more is started: `start` ends the rest. */
+  #failBoot(error: RuntimeError): void {
+    this.#ending = true;
+    this.#booted?.reject(error);
+  }
+
+  #memberOf({ id }: WorkerProcess): Member | undefined {
+    return this.#state.members.find((member) => member.id === id);
+  }
+
+  /** How long the vacancy that came last has to wait. */
+  #lastRestartInMs(nowMs: number): number {
+    return Math.round((this.#state.vacancies.at(-1)?.notBeforeMs ?? nowMs) - nowMs);
+  }
+
+  /** Ends who is too large, notes who is worn, and looks whether more or fewer are needed. */
+  #inspect(nowMs: number): void {
+    let utilization = 0;
+    const isScaling = this.#bounds.most > this.#bounds.least;
+    for (const member of this.#state.members) {
+      const worker = this.#processes.get(member.id);
+      if (worker === undefined) continue;
+      const rssBytes = this.#memory === null ? null : readRssBytes(worker.pid);
+      if (rssBytes !== null) this.#limitMemory(worker, rssBytes);
+      const gauge = this.#gauges.get(member.id);
+      if (member.kind !== "ready" || gauge === undefined) continue;
+      const facts = gauge.facts(this.#options.loadOf(worker), { rssBytes, nowMs });
+      const reason = pickRecycleReason(this.#options.recycle, facts);
+      if (reason !== null) this.#apply({ type: "worn", id: member.id, reason });
+      if (isScaling) utilization += gauge.utilization(nowMs);
+    }
+    if (isScaling) this.#rescale(utilization, nowMs);
+    this.#reconcile();
+  }
+
+  #limitMemory(worker: WorkerProcess, rssBytes: number): void {
+    const limitBytes = this.#memory?.killBytes ?? Infinity;
+    if (rssBytes <= limitBytes || worker.channel.closed) return;
+    const { id: workerId, pid: workerPid } = worker;
+    const fields = { workerId, workerPid, rssBytes, limitBytes, setting: "workerMemoryLimit" };
+    this.#log.error(fields, "worker uses too much memory: killing it");
+    const error = new RuntimeError(
+      worker.state.kind === "starting" ? "ERR_BOOT_LOOP" : "ERR_WORKER_EXITED",
+      `Cannot keep a worker: it uses ${mib(rssBytes)} MiB, expected at most ${mib(limitBytes)} MiB (half above workerMemoryLimit)`,
+    );
+    if (worker.state.kind === "starting") this.#failure = error;
+    worker.giveUp("crashed", error);
+  }
+
+  /** @param busy Utilization of all that serve together. */
+  #rescale(busy: number, nowMs: number): void {
+    const { ready } = this;
+    const queueAgeMs = this.#options.queueAgeMs(nowMs);
+    const before = this.#desired;
+    const utilization = ready === 0 ? 0 : busy / ready;
+    const sample = { desired: before, ready, utilization, queueAgeMs };
+    const { desired, state } = decideScale(this.#scale, sample, { ...this.#bounds, nowMs });
+    this.#scale = state;
+    this.#desired = desired;
+    if (desired === before) return;
+    this.#log.info({ workers: desired, before, utilization, queueAgeMs }, "pool changes its size");
   }
 
   #bootError(exit: WorkerExit): RuntimeError {
-    if (this.#failure !== null) {
-      return new RuntimeError("ERR_HANDLER_LOAD", this.#failure.message);
-    }
     const how = exit.signal === null ? `code ${exit.code}` : `signal ${exit.signal}`;
     return new RuntimeError(
       "ERR_BOOT_LOOP",
       `Cannot start a worker: it exited with ${how} before it was ready (within ${this.#options.bootTimeoutMs} ms), expected it to load all handlers`,
     );
   }
+}
+
+function mib(bytes: number): number {
+  return Math.round(bytes / 1024 / 1024);
 }

@@ -158,6 +158,8 @@ function toAbortError(reason: AbortReason): DOMException {
   switch (reason) {
     case "client-left":
       return new DOMException("The client left", "AbortError");
+    case "body-too-large":
+      return new DOMException("The request body is longer than its limit", "AbortError");
     case "deadline":
       return new DOMException("The deadline of the request has passed", "TimeoutError");
     case "shutdown":

@@ -18,6 +18,10 @@ const folderFields = {
   bodyBufferBytes: z.optional(z.int().check(z.nonnegative(), z.maximum(64 * 1024 ** 2))),
   overflow: z.optional(z.enum(["stream", "spool"])),
   responseOverflow: z.optional(z.enum(["wait", "spool"])),
+  bodyTimeoutMs: z.optional(duration),
+  minBodyRateBytesPerSecond: z.optional(z.int().check(z.nonnegative())),
+  sendTimeoutMs: z.optional(duration),
+  reserved: z.optional(z.boolean()),
   pool: z.optional(z.string().check(z.regex(POOL_NAME))),
   cache: z.optional(
     z.union([
@@ -47,6 +51,10 @@ const EXPECTED: Record<keyof HandlerConfig, string> = {
   bodyBufferBytes: "whole bytes, at most 64 MiB",
   overflow: '"stream" or "spool"',
   responseOverflow: '"wait" or "spool"',
+  bodyTimeoutMs: "whole milliseconds, 0 for no limit",
+  minBodyRateBytesPerSecond: "whole bytes, 0 for no limit",
+  sendTimeoutMs: "whole milliseconds, 0 for no limit",
+  reserved: "true or false",
   pool: 'a name such as "reports" in lower-case letters, digits and "-"',
   cache: "false or { maxAgeMs, staleMs? } in whole milliseconds",
   rateLimit: "{ requests, windowMs } in whole numbers above 0",

@@ -64,6 +64,9 @@ class Worker {
       case Kind.abort:
         this.#ready().abort(message[1], message[2]);
         return;
+      case Kind.probe:
+        this.#channel.send([Kind.probed, message[1]]);
+        return;
       case Kind.hello:
         void this.#boot(message[2]);
         return;
@@ -163,6 +166,10 @@ function toLimits(config: HandlerConfig): RouteLimits {
     bodyBufferBytes: config.bodyBufferBytes ?? null,
     overflow: config.overflow ?? null,
     responseOverflow: config.responseOverflow ?? null,
+    bodyTimeoutMs: config.bodyTimeoutMs ?? null,
+    minBodyRateBytesPerSecond: config.minBodyRateBytesPerSecond ?? null,
+    sendTimeoutMs: config.sendTimeoutMs ?? null,
+    reserved: config.reserved ?? null,
   };
 }
 

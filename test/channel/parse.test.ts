@@ -22,6 +22,10 @@ const LIMITS = {
   bodyBufferBytes: 0,
   overflow: "spool",
   responseOverflow: null,
+  bodyTimeoutMs: null,
+  minBodyRateBytesPerSecond: 0,
+  sendTimeoutMs: 5,
+  reserved: true,
 };
 const ROUTE = { methods: ["GET"], limits: LIMITS, methodLimits: { GET: LIMITS }, ignored: [] };
 const REPORT = { pid: 7, routes: [ROUTE] };
@@ -56,6 +60,7 @@ describe("parseToPrimary()", () => {
       [Kind.responseAbort, 1],
       [Kind.requestCredit, 1, 65_536],
       [Kind.settled, 1],
+      [Kind.probed, 1],
       [Kind.drained],
     ];
     for (const message of messages) assert.deepEqual(parseToPrimary(message), message);
@@ -133,6 +138,8 @@ describe("parseToPrimary()", () => {
       [Kind.ready, { pid: 7, routes: [{ ...ROUTE, methods: "GET" }] }],
       [Kind.ready, { pid: 7, routes: [{ ...ROUTE, limits: { ...LIMITS, bodyLimitBytes: "1" } }] }],
       [Kind.ready, { pid: 7, routes: [{ ...ROUTE, limits: { ...LIMITS, overflow: "wait" } }] }],
+      [Kind.ready, { pid: 7, routes: [{ ...ROUTE, limits: { ...LIMITS, sendTimeoutMs: -1 } }] }],
+      [Kind.ready, { pid: 7, routes: [{ ...ROUTE, limits: { ...LIMITS, reserved: 1 } }] }],
       [Kind.ready, { pid: 7, routes: [{ ...ROUTE, methodLimits: null }] }],
       [Kind.bootFailed],
       [Kind.bootFailed, "ERR_HANDLER_LOAD"],
@@ -172,7 +179,7 @@ describe("parseToWorker()", () => {
       ...NONSENSE,
       [-1],
       [Number.NaN],
-      [Kind.drain + 1],
+      [Kind.probe + 1],
       [Kind.response, 1, 200, "", "", null],
       [Kind.hello],
       [Kind.hello, PROTOCOL_VERSION + 1, {}],

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as fc from "fast-check";
-import { pickLeastBusy } from "../../runtime/dispatch/balancer.ts";
+import { type Load, pickLeastBusy } from "../../runtime/dispatch/balancer.ts";
 
-const busy = (size: number): { inFlight: { size: number } } => ({ inFlight: { size } });
+const busy = (size: number, cap: number): Load => ({ inFlight: { size }, cap });
 
 /** The place of the picked one in the list; -1 for none. */
-function pick(sizes: readonly number[], cap: number): number {
-  const workers = sizes.map(busy);
-  const picked = pickLeastBusy(workers, cap);
+function pick(sizes: readonly number[], cap: number, extra?: number): number {
+  const workers = sizes.map((size) => busy(size, cap));
+  const picked = pickLeastBusy(workers, extra);
   return picked === null ? -1 : workers.indexOf(picked);
 }
 
@@ -29,6 +29,17 @@ describe("pickLeastBusy()", () => {
     for (const [sizes, cap, picked] of cases) {
       assert.equal(pick(sizes, cap), picked, `${JSON.stringify(sizes)} with cap ${cap}`);
     }
+  });
+
+  it("goes above the cap by as many as it is told", () => {
+    assert.equal(pick([4, 4], 4, 1), 0);
+    assert.equal(pick([5, 4], 4, 1), 1);
+    assert.equal(pick([5, 5], 4, 1), -1);
+  });
+
+  it("looks at each one's own cap", () => {
+    const [full, free] = [busy(2, 2), busy(3, 4)];
+    assert.equal(pickLeastBusy([full, free]), free);
   });
 
   it("never picks one that is busier than another", () => {

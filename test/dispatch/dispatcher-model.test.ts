@@ -15,6 +15,7 @@ import { parseToPrimary } from "../../runtime/channel/parse.ts";
 import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
 import { Dispatcher } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
+import { Counters } from "../../runtime/observe/counters.ts";
 import { TurnClock } from "../../runtime/turn-clock.ts";
 import { FakeClient, type Outcome } from "./fake-client.ts";
 import { NO_SPOOL } from "./spooling.ts";
@@ -61,6 +62,7 @@ interface ModelClock {
 /** What a dispatcher should do, written as plainly as possible, beside one that is told the same. */
 class Pair {
   readonly dispatcher: Dispatcher;
+  readonly counters = new Counters();
   readonly exchanges: ModelExchange[] = [];
   workers: ModelWorker[] = [];
   queue: ModelExchange[] = [];
@@ -78,6 +80,10 @@ class Pair {
       workerConcurrency: CAP,
       queueLimit: QUEUE_LIMIT,
       queueTimeoutMs: QUEUE_TIMEOUT_MS,
+      // What it foresees is `queue-policy.test.ts`; here waits end by the limits that can be counted out.
+      queueDelayMs: 0,
+      maxRequests: null,
+      counters: this.counters,
     });
   }
 
@@ -434,6 +440,7 @@ describe("Dispatcher, whatever happens in whatever order", { timeout: 30_000 }, 
         pair.check();
         await idle;
         assert.deepEqual(pair.dispatcher.load, { queued: 0, inFlight: 0 });
+        assert.equal(pair.counters.admitted, 0);
         assert.ok(pair.exchanges.every(({ client }) => client.outcomes.length === 1));
       }),
       { numRuns: 300 },

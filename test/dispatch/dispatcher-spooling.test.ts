@@ -17,6 +17,7 @@ import { Dispatcher } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
 import type { Spool } from "../../runtime/dispatch/spool.ts";
 import { SpoolFile } from "../../runtime/dispatch/spool-file.ts";
+import { Counters } from "../../runtime/observe/counters.ts";
 import { TurnClock } from "../../runtime/turn-clock.ts";
 import { FakeClient } from "./fake-client.ts";
 import { createSpool, untilTurn } from "./spooling.ts";
@@ -52,6 +53,9 @@ function create(t: TestContext): {
     workerConcurrency: 1,
     queueLimit: 10,
     queueTimeoutMs: 60_000,
+    queueDelayMs: 0,
+    maxRequests: null,
+    counters: new Counters(),
   });
   t.after(() => dispatcher.close("ERR_DRAINING"));
   const channel = new Channel<ToPrimary, ToWorker>(new Socket(), {

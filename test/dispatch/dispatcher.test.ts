@@ -18,6 +18,7 @@ import { parseToPrimary, parseToWorker } from "../../runtime/channel/parse.ts";
 import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
 import { Dispatcher, type DispatcherOptions } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
+import { Counters } from "../../runtime/observe/counters.ts";
 import { TurnClock } from "../../runtime/turn-clock.ts";
 import { openSocketPair } from "../helpers/socket-pair.ts";
 import { FakeClient } from "./fake-client.ts";
@@ -27,6 +28,8 @@ const LIMITS = {
   workerConcurrency: 2,
   queueLimit: 3,
   queueTimeoutMs: 1_000,
+  queueDelayMs: 0,
+  maxRequests: null,
   bodyBudget: new ByteBudget(2 ** 28),
   spool: NO_SPOOL,
   responseCreditBytes: 1_000,
@@ -115,7 +118,13 @@ function createDispatcher(t: TestContext, options: Partial<DispatcherOptions> = 
   const clock = new TurnClock();
   // With mocked time many moments fall into one turn.
   t.mock.method(clock, "now", () => performance.now());
-  const dispatcher = new Dispatcher({ ...LIMITS, log, clock, ...options });
+  const dispatcher = new Dispatcher({
+    ...LIMITS,
+    log,
+    clock,
+    counters: new Counters(),
+    ...options,
+  });
   t.after(() => dispatcher.close("ERR_DRAINING"));
   return dispatcher;
 }
@@ -299,6 +308,49 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.deepEqual(kindsOf([leaver, waiting]), ["left", "answered"]);
   });
 
+  it("lets nothing wait while it is marked down, and serves what workers have room for", async (t) => {
+    const dispatcher = createDispatcher(t, { workerConcurrency: 1 });
+    const clients = createClients(5) as [
+      FakeClient,
+      FakeClient,
+      FakeClient,
+      FakeClient,
+      FakeClient,
+    ];
+    const [waiting, late, served, full, later] = clients;
+    admit(dispatcher, [waiting]);
+    dispatcher.markDown(true);
+    admit(dispatcher, [late]);
+    assert.deepEqual(kindsOf([waiting, late]), ["503", "503"]);
+    const worker = await FakeWorker.attach(t, dispatcher, 1);
+    admit(dispatcher, [served, full]);
+    assert.deepEqual(kindsOf([served, full]), ["", "503"]);
+    dispatcher.markDown(false);
+    admit(dispatcher, [later]);
+    assert.deepEqual(dispatcher.load, { queued: 1, inFlight: 1 });
+    const idle = dispatcher.idle();
+    worker.answer(served);
+    await worker.until(2);
+    worker.answer(later);
+    await idle;
+    assert.deepEqual(kindsOf([served, later]), ["answered", "answered"]);
+    assert.equal(worker.lane.dispatched, 2);
+  });
+
+  it("tells for how long the first in the queue has waited", (t) => {
+    const time = mockTime(t);
+    const dispatcher = createDispatcher(t);
+    assert.equal(dispatcher.queueAgeMs(performance.now()), 0);
+    const [first, second] = createClients(2) as [FakeClient, FakeClient];
+    admit(dispatcher, [first]);
+    time.tick(300);
+    admit(dispatcher, [second]);
+    time.tick(100);
+    assert.equal(dispatcher.queueAgeMs(performance.now()), 400);
+    first.leave();
+    assert.equal(dispatcher.queueAgeMs(performance.now()), 100);
+  });
+
   it("forgets a queued exchange whose client left, without a word to any worker", async (t) => {
     const dispatcher = createDispatcher(t, { workerConcurrency: 1 });
     const worker = await FakeWorker.attach(t, dispatcher, 1);
@@ -347,6 +399,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
       messages.map(([kind]) => kind),
       [Kind.request, Kind.requestChunk, Kind.abort],
     );
+    assert.equal(messages[2]?.[2], "body-too-large");
     await dispatcher.idle();
   });
 
@@ -401,7 +454,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const [patient, other] = createClients(2) as [FakeClient, FakeClient];
     dispatcher.admit(patient, { ...TO, timeoutMs: 0 });
     dispatcher.admit(other, TO);
-    time.tick(24 * 3_600_000);
+    time.tick(3_600_000);
     assert.deepEqual(kindsOf([patient, other]), ["", "504"]);
     await worker.until(3);
     const idle = dispatcher.idle();
@@ -500,7 +553,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const client = new FakeClient(1);
     dispatcher.admit(client, TO);
     dispatcher.receive(lane, [Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
-    time.tick(24 * 3_600_000);
+    time.tick(3_600_000);
     assert.equal(client.streamed.end, "open");
     dispatcher.receive(lane, [Kind.responseEnd, client.id]);
     assert.equal(client.streamed.end, "complete");
@@ -567,6 +620,87 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     client.sendBody(Buffer.alloc(10));
     assert.deepEqual(kindsOf([client]), ["503"]);
     await dispatcher.idle();
+  });
+
+  it("admits no more than all dispatchers together may have, but what is reserved", async (t) => {
+    const counters = new Counters();
+    const shared = { counters, maxRequests: 3, workerConcurrency: 10 };
+    const dispatchers = [createDispatcher(t, shared), createDispatcher(t, shared)];
+    const clients = createClients(5);
+    for (const [index, client] of clients.entries()) dispatchers[index % 2]?.admit(client, TO);
+    const reserved = new FakeClient(6);
+    dispatchers[0]?.admit(reserved, { ...TO, reserved: true });
+    assert.deepEqual(kindsOf([...clients, reserved]), ["", "", "", "503", "503", ""]);
+    assert.deepEqual([counters.admitted, counters.limits.maxRequests], [4, 2]);
+    clients[0]?.leave();
+    clients[1]?.leave();
+    const next = new FakeClient(7);
+    dispatchers[1]?.admit(next, TO);
+    assert.deepEqual(kindsOf([next]), [""]);
+  });
+
+  it("gives reserved exchanges places of their own, and those that wait the first that is free", async (t) => {
+    const dispatcher = createDispatcher(t, { workerConcurrency: 1, queueLimit: 1 });
+    const worker = await FakeWorker.attach(t, dispatcher, 1);
+    const [first, queued, refused] = createClients(3) as [FakeClient, FakeClient, FakeClient];
+    admit(dispatcher, [first, queued, refused]);
+    assert.deepEqual(kindsOf([first, queued, refused]), ["", "", "503"]);
+    const reserved = Array.from({ length: 6 }, (_, index) => new FakeClient(10 + index));
+    for (const client of reserved) dispatcher.admit(client, { ...TO, reserved: true });
+    const workers = reserved.map(({ workerId }) => workerId);
+    assert.deepEqual(workers, [1, 1, 1, 1, null, null]);
+    assert.deepEqual(dispatcher.load, { queued: 3, inFlight: 5 });
+    await worker.until(5);
+    worker.answer(first);
+    const messages = await worker.until(6);
+    assert.equal(messages[5]?.[1], 14);
+    reserved[5]?.leave();
+    assert.deepEqual(dispatcher.load, { queued: 1, inFlight: 5 });
+  });
+
+  it("refuses at once what would wait too long, and counts why", async (t) => {
+    const time = mockTime(t);
+    const counters = new Counters();
+    const limits = { workerConcurrency: 1, queueLimit: 10, queueDelayMs: 300, counters };
+    const dispatcher = createDispatcher(t, limits);
+    // Nobody can tell how long that takes.
+    const early = createClients(8);
+    admit(dispatcher, early);
+    await FakeWorker.attach(t, dispatcher, 1);
+    // One is run, taken to take 100 ms; seven wait.
+    const late = new FakeClient(9);
+    dispatcher.admit(late, TO);
+    assert.deepEqual(kindsOf([...early, late]), ["", "", "", "", "", "", "", "", "503"]);
+    for (const client of early.slice(4)) client.leave();
+    const next = new FakeClient(10);
+    dispatcher.admit(next, TO);
+    assert.deepEqual(kindsOf([next]), [""]);
+    // The worker answers nothing: by then its pace is no guide.
+    time.tick(301);
+    const last = new FakeClient(11);
+    dispatcher.admit(last, TO);
+    assert.deepEqual(kindsOf([last]), ["503"]);
+    assert.equal(counters.limits.queueDelay, 2);
+    assert.deepEqual(dispatcher.load, { queued: 4, inFlight: 1 });
+  });
+
+  it("does not count streams that have begun among what a worker is busy with", async (t) => {
+    const dispatcher = createDispatcher(t, { workerConcurrency: 100 });
+    const { lane } = await FakeWorker.attach(t, dispatcher, 1);
+    const clients = createClients(3);
+    admit(dispatcher, clients);
+    const { cap } = lane;
+    for (const { id } of clients) {
+      dispatcher.receive(lane, [Kind.response, id, 200, "", "", BODY_FOLLOWS]);
+    }
+    assert.deepEqual([lane.busy, lane.cap], [0, cap + 3]);
+    dispatcher.receive(lane, [Kind.responseEnd, clients[0]?.id as ExchangeId]);
+    assert.deepEqual([lane.busy, lane.cap], [0, cap + 2]);
+    // It was told to abort and has not taken note: it counts as busy with that.
+    clients[1]?.leave();
+    assert.deepEqual([lane.busy, lane.cap], [1, cap + 1]);
+    dispatcher.detach(lane, "ERR_WORKER_EXITED");
+    assert.deepEqual([lane.busy, lane.streams], [0, 0]);
   });
 
   it("tells everybody who waits that it is idle", async (t) => {

@@ -8,6 +8,7 @@ import type {
   CompleteResponse,
   RequestHead,
   ResponseHead,
+  TransferLimits,
 } from "../../runtime/dispatch/client-side.ts";
 
 /** How an exchange ended for its client, or how far it got. */
@@ -23,6 +24,8 @@ export class FakeClient implements ClientSide {
   readonly head: RequestHead;
   readonly receivedMs = 0;
   workerId: WorkerId | null = null;
+  /** `null`: those of its listener. */
+  transferLimits: TransferLimits | null = null;
   /** One at the end. More would be a bug, so each is kept. */
   readonly outcomes: Outcome[] = [];
   /** Whether its body is held back, and how often it was told so. */
@@ -60,6 +63,10 @@ export class FakeClient implements ClientSide {
     assert.equal(this.#sink, null, "a body has one sink");
     this.#sink = sink;
     return { pause: () => this.#hold(true), resume: () => this.#hold(false) };
+  }
+
+  limitTransfers(limits: TransferLimits): void {
+    this.transferLimits = limits;
   }
 
   onAbort(callback: () => void): void {

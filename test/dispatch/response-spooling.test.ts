@@ -156,7 +156,6 @@ describe("ResponseFeed with a spool", { timeout: 30_000 }, () => {
         passage.push(1_000);
         return passage.errors.length > 0 && passage.creditBytes === 0;
       });
-      failing.mock.restore();
       assert.equal(passage.errors.length, 1);
       await untilTurn(() => {
         passage.read(700);
@@ -165,6 +164,7 @@ describe("ResponseFeed with a spool", { timeout: 30_000 }, () => {
       });
       passage.feed.end();
       await passage.readToEnd();
+      failing.mock.restore();
       assert.equal(passage.errors.length, 1, "it is not tried again");
       await assertReleased(spool);
     }

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -23,7 +24,18 @@ export function createSpool(
   return { spool, dir, openFiles };
 }
 
-/** Looks once in each turn of the loop until a check passes: what waits for a disk takes few. The test's timeout ends it. */
+/** Longest that anything here waits for a disk, on a machine that has much else to do. */
+const PATIENCE_MS = 15_000;
+
+/**
+ * Looks once in each turn of the loop until a check passes: what waits for a disk takes few.
+ *
+ * @throws AssertionError when it does not in time.
+ */
 export async function untilTurn(check: () => boolean): Promise<void> {
-  while (!check()) await nextTurn();
+  const deadlineMs = performance.now() + PATIENCE_MS;
+  while (!check()) {
+    assert.ok(performance.now() < deadlineMs, `never came true: ${String(check)}`);
+    await nextTurn();
+  }
 }

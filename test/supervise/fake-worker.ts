@@ -21,16 +21,26 @@ const channel = new Channel<ToWorker, ToPrimary>(new Socket({ fd: CHANNEL_FD }),
   onClose: () => process.exit(0),
 });
 
+const hoard: Buffer[] = [];
+let plan = "";
+
 function receive(message: ToWorker): void {
   // Nothing else is sent to it.
-  if (message[0] === Kind.hello) boot(readFileSync(message[2].generationDir, "utf8"));
-  else if (message[0] === Kind.drain) channel.send([Kind.drained]);
-  else if (message[0] === Kind.request) {
+  if (message[0] === Kind.hello) {
+    plan = readFileSync(message[2].generationDir, "utf8");
+    boot();
+  } else if (message[0] === Kind.drain) {
+    if (plan !== "never drain") channel.send([Kind.drained]);
+  } else if (message[0] === Kind.request) {
+    // The path says how many MiB it is to take first, the method whether it then stops at that.
+    const mib = Number(new URL(message[5]).pathname.slice(1));
+    for (let taken = 0; taken < mib; taken++) hoard.push(Buffer.alloc(1024 * 1024, 1));
+    while (message[4] === "BLOCK");
     channel.send([Kind.response, message[1], 200, "", "", "answer"]);
   }
 }
 
-function boot(plan: string): void {
+function boot(): void {
   if (plan === "exit") process.exit(1);
   if (plan !== "skip the hello") channel.send([Kind.workerHello, PROTOCOL_VERSION]);
   channel.send([Kind.ready, { pid: process.pid, routes: [] }]);

@@ -1,117 +1,10 @@
 import assert from "node:assert/strict";
 import cluster from "node:cluster";
 import { EventEmitter } from "node:events";
-import { existsSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { describe, it, type TestContext } from "node:test";
+import { existsSync } from "node:fs";
+import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import pino from "pino";
-import {
-  type ExchangeId,
-  type ExchangeMessage,
-  Kind,
-  type WorkerId,
-} from "../../runtime/channel/messages.ts";
-import { prepareForks } from "../../runtime/supervise/fork-worker.ts";
-import { Pool } from "../../runtime/supervise/pool.ts";
-import type { WorkerProcess } from "../../runtime/supervise/worker-process.ts";
-import { temporaryFolder } from "../helpers/temporary-folder.ts";
-
-interface LogLine {
-  msg: string;
-  workerId?: number;
-  restartInMs?: number;
-  code?: string | number | null;
-  err?: { message: string; stack: string };
-}
-
-/** A pool of workers that have no handlers, and what it told. */
-class Trial {
-  readonly pool: Pool;
-  readonly logs: LogLine[] = [];
-  readonly messages: ExchangeMessage[] = [];
-  /** What was told, in order. */
-  readonly events: string[] = [];
-  onMessage: (message: ExchangeMessage) => void = () => {};
-  readonly #planFile: string;
-  #wake: () => void = () => {};
-
-  constructor(t: TestContext, options: { workers?: number; plan?: string } = {}) {
-    prepareForks(join(import.meta.dirname, "fake-worker.ts"));
-    this.#planFile = join(temporaryFolder(t), "plan");
-    this.plan(options.plan ?? "");
-    let lastId = 0;
-    const note = (event: string): void => {
-      this.events.push(event);
-      this.#wake();
-    };
-    this.pool = new Pool({
-      log: pino(
-        { level: "debug" },
-        {
-          write: (line) => {
-            this.logs.push(JSON.parse(line) as LogLine);
-            this.#wake();
-          },
-        },
-      ),
-      workers: options.workers ?? 1,
-      settings: {
-        generationDir: this.#planFile,
-        mode: "production",
-        requestIdPrefix: "t-",
-        bodyBufferBytes: 1024,
-        responseCreditBytes: 1024,
-        logLevel: "info",
-        logFormat: "json",
-      },
-      nextWorkerId: () => ++lastId as WorkerId,
-      bootTimeoutMs: 30_000,
-      onReady: ({ id }) => note(`ready ${id}`),
-      onMessage: ({ id }, message) => {
-        this.onMessage(message);
-        note(`message ${id}`);
-      },
-      onLost: ({ id }) => note(`lost ${id}`),
-    });
-    t.after(() => this.pool.destroy());
-  }
-
-  get worker(): WorkerProcess {
-    const [worker] = this.pool.workers;
-    assert.ok(worker !== undefined, "no worker");
-    return worker;
-  }
-
-  /** What workers do that are forked from now on. */
-  plan(text: string): void {
-    writeFileSync(this.#planFile, text);
-  }
-
-  /** Waits for an event. */
-  async until(event: string): Promise<void> {
-    while (!this.events.includes(event)) await this.#change();
-  }
-
-  async untilLog(predicate: (line: LogLine) => boolean): Promise<LogLine> {
-    for (;;) {
-      const line = this.logs.find(predicate);
-      if (line !== undefined) return line;
-      await this.#change();
-    }
-  }
-
-  #change(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve;
-    });
-  }
-}
-
-function request(worker: WorkerProcess): void {
-  const id = 1 as ExchangeId;
-  worker.channel.send([Kind.request, id, 0, null, "GET", "http://a/", "", "::1", 0, null]);
-}
+import { request, Trial } from "./pool-trial.ts";
 
 /** Makes forks fail: as node:cluster does when memory, descriptors or processes run out. */
 const FAILURES: Record<string, () => never> = {
@@ -132,7 +25,7 @@ function failLater(code: string, stdio?: unknown[]): never {
   return worker as never;
 }
 
-describe("Pool", { timeout: 60_000 }, () => {
+describe("Pool", { timeout: 120_000 }, () => {
   it("counts a fork that fails as a failed boot, and tries again later", async (t) => {
     const trial = new Trial(t);
     await trial.pool.start();
@@ -164,7 +57,7 @@ describe("Pool", { timeout: 60_000 }, () => {
     await assert.rejects(trial.pool.start(), { code: "ERR_BOOT_LOOP" });
     const line = await trial.untilLog(({ msg }) => msg.startsWith("worker broke the protocol"));
     assert.match(line.err?.message ?? "", /expected its hello/);
-    assert.deepEqual(trial.events, ["lost 1"]);
+    assert.deepEqual(trial.events, ["lost 1, breach"]);
   });
 
   it("survives a bug of ours in what a worker says, and replaces the worker", async (t) => {
@@ -175,7 +68,7 @@ describe("Pool", { timeout: 60_000 }, () => {
     };
     request(trial.worker);
     await trial.until("ready 2");
-    assert.deepEqual(trial.events, ["ready 1", "lost 1", "ready 2"]);
+    assert.deepEqual(trial.events, ["ready 1", "lost 1, breach", "ready 2"]);
     const line = await trial.untilLog(({ msg }) => msg.includes("bug"));
     assert.match(line.err?.stack ?? "", /TypeError: a bug of ours\n +at /);
   });
@@ -226,7 +119,7 @@ describe("Pool", { timeout: 60_000 }, () => {
     // The exit is seen before the answer, as if this process had been slow to read.
     for (const each of Object.values(cluster.workers ?? {})) each?.emit("exit", 0, null);
     await trial.until("ready 2");
-    assert.deepEqual(trial.events, ["ready 1", "message 1", "lost 1", "ready 2"]);
+    assert.deepEqual(trial.events, ["ready 1", "message 1", "lost 1, crashed", "ready 2"]);
   });
 
   it("takes its workers along when the process exits, until it has ended", async (t) => {

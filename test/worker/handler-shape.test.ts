@@ -161,6 +161,10 @@ describe("readHandlerModule()", () => {
       methods: ["GET", "POST"],
       timeoutMs: 0,
       bodyLimitBytes: 1024,
+      bodyTimeoutMs: 0,
+      minBodyRateBytesPerSecond: 0,
+      sendTimeoutMs: 90_000,
+      reserved: true,
       pool: "reports",
       cache: { maxAgeMs: 1000, staleMs: 5 },
       rateLimit: { requests: 10, windowMs: 1000 },
@@ -179,7 +183,7 @@ describe("readHandlerModule()", () => {
     [{ timeout: 1 }, 'config has an unknown key "timeout", did you mean "timeoutMs"?'],
     [
       { maxBodySize: 1 },
-      'config has an unknown key "maxBodySize", expected one of timeoutMs, bodyLimitBytes, bodyBufferBytes, overflow, responseOverflow, pool, cache, rateLimit, methods, schedule',
+      'config has an unknown key "maxBodySize", expected one of timeoutMs, bodyLimitBytes, bodyBufferBytes, overflow, responseOverflow, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, reserved, pool, cache, rateLimit, methods, schedule',
     ],
     [
       { timeoutMs: "10s" },
@@ -232,7 +236,7 @@ describe("readMiddlewareModule()", () => {
     assert.deepEqual(
       problemsOf(readMiddlewareModule({ default: handle, config: { methods: ["GET"] } })),
       [
-        'config has an unknown key "methods", expected one of timeoutMs, bodyLimitBytes, bodyBufferBytes, overflow, responseOverflow, pool, cache, rateLimit',
+        'config has an unknown key "methods", expected one of timeoutMs, bodyLimitBytes, bodyBufferBytes, overflow, responseOverflow, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, reserved, pool, cache, rateLimit',
       ],
     );
   });

@@ -1,0 +1,34 @@
+import type { Logger } from "../log.ts";
+
+/** Overload lasts for a while and refuses thousands: the log says so once in this time. */
+const EVERY_MS = 10_000;
+
+export type OverloadSetting = "queueLimit" | "queueDelay" | "queueTimeout" | "maxRequests";
+
+/** Tells the log which settings refuse requests, and how many of them. */
+export class OverloadLog {
+  readonly #log: Logger;
+  #refused: Partial<Record<OverloadSetting, number>> | null = null;
+  #nextMs = 0;
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  note(setting: OverloadSetting): void {
+    this.#refused ??= {};
+    this.#refused[setting] = (this.#refused[setting] ?? 0) + 1;
+  }
+
+  /** Whether there is something to tell, and it is time. */
+  isDue(nowMs: number): boolean {
+    return this.#refused !== null && nowMs >= this.#nextMs;
+  }
+
+  write(load: { queued: number; inFlight: number }, nowMs: number): void {
+    const refused = this.#refused;
+    this.#refused = null;
+    this.#nextMs = nowMs + EVERY_MS;
+    this.#log.warn({ code: "ERR_OVERLOADED", refused, ...load }, "overloaded: requests refused");
+  }
+}

@@ -1,0 +1,73 @@
+import type { RouteLimits, RouteReport } from "../channel/messages.ts";
+import type { Config } from "../config.ts";
+import type { Buffering } from "./buffering.ts";
+import type { TransferLimits } from "./client-side.ts";
+
+/** What counts for a request once its route is known: what its handler says, otherwise what the server's settings say. */
+export interface RouteRules {
+  readonly bodyLimitBytes: number;
+  /** Longest time from the dispatch to the answer; 0: none. */
+  readonly timeoutMs: number;
+  readonly buffering: Buffering;
+  /** `null`: the server's own. */
+  readonly transfer: TransferLimits | null;
+  /** Its requests go before all others, and are served where others are refused. */
+  readonly reserved: boolean;
+}
+
+type Defaults = Pick<
+  Config,
+  | "bodyLimitBytes"
+  | "requestTimeoutMs"
+  | "bodyTimeoutMs"
+  | "minBodyRateBytesPerSecond"
+  | "sendTimeoutMs"
+> &
+  Buffering;
+
+/** The rules of all routes of a generation: made once, so that a request only looks them up. */
+export class RuleBook {
+  readonly #default: RouteRules;
+  readonly #routes: readonly { all: RouteRules; byMethod: ReadonlyMap<string, RouteRules> }[];
+
+  /** @param reports By the route's number. */
+  constructor(reports: readonly RouteReport[], defaults: Defaults) {
+    this.#default = toRules(null, defaults);
+    this.#routes = reports.map(({ limits, methodLimits }) => ({
+      all: toRules(limits, defaults),
+      byMethod: new Map(
+        Object.entries(methodLimits).map(([method, own]) => [method, toRules(own, defaults)]),
+      ),
+    }));
+  }
+
+  /** Of a route that nobody reported, such as a fallback: the server's own. */
+  rulesOf(route: number, method: string): RouteRules {
+    const rules = this.#routes[route];
+    if (rules === undefined) return this.#default;
+    return rules.byMethod.size === 0 ? rules.all : (rules.byMethod.get(method) ?? rules.all);
+  }
+}
+
+function toRules(limits: RouteLimits | null, defaults: Defaults): RouteRules {
+  const { bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs } = limits ?? {};
+  const own = [bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs];
+  return {
+    bodyLimitBytes: limits?.bodyLimitBytes ?? defaults.bodyLimitBytes,
+    timeoutMs: limits?.timeoutMs ?? defaults.requestTimeoutMs,
+    buffering: {
+      bodyBufferBytes: limits?.bodyBufferBytes ?? defaults.bodyBufferBytes,
+      bodyOverflow: limits?.overflow ?? defaults.bodyOverflow,
+      responseOverflow: limits?.responseOverflow ?? defaults.responseOverflow,
+    },
+    transfer: own.every((limit) => limit === null || limit === undefined)
+      ? null
+      : {
+          bodyTimeoutMs: bodyTimeoutMs ?? defaults.bodyTimeoutMs,
+          minBodyRateBytesPerSecond:
+            minBodyRateBytesPerSecond ?? defaults.minBodyRateBytesPerSecond,
+          sendTimeoutMs: sendTimeoutMs ?? defaults.sendTimeoutMs,
+        },
+    reserved: limits?.reserved ?? false,
+  };
+}

@@ -1,0 +1,40 @@
+import type { BodySource } from "../dispatch/client-side.ts";
+
+/** For so long a client that was answered early may go on to send, as nginx's `lingering_timeout`. */
+export const LINGER_MS = 5_000;
+
+/**
+ * A response's body that ends only when it is let, although all of it is sent at once.
+ *
+ * A client that asked to close the connection is cut off by the library as soon as its response is complete. If it still
+ * sends its body then, the connection is reset, and a client that has not read the answer by that moment never will.
+ */
+export class LingeringBody implements BodySource {
+  onChange: (() => void) | null = null;
+  readonly #body: BodySource;
+  #mayEnd = false;
+
+  constructor(body: BodySource) {
+    this.#body = body;
+    body.onChange = () => this.onChange?.();
+  }
+
+  get state(): BodySource["state"] {
+    const { state } = this.#body;
+    return state === "ended" && !this.#mayEnd ? "open" : state;
+  }
+
+  read(maxBytes: number): Uint8Array | null {
+    return this.#body.read(maxBytes);
+  }
+
+  cancel(): void {
+    this.#body.cancel();
+  }
+
+  /** The client has sent its body, or has had time enough. */
+  letEnd(): void {
+    this.#mayEnd = true;
+    this.onChange?.();
+  }
+}

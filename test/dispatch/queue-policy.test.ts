@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { findQueueBreach, type QueueState } from "../../runtime/dispatch/queue-policy.ts";
+
+const LIMITS = { limit: 1_000, delayMs: 500 };
+
+/** Two workers that answer one request a millisecond together. */
+const STATE: QueueState = { queued: 0, firstWaitsMs: 0, workers: 2, busy: 20, latencyMs: 20 };
+
+describe("findQueueBreach()", () => {
+  it("foresees the wait, and looks at how long the first one has waited", () => {
+    const cases: [change: Partial<QueueState>, breach: string | null][] = [
+      [{}, null],
+      [{ queued: 500, firstWaitsMs: 500 }, null],
+      [{ queued: 501 }, "queueDelay"],
+      [{ queued: 501, busy: 40 }, null],
+      [{ queued: 501, latencyMs: 10 }, null],
+      [{ queued: 1, firstWaitsMs: 501 }, "queueDelay"],
+      [{ queued: 1_000, latencyMs: 0 }, "queueLimit"],
+      [{ queued: 999, latencyMs: 0 }, null],
+      // Workers that are retired or full of streams have nothing to go by.
+      [{ queued: 999, busy: 0 }, null],
+      [{ queued: 999, firstWaitsMs: 9_999, workers: 0, busy: 0 }, null],
+      [{ queued: 1_000, workers: 0, busy: 0 }, "queueLimit"],
+    ];
+    for (const [change, breach] of cases) {
+      const state = { ...STATE, ...change };
+      assert.equal(findQueueBreach(state, LIMITS), breach, JSON.stringify(change));
+    }
+  });
+
+  it("bounds nothing but the number when any wait will do", () => {
+    const limits = { limit: 1_000, delayMs: 0 };
+    assert.equal(findQueueBreach({ ...STATE, queued: 999, firstWaitsMs: 1e6 }, limits), null);
+    assert.equal(findQueueBreach({ ...STATE, queued: 1_000 }, limits), "queueLimit");
+  });
+});

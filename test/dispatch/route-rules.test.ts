@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { RouteLimits, RouteReport } from "../../runtime/channel/messages.ts";
+import { RuleBook } from "../../runtime/dispatch/route-rules.ts";
+
+const BUFFERING = {
+  bodyBufferBytes: 100,
+  bodyOverflow: "stream",
+  responseOverflow: "wait",
+} as const;
+
+const DEFAULTS = {
+  bodyLimitBytes: 1_000,
+  requestTimeoutMs: 60_000,
+  bodyTimeoutMs: 50_000,
+  minBodyRateBytesPerSecond: 240,
+  sendTimeoutMs: 40_000,
+  ...BUFFERING,
+};
+
+const NOTHING: RouteLimits = {
+  bodyLimitBytes: null,
+  timeoutMs: null,
+  bodyBufferBytes: null,
+  overflow: null,
+  responseOverflow: null,
+  bodyTimeoutMs: null,
+  minBodyRateBytesPerSecond: null,
+  sendTimeoutMs: null,
+  reserved: null,
+};
+
+const PLAIN = {
+  bodyLimitBytes: 1_000,
+  timeoutMs: 60_000,
+  buffering: BUFFERING,
+  transfer: null,
+  reserved: false,
+};
+
+function report(
+  limits: Partial<RouteLimits>,
+  methodLimits: Record<string, Partial<RouteLimits>> = {},
+): RouteReport {
+  const full = Object.entries(methodLimits).map(([method, own]) => [
+    method,
+    { ...NOTHING, ...own },
+  ]);
+  return {
+    methods: null,
+    limits: { ...NOTHING, ...limits },
+    // Each value was made whole the line before.
+    methodLimits: Object.fromEntries(full) as Record<string, RouteLimits>,
+    ignored: [],
+  };
+}
+
+describe("RuleBook", () => {
+  it("has the server's own for what nobody says anything of", () => {
+    const book = new RuleBook([report({})], DEFAULTS);
+    assert.deepEqual(book.rulesOf(0, "GET"), PLAIN);
+    assert.deepEqual(book.rulesOf(-1, "GET"), PLAIN);
+    assert.deepEqual(book.rulesOf(7, "GET"), PLAIN);
+  });
+
+  it("takes each limit of the handler, 0 as well, and the others from the server", () => {
+    const book = new RuleBook(
+      [report({ timeoutMs: 0, sendTimeoutMs: 0, reserved: true })],
+      DEFAULTS,
+    );
+    assert.deepEqual(book.rulesOf(0, "GET"), {
+      ...PLAIN,
+      timeoutMs: 0,
+      transfer: { bodyTimeoutMs: 50_000, minBodyRateBytesPerSecond: 240, sendTimeoutMs: 0 },
+      reserved: true,
+    });
+  });
+
+  it("takes what its bodies overflow to", () => {
+    const own = { bodyBufferBytes: 0, overflow: "spool", responseOverflow: "spool" } as const;
+    assert.deepEqual(new RuleBook([report(own)], DEFAULTS).rulesOf(0, "GET").buffering, {
+      bodyBufferBytes: 0,
+      bodyOverflow: "spool",
+      responseOverflow: "spool",
+    });
+  });
+
+  it("knows methods that differ, and none that objects have by nature", () => {
+    const book = new RuleBook([report({}, { PUT: { bodyLimitBytes: 9 } })], DEFAULTS);
+    assert.equal(book.rulesOf(0, "PUT").bodyLimitBytes, 9);
+    for (const method of ["GET", "constructor", "__proto__"]) {
+      assert.deepEqual(book.rulesOf(0, method), PLAIN);
+    }
+  });
+});

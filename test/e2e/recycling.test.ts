@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
+import { HttpClient } from "../helpers/http-client.ts";
+import { Load } from "../helpers/load.ts";
+import { startServer, type LogLine, type TestServer } from "../helpers/start-server.ts";
+
+const QUIET = ["--access-log", "off"];
+
+/** Lines of workers that were told to go. */
+function retirements(server: TestServer): LogLine[] {
+  return server.logs.filter(({ msg }) => msg === "worker retires");
+}
+
+/** Most workers that were ready and had not exited, at any time. */
+function mostWorkers(server: TestServer): number {
+  let most = 0;
+  let now = 0;
+  for (const { msg } of server.logs) {
+    if (msg === "worker ready") now++;
+    else if (msg?.startsWith("worker exited") === true) now--;
+    most = Math.max(most, now);
+  }
+  return most;
+}
+
+/** One that keeps what it is asked to, until it is gone. */
+const KEEPS_MEMORY = `
+  const kept = [];
+  export default (request) => {
+    const mib = Number(new URL(request.url).searchParams.get("mib"));
+    for (let taken = 0; taken < mib; taken++) kept.push(Buffer.alloc(1024 * 1024, 1));
+    return new Response(String(process.pid));
+  };`;
+
+/** It takes all that it can get and never returns: of the heap, or outside of it. */
+const BOMBS = {
+  "heap.ts": `export default () => { const all = []; for (;;) all.push({ at: [all.length] }); }`,
+  "buffers.ts": `export default () => { const all = []; for (;;) all.push(Buffer.alloc(1024 * 1024, 1)); }`,
+};
+
+describe("workers that are replaced after so many requests", { timeout: 60_000 }, () => {
+  it("lose nothing under load, and are never more than one too many", async (t) => {
+    const limits = ["--max-requests-per-worker", "100", "--max-requests-jitter", "100"];
+    const flags = [...QUIET, ...limits];
+    const server = await startServer(t, { handlers: FIXTURE_HANDLERS, flags });
+    const client = new HttpClient(t, server.http, { connections: 8 });
+    const load = new Load(t, 8, async (number) => {
+      const { status, body } = await client.request(`/token?token=t${number}&delay=20`);
+      return { status, isOwnAnswer: String(body) === `t${number};` };
+    });
+    await server.until(() => retirements(server).length >= 3);
+    await server.until(({ msg }) => msg === "worker exited");
+    const results = await load.stop();
+    assert.ok(results.length > 300);
+    const wrong = results.filter(({ status, isOwnAnswer }) => status !== 200 || !isOwnAnswer);
+    assert.deepEqual(wrong, []);
+    assert.deepEqual(
+      new Set(retirements(server).map(({ reason }) => reason)),
+      new Set(["requests"]),
+    );
+    assert.ok(mostWorkers(server) <= 3, `${mostWorkers(server)} workers`);
+    assert.ok(server.logs.every(({ msg }) => msg !== "exchanges lost"));
+  });
+
+  it("finish what they have while others have taken their place", async (t) => {
+    const flags = [...QUIET, "--max-requests-per-worker", "2"];
+    const server = await startServer(t, { handlers: FIXTURE_HANDLERS, workers: 1, flags });
+    const file = `${server.dir}/go`;
+    const waiting = [1, 2].map(() => server.fetch(`/waits-for-file?file=${file}`));
+    await server.until(({ msg }) => msg === "worker retires");
+    // The fresh one serves, and the other has not gone.
+    assert.equal((await server.fetch("/token?token=fresh")).headers.get("x-token"), "fresh");
+    assert.deepEqual([...server.workers.keys()], [1, 2]);
+    writeFileSync(file, "");
+    for (const response of await Promise.all(waiting)) assert.equal(response.status, 200);
+    const exited = await server.until(({ msg }) => msg === "worker exited");
+    assert.deepEqual([exited["workerId"], exited["code"], exited["cause"]], [1, 0, "retired"]);
+  });
+});
+
+describe("workers whose memory is limited", { timeout: 60_000 }, () => {
+  it("are replaced when they have grown, and nobody notices", async (t) => {
+    const flags = [...QUIET, "--worker-memory-limit", "200mb"];
+    const handlers = { "keep.ts": KEEPS_MEMORY };
+    const server = await startServer(t, { handlers, workers: 1, flags });
+    const grown = await (await server.fetch("/keep?mib=180")).text();
+    const exited = await server.until(({ msg }) => msg?.startsWith("worker exited") === true);
+    assert.deepEqual([String(exited["workerPid"]), exited["cause"]], [grown, "retired"]);
+    assert.deepEqual(
+      retirements(server).map(({ reason }) => reason),
+      ["memory"],
+    );
+    const fresh = await server.fetch("/keep?mib=0");
+    assert.equal(fresh.status, 200);
+    assert.notEqual(await fresh.text(), grown);
+  });
+
+  it("end with what takes all it can get, and take nobody along", async (t) => {
+    const flags = [...QUIET, "--worker-memory-limit", "150mb"];
+    const handlers = { ...BOMBS, "keep.ts": KEEPS_MEMORY };
+    const server = await startServer(t, { handlers, flags });
+    const client = new HttpClient(t, server.http, { connections: 2 });
+    const load = new Load(t, 2, async () => (await client.request("/keep?mib=0")).status);
+    // A POST is not sent to another worker.
+    const statuses = ["/heap", "/buffers"].map(
+      async (path) => (await server.fetch(path, { method: "POST" })).status,
+    );
+    assert.deepEqual(await Promise.all(statuses), [502, 502]);
+    await server.until(({ msg, workerId }) => msg === "worker ready" && workerId === 4);
+    const results = await load.stop();
+    t.diagnostic(`${results.length} others, ${results.filter((each) => each !== 200).length} lost`);
+    const exits = server.logs.filter(({ msg }) => msg?.startsWith("worker exited"));
+    assert.deepEqual(
+      exits.map(({ cause }) => cause),
+      ["crashed", "crashed"],
+    );
+    const killed = server.logs.find(({ msg }) => msg?.includes("too much memory"));
+    assert.equal(killed?.["setting"], "workerMemoryLimit");
+  });
+});

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { FIRST, MIB, NO_RECYCLING, request, Trial } from "./pool-trial.ts";
+
+describe("Pool, which keeps its workers fresh", { timeout: 120_000 }, () => {
+  it("replaces a worn worker: first the fresh one serves, then the worn one retires", async (t) => {
+    const trial = new Trial(t, { workers: 2, recycle: { ...NO_RECYCLING, requests: 10 } });
+    await trial.pool.start();
+    trial.events.length = 0;
+    trial.requests.set(FIRST, 10);
+    await trial.until("lost 1, retired");
+    assert.deepEqual(trial.events, ["ready 3", "retire 1", "lost 1, retired"]);
+    const exited = await trial.untilLog(({ msg }) => msg === "worker exited");
+    assert.deepEqual([exited.workerId, exited.code], [1, 0]);
+    assert.equal(trial.pool.ready, 2);
+  });
+
+  it("keeps a worn worker while no fresh one can boot", async (t) => {
+    const trial = new Trial(t, { recycle: { ...NO_RECYCLING, requests: 10 } });
+    await trial.pool.start();
+    trial.plan("exit");
+    trial.requests.set(FIRST, 10);
+    await trial.untilLog(({ restartInMs }) => restartInMs === 200);
+    assert.deepEqual([trial.pool.ready, trial.events.includes("retire 1")], [1, false]);
+    trial.plan("");
+    await trial.until("lost 1, retired");
+    assert.equal(trial.events.indexOf("down"), -1);
+    assert.equal(trial.pool.ready, 1);
+  });
+
+  it("grows and shrinks when it is told to, in order", async (t) => {
+    const trial = new Trial(t);
+    await trial.pool.start();
+    assert.equal(trial.pool.resize(3), 3);
+    await trial.until("ready 2");
+    await trial.until("ready 3");
+    assert.equal(trial.pool.resize(0), 1);
+    await trial.until("lost 1, retired");
+    await trial.until("lost 2, retired");
+    assert.equal(trial.pool.ready, 1);
+    assert.ok(trial.events.indexOf("retire 1") < trial.events.indexOf("lost 1, retired"));
+  });
+
+  it("kills a worker that is told to go before it serves, and never lets it serve", async (t) => {
+    const trial = new Trial(t);
+    await trial.pool.start();
+    trial.pool.resize(2);
+    const starting = trial.pool.workers.at(-1);
+    trial.pool.resize(1);
+    assert.equal((await starting?.exited)?.cause, "retired");
+    assert.deepEqual(
+      trial.events.filter((event) => !event.startsWith("lost")),
+      ["ready 1"],
+    );
+  });
+
+  it("replaces a worker that has grown, and kills one that takes too much at once", async (t) => {
+    const trial = new Trial(t, { recycle: { ...NO_RECYCLING, memoryBytes: 300 * MIB } });
+    await trial.pool.start();
+    request(trial.worker, { mib: 280 });
+    await trial.until("lost 1, retired");
+    // It answers nobody any more, so it cannot be asked to go.
+    const second = trial.pool.workers.at(-1) ?? assert.fail("no worker");
+    request(second, { mib: 500, blocks: true });
+    await trial.until("ready 3");
+    assert.deepEqual(
+      trial.events.filter((event) => /ready|retire |lost/.test(event)),
+      ["ready 1", "ready 2", "retire 1", "lost 1, retired", "lost 2, crashed", "ready 3"],
+    );
+    const killed = await trial.untilLog(({ msg }) => msg.includes("too much memory"));
+    assert.equal(killed.workerId, 2);
+  });
+
+  it("is down while nobody can boot, and up again when somebody can", async (t) => {
+    const trial = new Trial(t);
+    await trial.pool.start();
+    trial.plan("exit");
+    trial.worker.kill();
+    await trial.until("down");
+    trial.plan("");
+    await trial.until("up");
+    assert.deepEqual(
+      trial.events.filter((event) => ["down", "up", "ready 1"].includes(event)),
+      ["ready 1", "down", "up"],
+    );
+    assert.equal(trial.logs.filter(({ msg }) => msg.includes("the pool is down")).length, 1);
+  });
+
+  it("adds a worker when exchanges wait, no more than it may", async (t) => {
+    const trial = new Trial(t, { maxWorkers: 2, queueAgeMs: () => 1_000 });
+    await trial.pool.start();
+    await trial.until("ready 2");
+    assert.equal(trial.pool.desired, 2);
+    const line = await trial.untilLog(({ msg }) => msg === "pool changes its size");
+    assert.equal(trial.logs.filter(({ msg }) => msg === line.msg).length, 1);
+  });
+
+  it("waits for one that retires no longer than for the others when it closes", async (t) => {
+    const trial = new Trial(t, { workers: 2, plan: "never drain", retireGraceMs: 600_000 });
+    await trial.pool.start();
+    trial.pool.resize(1);
+    assert.ok(trial.events.includes("retire 1"));
+    await trial.pool.close(50);
+    assert.deepEqual(trial.pool.workers, []);
+  });
+});

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import pino from "pino";
+import {
+  type ExchangeId,
+  type ExchangeMessage,
+  Kind,
+  type WorkerId,
+} from "../../runtime/channel/messages.ts";
+import { prepareForks } from "../../runtime/supervise/fork-worker.ts";
+import { Pool, type PoolOptions } from "../../runtime/supervise/pool.ts";
+import type { WorkerProcess } from "../../runtime/supervise/worker-process.ts";
+import { temporaryFolder } from "../helpers/temporary-folder.ts";
+
+export interface LogLine {
+  msg: string;
+  workerId?: number;
+  restartInMs?: number;
+  code?: string | number | null;
+  err?: { message: string; stack: string };
+}
+
+/** A pool of workers that have no handlers, and what it told. */
+export class Trial {
+  readonly pool: Pool;
+  readonly logs: LogLine[] = [];
+  readonly messages: ExchangeMessage[] = [];
+  /** What was told, in order. */
+  readonly events: string[] = [];
+  /** How many requests each worker is said to have been given. */
+  readonly requests = new Map<WorkerId, number>();
+  onMessage: (message: ExchangeMessage) => void = () => {};
+  readonly #planFile: string;
+  #wake: () => void = () => {};
+
+  constructor(t: TestContext, options: Partial<PoolOptions> & { plan?: string } = {}) {
+    prepareForks(join(import.meta.dirname, "fake-worker.ts"));
+    this.#planFile = join(temporaryFolder(t), "plan");
+    this.plan(options.plan ?? "");
+    let lastId = 0;
+    const note = (event: string): void => {
+      this.events.push(event);
+      this.#wake();
+    };
+    this.pool = new Pool({
+      log: pino(
+        { level: "debug" },
+        {
+          write: (line) => {
+            this.logs.push(JSON.parse(line) as LogLine);
+            this.#wake();
+          },
+        },
+      ),
+      workers: 1,
+      maxWorkers: 1,
+      recycle: NO_RECYCLING,
+      settings: {
+        generationDir: this.#planFile,
+        mode: "production",
+        requestIdPrefix: "t-",
+        bodyBufferBytes: 1024,
+        responseCreditBytes: 1024,
+        logLevel: "info",
+        logFormat: "json",
+      },
+      nextWorkerId: () => ++lastId as WorkerId,
+      bootTimeoutMs: 30_000,
+      retireGraceMs: 30_000,
+      loadOf: ({ id }) => ({ requests: this.requests.get(id) ?? 0, inFlight: 0 }),
+      queueAgeMs: () => 0,
+      onReady: ({ id }) => note(`ready ${id}`),
+      onMessage: ({ id }, message) => {
+        this.onMessage(message);
+        note(`message ${id}`);
+      },
+      onRetire: ({ id }) => note(`retire ${id}`),
+      onUnreachable: () => {},
+      onLost: ({ id }, _error, cause) => note(`lost ${id}, ${cause}`),
+      onDown: (isDown) => note(isDown ? "down" : "up"),
+      ...options,
+    });
+    t.after(() => this.pool.destroy());
+  }
+
+  get worker(): WorkerProcess {
+    const [worker] = this.pool.workers;
+    assert.ok(worker !== undefined, "no worker");
+    return worker;
+  }
+
+  /** What workers do that are forked from now on. */
+  plan(text: string): void {
+    writeFileSync(this.#planFile, text);
+  }
+
+  /** Waits for an event. */
+  async until(event: string): Promise<void> {
+    while (!this.events.includes(event)) await this.#change();
+  }
+
+  async untilLog(predicate: (line: LogLine) => boolean): Promise<LogLine> {
+    for (;;) {
+      const line = this.logs.find(predicate);
+      if (line !== undefined) return line;
+      await this.#change();
+    }
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+}
+
+/** @param how What it is to do first: take so many MiB, and never stop then. */
+export function request(worker: WorkerProcess, how: { mib?: number; blocks?: boolean } = {}): void {
+  const id = 1 as ExchangeId;
+  const url = `http://a/${how.mib ?? 0}`;
+  const method = how.blocks === true ? "BLOCK" : "GET";
+  worker.channel.send([Kind.request, id, 0, null, method, url, "", "::1", 0, null]);
+}
+
+export const MIB = 1024 ** 2;
+export const NO_RECYCLING = { requests: 0, requestsJitter: 0, ageMs: 0, idleMs: 0, memoryBytes: 0 };
+// The only one that makes ids here starts with it.
+export const FIRST = 1 as WorkerId;
