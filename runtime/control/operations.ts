@@ -40,8 +40,6 @@ export interface Status {
   mode: "production" | "development";
   /** RFC 3339. */
   startedAt: string;
-  /** `stopping`: it finishes what is in flight. */
-  state: "serving" | "stopping";
   /** Id of the generation that new requests go to. */
   generation: string;
   routes: number;
