@@ -101,6 +101,8 @@ async function checkHandlers(config: Config, signal: AbortSignal): Promise<strin
         log,
         accessLog: null,
         certificates: null,
+        // Nothing is served.
+        maxSpoolFiles: 0,
       },
       { signal },
     );

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { existsSync, mkdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
@@ -99,13 +99,13 @@ describe("ControlServer", { timeout: 30_000 }, () => {
 
   it("lets a command wait for the server to start", async (t) => {
     const stateDir = temporaryFolder(t);
-    let start: (offer: Partial<Operations>) => void = () => {};
-    const operations = new Promise<Partial<Operations>>((resolve) => (start = resolve));
+    const starts = new EventEmitter();
+    const operations = once(starts, "start").then(() => ({ reload: async () => REPORT }));
     await open(t, stateDir, { operations });
     const answer = ask(stateDir, "POST", "/reload");
     // It is there already and says who it is.
     assert.equal((await ask(stateDir, "GET", "/")).kind, "done");
-    start({ reload: async () => REPORT });
+    starts.emit("start");
     assert.equal((await answer).kind, "done");
   });
 

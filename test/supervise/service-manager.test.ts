@@ -1,82 +1,41 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { describe, it, type TestContext } from "node:test";
+import { describe, it } from "node:test";
 import pino from "pino";
 import { ServiceManager, watchdogIntervalMs } from "../../runtime/supervise/service-manager.ts";
+import { LACKS_TOOLS, openNotifySocket } from "../helpers/notify-socket.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 const log = pino({ level: "silent" });
 
-/** Binds a datagram socket and prints what comes, a line each; what a barrier sends along is dropped, which ends it. */
-const RECEIVER = `
-import json, socket, sys
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.bind(sys.argv[1])
-print("bound", flush=True)
-while True:
-    print(json.dumps(s.recv(4096).decode()), flush=True)
-`;
-
-const hasTools = ["systemd-notify", "python3"].every(
-  (program) => spawnSync(program, ["--version"]).status === 0,
-);
-
-async function receive(t: TestContext): Promise<{ path: string; next: () => Promise<string[]> }> {
-  const path = join(temporaryFolder(t), "notify");
-  const child: ChildProcess = spawn("python3", ["-c", RECEIVER, path], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  t.after(() => child.kill("SIGKILL"));
-  assert.ok(child.stdout !== null);
-  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-  const line = async (): Promise<string> => String((await lines.next()).value);
-  assert.equal(await line(), "bound");
-  return {
-    path,
-    async next() {
-      for (;;) {
-        const message = String(JSON.parse(await line()));
-        // What systemd-notify sends to learn that the others were taken.
-        if (message !== "BARRIER=1") return message.trim().split("\n");
-      }
-    },
-  };
-}
-
 describe("ServiceManager", { timeout: 30_000 }, () => {
-  it(
-    "tells a service manager how the service is, in order",
-    { skip: hasTools ? false : "needs systemd-notify and python3" },
-    async (t) => {
-      const { path, next } = await receive(t);
-      const env = { ...process.env, NOTIFY_SOCKET: path };
-      const manager = ServiceManager.find({ env, log });
-      assert.ok(manager !== null);
-      const startedAt = process.hrtime.bigint() / 1000n;
-      void manager.ready("serving");
-      void manager.reloading();
-      void manager.ready("serving");
-      void manager.stopping();
-      await manager.handOver(4711);
-      assert.deepEqual(await next(), ["READY=1", "STATUS=serving"]);
-      const [reloading, at, status] = await next();
-      assert.deepEqual([reloading, status], ["RELOADING=1", "STATUS=reloading"]);
-      const microseconds = BigInt(/^MONOTONIC_USEC=(\d+)$/.exec(at ?? "")?.[1] ?? "");
-      assert.ok(microseconds >= startedAt && microseconds <= process.hrtime.bigint() / 1000n);
-      assert.deepEqual(await next(), ["READY=1", "STATUS=serving"]);
-      assert.deepEqual(await next(), ["STOPPING=1", "STATUS=finishing what is under way"]);
-      assert.deepEqual(await next(), ["MAINPID=4711"]);
-    },
-  );
+  it("tells a service manager how the service is, in order", { skip: LACKS_TOOLS }, async (t) => {
+    const { path, next } = await openNotifySocket(t);
+    const env = { ...process.env, NOTIFY_SOCKET: path };
+    const manager = ServiceManager.find({ env, log });
+    assert.ok(manager !== null);
+    const startedAt = process.hrtime.bigint() / 1000n;
+    void manager.ready("serving");
+    void manager.reloading();
+    void manager.ready("serving");
+    void manager.stopping();
+    await manager.handOver(4711);
+    assert.deepEqual(await next(), ["READY=1", "STATUS=serving"]);
+    const [reloading, at, status] = await next();
+    assert.deepEqual([reloading, status], ["RELOADING=1", "STATUS=reloading"]);
+    const microseconds = BigInt(/^MONOTONIC_USEC=(\d+)$/.exec(at ?? "")?.[1] ?? "");
+    assert.ok(microseconds >= startedAt && microseconds <= process.hrtime.bigint() / 1000n);
+    assert.deepEqual(await next(), ["READY=1", "STATUS=serving"]);
+    assert.deepEqual(await next(), ["STOPPING=1", "STATUS=finishing what is under way"]);
+    assert.deepEqual(await next(), ["MAINPID=4711"]);
+  });
 
   it(
     "says that it is alive, once it serves and until it ends",
-    { skip: hasTools ? false : "needs systemd-notify and python3" },
+    { skip: LACKS_TOOLS },
     async (t) => {
-      const { path, next } = await receive(t);
+      const { path, next } = await openNotifySocket(t);
       const env = { ...process.env, NOTIFY_SOCKET: path, WATCHDOG_USEC: "100000" };
       const manager = ServiceManager.find({ env, log });
       assert.ok(manager !== null);
@@ -118,7 +77,8 @@ describe("ServiceManager", { timeout: 30_000 }, () => {
     writeFileSync(program, `#!/bin/sh\necho "$1" >> ${dir}/sent\n`, { mode: 0o755 });
     const env = { ...process.env, NOTIFY_SOCKET: "/run/nobody" };
     const manager = ServiceManager.find({ env, log, program });
-    await Promise.all(Array.from({ length: 100 }, () => manager?.ready("serving")));
+    assert.ok(manager !== null);
+    await Promise.all(Array.from({ length: 100 }, () => manager.ready("serving")));
     assert.equal(readFileSync(join(dir, "sent"), "utf8"), "READY=1\n".repeat(16));
   });
 });
