@@ -36,6 +36,8 @@ export interface Config {
   readonly certsDir: string;
   /** Absolute; may not exist yet. */
   readonly stateDir: string;
+  /** Absolute. `null`: none is written. */
+  readonly pidFile: string | null;
   /** IP address or host name; `null`: all addresses, IPv4 and IPv6. */
   readonly host: string | null;
   /** 0: any free port. `null`: no plain listener. */
@@ -134,8 +136,10 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     );
   }
   const values = parsed.data;
-  const path = (name: "handlers" | "public" | "certs" | "stateDir", value: string): string =>
-    resolve(origins[name].baseDir, value);
+  const path = (
+    name: "handlers" | "public" | "certs" | "stateDir" | "pidFile",
+    value: string,
+  ): string => resolve(origins[name].baseDir, value);
   const publicDir = values.public === null ? null : path("public", values.public);
   const hasPublic = publicDir !== null && isFolder(publicDir);
   const workers = values.workers === "auto" ? Math.max(2, availableCpus() - 1) : values.workers;
@@ -148,6 +152,7 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     publicDir: hasPublic || !origins.public.isDefault ? publicDir : null,
     certsDir: path("certs", values.certs),
     stateDir: path("stateDir", values.stateDir),
+    pidFile: values.pidFile === null ? null : path("pidFile", values.pidFile),
     host: values.host,
     httpPort: values.http,
     httpsPort: values.https,
@@ -205,6 +210,7 @@ const DEFAULTS: Readonly<Required<UserConfig>> = {
   public: "public",
   certs: "certs",
   stateDir: ".edgicorn",
+  pidFile: "off",
   http: 8080,
   https: 8443,
   host: "*",

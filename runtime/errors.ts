@@ -30,8 +30,8 @@ export function statusOf(code: ErrorCode): number {
   return TABLE[code].status;
 }
 
-/** Exit codes of the program (Node itself uses 1 to 14). */
-export const EXIT = { drained: 0, failed: 70, config: 78 } as const;
+/** Exit codes of the program, named as in sysexits.h where they are there too (Node itself uses 1 to 14). */
+export const EXIT = { drained: 0, unavailable: 69, failed: 70, config: 78 } as const;
 
 /**
  * An error with a code that a person or a program can act on.

@@ -1,5 +1,6 @@
 import type { ExchangeMessage, RouteReport, WorkerId, WorkerSettings } from "./channel/messages.ts";
 import type { Config } from "./config.ts";
+import type { WorkerInfo } from "./control/operations.ts";
 import type { ByteBudget } from "./dispatch/byte-budget.ts";
 import type { ClientSide } from "./dispatch/client-side.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
@@ -136,6 +137,11 @@ export class LiveGeneration {
   /** Exchanges that wait for a worker, and that workers have. */
   get load(): { queued: number; inFlight: number } {
     return this.#dispatcher.load;
+  }
+
+  /** Its workers, as operators see them. */
+  get workers(): WorkerInfo[] {
+    return this.#pool.workers.map(({ id, pid, state }) => ({ id, pid, state: state.kind }));
   }
 
   /** Methods that a route answers; `null`: any. */

@@ -46,7 +46,12 @@ export interface PrimaryOptions {
   certificates: readonly [ServedCertificate, ...ServedCertificate[]] | null;
   /** Most bodies that wait on disk at a time, each with a file descriptor. */
   maxSpoolFiles: number;
+  /** Ports that the server whose place this one takes listens on: they may be shared, and one stands for "any free". */
+  inherited?: readonly { scheme: "http" | "https"; port: number }[];
 }
+
+/** Of the grace, how much a server that leaves its place waits for its connections. */
+const LEAVING_SHARE = 0.9;
 
 /** What all request bodies that are being gathered may take together: above it new ones are answered 503. */
 const BODY_BUDGET_BYTES = 256 * 1024 * 1024;
@@ -155,6 +160,20 @@ export class Primary {
     return this.#closing;
   }
 
+  /**
+   * As `close`, but first answers whatever its connections ask until they are gone, each with its next response or when
+   * it has been idle: for a server whose ports another one has taken over, where a client that finds its connection closed
+   * has lost nothing only if it asked for nothing.
+   */
+  async leave(graceMs: number): Promise<void> {
+    const deadlineMs = performance.now() + graceMs;
+    for (const listener of this.#listeners) listener.stopAccepting();
+    const disconnected = Promise.all(this.#listeners.map((listener) => listener.disconnected()));
+    // The last part of the grace is for ending what is left by then.
+    await settledWithin(disconnected, graceMs * LEAVING_SHARE);
+    await this.close(Math.max(0, deadlineMs - performance.now()));
+  }
+
   /** Ends everything now. */
   async destroy(): Promise<void> {
     this.#stop.abort(stopping());
@@ -211,12 +230,24 @@ export class Primary {
     };
     if (httpPort !== null) {
       this.#listeners.push(
-        await Listener.open(uws, { ...shared, port: httpPort, certificates: null }),
+        await Listener.open(uws, {
+          ...shared,
+          ...this.#place("http", httpPort),
+          certificates: null,
+        }),
       );
     }
     if (httpsPort !== null && certificates !== null) {
-      this.#listeners.push(await Listener.open(uws, { ...shared, port: httpsPort, certificates }));
+      const place = this.#place("https", httpsPort);
+      this.#listeners.push(await Listener.open(uws, { ...shared, ...place, certificates }));
     }
+  }
+
+  /** Where to listen for what was asked for. */
+  #place(scheme: "http" | "https", wanted: number): { port: number; isShared: boolean } {
+    const inherited = this.#options.inherited?.filter((listener) => listener.scheme === scheme);
+    const found = inherited?.find(({ port }) => wanted === 0 || port === wanted);
+    return { port: found?.port ?? wanted, isShared: found !== undefined };
   }
 
   async #startGeneration(): Promise<LiveGeneration> {

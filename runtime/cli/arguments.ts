@@ -3,13 +3,31 @@ import type { Config, Flags } from "../config.ts";
 import { pickNearest } from "../nearest.ts";
 import { SETTING_NAMES, type SettingName, flagName } from "../config/settings.ts";
 import { RuntimeError, assertNever } from "../errors.ts";
-import { COMMANDS, type CommandName } from "./commands.ts";
+import {
+  COMMANDS,
+  type CommandName,
+  CONTROL_SETTINGS,
+  type ControlCommandName,
+  isControlCommand,
+} from "./commands.ts";
 
 /** What the command line asks for. */
 export type Invocation =
-  | { command: "start" | "dev"; mode: Config["mode"]; flags: Flags }
+  | { command: "start" | "dev" | "check"; mode: Config["mode"]; flags: Flags }
+  | ControlInvocation
   | { command: "help" }
   | { command: "version" };
+
+/** A command for a server that runs. */
+export interface ControlInvocation {
+  command: ControlCommandName;
+  /** Of those that such a command takes. */
+  flags: Flags;
+  /** For programs: what the server answered, as it is. */
+  json: boolean;
+  /** What comes after the command: the generation to roll back to. */
+  id: string | null;
+}
 
 /**
  * Parses the command line.
@@ -33,6 +51,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
   const words: string[] = [];
   const flags: Partial<Record<SettingName | "config", string>> = {};
   let instead: "help" | "version" | null = null;
+  let json = false;
 
   /** Where the value of a refused flag stands: no word of its own. */
   let valueIndex = -1;
@@ -44,6 +63,10 @@ export function parseArguments(argv: readonly string[]): Invocation {
     }
     if (token.name === "help" || token.name === "version") {
       instead ??= token.name;
+      continue;
+    }
+    if (token.name === "json" && token.value === undefined) {
+      json = true;
       continue;
     }
     const { rawName, value, inlineValue } = token;
@@ -63,17 +86,29 @@ export function parseArguments(argv: readonly string[]): Invocation {
   const [word = "start", extra] = words;
   const command = findCommand(word);
   if (command === null) problems.unshift(describeUnknownCommand(word));
-  if (extra !== undefined && command !== null && command !== "help") {
-    problems.push(`Cannot run ${word}: found "${extra}", expected only flags after the command`);
+  const unexpected = command === "rollback" ? words[2] : extra;
+  if (unexpected !== undefined && command !== null && command !== "help") {
+    const expected = command === "rollback" ? "one id" : "only flags";
+    problems.push(
+      `Cannot run ${word}: found "${unexpected}", expected ${expected} after the command`,
+    );
   }
+  if (command !== null) problems.push(...findForeignFlags(command, { flags, json }));
   if (command === null || problems.length > 0) {
     throw new RuntimeError("ERR_CONFIG", problems.join("\n"));
   }
   switch (command) {
     case "start":
+    case "check":
       return { command, mode: "production", flags };
     case "dev":
       return { command, mode: "development", flags };
+    case "reload":
+    case "rollback":
+    case "generations":
+    case "status":
+    case "stop":
+      return { command, flags, json, id: extra ?? null };
     case "help":
     case "version":
       return { command };
@@ -86,6 +121,7 @@ const OPTIONS = {
   ...Object.fromEntries(
     [...SETTING_NAMES.map(flagName), "config"].map((name) => [name, { type: "string" as const }]),
   ),
+  json: { type: "boolean" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "v" },
 } as const;
@@ -100,8 +136,27 @@ function findCommand(word: string): CommandName | null {
   return COMMANDS.find(({ name }) => name === word)?.name ?? null;
 }
 
+/** Flags that a command has no use for: somebody expects something of them. */
+function findForeignFlags(
+  command: CommandName,
+  { flags, json }: { flags: Partial<Record<SettingName | "config", string>>; json: boolean },
+): string[] {
+  if (!isControlCommand(command)) {
+    const isHelp = command === "help" || command === "version";
+    return json && !isHelp ? [`Cannot use --json with ${command}: it prints no data`] : [];
+  }
+  const known: readonly string[] = [...CONTROL_SETTINGS, "config"];
+  return Object.keys(flags)
+    .filter((name) => !known.includes(name))
+    .map((name) => {
+      // Keys of `flags` are names of settings, and "config".
+      const flag = flagName(name as SettingName);
+      return `Cannot use --${flag} with ${command}: expected only --state-dir, --config or --json`;
+    });
+}
+
 function describeUnknownFlag(rawName: string): string {
-  const nearest = pickNearest(rawName, [...FLAGS.keys(), "--help", "--version"]);
+  const nearest = pickNearest(rawName, [...FLAGS.keys(), "--json", "--help", "--version"]);
   return `Cannot use ${rawName}: found an unknown flag, ${didYouMean(nearest)}`;
 }
 

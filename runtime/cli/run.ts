@@ -1,5 +1,7 @@
-import { parseArguments } from "./arguments.ts";
+import { type ControlInvocation, parseArguments } from "./arguments.ts";
 import { describeFailure } from "./bugs.ts";
+import { runCheck } from "./check.ts";
+import { runControl } from "./control.ts";
 import { formatHelp } from "./help.ts";
 import { packageVersion } from "./package-version.ts";
 import { start } from "./start.ts";
@@ -18,10 +20,30 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
       case "start":
       case "dev":
         await start(invocation);
+        return;
+      case "check":
+        await runCheck(invocation);
+        return;
+      case "reload":
+      case "rollback":
+      case "generations":
+      case "status":
+      case "stop":
+        await tellOutcome(invocation);
     }
   } catch (error) {
     const { text, exitCode } = describeFailure(error);
     process.stderr.write(`${text}\n`);
     process.exit(exitCode);
   }
+}
+
+async function tellOutcome(invocation: ControlInvocation): Promise<void> {
+  const { text, problem, exitCode } = await runControl(invocation, {
+    env: process.env,
+    cwd: process.cwd(),
+  });
+  process.stdout.write(text);
+  if (problem !== "") process.stderr.write(`${problem}\n`);
+  process.exitCode = exitCode;
 }

@@ -1,17 +1,23 @@
 import { relative } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import type { FSWatcher } from "chokidar";
 import { loadConfig, type Config, type Flags } from "../config.ts";
-import { RuntimeError } from "../errors.ts";
+import { EXIT, RuntimeError } from "../errors.ts";
 import { type LoadedCertificates, loadCertificates } from "../front/tls.ts";
 import { createLogger, type Logger, type LogLook, openLog, pickLogLook } from "../log.ts";
 import { createAccessLog } from "../log/access-log.ts";
 import type { LogDestination } from "../log/destination.ts";
 import { Primary } from "../primary.ts";
-import { obeySignals } from "../supervise/shutdown.ts";
+import { obeySignals, type PassOn } from "../supervise/shutdown.ts";
+import { type StartCommand, toStartCommand } from "../supervise/start-command.ts";
+import { type SharedPort, Takeover } from "../supervise/takeover.ts";
 import { type BannerInfo, formatBanner, resolveTerminal } from "./banner.ts";
 import { describeFailure, exitOnBug } from "./bugs.ts";
 import { fitConnections, fitSpoolFiles, readOpenFilesLimit } from "./connection-limit.ts";
+import { createOperations } from "./operations.ts";
 import { packageVersion } from "./package-version.ts";
+import { Presence } from "./presence.ts";
+import { Upgrader, staysAsParent } from "./upgrade.ts";
 
 /** Longest wait for what was starting when a signal came: a build that does not end is killed within it. */
 const ABORT_START_MS = 3_000;
@@ -30,38 +36,62 @@ export async function start(options: StartOptions): Promise<void> {
     else log.fatal({ err: error }, "ended by a bug");
     destination.flushSync();
   });
+  const startCommand = toStartCommand({ ...process, cwd: process.cwd(), pwd: process.env["PWD"] });
+  // The end of the server whose place this one was to take, before it has taken it, is its own.
+  const takeover = Takeover.receive({
+    onOrphaned: stop,
+    onLeave: () => whenServing(({ leave }) => void leave().then(() => process.exit(EXIT.drained))),
+  });
   const opening = open(options, {
     destination,
+    takeover,
     signal: stopping.signal,
     onLog: (created) => (log = created),
   });
+  const serving = opening.then((running) =>
+    serve(running, { takeover, startCommand, passSignals: (passOn) => passSignals(passOn) }),
+  );
+  let isServing = false;
+  const whenServing = (act: (server: Serving) => void): void => {
+    if (!isServing) log?.info("told what to do before it serves: will do it then");
+    serving.then(act, () => {});
+  };
   // Before it has started, too: what a signal asks for happens as soon as it can.
-  obeySignals({
+  const passSignals = obeySignals({
     close: async () => {
       stopping.abort();
       const late = delay(ABORT_START_MS, null, { ref: false });
       const running = await Promise.race([opening.catch(() => null), late]);
-      await running?.primary.close(running.config.drainGraceMs);
+      running?.presence.leave();
+      await Promise.all([
+        running?.primary.close(running.config.drainGraceMs),
+        Promise.race([serving.catch(() => null), late]).then((server) => server?.upgrader.abort()),
+      ]);
     },
     onClosing: (signal) => log?.info({ signal }, "stopping: finishing what is in flight"),
     onForced: (signal) => log?.warn({ signal }, "stopped at once"),
-    reload: () => void opening.then(reloadAndTell, () => {}),
+    reload: () => whenServing(({ reload }) => void reload().catch(() => {})),
     reopenLogs: () => destination.reopen(),
-    onUnsupported: (signal) => log?.info({ signal }, "signal ignored: not supported yet"),
+    resize: (_, signal) => log?.info({ signal }, "signal ignored: not supported yet"),
+    upgrade: () => whenServing(({ upgrader }) => upgrader.upgrade()),
   });
-  let running: Running;
   try {
-    running = await opening;
+    await serving;
+    isServing = true;
   } catch (error) {
     // Whoever stopped it ends the process.
     if (stopping.signal.aborted) return;
+    await takeover?.failed(describeFailure(error).text);
     throw error;
   }
-  if (options.mode === "development") await watchHandlers(running);
-  announce(running);
 }
 
-interface StartOptions {
+/** As whoever sends the signal does. */
+function stop(): void {
+  process.kill(process.pid, "SIGTERM");
+}
+
+export interface StartOptions {
   mode: Config["mode"];
   flags: Flags;
 }
@@ -72,16 +102,30 @@ interface Running {
   certificates: LoadedCertificates | null;
   log: Logger;
   look: LogLook;
+  presence: Presence;
   primary: Primary;
+}
+
+/** A server that others know of. */
+interface Serving {
+  /** Says in the log what comes of it, and rejects when it is refused. */
+  reload: () => Promise<void>;
+  upgrader: Upgrader;
+  /** Finishes what its clients still ask: another process serves. */
+  leave: () => Promise<void>;
+}
+
+interface OpenOptions {
+  destination: LogDestination;
+  /** `null`: it takes nobody's place. */
+  takeover: Takeover | null;
+  signal: AbortSignal;
+  onLog: (log: Logger) => void;
 }
 
 async function open(
   options: StartOptions,
-  {
-    destination,
-    signal,
-    onLog,
-  }: { destination: LogDestination; signal: AbortSignal; onLog: (log: Logger) => void },
+  { destination, takeover, signal, onLog }: OpenOptions,
 ): Promise<Running> {
   const wanted = await loadConfig({ ...options, env: process.env, cwd: process.cwd(), signal });
   const look = pickLogLook(wanted.logFormat, { isTTY: process.stderr.isTTY, env: process.env });
@@ -98,26 +142,79 @@ async function open(
     const { certsDir } = config;
     log.info({ certsDir }, "made a certificate for localhost, which nobody signed: found no other");
   }
+  const presence = await Presence.open({ config, log, takeover, stop });
+  const inherited = takeover?.place.listeners ?? [];
   const primary = await Primary.start(
     {
       config,
       log,
       accessLog,
       certificates: certificates?.certificates ?? null,
+      inherited,
       maxSpoolFiles: fitSpoolFiles(config, openFilesLimit),
     },
     { signal },
   );
-  return { config, certificates, log, look, primary };
+  return { config, certificates, log, look, presence, primary };
 }
 
-async function watchHandlers(running: Running): Promise<void> {
+async function serve(
+  running: Running,
+  options: {
+    takeover: Takeover | null;
+    startCommand: StartCommand;
+    passSignals: (passOn: PassOn) => void;
+  },
+): Promise<Serving> {
+  const { config, log, presence, primary } = running;
+  const { mode, pidFile } = config;
+  const reload = (): Promise<void> => presence.whileReloading(() => reloadAndTell(running));
+  const watcher = mode === "development" ? await watchHandlers(running, reload) : null;
+  announce(running);
+  const listeners = (): SharedPort[] =>
+    primary.listeners.map(({ scheme, port }) => ({ scheme, port }));
+  const operations = createOperations({ primary, mode, version: packageVersion(), reload });
+  let isGuarded: boolean;
+  try {
+    ({ isGuarded } = await presence.announce(operations, listeners()));
+  } catch (error) {
+    await primary.destroy();
+    throw error;
+  }
+  const hasServiceManager = (process.env["NOTIFY_SOCKET"] ?? "") !== "";
+  const stays = staysAsParent({
+    pid: process.pid,
+    hasPidFile: pidFile !== null,
+    hasServiceManager,
+  });
+  const leave = async (): Promise<void> => {
+    presence.withdraw();
+    await Promise.all([watcher?.close(), primary.leave(config.drainGraceMs)]);
+  };
+  const upgrader = new Upgrader({
+    log,
+    start: options.startCommand,
+    bootTimeoutMs: config.bootTimeoutMs,
+    stays,
+    guardian: isGuarded ? (options.takeover?.parent ?? null) : null,
+    listeners,
+    passSignals: options.passSignals,
+    // Whoever waits for this process is told nothing: it stays.
+    handOver: async (pid) => (stays ? presence.withdraw() : presence.handOver(pid)),
+    leave,
+    close: () => primary.close(config.drainGraceMs),
+  });
+  return { reload, upgrader, leave };
+}
+
+async function watchHandlers(running: Running, reload: () => Promise<void>): Promise<FSWatcher> {
   const { config, log, primary } = running;
   const { watchSources } = await import("./watch.ts");
-  watchSources({
+  return watchSources({
     dirs: [config.handlersDir],
     sources: () => primary.sources,
-    reload: () => reloadAndTell(running),
+    // The log says why not.
+    reload: () => reload().catch(() => {}),
     onError: (error) => log.warn({ err: error }, "cannot watch a source: its changes go unseen"),
   });
 }
@@ -199,6 +296,7 @@ function display(path: string): string {
   return shown.startsWith("..") ? path : shown || ".";
 }
 
+/** @throws What `Primary.reload` throws; it has been logged. */
 async function reloadAndTell({ primary, log }: Running): Promise<void> {
   const startedAtMs = performance.now();
   try {
@@ -211,5 +309,6 @@ async function reloadAndTell({ primary, log }: Running): Promise<void> {
     const code = error instanceof RuntimeError ? error.code : undefined;
     if (code === "ERR_DRAINING") log.info("reload given up: the server stops");
     else log.error({ code }, `reload refused, the old handlers serve on: ${message}`);
+    throw error;
   }
 }

@@ -11,6 +11,7 @@ export const settingsSchema = z.strictObject({
   public: z.union([off(), text()]),
   certs: text(),
   stateDir: text(),
+  pidFile: z.union([off(), text()]),
   http: port(),
   https: port(),
   host: host(),
@@ -348,6 +349,13 @@ export const SETTINGS: Readonly<Record<SettingName, SettingText>> = {
     help: "folder for compiled handlers",
     expected: "a folder",
     default: ".edgicorn",
+    common: false,
+  },
+  pidFile: {
+    value: "FILE|off",
+    help: "file for the process id of the server",
+    expected: 'a file, or "off"',
+    default: "off",
     common: false,
   },
 };

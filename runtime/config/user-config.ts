@@ -19,6 +19,8 @@ export interface UserConfig {
   certs?: string;
   /** Folder for what the program keeps, such as compiled handlers. Default: `.edgicorn`. */
   stateDir?: string;
+  /** File for the process id of the server, or `"off"`. Default: `"off"`. */
+  pidFile?: string | false;
   /** Port for HTTP; 0 is any free port. Default: 8080. */
   http?: number | "off" | false;
   /** Port for HTTPS; 0 is any free port. Default: 8443. */

@@ -54,6 +54,12 @@ export interface RefusedHead {
   bodyBytes: number;
 }
 
+/**
+ * The library's default, SO_REUSEPORT: a server of the same user can listen on the port beside this one, and so take its
+ * place while it serves. That nobody else does by mistake is up to `probePort`.
+ */
+const LISTEN_SHARED = 0;
+
 /** For methods that no resource here has: those that one may have (RFC 9110 section 15.5.6). */
 const ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
@@ -62,6 +68,8 @@ export interface ListenerOptions {
   host: string | null;
   /** 0: any free port. */
   port: number;
+  /** A server whose place this one takes listens on it still; it is not looked whether the port is free then. */
+  isShared?: boolean;
   /** The first is the default; `null` for plain HTTP. */
   certificates: readonly [ServedCertificate, ...ServedCertificate[]] | null;
   /** Connections beyond this are closed as they come. */
@@ -110,6 +118,8 @@ export class Listener implements Door {
   #writtenAtMs = 0;
   #writtenBytes = 0;
   readonly #idleWaiters = new Waiters();
+  #open = 0;
+  readonly #disconnectedWaiters = new Waiters();
   readonly #uws: Uws;
   readonly #options: ListenerOptions;
   readonly #addresses = new ConnectionAddresses();
@@ -138,9 +148,10 @@ export class Listener implements Door {
    * @throws RuntimeError `ERR_LISTEN` that says why: the port is in use, needs a privilege, the address is not ours.
    */
   static async open(uws: Uws, options: ListenerOptions): Promise<Listener> {
-    // The library tells no reason when it cannot bind, so the reason is looked for first.
-    await probePort(options);
-    return new Listener(uws, options);
+    // The library tells no reason when it cannot bind, so the reason is looked for first; and a port that another server
+    // of the same user has it would share.
+    const port = options.isShared === true ? options.port : await probePort(options);
+    return new Listener(uws, { ...options, port });
   }
 
   get clock(): TurnClock {
@@ -203,6 +214,11 @@ export class Listener implements Door {
     return this.#inFlight === 0 ? Promise.resolve() : this.#idleWaiters.wait();
   }
 
+  /** Resolves when no connection is open; once it stopped accepting, that is within seconds for those with nothing to do. */
+  disconnected(): Promise<void> {
+    return this.#open === 0 ? Promise.resolve() : this.#disconnectedWaiters.wait();
+  }
+
   /** Accepts no more; connections that live end with their next response. */
   stopAccepting(): void {
     if (this.#closing) return;
@@ -255,10 +271,12 @@ export class Listener implements Door {
       if (change < 0) {
         connections.open--;
         this.#addresses.closed();
+        if (--this.#open === 0) this.#disconnectedWaiters.release();
         return;
       }
       connections.open++;
       connections.accepted++;
+      this.#open++;
       this.#addresses.opened(res);
       // Beyond the limit of file descriptors the library would spin (uws-notes section 5).
       if (connections.open <= maxConnections) return;
@@ -270,13 +288,12 @@ export class Listener implements Door {
 
   #listen(): ListenSocket {
     const { host, port } = this.#options;
-    const exclusive = this.#uws.LIBUS_LISTEN_EXCLUSIVE_PORT;
     const app = this.#apps[0];
     // `listen` calls back before it returns.
     const bound: (ListenSocket | false)[] = [];
     const onListen = (socket: ListenSocket | false): void => void bound.push(socket);
-    if (host === null) app?.listen(port, exclusive, onListen);
-    else app?.listen(host, port, exclusive, onListen);
+    if (host === null) app?.listen(port, LISTEN_SHARED, onListen);
+    else app?.listen(host, port, LISTEN_SHARED, onListen);
     const [socket = false] = bound;
     if (socket === false) throw listenError(this.#options, "it was taken a moment ago");
     return socket;
@@ -370,7 +387,11 @@ function route(app: UwsApp, onRequest: OnRequest): void {
   app.any("/*", (res, req) => onRequest(res, req, null));
 }
 
-async function probePort(options: ListenerOptions): Promise<void> {
+/**
+ * Finds out whether the port is free. Returns it, or one that is free now: left to the library, "any free port" is one that
+ * it does not share (uSockets, `bsd_create_listen_socket`).
+ */
+async function probePort(options: ListenerOptions): Promise<number> {
   const { host, port } = options;
   const probe = createServer();
   try {
@@ -382,7 +403,9 @@ async function probePort(options: ListenerOptions): Promise<void> {
   } catch (error) {
     throw listenError(options, explain(error), error);
   }
+  const address = probe.address();
   await new Promise((resolve) => probe.close(resolve));
+  return typeof address === "object" && address !== null ? address.port : port;
 }
 
 function explain(error: unknown): string {

@@ -49,6 +49,18 @@ export async function loadCertificates(
   return finish({ ...again, warnings }, true);
 }
 
+/**
+ * Reads and checks what is in a folder of certificates, and makes none: there may be no certificate in it.
+ *
+ * @param certsDir Absolute.
+ * @throws ERR_CERTIFICATE as `loadCertificates` does.
+ */
+export function inspectCertificates(
+  certsDir: string,
+): Promise<{ certificates: ServerCertificate[]; warnings: string[] }> {
+  return loadFolder(certsDir, new Date());
+}
+
 /** Renewed so long before its end, at a start or reload. */
 const RENEW_MS = 30 * 24 * 3_600_000;
 

@@ -32,7 +32,6 @@ export interface Uws {
   SSLApp(options: { cert_file_name?: string; key_file_name?: string }): UwsApp;
   us_listen_socket_close(socket: ListenSocket): void;
   us_socket_local_port(socket: ListenSocket): number;
-  readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;
   _cfg(setting: "silent"): void;
 }
 

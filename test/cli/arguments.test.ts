@@ -30,6 +30,16 @@ describe("parseArguments()", () => {
       ["--workers", "1", "--workers", "2"],
       { command: "start", mode: "production", flags: { workers: "2" } },
     ],
+    [
+      ["check", "--workers", "3"],
+      { command: "check", mode: "production", flags: { workers: "3" } },
+    ],
+    [["reload"], { command: "reload", flags: {}, json: false, id: null }],
+    [
+      ["status", "--json", "--state-dir", "s", "--config=c.ts"],
+      { command: "status", flags: { stateDir: "s", config: "c.ts" }, json: true, id: null },
+    ],
+    [["stop", "--help"], { command: "help" }],
     // Values are judged later, with those of other sources.
     [
       ["--http=", "--workers", "-1", "--certs=--odd"],
@@ -45,12 +55,20 @@ describe("parseArguments()", () => {
   it("has a flag for every setting", () => {
     for (const name of SETTING_NAMES) {
       const invocation = parseArguments([`--${flagName(name)}`, "x"]);
-      assert.ok("flags" in invocation);
+      assert.ok("mode" in invocation);
       assert.equal(invocation.flags[name], "x");
     }
   });
 
   const refused: [argv: string[], message: string][] = [
+    [["relaod"], 'Cannot run relaod: found an unknown command, did you mean "reload"?'],
+    [["reload", "now"], 'Cannot run reload: found "now", expected only flags after the command'],
+    [
+      ["reload", "--http", "81"],
+      "Cannot use --http with reload: expected only --state-dir, --config or --json",
+    ],
+    [["start", "--json"], "Cannot use --json with start: it prints no data"],
+    [["status", "--jsno"], 'Cannot use --jsno: found an unknown flag, did you mean "--json"?'],
     [["strat"], 'Cannot run strat: found an unknown command, did you mean "start"?'],
     [
       ["frobnicate"],

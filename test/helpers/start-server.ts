@@ -25,6 +25,8 @@ export interface StartOptions {
   workers?: number;
   /** More flags, such as `["--body-limit", "1kb"]`; they win over those above. */
   flags?: readonly string[];
+  /** What the program is started by, such as `["unshare", "--pid", "--fork"]`; signals then go there. */
+  prefix?: readonly [program: string, ...args: string[]];
   /** More environment variables. */
   env?: Readonly<Record<string, string>>;
 }
@@ -65,7 +67,8 @@ export function spawnServer(t: TestContext, options: StartOptions): TestServer {
     "--log-format": "json",
   };
   const args = [ENTRY, "start", ...Object.entries(flags).flat(), ...(options.flags ?? [])];
-  const child = spawn(process.execPath, args, {
+  const [program, ...words] = [...(options.prefix ?? []), process.execPath, ...args];
+  const child = spawn(program ?? process.execPath, words, {
     cwd: dir,
     env: { ...cleanEnvironment(), ...options.env },
     stdio: ["ignore", "pipe", "pipe"],

@@ -1,0 +1,93 @@
+import { findStateDir } from "../config/state-dir.ts";
+import { generationsSchema, reloadReportSchema, statusSchema } from "../control/answers.ts";
+import { type ControlRequest, askControl } from "../control/control-client.ts";
+import { EXIT, assertNever } from "../errors.ts";
+import type { ControlInvocation } from "./arguments.ts";
+import { formatGenerations, formatReloadReport, formatStatus } from "./format-answers.ts";
+
+/** What a command prints, and the exit code. */
+export interface Outcome {
+  /** For standard output. */
+  text: string;
+  /** For standard error. */
+  problem: string;
+  exitCode: number;
+}
+
+/**
+ * Asks the server that runs with the state folder of these flags, and waits for what comes of it.
+ *
+ * The exit code is 0 when it is done; 70 when the server refused, 78 when it did for its settings, as `start` would exit;
+ * 69 when there is no server, or no answer.
+ *
+ * @throws ERR_CONFIG when the state folder cannot be found.
+ */
+export async function runControl(
+  { command, flags, json, id }: ControlInvocation,
+  { env, cwd }: { env: Readonly<Record<string, string | undefined>>; cwd: string },
+): Promise<Outcome> {
+  const stateDir = await findStateDir({ flags, env, cwd });
+  const answer = await askControl(stateDir, toRequest(command, id));
+  switch (answer.kind) {
+    case "unreachable":
+      return { text: "", problem: answer.message, exitCode: EXIT.unavailable };
+    case "refused":
+      return { text: "", problem: answer.message, exitCode: exitCodeOf(answer.code) };
+    case "done":
+      return {
+        text: json ? `${JSON.stringify(answer.value, null, 2)}\n` : describe(command, answer.value),
+        problem: "",
+        exitCode: EXIT.drained,
+      };
+    default:
+      return assertNever(answer);
+  }
+}
+
+/** A build and the start of all workers have bounds of their own, which are shorter. */
+const RELOAD_TIMEOUT_MS = 30 * 60_000;
+
+/** Longer than the longest grace. */
+const STOP_TIMEOUT_MS = 2 * 3_600_000;
+
+const QUESTION_TIMEOUT_MS = 10_000;
+
+function toRequest(command: ControlInvocation["command"], id: string | null): ControlRequest {
+  switch (command) {
+    case "status":
+    case "generations":
+      return { method: "GET", path: `/${command}`, timeoutMs: QUESTION_TIMEOUT_MS };
+    case "reload":
+      return { method: "POST", path: "/reload", timeoutMs: RELOAD_TIMEOUT_MS };
+    case "rollback": {
+      const body = id === null ? {} : { id };
+      return { method: "POST", path: "/rollback", body, timeoutMs: RELOAD_TIMEOUT_MS };
+    }
+    case "stop":
+      return { method: "POST", path: "/stop", timeoutMs: STOP_TIMEOUT_MS };
+    default:
+      return assertNever(command);
+  }
+}
+
+/** @throws What `parse` throws when the server is of a version that answers otherwise. */
+function describe(command: ControlInvocation["command"], value: unknown): string {
+  switch (command) {
+    case "reload":
+    case "rollback":
+      return formatReloadReport(reloadReportSchema.parse(value));
+    case "generations":
+      return formatGenerations(generationsSchema.parse(value));
+    case "status":
+      return formatStatus(statusSchema.parse(value));
+    case "stop":
+      return "stopped\n";
+    default:
+      return assertNever(command);
+  }
+}
+
+function exitCodeOf(code: string | null): number {
+  if (code === "ERR_CONFIG") return EXIT.config;
+  return code === "ERR_DRAINING" ? EXIT.unavailable : EXIT.failed;
+}

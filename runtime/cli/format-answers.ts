@@ -1,0 +1,69 @@
+import type { GenerationInfo, PoolChange, ReloadReport, Status } from "../control/operations.ts";
+
+/** Says what a reload or a rollback has changed, pool by pool. Ends with a line feed. */
+export function formatReloadReport(report: ReloadReport): string {
+  const { generation, previous, durationMs, pools, settings } = report;
+  const before = previous === null || previous === generation ? "" : `, before it ${previous}`;
+  const lines = [
+    `serving ${generation}${before} (${durationMs} ms)`,
+    ...formatTable(pools.map(toRow)),
+    ...(settings.length === 0 ? [] : [`settings that changed: ${settings.join(", ")}`]),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+/** A table of generations, in the order given. Ends with a line feed. */
+export function formatGenerations(generations: readonly GenerationInfo[]): string {
+  if (generations.length === 0) return "no generations\n";
+  const rows = generations.map(({ id, createdAt, routes, state, requests, errors }) => [
+    id,
+    createdAt,
+    String(routes),
+    state,
+    String(requests),
+    String(errors),
+  ]);
+  const head = ["id", "created", "routes", "state", "requests", "errors"];
+  return `${formatTable([head, ...rows]).join("\n")}\n`;
+}
+
+/** Says how a server is. Ends with a line feed. */
+export function formatStatus(status: Status): string {
+  const { pid, version, mode, startedAt, generation, routes, listeners, pools } = status;
+  const rows = pools.flatMap(({ name, workers }) =>
+    workers.map((worker) => [
+      `pool ${name}`,
+      `worker ${worker.id}`,
+      `pid ${worker.pid}`,
+      worker.state,
+    ]),
+  );
+  const lines = [
+    `serving, ${mode}, version ${version}, pid ${pid}, since ${startedAt}`,
+    `listening: ${listeners.map(({ scheme, port }) => `${scheme} ${port}`).join(", ")}`,
+    `generation ${generation}, ${routes} ${routes === 1 ? "route" : "routes"}`,
+    ...formatTable(rows),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function toRow({ name, change, workers, reasons }: PoolChange): string[] {
+  const count = `${workers} ${workers === 1 ? "worker" : "workers"}`;
+  return [`  pool ${name}`, change, count, reasons.join("; ")];
+}
+
+/** Columns as wide as their widest cell. */
+function formatTable(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [column, cell] of row.entries()) {
+      widths[column] = Math.max(widths[column] ?? 0, cell.length);
+    }
+  }
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+}

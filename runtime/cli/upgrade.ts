@@ -1,0 +1,167 @@
+import { readFileSync } from "node:fs";
+import { EXIT } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import { isEnding, type PassOn, SAME_SIGNAL_MS } from "../supervise/shutdown.ts";
+import type { StartCommand } from "../supervise/start-command.ts";
+import { exitCodeOf, Succession } from "../supervise/succession.ts";
+import { Successor } from "../supervise/successor.ts";
+import type { SharedPort } from "../supervise/takeover.ts";
+
+/** A build is given up after a minute, and settings and certificates are read before it. */
+const BUILD_TIMEOUT_MS = 75_000;
+
+/** How long a successor may take to end when it is told to at once. */
+const FORCED_MS = 1_000;
+
+export interface UpgraderOptions {
+  log: Logger;
+  start: StartCommand;
+  /** For the workers of the new process. */
+  bootTimeoutMs: number;
+  /** Whether this process stays as the parent of the one that takes its place (see `staysAsParent`). */
+  stays: boolean;
+  /** The process that stays as the parent of this one; `null`: there is none. */
+  guardian: number | null;
+  listeners: () => SharedPort[];
+  /** Sets who takes signals from now on. */
+  passSignals: (passOn: PassOn) => void;
+  /** Tells others that the process of this number serves from now on. */
+  handOver: (pid: number) => Promise<void>;
+  /** Accepts no more, answers what the connections still ask until they are gone, ends all workers. */
+  leave: () => Promise<void>;
+  /** As `leave`, but answers only what is in flight. */
+  close: () => Promise<void>;
+}
+
+/**
+ * Decides what becomes of a process once another one serves in its place.
+ *
+ * Whoever has started it waits for its end, a container's runtime, npm, a shell or a supervisor, and would take it for the
+ * end of the service. So it stays as the parent of its successor, passes signals on, and ends as that ends; unless the
+ * successor can be found without it: systemd is told its number, or it is in the pid file. Process 1 always stays: its
+ * end is the end of its container.
+ */
+export function staysAsParent(facts: {
+  pid: number;
+  hasPidFile: boolean;
+  hasServiceManager: boolean;
+}): boolean {
+  return facts.pid === 1 || !(facts.hasPidFile || facts.hasServiceManager);
+}
+
+/**
+ * Starts this program anew, on the same ports, and leaves them to it once it serves.
+ *
+ *     serving ──new one serves──▶ draining ──▶ exits with 0
+ *                                    └─ stays ──▶ waiting ──the one that serves exits──▶ exits as that did
+ */
+export class Upgrader {
+  readonly #options: UpgraderOptions;
+  readonly #succession: Succession;
+  #upgrading: Promise<void> = Promise.resolve();
+  #left: Promise<void> | null = null;
+  #endingSinceMs: number | null = null;
+
+  constructor(options: UpgraderOptions) {
+    this.#options = options;
+    const { log, start, bootTimeoutMs, listeners } = options;
+    const timeoutMs = BUILD_TIMEOUT_MS + bootTimeoutMs;
+    this.#succession = new Succession({
+      log,
+      listeners,
+      raise: (place, signal) => Successor.raise({ ...start, place, timeoutMs }, { signal }),
+    });
+  }
+
+  /** Begins to do it; what comes of it is in the log. */
+  upgrade(): void {
+    const { guardian } = this.#options;
+    // It has to be the parent of whoever serves.
+    if (guardian !== null) process.kill(guardian, "SIGUSR2");
+    else if (this.#succession.isRaising) void this.#succession.raise();
+    else if (this.#endingSinceMs === null) this.#upgrading = this.#upgrade();
+  }
+
+  /** The server stops: whatever is being started is not wanted any more. Resolves when it is gone. */
+  async abort(): Promise<void> {
+    this.#succession.abort();
+    await this.#upgrading;
+  }
+
+  async #upgrade(): Promise<void> {
+    const { stays, log } = this.#options;
+    const before = this.#succession.current;
+    const next = await this.#succession.raise();
+    if (next === null) return;
+    this.#watch(next);
+    if (before === null) await this.#leaveTo(next);
+    else {
+      await next.takeOver({ stays });
+      await before.leave();
+      log.info({ previousPid: before.pid }, "the process before it finishes what it has");
+    }
+  }
+
+  async #leaveTo(next: Successor): Promise<void> {
+    const { stays, passSignals, handOver, leave, log } = this.#options;
+    passSignals((signal) => this.#onSignal(signal));
+    if (!keepsConnections()) {
+      log.info(
+        "connections that are being made in this moment may be lost: tcp_migrate_req is off",
+      );
+    }
+    await handOver(next.pid);
+    await next.takeOver({ stays });
+    this.#left = leave();
+    await this.#left.catch((error: unknown) => log.error({ err: error }, "cannot stop in order"));
+    if (!stays) process.exit(EXIT.drained);
+    log.info({ successorPid: next.pid }, "waiting for the process that serves; signals go to it");
+  }
+
+  /** The end of whoever serves is the end of this process, if it stays. */
+  #watch(next: Successor): void {
+    if (!this.#options.stays) return;
+    void next.exited.then(async (exit) => {
+      if (this.#succession.current !== next) return;
+      this.#succession.abort();
+      const code = exitCodeOf(exit);
+      // After a stop in order the clients of this process have their grace too; after a crash nobody serves, and whoever
+      // starts servers is to know at once.
+      if (code === EXIT.drained) await this.#left?.catch(() => {});
+      process.exit(code);
+    });
+  }
+
+  /** The first that asks for the end is obeyed in order, the second at once. */
+  #onSignal(signal: NodeJS.Signals): void {
+    const { stays, close, log } = this.#options;
+    const successor = stays ? this.#succession.current : null;
+    successor?.kill(signal);
+    if (!isEnding(signal)) return;
+    this.#succession.abort();
+    if (this.#endingSinceMs === null) {
+      this.#endingSinceMs = performance.now();
+      close().catch((error: unknown) => log.error({ err: error }, "cannot stop in order"));
+      return;
+    }
+    if (performance.now() - this.#endingSinceMs < SAME_SIGNAL_MS) return;
+    log.warn({ signal }, "stopped at once");
+    const exit = (): void => process.exit(exitCodeOf({ code: null, signal }));
+    if (successor === null) exit();
+    // It has been told, too, and its end is the end of this process. One that is stopped hears nothing.
+    setTimeout(() => {
+      successor?.kill("SIGKILL");
+      exit();
+    }, FORCED_MS);
+  }
+}
+
+/** Whether the kernel gives what waits for a listener that closes to another one on the same port (Linux 5.14). */
+function keepsConnections(): boolean {
+  try {
+    return readFileSync("/proc/sys/net/ipv4/tcp_migrate_req", "utf8").trim() !== "0";
+  } catch {
+    // An older kernel, or none of that name.
+    return false;
+  }
+}

@@ -1,0 +1,51 @@
+import * as z from "zod/mini";
+import type { GenerationInfo, ReloadReport, Status } from "./operations.ts";
+
+const change = z.object({
+  name: z.string(),
+  change: z.enum(["kept", "replaced", "added", "removed"]),
+  reasons: z.array(z.string()),
+  workers: z.number(),
+});
+
+/**
+ * What a client that shows an answer to a person expects of it; so the others below. What a newer server says besides is
+ * left out, an answer that lacks something does not parse.
+ */
+export const reloadReportSchema: z.ZodMiniType<ReloadReport> = z.object({
+  generation: z.string(),
+  previous: z.nullable(z.string()),
+  durationMs: z.number(),
+  pools: z.array(change),
+  settings: z.array(z.string()),
+});
+
+/** The answer to `/generations`. */
+export const generationsSchema: z.ZodMiniType<GenerationInfo[]> = z.array(
+  z.object({
+    id: z.string(),
+    createdAt: z.string(),
+    routes: z.number(),
+    state: z.enum(["serving", "retiring", "stored"]),
+    requests: z.number(),
+    errors: z.number(),
+  }),
+);
+
+const worker = z.object({
+  id: z.number(),
+  pid: z.number(),
+  state: z.enum(["starting", "ready", "draining", "exited"]),
+});
+
+/** The answer to `/status`. */
+export const statusSchema: z.ZodMiniType<Status> = z.object({
+  pid: z.number(),
+  version: z.string(),
+  mode: z.enum(["production", "development"]),
+  startedAt: z.string(),
+  generation: z.string(),
+  routes: z.number(),
+  listeners: z.array(z.object({ scheme: z.enum(["http", "https"]), port: z.number() })),
+  pools: z.array(z.object({ name: z.string(), workers: z.array(worker) })),
+});

@@ -1,0 +1,142 @@
+import { type ClientRequest, type IncomingMessage, request } from "node:http";
+import { fitSocketPath, toControlSocket } from "./socket-path.ts";
+
+/** Far more than any answer has: thousands of generations or workers. */
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+
+export interface ControlRequest {
+  method: "GET" | "POST";
+  /** `/status` */
+  path: string;
+  /** Sent as JSON. */
+  body?: unknown;
+  /** Longest wait for the answer. */
+  timeoutMs: number;
+}
+
+export type ControlAnswer =
+  /** What the server sent; its shape is not checked. */
+  | { kind: "done"; value: unknown }
+  /** The server said no, and why. */
+  | { kind: "refused"; code: string | null; message: string }
+  /** There was no answer. `none`: no socket; `stale`: nobody listens on it. */
+  | { kind: "unreachable"; why: "none" | "stale" | "denied" | "silent" | "ended"; message: string };
+
+/** Asks the server that serves with a state folder. Never rejects. */
+export async function askControl(stateDir: string, ask: ControlRequest): Promise<ControlAnswer> {
+  const path = toControlSocket(stateDir);
+  let fitting: ReturnType<typeof fitSocketPath>;
+  try {
+    fitting = fitSocketPath(path);
+  } catch (error) {
+    return unreachable(path, { error, hadAnswer: false });
+  }
+  const timeout = AbortSignal.timeout(ask.timeoutMs);
+  let hadAnswer = false;
+  try {
+    const sending = open(fitting.path, ask, timeout);
+    const response = await responseOf(sending);
+    hadAnswer = true;
+    const text = await readText(response);
+    // Ends with the process that was asked to stop.
+    if (response.statusCode === 202) return { kind: "done", value: null };
+    return toAnswer(response.statusCode ?? 0, text);
+  } catch (error) {
+    if (timeout.aborted) {
+      const message = `Cannot reach the server at ${path}: it has not answered within ${ask.timeoutMs} ms`;
+      return { kind: "unreachable", why: "silent", message };
+    }
+    return unreachable(path, { error, hadAnswer });
+  } finally {
+    fitting.release();
+  }
+}
+
+function open(socketPath: string, ask: ControlRequest, signal: AbortSignal): ClientRequest {
+  const body = ask.body === undefined ? "" : JSON.stringify(ask.body);
+  const sending = request({
+    socketPath,
+    path: ask.path,
+    method: ask.method,
+    agent: false,
+    signal,
+    headers: { host: "edgicorn", "content-length": Buffer.byteLength(body) },
+  });
+  sending.end(body);
+  return sending;
+}
+
+function responseOf(sending: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    sending.once("response", resolve);
+    sending.on("error", reject);
+  });
+}
+
+/** What comes until the end of the connection; to a stop that is the end of the process, however it ends. */
+async function readText(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    // Responses of node:http yield buffers as long as no encoding is set.
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > MAX_ANSWER_BYTES) throw new TypeError("too long an answer");
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (response.statusCode !== 202 || !isReset(error)) throw error;
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function isReset(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ECONNRESET";
+}
+
+function toAnswer(status: number, text: string): ControlAnswer {
+  const value: unknown = JSON.parse(text);
+  if (status === 200) return { kind: "done", value };
+  // Whatever it is, it is no answer of ours: this is then all that can be said.
+  const { error } = (value ?? {}) as { error?: { code?: unknown; message?: unknown } };
+  return {
+    kind: "refused",
+    code: typeof error?.code === "string" ? error.code : null,
+    message: typeof error?.message === "string" ? error.message : `status ${status}`,
+  };
+}
+
+function unreachable(
+  path: string,
+  { error, hadAnswer }: { error: unknown; hadAnswer: boolean },
+): ControlAnswer {
+  const code = error instanceof Error && "code" in error ? error.code : null;
+  const kind = "unreachable";
+  switch (code) {
+    case "ENOENT":
+    case "ENOTDIR":
+      return { kind, why: "none", message: `No server runs with this state folder: no ${path}` };
+    case "ECONNREFUSED":
+      return {
+        kind,
+        why: "stale",
+        message: `No server runs with this state folder: nobody answers at ${path}`,
+      };
+    case "EACCES":
+    case "EPERM":
+      return {
+        kind,
+        why: "denied",
+        message: `Cannot reach the server at ${path}: no permission, expected to run as the server's user`,
+      };
+    default: {
+      const reason = error instanceof Error ? error.message : String(error);
+      const what = hadAnswer ? "it broke off its answer" : "it ended before it answered";
+      return {
+        kind,
+        why: "ended",
+        message: `Cannot tell what came of it: found that the server at ${path} is gone or is no server of ours, ${what} (${reason})`,
+      };
+    }
+  }
+}

@@ -1,0 +1,85 @@
+/** What a reload or a rollback has changed. */
+export interface ReloadReport {
+  /** Id of the generation that serves now. */
+  generation: string;
+  /** Id of the one before it; `null`: there was none. */
+  previous: string | null;
+  /** From the order to the switch. */
+  durationMs: number;
+  pools: PoolChange[];
+  /** Names of the settings that changed. */
+  settings: string[];
+}
+
+export interface PoolChange {
+  name: string;
+  change: "kept" | "replaced" | "added" | "removed";
+  /** Why, for a person: `changed: api/users.ts`. */
+  reasons: string[];
+  /** How many it has now. */
+  workers: number;
+}
+
+export interface GenerationInfo {
+  id: string;
+  /** RFC 3339. */
+  createdAt: string;
+  routes: number;
+  /** `retiring`: it answers what it had when another one took its place; `stored`: on disk only. */
+  state: "serving" | "retiring" | "stored";
+  /** That it has taken on since this server started. */
+  requests: number;
+  /** Of these, those that ended with a status of 500 or above. */
+  errors: number;
+}
+
+/** How the server is at this moment. */
+export interface Status {
+  pid: number;
+  version: string;
+  mode: "production" | "development";
+  /** RFC 3339. */
+  startedAt: string;
+  /** Id of the generation that new requests go to. */
+  generation: string;
+  routes: number;
+  listeners: ListenerInfo[];
+  pools: PoolInfo[];
+}
+
+export interface ListenerInfo {
+  scheme: "http" | "https";
+  port: number;
+}
+
+export interface PoolInfo {
+  name: string;
+  workers: WorkerInfo[];
+}
+
+export interface WorkerInfo {
+  id: number;
+  pid: number;
+  state: "starting" | "ready" | "draining" | "exited";
+}
+
+/** What an operator may ask of a running server. */
+export interface Operations {
+  /**
+   * Builds and loads anew, and moves over when all is ready. All who ask while one runs share the next one.
+   *
+   * @throws RuntimeError when it is refused, with the reason, file and line: the old generation serves on.
+   */
+  reload(): Promise<ReloadReport>;
+  /**
+   * Moves back to a generation that is on disk: the one before, unless told which.
+   *
+   * @throws RuntimeError when there is none, or it cannot be loaded.
+   */
+  rollback(id?: string): Promise<ReloadReport>;
+  /** Newest first. */
+  generations(): Promise<GenerationInfo[]>;
+  /** One worker more or less, at least one. Returns how many there shall be now. */
+  resize(change: 1 | -1): number;
+  status(): Status;
+}

@@ -1,0 +1,98 @@
+import { constants } from "node:os";
+import { EXIT, RuntimeError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import type { ExitOf, Successor } from "./successor.ts";
+import type { Place } from "./takeover.ts";
+
+export interface SuccessionOptions {
+  log: Logger;
+  /** Starts a server that takes this place, and waits until it serves. */
+  raise: (place: Place, signal: AbortSignal) => Promise<Successor>;
+  /** What this process listens on. */
+  listeners: () => Place["listeners"];
+}
+
+/**
+ * Who serves in this process's place.
+ *
+ *     alone ──raise()──▶ raising ──it serves──▶ succeeded ──raise()──▶ raising another ──it serves──▶ succeeded
+ *       ▲                   │ it does not, or abort()                     │ it does not
+ *       └───────────────────┘                 succeeded ◀─────────────────┘
+ *
+ * A process that stays as the parent of those that serve raises each of them itself: they are its own children, so it
+ * sees them end, and whoever started it sees one process all the time.
+ */
+export class Succession {
+  readonly #options: SuccessionOptions;
+  /** Who serves; `null`: this process. */
+  #current: Successor | null = null;
+  #raising: AbortController | null = null;
+
+  constructor(options: SuccessionOptions) {
+    this.#options = options;
+  }
+
+  get current(): Successor | null {
+    return this.#current;
+  }
+
+  get isRaising(): boolean {
+    return this.#raising !== null;
+  }
+
+  /**
+   * Raises one that takes the place of whoever serves now, and says in the log what came of it.
+   *
+   * @returns `null`: nothing has changed. Otherwise it serves, on the same ports as who served before, which is to leave
+   *   them now.
+   */
+  async raise(): Promise<Successor | null> {
+    const { log } = this.#options;
+    if (this.#raising !== null) {
+      log.warn("upgrade ignored: another one is under way");
+      return null;
+    }
+    const raising = new AbortController();
+    this.#raising = raising;
+    const startedAtMs = performance.now();
+    const place = this.#place();
+    log.info(place, "upgrading: starting the program anew beside this one");
+    try {
+      const next = await this.#options.raise(place, raising.signal);
+      if (raising.signal.aborted) {
+        await next.end();
+        return null;
+      }
+      const durationMs = Math.round(performance.now() - startedAtMs);
+      log.info({ successorPid: next.pid, durationMs }, "upgraded: the new process serves");
+      this.#current = next;
+      return next;
+    } catch (error) {
+      const { message } = error instanceof Error ? error : new Error(String(error));
+      const code = error instanceof RuntimeError ? error.code : undefined;
+      if (raising.signal.aborted) log.info("upgrade given up: the server stops");
+      else log.error({ code }, `upgrade refused, this version serves on: ${message}`);
+      return null;
+    } finally {
+      this.#raising = null;
+    }
+  }
+
+  /** The one that is being raised is not wanted any more. */
+  abort(): void {
+    this.#raising?.abort();
+  }
+
+  #place(): Place {
+    const current = this.#current;
+    return current === null
+      ? { serving: process.pid, listeners: this.#options.listeners() }
+      : { serving: current.pid, listeners: current.listeners };
+  }
+}
+
+/** The exit code of a process that stands for another one, as a shell has it. */
+export function exitCodeOf({ code, signal }: ExitOf): number {
+  if (signal !== null) return 128 + constants.signals[signal];
+  return code ?? EXIT.failed;
+}

@@ -1,0 +1,201 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { RuntimeError } from "../errors.ts";
+import { settledWithin } from "../settled-within.ts";
+import {
+  type FromSuccessor,
+  type Place,
+  type SharedPort,
+  TAKEOVER_VARIABLE,
+  type ToSuccessor,
+} from "./takeover.ts";
+
+export interface ExitOf {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+export interface SuccessorOptions {
+  /** What it is to take. */
+  place: Place;
+  /** Longest time until it serves. */
+  timeoutMs: number;
+  /** Where it starts. */
+  cwd: string;
+  /** What it runs, unless it is what this process runs: as it is on disk now. */
+  command?: readonly [program: string, ...args: string[]];
+  /** How long one that is not wanted any more may take to end its workers and itself; 5 s unless told. */
+  killAfterMs?: number;
+}
+
+const KILL_AFTER_MS = 5_000;
+
+/**
+ * The server that takes this one's place, as seen from this one: the same command, started anew, on the same ports.
+ *
+ *     starting ──"ready"──▶ ready ──takeOver()──▶ in place ──▶ exited
+ *        └── exits, takes too long, is not wanted any more: ended, and so are its workers
+ *
+ * Both listen on the ports while it is ready and this one has not left: the kernel gives each a share of what comes
+ * (SO_REUSEPORT).
+ */
+export class Successor {
+  readonly listeners: readonly SharedPort[];
+  readonly exited: Promise<ExitOf>;
+  readonly #child: ChildProcess;
+  readonly #killAfterMs: number;
+
+  private constructor(
+    child: ChildProcess,
+    {
+      listeners,
+      exited,
+      killAfterMs,
+    }: { listeners: readonly SharedPort[]; exited: Promise<ExitOf>; killAfterMs: number },
+  ) {
+    this.#child = child;
+    this.#killAfterMs = killAfterMs;
+    this.listeners = listeners;
+    this.exited = exited;
+  }
+
+  /**
+   * Starts it and waits until it serves.
+   *
+   * @throws RuntimeError `ERR_BOOT_LOOP` that says why it does not; `ERR_DRAINING` when the signal aborts. It is gone by
+   *   then.
+   */
+  static async raise(
+    options: SuccessorOptions,
+    { signal }: { signal: AbortSignal },
+  ): Promise<Successor> {
+    const child = start(options);
+    const { killAfterMs = KILL_AFTER_MS } = options;
+    const exited = exitOf(child);
+    const timeout = AbortSignal.timeout(options.timeoutMs);
+    try {
+      const answer = await firstAnswer(child, { exited, stop: AbortSignal.any([signal, timeout]) });
+      if (answer.type === "failed") throw refusal(answer.message);
+      return new Successor(child, { listeners: answer.listeners, exited, killAfterMs });
+    } catch (error) {
+      await end(child, { exited, killAfterMs });
+      if (signal.aborted)
+        throw new RuntimeError("ERR_DRAINING", "Cannot upgrade: the server stops");
+      if (timeout.aborted) {
+        throw refusal(
+          `the new process was not ready within ${options.timeoutMs} ms, so it was ended`,
+        );
+      }
+      throw error;
+    }
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /**
+   * Leaves it this server's place.
+   *
+   * @param stays Whether this process stays as its parent: its end is then the end of both.
+   */
+  async takeOver({ stays }: { stays: boolean }): Promise<void> {
+    await this.#send({ type: "take-over", stays });
+    if (stays) return;
+    if (this.#child.connected) this.#child.disconnect();
+    this.#child.unref();
+  }
+
+  /** Another one has taken its place: it finishes what its clients still ask, and ends. */
+  leave(): Promise<void> {
+    return this.#send({ type: "leave" });
+  }
+
+  /** Sends it a signal. */
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Ends it and its workers: it is not wanted after all. */
+  async end(): Promise<void> {
+    await end(this.#child, { exited: this.exited, killAfterMs: this.#killAfterMs });
+  }
+
+  /** Resolves when it is on its way; to one that is gone it is not, which its exit tells. */
+  #send(message: ToSuccessor): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#child.connected) this.#child.send(message, () => resolve());
+      else resolve();
+    });
+  }
+}
+
+function start({ place, cwd, command }: SuccessorOptions): ChildProcess {
+  const [program, ...args] = command ?? [
+    process.execPath,
+    ...process.execArgv,
+    ...process.argv.slice(1),
+  ];
+  // In this process group, with this terminal: what is meant for this server is meant for that one.
+  const child = spawn(program, args, {
+    cwd,
+    env: { ...process.env, [TAKEOVER_VARIABLE]: JSON.stringify(place) },
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+  });
+  // Later ones say that a signal or a message did not reach it, which its exit tells.
+  child.on("error", () => {});
+  return child;
+}
+
+function exitOf(child: ChildProcess): Promise<ExitOf> {
+  return new Promise((resolve) => {
+    child.once("exit", (code, signal) => resolve({ code, signal }));
+    // Never started: it will not exit.
+    if (child.pid === undefined) resolve({ code: null, signal: null });
+  });
+}
+
+async function firstAnswer(
+  child: ChildProcess,
+  { exited, stop }: { exited: Promise<ExitOf>; stop: AbortSignal },
+): Promise<FromSuccessor> {
+  const listening = new AbortController();
+  const { signal } = listening;
+  const failed = new Promise<never>((_, reject) => {
+    child.once("error", (error) =>
+      reject(refusal(`the new process does not start: ${error.message}`)),
+    );
+    stop.addEventListener("abort", () => reject(new Error("not wanted any more")), { signal });
+    if (stop.aborted) reject(new Error("not wanted any more"));
+  });
+  const ended = exited.then(async ({ code, signal: by }) => {
+    // What it said last may come after its exit.
+    if (child.connected) await settledWithin(once(child, "disconnect"), LAST_WORDS_MS);
+    throw refusal(`the new process ended with ${by ?? `code ${code}`} before it was ready`);
+  });
+  try {
+    // Our own program says nothing else.
+    const message = once(child, "message", { signal }).then(([answer]) => answer as FromSuccessor);
+    return await Promise.race([message, failed, ended]);
+  } finally {
+    listening.abort();
+  }
+}
+
+const LAST_WORDS_MS = 1_000;
+
+async function end(
+  child: ChildProcess,
+  { exited, killAfterMs }: { exited: Promise<ExitOf>; killAfterMs: number },
+): Promise<void> {
+  child.kill("SIGTERM");
+  // One that is stopped hears nothing else.
+  const timer = setTimeout(() => child.kill("SIGKILL"), killAfterMs);
+  await exited;
+  clearTimeout(timer);
+  if (child.connected) child.disconnect();
+}
+
+function refusal(reason: string): RuntimeError {
+  return new RuntimeError("ERR_BOOT_LOOP", `Cannot upgrade: ${reason}`);
+}

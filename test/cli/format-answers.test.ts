@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import {
+  formatGenerations,
+  formatReloadReport,
+  formatStatus,
+} from "../../runtime/cli/format-answers.ts";
+import {
+  generationsSchema,
+  reloadReportSchema,
+  statusSchema,
+} from "../../runtime/control/answers.ts";
+import type { GenerationInfo, ReloadReport, Status } from "../../runtime/control/operations.ts";
+
+const REPORT: ReloadReport = {
+  generation: "20260102-000000000000-bbbbbbbb",
+  previous: "20260101-000000000000-aaaaaaaa",
+  durationMs: 412,
+  pools: [
+    { name: "default", change: "kept", reasons: [], workers: 1 },
+    {
+      name: "images",
+      change: "replaced",
+      reasons: ["changed: images/[id].ts", "NODE_ENV"],
+      workers: 12,
+    },
+  ],
+  settings: ["bodyLimit", "workers"],
+};
+
+const GENERATIONS: GenerationInfo[] = [
+  {
+    id: "20260102-000000000000-bbbbbbbb",
+    createdAt: "2026-01-02T00:00:00.000Z",
+    routes: 12,
+    state: "serving",
+    requests: 1234,
+    errors: 5,
+  },
+  {
+    id: "20260101-000000000000-aaaaaaaa",
+    createdAt: "2026-01-01T00:00:00.000Z",
+    routes: 3,
+    state: "stored",
+    requests: 0,
+    errors: 0,
+  },
+];
+
+const STATUS: Status = {
+  pid: 17,
+  version: "1.2.3",
+  mode: "production",
+  startedAt: "2026-01-02T00:00:00.000Z",
+  generation: "20260102-000000000000-bbbbbbbb",
+  routes: 1,
+  listeners: [
+    { scheme: "http", port: 80 },
+    { scheme: "https", port: 443 },
+  ],
+  pools: [
+    {
+      name: "default",
+      workers: [
+        { id: 9, pid: 100, state: "ready" },
+        { id: 10, pid: 1001, state: "starting" },
+      ],
+    },
+  ],
+};
+
+describe("formatReloadReport()", () => {
+  it("says which pools changed, and why", () => {
+    assert.equal(
+      formatReloadReport(REPORT),
+      [
+        "serving 20260102-000000000000-bbbbbbbb, before it 20260101-000000000000-aaaaaaaa (412 ms)",
+        "  pool default  kept      1 worker",
+        "  pool images   replaced  12 workers  changed: images/[id].ts; NODE_ENV",
+        "settings that changed: bodyLimit, workers",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it("is short when there is little to say", () => {
+    const report = { ...REPORT, previous: null, pools: [], settings: [] };
+    assert.equal(formatReloadReport(report), "serving 20260102-000000000000-bbbbbbbb (412 ms)\n");
+  });
+});
+
+describe("formatGenerations()", () => {
+  it("is a table", () => {
+    assert.equal(
+      formatGenerations(GENERATIONS),
+      [
+        "id                              created                   routes  state    requests  errors",
+        "20260102-000000000000-bbbbbbbb  2026-01-02T00:00:00.000Z  12      serving  1234      5",
+        "20260101-000000000000-aaaaaaaa  2026-01-01T00:00:00.000Z  3       stored   0         0",
+        "",
+      ].join("\n"),
+    );
+    assert.equal(formatGenerations([]), "no generations\n");
+  });
+});
+
+describe("formatStatus()", () => {
+  it("says who serves what, where and with whom", () => {
+    assert.equal(
+      formatStatus(STATUS),
+      [
+        "serving, production, version 1.2.3, pid 17, since 2026-01-02T00:00:00.000Z",
+        "listening: http 80, https 443",
+        "generation 20260102-000000000000-bbbbbbbb, 1 route",
+        "pool default  worker 9   pid 100   ready",
+        "pool default  worker 10  pid 1001  starting",
+        "",
+      ].join("\n"),
+    );
+  });
+});
+
+describe("the shapes of answers", () => {
+  it("are what servers send, whatever a newer one adds", () => {
+    assert.deepEqual(reloadReportSchema.parse({ ...REPORT, more: 1 }), REPORT);
+    assert.deepEqual(generationsSchema.parse(GENERATIONS), GENERATIONS);
+    assert.deepEqual(statusSchema.parse({ ...STATUS, more: 1 }), STATUS);
+    assert.throws(() => statusSchema.parse({ pid: 1 }));
+  });
+});

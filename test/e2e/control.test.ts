@@ -1,0 +1,193 @@
+import assert from "node:assert/strict";
+import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { eventually } from "../helpers/eventually.ts";
+import { runCommand, startCommand } from "../helpers/run-command.ts";
+import { spawnServer, startServer, type TestServer } from "../helpers/start-server.ts";
+
+const HELLO = `export default () => new Response("hello")`;
+
+/** Loads once a file is there. */
+const LOADS_LATE = `
+  import { existsSync } from "node:fs";
+  console.error("loading");
+  while (!existsSync("go")) await new Promise((resolve) => setTimeout(resolve, 5));
+  export default () => new Response("late");`;
+
+function write(server: TestServer, path: string, source: string): void {
+  writeFileSync(join(server.handlersDir, path), source);
+}
+
+/** The value of a key in what a command printed for programs. */
+function valueOf(stdout: string, key: string): unknown {
+  const answer: unknown = JSON.parse(stdout);
+  assert.ok(typeof answer === "object" && answer !== null);
+  return (answer as Record<string, unknown>)[key];
+}
+
+describe("edgicorn reload", { timeout: 60_000 }, () => {
+  it("waits until the new handlers serve, and says what changed", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": HELLO } });
+    write(server, "index.ts", HELLO.replace("hello", "changed"));
+    const { code, stdout, stderr } = await runCommand(["reload"], server.dir);
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.match(stdout, /^serving \d{8}-\S+, before it \d{8}-\S+ \(\d+ ms\)\n {2}pool default/);
+    assert.equal(await (await server.fetch("/")).text(), "changed");
+  });
+
+  it("says with file and line why it is refused, and exits with 70", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": HELLO } });
+    for (const [source, reason] of [
+      ["export default () => {\n  return new Response(;\n};\n", /index\.ts:2/],
+      ['\n\nthrow new Error("at the top");', /index\.ts:3.*at the top/s],
+    ] as const) {
+      write(server, "index.ts", source);
+      const { code, stdout, stderr } = await runCommand(["reload"], server.dir);
+      assert.deepEqual([code, stdout], [70, ""]);
+      assert.match(stderr, reason);
+      assert.equal(await (await server.fetch("/")).text(), "hello");
+    }
+  });
+
+  it("is one for all who ask while another one runs", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": HELLO }, workers: 1 });
+    write(server, "index.ts", LOADS_LATE);
+    const first = startCommand(["reload", "--json"], server.dir);
+    await server.until(({ msg }) => msg === "loading");
+    const others = [1, 2].map(() => startCommand(["reload", "--json"], server.dir));
+    writeFileSync(join(server.dir, "go"), "");
+    const [one, two, three] = await Promise.all([first, ...others].map(({ result }) => result));
+    assert.ok(one !== undefined && two !== undefined && three !== undefined);
+    assert.deepEqual([one.code, two.code, three.code], [0, 0, 0]);
+    const ids = [one, two, three].map(({ stdout }) => valueOf(stdout, "generation"));
+    assert.ok(new Set(ids).size <= 3 && ids.every((id) => typeof id === "string"));
+    assert.equal(await (await server.fetch("/")).text(), "late");
+  });
+
+  it("exits with 69 when the server is killed meanwhile", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": HELLO }, workers: 1 });
+    write(server, "index.ts", LOADS_LATE);
+    const reload = startCommand(["reload"], server.dir);
+    await server.until(({ msg }) => msg === "loading");
+    server.kill("SIGKILL");
+    const { code, stdout, stderr } = await reload.result;
+    assert.deepEqual([code, stdout], [69, ""]);
+    assert.match(stderr, /^Cannot tell what came of it: [^\n]*\n$/);
+    // What it left behind stands in nobody's way.
+    const again = await runCommand(["status"], server.dir);
+    assert.deepEqual([again.code, again.stdout], [69, ""]);
+    assert.match(again.stderr, /^No server runs with this state folder/);
+  });
+});
+
+describe("edgicorn status", { timeout: 60_000 }, () => {
+  it("tells who serves", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": HELLO } });
+    const { code, stdout } = await runCommand(["status", "--json"], server.dir);
+    assert.equal(code, 0);
+    assert.equal(valueOf(stdout, "pid"), server.pid);
+    assert.deepEqual(valueOf(stdout, "listeners"), [{ scheme: "http", port: server.port("http") }]);
+    const text = await runCommand(["status", "--state-dir", ".edgicorn"], server.dir);
+    assert.match(text.stdout, new RegExp(`^serving, production, .* pid ${server.pid}, `));
+    for (const pid of server.workers.values()) assert.match(text.stdout, new RegExp(`pid ${pid}`));
+    const { mode } = statSync(join(server.dir, ".edgicorn/control.sock"));
+    assert.equal(mode & 0o777, 0o600);
+  });
+});
+
+describe("edgicorn stop", { timeout: 60_000 }, () => {
+  it("returns when the server has finished what was in flight, and is gone", async (t) => {
+    const handlers = { "index.ts": HELLO, "slow.ts": LOADS_LATE.replace(/.*console.*\n/, "") };
+    const waits = `
+      import { existsSync } from "node:fs";
+      export default async (_request, { log }) => {
+        log.info("began");
+        while (!existsSync("go")) await new Promise((resolve) => setTimeout(resolve, 5));
+        return new Response("done");
+      };`;
+    const server = await startServer(t, { handlers: { ...handlers, "slow.ts": waits } });
+    const held = server.fetch("/slow");
+    await server.until(({ msg }) => msg === "began");
+    const stop = startCommand(["stop"], server.dir);
+    await server.until(({ msg }) => msg?.startsWith("stopping") === true);
+    // Another one may start while it does so.
+    assert.equal((await runCommand(["status"], server.dir)).code, 69);
+    assert.equal(stop.child.exitCode, null);
+    writeFileSync(join(server.dir, "go"), "");
+    assert.equal(await (await held).text(), "done");
+    assert.deepEqual(await stop.result, { code: 0, stdout: "stopped\n", stderr: "" });
+    assert.deepEqual(await server.exit, { code: 0, signal: null });
+  });
+});
+
+describe("a second server", { timeout: 60_000 }, () => {
+  it("is refused where one lives that has the same state folder, which it names", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": HELLO } });
+    const flags = ["--state-dir", join(server.dir, ".edgicorn")];
+    const second = spawnServer(t, { handlers: { "index.ts": HELLO }, flags });
+    assert.deepEqual(await second.exit, { code: 70, signal: null });
+    assert.match(
+      second.stderr,
+      new RegExp(`found that process ${server.pid} serves with this state`),
+    );
+    assert.equal((await runCommand(["status"], server.dir)).code, 0);
+  });
+
+  it("is refused where one lives that has the same pid file", async (t) => {
+    const server = await startServer(t, {
+      handlers: { "index.ts": HELLO },
+      flags: ["--pid-file", "edgicorn.pid"],
+    });
+    const flags = ["--pid-file", join(server.dir, "edgicorn.pid")];
+    const second = spawnServer(t, { handlers: { "index.ts": HELLO }, flags });
+    assert.deepEqual(await second.exit, { code: 70, signal: null });
+    assert.match(second.stderr, new RegExp(`found that process ${server.pid} owns it`));
+    server.kill("SIGTERM");
+    await server.exit;
+    assert.ok(!readdirSync(server.dir).includes("edgicorn.pid"));
+  });
+});
+
+describe("edgicorn check", { timeout: 60_000 }, () => {
+  it("says what is right, and does not touch a server that runs", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": HELLO }, workers: 1 });
+    const stored = (): string[] => readdirSync(join(server.dir, ".edgicorn/generations"));
+    const before = stored();
+    const { code, stdout, stderr } = await runCommand(["check"], server.dir);
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.match(stdout, /^settings: .*\ncertificates: none in .*\nhandlers: 1 route from .*\n$/);
+    assert.deepEqual(stored(), before);
+    assert.deepEqual(readdirSync(join(server.dir, ".edgicorn")).toSorted(), [
+      "control.sock",
+      "generations",
+    ]);
+  });
+
+  it("names each problem and exits with 70, or with 78 when settings are wrong", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": HELLO }, workers: 1 });
+    write(server, "index.ts", "\n\nthrow new Error('no database');");
+    mkdirSync(join(server.dir, "certs"), { recursive: true });
+    writeFileSync(join(server.dir, "certs/example.crt"), "no certificate");
+    writeFileSync(join(server.dir, "certs/example.key"), "no key");
+    const broken = await runCommand(["check"], server.dir);
+    assert.equal(broken.code, 70);
+    assert.match(broken.stderr, /example\.crt/);
+    assert.match(broken.stderr, /index\.ts:3.*no database/s);
+    const wrong = await runCommand(["check", "--workers", "many"], server.dir);
+    assert.equal(wrong.code, 78);
+    assert.match(wrong.stderr, /^Cannot use --workers/);
+  });
+
+  it("leaves nothing behind when it is interrupted", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": HELLO }, workers: 1 });
+    write(server, "index.ts", `process.send?.("x"); ${LOADS_LATE}`);
+    const check = startCommand(["check"], server.dir);
+    const state = join(server.dir, ".edgicorn");
+    await eventually(t, () => readdirSync(state).some((name) => name.startsWith("check-")));
+    check.child.kill("SIGTERM");
+    const { code } = await check.result;
+    assert.equal(code, 143);
+    assert.deepEqual(readdirSync(state).toSorted(), ["control.sock", "generations"]);
+  });
+});

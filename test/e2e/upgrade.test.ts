@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { eventually } from "../helpers/eventually.ts";
+import { HttpClient } from "../helpers/http-client.ts";
+import { Load } from "../helpers/load.ts";
+import { runCommand } from "../helpers/run-command.ts";
+import { type LogLine, startServer, type TestServer } from "../helpers/start-server.ts";
+
+/** Says which primary has started the worker. */
+const PARENT = `export default () => new Response(String(process.ppid))`;
+
+const NEVER_LOADS = `console.error("loading"); await new Promise(() => setInterval(() => {}, 1000));`;
+
+function write(server: TestServer, source: string): void {
+  writeFileSync(join(server.handlersDir, "index.ts"), source);
+}
+
+/** Sends SIGUSR2 and waits for a log line of its own that matches. */
+function upgrade(server: TestServer, message: RegExp): Promise<LogLine> {
+  const seen = server.logs.length;
+  server.kill("SIGUSR2");
+  return server.until((line) => server.logs.indexOf(line) >= seen && message.test(line.msg ?? ""));
+}
+
+const DONE = /^took over/;
+
+async function serving(server: TestServer): Promise<number> {
+  return Number(await (await server.fetch("/")).text());
+}
+
+describe("SIGUSR2", { timeout: 60_000 }, () => {
+  it("moves to a new process under load, loses nothing, and stays as its parent", async (t) => {
+    const flags = ["--access-log", "off"];
+    const server = await startServer(t, { handlers: { "index.ts": PARENT }, workers: 1, flags });
+    const client = new HttpClient(t, server.http, { connections: 8 });
+    const load = new Load(t, 8, async () => {
+      const { status, body } = await client.request("/");
+      return { status, pid: Number(String(body)) };
+    });
+    await load.until(50, ({ pid }) => pid === server.pid);
+    const pids = [server.pid];
+    for (let round = 0; round < 2; round++) {
+      const { pid: next } = await upgrade(server, DONE);
+      assert.ok(typeof next === "number" && !pids.includes(next));
+      pids.push(next);
+      await load.until(50, ({ pid }) => pid === next);
+    }
+    const results = await load.stop();
+    assert.ok(results.every(({ status, pid }) => status === 200 && pids.includes(pid)));
+    // Signals reach the one that serves.
+    server.kill("SIGHUP");
+    const [, , last] = pids;
+    await server.until(({ msg, pid }) => msg === "reloaded" && pid === last);
+    server.kill("SIGTERM");
+    assert.deepEqual(await server.exit, { code: 0, signal: null });
+  });
+
+  it("ends the old process where a pid file names the new one", async (t) => {
+    const flags = ["--pid-file", "edgicorn.pid"];
+    const server = await startServer(t, { handlers: { "index.ts": PARENT }, workers: 1, flags });
+    const path = join(server.dir, "edgicorn.pid");
+    assert.equal(readFileSync(path, "utf8"), `${server.pid}\n`);
+    const { pid } = await upgrade(server, DONE);
+    await eventually(t, () => readFileSync(path, "utf8") === `${String(pid)}\n`);
+    await eventually(t, () => !existsSync(`/proc/${server.pid}/exe`));
+    assert.equal(await serving(server), pid);
+    assert.equal((await runCommand(["stop"], server.dir)).code, 0);
+    assert.equal(existsSync(path), false);
+    assert.deepEqual(await server.exit, { code: 0, signal: null });
+  });
+
+  it("changes nothing when the new process cannot start, and says why", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": PARENT }, workers: 1 });
+    write(server, "\n\nexport default () => {{");
+    const line = await upgrade(server, /^upgrade refused/);
+    assert.match(line.msg ?? "", /handlers\/index\.ts:3/);
+    assert.equal(line["level"], "error");
+    assert.equal(await serving(server), server.pid);
+    assert.equal((await runCommand(["status"], server.dir)).code, 0);
+    write(server, PARENT);
+    const { pid } = await upgrade(server, DONE);
+    await eventually(t, async () => (await serving(server)) === pid);
+  });
+
+  it("is ignored while another one is under way, and given up when the server stops", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": PARENT }, workers: 1 });
+    write(server, NEVER_LOADS);
+    await upgrade(server, /^loading$/);
+    await upgrade(server, /^upgrade ignored/);
+    assert.equal(await serving(server), server.pid);
+    server.kill("SIGTERM");
+    assert.deepEqual(await server.exit, { code: 0, signal: null });
+    assert.ok(server.logs.some(({ msg }) => msg?.startsWith("upgrade given up") === true));
+  });
+
+  it("while handlers are reloaded leaves both in order", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": PARENT }, workers: 1 });
+    server.kill("SIGHUP");
+    const { pid } = await upgrade(server, DONE);
+    await eventually(t, async () => (await serving(server)) === pid);
+  });
+
+  it("ends the parent with the code of the process that serves", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": PARENT }, workers: 1 });
+    const { pid } = await upgrade(server, DONE);
+    process.kill(Number(pid), "SIGKILL");
+    assert.deepEqual(await server.exit, { code: 137, signal: null });
+  });
+
+  it("leaves no process behind when the parent is killed, before or after", async (t) => {
+    const before = await startServer(t, { handlers: { "index.ts": PARENT }, workers: 1 });
+    write(before, NEVER_LOADS);
+    await upgrade(before, /^loading$/);
+    before.kill("SIGKILL");
+    assert.deepEqual(await before.exit, { code: null, signal: "SIGKILL" });
+
+    const after = await startServer(t, { handlers: { "index.ts": PARENT }, workers: 1 });
+    await upgrade(after, DONE);
+    after.kill("SIGKILL");
+    assert.deepEqual(await after.exit, { code: null, signal: "SIGKILL" });
+  });
+});
+
+const canUnshare = spawnSync("unshare", ["--pid", "--fork", "--mount-proc", "true"]).status === 0;
+
+describe("process 1 of a container", { timeout: 60_000 }, () => {
+  it(
+    "obeys signals, and stays until the process that took over ends",
+    { skip: canUnshare ? false : "needs unshare and the right to make a namespace" },
+    async (t) => {
+      const server = await startServer(t, {
+        handlers: { "index.ts": PARENT },
+        workers: 1,
+        flags: ["--pid-file", "edgicorn.pid"],
+        prefix: ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"],
+      });
+      const first = Number(readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, "utf8"));
+      assert.equal(await serving(server), 1);
+      process.kill(first, "SIGUSR2");
+      const { pid } = await server.until(({ msg }) => DONE.test(msg ?? ""));
+      assert.notEqual(pid, 1);
+      await eventually(t, async () => (await serving(server)) === pid);
+      assert.equal(readFileSync(join(server.dir, "edgicorn.pid"), "utf8"), "1\n");
+      process.kill(first, "SIGTERM");
+      assert.deepEqual(await server.exit, { code: 0, signal: null });
+      assert.equal(existsSync(join(server.dir, "edgicorn.pid")), false);
+    },
+  );
+});
