@@ -152,7 +152,8 @@ export class Recovery {
 
   /** Fails what has waited too long, and forgets what was long ago. */
   expire(nowMs: number): void {
-    this.#quarantine.expire(nowMs);
+    if (this.#quarantine.size > 0) this.#quarantine.expire(nowMs);
+    if (this.held === 0) return;
     for (const waiting of [this.#again, this.isolation.waiting]) {
       for (const exchange of waiting) {
         const { sinceMs, timeoutMs, trouble } = exchange;
