@@ -95,6 +95,11 @@ export interface HandlerConfig {
   sendTimeoutMs?: number | undefined;
   /** Whether its requests go before all others, and are served where others are refused: for health checks. */
   reserved?: boolean | undefined;
+  /**
+   * Whether a request may run once more, from the beginning, when the worker that had it was lost before it answered. If
+   * not given: GET, HEAD, OPTIONS, PUT, DELETE and what has an `Idempotency-Key` may.
+   */
+  replay?: boolean | undefined;
   /** Name of the pool of workers that runs it. */
   pool?: string | undefined;
   /** How long its answers may be used again, where they themselves do not say; `false`: never. */

@@ -91,6 +91,8 @@ export interface Config {
   /** Normalised; `null`: none. */
   readonly healthPath: string | null;
   readonly requestTimeoutMs: number;
+  /** 0: nothing is quarantined. */
+  readonly quarantineMs: number;
   readonly drainGraceMs: number;
   readonly bootTimeoutMs: number;
   readonly accessLog: boolean;
@@ -187,6 +189,7 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     queueTimeoutMs: values.queueTimeout,
     healthPath: values.healthPath,
     requestTimeoutMs: values.requestTimeout,
+    quarantineMs: values.quarantine,
     drainGraceMs: values.drainGrace,
     bootTimeoutMs: values.bootTimeout,
     accessLog: values.accessLog,
@@ -242,6 +245,7 @@ const DEFAULTS: Readonly<Required<UserConfig>> = {
   queueTimeout: 10_000, // longer than it takes to replace a worker
   healthPath: "off",
   requestTimeout: 60_000, // nginx: proxy_read_timeout 60s
+  quarantine: 60_000,
   drainGrace: 30_000, // gunicorn: graceful_timeout 30
   bootTimeout: 30_000, // gunicorn: timeout 30
   accessLog: true,

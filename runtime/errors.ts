@@ -10,6 +10,7 @@ const TABLE = {
   ERR_HANDLER_THREW: { fault: "handler", status: 500 },
   ERR_HANDLER_BAD_RESPONSE: { fault: "handler", status: 500 },
   ERR_HANDLER_TIMEOUT: { fault: "handler", status: 504 },
+  ERR_QUARANTINED: { fault: "handler", status: 503 },
   ERR_HANDLER_LOAD: { fault: "operator", status: 503 },
   ERR_OVERLOADED: { fault: "capacity", status: 503 },
   ERR_DRAINING: { fault: "capacity", status: 503 },

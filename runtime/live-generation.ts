@@ -17,6 +17,7 @@ import { createMatcher, type Matcher } from "./route/match.ts";
 import type { ParsedTarget } from "./route/target-path.ts";
 import { settledWithin } from "./settled-within.ts";
 import type { TurnClock } from "./turn-clock.ts";
+import { isOwnDoing, type LossCause } from "./supervise/loss-cause.ts";
 import { Pool } from "./supervise/pool.ts";
 import type { RecycleLimits } from "./supervise/recycle-policy.ts";
 import type { WorkerLoad } from "./supervise/worker-gauge.ts";
@@ -72,6 +73,11 @@ export class LiveGeneration {
       spool: options.spool,
       responseCreditBytes: config.responseBufferBytes,
       counters: options.counters,
+      quarantineMs: config.quarantineMs,
+      routes: {
+        mayReplay: (route, method) => this.#rules.rulesOf(route, method).replay,
+        nameOf: (route) => patternOf(manifest, route),
+      },
     });
     this.#pool = new Pool({
       log,
@@ -92,8 +98,8 @@ export class LiveGeneration {
       onMessage: (worker, message) => this.#onMessage(worker.id, message),
       onRetire: (worker) => this.#onUnreachable(worker.id),
       onUnreachable: (worker) => this.#onUnreachable(worker.id),
-      onLost: (worker, error) => this.#onLost(worker.id, error),
       onDown: (isDown) => this.#dispatcher.markDown(isDown),
+      onLost: (worker, error, cause) => this.#onLost(worker.id, error, cause),
     });
   }
 
@@ -233,14 +239,15 @@ export class LiveGeneration {
     if (lane !== undefined) this.#dispatcher.retire(lane);
   }
 
-  #onLost(workerId: WorkerId, error: RuntimeError): void {
+  #onLost(workerId: WorkerId, error: RuntimeError, cause: LossCause): void {
     const lane = this.#lanes.get(workerId);
     if (lane === undefined) return;
     this.#lanes.delete(workerId);
-    const lost = this.#dispatcher.detach(lane, "ERR_WORKER_EXITED");
-    if (lost > 0) {
-      this.#log.error({ workerId, exchanges: lost, reason: error.message }, "exchanges lost");
-    }
+    const loss = { code: "ERR_WORKER_EXITED", ownDoing: isOwnDoing(cause) } as const;
+    const { failed, replayed } = this.#dispatcher.detach(lane, loss);
+    const fields = { workerId, cause, reason: error.message, replayed };
+    if (failed > 0) this.#log.error({ ...fields, exchanges: failed }, "exchanges lost");
+    else if (replayed > 0) this.#log.warn(fields, "exchanges go to another worker");
   }
 }
 
@@ -265,6 +272,11 @@ function toRecycleLimits(config: Config): RecycleLimits {
     idleMs: config.maxWorkerIdleMs,
     memoryBytes: config.workerMemoryLimitBytes,
   };
+}
+
+function patternOf({ routes, fallbacks }: Manifest, route: number): string {
+  const { pattern } = (route < 0 ? fallbacks[-1 - route] : routes[route]) ?? { pattern: "" };
+  return pattern;
 }
 
 function toError(reason: unknown): Error {

@@ -120,6 +120,8 @@ export interface RouteLimits {
   sendTimeoutMs: number | null;
   /** Whether its requests go before all others, and where others are refused; `null`: no. */
   reserved: boolean | null;
+  /** Whether a request may be run once more when its worker was lost; `null`: as its method says. */
+  replay: boolean | null;
 }
 
 /** Why a worker cannot serve; `message` is made for a person and names files and lines. */

@@ -103,13 +103,14 @@ function isLimits(limits: unknown): boolean {
     LIMITS.every((name) => isLimit(limits[name])) &&
     isOneOf(limits["overflow"], OVERFLOWS) &&
     isOneOf(limits["responseOverflow"], RESPONSE_OVERFLOWS) &&
-    isOneOf(limits["reserved"], RESERVED)
+    isOneOf(limits["reserved"], SWITCHES) &&
+    isOneOf(limits["replay"], SWITCHES)
   );
 }
 
 const OVERFLOWS: readonly unknown[] = [null, "stream", "spool"];
 const RESPONSE_OVERFLOWS: readonly unknown[] = [null, "wait", "spool"];
-const RESERVED: readonly unknown[] = [null, true, false];
+const SWITCHES: readonly unknown[] = [null, true, false];
 
 function isOneOf(value: unknown, allowed: readonly unknown[]): boolean {
   return allowed.includes(value);

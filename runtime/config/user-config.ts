@@ -86,6 +86,8 @@ export interface UserConfig {
   minBodyRate?: Size;
   /** How long a client may take nothing of its response before it is cut off. 0 is never. Default: `"60s"`. */
   sendTimeout?: Duration;
+  /** How long a request is refused that makes workers crash or hang. 0 is never. Default: `"60s"`. */
+  quarantine?: Duration;
   /** How long requests in flight may finish when the server stops. Default: `"30s"`. */
   drainGrace?: Duration;
   /** How long a worker may take to load the handlers. Default: `"30s"`. */

@@ -25,6 +25,7 @@ import { Lane } from "./lane.ts";
 import { OverloadLog, type OverloadSetting } from "./overload-log.ts";
 import { findQueueBreach } from "./queue-policy.ts";
 import { BoundedQueue } from "./queue.ts";
+import { type Casualties, type Loss, Recovery, type RoutePolicy } from "./recovery.ts";
 import { RequestIntake } from "./request-intake.ts";
 import { ResponseFeed } from "./response-feed.ts";
 import type { Spool } from "./spool.ts";
@@ -32,7 +33,7 @@ import type { Spool } from "./spool.ts";
 /** How often queued and dispatched exchanges are looked at for their age. */
 const SWEEP_MS = 250;
 
-const RETRY_AFTER_SECONDS = 1;
+const RETRY_AFTER_MS = 1_000;
 
 /** What is counted when a request body is refused. */
 const BODY_REFUSALS = {
@@ -74,25 +75,29 @@ export interface DispatcherOptions {
   /** What a worker may send of a response's body before the client, or the disk, has taken any of it. */
   responseCreditBytes: number;
   counters: Counters;
+  /** How long a request is remembered that was there when a worker was lost; 0: none is. */
+  quarantineMs: number;
+  routes: RoutePolicy;
 }
 
 /**
  * Gives each admitted exchange to the least busy ready worker and sees it through to exactly one outcome.
  *
- * Invariants: an exchange is in the queue or in one lane's `inFlight`, or in neither, as its state says; a lane that
- * was detached holds nothing; an exchange leaves `inFlight` when it is settled, unless its worker was told to abort it:
- * then it leaves, settled as it is, once the worker says that it knows. So a worker whose loop is blocked stays busy in
- * the eyes of the balancer.
+ * Invariants: an exchange is in the queue, in one lane's `inFlight` or in the hands of `recovery.ts`, or in none of them,
+ * as its state says; a lane that was detached holds nothing; an exchange leaves `inFlight` when it is settled, unless its
+ * worker was told to abort it: then it leaves, settled as it is, once the worker says that it knows. So a worker whose
+ * loop is blocked stays busy in the eyes of the balancer.
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   /** Workers that take new exchanges. */
   readonly #ready: Lane[] = [];
-  /** Those, and the retired ones that still have some in flight. */
+  /** Those, the retired ones that still have some in flight, and those that are kept for suspects. */
   readonly #attached = new Set<Lane>();
   readonly #queue: BoundedQueue<Exchange>;
   /** Goes before that one. */
   readonly #reserved = new BoundedQueue<Exchange>(RESERVED_QUEUE_LIMIT);
+  readonly #recovery: Recovery;
   readonly #maxRequests: number;
   readonly #counters: Counters;
   readonly #overloadLog: OverloadLog;
@@ -112,6 +117,14 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#queue = new BoundedQueue(options.queueLimit);
+    this.#recovery = new Recovery({
+      ...options,
+      fail: (exchange, code, retryAfterMs) => {
+        if (code === "ERR_HANDLER_TIMEOUT") this.#counters.limits.requestTimeout++;
+        this.#fail(exchange, code, undefined, retryAfterMs);
+      },
+      overloaded: (exchange, setting) => this.#overloaded(exchange, setting),
+    });
     this.#maxRequests = options.maxRequests ?? Number.POSITIVE_INFINITY;
     this.#counters = options.counters;
     this.#overloadLog = new OverloadLog(options.log);
@@ -123,12 +136,13 @@ export class Dispatcher {
   get load(): { queued: number; inFlight: number } {
     let inFlight = 0;
     for (const lane of this.#attached) inFlight += lane.inFlight.size;
-    return { queued: this.#queue.size + this.#reserved.size, inFlight };
+    const queued = this.#queue.size + this.#reserved.size + this.#recovery.held;
+    return { queued, inFlight };
   }
 
-  /** Workers that take new exchanges. */
+  /** Workers that take new exchanges, if only suspects for the moment. */
   get readyWorkers(): number {
-    return this.#ready.length;
+    return this.#ready.length + this.#recovery.isolation.kept;
   }
 
   /** For how long the exchange that waits longest has waited for a worker. */
@@ -219,19 +233,26 @@ export class Dispatcher {
 
   /** A worker takes no new exchanges; what it has in flight may still be answered. */
   retire(lane: Lane): void {
+    this.#withdraw(lane);
+    this.#recovery.isolation.retire(lane);
+  }
+
+  #withdraw(lane: Lane): void {
     const at = this.#ready.indexOf(lane);
     if (at !== -1) this.#ready.splice(at, 1);
     if (this.#last === lane) this.#last = null;
   }
 
-  /** A worker is gone: what it had in flight fails, each exchange once. */
-  detach(lane: Lane, code: ErrorCode): number {
+  /** A worker is gone: what it had in flight goes to another one where that is safe, and fails where it is not. */
+  detach(lane: Lane, loss: Loss): Casualties {
     this.retire(lane);
     this.#attached.delete(lane);
-    const lost = [...lane.inFlight.values()].filter(({ state }) => state !== "settled");
+    const inFlight = [...lane.inFlight.values()];
     lane.inFlight.clear();
-    for (const exchange of lost) this.#fail(exchange, code);
-    return lost.length;
+    const casualties = this.#recovery.rescue(lane, inFlight, loss, this.#options.clock.now());
+    if (this.#isDown) this.#recovery.failAll("ERR_OVERLOADED");
+    this.#pump();
+    return casualties;
   }
 
   /**
@@ -297,13 +318,21 @@ export class Dispatcher {
       for (const { id, state } of lane.inFlight.values()) {
         if (state !== "settled") lane.channel.send([Kind.abort, id, "shutdown"]);
       }
-      this.detach(lane, code);
+      this.retire(lane);
+      for (const exchange of lane.inFlight.values()) this.#fail(exchange, code);
+      lane.inFlight.clear();
+      this.#attached.delete(lane);
     }
   }
 
   #place(exchange: Exchange): void {
     if (this.#closed !== null) {
       this.#fail(exchange, this.#closed);
+      return;
+    }
+    if (this.#recovery.isWatching && this.#recovery.divert(exchange, this.#options.clock.now())) {
+      if (this.#isDown) this.#recovery.failAll("ERR_OVERLOADED");
+      this.#pump();
       return;
     }
     const lane = exchange.reserved ? this.#pickReserved() : this.#pick();
@@ -363,12 +392,14 @@ export class Dispatcher {
     for (const queue of [this.#reserved, this.#queue]) {
       for (let next = queue.peek(); next !== undefined; next = queue.peek()) this.#fail(next, code);
     }
+    this.#recovery.failAll(code);
   }
 
   #dispatch(exchange: Exchange, lane: Lane): void {
-    const { client, body, intake } = exchange;
+    const { client, body, intake, trouble } = exchange;
+    const nowMs = this.#options.clock.now();
     exchange.state = "dispatched";
-    exchange.sinceMs = this.#options.clock.now();
+    exchange.sinceMs = trouble?.firstMs ?? nowMs;
     exchange.lane = lane;
     client.workerId = lane.workerId;
     lane.inFlight.set(exchange.id, exchange);
@@ -382,7 +413,7 @@ export class Dispatcher {
       exchange.url,
       client.head.fields,
       client.head.clientAddress,
-      exchange.timeoutMs,
+      trouble === null ? exchange.timeoutMs : timeLeftMs(exchange, nowMs),
       body,
     ];
     const bodyBytes = body instanceof Uint8Array ? body.length : 0;
@@ -391,7 +422,7 @@ export class Dispatcher {
       chunk: (bytes) => lane.channel.send([Kind.requestChunk, exchange.id, bytes], bytes.length),
       end: () => lane.channel.send([Kind.requestEnd, exchange.id]),
     });
-    this.#probe(lane, exchange, exchange.sinceMs);
+    this.#probe(lane, exchange, nowMs);
   }
 
   #onResponse(exchange: Exchange, message: ResponseMessage): void {
@@ -399,12 +430,13 @@ export class Dispatcher {
       throw new RuntimeError("ERR_PROTOCOL", "Cannot take a response: there has been one already");
     }
     const nowMs = this.#options.clock.now();
-    this.#latencyMs += (nowMs - exchange.sinceMs - this.#latencyMs) / 64;
-    const { lane } = exchange;
+    const { lane, trouble } = exchange;
+    if (trouble === null) this.#latencyMs += (nowMs - exchange.sinceMs - this.#latencyMs) / 64;
     lane?.window.onAnswer(this.#queue.size > 0, nowMs);
     const [, , status, statusText, fields, body] = message;
     if (body !== BODY_FOLLOWS) {
       this.#settle(exchange);
+      if (trouble !== null && lane !== null) this.#recovery.absolve(lane, exchange);
       exchange.client.respond({ status, statusText, fields, body });
       this.#pump();
       return;
@@ -422,7 +454,9 @@ export class Dispatcher {
     exchange.feed = feed;
     // Some of the answer is about to leave: no other worker will have to read the request again.
     exchange.intake?.commit();
+    if (trouble !== null && lane !== null) this.#recovery.absolve(lane, exchange);
     exchange.client.respondStream({ status, statusText, fields, lengthBytes: null }, feed);
+    if (trouble !== null) this.#pump();
   }
 
   #logDisk({ id, route }: Exchange, cause: unknown, message: string): void {
@@ -454,18 +488,38 @@ export class Dispatcher {
 
   /** Gives waiting exchanges to workers that have room again. */
   #pump(): void {
+    if (this.#recovery.isolation.active) this.#isolate();
     while (this.#reserved.size > 0) {
       const lane = this.#pickReserved();
       if (lane === null) return;
       const next = this.#reserved.shift();
       if (next !== undefined) this.#dispatch(next, lane);
     }
-    while (this.#queue.size > 0) {
+    while (this.#queue.size > 0 || this.#recovery.isWaiting) {
       const lane = this.#pick();
       if (lane === null) return;
-      const next = this.#queue.shift();
+      const next = this.#recovery.shift() ?? this.#queue.shift();
       if (next !== undefined) this.#dispatch(next, lane);
     }
+  }
+
+  /** Lets suspects run, each alone on a worker that takes nothing else meanwhile. */
+  #isolate(): void {
+    const { isolation } = this.#recovery;
+    const nowMs = this.#options.clock.now();
+    for (;;) {
+      const step = isolation.next(this.#ready, nowMs);
+      if (step === null) return;
+      if (step.do === "keep") this.#withdraw(step.lane);
+      else if (step.do === "open") this.#reopen(step.lane);
+      else this.#dispatch(step.suspect, step.lane);
+    }
+  }
+
+  /** In its old place: oldest first. */
+  #reopen(lane: Lane): void {
+    this.#ready.push(lane);
+    this.#ready.sort((a, b) => a.workerId - b.workerId);
   }
 
   /** The client left: whoever works on its exchange is told, and the place it held is free. */
@@ -480,7 +534,12 @@ export class Dispatcher {
   }
 
   /** Ends an exchange that will not be answered, or not to its end; a worker that has it is told, if it is told why. */
-  #fail(exchange: Exchange, code: ErrorCode, reason?: AbortReason): void {
+  #fail(
+    exchange: Exchange,
+    code: ErrorCode,
+    reason?: AbortReason,
+    retryAfterMs = RETRY_AFTER_MS,
+  ): void {
     if (exchange.state === "settled") return;
     const { lane, feed } = exchange;
     this.#settle(exchange);
@@ -490,15 +549,14 @@ export class Dispatcher {
       return;
     }
     const status = statusOf(code);
-    exchange.client.refuse(
-      status,
-      status === 503 ? { retryAfterSeconds: RETRY_AFTER_SECONDS } : {},
-    );
+    const retryAfterSeconds = Math.ceil(retryAfterMs / 1_000);
+    exchange.client.refuse(status, status === 503 ? { retryAfterSeconds } : {});
   }
 
   #settle(exchange: Exchange): void {
     const { lane, state } = exchange;
     if (state === "queued") this.#queueOf(exchange).remove(exchange);
+    else if (state === "held") this.#recovery.remove(exchange);
     if (lane !== null) {
       lane.inFlight.delete(exchange.id);
       if (state === "answering") lane.streams--;
@@ -515,13 +573,14 @@ export class Dispatcher {
 
   /** Tells a worker that nobody waits for an exchange. It keeps its place there until the worker has taken note. */
   #tell(lane: Lane, exchange: Exchange, reason: AbortReason): void {
-    exchange.body = null;
+    this.#recovery.dropBody(exchange);
     lane.inFlight.set(exchange.id, exchange);
     lane.channel.send([Kind.abort, exchange.id, reason]);
   }
 
   #acknowledge(lane: Lane, exchange: Exchange): void {
     lane.inFlight.delete(exchange.id);
+    if (exchange.trouble !== null) this.#recovery.isolation.vacate(lane, exchange);
     this.#pump();
   }
 
@@ -536,6 +595,7 @@ export class Dispatcher {
         this.#overloaded(next, "queueTimeout");
       }
     }
+    this.#recovery.expire(nowMs);
     if (this.#overloadLog.isDue(nowMs)) this.#overloadLog.write(this.load, nowMs);
     for (const lane of this.#attached) {
       let owes = false;
@@ -577,4 +637,9 @@ export class Dispatcher {
 function feedOf(exchange: Exchange): ResponseFeed {
   if (exchange.feed !== null) return exchange.feed;
   throw new RuntimeError("ERR_PROTOCOL", "Cannot take a chunk: no response said that it follows");
+}
+
+/** How long the answer to an exchange that is dispatched once more may take; 0: as long as it likes. */
+function timeLeftMs({ sinceMs, timeoutMs }: Exchange, nowMs: number): number {
+  return timeoutMs === 0 ? 0 : Math.max(1, Math.ceil(sinceMs + timeoutMs - nowMs));
 }

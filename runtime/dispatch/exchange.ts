@@ -4,19 +4,42 @@ import type { Buffering } from "./buffering.ts";
 import type { ClientSide } from "./client-side.ts";
 import type { RequestIntake } from "./request-intake.ts";
 import type { ResponseFeed } from "./response-feed.ts";
+import type { Fingerprint } from "./fingerprint.ts";
 import type { Lane } from "./lane.ts";
 
 /**
  * Where one request and its response stand.
  *
  *     receiving ──▶ queued ──▶ dispatched ──whole response──▶ settled
- *         │           │            └──head of a stream──▶ answering ──last chunk──▶ settled
- *         └───────────┴────────────┴── client left, refused, worker lost ──┴──▶ settled
+ *         │           │          ▲  │ └──head of a stream──▶ answering ──last chunk──▶ settled
+ *         ├──suspect──│──▶ held ─┘  │                            │
+ *         │           │     ▲ └─────│──┐                         │
+ *         │           │     └─lost──┤  │                         │
+ *         └───────────┴─────────────┴──┴── client left, refused, worker lost ──▶ settled
  *
- * `settled` is entered exactly once: its client has been answered, is being sent what is left of a stream, or has left;
- * and no worker has it, or the worker was told to abort it.
+ * `held`: it waits in the hands of `recovery.ts`, to be dispatched once more or to run alone. `settled` is entered
+ * exactly once: its client has been answered, is being sent what is left of a stream, or has left; and no worker has it,
+ * or the worker was told to abort it.
  */
-export type ExchangeState = "receiving" | "queued" | "dispatched" | "answering" | "settled";
+export type ExchangeState =
+  | "receiving"
+  | "queued"
+  | "held"
+  | "dispatched"
+  | "answering"
+  | "settled";
+
+/** What an exchange has been through that lost its worker, or that looks like one that did. */
+export interface Trouble {
+  /** When it was dispatched for the first time, which is what its timeout counts from; `null`: it was not yet. */
+  firstMs: number | null;
+  /** How many workers were lost with it in flight by what they did themselves... */
+  crashes: number;
+  /** ...and how many otherwise. */
+  losses: number;
+  /** It may be why a worker was lost: it must run alone. */
+  suspected: boolean;
+}
 
 /** One request on its way through the dispatcher. */
 export class Exchange {
@@ -42,6 +65,10 @@ export class Exchange {
   sinceMs = 0;
   /** The worker that has it, while it is dispatched. */
   lane: Lane | null = null;
+  /** `null` for nearly all. */
+  trouble: Trouble | null = null;
+  /** Computed when it is asked for, or before the body goes. */
+  fingerprint: Fingerprint | null = null;
 
   constructor(
     client: ClientSide,

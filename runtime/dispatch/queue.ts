@@ -22,6 +22,11 @@ export class BoundedQueue<T> {
     return true;
   }
 
+  /** In order. What is removed meanwhile is left out. */
+  [Symbol.iterator](): Iterator<T> {
+    return this.#items.values();
+  }
+
   peek(): T | undefined {
     return this.#items.values().next().value;
   }

@@ -13,6 +13,8 @@ export interface RouteRules {
   readonly transfer: TransferLimits | null;
   /** Its requests go before all others, and are served where others are refused. */
   readonly reserved: boolean;
+  /** Whether its requests may run once more when their worker was lost; `null`: as their methods say. */
+  readonly replay: boolean | null;
 }
 
 type Defaults = Pick<
@@ -69,5 +71,6 @@ function toRules(limits: RouteLimits | null, defaults: Defaults): RouteRules {
           sendTimeoutMs: sendTimeoutMs ?? defaults.sendTimeoutMs,
         },
     reserved: limits?.reserved ?? false,
+    replay: limits?.replay ?? null,
   };
 }

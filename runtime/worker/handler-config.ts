@@ -22,6 +22,7 @@ const folderFields = {
   minBodyRateBytesPerSecond: z.optional(z.int().check(z.nonnegative())),
   sendTimeoutMs: z.optional(duration),
   reserved: z.optional(z.boolean()),
+  replay: z.optional(z.boolean()),
   pool: z.optional(z.string().check(z.regex(POOL_NAME))),
   cache: z.optional(
     z.union([
@@ -55,6 +56,7 @@ const EXPECTED: Record<keyof HandlerConfig, string> = {
   minBodyRateBytesPerSecond: "whole bytes, 0 for no limit",
   sendTimeoutMs: "whole milliseconds, 0 for no limit",
   reserved: "true or false",
+  replay: "true or false",
   pool: 'a name such as "reports" in lower-case letters, digits and "-"',
   cache: "false or { maxAgeMs, staleMs? } in whole milliseconds",
   rateLimit: "{ requests, windowMs } in whole numbers above 0",

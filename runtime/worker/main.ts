@@ -170,6 +170,7 @@ function toLimits(config: HandlerConfig): RouteLimits {
     minBodyRateBytesPerSecond: config.minBodyRateBytesPerSecond ?? null,
     sendTimeoutMs: config.sendTimeoutMs ?? null,
     reserved: config.reserved ?? null,
+    replay: config.replay ?? null,
   };
 }
 

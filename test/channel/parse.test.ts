@@ -26,6 +26,7 @@ const LIMITS = {
   minBodyRateBytesPerSecond: 0,
   sendTimeoutMs: 5,
   reserved: true,
+  replay: null,
 };
 const ROUTE = { methods: ["GET"], limits: LIMITS, methodLimits: { GET: LIMITS }, ignored: [] };
 const REPORT = { pid: 7, routes: [ROUTE] };

@@ -36,10 +36,18 @@ const BUFFERING = {
 
 interface ModelExchange {
   client: FakeClient;
-  state: "receiving" | "queued" | "dispatched" | "answering" | "settled";
+  state: "receiving" | "queued" | "held" | "dispatched" | "answering" | "settled";
+  /** Of a method that may run twice. */
+  isIdempotent: boolean;
   /** The rest of its body follows. */
   isOverflowing: boolean;
   sinceMs: number;
+  /** When it was dispatched first. */
+  firstMs: number | null;
+  /** Its place among all dispatches. */
+  dispatch: number;
+  crashes: number;
+  losses: number;
   worker: ModelWorker | null;
   /** As in `kindOf`; "" while there is none. */
   outcome: string;
@@ -66,6 +74,9 @@ class Pair {
   readonly exchanges: ModelExchange[] = [];
   workers: ModelWorker[] = [];
   queue: ModelExchange[] = [];
+  /** They have lost their worker and go before those. */
+  again: ModelExchange[] = [];
+  #dispatches = 0;
   readonly #clock: ModelClock;
   #workerIds = 0;
 
@@ -84,6 +95,9 @@ class Pair {
       queueDelayMs: 0,
       maxRequests: null,
       counters: this.counters,
+      // What is kept apart is in `isolation-model.test.ts`.
+      quarantineMs: 0,
+      routes: { mayReplay: () => null, nameOf: String },
     });
   }
 
@@ -105,12 +119,19 @@ class Pair {
   }
 
   admit(hasBody: boolean): void {
-    const client = new FakeClient(this.exchanges.length + 1, { bodyBytes: hasBody ? null : 0 });
+    const id = this.exchanges.length + 1;
+    const method = id % 3 === 0 ? "POST" : "PUT";
+    const client = new FakeClient(id, { method, bodyBytes: hasBody ? null : 0 });
     const exchange: ModelExchange = {
       client,
       state: "receiving",
+      isIdempotent: method === "PUT",
       isOverflowing: false,
       sinceMs: 0,
+      firstMs: null,
+      dispatch: 0,
+      crashes: 0,
+      losses: 0,
       worker: null,
       outcome: "",
     };
@@ -208,12 +229,29 @@ class Pair {
     this.dispatcher.retire(worker.lane);
   }
 
-  lose(worker: ModelWorker): void {
+  lose(worker: ModelWorker, ownDoing: boolean): void {
     this.workers = this.workers.filter((other) => other !== worker);
     const lost = this.inFlight.filter((exchange) => exchange.worker === worker);
-    for (const exchange of lost) this.#fail(exchange, "502");
-    const count = this.dispatcher.detach(worker.lane, "ERR_WORKER_EXITED");
-    assert.equal(count, lost.length);
+    let replayed = 0;
+    for (const exchange of lost.toSorted((a, b) => a.dispatch - b.dispatch)) {
+      const chances = ownDoing ? 1 - exchange.crashes : 3 - exchange.losses;
+      const isSafe = exchange.isIdempotent && !exchange.isOverflowing;
+      if (exchange.state === "answering" || !isSafe || chances <= 0) {
+        this.#fail(exchange, "502");
+        continue;
+      }
+      replayed++;
+      exchange.firstMs = exchange.sinceMs;
+      exchange.sinceMs = this.#clock.nowMs;
+      exchange.state = "held";
+      exchange.worker = null;
+      exchange[ownDoing ? "crashes" : "losses"]++;
+      this.again.push(exchange);
+    }
+    this.#pump();
+    const loss = { code: "ERR_WORKER_EXITED", ownDoing } as const;
+    const casualties = this.dispatcher.detach(worker.lane, loss);
+    assert.deepEqual(casualties, { failed: lost.length - replayed, replayed });
   }
 
   /** One sweep of the dispatcher. */
@@ -222,6 +260,10 @@ class Pair {
     const { nowMs } = this.#clock;
     for (const exchange of this.queue) {
       if (nowMs - exchange.sinceMs > QUEUE_TIMEOUT_MS) this.#settle(exchange, "503");
+    }
+    for (const exchange of this.again) {
+      if (nowMs - (exchange.firstMs ?? 0) > TIMEOUT_MS) this.#settle(exchange, "504");
+      else if (nowMs - exchange.sinceMs > QUEUE_TIMEOUT_MS) this.#settle(exchange, "503");
     }
     for (const exchange of this.dispatched) {
       if (nowMs - exchange.sinceMs <= TIMEOUT_MS) continue;
@@ -240,10 +282,10 @@ class Pair {
 
   /** What must hold after every step. */
   check(): void {
-    const { inFlight, queue, dispatcher } = this;
+    const { inFlight, queue, again, dispatcher } = this;
     const owed = this.workers.reduce((sum, worker) => sum + worker.owed.size, 0);
     assert.deepEqual(dispatcher.load, {
-      queued: queue.length,
+      queued: queue.length + again.length,
       inFlight: inFlight.length + owed,
     });
     for (const { client, outcome } of this.exchanges) {
@@ -259,15 +301,16 @@ class Pair {
       assert.ok(expected.length <= CAP);
     }
     // No exchange waits while a worker has room.
-    assert.ok(queue.length === 0 || this.#pick() === null);
+    assert.ok(queue.length + again.length === 0 || this.#pick() === null);
   }
 
   #place(exchange: ModelExchange): void {
     const worker = this.#pick();
-    exchange.sinceMs = this.#clock.nowMs;
+    exchange.sinceMs = exchange.firstMs ?? this.#clock.nowMs;
     if (worker !== null) {
       exchange.state = "dispatched";
       exchange.worker = worker;
+      exchange.dispatch = ++this.#dispatches;
     } else if (this.queue.length < QUEUE_LIMIT) {
       exchange.state = "queued";
       this.queue.push(exchange);
@@ -277,8 +320,8 @@ class Pair {
   }
 
   #pump(): void {
-    while (this.queue.length > 0 && this.#pick() !== null) {
-      const next = this.queue.shift();
+    while (this.queue.length + this.again.length > 0 && this.#pick() !== null) {
+      const next = this.again.shift() ?? this.queue.shift();
       if (next !== undefined) this.#place(next);
     }
   }
@@ -302,6 +345,7 @@ class Pair {
 
   #settle(exchange: ModelExchange, outcome: string): void {
     this.queue = this.queue.filter((other) => other !== exchange);
+    this.again = this.again.filter((other) => other !== exchange);
     exchange.state = "settled";
     exchange.worker = null;
     exchange.outcome = outcome;
@@ -330,7 +374,7 @@ const action = fc.record({
     ...(["answer from elsewhere", "end from elsewhere", "leave"] as const),
     ...(["send body", "send too much", "overflow", "overflow", "overrun"] as const),
     ...(["acknowledge", "acknowledge", "acknowledge"] as const),
-    ...(["attach", "attach", "retire", "lose", "sweep", "sweep"] as const),
+    ...(["attach", "attach", "retire", "lose", "crash", "sweep", "sweep"] as const),
   ),
   // Which exchange and which worker of those that are there.
   exchange: fc.nat({ max: 1_000 }),
@@ -410,7 +454,8 @@ function perform(pair: Pair, { do: name, ...pick }: Action): void {
       if (worker !== undefined) pair.retire(worker);
       break;
     case "lose":
-      if (worker !== undefined) pair.lose(worker);
+    case "crash":
+      if (worker !== undefined) pair.lose(worker, name === "crash");
       break;
     case "sweep":
       pair.sweep();

@@ -56,6 +56,8 @@ function create(t: TestContext): {
     queueDelayMs: 0,
     maxRequests: null,
     counters: new Counters(),
+    quarantineMs: 0,
+    routes: { mayReplay: () => null, nameOf: String },
   });
   t.after(() => dispatcher.close("ERR_DRAINING"));
   const channel = new Channel<ToPrimary, ToWorker>(new Socket(), {
@@ -130,7 +132,7 @@ describe("Dispatcher with a spool", { timeout: 20_000 }, () => {
     }
     dispatcher.receive(lane, [Kind.responseEnd, client.id]);
     await dispatcher.idle();
-    dispatcher.detach(lane, "ERR_WORKER_EXITED");
+    dispatcher.detach(lane, { code: "ERR_WORKER_EXITED", ownDoing: false });
     assert.equal(client.streamed.end, "open");
     await untilTurn(() => {
       client.streamed.read();

@@ -33,7 +33,12 @@ const LIMITS = {
   bodyBudget: new ByteBudget(2 ** 28),
   spool: NO_SPOOL,
   responseCreditBytes: 1_000,
+  quarantineMs: 0,
+  routes: { mayReplay: () => null, nameOf: String },
 } as const;
+
+/** How a worker was lost. */
+const KILLED = { code: "ERR_WORKER_EXITED", ownDoing: false } as const;
 
 const TO = {
   route: 0,
@@ -72,7 +77,7 @@ class FakeWorker {
         dispatcher.receive(worker.lane, message as ExchangeMessage);
       },
       onClose: () => {
-        dispatcher.detach(worker.lane, "ERR_WORKER_EXITED");
+        dispatcher.detach(worker.lane, KILLED);
       },
     });
     const workerEnd = new Channel<ToWorker, ToPrimary>(far, {
@@ -133,8 +138,8 @@ function admit(dispatcher: Dispatcher, clients: readonly FakeClient[]): void {
   for (const client of clients) dispatcher.admit(client, TO);
 }
 
-function createClients(count: number): FakeClient[] {
-  return Array.from({ length: count }, (_, index) => new FakeClient(index + 1));
+function createClients(count: number, method = "GET"): FakeClient[] {
+  return Array.from({ length: count }, (_, index) => new FakeClient(index + 1, { method }));
 }
 
 function chunksOf(messages: readonly ToWorker[]): Uint8Array[] {
@@ -251,10 +256,10 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t);
     const lost = await FakeWorker.attach(t, dispatcher, 1);
     const kept = await FakeWorker.attach(t, dispatcher, 2);
-    const clients = createClients(6);
+    const clients = createClients(6, "POST");
     admit(dispatcher, clients);
-    assert.equal(dispatcher.detach(lost.lane, "ERR_WORKER_EXITED"), 2);
-    assert.equal(dispatcher.detach(lost.lane, "ERR_WORKER_EXITED"), 0);
+    assert.deepEqual(dispatcher.detach(lost.lane, KILLED), { failed: 2, replayed: 0 });
+    assert.deepEqual(dispatcher.detach(lost.lane, KILLED), { failed: 0, replayed: 0 });
     assert.deepEqual(kindsOf(clients), ["502", "", "502", "", "", ""]);
     assert.deepEqual(dispatcher.load, { queued: 2, inFlight: 2 });
     const next = await FakeWorker.attach(t, dispatcher, 3);
@@ -529,7 +534,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
   it("breaks a stream off when it fails, or its worker does, and never ends it in order", async (t) => {
     const fail: Record<string, (dispatcher: Dispatcher, lane: Lane, id: ExchangeId) => void> = {
       handler: (dispatcher, lane, id) => dispatcher.receive(lane, [Kind.responseAbort, id]),
-      worker: (dispatcher, lane) => void dispatcher.detach(lane, "ERR_WORKER_EXITED"),
+      worker: (dispatcher, lane) => void dispatcher.detach(lane, KILLED),
       server: (dispatcher) => dispatcher.close("ERR_DRAINING"),
     };
     for (const [who, how] of Object.entries(fail)) {
@@ -573,14 +578,14 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     for (const [name, messages] of Object.entries(cases)) {
       const dispatcher = createDispatcher(t);
       const { lane } = await FakeWorker.attach(t, dispatcher, 1);
-      const client = new FakeClient(id);
+      const client = new FakeClient(id, { method: "POST" });
       dispatcher.admit(client, TO);
       const last = messages.pop();
       for (const message of messages) dispatcher.receive(lane, message);
       assert.ok(last !== undefined);
       assert.throws(() => dispatcher.receive(lane, last), { code: "ERR_PROTOCOL" }, name);
       // Whoever owns the channel breaks it now.
-      dispatcher.detach(lane, "ERR_PROTOCOL");
+      dispatcher.detach(lane, { code: "ERR_PROTOCOL", ownDoing: false });
       const [outcome] = client.outcomes;
       if (outcome?.kind === "streamed") assert.equal(outcome.body.end, "broken", name);
       else assert.deepEqual(kindsOf([client]), ["502"], name);
@@ -592,7 +597,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
   it("fails what a worker has whose channel breaks", async (t) => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
-    const client = new FakeClient(1);
+    const client = new FakeClient(1, { method: "POST" });
     dispatcher.admit(client, TO);
     await worker.until(1);
     const idle = dispatcher.idle();
@@ -699,7 +704,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     // It was told to abort and has not taken note: it counts as busy with that.
     clients[1]?.leave();
     assert.deepEqual([lane.busy, lane.cap], [1, cap + 1]);
-    dispatcher.detach(lane, "ERR_WORKER_EXITED");
+    dispatcher.detach(lane, KILLED);
     assert.deepEqual([lane.busy, lane.streams], [0, 0]);
   });
 

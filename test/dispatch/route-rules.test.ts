@@ -28,6 +28,7 @@ const NOTHING: RouteLimits = {
   minBodyRateBytesPerSecond: null,
   sendTimeoutMs: null,
   reserved: null,
+  replay: null,
 };
 
 const PLAIN = {
@@ -36,6 +37,7 @@ const PLAIN = {
   buffering: BUFFERING,
   transfer: null,
   reserved: false,
+  replay: null,
 };
 
 function report(

@@ -1,5 +1,5 @@
 import { Agent, type IncomingHttpHeaders, request as startRequest } from "node:http";
-import type { TestContext } from "node:test";
+import type { Owner } from "./temporary-folder.ts";
 
 export interface ClientResponse {
   status: number;
@@ -21,7 +21,7 @@ export class HttpClient {
   readonly #base: string;
   readonly #agent: Agent;
 
-  constructor(t: TestContext, base: string, options: { connections: number }) {
+  constructor(t: Owner, base: string, options: { connections: number }) {
     this.#base = base;
     this.#agent = new Agent({ keepAlive: true, maxSockets: options.connections });
     t.after(() => this.#agent.destroy());

@@ -4,10 +4,9 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
-import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { RawConnection } from "./raw-connection.ts";
-import { temporaryFolder } from "./temporary-folder.ts";
+import { type Owner, temporaryFolder } from "./temporary-folder.ts";
 
 const ENTRY = join(import.meta.dirname, "../../dist/main.js");
 
@@ -43,14 +42,14 @@ export type LogLine = Readonly<Record<string, unknown>> & { readonly msg?: strin
  *
  * @throws AssertionError with all that it wrote when it exits instead.
  */
-export async function startServer(t: TestContext, options: StartOptions): Promise<TestServer> {
+export async function startServer(t: Owner, options: StartOptions): Promise<TestServer> {
   const server = spawnServer(t, options);
   await server.until(({ msg }) => msg === "listening");
   return server;
 }
 
 /** As `startServer`, but does not wait: for servers that are not meant to come up. */
-export function spawnServer(t: TestContext, options: StartOptions): TestServer {
+export function spawnServer(t: Owner, options: StartOptions): TestServer {
   let server: TestServer | null = null;
   // Hooks run in the order in which they were set: it stops before its folder goes.
   t.after(() => server?.stop());

@@ -183,7 +183,7 @@ describe("readHandlerModule()", () => {
     [{ timeout: 1 }, 'config has an unknown key "timeout", did you mean "timeoutMs"?'],
     [
       { maxBodySize: 1 },
-      'config has an unknown key "maxBodySize", expected one of timeoutMs, bodyLimitBytes, bodyBufferBytes, overflow, responseOverflow, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, reserved, pool, cache, rateLimit, methods, schedule',
+      'config has an unknown key "maxBodySize", expected one of timeoutMs, bodyLimitBytes, bodyBufferBytes, overflow, responseOverflow, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, reserved, replay, pool, cache, rateLimit, methods, schedule',
     ],
     [
       { timeoutMs: "10s" },
@@ -194,6 +194,7 @@ describe("readHandlerModule()", () => {
       "config.timeoutMs is number -1, expected whole milliseconds, 0 for no limit",
     ],
     [{ timeoutMs: null }, "config.timeoutMs is null, expected whole milliseconds, 0 for no limit"],
+    [{ replay: "no" }, 'config.replay is string "no", expected true or false'],
     [{ bodyLimitBytes: 1.5 }, "config.bodyLimitBytes is number 1.5, expected whole bytes"],
     [
       { methods: ["get"] },
@@ -236,7 +237,7 @@ describe("readMiddlewareModule()", () => {
     assert.deepEqual(
       problemsOf(readMiddlewareModule({ default: handle, config: { methods: ["GET"] } })),
       [
-        'config has an unknown key "methods", expected one of timeoutMs, bodyLimitBytes, bodyBufferBytes, overflow, responseOverflow, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, reserved, pool, cache, rateLimit',
+        'config has an unknown key "methods", expected one of timeoutMs, bodyLimitBytes, bodyBufferBytes, overflow, responseOverflow, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, reserved, replay, pool, cache, rateLimit',
       ],
     );
   });

@@ -1,0 +1,255 @@
+import type { RouteNumber } from "../channel/messages.ts";
+import { BODY_FOLLOWS } from "../channel/messages.ts";
+import type { ErrorCode } from "../errors.ts";
+import { assertNever } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import type { Exchange, Trouble } from "./exchange.ts";
+import { Isolation } from "./isolation.ts";
+import type { Lane } from "./lane.ts";
+import { fingerprintOf, Quarantine } from "./quarantine.ts";
+import { BoundedQueue } from "./queue.ts";
+import { judge, mayRunTwice } from "./replay-policy.ts";
+
+/** How a worker was lost. */
+export interface Loss {
+  /** What fails for it fails with this. */
+  code: ErrorCode;
+  /** Whether it ended by its own doing, so that something it had in flight may be why. */
+  ownDoing: boolean;
+}
+
+/** What became of what a lost worker had in flight. */
+export interface Casualties {
+  failed: number;
+  /** They wait for another worker, or have one. */
+  replayed: number;
+}
+
+/** What the handlers of a route say of it. */
+export interface RoutePolicy {
+  /** Whether its requests may run twice; `null`: they do not say. */
+  mayReplay: (route: RouteNumber, method: string) => boolean | null;
+  /** Names it in the log. */
+  nameOf: (route: RouteNumber) => string;
+}
+
+export interface RecoveryOptions {
+  log: Logger;
+  /** Most suspects that wait. */
+  queueLimit: number;
+  /** Longest that an exchange waits here. */
+  queueTimeoutMs: number;
+  /** How long a request is remembered that was there when a worker was lost; 0: none is. */
+  quarantineMs: number;
+  routes: RoutePolicy;
+  /** Ends an exchange that is not in the hands of any worker. */
+  fail: (exchange: Exchange, code: ErrorCode, retryAfterMs?: number) => void;
+  /** Ends one that waits in vain. */
+  overloaded: (exchange: Exchange, setting: "queueLimit" | "queueTimeout") => void;
+}
+
+/**
+ * Sees exchanges through the loss of their workers: decides which are dispatched once more, and keeps those apart that
+ * may be why.
+ *
+ * Invariant: an exchange is in `#again` or among the suspects that wait if and only if it is `held`. `#again` needs no
+ * bound of its own: what is in it was dispatched once, and while it holds any, nothing new is dispatched.
+ */
+export class Recovery {
+  readonly isolation: Isolation;
+  readonly #options: RecoveryOptions;
+  readonly #quarantine: Quarantine;
+  /** They wait for any worker, before all others. */
+  readonly #again = new BoundedQueue<Exchange>(Number.POSITIVE_INFINITY);
+
+  constructor(options: RecoveryOptions) {
+    this.#options = options;
+    this.#quarantine = new Quarantine({ durationMs: options.quarantineMs });
+    this.isolation = new Isolation(options);
+  }
+
+  /** How many exchanges it holds. */
+  get held(): number {
+    return this.#again.size + this.isolation.waiting.size;
+  }
+
+  /** Whether `divert` has to be asked. */
+  get isWatching(): boolean {
+    return this.#quarantine.size > 0;
+  }
+
+  /** Whether exchanges wait here for any worker. */
+  get isWaiting(): boolean {
+    return this.#again.size > 0;
+  }
+
+  /** The next one that any worker may have. */
+  shift(): Exchange | undefined {
+    return this.#again.shift();
+  }
+
+  /** Takes a new exchange into its own hands if it looks like one that workers were lost with; false: it does not. */
+  divert(exchange: Exchange, nowMs: number): boolean {
+    const standing = this.#quarantine.lookUp(exchange, nowMs);
+    switch (standing.kind) {
+      case "unknown":
+        return false;
+      case "condemned":
+        this.#options.fail(exchange, "ERR_QUARANTINED", standing.forMs);
+        return true;
+      case "suspect":
+        exchange.trouble = { firstMs: null, crashes: 0, losses: 0, suspected: true };
+        if (!this.#isolate(exchange, nowMs)) this.#options.overloaded(exchange, "queueLimit");
+        return true;
+      default:
+        return assertNever(standing);
+    }
+  }
+
+  /** A worker was lost that had these in flight; none of them is in its hands any more. */
+  rescue(lane: Lane, inFlight: readonly Exchange[], loss: Loss, nowMs: number): Casualties {
+    const alone = this.isolation.suspectOn(lane);
+    this.isolation.detach(lane);
+    const casualties: Casualties = { failed: 0, replayed: 0 };
+    for (const exchange of inFlight) {
+      // One whose client has left, or has waited long enough, may be what the worker was lost with as well.
+      if (loss.ownDoing && exchange.state !== "answering") this.#suspect(exchange, alone, nowMs);
+      if (exchange.state === "settled") continue;
+      if (exchange.state === "dispatched" && this.#retry(exchange, alone, loss, nowMs)) {
+        casualties.replayed++;
+      } else {
+        casualties.failed++;
+        this.#options.fail(exchange, loss.code);
+      }
+    }
+    return casualties;
+  }
+
+  /** A worker has answered an exchange that was in trouble, and lives: it and those like it are as good as any. */
+  absolve(lane: Lane, exchange: Exchange): void {
+    if (exchange.trouble?.suspected !== true) return;
+    this.isolation.vacate(lane, exchange);
+    this.#quarantine.clear(exchange);
+    for (const other of this.#alike(exchange)) {
+      this.isolation.waiting.remove(other);
+      this.#again.push(other);
+      if (other.trouble !== null) other.trouble.suspected = false;
+    }
+  }
+
+  /** Its body is needed no more; what it is recognised by may be. */
+  dropBody(exchange: Exchange): void {
+    if (exchange.body === BODY_FOLLOWS || exchange.body === null) return;
+    if (this.#quarantine.enabled) fingerprintOf(exchange);
+    exchange.body = null;
+  }
+
+  /** It waits no more. */
+  remove(exchange: Exchange): void {
+    this.#again.remove(exchange);
+    this.isolation.waiting.remove(exchange);
+  }
+
+  /** Fails what has waited too long, and forgets what was long ago. */
+  expire(nowMs: number): void {
+    if (this.#quarantine.size > 0) this.#quarantine.expire(nowMs);
+    if (this.held === 0) return;
+    for (const waiting of [this.#again, this.isolation.waiting]) {
+      for (const exchange of waiting) {
+        const { sinceMs, timeoutMs, trouble } = exchange;
+        const firstMs = trouble?.firstMs ?? nowMs;
+        if (timeoutMs > 0 && nowMs - firstMs > timeoutMs) {
+          this.#options.fail(exchange, "ERR_HANDLER_TIMEOUT");
+        } else if (nowMs - sinceMs > this.#options.queueTimeoutMs) {
+          this.#options.overloaded(exchange, "queueTimeout");
+        }
+      }
+    }
+  }
+
+  /** Fails all that waits. */
+  failAll(code: ErrorCode): void {
+    for (const waiting of [this.#again, this.isolation.waiting]) {
+      for (const exchange of waiting) this.#options.fail(exchange, code);
+    }
+  }
+
+  /** Remembers an exchange that may be why its worker was lost, and one that is. */
+  #suspect(exchange: Exchange, alone: Exchange | null, nowMs: number): void {
+    if (!this.#quarantine.enabled) return;
+    if (exchange !== alone) {
+      this.#quarantine.mark(exchange, nowMs);
+      return;
+    }
+    const quarantineMs = this.#quarantine.condemn(exchange, nowMs);
+    const { id: exchangeId, client, route, url } = exchange;
+    const fields = {
+      exchangeId,
+      route: this.#options.routes.nameOf(route),
+      method: client.head.method,
+      path: new URL(url).pathname,
+      quarantineMs,
+      code: "ERR_QUARANTINED",
+    };
+    this.#options.log.error(
+      fields,
+      "request took a worker down alone: refusing all that are like it",
+    );
+    for (const other of this.#alike(exchange)) {
+      this.#options.fail(other, "ERR_QUARANTINED", quarantineMs);
+    }
+  }
+
+  /** Has a lost exchange dispatched once more, if that is safe; false: it is not. */
+  #retry(exchange: Exchange, alone: Exchange | null, loss: Loss, nowMs: number): boolean {
+    const { body, client, intake, route } = exchange;
+    const isHere = body !== BODY_FOLLOWS || intake?.rereadable === true;
+    const { method, fields } = client.head;
+    const trouble: Trouble = exchange.trouble ?? {
+      firstMs: null,
+      crashes: 0,
+      losses: 0,
+      suspected: false,
+    };
+    const declared = this.#options.routes.mayReplay(route, method);
+    const verdict = judge(
+      {
+        replayable: isHere && mayRunTwice(method, fields, declared),
+        alone: exchange === alone,
+        suspected: trouble.suspected,
+        crashes: trouble.crashes,
+        losses: trouble.losses,
+      },
+      { ownDoing: loss.ownDoing, quarantine: this.#quarantine.enabled },
+    );
+    if (verdict === "fail" || verdict === "condemn") return false;
+    trouble.firstMs ??= exchange.sinceMs;
+    if (loss.ownDoing) trouble.crashes++;
+    else trouble.losses++;
+    trouble.suspected = verdict === "isolate";
+    exchange.trouble = trouble;
+    exchange.lane = null;
+    if (trouble.suspected) return this.#isolate(exchange, nowMs);
+    this.#hold(exchange, nowMs);
+    return this.#again.push(exchange);
+  }
+
+  /** False when too many wait. */
+  #isolate(exchange: Exchange, nowMs: number): boolean {
+    if (!this.isolation.waiting.push(exchange)) return false;
+    this.#hold(exchange, nowMs);
+    return true;
+  }
+
+  #hold(exchange: Exchange, nowMs: number): void {
+    exchange.state = "held";
+    exchange.sinceMs = nowMs;
+  }
+
+  /** Those among the suspects that wait which have the same fingerprint. */
+  #alike(exchange: Exchange): Exchange[] {
+    const fingerprint = fingerprintOf(exchange);
+    if (fingerprint === null) return [];
+    return [...this.isolation.waiting].filter((other) => fingerprintOf(other) === fingerprint);
+  }
+}

@@ -1,0 +1,64 @@
+/** What is known of an exchange in flight whose worker was lost. */
+export interface LostExchange {
+  /** Whether it may run once more from the beginning. */
+  replayable: boolean;
+  /** Whether its worker had nothing else to do because it was a suspect. */
+  alone: boolean;
+  /** Whether it is a suspect already. */
+  suspected: boolean;
+  /** How many workers were lost with it in flight before this one, by what they did themselves and otherwise. */
+  crashes: number;
+  losses: number;
+}
+
+/**
+ * What becomes of it.
+ *
+ * - `replay`: it goes to another worker.
+ * - `isolate`: it goes to another worker that has nothing else to do.
+ * - `condemn`: it fails, and so do all that are like it for a while.
+ * - `fail`: it fails.
+ */
+export type Verdict = "replay" | "isolate" | "condemn" | "fail";
+
+/** Workers that are killed, replaced or restarted around an exchange are not its fault; this many are bad luck enough. */
+const MOST_LOSSES = 3;
+
+/**
+ * Decides what becomes of an exchange whose worker was lost before any byte of its response was there.
+ *
+ * @param ownDoing Whether the worker's own doing is why it was lost, so that one of its exchanges may be to blame.
+ * @param quarantine Whether those are looked for. Otherwise the exchange gets its second chance among others.
+ */
+export function judge(
+  lost: LostExchange,
+  { ownDoing, quarantine }: { ownDoing: boolean; quarantine: boolean },
+): Verdict {
+  if (ownDoing && lost.alone) return "condemn";
+  if (!lost.replayable) return "fail";
+  if (ownDoing) {
+    if (lost.crashes > 0) return "fail";
+    return quarantine ? "isolate" : "replay";
+  }
+  if (lost.losses >= MOST_LOSSES) return "fail";
+  return lost.suspected ? "isolate" : "replay";
+}
+
+/** Methods that may run twice with the effect of once (RFC 9110 section 9.2.2). TRACE is not served. */
+const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
+
+/**
+ * Whether a request may run once more though a worker may have run it already: its method is idempotent, or its client
+ * says by `Idempotency-Key` that the handler can tell (draft-ietf-httpapi-idempotency-key-header).
+ *
+ * @param fields Field block, see `channel/messages.ts`.
+ * @param declared What the handler says of itself, if it does: it goes before all.
+ */
+export function mayRunTwice(method: string, fields: string, declared: boolean | null): boolean {
+  return declared ?? (IDEMPOTENT.has(method) || hasField(fields, "idempotency-key"));
+}
+
+function hasField(fields: string, name: string): boolean {
+  // Names and values take turns.
+  return fields.split("\n").some((text, index) => index % 2 === 0 && text === name);
+}

@@ -1,0 +1,359 @@
+import assert from "node:assert/strict";
+import { Socket } from "node:net";
+import { describe, it } from "node:test";
+import * as fc from "fast-check";
+import pino from "pino";
+import { Channel } from "../../runtime/channel/channel.ts";
+import {
+  BODY_FOLLOWS,
+  Kind,
+  type ToPrimary,
+  type ToWorker,
+  type WorkerId,
+} from "../../runtime/channel/messages.ts";
+import { parseToPrimary } from "../../runtime/channel/parse.ts";
+import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
+import { Dispatcher } from "../../runtime/dispatch/dispatcher.ts";
+import type { Lane } from "../../runtime/dispatch/lane.ts";
+import { TurnClock } from "../../runtime/turn-clock.ts";
+import { FakeClient } from "./fake-client.ts";
+
+const CAP = 3;
+const SWEEP_MS = 250;
+const TIMEOUT_MS = 4_000;
+const QUARANTINE_MS = 5_000;
+
+/** One request, as it is seen from outside of the dispatcher. */
+interface Seen {
+  client: FakeClient;
+  /** What it is recognised by. */
+  print: string;
+  /** The worker it was sent to last and that has not begun to answer it. */
+  on: SeenWorker | null;
+  /** It must be alone where it is sent. */
+  isSuspect: boolean;
+  crashes: number;
+  losses: number;
+}
+
+interface SeenWorker {
+  lane: Lane;
+  isReady: boolean;
+  /** What it was sent, and neither answered nor put aside; also what it was told to abort. */
+  busy: Set<Seen>;
+  answering: Set<Seen>;
+}
+
+/** A dispatcher, and what must be true of all that it sends and answers. */
+class Watch {
+  readonly dispatcher: Dispatcher;
+  readonly requests: Seen[] = [];
+  workers: SeenWorker[] = [];
+  /** Until when each is suspected, and refused. */
+  readonly #marked = new Map<string, number>();
+  readonly #condemned = new Map<string, number>();
+  readonly #clock: { nowMs: number; turns: TurnClock };
+  #workerIds = 0;
+
+  constructor(clock: { nowMs: number; turns: TurnClock }) {
+    this.#clock = clock;
+    this.dispatcher = new Dispatcher({
+      log: pino({ level: "silent" }),
+      clock: clock.turns,
+      bodyBudget: new ByteBudget(2 ** 28),
+      bodyBufferBytes: 8,
+      responseCreditBytes: 10,
+      workerConcurrency: CAP,
+      queueLimit: 1_000,
+      queueTimeoutMs: 3_000,
+      quarantineMs: QUARANTINE_MS,
+      routes: { mayReplay: () => null, nameOf: String },
+    });
+  }
+
+  get dispatched(): Seen[] {
+    return this.requests.filter((each) => each.on !== null && !each.client.settled);
+  }
+
+  get owed(): Seen[] {
+    return this.requests.filter((each) => each.on !== null && each.client.settled);
+  }
+
+  admit(method: string, path: string): Seen {
+    const client = new FakeClient(this.requests.length + 1, { method });
+    const print = `${method} ${path}`;
+    const { nowMs } = this.#clock;
+    const isSuspect = (this.#marked.get(print) ?? 0) > nowMs;
+    const isCondemned = (this.#condemned.get(print) ?? 0) > nowMs;
+    const seen: Seen = { client, print, on: null, isSuspect, crashes: 0, losses: 0 };
+    this.requests.push(seen);
+    const url = `http://localhost${path}`;
+    const limits = { bodyLimitBytes: 0, timeoutMs: TIMEOUT_MS };
+    this.dispatcher.admit(client, { route: 0, params: null, url, ...limits });
+    if (isCondemned) {
+      const [outcome] = client.outcomes;
+      assert.ok(outcome?.kind === "refused" && outcome.status === 503, "refused at once");
+      assert.ok((outcome.retryAfterSeconds ?? 0) >= 1);
+      assert.equal(seen.on, null);
+    }
+    return seen;
+  }
+
+  attach(): void {
+    const channel = new Channel<ToPrimary, ToWorker>(new Socket(), {
+      maxFrameBytes: 1024,
+      parse: parseToPrimary,
+      onMessage: () => {},
+      onClose: () => {},
+    });
+    const sent: ToWorker[] = [];
+    channel.send = (message) => {
+      // What is sent while it is attached is looked at right after.
+      if (worker === null) sent.push(message);
+      else this.#onSent(worker, message);
+    };
+    let worker: SeenWorker | null = null;
+    const lane = this.dispatcher.attach(++this.#workerIds as WorkerId, channel);
+    worker = { lane, isReady: true, busy: new Set(), answering: new Set() };
+    this.workers.push(worker);
+    for (const message of sent) this.#onSent(worker, message);
+  }
+
+  retire(worker: SeenWorker): void {
+    worker.isReady = false;
+    this.dispatcher.retire(worker.lane);
+  }
+
+  answer(seen: Seen, how: "whole" | "stream"): void {
+    const worker = seen.on;
+    assert.ok(worker !== null);
+    this.#vacate(seen);
+    if (seen.isSuspect) this.#absolve(seen.print);
+    if (how === "stream") worker.answering.add(seen);
+    const body = how === "stream" ? BODY_FOLLOWS : "";
+    this.dispatcher.receive(worker.lane, [Kind.response, seen.client.id, 200, "", "", body]);
+  }
+
+  endAnswer(worker: SeenWorker, seen: Seen): void {
+    worker.answering.delete(seen);
+    this.dispatcher.receive(worker.lane, [Kind.responseEnd, seen.client.id]);
+  }
+
+  acknowledge(seen: Seen): void {
+    const worker = seen.on;
+    assert.ok(worker !== null);
+    this.#vacate(seen);
+    this.dispatcher.receive(worker.lane, [Kind.settled, seen.client.id]);
+  }
+
+  leave(seen: Seen): void {
+    seen.client.leave();
+  }
+
+  lose(worker: SeenWorker, ownDoing: boolean): void {
+    this.workers = this.workers.filter((other) => other !== worker);
+    const busy = [...worker.busy];
+    const expected = new Map<Seen, boolean>();
+    for (const seen of busy) {
+      this.#vacate(seen);
+      if (ownDoing) this.#mark(seen);
+      if (seen.client.settled) continue;
+      const isSafe = seen.client.head.method === "GET";
+      const replays =
+        isSafe && (ownDoing ? !seen.isSuspect && seen.crashes === 0 : seen.losses < 3);
+      expected.set(seen, replays);
+      if (!replays) continue;
+      if (ownDoing) seen.crashes++;
+      else seen.losses++;
+      if (ownDoing) seen.isSuspect = true;
+    }
+    this.dispatcher.detach(worker.lane, { code: "ERR_WORKER_EXITED", ownDoing });
+    for (const [seen, replays] of expected) {
+      const [outcome] = seen.client.outcomes;
+      const status = outcome?.kind === "refused" ? outcome.status : null;
+      // One that is like a condemned one is refused while it waits.
+      if (!replays) assert.equal(status, 502, seen.print);
+      else assert.ok(outcome === undefined || status === 503, seen.print);
+    }
+  }
+
+  check(): void {
+    for (const { client } of this.requests) {
+      assert.ok(client.outcomes.length <= 1, "two outcomes");
+    }
+    for (const worker of this.workers) assert.ok(worker.lane.inFlight.size <= CAP);
+    const inFlight = this.workers.reduce((sum, { lane }) => sum + lane.inFlight.size, 0);
+    const open = this.requests.filter(({ client }) => !client.settled).length;
+    const { queued } = this.dispatcher.load;
+    assert.equal(queued, open - this.dispatched.length);
+    assert.equal(this.dispatcher.load.inFlight, inFlight);
+  }
+
+  #onSent(worker: SeenWorker, message: ToWorker): void {
+    if (message[0] === Kind.abort) this.#onAborted(worker, message[1]);
+    if (message[0] !== Kind.request) return;
+    const seen = this.requests[message[1] - 1];
+    assert.ok(seen !== undefined);
+    assert.ok(
+      this.workers.includes(worker) && worker.isReady,
+      "sent to a worker that is not ready",
+    );
+    assert.ok(!seen.client.settled, "sent though it is over");
+    assert.equal(seen.on, null, "sent to two workers");
+    assert.ok(message[8] <= TIMEOUT_MS && message[8] > 0);
+    if (seen.isSuspect) {
+      assert.deepEqual([...worker.busy].map(nameOf), [], `${nameOf(seen)} is not alone`);
+    }
+    const suspects = [...worker.busy].filter(({ isSuspect }) => isSuspect);
+    assert.deepEqual(suspects.map(nameOf), [], `${nameOf(seen)} was sent beside a suspect`);
+    worker.busy.add(seen);
+    seen.on = worker;
+  }
+
+  /** A stream that is broken off counts again until the worker has put it aside. */
+  #onAborted(worker: SeenWorker, id: number): void {
+    const seen = this.requests[id - 1];
+    if (seen === undefined || !worker.answering.delete(seen)) return;
+    worker.busy.add(seen);
+    seen.on = worker;
+  }
+
+  #vacate(seen: Seen): void {
+    seen.on?.busy.delete(seen);
+    seen.on = null;
+  }
+
+  #mark(seen: Seen): void {
+    const { nowMs } = this.#clock;
+    const { print } = seen;
+    const until = seen.isSuspect ? nowMs + 2 * QUARANTINE_MS : nowMs + QUARANTINE_MS;
+    this.#marked.set(print, Math.max(until, this.#marked.get(print) ?? 0));
+    if (seen.isSuspect) this.#condemned.set(print, nowMs + QUARANTINE_MS);
+  }
+
+  /** One that had to be alone was answered. */
+  #absolve(print: string): void {
+    this.#marked.delete(print);
+    this.#condemned.delete(print);
+    for (const other of this.requests) {
+      if (other.print === print && other.on === null) other.isSuspect = false;
+    }
+  }
+}
+
+function nameOf(seen: Seen): string {
+  return `${seen.client.id}: ${seen.print}`;
+}
+
+const action = fc.record({
+  // Listed as often as it should come.
+  do: fc.constantFrom(
+    ...(["get", "get", "get", "get", "post", "answer", "answer", "answer", "answer"] as const),
+    ...(["begin", "end", "leave", "acknowledge", "acknowledge"] as const),
+    ...(["attach", "attach", "retire", "crash", "crash", "kill", "sweep", "sweep"] as const),
+  ),
+  which: fc.nat({ max: 1_000 }),
+});
+
+function at<T>(list: readonly T[], index: number): T | undefined {
+  return list[index % list.length];
+}
+
+function perform(watch: Watch, name: string, which: number, tick: () => void): void {
+  const worker = at(watch.workers, which);
+  const dispatched = at(watch.dispatched, which);
+  switch (name) {
+    case "get":
+    case "post":
+      watch.admit(name.toUpperCase(), `/${which % 4}`);
+      return;
+    case "answer":
+    case "begin":
+      if (dispatched !== undefined) watch.answer(dispatched, name === "begin" ? "stream" : "whole");
+      return;
+    case "end": {
+      const seen = worker === undefined ? undefined : at([...worker.answering], which);
+      if (worker !== undefined && seen !== undefined) watch.endAnswer(worker, seen);
+      return;
+    }
+    case "leave": {
+      const any = at(watch.requests, which);
+      if (any !== undefined) watch.leave(any);
+      return;
+    }
+    case "acknowledge": {
+      const owed = at(watch.owed, which);
+      if (owed !== undefined) watch.acknowledge(owed);
+      return;
+    }
+    case "attach":
+      if (watch.workers.length < 4) watch.attach();
+      return;
+    case "retire":
+      if (worker !== undefined) watch.retire(worker);
+      return;
+    case "crash":
+    case "kill":
+      if (worker !== undefined) watch.lose(worker, name === "crash");
+      return;
+    default:
+      tick();
+  }
+}
+
+/** Lets everything come to its end, as workers that do their work would. */
+function settle(watch: Watch, tick: () => void): void {
+  for (let round = 0; round < 60; round++) {
+    const isOver = watch.workers.every(({ busy, answering }) => busy.size + answering.size === 0);
+    if (isOver && watch.requests.every(({ client }) => client.settled)) return;
+    for (const worker of watch.workers) {
+      for (const seen of worker.answering) watch.endAnswer(worker, seen);
+    }
+    for (const seen of watch.owed) watch.acknowledge(seen);
+    for (const seen of watch.dispatched) watch.answer(seen, "whole");
+    tick();
+    watch.check();
+  }
+}
+
+describe("Dispatcher, whatever makes its workers crash", { timeout: 60_000 }, () => {
+  it("runs suspects alone, refuses what is proven, and loses nobody on the way", async (t) => {
+    const turns = new TurnClock();
+    const clock = { nowMs: 1_000, turns };
+    // Not mocks, which would remember each of their calls.
+    const { now } = performance;
+    t.after(() => (performance.now = now));
+    performance.now = () => clock.nowMs;
+    turns.now = () => clock.nowMs;
+    t.mock.timers.enable({ apis: ["setInterval"] });
+    const tick = (): void => {
+      clock.nowMs += SWEEP_MS;
+      t.mock.timers.tick(SWEEP_MS);
+    };
+    await fc.assert(
+      fc.asyncProperty(fc.array(action, { maxLength: 150, size: "max" }), async (actions) => {
+        const watch = new Watch(clock);
+        for (const { do: name, which } of actions) {
+          perform(watch, name, which, tick);
+          watch.check();
+        }
+        settle(watch, tick);
+        watch.attach();
+        settle(watch, tick);
+        assert.ok(watch.requests.every(({ client }) => client.outcomes.length === 1));
+        // No worker is kept for suspects that are no more.
+        const ready = watch.workers.filter(({ isReady }) => isReady);
+        const fresh = Array.from({ length: ready.length * CAP }, (_, number) =>
+          watch.admit("GET", `/fresh/${number}`),
+        );
+        assert.ok(fresh.every(({ on }) => on !== null));
+        const idle = watch.dispatcher.idle();
+        watch.dispatcher.close("ERR_DRAINING");
+        await idle;
+        assert.deepEqual(watch.dispatcher.load, { queued: 0, inFlight: 0 });
+        assert.ok(watch.requests.every(({ client }) => client.outcomes.length === 1));
+      }),
+      { numRuns: 300 },
+    );
+  });
+});

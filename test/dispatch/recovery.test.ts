@@ -1,0 +1,484 @@
+import assert from "node:assert/strict";
+import { Socket } from "node:net";
+import { describe, it, type TestContext } from "node:test";
+import pino from "pino";
+import { Channel } from "../../runtime/channel/channel.ts";
+import {
+  BODY_FOLLOWS,
+  Kind,
+  type RequestMessage,
+  type ToPrimary,
+  type ToWorker,
+  type WorkerId,
+} from "../../runtime/channel/messages.ts";
+import { parseToPrimary } from "../../runtime/channel/parse.ts";
+import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
+import { Dispatcher, type DispatcherOptions } from "../../runtime/dispatch/dispatcher.ts";
+import type { Lane } from "../../runtime/dispatch/lane.ts";
+import { TurnClock } from "../../runtime/turn-clock.ts";
+import { FakeClient } from "./fake-client.ts";
+
+const CRASHED = { code: "ERR_WORKER_EXITED", ownDoing: true } as const;
+const KILLED = { code: "ERR_WORKER_EXITED", ownDoing: false } as const;
+
+const TIMEOUT_MS = 5_000;
+const QUEUE_TIMEOUT_MS = 3_000;
+const PATIENCE_MS = 1_000;
+
+interface LogLine {
+  msg: string;
+  code?: string;
+  [field: string]: unknown;
+}
+
+/** A dispatcher whose workers are their lanes, and whose time is told. */
+class Trial {
+  readonly dispatcher: Dispatcher;
+  readonly logs: LogLine[] = [];
+  /** What was sent to each worker. */
+  readonly sent = new Map<Lane, ToWorker[]>();
+  readonly #t: TestContext;
+  #nowMs = 1_000;
+  #clientIds = 0;
+  #workerIds = 0;
+
+  constructor(t: TestContext, options: Partial<DispatcherOptions> = {}) {
+    this.#t = t;
+    // A test may have two, one after the other.
+    t.mock.reset();
+    t.mock.timers.enable({ apis: ["setInterval"] });
+    t.mock.method(performance, "now", () => this.#nowMs);
+    const clock = new TurnClock();
+    clock.now = () => this.#nowMs;
+    const write = (line: string): void => void this.logs.push(JSON.parse(line) as LogLine);
+    this.dispatcher = new Dispatcher({
+      log: pino({ level: "debug" }, { write }),
+      clock,
+      bodyBudget: new ByteBudget(2 ** 28),
+      bodyBufferBytes: 100,
+      responseCreditBytes: 1_000,
+      workerConcurrency: 10,
+      queueLimit: 5,
+      queueTimeoutMs: QUEUE_TIMEOUT_MS,
+      quarantineMs: 60_000,
+      routes: { mayReplay: () => null, nameOf: (route) => `/route/${route}` },
+      ...options,
+    });
+    t.after(() => this.dispatcher.close("ERR_DRAINING"));
+  }
+
+  attach(): Lane {
+    const channel = new Channel<ToPrimary, ToWorker>(new Socket(), {
+      maxFrameBytes: 1024,
+      parse: parseToPrimary,
+      onMessage: () => {},
+      onClose: () => {},
+    });
+    const sent: ToWorker[] = [];
+    channel.send = (message) => void sent.push(message);
+    const lane = this.dispatcher.attach(++this.#workerIds as WorkerId, channel);
+    this.sent.set(lane, sent);
+    return lane;
+  }
+
+  admit(
+    method: string,
+    path: string,
+    options: { body?: string; fields?: string; timeoutMs?: number } = {},
+  ): FakeClient {
+    const { body, fields, timeoutMs = TIMEOUT_MS } = options;
+    const bodyBytes = body === undefined ? 0 : body.length;
+    const client = new FakeClient(++this.#clientIds, { method, bodyBytes });
+    if (fields !== undefined) client.head.fields = fields;
+    const url = `http://localhost${path}`;
+    const limits = { bodyLimitBytes: 1_000, timeoutMs };
+    this.dispatcher.admit(client, { route: 7, params: null, url, ...limits });
+    if (body !== undefined) client.sendBody(Buffer.from(body));
+    return client;
+  }
+
+  answer(lane: Lane, client: FakeClient): void {
+    this.dispatcher.receive(lane, [Kind.response, client.id, 200, "", "", ""]);
+  }
+
+  /** The requests that a worker was sent, by their clients' ids. */
+  requestsTo(lane: Lane): number[] {
+    return this.messagesTo(lane).map(([, id]) => id);
+  }
+
+  messagesTo(lane: Lane): RequestMessage[] {
+    return (this.sent.get(lane) ?? []).flatMap((message) =>
+      message[0] === Kind.request ? [message] : [],
+    );
+  }
+
+  tick(ms: number): void {
+    this.#nowMs += ms;
+    this.#t.mock.timers.tick(ms);
+  }
+}
+
+function kindsOf(...clients: readonly FakeClient[]): string[] {
+  return clients.map(({ outcomes }) =>
+    outcomes
+      .map((outcome) => (outcome.kind === "refused" ? String(outcome.status) : outcome.kind))
+      .join("+"),
+  );
+}
+
+describe("an exchange whose worker was killed", () => {
+  it("goes to another worker at once, as it was, before what waits", (t) => {
+    const trial = new Trial(t, { workerConcurrency: 1 });
+    const first = trial.attach();
+    const client = trial.admit("PUT", "/a", { body: "whole", fields: "host\na" });
+    const waiting = trial.admit("GET", "/b");
+    const loss = trial.dispatcher.detach(first, KILLED);
+    assert.deepEqual(loss, { failed: 0, replayed: 1 });
+    const second = trial.attach();
+    assert.deepEqual(trial.requestsTo(second), [client.id]);
+    assert.deepEqual(trial.messagesTo(second), trial.messagesTo(first));
+    assert.equal(client.workerId, 2);
+    trial.answer(second, client);
+    assert.deepEqual(trial.requestsTo(second), [client.id, waiting.id]);
+    assert.deepEqual(kindsOf(client, waiting), ["answered", ""]);
+  });
+
+  it("is given up after three more workers", (t) => {
+    const trial = new Trial(t);
+    const client = trial.admit("GET", "/a");
+    for (let lost = 0; lost < 4; lost++) {
+      assert.deepEqual(kindsOf(client), [""]);
+      trial.dispatcher.detach(trial.attach(), KILLED);
+    }
+    assert.deepEqual(kindsOf(client), ["502"]);
+  });
+
+  it("fails at once when it may not run twice", (t) => {
+    const mayReplay = (_: number, method: string): boolean | null =>
+      method === "PUT" ? false : null;
+    const trial = new Trial(t, { routes: { mayReplay, nameOf: String } });
+    const lane = trial.attach();
+    trial.attach();
+    const post = trial.admit("POST", "/a", { body: "whole" });
+    trial.dispatcher.receive(lane, [Kind.requestCredit, post.id, 1]);
+    const clients = [
+      post,
+      trial.admit("PATCH", "/a"),
+      trial.admit("PUT", "/a"),
+      trial.admit("POST", "/a", { fields: "idempotency-key\nk" }),
+      // Its body is half-way to the worker.
+      trial.admit("GET", "/a", { body: "x".repeat(101) }),
+    ];
+    // The rest went to the other worker.
+    const [other] = [...trial.sent.keys()].slice(1);
+    assert.ok(other !== undefined);
+    trial.dispatcher.detach(lane, KILLED);
+    trial.dispatcher.detach(other, KILLED);
+    assert.deepEqual(kindsOf(...clients), ["502", "502", "502", "", "502"]);
+    assert.deepEqual(trial.requestsTo(trial.attach()), [clients[3]?.id]);
+  });
+
+  it("is not sent again once its answer has begun", (t) => {
+    const trial = new Trial(t);
+    const lane = trial.attach();
+    const client = trial.admit("GET", "/a");
+    trial.dispatcher.receive(lane, [Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
+    assert.deepEqual(trial.dispatcher.detach(lane, KILLED), { failed: 1, replayed: 0 });
+    assert.equal(client.streamed.end, "broken");
+    assert.deepEqual(trial.requestsTo(trial.attach()), []);
+  });
+
+  it("has what is left of its time, not its time once more", (t) => {
+    const trial = new Trial(t);
+    const [first, second] = [trial.attach(), trial.attach()];
+    const client = trial.admit("GET", "/a");
+    const patient = trial.admit("GET", "/b", { timeoutMs: 0 });
+    trial.tick(2_000);
+    trial.dispatcher.detach(first, KILLED);
+    trial.dispatcher.detach(second, KILLED);
+    trial.tick(1_000);
+    const third = trial.attach();
+    const left = trial.messagesTo(third).map(([, id, , , , , , , timeoutMs]) => [id, timeoutMs]);
+    assert.deepEqual(left, [
+      [patient.id, 0],
+      [client.id, 2_000],
+    ]);
+    trial.tick(2_000);
+    assert.deepEqual(kindsOf(client, patient), ["", ""]);
+    trial.tick(250);
+    assert.deepEqual(kindsOf(client, patient), ["504", ""]);
+    trial.answer(third, patient);
+  });
+
+  it("waits for a worker no longer than others do, nor than its own time", (t) => {
+    const trial = new Trial(t);
+    const lane = trial.attach();
+    const [client, hasty] = [
+      trial.admit("GET", "/a"),
+      trial.admit("GET", "/b", { timeoutMs: 1_000 }),
+    ];
+    trial.tick(500);
+    trial.dispatcher.detach(lane, KILLED);
+    trial.tick(500);
+    assert.deepEqual(kindsOf(client, hasty), ["", ""]);
+    trial.tick(250);
+    assert.deepEqual(kindsOf(client, hasty), ["", "504"]);
+    trial.tick(2_250);
+    assert.deepEqual(kindsOf(client), [""]);
+    trial.tick(250);
+    assert.deepEqual(kindsOf(client), ["503"]);
+    assert.deepEqual(trial.dispatcher.load, { queued: 0, inFlight: 0 });
+  });
+
+  it("ends with its client, and with the dispatcher", async (t) => {
+    const trial = new Trial(t);
+    const lane = trial.attach();
+    const [leaver, other] = [trial.admit("GET", "/a"), trial.admit("GET", "/b")];
+    trial.dispatcher.detach(lane, KILLED);
+    leaver.leave();
+    assert.deepEqual(trial.dispatcher.load, { queued: 1, inFlight: 0 });
+    const idle = trial.dispatcher.idle();
+    trial.dispatcher.close("ERR_DRAINING");
+    await idle;
+    assert.deepEqual(kindsOf(leaver, other), ["left", "503"]);
+    const late = new Trial(t);
+    const served = late.admit("GET", "/a");
+    const gone = late.attach();
+    late.dispatcher.close("ERR_DRAINING");
+    assert.deepEqual(late.dispatcher.detach(gone, KILLED), { failed: 0, replayed: 0 });
+    assert.deepEqual(kindsOf(served), ["503"]);
+  });
+
+  it("does not count what its old worker has said late", (t) => {
+    const trial = new Trial(t);
+    const lane = trial.attach();
+    const client = trial.admit("GET", "/a");
+    trial.dispatcher.detach(lane, KILLED);
+    const next = trial.attach();
+    trial.answer(lane, client);
+    assert.deepEqual(kindsOf(client), [""]);
+    trial.answer(next, client);
+    assert.deepEqual(kindsOf(client), ["answered"]);
+  });
+});
+
+describe("an exchange whose worker crashed", () => {
+  it("runs alone on a worker that has nothing to do, while others work on", (t) => {
+    const trial = new Trial(t);
+    const lanes = [trial.attach(), trial.attach(), trial.attach()] as const;
+    const clients = ["/a", "/b", "/c"].map((path) => trial.admit("GET", path));
+    const [a, b, c] = clients as [FakeClient, FakeClient, FakeClient];
+    const also = trial.admit("GET", "/d");
+    trial.dispatcher.detach(lanes[0], CRASHED);
+    // Both others are busy.
+    assert.equal(trial.dispatcher.load.queued, 2);
+    trial.answer(lanes[2], c);
+    assert.deepEqual(trial.requestsTo(lanes[2]), [c.id, a.id]);
+    const new1 = trial.admit("GET", "/e");
+    assert.equal(new1.workerId, 2);
+    trial.answer(lanes[2], a);
+    assert.deepEqual(trial.requestsTo(lanes[2]), [c.id, a.id, also.id]);
+    trial.answer(lanes[2], also);
+    // It takes new work again.
+    assert.equal(trial.admit("GET", "/f").workerId, 3);
+    trial.answer(lanes[1], b);
+    assert.deepEqual(kindsOf(a, b, c, also), ["answered", "answered", "answered", "answered"]);
+  });
+
+  it("empties a worker for it when none is idle for long", (t) => {
+    const trial = new Trial(t);
+    const [lost, first, second] = [trial.attach(), trial.attach(), trial.attach()];
+    const [suspect, slow, busy] = [
+      trial.admit("GET", "/a"),
+      trial.admit("GET", "/b"),
+      trial.admit("GET", "/c"),
+    ];
+    trial.dispatcher.detach(lost, CRASHED);
+    trial.tick(PATIENCE_MS);
+    // The first of the two takes nothing new now.
+    for (let count = 0; count < 5; count++) assert.equal(trial.admit("GET", "/x").workerId, 3);
+    trial.answer(first, slow);
+    assert.deepEqual(trial.requestsTo(first).at(-1), suspect.id);
+    trial.answer(first, suspect);
+    assert.equal(trial.admit("GET", "/y").workerId, 2);
+    trial.answer(second, busy);
+  });
+
+  it("takes a worker that has become idle before the one that is being emptied", (t) => {
+    const trial = new Trial(t);
+    const [lost, first, second] = [trial.attach(), trial.attach(), trial.attach()];
+    const [suspect, slow, quick] = [
+      trial.admit("GET", "/a"),
+      trial.admit("GET", "/b"),
+      trial.admit("GET", "/c"),
+    ];
+    trial.dispatcher.detach(lost, CRASHED);
+    trial.tick(PATIENCE_MS);
+    trial.answer(second, quick);
+    assert.deepEqual(trial.requestsTo(second).at(-1), suspect.id);
+    assert.equal(trial.admit("GET", "/x").workerId, 2);
+    trial.answer(first, slow);
+  });
+
+  it("takes the only worker after a while, and others wait meanwhile", (t) => {
+    const trial = new Trial(t);
+    const suspect = trial.admit("GET", "/a");
+    trial.dispatcher.detach(trial.attach(), CRASHED);
+    const lane = trial.attach();
+    assert.deepEqual(trial.requestsTo(lane), []);
+    trial.tick(PATIENCE_MS);
+    assert.deepEqual(trial.requestsTo(lane), [suspect.id]);
+    const other = trial.admit("GET", "/b");
+    assert.deepEqual(kindsOf(other), [""]);
+    assert.deepEqual(trial.requestsTo(lane), [suspect.id]);
+    trial.answer(lane, suspect);
+    assert.deepEqual(trial.requestsTo(lane), [suspect.id, other.id]);
+  });
+
+  it("is not kept waiting by streams, which may never end", (t) => {
+    const trial = new Trial(t);
+    const lanes = [trial.attach(), trial.attach(), trial.attach()] as const;
+    const clients = ["/a", "/b", "/c"].map((path) => trial.admit("GET", path));
+    for (const lane of [lanes[1], lanes[2]]) {
+      const id = clients[lane.workerId - 1]?.id;
+      assert.ok(id !== undefined);
+      trial.dispatcher.receive(lane, [Kind.response, id, 200, "", "", BODY_FOLLOWS]);
+    }
+    trial.dispatcher.detach(lanes[0], CRASHED);
+    assert.deepEqual(trial.requestsTo(lanes[1]), [2, 1]);
+  });
+
+  it("waits among others that were with it, no more of them than may wait", (t) => {
+    const trial = new Trial(t);
+    const lane = trial.attach();
+    const clients = ["/1", "/2", "/3", "/4", "/5", "/6", "/7"].map((path) =>
+      trial.admit("GET", path),
+    );
+    assert.deepEqual(trial.dispatcher.detach(lane, CRASHED), { failed: 2, replayed: 5 });
+    assert.deepEqual(kindsOf(...clients), ["", "", "", "", "", "502", "502"]);
+    trial.tick(QUEUE_TIMEOUT_MS + 250);
+    assert.deepEqual(kindsOf(...clients.slice(0, 5)), ["503", "503", "503", "503", "503"]);
+  });
+
+  it("gets no third chance, but those that are like it are believed once it is answered", (t) => {
+    const trial = new Trial(t);
+    const [lost, kept] = [trial.attach(), trial.attach()];
+    // Both are the same request; they cannot be answered yet.
+    const [a1, busy, a2] = [
+      trial.admit("GET", "/a"),
+      trial.admit("GET", "/b"),
+      trial.admit("GET", "/a"),
+    ];
+    trial.dispatcher.detach(lost, CRASHED);
+    const next = trial.attach();
+    assert.deepEqual(trial.requestsTo(next), [a1.id]);
+    trial.answer(next, a1);
+    // Released, it may share a worker.
+    assert.deepEqual(trial.requestsTo(next), [a1.id, a2.id]);
+    assert.equal(trial.admit("GET", "/a").workerId, kept.workerId);
+    trial.dispatcher.detach(next, CRASHED);
+    assert.deepEqual(kindsOf(a1, a2, busy), ["answered", "502", ""]);
+  });
+
+  it("runs among others when nothing is quarantined", (t) => {
+    const trial = new Trial(t, { quarantineMs: 0 });
+    const [lost, kept] = [trial.attach(), trial.attach()];
+    const [client] = [trial.admit("GET", "/a"), trial.admit("GET", "/b")];
+    trial.dispatcher.detach(lost, CRASHED);
+    assert.deepEqual(trial.requestsTo(kept), [2, 1]);
+    trial.dispatcher.detach(kept, CRASHED);
+    assert.deepEqual(kindsOf(client), ["502"]);
+    assert.equal(trial.admit("GET", "/a").outcomes.length, 0);
+  });
+});
+
+describe("a request that crashes workers", () => {
+  it("is refused for a while, also where it waits, then tried once more alone", (t) => {
+    const trial = new Trial(t);
+    const [lost, first] = [trial.attach(), trial.attach()];
+    const body = "poison";
+    const poison = trial.admit("PUT", "/p?secret", { body });
+    trial.admit("GET", "/busy");
+    trial.dispatcher.detach(lost, CRASHED);
+    const second = trial.attach();
+    assert.deepEqual(trial.requestsTo(second), [poison.id]);
+    const twin = trial.admit("PUT", "/p?secret", { body });
+    const different = trial.admit("PUT", "/p?secret", { body: "food" });
+    assert.deepEqual(kindsOf(twin, different), ["", ""]);
+    assert.equal(different.workerId, first.workerId);
+    trial.dispatcher.detach(second, CRASHED);
+    assert.deepEqual(kindsOf(poison, twin), ["502", "503"]);
+    const line = trial.logs.find(({ code }) => code === "ERR_QUARANTINED");
+    assert.equal(line?.["level"], 50);
+    assert.deepEqual(
+      [line?.["route"], line?.["method"], line?.["path"], line?.["quarantineMs"]],
+      ["/route/7", "PUT", "/p", 60_000],
+    );
+    trial.tick(18_500);
+    const late = trial.admit("PUT", "/p?secret", { body });
+    assert.deepEqual(late.outcomes, [{ kind: "refused", status: 503, retryAfterSeconds: 42 }]);
+    trial.tick(41_500);
+    const again = trial.admit("PUT", "/p?secret", { body });
+    const third = trial.attach();
+    assert.deepEqual(trial.requestsTo(third), [again.id]);
+    trial.dispatcher.detach(third, CRASHED);
+    assert.deepEqual(kindsOf(again), ["502"]);
+    assert.deepEqual(kindsOf(trial.admit("PUT", "/p?secret", { body })), ["503"]);
+  });
+
+  it("is found out though its client left, or had its 504 long before", (t) => {
+    for (const how of ["left", "504"]) {
+      const trial = new Trial(t);
+      const body = "poison";
+      const poison = (): FakeClient => trial.admit("POST", "/p", { body, timeoutMs: 500 });
+      for (let count = 0; count < 2; count++) {
+        const lane = trial.attach();
+        trial.attach();
+        const client = poison();
+        assert.deepEqual(trial.requestsTo(lane), [client.id], how);
+        if (how === "left") client.leave();
+        else trial.tick(750);
+        assert.deepEqual(kindsOf(client), [how]);
+        trial.dispatcher.detach(lane, CRASHED);
+        for (const each of trial.sent.keys()) trial.dispatcher.retire(each);
+      }
+      assert.deepEqual(kindsOf(poison()), ["503"], how);
+      trial.dispatcher.close("ERR_DRAINING");
+    }
+  });
+
+  it("is believed once it is answered, and not when it is only put aside", (t) => {
+    const trial = new Trial(t);
+    const lost = trial.attach();
+    trial.admit("POST", "/p");
+    trial.dispatcher.detach(lost, CRASHED);
+    const [lane, other] = [trial.attach(), trial.attach()];
+    const leaver = trial.admit("POST", "/p");
+    assert.deepEqual(trial.requestsTo(lane), [leaver.id]);
+    leaver.leave();
+    trial.dispatcher.receive(lane, [Kind.settled, leaver.id]);
+    const suspect = trial.admit("POST", "/p");
+    assert.deepEqual(trial.requestsTo(lane), [leaver.id, suspect.id]);
+    // Nothing goes where it is alone.
+    for (let count = 0; count < 3; count++) assert.equal(trial.admit("GET", "/x").workerId, 3);
+    trial.answer(lane, suspect);
+    const believed = trial.admit("POST", "/p");
+    assert.equal(believed.workerId, 2);
+    assert.equal(trial.admit("GET", "/x").workerId, 2);
+    trial.dispatcher.detach(other, KILLED);
+  });
+
+  it("is not blamed for a worker that was retired or killed around it", (t) => {
+    const trial = new Trial(t);
+    const suspect = trial.admit("GET", "/a");
+    trial.dispatcher.detach(trial.attach(), CRASHED);
+    const [first, second] = [trial.attach(), trial.attach()];
+    assert.deepEqual(trial.requestsTo(first), [suspect.id]);
+    trial.dispatcher.retire(first);
+    trial.dispatcher.detach(first, KILLED);
+    const third = trial.attach();
+    const places = [...trial.requestsTo(second), ...trial.requestsTo(third)];
+    assert.deepEqual(places, [suspect.id]);
+    assert.equal(trial.logs.length, 0);
+  });
+});

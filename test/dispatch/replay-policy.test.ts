@@ -1,0 +1,82 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import {
+  judge,
+  type LostExchange,
+  mayRunTwice,
+  type Verdict,
+} from "../../runtime/dispatch/replay-policy.ts";
+
+const USUAL: LostExchange = {
+  replayable: true,
+  alone: false,
+  suspected: false,
+  crashes: 0,
+  losses: 0,
+};
+
+describe("judge()", () => {
+  it("decides by what the exchange is, what it has been through and how its worker ended", () => {
+    const alone = { alone: true, suspected: true };
+    const table: [change: Partial<LostExchange>, ownDoing: boolean, verdict: Verdict][] = [
+      // Killed from outside: not its fault, up to three times.
+      [{}, false, "replay"],
+      [{ losses: 2 }, false, "replay"],
+      [{ losses: 3 }, false, "fail"],
+      [{ crashes: 1 }, false, "replay"],
+      [{ replayable: false }, false, "fail"],
+      [{ suspected: true }, false, "isolate"],
+      [{ ...alone, crashes: 1 }, false, "isolate"],
+      [{ ...alone, replayable: false }, false, "fail"],
+      // It may be why: one more chance, where it can harm nobody.
+      [{}, true, "isolate"],
+      [{ losses: 3 }, true, "isolate"],
+      [{ crashes: 1 }, true, "fail"],
+      [{ replayable: false }, true, "fail"],
+      // It is why, whether or not it was there before.
+      [{ ...alone, crashes: 1 }, true, "condemn"],
+      [alone, true, "condemn"],
+      [{ ...alone, replayable: false }, true, "condemn"],
+    ];
+    for (const [change, ownDoing, verdict] of table) {
+      const found = judge({ ...USUAL, ...change }, { ownDoing, quarantine: true });
+      assert.equal(found, verdict, `${JSON.stringify(change)}, ${ownDoing ? "own doing" : "not"}`);
+    }
+  });
+
+  it("gives the one chance among others where nobody is to be kept apart", () => {
+    const rules = { ownDoing: true, quarantine: false };
+    assert.equal(judge(USUAL, rules), "replay");
+    assert.equal(judge({ ...USUAL, crashes: 1 }, rules), "fail");
+    assert.equal(judge({ ...USUAL, replayable: false }, rules), "fail");
+  });
+});
+
+describe("mayRunTwice()", () => {
+  it("follows RFC 9110 section 9.2.2", () => {
+    const methods = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "POST", "PATCH", "get", "LOCK"];
+    assert.deepEqual(
+      methods.filter((method) => mayRunTwice(method, "host\na", null)),
+      ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"],
+    );
+  });
+
+  it("takes an Idempotency-Key for the client's word, and no value for a name", () => {
+    const table: [fields: string, expected: boolean][] = [
+      ["", false],
+      ["idempotency-key\nk1", true],
+      ["host\na\nidempotency-key\n", true],
+      ["x-name\nidempotency-key\nhost\na", false],
+      ["idempotency-keys\nk1", false],
+    ];
+    for (const [fields, expected] of table) {
+      assert.equal(mayRunTwice("POST", fields, null), expected, JSON.stringify(fields));
+    }
+  });
+
+  it("believes the handler before all", () => {
+    assert.equal(mayRunTwice("GET", "", false), false);
+    assert.equal(mayRunTwice("POST", "idempotency-key\nk1", false), false);
+    assert.equal(mayRunTwice("POST", "", true), true);
+  });
+});

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { killUnderLoad, poisonUnderLoad } from "../../scripts/soak/worker-losses.ts";
+import { startServer } from "../helpers/start-server.ts";
+
+// The long versions are in scripts/soak/kill-workers.ts.
+const KILLS = { seconds: 2, killEveryMs: 200 };
+const TIMES = 20;
+
+describe("workers that are killed all the time", { timeout: 60_000 }, () => {
+  it("cost no GET, and no answer goes astray", async (t) => {
+    const report = await killUnderLoad(t, { ...KILLS, method: "GET" });
+    assert.ok(report.workers > 1 && report.requests > 100, JSON.stringify(report));
+    assert.deepEqual([report.failed, report.wrong, report.lost], [{}, [], 0]);
+  });
+
+  it("cost the POSTs that they had, and none besides", async (t) => {
+    const report = await killUnderLoad(t, { ...KILLS, method: "POST" });
+    const { 502: failed = 0, ...others } = report.failed;
+    assert.ok(report.workers > 1 && report.requests > 100, JSON.stringify(report));
+    assert.deepEqual([others, report.wrong], [{}, []]);
+    assert.equal(failed, report.lost);
+  });
+});
+
+describe("a request that kills workers, sent again and again", { timeout: 60_000 }, () => {
+  for (const how of ["exit", "abort", "throw", "bomb"]) {
+    it(`costs two workers and nothing else: ${how}`, async (t) => {
+      const paths = Array.from({ length: TIMES }, () => `/poison?how=${how}`);
+      const env = { NODE_OPTIONS: "--max-old-space-size=48" };
+      const report = await poisonUnderLoad(t, { paths, env });
+      assert.deepEqual([report.failed, report.wrong], [{}, []]);
+      assert.deepEqual(report.poison, { 502: 1, 503: TIMES - 1 });
+      assert.deepEqual([report.workers, report.quarantined], [2, 1]);
+    });
+  }
+});
+
+describe("a handler that must not run twice", { timeout: 30_000 }, () => {
+  it("says so, and one that may says that", async (t) => {
+    const handler = (replay: boolean): string => `export const config = { replay: ${replay} };
+      export default () => {
+        process.stderr.write(JSON.stringify({ msg: "began", pid: process.pid }) + "\\n");
+        return new Promise(() => {});
+      };`;
+    const handlers = { "never.ts": handler(false), "always.ts": handler(true) };
+    const server = await startServer(t, { handlers, workers: 2 });
+    const began = async (count: number): Promise<number> => {
+      let seen = 0;
+      const line = await server.until(({ msg }) => msg === "began" && ++seen === count);
+      return Number(line["pid"]);
+    };
+    const never = server.fetch("/never");
+    process.kill(await began(1), "SIGKILL");
+    assert.equal((await never).status, 502);
+    const leave = new AbortController();
+    const always = server.fetch("/always", { method: "POST", body: "x", signal: leave.signal });
+    const first = await began(2);
+    process.kill(first, "SIGKILL");
+    assert.notEqual(await began(3), first);
+    leave.abort();
+    await assert.rejects(always);
+  });
+});
