@@ -92,6 +92,7 @@ export class LiveGeneration {
         this.#lanes.set(worker.id, this.#dispatcher.attach(worker.id, worker.channel));
       },
       onMessage: (worker, message) => this.#onMessage(worker.id, message),
+      onUnreachable: (worker) => this.#onUnreachable(worker.id),
       onLost: (worker, error) => this.#onLost(worker.id, error),
     });
   }
@@ -219,6 +220,11 @@ export class LiveGeneration {
   #onMessage(workerId: WorkerId, message: ExchangeMessage): void {
     const lane = this.#lanes.get(workerId);
     if (lane !== undefined) this.#dispatcher.receive(lane, message);
+  }
+
+  #onUnreachable(workerId: WorkerId): void {
+    const lane = this.#lanes.get(workerId);
+    if (lane !== undefined) this.#dispatcher.retire(lane);
   }
 
   #onLost(workerId: WorkerId, error: RuntimeError): void {

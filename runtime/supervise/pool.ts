@@ -7,6 +7,8 @@ import type {
 } from "../channel/messages.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import type { LossCause } from "./loss-cause.ts";
+import { OomKills } from "./oom-kills.ts";
 import { Reaper } from "./reaper.ts";
 import { countFailedBoots, type Life, restartDelayMs } from "./restart-policy.ts";
 import { WorkerProcess, type WorkerExit } from "./worker-process.ts";
@@ -20,7 +22,8 @@ export interface PoolOptions {
   bootTimeoutMs: number;
   onReady: (worker: WorkerProcess, report: WorkerReport) => void;
   onMessage: (worker: WorkerProcess, message: ExchangeMessage) => void;
-  onLost: (worker: WorkerProcess, error: RuntimeError) => void;
+  onUnreachable: (worker: WorkerProcess) => void;
+  onLost: (worker: WorkerProcess, error: RuntimeError, cause: LossCause) => void;
 }
 
 /** The place of one worker: it is there, or it will be when the wait is over. */
@@ -42,6 +45,7 @@ export class Pool {
   readonly #options: PoolOptions;
   readonly #log: Logger;
   readonly #slots: readonly Slot[];
+  readonly #oomKills = new OomKills();
   #ending = false;
   #reaper: Reaper | null = null;
   #failure: BootFailure | null = null;
@@ -130,11 +134,13 @@ export class Pool {
     try {
       slot.worker = new WorkerProcess({
         log: this.#log,
+        oomKills: this.#oomKills,
         settings: { ...this.#options.settings, workerId },
         bootTimeoutMs: this.#options.bootTimeoutMs,
         onReady: (ready, report) => this.#onReady(ready, report),
         onBootFailed: (failed, failure) => this.#onBootFailed(failed, failure),
         onMessage: this.#options.onMessage,
+        onUnreachable: this.#options.onUnreachable,
         onLost: this.#options.onLost,
         onExit: (exited, exit) => this.#onExit(slot, exited, exit),
       });
@@ -172,8 +178,8 @@ export class Pool {
   #onExit(slot: Slot, worker: WorkerProcess, exit: WorkerExit): void {
     slot.worker = null;
     this.#tellReaper();
-    const { code, signal } = exit;
-    const fields = { workerId: worker.id, workerPid: worker.pid, code, signal };
+    const { code, signal, cause } = exit;
+    const fields = { workerId: worker.id, workerPid: worker.pid, code, signal, cause };
     if (this.#ending) {
       this.#log.debug(fields, "worker exited");
       return;

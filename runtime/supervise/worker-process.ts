@@ -14,6 +14,8 @@ import { parseToPrimary } from "../channel/parse.ts";
 import { RuntimeError, assertNever } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { forkWorker } from "./fork-worker.ts";
+import { classifyLoss, type LossCause, type ProcessExit } from "./loss-cause.ts";
+import type { OomKills } from "./oom-kills.ts";
 import { transition, type WorkerState } from "./worker-state.ts";
 
 /** A worker that could not boot has nothing to finish but to flush what it printed. */
@@ -22,28 +24,42 @@ const BOOT_FAILED_GRACE_MS = 1_000;
 /** How long after its exit what it had sent is still read: it is there already, unless somebody else holds its end. */
 const READ_AFTER_EXIT_MS = 250;
 
-export interface WorkerExit {
-  code: number | null;
-  signal: NodeJS.Signals | null;
+/** How long after the end of its channel its exit is awaited: it has ended, unless it closed the channel itself. */
+const EXIT_AFTER_END_MS = 1_000;
+
+export interface WorkerExit extends ProcessExit {
   /** How long it was ready; `null` when it never was. */
   readyForMs: number | null;
+  cause: LossCause;
 }
 
 export interface WorkerProcessOptions {
   log: Logger;
+  /** Shared by all workers that are counted together. */
+  oomKills: OomKills;
   settings: WorkerSettings;
   /** Longest time from the fork to `ready`; then it is killed. */
   bootTimeoutMs: number;
   onReady: (worker: WorkerProcess, report: WorkerReport) => void;
   onBootFailed: (worker: WorkerProcess, failure: BootFailure) => void;
   onMessage: (worker: WorkerProcess, message: ExchangeMessage) => void;
-  /** The channel closed: all that it sent was read, and nothing more will be answered. Once. */
-  onLost: (worker: WorkerProcess, error: RuntimeError) => void;
+  /** It can be sent nothing more. What it has sent may still be read, and why it is lost is not known yet. Once. */
+  onUnreachable: (worker: WorkerProcess) => void;
+  /** All that it sent was read, and nothing more will be answered. Once, after `onUnreachable`. */
+  onLost: (worker: WorkerProcess, error: RuntimeError, cause: LossCause) => void;
   /** The process is gone. Once, after `onLost`. */
   onExit: (worker: WorkerProcess, exit: WorkerExit) => void;
 }
 
-/** One forked worker, from its start to its exit. */
+/**
+ * One forked worker, from its start to its exit.
+ *
+ *     reachable ──channel ends──▶ unreachable ──exits, or not in time──▶ lost ──▶ exited
+ *         ├──exits──▶ unreachable ──channel read to its end, or not in time──▶ lost, exited
+ *         └──given up, drained, breaks the protocol──▶ unreachable, lost ──▶ exited
+ *
+ * How it ended tells why, so it is lost only once that is known: by its exit, or because we ended it.
+ */
 export class WorkerProcess {
   readonly id: WorkerId;
   readonly channel: Channel<ToPrimary, ToWorker>;
@@ -53,7 +69,10 @@ export class WorkerProcess {
   readonly #options: WorkerProcessOptions;
   #state: WorkerState;
   #timer: NodeJS.Timeout | undefined;
+  #reachable = true;
   #lost = false;
+  /** Why it was ended, if it was by us. */
+  #endedAs: LossCause | null = null;
   #readyAtMs: number | null = null;
   /** Known once the process is gone; it is told when its channel was read to the end. */
   #exit: WorkerExit | null = null;
@@ -84,7 +103,7 @@ export class WorkerProcess {
       // Node names signals as its own types do.
       this.#onProcessExit(code, signal as NodeJS.Signals | null);
     });
-    this.#killAfter(options.bootTimeoutMs);
+    this.#killAfter(options.bootTimeoutMs, "hung");
     this.channel.send([Kind.hello, PROTOCOL_VERSION, options.settings]);
   }
 
@@ -103,18 +122,31 @@ export class WorkerProcess {
       type: "drain",
       deadlineMs: performance.now() + graceMs,
     });
-    this.#killAfter(graceMs);
+    this.#killAfter(graceMs, "retired");
     this.channel.send([Kind.drain, graceMs]);
   }
 
-  /** Ends it at once. A worker never traps this, even when it is stopped or its loop is blocked. */
+  /** Ends it at once, wanted no more. A worker never traps this, even when it is stopped or its loop is blocked. */
   kill(): void {
+    this.#killAs("retired");
+  }
+
+  /** Ends it at once because it is of no use: what it has in flight is lost now, for this cause. The first one counts. */
+  giveUp(cause: LossCause, error: RuntimeError): void {
+    if (this.#exit !== null) return;
+    this.#endedAs ??= cause;
+    if (this.channel.closed) this.#onChannelClosed(error);
+    else this.channel.destroy(error);
+  }
+
+  #killAs(cause: LossCause): void {
+    this.#endedAs ??= cause;
     this.#worker.process.kill("SIGKILL");
   }
 
-  #killAfter(ms: number): void {
+  #killAfter(ms: number, cause: LossCause): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.kill(), ms);
+    this.#timer = setTimeout(() => this.#killAs(cause), ms);
   }
 
   /** A bug of ours in one message costs this worker, not this process. */
@@ -124,9 +156,8 @@ export class WorkerProcess {
     } catch (error) {
       if (error instanceof RuntimeError && error.code === "ERR_PROTOCOL") throw error;
       this.#options.log.error({ err: error, workerId: this.id }, "message of a worker failed: bug");
-      this.channel.destroy(
-        new RuntimeError("ERR_CHANNEL_CLOSED", "Channel given up", { cause: error }),
-      );
+      const givenUp = new RuntimeError("ERR_CHANNEL_CLOSED", "Channel given up", { cause: error });
+      this.giveUp("breach", givenUp);
     }
   }
 
@@ -161,7 +192,9 @@ export class WorkerProcess {
         return;
       case Kind.drained:
         // All its exchanges are answered: the end of the channel is its sign to exit.
-        if (this.#state.kind === "draining") this.channel.close();
+        if (this.#state.kind !== "draining") return;
+        this.#endedAs ??= "retired";
+        this.channel.close();
         return;
       default:
         assertNever(message);
@@ -177,18 +210,28 @@ export class WorkerProcess {
   }
 
   #onChannelClosed(error: RuntimeError | null): void {
-    if (error?.code === "ERR_PROTOCOL") {
+    if (error?.code === "ERR_PROTOCOL" && !this.#lost) {
       const { id: workerId } = this;
       this.#options.log.error({ err: error, workerId }, "worker broke the protocol, killing it");
+      this.#endedAs ??= "breach";
     }
-    const exit = this.#exit;
-    if (exit !== null) {
-      this.#finish(exit);
-      return;
+    // The dispatcher ends a worker by its channel when it hangs.
+    if (error?.code === "ERR_HANDLER_TIMEOUT") this.#endedAs ??= "hung";
+    this.#cutOff();
+    if (this.#exit !== null) {
+      this.#finish(this.#exit);
+    } else if (this.#endedAs !== null) {
+      this.#lose(error ?? new RuntimeError("ERR_CHANNEL_CLOSED", "Channel ended"), this.#endedAs);
+      // Without its channel a worker is of no use, whatever it still does; a drained one ends in order.
+      if (error !== null) this.#killAs(this.#endedAs);
+    } else {
+      const silent = new RuntimeError(
+        "ERR_CHANNEL_CLOSED",
+        "Channel ended, and the worker did not",
+      );
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.giveUp("breach", silent), EXIT_AFTER_END_MS);
     }
-    this.#lose(error ?? new RuntimeError("ERR_CHANNEL_CLOSED", "Channel ended"));
-    // Without its channel a worker is of no use, whatever it still does.
-    if (this.#state.kind !== "draining" || error !== null) this.kill();
   }
 
   /** The process is gone, but answers of it may wait in the channel: they are read to their end first. */
@@ -196,12 +239,15 @@ export class WorkerProcess {
     clearTimeout(this.#timer);
     this.#state = transition(this.#state, { type: "exit", code, signal });
     const readyForMs = this.#readyAtMs === null ? null : performance.now() - this.#readyAtMs;
-    const exit = { code, signal, readyForMs };
+    const oomKilled = signal === "SIGKILL" && this.#options.oomKills.grew();
+    const cause = classifyLoss({ code, signal }, { givenUp: this.#endedAs, oomKilled });
+    const exit = { code, signal, readyForMs, cause };
     this.#exit = exit;
     if (this.channel.closed) {
       this.#finish(exit);
       return;
     }
+    this.#cutOff();
     const giveUp = new RuntimeError("ERR_WORKER_EXITED", "Worker exited");
     this.#timer = setTimeout(() => this.channel.destroy(giveUp), READ_AFTER_EXIT_MS);
   }
@@ -209,14 +255,20 @@ export class WorkerProcess {
   #finish(exit: WorkerExit): void {
     clearTimeout(this.#timer);
     const how = exit.signal ?? `code ${exit.code}`;
-    this.#lose(new RuntimeError("ERR_WORKER_EXITED", `Worker exited with ${how}`));
+    this.#lose(new RuntimeError("ERR_WORKER_EXITED", `Worker exited with ${how}`), exit.cause);
     this.#options.onExit(this, exit);
     this.#onExited(exit);
   }
 
-  #lose(error: RuntimeError): void {
+  #cutOff(): void {
+    if (!this.#reachable) return;
+    this.#reachable = false;
+    this.#options.onUnreachable(this);
+  }
+
+  #lose(error: RuntimeError, cause: LossCause): void {
     if (this.#lost) return;
     this.#lost = true;
-    this.#options.onLost(this, error);
+    this.#options.onLost(this, error, cause);
   }
 }

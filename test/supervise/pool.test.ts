@@ -72,7 +72,8 @@ class Trial {
         this.onMessage(message);
         note(`message ${id}`);
       },
-      onLost: ({ id }) => note(`lost ${id}`),
+      onUnreachable: () => {},
+      onLost: ({ id }, _error, cause) => note(`lost ${id}, ${cause}`),
     });
     t.after(() => this.pool.destroy());
   }
@@ -164,7 +165,7 @@ describe("Pool", { timeout: 60_000 }, () => {
     await assert.rejects(trial.pool.start(), { code: "ERR_BOOT_LOOP" });
     const line = await trial.untilLog(({ msg }) => msg.startsWith("worker broke the protocol"));
     assert.match(line.err?.message ?? "", /expected its hello/);
-    assert.deepEqual(trial.events, ["lost 1"]);
+    assert.deepEqual(trial.events, ["lost 1, breach"]);
   });
 
   it("survives a bug of ours in what a worker says, and replaces the worker", async (t) => {
@@ -175,7 +176,7 @@ describe("Pool", { timeout: 60_000 }, () => {
     };
     request(trial.worker);
     await trial.until("ready 2");
-    assert.deepEqual(trial.events, ["ready 1", "lost 1", "ready 2"]);
+    assert.deepEqual(trial.events, ["ready 1", "lost 1, breach", "ready 2"]);
     const line = await trial.untilLog(({ msg }) => msg.includes("bug"));
     assert.match(line.err?.stack ?? "", /TypeError: a bug of ours\n +at /);
   });
@@ -226,7 +227,7 @@ describe("Pool", { timeout: 60_000 }, () => {
     // The exit is seen before the answer, as if this process had been slow to read.
     for (const each of Object.values(cluster.workers ?? {})) each?.emit("exit", 0, null);
     await trial.until("ready 2");
-    assert.deepEqual(trial.events, ["ready 1", "message 1", "lost 1", "ready 2"]);
+    assert.deepEqual(trial.events, ["ready 1", "message 1", "lost 1, crashed", "ready 2"]);
   });
 
   it("takes its workers along when the process exits, until it has ended", async (t) => {
