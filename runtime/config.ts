@@ -64,6 +64,8 @@ export interface Config {
   readonly requestTimeoutMs: number;
   readonly drainGraceMs: number;
   readonly bootTimeoutMs: number;
+  /** Silence after which a worker is taken for hung. 0: never. */
+  readonly hangTimeoutMs: number;
   readonly accessLog: boolean;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
   readonly logFormat: "auto" | "pretty" | "json";
@@ -137,6 +139,7 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     requestTimeoutMs: values.requestTimeout,
     drainGraceMs: values.drainGrace,
     bootTimeoutMs: values.bootTimeout,
+    hangTimeoutMs: values.hangTimeout,
     accessLog: values.accessLog,
     logLevel: values.logLevel,
     logFormat: values.logFormat,
@@ -175,6 +178,7 @@ const DEFAULTS: Readonly<Required<UserConfig>> = {
   requestTimeout: 60_000, // nginx: proxy_read_timeout 60s
   drainGrace: 30_000, // gunicorn: graceful_timeout 30
   bootTimeout: 30_000, // gunicorn: timeout 30
+  hangTimeout: 30_000, // gunicorn: timeout 30, for workers that are silent
   accessLog: true,
   logLevel: "info",
   logFormat: "auto",

@@ -1,5 +1,6 @@
 import type { ExchangeMessage, RouteReport, WorkerId, WorkerSettings } from "./channel/messages.ts";
 import type { Config } from "./config.ts";
+import { describeHang } from "./describe-hang.ts";
 import {
   type BufferedLimits,
   type BufferedReport,
@@ -19,7 +20,9 @@ import type { Logger } from "./log.ts";
 import { createMatcher, type Matcher } from "./route/match.ts";
 import type { ParsedTarget } from "./route/target-path.ts";
 import { settledWithin } from "./settled-within.ts";
+import type { StackFrame } from "./stack-frames.ts";
 import type { TurnClock } from "./turn-clock.ts";
+import { areWorkersDebugged } from "./supervise/fork-worker.ts";
 import { Pool } from "./supervise/pool.ts";
 
 /** Longest that an exchange waits for a worker before its client is told to come back. */
@@ -59,6 +62,7 @@ export class LiveGeneration {
   readonly #dispatcher: Dispatcher;
   readonly #pool: Pool;
   readonly #lanes = new Map<WorkerId, Lane>();
+  readonly #requestIdPrefix: string;
   /** Of fallbacks, and of routes that leave it to the server. */
   readonly #buffering: Buffering;
   #reports: readonly BufferedReport[] = [];
@@ -94,7 +98,15 @@ export class LiveGeneration {
       onMessage: (worker, message) => this.#onMessage(worker.id, message),
       onUnreachable: (worker) => this.#onUnreachable(worker.id),
       onLost: (worker, error) => this.#onLost(worker.id, error),
+      heartbeat: {
+        hangTimeoutMs: areWorkersDebugged() ? 0 : config.hangTimeoutMs,
+        onStalled: (worker) => this.#withLane(worker.id, (lane) => this.#dispatcher.stall(lane)),
+        onRecovered: (worker) =>
+          this.#withLane(worker.id, (lane) => this.#dispatcher.recover(lane)),
+        describe: (worker, stack) => this.#describeHang(worker.id, stack),
+      },
     });
+    this.#requestIdPrefix = options.requestIdPrefix;
   }
 
   /**
@@ -225,6 +237,21 @@ export class LiveGeneration {
   #onUnreachable(workerId: WorkerId): void {
     const lane = this.#lanes.get(workerId);
     if (lane !== undefined) this.#dispatcher.retire(lane);
+  }
+
+  #withLane(workerId: WorkerId, act: (lane: Lane) => void): void {
+    const lane = this.#lanes.get(workerId);
+    if (lane !== undefined) act(lane);
+  }
+
+  #describeHang(workerId: WorkerId, stack: readonly StackFrame[]): object {
+    const lane = this.#lanes.get(workerId);
+    if (lane === undefined) return {};
+    return describeHang(this.#dispatcher.workOf(lane), {
+      stack,
+      manifest: this.manifest,
+      requestIdOf: (id) => this.#requestIdPrefix + id.toString(36),
+    });
   }
 
   #onLost(workerId: WorkerId, error: RuntimeError): void {

@@ -1,5 +1,5 @@
 import { RuntimeError } from "../errors.ts";
-import type { ExchangeId, ResponseMessage, ToPrimary, ToWorker } from "./messages.ts";
+import type { ExchangeId, PongMessage, ResponseMessage, ToPrimary, ToWorker } from "./messages.ts";
 import { BODY_FOLLOWS, Kind, PROTOCOL_VERSION } from "./messages.ts";
 
 /**
@@ -27,6 +27,8 @@ export function parseToPrimary(value: unknown): ToPrimary {
         : refuse(value);
     case Kind.settled:
       return isId(value[1]) ? [Kind.settled, value[1]] : refuse(value);
+    case Kind.pong:
+      return isPong(value) ? value : refuse(value);
     case Kind.workerHello:
       return [Kind.workerHello, checkVersion(value[1])];
     case Kind.ready:
@@ -50,7 +52,7 @@ export function parseToWorker(value: unknown): ToWorker {
   if (!Array.isArray(value)) return refuse(value);
   const kind: unknown = value[0];
   if (kind === Kind.hello) checkVersion(value[1]);
-  if (typeof kind !== "number" || !(kind >= Kind.hello && kind <= Kind.drain)) return refuse(value);
+  if (typeof kind !== "number" || !(kind >= Kind.hello && kind <= Kind.ping)) return refuse(value);
   // The primary of the same version made it from a `ToWorker`.
   return value as unknown as ToWorker;
 }
@@ -70,6 +72,22 @@ function isResponse(value: unknown[]): value is unknown[] & ResponseMessage {
       body instanceof Uint8Array ||
       body === BODY_FOLLOWS)
   );
+}
+
+function isPong(value: unknown[]): value is unknown[] & PongMessage {
+  const [, number, vitals] = value;
+  return (
+    typeof number === "number" &&
+    isMap(vitals) &&
+    isAmount(vitals["rssBytes"]) &&
+    isAmount(vitals["heapUsedBytes"]) &&
+    isAmount(vitals["loopUtilization"])
+  );
+}
+
+/** Not NaN, not negative, not infinite. */
+function isAmount(value: unknown): boolean {
+  return typeof value === "number" && value >= 0 && value < Infinity;
 }
 
 function isReady(

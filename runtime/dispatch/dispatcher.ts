@@ -1,6 +1,7 @@
 import type { Channel } from "../channel/channel.ts";
 import type {
   AbortReason,
+  ExchangeId,
   ExchangeMessage,
   RequestMessage,
   ResponseMessage,
@@ -19,7 +20,7 @@ import { frameSlack, pickLeastBusy } from "./balancer.ts";
 import type { Buffering } from "./buffering.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import type { ClientSide } from "./client-side.ts";
-import { Exchange } from "./exchange.ts";
+import { Exchange, type ExchangeState } from "./exchange.ts";
 import { Lane } from "./lane.ts";
 import { BoundedQueue } from "./queue.ts";
 import { RequestIntake } from "./request-intake.ts";
@@ -30,12 +31,6 @@ import type { Spool } from "./spool.ts";
 const SWEEP_MS = 250;
 
 const RETRY_AFTER_SECONDS = 1;
-
-/**
- * A worker that owes an answer past its deadline and has sent nothing at all for this long is hung: its loop is blocked,
- * in all likelihood for ever.
- */
-const HUNG_MS = 10_000;
 
 /** Handlers are taken for slow until they have shown otherwise. */
 const SLOW_MS = 100;
@@ -57,6 +52,18 @@ export interface DispatcherOptions {
   responseCreditBytes: number;
 }
 
+/** One exchange that a worker has, for a person to read. */
+export interface Work {
+  id: ExchangeId;
+  route: RouteNumber;
+  method: string;
+  target: string;
+  /** `settled`: its client has been answered or has left, and the worker has not taken note. */
+  state: ExchangeState;
+  /** Since its dispatch. */
+  forMs: number;
+}
+
 /**
  * Gives each admitted exchange to the least busy ready worker and sees it through to exactly one outcome.
  *
@@ -69,6 +76,8 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   /** Workers that take new exchanges. */
   readonly #ready: Lane[] = [];
+  /** Workers that would, were they not silent. */
+  readonly #stalled = new Set<Lane>();
   /** Those, and the retired ones that still have some in flight. */
   readonly #attached = new Set<Lane>();
   readonly #queue: BoundedQueue<Exchange>;
@@ -162,9 +171,33 @@ export class Dispatcher {
 
   /** A worker takes no new exchanges; what it has in flight may still be answered. */
   retire(lane: Lane): void {
-    const at = this.#ready.indexOf(lane);
-    if (at !== -1) this.#ready.splice(at, 1);
-    if (this.#last === lane) this.#last = null;
+    this.#unready(lane);
+    this.#stalled.delete(lane);
+  }
+
+  /** A worker is silent: it gets nothing new until it speaks again. What nobody else takes waits in the queue. */
+  stall(lane: Lane): void {
+    if (this.#unready(lane)) this.#stalled.add(lane);
+  }
+
+  /** A worker that was silent speaks again. */
+  recover(lane: Lane): void {
+    if (!this.#stalled.delete(lane)) return;
+    this.#ready.push(lane);
+    this.#pump();
+  }
+
+  /** What a worker has in flight, and what it may still be busy with though nobody waits for it; oldest first. */
+  workOf(lane: Lane): Work[] {
+    const nowMs = this.#options.clock.now();
+    return [...lane.inFlight.values()].map(({ id, route, client, state, sinceMs }) => ({
+      id,
+      route,
+      method: client.head.method,
+      target: client.head.target,
+      state,
+      forMs: Math.round(nowMs - sinceMs),
+    }));
   }
 
   /** A worker is gone: what it had in flight fails, each exchange once. */
@@ -238,6 +271,14 @@ export class Dispatcher {
       }
       this.detach(lane, code);
     }
+  }
+
+  #unready(lane: Lane): boolean {
+    const at = this.#ready.indexOf(lane);
+    if (at === -1) return false;
+    this.#ready.splice(at, 1);
+    if (this.#last === lane) this.#last = null;
+    return true;
   }
 
   #place(exchange: Exchange): void {
@@ -348,8 +389,6 @@ export class Dispatcher {
   #abandon(exchange: Exchange): void {
     if (exchange.state === "settled") return;
     const { lane } = exchange;
-    // Up to now both sides have lived: what it may take to stop counts from here.
-    if (exchange.state === "answering") exchange.sinceMs = this.#options.clock.now();
     this.#settle(exchange);
     if (lane !== null) this.#tell(lane, exchange, "client-left");
     this.#pump();
@@ -406,34 +445,19 @@ export class Dispatcher {
       this.#fail(next, "ERR_OVERLOADED");
     }
     for (const lane of this.#attached) {
-      let owes = false;
       for (const exchange of lane.inFlight.values()) {
         const { timeoutMs, state } = exchange;
         // Once it is being answered, both sides live: a stream may take as long as it likes.
-        if (state === "answering") continue;
+        if (state === "answering" || state === "settled") continue;
         if (timeoutMs === 0 || nowMs - exchange.sinceMs <= timeoutMs) continue;
-        owes = true;
-        if (state === "settled") continue;
         log.error(
           { exchangeId: exchange.id, workerId: lane.workerId, route: exchange.route, timeoutMs },
           "handler took longer than its timeout",
         );
         this.#fail(exchange, "ERR_HANDLER_TIMEOUT", "deadline");
       }
-      if (lane.silentForMs(owes, nowMs) >= HUNG_MS) this.#giveUp(lane);
     }
     this.#pump();
-  }
-
-  /** Ends a worker that is hung: without its channel it is killed, and replaced as any that exits. */
-  #giveUp(lane: Lane): void {
-    const { workerId } = lane;
-    const exchanges = [...lane.inFlight.values()].filter(({ state }) => state !== "settled").length;
-    const fields = { workerId, exchanges, silentForMs: HUNG_MS, code: "ERR_HANDLER_TIMEOUT" };
-    this.#options.log.error(fields, "worker hangs in a handler that blocks it: killing it");
-    lane.channel.destroy(
-      new RuntimeError("ERR_HANDLER_TIMEOUT", `Worker ${workerId} hung: it sent nothing for 10 s`),
-    );
   }
 }
 

@@ -7,6 +7,8 @@ import type {
 } from "../channel/messages.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import { canInspectWorkers } from "./fork-worker.ts";
+import { Heartbeat, type HeartbeatOptions } from "./heartbeat.ts";
 import type { LossCause } from "./loss-cause.ts";
 import { OomKills } from "./oom-kills.ts";
 import { Reaper } from "./reaper.ts";
@@ -24,6 +26,7 @@ export interface PoolOptions {
   onMessage: (worker: WorkerProcess, message: ExchangeMessage) => void;
   onUnreachable: (worker: WorkerProcess) => void;
   onLost: (worker: WorkerProcess, error: RuntimeError, cause: LossCause) => void;
+  heartbeat: Omit<HeartbeatOptions, "log" | "canInspect">;
 }
 
 /** The place of one worker: it is there, or it will be when the wait is over. */
@@ -46,6 +49,7 @@ export class Pool {
   readonly #log: Logger;
   readonly #slots: readonly Slot[];
   readonly #oomKills = new OomKills();
+  readonly #heartbeat: Heartbeat;
   #ending = false;
   #reaper: Reaper | null = null;
   #failure: BootFailure | null = null;
@@ -55,6 +59,11 @@ export class Pool {
   constructor(options: PoolOptions) {
     this.#options = options;
     this.#log = options.log;
+    this.#heartbeat = new Heartbeat({
+      ...options.heartbeat,
+      log: options.log,
+      canInspect: canInspectWorkers(),
+    });
     this.#slots = Array.from({ length: options.workers }, () => ({
       worker: null,
       failedBoots: 0,
@@ -140,7 +149,11 @@ export class Pool {
         onReady: (ready, report) => this.#onReady(ready, report),
         onBootFailed: (failed, failure) => this.#onBootFailed(failed, failure),
         onMessage: this.#options.onMessage,
-        onUnreachable: this.#options.onUnreachable,
+        onPong: (worker, number) => this.#heartbeat.hear(worker, number),
+        onUnreachable: (unreachable) => {
+          this.#heartbeat.forget(unreachable);
+          this.#options.onUnreachable(unreachable);
+        },
         onLost: this.#options.onLost,
         onExit: (exited, exit) => this.#onExit(slot, exited, exit),
       });
@@ -155,6 +168,7 @@ export class Pool {
   #onReady(worker: WorkerProcess, report: WorkerReport): void {
     this.#log.info({ workerId: worker.id, workerPid: worker.pid }, "worker ready");
     this.#options.onReady(worker, report);
+    this.#heartbeat.watch(worker);
     if (this.#slots.every((slot) => slot.worker?.state.kind === "ready")) this.#booted?.resolve();
   }
 

@@ -3,8 +3,10 @@ import { Channel } from "../channel/channel.ts";
 import type {
   BootFailure,
   ExchangeMessage,
+  PingNumber,
   ToPrimary,
   ToWorker,
+  Vitals,
   WorkerId,
   WorkerReport,
   WorkerSettings,
@@ -43,6 +45,7 @@ export interface WorkerProcessOptions {
   onReady: (worker: WorkerProcess, report: WorkerReport) => void;
   onBootFailed: (worker: WorkerProcess, failure: BootFailure) => void;
   onMessage: (worker: WorkerProcess, message: ExchangeMessage) => void;
+  onPong: (worker: WorkerProcess, number: PingNumber) => void;
   /** It can be sent nothing more. What it has sent may still be read, and why it is lost is not known yet. Once. */
   onUnreachable: (worker: WorkerProcess) => void;
   /** All that it sent was read, and nothing more will be answered. Once, after `onUnreachable`. */
@@ -68,6 +71,7 @@ export class WorkerProcess {
   readonly #worker: Worker;
   readonly #options: WorkerProcessOptions;
   #state: WorkerState;
+  #vitals: Vitals | null = null;
   #timer: NodeJS.Timeout | undefined;
   #reachable = true;
   #lost = false;
@@ -113,6 +117,11 @@ export class WorkerProcess {
 
   get state(): WorkerState {
     return this.#state;
+  }
+
+  /** How it was at its last pong; `null` before the first. */
+  get vitals(): Vitals | null {
+    return this.#vitals;
   }
 
   /** Lets it finish what it has, then end; killed when that takes longer than the grace. */
@@ -180,6 +189,10 @@ export class WorkerProcess {
       case Kind.requestCredit:
       case Kind.settled:
         this.#options.onMessage(this, message);
+        return;
+      case Kind.pong:
+        this.#vitals = message[2];
+        this.#options.onPong(this, message[1]);
         return;
       case Kind.workerHello:
         throw new RuntimeError("ERR_PROTOCOL", "Cannot greet a worker twice");

@@ -74,6 +74,12 @@ class Trial {
       },
       onUnreachable: () => {},
       onLost: ({ id }, _error, cause) => note(`lost ${id}, ${cause}`),
+      heartbeat: {
+        hangTimeoutMs: 0,
+        onStalled: ({ id }) => note(`stalled ${id}`),
+        onRecovered: ({ id }) => note(`recovered ${id}`),
+        describe: () => ({}),
+      },
     });
     t.after(() => this.pool.destroy());
   }
