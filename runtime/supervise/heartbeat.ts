@@ -1,10 +1,9 @@
-import { Kind, type PingNumber } from "../channel/messages.ts";
+import { Kind, type PingNumber, type ToWorker, type WorkerId } from "../channel/messages.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { isUserCode, type SourcePosition, type StackFrame } from "../stack-frames.ts";
 import { examine } from "./examine.ts";
 import { judge, type Rhythm, toRhythm, type Verdict } from "./pulse.ts";
-import type { WorkerProcess } from "./worker-process.ts";
 
 /** Between two log lines of workers that were silent for a while: busy machines would write one a second. */
 const SILENCE_LOG_MS = 10_000;
@@ -15,18 +14,26 @@ const EXAMINE_MS = 1_000;
 /** Most frames of a stack that are logged. */
 const LOGGED_FRAMES = 20;
 
-export interface HeartbeatOptions {
+/** What must be known of a worker to watch over it; `WorkerProcess` is one. */
+export interface Watched {
+  readonly id: WorkerId;
+  readonly pid: number;
+  readonly channel: { readonly receivedBytes: number; send(message: ToWorker): void };
+  giveUp(cause: "hung", error: RuntimeError): void;
+}
+
+export interface HeartbeatOptions<W extends Watched> {
   log: Logger;
   /** A worker that is silent for so long is hung, and killed; 0: none ever is. */
   hangTimeoutMs: number;
   /** Whether a hung worker can be asked where it hangs: SIGUSR1 opens its inspector. */
   canInspect: boolean;
   /** It has been silent for a tick: it should get nothing new. */
-  onStalled: (worker: WorkerProcess) => void;
+  onStalled: (worker: W) => void;
   /** It speaks again. Once after each `onStalled`, unless it is lost before. */
-  onRecovered: (worker: WorkerProcess) => void;
+  onRecovered: (worker: W) => void;
   /** More to log of a worker that hangs: what it works on, whose code blocks it. */
-  describe: (worker: WorkerProcess, stack: readonly StackFrame[]) => object;
+  describe: (worker: W, stack: readonly StackFrame[]) => object;
 }
 
 /** What is known of one worker's signs of life. */
@@ -49,21 +56,21 @@ interface Pulse {
  * Any byte is a sign of life; a ping makes an idle worker send one. At most one ping per worker stands unanswered, so
  * nothing piles up before one that reads nothing. The timer runs while somebody is watched.
  */
-export class Heartbeat {
-  readonly #options: HeartbeatOptions;
+export class Heartbeat<W extends Watched> {
+  readonly #options: HeartbeatOptions<W>;
   readonly #rhythm: Rhythm;
-  readonly #pulses = new Map<WorkerProcess, Pulse>();
+  readonly #pulses = new Map<W, Pulse>();
   #timer: NodeJS.Timeout | undefined;
   #silenceLoggedMs = -Infinity;
   #silencesNotLogged = 0;
 
-  constructor(options: HeartbeatOptions) {
+  constructor(options: HeartbeatOptions<W>) {
     this.#options = options;
     this.#rhythm = toRhythm(options.hangTimeoutMs);
   }
 
   /** From now on, until it is forgotten. */
-  watch(worker: WorkerProcess): void {
+  watch(worker: W): void {
     this.#pulses.set(worker, {
       verdict: "live",
       number: 0,
@@ -78,7 +85,7 @@ export class Heartbeat {
   }
 
   /** The worker is lost, for whatever reason. */
-  forget(worker: WorkerProcess): void {
+  forget(worker: W): void {
     this.#pulses.get(worker)?.gone.abort();
     this.#pulses.delete(worker);
     if (this.#pulses.size > 0) return;
@@ -87,7 +94,7 @@ export class Heartbeat {
   }
 
   /** It answered a ping. One to an earlier ping tells nothing of now. */
-  hear(worker: WorkerProcess, number: PingNumber): void {
+  hear(worker: W, number: PingNumber): void {
     const pulse = this.#pulses.get(worker);
     if (pulse === undefined || pulse.number !== number) return;
     pulse.isAwaited = false;
@@ -109,22 +116,25 @@ export class Heartbeat {
     }
   };
 
-  #ping(worker: WorkerProcess, pulse: Pulse): void {
+  #ping(worker: W, pulse: Pulse): void {
     pulse.number++;
     pulse.isAwaited = true;
     pulse.pingedMs = performance.now();
     worker.channel.send([Kind.ping, pulse.number]);
   }
 
-  #judge(worker: WorkerProcess, pulse: Pulse): void {
+  #judge(worker: W, pulse: Pulse): void {
     const before = pulse.verdict;
     pulse.verdict = judge(pulse.silentTicks, this.#rhythm.hangTicks);
     if (pulse.verdict === before) return;
-    if (before === "live") this.#options.onStalled(worker);
+    if (before === "live") {
+      this.#options.log.debug({ workerId: worker.id }, "worker is silent: it gets nothing new");
+      this.#options.onStalled(worker);
+    }
     if (pulse.verdict === "hung") void this.#giveUp(worker, pulse);
   }
 
-  #revive(worker: WorkerProcess, pulse: Pulse): void {
+  #revive(worker: W, pulse: Pulse): void {
     if (pulse.verdict === "stalled") {
       pulse.verdict = "live";
       this.#logSilence(worker, pulse);
@@ -133,7 +143,7 @@ export class Heartbeat {
     if (pulse.verdict === "live") pulse.silentTicks = 0;
   }
 
-  #logSilence(worker: WorkerProcess, pulse: Pulse): void {
+  #logSilence(worker: W, pulse: Pulse): void {
     const nowMs = performance.now();
     // By the clock, unless the clock ran on while nothing else did.
     const mostMs = (pulse.silentTicks + 1) * this.#rhythm.tickMs;
@@ -152,7 +162,7 @@ export class Heartbeat {
   }
 
   /** It hears nothing any more, SIGTERM included: to find out where it hangs is all that can be done before the end. */
-  async #giveUp(worker: WorkerProcess, pulse: Pulse): Promise<void> {
+  async #giveUp(worker: W, pulse: Pulse): Promise<void> {
     const { log, canInspect, describe } = this.#options;
     const signal = AbortSignal.any([pulse.gone.signal, AbortSignal.timeout(EXAMINE_MS)]);
     const { processState, stack } = await examine(worker.pid, { signal, canInspect });

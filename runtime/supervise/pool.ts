@@ -26,7 +26,7 @@ export interface PoolOptions {
   onMessage: (worker: WorkerProcess, message: ExchangeMessage) => void;
   onUnreachable: (worker: WorkerProcess) => void;
   onLost: (worker: WorkerProcess, error: RuntimeError, cause: LossCause) => void;
-  heartbeat: Omit<HeartbeatOptions, "log" | "canInspect">;
+  heartbeat: Omit<HeartbeatOptions<WorkerProcess>, "log" | "canInspect">;
 }
 
 /** The place of one worker: it is there, or it will be when the wait is over. */
@@ -49,7 +49,7 @@ export class Pool {
   readonly #log: Logger;
   readonly #slots: readonly Slot[];
   readonly #oomKills = new OomKills();
-  readonly #heartbeat: Heartbeat;
+  readonly #heartbeat: Heartbeat<WorkerProcess>;
   #ending = false;
   #reaper: Reaper | null = null;
   #failure: BootFailure | null = null;

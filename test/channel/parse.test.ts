@@ -24,6 +24,7 @@ const LIMITS = {
   responseOverflow: null,
 };
 const ROUTE = { methods: ["GET"], limits: LIMITS, methodLimits: { GET: LIMITS }, ignored: [] };
+const VITALS = { rssBytes: 2 ** 33, heapUsedBytes: 1024, loopUtilization: 0.5 };
 const REPORT = { pid: 7, routes: [ROUTE] };
 
 /** No message in either direction. */
@@ -57,6 +58,9 @@ describe("parseToPrimary()", () => {
       [Kind.requestCredit, 1, 65_536],
       [Kind.settled, 1],
       [Kind.drained],
+      [Kind.pong, 1, VITALS],
+      // A worker that does not know.
+      [Kind.pong, 1, { rssBytes: 0, heapUsedBytes: 0, loopUtilization: 0 }],
     ];
     for (const message of messages) assert.deepEqual(parseToPrimary(message), message);
   });
@@ -134,6 +138,14 @@ describe("parseToPrimary()", () => {
       [Kind.ready, { pid: 7, routes: [{ ...ROUTE, limits: { ...LIMITS, bodyLimitBytes: "1" } }] }],
       [Kind.ready, { pid: 7, routes: [{ ...ROUTE, limits: { ...LIMITS, overflow: "wait" } }] }],
       [Kind.ready, { pid: 7, routes: [{ ...ROUTE, methodLimits: null }] }],
+      [Kind.pong],
+      [Kind.pong, 1],
+      [Kind.pong, "1", VITALS],
+      [Kind.pong, 1, null],
+      [Kind.pong, 1, { ...VITALS, rssBytes: -1 }],
+      [Kind.pong, 1, { ...VITALS, heapUsedBytes: "1" }],
+      [Kind.pong, 1, { ...VITALS, loopUtilization: Number.NaN }],
+      [Kind.pong, 1, { ...VITALS, loopUtilization: Infinity }],
       [Kind.bootFailed],
       [Kind.bootFailed, "ERR_HANDLER_LOAD"],
       [Kind.bootFailed, { code: 1, message: "" }],
@@ -163,6 +175,7 @@ describe("parseToWorker()", () => {
       [Kind.abort, 1, "deadline"],
       [Kind.responseCredit, 1, 65_536],
       [Kind.drain, 1000],
+      [Kind.ping, 1],
     ];
     for (const message of messages) assert.deepEqual(parseToWorker(message), message);
   });
@@ -172,7 +185,7 @@ describe("parseToWorker()", () => {
       ...NONSENSE,
       [-1],
       [Number.NaN],
-      [Kind.drain + 1],
+      [Kind.ping + 1],
       [Kind.response, 1, 200, "", "", null],
       [Kind.hello],
       [Kind.hello, PROTOCOL_VERSION + 1, {}],

@@ -48,6 +48,7 @@ interface ModelWorker {
   id: number;
   lane: Lane;
   isReady: boolean;
+  isStalled: boolean;
   /** What it was told to abort and has not taken note of: each still has its place. */
   owed: Set<ModelExchange>;
 }
@@ -193,13 +194,29 @@ class Pair {
       onClose: () => {},
     });
     const lane = this.dispatcher.attach(id as WorkerId, channel);
-    this.workers.push({ id, lane, isReady: true, owed: new Set() });
+    this.workers.push({ id, lane, isReady: true, isStalled: false, owed: new Set() });
     this.#pump();
   }
 
   retire(worker: ModelWorker): void {
     worker.isReady = false;
     this.dispatcher.retire(worker.lane);
+  }
+
+  /** Twice in a row, of one that is retired: all the same. */
+  stall(worker: ModelWorker): void {
+    worker.isStalled = true;
+    this.dispatcher.stall(worker.lane);
+  }
+
+  recover(worker: ModelWorker): void {
+    if (worker.isStalled) {
+      worker.isStalled = false;
+      // Of several that are as busy, it is the last choice now.
+      this.workers = [...this.workers.filter((other) => other !== worker), worker];
+    }
+    this.#pump();
+    this.dispatcher.recover(worker.lane);
   }
 
   lose(worker: ModelWorker): void {
@@ -279,7 +296,7 @@ class Pair {
 
   #pick(): ModelWorker | null {
     const loads = this.workers
-      .filter(({ isReady }) => isReady)
+      .filter(({ isReady, isStalled }) => isReady && !isStalled)
       .map((worker) => ({
         worker,
         load:
@@ -325,6 +342,7 @@ const action = fc.record({
     ...(["send body", "send too much", "overflow", "overflow", "overrun"] as const),
     ...(["acknowledge", "acknowledge", "acknowledge"] as const),
     ...(["attach", "attach", "retire", "lose", "sweep", "sweep"] as const),
+    ...(["stall", "recover", "recover"] as const),
   ),
   // Which exchange and which worker of those that are there.
   exchange: fc.nat({ max: 1_000 }),
@@ -402,6 +420,12 @@ function perform(pair: Pair, { do: name, ...pick }: Action): void {
       break;
     case "retire":
       if (worker !== undefined) pair.retire(worker);
+      break;
+    case "stall":
+      if (worker !== undefined) pair.stall(worker);
+      break;
+    case "recover":
+      if (worker !== undefined) pair.recover(worker);
       break;
     case "lose":
       if (worker !== undefined) pair.lose(worker);

@@ -21,16 +21,22 @@ const channel = new Channel<ToWorker, ToPrimary>(new Socket({ fd: CHANNEL_FD }),
   onClose: () => process.exit(0),
 });
 
+let plan = "";
+
 function receive(message: ToWorker): void {
   // Nothing else is sent to it.
-  if (message[0] === Kind.hello) boot(readFileSync(message[2].generationDir, "utf8"));
+  if (message[0] === Kind.hello) boot(message[2].generationDir);
   else if (message[0] === Kind.drain) channel.send([Kind.drained]);
-  else if (message[0] === Kind.request) {
+  else if (message[0] === Kind.ping && plan !== "never answer a ping") {
+    const vitals = { rssBytes: 3, heapUsedBytes: 2, loopUtilization: 0.1 };
+    channel.send([Kind.pong, message[1], vitals]);
+  } else if (message[0] === Kind.request) {
     channel.send([Kind.response, message[1], 200, "", "", "answer"]);
   }
 }
 
-function boot(plan: string): void {
+function boot(planFile: string): void {
+  plan = readFileSync(planFile, "utf8");
   if (plan === "exit") process.exit(1);
   if (plan !== "skip the hello") channel.send([Kind.workerHello, PROTOCOL_VERSION]);
   channel.send([Kind.ready, { pid: process.pid, routes: [] }]);

@@ -15,11 +15,13 @@ import {
 import { prepareForks } from "../../runtime/supervise/fork-worker.ts";
 import { Pool } from "../../runtime/supervise/pool.ts";
 import type { WorkerProcess } from "../../runtime/supervise/worker-process.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 interface LogLine {
   msg: string;
   workerId?: number;
+  exchanges?: number;
   restartInMs?: number;
   code?: string | number | null;
   err?: { message: string; stack: string };
@@ -36,7 +38,10 @@ class Trial {
   readonly #planFile: string;
   #wake: () => void = () => {};
 
-  constructor(t: TestContext, options: { workers?: number; plan?: string } = {}) {
+  constructor(
+    t: TestContext,
+    options: { workers?: number; plan?: string; hangTimeoutMs?: number } = {},
+  ) {
     prepareForks(join(import.meta.dirname, "fake-worker.ts"));
     this.#planFile = join(temporaryFolder(t), "plan");
     this.plan(options.plan ?? "");
@@ -75,10 +80,10 @@ class Trial {
       onUnreachable: () => {},
       onLost: ({ id }, _error, cause) => note(`lost ${id}, ${cause}`),
       heartbeat: {
-        hangTimeoutMs: 0,
+        hangTimeoutMs: options.hangTimeoutMs ?? 0,
         onStalled: ({ id }) => note(`stalled ${id}`),
         onRecovered: ({ id }) => note(`recovered ${id}`),
-        describe: () => ({}),
+        describe: () => ({ exchanges: 7 }),
       },
     });
     t.after(() => this.pool.destroy());
@@ -210,6 +215,27 @@ describe("Pool", { timeout: 60_000 }, () => {
     );
     await trial.until(`ready ${later[0]?.workerId}`);
     await trial.until(`ready ${Number(later[0]?.workerId) + 1}`);
+  });
+
+  it("knows how its workers are", async (t) => {
+    const trial = new Trial(t, { hangTimeoutMs: 400 });
+    await trial.pool.start();
+    assert.equal(trial.worker.vitals, null);
+    await eventually(t, () => trial.worker.vitals !== null);
+    const { vitals } = trial.worker;
+    assert.deepEqual(vitals, { rssBytes: 3, heapUsedBytes: 2, loopUtilization: 0.1 });
+  });
+
+  it("kills a worker that is silent, once it has told so, and replaces it", async (t) => {
+    const trial = new Trial(t, { plan: "never answer a ping", hangTimeoutMs: 200 });
+    await trial.pool.start();
+    const { worker } = trial;
+    trial.plan("");
+    await trial.until("ready 2");
+    assert.deepEqual(trial.events, ["ready 1", "stalled 1", "lost 1", "ready 2"]);
+    assert.equal((await worker.exited).signal, "SIGKILL");
+    const hung = await trial.untilLog(({ msg }) => msg.startsWith("worker hangs"));
+    assert.deepEqual([hung.workerId, hung.exchanges], [1, 7]);
   });
 
   it("starts nothing once it has ended, though a slot waits", async (t) => {
