@@ -96,7 +96,7 @@ export class LiveGeneration {
         this.#lanes.set(worker.id, this.#dispatcher.attach(worker.id, worker.channel));
       },
       onMessage: (worker, message) => this.#onMessage(worker.id, message),
-      onUnreachable: (worker) => this.#onUnreachable(worker.id),
+      onUnreachable: (worker) => this.#withLane(worker.id, (lane) => this.#dispatcher.retire(lane)),
       onLost: (worker, error) => this.#onLost(worker.id, error),
       heartbeat: {
         hangTimeoutMs: areWorkersDebugged() ? 0 : config.hangTimeoutMs,
@@ -232,11 +232,6 @@ export class LiveGeneration {
   #onMessage(workerId: WorkerId, message: ExchangeMessage): void {
     const lane = this.#lanes.get(workerId);
     if (lane !== undefined) this.#dispatcher.receive(lane, message);
-  }
-
-  #onUnreachable(workerId: WorkerId): void {
-    const lane = this.#lanes.get(workerId);
-    if (lane !== undefined) this.#dispatcher.retire(lane);
   }
 
   #withLane(workerId: WorkerId, act: (lane: Lane) => void): void {

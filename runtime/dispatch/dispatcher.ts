@@ -163,7 +163,7 @@ export class Dispatcher {
   /** A worker is ready: it takes part from now on. */
   attach(workerId: WorkerId, channel: Channel<ToPrimary, ToWorker>): Lane {
     const lane = new Lane(workerId, channel);
-    this.#ready.push(lane);
+    this.#offer(lane);
     this.#attached.add(lane);
     this.#pump();
     return lane;
@@ -171,19 +171,21 @@ export class Dispatcher {
 
   /** A worker takes no new exchanges; what it has in flight may still be answered. */
   retire(lane: Lane): void {
-    this.#unready(lane);
+    this.#withdraw(lane);
     this.#stalled.delete(lane);
   }
 
   /** A worker is silent: it gets nothing new until it speaks again. What nobody else takes waits in the queue. */
   stall(lane: Lane): void {
-    if (this.#unready(lane)) this.#stalled.add(lane);
+    lane.isSilent = true;
+    if (this.#withdraw(lane)) this.#stalled.add(lane);
   }
 
   /** A worker that was silent speaks again. */
   recover(lane: Lane): void {
+    lane.isSilent = false;
     if (!this.#stalled.delete(lane)) return;
-    this.#ready.push(lane);
+    this.#offer(lane);
     this.#pump();
   }
 
@@ -273,7 +275,14 @@ export class Dispatcher {
     }
   }
 
-  #unready(lane: Lane): boolean {
+  /** It takes new exchanges, unless it is silent: then as soon as it speaks. */
+  #offer(lane: Lane): void {
+    if (lane.isSilent) this.#stalled.add(lane);
+    else this.#ready.push(lane);
+  }
+
+  /** It takes none. Returns whether it did. */
+  #withdraw(lane: Lane): boolean {
     const at = this.#ready.indexOf(lane);
     if (at === -1) return false;
     this.#ready.splice(at, 1);

@@ -8,6 +8,8 @@ export class Lane {
   readonly channel: Channel<ToPrimary, ToWorker>;
   /** What it works on, and what it was told to abort and may not know of yet. */
   readonly inFlight: Map<ExchangeId, Exchange> = new Map();
+  /** It has sent nothing for a while: its event loop is blocked, or it is stopped. */
+  isSilent = false;
 
   constructor(workerId: WorkerId, channel: Channel<ToPrimary, ToWorker>) {
     this.workerId = workerId;

@@ -22,11 +22,14 @@ export function prepareForks(workerEntry: string): void {
     args: [],
     // The channel is a socketpair of its own; Node's JSON "ipc" is left to node:cluster (design.md section 3).
     stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
-    ...(canInspectWorkers() && {
-      execArgv: [...process.execArgv, INSPECTOR_OPTION],
-      inspectPort: 0,
-    }),
+    execArgv: workerExecArgv(),
+    ...(canInspectWorkers() && { inspectPort: 0 }),
   });
+}
+
+/** The options of Node with which workers start: those of this process, and what lets it inspect them. */
+export function workerExecArgv(): string[] {
+  return canInspectWorkers() ? [...process.execArgv, INSPECTOR_OPTION] : process.execArgv;
 }
 
 /**

@@ -228,8 +228,6 @@ export class WorkerProcess {
       this.#options.log.error({ err: error, workerId }, "worker broke the protocol, killing it");
       this.#endedAs ??= "breach";
     }
-    // The dispatcher ends a worker by its channel when it hangs.
-    if (error?.code === "ERR_HANDLER_TIMEOUT") this.#endedAs ??= "hung";
     this.#cutOff();
     if (this.#exit !== null) {
       this.#finish(this.#exit);

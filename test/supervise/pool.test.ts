@@ -232,7 +232,7 @@ describe("Pool", { timeout: 60_000 }, () => {
     const { worker } = trial;
     trial.plan("");
     await trial.until("ready 2");
-    assert.deepEqual(trial.events, ["ready 1", "stalled 1", "lost 1", "ready 2"]);
+    assert.deepEqual(trial.events, ["ready 1", "stalled 1", "lost 1, hung", "ready 2"]);
     assert.equal((await worker.exited).signal, "SIGKILL");
     const hung = await trial.untilLog(({ msg }) => msg.startsWith("worker hangs"));
     assert.deepEqual([hung.workerId, hung.exchanges], [1, 7]);
