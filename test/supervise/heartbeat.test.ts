@@ -3,6 +3,7 @@ import { describe, it, type TestContext } from "node:test";
 import { setImmediate as immediate } from "node:timers/promises";
 import pino from "pino";
 import { Kind, type ToWorker, type WorkerId } from "../../runtime/channel/messages.ts";
+import { examine } from "../../runtime/supervise/examine.ts";
 import { Heartbeat, type Watched } from "../../runtime/supervise/heartbeat.ts";
 
 /** A worker that answers when the test says so. There is no such process, so nothing of it can be examined. */
@@ -145,10 +146,11 @@ describe("Heartbeat", { timeout: 10_000 }, () => {
     assert.deepEqual(trial.logs, []);
     trial.tick();
     assert.equal(await worker.givenUp, "hung: Worker 1 hung: it sent nothing for 4000 ms");
-    trial.tick(10);
     // Too late.
     trial.answer(worker);
+    trial.tick(10);
     trial.heartbeat.forget(worker);
+    assert.deepEqual(worker.pings, [1]);
     assert.deepEqual(trial.events, ["stalled 1"]);
     assert.equal(trial.logs.length, 1);
     const [{ level, msg, workerId, silentForMs, exchanges } = {} as Record<string, unknown>] =
@@ -216,7 +218,9 @@ describe("Heartbeat", { timeout: 10_000 }, () => {
     trial.heartbeat.forget(stalled);
     trial.answer(stalled);
     trial.tick(100);
-    await new Promise((resolve) => process.nextTick(resolve));
+    // As long as that takes.
+    const { signal } = new AbortController();
+    for (let number = 0; number < 3; number++) await examine(0, { signal, canInspect: false });
     assert.deepEqual(trial.events, ["stalled 2"]);
     assert.deepEqual(trial.logs, []);
     assert.deepEqual([hung.pings.length, stalled.pings.length], [1, 2]);
@@ -224,6 +228,7 @@ describe("Heartbeat", { timeout: 10_000 }, () => {
     const next = trial.watch(3);
     trial.tick();
     assert.deepEqual(next.pings, [1]);
+    assert.deepEqual(trial.events, ["stalled 2"]);
   });
 
   it("writes few lines about silence, and counts those it leaves out", (t) => {
