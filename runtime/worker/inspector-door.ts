@@ -19,8 +19,10 @@ export function guardInspector(): () => void {
     (option) => option !== INSPECTOR_OPTION && option !== INSPECTOR_PORT_OPTION,
   );
   return () => {
-    // Not imported: a Node that was built without it has no such module, and no option for it either.
-    const inspector = process.getBuiltinModule("node:inspector");
-    if (inspector.url() !== undefined) inspector.close();
+    // 0 until it is opened: then Node puts the port here that it got.
+    if (process.debugPort === 0) return;
+    // Not imported: loading it takes some ms, and a Node that was built without it does not have it.
+    process.getBuiltinModule("node:inspector").close();
+    process.debugPort = 0;
   };
 }
