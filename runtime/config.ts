@@ -95,6 +95,8 @@ export interface Config {
   readonly quarantineMs: number;
   readonly drainGraceMs: number;
   readonly bootTimeoutMs: number;
+  /** Silence after which a worker is taken for hung. 0: never. */
+  readonly hangTimeoutMs: number;
   readonly accessLog: boolean;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
   readonly logFormat: "auto" | "pretty" | "json";
@@ -192,6 +194,7 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     quarantineMs: values.quarantine,
     drainGraceMs: values.drainGrace,
     bootTimeoutMs: values.bootTimeout,
+    hangTimeoutMs: values.hangTimeout,
     accessLog: values.accessLog,
     logLevel: values.logLevel,
     logFormat: values.logFormat,
@@ -248,6 +251,7 @@ const DEFAULTS: Readonly<Required<UserConfig>> = {
   quarantine: 60_000,
   drainGrace: 30_000, // gunicorn: graceful_timeout 30
   bootTimeout: 30_000, // gunicorn: timeout 30
+  hangTimeout: 30_000, // gunicorn: timeout 30, for workers that are silent
   accessLog: true,
   logLevel: "info",
   logFormat: "auto",

@@ -1,6 +1,7 @@
 import type { ExchangeMessage, RouteReport, WorkerId, WorkerSettings } from "./channel/messages.ts";
 import type { Config } from "./config.ts";
 import type { WorkerInfo } from "./control/operations.ts";
+import { describeHang } from "./describe-hang.ts";
 import type { ByteBudget } from "./dispatch/byte-budget.ts";
 import type { ClientSide } from "./dispatch/client-side.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
@@ -16,7 +17,9 @@ import type { Counters } from "./observe/counters.ts";
 import { createMatcher, type Matcher } from "./route/match.ts";
 import type { ParsedTarget } from "./route/target-path.ts";
 import { settledWithin } from "./settled-within.ts";
+import type { StackFrame } from "./stack-frames.ts";
 import type { TurnClock } from "./turn-clock.ts";
+import { areWorkersDebugged } from "./supervise/fork-worker.ts";
 import { isOwnDoing, type LossCause } from "./supervise/loss-cause.ts";
 import { Pool } from "./supervise/pool.ts";
 import type { RecycleLimits } from "./supervise/recycle-policy.ts";
@@ -53,6 +56,7 @@ export class LiveGeneration {
   readonly #lanes = new Map<WorkerId, Lane>();
   #reports: readonly RouteReport[] = [];
   #rules: RuleBook;
+  readonly #requestIdPrefix: string;
 
   private constructor(options: LiveGenerationOptions) {
     const { config, log, manifest } = options;
@@ -96,11 +100,19 @@ export class LiveGeneration {
         this.#lanes.set(worker.id, this.#dispatcher.attach(worker.id, worker.channel));
       },
       onMessage: (worker, message) => this.#onMessage(worker.id, message),
-      onRetire: (worker) => this.#onUnreachable(worker.id),
-      onUnreachable: (worker) => this.#onUnreachable(worker.id),
+      onRetire: (worker) => this.#withLane(worker.id, (lane) => this.#dispatcher.retire(lane)),
+      onUnreachable: (worker) => this.#withLane(worker.id, (lane) => this.#dispatcher.retire(lane)),
       onDown: (isDown) => this.#dispatcher.markDown(isDown),
       onLost: (worker, error, cause) => this.#onLost(worker.id, error, cause),
+      heartbeat: {
+        hangTimeoutMs: areWorkersDebugged() ? 0 : config.hangTimeoutMs,
+        onStalled: (worker) => this.#withLane(worker.id, (lane) => this.#dispatcher.stall(lane)),
+        onRecovered: (worker) =>
+          this.#withLane(worker.id, (lane) => this.#dispatcher.recover(lane)),
+        describe: (worker, stack) => this.#describeHang(worker.id, stack),
+      },
     });
+    this.#requestIdPrefix = options.requestIdPrefix;
   }
 
   /**
@@ -233,10 +245,19 @@ export class LiveGeneration {
     return { requests: lane?.dispatched ?? 0, inFlight: lane?.inFlight.size ?? 0 };
   }
 
-  /** It takes nothing new. */
-  #onUnreachable(workerId: WorkerId): void {
+  #withLane(workerId: WorkerId, act: (lane: Lane) => void): void {
     const lane = this.#lanes.get(workerId);
-    if (lane !== undefined) this.#dispatcher.retire(lane);
+    if (lane !== undefined) act(lane);
+  }
+
+  #describeHang(workerId: WorkerId, stack: readonly StackFrame[]): object {
+    const lane = this.#lanes.get(workerId);
+    if (lane === undefined) return {};
+    return describeHang(this.#dispatcher.workOf(lane), {
+      stack,
+      manifest: this.manifest,
+      requestIdOf: (id) => this.#requestIdPrefix + id.toString(36),
+    });
   }
 
   #onLost(workerId: WorkerId, error: RuntimeError, cause: LossCause): void {

@@ -30,6 +30,7 @@ export const Kind = {
   abort: 4,
   responseCredit: 5,
   drain: 6,
+  ping: 7,
   probe: 8,
   workerHello: 16,
   ready: 17,
@@ -41,6 +42,7 @@ export const Kind = {
   requestCredit: 23,
   drained: 24,
   settled: 25,
+  pong: 26,
   probed: 27,
 } as const;
 
@@ -130,6 +132,19 @@ export interface BootFailure {
   message: string;
 }
 
+/** Tells an answer to a ping from one to an earlier ping: integer, 1 upwards, per worker. */
+export type PingNumber = number;
+
+/** How a worker is, by its own account. */
+export interface Vitals {
+  /** What the process holds of the machine's memory. */
+  rssBytes: number;
+  /** What its objects take. */
+  heapUsedBytes: number;
+  /** Which part of the time since its last pong its event loop was busy: 0 to 1. */
+  loopUtilization: number;
+}
+
 /** A route's number in the manifest, or `-1 - n` for fallback `n`. */
 export type RouteNumber = number;
 
@@ -142,7 +157,8 @@ export type ToWorker =
   | readonly [kind: typeof Kind.responseCredit, id: ExchangeId, bytes: number]
   | readonly [kind: typeof Kind.drain, graceMs: number]
   /** To be answered with `probed` as soon as it is read: behind this request, how long does a worker take to come to it? */
-  | readonly [kind: typeof Kind.probe, id: ExchangeId];
+  | readonly [kind: typeof Kind.probe, id: ExchangeId]
+  | readonly [kind: typeof Kind.ping, number: PingNumber];
 
 export type RequestMessage = readonly [
   kind: typeof Kind.request,
@@ -174,13 +190,17 @@ export type ToPrimary =
   | readonly [kind: typeof Kind.requestCredit, id: ExchangeId, bytes: number]
   | readonly [kind: typeof Kind.settled, id: ExchangeId]
   | readonly [kind: typeof Kind.probed, id: ExchangeId]
-  | readonly [kind: typeof Kind.drained];
+  | readonly [kind: typeof Kind.drained]
+  | PongMessage;
 
 /** What a worker says of one exchange. */
 export type ExchangeMessage = Extract<
   ToPrimary,
   readonly [kind: number, id: ExchangeId, ...rest: unknown[]]
 >;
+
+/** The answer to a ping, sent at once. */
+export type PongMessage = readonly [kind: typeof Kind.pong, number: PingNumber, vitals: Vitals];
 
 export type ResponseMessage = readonly [
   kind: typeof Kind.response,

@@ -1,5 +1,12 @@
 import { RuntimeError } from "../errors.ts";
-import type { ExchangeId, ResponseMessage, RouteLimits, ToPrimary, ToWorker } from "./messages.ts";
+import type {
+  ExchangeId,
+  PongMessage,
+  ResponseMessage,
+  RouteLimits,
+  ToPrimary,
+  ToWorker,
+} from "./messages.ts";
 import { BODY_FOLLOWS, Kind, PROTOCOL_VERSION } from "./messages.ts";
 
 /**
@@ -29,6 +36,8 @@ export function parseToPrimary(value: unknown): ToPrimary {
       return isId(value[1]) ? [Kind.settled, value[1]] : refuse(value);
     case Kind.probed:
       return isId(value[1]) ? [Kind.probed, value[1]] : refuse(value);
+    case Kind.pong:
+      return isPong(value) ? value : refuse(value);
     case Kind.workerHello:
       return [Kind.workerHello, checkVersion(value[1])];
     case Kind.ready:
@@ -72,6 +81,22 @@ function isResponse(value: unknown[]): value is unknown[] & ResponseMessage {
       body instanceof Uint8Array ||
       body === BODY_FOLLOWS)
   );
+}
+
+function isPong(value: unknown[]): value is unknown[] & PongMessage {
+  const [, number, vitals] = value;
+  return (
+    typeof number === "number" &&
+    isMap(vitals) &&
+    isAmount(vitals["rssBytes"]) &&
+    isAmount(vitals["heapUsedBytes"]) &&
+    isAmount(vitals["loopUtilization"])
+  );
+}
+
+/** Not NaN, not negative, not infinite. */
+function isAmount(value: unknown): boolean {
+  return typeof value === "number" && value >= 0 && value < Infinity;
 }
 
 function isReady(

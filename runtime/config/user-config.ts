@@ -92,6 +92,11 @@ export interface UserConfig {
   drainGrace?: Duration;
   /** How long a worker may take to load the handlers. Default: `"30s"`. */
   bootTimeout?: Duration;
+  /**
+   * How long the event loop of a worker may be blocked; then the worker is killed and replaced. 0 is any time.
+   * Default: `"30s"`.
+   */
+  hangTimeout?: Duration;
   /** One log line per request. Default: on. */
   accessLog?: boolean | "on" | "off";
   /** Least important messages that are logged. Default: `"info"`. */

@@ -1,6 +1,7 @@
 import type { Channel } from "../channel/channel.ts";
 import type {
   AbortReason,
+  ExchangeId,
   ExchangeMessage,
   RequestMessage,
   ResponseMessage,
@@ -20,7 +21,7 @@ import { frameSlack, pickLeastBusy } from "./balancer.ts";
 import type { Buffering } from "./buffering.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import type { ClientSide } from "./client-side.ts";
-import { Exchange } from "./exchange.ts";
+import { Exchange, type ExchangeState } from "./exchange.ts";
 import { Lane } from "./lane.ts";
 import { OverloadLog, type OverloadSetting } from "./overload-log.ts";
 import { findQueueBreach } from "./queue-policy.ts";
@@ -45,12 +46,6 @@ const BODY_REFUSALS = {
 /** Reserved exchanges that a worker may have beyond its cap, and that may wait for one. */
 const RESERVED_PER_WORKER = 4;
 const RESERVED_QUEUE_LIMIT = 100;
-
-/**
- * A worker that owes an answer past its deadline and has sent nothing at all for this long is hung: its loop is blocked,
- * in all likelihood for ever.
- */
-const HUNG_MS = 10_000;
 
 /** Handlers are taken for slow until they have shown otherwise. */
 const SLOW_MS = 100;
@@ -80,6 +75,18 @@ export interface DispatcherOptions {
   routes: RoutePolicy;
 }
 
+/** One exchange that a worker has, for a person to read. */
+export interface Work {
+  id: ExchangeId;
+  route: RouteNumber;
+  method: string;
+  target: string;
+  /** `settled`: its client has been answered or has left, and the worker has not taken note. */
+  state: ExchangeState;
+  /** Since its dispatch. */
+  forMs: number;
+}
+
 /**
  * Gives each admitted exchange to the least busy ready worker and sees it through to exactly one outcome.
  *
@@ -92,6 +99,8 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   /** Workers that take new exchanges. */
   readonly #ready: Lane[] = [];
+  /** Workers that would, were they not silent. */
+  readonly #stalled = new Set<Lane>();
   /** Those, the retired ones that still have some in flight, and those that are kept for suspects. */
   readonly #attached = new Set<Lane>();
   readonly #queue: BoundedQueue<Exchange>;
@@ -225,7 +234,7 @@ export class Dispatcher {
   /** A worker is ready: it takes part from now on. */
   attach(workerId: WorkerId, channel: Channel<ToPrimary, ToWorker>): Lane {
     const lane = new Lane(workerId, channel, this.#options.workerConcurrency);
-    this.#ready.push(lane);
+    this.#offer(lane);
     this.#attached.add(lane);
     this.#pump();
     return lane;
@@ -234,13 +243,35 @@ export class Dispatcher {
   /** A worker takes no new exchanges; what it has in flight may still be answered. */
   retire(lane: Lane): void {
     this.#withdraw(lane);
+    this.#stalled.delete(lane);
     this.#recovery.isolation.retire(lane);
   }
 
-  #withdraw(lane: Lane): void {
-    const at = this.#ready.indexOf(lane);
-    if (at !== -1) this.#ready.splice(at, 1);
-    if (this.#last === lane) this.#last = null;
+  /** A worker is silent: it gets nothing new until it speaks again. What nobody else takes waits in the queue. */
+  stall(lane: Lane): void {
+    lane.isSilent = true;
+    if (this.#withdraw(lane)) this.#stalled.add(lane);
+  }
+
+  /** A worker that was silent speaks again. */
+  recover(lane: Lane): void {
+    lane.isSilent = false;
+    if (!this.#stalled.delete(lane)) return;
+    this.#offer(lane);
+    this.#pump();
+  }
+
+  /** What a worker has in flight, and what it may still be busy with though nobody waits for it; oldest first. */
+  workOf(lane: Lane): Work[] {
+    const nowMs = this.#options.clock.now();
+    return [...lane.inFlight.values()].map(({ id, route, client, state, sinceMs }) => ({
+      id,
+      route,
+      method: client.head.method,
+      target: client.head.target,
+      state,
+      forMs: Math.round(nowMs - sinceMs),
+    }));
   }
 
   /** A worker is gone: what it had in flight goes to another one where that is safe, and fails where it is not. */
@@ -323,6 +354,25 @@ export class Dispatcher {
       lane.inFlight.clear();
       this.#attached.delete(lane);
     }
+  }
+
+  /** It takes new exchanges, in its old place, oldest first; unless it is silent: then as soon as it speaks. */
+  #offer(lane: Lane): void {
+    if (lane.isSilent) {
+      this.#stalled.add(lane);
+      return;
+    }
+    this.#ready.push(lane);
+    this.#ready.sort((a, b) => a.workerId - b.workerId);
+  }
+
+  /** It takes none. Returns whether it did. */
+  #withdraw(lane: Lane): boolean {
+    const at = this.#ready.indexOf(lane);
+    if (at === -1) return false;
+    this.#ready.splice(at, 1);
+    if (this.#last === lane) this.#last = null;
+    return true;
   }
 
   #place(exchange: Exchange): void {
@@ -511,23 +561,15 @@ export class Dispatcher {
       const step = isolation.next(this.#ready, nowMs);
       if (step === null) return;
       if (step.do === "keep") this.#withdraw(step.lane);
-      else if (step.do === "open") this.#reopen(step.lane);
+      else if (step.do === "open") this.#offer(step.lane);
       else this.#dispatch(step.suspect, step.lane);
     }
-  }
-
-  /** In its old place: oldest first. */
-  #reopen(lane: Lane): void {
-    this.#ready.push(lane);
-    this.#ready.sort((a, b) => a.workerId - b.workerId);
   }
 
   /** The client left: whoever works on its exchange is told, and the place it held is free. */
   #abandon(exchange: Exchange): void {
     if (exchange.state === "settled") return;
     const { lane } = exchange;
-    // Up to now both sides have lived: what it may take to stop counts from here.
-    if (exchange.state === "answering") exchange.sinceMs = this.#options.clock.now();
     this.#settle(exchange);
     if (lane !== null) this.#tell(lane, exchange, "client-left");
     this.#pump();
@@ -598,14 +640,11 @@ export class Dispatcher {
     this.#recovery.expire(nowMs);
     if (this.#overloadLog.isDue(nowMs)) this.#overloadLog.write(this.load, nowMs);
     for (const lane of this.#attached) {
-      let owes = false;
       for (const exchange of lane.inFlight.values()) {
         const { timeoutMs, state } = exchange;
         // Once it is being answered, both sides live: a stream may take as long as it likes.
-        if (state === "answering") continue;
+        if (state === "answering" || state === "settled") continue;
         if (timeoutMs === 0 || nowMs - exchange.sinceMs <= timeoutMs) continue;
-        owes = true;
-        if (state === "settled") continue;
         const { id: exchangeId, route } = exchange;
         log.error(
           { exchangeId, workerId: lane.workerId, route, setting: "requestTimeout", timeoutMs },
@@ -614,23 +653,11 @@ export class Dispatcher {
         this.#counters.limits.requestTimeout++;
         this.#fail(exchange, "ERR_HANDLER_TIMEOUT", "deadline");
       }
-      if (lane.silentForMs(owes, nowMs) >= HUNG_MS) this.#giveUp(lane);
     }
     this.#pump();
     // While nothing arrives either: what still waits must not wait for a window that was measured long ago.
     const first = this.#queue.peek();
     if (first !== undefined) for (const lane of this.#ready) this.#probe(lane, first, nowMs);
-  }
-
-  /** Ends a worker that is hung: without its channel it is killed, and replaced as any that exits. */
-  #giveUp(lane: Lane): void {
-    const { workerId } = lane;
-    const exchanges = [...lane.inFlight.values()].filter(({ state }) => state !== "settled").length;
-    const fields = { workerId, exchanges, silentForMs: HUNG_MS, code: "ERR_HANDLER_TIMEOUT" };
-    this.#options.log.error(fields, "worker hangs in a handler that blocks it: killing it");
-    lane.channel.destroy(
-      new RuntimeError("ERR_HANDLER_TIMEOUT", `Worker ${workerId} hung: it sent nothing for 10 s`),
-    );
   }
 }
 

@@ -125,5 +125,5 @@ export class Isolation {
 
 /** Whether a worker has nothing to do but to send what it has begun to answer, and may take one more. */
 function isFree(lane: Lane): boolean {
-  return lane.busy === 0 && lane.inFlight.size < lane.cap;
+  return !lane.isSilent && lane.busy === 0 && lane.inFlight.size < lane.cap;
 }

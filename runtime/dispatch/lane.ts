@@ -3,7 +3,7 @@ import type { ExchangeId, ToPrimary, ToWorker, WorkerId } from "../channel/messa
 import type { Exchange } from "./exchange.ts";
 import { WorkerWindow } from "./worker-window.ts";
 
-/** A worker as the dispatcher sees it: its channel, what it has in flight, and for how long it has been silent. */
+/** A worker as the dispatcher sees it: its channel, and what it has in flight. */
 export class Lane {
   readonly workerId: WorkerId;
   readonly channel: Channel<ToPrimary, ToWorker>;
@@ -15,8 +15,8 @@ export class Lane {
   readonly #most: number;
   /** How many exchanges it was given. */
   dispatched = 0;
-  #silentSinceMs: number | null = null;
-  #receivedBytes = 0;
+  /** It has sent nothing for a while: its event loop is blocked, or it is stopped. */
+  isSilent = false;
 
   /** @param most However quick it is, it never has more in flight. */
   constructor(workerId: WorkerId, channel: Channel<ToPrimary, ToWorker>, most: number) {
@@ -34,20 +34,5 @@ export class Lane {
   /** How many it may have in flight now. */
   get cap(): number {
     return Math.min(this.#most, this.window.size + this.streams);
-  }
-
-  /**
-   * For how long it has sent nothing at all while it owed an acknowledgement. To be asked in every sweep.
-   *
-   * @param owes Whether it does now; if not, it may be silent.
-   */
-  silentForMs(owes: boolean, nowMs: number): number {
-    const { receivedBytes } = this.channel;
-    if (!owes || this.#silentSinceMs === null || receivedBytes !== this.#receivedBytes) {
-      this.#receivedBytes = receivedBytes;
-      this.#silentSinceMs = owes ? nowMs : null;
-      return 0;
-    }
-    return nowMs - this.#silentSinceMs;
   }
 }

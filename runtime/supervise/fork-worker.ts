@@ -2,6 +2,12 @@ import cluster, { type Worker } from "node:cluster";
 import { Socket } from "node:net";
 import { CHANNEL_FD } from "../channel/messages.ts";
 import { RuntimeError } from "../errors.ts";
+import {
+  asksForDebugger,
+  configuresInspector,
+  INSPECTOR_OPTION,
+  type NodeOptions,
+} from "../inspector-options.ts";
 
 /** A forked worker and our end of its channel. */
 export interface ForkedWorker {
@@ -16,7 +22,33 @@ export function prepareForks(workerEntry: string): void {
     args: [],
     // The channel is a socketpair of its own; Node's JSON "ipc" is left to node:cluster (design.md section 3).
     stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
+    execArgv: workerExecArgv(),
+    ...(canInspectWorkers() && { inspectPort: 0 }),
   });
+}
+
+/** The options of Node with which workers start: those of this process, and what lets it inspect them. */
+export function workerExecArgv(): string[] {
+  return canInspectWorkers() ? [...process.execArgv, INSPECTOR_OPTION] : process.execArgv;
+}
+
+/**
+ * Whether workers open Node's inspector at SIGUSR1, and nobody else does: it tells where a blocked one stands. How its
+ * port is found is known for Linux.
+ */
+export function canInspectWorkers(): boolean {
+  const { platform, features } = process;
+  return platform === "linux" && features.inspector && !configuresInspector(nodeOptions());
+}
+
+/** Whether workers wait at breakpoints. */
+export function areWorkersDebugged(): boolean {
+  return asksForDebugger(nodeOptions());
+}
+
+/** Workers are started with the same. */
+function nodeOptions(): NodeOptions {
+  return { execArgv: process.execArgv, nodeOptions: process.env["NODE_OPTIONS"] };
 }
 
 /**

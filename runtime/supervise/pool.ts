@@ -8,6 +8,8 @@ import type {
 import { assertNever, RuntimeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { decideScale, UNDECIDED } from "./autoscale.ts";
+import { canInspectWorkers } from "./fork-worker.ts";
+import { Heartbeat, type HeartbeatOptions } from "./heartbeat.ts";
 import type { LossCause } from "./loss-cause.ts";
 import { type MemoryBounds, toMemoryBounds } from "./memory-bounds.ts";
 import { OomKills } from "./oom-kills.ts";
@@ -55,6 +57,7 @@ export interface PoolOptions {
   onLost: (worker: WorkerProcess, error: RuntimeError, cause: LossCause) => void;
   /** No worker serves and none can boot, again and again; or one can at last. */
   onDown: (isDown: boolean) => void;
+  heartbeat: Omit<HeartbeatOptions<WorkerProcess>, "log" | "canInspect">;
 }
 
 /**
@@ -80,6 +83,7 @@ export class Pool {
   #scale = UNDECIDED;
   #waiting: NodeJS.Timeout | undefined;
   #inspecting: NodeJS.Timeout | undefined;
+  readonly #heartbeat: Heartbeat<WorkerProcess>;
   #ending = false;
   #reaper: Reaper | null = null;
   /** Why a worker could not boot, if it or we could tell. */
@@ -94,6 +98,11 @@ export class Pool {
     this.#desired = workers;
     this.#bounds = { least: workers, most: Math.max(workers, maxWorkers) };
     this.#memory = recycle.memoryBytes === 0 ? null : toMemoryBounds(recycle.memoryBytes);
+    this.#heartbeat = new Heartbeat({
+      ...options.heartbeat,
+      log: options.log,
+      canInspect: canInspectWorkers(),
+    });
   }
 
   /** All processes, also those that start or drain. */
@@ -258,7 +267,11 @@ export class Pool {
         onReady: (ready, report) => this.#onReady(ready, report),
         onBootFailed: (failed, failure) => this.#onBootFailed(failed, failure),
         onMessage: this.#options.onMessage,
-        onUnreachable: this.#options.onUnreachable,
+        onPong: (worker, number) => this.#heartbeat.hear(worker, number),
+        onUnreachable: (unreachable) => {
+          this.#heartbeat.forget(unreachable);
+          this.#options.onUnreachable(unreachable);
+        },
         onLost: this.#options.onLost,
         onExit: (exited, exit) => this.#onExit(exited, exit),
       });
@@ -292,6 +305,7 @@ export class Pool {
     this.#gauges.set(worker.id, gauge);
     this.#log.info({ workerId: worker.id, workerPid: worker.pid }, "worker ready");
     this.#options.onReady(worker, report);
+    this.#heartbeat.watch(worker);
     if (this.ready >= this.#desired) this.#booted?.resolve();
     this.#reconcile();
   }

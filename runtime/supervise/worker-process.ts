@@ -3,8 +3,10 @@ import { Channel } from "../channel/channel.ts";
 import type {
   BootFailure,
   ExchangeMessage,
+  PingNumber,
   ToPrimary,
   ToWorker,
+  Vitals,
   WorkerId,
   WorkerReport,
   WorkerSettings,
@@ -45,6 +47,7 @@ export interface WorkerProcessOptions {
   onReady: (worker: WorkerProcess, report: WorkerReport) => void;
   onBootFailed: (worker: WorkerProcess, failure: BootFailure) => void;
   onMessage: (worker: WorkerProcess, message: ExchangeMessage) => void;
+  onPong: (worker: WorkerProcess, number: PingNumber) => void;
   /** It can be sent nothing more. What it has sent may still be read, and why it is lost is not known yet. Once. */
   onUnreachable: (worker: WorkerProcess) => void;
   /** All that it sent was read, and nothing more will be answered. Once, after `onUnreachable`. */
@@ -70,6 +73,7 @@ export class WorkerProcess {
   readonly #worker: Worker;
   readonly #options: WorkerProcessOptions;
   #state: WorkerState;
+  #vitals: Vitals | null = null;
   #timer: NodeJS.Timeout | undefined;
   #reachable = true;
   #lost = false;
@@ -114,6 +118,11 @@ export class WorkerProcess {
 
   get state(): WorkerState {
     return this.#state;
+  }
+
+  /** How it was at its last pong; `null` before the first. */
+  get vitals(): Vitals | null {
+    return this.#vitals;
   }
 
   /** Lets it finish what it has, then end; killed when that takes longer than the grace. */
@@ -183,6 +192,10 @@ export class WorkerProcess {
       case Kind.probed:
         this.#options.onMessage(this, message);
         return;
+      case Kind.pong:
+        this.#vitals = message[2];
+        this.#options.onPong(this, message[1]);
+        return;
       case Kind.workerHello:
         throw new RuntimeError("ERR_PROTOCOL", "Cannot greet a worker twice");
       case Kind.ready:
@@ -217,8 +230,6 @@ export class WorkerProcess {
       this.#options.log.error({ err: error, workerId }, "worker broke the protocol, killing it");
       this.#endedAs ??= "breach";
     }
-    // The dispatcher ends a worker by its channel when it hangs.
-    if (error?.code === "ERR_HANDLER_TIMEOUT") this.#endedAs ??= "hung";
     this.#cutOff();
     if (this.#exit !== null) {
       this.#finish(this.#exit);

@@ -16,34 +16,39 @@ import { installWebObjects } from "../web/install.ts";
 import { BackgroundWork } from "./background-work.ts";
 import { toEnv } from "./context.ts";
 import { Exchanges } from "./exchanges.ts";
+import { guardInspector } from "./inspector-door.ts";
 import {
   loadGeneration,
   type RouteReport as LoadedRouteReport,
   toReport,
 } from "./load-handlers.ts";
+import { VitalsMeter } from "./vitals.ts";
 
 /** Runs this process as a worker: it lives as long as its channel to the primary. */
 export function runWorker(): void {
-  // Signals of the terminal or of a process group are meant for the primary, which then drains its workers. SIGUSR1
-  // would open Node's inspector, SIGUSR2 would kill.
+  // Signals of the terminal or of a process group are meant for the primary, which then drains its workers. SIGUSR2
+  // would kill.
   for (const signal of IGNORED_SIGNALS) process.on(signal, () => {});
-  Worker.start();
+  Worker.start(guardInspector());
 }
 
-const IGNORED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
+const IGNORED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2"] as const;
 
 /** The other end of the primary's `WorkerProcess`. */
 class Worker {
   readonly #channel: Channel<ToWorker, ToPrimary>;
   readonly #background = new BackgroundWork();
+  readonly #vitals = new VitalsMeter();
+  readonly #closeInspector: () => void;
   #exchanges: Exchanges | null = null;
 
   /** The channel keeps it alive. */
-  static start(): Worker {
-    return new Worker();
+  static start(closeInspector: () => void): Worker {
+    return new Worker(closeInspector);
   }
 
-  private constructor() {
+  private constructor(closeInspector: () => void) {
+    this.#closeInspector = closeInspector;
     this.#channel = new Channel(new Socket({ fd: CHANNEL_FD }), {
       maxFrameBytes: MAX_FRAME_BYTES,
       parse: parseToWorker,
@@ -81,6 +86,10 @@ class Worker {
         return;
       case Kind.responseCredit:
         this.#ready().responseCredit(message[1], message[2]);
+        return;
+      case Kind.ping:
+        this.#channel.send([Kind.pong, message[1], this.#vitals.read()]);
+        this.#closeInspector();
         return;
       default:
         assertNever(message);

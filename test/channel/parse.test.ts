@@ -29,6 +29,7 @@ const LIMITS = {
   replay: null,
 };
 const ROUTE = { methods: ["GET"], limits: LIMITS, methodLimits: { GET: LIMITS }, ignored: [] };
+const VITALS = { rssBytes: 2 ** 33, heapUsedBytes: 1024, loopUtilization: 0.5 };
 const REPORT = { pid: 7, routes: [ROUTE] };
 
 /** No message in either direction. */
@@ -63,6 +64,9 @@ describe("parseToPrimary()", () => {
       [Kind.settled, 1],
       [Kind.probed, 1],
       [Kind.drained],
+      [Kind.pong, 1, VITALS],
+      // A worker that does not know.
+      [Kind.pong, 1, { rssBytes: 0, heapUsedBytes: 0, loopUtilization: 0 }],
     ];
     for (const message of messages) assert.deepEqual(parseToPrimary(message), message);
   });
@@ -142,6 +146,14 @@ describe("parseToPrimary()", () => {
       [Kind.ready, { pid: 7, routes: [{ ...ROUTE, limits: { ...LIMITS, sendTimeoutMs: -1 } }] }],
       [Kind.ready, { pid: 7, routes: [{ ...ROUTE, limits: { ...LIMITS, reserved: 1 } }] }],
       [Kind.ready, { pid: 7, routes: [{ ...ROUTE, methodLimits: null }] }],
+      [Kind.pong],
+      [Kind.pong, 1],
+      [Kind.pong, "1", VITALS],
+      [Kind.pong, 1, null],
+      [Kind.pong, 1, { ...VITALS, rssBytes: -1 }],
+      [Kind.pong, 1, { ...VITALS, heapUsedBytes: "1" }],
+      [Kind.pong, 1, { ...VITALS, loopUtilization: Number.NaN }],
+      [Kind.pong, 1, { ...VITALS, loopUtilization: Infinity }],
       [Kind.bootFailed],
       [Kind.bootFailed, "ERR_HANDLER_LOAD"],
       [Kind.bootFailed, { code: 1, message: "" }],
@@ -171,6 +183,7 @@ describe("parseToWorker()", () => {
       [Kind.abort, 1, "deadline"],
       [Kind.responseCredit, 1, 65_536],
       [Kind.drain, 1000],
+      [Kind.ping, 1],
     ];
     for (const message of messages) assert.deepEqual(parseToWorker(message), message);
   });

@@ -57,6 +57,7 @@ interface ModelWorker {
   id: number;
   lane: Lane;
   isReady: boolean;
+  isStalled: boolean;
   /** What it was told to abort and has not taken note of: each still has its place. */
   owed: Set<ModelExchange>;
 }
@@ -220,13 +221,27 @@ class Pair {
       onClose: () => {},
     });
     const lane = this.dispatcher.attach(id as WorkerId, channel);
-    this.workers.push({ id, lane, isReady: true, owed: new Set() });
+    this.workers.push({ id, lane, isReady: true, isStalled: false, owed: new Set() });
     this.#pump();
   }
 
   retire(worker: ModelWorker): void {
     worker.isReady = false;
     this.dispatcher.retire(worker.lane);
+  }
+
+  /** Twice in a row, of one that is retired: all the same. */
+  stall(worker: ModelWorker): void {
+    worker.isStalled = true;
+    this.dispatcher.stall(worker.lane);
+  }
+
+  recover(worker: ModelWorker): void {
+    if (worker.isStalled) {
+      worker.isStalled = false;
+    }
+    this.#pump();
+    this.dispatcher.recover(worker.lane);
   }
 
   lose(worker: ModelWorker, ownDoing: boolean): void {
@@ -328,7 +343,7 @@ class Pair {
 
   #pick(): ModelWorker | null {
     const loads = this.workers
-      .filter(({ isReady }) => isReady)
+      .filter(({ isReady, isStalled }) => isReady && !isStalled)
       .map((worker) => ({
         worker,
         load:
@@ -375,6 +390,7 @@ const action = fc.record({
     ...(["send body", "send too much", "overflow", "overflow", "overrun"] as const),
     ...(["acknowledge", "acknowledge", "acknowledge"] as const),
     ...(["attach", "attach", "retire", "lose", "crash", "sweep", "sweep"] as const),
+    ...(["stall", "recover", "recover"] as const),
   ),
   // Which exchange and which worker of those that are there.
   exchange: fc.nat({ max: 1_000 }),
@@ -452,6 +468,12 @@ function perform(pair: Pair, { do: name, ...pick }: Action): void {
       break;
     case "retire":
       if (worker !== undefined) pair.retire(worker);
+      break;
+    case "stall":
+      if (worker !== undefined) pair.stall(worker);
+      break;
+    case "recover":
+      if (worker !== undefined) pair.recover(worker);
       break;
     case "lose":
     case "crash":

@@ -594,6 +594,56 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     }
   });
 
+  it("gives a silent worker nothing new until it speaks again, and lets it finish", async (t) => {
+    const dispatcher = createDispatcher(t, { workerConcurrency: 2, queueLimit: 10 });
+    const silent = await FakeWorker.attach(t, dispatcher, 1);
+    const other = await FakeWorker.attach(t, dispatcher, 2);
+    const clients = createClients(5);
+    const workersOf = (): unknown[] => clients.map(({ workerId }) => workerId);
+    admit(dispatcher, clients.slice(0, 1));
+    dispatcher.stall(silent.lane);
+    dispatcher.stall(silent.lane);
+    admit(dispatcher, clients.slice(1));
+    // What the other has no room for waits.
+    assert.deepEqual(workersOf(), [1, 2, 2, null, null]);
+    assert.deepEqual(dispatcher.load, { queued: 2, inFlight: 3 });
+    await silent.until(1);
+    dispatcher.receive(silent.lane, [Kind.response, clients[0]?.id as ExchangeId, 200, "", "", ""]);
+    assert.deepEqual(workersOf(), [1, 2, 2, null, null]);
+    dispatcher.recover(silent.lane);
+    dispatcher.recover(silent.lane);
+    assert.deepEqual(workersOf(), [1, 2, 2, 1, 1]);
+    assert.deepEqual(kindsOf(clients), ["answered", "", "", "", ""]);
+    assert.equal(other.lane.inFlight.size, 2);
+  });
+
+  it("gives a silent worker that is retired nothing when it speaks again", async (t) => {
+    const dispatcher = createDispatcher(t);
+    const worker = await FakeWorker.attach(t, dispatcher, 1);
+    dispatcher.stall(worker.lane);
+    dispatcher.retire(worker.lane);
+    dispatcher.recover(worker.lane);
+    const client = new FakeClient(1);
+    dispatcher.admit(client, TO);
+    assert.deepEqual([client.workerId, dispatcher.load.queued], [null, 1]);
+  });
+
+  it("tells what a worker has in flight, also what nobody waits for any more", async (t) => {
+    const { tick } = mockTime(t);
+    const dispatcher = createDispatcher(t);
+    const { lane } = await FakeWorker.attach(t, dispatcher, 1);
+    const [first, second] = createClients(2);
+    assert.ok(first !== undefined && second !== undefined);
+    dispatcher.admit(first, TO);
+    tick(40);
+    dispatcher.admit(second, { ...TO, route: 3 });
+    first.leave();
+    assert.deepEqual(dispatcher.workOf(lane), [
+      { id: 2, route: 3, method: "GET", target: "/2", state: "dispatched", forMs: 0 },
+      { id: 1, route: 0, method: "GET", target: "/1", state: "settled", forMs: 40 },
+    ]);
+  });
+
   it("fails what a worker has whose channel breaks", async (t) => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);

@@ -1,15 +1,29 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { findLoopbackPorts } from "../../runtime/supervise/loopback-ports.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
-import { startServer, type TestServer } from "../helpers/start-server.ts";
+import { type LogLine, startServer, type TestServer } from "../helpers/start-server.ts";
 
 const HANDLERS = {
-  "blocks.ts": `export default (request, { log }) => {
+  "_spin.ts": `interface Erased { so: "that lines differ" }
+  export function spin() {
     // The descriptor of the log itself: nothing of this process is written any more.
     process.stderr.write(JSON.stringify({ msg: "began", pid: process.pid }) + "\\n");
     for (;;) {}
+  }`,
+  "(group)/blocks.ts": `import { spin } from "../_spin.ts";
+  export default {
+    async fetch(request) {
+      await new Promise((resolve) => setTimeout(resolve));
+      spin();
+    }
   };`,
   "pid.ts": "export default () => new Response(String(process.pid));",
+  // The same, a moment later.
+  "slow-pid.ts": `export default () => new Promise((resolve) => {
+    setTimeout(() => resolve(new Response(String(process.pid))), 50);
+  });`,
   // Never looks at its signal.
   "ignores.ts": "export default () => new Promise(() => {});",
   "crashes.ts": `export default () => {
@@ -39,21 +53,31 @@ async function pidsOf(server: TestServer, requests: number): Promise<Set<number>
   return pids;
 }
 
+function isHung({ msg }: LogLine): boolean {
+  return msg?.startsWith("worker hangs") === true;
+}
+
+function isSilent({ msg }: LogLine): boolean {
+  return msg?.startsWith("worker is silent") === true;
+}
+
 describe("a worker that is blocked", { timeout: 120_000 }, () => {
   it(
-    "gets no more requests while others are there, and is killed and replaced",
+    "gets no more requests while it is silent, and is killed and replaced",
     { timeout: 30_000 },
     async (t) => {
-      const flags = ["--request-timeout", "300ms"];
+      const flags = ["--hang-timeout", "2s", "--log-level", "debug", "--request-timeout", "1s"];
       const server = await startServer(t, { handlers: HANDLERS, flags });
       const { pid, answer } = await blockOne(server);
+      await server.until(isSilent);
+      // Were they spread by load alone, it would get most of them: it has one to do.
+      const asked = Array.from({ length: 10 }, () => server.fetch("/slow-pid"));
+      const answers = await Promise.all(asked.map(async (each) => (await each).text()));
+      assert.equal(new Set(answers).size, 1);
+      assert.notEqual(answers[0], String(pid));
       assert.equal(await answer, 504);
-      const pids = await pidsOf(server, 50);
-      assert.equal(pids.size, 1);
-      assert.ok(!pids.has(pid));
-      const hung = await server.until(({ msg }) => msg?.startsWith("worker hangs") === true);
+      const hung = await server.until(isHung);
       const workerId = Number(hung["workerId"]);
-      assert.deepEqual([hung["level"], hung["exchanges"]], ["error", 0]);
       const exited = await server.until(({ msg }) => msg?.startsWith("worker exited") === true);
       assert.deepEqual(
         [exited["workerId"], exited["workerPid"], exited["signal"]],
@@ -61,8 +85,74 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
       );
       await server.until((line) => line.msg === "worker ready" && line["workerId"] === 3);
       assert.deepEqual((await pidsOf(server, 5)).has(pid), false);
+      assert.equal(hung["level"], "error");
+      assert.equal(hung["processState"], "running");
+      assert.equal(hung["handler"], "(group)/blocks.ts");
+      assert.deepEqual(hung["routes"], ["/blocks"]);
+      assert.equal(hung["blockedAt"], `${server.handlersDir}/_spin.ts:5:5`);
+      const [spin, fetch, ...others] = hung["stack"] as string[];
+      assert.equal(spin, `spin (${server.handlersDir}/_spin.ts:5:5)`);
+      assert.match(fetch ?? "", /^Object\.fetch \(.+\/\(group\)\/blocks\.ts:5:7\)$/);
+      assert.deepEqual(others, []);
+      assert.equal(hung["exchanges"], 0);
+      const [work] = hung["inFlight"] as Record<string, unknown>[];
+      assert.deepEqual(
+        [work?.["method"], work?.["path"], work?.["route"], work?.["state"]],
+        ["GET", "/blocks", "/blocks", "given up"],
+      );
+      const access = await server.untilAccess({ path: "/blocks" });
+      assert.equal(work?.["requestId"], access["requestId"]);
     },
   );
+
+  it("is killed when it is stopped too", async (t) => {
+    const flags = ["--hang-timeout", "400ms"];
+    const server = await startServer(t, { handlers: HANDLERS, workers: 1, flags });
+    const [[, pid] = [0, 0]] = server.workers;
+    process.kill(pid, "SIGSTOP");
+    const hung = await server.until(isHung);
+    assert.deepEqual(
+      [hung["workerPid"], hung["processState"], hung["stack"], hung["inFlight"]],
+      [pid, "stopped", undefined, []],
+    );
+    await server.until((line) => line.msg === "worker ready" && line["workerId"] === 2);
+    assert.notDeepEqual(await pidsOf(server, 1), new Set([pid]));
+  });
+
+  it("serves on when it speaks again, and what came meanwhile has waited for it", async (t) => {
+    const flags = ["--log-level", "debug"];
+    const server = await startServer(t, { handlers: HANDLERS, workers: 1, flags });
+    const [[workerId, pid] = [0, 0]] = server.workers;
+    process.kill(pid, "SIGSTOP");
+    await server.until(isSilent);
+    const asked = pidsOf(server, 1);
+    process.kill(pid, "SIGCONT");
+    assert.deepEqual(await asked, new Set([pid]));
+    const line = await server.until(({ msg }) => msg?.startsWith("worker was silent") === true);
+    assert.deepEqual([line["level"], line["workerId"]], ["warn", workerId]);
+    assert.ok(Number(line["silentForMs"]) >= 1_000);
+  });
+
+  it("is left alone at a breakpoint, and by who wants it to be", async (t) => {
+    for (const options of [
+      { flags: ["--hang-timeout", "100ms"], env: { NODE_OPTIONS: "--inspect=127.0.0.1:0" } },
+      { flags: ["--hang-timeout", "0s"] },
+    ]) {
+      const handlers = {
+        ...HANDLERS,
+        "blocks-a-while.ts": `export default () => {
+          const end = performance.now() + 700;
+          while (performance.now() < end);
+          return new Response(String(process.pid));
+        };`,
+      };
+      const server = await startServer(t, { handlers, workers: 1, ...options });
+      const [[, pid] = [0, 0]] = server.workers;
+      const response = await server.fetch("/blocks-a-while");
+      assert.deepEqual([response.status, await response.text()], [200, String(pid)]);
+      assert.ok(!server.logs.some(isHung));
+    }
+  });
 
   it("is not taken for one whose handlers are only slow", async (t) => {
     const flags = ["--request-timeout", "100ms"];
@@ -93,13 +183,28 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
 });
 
 describe("a worker", { timeout: 60_000 }, () => {
-  it("ignores the signals that would open the inspector or kill it", async (t) => {
-    const server = await startServer(t, { handlers: HANDLERS, workers: 1 });
+  it("ignores the signals that would kill it, and leaves no inspector open", async (t) => {
+    const flags = ["--hang-timeout", "20s"];
+    const server = await startServer(t, { handlers: HANDLERS, workers: 1, flags });
     const [[, pid] = [0, 0]] = server.workers;
-    process.kill(pid, "SIGUSR1");
+    assert.deepEqual(await findLoopbackPorts(pid), []);
     process.kill(pid, "SIGUSR2");
+    await eventually(t, async () => {
+      // Again and again: it may have been closed before anybody saw it.
+      process.kill(pid, "SIGUSR1");
+      return (await findLoopbackPorts(pid)).length > 0;
+    });
+    await eventually(t, async () => (await findLoopbackPorts(pid)).length === 0);
     assert.deepEqual(await pidsOf(server, 3), new Set([pid]));
     assert.doesNotMatch(server.stderr, /Debugger/);
+  });
+
+  it("hands the options of its inspector to nobody", async (t) => {
+    const handlers = {
+      "options.ts": "export default () => Response.json(process.execArgv);",
+    };
+    const server = await startServer(t, { handlers, workers: 1 });
+    assert.deepEqual(await (await server.fetch("/options")).json(), []);
   });
 
   it("logs an uncaught exception as it logs all else, and exits with 70", async (t) => {

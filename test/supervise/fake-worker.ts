@@ -29,6 +29,9 @@ function receive(message: ToWorker): void {
   if (message[0] === Kind.hello) {
     plan = readFileSync(message[2].generationDir, "utf8");
     boot();
+  } else if (message[0] === Kind.ping && plan !== "never answer a ping") {
+    const vitals = { rssBytes: 3, heapUsedBytes: 2, loopUtilization: 0.1 };
+    channel.send([Kind.pong, message[1], vitals]);
   } else if (message[0] === Kind.drain) {
     if (plan !== "never drain") channel.send([Kind.drained]);
   } else if (message[0] === Kind.request) {

@@ -17,6 +17,7 @@ import { temporaryFolder } from "../helpers/temporary-folder.ts";
 export interface LogLine {
   msg: string;
   workerId?: number;
+  exchanges?: number;
   restartInMs?: number;
   code?: string | number | null;
   err?: { message: string; stack: string };
@@ -35,7 +36,10 @@ export class Trial {
   readonly #planFile: string;
   #wake: () => void = () => {};
 
-  constructor(t: TestContext, options: Partial<PoolOptions> & { plan?: string } = {}) {
+  constructor(
+    t: TestContext,
+    options: Partial<PoolOptions> & { plan?: string; hangTimeoutMs?: number } = {},
+  ) {
     prepareForks(join(import.meta.dirname, "fake-worker.ts"));
     this.#planFile = join(temporaryFolder(t), "plan");
     this.plan(options.plan ?? "");
@@ -80,6 +84,12 @@ export class Trial {
       onUnreachable: () => {},
       onLost: ({ id }, _error, cause) => note(`lost ${id}, ${cause}`),
       onDown: (isDown) => note(isDown ? "down" : "up"),
+      heartbeat: {
+        hangTimeoutMs: options.hangTimeoutMs ?? 0,
+        onStalled: ({ id }) => note(`stalled ${id}`),
+        onRecovered: ({ id }) => note(`recovered ${id}`),
+        describe: () => ({ exchanges: 7 }),
+      },
       ...options,
     });
     t.after(() => this.pool.destroy());

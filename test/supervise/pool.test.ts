@@ -4,6 +4,7 @@ import { EventEmitter } from "node:events";
 import { existsSync } from "node:fs";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { eventually } from "../helpers/eventually.ts";
 import { request, Trial } from "./pool-trial.ts";
 
 /** Makes forks fail: as node:cluster does when memory, descriptors or processes run out. */
@@ -96,6 +97,27 @@ describe("Pool", { timeout: 120_000 }, () => {
     );
     await trial.until(`ready ${later[0]?.workerId}`);
     await trial.until(`ready ${Number(later[0]?.workerId) + 1}`);
+  });
+
+  it("knows how its workers are", async (t) => {
+    const trial = new Trial(t, { hangTimeoutMs: 400 });
+    await trial.pool.start();
+    assert.equal(trial.worker.vitals, null);
+    await eventually(t, () => trial.worker.vitals !== null);
+    const { vitals } = trial.worker;
+    assert.deepEqual(vitals, { rssBytes: 3, heapUsedBytes: 2, loopUtilization: 0.1 });
+  });
+
+  it("kills a worker that is silent, once it has told so, and replaces it", async (t) => {
+    const trial = new Trial(t, { plan: "never answer a ping", hangTimeoutMs: 200 });
+    await trial.pool.start();
+    const { worker } = trial;
+    trial.plan("");
+    await trial.until("ready 2");
+    assert.deepEqual(trial.events, ["ready 1", "stalled 1", "lost 1, hung", "ready 2"]);
+    assert.equal((await worker.exited).signal, "SIGKILL");
+    const hung = await trial.untilLog(({ msg }) => msg.startsWith("worker hangs"));
+    assert.deepEqual([hung.workerId, hung.exchanges], [1, 7]);
   });
 
   it("starts nothing once it has ended, though a slot waits", async (t) => {

@@ -1,0 +1,73 @@
+import { dirname, isAbsolute, join, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** A place in a source file; line and column count from 1. */
+export interface SourcePosition {
+  /** Absolute path. */
+  file: string;
+  line: number;
+  /** `null` where only the line is known. */
+  column: number | null;
+}
+
+/** One line of a stack. */
+export interface StackFrame {
+  /** As V8 tells it: `spin`, `async Object.fetch`, `RegExp.test`; `null`: none. */
+  name: string | null;
+  /** `null`: in no file, such as what the language itself brings. */
+  position: SourcePosition | null;
+}
+
+/**
+ * The frames of a stack in V8's format, innermost first.
+ *
+ * Places are taken as they are: Node has mapped compiled ones back to their sources where it was told to
+ * (`process.setSourceMapsEnabled`). Without frames in Node's own modules.
+ */
+export function parseFrames(stack: string): StackFrame[] {
+  return stack.split("\n").flatMap((line) => {
+    const { name = null, place } = (NAMED.exec(line) ?? BARE.exec(line))?.groups ?? {};
+    if (place === undefined || place.startsWith("node:")) return [];
+    const at = PLACE.exec(place)?.groups;
+    return [{ name, position: at === undefined ? null : toPosition(at) }];
+  });
+}
+
+/** Paths may have parentheses, those of route groups do; names of functions have none after a space. */
+const NAMED = /^\s+at (?<name>.+?) \((?<place>.+)\)$/;
+const BARE = /^\s+at (?:async )?(?<place>.+)$/;
+const PLACE = /^(?<file>.+):(?<line>\d+):(?<column>\d+)$/;
+
+/** Of the parts of a place in text; `null`: it is in no file. */
+export function toPosition(parts: Record<string, string | undefined>): SourcePosition | null {
+  const { file, line, column } = parts;
+  if (file === undefined || line === undefined) return null;
+  if (!isAbsolute(file) && !file.startsWith("file://")) return null;
+  return {
+    file: toPath(file, ""),
+    line: Number(line),
+    column: column === undefined ? null : Number(column),
+  };
+}
+
+/** Without the query with which a module may have been imported. */
+export function toPath(file: string, folder: string): string {
+  const path = file.startsWith("file://") ? fileURLToPath(file.replace(/[?#].*$/, "")) : file;
+  return resolve(folder, path);
+}
+
+/** Whether a file is the user's own: neither a package's nor ours. */
+export function isUserCode(file: string): boolean {
+  return !file.includes(`${sep}node_modules${sep}`) && !isRuntimeCode(file);
+}
+
+/** Whether a file is ours. */
+export function isRuntimeCode(file: string): boolean {
+  return RUNTIME_DIRS.some((folder) => file.startsWith(folder));
+}
+
+/** Folders of our own code: `runtime/`, also as the sources of what is bundled into `dist/`. */
+const RUNTIME_DIRS = ((): string[] => {
+  const root = dirname(dirname(fileURLToPath(import.meta.url)));
+  return [join(root, "runtime") + sep, join(root, "dist") + sep];
+})();

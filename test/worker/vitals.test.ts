@@ -1,0 +1,21 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { VitalsMeter } from "../../runtime/worker/vitals.ts";
+
+describe("VitalsMeter", () => {
+  it("tells how much memory the process has, and how busy it was since the last reading", async () => {
+    const meter = new VitalsMeter();
+    const endMs = performance.now() + 30;
+    while (performance.now() < endMs);
+    const busy = meter.read();
+    await delay(60);
+    const idle = meter.read();
+    for (const { rssBytes, heapUsedBytes, loopUtilization } of [busy, idle]) {
+      assert.ok(heapUsedBytes > 1024 ** 2);
+      assert.ok(rssBytes > heapUsedBytes);
+      assert.ok(loopUtilization >= 0 && loopUtilization <= 1);
+    }
+    assert.ok(busy.loopUtilization > idle.loopUtilization);
+  });
+});
