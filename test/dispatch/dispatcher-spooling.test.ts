@@ -60,6 +60,14 @@ function create(t: TestContext): {
     routes: { mayReplay: () => null, nameOf: String },
   });
   t.after(() => dispatcher.close("ERR_DRAINING"));
+  return { dispatcher, ...attach(t, dispatcher, 1), spool, logged };
+}
+
+function attach(
+  t: TestContext,
+  dispatcher: Dispatcher,
+  workerId: number,
+): { lane: Lane; sent: ToWorker[] } {
   const channel = new Channel<ToPrimary, ToWorker>(new Socket(), {
     maxFrameBytes: 1024,
     parse: parseToPrimary,
@@ -68,7 +76,7 @@ function create(t: TestContext): {
   });
   const sent: ToWorker[] = [];
   t.mock.method(channel, "send", (message: ToWorker) => void sent.push(message));
-  return { dispatcher, lane: dispatcher.attach(1 as WorkerId, channel), sent, spool, logged };
+  return { lane: dispatcher.attach(workerId as WorkerId, channel), sent };
 }
 
 describe("Dispatcher with a spool", { timeout: 20_000 }, () => {
@@ -101,6 +109,24 @@ describe("Dispatcher with a spool", { timeout: 20_000 }, () => {
     ]);
     assert.deepEqual(sent.at(-1), [Kind.abort, 1, "client-left"]);
     assert.match(JSON.stringify(logged), /ERR_SPOOL.*EIO|EIO.*ERR_SPOOL/);
+    await untilTurn(() => spool.usage.files === 0);
+  });
+
+  it("sends a body once more from its first byte when its worker is lost half-way", async (t) => {
+    const { dispatcher, lane, sent, spool } = create(t);
+    const upload = new FakeClient(1, { bodyBytes: BODY.length, method: "PUT" });
+    dispatcher.admit(upload, TO);
+    upload.sendBody(BODY);
+    await untilTurn(() => sent.length > 2);
+    const loss = { code: "ERR_WORKER_EXITED", ownDoing: false } as const;
+    assert.deepEqual(dispatcher.detach(lane, loss), { failed: 0, replayed: 1 });
+    const next = attach(t, dispatcher, 2);
+    assert.deepEqual(next.sent[0], sent[0]);
+    dispatcher.receive(next.lane, [Kind.requestCredit, upload.id, BODY.length]);
+    await untilTurn(() => next.sent.at(-1)?.[0] === Kind.requestEnd);
+    const chunks = next.sent.flatMap((each) => (each[0] === Kind.requestChunk ? [each[2]] : []));
+    assert.ok(Buffer.concat(chunks).equals(BODY));
+    dispatcher.receive(next.lane, [Kind.response, upload.id, 200, "", "", null]);
     await untilTurn(() => spool.usage.files === 0);
   });
 

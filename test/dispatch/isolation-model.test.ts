@@ -15,13 +15,16 @@ import { parseToPrimary } from "../../runtime/channel/parse.ts";
 import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
 import { Dispatcher } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
+import { Counters } from "../../runtime/observe/counters.ts";
 import { TurnClock } from "../../runtime/turn-clock.ts";
 import { FakeClient } from "./fake-client.ts";
+import { NO_SPOOL } from "./spooling.ts";
 
 const CAP = 3;
 const SWEEP_MS = 250;
 const TIMEOUT_MS = 4_000;
 const QUARANTINE_MS = 5_000;
+const BUFFERING = { bodyBufferBytes: 8, bodyOverflow: "stream", responseOverflow: "wait" } as const;
 
 /** One request, as it is seen from outside of the dispatcher. */
 interface Seen {
@@ -61,7 +64,10 @@ class Watch {
       log: pino({ level: "silent" }),
       clock: clock.turns,
       bodyBudget: new ByteBudget(2 ** 28),
-      bodyBufferBytes: 8,
+      spool: NO_SPOOL,
+      queueDelayMs: 0,
+      maxRequests: null,
+      counters: new Counters(),
       responseCreditBytes: 10,
       workerConcurrency: CAP,
       queueLimit: 1_000,
@@ -88,7 +94,7 @@ class Watch {
     const seen: Seen = { client, print, on: null, isSuspect, crashes: 0, losses: 0 };
     this.requests.push(seen);
     const url = `http://localhost${path}`;
-    const limits = { bodyLimitBytes: 0, timeoutMs: TIMEOUT_MS };
+    const limits = { bodyLimitBytes: 0, timeoutMs: TIMEOUT_MS, buffering: BUFFERING };
     this.dispatcher.admit(client, { route: 0, params: null, url, ...limits });
     if (isCondemned) {
       const [outcome] = client.outcomes;
@@ -321,7 +327,7 @@ describe("Dispatcher, whatever makes its workers crash", { timeout: 60_000 }, ()
     const turns = new TurnClock();
     const clock = { nowMs: 1_000, turns };
     // Not mocks, which would remember each of their calls.
-    const { now } = performance;
+    const now = performance.now.bind(performance);
     t.after(() => (performance.now = now));
     performance.now = () => clock.nowMs;
     turns.now = () => clock.nowMs;

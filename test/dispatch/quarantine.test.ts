@@ -5,7 +5,8 @@ import { Exchange } from "../../runtime/dispatch/exchange.ts";
 import { fingerprintOf, Quarantine } from "../../runtime/dispatch/quarantine.ts";
 import { FakeClient } from "./fake-client.ts";
 
-const TO = { route: 0, params: null, timeoutMs: 0 };
+const BUFFERING = { bodyBufferBytes: 0, bodyOverflow: "stream", responseOverflow: "wait" } as const;
+const TO = { route: 0, params: null, timeoutMs: 0, buffering: BUFFERING };
 
 let lastId = 0;
 

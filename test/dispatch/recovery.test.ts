@@ -15,8 +15,10 @@ import { parseToPrimary } from "../../runtime/channel/parse.ts";
 import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
 import { Dispatcher, type DispatcherOptions } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
+import { Counters } from "../../runtime/observe/counters.ts";
 import { TurnClock } from "../../runtime/turn-clock.ts";
 import { FakeClient } from "./fake-client.ts";
+import { NO_SPOOL } from "./spooling.ts";
 
 const CRASHED = { code: "ERR_WORKER_EXITED", ownDoing: true } as const;
 const KILLED = { code: "ERR_WORKER_EXITED", ownDoing: false } as const;
@@ -24,6 +26,11 @@ const KILLED = { code: "ERR_WORKER_EXITED", ownDoing: false } as const;
 const TIMEOUT_MS = 5_000;
 const QUEUE_TIMEOUT_MS = 3_000;
 const PATIENCE_MS = 1_000;
+const BUFFERING = {
+  bodyBufferBytes: 100,
+  bodyOverflow: "stream",
+  responseOverflow: "wait",
+} as const;
 
 interface LogLine {
   msg: string;
@@ -55,7 +62,10 @@ class Trial {
       log: pino({ level: "debug" }, { write }),
       clock,
       bodyBudget: new ByteBudget(2 ** 28),
-      bodyBufferBytes: 100,
+      spool: NO_SPOOL,
+      queueDelayMs: 0,
+      maxRequests: null,
+      counters: new Counters(),
       responseCreditBytes: 1_000,
       workerConcurrency: 10,
       queueLimit: 5,
@@ -91,7 +101,7 @@ class Trial {
     const client = new FakeClient(++this.#clientIds, { method, bodyBytes });
     if (fields !== undefined) client.head.fields = fields;
     const url = `http://localhost${path}`;
-    const limits = { bodyLimitBytes: 1_000, timeoutMs };
+    const limits = { bodyLimitBytes: 1_000, timeoutMs, buffering: BUFFERING };
     this.dispatcher.admit(client, { route: 7, params: null, url, ...limits });
     if (body !== undefined) client.sendBody(Buffer.from(body));
     return client;
@@ -154,9 +164,9 @@ describe("an exchange whose worker was killed", () => {
   });
 
   it("fails at once when it may not run twice", (t) => {
-    const mayReplay = (_: number, method: string): boolean | null =>
-      method === "PUT" ? false : null;
-    const trial = new Trial(t, { routes: { mayReplay, nameOf: String } });
+    const trial = new Trial(t, {
+      routes: { mayReplay: (_, method) => (method === "PUT" ? false : null), nameOf: String },
+    });
     const lane = trial.attach();
     trial.attach();
     const post = trial.admit("POST", "/a", { body: "whole" });

@@ -36,14 +36,17 @@ describe("a request that kills workers, sent again and again", { timeout: 60_000
   }
 });
 
+function neverAnswers(replay: boolean): string {
+  return `export const config = { replay: ${replay} };
+    export default () => {
+      process.stderr.write(JSON.stringify({ msg: "began", pid: process.pid }) + "\\n");
+      return new Promise(() => {});
+    };`;
+}
+
 describe("a handler that must not run twice", { timeout: 30_000 }, () => {
   it("says so, and one that may says that", async (t) => {
-    const handler = (replay: boolean): string => `export const config = { replay: ${replay} };
-      export default () => {
-        process.stderr.write(JSON.stringify({ msg: "began", pid: process.pid }) + "\\n");
-        return new Promise(() => {});
-      };`;
-    const handlers = { "never.ts": handler(false), "always.ts": handler(true) };
+    const handlers = { "never.ts": neverAnswers(false), "always.ts": neverAnswers(true) };
     const server = await startServer(t, { handlers, workers: 2 });
     const began = async (count: number): Promise<number> => {
       let seen = 0;
