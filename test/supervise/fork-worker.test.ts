@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import cluster from "node:cluster";
 import { describe, it, type TestContext } from "node:test";
-import { forkWorker, prepareForks } from "../../runtime/supervise/fork-worker.ts";
+import { forkWorker, prepareForks, workerExecArgv } from "../../runtime/supervise/fork-worker.ts";
 
 const MIB = 1024 ** 2;
 
-/** The options of Node that a fork gets, beyond those of this process. */
+/** The options of Node that a fork gets, beyond those that all workers get. */
 function forkOptions(t: TestContext, heapLimitBytes: number | null): string[] {
   let seen: string[] = [];
   const mock = t.mock.method(cluster, "fork", () => {
@@ -14,8 +14,9 @@ function forkOptions(t: TestContext, heapLimitBytes: number | null): string[] {
   });
   assert.throws(() => forkWorker({}, { heapLimitBytes }), { code: "ERR_BOOT_LOOP" });
   mock.mock.restore();
-  assert.deepEqual(seen.slice(0, process.execArgv.length), process.execArgv);
-  return seen.slice(process.execArgv.length);
+  const always = workerExecArgv();
+  assert.deepEqual(seen.slice(0, always.length), always);
+  return seen.slice(always.length);
 }
 
 describe("forkWorker()", () => {
@@ -24,7 +25,7 @@ describe("forkWorker()", () => {
     assert.deepEqual(forkOptions(t, 512 * MIB), ["--max-old-space-size=512"]);
     assert.deepEqual(forkOptions(t, 100.5 * MIB), ["--max-old-space-size=101"]);
     assert.deepEqual(forkOptions(t, null), []);
-    assert.deepEqual(cluster.settings.execArgv, process.execArgv);
+    assert.deepEqual(cluster.settings.execArgv, workerExecArgv());
   });
 
   it("leaves the heap to the operator who has told Node about it", (t) => {
