@@ -267,7 +267,7 @@ export class Pool {
         onReady: (ready, report) => this.#onReady(ready, report),
         onBootFailed: (failed, failure) => this.#onBootFailed(failed, failure),
         onMessage: this.#options.onMessage,
-        onPong: (worker, number) => this.#heartbeat.hear(worker, number),
+        onPong: (alive, number) => this.#heartbeat.hear(alive, number),
         onUnreachable: (unreachable) => {
           this.#heartbeat.forget(unreachable);
           this.#options.onUnreachable(unreachable);
