@@ -11,6 +11,12 @@ import {
 } from "./config/config-file.ts";
 import { findContained } from "./config/contained-folders.ts";
 import { defaultMemoryLimit } from "./config/memory-limit.ts";
+import {
+  FILE_SETTING_NAMES,
+  type FileSettings,
+  type PoolSetting,
+  readFileSettings,
+} from "./config/file-settings.ts";
 import { pickNearest } from "./nearest.ts";
 import {
   SETTING_NAMES,
@@ -44,6 +50,7 @@ export interface Config {
   readonly httpPort: number | null;
   /** 0: any free port. `null`: no TLS listener. */
   readonly httpsPort: number | null;
+  /** Of the default pool. */
   readonly workers: number;
   /** How many there may be when all are busy; at least `workers`. */
   readonly maxWorkers: number;
@@ -56,6 +63,8 @@ export interface Config {
   readonly maxWorkerIdleMs: number;
   /** Of one worker; 0: none. */
   readonly workerMemoryLimitBytes: number;
+  /** By the pool's name: those that the config file names. */
+  readonly pools: Readonly<Record<string, PoolSetting>>;
   readonly bodyLimitBytes: number;
   /** Of a request body, kept before a worker gets the request. */
   readonly bodyBufferBytes: number;
@@ -97,6 +106,12 @@ export interface Config {
   readonly bootTimeoutMs: number;
   /** Silence after which a worker is taken for hung. 0: never. */
   readonly hangTimeoutMs: number;
+  /** What each new worker is asked for before it serves: path and query. */
+  readonly warmup: readonly string[];
+  /** Recent requests that new workers are tried with; 0: none. */
+  readonly reloadProbe: number;
+  /** Generations that stay on disk. */
+  readonly keepGenerations: number;
   readonly accessLog: boolean;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
   readonly logFormat: "auto" | "pretty" | "json";
@@ -140,6 +155,7 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     );
   }
   const values = parsed.data;
+  const fileSettings = pickFileSettings(file);
   const path = (
     name: "handlers" | "public" | "certs" | "stateDir" | "pidFile",
     value: string,
@@ -148,6 +164,8 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
   const hasPublic = publicDir !== null && isFolder(publicDir);
   const workers = values.workers === "auto" ? Math.max(2, availableCpus() - 1) : values.workers;
   const maxWorkers = values.maxWorkers ?? workers;
+  const workersOfPools = Object.values(fileSettings.pools).map((pool) => pool.workers ?? 0);
+  const allWorkers = workersOfPools.reduce((sum, count) => sum + count, maxWorkers);
 
   const config: Config = {
     mode: sources.mode,
@@ -168,8 +186,9 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     maxWorkerIdleMs: values.maxWorkerIdle,
     workerMemoryLimitBytes:
       values.workerMemoryLimit === "auto"
-        ? defaultMemoryLimit(availableMemoryBytes(), maxWorkers)
+        ? defaultMemoryLimit(availableMemoryBytes(), allWorkers)
         : (values.workerMemoryLimit ?? 0),
+    pools: fileSettings.pools,
     bodyLimitBytes: values.bodyLimit,
     bodyBufferBytes: values.bodyBuffer,
     responseBufferBytes: values.responseBuffer,
@@ -195,6 +214,9 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     drainGraceMs: values.drainGrace,
     bootTimeoutMs: values.bootTimeout,
     hangTimeoutMs: values.hangTimeout,
+    warmup: fileSettings.warmup,
+    reloadProbe: values.reloadProbe,
+    keepGenerations: values.keepGenerations,
     accessLog: values.accessLog,
     logLevel: values.logLevel,
     logFormat: values.logFormat,
@@ -227,6 +249,7 @@ const DEFAULTS: Readonly<Required<UserConfig>> = {
   maxWorkerAge: 0,
   maxWorkerIdle: 0,
   workerMemoryLimit: "auto",
+  pools: {},
   bodyLimit: 1024 * 1024, // nginx: client_max_body_size 1m
   bodyBuffer: 64 * 1024, // nginx: client_body_buffer_size 16k, then a file
   responseBuffer: 128 * 1024, // nginx: proxy_buffers 8 8k, then a file
@@ -252,6 +275,9 @@ const DEFAULTS: Readonly<Required<UserConfig>> = {
   drainGrace: 30_000, // gunicorn: graceful_timeout 30
   bootTimeout: 30_000, // gunicorn: timeout 30
   hangTimeout: 30_000, // gunicorn: timeout 30, for workers that are silent
+  warmup: [],
+  reloadProbe: 0,
+  keepGenerations: 5, // enough to go back over a bad day
   accessLog: true,
   logLevel: "info",
   logFormat: "auto",
@@ -282,7 +308,7 @@ async function readConfigFile({
 }
 
 function refuseUnknownKeys(file: ConfigFile): void {
-  const known: readonly string[] = SETTING_NAMES;
+  const known: readonly string[] = [...SETTING_NAMES, ...FILE_SETTING_NAMES];
   const unknown = Object.keys(file.values).filter((key) => !known.includes(key));
   if (unknown.length === 0) return;
   throw refusal(
@@ -291,6 +317,18 @@ function refuseUnknownKeys(file: ConfigFile): void {
       const hint = nearest === null ? `one of ${known.join(", ")}` : `did you mean "${nearest}"?`;
       return `Cannot use ${key} in ${file.shownAs}: found an unknown key, ${nearest === null ? "expected " : ""}${hint}`;
     }),
+  );
+}
+
+function pickFileSettings(file: ConfigFile | null): FileSettings {
+  const result = readFileSettings(file?.values ?? {});
+  if (result.ok) return result.settings;
+  const place = file === null ? "" : ` in ${file.shownAs}`;
+  throw refusal(
+    result.problems.map(
+      ({ key, value, expected }) =>
+        `Cannot use ${key}${place}: found ${describeValue(value)}, expected ${expected}`,
+    ),
   );
 }
 

@@ -1,186 +1,141 @@
-import type { ExchangeMessage, RouteReport, WorkerId, WorkerSettings } from "./channel/messages.ts";
+import type { RouteNumber } from "./channel/messages.ts";
 import type { Config } from "./config.ts";
-import type { WorkerInfo } from "./control/operations.ts";
-import { describeHang } from "./describe-hang.ts";
-import type { ByteBudget } from "./dispatch/byte-budget.ts";
 import type { ClientSide } from "./dispatch/client-side.ts";
-import { Dispatcher } from "./dispatch/dispatcher.ts";
-import type { Lane } from "./dispatch/lane.ts";
-import type { Spool } from "./dispatch/spool.ts";
-import { RuleBook } from "./dispatch/route-rules.ts";
-import type { RuntimeError } from "./errors.ts";
-import { toGenerationDir } from "./generation/generation-store.ts";
-import { releaseLease } from "./generation/lease.ts";
+import type { Dispatcher } from "./dispatch/dispatcher.ts";
+import { RuleBook, type RouteRules } from "./dispatch/route-rules.ts";
+import type { PoolChange } from "./control/operations.ts";
 import type { Manifest } from "./generation/manifest.ts";
-import type { Logger } from "./log.ts";
-import type { Counters } from "./observe/counters.ts";
+import { LivePool, type PoolSurroundings } from "./live-pool.ts";
+import { findReasons, planPools, type PoolPlan } from "./reload/pool-plan.ts";
 import { createMatcher, type Matcher } from "./route/match.ts";
 import type { ParsedTarget } from "./route/target-path.ts";
-import { settledWithin } from "./settled-within.ts";
-import type { StackFrame } from "./stack-frames.ts";
-import type { TurnClock } from "./turn-clock.ts";
-import { areWorkersDebugged } from "./supervise/fork-worker.ts";
-import { isOwnDoing, type LossCause } from "./supervise/loss-cause.ts";
-import { Pool } from "./supervise/pool.ts";
-import type { RecycleLimits } from "./supervise/recycle-policy.ts";
-import type { WorkerLoad } from "./supervise/worker-gauge.ts";
 
-/** How long before the end of the grace handlers are told that it ends. */
-const SHUTDOWN_NOTICE_MS = 1_000;
-
-export interface LiveGenerationOptions {
+export interface LiveGenerationOptions extends PoolSurroundings {
   config: Config;
-  log: Logger;
-  /** Of a generation that was built with a lease for this process; it is released at the end. */
+  /** Of a generation that is leased. */
   manifest: Manifest;
-  clock: TurnClock;
-  bodyBudget: ByteBudget;
-  spool: Spool;
-  counters: Counters;
-  requestIdPrefix: string;
-  nextWorkerId: () => WorkerId;
+  /** What serves until now: its pools go on where this one would start the same. `null`: nothing does. */
+  previous: LiveGeneration | null;
+  /** Why all pools shall be started anew; `null`: only those that differ. */
+  renewAll: string | null;
+}
+
+/** Where requests of a route go. */
+interface Place {
+  readonly pool: LivePool;
+  readonly dispatcher: Dispatcher;
+  /** As the pool calls the route. */
+  readonly route: RouteNumber;
+  /** Of the pool's routes, under the config of this generation. */
+  readonly rules: RuleBook;
 }
 
 /**
- * A generation that serves: its routes, its workers, and the exchanges that are in their hands.
+ * A generation that serves: its routes, and the pools that answer them.
  *
- * Route numbers mean something within one generation only, so each has a dispatcher and a queue of its own.
+ * A pool belongs to the generation that serves, and passes on to the next one if that needs the same workers. What is
+ * left of a generation when another one took its place are pools that retire.
  */
 export class LiveGeneration {
   readonly manifest: Manifest;
-  readonly #log: Logger;
-  readonly #config: Config;
+  readonly config: Config;
+  readonly pools: ReadonlyMap<string, LivePool>;
+  /** What became of each pool when this generation was started. */
+  readonly changes: readonly PoolChange[];
+  /** What it has admitted, and whatever else is counted for it. */
+  counts = { requests: 0, errors: 0 };
   readonly #match: Matcher;
-  readonly #dispatcher: Dispatcher;
-  readonly #pool: Pool;
-  readonly #lanes = new Map<WorkerId, Lane>();
-  #reports: readonly RouteReport[] = [];
-  #rules: RuleBook;
-  readonly #requestIdPrefix: string;
+  readonly #routes: readonly Place[];
+  readonly #fallbacks: readonly Place[];
 
-  private constructor(options: LiveGenerationOptions) {
-    const { config, log, manifest } = options;
+  private constructor(
+    { manifest, config }: LiveGenerationOptions,
+    { pools, changes }: { pools: ReadonlyMap<string, LivePool>; changes: readonly PoolChange[] },
+  ) {
     this.manifest = manifest;
-    this.#log = log;
-    this.#config = config;
-    this.#rules = new RuleBook([], config);
+    this.config = config;
+    this.pools = pools;
+    this.changes = changes;
     this.#match = createMatcher(manifest);
-    this.#dispatcher = new Dispatcher({
-      log,
-      clock: options.clock,
-      workerConcurrency: config.workerConcurrency,
-      queueLimit: config.queueLimit,
-      queueDelayMs: config.queueDelayMs,
-      queueTimeoutMs: config.queueTimeoutMs,
-      maxRequests: config.maxRequests,
-      bodyBudget: options.bodyBudget,
-      spool: options.spool,
-      responseCreditBytes: config.responseBufferBytes,
-      counters: options.counters,
-      quarantineMs: config.quarantineMs,
-      routes: {
-        mayReplay: (route, method) => this.#rules.rulesOf(route, method).replay,
-        nameOf: (route) => patternOf(manifest, route),
-      },
-    });
-    this.#pool = new Pool({
-      log,
-      workers: config.workers,
-      maxWorkers: config.maxWorkers,
-      recycle: toRecycleLimits(config),
-      settings: toSettings(options),
-      nextWorkerId: options.nextWorkerId,
-      bootTimeoutMs: config.bootTimeoutMs,
-      // What it was given before may take as long as any request.
-      retireGraceMs: Math.max(config.drainGraceMs, config.requestTimeoutMs),
-      loadOf: (worker) => this.#loadOf(worker.id),
-      queueAgeMs: (nowMs) => this.#dispatcher.queueAgeMs(nowMs),
-      onReady: (worker, report) => {
-        if (this.#reports.length === 0) this.#learn(report.routes);
-        this.#lanes.set(worker.id, this.#dispatcher.attach(worker.id, worker.channel));
-      },
-      onMessage: (worker, message) => this.#onMessage(worker.id, message),
-      onRetire: (worker) => this.#withLane(worker.id, (lane) => this.#dispatcher.retire(lane)),
-      onUnreachable: (worker) => this.#withLane(worker.id, (lane) => this.#dispatcher.retire(lane)),
-      onDown: (isDown) => this.#dispatcher.markDown(isDown),
-      onLost: (worker, error, cause) => this.#onLost(worker.id, error, cause),
-      heartbeat: {
-        hangTimeoutMs: areWorkersDebugged() ? 0 : config.hangTimeoutMs,
-        onStalled: (worker) => this.#withLane(worker.id, (lane) => this.#dispatcher.stall(lane)),
-        onRecovered: (worker) =>
-          this.#withLane(worker.id, (lane) => this.#dispatcher.recover(lane)),
-        describe: (worker, stack) => this.#describeHang(worker.id, stack),
-      },
-    });
-    this.#requestIdPrefix = options.requestIdPrefix;
+    const books = new Map(
+      [...pools].map(([name, { reports }]) => [name, new RuleBook(reports, config)]),
+    );
+    this.#routes = manifest.routes.map(({ pattern, pool }) =>
+      this.#toPlace(pool, { kind: "route", pattern }, books),
+    );
+    this.#fallbacks = manifest.fallbacks.map(({ pattern, pool }) =>
+      this.#toPlace(pool, { kind: "fallback", pattern }, books),
+    );
   }
 
   /**
-   * Starts its workers and waits until all are ready.
+   * Starts those of its pools that nobody has yet, and waits until all their workers are ready.
    *
    * @throws RuntimeError `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` when they cannot boot; the signal's reason. Nothing is left
-   *   behind then.
+   *   behind then, and the pools of `previous` are as they were.
    */
   static async start(
     options: LiveGenerationOptions,
     { signal }: { signal: AbortSignal },
   ): Promise<LiveGeneration> {
-    const generation = new LiveGeneration(options);
-    const listening = new AbortController();
-    try {
-      signal.throwIfAborted();
-      const aborted = new Promise<never>((_, reject) => {
-        const fail = (): void => reject(toError(signal.reason));
-        signal.addEventListener("abort", fail, { once: true, signal: listening.signal });
-      });
-      await Promise.race([generation.#pool.start(), aborted]);
-    } catch (error) {
-      await generation.destroy();
-      throw error;
-    } finally {
-      listening.abort();
+    const { manifest, config, previous } = options;
+    const plans = planPools(manifest, config);
+    const reasons = new Map(plans.map((plan) => [plan.name, findReasonsToStart(plan, options)]));
+    const started = await startPools(
+      plans.filter(({ name }) => reasons.get(name) !== null),
+      { ...options, signal },
+    );
+    const pools = new Map<string, LivePool>();
+    const changes: PoolChange[] = [];
+    for (const { name } of plans) {
+      const before = previous?.pools.get(name);
+      const after = started.get(name) ?? before;
+      if (after === undefined) continue;
+      pools.set(name, after);
+      const change = after === before ? "kept" : before === undefined ? "added" : "replaced";
+      const why = reasons.get(name) ?? [];
+      changes.push({ name, change, reasons: why, workers: after.desired });
     }
-    return generation;
+    for (const name of previous?.pools.keys() ?? []) {
+      if (!pools.has(name)) {
+        const why = ["no route is in it"];
+        changes.push({ name, change: "removed", reasons: why, workers: 0 });
+      }
+    }
+    return new LiveGeneration(options, { pools, changes });
   }
 
   get workerPids(): number[] {
-    return this.#pool.workers.map(({ pid }) => pid);
+    return [...this.pools.values()].flatMap(({ workers }) => workers.map(({ pid }) => pid));
   }
 
-  /** Whether it can answer requests now: a worker of it is ready. */
+  /** Whether it can answer anything now. A pool that is down is a matter of its own routes. */
   get isReady(): boolean {
-    return this.#dispatcher.readyWorkers > 0;
-  }
-
-  /** Exchanges that wait for a worker, and that workers have. */
-  get load(): { queued: number; inFlight: number } {
-    return this.#dispatcher.load;
-  }
-
-  /** Its workers, as operators see them. */
-  get workers(): WorkerInfo[] {
-    return this.#pool.workers.map(({ id, pid, state }) => ({ id, pid, state: state.kind }));
+    return [...this.pools.values()].some(({ isReady }) => isReady);
   }
 
   /** Methods that a route answers; `null`: any. */
-  methodsOf(route: number): string[] | null {
-    return this.#reports[route]?.methods ?? null;
+  methodsOf(route: number): readonly string[] | null {
+    const place = this.#routes[route];
+    return place?.pool.reports[place.route]?.methods ?? null;
   }
 
   /** Takes the request on if a route or a fallback is there for it; false: nobody is. */
   admit(client: ClientSide, target: ParsedTarget): boolean {
     const match = this.#match(target.pathname);
     if (match === null) return false;
-    const url = client.head.origin + target.pathname + target.search;
-    const route = "route" in match ? match.route : -1 - match.fallback;
-    const params = "route" in match ? match.params : null;
-    const rules = this.#rules.rulesOf(route, client.head.method);
+    const isRoute = "route" in match;
+    const place = isRoute ? this.#routes[match.route] : this.#fallbacks[match.fallback];
+    if (place === undefined) return false;
+    this.counts.requests++;
+    const { dispatcher, route } = place;
+    const rules = place.rules.rulesOf(route, client.head.method);
     if (rules.transfer !== null) client.limitTransfers(rules.transfer);
     const { bodyLimitBytes, timeoutMs, buffering, reserved } = rules;
-    this.#dispatcher.admit(client, {
+    dispatcher.admit(client, {
       route,
-      params,
-      url,
+      params: isRoute ? match.params : null,
+      url: client.head.origin + target.pathname + target.search,
       bodyLimitBytes,
       timeoutMs,
       buffering,
@@ -189,117 +144,88 @@ export class LiveGeneration {
     return true;
   }
 
-  /**
-   * Answers all that it has admitted, each within its own timeout and streams to their end, and closes then. The grace
-   * is for what handlers left to `waitUntil`.
-   */
-  async retire(graceMs: number): Promise<void> {
-    await this.#dispatcher.idle();
-    await this.close(graceMs);
+  /** Where a GET would go, and what it may take; `null`: nobody is there for it. */
+  placeOf(target: ParsedTarget): {
+    pool: LivePool;
+    route: RouteNumber;
+    params: Record<string, string> | null;
+    rules: RouteRules;
+  } | null {
+    const match = this.#match(target.pathname);
+    if (match === null) return null;
+    const isRoute = "route" in match;
+    const place = isRoute ? this.#routes[match.route] : this.#fallbacks[match.fallback];
+    if (place === undefined) return null;
+    const { pool, route } = place;
+    const rules = place.rules.rulesOf(route, "GET");
+    return { pool, route, params: isRoute ? match.params : null, rules };
   }
 
-  /**
-   * Answers all that it has admitted, then ends its workers; what takes longer than the grace fails with 503. While it
-   * retires, this bounds what was without bounds.
-   */
-  async close(graceMs: number): Promise<void> {
-    const deadlineMs = performance.now() + graceMs;
-    // What is cut off learns of it by its `request.signal`, and has the rest of the grace to tidy up.
-    const noticeMs = Math.min(SHUTDOWN_NOTICE_MS, graceMs / 10);
-    await settledWithin(this.#dispatcher.idle(), graceMs - noticeMs);
-    this.#dispatcher.close("ERR_DRAINING");
-    await this.#pool.close(Math.max(0, deadlineMs - performance.now()));
-    await this.#release();
+  /** Whether its pools are just those that these plans ask for. */
+  keepsAll(plans: readonly PoolPlan[]): boolean {
+    return (
+      plans.length === this.pools.size &&
+      plans.every((plan) => {
+        const pool = this.pools.get(plan.name);
+        return pool !== undefined && findReasons(pool.plan, plan).length === 0;
+      })
+    );
   }
 
-  /** Ends its workers now; what they have in flight fails. */
-  async destroy(): Promise<void> {
-    this.#dispatcher.close("ERR_DRAINING");
-    await this.#pool.destroy();
-    await this.#release();
+  /** Ends the pools that are not also those of another generation: this one is given up before it has served. */
+  async destroyNew(other: LiveGeneration | null): Promise<void> {
+    const own = [...this.pools].filter(([name, pool]) => other?.pools.get(name) !== pool);
+    await Promise.all(own.map(([, pool]) => pool.destroy()));
   }
 
-  /** The workers are gone: nobody reads its folder any more. */
-  async #release(): Promise<void> {
-    await releaseLease(toGenerationDir(this.#config.stateDir, this.manifest.id), process.pid);
-  }
-
-  /** What the first worker loaded, all others of the generation load too. */
-  #learn(reports: readonly RouteReport[]): void {
-    this.#reports = reports;
-    this.#rules = new RuleBook(reports, this.#config);
-    for (const [number, { ignored }] of reports.entries()) {
-      if (ignored.length === 0) continue;
-      const route = this.manifest.routes[number]?.pattern;
-      this.#log.warn({ route, ignored }, "config of a handler that this version does not act on");
+  #toPlace(
+    name: string,
+    scope: { kind: "route" | "fallback"; pattern: string },
+    books: ReadonlyMap<string, RuleBook>,
+  ): Place {
+    const pool = this.pools.get(name);
+    const rules = books.get(name);
+    if (pool === undefined || rules === undefined) {
+      throw new TypeError(`no pool ${name} for ${scope.pattern}`);
     }
-  }
-
-  #onMessage(workerId: WorkerId, message: ExchangeMessage): void {
-    const lane = this.#lanes.get(workerId);
-    if (lane !== undefined) this.#dispatcher.receive(lane, message);
-  }
-
-  #loadOf(workerId: WorkerId): WorkerLoad {
-    const lane = this.#lanes.get(workerId);
-    return { requests: lane?.dispatched ?? 0, inFlight: lane?.inFlight.size ?? 0 };
-  }
-
-  #withLane(workerId: WorkerId, act: (lane: Lane) => void): void {
-    const lane = this.#lanes.get(workerId);
-    if (lane !== undefined) act(lane);
-  }
-
-  #describeHang(workerId: WorkerId, stack: readonly StackFrame[]): object {
-    const lane = this.#lanes.get(workerId);
-    if (lane === undefined) return {};
-    return describeHang(this.#dispatcher.workOf(lane), {
-      stack,
-      manifest: this.manifest,
-      requestIdOf: (id) => this.#requestIdPrefix + id.toString(36),
-    });
-  }
-
-  #onLost(workerId: WorkerId, error: RuntimeError, cause: LossCause): void {
-    const lane = this.#lanes.get(workerId);
-    if (lane === undefined) return;
-    this.#lanes.delete(workerId);
-    const loss = { code: "ERR_WORKER_EXITED", ownDoing: isOwnDoing(cause) } as const;
-    const { failed, replayed } = this.#dispatcher.detach(lane, loss);
-    const fields = { workerId, cause, reason: error.message, replayed };
-    if (failed > 0) this.#log.error({ ...fields, exchanges: failed }, "exchanges lost");
-    else if (replayed > 0) this.#log.warn(fields, "exchanges go to another worker");
+    return { pool, dispatcher: pool.dispatcher, route: pool.numberOf(scope), rules };
   }
 }
 
-function toSettings(options: LiveGenerationOptions): Omit<WorkerSettings, "workerId"> {
-  const { config, manifest, requestIdPrefix } = options;
-  return {
-    generationDir: toGenerationDir(config.stateDir, manifest.id),
-    mode: config.mode,
-    requestIdPrefix,
-    bodyBufferBytes: config.bodyBufferBytes,
-    responseCreditBytes: config.responseBufferBytes,
-    logLevel: config.logLevel,
-    logFormat: config.logFormat,
-  };
+/** Why a pool must be started; `null`: the one that serves until now is just it. */
+function findReasonsToStart(
+  plan: PoolPlan,
+  { previous, renewAll }: LiveGenerationOptions,
+): string[] | null {
+  const before = previous?.pools.get(plan.name);
+  if (before === undefined) return [previous === null ? "start" : "new pool"];
+  const reasons = findReasons(before.plan, plan);
+  if (reasons.length > 0) return reasons;
+  return renewAll === null ? null : [renewAll];
 }
 
-function toRecycleLimits(config: Config): RecycleLimits {
-  return {
-    requests: config.maxRequestsPerWorker,
-    requestsJitter: config.maxRequestsJitter,
-    ageMs: config.maxWorkerAgeMs,
-    idleMs: config.maxWorkerIdleMs,
-    memoryBytes: config.workerMemoryLimitBytes,
-  };
-}
-
-function patternOf({ routes, fallbacks }: Manifest, route: number): string {
-  const { pattern } = (route < 0 ? fallbacks[-1 - route] : routes[route]) ?? { pattern: "" };
-  return pattern;
-}
-
-function toError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason));
+/** Starts pools at the same time, all of them or none. */
+async function startPools(
+  plans: readonly PoolPlan[],
+  options: LiveGenerationOptions & { signal: AbortSignal },
+): Promise<Map<string, LivePool>> {
+  const failing = new AbortController();
+  const signal = AbortSignal.any([options.signal, failing.signal]);
+  const starting = plans.map(async (plan) => {
+    try {
+      return await LivePool.start({ ...options, plan }, { signal });
+    } catch (error) {
+      // The first one that fails is why the others are given up.
+      failing.abort(error);
+      throw error;
+    }
+  });
+  const settled = await Promise.allSettled(starting);
+  const started = settled.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+  if (started.length < plans.length) {
+    await Promise.all(started.map((pool) => pool.destroy()));
+    options.signal.throwIfAborted();
+    throw failing.signal.reason;
+  }
+  return new Map(started.map((pool) => [pool.plan.name, pool]));
 }

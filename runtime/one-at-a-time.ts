@@ -1,15 +1,15 @@
 /** Runs a task, never twice at a time: all who ask while it runs share the one run that follows. */
-export class OneAtATime {
-  readonly #task: () => Promise<void>;
-  #running: Promise<void> | null = null;
-  #waiting: Promise<void> | null = null;
+export class OneAtATime<T = void> {
+  readonly #task: () => Promise<T>;
+  #running: Promise<T> | null = null;
+  #waiting: Promise<T> | null = null;
 
-  constructor(task: () => Promise<void>) {
+  constructor(task: () => Promise<T>) {
     this.#task = task;
   }
 
   /** Settles as a run does that has started after this was asked for. */
-  run(): Promise<void> {
+  run(): Promise<T> {
     if (this.#running === null) return this.#start();
     this.#waiting ??= settled(this.#running).then(() => {
       this.#waiting = null;
@@ -23,14 +23,14 @@ export class OneAtATime {
     while (this.#running !== null) await settled(this.#waiting ?? this.#running);
   }
 
-  #start(): Promise<void> {
+  #start(): Promise<T> {
     this.#running = this.#runOnce();
     return this.#running;
   }
 
-  async #runOnce(): Promise<void> {
+  async #runOnce(): Promise<T> {
     try {
-      await this.#task();
+      return await this.#task();
     } finally {
       // What waits takes its place in a moment; until then nobody else may.
       if (this.#waiting === null) this.#running = null;
@@ -38,6 +38,6 @@ export class OneAtATime {
   }
 }
 
-function settled(promise: Promise<void>): Promise<void> {
-  return promise.catch(() => {});
+async function settled(promise: Promise<unknown>): Promise<void> {
+  await Promise.allSettled([promise]);
 }

@@ -6,6 +6,7 @@ import { describe, it, type TestContext } from "node:test";
 import { type Config, type ConfigSources, loadConfig } from "../runtime/config.ts";
 import { availableMemoryBytes } from "../runtime/config/available-memory.ts";
 import { defaultMemoryLimit } from "../runtime/config/memory-limit.ts";
+import { FILE_SETTING_NAMES } from "../runtime/config/file-settings.ts";
 import { SETTINGS, SETTING_NAMES, environmentName } from "../runtime/config/settings.ts";
 import { RuntimeError } from "../runtime/errors.ts";
 import { temporaryFolder } from "./helpers/temporary-folder.ts";
@@ -55,6 +56,10 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       maxWorkerAgeMs: 0,
       maxWorkerIdleMs: 0,
       workerMemoryLimitBytes: defaultMemoryLimit(availableMemoryBytes(), workers),
+      pools: {},
+      warmup: [],
+      reloadProbe: 0,
+      keepGenerations: 5,
       bodyLimitBytes: 1_048_576,
       bodyBufferBytes: 65_536,
       responseBufferBytes: 131_072,
@@ -158,6 +163,8 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       drainGrace: ["2m", "drainGraceMs", 120_000],
       bootTimeout: ["500ms", "bootTimeoutMs", 500],
       hangTimeout: ["0s", "hangTimeoutMs", 0],
+      reloadProbe: ["20", "reloadProbe", 20],
+      keepGenerations: ["9", "keepGenerations", 9],
       accessLog: ["off", "accessLog", false],
       logLevel: ["warn", "logLevel", "warn"],
       logFormat: ["json", "logFormat", "json"],
@@ -335,7 +342,7 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       await refusal(cwd, {}),
       'Cannot use bodyLimits in edgicorn.config.json: found an unknown key, did you mean "bodyLimit"?\n' +
         "Cannot use zebra in edgicorn.config.json: found an unknown key, expected one of " +
-        Object.keys(SETTINGS).join(", "),
+        [...Object.keys(SETTINGS), ...FILE_SETTING_NAMES].join(", "),
     );
   });
 });

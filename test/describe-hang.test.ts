@@ -11,6 +11,7 @@ const route = (pattern: string, module: number, middleware: number[] = []): Mani
   handlers: [{ method: null, module }],
   middleware,
   error: null,
+  pool: "default",
 });
 
 const MANIFEST: Pick<Manifest, "sourceDir" | "modules" | "routes"> = {
@@ -19,6 +20,7 @@ const MANIFEST: Pick<Manifest, "sourceDir" | "modules" | "routes"> = {
     source,
     compiled: source,
     hash: "",
+    usesPackages: false,
   })),
   routes: [route("/a", 0), route("/b", 1, [2]), route("/c", 0, [2])],
 };

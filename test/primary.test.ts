@@ -13,7 +13,7 @@ async function createProject(t: TestContext): Promise<Config> {
   const cwd = temporaryFolder(t);
   for (const folder of ["handlers", "public"]) mkdirSync(join(cwd, folder));
   writeFileSync(join(cwd, "handlers/index.ts"), "export default () => new Response();");
-  const flags = { http: "0", https: "off", workers: "1" };
+  const flags = { http: "0", https: "off", workers: "1", accessLog: "off" };
   return loadConfig({ mode: "production", flags, env: {}, cwd });
 }
 
@@ -39,8 +39,14 @@ describe("Primary.start()", { timeout: 60_000 }, () => {
     t.mock.method(process, "dlopen", (_: unknown, path: string) => {
       throw new Error(`no ${path}`);
     });
-    const rest = { accessLog: null, certificates: null, maxSpoolFiles: 1 };
-    const starting = Primary.start({ config, log, ...rest });
+    const site = { config, certificates: null };
+    const starting = Primary.start({
+      ...site,
+      log,
+      maxSpoolFiles: 1,
+      createAccessLog: () => assert.fail("nothing was logged"),
+      loadSite: () => Promise.resolve(site),
+    });
     await assert.rejects(starting, { code: "ERR_LISTEN", message: /^Cannot load uWebSockets\.js/ });
     assert.equal(isBuilding(), false);
   });

@@ -73,6 +73,8 @@ export interface WorkerSettings {
   workerId: WorkerId;
   /** Folder of the generation to load: a manifest and its compiled modules. */
   generationDir: string;
+  /** Name of the pool that it is in: it loads what that pool's routes need. */
+  pool: string;
   mode: "production" | "development";
   /** Goes before an exchange's id, in base 36, to make its request id. */
   requestIdPrefix: string;
@@ -87,8 +89,8 @@ export interface WorkerSettings {
 /** What a worker loaded. */
 export interface WorkerReport {
   pid: number;
-  /** By the route's number in the manifest. */
-  routes: RouteReport[];
+  /** By the route's number in the manifest; `null` for those of other pools. */
+  routes: (RouteReport | null)[];
 }
 
 /** What the primary must know of a route before it dispatches to it. */

@@ -107,7 +107,7 @@ function isReady(
     isMap(report) &&
     typeof report["pid"] === "number" &&
     Array.isArray(report["routes"]) &&
-    report["routes"].every(isRouteReport)
+    report["routes"].every((route) => route === null || isRouteReport(route))
   );
 }
 

@@ -6,6 +6,7 @@ import { type Config, loadConfig } from "../config.ts";
 import { inspectCertificates } from "../front/tls.ts";
 import { openLog, createLogger, pickLogLook } from "../log.ts";
 import { RuntimeError } from "../errors.ts";
+import { createAccessLog } from "../log/access-log.ts";
 import { Primary } from "../primary.ts";
 import { describeFailure } from "./bugs.ts";
 import type { StartOptions } from "./start.ts";
@@ -87,21 +88,27 @@ async function checkHandlers(config: Config, signal: AbortSignal): Promise<strin
   const log = await createLogger({ logLevel }, destination, look);
   const folder = await openFolder(config.stateDir);
   try {
+    const site = {
+      // One worker of each pool loads what all others would. Nothing is served, and no handler runs.
+      config: {
+        ...config,
+        logLevel,
+        httpPort: null,
+        httpsPort: null,
+        accessLog: false,
+        workers: 1,
+        pools: {},
+        warmup: [],
+        stateDir: folder.dir,
+      } as const,
+      certificates: null,
+    };
     const primary = await Primary.start(
       {
-        // One worker loads what all others would.
-        config: {
-          ...config,
-          logLevel,
-          httpPort: null,
-          httpsPort: null,
-          workers: 1,
-          stateDir: folder.dir,
-        },
+        ...site,
         log,
-        accessLog: null,
-        certificates: null,
-        // Nothing is served.
+        createAccessLog: () => createAccessLog(destination, look),
+        loadSite: () => Promise.resolve(site),
         maxSpoolFiles: 0,
       },
       { signal },

@@ -1,42 +1,25 @@
-import type { Operations, ReloadReport, Status } from "../control/operations.ts";
+import type { Operations, Status } from "../control/operations.ts";
 import type { Primary } from "../primary.ts";
 
-export interface OperationsOptions {
+export interface OperationsOptions extends Pick<Operations, "reload" | "rollback"> {
   primary: Primary;
   mode: Status["mode"];
   version: string;
-  /** Reloads, and tells others besides. */
-  reload: () => Promise<void>;
 }
 
-/** What operators may ask of this server. */
+/** What operators may ask of this server. Reloads and rollbacks are told to others besides. */
 export function createOperations({
   primary,
   mode,
   version,
   reload,
-}: OperationsOptions): Pick<Operations, "reload" | "status"> {
+  rollback,
+}: OperationsOptions): Operations {
   return {
-    async reload(): Promise<ReloadReport> {
-      const startedAtMs = performance.now();
-      const previous = primary.generation.manifest.id;
-      await reload();
-      const { generation } = primary;
-      return {
-        generation: generation.manifest.id,
-        previous,
-        durationMs: Math.round(performance.now() - startedAtMs),
-        pools: [
-          {
-            name: POOL,
-            change: "replaced",
-            reasons: ["the handlers were built anew"],
-            workers: generation.workers.length,
-          },
-        ],
-        settings: [],
-      };
-    },
+    reload,
+    rollback,
+    generations: () => primary.generations(),
+    resize: (change) => primary.resize(change),
     status(): Status {
       const { generation, listeners } = primary;
       return {
@@ -47,11 +30,8 @@ export function createOperations({
         generation: generation.manifest.id,
         routes: generation.manifest.routes.length,
         listeners: listeners.map(({ scheme, port }) => ({ scheme, port })),
-        pools: [{ name: POOL, workers: generation.workers }],
+        pools: [...generation.pools].map(([name, { workers }]) => ({ name, workers })),
       };
     },
   };
 }
-
-/** All workers are in one pool. */
-const POOL = "default";

@@ -2,6 +2,7 @@ import { relative } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { FSWatcher } from "chokidar";
 import { loadConfig, type Config, type Flags } from "../config.ts";
+import type { ReloadReport } from "../control/operations.ts";
 import { EXIT, RuntimeError } from "../errors.ts";
 import { type LoadedCertificates, loadCertificates } from "../front/tls.ts";
 import { createLogger, type Logger, type LogLook, openLog, pickLogLook } from "../log.ts";
@@ -64,7 +65,7 @@ export async function start(options: StartOptions): Promise<void> {
       const running = await Promise.race([opening.catch(() => null), late]);
       running?.presence.leave();
       await Promise.all([
-        running?.primary.close(running.config.drainGraceMs),
+        running?.primary.close(running.primary.config.drainGraceMs),
         Promise.race([serving.catch(() => null), late]).then((server) => server?.upgrader.abort()),
       ]);
     },
@@ -72,7 +73,7 @@ export async function start(options: StartOptions): Promise<void> {
     onForced: (signal) => log?.warn({ signal }, "stopped at once"),
     reload: () => whenServing(({ reload }) => void reload().catch(() => {})),
     reopenLogs: () => destination.reopen(),
-    resize: (_, signal) => log?.info({ signal }, "signal ignored: not supported yet"),
+    resize: (change) => whenServing(({ resize }) => resize(change)),
     upgrade: () => whenServing(({ upgrader }) => upgrader.upgrade()),
   });
   try {
@@ -98,7 +99,7 @@ export interface StartOptions {
 
 /** A server that listens. */
 interface Running {
-  config: Config;
+  /** As they were found at the start. */
   certificates: LoadedCertificates | null;
   log: Logger;
   look: LogLook;
@@ -109,7 +110,8 @@ interface Running {
 /** A server that others know of. */
 interface Serving {
   /** Says in the log what comes of it, and rejects when it is refused. */
-  reload: () => Promise<void>;
+  reload: () => Promise<ReloadReport>;
+  resize: (change: 1 | -1) => void;
   upgrader: Upgrader;
   /** Finishes what its clients still ask: another process serves. */
   leave: () => Promise<void>;
@@ -127,35 +129,57 @@ async function open(
   options: StartOptions,
   { destination, takeover, signal, onLog }: OpenOptions,
 ): Promise<Running> {
-  const wanted = await loadConfig({ ...options, env: process.env, cwd: process.cwd(), signal });
+  const readConfig = (stopping: AbortSignal): Promise<Config> =>
+    loadConfig({ ...options, env: process.env, cwd: process.cwd(), signal: stopping });
+  const wanted = await readConfig(signal);
   const look = pickLogLook(wanted.logFormat, { isTTY: process.stderr.isTTY, env: process.env });
   const log = await createLogger(wanted, destination, look);
   onLog(log);
-  const openFilesLimit = readOpenFilesLimit();
-  const { maxConnections, warning } = fitConnections(wanted, openFilesLimit);
+  const { config, certificates } = await completeSite(wanted, log);
+  const presence = await Presence.open({ config, log, takeover, stop });
+  const inherited = takeover?.place.listeners ?? [];
+  const primary = await Primary.start(
+    {
+      config,
+      certificates: certificates?.certificates ?? null,
+      log,
+      createAccessLog: () => createAccessLog(destination, look),
+      async loadSite(reading) {
+        const next = await completeSite(await readConfig(reading.signal), log);
+        return { ...next, certificates: next.certificates?.certificates ?? null };
+      },
+      inherited,
+      maxSpoolFiles: fitSpoolFiles(toFiles(config), readOpenFilesLimit()),
+    },
+    { signal },
+  );
+  return { certificates, log, look, presence, primary };
+}
+
+/** Fits a config to what the process may do, and loads the certificates that it names. Tells what is odd. */
+async function completeSite(
+  wanted: Config,
+  log: Logger,
+): Promise<{ config: Config; certificates: LoadedCertificates | null }> {
+  const { maxConnections, warning } = fitConnections(toFiles(wanted), readOpenFilesLimit());
   if (warning !== null) log.warn(warning);
   const config = Object.freeze({ ...wanted, maxConnections });
-  const accessLog = config.accessLog ? createAccessLog(destination, look) : null;
   const certificates = config.httpsPort === null ? null : await loadCertificates(config.certsDir);
   for (const problem of certificates?.warnings ?? []) log.warn(problem);
   if (certificates?.created === true) {
     const { certsDir } = config;
     log.info({ certsDir }, "made a certificate for localhost, which nobody signed: found no other");
   }
-  const presence = await Presence.open({ config, log, takeover, stop });
-  const inherited = takeover?.place.listeners ?? [];
-  const primary = await Primary.start(
-    {
-      config,
-      log,
-      accessLog,
-      certificates: certificates?.certificates ?? null,
-      inherited,
-      maxSpoolFiles: fitSpoolFiles(config, openFilesLimit),
-    },
-    { signal },
-  );
-  return { config, certificates, log, look, presence, primary };
+  return { config, certificates };
+}
+
+/** What the number of open files depends on: workers of all pools that the config knows. */
+function toFiles({ maxConnections, maxWorkers, pools }: Config): {
+  maxConnections: number;
+  workers: number;
+} {
+  const others = Object.values(pools).map((pool) => pool.workers ?? 1);
+  return { maxConnections, workers: others.reduce((sum, count) => sum + count, maxWorkers) };
 }
 
 async function serve(
@@ -166,14 +190,23 @@ async function serve(
     passSignals: (passOn: PassOn) => void;
   },
 ): Promise<Serving> {
-  const { config, log, presence, primary } = running;
-  const { mode, pidFile } = config;
-  const reload = (): Promise<void> => presence.whileReloading(() => reloadAndTell(running));
+  const { log, presence, primary } = running;
+  const { mode, pidFile, bootTimeoutMs } = primary.config;
+  const reload = (): Promise<ReloadReport> =>
+    presence.whileReloading(() => moveAndTell(running, "reload"));
+  const rollback = (id?: string): Promise<ReloadReport> =>
+    presence.whileReloading(() => moveAndTell(running, "rollback", id));
   const watcher = mode === "development" ? await watchHandlers(running, reload) : null;
   announce(running);
   const listeners = (): SharedPort[] =>
     primary.listeners.map(({ scheme, port }) => ({ scheme, port }));
-  const operations = createOperations({ primary, mode, version: packageVersion(), reload });
+  const operations = createOperations({
+    primary,
+    mode,
+    version: packageVersion(),
+    reload,
+    rollback,
+  });
   let isGuarded: boolean;
   try {
     ({ isGuarded } = await presence.announce(operations, listeners()));
@@ -189,12 +222,12 @@ async function serve(
   });
   const leave = async (): Promise<void> => {
     presence.withdraw();
-    await Promise.all([watcher?.close(), primary.leave(config.drainGraceMs)]);
+    await Promise.all([watcher?.close(), primary.leave(primary.config.drainGraceMs)]);
   };
   const upgrader = new Upgrader({
     log,
     start: options.startCommand,
-    bootTimeoutMs: config.bootTimeoutMs,
+    bootTimeoutMs,
     stays,
     guardian: isGuarded ? (options.takeover?.parent ?? null) : null,
     listeners,
@@ -202,25 +235,35 @@ async function serve(
     // Whoever waits for this process is told nothing: it stays.
     handOver: async (pid) => (stays ? presence.withdraw() : presence.handOver(pid)),
     leave,
-    close: () => primary.close(config.drainGraceMs),
+    close: () => primary.close(primary.config.drainGraceMs),
   });
-  return { reload, upgrader, leave };
+  const resize = (change: 1 | -1): void =>
+    log.info({ workers: primary.resize(change) }, "number of workers changed");
+  return { reload, resize, upgrader, leave };
 }
 
-async function watchHandlers(running: Running, reload: () => Promise<void>): Promise<FSWatcher> {
-  const { config, log, primary } = running;
+async function watchHandlers(
+  { log, primary }: Running,
+  reload: () => Promise<ReloadReport>,
+): Promise<FSWatcher> {
   const { watchSources } = await import("./watch.ts");
   return watchSources({
-    dirs: [config.handlersDir],
-    sources: () => primary.sources,
-    // The log says why not.
-    reload: () => reload().catch(() => {}),
+    dirs: [primary.config.handlersDir],
+    sources: () => {
+      const { handlersDir, configFile } = primary.config;
+      return [...primary.sources, handlersDir, ...(configFile === null ? [] : [configFile])];
+    },
+    reload: async () => {
+      // The log says why not.
+      await reload().catch(() => {});
+    },
     onError: (error) => log.warn({ err: error }, "cannot watch a source: its changes go unseen"),
   });
 }
 
 /** Tells a person what is there, in words on a terminal; a program reads one log line. */
-function announce({ config, certificates, log, look, primary }: Running): void {
+function announce({ certificates, log, look, primary }: Running): void {
+  const { config } = primary;
   const addresses = primary.listeners.map(({ scheme, port }) => toAddress(scheme, port, config));
   if (look.pretty) {
     const info = toBannerInfo(primary, config, certificates);
@@ -296,19 +339,24 @@ function display(path: string): string {
   return shown.startsWith("..") ? path : shown || ".";
 }
 
-/** @throws What `Primary.reload` throws; it has been logged. */
-async function reloadAndTell({ primary, log }: Running): Promise<void> {
-  const startedAtMs = performance.now();
+/** @throws What `Primary.reload` and `Primary.rollback` throw; it has been logged. */
+async function moveAndTell(
+  { primary, log }: Running,
+  what: "reload" | "rollback",
+  id?: string,
+): Promise<ReloadReport> {
   try {
-    await primary.reload();
-    const { id, routes } = primary.generation.manifest;
-    const durationMs = Math.round(performance.now() - startedAtMs);
-    log.info({ generation: id, routes: routes.length, durationMs }, "reloaded");
+    const report = await (what === "reload" ? primary.reload() : primary.rollback(id));
+    const { generation, durationMs, pools, settings } = report;
+    const routes = primary.generation.manifest.routes.length;
+    const done = what === "reload" ? "reloaded" : "rolled back";
+    log.info({ generation, routes, durationMs, pools, settings }, done);
+    return report;
   } catch (error) {
     const { message } = error instanceof Error ? error : new Error(String(error));
     const code = error instanceof RuntimeError ? error.code : undefined;
-    if (code === "ERR_DRAINING") log.info("reload given up: the server stops");
-    else log.error({ code }, `reload refused, the old handlers serve on: ${message}`);
+    if (code === "ERR_DRAINING") log.info(`${what} given up: the server stops`);
+    else log.error({ code }, `${what} refused, all stays as it was: ${message}`);
     throw error;
   }
 }

@@ -48,6 +48,8 @@ export const settingsSchema = z.strictObject({
   bootTimeout: duration(100, 3_600_000),
   hangTimeout: z.union([duration(0, 0), duration(100, 3_600_000)]),
   accessLog: onOff(),
+  reloadProbe: wholeNumber(0, 1000),
+  keepGenerations: wholeNumber(1, 100),
   logLevel: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
   logFormat: z.enum(["auto", "pretty", "json"]),
 });
@@ -337,6 +339,20 @@ export const SETTINGS: Readonly<Record<SettingName, SettingText>> = {
     help: "silence of a blocked worker that ends it",
     expected: `a duration from 100ms to 1h ${DURATION}, or 0s for never`,
     default: "30s",
+    common: false,
+  },
+  reloadProbe: {
+    value: "N",
+    help: "recent GETs tried on new workers",
+    expected: "a whole number from 0, for none, to 1000",
+    default: "0",
+    common: false,
+  },
+  keepGenerations: {
+    value: "N",
+    help: "builds of the handlers that stay on disk",
+    expected: "a whole number from 1 to 100",
+    default: "5",
     common: false,
   },
   accessLog: {

@@ -44,6 +44,23 @@ export interface UserConfig {
    * the memory of the machine or container, at least 256 MiB; `"off"`: no limit. Default: `"auto"`.
    */
   workerMemoryLimit?: Size | false;
+  /**
+   * Pools of workers beside the default one, by name. A handler is in the pool that its `config.pool` names; a pool that
+   * is not here has one worker.
+   */
+  pools?: Record<string, UserPool>;
+  /**
+   * Paths that each new worker is asked for before it gets requests: `["/", "/api/health"]`. An answer of 500 or above, or
+   * one that is late, stops the start or the reload. Default: none.
+   */
+  warmup?: string[];
+  /**
+   * With a reload, the new workers are asked for this many of the pages that were asked for last, and must not fail where
+   * the old ones did not. Only GETs without query, cookie and credentials count. 0 is none. Default: 0.
+   */
+  reloadProbe?: number;
+  /** Builds of the handlers that stay on disk, to go back to. Default: 5. */
+  keepGenerations?: number;
   /** Largest request body; above it the answer is 413. Default: `"1mb"`. */
   bodyLimit?: Size;
   /** A request body up to this size is gathered before a worker gets the request. Default: `"64kb"`. */
@@ -103,6 +120,16 @@ export interface UserConfig {
   logLevel?: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
   /** Lines for people, or JSON; `"auto"` is for people on a terminal. Default: `"auto"`. */
   logFormat?: "auto" | "pretty" | "json";
+}
+
+/** A pool of workers. Everything is optional. */
+export interface UserPool {
+  /** Number of its worker processes. Default: 1. Of the pool `default`, the key `workers` says it. */
+  workers?: number;
+  /** Most requests that one of its workers has at a time. Default: `workerConcurrency`. */
+  concurrency?: number;
+  /** As `workerMemoryLimit`, for this pool; also `"off"`. */
+  memoryLimit?: Size | false;
 }
 
 /** Returns its argument: gives `edgicorn.config.ts` types and completion. */

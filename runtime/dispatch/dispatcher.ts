@@ -199,6 +199,29 @@ export class Dispatcher {
     }
   }
 
+  /**
+   * Takes responsibility for a request without a body that one worker is to answer, past the queue and whatever it has:
+   * it is there to see how that worker does.
+   */
+  admitTo(
+    lane: Lane,
+    client: ClientSide,
+    to: {
+      route: RouteNumber;
+      params: Record<string, string> | null;
+      url: string;
+      timeoutMs: number;
+      buffering: Buffering;
+    },
+  ): void {
+    const exchange = new Exchange(client, to);
+    client.onAbort(() => this.#abandon(exchange));
+    this.#open++;
+    this.#counters.admitted++;
+    if (this.#attached.has(lane)) this.#dispatch(exchange, lane);
+    else this.#fail(exchange, "ERR_WORKER_EXITED");
+  }
+
   #takeIn(exchange: Exchange, limitBytes: number): void {
     const { bodyBufferBytes, bodyOverflow } = exchange.buffering;
     const intake = new RequestIntake({

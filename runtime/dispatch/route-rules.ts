@@ -27,18 +27,21 @@ type Defaults = Pick<
 > &
   Buffering;
 
-/** The rules of all routes of a generation: made once, so that a request only looks them up. */
+/** The rules of all routes of a pool: made once, so that a request only looks them up. */
 export class RuleBook {
   readonly #default: RouteRules;
   readonly #routes: readonly { all: RouteRules; byMethod: ReadonlyMap<string, RouteRules> }[];
 
-  /** @param reports By the route's number. */
-  constructor(reports: readonly RouteReport[], defaults: Defaults) {
+  /** @param reports By the route's number; `null` for routes that others answer. */
+  constructor(reports: readonly (RouteReport | null)[], defaults: Defaults) {
     this.#default = toRules(null, defaults);
-    this.#routes = reports.map(({ limits, methodLimits }) => ({
-      all: toRules(limits, defaults),
+    this.#routes = reports.map((report) => ({
+      all: toRules(report?.limits ?? null, defaults),
       byMethod: new Map(
-        Object.entries(methodLimits).map(([method, own]) => [method, toRules(own, defaults)]),
+        Object.entries(report?.methodLimits ?? {}).map(([method, own]) => [
+          method,
+          toRules(own, defaults),
+        ]),
       ),
     }));
   }

@@ -60,6 +60,25 @@ export interface RefusedHead {
  */
 const LISTEN_SHARED = 0;
 
+/** What of a listener can change while it is open. */
+export type ListenerChanges = Pick<
+  ListenerOptions,
+  "maxConnections" | "limits" | "countsBytes" | "perAddress"
+>;
+
+/** Other certificates, ready to be served. One of the two is to be called, once. */
+export interface CertificateSwap {
+  /** From now on new connections get them; those that live keep theirs, and stay. */
+  commit(): void;
+  discard(): void;
+}
+
+/** An application that serves requests, and how many connections it has. */
+interface ServingApp {
+  readonly app: UwsApp;
+  open: number;
+}
+
 /** For methods that no resource here has: those that one may have (RFC 9110 section 15.5.6). */
 const ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
@@ -121,10 +140,14 @@ export class Listener implements Door {
   #open = 0;
   readonly #disconnectedWaiters = new Waiters();
   readonly #uws: Uws;
-  readonly #options: ListenerOptions;
+  #options: ListenerOptions;
   readonly #addresses = new ConnectionAddresses();
   readonly #reader: HeadReader;
-  readonly #apps: UwsApp[];
+  /** What listens. With TLS it serves nothing itself. */
+  readonly #acceptor: UwsApp;
+  #serving: ServingApp;
+  /** Those with earlier certificates that still have connections. */
+  readonly #retired = new Set<ServingApp>();
   readonly #socket: ListenSocket;
 
   private constructor(uws: Uws, options: ListenerOptions) {
@@ -137,7 +160,13 @@ export class Listener implements Door {
       origins: new OriginResolver(this.scheme),
       addresses: this.#addresses,
     });
-    this.#apps = this.#createApps();
+    const { certificates } = options;
+    // Before anything is bound: it throws for a certificate that the library does not take.
+    this.#serving = this.#createServing(certificates);
+    this.#acceptor = certificates === null ? this.#serving.app : uws.SSLApp({});
+    if (certificates !== null) {
+      this.#acceptor.addChildAppDescriptor(this.#serving.app.getDescriptor());
+    }
     this.#socket = this.#listen();
     this.port = uws.us_socket_local_port(this.#socket);
   }
@@ -230,7 +259,55 @@ export class Listener implements Door {
   close(): void {
     this.stopAccepting();
     clearInterval(this.#sweep);
-    for (const app of this.#apps.toReversed()) app.close();
+    for (const { app } of [...this.#retired, this.#serving]) app.close();
+    this.#retired.clear();
+    if (this.#acceptor !== this.#serving.app) this.#acceptor.close();
+  }
+
+  /** Other rules for what begins from now on. */
+  change(changes: ListenerChanges): void {
+    this.#options = { ...this.#options, ...changes };
+  }
+
+  /**
+   * Makes other certificates ready. To be called with ones that were checked; for a listener with TLS.
+   *
+   * @throws RuntimeError `ERR_CERTIFICATE` when the library does not take the default one after all. It says nothing of
+   *   the others.
+   */
+  prepareCertificates(
+    certificates: readonly [ServedCertificate, ...ServedCertificate[]],
+  ): CertificateSwap {
+    if (this.scheme === "http") throw new TypeError("a plain listener has no certificates");
+    let next: ServingApp;
+    try {
+      next = this.#createServing(certificates);
+    } catch (cause) {
+      const { certPath, keyPath } = certificates[0];
+      const message = `Cannot use ${certPath} with ${keyPath}: uWebSockets.js does not take them`;
+      throw new RuntimeError("ERR_CERTIFICATE", message, { cause });
+    }
+    return {
+      commit: () => this.#serve(next),
+      discard: () => void next.app.close(),
+    };
+  }
+
+  #serve(next: ServingApp): void {
+    const previous = this.#serving;
+    // In this order: without a child the acceptor would serve, without a certificate (uws-notes section 4).
+    this.#acceptor.addChildAppDescriptor(next.app.getDescriptor());
+    this.#acceptor.removeChildAppDescriptor(previous.app.getDescriptor());
+    this.#serving = next;
+    this.#retired.add(previous);
+    this.#forgetIfUnused(previous);
+  }
+
+  /** An application that takes no new connections ends with its last one. */
+  #forgetIfUnused(serving: ServingApp): void {
+    if (serving.open > 0 || !this.#retired.delete(serving)) return;
+    // Not in a callback of one of its connections.
+    setImmediate(() => serving.app.close());
   }
 
   #checkTransfers(): void {
@@ -239,17 +316,11 @@ export class Listener implements Door {
     for (const client of this.#transfers) client.check(nowMs, { keepAlive });
   }
 
-  #createApps(): UwsApp[] {
-    const { certificates } = this.#options;
-    if (certificates === null) {
-      const app = this.#uws.App();
-      this.#serve(app);
-      return [app];
-    }
+  #createServing(certificates: ListenerOptions["certificates"]): ServingApp {
+    if (certificates === null) return this.#addRoutes(this.#uws.App());
     const [first, ...others] = certificates;
-    const acceptor = this.#uws.SSLApp({});
     const app = this.#uws.SSLApp({ cert_file_name: first.certPath, key_file_name: first.keyPath });
-    this.#serve(app);
+    const serving = this.#addRoutes(app);
     for (const certificate of others) {
       for (const name of certificate.names) {
         app.addServerName(name, {
@@ -260,40 +331,42 @@ export class Listener implements Door {
         route(app.domain(name), this.#onRequest);
       }
     }
-    acceptor.addChildAppDescriptor(app.getDescriptor());
-    return [acceptor, app];
+    return serving;
   }
 
-  #serve(app: UwsApp): void {
-    const { maxConnections, counters } = this.#options;
-    const { connections, limits } = counters;
+  #addRoutes(app: UwsApp): ServingApp {
+    const { connections, limits } = this.#options.counters;
+    const serving: ServingApp = { app, open: 0 };
     app.filter((res, change) => {
       if (change < 0) {
         connections.open--;
+        serving.open--;
         this.#addresses.closed();
+        this.#forgetIfUnused(serving);
         if (--this.#open === 0) this.#disconnectedWaiters.release();
         return;
       }
       connections.open++;
       connections.accepted++;
+      serving.open++;
       this.#open++;
       this.#addresses.opened(res);
       // Beyond the limit of file descriptors the library would spin (uws-notes section 5).
-      if (connections.open <= maxConnections) return;
+      if (connections.open <= this.#options.maxConnections) return;
       limits.maxConnections++;
       res.close();
     });
     route(app, this.#onRequest);
+    return serving;
   }
 
   #listen(): ListenSocket {
     const { host, port } = this.#options;
-    const app = this.#apps[0];
     // `listen` calls back before it returns.
     const bound: (ListenSocket | false)[] = [];
     const onListen = (socket: ListenSocket | false): void => void bound.push(socket);
-    if (host === null) app?.listen(port, LISTEN_SHARED, onListen);
-    else app?.listen(host, port, LISTEN_SHARED, onListen);
+    if (host === null) this.#acceptor.listen(port, LISTEN_SHARED, onListen);
+    else this.#acceptor.listen(host, port, LISTEN_SHARED, onListen);
     const [socket = false] = bound;
     if (socket === false) throw listenError(this.#options, "it was taken a moment ago");
     return socket;

@@ -6,19 +6,19 @@
  * served. Those that are idle or still send a head are not in it; they last 12 s at most.
  */
 export class RequestsPerAddress {
-  readonly #most: number;
+  readonly most: number;
   /** Only addresses that have any: as many entries as there are requests in flight, at most. */
   readonly #inFlight = new Map<string, number>();
 
   constructor(most: number) {
-    this.#most = most;
+    this.most = most;
   }
 
   /** One more; it counts until `finished`, also if it is too many. False: it is. */
   started(address: string): boolean {
     const inFlight = (this.#inFlight.get(address) ?? 0) + 1;
     this.#inFlight.set(address, inFlight);
-    return inFlight <= this.#most;
+    return inFlight <= this.most;
   }
 
   finished(address: string): void {

@@ -1,4 +1,4 @@
-import type { X509Certificate } from "node:crypto";
+import { createHash, type X509Certificate } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { RuntimeError } from "../errors.ts";
 import { type CertificateFiles, findCertificateFiles } from "./certificate-files.ts";
@@ -16,6 +16,8 @@ export interface ServerCertificate extends CertificateFiles {
   notAfterMs: number;
   /** Made by Edgicorn, or put there by somebody. */
   origin: "development" | "operator";
+  /** Of what is in both files. */
+  digest: string;
 }
 
 /** What is in `certs/`. Plain data. */
@@ -75,12 +77,12 @@ async function loadFolder(certsDir: string, now: Date): Promise<LoadedFolder> {
   for (const files of pairs) {
     const read = await readPems(files);
     const checked = read.ok ? checkCertificate(read.pems, now) : read;
-    if (checked.ok) {
-      certificates.push(describe(files, checked));
+    if (checked.ok && read.ok) {
+      certificates.push(describe(files, { ...checked, pems: read.pems }));
       // A development certificate that is about to expire is made anew instead.
       if (!isDevelopmentCertificate(checked.certificate)) warnings.push(...checked.warnings);
-      if (read.ok) warnings.push(...read.warnings);
-    } else {
+      warnings.push(...read.warnings);
+    } else if (!checked.ok) {
       problems.push(checked.problem);
     }
   }
@@ -90,13 +92,18 @@ async function loadFolder(certsDir: string, now: Date): Promise<LoadedFolder> {
 
 function describe(
   files: CertificateFiles,
-  { certificate, names }: { certificate: X509Certificate; names: string[] },
+  {
+    certificate,
+    names,
+    pems,
+  }: { certificate: X509Certificate; names: string[]; pems: CertificatePems },
 ): ServerCertificate {
   return {
     ...files,
     names,
     notAfterMs: Date.parse(certificate.validTo),
     origin: isDevelopmentCertificate(certificate) ? "development" : "operator",
+    digest: createHash("sha256").update(pems.cert).update(pems.key).digest("hex"),
   };
 }
 

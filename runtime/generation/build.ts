@@ -2,17 +2,22 @@ import { realpath, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
 
 import { discoverRoutes } from "../route/discover.ts";
+import { toDisplayPath } from "../route/display-path.ts";
+import { assignPools } from "./assign-pools.ts";
 import { BuildError } from "./build-error.ts";
 import { compileModules } from "./compile.ts";
 import type { Compiled } from "./compile.ts";
 import { createDraft, pruneGenerations } from "./generation-store.ts";
 import type { Draft } from "./generation-store.ts";
+import { hashPackages } from "./hash-packages.ts";
 import { hashModule, listPackageUses } from "./import-graph.ts";
 import { writeLease } from "./lease.ts";
 import { MANIFEST_FILE } from "./manifest.ts";
 import type { Manifest, ManifestModule } from "./manifest.ts";
 import { linkPackages, PackageFinder, toPackageName } from "./packages.ts";
 import type { PackageUse } from "./packages.ts";
+import { readPool } from "./read-pool.ts";
+import type { Source } from "./source-plugin.ts";
 
 export interface BuildOptions {
   /** The folder with the handlers. */
@@ -79,21 +84,60 @@ async function fillDraft(
   const uses = listPackageUses(compiled.metafile, sourceDir);
   const problems = await linkPackages(uses, { generationDir: draft.dir, finder });
   const inputs = [...compiled.sources.keys()].toSorted();
+  const { sources } = compiled;
+  const pools = await readPools(table.modules, { sources, sourceDir });
+  const { routes, fallbacks, ...assigned } = assignPools(table, {
+    poolOf: (module) => pools.names[module] ?? null,
+    display: (module) => toDisplayPath(join(sourceDir, table.modules[module] ?? "")),
+  });
+  problems.push(...pools.problems, ...assigned.problems);
   if (problems.length > 0) throw new BuildError(problems.join("\n"), { inputs });
 
   const manifest: Manifest = {
-    formatVersion: 1,
+    formatVersion: 2,
     id: draft.id,
     createdAt: new Date().toISOString(),
     sourceDir,
     modules: await describeModules(table.modules, { compiled, uses, finder, draft, sourceDir }),
-    routes: table.routes,
-    fallbacks: table.fallbacks,
+    routes,
+    fallbacks,
+    packages: await hashPackages(sourceDir, await findPackageDirs(uses, finder)),
     inputs,
     warnings: compiled.warnings,
   };
   await writeFile(join(draft.dir, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
   return manifest;
+}
+
+/** The pool that each module names, by its number. */
+async function readPools(
+  modules: readonly string[],
+  { sources, sourceDir }: { sources: ReadonlyMap<string, Source>; sourceDir: string },
+): Promise<{ names: (string | null)[]; problems: string[] }> {
+  const problems: string[] = [];
+  const names: (string | null)[] = [];
+  for (const module of modules) {
+    // A link is compiled under its real name.
+    const path = join(sourceDir, module);
+    const source = sources.get(path) ?? sources.get(await realpath(path));
+    const reading = await readPool(source?.text ?? "", path);
+    names.push(reading.ok ? reading.pool : null);
+    if (!reading.ok) {
+      const { line, column, message } = reading;
+      problems.push(`${toDisplayPath(path)}:${line}:${column}: ${message}`);
+    }
+  }
+  return { names, problems };
+}
+
+async function findPackageDirs(
+  uses: readonly PackageUse[],
+  finder: PackageFinder,
+): Promise<string[]> {
+  const dirs = await Promise.all(
+    uses.map(({ name, importer }) => finder.find(name, dirname(importer))),
+  );
+  return dirs.filter((dir) => dir !== null);
 }
 
 interface DescribeOptions {
@@ -128,6 +172,6 @@ async function describeModules(
   };
   return modules.map((source, index) => {
     const file = files[index] ?? "";
-    return { source, compiled: file, hash: hashModule(entries.get(file) ?? source, hash) };
+    return { source, compiled: file, ...hashModule(entries.get(file) ?? source, hash) };
   });
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { RuntimeError } from "../errors.ts";
 import { createGenerationId, isGenerationId } from "./generation-id.ts";
 import { isLeased } from "./lease.ts";
+import { loadManifest } from "./manifest.ts";
 
 /** A folder that a generation is built in. Ends by `publish` or `discard`. */
 export interface Draft {
@@ -50,6 +51,36 @@ export async function createDraft(stateDir: string): Promise<Draft> {
   };
 }
 
+/** What is known of a generation on disk without loading it. */
+export interface StoredGeneration {
+  id: string;
+  /** RFC 3339. */
+  createdAt: string;
+  routes: number;
+}
+
+/** The generations on disk that can be used, newest first. Those that another version of the runtime built are left out. */
+export async function listGenerations(stateDir: string): Promise<StoredGeneration[]> {
+  const names = await readdir(toGenerationDir(stateDir, "")).catch((): string[] => []);
+  const ids = names.filter(isGenerationId).toSorted().toReversed();
+  const found = await Promise.all(
+    ids.map(async (id) => {
+      const manifest = await loadManifest(toGenerationDir(stateDir, id)).catch(() => null);
+      if (manifest === null) return [];
+      return [{ id, createdAt: manifest.createdAt, routes: manifest.routes.length }];
+    }),
+  );
+  return found.flat();
+}
+
+/** Removes a generation, in one step as far as others can see. Nobody must use it. */
+export async function removeGeneration(stateDir: string, id: string): Promise<void> {
+  // Renamed first: nobody shall find half a generation. Gone already: another build is pruning too.
+  const removing = toGenerationDir(stateDir, `${REMOVING}${id}`);
+  await rename(toGenerationDir(stateDir, id), removing).catch(ignoreMissing);
+  await rm(removing, { recursive: true, force: true });
+}
+
 export interface PruneOptions {
   stateDir: string;
   /** How many of the newest generations stay. */
@@ -68,10 +99,7 @@ export async function pruneGenerations({ stateDir, keepLast, keep }: PruneOption
   const old = generations.slice(0, Math.max(0, generations.length - keepLast));
   for (const id of old) {
     if (id === keep || (await isLeased(toGenerationDir(stateDir, id)))) continue;
-    // Renamed first: nobody shall find half a generation. Gone already: another build is pruning too.
-    const removing = toGenerationDir(stateDir, `${REMOVING}${id}`);
-    await rename(toGenerationDir(stateDir, id), removing).catch(ignoreMissing);
-    await rm(removing, { recursive: true, force: true });
+    await removeGeneration(stateDir, id);
   }
   for (const name of names) {
     if (!name.startsWith(BUILDING) && !name.startsWith(REMOVING)) continue;

@@ -33,11 +33,13 @@ export interface HashOptions {
  * compiler and its settings. Does not depend on where the project lies, nor on anything that the module does not reach.
  *
  * @param entry The module's path in the metafile.
+ * @returns The hash, and whether a package is among what it imports.
  */
 export function hashModule(
   entry: string,
   { metafile, sourceHash, packageVersion }: HashOptions,
-): string {
+): { hash: string; usesPackages: boolean } {
+  let usesPackages = false;
   const lines = new Set<string>();
   const reached = new Set([entry]);
   // A set keeps the order of insertion and visits what is added on the way.
@@ -45,11 +47,14 @@ export function hashModule(
     const hash = sourceHash(path);
     if (hash !== null) lines.add(`file ${path} ${hash}`);
     for (const { path: imported, external } of metafile.inputs[path]?.imports ?? []) {
-      if (external !== true) reached.add(imported);
-      else lines.add(`package ${imported} ${packageVersion(imported, path)}`);
+      if (external !== true) {
+        reached.add(imported);
+        continue;
+      }
+      usesPackages ||= toPackageName(imported) !== null;
+      lines.add(`package ${imported} ${packageVersion(imported, path)}`);
     }
   }
-  return createHash("sha256")
-    .update([...lines].toSorted().join("\n"))
-    .digest("hex");
+  const hash = createHash("sha256").update([...lines].toSorted().join("\n"));
+  return { hash: hash.digest("hex"), usesPackages };
 }

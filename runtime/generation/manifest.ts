@@ -9,7 +9,7 @@ import { RuntimeError } from "../errors.ts";
  * Module and route numbers are indexes into `modules` and `routes`; they are valid within one generation only.
  */
 export interface Manifest {
-  formatVersion: 1;
+  formatVersion: 2;
   /** Names the generation; also its folder under `.edgicorn/generations/`. Sorts by time of creation. */
   id: string;
   /** RFC 3339, UTC. */
@@ -20,6 +20,8 @@ export interface Manifest {
   routes: ManifestRoute[];
   /** What answers a path that no route matches, per folder that has a `_404` file; empty: the runtime's own 404. */
   fallbacks: ManifestFallback[];
+  /** Hash of what is installed, as far as lock files and packages under development say: see `hash-packages.ts`. */
+  packages: string;
   /** Absolute paths of all local files that it was made of, also of those outside of the handlers folder. */
   inputs: string[];
   /** What the compiler finds suspicious, `file:line:column: text`. */
@@ -33,9 +35,12 @@ export interface ManifestModule {
   compiled: string;
   /** Hash of the module and of everything local that it imports: equal hash, equal behaviour of the code. */
   hash: string;
+  /** Whether it imports packages, directly or not: then `packages` counts too. */
+  usesPackages: boolean;
 }
 
-export interface ManifestRoute {
+/** What the names of the files say of a route. */
+export interface TableRoute {
   /** `/api/users/:id`, `/docs/**:path`; parameters keep the names from the file names. */
   pattern: string;
   /** Which module answers which method; `null` is any method that no other entry names. At least one entry. */
@@ -46,12 +51,23 @@ export interface ManifestRoute {
   error: number | null;
 }
 
-export interface ManifestFallback {
+/** What the names of the files say of a fallback. */
+export interface TableFallback {
   /** `/docs/**` for `docs/_404.ts`, `/**` for the one in the root. */
   pattern: string;
   module: number;
   middleware: number[];
   error: number | null;
+}
+
+export interface ManifestRoute extends TableRoute {
+  /** Name of the pool whose workers run it. */
+  pool: string;
+}
+
+export interface ManifestFallback extends TableFallback {
+  /** Name of the pool whose workers run it. */
+  pool: string;
 }
 
 /** Name of the manifest's file in the folder of its generation. */
@@ -80,8 +96,8 @@ export async function loadManifest(dir: string): Promise<Manifest> {
 /** What keeps a value from being a manifest; `null` if nothing does. By hand: workers load this, and start fast. */
 function findProblem(value: unknown): string | null {
   if (!isRecord(value)) return "no object";
-  if (value["formatVersion"] !== 1) {
-    return `format version ${JSON.stringify(value["formatVersion"])}, expected 1`;
+  if (value["formatVersion"] !== 2) {
+    return `format version ${JSON.stringify(value["formatVersion"])}, expected 2`;
   }
   const { modules, routes, fallbacks } = value;
   const count = Array.isArray(modules) ? modules.length : 0;
@@ -95,6 +111,7 @@ function findProblem(value: unknown): string | null {
       fallbacks,
       (fallback) => isScope(fallback, count) && isIndex(fallback["module"], count),
     ),
+    packages: isText(value["packages"]),
     inputs: isListOf(value["inputs"], isText),
     warnings: isListOf(value["warnings"], isText),
   };
@@ -104,7 +121,11 @@ function findProblem(value: unknown): string | null {
 
 function isModule(value: unknown): boolean {
   return (
-    isRecord(value) && isText(value["source"]) && isText(value["compiled"]) && isText(value["hash"])
+    isRecord(value) &&
+    isText(value["source"]) &&
+    isText(value["compiled"]) &&
+    isText(value["hash"]) &&
+    typeof value["usesPackages"] === "boolean"
   );
 }
 
@@ -124,6 +145,7 @@ function isScope(value: unknown, count: number): value is Record<string, unknown
   return (
     isRecord(value) &&
     isText(value["pattern"]) &&
+    isText(value["pool"]) &&
     isListOf(value["middleware"], (index) => isIndex(index, count)) &&
     (value["error"] === null || isIndex(value["error"], count))
   );

@@ -22,6 +22,8 @@ export interface Source {
   hash: string;
   /** Characters that were put in front of its first line. */
   prefixLength: number;
+  /** What is in it, for what is read out of code without running it; `null` for what is no code. */
+  text: string | null;
 }
 
 /**
@@ -61,12 +63,12 @@ async function loadSource(
   const bytes = await readFile(path);
   const hash = createHash("sha256").update(bytes).digest("hex");
   if (!SCRIPT.test(path)) {
-    sources.set(path + suffix, { hash, prefixLength: 0 });
+    sources.set(path + suffix, { hash, prefixLength: 0, text: null });
     return { contents: bytes, loader: "default" };
   }
   const text = bytes.toString("utf8").replace(/^\uFEFF/, "");
   const prefix = createPrefix(path, text);
-  sources.set(path + suffix, { hash, prefixLength: prefix.length });
+  sources.set(path + suffix, { hash, prefixLength: prefix.length, text });
   return { contents: prefix + text, loader: "default" };
 }
 
@@ -95,7 +97,7 @@ async function loadWasm(path: string, sources: Map<string, Source>): Promise<OnL
   const hash = createHash("sha256")
     .update(await readFile(path))
     .digest("hex");
-  sources.set(path, { hash, prefixLength: 0 });
+  sources.set(path, { hash, prefixLength: 0, text: null });
   const bytes = JSON.stringify(`wasm-bytes:${path}`);
   return {
     contents: `import bytes from ${bytes};export default new WebAssembly.Module(bytes);`,

@@ -1,5 +1,5 @@
 import { assertNever } from "../errors.ts";
-import type { ManifestFallback, ManifestRoute } from "../generation/manifest.ts";
+import type { TableFallback, TableRoute } from "../generation/manifest.ts";
 import { readHandlerFile } from "./handler-file.ts";
 import { formatPattern } from "./pattern.ts";
 import type { Segment } from "./pattern.ts";
@@ -9,9 +9,9 @@ export interface RouteTable {
   /** Files that take part, relative to the folder, sorted; routes and fallbacks name them by index. */
   modules: string[];
   /** Sorted by pattern. */
-  routes: ManifestRoute[];
+  routes: TableRoute[];
   /** Sorted by pattern. */
-  fallbacks: ManifestFallback[];
+  fallbacks: TableFallback[];
   /** One line each, empty if the table can be used. */
   problems: string[];
 }
@@ -51,8 +51,8 @@ export function createRouteTable(paths: readonly string[], displayName: string):
     if (file.kind === "middleware" || file.kind === "error") scopes.add(file);
   }
 
-  const routes: ManifestRoute[] = [];
-  const fallbacks: ManifestFallback[] = [];
+  const routes: TableRoute[] = [];
+  const fallbacks: TableFallback[] = [];
   for (const group of groups.values()) {
     const [first] = group;
     if (first === undefined) continue;
@@ -182,7 +182,7 @@ function describeConflict({ files: [one, other], problem }: Conflict, displayNam
   return `Cannot use ${displayName}/${one.path} and ${displayName}/${other.path}: ${problem}`;
 }
 
-function toRoute(first: TableFile, group: readonly TableFile[], scopes: Scopes): ManifestRoute {
+function toRoute(first: TableFile, group: readonly TableFile[], scopes: Scopes): TableRoute {
   const handlers = group.map(({ method, module }) => ({ method, module }));
   return { pattern: formatPattern(first.segments), handlers, ...scopes.find(first.path) };
 }

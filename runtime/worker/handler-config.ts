@@ -2,11 +2,11 @@ import * as z from "zod/mini";
 import type { FolderConfig, HandlerConfig } from "../api.ts";
 import { describeValue } from "./describe-value.ts";
 import { pickNearest } from "../nearest.ts";
+import { POOL_NAME, POOL_NAME_EXPECTED } from "../pool-name.ts";
 
 // zod/mini, not zod: the same checks for 14 KB instead of 85 KB in what every worker parses when it boots.
 
 const METHOD_NAME = /^[A-Z][A-Z0-9-]*$/;
-const POOL_NAME = /^[a-z][a-z0-9-]*$/;
 const CRON = /^\S+(\s+\S+){4}$/;
 
 const duration = z.int().check(z.nonnegative());
@@ -57,7 +57,7 @@ const EXPECTED: Record<keyof HandlerConfig, string> = {
   sendTimeoutMs: "whole milliseconds, 0 for no limit",
   reserved: "true or false",
   replay: "true or false",
-  pool: 'a name such as "reports" in lower-case letters, digits and "-"',
+  pool: POOL_NAME_EXPECTED,
   cache: "false or { maxAgeMs, staleMs? } in whole milliseconds",
   rateLimit: "{ requests, windowMs } in whole numbers above 0",
   schedule: 'a cron expression of five fields such as "0 3 * * *", or a list of them',

@@ -2,6 +2,7 @@ import { join, relative, sep } from "node:path";
 import type { ErrorHandler, FolderConfig, HandlerConfig, Middleware } from "../api.ts";
 import { RuntimeError } from "../errors.ts";
 import { loadManifest, type Manifest, type ManifestModule } from "../generation/manifest.ts";
+import { DEFAULT_POOL } from "../pool-name.ts";
 import type { SourcePosition } from "./error-location.ts";
 import {
   readErrorModule,
@@ -24,6 +25,8 @@ import {
 
 export interface LoadOptions {
   mode: "production" | "development";
+  /** Whose routes to load, with the modules that they need; without it, those of all pools. */
+  pool?: string;
   /** How long the top level of one module may take, in milliseconds. */
   moduleTimeoutMs?: number;
   /** Recognises responses; the default asks the global `Response` each time, so it may be replaced before or after. */
@@ -34,10 +37,10 @@ export interface LoadOptions {
 
 export interface LoadedGeneration {
   id: string;
-  /** By their number in the manifest. */
-  routes: LoadedRoute[];
-  /** By their number in the manifest. */
-  fallbacks: LoadedRoute[];
+  /** By their number in the manifest; `undefined` for those of other pools. */
+  routes: (LoadedRoute | undefined)[];
+  /** By their number in the manifest; `undefined` for those of other pools. */
+  fallbacks: (LoadedRoute | undefined)[];
   durationMs: number;
 }
 
@@ -75,13 +78,17 @@ export async function loadGeneration(
   return { id: manifest.id, routes, fallbacks, durationMs: performance.now() - startedAt };
 }
 
-/** What a worker tells the primary about its routes, in the manifest's order. */
-export function toReport(generation: LoadedGeneration): RouteReport[] {
-  return generation.routes.map(({ methods, config, methodConfig }) => ({
-    methods: methods === null ? null : [...methods],
-    config,
-    methodConfig: { ...methodConfig },
-  }));
+/** What a worker tells the primary about its routes, in the manifest's order; `null` for those of other pools. */
+export function toReport(generation: LoadedGeneration): (RouteReport | null)[] {
+  return generation.routes.map((route) => {
+    if (route === undefined) return null;
+    const { methods, config, methodConfig } = route;
+    return {
+      methods: methods === null ? null : [...methods],
+      config,
+      methodConfig: { ...methodConfig },
+    };
+  });
 }
 
 interface Problem {
@@ -98,7 +105,8 @@ class Loader {
   readonly #manifest: Manifest;
   readonly #options: LoadOptions;
   readonly #rules: RunRules;
-  readonly #imports: ImportResult[] = [];
+  /** By the module's number. */
+  readonly #imports = new Map<number, ImportResult>();
   readonly #problems: Problem[] = [];
   readonly #shapes = new Map<string, unknown>();
 
@@ -111,15 +119,16 @@ class Loader {
 
   async importAll(generationDir: string): Promise<void> {
     const timeoutMs = this.#options.moduleTimeoutMs ?? DEFAULT_MODULE_TIMEOUT_MS;
-    for (const [number, module] of this.#manifest.modules.entries()) {
-      const result = await importModule(generationDir, module, timeoutMs);
-      this.#imports.push(result);
+    for (const number of this.#neededModules()) {
+      const result = await importModule(generationDir, this.#module(number), timeoutMs);
+      this.#imports.set(number, result);
       if (!result.ok) this.#problems.push({ module: number, exportName: null, ...result.failure });
     }
   }
 
-  routes(): LoadedRoute[] {
-    return this.#manifest.routes.flatMap((route) => {
+  routes(): (LoadedRoute | undefined)[] {
+    return this.#manifest.routes.map((route) => {
+      if (!this.#isOurs(route)) return undefined;
       const modules = route.handlers.flatMap(({ method, module }): RouteModule[] => {
         const read = (namespace: Namespace) => readHandlerModule(namespace, method);
         const shape = this.#read(`handler ${method}`, module, read);
@@ -128,22 +137,29 @@ class Loader {
       });
       const frame = this.#frame(route);
       // A module that could not be read is a problem already; what is left of its route would only confuse.
-      if (modules.length < route.handlers.length) return [];
+      if (modules.length < route.handlers.length) return undefined;
+      for (const [index, { module }] of modules.entries()) {
+        const number = route.handlers[index]?.module;
+        if (number !== undefined) this.#checkPool(route, { number, own: module.config, frame });
+      }
       const result = toRoute(frame, modules);
-      if (result.ok) return [result.route];
+      if (result.ok) return result.route;
       for (const { source, message } of result.problems) {
         const module = route.handlers.find((handler) => this.#display(handler.module) === source);
         if (module !== undefined) this.#addProblem(module.module, { message, exportName: null });
       }
-      return [];
+      return undefined;
     });
   }
 
-  fallbacks(): LoadedRoute[] {
-    return this.#manifest.fallbacks.flatMap((fallback) => {
+  fallbacks(): (LoadedRoute | undefined)[] {
+    return this.#manifest.fallbacks.map((fallback) => {
+      if (!this.#isOurs(fallback)) return undefined;
       const target = this.#read("fallback", fallback.module, readFallbackModule);
       const frame = this.#frame(fallback);
-      return target === null ? [] : [toFallback(frame, this.#display(fallback.module), target)];
+      if (target === null) return undefined;
+      this.#checkPool(fallback, { number: fallback.module, own: {}, frame });
+      return toFallback(frame, this.#display(fallback.module), target);
     });
   }
 
@@ -153,6 +169,48 @@ class Loader {
     const lines = await Promise.all(problems.map((problem) => this.#toLine(problem)));
     const message = `Cannot load handlers:\n${[...new Set(lines)].join("\n")}`;
     throw new RuntimeError("ERR_HANDLER_LOAD", message, { cause: problems[0]?.cause });
+  }
+
+  #isOurs({ pool }: { pool: string }): boolean {
+    return this.#options.pool === undefined || pool === this.#options.pool;
+  }
+
+  /** What our routes are made of, in the manifest's order. */
+  #neededModules(): number[] {
+    const { routes, fallbacks } = this.#manifest;
+    const needed = new Set<number>();
+    const add = ({ middleware, error }: TableScope): void => {
+      for (const number of middleware) needed.add(number);
+      if (error !== null) needed.add(error);
+    };
+    for (const route of routes.filter((each) => this.#isOurs(each))) {
+      add(route);
+      for (const { module } of route.handlers) needed.add(module);
+    }
+    for (const fallback of fallbacks.filter((each) => this.#isOurs(each))) {
+      add(fallback);
+      needed.add(fallback.module);
+    }
+    return [...needed].toSorted((a, b) => a - b);
+  }
+
+  /** The build has read the pool without running anything: what running it says must be the same. */
+  #checkPool(
+    { pool, middleware }: { pool: string; middleware: readonly number[] },
+    { number, own, frame }: { number: number; own: HandlerConfig; frame: RouteFrame },
+  ): void {
+    const evaluated = own.pool ?? frame.folderConfig.pool ?? DEFAULT_POOL;
+    if (evaluated === pool) return;
+    const inherits = own.pool === undefined && frame.folderConfig.pool !== undefined;
+    const owner = inherits ? this.#middlewareThatNames(evaluated, middleware) : number;
+    const message = `config.pool is "${evaluated}" when it runs, but "${pool}" in what is written, expected export const config = { pool: "${evaluated}" }`;
+    this.#addProblem(owner ?? number, { message, exportName: "config" });
+  }
+
+  #middlewareThatNames(pool: string, middleware: readonly number[]): number | undefined {
+    return middleware.findLast(
+      (number) => this.#read("middleware", number, readMiddlewareModule)?.config.pool === pool,
+    );
   }
 
   #frame(
@@ -184,7 +242,7 @@ class Loader {
 
   /** Checks a module in a role, once: middleware is met in each of its routes. `null`: not usable, and noted. */
   #read<T>(role: string, number: number, read: (namespace: Namespace) => Shape<T>): T | null {
-    const imported = this.#imports[number];
+    const imported = this.#imports.get(number);
     if (imported === undefined || !imported.ok) return null;
     const key = `${role} ${number}`;
     // What is stored under a role was read by that role's reader.
@@ -234,6 +292,8 @@ class Loader {
 }
 
 type Namespace = Readonly<Record<string, unknown>>;
+
+type TableScope = Pick<Manifest["fallbacks"][number], "middleware" | "error">;
 
 function isGlobalResponse(value: unknown): value is Response {
   return value instanceof Response;

@@ -102,7 +102,7 @@ class Worker {
   }
 
   async #boot(settings: WorkerSettings): Promise<void> {
-    const { workerId, generationDir, mode, logLevel, logFormat, bodyBufferBytes } = settings;
+    const { workerId, generationDir, pool, mode, logLevel, logFormat, bodyBufferBytes } = settings;
     installWebObjects();
     try {
       const { isTTY } = process.stderr;
@@ -110,7 +110,7 @@ class Worker {
       const log = (await createLogger({ logLevel }, openLog(), look)).child({ workerId });
       surviveRejections(log);
       process.on("uncaughtException", (error) => this.#fail(error, log));
-      const generation = await loadGeneration(generationDir, { mode });
+      const generation = await loadGeneration(generationDir, { mode, pool });
       this.#exchanges = new Exchanges({
         channel: this.#channel,
         generation,
@@ -122,9 +122,9 @@ class Worker {
         },
         responseCreditBytes: settings.responseCreditBytes,
       });
-      const routes = toReport(generation).map(toRouteReport);
+      const routes = toReport(generation).map((route) => route && toRouteReport(route));
       // A request body up to this size travels whole, with others around it.
-      const buffers = routes.flatMap(bodyBuffersOf);
+      const buffers = routes.flatMap((route) => (route === null ? [] : bodyBuffersOf(route)));
       this.#channel.maxFrameBytes = MAX_FRAME_BYTES + Math.max(bodyBufferBytes, ...buffers);
       this.#channel.send([Kind.ready, { pid: process.pid, routes }]);
     } catch (error) {
@@ -154,7 +154,7 @@ class Worker {
   }
 }
 
-const IGNORED = ["pool", "cache", "rateLimit", "schedule"] as const;
+const IGNORED = ["cache", "rateLimit", "schedule"] as const;
 
 function toRouteReport({ methods, config, methodConfig }: LoadedRouteReport): RouteReport {
   const configs = [config, ...Object.values(methodConfig)];

@@ -138,7 +138,7 @@ describe("parseToPrimary()", () => {
       [Kind.ready, { pid: 7 }],
       [Kind.ready, { pid: 7, routes: null }],
       // The primary reads all of these, without another look.
-      [Kind.ready, { pid: 7, routes: [null] }],
+      [Kind.ready, { pid: 7, routes: [undefined] }],
       [Kind.ready, { pid: 7, routes: [{}] }],
       [Kind.ready, { pid: 7, routes: [{ ...ROUTE, methods: "GET" }] }],
       [Kind.ready, { pid: 7, routes: [{ ...ROUTE, limits: { ...LIMITS, bodyLimitBytes: "1" } }] }],

@@ -49,7 +49,7 @@ describe("loadCertificates()", { timeout: 60_000 }, () => {
     assert.equal(first.created, true);
     assert.deepEqual(first.warnings, []);
     assert.deepEqual(
-      { ...certificate, notAfterMs: 0 },
+      { ...certificate, notAfterMs: 0, digest: "" },
       {
         name: "localhost",
         certPath: join(dir, "localhost.crt"),
@@ -57,6 +57,7 @@ describe("loadCertificates()", { timeout: 60_000 }, () => {
         names: ["localhost"],
         notAfterMs: 0,
         origin: "development",
+        digest: "",
       },
     );
     const pem = readFileSync(certificate.certPath, "utf8");

@@ -129,12 +129,19 @@ describe("buildGeneration()", { concurrency: 2 }, () => {
     });
     const manifest = await project.build();
     assert.deepEqual(manifest.routes, [
-      { pattern: "/", handlers: [{ method: null, module: 1 }], middleware: [0], error: null },
+      {
+        pattern: "/",
+        handlers: [{ method: null, module: 1 }],
+        middleware: [0],
+        error: null,
+        pool: "default",
+      },
       {
         pattern: "/users/:id",
         handlers: [{ method: "GET", module: 2 }],
         middleware: [0],
         error: null,
+        pool: "default",
       },
     ]);
     assert.equal(manifest.sourceDir, join(project.dir, "handlers"));

@@ -9,13 +9,22 @@ import { loadManifest } from "../../runtime/generation/manifest.ts";
 import type { Manifest } from "../../runtime/generation/manifest.ts";
 
 const manifest: Manifest = {
-  formatVersion: 1,
+  formatVersion: 2,
   id: "20260131-235959123456-9f86d081",
   createdAt: "2026-01-31T23:59:59.123Z",
   sourceDir: "/srv/handlers",
-  modules: [{ source: "a.ts", compiled: "modules/0-a.js", hash: "00" }],
-  routes: [{ pattern: "/a", handlers: [{ method: "GET", module: 0 }], middleware: [0], error: 0 }],
-  fallbacks: [{ pattern: "/**", module: 0, middleware: [], error: null }],
+  modules: [{ source: "a.ts", compiled: "modules/0-a.js", hash: "00", usesPackages: false }],
+  routes: [
+    {
+      pattern: "/a",
+      handlers: [{ method: "GET", module: 0 }],
+      middleware: [0],
+      error: 0,
+      pool: "default",
+    },
+  ],
+  fallbacks: [{ pattern: "/**", module: 0, middleware: [], error: null, pool: "default" }],
+  packages: "ab",
   inputs: [],
   warnings: [],
 };
@@ -41,8 +50,8 @@ describe("loadManifest()", () => {
     ["no object", "[]", /no object$/],
     [
       "another version",
-      JSON.stringify({ ...manifest, formatVersion: 2 }),
-      /format version 2, expected 1$/,
+      JSON.stringify({ ...manifest, formatVersion: 1 }),
+      /format version 1, expected 2$/,
     ],
     ...Object.keys(manifest)
       .filter((key) => key !== "formatVersion")

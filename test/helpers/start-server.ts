@@ -18,6 +18,10 @@ export interface StartOptions {
   handlers: Files;
   /** The folder of static files; without it there is none. */
   public?: Files;
+  /** The config file says which folder it is. */
+  publicFromFile?: boolean;
+  /** Other files of its working folder, such as a config file. */
+  files?: Readonly<Record<string, string | Uint8Array>>;
   /** Whether it listens for HTTPS too, with a development certificate. */
   https?: boolean;
   /** How many workers; 2 unless told. */
@@ -54,12 +58,13 @@ export function spawnServer(t: Owner, options: StartOptions): TestServer {
   // Hooks run in the order in which they were set: it stops before its folder goes.
   t.after(() => server?.stop());
   const dir = temporaryFolder(t);
+  toFolder(dir, options.files ?? {});
   const handlersDir = toFolder(join(dir, "handlers"), options.handlers);
   const publicDir =
     options.public === undefined ? "off" : toFolder(join(dir, "public"), options.public);
   const flags = {
     "--handlers": handlersDir,
-    "--public": publicDir,
+    ...(options.publicFromFile === true ? {} : { "--public": publicDir }),
     "--http": "0",
     "--https": options.https === true ? "0" : "off",
     "--workers": String(options.workers ?? 2),

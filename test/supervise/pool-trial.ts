@@ -63,6 +63,7 @@ export class Trial {
       recycle: NO_RECYCLING,
       settings: {
         generationDir: this.#planFile,
+        pool: "default",
         mode: "production",
         requestIdPrefix: "t-",
         bodyBufferBytes: 1024,

@@ -67,6 +67,7 @@ describe("loadGeneration()", () => {
             ["POST", "users.post.ts"],
           ],
           middleware: ["_middleware.ts", "deep/_middleware.ts"],
+          pool: "b",
         },
       ],
     });
@@ -104,7 +105,7 @@ describe("loadGeneration()", () => {
       routes: ["plain.cjs", "compiled.cjs", "methods.cjs"].map(routeFor),
     });
     assert.deepEqual(
-      toReport(generation).map(({ methods }) => methods),
+      toReport(generation).map((route) => route?.methods),
       [null, null, ["GET", "HEAD", "OPTIONS"]],
     );
   });
@@ -202,10 +203,10 @@ describe("loadGeneration()", () => {
     });
     const code = { code: "ERR_HANDLER_LOAD" };
     await assert.rejects(loadGeneration(cwd, { mode: "production" }), code);
-    await writeFile(`${generationDir}/manifest.json`, '{"formatVersion":2}');
+    await writeFile(`${generationDir}/manifest.json`, '{"formatVersion":1}');
     await assert.rejects(loadGeneration(generationDir, { mode: "production" }), {
       ...code,
-      message: /format version 2, expected 1/,
+      message: /format version 1, expected 2/,
     });
   });
 });

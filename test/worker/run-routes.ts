@@ -21,8 +21,8 @@ export interface LogLine {
 }
 
 export interface Runner {
-  routes: LoadedRoute[];
-  fallbacks: LoadedRoute[];
+  routes: (LoadedRoute | undefined)[];
+  fallbacks: (LoadedRoute | undefined)[];
   background: BackgroundWork;
   /** What was logged so far. */
   log: LogLine[];

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { build } from "esbuild";
 import type { Manifest } from "../../runtime/generation/manifest.ts";
+import { DEFAULT_POOL } from "../../runtime/pool-name.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
@@ -19,6 +20,8 @@ export interface RoutePlan {
   handlers: [method: string | null, file: string][];
   middleware?: string[];
   error?: string;
+  /** The default pool unless told. */
+  pool?: string;
 }
 
 export interface WrittenGeneration {
@@ -50,8 +53,9 @@ export async function writeGeneration(
     if (!names.includes(name)) names.push(name);
     return names.indexOf(name);
   };
-  const toEntry = ({ pattern, handlers, middleware = [], error }: RoutePlan) => ({
+  const toEntry = ({ pattern, handlers, middleware = [], error, pool }: RoutePlan) => ({
     pattern,
+    pool: pool ?? DEFAULT_POOL,
     handlers: handlers.map(([method, file]) => ({ method, module: numberOf(file) })),
     middleware: middleware.map(numberOf),
     error: error === undefined ? null : numberOf(error),
@@ -78,7 +82,7 @@ export async function writeGeneration(
     logLevel: "silent",
   });
   const manifest: Manifest = {
-    formatVersion: 1,
+    formatVersion: 2,
     id: "test",
     createdAt: new Date(0).toISOString(),
     sourceDir,
@@ -86,9 +90,11 @@ export async function writeGeneration(
       source,
       compiled: `module-${index}.mjs`,
       hash: String(index),
+      usesPackages: false,
     })),
     routes,
     fallbacks,
+    packages: "",
     inputs: [],
     warnings: [],
   };

@@ -1,0 +1,152 @@
+import * as z from "zod/mini";
+import { pickNearest } from "../nearest.ts";
+import { parseSizeBytes } from "./units.ts";
+import { DEFAULT_POOL, isPoolName, POOL_NAME_EXPECTED } from "../pool-name.ts";
+
+/** How a pool of workers is set up. `null`: as for all. */
+export interface PoolSetting {
+  readonly workers: number | null;
+  /** Most exchanges that one of its workers has at a time. */
+  readonly concurrency: number | null;
+  /** Of one of its workers; 0: none. */
+  readonly memoryLimitBytes: number | null;
+}
+
+/** What only the config file can say, since it is more than a word. */
+export interface FileSettings {
+  readonly pools: Readonly<Record<string, PoolSetting>>;
+  /** Path and query of each. */
+  readonly warmup: readonly string[];
+}
+
+/** Keys of the config file that are neither flags nor variables. */
+export const FILE_SETTING_NAMES = [
+  "pools",
+  "warmup",
+] as const satisfies readonly (keyof FileSettings)[];
+
+export type FileSettingName = (typeof FILE_SETTING_NAMES)[number];
+
+export type FileSettingsResult =
+  | { ok: true; settings: FileSettings }
+  /** Without the words before `key`, such as "Cannot use": `key` is a path, such as `pools.reports.workers`. */
+  | { ok: false; problems: { key: string; value: unknown; expected: string }[] };
+
+/** Checks what the config file says under these keys; one that is not there has nothing to say. */
+export function readFileSettings(
+  values: Readonly<Partial<Record<FileSettingName, unknown>>>,
+): FileSettingsResult {
+  const problems: { key: string; value: unknown; expected: string }[] = [];
+  const refuse = (key: string, value: unknown, expected: string): void => {
+    problems.push({ key, value, expected });
+  };
+  const settings = {
+    pools: Object.freeze(readPools(values.pools ?? {}, refuse)),
+    warmup: Object.freeze(readWarmUp(values.warmup ?? [], refuse)),
+  };
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, settings };
+}
+
+type Refuse = (key: string, value: unknown, expected: string) => void;
+
+const POOL_KEYS = {
+  workers: { schema: wholeNumber(1, 1024), expected: "a whole number from 1 to 1024" },
+  concurrency: { schema: wholeNumber(1, 100_000), expected: "a whole number from 1 to 100000" },
+  memoryLimit: {
+    schema: memorySize(),
+    expected: 'a size from 64mb to 1024gb, such as "512mb", or "off"',
+  },
+} as const;
+
+type PoolKey = keyof typeof POOL_KEYS;
+
+const POOL_KEY_NAMES = Object.keys(POOL_KEYS);
+
+function readPools(value: unknown, refuse: Refuse): Record<string, PoolSetting> {
+  const pools: Record<string, PoolSetting> = {};
+  if (!isRecord(value)) {
+    refuse("pools", value, "an object: { reports: { workers: 2 } }");
+    return pools;
+  }
+  for (const [name, pool] of Object.entries(value)) {
+    const key = `pools.${name}`;
+    if (!isPoolName(name)) refuse(key, name, POOL_NAME_EXPECTED);
+    else if (!isRecord(pool)) refuse(key, pool, "an object: { workers: 2 }");
+    else pools[name] = readPool(pool, { key, name, refuse });
+  }
+  return pools;
+}
+
+function readPool(
+  pool: Readonly<Record<string, unknown>>,
+  { key, name, refuse }: { key: string; name: string; refuse: Refuse },
+): PoolSetting {
+  for (const unknown of Object.keys(pool)) {
+    if (POOL_KEY_NAMES.includes(unknown)) continue;
+    const nearest = pickNearest(unknown, POOL_KEY_NAMES);
+    const hint = nearest === null ? POOL_KEY_NAMES.join(" or ") : `"${nearest}"`;
+    refuse(`${key}.${unknown}`, pool[unknown], hint);
+  }
+  const read = (part: PoolKey): number | null => {
+    const value = pool[part];
+    if (value === undefined) return null;
+    const { schema, expected } = POOL_KEYS[part];
+    const parsed = schema.safeParse(value);
+    if (parsed.success) return parsed.data;
+    refuse(`${key}.${part}`, value, expected);
+    return null;
+  };
+  if (name === DEFAULT_POOL && pool["workers"] !== undefined) {
+    // There it has a flag and a variable, too.
+    refuse(`${key}.workers`, pool["workers"], 'none here: the key "workers" says it');
+  }
+  return Object.freeze({
+    workers: read("workers"),
+    concurrency: read("concurrency"),
+    memoryLimitBytes: read("memoryLimit"),
+  });
+}
+
+const MOST_WARM_UPS = 100;
+
+/** As a request line may name it: visible ASCII. */
+const TARGET = /^\/[!-~]*$/;
+
+function readWarmUp(value: unknown, refuse: Refuse): string[] {
+  if (!Array.isArray(value) || value.length > MOST_WARM_UPS) {
+    refuse("warmup", value, `a list of at most ${MOST_WARM_UPS} paths: ["/"]`);
+    return [];
+  }
+  return value.filter((path: unknown, index): path is string => {
+    if (typeof path === "string" && TARGET.test(path)) return true;
+    refuse(`warmup[${index}]`, path, 'a path that begins with "/", encoded as in a URL');
+    return false;
+  });
+}
+
+function wholeNumber(least: number, most: number): z.ZodMiniType<number, number> {
+  return z.int().check(z.minimum(least), z.maximum(most));
+}
+
+/** In bytes; 0 for none. */
+function memorySize(): z.ZodMiniType<number> {
+  const off = z.pipe(
+    z.literal(["off", false]),
+    z.transform(() => 0),
+  );
+  const parsed = z.pipe(
+    z.pipe(
+      z.string(),
+      z.transform((value: string) => parseSizeBytes(value)),
+    ),
+    z.number(),
+  );
+  return z.union([
+    off,
+    z.pipe(z.union([z.number(), parsed]), wholeNumber(64 * 1024 ** 2, 1024 ** 4)),
+  ]);
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

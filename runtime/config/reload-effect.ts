@@ -1,0 +1,91 @@
+import type { Config } from "../config.ts";
+
+/** What becomes of a setting that has changed when a server that runs reads it again. */
+export interface ReloadEffect {
+  /** As the config file calls it. */
+  name: string;
+  /**
+   * `switch`: it counts from the switch on, for what begins then. `pools`: workers know it, or what keeps them: pools get
+   * new ones. `restart`: it cannot change while the server runs, and a reload that asks for it is refused.
+   */
+  effect: "switch" | "pools" | "restart";
+}
+
+/**
+ * One entry per field of `Config`: a new setting does not compile until somebody has thought of what a reload does with
+ * it.
+ */
+export const RELOAD_EFFECT = {
+  mode: { name: "mode", effect: "restart" },
+  configFile: { name: "config", effect: "switch" },
+  handlersDir: { name: "handlers", effect: "switch" },
+  publicDir: { name: "public", effect: "switch" },
+  certsDir: { name: "certs", effect: "switch" },
+  // Leases and the control socket are there.
+  stateDir: { name: "stateDir", effect: "restart" },
+  host: { name: "host", effect: "restart" },
+  httpPort: { name: "http", effect: "restart" },
+  httpsPort: { name: "https", effect: "restart" },
+  // Each pool has its own: see `planPools`.
+  workers: { name: "workers", effect: "switch" },
+  maxWorkers: { name: "maxWorkers", effect: "switch" },
+  workerMemoryLimitBytes: { name: "workerMemoryLimit", effect: "switch" },
+  pools: { name: "pools", effect: "switch" },
+  maxRequestsPerWorker: { name: "maxRequestsPerWorker", effect: "pools" },
+  maxRequestsJitter: { name: "maxRequestsJitter", effect: "pools" },
+  maxWorkerAgeMs: { name: "maxWorkerAge", effect: "pools" },
+  maxWorkerIdleMs: { name: "maxWorkerIdle", effect: "pools" },
+  bodyLimitBytes: { name: "bodyLimit", effect: "switch" },
+  bodyBufferBytes: { name: "bodyBuffer", effect: "pools" },
+  responseBufferBytes: { name: "responseBuffer", effect: "pools" },
+  bodyOverflow: { name: "bodyOverflow", effect: "switch" },
+  responseOverflow: { name: "responseOverflow", effect: "switch" },
+  spoolLimitBytes: { name: "spoolLimit", effect: "restart" },
+  bodyTimeoutMs: { name: "bodyTimeout", effect: "switch" },
+  minBodyRateBytesPerSecond: { name: "minBodyRate", effect: "switch" },
+  sendTimeoutMs: { name: "sendTimeout", effect: "switch" },
+  // uWebSockets.js reads it when it is loaded, which is once.
+  headerLimitBytes: { name: "headerLimit", effect: "restart" },
+  headerCountLimit: { name: "headerCountLimit", effect: "switch" },
+  urlLimitBytes: { name: "urlLimit", effect: "switch" },
+  maxRequests: { name: "maxRequests", effect: "pools" },
+  maxRequestsPerAddress: { name: "maxRequestsPerAddress", effect: "switch" },
+  // Each pool may have its own: see `planPools`.
+  workerConcurrency: { name: "workerConcurrency", effect: "switch" },
+  queueLimit: { name: "queueLimit", effect: "pools" },
+  queueDelayMs: { name: "queueDelay", effect: "pools" },
+  queueTimeoutMs: { name: "queueTimeout", effect: "pools" },
+  healthPath: { name: "healthPath", effect: "switch" },
+  quarantineMs: { name: "quarantine", effect: "pools" },
+  // Others have found the server by it.
+  pidFile: { name: "pidFile", effect: "restart" },
+  maxConnections: { name: "maxConnections", effect: "switch" },
+  requestTimeoutMs: { name: "requestTimeout", effect: "switch" },
+  drainGraceMs: { name: "drainGrace", effect: "switch" },
+  bootTimeoutMs: { name: "bootTimeout", effect: "pools" },
+  hangTimeoutMs: { name: "hangTimeout", effect: "pools" },
+  warmup: { name: "warmup", effect: "switch" },
+  reloadProbe: { name: "reloadProbe", effect: "switch" },
+  keepGenerations: { name: "keepGenerations", effect: "switch" },
+  accessLog: { name: "accessLog", effect: "switch" },
+  logLevel: { name: "logLevel", effect: "pools" },
+  // The form of what has been opened stays.
+  logFormat: { name: "logFormat", effect: "restart" },
+} as const satisfies Record<keyof Config, ReloadEffect>;
+
+/** A setting whose value differs. */
+export interface ChangedSetting extends ReloadEffect {
+  before: unknown;
+  after: unknown;
+}
+
+/** The settings in which two configs differ. */
+export function findChangedSettings(before: Config, after: Config): ChangedSetting[] {
+  return Object.entries(RELOAD_EFFECT).flatMap(([key, effect]) => {
+    // The table has exactly the keys of Config.
+    const [old, now] = [before[key as keyof Config], after[key as keyof Config]];
+    return JSON.stringify(old) === JSON.stringify(now)
+      ? []
+      : [{ ...effect, before: old, after: now }];
+  });
+}

@@ -1,0 +1,126 @@
+import { extname } from "node:path";
+import { SourceMap, type SourceMapPayload } from "node:module";
+
+import { type Expression, parse, type Program } from "acorn";
+import { type Loader, transform } from "esbuild";
+
+import { isPoolName, POOL_NAME_EXPECTED } from "../pool-name.ts";
+
+/** What a module's text says of its pool. Lines and columns count from 1. */
+export type PoolReading =
+  /** `null`: it names none. */
+  { ok: true; pool: string | null } | { ok: false; line: number; column: number; message: string };
+
+/**
+ * Reads `pool` out of `export const config = { ... }` without running the module.
+ *
+ * Which workers import a module depends on its pool, so the name must be known before any of them does. Therefore it has
+ * to be written as a string; one that only running the module would tell is refused. A `config` that is no object
+ * literal, or comes from elsewhere, is read as naming none: a worker finds out if that was wrong (`load-handlers.ts`).
+ *
+ * @param text The module's source, as it is in the file.
+ * @param path Its name, for its extension.
+ */
+export async function readPool(text: string, path: string): Promise<PoolReading> {
+  // Nearly all modules end here.
+  if (!/\bpool\b/.test(text) || !/\bconfig\b/.test(text)) return NONE;
+  const plain = await toPlainScript(text, path);
+  if (plain === null) return NONE;
+  const config = findConfig(plain.program);
+  const value = config === null ? null : findPool(config);
+  if (value === null) return NONE;
+  const pool = readText(value);
+  if (pool !== null && isPoolName(pool)) return { ok: true, pool };
+  const found = pool === null ? "computed when the module runs" : JSON.stringify(pool);
+  const expected = pool === null ? 'a string such as "reports"' : POOL_NAME_EXPECTED;
+  return {
+    ok: false,
+    ...plain.locate(value),
+    message: `config.pool is ${found}, expected ${expected}`,
+  };
+}
+
+const NONE: PoolReading = { ok: true, pool: null };
+
+interface PlainScript {
+  program: Program;
+  /** Where a node is in the original. */
+  locate: (node: Expression) => { line: number; column: number };
+}
+
+/** Without types, JSX and what a parser may not know yet; `null` if it cannot be parsed, which is not ours to tell. */
+async function toPlainScript(text: string, path: string): Promise<PlainScript | null> {
+  try {
+    const { code, map } = await transform(text, {
+      loader: LOADERS[extname(path)] ?? "ts",
+      target: "es2022",
+      jsx: "automatic",
+      sourcemap: "external",
+      logLevel: "silent",
+    });
+    const program = parse(code, { ecmaVersion: "latest", sourceType: "module", locations: true });
+    // esbuild wrote it.
+    const sourceMap = new SourceMap(JSON.parse(map) as SourceMapPayload);
+    const locate = ({ loc }: Expression): { line: number; column: number } => {
+      const entry = sourceMap.findEntry((loc?.start.line ?? 1) - 1, loc?.start.column ?? 0);
+      const isKnown = "originalLine" in entry;
+      return {
+        line: isKnown ? entry.originalLine + 1 : 1,
+        column: isKnown ? entry.originalColumn + 1 : 1,
+      };
+    };
+    return { program, locate };
+  } catch {
+    // What does not compile is told by the compiler, with its line. CommonJS may hold what no module may.
+    return null;
+  }
+}
+
+const LOADERS: Readonly<Record<string, Loader>> = {
+  ".tsx": "tsx",
+  ".js": "jsx",
+  ".mjs": "jsx",
+  ".cjs": "jsx",
+  ".jsx": "jsx",
+};
+
+/** The value that the module exports as `config`, if that is written down in it. */
+function findConfig({ body }: Program): Expression | null {
+  let local: string | null = null;
+  const declared = new Map<string, Expression>();
+  for (const statement of body) {
+    const declaration =
+      statement.type === "ExportNamedDeclaration" ? statement.declaration : statement;
+    if (declaration?.type === "VariableDeclaration") {
+      for (const { id, init } of declaration.declarations) {
+        if (id.type !== "Identifier" || init === null || init === undefined) continue;
+        declared.set(id.name, init);
+        if (statement !== declaration && id.name === "config") local = id.name;
+      }
+    }
+    if (statement.type !== "ExportNamedDeclaration" || statement.source) continue;
+    for (const { exported, local: inner } of statement.specifiers) {
+      const isConfig = exported.type === "Identifier" && exported.name === "config";
+      if (isConfig && inner.type === "Identifier") local = inner.name;
+    }
+  }
+  return local === null ? null : (declared.get(local) ?? null);
+}
+
+/** The value of its last key `pool`. */
+function findPool(config: Expression): Expression | null {
+  if (config.type !== "ObjectExpression") return null;
+  for (const property of config.properties.toReversed()) {
+    if (property.type !== "Property" || property.computed) continue;
+    const { key } = property;
+    const name = key.type === "Identifier" ? key.name : key.type === "Literal" ? key.value : null;
+    if (name === "pool") return property.value;
+  }
+  return null;
+}
+
+function readText(value: Expression): string | null {
+  if (value.type === "Literal") return typeof value.value === "string" ? value.value : null;
+  if (value.type !== "TemplateLiteral" || value.expressions.length > 0) return null;
+  return value.quasis[0]?.value.cooked ?? null;
+}

@@ -1,0 +1,347 @@
+import type {
+  ExchangeMessage,
+  RouteNumber,
+  RouteReport,
+  WorkerId,
+  WorkerSettings,
+} from "./channel/messages.ts";
+import type { Config } from "./config.ts";
+import type { WorkerInfo } from "./control/operations.ts";
+import { describeHang } from "./describe-hang.ts";
+import type { ByteBudget } from "./dispatch/byte-budget.ts";
+import { Dispatcher } from "./dispatch/dispatcher.ts";
+import type { Lane } from "./dispatch/lane.ts";
+import { RuleBook } from "./dispatch/route-rules.ts";
+import type { Spool } from "./dispatch/spool.ts";
+import type { RuntimeError } from "./errors.ts";
+import { toGenerationDir } from "./generation/generation-store.ts";
+import type { Manifest } from "./generation/manifest.ts";
+import type { Logger } from "./log.ts";
+import type { Counters } from "./observe/counters.ts";
+import type { GenerationLeases } from "./reload/generation-leases.ts";
+import type { PoolPlan } from "./reload/pool-plan.ts";
+import { settledWithin } from "./settled-within.ts";
+import type { StackFrame } from "./stack-frames.ts";
+import { areWorkersDebugged } from "./supervise/fork-worker.ts";
+import { isOwnDoing, type LossCause } from "./supervise/loss-cause.ts";
+import { Pool } from "./supervise/pool.ts";
+import type { RecycleLimits } from "./supervise/recycle-policy.ts";
+import type { WorkerLoad } from "./supervise/worker-gauge.ts";
+import type { TurnClock } from "./turn-clock.ts";
+
+/** How long before the end of the grace handlers are told that it ends. */
+const SHUTDOWN_NOTICE_MS = 1_000;
+
+/** What all pools of a primary share. */
+export interface PoolSurroundings {
+  log: Logger;
+  clock: TurnClock;
+  bodyBudget: ByteBudget;
+  spool: Spool;
+  counters: Counters;
+  requestIdPrefix: string;
+  nextWorkerId: () => WorkerId;
+  leases: GenerationLeases;
+}
+
+export interface LivePoolOptions extends PoolSurroundings {
+  config: Config;
+  /** Of the generation that its code is from, whose folder is leased. */
+  manifest: Manifest;
+  plan: PoolPlan;
+}
+
+/**
+ * The workers of one pool with one code, and the exchanges that are in their hands: a dispatcher and a queue of their own.
+ *
+ * It outlives its generation when the next one needs the same workers. So it speaks of routes by the numbers of the
+ * generation that its code is from, and keeps that generation's folder leased until its last worker is gone.
+ *
+ *     starting ──all ready──▶ serving ──nobody's pool any more──▶ retiring ──nothing in flight──▶ ended
+ *         └── cannot boot ──────┴──── closed, destroyed ──────────────┴──────────────────────────▲
+ */
+export class LivePool {
+  readonly plan: PoolPlan;
+  /** Of the generation that its code is from. */
+  readonly manifest: Manifest;
+  readonly dispatcher: Dispatcher;
+  readonly #log: Logger;
+  readonly #requestIdPrefix: string;
+  readonly #leases: GenerationLeases;
+  readonly #pool: Pool;
+  readonly #lanes = new Map<WorkerId, Lane>();
+  readonly #numbers = new Map<string, RouteNumber>();
+  #reports: readonly (RouteReport | null)[] = [];
+  /** For what does not depend on the generation that it serves. */
+  #rules: RuleBook;
+  #leased = true;
+  /** Of the generation that it serves now. */
+  #config: Config;
+  /** How many workers it has at least. */
+  #least: number;
+
+  private constructor(options: LivePoolOptions) {
+    const { config, log, manifest, plan } = options;
+    this.plan = plan;
+    this.#least = plan.workers;
+    this.#config = config;
+    this.#rules = new RuleBook([], config);
+    this.manifest = manifest;
+    this.#log = log;
+    this.#requestIdPrefix = options.requestIdPrefix;
+    this.#leases = options.leases;
+    manifest.routes.forEach(({ pattern }, number) => this.#numbers.set(pattern, number));
+    manifest.fallbacks.forEach(({ pattern }, number) =>
+      this.#numbers.set(toFallbackKey(pattern), -1 - number),
+    );
+    this.#leases.hold(manifest.id);
+    this.dispatcher = new Dispatcher({
+      log,
+      clock: options.clock,
+      workerConcurrency: plan.concurrency,
+      queueLimit: config.queueLimit,
+      queueDelayMs: config.queueDelayMs,
+      queueTimeoutMs: config.queueTimeoutMs,
+      maxRequests: config.maxRequests,
+      bodyBudget: options.bodyBudget,
+      spool: options.spool,
+      responseCreditBytes: config.responseBufferBytes,
+      counters: options.counters,
+      quarantineMs: config.quarantineMs,
+      routes: {
+        mayReplay: (route, method) => this.#rules.rulesOf(route, method).replay,
+        nameOf: (route) => patternOf(manifest, route),
+      },
+    });
+    const retireGraceMs = (): number => toRetireGraceMs(this.#config);
+    this.#pool = new Pool({
+      log,
+      workers: plan.workers,
+      maxWorkers: plan.maxWorkers,
+      recycle: toRecycleLimits(config, plan),
+      settings: toSettings(options),
+      nextWorkerId: options.nextWorkerId,
+      bootTimeoutMs: config.bootTimeoutMs,
+      get retireGraceMs() {
+        return retireGraceMs();
+      },
+      loadOf: (worker) => this.#loadOf(worker.id),
+      queueAgeMs: (nowMs) => this.dispatcher.queueAgeMs(nowMs),
+      onReady: (worker, report) => {
+        if (this.#reports.length === 0) this.#learn(report.routes);
+        this.#lanes.set(worker.id, this.dispatcher.attach(worker.id, worker.channel));
+      },
+      onMessage: (worker, message) => this.#onMessage(worker.id, message),
+      onRetire: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane)),
+      onUnreachable: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane)),
+      onLost: (worker, error, cause) => this.#onLost(worker.id, error, cause),
+      onDown: (isDown) => this.dispatcher.markDown(isDown),
+      heartbeat: {
+        hangTimeoutMs: areWorkersDebugged() ? 0 : config.hangTimeoutMs,
+        onStalled: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.stall(lane)),
+        onRecovered: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.recover(lane)),
+        describe: (worker, stack) => this.#describeHang(worker.id, stack),
+      },
+    });
+  }
+
+  /**
+   * Starts its workers and waits until all are ready.
+   *
+   * @throws RuntimeError `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` when they cannot boot; the signal's reason. Nothing is left
+   *   behind then.
+   */
+  static async start(
+    options: LivePoolOptions,
+    { signal }: { signal: AbortSignal },
+  ): Promise<LivePool> {
+    signal.throwIfAborted();
+    const pool = new LivePool(options);
+    const listening = new AbortController();
+    try {
+      const aborted = new Promise<never>((_, reject) => {
+        const fail = (): void => reject(toError(signal.reason));
+        signal.addEventListener("abort", fail, { once: true, signal: listening.signal });
+      });
+      await Promise.race([pool.#pool.start(), aborted]);
+    } catch (error) {
+      await pool.destroy();
+      throw error;
+    } finally {
+      listening.abort();
+    }
+    return pool;
+  }
+
+  /** As operators see them. */
+  get workers(): WorkerInfo[] {
+    return this.#pool.workers.map(({ id, pid, state }) => ({ id, pid, state: state.kind }));
+  }
+
+  /** It serves another generation from now on, whose settings differ only where its workers do not notice. */
+  follow(config: Config): void {
+    this.#config = config;
+  }
+
+  /** How many workers shall serve. */
+  get desired(): number {
+    return this.#pool.desired;
+  }
+
+  /** One worker more or less, at least one. Returns how many there shall be now. */
+  resize(change: 1 | -1): number {
+    this.#least = this.#pool.resize(this.#least + change);
+    return this.#least;
+  }
+
+  /** Its workers that are ready, as its dispatcher knows them. */
+  get lanes(): Lane[] {
+    return [...this.#lanes.values()];
+  }
+
+  /** What its dispatcher and its workers call a route, or a fallback, of whatever generation it serves. */
+  numberOf(scope: { kind: "route" | "fallback"; pattern: string }): RouteNumber {
+    const { kind, pattern } = scope;
+    const number = this.#numbers.get(kind === "route" ? pattern : toFallbackKey(pattern));
+    if (number !== undefined) return number;
+    throw new TypeError(`pool ${this.plan.name} has no ${kind} ${pattern}`);
+  }
+
+  /** What its workers have said of its routes, by the numbers that they have for it; `null` for those of others. */
+  get reports(): readonly (RouteReport | null)[] {
+    return this.#reports;
+  }
+
+  /** Whether it can answer requests now: a worker of it is ready. */
+  get isReady(): boolean {
+    return this.dispatcher.readyWorkers > 0;
+  }
+
+  /**
+   * Answers all that it has admitted, each within its own timeout and streams to their end, and closes then. The grace
+   * is for what handlers left to `waitUntil`.
+   */
+  async retire(graceMs: number): Promise<void> {
+    await this.dispatcher.idle();
+    await this.close(graceMs);
+  }
+
+  /**
+   * Answers all that it has admitted, then ends its workers; what takes longer than the grace fails with 503. While it
+   * retires, this bounds what was without bounds.
+   */
+  async close(graceMs: number): Promise<void> {
+    const deadlineMs = performance.now() + graceMs;
+    // What is cut off learns of it by its `request.signal`, and has the rest of the grace to tidy up.
+    const noticeMs = Math.min(SHUTDOWN_NOTICE_MS, graceMs / 10);
+    await settledWithin(this.dispatcher.idle(), graceMs - noticeMs);
+    this.dispatcher.close("ERR_DRAINING");
+    await this.#pool.close(Math.max(0, deadlineMs - performance.now()));
+    await this.#release();
+  }
+
+  /** Ends its workers now; what they have in flight fails. */
+  async destroy(): Promise<void> {
+    this.dispatcher.close("ERR_DRAINING");
+    await this.#pool.destroy();
+    await this.#release();
+  }
+
+  /** The workers are gone: nobody of this pool reads its generation's folder any more. */
+  async #release(): Promise<void> {
+    if (!this.#leased) return;
+    this.#leased = false;
+    await this.#leases.release(this.manifest.id);
+  }
+
+  /** What the first worker loaded, all others of the pool load too. */
+  #learn(reports: readonly (RouteReport | null)[]): void {
+    this.#reports = reports;
+    this.#rules = new RuleBook(reports, this.#config);
+    for (const [number, report] of reports.entries()) {
+      if (report === null || report.ignored.length === 0) continue;
+      const { ignored } = report;
+      const route = this.manifest.routes[number]?.pattern;
+      this.#log.warn({ route, ignored }, "config of a handler that this version does not act on");
+    }
+  }
+
+  #onMessage(workerId: WorkerId, message: ExchangeMessage): void {
+    const lane = this.#lanes.get(workerId);
+    if (lane !== undefined) this.dispatcher.receive(lane, message);
+  }
+
+  #loadOf(workerId: WorkerId): WorkerLoad {
+    const lane = this.#lanes.get(workerId);
+    return { requests: lane?.dispatched ?? 0, inFlight: lane?.inFlight.size ?? 0 };
+  }
+
+  #withLane(workerId: WorkerId, act: (lane: Lane) => void): void {
+    const lane = this.#lanes.get(workerId);
+    if (lane !== undefined) act(lane);
+  }
+
+  #describeHang(workerId: WorkerId, stack: readonly StackFrame[]): object {
+    const lane = this.#lanes.get(workerId);
+    if (lane === undefined) return {};
+    return describeHang(this.dispatcher.workOf(lane), {
+      stack,
+      manifest: this.manifest,
+      requestIdOf: (id) => this.#requestIdPrefix + id.toString(36),
+    });
+  }
+
+  #onLost(workerId: WorkerId, error: RuntimeError, cause: LossCause): void {
+    const lane = this.#lanes.get(workerId);
+    if (lane === undefined) return;
+    this.#lanes.delete(workerId);
+    const loss = { code: "ERR_WORKER_EXITED", ownDoing: isOwnDoing(cause) } as const;
+    const { failed, replayed } = this.dispatcher.detach(lane, loss);
+    const fields = { workerId, cause, reason: error.message, replayed };
+    if (failed > 0) this.#log.error({ ...fields, exchanges: failed }, "exchanges lost");
+    else if (replayed > 0) this.#log.warn(fields, "exchanges go to another worker");
+  }
+}
+
+function patternOf({ routes, fallbacks }: Manifest, route: number): string {
+  const { pattern } = (route < 0 ? fallbacks[-1 - route] : routes[route]) ?? { pattern: "" };
+  return pattern;
+}
+
+/** No pattern of a route begins like this. */
+function toFallbackKey(pattern: string): string {
+  return `404 ${pattern}`;
+}
+
+function toSettings(options: LivePoolOptions): Omit<WorkerSettings, "workerId"> {
+  const { config, manifest, plan, requestIdPrefix } = options;
+  return {
+    generationDir: toGenerationDir(config.stateDir, manifest.id),
+    pool: plan.name,
+    mode: config.mode,
+    requestIdPrefix,
+    bodyBufferBytes: config.bodyBufferBytes,
+    responseCreditBytes: config.responseBufferBytes,
+    logLevel: config.logLevel,
+    logFormat: config.logFormat,
+  };
+}
+
+/** What a worker was given before may take as long as any request. */
+function toRetireGraceMs({ drainGraceMs, requestTimeoutMs }: Config): number {
+  return Math.max(drainGraceMs, requestTimeoutMs);
+}
+
+function toRecycleLimits(config: Config, { memoryLimitBytes }: PoolPlan): RecycleLimits {
+  return {
+    requests: config.maxRequestsPerWorker,
+    requestsJitter: config.maxRequestsJitter,
+    ageMs: config.maxWorkerAgeMs,
+    idleMs: config.maxWorkerIdleMs,
+    memoryBytes: memoryLimitBytes,
+  };
+}
+
+function toError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}

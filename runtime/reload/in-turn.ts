@@ -1,0 +1,33 @@
+import { RuntimeError } from "../errors.ts";
+
+/** More than a person can have meant. */
+const MOST_WAITING = 16;
+
+/** Runs tasks one after the other, in the order in which they came. */
+export class InTurn {
+  #last: Promise<unknown> = Promise.resolve();
+  #count = 0;
+
+  /**
+   * Settles as the task does, once those before it have ended, however they ended.
+   *
+   * @throws RuntimeError `ERR_OVERLOADED` when too many wait already.
+   */
+  async run<T>(task: () => Promise<T>): Promise<T> {
+    if (this.#count > MOST_WAITING) {
+      throw new RuntimeError(
+        "ERR_OVERLOADED",
+        `Cannot wait in turn: found ${this.#count} waiting, expected at most ${MOST_WAITING}`,
+      );
+    }
+    this.#count++;
+    const done = this.#last.then(task).finally(() => this.#count--);
+    this.#last = done.catch(() => {});
+    return done;
+  }
+
+  /** Resolves when nothing runs and nothing waits. */
+  async idle(): Promise<void> {
+    while (this.#count > 0) await this.#last;
+  }
+}

@@ -1,0 +1,123 @@
+import type { ExchangeId } from "../channel/messages.ts";
+import type {
+  BodyFlow,
+  BodySink,
+  BodySource,
+  ClientSide,
+  CompleteResponse,
+  RequestHead,
+  ResponseHead,
+  WorkerId,
+} from "../dispatch/client-side.ts";
+
+/** A response that goes on longer than this after its head is taken for a stream that never ends. */
+const MOST_BODY_MS = 1_000;
+
+const READ_BYTES = 64 * 1024;
+
+export interface InternalRequest {
+  id: ExchangeId;
+  /** Path and query. */
+  target: string;
+  /** `http://localhost`. */
+  origin: string;
+  /** What the request says of who sends it. */
+  userAgent: string;
+}
+
+/** How an internal request ended. */
+export interface InternalOutcome {
+  /** What a client would have been told; 502 for a body that broke off. */
+  status: number;
+  /** Until the head of the response. */
+  durationMs: number;
+}
+
+/**
+ * A GET that the runtime sends to its own handlers, through everything but a socket. What is answered is read, as a client
+ * would, and thrown away.
+ *
+ *     open ──whole response, refusal──▶ settled
+ *       └──head of a stream──▶ reading ──end, broke off, a second later──▶ settled
+ */
+export class InternalClient implements ClientSide {
+  readonly id: ExchangeId;
+  readonly head: RequestHead;
+  readonly receivedMs: number;
+  /** Settles once, and never rejects: every admitted exchange has one outcome. */
+  readonly outcome: Promise<InternalOutcome>;
+  workerId: WorkerId | null = null;
+  #settle: (outcome: InternalOutcome) => void = () => {};
+  #settled = false;
+
+  constructor({ id, target, origin, userAgent }: InternalRequest) {
+    this.id = id;
+    this.receivedMs = performance.now();
+    const host = new URL(origin).host;
+    this.head = {
+      method: "GET",
+      target,
+      origin,
+      fields: `host\n${host}\naccept\n*/*\nuser-agent\n${userAgent}`,
+      bodyBytes: 0,
+      clientAddress: "127.0.0.1",
+    };
+    this.outcome = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  receiveBody(sink: BodySink): BodyFlow {
+    // A GET of ours has none.
+    sink.end();
+    return { pause: () => {}, resume: () => {} };
+  }
+
+  /** It is as fast as whoever answers it. */
+  limitTransfers(): void {}
+
+  /** It never leaves: who answers it has a deadline. */
+  onAbort(): void {}
+
+  respond({ status }: CompleteResponse): void {
+    this.#end({ status, durationMs: performance.now() - this.receivedMs });
+  }
+
+  respondStream({ status }: ResponseHead, body: BodySource): void {
+    if (this.#settled) {
+      body.cancel();
+      return;
+    }
+    const durationMs = performance.now() - this.receivedMs;
+    const finish = (outcome: InternalOutcome): void => {
+      clearTimeout(timer);
+      body.onChange = null;
+      this.#end(outcome);
+    };
+    const timer = setTimeout(() => {
+      finish({ status, durationMs });
+      body.cancel();
+    }, MOST_BODY_MS);
+    const read = (): void => {
+      while (body.read(READ_BYTES) !== null);
+      if (body.state === "ended") finish({ status, durationMs });
+      else if (body.state === "failed") finish({ status: 502, durationMs });
+    };
+    body.onChange = read;
+    read();
+  }
+
+  refuse(status: number): void {
+    this.#end({ status, durationMs: performance.now() - this.receivedMs });
+  }
+
+  #end(outcome: InternalOutcome): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#settle(outcome);
+  }
+}

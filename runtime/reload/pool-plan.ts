@@ -1,0 +1,144 @@
+import type { Config } from "../config.ts";
+import { RELOAD_EFFECT } from "../config/reload-effect.ts";
+import type { Manifest, ManifestModule } from "../generation/manifest.ts";
+import { DEFAULT_POOL } from "../pool-name.ts";
+
+/** A pool that nobody has configured: its handlers are kept apart, and one worker is enough for that. */
+const WORKERS_OF_UNKNOWN_POOL = 1;
+
+/** More of one kind are counted, not named. */
+const MOST_NAMED = 5;
+
+/** What a pool of a generation is made of. Plain data. */
+export interface PoolPlan {
+  readonly name: string;
+  readonly workers: number;
+  /** When all are busy. */
+  readonly maxWorkers: number;
+  readonly concurrency: number;
+  /** Of one worker; 0: none. */
+  readonly memoryLimitBytes: number;
+  /**
+   * All that would make other workers of it, in words for a person: equal words and values, equal workers. `code` is by
+   * the source of the module.
+   */
+  readonly code: ReadonlyMap<string, string>;
+  readonly others: ReadonlyMap<string, string>;
+}
+
+/**
+ * Says which pools a generation has under a config, and what each is made of: those that its routes are in, or the
+ * default one where there are no routes.
+ */
+export function planPools(manifest: Manifest, config: Config): PoolPlan[] {
+  const { routes, fallbacks } = manifest;
+  const names = new Set([...routes, ...fallbacks].map(({ pool }) => pool));
+  if (names.size === 0) names.add(DEFAULT_POOL);
+  return [...names].toSorted().map((name) => planPool(name, { manifest, config }));
+}
+
+/** Why the workers of one plan cannot serve another one, a phrase for each reason; none: they can. */
+export function findReasons(before: PoolPlan, after: PoolPlan): string[] {
+  const { changed, added, gone } = compare(before.code, after.code);
+  const others = compare(before.others, after.others);
+  return [
+    ...describe("changed", changed),
+    ...describe("new", added),
+    ...describe("gone", gone),
+    ...[...others.changed, ...others.added, ...others.gone].map((name) => `${name} changed`),
+  ];
+}
+
+/** Names of pools that are configured and that no handler is in. */
+export function findUnusedPools(plans: readonly PoolPlan[], config: Config): string[] {
+  return Object.keys(config.pools).filter(
+    (name) => name !== DEFAULT_POOL && plans.every((plan) => plan.name !== name),
+  );
+}
+
+function planPool(
+  name: string,
+  { manifest, config }: { manifest: Manifest; config: Config },
+): PoolPlan {
+  // A pool may be called `constructor`.
+  const setting = Object.hasOwn(config.pools, name) ? config.pools[name] : undefined;
+  const isDefault = name === DEFAULT_POOL;
+  const workers = isDefault ? config.workers : (setting?.workers ?? WORKERS_OF_UNKNOWN_POOL);
+  // Only the default pool scales by itself.
+  const maxWorkers = isDefault ? config.maxWorkers : workers;
+  const concurrency = setting?.concurrency ?? config.workerConcurrency;
+  const memoryLimitBytes = setting?.memoryLimitBytes ?? config.workerMemoryLimitBytes;
+  const modules = listModules(name, manifest);
+  const others = new Map<string, string>([
+    ["number of workers", `${workers} to ${maxWorkers}`],
+    ["concurrency", String(concurrency)],
+    ["memory limit", String(memoryLimitBytes)],
+    ["routes", JSON.stringify(listRoutes(name, manifest))],
+    ["folder of the handlers", manifest.sourceDir],
+  ]);
+  if (modules.some(({ usesPackages }) => usesPackages)) others.set("packages", manifest.packages);
+  // Who works on a handler wants to see what it does when it is loaded, and what it reads then.
+  if (config.mode === "development") others.set("build", manifest.id);
+  for (const [key, { name: settingName, effect }] of Object.entries(RELOAD_EFFECT)) {
+    // The table has exactly the keys of Config.
+    if (effect === "pools") others.set(settingName, JSON.stringify(config[key as keyof Config]));
+  }
+  const code = new Map(modules.map(({ source, hash }) => [source, hash]));
+  return { name, workers, maxWorkers, concurrency, memoryLimitBytes, code, others };
+}
+
+function listModules(name: string, { modules, routes, fallbacks }: Manifest): ManifestModule[] {
+  const scopes = [
+    ...routes.map(({ handlers, ...rest }) => ({
+      ...rest,
+      own: handlers.map(({ module }) => module),
+    })),
+    ...fallbacks.map(({ module, ...rest }) => ({ ...rest, own: [module] })),
+  ].filter(({ pool }) => pool === name);
+  const numbers = scopes.flatMap(({ own, middleware, error }) => [
+    ...own,
+    ...middleware,
+    ...(error === null ? [] : [error]),
+  ]);
+  return [...new Set(numbers)].flatMap((number) => modules[number] ?? []);
+}
+
+/** The pool's routes and what serves them, in names: numbers mean something within one generation only. */
+function listRoutes(name: string, { modules, routes, fallbacks }: Manifest): unknown {
+  const sourceOf = (number: number | null): string | null =>
+    number === null ? null : (modules[number]?.source ?? null);
+  const ours = <T extends { pool: string }>(all: readonly T[]): T[] =>
+    all.filter(({ pool }) => pool === name);
+  return [
+    ours(routes).map(({ pattern, handlers, middleware, error }) => [
+      pattern,
+      handlers.map(({ method, module }) => [method, sourceOf(module)]),
+      middleware.map(sourceOf),
+      sourceOf(error),
+    ]),
+    ours(fallbacks).map(({ pattern, module, middleware, error }) => [
+      pattern,
+      sourceOf(module),
+      middleware.map(sourceOf),
+      sourceOf(error),
+    ]),
+  ];
+}
+
+function compare(
+  before: ReadonlyMap<string, string>,
+  after: ReadonlyMap<string, string>,
+): { changed: string[]; added: string[]; gone: string[] } {
+  const keys = [...after.keys()];
+  return {
+    changed: keys.filter((key) => before.has(key) && before.get(key) !== after.get(key)),
+    added: keys.filter((key) => !before.has(key)),
+    gone: [...before.keys()].filter((key) => !after.has(key)),
+  };
+}
+
+function describe(what: string, names: readonly string[]): string[] {
+  if (names.length <= MOST_NAMED) return names.map((name) => `${what}: ${name}`);
+  const named = names.slice(0, MOST_NAMED).map((name) => `${what}: ${name}`);
+  return [...named, `${what}: ${names.length - MOST_NAMED} more`];
+}

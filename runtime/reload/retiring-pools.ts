@@ -1,0 +1,50 @@
+import type { LivePool } from "../live-pool.ts";
+import type { Logger } from "../log.ts";
+
+/**
+ * Most pools of one name that still answer what they had when others took their place. Streams end when they like:
+ * without a bound each reload would leave its workers behind.
+ */
+const MOST_OF_A_NAME = 4;
+
+/** Who works on handlers reloads with every change, and has a page open that reads a stream. */
+const MOST_OF_A_NAME_IN_DEVELOPMENT = 1;
+
+/** Pools that no generation sends anything to any more, until each has answered what it had. */
+export class RetiringPools {
+  readonly #log: Logger;
+  readonly #mostOfAName: number;
+  /** Oldest first. */
+  readonly #pools = new Set<LivePool>();
+
+  constructor(log: Logger, mode: "production" | "development") {
+    this.#log = log;
+    this.#mostOfAName = mode === "development" ? MOST_OF_A_NAME_IN_DEVELOPMENT : MOST_OF_A_NAME;
+  }
+
+  get all(): LivePool[] {
+    return [...this.#pools];
+  }
+
+  /** Lets a pool finish what it has. That may take as long as its slowest exchange: nobody waits for it. */
+  add(pool: LivePool, drainGraceMs: number): void {
+    const report = (error: unknown): void =>
+      this.#log.error({ err: error }, "cannot end the workers of a previous generation");
+    this.#pools.add(pool);
+    void pool
+      .retire(drainGraceMs)
+      .catch(report)
+      .finally(() => this.#pools.delete(pool));
+    const { name } = pool.plan;
+    const namesakes = this.all.filter(({ plan }) => plan.name === name);
+    const tooMany = namesakes.slice(0, Math.max(0, namesakes.length - this.#mostOfAName));
+    for (const oldest of tooMany) {
+      const { id } = oldest.manifest;
+      this.#log.info(
+        { generation: id, pool: name, drainGraceMs },
+        "ending an old generation: too many live",
+      );
+      oldest.close(drainGraceMs).catch(report);
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import type { WorkerId } from "../channel/messages.ts";
+import { RuntimeError } from "../errors.ts";
+import type { InternalClient, InternalOutcome } from "./internal-client.ts";
+
+/** A worker that is to be asked for a path. */
+export interface WarmUpStep {
+  workerId: WorkerId;
+  path: string;
+  /** Gives the worker the request past the queue; the client's outcome tells what became of it. */
+  send: (client: InternalClient) => void;
+}
+
+export interface WarmUpOptions {
+  /** Path and query, in the order in which they are sent. */
+  paths: readonly string[];
+  /** One step for each worker that answers a path; none: it needs no warm-up. */
+  stepsFor: (path: string) => readonly WarmUpStep[];
+  createClient: (path: string) => InternalClient;
+  signal: AbortSignal;
+}
+
+/**
+ * Sends each path to each worker that answers it: one after the other to a worker, to all workers at the same time.
+ *
+ * @throws RuntimeError `ERR_HANDLER_LOAD` for the first answer of 500 or above, which is also what a handler gets that
+ *   answers too late; the signal's reason.
+ */
+export async function warmUp(options: WarmUpOptions): Promise<void> {
+  const byWorker = new Map<WorkerId, WarmUpStep[]>();
+  for (const step of options.paths.flatMap((path) => options.stepsFor(path))) {
+    const steps = byWorker.get(step.workerId);
+    if (steps === undefined) byWorker.set(step.workerId, [step]);
+    else steps.push(step);
+  }
+  await Promise.all([...byWorker.values()].map((steps) => warmUpWorker(steps, options)));
+}
+
+async function warmUpWorker(
+  steps: readonly WarmUpStep[],
+  { createClient, signal }: WarmUpOptions,
+): Promise<void> {
+  for (const { workerId, path, send } of steps) {
+    signal.throwIfAborted();
+    const client = createClient(path);
+    send(client);
+    const { status, durationMs } = await untilAborted(client.outcome, signal);
+    if (status < 500) continue;
+    const found = `worker ${workerId} answered GET ${path} with ${status} after ${Math.round(durationMs)} ms`;
+    throw new RuntimeError(
+      "ERR_HANDLER_LOAD",
+      `Cannot warm up: ${found}, expected a status below 500 (its log says why)`,
+    );
+  }
+}
+
+/** Waits no longer than the signal allows. */
+export async function untilAborted(
+  outcome: Promise<InternalOutcome>,
+  signal: AbortSignal,
+): Promise<InternalOutcome> {
+  const listening = new AbortController();
+  try {
+    const aborted = new Promise<never>((_, reject) => {
+      const fail = (): void => reject(signal.reason as Error);
+      signal.addEventListener("abort", fail, { once: true, signal: listening.signal });
+    });
+    return await Promise.race([outcome, aborted]);
+  } finally {
+    listening.abort();
+  }
+}

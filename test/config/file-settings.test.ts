@@ -1,0 +1,58 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { readFileSettings } from "../../runtime/config/file-settings.ts";
+
+/** `key: expected` of each problem. */
+function problems(values: { pools?: unknown; warmup?: unknown }): string[] {
+  const result = readFileSettings(values);
+  assert.ok(!result.ok, "accepted");
+  return result.problems.map(({ key, expected }) => `${key}: ${expected}`);
+}
+
+describe("readFileSettings()", () => {
+  it("has nothing to say where nothing is said", () => {
+    assert.deepEqual(readFileSettings({}), { ok: true, settings: { pools: {}, warmup: [] } });
+  });
+
+  it("reads pools and paths", () => {
+    const pools = {
+      reports: { workers: 2, concurrency: 10, memoryLimit: "512mb" },
+      constructor: {},
+      default: { memoryLimit: "off" },
+    };
+    assert.deepEqual(readFileSettings({ pools, warmup: ["/", "/a?b=c"] }), {
+      ok: true,
+      settings: {
+        pools: {
+          reports: { workers: 2, concurrency: 10, memoryLimitBytes: 512 * 1024 ** 2 },
+          constructor: { workers: null, concurrency: null, memoryLimitBytes: null },
+          default: { workers: null, concurrency: null, memoryLimitBytes: 0 },
+        },
+        warmup: ["/", "/a?b=c"],
+      },
+    });
+  });
+
+  it("names every key that is wrong, and what it may be", () => {
+    assert.deepEqual(problems({ pools: [], warmup: "/" }), [
+      "pools: an object: { reports: { workers: 2 } }",
+      'warmup: a list of at most 100 paths: ["/"]',
+    ]);
+    const pools = {
+      Reports: {},
+      a: 3,
+      b: { workers: 0, concurency: 1, memoryLimit: "1mb" },
+      default: { workers: 2 },
+    };
+    assert.deepEqual(problems({ pools, warmup: ["a", 7] }), [
+      'pools.Reports: a name such as "reports" in lower-case letters, digits and "-"',
+      "pools.a: an object: { workers: 2 }",
+      'pools.b.concurency: "concurrency"',
+      "pools.b.workers: a whole number from 1 to 1024",
+      'pools.b.memoryLimit: a size from 64mb to 1024gb, such as "512mb", or "off"',
+      'pools.default.workers: none here: the key "workers" says it',
+      'warmup[0]: a path that begins with "/", encoded as in a URL',
+      'warmup[1]: a path that begins with "/", encoded as in a URL',
+    ]);
+  });
+});

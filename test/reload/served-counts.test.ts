@@ -1,0 +1,41 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { ExchangeId } from "../../runtime/channel/messages.ts";
+import { ServedCounts } from "../../runtime/reload/served-counts.ts";
+
+function fail(served: ServedCounts, ...ids: number[]): void {
+  // Tests are the only makers of ids here.
+  for (const id of ids) served.failed(id as ExchangeId);
+}
+
+describe("ServedCounts", () => {
+  it("counts a failure for who had the request, however late it ends", () => {
+    const served = new ServedCounts();
+    served.begin("a", 1).requests += 5;
+    served.begin("b", 10).requests += 2;
+    fail(served, 9, 10, 3);
+    assert.deepEqual(served.of("a"), { requests: 5, errors: 2 });
+    assert.deepEqual(served.of("b"), { requests: 2, errors: 1 });
+    assert.deepEqual(served.of("c"), { requests: 0, errors: 0 });
+  });
+
+  it("adds up the times of one that serves again, and knows who served before", () => {
+    const served = new ServedCounts();
+    assert.equal(served.previousId, null);
+    served.begin("a", 1).requests++;
+    assert.equal(served.previousId, null);
+    served.begin("b", 2);
+    assert.equal(served.previousId, "a");
+    served.begin("a", 3).requests++;
+    assert.equal(served.of("a").requests, 2);
+    assert.equal(served.previousId, "b");
+  });
+
+  it("forgets what was long ago", () => {
+    const served = new ServedCounts();
+    served.begin("first", 1).requests++;
+    for (let n = 2; n < 200; n++) served.begin("other", n);
+    assert.equal(served.of("first").requests, 0);
+    fail(served, 1);
+  });
+});
