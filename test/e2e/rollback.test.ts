@@ -1,0 +1,159 @@
+import assert from "node:assert/strict";
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import type { GenerationInfo, ReloadReport } from "../../runtime/control/operations.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { runCommand } from "../helpers/run-command.ts";
+import { startServer, type TestServer } from "../helpers/start-server.ts";
+
+const INDEX = `export default () => new Response("one");`;
+
+function write(server: TestServer, path: string, source: string): void {
+  writeFileSync(join(server.handlersDir, path), source);
+}
+
+/** What a command answers that succeeds. */
+async function ask<T>(server: TestServer, ...args: readonly string[]): Promise<T> {
+  const { code, stdout, stderr } = await runCommand([...args, "--json"], server.dir);
+  assert.deepEqual([code, stderr], [0, ""]);
+  // The type that the command is documented to print.
+  return JSON.parse(stdout) as T;
+}
+
+/** Why a command is refused. */
+async function refusal(server: TestServer, ...args: readonly string[]): Promise<string> {
+  const { code, stderr } = await runCommand(args, server.dir);
+  assert.equal(code, 70);
+  return stderr;
+}
+
+async function textOf(server: TestServer, path = "/"): Promise<string> {
+  const response = await server.fetch(path);
+  return `${response.status} ${await response.text()}`;
+}
+
+/** Ids of the generations on disk, oldest first, and of those whose folder is leased. */
+function storedBy(server: TestServer): { ids: string[]; leased: string[] } {
+  const dir = join(server.dir, ".edgicorn/generations");
+  const ids = readdirSync(dir).toSorted();
+  const isLeased = (id: string): boolean =>
+    readdirSync(join(dir, id)).includes(`lease-${server.pid}`);
+  return { ids, leased: ids.filter(isLeased) };
+}
+
+describe("edgicorn rollback", { timeout: 60_000 }, () => {
+  it("goes back to what served before, or to any that is on disk", async (t) => {
+    const kept = `export const config = { pool: "kept" }; export default () => new Response(String(process.pid));`;
+    const server = await startServer(t, {
+      handlers: { "index.ts": INDEX, "kept.ts": kept },
+      workers: 1,
+    });
+    const pid = await textOf(server, "/kept");
+    assert.match(await refusal(server, "rollback"), /Cannot roll back to the generation before/);
+    write(server, "index.ts", INDEX.replace("one", "two"));
+    const { generation: second, previous: first } = await ask<ReloadReport>(server, "reload");
+    assert.ok(first !== null);
+    assert.equal(await textOf(server), "200 two");
+
+    const back = await ask<ReloadReport>(server, "rollback");
+    assert.deepEqual([back.generation, back.previous], [first, second]);
+    assert.deepEqual(back.pools, [
+      { name: "default", change: "replaced", reasons: ["changed: index.ts"], workers: 1 },
+      { name: "kept", change: "kept", reasons: [], workers: 1 },
+    ]);
+    assert.equal(await textOf(server), "200 one");
+
+    assert.match(await refusal(server, "rollback", first), /it serves already/);
+    const nowhere = await refusal(server, "rollback", "20200101-000000000000-00000000");
+    assert.match(nowhere, new RegExp(`found none, expected one of ${second}, ${first}`));
+    assert.equal((await ask<ReloadReport>(server, "rollback", second)).generation, second);
+    assert.equal(await textOf(server), "200 two");
+    assert.equal(await textOf(server, "/kept"), pid);
+  });
+
+  it("that fails changes nothing, and neither does a reload, which leaves nothing on disk", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": INDEX }, workers: 1 });
+    const { ids } = storedBy(server);
+    const [first = ""] = ids;
+    write(server, "index.ts", "throw new Error('broken');");
+    assert.match(await refusal(server, "reload"), /index\.ts:1.*broken/s);
+    assert.deepEqual(storedBy(server), { ids: [first], leased: [first] });
+
+    write(server, "index.ts", INDEX.replace("one", "two"));
+    const { generation: second } = await ask<ReloadReport>(server, "reload");
+    const dir = join(server.dir, ".edgicorn/generations", first);
+    for (const file of readdirSync(join(dir, "modules"))) {
+      if (!file.endsWith(".js")) continue;
+      writeFileSync(join(dir, "modules", file), "throw new Error('damaged');");
+    }
+    assert.match(await refusal(server, "rollback"), /damaged/);
+    assert.equal(await textOf(server), "200 two");
+    await eventually(t, () => storedBy(server).leased.length === 1);
+    assert.deepEqual(storedBy(server), { ids: [first, second], leased: [second] });
+    writeFileSync(join(dir, "manifest.json"), "{");
+    assert.match(await refusal(server, "rollback"), /found none, expected one of/);
+    server.kill("SIGTERM");
+    await server.exit;
+    assert.deepEqual(storedBy(server).leased, []);
+  });
+});
+
+describe("edgicorn generations", { timeout: 60_000 }, () => {
+  it("lists those on disk with what they have answered, as many as shall stay", async (t) => {
+    const server = await startServer(t, {
+      handlers: {
+        "index.ts": INDEX,
+        "fails.ts": "export default () => new Response(null, { status: 500 });",
+      },
+      workers: 1,
+      flags: ["--keep-generations", "2"],
+    });
+    for (const path of ["/", "/fails", "/", "/nothing"]) await textOf(server, path);
+    const { generation: second, previous: first } = await ask<ReloadReport>(server, "reload");
+    await textOf(server);
+    const [now, before] = await ask<GenerationInfo[]>(server, "generations");
+    assert.ok(now !== undefined && before !== undefined);
+    assert.deepEqual(
+      { ...now, createdAt: "" },
+      { id: second, createdAt: "", routes: 2, state: "serving", requests: 1, errors: 0 },
+    );
+    assert.deepEqual([before.id, before.requests, before.errors], [first, 3, 1]);
+    await eventually(t, () => storedBy(server).leased.length === 1);
+    const { generation: third } = await ask<ReloadReport>(server, "reload");
+    const left = await ask<GenerationInfo[]>(server, "generations");
+    assert.deepEqual(
+      left.map(({ id }) => id),
+      [third, second],
+    );
+    await ask<ReloadReport>(server, "rollback");
+    const again = (await ask<GenerationInfo[]>(server, "generations")).find(
+      ({ id }) => id === second,
+    );
+    assert.deepEqual([again?.state, again?.requests], ["serving", 1]);
+  });
+});
+
+describe("SIGTTIN and SIGTTOU", { timeout: 60_000 }, () => {
+  it("add and take a worker of the default pool, down to one", async (t) => {
+    const server = await startServer(t, {
+      handlers: { "index.ts": INDEX },
+      workers: 1,
+      flags: ["--log-level", "debug"],
+    });
+    const told = async (signal: NodeJS.Signals): Promise<unknown> => {
+      const seen = server.logs.length;
+      server.kill(signal);
+      const line = await server.until(
+        (each) => server.logs.indexOf(each) >= seen && each.msg === "number of workers changed",
+      );
+      return line["workers"];
+    };
+    assert.equal(await told("SIGTTIN"), 2);
+    await eventually(t, () => server.workers.size === 2);
+    assert.equal(await told("SIGTTOU"), 1);
+    assert.equal(await told("SIGTTOU"), 1);
+    await eventually(t, () => server.workers.size === 1);
+    assert.equal(await textOf(server), "200 one");
+  });
+});
