@@ -1,0 +1,128 @@
+import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
+import { once } from "node:events";
+import { buffer } from "node:stream/consumers";
+import { EXIT, RuntimeError } from "../../runtime/errors.ts";
+import { formatTable, type Row } from "../bench/table.ts";
+import { parseOptions, type Options } from "./options.ts";
+import { Scope } from "./scope.ts";
+import type { Figure, Soak } from "./soak.ts";
+import { SOAKS } from "./soaks.ts";
+
+/** How long a soak goes on unless it is told. */
+const SECONDS = 60;
+
+try {
+  // Whatever a soak that failed has left open must not keep it.
+  process.exit(await main(process.argv.slice(2)));
+} catch (error) {
+  if (!(error instanceof RuntimeError)) throw error;
+  console.error(error.message);
+  process.exitCode = EXIT.config;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const known = SOAKS.map(({ name }) => name);
+  const options = parseOptions(args, { known, randomSeed: randomInt(1, 2 ** 31) });
+  if (options.help) {
+    console.log(help());
+    return 0;
+  }
+  const { names } = options;
+  const chosen = SOAKS.filter(({ name }) => names.length === 0 || names.includes(name));
+  const [first] = chosen;
+  if (first !== undefined && chosen.length === 1) return runHere(first, options);
+  return runApart(chosen, options);
+}
+
+/** Runs one soak in this process. */
+async function runHere(soak: Soak, options: Options): Promise<number> {
+  const { seed, brief, maxGrowthBytes } = options;
+  const seconds = options.seconds ?? SECONDS;
+  const title = `${soak.name}, seed ${seed}, ${seconds} s`;
+  console.log(title);
+  const scope = new Scope();
+  closeOnInterrupt(scope);
+  let figures: readonly Figure[] = [];
+  const reasons: string[] = [];
+  try {
+    const say = (line: string): void => console.error(`${soak.name}: ${line}`);
+    figures = await soak.run({ scope, seed, seconds, brief, maxGrowthBytes, say });
+  } catch (error) {
+    reasons.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  }
+  try {
+    await scope.close();
+  } catch (error) {
+    reasons.push(error instanceof Error ? error.message : String(error));
+  }
+  reasons.push(...figures.flatMap(({ breach }) => breach ?? []));
+  if (figures.length > 0) console.log(formatTable(["figure", "is", "bound"], figures.map(toRow)));
+  for (const reason of reasons) console.log(`FAILED: ${reason}`);
+  console.log(reasons.length === 0 ? "passed" : `again: --seed ${seed} ${soak.name}`);
+  return reasons.length === 0 ? 0 : 1;
+}
+
+/** The server is in a process group of its own: nobody but us ends it. */
+function closeOnInterrupt(scope: Scope): void {
+  const end = (reason: unknown): void => {
+    console.log(`FAILED: ${reason instanceof Error ? reason.stack : String(reason)}`);
+    void scope.close().finally(() => process.exit(1));
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, end);
+  process.once("uncaughtException", end);
+}
+
+/** Runs each soak in a process of its own: they share no event loop, and what one leaves open does not keep others. */
+async function runApart(soaks: readonly Soak[], options: Options): Promise<number> {
+  const waiting = [...soaks];
+  let failed = 0;
+  const lane = async (): Promise<void> => {
+    for (let soak = waiting.shift(); soak !== undefined; soak = waiting.shift()) {
+      const child = spawn(process.execPath, [...process.execArgv, ...argsFor(soak, options)], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      const [output] = await Promise.all([buffer(child.stdout), once(child, "exit")]);
+      console.log(String(output));
+      if (child.exitCode !== 0) failed++;
+    }
+  };
+  await Promise.all(Array.from({ length: options.jobs }, lane));
+  console.log(failed === 0 ? "all soaks passed" : `${failed} of ${soaks.length} soaks failed`);
+  return failed === 0 ? 0 : 1;
+}
+
+function argsFor({ name }: Soak, options: Options): string[] {
+  const { seconds, seed, brief, maxGrowthBytes } = options;
+  const main = process.argv[1] ?? "";
+  return [
+    main,
+    name,
+    ...["--seed", String(seed), "--max-growth", String(maxGrowthBytes / 1024 ** 2)],
+    ...(seconds === null ? [] : ["--seconds", String(seconds)]),
+    ...(brief ? ["--brief"] : []),
+  ];
+}
+
+function toRow({ name, value, bound, breach }: Figure): Row {
+  const verdict = breach === undefined ? "" : "  BROKEN";
+  return { kind: "cells", cells: [name, value, `${bound ?? ""}${verdict}`] };
+}
+
+function help(): string {
+  const lines = SOAKS.map(({ name, about }) => `  ${name.padEnd(16)} ${about}`);
+  return `Runs loads that go on for long against the compiled server, and looks at what they leave.
+
+usage: npm run soak -- [NAME...] [options]
+
+${lines.join("\n")}
+
+  --seconds N      how long each goes on, about (${SECONDS})
+  --seed S         repeats the random choices of an earlier run
+  --brief          small sizes and no judgement of times, two at a time: for every change
+  --max-growth N   MiB by which all processes of the server together may grow in echo-1g (64)
+  --jobs N         how many run at a time (1; 2 with --brief)
+  --help           prints this
+
+Exit code: 0 all held, 1 an invariant broke, 78 bad option.`;
+}

@@ -1,0 +1,5 @@
+import { exchanges } from "./exchanges.ts";
+import type { Soak } from "./soak.ts";
+
+/** All soaks; run side by side, the longest begin first. */
+export const SOAKS: readonly Soak[] = [exchanges];
