@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { buffer } from "node:stream/consumers";
@@ -6,11 +6,15 @@ import { EXIT, RuntimeError } from "../../runtime/errors.ts";
 import { formatTable, type Row } from "../bench/table.ts";
 import { parseOptions, type Options } from "./options.ts";
 import { Scope } from "./scope.ts";
+import { findSmallBuffers } from "./small-buffers.ts";
 import type { Figure, Soak } from "./soak.ts";
 import { SOAKS } from "./soaks.ts";
 
 /** How long a soak goes on unless it is told. */
 const SECONDS = 60;
+
+/** Set for a process that is to run a soak itself: whether its sockets have small buffers. */
+const INSIDE = "SOAK_INSIDE";
 
 try {
   // Whatever a soak that failed has left open must not keep it.
@@ -30,14 +34,19 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const { names } = options;
   const chosen = SOAKS.filter(({ name }) => names.length === 0 || names.includes(name));
+  const inside = process.env[INSIDE];
   const [first] = chosen;
-  if (first !== undefined && chosen.length === 1) return runHere(first, options);
-  return runApart(chosen, options);
+  return inside === undefined || first === undefined
+    ? runApart(chosen, options)
+    : runHere(first, { ...options, smallBuffers: inside === "small" });
 }
 
 /** Runs one soak in this process. */
-async function runHere(soak: Soak, options: Options): Promise<number> {
-  const { seed, brief, maxGrowthBytes } = options;
+async function runHere(
+  soak: Soak,
+  options: Options & { readonly smallBuffers: boolean },
+): Promise<number> {
+  const { seed, brief, maxGrowthBytes, smallBuffers } = options;
   const seconds = options.seconds ?? SECONDS;
   const title = `${soak.name}, seed ${seed}, ${seconds} s`;
   console.log(title);
@@ -47,7 +56,7 @@ async function runHere(soak: Soak, options: Options): Promise<number> {
   const reasons: string[] = [];
   try {
     const say = (line: string): void => console.error(`${soak.name}: ${line}`);
-    figures = await soak.run({ scope, seed, seconds, brief, maxGrowthBytes, say });
+    figures = await soak.run({ scope, seed, seconds, brief, maxGrowthBytes, smallBuffers, say });
   } catch (error) {
     reasons.push(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
@@ -76,20 +85,46 @@ function closeOnInterrupt(scope: Scope): void {
 /** Runs each soak in a process of its own: they share no event loop, and what one leaves open does not keep others. */
 async function runApart(soaks: readonly Soak[], options: Options): Promise<number> {
   const waiting = [...soaks];
+  const children = new Set<ChildProcess>();
+  forwardSignals(children);
   let failed = 0;
   const lane = async (): Promise<void> => {
     for (let soak = waiting.shift(); soak !== undefined; soak = waiting.shift()) {
-      const child = spawn(process.execPath, [...process.execArgv, ...argsFor(soak, options)], {
-        stdio: ["ignore", "pipe", "inherit"],
-      });
-      const [output] = await Promise.all([buffer(child.stdout), once(child, "exit")]);
-      console.log(String(output));
+      const child = startApart(soak, options);
+      children.add(child);
+      const ended = once(child, "exit");
+      const output = child.stdout === null ? null : await buffer(child.stdout);
+      await ended;
+      children.delete(child);
+      if (output !== null) console.log(String(output));
       if (child.exitCode !== 0) failed++;
     }
   };
   await Promise.all(Array.from({ length: options.jobs }, lane));
-  console.log(failed === 0 ? "all soaks passed" : `${failed} of ${soaks.length} soaks failed`);
+  if (soaks.length > 1) {
+    console.log(failed === 0 ? "all soaks passed" : `${failed} of ${soaks.length} soaks failed`);
+  }
   return failed === 0 ? 0 : 1;
+}
+
+function startApart(soak: Soak, options: Options): ChildProcess {
+  const { buffersBytes } = soak;
+  const launcher = buffersBytes === undefined ? null : findSmallBuffers(buffersBytes);
+  const own = [process.execPath, ...process.execArgv, ...argsFor(soak, options)];
+  const [program = process.execPath, ...args] = [...(launcher ?? []), ...own];
+  return spawn(program, args, {
+    // Of several at a time, each prints what it has in one piece.
+    stdio: ["ignore", options.jobs === 1 ? "inherit" : "pipe", "inherit"],
+    env: { ...process.env, [INSIDE]: launcher === null ? "plain" : "small" },
+  });
+}
+
+function forwardSignals(children: ReadonlySet<ChildProcess>): void {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => {
+      for (const child of children) child.kill(signal);
+    });
+  }
 }
 
 function argsFor({ name }: Soak, options: Options): string[] {

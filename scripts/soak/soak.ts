@@ -11,6 +11,8 @@ export interface SoakContext {
   readonly brief: boolean;
   /** By how much the memory of all processes of the server together may grow. */
   readonly maxGrowthBytes: number;
+  /** Whether sockets have the buffers that the soak has asked for. */
+  readonly smallBuffers: boolean;
   /** Progress, apart from the table. */
   readonly say: (line: string) => void;
 }
@@ -30,6 +32,8 @@ export interface Soak {
   readonly name: string;
   /** One line for `--help`. */
   readonly about: string;
+  /** It wants all sockets to have buffers of this size, if the system lets us. */
+  readonly buffersBytes?: number;
   /** @throws What an invariant that was broken on the way throws. */
   readonly run: (context: SoakContext) => Promise<readonly Figure[]>;
 }
