@@ -133,7 +133,8 @@ function argsFor({ name }: Soak, options: Options): string[] {
   return [
     main,
     name,
-    ...["--seed", String(seed), "--max-growth", String(maxGrowthBytes / 1024 ** 2)],
+    ...["--seed", String(seed)],
+    ...(maxGrowthBytes === null ? [] : ["--max-growth", String(maxGrowthBytes / 1024 ** 2)]),
     ...(seconds === null ? [] : ["--seconds", String(seconds)]),
     ...(brief ? ["--brief"] : []),
   ];
@@ -155,7 +156,7 @@ ${lines.join("\n")}
   --seconds N      how long each goes on, about (${SECONDS})
   --seed S         repeats the random choices of an earlier run
   --brief          small sizes and no judgement of times, two at a time: for every change
-  --max-growth N   MiB by which all processes of the server together may grow in echo-1g (64)
+  --max-growth N   MiB by which all processes of the server together may grow in echo-1g (only told)
   --jobs N         how many run at a time (1; 2 with --brief)
   --help           prints this
 

@@ -1,6 +1,8 @@
 import { parseArgs } from "node:util";
 import { RuntimeError } from "../../runtime/errors.ts";
 
+const MIB = 1024 ** 2;
+
 /** What the command line asks for. */
 export interface Options {
   readonly help: boolean;
@@ -10,7 +12,8 @@ export interface Options {
   /** How long each goes on, about; its own choice when `null`. */
   readonly seconds: number | null;
   readonly seed: number;
-  readonly maxGrowthBytes: number;
+  /** `null`: growth is only told. */
+  readonly maxGrowthBytes: number | null;
   /** How many run at a time. */
   readonly jobs: number;
 }
@@ -35,13 +38,14 @@ export function parseOptions(
     );
   }
   const brief = values.brief ?? false;
+  const growth = values["max-growth"];
   return {
     help: values.help ?? false,
     names: positionals,
     brief,
     seconds: values.seconds === undefined ? null : toWhole("--seconds", values.seconds, 86_400),
     seed: toWhole("--seed", values.seed ?? String(randomSeed), 2 ** 31),
-    maxGrowthBytes: toWhole("--max-growth", values["max-growth"] ?? "64", 2 ** 20) * 1024 ** 2,
+    maxGrowthBytes: growth === undefined ? null : toWhole("--max-growth", growth, 2 ** 20) * MIB,
     jobs: toWhole("--jobs", values.jobs ?? (brief ? "2" : "1"), 64),
   };
 }

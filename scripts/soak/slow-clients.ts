@@ -6,6 +6,7 @@ import { readOpenFilesLimit } from "../bench/proc.ts";
 import { spreadOf } from "../bench/statistics.ts";
 import type { LatencySummary } from "./latencies.ts";
 import { formatOrder } from "./produce.ts";
+import { checkLogs } from "./server-log.ts";
 import { SENDING, SlowCrowd, type Cut } from "./slow-crowd.ts";
 import { runSlowHttpTest, type SlowHttpTest } from "./slowhttptest.ts";
 import {
@@ -19,7 +20,7 @@ import {
   type Soak,
   type SoakContext,
 } from "./soak.ts";
-import { Traffic } from "./traffic.ts";
+import { checkLosses, Traffic } from "./traffic.ts";
 
 const CROWD = 2_000;
 /** Files that we have open besides one for each client. */
@@ -161,12 +162,6 @@ async function untilSockets(server: TestServer, expected: number): Promise<void>
   }
 }
 
-function checkLosses({ losses }: Traffic): Figure {
-  const figure = { name: "normal requests lost", value: String(losses.length), bound: "0" };
-  const [first] = losses;
-  return first === undefined ? figure : { ...figure, breach: `${losses.length} lost, the first: ${first}` };
-}
-
 function latencyFigures(rounds: readonly Round[], { brief }: SoakContext): Figure[] {
   const of = (pick: (round: Round) => number): number => spreadOf(rounds.map(pick))?.median ?? 0;
   const times = of(({ quiet, beside }) => beside.p99Ms / quiet.p99Ms);
@@ -232,12 +227,4 @@ function testFigures(tests: readonly SlowHttpTest[] | null): Figure[] {
     const figure = { name: `slowhttptest ${mode}`, value: exit, bound: "available" };
     return available ? figure : { ...figure, breach: `slowhttptest ${mode} was not answered` };
   });
-}
-
-/** Slow clients are no errors of ours. */
-function checkLogs(server: TestServer): Figure {
-  const errors = server.logs.filter(({ level }) => level === "error" || level === "fatal");
-  const figure = { name: "errors logged", value: String(errors.length), bound: "0" };
-  const [first] = errors;
-  return first === undefined ? figure : { ...figure, breach: `logged: ${JSON.stringify(first)}` };
 }

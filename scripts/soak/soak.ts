@@ -9,8 +9,8 @@ export interface SoakContext {
   readonly seconds: number;
   /** The form for every change: small sizes, and no judgement of times, which another program on the machine could move. */
   readonly brief: boolean;
-  /** By how much the memory of all processes of the server together may grow. */
-  readonly maxGrowthBytes: number;
+  /** By how much the memory of all processes of the server together may grow; `null`: growth is only told. */
+  readonly maxGrowthBytes: number | null;
   /** Whether sockets have the buffers that the soak has asked for. */
   readonly smallBuffers: boolean;
   /** Progress, apart from the table. */

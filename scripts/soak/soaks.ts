@@ -1,6 +1,15 @@
-import { slowClients } from "./slow-clients.ts";
+import { corkedWrites } from "./corked-writes.ts";
+import { echo1g } from "./echo-1g.ts";
 import { exchanges } from "./exchanges.ts";
+import { slowClients } from "./slow-clients.ts";
+import { slowTransfers } from "./slow-transfers.ts";
 import type { Soak } from "./soak.ts";
 
-/** All soaks; run side by side, the longest begin first. */
-export const SOAKS: readonly Soak[] = [exchanges, slowClients];
+/** All soaks. In this order two at a time take least time: the longest begin first. */
+export const SOAKS: readonly Soak[] = [
+  slowTransfers,
+  exchanges,
+  slowClients,
+  corkedWrites,
+  echo1g,
+];

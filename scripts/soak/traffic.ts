@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { Owner } from "../../test/helpers/temporary-folder.ts";
 import type { Door } from "./client.ts";
 import { summarize, type LatencySummary } from "./latencies.ts";
+import type { Figure } from "./soak.ts";
 
 /** What the traffic is told to do. */
 export interface TrafficTask {
@@ -85,4 +86,11 @@ export class Traffic {
       exited.catch(() => undefined);
     }
   }
+}
+
+/** That it has lost nothing. */
+export function checkLosses({ losses }: Traffic): Figure {
+  const figure = { name: "normal requests lost", value: String(losses.length), bound: "0" };
+  const [first] = losses;
+  return first === undefined ? figure : { ...figure, breach: `${losses.length} lost, the first: ${first}` };
 }
