@@ -36,7 +36,7 @@ export class Client {
   #bodyBytes = 0;
   #complete = 0;
   #onBody: ReceiveOptions["onBody"];
-  #failure: unknown = null;
+  #failure: Error | null = null;
   #closed = false;
   #wake: () => void = () => {};
 
@@ -134,7 +134,7 @@ export class Client {
       this.#reader.push(bytes);
       if (this.#complete > 1) throw new Error("two responses to one request");
     } catch (error) {
-      this.#failure = error;
+      this.#failure = error instanceof Error ? error : new Error(String(error));
       this.socket.destroy();
     }
     this.#wake();

@@ -116,7 +116,9 @@ export function findAccessBreaches(
         : found.length === 1 && allowed.includes(found[0] ?? 0);
     if (isWell) return [];
     const expected = `${outcome.kind === "left" ? "at most" : "exactly"} one of ${allowed.join(", ")}`;
-    return [`${pathOf(plan)} (${outcome.kind}): logged ${found.join(", ") || "never"}, expected ${expected}`];
+    return [
+      `${pathOf(plan)} (${outcome.kind}): logged ${found.join(", ") || "never"}, expected ${expected}`,
+    ];
   });
 }
 

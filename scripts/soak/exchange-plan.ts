@@ -92,10 +92,7 @@ export function planExchange(n: number, random: Random): ExchangePlan {
   const withBody = WITH_BODY.has(asked) || (asked !== "file" && random(3) === 0);
   const requestBytes = withBody ? pickOne(random, SIZES) : 0;
   const responseBytes = pickOne<number>(random, asked === "file" ? FILE_SIZES : SIZES);
-  const responsePiece = Math.max(
-    pickOne(random, PIECES),
-    Math.ceil(responseBytes / MAX_PIECES),
-  );
+  const responsePiece = Math.max(pickOne(random, PIECES), Math.ceil(responseBytes / MAX_PIECES));
   const plan: ExchangePlan = {
     n,
     asked,

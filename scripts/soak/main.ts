@@ -129,11 +129,11 @@ function forwardSignals(children: ReadonlySet<ChildProcess>): void {
 
 function argsFor({ name }: Soak, options: Options): string[] {
   const { seconds, seed, brief, maxGrowthBytes } = options;
-  const main = process.argv[1] ?? "";
   return [
-    main,
+    process.argv[1] ?? "",
     name,
-    ...["--seed", String(seed)],
+    "--seed",
+    String(seed),
     ...(maxGrowthBytes === null ? [] : ["--max-growth", String(maxGrowthBytes / 1024 ** 2)]),
     ...(seconds === null ? [] : ["--seconds", String(seconds)]),
     ...(brief ? ["--brief"] : []),
@@ -155,9 +155,9 @@ ${lines.join("\n")}
 
   --seconds N      how long each goes on, about (${SECONDS})
   --seed S         repeats the random choices of an earlier run
-  --brief          small sizes and no judgement of times, two at a time: for every change
+  --brief          small sizes and no judgement of times, three at a time: for every change
   --max-growth N   MiB by which all processes of the server together may grow in echo-1g (only told)
-  --jobs N         how many run at a time (1; 2 with --brief)
+  --jobs N         how many run at a time (1; 3 with --brief)
   --help           prints this
 
 Exit code: 0 all held, 1 an invariant broke, 78 bad option.`;

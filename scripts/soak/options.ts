@@ -46,7 +46,7 @@ export function parseOptions(
     seconds: values.seconds === undefined ? null : toWhole("--seconds", values.seconds, 86_400),
     seed: toWhole("--seed", values.seed ?? String(randomSeed), 2 ** 31),
     maxGrowthBytes: growth === undefined ? null : toWhole("--max-growth", growth, 2 ** 20) * MIB,
-    jobs: toWhole("--jobs", values.jobs ?? (brief ? "2" : "1"), 64),
+    jobs: toWhole("--jobs", values.jobs ?? (brief ? "3" : "1"), 64),
   };
 }
 

@@ -74,7 +74,9 @@ export function judge(plan: ExchangePlan, received: Received): Outcome {
     return { kind: "broken", status: head.status };
   }
   if (!complete) {
-    throw new Error(`broken off after ${bodyBytes} bytes, expected ${expected.body?.bytes ?? "all"}`);
+    throw new Error(
+      `broken off after ${bodyBytes} bytes, expected ${expected.body?.bytes ?? "all"}`,
+    );
   }
   if (expected.body !== null && bodyBytes !== expected.body.bytes) {
     throw new Error(`a body of ${bodyBytes} bytes, expected ${expected.body.bytes}`);

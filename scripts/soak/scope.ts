@@ -20,14 +20,15 @@ export class Scope implements Owner {
   }
 
   async #close(): Promise<void> {
-    const failures: unknown[] = [];
+    const failures: Error[] = [];
     for (const callback of this.#callbacks) {
       try {
         await callback();
       } catch (error) {
-        failures.push(error);
+        failures.push(error instanceof Error ? error : new Error(String(error)));
       }
     }
-    if (failures.length > 0) throw failures[0];
+    const [first] = failures;
+    if (first !== undefined) throw first;
   }
 }

@@ -3,10 +3,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { startServer } from "../../test/helpers/start-server.ts";
 import { Client, type Door } from "./client.ts";
 import type { LatencySummary } from "./latencies.ts";
+import { Disturbance, judgeTimes } from "./disturbance.ts";
 import { findOther, patternOf } from "./pattern.ts";
 import { formatOrder } from "./produce.ts";
 import { checkLogs } from "./server-log.ts";
-import { atLeast, atMost, mebibytes, milliseconds, told, type Figure, type Soak } from "./soak.ts";
+import { atLeast, mebibytes, milliseconds, told, type Soak } from "./soak.ts";
 import { checkLosses, Traffic } from "./traffic.ts";
 
 const UPLOAD_BYTES = 100 * 1024;
@@ -14,9 +15,11 @@ const UPLOAD_BYTES_PER_SECOND = 2 * 1024;
 const DOWNLOAD_BYTES = 10 * 1024 ** 2;
 const DOWNLOAD_BYTES_PER_SECOND = 1024;
 const QUIET_SECONDS = 5;
+const BRIEF_QUIET_SECONDS = 1;
 const CONNECTIONS = 32;
 const REQUESTS_PER_SECOND = 400;
-const P99_TIMES = 1.2;
+/** How often is looked whether more is due. */
+const POLL_MS = 50;
 
 /** Uploads at 2 KB/s and downloads at 1 KB/s go through, although the library would cut both after 12 s. */
 export const slowTransfers: Soak = {
@@ -37,9 +40,10 @@ export const slowTransfers: Soak = {
     await delay(1000);
     const quiet = async (): Promise<LatencySummary> => {
       await traffic.cut();
-      await delay(QUIET_SECONDS * 1000);
+      await delay((brief ? BRIEF_QUIET_SECONDS : QUIET_SECONDS) * 1000);
       return traffic.cut();
     };
+    const disturbance = new Disturbance(server.pid);
     const before = await quiet();
     const enough = new AbortController();
     const downloads = Promise.all(
@@ -58,6 +62,7 @@ export const slowTransfers: Soak = {
     const taken = await downloads;
     const beside = await traffic.cut();
     const after = await quiet();
+    const { cores } = disturbance;
     await traffic.stop();
     const times = (2 * beside.p99Ms) / (before.p99Ms + after.p99Ms);
     return [
@@ -69,7 +74,7 @@ export const slowTransfers: Soak = {
       checkLosses(traffic),
       told("p99 before, after", `${milliseconds(before.p99Ms)}, ${milliseconds(after.p99Ms)}`),
       told("p99 beside", milliseconds(beside.p99Ms)),
-      judgeTimes(times, brief),
+      ...judgeTimes(times, { cores, brief }),
       checkLogs(server),
     ];
   },
@@ -145,7 +150,6 @@ async function slowDownload(
 ): Promise<{ path: string; bytes: number; seconds: number }> {
   const client = await Client.open(door);
   const startMs = performance.now();
-  const startBytes = client.socket.bytesRead;
   try {
     const receiving = client.receive({
       onBody: (bytes, offset) => {
@@ -155,15 +159,15 @@ async function slowDownload(
     });
     receiving.catch(() => undefined);
     client.socket.pause();
+    // What Node reads at once, it reads at once; then nothing until that was due.
+    client.socket.on("data", () => {
+      if (client.bodyBytes > 0) client.socket.pause();
+    });
     await client.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
     while (!enough.aborted && !client.closed) {
       const seconds = (performance.now() - startMs) / 1000;
       const due = seconds * DOWNLOAD_BYTES_PER_SECOND;
-      if (client.socket.bytesRead - startBytes < due) {
-        // What Node reads at once, it reads at once; then nothing until that was due.
-        client.socket.once("data", () => client.socket.pause());
-        client.socket.resume();
-      }
+      if (client.bodyBytes < due) client.socket.resume();
       await delay(POLL_MS);
     }
     if (client.closed) {
@@ -176,11 +180,4 @@ async function slowDownload(
   } finally {
     client.socket.destroy();
   }
-}
-
-const POLL_MS = 50;
-
-function judgeTimes(times: number, brief: boolean): Figure {
-  const judged = atMost("p99 beside / without", times, P99_TIMES, (value) => `${value.toFixed(2)} x`);
-  return brief ? told(judged.name, judged.value) : judged;
 }

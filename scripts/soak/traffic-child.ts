@@ -13,7 +13,7 @@ await run(JSON.parse(process.argv[2] ?? "") as TrafficTask);
 async function run({ door, connections, requestsPerSecond }: TrafficTask): Promise<void> {
   let latenciesMs: number[] = [];
   let losses: string[] = [];
-  let stopped = false;
+  const stop = new AbortController();
   const intervalMs = (connections / requestsPerSecond) * 1000;
   const report = (): void => {
     const counted: TrafficReport = { latenciesMs, losses };
@@ -23,7 +23,7 @@ async function run({ door, connections, requestsPerSecond }: TrafficTask): Promi
   const loop = async (first: Client, index: number): Promise<void> => {
     let client = first;
     let dueMs = performance.now() + (index / connections) * intervalMs;
-    for (let number = index; !stopped; number++, dueMs += intervalMs) {
+    for (let number = index; !stop.signal.aborted; number++, dueMs += intervalMs) {
       await delay(Math.max(0, dueMs - performance.now()));
       const loss = await ask(client, number);
       // From when it was due: a request that waits for the one before it waits for the server.
@@ -31,7 +31,10 @@ async function run({ door, connections, requestsPerSecond }: TrafficTask): Promi
       else losses.push(loss);
       if (!client.closed) continue;
       if (loss === null) losses.push("a connection that was in use was closed");
-      client = await Client.open(door);
+      client = await Client.open(door).catch((error: unknown) => {
+        losses.push(String(error));
+        return client;
+      });
     }
     client.socket.destroy();
   };
@@ -42,8 +45,8 @@ async function run({ door, connections, requestsPerSecond }: TrafficTask): Promi
       report();
       return;
     }
-    stopped = true;
-    void loops.then(() => {
+    stop.abort();
+    void loops.finally(() => {
       report();
       process.disconnect();
     });

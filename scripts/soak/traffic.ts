@@ -92,5 +92,7 @@ export class Traffic {
 export function checkLosses({ losses }: Traffic): Figure {
   const figure = { name: "normal requests lost", value: String(losses.length), bound: "0" };
   const [first] = losses;
-  return first === undefined ? figure : { ...figure, breach: `${losses.length} lost, the first: ${first}` };
+  return first === undefined
+    ? figure
+    : { ...figure, breach: `${losses.length} lost, the first: ${first}` };
 }

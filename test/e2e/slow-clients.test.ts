@@ -85,10 +85,11 @@ describe("any exchange", { timeout: 40_000 }, () => {
     const sockets = socketsOf(server.pid);
     const records = await runExchanges({ ...load, seed, seconds: PROPERTY_MS / 1000 });
     t.diagnostic(`${records.length} exchanges`);
-    assert.deepEqual(
-      [...new Set(records.map(({ outcome }) => outcome.kind))].toSorted(),
-      ["answered", "broken", "left"],
-    );
+    assert.deepEqual([...new Set(records.map(({ outcome }) => outcome.kind))].toSorted(), [
+      "answered",
+      "broken",
+      "left",
+    ]);
     assert.equal(await (await server.fetch("/")).text(), "hello");
     await eventually(t, () => socketsOf(server.pid) <= sockets + 2);
     const grown = pids.map((pid, index) => (residentBytesOf(pid) - (before[index] ?? 0)) / MIB);
