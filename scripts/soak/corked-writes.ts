@@ -19,6 +19,9 @@ type Kind = "chunks" | "announced" | "whole" | "file";
 
 const KINDS: readonly Kind[] = ["chunks", "announced", "whole", "file"];
 
+/** It is in chunks that bytes were lost. */
+const LARGE_KINDS: readonly Kind[] = ["chunks", "announced", "chunks", "whole", "chunks", "file"];
+
 /** Sizes around the buffers of the library and what we pass it at a time. */
 const EDGES = [
   5_333, 5_334, 15_999, 16_000, 16_001, 16_383, 16_384, 16_385, 32_000, 32_768, 65_535, 65_536,
@@ -40,7 +43,7 @@ interface Download {
 export const corkedWrites: Soak = {
   name: "corked-writes",
   about: "24 MB to clients with tiny socket buffers, HTTP and HTTPS: every byte compared",
-  buffersBytes: 8 * 1024,
+  buffersBytes: 16 * 1024,
   async run({ scope, seed, seconds, brief, smallBuffers, say }) {
     const server = await startFileServer(scope);
     const random = sequence(seed);
@@ -66,7 +69,7 @@ export const corkedWrites: Soak = {
     }
     const mibPerSecond = (large * 24) / ((performance.now() - startMs) / 1000);
     return [
-      told("socket buffers", smallBuffers ? "8 KiB" : "as the system has them"),
+      told("socket buffers", smallBuffers ? "16 KiB" : "as the system has them"),
       atLeast("of 24 MiB, all bytes right", large, count),
       told("of sizes at edges, all bytes right", edges),
       told("MiB/s", mibPerSecond.toFixed(0)),
@@ -102,8 +105,8 @@ function planEdges(brief: boolean): Download[] {
 
 function planLarge(turn: number, random: Random): Download {
   return {
-    kind: KINDS[turn % KINDS.length] ?? "chunks",
-    secure: turn % 8 >= 4,
+    kind: LARGE_KINDS[turn % LARGE_KINDS.length] ?? "chunks",
+    secure: turn % 4 >= 2,
     reading: READINGS[random(3)] ?? "fast",
     bytes: LARGE_BYTES,
     piece: PIECES[1 + random(PIECES.length - 1)] ?? 16_384,
