@@ -1,4 +1,4 @@
-/** How many objects of each class a heap snapshot of V8 has, prototypes included. */
+/** How many objects of each class a heap snapshot of V8 has. */
 export function countInstances(
   snapshot: string,
   classes: readonly string[],
