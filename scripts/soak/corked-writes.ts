@@ -14,13 +14,21 @@ const BRIEF_RUNS = 6;
 /** How many downloads share the event loop of the primary. */
 const CONCURRENCY = 4;
 
-/** What is downloaded: a stream in chunks, one of an announced size, a body that is there as a whole, or a file. */
-type Kind = "chunks" | "announced" | "whole" | "file";
+/** What is downloaded: a stream in chunks, one of an announced size, a whole body, a file, or a stream by way of the disk. */
+type Kind = "chunks" | "announced" | "whole" | "file" | "spooled";
 
-const KINDS: readonly Kind[] = ["chunks", "announced", "whole", "file"];
+const KINDS: readonly Kind[] = ["chunks", "announced", "whole", "file", "spooled"];
 
 /** It is in chunks that bytes were lost. */
-const LARGE_KINDS: readonly Kind[] = ["chunks", "announced", "chunks", "whole", "chunks", "file"];
+const LARGE_KINDS: readonly Kind[] = [
+  "chunks",
+  "announced",
+  "chunks",
+  "whole",
+  "chunks",
+  "file",
+  "spooled",
+];
 
 /** Sizes around the buffers of the library and what we pass it at a time. */
 const EDGES = [
@@ -118,13 +126,16 @@ async function runDownload(server: TestServer, order: Download, random: Random):
   const from = kind === "file" ? 0 : random(1_000_000);
   const pauseEvery = random(2) * 50;
   const query = formatOrder({ from, bytes, piece, pauseEvery, announced: kind === "announced" });
-  const path = { chunks: "/produces/0", announced: "/produces/0", whole: "/whole/0", file: "" }[
-    kind
-  ];
+  const path = {
+    chunks: `/produces/0${query}`,
+    announced: `/produces/0${query}`,
+    whole: `/whole/0${query}`,
+    file: `/file-${bytes}.bin`,
+    spooled: `/spooled/produces/0${query}`,
+  }[kind];
   const door = { port: server.port(secure ? "https" : "http"), secure };
   try {
-    const target = kind === "file" ? `/file-${bytes}.bin` : path + query;
-    await download({ door, path: target, from, bytes, reading, random });
+    await download({ door, path, from, bytes, reading, random });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     throw new Error(`${message}; ${JSON.stringify(order)}`, { cause: error });

@@ -29,6 +29,8 @@ export interface ExchangePlan {
   /** Unique in a run: it is part of the path, and so of the access line. */
   readonly n: number;
   readonly asked: Asked;
+  /** Whether its handler has bodies on disk, where it is slower than its client or the other way round. */
+  readonly spooled: boolean;
   readonly method: "GET" | "HEAD" | "POST";
   /** Where in the pattern its bodies begin: exchanges that are mixed up have other bytes. */
   readonly from: number;
@@ -79,6 +81,9 @@ const ASKED: readonly [Asked, ...Asked[]] = [
   "file",
 ];
 
+/** Those that `handlers/spooled/` has, too. */
+const SPOOLED: ReadonlySet<Asked> = new Set(["echo", "reads", "produces", "breaks"]);
+
 const WITH_BODY: ReadonlySet<Asked> = new Set(["echo", "reads", "glances", "throws"]);
 
 /** How often, of so many, an exchange waits for one of the server's timers: they take a second each. */
@@ -96,6 +101,7 @@ export function planExchange(n: number, random: Random): ExchangePlan {
   const plan: ExchangePlan = {
     n,
     asked,
+    spooled: SPOOLED.has(asked) && random(3) === 0,
     method: withBody ? "POST" : pickOne<"GET" | "HEAD">(random, ["GET", "GET", "GET", "HEAD"]),
     from: (n * 7_919) % 1_000_003,
     requestBytes,
@@ -133,8 +139,9 @@ function planBreak(plan: ExchangePlan, timed: boolean, random: Random): Break | 
 }
 
 /** The path of an exchange, as the access log has it. */
-export function pathOf({ asked, n, responseBytes }: ExchangePlan): string {
-  return asked === "file" ? `/file-${responseBytes}.bin` : `/${asked}/${n}`;
+export function pathOf({ asked, spooled, n, responseBytes }: ExchangePlan): string {
+  if (asked === "file") return `/file-${responseBytes}.bin`;
+  return `${spooled ? "/spooled" : ""}/${asked}/${n}`;
 }
 
 /** The head of its request. */

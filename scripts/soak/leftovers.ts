@@ -24,6 +24,8 @@ const PER_EXCHANGE = [
   "FileSource",
   "BytesSource",
   "SpoolFile",
+  "SpoolReader",
+  "ResponseSpill",
   "ExchangeRun",
   "ExchangeContext",
   "RequestBody",

@@ -13,6 +13,10 @@ import { SOAKS } from "./soaks.ts";
 /** How long a soak goes on unless it is told. */
 const SECONDS = 60;
 
+/** What a soak may take besides: to start, to come to rest, and to do what has a size instead of a duration. */
+const HUNG_MS = 600_000;
+const KILL_MS = 30_000;
+
 /** Set for a process that is to run a soak itself: whether its sockets have small buffers. */
 const INSIDE = "SOAK_INSIDE";
 
@@ -85,6 +89,7 @@ function closeOnInterrupt(scope: Scope): void {
 /** Runs each soak in a process of its own: they share no event loop, and what one leaves open does not keep others. */
 async function runApart(soaks: readonly Soak[], options: Options): Promise<number> {
   const waiting = [...soaks];
+  const limitMs = (options.seconds ?? SECONDS) * 2000 + HUNG_MS;
   const children = new Set<ChildProcess>();
   forwardSignals(children);
   let failed = 0;
@@ -93,8 +98,10 @@ async function runApart(soaks: readonly Soak[], options: Options): Promise<numbe
       const child = startApart(soak, options);
       children.add(child);
       const ended = once(child, "exit");
+      const hung = setTimeout(() => end(child), limitMs);
       const output = child.stdout === null ? null : await buffer(child.stdout);
       await ended;
+      clearTimeout(hung);
       children.delete(child);
       if (output !== null) console.log(String(output));
       if (child.exitCode !== 0) failed++;
@@ -105,6 +112,13 @@ async function runApart(soaks: readonly Soak[], options: Options): Promise<numbe
     console.log(failed === 0 ? "all soaks passed" : `${failed} of ${soaks.length} soaks failed`);
   }
   return failed === 0 ? 0 : 1;
+}
+
+/** Ends a soak that hangs: in order, so that its server goes with it, or else at once. */
+function end(child: ChildProcess): void {
+  console.error("a soak has not come to its end: ending it");
+  child.kill("SIGTERM");
+  setTimeout(() => child.kill("SIGKILL"), KILL_MS).unref();
 }
 
 function startApart(soak: Soak, options: Options): ChildProcess {

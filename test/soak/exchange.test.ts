@@ -16,6 +16,7 @@ import { judge } from "../../scripts/soak/run-exchange.ts";
 const PLAN: ExchangePlan = {
   n: 7,
   asked: "produces",
+  spooled: false,
   method: "GET",
   from: 3,
   requestBytes: 0,
