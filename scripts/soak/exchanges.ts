@@ -25,6 +25,8 @@ const WARM_UP_SECONDS = 3;
 /** Random exchanges: each ends in exactly one outcome, and nothing of any is left. */
 export const exchanges: Soak = {
   name: "exchanges",
+  // Or else nothing that is sent would ever have to wait for its client.
+  buffersBytes: 16 * 1024,
   about: "random exchanges, cut at every point by either side: one outcome each, nothing left",
   async run({ scope, seed, seconds, say }) {
     const dir = temporaryFolder(scope);

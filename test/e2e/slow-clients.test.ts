@@ -49,6 +49,31 @@ describe("clients that stand still", { timeout: 40_000 }, () => {
     assert.ok(performance.now() - startMs < 2_500, "no exchange was waited for");
   });
 
+  it("are cut off within a body that is answered already", async (t) => {
+    const server = await start(t, ["--body-timeout", "1s", "--drain-grace", "3s"]);
+    const connection = await server.connect();
+    connection.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+    connection.send(Buffer.alloc(200_000));
+    assert.equal((await connection.response({ head: true })).status, 200);
+    await server.until(({ setting }) => setting === "bodyTimeout");
+    await connection.untilClosed();
+
+    const startMs = performance.now();
+    server.kill("SIGTERM");
+    assert.deepEqual(await server.exit, { code: 0, signal: null });
+    assert.ok(performance.now() - startMs < 2_500, "the handler was not waited for");
+  });
+
+  it("are cut off when they take nothing of a file that they asked for with a body", async (t) => {
+    const large = { "large.bin": Buffer.alloc(20 * MIB) };
+    const flags = ["--send-timeout", "1s"];
+    const server = await startServer(t, { handlers: STREAMING_HANDLERS, public: large, flags });
+    const connection = await server.connect();
+    connection.socket.pause();
+    connection.send("GET /large.bin HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
+    await server.until(({ setting }) => setting === "sendTimeout");
+  });
+
   it("are not cut off while we hold them back, or while nothing is there to take", async (t) => {
     const server = await start(t, ["--body-timeout", "1s", "--send-timeout", "1s"]);
     const held = await server.connect();
