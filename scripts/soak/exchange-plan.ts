@@ -58,6 +58,9 @@ const PIECES = [1, 13, 1_000, 16_000, 16_384, 65_536, 65_537, 200_000, 1_000_000
 /** Most pieces that a stream is made of: of one byte each, a large one would take the whole run. */
 const MAX_PIECES = 2_000;
 
+/** The server's own: up to here a body is gathered before a handler gets it. */
+const BODY_BUFFER = 65_536;
+
 /** Sizes of the static files there are, by their names: `file-SIZE.bin`. */
 export const FILE_SIZES = [0, 1, 16_000, 16_385, 65_537, 300_000, 2_097_153] as const;
 
@@ -122,7 +125,7 @@ function planBreak(plan: ExchangePlan, timed: boolean, random: Random): Break | 
   const sentBytes = headOf(plan).length + plan.requestBytes;
   if (timed) {
     // Only what waits for its body: the others answer, and then nobody minds that it does not come.
-    if (plan.asked !== "reads" || plan.requestBytes === 0) return null;
+    if ((plan.asked !== "reads" && plan.asked !== "echo") || plan.requestBytes === 0) return null;
     return { kind: "stalls-sending", atByte: sentBytes - 1 - random(plan.requestBytes) };
   }
   const how = pickOne<Leaving>(random, ["close", "reset", "half-close"]);
@@ -174,7 +177,14 @@ export interface Expected {
 /** How an exchange must end. Pure. */
 export function expectOf(plan: ExchangePlan): Expected {
   const { asked, method, requestBytes, responseBytes, from } = plan;
-  if (plan.break?.kind === "stalls-sending") return text(408);
+  if (plan.break?.kind === "stalls-sending") {
+    // What has begun to come back when it stands still can only be broken off.
+    const isAnswered =
+      asked === "echo" && !plan.spooled && plan.break.atByte - headOf(plan).length > BODY_BUFFER;
+    return isAnswered
+      ? { kind: "broken", status: 200, body: { from, bytes: requestBytes } }
+      : text(408);
+  }
   // Of an answer to HEAD nobody reads the body, not even to find that it breaks.
   const isHead = method === "HEAD";
   const pattern = (bytes: number, start = from): Expected => ({

@@ -78,12 +78,12 @@ async function runHere(
 
 /** The server is in a process group of its own: nobody but us ends it. */
 function closeOnInterrupt(scope: Scope): void {
-  const end = (reason: unknown): void => {
+  const endWith = (reason: unknown): void => {
     console.log(`FAILED: ${reason instanceof Error ? reason.stack : String(reason)}`);
     void scope.close().finally(() => process.exit(1));
   };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, end);
-  process.once("uncaughtException", end);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, endWith);
+  process.once("uncaughtException", endWith);
 }
 
 /** Runs each soak in a process of its own: they share no event loop, and what one leaves open does not keep others. */

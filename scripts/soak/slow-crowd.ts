@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import type { Random } from "./random.ts";
 
 /** What a client does slowly: its head, its body, nothing at all within its body, or the reading of its response. */
 export type SlowKind = "headers" | "body" | "stalled" | "read";
@@ -20,6 +21,7 @@ export interface SlowCrowdOptions {
   readonly readPath: string;
   /** Where a body is sent. */
   readonly bodyPath: string;
+  readonly random: Random;
 }
 
 /** Those that do not read. */
@@ -29,8 +31,8 @@ export const SENDING: readonly SlowKind[] = ["headers", "body", "stalled"];
 const TICK_MS = 1_000;
 /** Connections that are opened at once: more would fill the queue of those that were not accepted yet. */
 const BATCH = 100;
-/** One that was cut comes again after this. */
-const RETURN_MS = 100;
+/** One that was cut comes again after at most this: not all at once, if they were cut at once. */
+const RETURN_MS = 3_000;
 const BODY_BYTES = 100_000;
 const READ_BYTES = 16;
 
@@ -113,7 +115,7 @@ export class SlowCrowd {
       else this.cuts.push({ kind, livedMs: performance.now() - sinceMs, status });
       setTimeout(() => {
         if (!this.#gone) this.#connect(kind, () => {});
-      }, RETURN_MS);
+      }, this.#options.random(RETURN_MS));
     });
   }
 
