@@ -105,7 +105,7 @@ function openClient(res: CorkingResponse): UwsClientSide {
     clientAddress: "127.0.0.1",
   };
   // It has what a client side calls.
-  return new UwsClientSide(res as unknown as HttpResponse, head, DOOR);
+  return new UwsClientSide(res as unknown as HttpResponse, head, { door: DOOR, closes: false });
 }
 
 /** Has no length that the client side could know. */
