@@ -7,7 +7,13 @@ export type TransferSetting = "bodyTimeout" | "minBodyRate" | "sendTimeout";
 
 export interface Transfer {
   /** A request body that the client is expected to send; `null`: it is complete, or we hold it back. */
-  receiving: { sinceMs: number; lastChunkMs: number; receivedBytes: number } | null;
+  receiving: {
+    sinceMs: number;
+    lastChunkMs: number;
+    receivedBytes: number;
+    /** Its response is under way: two that talk to each other say little at a time, but they do not fall silent. */
+    answering: boolean;
+  } | null;
   /** A response that waits for the client; `null`: it waits for us. */
   sending: { progressMs: number } | null;
 }
@@ -23,11 +29,11 @@ export function findBreach(
 ): TransferSetting | null {
   const { bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs } = limits;
   if (receiving !== null) {
-    const { sinceMs, lastChunkMs, receivedBytes } = receiving;
+    const { sinceMs, lastChunkMs, receivedBytes, answering } = receiving;
     if (bodyTimeoutMs > 0 && nowMs - lastChunkMs > bodyTimeoutMs) return "bodyTimeout";
     const ageMs = nowMs - sinceMs;
     const due = (minBodyRateBytesPerSecond * (ageMs - RATE_GRACE_MS)) / 1000;
-    if (ageMs > RATE_GRACE_MS && receivedBytes < due) return "minBodyRate";
+    if (!answering && ageMs > RATE_GRACE_MS && receivedBytes < due) return "minBodyRate";
   }
   if (sending !== null && sendTimeoutMs > 0 && nowMs - sending.progressMs > sendTimeoutMs) {
     return "sendTimeout";

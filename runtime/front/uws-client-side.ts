@@ -77,6 +77,7 @@ export class UwsClientSide implements ClientSide {
   #receivedBytes = 0;
   /** What the rate of the body is counted from: when it began, later by as long as we held it back. */
   #bodySinceMs = 0;
+  /** 0: nobody has asked for the body, and what arrives of it is dropped. */
   #lastChunkMs = 0;
   #paused = false;
   #pausedAtMs = 0;
@@ -199,11 +200,12 @@ export class UwsClientSide implements ClientSide {
     const breach = findBreach(
       {
         receiving:
-          this.#bodyOpen && !this.#paused && this.#writer === null
+          this.#bodyOpen && !this.#paused && this.#lastChunkMs > 0
             ? {
                 sinceMs: this.#bodySinceMs,
                 lastChunkMs: this.#lastChunkMs,
                 receivedBytes: this.#receivedBytes,
+                answering: this.#writer !== null,
               }
             : null,
         sending: this.#writer?.blocked === true ? { progressMs: this.#writer.progressMs } : null,
@@ -296,7 +298,8 @@ export class UwsClientSide implements ClientSide {
       writer.abort();
       settledBody?.();
     };
-    if (!this.#bodyOpen) this.#door.onTransferStart(this);
+    // Perhaps again: it may be receiving already.
+    this.#door.onTransferStart(this);
     writer.start();
   }
 
@@ -352,7 +355,9 @@ export class UwsClientSide implements ClientSide {
     if (this.#state === "finished") return;
     this.#res.resume();
     // What it watches the socket for again is what it last watched any paused socket for; a failed write sets it right.
-    this.#writer?.retry();
+    // Not at once: it may be a chunk that brought us here, and while the library reads, all that is written goes into one
+    // cork, however often we cork; of what does not fit there it loses bytes (uws-notes section 3).
+    setImmediate(() => this.#writer?.retry());
   }
 
   #onAborted(): void {

@@ -86,7 +86,9 @@ export class StreamWriter {
       writeEnding(this.#res, ending);
     });
     body.onChange = () => this.#pump();
-    this.#pump();
+    // In a callback of the library all writes share one cork, and of several chunks that do not fit it would lose some.
+    if (this.#response.lengthBytes === null) setImmediate(() => this.#pump());
+    else this.#pump();
     if (this.#response.opening !== null && this.#response.lengthBytes === null) {
       // What the source has in the next moment needs no opening.
       setImmediate(() => this.#open());

@@ -6,7 +6,11 @@ const LIMITS = { bodyTimeoutMs: 60_000, minBodyRateBytesPerSecond: 240, sendTime
 const NO_LIMITS = { bodyTimeoutMs: 0, minBodyRateBytesPerSecond: 0, sendTimeoutMs: 0 };
 
 const receiving = (sinceMs: number, lastChunkMs: number, receivedBytes: number): Transfer => ({
-  receiving: { sinceMs, lastChunkMs, receivedBytes },
+  receiving: { sinceMs, lastChunkMs, receivedBytes, answering: false },
+  sending: null,
+});
+const answering = (lastChunkMs: number): Transfer => ({
+  receiving: { sinceMs: 0, lastChunkMs, receivedBytes: 0, answering: true },
   sending: null,
 });
 const sending = (progressMs: number): Transfer => ({ receiving: null, sending: { progressMs } });
@@ -28,6 +32,9 @@ describe("findBreach()", () => {
       [receiving(5_000, 20_000, 1_200), 20_000, null],
       // Both: the pause says more.
       [receiving(0, 0, 0), 60_001, "bodyTimeout"],
+      // Once it is answered only silence counts.
+      [answering(20_000), 80_000, null],
+      [answering(20_000), 80_001, "bodyTimeout"],
       [sending(1_000), 31_000, null],
       [sending(1_000), 31_001, "sendTimeout"],
       [{ ...receiving(0, 0, 1e9), sending: { progressMs: 0 } }, 30_001, "sendTimeout"],

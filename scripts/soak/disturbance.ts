@@ -1,0 +1,54 @@
+import { readFileSync } from "node:fs";
+import { parseStat, readMachineCpu, readSessions } from "../bench/proc.ts";
+import { atMost, told, type Figure, type SoakContext } from "./soak.ts";
+
+/** Cores that other programs may use before a time says more of them than of us; as in the benchmark. */
+const MOST_CORES = 0.1;
+
+/** Watches what other programs, and other guests of the host, take from this machine. */
+export class Disturbance {
+  readonly #sessions: ReadonlySet<number>;
+  readonly #startMs = performance.now();
+  readonly #startOthersMs: number;
+
+  /** @param serverPid The server leads a session of its own; we and our clients are in ours. */
+  constructor(serverPid: number) {
+    const own = parseStat(readFileSync("/proc/self/stat", "utf8"))?.session ?? 0;
+    this.#sessions = new Set([serverPid, own]);
+    this.#startOthersMs = this.#othersMs();
+  }
+
+  /** How many cores others have used so far. */
+  get cores(): number {
+    const othersMs = this.#othersMs() - this.#startOthersMs;
+    return Math.max(0, othersMs) / (performance.now() - this.#startMs);
+  }
+
+  #othersMs(): number {
+    const { busyMs, stolenMs } = readMachineCpu();
+    let ownMs = 0;
+    for (const { cpuMs } of readSessions(this.#sessions).values()) ownMs += cpuMs;
+    return busyMs + stolenMs - ownMs;
+  }
+}
+
+/** By how much slow clients have moved the p99 of others; judged unless something else may have moved it. */
+export function judgeTimes(
+  times: number,
+  { cores, brief }: { cores: number } & Pick<SoakContext, "brief">,
+): Figure[] {
+  const judged = atMost(
+    "p99 beside / without",
+    times,
+    P99_TIMES,
+    (value) => `${value.toFixed(2)} x`,
+  );
+  const isDoubtful = cores > MOST_CORES;
+  return [
+    told("cores used by other programs", cores.toFixed(2)),
+    brief || isDoubtful ? { ...told(judged.name, judged.value), bound: "doubtful" } : judged,
+  ];
+}
+
+/** What the p99 of normal traffic may be beside slow clients, of what it is without. */
+const P99_TIMES = 1.2;

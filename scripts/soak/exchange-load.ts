@@ -1,0 +1,135 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Client, type Door } from "./client.ts";
+import { expectOf, pathOf, planExchange, type ExchangePlan } from "./exchange-plan.ts";
+import { sequence } from "./random.ts";
+import { runExchange, type Outcome } from "./run-exchange.ts";
+
+/** An exchange that went as it must. */
+export interface ExchangeRecord {
+  readonly plan: ExchangePlan;
+  readonly outcome: Outcome;
+}
+
+export interface ExchangeLoadOptions {
+  /** Each connection goes through one of these. */
+  readonly doors: readonly [Door, ...Door[]];
+  readonly seed: number;
+  readonly seconds: number;
+  /** How many exchanges are under way at a time. */
+  readonly concurrency: number;
+  /** Number of the first exchange: two loads of one server must not share any. */
+  readonly from?: number;
+}
+
+/** No exchange that is planned takes longer, also on a machine that has much else to do. */
+const HANGS_MS = 30_000;
+/** Numbers of one loop's exchanges: more than it can run. */
+const LOOP_NUMBERS = 1_000_000;
+
+/**
+ * Runs random exchanges side by side.
+ *
+ * @throws Error that names the exchange for the first that ends otherwise than it must, or not at all; none is under
+ *   way by then.
+ */
+export async function runExchanges(options: ExchangeLoadOptions): Promise<ExchangeRecord[]> {
+  const { concurrency } = options;
+  const records: ExchangeRecord[] = [];
+  const failures: Error[] = [];
+  const endMs = performance.now() + options.seconds * 1000;
+  const loop = async (index: number): Promise<void> => {
+    const random = sequence(options.seed + index);
+    let client: Client | null = null;
+    let number = (options.from ?? 0) + index * LOOP_NUMBERS;
+    try {
+      while (performance.now() < endMs && failures.length === 0) {
+        const plan = planExchange(number++, random);
+        const door = options.doors[random(options.doors.length)] ?? options.doors[0];
+        const again = random(2) === 0;
+        if (client === null || client.closed || !again) {
+          client?.socket.destroy();
+          client = await Client.open(door);
+        }
+        records.push({ plan, outcome: await inTime(client, plan) });
+        // It says so before it does so: what would be sent now might be lost.
+        if (client.head?.fields.get("connection") === "close") client.socket.destroy();
+        if (client.socket.destroyed) client = null;
+      }
+    } catch (error) {
+      failures.push(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      client?.socket.destroy();
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, (_, index) => loop(index)));
+  if (failures[0] !== undefined) throw failures[0];
+  return records;
+}
+
+async function inTime(client: Client, plan: ExchangePlan): Promise<Outcome> {
+  const timer = new AbortController();
+  const deadline = delay(HANGS_MS, null, { signal: timer.signal }).catch(() => null);
+  try {
+    const outcome = await Promise.race([runExchange(client, plan), deadline]);
+    if (outcome === null) {
+      throw new Error(`nothing for ${HANGS_MS / 1000} s, after ${client.bodyBytes} bytes of body`);
+    }
+    return outcome;
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new Error(`${message}; exchange ${JSON.stringify(plan)}`, { cause: error });
+  } finally {
+    timer.abort();
+  }
+}
+
+/** What the server's access log tells of an exchange. */
+export interface AccessOutcome {
+  readonly path: string;
+  readonly status: number;
+}
+
+/**
+ * Holds the access log against what the clients saw: every exchange that was to reach the server has exactly one line,
+ * with the status its client saw; one whose client left has at most one. Pure.
+ *
+ * @returns What is wrong, a line for each exchange; empty when all is well.
+ */
+export function findAccessBreaches(
+  records: readonly ExchangeRecord[],
+  lines: readonly AccessOutcome[],
+): string[] {
+  const statuses = new Map<string, number[]>();
+  for (const { path, status } of lines) {
+    const known = statuses.get(path);
+    if (known === undefined) statuses.set(path, [status]);
+    else known.push(status);
+  }
+  return records.flatMap(({ plan, outcome }) => {
+    // Several exchanges ask for the same file.
+    if (plan.asked === "file") return [];
+    const found = statuses.get(pathOf(plan)) ?? [];
+    const allowed = statusesOf(plan, outcome);
+    const isWell =
+      found.length === 0
+        ? outcome.kind === "left"
+        : found.length === 1 && allowed.includes(found[0] ?? 0);
+    if (isWell) return [];
+    const expected = `${outcome.kind === "left" ? "at most" : "exactly"} one of ${allowed.join(", ")}`;
+    return [
+      `${pathOf(plan)} (${outcome.kind}): logged ${found.join(", ") || "never"}, expected ${expected}`,
+    ];
+  });
+}
+
+/** 499: the connection ended before the response did. */
+function statusesOf(plan: ExchangePlan, outcome: Outcome): readonly number[] {
+  switch (outcome.kind) {
+    case "answered":
+      return [outcome.status];
+    case "broken":
+      return [499];
+    case "left":
+      return [499, expectOf(plan).status];
+  }
+}

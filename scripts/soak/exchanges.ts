@@ -1,0 +1,123 @@
+import { join } from "node:path";
+import { residentBytesOf } from "../../test/helpers/proc.ts";
+import { startServer, type TestServer } from "../../test/helpers/start-server.ts";
+import { temporaryFolder, type Owner } from "../../test/helpers/temporary-folder.ts";
+import type { Door } from "./client.ts";
+import {
+  findAccessBreaches,
+  runExchanges,
+  type AccessOutcome,
+  type ExchangeRecord,
+} from "./exchange-load.ts";
+import { FILE_SIZES } from "./exchange-plan.ts";
+import { findLeftovers, readHoldings, snapshotEnvironment } from "./leftovers.ts";
+import { patternOf } from "./pattern.ts";
+import { atMost, mebibytes, milliseconds, told, type Figure, type Soak } from "./soak.ts";
+import { setTimeout as delay } from "node:timers/promises";
+
+const CONCURRENCY = 16;
+/** Memory that a process keeps after a load: heap that was not collected, buffers of the allocator. */
+const GROWTH_BYTES = 128 * 1024 ** 2;
+/** Time to stop a server that has nothing to do, on a busy machine. */
+const STOP_MS = 5_000;
+const WARM_UP_SECONDS = 3;
+
+/** Random exchanges: each ends in exactly one outcome, and nothing of any is left. */
+export const exchanges: Soak = {
+  name: "exchanges",
+  // Or else nothing that is sent would ever have to wait for its client.
+  buffersBytes: 16 * 1024,
+  about: "random exchanges, cut at every point by either side: one outcome each, nothing left",
+  async run({ scope, seed, seconds, say }) {
+    const dir = temporaryFolder(scope);
+    const server = await startExchangeServer(scope, snapshotEnvironment(dir));
+    const pids = [server.pid, ...server.workers.values()];
+    const doors = doorsOf(server);
+    // Once warm: code and buffers that the first load makes stay.
+    const warm = { doors, seed, seconds: WARM_UP_SECONDS, concurrency: CONCURRENCY };
+    const first = await runExchanges({ ...warm, from: 100_000_000 });
+    await delay(500);
+    const before = await readHoldings(pids, dir);
+    const rss = pids.map((pid) => residentBytesOf(pid));
+    say(`warm after ${first.length} exchanges`);
+    const records = await runExchanges({ ...warm, seconds });
+    const grown = pids.map((pid, index) => residentBytesOf(pid) - (rss[index] ?? 0));
+    const leftovers = await findLeftovers(before, dir);
+    const figures = [
+      ...countOutcomes(records),
+      checkAccess(await untilLogged(server, [...first, ...records])),
+      ...leftovers,
+      atMost("memory grown by, at most", Math.max(...grown), GROWTH_BYTES, mebibytes),
+      await stop(server),
+    ];
+    return figures;
+  },
+};
+
+/** Starts the server that the exchanges are made for. */
+export function startExchangeServer(
+  owner: Owner,
+  env: Readonly<Record<string, string>> = {},
+): Promise<TestServer> {
+  const files = FILE_SIZES.map((size) => [`file-${size}.bin`, patternOf(0, size)] as const);
+  // Far enough apart that a busy machine does not mistake one for the other.
+  const timers = ["--body-timeout", "1s", "--request-timeout", "4s"];
+  return startServer(owner, {
+    handlers: join(import.meta.dirname, "handlers"),
+    public: Object.fromEntries(files),
+    https: true,
+    flags: ["--body-limit", "1gb", ...timers],
+    env,
+  });
+}
+
+/** Plain twice, so that two of three connections are. */
+export function doorsOf(server: TestServer): readonly [Door, ...Door[]] {
+  const plain = { port: server.port("http"), secure: false };
+  return [plain, plain, { port: server.port("https"), secure: true }];
+}
+
+/** What the server has logged so far. */
+export function accessOutcomes(server: TestServer): AccessOutcome[] {
+  return server.accessLines.map(({ path, status }) => ({
+    path: String(path),
+    status: Number(status),
+  }));
+}
+
+function countOutcomes(records: readonly ExchangeRecord[]): Figure[] {
+  const counts = new Map<string, number>();
+  for (const { outcome } of records) counts.set(outcome.kind, (counts.get(outcome.kind) ?? 0) + 1);
+  return [told("exchanges", records.length), ...[...counts].map(([kind, n]) => told(kind, n))];
+}
+
+/** Access lines are written in batches: those of the last exchanges may still come. */
+async function untilLogged(
+  server: TestServer,
+  records: readonly ExchangeRecord[],
+): Promise<string[]> {
+  const deadlineMs = performance.now() + LOG_MS;
+  for (;;) {
+    const breaches = findAccessBreaches(records, accessOutcomes(server));
+    if (breaches.length === 0 || performance.now() > deadlineMs) return breaches;
+    await delay(LOG_POLL_MS);
+  }
+}
+
+const LOG_MS = 5_000;
+const LOG_POLL_MS = 200;
+
+function checkAccess(breaches: readonly string[]): Figure {
+  const figure = { name: "exchanges without one access line", value: String(breaches.length) };
+  const [first] = breaches;
+  return { ...figure, bound: "0", ...(first === undefined ? {} : { breach: first }) };
+}
+
+/** An exchange that is still in flight would be waited for. */
+async function stop(server: TestServer): Promise<Figure> {
+  const startMs = performance.now();
+  server.kill("SIGTERM");
+  const { code } = await server.exit;
+  const figure = atMost("stopped in", performance.now() - startMs, STOP_MS, milliseconds);
+  return code === 0 ? figure : { ...figure, breach: `exit code ${code}, expected 0` };
+}

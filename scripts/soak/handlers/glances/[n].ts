@@ -1,0 +1,7 @@
+// Reads the first piece of the body, wants no more of it, and answers.
+export default async (request: Request): Promise<Response> => {
+  const reader = request.body?.getReader();
+  await reader?.read();
+  await reader?.cancel();
+  return new Response("seen enough");
+};

@@ -1,0 +1,3 @@
+// What this worker has open, by kind.
+export default (): Response =>
+  Response.json({ pid: process.pid, resources: process.getActiveResourcesInfo() });

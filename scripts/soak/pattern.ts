@@ -1,0 +1,42 @@
+import { sequence } from "./random.ts";
+
+/**
+ * Repeated to make every body. A prime, so that a piece that is lost, doubled or swapped shows at its first byte: no
+ * size of a buffer or chunk is a multiple of it.
+ */
+const PERIOD_BYTES = 65_521;
+
+/** Two periods: a piece of up to one period is a view of it. */
+const block = createBlock();
+
+/** The bytes that a body has from an offset on: at most so many, at least one. A view: not to be written to. */
+export function patternFrom(offset: number, maxBytes: number): Buffer {
+  const start = offset % PERIOD_BYTES;
+  return block.subarray(start, start + Math.min(maxBytes, PERIOD_BYTES));
+}
+
+/** All the bytes that a body has from one offset to before another. */
+export function patternOf(offset: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(length);
+  for (let at = 0; at < length;) at += patternFrom(offset + at, length - at).copy(bytes, at);
+  return bytes;
+}
+
+/** Where bytes first differ from those that a body has from an offset on; -1: nowhere. */
+export function findOther(bytes: Uint8Array, offset: number): number {
+  for (let at = 0; at < bytes.length;) {
+    const expected = patternFrom(offset + at, bytes.length - at);
+    const found = bytes.subarray(at, at + expected.length);
+    if (expected.compare(found) !== 0) {
+      return at + found.findIndex((byte, index) => byte !== expected[index]);
+    }
+    at += expected.length;
+  }
+  return -1;
+}
+
+function createBlock(): Buffer {
+  const random = sequence(1);
+  const period = Buffer.from(Array.from({ length: PERIOD_BYTES }, () => random(256)));
+  return Buffer.concat([period, period]);
+}

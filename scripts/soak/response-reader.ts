@@ -1,0 +1,155 @@
+/** A response's head, as far as a client needs it. */
+export interface ResponseHead {
+  readonly status: number;
+  /** Names in lower case; of a repeated one, the last value. */
+  readonly fields: ReadonlyMap<string, string>;
+}
+
+/** What a reader has found. */
+export interface ResponseSink {
+  onHead(head: ResponseHead): void;
+  /** A piece of the body, and where in the body it begins. A view of what was pushed. */
+  onBody(bytes: Uint8Array, offset: number): void;
+  /** The response is complete. */
+  onEnd(bodyBytes: number): void;
+}
+
+/** No head and no line of a chunk is longer here. */
+const MAX_LINE_BYTES = 64 * 1024;
+
+/**
+ * Reads one response after another from the bytes of a connection (RFC 9112), wherever these are split.
+ *
+ *     head ──▶ fixed ─────────────────────────────▶ head of the next one
+ *        └───▶ size ──▶ chunk ──▶ chunk-end ──▶ size
+ *                └─0──▶ trailer ──────────────────▶ head of the next one
+ *
+ * Strict, for a client that checks: anything that Edgicorn should not send is an error.
+ */
+export class ResponseReader {
+  readonly #sink: ResponseSink;
+  #state: "head" | "fixed" | "size" | "chunk" | "chunk-end" | "trailer" = "head";
+  /** A line, or a head, of which the end is not here yet. */
+  #partial: Buffer = Buffer.alloc(0);
+  /** What is left of the body or chunk. */
+  #left = 0;
+  #bodyBytes = 0;
+  #withoutBody: boolean;
+
+  /** @param options.head The first response answers a HEAD request. */
+  constructor(sink: ResponseSink, options: { head?: boolean } = {}) {
+    this.#sink = sink;
+    this.#withoutBody = options.head === true;
+  }
+
+  /** Whether a response has begun and is not complete. */
+  get midway(): boolean {
+    return this.#state !== "head" || this.#partial.length > 0;
+  }
+
+  /** Whether the next response answers a HEAD request. */
+  set nextIsHead(head: boolean) {
+    this.#withoutBody = head;
+  }
+
+  /** @throws Error for what is no response. */
+  push(bytes: Buffer): void {
+    let rest = bytes;
+    while (rest.length > 0) rest = this.#take(rest);
+  }
+
+  #take(bytes: Buffer): Buffer {
+    switch (this.#state) {
+      case "head":
+        return this.#until("\r\n\r\n", bytes, (head) => this.#onHead(head));
+      case "size":
+        return this.#until("\r\n", bytes, (line) => this.#onSize(line));
+      case "chunk-end":
+        return this.#until("\r\n", bytes, (line) => this.#onEmpty(line, "size"));
+      case "trailer":
+        return this.#until("\r\n", bytes, (line) => this.#onEmpty(line, "head"));
+      case "fixed":
+      case "chunk":
+        return this.#onBytes(bytes);
+    }
+  }
+
+  #until(mark: string, bytes: Buffer, onText: (text: string) => void): Buffer {
+    // The mark may lie across the seam.
+    const all = this.#partial.length === 0 ? bytes : Buffer.concat([this.#partial, bytes]);
+    const end = all.indexOf(mark, 0, "latin1");
+    if (end === -1) {
+      if (all.length > MAX_LINE_BYTES) throw new Error("not a response: a line without an end");
+      this.#partial = Buffer.from(all);
+      return bytes.subarray(bytes.length);
+    }
+    this.#partial = Buffer.alloc(0);
+    onText(all.toString("latin1", 0, end));
+    return all.subarray(end + mark.length);
+  }
+
+  #onHead(text: string): void {
+    const [first = "", ...lines] = text.split("\r\n");
+    const status = /^HTTP\/1\.1 (\d{3}) /.exec(first)?.[1];
+    if (status === undefined) throw new Error(`not a response: ${JSON.stringify(first)}`);
+    const fields = new Map(
+      lines.map((line) => {
+        const colon = line.indexOf(":");
+        if (colon < 1) throw new Error(`not a field: ${JSON.stringify(line)}`);
+        return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const;
+      }),
+    );
+    const head = { status: Number(status), fields };
+    this.#bodyBytes = 0;
+    this.#sink.onHead(head);
+    const length = fields.get("content-length");
+    const isChunked = fields.get("transfer-encoding") === "chunked";
+    if (length !== undefined && isChunked) throw new Error("a length and chunks");
+    if (this.#withoutBody || head.status === 204 || head.status === 304) {
+      this.#end();
+    } else if (isChunked) {
+      this.#state = "size";
+    } else if (length !== undefined && /^\d+$/.test(length)) {
+      this.#left = Number(length);
+      this.#state = "fixed";
+      if (this.#left === 0) this.#end();
+    } else if (fields.get("connection") === "close") {
+      // What the library answers by itself, to a head that it cannot read.
+      this.#left = Infinity;
+      this.#state = "fixed";
+    } else {
+      throw new Error(`a body without a size: ${JSON.stringify(text)}`);
+    }
+  }
+
+  #onSize(line: string): void {
+    if (!/^[0-9a-f]+$/i.test(line)) throw new Error(`not a chunk: ${JSON.stringify(line)}`);
+    this.#left = Number.parseInt(line, 16);
+    this.#state = this.#left === 0 ? "trailer" : "chunk";
+  }
+
+  #onEmpty(line: string, next: "size" | "head"): void {
+    if (line !== "") throw new Error(`not the end of a chunk: ${JSON.stringify(line)}`);
+    if (next === "head") this.#end();
+    else this.#state = next;
+  }
+
+  #onBytes(bytes: Buffer): Buffer {
+    const piece = bytes.subarray(0, this.#left);
+    this.#left -= piece.length;
+    const offset = this.#bodyBytes;
+    this.#bodyBytes += piece.length;
+    this.#sink.onBody(piece, offset);
+    if (this.#left === 0) {
+      if (this.#state === "fixed") this.#end();
+      else this.#state = "chunk-end";
+    }
+    return bytes.subarray(piece.length);
+  }
+
+  #end(): void {
+    this.#state = "head";
+    this.#withoutBody = false;
+    this.#sink.onEnd(this.#bodyBytes);
+  }
+}

@@ -1,0 +1,10 @@
+import type { TestServer } from "../../test/helpers/start-server.ts";
+import type { Figure } from "./soak.ts";
+
+/** That the server has logged no error. What clients do is none. */
+export function checkLogs({ logs }: TestServer): Figure {
+  const errors = logs.filter(({ level }) => level === "error" || level === "fatal");
+  const figure = { name: "errors logged", value: String(errors.length), bound: "0" };
+  const [first] = errors;
+  return first === undefined ? figure : { ...figure, breach: `logged: ${JSON.stringify(first)}` };
+}

@@ -1,0 +1,142 @@
+import { connect, type Socket } from "node:net";
+import type { Random } from "./random.ts";
+
+/** What a client does slowly: its head, its body, nothing at all within its body, or the reading of its response. */
+export type SlowKind = "headers" | "body" | "stalled" | "read";
+
+/** A connection that the server has ended. */
+export interface Cut {
+  readonly kind: SlowKind;
+  readonly livedMs: number;
+  /** Status of the answer that it got before; `null`: none. */
+  readonly status: number | null;
+}
+
+export interface SlowCrowdOptions {
+  readonly port: number;
+  readonly size: number;
+  /** How many of them read slowly; the others do each of the rest. */
+  readonly readers: number;
+  /** What a slow reader asks for: more than the buffers of the system take. */
+  readonly readPath: string;
+  /** Where a body is sent. */
+  readonly bodyPath: string;
+  readonly random: Random;
+}
+
+/** Those that do not read. */
+export const SENDING: readonly SlowKind[] = ["headers", "body", "stalled"];
+
+/** How often a slow client sends or reads a little. */
+const TICK_MS = 1_000;
+/** Connections that are opened at once: more would fill the queue of those that were not accepted yet. */
+const BATCH = 100;
+/** One that was cut comes again after at most this: not all at once, if they were cut at once. */
+const RETURN_MS = 3_000;
+const BODY_BYTES = 100_000;
+const READ_BYTES = 16;
+
+/**
+ * Clients that keep a server busy with next to nothing. One that is cut off comes again, as those do that mean harm.
+ */
+export class SlowCrowd {
+  readonly cuts: Cut[] = [];
+  readonly #options: SlowCrowdOptions;
+  readonly #open = new Map<Socket, SlowKind>();
+  readonly #ticks: NodeJS.Timeout;
+  #gone = false;
+  #refused = 0;
+
+  private constructor(options: SlowCrowdOptions) {
+    this.#options = options;
+    this.#ticks = setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  /** Resolves when all are connected, or refused. */
+  static async gather(options: SlowCrowdOptions): Promise<SlowCrowd> {
+    const crowd = new SlowCrowd(options);
+    for (let count = 0; count < options.size;) {
+      const batch: Promise<void>[] = [];
+      for (; batch.length < BATCH && count < options.size; count++) {
+        const kind = count < options.readers ? "read" : SENDING[count % SENDING.length];
+        if (kind === undefined) break;
+        batch.push(new Promise((resolve) => crowd.#connect(kind, resolve)));
+      }
+      await Promise.all(batch);
+    }
+    return crowd;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Connections that could not be opened. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** All leave, every other one with a reset, and none comes again. */
+  leave(): void {
+    this.#gone = true;
+    clearInterval(this.#ticks);
+    [...this.#open.keys()].forEach((socket, index) => {
+      if (index % 2 === 0) socket.destroy();
+      else socket.resetAndDestroy();
+    });
+    this.#open.clear();
+  }
+
+  #connect(kind: SlowKind, onSettled: () => void): void {
+    const socket = connect({ port: this.#options.port, host: "127.0.0.1", noDelay: true });
+    let sinceMs: number | null = null;
+    let status: number | null = null;
+    socket.once("connect", () => {
+      if (this.#gone) {
+        socket.destroy();
+        return;
+      }
+      sinceMs = performance.now();
+      this.#open.set(socket, kind);
+      socket.write(this.#opening(kind));
+      if (kind === "read") socket.pause();
+      onSettled();
+    });
+    socket.on("data", (bytes: Buffer) => {
+      status ??= Number(/^HTTP\/1\.1 (\d{3})/.exec(bytes.toString("latin1", 0, 16))?.[1] ?? 0);
+    });
+    // What is refused or reset is closed, too.
+    socket.on("error", () => {});
+    socket.once("close", () => {
+      onSettled();
+      this.#open.delete(socket);
+      if (this.#gone) return;
+      if (sinceMs === null) this.#refused++;
+      else this.cuts.push({ kind, livedMs: performance.now() - sinceMs, status });
+      setTimeout(() => {
+        if (!this.#gone) this.#connect(kind, () => {});
+      }, this.#options.random(RETURN_MS));
+    });
+  }
+
+  #opening(kind: SlowKind): string {
+    const { bodyPath, readPath } = this.#options;
+    switch (kind) {
+      case "headers":
+        return `GET / HTTP/1.1\r\nHost: a\r\n`;
+      case "body":
+      case "stalled":
+        return `POST ${bodyPath} HTTP/1.1\r\nHost: a\r\nContent-Length: ${BODY_BYTES}\r\n\r\nabc`;
+      case "read":
+        return `GET ${readPath} HTTP/1.1\r\nHost: a\r\n\r\n`;
+    }
+  }
+
+  #tick(): void {
+    for (const [socket, kind] of this.#open) {
+      if (kind === "headers") socket.write("X-a: b\r\n");
+      else if (kind === "body") socket.write("a");
+      else if (kind === "read") socket.read(READ_BYTES);
+    }
+  }
+}

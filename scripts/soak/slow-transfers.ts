@@ -1,0 +1,183 @@
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { startServer } from "../../test/helpers/start-server.ts";
+import { Client, type Door } from "./client.ts";
+import type { LatencySummary } from "./latencies.ts";
+import { Disturbance, judgeTimes } from "./disturbance.ts";
+import { findOther, patternOf } from "./pattern.ts";
+import { formatOrder } from "./produce.ts";
+import { checkLogs } from "./server-log.ts";
+import { atLeast, mebibytes, milliseconds, told, type Soak } from "./soak.ts";
+import { checkLosses, Traffic } from "./traffic.ts";
+
+const UPLOAD_BYTES = 100 * 1024;
+const UPLOAD_BYTES_PER_SECOND = 2 * 1024;
+const DOWNLOAD_BYTES = 10 * 1024 ** 2;
+const DOWNLOAD_BYTES_PER_SECOND = 1024;
+const QUIET_SECONDS = 5;
+const BRIEF_QUIET_SECONDS = 1;
+const CONNECTIONS = 32;
+const REQUESTS_PER_SECOND = 400;
+/** How often is looked whether more is due. */
+const POLL_MS = 50;
+
+/** Uploads at 2 KB/s and downloads at 1 KB/s go through, although the library would cut both after 12 s. */
+export const slowTransfers: Soak = {
+  name: "slow-transfers",
+  about: "uploads at 2 KB/s and downloads at 1 KB/s go through, beside normal traffic",
+  buffersBytes: 64 * 1024,
+  async run({ scope, seconds, brief, say }) {
+    const server = await startServer(scope, {
+      handlers: join(import.meta.dirname, "handlers"),
+      public: { "file.bin": patternOf(0, DOWNLOAD_BYTES) },
+      https: true,
+      flags: ["--access-log", "off"],
+    });
+    const plain = { port: server.port("http"), secure: false };
+    const doors: readonly Door[] = [plain, { port: server.port("https"), secure: true }];
+    const task = { connections: CONNECTIONS, requestsPerSecond: REQUESTS_PER_SECOND };
+    const traffic = await Traffic.start(scope, { ...task, door: plain });
+    await delay(1000);
+    const quiet = async (): Promise<LatencySummary> => {
+      await traffic.cut();
+      await delay((brief ? BRIEF_QUIET_SECONDS : QUIET_SECONDS) * 1000);
+      return traffic.cut();
+    };
+    const disturbance = new Disturbance(server.pid);
+    const before = await quiet();
+    const enough = new AbortController();
+    const downloads = Promise.all(
+      doors.flatMap((door) => DOWNLOADS.map((path) => slowDownload(door, path, enough.signal))),
+    );
+    // Awaited below; that one fails must end the uploads' wait, not the process.
+    downloads.catch(() => undefined);
+    const uploads = Promise.all(
+      doors.flatMap((door) => UPLOADS.map((upload) => slowUpload(door, upload))),
+    );
+    const uploaded = await Promise.race([uploads, downloads.then(() => uploads)]);
+    say(`${uploaded.length} uploads went through`);
+    // Longer than any setting allows a client that takes nothing: these take a little.
+    if (!brief) await delay(Math.max(20, seconds - UPLOAD_SECONDS) * 1000);
+    enough.abort();
+    const taken = await downloads;
+    const beside = await traffic.cut();
+    const after = await quiet();
+    const { cores } = disturbance;
+    await traffic.stop();
+    const times = (2 * beside.p99Ms) / (before.p99Ms + after.p99Ms);
+    return [
+      told("uploads of 100 KiB at 2 KiB/s", `${uploaded.length} whole`),
+      ...taken.map(({ path, bytes, seconds: lasted }) =>
+        told(path.slice(0, 9), `${mebibytes(bytes)} right in ${lasted.toFixed(0)} s, not cut`),
+      ),
+      atLeast("normal requests answered", traffic.answered, 1),
+      checkLosses(traffic),
+      told("p99 before, after", `${milliseconds(before.p99Ms)}, ${milliseconds(after.p99Ms)}`),
+      told("p99 beside", milliseconds(beside.p99Ms)),
+      ...judgeTimes(times, { cores, brief }),
+      checkLogs(server),
+    ];
+  },
+};
+
+const UPLOAD_SECONDS = UPLOAD_BYTES / UPLOAD_BYTES_PER_SECOND;
+
+interface Upload {
+  readonly path: string;
+  readonly chunked: boolean;
+  /** Whether the body comes back; otherwise its size does. */
+  readonly echoes: boolean;
+}
+
+const UPLOADS: readonly Upload[] = [
+  { path: "/reads/1", chunked: false, echoes: false },
+  { path: "/reads/2", chunked: true, echoes: false },
+  { path: "/echo/3", chunked: false, echoes: true },
+  { path: "/echo/4", chunked: true, echoes: true },
+];
+
+const order = { from: 0, bytes: DOWNLOAD_BYTES, piece: 65_536, pauseEvery: 0 };
+
+/** A stream in chunks, one of an announced size, and a file. */
+const DOWNLOADS: readonly string[] = [
+  `/produces/5${formatOrder({ ...order, announced: false })}`,
+  `/produces/6${formatOrder({ ...order, announced: true })}`,
+  "/file.bin",
+];
+
+/** @throws Error when it is not answered as it must be. */
+async function slowUpload(door: Door, { path, chunked, echoes }: Upload): Promise<void> {
+  const client = await Client.open(door);
+  try {
+    const received: Buffer[] = [];
+    const receiving = client.receive({ onBody: (bytes) => received.push(Buffer.from(bytes)) });
+    receiving.catch(() => undefined);
+    const framing = chunked ? "Transfer-Encoding: chunked" : `Content-Length: ${UPLOAD_BYTES}`;
+    await client.send(`POST ${path} HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n`);
+    // Several times a second, as a slow line does.
+    const piece = UPLOAD_BYTES_PER_SECOND / 4;
+    const startMs = performance.now();
+    for (let at = 0; at < UPLOAD_BYTES && !client.closed; at += piece) {
+      const bytes = patternOf(at, piece);
+      const size = Buffer.from(`${piece.toString(16)}\r\n`);
+      const framed = chunked ? Buffer.concat([size, bytes, Buffer.from("\r\n")]) : bytes;
+      await client.send(framed);
+      const dueMs = startMs + ((at + piece) / UPLOAD_BYTES_PER_SECOND) * 1000;
+      await delay(Math.max(0, dueMs - performance.now()));
+    }
+    if (chunked) await client.send("0\r\n\r\n");
+    const { head, complete } = await receiving;
+    const body = Buffer.concat(received);
+    const expected = echoes ? patternOf(0, UPLOAD_BYTES) : Buffer.from(String(UPLOAD_BYTES));
+    if (head?.status !== 200 || !complete || !body.equals(expected)) {
+      const status = head === null ? "no answer" : `status ${head.status}`;
+      throw new Error(`slow upload to ${path}: ${status}, ${body.length} bytes of body`);
+    }
+  } finally {
+    client.socket.destroy();
+  }
+}
+
+/**
+ * Reads 1 KiB/s until it is enough.
+ *
+ * @throws Error when the server ends it before, or a byte is another than it must be.
+ */
+async function slowDownload(
+  door: Door,
+  path: string,
+  enough: AbortSignal,
+): Promise<{ path: string; bytes: number; seconds: number }> {
+  const client = await Client.open(door);
+  const startMs = performance.now();
+  try {
+    const receiving = client.receive({
+      onBody: (bytes, offset) => {
+        const other = findOther(bytes, offset);
+        if (other !== -1) throw new Error(`slow download of ${path}: wrong at ${offset + other}`);
+      },
+    });
+    receiving.catch(() => undefined);
+    client.socket.pause();
+    // What Node reads at once, it reads at once; then nothing until that was due.
+    client.socket.on("data", () => {
+      if (client.bodyBytes > 0) client.socket.pause();
+    });
+    await client.send(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    while (!enough.aborted && !client.closed) {
+      const seconds = (performance.now() - startMs) / 1000;
+      const due = seconds * DOWNLOAD_BYTES_PER_SECOND;
+      if (client.bodyBytes < due) client.socket.resume();
+      await delay(POLL_MS);
+    }
+    if (client.closed) {
+      const seconds = ((performance.now() - startMs) / 1000).toFixed(0);
+      await receiving;
+      throw new Error(`slow download of ${path}: ended by the server after ${seconds} s`);
+    }
+    if (client.head?.status !== 200) throw new Error(`status ${client.head?.status}`);
+    return { path, bytes: client.bodyBytes, seconds: (performance.now() - startMs) / 1000 };
+  } finally {
+    client.socket.destroy();
+  }
+}

@@ -1,0 +1,81 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { Client } from "./client.ts";
+import { patternOf } from "./pattern.ts";
+import type { TrafficOrder, TrafficReport, TrafficTask } from "./traffic.ts";
+
+/** Longer than any answer may take: such a request is lost. */
+const LOST_MS = 10_000;
+const BODY = patternOf(0, 1000);
+
+// `traffic.ts` starts this and wrote the argument itself.
+await run(JSON.parse(process.argv[2] ?? "") as TrafficTask);
+
+async function run({ door, connections, requestsPerSecond }: TrafficTask): Promise<void> {
+  let latenciesMs: number[] = [];
+  let losses: string[] = [];
+  const stop = new AbortController();
+  const intervalMs = (connections / requestsPerSecond) * 1000;
+  const report = (): void => {
+    const counted: TrafficReport = { latenciesMs, losses };
+    [latenciesMs, losses] = [[], []];
+    process.send?.(counted);
+  };
+  const loop = async (first: Client, index: number): Promise<void> => {
+    let client = first;
+    let dueMs = performance.now() + (index / connections) * intervalMs;
+    for (let number = index; !stop.signal.aborted; number++, dueMs += intervalMs) {
+      await delay(Math.max(0, dueMs - performance.now()));
+      const loss = await ask(client, number);
+      // From when it was due: a request that waits for the one before it waits for the server.
+      if (loss === null) latenciesMs.push(performance.now() - dueMs);
+      else losses.push(loss);
+      if (!client.closed) continue;
+      if (loss === null) losses.push("a connection that was in use was closed");
+      client = await Client.open(door).catch((error: unknown) => {
+        losses.push(String(error));
+        return client;
+      });
+    }
+    client.socket.destroy();
+  };
+  const clients = await Promise.all(Array.from({ length: connections }, () => Client.open(door)));
+  const loops = Promise.all(clients.map(loop));
+  process.on("message", (order: TrafficOrder) => {
+    if (order === "cut") {
+      report();
+      return;
+    }
+    stop.abort();
+    void loops.finally(() => {
+      report();
+      process.disconnect();
+    });
+  });
+  // Who started it is gone.
+  process.once("disconnect", () => process.exit());
+  report();
+}
+
+/** What became of a request that was lost; `null`: it was answered as it must be. */
+async function ask(client: Client, number: number): Promise<string | null> {
+  const isEcho = number % 4 === 0;
+  const expected = isEcho ? BODY : Buffer.from("hello");
+  const received: Buffer[] = [];
+  const timer = setTimeout(() => client.socket.destroy(), LOST_MS);
+  try {
+    const receiving = client.receive({ onBody: (bytes) => received.push(Buffer.from(bytes)) });
+    const head = isEcho
+      ? `POST /echo/${number} HTTP/1.1\r\nHost: a\r\nContent-Length: ${BODY.length}\r\n\r\n`
+      : "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    await client.send(isEcho ? Buffer.concat([Buffer.from(head), BODY]) : head);
+    const { head: answer, complete } = await receiving;
+    if (answer === null) return "the connection ended without an answer";
+    if (answer.status !== 200) return `status ${answer.status}`;
+    if (!complete) return "the connection ended within an answer";
+    return Buffer.concat(received).equals(expected) ? null : "another answer than it must be";
+  } catch (error) {
+    return String(error);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,98 @@
+import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import type { Owner } from "../../test/helpers/temporary-folder.ts";
+import type { Door } from "./client.ts";
+import { summarize, type LatencySummary } from "./latencies.ts";
+import type { Figure } from "./soak.ts";
+
+/** What the traffic is told to do. */
+export interface TrafficTask {
+  readonly door: Door;
+  readonly connections: number;
+  readonly requestsPerSecond: number;
+}
+
+/** What comes back of it, once for each time it is asked. */
+export interface TrafficReport {
+  readonly latenciesMs: readonly number[];
+  /** What happened to requests that were not answered as they must be. */
+  readonly losses: readonly string[];
+}
+
+export type TrafficOrder = "cut" | "stop";
+
+/**
+ * Normal traffic: keep-alive connections that send at a steady rate, whether answers come or not, so that a server that
+ * stands still is not asked less for it. A process of its own, whose delays are not those of other clients.
+ */
+export class Traffic {
+  readonly #child: ChildProcess;
+  readonly losses: string[] = [];
+  #answered = 0;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+  }
+
+  static async start(owner: Owner, task: TrafficTask): Promise<Traffic> {
+    const child = fork(fileURLToPath(new URL("traffic-child.ts", import.meta.url)), [
+      JSON.stringify(task),
+    ]);
+    owner.after(() => void child.kill("SIGKILL"));
+    const traffic = new Traffic(child);
+    // It says so when all connections are open.
+    await traffic.#answer();
+    return traffic;
+  }
+
+  /** How many requests were answered so far. */
+  get answered(): number {
+    return this.#answered;
+  }
+
+  /** Begins a new count; what was counted since the last one. */
+  async cut(): Promise<LatencySummary> {
+    return summarize((await this.#ask("cut")).latenciesMs);
+  }
+
+  /** Waits for the last answers and ends it. */
+  async stop(): Promise<void> {
+    const exited = once(this.#child, "exit");
+    await this.#ask("stop");
+    await exited;
+  }
+
+  async #ask(order: TrafficOrder): Promise<TrafficReport> {
+    const answer = this.#answer();
+    this.#child.send(order);
+    const report = await answer;
+    this.losses.push(...report.losses);
+    this.#answered += report.latenciesMs.length;
+    return report;
+  }
+
+  async #answer(): Promise<TrafficReport> {
+    const ended = new AbortController();
+    const exited = once(this.#child, "exit", { signal: ended.signal }).then(() => {
+      throw new Error("the normal traffic ended by itself");
+    });
+    try {
+      const message = once(this.#child, "message", { signal: ended.signal });
+      const [report] = (await Promise.race([message, exited])) as [TrafficReport];
+      return report; // Sent by `traffic-child.ts`.
+    } finally {
+      ended.abort();
+      exited.catch(() => undefined);
+    }
+  }
+}
+
+/** That it has lost nothing. */
+export function checkLosses({ losses }: Traffic): Figure {
+  const figure = { name: "normal requests lost", value: String(losses.length), bound: "0" };
+  const [first] = losses;
+  return first === undefined
+    ? figure
+    : { ...figure, breach: `${losses.length} lost, the first: ${first}` };
+}
