@@ -26,13 +26,12 @@ async function main(secondsEach: number): Promise<number> {
     ["kill -9 under GET", () => underGet(kills)],
     ["kill -9 under POST", () => underPost(kills)],
   ];
-  for (const how of ["exit", "abort", "throw", "bomb"]) {
+  for (const how of ["exit", "abort", "throw", "bomb", "loop"]) {
     const same = Array.from({ length: TIMES }, () => `/poison?how=${how}`);
     const different = same.map((path, index) => `${path}&n=${index}`);
     runs.push([`the same ${how}`, () => underPoison(same, 1)]);
     runs.push([`a new ${how} each time`, () => underPoison(different, TIMES)]);
   }
-  runs.push(["a loop", underLoop]);
   let broken = 0;
   for (const [name, run] of runs) {
     console.log(`${name}:`);
@@ -68,17 +67,6 @@ async function underPoison(paths: readonly string[], different: number): Promise
     ...lossless(report),
     ...(quarantined === different ? [] : [`${quarantined} quarantined, expected ${different}`]),
     ...(workers <= 2 * different ? [] : [`${workers} workers lost, expected ${2 * different}`]),
-  ];
-}
-
-/** A worker that hangs is found out late, but what it had is not lost. */
-async function underLoop(): Promise<string[]> {
-  const report = await owned((owner) => poisonUnderLoad(owner, { paths: ["/loop"] }));
-  const { workers } = report;
-  return [
-    ...common(report),
-    ...lossless(report),
-    ...(workers === 1 ? [] : [`${workers} workers lost, expected 1`]),
   ];
 }
 
