@@ -17,12 +17,10 @@ const HANDLERS: Files = {
       case "abort": return process.abort();
       case "throw": setTimeout(() => { throw new Error("poison"); }); return new Promise(() => {});
       case "bomb": for (const all = []; ; ) all.push(new Array(1e5).fill(all.length));
+      case "loop": for (;;);
     }
     return new Response("harmless");
   };`,
-  // Its client is answered long before anybody knows that the worker hangs.
-  "loop.ts": `export const config = { timeoutMs: 300 };
-  export default () => { for (;;); };`,
 };
 
 /** What came of a load that lost workers. */
@@ -89,7 +87,7 @@ function start(
   owner: Owner,
   options: { flags?: readonly string[]; env?: Record<string, string> } = {},
 ): Promise<TestServer> {
-  const flags = ["--access-log", "off", ...(options.flags ?? [])];
+  const flags = ["--access-log", "off", "--hang-timeout", "1s", ...(options.flags ?? [])];
   return startServer(owner, { handlers: HANDLERS, flags, env: options.env ?? {} });
 }
 

@@ -24,7 +24,7 @@ describe("workers that are killed all the time", { timeout: 60_000 }, () => {
 });
 
 describe("a request that kills workers, sent again and again", { timeout: 60_000 }, () => {
-  for (const how of ["exit", "abort", "throw", "bomb"]) {
+  for (const how of ["exit", "abort", "throw", "bomb", "loop"]) {
     it(`costs two workers and nothing else: ${how}`, async (t) => {
       const paths = Array.from({ length: TIMES }, () => `/poison?how=${how}`);
       const env = { NODE_OPTIONS: "--max-old-space-size=48" };
