@@ -106,7 +106,7 @@ export const slowClients: Soak = {
     const tests = await runSlowHttpTest({
       port,
       connections: Math.floor(size / 3),
-      seconds: brief ? 5 : 20,
+      seconds: brief ? 6 : 20,
       readPath: READ_PATH,
       bodyPath: BODY_PATH,
     });

@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Random } from "./random.ts";
 
 /** What a client does slowly: its head, its body, nothing at all within its body, or the reading of its response. */
@@ -27,10 +28,12 @@ export interface SlowCrowdOptions {
 /** Those that do not read. */
 export const SENDING: readonly SlowKind[] = ["headers", "body", "stalled"];
 
-/** How often a slow client sends or reads a little. */
-const TICK_MS = 1_000;
-/** Connections that are opened at once: more would fill the queue of those that were not accepted yet. */
-const BATCH = 100;
+/** A slow client sends or reads a little once in so many ticks: each second. All at once they would not be slow clients. */
+const PHASES = 50;
+const TICK_MS = 20;
+/** Connections that are opened at once, and how often: 500 a second. */
+const BATCH = 50;
+const BATCH_MS = 100;
 /** One that was cut comes again after at most this: not all at once, if they were cut at once. */
 const RETURN_MS = 3_000;
 const BODY_BYTES = 100_000;
@@ -42,7 +45,8 @@ const READ_BYTES = 16;
 export class SlowCrowd {
   readonly cuts: Cut[] = [];
   readonly #options: SlowCrowdOptions;
-  readonly #open = new Map<Socket, SlowKind>();
+  readonly #open = new Map<Socket, { readonly kind: SlowKind; readonly phase: number }>();
+  #phase = 0;
   readonly #ticks: NodeJS.Timeout;
   #gone = false;
   #refused = 0;
@@ -55,14 +59,17 @@ export class SlowCrowd {
   /** Resolves when all are connected, or refused. */
   static async gather(options: SlowCrowdOptions): Promise<SlowCrowd> {
     const crowd = new SlowCrowd(options);
-    for (let count = 0; count < options.size;) {
+    const { size, readers } = options;
+    for (let count = 0; count < size;) {
       const batch: Promise<void>[] = [];
-      for (; batch.length < BATCH && count < options.size; count++) {
-        const kind = count < options.readers ? "read" : SENDING[count % SENDING.length];
-        if (kind === undefined) break;
+      for (; batch.length < BATCH && count < size; count++) {
+        // Readers are spread among the others: that many ask for much at once would be another load than this.
+        const isReader =
+          Math.floor(((count + 1) * readers) / size) > Math.floor((count * readers) / size);
+        const kind = isReader ? "read" : (SENDING[count % SENDING.length] ?? "headers");
         batch.push(new Promise((resolve) => crowd.#connect(kind, resolve)));
       }
-      await Promise.all(batch);
+      await Promise.all([...batch, delay(BATCH_MS)]);
     }
     return crowd;
   }
@@ -97,7 +104,7 @@ export class SlowCrowd {
         return;
       }
       sinceMs = performance.now();
-      this.#open.set(socket, kind);
+      this.#open.set(socket, { kind, phase: this.#options.random(PHASES) });
       socket.write(this.#opening(kind));
       if (kind === "read") socket.pause();
       onSettled();
@@ -133,7 +140,9 @@ export class SlowCrowd {
   }
 
   #tick(): void {
-    for (const [socket, kind] of this.#open) {
+    this.#phase = (this.#phase + 1) % PHASES;
+    for (const [socket, { kind, phase }] of this.#open) {
+      if (phase !== this.#phase) continue;
       if (kind === "headers") socket.write("X-a: b\r\n");
       else if (kind === "body") socket.write("a");
       else if (kind === "read") socket.read(READ_BYTES);

@@ -26,7 +26,7 @@ export async function runSlowHttpTest(options: {
   const run = async (mode: (typeof MODES)[number]): Promise<SlowHttpTest> => {
     const path = { "-H": "/", "-B": bodyPath, "-X": readPath }[mode];
     const url = `http://127.0.0.1:${port}${path}`;
-    const pace = ["-c", String(connections), "-r", "1000", "-i", "1", "-x", "8", "-p", "5"];
+    const pace = ["-c", String(connections), "-r", "200", "-i", "1", "-x", "8", "-p", "5"];
     // Windows of 512 to 1024 bytes, of which 32 are read each second.
     const reading = mode === "-X" ? ["-w", "512", "-y", "1024", "-n", "1", "-z", "32"] : [];
     const args = [mode, ...pace, ...reading, "-l", String(seconds), "-u", url];
