@@ -152,6 +152,14 @@ function createNameless(dir: string): number {
   const path = join(dir, SPOOL_FILE_PREFIX + randomBytes(12).toString("hex"));
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const file = openSync(path, "wx+", 0o600);
-  unlinkSync(path);
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    // Another process that starts removes what it finds, this one's too.
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) {
+      closeSync(file);
+      throw error;
+    }
+  }
   return file;
 }

@@ -343,6 +343,8 @@ export class Dispatcher {
       }
       case Kind.responseAbort:
         this.#fail(exchange, "ERR_HANDLER_THREW");
+        // It failed, and its worker lives.
+        if (exchange.trouble !== null) this.#recovery.absolve(lane, exchange);
         this.#pump();
         return;
       case Kind.requestCredit:

@@ -79,7 +79,9 @@ export async function proveGeneration(
       if (place === null) throw new TypeError("it was found a moment ago");
       const { pool, route, params, path, timeoutMs, buffering } = place;
       const url = client.head.origin + path;
-      const to = { route, params, url, bodyLimitBytes: 0, timeoutMs, buffering };
+      // Past what limits clients: a server that is busy must not take its own refusal for a failure of the handlers.
+      const reserved = true;
+      const to = { route, params, url, bodyLimitBytes: 0, timeoutMs, buffering, reserved };
       pool.dispatcher.admit(client, to);
     },
     signal,

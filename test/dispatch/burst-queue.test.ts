@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { describe, it, type TestContext } from "node:test";
 import * as fc from "fast-check";
 import type { BurstQueue } from "../../runtime/dispatch/burst-queue.ts";
@@ -37,6 +39,24 @@ describe("BurstQueue", () => {
     queue.push(new Uint8Array(5 * MEMORY_BYTES));
     assert.equal(openFiles(), 1);
     assert.equal(spool.usage.heldBytes, 5 * MEMORY_BYTES);
+  });
+
+  it("does not mind that somebody else removes its file first", (t) => {
+    const { spool, openFiles } = createSpool(t);
+    const unlink = fs.unlinkSync;
+    t.mock.method(fs, "unlinkSync", (path: string) => {
+      unlink(path);
+      unlink(path);
+    });
+    syncBuiltinESMExports();
+    const queue = spool.openBurstQueue(MEMORY_BYTES);
+    queue.push(new Uint8Array(MEMORY_BYTES));
+    queue.push(new Uint8Array(MEMORY_BYTES));
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+    assert.equal(spool.usage.heldBytes, MEMORY_BYTES);
+    queue.clear();
+    assert.equal(openFiles(), 0);
   });
 
   it("uses the room of its file again", (t) => {

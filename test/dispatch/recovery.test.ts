@@ -295,6 +295,21 @@ describe("an exchange whose worker crashed", () => {
     assert.deepEqual(kindsOf(a, b, c, also), ["answered", "answered", "answered", "answered"]);
   });
 
+  it("leaves its worker to others when it fails there", (t) => {
+    const trial = new Trial(t);
+    const [lost, next] = [trial.attach(), trial.attach()];
+    const suspect = trial.admit("GET", "/a");
+    trial.dispatcher.detach(lost, CRASHED);
+    trial.tick(PATIENCE_MS);
+    assert.deepEqual(trial.requestsTo(next), [suspect.id]);
+    trial.dispatcher.receive(next, [Kind.responseAbort, suspect.id]);
+    assert.deepEqual(kindsOf(suspect), ["500"]);
+    assert.deepEqual(
+      ["/a", "/b"].map((path) => trial.admit("GET", path).workerId),
+      [2, 2],
+    );
+  });
+
   it("empties a worker for it when none is idle for long", (t) => {
     const trial = new Trial(t);
     const [lost, first, second] = [trial.attach(), trial.attach(), trial.attach()];

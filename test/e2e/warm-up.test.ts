@@ -91,6 +91,24 @@ describe("warm-up", { timeout: 60_000 }, () => {
 });
 
 describe("reloadProbe", { timeout: 60_000 }, () => {
+  it("does not take limits that clients have reached for a failure of the handlers", async (t) => {
+    const server = await startServer(t, {
+      handlers: {
+        "[name].ts": `export default () => new Response("hello");`,
+        "never.ts": `export default (_, { log }) => (log.info("waits"), new Promise(() => {}));`,
+      },
+      workers: 1,
+      flags: "--reload-probe 10 --max-requests 1 --worker-concurrency 1 --queue-limit 1".split(" "),
+    });
+    for (const path of ["/a", "/b", "/c", "/d", "/e", "/f"]) await (await server.fetch(path)).text();
+    const leaver = new AbortController();
+    const waiting = server.fetch("/never", { signal: leaver.signal }).catch(() => {});
+    await server.until(({ msg }) => msg === "waits");
+    await new Reloads(server).next();
+    leaver.abort();
+    await waiting;
+  });
+
   it("refuses handlers that fail where the old ones did not, in what was asked for", async (t) => {
     const server = await startServer(t, {
       handlers: { "[name].ts": `export default () => new Response("old");` },
