@@ -1,4 +1,5 @@
 import type { Config } from "../config.ts";
+import { RuntimeError } from "../errors.ts";
 
 /** What becomes of a setting that has changed when a server that runs reads it again. */
 export interface ReloadEffect {
@@ -88,4 +89,15 @@ export function findChangedSettings(before: Config, after: Config): ChangedSetti
       ? []
       : [{ ...effect, before: old, after: now }];
   });
+}
+
+/** @throws RuntimeError `ERR_CONFIG`, one line each, when settings have changed that cannot while the server runs. */
+export function refuseRestarts(changed: readonly ChangedSetting[]): void {
+  const lines = changed
+    .filter(({ effect }) => effect === "restart")
+    .map(
+      ({ name, before, after }) =>
+        `Cannot change ${name} while the server runs: found ${JSON.stringify(after)}, expected ${JSON.stringify(before)} until it is restarted`,
+    );
+  if (lines.length > 0) throw new RuntimeError("ERR_CONFIG", lines.join("\n"));
 }

@@ -1,0 +1,262 @@
+import type { ExchangeId } from "./channel/messages.ts";
+import {
+  type ChangedSetting,
+  findChangedSettings,
+  refuseRestarts,
+} from "./config/reload-effect.ts";
+import type { ReloadReport } from "./control/operations.ts";
+import type { CertificateSwap, Listener } from "./front/listener.ts";
+import type { Manifest } from "./generation/manifest.ts";
+import { LiveGeneration } from "./live-generation.ts";
+import type { PoolSurroundings } from "./live-pool.ts";
+import type { Logger } from "./log.ts";
+import { OneAtATime } from "./one-at-a-time.ts";
+import { InTurn } from "./reload/in-turn.ts";
+import { findUnusedPools, planPools } from "./reload/pool-plan.ts";
+import { proveGeneration } from "./reload/prove-generation.ts";
+import type { RecentRequest } from "./reload/recent-requests.ts";
+import type { StoredGenerations } from "./reload/stored-generations.ts";
+import { haveSameCertificates, type Site } from "./site.ts";
+import { FileIndex } from "./static/file-index.ts";
+
+export interface MovesOptions {
+  log: Logger;
+  stored: StoredGenerations;
+  surroundings: PoolSurroundings;
+  listeners: readonly Listener[];
+  /**
+   * Reads the site anew, for a reload.
+   *
+   * @throws RuntimeError for what cannot be used; the reload is then refused.
+   */
+  loadSite: (options: { signal: AbortSignal }) => Promise<Site>;
+  /** Names each request of ours. */
+  nextId: () => ExchangeId;
+  /** What there is to try new workers with. */
+  recent: () => readonly RecentRequest[];
+  /** What counts now. Only the switch changes it. */
+  serving: () => Serving;
+  /** The one step. Nothing in it waits, and nothing in it fails. */
+  switchTo: (proven: Proven) => void;
+  /** Ends what builds and boots. */
+  signal: AbortSignal;
+}
+
+/** What new requests meet. */
+export interface Serving {
+  readonly site: Site;
+  readonly generation: LiveGeneration;
+  readonly files: FileIndex | null;
+  /** Of the generation that served before; `null`: none has. */
+  readonly previousId: string | null;
+}
+
+/** All that the switch needs, open. */
+export interface Proven {
+  site: Site;
+  generation: LiveGeneration;
+  files: FileIndex | null;
+  swaps: readonly CertificateSwap[];
+}
+
+/** What a move to another generation is made of. Nothing of it is seen before the switch. */
+interface Move {
+  from: Serving;
+  site: Site;
+  /** Of a generation that is leased, and held. */
+  manifest: Manifest;
+  changed: readonly ChangedSetting[];
+  /** Why all pools get new workers; `null`: only those that differ. */
+  renewAll: string | null;
+}
+
+/**
+ * Takes a primary from one generation to another: a reload or rollback, one at a time.
+ *
+ *     reading ──▶ building ──▶ booting ──▶ proving ──▶ switch ──▶ the old pools retire
+ *        └───────────┴────────────┴───────────┴──fails──▶ what it had opened is closed, and all is as before
+ *
+ * The switch is one synchronous step that cannot fail: config, certificates, static files and handlers change together.
+ * Between the last look at the signal and the switch nothing waits.
+ */
+export class Moves {
+  readonly #options: MovesOptions;
+  readonly #signal: AbortSignal;
+  readonly #turns = new InTurn();
+  readonly #reloads = new OneAtATime(() => this.#turns.run(() => this.#reload()));
+
+  constructor(options: MovesOptions) {
+    this.#options = options;
+    this.#signal = options.signal;
+  }
+
+  /**
+   * Builds the first generation and starts it. Its lease is held.
+   *
+   * @throws RuntimeError `ERR_HANDLER_LOAD`, `ERR_BOOT_LOOP`; the signal's reason.
+   */
+  async startFirst(site: Site): Promise<LiveGeneration> {
+    const { stored } = this.#options;
+    const manifest = await stored.build(site.config, { signal: this.#signal });
+    return stored.orDiscard(manifest, () =>
+      this.#startGeneration({ from: null, site, manifest, renewAll: null }),
+    );
+  }
+
+  /** See `Primary.reload`. All who ask while one runs share the next one. */
+  reload(): Promise<ReloadReport> {
+    return this.#reloads.run();
+  }
+
+  /** See `Primary.rollback`. */
+  rollback(id?: string): Promise<ReloadReport> {
+    return this.#turns.run(() => this.#rollback(id));
+  }
+
+  /** Resolves when none runs and none waits. */
+  async settled(): Promise<void> {
+    await this.#reloads.idle();
+    await this.#turns.idle();
+  }
+
+  async #reload(): Promise<ReloadReport> {
+    const startedAtMs = performance.now();
+    this.#signal.throwIfAborted();
+    const { stored } = this.#options;
+    const site = await this.#loadSite();
+    const from = this.#options.serving();
+    const changed = findChangedSettings(from.site.config, site.config);
+    refuseRestarts(changed);
+    const manifest = await stored.build(site.config, { signal: this.#signal });
+    const isSame =
+      changed.length === 0 &&
+      haveSameCertificates(site, from.site) &&
+      from.generation.keepsAll(planPools(manifest, site.config));
+    const renewAll = isSame ? "asked for: nothing has changed" : null;
+    const move = { from, site, manifest, changed, renewAll };
+    return stored.orDiscard(manifest, () => this.#move(move, startedAtMs));
+  }
+
+  async #loadSite(): Promise<Site> {
+    try {
+      return await this.#options.loadSite({ signal: this.#signal });
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      throw error;
+    }
+  }
+
+  async #rollback(wanted?: string): Promise<ReloadReport> {
+    const startedAtMs = performance.now();
+    this.#signal.throwIfAborted();
+    const { stored } = this.#options;
+    const from = this.#options.serving();
+    const { site, generation, previousId } = from;
+    const id = await stored.find(wanted, { currentId: generation.manifest.id, previousId });
+    return stored.lend(id, (manifest) =>
+      this.#move({ from, site, manifest, changed: [], renewAll: null }, startedAtMs),
+    );
+  }
+
+  async #move(move: Move, startedAtMs: number): Promise<ReloadReport> {
+    const { from, site, manifest, changed } = move;
+    const proven = await this.#prove(move);
+    // From here to the switch nothing waits.
+    if (this.#signal.aborted) await giveUp(proven, from);
+    this.#signal.throwIfAborted();
+    this.#options.switchTo(proven);
+    const settings = new Set(changed.map(({ name }) => name));
+    if (proven.swaps.length > 0) settings.add("certs");
+    const previousId = from.generation.manifest.id;
+    const report: ReloadReport = {
+      generation: manifest.id,
+      previous: previousId,
+      durationMs: Math.round(performance.now() - startedAtMs),
+      pools: [...proven.generation.changes],
+      settings: [...settings],
+    };
+    const { keepGenerations: keepLast } = site.config;
+    await this.#options.stored.tidyUp({ previousId, keep: manifest.id, keepLast });
+    return report;
+  }
+
+  /** Opens all that the switch needs, and sees whether it works; or opens nothing. */
+  async #prove(move: Move): Promise<Proven> {
+    const { from, site } = move;
+    const { publicDir } = site.config;
+    // First what is quick to fail.
+    const swaps = this.#prepareCertificates(move);
+    let { files } = from;
+    try {
+      if (publicDir !== from.site.config.publicDir) {
+        const { log } = this.#options;
+        files = publicDir === null ? null : await FileIndex.open(publicDir, { log });
+      }
+      const generation = await this.#startGeneration(move);
+      return { site, generation, files, swaps };
+    } catch (error) {
+      await giveUp({ generation: null, files, swaps }, from);
+      throw error;
+    }
+  }
+
+  #prepareCertificates({ from, site }: Move): CertificateSwap[] {
+    const { certificates } = site;
+    if (certificates === null || haveSameCertificates(site, from.site)) return [];
+    const swaps: CertificateSwap[] = [];
+    try {
+      for (const listener of this.#options.listeners) {
+        if (listener.scheme === "https") swaps.push(listener.prepareCertificates(certificates));
+      }
+    } catch (error) {
+      for (const swap of swaps) swap.discard();
+      throw error;
+    }
+    return swaps;
+  }
+
+  /** Starts the pools that the one before does not have, and tries them. */
+  async #startGeneration({
+    from,
+    site: { config },
+    manifest,
+    renewAll,
+  }: Omit<Move, "from" | "changed"> & { from: Serving | null }): Promise<LiveGeneration> {
+    const { log, nextId, recent, surroundings } = this.#options;
+    const signal = this.#signal;
+    const previous = from?.generation ?? null;
+    const generation = await LiveGeneration.start(
+      { ...surroundings, config, manifest, previous, renewAll },
+      { signal },
+    );
+    const unused = findUnusedPools(planPools(manifest, config), config);
+    if (unused.length > 0) log.warn({ pools: unused }, "pools that no handler is in");
+    try {
+      await proveGeneration(generation, {
+        isNew: (pool) => previous?.pools.get(pool.plan.name) !== pool,
+        recent: recent(),
+        nextId,
+        log,
+        signal,
+      });
+    } catch (error) {
+      await generation.destroyNew(previous);
+      throw error;
+    }
+    return generation;
+  }
+}
+
+/** Closes what was opened for a move that will not be. */
+async function giveUp(
+  {
+    generation,
+    files,
+    swaps,
+  }: Pick<Proven, "files" | "swaps"> & { generation: LiveGeneration | null },
+  from: Serving,
+): Promise<void> {
+  for (const swap of swaps) swap.discard();
+  if (files !== from.files) await files?.destroy();
+  await generation?.destroyNew(from.generation);
+}
