@@ -15,6 +15,7 @@ import {
 export type Invocation =
   | { command: "start" | "dev" | "check"; mode: Config["mode"]; flags: Flags }
   | ControlInvocation
+  | DrillInvocation
   | { command: "help" }
   | { command: "version" };
 
@@ -27,6 +28,19 @@ export interface ControlInvocation {
   json: boolean;
   /** What comes after the command: the generation to roll back to. */
   id: string | null;
+}
+
+/** A drill of what a start would serve. */
+export interface DrillInvocation {
+  command: "drill";
+  flags: Flags;
+  json: boolean;
+  /** The short form, for every change. */
+  brief: boolean;
+  /** What clients ask for; `null`: a route that is found. */
+  path: string | null;
+  /** How long the load of each exercise goes on; `null`: its own choice. */
+  seconds: number | null;
 }
 
 /**
@@ -52,6 +66,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
   const flags: Partial<Record<SettingName | "config", string>> = {};
   let instead: "help" | "version" | null = null;
   let json = false;
+  const drill: DrillFlags = {};
 
   /** Where the value of a refused flag stands: no word of its own. */
   let valueIndex = -1;
@@ -70,6 +85,14 @@ export function parseArguments(argv: readonly string[]): Invocation {
       continue;
     }
     const { rawName, value, inlineValue } = token;
+    if (token.name === "brief" && value === undefined) {
+      drill.brief = true;
+      continue;
+    }
+    if ((token.name === "seconds" || token.name === "path") && value !== undefined) {
+      drill[token.name] = value;
+      continue;
+    }
     const name = FLAGS.get(rawName);
     if (name === undefined) {
       problems.push(describeUnknownFlag(rawName));
@@ -93,7 +116,12 @@ export function parseArguments(argv: readonly string[]): Invocation {
       `Cannot run ${word}: found "${unexpected}", expected ${expected} after the command`,
     );
   }
-  if (command !== null) problems.push(...findForeignFlags(command, { flags, json }));
+  if (command !== null) {
+    problems.push(
+      ...findForeignFlags(command, { flags, json }),
+      ...findDrillProblems(command, drill),
+    );
+  }
   if (command === null || problems.length > 0) {
     throw new RuntimeError("ERR_CONFIG", problems.join("\n"));
   }
@@ -103,6 +131,17 @@ export function parseArguments(argv: readonly string[]): Invocation {
       return { command, mode: "production", flags };
     case "dev":
       return { command, mode: "development", flags };
+    case "drill": {
+      const { brief = false, path = null, seconds } = drill;
+      return {
+        command,
+        flags,
+        json,
+        brief,
+        path,
+        seconds: seconds === undefined ? null : Number(seconds),
+      };
+    }
     case "reload":
     case "rollback":
     case "generations":
@@ -122,6 +161,9 @@ const OPTIONS = {
     [...SETTING_NAMES.map(flagName), "config"].map((name) => [name, { type: "string" as const }]),
   ),
   json: { type: "boolean" },
+  brief: { type: "boolean" },
+  seconds: { type: "string" },
+  path: { type: "string" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "v" },
 } as const;
@@ -142,8 +184,8 @@ function findForeignFlags(
   { flags, json }: { flags: Partial<Record<SettingName | "config", string>>; json: boolean },
 ): string[] {
   if (!isControlCommand(command)) {
-    const isHelp = command === "help" || command === "version";
-    return json && !isHelp ? [`Cannot use --json with ${command}: it prints no data`] : [];
+    const mayPrint = command === "help" || command === "version" || command === "drill";
+    return json && !mayPrint ? [`Cannot use --json with ${command}: it prints no data`] : [];
   }
   const known: readonly string[] = [...CONTROL_SETTINGS, "config"];
   return Object.keys(flags)
@@ -155,8 +197,47 @@ function findForeignFlags(
     });
 }
 
+/** Flags that only a drill has, as they were typed. */
+interface DrillFlags {
+  brief?: boolean;
+  seconds?: string;
+  path?: string;
+}
+
+const MOST_SECONDS = 3600;
+
+function findDrillProblems(command: CommandName, flags: DrillFlags): string[] {
+  const { seconds, path } = flags;
+  if (command === "help" || command === "version") return [];
+  if (command !== "drill") {
+    return Object.keys(flags).map(
+      (name) => `Cannot use --${name} with ${command}: only drill has it`,
+    );
+  }
+  const problems: string[] = [];
+  if (seconds !== undefined && !(Number(seconds) > 0 && Number(seconds) <= MOST_SECONDS)) {
+    problems.push(
+      `Cannot use --seconds: found "${seconds}", expected a number above 0, up to ${MOST_SECONDS}`,
+    );
+  }
+  if (path !== undefined && !/^\/[!-~]*$/.test(path)) {
+    problems.push(
+      `Cannot use --path: found "${path}", expected a path that begins with "/", encoded as in a URL`,
+    );
+  }
+  return problems;
+}
+
 function describeUnknownFlag(rawName: string): string {
-  const nearest = pickNearest(rawName, [...FLAGS.keys(), "--json", "--help", "--version"]);
+  const nearest = pickNearest(rawName, [
+    ...FLAGS.keys(),
+    "--json",
+    "--brief",
+    "--seconds",
+    "--path",
+    "--help",
+    "--version",
+  ]);
   return `Cannot use ${rawName}: found an unknown flag, ${didYouMean(nearest)}`;
 }
 

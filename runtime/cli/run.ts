@@ -24,6 +24,10 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
       case "check":
         await runCheck(invocation);
         return;
+      case "drill":
+        // What only a drill needs is loaded for a drill only.
+        await (await import("./drill.ts")).runDrill(invocation);
+        return;
       case "reload":
       case "rollback":
       case "generations":

@@ -1,0 +1,133 @@
+import { constants } from "node:os";
+import { type Config, loadConfig } from "../config.ts";
+import { flagName, type SettingName } from "../config/settings.ts";
+import { drill } from "../drill/drill.ts";
+import { DrillFolder } from "../drill/drill-folder.ts";
+import { formatResult, formatResultsHead, formatVerdict } from "../drill/format-results.ts";
+import type { ExerciseResult } from "../drill/judge.ts";
+import { RuntimeError } from "../errors.ts";
+import { createLogger, openLog, pickLogLook } from "../log.ts";
+import { Reaper } from "../supervise/reaper.ts";
+import type { DrillInvocation } from "./arguments.ts";
+
+const SECONDS = 5;
+const BRIEF_SECONDS = 1.2;
+
+/** Enough for one to be lost while another serves; more would only take longer to start. */
+const FEWEST_WORKERS = 2;
+const MOST_WORKERS = 4;
+
+/** Exit code when an expectation did not hold. */
+const EXIT_FAILED = 1;
+
+/**
+ * Drills the install that a start would serve, on free ports, and prints what clients saw. A signal ends it, as soon as it
+ * has tidied up.
+ *
+ * The exit code is 0 when all expectations held, otherwise 1.
+ *
+ * @throws ERR_CONFIG when a start would be refused for its settings, or the path cannot be used; ERR_LISTEN when the
+ *   server does not start.
+ */
+export async function runDrill({
+  flags,
+  brief,
+  json,
+  path,
+  seconds,
+}: DrillInvocation): Promise<void> {
+  const ending = endOnSignals();
+  const { signal } = ending;
+  const cwd = process.cwd();
+  const config = await loadConfig({ mode: "production", flags, env: process.env, cwd, signal });
+  const { handlersDir, stateDir } = config;
+  const folder = await DrillFolder.open({ handlersDir, stateDir, cwd });
+  const reaper = await openReaper(config);
+  const print = (line: string): void => {
+    if (!json) process.stdout.write(`${line}\n`);
+  };
+  try {
+    print(formatResultsHead());
+    const results = await drill({
+      folder,
+      cwd,
+      path,
+      brief,
+      seconds: seconds ?? (brief ? BRIEF_SECONDS : SECONDS),
+      command: (more) => toCommand({ ...flags, ...toFlags(config, folder) }, more),
+      watch: (pids) => reaper.watch(pids),
+      signal,
+      onResult: (result) => print(formatResult(result)),
+    });
+    print(formatVerdict(results));
+    if (json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
+    process.exitCode = exitCodeOf(results);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    await folder.remove();
+    reaper.close();
+    ending.dispose();
+  }
+}
+
+function exitCodeOf(results: readonly ExerciseResult[]): number {
+  return results.every(({ breaches }) => breaches.length === 0) ? 0 : EXIT_FAILED;
+}
+
+/** What differs from the operator's own start, whatever their flags, variables and file say. */
+function toFlags(
+  { workers }: Config,
+  { certsDir, handlersDir, stateDir }: DrillFolder,
+): Partial<Record<SettingName, string>> {
+  const count = Math.min(MOST_WORKERS, Math.max(FEWEST_WORKERS, workers));
+  return {
+    handlers: handlersDir,
+    certs: certsDir,
+    stateDir,
+    pidFile: "off",
+    http: "0",
+    https: "0",
+    host: "127.0.0.1",
+    workers: String(count),
+    maxWorkers: String(count),
+    // All clients of a drill have one address.
+    maxRequests: "off",
+    maxRequestsPerAddress: "off",
+    accessLog: "off",
+    logFormat: "json",
+    logLevel: "info",
+  };
+}
+
+function toCommand(
+  flags: Partial<Record<SettingName | "config", string>>,
+  more: readonly string[],
+): [program: string, ...args: string[]] {
+  // Keys of `flags` are names of settings, and "config".
+  const own = Object.entries(flags).map(
+    ([name, value]) => `--${flagName(name as SettingName)}=${value}`,
+  );
+  const [, script = ""] = process.argv;
+  return [process.execPath, ...process.execArgv, script, "start", ...own, ...more];
+}
+
+/** Ends the server if this process is killed at once. */
+async function openReaper({ logFormat }: Config): Promise<Reaper> {
+  const look = pickLogLook(logFormat, { isTTY: process.stderr.isTTY, env: process.env });
+  return new Reaper(await createLogger({ logLevel: "warn" }, openLog(), look));
+}
+
+function endOnSignals(): { signal: AbortSignal; dispose: () => void } {
+  const ending = new AbortController();
+  const signals = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const;
+  const onSignal = (signal: (typeof signals)[number]): void => {
+    process.exitCode = 128 + constants.signals[signal];
+    ending.abort(new RuntimeError("ERR_DRAINING", `Cannot drill: ended by ${signal}`));
+  };
+  for (const signal of signals) process.once(signal, onSignal);
+  const dispose = (): void => {
+    for (const signal of signals) process.removeListener(signal, onSignal);
+  };
+  return { signal: ending.signal, dispose };
+}

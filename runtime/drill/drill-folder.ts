@@ -1,0 +1,156 @@
+import { existsSync } from "node:fs";
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  realpath,
+  rm,
+  rmdir,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
+import { dirname, join, relative, sep } from "node:path";
+import { createDevelopmentCertificate } from "../front/development-certificate.ts";
+
+/** Where the drill's own handlers answer. Nobody has such names. */
+export const SLOW_PATH = "/edgicorn-drill-slow";
+export const LEAK_PATH = "/edgicorn-drill-leak";
+
+/** How long the slow one takes. */
+export const SLOW_MS = 100;
+
+/** Handlers of the drill, beside those of the operator. */
+const PROBES = {
+  "edgicorn-drill-slow.js": `export default async () => {
+  await new Promise((resolve) => setTimeout(resolve, ${SLOW_MS}));
+  return new Response("slow");
+};\n`,
+  "edgicorn-drill-leak.js": `const kept = [];
+export default () => {
+  kept.push(Buffer.alloc(1024 * 1024, 1));
+  return new Response("kept");
+};\n`,
+} as const;
+
+const BROKEN = "edgicorn-drill-broken.js";
+const CHANGING = "edgicorn-drill-changing.js";
+
+export interface DrillFolderOptions {
+  /** The operator's. All absolute. */
+  readonly handlersDir: string;
+  readonly stateDir: string;
+  /** Of the project. */
+  readonly cwd: string;
+}
+
+/**
+ * A folder in the state folder in which everything may be broken: a copy of the handlers, certificates, and a state folder
+ * of its own. The operator's files are read, and never written.
+ *
+ * What a handler imports from beside the handlers (`../lib/db.ts`, packages) is found as before: around the copy, the
+ * project is links to what is really there.
+ */
+export class DrillFolder {
+  readonly dir: string;
+  readonly handlersDir: string;
+  readonly certsDir: string;
+  readonly stateDir: string;
+  readonly #parent: string;
+  readonly #parentExisted: boolean;
+  #changes = 0;
+
+  private constructor(
+    dir: string,
+    paths: { handlersDir: string; parent: string; parentExisted: boolean },
+  ) {
+    this.dir = dir;
+    this.handlersDir = paths.handlersDir;
+    this.certsDir = join(dir, "certs");
+    this.stateDir = join(dir, "state");
+    this.#parent = paths.parent;
+    this.#parentExisted = paths.parentExisted;
+  }
+
+  /** @throws The error of `node:fs` when it cannot be written; nothing is left behind then. */
+  static async open(options: DrillFolderOptions): Promise<DrillFolder> {
+    const parentExisted = existsSync(options.stateDir);
+    await mkdir(options.stateDir, { recursive: true });
+    const parent = await realpath(options.stateDir);
+    const dir = await mkdtemp(join(parent, "drill-"));
+    // What is a link itself is followed here: a copy of the link would lead to the operator's files.
+    const source = await realpath(options.handlersDir);
+    const cwd = await realpath(options.cwd);
+    const root = isBelow(source, cwd) ? cwd : dirname(source);
+    const handlersDir = join(dir, "project", relative(root, source));
+    const folder = new DrillFolder(dir, { handlersDir, parent, parentExisted });
+    try {
+      await mirror({ from: root, to: join(dir, "project"), source, without: parent });
+      await cp(source, handlersDir, {
+        recursive: true,
+        filter: (path) => path !== parent,
+      });
+      for (const [name, text] of Object.entries(PROBES)) {
+        await writeFile(join(handlersDir, name), text, { flag: "wx" });
+      }
+      await folder.renewCertificate();
+      return folder;
+    } catch (error) {
+      await folder.remove();
+      throw error;
+    }
+  }
+
+  /** Writes a handler that does not compile. Returns its name. */
+  async breakHandlers(): Promise<string> {
+    await writeFile(join(this.handlersDir, BROKEN), "export default (;\n");
+    return BROKEN;
+  }
+
+  async mendHandlers(): Promise<void> {
+    await rm(join(this.handlersDir, BROKEN), { force: true });
+  }
+
+  /** Makes the next build differ from all before. */
+  async changeHandlers(): Promise<void> {
+    const text = `export default () => new Response("${++this.#changes}");\n`;
+    await writeFile(join(this.handlersDir, CHANGING), text);
+  }
+
+  /** Puts a new key and its certificate in the place of those that are there. */
+  async renewCertificate(): Promise<void> {
+    await rm(this.certsDir, { recursive: true, force: true });
+    await createDevelopmentCertificate(this.certsDir, { now: new Date() });
+  }
+
+  /** Idempotent. */
+  async remove(): Promise<void> {
+    await rm(this.dir, { recursive: true, force: true });
+    // Others may have begun to use it.
+    if (!this.#parentExisted) await rmdir(this.#parent).catch(() => {});
+  }
+}
+
+interface Mirror {
+  readonly from: string;
+  readonly to: string;
+  /** The folder that gets a copy instead of a link; below `from`. */
+  readonly source: string;
+  /** What is left out: the folder that this is in. */
+  readonly without: string;
+}
+
+/** Makes a folder of links to what another one has, down to where the copy goes. */
+async function mirror({ from, to, source, without }: Mirror): Promise<void> {
+  await mkdir(to, { recursive: true });
+  for (const entry of await readdir(from)) {
+    const path = join(from, entry);
+    if (path === source || path === without) continue;
+    if (isBelow(source, path)) await mirror({ from: path, to: join(to, entry), source, without });
+    else await symlink(path, join(to, entry));
+  }
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
+}

@@ -1,0 +1,139 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { toGenerationDir } from "../generation/generation-store.ts";
+import { loadManifest } from "../generation/manifest.ts";
+import { RuntimeError } from "../errors.ts";
+import type { DrillFolder } from "./drill-folder.ts";
+import { DrillServer } from "./drill-server.ts";
+import { EXERCISES, type Exercise, residentBytesOf, statusOf } from "./exercises.ts";
+import { type ExerciseResult, judge } from "./judge.ts";
+import { Load } from "./load.ts";
+import { pickTarget, type Target } from "./pick-target.ts";
+
+export interface DrillOptions {
+  readonly folder: DrillFolder;
+  /** Starts the server with these flags besides its own. */
+  readonly command: (flags: readonly string[]) => readonly [program: string, ...args: string[]];
+  readonly cwd: string;
+  /** What clients ask for; `null`: a route that is found. */
+  readonly path: string | null;
+  readonly brief: boolean;
+  /** How long the load of each exercise goes on, about. */
+  readonly seconds: number;
+  /** The process ids that must not survive this process; empty: none. */
+  readonly watch: (pids: readonly number[]) => void;
+  readonly signal: AbortSignal;
+  /** Called when an exercise has ended. */
+  readonly onResult: (result: ExerciseResult) => void;
+}
+
+/** All clients together. */
+const PER_SECOND = 120;
+const BRIEF_PER_SECOND = 60;
+
+/** Load before and after what goes wrong, at least. */
+const AROUND_MS = 300;
+
+/**
+ * Does one exercise after another, each under load, and returns what came of them. The server is ended on every path.
+ *
+ * @throws ERR_LISTEN when the server does not start; ERR_CONFIG when the path cannot be used; what the signal aborts with.
+ */
+export async function drill(options: DrillOptions): Promise<ExerciseResult[]> {
+  const results: ExerciseResult[] = [];
+  let workerBytes: number | null = null;
+  let running: Running | null = null;
+  try {
+    for (const exercise of EXERCISES) {
+      const flags = exercise.flags({ workerBytes });
+      if (running === null || flags.join(" ") !== running.flags) {
+        await running?.server.stop();
+        running = null;
+        running = await startServer(options, flags);
+      }
+      const result = await runExercise(exercise, running, options);
+      results.push(result);
+      options.onResult(result);
+      workerBytes ??= await largestWorker(running);
+    }
+    return results;
+  } finally {
+    await running?.server.stop();
+    options.watch([]);
+  }
+}
+
+/** A server that serves, and what is asked of it. */
+interface Running {
+  readonly flags: string;
+  readonly server: DrillServer;
+  readonly target: Target;
+  /** What the path is answered with when all is well. */
+  readonly status: number;
+}
+
+async function startServer(options: DrillOptions, flags: readonly string[]): Promise<Running> {
+  const { folder, cwd, signal } = options;
+  const { stateDir } = folder;
+  const server = await DrillServer.start({
+    command: options.command(flags),
+    cwd,
+    stateDir,
+    signal,
+    onPid: (pid) => options.watch([pid]),
+  });
+  try {
+    const { generation } = await server.status();
+    const { routes } = await loadManifest(toGenerationDir(stateDir, generation));
+    const target = pickTarget(routes, options.path);
+    const status = await statusOf(server.ports.http, target.path);
+    if (status === 0 || status >= 500) {
+      throw new RuntimeError(
+        "ERR_CONFIG",
+        `Cannot drill with GET ${target.path}: found status ${status}, expected a path that works (--path PATH)`,
+      );
+    }
+    return { flags: flags.join(" "), server, target, status };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
+
+async function runExercise(
+  exercise: Exercise,
+  { server, target, status }: Running,
+  { folder, brief, seconds, signal }: DrillOptions,
+): Promise<ExerciseResult> {
+  const { name } = exercise;
+  const startMs = performance.now();
+  const { ports } = server;
+  const load = new Load({
+    ports,
+    path: target.path,
+    perSecond: brief ? BRIEF_PER_SECOND : PER_SECOND,
+    status,
+  });
+  let seen: ExerciseResult["seen"] | null = null;
+  try {
+    await delay(AROUND_MS, null, { signal });
+    const { pool } = target;
+    const outcome = await exercise.run({ server, folder, pool, brief, seconds, signal });
+    const restMs = seconds * 1000 - (performance.now() - startMs);
+    await delay(Math.max(AROUND_MS, restMs), null, { signal });
+    seen = await load.stop();
+    const { note, breaches, skipped = false } = outcome;
+    // The short form also runs where the machine is too busy for fewer workers to keep up: that says nothing of us.
+    const mayRefuse = exercise.mayRefuse || brief;
+    return { name, seen, note, breaches: [...judge(seen, { mayRefuse }), ...breaches], skipped };
+  } finally {
+    if (seen === null) await load.stop();
+  }
+}
+
+/** What the largest worker uses; `null` where the system does not tell. */
+async function largestWorker({ server }: Running): Promise<number | null> {
+  const workers = await server.readyWorkers("default");
+  const sizes = await Promise.all(workers.map(({ pid }) => residentBytesOf(pid)));
+  const known = sizes.filter((size) => size !== null);
+  return known.length === 0 ? null : Math.max(...known);
+}
