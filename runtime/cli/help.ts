@@ -23,7 +23,7 @@ export function formatHelp({ version }: { version: string }): string {
     "Flags (and what applies without them)",
     ...rows(true),
     row("--config FILE", "config file (edgicorn.config.ts, if there is one)"),
-    row("--json", "print data for programs (reload, status, drill ...)"),
+    row("--json", "print data for programs (reload, status ...)"),
     row("--brief", "drill: the short form, for every change"),
     row("--seconds N", "drill: length of each exercise, about (5)"),
     row("--path PATH", "drill: what clients ask for (/, or a route)"),

@@ -32,17 +32,12 @@ export class Disturbance {
   }
 }
 
-/** By how much slow clients have moved the p99 of others; judged unless something else may have moved it. */
+/** By how much a load has moved the p99 of others; judged unless something else may have moved it. */
 export function judgeTimes(
   times: number,
-  { cores, brief }: { cores: number } & Pick<SoakContext, "brief">,
+  { cores, brief, most = P99_TIMES }: { cores: number; most?: number } & Pick<SoakContext, "brief">,
 ): Figure[] {
-  const judged = atMost(
-    "p99 beside / without",
-    times,
-    P99_TIMES,
-    (value) => `${value.toFixed(2)} x`,
-  );
+  const judged = atMost("p99 beside / without", times, most, (value) => `${value.toFixed(2)} x`);
   const isDoubtful = cores > MOST_CORES;
   return [
     told("cores used by other programs", cores.toFixed(2)),

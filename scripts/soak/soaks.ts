@@ -1,9 +1,17 @@
 import { corkedWrites } from "./corked-writes.ts";
 import { echo1g } from "./echo-1g.ts";
 import { exchanges } from "./exchanges.ts";
+import { reloads } from "./reloads.ts";
 import { slowClients } from "./slow-clients.ts";
 import { slowTransfers } from "./slow-transfers.ts";
 import type { Soak } from "./soak.ts";
 
 /** All soaks. Run a few at a time, those that take longest begin first. */
-export const SOAKS: readonly Soak[] = [slowTransfers, exchanges, slowClients, corkedWrites, echo1g];
+export const SOAKS: readonly Soak[] = [
+  slowTransfers,
+  reloads,
+  exchanges,
+  slowClients,
+  corkedWrites,
+  echo1g,
+];

@@ -10,7 +10,12 @@ const BODY = patternOf(0, 1000);
 // `traffic.ts` starts this and wrote the argument itself.
 await run(JSON.parse(process.argv[2] ?? "") as TrafficTask);
 
-async function run({ door, connections, requestsPerSecond }: TrafficTask): Promise<void> {
+async function run({
+  door,
+  connections,
+  requestsPerSecond,
+  fresh = false,
+}: TrafficTask): Promise<void> {
   let latenciesMs: number[] = [];
   let losses: string[] = [];
   const stop = new AbortController();
@@ -30,8 +35,9 @@ async function run({ door, connections, requestsPerSecond }: TrafficTask): Promi
       // A timer may fire a little early.
       if (loss === null) latenciesMs.push(Math.max(0, performance.now() - dueMs));
       else losses.push(loss);
-      if (!client.closed) continue;
-      if (loss === null) losses.push("a connection that was in use was closed");
+      if (fresh) client.socket.destroy();
+      else if (!client.closed) continue;
+      else if (loss === null) losses.push("a connection that was in use was closed");
       client = await Client.open(door).catch((error: unknown) => {
         losses.push(String(error));
         return client;

@@ -11,6 +11,8 @@ export interface TrafficTask {
   readonly door: Door;
   readonly connections: number;
   readonly requestsPerSecond: number;
+  /** Each request on a connection of its own; otherwise connections are kept. */
+  readonly fresh?: boolean;
 }
 
 /** What comes back of it, once for each time it is asked. */

@@ -40,6 +40,17 @@ describe("parseArguments()", () => {
       { command: "status", flags: { stateDir: "s", config: "c.ts" }, json: true, id: null },
     ],
     [["stop", "--help"], { command: "help" }],
+    [
+      ["drill", "--brief", "--seconds", "2", "--path=/a?b", "--workers", "3"],
+      {
+        command: "drill",
+        flags: { workers: "3" },
+        json: false,
+        brief: true,
+        path: "/a?b",
+        seconds: 2,
+      },
+    ],
     // Values are judged later, with those of other sources.
     [
       ["--http=", "--workers", "-1", "--certs=--odd"],
@@ -66,6 +77,11 @@ describe("parseArguments()", () => {
     [
       ["reload", "--http", "81"],
       "Cannot use --http with reload: expected only --state-dir, --config or --json",
+    ],
+    [["start", "--brief"], "Cannot use --brief with start: only drill has it"],
+    [
+      ["drill", "--seconds", "0"],
+      'Cannot use --seconds: found "0", expected a number above 0, up to 3600',
     ],
     [["start", "--json"], "Cannot use --json with start: it prints no data"],
     [["status", "--jsno"], 'Cannot use --jsno: found an unknown flag, did you mean "--json"?'],

@@ -1,0 +1,203 @@
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { Reloads } from "../../test/helpers/reloads.ts";
+import { startServer, type TestServer } from "../../test/helpers/start-server.ts";
+import type { LatencySummary } from "./latencies.ts";
+import { Disturbance, judgeTimes } from "./disturbance.ts";
+import { atLeast, milliseconds, told, type Figure, type Soak } from "./soak.ts";
+import { Traffic } from "./traffic.ts";
+
+const RELOADS = 100;
+const BRIEF_RELOADS = 9;
+
+/** Of each of the four kinds of clients. */
+const CONNECTIONS = 8;
+const REQUESTS_PER_SECOND = 50;
+
+/** Before the first reload: what its times are compared with. */
+const STEADY_SECONDS = 10;
+const BRIEF_STEADY_SECONDS = 2;
+
+/** Load between two reloads. */
+const PAUSE_MS = 100;
+
+/** Long for a worker on a busy machine, short for who waits for one that never boots. */
+const BOOT_TIMEOUT = "8s";
+
+/** What p99 may be, of what it is without reloads. */
+const P99_TIMES = 3;
+
+const CONFIG = "edgicorn.config.json";
+
+const HANDLERS = {
+  "index.ts": `export default () => new Response("hello");`,
+  "echo/[n].ts": `export default (request) => new Response(request.body);`,
+  "fails.ts": `export default () => { throw new Error("fails"); };`,
+} as const;
+
+/** A way to break what a reload loads: undone by what it returns. */
+interface Breakage {
+  readonly name: string;
+  readonly apply: (server: TestServer) => () => void;
+  /** What the refusal must say. */
+  readonly refusal: RegExp;
+}
+
+const BREAKAGES: readonly Breakage[] = [
+  {
+    name: "syntax error",
+    apply: breakHandler("\n\nexport default (;"),
+    refusal: /broken\.ts:3/,
+  },
+  {
+    name: "throw at import",
+    apply: breakHandler(`throw new Error("at import");`),
+    refusal: /broken\.ts/,
+  },
+  {
+    name: "warm-up failing",
+    apply: replaceFile(CONFIG, JSON.stringify({ warmup: ["/fails"] })),
+    refusal: /answered GET \/fails with 500/,
+  },
+  {
+    name: "bad certificate",
+    apply: replaceFile("certs/localhost.crt", "no certificate"),
+    refusal: /localhost\.crt/,
+  },
+  {
+    name: "bad config",
+    apply: replaceFile(CONFIG, JSON.stringify({ sendTimeout: -1 })),
+    refusal: /sendTimeout/,
+  },
+  {
+    name: "boot over time",
+    apply: breakHandler("await new Promise((resolve) => setTimeout(resolve, 3_600_000));"),
+    refusal: /Cannot/,
+  },
+];
+
+/** Reloads under a steady load, every third one broken: no client may notice. */
+export const reloads: Soak = {
+  name: "reloads",
+  about: "reloads under steady load, every third broken in another way: no client notices",
+  async run({ scope, seed, brief, say }) {
+    const server = await startServer(scope, {
+      handlers: HANDLERS,
+      files: { [CONFIG]: "{}" },
+      https: true,
+      flags: ["--access-log", "off", "--boot-timeout", BOOT_TIMEOUT],
+    });
+    const disturbance = new Disturbance(server.pid);
+    const crowd = await startCrowd(scope, server);
+    await delay((brief ? BRIEF_STEADY_SECONDS : STEADY_SECONDS) * 1000);
+    const steady = await cutAll(crowd);
+    const done = await reloadOften(server, {
+      times: brief ? BRIEF_RELOADS : RELOADS,
+      // A brief run has not all kinds: which ones, its seed says.
+      first: seed,
+      say,
+    });
+    const beside = await cutAll(crowd);
+    const { cores } = disturbance;
+    await Promise.all(crowd.map((traffic) => traffic.stop()));
+    const losses = crowd.flatMap((traffic) => traffic.losses);
+    return [
+      atLeast("reloads that took over", done.good, 1),
+      told("reloads refused, as they must be", done.refused),
+      told("requests", beside.count + steady.count),
+      judgeLosses(losses),
+      told("p99 without reloads", milliseconds(steady.p99Ms)),
+      told("p99 with reloads", milliseconds(beside.p99Ms)),
+      ...judgeTimes(beside.p99Ms / steady.p99Ms, { cores, brief, most: P99_TIMES }),
+    ];
+  },
+};
+
+/** Four kinds of clients: HTTP and HTTPS, connections that stay and new ones. */
+function startCrowd(
+  scope: Parameters<typeof startServer>[0],
+  server: TestServer,
+): Promise<Traffic[]> {
+  const kinds = [false, true].flatMap((secure) =>
+    [false, true].map((fresh) => ({ secure, fresh })),
+  );
+  return Promise.all(
+    kinds.map(({ secure, fresh }) =>
+      Traffic.start(scope, {
+        door: { port: server.port(secure ? "https" : "http"), secure },
+        connections: CONNECTIONS,
+        requestsPerSecond: REQUESTS_PER_SECOND,
+        fresh,
+      }),
+    ),
+  );
+}
+
+/** What all saw since the last time; of the percentiles, the worst kind's. */
+async function cutAll(crowd: readonly Traffic[]): Promise<Pick<LatencySummary, "count" | "p99Ms">> {
+  const cuts = await Promise.all(crowd.map((traffic) => traffic.cut()));
+  return {
+    count: cuts.reduce((sum, { count }) => sum + count, 0),
+    p99Ms: Math.max(...cuts.map(({ p99Ms }) => p99Ms)),
+  };
+}
+
+/** @throws AssertionError or Error for a reload that went otherwise than it must. */
+async function reloadOften(
+  server: TestServer,
+  { times, first, say }: { times: number; first: number; say: (line: string) => void },
+): Promise<{ good: number; refused: number }> {
+  const orders = new Reloads(server);
+  const done = { good: 0, refused: 0 };
+  for (let time = 1; time <= times; time++) {
+    // Another build each time, so that all workers are new.
+    const text = `export default () => new Response("${time}");`;
+    writeFileSync(join(server.handlersDir, "turn.ts"), text);
+    const breakage = BREAKAGES[(first + time / 3) % BREAKAGES.length];
+    if (time % 3 === 0 && breakage !== undefined) {
+      const undo = breakage.apply(server);
+      const message = await orders.refused();
+      undo();
+      if (!breakage.refusal.test(message)) {
+        throw new Error(`${breakage.name}: refused for another reason: ${message}`);
+      }
+      say(`reload ${time}: refused, ${breakage.name}`);
+      done.refused++;
+    } else {
+      await orders.next();
+      done.good++;
+    }
+    await delay(PAUSE_MS);
+  }
+  return done;
+}
+
+function breakHandler(text: string): Breakage["apply"] {
+  return (server) => {
+    const path = join(server.handlersDir, "broken.ts");
+    writeFileSync(path, text);
+    return () => rmSync(path);
+  };
+}
+
+function replaceFile(name: string, text: string): Breakage["apply"] {
+  return (server) => {
+    const path = join(server.dir, name);
+    const before = readFileSync(path);
+    writeFileSync(path, text);
+    return () => writeFileSync(path, before);
+  };
+}
+
+function judgeLosses(losses: readonly string[]): Figure {
+  const figure = {
+    name: "requests that failed, and connections closed",
+    value: String(losses.length),
+    bound: "0",
+  };
+  const [first] = losses;
+  return first === undefined
+    ? figure
+    : { ...figure, breach: `${losses.length} failed, the first: ${first}` };
+}
