@@ -607,9 +607,9 @@ export class Primary {
   #useSettings({ accessLog, logLevel, reloadProbe, maxRequestsPerAddress }: Config): void {
     this.#log.level = logLevel;
     if (maxRequestsPerAddress === null) this.#perAddress = null;
-    else if (this.#perAddress?.most !== maxRequestsPerAddress) {
+    else if (this.#perAddress === null) {
       this.#perAddress = new RequestsPerAddress(maxRequestsPerAddress);
-    }
+    } else this.#perAddress.most = maxRequestsPerAddress;
     if (accessLog) this.#accessLog ??= this.#options.createAccessLog();
     else {
       this.#accessLog?.close();
