@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setMaxListeners } from "node:events";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ExchangeId, WorkerId } from "./channel/messages.ts";
@@ -145,6 +146,8 @@ export class Primary {
   private constructor(options: PrimaryOptions) {
     this.#options = options;
     this.#log = options.log;
+    // One for each worker that is warmed up: Node would take so many for a leak.
+    setMaxListeners(0, this.#stop.signal);
     this.#site = { config: options.config, certificates: options.certificates };
     const { config, log, maxSpoolFiles: maxFiles } = options;
     const { stateDir, spoolLimitBytes: limitBytes } = config;
