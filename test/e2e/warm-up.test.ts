@@ -100,7 +100,8 @@ describe("reloadProbe", { timeout: 60_000 }, () => {
       workers: 1,
       flags: "--reload-probe 10 --max-requests 1 --worker-concurrency 1 --queue-limit 1".split(" "),
     });
-    for (const path of ["/a", "/b", "/c", "/d", "/e", "/f"]) await (await server.fetch(path)).text();
+    for (const path of ["/a", "/b", "/c", "/d", "/e", "/f"])
+      await (await server.fetch(path)).text();
     const leaver = new AbortController();
     const waiting = server.fetch("/never", { signal: leaver.signal }).catch(() => {});
     await server.until(({ msg }) => msg === "waits");
