@@ -18,6 +18,7 @@ import {
   readFileSettings,
 } from "./config/file-settings.ts";
 import { pickNearest } from "./nearest.ts";
+import { DEFAULT_POOL } from "./pool-name.ts";
 import {
   SETTING_NAMES,
   SETTINGS,
@@ -164,7 +165,10 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
   const hasPublic = publicDir !== null && isFolder(publicDir);
   const workers = values.workers === "auto" ? Math.max(2, availableCpus() - 1) : values.workers;
   const maxWorkers = values.maxWorkers ?? workers;
-  const workersOfPools = Object.values(fileSettings.pools).map((pool) => pool.workers ?? 0);
+  // As `planPools` has it: a pool that does not say how many has one; those of the default pool are counted already.
+  const workersOfPools = Object.entries(fileSettings.pools).map(([name, pool]) =>
+    name === DEFAULT_POOL ? 0 : (pool.workers ?? 1),
+  );
   const allWorkers = workersOfPools.reduce((sum, count) => sum + count, maxWorkers);
 
   const config: Config = {

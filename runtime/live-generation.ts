@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { RouteNumber } from "./channel/messages.ts";
 import type { Config } from "./config.ts";
 import type { ClientSide } from "./dispatch/client-side.ts";
@@ -211,6 +212,8 @@ async function startPools(
 ): Promise<Map<string, LivePool>> {
   const failing = new AbortController();
   const signal = AbortSignal.any([options.signal, failing.signal]);
+  // One for each pool: Node would take so many for a leak.
+  setMaxListeners(0, signal);
   const starting = plans.map(async (plan) => {
     try {
       return await LivePool.start({ ...options, plan }, { signal });

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ExchangeId, WorkerId } from "./channel/messages.ts";
@@ -80,6 +81,8 @@ export class Primary {
     const { stateDir, spoolLimitBytes: limitBytes } = config;
     this.#options = options;
     this.#log = log;
+    // One for each worker that is warmed up: Node would take so many for a leak.
+    setMaxListeners(0, this.#stop.signal);
     this.#site = { config, certificates };
     this.#notes = new RequestNotes(options);
     this.#spool = new Spool({ dir: join(stateDir, "spool"), limitBytes, maxFiles, log });
@@ -386,8 +389,10 @@ export class Primary {
     const { logLevel, maxRequestsPerAddress } = config;
     this.#log.level = logLevel;
     if (maxRequestsPerAddress === null) this.#perAddress = null;
-    else if (this.#perAddress?.most !== maxRequestsPerAddress) {
+    else if (this.#perAddress === null) {
       this.#perAddress = new RequestsPerAddress(maxRequestsPerAddress);
+    } else {
+      this.#perAddress.most = maxRequestsPerAddress;
     }
     this.#notes.useSettings(config);
   }

@@ -118,6 +118,13 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
     assert.equal(config.logLevel, "info");
   });
 
+  it("shares the memory among the workers of all pools", async (t) => {
+    const pools = "{ default: { concurrency: 5 }, one: { concurrency: 5 }, four: { workers: 4 } }";
+    const file = `export default { workers: 3, pools: ${pools} }`;
+    const { workerMemoryLimitBytes } = await load(project(t, { "edgicorn.config.mjs": file }));
+    assert.equal(workerMemoryLimitBytes, defaultMemoryLimit(availableMemoryBytes(), 3 + 1 + 4));
+  });
+
   it("reads every setting from the environment", async (t) => {
     const cwd = project(t);
     mkdirSync(join(cwd, "other"));

@@ -6,7 +6,8 @@
  * served. Those that are idle or still send a head are not in it; they last 12 s at most.
  */
 export class RequestsPerAddress {
-  readonly most: number;
+  /** May change: what is in flight counts on. */
+  most: number;
   /** Only addresses that have any: as many entries as there are requests in flight, at most. */
   readonly #inFlight = new Map<string, number>();
 

@@ -131,6 +131,7 @@ export class Pool {
       this.#booted = { resolve, reject };
     });
     // A worker whose loop is blocked does not see its channel end. However this process exits, it takes them along.
+    process.setMaxListeners(process.getMaxListeners() + 1);
     process.on("exit", this.#killAll);
     this.#reconcile();
     this.#reaper = new Reaper(this.#log);
@@ -188,7 +189,10 @@ export class Pool {
     const { workers } = this;
     for (const worker of workers) how(worker);
     await Promise.all(workers.map(({ exited }) => exited));
-    process.off("exit", this.#killAll);
+    if (process.listeners("exit").includes(this.#killAll)) {
+      process.off("exit", this.#killAll);
+      process.setMaxListeners(process.getMaxListeners() - 1);
+    }
     this.#reaper?.close();
     this.#reaper = null;
   }

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import type { Logger } from "../log.ts";
 
 /** A message that takes longer has been lost; the next ones wait for it. */
@@ -98,12 +98,20 @@ export class ServiceManager {
     if (this.#isMissing) return Promise.resolve();
     const { env, log } = this.#options;
     return new Promise((resolve) => {
-      const child = spawn(this.#program, assignments, {
-        env,
-        stdio: "ignore",
-        timeout: SEND_TIMEOUT_MS,
-        killSignal: "SIGKILL",
-      });
+      let child: ChildProcess;
+      try {
+        child = spawn(this.#program, assignments, {
+          env,
+          stdio: "ignore",
+          timeout: SEND_TIMEOUT_MS,
+          killSignal: "SIGKILL",
+        });
+      } catch (error) {
+        // Some errors are thrown, as that there is no memory (ENOMEM): the next time there may be.
+        log.warn({ err: error, assignments }, "cannot run systemd-notify");
+        resolve();
+        return;
+      }
       child.once("error", (error) => {
         this.#isMissing = true;
         log.warn({ err: error }, "cannot tell systemd how the service is: no systemd-notify");

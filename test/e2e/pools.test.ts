@@ -13,6 +13,17 @@ function handlerOf(version: number, pool?: string): string {
 }
 
 describe("pools", { timeout: 60_000 }, () => {
+  it("may be so many that Node would take their listeners for a leak", async (t) => {
+    const names = Array.from({ length: 11 }, (_, number) => `p${number}`);
+    const server = await startServer(t, {
+      handlers: Object.fromEntries(names.map((name) => [`${name}.ts`, handlerOf(1, name)])),
+      files: {
+        "edgicorn.config.json": JSON.stringify({ warmup: names.map((name) => `/${name}`) }),
+      },
+    });
+    assert.doesNotMatch(server.stderr, /MaxListeners/);
+  });
+
   it("have workers of their own, which load only what they need", async (t) => {
     const server = await startServer(t, {
       handlers: {

@@ -17,6 +17,16 @@ describe("RequestsPerAddress", () => {
     assert.equal(counts.started("a"), true);
   });
 
+  it("goes on counting what is in flight when its bound changes", () => {
+    const counts = new RequestsPerAddress(2);
+    counts.started("a");
+    counts.most = 1;
+    assert.equal(counts.started("a"), false);
+    counts.finished("a");
+    counts.finished("a");
+    assert.equal(counts.started("a"), true);
+  });
+
   it("remembers only addresses that have any", () => {
     const addresses = fc.array(fc.constantFrom("a", "b", "c"), { maxLength: 30 });
     fc.assert(

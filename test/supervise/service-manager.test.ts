@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import childProcess from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import pino from "pino";
@@ -29,6 +31,19 @@ describe("ServiceManager", { timeout: 30_000 }, () => {
     assert.deepEqual(await next(), ["READY=1", "STATUS=serving"]);
     assert.deepEqual(await next(), ["STOPPING=1", "STATUS=finishing what is under way"]);
     assert.deepEqual(await next(), ["MAINPID=4711"]);
+  });
+
+  it("goes on when the system makes no process", async (t) => {
+    const spawn = t.mock.method(childProcess, "spawn", () => {
+      throw new Error("spawn ENOMEM");
+    });
+    syncBuiltinESMExports();
+    const manager = ServiceManager.find({ env: { NOTIFY_SOCKET: "/nowhere" }, log });
+    await manager?.ready("serving");
+    await manager?.stopping();
+    assert.equal(spawn.mock.callCount(), 2);
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
   });
 
   it(
