@@ -51,5 +51,7 @@ export function formatHelp({ version }: { version: string }): string {
 }
 
 function row(left: string, right: string): string {
-  return `  ${left.padEnd(28)}${right}`;
+  // What is too long for the column has a line of its own.
+  const gap = left.length < 28 ? " ".repeat(28 - left.length) : `\n${" ".repeat(30)}`;
+  return `  ${left}${gap}${right}`;
 }
