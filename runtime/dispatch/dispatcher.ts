@@ -287,7 +287,7 @@ export class Dispatcher {
   /** What a worker has in flight, and what it may still be busy with though nobody waits for it; oldest first. */
   workOf(lane: Lane): Work[] {
     const nowMs = this.#options.clock.now();
-    return [...lane.inFlight.values()].map(({ id, route, client, state, sinceMs }) => ({
+    return lane.inFlight.values().map(({ id, route, client, state, sinceMs }) => ({
       id,
       route,
       method: client.head.method,
@@ -301,7 +301,7 @@ export class Dispatcher {
   detach(lane: Lane, loss: Loss): Casualties {
     this.retire(lane);
     this.#attached.delete(lane);
-    const inFlight = [...lane.inFlight.values()];
+    const inFlight = lane.inFlight.values();
     lane.inFlight.clear();
     const casualties = this.#recovery.rescue(lane, inFlight, loss, this.#options.clock.now());
     if (this.#isDown) this.#recovery.failAll("ERR_OVERLOADED");
@@ -477,7 +477,7 @@ export class Dispatcher {
     exchange.sinceMs = trouble?.firstMs ?? nowMs;
     exchange.lane = lane;
     client.workerId = lane.workerId;
-    lane.inFlight.set(exchange.id, exchange);
+    lane.inFlight.add(exchange);
     lane.dispatched++;
     const message: RequestMessage = [
       Kind.request,
@@ -641,7 +641,7 @@ export class Dispatcher {
   /** Tells a worker that nobody waits for an exchange. It keeps its place there until the worker has taken note. */
   #tell(lane: Lane, exchange: Exchange, reason: AbortReason): void {
     this.#recovery.dropBody(exchange);
-    lane.inFlight.set(exchange.id, exchange);
+    lane.inFlight.add(exchange);
     lane.channel.send([Kind.abort, exchange.id, reason]);
   }
 

@@ -1,6 +1,7 @@
 import type { Channel } from "../channel/channel.ts";
-import type { ExchangeId, ToPrimary, ToWorker, WorkerId } from "../channel/messages.ts";
+import type { ToPrimary, ToWorker, WorkerId } from "../channel/messages.ts";
 import type { Exchange } from "./exchange.ts";
+import { ExchangeTable } from "../exchange-table.ts";
 import { WorkerWindow } from "./worker-window.ts";
 
 /** A worker as the dispatcher sees it: its channel, and what it has in flight. */
@@ -8,7 +9,7 @@ export class Lane {
   readonly workerId: WorkerId;
   readonly channel: Channel<ToPrimary, ToWorker>;
   /** What it works on, and what it was told to abort and may not know of yet. */
-  readonly inFlight: Map<ExchangeId, Exchange> = new Map();
+  readonly inFlight: ExchangeTable<Exchange> = new ExchangeTable();
   /** Of those, the ones whose answer is a stream that has begun: they cost it nothing while nobody writes. */
   streams = 0;
   readonly window: WorkerWindow;

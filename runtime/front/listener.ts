@@ -2,6 +2,7 @@ import { STATUS_CODES } from "node:http";
 import { createServer } from "node:net";
 import type { ExchangeId } from "../dispatch/client-side.ts";
 import { RuntimeError } from "../errors.ts";
+import { ExchangeTable } from "../exchange-table.ts";
 import type { Counters } from "../observe/counters.ts";
 import type { TurnClock } from "../turn-clock.ts";
 import { Waiters } from "../waiters.ts";
@@ -136,7 +137,10 @@ export class Listener implements Door {
   #closing = false;
   #inFlight = 0;
   /** Those of which bytes are on their way. */
-  readonly #transfers = Array.from({ length: SWEEP_GROUPS }, () => new Set<UwsClientSide>());
+  readonly #transfers = Array.from(
+    { length: SWEEP_GROUPS },
+    () => new ExchangeTable<UwsClientSide>(),
+  );
   readonly #sweep: NodeJS.Timeout;
   #sweeps = 0;
   /** The turn of the loop in which was written last, and how much was so far. */
@@ -224,7 +228,7 @@ export class Listener implements Door {
   }
 
   onTransferEnd(client: UwsClientSide): void {
-    this.#transfers[client.id % SWEEP_GROUPS]?.delete(client);
+    this.#transfers[client.id % SWEEP_GROUPS]?.delete(client.id);
   }
 
   onCut(client: UwsClientSide, setting: TransferSetting, value: number): void {
@@ -322,7 +326,7 @@ export class Listener implements Door {
     if (group === undefined || group.size === 0) return;
     const nowMs = performance.now();
     const keepAlive = Math.floor(turn / SWEEP_GROUPS) % SWEEPS_PER_KEEP_ALIVE === 0;
-    for (const client of group) client.check(nowMs, { keepAlive });
+    for (const client of group.values()) client.check(nowMs, { keepAlive });
   }
 
   #createServing(certificates: ListenerOptions["certificates"]): ServingApp {

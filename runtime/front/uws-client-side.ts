@@ -22,7 +22,13 @@ import {
   valueOf,
 } from "./transfer-limits.ts";
 import type { HttpResponse } from "./uws.ts";
-import { bodyBytesOf, type Ending, isSmall, writeResponse } from "./write-response.ts";
+import {
+  bodyBytesOf,
+  type Ending,
+  isSmall,
+  type ResponseToWrite,
+  writeResponse,
+} from "./write-response.ts";
 import { StreamWriter } from "./write-stream.ts";
 
 /** While a paused socket has no room to write: short at first, since a fast client makes room at once. */
@@ -157,8 +163,9 @@ export class UwsClientSide implements ClientSide {
       this.refuse(502);
       return;
     }
+    const { method } = this.head;
     const { status, statusText, body } = response;
-    this.#write({ status, statusText, fields, body, ending: this.#ending() });
+    this.#write({ method, status, statusText, fields, body, ending: this.#ending() });
   }
 
   respondStream(head: ResponseHead, body: BodySource): void {
@@ -169,9 +176,10 @@ export class UwsClientSide implements ClientSide {
       return;
     }
     const { status, statusText } = head;
-    if (this.head.method === "HEAD" || status === 204 || status === 304) {
+    const { method } = this.head;
+    if (method === "HEAD" || status === 204 || status === 304) {
       body.cancel();
-      this.#write({ status, statusText, fields, body: null, ending: this.#ending() });
+      this.#write({ method, status, statusText, fields, body: null, ending: this.#ending() });
       return;
     }
     const announced = fields.contentLength === null ? null : Number(fields.contentLength);
@@ -186,7 +194,8 @@ export class UwsClientSide implements ClientSide {
     if (fields === null) throw new TypeError("a refusal has fields that cannot be written");
     const ending = options.close === true ? "close" : this.#ending();
     const body = `${STATUS_CODES[status] ?? status}\n`;
-    this.#write({ status, statusText: "", fields, body, ending });
+    const { method } = this.head;
+    this.#write({ method, status, statusText: "", fields, body, ending });
   }
 
   /** Looks at it, once a second while bytes are on their way: cuts it off when it breaks a limit. */
@@ -239,15 +248,8 @@ export class UwsClientSide implements ClientSide {
     return this.#door.closing ? "close" : "keep";
   }
 
-  #write(response: {
-    status: number;
-    statusText: string;
-    fields: PreparedFields;
-    body: string | Uint8Array | null;
-    ending: Ending;
-  }): void {
-    const { status, body } = response;
-    const { method } = this.head;
+  #write(response: ResponseToWrite): void {
+    const { method, status, body } = response;
     const hasBody = method !== "HEAD" && status !== 204 && status !== 304;
     const isWhole =
       body === null || (isSmall(body) && !this.#lingers && this.#door.admitWrite(body.length));
@@ -258,7 +260,7 @@ export class UwsClientSide implements ClientSide {
       return;
     }
     this.#state = "answering";
-    writeResponse(this.#res, { method, ...response });
+    writeResponse(this.#res, response);
     this.#finish(status, this.#door.countsBytes ? bodyBytesOf({ method, status, body }) : 0);
   }
 

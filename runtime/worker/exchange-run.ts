@@ -37,7 +37,7 @@ export interface ExchangeRunOptions {
 export class ExchangeRun {
   /** `null`: the body came with the request, or there is none. */
   readonly requestBody: RequestBody | null;
-  readonly #id: ExchangeId;
+  readonly id: ExchangeId;
   readonly #method: string;
   readonly #options: ExchangeRunOptions;
   readonly #request: Request;
@@ -47,7 +47,7 @@ export class ExchangeRun {
   constructor(options: ExchangeRunOptions) {
     const { message, channel } = options;
     const id = message[1];
-    this.#id = id;
+    this.id = id;
     this.#method = message[4];
     this.#options = options;
     this.requestBody =
@@ -111,14 +111,14 @@ export class ExchangeRun {
     }
     if (!(body instanceof ReadableStream)) {
       const size = headSize + (body === null ? 0 : body.length);
-      channel.send([Kind.response, this.#id, status, statusText, fields, body], size);
+      channel.send([Kind.response, this.id, status, statusText, fields, body], size);
       return null;
     }
     const responseBody = new ResponseBody(body, {
       creditBytes: responseCreditBytes,
-      send: (bytes) => channel.send([Kind.responseChunk, this.#id, bytes], bytes.length),
+      send: (bytes) => channel.send([Kind.responseChunk, this.id, bytes], bytes.length),
     });
-    channel.send([Kind.response, this.#id, status, statusText, fields, BODY_FOLLOWS], headSize);
+    channel.send([Kind.response, this.id, status, statusText, fields, BODY_FOLLOWS], headSize);
     this.#responseBody = responseBody;
     return this.#sendBody(responseBody);
   }
@@ -126,7 +126,7 @@ export class ExchangeRun {
   /** Answers that it failed. Nothing was sent before. */
   #giveUp(error: unknown): null {
     this.#options.context.log.error({ err: error }, "response failed");
-    if (!this.#aborted) this.#options.channel.send(toFailure(this.#id));
+    if (!this.#aborted) this.#options.channel.send(toFailure(this.id));
     return null;
   }
 
@@ -134,11 +134,11 @@ export class ExchangeRun {
     const { channel, context } = this.#options;
     try {
       await body.sendAll();
-      if (!this.#aborted) channel.send([Kind.responseEnd, this.#id]);
+      if (!this.#aborted) channel.send([Kind.responseEnd, this.id]);
     } catch (error) {
       if (this.#aborted) return;
       context.log.error({ err: error }, "response stream failed");
-      channel.send([Kind.responseAbort, this.#id]);
+      channel.send([Kind.responseAbort, this.id]);
     }
   }
 }

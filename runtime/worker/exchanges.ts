@@ -7,6 +7,7 @@ import type {
   ToWorker,
 } from "../channel/messages.ts";
 import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
+import { ExchangeTable } from "../exchange-table.ts";
 import { RuntimeError } from "../errors.ts";
 import { Waiters } from "../waiters.ts";
 import { ExchangeContext, type WorkerScope } from "./context.ts";
@@ -25,7 +26,7 @@ export interface ExchangesOptions {
 export class Exchanges {
   readonly #options: ExchangesOptions;
   /** Those that have not ended. One that is answered within its own turn never gets here. */
-  readonly #inFlight = new Map<ExchangeId, ExchangeRun>();
+  readonly #inFlight = new ExchangeTable<ExchangeRun>();
   readonly #idleWaiters = new Waiters();
 
   constructor(options: ExchangesOptions) {
@@ -64,13 +65,13 @@ export class Exchanges {
     const exchange = new ExchangeRun({ message, context, channel, responseCreditBytes });
     // Its body may come before its handler has answered, and even if the handler answers at once.
     const follows = message[9] === BODY_FOLLOWS;
-    if (follows) this.#inFlight.set(id, exchange);
+    if (follows) this.#inFlight.add(exchange);
     const done = exchange.start(route);
     if (done === null) {
       if (follows) this.#remove(id);
       return;
     }
-    this.#inFlight.set(id, exchange);
+    this.#inFlight.add(exchange);
     void done.then(() => this.#remove(id));
   }
 

@@ -310,7 +310,7 @@ class Pair {
       const own = inFlight.filter((exchange) => exchange.worker === worker);
       const expected = [...own, ...worker.owed];
       assert.deepEqual(
-        new Set(worker.lane.inFlight.keys()),
+        new Set(worker.lane.inFlight.values().map(({ id }) => id)),
         new Set(expected.map(({ client }) => client.id)),
       );
       assert.ok(expected.length <= CAP);

@@ -210,8 +210,8 @@ describe("an exchange whose worker was killed", () => {
     const third = trial.attach();
     const left = trial.messagesTo(third).map(([, id, , , , , , , timeoutMs]) => [id, timeoutMs]);
     assert.deepEqual(left, [
-      [patient.id, 0],
       [client.id, 2_000],
+      [patient.id, 0],
     ]);
     trial.tick(2_000);
     assert.deepEqual(kindsOf(client, patient), ["", ""]);
