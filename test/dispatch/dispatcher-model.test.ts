@@ -44,8 +44,6 @@ interface ModelExchange {
   sinceMs: number;
   /** When it was dispatched first. */
   firstMs: number | null;
-  /** Its place among all dispatches. */
-  dispatch: number;
   crashes: number;
   losses: number;
   worker: ModelWorker | null;
@@ -77,7 +75,6 @@ class Pair {
   queue: ModelExchange[] = [];
   /** They have lost their worker and go before those. */
   again: ModelExchange[] = [];
-  #dispatches = 0;
   readonly #clock: ModelClock;
   #workerIds = 0;
 
@@ -130,7 +127,6 @@ class Pair {
       isOverflowing: false,
       sinceMs: 0,
       firstMs: null,
-      dispatch: 0,
       crashes: 0,
       losses: 0,
       worker: null,
@@ -248,7 +244,7 @@ class Pair {
     this.workers = this.workers.filter((other) => other !== worker);
     const lost = this.inFlight.filter((exchange) => exchange.worker === worker);
     let replayed = 0;
-    for (const exchange of lost.toSorted((a, b) => a.dispatch - b.dispatch)) {
+    for (const exchange of lost.toSorted((a, b) => a.client.id - b.client.id)) {
       const chances = ownDoing ? 1 - exchange.crashes : 3 - exchange.losses;
       const isSafe = exchange.isIdempotent && !exchange.isOverflowing;
       if (exchange.state === "answering" || !isSafe || chances <= 0) {
@@ -325,7 +321,6 @@ class Pair {
     if (worker !== null) {
       exchange.state = "dispatched";
       exchange.worker = worker;
-      exchange.dispatch = ++this.#dispatches;
     } else if (this.queue.length < QUEUE_LIMIT) {
       exchange.state = "queued";
       this.queue.push(exchange);

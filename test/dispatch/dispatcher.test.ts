@@ -639,8 +639,8 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     dispatcher.admit(second, { ...TO, route: 3 });
     first.leave();
     assert.deepEqual(dispatcher.workOf(lane), [
-      { id: 2, route: 3, method: "GET", target: "/2", state: "dispatched", forMs: 0 },
       { id: 1, route: 0, method: "GET", target: "/1", state: "settled", forMs: 40 },
+      { id: 2, route: 3, method: "GET", target: "/2", state: "dispatched", forMs: 0 },
     ]);
   });
 
