@@ -284,7 +284,7 @@ export class Dispatcher {
     this.#pump();
   }
 
-  /** What a worker has in flight, and what it may still be busy with though nobody waits for it; the one that came first is the first. */
+  /** What a worker has in flight, and what it may still be busy with though nobody waits for it; oldest first. */
   workOf(lane: Lane): Work[] {
     const nowMs = this.#options.clock.now();
     return lane.inFlight.values().map(({ id, route, client, state, sinceMs }) => ({
