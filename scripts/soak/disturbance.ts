@@ -38,11 +38,19 @@ export function judgeTimes(
   { cores, brief, most = P99_TIMES }: { cores: number; most?: number } & Pick<SoakContext, "brief">,
 ): Figure[] {
   const judged = atMost("p99 beside / without", times, most, (value) => `${value.toFixed(2)} x`);
-  const isDoubtful = cores > MOST_CORES;
   return [
     told("cores used by other programs", cores.toFixed(2)),
-    brief || isDoubtful ? { ...told(judged.name, judged.value), bound: "doubtful" } : judged,
+    ifQuiet(judged, { cores, brief }),
   ];
+}
+
+/** A figure that depends on time: told and not judged where something else may have made it what it is. */
+export function ifQuiet(
+  figure: Figure,
+  { cores, brief }: { cores: number } & Pick<SoakContext, "brief">,
+): Figure {
+  const { name, value } = figure;
+  return brief || cores > MOST_CORES ? { name, value, bound: "doubtful" } : figure;
 }
 
 /** What the p99 of normal traffic may be beside slow clients, of what it is without. */

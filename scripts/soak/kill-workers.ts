@@ -1,93 +1,44 @@
-/**
- * Loses workers in every way under load, and looks at what clients see of it.
- *
- *     node --import tsx scripts/soak/kill-workers.ts --seconds 30
- *
- * Exit code: 0 all held, 1 something broke, 78 bad option.
- */
-import { parseArgs } from "node:util";
-import { EXIT } from "../../runtime/errors.ts";
-import { killUnderLoad, poisonUnderLoad, type LossReport } from "./worker-losses.ts";
+import { killUnderLoad, type LossReport } from "./lose-workers.ts";
+import { atLeast, atMost, milliseconds, told, type Figure, type Soak } from "./soak.ts";
 
-const TIMES = 20;
+const BRIEF_SECONDS = 5;
+const KILL_EVERY_MS = 200;
 
-const { values } = parseArgs({ options: { seconds: { type: "string", default: "30" } } });
-const seconds = Number(values.seconds);
-if (seconds > 0) {
-  process.exitCode = await main(seconds);
-} else {
-  console.error(`Cannot use --seconds: "${values.seconds}", expected a number above 0`);
-  process.exitCode = EXIT.config;
-}
+/** `kill -9` of a random worker, five times a second: what may run twice is answered, the rest fails at once. */
+export const killWorkers: Soak = {
+  name: "kill-workers",
+  about:
+    "kill -9 of random workers: no GET fails; of POSTs those that a killed worker had, with 502",
+  async run({ scope, seconds, brief }) {
+    const kills = { seconds: (brief ? BRIEF_SECONDS : seconds) / 2, killEveryMs: KILL_EVERY_MS };
+    const gets = await killUnderLoad(scope, { ...kills, method: "GET" });
+    const posts = await killUnderLoad(scope, { ...kills, method: "POST" });
+    const { 502: lost = 0, ...others } = posts.failed;
+    return [
+      ...describeLosses("GET", gets),
+      atMost("GETs that failed", countOf(gets.failed), 0),
+      ...describeLosses("POST", posts),
+      told("POSTs that the server says were lost", posts.lost),
+      atMost("POSTs with 502 that were not", Math.max(0, lost - posts.lost), 0),
+      atMost("POSTs lost that had no 502", Math.max(0, posts.lost - lost), 0),
+      atMost("POSTs that failed otherwise", countOf(others), 0),
+    ];
+  },
+};
 
-async function main(secondsEach: number): Promise<number> {
-  const kills = { seconds: secondsEach, killEveryMs: 200 };
-  const runs: [name: string, run: () => Promise<string[]>][] = [
-    ["kill -9 under GET", () => underGet(kills)],
-    ["kill -9 under POST", () => underPost(kills)],
-  ];
-  for (const how of ["exit", "abort", "throw", "bomb", "loop"]) {
-    const same = Array.from({ length: TIMES }, () => `/poison?how=${how}`);
-    const different = same.map((path, index) => `${path}&n=${index}`);
-    runs.push([`the same ${how}`, () => underPoison(same, 1)]);
-    runs.push([`a new ${how} each time`, () => underPoison(different, TIMES)]);
-  }
-  let broken = 0;
-  for (const [name, run] of runs) {
-    console.log(`${name}:`);
-    const breaches = await run();
-    for (const breach of breaches) console.log(`  FAILED: ${breach}`);
-    broken += breaches.length;
-  }
-  console.log(broken === 0 ? "passed" : `${broken} invariants broke`);
-  return broken === 0 ? 0 : 1;
-}
-
-async function underGet(options: { seconds: number; killEveryMs: number }): Promise<string[]> {
-  const report = await owned((owner) => killUnderLoad(owner, { ...options, method: "GET" }));
-  return [...common(report), ...lossless(report)];
-}
-
-async function underPost(options: { seconds: number; killEveryMs: number }): Promise<string[]> {
-  const report = await owned((owner) => killUnderLoad(owner, { ...options, method: "POST" }));
-  const { 502: failed = 0, ...others } = report.failed;
+/** What must hold whatever is lost. */
+export function describeLosses(name: string, report: LossReport): Figure[] {
+  const [first] = report.wrong;
+  const wrong = atMost(`${name}: answers to other requests`, report.wrong.length, 0);
   return [
-    ...common(report),
-    ...Object.entries(others).map(([how, count]) => `${count} requests failed with ${how}`),
-    ...(failed === report.lost ? [] : [`${failed} failed, and the server lost ${report.lost}`]),
+    told(`${name}: requests`, report.requests),
+    atLeast(`${name}: workers lost`, report.workers, 1),
+    told(`${name}: exchanges sent again`, report.replayed),
+    told(`${name}: slowest`, milliseconds(report.slowestMs)),
+    first === undefined ? wrong : { ...wrong, breach: `a wrong answer to ${first}` },
   ];
 }
 
-async function underPoison(paths: readonly string[], different: number): Promise<string[]> {
-  const env = { NODE_OPTIONS: "--max-old-space-size=64" };
-  const report = await owned((owner) => poisonUnderLoad(owner, { paths, env }));
-  const { quarantined, workers } = report;
-  return [
-    ...common(report),
-    ...lossless(report),
-    ...(quarantined === different ? [] : [`${quarantined} quarantined, expected ${different}`]),
-    ...(workers <= 2 * different ? [] : [`${workers} workers lost, expected ${2 * different}`]),
-  ];
-}
-
-/** What holds whatever is lost. */
-function common(report: LossReport): string[] {
-  console.log(`  ${JSON.stringify(report)}`);
-  return report.wrong.map((wrong) => `a wrong answer to ${wrong}`);
-}
-
-function lossless({ failed }: LossReport): string[] {
-  return Object.entries(failed).map(([how, count]) => `${count} requests failed with ${how}`);
-}
-
-/** Closes what was opened for a run when it is over. */
-async function owned<T>(
-  run: (owner: { after: (callback: () => void | Promise<void>) => void }) => Promise<T>,
-): Promise<T> {
-  const callbacks: (() => void | Promise<void>)[] = [];
-  try {
-    return await run({ after: (callback) => void callbacks.push(callback) });
-  } finally {
-    for (const callback of callbacks) await callback();
-  }
+export function countOf(failed: Readonly<Record<string, number>>): number {
+  return Object.values(failed).reduce((sum, count) => sum + count, 0);
 }

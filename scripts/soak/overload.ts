@@ -1,99 +1,69 @@
-import { runOpenLoop, type OpenLoopResult, type Sample } from "./open-loop.ts";
+import { startServer } from "../../test/helpers/start-server.ts";
+import { Disturbance, ifQuiet } from "./disturbance.ts";
+import { measureOverload, type Distribution } from "./measure-overload.ts";
+import { atLeast, atMost, milliseconds, told, type Figure, type Soak } from "./soak.ts";
 
-export interface OverloadOptions {
-  port: number;
-  path: string;
-  /** How many times what the server can do. */
-  times: number;
-  /** How long each of the two phases takes. */
-  durationMs: number;
-}
+/** How many times what the server can do is asked for. */
+const TIMES = 3;
 
-export interface Distribution {
-  p50: number;
-  p99: number;
-  max: number;
-}
+const BRIEF_SECONDS = 3;
 
-export interface OverloadResult {
-  /** Answers a second that were no refusals, when as much is asked for as can be done. */
-  peakPerSecond: number;
-  /** The same when more is asked for. */
-  overloadedPerSecond: number;
-  askedPerSecond: number;
-  refused: number;
-  /** Of the refused, those without `Retry-After`. */
-  withoutRetryAfter: number;
-  /** Neither answered nor refused, or with another status. */
-  failed: number;
-  servedMs: Distribution;
-  refusedMs: Distribution;
-  /** Median wait of the served, in the second and in the last quarter of the time: a queue that grows shows in it. */
-  earlyMs: number;
-  lateMs: number;
-}
+/** What the throughput may be, of what it is when as much is asked for as can be done. */
+const LEAST_SHARE = 0.9;
 
-/** How long it takes until a rate is found that the server cannot do any more. */
-const STEP_MS = 1_000;
-const FIRST_PER_SECOND = 100;
-const MOST_CONNECTIONS = 2_000;
+/** Within which a refusal is to arrive. */
+const REFUSAL_MS = 10;
 
-/** Finds what a server can do, then asks for several times as much. */
-export async function measureOverload(options: OverloadOptions): Promise<OverloadResult> {
-  const { port, path, times, durationMs } = options;
-  const run = (perSecond: number, forMs: number): Promise<OpenLoopResult> =>
-    runOpenLoop({ port, path, perSecond, durationMs: forMs, maxConnections: MOST_CONNECTIONS });
+/** What the served may wait at the end, of what they waited before. */
+const MOST_CREEP = 1.5;
 
-  let perSecond = FIRST_PER_SECOND;
-  let doable = 0;
-  for (; ; perSecond *= 2) {
-    doable = Math.max(doable, servedPerSecond(await run(perSecond, STEP_MS), STEP_MS));
-    if (doable < 0.9 * perSecond) break;
-  }
-  // A little more than can be done: the server is busy all the time, and hardly anything is refused.
-  const peak = servedPerSecond(await run(1.05 * doable, durationMs), durationMs);
-  const peakPerSecond = Math.max(peak, doable);
-  const askedPerSecond = times * peakPerSecond;
-  const startMs = performance.now();
-  const { samples, unsent, failed } = await run(askedPerSecond, durationMs);
-  const served = samples.filter(({ status }) => status === 200);
-  const refused = samples.filter(({ status }) => status === 503);
-  const within = (from: number, to: number): number[] =>
-    served
-      .filter(
-        ({ dueMs }) => dueMs - startMs >= from * durationMs && dueMs - startMs < to * durationMs,
-      )
-      .map(({ durationMs: ms }) => ms);
-  return {
-    peakPerSecond,
-    overloadedPerSecond: servedPerSecond({ samples, unsent, failed }, durationMs),
-    askedPerSecond,
-    refused: refused.length,
-    withoutRetryAfter: refused.filter(({ retryAfter }) => !retryAfter).length,
-    failed: unsent + failed + samples.length - served.length - refused.length,
-    servedMs: toDistribution(served),
-    refusedMs: toDistribution(refused),
-    earlyMs: median(within(0.25, 0.5)),
-    lateMs: median(within(0.75, 1)),
-  };
-}
+/** Computes for 2 ms: what can be done is limited by the worker, and the primary has time to refuse the rest. */
+const HANDLER = `export default () => {
+  const endMs = performance.now() + 2;
+  while (performance.now() < endMs);
+  return new Response("done");
+};`;
 
-/** Of those that were answered while the load went on: what comes after it shows the queue, not the rate. */
-function servedPerSecond({ samples }: OpenLoopResult, durationMs: number): number {
-  const startMs = Math.min(...samples.map(({ dueMs }) => dueMs));
-  const inTime = samples.filter(
-    ({ status, dueMs, durationMs: ms }) => status === 200 && dueMs + ms - startMs <= durationMs,
-  );
-  return (inTime.length * 1000) / durationMs;
-}
+/** More is asked for than can be done: what can be done is done all the same, and the rest is refused at once. */
+export const overload: Soak = {
+  name: "overload",
+  about: "three times what the server can do: as much is done, the excess is refused at once",
+  async run({ scope, seconds, brief }) {
+    const server = await startServer(scope, {
+      handlers: { "index.ts": HANDLER },
+      workers: 1,
+      flags: ["--access-log", "off"],
+    });
+    const disturbance = new Disturbance(server.pid);
+    const result = await measureOverload({
+      port: server.port("http"),
+      path: "/",
+      times: TIMES,
+      durationMs: (brief ? BRIEF_SECONDS : seconds) * 1000,
+    });
+    const { cores } = disturbance;
+    const timed = (figure: Figure): Figure => ifQuiet(figure, { cores, brief });
+    const share = result.overloadedPerSecond / result.peakPerSecond;
+    return [
+      told("most that it can do", `${result.peakPerSecond.toFixed(0)}/s`),
+      told("asked for", `${result.askedPerSecond.toFixed(0)}/s`),
+      atMost("neither done nor refused", result.failed, 0),
+      atLeast("refused with 503", result.refused, 1),
+      atMost("of these without Retry-After", result.withoutRetryAfter, 0),
+      told("cores used by other programs", cores.toFixed(2)),
+      timed(atLeast("done, of what it can do", share, LEAST_SHARE, (value) => value.toFixed(2))),
+      told("served", describe(result.servedMs)),
+      told("refused", describe(result.refusedMs)),
+      timed(atMost("99 % are refused within", result.refusedMs.p99, REFUSAL_MS, milliseconds)),
+      timed(
+        atMost("wait at the end / before", result.lateMs / result.earlyMs, MOST_CREEP, (value) =>
+          value.toFixed(2),
+        ),
+      ),
+    ];
+  },
+};
 
-function toDistribution(samples: readonly Sample[]): Distribution {
-  const sorted = samples.map(({ durationMs }) => durationMs).toSorted((a, b) => a - b);
-  const at = (share: number): number =>
-    sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
-  return { p50: at(0.5), p99: at(0.99), max: sorted.at(-1) ?? 0 };
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+function describe({ p50, p99, max }: Distribution): string {
+  return `p50 ${milliseconds(p50)}, p99 ${milliseconds(p99)}, at most ${milliseconds(max)}`;
 }

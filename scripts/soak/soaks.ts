@@ -1,6 +1,9 @@
 import { corkedWrites } from "./corked-writes.ts";
 import { echo1g } from "./echo-1g.ts";
 import { exchanges } from "./exchanges.ts";
+import { killWorkers } from "./kill-workers.ts";
+import { overload } from "./overload.ts";
+import { poison } from "./poison.ts";
 import { reloads } from "./reloads.ts";
 import { slowClients } from "./slow-clients.ts";
 import { slowTransfers } from "./slow-transfers.ts";
@@ -12,6 +15,9 @@ export const SOAKS: readonly Soak[] = [
   reloads,
   exchanges,
   slowClients,
+  killWorkers,
+  poison,
+  overload,
   corkedWrites,
   echo1g,
 ];

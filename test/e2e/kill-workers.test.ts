@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { killUnderLoad, poisonUnderLoad } from "../../scripts/soak/worker-losses.ts";
+import { killUnderLoad, poisonUnderLoad } from "../../scripts/soak/lose-workers.ts";
 import { startServer } from "../helpers/start-server.ts";
 
-// The long versions are in scripts/soak/kill-workers.ts.
+// The long versions are in scripts/soak/kill-workers.ts and poison.ts.
 const KILLS = { seconds: 2, killEveryMs: 200 };
 const TIMES = 20;
 

@@ -1,0 +1,48 @@
+import { countOf, describeLosses } from "./kill-workers.ts";
+import { poisonUnderLoad } from "./lose-workers.ts";
+import { atMost, type Figure, type Soak } from "./soak.ts";
+import type { Scope } from "./scope.ts";
+
+/** How often each is sent. */
+const TIMES = 20;
+
+const KINDS = ["exit", "abort", "throw", "bomb", "loop"] as const;
+
+/** What a worker's heap may have: a bomb is over soon. */
+const HEAP_MIB = 64;
+
+/** Requests that take their worker down, again and again: the same one is stopped after two, and nobody else suffers. */
+export const poison: Soak = {
+  name: "poison",
+  about: "requests that end, block or blow up their worker, 20 times each: they alone fail",
+  async run({ scope, seed, brief }) {
+    const figures: Figure[] = [];
+    for (const [index, how] of KINDS.entries()) {
+      // A brief run has one kind: which one, its seed says.
+      if (brief && index !== seed % KINDS.length) continue;
+      const same = Array.from({ length: TIMES }, () => `/poison?how=${how}`);
+      figures.push(...(await send(scope, `the same ${how}`, { paths: same, different: 1 })));
+      if (brief) continue;
+      const different = same.map((path, number) => `${path}&n=${number}`);
+      const other = { paths: different, different: TIMES };
+      figures.push(...(await send(scope, `another ${how} each time`, other)));
+    }
+    return figures;
+  },
+};
+
+/** @param options.different How many of the paths are. */
+async function send(
+  scope: Scope,
+  name: string,
+  { paths, different }: { paths: readonly string[]; different: number },
+): Promise<Figure[]> {
+  const env = { NODE_OPTIONS: `--max-old-space-size=${HEAP_MIB}` };
+  const report = await poisonUnderLoad(scope, { paths, env });
+  return [
+    ...describeLosses(name, report),
+    atMost(`${name}: others that failed`, countOf(report.failed), 0),
+    atMost(`${name}: workers per poison`, report.workers / different, 2),
+    atMost(`${name}: not quarantined`, different - report.quarantined, 0),
+  ];
+}
