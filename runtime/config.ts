@@ -39,7 +39,7 @@ export interface Config {
   readonly handlersDir: string;
   /** Absolute; exists. `null`: no static files. */
   readonly publicDir: string | null;
-  /** Absolute; may not exist yet. */
+  /** Absolute; the default one may not exist yet. */
   readonly certsDir: string;
   /** Absolute; may not exist yet. */
   readonly stateDir: string;
@@ -399,6 +399,20 @@ function findFolderProblems(config: Config, origins: Origins): string[] {
         'expected the folder of the static files, or "off"',
     );
   }
+  // A certificate that somebody named and that is not there must not become one that nobody signed.
+  const needsCerts = config.httpsPort !== null && !origins.certs.isDefault;
+  if (needsCerts && !isFolder(config.certsDir)) {
+    problems.push(
+      `Cannot use ${origins.certs.label}: found no folder ${config.certsDir}, ` +
+        "expected the folder of the certificates (without it, one for localhost is made in certs/)",
+    );
+  }
+  if (config.pidFile !== null && !isFolder(dirname(config.pidFile))) {
+    problems.push(
+      `Cannot use ${origins.pidFile.label}: found no folder ${dirname(config.pidFile)}, ` +
+        "expected a file in a folder that is there",
+    );
+  }
   return problems;
 }
 
@@ -433,7 +447,12 @@ async function findHostProblems({ host }: Config, origins: Origins): Promise<str
 }
 
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    // It is not there, or it lies where we may not look: of no use either way.
+    return false;
+  }
 }
 
 function refusal(problems: readonly string[]): RuntimeError {

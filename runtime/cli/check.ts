@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rm, rmdir } from "node:fs/promises";
+import { mkdtemp, rm, rmdir } from "node:fs/promises";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { type Config, loadConfig } from "../config.ts";
+import { makeStateDir } from "../config/make-state-dir.ts";
 import { inspectCertificates } from "../front/tls.ts";
 import { openLog, createLogger, pickLogLook } from "../log.ts";
 import { RuntimeError } from "../errors.ts";
@@ -127,7 +128,7 @@ async function checkHandlers(config: Config, signal: AbortSignal): Promise<strin
 /** A folder in the state folder: packages resolve there as they do from a real build. */
 async function openFolder(stateDir: string): Promise<{ dir: string; remove: () => Promise<void> }> {
   const existed = existsSync(stateDir);
-  await mkdir(stateDir, { recursive: true });
+  makeStateDir(stateDir);
   const dir = await mkdtemp(join(stateDir, "check-"));
   return {
     dir,

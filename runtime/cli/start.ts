@@ -2,6 +2,7 @@ import { relative } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { FSWatcher } from "chokidar";
 import { loadConfig, type Config, type Flags } from "../config.ts";
+import { makeStateDir } from "../config/make-state-dir.ts";
 import type { ReloadReport } from "../control/operations.ts";
 import { EXIT, RuntimeError } from "../errors.ts";
 import { type LoadedCertificates, loadCertificates } from "../front/tls.ts";
@@ -135,6 +136,8 @@ async function open(
   const look = pickLogLook(wanted.logFormat, { isTTY: process.stderr.isTTY, env: process.env });
   const log = await createLogger(wanted, destination, look);
   onLog(log);
+  // Nothing is made before all settings are known to be right, this one last: only trying tells.
+  makeStateDir(wanted.stateDir);
   const { config, certificates } = await completeSite(wanted, log);
   const presence = await Presence.open({ config, log, takeover, stop });
   const inherited = takeover?.place.listeners ?? [];

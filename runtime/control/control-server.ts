@@ -1,7 +1,8 @@
-import { chmodSync, mkdirSync, renameSync, statSync, unlinkSync } from "node:fs";
+import { chmodSync, renameSync, statSync, unlinkSync } from "node:fs";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { makeStateDir } from "../config/make-state-dir.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { askControl } from "./control-client.ts";
@@ -79,7 +80,7 @@ export class ControlServer {
   static async open(options: ControlServerOptions): Promise<ControlServer> {
     const control = new ControlServer(options);
     try {
-      mkdirSync(options.stateDir, { recursive: true });
+      makeStateDir(options.stateDir);
       await control.#refuseAnother();
       await control.#bind();
     } catch (error) {
