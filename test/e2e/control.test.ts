@@ -121,6 +121,35 @@ describe("edgicorn stop", { timeout: 60_000 }, () => {
   });
 });
 
+describe("a config file that is broken while the server runs", { timeout: 60_000 }, () => {
+  it("keeps no command from the server, which says with file and line what is wrong", async (t) => {
+    const server = await startServer(t, {
+      handlers: { "index.ts": HELLO },
+      workers: 1,
+      files: { "edgicorn.config.ts": "export default { accessLog: false };" },
+    });
+    writeFileSync(join(server.dir, "edgicorn.config.ts"), "export default {\n  workers: ;\n};");
+    const note = /^Cannot load edgicorn\.config\.ts:2: [^\n]*: looking for the server in \.edgicorn .*\n/;
+    for (const command of ["status", "generations"]) {
+      const { code, stdout, stderr } = await runCommand([command, "--json"], server.dir);
+      assert.equal(code, 0);
+      assert.ok(JSON.parse(stdout) !== null);
+      assert.match(stderr, note);
+    }
+    const reload = await runCommand(["reload"], server.dir);
+    assert.deepEqual([reload.code, reload.stdout], [78, ""]);
+    assert.match(reload.stderr.replace(note, ""), /^Cannot load edgicorn\.config\.ts:2: [^\n]*\n$/);
+    // As a server refuses that has nothing to go back to.
+    const rollback = await runCommand(["rollback"], server.dir);
+    assert.equal(rollback.code, 70);
+    assert.match(rollback.stderr.replace(note, ""), /^Cannot roll back to the generation before/);
+    const stop = await runCommand(["stop"], server.dir);
+    assert.deepEqual([stop.code, stop.stdout], [0, "stopped\n"]);
+    assert.match(stop.stderr, note);
+    assert.deepEqual(await server.exit, { code: 0, signal: null });
+  });
+});
+
 describe("a second server", { timeout: 60_000 }, () => {
   it("is refused where one lives that has the same state folder, which it names", async (t) => {
     const server = await startServer(t, { handlers: { "index.ts": HELLO } });
