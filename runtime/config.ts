@@ -33,6 +33,8 @@ import { RuntimeError } from "./errors.ts";
 /** Everything that can be set, checked. Plain data, frozen: it travels to workers as it is. */
 export interface Config {
   readonly mode: "production" | "development";
+  /** Fields that nobody has set as they are: they follow others, or the machine. A change of one is nobody's wish. */
+  readonly automatic: readonly AutomaticField[];
   /** Absolute path of the config file, or `null` if there is none. */
   readonly configFile: string | null;
   /** Absolute; exists. */
@@ -118,6 +120,12 @@ export interface Config {
   readonly logFormat: "auto" | "pretty" | "json";
 }
 
+export type AutomaticField =
+  | "workers"
+  | "maxWorkers"
+  | "workerMemoryLimitBytes"
+  | "maxConnections";
+
 /** Flags as they were typed; `config` is the path of the config file. */
 export type Flags = Readonly<Partial<Record<SettingName | "config", string>>>;
 
@@ -171,8 +179,14 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
   );
   const allWorkers = workersOfPools.reduce((sum, count) => sum + count, maxWorkers);
 
+  const automatic: AutomaticField[] = [];
+  if (values.workers === "auto") automatic.push("workers");
+  if (values.maxWorkers === null) automatic.push("maxWorkers");
+  if (values.workerMemoryLimit === "auto") automatic.push("workerMemoryLimitBytes");
+
   const config: Config = {
     mode: sources.mode,
+    automatic,
     configFile: file?.path ?? null,
     handlersDir: path("handlers", values.handlers),
     publicDir: hasPublic || !origins.public.isDefault ? publicDir : null,

@@ -40,6 +40,7 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
     const workers = Math.max(2, availableParallelism() - 1);
     assert.deepEqual(await load(cwd), {
       mode: "production",
+      automatic: ["workers", "maxWorkers", "workerMemoryLimitBytes"],
       configFile: null,
       handlersDir: join(cwd, "handlers"),
       publicDir: null,

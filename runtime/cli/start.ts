@@ -166,7 +166,11 @@ async function completeSite(
 ): Promise<{ config: Config; certificates: LoadedCertificates | null }> {
   const { maxConnections, warning } = fitConnections(toFiles(wanted), readOpenFilesLimit());
   if (warning !== null) log.warn(warning);
-  const config = Object.freeze({ ...wanted, maxConnections });
+  const isFitted = maxConnections !== wanted.maxConnections;
+  const automatic = isFitted
+    ? ([...wanted.automatic, "maxConnections"] as const)
+    : wanted.automatic;
+  const config = Object.freeze({ ...wanted, maxConnections, automatic });
   const certificates = config.httpsPort === null ? null : await loadCertificates(config.certsDir);
   for (const problem of certificates?.warnings ?? []) log.warn(problem);
   if (certificates?.created === true) {
