@@ -97,10 +97,14 @@ export function findChangedSettings(before: Config, after: Config): ChangedSetti
   });
 }
 
+/** Those that cannot change while the server runs. */
+export function findRestarts(changed: readonly ChangedSetting[]): ChangedSetting[] {
+  return changed.filter(({ effect }) => effect === "restart");
+}
+
 /** @throws RuntimeError `ERR_CONFIG`, one line each, when settings have changed that cannot while the server runs. */
 export function refuseRestarts(changed: readonly ChangedSetting[]): void {
-  const lines = changed
-    .filter(({ effect }) => effect === "restart")
+  const lines = findRestarts(changed)
     .map(
       ({ name, before, after }) =>
         `Cannot change ${name} while the server runs: found ${JSON.stringify(after)}, expected ${JSON.stringify(before)} until it is restarted`,

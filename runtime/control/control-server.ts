@@ -211,6 +211,7 @@ const METHODS: ReadonlyMap<string, string> = new Map([
   ["/", "GET"],
   ["/status", "GET"],
   ["/generations", "GET"],
+  ["/restarts", "GET"],
   ["/reload", "POST"],
   ["/rollback", "POST"],
   ["/stop", "POST"],
@@ -228,6 +229,8 @@ async function runOperation(
       return answered(operations.status?.());
     case "/generations":
       return answered(await operations.generations?.());
+    case "/restarts":
+      return answered(await operations.restarts?.());
     case "/reload":
       return answered(await operations.reload?.());
     case "/rollback": {
