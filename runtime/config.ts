@@ -120,11 +120,7 @@ export interface Config {
   readonly logFormat: "auto" | "pretty" | "json";
 }
 
-export type AutomaticField =
-  | "workers"
-  | "maxWorkers"
-  | "workerMemoryLimitBytes"
-  | "maxConnections";
+export type AutomaticField = "workers" | "maxWorkers" | "workerMemoryLimitBytes" | "maxConnections";
 
 /** Flags as they were typed; `config` is the path of the config file. */
 export type Flags = Readonly<Partial<Record<SettingName | "config", string>>>;

@@ -116,7 +116,8 @@ async function askRunningServer({ stateDir }: Config, cwd: string): Promise<stri
 
 function describeRestarts(needs: readonly RestartNeed[]): string {
   const shown = needs.map(
-    ({ name, before, after }) => `${name} (${JSON.stringify(before)}, now ${JSON.stringify(after)})`,
+    ({ name, before, after }) =>
+      `${name} (${JSON.stringify(before)}, now ${JSON.stringify(after)})`,
   );
   return `note: the server that runs needs a restart for ${shown.join(", ")}; it would refuse a reload`;
 }

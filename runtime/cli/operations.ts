@@ -1,10 +1,7 @@
 import type { Operations, Status } from "../control/operations.ts";
 import type { Primary } from "../primary.ts";
 
-export interface OperationsOptions extends Pick<
-  Operations,
-  "reload" | "rollback" | "restarts"
-> {
+export interface OperationsOptions extends Pick<Operations, "reload" | "rollback" | "restarts"> {
   primary: Primary;
   mode: Status["mode"];
   version: string;

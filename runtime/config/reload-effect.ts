@@ -104,10 +104,9 @@ export function findRestarts(changed: readonly ChangedSetting[]): ChangedSetting
 
 /** @throws RuntimeError `ERR_CONFIG`, one line each, when settings have changed that cannot while the server runs. */
 export function refuseRestarts(changed: readonly ChangedSetting[]): void {
-  const lines = findRestarts(changed)
-    .map(
-      ({ name, before, after }) =>
-        `Cannot change ${name} while the server runs: found ${JSON.stringify(after)}, expected ${JSON.stringify(before)} until it is restarted`,
-    );
+  const lines = findRestarts(changed).map(
+    ({ name, before, after }) =>
+      `Cannot change ${name} while the server runs: found ${JSON.stringify(after)}, expected ${JSON.stringify(before)} until it is restarted`,
+  );
   if (lines.length > 0) throw new RuntimeError("ERR_CONFIG", lines.join("\n"));
 }

@@ -130,7 +130,8 @@ describe("a config file that is broken while the server runs", { timeout: 60_000
       files: { "edgicorn.config.ts": "export default { accessLog: false };" },
     });
     writeFileSync(join(server.dir, "edgicorn.config.ts"), "export default {\n  workers: ;\n};");
-    const note = /^Cannot load edgicorn\.config\.ts:2: [^\n]*: looking for the server in \.edgicorn .*\n/;
+    const note =
+      /^Cannot load edgicorn\.config\.ts:2: [^\n]*: looking for the server in \.edgicorn .*\n/;
     for (const command of ["status", "generations"]) {
       const { code, stdout, stderr } = await runCommand([command, "--json"], server.dir);
       assert.equal(code, 0);

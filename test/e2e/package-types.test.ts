@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { startServer } from "../helpers/start-server.ts";
 
-const H = "/** @jsxRuntime classic @jsx h */\nconst h = (tag, _, ...children) => tag + children.join();\n";
+const H =
+  "/** @jsxRuntime classic @jsx h */\nconst h = (tag, _, ...children) => tag + children.join();\n";
 
 /** One of each kind, two of which share a module. */
 const HANDLERS = {
