@@ -33,13 +33,15 @@ import { RuntimeError } from "./errors.ts";
 /** Everything that can be set, checked. Plain data, frozen: it travels to workers as it is. */
 export interface Config {
   readonly mode: "production" | "development";
+  /** Fields that nobody has set as they are: they follow others, or the machine. A change of one is nobody's wish. */
+  readonly automatic: readonly AutomaticField[];
   /** Absolute path of the config file, or `null` if there is none. */
   readonly configFile: string | null;
   /** Absolute; exists. */
   readonly handlersDir: string;
   /** Absolute; exists. `null`: no static files. */
   readonly publicDir: string | null;
-  /** Absolute; may not exist yet. */
+  /** Absolute; the default one may not exist yet. */
   readonly certsDir: string;
   /** Absolute; may not exist yet. */
   readonly stateDir: string;
@@ -118,6 +120,8 @@ export interface Config {
   readonly logFormat: "auto" | "pretty" | "json";
 }
 
+export type AutomaticField = "workers" | "maxWorkers" | "workerMemoryLimitBytes" | "maxConnections";
+
 /** Flags as they were typed; `config` is the path of the config file. */
 export type Flags = Readonly<Partial<Record<SettingName | "config", string>>>;
 
@@ -171,8 +175,14 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
   );
   const allWorkers = workersOfPools.reduce((sum, count) => sum + count, maxWorkers);
 
+  const automatic: AutomaticField[] = [];
+  if (values.workers === "auto") automatic.push("workers");
+  if (values.maxWorkers === null) automatic.push("maxWorkers");
+  if (values.workerMemoryLimit === "auto") automatic.push("workerMemoryLimitBytes");
+
   const config: Config = {
     mode: sources.mode,
+    automatic,
     configFile: file?.path ?? null,
     handlersDir: path("handlers", values.handlers),
     publicDir: hasPublic || !origins.public.isDefault ? publicDir : null,
@@ -399,6 +409,20 @@ function findFolderProblems(config: Config, origins: Origins): string[] {
         'expected the folder of the static files, or "off"',
     );
   }
+  // A certificate that somebody named and that is not there must not become one that nobody signed.
+  const needsCerts = config.httpsPort !== null && !origins.certs.isDefault;
+  if (needsCerts && !isFolder(config.certsDir)) {
+    problems.push(
+      `Cannot use ${origins.certs.label}: found no folder ${config.certsDir}, ` +
+        "expected the folder of the certificates (without it, one for localhost is made in certs/)",
+    );
+  }
+  if (config.pidFile !== null && !isFolder(dirname(config.pidFile))) {
+    problems.push(
+      `Cannot use ${origins.pidFile.label}: found no folder ${dirname(config.pidFile)}, ` +
+        "expected a file in a folder that is there",
+    );
+  }
   return problems;
 }
 
@@ -433,7 +457,12 @@ async function findHostProblems({ host }: Config, origins: Origins): Promise<str
 }
 
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    // It is not there, or it lies where we may not look: of no use either way.
+    return false;
+  }
 }
 
 function refusal(problems: readonly string[]): RuntimeError {

@@ -19,7 +19,7 @@ import type { Manifest } from "./generation/manifest.ts";
 import type { Logger } from "./log.ts";
 import type { Counters } from "./observe/counters.ts";
 import type { GenerationLeases } from "./reload/generation-leases.ts";
-import type { PoolPlan } from "./reload/pool-plan.ts";
+import { memoryLimitOf, type PoolPlan } from "./reload/pool-plan.ts";
 import { settledWithin } from "./settled-within.ts";
 import type { StackFrame } from "./stack-frames.ts";
 import { areWorkersDebugged } from "./supervise/fork-worker.ts";
@@ -181,6 +181,7 @@ export class LivePool {
   /** It serves another generation from now on, whose settings differ only where its workers do not notice. */
   follow(config: Config): void {
     this.#config = config;
+    this.#pool.limitMemory(memoryLimitOf(this.plan.name, config));
   }
 
   /** How many workers shall serve. */

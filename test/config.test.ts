@@ -40,6 +40,7 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
     const workers = Math.max(2, availableParallelism() - 1);
     assert.deepEqual(await load(cwd), {
       mode: "production",
+      automatic: ["workers", "maxWorkers", "workerMemoryLimitBytes"],
       configFile: null,
       handlersDir: join(cwd, "handlers"),
       publicDir: null,
@@ -188,6 +189,7 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
     mkdirSync(join(cwd, "deploy"));
     mkdirSync(join(cwd, "deploy", "web"));
     mkdirSync(join(cwd, "here"));
+    mkdirSync(join(cwd, "there"));
     const file = join(cwd, "deploy", "site.json");
     writeFileSync(file, JSON.stringify({ public: "web", certs: "keys", stateDir: "state" }));
     const config = await load(cwd, {
@@ -306,6 +308,34 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
     );
   });
 
+  it("refuses a folder of certificates that was named and is not there, unless nobody needs it", async (t) => {
+    const cwd = project(t, { "edgicorn.config.json": '{ "certs": "keys" }', file: "" });
+    for (const [sources, label, path] of [
+      [{ flags: { certs: "/nope" } }, "--certs", "/nope"],
+      [{ flags: { certs: "file" } }, "--certs", join(cwd, "file")],
+      [{ env: { EDGICORN_CERTS: "certs" } }, "EDGICORN_CERTS", join(cwd, "certs")],
+      [{}, "certs in edgicorn.config.json", join(cwd, "keys")],
+    ] as const) {
+      assert.equal(
+        await refusal(cwd, sources),
+        `Cannot use ${label}: found no folder ${path}, expected the folder of the certificates ` +
+          "(without it, one for localhost is made in certs/)",
+      );
+    }
+    await load(cwd, { flags: { https: "off" } });
+    assert.equal((await load(project(t), {})).certsDir.endsWith("/certs"), true);
+  });
+
+  it("refuses a pid file in a folder that is not there", async (t) => {
+    const cwd = project(t, { file: "" });
+    for (const folder of ["nope", "file"]) {
+      assert.equal(
+        await refusal(cwd, { flags: { pidFile: `${folder}/edgicorn.pid` } }),
+        `Cannot use --pid-file: found no folder ${cwd}/${folder}, expected a file in a folder that is there`,
+      );
+    }
+  });
+
   it("refuses to serve keys, sources and the config file to everybody", async (t) => {
     const cwd = project(t, { "edgicorn.config.json": "{}" });
     const contains = (what: string, path: string): string =>
@@ -326,10 +356,10 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
     const cwd = project(t);
     mkdirSync(join(cwd, "public"));
     mkdirSync(join(cwd, "..public-keys"));
-    symlinkSync(join(cwd, "public"), join(cwd, "keys"));
+    symlinkSync(join(cwd, "public"), join(cwd, "links"));
     assert.match(
-      await refusal(cwd, { flags: { certs: "keys/not-there-yet" } }),
-      /^Cannot use the default of public: found that \S+\/public contains the private keys \(\S+\/keys\/not-there-yet\)/,
+      await refusal(cwd, { flags: { stateDir: "links/not-there-yet" } }),
+      /^Cannot use the default of public: found that \S+\/public contains the compiled handlers \(\S+\/links\/not-there-yet\)/,
     );
     // Beside it is not in it.
     await load(cwd, { flags: { certs: "..public-keys", stateDir: "public-state" } });

@@ -8,6 +8,8 @@ import {
   type CommandName,
   CONTROL_SETTINGS,
   type ControlCommandName,
+  findCommand,
+  formatUsage,
   isControlCommand,
 } from "./commands.ts";
 
@@ -16,7 +18,7 @@ export type Invocation =
   | { command: "start" | "dev" | "check"; mode: Config["mode"]; flags: Flags }
   | ControlInvocation
   | DrillInvocation
-  | { command: "help" }
+  | { command: "help"; about: CommandName | null }
   | { command: "version" };
 
 /** A command for a server that runs. */
@@ -50,7 +52,8 @@ export interface DrillInvocation {
  * later, together with those from other sources.
  *
  * @param argv Without the program: `process.argv.slice(2)`.
- * @throws ERR_CONFIG whose message has one line per unknown command, unknown flag or flag without its value.
+ * @throws ERR_CONFIG whose message has one line per unknown command, unknown flag or flag without its value, and one that
+ *   says what the command takes.
  */
 export function parseArguments(argv: readonly string[]): Invocation {
   const { tokens } = parseArgs({
@@ -63,6 +66,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
   });
   const problems: string[] = [];
   const words: string[] = [];
+  const unknownFlags: string[] = [];
   const flags: Partial<Record<SettingName | "config", string>> = {};
   let instead: "help" | "version" | null = null;
   let json = false;
@@ -95,7 +99,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
     }
     const name = FLAGS.get(rawName);
     if (name === undefined) {
-      problems.push(describeUnknownFlag(rawName));
+      unknownFlags.push(rawName);
       if (!inlineValue) valueIndex = token.index + 1;
     } else if (value === undefined || (!inlineValue && value.startsWith("--"))) {
       problems.push(`Cannot use ${rawName}: found no value, expected ${rawName} VALUE`);
@@ -104,14 +108,24 @@ export function parseArguments(argv: readonly string[]): Invocation {
       flags[name] = value;
     }
   }
-  if (instead !== null) return { command: instead };
-
+  if (instead === "version") return { command: instead };
   const [word = "start", extra] = words;
   const command = findCommand(word);
+  // Without a command, it is about all of them.
+  if (instead === "help" && words.length === 0) return { command: "help", about: null };
+  if (instead === "help" && command !== null) return { command: "help", about: command };
+
   if (command === null) problems.unshift(describeUnknownCommand(word));
-  const unexpected = command === "rollback" ? words[2] : extra;
-  if (unexpected !== undefined && command !== null && command !== "help") {
-    const expected = command === "rollback" ? "one id" : "only flags";
+  const about = extra === undefined ? null : findCommand(extra);
+  if (command === "help" && extra !== undefined && about === null) {
+    problems.push(describeUnknownCommand(extra));
+  }
+  problems.push(...unknownFlags.map((rawName) => describeUnknownFlag(rawName, command)));
+  const mayHaveWord = command === "rollback" || command === "help";
+  const unexpected = mayHaveWord ? words[2] : extra;
+  if (unexpected !== undefined && command !== null) {
+    const expected =
+      command === "rollback" ? "one id" : command === "help" ? "one command" : "only flags";
     problems.push(
       `Cannot run ${word}: found "${unexpected}", expected ${expected} after the command`,
     );
@@ -121,6 +135,10 @@ export function parseArguments(argv: readonly string[]): Invocation {
       ...findForeignFlags(command, { flags, json }),
       ...findDrillProblems(command, drill),
     );
+  }
+  if (command !== null && problems.length > 0) {
+    const more = command === "help" ? "" : ` ("edgicorn help ${command}" tells more)`;
+    problems.push(formatUsage(command) + more);
   }
   if (command === null || problems.length > 0) {
     throw new RuntimeError("ERR_CONFIG", problems.join("\n"));
@@ -149,6 +167,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
     case "stop":
       return { command, flags, json, id: extra ?? null };
     case "help":
+      return { command, about };
     case "version":
       return { command };
     default:
@@ -173,10 +192,6 @@ const FLAGS: ReadonlyMap<string, SettingName | "config"> = new Map([
   ...SETTING_NAMES.map((name): [string, SettingName] => [`--${flagName(name)}`, name]),
   ["--config", "config"] as const,
 ]);
-
-function findCommand(word: string): CommandName | null {
-  return COMMANDS.find(({ name }) => name === word)?.name ?? null;
-}
 
 /** Flags that a command has no use for: somebody expects something of them. */
 function findForeignFlags(
@@ -228,17 +243,23 @@ function findDrillProblems(command: CommandName, flags: DrillFlags): string[] {
   return problems;
 }
 
-function describeUnknownFlag(rawName: string): string {
-  const nearest = pickNearest(rawName, [
-    ...FLAGS.keys(),
-    "--json",
-    "--brief",
-    "--seconds",
-    "--path",
-    "--help",
-    "--version",
-  ]);
+/** @param command That it was given to; `null`: to one that there is not. */
+function describeUnknownFlag(rawName: string, command: CommandName | null): string {
+  const nearest = pickNearest(rawName, flagsOf(command));
   return `Cannot use ${rawName}: found an unknown flag, ${didYouMean(nearest)}`;
+}
+
+/** What somebody may have meant. */
+function flagsOf(command: CommandName | null): string[] {
+  const general = ["--help", "--version"];
+  if (command !== null && isControlCommand(command)) {
+    return [...CONTROL_SETTINGS.map(flagName), "config", "json"]
+      .map((name) => `--${name}`)
+      .concat(general);
+  }
+  const drill = command === "drill" || command === null;
+  const own = drill ? ["--json", "--brief", "--seconds", "--path"] : [];
+  return [...FLAGS.keys(), ...own, ...general];
 }
 
 function describeUnknownCommand(word: string): string {

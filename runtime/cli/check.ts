@@ -1,11 +1,17 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rm, rmdir } from "node:fs/promises";
+import { mkdtemp, rm, rmdir } from "node:fs/promises";
 import { constants } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { type Config, loadConfig } from "../config.ts";
+import { showPath } from "../config/config-file.ts";
+import { makeStateDir } from "../config/make-state-dir.ts";
+import { SETTINGS } from "../config/settings.ts";
+import { restartsSchema } from "../control/answers.ts";
+import { askControl } from "../control/control-client.ts";
+import type { RestartNeed } from "../control/operations.ts";
 import { inspectCertificates } from "../front/tls.ts";
 import { openLog, createLogger, pickLogLook } from "../log.ts";
-import { RuntimeError } from "../errors.ts";
+import { EXIT, RuntimeError } from "../errors.ts";
 import { createAccessLog } from "../log/access-log.ts";
 import { Primary } from "../primary.ts";
 import { describeFailure } from "./bugs.ts";
@@ -28,16 +34,18 @@ export async function runCheck(options: StartOptions): Promise<void> {
     throw error;
   }
   if (ending.signal.aborted) return;
-  const { good, problems, exitCode } = checked;
-  process.stdout.write(good.map((line) => `${line}\n`).join(""));
-  process.stderr.write(problems.map((problem) => `${problem}\n`).join(""));
+  const { ok, remarks, problems, exitCode } = checked;
+  if (ok !== null) process.stdout.write(`${ok}\n`);
+  process.stderr.write([...remarks, ...problems].map((line) => `${line}\n`).join(""));
   process.exitCode = exitCode;
 }
 
 /** What came of a check: lines for a person, and the exit code. */
 export interface Checked {
-  /** What is right, for standard output. */
-  good: string[];
+  /** What a start would serve, for standard output; `null`: it would not. */
+  ok: string | null;
+  /** What is worth knowing and stops nothing, for standard error. */
+  remarks: string[];
   /** What is wrong, for standard error. */
   problems: string[];
   exitCode: number;
@@ -47,7 +55,8 @@ export interface Checked {
  * Does all that a start does, but for opening ports: reads the settings, the certificates and the folder of files, builds
  * the handlers and loads them in a worker.
  *
- * A server that runs here does not notice: the build has a folder of its own, which goes with the check.
+ * A server that runs here does not notice: the build has a folder of its own, which goes with the check. It is asked
+ * whether a reload would do.
  *
  * @param options.signal Gives up when it aborts; nothing is left behind then either.
  * @throws ERR_CONFIG with all that is wrong with the settings: nothing else can be checked then.
@@ -56,32 +65,80 @@ export async function check(
   { mode, flags }: StartOptions,
   { signal }: { signal: AbortSignal },
 ): Promise<Checked> {
-  const config = await loadConfig({ mode, flags, env: process.env, cwd: process.cwd(), signal });
-  const checked: Checked = { good: [], problems: [], exitCode: 0 };
-  checked.good.push(`settings: ${config.configFile ?? "no config file"}`);
-  for (const part of [checkCertificates, checkHandlers]) {
+  const cwd = process.cwd();
+  const config = await loadConfig({ mode, flags, env: process.env, cwd, signal });
+  const found: string[] = [];
+  const remarks: string[] = [];
+  const problems: string[] = [];
+  let exitCode: number = EXIT.drained;
+  for (const part of [checkHandlers, checkCertificates]) {
     try {
-      checked.good.push(...(await part(config, signal)));
+      const { summary, warnings } = await part(config, signal);
+      found.push(summary);
+      remarks.push(...warnings.map((warning) => `warning: ${warning}`));
     } catch (error) {
-      const { text, exitCode } = describeFailure(error);
-      checked.problems.push(text);
-      checked.exitCode = exitCode;
+      const failure = describeFailure(error);
+      problems.push(failure.text);
+      if (exitCode === EXIT.drained) exitCode = failure.exitCode;
     }
   }
-  return checked;
+  const { configFile } = config;
+  found.push(configFile === null ? "no config file" : `config ${showPath(configFile, cwd)}`);
+  remarks.push(...(await askRunningServer(config, cwd)));
+  const ok = problems.length > 0 ? null : `ok: ${found.join(", ")}`;
+  return { ok, remarks, problems, exitCode };
 }
 
-async function checkCertificates(config: Config): Promise<string[]> {
-  if (config.httpsPort === null) return [];
-  const { certificates, warnings } = await inspectCertificates(config.certsDir);
-  if (certificates.length === 0) {
-    return [`certificates: none in ${config.certsDir}: one for localhost will be made`];
+/** Longer than the server takes to read its config file. */
+const ASK_TIMEOUT_MS = 30_000;
+
+/**
+ * Asks the server that runs with these settings, or else with the default state folder, for which settings it would have
+ * to be restarted. It knows better than a comparison here: its flags and its environment may be others.
+ *
+ * @returns Nothing when none runs, or it does not know.
+ */
+async function askRunningServer({ stateDir }: Config, cwd: string): Promise<string[]> {
+  for (const dir of new Set([stateDir, resolve(cwd, SETTINGS.stateDir.default)])) {
+    const ask = { method: "GET", path: "/restarts", timeoutMs: ASK_TIMEOUT_MS } as const;
+    const answer = await askControl(dir, ask);
+    if (answer.kind === "unreachable") continue;
+    if (answer.kind === "refused") {
+      // One of an earlier version does not know, which is no problem of these settings.
+      if (answer.code !== "ERR_CONFIG") return [];
+      return [`note: the server that runs would refuse a reload: ${answer.message}`];
+    }
+    const needs = restartsSchema.safeParse(answer.value);
+    return needs.success && needs.data.length > 0 ? [describeRestarts(needs.data)] : [];
   }
-  const names = certificates.map(({ certPath }) => certPath).join(", ");
-  return [`certificates: ${names}`, ...warnings.map((warning) => `  warning: ${warning}`)];
+  return [];
 }
 
-async function checkHandlers(config: Config, signal: AbortSignal): Promise<string[]> {
+function describeRestarts(needs: readonly RestartNeed[]): string {
+  const shown = needs.map(
+    ({ name, before, after }) =>
+      `${name} (${JSON.stringify(before)}, now ${JSON.stringify(after)})`,
+  );
+  return `note: the server that runs needs a restart for ${shown.join(", ")}; it would refuse a reload`;
+}
+
+interface Part {
+  summary: string;
+  warnings: string[];
+}
+
+async function checkCertificates({ httpsPort, certsDir }: Config): Promise<Part> {
+  if (httpsPort === null) return { summary: "HTTPS off", warnings: [] };
+  const { certificates, warnings } = await inspectCertificates(certsDir);
+  const { length } = certificates;
+  const summary =
+    length === 0
+      ? `no certificate (one for localhost will be made in ${showPath(certsDir, process.cwd())})`
+      : countOf(length, "certificate");
+  return { summary, warnings };
+}
+
+async function checkHandlers(config: Config, signal: AbortSignal): Promise<Part> {
   const destination = openLog();
   const look = pickLogLook(config.logFormat, { isTTY: process.stderr.isTTY, env: process.env });
   const logLevel = config.logLevel === "silent" ? "silent" : "warn";
@@ -113,11 +170,10 @@ async function checkHandlers(config: Config, signal: AbortSignal): Promise<strin
       },
       { signal },
     );
-    const { routes } = primary.generation.manifest;
+    const { manifest, pools } = primary.generation;
     await primary.destroy();
-    return [
-      `handlers: ${routes.length} ${routes.length === 1 ? "route" : "routes"} from ${config.handlersDir}`,
-    ];
+    const routes = countOf(manifest.routes.length, "route");
+    return { summary: `${routes} in ${countOf(pools.size, "pool")}`, warnings: [] };
   } finally {
     await folder.remove();
     await destination.close();
@@ -127,7 +183,7 @@ async function checkHandlers(config: Config, signal: AbortSignal): Promise<strin
 /** A folder in the state folder: packages resolve there as they do from a real build. */
 async function openFolder(stateDir: string): Promise<{ dir: string; remove: () => Promise<void> }> {
   const existed = existsSync(stateDir);
-  await mkdir(stateDir, { recursive: true });
+  makeStateDir(stateDir);
   const dir = await mkdtemp(join(stateDir, "check-"));
   return {
     dir,
@@ -137,4 +193,8 @@ async function openFolder(stateDir: string): Promise<{ dir: string; remove: () =
       if (!existed) await rmdir(stateDir).catch(() => {});
     },
   };
+}
+
+function countOf(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

@@ -20,23 +20,34 @@ export interface Outcome {
  * The exit code is 0 when it is done; 70 when the server refused, 78 when it did for its settings, as `start` would exit;
  * 69 when there is no server, or no answer.
  *
- * @throws ERR_CONFIG when the state folder cannot be found.
+ * A config file that is broken is said besides: the server is then looked for where it is by default.
+ *
+ * @throws ERR_CONFIG when a config file was named that is not there.
  */
 export async function runControl(
   { command, flags, json, id }: ControlInvocation,
   { env, cwd }: { env: Readonly<Record<string, string | undefined>>; cwd: string },
 ): Promise<Outcome> {
-  const stateDir = await findStateDir({ flags, env, cwd });
+  const { stateDir, note } = await findStateDir({ flags, env, cwd });
   const answer = await askControl(stateDir, toRequest(command, id));
+  const said = note === null ? [] : [note];
   switch (answer.kind) {
     case "unreachable":
-      return { text: "", problem: answer.message, exitCode: EXIT.unavailable };
+      return {
+        text: "",
+        problem: [...said, answer.message].join("\n"),
+        exitCode: EXIT.unavailable,
+      };
     case "refused":
-      return { text: "", problem: answer.message, exitCode: exitCodeOf(answer.code) };
+      return {
+        text: "",
+        problem: [...said, answer.message].join("\n"),
+        exitCode: exitCodeOf(answer.code),
+      };
     case "done":
       return {
         text: json ? `${JSON.stringify(answer.value, null, 2)}\n` : describe(command, answer.value),
-        problem: "",
+        problem: said.join("\n"),
         exitCode: EXIT.drained,
       };
     default:

@@ -1,17 +1,8 @@
-import { SETTINGS, SETTING_NAMES, environmentName, flagName } from "../config/settings.ts";
-import { COMMANDS } from "./commands.ts";
+import { SETTINGS, SETTING_NAMES, flagName } from "../config/settings.ts";
+import { COMMANDS, type CommandName, formatUsage, isControlCommand, textOf } from "./commands.ts";
 
 /** Returns the help text: plain ASCII, at most 80 columns, ends with a line feed. */
 export function formatHelp({ version }: { version: string }): string {
-  const settings = SETTING_NAMES.map((name) => ({
-    ...SETTINGS[name],
-    left: `--${flagName(name)} ${SETTINGS[name].value}`,
-    variable: environmentName(name),
-  }));
-  const rows = (common: boolean): string[] =>
-    settings
-      .filter((setting) => setting.common === common)
-      .map(({ left, help, default: fallback }) => row(left, `${help} (${fallback})`));
   const lines = [
     `Edgicorn ${version}: serves a folder of handlers and static files over HTTP and HTTPS`,
     "",
@@ -21,21 +12,17 @@ export function formatHelp({ version }: { version: string }): string {
     ...COMMANDS.map(({ name, help }) => `  ${name.padEnd(13)}${help}`),
     "",
     "Flags (and what applies without them)",
-    ...rows(true),
-    row("--config FILE", "config file (edgicorn.config.ts, if there is one)"),
+    ...settingRows({ common: true }),
+    CONFIG_ROW,
     row("--json", "print data for programs (reload, status ...)"),
-    row("--brief", "drill: the short form, for every change"),
-    row("--seconds N", "drill: length of each exercise, about (5)"),
-    row("--path PATH", "drill: what clients ask for (/, or a route)"),
-    row("-h, --help", "show this text"),
+    ...DRILL_ROWS.map(([left, right]) => row(left, `drill: ${right}`)),
+    row("-h, --help", "show this text, or that of the command"),
     row("-v, --version", "show the version"),
     "",
     "More flags",
-    ...rows(false),
+    ...settingRows({ common: false }),
     "",
-    "Each setting is also an environment variable (EDGICORN_HTTP for --http,",
-    "EDGICORN_BODY_LIMIT for --body-limit) and, except --config, a key of the config",
-    "file (http, bodyLimit). A flag wins over the environment, that over the file.",
+    ...SOURCES,
     "",
     "Examples",
     "  edgicorn                         serve ./handlers and ./public",
@@ -48,6 +35,72 @@ export function formatHelp({ version }: { version: string }): string {
     '  export default { fetch(request) { return new Response("Hello") } }',
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/** Returns the help text of one command, in the same form. */
+export function formatCommandHelp(command: CommandName): string {
+  const { help, details } = textOf(command);
+  const lines = [
+    formatUsage(command),
+    "",
+    `${help.charAt(0).toUpperCase()}${help.slice(1)}.`,
+    ...(details.length === 0 ? [] : ["", ...details]),
+    "",
+    ...flagsOf(command),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function flagsOf(command: CommandName): string[] {
+  if (command === "help" || command === "version") return ['All flags: "edgicorn help"'];
+  if (isControlCommand(command)) {
+    return [
+      "Flags",
+      row("--state-dir DIR", "state folder of the server (.edgicorn)"),
+      row("--config FILE", "config file that says which (edgicorn.config.ts)"),
+      row("--json", "print data for programs"),
+      "",
+      "Exits with 0 when it is done, with 69 when no server runs with this state",
+      "folder, with 70 or 78 when the server refuses.",
+    ];
+  }
+  const own =
+    command === "drill"
+      ? [
+          ...DRILL_ROWS.map(([left, right]) => row(left, right)),
+          row("--json", "print data for programs"),
+        ]
+      : [];
+  return [
+    "Flags (and what applies without them)",
+    ...own,
+    ...settingRows({ common: true }),
+    CONFIG_ROW,
+    ...settingRows({ common: false }),
+    "",
+    ...SOURCES,
+  ];
+}
+
+const SOURCES = [
+  "Each setting is also an environment variable (EDGICORN_HTTP for --http,",
+  "EDGICORN_BODY_LIMIT for --body-limit) and, except --config, a key of the config",
+  "file (http, bodyLimit). A flag wins over the environment, that over the file.",
+];
+
+const DRILL_ROWS = [
+  ["--brief", "the short form, for every change"],
+  ["--seconds N", "length of each exercise, about (5)"],
+  ["--path PATH", "what clients ask for (/, or a route)"],
+] as const;
+
+const CONFIG_ROW = row("--config FILE", "config file (edgicorn.config.ts, if there is one)");
+
+function settingRows({ common }: { common: boolean }): string[] {
+  return SETTING_NAMES.filter((name) => SETTINGS[name].common === common).map((name) => {
+    const { value, help, default: fallback } = SETTINGS[name];
+    return row(`--${flagName(name)} ${value}`, `${help} (${fallback})`);
+  });
 }
 
 function row(left: string, right: string): string {

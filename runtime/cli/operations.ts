@@ -1,7 +1,7 @@
 import type { Operations, Status } from "../control/operations.ts";
 import type { Primary } from "../primary.ts";
 
-export interface OperationsOptions extends Pick<Operations, "reload" | "rollback"> {
+export interface OperationsOptions extends Pick<Operations, "reload" | "rollback" | "restarts"> {
   primary: Primary;
   mode: Status["mode"];
   version: string;
@@ -14,10 +14,12 @@ export function createOperations({
   version,
   reload,
   rollback,
+  restarts,
 }: OperationsOptions): Operations {
   return {
     reload,
     rollback,
+    restarts,
     generations: () => primary.generations(),
     resize: (change) => primary.resize(change),
     status(): Status {

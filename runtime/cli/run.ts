@@ -2,7 +2,7 @@ import { type ControlInvocation, parseArguments } from "./arguments.ts";
 import { describeFailure } from "./bugs.ts";
 import { runCheck } from "./check.ts";
 import { runControl } from "./control.ts";
-import { formatHelp } from "./help.ts";
+import { formatCommandHelp, formatHelp } from "./help.ts";
 import { packageVersion } from "./package-version.ts";
 import { start } from "./start.ts";
 
@@ -12,7 +12,11 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     const invocation = parseArguments(argv);
     switch (invocation.command) {
       case "help":
-        process.stdout.write(formatHelp({ version: packageVersion() }));
+        process.stdout.write(
+          invocation.about === null
+            ? formatHelp({ version: packageVersion() })
+            : formatCommandHelp(invocation.about),
+        );
         return;
       case "version":
         process.stdout.write(`${packageVersion()}\n`);

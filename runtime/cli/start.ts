@@ -2,6 +2,8 @@ import { relative } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { FSWatcher } from "chokidar";
 import { loadConfig, type Config, type Flags } from "../config.ts";
+import { findChangedSettings, findRestarts } from "../config/reload-effect.ts";
+import { makeStateDir } from "../config/make-state-dir.ts";
 import type { ReloadReport } from "../control/operations.ts";
 import { EXIT, RuntimeError } from "../errors.ts";
 import { type LoadedCertificates, loadCertificates } from "../front/tls.ts";
@@ -87,6 +89,9 @@ export async function start(options: StartOptions): Promise<void> {
   }
 }
 
+/** Longer than a config file may take. */
+const READ_CONFIG_MS = 30_000;
+
 /** As whoever sends the signal does. */
 function stop(): void {
   process.kill(process.pid, "SIGTERM");
@@ -105,6 +110,8 @@ interface Running {
   look: LogLook;
   presence: Presence;
   primary: Primary;
+  /** As they are by now, with the flags and the environment of the start. */
+  readConfig: (signal: AbortSignal) => Promise<Config>;
 }
 
 /** A server that others know of. */
@@ -135,6 +142,8 @@ async function open(
   const look = pickLogLook(wanted.logFormat, { isTTY: process.stderr.isTTY, env: process.env });
   const log = await createLogger(wanted, destination, look);
   onLog(log);
+  // Nothing is made before all settings are known to be right, this one last: only trying tells.
+  makeStateDir(wanted.stateDir);
   const { config, certificates } = await completeSite(wanted, log);
   const presence = await Presence.open({ config, log, takeover, stop });
   const inherited = takeover?.place.listeners ?? [];
@@ -153,7 +162,7 @@ async function open(
     },
     { signal },
   );
-  return { certificates, log, look, presence, primary };
+  return { certificates, log, look, presence, primary, readConfig };
 }
 
 /** Fits a config to what the process may do, and loads the certificates that it names. Tells what is odd. */
@@ -163,7 +172,11 @@ async function completeSite(
 ): Promise<{ config: Config; certificates: LoadedCertificates | null }> {
   const { maxConnections, warning } = fitConnections(toFiles(wanted), readOpenFilesLimit());
   if (warning !== null) log.warn(warning);
-  const config = Object.freeze({ ...wanted, maxConnections });
+  const isFitted = maxConnections !== wanted.maxConnections;
+  const automatic = isFitted
+    ? ([...wanted.automatic, "maxConnections"] as const)
+    : wanted.automatic;
+  const config = Object.freeze({ ...wanted, maxConnections, automatic });
   const certificates = config.httpsPort === null ? null : await loadCertificates(config.certsDir);
   for (const problem of certificates?.warnings ?? []) log.warn(problem);
   if (certificates?.created === true) {
@@ -206,6 +219,12 @@ async function serve(
     version: packageVersion(),
     reload,
     rollback,
+    restarts: async () => {
+      const wanted = await running.readConfig(AbortSignal.timeout(READ_CONFIG_MS));
+      return findRestarts(findChangedSettings(primary.config, wanted)).map(
+        ({ name, before, after }) => ({ name, before, after }),
+      );
+    },
   });
   let isGuarded: boolean;
   try {

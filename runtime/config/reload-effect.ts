@@ -6,10 +6,10 @@ export interface ReloadEffect {
   /** As the config file calls it. */
   name: string;
   /**
-   * `switch`: it counts from the switch on, for what begins then. `pools`: workers know it, or what keeps them: pools get
+   * `source`: it says where settings come from, and is none itself. `switch`: it counts from the switch on, for what begins then. `pools`: workers know it, or what keeps them: pools get
    * new ones. `restart`: it cannot change while the server runs, and a reload that asks for it is refused.
    */
-  effect: "switch" | "pools" | "restart";
+  effect: "source" | "switch" | "pools" | "restart";
 }
 
 /**
@@ -18,7 +18,7 @@ export interface ReloadEffect {
  */
 export const RELOAD_EFFECT = {
   mode: { name: "mode", effect: "restart" },
-  configFile: { name: "config", effect: "switch" },
+  configFile: { name: "config", effect: "source" },
   handlersDir: { name: "handlers", effect: "switch" },
   publicDir: { name: "public", effect: "switch" },
   certsDir: { name: "certs", effect: "switch" },
@@ -72,7 +72,9 @@ export const RELOAD_EFFECT = {
   logLevel: { name: "logLevel", effect: "pools" },
   // The form of what has been opened stays.
   logFormat: { name: "logFormat", effect: "restart" },
-} as const satisfies Record<keyof Config, ReloadEffect>;
+} as const satisfies Record<SettingField, ReloadEffect>;
+
+type SettingField = Exclude<keyof Config, "automatic">;
 
 /** A setting whose value differs. */
 export interface ChangedSetting extends ReloadEffect {
@@ -80,24 +82,31 @@ export interface ChangedSetting extends ReloadEffect {
   after: unknown;
 }
 
-/** The settings in which two configs differ. */
+/** The settings in which two configs differ because somebody has changed them: none that are automatic in both. */
 export function findChangedSettings(before: Config, after: Config): ChangedSetting[] {
+  const automatic: readonly string[] = after.automatic.filter((key) =>
+    before.automatic.includes(key),
+  );
   return Object.entries(RELOAD_EFFECT).flatMap(([key, effect]) => {
-    // The table has exactly the keys of Config.
-    const [old, now] = [before[key as keyof Config], after[key as keyof Config]];
-    return JSON.stringify(old) === JSON.stringify(now)
+    // The table has no other keys.
+    const [old, now] = [before[key as SettingField], after[key as SettingField]];
+    const isSame = JSON.stringify(old) === JSON.stringify(now);
+    return isSame || effect.effect === "source" || automatic.includes(key)
       ? []
       : [{ ...effect, before: old, after: now }];
   });
 }
 
+/** Those that cannot change while the server runs. */
+export function findRestarts(changed: readonly ChangedSetting[]): ChangedSetting[] {
+  return changed.filter(({ effect }) => effect === "restart");
+}
+
 /** @throws RuntimeError `ERR_CONFIG`, one line each, when settings have changed that cannot while the server runs. */
 export function refuseRestarts(changed: readonly ChangedSetting[]): void {
-  const lines = changed
-    .filter(({ effect }) => effect === "restart")
-    .map(
-      ({ name, before, after }) =>
-        `Cannot change ${name} while the server runs: found ${JSON.stringify(after)}, expected ${JSON.stringify(before)} until it is restarted`,
-    );
+  const lines = findRestarts(changed).map(
+    ({ name, before, after }) =>
+      `Cannot change ${name} while the server runs: found ${JSON.stringify(after)}, expected ${JSON.stringify(before)} until it is restarted`,
+  );
   if (lines.length > 0) throw new RuntimeError("ERR_CONFIG", lines.join("\n"));
 }

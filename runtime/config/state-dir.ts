@@ -1,6 +1,7 @@
+import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { RuntimeError } from "../errors.ts";
-import { findConfigFile, loadConfigFile } from "./config-file.ts";
+import { type ConfigFile, findConfigFile, loadConfigFile } from "./config-file.ts";
 import { SETTINGS, environmentName, settingsSchema } from "./settings.ts";
 
 export interface StateDirSources {
@@ -11,23 +12,50 @@ export interface StateDirSources {
   cwd: string;
 }
 
+export interface FoundStateDir {
+  /** Absolute; may not exist. */
+  stateDir: string;
+  /** Why it is a guess, in one line for a person; `null`: it is the one that a server would have. */
+  note: string | null;
+}
+
 /**
  * Finds the state folder of the server that would start here, as `loadConfig` does, but looks at nothing else: a server
  * that runs can be asked how it is also while its settings are wrong.
  *
- * @returns Absolute; may not exist.
- * @throws ERR_CONFIG when only the config file can tell, and it cannot be read.
+ * Where only the config file can tell, and it is broken, the default is as good as any guess: who has broken it wants to
+ * stop the server, to go back, or to be told by it what is wrong.
+ *
+ * @throws ERR_CONFIG when a config file was named that is not there.
  */
-export async function findStateDir({ flags, env, cwd }: StateDirSources): Promise<string> {
+export async function findStateDir({ flags, env, cwd }: StateDirSources): Promise<FoundStateDir> {
   const named = flags.stateDir ?? (env[environmentName("stateDir")] || undefined);
-  if (named !== undefined) return resolve(cwd, named);
+  if (named !== undefined) return { stateDir: resolve(cwd, named), note: null };
   const config = flags.config ?? (env["EDGICORN_CONFIG"] || undefined);
-  const path = config === undefined ? findConfigFile(cwd) : resolve(cwd, config);
-  if (path === null) return resolve(cwd, SETTINGS.stateDir.default);
   const namedBy = flags.config === undefined ? "EDGICORN_CONFIG" : "--config";
-  const { values, shownAs } = await loadConfigFile(path, { cwd, namedBy });
+  if (config !== undefined && !existsSync(resolve(cwd, config))) {
+    throw new RuntimeError(
+      "ERR_CONFIG",
+      `Cannot use ${namedBy}: found no file ${config}, expected a config file`,
+    );
+  }
+  const byDefault = resolve(cwd, SETTINGS.stateDir.default);
+  try {
+    const path = config === undefined ? findConfigFile(cwd) : resolve(cwd, config);
+    if (path === null) return { stateDir: byDefault, note: null };
+    const file = await loadConfigFile(path, { cwd, namedBy });
+    return { stateDir: readStateDir(file) ?? byDefault, note: null };
+  } catch (error) {
+    if (!(error instanceof RuntimeError)) throw error;
+    const note = `${error.message}: looking for the server in ${SETTINGS.stateDir.default} (or name its state folder with --state-dir DIR)`;
+    return { stateDir: byDefault, note };
+  }
+}
+
+/** @returns `null`: the file says nothing of it. */
+function readStateDir({ path, values, shownAs }: ConfigFile): string | null {
   const value = values["stateDir"];
-  if (value === undefined) return resolve(cwd, SETTINGS.stateDir.default);
+  if (value === undefined) return null;
   const parsed = settingsSchema.shape.stateDir.safeParse(value);
   if (parsed.success) return resolve(dirname(path), parsed.data);
   throw new RuntimeError(

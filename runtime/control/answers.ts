@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import type { GenerationInfo, ReloadReport, Status } from "./operations.ts";
+import type { GenerationInfo, ReloadReport, RestartNeed, Status } from "./operations.ts";
 
 const change = z.object({
   name: z.string(),
@@ -30,6 +30,11 @@ export const generationsSchema: z.ZodMiniType<GenerationInfo[]> = z.array(
     requests: z.number(),
     errors: z.number(),
   }),
+);
+
+/** The answer to `/restarts`. */
+export const restartsSchema: z.ZodMiniType<RestartNeed[]> = z.array(
+  z.object({ name: z.string(), before: z.unknown(), after: z.unknown() }),
 );
 
 const worker = z.object({

@@ -1,7 +1,8 @@
-import { chmodSync, mkdirSync, renameSync, statSync, unlinkSync } from "node:fs";
+import { chmodSync, renameSync, statSync, unlinkSync } from "node:fs";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { makeStateDir } from "../config/make-state-dir.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { askControl } from "./control-client.ts";
@@ -79,7 +80,7 @@ export class ControlServer {
   static async open(options: ControlServerOptions): Promise<ControlServer> {
     const control = new ControlServer(options);
     try {
-      mkdirSync(options.stateDir, { recursive: true });
+      makeStateDir(options.stateDir);
       await control.#refuseAnother();
       await control.#bind();
     } catch (error) {
@@ -210,6 +211,7 @@ const METHODS: ReadonlyMap<string, string> = new Map([
   ["/", "GET"],
   ["/status", "GET"],
   ["/generations", "GET"],
+  ["/restarts", "GET"],
   ["/reload", "POST"],
   ["/rollback", "POST"],
   ["/stop", "POST"],
@@ -227,6 +229,8 @@ async function runOperation(
       return answered(operations.status?.());
     case "/generations":
       return answered(await operations.generations?.());
+    case "/restarts":
+      return answered(await operations.restarts?.());
     case "/reload":
       return answered(await operations.reload?.());
     case "/rollback": {

@@ -63,6 +63,14 @@ export interface WorkerInfo {
   state: "starting" | "ready" | "draining" | "exited";
 }
 
+/** A setting that is not what it was when the server started, and that a reload cannot change. Plain data. */
+export interface RestartNeed {
+  /** As the config file calls it. */
+  name: string;
+  before: unknown;
+  after: unknown;
+}
+
 /** What an operator may ask of a running server. */
 export interface Operations {
   /**
@@ -79,6 +87,13 @@ export interface Operations {
   rollback(id?: string): Promise<ReloadReport>;
   /** Newest first. */
   generations(): Promise<GenerationInfo[]>;
+  /**
+   * Reads the settings anew, as a reload does, with the flags and the environment of the server, and says for which of them
+   * a reload would be refused.
+   *
+   * @throws RuntimeError `ERR_CONFIG` when they are wrong.
+   */
+  restarts(): Promise<RestartNeed[]>;
   /** One worker more or less, at least one. Returns how many there shall be now. */
   resize(change: 1 | -1): number;
   status(): Status;

@@ -11,6 +11,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
+import { makeStateDir } from "../config/make-state-dir.ts";
 import { createDevelopmentCertificate } from "../front/development-certificate.ts";
 
 /** Where the drill's own handlers answer. Nobody has such names. */
@@ -72,10 +73,10 @@ export class DrillFolder {
     this.#parentExisted = paths.parentExisted;
   }
 
-  /** @throws The error of `node:fs` when it cannot be written; nothing is left behind then. */
+  /** @throws ERR_CONFIG or the error of `node:fs` when it cannot be written; nothing is left behind then. */
   static async open(options: DrillFolderOptions): Promise<DrillFolder> {
     const parentExisted = existsSync(options.stateDir);
-    await mkdir(options.stateDir, { recursive: true });
+    makeStateDir(options.stateDir);
     const parent = await realpath(options.stateDir);
     const dir = await mkdtemp(join(parent, "drill-"));
     // What is a link itself is followed here: a copy of the link would lead to the operator's files.

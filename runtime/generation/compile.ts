@@ -51,7 +51,7 @@ export async function compileModules(options: CompileOptions): Promise<Compiled>
     signal?.throwIfAborted();
     const describe = createDescribe(options.sourceDir, sources);
     return {
-      files: files.map((file) => `${file}.js`),
+      files: files.map((file) => file + COMPILED_EXTENSION),
       metafile,
       sources,
       warnings: warnings.map(describe),
@@ -78,6 +78,7 @@ function toBuildOptions({ sourceDir, modules, outDir, mode }: CompileOptions, fi
       out: files[index] ?? "",
     })),
     outdir: outDir,
+    outExtension: { ".js": COMPILED_EXTENSION },
     chunkNames: "shared/[name]-[hash]",
     bundle: true,
     splitting: true,
@@ -99,6 +100,12 @@ function toBuildOptions({ sourceDir, modules, outDir, mode }: CompileOptions, fi
     banner: { js: REQUIRE_BANNER },
   } as const satisfies BuildOptions;
 }
+
+/**
+ * Says to Node that these are ES modules, whatever the nearest package.json says of `.js`. A package.json beside them would
+ * say so too, but hide the project's own, which `import "#name"` and a project that imports itself by its name ask for.
+ */
+const COMPILED_EXTENSION = ".mjs";
 
 /** What may be imported besides code and JSON: text as a string, other bytes as a `Uint8Array`. */
 const LOADERS = {

@@ -1,4 +1,5 @@
 import type { Config } from "../config.ts";
+import type { PoolSetting } from "../config/file-settings.ts";
 import { RELOAD_EFFECT } from "../config/reload-effect.ts";
 import type { Manifest, ManifestModule } from "../generation/manifest.ts";
 import { DEFAULT_POOL } from "../pool-name.ts";
@@ -56,23 +57,36 @@ export function findUnusedPools(plans: readonly PoolPlan[], config: Config): str
   );
 }
 
+/** How much memory one worker of a pool may have, in bytes; 0: any. */
+export function memoryLimitOf(name: string, config: Config): number {
+  return settingOf(name, config)?.memoryLimitBytes ?? config.workerMemoryLimitBytes;
+}
+
+function settingOf(name: string, { pools }: Config): PoolSetting | undefined {
+  // A pool may be called `constructor`.
+  return Object.hasOwn(pools, name) ? pools[name] : undefined;
+}
+
 function planPool(
   name: string,
   { manifest, config }: { manifest: Manifest; config: Config },
 ): PoolPlan {
-  // A pool may be called `constructor`.
-  const setting = Object.hasOwn(config.pools, name) ? config.pools[name] : undefined;
+  const setting = settingOf(name, config);
   const isDefault = name === DEFAULT_POOL;
   const workers = isDefault ? config.workers : (setting?.workers ?? WORKERS_OF_UNKNOWN_POOL);
   // Only the default pool scales by itself.
   const maxWorkers = isDefault ? config.maxWorkers : workers;
   const concurrency = setting?.concurrency ?? config.workerConcurrency;
-  const memoryLimitBytes = setting?.memoryLimitBytes ?? config.workerMemoryLimitBytes;
+  const memoryLimitBytes = memoryLimitOf(name, config);
+  // One that nobody has set follows the number of workers of all pools, and changes in place: see `LivePool.follow`.
+  const hasOwnLimit =
+    (setting?.memoryLimitBytes ?? null) !== null ||
+    !config.automatic.includes("workerMemoryLimitBytes");
   const modules = listModules(name, manifest);
   const others = new Map<string, string>([
     ["number of workers", `${workers} to ${maxWorkers}`],
     ["concurrency", String(concurrency)],
-    ["memory limit", String(memoryLimitBytes)],
+    ["memory limit", String(hasOwnLimit ? memoryLimitBytes : "auto")],
     ["routes", JSON.stringify(listRoutes(name, manifest))],
     ["folder of the handlers", manifest.sourceDir],
   ]);

@@ -17,3 +17,14 @@ export interface MemoryBounds {
 export function toMemoryBounds(limitBytes: number): MemoryBounds {
   return { recycleBytes: limitBytes, heapBytes: limitBytes * 1.25, killBytes: limitBytes * 1.5 };
 }
+
+/**
+ * The limit that a worker has when that of its pool has changed since it was started: the lower one. Its heap was bounded
+ * when it was started, so under a higher limit it would not be replaced in order, but crash.
+ *
+ * @param startedUnder In bytes, as the other one; 0: none.
+ */
+export function pickMemoryLimit(startedUnder: number, current: number): number {
+  if (startedUnder === 0 || current === 0) return Math.max(startedUnder, current);
+  return Math.min(startedUnder, current);
+}

@@ -11,7 +11,7 @@ import { decideScale, UNDECIDED } from "./autoscale.ts";
 import { canInspectWorkers } from "./fork-worker.ts";
 import { Heartbeat, type HeartbeatOptions } from "./heartbeat.ts";
 import type { LossCause } from "./loss-cause.ts";
-import { type MemoryBounds, toMemoryBounds } from "./memory-bounds.ts";
+import { pickMemoryLimit, toMemoryBounds } from "./memory-bounds.ts";
 import { OomKills } from "./oom-kills.ts";
 import {
   advance,
@@ -69,7 +69,10 @@ export interface PoolOptions {
 export class Pool {
   readonly #options: PoolOptions;
   readonly #log: Logger;
-  readonly #memory: MemoryBounds | null;
+  /** Of workers that are started from now on; 0: none. */
+  #memoryLimitBytes: number;
+  /** What it was when each was started. */
+  readonly #startedUnder = new Map<WorkerId, number>();
   /** The processes of the state's members. */
   readonly #processes = new Map<WorkerId, WorkerProcess>();
   /** Of those that were ready. */
@@ -97,7 +100,7 @@ export class Pool {
     this.#log = options.log;
     this.#desired = workers;
     this.#bounds = { least: workers, most: Math.max(workers, maxWorkers) };
-    this.#memory = recycle.memoryBytes === 0 ? null : toMemoryBounds(recycle.memoryBytes);
+    this.#memoryLimitBytes = recycle.memoryBytes;
     this.#heartbeat = new Heartbeat({
       ...options.heartbeat,
       log: options.log,
@@ -162,6 +165,14 @@ export class Pool {
     this.#scale = UNDECIDED;
     this.#reconcile();
     return least;
+  }
+
+  /**
+   * Changes how much memory a worker may have; 0: any. Those that run keep to the lower limit of the two: theirs cannot be
+   * raised.
+   */
+  limitMemory(bytes: number): void {
+    this.#memoryLimitBytes = bytes;
   }
 
   /** Drains all workers; those that take longer than the grace are killed. Resolves when all are gone. */
@@ -260,6 +271,7 @@ export class Pool {
 
   #fork(vacancy: Vacancy | null): void {
     const workerId = this.#options.nextWorkerId();
+    const limitBytes = this.#memoryLimitBytes;
     let worker: WorkerProcess;
     try {
       worker = new WorkerProcess({
@@ -267,7 +279,7 @@ export class Pool {
         oomKills: this.#oomKills,
         settings: { ...this.#options.settings, workerId },
         bootTimeoutMs: this.#options.bootTimeoutMs,
-        heapLimitBytes: this.#memory?.heapBytes ?? null,
+        heapLimitBytes: limitBytes === 0 ? null : toMemoryBounds(limitBytes).heapBytes,
         onReady: (ready, report) => this.#onReady(ready, report),
         onBootFailed: (failed, failure) => this.#onBootFailed(failed, failure),
         onMessage: this.#options.onMessage,
@@ -285,6 +297,7 @@ export class Pool {
       return;
     }
     this.#processes.set(workerId, worker);
+    this.#startedUnder.set(workerId, limitBytes);
     this.#apply({ type: "started", id: workerId, vacancy });
     this.#log.debug({ workerId, workerPid: worker.pid }, "worker starting");
   }
@@ -336,6 +349,7 @@ export class Pool {
     const nowMs = performance.now();
     this.#processes.delete(worker.id);
     this.#gauges.delete(worker.id);
+    this.#startedUnder.delete(worker.id);
     this.#apply({ type: "exited", id: worker.id, life: exit, nowMs });
     const { code, signal, cause } = exit;
     const fields = { workerId: worker.id, workerPid: worker.pid, code, signal, cause };
@@ -375,12 +389,16 @@ export class Pool {
     for (const member of this.#state.members) {
       const worker = this.#processes.get(member.id);
       if (worker === undefined) continue;
-      const rssBytes = this.#memory === null ? null : readRssBytes(worker.pid);
-      if (rssBytes !== null) this.#limitMemory(worker, rssBytes);
+      const memoryBytes = pickMemoryLimit(
+        this.#startedUnder.get(member.id) ?? 0,
+        this.#memoryLimitBytes,
+      );
+      const rssBytes = memoryBytes === 0 ? null : readRssBytes(worker.pid);
+      if (rssBytes !== null) this.#endIfTooLarge(worker, { rssBytes, memoryBytes });
       const gauge = this.#gauges.get(member.id);
       if (member.kind !== "ready" || gauge === undefined) continue;
       const facts = gauge.facts(this.#options.loadOf(worker), { rssBytes, nowMs });
-      const reason = pickRecycleReason(this.#options.recycle, facts);
+      const reason = pickRecycleReason({ ...this.#options.recycle, memoryBytes }, facts);
       if (reason !== null) this.#apply({ type: "worn", id: member.id, reason });
       if (isScaling) utilization += gauge.utilization(nowMs);
     }
@@ -388,8 +406,11 @@ export class Pool {
     this.#reconcile();
   }
 
-  #limitMemory(worker: WorkerProcess, rssBytes: number): void {
-    const limitBytes = this.#memory?.killBytes ?? Infinity;
+  #endIfTooLarge(
+    worker: WorkerProcess,
+    { rssBytes, memoryBytes }: { rssBytes: number; memoryBytes: number },
+  ): void {
+    const limitBytes = toMemoryBounds(memoryBytes).killBytes;
     if (rssBytes <= limitBytes || worker.channel.closed) return;
     const { id: workerId, pid: workerPid } = worker;
     const fields = { workerId, workerPid, rssBytes, limitBytes, setting: "workerMemoryLimit" };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type Invocation, parseArguments } from "../../runtime/cli/arguments.ts";
+import { RuntimeError } from "../../runtime/errors.ts";
 import { SETTING_NAMES, flagName } from "../../runtime/config/settings.ts";
 
 describe("parseArguments()", () => {
@@ -8,10 +9,12 @@ describe("parseArguments()", () => {
     [[], { command: "start", mode: "production", flags: {} }],
     [["start"], { command: "start", mode: "production", flags: {} }],
     [["dev"], { command: "dev", mode: "development", flags: {} }],
-    [["help"], { command: "help" }],
-    [["help", "dev"], { command: "help" }],
-    [["-h"], { command: "help" }],
-    [["dev", "--help", "--nonsense"], { command: "help" }],
+    [["help"], { command: "help", about: null }],
+    [["help", "dev"], { command: "help", about: "dev" }],
+    [["-h"], { command: "help", about: null }],
+    [["--http", "81", "--help"], { command: "help", about: null }],
+    [["dev", "--help", "--nonsense"], { command: "help", about: "dev" }],
+    [["reload", "-h", "now"], { command: "help", about: "reload" }],
     [["version"], { command: "version" }],
     [["-v"], { command: "version" }],
     [
@@ -39,7 +42,7 @@ describe("parseArguments()", () => {
       ["status", "--json", "--state-dir", "s", "--config=c.ts"],
       { command: "status", flags: { stateDir: "s", config: "c.ts" }, json: true, id: null },
     ],
-    [["stop", "--help"], { command: "help" }],
+    [["stop", "--help"], { command: "help", about: "stop" }],
     [
       ["drill", "--brief", "--seconds", "2", "--path=/a?b", "--workers", "3"],
       {
@@ -84,6 +87,9 @@ describe("parseArguments()", () => {
       'Cannot use --seconds: found "0", expected a number above 0, up to 3600',
     ],
     [["start", "--json"], "Cannot use --json with start: it prints no data"],
+    [["relaod", "--help"], 'Cannot run relaod: found an unknown command, did you mean "reload"?'],
+    [["help", "relaod"], 'Cannot run relaod: found an unknown command, did you mean "reload"?'],
+    [["help", "reload", "x"], 'Cannot run help: found "x", expected one command after the command'],
     [["status", "--jsno"], 'Cannot use --jsno: found an unknown flag, did you mean "--json"?'],
     [["strat"], 'Cannot run strat: found an unknown command, did you mean "start"?'],
     [
@@ -104,7 +110,44 @@ describe("parseArguments()", () => {
   ];
   for (const [argv, message] of refused) {
     it(`refuses ${argv.join(" ")}`, () => {
-      assert.throws(() => parseArguments(argv), { code: "ERR_CONFIG", message });
+      assert.throws(
+        () => parseArguments(argv),
+        (error) => {
+          assert.ok(error instanceof RuntimeError && error.code === "ERR_CONFIG");
+          assert.equal(error.message.replace(/\nUsage: [^\n]+$/, ""), message);
+          return true;
+        },
+      );
     });
   }
+
+  it("says what the command takes when a flag is refused", () => {
+    const usages: [argv: string[], usage: string][] = [
+      [["reload", "--frob"], "edgicorn reload [--state-dir DIR] [--config FILE] [--json]"],
+      [
+        ["rollback", "--http", "1"],
+        "edgicorn rollback [ID] [--state-dir DIR] [--config FILE] [--json]",
+      ],
+      [["--frob"], "edgicorn start [flags]"],
+    ];
+    for (const [argv, usage] of usages) {
+      assert.throws(
+        () => parseArguments(argv),
+        (error) => {
+          const [, command = ""] = usage.split(" ");
+          const line = `Usage: ${usage} ("edgicorn help ${command}" tells more)`;
+          assert.ok(error instanceof RuntimeError && error.message.split("\n").at(-1) === line);
+          return true;
+        },
+      );
+    }
+  });
+
+  it("suggests for a command only flags that it has", () => {
+    assert.throws(
+      () => parseArguments(["reload", "--publc"]),
+      /found an unknown flag, expected one/,
+    );
+    assert.throws(() => parseArguments(["reload", "--statedir=x"]), /did you mean "--state-dir"/);
+  });
 });

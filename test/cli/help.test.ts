@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { COMMANDS } from "../../runtime/cli/commands.ts";
-import { formatHelp } from "../../runtime/cli/help.ts";
+import { formatCommandHelp, formatHelp } from "../../runtime/cli/help.ts";
 import { SETTING_NAMES, flagName } from "../../runtime/config/settings.ts";
 
 describe("formatHelp()", () => {
@@ -21,5 +21,34 @@ describe("formatHelp()", () => {
     for (const text of ["--config", "--help", "EDGICORN_HTTP", "EDGICORN_BODY_LIMIT", "1.2.3"]) {
       assert.ok(help.includes(text), text);
     }
+  });
+});
+
+/** That begin a line. */
+function flags(text: string): string[] {
+  return text.match(/^ {2}--[a-z-]+/gm) ?? [];
+}
+
+describe("formatCommandHelp()", () => {
+  for (const { name, help } of COMMANDS) {
+    it(`tells of ${name}, in 80 columns of ASCII`, () => {
+      const text = formatCommandHelp(name);
+      assert.match(text, new RegExp(`^Usage: edgicorn ${name}`));
+      assert.ok(text.toLowerCase().includes(help));
+      for (const line of text.split("\n")) assert.match(line, /^[ -~]{0,80}$/);
+    });
+  }
+
+  it("lists the flags of the command, and no others", () => {
+    const settings = SETTING_NAMES.map((name) => `  --${flagName(name)}`);
+    assert.deepEqual(flags(formatCommandHelp("reload")), [
+      "  --state-dir",
+      "  --config",
+      "  --json",
+    ]);
+    const start = [...settings, "  --config"].toSorted();
+    assert.deepEqual(flags(formatCommandHelp("start")).toSorted(), start);
+    const drill = [...start, "  --brief", "  --json", "  --path", "  --seconds"].toSorted();
+    assert.deepEqual(flags(formatCommandHelp("drill")).toSorted(), drill);
   });
 });

@@ -223,7 +223,7 @@ describe("ControlServer", { timeout: 30_000 }, () => {
   it("says so when there can be no socket", async (t) => {
     const dir = temporaryFolder(t);
     writeFileSync(join(dir, "file"), "");
-    await assert.rejects(open(t, join(dir, "file")), { code: "ERR_LISTEN" });
+    await assert.rejects(open(t, join(dir, "file")), { code: "ERR_CONFIG" });
     mkdirSync(join(dir, "state/control.sock"), { recursive: true });
     await assert.rejects(open(t, join(dir, "state")), { code: "ERR_LISTEN" });
   });

@@ -5,6 +5,7 @@ import { describe, it } from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { runCommand, startCommand } from "../helpers/run-command.ts";
 import { spawnServer, startServer, type TestServer } from "../helpers/start-server.ts";
+import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 const HELLO = `export default () => new Response("hello")`;
 
@@ -121,6 +122,36 @@ describe("edgicorn stop", { timeout: 60_000 }, () => {
   });
 });
 
+describe("a config file that is broken while the server runs", { timeout: 60_000 }, () => {
+  it("keeps no command from the server, which says with file and line what is wrong", async (t) => {
+    const server = await startServer(t, {
+      handlers: { "index.ts": HELLO },
+      workers: 1,
+      files: { "edgicorn.config.ts": "export default { accessLog: false };" },
+    });
+    writeFileSync(join(server.dir, "edgicorn.config.ts"), "export default {\n  workers: ;\n};");
+    const note =
+      /^Cannot load edgicorn\.config\.ts:2: [^\n]*: looking for the server in \.edgicorn .*\n/;
+    for (const command of ["status", "generations"]) {
+      const { code, stdout, stderr } = await runCommand([command, "--json"], server.dir);
+      assert.equal(code, 0);
+      assert.ok(JSON.parse(stdout) !== null);
+      assert.match(stderr, note);
+    }
+    const reload = await runCommand(["reload"], server.dir);
+    assert.deepEqual([reload.code, reload.stdout], [78, ""]);
+    assert.match(reload.stderr.replace(note, ""), /^Cannot load edgicorn\.config\.ts:2: [^\n]*\n$/);
+    // As a server refuses that has nothing to go back to.
+    const rollback = await runCommand(["rollback"], server.dir);
+    assert.equal(rollback.code, 70);
+    assert.match(rollback.stderr.replace(note, ""), /^Cannot roll back to the generation before/);
+    const stop = await runCommand(["stop"], server.dir);
+    assert.deepEqual([stop.code, stop.stdout], [0, "stopped\n"]);
+    assert.match(stop.stderr, note);
+    assert.deepEqual(await server.exit, { code: 0, signal: null });
+  });
+});
+
 describe("a second server", { timeout: 60_000 }, () => {
   it("is refused where one lives that has the same state folder, which it names", async (t) => {
     const server = await startServer(t, { handlers: { "index.ts": HELLO } });
@@ -156,12 +187,55 @@ describe("edgicorn check", { timeout: 60_000 }, () => {
     const before = stored();
     const { code, stdout, stderr } = await runCommand(["check"], server.dir);
     assert.deepEqual([code, stderr], [0, ""]);
-    assert.match(stdout, /^settings: .*\ncertificates: none in .*\nhandlers: 1 route from .*\n$/);
+    assert.equal(
+      stdout,
+      "ok: 1 route in 1 pool, no certificate (one for localhost will be made in certs), no config file\n",
+    );
     assert.deepEqual(stored(), before);
     assert.deepEqual(readdirSync(join(server.dir, ".edgicorn")).toSorted(), [
       "control.sock",
       "generations",
     ]);
+  });
+
+  it("counts what a start would serve, and names the config file", async (t) => {
+    const dir = temporaryFolder(t);
+    mkdirSync(join(dir, "handlers"));
+    const report = `export const config = { pool: "reports" };\n${HELLO}`;
+    writeFileSync(join(dir, "handlers/index.ts"), HELLO);
+    writeFileSync(join(dir, "handlers/report.ts"), report);
+    writeFileSync(join(dir, "edgicorn.config.ts"), `export default { https: "off" };`);
+    assert.deepEqual(await runCommand(["check"], dir), {
+      code: 0,
+      stdout: "ok: 2 routes in 2 pools, HTTPS off, config edgicorn.config.ts\n",
+      stderr: "",
+    });
+    assert.deepEqual(readdirSync(dir).toSorted(), ["edgicorn.config.ts", "handlers"]);
+  });
+
+  it("says what the server that runs would have to be restarted for", async (t) => {
+    const name = "edgicorn.config.json";
+    const server = await startServer(t, {
+      handlers: { "index.ts": HELLO },
+      workers: 1,
+      files: { [name]: JSON.stringify({ headerLimit: "16kb", http: 1 }) },
+    });
+    const configure = (config: object): void =>
+      writeFileSync(join(server.dir, name), JSON.stringify(config));
+    // The server's own flag says which port.
+    configure({ headerLimit: "16kb", http: 2, bodyLimit: 1 });
+    const fine = await runCommand(["check"], server.dir);
+    assert.deepEqual([fine.code, fine.stderr], [0, ""]);
+
+    configure({ headerLimit: "32kb", stateDir: "elsewhere" });
+    const restart = await runCommand(["check"], server.dir);
+    assert.equal(restart.code, 0);
+    assert.match(restart.stdout, /^ok: 1 route in 1 pool, /);
+    assert.match(
+      restart.stderr,
+      /^note: the server that runs needs a restart for stateDir \(.*\), headerLimit \(16384, now 32768\); it would refuse a reload\n$/,
+    );
+    assert.equal((await runCommand(["reload", "--state-dir", ".edgicorn"], server.dir)).code, 78);
   });
 
   it("names each problem and exits with 70, or with 78 when settings are wrong", async (t) => {

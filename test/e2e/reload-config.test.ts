@@ -49,6 +49,22 @@ async function connectTls(
 const GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 describe("SIGHUP, with a config file", { timeout: 60_000 }, () => {
+  it("keeps workers and says nothing of settings that only follow from others", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": HELLO }, workers: 1 });
+    const pid = await (await server.fetch("/")).text();
+    const report = `export const config = { pool: "reports" };\n${HELLO}`;
+    writeFileSync(join(server.handlersDir, "report.ts"), report);
+    const pools = { reports: { workers: 2 } };
+    writeFileSync(join(server.dir, "edgicorn.config.json"), JSON.stringify({ pools }));
+    const { settings, pools: changes } = await new Reloads(server).next();
+    assert.deepEqual(settings, ["pools"]);
+    assert.deepEqual(changes, [
+      { name: "default", change: "kept", reasons: [], workers: 1 },
+      { name: "reports", change: "added", reasons: ["new pool"], workers: 2 },
+    ]);
+    assert.equal(await (await server.fetch("/")).text(), pid);
+  });
+
   it("follows it, and keeps workers that it does not concern", async (t) => {
     const { server, reloads, configure } = await startConfigured(t, { bodyLimit: 10 });
     const post = async (): Promise<number> =>

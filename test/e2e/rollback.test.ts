@@ -84,7 +84,7 @@ describe("edgicorn rollback", { timeout: 60_000 }, () => {
     const { generation: second } = await ask<ReloadReport>(server, "reload");
     const dir = join(server.dir, ".edgicorn/generations", first);
     for (const file of readdirSync(join(dir, "modules"))) {
-      if (!file.endsWith(".js")) continue;
+      if (!file.endsWith(".mjs")) continue;
       writeFileSync(join(dir, "modules", file), "throw new Error('damaged');");
     }
     assert.match(await refusal(server, "rollback"), /damaged/);

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
 import { describe, it } from "node:test";
 import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
+import { runCommand } from "../helpers/run-command.ts";
 import { spawnServer, startServer, type StartOptions } from "../helpers/start-server.ts";
 
 const GOOD = `export default () => new Response("hello")`;
@@ -78,6 +80,37 @@ describe("a server that cannot start", { timeout: 60_000 }, () => {
     );
     assert.equal(await (await first.fetch("/")).text(), "hello");
   });
+});
+
+describe("a server that is refused for its settings", { timeout: 60_000 }, () => {
+  for (const [title, flags, message] of [
+    [
+      "certificates that are not there",
+      ["--https", "0", "--certs", "nope"],
+      /^Cannot use --certs: found no folder \S+\/nope, expected the folder of the certificates .*\n$/,
+    ],
+    [
+      "a state folder that cannot be",
+      ["--https", "0", "--state-dir", "/proc/edgicorn"],
+      /^Cannot use the state folder \/proc\/edgicorn: ENOENT.*\n$/,
+    ],
+    [
+      "a pid file that cannot be",
+      ["--https", "0", "--pid-file", "nope/edgicorn.pid"],
+      /^Cannot use --pid-file: found no folder .*\n$/,
+    ],
+  ] as const) {
+    it(`because of ${title} exits with 78 and has made nothing`, async (t) => {
+      const server = spawnServer(t, { handlers: { "index.ts": GOOD }, flags });
+      assert.deepEqual(await server.exit, { code: 78, signal: null });
+      assert.match(server.stderr, message);
+      assert.deepEqual(readdirSync(server.dir), ["handlers"]);
+      const check = await runCommand(["check", "--http", "0", ...flags], server.dir);
+      assert.equal(check.code, 78);
+      assert.match(check.stderr, message);
+      assert.deepEqual(readdirSync(server.dir), ["handlers"]);
+    });
+  }
 });
 
 describe("a server that starts", { timeout: 30_000 }, () => {

@@ -154,6 +154,16 @@ describe("planPools(), findReasons()", () => {
     });
   });
 
+  it("counts a memory limit that somebody has set, not one that follows from others", () => {
+    const workerMemoryLimitBytes = config.workerMemoryLimitBytes + 1;
+    assert.deepEqual(reasons({}, { workerMemoryLimitBytes }), { default: [], reports: [] });
+    const changed = ["memory limit changed"];
+    const automatic = config.automatic.filter((name) => name !== "workerMemoryLimitBytes");
+    assert.deepEqual(reasons({}, { automatic }), { default: changed, reports: changed });
+    const reports = { workers: 1, concurrency: null, memoryLimitBytes: 0 };
+    assert.deepEqual(reasons({}, { pools: { reports } }), { default: [], reports: changed });
+  });
+
   it("replaces all in development", () => {
     const mode = "development";
     const [before, after] = ["one", "two"].map((id) =>

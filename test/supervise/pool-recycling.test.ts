@@ -71,6 +71,18 @@ describe("Pool, which keeps its workers fresh", { timeout: 120_000 }, () => {
     assert.equal(killed.workerId, 2);
   });
 
+  it("holds workers that run to a limit that was lowered, and none to one that was raised", async (t) => {
+    const trial = new Trial(t, { recycle: { ...NO_RECYCLING, memoryBytes: 300 * MIB } });
+    await trial.pool.start();
+    trial.pool.limitMemory(1000 * MIB);
+    request(trial.worker, { mib: 280 });
+    await trial.until("lost 1, retired");
+    const second = trial.pool.workers.at(-1) ?? assert.fail("no worker");
+    request(second, { mib: 280 });
+    trial.pool.limitMemory(250 * MIB);
+    await trial.until("lost 2, retired");
+  });
+
   it("is down while nobody can boot, and up again when somebody can", async (t) => {
     const trial = new Trial(t);
     await trial.pool.start();
