@@ -28,6 +28,7 @@ import {
   settingsSchema,
 } from "./config/settings.ts";
 import type { UserConfig } from "./config/user-config.ts";
+import { findWriteObstacle } from "./config/write-obstacle.ts";
 import { RuntimeError } from "./errors.ts";
 
 /** Everything that can be set, checked. Plain data, frozen: it travels to workers as it is. */
@@ -115,9 +116,16 @@ export interface Config {
   readonly reloadProbe: number;
   /** Generations that stay on disk. */
   readonly keepGenerations: number;
-  readonly accessLog: boolean;
+  /** `false`: none; `true`: in the log; else in a file of its own, absolute. */
+  readonly accessLog: boolean | string;
+  /** `combined`: with referer and user agent. */
+  readonly accessLogFields: "common" | "combined";
+  /** Whether queries are logged. */
+  readonly accessLogQuery: boolean;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
   readonly logFormat: "auto" | "pretty" | "json";
+  /** Absolute. `null`: standard error. */
+  readonly logFile: string | null;
 }
 
 export type AutomaticField = "workers" | "maxWorkers" | "workerMemoryLimitBytes" | "maxConnections";
@@ -162,7 +170,7 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
   const values = parsed.data;
   const fileSettings = pickFileSettings(file);
   const path = (
-    name: "handlers" | "public" | "certs" | "stateDir" | "pidFile",
+    name: "handlers" | "public" | "certs" | "stateDir" | "pidFile" | "logFile" | "accessLog",
     value: string,
   ): string => resolve(origins[name].baseDir, value);
   const publicDir = values.public === null ? null : path("public", values.public);
@@ -231,14 +239,19 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     warmup: fileSettings.warmup,
     reloadProbe: values.reloadProbe,
     keepGenerations: values.keepGenerations,
-    accessLog: values.accessLog,
+    accessLog:
+      typeof values.accessLog === "string" ? path("accessLog", values.accessLog) : values.accessLog,
+    accessLogFields: values.accessLogFields,
+    accessLogQuery: values.accessLogQuery,
     logLevel: values.logLevel,
     logFormat: values.logFormat,
+    logFile: values.logFile === null ? null : path("logFile", values.logFile),
   };
   const problems = [
     ...findPortProblems(config, origins),
     ...findWorkerProblems(config, origins),
     ...findFolderProblems(config, origins),
+    ...findLogFileProblems(config, origins),
     ...findExposedPaths(config, origins),
     ...(await findHostProblems(config, origins)),
   ];
@@ -293,8 +306,11 @@ const DEFAULTS: Readonly<Required<UserConfig>> = {
   reloadProbe: 0,
   keepGenerations: 5, // enough to go back over a bad day
   accessLog: true,
+  accessLogFields: "combined", // nginx: log_format combined
+  accessLogQuery: false, // nginx logs it; it may hold tokens
   logLevel: "info",
   logFormat: "auto",
+  logFile: "off",
 };
 
 /** Where the value of a setting came from. */
@@ -426,15 +442,31 @@ function findFolderProblems(config: Config, origins: Origins): string[] {
   return problems;
 }
 
+function findLogFileProblems({ logFile, accessLog }: Config, origins: Origins): string[] {
+  const problems: string[] = [];
+  for (const [name, path] of Object.entries({ logFile, accessLog })) {
+    const obstacle = typeof path === "string" ? findWriteObstacle(path) : null;
+    if (obstacle === null) continue;
+    // The keys of the object above.
+    const { label } = origins[name as "logFile" | "accessLog"];
+    problems.push(
+      `Cannot use ${label}: found ${obstacle}, expected a file that can be written, in a folder that exists`,
+    );
+  }
+  return problems;
+}
+
 /** What must not lie in the public folder: whoever asks would get it. */
 function findExposedPaths(config: Config, origins: Origins): string[] {
-  const { publicDir, configFile } = config;
+  const { publicDir, configFile, logFile, accessLog } = config;
   if (publicDir === null) return [];
   const secrets = [
     { path: config.handlersDir, what: "the handlers" },
     { path: config.certsDir, what: "the private keys" },
     { path: config.stateDir, what: "the compiled handlers" },
     ...(configFile === null ? [] : [{ path: configFile, what: "the config file" }]),
+    ...(logFile === null ? [] : [{ path: logFile, what: "the log" }]),
+    ...(typeof accessLog === "string" ? [{ path: accessLog, what: "the access log" }] : []),
   ];
   return findContained(publicDir, secrets).map(
     ({ path, what }) =>

@@ -325,6 +325,7 @@ function toSettings(options: LivePoolOptions): Omit<WorkerSettings, "workerId"> 
     responseCreditBytes: config.responseBufferBytes,
     logLevel: config.logLevel,
     logFormat: config.logFormat,
+    logFile: config.logFile,
   };
 }
 

@@ -1,7 +1,8 @@
 import pino, { type Logger } from "pino";
 import type { Config } from "./config.ts";
 import type { LogDestination } from "./log/destination.ts";
-import { openLogDestination } from "./log/open-destination.ts";
+import { disarm } from "./log/disarm.ts";
+import { openLogPath, openStderr } from "./log/open-destination.ts";
 
 export type { Logger };
 
@@ -11,14 +12,25 @@ export interface LogLook {
   color: boolean;
 }
 
+/** In files, for programs. */
+export const JSON_LOOK: LogLook = { pretty: false, color: false };
+
 /**
- * Opens the log of this process: standard error.
+ * Opens the log of this process: a file, or standard error. Never throws: a file that cannot be opened is tried again,
+ * and standard error says so.
  *
  * Not standard output: there uWebSockets.js prints notes of its own, and handlers print with `console.log`; a log that
  * programs read has a stream to itself.
  */
-export function openLog(): LogDestination {
-  return openLogDestination(2);
+export function openLog(file: string | null = null): LogDestination {
+  const stderr = openStderr();
+  if (file === null) return stderr;
+  return openLogPath(file, { tell: (problem) => stderr.write(`${problem}\n`) });
+}
+
+/** Has the log say how many lines of itself were lost, once it can again. */
+export function tellLosses(log: Logger, destination: LogDestination): void {
+  destination.onLost = (lines) => log.warn({ lines }, "log lines were lost: nothing took them");
 }
 
 /**
@@ -65,7 +77,7 @@ export async function createLogger(
     translateTime: "SYS:HH:MM:ss.l",
     singleLine: true,
   });
-  return pino(options, { write: (line) => destination.write(prettify(line) ?? line) });
+  return pino(options, { write: (line) => destination.write(prettify(disarm(line)) ?? line) });
 }
 
 const SECRETS = ["authorization", "proxy-authorization", "cookie", "set-cookie", "password"];

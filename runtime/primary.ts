@@ -294,7 +294,7 @@ export class Primary {
     const { config } = this;
     const { maxConnections, accessLog } = config;
     const perAddress = this.#perAddress;
-    return { maxConnections, limits: config, countsBytes: accessLog, perAddress };
+    return { maxConnections, limits: config, countsBytes: accessLog !== false, perAddress };
   }
 
   #nextExchangeId(): ExchangeId {

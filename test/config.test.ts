@@ -87,8 +87,11 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       bootTimeoutMs: 30_000,
       hangTimeoutMs: 30_000,
       accessLog: true,
+      accessLogFields: "combined",
+      accessLogQuery: false,
       logLevel: "info",
       logFormat: "auto",
+      logFile: null,
     });
   });
 
@@ -174,8 +177,11 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       reloadProbe: ["20", "reloadProbe", 20],
       keepGenerations: ["9", "keepGenerations", 9],
       accessLog: ["off", "accessLog", false],
+      accessLogFields: ["common", "accessLogFields", "common"],
+      accessLogQuery: ["on", "accessLogQuery", true],
       logLevel: ["warn", "logLevel", "warn"],
       logFormat: ["json", "logFormat", "json"],
+      logFile: ["all.log", "logFile", join(cwd, "all.log")],
     };
     const env = Object.fromEntries(
       SETTING_NAMES.map((name) => [environmentName(name), values[name][0]]),
@@ -252,7 +258,7 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
     [
       "a switch",
       { env: { EDGICORN_ACCESS_LOG: "maybe" } },
-      'Cannot use EDGICORN_ACCESS_LOG: found "maybe", expected "on" or "off"',
+      'Cannot use EDGICORN_ACCESS_LOG: found "maybe", expected "on", "off", or a file whose name has a dot or a slash, such as "access.log"',
     ],
     [
       "a mistyped address",

@@ -9,6 +9,7 @@ function capture(): LogDestination & { text: () => string } {
   return {
     atomicBytes: 4096,
     droppedLines: 0,
+    onLost: null,
     write: (lines) => void (all += lines),
     reopen: () => {},
     flushSync: () => {},

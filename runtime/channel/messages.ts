@@ -84,6 +84,8 @@ export interface WorkerSettings {
   responseCreditBytes: number;
   logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
   logFormat: "auto" | "pretty" | "json";
+  /** Absolute; `null`: standard error. */
+  logFile: string | null;
 }
 
 /** What a worker loaded. */

@@ -95,6 +95,7 @@ function toFlags(
     maxRequests: "off",
     maxRequestsPerAddress: "off",
     accessLog: "off",
+    logFile: "off",
     logFormat: "json",
     logLevel: "info",
   };

@@ -30,6 +30,7 @@ export function formatGenerations(generations: readonly GenerationInfo[]): strin
 /** Says how a server is. Ends with a line feed. */
 export function formatStatus(status: Status): string {
   const { pid, version, mode, startedAt, generation, routes, listeners, pools } = status;
+  const { lostLogLines } = status;
   const rows = pools.flatMap(({ name, workers }) =>
     workers.map((worker) => [
       `pool ${name}`,
@@ -43,6 +44,7 @@ export function formatStatus(status: Status): string {
     `listening: ${listeners.map(({ scheme, port }) => `${scheme} ${port}`).join(", ")}`,
     `generation ${generation}, ${routes} ${routes === 1 ? "route" : "routes"}`,
     ...formatTable(rows),
+    ...(lostLogLines === 0 ? [] : [`lines lost of its logs: ${lostLogLines}`]),
   ];
   return `${lines.join("\n")}\n`;
 }

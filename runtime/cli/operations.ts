@@ -5,6 +5,8 @@ export interface OperationsOptions extends Pick<Operations, "reload" | "rollback
   primary: Primary;
   mode: Status["mode"];
   version: string;
+  /** How many lines of its logs were lost. */
+  lostLogLines: () => number;
 }
 
 /** What operators may ask of this server. Reloads and rollbacks are told to others besides. */
@@ -12,6 +14,7 @@ export function createOperations({
   primary,
   mode,
   version,
+  lostLogLines,
   reload,
   rollback,
   restarts,
@@ -33,6 +36,7 @@ export function createOperations({
         routes: generation.manifest.routes.length,
         listeners: listeners.map(({ scheme, port }) => ({ scheme, port })),
         pools: [...generation.pools].map(([name, { workers }]) => ({ name, workers })),
+        lostLogLines: lostLogLines(),
       };
     },
   };

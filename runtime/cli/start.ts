@@ -7,9 +7,8 @@ import { makeStateDir } from "../config/make-state-dir.ts";
 import type { ReloadReport } from "../control/operations.ts";
 import { EXIT, RuntimeError } from "../errors.ts";
 import { type LoadedCertificates, loadCertificates } from "../front/tls.ts";
-import { createLogger, type Logger, type LogLook, openLog, pickLogLook } from "../log.ts";
-import { createAccessLog } from "../log/access-log.ts";
-import type { LogDestination } from "../log/destination.ts";
+import { type Logger, pickLogLook } from "../log.ts";
+import { ServerLogs } from "../log/server-logs.ts";
 import { Primary } from "../primary.ts";
 import { obeySignals, type PassOn } from "../supervise/shutdown.ts";
 import { type StartCommand, toStartCommand } from "../supervise/start-command.ts";
@@ -31,14 +30,10 @@ const ABORT_START_MS = 3_000;
  * @throws RuntimeError of fault "operator" when it cannot start; nothing is left behind then.
  */
 export async function start(options: StartOptions): Promise<void> {
-  const destination = openLog();
+  const logs = new ServerLogs();
   const stopping = new AbortController();
   let log: Logger | null = null;
-  exitOnBug((error) => {
-    if (log === null) process.stderr.write(`${describeFailure(error).text}\n`);
-    else log.fatal({ err: error }, "ended by a bug");
-    destination.flushSync();
-  });
+  exitOnBug((error) => logs.reportBug(error, describeFailure(error).text));
   const startCommand = toStartCommand({ ...process, cwd: process.cwd(), pwd: process.env["PWD"] });
   // The end of the server whose place this one was to take, before it has taken it, is its own.
   const takeover = Takeover.receive({
@@ -46,7 +41,7 @@ export async function start(options: StartOptions): Promise<void> {
     onLeave: () => whenServing(({ leave }) => void leave().then(() => process.exit(EXIT.drained))),
   });
   const opening = open(options, {
-    destination,
+    logs,
     takeover,
     signal: stopping.signal,
     onLog: (created) => (log = created),
@@ -74,7 +69,7 @@ export async function start(options: StartOptions): Promise<void> {
     onClosing: (signal) => log?.info({ signal }, "stopping: finishing what is in flight"),
     onForced: (signal) => log?.warn({ signal }, "stopped at once"),
     reload: () => whenServing(({ reload }) => void reload().catch(() => {})),
-    reopenLogs: () => destination.reopen(),
+    reopenLogs: () => logs.reopen(),
     resize: (change) => whenServing(({ resize }) => resize(change)),
     upgrade: () => whenServing(({ upgrader }) => upgrader.upgrade()),
   });
@@ -107,7 +102,7 @@ interface Running {
   /** As they were found at the start. */
   certificates: LoadedCertificates | null;
   log: Logger;
-  look: LogLook;
+  logs: ServerLogs;
   presence: Presence;
   primary: Primary;
   /** As they are by now, with the flags and the environment of the start. */
@@ -125,7 +120,7 @@ interface Serving {
 }
 
 interface OpenOptions {
-  destination: LogDestination;
+  logs: ServerLogs;
   /** `null`: it takes nobody's place. */
   takeover: Takeover | null;
   signal: AbortSignal;
@@ -134,13 +129,12 @@ interface OpenOptions {
 
 async function open(
   options: StartOptions,
-  { destination, takeover, signal, onLog }: OpenOptions,
+  { logs, takeover, signal, onLog }: OpenOptions,
 ): Promise<Running> {
   const readConfig = (stopping: AbortSignal): Promise<Config> =>
     loadConfig({ ...options, env: process.env, cwd: process.cwd(), signal: stopping });
   const wanted = await readConfig(signal);
-  const look = pickLogLook(wanted.logFormat, { isTTY: process.stderr.isTTY, env: process.env });
-  const log = await createLogger(wanted, destination, look);
+  const log = await logs.open(wanted);
   onLog(log);
   // Nothing is made before all settings are known to be right, this one last: only trying tells.
   makeStateDir(wanted.stateDir);
@@ -152,7 +146,7 @@ async function open(
       config,
       certificates: certificates?.certificates ?? null,
       log,
-      createAccessLog: () => createAccessLog(destination, look),
+      createAccessLog: (target) => logs.createAccessLog(target),
       async loadSite(reading) {
         const next = await completeSite(await readConfig(reading.signal), log);
         return { ...next, certificates: next.certificates?.certificates ?? null };
@@ -162,7 +156,7 @@ async function open(
     },
     { signal },
   );
-  return { certificates, log, look, presence, primary, readConfig };
+  return { certificates, log, logs, presence, primary, readConfig };
 }
 
 /** Fits a config to what the process may do, and loads the certificates that it names. Tells what is odd. */
@@ -203,7 +197,7 @@ async function serve(
     passSignals: (passOn: PassOn) => void;
   },
 ): Promise<Serving> {
-  const { log, presence, primary } = running;
+  const { log, logs, presence, primary } = running;
   const { mode, pidFile, bootTimeoutMs } = primary.config;
   const reload = (): Promise<ReloadReport> =>
     presence.whileReloading(() => moveAndTell(running, "reload"));
@@ -217,6 +211,7 @@ async function serve(
     primary,
     mode,
     version: packageVersion(),
+    lostLogLines: () => logs.lostLines,
     reload,
     rollback,
     restarts: async () => {
@@ -281,15 +276,16 @@ async function watchHandlers(
 }
 
 /** Tells a person what is there, in words on a terminal; a program reads one log line. */
-function announce({ certificates, log, look, primary }: Running): void {
+function announce({ certificates, log, primary }: Running): void {
   const { config } = primary;
   const addresses = primary.listeners.map(({ scheme, port }) => toAddress(scheme, port, config));
-  if (look.pretty) {
+  const terminal = { isTTY: process.stderr.isTTY, env: process.env };
+  if (pickLogLook(config.logFormat, terminal).pretty) {
     const info = toBannerInfo(primary, config, certificates);
     process.stderr.write(
       formatBanner({ ...info, addresses }, resolveTerminal(process.stderr, process.env)),
     );
-    return;
+    if (config.logFile === null) return;
   }
   const { generation } = primary;
   const listeners = primary.listeners.map(({ scheme, port }) => ({ scheme, port }));

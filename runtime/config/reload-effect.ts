@@ -69,9 +69,12 @@ export const RELOAD_EFFECT = {
   reloadProbe: { name: "reloadProbe", effect: "switch" },
   keepGenerations: { name: "keepGenerations", effect: "switch" },
   accessLog: { name: "accessLog", effect: "switch" },
+  accessLogFields: { name: "accessLogFields", effect: "switch" },
+  accessLogQuery: { name: "accessLogQuery", effect: "switch" },
   logLevel: { name: "logLevel", effect: "pools" },
   // The form of what has been opened stays.
   logFormat: { name: "logFormat", effect: "restart" },
+  logFile: { name: "logFile", effect: "restart" },
 } as const satisfies Record<SettingField, ReloadEffect>;
 
 type SettingField = Exclude<keyof Config, "automatic">;

@@ -47,11 +47,14 @@ export const settingsSchema = z.strictObject({
   drainGrace: duration(0, 3_600_000),
   bootTimeout: duration(100, 3_600_000),
   hangTimeout: z.union([duration(0, 0), duration(100, 3_600_000)]),
-  accessLog: onOff(),
+  accessLog: z.union([onOff(), file()]),
+  accessLogFields: z.enum(["common", "combined"]),
+  accessLogQuery: onOff(),
   reloadProbe: wholeNumber(0, 1000),
   keepGenerations: wholeNumber(1, 100),
   logLevel: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
   logFormat: z.enum(["auto", "pretty", "json"]),
+  logFile: z.union([off(), file()]),
 });
 
 export type SettingName = keyof typeof settingsSchema.shape;
@@ -71,6 +74,7 @@ export interface SettingText {
 }
 
 const PORT = 'a port from 1 to 65535, 0 for any free port, or "off"';
+const FILE = 'a file whose name has a dot or a slash, such as "access.log"';
 const DURATION = 'with a unit, such as "500ms", "30s" or "5m"';
 
 /** One entry per setting, in the order of the help text. */
@@ -356,10 +360,24 @@ export const SETTINGS: Readonly<Record<SettingName, SettingText>> = {
     common: false,
   },
   accessLog: {
-    value: "on|off",
-    help: "one log line per request",
-    expected: '"on" or "off"',
+    value: "on|off|FILE",
+    help: "one log line per request, where",
+    expected: `"on", "off", or ${FILE}`,
     default: "on",
+    common: false,
+  },
+  accessLogFields: {
+    value: "common|combined",
+    help: "combined: referer and user agent too",
+    expected: '"common" or "combined"',
+    default: "combined",
+    common: false,
+  },
+  accessLogQuery: {
+    value: "on|off",
+    help: "access lines have the query too",
+    expected: '"on" or "off"',
+    default: "off",
     common: false,
   },
   logLevel: {
@@ -374,6 +392,13 @@ export const SETTINGS: Readonly<Record<SettingName, SettingText>> = {
     help: "auto, pretty or json",
     expected: '"auto", "pretty" or "json"',
     default: "auto",
+    common: false,
+  },
+  logFile: {
+    value: "FILE|off",
+    help: "file for the log, in JSON",
+    expected: `${FILE}, or "off"`,
+    default: "off",
     common: false,
   },
   stateDir: {
@@ -408,6 +433,11 @@ export function environmentName(setting: SettingName): string {
 
 function text(): z.ZodMiniType<string> {
   return z.string().check(z.minLength(1));
+}
+
+/** A dot or a slash tells it from what was meant as a word: `--access-log no`. */
+function file(): z.ZodMiniType<string> {
+  return z.string().check(z.regex(/[./]/), z.regex(/[^/]$/));
 }
 
 function off(): z.ZodMiniType<null> {

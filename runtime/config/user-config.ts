@@ -114,12 +114,18 @@ export interface UserConfig {
    * Default: `"30s"`.
    */
   hangTimeout?: Duration;
-  /** One log line per request. Default: on. */
-  accessLog?: boolean | "on" | "off";
+  /** One log line per request: in the log, in a file of their own, or none. Default: on. */
+  accessLog?: boolean | string;
+  /** What access lines say: `"combined"` has referer and user agent too. Default: `"combined"`. */
+  accessLogFields?: "common" | "combined";
+  /** Whether access lines have queries, which may hold tokens. Default: off. */
+  accessLogQuery?: boolean | "on" | "off";
   /** Least important messages that are logged. Default: `"info"`. */
   logLevel?: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
   /** Lines for people, or JSON; `"auto"` is for people on a terminal. Default: `"auto"`. */
   logFormat?: "auto" | "pretty" | "json";
+  /** File for the log, in JSON, or `"off"`: standard error. Default: `"off"`. */
+  logFile?: string | false;
 }
 
 /** A pool of workers. Everything is optional. */

@@ -53,4 +53,5 @@ export const statusSchema: z.ZodMiniType<Status> = z.object({
   routes: z.number(),
   listeners: z.array(z.object({ scheme: z.enum(["http", "https"]), port: z.number() })),
   pools: z.array(z.object({ name: z.string(), workers: z.array(worker) })),
+  lostLogLines: z.number(),
 });

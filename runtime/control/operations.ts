@@ -45,6 +45,8 @@ export interface Status {
   routes: number;
   listeners: ListenerInfo[];
   pools: PoolInfo[];
+  /** Lines of its logs that nothing took since it started: a full disk, a reader that stopped. */
+  lostLogLines: number;
 }
 
 export interface ListenerInfo {

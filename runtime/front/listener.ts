@@ -53,6 +53,7 @@ export interface RefusedHead {
   /** As they came: anything. */
   method: string;
   target: string;
+  scheme: "http" | "https";
   clientAddress: string;
   id: ExchangeId;
   /** `performance.now()` when the head was complete. */
@@ -438,6 +439,7 @@ export class Listener implements Door {
     const body = `${refusal.reason}\n`;
     const refused: RefusedHead = {
       ...refusal,
+      scheme: this.scheme,
       clientAddress: this.#addresses.of(res),
       id: this.nextId(),
       receivedMs: this.clock.now(),

@@ -6,7 +6,7 @@ export interface AccessLog {
   line(entry: AccessEntry): void;
   /** Hands the buffered lines to the destination. */
   flush(): void;
-  /** Flushes and stops. Leaves the destination open: it belongs to who opened it. Idempotent. */
+  /** Flushes and stops. Leaves the destination to who opened it. Idempotent. */
   close(): void;
 }
 
@@ -17,10 +17,11 @@ export interface AccessLog {
  * 100 ms old, and when the process exits. `kill -9` loses at most the last 100 ms, and what a slow reader has not taken.
  *
  * @param options.pretty A short coloured line instead of JSON.
+ * @param options.onClosed Called once, when the last line has been handed over.
  */
 export function createAccessLog(
   destination: LogDestination,
-  options: { pretty: boolean; color: boolean },
+  options: { pretty: boolean; color: boolean; onClosed?: () => void },
 ): AccessLog {
   const format = options.pretty ? createPrettyLine(options.color) : createJsonLine();
   const batchAgeMs = options.pretty ? 0 : BATCH_AGE_MS;
@@ -62,6 +63,7 @@ export function createAccessLog(
       process.off("exit", flushAtExit);
       if (timer !== null) clearTimeout(timer);
       flush();
+      options.onClosed?.();
     },
   };
 }

@@ -11,7 +11,7 @@ import type {
 import { CHANNEL_FD, Kind, MAX_FRAME_BYTES, PROTOCOL_VERSION } from "../channel/messages.ts";
 import { parseToWorker } from "../channel/parse.ts";
 import { assertNever, EXIT, RuntimeError } from "../errors.ts";
-import { createLogger, type Logger, openLog, pickLogLook } from "../log.ts";
+import { createLogger, JSON_LOOK, type Logger, openLog, pickLogLook, tellLosses } from "../log.ts";
 import { installWebObjects } from "../web/install.ts";
 import { BackgroundWork } from "./background-work.ts";
 import { toEnv } from "./context.ts";
@@ -102,12 +102,10 @@ class Worker {
   }
 
   async #boot(settings: WorkerSettings): Promise<void> {
-    const { workerId, generationDir, pool, mode, logLevel, logFormat, bodyBufferBytes } = settings;
+    const { generationDir, pool, mode, bodyBufferBytes } = settings;
     installWebObjects();
     try {
-      const { isTTY } = process.stderr;
-      const look = pickLogLook(logFormat, { isTTY, env: process.env });
-      const log = (await createLogger({ logLevel }, openLog(), look)).child({ workerId });
+      const log = await openWorkerLog(settings);
       surviveRejections(log);
       process.on("uncaughtException", (error) => this.#fail(error, log));
       const generation = await loadGeneration(generationDir, { mode, pool });
@@ -152,6 +150,16 @@ class Worker {
     await this.#background.settled();
     this.#channel.send([Kind.drained]);
   }
+}
+
+async function openWorkerLog(settings: WorkerSettings): Promise<Logger> {
+  const { logFile, logFormat, logLevel, workerId } = settings;
+  const terminal = { isTTY: process.stderr.isTTY, env: process.env };
+  const look = logFile === null ? pickLogLook(logFormat, terminal) : JSON_LOOK;
+  const destination = openLog(logFile);
+  const log = (await createLogger({ logLevel }, destination, look)).child({ workerId });
+  tellLosses(log, destination);
+  return log;
 }
 
 const IGNORED = ["cache", "rateLimit", "schedule"] as const;

@@ -67,6 +67,7 @@ const STATUS: Status = {
       ],
     },
   ],
+  lostLogLines: 0,
 };
 
 describe("formatReloadReport()", () => {
@@ -117,6 +118,10 @@ describe("formatStatus()", () => {
         "",
       ].join("\n"),
     );
+  });
+
+  it("says when log lines were lost", () => {
+    assert.match(formatStatus({ ...STATUS, lostLogLines: 7 }), /\nlines lost of its logs: 7\n$/);
   });
 });
 

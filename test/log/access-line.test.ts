@@ -5,39 +5,76 @@ import {
   type AccessEntry,
   createJsonLine,
   createPrettyLine,
+  MOST_CHARACTERS,
 } from "../../runtime/log/access-line.ts";
 
 const entry: AccessEntry = {
+  clientAddress: "192.0.2.1",
+  scheme: "https",
+  host: "example.com",
   method: "GET",
   path: "/hello",
+  query: undefined,
   status: 200,
   bytes: 12,
   durationMs: 0.42,
   worker: 1,
   requestId: "01J9",
+  referer: undefined,
+  userAgent: undefined,
 };
 
+// Lone surrogates too, which a client can provoke with broken UTF-8.
+const anyText = fc.oneof(
+  fc.string({ unit: "binary" }),
+  fc.string({ unit: fc.nat(0xffff).map((code) => String.fromCharCode(code)) }),
+);
+const maybeText = fc.option(fc.option(anyText), { nil: undefined });
+
 const anyEntry: fc.Arbitrary<AccessEntry> = fc.record({
-  method: fc.string({ unit: "binary" }),
-  // Lone surrogates too, which a client can provoke with broken UTF-8.
-  path: fc.oneof(
-    fc.string({ unit: "binary" }),
-    fc.string({ unit: fc.nat(0xffff).map((code) => String.fromCharCode(code)) }),
-  ),
+  clientAddress: anyText,
+  scheme: fc.constantFrom("http", "https"),
+  host: fc.option(anyText),
+  method: anyText,
+  path: anyText,
+  query: maybeText,
   status: fc.integer({ min: 100, max: 599 }),
   bytes: fc.maxSafeNat(),
   durationMs: fc.double({ min: 0, max: 1e9, noNaN: true }),
   worker: fc.option(fc.nat()),
-  requestId: fc.string(),
+  requestId: anyText,
+  referer: maybeText,
+  userAgent: maybeText,
 });
+
+/** What of an entry is in its line: what is undefined is not, and lone surrogates are no characters. */
+function toLogged(any: AccessEntry): Record<string, unknown> {
+  const fields = Object.entries(any).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(
+    fields.map(([name, value]) => [name, typeof value === "string" ? repair(value) : value]),
+  );
+}
+
+function repair(text: string): string {
+  return Array.from(text, (character) =>
+    /^[\ud800-\udfff]$/.test(character) ? "\ufffd" : character,
+  ).join("");
+}
 
 describe("createJsonLine()", () => {
   it("gives the fields of the other log lines first", () => {
     assert.equal(
       createJsonLine()(entry, Date.UTC(2026, 0, 2, 3, 4, 5, 6)),
-      '{"level":"info","time":"2026-01-02T03:04:05.006Z","component":"access","method":"GET",' +
+      '{"level":"info","time":"2026-01-02T03:04:05.006Z","component":"access",' +
+        '"clientAddress":"192.0.2.1","scheme":"https","host":"example.com","method":"GET",' +
         '"path":"/hello","status":200,"bytes":12,"durationMs":0.420,"worker":1,"requestId":"01J9"}\n',
     );
+  });
+
+  it("has query, referer and user agent where they are asked for", () => {
+    const line = createJsonLine()({ ...entry, query: "a=1", referer: null, userAgent: "curl" }, 0);
+    assert.match(line, /"path":"\/hello","query":"a=1","status"/);
+    assert.match(line, /"requestId":"01J9","referer":null,"userAgent":"curl"}\n$/);
   });
 
   it("is one line of ASCII that parses to the same values, whatever they are", () => {
@@ -50,7 +87,7 @@ describe("createJsonLine()", () => {
           level: "info",
           time: time.toISOString(),
           component: "access",
-          ...any,
+          ...toLogged(any),
           durationMs: Math.round(any.durationMs * 1000) / 1000,
         });
       }),
@@ -58,11 +95,27 @@ describe("createJsonLine()", () => {
     );
   });
 
+  it("cuts what is long, with a mark, so that a line always fits into a pipe in one piece", () => {
+    const format = createJsonLine();
+    const longest = "x".repeat(MOST_CHARACTERS);
+    assert.ok(format({ ...entry, path: longest }, 0).includes(`"${longest}"`));
+    assert.ok(format({ ...entry, path: `${longest}y` }, 0).includes(`"${longest}\\u2026"`));
+    for (const character of ["x", "\u001b", '"', "\u00e9", "\u{1f600}", "\ud83d"]) {
+      const text = character.repeat(9_000);
+      const all = { host: text, method: text, path: text, query: text };
+      const line = format({ ...entry, ...all, referer: text, userAgent: text }, 0);
+      assert.ok(line.length < 4096, String(line.length));
+      const { path } = JSON.parse(line) as { path: string };
+      assert.ok(path.endsWith("\u2026"));
+      assert.ok(repair(text).startsWith(path.slice(0, -1)));
+    }
+  });
+
   it("writes null for numbers that JSON has not", () => {
     const odd = { ...entry, bytes: Number.NaN, durationMs: Number.POSITIVE_INFINITY };
     const parsed: unknown = JSON.parse(createJsonLine()(odd, 0));
     assert.deepEqual(parsed, {
-      ...entry,
+      ...toLogged(entry),
       level: "info",
       time: "1970-01-01T00:00:00.000Z",
       component: "access",
@@ -84,12 +137,16 @@ describe("createPrettyLine()", () => {
     const format = createPrettyLine(false);
     assert.equal(
       format(entry, time),
-      "03:04:05.006 200 GET /hello  12 B  0.420 ms  worker 1  01J9\n",
+      "03:04:05.006 200 GET /hello  12 B  0.420 ms  worker 1  192.0.2.1  01J9\n",
     );
     assert.equal(
       format({ ...entry, worker: null, bytes: 20_480 }, time),
-      "03:04:05.006 200 GET /hello  20 KiB  0.420 ms  primary  01J9\n",
+      "03:04:05.006 200 GET /hello  20 KiB  0.420 ms  primary  192.0.2.1  01J9\n",
     );
+  });
+
+  it("has the query where it is asked for", () => {
+    assert.match(createPrettyLine(false)({ ...entry, query: "a=1" }, 0), / \/hello\?a=1 {2}/);
   });
 
   it("lets nothing through that a terminal would obey", () => {

@@ -5,13 +5,19 @@ import { createAccessLog } from "../../runtime/log/access-log.ts";
 import type { LogDestination } from "../../runtime/log/destination.ts";
 
 const entry: AccessEntry = {
+  clientAddress: "192.0.2.1",
+  scheme: "http",
+  host: "localhost",
   method: "GET",
   path: "/",
+  query: undefined,
   status: 200,
   bytes: 0,
   durationMs: 1,
   worker: 0,
   requestId: "a",
+  referer: undefined,
+  userAgent: undefined,
 };
 
 function fakeDestination(atomicBytes = 4096): LogDestination & { writes: string[] } {
@@ -20,6 +26,7 @@ function fakeDestination(atomicBytes = 4096): LogDestination & { writes: string[
     writes,
     atomicBytes,
     droppedLines: 0,
+    onLost: null,
     write: (lines) => void writes.push(lines),
     reopen: () => {},
     flushSync: () => {},

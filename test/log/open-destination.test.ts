@@ -1,25 +1,28 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import { openLogDestination } from "../../runtime/log/open-destination.ts";
+import { assertOpens, openLogPath } from "../../runtime/log/open-destination.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Runs a program that has `destination` (descriptor 2) and `log` (an access log), with standard error at `target`. */
-function run(t: TestContext, program: string, target: number): ChildProcess {
+function run(t: TestContext, program: string, target: number | "pipe"): ChildProcess {
   const code = `
-    import { openLogDestination } from "./runtime/log/open-destination.ts";
+    import { openStderr } from "./runtime/log/open-destination.ts";
     import { createAccessLog } from "./runtime/log/access-log.ts";
-    const destination = openLogDestination(2);
+    const destination = openStderr();
     const log = createAccessLog(destination, { pretty: false, color: false });
     const line = (bytes) =>
-      log.line({ method: "GET", path: "/", status: 200, bytes, durationMs: 1, worker: 0, requestId: "a" });
+      log.line({
+        clientAddress: "::1", scheme: "http", host: null, method: "GET", path: "/", query: undefined, status: 200,
+        bytes, durationMs: 1, worker: 0, requestId: "a", referer: undefined, userAgent: undefined,
+      });
     ${program}`;
   const child = spawn(
     process.execPath,
@@ -48,11 +51,11 @@ function numbersIn(log: string): number[] {
     });
 }
 
-const MANY = 20_000;
+const MANY = 15_000;
 const WRITE_MANY = `for (let index = 0; index < ${MANY}; index++) line(index);`;
 const many = Array.from({ length: MANY }, (_, index) => index);
 
-describe("openLogDestination()", { timeout: 60_000 }, () => {
+describe("openStderr()", { timeout: 60_000 }, () => {
   for (const [title, ending] of [
     ["ends by itself", ""],
     ["calls process.exit()", "process.exit(0);"],
@@ -127,8 +130,8 @@ describe("openLogDestination()", { timeout: 60_000 }, () => {
         "tsx",
         "--input-type=module",
         "--eval",
-        `import { openLogDestination } from "./runtime/log/open-destination.ts";
-         const destination = openLogDestination(2);
+        `import { openStderr } from "./runtime/log/open-destination.ts";
+         const destination = openStderr();
          process.stdin.once("data", () => {
            for (let index = 0; index < 10; index++) destination.write("lost\\n");
            setTimeout(() => { destination.write("lost\\n"); console.log("alive"); process.exit(0); }, 50);
@@ -147,10 +150,38 @@ describe("openLogDestination()", { timeout: 60_000 }, () => {
     assert.equal(await output, "alive\n");
   });
 
+  it("ends when its reader, at the other end of a socket, stopped reading", async (t) => {
+    // What a parent that is Node gives: not read, as nobody listens to it.
+    const child = run(
+      t,
+      `for (let index = 0; index < 60_000; index++) line(index);
+       console.log(destination.droppedLines);
+       setTimeout(() => process.exit(0), 20);`,
+      "pipe",
+    );
+    assert.ok(child.stdout !== null && child.stderr !== null);
+    // Without a pause it would read ahead.
+    child.stderr.pause();
+    const output = text(child.stdout);
+    await once(child, "exit");
+    assert.equal(child.exitCode, 0);
+    assert.ok(Number(await output) > 20_000);
+  });
+
+  it("ends when its disk is full", async (t) => {
+    const fd = openSync("/dev/full", "w");
+    t.after(() => closeSync(fd));
+    const child = run(t, "line(1); log.flush(); setTimeout(() => process.exit(0), 20);", fd);
+    await once(child, "exit");
+    assert.equal(child.exitCode, 0);
+  });
+});
+
+describe("openLogPath()", { timeout: 60_000 }, () => {
   it("opens a file anew after it was renamed", async (t) => {
     const dir = temporaryFolder(t);
     const path = join(dir, "log");
-    const destination = openLogDestination(path);
+    const destination = openLogPath(path, { tell: assert.fail });
     destination.write("one\n");
     await untilContent(path, "one\n");
     renameSync(path, `${path}.1`);
@@ -163,10 +194,34 @@ describe("openLogDestination()", { timeout: 60_000 }, () => {
     assert.equal(readFileSync(path, "utf8"), "two\n");
   });
 
-  it("refuses a file that cannot be opened", (t) => {
+  it("writes to a named pipe without waiting for its reader", async (t) => {
+    const pipe = makePipe(temporaryFolder(t));
+    const cat = spawn("cat", [pipe], { stdio: ["ignore", "pipe", "ignore"] });
+    // Opened for both by somebody: the pipe has a reader from the start.
+    const fd = openSync(pipe, "r+");
+    const destination = openLogPath(pipe, { tell: assert.fail });
+    const lines = "x".repeat(99).concat("\n").repeat(2_000);
+    const reading = text(cat.stdout);
+    destination.write(lines);
+    await destination.close();
+    closeSync(fd);
+    assert.equal((await reading).length + destination.droppedLines * 100, lines.length);
+  });
+});
+
+describe("assertOpens()", () => {
+  it("makes the file, for its owner and group", (t) => {
+    const path = join(temporaryFolder(t), "log");
+    assertOpens(path);
+    assert.equal(statSync(path).mode & 0o777 & ~0o640, 0);
+    assert.equal(readFileSync(path, "utf8"), "");
+  });
+
+  it("refuses a file that cannot be opened, and a pipe that nobody reads", (t) => {
     const dir = temporaryFolder(t);
     writeFileSync(join(dir, "file"), "");
-    assert.throws(() => openLogDestination(join(dir, "file", "log")), { code: "ENOTDIR" });
+    assert.throws(() => assertOpens(join(dir, "file", "log")), { code: "ENOTDIR" });
+    assert.throws(() => assertOpens(makePipe(dir)), { code: "ENXIO" });
   });
 });
 

@@ -70,6 +70,7 @@ export class Trial {
         responseCreditBytes: 1024,
         logLevel: "info",
         logFormat: "json",
+        logFile: null,
       },
       nextWorkerId: () => ++lastId as WorkerId,
       bootTimeoutMs: 30_000,

@@ -1,34 +1,63 @@
 import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { type LogDestination, MAX_CLOSE_MS, MAX_WAITING_BYTES, countLines } from "./destination.ts";
+import { type LogDestination, LostLines, MAX_CLOSE_MS, MAX_WAITING_BYTES } from "./destination.ts";
 
 /**
- * Opens a pipe (`| jq`, a container's log) for writing without waiting, on Linux.
+ * Opens a pipe or a terminal (`| jq`, a container's log) for writing without waiting, on Linux.
  *
  * Both usual ways hang with a reader that stopped reading: a blocking write on the main thread stops the server, one on
  * the thread pool stops the process from exiting (libuv joins its threads). The pipe is therefore opened once more, in
  * non-blocking mode: the mode belongs to that opening, so the descriptor that workers inherit stays as it was. A write then
  * takes some microseconds, and a full pipe says EAGAIN.
  *
- * @returns `null` where a pipe cannot be opened by its descriptor: not Linux, or it belongs to another user.
+ * @param target A descriptor, or a path.
+ * @returns `null` where it cannot be opened so: not Linux, or it belongs to another user.
  */
-export function openPipeDestination(descriptor: number): LogDestination | null {
-  let fd: number;
+export function openStreamDestination(target: number | string): LogDestination | null {
+  const path = typeof target === "string" ? target : `/proc/self/fd/${target}`;
   try {
-    fd = openSync(`/proc/self/fd/${descriptor}`, constants.O_WRONLY | constants.O_NONBLOCK);
+    const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    return createStreamDestination(fd, { closes: true, prepare: () => {} });
   } catch {
     return null;
   }
+}
+
+/**
+ * Standard error where it is a socket (journald, a parent that is Node): that cannot be opened once more, so all who share
+ * it share its mode. Each process that Node starts makes it blocking, for all, when it begins and when it ends; before
+ * each write it is made non-blocking again.
+ *
+ * @returns `null` if Node does not let us.
+ */
+export function openStderrSocket(): LogDestination | null {
+  // What libuv has for it. Not documented, so it may go.
+  const { _handle: handle } = process.stderr as {
+    _handle?: { setBlocking?: (isBlocking: boolean) => number };
+  };
+  if (typeof handle?.setBlocking !== "function") return null;
+  const prepare = (): void => void handle.setBlocking?.(false);
+  return createStreamDestination(process.stderr.fd, { closes: false, prepare });
+}
+
+/** @param options.prepare Called before each write. */
+function createStreamDestination(
+  fd: number,
+  { closes, prepare }: { closes: boolean; prepare: () => void },
+): LogDestination {
   const waiting: Buffer[] = [];
   let waitingBytes = 0;
-  let droppedLines = 0;
+  const lost = new LostLines();
   let isGone = false;
+  /** Whether somebody has waited in vain at the end: once is enough. */
+  let isStuck = false;
   let timer: NodeJS.Timeout | null = null;
   let closed: Promise<void> | null = null;
 
   /** @returns How many bytes the pipe took: all or none up to `PIPE_BUF_BYTES`, perhaps a part of more. */
   function tryWrite(bytes: Buffer): number {
     try {
+      prepare();
       return writeSync(fd, bytes);
     } catch (error) {
       const code = error instanceof Error && "code" in error ? error.code : null;
@@ -40,7 +69,7 @@ export function openPipeDestination(descriptor: number): LogDestination | null {
   /** The reader is gone for ever. */
   function giveUp(): void {
     isGone = true;
-    for (const bytes of waiting.splice(0)) droppedLines += countLines(bytes.toString("latin1"));
+    for (const bytes of waiting.splice(0)) lost.add(bytes.toString("latin1"));
     waitingBytes = 0;
   }
 
@@ -64,30 +93,35 @@ export function openPipeDestination(descriptor: number): LogDestination | null {
     timer ??= setTimeout(() => {
       const before = waitingBytes;
       timer = null;
-      if (drain()) return;
-      drainLater(waitingBytes < before ? RETRY_MS : Math.min(afterMs * 2, MAX_RETRY_MS));
+      if (!drain()) {
+        drainLater(waitingBytes < before ? RETRY_MS : Math.min(afterMs * 2, MAX_RETRY_MS));
+      } else if (!isGone) lost.tell(destination.onLost);
     }, afterMs).unref();
   }
 
   function flushSync(): void {
     const sleeper = new Int32Array(new SharedArrayBuffer(4));
-    for (let waitedMs = 0; !drain() && waitedMs < MAX_CLOSE_MS; waitedMs += FLUSH_RETRY_MS) {
+    const mostMs = isStuck ? 0 : MAX_CLOSE_MS;
+    for (let waitedMs = 0; !drain(); waitedMs += FLUSH_RETRY_MS) {
+      isStuck = waitedMs >= mostMs;
+      if (isStuck) return;
       Atomics.wait(sleeper, 0, 0, FLUSH_RETRY_MS);
     }
   }
   process.on("exit", flushSync);
 
-  return {
+  const destination: LogDestination = {
     atomicBytes: PIPE_BUF_BYTES,
+    onLost: null,
     write(lines) {
       const bytes = Buffer.from(lines);
       if (isGone || closed !== null || waitingBytes + bytes.length > MAX_WAITING_BYTES) {
-        droppedLines += countLines(lines);
+        lost.add(lines);
         return;
       }
       const written = waiting.length === 0 ? tryWrite(bytes) : 0;
       if (isGone) {
-        droppedLines += countLines(lines);
+        lost.add(lines);
       } else if (written < bytes.length) {
         waiting.push(bytes.subarray(written));
         waitingBytes += bytes.length - written;
@@ -95,7 +129,7 @@ export function openPipeDestination(descriptor: number): LogDestination | null {
       }
     },
     get droppedLines() {
-      return droppedLines;
+      return lost.total;
     },
     reopen() {},
     flushSync,
@@ -106,11 +140,12 @@ export function openPipeDestination(descriptor: number): LogDestination | null {
         }
         if (timer !== null) clearTimeout(timer);
         process.off("exit", flushSync);
-        closeSync(fd);
+        if (closes) closeSync(fd);
       })();
       return closed;
     },
   };
+  return destination;
 }
 
 /** Writes to a pipe up to this size are atomic (POSIX; 4096 on Linux): lines of several processes do not mix. */

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import { fileURLToPath } from "node:url";
+import { MAX_WAITING_BYTES } from "../../runtime/log/destination.ts";
+import { FileDestination } from "../../runtime/log/file-destination.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { temporaryFolder } from "../helpers/temporary-folder.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+function contentOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function open(t: TestContext, path: string): { destination: FileDestination; problems: string[] } {
+  const problems: string[] = [];
+  const destination = new FileDestination(path, (problem) => void problems.push(problem));
+  t.after(() => destination.close());
+  return { destination, problems };
+}
+
+describe("FileDestination", { timeout: 30_000 }, () => {
+  it("writes all lines in order, and the last ones when it is closed", async (t) => {
+    const path = join(temporaryFolder(t), "log");
+    const { destination, problems } = open(t, path);
+    const lines = Array.from({ length: 5_000 }, (_, index) => `line ${index} é\n`);
+    for (const line of lines.slice(0, 2_500)) destination.write(line);
+    await eventually(t, () => contentOf(path) !== "");
+    for (const line of lines.slice(2_500)) destination.write(line);
+    await destination.close();
+    assert.equal(readFileSync(path, "utf8"), lines.join(""));
+    destination.write("after the end\n");
+    assert.equal(destination.droppedLines, 1);
+    assert.deepEqual(problems, []);
+  });
+
+  it("follows a rotation that no signal told it of", async (t) => {
+    const path = join(temporaryFolder(t), "log");
+    const { destination } = open(t, path);
+    let count = 0;
+    destination.write(`${count++}\n`);
+    await eventually(t, () => contentOf(path) !== "");
+    renameSync(path, `${path}.1`);
+    // Nothing is there: lines go on to the file that it has.
+    destination.write(`${count++}\n`);
+    await eventually(t, () => contentOf(`${path}.1`) === "0\n1\n");
+    assert.equal(contentOf(path), "");
+    writeFileSync(path, "");
+    await eventually(t, () => {
+      destination.write(`${count++}\n`);
+      return contentOf(path) !== "";
+    });
+    await destination.close();
+    const all = contentOf(`${path}.1`) + contentOf(path);
+    assert.equal(all, Array.from({ length: count }, (_, number) => `${number}\n`).join(""));
+  });
+
+  it("goes on with the file it has, and says so once, when the path cannot be opened anew", async (t) => {
+    const dir = join(temporaryFolder(t), "logs");
+    const path = join(dir, "log");
+    mkdirSync(dir);
+    const { destination, problems } = open(t, path);
+    renameSync(dir, `${dir}.old`);
+    destination.reopen();
+    destination.reopen();
+    destination.write("one\n");
+    await eventually(t, () => contentOf(join(`${dir}.old`, "log")) === "one\n");
+    assert.equal(problems.length, 1);
+    assert.match(problems[0] ?? "", /^Cannot open the log .*ENOENT/);
+    mkdirSync(dir);
+    destination.reopen();
+    destination.write("two\n");
+    await destination.close();
+    assert.equal(contentOf(path), "two\n");
+    assert.equal(destination.droppedLines, 0);
+  });
+
+  it("keeps lines until the path can be opened, and tells how many it could not keep", async (t) => {
+    const dir = join(temporaryFolder(t), "logs");
+    const path = join(dir, "log");
+    const { destination, problems } = open(t, path);
+    const told: number[] = [];
+    destination.onLost = (lines) => void told.push(lines);
+    const line = `${"x".repeat(1023)}\n`;
+    const room = MAX_WAITING_BYTES / line.length;
+    for (let index = 0; index < room + 7; index++) destination.write(line);
+    assert.equal(destination.droppedLines, 7);
+    assert.equal(problems.length, 1);
+    mkdirSync(dir);
+    destination.reopen();
+    await eventually(t, () => told.length > 0);
+    assert.deepEqual(told, [7]);
+    assert.equal(contentOf(path), line.repeat(room));
+  });
+
+  it("says once that the disk is full, and ends all the same", async (t) => {
+    const { destination, problems } = open(t, "/dev/full");
+    destination.write("one\n");
+    await eventually(t, () => problems.length > 0);
+    destination.write("two\n");
+    destination.reopen();
+    destination.write("three\n");
+    await destination.close();
+    assert.match(problems[0] ?? "", /^Cannot write the log \/dev\/full: ENOSPC/);
+    assert.match(problems.at(-1) ?? "", /3 lines are lost$/);
+    assert.equal(destination.droppedLines, 3);
+  });
+
+  it("begins the line again in the next file when the disk took half of it", (t) => {
+    const dir = temporaryFolder(t);
+    const path = join(dir, "log");
+    // A limit on the size of files stands for a full disk: the write is cut short, and the next one fails.
+    const program = `
+      import { renameSync } from "node:fs";
+      import { FileDestination } from "./runtime/log/file-destination.ts";
+      const path = ${JSON.stringify(path)};
+      const destination = new FileDestination(path, () => {
+        renameSync(path, path + ".1");
+        destination.reopen();
+        void destination.close();
+      });
+      for (let index = 1000; index < 1700; index++) destination.write("line " + index + "\\n");`;
+    const shell = `trap '' XFSZ; ulimit -f 8; exec "$0" --import tsx --input-type=module --eval "$1"`;
+    const env = { ...process.env, TSX_DISABLE_CACHE: "1" };
+    execFileSync("sh", ["-c", shell, process.execPath, program], { cwd: root, env });
+    const [before, after] = [contentOf(`${path}.1`), contentOf(path)];
+    assert.equal(before.length, 4096);
+    const whole = before.slice(0, before.lastIndexOf("\n") + 1);
+    assert.notEqual(before, whole);
+    const expected = Array.from({ length: 700 }, (_, index) => `line ${1000 + index}\n`).join("");
+    assert.equal(whole + after, expected);
+    rmSync(path);
+  });
+});
