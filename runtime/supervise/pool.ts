@@ -305,7 +305,8 @@ export class Pool {
   #retire(id: WorkerId, reason: RetireReason): void {
     this.#apply({ type: "retired", id });
     const worker = this.#processes.get(id);
-    if (worker === undefined) return;
+    // One that was given up and has not gone yet cannot be told.
+    if (worker === undefined || worker.channel.closed) return;
     this.#log.info({ workerId: id, workerPid: worker.pid, reason }, "worker retires");
     this.#options.onRetire(worker);
     worker.drain(this.#options.retireGraceMs);

@@ -86,7 +86,7 @@ describe("workers whose memory is limited", { timeout: 60_000 }, () => {
     const handlers = { "keep.ts": KEEPS_MEMORY };
     const server = await startServer(t, { handlers, workers: 1, flags });
     const grown = await (await server.fetch("/keep?mib=180")).text();
-    const exited = await server.until(({ msg }) => msg?.startsWith("worker exited") === true);
+    const exited = await server.until(isExit);
     assert.deepEqual([String(exited["workerPid"]), exited["cause"]], [grown, "retired"]);
     assert.deepEqual(
       retirements(server).map(({ reason }) => reason),
@@ -109,14 +109,19 @@ describe("workers whose memory is limited", { timeout: 60_000 }, () => {
     );
     assert.deepEqual(await Promise.all(statuses), [502, 502]);
     await server.until(({ msg, workerId }) => msg === "worker ready" && workerId === 4);
+    // Who takes its place may be ready before it is gone.
+    await server.until(() => server.logs.filter(isExit).length === 2);
     const results = await load.stop();
     t.diagnostic(`${results.length} others, ${results.filter((each) => each !== 200).length} lost`);
-    const exits = server.logs.filter(({ msg }) => msg?.startsWith("worker exited"));
     assert.deepEqual(
-      exits.map(({ cause }) => cause),
+      server.logs.filter(isExit).map(({ cause }) => cause),
       ["crashed", "crashed"],
     );
     const killed = server.logs.find(({ msg }) => msg?.includes("too much memory"));
     assert.equal(killed?.["setting"], "workerMemoryLimit");
   });
 });
+
+function isExit({ msg }: LogLine): boolean {
+  return msg?.startsWith("worker exited") === true;
+}

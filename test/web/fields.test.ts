@@ -67,7 +67,11 @@ describe("formatFields()", () => {
       fc.property(fc.array(fc.tuple(token, value)), (pairs) => {
         const headers = new Headers(pairs);
         const again = parseFields(formatFields(headers));
-        assert.deepEqual([...again], [...headers]);
+        // Two empty values become ", ", and what surrounds a value is no part of it (RFC 9110 section 5.5).
+        assert.deepEqual(
+          [...again],
+          [...headers].map(([name, text]) => [name, text.trim()]),
+        );
         assert.deepEqual(again.getSetCookie(), headers.getSetCookie());
       }),
     );
