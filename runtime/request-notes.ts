@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { ExchangeId, WorkerId } from "./channel/messages.ts";
+import type { ExchangeId } from "./channel/messages.ts";
 import type { Config } from "./config.ts";
 import { findField } from "./front/find-field.ts";
 import type { HeadSetting } from "./front/head-limits.ts";
@@ -7,6 +7,7 @@ import type { RefusedHead } from "./front/listener.ts";
 import type { TransferSetting } from "./front/transfer-limits.ts";
 import type { UwsClientSide } from "./front/uws-client-side.ts";
 import type { Logger } from "./log.ts";
+import { type AccessFacts, type AccessRules, toAccessEntry } from "./log/access-entry.ts";
 import type { AccessLog } from "./log/access-log.ts";
 import { Counters } from "./observe/counters.ts";
 import { type RecentRequest, RecentRequests } from "./reload/recent-requests.ts";
@@ -29,8 +30,7 @@ export class RequestNotes {
   #accessLog: AccessLog | null = null;
   /** Where that is. */
   #accessLogTarget: Config["accessLog"] = false;
-  #withQuery = false;
-  #withClient = false;
+  #accessRules: AccessRules = { withQuery: false, withClient: false };
   /** `null`: nothing is tried with them. */
   #recent: RecentRequests | null = null;
 
@@ -51,8 +51,10 @@ export class RequestNotes {
       this.#accessLog = accessLog === false ? null : this.#createAccessLog(accessLog);
       this.#accessLogTarget = accessLog;
     }
-    this.#withQuery = accessLogQuery;
-    this.#withClient = accessLogFields === "combined";
+    this.#accessRules = {
+      withQuery: accessLogQuery,
+      withClient: accessLogFields === "combined",
+    };
     if (reloadProbe === 0) this.#recent = null;
     else if (this.#recent?.most !== reloadProbe) this.#recent = new RecentRequests(reloadProbe);
   }
@@ -63,99 +65,62 @@ export class RequestNotes {
     if (status >= 500) this.served.failed(client.id);
     if (this.#recent !== null) this.#recent.note(client, status, performance.now());
     if (this.#accessLog === null) return;
-    const { id, receivedMs, workerId, head } = client;
-    const { method, target, origin, clientAddress, fields } = head;
-    // Two schemes there are, and their lengths differ.
+    const { id, receivedMs, workerId: worker, head } = client;
+    const { method, target, origin, fields, clientAddress } = head;
+    const { withClient } = this.#accessRules;
     const hostAt = origin.indexOf("/") + 2;
-    const scheme = hostAt === HTTPS_LENGTH ? "https" : "http";
-    const host = origin.slice(hostAt);
-    const request = {
-      id,
-      receivedMs,
-      workerId,
+    this.#logAccess({
+      clientAddress,
+      scheme: hostAt === HTTPS_LENGTH ? "https" : "http",
+      host: origin.slice(hostAt),
       method,
       target,
-      scheme,
-      host,
-      clientAddress,
-    } as const;
-    this.#logAccess(request, { status, bytes, fields });
+      status,
+      bytes,
+      // Not the turn's clock: what is answered within its turn takes time too.
+      durationMs: performance.now() - receivedMs,
+      worker,
+      requestId: this.#requestIdOf(id),
+      referer: withClient ? findField(fields, "referer") : undefined,
+      userAgent: withClient ? findField(fields, "user-agent") : undefined,
+    });
   }
 
   /** A client was cut off for being slow. */
   cut(client: UwsClientSide, cut: { setting: TransferSetting; value: number }): void {
     this.counters.limits[cut.setting]++;
-    this.#log.info({ requestId: this.#requestIdOf(client), ...cut }, "slow client cut off");
+    this.#log.info({ requestId: this.#requestIdOf(client.id), ...cut }, "slow client cut off");
   }
 
   /** A request was refused for what this setting says; its listener has counted it. */
   limited(client: UwsClientSide, setting: HeadSetting | "maxRequestsPerAddress"): void {
-    this.#log.debug({ requestId: this.#requestIdOf(client), setting }, "request refused");
+    this.#log.debug({ requestId: this.#requestIdOf(client.id), setting }, "request refused");
   }
 
   /** A head was refused: no other note is made of it. */
   headRefused(refused: RefusedHead): void {
-    const { id, status, reason, bodyBytes } = refused;
+    const { clientAddress, scheme, method, target, status, reason, bodyBytes: bytes } = refused;
+    const requestId = this.#requestIdOf(refused.id);
     this.counters.finished(status);
-    this.#log.debug({ requestId: this.#requestIdOf({ id }), status, reason }, "request refused");
-    const request = { ...refused, host: null, workerId: null };
-    this.#logAccess(request, { status, bytes: bodyBytes, fields: "" });
-  }
-
-  #logAccess(
-    request: {
-      id: ExchangeId;
-      receivedMs: number;
-      workerId: WorkerId | null;
-      method: string;
-      target: string;
-      scheme: "http" | "https";
-      host: string | null;
-      clientAddress: string;
-    },
-    answer: { status: number; bytes: number; fields: string },
-  ): void {
-    if (this.#accessLog === null) return;
-    const { target } = request;
-    const { fields } = answer;
-    const queryAt = target.indexOf("?");
-    this.#accessLog.line({
-      clientAddress: request.clientAddress,
-      scheme: request.scheme,
-      host: request.host,
-      method: request.method,
-      path: queryAt === -1 ? target : target.slice(0, queryAt),
-      query: this.#withQuery ? (queryAt === -1 ? null : target.slice(queryAt + 1)) : undefined,
-      status: answer.status,
-      bytes: answer.bytes,
-      // Not the turn's clock: what is answered within its turn takes time too.
-      durationMs: performance.now() - request.receivedMs,
-      worker: request.workerId,
-      requestId: this.#requestIdOf(request),
-      referer: this.#withClient ? this.#refererOf(fields) : undefined,
-      userAgent: this.#withClient ? textOf(findField(fields, "user-agent")) : undefined,
+    this.#log.debug({ requestId, status, reason }, "request refused");
+    this.#logAccess({
+      ...{ clientAddress, scheme, host: null, method, target, status, bytes, requestId },
+      durationMs: performance.now() - refused.receivedMs,
+      worker: null,
+      // Its fields were not understood.
+      referer: undefined,
+      userAgent: undefined,
     });
   }
 
-  /** It may be an address of this very site, with the same secrets in its query. */
-  #refererOf(fields: string): string | null {
-    const referer = findField(fields, "referer");
-    const queryAt = this.#withQuery || referer === undefined ? -1 : referer.indexOf("?");
-    return textOf(queryAt === -1 ? referer : referer?.slice(0, queryAt));
+  #logAccess(facts: AccessFacts): void {
+    this.#accessLog?.line(toAccessEntry(facts, this.#accessRules));
   }
 
-  #requestIdOf({ id }: { id: ExchangeId }): string {
+  #requestIdOf(id: ExchangeId): string {
     return this.requestIdPrefix + id.toString(36);
   }
 }
 
 /** Of `https://`. */
 const HTTPS_LENGTH = 8;
-
-const NOT_ASCII = /[^\0-\x7f]/;
-
-/** A field's value has a character for each byte: what it says, where it is UTF-8. */
-function textOf(value: string | undefined): string | null {
-  if (value === undefined) return null;
-  return NOT_ASCII.test(value) ? Buffer.from(value, "latin1").toString("utf8") : value;
-}

@@ -29,21 +29,19 @@ export type LineFormat = (entry: AccessEntry, timeMs: number) => string;
 /**
  * Makes a format that is JSON, with the fields of the other log lines (`level`, `time`) first.
  *
- * By hand: 0.4 us where `JSON.stringify` of the same object takes 1.9 us. Only ASCII leaves, so that length in characters is
+ * By hand: 0.6 us where `JSON.stringify` of the same takes 1.5 us. Only ASCII leaves, so that length in characters is
  * length in bytes. What clients say is cut at `MOST_CHARACTERS` each, so a line is shorter than what a pipe takes in one
  * piece.
  */
 export function createJsonLine(): LineFormat {
   const isoTime = createIsoTime();
+  const origin = createOrigin();
   return (entry, timeMs) =>
     '{"level":"info","time":"' +
     isoTime(timeMs) +
     '","component":"access","clientAddress":' +
     quote(entry.clientAddress) +
-    ',"scheme":"' +
-    entry.scheme +
-    '","host":' +
-    quoteOrNull(entry.host) +
+    origin(entry.scheme, entry.host) +
     ',"method":' +
     quote(entry.method) +
     ',"path":' +
@@ -162,6 +160,21 @@ const DECIMALS: readonly string[] = Array.from(
   { length: 1000 },
   (_, index) => `.${String(index).padStart(3, "0")}`,
 );
+
+/** Few hosts are asked for, and most requests for the same: written once for all in a row. */
+function createOrigin(): (scheme: AccessEntry["scheme"], host: AccessEntry["host"]) => string {
+  let lastScheme: AccessEntry["scheme"] = "http";
+  let lastHost: AccessEntry["host"] = null;
+  let last = ',"scheme":"http","host":null';
+  return (scheme, host) => {
+    if (host !== lastHost || scheme !== lastScheme) {
+      lastScheme = scheme;
+      lastHost = host;
+      last = `,"scheme":"${scheme}","host":${quoteOrNull(host)}`;
+    }
+    return last;
+  };
+}
 
 /** RFC 3339 in UTC. Many lines fall into one millisecond: formatted once for all of them. */
 function createIsoTime(): (timeMs: number) => string {

@@ -1,0 +1,52 @@
+import type { AccessEntry } from "./access-line.ts";
+
+/** What is known of a finished exchange. */
+export interface AccessFacts extends Omit<AccessEntry, "path" | "query" | "referer" | "userAgent"> {
+  /** As it came: path and query. */
+  target: string;
+  /** Values of fields: a character for each byte. `undefined`: the request has none. */
+  referer: string | undefined;
+  userAgent: string | undefined;
+}
+
+/** Which of the facts are logged. */
+export interface AccessRules {
+  withQuery: boolean;
+  /** Referer and user agent. */
+  withClient: boolean;
+}
+
+/** Picks what is logged. Without queries the referer has none either: it may be an address of this very site. */
+export function toAccessEntry(facts: AccessFacts, rules: AccessRules): AccessEntry {
+  const { withQuery, withClient } = rules;
+  const { target, referer, userAgent } = facts;
+  const queryAt = target.indexOf("?");
+  return {
+    clientAddress: facts.clientAddress,
+    scheme: facts.scheme,
+    host: facts.host,
+    method: facts.method,
+    path: queryAt === -1 ? target : target.slice(0, queryAt),
+    query: withQuery ? (queryAt === -1 ? null : target.slice(queryAt + 1)) : undefined,
+    status: facts.status,
+    bytes: facts.bytes,
+    durationMs: facts.durationMs,
+    worker: facts.worker,
+    requestId: facts.requestId,
+    referer: withClient ? toText(withQuery ? referer : withoutQuery(referer)) : undefined,
+    userAgent: withClient ? toText(userAgent) : undefined,
+  };
+}
+
+function withoutQuery(address: string | undefined): string | undefined {
+  const end = address?.search(/[?#]/) ?? -1;
+  return end === -1 ? address : address?.slice(0, end);
+}
+
+const NOT_ASCII = /[^\0-\x7f]/;
+
+/** What a field's value says, where it is UTF-8. */
+function toText(value: string | undefined): string | null {
+  if (value === undefined) return null;
+  return NOT_ASCII.test(value) ? Buffer.from(value, "latin1").toString("utf8") : value;
+}
