@@ -104,7 +104,14 @@ export class RequestNotes {
     this.counters.finished(status);
     this.#log.debug({ requestId, status, reason }, "request refused");
     this.#logAccess({
-      ...{ clientAddress, scheme, host: null, method, target, status, bytes, requestId },
+      clientAddress,
+      scheme,
+      host: null,
+      method,
+      target,
+      status,
+      bytes,
+      requestId,
       durationMs: performance.now() - refused.receivedMs,
       worker: null,
       // Its fields were not understood.

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
+import { send } from "../helpers/send.ts";
 import { startServer } from "../helpers/start-server.ts";
 
 describe("the access log", { timeout: 30_000 }, () => {
@@ -51,6 +52,37 @@ describe("the access log", { timeout: 30_000 }, () => {
       assert.ok(Number(line["durationMs"]) >= 0 && Number(line["durationMs"]) < 30_000);
       assert.ok(Math.abs(Date.parse(String(line["time"])) - Date.now()) < 60_000);
     }
+  });
+
+  it("tells who asked for what, as Nginx does, without the query unless asked", async (t) => {
+    const server = await startServer(t, {
+      handlers: FIXTURE_HANDLERS,
+      https: true,
+      flags: ["--url-limit", "16kb"],
+    });
+    const client = { "user-agent": 'a "quoted" browser', referer: "http://a.test/b?token=c" };
+    const headers = { host: "example.com:81", ...client };
+    await send(`${server.http}/inspect?token=1`, { headers });
+    await send(`${server.https}/${"x".repeat(9_000)}`, { headers });
+    const line = await server.untilAccess({ path: "/inspect" });
+    const { clientAddress, scheme, host, query, referer, userAgent } = line;
+    assert.deepEqual([clientAddress, scheme, host], ["127.0.0.1", "http", "example.com:81"]);
+    assert.deepEqual([query, referer], [undefined, "http://a.test/b"]);
+    assert.equal(userAgent, client["user-agent"]);
+    const path = `/${"x".repeat(511)}\u2026`;
+    await server.untilAccess({ path, scheme: "https", status: 404 });
+    await server.raw("GET / HTTP/1.1\r\nHost: a b\r\n\r\n");
+    const refused = await server.untilAccess({ path: "/", status: 400 });
+    assert.deepEqual([refused["host"], refused["clientAddress"]], [null, "127.0.0.1"]);
+
+    const open = await startServer(t, {
+      handlers: FIXTURE_HANDLERS,
+      flags: ["--access-log-query", "on", "--access-log-fields", "common"],
+    });
+    await open.fetch("/inspect?token=1");
+    const whole = await open.untilAccess({ path: "/inspect" });
+    assert.equal(whole["query"], "token=1");
+    assert.ok(!("userAgent" in whole) && !("referer" in whole));
   });
 
   it("can be off, and keeps what clients send from forging lines", async (t) => {
