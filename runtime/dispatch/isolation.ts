@@ -59,11 +59,11 @@ interface Moment {
  * Suspects wait here, and run one by one, each on a worker that is given nothing else: when that one is lost, it is clear
  * why. Streams that are being sent do not count: their handlers have answered, and they may never end.
  *
- *     open ──keep──▶ emptying ──nothing dispatched, or it takes too long──▶ busy ◀──next one── empty
- *      ▲                │                                                   │ └──answered──────▲ │
- *      ├──another idle──┘                                                   │                    │
- *      ├──others have waited, and the worker lives: the suspect goes on among them──┘                    │
- *      └──no suspect waits, or others have waited────────────────────────────────────────────────────────┘
+ *     open ──keep──▶ emptying ──nothing is dispatched, or for too long──▶ busy ◀──next──┐
+ *      ▲                │                                                  │└─answered─▶ empty
+ *      ├─another is idle┘                                                  │               │
+ *      ├─others have waited, and the worker lives: it goes on among them───┘               │
+ *      └─no suspect waits, or others have waited───────────────────────────────────────────┘
  *
  * Workers are kept in turns, suspects' and others':
  *

@@ -182,7 +182,8 @@ export class Recovery {
       return;
     }
     // Suspects run one by one, which may take long; their clients have had to wait for so long anyway.
-    const waitsOutItsTime = trouble?.suspected === true && trouble.firstMs !== null && timeoutMs > 0;
+    const waitsOutItsTime =
+      trouble?.suspected === true && trouble.firstMs !== null && timeoutMs > 0;
     if (waitsOutItsTime || nowMs - sinceMs <= this.#options.queueTimeoutMs) return;
     this.#options.overloaded(exchange, "queueTimeout");
   }
@@ -190,14 +191,13 @@ export class Recovery {
   /** Remembers an exchange that may be why its worker was lost, and one that is. */
   #suspect(exchange: Exchange, trial: Trial | null, nowMs: number): Blame {
     if (!this.#quarantine.enabled) return "open";
-    const isOnTrial = exchange === trial?.suspect;
-    if (isOnTrial && trial?.isAlone === true) {
-      this.#condemn(exchange, nowMs);
-      return "it";
-    }
-    if (trial !== null && !isOnTrial) {
+    if (trial !== null && exchange !== trial.suspect) {
       this.#quarantine.mark(exchange, nowMs);
       return "another";
+    }
+    if (trial?.isAlone === true) {
+      this.#condemn(exchange, nowMs);
+      return "it";
     }
     if (exchange.trouble?.suspected !== true) {
       this.#quarantine.mark(exchange, nowMs);
@@ -221,10 +221,7 @@ export class Recovery {
       quarantineMs,
       code: "ERR_QUARANTINED",
     };
-    this.#options.log.error(
-      fields,
-      "request takes workers down: refusing all that are like it",
-    );
+    this.#options.log.error(fields, "request takes workers down: refusing all that are like it");
     for (const other of this.isolation.waiting.like(exchange)) {
       this.#options.fail(other, "ERR_QUARANTINED", quarantineMs);
     }

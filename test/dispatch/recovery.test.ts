@@ -592,6 +592,23 @@ describe("a request that crashes workers", () => {
     assert.deepEqual(kindsOf(trial.admit("GET", "/p")), ["503"]);
   });
 
+  it("is not taken for one without a body once its own is gone", (t) => {
+    const buffering = { ...BUFFERING, bodyBufferBytes: 2_000_000 };
+    const trial = new Trial(t);
+    const lane = trial.attach();
+    // Too large to be recognised by.
+    const client = new FakeClient(1_000, { method: "PUT", bodyBytes: 1_100_000 });
+    const url = "http://localhost/p";
+    const limits = { bodyLimitBytes: 2_000_000, timeoutMs: TIMEOUT_MS, buffering };
+    trial.dispatcher.admit(client, { route: 7, params: null, url, ...limits });
+    client.sendBody(Buffer.alloc(1_100_000));
+    client.leave();
+    trial.dispatcher.detach(lane, CRASHED);
+    const next = trial.attach();
+    const other = trial.admit("PUT", "/p");
+    assert.deepEqual(trial.requestsTo(next), [other.id]);
+  });
+
   it("is believed once it is answered, and not when it is only put aside", (t) => {
     const trial = new Trial(t);
     const lost = trial.attach();

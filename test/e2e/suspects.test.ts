@@ -6,7 +6,7 @@ import { startServer } from "../helpers/start-server.ts";
 const HANDLERS = {
   "quick.ts": `export default () => new Response("quick");`,
   "slow.ts": `export default async () => {
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await new Promise((resolve) => setTimeout(resolve, 900));
     return new Response("slow");
   };`,
   "poison.ts": `export default async () => {
@@ -16,12 +16,13 @@ const HANDLERS = {
   };`,
 };
 
-const SLOW = 4;
+const SLOW = 3;
 const CONNECTIONS = 8;
 
 describe("the only worker of a pool, after a crash", { timeout: 30_000 }, () => {
   it("serves who was not there, answers who was, and refuses who was to blame", async (t) => {
-    const flags = ["--access-log", "off"];
+    // Less than all suspects take together.
+    const flags = ["--access-log", "off", "--queue-timeout", "2s"];
     const server = await startServer(t, { handlers: HANDLERS, workers: 1, flags });
     const client = new HttpClient(t, server.http, { connections: SLOW });
     const others = new HttpClient(t, server.http, { connections: CONNECTIONS });
@@ -30,10 +31,10 @@ describe("the only worker of a pool, after a crash", { timeout: 30_000 }, () => 
     const poison = server.fetch("/poison");
     await crashed;
 
-    let isOver = false;
+    const over = new AbortController();
     const statuses: Record<number, number> = {};
     const ask = async (connection: number): Promise<void> => {
-      for (let number = 0; !isOver; number++) {
+      for (let number = 0; !over.signal.aborted; number++) {
         const { status } = await others.request(`/quick?${connection}.${number}`);
         statuses[status] = (statuses[status] ?? 0) + 1;
       }
@@ -42,7 +43,7 @@ describe("the only worker of a pool, after a crash", { timeout: 30_000 }, () => 
     const answers = await Promise.all(slow);
     assert.equal((await poison).status, 502);
     assert.equal((await server.fetch("/poison")).status, 503);
-    isOver = true;
+    over.abort();
     await load;
 
     assert.deepEqual(
