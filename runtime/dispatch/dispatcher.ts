@@ -24,6 +24,7 @@ import type { ClientSide } from "./client-side.ts";
 import { Exchange, type ExchangeState } from "./exchange.ts";
 import { Lane } from "./lane.ts";
 import { OverloadLog, type OverloadSetting } from "./overload-log.ts";
+import type { Others } from "./isolation.ts";
 import { findQueueBreach } from "./queue-policy.ts";
 import { BoundedQueue } from "./queue.ts";
 import { type Casualties, type Loss, Recovery, type RoutePolicy } from "./recovery.ts";
@@ -318,6 +319,7 @@ export class Dispatcher {
     if (message[0] === Kind.probed) {
       const now = { ms: this.#options.clock.now(), latencyMs: this.#latencyMs };
       lane.window.onProbed(this.#queue.size > 0, now);
+      this.#recovery.isolation.hear(lane, message[1]);
       this.#pump();
       return;
     }
@@ -446,6 +448,8 @@ export class Dispatcher {
     }
     exchange.state = "queued";
     exchange.sinceMs = nowMs;
+    // A worker may be kept that is to be given back because of this one.
+    if (this.#recovery.isolation.active) this.#pump();
   }
 
   #overloaded(exchange: Exchange, setting: OverloadSetting): void {
@@ -581,14 +585,43 @@ export class Dispatcher {
   /** Lets suspects run, each alone on a worker that takes nothing else meanwhile. */
   #isolate(): void {
     const { isolation } = this.#recovery;
-    const nowMs = this.#options.clock.now();
+    const moment = {
+      ready: this.#ready,
+      others: this.#countOthers(),
+      nowMs: this.#options.clock.now(),
+    };
     for (;;) {
-      const step = isolation.next(this.#ready, nowMs);
+      const step = isolation.next(moment);
       if (step === null) return;
-      if (step.do === "keep") this.#withdraw(step.lane);
-      else if (step.do === "open") this.#offer(step.lane);
-      else this.#dispatch(step.suspect, step.lane);
+      switch (step.do) {
+        case "keep":
+          this.#withdraw(step.lane);
+          break;
+        case "open":
+          this.#offer(step.lane);
+          break;
+        case "run":
+          this.#dispatch(step.suspect, step.lane);
+          break;
+        case "ask":
+          step.lane.channel.send([Kind.probe, step.suspect.id]);
+          break;
+        default:
+          assertNever(step);
+      }
     }
+  }
+
+  /** What waits for any worker. */
+  #countOthers(): Others {
+    const { held, heldSinceMs } = this.#recovery.others;
+    const sinceMs = Math.min(
+      heldSinceMs ?? Infinity,
+      this.#reserved.peek()?.sinceMs ?? Infinity,
+      this.#queue.peek()?.sinceMs ?? Infinity,
+    );
+    const count = held + this.#reserved.size + this.#queue.size;
+    return { count, sinceMs: count > 0 ? sinceMs : null };
   }
 
   /** The client left: whoever works on its exchange is told, and the place it held is free. */

@@ -1,17 +1,41 @@
+import type { ExchangeId } from "../channel/messages.ts";
 import { pickLeastBusy } from "./balancer.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Lane } from "./lane.ts";
-import { BoundedQueue } from "./queue.ts";
+import { Suspects } from "./suspects.ts";
 
-/** So long a suspect waits for a worker that has nothing to do; then one is made to have nothing to do. */
+/** So long a suspect waits for a worker that has nothing to do; then one is made to have nothing to do, for so long. */
 const PATIENCE_MS = 1_000;
+
+/** Half of what others wait at most while a worker is kept from them. */
+const TURN_MS = 200;
+
+/** A suspect that runs where nothing new is dispatched beside it. */
+export interface Trial {
+  suspect: Exchange;
+  /** Whether nothing else was dispatched there when it began: then nothing else can be why the worker is lost. */
+  isAlone: boolean;
+}
 
 /** A worker that is kept for suspects. */
 interface Cell {
-  /** What it runs alone; `null`: it is being emptied, or is empty. */
-  suspect: Exchange | null;
+  readonly sinceMs: number;
+  /** When more others wait, the suspects' turn is over. */
+  readonly crowd: number;
+  /** What runs there; `null`: it is being emptied, or is empty. */
+  trial: Trial | null;
+  hasRun: boolean;
+  /** Whether the worker has shown that what runs there does not block it. */
+  pulse: "unasked" | "asked" | "live";
   /** Whether it may take another suspect after this one, or any work. */
   inService: boolean;
+}
+
+/** What waits for any worker, and is not suspected of anything. */
+export interface Others {
+  count: number;
+  /** Since when the first of them has; `null`: nothing waits. */
+  sinceMs: number | null;
 }
 
 /** What the dispatcher is to do next, if anything. */
@@ -20,34 +44,58 @@ export type Step =
   | { do: "keep"; lane: Lane }
   /** It takes new work again. */
   | { do: "open"; lane: Lane }
-  | { do: "run"; lane: Lane; suspect: Exchange };
+  | { do: "run"; lane: Lane; suspect: Exchange }
+  /** It is sent a probe behind the suspect, and `hear` is told of its answer. */
+  | { do: "ask"; lane: Lane; suspect: Exchange };
+
+/** What a step is decided by. */
+interface Moment {
+  ready: readonly Lane[];
+  others: Others;
+  nowMs: number;
+}
 
 /**
- * Suspects wait here, and run one by one, each on a worker that has nothing else to do: when that one is lost, it is
- * clear why. Streams that are being sent do not count: their handlers have answered, and they may never end.
+ * Suspects wait here, and run one by one, each on a worker that is given nothing else: when that one is lost, it is clear
+ * why. Streams that are being sent do not count: their handlers have answered, and they may never end.
  *
- *     open ──keep──▶ emptying ──nothing dispatched──▶ empty ──run──▶ busy ──answered, acknowledged──▶ empty
- *       ▲                └──another one is empty──┐     │
- *       └─────────────────────────────────────────┴──no suspect waits
+ *     open ──keep──▶ emptying ──nothing is dispatched, or for too long──▶ busy ◀──next──┐
+ *      ▲                │                                                  │└─answered─▶ empty
+ *      ├─another is idle┘                                                  │               │
+ *      ├─others have waited, and the worker lives: it goes on among them───┘               │
+ *      └─no suspect waits, or others have waited───────────────────────────────────────────┘
  *
- * Up to half of the workers are kept at a time, at least one. While only one is there, it is kept after a while only:
- * another one may be about to come.
+ * Workers are kept in turns, suspects' and others':
+ *
+ * - Others wait for a worker that is kept at most `2 * TURN_MS`, and less when their queue fills. Only one that is blocked
+ *   is not given to them even then: it could do nothing but take them down with it.
+ * - Then no worker is kept for as long as that turn was. So others have half of the only worker, however many suspects
+ *   there are. When a suspect takes its worker down while others wait, they are first on the next one.
+ * - In each turn of theirs one suspect runs at least, if the worker has a place for it: at last beside what that still has.
+ * - A worker that is busy is kept only while no other one is. Idle ones are while nobody waits, up to half of all workers.
+ *   The only one is kept after a while only: another one may be about to come.
  */
 export class Isolation {
-  readonly #waiting: BoundedQueue<Exchange>;
+  readonly waiting: Suspects;
+  readonly #queueLimit: number;
+  readonly #turnMs: number;
   readonly #cells = new Map<Lane, Cell>();
+  /** Until then no worker is kept. */
+  #othersUntilMs = -Infinity;
+  #owesTurn = false;
 
-  constructor(options: { queueLimit: number }) {
-    this.#waiting = new BoundedQueue(options.queueLimit);
+  /** @param options The limits of those that wait, which others must not meet for the sake of suspects. */
+  constructor(options: { queueLimit: number; queueDelayMs: number; queueTimeoutMs: number }) {
+    const { queueLimit, queueDelayMs, queueTimeoutMs } = options;
+    this.waiting = new Suspects(queueLimit);
+    this.#queueLimit = queueLimit;
+    const delayMs = queueDelayMs > 0 ? queueDelayMs : Infinity;
+    this.#turnMs = Math.min(TURN_MS, delayMs / 3, queueTimeoutMs / 3);
   }
 
   /** Whether there is anything that `next` might want. */
   get active(): boolean {
-    return this.#cells.size > 0 || this.#waiting.size > 0;
-  }
-
-  get waiting(): BoundedQueue<Exchange> {
-    return this.#waiting;
+    return this.#cells.size > 0 || this.waiting.size > 0;
   }
 
   /** How many workers are kept that would take new work otherwise. */
@@ -57,16 +105,22 @@ export class Isolation {
     return count;
   }
 
-  /** What runs alone on a worker. */
-  suspectOn(lane: Lane): Exchange | null {
-    return this.#cells.get(lane)?.suspect ?? null;
+  /** What runs on a worker that takes nothing else. */
+  trialOn(lane: Lane): Trial | null {
+    return this.#cells.get(lane)?.trial ?? null;
+  }
+
+  /** A worker has answered a probe that was sent behind an exchange. */
+  hear(lane: Lane, id: ExchangeId): void {
+    const cell = this.#cells.get(lane);
+    if (cell?.pulse === "asked" && cell.trial?.suspect.id === id) cell.pulse = "live";
   }
 
   /** A suspect was answered, or the worker has put it aside: it has nothing to do again. */
   vacate(lane: Lane, suspect: Exchange): void {
     const cell = this.#cells.get(lane);
-    if (cell?.suspect !== suspect) return;
-    cell.suspect = null;
+    if (cell?.trial?.suspect !== suspect) return;
+    cell.trial = null;
     if (!cell.inService) this.#cells.delete(lane);
   }
 
@@ -75,46 +129,112 @@ export class Isolation {
     const cell = this.#cells.get(lane);
     if (cell === undefined) return;
     cell.inService = false;
-    if (cell.suspect === null) this.#cells.delete(lane);
+    if (cell.trial === null) this.#cells.delete(lane);
   }
 
   /** A worker is gone. */
   detach(lane: Lane): void {
-    this.#cells.delete(lane);
+    if (this.#cells.delete(lane)) this.#owesTurn = true;
   }
 
   /**
    * Decides the next step, and takes it for granted. To be asked until there is none.
    *
-   * @param ready Workers that take new work; none of them is kept here.
+   * @param moment.ready Workers that take new work; none of them is kept here.
    */
-  next(ready: readonly Lane[], nowMs: number): Step | null {
-    const oldest = this.#waiting.peek();
-    for (const [lane, cell] of this.#cells) {
-      if (cell.suspect !== null || !cell.inService) continue;
-      if (oldest === undefined) return this.#open(lane);
-      if (!isFree(lane)) continue;
-      this.#waiting.remove(oldest);
-      cell.suspect = oldest;
-      return { do: "run", lane, suspect: oldest };
+  next(moment: Moment): Step | null {
+    const { ready, others, nowMs } = moment;
+    if (this.#owesTurn && ready.length > 0) {
+      this.#owesTurn = false;
+      if (others.sinceMs !== null) this.#othersUntilMs = nowMs + this.#turnMs;
     }
-    return oldest === undefined ? null : this.#keepOne(ready, nowMs - oldest.sinceMs);
+    for (const [lane, cell] of this.#cells) {
+      if (!cell.inService) continue;
+      const { trial } = cell;
+      const step =
+        trial === null
+          ? this.#fill(lane, cell, moment)
+          : this.#watch(lane, cell, { ...moment, suspect: trial.suspect });
+      if (step !== null) return step;
+    }
+    return this.#keepOne(moment);
   }
 
-  #keepOne(ready: readonly Lane[], waitedMs: number): Step | null {
-    const isPatient = waitedMs < PATIENCE_MS;
-    const kept = [...this.#cells].filter(([, { inService }]) => inService);
-    if (isPatient && kept.length === 0 && ready.length < 2) return null;
-    const emptying = kept.filter(([, { suspect }]) => suspect === null);
-    const free = ready.find(isFree);
-    const [instead] = emptying;
-    if (instead !== undefined) return free === undefined ? null : this.#open(instead[0]);
-    const most = Math.max(1, Math.floor((ready.length + kept.length) / 2));
-    if (kept.length >= most) return null;
-    const lane = free ?? (isPatient ? null : pickLeastBusy(ready, Number.POSITIVE_INFINITY));
+  /** What is next for a worker that is empty, or is being emptied. */
+  #fill(lane: Lane, cell: Cell, { ready, others, nowMs }: Moment): Step | null {
+    if (this.waiting.size === 0) return this.#open(lane);
+    const isHurried = this.#isHurried(cell, others, { nowMs, turns: 1 });
+    if (isHurried && cell.hasRun) return this.#endTurn(lane, cell, nowMs);
+    const isAlone = lane.busy === 0;
+    if (!isAlone && ready.some(isFree)) return this.#open(lane);
+    // One that is full or silent would take nothing else either: nobody loses by waiting for it.
+    if (!hasPlace(lane)) return null;
+    if (!isAlone && !isHurried && nowMs - cell.sinceMs < PATIENCE_MS) return null;
+    const suspect = this.waiting.shift();
+    if (suspect === undefined) return null;
+    cell.trial = { suspect, isAlone };
+    cell.hasRun = true;
+    cell.pulse = "unasked";
+    return { do: "run", lane, suspect };
+  }
+
+  /** What is next for a worker that runs a suspect. */
+  #watch(
+    lane: Lane,
+    cell: Cell,
+    { suspect, others, nowMs }: Moment & { suspect: Exchange },
+  ): Step | null {
+    if (!hasPlace(lane) || !this.#isHurried(cell, others, { nowMs, turns: 2 })) return null;
+    if (cell.pulse === "live") return this.#endTurn(lane, cell, nowMs);
+    if (cell.pulse === "asked") return null;
+    cell.pulse = "asked";
+    return { do: "ask", lane, suspect };
+  }
+
+  #keepOne({ ready, others, nowMs }: Moment): Step | null {
+    const oldest = this.waiting.peek();
+    if (oldest === undefined || nowMs < this.#othersUntilMs) return null;
+    const { kept } = this;
+    const isPatient = nowMs - oldest.sinceMs < PATIENCE_MS;
+    if (kept === 0 && isPatient && ready.length < 2) return null;
+    if (kept > 0 && (others.sinceMs !== null || this.#isEmptying)) return null;
+    if (kept >= Math.max(1, Math.floor((ready.length + kept) / 2))) return null;
+    const mayEmpty = kept === 0 && !isPatient;
+    const lane =
+      ready.find(isFree) ?? (mayEmpty ? pickLeastBusy(ready, Number.POSITIVE_INFINITY) : null);
     if (lane === null) return null;
-    this.#cells.set(lane, { suspect: null, inService: true });
+    this.#cells.set(lane, {
+      sinceMs: nowMs,
+      crowd: (others.count + this.#queueLimit) / 2,
+      trial: null,
+      hasRun: false,
+      pulse: "unasked",
+      inService: true,
+    });
     return { do: "keep", lane };
+  }
+
+  get #isEmptying(): boolean {
+    for (const { trial, inService } of this.#cells.values()) {
+      if (inService && trial === null) return true;
+    }
+    return false;
+  }
+
+  /** Whether others have waited for so many turns while a worker was kept, or too many of them do. */
+  #isHurried(
+    { sinceMs, crowd }: Cell,
+    others: Others,
+    { nowMs, turns }: { nowMs: number; turns: 1 | 2 },
+  ): boolean {
+    if (others.sinceMs === null) return false;
+    const waitedMs = nowMs - Math.max(sinceMs, others.sinceMs);
+    return waitedMs >= turns * this.#turnMs || others.count > crowd;
+  }
+
+  #endTurn(lane: Lane, { sinceMs }: Cell, nowMs: number): Step {
+    this.#othersUntilMs = nowMs + Math.max(this.#turnMs, nowMs - sinceMs);
+    return this.#open(lane);
   }
 
   #open(lane: Lane): Step {
@@ -123,7 +243,12 @@ export class Isolation {
   }
 }
 
-/** Whether a worker has nothing to do but to send what it has begun to answer, and may take one more. */
+/** Whether a worker may take one more. */
+function hasPlace(lane: Lane): boolean {
+  return !lane.isSilent && lane.inFlight.size < lane.cap;
+}
+
+/** Whether it may, and has nothing to do but to send what it has begun to answer. */
 function isFree(lane: Lane): boolean {
-  return !lane.isSilent && lane.busy === 0 && lane.inFlight.size < lane.cap;
+  return lane.busy === 0 && hasPlace(lane);
 }

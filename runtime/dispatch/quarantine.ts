@@ -5,6 +5,9 @@ import { computeFingerprint, type Fingerprint } from "./fingerprint.ts";
 /** Most requests that are remembered. Beyond it the oldest mark goes, and the oldest condemned one after all marks. */
 const LIMIT = 1_024;
 
+/** Whoever is most likely why workers were lost is so by chance once, and not twice. */
+const MOST_STRIKES = 1;
+
 /** Takes less than a millisecond to look at. */
 const LONGEST_BODY_BYTES = 1024 * 1024;
 
@@ -15,6 +18,8 @@ interface Entry {
   markedUntilMs: number;
   /** Until then it does not run at all; 0: it is not condemned. */
   condemnedUntilMs: number;
+  /** How often it was most likely why a worker was lost. */
+  strikes: number;
 }
 
 export type Standing =
@@ -29,7 +34,7 @@ const SUSPECT: Standing = { kind: "suspect" };
  * Remembers requests that were in flight when a worker was lost by its own doing, and those that are known to be why.
  *
  *     unknown ──in flight when a worker went──▶ suspect ──alone when a worker went──▶ condemned ──time──▶ suspect
- *        ▲───────answered, or time────────────────┘
+ *        ▲───────answered, or time────────────────┘ └─────struck twice─────────────────▲
  *
  * After its time a condemned one is tried once more, alone: it harms nobody else.
  */
@@ -68,10 +73,18 @@ export class Quarantine {
 
   /** It was in flight when a worker was lost. */
   mark(exchange: Exchange, nowMs: number): void {
-    this.#note(exchange, { markedUntilMs: nowMs + this.#durationMs, condemnedUntilMs: 0 });
+    this.#note(exchange, { markedUntilMs: nowMs + this.#durationMs });
   }
 
-  /** It was alone when a worker was lost. Returns for how long it is not run, in ms. */
+  /** It is most likely why a worker was lost, though it was not alone. Returns whether that is enough to condemn it. */
+  strike(exchange: Exchange, nowMs: number): boolean {
+    this.#note(exchange, { markedUntilMs: nowMs + this.#durationMs, strikes: 1 });
+    const { fingerprint } = exchange;
+    const entry = fingerprint === null ? undefined : this.#entries.get(fingerprint);
+    return entry !== undefined && entry.strikes > MOST_STRIKES;
+  }
+
+  /** It is why a worker was lost. Returns for how long it is not run, in ms. */
   condemn(exchange: Exchange, nowMs: number): number {
     const condemnedUntilMs = nowMs + this.#durationMs;
     this.#note(exchange, { markedUntilMs: condemnedUntilMs + this.#durationMs, condemnedUntilMs });
@@ -90,7 +103,10 @@ export class Quarantine {
     }
   }
 
-  #note(exchange: Exchange, until: Omit<Entry, "url">): void {
+  #note(
+    exchange: Exchange,
+    news: { markedUntilMs: number; condemnedUntilMs?: number; strikes?: number },
+  ): void {
     const fingerprint = this.enabled ? fingerprintOf(exchange) : null;
     if (fingerprint === null) return;
     const before = this.#entries.get(fingerprint);
@@ -98,8 +114,9 @@ export class Quarantine {
     const { url } = exchange;
     this.#entries.set(fingerprint, {
       url,
-      markedUntilMs: Math.max(until.markedUntilMs, before?.markedUntilMs ?? 0),
-      condemnedUntilMs: Math.max(until.condemnedUntilMs, before?.condemnedUntilMs ?? 0),
+      markedUntilMs: Math.max(news.markedUntilMs, before?.markedUntilMs ?? 0),
+      condemnedUntilMs: Math.max(news.condemnedUntilMs ?? 0, before?.condemnedUntilMs ?? 0),
+      strikes: (news.strikes ?? 0) + (before?.strikes ?? 0),
     });
     this.#urls.set(url, (this.#urls.get(url) ?? 0) + 1);
     if (this.#entries.size > this.#limit) this.#forget(this.#leastOfAll());

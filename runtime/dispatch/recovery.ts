@@ -4,11 +4,11 @@ import type { ErrorCode } from "../errors.ts";
 import { assertNever } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Exchange, Trouble } from "./exchange.ts";
-import { Isolation } from "./isolation.ts";
+import { Isolation, type Trial } from "./isolation.ts";
 import type { Lane } from "./lane.ts";
 import { fingerprintOf, Quarantine } from "./quarantine.ts";
 import { BoundedQueue } from "./queue.ts";
-import { judge, mayRunTwice } from "./replay-policy.ts";
+import { type Blame, judge, mayRunTwice } from "./replay-policy.ts";
 
 /** How a worker was lost. */
 export interface Loss {
@@ -37,7 +37,9 @@ export interface RecoveryOptions {
   log: Logger;
   /** Most suspects that wait. */
   queueLimit: number;
-  /** Longest that an exchange waits here. */
+  /** Longest that anything is let wait, as far as that can be foreseen. 0: any wait will do. */
+  queueDelayMs: number;
+  /** Longest that an exchange waits here. One that has run may wait for as long as it may take, if that is bounded. */
   queueTimeoutMs: number;
   /** How long a request is remembered that was there when a worker was lost; 0: none is. */
   quarantineMs: number;
@@ -83,6 +85,11 @@ export class Recovery {
     return this.#again.size > 0;
   }
 
+  /** How many do, and since when the first of them has. */
+  get others(): { held: number; heldSinceMs: number | null } {
+    return { held: this.#again.size, heldSinceMs: this.#again.peek()?.sinceMs ?? null };
+  }
+
   /** The next one that any worker may have. */
   shift(): Exchange | undefined {
     return this.#again.shift();
@@ -108,14 +115,15 @@ export class Recovery {
 
   /** A worker was lost that had these in flight; none of them is in its hands any more. */
   rescue(lane: Lane, inFlight: readonly Exchange[], loss: Loss, nowMs: number): Casualties {
-    const alone = this.isolation.suspectOn(lane);
+    const trial = this.isolation.trialOn(lane);
     this.isolation.detach(lane);
     const casualties: Casualties = { failed: 0, replayed: 0 };
     for (const exchange of inFlight) {
       // One whose client has left, or has waited long enough, may be what the worker was lost with as well.
-      if (loss.ownDoing && exchange.state !== "answering") this.#suspect(exchange, alone, nowMs);
+      const isSuspicious = loss.ownDoing && exchange.state !== "answering";
+      const blame = isSuspicious ? this.#suspect(exchange, trial, nowMs) : "open";
       if (exchange.state === "settled") continue;
-      if (exchange.state === "dispatched" && this.#retry(exchange, alone, loss, nowMs)) {
+      if (exchange.state === "dispatched" && this.#retry(exchange, { blame, loss, nowMs })) {
         casualties.replayed++;
       } else {
         casualties.failed++;
@@ -130,7 +138,7 @@ export class Recovery {
     if (exchange.trouble?.suspected !== true) return;
     this.isolation.vacate(lane, exchange);
     this.#quarantine.clear(exchange);
-    for (const other of this.#alike(exchange)) {
+    for (const other of this.isolation.waiting.like(exchange)) {
       this.isolation.waiting.remove(other);
       this.#again.push(other);
       if (other.trouble !== null) other.trouble.suspected = false;
@@ -140,8 +148,9 @@ export class Recovery {
   /** Its body is needed no more; what it is recognised by may be. */
   dropBody(exchange: Exchange): void {
     if (exchange.body === BODY_FOLLOWS || exchange.body === null) return;
-    if (this.#quarantine.enabled) fingerprintOf(exchange);
-    exchange.body = null;
+    const isKnown = this.#quarantine.enabled && fingerprintOf(exchange) !== null;
+    // Without its body it must not be taken for one that has none.
+    exchange.body = isKnown ? null : BODY_FOLLOWS;
   }
 
   /** It waits no more. */
@@ -154,17 +163,8 @@ export class Recovery {
   expire(nowMs: number): void {
     if (this.#quarantine.size > 0) this.#quarantine.expire(nowMs);
     if (this.held === 0) return;
-    for (const waiting of [this.#again, this.isolation.waiting]) {
-      for (const exchange of waiting) {
-        const { sinceMs, timeoutMs, trouble } = exchange;
-        const firstMs = trouble?.firstMs ?? nowMs;
-        if (timeoutMs > 0 && nowMs - firstMs > timeoutMs) {
-          this.#options.fail(exchange, "ERR_HANDLER_TIMEOUT");
-        } else if (nowMs - sinceMs > this.#options.queueTimeoutMs) {
-          this.#options.overloaded(exchange, "queueTimeout");
-        }
-      }
-    }
+    for (const exchange of this.#again) this.#expireOne(exchange, nowMs);
+    for (const exchange of this.isolation.waiting) this.#expireOne(exchange, nowMs);
   }
 
   /** Fails all that waits. */
@@ -174,13 +174,43 @@ export class Recovery {
     }
   }
 
-  /** Remembers an exchange that may be why its worker was lost, and one that is. */
-  #suspect(exchange: Exchange, alone: Exchange | null, nowMs: number): void {
-    if (!this.#quarantine.enabled) return;
-    if (exchange !== alone) {
-      this.#quarantine.mark(exchange, nowMs);
+  #expireOne(exchange: Exchange, nowMs: number): void {
+    const { sinceMs, timeoutMs, trouble } = exchange;
+    const firstMs = trouble?.firstMs ?? nowMs;
+    if (timeoutMs > 0 && nowMs - firstMs > timeoutMs) {
+      this.#options.fail(exchange, "ERR_HANDLER_TIMEOUT");
       return;
     }
+    // Suspects run one by one, which may take long; their clients have had to wait for so long anyway.
+    const waitsOutItsTime =
+      trouble?.suspected === true && trouble.firstMs !== null && timeoutMs > 0;
+    if (waitsOutItsTime || nowMs - sinceMs <= this.#options.queueTimeoutMs) return;
+    this.#options.overloaded(exchange, "queueTimeout");
+  }
+
+  /** Remembers an exchange that may be why its worker was lost, and one that is. */
+  #suspect(exchange: Exchange, trial: Trial | null, nowMs: number): Blame {
+    if (!this.#quarantine.enabled) return "open";
+    if (trial !== null && exchange !== trial.suspect) {
+      this.#quarantine.mark(exchange, nowMs);
+      return "another";
+    }
+    if (trial?.isAlone === true) {
+      this.#condemn(exchange, nowMs);
+      return "it";
+    }
+    if (exchange.trouble?.suspected !== true) {
+      this.#quarantine.mark(exchange, nowMs);
+      return "open";
+    }
+    // It began beside others that had run for a while, or was let go among them; it alone has been suspected before.
+    if (!this.#quarantine.strike(exchange, nowMs)) return "open";
+    this.#condemn(exchange, nowMs);
+    return "it";
+  }
+
+  /** Refuses an exchange, and all that are like it, for a while. */
+  #condemn(exchange: Exchange, nowMs: number): void {
     const quarantineMs = this.#quarantine.condemn(exchange, nowMs);
     const { id: exchangeId, client, route, url } = exchange;
     const fields = {
@@ -191,17 +221,17 @@ export class Recovery {
       quarantineMs,
       code: "ERR_QUARANTINED",
     };
-    this.#options.log.error(
-      fields,
-      "request took a worker down alone: refusing all that are like it",
-    );
-    for (const other of this.#alike(exchange)) {
+    this.#options.log.error(fields, "request takes workers down: refusing all that are like it");
+    for (const other of this.isolation.waiting.like(exchange)) {
       this.#options.fail(other, "ERR_QUARANTINED", quarantineMs);
     }
   }
 
   /** Has a lost exchange dispatched once more, if that is safe; false: it is not. */
-  #retry(exchange: Exchange, alone: Exchange | null, loss: Loss, nowMs: number): boolean {
+  #retry(
+    exchange: Exchange,
+    { blame, loss, nowMs }: { blame: Blame; loss: Loss; nowMs: number },
+  ): boolean {
     const { body, client, intake, route } = exchange;
     const isHere = body !== BODY_FOLLOWS || intake?.rereadable === true;
     const { method, fields } = client.head;
@@ -215,7 +245,7 @@ export class Recovery {
     const verdict = judge(
       {
         replayable: isHere && mayRunTwice(method, fields, declared),
-        alone: exchange === alone,
+        blame,
         suspected: trouble.suspected,
         crashes: trouble.crashes,
         losses: trouble.losses,
@@ -244,12 +274,5 @@ export class Recovery {
   #hold(exchange: Exchange, nowMs: number): void {
     exchange.state = "held";
     exchange.sinceMs = nowMs;
-  }
-
-  /** Those among the suspects that wait which have the same fingerprint. */
-  #alike(exchange: Exchange): Exchange[] {
-    const fingerprint = fingerprintOf(exchange);
-    if (fingerprint === null) return [];
-    return [...this.isolation.waiting].filter((other) => fingerprintOf(other) === fingerprint);
   }
 }

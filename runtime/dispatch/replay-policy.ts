@@ -1,9 +1,17 @@
+/**
+ * Whether an exchange is why its worker was lost, if the worker's own doing is.
+ *
+ * - `it`: it was alone there, or it has been most likely twice.
+ * - `another`: nothing but another suspect had begun there of late, so that one most likely is.
+ * - `open`: it may be.
+ */
+export type Blame = "it" | "another" | "open";
+
 /** What is known of an exchange in flight whose worker was lost. */
 export interface LostExchange {
   /** Whether it may run once more from the beginning. */
   replayable: boolean;
-  /** Whether its worker had nothing else to do because it was a suspect. */
-  alone: boolean;
+  blame: Blame;
   /** Whether it is a suspect already. */
   suspected: boolean;
   /** How many workers were lost with it in flight before this one, by what they did themselves and otherwise. */
@@ -24,6 +32,9 @@ export type Verdict = "replay" | "isolate" | "condemn" | "fail";
 /** Workers that are killed, replaced or restarted around an exchange are not its fault; this many are bad luck enough. */
 const MOST_LOSSES = 3;
 
+/** So many crashes around an exchange are as well, while others are more likely to be why. */
+const MOST_CRASHES = 3;
+
 /**
  * Decides what becomes of an exchange whose worker was lost before any byte of its response was there.
  *
@@ -34,10 +45,10 @@ export function judge(
   lost: LostExchange,
   { ownDoing, quarantine }: { ownDoing: boolean; quarantine: boolean },
 ): Verdict {
-  if (ownDoing && lost.alone) return "condemn";
+  if (ownDoing && lost.blame === "it") return "condemn";
   if (!lost.replayable) return "fail";
   if (ownDoing) {
-    if (lost.crashes > 0) return "fail";
+    if (lost.crashes >= (lost.blame === "another" ? MOST_CRASHES : 1)) return "fail";
     return quarantine ? "isolate" : "replay";
   }
   if (lost.losses >= MOST_LOSSES) return "fail";

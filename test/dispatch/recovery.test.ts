@@ -26,6 +26,8 @@ const KILLED = { code: "ERR_WORKER_EXITED", ownDoing: false } as const;
 const TIMEOUT_MS = 5_000;
 const QUEUE_TIMEOUT_MS = 3_000;
 const PATIENCE_MS = 1_000;
+/** So long others wait for suspects, with what a sweep is late. */
+const LONGEST_WAIT_MS = 500;
 const BUFFERING = {
   bodyBufferBytes: 100,
   bodyOverflow: "stream",
@@ -345,7 +347,7 @@ describe("an exchange whose worker crashed", () => {
     trial.answer(first, slow);
   });
 
-  it("takes the only worker after a while, and others wait meanwhile", (t) => {
+  it("takes the only worker after a while, and others wait for a turn meanwhile", (t) => {
     const trial = new Trial(t);
     const suspect = trial.admit("GET", "/a");
     trial.dispatcher.detach(trial.attach(), CRASHED);
@@ -358,6 +360,81 @@ describe("an exchange whose worker crashed", () => {
     assert.deepEqual(trial.requestsTo(lane), [suspect.id]);
     trial.answer(lane, suspect);
     assert.deepEqual(trial.requestsTo(lane), [suspect.id, other.id]);
+  });
+
+  it("goes on among others when they have waited for long and its worker lives", (t) => {
+    const trial = new Trial(t);
+    const [slow, next] = [trial.admit("GET", "/a"), trial.admit("GET", "/b")];
+    trial.dispatcher.detach(trial.attach(), CRASHED);
+    const lane = trial.attach();
+    trial.tick(PATIENCE_MS);
+    const other = trial.admit("GET", "/c");
+    trial.tick(LONGEST_WAIT_MS);
+    // A blocked worker would only take others down with it.
+    assert.deepEqual(trial.requestsTo(lane), [slow.id]);
+    assert.deepEqual(trial.sent.get(lane)?.at(-1), [Kind.probe, slow.id]);
+    trial.dispatcher.receive(lane, [Kind.probed, slow.id]);
+    assert.deepEqual(trial.requestsTo(lane), [slow.id, other.id]);
+    // They have as long as it had.
+    trial.answer(lane, other);
+    assert.deepEqual(trial.requestsTo(lane), [slow.id, other.id]);
+    trial.tick(LONGEST_WAIT_MS);
+    const late = trial.admit("GET", "/d");
+    assert.deepEqual(kindsOf(slow, next, late), ["", "", ""]);
+    assert.deepEqual(trial.requestsTo(lane), [slow.id, other.id]);
+    // The next one does not wait for its end for ever.
+    trial.tick(LONGEST_WAIT_MS);
+    assert.deepEqual(trial.requestsTo(lane), [slow.id, other.id, next.id]);
+    trial.answer(lane, next);
+    assert.deepEqual(trial.requestsTo(lane).at(-1), late.id);
+    for (const client of [slow, late]) trial.answer(lane, client);
+    assert.deepEqual(kindsOf(slow, next, other, late), Array(4).fill("answered"));
+  });
+
+  it("gives its worker back before the queue is full", (t) => {
+    const trial = new Trial(t, { queueLimit: 8 });
+    const suspect = trial.admit("GET", "/a");
+    trial.dispatcher.detach(trial.attach(), CRASHED);
+    const lane = trial.attach();
+    trial.tick(PATIENCE_MS);
+    const others = ["/1", "/2", "/3", "/4", "/5"].map((path) => trial.admit("GET", path));
+    trial.dispatcher.receive(lane, [Kind.probed, suspect.id]);
+    const ids = others.map(({ id }) => id);
+    assert.deepEqual(trial.requestsTo(lane), [suspect.id, ...ids]);
+  });
+
+  it("comes after others once one like it has taken the only worker down", (t) => {
+    const trial = new Trial(t);
+    const [poison, innocent] = [trial.admit("GET", "/p"), trial.admit("GET", "/a")];
+    trial.dispatcher.detach(trial.attach(), CRASHED);
+    const first = trial.attach();
+    trial.tick(PATIENCE_MS);
+    assert.deepEqual(trial.requestsTo(first), [poison.id]);
+    const other = trial.admit("GET", "/b");
+    trial.dispatcher.detach(first, CRASHED);
+    const second = trial.attach();
+    assert.deepEqual(trial.requestsTo(second), [other.id]);
+    trial.answer(second, other);
+    trial.tick(250);
+    assert.deepEqual(trial.requestsTo(second), [other.id, innocent.id]);
+    trial.answer(second, innocent);
+    assert.deepEqual(kindsOf(poison, innocent, other), ["502", "answered", "answered"]);
+  });
+
+  it("is run before others when many are like it", (t) => {
+    const trial = new Trial(t);
+    const rare = ["/1", "/2"].map((path) => trial.admit("GET", path));
+    const popular = trial.admit("GET", "/popular");
+    trial.dispatcher.detach(trial.attach(), CRASHED);
+    const again = trial.admit("GET", "/popular");
+    const lane = trial.attach();
+    trial.tick(PATIENCE_MS);
+    assert.deepEqual(trial.requestsTo(lane), [popular.id]);
+    trial.answer(lane, popular);
+    assert.equal(trial.requestsTo(lane)[1], rare[0]?.id);
+    for (const client of rare) trial.answer(lane, client);
+    assert.deepEqual(trial.requestsTo(lane).at(-1), again.id);
+    trial.answer(lane, again);
   });
 
   it("is not kept waiting by streams, which may never end", (t) => {
@@ -381,8 +458,22 @@ describe("an exchange whose worker crashed", () => {
     );
     assert.deepEqual(trial.dispatcher.detach(lane, CRASHED), { failed: 2, replayed: 5 });
     assert.deepEqual(kindsOf(...clients), ["", "", "", "", "", "502", "502"]);
+  });
+
+  it("waits for as long as it may take, and where that has no bound, as long as others", (t) => {
+    const trial = new Trial(t);
+    const lane = trial.attach();
+    const [client, patient] = [
+      trial.admit("GET", "/a"),
+      trial.admit("GET", "/b", { timeoutMs: 0 }),
+    ];
+    trial.dispatcher.detach(lane, CRASHED);
+    // It has not run yet: nobody has made it wait before.
+    const likeIt = trial.admit("GET", "/a");
     trial.tick(QUEUE_TIMEOUT_MS + 250);
-    assert.deepEqual(kindsOf(...clients.slice(0, 5)), ["503", "503", "503", "503", "503"]);
+    assert.deepEqual(kindsOf(client, patient, likeIt), ["", "503", "503"]);
+    trial.tick(TIMEOUT_MS - QUEUE_TIMEOUT_MS);
+    assert.deepEqual(kindsOf(client), ["504"]);
   });
 
   it("gets no third chance, but those that are like it are believed once it is answered", (t) => {
@@ -470,6 +561,52 @@ describe("a request that crashes workers", () => {
       assert.deepEqual(kindsOf(poison()), ["503"], how);
       trial.dispatcher.close("ERR_DRAINING");
     }
+  });
+
+  it("is found out where it is never alone, one crash later, and spares who is with it", (t) => {
+    const trial = new Trial(t);
+    const poison = trial.admit("GET", "/p");
+    trial.dispatcher.detach(trial.attach(), CRASHED);
+    // What is not answered for long is never gone: the suspect runs beside it in the end.
+    const crash = (client: FakeClient): FakeClient => {
+      const lane = trial.attach();
+      const longPoll = trial.admit("GET", "/poll", { timeoutMs: 0 });
+      trial.tick(PATIENCE_MS);
+      assert.deepEqual(trial.requestsTo(lane), [longPoll.id]);
+      trial.tick(PATIENCE_MS);
+      assert.deepEqual(trial.requestsTo(lane), [longPoll.id, client.id]);
+      trial.dispatcher.detach(lane, CRASHED);
+      const next = trial.attach();
+      trial.tick(PATIENCE_MS);
+      assert.deepEqual(trial.requestsTo(next), [longPoll.id]);
+      trial.answer(next, longPoll);
+      trial.dispatcher.detach(next, KILLED);
+      return longPoll;
+    };
+    const first = crash(poison);
+    const isCondemned = (): boolean => trial.logs.some(({ code }) => code === "ERR_QUARANTINED");
+    assert.deepEqual([kindsOf(poison, first), isCondemned()], [["502", "answered"], false]);
+    const again = trial.admit("GET", "/p");
+    const second = crash(again);
+    assert.deepEqual([kindsOf(again, second), isCondemned()], [["502", "answered"], true]);
+    assert.deepEqual(kindsOf(trial.admit("GET", "/p")), ["503"]);
+  });
+
+  it("is not taken for one without a body once its own is gone", (t) => {
+    const buffering = { ...BUFFERING, bodyBufferBytes: 2_000_000 };
+    const trial = new Trial(t);
+    const lane = trial.attach();
+    // Too large to be recognised by.
+    const client = new FakeClient(1_000, { method: "PUT", bodyBytes: 1_100_000 });
+    const url = "http://localhost/p";
+    const limits = { bodyLimitBytes: 2_000_000, timeoutMs: TIMEOUT_MS, buffering };
+    trial.dispatcher.admit(client, { route: 7, params: null, url, ...limits });
+    client.sendBody(Buffer.alloc(1_100_000));
+    client.leave();
+    trial.dispatcher.detach(lane, CRASHED);
+    const next = trial.attach();
+    const other = trial.admit("PUT", "/p");
+    assert.deepEqual(trial.requestsTo(next), [other.id]);
   });
 
   it("is believed once it is answered, and not when it is only put aside", (t) => {

@@ -9,7 +9,7 @@ import {
 
 const USUAL: LostExchange = {
   replayable: true,
-  alone: false,
+  blame: "open",
   suspected: false,
   crashes: 0,
   losses: 0,
@@ -17,7 +17,7 @@ const USUAL: LostExchange = {
 
 describe("judge()", () => {
   it("decides by what the exchange is, what it has been through and how its worker ended", () => {
-    const alone = { alone: true, suspected: true };
+    const alone = { blame: "it", suspected: true } as const;
     const table: [change: Partial<LostExchange>, ownDoing: boolean, verdict: Verdict][] = [
       // Killed from outside: not its fault, up to three times.
       [{}, false, "replay"],
@@ -33,6 +33,11 @@ describe("judge()", () => {
       [{ losses: 3 }, true, "isolate"],
       [{ crashes: 1 }, true, "fail"],
       [{ replayable: false }, true, "fail"],
+      // Another one is more likely why, up to three times.
+      [{ blame: "another" }, true, "isolate"],
+      [{ blame: "another", crashes: 2 }, true, "isolate"],
+      [{ blame: "another", crashes: 3 }, true, "fail"],
+      [{ blame: "another", replayable: false }, true, "fail"],
       // It is why, whether or not it was there before.
       [{ ...alone, crashes: 1 }, true, "condemn"],
       [alone, true, "condemn"],
