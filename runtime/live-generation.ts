@@ -50,7 +50,7 @@ export class LiveGeneration {
   readonly #fallbacks: readonly Place[];
 
   private constructor(
-    { manifest, config }: LiveGenerationOptions,
+    { manifest, config }: Pick<LiveGenerationOptions, "manifest" | "config">,
     { pools, changes }: { pools: ReadonlyMap<string, LivePool>; changes: readonly PoolChange[] },
   ) {
     this.manifest = manifest;
@@ -104,6 +104,13 @@ export class LiveGeneration {
       }
     }
     return new LiveGeneration(options, { pools, changes });
+  }
+
+  /** One that answers nothing, and has nothing on disk: until there is another. */
+  static empty(options: Pick<LiveGenerationOptions, "config">): LiveGeneration {
+    const { handlersDir: sourceDir } = options.config;
+    const manifest = { ...NO_HANDLERS, sourceDir };
+    return new LiveGeneration({ ...options, manifest }, { pools: new Map(), changes: [] });
   }
 
   get workerPids(): number[] {
@@ -204,6 +211,19 @@ function findReasonsToStart(
   if (reasons.length > 0) return reasons;
   return renewAll === null ? null : [renewAll];
 }
+
+const NO_HANDLERS: Manifest = {
+  formatVersion: 2,
+  id: "none",
+  createdAt: new Date(0).toISOString(),
+  sourceDir: "",
+  modules: [],
+  routes: [],
+  fallbacks: [],
+  packages: "",
+  inputs: [],
+  warnings: [],
+};
 
 /** Starts pools at the same time, all of them or none. */
 async function startPools(

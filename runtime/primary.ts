@@ -7,6 +7,7 @@ import type { GenerationInfo, ReloadReport } from "./control/operations.ts";
 import { ByteBudget } from "./dispatch/byte-budget.ts";
 import { Spool } from "./dispatch/spool.ts";
 import { RuntimeError } from "./errors.ts";
+import { answerHandlerProblem, isNavigation } from "./front/answer-handler-problem.ts";
 import { answerHealth } from "./front/answer-health.ts";
 import { HEADER_SLACK_BYTES } from "./front/head-limits.ts";
 import { Listener, type ListenerChanges, type ListenerOptions } from "./front/listener.ts";
@@ -14,7 +15,12 @@ import { RequestsPerAddress } from "./front/requests-per-address.ts";
 import { serveStatic } from "./front/serve-static.ts";
 import type { UwsClientSide } from "./front/uws-client-side.ts";
 import { loadUws } from "./front/uws.ts";
-import type { LiveGeneration } from "./live-generation.ts";
+import {
+  describeHandlerProblem,
+  type HandlerProblem,
+  isHandlerProblem,
+} from "./handler-problem.ts";
+import { LiveGeneration } from "./live-generation.ts";
 import type { LivePool } from "./live-pool.ts";
 import type { Logger } from "./log.ts";
 import { Moves, type MovesOptions, type Proven } from "./moves.ts";
@@ -70,6 +76,8 @@ export class Primary {
   #lastWorkerId = 0;
   /** What new requests go to. */
   #generation: LiveGeneration | null = null;
+  /** Why the handlers as they are now do not serve; `null`: they do. Of interest in development only. */
+  #problem: HandlerProblem | null = null;
   /** Whether its lease is held for it, beside those of its pools. */
   #holdsGeneration = true;
   /** Ends what builds and boots. */
@@ -161,8 +169,18 @@ export class Primary {
    * @throws RuntimeError that says why it was refused; all is then as if nothing had happened. `ERR_DRAINING` when the
    *   server stops.
    */
-  reload(): Promise<ReloadReport> {
-    return this.#moves.reload();
+  async reload(): Promise<ReloadReport> {
+    try {
+      return await this.#moves.reload();
+    } catch (error) {
+      if (this.config.mode === "development" && isHandlerProblem(error)) {
+        const serving = this.#generation;
+        const problem = await describeHandlerProblem(error, process.cwd());
+        // Otherwise a later reload has gone well meanwhile.
+        if (this.#generation === serving) this.#problem = problem;
+      }
+      throw error;
+    }
   }
 
   /**
@@ -237,7 +255,7 @@ export class Primary {
     const { publicDir, headerLimitBytes, httpPort, httpsPort } = config;
     this.#useSettings(config);
     const loading = loadUws({ headerLimitBytes: headerLimitBytes + HEADER_SLACK_BYTES });
-    const starting = this.#moves.startFirst(this.#site);
+    const starting = this.#startFirst();
     const opening: Promise<unknown>[] = [
       loading,
       starting.then((generation) => this.#useGeneration(generation)),
@@ -262,6 +280,23 @@ export class Primary {
     if (httpsPort !== null && certificates !== null) {
       const place = this.#place("https", httpsPort);
       this.#listeners.push(await Listener.open(uws, { ...shared, ...place, certificates }));
+    }
+  }
+
+  /** In development, handlers that do not compile are no reason to end: whoever mends them finds the server there. */
+  async #startFirst(): Promise<LiveGeneration> {
+    const { config } = this.#site;
+    try {
+      return await this.#moves.startFirst(this.#site);
+    } catch (error) {
+      if (config.mode !== "development" || !isHandlerProblem(error)) throw error;
+      this.#stop.signal.throwIfAborted();
+      this.#log.error(
+        { code: error.code },
+        `waiting for a change of the handlers: ${error.message}`,
+      );
+      this.#problem = await describeHandlerProblem(error, process.cwd());
+      return LiveGeneration.empty({ config });
     }
   }
 
@@ -318,7 +353,16 @@ export class Primary {
       const { path, search } = target;
       if (serveStatic(client, { path, search }, this.#files, this.#onFileError)) return;
     }
+    if (this.#problem !== null && this.#showsProblem(client)) {
+      answerHandlerProblem(client, this.#problem);
+      return;
+    }
     if (!this.generation.admit(client, target)) client.refuse(404);
+  }
+
+  /** What still serves is for programs and pages that are open; where nothing does, everybody is told why. */
+  #showsProblem({ head }: UwsClientSide): boolean {
+    return this.generation.pools.size === 0 || isNavigation(head);
   }
 
   readonly #onFileError = (error: unknown): void => {
@@ -363,6 +407,7 @@ export class Primary {
     const oldFiles = this.#files;
     this.#site = site;
     this.#useGeneration(generation);
+    this.#problem = null;
     this.#files = files;
     for (const swap of swaps) swap.commit();
     this.#useSettings(site.config);

@@ -12,6 +12,7 @@ export interface BannerInfo {
   handlersDir: string;
   /** `null`: no static files. */
   publicFiles: { dir: string; count: number } | null;
+  /** None: the handlers could not be loaded, and it waits until somebody mends them. */
   workers: readonly { pid: number }[];
   /** `null`: no HTTPS. */
   certificate: BannerCertificate | null;
@@ -92,7 +93,9 @@ export function formatBanner(info: BannerInfo, terminal: Terminal): string {
     const { dir, count } = info.publicFiles;
     row("files", `${countOf(count, "file")} from ${dir}/`);
   }
-  row("workers", `${info.workers.length} (pid ${info.workers.map(({ pid }) => pid).join(", ")})`);
+  if (info.workers.length > 0) {
+    row("workers", `${info.workers.length} (pid ${info.workers.map(({ pid }) => pid).join(", ")})`);
+  }
   if (info.certificate !== null) row("https", describeCertificate(info.certificate));
   row(
     "stop",
@@ -126,7 +129,8 @@ type Style = Parameters<typeof styleText>[0];
 const INDENT = 12;
 const MAX_ROUTES = 12;
 
-function describeRoutes({ routes, handlersDir }: BannerInfo): string {
+function describeRoutes({ routes, handlersDir, workers }: BannerInfo): string {
+  if (workers.length === 0) return "none until the handlers can be loaded: see above";
   return routes.length === 0
     ? `none yet: put a handler in ${handlersDir}/, such as ${handlersDir}/hello.ts`
     : `${routes.length} from ${handlersDir}/`;

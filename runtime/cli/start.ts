@@ -10,6 +10,7 @@ import { type LoadedCertificates, loadCertificates } from "../front/tls.ts";
 import { type Logger, pickLogLook } from "../log.ts";
 import { ServerLogs } from "../log/server-logs.ts";
 import { Primary } from "../primary.ts";
+import { settledWithin } from "../settled-within.ts";
 import { obeySignals, type PassOn } from "../supervise/shutdown.ts";
 import { type StartCommand, toStartCommand } from "../supervise/start-command.ts";
 import { type SharedPort, Takeover } from "../supervise/takeover.ts";
@@ -83,6 +84,9 @@ export async function start(options: StartOptions): Promise<void> {
     throw error;
   }
 }
+
+/** A project is looked through faster than that, if its disk answers. */
+const WATCHING_MS = 3_000;
 
 /** Longer than a config file may take. */
 const READ_CONFIG_MS = 30_000;
@@ -261,7 +265,7 @@ async function watchHandlers(
   reload: () => Promise<ReloadReport>,
 ): Promise<FSWatcher> {
   const { watchSources } = await import("./watch.ts");
-  return watchSources({
+  const watcher = watchSources({
     dirs: [primary.config.handlersDir],
     sources: () => {
       const { handlersDir, configFile } = primary.config;
@@ -273,6 +277,9 @@ async function watchHandlers(
     },
     onError: (error) => log.warn({ err: error }, "cannot watch a source: its changes go unseen"),
   });
+  // What changes earlier goes unseen. Nobody is told that the server is up before it sees what they do then.
+  await settledWithin(new Promise<void>((resolve) => watcher.once("ready", resolve)), WATCHING_MS);
+  return watcher;
 }
 
 /** Tells a person what is there, in words on a terminal; a program reads one log line. */

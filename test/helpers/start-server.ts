@@ -14,6 +14,8 @@ const ENTRY = join(import.meta.dirname, "../../dist/main.js");
 export type Files = Readonly<Record<string, string | Uint8Array>> | string;
 
 export interface StartOptions {
+  /** What it is started by; `start` unless told. */
+  command?: "start" | "dev";
   /** The handlers folder: `{ "users/[id].ts": "export default ..." }`, or its absolute path. */
   handlers: Files;
   /** The folder of static files; without it there is none. */
@@ -70,7 +72,12 @@ export function spawnServer(t: Owner, options: StartOptions): TestServer {
     "--workers": String(options.workers ?? 2),
     "--log-format": "json",
   };
-  const args = [ENTRY, "start", ...Object.entries(flags).flat(), ...(options.flags ?? [])];
+  const args = [
+    ENTRY,
+    options.command ?? "start",
+    ...Object.entries(flags).flat(),
+    ...(options.flags ?? []),
+  ];
   const [program, ...words] = [...(options.prefix ?? []), process.execPath, ...args];
   const child = spawn(program ?? process.execPath, words, {
     cwd: dir,

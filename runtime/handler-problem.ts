@@ -1,0 +1,55 @@
+import { resolve } from "node:path";
+import { RuntimeError } from "./errors.ts";
+import { escapeHtml, formatHtmlPage } from "./html-page.ts";
+import { readExcerpt, toHtmlExcerpt } from "./source-excerpt.ts";
+
+/** Why handlers cannot be built or loaded, for who works on them. */
+export interface HandlerProblem {
+  /** What the terminal says; ends with a line feed. */
+  text: string;
+  /** A whole page. */
+  html: string;
+}
+
+/** Whether an error is about the handlers, and not about settings or the machine. */
+export function isHandlerProblem(error: unknown): error is RuntimeError {
+  return (
+    error instanceof RuntimeError &&
+    (error.code === "ERR_HANDLER_LOAD" || error.code === "ERR_BOOT_LOOP")
+  );
+}
+
+/**
+ * Makes a page of what the terminal says: each `file:line:column: message` with the lines around it. Never rejects.
+ *
+ * @param cwd What the files are named relative to; of others nothing is shown.
+ */
+export async function describeHandlerProblem(
+  { message }: RuntimeError,
+  cwd: string,
+): Promise<HandlerProblem> {
+  const [title = "", ...lines] = message.split("\n");
+  const shown = await Promise.all(lines.slice(0, MOST_LINES).map((line) => toHtml(line, cwd)));
+  const more = lines.length - shown.length;
+  const content = [
+    `<h1>${escapeHtml(title)}</h1>`,
+    ...shown,
+    ...(more > 0 ? [`<p>and ${more} more: see the terminal</p>`] : []),
+    "<p>Save the file when it is mended, and open this page again.</p>",
+  ];
+  return { text: `${message}\n`, html: formatHtmlPage(title, content.join("\n")) };
+}
+
+/** More fill a page that nobody reads to its end. */
+const MOST_LINES = 10;
+
+const PLACE = /^(?<file>[^:]+):(?<line>\d+)(?<column>:\d+)?: (?<text>.+)$/;
+
+async function toHtml(line: string, cwd: string): Promise<string> {
+  const { file = "", line: number = "", column = "", text = "" } = PLACE.exec(line)?.groups ?? {};
+  if (file === "") return `<p>${escapeHtml(line)}</p>`;
+  const excerpt = await readExcerpt({ file: resolve(cwd, file), line: Number(number) }, cwd);
+  const place = `<h2>${escapeHtml(`${file}:${number}${column}`)}</h2>`;
+  const source = excerpt === null ? "" : `\n${toHtmlExcerpt(excerpt)}`;
+  return `${place}\n<p>${escapeHtml(text)}</p>${source}`;
+}

@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { runCommand } from "../helpers/run-command.ts";
+import { fieldValue, send } from "../helpers/send.ts";
+import { startServer, type TestServer } from "../helpers/start-server.ts";
+
+const HELLO = `export default () => new Response("hello");`;
+const BROKEN = `export default () => {\n  const x = "<b>";\n  return new Response(;\n};\n`;
+const BROWSER = { accept: "text/html,application/xhtml+xml", "sec-fetch-mode": "navigate" };
+const PAGE_FETCH = { accept: "text/html", "sec-fetch-mode": "cors" };
+const OLD_BROWSER = { accept: "text/html,application/xhtml+xml" };
+
+function write(server: TestServer, path: string, source: string): void {
+  writeFileSync(join(server.handlersDir, path), source);
+}
+
+/** Reloads are the watcher's: what it has seen is told by the log. */
+async function next(server: TestServer, what: string, change: () => void): Promise<void> {
+  const seen = server.logs.length;
+  change();
+  await server.until(
+    (line) => server.logs.indexOf(line) >= seen && line.msg?.startsWith(what) === true,
+  );
+}
+
+/** Not with `fetch`, which says itself what kind of request it is. */
+async function ask(server: TestServer, headers: Record<string, string>): Promise<[number, string]> {
+  const { status, text } = await send(server.http, { headers });
+  return [status, text];
+}
+
+describe("edgicorn dev", { timeout: 60_000 }, () => {
+  it("shows in the browser why handlers do not compile, and serves on to all others", async (t) => {
+    const server = await startServer(t, {
+      command: "dev",
+      handlers: { "index.ts": HELLO },
+      public: { "style.css": "css" },
+      workers: 1,
+    });
+    await next(server, "reload refused", () => write(server, "index.ts", BROKEN));
+    for (const headers of [BROWSER, OLD_BROWSER]) {
+      const response = await send(`${server.http}/anything`, { headers });
+      assert.equal(response.status, 500);
+      assert.equal(fieldValue(response, "content-type"), "text/html; charset=utf-8");
+      assert.equal(fieldValue(response, "cache-control"), "no-store");
+      const page = response.text;
+      assert.match(page, /<h1>Cannot compile handlers: 1 error<\/h1>/);
+      assert.match(page, /<h2>handlers\/index\.ts:3:23<\/h2>\n<p>Unexpected &quot;;&quot;<\/p>/);
+      assert.match(page, /2 \| {3}const x = &quot;&lt;b&gt;&quot;;/);
+      assert.match(page, /<mark>&gt; {4}3 \| {3}return new Response\(;<\/mark>/);
+      assert.ok(!page.includes("<b>"));
+    }
+    for (const headers of [{}, PAGE_FETCH]) {
+      assert.deepEqual(await ask(server, headers), [200, "hello"]);
+    }
+    assert.equal((await send(`${server.http}/style.css`, { headers: BROWSER })).text, "css");
+
+    await next(server, "reloaded", () => write(server, "index.ts", HELLO.replace("hello", "new")));
+    assert.deepEqual(await ask(server, BROWSER), [200, "new"]);
+
+    await next(server, "reload refused", () => write(server, "index.ts", "\nthrow Error('top');"));
+    const [status, page] = await ask(server, BROWSER);
+    assert.equal(status, 500);
+    assert.match(page, /<h2>handlers\/index\.ts:2[\d:]*<\/h2>\n<p>Error: top<\/p>/);
+  });
+
+  it("starts although handlers do not compile, and serves them when they do", async (t) => {
+    const server = await startServer(t, {
+      command: "dev",
+      handlers: { "index.ts": `export { default } from "../lib/app.ts";` },
+      files: { "lib/app.ts": BROKEN },
+      workers: 1,
+      flags: ["--health-path", "/health"],
+    });
+    assert.match(
+      server.stderr,
+      /waiting for a change of the handlers: Cannot compile.*lib\/app\.ts:3:23/,
+    );
+    const [status, page] = await ask(server, BROWSER);
+    assert.equal(status, 500);
+    assert.match(page, /<h2>lib\/app\.ts:3:23<\/h2>/);
+    const [code, text] = await ask(server, {});
+    assert.equal(code, 500);
+    assert.match(text, /^Cannot compile handlers: 1 error\nlib\/app\.ts:3:23: Unexpected ";"\n$/);
+    assert.equal((await server.fetch("/health")).status, 503);
+    const head = await send(server.http, { method: "HEAD", headers: BROWSER });
+    assert.equal(head.status, 500);
+    assert.equal((await runCommand(["status"], server.dir)).code, 0);
+    assert.match((await runCommand(["generations"], server.dir)).stdout, /^no generations/);
+
+    // It is outside of the handlers: the build that failed has named it.
+    await next(server, "reloaded", () => {
+      mkdirSync(join(server.dir, "lib"), { recursive: true });
+      writeFileSync(join(server.dir, "lib/app.ts"), HELLO);
+    });
+    assert.deepEqual(await ask(server, BROWSER), [200, "hello"]);
+    assert.equal((await server.fetch("/health")).status, 200);
+  });
+
+  it("stops in order while it waits for handlers that compile", async (t) => {
+    const server = await startServer(t, { command: "dev", handlers: { "index.ts": BROKEN } });
+    server.kill("SIGTERM");
+    assert.deepEqual(await server.exit, { code: 0, signal: null });
+  });
+});
+
+describe("edgicorn start", { timeout: 60_000 }, () => {
+  it("shows nobody why a reload was refused", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": HELLO }, workers: 1 });
+    write(server, "index.ts", BROKEN);
+    assert.equal((await runCommand(["reload"], server.dir)).code, 70);
+    assert.deepEqual(await ask(server, BROWSER), [200, "hello"]);
+  });
+});
