@@ -90,6 +90,19 @@ describe("createLogger()", () => {
   });
 });
 
+describe("createLogger(), on a terminal", () => {
+  it("lets nothing through that the terminal would obey", async () => {
+    const destination = capture();
+    const look = { pretty: true, color: false };
+    const log = await createLogger({ logLevel: "info" }, destination, look);
+    const evil = "\u001b]0;title\u0007\u009b2Jgone\rforged";
+    log.info({ evil }, evil);
+    // oxlint-disable-next-line no-control-regex -- these are what must not be there
+    assert.doesNotMatch(destination.text(), /[\0-\t\v-\x1f\x7f-\x9f]/);
+    assert.match(destination.text(), /\\u001b\]0;title/);
+  });
+});
+
 describe("pickLogLook()", () => {
   const cases: [Parameters<typeof pickLogLook>, ReturnType<typeof pickLogLook>][] = [
     [["auto", { isTTY: true, env: {} }], { pretty: true, color: true }],

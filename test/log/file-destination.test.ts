@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
@@ -113,6 +113,20 @@ describe("FileDestination", { timeout: 30_000 }, () => {
     assert.equal(destination.droppedLines, 3);
   });
 
+  for (const ending of ["process.exit(0);", "setImmediate(() => { throw new Error('bug'); });"]) {
+    it(`writes what is waiting at the end: ${ending}`, (t) => {
+      const path = join(temporaryFolder(t), "log");
+      const program = `
+        import { FileDestination } from "./runtime/log/file-destination.ts";
+        const destination = new FileDestination(${JSON.stringify(path)});
+        for (let index = 0; index < 999; index++) destination.write("line\\n");
+        ${ending}`;
+      const args = ["--import", "tsx", "--input-type=module", "--eval", program];
+      spawnSync(process.execPath, args, { cwd: root });
+      assert.equal(contentOf(path), "line\n".repeat(999));
+    });
+  }
+
   it("begins the line again in the next file when the disk took half of it", (t) => {
     const dir = temporaryFolder(t);
     const path = join(dir, "log");
@@ -128,6 +142,7 @@ describe("FileDestination", { timeout: 30_000 }, () => {
       });
       for (let index = 1000; index < 1700; index++) destination.write("line " + index + "\\n");`;
     const shell = `trap '' XFSZ; ulimit -f 8; exec "$0" --import tsx --input-type=module --eval "$1"`;
+    // A cache file may be larger.
     const env = { ...process.env, TSX_DISABLE_CACHE: "1" };
     execFileSync("sh", ["-c", shell, process.execPath, program], { cwd: root, env });
     const [before, after] = [contentOf(`${path}.1`), contentOf(path)];
