@@ -208,7 +208,6 @@ async function serve(
   const rollback = (id?: string): Promise<ReloadReport> =>
     presence.whileReloading(() => moveAndTell(running, "rollback", id));
   const watcher = mode === "development" ? await watchHandlers(running, reload) : null;
-  announce(running);
   const listeners = (): SharedPort[] =>
     primary.listeners.map(({ scheme, port }) => ({ scheme, port }));
   const operations = createOperations({
@@ -232,6 +231,8 @@ async function serve(
     await primary.destroy();
     throw error;
   }
+  // Who reads it may look for the pid file and the control socket.
+  announce(running);
   const hasServiceManager = (process.env["NOTIFY_SOCKET"] ?? "") !== "";
   const stays = staysAsParent({
     pid: process.pid,
