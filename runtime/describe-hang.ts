@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { ExchangeId } from "./channel/messages.ts";
 import type { Work } from "./dispatch/dispatcher.ts";
+import { toDisplayPath } from "./display-path.ts";
 import type { Manifest } from "./generation/manifest.ts";
 import type { StackFrame } from "./stack-frames.ts";
 
@@ -9,7 +10,7 @@ const NAMED_EXCHANGES = 10;
 
 /** What the log says of the work of a worker that hangs. */
 export interface HangDescription {
-  /** The module of the handlers folder that blocks it, relative to that folder; absent: not known. */
+  /** The module of the handlers folder that blocks it, as messages name it: `handlers/a.ts`; absent: not known. */
   handler?: string;
   /** Patterns of the routes that run it. */
   routes?: string[];
@@ -51,7 +52,7 @@ export function describeHang(
   const patternOf = (route: number): string | null => manifest.routes[route]?.pattern ?? null;
   return {
     ...(module !== null && {
-      handler: manifest.modules[module]?.source ?? "",
+      handler: toDisplayPath(join(manifest.sourceDir, manifest.modules[module]?.source ?? "")),
       routes: [...routes].slice(0, NAMED_EXCHANGES).map((route) => patternOf(route) ?? ""),
     }),
     exchanges: work.filter(({ state }) => state !== "settled").length,

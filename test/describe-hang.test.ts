@@ -52,9 +52,13 @@ function describeWork(works: readonly Work[], files: readonly (string | null)[])
 describe("describeHang()", () => {
   it("names the innermost module of the handlers, and the routes that run it", () => {
     const cases: [files: (string | null)[], handler: string | undefined, routes?: string[]][] = [
-      [["/app/lib/x.ts", "/app/handlers/a.ts"], "a.ts", ["/a", "/c"]],
-      [[null, "/app/handlers/(g)/b.ts", "/app/handlers/_middleware.ts"], "(g)/b.ts", ["/b"]],
-      [["/app/handlers/_middleware.ts"], "_middleware.ts", ["/b", "/c"]],
+      [["/app/lib/x.ts", "/app/handlers/a.ts"], "/app/handlers/a.ts", ["/a", "/c"]],
+      [
+        [null, "/app/handlers/(g)/b.ts", "/app/handlers/_middleware.ts"],
+        "/app/handlers/(g)/b.ts",
+        ["/b"],
+      ],
+      [["/app/handlers/_middleware.ts"], "/app/handlers/_middleware.ts", ["/b", "/c"]],
       [["/app/lib/x.ts"], undefined],
       [[], undefined],
     ];

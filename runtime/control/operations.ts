@@ -14,7 +14,7 @@ export interface ReloadReport {
 export interface PoolChange {
   name: string;
   change: "kept" | "replaced" | "added" | "removed";
-  /** Why, for a person: `changed: api/users.ts`. */
+  /** Why, for a person: `changed: handlers/api/users.ts`. */
   reasons: string[];
   /** How many it has now. */
   workers: number;

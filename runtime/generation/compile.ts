@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { context } from "esbuild";
 import type { BuildOptions, Message, Metafile } from "esbuild";
 
-import { toDisplayPath } from "../route/display-path.ts";
+import { toDisplayPath } from "../display-path.ts";
 import { BuildError } from "./build-error.ts";
 import { createPackagePlugin } from "./package-plugin.ts";
 import type { PackageFinder } from "./packages.ts";

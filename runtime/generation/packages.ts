@@ -2,7 +2,7 @@ import { mkdir, readFile, realpath, symlink } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { basename, dirname, join } from "node:path";
 
-import { toDisplayPath } from "../route/display-path.ts";
+import { toDisplayPath } from "../display-path.ts";
 
 /** A package that compiled code will ask Node for. */
 export interface PackageUse {

@@ -1,6 +1,8 @@
+import { join } from "node:path";
 import type { Config } from "../config.ts";
 import type { PoolSetting } from "../config/file-settings.ts";
 import { RELOAD_EFFECT } from "../config/reload-effect.ts";
+import { toDisplayPath } from "../display-path.ts";
 import type { Manifest, ManifestModule } from "../generation/manifest.ts";
 import { DEFAULT_POOL } from "../pool-name.ts";
 
@@ -13,6 +15,8 @@ const MOST_NAMED = 5;
 /** What a pool of a generation is made of. Plain data. */
 export interface PoolPlan {
   readonly name: string;
+  /** Absolute path of the handlers folder. */
+  readonly sourceDir: string;
   readonly workers: number;
   /** When all are busy. */
   readonly maxWorkers: number;
@@ -42,10 +46,13 @@ export function planPools(manifest: Manifest, config: Config): PoolPlan[] {
 export function findReasons(before: PoolPlan, after: PoolPlan): string[] {
   const { changed, added, gone } = compare(before.code, after.code);
   const others = compare(before.others, after.others);
+  const nameIn = ({ sourceDir }: PoolPlan) => {
+    return (source: string): string => toDisplayPath(join(sourceDir, source));
+  };
   return [
-    ...describe("changed", changed),
-    ...describe("new", added),
-    ...describe("gone", gone),
+    ...describe("changed", changed.map(nameIn(after))),
+    ...describe("new", added.map(nameIn(after))),
+    ...describe("gone", gone.map(nameIn(before))),
     ...[...others.changed, ...others.added, ...others.gone].map((name) => `${name} changed`),
   ];
 }
@@ -98,7 +105,8 @@ function planPool(
     if (effect === "pools") others.set(settingName, JSON.stringify(config[key as keyof Config]));
   }
   const code = new Map(modules.map(({ source, hash }) => [source, hash]));
-  return { name, workers, maxWorkers, concurrency, memoryLimitBytes, code, others };
+  const { sourceDir } = manifest;
+  return { name, sourceDir, workers, maxWorkers, concurrency, memoryLimitBytes, code, others };
 }
 
 function listModules(name: string, { modules, routes, fallbacks }: Manifest): ManifestModule[] {

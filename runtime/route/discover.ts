@@ -2,7 +2,7 @@ import { readdir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import { RuntimeError } from "../errors.ts";
-import { toDisplayPath } from "./display-path.ts";
+import { toDisplayPath } from "../display-path.ts";
 import { isIgnoredFolder } from "./handler-file.ts";
 import { createRouteTable } from "./route-table.ts";
 import type { RouteTable } from "./route-table.ts";

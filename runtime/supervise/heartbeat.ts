@@ -1,4 +1,5 @@
 import { Kind, type PingNumber, type ToWorker, type WorkerId } from "../channel/messages.ts";
+import { toDisplayPath } from "../display-path.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { isUserCode, type SourcePosition, type StackFrame } from "../stack-frames.ts";
@@ -190,13 +191,19 @@ function toStackFields(stack: readonly StackFrame[]): object {
   if (stack.length === 0) return {};
   const blockedAt = stack.find(({ position }) => position !== null && isUserCode(position.file));
   return {
-    ...(blockedAt?.position && { blockedAt: toText(blockedAt.position) }),
+    ...(blockedAt?.position && { blockedAt: toPlace(blockedAt.position) }),
+    // As Node writes a stack.
     stack: stack
       .slice(0, LOGGED_FRAMES)
       .map(({ name, position }) =>
         position === null ? name : `${name ?? "(anonymous)"} (${toText(position)})`,
       ),
   };
+}
+
+/** As messages name a place. */
+function toPlace({ file, ...rest }: SourcePosition): string {
+  return toText({ file: toDisplayPath(file), ...rest });
 }
 
 function toText({ file, line, column }: SourcePosition): string {

@@ -87,9 +87,9 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
       assert.deepEqual((await pidsOf(server, 5)).has(pid), false);
       assert.equal(hung["level"], "error");
       assert.equal(hung["processState"], "running");
-      assert.equal(hung["handler"], "(group)/blocks.ts");
+      assert.equal(hung["handler"], "handlers/(group)/blocks.ts");
       assert.deepEqual(hung["routes"], ["/blocks"]);
-      assert.equal(hung["blockedAt"], `${server.handlersDir}/_spin.ts:5:5`);
+      assert.equal(hung["blockedAt"], "handlers/_spin.ts:5:5");
       const [spin, fetch, ...others] = hung["stack"] as string[];
       assert.equal(spin, `spin (${server.handlersDir}/_spin.ts:5:5)`);
       assert.match(fetch ?? "", /^Object\.fetch \(.+\/\(group\)\/blocks\.ts:5:7\)$/);

@@ -137,7 +137,7 @@ describe("SIGHUP, with pools", { timeout: 60_000 }, () => {
     t.diagnostic(`reload of 50 handlers, one of 4 pools replaced: ${String(report.durationMs)} ms`);
     assert.deepEqual(report.pools, [
       { name: "a", change: "kept", reasons: [], workers: 1 },
-      { name: "b", change: "replaced", reasons: ["changed: h1.ts"], workers: 1 },
+      { name: "b", change: "replaced", reasons: ["changed: handlers/h1.ts"], workers: 1 },
       { name: "c", change: "kept", reasons: [], workers: 1 },
       { name: "default", change: "kept", reasons: [], workers: 1 },
     ]);

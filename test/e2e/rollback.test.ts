@@ -59,7 +59,7 @@ describe("edgicorn rollback", { timeout: 60_000 }, () => {
     const back = await ask<ReloadReport>(server, "rollback");
     assert.deepEqual([back.generation, back.previous], [first, second]);
     assert.deepEqual(back.pools, [
-      { name: "default", change: "replaced", reasons: ["changed: index.ts"], workers: 1 },
+      { name: "default", change: "replaced", reasons: ["changed: handlers/index.ts"], workers: 1 },
       { name: "kept", change: "kept", reasons: [], workers: 1 },
     ]);
     assert.equal(await textOf(server), "200 one");

@@ -11,7 +11,7 @@ const BASE: Manifest = {
   formatVersion: 2,
   id: "one",
   createdAt: "",
-  sourceDir: "/srv/handlers",
+  sourceDir: join(process.cwd(), "handlers"),
   modules: ["_404.ts", "_middleware.ts", "api.ts", "index.ts", "report.ts"].map((source) => ({
     source,
     compiled: `${source}.js`,
@@ -110,16 +110,16 @@ describe("planPools(), findReasons()", () => {
   it("replaces the pools whose code has changed, and names it", () => {
     assert.deepEqual(reasons(withHash("report.ts")), {
       default: [],
-      reports: ["changed: report.ts"],
+      reports: ["changed: handlers/report.ts"],
     });
     assert.deepEqual(reasons(withHash("_404.ts", "api.ts")), {
-      default: ["changed: api.ts", "changed: _404.ts"],
+      default: ["changed: handlers/api.ts", "changed: handlers/_404.ts"],
       reports: [],
     });
     // All of them use it.
     assert.deepEqual(reasons(withHash("_middleware.ts")), {
-      default: ["changed: _middleware.ts"],
-      reports: ["changed: _middleware.ts"],
+      default: ["changed: handlers/_middleware.ts"],
+      reports: ["changed: handlers/_middleware.ts"],
     });
   });
 
@@ -133,11 +133,11 @@ describe("planPools(), findReasons()", () => {
   it("sees routes that come, go and move to another pool", () => {
     const moved = BASE.routes.map((route) => ({ ...route, pool: "default" }));
     assert.deepEqual(reasons({ routes: moved }), {
-      default: ["new: report.ts", "routes changed", "packages changed"],
+      default: ["new: handlers/report.ts", "routes changed", "packages changed"],
       reports: null,
     });
     assert.deepEqual(reasons({ routes: BASE.routes.slice(1) }), {
-      default: ["gone: index.ts", "routes changed"],
+      default: ["gone: handlers/index.ts", "routes changed"],
       reports: [],
     });
   });
@@ -193,7 +193,10 @@ describe("planPools(), findReasons()", () => {
     const [before] = planPools(many, config);
     const [after] = planPools(other, config);
     assert.ok(before !== undefined && after !== undefined);
-    assert.deepEqual(findReasons(before, after).slice(4), ["changed: 4.ts", "changed: 4 more"]);
+    assert.deepEqual(findReasons(before, after).slice(4), [
+      "changed: handlers/4.ts",
+      "changed: 4 more",
+    ]);
   });
 
   it("tells pools that are configured and that nobody is in", () => {
