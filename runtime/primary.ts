@@ -28,6 +28,7 @@ import { settledWithin } from "./settled-within.ts";
 import type { Site } from "./site.ts";
 import { FileIndex } from "./static/file-index.ts";
 import { prepareForks } from "./supervise/fork-worker.ts";
+import { OomKills } from "./supervise/oom-kills.ts";
 import { TurnClock } from "./turn-clock.ts";
 
 export interface PrimaryOptions
@@ -336,6 +337,7 @@ export class Primary {
         spool: this.#spool,
         counters: notes.counters,
         requestIdPrefix: notes.requestIdPrefix,
+        oomKills: new OomKills(),
         leases: this.#stored.leases,
         // The only place that makes one.
         nextWorkerId: () => ++this.#lastWorkerId as WorkerId,
