@@ -24,6 +24,7 @@ import { settledWithin } from "./settled-within.ts";
 import type { StackFrame } from "./stack-frames.ts";
 import { areWorkersDebugged } from "./supervise/fork-worker.ts";
 import { isOwnDoing, type LossCause } from "./supervise/loss-cause.ts";
+import type { OomKills } from "./supervise/oom-kills.ts";
 import { Pool } from "./supervise/pool.ts";
 import type { RecycleLimits } from "./supervise/recycle-policy.ts";
 import type { WorkerLoad } from "./supervise/worker-gauge.ts";
@@ -41,6 +42,7 @@ export interface PoolSurroundings {
   counters: Counters;
   requestIdPrefix: string;
   nextWorkerId: () => WorkerId;
+  oomKills: OomKills;
   leases: GenerationLeases;
 }
 
@@ -121,6 +123,7 @@ export class LivePool {
       recycle: toRecycleLimits(config, plan),
       settings: toSettings(options),
       nextWorkerId: options.nextWorkerId,
+      oomKills: options.oomKills,
       bootTimeoutMs: config.bootTimeoutMs,
       get retireGraceMs() {
         return retireGraceMs();

@@ -34,13 +34,14 @@ import { settledWithin } from "./settled-within.ts";
 import type { Site } from "./site.ts";
 import { FileIndex } from "./static/file-index.ts";
 import { prepareForks } from "./supervise/fork-worker.ts";
+import { OomKills } from "./supervise/oom-kills.ts";
 import { TurnClock } from "./turn-clock.ts";
 
 export interface PrimaryOptions
   extends Site, Pick<MovesOptions, "loadSite">, Pick<RequestNotesOptions, "createAccessLog"> {
   log: Logger;
-  /** Most bodies that wait on disk at a time, each with a file descriptor. */
-  maxSpoolFiles: number;
+  /** Most bodies that wait on disk at a time under a config, each with a file descriptor. */
+  maxSpoolFiles: (config: Config) => number;
   /** Ports that the server whose place this one takes listens on: they may be shared, and one stands for "any free". */
   inherited?: readonly { scheme: "http" | "https"; port: number }[];
 }
@@ -85,7 +86,8 @@ export class Primary {
   #closing: Promise<void> | null = null;
 
   private constructor(options: PrimaryOptions) {
-    const { config, certificates, log, maxSpoolFiles: maxFiles } = options;
+    const { config, certificates, log } = options;
+    const maxFiles = options.maxSpoolFiles(config);
     const { stateDir, spoolLimitBytes: limitBytes } = config;
     this.#options = options;
     this.#log = log;
@@ -196,12 +198,10 @@ export class Primary {
   /** The generations on disk, newest first. */
   async generations(): Promise<GenerationInfo[]> {
     const stored = await this.#stored.list();
-    const retiring = new Set(this.#retiring.all.map(({ manifest }) => manifest.id));
-    const serving = this.#generation?.manifest.id;
+    const served = this.#notes.served;
     return stored.map((generation) => {
-      const isServing = generation.id === serving;
-      const state = isServing ? "serving" : retiring.has(generation.id) ? "retiring" : "stored";
-      return { ...generation, state, ...this.#notes.served.of(generation.id) };
+      const state = this.#stateOf(generation.id);
+      return { ...generation, state, ...served.of(generation.id) };
     });
   }
 
@@ -381,6 +381,7 @@ export class Primary {
         spool: this.#spool,
         counters: notes.counters,
         requestIdPrefix: notes.requestIdPrefix,
+        oomKills: new OomKills(),
         leases: this.#stored.leases,
         // The only place that makes one.
         nextWorkerId: () => ++this.#lastWorkerId as WorkerId,
@@ -439,7 +440,15 @@ export class Primary {
     } else {
       this.#perAddress.most = maxRequestsPerAddress;
     }
+    this.#spool.maxFiles = this.#options.maxSpoolFiles(config);
     this.#notes.useSettings(config);
+  }
+
+  #stateOf(id: string): GenerationInfo["state"] {
+    const isOf = ({ manifest }: LivePool): boolean => manifest.id === id;
+    if (this.#generation?.manifest.id === id) return "serving";
+    if ([...(this.#generation?.pools.values() ?? [])].some(isOf)) return "shared";
+    return this.#retiring.all.some(isOf) ? "retiring" : "stored";
   }
 
   #pools(): LivePool[] {

@@ -43,7 +43,7 @@ describe("Primary.start()", { timeout: 60_000 }, () => {
     const starting = Primary.start({
       ...site,
       log,
-      maxSpoolFiles: 1,
+      maxSpoolFiles: () => 1,
       createAccessLog: () => assert.fail("nothing was logged"),
       loadSite: () => Promise.resolve(site),
     });

@@ -166,7 +166,7 @@ async function checkHandlers(config: Config, signal: AbortSignal): Promise<Part>
         log,
         createAccessLog: () => createAccessLog(destination, look),
         loadSite: () => Promise.resolve(site),
-        maxSpoolFiles: 0,
+        maxSpoolFiles: () => 0,
       },
       { signal },
     );

@@ -156,7 +156,7 @@ async function open(
         return { ...next, certificates: next.certificates?.certificates ?? null };
       },
       inherited,
-      maxSpoolFiles: fitSpoolFiles(toFiles(config), readOpenFilesLimit()),
+      maxSpoolFiles: (counts) => fitSpoolFiles(toFiles(counts), readOpenFilesLimit()),
     },
     { signal },
   );

@@ -79,13 +79,22 @@ export class Upgrader {
     // It has to be the parent of whoever serves.
     if (guardian !== null) process.kill(guardian, "SIGUSR2");
     else if (this.#succession.isRaising) void this.#succession.raise();
-    else if (this.#endingSinceMs === null) this.#upgrading = this.#upgrade();
+    else if (this.#endingSinceMs === null) this.#upgrading = this.#upgradeSafely();
   }
 
   /** The server stops: whatever is being started is not wanted any more. Resolves when it is gone. */
   async abort(): Promise<void> {
     this.#succession.abort();
     await this.#upgrading;
+  }
+
+  /** Never rejects: it must not end the process that is left to serve. */
+  async #upgradeSafely(): Promise<void> {
+    try {
+      await this.#upgrade();
+    } catch (error) {
+      this.#options.log.error({ err: error }, "upgrade failed: bug");
+    }
   }
 
   async #upgrade(): Promise<void> {
@@ -110,7 +119,12 @@ export class Upgrader {
         "connections that are being made in this moment may be lost: tcp_migrate_req is off",
       );
     }
-    await handOver(next.pid);
+    try {
+      await handOver(next.pid);
+    } catch (error) {
+      // It serves, and whoever is connected to it stays so: it has the place, whether or not others know.
+      log.error({ err: error }, "cannot tell others which process serves");
+    }
     await next.takeOver({ stays });
     this.#left = leave();
     await this.#left.catch((error: unknown) => log.error({ err: error }, "cannot stop in order"));

@@ -26,7 +26,7 @@ export const generationsSchema: z.ZodMiniType<GenerationInfo[]> = z.array(
     id: z.string(),
     createdAt: z.string(),
     routes: z.number(),
-    state: z.enum(["serving", "retiring", "stored"]),
+    state: z.enum(["serving", "shared", "retiring", "stored"]),
     requests: z.number(),
     errors: z.number(),
   }),

@@ -25,8 +25,11 @@ export interface GenerationInfo {
   /** RFC 3339. */
   createdAt: string;
   routes: number;
-  /** `retiring`: it answers what it had when another one took its place; `stored`: on disk only. */
-  state: "serving" | "retiring" | "stored";
+  /**
+   * `shared`: the one that serves has kept pools of it, which run its code; `retiring`: it answers what it had when another
+   * one took its place; `stored`: on disk only.
+   */
+  state: "serving" | "shared" | "retiring" | "stored";
   /** That it has taken on since this server started. */
   requests: number;
   /** Of these, those that ended with a status of 500 or above. */

@@ -10,7 +10,7 @@ export interface SpoolOptions {
   dir: string;
   /** What all files may hold together. */
   limitBytes: number;
-  /** Most files at a time: each takes a descriptor, without which no connection could be accepted. */
+  /** See `Spool.maxFiles`. */
   maxFiles: number;
   log: Logger;
 }
@@ -25,12 +25,15 @@ const WARN_EVERY_MS = 10_000;
  * worker, a request is turned away. One client that reads slowly what never ends must not turn others away.
  */
 export class Spool {
+  /** Most files at a time: each takes a descriptor, without which no connection could be accepted. May change. */
+  maxFiles: number;
   readonly #options: SpoolOptions;
   readonly #budget: ByteBudget;
   #files = 0;
   #warnedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: SpoolOptions) {
+    this.maxFiles = options.maxFiles;
     this.#options = options;
     this.#budget = new ByteBudget(options.limitBytes);
   }
@@ -45,7 +48,8 @@ export class Spool {
     kind: "request" | "response",
     callbacks: Pick<SpoolFileOptions, "onWritten" | "onFailed">,
   ): SpoolFile | null {
-    const { dir, limitBytes, maxFiles } = this.#options;
+    const { maxFiles } = this;
+    const { dir, limitBytes } = this.#options;
     const share = kind === "response" ? 1 / 2 : 1;
     if (this.#files >= maxFiles * share) {
       this.#warn('more bodies to spool than files may be open for it (raise "ulimit -n")', {
@@ -76,7 +80,7 @@ export class Spool {
       dir: this.#options.dir,
       memoryBytes,
       open: () => {
-        if (this.#files >= this.#options.maxFiles) return false;
+        if (this.#files >= this.maxFiles) return false;
         this.#files++;
         return true;
       },

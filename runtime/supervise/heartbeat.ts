@@ -169,20 +169,24 @@ export class Heartbeat<W extends Watched> {
     const { processState, stack } = await examine(worker.pid, { signal, canInspect });
     if (pulse.gone.signal.aborted) return;
     const silentForMs = pulse.silentTicks * this.#rhythm.tickMs;
+    const fields = {
+      workerId: worker.id,
+      workerPid: worker.pid,
+      silentForMs,
+      processState,
+      ...toStackFields(stack),
+    };
     try {
-      const fields = {
-        workerId: worker.id,
-        workerPid: worker.pid,
-        silentForMs,
-        processState,
-        ...toStackFields(stack),
-        ...describe(worker, stack),
-      };
-      log.error(fields, "worker hangs: killing it");
-    } finally {
-      const message = `Worker ${worker.id} hung: it sent nothing for ${silentForMs} ms`;
-      worker.giveUp("hung", new RuntimeError("ERR_HANDLER_TIMEOUT", message));
+      log.error({ ...fields, ...describe(worker, stack) }, "worker hangs: killing it");
+    } catch (error) {
+      // A bug of ours must neither keep it alive nor end the primary.
+      log.error(
+        { ...fields, err: error },
+        "worker hangs: killing it, with what cannot be described",
+      );
     }
+    const message = `Worker ${worker.id} hung: it sent nothing for ${silentForMs} ms`;
+    worker.giveUp("hung", new RuntimeError("ERR_HANDLER_TIMEOUT", message));
   }
 }
 

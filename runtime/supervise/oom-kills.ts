@@ -1,25 +1,39 @@
 import { readFileSync } from "node:fs";
 
+/** How far back a kill may be that explains an exit: the exit is told at once, but this process may be busy. */
+const WINDOW_MS = 2_000;
+
 /**
  * Tells whether the system has killed a process for its memory: the process itself only sees a SIGKILL.
  *
- * The counter is that of the control group, when it keeps one, else that of the machine; so a kill elsewhere on it may be
- * taken for one here.
+ * The counter is that of the control group, when it keeps one, else that of the machine: it counts the kills of others
+ * too, so a kill explains an exit only if it was of late, and each explains one. All workers of a primary share one of
+ * these.
  */
 export class OomKills {
   readonly #read: () => number;
-  #seen: number;
+  /** What the counter was when it was looked at last, and before that: at least a window ago. */
+  #last: { total: number; ms: number };
+  #before: number;
 
   constructor(read: () => number = openCounter()) {
     this.#read = read;
-    this.#seen = read();
+    this.#before = read();
+    this.#last = { total: this.#before, ms: -Infinity };
   }
 
-  /** Whether there were any since it was asked or made. */
-  grew(): boolean {
-    const before = this.#seen;
-    this.#seen = this.#read();
-    return this.#seen > before;
+  /** To be called every now and then: kills that nobody has asked about by the second time are not ours. */
+  look(nowMs: number): void {
+    if (nowMs - this.#last.ms < WINDOW_MS) return;
+    this.#before = this.#last.total;
+    this.#last = { total: this.#read(), ms: nowMs };
+  }
+
+  /** Whether there was one of late that has not explained another exit. */
+  take(): boolean {
+    if (this.#read() <= this.#before) return false;
+    this.#before++;
+    return true;
   }
 }
 

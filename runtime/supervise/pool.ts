@@ -12,7 +12,7 @@ import { canInspectWorkers } from "./fork-worker.ts";
 import { Heartbeat, type HeartbeatOptions } from "./heartbeat.ts";
 import type { LossCause } from "./loss-cause.ts";
 import { pickMemoryLimit, toMemoryBounds } from "./memory-bounds.ts";
-import { OomKills } from "./oom-kills.ts";
+import type { OomKills } from "./oom-kills.ts";
 import {
   advance,
   EMPTY_POOL,
@@ -42,6 +42,7 @@ export interface PoolOptions {
   recycle: RecycleLimits;
   settings: Omit<WorkerSettings, "workerId">;
   nextWorkerId: () => WorkerId;
+  oomKills: OomKills;
   bootTimeoutMs: number;
   /** How long a worker that is retired may take to finish what it has. */
   retireGraceMs: number;
@@ -77,7 +78,6 @@ export class Pool {
   readonly #processes = new Map<WorkerId, WorkerProcess>();
   /** Of those that were ready. */
   readonly #gauges = new Map<WorkerId, WorkerGauge>();
-  readonly #oomKills = new OomKills();
   #state = EMPTY_POOL;
   #isDown = false;
   #desired: number;
@@ -276,14 +276,17 @@ export class Pool {
     try {
       worker = new WorkerProcess({
         log: this.#log,
-        oomKills: this.#oomKills,
+        oomKills: this.#options.oomKills,
         settings: { ...this.#options.settings, workerId },
         bootTimeoutMs: this.#options.bootTimeoutMs,
         heapLimitBytes: limitBytes === 0 ? null : toMemoryBounds(limitBytes).heapBytes,
         onReady: (ready, report) => this.#onReady(ready, report),
         onBootFailed: (failed, failure) => this.#onBootFailed(failed, failure),
         onMessage: this.#options.onMessage,
-        onPong: (alive, number) => this.#heartbeat.hear(alive, number),
+        onPong: (alive, number) => {
+          this.#options.oomKills.look(performance.now());
+          this.#heartbeat.hear(alive, number);
+        },
         onUnreachable: (unreachable) => {
           this.#heartbeat.forget(unreachable);
           this.#options.onUnreachable(unreachable);

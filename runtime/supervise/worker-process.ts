@@ -252,7 +252,7 @@ export class WorkerProcess {
     clearTimeout(this.#timer);
     this.#state = transition(this.#state, { type: "exit", code, signal });
     const readyForMs = this.#readyAtMs === null ? null : performance.now() - this.#readyAtMs;
-    const oomKilled = signal === "SIGKILL" && this.#options.oomKills.grew();
+    const oomKilled = signal === "SIGKILL" && this.#options.oomKills.take();
     const cause = classifyLoss({ code, signal }, { givenUp: this.#endedAs, oomKilled });
     const exit = { code, signal, readyForMs, cause };
     this.#exit = exit;

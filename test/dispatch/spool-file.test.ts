@@ -156,6 +156,21 @@ describe("Spool", { timeout: 20_000 }, () => {
     await isReleased(spool);
   });
 
+  it("has room for more or fewer files when it is told so", async (t) => {
+    const { spool } = createSpool(t, { maxFiles: 1 });
+    const nothing = { onWritten: () => {}, onFailed: () => {} };
+    const first = openFile(spool).file;
+    assert.equal(spool.open("request", nothing), null);
+    spool.maxFiles = 2;
+    const second = openFile(spool).file;
+    spool.maxFiles = 0;
+    // Those that are open stay so.
+    assert.ok(second.append(Buffer.alloc(1)));
+    for (const file of [first, second]) file.close();
+    await isReleased(spool);
+    assert.equal(spool.open("request", nothing), null);
+  });
+
   it("removes what a process left that was killed, and nothing else", async (t) => {
     const { spool, dir } = createSpool(t);
     await spool.clean();

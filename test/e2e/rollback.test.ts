@@ -55,6 +55,9 @@ describe("edgicorn rollback", { timeout: 60_000 }, () => {
     const { generation: second, previous: first } = await ask<ReloadReport>(server, "reload");
     assert.ok(first !== null);
     assert.equal(await textOf(server), "200 two");
+    const [, before] = await ask<GenerationInfo[]>(server, "generations");
+    // One of its pools was kept.
+    assert.deepEqual([before?.id, before?.state], [first, "shared"]);
 
     const back = await ask<ReloadReport>(server, "rollback");
     assert.deepEqual([back.generation, back.previous], [first, second]);

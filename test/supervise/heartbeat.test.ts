@@ -46,7 +46,11 @@ class Trial {
   nowMs = 1_000;
   readonly #t: TestContext;
 
-  constructor(t: TestContext, hangTimeoutMs = 4_000) {
+  constructor(
+    t: TestContext,
+    hangTimeoutMs = 4_000,
+    describeWork: () => object = () => ({ exchanges: 3 }),
+  ) {
     this.#t = t;
     t.mock.method(performance, "now", () => this.nowMs);
     t.mock.timers.enable({ apis: ["setInterval", "setImmediate"] });
@@ -59,7 +63,7 @@ class Trial {
       canInspect: false,
       onStalled: ({ id }) => this.events.push(`stalled ${id}`),
       onRecovered: ({ id }) => this.events.push(`recovered ${id}`),
-      describe: () => ({ exchanges: 3 }),
+      describe: describeWork,
     });
   }
 
@@ -132,6 +136,20 @@ describe("Heartbeat", { timeout: 10_000 }, () => {
     }
     assert.deepEqual(trial.events, ["stalled 1", "recovered 1"]);
     assert.deepEqual(worker.pings, [1]);
+  });
+
+  it("gives a hung worker up though it cannot say what that works on", async (t) => {
+    const trial = new Trial(t, 4_000, () => {
+      throw new TypeError("no such route");
+    });
+    const worker = trial.watch(1);
+    trial.tick(6);
+    assert.match(await worker.givenUp, /^hung/);
+    // What is rejected and not caught would end this process.
+    await examined();
+    const line = trial.logs.at(-1);
+    assert.deepEqual([line?.["level"], line?.["workerId"]], [50, 1]);
+    assert.match(JSON.stringify(line?.["err"]), /no such route/);
   });
 
   it("takes the answer to an earlier ping for nothing", (t) => {

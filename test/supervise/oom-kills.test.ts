@@ -3,17 +3,35 @@ import { describe, it } from "node:test";
 import { cgroupFiles, OomKills, parseOomKills } from "../../runtime/supervise/oom-kills.ts";
 
 describe("OomKills", () => {
-  it("tells once of each time that the counter grew", () => {
-    const readings = [3, 3, 4, 4, 9, 0, 1];
-    const kills = new OomKills(() => readings.shift() ?? 0);
-    assert.deepEqual(
-      Array.from({ length: 6 }, () => kills.grew()),
-      [false, true, false, true, false, true],
-    );
+  it("tells once of each", () => {
+    let total = 3;
+    const kills = new OomKills(() => total);
+    assert.equal(kills.take(), false);
+    total = 5;
+    assert.deepEqual([kills.take(), kills.take(), kills.take()], [true, true, false]);
+    total = 0;
+    assert.equal(kills.take(), false);
+  });
+
+  it("takes none for an exit long after it", () => {
+    let total = 0;
+    const kills = new OomKills(() => total);
+    kills.look(0);
+    total = 1;
+    // It is not forgotten by looking often, nor by a look long after nobody did.
+    for (const nowMs of [0, 500, 1_999]) kills.look(nowMs);
+    kills.look(60_000);
+    assert.equal(kills.take(), true);
+    total = 2;
+    kills.look(62_000);
+    kills.look(64_000);
+    assert.equal(kills.take(), false);
+    total = 3;
+    assert.equal(kills.take(), true);
   });
 
   it("reads a counter of this system, whichever there is", () => {
-    assert.equal(new OomKills().grew(), false);
+    assert.equal(new OomKills().take(), false);
   });
 });
 

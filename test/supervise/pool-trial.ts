@@ -10,6 +10,7 @@ import {
   type WorkerId,
 } from "../../runtime/channel/messages.ts";
 import { prepareForks } from "../../runtime/supervise/fork-worker.ts";
+import { OomKills } from "../../runtime/supervise/oom-kills.ts";
 import { Pool, type PoolOptions } from "../../runtime/supervise/pool.ts";
 import type { WorkerProcess } from "../../runtime/supervise/worker-process.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
@@ -73,6 +74,7 @@ export class Trial {
         logFile: null,
       },
       nextWorkerId: () => ++lastId as WorkerId,
+      oomKills: new OomKills(() => 0),
       bootTimeoutMs: 30_000,
       retireGraceMs: 30_000,
       loadOf: ({ id }) => ({ requests: this.requests.get(id) ?? 0, inFlight: 0 }),
