@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { ExchangeId } from "./channel/messages.ts";
-import type { Work } from "./dispatch/dispatcher.ts";
+import type { Work } from "./dispatch/work.ts";
 import { toDisplayPath } from "./display-path.ts";
 import type { Manifest } from "./generation/manifest.ts";
 import type { StackFrame } from "./stack-frames.ts";

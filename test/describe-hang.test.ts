@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ExchangeId } from "../runtime/channel/messages.ts";
 import { describeHang } from "../runtime/describe-hang.ts";
-import type { Work } from "../runtime/dispatch/dispatcher.ts";
+import type { Work } from "../runtime/dispatch/work.ts";
 import type { Manifest, ManifestRoute } from "../runtime/generation/manifest.ts";
 import type { StackFrame } from "../runtime/stack-frames.ts";
 

@@ -1,0 +1,203 @@
+import type { RequestMessage } from "../channel/messages.ts";
+import { Kind } from "../channel/messages.ts";
+import type { ErrorCode } from "../errors.ts";
+import { assertNever } from "../errors.ts";
+import type { TurnClock } from "../turn-clock.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Others } from "./isolation.ts";
+import type { Lane } from "./lane.ts";
+import type { Lanes } from "./lanes.ts";
+import type { Recovery } from "./recovery.ts";
+import type { Settlement } from "./settlement.ts";
+import type { WaitingLine } from "./waiting-line.ts";
+
+export interface PlacementOptions {
+  clock: TurnClock;
+  lanes: Lanes;
+  line: WaitingLine;
+  recovery: Recovery;
+  settlement: Settlement;
+}
+
+/** Gives exchanges to workers: at once where one has room, else in the order of the line as soon as one has. */
+export class Placement {
+  readonly #clock: TurnClock;
+  readonly #lanes: Lanes;
+  readonly #line: WaitingLine;
+  readonly #recovery: Recovery;
+  readonly #settlement: Settlement;
+  /** Why nothing is dispatched any more. */
+  #closed: ErrorCode | null = null;
+  #isDown = false;
+
+  constructor({ clock, lanes, line, recovery, settlement }: PlacementOptions) {
+    this.#clock = clock;
+    this.#lanes = lanes;
+    this.#line = line;
+    this.#recovery = recovery;
+    this.#settlement = settlement;
+  }
+
+  /** Whether no worker will be there for a while: then nothing waits for one, and what did is told so. */
+  markDown(isDown: boolean): void {
+    this.#isDown = isDown;
+    if (isDown) this.#failWaiting("ERR_OVERLOADED");
+  }
+
+  /** Ends the wait of all that waits, and of what comes. */
+  close(code: ErrorCode): void {
+    this.#closed = code;
+    this.#failWaiting(code);
+  }
+
+  /** An exchange wants a worker. */
+  place(exchange: Exchange): void {
+    if (this.#closed !== null) {
+      this.#settlement.fail(exchange, this.#closed);
+      return;
+    }
+    if (this.#recovery.isWatching && this.#recovery.divert(exchange, this.#clock.now())) {
+      this.pumpHeld();
+      return;
+    }
+    const lanes = this.#lanes;
+    const lane = exchange.reserved ? lanes.pickReserved() : lanes.pick(this.#clock.now());
+    if (lane !== null) this.dispatch(exchange, lane);
+    else this.#enqueue(exchange);
+  }
+
+  dispatch(exchange: Exchange, lane: Lane): void {
+    const { client, body, intake, trouble } = exchange;
+    const nowMs = this.#clock.now();
+    exchange.state = "dispatched";
+    exchange.sinceMs = trouble?.firstMs ?? nowMs;
+    exchange.lane = lane;
+    client.workerId = lane.workerId;
+    lane.inFlight.add(exchange);
+    lane.dispatched++;
+    const message: RequestMessage = [
+      Kind.request,
+      exchange.id,
+      exchange.route,
+      exchange.params,
+      client.head.method,
+      exchange.url,
+      client.head.fields,
+      client.head.clientAddress,
+      trouble === null ? exchange.timeoutMs : timeLeftMs(exchange, nowMs),
+      body,
+    ];
+    const bodyBytes = body instanceof Uint8Array ? body.length : 0;
+    lane.channel.send(message, client.head.fields.length + bodyBytes);
+    intake?.feed({
+      chunk: (bytes) => lane.channel.send([Kind.requestChunk, exchange.id, bytes], bytes.length),
+      end: () => lane.channel.send([Kind.requestEnd, exchange.id]),
+    });
+    this.#probe(lane, exchange, nowMs);
+  }
+
+  /** Gives waiting exchanges to workers that have room again. */
+  pump(): void {
+    const lanes = this.#lanes;
+    if (this.#recovery.isolation.active) this.#isolate();
+    while (this.#line.reserved > 0) {
+      const lane = lanes.pickReserved();
+      if (lane === null) return;
+      const next = this.#line.shiftReserved();
+      if (next !== undefined) this.dispatch(next, lane);
+    }
+    while (this.#line.queued > 0 || this.#recovery.isWaiting) {
+      const lane = lanes.pick(this.#clock.now());
+      if (lane === null) return;
+      const next = this.#recovery.shift() ?? this.#line.shift();
+      if (next !== undefined) this.dispatch(next, lane);
+    }
+  }
+
+  /** As `pump`, after recovery has taken exchanges into its hands, which wait in vain while no worker can be. */
+  pumpHeld(): void {
+    if (this.#isDown) this.#recovery.failAll("ERR_OVERLOADED");
+    this.pump();
+  }
+
+  /** While nothing arrives: what still waits must not wait for a window that was measured long ago. */
+  probeAll(nowMs: number): void {
+    const first = this.#line.peek();
+    if (first !== undefined) for (const lane of this.#lanes.ready) this.#probe(lane, first, nowMs);
+  }
+
+  /** The client of an exchange has left. */
+  abandon(exchange: Exchange): void {
+    if (exchange.state === "settled") return;
+    this.#settlement.abandon(exchange);
+    this.pump();
+  }
+
+  /** It waits for a worker, unless it can be told already that it would wait in vain. */
+  #enqueue(exchange: Exchange): void {
+    if (this.#isDown) {
+      this.#settlement.fail(exchange, "ERR_OVERLOADED");
+      return;
+    }
+    const nowMs = this.#clock.now();
+    // They are full: only a new measurement can tell whether they may have more.
+    for (const lane of this.#lanes.ready) this.#probe(lane, exchange, nowMs);
+    const breach = this.#line.push(exchange, this.#lanes, nowMs);
+    if (breach !== null) this.#settlement.overloaded(exchange, breach);
+    // A worker may be kept that is to be given back because of this one.
+    else if (this.#recovery.isolation.active) this.pump();
+  }
+
+  /** Measures how long the worker takes to come to what it is sent now, if that is due. */
+  #probe(lane: Lane, { id }: Exchange, nowMs: number): void {
+    if (lane.window.takeProbe(lane.busy, nowMs)) lane.channel.send([Kind.probe, id]);
+  }
+
+  /** Lets suspects run, each alone on a worker that takes nothing else meanwhile. */
+  #isolate(): void {
+    const { isolation } = this.#recovery;
+    const moment = {
+      ready: this.#lanes.ready,
+      others: this.#countOthers(),
+      nowMs: this.#clock.now(),
+    };
+    for (;;) {
+      const step = isolation.next(moment);
+      if (step === null) return;
+      switch (step.do) {
+        case "keep":
+          this.#lanes.withdraw(step.lane);
+          break;
+        case "open":
+          this.#lanes.offer(step.lane);
+          break;
+        case "run":
+          this.dispatch(step.suspect, step.lane);
+          break;
+        case "ask":
+          step.lane.channel.send([Kind.probe, step.suspect.id]);
+          break;
+        default:
+          assertNever(step);
+      }
+    }
+  }
+
+  /** What waits for any worker. */
+  #countOthers(): Others {
+    const { held, heldSinceMs } = this.#recovery.others;
+    const count = held + this.#line.size;
+    const sinceMs = Math.min(heldSinceMs ?? Infinity, this.#line.sinceMs);
+    return { count, sinceMs: count > 0 ? sinceMs : null };
+  }
+
+  #failWaiting(code: ErrorCode): void {
+    this.#line.drain(Infinity, (exchange) => this.#settlement.fail(exchange, code));
+    this.#recovery.failAll(code);
+  }
+}
+
+/** How long the answer to an exchange that is dispatched once more may take; 0: as long as it likes. */
+function timeLeftMs({ sinceMs, timeoutMs }: Exchange, nowMs: number): number {
+  return timeoutMs === 0 ? 0 : Math.max(1, Math.ceil(sinceMs + timeoutMs - nowMs));
+}

@@ -1,0 +1,151 @@
+import type { ExchangeMessage, ResponseMessage } from "../channel/messages.ts";
+import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
+import { assertNever, RuntimeError } from "../errors.ts";
+import type { TurnClock } from "../turn-clock.ts";
+import type { ResponseHead } from "./client-side.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Lane } from "./lane.ts";
+import type { Lanes } from "./lanes.ts";
+import type { Placement } from "./placement.ts";
+import type { Recovery } from "./recovery.ts";
+import { ResponseFeed } from "./response-feed.ts";
+import type { Settlement } from "./settlement.ts";
+import type { Spool } from "./spool.ts";
+import type { WaitingLine } from "./waiting-line.ts";
+
+export interface RepliesOptions {
+  clock: TurnClock;
+  lanes: Lanes;
+  line: WaitingLine;
+  placement: Placement;
+  recovery: Recovery;
+  settlement: Settlement;
+  spool: Spool;
+  /** What a worker may send of a response's body before the client, or the disk, has taken any of it. */
+  responseCreditBytes: number;
+  onDiskError: (exchange: Exchange, cause: unknown) => void;
+}
+
+/** Takes what workers say of exchanges: answers go to their clients, and each frees a place for another exchange. */
+export class Replies {
+  readonly #options: RepliesOptions;
+  // Those that each answer needs.
+  readonly #clock: TurnClock;
+  readonly #lanes: Lanes;
+  readonly #line: WaitingLine;
+  readonly #placement: Placement;
+  readonly #recovery: Recovery;
+  readonly #settlement: Settlement;
+
+  constructor(options: RepliesOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#lanes = options.lanes;
+    this.#line = options.line;
+    this.#placement = options.placement;
+    this.#recovery = options.recovery;
+    this.#settlement = options.settlement;
+  }
+
+  /**
+   * A worker says something of an exchange. What it says of one that is settled already is dropped.
+   *
+   * @throws RuntimeError `ERR_PROTOCOL` for what an exchange in its state does not expect.
+   */
+  receive(lane: Lane, message: ExchangeMessage): void {
+    if (message[0] === Kind.probed) {
+      const now = { ms: this.#clock.now(), latencyMs: this.#lanes.latencyMs };
+      lane.window.onProbed(this.#line.queued > 0, now);
+      this.#recovery.isolation.hear(lane, message[1]);
+      this.#placement.pump();
+      return;
+    }
+    const exchange = lane.inFlight.get(message[1]);
+    if (exchange === undefined) return;
+    if (exchange.state === "settled") {
+      if (message[0] === Kind.settled) this.#acknowledge(lane, exchange);
+      return;
+    }
+    switch (message[0]) {
+      case Kind.response:
+        this.#onResponse(exchange, message);
+        return;
+      case Kind.responseChunk:
+        feedOf(exchange).push(message[2]);
+        return;
+      case Kind.responseEnd: {
+        const feed = feedOf(exchange);
+        this.#settlement.settle(exchange);
+        feed.end();
+        this.#placement.pump();
+        return;
+      }
+      case Kind.responseAbort:
+        this.#settlement.fail(exchange, "ERR_HANDLER_THREW");
+        // It failed, and its worker lives.
+        if (exchange.trouble !== null) this.#recovery.absolve(lane, exchange);
+        this.#placement.pump();
+        return;
+      case Kind.requestCredit:
+        exchange.intake?.grant(message[2]);
+        return;
+      case Kind.settled:
+        throw new RuntimeError(
+          "ERR_PROTOCOL",
+          "Cannot take an acknowledgement: nothing was aborted",
+        );
+      default:
+        assertNever(message);
+    }
+  }
+
+  #onResponse(exchange: Exchange, message: ResponseMessage): void {
+    if (exchange.state !== "dispatched") {
+      throw new RuntimeError("ERR_PROTOCOL", "Cannot take a response: there has been one already");
+    }
+    const nowMs = this.#clock.now();
+    const { lane, trouble } = exchange;
+    if (trouble === null) this.#lanes.noteLatency(nowMs - exchange.sinceMs);
+    lane?.window.onAnswer(this.#line.queued > 0, nowMs);
+    const [, , status, statusText, fields, body] = message;
+    if (body === BODY_FOLLOWS) {
+      this.#beginStream(exchange, { status, statusText, fields, lengthBytes: null });
+      return;
+    }
+    this.#settlement.settle(exchange);
+    if (trouble !== null && lane !== null) this.#recovery.absolve(lane, exchange);
+    exchange.client.respond({ status, statusText, fields, body });
+    this.#placement.pump();
+  }
+
+  #beginStream(exchange: Exchange, head: ResponseHead): void {
+    const { lane, trouble } = exchange;
+    const { responseCreditBytes, spool, onDiskError } = this.#options;
+    const feed = new ResponseFeed({
+      creditBytes: responseCreditBytes,
+      spool: exchange.buffering.responseOverflow === "spool" ? spool : null,
+      grant: (bytes) => exchange.lane?.channel.send([Kind.responseCredit, exchange.id, bytes]),
+      onCancel: () => this.#placement.abandon(exchange),
+      onDiskError: (error) => onDiskError(exchange, error),
+    });
+    exchange.state = "answering";
+    if (lane !== null) lane.streams++;
+    exchange.feed = feed;
+    // Some of the answer is about to leave: no other worker will have to read the request again.
+    exchange.intake?.commit();
+    if (trouble !== null && lane !== null) this.#recovery.absolve(lane, exchange);
+    exchange.client.respondStream(head, feed);
+    if (trouble !== null) this.#placement.pump();
+  }
+
+  #acknowledge(lane: Lane, exchange: Exchange): void {
+    lane.inFlight.delete(exchange.id);
+    if (exchange.trouble !== null) this.#recovery.isolation.vacate(lane, exchange);
+    this.#placement.pump();
+  }
+}
+
+function feedOf(exchange: Exchange): ResponseFeed {
+  if (exchange.feed !== null) return exchange.feed;
+  throw new RuntimeError("ERR_PROTOCOL", "Cannot take a chunk: no response said that it follows");
+}

@@ -1,0 +1,107 @@
+import { type AbortReason, Kind } from "../channel/messages.ts";
+import type { ErrorCode } from "../errors.ts";
+import { statusOf } from "../errors.ts";
+import type { Counters } from "../observe/counters.ts";
+import { Waiters } from "../waiters.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Lane } from "./lane.ts";
+import type { OverloadLog, OverloadSetting } from "./overload-log.ts";
+import type { Recovery } from "./recovery.ts";
+import type { WaitingLine } from "./waiting-line.ts";
+
+const RETRY_AFTER_MS = 1_000;
+
+export interface SettlementOptions {
+  counters: Counters;
+  overloadLog: OverloadLog;
+  line: WaitingLine;
+  recovery: Recovery;
+}
+
+/** Ends exchanges, each exactly once: takes them out of wherever they are, and refuses those that are not answered. */
+export class Settlement {
+  readonly #counters: Counters;
+  readonly #overloadLog: OverloadLog;
+  readonly #line: WaitingLine;
+  readonly #recovery: Recovery;
+  /** Admitted and not settled. */
+  #open = 0;
+  readonly #idleWaiters = new Waiters();
+
+  constructor({ counters, overloadLog, line, recovery }: SettlementOptions) {
+    this.#counters = counters;
+    this.#overloadLog = overloadLog;
+    this.#line = line;
+    this.#recovery = recovery;
+  }
+
+  /** One more was admitted. */
+  begin(): void {
+    this.#open++;
+    this.#counters.admitted++;
+  }
+
+  /** Resolves when every admitted exchange is settled. */
+  idle(): Promise<void> {
+    return this.#open === 0 ? Promise.resolve() : this.#idleWaiters.wait();
+  }
+
+  settle(exchange: Exchange): void {
+    const { lane, state } = exchange;
+    if (state === "queued") this.#line.remove(exchange);
+    else if (state === "held") this.#recovery.remove(exchange);
+    if (lane !== null) {
+      lane.inFlight.delete(exchange.id);
+      if (state === "answering") lane.streams--;
+      exchange.lane = null;
+    }
+    exchange.intake?.close();
+    exchange.intake = null;
+    exchange.feed = null;
+    exchange.state = "settled";
+    this.#counters.admitted--;
+    this.#open--;
+    if (this.#open === 0) this.#idleWaiters.release();
+  }
+
+  /** Ends an exchange that will not be answered, or not to its end; a worker that has it is told, if it is told why. */
+  fail(
+    exchange: Exchange,
+    code: ErrorCode,
+    reason?: AbortReason,
+    retryAfterMs = RETRY_AFTER_MS,
+  ): void {
+    if (exchange.state === "settled") return;
+    const { lane, feed } = exchange;
+    this.settle(exchange);
+    if (lane !== null && reason !== undefined) this.#tell(lane, exchange, reason);
+    if (feed !== null) {
+      feed.fail();
+      return;
+    }
+    const status = statusOf(code);
+    const retryAfterSeconds = Math.ceil(retryAfterMs / 1_000);
+    exchange.client.refuse(status, status === 503 ? { retryAfterSeconds } : {});
+  }
+
+  /** Ends one that a limit does not let in, or not wait any longer. */
+  overloaded(exchange: Exchange, setting: OverloadSetting): void {
+    this.#counters.limits[setting]++;
+    this.#overloadLog.note(setting);
+    this.fail(exchange, "ERR_OVERLOADED");
+  }
+
+  /** Ends one whose client has left: whoever works on it is told, and the place that it held is free. */
+  abandon(exchange: Exchange): void {
+    const { lane } = exchange;
+    this.settle(exchange);
+    if (lane !== null) this.#tell(lane, exchange, "client-left");
+  }
+
+  /** Tells a worker that nobody waits for an exchange. It keeps its place there until the worker has taken note. */
+  #tell(lane: Lane, exchange: Exchange, reason: AbortReason): void {
+    this.#recovery.dropBody(exchange);
+    lane.inFlight.add(exchange);
+    lane.channel.send([Kind.abort, exchange.id, reason]);
+  }
+}
