@@ -1,9 +1,7 @@
-import { randomBytes } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readSync, unlinkSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, readSync, writeSync } from "node:fs";
 import { CHUNK_BYTES } from "../channel/messages.ts";
 import { ByteQueue } from "./byte-queue.ts";
-import { SPOOL_FILE_PREFIX } from "./spool-file.ts";
+import { createNamelessSync } from "./nameless-file.ts";
 
 export interface BurstQueueOptions {
   /** Where to create the file; made, with mode 0700, if it is not there. */
@@ -123,7 +121,7 @@ export class BurstQueue {
   #open(): number | null {
     if (!this.#options.open()) return null;
     try {
-      this.#file = createNameless(this.#options.dir);
+      this.#file = createNamelessSync(this.#options.dir);
     } catch {
       this.#options.release(0);
     }
@@ -146,20 +144,4 @@ export class BurstQueue {
 /** Not `slice`: a Buffer's shares its bytes. */
 function copyOf(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes);
-}
-
-function createNameless(dir: string): number {
-  const path = join(dir, SPOOL_FILE_PREFIX + randomBytes(12).toString("hex"));
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const file = openSync(path, "wx+", 0o600);
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    // Another process that starts removes what it finds, this one's too.
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) {
-      closeSync(file);
-      throw error;
-    }
-  }
-  return file;
 }

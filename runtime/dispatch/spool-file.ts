@@ -1,11 +1,6 @@
-import { randomBytes } from "node:crypto";
-import { constants } from "node:fs";
-import { type FileHandle, mkdir, open, unlink } from "node:fs/promises";
-import { join } from "node:path";
+import type { FileHandle } from "node:fs/promises";
 import { inDiskTime } from "./disk-time.ts";
-
-/** What the names of spool files begin with, in the moment in which they have one. */
-export const SPOOL_FILE_PREFIX = "body-";
+import { createNameless } from "./nameless-file.ts";
 
 export interface SpoolFileOptions {
   /** Where to create it; made, with mode 0700, if it is not there. */
@@ -184,31 +179,6 @@ export class SpoolFile {
     await this.#handle?.close().catch(() => {});
     this.#options.onReleased(this.#reservedBytes);
   }
-}
-
-const FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
-
-async function createNameless(dir: string): Promise<FileHandle> {
-  const path = join(dir, SPOOL_FILE_PREFIX + randomBytes(12).toString("hex"));
-  const handle = await open(path, FLAGS, 0o600).catch(async (error: unknown) => {
-    if (!isMissing(error)) throw error;
-    await mkdir(dir, { recursive: true, mode: 0o700 });
-    return open(path, FLAGS, 0o600);
-  });
-  try {
-    await unlink(path);
-  } catch (error) {
-    // Another process that starts removes what it finds, this one's too.
-    if (!isMissing(error)) {
-      await handle.close();
-      throw error;
-    }
-  }
-  return handle;
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
 }
 
 function discard(handle: FileHandle): void {

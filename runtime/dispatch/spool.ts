@@ -3,7 +3,8 @@ import { join } from "node:path";
 import type { Logger } from "../log.ts";
 import { BurstQueue } from "./burst-queue.ts";
 import { ByteBudget } from "./byte-budget.ts";
-import { SPOOL_FILE_PREFIX, SpoolFile, type SpoolFileOptions } from "./spool-file.ts";
+import { isMissing, SPOOL_FILE_PREFIX } from "./nameless-file.ts";
+import { SpoolFile, type SpoolFileOptions } from "./spool-file.ts";
 
 export interface SpoolOptions {
   /** Absolute. Made when it is needed. */
@@ -112,6 +113,6 @@ export class Spool {
 }
 
 function ignoreMissing(error: unknown): undefined {
-  if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+  if (isMissing(error)) return undefined;
   throw error;
 }
