@@ -9,6 +9,7 @@ export const killWorkers: Soak = {
   name: "kill-workers",
   about:
     "kill -9 of random workers: no GET fails; of POSTs those that a killed worker had, with 502",
+  alone: true,
   async run({ scope, seconds, brief }) {
     const kills = { seconds: (brief ? BRIEF_SECONDS : seconds) / 2, killEveryMs: KILL_EVERY_MS };
     const gets = await killUnderLoad(scope, { ...kills, method: "GET" });

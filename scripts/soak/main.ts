@@ -88,13 +88,13 @@ function closeOnInterrupt(scope: Scope): void {
 
 /** Runs each soak in a process of its own: they share no event loop, and what one leaves open does not keep others. */
 async function runApart(soaks: readonly Soak[], options: Options): Promise<number> {
-  const waiting = [...soaks];
+  const waiting = soaks.filter(({ alone }) => alone !== true);
   const limitMs = (options.seconds ?? SECONDS) * 2000 + HUNG_MS;
   const children = new Set<ChildProcess>();
   forwardSignals(children);
   let failed = 0;
-  const lane = async (): Promise<void> => {
-    for (let soak = waiting.shift(); soak !== undefined; soak = waiting.shift()) {
+  const lane = async (queue: Soak[]): Promise<void> => {
+    for (let soak = queue.shift(); soak !== undefined; soak = queue.shift()) {
       const child = startApart(soak, options);
       children.add(child);
       const ended = once(child, "exit");
@@ -107,7 +107,8 @@ async function runApart(soaks: readonly Soak[], options: Options): Promise<numbe
       if (child.exitCode !== 0) failed++;
     }
   };
-  await Promise.all(Array.from({ length: options.jobs }, lane));
+  await Promise.all(Array.from({ length: options.jobs }, () => lane(waiting)));
+  await lane(soaks.filter(({ alone }) => alone === true));
   if (soaks.length > 1) {
     console.log(failed === 0 ? "all soaks passed" : `${failed} of ${soaks.length} soaks failed`);
   }

@@ -28,6 +28,7 @@ const HANDLER = `export default () => {
 export const overload: Soak = {
   name: "overload",
   about: "three times what the server can do: as much is done, the excess is refused at once",
+  alone: true,
   async run({ scope, seconds, brief }) {
     const server = await startServer(scope, {
       handlers: { "index.ts": HANDLER },

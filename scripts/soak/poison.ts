@@ -15,6 +15,7 @@ const HEAP_MIB = 64;
 export const poison: Soak = {
   name: "poison",
   about: "requests that end, block or blow up their worker, 20 times each: they alone fail",
+  alone: true,
   async run({ scope, seed, brief }) {
     const figures: Figure[] = [];
     for (const [index, how] of KINDS.entries()) {

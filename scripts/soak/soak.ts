@@ -32,6 +32,8 @@ export interface Soak {
   readonly name: string;
   /** One line for `--help`. */
   readonly about: string;
+  /** It takes all that the machine has: nothing else runs beside it, which would be refused or late. */
+  readonly alone?: boolean;
   /** It wants all sockets to have buffers of this size, if the system lets us. */
   readonly buffersBytes?: number;
   /** @throws What an invariant that was broken on the way throws. */
