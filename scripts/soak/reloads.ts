@@ -5,7 +5,7 @@ import { Reloads } from "../../test/helpers/reloads.ts";
 import { startServer, type TestServer } from "../../test/helpers/start-server.ts";
 import type { LatencySummary } from "./latencies.ts";
 import { Disturbance, judgeTimes } from "./disturbance.ts";
-import { atLeast, milliseconds, told, type Figure, type Soak } from "./soak.ts";
+import { atLeast, milliseconds, told, type Figure, type Soak, patience } from "./soak.ts";
 import { Traffic } from "./traffic.ts";
 
 const RELOADS = 100;
@@ -86,7 +86,7 @@ export const reloads: Soak = {
       handlers: HANDLERS,
       files: { [CONFIG]: "{}" },
       https: true,
-      flags: ["--access-log", "off", "--boot-timeout", BOOT_TIMEOUT],
+      flags: [...patience(brief), "--access-log", "off", "--boot-timeout", BOOT_TIMEOUT],
     });
     const disturbance = new Disturbance(server.pid);
     const crowd = await startCrowd(scope, server);

@@ -22,6 +22,7 @@ import {
   told,
   type Figure,
   type Soak,
+  patience,
 } from "./soak.ts";
 import { checkLosses, Traffic } from "./traffic.ts";
 
@@ -66,7 +67,15 @@ export const slowClients: Soak = {
     const size = Math.min(CROWD, readOpenFilesLimit() - OWN_FILES);
     const server = await startServer(scope, {
       handlers: join(import.meta.dirname, "handlers"),
-      flags: ["--access-log", "off", "--body-timeout", "4s", "--send-timeout", "4s"],
+      flags: [
+        ...patience(brief),
+        "--access-log",
+        "off",
+        "--body-timeout",
+        "4s",
+        "--send-timeout",
+        "4s",
+      ],
       env: snapshotEnvironment(dir),
     });
     const pids = [server.pid, ...server.workers.values()];

@@ -7,7 +7,7 @@ import { Disturbance, judgeTimes } from "./disturbance.ts";
 import { findOther, patternOf } from "./pattern.ts";
 import { formatOrder } from "./produce.ts";
 import { checkLogs } from "./server-log.ts";
-import { atLeast, mebibytes, milliseconds, told, type Soak } from "./soak.ts";
+import { atLeast, mebibytes, milliseconds, told, type Soak, patience } from "./soak.ts";
 import { checkLosses, Traffic } from "./traffic.ts";
 
 const UPLOAD_BYTES = 100 * 1024;
@@ -31,7 +31,7 @@ export const slowTransfers: Soak = {
       handlers: join(import.meta.dirname, "handlers"),
       public: { "file.bin": patternOf(0, DOWNLOAD_BYTES) },
       https: true,
-      flags: ["--access-log", "off"],
+      flags: [...patience(brief), "--access-log", "off"],
     });
     const plain = { port: server.port("http"), secure: false };
     const doors: readonly Door[] = [plain, { port: server.port("https"), secure: true }];

@@ -40,6 +40,14 @@ export interface Soak {
   readonly run: (context: SoakContext) => Promise<readonly Figure[]>;
 }
 
+/**
+ * For a server whose clients share the machine with other soaks: a machine that is too busy makes it refuse what would wait
+ * for long, which is right, is what `overload` is about, and would be a judgement of times here.
+ */
+export function patience(brief: boolean): readonly string[] {
+  return brief ? ["--queue-delay", "0s"] : [];
+}
+
 /** A figure that is only told. */
 export function told(name: string, value: string | number): Figure {
   return { name, value: String(value) };
