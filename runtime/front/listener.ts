@@ -134,6 +134,7 @@ export interface ListenerOptions {
 export class Listener implements Door {
   readonly fields: ResponseFields = new ResponseFields();
   readonly scheme: "http" | "https";
+  readonly secure: boolean;
   readonly port: number;
   #closing = false;
   #inFlight = 0;
@@ -167,6 +168,7 @@ export class Listener implements Door {
     this.#sweep = setInterval(() => this.#checkTransfers(), SWEEP_MS / SWEEP_GROUPS);
     this.#sweep.unref();
     this.scheme = options.certificates === null ? "http" : "https";
+    this.secure = this.scheme === "https";
     this.#reader = new HeadReader({
       origins: new OriginResolver(this.scheme),
       addresses: this.#addresses,

@@ -38,6 +38,9 @@ const SLOWEST_RETRY_MS = 128;
 /** How long nothing may move in either direction before some of the body is read out of turn. */
 const STUCK_MS = 2_000;
 
+/** The same where that may end the connection. */
+const STUCK_FOR_GOOD_MS = 20_000;
+
 /** A comment: says nothing to an `EventSource`, which opens when it comes (HTML standard section 9.2.6). */
 const EVENT_STREAM_OPENING = Buffer.from(":\n\n");
 
@@ -51,6 +54,8 @@ export interface Door {
   /** Every response says that the connection ends with it. */
   readonly closing: boolean;
   readonly limits: TransferLimits;
+  /** Its connections use TLS. */
+  readonly secure: boolean;
   /** Whether anybody wants to know the size of small bodies. */
   readonly countsBytes: boolean;
   /** Bytes of it are on their way, in or out: it is to be looked at every second. */
@@ -88,6 +93,9 @@ export class UwsClientSide implements ClientSide {
   #bodySinceMs = 0;
   /** 0: nobody has asked for the body, and what arrives of it is dropped. */
   #lastChunkMs = 0;
+  /** Whoever has the body wants no more of it for now. */
+  #held = false;
+  /** Nothing is read of the connection. */
   #paused = false;
   #pausedAtMs = 0;
   #writer: StreamWriter | null = null;
@@ -136,8 +144,8 @@ export class UwsClientSide implements ClientSide {
     this.#res.onData((chunk, last) => {
       if (last) {
         // A pause is advisory: the last chunk may come all the same, and then nobody asks to go on.
-        this.#resume();
         this.#bodyOpen = false;
+        this.#settlePause();
       }
       if (this.#state === "finished") return;
       // What comes although it is paused makes the library start its timer of 10 s again; to pause once more stops it.
@@ -150,7 +158,7 @@ export class UwsClientSide implements ClientSide {
       if (last) sink.end();
       if (last) this.#lingering?.letEnd();
     });
-    return { pause: () => this.#pause(), resume: () => this.#resume() };
+    return { pause: () => this.#hold(true), resume: () => this.#hold(false) };
   }
 
   limitTransfers(limits: TransferLimits): void {
@@ -249,8 +257,9 @@ export class UwsClientSide implements ClientSide {
    */
   #unstick(nowMs: number): void {
     if (!this.#paused || this.#writer?.blocked !== true) return;
-    const { progressMs } = this.#writer;
-    if (nowMs - progressMs < STUCK_MS || progressMs === this.#unstuckMs) return;
+    const { progressMs, forbidsReading } = this.#writer;
+    const patienceMs = forbidsReading ? STUCK_FOR_GOOD_MS : STUCK_MS;
+    if (nowMs - progressMs < patienceMs || progressMs === this.#unstuckMs) return;
     this.#unstuckMs = progressMs;
     // The next chunk, or the next try to write, pauses it again.
     this.#res.resume();
@@ -281,8 +290,26 @@ export class UwsClientSide implements ClientSide {
       return;
     }
     this.#state = "answering";
-    writeResponse(this.#res, response);
-    this.#finish(status, this.#door.countsBytes ? bodyBytesOf({ method, status, body }) : 0);
+    this.#abort = null;
+    this.#whenNotReading(() => {
+      writeResponse(this.#res, response);
+      this.#finish(status, this.#door.countsBytes ? bodyBytesOf({ method, status, body }) : 0);
+    });
+  }
+
+  /** In a turn of its own where a write drops what the library has read and not yet parsed (decision 027). */
+  #whenNotReading(write: () => void): void {
+    if (!this.#losesInput) {
+      write();
+      return;
+    }
+    setImmediate(() => {
+      if (this.#state !== "finished") write();
+    });
+  }
+
+  get #losesInput(): boolean {
+    return this.#door.secure && this.#bodyOpen;
   }
 
   #stream(response: {
@@ -304,11 +331,13 @@ export class UwsClientSide implements ClientSide {
         ...(lingering === null ? {} : { body: lingering, lengthBytes: null }),
         ending: this.#ending(),
         onBlocked: () => {
+          this.#settlePause();
           if (!this.#paused) return;
           // It ended the pause behind our back.
           this.#res.pause();
           this.#retryLater();
         },
+        losesInput: () => this.#losesInput,
       },
       (outcome, sentBytes) => {
         if (outcome === "complete") this.#finish(response.status, sentBytes);
@@ -323,7 +352,7 @@ export class UwsClientSide implements ClientSide {
     };
     // Perhaps again: it may be receiving already.
     this.#door.onTransferStart(this);
-    writer.start();
+    this.#whenNotReading(() => writer.start());
   }
 
   /** Whether the end of a response would reset the connection while the client still sends. */
@@ -345,8 +374,20 @@ export class UwsClientSide implements ClientSide {
     return lingering;
   }
 
+  #hold(held: boolean): void {
+    this.#held = held;
+    this.#settlePause();
+  }
+
+  /** Stops to read, or goes on, as it has to be now. */
+  #settlePause(): void {
+    if (this.#state === "finished") return;
+    const pauses = this.#bodyOpen && (this.#held || this.#writer?.forbidsReading === true);
+    if (pauses && !this.#paused) this.#pause();
+    else if (!pauses && this.#paused) this.#resume();
+  }
+
   #pause(): void {
-    if (this.#paused || this.#state === "finished" || !this.#bodyOpen) return;
     this.#paused = true;
     this.#pausedAtMs = performance.now();
     this.#res.pause();
@@ -365,17 +406,16 @@ export class UwsClientSide implements ClientSide {
         this.#writer?.progressMs === before
           ? Math.min(2 * this.#retryMs, SLOWEST_RETRY_MS)
           : RETRY_MS;
+      this.#settlePause();
       if (this.#paused && this.#writer?.blocked === true) this.#retryLater();
     }, this.#retryMs);
   }
 
   #resume(): void {
-    if (!this.#paused) return;
     this.#paused = false;
     // It was held back by us, not by the client.
     this.#lastChunkMs = performance.now();
     this.#bodySinceMs += this.#lastChunkMs - this.#pausedAtMs;
-    if (this.#state === "finished") return;
     this.#res.resume();
     // What it watches the socket for again is what it last watched any paused socket for; a failed write sets it right.
     // Not at once: it may be a chunk that brought us here, and while the library reads, all that is written goes into one

@@ -12,6 +12,9 @@ const WRITE_BYTES = 16_000;
 /** Most that one `tryEnd` is given; it takes what the socket takes and loses nothing. */
 const TRY_END_BYTES = 256 * 1024;
 
+/** How much of a piece is kept to find out with whether the rest of it has left. */
+const KEPT_BYTES = 16;
+
 export interface StreamResponse {
   status: number;
   statusText: string;
@@ -24,6 +27,8 @@ export interface StreamResponse {
   opening: Buffer | null;
   /** A write did not fit. The library now polls the socket for reading and writing, even if it was paused. */
   onBlocked: () => void;
+  /** Whether input would be lost if it is read while the library still has some of this response (decision 027). */
+  losesInput: () => boolean;
 }
 
 /** How long a source may take to end after the last byte of an announced length. */
@@ -49,6 +54,12 @@ export class StreamWriter {
   #pieceStart = 0;
   /** How far `tryEnd` got. */
   #takenOffset = 0;
+  /** Read, and to be written before all that is read later. */
+  #kept: Uint8Array | null = null;
+  /** Where it is joined with what is read then. */
+  #joined: Uint8Array | null = null;
+  /** Not to be tried with a byte before, where there are few. */
+  #probeAtMs = 0;
   /** Whether the socket has room is not known: one byte will tell, which may pile up where a piece may not. */
   #probing = false;
   /** When the client last took something; what a stall is counted from. */
@@ -69,12 +80,18 @@ export class StreamWriter {
     return this.#state === "blocked";
   }
 
+  /** Nothing may be read of this connection: the library may have some of the response in its buffer. */
+  get forbidsReading(): boolean {
+    return this.blocked && this.#response.lengthBytes === null && this.#response.losesInput();
+  }
+
   get sentBytes(): number {
     return this.#sentBytes;
   }
 
   /** Writes the head and what is there of the body. */
   start(): void {
+    if (this.#state === "done") return;
     const { body, ending } = this.#response;
     // One callback for the whole response: to replace it from inside itself is unreliable (uws-notes section 3).
     this.#res.onWritable((offset) => {
@@ -111,12 +128,24 @@ export class StreamWriter {
     if (this.#response.lengthBytes === null) {
       // Drains the library's own buffer, or else makes it watch for room again.
       this.#res.cork(() => {});
+      if (this.forbidsReading && !this.#mayProbe()) {
+        this.#response.onBlocked();
+        return;
+      }
       this.#state = "writing";
       this.#probing = true;
     } else if (this.#piece !== null) {
       this.#tryEnd(this.#piece.subarray(this.#res.getWriteOffset() - this.#pieceStart));
     }
     this.#pump();
+  }
+
+  /** After twice the time each time: the bytes that are kept for it last a minute then. */
+  #mayProbe(): boolean {
+    const nowMs = performance.now();
+    if (nowMs < this.#probeAtMs) return false;
+    this.#probeAtMs = nowMs + (nowMs - this.progressMs);
+    return true;
   }
 
   #open(): void {
@@ -144,7 +173,7 @@ export class StreamWriter {
     const { body, lengthBytes } = this.#response;
     while (this.#state === "writing") {
       const most = lengthBytes === null ? WRITE_BYTES : TRY_END_BYTES;
-      const piece = body.read(this.#probing ? 1 : most);
+      const piece = this.#take(this.#probing ? 1 : most);
       if (piece === null) break;
       if (lengthBytes === null) this.#write(piece);
       else if (this.#sentBytes + piece.length > lengthBytes) this.#finish("broken");
@@ -152,10 +181,45 @@ export class StreamWriter {
     }
     if (this.#state === "done") return;
     if (body.state === "failed") this.#finish("broken");
-    else if (body.state === "ended" && this.#state === "writing") this.#end();
+    else if (this.#state === "blocked") return;
+    else if (body.state === "ended") this.#end();
+    // There is nothing to find out with.
+    else if (this.#probing && this.#response.losesInput()) this.#block();
   }
 
+  #take(maxBytes: number): Uint8Array | null {
+    const { body } = this.#response;
+    const kept = this.#kept;
+    if (kept === null) return body.read(maxBytes);
+    const more = maxBytes > kept.length ? body.read(maxBytes - kept.length) : null;
+    if (more === null) {
+      const end = kept.length === KEPT_BYTES ? 1 : Math.min(maxBytes, kept.length);
+      this.#kept = end < kept.length ? kept.subarray(end) : null;
+      return kept.subarray(0, end);
+    }
+    this.#kept = null;
+    // The library copies what it is given.
+    this.#joined ??= new Uint8Array(WRITE_BYTES);
+    this.#joined.set(kept);
+    this.#joined.set(more, kept.length);
+    return this.#joined.subarray(0, kept.length + more.length);
+  }
+
+  /**
+   * Whether a piece has left is told by the next write only. Where that has to be known, the last few bytes wait for the
+   * next piece; if there is none they follow one by one until the first of them tells.
+   */
   #write(piece: Uint8Array): void {
+    if (piece.length <= KEPT_BYTES || !this.#response.losesInput()) {
+      this.#writeChunk(piece);
+      return;
+    }
+    const end = piece.length - KEPT_BYTES;
+    this.#kept = piece.subarray(end);
+    this.#writeChunk(piece.subarray(0, end));
+  }
+
+  #writeChunk(piece: Uint8Array): void {
     let ready = true;
     this.#res.cork(() => {
       ready = this.#res.write(piece);

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { request as send, type ClientRequest, type IncomingMessage } from "node:http";
+import { request as sendPlain, type ClientRequest, type IncomingMessage } from "node:http";
+import { request as sendTls } from "node:https";
 import type { LoadReport } from "./load.ts";
 
 /**
@@ -20,9 +21,12 @@ export async function echo(options: {
   const controller = new AbortController();
   const { signal } = controller;
   const startedAt = performance.now();
+  const send = url.startsWith("https:") ? sendTls : sendPlain;
   const request = send(url, {
     method: "POST",
     agent: false,
+    // Nobody has signed the certificate of a development server.
+    rejectUnauthorized: false,
     headers: { "content-type": "application/octet-stream", "content-length": sizeBytes },
     signal,
   });

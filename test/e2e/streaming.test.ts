@@ -157,17 +157,20 @@ describe("large bodies", { timeout: 60_000 }, () => {
     const body = randomBytes(12 * MIB);
     const sum = digest(body);
     const before = memoryOf(server);
-    const results = await Promise.all(
-      [server.http, server.https, server.http, server.https].map((base) =>
-        transfer(`${base}/echo`, {
-          method: "POST",
-          body: pieces(body, MIB),
-          pauseEveryBytes: 128 * 1024,
-        }),
-      ),
-    );
-    for (const { bytes, digest: found } of results) {
-      assert.deepEqual([bytes, found], [body.length, sum]);
+    // Over TLS a fault of the library lost one in dozens (decision 027).
+    for (let round = 0; round < 4; round++) {
+      const results = await Promise.all(
+        [server.http, server.https, server.https, server.https].map((base) =>
+          transfer(`${base}/echo`, {
+            method: "POST",
+            body: pieces(body, MIB),
+            pauseEveryBytes: 128 * 1024,
+          }),
+        ),
+      );
+      for (const { bytes, digest: found } of results) {
+        assert.deepEqual([bytes, found], [body.length, sum]);
+      }
     }
     assertGrownLess(before, 160);
   });

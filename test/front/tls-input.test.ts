@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import * as fc from "fast-check";
+import type { BodySource, ExchangeId } from "../../runtime/dispatch/client-side.ts";
+import { ResponseFields } from "../../runtime/front/response-fields.ts";
+import type { HttpResponse } from "../../runtime/front/uws.ts";
+import { type Door, UwsClientSide } from "../../runtime/front/uws-client-side.ts";
+import { TurnClock } from "../../runtime/turn-clock.ts";
+
+/** So much may stay in the library's buffer unnoticed: the bytes that find out about the others. */
+const UNNOTICED_BYTES = 16;
+
+/**
+ * As the library writes, on a socket that takes `room` bytes: what does not fit is kept, the next write tells of it, and
+ * a pause is over then. To read meanwhile loses input (decision 027).
+ */
+class BufferingResponse {
+  readonly left: number[] = [];
+  room = 0;
+  ended = false;
+  reads = true;
+  /** Whether something was written while the library called back. */
+  wroteWhileReading = false;
+  #buffer: number[] = [];
+  #corked: number[] | null = null;
+  #calling = false;
+  #onData: (chunk: ArrayBuffer, last: boolean) => void = () => {};
+
+  get losesInput(): boolean {
+    return this.reads && this.#buffer.length > UNNOTICED_BYTES;
+  }
+
+  receive(bytes: number, last: boolean): void {
+    this.#calling = true;
+    this.#onData(new ArrayBuffer(bytes), last);
+    this.#calling = false;
+  }
+
+  cork(callback: () => void): this {
+    this.wroteWhileReading ||= this.#calling;
+    assert.equal(this.#corked, null);
+    this.#corked = [];
+    callback();
+    const corked = this.#corked;
+    this.#corked = null;
+    this.#buffer.push(...corked);
+    this.#drain();
+    return this;
+  }
+
+  write(piece: Uint8Array): boolean {
+    assert.ok(this.#corked !== null);
+    this.#drain();
+    const fits = this.#buffer.length === 0;
+    (fits ? this.#corked : this.#buffer).push(...piece);
+    return fits;
+  }
+
+  end(): this {
+    this.wroteWhileReading ||= this.#calling;
+    this.ended = true;
+    return this;
+  }
+
+  onData(callback: (chunk: ArrayBuffer, last: boolean) => void): this {
+    this.#onData = callback;
+    return this;
+  }
+
+  onAborted(): this {
+    return this;
+  }
+
+  onWritable(): this {
+    return this;
+  }
+
+  writeStatus(): this {
+    return this;
+  }
+
+  writeHeader(): this {
+    return this;
+  }
+
+  pause(): void {
+    this.reads = false;
+  }
+
+  resume(): void {
+    this.reads = true;
+  }
+
+  #drain(): void {
+    const taken = this.#buffer.splice(0, this.room);
+    this.room -= taken.length;
+    this.left.push(...taken);
+    if (this.#buffer.length > 0) this.reads = true;
+  }
+}
+
+const DOOR: Door = {
+  clock: new TurnClock(),
+  fields: new ResponseFields(),
+  // Of this test's own.
+  nextId: () => 1 as ExchangeId,
+  admitWrite: () => true,
+  closing: false,
+  secure: true,
+  limits: { bodyTimeoutMs: 0, minBodyRateBytesPerSecond: 0, sendTimeoutMs: 0 },
+  countsBytes: false,
+  onTransferStart() {},
+  onTransferEnd() {},
+  onCut() {},
+  onFinished() {},
+};
+
+function openClient(res: BufferingResponse): UwsClientSide {
+  const head = {
+    method: "POST",
+    target: "/",
+    origin: "https://a",
+    fields: "",
+    bodyBytes: null,
+    clientAddress: "127.0.0.1",
+  };
+  // It has what a client side calls.
+  return new UwsClientSide(res as unknown as HttpResponse, head, { door: DOOR, closes: false });
+}
+
+/** A body that grows as the test says. Its bytes count up. */
+class GrowingSource implements BodySource {
+  onChange: (() => void) | null = null;
+  state: BodySource["state"] = "open";
+  readonly all: number[] = [];
+  #read = 0;
+
+  grow(bytes: number): void {
+    for (let at = 0; at < bytes; at++) this.all.push(this.all.length & 255);
+    this.onChange?.();
+  }
+
+  end(): void {
+    this.state = "ended";
+    this.onChange?.();
+  }
+
+  read(maxBytes: number): Uint8Array | null {
+    if (this.#read === this.all.length) return null;
+    const piece = Uint8Array.from(this.all.slice(this.#read, this.#read + maxBytes));
+    this.#read += piece.length;
+    return piece;
+  }
+
+  cancel(): void {}
+}
+
+type Step = readonly [what: "room" | "body" | "request", bytes: number];
+
+const STEP: fc.Arbitrary<Step> = fc.tuple(
+  fc.constantFrom("room", "body", "request"),
+  fc.oneof(fc.nat(40), fc.nat(40_000)),
+);
+
+describe("UwsClientSide, over TLS,", () => {
+  it("does not read while the library has some of a response in chunks, whatever the client takes", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(STEP, { maxLength: 25 }), async (steps) => {
+        const res = new BufferingResponse();
+        const source = new GrowingSource();
+        const client = openClient(res);
+        client.receiveBody({ chunk() {}, end() {} });
+        client.respondStream(
+          { status: 200, statusText: "", fields: "", lengthBytes: null },
+          source,
+        );
+        for (const [what, bytes] of steps) {
+          await nextTurn();
+          if (what === "room") res.room += bytes;
+          else if (what === "body") source.grow(bytes);
+          else if (res.reads) res.receive(bytes, false);
+          assert.ok(!res.losesInput);
+        }
+        res.room = Infinity;
+        // It tries again by a timer.
+        while (!res.reads) await nextTurn();
+        res.receive(0, true);
+        source.end();
+        while (!res.ended) await nextTurn();
+        assert.deepEqual(res.left, source.all);
+        assert.ok(!res.wroteWhileReading);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it("refuses a body in a turn of its own: to write would lose what is read and not parsed yet", async () => {
+    const res = new BufferingResponse();
+    const client = openClient(res);
+    client.receiveBody({ chunk: () => client.refuse(413), end() {} });
+    res.receive(10, false);
+    assert.ok(!res.ended && !res.wroteWhileReading);
+    await nextTurn();
+    assert.ok(res.ended && !res.wroteWhileReading);
+  });
+});
