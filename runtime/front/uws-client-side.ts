@@ -44,6 +44,9 @@ const STUCK_FOR_GOOD_MS = 20_000;
 /** A comment: says nothing to an `EventSource`, which opens when it comes (HTML standard section 9.2.6). */
 const EVENT_STREAM_OPENING = Buffer.from(":\n\n");
 
+/** Whether the library has a mask for sockets without TLS (`false`), and with it. */
+const taught = new Set<boolean>();
+
 /** What all exchanges of a listener share. */
 export interface Door {
   readonly clock: TurnClock;
@@ -137,6 +140,7 @@ export class UwsClientSide implements ClientSide {
   }
 
   receiveBody(sink: BodySink): BodyFlow {
+    this.#teachMask();
     this.#bodySinceMs = this.receivedMs;
     this.#lastChunkMs = this.receivedMs;
     this.#door.onTransferStart(this);
@@ -411,11 +415,21 @@ export class UwsClientSide implements ClientSide {
     }, this.#retryMs);
   }
 
+  /** Has the library save a mask, once, for sockets that have nothing to write: it would resume the first with none. */
+  #teachMask(): void {
+    if (taught.has(this.#door.secure)) return;
+    taught.add(this.#door.secure);
+    this.#res.pause();
+    this.#res.resume();
+  }
+
   #resume(): void {
     this.#paused = false;
     // It was held back by us, not by the client.
     this.#lastChunkMs = performance.now();
     this.#bodySinceMs += this.#lastChunkMs - this.#pausedAtMs;
+    // A write may have ended the pause unnoticed; the mask of now is the one to go on with (decision 005).
+    this.#res.pause();
     this.#res.resume();
     // What it watches the socket for again is what it last watched any paused socket for; a failed write sets it right.
     // Not at once: it may be a chunk that brought us here, and while the library reads, all that is written goes into one

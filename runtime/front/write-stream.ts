@@ -15,6 +15,12 @@ const TRY_END_BYTES = 256 * 1024;
 /** How much of a piece is kept to find out with whether the rest of it has left. */
 const KEPT_BYTES = 16;
 
+/** How soon after the first of them the second is tried. */
+const PROBE_PAUSE_MS = 2;
+
+/** How long it may take at most that what was written has left, if there is nothing to find out with. */
+const DRY_MS = 1_000;
+
 export interface StreamResponse {
   status: number;
   statusText: string;
@@ -58,8 +64,9 @@ export class StreamWriter {
   #kept: Uint8Array | null = null;
   /** Where it is joined with what is read then. */
   #joined: Uint8Array | null = null;
-  /** Not to be tried with a byte before, where there are few. */
+  /** When the next of them may be tried, and how long after it the one after that. */
   #probeAtMs = 0;
+  #probePauseMs = 0;
   /** Whether the socket has room is not known: one byte will tell, which may pile up where a piece may not. */
   #probing = false;
   /** When the client last took something; what a stall is counted from. */
@@ -140,11 +147,12 @@ export class StreamWriter {
     this.#pump();
   }
 
-  /** After twice the time each time: the bytes that are kept for it last a minute then. */
+  /** After twice the time each time: there are few bytes to do it with, and they shall last for a minute. */
   #mayProbe(): boolean {
     const nowMs = performance.now();
     if (nowMs < this.#probeAtMs) return false;
-    this.#probeAtMs = nowMs + (nowMs - this.progressMs);
+    this.#probeAtMs = nowMs + this.#probePauseMs;
+    this.#probePauseMs *= 2;
     return true;
   }
 
@@ -183,8 +191,7 @@ export class StreamWriter {
     if (body.state === "failed") this.#finish("broken");
     else if (this.#state === "blocked") return;
     else if (body.state === "ended") this.#end();
-    // There is nothing to find out with.
-    else if (this.#probing && this.#response.losesInput()) this.#block();
+    else if (this.#probing && this.#response.losesInput()) this.#blockBriefly();
   }
 
   #take(maxBytes: number): Uint8Array | null {
@@ -226,7 +233,11 @@ export class StreamWriter {
     });
     this.#sentBytes += piece.length;
     // A stall begins with the first write that does not fit; that a probe does not fit either is the same stall.
-    if (ready || !this.#probing) this.progressMs = performance.now();
+    if (ready || !this.#probing) {
+      this.progressMs = performance.now();
+      this.#probeAtMs = 0;
+      this.#probePauseMs = PROBE_PAUSE_MS;
+    }
     this.#probing = false;
     if (!ready) this.#block();
   }
@@ -257,6 +268,11 @@ export class StreamWriter {
     this.#state = "writing";
     // The last byte completed the response: the library's object is gone.
     if (this.#sentBytes === total) this.#finish("complete");
+  }
+
+  /** There is nothing to find out with. It may be that there will be only once more of the request is read. */
+  #blockBriefly(): void {
+    if (performance.now() - this.progressMs < DRY_MS) this.#block();
   }
 
   #block(): void {
