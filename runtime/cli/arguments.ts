@@ -4,6 +4,12 @@ import { pickNearest } from "../nearest.ts";
 import { SETTING_NAMES, type SettingName, flagName } from "../config/settings.ts";
 import { RuntimeError, assertNever } from "../errors.ts";
 import {
+  DRILL_VALUES,
+  type DrillFlags,
+  type DrillRequest,
+  parseDrillFlags,
+} from "./drill-flags.ts";
+import {
   COMMANDS,
   type CommandName,
   CONTROL_SETTINGS,
@@ -33,16 +39,10 @@ export interface ControlInvocation {
 }
 
 /** A drill of what a start would serve. */
-export interface DrillInvocation {
+export interface DrillInvocation extends DrillRequest {
   command: "drill";
   flags: Flags;
   json: boolean;
-  /** The short form, for every change. */
-  brief: boolean;
-  /** What clients ask for; `null`: a route that is found. */
-  path: string | null;
-  /** How long the load of each exercise goes on; `null`: its own choice. */
-  seconds: number | null;
 }
 
 /**
@@ -93,8 +93,9 @@ export function parseArguments(argv: readonly string[]): Invocation {
       drill.brief = true;
       continue;
     }
-    if ((token.name === "seconds" || token.name === "path") && value !== undefined) {
-      drill[token.name] = value;
+    const drillValue = DRILL_VALUES.find((candidate) => candidate === token.name);
+    if (drillValue !== undefined && value !== undefined) {
+      drill[drillValue] = value;
       continue;
     }
     const name = FLAGS.get(rawName);
@@ -149,17 +150,8 @@ export function parseArguments(argv: readonly string[]): Invocation {
       return { command, mode: "production", flags };
     case "dev":
       return { command, mode: "development", flags };
-    case "drill": {
-      const { brief = false, path = null, seconds } = drill;
-      return {
-        command,
-        flags,
-        json,
-        brief,
-        path,
-        seconds: seconds === undefined ? null : Number(seconds),
-      };
-    }
+    case "drill":
+      return { command, flags, json, ...parseDrillFlags(drill).request };
     case "reload":
     case "rollback":
     case "generations":
@@ -183,6 +175,7 @@ const OPTIONS = {
   brief: { type: "boolean" },
   seconds: { type: "string" },
   path: { type: "string" },
+  only: { type: "string" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "v" },
 } as const;
@@ -212,35 +205,12 @@ function findForeignFlags(
     });
 }
 
-/** Flags that only a drill has, as they were typed. */
-interface DrillFlags {
-  brief?: boolean;
-  seconds?: string;
-  path?: string;
-}
-
-const MOST_SECONDS = 3600;
-
 function findDrillProblems(command: CommandName, flags: DrillFlags): string[] {
-  const { seconds, path } = flags;
   if (command === "help" || command === "version") return [];
-  if (command !== "drill") {
-    return Object.keys(flags).map(
-      (name) => `Cannot use --${name} with ${command}: only drill has it`,
-    );
-  }
-  const problems: string[] = [];
-  if (seconds !== undefined && !(Number(seconds) > 0 && Number(seconds) <= MOST_SECONDS)) {
-    problems.push(
-      `Cannot use --seconds: found "${seconds}", expected a number above 0, up to ${MOST_SECONDS}`,
-    );
-  }
-  if (path !== undefined && !/^\/[!-~]*$/.test(path)) {
-    problems.push(
-      `Cannot use --path: found "${path}", expected a path that begins with "/", encoded as in a URL`,
-    );
-  }
-  return problems;
+  if (command === "drill") return parseDrillFlags(flags).problems;
+  return Object.keys(flags).map(
+    (name) => `Cannot use --${name} with ${command}: only drill has it`,
+  );
 }
 
 /** @param command That it was given to; `null`: to one that there is not. */
@@ -258,7 +228,7 @@ function flagsOf(command: CommandName | null): string[] {
       .concat(general);
   }
   const drill = command === "drill" || command === null;
-  const own = drill ? ["--json", "--brief", "--seconds", "--path"] : [];
+  const own = drill ? ["--json", "--brief", ...DRILL_VALUES.map((name) => `--${name}`)] : [];
   return [...FLAGS.keys(), ...own, ...general];
 }
 

@@ -1,3 +1,5 @@
+import { EXERCISE_NAMES, wordOf } from "../drill/exercise-names.ts";
+
 /** Commands for a server that runs: they find it by its state folder. */
 export const CONTROL_COMMANDS = ["reload", "rollback", "generations", "status", "stop"] as const;
 
@@ -60,11 +62,15 @@ export const COMMANDS: readonly CommandText[] = [
   {
     name: "drill",
     help: "break things on spare ports; tell what clients see of it",
-    usage: "[--brief] [--seconds N] [--path PATH] [--json] [flags]",
+    usage: "[--brief] [--only A,B] [--seconds N] [--path PATH] [flags]",
     details: [
       "Starts what a start with the same flags would serve once more, on free ports of",
       "127.0.0.1, kills and freezes workers, breaks deployments, and tells what clients",
       "saw. Exits with 0 when all expectations held, otherwise with 1.",
+      "",
+      "Exercises, for --only:",
+      `  ${EXERCISE_NAMES.slice(0, 5).map(wordOf).join(", ")},`,
+      `  ${EXERCISE_NAMES.slice(5).map(wordOf).join(", ")}`,
     ],
   },
   {

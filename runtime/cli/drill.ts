@@ -34,6 +34,7 @@ export async function runDrill({
   brief,
   json,
   path,
+  only,
   seconds,
 }: DrillInvocation): Promise<void> {
   const ending = endOnSignals();
@@ -52,6 +53,7 @@ export async function runDrill({
       folder,
       cwd,
       path,
+      only,
       brief,
       seconds: seconds ?? (brief ? BRIEF_SECONDS : SECONDS),
       command: (more) => toCommand({ ...flags, ...toFlags(config, folder) }, more),

@@ -92,6 +92,7 @@ const DRILL_ROWS = [
   ["--brief", "the short form, for every change"],
   ["--seconds N", "length of each exercise, about (5)"],
   ["--path PATH", "what clients ask for (/, or a route)"],
+  ["--only A,B", "these exercises (all)"],
 ] as const;
 
 const CONFIG_ROW = row("--config FILE", "config file (edgicorn.config.ts, if there is one)");

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { toGenerationDir } from "../generation/generation-store.ts";
 import { loadManifest } from "../generation/manifest.ts";
 import { RuntimeError } from "../errors.ts";
+import type { ExerciseName } from "./exercise-names.ts";
 import type { DrillFolder } from "./drill-folder.ts";
 import { DrillServer } from "./drill-server.ts";
 import { EXERCISES, type Exercise, residentBytesOf, statusOf } from "./exercises.ts";
@@ -16,6 +17,8 @@ export interface DrillOptions {
   readonly cwd: string;
   /** What clients ask for; `null`: a route that is found. */
   readonly path: string | null;
+  /** Which exercises; `null`: all. */
+  readonly only: readonly ExerciseName[] | null;
   readonly brief: boolean;
   /** How long the load of each exercise goes on, about. */
   readonly seconds: number;
@@ -39,11 +42,16 @@ const AROUND_MS = 300;
  * @throws ERR_LISTEN when the server does not start; ERR_CONFIG when the path cannot be used; what the signal aborts with.
  */
 export async function drill(options: DrillOptions): Promise<ExerciseResult[]> {
+  const { only } = options;
   const results: ExerciseResult[] = [];
   let workerBytes: number | null = null;
   let running: Running | null = null;
   try {
-    for (const exercise of EXERCISES) {
+    for (const exercise of EXERCISES.filter(({ name }) => only?.includes(name) ?? true)) {
+      if (exercise.needsFacts && workerBytes === null) {
+        running ??= await startServer(options, []);
+        workerBytes = await largestWorker(running);
+      }
       const flags = exercise.flags({ workerBytes });
       if (running === null || flags.join(" ") !== running.flags) {
         await running?.server.stop();
@@ -53,7 +61,6 @@ export async function drill(options: DrillOptions): Promise<ExerciseResult[]> {
       const result = await runExercise(exercise, running, options);
       results.push(result);
       options.onResult(result);
-      workerBytes ??= await largestWorker(running);
     }
     return results;
   } finally {

@@ -5,6 +5,7 @@ import { TLSSocket } from "node:tls";
 import { request as requestPlain } from "node:http";
 import { type DrillFolder, LEAK_PATH, SLOW_MS, SLOW_PATH } from "./drill-folder.ts";
 import type { DrillServer } from "./drill-server.ts";
+import { EXERCISE_NAMES, type ExerciseName } from "./exercise-names.ts";
 
 /** What an exercise has to do with. */
 export interface Stage {
@@ -36,11 +37,13 @@ export interface InstallFacts {
 
 /** One thing that goes wrong while clients go on asking. */
 export interface Exercise {
-  readonly name: string;
+  readonly name: ExerciseName;
   /** More is asked than the server can do. */
   readonly mayRefuse: boolean;
   /** Settings that it needs, by their flags, besides those of all. Of the same flags, one server serves all in a row. */
   readonly flags: (facts: InstallFacts) => readonly string[];
+  /** They depend on what is known of the install. */
+  readonly needsFacts?: true;
   readonly run: (stage: Stage) => Promise<ExerciseOutcome>;
 }
 
@@ -50,42 +53,41 @@ const REPLACED_MS = 15_000;
 /** Silence of a worker that ends it, in the drill. */
 const HANG_FLAGS = ["--hang-timeout", "1s"] as const;
 
-const NO_FLAGS = (): readonly string[] => HANG_FLAGS;
+type ExerciseBody = Omit<Exercise, "name">;
 
-/** The drill, in its order. Pairs that need the same settings follow each other: a start takes time. */
-export const EXERCISES: readonly Exercise[] = [
-  { name: "nothing", mayRefuse: false, flags: NO_FLAGS, run: doNothing },
-  {
-    name: "kill a worker",
-    mayRefuse: false,
-    flags: NO_FLAGS,
-    run: (stage) => loseWorker(stage, "SIGKILL"),
-  },
-  {
-    name: "freeze a loop",
-    mayRefuse: false,
-    flags: NO_FLAGS,
-    run: (stage) => loseWorker(stage, "SIGSTOP"),
-  },
-  { name: "break a deploy", mayRefuse: false, flags: NO_FLAGS, run: breakDeploy },
-  { name: "reload", mayRefuse: false, flags: NO_FLAGS, run: reloadOften },
-  { name: "swap a certificate", mayRefuse: false, flags: NO_FLAGS, run: swapCertificate },
-  {
-    name: "fill the queue",
+/** An exercise on a server as it is. */
+function onPlainServer(run: Exercise["run"]): ExerciseBody {
+  return { mayRefuse: false, flags: () => HANG_FLAGS, run };
+}
+
+const BODIES: Readonly<Record<ExerciseName, ExerciseBody>> = {
+  nothing: onPlainServer(doNothing),
+  "kill a worker": onPlainServer((stage) => loseWorker(stage, "SIGKILL")),
+  "freeze a loop": onPlainServer((stage) => loseWorker(stage, "SIGSTOP")),
+  "break a deploy": onPlainServer(breakDeploy),
+  reload: onPlainServer(reloadOften),
+  "swap a certificate": onPlainServer(swapCertificate),
+  "fill the queue": {
     mayRefuse: true,
     flags: () => ["--worker-concurrency", "4", "--queue-limit", "8"],
     run: fillQueue,
   },
-  {
-    name: "shrink memory",
+  "shrink memory": {
     mayRefuse: false,
+    needsFacts: true,
     flags: ({ workerBytes }) => [
       "--worker-memory-limit",
       String((workerBytes ?? UNKNOWN_BYTES) + HEADROOM_BYTES),
     ],
     run: shrinkMemory,
   },
-];
+};
+
+/** The drill, in its order. */
+export const EXERCISES: readonly Exercise[] = EXERCISE_NAMES.map((name) => ({
+  name,
+  ...BODIES[name],
+}));
 
 /** How much a worker may grow before it is too large: what a leak of 1 MiB a request fills within seconds. */
 const HEADROOM_BYTES = 64 * 1024 ** 2;

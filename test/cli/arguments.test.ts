@@ -52,6 +52,19 @@ describe("parseArguments()", () => {
         brief: true,
         path: "/a?b",
         seconds: 2,
+        only: null,
+      },
+    ],
+    [
+      ["drill", "--only", "Fill-the-queue, kill a worker"],
+      {
+        command: "drill",
+        flags: {},
+        json: false,
+        brief: false,
+        path: null,
+        seconds: null,
+        only: ["fill the queue", "kill a worker"],
       },
     ],
     // Values are judged later, with those of other sources.
@@ -86,6 +99,12 @@ describe("parseArguments()", () => {
       ["drill", "--seconds", "0"],
       'Cannot use --seconds: found "0", expected a number above 0, up to 3600',
     ],
+    [
+      ["drill", "--only", "kill-worker,reload"],
+      'Cannot use --only: found "kill-worker" (did you mean "kill-a-worker"?), expected some of nothing, kill-a-worker, ' +
+        "freeze-a-loop, break-a-deploy, reload, swap-a-certificate, fill-the-queue, shrink-memory",
+    ],
+    [["start", "--only", "reload"], "Cannot use --only with start: only drill has it"],
     [["start", "--json"], "Cannot use --json with start: it prints no data"],
     [["relaod", "--help"], 'Cannot run relaod: found an unknown command, did you mean "reload"?'],
     [["help", "relaod"], 'Cannot run relaod: found an unknown command, did you mean "reload"?'],

@@ -48,7 +48,14 @@ describe("formatCommandHelp()", () => {
     ]);
     const start = [...settings, "  --config"].toSorted();
     assert.deepEqual(flags(formatCommandHelp("start")).toSorted(), start);
-    const drill = [...start, "  --brief", "  --json", "  --path", "  --seconds"].toSorted();
+    const drill = [
+      ...start,
+      "  --brief",
+      "  --json",
+      "  --only",
+      "  --path",
+      "  --seconds",
+    ].toSorted();
     assert.deepEqual(flags(formatCommandHelp("drill")).toSorted(), drill);
   });
 });

@@ -1,0 +1,66 @@
+import { EXERCISE_NAMES, type ExerciseName, wordOf } from "../drill/exercise-names.ts";
+import { pickNearest } from "../nearest.ts";
+
+/** Flags that only a drill has, as they were typed. */
+export interface DrillFlags {
+  brief?: boolean;
+  seconds?: string;
+  path?: string;
+  only?: string;
+}
+
+/** Those that have a value. */
+export const DRILL_VALUES = ["only", "path", "seconds"] as const;
+
+/** What a drill is asked to do. */
+export interface DrillRequest {
+  /** The short form, for every change. */
+  brief: boolean;
+  /** What clients ask for; `null`: a route that is found. */
+  path: string | null;
+  /** How long the load of each exercise goes on; `null`: its own choice. */
+  seconds: number | null;
+  /** Which exercises; `null`: all. */
+  only: readonly ExerciseName[] | null;
+}
+
+const MOST_SECONDS = 3600;
+
+/** Reads the flags of a drill. What is wrong with them comes in `problems`, a line each. */
+export function parseDrillFlags(flags: DrillFlags): { request: DrillRequest; problems: string[] } {
+  const { brief = false, seconds, path, only } = flags;
+  const problems: string[] = [];
+  if (seconds !== undefined && !(Number(seconds) > 0 && Number(seconds) <= MOST_SECONDS)) {
+    problems.push(
+      `Cannot use --seconds: found "${seconds}", expected a number above 0, up to ${MOST_SECONDS}`,
+    );
+  }
+  if (path !== undefined && !/^\/[!-~]*$/.test(path)) {
+    problems.push(
+      `Cannot use --path: found "${path}", expected a path that begins with "/", encoded as in a URL`,
+    );
+  }
+  const request = {
+    brief,
+    path: path ?? null,
+    seconds: seconds === undefined ? null : Number(seconds),
+    only: only === undefined ? null : parseNames(only, problems),
+  };
+  return { request, problems };
+}
+
+/** `kill-a-worker,reload`, or with spaces as the drill prints them. */
+function parseNames(list: string, problems: string[]): ExerciseName[] {
+  const words = list.split(",").map((word) => word.trim().replaceAll(/\s+/g, "-"));
+  for (const word of words.filter((candidate) => findName(candidate) === undefined)) {
+    const nearest = pickNearest(word, EXERCISE_NAMES.map(wordOf));
+    const hint = nearest === null ? "" : ` (did you mean "${nearest}"?)`;
+    const expected = EXERCISE_NAMES.map(wordOf).join(", ");
+    problems.push(`Cannot use --only: found "${word}"${hint}, expected some of ${expected}`);
+  }
+  return words.flatMap((word) => findName(word) ?? []);
+}
+
+function findName(word: string): ExerciseName | undefined {
+  return EXERCISE_NAMES.find((name) => wordOf(name) === word.toLowerCase());
+}
