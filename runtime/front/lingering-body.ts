@@ -12,10 +12,13 @@ export const LINGER_MS = 5_000;
 export class LingeringBody implements BodySource {
   onChange: (() => void) | null = null;
   readonly #body: BodySource;
+  readonly #onRead: () => void;
   #mayEnd = false;
 
-  constructor(body: BodySource) {
+  /** @param onRead All of it was read; only the end is missing. Perhaps called again. */
+  constructor(body: BodySource, onRead: () => void) {
     this.#body = body;
+    this.#onRead = onRead;
     body.onChange = () => this.onChange?.();
   }
 
@@ -25,7 +28,9 @@ export class LingeringBody implements BodySource {
   }
 
   read(maxBytes: number): Uint8Array | null {
-    return this.#body.read(maxBytes);
+    const piece = this.#body.read(maxBytes);
+    if (piece === null && this.#body.state === "ended") this.#onRead();
+    return piece;
   }
 
   cancel(): void {

@@ -11,6 +11,7 @@ import type {
   WorkerId,
 } from "../dispatch/client-side.ts";
 import type { TurnClock } from "../turn-clock.ts";
+import { BodyReading } from "./body-reading.ts";
 import { BytesSource } from "./body-sources.ts";
 import { LINGER_MS, LingeringBody } from "./lingering-body.ts";
 import { findField } from "./find-field.ts";
@@ -31,21 +32,8 @@ import {
 } from "./write-response.ts";
 import { StreamWriter } from "./write-stream.ts";
 
-/** While a paused socket has no room to write: short at first, since a fast client makes room at once. */
-const RETRY_MS = 2;
-const SLOWEST_RETRY_MS = 128;
-
-/** How long nothing may move in either direction before some of the body is read out of turn. */
-const STUCK_MS = 2_000;
-
-/** The same where that may end the connection. */
-const STUCK_FOR_GOOD_MS = 20_000;
-
 /** A comment: says nothing to an `EventSource`, which opens when it comes (HTML standard section 9.2.6). */
 const EVENT_STREAM_OPENING = Buffer.from(":\n\n");
-
-/** Whether the library has a mask for sockets without TLS (`false`), and with it. */
-const taught = new Set<boolean>();
 
 /** What all exchanges of a listener share. */
 export interface Door {
@@ -91,16 +79,8 @@ export class UwsClientSide implements ClientSide {
   #abort: (() => void) | null = null;
   /** Bytes of a body may still arrive. */
   #bodyOpen: boolean;
-  #receivedBytes = 0;
-  /** What the rate of the body is counted from: when it began, later by as long as we held it back. */
-  #bodySinceMs = 0;
-  /** 0: nobody has asked for the body, and what arrives of it is dropped. */
-  #lastChunkMs = 0;
-  /** Whoever has the body wants no more of it for now. */
-  #held = false;
-  /** Nothing is read of the connection. */
-  #paused = false;
-  #pausedAtMs = 0;
+  /** `null`: nobody has asked for the body, and what arrives of it is dropped. */
+  #reading: BodyReading | null = null;
   #writer: StreamWriter | null = null;
   /** The library closes the connection with the response. */
   readonly #closes: boolean;
@@ -109,10 +89,6 @@ export class UwsClientSide implements ClientSide {
   /** A response that waits with its end for the request's. */
   #lingering: LingeringBody | null = null;
   #lingerTimer: NodeJS.Timeout | undefined;
-  #retryTimer: NodeJS.Timeout | undefined;
-  #retryMs = RETRY_MS;
-  /** Since when nothing moved, when some was last read out of turn for it: once is enough. */
-  #unstuckMs = 0;
 
   /**
    * Must be made, and so `onAborted` be attached, before the callback that brought `res` can return or throw.
@@ -140,29 +116,28 @@ export class UwsClientSide implements ClientSide {
   }
 
   receiveBody(sink: BodySink): BodyFlow {
-    this.#teachMask();
-    this.#bodySinceMs = this.receivedMs;
-    this.#lastChunkMs = this.receivedMs;
+    const reading = new BodyReading(this.#res, {
+      secure: this.#door.secure,
+      sinceMs: this.receivedMs,
+      writer: () => this.#writer,
+    });
+    this.#reading = reading;
     this.#door.onTransferStart(this);
     this.#receives = true;
     this.#res.onData((chunk, last) => {
       if (last) {
-        // A pause is advisory: the last chunk may come all the same, and then nobody asks to go on.
         this.#bodyOpen = false;
-        this.#settlePause();
+        reading.letGo();
       }
       if (this.#state === "finished") return;
-      // What comes although it is paused makes the library start its timer of 10 s again; to pause once more stops it.
-      if (this.#paused) this.#res.pause();
-      this.#receivedBytes += chunk.byteLength;
-      this.#lastChunkMs = performance.now();
+      reading.took(chunk.byteLength);
       if (last && this.#writer === null) this.#door.onTransferEnd(this);
       // A view of a buffer that the library uses again.
       if (chunk.byteLength > 0) sink.chunk(new Uint8Array(chunk));
       if (last) sink.end();
       if (last) this.#lingering?.letEnd();
     });
-    return { pause: () => this.#hold(true), resume: () => this.#hold(false) };
+    return reading;
   }
 
   limitTransfers(limits: TransferLimits): void {
@@ -218,23 +193,17 @@ export class UwsClientSide implements ClientSide {
   /** Looks at it, once a second while bytes are on their way: cuts it off when it breaks a limit. */
   check(nowMs: number, options: { keepAlive: boolean }): void {
     if (this.#state === "finished") return;
+    const reading = this.#bodyOpen ? this.#reading : null;
+    const writer = this.#writer;
     // Of a paused socket the library does not hear that it was reset; then it has no peer any more, and no address.
-    if (this.#paused && this.#res.getRemoteAddress().byteLength === 0) {
+    if (reading?.paused === true && this.#res.getRemoteAddress().byteLength === 0) {
       this.#res.close();
       return;
     }
     const breach = findBreach(
       {
-        receiving:
-          this.#bodyOpen && !this.#paused && this.#lastChunkMs > 0
-            ? {
-                sinceMs: this.#bodySinceMs,
-                lastChunkMs: this.#lastChunkMs,
-                receivedBytes: this.#receivedBytes,
-                answering: this.#writer !== null,
-              }
-            : null,
-        sending: this.#writer?.blocked === true ? { progressMs: this.#writer.progressMs } : null,
+        receiving: reading?.progress({ answering: writer !== null }) ?? null,
+        sending: writer?.blocked === true ? { progressMs: writer.progressMs } : null,
       },
       this.#limits,
       nowMs,
@@ -245,28 +214,12 @@ export class UwsClientSide implements ClientSide {
       else this.#res.close();
       return;
     }
-    this.#unstick(nowMs);
+    reading?.unstick(nowMs);
     // While the body is held back the library has no timer, and to resume would let it in.
-    if (options.keepAlive && !this.#paused) {
+    if (options.keepAlive && reading?.paused !== true) {
       this.#res.pause();
       this.#res.resume();
     }
-  }
-
-  /**
-   * Reads on although the body is held back, when the client has taken nothing for long: it may be that it cannot tell
-   * that it has. Seen with Linux 6.18: 33 MB not read on our side, all read on the client's, 4 MB of ours not acknowledged,
-   * and both sides sending again and again until `sendTimeout`; presumably a full receive buffer drops what comes with more
-   * data, acknowledgements included. To read opens the window, and it goes on. What is read is kept as after any pause.
-   */
-  #unstick(nowMs: number): void {
-    if (!this.#paused || this.#writer?.blocked !== true) return;
-    const { progressMs, forbidsReading } = this.#writer;
-    const patienceMs = forbidsReading ? STUCK_FOR_GOOD_MS : STUCK_MS;
-    if (nowMs - progressMs < patienceMs || progressMs === this.#unstuckMs) return;
-    this.#unstuckMs = progressMs;
-    // The next chunk, or the next try to write, pauses it again.
-    this.#res.resume();
   }
 
   /** It is still owed an answer; whoever has its request is told that nobody waits for another. */
@@ -296,6 +249,8 @@ export class UwsClientSide implements ClientSide {
     this.#state = "answering";
     this.#abort = null;
     this.#whenNotReading(() => {
+      // Or else what is still sent would not be read, and a client that sends all first never see the answer.
+      this.#reading?.letGo();
       writeResponse(this.#res, response);
       this.#finish(status, this.#door.countsBytes ? bodyBytesOf({ method, status, body }) : 0);
     });
@@ -303,17 +258,13 @@ export class UwsClientSide implements ClientSide {
 
   /** In a turn of its own where a write drops what the library has read and not yet parsed (decision 027). */
   #whenNotReading(write: () => void): void {
-    if (!this.#losesInput) {
+    if (!this.#door.secure || !this.#bodyOpen) {
       write();
       return;
     }
     setImmediate(() => {
       if (this.#state !== "finished") write();
     });
-  }
-
-  get #losesInput(): boolean {
-    return this.#door.secure && this.#bodyOpen;
   }
 
   #stream(response: {
@@ -334,14 +285,10 @@ export class UwsClientSide implements ClientSide {
         // Of a body whose length is known the last byte would end the response.
         ...(lingering === null ? {} : { body: lingering, lengthBytes: null }),
         ending: this.#ending(),
-        onBlocked: () => {
-          this.#settlePause();
-          if (!this.#paused) return;
-          // It ended the pause behind our back.
-          this.#res.pause();
-          this.#retryLater();
-        },
-        losesInput: () => this.#losesInput,
+        onBlocked: () => this.#reading?.onBlocked(),
+        onEnding: () => this.#reading?.letGo(),
+        requestOpen: () => this.#bodyOpen,
+        secure: this.#door.secure,
       },
       (outcome, sentBytes) => {
         if (outcome === "complete") this.#finish(response.status, sentBytes);
@@ -365,7 +312,7 @@ export class UwsClientSide implements ClientSide {
   }
 
   #linger(body: BodySource): LingeringBody {
-    const lingering = new LingeringBody(body);
+    const lingering = new LingeringBody(body, () => this.#reading?.letGo());
     this.#lingering = lingering;
     this.#lingerTimer = setTimeout(() => lingering.letEnd(), LINGER_MS);
     if (this.#receives) return lingering;
@@ -376,65 +323,6 @@ export class UwsClientSide implements ClientSide {
       lingering.letEnd();
     });
     return lingering;
-  }
-
-  #hold(held: boolean): void {
-    this.#held = held;
-    this.#settlePause();
-  }
-
-  /** Stops to read, or goes on, as it has to be now. */
-  #settlePause(): void {
-    if (this.#state === "finished") return;
-    const pauses = this.#bodyOpen && (this.#held || this.#writer?.forbidsReading === true);
-    if (pauses && !this.#paused) this.#pause();
-    else if (!pauses && this.#paused) this.#resume();
-  }
-
-  #pause(): void {
-    this.#paused = true;
-    this.#pausedAtMs = performance.now();
-    this.#res.pause();
-    this.#retryMs = RETRY_MS;
-    if (this.#writer?.blocked === true) this.#retryLater();
-  }
-
-  /** A paused socket is not watched for room to write either (measured: its poll is removed), so we look ourselves. */
-  #retryLater(): void {
-    this.#retryTimer ??= setTimeout(() => {
-      this.#retryTimer = undefined;
-      if (!this.#paused || this.#state === "finished") return;
-      const before = this.#writer?.progressMs;
-      this.#writer?.retry();
-      this.#retryMs =
-        this.#writer?.progressMs === before
-          ? Math.min(2 * this.#retryMs, SLOWEST_RETRY_MS)
-          : RETRY_MS;
-      this.#settlePause();
-      if (this.#paused && this.#writer?.blocked === true) this.#retryLater();
-    }, this.#retryMs);
-  }
-
-  /** Has the library save a mask, once, for sockets that have nothing to write: it would resume the first with none. */
-  #teachMask(): void {
-    if (taught.has(this.#door.secure)) return;
-    taught.add(this.#door.secure);
-    this.#res.pause();
-    this.#res.resume();
-  }
-
-  #resume(): void {
-    this.#paused = false;
-    // It was held back by us, not by the client.
-    this.#lastChunkMs = performance.now();
-    this.#bodySinceMs += this.#lastChunkMs - this.#pausedAtMs;
-    // A write may have ended the pause unnoticed; the mask of now is the one to go on with (decision 005).
-    this.#res.pause();
-    this.#res.resume();
-    // What it watches the socket for again is what it last watched any paused socket for; a failed write sets it right.
-    // Not at once: it may be a chunk that brought us here, and while the library reads, all that is written goes into one
-    // cork, however often we cork; of what does not fit there it loses bytes (uws-notes section 3).
-    setImmediate(() => this.#writer?.retry());
   }
 
   #onAborted(): void {
@@ -449,7 +337,7 @@ export class UwsClientSide implements ClientSide {
   #finish(status: number, bodyBytes: number): void {
     const transferring = this.#writer !== null || this.#bodyOpen;
     this.#state = "finished";
-    clearTimeout(this.#retryTimer);
+    this.#reading?.stop();
     clearTimeout(this.#lingerTimer);
     if (transferring) this.#door.onTransferEnd(this);
     this.#door.onFinished(this, status, bodyBytes);

@@ -33,8 +33,12 @@ export interface StreamResponse {
   opening: Buffer | null;
   /** A write did not fit. The library now polls the socket for reading and writing, even if it was paused. */
   onBlocked: () => void;
-  /** Whether input would be lost if it is read while the library still has some of this response (decision 027). */
-  losesInput: () => boolean;
+  /** All was written but the end, or the last byte. */
+  onEnding: () => void;
+  /** Some of the request is still to come. */
+  requestOpen: () => boolean;
+  /** The connection uses TLS. */
+  secure: boolean;
 }
 
 /** How long a source may take to end after the last byte of an announced length. */
@@ -89,11 +93,16 @@ export class StreamWriter {
 
   /** Nothing may be read of this connection: the library may have some of the response in its buffer. */
   get forbidsReading(): boolean {
-    return this.blocked && this.#response.lengthBytes === null && this.#response.losesInput();
+    return this.blocked && this.#response.lengthBytes === null && this.#losesInput;
   }
 
   get sentBytes(): number {
     return this.#sentBytes;
+  }
+
+  /** Whether input would be lost if it is read while the library still has some of this response (decision 027). */
+  get #losesInput(): boolean {
+    return this.#response.secure && this.#response.requestOpen();
   }
 
   /** Writes the head and what is there of the body. */
@@ -180,8 +189,7 @@ export class StreamWriter {
   #pump(): void {
     const { body, lengthBytes } = this.#response;
     while (this.#state === "writing") {
-      const most = lengthBytes === null ? WRITE_BYTES : TRY_END_BYTES;
-      const piece = this.#take(this.#probing ? 1 : most);
+      const piece = this.#take(this.#most());
       if (piece === null) break;
       if (lengthBytes === null) this.#write(piece);
       else if (this.#sentBytes + piece.length > lengthBytes) this.#finish("broken");
@@ -191,7 +199,16 @@ export class StreamWriter {
     if (body.state === "failed") this.#finish("broken");
     else if (this.#state === "blocked") return;
     else if (body.state === "ended") this.#end();
-    else if (this.#probing && this.#response.losesInput()) this.#blockBriefly();
+    else if (this.#probing && this.#losesInput) this.#blockBriefly();
+  }
+
+  /** How much may be written next. */
+  #most(): number {
+    const { lengthBytes, requestOpen } = this.#response;
+    if (lengthBytes === null) return this.#probing ? 1 : WRITE_BYTES;
+    const restBytes = lengthBytes - this.#sentBytes;
+    // The last byte goes alone if there is something to do before it.
+    return restBytes > 1 && requestOpen() ? Math.min(restBytes - 1, TRY_END_BYTES) : TRY_END_BYTES;
   }
 
   #take(maxBytes: number): Uint8Array | null {
@@ -217,7 +234,7 @@ export class StreamWriter {
    * next piece; if there is none they follow one by one until the first of them tells.
    */
   #write(piece: Uint8Array): void {
-    if (piece.length <= KEPT_BYTES || !this.#response.losesInput()) {
+    if (piece.length <= KEPT_BYTES || !this.#losesInput) {
       this.#writeChunk(piece);
       return;
     }
@@ -253,6 +270,7 @@ export class StreamWriter {
   #tryEnd(rest: Uint8Array): void {
     const total = this.#response.lengthBytes ?? 0;
     let taken = false;
+    if (this.#sentBytes === total) this.#response.onEnding();
     this.#res.cork(() => {
       [taken] = this.#res.tryEnd(rest, total);
     });
@@ -287,6 +305,7 @@ export class StreamWriter {
       this.#finish("broken");
       return;
     }
+    this.#response.onEnding();
     this.#res.cork(() => this.#res.end());
     this.#finish("complete");
   }

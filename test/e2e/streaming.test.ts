@@ -3,11 +3,12 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, request as requestPlain } from "node:http";
 import { request as requestTls } from "node:https";
+import { connect as connectTls } from "node:tls";
 import { describe, it, type TestContext } from "node:test";
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
 import { STREAMING_HANDLERS } from "../fixtures/streaming-handlers.ts";
 import { peakBytesOf, residentBytesOf } from "../helpers/proc.ts";
-import { fieldOf } from "../helpers/raw-connection.ts";
+import { fieldOf, RawConnection } from "../helpers/raw-connection.ts";
 import { startServer, type StartOptions, type TestServer } from "../helpers/start-server.ts";
 
 const MIB = 1024 * 1024;
@@ -340,6 +341,31 @@ describe("streams that do not go well", { timeout: 30_000 }, () => {
 });
 
 describe("answers before the body is there", { timeout: 30_000 }, () => {
+  it("reach a client that sends all before it reads", async (t) => {
+    const server = await start(t, { https: true });
+    // More than the kernel takes unread.
+    const size = 64 * MIB;
+    const open = async (scheme: string): Promise<RawConnection> => {
+      if (scheme === "http") return server.connect();
+      const socket = connectTls({ port: server.port("https"), rejectUnauthorized: false });
+      await once(socket, "secureConnect");
+      return RawConnection.over(socket);
+    };
+    const paths = ["/early", "/produce?bytes=100000", "/produce?bytes=100000&announced=100000"];
+    for (const scheme of ["http", "https"]) {
+      for (const path of paths) {
+        const connection = await open(scheme);
+        connection.socket.pause();
+        connection.send(`POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n`);
+        for (let sent = 0; sent < size; sent += MIB) await connection.sent(Buffer.alloc(MIB));
+        connection.socket.resume();
+        const { status } = await connection.response();
+        assert.equal(status, path === "/early" ? 403 : 200, scheme + path);
+        connection.destroy();
+      }
+    }
+  });
+
   it("reach a client that is still sending", async (t) => {
     const server = await start(t);
     for (let round = 0; round < 5; round++) {

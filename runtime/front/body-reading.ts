@@ -1,0 +1,188 @@
+import type { BodyFlow } from "../dispatch/client-side.ts";
+import type { Transfer } from "./transfer-limits.ts";
+import type { HttpResponse } from "./uws.ts";
+import type { StreamWriter } from "./write-stream.ts";
+
+/** While a paused socket has no room to write: short at first, since a fast client makes room at once. */
+const RETRY_MS = 2;
+const SLOWEST_RETRY_MS = 128;
+
+/** How long nothing may move in either direction before some of the body is read out of turn. */
+const STUCK_MS = 2_000;
+
+/** The same where that may end the connection. */
+const STUCK_FOR_GOOD_MS = 20_000;
+
+/** Whether the library has a mask for sockets without TLS (`false`), and with it. */
+const taught = new Set<boolean>();
+
+/**
+ * The reading of a request's body: how it comes in, and whether the connection is read at all.
+ *
+ *     reading ──whoever has the body holds it back, or the writer forbids it──▶ paused
+ *        ▲─────────────────────────── neither any more ───────────────────────────┘
+ *        └─────────────────────────────────┴── the last byte, or stop() ──▶ over
+ *
+ * Invariant: `res` is not touched any more once it is over.
+ */
+export class BodyReading implements BodyFlow {
+  readonly #res: HttpResponse;
+  readonly #secure: boolean;
+  readonly #writer: () => StreamWriter | null;
+  #receivedBytes = 0;
+  #lastChunkMs: number;
+  /** What the rate of the body is counted from: when it began, later by as long as we held it back. */
+  #sinceMs: number;
+  /** Whoever has the body wants no more of it for now. */
+  #held = false;
+  #paused = false;
+  #pausedAtMs = 0;
+  #over = false;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #retryMs = RETRY_MS;
+  /** Since when nothing moved, when some was last read out of turn for it: once is enough. */
+  #unstuckMs = 0;
+
+  /**
+   * @param options.secure The connection uses TLS.
+   * @param options.sinceMs When the request came.
+   * @param options.writer What writes the response on the same connection, once there is one.
+   */
+  constructor(
+    res: HttpResponse,
+    options: { secure: boolean; sinceMs: number; writer: () => StreamWriter | null },
+  ) {
+    this.#res = res;
+    this.#secure = options.secure;
+    this.#sinceMs = options.sinceMs;
+    this.#lastChunkMs = options.sinceMs;
+    this.#writer = options.writer;
+    this.#teachMask();
+  }
+
+  /** The connection is not read. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  pause(): void {
+    this.#held = true;
+    this.settle();
+  }
+
+  resume(): void {
+    this.#held = false;
+    this.settle();
+  }
+
+  /** Stops to read, or goes on, as it has to be now. */
+  settle(): void {
+    if (this.#over) return;
+    const pauses = this.#held || this.#writer()?.forbidsReading === true;
+    if (pauses && !this.#paused) this.#pause();
+    else if (!pauses && this.#paused) this.#resume();
+  }
+
+  /** Some of the body has come. */
+  took(bytes: number): void {
+    // What comes although it is paused makes the library start its timer of 10 s again; to pause once more stops it.
+    if (this.#paused) this.#res.pause();
+    this.#receivedBytes += bytes;
+    this.#lastChunkMs = performance.now();
+  }
+
+  /** A write did not fit; it has ended a pause behind our back. */
+  onBlocked(): void {
+    this.settle();
+    if (!this.#paused) return;
+    this.#res.pause();
+    this.#retryLater();
+  }
+
+  /** The last of the body has come (a pause is advisory), or nobody wants the rest of it: it is read and dropped. */
+  letGo(): void {
+    if (this.#over) return;
+    if (this.#paused) this.#resume();
+    this.stop();
+  }
+
+  /** The connection must not be touched any more. */
+  stop(): void {
+    this.#over = true;
+    clearTimeout(this.#retryTimer);
+  }
+
+  /** What limits look at; `null` while it does not depend on the client. */
+  progress(options: { answering: boolean }): Transfer["receiving"] {
+    if (this.#paused || this.#over) return null;
+    return {
+      sinceMs: this.#sinceMs,
+      lastChunkMs: this.#lastChunkMs,
+      receivedBytes: this.#receivedBytes,
+      answering: options.answering,
+    };
+  }
+
+  /**
+   * Reads on although the body is held back, when the client has taken nothing for long: it may be that it cannot tell
+   * that it has. Seen with Linux 6.18: 33 MB not read on our side, all read on the client's, 4 MB of ours not acknowledged,
+   * and both sides sending again and again until `sendTimeout`; presumably a full receive buffer drops what comes with more
+   * data, acknowledgements included. To read opens the window, and it goes on. What is read is kept as after any pause.
+   */
+  unstick(nowMs: number): void {
+    const writer = this.#writer();
+    if (!this.#paused || writer?.blocked !== true) return;
+    const { progressMs, forbidsReading } = writer;
+    const patienceMs = forbidsReading ? STUCK_FOR_GOOD_MS : STUCK_MS;
+    if (nowMs - progressMs < patienceMs || progressMs === this.#unstuckMs) return;
+    this.#unstuckMs = progressMs;
+    // The next chunk, or the next try to write, pauses it again.
+    this.#res.resume();
+  }
+
+  #pause(): void {
+    this.#paused = true;
+    this.#pausedAtMs = performance.now();
+    this.#res.pause();
+    this.#retryMs = RETRY_MS;
+    if (this.#writer()?.blocked === true) this.#retryLater();
+  }
+
+  #resume(): void {
+    this.#paused = false;
+    // It was held back by us, not by the client.
+    this.#lastChunkMs = performance.now();
+    this.#sinceMs += this.#lastChunkMs - this.#pausedAtMs;
+    // A write may have ended the pause unnoticed; the mask of now is the one to go on with (decision 005).
+    this.#res.pause();
+    this.#res.resume();
+    // What it watches the socket for again is what it last watched any paused socket for; a failed write sets it right.
+    // Not at once: it may be a chunk that brought us here, and while the library reads, all that is written goes into one
+    // cork, however often we cork; of what does not fit there it loses bytes (uws-notes section 3).
+    setImmediate(() => this.#writer()?.retry());
+  }
+
+  /** A paused socket is not watched for room to write either (measured: its poll is removed), so we look ourselves. */
+  #retryLater(): void {
+    this.#retryTimer ??= setTimeout(() => {
+      this.#retryTimer = undefined;
+      if (!this.#paused || this.#over) return;
+      const writer = this.#writer();
+      const before = writer?.progressMs;
+      writer?.retry();
+      const moved = writer?.progressMs !== before;
+      this.#retryMs = moved ? RETRY_MS : Math.min(2 * this.#retryMs, SLOWEST_RETRY_MS);
+      this.settle();
+      // Once it is over `blocked` is false.
+      if (this.#paused && writer?.blocked === true) this.#retryLater();
+    }, this.#retryMs);
+  }
+
+  /** Has the library save a mask, once, for sockets that have nothing to write: it would resume the first with none. */
+  #teachMask(): void {
+    if (taught.has(this.#secure)) return;
+    taught.add(this.#secure);
+    this.#res.pause();
+    this.#res.resume();
+  }
+}
