@@ -99,11 +99,16 @@ export class BodyReading implements BodyFlow {
     this.#retryLater();
   }
 
-  /** The last of the body has come (a pause is advisory), or nobody wants the rest of it: it is read and dropped. */
-  letGo(): void {
-    if (this.#over) return;
-    if (this.#paused) this.#resume();
+  /**
+   * The last of the body has come (a pause is advisory), or nobody wants the rest of it: it is read and dropped.
+   *
+   * @returns Whether it was paused: then the library's timer of 10 s runs, and it will not stop it (uws-notes section 2).
+   */
+  letGo(): boolean {
+    const wasPaused = this.#paused && !this.#over;
+    if (wasPaused) this.#resume();
     this.stop();
+    return wasPaused;
   }
 
   /** The connection must not be touched any more. */

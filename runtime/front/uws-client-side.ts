@@ -79,6 +79,8 @@ export class UwsClientSide implements ClientSide {
   #abort: (() => void) | null = null;
   /** Bytes of a body may still arrive. */
   #bodyOpen: boolean;
+  /** The library's timer runs although the body is complete: it is to be put off until there is an answer. */
+  #timed = false;
   /** `null`: nobody has asked for the body, and what arrives of it is dropped. */
   #reading: BodyReading | null = null;
   #writer: StreamWriter | null = null;
@@ -127,11 +129,11 @@ export class UwsClientSide implements ClientSide {
     this.#res.onData((chunk, last) => {
       if (last) {
         this.#bodyOpen = false;
-        reading.letGo();
+        this.#timed = reading.letGo();
       }
       if (this.#state === "finished") return;
       reading.took(chunk.byteLength);
-      if (last && this.#writer === null) this.#door.onTransferEnd(this);
+      if (last && this.#writer === null && !this.#timed) this.#door.onTransferEnd(this);
       // A view of a buffer that the library uses again.
       if (chunk.byteLength > 0) sink.chunk(new Uint8Array(chunk));
       if (last) sink.end();
@@ -335,7 +337,7 @@ export class UwsClientSide implements ClientSide {
   }
 
   #finish(status: number, bodyBytes: number): void {
-    const transferring = this.#writer !== null || this.#bodyOpen;
+    const transferring = this.#writer !== null || this.#bodyOpen || this.#timed;
     this.#state = "finished";
     this.#reading?.stop();
     clearTimeout(this.#lingerTimer);

@@ -28,6 +28,8 @@ class BufferingResponse {
   room = 0;
   ended = false;
   #mask = READABLE;
+  /** Whether the library's own timer runs, which would end the connection. */
+  timed = false;
   /** Whether something was written while the library called back. */
   wroteWhileReading = false;
   #buffer: number[] = [];
@@ -45,6 +47,7 @@ class BufferingResponse {
 
   receive(bytes: number, last: boolean): void {
     this.#calling = true;
+    this.timed = !last;
     this.#onData(new ArrayBuffer(bytes), last);
     this.#calling = false;
   }
@@ -99,10 +102,16 @@ class BufferingResponse {
   pause(): void {
     if (this.#mask !== 0) savedMasks[this.#buffer.length > 0 ? 1 : 0] = this.#mask;
     this.#mask = 0;
+    this.timed = false;
   }
 
   resume(): void {
     this.#mask = savedMasks[this.#buffer.length > 0 ? 1 : 0];
+    this.timed = true;
+  }
+
+  getRemoteAddress(): ArrayBuffer {
+    return new ArrayBuffer(4);
   }
 
   #drain(): void {
@@ -112,6 +121,9 @@ class BufferingResponse {
     if (this.#buffer.length > 0) this.#mask = READABLE | WRITABLE;
   }
 }
+
+/** What the listener looks at every second. */
+const transfers = new Set<UwsClientSide>();
 
 const DOOR: Door = {
   clock: new TurnClock(),
@@ -123,8 +135,8 @@ const DOOR: Door = {
   secure: true,
   limits: { bodyTimeoutMs: 0, minBodyRateBytesPerSecond: 0, sendTimeoutMs: 0 },
   countsBytes: false,
-  onTransferStart() {},
-  onTransferEnd() {},
+  onTransferStart: (client) => void transfers.add(client),
+  onTransferEnd: (client) => void transfers.delete(client),
   onCut() {},
   onFinished() {},
 };
@@ -216,5 +228,22 @@ describe("UwsClientSide, over TLS,", { timeout: 60_000 }, () => {
     assert.ok(!res.ended && !res.wroteWhileReading);
     await nextTurn();
     assert.ok(res.ended && !res.wroteWhileReading);
+  });
+
+  it("puts off the library's timer while a handler works on a body that ended while it was held back", () => {
+    for (const held of [false, true]) {
+      const res = new BufferingResponse();
+      const client = openClient(res);
+      const flow = client.receiveBody({ chunk() {}, end() {} });
+      if (held) flow.pause();
+      res.receive(10, true);
+      assert.equal(transfers.has(client), held);
+      assert.equal(res.timed, held);
+      // As often as the timer needs it: it starts anew.
+      if (held) client.check(performance.now() + 1_000_000, { keepAlive: true });
+      assert.ok(res.reads);
+      client.refuse(500);
+      assert.ok(!transfers.has(client));
+    }
   });
 });
