@@ -209,7 +209,7 @@ describe("Channel", { timeout: 10_000 }, () => {
     const end = new End(socket);
     other.resetAndDestroy();
     await end.closed;
-    await once(socket, "close");
+    if (!socket.closed) await once(socket, "close");
     assert.deepEqual(
       end.closes.map((error) => error?.code),
       ["ERR_CHANNEL_CLOSED"],

@@ -78,8 +78,8 @@ describe("openStderr()", { timeout: 60_000 }, () => {
       const fd = openSync(pipe, "w");
       const child = run(t, WRITE_MANY + ending, fd);
       closeSync(fd);
-      const log = await text(cat.stdout);
-      await once(child, "close");
+      // Both from now on: either may come first.
+      const [log] = await Promise.all([text(cat.stdout), once(child, "close")]);
       const lines = log.split("\n").filter((line) => line.startsWith('{"level"'));
       assert.deepEqual(numbersIn(`${lines.join("\n")}\n`), many);
     });
