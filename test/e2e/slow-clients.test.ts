@@ -73,6 +73,21 @@ describe("clients that stand still", { timeout: 40_000 }, () => {
     connection.send("GET /large.bin HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n");
     await server.until(({ setting }) => setting === "sendTimeout");
   });
+});
+
+// Side by side: they do nothing for longer than our timers, and than the library's of 8 to 12 s, which cannot be set.
+describe("clients that have to wait", { timeout: 40_000, concurrency: true }, () => {
+  it("are not cut off when their body was held back to its end", async (t) => {
+    const server = await start(t, ["--body-timeout", "1s", "--send-timeout", "1s"]);
+    const answers = [0, 1].map(async () => {
+      const connection = await server.connect();
+      const head = "POST /slow?wait=500&work=12500 HTTP/1.1";
+      connection.send(`${head}\r\nHost: a\r\nContent-Length: ${3 * MIB}\r\n\r\n`);
+      connection.send(Buffer.alloc(3 * MIB));
+      return String((await connection.response()).body);
+    });
+    assert.deepEqual(await Promise.all(answers), Array(2).fill(String(3 * MIB)));
+  });
 
   it("are not cut off while we hold them back, or while nothing is there to take", async (t) => {
     const server = await start(t, ["--body-timeout", "1s", "--send-timeout", "1s"]);
@@ -84,7 +99,6 @@ describe("clients that stand still", { timeout: 40_000 }, () => {
     quiet.send("GET /events?id=1 HTTP/1.1\r\nHost: a\r\n\r\n");
     await quiet.response({ head: true });
     await server.until(({ msg }) => msg === "gate waits");
-    // Longer than our timers, and than the library's of 8 to 12 s, which cannot be set.
     await delay(13_000);
     assert.ok(!held.closed && !quiet.closed);
     // Whichever worker has it.
