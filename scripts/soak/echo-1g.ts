@@ -15,27 +15,33 @@ const GOAL_BYTES = 64 * 1024 ** 2;
 /** 1 GiB to a handler and back at the same time: all bytes right, and nobody holds more than a little of it. */
 export const echo1g: Soak = {
   name: "echo-1g",
-  about: "1 GiB through a handler and back, compared byte by byte; growth of memory",
+  about:
+    "1 GiB through a handler and back, HTTP and HTTPS, compared byte by byte; growth of memory",
   async run({ scope, seconds, brief, maxGrowthBytes, say }) {
     const server = await startServer(scope, {
       handlers: join(import.meta.dirname, "handlers"),
+      https: true,
       flags: ["--access-log", "off", "--body-limit", "2gb"],
     });
     const workers = [...server.workers.values()];
     const pids = [server.pid, ...workers];
-    const url = `${server.http}/echo/0`;
-    // Twice: each worker shall have had one.
-    for (const _ of workers) await echo({ url, sizeBytes: WARM_UP_BYTES });
+    const bases = [server.http, server.https];
+    // Twice of each: each worker shall have had one.
+    for (const base of [...bases, ...bases]) {
+      await echo({ url: `${base}/echo/0`, sizeBytes: WARM_UP_BYTES });
+    }
     const before = pids.map((pid) => residentBytesOf(pid));
     for (const pid of pids) resetPeak(pid);
     const sizeBytes = brief ? BRIEF_BYTES : BYTES;
     const rates: number[] = [];
-    // In brief: once.
+    // In brief: once each.
     const endMs = brief ? 0 : performance.now() + seconds * 1000;
     do {
-      const { rate } = await echo({ url, sizeBytes });
-      rates.push(rate);
-      say(`${mebibytes(sizeBytes)} echoed at ${rate.toFixed(0)} MiB/s`);
+      for (const base of bases) {
+        const { rate } = await echo({ url: `${base}/echo/0`, sizeBytes });
+        rates.push(rate);
+        say(`${mebibytes(sizeBytes)} echoed at ${rate.toFixed(0)} MiB/s, ${base}`);
+      }
     } while (performance.now() < endMs);
     const grown = pids.map((pid, index) => peakBytesOf(pid) - (before[index] ?? 0));
     const all = grown.reduce((sum, bytes) => sum + bytes, 0);
