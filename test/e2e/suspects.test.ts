@@ -1,29 +1,40 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { HttpClient } from "../helpers/http-client.ts";
 import { startServer } from "../helpers/start-server.ts";
+import { temporaryFolder } from "../helpers/temporary-folder.ts";
+
+const SLOW = 3;
 
 const HANDLERS = {
   "quick.ts": `export default () => new Response("quick");`,
   "slow.ts": `export default async () => {
+    globalThis.begun = (globalThis.begun ?? 0) + 1;
     await new Promise((resolve) => setTimeout(resolve, 900));
     return new Response("slow");
   };`,
-  "poison.ts": `export default async () => {
-    // Once all that was sent with it has begun.
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    process.exit(3);
-  };`,
+  "poison.ts": `
+    import { existsSync, writeFileSync } from "node:fs";
+    export default async () => {
+      const mark = process.env.POISON_MARK;
+      // The first time once all that was sent with it has begun, later at once: alone it gets a turn of 0.4 s.
+      while (!existsSync(mark) && globalThis.begun !== ${SLOW}) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      writeFileSync(mark, "");
+      process.exit(3);
+    };`,
 };
 
-const SLOW = 3;
 const CONNECTIONS = 8;
 
 describe("the only worker of a pool, after a crash", { timeout: 30_000 }, () => {
   it("serves who was not there, answers who was, and refuses who was to blame", async (t) => {
     // Less than all suspects take together.
     const flags = ["--access-log", "off", "--queue-timeout", "2s"];
-    const server = await startServer(t, { handlers: HANDLERS, workers: 1, flags });
+    const env = { POISON_MARK: join(temporaryFolder(t), "mark") };
+    const server = await startServer(t, { handlers: HANDLERS, workers: 1, flags, env });
     const client = new HttpClient(t, server.http, { connections: SLOW });
     const others = new HttpClient(t, server.http, { connections: CONNECTIONS });
     const slow = Array.from({ length: SLOW }, (_, number) => client.request(`/slow?${number}`));
@@ -41,8 +52,12 @@ describe("the only worker of a pool, after a crash", { timeout: 30_000 }, () => 
     };
     const load = Promise.all(Array.from({ length: CONNECTIONS }, (_, number) => ask(number)));
     const answers = await Promise.all(slow);
-    assert.equal((await poison).status, 502);
-    assert.equal((await server.fetch("/poison")).status, 503);
+    const poisoned = [(await poison).status];
+    // Where a slow one still ran beside it, which depends on the machine, it takes one strike more (decision 011).
+    while (poisoned.at(-1) === 502 && poisoned.length < 3) {
+      poisoned.push((await server.fetch("/poison")).status);
+    }
+    assert.match(poisoned.join(), /^502,(?:502,)?503$/);
     over.abort();
     await load;
 
@@ -54,6 +69,7 @@ describe("the only worker of a pool, after a crash", { timeout: 30_000 }, () => 
     await server.stop();
     const exits = server.logs.filter(({ msg }) => msg?.startsWith("worker exited") === true);
     const refusals = server.logs.filter(({ code }) => code === "ERR_QUARANTINED");
-    assert.deepEqual([exits.length, refusals.length], [2, 1]);
+    // The crash with all of them, and one for each answer but the last.
+    assert.deepEqual([exits.length, refusals.length], [poisoned.length, 1]);
   });
 });
