@@ -94,15 +94,16 @@ export function parseArguments(argv: readonly string[]): Invocation {
       continue;
     }
     const drillValue = DRILL_VALUES.find((candidate) => candidate === token.name);
-    if (drillValue !== undefined && value !== undefined) {
+    const hasValue = value !== undefined && (inlineValue || !value.startsWith("--"));
+    if (drillValue !== undefined && hasValue) {
       drill[drillValue] = value;
       continue;
     }
     const name = FLAGS.get(rawName);
-    if (name === undefined) {
+    if (name === undefined && drillValue === undefined) {
       unknownFlags.push(rawName);
       if (!inlineValue) valueIndex = token.index + 1;
-    } else if (value === undefined || (!inlineValue && value.startsWith("--"))) {
+    } else if (name === undefined || !hasValue) {
       problems.push(`Cannot use ${rawName}: found no value, expected ${rawName} VALUE`);
       valueIndex = token.index + 2;
     } else {

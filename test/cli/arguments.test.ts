@@ -104,6 +104,8 @@ describe("parseArguments()", () => {
       'Cannot use --only: found "kill-worker" (did you mean "kill-a-worker"?), expected some of nothing, kill-a-worker, ' +
         "freeze-a-loop, break-a-deploy, reload, swap-a-certificate, fill-the-queue, shrink-memory",
     ],
+    [["drill", "--only"], "Cannot use --only: found no value, expected --only VALUE"],
+    [["drill", "--only", "--brief"], "Cannot use --only: found no value, expected --only VALUE"],
     [["start", "--only", "reload"], "Cannot use --only with start: only drill has it"],
     [["start", "--json"], "Cannot use --json with start: it prints no data"],
     [["relaod", "--help"], 'Cannot run relaod: found an unknown command, did you mean "reload"?'],
