@@ -48,7 +48,7 @@ export interface DrillInvocation extends DrillRequest {
 /**
  * Parses the command line.
  *
- * `--flag value` and `--flag=value` are the same; of a flag given twice the last one counts. The values are checked
+ * `--flag value` and `--flag=value` are the same; of a flag given twice the last one counts (`--only` of a drill adds up). The values are checked
  * later, together with those from other sources.
  *
  * @param argv Without the program: `process.argv.slice(2)`.
@@ -96,7 +96,9 @@ export function parseArguments(argv: readonly string[]): Invocation {
     const drillValue = DRILL_VALUES.find((candidate) => candidate === token.name);
     const hasValue = value !== undefined && (inlineValue || !value.startsWith("--"));
     if (drillValue !== undefined && hasValue) {
-      drill[drillValue] = value;
+      const before = drillValue === "only" ? drill.only : undefined;
+      // Given twice it adds up: an exercise that is left out silently would look as if it had held.
+      drill[drillValue] = before === undefined ? value : `${before},${value}`;
       continue;
     }
     const name = FLAGS.get(rawName);

@@ -52,7 +52,8 @@ export function parseDrillFlags(flags: DrillFlags): { request: DrillRequest; pro
 /** `kill-a-worker,reload`, or with spaces as the drill prints them. */
 function parseNames(list: string, problems: string[]): ExerciseName[] {
   const words = list.split(",").map((word) => word.trim().replaceAll(/\s+/g, "-"));
-  for (const word of words.filter((candidate) => findName(candidate) === undefined)) {
+  const unknown = new Set(words.filter((word) => findName(word) === undefined));
+  for (const word of unknown) {
     const nearest = pickNearest(word, EXERCISE_NAMES.map(wordOf));
     const hint = nearest === null ? "" : ` (did you mean "${nearest}"?)`;
     const expected = EXERCISE_NAMES.map(wordOf).join(", ");

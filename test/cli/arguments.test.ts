@@ -56,7 +56,7 @@ describe("parseArguments()", () => {
       },
     ],
     [
-      ["drill", "--only", "Fill-the-queue, kill a worker"],
+      ["drill", "--only", "Fill-the-queue", "--only=kill a worker"],
       {
         command: "drill",
         flags: {},
