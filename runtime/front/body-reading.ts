@@ -1,5 +1,6 @@
 import type { BodyFlow } from "../dispatch/client-side.ts";
 import type { Transfer } from "./transfer-limits.ts";
+import { findUnreadBytes } from "./unread-bytes.ts";
 import type { HttpResponse } from "./uws.ts";
 import type { StreamWriter } from "./write-stream.ts";
 
@@ -12,6 +13,9 @@ const STUCK_MS = 2_000;
 
 /** The same where that may end the connection. */
 const STUCK_FOR_GOOD_MS = 20_000;
+
+/** As little as that never ends it: the library reads up to 512 KiB at a time, and loses only what is left of so much. */
+const HARMLESS_BYTES = 128 * 1024;
 
 /** Whether the library has a mask for sockets without TLS (`false`), and with it. */
 const taught = new Set<boolean>();
@@ -27,6 +31,7 @@ const taught = new Set<boolean>();
  */
 export class BodyReading implements BodyFlow {
   readonly #res: HttpResponse;
+  readonly #port: number;
   readonly #secure: boolean;
   readonly #writer: () => StreamWriter | null;
   #receivedBytes = 0;
@@ -44,15 +49,22 @@ export class BodyReading implements BodyFlow {
   #unstuckMs = 0;
 
   /**
+   * @param options.port Ours that the client has connected to.
    * @param options.secure The connection uses TLS.
    * @param options.sinceMs When the request came.
    * @param options.writer What writes the response on the same connection, once there is one.
    */
   constructor(
     res: HttpResponse,
-    options: { secure: boolean; sinceMs: number; writer: () => StreamWriter | null },
+    options: {
+      port: number;
+      secure: boolean;
+      sinceMs: number;
+      writer: () => StreamWriter | null;
+    },
   ) {
     this.#res = res;
+    this.#port = options.port;
     this.#secure = options.secure;
     this.#sinceMs = options.sinceMs;
     this.#lastChunkMs = options.sinceMs;
@@ -130,18 +142,32 @@ export class BodyReading implements BodyFlow {
 
   /**
    * Reads on although the body is held back, when the client has taken nothing for long: it may be that it cannot tell
-   * that it has. Seen with Linux 6.18: 33 MB not read on our side, all read on the client's, 4 MB of ours not acknowledged,
-   * and both sides sending again and again until `sendTimeout`; presumably a full receive buffer drops what comes with more
-   * data, acknowledgements included. To read opens the window, and it goes on. What is read is kept as after any pause.
+   * that it has. Linux (seen with 6.18) drops what goes beyond a receive window that it has closed, the acknowledgements
+   * in it too; when both sides send again and again what the other has no room for, neither gets on until `sendTimeout`.
+   * To read opens the window. What is read is kept as after any pause.
    */
   unstick(nowMs: number): void {
     const writer = this.#writer();
     if (!this.#paused || writer?.blocked !== true) return;
     const { progressMs, forbidsReading } = writer;
-    const patienceMs = forbidsReading ? STUCK_FOR_GOOD_MS : STUCK_MS;
-    if (nowMs - progressMs < patienceMs || progressMs === this.#unstuckMs) return;
-    this.#unstuckMs = progressMs;
-    // The next chunk, or the next try to write, pauses it again.
+    const stuckMs = nowMs - progressMs;
+    if (stuckMs < STUCK_MS || progressMs === this.#unstuckMs) return;
+    if (forbidsReading && stuckMs < STUCK_FOR_GOOD_MS) void this.#unstickIfHarmless(progressMs);
+    else this.#readOutOfTurn(writer);
+  }
+
+  async #unstickIfHarmless(progressMs: number): Promise<void> {
+    const unreadBytes = await findUnreadBytes(this.#port, this.#res.getRemoteAddress());
+    if (unreadBytes === null || unreadBytes > HARMLESS_BYTES || this.#over) return;
+    const writer = this.#writer();
+    const isStuck = this.#paused && writer?.blocked === true && writer.progressMs === progressMs;
+    if (isStuck && progressMs !== this.#unstuckMs) this.#readOutOfTurn(writer);
+  }
+
+  /** The next chunk, or the next try to write, pauses it again. */
+  #readOutOfTurn(writer: StreamWriter): void {
+    this.#unstuckMs = writer.progressMs;
+    writer.expectRoom();
     this.#res.resume();
   }
 

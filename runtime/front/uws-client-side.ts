@@ -45,6 +45,7 @@ export interface Door {
   /** Every response says that the connection ends with it. */
   readonly closing: boolean;
   readonly limits: TransferLimits;
+  readonly port: number;
   /** Its connections use TLS. */
   readonly secure: boolean;
   /** Whether anybody wants to know the size of small bodies. */
@@ -119,6 +120,7 @@ export class UwsClientSide implements ClientSide {
 
   receiveBody(sink: BodySink): BodyFlow {
     const reading = new BodyReading(this.#res, {
+      port: this.#door.port,
       secure: this.#door.secure,
       sinceMs: this.receivedMs,
       writer: () => this.#writer,

@@ -12,11 +12,14 @@ const WRITE_BYTES = 16_000;
 /** Most that one `tryEnd` is given; it takes what the socket takes and loses nothing. */
 const TRY_END_BYTES = 256 * 1024;
 
-/** How much of a piece is kept to find out with whether the rest of it has left. */
-const KEPT_BYTES = 16;
+/** How much of a piece is kept to find out with whether the rest of it has left, a byte at a time. */
+const KEPT_BYTES = 24;
 
 /** How soon after the first of them the second is tried. */
 const PROBE_PAUSE_MS = 2;
+
+/** The same once there is reason to hope for room. */
+const HOPEFUL_PAUSE_MS = 64;
 
 /** How long it may take at most that what was written has left, if there is nothing to find out with. */
 const DRY_MS = 1_000;
@@ -154,6 +157,12 @@ export class StreamWriter {
       this.#tryEnd(this.#piece.subarray(this.#res.getWriteOffset() - this.#pieceStart));
     }
     this.#pump();
+  }
+
+  /** A write may fit again before long: what waits is to be tried sooner than the last failures would have it. */
+  expectRoom(): void {
+    this.#probeAtMs = 0;
+    this.#probePauseMs = HOPEFUL_PAUSE_MS;
   }
 
   /** After twice the time each time: there are few bytes to do it with, and they shall last for a minute. */

@@ -75,6 +75,10 @@ export class Client {
     return new Client(socket);
   }
 
+  get secure(): boolean {
+    return this.socket instanceof TLSSocket;
+  }
+
   get closed(): boolean {
     return this.#closed;
   }
@@ -120,7 +124,7 @@ export class Client {
    * Leaves with a TCP reset, where Node 20 can: below TLS it crashes, and what is ending already it would never close.
    */
   reset(): void {
-    if (this.socket instanceof TLSSocket || this.socket.writableEnded) this.socket.destroy();
+    if (this.secure || this.socket.writableEnded) this.socket.destroy();
     else this.socket.resetAndDestroy();
   }
 

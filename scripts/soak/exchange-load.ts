@@ -77,7 +77,10 @@ async function inTime(client: Client, plan: ExchangePlan): Promise<Outcome> {
     return outcome;
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    throw new Error(`${message}; exchange ${JSON.stringify(plan)}`, { cause: error });
+    throw new Error(
+      `${message}; ${client.secure ? "HTTPS" : "HTTP"} exchange ${JSON.stringify(plan)}`,
+      { cause: error },
+    );
   } finally {
     timer.abort();
   }

@@ -85,6 +85,7 @@ const DOOR: Door = {
   nextId: () => 1 as ExchangeId,
   admitWrite: () => true,
   closing: false,
+  port: 0,
   secure: false,
   limits: { bodyTimeoutMs: 0, minBodyRateBytesPerSecond: 0, sendTimeoutMs: 0 },
   countsBytes: false,

@@ -5,11 +5,13 @@ import * as fc from "fast-check";
 import type { BodySource, ExchangeId } from "../../runtime/dispatch/client-side.ts";
 import { ResponseFields } from "../../runtime/front/response-fields.ts";
 import type { HttpResponse } from "../../runtime/front/uws.ts";
+import { findUnreadBytes } from "../../runtime/front/unread-bytes.ts";
 import { type Door, UwsClientSide } from "../../runtime/front/uws-client-side.ts";
 import { TurnClock } from "../../runtime/turn-clock.ts";
+import { holdUnread } from "../helpers/hold-unread.ts";
 
 /** So much may stay in the library's buffer unnoticed: the bytes that find out about the others. */
-const UNNOTICED_BYTES = 16;
+const UNNOTICED_BYTES = 24;
 
 /**
  * What the library watches a socket for when it goes on, by whether it has something to write: what the last pause of any
@@ -111,7 +113,7 @@ class BufferingResponse {
   }
 
   getRemoteAddress(): ArrayBuffer {
-    return new ArrayBuffer(4);
+    return Uint8Array.of(127, 0, 0, 1).buffer;
   }
 
   #drain(): void {
@@ -132,6 +134,7 @@ const DOOR: Door = {
   nextId: () => 1 as ExchangeId,
   admitWrite: () => true,
   closing: false,
+  port: 0,
   secure: true,
   limits: { bodyTimeoutMs: 0, minBodyRateBytesPerSecond: 0, sendTimeoutMs: 0 },
   countsBytes: false,
@@ -141,7 +144,7 @@ const DOOR: Door = {
   onFinished() {},
 };
 
-function openClient(res: BufferingResponse): UwsClientSide {
+function openClient(res: BufferingResponse, door = DOOR): UwsClientSide {
   const head = {
     method: "POST",
     target: "/",
@@ -151,8 +154,22 @@ function openClient(res: BufferingResponse): UwsClientSide {
     clientAddress: "127.0.0.1",
   };
   // It has what a client side calls.
-  return new UwsClientSide(res as unknown as HttpResponse, head, { door: DOOR, closes: false });
+  return new UwsClientSide(res as unknown as HttpResponse, head, { door, closes: false });
 }
+
+/** A transfer whose client takes nothing although there is much to take. */
+async function openBlocked(door: Door): Promise<BlockedResponse> {
+  const res = new BufferingResponse();
+  const client = openClient(res, door);
+  client.receiveBody({ chunk() {}, end() {} });
+  const source = new GrowingSource();
+  client.respondStream({ status: 200, statusText: "", fields: "", lengthBytes: null }, source);
+  source.grow(20_000);
+  while (res.reads) await nextTurn();
+  return Object.assign(res, { client });
+}
+
+type BlockedResponse = BufferingResponse & { readonly client: UwsClientSide };
 
 /** A body that grows as the test says. Its bytes count up. */
 class GrowingSource implements BodySource {
@@ -218,6 +235,38 @@ describe("UwsClientSide, over TLS,", { timeout: 60_000 }, () => {
       }),
       { numRuns: 100 },
     );
+  });
+
+  const linux = { skip: process.platform !== "linux" };
+
+  it(
+    "reads some for a transfer that is stuck, where so little is unread that none is lost",
+    linux,
+    async (t) => {
+      const port = await holdUnread(t, 10_000);
+      const res = await openBlocked({ ...DOOR, port });
+      res.client.check(performance.now() + 3_000, { keepAlive: false });
+      while (!res.reads) await nextTurn();
+      // Room comes of it: it goes on although it had failed for so long.
+      res.receive(1_000, false);
+      assert.ok(!res.reads);
+      res.room = Infinity;
+      while (!res.reads) await nextTurn();
+    },
+  );
+
+  it("waits for longer where it is not known how much is unread", async () => {
+    // There is no connection to port 0.
+    const res = await openBlocked(DOOR);
+    res.client.check(performance.now() + 3_000, { keepAlive: false });
+    // Longer than it takes to look.
+    await findUnreadBytes(DOOR.port, res.getRemoteAddress());
+    await nextTurn();
+    assert.ok(!res.reads);
+    res.client.check(performance.now() + 30_000, { keepAlive: false });
+    assert.ok(res.reads);
+    res.room = Infinity;
+    while (!res.reads) await nextTurn();
   });
 
   it("refuses a body in a turn of its own: to write would lose what is read and not parsed yet", async () => {
