@@ -47,8 +47,6 @@ export interface Serving {
   readonly site: Site;
   readonly generation: LiveGeneration;
   readonly files: FileIndex | null;
-  /** Of the generation that served before; `null`: none has. */
-  readonly previousId: string | null;
 }
 
 /** All that the switch needs, open. */
@@ -65,6 +63,8 @@ interface Move {
   site: Site;
   /** Of a generation that is leased, and held. */
   manifest: Manifest;
+  /** It was just built, and not taken from the disk. */
+  isBuilt: boolean;
   changed: readonly ChangedSetting[];
   /** Why all pools get new workers; `null`: only those that differ. */
   renewAll: string | null;
@@ -98,9 +98,11 @@ export class Moves {
   async startFirst(site: Site): Promise<LiveGeneration> {
     const { stored } = this.#options;
     const manifest = await stored.build(site.config, { signal: this.#signal });
-    return stored.orDiscard(manifest, () =>
+    const generation = await stored.orDiscard(manifest, () =>
       this.#startGeneration({ from: null, site, manifest, renewAll: null }),
     );
+    await stored.recordServing(manifest, { isBuilt: true });
+    return generation;
   }
 
   /** See `Primary.reload`. All who ask while one runs share the next one. */
@@ -133,7 +135,7 @@ export class Moves {
       haveSameCertificates(site, from.site) &&
       from.generation.keepsAll(planPools(manifest, site.config));
     const renewAll = isSame ? "asked for: nothing has changed" : null;
-    const move = { from, site, manifest, changed, renewAll };
+    const move = { from, site, manifest, isBuilt: true, changed, renewAll };
     return stored.orDiscard(manifest, () => this.#move(move, startedAtMs));
   }
 
@@ -151,15 +153,16 @@ export class Moves {
     this.#signal.throwIfAborted();
     const { stored } = this.#options;
     const from = this.#options.serving();
-    const { site, generation, previousId } = from;
-    const id = await stored.find(wanted, { currentId: generation.manifest.id, previousId });
-    return stored.lend(id, (manifest) =>
-      this.#move({ from, site, manifest, changed: [], renewAll: null }, startedAtMs),
-    );
+    const { site, generation } = from;
+    const id = await stored.find(wanted, generation.manifest);
+    return stored.lend(id, (manifest) => {
+      const move = { from, site, manifest, isBuilt: false, changed: [], renewAll: null };
+      return this.#move(move, startedAtMs);
+    });
   }
 
   async #move(move: Move, startedAtMs: number): Promise<ReloadReport> {
-    const { from, site, manifest, changed } = move;
+    const { from, site, manifest, isBuilt, changed } = move;
     const proven = await this.#prove(move);
     // From here to the switch nothing waits.
     if (this.#signal.aborted) await giveUp(proven, from);
@@ -176,6 +179,7 @@ export class Moves {
       settings: [...settings],
     };
     const { keepGenerations: keepLast } = site.config;
+    await this.#options.stored.recordServing(manifest, { isBuilt });
     await this.#options.stored.tidyUp({ previousId, keep: manifest.id, keepLast });
     return report;
   }
@@ -221,7 +225,9 @@ export class Moves {
     site: { config },
     manifest,
     renewAll,
-  }: Omit<Move, "from" | "changed"> & { from: Serving | null }): Promise<LiveGeneration> {
+  }: Omit<Move, "from" | "changed" | "isBuilt"> & {
+    from: Serving | null;
+  }): Promise<LiveGeneration> {
     const { log, nextId, recent, surroundings } = this.#options;
     const signal = this.#signal;
     const previous = from?.generation ?? null;

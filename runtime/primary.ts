@@ -188,7 +188,7 @@ export class Primary {
   /**
    * Moves to a generation that is on disk, in the way a reload does, under the config that counts now.
    *
-   * @param id The one that served before, unless told.
+   * @param id The last that served with other code, unless told.
    * @throws RuntimeError `ERR_HANDLER_LOAD` when there is no such generation or it serves already; else as `reload`.
    */
   rollback(id?: string): Promise<ReloadReport> {
@@ -198,11 +198,18 @@ export class Primary {
   /** The generations on disk, newest first. */
   async generations(): Promise<GenerationInfo[]> {
     const stored = await this.#stored.list();
+    const before = this.#stored.findBefore(stored, this.generation.manifest);
     const served = this.#notes.served;
     return stored.map((generation) => {
-      const state = this.#stateOf(generation.id);
-      return { ...generation, state, ...served.of(generation.id) };
+      const { id } = generation;
+      const rollback = id === before;
+      return { ...generation, state: this.#stateOf(id), rollback, ...served.of(id) };
     });
+  }
+
+  /** What was built last, when a rollback has put something else in its place; `null`: what was built last serves. */
+  get rolledBackFrom(): string | null {
+    return this.#stored.rolledBackFrom;
   }
 
   /**
@@ -394,7 +401,6 @@ export class Primary {
         site: this.#site,
         generation: this.generation,
         files: this.#files,
-        previousId: notes.served.previousId,
       }),
       switchTo: (proven) => this.#switchTo(proven),
       signal: this.#stop.signal,

@@ -87,7 +87,8 @@ export const COMMANDS: readonly CommandText[] = [
     help: "move back to the handlers before, or to those of an id",
     usage: "[ID] [--state-dir DIR] [--config FILE] [--json]",
     details: [
-      'Moves as a reload does. "edgicorn generations" lists the ids. The next reload',
+      "Moves as a reload does: without ID to the last that served with other code, also",
+      'before a restart. "edgicorn generations" lists the ids. The next reload or start',
       "builds from the folder again: mend that, too.",
     ],
   },
@@ -95,7 +96,10 @@ export const COMMANDS: readonly CommandText[] = [
     name: "generations",
     help: "list what can be moved back to",
     usage: "[--state-dir DIR] [--config FILE] [--json]",
-    details: ["The builds on disk, newest first: which one serves, what each has answered."],
+    details: [
+      "The builds on disk, newest first: which one serves, where a rollback goes, what",
+      "each has answered since this server started.",
+    ],
   },
   {
     name: "status",

@@ -4,9 +4,11 @@ import type { GenerationInfo, PoolChange, ReloadReport, Status } from "../contro
 export function formatReloadReport(report: ReloadReport): string {
   const { generation, previous, durationMs, pools, settings } = report;
   const before = previous === null || previous === generation ? "" : `, before it ${previous}`;
+  const isUnchanged = settings.length === 0 && pools.every(({ change }) => change === "kept");
   const lines = [
     `serving ${generation}${before} (${durationMs} ms)`,
     ...formatTable(pools.map(toRow)),
+    ...(isUnchanged ? ["nothing has changed"] : []),
     ...(settings.length === 0 ? [] : [`settings that changed: ${settings.join(", ")}`]),
   ];
   return `${lines.join("\n")}\n`;
@@ -15,22 +17,23 @@ export function formatReloadReport(report: ReloadReport): string {
 /** A table of generations, in the order given. Ends with a line feed. */
 export function formatGenerations(generations: readonly GenerationInfo[]): string {
   if (generations.length === 0) return "no generations\n";
-  const rows = generations.map(({ id, createdAt, routes, state, requests, errors }) => [
-    id,
-    createdAt,
-    String(routes),
-    state,
-    String(requests),
-    String(errors),
+  const rows = generations.map((generation) => [
+    generation.id,
+    generation.createdAt,
+    generation.code,
+    String(generation.routes),
+    String(generation.requests),
+    String(generation.errors),
+    generation.rollback ? `${generation.state}, rollback goes here` : generation.state,
   ]);
-  const head = ["id", "created", "routes", "state", "requests", "errors"];
+  const head = ["id", "created", "code", "routes", "requests", "errors", "state"];
   return `${formatTable([head, ...rows]).join("\n")}\n`;
 }
 
 /** Says how a server is. Ends with a line feed. */
 export function formatStatus(status: Status): string {
   const { pid, version, mode, startedAt, generation, routes, listeners, pools } = status;
-  const { lostLogLines } = status;
+  const { lostLogLines, rolledBackFrom } = status;
   const rows = pools.flatMap(({ name, workers }) =>
     workers.map((worker) => [
       `pool ${name}`,
@@ -43,6 +46,11 @@ export function formatStatus(status: Status): string {
     `serving, ${mode}, version ${version}, pid ${pid}, since ${startedAt}`,
     `listening: ${listeners.map(({ scheme, port }) => `${scheme} ${port}`).join(", ")}`,
     `generation ${generation}, ${routes} ${routes === 1 ? "route" : "routes"}`,
+    ...(rolledBackFrom === null
+      ? []
+      : [
+          `rolled back from ${rolledBackFrom}: the next reload or start builds the handlers folder anew`,
+        ]),
     ...formatTable(rows),
     ...(lostLogLines === 0 ? [] : [`lines lost of its logs: ${lostLogLines}`]),
   ];

@@ -34,6 +34,7 @@ export function createOperations({
         startedAt: new Date(performance.timeOrigin).toISOString(),
         generation: generation.manifest.id,
         routes: generation.manifest.routes.length,
+        rolledBackFrom: primary.rolledBackFrom,
         listeners: listeners.map(({ scheme, port }) => ({ scheme, port })),
         pools: [...generation.pools].map(([name, { workers }]) => ({ name, workers })),
         lostLogLines: lostLogLines(),

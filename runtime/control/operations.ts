@@ -25,11 +25,15 @@ export interface GenerationInfo {
   /** RFC 3339. */
   createdAt: string;
   routes: number;
+  /** Hash of its code: equal for two that were built of the same handlers and packages. */
+  code: string;
   /**
    * `shared`: the one that serves has kept pools of it, which run its code; `retiring`: it answers what it had when another
    * one took its place; `stored`: on disk only.
    */
   state: "serving" | "shared" | "retiring" | "stored";
+  /** Where a rollback goes that names none. */
+  rollback: boolean;
   /** That it has taken on since this server started. */
   requests: number;
   /** Of these, those that ended with a status of 500 or above. */
@@ -46,6 +50,8 @@ export interface Status {
   /** Id of the generation that new requests go to. */
   generation: string;
   routes: number;
+  /** What was built last, when a rollback has put another in its place, until the next reload or start; else `null`. */
+  rolledBackFrom: string | null;
   listeners: ListenerInfo[];
   pools: PoolInfo[];
   /** Lines of its logs that nothing took since it started: a full disk, a reader that stopped. */
@@ -85,7 +91,7 @@ export interface Operations {
    */
   reload(): Promise<ReloadReport>;
   /**
-   * Moves back to a generation that is on disk: the one before, unless told which.
+   * Moves back to a generation that is on disk: the last that served with other code, unless told which.
    *
    * @throws RuntimeError when there is none, or it cannot be loaded.
    */

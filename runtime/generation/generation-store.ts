@@ -2,6 +2,7 @@ import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import { RuntimeError } from "../errors.ts";
+import { hashCode } from "./hash-code.ts";
 import { createGenerationId, isGenerationId } from "./generation-id.ts";
 import { isLeased } from "./lease.ts";
 import { loadManifest } from "./manifest.ts";
@@ -57,6 +58,8 @@ export interface StoredGeneration {
   /** RFC 3339. */
   createdAt: string;
   routes: number;
+  /** Hash of its code: equal for two that do the same. */
+  code: string;
 }
 
 /** The generations on disk that can be used, newest first. Those that another version of the runtime built are left out. */
@@ -67,7 +70,8 @@ export async function listGenerations(stateDir: string): Promise<StoredGeneratio
     ids.map(async (id) => {
       const manifest = await loadManifest(toGenerationDir(stateDir, id)).catch(() => null);
       if (manifest === null) return [];
-      return [{ id, createdAt: manifest.createdAt, routes: manifest.routes.length }];
+      const { createdAt, routes } = manifest;
+      return [{ id, createdAt, routes: routes.length, code: hashCode(manifest) }];
     }),
   );
   return found.flat();

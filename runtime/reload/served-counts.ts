@@ -51,10 +51,4 @@ export class ServedCounts {
     }
     return total;
   }
-
-  /** The generation that served before the one that serves, and is another; `null`: none has. */
-  get previousId(): string | null {
-    const current = this.#spans.at(-1)?.id;
-    return this.#spans.findLast(({ id }) => id !== current)?.id ?? null;
-  }
 }

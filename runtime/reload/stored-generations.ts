@@ -9,9 +9,11 @@ import {
   type StoredGeneration,
   toGenerationDir,
 } from "../generation/generation-store.ts";
+import { hashCode } from "../generation/hash-code.ts";
 import { loadManifest, type Manifest } from "../generation/manifest.ts";
 import type { Logger } from "../log.ts";
 import { GenerationLeases } from "./generation-leases.ts";
+import { ServedHistory } from "./served-history.ts";
 
 /**
  * The generations on disk, as the process sees them that serves one of them: it builds new ones, goes back to old ones,
@@ -19,12 +21,14 @@ import { GenerationLeases } from "./generation-leases.ts";
  */
 export class StoredGenerations {
   readonly leases: GenerationLeases;
+  readonly #history: ServedHistory;
   readonly #stateDir: string;
   readonly #log: Logger;
   #sources: readonly string[] = [];
 
   constructor(stateDir: string, log: Logger) {
     this.leases = new GenerationLeases(stateDir);
+    this.#history = new ServedHistory(stateDir, log);
     this.#stateDir = stateDir;
     this.#log = log;
   }
@@ -32,6 +36,11 @@ export class StoredGenerations {
   /** The local files of which the handlers were built last, even when that failed. Absolute. */
   get sources(): readonly string[] {
     return this.#sources;
+  }
+
+  /** What was built last, when something else serves: the next build serves in its place. */
+  get rolledBackFrom(): string | null {
+    return this.#history.rolledBackFrom;
   }
 
   /** Newest first. */
@@ -78,28 +87,40 @@ export class StoredGenerations {
   /**
    * Finds the generation to go back to.
    *
-   * @param wanted The one that served before, unless told; after a start, the one that was built before it.
-   * @param options.previousId What served before in this process; `null`: nothing did.
+   * @param wanted The last that served and does something else than what serves now, unless told; over restarts, too.
    * @throws RuntimeError `ERR_HANDLER_LOAD` when there is no such generation or it serves already.
    */
-  async find(
-    wanted: string | undefined,
-    { currentId, previousId }: { currentId: string; previousId: string | null },
-  ): Promise<string> {
-    if (wanted === currentId) {
+  async find(wanted: string | undefined, current: Manifest): Promise<string> {
+    if (wanted === current.id) {
       throw new RuntimeError(
         "ERR_HANDLER_LOAD",
         `Cannot roll back to ${wanted}: it serves already`,
       );
     }
-    const ids = (await this.list()).map(({ id }) => id);
-    const before = ids.find((id) => id === previousId) ?? ids.find((id) => id < currentId);
-    const found = wanted === undefined ? before : ids.find((id) => id === wanted);
+    const all = await this.list();
+    const found =
+      wanted === undefined
+        ? this.findBefore(all, current)
+        : all.find(({ id }) => id === wanted)?.id;
     if (found !== undefined) return found;
+    const others = all.filter(({ id }) => id !== current.id).map(({ id }) => id);
+    const expected =
+      others.length === 0 ? "and no other is on disk" : `expected one of ${others.join(", ")}`;
     throw new RuntimeError(
       "ERR_HANDLER_LOAD",
-      `Cannot roll back to ${wanted ?? "the generation before"}: found none, expected one of ${ids.join(", ")}`,
+      wanted === undefined
+        ? `Cannot roll back: found none that served before with other code than what serves, ${expected}`
+        : `Cannot roll back to ${wanted}: found none, ${expected}`,
     );
+  }
+
+  /** Where a rollback goes that names none, of those on disk. */
+  findBefore(all: readonly StoredGeneration[], current: Manifest): string | undefined {
+    const code = hashCode(current);
+    const others = new Set(all.filter((stored) => stored.code !== code).map(({ id }) => id));
+    const served = this.#history.served.find(({ id }) => others.has(id))?.id;
+    // Nobody has written down who served.
+    return served ?? [...others].find((id) => id < current.id);
   }
 
   /** Lends a generation to the task; if that fails, its lease is given back. */
@@ -112,6 +133,11 @@ export class StoredGenerations {
       await this.leases.release(id);
       throw error;
     }
+  }
+
+  /** It serves from now on. Never rejects. */
+  async recordServing(manifest: Manifest, options: { isBuilt: boolean }): Promise<void> {
+    await this.#history.add({ id: manifest.id, code: hashCode(manifest) }, options);
   }
 
   /** After a switch. What fails now is no reason to think that it did not happen. */

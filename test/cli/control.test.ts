@@ -15,7 +15,7 @@ const REPORT: ReloadReport = {
   previous: "a",
   durationMs: 12,
   pools: [],
-  settings: [],
+  settings: ["workers"],
 };
 
 const GENERATION: GenerationInfo = {
@@ -25,6 +25,8 @@ const GENERATION: GenerationInfo = {
   state: "stored",
   requests: 0,
   errors: 0,
+  code: "0123abcd",
+  rollback: false,
 };
 
 async function serve(t: TestContext, offer: Partial<Operations>): Promise<string> {
@@ -60,7 +62,7 @@ describe("runControl()", { timeout: 30_000 }, () => {
         return REPORT;
       },
     });
-    const text = "serving b, before it a (12 ms)\n";
+    const text = "serving b, before it a (12 ms)\nsettings that changed: workers\n";
     assert.deepEqual(await run(cwd, "reload"), { text, problem: "", exitCode: 0 });
     assert.deepEqual(JSON.parse((await run(cwd, "reload", { json: true })).text), REPORT);
     assert.match((await run(cwd, "generations")).text, /^id .*\na {3}2026-01-01/);

@@ -36,6 +36,8 @@ const GENERATIONS: GenerationInfo[] = [
     state: "serving",
     requests: 1234,
     errors: 5,
+    code: "0123abcd",
+    rollback: false,
   },
   {
     id: "20260101-000000000000-aaaaaaaa",
@@ -44,6 +46,8 @@ const GENERATIONS: GenerationInfo[] = [
     state: "stored",
     requests: 0,
     errors: 0,
+    code: "4567cdef",
+    rollback: true,
   },
 ];
 
@@ -54,6 +58,7 @@ const STATUS: Status = {
   startedAt: "2026-01-02T00:00:00.000Z",
   generation: "20260102-000000000000-bbbbbbbb",
   routes: 1,
+  rolledBackFrom: null,
   listeners: [
     { scheme: "http", port: 80 },
     { scheme: "https", port: 443 },
@@ -85,8 +90,18 @@ describe("formatReloadReport()", () => {
   });
 
   it("is short when there is little to say", () => {
-    const report = { ...REPORT, previous: null, pools: [], settings: [] };
-    assert.equal(formatReloadReport(report), "serving 20260102-000000000000-bbbbbbbb (412 ms)\n");
+    const [kept] = REPORT.pools;
+    assert.ok(kept !== undefined);
+    const report = { ...REPORT, previous: null, pools: [kept], settings: [] };
+    assert.equal(
+      formatReloadReport(report),
+      [
+        "serving 20260102-000000000000-bbbbbbbb (412 ms)",
+        "  pool default  kept  1 worker",
+        "nothing has changed",
+        "",
+      ].join("\n"),
+    );
   });
 });
 
@@ -95,9 +110,9 @@ describe("formatGenerations()", () => {
     assert.equal(
       formatGenerations(GENERATIONS),
       [
-        "id                              created                   routes  state    requests  errors",
-        "20260102-000000000000-bbbbbbbb  2026-01-02T00:00:00.000Z  12      serving  1234      5",
-        "20260101-000000000000-aaaaaaaa  2026-01-01T00:00:00.000Z  3       stored   0         0",
+        "id                              created                   code      routes  requests  errors  state",
+        "20260102-000000000000-bbbbbbbb  2026-01-02T00:00:00.000Z  0123abcd  12      1234      5       serving",
+        "20260101-000000000000-aaaaaaaa  2026-01-01T00:00:00.000Z  4567cdef  3       0         0       stored, rollback goes here",
         "",
       ].join("\n"),
     );
@@ -117,6 +132,14 @@ describe("formatStatus()", () => {
         "pool default  worker 10  pid 1001  starting",
         "",
       ].join("\n"),
+    );
+  });
+
+  it("says that the handlers folder holds other code than what serves", () => {
+    const { generation } = STATUS;
+    assert.match(
+      formatStatus({ ...STATUS, rolledBackFrom: generation }),
+      new RegExp(`\\nrolled back from ${generation}: the next reload or start builds `),
     );
   });
 

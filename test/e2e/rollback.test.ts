@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import type { GenerationInfo, ReloadReport } from "../../runtime/control/operations.ts";
+import type { GenerationInfo, ReloadReport, Status } from "../../runtime/control/operations.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { runCommand } from "../helpers/run-command.ts";
 import { startServer, type TestServer } from "../helpers/start-server.ts";
@@ -50,14 +50,17 @@ describe("edgicorn rollback", { timeout: 60_000 }, () => {
       workers: 1,
     });
     const pid = await textOf(server, "/kept");
-    assert.match(await refusal(server, "rollback"), /Cannot roll back to the generation before/);
+    assert.match(
+      await refusal(server, "rollback"),
+      /Cannot roll back: found none that served before/,
+    );
     write(server, "index.ts", INDEX.replace("one", "two"));
     const { generation: second, previous: first } = await ask<ReloadReport>(server, "reload");
     assert.ok(first !== null);
     assert.equal(await textOf(server), "200 two");
     const [, before] = await ask<GenerationInfo[]>(server, "generations");
     // One of its pools was kept.
-    assert.deepEqual([before?.id, before?.state], [first, "shared"]);
+    assert.deepEqual([before?.id, before?.state, before?.rollback], [first, "shared", true]);
 
     const back = await ask<ReloadReport>(server, "rollback");
     assert.deepEqual([back.generation, back.previous], [first, second]);
@@ -69,10 +72,41 @@ describe("edgicorn rollback", { timeout: 60_000 }, () => {
 
     assert.match(await refusal(server, "rollback", first), /it serves already/);
     const nowhere = await refusal(server, "rollback", "20200101-000000000000-00000000");
-    assert.match(nowhere, new RegExp(`found none, expected one of ${second}, ${first}`));
+    assert.match(nowhere, new RegExp(`found none, expected one of ${second}\n`));
     assert.equal((await ask<ReloadReport>(server, "rollback", second)).generation, second);
     assert.equal(await textOf(server), "200 two");
     assert.equal(await textOf(server, "/kept"), pid);
+  });
+
+  it("goes back after a restart behind what was rolled back from, and says that it was built again", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": INDEX }, workers: 1 });
+    const stateDir = ["--state-dir", join(server.dir, ".edgicorn")];
+    write(server, "index.ts", INDEX.replace("one", "bad"));
+    const { generation: bad, previous: good } = await ask<ReloadReport>(server, "reload");
+    assert.equal((await ask<Status>(server, "status")).rolledBackFrom, null);
+    await ask<ReloadReport>(server, "rollback");
+    assert.equal((await ask<Status>(server, "status")).rolledBackFrom, bad);
+    server.kill("SIGTERM");
+    await server.exit;
+
+    const { handlersDir: handlers } = server;
+    const again = await startServer(t, { handlers, workers: 1, flags: stateDir });
+    assert.equal(await textOf(again), "200 bad");
+    await again.until(({ rolledBackFrom }) => rolledBackFrom === bad);
+    const report = await ask<ReloadReport>(again, "rollback", ...stateDir);
+    assert.equal(report.generation, good);
+    assert.equal(await textOf(again), "200 one");
+  });
+
+  it("passes over what has the same code", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": INDEX }, workers: 1 });
+    const { previous: first } = await ask<ReloadReport>(server, "reload");
+    assert.match(await refusal(server, "rollback"), /with other code than what serves/);
+    write(server, "index.ts", INDEX.replace("one", "two"));
+    const { previous: second } = await ask<ReloadReport>(server, "reload");
+    await ask<ReloadReport>(server, "reload");
+    assert.notEqual(first, second);
+    assert.equal((await ask<ReloadReport>(server, "rollback")).generation, second);
   });
 
   it("that fails changes nothing, and neither does a reload, which leaves nothing on disk", async (t) => {
@@ -95,7 +129,7 @@ describe("edgicorn rollback", { timeout: 60_000 }, () => {
     await eventually(t, () => storedBy(server).leased.length === 1);
     assert.deepEqual(storedBy(server), { ids: [first, second], leased: [second] });
     writeFileSync(join(dir, "manifest.json"), "{");
-    assert.match(await refusal(server, "rollback"), /found none, expected one of/);
+    assert.match(await refusal(server, "rollback"), /and no other is on disk/);
     server.kill("SIGTERM");
     await server.exit;
     assert.deepEqual(storedBy(server).leased, []);
@@ -119,7 +153,16 @@ describe("edgicorn generations", { timeout: 60_000 }, () => {
     assert.ok(now !== undefined && before !== undefined);
     assert.deepEqual(
       { ...now, createdAt: "" },
-      { id: second, createdAt: "", routes: 2, state: "serving", requests: 1, errors: 0 },
+      {
+        id: second,
+        createdAt: "",
+        routes: 2,
+        code: before.code,
+        state: "serving",
+        rollback: false,
+        requests: 1,
+        errors: 0,
+      },
     );
     assert.deepEqual([before.id, before.requests, before.errors], [first, 3, 1]);
     await eventually(t, () => storedBy(server).leased.length === 1);
@@ -129,7 +172,7 @@ describe("edgicorn generations", { timeout: 60_000 }, () => {
       left.map(({ id }) => id),
       [third, second],
     );
-    await ask<ReloadReport>(server, "rollback");
+    await ask<ReloadReport>(server, "rollback", second);
     const again = (await ask<GenerationInfo[]>(server, "generations")).find(
       ({ id }) => id === second,
     );

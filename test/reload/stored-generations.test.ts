@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import pino from "pino";
@@ -12,21 +12,29 @@ import { temporaryFolder } from "../helpers/temporary-folder.ts";
 const [FIRST, SECOND, THIRD, FOURTH] = [1, 2, 3, 4].map(
   (day) => `2026010${day}-000000000000-aaaaaaaa`,
 ) as [string, string, string, string];
+/** Of none that is on disk. */
+const GONE = "20260105-000000000000-aaaaaaaa";
 
-function write(stateDir: string, id: string): void {
-  const dir = toGenerationDir(stateDir, id);
-  const manifest: Manifest = {
+const SILENT = pino({ level: "silent" });
+
+/** A generation whose code is that of its day, unless told. */
+function manifestOf(id: string, code = id): Manifest {
+  return {
     formatVersion: 2,
     id,
     createdAt: "2026-01-01T00:00:00.000Z",
     sourceDir: "/srv/handlers",
-    modules: [],
+    modules: [{ source: "index.ts", compiled: "index.mjs", hash: code, usesPackages: false }],
     routes: [],
     fallbacks: [],
     packages: "",
     inputs: [],
     warnings: [],
   };
+}
+
+function write(stateDir: string, manifest: Manifest): void {
+  const dir = toGenerationDir(stateDir, manifest.id);
   mkdirSync(dir, { recursive: true });
   writeFileSync(join(dir, "manifest.json"), JSON.stringify(manifest));
 }
@@ -37,8 +45,8 @@ function open(
 ): { stateDir: string; stored: StoredGenerations } {
   const stateDir = temporaryFolder(t);
   mkdirSync(toGenerationDir(stateDir, ""), { recursive: true });
-  for (const id of ids) write(stateDir, id);
-  return { stateDir, stored: new StoredGenerations(stateDir, pino({ level: "silent" })) };
+  for (const id of ids) write(stateDir, manifestOf(id));
+  return { stateDir, stored: new StoredGenerations(stateDir, SILENT) };
 }
 
 function hasLease(stateDir: string, id: string): boolean {
@@ -50,55 +58,94 @@ describe("StoredGenerations", () => {
     const cases: [
       what: string,
       wanted: string | undefined,
-      facts: { currentId: string; previousId: string | null },
+      /** In the order in which they served. */
+      served: readonly string[],
       found: string | RegExp,
     ][] = [
+      ["finds what served before, older or newer", undefined, [THIRD, SECOND], THIRD],
+      ["finds what served before, not what was built before", undefined, [FIRST, THIRD], FIRST],
       [
-        "finds what served before, older or newer",
+        "goes back behind what was rolled back from",
         undefined,
-        { currentId: SECOND, previousId: THIRD },
-        THIRD,
+        // The second was bad, and the handlers folder still held its code when it was built anew.
+        [FIRST, SECOND, FIRST, FOURTH],
+        FIRST,
       ],
       [
-        "after a start, what was built before what serves",
+        "takes what was built before when nobody has written down who served",
         undefined,
-        { currentId: THIRD, previousId: null },
+        [THIRD],
         SECOND,
       ],
-      [
-        "the same when what served before is gone",
-        undefined,
-        { currentId: THIRD, previousId: FOURTH },
-        SECOND,
-      ],
-      ["finds the one that is named", FIRST, { currentId: THIRD, previousId: SECOND }, FIRST],
+      ["passes over what is gone", undefined, [GONE, FIRST, GONE, THIRD], FIRST],
+      ["finds the one that is named", FIRST, [SECOND, THIRD], FIRST],
       [
         "refuses the one that serves",
         THIRD,
-        { currentId: THIRD, previousId: SECOND },
+        [THIRD],
         /^Cannot roll back to .*03-.*: it serves already$/,
       ],
       [
         "refuses one that is not there, and says which are",
-        FOURTH,
-        { currentId: THIRD, previousId: SECOND },
-        new RegExp(`found none, expected one of ${THIRD}, ${SECOND}, ${FIRST}$`),
+        GONE,
+        [THIRD],
+        new RegExp(`found none, expected one of ${FOURTH}, ${SECOND}, ${FIRST}$`),
       ],
       [
         "refuses when there is none before",
         undefined,
-        { currentId: FIRST, previousId: null },
-        /^Cannot roll back to the generation before: found none/,
+        [FIRST],
+        /^Cannot roll back: found none that served before with other code /,
       ],
     ];
-    for (const [what, wanted, facts, found] of cases) {
+    for (const [what, wanted, served, found] of cases) {
       it(what, async (t) => {
-        const { stored } = open(t, [FIRST, SECOND, THIRD]);
-        const finding = stored.find(wanted, facts);
-        if (typeof found === "string") assert.equal(await finding, found);
-        else await assert.rejects(finding, { code: "ERR_HANDLER_LOAD", message: found });
+        const { stateDir, stored } = open(t, [FIRST, SECOND, THIRD]);
+        write(stateDir, manifestOf(FOURTH, SECOND));
+        const manifests = served.map((id) => manifestOf(id, id === FOURTH ? SECOND : id));
+        for (const manifest of manifests) await stored.recordServing(manifest, { isBuilt: true });
+        const current = manifests.at(-1);
+        assert.ok(current !== undefined);
+        // As after a restart.
+        for (const opened of [stored, new StoredGenerations(stateDir, SILENT)]) {
+          const finding = opened.find(wanted, current);
+          if (typeof found === "string") assert.equal(await finding, found);
+          else await assert.rejects(finding, { code: "ERR_HANDLER_LOAD", message: found });
+        }
       });
     }
+  });
+
+  it("knows, over restarts, that the handlers folder holds other code than what serves", async (t) => {
+    const { stateDir } = open(t, [FIRST, SECOND]);
+    const lines: string[] = [];
+    const reopen = (): StoredGenerations =>
+      new StoredGenerations(
+        stateDir,
+        pino({ level: "warn" }, { write: (line) => lines.push(line) }),
+      );
+    await reopen().recordServing(manifestOf(FIRST), { isBuilt: true });
+    await reopen().recordServing(manifestOf(SECOND), { isBuilt: true });
+    assert.equal(reopen().rolledBackFrom, null);
+    await reopen().recordServing(manifestOf(FIRST), { isBuilt: false });
+    assert.equal(reopen().rolledBackFrom, SECOND);
+    assert.deepEqual(lines, []);
+    await reopen().recordServing(manifestOf(THIRD, SECOND), { isBuilt: true });
+    assert.equal(reopen().rolledBackFrom, null);
+    assert.match(lines.join(""), /the code that was rolled back from serves again/);
+  });
+
+  it("does without what it cannot read or write", async (t) => {
+    const { stateDir, stored } = open(t, [FIRST, SECOND]);
+    await stored.recordServing(manifestOf(FIRST), { isBuilt: true });
+    writeFileSync(join(stateDir, "served.json"), `{"formatVersion":1,"served":[{}]}`);
+    const damaged = new StoredGenerations(stateDir, SILENT);
+    assert.equal(damaged.rolledBackFrom, null);
+    assert.equal(await damaged.find(undefined, manifestOf(SECOND)), FIRST);
+    rmSync(join(stateDir, "served.json"));
+    mkdirSync(join(stateDir, "served.json"));
+    await damaged.recordServing(manifestOf(SECOND), { isBuilt: true });
+    assert.equal(await damaged.find(undefined, manifestOf(SECOND)), FIRST);
   });
 
   it("lists what can be used, newest first", async (t) => {
@@ -163,7 +210,7 @@ describe("StoredGenerations", () => {
 
   it("does not fail after a switch for a folder that it cannot tidy up", async (t) => {
     const { stateDir, stored } = open(t, []);
-    const missing = new StoredGenerations(join(stateDir, "missing"), pino({ level: "silent" }));
+    const missing = new StoredGenerations(join(stateDir, "missing"), SILENT);
     await missing.tidyUp({ previousId: FIRST, keep: SECOND, keepLast: 1 });
     await stored.tidyUp({ previousId: FIRST, keep: SECOND, keepLast: 1 });
     assert.ok(!existsSync(join(stateDir, "missing")));
