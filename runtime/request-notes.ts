@@ -59,7 +59,7 @@ export class RequestNotes {
     else if (this.#recent?.most !== reloadProbe) this.#recent = new RecentRequests(reloadProbe);
   }
 
-  /** A response is complete, or the client left (status 499). */
+  /** A response is complete, its client left (status 499), or it was broken off (502). */
   finished(client: UwsClientSide, status: number, bytes: number): void {
     this.counters.finished(status);
     if (status >= 500) this.served.failed(client.id);

@@ -113,7 +113,7 @@ export interface ListenerOptions {
   countsBytes?: boolean;
   /** A request's head is complete. Whoever gets it owes the client an answer. */
   onRequest: (client: UwsClientSide) => void;
-  /** Its response is complete, or the client left (status 499). Once per request, also for refused ones. */
+  /** Its response is complete, its client left (status 499), or it was broken off (502). Once per request, also for refused ones. */
   onFinished: (client: UwsClientSide, status: number, bodyBytes: number) => void;
   /** A client was cut off for being slow, by this setting; `value` in its unit. */
   onCut: (client: UwsClientSide, setting: TransferSetting, value: number) => void;

@@ -32,6 +32,10 @@ import {
 } from "./write-response.ts";
 import { StreamWriter } from "./write-stream.ts";
 
+/** Statuses that no client sees; the first is Nginx's. */
+const CLIENT_LEFT = 499;
+const BROKEN_OFF = 502;
+
 /** A comment: says nothing to an `EventSource`, which opens when it comes (HTML standard section 9.2.6). */
 const EVENT_STREAM_OPENING = Buffer.from(":\n\n");
 
@@ -55,7 +59,7 @@ export interface Door {
   onTransferEnd(client: UwsClientSide): void;
   /** It was cut off by which setting, and what that was for it: a route may have its own. */
   onCut(client: UwsClientSide, setting: TransferSetting, value: number): void;
-  /** Called once per exchange: its response is complete, or the client left (status 499). */
+  /** Called once per exchange: its response is complete, its client left (status 499), or it was broken off (502). */
   onFinished(client: UwsClientSide, status: number, bodyBytes: number): void;
 }
 
@@ -92,6 +96,8 @@ export class UwsClientSide implements ClientSide {
   /** A response that waits with its end for the request's. */
   #lingering: LingeringBody | null = null;
   #lingerTimer: NodeJS.Timeout | undefined;
+  /** What is noted if the connection ends before the response is complete. */
+  #leaveStatus: typeof CLIENT_LEFT | typeof BROKEN_OFF = CLIENT_LEFT;
 
   /**
    * Must be made, and so `onAborted` be attached, before the callback that brought `res` can return or throw.
@@ -296,8 +302,8 @@ export class UwsClientSide implements ClientSide {
       },
       (outcome, sentBytes) => {
         if (outcome === "complete") this.#finish(response.status, sentBytes);
-        // Ended in order it would look like the whole; this runs `onAborted`.
-        else this.#res.close();
+        // Ended in order it would look like the whole.
+        else this.#breakOff();
       },
     );
     this.#writer = writer;
@@ -329,12 +335,18 @@ export class UwsClientSide implements ClientSide {
     return lingering;
   }
 
+  /** Whoever made the answer has failed within it; to the client it is as if we had left. */
+  #breakOff(): void {
+    this.#leaveStatus = BROKEN_OFF;
+    this.#res.close();
+  }
+
   #onAborted(): void {
     if (this.#state === "finished") return;
     const sentBytes = this.#writer?.sentBytes ?? 0;
     const abort = this.#abort;
     this.#abort = null;
-    this.#finish(499, sentBytes);
+    this.#finish(this.#leaveStatus, sentBytes);
     abort?.();
   }
 

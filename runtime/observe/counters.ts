@@ -58,7 +58,7 @@ export class Counters {
     sendTimeout: 0,
   };
 
-  /** A request is over: answered, or its client left (499, which no client ever sees). */
+  /** A request is over: answered, its client left (499, which no client ever sees), or its answer broke off (502). */
   finished(status: number): void {
     if (status === 499) this.#left++;
     else {

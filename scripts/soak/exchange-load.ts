@@ -125,14 +125,14 @@ export function findAccessBreaches(
   });
 }
 
-/** 499: the connection ended before the response did. */
+/** 499: its client left, or was cut off; 502: its answer broke off, whatever status it had begun with. */
 function statusesOf(plan: ExchangePlan, outcome: Outcome): readonly number[] {
   switch (outcome.kind) {
     case "answered":
       return [outcome.status];
     case "broken":
-      return [499];
+      return [plan.break?.kind === "stalls-sending" ? 499 : 502];
     case "left":
-      return [499, expectOf(plan).status];
+      return [499, expectOf(plan).kind === "broken" ? 502 : expectOf(plan).status];
   }
 }

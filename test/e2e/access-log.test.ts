@@ -1,8 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { GenerationInfo } from "../../runtime/control/operations.ts";
 import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
+import { runCommand } from "../helpers/run-command.ts";
 import { send } from "../helpers/send.ts";
 import { startServer } from "../helpers/start-server.ts";
+
+/** A handler whose stream begins, and then does this. */
+function beginsAnd(next: string): string {
+  return `export default () => new Response(new ReadableStream({
+    start(controller) { controller.enqueue(new TextEncoder().encode("begun")); },
+    async pull(controller) { await new Promise((resolve) => setTimeout(resolve, 50)); ${next} },
+  }));`;
+}
 
 describe("the access log", { timeout: 30_000 }, () => {
   it("has one line for each request, with what came of it", async (t) => {
@@ -52,6 +62,26 @@ describe("the access log", { timeout: 30_000 }, () => {
       assert.ok(Number(line["durationMs"]) >= 0 && Number(line["durationMs"]) < 30_000);
       assert.ok(Math.abs(Date.parse(String(line["time"])) - Date.now()) < 60_000);
     }
+  });
+
+  it("has 502 for answers that break off after they began, and counts them as errors", async (t) => {
+    const server = await startServer(t, {
+      handlers: {
+        "dies.ts": beginsAnd("process.kill(process.pid, 'SIGKILL');"),
+        "fails.ts": beginsAnd("throw new Error('within the body');"),
+      },
+      workers: 1,
+    });
+    for (const path of ["/fails", "/dies"]) {
+      const response = await server.fetch(path);
+      assert.equal(response.status, 200);
+      await assert.rejects(response.text());
+      const line = await server.untilAccess({ path });
+      assert.deepEqual([line["status"], line["bytes"]], [502, "begun".length]);
+    }
+    const { stdout } = await runCommand(["generations", "--json"], server.dir);
+    const [{ requests, errors }] = JSON.parse(stdout) as [GenerationInfo];
+    assert.deepEqual([requests, errors], [2, 2]);
   });
 
   it("tells who asked for what, as Nginx does, without the query unless asked", async (t) => {

@@ -126,13 +126,17 @@ describe("findAccessBreaches()", () => {
   const answered: ExchangeRecord = { plan: PLAN, outcome: { kind: "answered", status: 200 } };
   const left: ExchangeRecord = { plan: PLAN, outcome: { kind: "left" } };
   const broken: ExchangeRecord = { plan: PLAN, outcome: { kind: "broken", status: 200 } };
+  const stalls: ExchangePlan = { ...PLAN, break: { kind: "stalls-sending", atByte: 10 } };
+  const cut: ExchangeRecord = { plan: stalls, outcome: { kind: "broken", status: 200 } };
   const cases: readonly (readonly [string, ExchangeRecord, readonly number[], boolean])[] = [
     ["one line with its status", answered, [200], true],
     ["no line", answered, [], false],
     ["two lines", answered, [200, 200], false],
     ["a line with another status", answered, [499], false],
-    ["a broken answer that is logged as such", broken, [499], true],
+    ["a broken answer that is logged as such", broken, [502], true],
     ["a broken answer that is logged as whole", broken, [200], false],
+    ["a broken answer that is logged as if its client had left", broken, [499], false],
+    ["an answer that was cut off with its client", cut, [499], true],
     ["no line of a client that left", left, [], true],
     ["an answer to a client that left", left, [200], true],
     ["two lines of a client that left", left, [499, 200], false],
