@@ -348,7 +348,7 @@ export class Primary {
   #onRequest(client: UwsClientSide): void {
     const target = parseTarget(client.head.target);
     if (!target.ok) {
-      this.#notes.counters.limits.malformed++;
+      this.#notes.counters.limit("malformed", client);
       client.refuse(400);
       return;
     }

@@ -65,7 +65,7 @@ export class RequestNotes {
     if (status >= 500) this.served.failed(client.id);
     if (this.#recent !== null) this.#recent.note(client, status, performance.now());
     if (this.#accessLog === null) return;
-    const { id, receivedMs, workerId: worker, head } = client;
+    const { id, receivedMs, workerId: worker, limit, head } = client;
     const { method, target, origin, fields, clientAddress } = head;
     const { withClient } = this.#accessRules;
     const hostAt = origin.indexOf("/") + 2;
@@ -80,6 +80,7 @@ export class RequestNotes {
       // Not the turn's clock: what is answered within its turn takes time too.
       durationMs: performance.now() - receivedMs,
       worker,
+      limit,
       requestId: this.#requestIdOf(id),
       referer: withClient ? findField(fields, "referer") : undefined,
       userAgent: withClient ? findField(fields, "user-agent") : undefined,
@@ -88,7 +89,7 @@ export class RequestNotes {
 
   /** A client was cut off for being slow. */
   cut(client: UwsClientSide, cut: { setting: TransferSetting; value: number }): void {
-    this.counters.limits[cut.setting]++;
+    this.counters.limit(cut.setting, client);
     this.#log.info({ requestId: this.#requestIdOf(client.id), ...cut }, "slow client cut off");
   }
 
@@ -114,6 +115,7 @@ export class RequestNotes {
       requestId,
       durationMs: performance.now() - refused.receivedMs,
       worker: null,
+      limit: "malformed",
       // Its fields were not understood.
       referer: undefined,
       userAgent: undefined,

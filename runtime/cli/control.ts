@@ -20,6 +20,9 @@ export interface Outcome {
  * The exit code is 0 when it is done; 70 when the server refused, 78 when it did for its settings, as `start` would exit;
  * 69 when there is no server, or no answer.
  *
+ * As JSON, what was refused is `{ "error": { "code", "message" } }` on standard output, as on the control socket; the message
+ * stands on standard error as well.
+ *
  * A config file that is broken is said besides: the server is then looked for where it is by default.
  *
  * @throws ERR_CONFIG when a config file was named that is not there.
@@ -34,19 +37,19 @@ export async function runControl(
   switch (answer.kind) {
     case "unreachable":
       return {
-        text: "",
+        text: json ? toJson({ error: { code: null, message: answer.message } }) : "",
         problem: [...said, answer.message].join("\n"),
         exitCode: EXIT.unavailable,
       };
     case "refused":
       return {
-        text: "",
+        text: json ? toJson({ error: { code: answer.code, message: answer.message } }) : "",
         problem: [...said, answer.message].join("\n"),
         exitCode: exitCodeOf(answer.code),
       };
     case "done":
       return {
-        text: json ? `${JSON.stringify(answer.value, null, 2)}\n` : describe(command, answer.value),
+        text: json ? toJson(answer.value) : describe(command, answer.value),
         problem: said.join("\n"),
         exitCode: EXIT.drained,
       };
@@ -96,6 +99,10 @@ function describe(command: ControlInvocation["command"], value: unknown): string
     default:
       return assertNever(command);
   }
+}
+
+function toJson(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
 }
 
 function exitCodeOf(code: string | null): number {

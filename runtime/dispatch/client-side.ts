@@ -1,4 +1,5 @@
 import type { ExchangeId, WorkerId } from "../channel/messages.ts";
+import type { LimitName } from "../observe/counters.ts";
 
 export type { ExchangeId, WorkerId };
 
@@ -86,6 +87,8 @@ export interface ClientSide {
   readonly settled: boolean;
   /** The worker that has it or had it; `null` for none. For the access log. */
   workerId: WorkerId | null;
+  /** What has refused it, or cut it off; `null` for nothing. For the access log. */
+  limit: LimitName | null;
 
   /**
    * Hands over the body as it arrives. Must be called before the turn in which the head arrived is over, at most once.

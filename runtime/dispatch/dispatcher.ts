@@ -97,7 +97,7 @@ export class Dispatcher {
     this.#recovery = new Recovery({
       ...options,
       fail: (exchange, code, retryAfterMs) => {
-        if (code === "ERR_HANDLER_TIMEOUT") this.#counters.limits.requestTimeout++;
+        if (code === "ERR_HANDLER_TIMEOUT") this.#counters.limit("requestTimeout", exchange.client);
         this.#settlement.fail(exchange, code, undefined, retryAfterMs);
       },
       overloaded: (exchange, setting) => this.#settlement.overloaded(exchange, setting),
@@ -288,7 +288,7 @@ export class Dispatcher {
       },
       onRefused: (code, cause) => {
         if (code === "ERR_SPOOL") this.#logDisk(exchange, cause, "cannot spool a request body");
-        this.#counters.limits[BODY_REFUSALS[code]]++;
+        this.#counters.limit(BODY_REFUSALS[code], exchange.client);
         this.#settlement.fail(
           exchange,
           code,
@@ -323,7 +323,7 @@ export class Dispatcher {
           { exchangeId, workerId: lane.workerId, route, setting: "requestTimeout", timeoutMs },
           "handler took longer than its timeout",
         );
-        this.#counters.limits.requestTimeout++;
+        this.#counters.limit("requestTimeout", exchange.client);
         this.#settlement.fail(exchange, "ERR_HANDLER_TIMEOUT", "deadline");
       }
     }

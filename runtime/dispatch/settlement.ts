@@ -86,7 +86,7 @@ export class Settlement {
 
   /** Ends one that a limit does not let in, or not wait any longer. */
   overloaded(exchange: Exchange, setting: OverloadSetting): void {
-    this.#counters.limits[setting]++;
+    this.#counters.limit(setting, exchange.client);
     this.#overloadLog.note(setting);
     this.fail(exchange, "ERR_OVERLOADED");
   }

@@ -1,6 +1,5 @@
 import type { BodyFlow } from "../dispatch/client-side.ts";
 import type { Transfer } from "./transfer-limits.ts";
-import { findUnreadBytes } from "./unread-bytes.ts";
 import type { HttpResponse } from "./uws.ts";
 import type { StreamWriter } from "./write-stream.ts";
 
@@ -31,7 +30,7 @@ const taught = new Set<boolean>();
  */
 export class BodyReading implements BodyFlow {
   readonly #res: HttpResponse;
-  readonly #port: number;
+  readonly #unreadBytes: () => Promise<number | null>;
   readonly #secure: boolean;
   readonly #writer: () => StreamWriter | null;
   #receivedBytes = 0;
@@ -49,22 +48,22 @@ export class BodyReading implements BodyFlow {
   #unstuckMs = 0;
 
   /**
-   * @param options.port Ours that the client has connected to.
    * @param options.secure The connection uses TLS.
    * @param options.sinceMs When the request came.
+   * @param options.unreadBytes What the kernel holds at most of what the client has sent; `null`: that is not known.
    * @param options.writer What writes the response on the same connection, once there is one.
    */
   constructor(
     res: HttpResponse,
     options: {
-      port: number;
       secure: boolean;
       sinceMs: number;
+      unreadBytes: () => Promise<number | null>;
       writer: () => StreamWriter | null;
     },
   ) {
     this.#res = res;
-    this.#port = options.port;
+    this.#unreadBytes = options.unreadBytes;
     this.#secure = options.secure;
     this.#sinceMs = options.sinceMs;
     this.#lastChunkMs = options.sinceMs;
@@ -157,7 +156,7 @@ export class BodyReading implements BodyFlow {
   }
 
   async #unstickIfHarmless(progressMs: number): Promise<void> {
-    const unreadBytes = await findUnreadBytes(this.#port, this.#res.getRemoteAddress());
+    const unreadBytes = await this.#unreadBytes();
     if (unreadBytes === null || unreadBytes > HARMLESS_BYTES || this.#over) return;
     const writer = this.#writer();
     const isStuck = this.#paused && writer?.blocked === true && writer.progressMs === progressMs;

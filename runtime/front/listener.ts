@@ -13,6 +13,7 @@ import { HeadReader, type HeadRefusal } from "./read-head.ts";
 import { ResponseFields } from "./response-fields.ts";
 import type { RequestsPerAddress } from "./requests-per-address.ts";
 import type { TransferLimits, TransferSetting } from "./transfer-limits.ts";
+import { UnreadBytes } from "./unread-bytes.ts";
 import { type Door, UwsClientSide } from "./uws-client-side.ts";
 import type { HttpRequest, HttpResponse, ListenSocket, Uws, UwsApp } from "./uws.ts";
 
@@ -136,6 +137,7 @@ export class Listener implements Door {
   readonly scheme: "http" | "https";
   readonly secure: boolean;
   readonly port: number;
+  readonly unread: UnreadBytes = new UnreadBytes();
   #closing = false;
   #inFlight = 0;
   /** Those of which bytes are on their way. */
@@ -419,7 +421,7 @@ export class Listener implements Door {
     const breach = findHeadBreach(this.#reader.size, limits);
     if (breach === null && isAddressFine) return true;
     const setting = breach?.setting ?? "maxRequestsPerAddress";
-    counters.limits[setting]++;
+    counters.limit(setting, client);
     onLimited(client, setting);
     if (breach === null) client.refuse(429, { retryAfterSeconds: RETRY_AFTER_SECONDS });
     else client.refuse(breach.status);

@@ -3,19 +3,21 @@ import { readFile } from "node:fs/promises";
 /** Of connections over IPv4 alone, and of those to a socket for both. */
 const TABLES = ["/proc/self/net/tcp", "/proc/self/net/tcp6"] as const;
 
-/** A table has a line for each connection of the machine: whoever asks while one is read gets that one. */
-let reading: Promise<string> | null = null;
+/** How much the kernel holds of what clients have sent and nobody has read yet. */
+export class UnreadBytes {
+  /** A table has a line for each connection of the machine: whoever asks while one is read gets that one. */
+  #reading: Promise<string> | null = null;
 
-/**
- * How much the kernel holds of what a client has sent and nobody has read yet: the most of any connection that comes from
- * this address to this port, since the library tells no port of the client's.
- *
- * @param address As the library tells it: 4 or 16 bytes, most significant first.
- * @returns Bytes; `null` where it cannot be known: not on Linux, or there is no such connection.
- */
-export async function findUnreadBytes(port: number, address: ArrayBuffer): Promise<number | null> {
-  reading ??= readTables().finally(() => (reading = null));
-  return parseUnreadBytes(await reading, port, address);
+  /**
+   * The most of any connection that comes from this address to this port, since the library tells no port of the client's.
+   *
+   * @param address As the library tells it: 4 or 16 bytes, most significant first.
+   * @returns Bytes; `null` where it cannot be known: not on Linux, or there is no such connection.
+   */
+  async find(port: number, address: ArrayBuffer): Promise<number | null> {
+    this.#reading ??= readTables().finally(() => (this.#reading = null));
+    return parseUnreadBytes(await this.#reading, port, address);
+  }
 }
 
 /** Of `/proc/net/tcp` and `/proc/net/tcp6` (proc_pid_net(5)). Pure. */

@@ -10,6 +10,7 @@ import type {
   ResponseHead,
   WorkerId,
 } from "../dispatch/client-side.ts";
+import type { LimitName } from "../observe/counters.ts";
 import type { TurnClock } from "../turn-clock.ts";
 import { BodyReading } from "./body-reading.ts";
 import { BytesSource } from "./body-sources.ts";
@@ -22,6 +23,7 @@ import {
   type TransferSetting,
   valueOf,
 } from "./transfer-limits.ts";
+import type { UnreadBytes } from "./unread-bytes.ts";
 import type { HttpResponse } from "./uws.ts";
 import {
   bodyBytesOf,
@@ -50,6 +52,7 @@ export interface Door {
   readonly closing: boolean;
   readonly limits: TransferLimits;
   readonly port: number;
+  readonly unread: UnreadBytes;
   /** Its connections use TLS. */
   readonly secure: boolean;
   /** Whether anybody wants to know the size of small bodies. */
@@ -77,6 +80,7 @@ export class UwsClientSide implements ClientSide {
   readonly head: RequestHead;
   readonly receivedMs: number;
   workerId: WorkerId | null = null;
+  limit: LimitName | null = null;
   readonly #res: HttpResponse;
   readonly #door: Door;
   #limits: TransferLimits;
@@ -126,9 +130,9 @@ export class UwsClientSide implements ClientSide {
 
   receiveBody(sink: BodySink): BodyFlow {
     const reading = new BodyReading(this.#res, {
-      port: this.#door.port,
       secure: this.#door.secure,
       sinceMs: this.receivedMs,
+      unreadBytes: () => this.#door.unread.find(this.#door.port, this.#res.getRemoteAddress()),
       writer: () => this.#writer,
     });
     this.#reading = reading;

@@ -1,9 +1,15 @@
+import type { LimitName } from "../observe/counters.ts";
 import type { AccessEntry } from "./access-line.ts";
 
 /** What is known of a finished exchange. */
-export interface AccessFacts extends Omit<AccessEntry, "path" | "query" | "referer" | "userAgent"> {
+export interface AccessFacts extends Omit<
+  AccessEntry,
+  "path" | "query" | "limit" | "referer" | "userAgent"
+> {
   /** As it came: path and query. */
   target: string;
+  /** `null`: nothing has refused it. */
+  limit: LimitName | null;
   /** Values of fields: a character for each byte. `undefined`: the request has none. */
   referer: string | undefined;
   userAgent: string | undefined;
@@ -32,6 +38,7 @@ export function toAccessEntry(facts: AccessFacts, rules: AccessRules): AccessEnt
     bytes: facts.bytes,
     durationMs: facts.durationMs,
     worker: facts.worker,
+    limit: facts.limit ?? undefined,
     requestId: facts.requestId,
     referer: withClient ? toText(withQuery ? referer : withoutQuery(referer)) : undefined,
     userAgent: withClient ? toText(userAgent) : undefined,

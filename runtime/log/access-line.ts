@@ -1,4 +1,5 @@
 import { styleText } from "node:util";
+import type { LimitName } from "../observe/counters.ts";
 
 /** One finished exchange. Texts are as clients send them: anything. */
 export interface AccessEntry {
@@ -17,6 +18,8 @@ export interface AccessEntry {
   durationMs: number;
   /** Number of the worker that answered; `null`: the primary itself (a static file, a refusal). */
   worker: number | null;
+  /** The setting that refused it or cut it off; `undefined`: none. */
+  limit: LimitName | undefined;
   requestId: string;
   /** Fields of the request, `null` when it has none; `undefined`: not to be logged. */
   referer: string | null | undefined;
@@ -55,6 +58,7 @@ export function createJsonLine(): LineFormat {
     duration(entry.durationMs) +
     ',"worker":' +
     (entry.worker === null ? "null" : number(entry.worker)) +
+    (entry.limit === undefined ? "" : `,"limit":"${entry.limit}"`) +
     ',"requestId":' +
     quote(entry.requestId) +
     (entry.referer === undefined ? "" : ',"referer":' + quoteOrNull(entry.referer)) +
@@ -69,6 +73,7 @@ export function createPrettyLine(color: boolean): LineFormat {
   return (entry, timeMs) => {
     const style = STATUS_STYLE[Math.floor(entry.status / 100)] ?? "white";
     const by = entry.worker === null ? "primary" : `worker ${entry.worker}`;
+    const limit = entry.limit === undefined ? "" : `  ${entry.limit}`;
     const time = new Date(timeMs);
     const clock = [time.getHours(), time.getMinutes(), time.getSeconds()]
       .map((part) => String(part).padStart(2, "0"))
@@ -76,7 +81,7 @@ export function createPrettyLine(color: boolean): LineFormat {
     const size =
       entry.bytes < 10_000 ? `${entry.bytes} B` : `${Math.round(entry.bytes / 1024)} KiB`;
     const from = `${escape(entry.clientAddress)}  ${escape(entry.requestId)}`;
-    const details = `${size}  ${duration(entry.durationMs)} ms  ${by}  ${from}`;
+    const details = `${size}  ${duration(entry.durationMs)} ms  ${by}${limit}  ${from}`;
     const target = typeof entry.query === "string" ? `${entry.path}?${entry.query}` : entry.path;
     return (
       `${paint("dim", `${clock}.${String(time.getMilliseconds()).padStart(3, "0")}`)} ` +

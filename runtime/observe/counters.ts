@@ -58,6 +58,12 @@ export class Counters {
     sendTimeout: 0,
   };
 
+  /** A limit has refused a request, or cut it off, and its access line shall say so. */
+  limit(name: LimitName, request: { limit: LimitName | null }): void {
+    this.limits[name]++;
+    request.limit = name;
+  }
+
   /** A request is over: answered, its client left (499, which no client ever sees), or its answer broke off (502). */
   finished(status: number): void {
     if (status === 499) this.#left++;

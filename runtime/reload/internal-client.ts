@@ -9,6 +9,7 @@ import type {
   ResponseHead,
   WorkerId,
 } from "../dispatch/client-side.ts";
+import type { LimitName } from "../observe/counters.ts";
 
 /** A response that goes on longer than this after its head is taken for a stream that never ends. */
 const MOST_BODY_MS = 1_000;
@@ -47,6 +48,7 @@ export class InternalClient implements ClientSide {
   /** Settles once, and never rejects: every admitted exchange has one outcome. */
   readonly outcome: Promise<InternalOutcome>;
   workerId: WorkerId | null = null;
+  limit: LimitName | null = null;
   #settle: (outcome: InternalOutcome) => void = () => {};
   #settled = false;
 

@@ -83,6 +83,9 @@ describe("runControl()", { timeout: 30_000 }, () => {
       const reload = (): Promise<never> => Promise.reject(new RuntimeError(code, message));
       const cwd = await serve(t, { reload });
       assert.deepEqual(await run(cwd, "reload"), { text: "", problem: message, exitCode });
+      const asked = await run(cwd, "reload", { json: true });
+      assert.deepEqual(JSON.parse(asked.text), { error: { code, message } });
+      assert.deepEqual([asked.problem, asked.exitCode], [message, exitCode]);
     });
   }
 
@@ -90,6 +93,8 @@ describe("runControl()", { timeout: 30_000 }, () => {
     const { text, problem, exitCode } = await run(temporaryFolder(t), "stop");
     assert.deepEqual([text, exitCode], ["", 69]);
     assert.match(problem, /^No server runs with this state folder: [^\n]*$/);
+    const asked = await run(temporaryFolder(t), "stop", { json: true });
+    assert.match(asked.text, /"code": null,\n {4}"message": "No server runs /);
   });
 
   it("says so when the server does not offer it", async (t) => {

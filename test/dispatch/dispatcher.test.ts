@@ -387,6 +387,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.deepEqual(kindsOf([chunked]), [""]);
     chunked.sendChunk(Buffer.alloc(1));
     assert.deepEqual(kindsOf([chunked]), ["413"]);
+    assert.deepEqual([announced.limit, chunked.limit], ["bodyLimit", "bodyLimit"]);
     await dispatcher.idle();
     assert.deepEqual(worker.received, []);
   });

@@ -10,6 +10,7 @@ import type {
   ResponseHead,
   TransferLimits,
 } from "../../runtime/dispatch/client-side.ts";
+import type { LimitName } from "../../runtime/observe/counters.ts";
 
 /** How an exchange ended for its client, or how far it got. */
 export type Outcome =
@@ -24,6 +25,7 @@ export class FakeClient implements ClientSide {
   readonly head: RequestHead;
   readonly receivedMs = 0;
   workerId: WorkerId | null = null;
+  limit: LimitName | null = null;
   /** `null`: those of its listener. */
   transferLimits: TransferLimits | null = null;
   /** One at the end. More would be a bug, so each is kept. */

@@ -55,6 +55,10 @@ describe("the access log", { timeout: 30_000 }, () => {
       "GET /never-answers 499 0 1",
     ]);
     assert.equal(inspect?.["requestId"], requestId);
+    const refused = server.accessLines.flatMap(({ status, limit }) =>
+      limit ? [[status, limit]] : [],
+    );
+    assert.deepEqual(refused, [[413, "bodyLimit"]]);
     const ids = new Set(server.accessLines.map(({ requestId: id }) => id));
     assert.equal(ids.size, lines.length);
     for (const line of server.accessLines) {

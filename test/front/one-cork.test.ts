@@ -5,6 +5,7 @@ import type { BodySource, ExchangeId } from "../../runtime/dispatch/client-side.
 import { BytesSource } from "../../runtime/front/body-sources.ts";
 import { ResponseFields } from "../../runtime/front/response-fields.ts";
 import type { HttpResponse } from "../../runtime/front/uws.ts";
+import { UnreadBytes } from "../../runtime/front/unread-bytes.ts";
 import { type Door, UwsClientSide } from "../../runtime/front/uws-client-side.ts";
 import { TurnClock } from "../../runtime/turn-clock.ts";
 
@@ -86,6 +87,7 @@ const DOOR: Door = {
   admitWrite: () => true,
   closing: false,
   port: 0,
+  unread: new UnreadBytes(),
   secure: false,
   limits: { bodyTimeoutMs: 0, minBodyRateBytesPerSecond: 0, sendTimeoutMs: 0 },
   countsBytes: false,

@@ -5,7 +5,7 @@ import * as fc from "fast-check";
 import type { BodySource, ExchangeId } from "../../runtime/dispatch/client-side.ts";
 import { ResponseFields } from "../../runtime/front/response-fields.ts";
 import type { HttpResponse } from "../../runtime/front/uws.ts";
-import { findUnreadBytes } from "../../runtime/front/unread-bytes.ts";
+import { UnreadBytes } from "../../runtime/front/unread-bytes.ts";
 import { type Door, UwsClientSide } from "../../runtime/front/uws-client-side.ts";
 import { TurnClock } from "../../runtime/turn-clock.ts";
 import { holdUnread } from "../helpers/hold-unread.ts";
@@ -135,6 +135,7 @@ const DOOR: Door = {
   admitWrite: () => true,
   closing: false,
   port: 0,
+  unread: new UnreadBytes(),
   secure: true,
   limits: { bodyTimeoutMs: 0, minBodyRateBytesPerSecond: 0, sendTimeoutMs: 0 },
   countsBytes: false,
@@ -260,7 +261,7 @@ describe("UwsClientSide, over TLS,", { timeout: 60_000 }, () => {
     const res = await openBlocked(DOOR);
     res.client.check(performance.now() + 3_000, { keepAlive: false });
     // Longer than it takes to look.
-    await findUnreadBytes(DOOR.port, res.getRemoteAddress());
+    await DOOR.unread.find(DOOR.port, res.getRemoteAddress());
     await nextTurn();
     assert.ok(!res.reads);
     res.client.check(performance.now() + 30_000, { keepAlive: false });

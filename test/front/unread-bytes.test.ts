@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { findUnreadBytes, parseUnreadBytes } from "../../runtime/front/unread-bytes.ts";
+import { UnreadBytes, parseUnreadBytes } from "../../runtime/front/unread-bytes.ts";
 import { holdUnread } from "../helpers/hold-unread.ts";
 
 const LOOPBACK = Uint8Array.of(127, 0, 0, 1).buffer;
@@ -31,11 +31,13 @@ describe("parseUnreadBytes()", () => {
   }
 });
 
-describe("findUnreadBytes()", { skip: process.platform !== "linux" }, () => {
+describe("UnreadBytes", { skip: process.platform !== "linux" }, () => {
   it("tells what a client has sent and nobody has read", async (t) => {
     const port = await holdUnread(t, 12_345);
-    const [once, again] = [findUnreadBytes(port, LOOPBACK), findUnreadBytes(port, LOOPBACK)];
+    const unread = new UnreadBytes();
+    const [once, again] = [unread.find(port, LOOPBACK), unread.find(port, LOOPBACK)];
     assert.equal(await once, 12_345);
     assert.equal(await again, 12_345);
+    assert.equal(await unread.find(port, LOOPBACK), 12_345);
   });
 });

@@ -12,6 +12,7 @@ const facts: AccessFacts = {
   bytes: 12,
   durationMs: 0.42,
   worker: 1,
+  limit: null,
   requestId: "01J9",
   referer: "https://example.com/b?token=3#4",
   userAgent: "curl",

@@ -19,6 +19,7 @@ const entry: AccessEntry = {
   bytes: 12,
   durationMs: 0.42,
   worker: 1,
+  limit: undefined,
   requestId: "01J9",
   referer: undefined,
   userAgent: undefined,
@@ -42,6 +43,7 @@ const anyEntry: fc.Arbitrary<AccessEntry> = fc.record({
   bytes: fc.maxSafeNat(),
   durationMs: fc.double({ min: 0, max: 1e9, noNaN: true }),
   worker: fc.option(fc.nat()),
+  limit: fc.constantFrom("bodyLimit", "requestTimeout", undefined),
   requestId: anyText,
   referer: maybeText,
   userAgent: maybeText,
@@ -142,6 +144,10 @@ describe("createPrettyLine()", () => {
     assert.equal(
       format({ ...entry, worker: null, bytes: 20_480 }, time),
       "03:04:05.006 200 GET /hello  20 KiB  0.420 ms  primary  192.0.2.1  01J9\n",
+    );
+    assert.equal(
+      format({ ...entry, limit: "bodyLimit" }, time),
+      "03:04:05.006 200 GET /hello  12 B  0.420 ms  worker 1  bodyLimit  192.0.2.1  01J9\n",
     );
   });
 

@@ -15,6 +15,7 @@ const entry: AccessEntry = {
   bytes: 0,
   durationMs: 1,
   worker: 0,
+  limit: undefined,
   requestId: "a",
   referer: undefined,
   userAgent: undefined,

@@ -21,7 +21,7 @@ function run(t: TestContext, program: string, target: number | "pipe"): ChildPro
     const line = (bytes) =>
       log.line({
         clientAddress: "::1", scheme: "http", host: null, method: "GET", path: "/", query: undefined, status: 200,
-        bytes, durationMs: 1, worker: 0, requestId: "a", referer: undefined, userAgent: undefined,
+        bytes, durationMs: 1, worker: 0, limit: undefined, requestId: "a", referer: undefined, userAgent: undefined,
       });
     ${program}`;
   const child = spawn(
