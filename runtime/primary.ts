@@ -12,6 +12,7 @@ import { answerHealth } from "./front/answer-health.ts";
 import { HEADER_SLACK_BYTES } from "./front/head-limits.ts";
 import { Listener, type ListenerChanges, type ListenerOptions } from "./front/listener.ts";
 import { RequestsPerAddress } from "./front/requests-per-address.ts";
+import { probePort } from "./front/probe-port.ts";
 import { serveStatic } from "./front/serve-static.ts";
 import type { UwsClientSide } from "./front/uws-client-side.ts";
 import { loadUws } from "./front/uws.ts";
@@ -265,6 +266,8 @@ export class Primary {
     const starting = this.#startFirst();
     const opening: Promise<unknown>[] = [
       loading,
+      // Before anybody waits for workers; once more when they are ready.
+      this.#probePorts(),
       starting.then((generation) => this.#useGeneration(generation)),
     ];
     this.#spool
@@ -287,6 +290,19 @@ export class Primary {
     if (httpsPort !== null && certificates !== null) {
       const place = this.#place("https", httpsPort);
       this.#listeners.push(await Listener.open(uws, { ...shared, ...place, certificates }));
+    }
+  }
+
+  /** @throws RuntimeError `ERR_LISTEN` for a port that cannot be had. */
+  async #probePorts(): Promise<void> {
+    const { host, httpPort, httpsPort } = this.config;
+    for (const [scheme, wanted] of [
+      ["http", httpPort],
+      ["https", httpsPort],
+    ] as const) {
+      if (wanted === null) continue;
+      const { port, isShared } = this.#place(scheme, wanted);
+      if (port !== 0 && !isShared) await probePort({ scheme, host, port });
     }
   }
 

@@ -1,5 +1,4 @@
 import { STATUS_CODES } from "node:http";
-import { createServer } from "node:net";
 import type { ExchangeId } from "../dispatch/client-side.ts";
 import { RuntimeError } from "../errors.ts";
 import { ExchangeTable } from "../exchange-table.ts";
@@ -9,6 +8,7 @@ import { Waiters } from "../waiters.ts";
 import { ConnectionAddresses } from "./client-address.ts";
 import { findHeadBreach, type HeadLimits, type HeadSetting } from "./head-limits.ts";
 import { OriginResolver } from "./origin.ts";
+import { cannotListen, type Place, probePort } from "./probe-port.ts";
 import { HeadReader, type HeadRefusal } from "./read-head.ts";
 import { ResponseFields } from "./response-fields.ts";
 import type { RequestsPerAddress } from "./requests-per-address.ts";
@@ -194,7 +194,7 @@ export class Listener implements Door {
   static async open(uws: Uws, options: ListenerOptions): Promise<Listener> {
     // The library tells no reason when it cannot bind, so the reason is looked for first; and a port that another server
     // of the same user has it would share.
-    const port = options.isShared === true ? options.port : await probePort(options);
+    const port = options.isShared === true ? options.port : await probePort(toPlace(options));
     return new Listener(uws, { ...options, port });
   }
 
@@ -386,7 +386,7 @@ export class Listener implements Door {
     if (host === null) this.#acceptor.listen(port, LISTEN_SHARED, onListen);
     else this.#acceptor.listen(host, port, LISTEN_SHARED, onListen);
     const [socket = false] = bound;
-    if (socket === false) throw listenError(this.#options, "it was taken a moment ago");
+    if (socket === false) throw cannotListen(toPlace(this.#options), "it was taken a moment ago");
     return socket;
   }
 
@@ -479,49 +479,6 @@ function route(app: UwsApp, onRequest: OnRequest): void {
   app.any("/*", (res, req) => onRequest(res, req, null));
 }
 
-/**
- * Finds out whether the port is free. Returns it, or one that is free now: left to the library, "any free port" is one that
- * it does not share (uSockets, `bsd_create_listen_socket`).
- */
-async function probePort(options: ListenerOptions): Promise<number> {
-  const { host, port } = options;
-  const probe = createServer();
-  try {
-    await new Promise<void>((resolve, reject) => {
-      probe.once("error", reject);
-      // `exclusive`: a cluster primary has no one to share it with.
-      probe.listen({ port, exclusive: true, ...(host === null ? {} : { host }) }, resolve);
-    });
-  } catch (error) {
-    throw listenError(options, explain(error), error);
-  }
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : port;
-}
-
-function explain(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  switch (code) {
-    case "EADDRINUSE":
-      return "the port is in use by another program";
-    case "EACCES":
-      return "ports below 1024 need a privilege (run as root, or setcap cap_net_bind_service=+ep on node)";
-    case "EADDRNOTAVAIL":
-      return "the address does not belong to this machine";
-    case "ENOTFOUND":
-      return "the host name is unknown";
-    default:
-      return error instanceof Error ? error.message : String(error);
-  }
-}
-
-function listenError(options: ListenerOptions, reason: string, cause?: unknown): RuntimeError {
-  const { host, port, certificates } = options;
-  const scheme = certificates === null ? "http" : "https";
-  return new RuntimeError(
-    "ERR_LISTEN",
-    `Cannot listen for ${scheme} on ${host ?? "*"}:${port}: ${reason}, expected a free port (--${scheme} PORT, or off)`,
-    { cause },
-  );
+function toPlace({ host, port, certificates }: ListenerOptions): Place {
+  return { scheme: certificates === null ? "http" : "https", host, port };
 }

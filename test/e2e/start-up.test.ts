@@ -69,10 +69,12 @@ describe("a server that cannot start", { timeout: 60_000 }, () => {
     });
   }
 
-  it("because its port is in use says so, and leaves the other one alone", async (t) => {
+  it("because its port is in use says so before anybody waits for handlers, and leaves the other one alone", async (t) => {
     const first = await startServer(t, { handlers: FIXTURE_HANDLERS });
     const port = first.port("http");
-    const second = spawnServer(t, { handlers: FIXTURE_HANDLERS, flags: ["--http", String(port)] });
+    const neverLoads = "await new Promise(() => setInterval(() => {}, 1000));";
+    const handlers = { "index.ts": `${neverLoads} export default () => new Response();` };
+    const second = spawnServer(t, { handlers, flags: ["--http", String(port)] });
     assert.deepEqual(await second.exit, { code: 70, signal: null });
     assert.match(
       second.stderr,

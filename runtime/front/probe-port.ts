@@ -1,0 +1,62 @@
+import { createServer } from "node:net";
+import { RuntimeError } from "../errors.ts";
+
+/** Where a listener is to be. */
+export interface Place {
+  readonly scheme: "http" | "https";
+  /** `null`: all addresses, IPv6 and IPv4. */
+  readonly host: string | null;
+  /** 0: any free port. */
+  readonly port: number;
+}
+
+/**
+ * Finds out whether the port is free. Returns it, or one that is free now: left to the library, "any free port" is one that
+ * it does not share (uSockets, `bsd_create_listen_socket`).
+ *
+ * @throws RuntimeError `ERR_LISTEN` that says why nobody can listen there.
+ */
+export async function probePort(place: Place): Promise<number> {
+  const { host, port } = place;
+  const probe = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      probe.once("error", reject);
+      // `exclusive`: a cluster primary has no one to share it with.
+      probe.listen({ port, exclusive: true, ...(host === null ? {} : { host }) }, resolve);
+    });
+  } catch (error) {
+    throw cannotListen(place, explain(error), error);
+  }
+  const address = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  return typeof address === "object" && address !== null ? address.port : port;
+}
+
+export function cannotListen(
+  { scheme, host, port }: Place,
+  reason: string,
+  cause?: unknown,
+): RuntimeError {
+  return new RuntimeError(
+    "ERR_LISTEN",
+    `Cannot listen for ${scheme} on ${host ?? "*"}:${port}: ${reason}, expected a free port (--${scheme} PORT, or off)`,
+    { cause },
+  );
+}
+
+function explain(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  switch (code) {
+    case "EADDRINUSE":
+      return "the port is in use by another program";
+    case "EACCES":
+      return "ports below 1024 need a privilege (run as root, or setcap cap_net_bind_service=+ep on node)";
+    case "EADDRNOTAVAIL":
+      return "the address does not belong to this machine";
+    case "ENOTFOUND":
+      return "the host name is unknown";
+    default:
+      return error instanceof Error ? error.message : String(error);
+  }
+}
