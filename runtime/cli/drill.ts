@@ -47,8 +47,8 @@ export async function runDrill({
   const print = (line: string): void => {
     if (!json) process.stdout.write(`${line}\n`);
   };
+  let hasHead = false;
   try {
-    print(formatResultsHead());
     const results = await drill({
       folder,
       cwd,
@@ -59,18 +59,28 @@ export async function runDrill({
       command: (more) => toCommand({ ...flags, ...toFlags(config, folder) }, more),
       watch: (pids) => reaper.watch(pids),
       signal,
-      onResult: (result) => print(formatResult(result)),
+      onResult: (result) => {
+        if (!hasHead) print(formatResultsHead());
+        hasHead = true;
+        print(formatResult(result));
+      },
     });
     print(formatVerdict(results));
     if (json) process.stdout.write(`${JSON.stringify(results, null, 2)}\n`);
     process.exitCode = exitCodeOf(results);
   } catch (error) {
-    if (!signal.aborted) throw error;
+    if (!signal.aborted) throw sayOfOriginals(error, folder);
   } finally {
     await folder.remove();
     reaper.close();
     ending.dispose();
   }
+}
+
+/** The copy is gone when somebody reads it. */
+function sayOfOriginals(error: unknown, folder: DrillFolder): unknown {
+  if (!(error instanceof RuntimeError)) return error;
+  return new RuntimeError(error.code, folder.toOriginal(error.message), { cause: error });
 }
 
 function exitCodeOf(results: readonly ExerciseResult[]): number {

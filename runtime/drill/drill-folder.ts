@@ -57,14 +57,25 @@ export class DrillFolder {
   readonly handlersDir: string;
   readonly certsDir: string;
   readonly stateDir: string;
+  /** What the copy is of, and is named instead of it to people. */
+  readonly #root: string;
+  readonly #cwd: string;
   readonly #parent: string;
   readonly #parentExisted: boolean;
   #changes = 0;
 
   private constructor(
     dir: string,
-    paths: { handlersDir: string; parent: string; parentExisted: boolean },
+    paths: {
+      handlersDir: string;
+      root: string;
+      cwd: string;
+      parent: string;
+      parentExisted: boolean;
+    },
   ) {
+    this.#root = paths.root;
+    this.#cwd = paths.cwd;
     this.dir = dir;
     this.handlersDir = paths.handlersDir;
     this.certsDir = join(dir, "certs");
@@ -84,7 +95,7 @@ export class DrillFolder {
     const cwd = await realpath(options.cwd);
     const root = isBelow(source, cwd) ? cwd : dirname(source);
     const handlersDir = join(dir, "project", relative(root, source));
-    const folder = new DrillFolder(dir, { handlersDir, parent, parentExisted });
+    const folder = new DrillFolder(dir, { handlersDir, root, cwd, parent, parentExisted });
     try {
       await mirror({ from: root, to: join(dir, "project"), source, without: parent });
       await cp(source, handlersDir, {
@@ -124,6 +135,14 @@ export class DrillFolder {
     await createDevelopmentCertificate(this.certsDir, { now: new Date() });
   }
 
+  /** What was said of a file of the copy, said of the operator's. */
+  toOriginal(text: string): string {
+    const copy = join(this.dir, "project");
+    return text
+      .replaceAll(copy + sep, this.#root + sep)
+      .replaceAll(relative(this.#cwd, copy) + sep, relativeFolder(this.#cwd, this.#root));
+  }
+
   /** Idempotent. */
   async remove(): Promise<void> {
     await rm(this.dir, { recursive: true, force: true });
@@ -150,6 +169,12 @@ async function mirror({ from, to, source, without }: Mirror): Promise<void> {
     if (isBelow(source, path)) await mirror({ from: path, to: join(to, entry), source, without });
     else await symlink(path, join(to, entry));
   }
+}
+
+/** `""` for the folder itself, else with the separator that a file's name follows. */
+function relativeFolder(from: string, to: string): string {
+  const path = relative(from, to);
+  return path === "" ? "" : path + sep;
 }
 
 function isBelow(path: string, folder: string): boolean {

@@ -65,6 +65,20 @@ describe("edgicorn drill", { timeout: 120_000 }, () => {
     assert.match(stderr, /Cannot drill with GET \/: found status 500/);
     assert.deepEqual(readdirSync(dir), ["handlers"]);
   });
+
+  it("names the operator's files, not those of the copy, when they do not load", async (t) => {
+    const dir = temporaryFolder(t);
+    mkdirSync(join(dir, "src/handlers"), { recursive: true });
+    writeFileSync(join(dir, "src/handlers/index.ts"), "export default (;");
+    const args = ["drill", "--brief", "--handlers", "src/handlers"];
+    const { code, stdout, stderr } = await run(dir, args);
+    assert.deepEqual([code, stdout], [70, ""]);
+    assert.match(
+      stderr,
+      /\n {2}Cannot compile src\/handlers: 1 error\n {2}src\/handlers\/index\.ts:1:17: /,
+    );
+    assert.deepEqual(readdirSync(dir), ["src"]);
+  });
 });
 
 describe("DrillFolder", () => {
