@@ -93,6 +93,10 @@ export function parseArguments(argv: readonly string[]): Invocation {
       drill.brief = true;
       continue;
     }
+    if (token.name === "json" || token.name === "brief") {
+      problems.push(`Cannot use ${rawName}: found "${value}", expected it without a value`);
+      continue;
+    }
     const drillValue = DRILL_VALUES.find((candidate) => candidate === token.name);
     const hasValue = value !== undefined && (inlineValue || !value.startsWith("--"));
     if (drillValue !== undefined && hasValue) {

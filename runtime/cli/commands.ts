@@ -66,7 +66,8 @@ export const COMMANDS: readonly CommandText[] = [
     details: [
       "Starts what a start with the same flags would serve once more, on free ports of",
       "127.0.0.1, kills and freezes workers, breaks deployments, and tells what clients",
-      "saw. Exits with 0 when all expectations held, otherwise with 1.",
+      "saw. Exits with 0 when all expectations held, with 1 when not, with 78 when",
+      "flags are wrong, with 70 when the handlers cannot be loaded.",
       "",
       "Exercises, for --only:",
       `  ${EXERCISE_NAMES.slice(0, 5).map(wordOf).join(", ")},`,

@@ -106,6 +106,8 @@ describe("parseArguments()", () => {
     ],
     [["drill", "--only"], "Cannot use --only: found no value, expected --only VALUE"],
     [["drill", "--only", "--brief"], "Cannot use --only: found no value, expected --only VALUE"],
+    [["drill", "--brief=yes"], 'Cannot use --brief: found "yes", expected it without a value'],
+    [["status", "--json="], 'Cannot use --json: found "", expected it without a value'],
     [["start", "--only", "reload"], "Cannot use --only with start: only drill has it"],
     [["start", "--json"], "Cannot use --json with start: it prints no data"],
     [["relaod", "--help"], 'Cannot run relaod: found an unknown command, did you mean "reload"?'],
