@@ -8,6 +8,7 @@ import type {
 import type { Config } from "./config.ts";
 import type { WorkerInfo } from "./control/operations.ts";
 import { describeHang } from "./describe-hang.ts";
+import type { BlockPool } from "./dispatch/block-pool.ts";
 import type { ByteBudget } from "./dispatch/byte-budget.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import type { Lane } from "./dispatch/lane.ts";
@@ -38,6 +39,7 @@ export interface PoolSurroundings {
   log: Logger;
   clock: TurnClock;
   bodyBudget: ByteBudget;
+  blocks: BlockPool;
   spool: Spool;
   counters: Counters;
   requestIdPrefix: string;
@@ -108,6 +110,7 @@ export class LivePool {
       bodyBudget: options.bodyBudget,
       spool: options.spool,
       responseCreditBytes: config.responseBufferBytes,
+      blocks: options.blocks,
       counters: options.counters,
       quarantineMs: config.quarantineMs,
       routes: {

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { ExchangeId, WorkerId } from "./channel/messages.ts";
 import type { Config } from "./config.ts";
 import type { GenerationInfo, ReloadReport } from "./control/operations.ts";
+import { BlockPool } from "./dispatch/block-pool.ts";
 import { ByteBudget } from "./dispatch/byte-budget.ts";
 import { Spool } from "./dispatch/spool.ts";
 import { RuntimeError } from "./errors.ts";
@@ -401,6 +402,7 @@ export class Primary {
         log: this.#log,
         clock: this.#clock,
         bodyBudget: new ByteBudget(BODY_BUDGET_BYTES),
+        blocks: new BlockPool(),
         spool: this.#spool,
         counters: notes.counters,
         requestIdPrefix: notes.requestIdPrefix,

@@ -1,7 +1,9 @@
 import type { Socket } from "node:net";
 import { RuntimeError } from "../errors.ts";
 import { Codec } from "./codec.ts";
+import { FrameBuffer } from "./frame-buffer.ts";
 import { FrameReader } from "./framing.ts";
+import { readInto } from "./read-into.ts";
 
 /** A frame takes no more messages than this together, unless it is a single one that is larger. */
 const FLUSH_BYTES = 256 * 1024;
@@ -20,6 +22,11 @@ const MOST_UNCLOCKED = 16;
 
 export interface ChannelOptions<In> {
   maxFrameBytes: number;
+  /**
+   * Byte strings in messages are lent: they are valid only while `onMessage` runs, since what is read goes into memory that
+   * is used again. Otherwise they may be kept.
+   */
+  lends?: boolean;
   /** Narrows one received message; throws `ERR_PROTOCOL` for what is none. */
   parse: (value: unknown) => In;
   onMessage: (message: In) => void;
@@ -36,7 +43,7 @@ export interface ChannelOptions<In> {
 export class Channel<In, Out extends readonly unknown[]> {
   readonly #socket: Socket;
   readonly #codec = new Codec();
-  readonly #reader: FrameReader;
+  readonly #reader: FrameReader | FrameBuffer;
   readonly #options: ChannelOptions<In>;
   #queue: Out[] = [];
   #queuedBytes = 0;
@@ -47,13 +54,23 @@ export class Channel<In, Out extends readonly unknown[]> {
   #closed = false;
 
   constructor(socket: Socket, options: ChannelOptions<In>) {
-    this.#socket = socket;
     this.#options = options;
-    this.#reader = new FrameReader({ maxFrameBytes: options.maxFrameBytes });
-    socket.on("data", (bytes: Buffer) => this.#receive(bytes));
-    socket.once("end", () => this.#settle(null));
-    socket.once("close", () => this.#settle(null));
-    socket.once("error", (error) =>
+    if (options.lends === true) {
+      const buffer = new FrameBuffer(options);
+      this.#reader = buffer;
+      this.#socket = readInto(socket, {
+        space: () => buffer.space(),
+        filled: (bytes) => this.#receive(() => buffer.filled(bytes, this.#onFrame)),
+      });
+    } else {
+      const reader = new FrameReader(options);
+      this.#reader = reader;
+      this.#socket = socket;
+      socket.on("data", (bytes: Buffer) => this.#receive(() => reader.push(bytes, this.#onFrame)));
+    }
+    this.#socket.once("end", () => this.#settle(null));
+    this.#socket.once("close", () => this.#settle(null));
+    this.#socket.once("error", (error) =>
       this.#settle(new RuntimeError("ERR_CHANNEL_CLOSED", "Channel broke", { cause: error })),
     );
   }
@@ -130,10 +147,10 @@ export class Channel<In, Out extends readonly unknown[]> {
     }
   };
 
-  #receive(bytes: Buffer): void {
+  #receive(read: () => void): void {
     if (this.#closed) return;
     try {
-      this.#reader.push(bytes, this.#onFrame);
+      read();
     } catch (error) {
       // A bug in `onMessage` is not the other side's breach: it must surface as the bug it is.
       if (!(error instanceof RuntimeError && error.code === "ERR_PROTOCOL")) throw error;

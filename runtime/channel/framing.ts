@@ -78,12 +78,16 @@ export class FrameReader {
   }
 
   #check(length: number): number {
-    if (length > this.#maxFrameBytes) {
-      throw new RuntimeError(
-        "ERR_PROTOCOL",
-        `Cannot read a frame: it announces ${length} bytes, expected at most ${this.#maxFrameBytes}`,
-      );
-    }
+    checkFrameLength(length, this.#maxFrameBytes);
     return length;
   }
+}
+
+/** @throws RuntimeError `ERR_PROTOCOL` when a frame announces more than it may. */
+export function checkFrameLength(length: number, maxFrameBytes: number): void {
+  if (length <= maxFrameBytes) return;
+  throw new RuntimeError(
+    "ERR_PROTOCOL",
+    `Cannot read a frame: it announces ${length} bytes, expected at most ${maxFrameBytes}`,
+  );
 }

@@ -27,6 +27,7 @@ export interface CompleteResponse {
   statusText: string;
   /** Field block; fields that concern framing or the connection are left out when it is written. */
   fields: string;
+  /** Lent for as long as the call takes that hands it over. */
   body: string | Uint8Array | null;
 }
 
@@ -45,7 +46,7 @@ export interface BodyFlow {
 
 /** A body that is read piece by piece, as its pieces come to be there. */
 export interface BodySource {
-  /** The next bytes, at most so many; `null` when none are there now. They must not change later. */
+  /** The next bytes, at most so many; `null` when none are there now. They are valid until the next call of `read` or `cancel`. */
   read(maxBytes: number): Uint8Array | null;
   /** `open`: more may come. `ended`: all has been read. `failed`: the rest will never come. */
   readonly state: "open" | "ended" | "failed";

@@ -12,6 +12,7 @@ import type { Logger } from "../log.ts";
 import type { Counters } from "../observe/counters.ts";
 import type { TurnClock } from "../turn-clock.ts";
 import type { Buffering } from "./buffering.ts";
+import type { BlockPool } from "./block-pool.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import type { ClientSide } from "./client-side.ts";
 import { Exchange } from "./exchange.ts";
@@ -56,6 +57,8 @@ export interface DispatcherOptions {
   spool: Spool;
   /** What a worker may send of a response's body before the client, or the disk, has taken any of it. */
   responseCreditBytes: number;
+  /** Where it waits. */
+  blocks: BlockPool;
   counters: Counters;
   /** How long a request is remembered that was there when a worker was lost; 0: none is. */
   quarantineMs: number;
@@ -108,13 +111,14 @@ export class Dispatcher {
       counters: options.counters,
       overloadLog: this.#overloadLog,
     });
-    const { clock, spool, responseCreditBytes } = options;
+    const { clock, spool, responseCreditBytes, blocks } = options;
     this.#placement = new Placement({ ...parts, clock, settlement: this.#settlement });
     this.#replies = new Replies({
       ...parts,
       clock,
       spool,
       responseCreditBytes,
+      blocks,
       settlement: this.#settlement,
       placement: this.#placement,
       onDiskError: (exchange, cause) =>

@@ -2,6 +2,7 @@ import type { ExchangeMessage, ResponseMessage } from "../channel/messages.ts";
 import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
 import { assertNever, RuntimeError } from "../errors.ts";
 import type { TurnClock } from "../turn-clock.ts";
+import type { BlockPool } from "./block-pool.ts";
 import type { ResponseHead } from "./client-side.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Lane } from "./lane.ts";
@@ -23,6 +24,8 @@ export interface RepliesOptions {
   spool: Spool;
   /** What a worker may send of a response's body before the client, or the disk, has taken any of it. */
   responseCreditBytes: number;
+  /** Where what the client has not taken waits. */
+  blocks: BlockPool;
   onDiskError: (exchange: Exchange, cause: unknown) => void;
 }
 
@@ -120,9 +123,10 @@ export class Replies {
 
   #beginStream(exchange: Exchange, head: ResponseHead): void {
     const { lane, trouble } = exchange;
-    const { responseCreditBytes, spool, onDiskError } = this.#options;
+    const { responseCreditBytes, blocks, spool, onDiskError } = this.#options;
     const feed = new ResponseFeed({
       creditBytes: responseCreditBytes,
+      blocks,
       spool: exchange.buffering.responseOverflow === "spool" ? spool : null,
       grant: (bytes) => exchange.lane?.channel.send([Kind.responseCredit, exchange.id, bytes]),
       onCancel: () => this.#placement.abandon(exchange),

@@ -1,5 +1,6 @@
 import { RuntimeError } from "../errors.ts";
-import { ByteQueue } from "./byte-queue.ts";
+import type { BlockPool } from "./block-pool.ts";
+import { BlockQueue } from "./block-queue.ts";
 import type { BodySource } from "./client-side.ts";
 import { ResponseSpill } from "./response-spill.ts";
 import type { Spool } from "./spool.ts";
@@ -7,6 +8,8 @@ import type { Spool } from "./spool.ts";
 export interface ResponseFeedOptions {
   /** What the worker may send before it is granted more: the most that waits here in memory. */
   creditBytes: number;
+  /** Where they wait. */
+  blocks: BlockPool;
   /** Where bytes go that the client does not take as they come; `null`: they hold the worker back. */
   spool: Spool | null;
   /** Grants the worker so many more bytes. */
@@ -28,18 +31,18 @@ export interface ResponseFeedOptions {
 export class ResponseFeed implements BodySource {
   onChange: (() => void) | null = null;
   readonly #options: ResponseFeedOptions;
-  readonly #queue: ByteQueue | ResponseSpill;
+  readonly #queue: BlockQueue | ResponseSpill;
   readonly #spill: ResponseSpill | null;
   #creditBytes: number;
   #takenBytes = 0;
   #filled: "open" | "ended" | "failed" = "open";
 
   constructor(options: ResponseFeedOptions) {
-    const { creditBytes, spool } = options;
+    const { creditBytes, blocks, spool } = options;
     this.#options = options;
     this.#creditBytes = creditBytes;
     this.#spill = spool === null ? null : this.#createSpill(spool);
-    this.#queue = this.#spill ?? new ByteQueue();
+    this.#queue = this.#spill ?? new BlockQueue(blocks);
   }
 
   get state(): BodySource["state"] {
@@ -47,7 +50,11 @@ export class ResponseFeed implements BodySource {
     return this.#filled === "ended" && this.#queue.bytes === 0 ? "ended" : "open";
   }
 
-  /** @throws RuntimeError `ERR_PROTOCOL` when the worker sends more than it was granted. */
+  /**
+   * Takes a copy: the bytes may change afterwards.
+   *
+   * @throws RuntimeError `ERR_PROTOCOL` when the worker sends more than it was granted.
+   */
   push(bytes: Uint8Array): void {
     if (this.#filled !== "open") return;
     this.#creditBytes -= bytes.length;

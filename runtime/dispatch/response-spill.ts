@@ -44,9 +44,10 @@ export class ResponseSpill {
     return this.#bytes;
   }
 
+  /** Adds a copy: the bytes may change afterwards. */
   push(bytes: Uint8Array): void {
     this.#bytes += bytes.length;
-    this.#place(bytes);
+    this.#place(new Uint8Array(bytes));
   }
 
   /** The next bytes, at most so many; `null` when none are there now. */

@@ -255,24 +255,31 @@ export class UwsClientSide implements ClientSide {
     const isWhole =
       body === null || (isSmall(body) && !this.#lingers && this.#door.admitWrite(body.length));
     if (hasBody && !isWhole) {
-      const bytes = typeof body === "string" ? Buffer.from(body) : body;
+      const bytes = typeof body === "string" ? Buffer.from(body) : new Uint8Array(body);
       const source = new BytesSource(bytes);
       this.#stream({ ...response, lengthBytes: bytes.length, body: source, opening: null });
       return;
     }
     this.#state = "answering";
     this.#abort = null;
+    // Whoever has called lends the bytes for as long as the call takes.
+    const isLent = typeof body === "object" && this.#mustNotWriteNow;
+    const kept = isLent && body !== null ? { ...response, body: new Uint8Array(body) } : response;
     this.#whenNotReading(() => {
       // Or else what is still sent would not be read, and a client that sends all first never see the answer.
       this.#reading?.letGo();
-      writeResponse(this.#res, response);
+      writeResponse(this.#res, kept);
       this.#finish(status, this.#door.countsBytes ? bodyBytesOf({ method, status, body }) : 0);
     });
   }
 
-  /** In a turn of its own where a write drops what the library has read and not yet parsed (decision 027). */
+  /** Whether a write would drop what the library has read and not yet parsed (decision 027). */
+  get #mustNotWriteNow(): boolean {
+    return this.#door.secure && this.#bodyOpen;
+  }
+
   #whenNotReading(write: () => void): void {
-    if (!this.#door.secure || !this.#bodyOpen) {
+    if (!this.#mustNotWriteNow) {
       write();
       return;
     }

@@ -248,7 +248,8 @@ export class StreamWriter {
       return;
     }
     const end = piece.length - KEPT_BYTES;
-    this.#kept = piece.subarray(end);
+    // A copy: what a source has given is valid until it is asked again.
+    this.#kept = new Uint8Array(piece.subarray(end));
     this.#writeChunk(piece.subarray(0, end));
   }
 
@@ -329,7 +330,11 @@ export class StreamWriter {
 
 /** All that was announced was sent. A source that goes on all the same would wait for ever for somebody to read it. */
 function letEnd(body: BodySource): void {
-  if (body.state !== "open") return;
+  if (body.state !== "open") {
+    // It may have lent what was sent last.
+    body.cancel();
+    return;
+  }
   const timer = setTimeout(() => body.cancel(), END_GRACE_MS);
   timer.unref();
   body.onChange = () => {

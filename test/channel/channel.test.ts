@@ -22,8 +22,9 @@ class End {
   onMessage: (message: Message) => void = () => {};
   #wake: () => void = () => {};
 
-  constructor(socket: Socket, options: { maxFrameBytes?: number } = {}) {
+  constructor(socket: Socket, options: { maxFrameBytes?: number; lends?: boolean } = {}) {
     this.channel = new Channel<Message, Message>(socket, {
+      lends: options.lends ?? false,
       maxFrameBytes: options.maxFrameBytes ?? 1024 * 1024,
       parse: (value) => {
         if (Array.isArray(value)) return value as Message;
@@ -51,9 +52,10 @@ class End {
   }
 }
 
+/** As in production: the primary's end lends what it has read, the worker's does not. */
 async function openChannelPair(t: TestContext): Promise<[End, End]> {
   const [near, far] = await openSocketPair(t);
-  return [new End(near), new End(far)];
+  return [new End(near, { lends: true }), new End(far)];
 }
 
 /** The frames that arrive, each as its messages; wakes whoever waits for a number of them. */
@@ -154,7 +156,7 @@ describe("Channel", { timeout: 10_000 }, () => {
 
   it("takes longer frames once it is told to", async (t) => {
     const [socket, other] = await openSocketPair(t);
-    const near = new End(socket, { maxFrameBytes: 10 });
+    const near = new End(socket, { maxFrameBytes: 10, lends: true });
     const far = new End(other);
     near.channel.maxFrameBytes = 100;
     far.channel.send(["x".repeat(50)]);
@@ -205,15 +207,43 @@ describe("Channel", { timeout: 10_000 }, () => {
   });
 
   it("tells ERR_CHANNEL_CLOSED, once, when the connection breaks", async (t) => {
-    const [socket, other] = await openSocketPair(t);
-    const end = new End(socket);
-    other.resetAndDestroy();
-    await end.closed;
-    if (!socket.closed) await once(socket, "close");
-    assert.deepEqual(
-      end.closes.map((error) => error?.code),
-      ["ERR_CHANNEL_CLOSED"],
-    );
+    for (const lends of [false, true]) {
+      const [socket, other] = await openSocketPair(t);
+      const end = new End(socket, { lends });
+      other.resetAndDestroy();
+      await end.closed;
+      if (!socket.closed) await once(socket, "close");
+      assert.deepEqual(
+        end.closes.map((error) => error?.code),
+        ["ERR_CHANNEL_CLOSED"],
+      );
+    }
+  });
+
+  it("lends what it has read, where it may, and uses the memory again", async (t) => {
+    const [near, far] = await openChannelPair(t);
+    const memory = new Set<ArrayBufferLike>();
+    const texts: string[] = [];
+    near.onMessage = ([bytes]) => {
+      assert.ok(bytes instanceof Uint8Array);
+      memory.add(bytes.buffer);
+      texts.push(String(Buffer.from(bytes)));
+    };
+    for (const text of ["one", "two", "three"]) {
+      far.channel.send([Buffer.from(text)]);
+      await near.until(texts.length + 1);
+    }
+    assert.deepEqual(texts, ["one", "two", "three"]);
+    assert.equal(memory.size, 1);
+    assert.equal(near.channel.receivedBytes > 0, true);
+  });
+
+  it("ends in order for the side that lends, too", async (t) => {
+    const [near, far] = await openChannelPair(t);
+    far.channel.send(["last"]);
+    far.channel.close();
+    await near.closed;
+    assert.deepEqual([near.received, near.closes], [[["last"]], [null]]);
   });
 
   it("breaks with ERR_PROTOCOL on what is no frame, no message or too long", async (t) => {
@@ -223,9 +253,12 @@ describe("Channel", { timeout: 10_000 }, () => {
       "no message in it": Buffer.from([2, 0, 0, 0, 0x91, 0x05]),
       "too long": Buffer.from([0xff, 0xff, 0xff, 0xff]),
     };
-    for (const [name, bytes] of Object.entries(cases)) {
+    const all = Object.entries(cases).flatMap(([name, bytes]) =>
+      [false, true].map((lends) => [name, bytes, lends] as const),
+    );
+    for (const [name, bytes, lends] of all) {
       const [socket, other] = await openSocketPair(t);
-      const end = new End(socket);
+      const end = new End(socket, { lends });
       other.write(bytes);
       await Promise.all([end.closed, once(other, "close")]);
       assert.deepEqual(

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as fc from "fast-check";
+import { FrameBuffer } from "../../runtime/channel/frame-buffer.ts";
 import { FrameReader, LENGTH_BYTES } from "../../runtime/channel/framing.ts";
 
 /** A frame as it crosses the channel. Written by hand, so that reader and writer cannot agree on a mistake. */
@@ -10,12 +11,33 @@ function toWire(frame: Uint8Array): Buffer {
   return Buffer.concat([length, frame]);
 }
 
-/** What a reader hands out, copied at once: it may hand out views of its input. */
-function readAll(pieces: readonly Buffer[], maxFrameBytes = 1024): string[] {
-  const reader = new FrameReader({ maxFrameBytes });
-  const frames: string[] = [];
-  for (const piece of pieces) reader.push(piece, (frame) => frames.push(frame.toString("hex")));
-  return frames;
+type ReadAll = (pieces: readonly Buffer[], maxFrameBytes?: number) => string[];
+
+/** What each hands out, copied at once: it may be a view of what is used again. */
+const READERS: Readonly<Record<string, ReadAll>> = {
+  FrameReader(pieces, maxFrameBytes = 1024) {
+    const reader = new FrameReader({ maxFrameBytes });
+    const frames: string[] = [];
+    for (const piece of pieces) reader.push(piece, (frame) => frames.push(frame.toString("hex")));
+    return frames;
+  },
+  FrameBuffer(pieces, maxFrameBytes = 1024) {
+    const buffer = new FrameBuffer({ maxFrameBytes });
+    const frames: string[] = [];
+    for (const piece of pieces) fill(buffer, piece, (frame) => frames.push(frame.toString("hex")));
+    return frames;
+  },
+};
+
+/** As a socket does: what there is room for, and the rest into the room there is then. */
+function fill(buffer: FrameBuffer, bytes: Buffer, onFrame: (frame: Buffer) => void): void {
+  for (let at = 0; at < bytes.length;) {
+    const space = buffer.space();
+    assert.ok(space.length > 0);
+    const copied = bytes.copy(space, 0, at);
+    at += copied;
+    buffer.filled(copied, onFrame);
+  }
 }
 
 function isProtocolError(error: unknown): boolean {
@@ -31,55 +53,74 @@ const FRAMES = [
 const WIRE = Buffer.concat(FRAMES.map(toWire));
 const EXPECTED = FRAMES.map((frame) => frame.toString("hex"));
 
-describe("FrameReader", () => {
-  it("yields the same frames wherever the bytes are split into three", () => {
-    for (let first = 0; first <= WIRE.length; first++) {
-      for (let second = first; second <= WIRE.length; second++) {
-        const pieces = [
-          WIRE.subarray(0, first),
-          WIRE.subarray(first, second),
-          WIRE.subarray(second),
-        ];
-        assert.deepEqual(readAll(pieces), EXPECTED, `split at bytes ${first} and ${second}`);
-      }
-    }
-  });
-
-  it("yields the same frames from single bytes", () => {
-    assert.deepEqual(readAll([...WIRE].map((byte) => Buffer.from([byte]))), EXPECTED);
-  });
-
-  it("yields any frames from any pieces", () => {
-    const bytes = fc.uint8Array({ maxLength: 300 });
-    const frames = fc.array(bytes, { maxLength: 8 });
-    const sizes = fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1 });
-    fc.assert(
-      fc.property(frames, sizes, (sent, pieceSizes) => {
-        const wire = Buffer.concat(sent.map(toWire));
-        const pieces: Buffer[] = [];
-        for (let at = 0, number = 0; at < wire.length; number++) {
-          const size = pieceSizes[number % pieceSizes.length] ?? 1;
-          pieces.push(wire.subarray(at, at + size));
-          at += size;
+for (const [name, readAll] of Object.entries(READERS)) {
+  describe(name, () => {
+    it("yields the same frames wherever the bytes are split into three", () => {
+      for (let first = 0; first <= WIRE.length; first++) {
+        for (let second = first; second <= WIRE.length; second++) {
+          const pieces = [
+            WIRE.subarray(0, first),
+            WIRE.subarray(first, second),
+            WIRE.subarray(second),
+          ];
+          assert.deepEqual(readAll(pieces), EXPECTED, `split at bytes ${first} and ${second}`);
         }
-        assert.deepEqual(
-          readAll(pieces),
-          sent.map((frame) => Buffer.from(frame).toString("hex")),
-        );
-      }),
-    );
-  });
+      }
+    });
 
-  it("yields an empty frame as soon as its length is complete", () => {
-    const empty = Buffer.alloc(LENGTH_BYTES);
-    assert.deepEqual(readAll([empty]), [""]);
-    assert.deepEqual(readAll([empty.subarray(0, 1), empty.subarray(1)]), [""]);
-  });
+    it("yields the same frames from single bytes", () => {
+      assert.deepEqual(readAll([...WIRE].map((byte) => Buffer.from([byte]))), EXPECTED);
+    });
 
-  it("yields nothing of a frame that is not complete", () => {
-    assert.deepEqual(readAll([toWire(Buffer.from("hello")).subarray(0, -1)]), []);
-  });
+    it("yields any frames from any pieces", () => {
+      const bytes = fc.uint8Array({ maxLength: 300 });
+      const frames = fc.array(bytes, { maxLength: 8 });
+      const sizes = fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1 });
+      fc.assert(
+        fc.property(frames, sizes, (sent, pieceSizes) => {
+          const wire = Buffer.concat(sent.map(toWire));
+          const pieces: Buffer[] = [];
+          for (let at = 0, number = 0; at < wire.length; number++) {
+            const size = pieceSizes[number % pieceSizes.length] ?? 1;
+            pieces.push(wire.subarray(at, at + size));
+            at += size;
+          }
+          assert.deepEqual(
+            readAll(pieces),
+            sent.map((frame) => Buffer.from(frame).toString("hex")),
+          );
+        }),
+      );
+    });
 
+    it("yields an empty frame as soon as its length is complete", () => {
+      const empty = Buffer.alloc(LENGTH_BYTES);
+      assert.deepEqual(readAll([empty]), [""]);
+      assert.deepEqual(readAll([empty.subarray(0, 1), empty.subarray(1)]), [""]);
+    });
+
+    it("yields nothing of a frame that is not complete", () => {
+      assert.deepEqual(readAll([toWire(Buffer.from("hello")).subarray(0, -1)]), []);
+    });
+
+    it("takes a frame of exactly the limit", () => {
+      const frame = Buffer.alloc(16, 7);
+      assert.deepEqual(readAll([toWire(frame)], 16), [frame.toString("hex")]);
+    });
+
+    it("refuses a longer frame by its length alone, however that arrives", () => {
+      const length = toWire(Buffer.alloc(17)).subarray(0, LENGTH_BYTES);
+      const huge = Buffer.from([0xff, 0xff, 0xff, 0xff]);
+      for (const bytes of [length, huge]) {
+        assert.throws(() => readAll([bytes], 16), isProtocolError);
+        const single = [...bytes].map((byte) => Buffer.from([byte]));
+        assert.throws(() => readAll(single, 16), isProtocolError);
+      }
+    });
+  });
+}
+
+describe("FrameReader", () => {
   it("keeps a frame that spans pieces when the pieces are written over", () => {
     const wire = toWire(Buffer.from("hello"));
     const reader = new FrameReader({ maxFrameBytes: 5 });
@@ -90,19 +131,46 @@ describe("FrameReader", () => {
     reader.push(wire.subarray(6), (frame) => frames.push(frame));
     assert.deepEqual(frames.map(String), ["hello"]);
   });
+});
 
-  it("takes a frame of exactly the limit", () => {
-    const frame = Buffer.alloc(16, 7);
-    assert.deepEqual(readAll([toWire(frame)], 16), [frame.toString("hex")]);
+describe("FrameBuffer", () => {
+  it("yields frames of any size, also those that it has no room for, from pieces of any size", () => {
+    const size = fc.oneof(fc.nat(100), fc.nat(100_000), fc.integer({ min: 300_000, max: 700_000 }));
+    const pieceSize = fc.oneof(
+      fc.integer({ min: 1, max: 10 }),
+      fc.integer({ min: 10_000, max: 400_000 }),
+    );
+    fc.assert(
+      fc.property(
+        fc.array(size, { maxLength: 8 }),
+        fc.array(pieceSize, { minLength: 1, maxLength: 20 }),
+        (sizes, pieceSizes) => {
+          const sent = sizes.map((length, number) => Buffer.alloc(length, number + 1));
+          const wire = Buffer.concat(sent.map(toWire));
+          const buffer = new FrameBuffer({ maxFrameBytes: 1_000_000 });
+          let count = 0;
+          for (let at = 0, number = 0; at < wire.length; number++) {
+            // Single bytes for ever would take too long.
+            const most = number < 100 ? (pieceSizes[number % pieceSizes.length] ?? 1) : 50_000;
+            const piece = wire.subarray(at, at + most);
+            at += piece.length;
+            fill(buffer, piece, (frame) =>
+              assert.ok(frame.equals(sent[count++] ?? Buffer.alloc(0))),
+            );
+          }
+          assert.equal(count, sent.length);
+        },
+      ),
+      { numRuns: 50 },
+    );
   });
 
-  it("refuses a longer frame by its length alone, however that arrives", () => {
-    const length = toWire(Buffer.alloc(17)).subarray(0, LENGTH_BYTES);
-    const huge = Buffer.from([0xff, 0xff, 0xff, 0xff]);
-    for (const bytes of [length, huge]) {
-      assert.throws(() => readAll([bytes], 16), isProtocolError);
-      const single = [...bytes].map((byte) => Buffer.from([byte]));
-      assert.throws(() => readAll(single, 16), isProtocolError);
+  it("hands out the same memory again", () => {
+    const buffer = new FrameBuffer({ maxFrameBytes: 5 });
+    const memory = new Set<ArrayBufferLike>();
+    for (let count = 0; count < 3; count++) {
+      fill(buffer, toWire(Buffer.from("hello")), (frame) => memory.add(frame.buffer));
     }
+    assert.equal(memory.size, 1);
   });
 });

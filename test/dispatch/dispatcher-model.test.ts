@@ -12,6 +12,7 @@ import {
   type WorkerId,
 } from "../../runtime/channel/messages.ts";
 import { parseToPrimary } from "../../runtime/channel/parse.ts";
+import { BlockPool } from "../../runtime/dispatch/block-pool.ts";
 import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
 import { Dispatcher } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
@@ -84,6 +85,7 @@ class Pair {
       log: pino({ level: "silent" }),
       clock: clock.turns,
       bodyBudget: new ByteBudget(2 ** 28),
+      blocks: new BlockPool(),
       spool: NO_SPOOL,
       responseCreditBytes: CREDIT_BYTES,
       workerConcurrency: CAP,

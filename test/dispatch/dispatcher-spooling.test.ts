@@ -12,6 +12,7 @@ import {
   type WorkerId,
 } from "../../runtime/channel/messages.ts";
 import { parseToPrimary } from "../../runtime/channel/parse.ts";
+import { BlockPool } from "../../runtime/dispatch/block-pool.ts";
 import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
 import { Dispatcher } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
@@ -49,6 +50,7 @@ function create(t: TestContext): {
     clock: new TurnClock(),
     spool,
     bodyBudget: new ByteBudget(2 ** 20),
+    blocks: new BlockPool(),
     responseCreditBytes: 2 * CHUNK_BYTES,
     workerConcurrency: 1,
     queueLimit: 10,

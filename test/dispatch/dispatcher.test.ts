@@ -15,6 +15,7 @@ import {
   type WorkerId,
 } from "../../runtime/channel/messages.ts";
 import { parseToPrimary, parseToWorker } from "../../runtime/channel/parse.ts";
+import { BlockPool } from "../../runtime/dispatch/block-pool.ts";
 import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
 import { Dispatcher, type DispatcherOptions } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
@@ -31,6 +32,7 @@ const LIMITS = {
   queueDelayMs: 0,
   maxRequests: null,
   bodyBudget: new ByteBudget(2 ** 28),
+  blocks: new BlockPool(),
   spool: NO_SPOOL,
   responseCreditBytes: 1_000,
   quarantineMs: 0,
@@ -70,6 +72,7 @@ class FakeWorker {
     const [near, far] = await openSocketPair(t);
     const received: ToWorker[] = [];
     const primaryEnd = new Channel<ToPrimary, ToWorker>(near, {
+      lends: true,
       maxFrameBytes: 1024 * 1024,
       parse: parseToPrimary,
       onMessage: (message) => {

@@ -76,7 +76,9 @@ export class FakeClient implements ClientSide {
   }
 
   respond(response: CompleteResponse): void {
-    this.outcomes.push({ kind: "answered", response });
+    const { body } = response;
+    const kept = body instanceof Uint8Array ? Buffer.from(body) : body;
+    this.outcomes.push({ kind: "answered", response: { ...response, body: kept } });
   }
 
   respondStream(head: ResponseHead, body: BodySource): void {

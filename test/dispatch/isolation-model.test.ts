@@ -13,6 +13,7 @@ import {
   type WorkerId,
 } from "../../runtime/channel/messages.ts";
 import { parseToPrimary } from "../../runtime/channel/parse.ts";
+import { BlockPool } from "../../runtime/dispatch/block-pool.ts";
 import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
 import { Dispatcher } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
@@ -81,6 +82,7 @@ class Watch {
       log: pino({ level: "silent" }),
       clock: clock.turns,
       bodyBudget: new ByteBudget(2 ** 28),
+      blocks: new BlockPool(),
       spool: NO_SPOOL,
       queueDelayMs: 0,
       maxRequests: null,

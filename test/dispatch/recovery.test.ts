@@ -12,6 +12,7 @@ import {
   type WorkerId,
 } from "../../runtime/channel/messages.ts";
 import { parseToPrimary } from "../../runtime/channel/parse.ts";
+import { BlockPool } from "../../runtime/dispatch/block-pool.ts";
 import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
 import { Dispatcher, type DispatcherOptions } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
@@ -64,6 +65,7 @@ class Trial {
       log: pino({ level: "debug" }, { write }),
       clock,
       bodyBudget: new ByteBudget(2 ** 28),
+      blocks: new BlockPool(),
       spool: NO_SPOOL,
       queueDelayMs: 0,
       maxRequests: null,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as fc from "fast-check";
+import { BlockPool } from "../../runtime/dispatch/block-pool.ts";
 import { ResponseFeed } from "../../runtime/dispatch/response-feed.ts";
 
 const CREDIT_BYTES = 1_000;
@@ -10,6 +11,7 @@ function openFeed(): { feed: ResponseFeed; grants: number[]; calls: string[] } {
   const calls: string[] = [];
   const feed = new ResponseFeed({
     creditBytes: CREDIT_BYTES,
+    blocks: new BlockPool(),
     spool: null,
     grant: (bytes) => grants.push(bytes),
     onCancel: () => calls.push("cancel"),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type FileHandle, open } from "node:fs/promises";
 import { describe, it, type TestContext } from "node:test";
 import * as fc from "fast-check";
+import { BlockPool } from "../../runtime/dispatch/block-pool.ts";
 import { ResponseFeed } from "../../runtime/dispatch/response-feed.ts";
 import type { Spool } from "../../runtime/dispatch/spool.ts";
 import { SpoolFile } from "../../runtime/dispatch/spool-file.ts";
@@ -23,6 +24,7 @@ class Passage {
   constructor(spool: Spool) {
     this.feed = new ResponseFeed({
       creditBytes: CREDIT_BYTES,
+      blocks: new BlockPool(),
       spool,
       grant: (bytes) => (this.creditBytes += bytes),
       onCancel: () => this.cancels++,

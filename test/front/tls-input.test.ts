@@ -74,8 +74,9 @@ class BufferingResponse {
     return fits;
   }
 
-  end(): this {
+  end(body?: Uint8Array): this {
     this.wroteWhileReading ||= this.#calling;
+    this.left.push(...(body ?? []));
     this.ended = true;
     return this;
   }
@@ -178,6 +179,8 @@ class GrowingSource implements BodySource {
   state: BodySource["state"] = "open";
   readonly all: number[] = [];
   #read = 0;
+  /** What was given last: it is nobody's when more is asked for. */
+  #lent: Uint8Array | null = null;
 
   grow(bytes: number): void {
     for (let at = 0; at < bytes; at++) this.all.push(this.all.length & 255);
@@ -190,9 +193,12 @@ class GrowingSource implements BodySource {
   }
 
   read(maxBytes: number): Uint8Array | null {
+    this.#lent?.fill(0xff);
+    this.#lent = null;
     if (this.#read === this.all.length) return null;
     const piece = Uint8Array.from(this.all.slice(this.#read, this.#read + maxBytes));
     this.#read += piece.length;
+    this.#lent = piece;
     return piece;
   }
 
@@ -278,6 +284,16 @@ describe("UwsClientSide, over TLS,", { timeout: 60_000 }, () => {
     assert.ok(!res.ended && !res.wroteWhileReading);
     await nextTurn();
     assert.ok(res.ended && !res.wroteWhileReading);
+  });
+
+  it("answers in a turn of its own with what the body was when it was lent", async () => {
+    const res = new BufferingResponse();
+    const client = openClient(res);
+    const body = Buffer.from("lent");
+    client.respond({ status: 200, statusText: "", fields: "", body });
+    body.fill(0xff);
+    await nextTurn();
+    assert.equal(String(Buffer.from(res.left)), "lent");
   });
 
   it("puts off the library's timer while a handler works on a body that ended while it was held back", () => {

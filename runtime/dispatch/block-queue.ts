@@ -1,0 +1,91 @@
+import type { BlockPool } from "./block-pool.ts";
+
+/** Less than that is copied into memory of just its size: many that hold little must not take a block each. */
+const LEAST_BYTES = 16 * 1024;
+
+interface Entry {
+  readonly memory: Uint8Array;
+  /** Where what is in use of it ends. */
+  end: number;
+  /** It goes back to the pool. */
+  readonly isBlock: boolean;
+}
+
+/** Bytes in the order in which they came, cut as they are asked for, in memory that is used again. */
+export class BlockQueue {
+  readonly #pool: BlockPool;
+  readonly #entries: Entry[] = [];
+  /** How much of the first entry was taken. */
+  #offset = 0;
+  #bytes = 0;
+  /** The block of the last piece that was taken. */
+  #lent: Uint8Array | null = null;
+
+  constructor(pool: BlockPool) {
+    this.#pool = pool;
+  }
+
+  /** How many bytes wait. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Adds a copy: the bytes may change afterwards. */
+  push(bytes: Uint8Array): void {
+    this.#bytes += bytes.length;
+    let at = this.#fillUp(bytes);
+    while (bytes.length - at >= LEAST_BYTES) {
+      const memory = this.#pool.take();
+      const end = Math.min(memory.length, bytes.length - at);
+      memory.set(bytes.subarray(at, at + end));
+      this.#entries.push({ memory, end, isBlock: true });
+      at += end;
+    }
+    if (at === bytes.length) return;
+    const memory = Buffer.from(bytes.subarray(at));
+    this.#entries.push({ memory, end: memory.length, isBlock: false });
+  }
+
+  /**
+   * The next bytes, at least one and at most so many, as far as they lie in one piece; `null` when none wait. They are valid
+   * until the next call of `take` or `clear`.
+   */
+  take(maxBytes: number): Uint8Array | null {
+    this.#giveBack();
+    const [first] = this.#entries;
+    if (first === undefined) return null;
+    const end = Math.min(first.end, this.#offset + maxBytes);
+    const piece = first.memory.subarray(this.#offset, end);
+    this.#bytes -= piece.length;
+    this.#offset = end;
+    if (end === first.end) {
+      this.#entries.shift();
+      this.#offset = 0;
+      if (first.isBlock) this.#lent = first.memory;
+    }
+    return piece;
+  }
+
+  clear(): void {
+    this.#giveBack();
+    for (const { memory, isBlock } of this.#entries) if (isBlock) this.#pool.give(memory);
+    this.#entries.length = 0;
+    this.#offset = 0;
+    this.#bytes = 0;
+  }
+
+  /** Into what is free of the last block. Returns how many found room. */
+  #fillUp(bytes: Uint8Array): number {
+    const last = this.#entries.at(-1);
+    if (last?.isBlock !== true) return 0;
+    const size = Math.min(last.memory.length - last.end, bytes.length);
+    last.memory.set(bytes.subarray(0, size), last.end);
+    last.end += size;
+    return size;
+  }
+
+  #giveBack(): void {
+    if (this.#lent !== null) this.#pool.give(this.#lent);
+    this.#lent = null;
+  }
+}

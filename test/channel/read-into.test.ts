@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { Socket } from "node:net";
+import { describe, it } from "node:test";
+import { readInto, type ReadTarget } from "../../runtime/channel/read-into.ts";
+import { openSocketPair } from "../helpers/socket-pair.ts";
+
+/** Takes at most ten bytes at a time, always at the same place. */
+class SmallTarget implements ReadTarget {
+  text = "";
+  readonly #memory = Buffer.alloc(10);
+
+  readonly space = (): Uint8Array => this.#memory;
+
+  readonly filled = (bytes: number): void => {
+    this.text += this.#memory.toString("latin1", 0, bytes);
+  };
+}
+
+const TEXT = "a text that is longer than what is taken at a time";
+
+describe("readInto()", { timeout: 10_000 }, () => {
+  it("reads into the memory it is given, writes, and ends, in the place of the socket that it was given", async (t) => {
+    const [near, far] = await openSocketPair(t);
+    const target = new SmallTarget();
+    const reader = readInto(near, target);
+    assert.notEqual(reader, near);
+    far.write(TEXT);
+    reader.write("an answer");
+    assert.equal(String((await once(far, "data"))[0]), "an answer");
+    far.end();
+    await once(reader, "close");
+    assert.equal(target.text, TEXT);
+    assert.equal(reader.bytesRead, TEXT.length);
+    assert.ok(near.destroyed);
+  });
+
+  it("copies what comes of a socket whose handle it cannot use", () => {
+    const socket = new Socket();
+    const target = new SmallTarget();
+    assert.equal(readInto(socket, target), socket);
+    socket.emit("data", Buffer.from(TEXT));
+    assert.equal(target.text, TEXT);
+  });
+});
