@@ -50,6 +50,10 @@ export interface BodySource {
   read(maxBytes: number): Uint8Array | null;
   /** `open`: more may come. `ended`: all has been read. `failed`: the rest will never come. */
   readonly state: "open" | "ended" | "failed";
+  /** How many bytes are left, once all that will ever come is there; `null`, or left out: that is not known. */
+  readonly wholeBytes?: number | null;
+  /** What a client is to be told that has seen nothing of it when it fails; left out: 500. */
+  readonly failedAs?: number;
   /** Called when it is worth to read again, or when the state has changed. One listener. */
   onChange: (() => void) | null;
   /** Nobody reads on. */

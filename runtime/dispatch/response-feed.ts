@@ -36,6 +36,7 @@ export class ResponseFeed implements BodySource {
   #creditBytes: number;
   #takenBytes = 0;
   #filled: "open" | "ended" | "failed" = "open";
+  #failedAs = 500;
 
   constructor(options: ResponseFeedOptions) {
     const { creditBytes, blocks, spool } = options;
@@ -48,6 +49,14 @@ export class ResponseFeed implements BodySource {
   get state(): BodySource["state"] {
     if (this.#filled === "failed") return "failed";
     return this.#filled === "ended" && this.#queue.bytes === 0 ? "ended" : "open";
+  }
+
+  get failedAs(): number {
+    return this.#failedAs;
+  }
+
+  get wholeBytes(): number | null {
+    return this.#filled === "ended" && this.#spill === null ? this.#queue.bytes : null;
   }
 
   /**
@@ -75,7 +84,8 @@ export class ResponseFeed implements BodySource {
   }
 
   /** The rest will never come: what the client has is not the whole, and must not look like it. */
-  fail(): void {
+  fail(status: number): void {
+    this.#failedAs = status;
     this.#finish("failed");
   }
 

@@ -75,11 +75,11 @@ export class Settlement {
     const { lane, feed } = exchange;
     this.settle(exchange);
     if (lane !== null && reason !== undefined) this.#tell(lane, exchange, reason);
+    const status = statusOf(code);
     if (feed !== null) {
-      feed.fail();
+      feed.fail(status);
       return;
     }
-    const status = statusOf(code);
     const retryAfterSeconds = Math.ceil(retryAfterMs / 1_000);
     exchange.client.refuse(status, status === 503 ? { retryAfterSeconds } : {});
   }

@@ -27,6 +27,10 @@ export class LingeringBody implements BodySource {
     return state === "ended" && !this.#mayEnd ? "open" : state;
   }
 
+  get failedAs(): number {
+    return this.#body.failedAs ?? 500;
+  }
+
   read(maxBytes: number): Uint8Array | null {
     const piece = this.#body.read(maxBytes);
     if (piece === null && this.#body.state === "ended") this.#onRead();

@@ -313,6 +313,7 @@ export class UwsClientSide implements ClientSide {
       },
       (outcome, sentBytes) => {
         if (outcome === "complete") this.#finish(response.status, sentBytes);
+        else if (outcome === "unbegun") this.#answerInstead(response.body.failedAs ?? 500);
         // Ended in order it would look like the whole.
         else this.#breakOff();
       },
@@ -344,6 +345,13 @@ export class UwsClientSide implements ClientSide {
       lingering.letEnd();
     });
     return lingering;
+  }
+
+  /** Whoever was to make the answer has failed before any of it was written. */
+  #answerInstead(status: number): void {
+    this.#state = "open";
+    this.#abort = null;
+    this.refuse(status);
   }
 
   /** Whoever made the answer has failed within it; to the client it is as if we had left. */

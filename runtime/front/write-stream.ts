@@ -9,6 +9,10 @@ import { type Ending, writeEnding, writeHead } from "./write-response.ts";
  */
 const WRITE_BYTES = 16_000;
 
+/** A head up to here leaves together with the first of the body; a line of the status and what the library adds included. */
+const SMALL_HEAD_BYTES = 4_000;
+const OWN_HEAD_BYTES = 400;
+
 /** Most that one `tryEnd` is given; it takes what the socket takes and loses nothing. */
 const TRY_END_BYTES = 256 * 1024;
 
@@ -47,20 +51,26 @@ export interface StreamResponse {
 /** How long a source may take to end after the last byte of an announced length. */
 const END_GRACE_MS = 1_000;
 
-/** How the writing of a body ended: all was taken, or the connection has to be broken off. */
-export type StreamOutcome = "complete" | "broken";
+/** How the writing of a body ended: all was taken, or it has to be broken off, perhaps before anything was written. */
+export type StreamOutcome = "complete" | "broken" | "unbegun";
 
 /**
  * A response whose body comes piece by piece. It reads from the source only what the client takes.
  *
- *     writing ──▶ blocked (socket full) ──onWritable, or retry──▶ writing ──source ended──▶ done
- *        └─ source failed, or does not have the announced size ──▶ done (broken)
+ *     waiting ──▶ writing ──▶ blocked (socket full) ──onWritable, or retry──▶ writing ──source ended──▶ done
+ *        └───────────┴─ source failed, or does not have the announced size ──▶ done (unbegun, broken)
+ *
+ * It waits for a turn of its own before it writes chunks: in a callback of the library all writes share one cork, and of
+ * several chunks that do not fit it would lose some. By then a short stream may have come as a whole, and leaves as one.
  */
 export class StreamWriter {
   readonly #res: HttpResponse;
   readonly #response: StreamResponse;
   readonly #done: (outcome: StreamOutcome, sentBytes: number) => void;
-  #state: "writing" | "blocked" | "done" = "writing";
+  #state: "waiting" | "writing" | "blocked" | "done" = "waiting";
+  /** The size of the body; `null`: it is sent in chunks. */
+  #lengthBytes: number | null;
+  #headWritten = false;
   #sentBytes = 0;
   /** Given to `tryEnd` and not taken whole, and where it begins in the body. */
   #piece: Uint8Array | null = null;
@@ -86,6 +96,7 @@ export class StreamWriter {
   ) {
     this.#res = res;
     this.#response = response;
+    this.#lengthBytes = response.lengthBytes;
     this.#done = done;
   }
 
@@ -96,7 +107,7 @@ export class StreamWriter {
 
   /** Nothing may be read of this connection: the library may have some of the response in its buffer. */
   get forbidsReading(): boolean {
-    return this.blocked && this.#response.lengthBytes === null && this.#losesInput;
+    return this.blocked && this.#lengthBytes === null && this.#losesInput;
   }
 
   get sentBytes(): number {
@@ -108,27 +119,17 @@ export class StreamWriter {
     return this.#response.secure && this.#response.requestOpen();
   }
 
-  /** Writes the head and what is there of the body. */
+  /** Writes the head with what is there of the body. */
   start(): void {
     if (this.#state === "done") return;
-    const { body, ending } = this.#response;
     // One callback for the whole response: to replace it from inside itself is unreliable (uws-notes section 3).
     this.#res.onWritable((offset) => {
       this.#onWritable(offset);
       return true;
     });
-    this.#res.cork(() => {
-      writeHead(this.#res, this.#response);
-      writeEnding(this.#res, ending);
-    });
-    body.onChange = () => this.#pump();
-    // In a callback of the library all writes share one cork, and of several chunks that do not fit it would lose some.
-    if (this.#response.lengthBytes === null) setImmediate(() => this.#pump());
-    else this.#pump();
-    if (this.#response.opening !== null && this.#response.lengthBytes === null) {
-      // What the source has in the next moment needs no opening.
-      setImmediate(() => this.#open());
-    }
+    this.#response.body.onChange = () => this.#pump();
+    if (this.#lengthBytes === null) setImmediate(() => this.#begin());
+    else this.#begin();
   }
 
   /** The client left: nothing of the library's may be touched any more. */
@@ -144,7 +145,7 @@ export class StreamWriter {
    */
   retry(): void {
     if (this.#state !== "blocked") return;
-    if (this.#response.lengthBytes === null) {
+    if (this.#lengthBytes === null) {
       // Drains the library's own buffer, or else makes it watch for room again.
       this.#res.cork(() => {});
       if (this.forbidsReading && !this.#mayProbe()) {
@@ -174,17 +175,40 @@ export class StreamWriter {
     return true;
   }
 
-  #open(): void {
-    const { opening } = this.#response;
-    if (opening !== null && this.#state === "writing" && this.#sentBytes === 0) {
-      this.#write(opening);
-    }
+  #begin(): void {
+    if (this.#state !== "waiting") return;
+    const { body, opening } = this.#response;
+    this.#state = "writing";
+    this.#lengthBytes ??= body.wholeBytes ?? null;
+    // A large one alone: a chunk would not fit into the cork besides.
+    if (this.#headBytes > SMALL_HEAD_BYTES) this.#cork(() => {});
+    this.#pump();
+    const isSilent = this.#state === "writing" && !this.#headWritten;
+    if (isSilent && opening !== null && this.#lengthBytes === null) this.#write(opening);
+  }
+
+  /** Writes, and the head before it if that has not been written yet. */
+  #cork(write: () => void): void {
+    this.#res.cork(() => {
+      if (!this.#headWritten) {
+        this.#headWritten = true;
+        writeHead(this.#res, this.#response);
+        writeEnding(this.#res, this.#response.ending);
+      }
+      write();
+    });
+  }
+
+  get #headBytes(): number {
+    const { fields, statusText } = this.#response;
+    return fields.name.length + fields.value.length + statusText.length + OWN_HEAD_BYTES;
   }
 
   #onWritable(offset: number): void {
-    if (this.#state === "done") return;
+    // While it waits, room is of no use: what an earlier response has left leaves with the first write.
+    if (this.#state === "done" || this.#state === "waiting") return;
     this.progressMs = performance.now();
-    if (this.#response.lengthBytes === null) {
+    if (this.#lengthBytes === null) {
       // With a callback set the library does not drain its own buffer; this does.
       this.#res.cork(() => {});
       this.#state = "writing";
@@ -196,16 +220,18 @@ export class StreamWriter {
   }
 
   #pump(): void {
-    const { body, lengthBytes } = this.#response;
+    if (this.#state === "waiting") return;
+    const { body } = this.#response;
+    const lengthBytes = this.#lengthBytes;
     while (this.#state === "writing") {
       const piece = this.#take(this.#most());
       if (piece === null) break;
       if (lengthBytes === null) this.#write(piece);
-      else if (this.#sentBytes + piece.length > lengthBytes) this.#finish("broken");
-      else this.#begin(piece);
+      else if (this.#sentBytes + piece.length > lengthBytes) this.#break();
+      else this.#beginPiece(piece);
     }
     if (this.#state === "done") return;
-    if (body.state === "failed") this.#finish("broken");
+    if (body.state === "failed") this.#break();
     else if (this.#state === "blocked") return;
     else if (body.state === "ended") this.#end();
     else if (this.#probing && this.#losesInput) this.#blockBriefly();
@@ -213,8 +239,12 @@ export class StreamWriter {
 
   /** How much may be written next. */
   #most(): number {
-    const { lengthBytes, requestOpen } = this.#response;
-    if (lengthBytes === null) return this.#probing ? 1 : WRITE_BYTES;
+    const { requestOpen } = this.#response;
+    const lengthBytes = this.#lengthBytes;
+    if (lengthBytes === null) {
+      if (this.#probing) return 1;
+      return this.#headWritten ? WRITE_BYTES : WRITE_BYTES - this.#headBytes;
+    }
     const restBytes = lengthBytes - this.#sentBytes;
     // The last byte goes alone if there is something to do before it.
     return restBytes > 1 && requestOpen() ? Math.min(restBytes - 1, TRY_END_BYTES) : TRY_END_BYTES;
@@ -255,7 +285,7 @@ export class StreamWriter {
 
   #writeChunk(piece: Uint8Array): void {
     let ready = true;
-    this.#res.cork(() => {
+    this.#cork(() => {
       ready = this.#res.write(piece);
     });
     this.#sentBytes += piece.length;
@@ -269,7 +299,7 @@ export class StreamWriter {
     if (!ready) this.#block();
   }
 
-  #begin(piece: Uint8Array): void {
+  #beginPiece(piece: Uint8Array): void {
     this.#pieceStart = this.#sentBytes;
     this.#sentBytes += piece.length;
     this.#piece = piece;
@@ -278,10 +308,10 @@ export class StreamWriter {
   }
 
   #tryEnd(rest: Uint8Array): void {
-    const total = this.#response.lengthBytes ?? 0;
+    const total = this.#lengthBytes ?? 0;
     let taken = false;
     if (this.#sentBytes === total) this.#response.onEnding();
-    this.#res.cork(() => {
+    this.#cork(() => {
       [taken] = this.#res.tryEnd(rest, total);
     });
     if (!taken) {
@@ -295,7 +325,7 @@ export class StreamWriter {
     this.#piece = null;
     this.#state = "writing";
     // The last byte completed the response: the library's object is gone.
-    if (this.#sentBytes === total) this.#finish("complete");
+    if (this.#sentBytes === total) this.#finish();
   }
 
   /** There is nothing to find out with. It may be that there will be only once more of the request is read. */
@@ -309,22 +339,27 @@ export class StreamWriter {
   }
 
   #end(): void {
-    const { lengthBytes } = this.#response;
+    const lengthBytes = this.#lengthBytes;
     // All of the announced bytes would have ended it already, unless there were none.
     if (lengthBytes !== null && lengthBytes !== 0) {
-      this.#finish("broken");
+      this.#break();
       return;
     }
     this.#response.onEnding();
-    this.#res.cork(() => this.#res.end());
-    this.#finish("complete");
+    this.#cork(() => this.#res.end());
+    this.#finish();
   }
 
-  #finish(outcome: StreamOutcome): void {
+  #break(): void {
     this.#state = "done";
-    if (outcome === "broken") this.#response.body.cancel();
-    else letEnd(this.#response.body);
-    this.#done(outcome, this.#sentBytes);
+    this.#response.body.cancel();
+    this.#done(this.#headWritten ? "broken" : "unbegun", this.#sentBytes);
+  }
+
+  #finish(): void {
+    this.#state = "done";
+    letEnd(this.#response.body);
+    this.#done("complete", this.#sentBytes);
   }
 }
 

@@ -133,6 +133,6 @@ function statusesOf(plan: ExchangePlan, outcome: Outcome): readonly number[] {
     case "broken":
       return [plan.break?.kind === "stalls-sending" ? 499 : 502];
     case "left":
-      return [499, expectOf(plan).kind === "broken" ? 502 : expectOf(plan).status];
+      return [499, ...(expectOf(plan).kind === "broken" ? [500, 502] : [expectOf(plan).status])];
   }
 }

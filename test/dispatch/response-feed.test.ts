@@ -72,7 +72,7 @@ describe("ResponseFeed", () => {
   it("forgets what waits when it fails: the rest must not look like the whole", () => {
     const { feed, calls } = openFeed();
     feed.push(Buffer.alloc(10));
-    feed.fail();
+    feed.fail(502);
     assert.deepEqual([feed.read(10), feed.state], [null, "failed"]);
     feed.end();
     feed.push(Buffer.alloc(10));

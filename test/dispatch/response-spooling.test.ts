@@ -202,7 +202,8 @@ describe("ResponseFeed with a spool", { timeout: 30_000 }, () => {
           if (turn % 4 === 0) passage.read(2_000);
           await new Promise(setImmediate);
         }
-        passage.feed[end]();
+        if (end === "fail") passage.feed.fail(502);
+        else passage.feed.cancel();
         assert.deepEqual([passage.feed.state, passage.feed.read(10)], ["failed", null]);
         await assertReleased(spool);
       }

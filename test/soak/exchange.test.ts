@@ -102,6 +102,7 @@ describe("judge()", () => {
     assert.deepEqual(judge(PLAN, received(200, 100, true)), { kind: "answered", status: 200 });
     assert.deepEqual(judge(breaking, received(200, 60, false)), { kind: "broken", status: 200 });
     assert.deepEqual(judge(breaking, received(null, 0, false)), { kind: "broken", status: null });
+    assert.deepEqual(judge(breaking, received(500, 22, true)), { kind: "answered", status: 500 });
     assert.deepEqual(judge(leaving, received(200, 10, false)), { kind: "left" });
     assert.deepEqual(judge(leaving, received(200, 100, true)), { kind: "answered", status: 200 });
   });
@@ -109,6 +110,7 @@ describe("judge()", () => {
   const wrong: readonly (readonly [string, ExchangePlan, Received])[] = [
     ["no response", PLAN, received(null, 0, false)],
     ["another status", PLAN, received(500, 100, true)],
+    ["a failure that is cut short", breaking, received(500, 10, false)],
     ["a response that is broken off", PLAN, received(200, 99, false)],
     ["one that is short and ends in order", PLAN, received(200, 99, true)],
     ["one that ends in order where its source failed", breaking, received(200, 100, true)],
