@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { RuntimeError } from "../errors.ts";
 import { Codec } from "./codec.ts";
+import { FrameMemories } from "./frame-memory.ts";
 import { FrameBuffer } from "./frame-buffer.ts";
 import { FrameReader } from "./framing.ts";
 import { readInto } from "./read-into.ts";
@@ -43,6 +44,7 @@ export interface ChannelOptions<In> {
 export class Channel<In, Out extends readonly unknown[]> {
   readonly #socket: Socket;
   readonly #codec = new Codec();
+  readonly #memories = new FrameMemories();
   readonly #reader: FrameReader | FrameBuffer;
   readonly #options: ChannelOptions<In>;
   #queue: Out[] = [];
@@ -135,9 +137,12 @@ export class Channel<In, Out extends readonly unknown[]> {
     // A turn that flushed early still has its immediate to come.
     if (this.#queue.length === 0 || this.#closed) return;
     const messages = this.#queue;
+    const memory = this.#memories.pick(this.#queuedBytes);
     this.#queue = [];
     this.#queuedBytes = 0;
-    this.#socket.write(this.#codec.encode(messages));
+    const frame = this.#codec.encode(messages, memory);
+    if (frame.buffer === memory.bytes.buffer) this.#socket.write(frame, memory.release);
+    else this.#socket.write(frame);
   };
 
   readonly #onFrame = (frame: Buffer): void => {

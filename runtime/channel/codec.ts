@@ -1,5 +1,6 @@
 import { Packr, RESERVE_START_SPACE } from "msgpackr";
 import { RuntimeError } from "../errors.ts";
+import type { FrameMemory } from "./frame-memory.ts";
 import { LENGTH_BYTES } from "./framing.ts";
 
 /**
@@ -11,11 +12,19 @@ import { LENGTH_BYTES } from "./framing.ts";
 export class Codec {
   readonly #packr = new Packr({ useRecords: false, encodeUndefinedAsNil: true, moreTypes: false });
 
-  /** A frame with its length in front, ready to be written. The bytes are not reused by later calls. */
-  encode(messages: readonly unknown[]): Buffer {
+  /**
+   * A frame with its length in front, ready to be written.
+   *
+   * @param memory Where to make it; when it finds no room there, it is made in memory of its own.
+   */
+  encode(messages: readonly unknown[], memory: FrameMemory): Buffer {
+    this.#packr.useBuffer(memory.bytes);
+    // Contrary to its types, it can be set: the frames before this one may not have been written yet.
+    (this.#packr as Packr & { position: number }).position = memory.usedBytes;
     // Room for the length is reserved inside the same buffer, so that a frame is one piece and nothing is copied.
     const frame = this.#packr.pack(messages, RESERVE_START_SPACE + LENGTH_BYTES);
     frame.writeUInt32LE(frame.length - LENGTH_BYTES, 0);
+    if (frame.buffer === memory.bytes.buffer) memory.use(frame.byteOffset + frame.length);
     return frame;
   }
 

@@ -13,7 +13,7 @@ export interface ReadTarget {
  *
  * Node offers that for sockets that it makes (`onread`), not for the end of a pipe to a child that it hands out. So that
  * one's handle gets a socket of its own. Handles are not documented: where they are not what they are in Node 20 and 22, and
- * for a socket that has none, the bytes are copied.
+ * for a socket that has none, or that has read something already, the bytes are copied.
  *
  * @returns The socket to use from now on; the one that was given is closed, as far as others can see.
  */
@@ -54,7 +54,7 @@ const HANDLE = "_handle";
 function takeHandle(socket: Socket): object | null {
   const holder = socket as Socket & { [HANDLE]?: unknown };
   const handle = holder[HANDLE];
-  if (typeof handle !== "object" || handle === null) return null;
+  if (typeof handle !== "object" || handle === null || socket.readableLength > 0) return null;
   if (!("useUserBuffer" in handle) || typeof handle.useUserBuffer !== "function") return null;
   holder[HANDLE] = null;
   socket.destroy();

@@ -5,6 +5,7 @@ import { describe, it, type TestContext } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { Channel } from "../../runtime/channel/channel.ts";
 import { Codec } from "../../runtime/channel/codec.ts";
+import { FrameMemories } from "../../runtime/channel/frame-memory.ts";
 import { FrameReader } from "../../runtime/channel/framing.ts";
 import { RuntimeError } from "../../runtime/errors.ts";
 import { openSocketPair } from "../helpers/socket-pair.ts";
@@ -238,6 +239,24 @@ describe("Channel", { timeout: 10_000 }, () => {
     assert.equal(near.channel.receivedBytes > 0, true);
   });
 
+  it("delivers each byte as it was sent, however far the other side is behind", async (t) => {
+    const [socket, other] = await openSocketPair(t);
+    const near = new End(socket);
+    const far = new End(other, { lends: true });
+    const sizes = Array.from({ length: 120 }, (_, number) => ((number * 37) % 120) * 1_000);
+    for (const [number, size] of sizes.entries()) {
+      // All in one turn, in which the other side does not come to read.
+      near.channel.send([number, Buffer.alloc(size, number)], size);
+    }
+    const wrong: unknown[] = [];
+    far.onMessage = ([number, bytes]) => {
+      const expected = Buffer.alloc(sizes[Number(number)] ?? 0, Number(number));
+      if (!(bytes instanceof Buffer) || !bytes.equals(expected)) wrong.push(number);
+    };
+    await far.until(sizes.length);
+    assert.deepEqual(wrong, []);
+  });
+
   it("ends in order for the side that lends, too", async (t) => {
     const [near, far] = await openChannelPair(t);
     far.channel.send(["last"]);
@@ -301,7 +320,10 @@ describe("Channel", { timeout: 10_000 }, () => {
       throw bug;
     };
     // As the socket itself would call back; from there it would end the process.
-    assert.throws(() => socket.emit("data", new Codec().encode([[1]])), bug);
+    assert.throws(
+      () => socket.emit("data", new Codec().encode([[1]], new FrameMemories().pick(0))),
+      bug,
+    );
     assert.deepEqual(end.closes, []);
   });
 });

@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as fc from "fast-check";
 import { Codec } from "../../runtime/channel/codec.ts";
+import { FrameMemories } from "../../runtime/channel/frame-memory.ts";
 import { LENGTH_BYTES } from "../../runtime/channel/framing.ts";
+
+const memories = new FrameMemories();
+
+/** In memory that nobody gives back. */
+function encode(codec: Codec, messages: readonly unknown[]): Buffer {
+  return codec.encode(messages, memories.pick(0));
+}
 
 function isProtocolError(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ERR_PROTOCOL";
@@ -37,7 +45,11 @@ const element = fc.oneof(
   // Lengths around those at which the encoding changes, and larger than the encoder's first buffer.
   fc.constantFrom(31, 32, 255, 256, 65_535, 65_536).map((length) => "x".repeat(length)),
   fc.constantFrom(255, 256, 8_192, 65_535, 65_536).map((length) => Buffer.alloc(length, 7)),
-  fc.dictionary(fc.string(), fc.string()),
+  // The library renames that one key, so that what comes in sets no prototype.
+  fc.dictionary(
+    fc.string().filter((key) => key !== "__proto__"),
+    fc.string(),
+  ),
   fc.constantFrom(null, true, false, ""),
 );
 const message = fc.array(element, { minLength: 1, maxLength: 9 });
@@ -48,7 +60,7 @@ describe("Codec", () => {
     const receiver = new Codec();
     fc.assert(
       fc.property(fc.array(fc.array(message, { maxLength: 4 }), { maxLength: 6 }), (frames) => {
-        const wires = frames.map((messages) => sender.encode(messages));
+        const wires = frames.map((messages) => encode(sender, messages));
         const received = wires.map((wire) => receiver.decode(toFrame(wire)));
         assert.deepEqual(toPlain(received), toPlain(frames));
       }),
@@ -58,12 +70,12 @@ describe("Codec", () => {
 
   it("gives back bytes larger than any buffer it began with", () => {
     const body = Buffer.alloc(3 * 1024 * 1024, "edgicorn");
-    const messages = new Codec().decode(toFrame(new Codec().encode([[1, body]])));
+    const messages = new Codec().decode(toFrame(encode(new Codec(), [[1, body]])));
     assert.deepEqual(messages, [[1, body]]);
   });
 
   it("writes plain MessagePack, which a worker in another language can read", () => {
-    const wire = new Codec().encode([[1, { a: "x" }, null, undefined, true, Buffer.from([7])]]);
+    const wire = encode(new Codec(), [[1, { a: "x" }, null, undefined, true, Buffer.from([7])]]);
     // A map of one entry, its count in 16 bits (the library does not know it before), then nil twice, true, binary.
     const expected = ["91", "96", "01", "de0001a161a178", "c0", "c0", "c3", "c40107"];
     assert.equal(toFrame(wire).toString("hex"), expected.join(""));
@@ -71,7 +83,7 @@ describe("Codec", () => {
 
   it("reads the same shape twice from one frame without an extension of the library", () => {
     const messages = [{ method: "GET" }, { method: "PUT" }];
-    const wire = new Codec().encode(messages);
+    const wire = encode(new Codec(), messages);
     assert.equal(toFrame(wire).toString("latin1").split("method").length - 1, messages.length);
     assert.deepEqual(new Codec().decode(toFrame(wire)), messages);
   });
