@@ -300,6 +300,9 @@ describe("handlers that fail", { timeout: 30_000 }, () => {
       for (const method of ["GET", "POST"]) {
         const response = await server.fetch("/breaks-its-stream", { method });
         await assert.rejects(response.text(), TypeError);
+        // Of that nothing has left when it fails.
+        const told = await server.fetch("/breaks-its-stream?at-once", { method });
+        assert.deepEqual([told.status, await told.text()], [500, "Internal Server Error\n"]);
       }
       const connection = await server.connect();
       connection.send(toHead("GET /breaks-its-stream HTTP/1.1"));

@@ -144,7 +144,10 @@ describe("a config file that is broken while the server runs", { timeout: 60_000
     // As a server refuses that has nothing to go back to.
     const rollback = await runCommand(["rollback"], server.dir);
     assert.equal(rollback.code, 70);
-    assert.match(rollback.stderr.replace(note, ""), /^Cannot roll back to the generation before/);
+    assert.match(
+      rollback.stderr.replace(note, ""),
+      /^Cannot roll back: found none that served before/,
+    );
     const stop = await runCommand(["stop"], server.dir);
     assert.deepEqual([stop.code, stop.stdout], [0, "stopped\n"]);
     assert.match(stop.stderr, note);
@@ -195,6 +198,7 @@ describe("edgicorn check", { timeout: 60_000 }, () => {
     assert.deepEqual(readdirSync(join(server.dir, ".edgicorn")).toSorted(), [
       "control.sock",
       "generations",
+      "served.json",
     ]);
   });
 
@@ -262,6 +266,6 @@ describe("edgicorn check", { timeout: 60_000 }, () => {
     check.child.kill("SIGTERM");
     const { code } = await check.result;
     assert.equal(code, 143);
-    assert.deepEqual(readdirSync(state).toSorted(), ["control.sock", "generations"]);
+    assert.deepEqual(readdirSync(state).toSorted(), ["control.sock", "generations", "served.json"]);
   });
 });
