@@ -36,6 +36,7 @@ export class FileSource implements BodySource {
   readonly #file: FileBody;
   readonly #onError: (error: unknown) => void;
   #state: BodySource["state"] = "open";
+  #memory: Buffer | null = null;
   #ready: Uint8Array | null = null;
   #offset = 0;
   #reading = false;
@@ -70,13 +71,14 @@ export class FileSource implements BodySource {
   async #load(): Promise<void> {
     this.#reading = true;
     try {
-      // A buffer for each piece: the one before may still be on its way to the client.
+      // One for all pieces: that more is asked for says that the one before is not needed any more.
       const rest = this.#file.lengthBytes - this.#offset;
-      const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, rest));
-      const length = await this.#file.read(buffer, this.#offset);
+      this.#memory ??= Buffer.allocUnsafeSlow(Math.min(READ_BYTES, rest));
+      const target = this.#memory.subarray(0, rest);
+      const length = await this.#file.read(target, this.#offset);
       if (this.#state !== "open") return;
       this.#offset += length;
-      this.#ready = buffer.subarray(0, length);
+      this.#ready = target.subarray(0, length);
     } catch (error) {
       if (this.#state !== "open") return;
       this.#close("failed");

@@ -183,7 +183,7 @@ export class StreamWriter {
     // A large one alone: a chunk would not fit into the cork besides.
     if (this.#headBytes > SMALL_HEAD_BYTES) this.#cork(() => {});
     this.#pump();
-    const isSilent = this.#state === "writing" && !this.#headWritten;
+    const isSilent = this.#state === "writing" && this.#sentBytes === 0;
     if (isSilent && opening !== null && this.#lengthBytes === null) this.#write(opening);
   }
 
