@@ -65,6 +65,7 @@ export class Primary {
   readonly #notes: RequestNotes;
   readonly #listeners: Listener[] = [];
   readonly #clock = new TurnClock();
+  readonly #blocks = new BlockPool();
   readonly #spool: Spool;
   readonly #stored: StoredGenerations;
   readonly #moves: Moves;
@@ -97,7 +98,13 @@ export class Primary {
     setMaxListeners(0, this.#stop.signal);
     this.#site = { config, certificates };
     this.#notes = new RequestNotes(options);
-    this.#spool = new Spool({ dir: join(stateDir, "spool"), limitBytes, maxFiles, log });
+    this.#spool = new Spool({
+      dir: join(stateDir, "spool"),
+      limitBytes,
+      maxFiles,
+      blocks: this.#blocks,
+      log,
+    });
     this.#stored = new StoredGenerations(stateDir, log);
     this.#retiring = new RetiringPools(log, config.mode);
     this.#moves = this.#createMoves();
@@ -402,7 +409,7 @@ export class Primary {
         log: this.#log,
         clock: this.#clock,
         bodyBudget: new ByteBudget(BODY_BUDGET_BYTES),
-        blocks: new BlockPool(),
+        blocks: this.#blocks,
         spool: this.#spool,
         counters: notes.counters,
         requestIdPrefix: notes.requestIdPrefix,

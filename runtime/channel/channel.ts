@@ -112,6 +112,12 @@ export class Channel<In, Out extends readonly unknown[]> {
     }
   }
 
+  /** As `send`, but nothing of the message is used any more when it returns: its byte strings may change then. */
+  sendLent(message: Out, bytes: number): void {
+    this.send(message, bytes);
+    this.#flush();
+  }
+
   #checkClock(): void {
     const late = performance.now() - this.#queuedAtMs > FLUSH_MS;
     this.#unclocked = late ? 1 : Math.min(MOST_UNCLOCKED, this.#unclocked * 2);

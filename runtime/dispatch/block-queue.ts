@@ -66,6 +66,24 @@ export class BlockQueue {
     return piece;
   }
 
+  /** All that waits, in one piece, which is the caller's. */
+  takeAll(): Uint8Array {
+    const [first] = this.#entries;
+    if (this.#entries.length === 1 && first?.isBlock === false) {
+      const rest = first.memory.subarray(this.#offset);
+      this.clear();
+      return rest;
+    }
+    const all = Buffer.allocUnsafeSlow(this.#bytes);
+    let at = 0;
+    for (let piece = this.take(Infinity); piece !== null; piece = this.take(Infinity)) {
+      all.set(piece, at);
+      at += piece.length;
+    }
+    this.clear();
+    return all;
+  }
+
   clear(): void {
     this.#giveBack();
     for (const { memory, isBlock } of this.#entries) if (isBlock) this.#pool.give(memory);

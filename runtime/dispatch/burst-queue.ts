@@ -1,6 +1,7 @@
 import { closeSync, readSync, writeSync } from "node:fs";
 import { CHUNK_BYTES } from "../channel/messages.ts";
-import { ByteQueue } from "./byte-queue.ts";
+import type { BlockPool } from "./block-pool.ts";
+import { BlockQueue } from "./block-queue.ts";
 import { createNamelessSync } from "./nameless-file.ts";
 
 export interface BurstQueueOptions {
@@ -8,6 +9,7 @@ export interface BurstQueueOptions {
   dir: string;
   /** What may wait in memory; what comes on top goes to disk. */
   memoryBytes: number;
+  blocks: BlockPool;
   /** Asks for a file; false: there are as many as may be. */
   open: () => boolean;
   /** Asks for so many bytes more on the disk; false: there are none left. */
@@ -29,16 +31,19 @@ export interface BurstQueueOptions {
 export class BurstQueue {
   readonly #options: BurstQueueOptions;
   /** Older than what the file holds. */
-  readonly #memory = new ByteQueue();
+  readonly #memory: BlockQueue;
   #file: number | null = null;
   #writtenBytes = 0;
   #readBytes = 0;
   #reservedBytes = 0;
   /** Newer than what the file holds: the disk refused it. */
-  #refused: ByteQueue | null = null;
+  #refused: BlockQueue | null = null;
+  /** Where pieces of the file are read. */
+  #readBuffer: Uint8Array | null = null;
 
   constructor(options: BurstQueueOptions) {
     this.#options = options;
+    this.#memory = new BlockQueue(options.blocks);
   }
 
   /** How many bytes wait. */
@@ -50,40 +55,41 @@ export class BurstQueue {
   push(bytes: Uint8Array): void {
     const only = this.bytes === this.#memory.bytes;
     if (only && this.#memory.bytes < this.#options.memoryBytes) {
-      this.#memory.push(copyOf(bytes));
+      this.#memory.push(bytes);
       return;
     }
     if (this.#refused === null && this.#store(bytes)) return;
-    this.#refused ??= new ByteQueue();
-    this.#refused.push(copyOf(bytes));
+    this.#refused ??= new BlockQueue(this.#options.blocks);
+    this.#refused.push(bytes);
   }
 
   /**
-   * The next bytes, at least one and at most so many, as far as they lie in one piece; `null` when none wait.
+   * The next bytes, at least one and at most so many, as far as they lie in one piece; `null` when none wait. They are valid
+   * until the next call.
    *
    * @throws What the disk says.
    */
   take(maxBytes: number): Uint8Array | null {
     if (this.#memory.bytes === 0 && this.#fileBytes > 0) this.#memory.push(this.#load());
-    const piece = this.#memory.take(maxBytes) ?? this.#refused?.take(maxBytes) ?? null;
-    if (this.#refused?.bytes === 0) this.#refused = null;
-    return piece;
+    return this.#memory.take(maxBytes) ?? this.#takeRefused(maxBytes);
   }
 
-  /** All that waits, in one piece. */
+  /** All that waits, in one piece, which is the caller's. */
   takeAll(): Uint8Array {
+    if (this.bytes === this.#memory.bytes) return this.#memory.takeAll();
     const pieces: Uint8Array[] = [];
     for (let piece = this.take(Infinity); piece !== null; piece = this.take(Infinity)) {
-      pieces.push(piece);
+      pieces.push(new Uint8Array(piece));
     }
-    const [only] = pieces;
-    return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces);
+    return Buffer.concat(pieces);
   }
 
   /** Drops all. */
   clear(): void {
     this.#memory.clear();
+    this.#refused?.clear();
     this.#refused = null;
+    this.#readBuffer = null;
     this.#readBytes = 0;
     this.#writtenBytes = 0;
     if (this.#file === null) return;
@@ -91,6 +97,13 @@ export class BurstQueue {
     this.#file = null;
     this.#options.release(this.#reservedBytes);
     this.#reservedBytes = 0;
+  }
+
+  #takeRefused(maxBytes: number): Uint8Array | null {
+    const refused = this.#refused;
+    const piece = refused?.take(maxBytes) ?? null;
+    if (refused !== null && piece === null) this.#refused = null;
+    return piece;
   }
 
   get #fileBytes(): number {
@@ -131,17 +144,13 @@ export class BurstQueue {
   /** What was written a moment ago is in the page cache: to read it waits for no disk. */
   #load(): Uint8Array {
     if (this.#file === null) throw new TypeError("read from a file that is not open");
-    const bytes = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, this.#fileBytes));
-    const length = readSync(this.#file, bytes, 0, bytes.length, this.#readBytes);
+    const bytes = (this.#readBuffer ??= Buffer.allocUnsafeSlow(CHUNK_BYTES));
+    const most = Math.min(bytes.length, this.#fileBytes);
+    const length = readSync(this.#file, bytes, 0, most, this.#readBytes);
     if (length === 0) throw new Error("Cannot read a body back: its file lost its end");
     this.#readBytes += length;
     // Its pages are there already for the next burst.
     if (this.#readBytes === this.#writtenBytes) this.#readBytes = this.#writtenBytes = 0;
     return bytes.subarray(0, length);
   }
-}
-
-/** Not `slice`: a Buffer's shares its bytes. */
-function copyOf(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(bytes);
 }

@@ -90,7 +90,8 @@ export class Placement {
     const bodyBytes = body instanceof Uint8Array ? body.length : 0;
     lane.channel.send(message, client.head.fields.length + bodyBytes);
     intake?.feed({
-      chunk: (bytes) => lane.channel.send([Kind.requestChunk, exchange.id, bytes], bytes.length),
+      chunk: (bytes) =>
+        lane.channel.sendLent([Kind.requestChunk, exchange.id, bytes], bytes.length),
       end: () => lane.channel.send([Kind.requestEnd, exchange.id]),
     });
     this.#probe(lane, exchange, nowMs);

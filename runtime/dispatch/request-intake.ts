@@ -33,6 +33,7 @@ export interface RequestIntakeOptions {
 
 /** Where the chunks of a request body go once a worker has the request. */
 export interface ChunkTarget {
+  /** The bytes are valid during the call only. */
   chunk(bytes: Uint8Array): void;
   end(): void;
 }
@@ -95,9 +96,9 @@ export class RequestIntake implements BodySink {
       return;
     }
     if (this.#file !== null) {
-      this.#store(this.#file, new Uint8Array(bytes));
+      this.#store(this.#file, bytes);
     } else {
-      this.#queue.push(bytes);
+      this.#queue.push(bytes.subarray(this.#pass(bytes)));
       if (this.#state === "gathering") this.#gather(bytes.length);
     }
     this.#pump();
@@ -201,8 +202,9 @@ export class RequestIntake implements BodySink {
     }
   }
 
+  /** Copies them: they are valid during the call only. */
   #store(file: SpoolFile, bytes: Uint8Array): boolean {
-    if (file.append(bytes)) return true;
+    if (file.append(new Uint8Array(bytes))) return true;
     this.#refuse("ERR_OVERLOADED");
     return false;
   }
@@ -218,6 +220,18 @@ export class RequestIntake implements BodySink {
   #pump(): void {
     if (this.#target !== null) this.#send(this.#target);
     this.#regulate();
+  }
+
+  /** What the worker takes at once need not wait. Returns how many bytes that were. */
+  #pass(bytes: Uint8Array): number {
+    const target = this.#target;
+    if (target === null || this.#queue.bytes > 0) return 0;
+    const end = Math.min(bytes.length, this.#creditBytes);
+    for (let at = 0; at < end; at += CHUNK_BYTES) {
+      target.chunk(bytes.subarray(at, Math.min(at + CHUNK_BYTES, end)));
+    }
+    this.#creditBytes -= end;
+    return end;
   }
 
   #send(target: ChunkTarget): void {

@@ -16,6 +16,7 @@ export class SpoolReader implements BodySource {
   #loading = false;
   /** Somebody asked when nothing was there. */
   #wanted = false;
+  readonly #memory = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   #ready: Uint8Array | null = null;
   #takenBytes = 0;
 
@@ -65,8 +66,8 @@ export class SpoolReader implements BodySource {
     const bytes = Math.min(CHUNK_BYTES, this.#file.writtenBytes - this.#takenBytes);
     if (this.#failed || this.#loading || bytes <= 0) return;
     this.#loading = true;
-    // A buffer for each piece: the one before may still be on its way.
-    void this.#fill(Buffer.allocUnsafeSlow(bytes));
+    // One for all pieces: that more is asked for says that the one before is not needed any more.
+    void this.#fill(this.#memory.subarray(0, bytes));
   }
 
   async #fill(buffer: Uint8Array): Promise<void> {

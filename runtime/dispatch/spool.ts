@@ -1,6 +1,7 @@
 import { readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "../log.ts";
+import type { BlockPool } from "./block-pool.ts";
 import { BurstQueue } from "./burst-queue.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { isMissing, SPOOL_FILE_PREFIX } from "./nameless-file.ts";
@@ -13,6 +14,8 @@ export interface SpoolOptions {
   limitBytes: number;
   /** See `Spool.maxFiles`. */
   maxFiles: number;
+  /** Memory for what does not wait on the disk. */
+  blocks: BlockPool;
   log: Logger;
 }
 
@@ -80,6 +83,7 @@ export class Spool {
     return new BurstQueue({
       dir: this.#options.dir,
       memoryBytes,
+      blocks: this.#options.blocks,
       open: () => {
         if (this.#files >= this.maxFiles) return false;
         this.#files++;

@@ -155,6 +155,22 @@ describe("Channel", { timeout: 10_000 }, () => {
     assert.deepEqual(frames, [[[1], [200]], [[5_000]], [[5_000]], [[1]], [[300]], [[0], [200]]]);
   });
 
+  it("is done with what it was lent before it returns, and keeps the order", async (t) => {
+    const [near, far] = await openChannelPair(t);
+    const lent = Buffer.alloc(100_000);
+    for (let number = 0; number < 20; number++) {
+      near.channel.send(["before", number]);
+      near.channel.sendLent(["lent", lent.fill(number)], lent.length);
+    }
+    lent.fill(0xff);
+    const received = await far.until(40);
+    for (const [index, [kind, value]] of received.entries()) {
+      const number = Math.floor(index / 2);
+      if (index % 2 === 0) assert.deepEqual([kind, value], ["before", number]);
+      else assert.ok(value instanceof Uint8Array && Buffer.alloc(100_000, number).equals(value));
+    }
+  });
+
   it("takes longer frames once it is told to", async (t) => {
     const [socket, other] = await openSocketPair(t);
     const near = new End(socket, { maxFrameBytes: 10, lends: true });

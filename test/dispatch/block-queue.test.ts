@@ -27,6 +27,7 @@ const ACTION = fc.record({
   queue: fc.nat(1),
   do: fc.oneof(
     { weight: 8, arbitrary: fc.constantFrom("push", "take") },
+    { weight: 1, arbitrary: fc.constant("takeAll") },
     { weight: 1, arbitrary: fc.constant("clear") },
   ),
   size: SIZE,
@@ -42,6 +43,7 @@ describe("BlockQueue", () => {
           pushed: 0,
           taken: 0,
           lent: [] as { piece: Uint8Array; from: number }[],
+          owned: [] as { piece: Uint8Array; from: number }[],
         }));
         const input = Buffer.alloc(200_000);
         for (const { queue: index, do: name, size } of actions) {
@@ -59,15 +61,21 @@ describe("BlockQueue", () => {
             one.lent = piece === null ? [] : [{ piece, from: one.taken }];
             one.taken += piece?.length ?? 0;
             assert.ok(piece === null || (piece.length > 0 && piece.length <= size + 1));
+          } else if (name === "takeAll") {
+            const piece = one.queue.takeAll();
+            assert.equal(piece.length, one.pushed - one.taken);
+            one.lent = [];
+            one.owned.push({ piece, from: one.taken });
+            one.taken = one.pushed;
           } else {
             one.queue.clear();
             one.lent = [];
             one.taken = one.pushed;
           }
           assert.equal(one.queue.bytes, one.pushed - one.taken);
-          // What was taken last stays what it is, whatever the others do.
-          for (const { lent } of queues) {
-            for (const { piece, from } of lent) {
+          // What was taken last, and all that was given away, stays what it is, whatever the others do.
+          for (const { lent, owned } of queues) {
+            for (const { piece, from } of [...lent, ...owned]) {
               assert.ok(piece.every((byte, at) => byte === (from + at) % 251));
             }
           }

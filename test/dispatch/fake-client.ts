@@ -91,7 +91,11 @@ export class FakeClient implements ClientSide {
 
   /** A piece of the body arrives; also one that was on its way when the client was answered or held back. */
   sendChunk(bytes: Uint8Array): void {
-    if (!this.#gone) this.#sink?.chunk(bytes);
+    if (this.#gone) return;
+    const lent = Buffer.from(bytes);
+    this.#sink?.chunk(lent);
+    // It is used again.
+    lent.fill(0xff);
   }
 
   sendEnd(): void {
@@ -164,7 +168,7 @@ export class StreamedBody {
       if (piece === null) return;
       assert.ok(piece.length > 0 && piece.length <= left, "at least one byte and at most so many");
       left -= piece.length;
-      this.#taken.push(piece);
+      this.#taken.push(Buffer.from(piece));
     }
   }
 

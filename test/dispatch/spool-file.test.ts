@@ -31,7 +31,7 @@ async function readAll(file: SpoolFile, pieceBytes = 1_000): Promise<Buffer> {
   const pieces: Uint8Array[] = [];
   for (;;) {
     const piece = reader.read(pieceBytes);
-    if (piece !== null) pieces.push(piece);
+    if (piece !== null) pieces.push(Buffer.from(piece));
     else if (reader.state !== "open") break;
     else await new Promise<void>((resolve) => (reader.onChange = resolve));
   }

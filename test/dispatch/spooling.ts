@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import pino from "pino";
+import { BlockPool } from "../../runtime/dispatch/block-pool.ts";
 import { Spool, type SpoolOptions } from "../../runtime/dispatch/spool.ts";
 import { openFilesOf } from "../helpers/proc.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
@@ -10,7 +11,13 @@ import { temporaryFolder } from "../helpers/temporary-folder.ts";
 const log = pino({ level: "silent" });
 
 /** For tests in which nothing goes to disk: it has no room at all. */
-export const NO_SPOOL: Spool = new Spool({ dir: "/nonexistent", limitBytes: 0, maxFiles: 0, log });
+export const NO_SPOOL: Spool = new Spool({
+  dir: "/nonexistent",
+  limitBytes: 0,
+  maxFiles: 0,
+  blocks: new BlockPool(),
+  log,
+});
 
 /** A spool in a folder of its own, which is not there yet, and how many files of it this process has open. */
 export function createSpool(
@@ -18,7 +25,14 @@ export function createSpool(
   options: Partial<SpoolOptions> = {},
 ): { spool: Spool; dir: string; openFiles: () => number } {
   const dir = join(temporaryFolder(t), "state/spool");
-  const spool = new Spool({ dir, limitBytes: 1024 ** 3, maxFiles: 100, log, ...options });
+  const spool = new Spool({
+    dir,
+    limitBytes: 1024 ** 3,
+    maxFiles: 100,
+    blocks: new BlockPool(),
+    log,
+    ...options,
+  });
   const openFiles = (): number =>
     openFilesOf(process.pid).filter((path) => path.startsWith(dir)).length;
   return { spool, dir, openFiles };
