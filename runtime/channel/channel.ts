@@ -3,7 +3,6 @@ import { RuntimeError } from "../errors.ts";
 import { Codec } from "./codec.ts";
 import { FrameMemories } from "./frame-memory.ts";
 import { FrameBuffer } from "./frame-buffer.ts";
-import { FrameReader } from "./framing.ts";
 import { readInto } from "./read-into.ts";
 
 /** A frame takes no more messages than this together, unless it is a single one that is larger. */
@@ -23,13 +22,9 @@ const MOST_UNCLOCKED = 16;
 
 export interface ChannelOptions<In> {
   maxFrameBytes: number;
-  /**
-   * Byte strings in messages are lent: they are valid only while `onMessage` runs, since what is read goes into memory that
-   * is used again. Otherwise they may be kept.
-   */
-  lends?: boolean;
   /** Narrows one received message; throws `ERR_PROTOCOL` for what is none. */
   parse: (value: unknown) => In;
+  /** Byte strings in it are lent: they are valid only while this runs, since what is read goes into memory that is used again. */
   onMessage: (message: In) => void;
   /** Called once: `null` when the other side ended in order, otherwise why the channel broke. */
   onClose: (error: RuntimeError | null) => void;
@@ -45,7 +40,7 @@ export class Channel<In, Out extends readonly unknown[]> {
   readonly #socket: Socket;
   readonly #codec = new Codec();
   readonly #memories = new FrameMemories();
-  readonly #reader: FrameReader | FrameBuffer;
+  readonly #buffer: FrameBuffer;
   readonly #options: ChannelOptions<In>;
   #queue: Out[] = [];
   #queuedBytes = 0;
@@ -57,19 +52,11 @@ export class Channel<In, Out extends readonly unknown[]> {
 
   constructor(socket: Socket, options: ChannelOptions<In>) {
     this.#options = options;
-    if (options.lends === true) {
-      const buffer = new FrameBuffer(options);
-      this.#reader = buffer;
-      this.#socket = readInto(socket, {
-        space: () => buffer.space(),
-        filled: (bytes) => this.#receive(() => buffer.filled(bytes, this.#onFrame)),
-      });
-    } else {
-      const reader = new FrameReader(options);
-      this.#reader = reader;
-      this.#socket = socket;
-      socket.on("data", (bytes: Buffer) => this.#receive(() => reader.push(bytes, this.#onFrame)));
-    }
+    this.#buffer = new FrameBuffer(options);
+    this.#socket = readInto(socket, {
+      space: () => this.#buffer.space(),
+      filled: (bytes) => this.#receive(bytes),
+    });
     this.#socket.once("end", () => this.#settle(null));
     this.#socket.once("close", () => this.#settle(null));
     this.#socket.once("error", (error) =>
@@ -88,7 +75,7 @@ export class Channel<In, Out extends readonly unknown[]> {
 
   /** Longest frame that is taken, from the next one on. */
   set maxFrameBytes(bytes: number) {
-    this.#reader.maxFrameBytes = bytes;
+    this.#buffer.maxFrameBytes = bytes;
   }
 
   /**
@@ -158,10 +145,10 @@ export class Channel<In, Out extends readonly unknown[]> {
     }
   };
 
-  #receive(read: () => void): void {
+  #receive(bytes: number): void {
     if (this.#closed) return;
     try {
-      read();
+      this.#buffer.filled(bytes, this.#onFrame);
     } catch (error) {
       // A bug in `onMessage` is not the other side's breach: it must surface as the bug it is.
       if (!(error instanceof RuntimeError && error.code === "ERR_PROTOCOL")) throw error;

@@ -1,7 +1,7 @@
 import { Packr, RESERVE_START_SPACE } from "msgpackr";
 import { RuntimeError } from "../errors.ts";
 import type { FrameMemory } from "./frame-memory.ts";
-import { LENGTH_BYTES } from "./framing.ts";
+import { LENGTH_BYTES } from "./frame-buffer.ts";
 
 /**
  * Turns an array of messages into one frame and back. One codec per channel end.

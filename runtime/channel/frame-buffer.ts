@@ -1,4 +1,7 @@
-import { checkFrameLength, LENGTH_BYTES } from "./framing.ts";
+import { RuntimeError } from "../errors.ts";
+
+/** A frame on the wire: its length in 4 bytes, least significant first, then that many bytes. */
+export const LENGTH_BYTES = 4;
 
 /** As much as a frame has usually, and what one read brings on top. Pages of it that are never used take no memory. */
 const BUFFER_BYTES = 320 * 1024;
@@ -7,8 +10,8 @@ const BUFFER_BYTES = 320 * 1024;
 const LEAST_SPACE_BYTES = 64 * 1024;
 
 /**
- * Cuts a byte stream into frames, as `FrameReader` does, within one buffer that is filled again and again: a frame is valid
- * only while it is handed out.
+ * Cuts a byte stream into frames, wherever the stream was split, within one buffer that is filled again and again: a frame is
+ * valid only while it is handed out.
  *
  * Memory outside of V8's heap costs a collection of all of it for each few dozens of MiB: with a new buffer for each read
  * it was most of what a primary did (decision 028).
@@ -51,7 +54,7 @@ export class FrameBuffer {
     let neededBytes = LENGTH_BYTES;
     while (this.#end - this.#start >= LENGTH_BYTES) {
       const length = this.#buffer.readUInt32LE(this.#start);
-      checkFrameLength(length, this.maxFrameBytes);
+      this.#check(length);
       neededBytes = LENGTH_BYTES + length;
       if (this.#end - this.#start < neededBytes) break;
       const at = this.#start + LENGTH_BYTES;
@@ -60,6 +63,14 @@ export class FrameBuffer {
       onFrame(this.#buffer.subarray(at, at + length));
     }
     this.#makeRoom(neededBytes);
+  }
+
+  #check(length: number): void {
+    if (length <= this.maxFrameBytes) return;
+    throw new RuntimeError(
+      "ERR_PROTOCOL",
+      `Cannot read a frame: it announces ${length} bytes, expected at most ${this.maxFrameBytes}`,
+    );
   }
 
   /** Sees to it that what is missing of the next frame finds room. */

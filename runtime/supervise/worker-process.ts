@@ -97,7 +97,6 @@ export class WorkerProcess {
     this.#worker = worker;
     this.channel = new Channel(socket, {
       maxFrameBytes: MAX_FRAME_BYTES,
-      lends: true,
       parse: parseToPrimary,
       onMessage: (message) => this.#receiveSafely(message),
       onClose: (error) => this.#onChannelClosed(error),

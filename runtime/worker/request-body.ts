@@ -35,9 +35,10 @@ export class RequestBody {
     );
   }
 
+  /** Adds a copy, which the handler may keep or transfer: the bytes are lent. */
   push(bytes: Uint8Array): void {
     if (this.#output === null) return;
-    this.#chunks.push(bytes);
+    this.#chunks.push(new Uint8Array(bytes));
     if (this.#isWanted()) this.#deliver();
   }
 

@@ -2,7 +2,7 @@ import { BODY_FOLLOWS, type RequestMessage } from "../channel/messages.ts";
 import { createRequest } from "../web/fast-request.ts";
 import type { RequestBody } from "./request-body.ts";
 
-/** The `Request` that a handler gets. Nothing is parsed or copied until the handler asks for it. */
+/** The `Request` that a handler gets. Nothing is parsed until the handler asks for it. */
 export function toRequest(message: RequestMessage, follows: RequestBody | null): Request {
   const method = message[4];
   const body = message[9];
@@ -10,6 +10,7 @@ export function toRequest(message: RequestMessage, follows: RequestBody | null):
     method,
     url: message[5],
     fields: message[6],
-    body: body === BODY_FOLLOWS ? (follows?.stream ?? null) : body,
+    // The message's bytes are lent.
+    body: body === BODY_FOLLOWS ? (follows?.stream ?? null) : body && Buffer.from(body),
   });
 }

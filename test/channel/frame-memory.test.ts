@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import * as fc from "fast-check";
 import { Codec } from "../../runtime/channel/codec.ts";
 import { FrameMemories } from "../../runtime/channel/frame-memory.ts";
-import { LENGTH_BYTES } from "../../runtime/channel/framing.ts";
+import { LENGTH_BYTES } from "../../runtime/channel/frame-buffer.ts";
 
 /** A frame is made, or the one that was made longest ago was written. */
 const ACTION = fc.oneof(

@@ -72,7 +72,6 @@ class FakeWorker {
     const [near, far] = await openSocketPair(t);
     const received: ToWorker[] = [];
     const primaryEnd = new Channel<ToPrimary, ToWorker>(near, {
-      lends: true,
       maxFrameBytes: 1024 * 1024,
       parse: parseToPrimary,
       onMessage: (message) => {
@@ -87,13 +86,14 @@ class FakeWorker {
       maxFrameBytes: 1024 * 1024,
       parse: parseToWorker,
       onMessage: (message) => {
-        received.push(message);
+        received.push(toKept(message));
         // What a real one does as well, so that its place is free.
         if (message[0] === Kind.abort) workerEnd.send([Kind.settled, message[1]]);
         worker.#wake();
       },
       onClose: () => {},
     });
+    t.after(() => workerEnd.close());
     const lane = dispatcher.attach(workerId as WorkerId, primaryEnd);
     const worker: FakeWorker = new FakeWorker(lane, workerEnd, received);
     return worker;
@@ -119,6 +119,12 @@ class FakeWorker {
   exit(): void {
     this.#channel.close();
   }
+}
+
+/** Its bytes are lent. */
+function toKept(message: ToWorker): ToWorker {
+  if (message[0] !== Kind.requestChunk) return message;
+  return [Kind.requestChunk, message[1], Buffer.from(message[2])];
 }
 
 function createDispatcher(t: TestContext, options: Partial<DispatcherOptions> = {}): Dispatcher {

@@ -1,0 +1,13 @@
+import assert from "node:assert/strict";
+import type { FrameBuffer } from "../../runtime/channel/frame-buffer.ts";
+
+/** As a socket does: what there is room for, and the rest into the room there is then. */
+export function fill(buffer: FrameBuffer, bytes: Buffer, onFrame: (frame: Buffer) => void): void {
+  for (let at = 0; at < bytes.length;) {
+    const space = buffer.space();
+    assert.ok(space.length > 0);
+    const copied = bytes.copy(space, 0, at);
+    at += copied;
+    buffer.filled(copied, onFrame);
+  }
+}
