@@ -4,6 +4,7 @@ import { describe, it, type TestContext } from "node:test";
 import pino from "pino";
 import { Channel } from "../../runtime/channel/channel.ts";
 import {
+  BODY_FOLLOWS,
   type ExchangeId,
   Kind,
   MAX_RESPONSE_HEAD,
@@ -82,6 +83,10 @@ function toRequest(id: number, url = "http://localhost/"): RequestMessage {
   return [Kind.request, id as ExchangeId, 0, null, "GET", url, "", "::1", 0, null];
 }
 
+function toPost(id: number, body: RequestMessage[9]): RequestMessage {
+  return [Kind.request, id as ExchangeId, 0, null, "POST", "http://localhost/", "", "::1", 0, body];
+}
+
 installWebObjects();
 
 describe("Exchanges", { timeout: 10_000 }, () => {
@@ -99,6 +104,35 @@ describe("Exchanges", { timeout: 10_000 }, () => {
     assert.deepEqual(await next(), [Kind.settled, 1]);
     assert.deepEqual(await next(), [Kind.settled, 2]);
     await exchanges.idle();
+  });
+
+  it("keeps bodies whose memory is used again before the handler reads them", async (t) => {
+    const { exchanges, next } = await startTrial(
+      t,
+      `export default async (request) => {
+        await null;
+        return new Response(await request.text());
+      };`,
+    );
+    const lent = Buffer.from("whole");
+    exchanges.run(toPost(1, lent));
+    lent.fill("x");
+    const answers = [await next()];
+    exchanges.run(toPost(2, BODY_FOLLOWS));
+    for (const text of ["in ", "chunks"]) {
+      const chunk = Buffer.from(text);
+      exchanges.requestChunk(2 as ExchangeId, chunk);
+      chunk.fill("x");
+    }
+    exchanges.requestEnd(2 as ExchangeId);
+    answers.push(await next());
+    assert.deepEqual(
+      answers.map((message) => [message[1], message[5]]),
+      [
+        [1, "whole"],
+        [2, "in chunks"],
+      ],
+    );
   });
 
   it("answers 500, once, to a response that cannot be sent", async (t) => {
