@@ -1,9 +1,10 @@
 import { RuntimeError } from "../errors.ts";
 import { type StaticAnswer, resolveStatic } from "../static/answer.ts";
 import type { FileIndex } from "../static/file-index.ts";
-import { FileSource } from "./body-sources.ts";
+import { BytesSource, FileSource } from "./body-sources.ts";
 import { findField } from "./find-field.ts";
 import type { UwsClientSide } from "./uws-client-side.ts";
+import { isSmall } from "./write-response.ts";
 
 /**
  * Answers from the public folder; false when nothing there answers this request, which is then somebody else's.
@@ -47,6 +48,12 @@ function sendNow(
   client: UwsClientSide,
   { status, fields, contentLength, body }: StaticAnswer,
 ): void {
+  if (body.kind === "bytes" && !isSmall(body.bytes)) {
+    // `respond` would copy it: what that is given is lent, and this is ours.
+    const head = { status, statusText: "", fields, lengthBytes: body.bytes.length };
+    client.respondStream(head, new BytesSource(body.bytes));
+    return;
+  }
   const { method } = client.head;
   const length = method === "HEAD" && contentLength !== null;
   client.respond({
