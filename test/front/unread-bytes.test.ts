@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { UnreadBytes, parseUnreadBytes } from "../../runtime/front/unread-bytes.ts";
+import { UnreadBytes, findUnread, parseUnread } from "../../runtime/front/unread-bytes.ts";
 import { holdUnread } from "../helpers/hold-unread.ts";
 
 const LOOPBACK = Uint8Array.of(127, 0, 0, 1).buffer;
@@ -17,7 +17,7 @@ const TABLE = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->whe
    0: 0000000000000000FFFF00000100007F:1F91 0000000000000000FFFF00000100007F:C004 01 00000000:00000021 00:00000000 00000000     0        0 1007 1 0000000000000000 20 4 30 10 -1
 `;
 
-describe("parseUnreadBytes()", () => {
+describe("findUnread()", () => {
   const mapped = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 127, 0, 0, 1).buffer;
   const cases: [what: string, port: number, address: ArrayBuffer, bytes: number | null][] = [
     ["the most of any connection that is open or that the client has ended", 8080, LOOPBACK, 0x400],
@@ -27,7 +27,7 @@ describe("parseUnreadBytes()", () => {
     ["nothing for a client that is gone", 8080, new ArrayBuffer(0), null],
   ];
   for (const [what, port, address, bytes] of cases) {
-    it(`tells ${what}`, () => assert.equal(parseUnreadBytes(TABLE, port, address), bytes));
+    it(`tells ${what}`, () => assert.equal(findUnread(parseUnread(TABLE), port, address), bytes));
   }
 });
 
