@@ -259,7 +259,12 @@ export class Recovery {
     trouble.suspected = verdict === "isolate";
     exchange.trouble = trouble;
     exchange.lane = null;
-    if (trouble.suspected) return this.#isolate(exchange, nowMs);
+    if (trouble.suspected) {
+      if (this.#isolate(exchange, nowMs)) return true;
+      // Too many wait to run alone. One that may be why must not run among others.
+      if (loss.ownDoing) return false;
+      trouble.suspected = false;
+    }
     this.#hold(exchange, nowMs);
     return this.#again.push(exchange);
   }

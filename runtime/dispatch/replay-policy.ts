@@ -29,8 +29,14 @@ export interface LostExchange {
  */
 export type Verdict = "replay" | "isolate" | "condemn" | "fail";
 
-/** Workers that are killed, replaced or restarted around an exchange are not its fault; this many are bad luck enough. */
-const MOST_LOSSES = 3;
+/** Workers that are killed around an exchange are not its fault; this many are bad luck enough. */
+export const MOST_LOSSES = 10;
+
+/**
+ * After so many it runs alone. Where each worker is killed as soon as it is ready, all that waited is with it each time, and
+ * would be lost together; of those that run alone one is.
+ */
+export const MOST_COMMON_LOSSES = 3;
 
 /** So many crashes around an exchange are as well, while others are more likely to be why. */
 const MOST_CRASHES = 3;
@@ -52,7 +58,8 @@ export function judge(
     return quarantine ? "isolate" : "replay";
   }
   if (lost.losses >= MOST_LOSSES) return "fail";
-  return lost.suspected ? "isolate" : "replay";
+  const alone = lost.suspected || (quarantine && lost.losses >= MOST_COMMON_LOSSES);
+  return alone ? "isolate" : "replay";
 }
 
 /** Methods that may run twice with the effect of once (RFC 9110 section 9.2.2). TRACE is not served. */

@@ -17,7 +17,7 @@ export const killWorkers: Soak = {
     const { 502: lost = 0, ...others } = posts.failed;
     return [
       ...describeLosses("GET", gets),
-      atMost("GETs that failed", countOf(gets.failed), 0),
+      describeFailures("GETs that failed", gets.failed),
       ...describeLosses("POST", posts),
       told("POSTs that the server says were lost", posts.lost),
       atMost("POSTs with 502 that were not", Math.max(0, lost - posts.lost), 0),
@@ -38,6 +38,13 @@ export function describeLosses(name: string, report: LossReport): Figure[] {
     told(`${name}: slowest`, milliseconds(report.slowestMs)),
     first === undefined ? wrong : { ...wrong, breach: `a wrong answer to ${first}` },
   ];
+}
+
+/** None may; by their status, or what broke them. */
+function describeFailures(name: string, failed: Readonly<Record<string, number>>): Figure {
+  const figure = atMost(name, countOf(failed), 0);
+  const kinds = Object.entries(failed).map(([how, count]) => `${count} with ${how}`);
+  return kinds.length === 0 ? figure : { ...figure, breach: `${name}: ${kinds.join(", ")}` };
 }
 
 export function countOf(failed: Readonly<Record<string, number>>): number {

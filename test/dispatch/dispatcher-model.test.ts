@@ -13,6 +13,7 @@ import {
 } from "../../runtime/channel/messages.ts";
 import { parseToPrimary } from "../../runtime/channel/parse.ts";
 import { BlockPool } from "../../runtime/dispatch/block-pool.ts";
+import { MOST_LOSSES } from "../../runtime/dispatch/replay-policy.ts";
 import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
 import { Dispatcher } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
@@ -247,7 +248,7 @@ class Pair {
     const lost = this.inFlight.filter((exchange) => exchange.worker === worker);
     let replayed = 0;
     for (const exchange of lost.toSorted((a, b) => a.client.id - b.client.id)) {
-      const chances = ownDoing ? 1 - exchange.crashes : 3 - exchange.losses;
+      const chances = ownDoing ? 1 - exchange.crashes : MOST_LOSSES - exchange.losses;
       const isSafe = exchange.isIdempotent && !exchange.isOverflowing;
       if (exchange.state === "answering" || !isSafe || chances <= 0) {
         this.#fail(exchange, "502");

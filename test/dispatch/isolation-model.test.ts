@@ -14,6 +14,7 @@ import {
 } from "../../runtime/channel/messages.ts";
 import { parseToPrimary } from "../../runtime/channel/parse.ts";
 import { BlockPool } from "../../runtime/dispatch/block-pool.ts";
+import { MOST_LOSSES } from "../../runtime/dispatch/replay-policy.ts";
 import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
 import { Dispatcher } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
@@ -222,7 +223,7 @@ class Watch {
       if (ownDoing) seen.crashes++;
       else seen.losses++;
       assert.ok(
-        seen.crashes <= MOST_CRASHES && seen.losses <= 3,
+        seen.crashes <= MOST_CRASHES && seen.losses <= MOST_LOSSES,
         "it takes one down after another",
       );
     }
@@ -234,7 +235,7 @@ class Watch {
     ownDoing: boolean,
   ): "replays" | "fails" | "either" {
     if (seen.client.head.method !== "GET") return "fails";
-    if (!ownDoing) return seen.losses < 3 ? "replays" : "fails";
+    if (!ownDoing) return seen.losses < MOST_LOSSES ? "replays" : "fails";
     // Somebody else is more likely why, unless that has been let go.
     const isCompany = trial !== null && trial.seen !== seen;
     const isProven = trial?.seen === seen && trial.isAlone && !seen.isLetGo;

@@ -157,14 +157,50 @@ describe("an exchange whose worker was killed", () => {
     assert.deepEqual(kindsOf(client, waiting), ["answered", ""]);
   });
 
-  it("is given up after three more workers", (t) => {
-    const trial = new Trial(t);
+  it("is given up after ten more workers", (t) => {
+    const trial = new Trial(t, { quarantineMs: 0 });
     const client = trial.admit("GET", "/a");
-    for (let lost = 0; lost < 4; lost++) {
+    for (let lost = 0; lost < 11; lost++) {
       assert.deepEqual(kindsOf(client), [""]);
       trial.dispatcher.detach(trial.attach(), KILLED);
     }
     assert.deepEqual(kindsOf(client), ["502"]);
+  });
+
+  it("runs alone after three more workers: those that were lost together are not any longer", (t) => {
+    const trial = new Trial(t);
+    const clients = [trial.admit("GET", "/a"), trial.admit("GET", "/b")];
+    const ids = clients.map(({ id }) => id);
+    for (let lost = 0; lost < 4; lost++) {
+      const lane = trial.attach();
+      assert.deepEqual(trial.requestsTo(lane), ids);
+      trial.dispatcher.detach(lane, KILLED);
+    }
+    const lanes = [trial.attach(), trial.attach()];
+    const sent = (): number[] => lanes.flatMap((lane) => trial.requestsTo(lane));
+    assert.deepEqual(sent(), [ids[0]]);
+    const [busy] = lanes.filter((lane) => lane.inFlight.size > 0);
+    const [first] = clients;
+    assert.ok(busy !== undefined && first !== undefined);
+    trial.answer(busy, first);
+    assert.deepEqual(sent(), ids);
+  });
+
+  it("runs among others still, when too many wait to run alone", (t) => {
+    const trial = new Trial(t, { queueLimit: 1 });
+    const lanes = [trial.attach()];
+    const clients = ["/a", "/b", "/c"].map((path) => trial.admit("GET", path));
+    for (let lost = 0; lost < 4; lost++) {
+      for (const lane of lanes.splice(0)) trial.dispatcher.detach(lane, KILLED);
+      lanes.push(trial.attach());
+    }
+    assert.deepEqual(kindsOf(...clients), ["", "", ""]);
+    const [lane] = lanes;
+    assert.ok(lane !== undefined);
+    assert.deepEqual(
+      trial.requestsTo(lane),
+      clients.slice(1).map(({ id }) => id),
+    );
   });
 
   it("fails at once when it may not run twice", (t) => {

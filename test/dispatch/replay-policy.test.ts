@@ -19,10 +19,12 @@ describe("judge()", () => {
   it("decides by what the exchange is, what it has been through and how its worker ended", () => {
     const alone = { blame: "it", suspected: true } as const;
     const table: [change: Partial<LostExchange>, ownDoing: boolean, verdict: Verdict][] = [
-      // Killed from outside: not its fault, up to three times.
+      // Killed from outside: not its fault, up to ten times, the last of them alone.
       [{}, false, "replay"],
       [{ losses: 2 }, false, "replay"],
-      [{ losses: 3 }, false, "fail"],
+      [{ losses: 3 }, false, "isolate"],
+      [{ losses: 9 }, false, "isolate"],
+      [{ losses: 10 }, false, "fail"],
       [{ crashes: 1 }, false, "replay"],
       [{ replayable: false }, false, "fail"],
       [{ suspected: true }, false, "isolate"],
@@ -30,7 +32,7 @@ describe("judge()", () => {
       [{ ...alone, replayable: false }, false, "fail"],
       // It may be why: one more chance, where it can harm nobody.
       [{}, true, "isolate"],
-      [{ losses: 3 }, true, "isolate"],
+      [{ losses: 10 }, true, "isolate"],
       [{ crashes: 1 }, true, "fail"],
       [{ replayable: false }, true, "fail"],
       // Another one is more likely why, up to three times.
@@ -53,6 +55,7 @@ describe("judge()", () => {
     const rules = { ownDoing: true, quarantine: false };
     assert.equal(judge(USUAL, rules), "replay");
     assert.equal(judge({ ...USUAL, crashes: 1 }, rules), "fail");
+    assert.equal(judge({ ...USUAL, losses: 9 }, { ...rules, ownDoing: false }), "replay");
     assert.equal(judge({ ...USUAL, replayable: false }, rules), "fail");
   });
 });
