@@ -511,6 +511,7 @@ export class Primary {
     if (this.#generation === null || !this.#holdsGeneration) return;
     this.#holdsGeneration = false;
     await this.#stored.leases.release(this.#generation.manifest.id);
+    await this.#stored.releaseSpare();
   }
 }
 

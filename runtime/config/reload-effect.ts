@@ -65,7 +65,8 @@ export const RELOAD_EFFECT = {
   drainGraceMs: { name: "drainGrace", effect: "switch" },
   bootTimeoutMs: { name: "bootTimeout", effect: "pools" },
   hangTimeoutMs: { name: "hangTimeout", effect: "pools" },
-  warmup: { name: "warmup", effect: "switch" },
+  // What has not been asked for it has not proven that it answers it.
+  warmup: { name: "warmup", effect: "pools" },
   reloadProbe: { name: "reloadProbe", effect: "switch" },
   keepGenerations: { name: "keepGenerations", effect: "switch" },
   accessLog: { name: "accessLog", effect: "switch" },

@@ -305,8 +305,19 @@ export class Dispatcher {
     intake.start(exchange.client);
   }
 
-  #logDisk({ id, route }: Exchange, cause: unknown, message: string): void {
-    this.#options.log.error({ err: cause, exchangeId: id, route, code: "ERR_SPOOL" }, message);
+  #logDisk(exchange: Exchange, cause: unknown, message: string): void {
+    const fields = { err: cause, ...this.#namesOf(exchange), code: "ERR_SPOOL" };
+    this.#options.log.error(fields, message);
+  }
+
+  /** What a line of the log names it by. */
+  #namesOf({ id, route, client, url }: Exchange): Readonly<Record<string, unknown>> {
+    return {
+      exchangeId: id,
+      route: this.#options.routes.nameOf(route),
+      method: client.head.method,
+      path: new URL(url).pathname,
+    };
   }
 
   #expire(nowMs: number): void {
@@ -322,11 +333,8 @@ export class Dispatcher {
         // Once it is being answered, both sides live: a stream may take as long as it likes.
         if (state === "answering" || state === "settled") continue;
         if (timeoutMs === 0 || nowMs - exchange.sinceMs <= timeoutMs) continue;
-        const { id: exchangeId, route } = exchange;
-        log.error(
-          { exchangeId, workerId: lane.workerId, route, setting: "requestTimeout", timeoutMs },
-          "handler took longer than its timeout",
-        );
+        const fields = { ...this.#namesOf(exchange), workerId: lane.workerId, timeoutMs };
+        log.error({ ...fields, setting: "requestTimeout" }, "handler took longer than its timeout");
         this.#counters.limit("requestTimeout", exchange.client);
         this.#settlement.fail(exchange, "ERR_HANDLER_TIMEOUT", "deadline");
       }

@@ -25,6 +25,8 @@ export class StoredGenerations {
   readonly #stateDir: string;
   readonly #log: Logger;
   #sources: readonly string[] = [];
+  /** Where a rollback goes. Leased: builds of the code that serves, however many, must not push it off the disk. */
+  #spare: string | null = null;
 
   constructor(stateDir: string, log: Logger) {
     this.leases = new GenerationLeases(stateDir);
@@ -51,6 +53,8 @@ export class StoredGenerations {
   /** Builds a generation, and holds its lease. */
   async build(config: Config, { signal }: { signal: AbortSignal }): Promise<Manifest> {
     const { handlersDir, mode, keepGenerations } = config;
+    const [last] = this.#history.served;
+    if (last !== undefined) await this.#holdSpare(last.code);
     try {
       const manifest = await buildInChild({
         handlersDir,
@@ -117,10 +121,9 @@ export class StoredGenerations {
   /** Where a rollback goes that names none, of those on disk. */
   findBefore(all: readonly StoredGeneration[], current: Manifest): string | undefined {
     const code = hashCode(current);
-    const others = new Set(all.filter((stored) => stored.code !== code).map(({ id }) => id));
-    const served = this.#history.served.find(({ id }) => others.has(id))?.id;
+    const served = this.#findServed(all, code);
     // Nobody has written down who served.
-    return served ?? [...others].find((id) => id < current.id);
+    return served ?? all.find((stored) => stored.code !== code && stored.id < current.id)?.id;
   }
 
   /** Lends a generation to the task; if that fails, its lease is given back. */
@@ -137,7 +140,35 @@ export class StoredGenerations {
 
   /** It serves from now on. Never rejects. */
   async recordServing(manifest: Manifest, options: { isBuilt: boolean }): Promise<void> {
-    await this.#history.add({ id: manifest.id, code: hashCode(manifest) }, options);
+    const code = hashCode(manifest);
+    await this.#history.add({ id: manifest.id, code }, options);
+    await this.#holdSpare(code);
+  }
+
+  /** Others may remove now what is kept for a rollback. */
+  async releaseSpare(): Promise<void> {
+    const spare = this.#spare;
+    this.#spare = null;
+    if (spare !== null) await this.leases.release(spare);
+  }
+
+  /** Leases what a rollback would go to from this code. Never rejects. */
+  async #holdSpare(code: string): Promise<void> {
+    try {
+      const spare = this.#findServed(await this.list(), code) ?? null;
+      if (spare === this.#spare) return;
+      if (spare !== null) await this.leases.take(spare);
+      await this.releaseSpare();
+      this.#spare = spare;
+    } catch (error) {
+      this.#log.warn({ err: error }, "cannot keep what a rollback would go to");
+    }
+  }
+
+  /** The last one that served with other code, of those on disk. */
+  #findServed(all: readonly StoredGeneration[], code: string): string | undefined {
+    const others = new Set(all.filter((stored) => stored.code !== code).map(({ id }) => id));
+    return this.#history.served.find(({ id }) => others.has(id))?.id;
   }
 
   /** After a switch. What fails now is no reason to think that it did not happen. */
