@@ -61,7 +61,12 @@ export class FileDestination implements LogDestination {
   readonly #path: string | null;
   readonly #tell: (problem: string) => void;
   readonly #lost = new LostLines();
-  readonly #flushAtExit = (): void => this.flushSync();
+  readonly #flushAtExit = (): void => {
+    this.#exiting = true;
+    this.flushSync();
+  };
+  /** What the thread pool has not begun by now Node takes back, if the process ends by itself. */
+  #exiting = false;
   #state: "idle" | "writing" | "stuck" = "idle";
   #fd: number | null = null;
   /** Which file is open: device and number. */
@@ -99,7 +104,7 @@ export class FileDestination implements LogDestination {
       return;
     }
     this.#waiting += lines;
-    this.#advance();
+    if (!this.#exiting) this.#advance();
   }
 
   reopen(): void {

@@ -56,6 +56,23 @@ const WRITE_MANY = `for (let index = 0; index < ${MANY}; index++) line(index);`;
 const many = Array.from({ length: MANY }, (_, index) => index);
 
 describe("openStderr()", { timeout: 60_000 }, () => {
+  it("writes the last lines to a file though the thread pool has no time for them any more", async (t) => {
+    const path = join(temporaryFolder(t), "log");
+    const fd = openSync(path, "a");
+    const child = run(
+      t,
+      `import { pbkdf2 } from "node:crypto";
+      process.prependListener("exit", () => {
+        for (let job = 0; job < 8; job++) pbkdf2("a", "b", 200_000, 64, "sha512", () => {});
+      });
+      line(1);`,
+      fd,
+    );
+    await once(child, "close");
+    closeSync(fd);
+    assert.deepEqual(numbersIn(readFileSync(path, "utf8")), [1]);
+  });
+
   for (const [title, ending] of [
     ["ends by itself", ""],
     ["calls process.exit()", "process.exit(0);"],
