@@ -11,10 +11,10 @@ export class Disturbance {
   readonly #startMs = performance.now();
   readonly #startOthersMs: number;
 
-  /** @param serverPid The server leads a session of its own; we and our clients are in ours. */
-  constructor(serverPid: number) {
+  /** @param serverPids A server leads a session of its own; we and our clients are in ours. */
+  constructor(...serverPids: readonly number[]) {
     const own = parseStat(readFileSync("/proc/self/stat", "utf8"))?.session ?? 0;
-    this.#sessions = new Set([serverPid, own]);
+    this.#sessions = new Set([...serverPids, own]);
     this.#startOthersMs = this.#othersMs();
   }
 
@@ -35,9 +35,10 @@ export class Disturbance {
 /** By how much a load has moved the p99 of others; judged unless something else may have moved it. */
 export function judgeTimes(
   times: number,
-  { cores, brief, most = P99_TIMES }: { cores: number; most?: number } & Pick<SoakContext, "brief">,
+  options: { cores: number; most?: number; name?: string } & Pick<SoakContext, "brief">,
 ): Figure[] {
-  const judged = atMost("p99 beside / without", times, most, (value) => `${value.toFixed(2)} x`);
+  const { cores, brief, most = P99_TIMES, name = "p99 beside / without" } = options;
+  const judged = atMost(name, times, most, (value) => `${value.toFixed(2)} x`);
   return [
     told("cores used by other programs", cores.toFixed(2)),
     ifQuiet(judged, { cores, brief }),

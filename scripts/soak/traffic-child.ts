@@ -29,11 +29,13 @@ async function run({
     let client = first;
     let dueMs = performance.now() + (index / connections) * intervalMs;
     for (let number = index; !stop.signal.aborted; number++, dueMs += intervalMs) {
-      await delay(Math.max(0, dueMs - performance.now()));
+      const waitMs = dueMs - performance.now();
+      if (waitMs > 0) await delay(waitMs);
+      // A request that had to wait for the one before it waited for the server, from when it was due. That a timer of ours
+      // fires up to a millisecond early or late is not the server's.
+      const startMs = waitMs > 0 ? performance.now() : dueMs;
       const loss = await ask(client, number);
-      // From when it was due: a request that waits for the one before it waits for the server.
-      // A timer may fire a little early.
-      if (loss === null) latenciesMs.push(Math.max(0, performance.now() - dueMs));
+      if (loss === null) latenciesMs.push(performance.now() - startMs);
       else losses.push(loss);
       if (fresh) client.socket.destroy();
       else if (!client.closed) continue;

@@ -91,7 +91,7 @@ export class Traffic {
 }
 
 /** That it has lost nothing. */
-export function checkLosses({ losses }: Traffic): Figure {
+export function checkLosses({ losses }: Pick<Traffic, "losses">): Figure {
   const figure = { name: "normal requests lost", value: String(losses.length), bound: "0" };
   const [first] = losses;
   return first === undefined

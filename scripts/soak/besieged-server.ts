@@ -1,0 +1,103 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { residentBytesOf, socketsOf } from "../../test/helpers/proc.ts";
+import type { TestServer } from "../../test/helpers/start-server.ts";
+import type { LatencySummary } from "./latencies.ts";
+import { formatOrder } from "./produce.ts";
+import type { Random } from "./random.ts";
+import { SlowCrowd, type Cut } from "./slow-crowd.ts";
+import type { Traffic } from "./traffic.ts";
+
+/** Long enough for the slowest way of being cut: a body below its least rate, after a grace of 10 s. */
+const CROWD_SECONDS = 16;
+const SETTLE_IN_SECONDS = 3;
+const SETTLE_MS = 30_000;
+export const READ_PATH = `/produces/0${formatOrder({ from: 0, bytes: 8 * 1024 ** 2, piece: 65_536, pauseEvery: 0, announced: false })}`;
+export const BODY_PATH = "/reads/0";
+
+/** What was measured of one crowd. */
+export interface Siege {
+  /** Of normal traffic while the crowd was there. */
+  readonly latencies: LatencySummary;
+  readonly crowdBytes: number;
+  readonly leftBytes: number;
+}
+
+/** What all of them share. */
+export interface SiegeSetting {
+  readonly traffic: Traffic;
+  readonly size: number;
+  readonly readers: number;
+  readonly random: Random;
+  readonly quietSeconds: number;
+}
+
+/** A server that crowds come to. */
+export class BesiegedServer {
+  readonly sieges: Siege[] = [];
+  readonly cuts: Cut[] = [];
+  readonly #server: TestServer;
+  readonly #setting: SiegeSetting;
+  /** What it has while no crowd is there. */
+  readonly #sockets: number;
+  readonly #bytes: number;
+
+  constructor(server: TestServer, setting: SiegeSetting) {
+    this.#server = server;
+    this.#setting = setting;
+    this.#sockets = socketsOf(server.pid);
+    this.#bytes = residentBytesOf(server.pid);
+  }
+
+  /** A crowd comes, stays until each kind has been cut off, and leaves. */
+  async besiege(): Promise<Siege> {
+    const { traffic, quietSeconds, size, readers, random } = this.#setting;
+    const crowd = await SlowCrowd.gather({
+      port: this.#server.port("http"),
+      size,
+      readers,
+      readPath: READ_PATH,
+      bodyPath: BODY_PATH,
+      random,
+    });
+    // That they all come at once is not what is measured.
+    await delay(SETTLE_IN_SECONDS * 1000);
+    await traffic.cut();
+    let crowdBytes = 0;
+    let latencies: LatencySummary;
+    try {
+      for (let second = 0; second < CROWD_SECONDS - SETTLE_IN_SECONDS; second++) {
+        await delay(1000);
+        crowdBytes = Math.max(crowdBytes, this.#grownBytes);
+      }
+      if (crowd.refused > 0) throw new Error(`${crowd.refused} slow clients were refused`);
+      // Nor that they all leave at once.
+      latencies = await traffic.cut();
+    } finally {
+      crowd.leave();
+    }
+    this.cuts.push(...crowd.cuts);
+    await this.untilLeft();
+    // What is garbage is collected when there is need of it: normal traffic makes some.
+    await delay(quietSeconds * 1000);
+    const siege = { latencies, crowdBytes, leftBytes: this.#grownBytes };
+    this.sieges.push(siege);
+    return siege;
+  }
+
+  /** Nothing tells of the end of a connection, so this is asked for. @throws Error when some are left for too long. */
+  async untilLeft(): Promise<void> {
+    const deadlineMs = performance.now() + SETTLE_MS;
+    for (;;) {
+      const left = socketsOf(this.#server.pid) - this.#sockets;
+      if (left <= 0) return;
+      if (performance.now() > deadlineMs) {
+        throw new Error(`${left} connections are left ${SETTLE_MS / 1000} s after their clients`);
+      }
+      await delay(50);
+    }
+  }
+
+  get #grownBytes(): number {
+    return residentBytesOf(this.#server.pid) - this.#bytes;
+  }
+}
