@@ -10,6 +10,7 @@ import type { WorkerInfo } from "./control/operations.ts";
 import { describeHang } from "./describe-hang.ts";
 import type { BlockPool } from "./dispatch/block-pool.ts";
 import type { ByteBudget } from "./dispatch/byte-budget.ts";
+import type { Exchange } from "./dispatch/exchange.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import type { Lane } from "./dispatch/lane.ts";
 import { RuleBook } from "./dispatch/route-rules.ts";
@@ -115,7 +116,7 @@ export class LivePool {
       quarantineMs: config.quarantineMs,
       routes: {
         mayReplay: (route, method) => this.#rules.rulesOf(route, method).replay,
-        nameOf: (route) => patternOf(manifest, route),
+        describe: (exchange) => this.#describe(exchange),
       },
     });
     const retireGraceMs = (): number => toRetireGraceMs(this.#config);
@@ -242,7 +243,7 @@ export class LivePool {
     // What is cut off learns of it by its `request.signal`, and has the rest of the grace to tidy up.
     const noticeMs = Math.min(SHUTDOWN_NOTICE_MS, graceMs / 10);
     await settledWithin(this.dispatcher.idle(), graceMs - noticeMs);
-    this.dispatcher.close("ERR_DRAINING");
+    this.dispatcher.close("ERR_DRAINING", { graceMs });
     await this.#pool.close(Math.max(0, deadlineMs - performance.now()));
     await this.#release();
   }
@@ -298,15 +299,27 @@ export class LivePool {
     });
   }
 
+  /** What a line of the log names a request by. */
+  #describe({ id, route, client, url }: Exchange): object {
+    return {
+      requestId: this.#requestIdPrefix + id.toString(36),
+      route: patternOf(this.manifest, route),
+      method: client.head.method,
+      path: new URL(url).pathname,
+    };
+  }
+
   #onLost(workerId: WorkerId, error: RuntimeError, cause: LossCause): void {
     const lane = this.#lanes.get(workerId);
     if (lane === undefined) return;
     this.#lanes.delete(workerId);
     const loss = { code: "ERR_WORKER_EXITED", ownDoing: isOwnDoing(cause) } as const;
-    const { failed, replayed } = this.dispatcher.detach(lane, loss);
+    const { failed, replayed, firstFailed } = this.dispatcher.detach(lane, loss);
     const fields = { workerId, cause, reason: error.message, replayed };
-    if (failed > 0) this.#log.error({ ...fields, exchanges: failed }, "exchanges lost");
-    else if (replayed > 0) this.#log.warn(fields, "exchanges go to another worker");
+    if (firstFailed !== null) {
+      const first = this.#describe(firstFailed);
+      this.#log.error({ ...fields, exchanges: failed, first }, "exchanges lost");
+    } else if (replayed > 0) this.#log.warn(fields, "exchanges go to another worker");
   }
 }
 

@@ -501,7 +501,12 @@ export class Primary {
     ]);
     const idle = Promise.all(this.#listeners.map((listener) => listener.idle()));
     await settledWithin(idle, Math.max(0, deadlineMs - performance.now()));
-    for (const listener of this.#listeners) listener.close();
+    let clients = 0;
+    for (const listener of this.#listeners) clients += listener.close({ graceIsOver: true });
+    if (clients > 0) {
+      const fields = { clients, setting: "drainGrace", graceMs };
+      this.#log.warn(fields, "clients cut off: they took longer than the grace");
+    }
     await Promise.all(this.#allFiles().map((files) => files.destroy()));
     await this.#releaseGeneration();
   }

@@ -66,6 +66,7 @@ export async function start(options: StartOptions): Promise<void> {
         running?.primary.close(running.primary.config.drainGraceMs),
         Promise.race([serving.catch(() => null), late]).then((server) => server?.upgrader.abort()),
       ]);
+      log?.info("stopped");
     },
     onClosing: (signal) => log?.info({ signal }, "stopping: finishing what is in flight"),
     onForced: (signal) => log?.warn({ signal }, "stopped at once"),

@@ -258,9 +258,14 @@ export class Dispatcher {
     return this.#settlement.idle();
   }
 
-  /** Ends the wait of everything that is queued or in flight, and of what is still received once it is. */
-  close(code: ErrorCode): void {
+  /**
+   * Ends the wait of everything that is queued or in flight, and of what is still received once it is.
+   *
+   * @param options.graceMs It has had this time to be answered; absent: it is ended without.
+   */
+  close(code: ErrorCode, { graceMs }: { graceMs?: number } = {}): void {
     clearInterval(this.#sweep);
+    if (graceMs !== undefined) this.#endGrace(graceMs);
     this.#placement.close(code);
     for (const lane of this.#lanes.attached) {
       for (const { id, state } of lane.inFlight.values()) {
@@ -305,19 +310,26 @@ export class Dispatcher {
     intake.start(exchange.client);
   }
 
-  #logDisk(exchange: Exchange, cause: unknown, message: string): void {
-    const fields = { err: cause, ...this.#namesOf(exchange), code: "ERR_SPOOL" };
-    this.#options.log.error(fields, message);
+  #endGrace(graceMs: number): void {
+    this.#settlement.endGrace();
+    const left = [...this.#lanes.attached].flatMap(({ inFlight }) =>
+      [...inFlight.values()].filter(({ state }) => state !== "settled"),
+    );
+    const exchanges = left.length + this.load.queued;
+    if (exchanges === 0) return;
+    const [first] = left;
+    const fields = {
+      exchanges,
+      ...(first === undefined ? {} : { first: this.#options.routes.describe(first) }),
+      setting: "drainGrace",
+      graceMs,
+    };
+    this.#options.log.warn(fields, "requests cut off: they took longer than the grace");
   }
 
-  /** What a line of the log names it by. */
-  #namesOf({ id, route, client, url }: Exchange): Readonly<Record<string, unknown>> {
-    return {
-      exchangeId: id,
-      route: this.#options.routes.nameOf(route),
-      method: client.head.method,
-      path: new URL(url).pathname,
-    };
+  #logDisk(exchange: Exchange, cause: unknown, message: string): void {
+    const fields = { err: cause, ...this.#options.routes.describe(exchange), code: "ERR_SPOOL" };
+    this.#options.log.error(fields, message);
   }
 
   #expire(nowMs: number): void {
@@ -333,7 +345,8 @@ export class Dispatcher {
         // Once it is being answered, both sides live: a stream may take as long as it likes.
         if (state === "answering" || state === "settled") continue;
         if (timeoutMs === 0 || nowMs - exchange.sinceMs <= timeoutMs) continue;
-        const fields = { ...this.#namesOf(exchange), workerId: lane.workerId, timeoutMs };
+        const request = this.#options.routes.describe(exchange);
+        const fields = { ...request, workerId: lane.workerId, timeoutMs };
         log.error({ ...fields, setting: "requestTimeout" }, "handler took longer than its timeout");
         this.#counters.limit("requestTimeout", exchange.client);
         this.#settlement.fail(exchange, "ERR_HANDLER_TIMEOUT", "deadline");

@@ -23,14 +23,16 @@ export interface Casualties {
   failed: number;
   /** They wait for another worker, or have one. */
   replayed: number;
+  /** The first of those that failed. */
+  firstFailed: Exchange | null;
 }
 
 /** What the handlers of a route say of it. */
 export interface RoutePolicy {
   /** Whether its requests may run twice; `null`: they do not say. */
   mayReplay: (route: RouteNumber, method: string) => boolean | null;
-  /** Names it in the log. */
-  nameOf: (route: RouteNumber) => string;
+  /** Names a request of it in the log. */
+  describe: (exchange: Exchange) => object;
 }
 
 export interface RecoveryOptions {
@@ -117,7 +119,7 @@ export class Recovery {
   rescue(lane: Lane, inFlight: readonly Exchange[], loss: Loss, nowMs: number): Casualties {
     const trial = this.isolation.trialOn(lane);
     this.isolation.detach(lane);
-    const casualties: Casualties = { failed: 0, replayed: 0 };
+    const casualties: Casualties = { failed: 0, replayed: 0, firstFailed: null };
     for (const exchange of inFlight) {
       // One whose client has left, or has waited long enough, may be what the worker was lost with as well.
       const isSuspicious = loss.ownDoing && exchange.state !== "answering";
@@ -127,6 +129,7 @@ export class Recovery {
         casualties.replayed++;
       } else {
         casualties.failed++;
+        casualties.firstFailed ??= exchange;
         this.#options.fail(exchange, loss.code);
       }
     }
@@ -212,15 +215,8 @@ export class Recovery {
   /** Refuses an exchange, and all that are like it, for a while. */
   #condemn(exchange: Exchange, nowMs: number): void {
     const quarantineMs = this.#quarantine.condemn(exchange, nowMs);
-    const { id: exchangeId, client, route, url } = exchange;
-    const fields = {
-      exchangeId,
-      route: this.#options.routes.nameOf(route),
-      method: client.head.method,
-      path: new URL(url).pathname,
-      quarantineMs,
-      code: "ERR_QUARANTINED",
-    };
+    const request = this.#options.routes.describe(exchange);
+    const fields = { ...request, quarantineMs, code: "ERR_QUARANTINED" };
     this.#options.log.error(fields, "request takes workers down: refusing all that are like it");
     for (const other of this.isolation.waiting.like(exchange)) {
       this.#options.fail(other, "ERR_QUARANTINED", quarantineMs);

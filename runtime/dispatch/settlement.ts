@@ -27,6 +27,7 @@ export class Settlement {
   /** Admitted and not settled. */
   #open = 0;
   readonly #idleWaiters = new Waiters();
+  #graceIsOver = false;
 
   constructor({ counters, overloadLog, line, recovery }: SettlementOptions) {
     this.#counters = counters;
@@ -44,6 +45,11 @@ export class Settlement {
   /** Resolves when every admitted exchange is settled. */
   idle(): Promise<void> {
     return this.#open === 0 ? Promise.resolve() : this.#idleWaiters.wait();
+  }
+
+  /** What is refused from now on because we stop is refused by `drainGrace`. */
+  endGrace(): void {
+    this.#graceIsOver = true;
   }
 
   settle(exchange: Exchange): void {
@@ -72,6 +78,9 @@ export class Settlement {
     retryAfterMs = RETRY_AFTER_MS,
   ): void {
     if (exchange.state === "settled") return;
+    if (this.#graceIsOver && code === "ERR_DRAINING") {
+      this.#counters.limit("drainGrace", exchange.client);
+    }
     const { lane, feed } = exchange;
     this.settle(exchange);
     if (lane !== null && reason !== undefined) this.#tell(lane, exchange, reason);

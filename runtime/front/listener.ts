@@ -270,13 +270,21 @@ export class Listener implements Door {
     this.#uws.us_listen_socket_close(this.#socket);
   }
 
-  /** Closes all connections at once. Requests in flight see their client leave. */
-  close(): void {
+  /**
+   * Closes all connections at once. Requests in flight see their client leave.
+   *
+   * @param options.graceIsOver They have had the time that `drainGrace` gives, and their access lines say so.
+   * @returns How many clients were sending or reading.
+   */
+  close({ graceIsOver = false }: { graceIsOver?: boolean } = {}): number {
     this.stopAccepting();
+    const busy = this.#transfers.flatMap((group) => [...group.values()]);
+    if (graceIsOver) for (const client of busy) this.#options.counters.limit("drainGrace", client);
     clearInterval(this.#sweep);
     for (const { app } of [...this.#retired, this.#serving]) app.close();
     this.#retired.clear();
     if (this.#acceptor !== this.#serving.app) this.#acceptor.close();
+    return busy.length;
   }
 
   /** Other rules for what begins from now on. */

@@ -20,7 +20,8 @@ export type LimitName =
   | "requestTimeout"
   | "bodyTimeout"
   | "minBodyRate"
-  | "sendTimeout";
+  | "sendTimeout"
+  | "drainGrace";
 
 /**
  * What a primary counts, from its start: one object for all its listeners and dispatchers, plain integers that whoever
@@ -56,6 +57,7 @@ export class Counters {
     bodyTimeout: 0,
     minBodyRate: 0,
     sendTimeout: 0,
+    drainGrace: 0,
   };
 
   /** A limit has refused a request, or cut it off, and its access line shall say so. */

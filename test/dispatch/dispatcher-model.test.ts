@@ -98,7 +98,7 @@ class Pair {
       counters: this.counters,
       // What is kept apart is in `isolation-model.test.ts`.
       quarantineMs: 0,
-      routes: { mayReplay: () => null, nameOf: String },
+      routes: { mayReplay: () => null, describe: ({ route }) => ({ route }) },
     });
   }
 
@@ -265,7 +265,9 @@ class Pair {
     this.#pump();
     const loss = { code: "ERR_WORKER_EXITED", ownDoing } as const;
     const casualties = this.dispatcher.detach(worker.lane, loss);
-    assert.deepEqual(casualties, { failed: lost.length - replayed, replayed });
+    const failed = lost.length - replayed;
+    assert.deepEqual([casualties.failed, casualties.replayed], [failed, replayed]);
+    assert.equal(casualties.firstFailed === null, failed === 0);
   }
 
   /** One sweep of the dispatcher. */

@@ -59,7 +59,7 @@ function create(t: TestContext): {
     maxRequests: null,
     counters: new Counters(),
     quarantineMs: 0,
-    routes: { mayReplay: () => null, nameOf: String },
+    routes: { mayReplay: () => null, describe: ({ route }) => ({ route }) },
   });
   t.after(() => dispatcher.close("ERR_DRAINING"));
   return { dispatcher, ...attach(t, dispatcher, 1), spool, logged };
@@ -121,7 +121,7 @@ describe("Dispatcher with a spool", { timeout: 20_000 }, () => {
     upload.sendBody(BODY);
     await untilTurn(() => sent.length > 2);
     const loss = { code: "ERR_WORKER_EXITED", ownDoing: false } as const;
-    assert.deepEqual(dispatcher.detach(lane, loss), { failed: 0, replayed: 1 });
+    assert.deepEqual(dispatcher.detach(lane, loss), { failed: 0, replayed: 1, firstFailed: null });
     const next = attach(t, dispatcher, 2);
     assert.deepEqual(next.sent[0], sent[0]);
     dispatcher.receive(next.lane, [Kind.requestCredit, upload.id, BODY.length]);

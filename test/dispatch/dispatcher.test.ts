@@ -18,6 +18,7 @@ import { parseToPrimary, parseToWorker } from "../../runtime/channel/parse.ts";
 import { BlockPool } from "../../runtime/dispatch/block-pool.ts";
 import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
 import { Dispatcher, type DispatcherOptions } from "../../runtime/dispatch/dispatcher.ts";
+import type { Exchange } from "../../runtime/dispatch/exchange.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
 import { Counters } from "../../runtime/observe/counters.ts";
 import { TurnClock } from "../../runtime/turn-clock.ts";
@@ -36,7 +37,7 @@ const LIMITS = {
   spool: NO_SPOOL,
   responseCreditBytes: 1_000,
   quarantineMs: 0,
-  routes: { mayReplay: () => null, nameOf: String },
+  routes: { mayReplay: () => null, describe: ({ id }: Exchange) => ({ id }) },
 } as const;
 
 /** How a worker was lost. */
@@ -267,8 +268,13 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const kept = await FakeWorker.attach(t, dispatcher, 2);
     const clients = createClients(6, "POST");
     admit(dispatcher, clients);
-    assert.deepEqual(dispatcher.detach(lost.lane, KILLED), { failed: 2, replayed: 0 });
-    assert.deepEqual(dispatcher.detach(lost.lane, KILLED), { failed: 0, replayed: 0 });
+    const { failed, replayed, firstFailed } = dispatcher.detach(lost.lane, KILLED);
+    assert.deepEqual([failed, replayed, firstFailed?.id], [2, 0, clients[0]?.id]);
+    assert.deepEqual(dispatcher.detach(lost.lane, KILLED), {
+      failed: 0,
+      replayed: 0,
+      firstFailed: null,
+    });
     assert.deepEqual(kindsOf(clients), ["502", "", "502", "", "", ""]);
     assert.deepEqual(dispatcher.load, { queued: 2, inFlight: 2 });
     const next = await FakeWorker.attach(t, dispatcher, 3);

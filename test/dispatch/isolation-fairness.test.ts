@@ -79,7 +79,7 @@ class Simulation {
       queueLimit: 1_000,
       queueTimeoutMs: 10_000,
       quarantineMs: 600_000,
-      routes: { mayReplay: () => null, nameOf: String },
+      routes: { mayReplay: () => null, describe: ({ route }) => ({ route }) },
     });
   }
 

@@ -93,7 +93,7 @@ class Watch {
       queueLimit: 1_000,
       queueTimeoutMs: 3_000,
       quarantineMs: QUARANTINE_MS,
-      routes: { mayReplay: () => null, nameOf: String },
+      routes: { mayReplay: () => null, describe: ({ route }) => ({ route }) },
     });
   }
 

@@ -75,7 +75,14 @@ class Trial {
       queueLimit: 5,
       queueTimeoutMs: QUEUE_TIMEOUT_MS,
       quarantineMs: 60_000,
-      routes: { mayReplay: () => null, nameOf: (route) => `/route/${route}` },
+      routes: {
+        mayReplay: () => null,
+        describe: ({ route, client, url }) => ({
+          route: `/route/${route}`,
+          method: client.head.method,
+          path: new URL(url).pathname,
+        }),
+      },
       ...options,
     });
     t.after(() => this.dispatcher.close("ERR_DRAINING"));
@@ -147,7 +154,7 @@ describe("an exchange whose worker was killed", () => {
     const client = trial.admit("PUT", "/a", { body: "whole", fields: "host\na" });
     const waiting = trial.admit("GET", "/b");
     const loss = trial.dispatcher.detach(first, KILLED);
-    assert.deepEqual(loss, { failed: 0, replayed: 1 });
+    assert.deepEqual(loss, { failed: 0, replayed: 1, firstFailed: null });
     const second = trial.attach();
     assert.deepEqual(trial.requestsTo(second), [client.id]);
     assert.deepEqual(trial.messagesTo(second), trial.messagesTo(first));
@@ -205,7 +212,10 @@ describe("an exchange whose worker was killed", () => {
 
   it("fails at once when it may not run twice", (t) => {
     const trial = new Trial(t, {
-      routes: { mayReplay: (_, method) => (method === "PUT" ? false : null), nameOf: String },
+      routes: {
+        mayReplay: (_, method) => (method === "PUT" ? false : null),
+        describe: ({ route }) => ({ route }),
+      },
     });
     const lane = trial.attach();
     trial.attach();
@@ -233,7 +243,8 @@ describe("an exchange whose worker was killed", () => {
     const lane = trial.attach();
     const client = trial.admit("GET", "/a");
     trial.dispatcher.receive(lane, [Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
-    assert.deepEqual(trial.dispatcher.detach(lane, KILLED), { failed: 1, replayed: 0 });
+    const { failed, replayed, firstFailed } = trial.dispatcher.detach(lane, KILLED);
+    assert.deepEqual([failed, replayed, firstFailed?.id], [1, 0, client.id]);
     assert.equal(client.streamed.end, "broken");
     assert.deepEqual(trial.requestsTo(trial.attach()), []);
   });
@@ -295,7 +306,11 @@ describe("an exchange whose worker was killed", () => {
     const served = late.admit("GET", "/a");
     const gone = late.attach();
     late.dispatcher.close("ERR_DRAINING");
-    assert.deepEqual(late.dispatcher.detach(gone, KILLED), { failed: 0, replayed: 0 });
+    assert.deepEqual(late.dispatcher.detach(gone, KILLED), {
+      failed: 0,
+      replayed: 0,
+      firstFailed: null,
+    });
     assert.deepEqual(kindsOf(served), ["503"]);
   });
 
@@ -494,7 +509,8 @@ describe("an exchange whose worker crashed", () => {
     const clients = ["/1", "/2", "/3", "/4", "/5", "/6", "/7"].map((path) =>
       trial.admit("GET", path),
     );
-    assert.deepEqual(trial.dispatcher.detach(lane, CRASHED), { failed: 2, replayed: 5 });
+    const { failed, replayed, firstFailed } = trial.dispatcher.detach(lane, CRASHED);
+    assert.deepEqual([failed, replayed, firstFailed?.id], [2, 5, clients[5]?.id]);
     assert.deepEqual(kindsOf(...clients), ["", "", "", "", "", "502", "502"]);
   });
 

@@ -148,7 +148,7 @@ describe("SIGTERM", { timeout: 60_000 }, () => {
     assert.ok(server.logs.some(({ msg }) => msg === "written"));
   });
 
-  it("cuts off what takes longer than the grace, with 503, and exits with 0", async (t) => {
+  it("cuts off what takes longer than the grace, with 503, says so by its setting, and exits with 0", async (t) => {
     const flags = ["--drain-grace", "200ms"];
     const server = await startServer(t, { handlers: FIXTURE_HANDLERS, flags });
     const connection = await server.connect();
@@ -157,6 +157,34 @@ describe("SIGTERM", { timeout: 60_000 }, () => {
     server.kill("SIGTERM");
     assert.equal((await connection.response()).status, 503);
     assert.deepEqual(await server.exit, { code: 0, signal: null });
+    const [line] = server.accessLines;
+    assert.deepEqual([line?.["status"], line?.["limit"]], [503, "drainGrace"]);
+    const warning = server.logs.find(({ setting }) => setting === "drainGrace");
+    assert.equal(warning?.["exchanges"], 1);
+    assert.deepEqual(warning["first"], {
+      requestId: line?.["requestId"],
+      route: "/never-answers",
+      method: "GET",
+      path: "/never-answers",
+    });
+    assert.ok(server.logs.some(({ msg }) => msg === "stopped"));
+  });
+
+  it("cuts off a client that reads for longer than the grace, and says so by its setting", async (t) => {
+    const server = await startServer(t, {
+      handlers: FIXTURE_HANDLERS,
+      public: { "big.bin": Buffer.alloc(20_000_000) },
+      flags: ["--drain-grace", "200ms"],
+    });
+    const connection = await server.connect();
+    connection.send("GET /big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await eventually(t, () => connection.socket.bytesRead > 0);
+    connection.socket.pause();
+    server.kill("SIGTERM");
+    assert.deepEqual(await server.exit, { code: 0, signal: null });
+    assert.equal(server.accessLines[0]?.["limit"], "drainGrace");
+    const warning = server.logs.find(({ setting }) => setting === "drainGrace");
+    assert.equal(warning?.["clients"], 1);
   });
 
   it("twice at once is once", async (t) => {
