@@ -105,7 +105,7 @@ export class Primary {
       blocks: this.#blocks,
       log,
     });
-    this.#stored = new StoredGenerations(stateDir, log);
+    this.#stored = new StoredGenerations(stateDir, log, config.mode);
     this.#retiring = new RetiringPools(log, config.mode);
     this.#moves = this.#createMoves();
   }
@@ -516,7 +516,7 @@ export class Primary {
     if (this.#generation === null || !this.#holdsGeneration) return;
     this.#holdsGeneration = false;
     await this.#stored.leases.release(this.#generation.manifest.id);
-    await this.#stored.releaseSpare();
+    await this.#stored.releaseSpares();
   }
 }
 

@@ -13,6 +13,9 @@ const STUCK_MS = 2_000;
 /** The same where that may end the connection. */
 const STUCK_FOR_GOOD_MS = 20_000;
 
+/** By then the kernel holds what it will hold of what comes and is not read. */
+const FILLING_MS = 1_000;
+
 /** As little as that never ends it: the library reads up to 512 KiB at a time, and loses only what is left of so much. */
 const HARMLESS_BYTES = 128 * 1024;
 
@@ -30,7 +33,7 @@ const taught = new Set<boolean>();
  */
 export class BodyReading implements BodyFlow {
   readonly #res: HttpResponse;
-  readonly #unreadBytes: () => Promise<number | null>;
+  readonly #unreadBytes: (maxAgeMs: number) => Promise<number | null>;
   readonly #secure: boolean;
   readonly #writer: () => StreamWriter | null;
   #receivedBytes = 0;
@@ -50,7 +53,8 @@ export class BodyReading implements BodyFlow {
   /**
    * @param options.secure The connection uses TLS.
    * @param options.sinceMs When the request came.
-   * @param options.unreadBytes What the kernel holds at most of what the client has sent; `null`: that is not known.
+   * @param options.unreadBytes What the kernel holds at most of what the client has sent, and that at most so long ago;
+   *   `null`: that is not known.
    * @param options.writer What writes the response on the same connection, once there is one.
    */
   constructor(
@@ -58,7 +62,7 @@ export class BodyReading implements BodyFlow {
     options: {
       secure: boolean;
       sinceMs: number;
-      unreadBytes: () => Promise<number | null>;
+      unreadBytes: (maxAgeMs: number) => Promise<number | null>;
       writer: () => StreamWriter | null;
     },
   ) {
@@ -151,12 +155,13 @@ export class BodyReading implements BodyFlow {
     const { progressMs, forbidsReading } = writer;
     const stuckMs = nowMs - progressMs;
     if (stuckMs < STUCK_MS || progressMs === this.#unstuckMs) return;
-    if (forbidsReading && stuckMs < STUCK_FOR_GOOD_MS) void this.#unstickIfHarmless(progressMs);
-    else this.#readOutOfTurn(writer);
+    if (forbidsReading && stuckMs < STUCK_FOR_GOOD_MS) {
+      void this.#unstickIfHarmless(progressMs, stuckMs);
+    } else this.#readOutOfTurn(writer);
   }
 
-  async #unstickIfHarmless(progressMs: number): Promise<void> {
-    const unreadBytes = await this.#unreadBytes();
+  async #unstickIfHarmless(progressMs: number, stuckMs: number): Promise<void> {
+    const unreadBytes = await this.#unreadBytes(stuckMs - FILLING_MS);
     if (unreadBytes === null || unreadBytes > HARMLESS_BYTES || this.#over) return;
     const writer = this.#writer();
     const isStuck = this.#paused && writer?.blocked === true && writer.progressMs === progressMs;

@@ -5,28 +5,34 @@ const TABLES = ["/proc/self/net/tcp", "/proc/self/net/tcp6"] as const;
 
 /** A table serves for so many times as long as it took to be read: to look at 100,000 connections takes a tenth of a second. */
 const SERVES_TIMES = 20;
+/** No longer than that: the loop may be slow to read it when it has much else to do, which takes nothing from anybody. */
+const MOST_SERVES_MS = 5_000;
 
 /** How much the kernel holds of what clients have sent and nobody has read yet. */
 export class UnreadBytes {
   /** It has a line for each connection of the machine: whoever asks while it is read, or soon after, gets that one. */
-  #table: Promise<UnreadTable> | null = null;
+  #reading: { readonly startMs: number; readonly table: Promise<UnreadTable> } | null = null;
 
   /**
    * The most of any connection that comes from this address to this port, since the library tells no port of the client's.
    *
    * @param address As the library tells it: 4 or 16 bytes, most significant first.
-   * @returns Bytes; `null` where it cannot be known: not on Linux, or there is no such connection.
+   * @param maxAgeMs What was so longer ago is of no use.
+   * @returns Bytes; `null` where it is not known: not on Linux, there is no such connection, or what was read last is older
+   *   than that and still has to serve. To be asked again then.
    */
-  async find(port: number, address: ArrayBuffer): Promise<number | null> {
-    this.#table ??= this.#read();
-    return findUnread(await this.#table, port, address);
+  async find(port: number, address: ArrayBuffer, maxAgeMs: number): Promise<number | null> {
+    this.#reading ??= { startMs: performance.now(), table: this.#read() };
+    const { startMs, table } = this.#reading;
+    if (performance.now() - startMs > maxAgeMs) return null;
+    return findUnread(await table, port, address);
   }
 
   async #read(): Promise<UnreadTable> {
     const startMs = performance.now();
     const table = parseUnread(await readTables());
-    const tookMs = performance.now() - startMs;
-    setTimeout(() => (this.#table = null), SERVES_TIMES * tookMs).unref();
+    const servesMs = SERVES_TIMES * (performance.now() - startMs);
+    setTimeout(() => (this.#reading = null), Math.min(servesMs, MOST_SERVES_MS)).unref();
     return table;
   }
 }

@@ -132,7 +132,8 @@ export class UwsClientSide implements ClientSide {
     const reading = new BodyReading(this.#res, {
       secure: this.#door.secure,
       sinceMs: this.receivedMs,
-      unreadBytes: () => this.#door.unread.find(this.#door.port, this.#res.getRemoteAddress()),
+      unreadBytes: (maxAgeMs) =>
+        this.#door.unread.find(this.#door.port, this.#res.getRemoteAddress(), maxAgeMs),
       writer: () => this.#writer,
     });
     this.#reading = reading;

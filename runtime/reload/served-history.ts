@@ -30,11 +30,14 @@ const schema = z.object({
 export class ServedHistory {
   readonly #path: string;
   readonly #log: Logger;
+  readonly #persists: boolean;
   #state: z.infer<typeof schema>;
 
-  constructor(stateDir: string, log: Logger) {
+  /** @param options.persists Whether others learn of what serves here; otherwise it is only known while this lives. */
+  constructor(stateDir: string, log: Logger, { persists }: { persists: boolean }) {
     this.#path = join(stateDir, "served.json");
     this.#log = log;
+    this.#persists = persists;
     this.#state = this.#read();
   }
 
@@ -72,6 +75,7 @@ export class ServedHistory {
         "the code that was rolled back from serves again: the handlers folder still holds it",
       );
     }
+    if (!this.#persists) return;
     try {
       await this.#write();
     } catch (error) {

@@ -25,12 +25,18 @@ export class StoredGenerations {
   readonly #stateDir: string;
   readonly #log: Logger;
   #sources: readonly string[] = [];
-  /** Where a rollback goes. Leased: builds of the code that serves, however many, must not push it off the disk. */
-  #spare: string | null = null;
+  /**
+   * What a rollback goes to, or may go to once something else serves. Leased: builds, however many, must not push it off the
+   * disk.
+   */
+  #spares: readonly string[] = [];
+  readonly #mode: Config["mode"];
 
-  constructor(stateDir: string, log: Logger) {
+  constructor(stateDir: string, log: Logger, mode: Config["mode"]) {
     this.leases = new GenerationLeases(stateDir);
-    this.#history = new ServedHistory(stateDir, log);
+    // What somebody tries while working on handlers is nothing that production goes back to.
+    this.#history = new ServedHistory(stateDir, log, { persists: mode === "production" });
+    this.#mode = mode;
     this.#stateDir = stateDir;
     this.#log = log;
   }
@@ -54,7 +60,10 @@ export class StoredGenerations {
   async build(config: Config, { signal }: { signal: AbortSignal }): Promise<Manifest> {
     const { handlersDir, mode, keepGenerations } = config;
     const [last] = this.#history.served;
-    if (last !== undefined) await this.#holdSpare(last.code);
+    // In development once: for as long as it runs, production's are kept, and none of its own.
+    if (last !== undefined && (this.#mode === "production" || this.#spares.length === 0)) {
+      await this.#holdSpares(last.code, { also: last.id });
+    }
     try {
       const manifest = await buildInChild({
         handlersDir,
@@ -142,24 +151,32 @@ export class StoredGenerations {
   async recordServing(manifest: Manifest, options: { isBuilt: boolean }): Promise<void> {
     const code = hashCode(manifest);
     await this.#history.add({ id: manifest.id, code }, options);
-    await this.#holdSpare(code);
+    if (this.#mode === "production") await this.#holdSpares(code);
   }
 
   /** Others may remove now what is kept for a rollback. */
-  async releaseSpare(): Promise<void> {
-    const spare = this.#spare;
-    this.#spare = null;
-    if (spare !== null) await this.leases.release(spare);
+  async releaseSpares(): Promise<void> {
+    const spares = this.#spares;
+    this.#spares = [];
+    for (const spare of spares) await this.leases.release(spare);
   }
 
-  /** Leases what a rollback would go to from this code. Never rejects. */
-  async #holdSpare(code: string): Promise<void> {
+  /**
+   * Leases what a rollback would go to from this code. Never rejects.
+   *
+   * @param options.also One that serves or did last: where a rollback goes from what is about to be built, if its code is
+   *   other. After a restart nobody else has a lease on it.
+   */
+  async #holdSpares(code: string, { also }: { also?: string } = {}): Promise<void> {
     try {
-      const spare = this.#findServed(await this.list(), code) ?? null;
-      if (spare === this.#spare) return;
-      if (spare !== null) await this.leases.take(spare);
-      await this.releaseSpare();
-      this.#spare = spare;
+      const all = await this.list();
+      const isStored = all.some(({ id }) => id === also);
+      const spares = [this.#findServed(all, code), isStored ? also : undefined].filter(
+        (id) => id !== undefined,
+      );
+      for (const spare of spares) await this.leases.take(spare);
+      await this.releaseSpares();
+      this.#spares = spares;
     } catch (error) {
       this.#log.warn({ err: error }, "cannot keep what a rollback would go to");
     }

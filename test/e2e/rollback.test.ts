@@ -115,6 +115,46 @@ describe("edgicorn rollback", { timeout: 60_000 }, () => {
     assert.equal(await textOf(again), "200 one");
   });
 
+  it("finds what served before a restart with new code, however much of other code was built", async (t) => {
+    const flags = ["--keep-generations", "2"];
+    const server = await startServer(t, { handlers: { "index.ts": INDEX }, workers: 1, flags });
+    const stateDir = ["--state-dir", join(server.dir, ".edgicorn")];
+    write(server, "index.ts", INDEX.replace("one", "bad"));
+    for (let count = 0; count < 4; count++) await ask<ReloadReport>(server, "reload");
+    const { generation: good } = await ask<ReloadReport>(server, "rollback");
+    server.kill("SIGTERM");
+    await server.exit;
+
+    write(server, "index.ts", INDEX.replace("one", "three"));
+    const { handlersDir: handlers } = server;
+    const again = await startServer(t, { handlers, workers: 1, flags: [...flags, ...stateDir] });
+    assert.equal(await textOf(again), "200 three");
+    assert.equal((await ask<ReloadReport>(again, "rollback", ...stateDir)).generation, good);
+  });
+
+  it("does not go to what was only tried with edgicorn dev", async (t) => {
+    const flags = ["--keep-generations", "2"];
+    const server = await startServer(t, { handlers: { "index.ts": INDEX }, workers: 1, flags });
+    const [good] = storedBy(server).ids;
+    const stateDir = ["--state-dir", join(server.dir, ".edgicorn")];
+    server.kill("SIGTERM");
+    await server.exit;
+
+    const { handlersDir: handlers } = server;
+    const options = { handlers, workers: 1, flags: [...flags, ...stateDir] };
+    const tried = await startServer(t, { ...options, command: "dev" });
+    for (const text of ["two", "three", "four", "five"]) {
+      write(server, "index.ts", INDEX.replace("one", text));
+      await ask<ReloadReport>(tried, "reload", ...stateDir);
+    }
+    tried.kill("SIGTERM");
+    await tried.exit;
+
+    const again = await startServer(t, options);
+    assert.equal(await textOf(again), "200 five");
+    assert.equal((await ask<ReloadReport>(again, "rollback", ...stateDir)).generation, good);
+  });
+
   it("passes over what has the same code", async (t) => {
     const server = await startServer(t, { handlers: { "index.ts": INDEX }, workers: 1 });
     const { previous: first } = await ask<ReloadReport>(server, "reload");

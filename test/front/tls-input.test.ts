@@ -267,7 +267,7 @@ describe("UwsClientSide, over TLS,", { timeout: 60_000 }, () => {
     const res = await openBlocked(DOOR);
     res.client.check(performance.now() + 3_000, { keepAlive: false });
     // Longer than it takes to look.
-    await DOOR.unread.find(DOOR.port, res.getRemoteAddress());
+    await DOOR.unread.find(DOOR.port, res.getRemoteAddress(), 60_000);
     await nextTurn();
     assert.ok(!res.reads);
     res.client.check(performance.now() + 30_000, { keepAlive: false });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { UnreadBytes, findUnread, parseUnread } from "../../runtime/front/unread-bytes.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { holdUnread } from "../helpers/hold-unread.ts";
 
 const LOOPBACK = Uint8Array.of(127, 0, 0, 1).buffer;
@@ -35,9 +36,19 @@ describe("UnreadBytes", { skip: process.platform !== "linux" }, () => {
   it("tells what a client has sent and nobody has read", async (t) => {
     const port = await holdUnread(t, 12_345);
     const unread = new UnreadBytes();
-    const [once, again] = [unread.find(port, LOOPBACK), unread.find(port, LOOPBACK)];
+    const find = (): Promise<number | null> => unread.find(port, LOOPBACK, 60_000);
+    const [once, again] = [find(), find()];
     assert.equal(await once, 12_345);
     assert.equal(await again, 12_345);
-    assert.equal(await unread.find(port, LOOPBACK), 12_345);
+    assert.equal(await find(), 12_345);
+  });
+
+  it("tells nothing that is older than whoever asks may use, and is read again soon", async (t) => {
+    const port = await holdUnread(t, 12_345);
+    const unread = new UnreadBytes();
+    const find = (): Promise<number | null> => unread.find(port, LOOPBACK, 0.5);
+    assert.equal(await find(), 12_345);
+    await eventually(t, async () => (await find()) === null);
+    await eventually(t, async () => (await find()) === 12_345);
   });
 });

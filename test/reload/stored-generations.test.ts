@@ -46,7 +46,7 @@ function open(
   const stateDir = temporaryFolder(t);
   mkdirSync(toGenerationDir(stateDir, ""), { recursive: true });
   for (const id of ids) write(stateDir, manifestOf(id));
-  return { stateDir, stored: new StoredGenerations(stateDir, SILENT) };
+  return { stateDir, stored: new StoredGenerations(stateDir, SILENT, "production") };
 }
 
 function hasLease(stateDir: string, id: string): boolean {
@@ -107,7 +107,7 @@ describe("StoredGenerations", () => {
         const current = manifests.at(-1);
         assert.ok(current !== undefined);
         // As after a restart.
-        for (const opened of [stored, new StoredGenerations(stateDir, SILENT)]) {
+        for (const opened of [stored, new StoredGenerations(stateDir, SILENT, "production")]) {
           const finding = opened.find(wanted, current);
           if (typeof found === "string") assert.equal(await finding, found);
           else await assert.rejects(finding, { code: "ERR_HANDLER_LOAD", message: found });
@@ -123,6 +123,7 @@ describe("StoredGenerations", () => {
       new StoredGenerations(
         stateDir,
         pino({ level: "warn" }, { write: (line) => lines.push(line) }),
+        "production",
       );
     await reopen().recordServing(manifestOf(FIRST), { isBuilt: true });
     await reopen().recordServing(manifestOf(SECOND), { isBuilt: true });
@@ -139,7 +140,7 @@ describe("StoredGenerations", () => {
     const { stateDir, stored } = open(t, [FIRST, SECOND]);
     await stored.recordServing(manifestOf(FIRST), { isBuilt: true });
     writeFileSync(join(stateDir, "served.json"), `{"formatVersion":1,"served":[{}]}`);
-    const damaged = new StoredGenerations(stateDir, SILENT);
+    const damaged = new StoredGenerations(stateDir, SILENT, "production");
     assert.equal(damaged.rolledBackFrom, null);
     assert.equal(await damaged.find(undefined, manifestOf(SECOND)), FIRST);
     rmSync(join(stateDir, "served.json"));
@@ -210,7 +211,7 @@ describe("StoredGenerations", () => {
 
   it("does not fail after a switch for a folder that it cannot tidy up", async (t) => {
     const { stateDir, stored } = open(t, []);
-    const missing = new StoredGenerations(join(stateDir, "missing"), SILENT);
+    const missing = new StoredGenerations(join(stateDir, "missing"), SILENT, "production");
     await missing.tidyUp({ previousId: FIRST, keep: SECOND, keepLast: 1 });
     await stored.tidyUp({ previousId: FIRST, keep: SECOND, keepLast: 1 });
     assert.ok(!existsSync(join(stateDir, "missing")));
