@@ -37,8 +37,10 @@ export interface Trouble {
   crashes: number;
   /** ...and how many otherwise. */
   losses: number;
-  /** It may be why a worker was lost: it must run alone. */
+  /** It may be why a worker was lost by what it did itself. */
   suspected: boolean;
+  /** It runs alone: it is suspected, or has been lost too often among others. */
+  alone: boolean;
 }
 
 /** One request on its way through the dispatcher. */

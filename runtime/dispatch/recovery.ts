@@ -107,7 +107,7 @@ export class Recovery {
         this.#options.fail(exchange, "ERR_QUARANTINED", standing.forMs);
         return true;
       case "suspect":
-        exchange.trouble = { firstMs: null, crashes: 0, losses: 0, suspected: true };
+        exchange.trouble = { firstMs: null, crashes: 0, losses: 0, suspected: true, alone: true };
         if (!this.#isolate(exchange, nowMs)) this.#options.overloaded(exchange, "queueLimit");
         return true;
       default:
@@ -117,7 +117,10 @@ export class Recovery {
 
   /** A worker was lost that had these in flight; none of them is in its hands any more. */
   rescue(lane: Lane, inFlight: readonly Exchange[], loss: Loss, nowMs: number): Casualties {
-    const trial = this.isolation.trialOn(lane);
+    const held = this.isolation.trialOn(lane);
+    // One that was set apart for bad luck only is no more likely to be why than what was with it.
+    const isTrial = held?.isAlone === true || held?.suspect.trouble?.suspected === true;
+    const trial = isTrial ? held : null;
     this.isolation.detach(lane);
     const casualties: Casualties = { failed: 0, replayed: 0, firstFailed: null };
     for (const exchange of inFlight) {
@@ -138,13 +141,13 @@ export class Recovery {
 
   /** A worker has answered an exchange that was in trouble, and lives: it and those like it are as good as any. */
   absolve(lane: Lane, exchange: Exchange): void {
-    if (exchange.trouble?.suspected !== true) return;
+    if (exchange.trouble?.alone !== true) return;
     this.isolation.vacate(lane, exchange);
     this.#quarantine.clear(exchange);
     for (const other of this.isolation.waiting.like(exchange)) {
       this.isolation.waiting.remove(other);
       this.#again.push(other);
-      if (other.trouble !== null) other.trouble.suspected = false;
+      if (other.trouble !== null) other.trouble.suspected = other.trouble.alone = false;
     }
   }
 
@@ -185,8 +188,7 @@ export class Recovery {
       return;
     }
     // Suspects run one by one, which may take long; their clients have had to wait for so long anyway.
-    const waitsOutItsTime =
-      trouble?.suspected === true && trouble.firstMs !== null && timeoutMs > 0;
+    const waitsOutItsTime = trouble?.alone === true && trouble.firstMs !== null && timeoutMs > 0;
     if (waitsOutItsTime || nowMs - sinceMs <= this.#options.queueTimeoutMs) return;
     this.#options.overloaded(exchange, "queueTimeout");
   }
@@ -236,6 +238,7 @@ export class Recovery {
       crashes: 0,
       losses: 0,
       suspected: false,
+      alone: false,
     };
     const declared = this.#options.routes.mayReplay(route, method);
     const verdict = judge(
@@ -252,14 +255,15 @@ export class Recovery {
     trouble.firstMs ??= exchange.sinceMs;
     if (loss.ownDoing) trouble.crashes++;
     else trouble.losses++;
-    trouble.suspected = verdict === "isolate";
+    trouble.alone = verdict === "isolate";
+    trouble.suspected ||= loss.ownDoing && trouble.alone;
     exchange.trouble = trouble;
     exchange.lane = null;
-    if (trouble.suspected) {
+    if (trouble.alone) {
       if (this.#isolate(exchange, nowMs)) return true;
       // Too many wait to run alone. One that may be why must not run among others.
-      if (loss.ownDoing) return false;
-      trouble.suspected = false;
+      if (trouble.suspected) return false;
+      trouble.alone = false;
     }
     this.#hold(exchange, nowMs);
     return this.#again.push(exchange);

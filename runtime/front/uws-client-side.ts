@@ -337,13 +337,15 @@ export class UwsClientSide implements ClientSide {
   #linger(body: BodySource): LingeringBody {
     const lingering = new LingeringBody(body, () => this.#reading?.letGo());
     this.#lingering = lingering;
+    // Of an answer that failed before any of it was written, when this is the one instead.
+    clearTimeout(this.#lingerTimer);
     this.#lingerTimer = setTimeout(() => lingering.letEnd(), LINGER_MS);
     if (this.#receives) return lingering;
     this.#receives = true;
     this.#res.onData((_, last) => {
       if (!last) return;
       this.#bodyOpen = false;
-      lingering.letEnd();
+      this.#lingering?.letEnd();
     });
     return lingering;
   }

@@ -155,7 +155,12 @@ export class FileDestination implements LogDestination {
     }
     clearTimeout(this.#retryTimer);
     process.off("exit", this.#flushAtExit);
-    if (this.#state === "writing") return;
+    if (this.#state === "writing") {
+      // What is being written may still come through; nobody writes what waits behind it.
+      this.#lost.add(this.#waiting);
+      this.#waiting = "";
+      return;
+    }
     this.flushSync();
     if (this.#path !== null && this.#fd !== null) closeSync(this.#fd);
     this.#fd = null;

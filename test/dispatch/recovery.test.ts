@@ -563,6 +563,26 @@ describe("an exchange whose worker crashed", () => {
 });
 
 describe("a request that crashes workers", () => {
+  it("is another than one that was only unlucky before, and runs beside it", (t) => {
+    const trial = new Trial(t);
+    const unlucky = trial.admit("GET", "/unlucky");
+    for (let lost = 0; lost < 4; lost++) trial.dispatcher.detach(trial.attach(), KILLED);
+    // The only worker is busy for longer than it is waited for: they run there together, twice.
+    for (const path of ["/a", "/b"]) {
+      const lane = trial.attach();
+      const poison = trial.admit("POST", path);
+      trial.tick(1_250);
+      trial.tick(1_250);
+      assert.deepEqual(trial.requestsTo(lane), [poison.id, unlucky.id]);
+      trial.dispatcher.detach(lane, CRASHED);
+      assert.deepEqual(kindsOf(poison), ["502"]);
+    }
+    // It has had its second chance, but nobody refuses what is like it.
+    assert.deepEqual(kindsOf(unlucky), ["502"]);
+    assert.ok(trial.logs.every(({ code }) => code !== "ERR_QUARANTINED"));
+    assert.deepEqual(kindsOf(trial.admit("GET", "/unlucky")), [""]);
+  });
+
   it("is refused for a while, also where it waits, then tried once more alone", (t) => {
     const trial = new Trial(t);
     const [lost, first] = [trial.attach(), trial.attach()];
