@@ -17,6 +17,7 @@ import {
   type PoolSetting,
   readFileSettings,
 } from "./config/file-settings.ts";
+import { findByOtherName } from "./config/other-names.ts";
 import { pickNearest } from "./nearest.ts";
 import { DEFAULT_POOL } from "./pool-name.ts";
 import {
@@ -294,7 +295,7 @@ const DEFAULTS: Readonly<Required<UserConfig>> = {
   maxRequestsPerAddress: "off", // many share an address: behind a proxy, in an office
   workerConcurrency: 1_000, // gunicorn: worker_connections 1000
   queueLimit: 10_000, // no more than connections: what bounds the queue is the wait
-  queueDelay: 500,
+  queueDelay: "500ms",
   queueTimeout: 10_000, // longer than it takes to replace a worker
   healthPath: "off",
   requestTimeout: 60_000, // nginx: proxy_read_timeout 60s
@@ -343,7 +344,7 @@ function refuseUnknownKeys(file: ConfigFile): void {
   if (unknown.length === 0) return;
   throw refusal(
     unknown.map((key) => {
-      const nearest = pickNearest(key, known);
+      const nearest = findByOtherName(key) ?? pickNearest(key, known);
       const hint = nearest === null ? `one of ${known.join(", ")}` : `did you mean "${nearest}"?`;
       return `Cannot use ${key} in ${file.shownAs}: found an unknown key, ${nearest === null ? "expected " : ""}${hint}`;
     }),

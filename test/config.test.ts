@@ -299,6 +299,16 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
     });
   }
 
+  it("takes a bare number of the config file for milliseconds where it can mean nothing else", async (t) => {
+    const file = (requestTimeout: number): string =>
+      project(t, { "edgicorn.config.json": JSON.stringify({ requestTimeout }) });
+    assert.equal((await load(file(30_000))).requestTimeoutMs, 30_000);
+    assert.equal(
+      await refusal(file(30), {}),
+      `Cannot use requestTimeout in edgicorn.config.json: found 30, expected a duration from 1ms to 24h ${unit}`,
+    );
+  });
+
   it("refuses the same port twice, but any free port twice is two ports", async (t) => {
     const config = await load(project(t), { flags: { http: "0", https: "0" } });
     assert.deepEqual([config.httpPort, config.httpsPort], [0, 0]);

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import type { Config, Flags } from "../config.ts";
 import { pickNearest } from "../nearest.ts";
+import { findByOtherName } from "../config/other-names.ts";
 import { SETTING_NAMES, type SettingName, flagName } from "../config/settings.ts";
 import { RuntimeError, assertNever } from "../errors.ts";
 import {
@@ -222,7 +223,10 @@ function findDrillProblems(command: CommandName, flags: DrillFlags): string[] {
 
 /** @param command That it was given to; `null`: to one that there is not. */
 function describeUnknownFlag(rawName: string, command: CommandName | null): string {
-  const nearest = pickNearest(rawName, flagsOf(command));
+  const flags = flagsOf(command);
+  const meant = findByOtherName(rawName);
+  const other = meant === null ? null : `--${flagName(meant)}`;
+  const nearest = other !== null && flags.includes(other) ? other : pickNearest(rawName, flags);
   return `Cannot use ${rawName}: found an unknown flag, ${didYouMean(nearest)}`;
 }
 

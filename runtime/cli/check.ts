@@ -6,6 +6,7 @@ import { type Config, loadConfig } from "../config.ts";
 import { showPath } from "../config/config-file.ts";
 import { makeStateDir } from "../config/make-state-dir.ts";
 import { SETTINGS } from "../config/settings.ts";
+import { describeUnknownVariables } from "../config/unknown-variables.ts";
 import { restartsSchema } from "../control/answers.ts";
 import { askControl } from "../control/control-client.ts";
 import type { RestartNeed } from "../control/operations.ts";
@@ -68,7 +69,7 @@ export async function check(
   const cwd = process.cwd();
   const config = await loadConfig({ mode, flags, env: process.env, cwd, signal });
   const found: string[] = [];
-  const remarks: string[] = [];
+  const remarks = describeUnknownVariables(process.env).map((line) => `warning: ${line}`);
   const problems: string[] = [];
   let exitCode: number = EXIT.drained;
   for (const part of [checkHandlers, checkCertificates]) {

@@ -4,6 +4,7 @@ import type { FSWatcher } from "chokidar";
 import { loadConfig, type Config, type Flags } from "../config.ts";
 import { findChangedSettings, findRestarts } from "../config/reload-effect.ts";
 import { makeStateDir } from "../config/make-state-dir.ts";
+import { describeUnknownVariables } from "../config/unknown-variables.ts";
 import type { ReloadReport } from "../control/operations.ts";
 import { EXIT, RuntimeError } from "../errors.ts";
 import { type LoadedCertificates, loadCertificates } from "../front/tls.ts";
@@ -141,6 +142,7 @@ async function open(
   const wanted = await readConfig(signal);
   const log = await logs.open(wanted);
   onLog(log);
+  for (const line of describeUnknownVariables(process.env)) log.warn(line);
   // Nothing is made before all settings are known to be right, this one last: only trying tells.
   makeStateDir(wanted.stateDir);
   const { config, certificates } = await completeSite(wanted, log);

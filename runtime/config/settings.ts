@@ -486,15 +486,23 @@ function size(least: number, most: number): z.ZodMiniType<number> {
 }
 
 function duration(least: number, most: number): z.ZodMiniType<number> {
-  return z.pipe(quantity(parseDurationMs), within(least, most));
+  return z.pipe(quantity(parseDurationMs, mayBeMs), within(least, most));
 }
 
 function within(least: number, most: number): z.ZodMiniType<number, number> {
   return z.int().check(z.minimum(least), z.maximum(most));
 }
 
-/** A number, or text that `parse` turns into one. */
-function quantity(parse: (value: string) => number | null): z.ZodMiniType<number> {
+/** Whether a bare number is one of milliseconds: to those who come from other servers `30` is seconds. */
+function mayBeMs(value: number): boolean {
+  return value === 0 || value >= 1_000;
+}
+
+/** A number that may stand without a unit, or text that `parse` turns into one. */
+function quantity(
+  parse: (value: string) => number | null,
+  mayBeBare: (value: number) => boolean = () => true,
+): z.ZodMiniType<number> {
   const parsed = z.pipe(
     z.pipe(
       z.string(),
@@ -502,7 +510,7 @@ function quantity(parse: (value: string) => number | null): z.ZodMiniType<number
     ),
     z.number(),
   );
-  return z.union([z.number(), parsed]);
+  return z.union([z.number().check(z.refine(mayBeBare)), parsed]);
 }
 
 function onOff(): z.ZodMiniType<boolean> {

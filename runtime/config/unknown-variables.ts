@@ -1,0 +1,26 @@
+import { pickNearest } from "../nearest.ts";
+import { TAKEOVER_VARIABLE } from "../supervise/takeover.ts";
+import { SETTING_NAMES, environmentName } from "./settings.ts";
+
+const PREFIX = "EDGICORN_";
+const OWN: readonly string[] = [`${PREFIX}CONFIG`, TAKEOVER_VARIABLE];
+
+/**
+ * Says which variables look like settings and are none: unlike an unknown flag or key such a one is no error, since an
+ * environment is not Edgicorn's alone.
+ *
+ * @returns A line for each.
+ */
+export function describeUnknownVariables(
+  env: Readonly<Record<string, string | undefined>>,
+): string[] {
+  const known = [...SETTING_NAMES.map(environmentName), ...OWN];
+  return Object.keys(env)
+    .filter((name) => name.startsWith(PREFIX) && !known.includes(name))
+    .toSorted()
+    .map((name) => {
+      const nearest = pickNearest(name, known);
+      const hint = nearest === null ? "" : `: did you mean ${nearest}?`;
+      return `${name} is no setting and changes nothing${hint}`;
+    });
+}
