@@ -22,9 +22,10 @@ export class UnreadBytes {
    *   than that and still has to serve. To be asked again then.
    */
   async find(port: number, address: ArrayBuffer, maxAgeMs: number): Promise<number | null> {
-    this.#reading ??= { startMs: performance.now(), table: this.#read() };
+    const askedMs = performance.now();
+    this.#reading ??= { startMs: askedMs, table: this.#read() };
     const { startMs, table } = this.#reading;
-    if (performance.now() - startMs > maxAgeMs) return null;
+    if (askedMs - startMs > maxAgeMs) return null;
     return findUnread(await table, port, address);
   }
 
