@@ -182,7 +182,10 @@ export class LivePool {
 
   /** As operators see them. */
   get workers(): WorkerInfo[] {
-    return this.#pool.workers.map(({ id, pid, state }) => ({ id, pid, state: state.kind }));
+    return this.#pool.workers.map(({ id, pid, state: { kind } }) => {
+      const isSilent = kind === "ready" && this.#lanes.get(id)?.isSilent === true;
+      return { id, pid, state: isSilent ? "silent" : kind };
+    });
   }
 
   /** It serves another generation from now on, whose settings differ only where its workers do not notice. */

@@ -216,6 +216,11 @@ export class Primary {
     });
   }
 
+  /** Pools that others have taken the place of, and that still answer what they had. Oldest first. */
+  get retiring(): readonly LivePool[] {
+    return this.#retiring.all;
+  }
+
   /** What was built last, when a rollback has put something else in its place; `null`: what was built last serves. */
   get rolledBackFrom(): string | null {
     return this.#stored.rolledBackFrom;

@@ -1,4 +1,10 @@
-import type { GenerationInfo, PoolChange, ReloadReport, Status } from "../control/operations.ts";
+import type {
+  GenerationInfo,
+  PoolChange,
+  PoolInfo,
+  ReloadReport,
+  Status,
+} from "../control/operations.ts";
 
 /** Says what a reload or a rollback has changed, pool by pool. Ends with a line feed. */
 export function formatReloadReport(report: ReloadReport): string {
@@ -33,15 +39,11 @@ export function formatGenerations(generations: readonly GenerationInfo[]): strin
 /** Says how a server is. Ends with a line feed. */
 export function formatStatus(status: Status): string {
   const { pid, version, mode, startedAt, generation, routes, listeners, pools } = status;
-  const { lostLogLines, rolledBackFrom } = status;
-  const rows = pools.flatMap(({ name, workers }) =>
-    workers.map((worker) => [
-      `pool ${name}`,
-      `worker ${worker.id}`,
-      `pid ${worker.pid}`,
-      worker.state,
-    ]),
-  );
+  const { retiring, lostLogLines, rolledBackFrom } = status;
+  const rows = [
+    ...pools.flatMap((pool) => toRows(pool, "")),
+    ...retiring.flatMap((pool) => toRows(pool, `, retiring: generation ${pool.generation}`)),
+  ];
   const lines = [
     `serving, ${mode}, version ${version}, pid ${pid}, since ${startedAt}`,
     `listening: ${listeners.map(({ scheme, port }) => `${scheme} ${port}`).join(", ")}`,
@@ -55,6 +57,15 @@ export function formatStatus(status: Status): string {
     ...(lostLogLines === 0 ? [] : [`lines lost of its logs: ${lostLogLines}`]),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function toRows({ name, workers }: PoolInfo, remark: string): string[][] {
+  return workers.map(({ id, pid, state }) => [
+    `pool ${name}`,
+    `worker ${id}`,
+    `pid ${pid}`,
+    `${state}${remark}`,
+  ]);
 }
 
 function toRow({ name, change, workers, reasons }: PoolChange): string[] {

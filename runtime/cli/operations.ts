@@ -37,6 +37,11 @@ export function createOperations({
         rolledBackFrom: primary.rolledBackFrom,
         listeners: listeners.map(({ scheme, port }) => ({ scheme, port })),
         pools: [...generation.pools].map(([name, { workers }]) => ({ name, workers })),
+        retiring: primary.retiring.map(({ plan: { name }, manifest: { id }, workers }) => ({
+          name,
+          generation: id,
+          workers,
+        })),
         lostLogLines: lostLogLines(),
       };
     },

@@ -42,7 +42,7 @@ export const restartsSchema: z.ZodMiniType<RestartNeed[]> = z.array(
 const worker = z.object({
   id: z.number(),
   pid: z.number(),
-  state: z.enum(["starting", "ready", "draining", "exited"]),
+  state: z.enum(["starting", "ready", "silent", "draining", "exited"]),
 });
 
 /** The answer to `/status`. */
@@ -56,5 +56,8 @@ export const statusSchema: z.ZodMiniType<Status> = z.object({
   rolledBackFrom: z.nullable(z.string()),
   listeners: z.array(z.object({ scheme: z.enum(["http", "https"]), port: z.number() })),
   pools: z.array(z.object({ name: z.string(), workers: z.array(worker) })),
+  retiring: z.array(
+    z.object({ name: z.string(), generation: z.string(), workers: z.array(worker) }),
+  ),
   lostLogLines: z.number(),
 });

@@ -54,6 +54,8 @@ export interface Status {
   rolledBackFrom: string | null;
   listeners: ListenerInfo[];
   pools: PoolInfo[];
+  /** Those that others have taken the place of, until each has answered what it had. Oldest first. */
+  retiring: RetiringPoolInfo[];
   /** Lines of its logs that nothing took since it started: a full disk, a reader that stopped. */
   lostLogLines: number;
 }
@@ -68,10 +70,16 @@ export interface PoolInfo {
   workers: WorkerInfo[];
 }
 
+export interface RetiringPoolInfo extends PoolInfo {
+  /** Id of the generation that it serves. */
+  generation: string;
+}
+
 export interface WorkerInfo {
   id: number;
   pid: number;
-  state: "starting" | "ready" | "draining" | "exited";
+  /** `silent`: it has not said anything for a second, since a handler blocks it, and is given nothing new. */
+  state: "starting" | "ready" | "silent" | "draining" | "exited";
 }
 
 /** A setting that is not what it was when the server started, and that a reload cannot change. Plain data. */

@@ -72,6 +72,7 @@ const STATUS: Status = {
       ],
     },
   ],
+  retiring: [],
   lostLogLines: 0,
 };
 
@@ -140,6 +141,19 @@ describe("formatStatus()", () => {
     assert.match(
       formatStatus({ ...STATUS, rolledBackFrom: generation }),
       new RegExp(`\\nrolled back from ${generation}: the next reload or start builds `),
+    );
+  });
+
+  it("shows who still answers for a generation that others have taken the place of", () => {
+    const generation = "20260101-000000000000-aaaaaaaa";
+    const retiring = [
+      { name: "default", generation, workers: [{ id: 3, pid: 77, state: "ready" }] },
+    ];
+    assert.match(
+      formatStatus({ ...STATUS, retiring } as Status),
+      new RegExp(
+        `\\npool default  worker 3   pid 77    ready, retiring: generation ${generation}\\n`,
+      ),
     );
   });
 

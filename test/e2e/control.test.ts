@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { statusSchema } from "../../runtime/control/answers.ts";
+import type { Status } from "../../runtime/control/operations.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { runCommand, startCommand } from "../helpers/run-command.ts";
 import { spawnServer, startServer, type TestServer } from "../helpers/start-server.ts";
@@ -15,6 +17,20 @@ const LOADS_LATE = `
   console.error("loading");
   while (!existsSync("go")) await new Promise((resolve) => setTimeout(resolve, 5));
   export default () => new Response("late");`;
+
+/** Answers once a file is there. */
+const WAITS = `
+  import { existsSync } from "node:fs";
+  export default async () => {
+    console.error("waiting");
+    while (!existsSync("go")) await new Promise((resolve) => setTimeout(resolve, 5));
+    return new Response("late");
+  };`;
+
+async function statusOf(server: TestServer): Promise<Status> {
+  const { stdout } = await runCommand(["status", "--json"], server.dir);
+  return statusSchema.parse(JSON.parse(stdout));
+}
 
 function write(server: TestServer, path: string, source: string): void {
   writeFileSync(join(server.handlersDir, path), source);
@@ -83,6 +99,39 @@ describe("edgicorn reload", { timeout: 60_000 }, () => {
 });
 
 describe("edgicorn status", { timeout: 60_000 }, () => {
+  it("tells which workers still answer for a generation that others have taken the place of", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": WAITS }, workers: 1 });
+    const answer = server.fetch("/");
+    await server.until(({ msg }) => msg === "waiting");
+    const before = await statusOf(server);
+    write(server, "index.ts", HELLO);
+    assert.equal((await runCommand(["reload"], server.dir)).code, 0);
+    const { retiring } = await statusOf(server);
+    assert.deepEqual(retiring, [{ ...before.pools[0], generation: before.generation }]);
+    writeFileSync(join(server.dir, "go"), "");
+    assert.equal(await (await answer).text(), "late");
+    await eventually(t, async () => (await statusOf(server)).retiring.length === 0);
+  });
+
+  it("tells which worker is blocked", async (t) => {
+    const blocks = `export default () => { console.error("blocked"); for (;;) {} };`;
+    const handlers = { "index.ts": HELLO, "blocks.ts": blocks };
+    const server = await startServer(t, { handlers, workers: 2 });
+    const answer = server.fetch("/blocks").catch(() => null);
+    await server.until(({ msg }) => msg === "blocked");
+    await eventually(t, async () => {
+      const [pool] = (await statusOf(server)).pools;
+      return (
+        pool?.workers
+          .map(({ state }) => state)
+          .toSorted()
+          .join() === "ready,silent"
+      );
+    });
+    server.kill("SIGKILL");
+    await answer;
+  });
+
   it("tells who serves", async (t) => {
     const server = await startServer(t, { handlers: { "index.ts": HELLO } });
     const { code, stdout } = await runCommand(["status", "--json"], server.dir);
