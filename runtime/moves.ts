@@ -5,7 +5,8 @@ import {
   refuseRestarts,
 } from "./config/reload-effect.ts";
 import type { ReloadReport } from "./control/operations.ts";
-import type { CertificateSwap, Listener } from "./front/listener.ts";
+import type { CertificateSwap } from "./front/acceptor.ts";
+import type { Listener } from "./front/listener.ts";
 import type { Manifest } from "./generation/manifest.ts";
 import { LiveGeneration } from "./live-generation.ts";
 import type { PoolSurroundings } from "./live-pool.ts";

@@ -3,7 +3,7 @@ import type { ExchangeId } from "./channel/messages.ts";
 import type { Config } from "./config.ts";
 import { findField } from "./front/find-field.ts";
 import type { HeadSetting } from "./front/head-limits.ts";
-import type { RefusedHead } from "./front/listener.ts";
+import type { RefusedHead } from "./front/refuse-head.ts";
 import type { TransferSetting } from "./front/transfer-limits.ts";
 import type { UwsClientSide } from "./front/uws-client-side.ts";
 import type { Logger } from "./log.ts";
