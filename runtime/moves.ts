@@ -6,7 +6,7 @@ import {
 } from "./config/reload-effect.ts";
 import type { ReloadReport } from "./control/operations.ts";
 import type { CertificateSwap } from "./front/acceptor.ts";
-import type { Listener } from "./front/listener.ts";
+import type { Listeners } from "./front/listeners.ts";
 import type { Manifest } from "./generation/manifest.ts";
 import { LiveGeneration } from "./live-generation.ts";
 import type { PoolSurroundings } from "./live-pool.ts";
@@ -24,7 +24,7 @@ export interface MovesOptions {
   log: Logger;
   stored: StoredGenerations;
   surroundings: PoolSurroundings;
-  listeners: readonly Listener[];
+  listeners: Listeners;
   /**
    * Reads the site anew, for a reload.
    *
@@ -208,16 +208,7 @@ export class Moves {
   #prepareCertificates({ from, site }: Move): CertificateSwap[] {
     const { certificates } = site;
     if (certificates === null || haveSameCertificates(site, from.site)) return [];
-    const swaps: CertificateSwap[] = [];
-    try {
-      for (const listener of this.#options.listeners) {
-        if (listener.scheme === "https") swaps.push(listener.prepareCertificates(certificates));
-      }
-    } catch (error) {
-      for (const swap of swaps) swap.discard();
-      throw error;
-    }
-    return swaps;
+    return this.#options.listeners.prepareCertificates(certificates);
   }
 
   /** Starts the pools that the one before does not have, and tries them. */

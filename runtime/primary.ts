@@ -11,9 +11,9 @@ import { RuntimeError } from "./errors.ts";
 import { answerHandlerProblem, isNavigation } from "./front/answer-handler-problem.ts";
 import { answerHealth } from "./front/answer-health.ts";
 import { HEADER_SLACK_BYTES } from "./front/head-limits.ts";
-import { Listener, type ListenerChanges, type ListenerOptions } from "./front/listener.ts";
+import type { Listener, ListenerChanges } from "./front/listener.ts";
+import { Listeners } from "./front/listeners.ts";
 import { RequestsPerAddress } from "./front/requests-per-address.ts";
-import { probePort } from "./front/probe-port.ts";
 import { serveStatic } from "./front/serve-static.ts";
 import type { UwsClientSide } from "./front/uws-client-side.ts";
 import { loadUws } from "./front/uws.ts";
@@ -63,7 +63,7 @@ export class Primary {
   readonly #options: PrimaryOptions;
   readonly #log: Logger;
   readonly #notes: RequestNotes;
-  readonly #listeners: Listener[] = [];
+  readonly #listeners: Listeners;
   readonly #clock = new TurnClock();
   readonly #blocks = new BlockPool();
   readonly #spool: Spool;
@@ -94,6 +94,7 @@ export class Primary {
     const { stateDir, spoolLimitBytes: limitBytes } = config;
     this.#options = options;
     this.#log = log;
+    this.#listeners = new Listeners(options.inherited);
     // One for each worker that is warmed up: Node would take so many for a leak.
     setMaxListeners(0, this.#stop.signal);
     this.#site = { config, certificates };
@@ -137,7 +138,7 @@ export class Primary {
   }
 
   get listeners(): readonly Listener[] {
-    return this.#listeners;
+    return this.#listeners.all;
   }
 
   /** What counts now. */
@@ -252,17 +253,16 @@ export class Primary {
    */
   async leave(graceMs: number): Promise<void> {
     const deadlineMs = performance.now() + graceMs;
-    for (const listener of this.#listeners) listener.stopAccepting();
-    const disconnected = Promise.all(this.#listeners.map((listener) => listener.disconnected()));
+    this.#listeners.stopAccepting();
     // The last part of the grace is for ending what is left by then.
-    await settledWithin(disconnected, graceMs * LEAVING_SHARE);
+    await settledWithin(this.#listeners.disconnected(), graceMs * LEAVING_SHARE);
     await this.close(Math.max(0, deadlineMs - performance.now()));
   }
 
   /** Ends everything now. */
   async destroy(): Promise<void> {
     this.#stop.abort(stopping());
-    for (const listener of this.#listeners) listener.close();
+    this.#listeners.close();
     await Promise.all([
       this.#moves.settled(),
       ...this.#pools().map((pool) => pool.destroy()),
@@ -273,14 +273,14 @@ export class Primary {
 
   async #open(): Promise<void> {
     const { config, certificates } = this.#site;
-    const { publicDir, headerLimitBytes, httpPort, httpsPort } = config;
+    const { publicDir, headerLimitBytes } = config;
     this.#useSettings(config);
     const loading = loadUws({ headerLimitBytes: headerLimitBytes + HEADER_SLACK_BYTES });
     const starting = this.#startFirst();
     const opening: Promise<unknown>[] = [
       loading,
       // Before anybody waits for workers; once more when they are ready.
-      this.#probePorts(),
+      this.#listeners.probe(config),
       starting.then((generation) => this.#useGeneration(generation)),
     ];
     this.#spool
@@ -294,29 +294,7 @@ export class Primary {
     for (const part of opening) part.catch((error: unknown) => this.#stop.abort(error));
     await Promise.allSettled(opening);
     this.#stop.signal.throwIfAborted();
-    const uws = await loading;
-    const shared = this.#listenerOptions();
-    if (httpPort !== null) {
-      const place = this.#place("http", httpPort);
-      this.#listeners.push(await Listener.open(uws, { ...shared, ...place, certificates: null }));
-    }
-    if (httpsPort !== null && certificates !== null) {
-      const place = this.#place("https", httpsPort);
-      this.#listeners.push(await Listener.open(uws, { ...shared, ...place, certificates }));
-    }
-  }
-
-  /** @throws RuntimeError `ERR_LISTEN` for a port that cannot be had. */
-  async #probePorts(): Promise<void> {
-    const { host, httpPort, httpsPort } = this.config;
-    for (const [scheme, wanted] of [
-      ["http", httpPort],
-      ["https", httpsPort],
-    ] as const) {
-      if (wanted === null) continue;
-      const { port, isShared } = this.#place(scheme, wanted);
-      if (port !== 0 && !isShared) await probePort({ scheme, host, port });
-    }
+    await this.#listeners.open(await loading, config, { ...this.#listenerOptions(), certificates });
   }
 
   /** In development, handlers that do not compile are no reason to end: whoever mends them finds the server there. */
@@ -336,17 +314,9 @@ export class Primary {
     }
   }
 
-  /** Where to listen for what was asked for. */
-  #place(scheme: "http" | "https", wanted: number): { port: number; isShared: boolean } {
-    const inherited = this.#options.inherited?.filter((listener) => listener.scheme === scheme);
-    const found = inherited?.find(({ port }) => wanted === 0 || port === wanted);
-    return { port: found?.port ?? wanted, isShared: found !== undefined };
-  }
-
-  #listenerOptions(): Omit<ListenerOptions, "port" | "certificates"> {
+  #listenerOptions(): Omit<Parameters<Listeners["open"]>[2], "certificates"> {
     const notes = this.#notes;
     return {
-      host: this.config.host,
       counters: notes.counters,
       clock: this.#clock,
       nextId: () => this.#nextExchangeId(),
@@ -448,7 +418,7 @@ export class Primary {
     this.#files = files;
     for (const swap of swaps) swap.commit();
     this.#useSettings(site.config);
-    for (const listener of this.#listeners) listener.change(this.#listenerSettings());
+    this.#listeners.change(this.#listenerSettings());
 
     for (const pool of generation.pools.values()) pool.follow(site.config);
     for (const [name, pool] of previous.pools) {
@@ -497,17 +467,15 @@ export class Primary {
 
   async #close(graceMs: number): Promise<void> {
     const deadlineMs = performance.now() + graceMs;
-    for (const listener of this.#listeners) listener.stopAccepting();
+    this.#listeners.stopAccepting();
     this.#stop.abort(stopping());
     // First the handlers' answers, then the clients that are still reading theirs.
     await Promise.all([
       settledWithin(this.#moves.settled(), graceMs),
       ...this.#pools().map((pool) => pool.close(graceMs)),
     ]);
-    const idle = Promise.all(this.#listeners.map((listener) => listener.idle()));
-    await settledWithin(idle, Math.max(0, deadlineMs - performance.now()));
-    let clients = 0;
-    for (const listener of this.#listeners) clients += listener.close({ graceIsOver: true });
+    await settledWithin(this.#listeners.idle(), Math.max(0, deadlineMs - performance.now()));
+    const clients = this.#listeners.close({ graceIsOver: true });
     if (clients > 0) {
       const fields = { clients, setting: "drainGrace", graceMs };
       this.#log.warn(fields, "clients cut off: they took longer than the grace");
