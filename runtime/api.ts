@@ -77,7 +77,7 @@ export type ErrorHandler<E = Env> = (
 export interface HandlerConfig {
   /** Methods that the default export answers, upper case; any other is answered 405. All, if not given. */
   methods?: string[] | undefined;
-  /** How long an answer may take, in milliseconds; 0: no limit. */
+  /** How long the first byte of an answer may take, in milliseconds; 0: no limit. */
   timeoutMs?: number | undefined;
   /** Longest request body, in bytes; 0: none is accepted. */
   bodyLimitBytes?: number | undefined;
@@ -89,7 +89,7 @@ export interface HandlerConfig {
   responseOverflow?: "wait" | "spool" | undefined;
   /** Longest pause within a request body, in milliseconds; 0: no limit. */
   bodyTimeoutMs?: number | undefined;
-  /** Least average rate of a request body after its first 10 seconds; 0: no limit. */
+  /** Least bytes of a request body for each second after its first 10; 0: no limit. */
   minBodyRateBytesPerSecond?: number | undefined;
   /** Longest time in which a client takes nothing of its response, in milliseconds; 0: no limit. */
   sendTimeoutMs?: number | undefined;

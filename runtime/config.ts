@@ -251,6 +251,7 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
   const problems = [
     ...findPortProblems(config, origins),
     ...findWorkerProblems(config, origins),
+    ...findSpoolProblems(config, origins),
     ...findFolderProblems(config, origins),
     ...findLogFileProblems(config, origins),
     ...findExposedPaths(config, origins),
@@ -409,6 +410,16 @@ function findWorkerProblems({ workers, maxWorkers }: Config, origins: Origins): 
   return [
     `Cannot use ${origins.maxWorkers.label}: found ${maxWorkers}, expected at least ${workers}, ` +
       `as ${origins.workers.label} says`,
+  ];
+}
+
+/** No body of the size that is allowed would ever have room. */
+function findSpoolProblems(config: Config, { spoolLimit, bodyLimit }: Origins): string[] {
+  const { bodyOverflow, spoolLimitBytes, bodyLimitBytes } = config;
+  if (bodyOverflow !== "spool" || spoolLimitBytes >= bodyLimitBytes) return [];
+  return [
+    `Cannot use ${spoolLimit.label}: found ${spoolLimitBytes} bytes, expected at least ${bodyLimitBytes}, ` +
+      `as ${bodyLimit.label} says, since bodies are spooled`,
   ];
 }
 

@@ -324,6 +324,7 @@ export class Primary {
       onFinished: (client, status, bytes) => notes.finished(client, status, bytes),
       onCut: (client, setting, value) => notes.cut(client, { setting, value }),
       onLimited: (client, setting) => notes.limited(client, setting),
+      onConnectionRefused: () => notes.connectionRefused(this.config.maxConnections),
       onHeadRefused: (refused) => notes.headRefused(refused),
       onError: (error) => this.#log.error({ err: error }, "request failed in the primary"),
       ...this.#listenerSettings(),

@@ -10,6 +10,7 @@ import type { Logger } from "./log.ts";
 import { type AccessFacts, type AccessRules, toAccessEntry } from "./log/access-entry.ts";
 import type { AccessLog } from "./log/access-log.ts";
 import { Counters } from "./observe/counters.ts";
+import { RefusedConnections } from "./observe/refused-connections.ts";
 import { type RecentRequest, RecentRequests } from "./reload/recent-requests.ts";
 import { ServedCounts } from "./reload/served-counts.ts";
 
@@ -26,6 +27,7 @@ export class RequestNotes {
   /** Goes before an exchange's id, in base 36, to make its request id: two primaries never make the same. */
   readonly requestIdPrefix: string = `${randomBytes(5).toString("hex")}-`;
   readonly #log: Logger;
+  readonly #refusedConnections: RefusedConnections;
   readonly #createAccessLog: RequestNotesOptions["createAccessLog"];
   #accessLog: AccessLog | null = null;
   /** Where that is. */
@@ -36,6 +38,7 @@ export class RequestNotes {
 
   constructor({ log, createAccessLog }: RequestNotesOptions) {
     this.#log = log;
+    this.#refusedConnections = new RefusedConnections(log);
     this.#createAccessLog = createAccessLog;
   }
 
@@ -90,7 +93,15 @@ export class RequestNotes {
   /** A client was cut off for being slow. */
   cut(client: UwsClientSide, cut: { setting: TransferSetting; value: number }): void {
     this.counters.limit(cut.setting, client);
-    this.#log.info({ requestId: this.#requestIdOf(client.id), ...cut }, "slow client cut off");
+    const { method, target, clientAddress } = client.head;
+    const [path] = target.split("?", 1);
+    const requestId = this.#requestIdOf(client.id);
+    this.#log.info({ requestId, method, path, clientAddress, ...cut }, "slow client cut off");
+  }
+
+  /** A connection was closed as it came. */
+  connectionRefused(maxConnections: number): void {
+    this.#refusedConnections.note(maxConnections);
   }
 
   /** A request was refused for what this setting says; its listener has counted it. */

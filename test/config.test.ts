@@ -154,7 +154,7 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       responseBuffer: ["1mb", "responseBufferBytes", 1024 ** 2],
       bodyOverflow: ["spool", "bodyOverflow", "spool"],
       responseOverflow: ["spool", "responseOverflow", "spool"],
-      spoolLimit: ["1mb", "spoolLimitBytes", 1024 ** 2],
+      spoolLimit: ["1gb", "spoolLimitBytes", 1024 ** 3],
       bodyTimeout: ["0s", "bodyTimeoutMs", 0],
       minBodyRate: ["1kb", "minBodyRateBytesPerSecond", 1024],
       sendTimeout: ["90s", "sendTimeoutMs", 90_000],
@@ -386,6 +386,20 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
     assert.equal(
       await refusal(cwd, {}),
       `Cannot use http in edgicorn.config.json: found 70000, ${port}`,
+    );
+  });
+
+  it("refuses a spool that has no room for one body of the size that is allowed", async (t) => {
+    const values = { bodyOverflow: "spool", bodyLimit: "20mb", spoolLimit: "1mb" };
+    const cwd = project(t, { "edgicorn.config.json": JSON.stringify(values) });
+    assert.equal(
+      await refusal(cwd, {}),
+      "Cannot use spoolLimit in edgicorn.config.json: found 1048576 bytes, expected at least 20971520, " +
+        "as bodyLimit in edgicorn.config.json says, since bodies are spooled",
+    );
+    assert.equal(
+      (await load(cwd, { env: { EDGICORN_BODY_OVERFLOW: "stream" } })).spoolLimitBytes,
+      1024 ** 2,
     );
   });
 

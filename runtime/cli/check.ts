@@ -141,7 +141,9 @@ async function checkCertificates({ httpsPort, certsDir }: Config): Promise<Part>
 
 async function checkHandlers(config: Config, signal: AbortSignal): Promise<Part> {
   const destination = openLog();
-  const look = pickLogLook(config.logFormat, { isTTY: process.stderr.isTTY, env: process.env });
+  // Among words for people.
+  const logFormat = config.logFormat === "auto" ? "pretty" : config.logFormat;
+  const look = pickLogLook(logFormat, { isTTY: process.stderr.isTTY, env: process.env });
   const logLevel = config.logLevel === "silent" ? "silent" : "warn";
   const log = await createLogger({ logLevel }, destination, look);
   const folder = await openFolder(config.stateDir);

@@ -1,6 +1,6 @@
 import type { SettingName } from "./settings.ts";
 
-/** What Nginx, Gunicorn, PM2 and Node's frameworks call a setting, without dashes and underscores. */
+/** What Nginx, Gunicorn, PM2, Node's frameworks and handlers call a setting, without dashes and underscores. */
 const OTHER_NAMES: Readonly<Record<string, SettingName>> = {
   port: "http",
   httpport: "http",
@@ -23,15 +23,27 @@ const OTHER_NAMES: Readonly<Record<string, SettingName>> = {
   killtimeout: "drainGrace",
   maxmemoryrestart: "workerMemoryLimit",
   clientmaxbodysize: "bodyLimit",
+  maxbodybytes: "bodyLimit",
+  maxbodysize: "bodyLimit",
   clientbodybuffersize: "bodyBuffer",
   clientbodytimeout: "bodyTimeout",
   largeclientheaderbuffers: "headerLimit",
   limitrequestline: "urlLimit",
   limitrequestfields: "headerCountLimit",
   backlog: "queueLimit",
+  maxconns: "maxConnections",
+  limitconn: "maxRequestsPerAddress",
   accesslogfile: "accessLog",
   errorlog: "logFile",
   errorlogfile: "logFile",
+  // A handler's own `config` has them with their units.
+  timeoutms: "requestTimeout",
+  bodylimitbytes: "bodyLimit",
+  bodybufferbytes: "bodyBuffer",
+  overflow: "bodyOverflow",
+  bodytimeoutms: "bodyTimeout",
+  minbodyratebytespersecond: "minBodyRate",
+  sendtimeoutms: "sendTimeout",
 };
 
 /** The setting that has this name in another server; `null`: none that is known. */

@@ -95,11 +95,11 @@ export interface UserConfig {
   queueTimeout?: Duration;
   /** Path that the server itself answers: 200 while it can serve, otherwise 503; or `"off"`. Default: `"off"`. */
   healthPath?: string | false;
-  /** How long a handler may take; after it the answer is 504. Default: `"60s"`. */
+  /** How long a handler may take to the first byte of its response; after it the answer is 504. Default: `"60s"`. */
   requestTimeout?: Duration;
   /** Longest pause within a request body; then the answer is 408. 0 is none. Default: `"60s"`. */
   bodyTimeout?: Duration;
-  /** Least bytes a second of a request body, on average, after its first 10 s. 0 is none. Default: 240. */
+  /** Least bytes of a request body for each second after its first 10. 0 is none. Default: 240. */
   minBodyRate?: Size;
   /** How long a client may take nothing of its response before it is cut off. 0 is never. Default: `"60s"`. */
   sendTimeout?: Duration;

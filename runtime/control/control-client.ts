@@ -115,7 +115,11 @@ function unreachable(
   switch (code) {
     case "ENOENT":
     case "ENOTDIR":
-      return { kind, why: "none", message: `No server runs with this state folder: no ${path}` };
+      return {
+        kind,
+        why: "none",
+        message: `No server runs with this state folder, or it is stopping: no ${path}`,
+      };
     case "ECONNREFUSED":
       return {
         kind,

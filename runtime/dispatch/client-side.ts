@@ -90,6 +90,8 @@ export interface ClientSide {
   /** `performance.now()` when the head was complete. */
   readonly receivedMs: number;
   readonly settled: boolean;
+  /** Some of its answer has been written: it can no longer be told anything else. */
+  readonly begun: boolean;
   /** The worker that has it or had it; `null` for none. For the access log. */
   workerId: WorkerId | null;
   /** What has refused it, or cut it off; `null` for nothing. For the access log. */

@@ -23,6 +23,7 @@ import { Placement } from "./placement.ts";
 import { type Casualties, type Loss, Recovery, type RoutePolicy } from "./recovery.ts";
 import { Replies } from "./replies.ts";
 import { RequestIntake } from "./request-intake.ts";
+import { RequestTimeouts } from "./request-timeouts.ts";
 import { Settlement } from "./settlement.ts";
 import type { Spool } from "./spool.ts";
 import { WaitingLine } from "./waiting-line.ts";
@@ -86,6 +87,7 @@ export class Dispatcher {
   readonly #settlement: Settlement;
   readonly #placement: Placement;
   readonly #replies: Replies;
+  readonly #timeouts: RequestTimeouts;
   readonly #maxRequests: number;
   readonly #counters: Counters;
   readonly #overloadLog: OverloadLog;
@@ -123,6 +125,11 @@ export class Dispatcher {
       placement: this.#placement,
       onDiskError: (exchange, cause) =>
         this.#logDisk(exchange, cause, "cannot spool a response body"),
+    });
+    this.#timeouts = new RequestTimeouts({
+      ...options,
+      lanes: this.#lanes,
+      settlement: this.#settlement,
     });
     this.#sweep = setInterval(() => this.#expire(performance.now()), SWEEP_MS);
     this.#sweep.unref();
@@ -333,25 +340,13 @@ export class Dispatcher {
   }
 
   #expire(nowMs: number): void {
-    const { queueTimeoutMs, log } = this.#options;
+    const { queueTimeoutMs } = this.#options;
     this.#line.drain(nowMs - queueTimeoutMs, (exchange) => {
       this.#settlement.overloaded(exchange, "queueTimeout");
     });
     this.#recovery.expire(nowMs);
     if (this.#overloadLog.isDue(nowMs)) this.#overloadLog.write(this.load, nowMs);
-    for (const lane of this.#lanes.attached) {
-      for (const exchange of lane.inFlight.values()) {
-        const { timeoutMs, state } = exchange;
-        // Once it is being answered, both sides live: a stream may take as long as it likes.
-        if (state === "answering" || state === "settled") continue;
-        if (timeoutMs === 0 || nowMs - exchange.sinceMs <= timeoutMs) continue;
-        const request = this.#options.routes.describe(exchange);
-        const fields = { ...request, workerId: lane.workerId, timeoutMs };
-        log.error({ ...fields, setting: "requestTimeout" }, "handler took longer than its timeout");
-        this.#counters.limit("requestTimeout", exchange.client);
-        this.#settlement.fail(exchange, "ERR_HANDLER_TIMEOUT", "deadline");
-      }
-    }
+    this.#timeouts.expire(nowMs);
     this.#placement.pump();
     this.#placement.probeAll(nowMs);
   }

@@ -123,6 +123,17 @@ export class RequestIntake implements BodySink {
     return isFed && this.#file !== null && !this.#committed;
   }
 
+  /** Whether a worker has all that came, would take more, and the client has not sent it. */
+  get waitsForClient(): boolean {
+    if (this.#state !== "feeding" || this.#file !== null || this.#complete) return false;
+    return this.#queue.bytes === 0 && this.#creditBytes > 0;
+  }
+
+  /** Of the body, so far. */
+  get receivedBytes(): number {
+    return this.#receivedBytes;
+  }
+
   /** A worker has the request: its chunks go there, and no longer to another that had it before. */
   feed(target: ChunkTarget): void {
     if (this.#state !== "waiting" && !this.rereadable) return;

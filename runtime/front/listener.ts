@@ -62,6 +62,8 @@ export interface ListenerOptions {
   onCut: (client: UwsClientSide, setting: TransferSetting, value: number) => void;
   /** A request was refused for what this setting says. It is answered, and is none for `onRequest`. */
   onLimited: (client: UwsClientSide, setting: HeadSetting | "maxRequestsPerAddress") => void;
+  /** A connection was closed as it came: too many are open. */
+  onConnectionRefused: () => void;
   /** A head was refused and is answered, or its client left. Such a request is no exchange: nobody else hears of it. */
   onHeadRefused: (refused: RefusedHead) => void;
   /** A bug: the request was answered 500. */
@@ -216,6 +218,7 @@ export class Listener implements Door {
     // Beyond the limit of file descriptors the library would spin (uws-notes section 5).
     if (connections.open <= maxConnections) return;
     limits.maxConnections++;
+    this.#options.onConnectionRefused();
     res.close();
   }
 

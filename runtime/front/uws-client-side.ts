@@ -128,6 +128,10 @@ export class UwsClientSide implements ClientSide {
     return this.#state !== "open";
   }
 
+  get begun(): boolean {
+    return this.#writer === null ? this.settled : this.#writer.begun;
+  }
+
   receiveBody(sink: BodySink): BodyFlow {
     const reading = new BodyReading(this.#res, {
       secure: this.#door.secure,

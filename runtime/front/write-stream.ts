@@ -105,6 +105,11 @@ export class StreamWriter {
     return this.#state === "blocked";
   }
 
+  /** The head was written. */
+  get begun(): boolean {
+    return this.#headWritten;
+  }
+
   /** Nothing may be read of this connection: the library may have some of the response in its buffer. */
   get forbidsReading(): boolean {
     return this.blocked && this.#lengthBytes === null && this.#losesInput;

@@ -51,6 +51,7 @@ export class InternalClient implements ClientSide {
   limit: LimitName | null = null;
   #settle: (outcome: InternalOutcome) => void = () => {};
   #settled = false;
+  #isReading = false;
 
   constructor({ id, target, origin, userAgent }: InternalRequest) {
     this.id = id;
@@ -71,6 +72,11 @@ export class InternalClient implements ClientSide {
 
   get settled(): boolean {
     return this.#settled;
+  }
+
+  /** A stream has its timeout here. */
+  get begun(): boolean {
+    return this.#isReading || this.#settled;
   }
 
   receiveBody(sink: BodySink): BodyFlow {
@@ -94,6 +100,7 @@ export class InternalClient implements ClientSide {
       body.cancel();
       return;
     }
+    this.#isReading = true;
     const durationMs = performance.now() - this.receivedMs;
     const finish = (outcome: InternalOutcome): void => {
       clearTimeout(timer);

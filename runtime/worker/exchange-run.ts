@@ -157,7 +157,7 @@ function cancelUnsent(response: Response): void {
 function toAbortError(reason: AbortReason): DOMException {
   switch (reason) {
     case "client-left":
-      return new DOMException("The client left", "AbortError");
+      return new DOMException("The client left, or was cut off", "AbortError");
     case "body-too-large":
       return new DOMException("The request body is longer than its limit", "AbortError");
     case "deadline":

@@ -63,6 +63,17 @@ const EXPECTED: Record<keyof HandlerConfig, string> = {
   schedule: 'a cron expression of five fields such as "0 3 * * *", or a list of them',
 };
 
+/** What they are called in the config file, where other units are at hand. */
+const CONFIG_FILE_NAMES: ReadonlyMap<string, keyof HandlerConfig> = new Map([
+  ["requestTimeout", "timeoutMs"],
+  ["bodyLimit", "bodyLimitBytes"],
+  ["bodyBuffer", "bodyBufferBytes"],
+  ["bodyOverflow", "overflow"],
+  ["bodyTimeout", "bodyTimeoutMs"],
+  ["minBodyRate", "minBodyRateBytesPerSecond"],
+  ["sendTimeout", "sendTimeoutMs"],
+]);
+
 const handlerSchema: z.ZodMiniType<HandlerConfig> = z.strictObject(handlerFields);
 const folderSchema: z.ZodMiniType<FolderConfig> = z.strictObject(folderFields);
 
@@ -102,7 +113,7 @@ function toLines(issue: z.core.$ZodIssue, knownKeys: readonly string[], value: u
     return [`config is ${describeValue(value)}, expected an object`];
   }
   return issue.keys.map((unknown) => {
-    const nearest = pickNearest(unknown, knownKeys);
+    const nearest = CONFIG_FILE_NAMES.get(unknown) ?? pickNearest(unknown, knownKeys);
     const hint =
       nearest === null ? `expected one of ${knownKeys.join(", ")}` : `did you mean "${nearest}"?`;
     return `config has an unknown key "${unknown}", ${hint}`;

@@ -92,7 +92,7 @@ describe("runControl()", { timeout: 30_000 }, () => {
   it("exits with 69 and one line when no server runs", async (t) => {
     const { text, problem, exitCode } = await run(temporaryFolder(t), "stop");
     assert.deepEqual([text, exitCode], ["", 69]);
-    assert.match(problem, /^No server runs with this state folder: [^\n]*$/);
+    assert.match(problem, /^No server runs with this state folder, or it is stopping: [^\n]*$/);
     const asked = await run(temporaryFolder(t), "stop", { json: true });
     assert.match(asked.text, /"code": null,\n {4}"message": "No server runs /);
   });

@@ -9,6 +9,7 @@ describe("findByOtherName()", () => {
     ["PORT", "http"],
     ["client_max_body_size", "bodyLimit"],
     ["--graceful-timeout", "drainGrace"],
+    ["timeoutMs", "requestTimeout"],
     ["toString", null],
     ["", null],
   ];

@@ -178,6 +178,9 @@ class Pair {
     const { id } = exchange.client;
     const head = [Kind.response, id, 200, String(worker.id), "", BODY_FOLLOWS] as const;
     this.dispatcher.receive(worker.lane, head);
+    if (hasBegun(exchange)) {
+      this.dispatcher.receive(worker.lane, [Kind.responseChunk, id, Buffer.alloc(1)]);
+    }
   }
 
   endAnswer(worker: ModelWorker, exchange: ModelExchange, how: "complete" | "broken"): void {
@@ -281,10 +284,12 @@ class Pair {
       if (nowMs - (exchange.firstMs ?? 0) > TIMEOUT_MS) this.#settle(exchange, "504");
       else if (nowMs - exchange.sinceMs > QUEUE_TIMEOUT_MS) this.#settle(exchange, "503");
     }
-    for (const exchange of this.dispatched) {
+    for (const exchange of this.inFlight) {
+      if (exchange.state === "answering" && hasBegun(exchange)) continue;
       if (nowMs - exchange.sinceMs <= TIMEOUT_MS) continue;
       exchange.worker?.owed.add(exchange);
-      this.#settle(exchange, "504");
+      // What is sent of a body that overflows the worker takes at once: it is the client that it waits for.
+      this.#fail(exchange, exchange.isOverflowing ? "408" : "504");
     }
     this.#pump();
     this.#clock.tick(SWEEP_MS);
@@ -365,6 +370,11 @@ class Pair {
     exchange.worker = null;
     exchange.outcome = outcome;
   }
+}
+
+/** Of those that are answering: of some the client has the first byte. */
+function hasBegun({ client }: ModelExchange): boolean {
+  return client.id % 2 === 0;
 }
 
 /** An outcome in one word; names the worker whose answer it is. */

@@ -574,10 +574,49 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const client = new FakeClient(1);
     dispatcher.admit(client, TO);
     dispatcher.receive(lane, [Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
+    dispatcher.receive(lane, [Kind.responseChunk, client.id, Buffer.from("first")]);
     time.tick(3_600_000);
     assert.equal(client.streamed.end, "open");
     dispatcher.receive(lane, [Kind.responseEnd, client.id]);
     assert.equal(client.streamed.end, "complete");
+    await dispatcher.idle();
+  });
+
+  it("ends a response of which the client has nothing at the timeout, and tells the worker", async (t) => {
+    const time = mockTime(t);
+    const dispatcher = createDispatcher(t);
+    const worker = await FakeWorker.attach(t, dispatcher, 1);
+    const client = new FakeClient(1);
+    dispatcher.admit(client, TO);
+    await worker.until(1);
+    dispatcher.receive(worker.lane, [Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
+    time.tick(5_000);
+    assert.equal(client.streamed.end, "open");
+    time.tick(250);
+    assert.deepEqual([client.streamed.end, client.streamed.failedAs], ["broken", 504]);
+    assert.equal(client.limit, "requestTimeout");
+    const [, abort] = await worker.until(2);
+    assert.deepEqual(abort, [Kind.abort, 1, "deadline"]);
+    dispatcher.receive(worker.lane, [Kind.settled, client.id]);
+    await dispatcher.idle();
+  });
+
+  it("answers 408 past the timeout to a client for whose body the handler waits, and 504 to one whose body waits", async (t) => {
+    const time = mockTime(t);
+    const dispatcher = createDispatcher(t);
+    const { lane } = await FakeWorker.attach(t, dispatcher, 1);
+    const [slow, held] = [1, 2].map(
+      (id) => new FakeClient(id, { method: "POST", bodyBytes: null }),
+    );
+    assert.ok(slow !== undefined && held !== undefined);
+    const to = { ...TO, bodyLimitBytes: 10 * REQUEST_CREDIT_BYTES };
+    for (const client of [slow, held]) dispatcher.admit(client, to);
+    slow.sendChunk(Buffer.alloc(REQUEST_CREDIT_BYTES - 1));
+    held.sendChunk(Buffer.alloc(REQUEST_CREDIT_BYTES));
+    time.tick(5_250);
+    assert.deepEqual(kindsOf([slow, held]), ["408", "504"]);
+    assert.deepEqual([slow.limit, held.limit], ["requestTimeout", "requestTimeout"]);
+    for (const { id } of [slow, held]) dispatcher.receive(lane, [Kind.settled, id]);
     await dispatcher.idle();
   });
 

@@ -54,6 +54,12 @@ export class FakeClient implements ClientSide {
     return this.outcomes.length > 0;
   }
 
+  /** The head of a stream leaves with its first byte. */
+  get begun(): boolean {
+    const [outcome] = this.outcomes;
+    return outcome?.kind === "streamed" ? outcome.body.taken.length > 0 : this.settled;
+  }
+
   /** The response's body, once its head came as that of a stream. */
   get streamed(): StreamedBody {
     const [outcome] = this.outcomes;
@@ -151,6 +157,11 @@ export class StreamedBody {
       case "open":
         return "open";
     }
+  }
+
+  /** What a client is told that has nothing of it when it fails. */
+  get failedAs(): number | undefined {
+    return this.#source.failedAs;
   }
 
   get taken(): Buffer {

@@ -15,6 +15,8 @@ describe("--max-connections", { timeout: 30_000 }, () => {
       assert.equal((await connection.response()).status, 200);
     }
     await assert.rejects(send(`${server.https}/`), { code: "ECONNRESET" });
+    const line = await server.until(({ setting }) => setting === "maxConnections");
+    assert.deepEqual([line["level"], line["value"], line["refused"]], ["warn", 2, 1]);
     kept[0]?.destroy();
     // Its place is free once the server has seen it leave.
     await eventually(t, () =>

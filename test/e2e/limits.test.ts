@@ -155,9 +155,49 @@ describe("limits of a handler's own", { timeout: 30_000 }, () => {
     short.send(halfSent("/short"));
     assert.equal((await short.response()).status, 408);
     const line = await server.until(({ msg }) => msg === "slow client cut off");
-    assert.deepEqual([line["setting"], line["value"]], ["bodyTimeout", 100]);
+    const { setting, value, method, path, clientAddress } = line;
+    assert.deepEqual([setting, value], ["bodyTimeout", 100]);
+    assert.deepEqual([method, path, clientAddress], ["POST", "/short", "127.0.0.1"]);
     other.send("b");
     assert.equal(String((await other.response()).body), "ab");
+  });
+
+  it("timeoutMs ends a stream of which nothing has come, and not one that has begun", async (t) => {
+    const handlers = {
+      "never.ts": `
+        export const config = { timeoutMs: 300 };
+        export default (request, context) => {
+          request.signal.addEventListener("abort", () => context.log.info(request.signal.reason.name));
+          return new Response(new ReadableStream({}));
+        };`,
+      "later.ts": `
+        export const config = { timeoutMs: 300 };
+        export default () => new Response((async function* () {
+          yield "one ";
+          await new Promise((resolve) => setTimeout(resolve, 1_000));
+          yield "two";
+        })());`,
+    };
+    const server = await startServer(t, { handlers });
+    const [never, later] = await Promise.all([server.fetch("/never"), server.fetch("/later")]);
+    assert.deepEqual([never.status, await later.text()], [504, "one two"]);
+    const line = await server.until(({ setting }) => setting === "requestTimeout");
+    assert.deepEqual([line["level"], line["path"]], ["error", "/never"]);
+    await server.until(({ msg }) => msg === "TimeoutError");
+  });
+
+  it("timeoutMs is the client's fault while its handler waits for the body", async (t) => {
+    const handlers = {
+      "index.ts": `
+        export const config = { timeoutMs: 300, bodyBufferBytes: 0 };
+        export default async (request) => new Response(await request.text());`,
+    };
+    const server = await startServer(t, { handlers });
+    const connection = await server.connect();
+    connection.send(halfSent("/"));
+    assert.equal((await connection.response()).status, 408);
+    const line = await server.until(({ setting }) => setting === "requestTimeout");
+    assert.deepEqual([line["level"], line["path"], line["receivedBytes"]], ["info", "/", 1]);
   });
 
   it("a body that is too large aborts the request with a reason of its own", async (t) => {

@@ -182,6 +182,10 @@ describe("readHandlerModule()", () => {
     [[], "config is array of 0, expected an object"],
     [{ timeout: 1 }, 'config has an unknown key "timeout", did you mean "timeoutMs"?'],
     [
+      { requestTimeout: 1 },
+      'config has an unknown key "requestTimeout", did you mean "timeoutMs"?',
+    ],
+    [
       { maxBodySize: 1 },
       'config has an unknown key "maxBodySize", expected one of timeoutMs, bodyLimitBytes, bodyBufferBytes, overflow, responseOverflow, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, reserved, replay, pool, cache, rateLimit, methods, schedule',
     ],
