@@ -5,6 +5,7 @@ import type {
   ReloadReport,
   Status,
 } from "../control/operations.ts";
+import type { Traffic } from "../observe/counters.ts";
 
 /** Says what a reload or a rollback has changed, pool by pool. Ends with a line feed. */
 export function formatReloadReport(report: ReloadReport): string {
@@ -54,9 +55,30 @@ export function formatStatus(status: Status): string {
           `rolled back from ${rolledBackFrom}: the next reload or start builds the handlers folder anew`,
         ]),
     ...formatTable(rows),
+    ...formatTraffic(status.traffic),
     ...(lostLogLines === 0 ? [] : [`lines lost of its logs: ${lostLogLines}`]),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function formatTraffic({ connections, requests, responses, limits }: Traffic): string[] {
+  const { received, open, queued, inFlight } = requests;
+  const { clientLeft, ...classes } = responses;
+  const limited = toCounts(limits);
+  return [
+    `connections: ${connections.open} open, ${connections.accepted} since the start`,
+    `requests: ${open} open (${queued} wait, workers have ${inFlight}), ${received} since the start`,
+    `answers: ${toCounts(classes) || "none"}; clients left: ${clientLeft}`,
+    ...(limited === "" ? [] : [`refused or cut off by: ${limited}`]),
+  ];
+}
+
+/** `2xx 12, 5xx 1`: only what there is. */
+function toCounts(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(", ");
 }
 
 function toRows({ name, workers }: PoolInfo, remark: string): string[][] {

@@ -42,6 +42,7 @@ export function createOperations({
           generation: id,
           workers,
         })),
+        traffic: primary.traffic,
         lostLogLines: lostLogLines(),
       };
     },

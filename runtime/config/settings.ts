@@ -291,7 +291,7 @@ export const SETTINGS: Readonly<Record<SettingName, SettingText>> = {
   },
   requestTimeout: {
     value: "TIME",
-    help: "longest time for a handler",
+    help: "longest time to the first byte of a response",
     expected: `a duration from 1ms to 24h ${DURATION}`,
     default: "60s",
     common: false,

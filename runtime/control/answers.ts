@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { LIMIT_NAMES } from "../observe/counters.ts";
 import type { GenerationInfo, ReloadReport, RestartNeed, Status } from "./operations.ts";
 
 const change = z.object({
@@ -45,6 +46,24 @@ const worker = z.object({
   state: z.enum(["starting", "ready", "silent", "draining", "exited"]),
 });
 
+const traffic = z.object({
+  connections: z.object({ open: z.number(), accepted: z.number() }),
+  requests: z.object({
+    received: z.number(),
+    open: z.number(),
+    queued: z.number(),
+    inFlight: z.number(),
+  }),
+  responses: z.object({
+    "2xx": z.number(),
+    "3xx": z.number(),
+    "4xx": z.number(),
+    "5xx": z.number(),
+    clientLeft: z.number(),
+  }),
+  limits: z.record(z.enum(LIMIT_NAMES), z.number()),
+});
+
 /** The answer to `/status`. */
 export const statusSchema: z.ZodMiniType<Status> = z.object({
   pid: z.number(),
@@ -59,5 +78,6 @@ export const statusSchema: z.ZodMiniType<Status> = z.object({
   retiring: z.array(
     z.object({ name: z.string(), generation: z.string(), workers: z.array(worker) }),
   ),
+  traffic,
   lostLogLines: z.number(),
 });

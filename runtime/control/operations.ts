@@ -1,3 +1,5 @@
+import type { Traffic } from "../observe/counters.ts";
+
 /** What a reload or a rollback has changed. */
 export interface ReloadReport {
   /** Id of the generation that serves now. */
@@ -56,6 +58,7 @@ export interface Status {
   pools: PoolInfo[];
   /** Those that others have taken the place of, until each has answered what it had. Oldest first. */
   retiring: RetiringPoolInfo[];
+  traffic: Traffic;
   /** Lines of its logs that nothing took since it started: a full disk, a reader that stopped. */
   lostLogLines: number;
 }

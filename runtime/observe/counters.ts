@@ -3,25 +3,28 @@
  * `malformed` is a head or a target that is no HTTP, `bodyRoom` that bodies take all the memory that is set aside for
  * them, or all of `spoolLimit`, `bodyDisk` a disk that is full or fails.
  */
-export type LimitName =
-  | "malformed"
-  | "maxConnections"
-  | "maxRequests"
-  | "maxRequestsPerAddress"
-  | "headerLimit"
-  | "headerCountLimit"
-  | "urlLimit"
-  | "bodyLimit"
-  | "bodyRoom"
-  | "bodyDisk"
-  | "queueLimit"
-  | "queueDelay"
-  | "queueTimeout"
-  | "requestTimeout"
-  | "bodyTimeout"
-  | "minBodyRate"
-  | "sendTimeout"
-  | "drainGrace";
+export const LIMIT_NAMES = [
+  "malformed",
+  "maxConnections",
+  "maxRequests",
+  "maxRequestsPerAddress",
+  "headerLimit",
+  "headerCountLimit",
+  "urlLimit",
+  "bodyLimit",
+  "bodyRoom",
+  "bodyDisk",
+  "queueLimit",
+  "queueDelay",
+  "queueTimeout",
+  "requestTimeout",
+  "bodyTimeout",
+  "minBodyRate",
+  "sendTimeout",
+  "drainGrace",
+] as const;
+
+export type LimitName = (typeof LIMIT_NAMES)[number];
 
 /**
  * What a primary counts, from its start: one object for all its listeners and dispatchers, plain integers that whoever
@@ -39,26 +42,9 @@ export class Counters {
   /** Requests whose client left before its answer was complete. */
   #left = 0;
   /** How often each limit refused something or cut it off. */
-  readonly limits: Record<LimitName, number> = {
-    malformed: 0,
-    maxConnections: 0,
-    maxRequests: 0,
-    maxRequestsPerAddress: 0,
-    headerLimit: 0,
-    headerCountLimit: 0,
-    urlLimit: 0,
-    bodyLimit: 0,
-    bodyRoom: 0,
-    bodyDisk: 0,
-    queueLimit: 0,
-    queueDelay: 0,
-    queueTimeout: 0,
-    requestTimeout: 0,
-    bodyTimeout: 0,
-    minBodyRate: 0,
-    sendTimeout: 0,
-    drainGrace: 0,
-  };
+  readonly limits: Record<LimitName, number> = Object.fromEntries(
+    LIMIT_NAMES.map((name) => [name, 0]),
+  ) as Record<LimitName, number>;
 
   /** A limit has refused a request, or cut it off, and its access line shall say so. */
   limit(name: LimitName, request: { limit: LimitName | null }): void {

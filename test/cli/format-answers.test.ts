@@ -10,6 +10,7 @@ import {
   reloadReportSchema,
   statusSchema,
 } from "../../runtime/control/answers.ts";
+import { Counters } from "../../runtime/observe/counters.ts";
 import type { GenerationInfo, ReloadReport, Status } from "../../runtime/control/operations.ts";
 
 const REPORT: ReloadReport = {
@@ -51,6 +52,8 @@ const GENERATIONS: GenerationInfo[] = [
   },
 ];
 
+const NO_LIMITS = new Counters().limits;
+
 const STATUS: Status = {
   pid: 17,
   version: "1.2.3",
@@ -73,6 +76,12 @@ const STATUS: Status = {
     },
   ],
   retiring: [],
+  traffic: {
+    connections: { open: 3, accepted: 40 },
+    requests: { received: 50, open: 6, queued: 1, inFlight: 2 },
+    responses: { "2xx": 41, "3xx": 0, "4xx": 2, "5xx": 0, clientLeft: 1 },
+    limits: { ...NO_LIMITS, bodyLimit: 2, queueLimit: 1 },
+  },
   lostLogLines: 0,
 };
 
@@ -131,8 +140,20 @@ describe("formatStatus()", () => {
         "generation 20260102-000000000000-bbbbbbbb, 1 route",
         "pool default  worker 9   pid 100   ready",
         "pool default  worker 10  pid 1001  starting",
+        "connections: 3 open, 40 since the start",
+        "requests: 6 open (1 wait, workers have 2), 50 since the start",
+        "answers: 2xx 41, 4xx 2; clients left: 1",
+        "refused or cut off by: bodyLimit 2, queueLimit 1",
         "",
       ].join("\n"),
+    );
+  });
+
+  it("says nothing of answers and limits where there were none", () => {
+    const traffic = new Counters().snapshot({ queued: 0, inFlight: 0 });
+    assert.match(
+      formatStatus({ ...STATUS, traffic }),
+      /\nrequests: 0 open \(0 wait, workers have 0\), 0 since the start\nanswers: none; clients left: 0\n$/,
     );
   });
 

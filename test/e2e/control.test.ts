@@ -113,6 +113,19 @@ describe("edgicorn status", { timeout: 60_000 }, () => {
     await eventually(t, async () => (await statusOf(server)).retiring.length === 0);
   });
 
+  it("tells what came, and what was refused by which limit", async (t) => {
+    const flags = ["--body-limit", "10"];
+    const server = await startServer(t, { handlers: { "index.ts": HELLO }, flags });
+    assert.equal((await server.fetch("/")).status, 200);
+    const large = await server.fetch("/", { method: "POST", body: "more than ten" });
+    assert.equal(large.status, 413);
+    await eventually(t, async () => {
+      const { requests, responses, limits } = (await statusOf(server)).traffic;
+      const { "2xx": found, "4xx": refused } = responses;
+      return [requests.received, found, refused, limits.bodyLimit].join() === "2,1,1,1";
+    });
+  });
+
   it("tells which worker is blocked", async (t) => {
     const blocks = `export default () => { console.error("blocked"); for (;;) {} };`;
     const handlers = { "index.ts": HELLO, "blocks.ts": blocks };
