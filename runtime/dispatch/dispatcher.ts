@@ -103,6 +103,7 @@ export class Dispatcher {
       ...options,
       fail: (exchange, code, retryAfterMs) => {
         if (code === "ERR_HANDLER_TIMEOUT") this.#counters.limit("requestTimeout", exchange.client);
+        else if (code === "ERR_QUARANTINED") this.#counters.limit("quarantine", exchange.client);
         this.#settlement.fail(exchange, code, undefined, retryAfterMs);
       },
       overloaded: (exchange, setting) => this.#settlement.overloaded(exchange, setting),

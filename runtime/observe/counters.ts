@@ -18,6 +18,7 @@ export const LIMIT_NAMES = [
   "queueDelay",
   "queueTimeout",
   "requestTimeout",
+  "quarantine",
   "bodyTimeout",
   "minBodyRate",
   "sendTimeout",

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { HttpClient } from "../helpers/http-client.ts";
+import { runCommand } from "../helpers/run-command.ts";
 import { startServer } from "../helpers/start-server.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
@@ -66,6 +67,7 @@ describe("the only worker of a pool, after a crash", { timeout: 30_000 }, () => 
       Array(SLOW).fill("200 slow"),
     );
     assert.deepEqual(Object.keys(statuses), ["200"]);
+    assert.match((await runCommand(["status"], server.dir)).stdout, /cut off by: quarantine [1-9]/);
     await server.stop();
     const exits = server.logs.filter(({ msg }) => msg?.startsWith("worker exited") === true);
     const refusals = server.logs.filter(({ code }) => code === "ERR_QUARANTINED");
