@@ -80,7 +80,7 @@ export class Listener implements Door {
   #closing = false;
   #inFlight = 0;
   /** Those of which bytes are on their way. */
-  readonly #transfers: TransferSweep;
+  readonly #transfers = new TransferSweep<UwsClientSide>();
   readonly #writes: WriteAllowance;
   readonly #idleWaiters = new Waiters();
   #open = 0;
@@ -109,7 +109,6 @@ export class Listener implements Door {
       onClosed: () => this.#onClosed(),
     });
     this.port = this.#acceptor.port;
-    this.#transfers = new TransferSweep();
   }
 
   /**
