@@ -64,7 +64,7 @@ describe("TransferSweep", () => {
     time.run(1_000, { stepMs: 10 });
     const times = clients.flatMap(({ checks }) => checks);
     for (const now of new Set(times)) {
-      assert.ok(times.filter((time) => time === now).length <= 10);
+      assert.ok(times.filter((other) => other === now).length <= 10);
     }
   });
 
