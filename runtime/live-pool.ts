@@ -246,7 +246,7 @@ export class LivePool {
     // What is cut off learns of it by its `request.signal`, and has the rest of the grace to tidy up.
     const noticeMs = Math.min(SHUTDOWN_NOTICE_MS, graceMs / 10);
     await settledWithin(this.dispatcher.idle(), graceMs - noticeMs);
-    this.dispatcher.close("ERR_DRAINING", { graceMs });
+    this.dispatcher.close("ERR_DRAINING", { graceMs: this.#config.drainGraceMs });
     await this.#pool.close(Math.max(0, deadlineMs - performance.now()));
     await this.#release();
   }

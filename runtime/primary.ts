@@ -478,7 +478,7 @@ export class Primary {
     await settledWithin(this.#listeners.idle(), Math.max(0, deadlineMs - performance.now()));
     const clients = this.#listeners.close({ graceIsOver: true });
     if (clients > 0) {
-      const fields = { clients, setting: "drainGrace", graceMs };
+      const fields = { clients, setting: "drainGrace", graceMs: this.config.drainGraceMs };
       this.#log.warn(fields, "clients cut off: they took longer than the grace");
     }
     await Promise.all(this.#allFiles().map((files) => files.destroy()));

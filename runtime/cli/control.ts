@@ -4,6 +4,7 @@ import { type ControlRequest, askControl } from "../control/control-client.ts";
 import { EXIT, assertNever } from "../errors.ts";
 import type { ControlInvocation } from "./arguments.ts";
 import { formatGenerations, formatReloadReport, formatStatus } from "./format-answers.ts";
+import { packageVersion } from "./package-version.ts";
 
 /** What a command prints, and the exit code. */
 export interface Outcome {
@@ -48,11 +49,13 @@ export async function runControl(
         exitCode: exitCodeOf(answer.code),
       };
     case "done":
-      return {
-        text: json ? toJson(answer.value) : describe(command, answer.value),
-        problem: said.join("\n"),
-        exitCode: EXIT.drained,
-      };
+      try {
+        const text = json ? toJson(answer.value) : format(command, answer.value);
+        return { text, problem: said.join("\n"), exitCode: EXIT.drained };
+      } catch {
+        const problem = `Cannot read what the server says to ${command}: it runs another version, expected ${packageVersion()} (--json shows it as it is)`;
+        return { text: "", problem: [...said, problem].join("\n"), exitCode: EXIT.failed };
+      }
     default:
       return assertNever(answer);
   }
@@ -85,7 +88,7 @@ function toRequest(command: ControlInvocation["command"], id: string | null): Co
 }
 
 /** @throws What `parse` throws when the server is of a version that answers otherwise. */
-function describe(command: ControlInvocation["command"], value: unknown): string {
+function format(command: ControlInvocation["command"], value: unknown): string {
   switch (command) {
     case "reload":
     case "rollback":

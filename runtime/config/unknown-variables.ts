@@ -1,5 +1,6 @@
 import { pickNearest } from "../nearest.ts";
 import { TAKEOVER_VARIABLE } from "../supervise/takeover.ts";
+import { findByOtherName } from "./other-names.ts";
 import { SETTING_NAMES, environmentName } from "./settings.ts";
 
 const PREFIX = "EDGICORN_";
@@ -15,12 +16,17 @@ export function describeUnknownVariables(
   env: Readonly<Record<string, string | undefined>>,
 ): string[] {
   const known = [...SETTING_NAMES.map(environmentName), ...OWN];
+  const words = known.map((name) => name.slice(PREFIX.length));
   return Object.keys(env)
     .filter((name) => name.startsWith(PREFIX) && !known.includes(name))
     .toSorted()
     .map((name) => {
-      const nearest = pickNearest(name, known);
-      const hint = nearest === null ? "" : `: did you mean ${nearest}?`;
+      // Without what all have in common: it would make all names alike.
+      const word = name.slice(PREFIX.length);
+      const other = findByOtherName(word);
+      const nearest =
+        other === null ? pickNearest(word, words) : environmentName(other).slice(PREFIX.length);
+      const hint = nearest === null ? "" : `: did you mean ${PREFIX}${nearest}?`;
       return `${name} is no setting and changes nothing${hint}`;
     });
 }

@@ -269,7 +269,7 @@ export class Dispatcher {
   /**
    * Ends the wait of everything that is queued or in flight, and of what is still received once it is.
    *
-   * @param options.graceMs It has had this time to be answered; absent: it is ended without.
+   * @param options.graceMs It has had this time to be answered, as the setting says; absent: it is ended without.
    */
   close(code: ErrorCode, { graceMs }: { graceMs?: number } = {}): void {
     clearInterval(this.#sweep);
@@ -319,7 +319,7 @@ export class Dispatcher {
   }
 
   #endGrace(graceMs: number): void {
-    this.#settlement.endGrace();
+    this.#settlement.endGrace(performance.now());
     const left = [...this.#lanes.attached].flatMap(({ inFlight }) =>
       [...inFlight.values()].filter(({ state }) => state !== "settled"),
     );

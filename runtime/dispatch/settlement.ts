@@ -27,7 +27,8 @@ export class Settlement {
   /** Admitted and not settled. */
   #open = 0;
   readonly #idleWaiters = new Waiters();
-  #graceIsOver = false;
+  /** When the time ended that was left for what was under way. */
+  #graceEndMs: number | null = null;
 
   constructor({ counters, overloadLog, line, recovery }: SettlementOptions) {
     this.#counters = counters;
@@ -47,9 +48,9 @@ export class Settlement {
     return this.#open === 0 ? Promise.resolve() : this.#idleWaiters.wait();
   }
 
-  /** What is refused from now on because we stop is refused by `drainGrace`. */
-  endGrace(): void {
-    this.#graceIsOver = true;
+  /** What came before and is refused from now on because we stop has had the time that `drainGrace` gives. */
+  endGrace(nowMs: number): void {
+    this.#graceEndMs = nowMs;
   }
 
   settle(exchange: Exchange): void {
@@ -78,9 +79,9 @@ export class Settlement {
     retryAfterMs = RETRY_AFTER_MS,
   ): void {
     if (exchange.state === "settled") return;
-    if (this.#graceIsOver && code === "ERR_DRAINING") {
-      this.#counters.limit("drainGrace", exchange.client);
-    }
+    const { client } = exchange;
+    const hadGrace = this.#graceEndMs !== null && client.receivedMs <= this.#graceEndMs;
+    if (hadGrace && code === "ERR_DRAINING") this.#counters.limit("drainGrace", client);
     const { lane, feed } = exchange;
     this.settle(exchange);
     if (lane !== null && reason !== undefined) this.#tell(lane, exchange, reason);
@@ -90,7 +91,7 @@ export class Settlement {
       return;
     }
     const retryAfterSeconds = Math.ceil(retryAfterMs / 1_000);
-    exchange.client.refuse(status, status === 503 ? { retryAfterSeconds } : {});
+    client.refuse(status, status === 503 ? { retryAfterSeconds } : {});
   }
 
   /** Ends one that a limit does not let in, or not wait any longer. */

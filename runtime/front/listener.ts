@@ -191,7 +191,8 @@ export class Listener implements Door {
    */
   close({ graceIsOver = false }: { graceIsOver?: boolean } = {}): number {
     this.stopAccepting();
-    const busy = this.#transfers.stop();
+    // Who was told 503 by that setting and still sends is cut off for the second time.
+    const busy = this.#transfers.stop().filter(({ limit }) => limit !== "drainGrace");
     if (graceIsOver) for (const client of busy) this.#options.counters.limit("drainGrace", client);
     this.#acceptor.close();
     return busy.length;

@@ -83,6 +83,8 @@ export class FileDestination implements LogDestination {
   /** Which trouble has been told, and is not over. */
   readonly #told = { open: false, write: false };
   #closed: Promise<void> | null = null;
+  /** It was closed while something was written that nobody could wait for. */
+  #endsWhenDone = false;
 
   /** Never throws: a path that cannot be opened is tried again. */
   constructor(target: number | string, tell: (problem: string) => void = () => {}) {
@@ -154,13 +156,13 @@ export class FileDestination implements LogDestination {
       waitedMs += CLOSE_POLL_MS;
     }
     clearTimeout(this.#retryTimer);
+    // Else the thread pool is held up: what waits is written when it goes on, or when the process ends.
+    if (this.#state !== "writing") this.#end();
+    else this.#endsWhenDone = true;
+  }
+
+  #end(): void {
     process.off("exit", this.#flushAtExit);
-    if (this.#state === "writing") {
-      // What is being written may still come through; nobody writes what waits behind it.
-      this.#lost.add(this.#waiting);
-      this.#waiting = "";
-      return;
-    }
     this.flushSync();
     if (this.#path !== null && this.#fd !== null) closeSync(this.#fd);
     this.#fd = null;
@@ -168,6 +170,10 @@ export class FileDestination implements LogDestination {
 
   #advance(): void {
     if (this.#state !== "idle") return;
+    if (this.#endsWhenDone) {
+      this.#end();
+      return;
+    }
     if (this.#reopens || this.#fd === null) this.#open();
     if (this.#chunk === null && this.#waiting === "") return;
     if (this.#fd === null) {

@@ -6,7 +6,12 @@ import pino from "pino";
 import type { ControlInvocation } from "../../runtime/cli/arguments.ts";
 import { type Outcome, runControl } from "../../runtime/cli/control.ts";
 import { ControlServer } from "../../runtime/control/control-server.ts";
-import type { GenerationInfo, Operations, ReloadReport } from "../../runtime/control/operations.ts";
+import type {
+  GenerationInfo,
+  Operations,
+  ReloadReport,
+  Status,
+} from "../../runtime/control/operations.ts";
 import { type ErrorCode, RuntimeError } from "../../runtime/errors.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
@@ -69,6 +74,19 @@ describe("runControl()", { timeout: 30_000 }, () => {
     assert.equal((await run(cwd, "rollback")).text, text);
     assert.equal((await run(cwd, "rollback", { id: "a" })).text, text);
     assert.deepEqual(ids, [undefined, "a"]);
+  });
+
+  it("says in a line that a server of another version answers otherwise", async (t) => {
+    // Older ones say less.
+    const older = { pid: 1, version: "0.0.1" };
+    const cwd = await serve(t, { status: () => older as Status });
+    const { text, problem, exitCode } = await run(cwd, "status");
+    assert.match(
+      problem,
+      /^Cannot read what the server says to status: it runs another version, [^\n]*$/,
+    );
+    assert.deepEqual([text, exitCode], ["", 70]);
+    assert.deepEqual(JSON.parse((await run(cwd, "status", { json: true })).text), older);
   });
 
   const refusals: [code: ErrorCode, exitCode: number][] = [

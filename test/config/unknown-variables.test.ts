@@ -6,6 +6,9 @@ import { describeUnknownVariables } from "../../runtime/config/unknown-variables
 describe("describeUnknownVariables()", () => {
   it("says what was probably meant", () => {
     const env = { EDGICORN_WORKER: "4", EDGICORN_PET: "cat", PATH: "/bin", EDGICORN_HTTP: "80" };
+    assert.deepEqual(describeUnknownVariables({ EDGICORN_PORT: "80" }), [
+      "EDGICORN_PORT is no setting and changes nothing: did you mean EDGICORN_HTTP?",
+    ]);
     assert.deepEqual(describeUnknownVariables(env), [
       "EDGICORN_PET is no setting and changes nothing",
       "EDGICORN_WORKER is no setting and changes nothing: did you mean EDGICORN_WORKERS?",

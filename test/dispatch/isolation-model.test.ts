@@ -14,7 +14,7 @@ import {
 } from "../../runtime/channel/messages.ts";
 import { parseToPrimary } from "../../runtime/channel/parse.ts";
 import { BlockPool } from "../../runtime/dispatch/block-pool.ts";
-import { MOST_LOSSES } from "../../runtime/dispatch/replay-policy.ts";
+import { MOST_COMMON_LOSSES, MOST_LOSSES } from "../../runtime/dispatch/replay-policy.ts";
 import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
 import { Dispatcher } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
@@ -209,6 +209,8 @@ class Watch {
     const isProven = trial?.isAlone === true && !trial.seen.isLetGo;
     for (const seen of worker.busy) {
       this.#vacate(seen);
+      // Treated as one from now on, though nobody thinks that it is why.
+      if (!ownDoing && seen.losses >= MOST_COMMON_LOSSES) seen.isSuspect = true;
       if (ownDoing) this.#mark(seen, isProven && trial.seen === seen);
     }
     this.dispatcher.detach(worker.lane, { code: "ERR_WORKER_EXITED", ownDoing });
