@@ -286,8 +286,8 @@ function toFolder(dir: string, files: Files): string {
   return dir;
 }
 
-/** Without what configures the server, and without what the test runner and its loader leave for their children. */
-function cleanEnvironment(): NodeJS.ProcessEnv {
+/** Returns this process's environment without variables that configure the server, the test runner or its loader. */
+export function cleanEnvironment(): NodeJS.ProcessEnv {
   assert.ok(existsSync(ENTRY), "dist/ is missing: npm run build");
   const entries = Object.entries(process.env);
   return Object.fromEntries(

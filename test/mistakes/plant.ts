@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, it } from "node:test";
+import { type Received, type Sent, send } from "../helpers/send.ts";
+import { cleanEnvironment, type LogLine, TestServer } from "../helpers/start-server.ts";
+import { type Owner, temporaryFolder } from "../helpers/temporary-folder.ts";
+
+const ENTRY = join(import.meta.dirname, "../../dist/main.js");
+
+/** A project with a mistake in it, and how it is run. */
+export interface Planted {
+  /**
+   * All files of the project by their path: `{ "handlers/index.ts": "...", "edgicorn.config.ts": "..." }`. A
+   * `package.json` with `"type": "module"` is added when it is missing.
+   */
+  files: Readonly<Record<string, string | Uint8Array>>;
+  /**
+   * - `check`: runs until it ends. The quickest, so prefer it.
+   * - `start`, `dev`: run until the server listens or exits. A server that listens gets `request`, then SIGTERM.
+   */
+  command: "check" | "start" | "dev";
+  /** More flags. They win over `--http 0 --https off --workers 1`. */
+  flags?: readonly string[];
+  /** More environment variables. */
+  env?: Readonly<Record<string, string>>;
+  /** Sent to the server when it listens: a path, or a path with method, headers and body. */
+  request?: string | (Sent & { path: string });
+  /** Changes the folder before the command runs: links, modes, dates, `git init`. */
+  prepare?: (dir: string) => void | Promise<void>;
+  /** Runs while the server serves, after `request`: changes files, sends signals, waits for log lines. */
+  meanwhile?: (server: TestServer) => void | Promise<void>;
+}
+
+/** The result of a command, once it has ended. */
+export interface Outcome {
+  /**
+   * All that the command wrote: standard output, then standard error. Of a JSON log line, all its texts one per line, so
+   * that quotes and line ends are not escaped.
+   */
+  output: string;
+  /** Exit code; `null` when a signal ended it. */
+  code: number | null;
+  /** Log lines of `start` and `dev`; empty for `check`. */
+  logs: readonly LogLine[];
+  /** The answer to `request`; `null` when there was none, or the server did not come up. */
+  response: Received | null;
+}
+
+/**
+ * Writes a project, runs a command of the compiled program in it (`npm run build` first) and waits until it has ended.
+ *
+ *     const { output } = await plant(t, { command: "check", files: { "handlers/_midleware.ts": "..." } });
+ *     assert.match(output, /_midleware\.ts/);
+ */
+export async function plant(t: Owner, planted: Planted): Promise<Outcome> {
+  const { files, command, flags = [], env = {}, prepare } = planted;
+  let server: TestServer | null = null;
+  // Hooks run in the order in which they were set: the server stops before its folder goes.
+  t.after(() => server?.stop());
+  const dir = temporaryFolder(t);
+  for (const [path, content] of Object.entries({ "package.json": MODULE, ...files })) {
+    mkdirSync(dirname(join(dir, path)), { recursive: true });
+    writeFileSync(join(dir, path), content);
+  }
+  await prepare?.(dir);
+  const ports = ["--http", "0", "--https", "off"];
+  const more = command === "check" ? [] : ["--workers", "1", "--log-format", "json"];
+  const child = spawn(process.execPath, [ENTRY, command, ...ports, ...more, ...flags], {
+    cwd: dir,
+    env: { ...cleanEnvironment(), ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+    // The server finds what survives it by its process group.
+    detached: true,
+  });
+  let stdout = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  const folders = { dir, handlersDir: join(dir, "handlers"), publicDir: join(dir, "public") };
+  server = new TestServer(child, folders);
+
+  let response: Received | null = null;
+  if (command !== "check" && (await listens(server))) {
+    response = await ask(server, planted.request);
+    await planted.meanwhile?.(server);
+    server.kill("SIGTERM");
+  }
+  const { code } = await server.exit;
+  const output = stdout + server.logs.map((line) => `${textsOf(line).join("\n")}\n`).join("");
+  return { output, code, logs: command === "check" ? [] : server.logs, response };
+}
+
+const MODULE = `{ "type": "module" }\n`;
+
+/** Resolves with `false` when the server exits instead. */
+function listens(server: TestServer): Promise<boolean> {
+  const listening = server.until(({ msg }) => msg === "listening").then(() => true);
+  return Promise.race([listening, server.exit.then(() => false)]).catch(() => false);
+}
+
+async function ask(server: TestServer, request: Planted["request"]): Promise<Received | null> {
+  if (request === undefined) return null;
+  const { path, ...sent } = typeof request === "string" ? { path: request } : request;
+  return send(server.http + path, sent);
+}
+
+/** All texts in a value of JSON, in order. */
+function textsOf(value: unknown): string[] {
+  if (typeof value === "string") return [value];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.values(value).flatMap(textsOf);
+}
+
+/** One row of a table of mistakes. */
+export interface Mistake extends Planted {
+  /** The mistake, as the operator or developer would put it: "a middleware file with a misspelt name". */
+  name: string;
+  /** Each is found in the output: one for the place (file, line, setting), one for the remedy. */
+  says: readonly RegExp[];
+  /** None is found in the output. */
+  neverSays?: readonly RegExp[];
+  /** The exit code; any unless told. */
+  code?: number;
+  /** The status of the answer to `request`; any unless told. */
+  status?: number;
+}
+
+/** How many rows run at a time: each is a process tree of its own, and the machine has few cores. */
+const AT_A_TIME = 2;
+/** Also on a machine that is busy. */
+const ROW_TIMEOUT_MS = 60_000;
+
+/** Tests that each planted mistake is reported with its place and its remedy. */
+export function describeMistakes(area: string, rows: readonly Mistake[]): void {
+  describe(`planted mistakes: ${area}`, { concurrency: AT_A_TIME }, () => {
+    for (const { name, says, neverSays = [], code, status, ...planted } of rows) {
+      it(name, { timeout: ROW_TIMEOUT_MS }, async (t) => {
+        const outcome = await plant(t, planted);
+        for (const pattern of says) assert.match(outcome.output, pattern);
+        for (const pattern of neverSays) assert.doesNotMatch(outcome.output, pattern);
+        if (code !== undefined) assert.equal(outcome.code, code, outcome.output);
+        if (status !== undefined) assert.equal(outcome.response?.status, status, outcome.output);
+      });
+    }
+  });
+}
