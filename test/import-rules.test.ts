@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize, relative, sep } from "node:path";
+import { describe, it } from "node:test";
+
+const RUNTIME = join(import.meta.dirname, "../runtime");
+
+/** Import rules, as the page `runtime/README.md` states them. */
+interface Rules {
+  /** By folder: folders that its files may import; `null`: all. */
+  folders: Map<string, readonly string[] | null>;
+  /** Files that every file may import. */
+  shared: Set<string>;
+  /** Files whose types every file may import. */
+  sharedTypes: Set<string>;
+  /** Files and folders that may import everything. */
+  wiring: Set<string>;
+}
+
+interface Import {
+  from: string;
+  to: string;
+  isType: boolean;
+}
+
+/** Names in backticks, with `.ts` where the name has no ending. Folders end with a slash. */
+function quotedNames(text: string): string[] {
+  return [...text.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name);
+}
+
+function toFile(name: string): string {
+  return /\.ts$|\/$/.test(name) ? name : `${name}.ts`;
+}
+
+function readRules(page: string): Rules {
+  const folders = new Map<string, readonly string[] | null>();
+  for (const [, names = "", imports = ""] of page.matchAll(
+    /^\| (`[^|]+?`) +\|[^|]+\| ([^|]*)\|$/gm,
+  )) {
+    const allowed = imports.trim() === "everything" ? null : quotedNames(imports);
+    for (const name of quotedNames(names)) {
+      if (name.endsWith("/")) folders.set(name.slice(0, -1), allowed);
+    }
+  }
+  const [, shared = "", types = "", wiring = ""] =
+    /The single files ([^]+?) may be imported from everywhere; types of ([^]+?) too\.\s+Only ([^]+?) wire things\s+together/.exec(
+      page,
+    ) ?? [];
+  return {
+    folders,
+    shared: new Set(quotedNames(shared).map(toFile)),
+    sharedTypes: new Set(quotedNames(types).map(toFile)),
+    wiring: new Set(quotedNames(wiring).map(toFile)),
+  };
+}
+
+const IMPORT =
+  /(?:^|\n)\s*(?:import|export)\s+(type\s+)?(?:[^;"']*?\sfrom\s+)?"([^"]+)"|import\("([^"]+)"\)/g;
+
+function readImports(): Import[] {
+  const files = readdirSync(RUNTIME, { recursive: true, encoding: "utf8" }).filter((name) =>
+    name.endsWith(".ts"),
+  );
+  return files.flatMap((from) =>
+    [...readFileSync(join(RUNTIME, from), "utf8").matchAll(IMPORT)].map(
+      ([, type, named, dynamic]) => {
+        const specifier = named ?? dynamic ?? "";
+        const to = specifier.startsWith(".")
+          ? relative(RUNTIME, normalize(join(RUNTIME, dirname(from), specifier)))
+          : specifier;
+        return { from: slashes(from), to: slashes(to), isType: type !== undefined };
+      },
+    ),
+  );
+}
+
+function slashes(path: string): string {
+  return path.split(sep).join("/");
+}
+
+/** The first folder of a path, or the name of a file that lies loose: `config.ts` belongs to the room `config/`. */
+function roomOf(file: string): string {
+  return file.split("/")[0]?.replace(/\.ts$/, "") ?? file;
+}
+
+function isAllowed({ from, to, isType }: Import, rules: Rules): boolean {
+  if (to === "../package.json") return true;
+  const room = roomOf(from);
+  const target = roomOf(to);
+  if (target === room || rules.shared.has(to)) return true;
+  if (isType && rules.sharedTypes.has(to)) return true;
+  if (rules.wiring.has(from) || rules.wiring.has(`${room}/`)) return true;
+  const allowed = rules.folders.get(room);
+  return allowed === null || allowed?.includes(target) === true;
+}
+
+describe("imports of runtime/", () => {
+  const rules = readRules(readFileSync(join(RUNTIME, "README.md"), "utf8"));
+  const imports = readImports();
+  const own = imports.filter(({ to }) => to.endsWith(".ts"));
+
+  it("reads a table with rows for all folders, and folders for all rows", () => {
+    const rooms = readdirSync(RUNTIME, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name)
+      .filter((name) => name !== "decisions");
+    assert.deepEqual([...rules.folders.keys()].toSorted(), rooms.toSorted());
+    assert.ok(rules.shared.size > 0 && rules.sharedTypes.size > 0 && rules.wiring.size > 0);
+  });
+
+  it("follows the import table of runtime/README.md", () => {
+    const wrong = own
+      .filter((found) => !isAllowed(found, rules))
+      .map(({ from, to }) => `${from} imports ${to}`);
+    assert.deepEqual(wrong, []);
+  });
+
+  it("allows nothing that no file imports", () => {
+    const used = new Set(own.map(({ from, to }) => `${roomOf(from)} ${roomOf(to)}`));
+    const unused = [...rules.folders].flatMap(([room, allowed]) =>
+      (allowed ?? [])
+        .filter((target) => !used.has(`${room} ${target}`))
+        .map((target) => `${room} may import ${target}`),
+    );
+    assert.deepEqual(unused, []);
+  });
+
+  it("keeps uWebSockets.js to the front door", () => {
+    const importers = imports
+      .filter(({ to }) => /uwebsockets/i.test(to) && !to.endsWith(".ts"))
+      .map(({ from }) => roomOf(from));
+    assert.deepEqual([...new Set(importers)], ["front"]);
+  });
+
+  it("finds a forbidden import when there is one", () => {
+    assert.equal(isAllowed({ from: "front/a.ts", to: "worker/b.ts", isType: false }, rules), false);
+    assert.equal(isAllowed({ from: "front/a.ts", to: "primary.ts", isType: false }, rules), false);
+  });
+});
