@@ -1,19 +1,15 @@
 import { RuntimeError } from "../errors.ts";
-import type {
-  ExchangeId,
-  PongMessage,
-  ResponseMessage,
-  RouteLimits,
-  ToPrimary,
-  ToWorker,
-} from "./messages.ts";
+import type { ExchangeId, PongMessage, ResponseMessage, ToPrimary, ToWorker } from "./messages.ts";
 import { BODY_FOLLOWS, Kind, PROTOCOL_VERSION } from "./messages.ts";
+import { describeElement, isMap } from "./describe-element.ts";
+import { parseBootFailure, type Parsed, parseReport } from "./parse-report.ts";
 
 /**
  * Checks a message that a worker sent. Workers are trusted not to attack but not to be correct, and they may be
  * written in another language, so each element's type is looked at once, here.
  *
- * @throws RuntimeError `ERR_PROTOCOL` for anything that is not a message of this protocol's version.
+ * @throws RuntimeError `ERR_PROTOCOL` for anything that is not a message of this protocol's version. The error names the
+ *   element that is wrong.
  */
 export function parseToPrimary(value: unknown): ToPrimary {
   if (!Array.isArray(value)) return refuse(value);
@@ -29,7 +25,7 @@ export function parseToPrimary(value: unknown): ToPrimary {
     case Kind.responseAbort:
       return isId(value[1]) ? [Kind.responseAbort, value[1]] : refuse(value);
     case Kind.requestCredit:
-      return isId(value[1]) && typeof value[2] === "number" && value[2] > 0
+      return isId(value[1]) && isPositive(value[2])
         ? [Kind.requestCredit, value[1], value[2]]
         : refuse(value);
     case Kind.settled:
@@ -41,9 +37,9 @@ export function parseToPrimary(value: unknown): ToPrimary {
     case Kind.workerHello:
       return [Kind.workerHello, checkVersion(value[1])];
     case Kind.ready:
-      return isReady(value) ? value : refuse(value);
+      return [Kind.ready, accept(Kind.ready, parseReport(value[1]))];
     case Kind.bootFailed:
-      return isBootFailed(value) ? value : refuse(value);
+      return [Kind.bootFailed, accept(Kind.bootFailed, parseBootFailure(value[1]))];
     case Kind.drained:
       return [Kind.drained];
     default:
@@ -69,110 +65,55 @@ export function parseToWorker(value: unknown): ToWorker {
 function isResponse(value: unknown[]): value is unknown[] & ResponseMessage {
   const [, id, status, statusText, fields, body] = value;
   return (
-    isId(id) &&
-    Number.isInteger(status) &&
-    typeof status === "number" &&
-    status >= 200 &&
-    status <= 599 &&
-    typeof statusText === "string" &&
-    typeof fields === "string" &&
-    (body === null ||
-      typeof body === "string" ||
-      body instanceof Uint8Array ||
-      body === BODY_FOLLOWS)
+    isId(id) && isStatus(status) && isText(statusText) && isText(fields) && isResponseBody(body)
   );
 }
 
 function isPong(value: unknown[]): value is unknown[] & PongMessage {
-  const [, number, vitals] = value;
+  return typeof value[1] === "number" && isVitals(value[2]);
+}
+
+function isId(value: unknown): value is ExchangeId {
+  return typeof value === "number" && value > 0;
+}
+
+function isStatus(value: unknown): boolean {
+  return typeof value === "number" && Number.isInteger(value) && value >= 200 && value <= 599;
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === "string";
+}
+
+function isResponseBody(value: unknown): boolean {
   return (
-    typeof number === "number" &&
-    isMap(vitals) &&
-    isAmount(vitals["rssBytes"]) &&
-    isAmount(vitals["heapUsedBytes"]) &&
-    isAmount(vitals["loopUtilization"])
+    value === null ||
+    typeof value === "string" ||
+    value instanceof Uint8Array ||
+    value === BODY_FOLLOWS
+  );
+}
+
+function isBytes(value: unknown): boolean {
+  return value instanceof Uint8Array;
+}
+
+function isPositive(value: unknown): value is number {
+  return typeof value === "number" && value > 0;
+}
+
+function isVitals(value: unknown): boolean {
+  return (
+    isMap(value) &&
+    isAmount(value["rssBytes"]) &&
+    isAmount(value["heapUsedBytes"]) &&
+    isAmount(value["loopUtilization"])
   );
 }
 
 /** Not NaN, not negative, not infinite. */
 function isAmount(value: unknown): boolean {
   return typeof value === "number" && value >= 0 && value < Infinity;
-}
-
-function isReady(
-  value: unknown[],
-): value is unknown[] & Extract<ToPrimary, readonly [17, unknown]> {
-  const report: unknown = value[1];
-  return (
-    isMap(report) &&
-    typeof report["pid"] === "number" &&
-    Array.isArray(report["routes"]) &&
-    report["routes"].every((route) => route === null || isRouteReport(route))
-  );
-}
-
-function isRouteReport(report: unknown): boolean {
-  return (
-    isMap(report) &&
-    (report["methods"] === null || isStrings(report["methods"])) &&
-    isLimits(report["limits"]) &&
-    isMap(report["methodLimits"]) &&
-    Object.values(report["methodLimits"]).every(isLimits) &&
-    isStrings(report["ignored"])
-  );
-}
-
-function isLimits(limits: unknown): boolean {
-  return (
-    isMap(limits) &&
-    LIMITS.every((name) => isLimit(limits[name])) &&
-    isOneOf(limits["overflow"], OVERFLOWS) &&
-    isOneOf(limits["responseOverflow"], RESPONSE_OVERFLOWS) &&
-    isOneOf(limits["reserved"], SWITCHES) &&
-    isOneOf(limits["replay"], SWITCHES)
-  );
-}
-
-const OVERFLOWS: readonly unknown[] = [null, "stream", "spool"];
-const RESPONSE_OVERFLOWS: readonly unknown[] = [null, "wait", "spool"];
-const SWITCHES: readonly unknown[] = [null, true, false];
-
-function isOneOf(value: unknown, allowed: readonly unknown[]): boolean {
-  return allowed.includes(value);
-}
-
-const LIMITS = [
-  "bodyLimitBytes",
-  "timeoutMs",
-  "bodyBufferBytes",
-  "bodyTimeoutMs",
-  "minBodyRateBytesPerSecond",
-  "sendTimeoutMs",
-] as const satisfies readonly (keyof RouteLimits)[];
-
-function isLimit(limit: unknown): boolean {
-  return limit === null || (typeof limit === "number" && limit >= 0);
-}
-
-function isStrings(value: unknown): boolean {
-  return Array.isArray(value) && value.every((element) => typeof element === "string");
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isBootFailed(
-  value: unknown[],
-): value is unknown[] & Extract<ToPrimary, readonly [18, unknown]> {
-  const failure: unknown = value[1];
-  return (
-    isMap(failure) && typeof failure["code"] === "string" && typeof failure["message"] === "string"
-  );
-}
-
-function isId(value: unknown): value is ExchangeId {
-  return typeof value === "number" && value > 0;
 }
 
 function checkVersion(version: unknown): number {
@@ -183,7 +124,67 @@ function checkVersion(version: unknown): number {
   );
 }
 
+/** Returns the value, or refuses the message with the place of its fault. */
+function accept<T>(kind: number, parsed: Parsed<T>): T {
+  if (parsed.ok) return parsed.value;
+  throw new RuntimeError("ERR_PROTOCOL", `Cannot read a message of kind ${kind}: ${parsed.fault}`);
+}
+
+interface Element {
+  name: string;
+  isValid: (value: unknown) => boolean;
+  expected: string;
+}
+
+const ID: Element = { name: "id", isValid: isId, expected: "a number above 0" };
+
+/** Elements of each kind after the kind itself. Read only to say which element of a refused message is wrong. */
+const ELEMENTS = new Map<unknown, readonly Element[]>([
+  [
+    Kind.response,
+    [
+      ID,
+      { name: "status", isValid: isStatus, expected: "an integer from 200 to 599" },
+      { name: "statusText", isValid: isText, expected: "a string" },
+      { name: "fields", isValid: isText, expected: "a string" },
+      { name: "body", isValid: isResponseBody, expected: "a string, bytes, nil or true" },
+    ],
+  ],
+  [Kind.responseChunk, [ID, { name: "bytes", isValid: isBytes, expected: "bytes" }]],
+  [Kind.responseEnd, [ID]],
+  [Kind.responseAbort, [ID]],
+  [Kind.requestCredit, [ID, { name: "bytes", isValid: isPositive, expected: "a number above 0" }]],
+  [Kind.settled, [ID]],
+  [Kind.probed, [ID]],
+  [
+    Kind.pong,
+    [
+      {
+        name: "number",
+        isValid: (value) => typeof value === "number",
+        expected: "the number of the ping",
+      },
+      {
+        name: "vitals",
+        isValid: isVitals,
+        expected: "a map of rssBytes, heapUsedBytes and loopUtilization, numbers from 0",
+      },
+    ],
+  ],
+]);
+
 function refuse(value: unknown): never {
-  const kind: unknown = Array.isArray(value) ? value[0] : typeof value;
-  throw new RuntimeError("ERR_PROTOCOL", `Cannot read a message of kind ${String(kind)}`);
+  throw new RuntimeError("ERR_PROTOCOL", `Cannot read a message ${describeFault(value)}`);
+}
+
+function describeFault(value: unknown): string {
+  if (!Array.isArray(value)) return `that is ${describeElement(value)}, expected an array`;
+  const kind: unknown = value[0];
+  const elements = ELEMENTS.get(kind);
+  if (elements === undefined) return `of kind ${describeElement(kind)}, which is unknown`;
+  const at = elements.findIndex(({ isValid }, index) => !isValid(value[index + 1]));
+  const element = elements[at];
+  if (element === undefined) return `of kind ${describeElement(kind)}`;
+  const found = describeElement(value[at + 1]);
+  return `of kind ${describeElement(kind)}: ${element.name} is ${found}, expected ${element.expected}`;
 }

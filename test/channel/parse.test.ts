@@ -165,6 +165,43 @@ describe("parseToPrimary()", () => {
     );
   });
 
+  it("takes limits that a worker leaves out for the server's own", () => {
+    const named = { bodyLimitBytes: 1, timeoutMs: 2, bodyBufferBytes: 3, overflow: "stream" };
+    const route = { ...ROUTE, limits: named, methodLimits: { POST: {} } };
+    const [, report] = parseToPrimary([Kind.ready, { pid: 7, routes: [route, null] }]);
+    const none = Object.fromEntries(Object.keys(LIMITS).map((name) => [name, null]));
+    assert.deepEqual(report, {
+      pid: 7,
+      routes: [{ ...ROUTE, limits: { ...none, ...named }, methodLimits: { POST: none } }, null],
+    });
+  });
+
+  it("names the element that is wrong", () => {
+    const limits = { ...LIMITS, overflow: "wait" };
+    const cases: [unknown, RegExp][] = [
+      [{}, /a message that is a map, expected an array/],
+      [[99], /of kind 99, which is unknown/],
+      [[Kind.response, 1, "200"], /kind 19: status is '200', expected an integer from 200 to 599/],
+      [[Kind.response, 1, 200, "", [], null], /fields is an array of 0, expected a string/],
+      [[Kind.responseChunk, 0, BYTES], /id is 0, expected a number above 0/],
+      [[Kind.responseChunk, 1, "x".repeat(50)], /bytes is 'x{40}'\.\.\. 10 more characters/],
+      [[Kind.pong, 1, { ...VITALS, rssBytes: -1 }], /vitals is a map, expected a map of rssBytes/],
+      [[Kind.ready, null], /kind 17: report is nil$/],
+      [
+        [Kind.ready, { pid: 7, routes: [null, { ...ROUTE, limits }] }],
+        /routes\[1\]\.limits\.overflow is 'wait'/,
+      ],
+      [
+        [Kind.ready, { pid: 7, routes: [{ ...ROUTE, ignored: 1 }] }],
+        /report\.routes\[0\]\.ignored is 1$/,
+      ],
+      [[Kind.bootFailed, { code: "" }], /kind 18: failure\.message is undefined$/],
+    ];
+    for (const [value, message] of cases) {
+      assert.throws(() => parseToPrimary(value), { code: "ERR_PROTOCOL", message });
+    }
+  });
+
   it("names the version that it expected", () => {
     assert.throws(() => parseToPrimary([Kind.workerHello, 99]), {
       code: "ERR_PROTOCOL",

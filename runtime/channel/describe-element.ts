@@ -1,0 +1,14 @@
+import { inspect } from "node:util";
+
+/** Tells a map from arrays and simple values. */
+export function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Says in one line, however large it is, what an element of a message is. */
+export function describeElement(value: unknown): string {
+  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (isMap(value)) return "a map";
+  return value === null ? "nil" : inspect(value, { maxStringLength: 40, breakLength: Infinity });
+}

@@ -1,0 +1,69 @@
+import * as z from "zod/mini";
+import { describeElement } from "./describe-element.ts";
+import type { BootFailure, RouteLimits, WorkerReport } from "./messages.ts";
+
+/** An absent limit means the same as nil: the server's own. */
+function orServers<T extends z.core.$ZodType>(schema: T): z.ZodMiniDefault<z.ZodMiniNullable<T>> {
+  return z._default(z.nullable(schema), null);
+}
+
+const amount = orServers(z.number().check(z.minimum(0)));
+const flag = orServers(z.boolean());
+
+const limitsSchema = z.object({
+  bodyLimitBytes: amount,
+  timeoutMs: amount,
+  bodyBufferBytes: amount,
+  overflow: orServers(z.enum(["stream", "spool"])),
+  responseOverflow: orServers(z.enum(["wait", "spool"])),
+  bodyTimeoutMs: amount,
+  minBodyRateBytesPerSecond: amount,
+  sendTimeoutMs: amount,
+  reserved: flag,
+  replay: flag,
+}) satisfies z.ZodMiniType<RouteLimits>;
+
+const reportSchema = z.object({
+  pid: z.number(),
+  routes: z.array(
+    z.nullable(
+      z.object({
+        methods: z.nullable(z.array(z.string())),
+        limits: limitsSchema,
+        methodLimits: z.record(z.string(), limitsSchema),
+        ignored: z.array(z.string()),
+      }),
+    ),
+  ),
+}) satisfies z.ZodMiniType<WorkerReport>;
+
+const failureSchema = z.object({
+  code: z.string(),
+  message: z.string(),
+}) satisfies z.ZodMiniType<BootFailure>;
+
+/** A value of the type, or where the first fault lies and what is wrong there. */
+export type Parsed<T> = { ok: true; value: T } | { ok: false; fault: string };
+
+/** Checks the report of a worker that is ready. Fills in `null` for each limit that the worker left out. */
+export function parseReport(value: unknown): Parsed<WorkerReport> {
+  return parse(reportSchema, value, "report");
+}
+
+/** Checks a worker's account of why it cannot serve. */
+export function parseBootFailure(value: unknown): Parsed<BootFailure> {
+  return parse(failureSchema, value, "failure");
+}
+
+function parse<T>(schema: z.ZodMiniType<T>, value: unknown, name: string): Parsed<T> {
+  const result = schema.safeParse(value);
+  if (result.success) return { ok: true, value: result.data };
+  const path = result.error.issues[0]?.path ?? [];
+  const place = path.map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`));
+  const found = describeElement(path.reduce(elementOf, value));
+  return { ok: false, fault: `${name}${place.join("")} is ${found}` };
+}
+
+function elementOf(value: unknown, key: PropertyKey): unknown {
+  return typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined;
+}
