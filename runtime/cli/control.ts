@@ -1,3 +1,4 @@
+import * as z from "zod/mini";
 import { findStateDir } from "../config/state-dir.ts";
 import { generationsSchema, reloadReportSchema, statusSchema } from "../control/answers.ts";
 import { type ControlRequest, askControl } from "../control/control-client.ts";
@@ -52,7 +53,8 @@ export async function runControl(
       try {
         const text = json ? toJson(answer.value) : format(command, answer.value);
         return { text, problem: said.join("\n"), exitCode: EXIT.drained };
-      } catch {
+      } catch (error) {
+        if (!(error instanceof z.core.$ZodError)) throw error;
         const problem = `Cannot read what the server says to ${command}: it runs another version, expected ${packageVersion()} (--json shows it as it is)`;
         return { text: "", problem: [...said, problem].join("\n"), exitCode: EXIT.failed };
       }

@@ -1,6 +1,7 @@
+import { HANDLER_NAMES } from "../handler-names.ts";
 import type { SettingName } from "./settings.ts";
 
-/** What Nginx, Gunicorn, PM2, Node's frameworks and handlers call a setting, without dashes and underscores. */
+/** What Nginx, Gunicorn, PM2 and Node's frameworks call a setting, without dashes and underscores. */
 const OTHER_NAMES: Readonly<Record<string, SettingName>> = {
   port: "http",
   httpport: "http",
@@ -36,18 +37,14 @@ const OTHER_NAMES: Readonly<Record<string, SettingName>> = {
   accesslogfile: "accessLog",
   errorlog: "logFile",
   errorlogfile: "logFile",
-  // A handler's own `config` has them with their units.
-  timeoutms: "requestTimeout",
-  bodylimitbytes: "bodyLimit",
-  bodybufferbytes: "bodyBuffer",
-  overflow: "bodyOverflow",
-  bodytimeoutms: "bodyTimeout",
-  minbodyratebytespersecond: "minBodyRate",
-  sendtimeoutms: "sendTimeout",
 };
 
-/** The setting that has this name in another server; `null`: none that is known. */
+const SETTINGS: ReadonlyMap<string, SettingName> = new Map([
+  ...Object.entries(OTHER_NAMES),
+  ...HANDLER_NAMES.map(([setting, name]) => [name.toLowerCase(), setting] as const),
+]);
+
+/** The setting that has this name in another server, or in a handler's own `config`; `null`: none that is known. */
 export function findByOtherName(word: string): SettingName | null {
-  const key = word.replaceAll(/[-_]/g, "").toLowerCase();
-  return Object.hasOwn(OTHER_NAMES, key) ? (OTHER_NAMES[key] ?? null) : null;
+  return SETTINGS.get(word.replaceAll(/[-_]/g, "").toLowerCase()) ?? null;
 }

@@ -30,6 +30,8 @@ export class StoredGenerations {
    * disk.
    */
   #spares: readonly string[] = [];
+  /** What served last; in development, what did before it began: of its own nothing is kept. */
+  readonly #lastServed: () => { readonly id: string; readonly code: string } | undefined;
   readonly #mode: Config["mode"];
 
   constructor(stateDir: string, log: Logger, mode: Config["mode"]) {
@@ -37,6 +39,8 @@ export class StoredGenerations {
     // What somebody tries while working on handlers is nothing that production goes back to.
     this.#history = new ServedHistory(stateDir, log, { persists: mode === "production" });
     this.#mode = mode;
+    const [before] = this.#history.served;
+    this.#lastServed = mode === "production" ? () => this.#history.served[0] : () => before;
     this.#stateDir = stateDir;
     this.#log = log;
   }
@@ -59,11 +63,8 @@ export class StoredGenerations {
   /** Builds a generation, and holds its lease. */
   async build(config: Config, { signal }: { signal: AbortSignal }): Promise<Manifest> {
     const { handlersDir, mode, keepGenerations } = config;
-    const [last] = this.#history.served;
-    // In development once: for as long as it runs, production's are kept, and none of its own.
-    if (last !== undefined && (this.#mode === "production" || this.#spares.length === 0)) {
-      await this.#holdSpares(last.code, { also: last.id });
-    }
+    const last = this.#lastServed();
+    if (last !== undefined) await this.#holdSpares(last.code, { also: last.id });
     try {
       const manifest = await buildInChild({
         handlersDir,

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import type { FolderConfig, HandlerConfig } from "../api.ts";
+import { HANDLER_NAMES } from "../handler-names.ts";
 import { describeValue } from "./describe-value.ts";
 import { pickNearest } from "../nearest.ts";
 import { POOL_NAME, POOL_NAME_EXPECTED } from "../pool-name.ts";
@@ -63,16 +64,7 @@ const EXPECTED: Record<keyof HandlerConfig, string> = {
   schedule: 'a cron expression of five fields such as "0 3 * * *", or a list of them',
 };
 
-/** What they are called in the config file, where other units are at hand. */
-const CONFIG_FILE_NAMES: ReadonlyMap<string, keyof HandlerConfig> = new Map([
-  ["requestTimeout", "timeoutMs"],
-  ["bodyLimit", "bodyLimitBytes"],
-  ["bodyBuffer", "bodyBufferBytes"],
-  ["bodyOverflow", "overflow"],
-  ["bodyTimeout", "bodyTimeoutMs"],
-  ["minBodyRate", "minBodyRateBytesPerSecond"],
-  ["sendTimeout", "sendTimeoutMs"],
-]);
+const CONFIG_FILE_NAMES: ReadonlyMap<string, keyof HandlerConfig> = new Map(HANDLER_NAMES);
 
 const handlerSchema: z.ZodMiniType<HandlerConfig> = z.strictObject(handlerFields);
 const folderSchema: z.ZodMiniType<FolderConfig> = z.strictObject(folderFields);

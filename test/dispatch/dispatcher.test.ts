@@ -620,6 +620,22 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     await dispatcher.idle();
   });
 
+  it("blames the grace for what had it, and not for what comes after", async (t) => {
+    const time = mockTime(t);
+    const dispatcher = createDispatcher(t);
+    await FakeWorker.attach(t, dispatcher, 1);
+    const cut = new FakeClient(1);
+    dispatcher.admit(cut, TO);
+    time.tick(200);
+    dispatcher.close("ERR_DRAINING", { graceMs: 200 });
+    time.tick(1);
+    const after = new FakeClient(2, { receivedMs: performance.now() });
+    dispatcher.admit(after, TO);
+    assert.deepEqual(kindsOf([cut, after]), ["503", "503"]);
+    assert.deepEqual([cut.limit, after.limit], ["drainGrace", null]);
+    await dispatcher.idle();
+  });
+
   it("refuses what a worker may not say of an exchange", async (t) => {
     const id = 1 as ExchangeId;
     const head: ExchangeMessage = [Kind.response, id, 200, "", "", BODY_FOLLOWS];

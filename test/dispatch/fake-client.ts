@@ -23,7 +23,7 @@ export type Outcome =
 export class FakeClient implements ClientSide {
   readonly id: ExchangeId;
   readonly head: RequestHead;
-  readonly receivedMs = 0;
+  readonly receivedMs: number;
   workerId: WorkerId | null = null;
   limit: LimitName | null = null;
   /** `null`: those of its listener. */
@@ -37,9 +37,13 @@ export class FakeClient implements ClientSide {
   #onAbort: (() => void) | null = null;
   #gone = false;
 
-  constructor(id: number, options: { bodyBytes?: number | null; method?: string } = {}) {
+  constructor(
+    id: number,
+    options: { bodyBytes?: number | null; method?: string; receivedMs?: number } = {},
+  ) {
     // Tests are the only makers of ids here.
     this.id = id as ExchangeId;
+    this.receivedMs = options.receivedMs ?? 0;
     this.head = {
       method: options.method ?? "GET",
       target: `/${id}`,

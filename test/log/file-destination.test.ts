@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { open as openFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -10,6 +19,9 @@ import { eventually } from "../helpers/eventually.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
+
+/** Of libuv, unless its variable says otherwise. */
+const POOL_THREADS = Number(process.env["UV_THREADPOOL_SIZE"] ?? 4);
 
 function contentOf(path: string): string {
   try {
@@ -39,6 +51,23 @@ describe("FileDestination", { timeout: 30_000 }, () => {
     destination.write("after the end\n");
     assert.equal(destination.droppedLines, 1);
     assert.deepEqual(problems, []);
+  });
+
+  it("writes what was written before it was closed once the thread pool goes on", async (t) => {
+    const dir = temporaryFolder(t);
+    const [path, fifo] = [join(dir, "log"), join(dir, "fifo")];
+    const { destination } = open(t, path);
+    execFileSync("mkfifo", [fifo]);
+    // Each waits for somebody who writes, and takes a thread.
+    const held = Array.from({ length: POOL_THREADS }, () => openFile(fifo, "r"));
+    destination.write("one\n");
+    destination.write("two\n");
+    await destination.close();
+    assert.equal(contentOf(path), "");
+    closeSync(openSync(fifo, "r+"));
+    for (const file of await Promise.all(held)) await file.close();
+    await eventually(t, () => contentOf(path) === "one\ntwo\n");
+    assert.equal(destination.droppedLines, 0);
   });
 
   it("follows a rotation that no signal told it of", async (t) => {
