@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, normalize, relative, sep } from "node:path";
+import { join, relative, sep } from "node:path";
 import { describe, it } from "node:test";
+import { readImports } from "../scripts/import-graph.ts";
 
 const RUNTIME = join(import.meta.dirname, "../runtime");
 
@@ -54,23 +55,16 @@ function readRules(page: string): Rules {
   };
 }
 
-const IMPORT =
-  /(?:^|\n)\s*(?:import|export)\s+(type\s+)?(?:[^;"']*?\sfrom\s+)?"([^"]+)"|import\("([^"]+)"\)/g;
-
-function readImports(): Import[] {
+function readRuntimeImports(): Import[] {
   const files = readdirSync(RUNTIME, { recursive: true, encoding: "utf8" }).filter((name) =>
     name.endsWith(".ts"),
   );
   return files.flatMap((from) =>
-    [...readFileSync(join(RUNTIME, from), "utf8").matchAll(IMPORT)].map(
-      ([, type, named, dynamic]) => {
-        const specifier = named ?? dynamic ?? "";
-        const to = specifier.startsWith(".")
-          ? relative(RUNTIME, normalize(join(RUNTIME, dirname(from), specifier)))
-          : specifier;
-        return { from: slashes(from), to: slashes(to), isType: type !== undefined };
-      },
-    ),
+    readImports(join(RUNTIME, from)).map(({ specifier, file, isType }) => ({
+      from: slashes(from),
+      to: file === null ? specifier : slashes(relative(RUNTIME, file)),
+      isType,
+    })),
   );
 }
 
@@ -96,7 +90,7 @@ function isAllowed({ from, to, isType }: Import, rules: Rules): boolean {
 
 describe("imports of runtime/", () => {
   const rules = readRules(readFileSync(join(RUNTIME, "README.md"), "utf8"));
-  const imports = readImports();
+  const imports = readRuntimeImports();
   const own = imports.filter(({ to }) => to.endsWith(".ts"));
 
   it("reads a table with rows for all folders, and folders for all rows", () => {

@@ -1,0 +1,67 @@
+// Runs a part of the tests: `unit` are those that start no process, `changed` those that reach a file that was changed.
+import { execFileSync, spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { ImportGraph } from "./import-graph.ts";
+
+/** Modules that start processes. */
+const PROCESS_MODULES: ReadonlySet<string> = new Set(["node:child_process", "node:cluster"]);
+
+/** Replaces the web's objects in its process: tests that reach it cannot share a process with others. */
+const REPLACES_GLOBALS = join("runtime", "web", "install.ts");
+
+const [part, ...options] = process.argv.slice(2);
+process.chdir(join(import.meta.dirname, ".."));
+const graph = new ImportGraph();
+const files = pickFiles();
+const shared = files.filter((file) => !startsProcesses(file) && !replacesGlobals(file));
+const others = files.filter((file) => !shared.includes(file));
+if (files.length === 0) console.log("no test reaches a file that was changed");
+// One process for all that can share it: to start one and to compile what it imports takes longer than most tests do.
+const runs = [
+  shared.length === 0 ? null : [join("scripts", "import-all.ts"), ...shared],
+  others.length === 0 ? null : ["--test", "--test-concurrency=2", ...options, ...others],
+];
+for (const run of runs) {
+  if (run === null) continue;
+  const args = ["--import", "tsx", ...run];
+  const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
+  if (status !== 0) process.exitCode = status ?? 1;
+}
+
+function pickFiles(): string[] {
+  if (part === "unit") return testFiles().filter((file) => !startsProcesses(file));
+  if (part === "changed") return testFiles().filter(isChanged(changedFiles()));
+  throw new TypeError(`Cannot run the tests "${part}": expected "unit" or "changed"`);
+}
+
+function testFiles(): string[] {
+  return readdirSync("test", { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".test.ts") && !name.includes("node_modules"))
+    .map((name) => join("test", name))
+    .toSorted();
+}
+
+function startsProcesses(file: string): boolean {
+  return [...graph.reachedFrom(file)].some((reached) =>
+    graph.importsOf(reached).some(({ specifier }) => PROCESS_MODULES.has(specifier)),
+  );
+}
+
+function replacesGlobals(file: string): boolean {
+  return graph.reachedFrom(file).has(REPLACES_GLOBALS);
+}
+
+/** Files that differ from the last commit, or from the commit in the environment variable `SINCE`. Untracked ones too. */
+function changedFiles(): ReadonlySet<string> {
+  const since = process.env["SINCE"] ?? "HEAD";
+  const lists = [
+    ["diff", "--name-only", since],
+    ["ls-files", "--others", "--exclude-standard"],
+  ].map((args) => execFileSync("git", args, { encoding: "utf8" }).split("\n"));
+  return new Set(lists.flat().filter((name) => name !== ""));
+}
+
+function isChanged(changed: ReadonlySet<string>): (file: string) => boolean {
+  return (file) => [...graph.reachedFrom(file)].some((reached) => changed.has(reached));
+}
