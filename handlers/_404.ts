@@ -1,8 +1,8 @@
-import { html } from "hono/html";
+import { html } from "./_site/html.ts";
 import { page } from "./_site/page.ts";
 
 /** Answers what no route and no file answers. */
-export default async function (request: Request): Promise<Response> {
+export default function (request: Request): Response {
   if (!request.headers.get("accept")?.includes("text/html")) {
     return new Response("Not Found\n", { status: 404 });
   }

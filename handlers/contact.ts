@@ -1,9 +1,9 @@
 import type { Context } from "edgicorn";
-import { html } from "hono/html";
-import { type Html, page } from "./_site/page.ts";
+import { type Html, html } from "./_site/html.ts";
+import { page } from "./_site/page.ts";
 
 /** Shows the form, or who was thanked. */
-export function GET(request: Request): Promise<Response> {
+export function GET(request: Request): Response {
   const name = new URL(request.url).searchParams.get("thanks");
   return page("Contact", name === null ? form({ name: "", message: "" }, {}) : thanks(name));
 }

@@ -1,9 +1,9 @@
 import type { Context } from "edgicorn";
-import { html } from "hono/html";
+import { html } from "./_site/html.ts";
 import { page } from "./_site/page.ts";
 
 /** The landing page, rendered for each request: its last line says by whom. */
-export function GET(_request: Request, context: Context): Promise<Response> {
+export function GET(_request: Request, context: Context): Response {
   return page(
     "Edgicorn",
     html`<header>
@@ -96,18 +96,6 @@ const EXAMPLES = [
     file: "api/users/[id].ts",
     title: "A parameter",
     text: "Brackets in the name of the file.",
-  },
-  {
-    href: "/hono/hello/you",
-    file: "hono/[...path].ts",
-    title: "A Hono app",
-    text: "Mounted whole, by one line.",
-  },
-  {
-    href: "/react?name=you",
-    file: "react.tsx",
-    title: "A React page",
-    text: "Rendered on the server, with Suspense.",
   },
   {
     href: "/contact",

@@ -10,16 +10,20 @@ export type { Logger };
 export type Params = Readonly<Record<string, string>>;
 
 /**
- * Environment variables of the worker, as they were when it started. Frozen.
- *
- * Declare your own to have them typed: `declare module "edgicorn" { interface Env { DATABASE_URL: string } }`.
+ * Names that a project declares for `context.env`, with any type:
+ * `declare module "edgicorn" { interface Env { DATABASE_URL: string } }`.
  */
-export interface Env {
-  readonly [name: string]: string | undefined;
-}
+// An index signature here would forbid all types but its own. Declarations of users are merged into an interface only.
+export interface Env {}
+
+/**
+ * Environment variables of the worker, as they were when it started. Frozen. A name that `Env` declares has the type that
+ * is declared there; every other name is a `string`, or `undefined` where the variable is not set.
+ */
+export type Environment = Env & { readonly [name: string]: string | undefined };
 
 /** What a handler may know and use beside the request. Compatible with the `ExecutionContext` of Workers and Hono. */
-export interface Context<P extends Params = Params, E = Env> {
+export interface Context<P extends Params = Params, E = Environment> {
   readonly params: P;
   readonly env: E;
   /** Address of the client: IPv4 or IPv6 in text form, without a port. */
@@ -39,25 +43,25 @@ export interface Context<P extends Params = Params, E = Env> {
 }
 
 /** A handler that is a function. */
-export type HandlerFunction<P extends Params = Params, E = Env> = (
+export type HandlerFunction<P extends Params = Params, E = Environment> = (
   request: Request,
   context: Context<P, E>,
 ) => Response | Promise<Response>;
 
 /** A handler in module syntax; also what Hono, h3, itty-router and others call an app. */
-export interface FetchHandler<E = Env> {
+export interface FetchHandler<E = Environment> {
   fetch(request: Request, env: E, context: Context<Params, E>): Response | Promise<Response>;
   scheduled?(event: unknown, env: E, context: Context<Params, E>): unknown;
 }
 
 /** What a handler module may export as default. */
-export type Handler<E = Env> = HandlerFunction<Params, E> | FetchHandler<E>;
+export type Handler<E = Environment> = HandlerFunction<Params, E> | FetchHandler<E>;
 
 /** Runs what the middleware encloses. Once only; with another request if one is given. */
 export type Next = (request?: Request) => Response | Promise<Response>;
 
 /** Default export of a `_middleware` file: wraps everything in its folder and below. */
-export type Middleware<E = Env> = (
+export type Middleware<E = Environment> = (
   request: Request,
   context: Context<Params, E>,
   next: Next,
@@ -67,7 +71,7 @@ export type Middleware<E = Env> = (
  * Default export of an `_error` file: answers what handlers and middleware of its folder and below have thrown.
  * Whatever was thrown arrives as it is, so it need not be an `Error`. A response that it leaves at 200 is sent as 500.
  */
-export type ErrorHandler<E = Env> = (
+export type ErrorHandler<E = Environment> = (
   error: unknown,
   request: Request,
   context: Context<Params, E>,

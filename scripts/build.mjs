@@ -1,18 +1,43 @@
 // Compiles runtime/ to dist/ for production: `node scripts/build.mjs [--if-stale]`.
 // Plain JavaScript, so that `npm start` needs no loader to find out that there is nothing to do.
-import { readdirSync, rmSync, statSync } from "node:fs";
+import { execFile } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const outdir = join(root, "dist");
-const inputs = ["runtime", "package.json", "package-lock.json", "scripts/build.mjs"];
+const inputs = [
+  "runtime",
+  "package.json",
+  "package-lock.json",
+  "scripts/build.mjs",
+  "scripts/tsconfig.declarations.json",
+];
+
+/** `npm ci --omit=dev` leaves it out: the program then runs, and the package has no types. */
+const tsc = join(root, "node_modules/typescript/bin/tsc");
 
 /** They bring binaries. */
 const NATIVE = ["uWebSockets.js", "esbuild", "msgpackr-extract"];
 
 /** They are loaded only now and then. */
-const RARE = ["chokidar", "pino-pretty", "@peculiar/asn1-schema", "@peculiar/asn1-x509"];
+const RARE = [
+  "chokidar",
+  "jsonc-parser",
+  "pino-pretty",
+  "@peculiar/asn1-schema",
+  "@peculiar/asn1-x509",
+];
 
 const REQUIRE =
   'import { createRequire as edgicornRequire } from "node:module"; const require = edgicornRequire(import.meta.url);';
@@ -20,8 +45,32 @@ const REQUIRE =
 if (!(process.argv.includes("--if-stale") && isFresh())) await build();
 
 async function build() {
-  const esbuild = await import("esbuild");
   rmSync(outdir, { recursive: true, force: true });
+  await Promise.all([compile(), declareTypes()]);
+  // Files of `edgicorn init`, as they are.
+  cpSync(join(root, "runtime/cli/init/templates"), join(outdir, "templates"), { recursive: true });
+}
+
+/** Writes the types of what the package exports. `npm run check` has checked them. */
+async function declareTypes() {
+  if (!existsSync(tsc)) return;
+  const project = join(root, "scripts/tsconfig.declarations.json");
+  await promisify(execFile)(process.execPath, [tsc, "-p", project]).catch((error) => {
+    process.stderr.write(error.stdout);
+    throw error;
+  });
+  for (const name of readdirSync(outdir, { recursive: true })) {
+    if (!name.endsWith(".d.ts")) continue;
+    const path = join(outdir, name);
+    const text = readFileSync(path, "utf8");
+    // tsc leaves the extension of the sources, which are not in the package.
+    writeFileSync(path, text.replaceAll(/(from "\.{1,2}\/[^"]*)\.ts"/g, '$1.js"'));
+  }
+  cpSync(join(root, "runtime/imports.d.ts"), join(outdir, "types.d.ts"));
+}
+
+async function compile() {
+  const esbuild = await import("esbuild");
   await esbuild.build({
     absWorkingDir: root,
     entryPoints: {
@@ -48,6 +97,7 @@ async function build() {
 /** Whether the last build is newer than everything it was made of. */
 function isFresh() {
   const built = statSync(join(outdir, "main.js"), { throwIfNoEntry: false });
+  if (existsSync(tsc) && !existsSync(join(outdir, "api.d.ts"))) return false;
   return built !== undefined && inputs.every((input) => newest(join(root, input)) < built.mtimeMs);
 }
 

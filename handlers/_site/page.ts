@@ -1,11 +1,8 @@
-import { html } from "hono/html";
-
-/** Made by Hono's `html` tag, which escapes all that is put into it. */
-export type Html = ReturnType<typeof html>;
+import { type Html, html } from "./html.ts";
 
 /** An HTML page in the look of this site. */
-export async function page(title: string, content: Html, init?: ResponseInit): Promise<Response> {
-  const document = await html`<!doctype html>
+export function page(title: string, content: Html, init?: ResponseInit): Response {
+  const document = html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
@@ -19,7 +16,7 @@ export async function page(title: string, content: Html, init?: ResponseInit): P
         ${content}
       </body>
     </html>`;
-  return new Response(document, {
+  return new Response(document.markup, {
     ...init,
     headers: {
       "content-type": "text/html; charset=utf-8",

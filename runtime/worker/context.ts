@@ -1,10 +1,10 @@
 import type { Logger } from "pino";
-import type { Context, Env, Params } from "../api.ts";
+import type { Context, Environment, Params } from "../api.ts";
 import type { BackgroundWork } from "./background-work.ts";
 
 /** What all exchanges of a worker share. */
 export interface WorkerScope {
-  readonly env: Env;
+  readonly env: Environment;
   readonly log: Logger;
   /** Goes before an exchange's number, in base 36, to make its request id. */
   readonly requestIdPrefix: string;
@@ -46,7 +46,7 @@ export class ExchangeContext implements Context {
     return this.#params;
   }
 
-  get env(): Env {
+  get env(): Environment {
     return this.#scope.env;
   }
 
@@ -85,7 +85,7 @@ export class ExchangeContext implements Context {
 }
 
 /** A frozen copy without prototype of `variables`: later changes of `process.env` do not reach handlers half-way. */
-export function toEnv(variables: NodeJS.ProcessEnv = process.env): Env {
+export function toEnv(variables: NodeJS.ProcessEnv = process.env): Environment {
   return Object.freeze(withoutPrototype(variables));
 }
 

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
+import { promisify } from "node:util";
+import { packPackage } from "../helpers/packed-package.ts";
 import { startServer } from "../helpers/start-server.ts";
+import { temporaryFolder } from "../helpers/temporary-folder.ts";
+
+const run = promisify(execFile);
+const ROOT = join(import.meta.dirname, "../..");
 
 const H =
   "/** @jsxRuntime classic @jsx h */\nconst h = (tag, _, ...children) => tag + children.join();\n";
@@ -53,3 +62,129 @@ describe("handlers of a project", { timeout: 60_000 }, () => {
     });
   }
 });
+
+/** A project that uses all that the package exports. `@ts-expect-error` marks what the compiler must refuse. */
+const PROJECT = {
+  "edgicorn.config.ts": `import { defineConfig, type UserConfig } from "edgicorn";
+    export const other: UserConfig = { workers: "auto", pools: { a: { workers: 2 } } };
+    // @ts-expect-error
+    defineConfig({ htttp: 1 });
+    // @ts-expect-error
+    defineConfig({ logLevel: "loud" });
+    export default defineConfig({ http: 8080, bodyLimit: "10mb" });`,
+  "env.d.ts": `/// <reference types="edgicorn/types" />
+    export {};
+    declare module "edgicorn" { interface Env { CACHE: { get(key: string): Promise<string> }; DATABASE_URL: string } }`,
+  "handlers/module.ts": `import { defineHandler, type Context, type Environment, type Env } from "edgicorn";
+    export const config = { timeoutMs: 1000 };
+    export default {
+      async fetch(request: Request, env: Environment, context: Context): Promise<Response> {
+        const url: string = env.DATABASE_URL;
+        const other: string | undefined = env["OTHER"] ?? context.env["OTHER"];
+        // @ts-expect-error
+        const missing: string = env["OTHER"];
+        // @ts-expect-error
+        env.CACHE.put("a");
+        return new Response([await context.env.CACHE.get(request.url), url, other, missing].join());
+      },
+    };
+    export const same = defineHandler({ fetch: async (_, env) => new Response(await env.CACHE.get("a")) });
+    export const named = defineHandler({ fetch: (_: Request, env: Env) => new Response(env.DATABASE_URL) });
+    export const one = defineHandler<{ id: string }>((_, { params, env }) => new Response(params.id + env.DATABASE_URL));`,
+  "handlers/imports.ts": `import type { HandlerConfig, Logger, Middleware } from "edgicorn";
+    import text from "./a.sql";
+    import page from "./a.html";
+    import readme from "./a.md";
+    import bytes from "./a.bin";
+    import program from "./a.wasm";
+    export const upper = text.toUpperCase() + page.trim() + readme.trim() + bytes.byteLength;
+    export const wasm: object = program;
+    // @ts-expect-error
+    export const count: number = text;
+    export function log(logger: Logger): void {
+      logger.child({ a: 1 }).info({ b: 2 }, "text");
+      // @ts-expect-error
+      logger.shout("text");
+    }
+    export const config: HandlerConfig = { methods: ["GET"] };
+    // @ts-expect-error
+    export const wrong: HandlerConfig = { method: "GET" };
+    export const middleware: Middleware = async (request, context, next) => {
+      context.waitUntil(request.text());
+      return next();
+    };`,
+};
+
+describe("types of the packed package", { timeout: 120_000 }, () => {
+  it("compile in strict projects, with TypeScript 5 and 7", async (t) => {
+    const { dir: packed } = await packPackage(t);
+    const dir = temporaryFolder(t);
+    for (const [path, text] of Object.entries(PROJECT)) {
+      mkdirSync(dirname(join(dir, path)), { recursive: true });
+      writeFileSync(join(dir, path), text);
+    }
+    mkdirSync(join(dir, "node_modules"));
+    cpSync(packed, join(dir, "node_modules/edgicorn"), { recursive: true });
+    for (const name of ["@types", "pino"]) {
+      symlinkSync(join(ROOT, "node_modules", name), join(dir, "node_modules", name));
+    }
+    writeFileSync(join(dir, "package.json"), JSON.stringify({ name: "project", type: "module" }));
+
+    const runs = ["typescript-5", "typescript"].flatMap((compiler) =>
+      [
+        { ...NODE_NEXT, lib: ["ES2023"] },
+        { ...BUNDLER, lib: ["ES2023", "DOM"] },
+        { ...BUNDLER, lib: ["ES2023"], skipLibCheck: true },
+      ].map((options) => ({ compiler, options })),
+    );
+    const results = runs.map(({ compiler, options }, index) => async (): Promise<string> => {
+      const file = join(dir, `tsconfig.${index}.json`);
+      const compilerOptions = { ...STRICT, ...options };
+      writeFileSync(file, JSON.stringify({ compilerOptions, include: ["**/*.ts"] }));
+      const tsc = join(ROOT, "node_modules", compiler, "bin/tsc");
+      const { stdout } = await run(process.execPath, [tsc, "-p", file], { cwd: dir }).catch(
+        (error: { stdout: string }) => error,
+      );
+      return stdout === "" ? "" : `${compiler} ${JSON.stringify(options)}\n${stdout}`;
+    });
+    // Two at a time: the compiler of version 5 uses one processor.
+    const half = Math.ceil(results.length / 2);
+    const texts = await Promise.all(
+      [results.slice(0, half), results.slice(half)].map(async (part) => {
+        const found: string[] = [];
+        for (const result of part) found.push(await result());
+        return found.join("");
+      }),
+    );
+    assert.equal(texts.join(""), "");
+  });
+
+  it("know every kind of file that a handler may import", () => {
+    const source = readFileSync(join(ROOT, "runtime/generation/compile.ts"), "utf8");
+    const [, loaders = ""] = /^const LOADERS = \{$([^}]*)\}/m.exec(source) ?? [];
+    const extensions = [...loaders.matchAll(/"(\.\w+)":/g)].map(([, extension = ""]) => extension);
+    const types = readFileSync(join(ROOT, "runtime/imports.d.ts"), "utf8");
+    const declared = [...types.matchAll(/module "\*(\.\w+)"/g)].map(
+      ([, extension = ""]) => extension,
+    );
+    assert.ok(extensions.length > 5, "extensions were found");
+    assert.deepEqual(new Set(declared), new Set([...extensions, ".wasm"]));
+  });
+});
+
+const NODE_NEXT = { module: "NodeNext", moduleResolution: "NodeNext" };
+const BUNDLER = { module: "ESNext", moduleResolution: "bundler" };
+
+const STRICT = {
+  target: "ES2023",
+  noEmit: true,
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  noPropertyAccessFromIndexSignature: true,
+  noUncheckedSideEffectImports: true,
+  verbatimModuleSyntax: true,
+  isolatedModules: true,
+  types: ["node"],
+  skipLibCheck: false,
+};

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 
 /** An ordinary Hono app: nothing in it knows where it runs. */
-const app = new Hono().basePath("/hono");
+const app = new Hono();
 
 app.get("/", (c) => c.text("Hono on Edgicorn\n"));
 

@@ -1,0 +1,60 @@
+/**
+ * Types of what handlers may import besides code and JSON: `"types": ["edgicorn/types"]` in a tsconfig.json, or
+ * `/// <reference types="edgicorn/types" />`. `LOADERS` in generation/compile.ts says what is loaded how.
+ */
+
+declare module "*.txt" {
+  const text: string;
+  export default text;
+}
+
+declare module "*.html" {
+  const text: string;
+  export default text;
+}
+
+declare module "*.css" {
+  const text: string;
+  export default text;
+}
+
+declare module "*.md" {
+  const text: string;
+  export default text;
+}
+
+declare module "*.sql" {
+  const text: string;
+  export default text;
+}
+
+declare module "*.svg" {
+  const text: string;
+  export default text;
+}
+
+declare module "*.graphql" {
+  const text: string;
+  export default text;
+}
+
+declare module "*.gql" {
+  const text: string;
+  export default text;
+}
+
+declare module "*.bin" {
+  const bytes: Uint8Array;
+  export default bytes;
+}
+
+declare module "*.wasm" {
+  /** A `WebAssembly.Module`, where the project's `lib` or `types` know it. */
+  type WasmModule = typeof globalThis extends {
+    WebAssembly: { Module: { prototype: infer Module } };
+  }
+    ? Module
+    : object;
+  const module: WasmModule;
+  export default module;
+}

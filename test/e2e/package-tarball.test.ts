@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { describe, it } from "node:test";
+import { packPackage } from "../helpers/packed-package.ts";
+
+describe("npm pack", { timeout: 60_000 }, () => {
+  it("packs the compiled program, types, templates and documents, and no source", async (t) => {
+    const { files, dir } = await packPackage(t);
+    const expected = ["LICENSE", "README.md", "dist/main.js", "dist/api.d.ts", "dist/types.d.ts"];
+    for (const file of expected) assert.ok(files.includes(file), file);
+    assert.ok(files.includes("dist/templates/hello/handlers/index.ts"));
+    const sources = files.filter(
+      (file) => /(?<!\.d)\.tsx?$/.test(file) && !file.startsWith("dist/templates/"),
+    );
+    assert.deepEqual(sources, []);
+    const description = readFileSync(join(dir, "package.json"), "utf8");
+    for (const [path] of description.matchAll(/\.\/dist\/[\w./-]+/g)) {
+      assert.ok(files.includes(normalize(path)), `${path} of package.json`);
+    }
+    assert.deepEqual(findDeadLinks(files, dir), []);
+  });
+});
+
+/** Returns `file -> target` for each relative link of a Markdown file whose target the package does not have. */
+function findDeadLinks(files: readonly string[], dir: string): string[] {
+  const documents = files.filter((file) => file.endsWith(".md"));
+  assert.ok(documents.length > 10, "documents were found");
+  return documents.flatMap((file) => {
+    const text = readFileSync(join(dir, file), "utf8").replaceAll(
+      /^(?: {4}|```[^]*?^```$).*/gm,
+      "",
+    );
+    return [...text.matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link = ""]) => {
+      const [path = ""] = link.split("#");
+      if (path === "" || /^[a-z]+:/.test(path)) return [];
+      const target = normalize(join(dirname(file), path)).replace(/\/$/, "");
+      const exists = files.some((name) => name === target || name.startsWith(`${target}/`));
+      return exists ? [] : [`${file} -> ${link}`];
+    });
+  });
+}
