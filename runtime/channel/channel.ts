@@ -34,7 +34,7 @@ export interface ChannelOptions<In> {
  * One end of the byte stream between the primary and a worker.
  *
  * All that is sent in one turn of the event loop leaves as one frame, packed and written once by `setImmediate`: a
- * microtask would run after each request's callback and never batch anything (uws-notes section 7).
+ * microtask would run after each request's callback and never batch anything (docs/uwebsockets.md section 6).
  */
 export class Channel<In, Out extends readonly unknown[]> {
   readonly #socket: Socket;

@@ -22,7 +22,7 @@ export interface BurstQueueOptions {
  * Bytes in the order in which they came, of which memory holds only so many.
  *
  * A client that is held back still delivers what lies in the buffers of both kernels, and all that it sends while that is
- * read: to pause a socket does not end the loop that reads it (uws-notes section 3; 80 MB within one turn were seen over
+ * read: to pause a socket does not end the loop that reads it (docs/uwebsockets.md section 3; 80 MB within one turn were seen over
  * the loopback). There is no later moment to write it to disk: it is done at once, which takes longer than to copy it
  * and far less than to swap. When the disk refuses, or has no more room for bodies, memory takes it after all.
  *

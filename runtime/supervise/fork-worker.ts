@@ -20,7 +20,7 @@ export function prepareForks(workerEntry: string): void {
   cluster.setupPrimary({
     exec: workerEntry,
     args: [],
-    // The channel is a socketpair of its own; Node's JSON "ipc" is left to node:cluster (design.md section 3).
+    // The channel is a socketpair of its own; Node's JSON "ipc" is left to node:cluster (docs/protocol.md).
     stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
     execArgv: workerExecArgv(),
     ...(canInspectWorkers() && { inspectPort: 0 }),
