@@ -127,6 +127,8 @@ export interface Config {
   readonly logFormat: "auto" | "pretty" | "json";
   /** Absolute. `null`: standard error. */
   readonly logFile: string | null;
+  /** The package whose binary of uWebSockets.js is loaded; `auto`: the preferred one that loads. */
+  readonly uws: "auto" | "uWebSockets.js" | "@btc-vision/uwebsockets.js" | "uws-pack";
 }
 
 export type AutomaticField = "workers" | "maxWorkers" | "workerMemoryLimitBytes" | "maxConnections";
@@ -247,6 +249,7 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     logLevel: values.logLevel,
     logFormat: values.logFormat,
     logFile: values.logFile === null ? null : path("logFile", values.logFile),
+    uws: values.uws,
   };
   const problems = [
     ...findPortProblems(config, origins),
@@ -313,6 +316,7 @@ const DEFAULTS: Readonly<Required<UserConfig>> = {
   logLevel: "info",
   logFormat: "auto",
   logFile: "off",
+  uws: "auto", // runtime/decisions/029
 };
 
 /** Where the value of a setting came from. */

@@ -16,7 +16,7 @@ import { Listeners } from "./front/listeners.ts";
 import { RequestsPerAddress } from "./front/requests-per-address.ts";
 import { serveStatic } from "./front/serve-static.ts";
 import type { UwsClientSide } from "./front/uws-client-side.ts";
-import { loadUws } from "./front/uws.ts";
+import { loadUws, type Uws } from "./front/uws.ts";
 import {
   describeHandlerProblem,
   type HandlerProblem,
@@ -76,6 +76,8 @@ export class Primary {
   readonly #oldFiles = new Set<FileIndex>();
   /** `null`: a client may have any number. */
   #perAddress: RequestsPerAddress | null = null;
+  /** Empty until it is loaded. */
+  #library = "";
   #lastExchangeId = 0;
   #lastWorkerId = 0;
   /** What new requests go to. */
@@ -135,6 +137,11 @@ export class Primary {
       signal?.removeEventListener("abort", stop);
     }
     return primary;
+  }
+
+  /** The package whose binary of uWebSockets.js was loaded: `uws-pack 20.0.8`. */
+  get library(): string {
+    return this.#library;
   }
 
   get listeners(): readonly Listener[] {
@@ -273,9 +280,9 @@ export class Primary {
 
   async #open(): Promise<void> {
     const { config, certificates } = this.#site;
-    const { publicDir, headerLimitBytes } = config;
+    const { publicDir } = config;
     this.#useSettings(config);
-    const loading = loadUws({ headerLimitBytes: headerLimitBytes + HEADER_SLACK_BYTES });
+    const loading = this.#loadLibrary(config);
     const starting = this.#startFirst();
     const opening: Promise<unknown>[] = [
       loading,
@@ -295,6 +302,16 @@ export class Primary {
     await Promise.allSettled(opening);
     this.#stop.signal.throwIfAborted();
     await this.#listeners.open(await loading, config, { ...this.#listenerOptions(), certificates });
+  }
+
+  async #loadLibrary({ headerLimitBytes, uws: choice }: Config): Promise<Uws> {
+    const limits = { headerLimitBytes: headerLimitBytes + HEADER_SLACK_BYTES };
+    const { uws, label, failed } = await loadUws({ ...limits, choice });
+    this.#library = label;
+    for (const { label: name, reason } of failed) {
+      this.#log.debug({ package: name, reason }, "cannot use a binary of uWebSockets.js");
+    }
+    return uws;
   }
 
   /** In development, handlers that do not compile are no reason to end: whoever mends them finds the server there. */

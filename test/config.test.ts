@@ -92,6 +92,7 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       logLevel: "info",
       logFormat: "auto",
       logFile: null,
+      uws: "auto",
     });
   });
 
@@ -182,6 +183,7 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       logLevel: ["warn", "logLevel", "warn"],
       logFormat: ["json", "logFormat", "json"],
       logFile: ["all.log", "logFile", join(cwd, "all.log")],
+      uws: ["uws-pack", "uws", "uws-pack"],
     };
     const env = Object.fromEntries(
       SETTING_NAMES.map((name) => [environmentName(name), values[name][0]]),

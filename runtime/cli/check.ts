@@ -173,10 +173,12 @@ async function checkHandlers(config: Config, signal: AbortSignal): Promise<Part>
       },
       { signal },
     );
+    const { library } = primary;
     const { manifest, pools } = primary.generation;
     await primary.destroy();
     const routes = countOf(manifest.routes.length, "route");
-    return { summary: `${routes} in ${countOf(pools.size, "pool")}`, warnings: [] };
+    const summary = `${routes} in ${countOf(pools.size, "pool")}, uWebSockets.js from ${library}`;
+    return { summary, warnings: [] };
   } finally {
     await folder.remove();
     await destination.close();

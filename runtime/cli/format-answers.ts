@@ -40,13 +40,14 @@ export function formatGenerations(generations: readonly GenerationInfo[]): strin
 /** Says how a server is. Ends with a line feed. */
 export function formatStatus(status: Status): string {
   const { pid, version, mode, startedAt, generation, routes, listeners, pools } = status;
-  const { retiring, lostLogLines, rolledBackFrom } = status;
+  const { retiring, library, lostLogLines, rolledBackFrom } = status;
   const rows = [
     ...pools.flatMap((pool) => toRows(pool, "")),
     ...retiring.flatMap((pool) => toRows(pool, `, retiring: generation ${pool.generation}`)),
   ];
   const lines = [
     `serving, ${mode}, version ${version}, pid ${pid}, since ${startedAt}`,
+    `uWebSockets.js from ${library}`,
     `listening: ${listeners.map(({ scheme, port }) => `${scheme} ${port}`).join(", ")}`,
     `generation ${generation}, ${routes} ${routes === 1 ? "route" : "routes"}`,
     ...(rolledBackFrom === null

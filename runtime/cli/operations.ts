@@ -30,6 +30,7 @@ export function createOperations({
       return {
         pid: process.pid,
         version,
+        library: primary.library,
         mode,
         startedAt: new Date(performance.timeOrigin).toISOString(),
         generation: generation.manifest.id,

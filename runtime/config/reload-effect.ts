@@ -76,6 +76,8 @@ export const RELOAD_EFFECT = {
   // The form of what has been opened stays.
   logFormat: { name: "logFormat", effect: "restart" },
   logFile: { name: "logFile", effect: "restart" },
+  // A library cannot be unloaded.
+  uws: { name: "uws", effect: "restart" },
 } as const satisfies Record<SettingField, ReloadEffect>;
 
 type SettingField = Exclude<keyof Config, "automatic">;

@@ -55,6 +55,7 @@ export const settingsSchema = z.strictObject({
   logLevel: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
   logFormat: z.enum(["auto", "pretty", "json"]),
   logFile: z.union([off(), file()]),
+  uws: z.enum(["auto", "uWebSockets.js", "@btc-vision/uwebsockets.js", "uws-pack"]),
 });
 
 export type SettingName = keyof typeof settingsSchema.shape;
@@ -399,6 +400,13 @@ export const SETTINGS: Readonly<Record<SettingName, SettingText>> = {
     help: "file for the log, in JSON",
     expected: `${FILE}, or "off"`,
     default: "off",
+    common: false,
+  },
+  uws: {
+    value: "PACKAGE",
+    help: "package whose uWebSockets.js is loaded",
+    expected: '"auto", "uWebSockets.js", "@btc-vision/uwebsockets.js" or "uws-pack"',
+    default: "auto",
     common: false,
   },
   stateDir: {

@@ -126,6 +126,11 @@ export interface UserConfig {
   logFormat?: "auto" | "pretty" | "json";
   /** File for the log, in JSON, or `"off"`: standard error. Default: `"off"`. */
   logFile?: string | false;
+  /**
+   * The package whose binary of uWebSockets.js is loaded; `"auto"`: the preferred one that loads, see
+   * `docs/dependencies.md`. Default: `"auto"`.
+   */
+  uws?: "auto" | "uWebSockets.js" | "@btc-vision/uwebsockets.js" | "uws-pack";
 }
 
 /** A pool of workers. Everything is optional. */

@@ -68,6 +68,7 @@ const traffic = z.object({
 export const statusSchema: z.ZodMiniType<Status> = z.object({
   pid: z.number(),
   version: z.string(),
+  library: z.string(),
   mode: z.enum(["production", "development"]),
   startedAt: z.string(),
   generation: z.string(),

@@ -46,6 +46,8 @@ export interface GenerationInfo {
 export interface Status {
   pid: number;
   version: string;
+  /** The package whose binary of uWebSockets.js serves: `uws-pack 20.0.8`. */
+  library: string;
   mode: "production" | "development";
   /** RFC 3339. */
   startedAt: string;

@@ -1,5 +1,15 @@
+import { createRequire } from "node:module";
 import type { HttpRequest, HttpResponse, us_listen_socket } from "uWebSockets.js";
 import { RuntimeError } from "../errors.ts";
+import {
+  describeNoBinary,
+  explainFailure,
+  type FailedUws,
+  findUwsPackages,
+  labelOf,
+  readMachine,
+  type UwsChoice,
+} from "./uws-packages.ts";
 
 export type { HttpRequest, HttpResponse };
 export type ListenSocket = us_listen_socket;
@@ -35,36 +45,67 @@ export interface Uws {
   _cfg(setting: "silent"): void;
 }
 
-/**
- * Loads uWebSockets.js: the npm alias as well as the official package, whose names come as an ES module's or on a
- * CommonJS default.
- *
- * Only the primary may call this, once its limits are known: the library reads the size of a header block from the
- * environment while it loads.
- *
- * @throws RuntimeError `ERR_LISTEN` when there is no binary for this platform.
- */
-export async function loadUws(options: { headerLimitBytes: number }): Promise<Uws> {
-  process.env["UWS_HTTP_MAX_HEADERS_SIZE"] = String(options.headerLimitBytes);
-  let namespace: Uws | { default: Uws };
-  try {
-    // Both import shapes offer these names, some of them undeclared (uws-notes section 1).
-    namespace = (await import("uWebSockets.js")) as unknown as Uws | { default: Uws };
-  } catch (error) {
-    const reason = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
-    throw new RuntimeError("ERR_LISTEN", describeMissingBinary(reason), { cause: error });
-  }
-  const uws = "App" in namespace ? namespace : namespace.default;
-  // Leaves out the library's own mark, a response field that tells its name and version to every client.
-  uws._cfg("silent");
-  return uws;
+/** The library, and where it came from. */
+export interface LoadedUws {
+  uws: Uws;
+  /** The package whose binary was loaded: `uws-pack 20.0.8`. */
+  label: string;
+  /** Preferred packages whose binary did not load. */
+  failed: readonly FailedUws[];
 }
 
-function describeMissingBinary(reason: string): string {
-  const { platform, arch, version, versions } = process;
-  return (
-    `Cannot load uWebSockets.js (${reason}): found ${platform}-${arch} with Node ${version} (ABI ${versions.modules}), ` +
-    `expected Node 20 or 22 on Linux (glibc 2.27 or later), macOS or Windows; for Node 24 set the package ` +
-    `"uWebSockets.js" to "github:uNetworking/uWebSockets.js#v20.66.0" (glibc 2.38 or later)`
-  );
+/**
+ * Loads uWebSockets.js from the preferred package whose binary loads on this machine.
+ *
+ * Only the primary may call this, once its limits are known: the library reads the size of a header block from the
+ * environment while it loads. The dynamic linker refuses a binary before any of its code runs, so a package that does not
+ * load leaves nothing behind.
+ *
+ * @param options.choice Setting `uws`.
+ * @throws RuntimeError `ERR_LISTEN` when there is no binary for this machine.
+ */
+export async function loadUws(options: {
+  headerLimitBytes: number;
+  choice: UwsChoice;
+}): Promise<LoadedUws> {
+  process.env["UWS_HTTP_MAX_HEADERS_SIZE"] = String(options.headerLimitBytes);
+  const { installed, missing } = findUwsPackages(options.choice);
+  const failed: FailedUws[] = [];
+  for (const candidate of installed) {
+    let uws: Uws;
+    try {
+      uws = await importUws(candidate.specifier);
+    } catch (error) {
+      failed.push(explainFailure(candidate, error));
+      continue;
+    }
+    // Leaves out the library's own mark, a response field that tells its name and version to every client.
+    uws._cfg("silent");
+    return { uws, label: labelOf(candidate), failed };
+  }
+  const { choice } = options;
+  const message = describeNoBinary(readMachine(), { failed: [...failed, ...missing], choice });
+  throw new RuntimeError("ERR_LISTEN", message);
+}
+
+/**
+ * Requires a package, or imports it where it is an ES module only, as `uws-pack` is.
+ *
+ * Import would do for both on Node 22. On Node 20 an ES module that imports a CommonJS module that throws, as the wrapper
+ * of the official package does with a binary that does not load, ends the process: the error is reported a second time,
+ * to a promise that only Node holds. The wrapper leaves out `_cfg`, besides.
+ */
+async function importUws(specifier: string): Promise<Uws> {
+  try {
+    // All packages offer these names, some of them undeclared.
+    return createRequire(import.meta.url)(specifier) as Uws;
+  } catch (error) {
+    if (!isEsOnly(error)) throw error;
+  }
+  return (await import(specifier)) as Uws;
+}
+
+function isEsOnly(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : null;
+  return code === "ERR_PACKAGE_PATH_NOT_EXPORTED" || code === "ERR_REQUIRE_ESM";
 }

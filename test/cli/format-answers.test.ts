@@ -57,6 +57,7 @@ const NO_LIMITS = new Counters().limits;
 const STATUS: Status = {
   pid: 17,
   version: "1.2.3",
+  library: "uws-pack 20.0.8",
   mode: "production",
   startedAt: "2026-01-02T00:00:00.000Z",
   generation: "20260102-000000000000-bbbbbbbb",
@@ -136,6 +137,7 @@ describe("formatStatus()", () => {
       formatStatus(STATUS),
       [
         "serving, production, version 1.2.3, pid 17, since 2026-01-02T00:00:00.000Z",
+        "uWebSockets.js from uws-pack 20.0.8",
         "listening: http 80, https 443",
         "generation 20260102-000000000000-bbbbbbbb, 1 route",
         "pool default  worker 9   pid 100   ready",
