@@ -25,7 +25,7 @@ import {
 import { LiveGeneration } from "./live-generation.ts";
 import type { LivePool } from "./live-pool.ts";
 import type { Logger } from "./log.ts";
-import { Moves, type MovesOptions, type Proven } from "./moves.ts";
+import { Reloader, type ReloaderOptions, type Proven } from "./reloader.ts";
 import type { Traffic } from "./observe/counters.ts";
 import { DEFAULT_POOL } from "./pool-name.ts";
 import { RetiringPools } from "./reload/retiring-pools.ts";
@@ -40,7 +40,7 @@ import { OomKills } from "./supervise/oom-kills.ts";
 import { TurnClock } from "./turn-clock.ts";
 
 export interface PrimaryOptions
-  extends Site, Pick<MovesOptions, "loadSite">, Pick<RequestNotesOptions, "createAccessLog"> {
+  extends Site, Pick<ReloaderOptions, "loadSite">, Pick<RequestNotesOptions, "createAccessLog"> {
   log: Logger;
   /** Most bodies that wait on disk at a time under a config, each with a file descriptor. */
   maxSpoolFiles: (config: Config) => number;
@@ -57,7 +57,7 @@ const BODY_BUDGET_BYTES = 256 * 1024 * 1024;
 /**
  * The Nginx half: owns every client socket, the static files and the queues, and runs no user code.
  *
- * What new requests meet changes in one synchronous step (`#switchTo`), whenever `Moves` has all of it ready.
+ * What new requests meet changes in one synchronous step (`#switchTo`), whenever `Reloader` has all of it ready.
  */
 export class Primary {
   readonly #options: PrimaryOptions;
@@ -68,7 +68,7 @@ export class Primary {
   readonly #blocks = new BlockPool();
   readonly #spool: Spool;
   readonly #stored: StoredGenerations;
-  readonly #moves: Moves;
+  readonly #reloader: Reloader;
   readonly #retiring: RetiringPools;
   #site: Site;
   #files: FileIndex | null = null;
@@ -110,7 +110,7 @@ export class Primary {
     });
     this.#stored = new StoredGenerations(stateDir, log, config.mode);
     this.#retiring = new RetiringPools(log, config.mode);
-    this.#moves = this.#createMoves();
+    this.#reloader = this.#createReloader();
   }
 
   /**
@@ -190,7 +190,7 @@ export class Primary {
    */
   async reload(): Promise<ReloadReport> {
     try {
-      return await this.#moves.reload();
+      return await this.#reloader.reload();
     } catch (error) {
       if (this.config.mode === "development" && isHandlerProblem(error)) {
         const serving = this.#generation;
@@ -209,7 +209,7 @@ export class Primary {
    * @throws RuntimeError `ERR_HANDLER_LOAD` when there is no such generation or it serves already; else as `reload`.
    */
   rollback(id?: string): Promise<ReloadReport> {
-    return this.#moves.rollback(id);
+    return this.#reloader.rollback(id);
   }
 
   /** The generations on disk, newest first. */
@@ -271,7 +271,7 @@ export class Primary {
     this.#stop.abort(stopping());
     this.#listeners.close();
     await Promise.all([
-      this.#moves.settled(),
+      this.#reloader.settled(),
       ...this.#pools().map((pool) => pool.destroy()),
       ...this.#allFiles().map((files) => files.destroy()),
     ]);
@@ -318,7 +318,7 @@ export class Primary {
   async #startFirst(): Promise<LiveGeneration> {
     const { config } = this.#site;
     try {
-      return await this.#moves.startFirst(this.#site);
+      return await this.#reloader.startFirst(this.#site);
     } catch (error) {
       if (config.mode !== "development" || !isHandlerProblem(error)) throw error;
       this.#stop.signal.throwIfAborted();
@@ -393,9 +393,9 @@ export class Primary {
     this.#log.error({ err: error }, "cannot send a static file");
   };
 
-  #createMoves(): Moves {
+  #createReloader(): Reloader {
     const notes = this.#notes;
-    return new Moves({
+    return new Reloader({
       log: this.#log,
       stored: this.#stored,
       surroundings: {
@@ -489,7 +489,7 @@ export class Primary {
     this.#stop.abort(stopping());
     // First the handlers' answers, then the clients that are still reading theirs.
     await Promise.all([
-      settledWithin(this.#moves.settled(), graceMs),
+      settledWithin(this.#reloader.settled(), graceMs),
       ...this.#pools().map((pool) => pool.close(graceMs)),
     ]);
     await settledWithin(this.#listeners.idle(), Math.max(0, deadlineMs - performance.now()));

@@ -20,7 +20,7 @@ import type { StoredGenerations } from "./reload/stored-generations.ts";
 import { haveSameCertificates, type Site } from "./site.ts";
 import { FileIndex } from "./static/file-index.ts";
 
-export interface MovesOptions {
+export interface ReloaderOptions {
   log: Logger;
   stored: StoredGenerations;
   surroundings: PoolSurroundings;
@@ -80,13 +80,13 @@ interface Move {
  * The switch is one synchronous step that cannot fail: config, certificates, static files and handlers change together.
  * Between the last look at the signal and the switch nothing waits.
  */
-export class Moves {
-  readonly #options: MovesOptions;
+export class Reloader {
+  readonly #options: ReloaderOptions;
   readonly #signal: AbortSignal;
   readonly #turns = new InTurn();
   readonly #reloads = new OneAtATime(() => this.#turns.run(() => this.#reload()));
 
-  constructor(options: MovesOptions) {
+  constructor(options: ReloaderOptions) {
     this.#options = options;
     this.#signal = options.signal;
   }
