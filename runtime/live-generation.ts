@@ -6,7 +6,7 @@ import type { Dispatcher } from "./dispatch/dispatcher.ts";
 import { RuleBook, type RouteRules } from "./dispatch/route-rules.ts";
 import type { PoolChange } from "./control/operations.ts";
 import type { Manifest } from "./generation/manifest.ts";
-import { LivePool, type PoolSurroundings } from "./live-pool.ts";
+import { HandlerPool, type PoolSurroundings } from "./handler-pool.ts";
 import { findReasons, planPools, type PoolPlan } from "./reload/pool-plan.ts";
 import { createMatcher, type Matcher } from "./route/match.ts";
 import type { ParsedTarget } from "./route/target-path.ts";
@@ -23,7 +23,7 @@ export interface LiveGenerationOptions extends PoolSurroundings {
 
 /** Where requests of a route go. */
 interface Place {
-  readonly pool: LivePool;
+  readonly pool: HandlerPool;
   readonly dispatcher: Dispatcher;
   /** As the pool calls the route. */
   readonly route: RouteNumber;
@@ -40,7 +40,7 @@ interface Place {
 export class LiveGeneration {
   readonly manifest: Manifest;
   readonly config: Config;
-  readonly pools: ReadonlyMap<string, LivePool>;
+  readonly pools: ReadonlyMap<string, HandlerPool>;
   /** What became of each pool when this generation was started. */
   readonly changes: readonly PoolChange[];
   /** What it has admitted, and whatever else is counted for it. */
@@ -51,7 +51,7 @@ export class LiveGeneration {
 
   private constructor(
     { manifest, config }: Pick<LiveGenerationOptions, "manifest" | "config">,
-    { pools, changes }: { pools: ReadonlyMap<string, LivePool>; changes: readonly PoolChange[] },
+    { pools, changes }: { pools: ReadonlyMap<string, HandlerPool>; changes: readonly PoolChange[] },
   ) {
     this.manifest = manifest;
     this.config = config;
@@ -86,7 +86,7 @@ export class LiveGeneration {
       plans.filter(({ name }) => reasons.get(name) !== null),
       { ...options, signal },
     );
-    const pools = new Map<string, LivePool>();
+    const pools = new Map<string, HandlerPool>();
     const changes: PoolChange[] = [];
     for (const { name } of plans) {
       const before = previous?.pools.get(name);
@@ -154,7 +154,7 @@ export class LiveGeneration {
 
   /** Where a GET would go, and what it may take; `null`: nobody is there for it. */
   placeOf(target: ParsedTarget): {
-    pool: LivePool;
+    pool: HandlerPool;
     route: RouteNumber;
     params: Record<string, string> | null;
     rules: RouteRules;
@@ -229,14 +229,14 @@ const NO_HANDLERS: Manifest = {
 async function startPools(
   plans: readonly PoolPlan[],
   options: LiveGenerationOptions & { signal: AbortSignal },
-): Promise<Map<string, LivePool>> {
+): Promise<Map<string, HandlerPool>> {
   const failing = new AbortController();
   const signal = AbortSignal.any([options.signal, failing.signal]);
   // One for each pool: Node would take so many for a leak.
   setMaxListeners(0, signal);
   const starting = plans.map(async (plan) => {
     try {
-      return await LivePool.start({ ...options, plan }, { signal });
+      return await HandlerPool.start({ ...options, plan }, { signal });
     } catch (error) {
       // The first one that fails is why the others are given up.
       failing.abort(error);

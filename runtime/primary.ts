@@ -23,7 +23,7 @@ import {
   isHandlerProblem,
 } from "./handler-problem.ts";
 import { LiveGeneration } from "./live-generation.ts";
-import type { LivePool } from "./live-pool.ts";
+import type { HandlerPool } from "./handler-pool.ts";
 import type { Logger } from "./log.ts";
 import { Reloader, type ReloaderOptions, type Proven } from "./reloader.ts";
 import type { Traffic } from "./observe/counters.ts";
@@ -225,7 +225,7 @@ export class Primary {
   }
 
   /** Pools that others have taken the place of, and that still answer what they had. Oldest first. */
-  get retiring(): readonly LivePool[] {
+  get retiring(): readonly HandlerPool[] {
     return this.#retiring.all;
   }
 
@@ -469,13 +469,13 @@ export class Primary {
   }
 
   #stateOf(id: string): GenerationInfo["state"] {
-    const isOf = ({ manifest }: LivePool): boolean => manifest.id === id;
+    const isOf = ({ manifest }: HandlerPool): boolean => manifest.id === id;
     if (this.#generation?.manifest.id === id) return "serving";
     if ([...(this.#generation?.pools.values() ?? [])].some(isOf)) return "shared";
     return this.#retiring.all.some(isOf) ? "retiring" : "stored";
   }
 
-  #pools(): LivePool[] {
+  #pools(): HandlerPool[] {
     return [...this.#retiring.all, ...(this.#generation?.pools.values() ?? [])];
   }
 

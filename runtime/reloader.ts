@@ -9,7 +9,7 @@ import type { CertificateSwap } from "./front/acceptor.ts";
 import type { Listeners } from "./front/listeners.ts";
 import type { Manifest } from "./generation/manifest.ts";
 import { LiveGeneration } from "./live-generation.ts";
-import type { PoolSurroundings } from "./live-pool.ts";
+import type { PoolSurroundings } from "./handler-pool.ts";
 import type { Logger } from "./log.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { InTurn } from "./reload/in-turn.ts";

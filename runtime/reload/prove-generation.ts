@@ -1,6 +1,6 @@
 import type { ExchangeId } from "../channel/messages.ts";
 import type { LiveGeneration } from "../live-generation.ts";
-import type { LivePool } from "../live-pool.ts";
+import type { HandlerPool } from "../handler-pool.ts";
 import type { Logger } from "../log.ts";
 import { parseTarget } from "../route/target-path.ts";
 import { InternalClient } from "./internal-client.ts";
@@ -12,7 +12,7 @@ const LOCAL_ORIGIN = "http://localhost";
 
 export interface ProveOptions {
   /** Whether a pool has just been started: the others have proven themselves. */
-  isNew: (pool: LivePool) => boolean;
+  isNew: (pool: HandlerPool) => boolean;
   /** What the pools before were asked of late. */
   recent: readonly RecentRequest[];
   nextId: () => ExchangeId;

@@ -1,4 +1,4 @@
-import type { LivePool } from "../live-pool.ts";
+import type { HandlerPool } from "../handler-pool.ts";
 import type { Logger } from "../log.ts";
 
 /**
@@ -15,19 +15,19 @@ export class RetiringPools {
   readonly #log: Logger;
   readonly #mostOfAName: number;
   /** Oldest first. */
-  readonly #pools = new Set<LivePool>();
+  readonly #pools = new Set<HandlerPool>();
 
   constructor(log: Logger, mode: "production" | "development") {
     this.#log = log;
     this.#mostOfAName = mode === "development" ? MOST_OF_A_NAME_IN_DEVELOPMENT : MOST_OF_A_NAME;
   }
 
-  get all(): LivePool[] {
+  get all(): HandlerPool[] {
     return [...this.#pools];
   }
 
   /** Lets a pool finish what it has. That may take as long as its slowest exchange: nobody waits for it. */
-  add(pool: LivePool, drainGraceMs: number): void {
+  add(pool: HandlerPool, drainGraceMs: number): void {
     const report = (error: unknown): void =>
       this.#log.error({ err: error }, "cannot end the workers of a previous generation");
     this.#pools.add(pool);

@@ -49,7 +49,7 @@ export interface PoolSurroundings {
   leases: GenerationLeases;
 }
 
-export interface LivePoolOptions extends PoolSurroundings {
+export interface HandlerPoolOptions extends PoolSurroundings {
   config: Config;
   /** Of the generation that its code is from, whose folder is leased. */
   manifest: Manifest;
@@ -65,7 +65,7 @@ export interface LivePoolOptions extends PoolSurroundings {
  *     starting ──all ready──▶ serving ──nobody's pool any more──▶ retiring ──nothing in flight──▶ ended
  *         └── cannot boot ──────┴──── closed, destroyed ──────────────┴──────────────────────────▲
  */
-export class LivePool {
+export class HandlerPool {
   readonly plan: PoolPlan;
   /** Of the generation that its code is from. */
   readonly manifest: Manifest;
@@ -85,7 +85,7 @@ export class LivePool {
   /** How many workers it has at least. */
   #least: number;
 
-  private constructor(options: LivePoolOptions) {
+  private constructor(options: HandlerPoolOptions) {
     const { config, log, manifest, plan } = options;
     this.plan = plan;
     this.#least = plan.workers;
@@ -159,11 +159,11 @@ export class LivePool {
    *   behind then.
    */
   static async start(
-    options: LivePoolOptions,
+    options: HandlerPoolOptions,
     { signal }: { signal: AbortSignal },
-  ): Promise<LivePool> {
+  ): Promise<HandlerPool> {
     signal.throwIfAborted();
-    const pool = new LivePool(options);
+    const pool = new HandlerPool(options);
     const listening = new AbortController();
     try {
       const aborted = new Promise<never>((_, reject) => {
@@ -336,7 +336,7 @@ function toFallbackKey(pattern: string): string {
   return `404 ${pattern}`;
 }
 
-function toSettings(options: LivePoolOptions): Omit<WorkerSettings, "workerId"> {
+function toSettings(options: HandlerPoolOptions): Omit<WorkerSettings, "workerId"> {
   const { config, manifest, plan, requestIdPrefix } = options;
   return {
     generationDir: toGenerationDir(config.stateDir, manifest.id),
