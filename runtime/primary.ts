@@ -33,14 +33,14 @@ import { StoredGenerations } from "./reload/stored-generations.ts";
 import { RequestNotes, type RequestNotesOptions } from "./request-notes.ts";
 import { parseTarget } from "./route/target-path.ts";
 import { settledWithin } from "./settled-within.ts";
-import type { Site } from "./site.ts";
+import type { Setup } from "./setup.ts";
 import { FileIndex } from "./static/file-index.ts";
 import { prepareForks } from "./supervise/fork-worker.ts";
 import { OomKills } from "./supervise/oom-kills.ts";
 import { TurnClock } from "./turn-clock.ts";
 
 export interface PrimaryOptions
-  extends Site, Pick<ReloaderOptions, "loadSite">, Pick<RequestNotesOptions, "createAccessLog"> {
+  extends Setup, Pick<ReloaderOptions, "loadSetup">, Pick<RequestNotesOptions, "createAccessLog"> {
   log: Logger;
   /** Most bodies that wait on disk at a time under a config, each with a file descriptor. */
   maxSpoolFiles: (config: Config) => number;
@@ -70,7 +70,7 @@ export class Primary {
   readonly #stored: StoredGenerations;
   readonly #reloader: Reloader;
   readonly #retiring: RetiringPools;
-  #site: Site;
+  #setup: Setup;
   #files: FileIndex | null = null;
   /** Indexes of earlier public folders, of which files are still being sent. */
   readonly #oldFiles = new Set<FileIndex>();
@@ -99,7 +99,7 @@ export class Primary {
     this.#listeners = new Listeners(options.inherited);
     // One for each worker that is warmed up: Node would take so many for a leak.
     setMaxListeners(0, this.#stop.signal);
-    this.#site = { config, certificates };
+    this.#setup = { config, certificates };
     this.#notes = new RequestNotes(options);
     this.#spool = new Spool({
       dir: join(stateDir, "spool"),
@@ -150,7 +150,7 @@ export class Primary {
 
   /** What counts now. */
   get config(): Config {
-    return this.#site.config;
+    return this.#setup.config;
   }
 
   get generation(): LiveGeneration {
@@ -279,7 +279,7 @@ export class Primary {
   }
 
   async #open(): Promise<void> {
-    const { config, certificates } = this.#site;
+    const { config, certificates } = this.#setup;
     const { publicDir } = config;
     this.#useSettings(config);
     const loading = this.#loadLibrary(config);
@@ -316,9 +316,9 @@ export class Primary {
 
   /** In development, handlers that do not compile are no reason to end: whoever mends them finds the server there. */
   async #startFirst(): Promise<LiveGeneration> {
-    const { config } = this.#site;
+    const { config } = this.#setup;
     try {
-      return await this.#reloader.startFirst(this.#site);
+      return await this.#reloader.startFirst(this.#setup);
     } catch (error) {
       if (config.mode !== "development" || !isHandlerProblem(error)) throw error;
       this.#stop.signal.throwIfAborted();
@@ -369,7 +369,7 @@ export class Primary {
       client.refuse(400);
       return;
     }
-    if (target.pathname === this.#site.config.healthPath) {
+    if (target.pathname === this.#setup.config.healthPath) {
       answerHealth(client, this.#closing === null && this.generation.isReady);
       return;
     }
@@ -412,11 +412,11 @@ export class Primary {
         nextWorkerId: () => ++this.#lastWorkerId as WorkerId,
       },
       listeners: this.#listeners,
-      loadSite: this.#options.loadSite,
+      loadSetup: this.#options.loadSetup,
       nextId: () => this.#nextExchangeId(),
       recent: () => notes.recent,
       serving: () => ({
-        site: this.#site,
+        setup: this.#setup,
         generation: this.generation,
         files: this.#files,
       }),
@@ -426,19 +426,19 @@ export class Primary {
   }
 
   /** The one step. Nothing in it waits, and nothing in it fails. */
-  #switchTo({ site, generation, files, swaps }: Proven): void {
-    const { drainGraceMs } = site.config;
+  #switchTo({ setup, generation, files, swaps }: Proven): void {
+    const { drainGraceMs } = setup.config;
     const previous = this.generation;
     const oldFiles = this.#files;
-    this.#site = site;
+    this.#setup = setup;
     this.#useGeneration(generation);
     this.#problem = null;
     this.#files = files;
     for (const swap of swaps) swap.commit();
-    this.#useSettings(site.config);
+    this.#useSettings(setup.config);
     this.#listeners.change(this.#listenerSettings());
 
-    for (const pool of generation.pools.values()) pool.follow(site.config);
+    for (const pool of generation.pools.values()) pool.follow(setup.config);
     for (const [name, pool] of previous.pools) {
       if (generation.pools.get(name) !== pool) this.#retiring.add(pool, drainGraceMs);
     }

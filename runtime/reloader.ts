@@ -17,7 +17,7 @@ import { findUnusedPools, planPools } from "./reload/pool-plan.ts";
 import { proveGeneration } from "./reload/prove-generation.ts";
 import type { RecentRequest } from "./reload/recent-requests.ts";
 import type { StoredGenerations } from "./reload/stored-generations.ts";
-import { haveSameCertificates, type Site } from "./site.ts";
+import { haveSameCertificates, type Setup } from "./setup.ts";
 import { FileIndex } from "./static/file-index.ts";
 
 export interface ReloaderOptions {
@@ -26,11 +26,11 @@ export interface ReloaderOptions {
   surroundings: PoolSurroundings;
   listeners: Listeners;
   /**
-   * Reads the site anew, for a reload.
+   * Reads the setup anew, for a reload.
    *
    * @throws RuntimeError for what cannot be used; the reload is then refused.
    */
-  loadSite: (options: { signal: AbortSignal }) => Promise<Site>;
+  loadSetup: (options: { signal: AbortSignal }) => Promise<Setup>;
   /** Names each request of ours. */
   nextId: () => ExchangeId;
   /** What there is to try new workers with. */
@@ -45,14 +45,14 @@ export interface ReloaderOptions {
 
 /** What new requests meet. */
 export interface Serving {
-  readonly site: Site;
+  readonly setup: Setup;
   readonly generation: LiveGeneration;
   readonly files: FileIndex | null;
 }
 
 /** All that the switch needs, open. */
 export interface Proven {
-  site: Site;
+  setup: Setup;
   generation: LiveGeneration;
   files: FileIndex | null;
   swaps: readonly CertificateSwap[];
@@ -61,7 +61,7 @@ export interface Proven {
 /** What a move to another generation is made of. Nothing of it is seen before the switch. */
 interface Move {
   from: Serving;
-  site: Site;
+  setup: Setup;
   /** Of a generation that is leased, and held. */
   manifest: Manifest;
   /** It was just built, and not taken from the disk. */
@@ -96,11 +96,11 @@ export class Reloader {
    *
    * @throws RuntimeError `ERR_HANDLER_LOAD`, `ERR_BOOT_LOOP`; the signal's reason.
    */
-  async startFirst(site: Site): Promise<LiveGeneration> {
+  async startFirst(setup: Setup): Promise<LiveGeneration> {
     const { stored } = this.#options;
-    const manifest = await stored.build(site.config, { signal: this.#signal });
+    const manifest = await stored.build(setup.config, { signal: this.#signal });
     const generation = await stored.orDiscard(manifest, () =>
-      this.#startGeneration({ from: null, site, manifest, renewAll: null }),
+      this.#startGeneration({ from: null, setup, manifest, renewAll: null }),
     );
     await stored.recordServing(manifest, { isBuilt: true });
     return generation;
@@ -126,23 +126,23 @@ export class Reloader {
     const startedAtMs = performance.now();
     this.#signal.throwIfAborted();
     const { stored } = this.#options;
-    const site = await this.#loadSite();
+    const setup = await this.#loadSetup();
     const from = this.#options.serving();
-    const changed = findChangedSettings(from.site.config, site.config);
+    const changed = findChangedSettings(from.setup.config, setup.config);
     refuseRestarts(changed);
-    const manifest = await stored.build(site.config, { signal: this.#signal });
+    const manifest = await stored.build(setup.config, { signal: this.#signal });
     const isSame =
       changed.length === 0 &&
-      haveSameCertificates(site, from.site) &&
-      from.generation.keepsAll(planPools(manifest, site.config));
+      haveSameCertificates(setup, from.setup) &&
+      from.generation.keepsAll(planPools(manifest, setup.config));
     const renewAll = isSame ? "asked for: nothing has changed" : null;
-    const move = { from, site, manifest, isBuilt: true, changed, renewAll };
+    const move = { from, setup, manifest, isBuilt: true, changed, renewAll };
     return stored.orDiscard(manifest, () => this.#move(move, startedAtMs));
   }
 
-  async #loadSite(): Promise<Site> {
+  async #loadSetup(): Promise<Setup> {
     try {
-      return await this.#options.loadSite({ signal: this.#signal });
+      return await this.#options.loadSetup({ signal: this.#signal });
     } catch (error) {
       this.#signal.throwIfAborted();
       throw error;
@@ -154,16 +154,16 @@ export class Reloader {
     this.#signal.throwIfAborted();
     const { stored } = this.#options;
     const from = this.#options.serving();
-    const { site, generation } = from;
+    const { setup, generation } = from;
     const id = await stored.find(wanted, generation.manifest);
     return stored.lend(id, (manifest) => {
-      const move = { from, site, manifest, isBuilt: false, changed: [], renewAll: null };
+      const move = { from, setup, manifest, isBuilt: false, changed: [], renewAll: null };
       return this.#move(move, startedAtMs);
     });
   }
 
   async #move(move: Move, startedAtMs: number): Promise<ReloadReport> {
-    const { from, site, manifest, isBuilt, changed } = move;
+    const { from, setup, manifest, isBuilt, changed } = move;
     const proven = await this.#prove(move);
     // From here to the switch nothing waits.
     if (this.#signal.aborted) await giveUp(proven, from);
@@ -179,7 +179,7 @@ export class Reloader {
       pools: [...proven.generation.changes],
       settings: [...settings],
     };
-    const { keepGenerations: keepLast } = site.config;
+    const { keepGenerations: keepLast } = setup.config;
     await this.#options.stored.recordServing(manifest, { isBuilt });
     await this.#options.stored.tidyUp({ previousId, keep: manifest.id, keepLast });
     return report;
@@ -187,34 +187,34 @@ export class Reloader {
 
   /** Opens all that the switch needs, and sees whether it works; or opens nothing. */
   async #prove(move: Move): Promise<Proven> {
-    const { from, site } = move;
-    const { publicDir } = site.config;
+    const { from, setup } = move;
+    const { publicDir } = setup.config;
     // First what is quick to fail.
     const swaps = this.#prepareCertificates(move);
     let { files } = from;
     try {
-      if (publicDir !== from.site.config.publicDir) {
+      if (publicDir !== from.setup.config.publicDir) {
         const { log } = this.#options;
         files = publicDir === null ? null : await FileIndex.open(publicDir, { log });
       }
       const generation = await this.#startGeneration(move);
-      return { site, generation, files, swaps };
+      return { setup, generation, files, swaps };
     } catch (error) {
       await giveUp({ generation: null, files, swaps }, from);
       throw error;
     }
   }
 
-  #prepareCertificates({ from, site }: Move): CertificateSwap[] {
-    const { certificates } = site;
-    if (certificates === null || haveSameCertificates(site, from.site)) return [];
+  #prepareCertificates({ from, setup }: Move): CertificateSwap[] {
+    const { certificates } = setup;
+    if (certificates === null || haveSameCertificates(setup, from.setup)) return [];
     return this.#options.listeners.prepareCertificates(certificates);
   }
 
   /** Starts the pools that the one before does not have, and tries them. */
   async #startGeneration({
     from,
-    site: { config },
+    setup: { config },
     manifest,
     renewAll,
   }: Omit<Move, "from" | "changed" | "isBuilt"> & {

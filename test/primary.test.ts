@@ -39,13 +39,13 @@ describe("Primary.start()", { timeout: 60_000 }, () => {
     t.mock.method(process, "dlopen", (_: unknown, path: string) => {
       throw new Error(`no ${path}`);
     });
-    const site = { config, certificates: null };
+    const setup = { config, certificates: null };
     const starting = Primary.start({
-      ...site,
+      ...setup,
       log,
       maxSpoolFiles: () => 1,
       createAccessLog: () => assert.fail("nothing was logged"),
-      loadSite: () => Promise.resolve(site),
+      loadSetup: () => Promise.resolve(setup),
     });
     await assert.rejects(starting, { code: "ERR_LISTEN", message: /^Cannot load uWebSockets\.js/ });
     assert.equal(isBuilding(), false);

@@ -148,7 +148,7 @@ async function checkHandlers(config: Config, signal: AbortSignal): Promise<Part>
   const log = await createLogger({ logLevel }, destination, look);
   const folder = await openFolder(config.stateDir);
   try {
-    const site = {
+    const setup = {
       // One worker of each pool loads what all others would. Nothing is served, and no handler runs.
       config: {
         ...config,
@@ -165,10 +165,10 @@ async function checkHandlers(config: Config, signal: AbortSignal): Promise<Part>
     };
     const primary = await Primary.start(
       {
-        ...site,
+        ...setup,
         log,
         createAccessLog: () => createAccessLog(destination, look),
-        loadSite: () => Promise.resolve(site),
+        loadSetup: () => Promise.resolve(setup),
         maxSpoolFiles: () => 0,
       },
       { signal },

@@ -154,7 +154,7 @@ async function open(
       certificates: certificates?.certificates ?? null,
       log,
       createAccessLog: (target) => logs.createAccessLog(target),
-      async loadSite(reading) {
+      async loadSetup(reading) {
         const next = await completeSite(await readConfig(reading.signal), log);
         return { ...next, certificates: next.certificates?.certificates ?? null };
       },
