@@ -5,6 +5,7 @@ import { describe, it } from "node:test";
 import { statusSchema } from "../../runtime/control/answers.ts";
 import type { Status } from "../../runtime/control/operations.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { loadedLibrary } from "../helpers/library.ts";
 import { runCommand, startCommand } from "../helpers/run-command.ts";
 import { spawnServer, startServer, type TestServer } from "../helpers/start-server.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
@@ -254,7 +255,8 @@ describe("edgicorn check", { timeout: 60_000 }, () => {
     assert.deepEqual([code, stderr], [0, ""]);
     assert.equal(
       stdout,
-      "ok: 1 route in 1 pool, no certificate (one for localhost will be made in certs), no config file\n",
+      `ok: 1 route in 1 pool, uWebSockets.js from ${await loadedLibrary()}, ` +
+        "no certificate (one for localhost will be made in certs), no config file\n",
     );
     assert.deepEqual(stored(), before);
     assert.deepEqual(readdirSync(join(server.dir, ".edgicorn")).toSorted(), [
@@ -273,7 +275,7 @@ describe("edgicorn check", { timeout: 60_000 }, () => {
     writeFileSync(join(dir, "edgicorn.config.ts"), `export default { https: "off" };`);
     assert.deepEqual(await runCommand(["check"], dir), {
       code: 0,
-      stdout: "ok: 2 routes in 2 pools, HTTPS off, config edgicorn.config.ts\n",
+      stdout: `ok: 2 routes in 2 pools, uWebSockets.js from ${await loadedLibrary()}, HTTPS off, config edgicorn.config.ts\n`,
       stderr: "",
     });
     assert.deepEqual(readdirSync(dir).toSorted(), ["edgicorn.config.ts", "handlers"]);

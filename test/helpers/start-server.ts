@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { RawConnection } from "./raw-connection.ts";
+import { testedLibrary } from "./library.ts";
 import { type Owner, temporaryFolder } from "./temporary-folder.ts";
 
 const ENTRY = join(import.meta.dirname, "../../dist/main.js");
@@ -289,10 +290,11 @@ function toFolder(dir: string, files: Files): string {
 /** Returns this process's environment without variables that configure the server, the test runner or its loader. */
 export function cleanEnvironment(): NodeJS.ProcessEnv {
   assert.ok(existsSync(ENTRY), "dist/ is missing: npm run build");
-  const entries = Object.entries(process.env);
-  return Object.fromEntries(
-    entries.filter(([name]) => !/^(?:EDGICORN_|NODE_OPTIONS$|NODE_TEST_CONTEXT$)/.test(name)),
+  const entries = Object.entries(process.env).filter(
+    ([name]) => !/^(?:EDGICORN_|NODE_OPTIONS$|NODE_TEST_CONTEXT$)/.test(name),
   );
+  // Else a server takes the first that loads; `npm run test:node` chooses.
+  return { ...Object.fromEntries(entries), EDGICORN_UWS: testedLibrary() };
 }
 
 function parseLine(text: string): LogLine {

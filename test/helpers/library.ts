@@ -1,0 +1,18 @@
+import { settingsSchema } from "../../runtime/config/settings.ts";
+import { loadUws } from "../../runtime/front/uws.ts";
+import type { UwsChoice } from "../../runtime/front/uws-packages.ts";
+
+/** The package whose uWebSockets.js servers are tested with: `TEST_UWS`, which `npm run test:node` sets, or any. */
+export function testedLibrary(): UwsChoice {
+  return settingsSchema.shape.uws.parse(process.env["TEST_UWS"] ?? "auto");
+}
+
+let loading: Promise<string> | null = null;
+
+/** The package whose uWebSockets.js a server loads on this machine, with this Node: `uws-pack 20.0.8`. */
+export function loadedLibrary(): Promise<string> {
+  loading ??= loadUws({ headerLimitBytes: 16_384, choice: testedLibrary() }).then(
+    ({ label }) => label,
+  );
+  return loading;
+}
