@@ -30,7 +30,7 @@ import type { Traffic } from "./observe/counters.ts";
 import { DEFAULT_POOL } from "./pool-name.ts";
 import { RetiringPools } from "./reload/retiring-pools.ts";
 import { StoredGenerations } from "./reload/stored-generations.ts";
-import { RequestNotes, type RequestNotesOptions } from "./request-notes.ts";
+import { RequestLog, type RequestLogOptions } from "./request-log.ts";
 import { parseTarget } from "./route/target-path.ts";
 import { settledWithin } from "./settled-within.ts";
 import type { Setup } from "./setup.ts";
@@ -40,7 +40,7 @@ import { OomKills } from "./supervise/oom-kills.ts";
 import { TurnClock } from "./turn-clock.ts";
 
 export interface PrimaryOptions
-  extends Setup, Pick<ReloaderOptions, "loadSetup">, Pick<RequestNotesOptions, "createAccessLog"> {
+  extends Setup, Pick<ReloaderOptions, "loadSetup">, Pick<RequestLogOptions, "createAccessLog"> {
   log: Logger;
   /** Most bodies that wait on disk at a time under a config, each with a file descriptor. */
   maxSpoolFiles: (config: Config) => number;
@@ -62,7 +62,7 @@ const BODY_BUDGET_BYTES = 256 * 1024 * 1024;
 export class Primary {
   readonly #options: PrimaryOptions;
   readonly #log: Logger;
-  readonly #notes: RequestNotes;
+  readonly #requestLog: RequestLog;
   readonly #listeners: Listeners;
   readonly #clock = new TurnClock();
   readonly #blocks = new BlockPool();
@@ -100,7 +100,7 @@ export class Primary {
     // One for each worker that is warmed up: Node would take so many for a leak.
     setMaxListeners(0, this.#stop.signal);
     this.#setup = { config, certificates };
-    this.#notes = new RequestNotes(options);
+    this.#requestLog = new RequestLog(options);
     this.#spool = new Spool({
       dir: join(stateDir, "spool"),
       limitBytes,
@@ -170,7 +170,7 @@ export class Primary {
       queued += dispatcher.load.queued;
       inFlight += dispatcher.load.inFlight;
     }
-    return this.#notes.counters.snapshot({ queued, inFlight });
+    return this.#requestLog.counters.snapshot({ queued, inFlight });
   }
 
   /** The local files of which the handlers were built last, even when that failed. Absolute. */
@@ -216,7 +216,7 @@ export class Primary {
   async generations(): Promise<GenerationInfo[]> {
     const stored = await this.#stored.list();
     const before = this.#stored.findBefore(stored, this.generation.manifest);
-    const served = this.#notes.served;
+    const served = this.#requestLog.served;
     return stored.map((generation) => {
       const { id } = generation;
       const rollback = id === before;
@@ -332,17 +332,17 @@ export class Primary {
   }
 
   #listenerOptions(): Omit<Parameters<Listeners["open"]>[2], "certificates"> {
-    const notes = this.#notes;
+    const requestLog = this.#requestLog;
     return {
-      counters: notes.counters,
+      counters: requestLog.counters,
       clock: this.#clock,
       nextId: () => this.#nextExchangeId(),
       onRequest: (client) => this.#onRequest(client),
-      onFinished: (client, status, bytes) => notes.finished(client, status, bytes),
-      onCut: (client, setting, value) => notes.cut(client, { setting, value }),
-      onLimited: (client, setting) => notes.limited(client, setting),
-      onConnectionRefused: () => notes.connectionRefused(this.config.maxConnections),
-      onHeadRefused: (refused) => notes.headRefused(refused),
+      onFinished: (client, status, bytes) => requestLog.finished(client, status, bytes),
+      onCut: (client, setting, value) => requestLog.cut(client, { setting, value }),
+      onLimited: (client, setting) => requestLog.limited(client, setting),
+      onConnectionRefused: () => requestLog.connectionRefused(this.config.maxConnections),
+      onHeadRefused: (refused) => requestLog.headRefused(refused),
       onError: (error) => this.#log.error({ err: error }, "request failed in the primary"),
       ...this.#listenerSettings(),
     };
@@ -365,7 +365,7 @@ export class Primary {
   #onRequest(client: UwsClientSide): void {
     const target = parseTarget(client.head.target);
     if (!target.ok) {
-      this.#notes.counters.limit("malformed", client);
+      this.#requestLog.counters.limit("malformed", client);
       client.refuse(400);
       return;
     }
@@ -394,7 +394,7 @@ export class Primary {
   };
 
   #createReloader(): Reloader {
-    const notes = this.#notes;
+    const requestLog = this.#requestLog;
     return new Reloader({
       log: this.#log,
       stored: this.#stored,
@@ -404,8 +404,8 @@ export class Primary {
         bodyBudget: new ByteBudget(BODY_BUDGET_BYTES),
         blocks: this.#blocks,
         spool: this.#spool,
-        counters: notes.counters,
-        requestIdPrefix: notes.requestIdPrefix,
+        counters: requestLog.counters,
+        requestIdPrefix: requestLog.requestIdPrefix,
         oomKills: new OomKills(),
         leases: this.#stored.leases,
         // The only place that makes one.
@@ -414,7 +414,7 @@ export class Primary {
       listeners: this.#listeners,
       loadSetup: this.#options.loadSetup,
       nextId: () => this.#nextExchangeId(),
-      recent: () => notes.recent,
+      recent: () => requestLog.recent,
       serving: () => ({
         setup: this.#setup,
         generation: this.generation,
@@ -450,7 +450,7 @@ export class Primary {
 
   #useGeneration(generation: LiveGeneration): void {
     const { id } = generation.manifest;
-    generation.counts = this.#notes.served.begin(id, this.#lastExchangeId + 1);
+    generation.counts = this.#requestLog.served.begin(id, this.#lastExchangeId + 1);
     this.#generation = generation;
   }
 
@@ -465,7 +465,7 @@ export class Primary {
       this.#perAddress.most = maxRequestsPerAddress;
     }
     this.#spool.maxFiles = this.#options.maxSpoolFiles(config);
-    this.#notes.useSettings(config);
+    this.#requestLog.useSettings(config);
   }
 
   #stateOf(id: string): GenerationInfo["state"] {

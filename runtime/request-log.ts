@@ -14,21 +14,21 @@ import { RefusedConnections } from "./observe/refused-connections.ts";
 import { type RecentRequest, RecentRequests } from "./reload/recent-requests.ts";
 import { ServedCounts } from "./reload/served-counts.ts";
 
-export interface RequestNotesOptions {
+export interface RequestLogOptions {
   log: Logger;
   /** Opens the access log, where the config wants one: in the log (`true`), or in a file of its own. */
   createAccessLog: (target: true | string) => AccessLog;
 }
 
 /** What is noted of requests: counts, lines in both logs, and those to try new workers with. Changes nothing for them. */
-export class RequestNotes {
+export class RequestLog {
   readonly counters: Counters = new Counters();
   readonly served: ServedCounts = new ServedCounts();
   /** Goes before an exchange's id, in base 36, to make its request id: two primaries never make the same. */
   readonly requestIdPrefix: string = `${randomBytes(5).toString("hex")}-`;
   readonly #log: Logger;
   readonly #refusedConnections: RefusedConnections;
-  readonly #createAccessLog: RequestNotesOptions["createAccessLog"];
+  readonly #createAccessLog: RequestLogOptions["createAccessLog"];
   #accessLog: AccessLog | null = null;
   /** Where that is. */
   #accessLogTarget: Config["accessLog"] = false;
@@ -36,7 +36,7 @@ export class RequestNotes {
   /** `null`: nothing is tried with them. */
   #recent: RecentRequests | null = null;
 
-  constructor({ log, createAccessLog }: RequestNotesOptions) {
+  constructor({ log, createAccessLog }: RequestLogOptions) {
     this.#log = log;
     this.#refusedConnections = new RefusedConnections(log);
     this.#createAccessLog = createAccessLog;
