@@ -36,7 +36,7 @@ import type { TurnClock } from "./turn-clock.ts";
 const SHUTDOWN_NOTICE_MS = 1_000;
 
 /** What all pools of a primary share. */
-export interface PoolSurroundings {
+export interface SharedParts {
   log: Logger;
   clock: TurnClock;
   bodyBudget: ByteBudget;
@@ -49,7 +49,7 @@ export interface PoolSurroundings {
   leases: GenerationLeases;
 }
 
-export interface HandlerPoolOptions extends PoolSurroundings {
+export interface HandlerPoolOptions extends SharedParts {
   config: Config;
   /** Of the generation that its code is from, whose folder is leased. */
   manifest: Manifest;
@@ -135,7 +135,7 @@ export class HandlerPool {
       loadOf: (worker) => this.#loadOf(worker.id),
       queueAgeMs: (nowMs) => this.dispatcher.queueAgeMs(nowMs),
       onReady: (worker, report) => {
-        if (this.#reports.length === 0) this.#learn(report.routes);
+        if (this.#reports.length === 0) this.#keepReports(report.routes);
         this.#lanes.set(worker.id, this.dispatcher.attach(worker.id, worker.channel));
       },
       onMessage: (worker, message) => this.#onMessage(worker.id, message),
@@ -189,7 +189,7 @@ export class HandlerPool {
   }
 
   /** It serves another generation from now on, whose settings differ only where its workers do not notice. */
-  follow(config: Config): void {
+  adopt(config: Config): void {
     this.#config = config;
     this.#pool.limitMemory(memoryLimitOf(this.plan.name, config));
   }
@@ -266,7 +266,7 @@ export class HandlerPool {
   }
 
   /** What the first worker loaded, all others of the pool load too. */
-  #learn(reports: readonly (RouteReport | null)[]): void {
+  #keepReports(reports: readonly (RouteReport | null)[]): void {
     this.#reports = reports;
     this.#rules = new RuleBook(reports, this.#config);
     for (const [number, report] of reports.entries()) {

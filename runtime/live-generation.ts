@@ -6,12 +6,12 @@ import type { Dispatcher } from "./dispatch/dispatcher.ts";
 import { RuleBook, type RouteRules } from "./dispatch/route-rules.ts";
 import type { PoolChange } from "./control/operations.ts";
 import type { Manifest } from "./generation/manifest.ts";
-import { HandlerPool, type PoolSurroundings } from "./handler-pool.ts";
+import { HandlerPool, type SharedParts } from "./handler-pool.ts";
 import { findReasons, planPools, type PoolPlan } from "./reload/pool-plan.ts";
 import { createMatcher, type Matcher } from "./route/match.ts";
 import type { ParsedTarget } from "./route/target-path.ts";
 
-export interface LiveGenerationOptions extends PoolSurroundings {
+export interface LiveGenerationOptions extends SharedParts {
   config: Config;
   /** Of a generation that is leased. */
   manifest: Manifest;

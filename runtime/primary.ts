@@ -398,7 +398,7 @@ export class Primary {
     return new Reloader({
       log: this.#log,
       stored: this.#stored,
-      surroundings: {
+      shared: {
         log: this.#log,
         clock: this.#clock,
         bodyBudget: new ByteBudget(BODY_BUDGET_BYTES),
@@ -438,7 +438,7 @@ export class Primary {
     this.#useSettings(setup.config);
     this.#listeners.change(this.#listenerSettings());
 
-    for (const pool of generation.pools.values()) pool.follow(setup.config);
+    for (const pool of generation.pools.values()) pool.adopt(setup.config);
     for (const [name, pool] of previous.pools) {
       if (generation.pools.get(name) !== pool) this.#retiring.add(pool, drainGraceMs);
     }

@@ -9,7 +9,7 @@ import type { CertificateSwap } from "./front/acceptor.ts";
 import type { Listeners } from "./front/listeners.ts";
 import type { Manifest } from "./generation/manifest.ts";
 import { LiveGeneration } from "./live-generation.ts";
-import type { PoolSurroundings } from "./handler-pool.ts";
+import type { SharedParts } from "./handler-pool.ts";
 import type { Logger } from "./log.ts";
 import { OneAtATime } from "./one-at-a-time.ts";
 import { InTurn } from "./reload/in-turn.ts";
@@ -23,7 +23,7 @@ import { FileIndex } from "./static/file-index.ts";
 export interface ReloaderOptions {
   log: Logger;
   stored: StoredGenerations;
-  surroundings: PoolSurroundings;
+  shared: SharedParts;
   listeners: Listeners;
   /**
    * Reads the setup anew, for a reload.
@@ -220,11 +220,11 @@ export class Reloader {
   }: Omit<Move, "from" | "changed" | "isBuilt"> & {
     from: Serving | null;
   }): Promise<LiveGeneration> {
-    const { log, nextId, recent, surroundings } = this.#options;
+    const { log, nextId, recent, shared } = this.#options;
     const signal = this.#signal;
     const previous = from?.generation ?? null;
     const generation = await LiveGeneration.start(
-      { ...surroundings, config, manifest, previous, renewAll },
+      { ...shared, config, manifest, previous, renewAll },
       { signal },
     );
     const unused = findUnusedPools(planPools(manifest, config), config);

@@ -20,7 +20,7 @@ import { Lane } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
 import { OverloadLog } from "./overload-log.ts";
 import { Placement } from "./placement.ts";
-import { type Casualties, type Loss, Recovery, type RoutePolicy } from "./recovery.ts";
+import { type LossOutcome, type Loss, Recovery, type RoutePolicy } from "./recovery.ts";
 import { Replies } from "./replies.ts";
 import { RequestIntake } from "./request-intake.ts";
 import { RequestTimeouts } from "./request-timeouts.ts";
@@ -242,14 +242,14 @@ export class Dispatcher {
   }
 
   /** A worker is gone: what it had in flight goes to another one where that is safe, and fails where it is not. */
-  detach(lane: Lane, loss: Loss): Casualties {
+  detach(lane: Lane, loss: Loss): LossOutcome {
     this.retire(lane);
     this.#lanes.detach(lane);
     const inFlight = lane.inFlight.values();
     lane.inFlight.clear();
-    const casualties = this.#recovery.rescue(lane, inFlight, loss, this.#options.clock.now());
+    const outcome = this.#recovery.rescue(lane, inFlight, loss, this.#options.clock.now());
     this.#placement.pumpHeld();
-    return casualties;
+    return outcome;
   }
 
   /**

@@ -11,22 +11,22 @@ const PATIENCE_MS = 1_000;
 const TURN_MS = 200;
 
 /** A suspect that runs where nothing new is dispatched beside it. */
-export interface Trial {
+export interface IsolatedRun {
   suspect: Exchange;
   /** Whether nothing else was dispatched there when it began: then nothing else can be why the worker is lost. */
   isAlone: boolean;
 }
 
 /** A worker that is kept for suspects. */
-interface Cell {
+interface KeptWorker {
   readonly sinceMs: number;
   /** When more others wait, the suspects' turn is over. */
   readonly crowd: number;
   /** What runs there; `null`: it is being emptied, or is empty. */
-  trial: Trial | null;
-  hasRun: boolean;
+  run: IsolatedRun | null;
+  hasRunSuspect: boolean;
   /** Whether the worker has shown that what runs there does not block it. */
-  pulse: "unasked" | "asked" | "live";
+  probe: "unsent" | "sent" | "answered";
   /** Whether it may take another suspect after this one, or any work. */
   inService: boolean;
 }
@@ -45,8 +45,8 @@ export type Step =
   /** It takes new work again. */
   | { do: "open"; lane: Lane }
   | { do: "run"; lane: Lane; suspect: Exchange }
-  /** It is sent a probe behind the suspect, and `hear` is told of its answer. */
-  | { do: "ask"; lane: Lane; suspect: Exchange };
+  /** It is sent a probe behind the suspect, and `onProbeAnswer` is told of its answer. */
+  | { do: "probe"; lane: Lane; suspect: Exchange };
 
 /** What a step is decided by. */
 interface Moment {
@@ -79,10 +79,10 @@ export class Isolation {
   readonly waiting: Suspects;
   readonly #queueLimit: number;
   readonly #turnMs: number;
-  readonly #cells = new Map<Lane, Cell>();
+  readonly #kept = new Map<Lane, KeptWorker>();
   /** Until then no worker is kept. */
   #othersUntilMs = -Infinity;
-  #owesTurn = false;
+  #owesOthersTurn = false;
 
   /** @param options The limits of those that wait, which others must not meet for the sake of suspects. */
   constructor(options: { queueLimit: number; queueDelayMs: number; queueTimeoutMs: number }) {
@@ -95,46 +95,46 @@ export class Isolation {
 
   /** Whether there is anything that `next` might want. */
   get active(): boolean {
-    return this.#cells.size > 0 || this.waiting.size > 0;
+    return this.#kept.size > 0 || this.waiting.size > 0;
   }
 
   /** How many workers are kept that would take new work otherwise. */
   get kept(): number {
     let count = 0;
-    for (const { inService } of this.#cells.values()) if (inService) count++;
+    for (const { inService } of this.#kept.values()) if (inService) count++;
     return count;
   }
 
   /** What runs on a worker that takes nothing else. */
-  trialOn(lane: Lane): Trial | null {
-    return this.#cells.get(lane)?.trial ?? null;
+  runOn(lane: Lane): IsolatedRun | null {
+    return this.#kept.get(lane)?.run ?? null;
   }
 
   /** A worker has answered a probe that was sent behind an exchange. */
-  hear(lane: Lane, id: ExchangeId): void {
-    const cell = this.#cells.get(lane);
-    if (cell?.pulse === "asked" && cell.trial?.suspect.id === id) cell.pulse = "live";
+  onProbeAnswer(lane: Lane, id: ExchangeId): void {
+    const worker = this.#kept.get(lane);
+    if (worker?.probe === "sent" && worker.run?.suspect.id === id) worker.probe = "answered";
   }
 
   /** A suspect was answered, or the worker has put it aside: it has nothing to do again. */
-  vacate(lane: Lane, suspect: Exchange): void {
-    const cell = this.#cells.get(lane);
-    if (cell?.trial?.suspect !== suspect) return;
-    cell.trial = null;
-    if (!cell.inService) this.#cells.delete(lane);
+  finish(lane: Lane, suspect: Exchange): void {
+    const worker = this.#kept.get(lane);
+    if (worker?.run?.suspect !== suspect) return;
+    worker.run = null;
+    if (!worker.inService) this.#kept.delete(lane);
   }
 
   /** A worker takes nothing new any more. What runs alone there still does. */
   retire(lane: Lane): void {
-    const cell = this.#cells.get(lane);
-    if (cell === undefined) return;
-    cell.inService = false;
-    if (cell.trial === null) this.#cells.delete(lane);
+    const worker = this.#kept.get(lane);
+    if (worker === undefined) return;
+    worker.inService = false;
+    if (worker.run === null) this.#kept.delete(lane);
   }
 
   /** A worker is gone. */
   detach(lane: Lane): void {
-    if (this.#cells.delete(lane)) this.#owesTurn = true;
+    if (this.#kept.delete(lane)) this.#owesOthersTurn = true;
   }
 
   /**
@@ -144,51 +144,51 @@ export class Isolation {
    */
   next(moment: Moment): Step | null {
     const { ready, others, nowMs } = moment;
-    if (this.#owesTurn && ready.length > 0) {
-      this.#owesTurn = false;
+    if (this.#owesOthersTurn && ready.length > 0) {
+      this.#owesOthersTurn = false;
       if (others.sinceMs !== null) this.#othersUntilMs = nowMs + this.#turnMs;
     }
-    for (const [lane, cell] of this.#cells) {
-      if (!cell.inService) continue;
-      const { trial } = cell;
+    for (const [lane, worker] of this.#kept) {
+      if (!worker.inService) continue;
+      const { run } = worker;
       const step =
-        trial === null
-          ? this.#fill(lane, cell, moment)
-          : this.#watch(lane, cell, { ...moment, suspect: trial.suspect });
+        run === null
+          ? this.#runNext(lane, worker, moment)
+          : this.#watchRun(lane, worker, { ...moment, suspect: run.suspect });
       if (step !== null) return step;
     }
     return this.#keepOne(moment);
   }
 
   /** What is next for a worker that is empty, or is being emptied. */
-  #fill(lane: Lane, cell: Cell, { ready, others, nowMs }: Moment): Step | null {
+  #runNext(lane: Lane, worker: KeptWorker, { ready, others, nowMs }: Moment): Step | null {
     if (this.waiting.size === 0) return this.#open(lane);
-    const isHurried = this.#isHurried(cell, others, { nowMs, turns: 1 });
-    if (isHurried && cell.hasRun) return this.#endTurn(lane, cell, nowMs);
+    const isHurried = this.#isHurried(worker, others, { nowMs, turns: 1 });
+    if (isHurried && worker.hasRunSuspect) return this.#endTurn(lane, worker, nowMs);
     const isAlone = lane.busy === 0;
     if (!isAlone && ready.some(isFree)) return this.#open(lane);
     // One that is full or silent would take nothing else either: nobody loses by waiting for it.
     if (!hasPlace(lane)) return null;
-    if (!isAlone && !isHurried && nowMs - cell.sinceMs < PATIENCE_MS) return null;
+    if (!isAlone && !isHurried && nowMs - worker.sinceMs < PATIENCE_MS) return null;
     const suspect = this.waiting.shift();
     if (suspect === undefined) return null;
-    cell.trial = { suspect, isAlone };
-    cell.hasRun = true;
-    cell.pulse = "unasked";
+    worker.run = { suspect, isAlone };
+    worker.hasRunSuspect = true;
+    worker.probe = "unsent";
     return { do: "run", lane, suspect };
   }
 
   /** What is next for a worker that runs a suspect. */
-  #watch(
+  #watchRun(
     lane: Lane,
-    cell: Cell,
+    worker: KeptWorker,
     { suspect, others, nowMs }: Moment & { suspect: Exchange },
   ): Step | null {
-    if (!hasPlace(lane) || !this.#isHurried(cell, others, { nowMs, turns: 2 })) return null;
-    if (cell.pulse === "live") return this.#endTurn(lane, cell, nowMs);
-    if (cell.pulse === "asked") return null;
-    cell.pulse = "asked";
-    return { do: "ask", lane, suspect };
+    if (!hasPlace(lane) || !this.#isHurried(worker, others, { nowMs, turns: 2 })) return null;
+    if (worker.probe === "answered") return this.#endTurn(lane, worker, nowMs);
+    if (worker.probe === "sent") return null;
+    worker.probe = "sent";
+    return { do: "probe", lane, suspect };
   }
 
   #keepOne({ ready, others, nowMs }: Moment): Step | null {
@@ -203,27 +203,27 @@ export class Isolation {
     const lane =
       ready.find(isFree) ?? (mayEmpty ? pickLeastBusy(ready, Number.POSITIVE_INFINITY) : null);
     if (lane === null) return null;
-    this.#cells.set(lane, {
+    this.#kept.set(lane, {
       sinceMs: nowMs,
       crowd: (others.count + this.#queueLimit) / 2,
-      trial: null,
-      hasRun: false,
-      pulse: "unasked",
+      run: null,
+      hasRunSuspect: false,
+      probe: "unsent",
       inService: true,
     });
     return { do: "keep", lane };
   }
 
   get #isEmptying(): boolean {
-    for (const { trial, inService } of this.#cells.values()) {
-      if (inService && trial === null) return true;
+    for (const { run, inService } of this.#kept.values()) {
+      if (inService && run === null) return true;
     }
     return false;
   }
 
   /** Whether others have waited for so many turns while a worker was kept, or too many of them do. */
   #isHurried(
-    { sinceMs, crowd }: Cell,
+    { sinceMs, crowd }: KeptWorker,
     others: Others,
     { nowMs, turns }: { nowMs: number; turns: 1 | 2 },
   ): boolean {
@@ -232,13 +232,13 @@ export class Isolation {
     return waitedMs >= turns * this.#turnMs || others.count > crowd;
   }
 
-  #endTurn(lane: Lane, { sinceMs }: Cell, nowMs: number): Step {
+  #endTurn(lane: Lane, { sinceMs }: KeptWorker, nowMs: number): Step {
     this.#othersUntilMs = nowMs + Math.max(this.#turnMs, nowMs - sinceMs);
     return this.#open(lane);
   }
 
   #open(lane: Lane): Step {
-    this.#cells.delete(lane);
+    this.#kept.delete(lane);
     return { do: "open", lane };
   }
 }

@@ -175,7 +175,7 @@ export class Placement {
         case "run":
           this.dispatch(step.suspect, step.lane);
           break;
-        case "ask":
+        case "probe":
           step.lane.channel.send([Kind.probe, step.suspect.id]);
           break;
         default:

@@ -6,7 +6,7 @@ import { computeFingerprint, type Fingerprint } from "./fingerprint.ts";
 const LIMIT = 1_024;
 
 /** Whoever is most likely why workers were lost is so by chance once, and not twice. */
-const MOST_STRIKES = 1;
+const MOST_SUSPICIONS = 1;
 
 /** Takes less than a millisecond to look at. */
 const LONGEST_BODY_BYTES = 1024 * 1024;
@@ -17,15 +17,15 @@ interface Entry {
   /** Until then it is a suspect: it runs alone. */
   markedUntilMs: number;
   /** Until then it does not run at all; 0: it is not condemned. */
-  condemnedUntilMs: number;
+  quarantinedUntilMs: number;
   /** How often it was most likely why a worker was lost. */
-  strikes: number;
+  suspicions: number;
 }
 
 export type Standing =
   | { kind: "unknown" }
   | { kind: "suspect" }
-  | { kind: "condemned"; forMs: number };
+  | { kind: "quarantined"; forMs: number };
 
 const UNKNOWN: Standing = { kind: "unknown" };
 const SUSPECT: Standing = { kind: "suspect" };
@@ -66,8 +66,8 @@ export class Quarantine {
     const fingerprint = fingerprintOf(exchange);
     const entry = fingerprint === null ? undefined : this.#entries.get(fingerprint);
     if (entry === undefined) return UNKNOWN;
-    const forMs = entry.condemnedUntilMs - nowMs;
-    if (forMs > 0) return { kind: "condemned", forMs };
+    const forMs = entry.quarantinedUntilMs - nowMs;
+    if (forMs > 0) return { kind: "quarantined", forMs };
     return entry.markedUntilMs > nowMs ? SUSPECT : UNKNOWN;
   }
 
@@ -77,17 +77,20 @@ export class Quarantine {
   }
 
   /** It is most likely why a worker was lost, though it was not alone. Returns whether that is enough to condemn it. */
-  strike(exchange: Exchange, nowMs: number): boolean {
-    this.#note(exchange, { markedUntilMs: nowMs + this.#durationMs, strikes: 1 });
+  noteSuspicion(exchange: Exchange, nowMs: number): boolean {
+    this.#note(exchange, { markedUntilMs: nowMs + this.#durationMs, suspicions: 1 });
     const { fingerprint } = exchange;
     const entry = fingerprint === null ? undefined : this.#entries.get(fingerprint);
-    return entry !== undefined && entry.strikes > MOST_STRIKES;
+    return entry !== undefined && entry.suspicions > MOST_SUSPICIONS;
   }
 
   /** It is why a worker was lost. Returns for how long it is not run, in ms. */
-  condemn(exchange: Exchange, nowMs: number): number {
-    const condemnedUntilMs = nowMs + this.#durationMs;
-    this.#note(exchange, { markedUntilMs: condemnedUntilMs + this.#durationMs, condemnedUntilMs });
+  quarantine(exchange: Exchange, nowMs: number): number {
+    const quarantinedUntilMs = nowMs + this.#durationMs;
+    this.#note(exchange, {
+      markedUntilMs: quarantinedUntilMs + this.#durationMs,
+      quarantinedUntilMs,
+    });
     return this.#durationMs;
   }
 
@@ -105,7 +108,7 @@ export class Quarantine {
 
   #note(
     exchange: Exchange,
-    news: { markedUntilMs: number; condemnedUntilMs?: number; strikes?: number },
+    news: { markedUntilMs: number; quarantinedUntilMs?: number; suspicions?: number },
   ): void {
     const fingerprint = this.enabled ? fingerprintOf(exchange) : null;
     if (fingerprint === null) return;
@@ -115,8 +118,8 @@ export class Quarantine {
     this.#entries.set(fingerprint, {
       url,
       markedUntilMs: Math.max(news.markedUntilMs, before?.markedUntilMs ?? 0),
-      condemnedUntilMs: Math.max(news.condemnedUntilMs ?? 0, before?.condemnedUntilMs ?? 0),
-      strikes: (news.strikes ?? 0) + (before?.strikes ?? 0),
+      quarantinedUntilMs: Math.max(news.quarantinedUntilMs ?? 0, before?.quarantinedUntilMs ?? 0),
+      suspicions: (news.suspicions ?? 0) + (before?.suspicions ?? 0),
     });
     this.#urls.set(url, (this.#urls.get(url) ?? 0) + 1);
     if (this.#entries.size > this.#limit) this.#forget(this.#leastOfAll());
@@ -124,8 +127,8 @@ export class Quarantine {
 
   #leastOfAll(): Fingerprint {
     let first: Fingerprint | null = null;
-    for (const [fingerprint, { condemnedUntilMs }] of this.#entries) {
-      if (condemnedUntilMs === 0) return fingerprint;
+    for (const [fingerprint, { quarantinedUntilMs }] of this.#entries) {
+      if (quarantinedUntilMs === 0) return fingerprint;
       first ??= fingerprint;
     }
     if (first === null) throw new TypeError("nothing is remembered");

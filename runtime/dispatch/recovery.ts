@@ -4,7 +4,7 @@ import type { ErrorCode } from "../errors.ts";
 import { assertNever } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Exchange, Trouble } from "./exchange.ts";
-import { Isolation, type Trial } from "./isolation.ts";
+import { Isolation, type IsolatedRun } from "./isolation.ts";
 import type { Lane } from "./lane.ts";
 import { fingerprintOf, Quarantine } from "./quarantine.ts";
 import { BoundedQueue } from "./queue.ts";
@@ -19,7 +19,7 @@ export interface Loss {
 }
 
 /** What became of what a lost worker had in flight. */
-export interface Casualties {
+export interface LossOutcome {
   failed: number;
   /** They wait for another worker, or have one. */
   replayed: number;
@@ -103,7 +103,7 @@ export class Recovery {
     switch (standing.kind) {
       case "unknown":
         return false;
-      case "condemned":
+      case "quarantined":
         this.#options.fail(exchange, "ERR_QUARANTINED", standing.forMs);
         return true;
       case "suspect":
@@ -116,33 +116,33 @@ export class Recovery {
   }
 
   /** A worker was lost that had these in flight; none of them is in its hands any more. */
-  rescue(lane: Lane, inFlight: readonly Exchange[], loss: Loss, nowMs: number): Casualties {
-    const held = this.isolation.trialOn(lane);
+  rescue(lane: Lane, inFlight: readonly Exchange[], loss: Loss, nowMs: number): LossOutcome {
+    const held = this.isolation.runOn(lane);
     // One that was set apart for bad luck only is no more likely to be why than what was with it.
-    const isTrial = held?.isAlone === true || held?.suspect.trouble?.suspected === true;
-    const trial = isTrial ? held : null;
+    const mayBeCause = held?.isAlone === true || held?.suspect.trouble?.suspected === true;
+    const run = mayBeCause ? held : null;
     this.isolation.detach(lane);
-    const casualties: Casualties = { failed: 0, replayed: 0, firstFailed: null };
+    const outcome: LossOutcome = { failed: 0, replayed: 0, firstFailed: null };
     for (const exchange of inFlight) {
       // One whose client has left, or has waited long enough, may be what the worker was lost with as well.
       const isSuspicious = loss.ownDoing && exchange.state !== "answering";
-      const blame = isSuspicious ? this.#suspect(exchange, trial, nowMs) : "open";
+      const blame = isSuspicious ? this.#suspect(exchange, run, nowMs) : "open";
       if (exchange.state === "settled") continue;
       if (exchange.state === "dispatched" && this.#retry(exchange, { blame, loss, nowMs })) {
-        casualties.replayed++;
+        outcome.replayed++;
       } else {
-        casualties.failed++;
-        casualties.firstFailed ??= exchange;
+        outcome.failed++;
+        outcome.firstFailed ??= exchange;
         this.#options.fail(exchange, loss.code);
       }
     }
-    return casualties;
+    return outcome;
   }
 
   /** A worker has answered an exchange that was in trouble, and lives: it and those like it are as good as any. */
-  absolve(lane: Lane, exchange: Exchange): void {
+  clear(lane: Lane, exchange: Exchange): void {
     if (exchange.trouble?.alone !== true) return;
-    this.isolation.vacate(lane, exchange);
+    this.isolation.finish(lane, exchange);
     this.#quarantine.clear(exchange);
     for (const other of this.isolation.waiting.like(exchange)) {
       this.isolation.waiting.remove(other);
@@ -194,14 +194,14 @@ export class Recovery {
   }
 
   /** Remembers an exchange that may be why its worker was lost, and one that is. */
-  #suspect(exchange: Exchange, trial: Trial | null, nowMs: number): Blame {
+  #suspect(exchange: Exchange, run: IsolatedRun | null, nowMs: number): Blame {
     if (!this.#quarantine.enabled) return "open";
-    if (trial !== null && exchange !== trial.suspect) {
+    if (run !== null && exchange !== run.suspect) {
       this.#quarantine.mark(exchange, nowMs);
       return "another";
     }
-    if (trial?.isAlone === true) {
-      this.#condemn(exchange, nowMs);
+    if (run?.isAlone === true) {
+      this.#quarantineAll(exchange, nowMs);
       return "it";
     }
     if (exchange.trouble?.suspected !== true) {
@@ -209,14 +209,14 @@ export class Recovery {
       return "open";
     }
     // It began beside others that had run for a while, or was let go among them; it alone has been suspected before.
-    if (!this.#quarantine.strike(exchange, nowMs)) return "open";
-    this.#condemn(exchange, nowMs);
+    if (!this.#quarantine.noteSuspicion(exchange, nowMs)) return "open";
+    this.#quarantineAll(exchange, nowMs);
     return "it";
   }
 
   /** Refuses an exchange, and all that are like it, for a while. */
-  #condemn(exchange: Exchange, nowMs: number): void {
-    const quarantineMs = this.#quarantine.condemn(exchange, nowMs);
+  #quarantineAll(exchange: Exchange, nowMs: number): void {
+    const quarantineMs = this.#quarantine.quarantine(exchange, nowMs);
     const request = this.#options.routes.describe(exchange);
     const fields = { ...request, quarantineMs, code: "ERR_QUARANTINED" };
     this.#options.log.error(fields, "request takes workers down: refusing all that are like it");
@@ -251,7 +251,7 @@ export class Recovery {
       },
       { ownDoing: loss.ownDoing, quarantine: this.#quarantine.enabled },
     );
-    if (verdict === "fail" || verdict === "condemn") return false;
+    if (verdict === "fail" || verdict === "quarantine") return false;
     trouble.firstMs ??= exchange.sinceMs;
     if (loss.ownDoing) trouble.crashes++;
     else trouble.losses++;

@@ -24,10 +24,10 @@ export interface LostExchange {
  *
  * - `replay`: it goes to another worker.
  * - `isolate`: it goes to another worker that has nothing else to do.
- * - `condemn`: it fails, and so do all that are like it for a while.
+ * - `quarantine`: it fails, and so do all that are like it for a while.
  * - `fail`: it fails.
  */
-export type Verdict = "replay" | "isolate" | "condemn" | "fail";
+export type Verdict = "replay" | "isolate" | "quarantine" | "fail";
 
 /** Workers that are killed around an exchange are not its fault; this many are bad luck enough. */
 export const MOST_LOSSES = 10;
@@ -51,7 +51,7 @@ export function judge(
   lost: LostExchange,
   { ownDoing, quarantine }: { ownDoing: boolean; quarantine: boolean },
 ): Verdict {
-  if (ownDoing && lost.blame === "it") return "condemn";
+  if (ownDoing && lost.blame === "it") return "quarantine";
   if (!lost.replayable) return "fail";
   if (ownDoing) {
     if (lost.crashes >= (lost.blame === "another" ? MOST_CRASHES : 1)) return "fail";

@@ -59,7 +59,7 @@ export class Replies {
     if (message[0] === Kind.probed) {
       const now = { ms: this.#clock.now(), latencyMs: this.#lanes.latencyMs };
       lane.window.onProbed(this.#line.queued > 0, now);
-      this.#recovery.isolation.hear(lane, message[1]);
+      this.#recovery.isolation.onProbeAnswer(lane, message[1]);
       this.#placement.pump();
       return;
     }
@@ -86,7 +86,7 @@ export class Replies {
       case Kind.responseAbort:
         this.#settlement.fail(exchange, "ERR_HANDLER_THREW");
         // It failed, and its worker lives.
-        if (exchange.trouble !== null) this.#recovery.absolve(lane, exchange);
+        if (exchange.trouble !== null) this.#recovery.clear(lane, exchange);
         this.#placement.pump();
         return;
       case Kind.requestCredit:
@@ -116,7 +116,7 @@ export class Replies {
       return;
     }
     this.#settlement.settle(exchange);
-    if (trouble !== null && lane !== null) this.#recovery.absolve(lane, exchange);
+    if (trouble !== null && lane !== null) this.#recovery.clear(lane, exchange);
     exchange.client.respond({ status, statusText, fields, body });
     this.#placement.pump();
   }
@@ -137,14 +137,14 @@ export class Replies {
     exchange.feed = feed;
     // Some of the answer is about to leave: no other worker will have to read the request again.
     exchange.intake?.commit();
-    if (trouble !== null && lane !== null) this.#recovery.absolve(lane, exchange);
+    if (trouble !== null && lane !== null) this.#recovery.clear(lane, exchange);
     exchange.client.respondStream(head, feed);
     if (trouble !== null) this.#placement.pump();
   }
 
   #acknowledge(lane: Lane, exchange: Exchange): void {
     lane.inFlight.delete(exchange.id);
-    if (exchange.trouble !== null) this.#recovery.isolation.vacate(lane, exchange);
+    if (exchange.trouble !== null) this.#recovery.isolation.finish(lane, exchange);
     this.#placement.pump();
   }
 }

@@ -84,7 +84,7 @@ export class Settlement {
     if (hadGrace && code === "ERR_DRAINING") this.#counters.limit("drainGrace", client);
     const { lane, feed } = exchange;
     this.settle(exchange);
-    if (lane !== null && reason !== undefined) this.#tell(lane, exchange, reason);
+    if (lane !== null && reason !== undefined) this.#sendAbort(lane, exchange, reason);
     const status = statusOf(code);
     if (feed !== null) {
       feed.fail(status);
@@ -105,11 +105,11 @@ export class Settlement {
   abandon(exchange: Exchange): void {
     const { lane } = exchange;
     this.settle(exchange);
-    if (lane !== null) this.#tell(lane, exchange, "client-left");
+    if (lane !== null) this.#sendAbort(lane, exchange, "client-left");
   }
 
   /** Tells a worker that nobody waits for an exchange. It keeps its place there until the worker has taken note. */
-  #tell(lane: Lane, exchange: Exchange, reason: AbortReason): void {
+  #sendAbort(lane: Lane, exchange: Exchange, reason: AbortReason): void {
     this.#recovery.dropBody(exchange);
     lane.inFlight.add(exchange);
     lane.channel.send([Kind.abort, exchange.id, reason]);

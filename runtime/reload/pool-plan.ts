@@ -85,7 +85,7 @@ function planPool(
   const maxWorkers = isDefault ? config.maxWorkers : workers;
   const concurrency = setting?.concurrency ?? config.workerConcurrency;
   const memoryLimitBytes = memoryLimitOf(name, config);
-  // One that nobody has set follows the number of workers of all pools, and changes in place: see `HandlerPool.follow`.
+  // One that nobody has set follows the number of workers of all pools, and changes in place: see `HandlerPool.adopt`.
   const hasOwnLimit =
     (setting?.memoryLimitBytes ?? null) !== null ||
     !config.automatic.includes("workerMemoryLimitBytes");

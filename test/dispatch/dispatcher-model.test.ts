@@ -267,10 +267,10 @@ class Pair {
     }
     this.#pump();
     const loss = { code: "ERR_WORKER_EXITED", ownDoing } as const;
-    const casualties = this.dispatcher.detach(worker.lane, loss);
+    const outcome = this.dispatcher.detach(worker.lane, loss);
     const failed = lost.length - replayed;
-    assert.deepEqual([casualties.failed, casualties.replayed], [failed, replayed]);
-    assert.equal(casualties.firstFailed === null, failed === 0);
+    assert.deepEqual([outcome.failed, outcome.replayed], [failed, replayed]);
+    assert.equal(outcome.firstFailed === null, failed === 0);
   }
 
   /** One sweep of the dispatcher. */

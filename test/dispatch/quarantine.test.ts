@@ -48,11 +48,11 @@ describe("Quarantine", () => {
     const standing = (url: string, nowMs: number): unknown =>
       quarantine.lookUp(request(url), nowMs);
     quarantine.mark(request("http://a/suspect"), 0);
-    assert.equal(quarantine.condemn(request("http://a/poison"), 0), 100);
+    assert.equal(quarantine.quarantine(request("http://a/poison"), 0), 100);
     assert.deepEqual(standing("http://a/suspect", 99), { kind: "suspect" });
     assert.deepEqual(standing("http://a/suspect", 100), { kind: "unknown" });
-    assert.deepEqual(standing("http://a/poison", 0), { kind: "condemned", forMs: 100 });
-    assert.deepEqual(standing("http://a/poison", 99), { kind: "condemned", forMs: 1 });
+    assert.deepEqual(standing("http://a/poison", 0), { kind: "quarantined", forMs: 100 });
+    assert.deepEqual(standing("http://a/poison", 99), { kind: "quarantined", forMs: 1 });
     assert.deepEqual(standing("http://a/poison", 100), { kind: "suspect" });
     assert.deepEqual(standing("http://a/poison", 199), { kind: "suspect" });
     assert.deepEqual(standing("http://a/poison", 200), { kind: "unknown" });
@@ -64,10 +64,10 @@ describe("Quarantine", () => {
 
   it("goes on refusing what is in flight elsewhere when another worker is lost", () => {
     const quarantine = new Quarantine({ durationMs: 100 });
-    quarantine.condemn(request("http://a/poison"), 0);
+    quarantine.quarantine(request("http://a/poison"), 0);
     quarantine.mark(request("http://a/poison"), 50);
     const poison = request("http://a/poison");
-    assert.deepEqual(quarantine.lookUp(poison, 60), { kind: "condemned", forMs: 40 });
+    assert.deepEqual(quarantine.lookUp(poison, 60), { kind: "quarantined", forMs: 40 });
   });
 
   it("forgets what was answered, and with it nothing else of the same URL", () => {
@@ -86,7 +86,7 @@ describe("Quarantine", () => {
 
   it("remembers no more than its limit, what it refuses longest", () => {
     const quarantine = new Quarantine({ durationMs: 100, limit: 3 });
-    quarantine.condemn(request("http://a/poison"), 0);
+    quarantine.quarantine(request("http://a/poison"), 0);
     for (let number = 0; number < 10; number++) {
       quarantine.mark(request(`http://a/${number}`), 0);
       assert.ok(quarantine.size <= 3);
@@ -94,8 +94,8 @@ describe("Quarantine", () => {
     const known = ["poison", 9, 8, 7].map(
       (name) => quarantine.lookUp(request(`http://a/${name}`), 0).kind,
     );
-    assert.deepEqual(known, ["condemned", "suspect", "suspect", "unknown"]);
-    for (const name of ["a", "b", "c"]) quarantine.condemn(request(`http://a/${name}`), 0);
+    assert.deepEqual(known, ["quarantined", "suspect", "suspect", "unknown"]);
+    for (const name of ["a", "b", "c"]) quarantine.quarantine(request(`http://a/${name}`), 0);
     assert.equal(quarantine.size, 3);
     assert.equal(quarantine.lookUp(request("http://a/poison"), 0).kind, "unknown");
   });
@@ -103,7 +103,7 @@ describe("Quarantine", () => {
   it("remembers nothing when it is off", () => {
     const quarantine = new Quarantine({ durationMs: 0 });
     quarantine.mark(request("http://a/"), 0);
-    assert.equal(quarantine.condemn(request("http://a/"), 0), 0);
+    assert.equal(quarantine.quarantine(request("http://a/"), 0), 0);
     assert.deepEqual([quarantine.enabled, quarantine.size], [false, 0]);
   });
 });

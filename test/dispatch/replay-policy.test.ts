@@ -41,9 +41,9 @@ describe("judge()", () => {
       [{ blame: "another", crashes: 3 }, true, "fail"],
       [{ blame: "another", replayable: false }, true, "fail"],
       // It is why, whether or not it was there before.
-      [{ ...alone, crashes: 1 }, true, "condemn"],
-      [alone, true, "condemn"],
-      [{ ...alone, replayable: false }, true, "condemn"],
+      [{ ...alone, crashes: 1 }, true, "quarantine"],
+      [alone, true, "quarantine"],
+      [{ ...alone, replayable: false }, true, "quarantine"],
     ];
     for (const [change, ownDoing, verdict] of table) {
       const found = judge({ ...USUAL, ...change }, { ownDoing, quarantine: true });
