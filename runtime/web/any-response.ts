@@ -1,6 +1,13 @@
 import { RuntimeError } from "../errors.ts";
+import { isDecodedBody } from "./decoded-body.ts";
 import { formatFields } from "./fields.ts";
 import type { FixedBody } from "./fixed-body.ts";
+import {
+  type ForeignResponse,
+  isForeignResponse,
+  openForeignBody,
+  readForeignFields,
+} from "./foreign-response.ts";
 import { NativeHeaders, NativeResponse } from "./native.ts";
 import { bodyOf, isDisturbed, takeSource } from "./response-body.ts";
 
@@ -15,24 +22,48 @@ export interface ResponseParts {
 /**
  * Takes the parts of any response through its public members, so overridden ones count.
  *
+ * Fields first, in one look: some classes (h3's) make a response of Node's own out of themselves when another member is
+ * asked for, which may add a `content-type` that the app has not set.
+ *
  * @returns `null` if `value` is no response.
  * @throws `ERR_HANDLER_BAD_RESPONSE`; see `readResponse()`.
  */
 export function readAnyResponse(value: unknown): ResponseParts | null {
-  if (!isResponse(value)) return null;
-  const { status, statusText, type } = value;
+  if (!(value instanceof NativeResponse)) {
+    return isForeignResponse(value) ? readForeignResponse(value) : null;
+  }
+  const { status, statusText } = value;
+  const headers: unknown = value.headers; // overridden, it may be of any kind
+  const own = headers instanceof NativeHeaders ? headers : new NativeHeaders(headers as Headers);
+  let fields = formatFields(own);
+  checkStatus(value);
+  if (value.bodyUsed) throw usedResponse();
+  const coding = own.get("content-encoding");
+  if (coding !== null && isDecodedBody(value, coding)) {
+    const kept = new NativeHeaders(own);
+    kept.delete("content-encoding");
+    kept.delete("content-length");
+    fields = formatFields(kept);
+  }
+  return { status, statusText: statusText ?? "", fields, body: takeBody(value.body) };
+}
+
+function readForeignResponse(response: ForeignResponse): ResponseParts {
+  const { status, statusText, bodyUsed } = response;
+  const fields = formatFields(new NativeHeaders(readForeignFields(response)));
+  checkStatus(response);
+  if (bodyUsed === true) throw usedResponse();
+  const text = typeof statusText === "string" ? statusText : "";
+  return { status, statusText: text, fields, body: openForeignBody(response.body) };
+}
+
+function checkStatus({ status, type }: { status: number; type?: unknown }): void {
   if (type === "error") {
     throw badResponse("it is a network error, as Response.error() makes it", "one with a status");
   }
   if (!Number.isInteger(status) || status < 200 || status > 599) {
     throw badResponse(`its status is ${String(status)}`, "one from 200 to 599");
   }
-  if (value.bodyUsed) throw usedResponse();
-  const headers: unknown = value.headers; // another implementation's may be its own class
-  const fields = formatFields(
-    headers instanceof NativeHeaders ? headers : new NativeHeaders(headers as Headers),
-  );
-  return { status, statusText: statusText ?? "", fields, body: takeBody(value.body) };
 }
 
 /** For a body that was read or is being read. */
@@ -40,26 +71,11 @@ export function usedResponse(): RuntimeError {
   return badResponse("its body was read already", "one that nobody has read");
 }
 
-function isResponse(value: unknown): value is Response {
-  if (value instanceof NativeResponse) return true;
-  // Ponyfills (GraphQL Yoga, node-fetch) bring their own class. What is checked is what `readAnyResponse` relies on.
-  return (
-    Object.prototype.toString.call(value) === "[object Response]" &&
-    typeof (value as Response).status === "number" &&
-    typeof (value as Response).headers === "object" &&
-    typeof (value as Response).arrayBuffer === "function"
-  );
-}
-
 function takeBody(body: unknown): ResponseParts["body"] {
-  if (body === null || body === undefined) return null;
-  if (body instanceof ReadableStream) {
-    if (body.locked || isDisturbed(body)) throw usedResponse();
-    const known = bodyOf(body);
-    return known === undefined ? (body as ReadableStream<Uint8Array>) : takeSource(known); // other chunks fail when read
-  }
-  // A stream of another implementation, such as Node's `Readable` in node-fetch.
-  return ReadableStream.from(body as AsyncIterable<Uint8Array>);
+  if (!(body instanceof ReadableStream)) return openForeignBody(body);
+  if (body.locked || isDisturbed(body)) throw usedResponse();
+  const known = bodyOf(body);
+  return known === undefined ? (body as ReadableStream<Uint8Array>) : takeSource(known); // other chunks fail when read
 }
 
 function badResponse(found: string, expected: string): RuntimeError {

@@ -1,3 +1,4 @@
+import { noteFetched } from "./decoded-body.ts";
 import { createBodyMethods } from "./fixed-body.ts";
 import {
   impersonate,
@@ -87,7 +88,8 @@ export function FastRequest(this: object, ...args: [input?: unknown, init?: unkn
 /** A `fetch` that takes lazy requests as well, on top of the present one, which instrumentation may have wrapped. */
 export function wrapFetch(inner: typeof fetch): typeof fetch {
   const wrapped: typeof fetch = async (input, ...rest) =>
-    inner(resolve(input) as typeof input, ...rest); // a lazy request becomes Node's, all else stays
+    // A lazy request becomes Node's, all else stays.
+    noteFetched(await inner(resolve(input) as typeof input, ...rest));
   return Object.defineProperties(wrapped, {
     name: { value: inner.name },
     length: { value: inner.length },

@@ -1,26 +1,25 @@
+import { isForeignResponse, openForeignBody, readForeignFields } from "../web/foreign-response.ts";
+
+/** Statuses of responses without a body (Fetch Standard, "null body status"). */
+const WITHOUT_BODY: ReadonlySet<number> = new Set([101, 103, 204, 205, 304]);
+
 /**
- * The global kind of `Response` with the content of one of another kind: of the packages `undici` or `node-fetch`, of
- * another realm. `null` if `value` is nothing of the sort.
+ * The global kind of `Response` with the content of one of another kind: a ponyfill's, of the packages `undici` or
+ * `node-fetch`, of another realm. `null` if `value` is nothing of the sort.
+ *
+ * @throws TypeError for a body that was read; RangeError for a status that cannot be sent.
  */
 export function adoptResponse(value: unknown): Response | null {
   if (!isForeignResponse(value)) return null;
-  const { body, status, statusText, headers } = value;
-  return new Response(body, { status, statusText, headers: [...headers] });
-}
-
-interface ForeignResponse {
-  body: ReadableStream<Uint8Array> | null;
-  status: number;
-  statusText: string;
-  headers: Iterable<[string, string]>;
-}
-
-function isForeignResponse(value: unknown): value is ForeignResponse {
-  if (Object.prototype.toString.call(value) !== "[object Response]") return false;
-  const { body, status, headers } = value as Partial<ForeignResponse>;
-  return (
-    (body === null || body instanceof ReadableStream) &&
-    typeof status === "number" &&
-    typeof headers?.[Symbol.iterator] === "function"
-  );
+  const { status, statusText, bodyUsed } = value;
+  if (bodyUsed === true) {
+    throw new TypeError("Cannot send the response: its body was read already");
+  }
+  // Before its body is opened: some classes change their fields then.
+  const headers = readForeignFields(value);
+  const opened = openForeignBody(value.body);
+  const body = WITHOUT_BODY.has(status) ? null : opened;
+  if (body !== opened) opened?.cancel().catch(() => {});
+  const text = typeof statusText === "string" ? statusText : "";
+  return new Response(body, { status, statusText: text, headers });
 }

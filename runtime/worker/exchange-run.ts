@@ -11,6 +11,7 @@ import { BODY_FOLLOWS, Kind, MAX_RESPONSE_HEAD } from "../channel/messages.ts";
 import { RuntimeError } from "../errors.ts";
 import { abortRequest } from "../web/fast-request.ts";
 import type { ExchangeContext } from "./context.ts";
+import type { Departures } from "./departures.ts";
 import { readResponseParts, type SendableParts } from "./from-response.ts";
 import { RequestBody } from "./request-body.ts";
 import { ResponseBody } from "./response-body.ts";
@@ -23,6 +24,7 @@ export interface ExchangeRunOptions {
   context: ExchangeContext;
   channel: Channel<ToWorker, ToPrimary>;
   responseCreditBytes: number;
+  departures: Departures;
 }
 
 /**
@@ -42,7 +44,10 @@ export class ExchangeRun {
   readonly #options: ExchangeRunOptions;
   readonly #request: Request;
   #responseBody: ResponseBody | null = null;
-  #aborted = false;
+  /** Of a handler; only it may still be written to. */
+  #stream: ReadableStream | null = null;
+  /** Why it was aborted; `null`: it was not. */
+  #abortError: Error | null = null;
 
   constructor(options: ExchangeRunOptions) {
     const { message, channel } = options;
@@ -75,11 +80,14 @@ export class ExchangeRun {
 
   /** The primary takes no more interest. */
   abort(reason: AbortReason): void {
-    this.#aborted = true;
     const error = toAbortError(reason);
+    const { context, departures } = this.#options;
+    this.#abortError = error;
+    departures.add(error, { reason, log: () => context.log });
     abortRequest(this.#request, error);
     this.requestBody?.fail(error);
     this.#responseBody?.cancel(error);
+    if (this.#stream !== null) departures.watch(this.#stream, error);
   }
 
   /** The primary takes so many more bytes of the response. */
@@ -89,8 +97,8 @@ export class ExchangeRun {
 
   #send(response: Response): Promise<void> | null {
     try {
-      if (this.#aborted) {
-        cancelUnsent(response);
+      if (this.#abortError !== null) {
+        this.#cancelUnsent(response, this.#abortError);
         return null;
       }
       return this.#sendParts(readResponseParts(response, this.#method));
@@ -100,7 +108,15 @@ export class ExchangeRun {
     }
   }
 
-  #sendParts({ status, statusText, fields, body }: SendableParts): Promise<void> | null {
+  /** The stream is told that no client reads it. */
+  #cancelUnsent({ body }: Response, error: Error): void {
+    if (body === null) return;
+    body.cancel(error).catch(() => {});
+    this.#options.departures.watch(body, error);
+  }
+
+  #sendParts(parts: SendableParts): Promise<void> | null {
+    const { status, statusText, fields, body, wholeBytes } = parts;
     const { channel, responseCreditBytes } = this.#options;
     const headSize = fields.length + statusText.length;
     if (headSize > MAX_RESPONSE_HEAD) {
@@ -109,6 +125,8 @@ export class ExchangeRun {
         `Cannot send a response: its head has ${headSize} characters, expected at most ${MAX_RESPONSE_HEAD}`,
       );
     }
+    const announcedBytes = fields.includes("length\n") ? announcedLength(fields) : null;
+    if (announcedBytes !== null) this.#compareLength(announcedBytes, parts);
     if (!(body instanceof ReadableStream)) {
       const size = headSize + (body === null ? 0 : body.length);
       channel.send([Kind.response, this.id, status, statusText, fields, body], size);
@@ -116,17 +134,30 @@ export class ExchangeRun {
     }
     const responseBody = new ResponseBody(body, {
       creditBytes: responseCreditBytes,
+      announcedBytes: wholeBytes ?? announcedBytes,
       send: (bytes) => channel.send([Kind.responseChunk, this.id, bytes], bytes.length),
     });
     channel.send([Kind.response, this.id, status, statusText, fields, BODY_FOLLOWS], headSize);
     this.#responseBody = responseBody;
+    this.#stream = body;
     return this.#sendBody(responseBody);
+  }
+
+  /** A whole body is sent with its own length. That the handler says otherwise is worth a line. */
+  #compareLength(announcedBytes: number, { status, body, wholeBytes }: SendableParts): void {
+    if (body instanceof ReadableStream && wholeBytes === undefined) return;
+    if (body === null && (this.#method === "HEAD" || status === 204 || status === 304)) return;
+    const isText = typeof body === "string" || body instanceof Uint8Array;
+    const bytes = wholeBytes ?? (isText ? Buffer.byteLength(body) : 0);
+    if (bytes === announcedBytes) return;
+    const { log } = this.#options.context;
+    log.warn({ announcedBytes, bytes }, "content-length of a response corrected: its body differs");
   }
 
   /** Answers that it failed. Nothing was sent before. */
   #giveUp(error: unknown): null {
     this.#options.context.log.error({ err: error }, "response failed");
-    if (!this.#aborted) this.#options.channel.send(toFailure(this.id));
+    if (this.#abortError === null) this.#options.channel.send(toFailure(this.id));
     return null;
   }
 
@@ -134,24 +165,26 @@ export class ExchangeRun {
     const { channel, context } = this.#options;
     try {
       await body.sendAll();
-      if (!this.#aborted) channel.send([Kind.responseEnd, this.id]);
+      if (this.#abortError === null) channel.send([Kind.responseEnd, this.id]);
     } catch (error) {
-      if (this.#aborted) return;
-      context.log.error({ err: error }, "response stream failed");
+      if (this.#abortError !== null) return;
+      const code = error instanceof RuntimeError ? error.code : "ERR_HANDLER_THREW";
+      context.log.error({ err: error, code }, "response stream failed");
       channel.send([Kind.responseAbort, this.id]);
     }
   }
+}
+
+/** What the handler says that the size of the body is; `null`: nothing, or no number. */
+function announcedLength(fields: string): number | null {
+  const value = /(?:^|\n)content-length\n(\d+)(?:\n|$)/.exec(fields)?.[1];
+  return value === undefined ? null : Number(value);
 }
 
 /** What a client gets when there is nothing else that could be sent. */
 export function toFailure(id: ExchangeId): ResponseMessage {
   const fields = "content-type\ntext/plain;charset=UTF-8";
   return [Kind.response, id, 500, "", fields, "Internal Server Error\n"];
-}
-
-/** Whoever made the stream is told that nobody reads it. */
-function cancelUnsent(response: Response): void {
-  response.body?.cancel().catch(() => {});
 }
 
 function toAbortError(reason: AbortReason): DOMException {

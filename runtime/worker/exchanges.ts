@@ -11,6 +11,7 @@ import { ExchangeTable } from "../exchange-table.ts";
 import { RuntimeError } from "../errors.ts";
 import { Waiters } from "../waiters.ts";
 import { ExchangeContext, type WorkerScope } from "./context.ts";
+import type { Departures } from "./departures.ts";
 import { ExchangeRun, toFailure } from "./exchange-run.ts";
 import type { LoadedGeneration } from "./load-handlers.ts";
 import type { LoadedRoute } from "./route-table.ts";
@@ -20,6 +21,7 @@ export interface ExchangesOptions {
   generation: LoadedGeneration;
   scope: WorkerScope;
   responseCreditBytes: number;
+  departures: Departures;
 }
 
 /** The exchanges that this worker has: starts them, and gives each what the primary says of it. */
@@ -53,7 +55,7 @@ export class Exchanges {
 
   #start(message: RequestMessage, route: LoadedRoute): void {
     const id = message[1];
-    const { channel, scope, responseCreditBytes } = this.#options;
+    const { channel, scope, responseCreditBytes, departures } = this.#options;
     const timeoutMs = message[8];
     const context = new ExchangeContext(scope, {
       id,
@@ -62,7 +64,13 @@ export class Exchanges {
       clientAddress: message[7],
       deadline: timeoutMs === 0 ? null : Date.now() + timeoutMs,
     });
-    const exchange = new ExchangeRun({ message, context, channel, responseCreditBytes });
+    const exchange = new ExchangeRun({
+      message,
+      context,
+      channel,
+      responseCreditBytes,
+      departures,
+    });
     // Its body may come before its handler has answered, and even if the handler answers at once.
     const follows = message[9] === BODY_FOLLOWS;
     if (follows) this.#inFlight.add(exchange);

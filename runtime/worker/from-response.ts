@@ -8,6 +8,8 @@ export interface SendableParts {
   statusText: string;
   fields: string;
   body: string | Uint8Array | ReadableStream<Uint8Array> | null;
+  /** The size of a body that was made a stream because it is large. */
+  wholeBytes?: number;
 }
 
 /**
@@ -36,7 +38,8 @@ export function readResponseParts(response: Response, method: string): SendableP
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   if (bytes.length <= CHUNK_BYTES) return { ...parts, body: bytes };
   const fields = withLength(parts.fields, bytes.length);
-  return { ...parts, fields, body: method === "HEAD" ? null : toStream(bytes) };
+  const wholeBytes = bytes.length;
+  return { ...parts, fields, wholeBytes, body: method === "HEAD" ? null : toStream(bytes) };
 }
 
 /** The size is known, so that the client need not be told chunk by chunk. */

@@ -15,6 +15,7 @@ import { createLogger, JSON_LOOK, type Logger, openLog, pickLogLook, tellLosses 
 import { installWebObjects } from "../web/install.ts";
 import { BackgroundWork } from "./background-work.ts";
 import { toEnv } from "./context.ts";
+import { Departures } from "./departures.ts";
 import { Exchanges } from "./exchanges.ts";
 import { guardInspector } from "./inspector-door.ts";
 import {
@@ -38,6 +39,7 @@ const IGNORED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2"] as
 class Worker {
   readonly #channel: Channel<ToWorker, ToPrimary>;
   readonly #background = new BackgroundWork();
+  readonly #departures = new Departures();
   readonly #vitals = new VitalsMeter();
   readonly #closeInspector: () => void;
   #exchanges: Exchanges | null = null;
@@ -106,8 +108,10 @@ class Worker {
     installWebObjects();
     try {
       const log = await openWorkerLog(settings);
-      surviveRejections(log);
-      process.on("uncaughtException", (error) => this.#fail(error, log));
+      surviveRejections(log, this.#departures);
+      process.on("uncaughtException", (error) => {
+        if (!this.#departures.explain(error)) this.#fail(error, log);
+      });
       const generation = await loadGeneration(generationDir, { mode, pool });
       this.#exchanges = new Exchanges({
         channel: this.#channel,
@@ -119,6 +123,7 @@ class Worker {
           background: this.#background,
         },
         responseCreditBytes: settings.responseCreditBytes,
+        departures: this.#departures,
       });
       const routes = toReport(generation).map((route) => route && toRouteReport(route));
       // A request body up to this size travels whole, with others around it.
@@ -199,8 +204,9 @@ function bodyBuffersOf({ limits, methodLimits }: RouteReport): number[] {
  * A promise that nobody waits for and that is rejected is a bug in one handler, not a reason to lose the exchanges of
  * all others.
  */
-function surviveRejections(log: Logger): void {
+function surviveRejections(log: Logger, departures: Departures): void {
   process.on("unhandledRejection", (reason) => {
+    if (departures.explain(reason)) return;
     log.error({ err: reason }, "unhandled rejection in a handler");
   });
 }

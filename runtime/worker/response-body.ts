@@ -3,6 +3,8 @@ import { RuntimeError } from "../errors.ts";
 
 export interface ResponseBodyOptions {
   creditBytes: number;
+  /** What the response says that its size is; `null`: nothing. */
+  announcedBytes: number | null;
   /** Sends one chunk of at most `CHUNK_BYTES`. */
   send: (bytes: Uint8Array) => void;
 }
@@ -17,9 +19,12 @@ export class ResponseBody {
   #creditBytes: number;
   #onCredit: (() => void) | null = null;
   #cancelled = false;
+  readonly #announcedBytes: number | null;
+  #readBytes = 0;
 
   constructor(stream: ReadableStream<unknown>, options: ResponseBodyOptions) {
     this.#reader = stream.getReader();
+    this.#announcedBytes = options.announcedBytes;
     this.#creditBytes = options.creditBytes;
     this.#send = options.send;
   }
@@ -28,17 +33,28 @@ export class ResponseBody {
    * Sends all; resolves when the last byte was sent, or at once after `cancel`.
    *
    * @throws What the stream fails with; RuntimeError `ERR_HANDLER_BAD_RESPONSE` when it yields something else than
-   *   bytes.
+   *   bytes, or not as many as the response announced.
    */
   async sendAll(): Promise<void> {
+    const announcedBytes = this.#announcedBytes;
     for (;;) {
       const { done, value } = await this.#reader.read();
-      if (done || this.#cancelled) return;
+      if (this.#cancelled) return;
+      if (done) {
+        if (announcedBytes === null || this.#readBytes === announcedBytes) return;
+        throw misfit(`its stream ended after ${this.#readBytes} bytes`, announcedBytes);
+      }
       if (!(value instanceof Uint8Array)) {
         const error = new RuntimeError(
           "ERR_HANDLER_BAD_RESPONSE",
           `Cannot send a response: its stream yields ${typeof value}, expected Uint8Array`,
         );
+        this.cancel(error);
+        throw error;
+      }
+      this.#readBytes += value.length;
+      if (announcedBytes !== null && this.#readBytes > announcedBytes) {
+        const error = misfit(`its stream has ${this.#readBytes} bytes or more`, announcedBytes);
         this.cancel(error);
         throw error;
       }
@@ -77,4 +93,12 @@ export class ResponseBody {
       at += size;
     }
   }
+}
+
+/** For a body that is not as long as the response says (RFC 9110 section 8.6). */
+export function misfit(found: string, announcedBytes: number): RuntimeError {
+  return new RuntimeError(
+    "ERR_HANDLER_BAD_RESPONSE",
+    `Cannot send a response: ${found}, expected the ${announcedBytes} of its content-length`,
+  );
 }

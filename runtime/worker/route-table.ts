@@ -1,4 +1,5 @@
 import type { Context, ErrorHandler, FolderConfig, HandlerConfig, Middleware } from "../api.ts";
+import { adoptResponse } from "./adopt-response.ts";
 import { EXPORTED_METHODS, type HandlerModule, type Target } from "./handler-shape.ts";
 
 /** Something that answers one request, and the file to name when it does not. */
@@ -110,7 +111,10 @@ export function toRoute(frame: RouteFrame, modules: readonly RouteModule[]): Rou
 export function toFallback(frame: RouteFrame, source: string, target: Target): LoadedRoute {
   const { call } = toRunnable(target, source);
   const { isResponse } = frame.rules;
-  const correct = (value: unknown): unknown => (isResponse(value) ? replaceOk(value, 404) : value);
+  const correct = (value: unknown): unknown => {
+    const response = isResponse(value) ? value : adoptResponse(value);
+    return response === null ? value : replaceOk(response, 404);
+  };
   return {
     ...frame,
     methods: null,

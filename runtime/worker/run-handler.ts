@@ -1,6 +1,8 @@
 import { relative } from "node:path";
 import type { Context, ErrorHandler, Next } from "../api.ts";
 import { RuntimeError } from "../errors.ts";
+import { isForeignResponse } from "../web/foreign-response.ts";
+import { toChangeable } from "../web/changeable-response.ts";
 import { adoptResponse } from "./adopt-response.ts";
 import { describeValue } from "./describe-value.ts";
 import { locateError } from "./error-location.ts";
@@ -45,16 +47,19 @@ function runFrom(depth: number, run: Run): Response | Promise<Response> {
       source = middleware.source;
       result = middleware.call(request, context, createNext(depth, run, source));
     }
-    if (isResponse(result)) return result;
+    if (isResponse(result)) return depth === 0 ? result : toChangeable(result);
     // A look at what a handler returned may throw as well: its properties can be getters.
     if (isThenable(result)) {
       return Promise.resolve(result).then(
-        (value) => (isResponse(value) ? value : acceptOther(depth, run, { source, value })),
-        (error: unknown) => (isResponse(error) ? error : fail(depth, run, error)),
+        (value) => {
+          if (!isResponse(value)) return acceptOther(depth, run, { source, value });
+          return depth === 0 ? value : toChangeable(value);
+        },
+        (error: unknown) => acceptThrown(depth, run, error),
       );
     }
   } catch (error) {
-    return isResponse(error) ? error : fail(depth, run, error);
+    return acceptThrown(depth, run, error);
   }
   return acceptOther(depth, run, { source, value: result });
 }
@@ -74,6 +79,14 @@ function acceptOther(
     problem = error;
   }
   return fail(depth, run, problem);
+}
+
+/** A response that is thrown is the answer; all else is a failure. */
+function acceptThrown(depth: number, run: Run, error: unknown): Response | Promise<Response> {
+  if (run.route.rules.isResponse(error)) return depth === 0 ? error : toChangeable(error);
+  return isForeignResponse(error)
+    ? acceptOther(depth, run, { source: "what was thrown", value: error })
+    : fail(depth, run, error);
 }
 
 function pickHandler(route: LoadedRoute, request: Request): Runnable {

@@ -142,9 +142,11 @@ async function askDirectly(
   { method = "GET", headers = {}, body }: Sent,
 ): Promise<Comparable> {
   const response = await ask(new Request(url, { method, headers, body: body ?? null }));
+  // First: of h3 the fields change once the body was looked at.
+  const fields = sortFields([...response.headers]);
   const text =
     method === "HEAD" ? "" : Buffer.from(await response.arrayBuffer()).toString("latin1");
-  return { status: response.status, fields: sortFields([...response.headers]), text };
+  return { status: response.status, fields, text };
 }
 
 interface Comparable {

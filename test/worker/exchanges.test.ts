@@ -16,6 +16,7 @@ import { parseToPrimary, parseToWorker } from "../../runtime/channel/parse.ts";
 import { installWebObjects } from "../../runtime/web/install.ts";
 import { BackgroundWork } from "../../runtime/worker/background-work.ts";
 import { toEnv } from "../../runtime/worker/context.ts";
+import { Departures } from "../../runtime/worker/departures.ts";
 import { Exchanges } from "../../runtime/worker/exchanges.ts";
 import { loadGeneration } from "../../runtime/worker/load-handlers.ts";
 import { openSocketPair } from "../helpers/socket-pair.ts";
@@ -65,6 +66,7 @@ async function startTrial(t: TestContext, source: string): Promise<Trial> {
       background: new BackgroundWork(),
     },
     responseCreditBytes: 1024,
+    departures: new Departures(),
   });
   return {
     exchanges,

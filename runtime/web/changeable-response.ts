@@ -1,0 +1,46 @@
+import { nativeMethod, NativeHeaders, NativeResponse } from "./native.ts";
+import { responseState } from "./response-state.ts";
+
+/**
+ * Makes the header fields of a response changeable, where they are not.
+ *
+ * By the Fetch Standard the fields of `Response.redirect()` and of what `fetch()` gives are immutable. A middleware gets
+ * such responses from `next()` like all others, and setting a field of any response is what middleware is for. The
+ * response stays the object that it was, with its `url` and body, and gets `headers` of its own.
+ *
+ * @returns The same object.
+ */
+export function toChangeable(response: Response): Response {
+  // Nearly all end here: the fields of a fast response can be changed.
+  if (responseState(response) !== undefined) return response;
+  const { headers } = response;
+  try {
+    headers.delete(PROBE);
+  } catch {
+    giveHeaders(response, headers);
+  }
+  return response;
+}
+
+/** A field that no response has. To delete a field that is not there changes nothing, and throws if nothing may change. */
+const PROBE = "edgicorn-probe";
+
+const nativeClone = nativeMethod(NativeResponse.prototype, "clone");
+
+function giveHeaders(response: Response, fields: Headers): void {
+  const headers = new NativeHeaders(fields);
+  const writable = { configurable: true, enumerable: false, writable: true };
+  Object.defineProperties(response, {
+    headers: { ...writable, value: headers },
+    // Node's own would copy the fields as they were.
+    clone: {
+      ...writable,
+      value(): Response {
+        // It makes a response.
+        const clone = nativeClone.call(response) as Response;
+        giveHeaders(clone, headers);
+        return clone;
+      },
+    },
+  });
+}

@@ -1,0 +1,56 @@
+import { NativeResponse } from "./native.ts";
+
+/**
+ * Bodies that Node's `fetch` has decoded.
+ *
+ * The Fetch Standard has `fetch` decode a body and leave `content-encoding` and `content-length` as they came. Whoever
+ * sends such a body on must drop both: they describe bytes that no longer exist.
+ */
+const decodedBodies = new WeakSet<object>();
+
+/** Remembers that `fetch` has decoded the body of a response, if it has. Returns the response. */
+export function noteFetched(response: Response): Response {
+  // A double of `fetch` may give anything.
+  if (!(response instanceof NativeResponse)) return response;
+  const coding = response.headers.get("content-encoding");
+  if (decodesFetch(coding) && response.body !== null) decodedBodies.add(response.body);
+  return response;
+}
+
+/**
+ * Whether the body of a response is one that `fetch` has decoded: the response of `fetch` itself, a clone of it, or one
+ * that was made with its stream (`new Response(upstream.body, upstream)`).
+ */
+export function isDecodedBody(
+  { body, url }: { body: unknown; url: unknown },
+  coding: string,
+): boolean {
+  if (typeof body !== "object" || body === null) return false;
+  // Only `fetch` gives a response a URL. A clone has it too, and another stream.
+  return decodedBodies.has(body) || (url !== "" && decodesFetch(coding));
+}
+
+/** Whether `fetch` decodes a body with this `content-encoding`: only if it knows all of the codings in it. */
+export function decodesFetch(contentEncoding: string | null): boolean {
+  return (
+    contentEncoding !== null &&
+    contentEncoding
+      .toLowerCase()
+      .split(",")
+      .every((coding) => DECODED_CODINGS.has(coding.trim()))
+  );
+}
+
+/** As undici has it (`lib/web/fetch/index.js`); zstd since its version 7.11. */
+const DECODED_CODINGS: ReadonlySet<string> = new Set([
+  "br",
+  "deflate",
+  "gzip",
+  "x-gzip",
+  ...(decodesZstd(process.versions["undici"]) ? ["zstd"] : []),
+]);
+
+function decodesZstd(version = ""): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major > 7 || (major === 7 && minor >= 11);
+}
