@@ -99,7 +99,7 @@ export class Primary {
     this.#listeners = new Listeners(options.inherited);
     // One for each worker that is warmed up: Node would take so many for a leak.
     setMaxListeners(0, this.#stop.signal);
-    this.#setup = { config, certificates };
+    this.#setup = { config, certificates, warnings: options.warnings };
     this.#requestLog = new RequestLog(options);
     this.#spool = new Spool({
       dir: join(stateDir, "spool"),

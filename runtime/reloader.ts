@@ -178,6 +178,8 @@ export class Reloader {
       durationMs: Math.round(performance.now() - startedAtMs),
       pools: [...proven.generation.changes],
       settings: [...settings],
+      warnings: isBuilt ? [...setup.warnings, ...manifest.warnings] : [],
+      moved: null,
     };
     const { keepGenerations: keepLast } = setup.config;
     await this.#options.stored.recordServing(manifest, { isBuilt });

@@ -6,6 +6,8 @@ export interface Setup {
   config: Config;
   /** The default certificate comes first; `null` when there is no TLS listener. */
   certificates: readonly [ServerCertificate, ...ServerCertificate[]] | null;
+  /** For the operator, one line each: what was read can be used, but not as it is meant. */
+  warnings: readonly string[];
 }
 
 /** Tells whether two setups serve the same certificates, in the same order. */

@@ -39,7 +39,7 @@ describe("Primary.start()", { timeout: 60_000 }, () => {
     t.mock.method(process, "dlopen", (_: unknown, path: string) => {
       throw new Error(`no ${path}`);
     });
-    const setup = { config, certificates: null };
+    const setup = { config, certificates: null, warnings: [] };
     const starting = Primary.start({
       ...setup,
       log,

@@ -162,6 +162,7 @@ async function checkHandlers(config: Config, signal: AbortSignal): Promise<Part>
         stateDir: folder.dir,
       } as const,
       certificates: null,
+      warnings: [],
     };
     const primary = await Primary.start(
       {

@@ -1,9 +1,9 @@
 import * as z from "zod/mini";
-import { findStateDir } from "../config/state-dir.ts";
 import { generationsSchema, reloadReportSchema, statusSchema } from "../control/answers.ts";
 import { type ControlRequest, askControl } from "../control/control-client.ts";
 import { EXIT, assertNever } from "../errors.ts";
 import type { ControlInvocation } from "./arguments.ts";
+import { findServer, refuseOtherFolder } from "./find-server.ts";
 import { formatGenerations, formatReloadReport, formatStatus } from "./format-answers.ts";
 import { packageVersion } from "./package-version.ts";
 
@@ -33,7 +33,8 @@ export async function runControl(
   { command, flags, json, id }: ControlInvocation,
   { env, cwd }: { env: Readonly<Record<string, string | undefined>>; cwd: string },
 ): Promise<Outcome> {
-  const { stateDir, note } = await findStateDir({ flags, env, cwd });
+  const { stateDir, note } = await findServer({ flags, env, cwd });
+  if (command === "reload") await refuseOtherFolder(stateDir, { env, cwd });
   const answer = await askControl(stateDir, toRequest(command, id));
   const said = note === null ? [] : [note];
   switch (answer.kind) {
@@ -52,7 +53,9 @@ export async function runControl(
     case "done":
       try {
         const text = json ? toJson(answer.value) : format(command, answer.value);
-        return { text, problem: said.join("\n"), exitCode: EXIT.drained };
+        const warnings = command === "reload" ? toWarnings(answer.value) : [];
+        const problem = [...said, ...warnings].join("\n");
+        return { text, problem, exitCode: EXIT.drained };
       } catch (error) {
         if (!(error instanceof z.core.$ZodError)) throw error;
         const problem = `Cannot read what the server says to ${command}: it runs another version, expected ${packageVersion()} (--json shows it as it is)`;
@@ -104,6 +107,12 @@ function format(command: ControlInvocation["command"], value: unknown): string {
     default:
       return assertNever(command);
   }
+}
+
+/** What the server warns of, as `check` prints it. */
+function toWarnings(value: unknown): string[] {
+  const report = reloadReportSchema.safeParse(value);
+  return report.success ? report.data.warnings.map((warning) => `warning: ${warning}`) : [];
 }
 
 function toJson(value: unknown): string {

@@ -9,9 +9,13 @@ import type { Traffic } from "../observe/counters.ts";
 
 /** Says what a reload or a rollback has changed, pool by pool. Ends with a line feed. */
 export function formatReloadReport(report: ReloadReport): string {
-  const { generation, previous, durationMs, pools, settings } = report;
+  const { generation, previous, durationMs, pools, settings, moved } = report;
   const before = previous === null || previous === generation ? "" : `, before it ${previous}`;
   const isUnchanged = settings.length === 0 && pools.every(({ change }) => change === "kept");
+  if (moved !== null) {
+    const { link, from, to, pid } = moved;
+    return `${link} leads to ${to} now: process ${pid} serves it, generation ${generation} (${durationMs} ms)\n  before: ${from}, generation ${previous ?? "none"}\n`;
+  }
   const lines = [
     `serving ${generation}${before} (${durationMs} ms)`,
     ...formatTable(pools.map(toRow)),

@@ -1,11 +1,12 @@
 import type { Config } from "../config.ts";
 import { ControlServer } from "../control/control-server.ts";
-import type { Operations } from "../control/operations.ts";
+import type { Greeting, Operations } from "../control/operations.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { refuseLivePidFile, removePidFile, writePidFile } from "../supervise/pid-file.ts";
 import { ServiceManager } from "../supervise/service-manager.ts";
-import type { SharedPort, Takeover } from "../supervise/takeover.ts";
+import type { ServingFacts, SharedPort, Takeover } from "../supervise/takeover.ts";
+import { settledWithin } from "../settled-within.ts";
 import { packageVersion } from "./package-version.ts";
 
 export interface PresenceOptions {
@@ -15,7 +16,12 @@ export interface PresenceOptions {
   takeover: Takeover | null;
   /** Begins to stop, in order. */
   stop: () => void;
+  /** The folder of the start, as the operator named it and without links. */
+  place: Pick<Greeting, "folder" | "startedIn">;
 }
+
+/** How long the last answers to operators may take, on the same machine. */
+const ANSWER_MS = 1_000;
 
 /**
  * How others find this server: its control socket, its pid file, and what systemd knows of it.
@@ -33,6 +39,7 @@ export class Presence {
   #reloads = 0;
   #ownsPidFile = false;
   #hasLeft = false;
+  #addresses: readonly string[] = [];
 
   private constructor(options: PresenceOptions) {
     this.#options = options;
@@ -47,7 +54,7 @@ export class Presence {
   /** @throws RuntimeError `ERR_LISTEN` when another server lives that has the same state folder or pid file. */
   static async open(options: PresenceOptions): Promise<Presence> {
     const presence = new Presence(options);
-    const { config, log, takeover, stop } = options;
+    const { config, log, takeover, stop, place } = options;
     const successorOf = takeover?.place.serving ?? null;
     if (config.pidFile !== null) refuseLivePidFile(config.pidFile, { successorOf });
     const operations = new Promise<Partial<Operations>>((resolve) => {
@@ -58,7 +65,11 @@ export class Presence {
     const control = await ControlServer.open({
       stateDir,
       log,
-      version,
+      greet: () => {
+        const { handlersDir } = config;
+        const addresses = presence.#addresses;
+        return { pid: process.pid, version, ...place, handlersDir, addresses };
+      },
       operations,
       stop,
       successorOf: successorOf ?? undefined,
@@ -77,14 +88,19 @@ export class Presence {
    */
   async announce(
     operations: Partial<Operations>,
-    listeners: readonly SharedPort[],
+    {
+      listeners,
+      addresses,
+      facts,
+    }: { listeners: readonly SharedPort[]; addresses: readonly string[]; facts: ServingFacts },
   ): Promise<{ isGuarded: boolean }> {
     const { takeover, log } = this.#options;
+    this.#addresses = addresses;
     this.#offer(operations);
     let isGuarded = false;
     if (takeover !== null) {
       this.#control?.publish();
-      const { stays } = await takeover.ready(listeners);
+      const { stays } = await takeover.ready(listeners, facts);
       isGuarded = stays;
       log.info({ servedBefore: takeover.place.serving }, "took over from the process before");
     }
@@ -124,6 +140,11 @@ export class Presence {
   async handOver(pid: number): Promise<void> {
     this.withdraw();
     await this.#manager?.handOver(pid);
+  }
+
+  /** Resolves when the operators who asked before it left have their answers, or soon. */
+  async answered(): Promise<void> {
+    if (this.#control !== null) await settledWithin(this.#control.answered, ANSWER_MS);
   }
 
   #writePidFile(): void {

@@ -6,21 +6,22 @@ import { findChangedSettings, findRestarts } from "../config/reload-effect.ts";
 import { makeStateDir } from "../config/make-state-dir.ts";
 import { describeUnknownVariables } from "../config/unknown-variables.ts";
 import type { ReloadReport } from "../control/operations.ts";
-import { EXIT, RuntimeError } from "../errors.ts";
+import { EXIT } from "../errors.ts";
 import { type LoadedCertificates, loadCertificates } from "../front/tls.ts";
 import { type Logger, pickLogLook } from "../log.ts";
 import { ServerLogs } from "../log/server-logs.ts";
 import { Primary } from "../primary.ts";
 import { settledWithin } from "../settled-within.ts";
 import { obeySignals, type PassOn } from "../supervise/shutdown.ts";
-import { type StartCommand, toStartCommand } from "../supervise/start-command.ts";
+import { findWhereabouts, type StartCommand, toStartCommand } from "../supervise/start-command.ts";
 import { type SharedPort, Takeover } from "../supervise/takeover.ts";
 import { type BannerInfo, formatBanner, resolveTerminal } from "./banner.ts";
 import { describeFailure, exitOnBug } from "./bugs.ts";
 import { fitConnections, fitSpoolFiles, readOpenFilesLimit } from "./connection-limit.ts";
 import { createOperations } from "./operations.ts";
+import { followLink, moveAndTell } from "./move.ts";
 import { packageVersion } from "./package-version.ts";
-import { Presence } from "./presence.ts";
+import { Presence, type PresenceOptions } from "./presence.ts";
 import { Upgrader, staysAsParent } from "./upgrade.ts";
 
 /** Longest wait for what was starting when a signal came: a build that does not end is killed within it. */
@@ -36,20 +37,29 @@ export async function start(options: StartOptions): Promise<void> {
   const stopping = new AbortController();
   let log: Logger | null = null;
   exitOnBug((error) => logs.reportBug(error, describeFailure(error).text));
-  const startCommand = toStartCommand({ ...process, cwd: process.cwd(), pwd: process.env["PWD"] });
+  // Once: the folder may be deleted, and this process then leaves it.
+  const startedIn = process.cwd();
+  const startCommand = toStartCommand({ ...process, cwd: startedIn, pwd: process.env["PWD"] });
+  const place = { folder: startCommand.cwd, startedIn };
   // The end of the server whose place this one was to take, before it has taken it, is its own.
   const takeover = Takeover.receive({
     onOrphaned: stop,
-    onLeave: () => whenServing(({ leave }) => void leave().then(() => process.exit(EXIT.drained))),
+    onLeave: () => whenServing(({ leaveAndExit }) => void leaveAndExit()),
   });
   const opening = open(options, {
     logs,
     takeover,
+    place,
     signal: stopping.signal,
     onLog: (created) => (log = created),
   });
   const serving = opening.then((running) =>
-    serve(running, { takeover, startCommand, passSignals: (passOn) => passSignals(passOn) }),
+    serve(running, {
+      takeover,
+      startCommand,
+      startedIn,
+      passSignals: (passOn) => passSignals(passOn),
+    }),
   );
   let isServing = false;
   const whenServing = (act: (server: Serving) => void): void => {
@@ -107,6 +117,7 @@ export interface StartOptions {
 interface Running {
   /** As they were found at the start. */
   certificates: LoadedCertificates | null;
+  warnings: readonly string[];
   log: Logger;
   logs: ServerLogs;
   presence: Presence;
@@ -121,37 +132,39 @@ interface Serving {
   reload: () => Promise<ReloadReport>;
   resize: (change: 1 | -1) => void;
   upgrader: Upgrader;
-  /** Finishes what its clients still ask: another process serves. */
-  leave: () => Promise<void>;
+  /** Finishes what its clients still ask, then ends the process: another process serves. */
+  leaveAndExit: () => Promise<void>;
 }
 
 interface OpenOptions {
   logs: ServerLogs;
   /** `null`: it takes nobody's place. */
   takeover: Takeover | null;
+  place: PresenceOptions["place"];
   signal: AbortSignal;
   onLog: (log: Logger) => void;
 }
 
 async function open(
   options: StartOptions,
-  { logs, takeover, signal, onLog }: OpenOptions,
+  { logs, takeover, place, signal, onLog }: OpenOptions,
 ): Promise<Running> {
   const readConfig = (stopping: AbortSignal): Promise<Config> =>
-    loadConfig({ ...options, env: process.env, cwd: process.cwd(), signal: stopping });
+    loadConfig({ ...options, env: process.env, cwd: place.startedIn, signal: stopping });
   const wanted = await readConfig(signal);
   const log = await logs.open(wanted);
   onLog(log);
   for (const line of describeUnknownVariables(process.env)) log.warn(line);
   // Nothing is made before all settings are known to be right, this one last: only trying tells.
   makeStateDir(wanted.stateDir);
-  const { config, certificates } = await completeSite(wanted, log);
-  const presence = await Presence.open({ config, log, takeover, stop });
+  const { config, certificates, warnings } = await completeSite(wanted, log);
+  const presence = await Presence.open({ config, log, takeover, stop, place });
   const inherited = takeover?.place.listeners ?? [];
   const primary = await Primary.start(
     {
       config,
       certificates: certificates?.certificates ?? null,
+      warnings,
       log,
       createAccessLog: (target) => logs.createAccessLog(target),
       async loadSetup(reading) {
@@ -163,14 +176,18 @@ async function open(
     },
     { signal },
   );
-  return { certificates, log, logs, presence, primary, readConfig };
+  return { certificates, warnings, log, logs, presence, primary, readConfig };
 }
 
 /** Fits a config to what the process may do, and loads the certificates that it names. Tells what is odd. */
 async function completeSite(
   wanted: Config,
   log: Logger,
-): Promise<{ config: Config; certificates: LoadedCertificates | null }> {
+): Promise<{
+  config: Config;
+  certificates: LoadedCertificates | null;
+  warnings: readonly string[];
+}> {
   const { maxConnections, warning } = fitConnections(toFiles(wanted), readOpenFilesLimit());
   if (warning !== null) log.warn(warning);
   const isFitted = maxConnections !== wanted.maxConnections;
@@ -179,12 +196,13 @@ async function completeSite(
     : wanted.automatic;
   const config = Object.freeze({ ...wanted, maxConnections, automatic });
   const certificates = config.httpsPort === null ? null : await loadCertificates(config.certsDir);
-  for (const problem of certificates?.warnings ?? []) log.warn(problem);
+  const warnings = certificates?.warnings ?? [];
+  for (const problem of warnings) log.warn(problem);
   if (certificates?.created === true) {
     const { certsDir } = config;
     log.info({ certsDir }, "made a certificate for localhost, which nobody signed: found no other");
   }
-  return { config, certificates };
+  return { config, certificates, warnings };
 }
 
 /** What the number of open files depends on: workers of all pools that the config knows. */
@@ -201,13 +219,23 @@ async function serve(
   options: {
     takeover: Takeover | null;
     startCommand: StartCommand;
+    /** The folder of the start command at the start, without links. */
+    startedIn: string;
     passSignals: (passOn: PassOn) => void;
   },
 ): Promise<Serving> {
   const { log, logs, presence, primary } = running;
   const { mode, pidFile, bootTimeoutMs } = primary.config;
+  const { takeover, startCommand, startedIn } = options;
+  let upgrader: Upgrader | null = null;
   const reload = (): Promise<ReloadReport> =>
-    presence.whileReloading(() => moveAndTell(running, "reload"));
+    presence.whileReloading(async () => {
+      const found = findWhereabouts(startCommand, startedIn);
+      // Who works on handlers sees the folder that is watched.
+      if (found.kind === "same" || mode === "development") return moveAndTell(running, "reload");
+      const move = { link: startCommand.cwd, from: startedIn, found };
+      return followLink(running, { ...move, upgrader });
+    });
   const rollback = (id?: string): Promise<ReloadReport> =>
     presence.whileReloading(() => moveAndTell(running, "rollback", id));
   const watcher = mode === "development" ? await watchHandlers(running, reload) : null;
@@ -221,6 +249,8 @@ async function serve(
     reload,
     rollback,
     restarts: async () => {
+      // A reload starts the program anew there.
+      if (findWhereabouts(startCommand, startedIn).kind === "moved") return [];
       const wanted = await running.readConfig(AbortSignal.timeout(READ_CONFIG_MS));
       return findRestarts(findChangedSettings(primary.config, wanted)).map(
         ({ name, before, after }) => ({ name, before, after }),
@@ -229,7 +259,14 @@ async function serve(
   });
   let isGuarded: boolean;
   try {
-    ({ isGuarded } = await presence.announce(operations, listeners()));
+    ({ isGuarded } = await presence.announce(operations, {
+      listeners: listeners(),
+      addresses: toAddresses(primary),
+      facts: {
+        generation: primary.generation.manifest.id,
+        warnings: [...running.warnings, ...primary.generation.manifest.warnings],
+      },
+    }));
   } catch (error) {
     await primary.destroy();
     throw error;
@@ -246,22 +283,31 @@ async function serve(
     presence.withdraw();
     await Promise.all([watcher?.close(), primary.leave(primary.config.drainGraceMs)]);
   };
-  const upgrader = new Upgrader({
+  const created = new Upgrader({
     log,
-    start: options.startCommand,
+    start: startCommand,
     bootTimeoutMs,
     stays,
-    guardian: isGuarded ? (options.takeover?.parent ?? null) : null,
+    guardian: isGuarded ? takeover : null,
     listeners,
     passSignals: options.passSignals,
     // Whoever waits for this process is told nothing: it stays.
     handOver: async (pid) => (stays ? presence.withdraw() : presence.handOver(pid)),
     leave,
     close: () => primary.close(primary.config.drainGraceMs),
+    answered: () => presence.answered(),
   });
+  upgrader = created;
+  const leaveAndExit = async (): Promise<void> => {
+    const left = leave();
+    created.noteLeaving(left);
+    await left;
+    await presence.answered();
+    process.exit(EXIT.drained);
+  };
   const resize = (change: 1 | -1): void =>
     log.info({ workers: primary.resize(change) }, "number of workers changed");
-  return { reload, resize, upgrader, leave };
+  return { reload, resize, upgrader: created, leaveAndExit };
 }
 
 async function watchHandlers(
@@ -289,7 +335,7 @@ async function watchHandlers(
 /** Tells a person what is there, in words on a terminal; a program reads one log line. */
 function announce({ certificates, log, primary }: Running): void {
   const { config } = primary;
-  const addresses = primary.listeners.map(({ scheme, port }) => toAddress(scheme, port, config));
+  const addresses = toAddresses(primary);
   const terminal = { isTTY: process.stderr.isTTY, env: process.env };
   if (pickLogLook(config.logFormat, terminal).pretty) {
     const info = toBannerInfo(primary, config, certificates);
@@ -353,6 +399,10 @@ function toBannerCertificate(
   };
 }
 
+function toAddresses({ listeners, config }: Primary): string[] {
+  return listeners.map(({ scheme, port }) => toAddress(scheme, port, config));
+}
+
 /** What a person can open: the address that was asked for, or this machine's own name for itself. */
 function toAddress(scheme: string, port: number, { host }: Config): string {
   const isAny = host === null || host === "0.0.0.0" || host === "::";
@@ -363,26 +413,4 @@ function toAddress(scheme: string, port: number, { host }: Config): string {
 function display(path: string): string {
   const shown = relative(process.cwd(), path);
   return shown.startsWith("..") ? path : shown || ".";
-}
-
-/** @throws What `Primary.reload` and `Primary.rollback` throw; it has been logged. */
-async function moveAndTell(
-  { primary, log }: Running,
-  what: "reload" | "rollback",
-  id?: string,
-): Promise<ReloadReport> {
-  try {
-    const report = await (what === "reload" ? primary.reload() : primary.rollback(id));
-    const { generation, durationMs, pools, settings } = report;
-    const routes = primary.generation.manifest.routes.length;
-    const done = what === "reload" ? "reloaded" : "rolled back";
-    log.info({ generation, routes, durationMs, pools, settings }, done);
-    return report;
-  } catch (error) {
-    const { message } = error instanceof Error ? error : new Error(String(error));
-    const code = error instanceof RuntimeError ? error.code : undefined;
-    if (code === "ERR_DRAINING") log.info(`${what} given up: the server stops`);
-    else log.error({ code }, `${what} refused, all stays as it was: ${message}`);
-    throw error;
-  }
 }

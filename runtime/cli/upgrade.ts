@@ -5,10 +5,17 @@ import { isEnding, type PassOn, SAME_SIGNAL_MS } from "../supervise/shutdown.ts"
 import type { StartCommand } from "../supervise/start-command.ts";
 import { exitCodeOf, Succession } from "../supervise/succession.ts";
 import { Successor } from "../supervise/successor.ts";
-import type { SharedPort } from "../supervise/takeover.ts";
+import { settledWithin } from "../settled-within.ts";
+import type { SharedPort, Takeover, UpgradeOutcome } from "../supervise/takeover.ts";
 
 /** A build is given up after a minute, and settings and certificates are read before it. */
 const BUILD_TIMEOUT_MS = 75_000;
+
+/** How much longer than that the parent may take to say how it went. */
+const ANSWER_MS = 5_000;
+
+/** Longest wait for connections that this process keeps: an idle one is closed after 8 to 12 s. */
+const LEAVING_MS = 15_000;
 
 /** How long a successor may take to end when it is told to at once. */
 const FORCED_MS = 1_000;
@@ -20,8 +27,8 @@ export interface UpgraderOptions {
   bootTimeoutMs: number;
   /** Whether this process stays as the parent of the one that takes its place (see `staysAsParent`). */
   stays: boolean;
-  /** The process that stays as the parent of this one; `null`: there is none. */
-  guardian: number | null;
+  /** The link to the process that stays as the parent of this one; `null`: there is none. */
+  guardian: Pick<Takeover, "parent" | "upgrade"> | null;
   listeners: () => SharedPort[];
   /** Sets who takes signals from now on. */
   passSignals: (passOn: PassOn) => void;
@@ -31,6 +38,8 @@ export interface UpgraderOptions {
   leave: () => Promise<void>;
   /** As `leave`, but answers only what is in flight. */
   close: () => Promise<void>;
+  /** Resolves when the operators who wait for an answer of this process have it, or soon. */
+  answered: () => Promise<void>;
 }
 
 /**
@@ -58,7 +67,12 @@ export function staysAsParent(facts: {
 export class Upgrader {
   readonly #options: UpgraderOptions;
   readonly #succession: Succession;
-  #upgrading: Promise<void> = Promise.resolve();
+  #upgrading: Promise<unknown> = Promise.resolve();
+  #onLeft: (left: Promise<void>) => void = () => {};
+  /** Resolves when this process has left its place and has no connection any more. */
+  readonly #hasLeft = new Promise<void>((resolve) => {
+    this.#onLeft = (left) => void left.then(resolve, () => resolve());
+  });
   #left: Promise<void> | null = null;
   #endingSinceMs: number | null = null;
 
@@ -77,9 +91,28 @@ export class Upgrader {
   upgrade(): void {
     const { guardian } = this.#options;
     // It has to be the parent of whoever serves.
-    if (guardian !== null) process.kill(guardian, "SIGUSR2");
+    if (guardian !== null) process.kill(guardian.parent, "SIGUSR2");
     else if (this.#succession.isRaising) void this.#succession.raise();
-    else if (this.#endingSinceMs === null) this.#upgrading = this.#upgradeSafely();
+    else void this.#begin();
+  }
+
+  /**
+   * Does it, for an operator who waits. Once another process serves, resolves when this one has no connection left, or after
+   * {@link LEAVING_MS}: what the operator asks from then on is answered by the new process.
+   */
+  async upgradeAndLeave(): Promise<UpgradeOutcome> {
+    const { guardian, bootTimeoutMs } = this.#options;
+    const outcome =
+      guardian === null
+        ? await this.#begin()
+        : await guardian.upgrade(BUILD_TIMEOUT_MS + bootTimeoutMs + ANSWER_MS);
+    if (outcome.kind === "moved") await settledWithin(this.#hasLeft, LEAVING_MS);
+    return outcome;
+  }
+
+  /** Notes that this process leaves, by the word of the process that stays as its parent. */
+  noteLeaving(left: Promise<void>): void {
+    this.#onLeft(left);
   }
 
   /** The server stops: whatever is being started is not wanted any more. Resolves when it is gone. */
@@ -88,27 +121,47 @@ export class Upgrader {
     await this.#upgrading;
   }
 
+  #begin(): Promise<UpgradeOutcome> {
+    if (this.#endingSinceMs !== null) {
+      return Promise.resolve({ kind: "refused", message: "the server stops" });
+    }
+    const upgrading = this.#upgradeSafely();
+    this.#upgrading = upgrading.then(() => this.#left?.catch(() => {}));
+    return upgrading;
+  }
+
   /** Never rejects: it must not end the process that is left to serve. */
-  async #upgradeSafely(): Promise<void> {
+  async #upgradeSafely(): Promise<UpgradeOutcome> {
     try {
-      await this.#upgrade();
+      return await this.#upgrade();
     } catch (error) {
       this.#options.log.error({ err: error }, "upgrade failed: bug");
+      return { kind: "refused", message: String(error) };
     }
   }
 
-  async #upgrade(): Promise<void> {
+  /** Resolves when the new process has the place; this one may still answer what its clients ask. */
+  async #upgrade(): Promise<UpgradeOutcome> {
     const { stays, log } = this.#options;
     const before = this.#succession.current;
-    const next = await this.#succession.raise();
-    if (next === null) return;
+    const raised = await this.#succession.raise();
+    if ("refused" in raised) return { kind: "refused", message: raised.refused };
+    const { next } = raised;
     this.#watch(next);
+    next.onUpgradeWanted = () => void this.#upgradeFor(next);
     if (before === null) await this.#leaveTo(next);
     else {
       await next.takeOver({ stays });
-      await before.leave();
+      await before.leave(next);
       log.info({ previousPid: before.pid }, "the process before it finishes what it has");
     }
+    return { kind: "moved", pid: next.pid, facts: next.facts };
+  }
+
+  /** A process that serves in this one's place asks for another: only this one can be its parent. */
+  async #upgradeFor(serving: Successor): Promise<void> {
+    const outcome = await this.#begin();
+    if (outcome.kind === "refused") await serving.refuse(outcome.message);
   }
 
   async #leaveTo(next: Successor): Promise<void> {
@@ -127,8 +180,17 @@ export class Upgrader {
     }
     await next.takeOver({ stays });
     this.#left = leave();
-    await this.#left.catch((error: unknown) => log.error({ err: error }, "cannot stop in order"));
-    if (!stays) process.exit(EXIT.drained);
+    this.#onLeft(this.#left);
+    void this.#endAfterLeaving(next, this.#left);
+  }
+
+  async #endAfterLeaving(next: Successor, left: Promise<void>): Promise<void> {
+    const { stays, answered, log } = this.#options;
+    await left.catch((error: unknown) => log.error({ err: error }, "cannot stop in order"));
+    if (!stays) {
+      await answered();
+      process.exit(EXIT.drained);
+    }
     log.info({ successorPid: next.pid }, "waiting for the process that serves; signals go to it");
   }
 

@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import { LIMIT_NAMES } from "../observe/counters.ts";
-import type { GenerationInfo, ReloadReport, RestartNeed, Status } from "./operations.ts";
+import type { GenerationInfo, Greeting, ReloadReport, RestartNeed, Status } from "./operations.ts";
 
 const change = z.object({
   name: z.string(),
@@ -19,6 +19,20 @@ export const reloadReportSchema: z.ZodMiniType<ReloadReport> = z.object({
   durationMs: z.number(),
   pools: z.array(change),
   settings: z.array(z.string()),
+  warnings: z.array(z.string()),
+  moved: z.nullable(
+    z.object({ link: z.string(), from: z.string(), to: z.string(), pid: z.number() }),
+  ),
+});
+
+/** The answer to `/`. */
+export const greetingSchema: z.ZodMiniType<Greeting> = z.object({
+  pid: z.number(),
+  version: z.string(),
+  folder: z.string(),
+  startedIn: z.string(),
+  handlersDir: z.string(),
+  addresses: z.array(z.string()),
 });
 
 /** The answer to `/generations`. */

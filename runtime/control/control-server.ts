@@ -6,7 +6,8 @@ import { makeStateDir } from "../config/make-state-dir.ts";
 import { RuntimeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { askControl } from "./control-client.ts";
-import type { Operations } from "./operations.ts";
+import { greetingSchema } from "./answers.ts";
+import type { Greeting, Operations } from "./operations.ts";
 import { fitSocketPath, toControlSocket } from "./socket-path.ts";
 
 /** All that a request may bring: an id. */
@@ -25,7 +26,8 @@ export interface ControlServerOptions {
   /** Absolute; made if it is not there. */
   stateDir: string;
   log: Logger;
-  version: string;
+  /** How it introduces itself. */
+  greet: () => Greeting;
   /** What is offered, once the server has started. What asks earlier waits for it; when it rejects, learns why. */
   operations: Promise<Partial<Operations>>;
   /** Begins to stop, in order. */
@@ -51,6 +53,8 @@ export class ControlServer {
   #inode: bigint | null = null;
   #isPublished = false;
   #isClosed = false;
+  /** Resolves when it is closed and each command has its answer. */
+  readonly answered: Promise<void>;
 
   private constructor(options: ControlServerOptions) {
     this.#options = options;
@@ -67,6 +71,7 @@ export class ControlServer {
     this.#server.on("connection", (socket: Socket) => {
       if (!this.#isPublished) socket.destroy();
     });
+    this.answered = new Promise((resolve) => this.#server.once("close", resolve));
     // The end of the program does not wait for it.
     this.#server.unref();
   }
@@ -128,11 +133,7 @@ export class ControlServer {
     if (answer.kind === "unreachable" && (answer.why === "none" || answer.why === "stale")) return;
     const pid = answer.kind === "done" ? pidIn(answer.value) : null;
     if (pid !== null && pid === successorOf) return;
-    const who = pid === null ? "a process that does not say which" : `process ${pid}`;
-    throw cannotListen(
-      this.#path,
-      `found that ${who} serves with this state folder, expected one for each server (--state-dir DIR)`,
-    );
+    throw alreadyRunning(stateDir, { pid, greeting: answer.kind === "done" ? answer.value : null });
   }
 
   async #bind(): Promise<void> {
@@ -186,7 +187,7 @@ export class ControlServer {
       return refuse(405, `Cannot ${method} ${pathname}: expected ${expected}`);
     if (body === null) return refuse(413, `Cannot read ${pathname}: expected a short request`);
     if (pathname === "/") {
-      return { status: 200, value: { pid: process.pid, version: this.#options.version } };
+      return { status: 200, value: this.#options.greet() };
     }
     const operations = await this.#options.operations;
     const value = await runOperation(operations, { pathname, body });
@@ -294,6 +295,22 @@ function pidIn(value: unknown): number | null {
   if (typeof value !== "object" || value === null) return null;
   const { pid } = value as { pid?: unknown };
   return typeof pid === "number" ? pid : null;
+}
+
+function alreadyRunning(
+  stateDir: string,
+  { pid, greeting }: { pid: number | null; greeting: unknown },
+): RuntimeError {
+  const known = greetingSchema.safeParse(greeting);
+  const addresses = known.success ? known.data.addresses.join(", ") : "";
+  const who = pid === null ? "a process that does not say which" : `process ${pid}`;
+  const where = addresses === "" ? "" : ` at ${addresses}`;
+  return new RuntimeError(
+    "ERR_LISTEN",
+    `Cannot start: already running: ${who} serves${where} with the state folder ${stateDir}, ` +
+      'expected one server for each state folder ("edgicorn stop" ends it, "edgicorn reload" gives it new code, ' +
+      "--state-dir DIR starts another one beside it)",
+  );
 }
 
 function cannotListen(path: string, problem: string): RuntimeError {

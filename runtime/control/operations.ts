@@ -11,6 +11,35 @@ export interface ReloadReport {
   pools: PoolChange[];
   /** Names of the settings that changed. */
   settings: string[];
+  /** What the operator should know, one line each: a certificate that expires, a file that is ignored. */
+  warnings: string[];
+  /** Set when the link in whose folder the server was started leads elsewhere by now: another process serves there. */
+  moved: Moved | null;
+}
+
+/** A move to the folder that a link leads to by now. */
+export interface Moved {
+  /** The folder as it was named at the start: `/srv/current`. */
+  link: string;
+  /** Absolute, without links. */
+  from: string;
+  to: string;
+  /** Process id of the server that serves now. */
+  pid: number;
+}
+
+/** What a server says of itself to every process that may ask, also while it starts. */
+export interface Greeting {
+  pid: number;
+  version: string;
+  /** The folder in which it was started, as the operator named it: links are kept. */
+  folder: string;
+  /** The same folder at the start, without links. */
+  startedIn: string;
+  /** The folder whose handlers a reload builds. Absolute. */
+  handlersDir: string;
+  /** Where it can be opened; empty while it starts. */
+  addresses: readonly string[];
 }
 
 export interface PoolChange {

@@ -2,6 +2,8 @@ import cluster, { type Worker } from "node:cluster";
 import { Socket } from "node:net";
 import { CHANNEL_FD } from "../channel/messages.ts";
 import { RuntimeError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import { leaveDeletedFolder } from "./deleted-folder.ts";
 import {
   asksForDebugger,
   configuresInspector,
@@ -59,8 +61,10 @@ function nodeOptions(): NodeOptions {
  */
 export function forkWorker(
   env: Record<string, string>,
-  { heapLimitBytes }: { heapLimitBytes: number | null },
+  { heapLimitBytes, log }: { heapLimitBytes: number | null; log: Pick<Logger, "warn"> },
 ): ForkedWorker {
+  const warning = leaveDeletedFolder();
+  if (warning !== null) log.warn(warning);
   const execArgv = cluster.settings.execArgv ?? process.execArgv;
   let worker: Worker;
   try {

@@ -35,6 +35,34 @@ export function toStartCommand(
   return { cwd: folder, command: [execPath, ...execArgv, named, ...args] };
 }
 
+/** Where the folder of a start command leads by now. */
+export type Whereabouts =
+  | { kind: "same" }
+  /** A link on its way leads to another folder, which is at `target`. */
+  | { kind: "moved"; target: string }
+  /** It leads nowhere. */
+  | { kind: "gone" };
+
+/**
+ * Follows the folder in which this program was started once more.
+ *
+ * @param start.cwd The folder as it was named at the start.
+ * @param startedIn The same folder without links, as it was at the start. A folder that was named without links never moves.
+ */
+export function findWhereabouts(
+  { cwd }: Pick<StartCommand, "cwd">,
+  startedIn: string,
+  resolveLinks: (path: string) => string = realpathSync,
+): Whereabouts {
+  if (cwd === startedIn) return { kind: "same" };
+  try {
+    const target = resolveLinks(cwd);
+    return target === startedIn ? { kind: "same" } : { kind: "moved", target };
+  } catch {
+    return { kind: "gone" };
+  }
+}
+
 function leadsTo(path: string, cwd: string, resolveLinks: (path: string) => string): boolean {
   try {
     return resolveLinks(path) === cwd;

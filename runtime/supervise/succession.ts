@@ -4,6 +4,9 @@ import type { Logger } from "../log.ts";
 import type { ExitOf, Successor } from "./successor.ts";
 import type { Place } from "./takeover.ts";
 
+/** The result of raising a server. `refused`: nothing has changed, and why. */
+export type Raised = { next: Successor } | { refused: string };
+
 export interface SuccessionOptions {
   log: Logger;
   /** Starts a server that takes this place, and waits until it serves. */
@@ -43,14 +46,13 @@ export class Succession {
   /**
    * Raises one that takes the place of whoever serves now, and says in the log what came of it.
    *
-   * @returns `null`: nothing has changed. Otherwise it serves, on the same ports as who served before, which is to leave
-   *   them now.
+   * @returns The server that serves now, on the same ports as the one before, which is to leave them now.
    */
-  async raise(): Promise<Successor | null> {
+  async raise(): Promise<Raised> {
     const { log } = this.#options;
     if (this.#raising !== null) {
       log.warn("upgrade ignored: another one is under way");
-      return null;
+      return { refused: "another upgrade is under way" };
     }
     const raising = new AbortController();
     this.#raising = raising;
@@ -61,18 +63,18 @@ export class Succession {
       const next = await this.#options.raise(place, raising.signal);
       if (raising.signal.aborted) {
         await next.end();
-        return null;
+        return { refused: "the server stops" };
       }
       const durationMs = Math.round(performance.now() - startedAtMs);
       log.info({ successorPid: next.pid, durationMs }, "upgraded: the new process serves");
       this.#current = next;
-      return next;
+      return { next };
     } catch (error) {
       const { message } = error instanceof Error ? error : new Error(String(error));
       const code = error instanceof RuntimeError ? error.code : undefined;
       if (raising.signal.aborted) log.info("upgrade given up: the server stops");
       else log.error({ code }, `upgrade refused, this version serves on: ${message}`);
-      return null;
+      return { refused: raising.signal.aborted ? "the server stops" : message };
     } finally {
       this.#raising = null;
     }

@@ -4,7 +4,9 @@ import { RuntimeError } from "../errors.ts";
 import { settledWithin } from "../settled-within.ts";
 import {
   type FromSuccessor,
+  NO_FACTS,
   type Place,
+  type ServingFacts,
   type SharedPort,
   TAKEOVER_VARIABLE,
   type ToSuccessor,
@@ -42,6 +44,9 @@ const KILL_AFTER_MS = 5_000;
 export class Successor {
   readonly listeners: readonly SharedPort[];
   readonly exited: Promise<ExitOf>;
+  readonly facts: ServingFacts;
+  /** Called when it asks for another server in its own place. */
+  onUpgradeWanted: () => void = () => {};
   readonly #child: ChildProcess;
   readonly #killAfterMs: number;
 
@@ -49,14 +54,20 @@ export class Successor {
     child: ChildProcess,
     {
       listeners,
+      facts,
       exited,
       killAfterMs,
-    }: { listeners: readonly SharedPort[]; exited: Promise<ExitOf>; killAfterMs: number },
+    }: Pick<Successor, "listeners" | "facts" | "exited"> & { killAfterMs: number },
   ) {
+    this.facts = facts;
     this.#child = child;
     this.#killAfterMs = killAfterMs;
     this.listeners = listeners;
     this.exited = exited;
+    // Our own program says nothing else.
+    child.on("message", (message) => {
+      if ((message as FromSuccessor).type === "upgrade") this.onUpgradeWanted();
+    });
   }
 
   /**
@@ -75,8 +86,11 @@ export class Successor {
     const timeout = AbortSignal.timeout(options.timeoutMs);
     try {
       const answer = await firstAnswer(child, { exited, stop: AbortSignal.any([signal, timeout]) });
-      if (answer.type === "failed") throw refusal(answer.message);
-      return new Successor(child, { listeners: answer.listeners, exited, killAfterMs });
+      if (answer.type !== "ready") {
+        throw refusal(answer.type === "failed" ? answer.message : "the new process is confused");
+      }
+      const { listeners, facts = NO_FACTS } = answer;
+      return new Successor(child, { listeners, facts, exited, killAfterMs });
     } catch (error) {
       await end(child, { exited, killAfterMs });
       if (signal.aborted)
@@ -107,8 +121,13 @@ export class Successor {
   }
 
   /** Another one has taken its place: it finishes what its clients still ask, and ends. */
-  leave(): Promise<void> {
-    return this.#send({ type: "leave" });
+  leave({ pid, facts }: Pick<Successor, "pid" | "facts">): Promise<void> {
+    return this.#send({ type: "leave", next: { pid, facts } });
+  }
+
+  /** The server that it asked for does not come: it serves on. */
+  refuse(message: string): Promise<void> {
+    return this.#send({ type: "not-upgraded", message });
   }
 
   /** Sends it a signal. */

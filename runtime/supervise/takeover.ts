@@ -15,17 +15,34 @@ export interface Place {
 /** Names what a server leaves to the one that it starts in its place. Not for others to set. */
 export const TAKEOVER_VARIABLE = "EDGICORN_TAKEOVER";
 
+/** Facts about a server that serves, for the operator who asked for it. */
+export interface ServingFacts {
+  /** Id of the generation that it serves; `null`: it does not say. */
+  generation: string | null;
+  /** One line each. */
+  warnings: readonly string[];
+}
+
 /** What the new server says. */
 export type FromSuccessor =
-  | { type: "ready"; listeners: SharedPort[] }
-  | { type: "failed"; message: string };
+  | { type: "ready"; listeners: SharedPort[]; facts?: ServingFacts }
+  | { type: "failed"; message: string }
+  /** Asks the parent that stays to raise another server in this one's place. */
+  | { type: "upgrade" };
 
 /** What the old server says, or the parent that it has become. */
 export type ToSuccessor =
   /** The place is free. `stays`: the parent goes on as the one that others know, and passes signals on. */
   | { type: "take-over"; stays: boolean }
   /** Another one has taken the place. */
-  | { type: "leave" };
+  | { type: "leave"; next?: { pid: number; facts: ServingFacts } }
+  /** The server that it asked for with "upgrade" does not come. */
+  | { type: "not-upgraded"; message: string };
+
+/** The result of an upgrade. */
+export type UpgradeOutcome =
+  | { kind: "moved"; pid: number; facts: ServingFacts }
+  | { kind: "refused"; message: string };
 
 /**
  * The new server's side of an upgrade (see `Successor` for the old one's).
@@ -40,6 +57,7 @@ export class Takeover {
   readonly place: Place;
   #isLeft = false;
   #onTakeOver: (answer: { stays: boolean }) => void = () => {};
+  #onUpgraded: (outcome: UpgradeOutcome) => void = () => {};
   readonly #onLeave: () => void;
 
   private constructor(place: Place, onLeave: () => void) {
@@ -70,10 +88,21 @@ export class Takeover {
   }
 
   /** Says that this one serves, and resolves when the old server leaves its place. */
-  async ready(listeners: readonly SharedPort[]): Promise<{ stays: boolean }> {
+  async ready(listeners: readonly SharedPort[], facts: ServingFacts): Promise<{ stays: boolean }> {
     const answer = new Promise<{ stays: boolean }>((resolve) => (this.#onTakeOver = resolve));
-    await send({ type: "ready", listeners: [...listeners] });
+    await send({ type: "ready", listeners: [...listeners], facts });
     return answer;
+  }
+
+  /** Asks the parent that stays to raise another server in this one's place. The outcome comes within `timeoutMs`. */
+  async upgrade(timeoutMs: number): Promise<UpgradeOutcome> {
+    const outcome = new Promise<UpgradeOutcome>((resolve) => {
+      this.#onUpgraded = resolve;
+      const message = `process ${this.parent}, the parent of this server, has not answered within ${timeoutMs} ms`;
+      setTimeout(() => resolve({ kind: "refused", message }), timeoutMs).unref();
+    });
+    await send({ type: "upgrade" });
+    return outcome;
   }
 
   /** Says why this one will not serve. Resolves when that has been said, or cannot be. */
@@ -82,8 +111,14 @@ export class Takeover {
   }
 
   #onMessage(answer: ToSuccessor): void {
+    if (answer.type === "not-upgraded") {
+      this.#onUpgraded({ kind: "refused", message: answer.message });
+      return;
+    }
     if (answer.type === "leave") {
+      const { pid = 0, facts = NO_FACTS } = answer.next ?? {};
       this.#onLeave();
+      this.#onUpgraded({ kind: "moved", pid, facts });
       return;
     }
     // At once: the end of the channel may be the next event.
@@ -91,6 +126,9 @@ export class Takeover {
     this.#onTakeOver(answer);
   }
 }
+
+/** Of a server that says nothing of itself. */
+export const NO_FACTS: ServingFacts = Object.freeze({ generation: null, warnings: [] });
 
 function send(message: FromSuccessor): Promise<void> {
   // An old server that is gone is told of by the end of the channel.

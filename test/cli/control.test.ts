@@ -21,6 +21,8 @@ const REPORT: ReloadReport = {
   durationMs: 12,
   pools: [],
   settings: ["workers"],
+  warnings: [],
+  moved: null,
 };
 
 const GENERATION: GenerationInfo = {
@@ -39,7 +41,14 @@ async function serve(t: TestContext, offer: Partial<Operations>): Promise<string
   const control = await ControlServer.open({
     stateDir: join(cwd, ".edgicorn"),
     log: pino({ level: "silent" }),
-    version: "1.2.3",
+    greet: () => ({
+      pid: process.pid,
+      version: "1.2.3",
+      folder: "/x",
+      startedIn: "/x",
+      handlersDir: "/x/handlers",
+      addresses: ["http://localhost:80"],
+    }),
     operations: Promise.resolve(offer),
     stop: () => {},
   });

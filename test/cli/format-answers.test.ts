@@ -27,6 +27,8 @@ const REPORT: ReloadReport = {
     },
   ],
   settings: ["bodyLimit", "workers"],
+  warnings: [],
+  moved: null,
 };
 
 const GENERATIONS: GenerationInfo[] = [

@@ -47,6 +47,7 @@ describe("Upgrader", { timeout: 30_000 }, () => {
         throw new TypeError("a bug");
       },
       close: () => Promise.resolve(),
+      answered: () => Promise.resolve(),
     });
     upgrader.upgrade();
     // Its successor was told to take over; what is rejected and not caught would end this process.

@@ -8,7 +8,7 @@ import { describe, it, type TestContext } from "node:test";
 import pino from "pino";
 import { askControl, type ControlAnswer } from "../../runtime/control/control-client.ts";
 import { ControlServer, type ControlServerOptions } from "../../runtime/control/control-server.ts";
-import type { Operations, ReloadReport } from "../../runtime/control/operations.ts";
+import type { Greeting, Operations, ReloadReport } from "../../runtime/control/operations.ts";
 import { MAX_SOCKET_PATH_BYTES, toControlSocket } from "../../runtime/control/socket-path.ts";
 import { RuntimeError } from "../../runtime/errors.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
@@ -21,7 +21,18 @@ const REPORT: ReloadReport = {
   durationMs: 12,
   pools: [{ name: "default", change: "replaced", reasons: ["changed: index.ts"], workers: 2 }],
   settings: [],
+  warnings: [],
+  moved: null,
 };
+
+const greet = (): Greeting => ({
+  pid: process.pid,
+  version: "1.2.3",
+  folder: "/x",
+  startedIn: "/x",
+  handlersDir: "/x/handlers",
+  addresses: ["http://localhost:80"],
+});
 
 /** Opens one that others find; closed after the test. */
 async function open(
@@ -33,7 +44,7 @@ async function open(
   const control = await ControlServer.open({
     stateDir,
     log,
-    version: "1.2.3",
+    greet,
     operations: Promise.resolve(offer),
     stop: () => {},
     ...others,
@@ -79,7 +90,7 @@ describe("ControlServer", { timeout: 30_000 }, () => {
     assert.deepEqual(ids, [undefined, "a"]);
     assert.deepEqual(await ask(stateDir, "GET", "/"), {
       kind: "done",
-      value: { pid: process.pid, version: "1.2.3" },
+      value: greet(),
     });
     const missing = await ask(stateDir, "GET", "/generations");
     assert.ok(missing.kind === "refused");
@@ -154,7 +165,7 @@ describe("ControlServer", { timeout: 30_000 }, () => {
 
   it("is not there before it is published, nor after it was closed", async (t) => {
     const stateDir = temporaryFolder(t);
-    const options = { stateDir, log, version: "1", operations: new Promise<never>(() => {}) };
+    const options = { stateDir, log, greet, operations: new Promise<never>(() => {}) };
     const control = await ControlServer.open({ ...options, stop: () => {} });
     t.after(() => control.close());
     assert.equal(existsSync(toControlSocket(stateDir)), false);
@@ -170,7 +181,7 @@ describe("ControlServer", { timeout: 30_000 }, () => {
     await open(t, stateDir);
     await assert.rejects(open(t, stateDir), {
       code: "ERR_LISTEN",
-      message: new RegExp(`process ${process.pid} serves with this state folder`),
+      message: new RegExp(`already running: process ${process.pid} serves at http://localhost:80 `),
     });
     assert.equal((await ask(stateDir, "GET", "/")).kind, "done");
   });

@@ -226,7 +226,9 @@ describe("a second server", { timeout: 60_000 }, () => {
     assert.deepEqual(await second.exit, { code: 70, signal: null });
     assert.match(
       second.stderr,
-      new RegExp(`found that process ${server.pid} serves with this state`),
+      new RegExp(
+        `already running: process ${server.pid} serves at http://localhost:${server.port("http")} `,
+      ),
     );
     assert.equal((await runCommand(["status"], server.dir)).code, 0);
   });

@@ -19,14 +19,18 @@ export interface RunningCommand {
 }
 
 /** Starts a command such as `["reload", "--json"]` in a folder. */
-export function startCommand(args: readonly string[], cwd: string): RunningCommand {
+export function startCommand(
+  args: readonly string[],
+  cwd: string,
+  moreEnv: Readonly<Record<string, string>> = {},
+): RunningCommand {
   const entries = Object.entries(process.env);
   const env = Object.fromEntries(
     entries.filter(([name]) => !/^(?:EDGICORN_|NODE_OPTIONS$|NODE_TEST_CONTEXT$)/.test(name)),
   );
   const child = spawn(process.execPath, [ENTRY, ...args], {
     cwd,
-    env,
+    env: { ...env, ...moreEnv },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const result = Promise.all([text(child.stdout), text(child.stderr), once(child, "close")]).then(
@@ -37,6 +41,10 @@ export function startCommand(args: readonly string[], cwd: string): RunningComma
 }
 
 /** As `startCommand`, and waits for its end. */
-export function runCommand(args: readonly string[], cwd: string): Promise<CommandResult> {
-  return startCommand(args, cwd).result;
+export function runCommand(
+  args: readonly string[],
+  cwd: string,
+  moreEnv: Readonly<Record<string, string>> = {},
+): Promise<CommandResult> {
+  return startCommand(args, cwd, moreEnv).result;
 }

@@ -33,6 +33,8 @@ export interface StartOptions {
   flags?: readonly string[];
   /** What the program is started by, such as `["unshare", "--pid", "--fork"]`; signals then go there. */
   prefix?: readonly [program: string, ...args: string[]];
+  /** Absolute path of its working folder; one of its own unless told. */
+  cwd?: string;
   /** More environment variables. */
   env?: Readonly<Record<string, string>>;
 }
@@ -81,7 +83,7 @@ export function spawnServer(t: Owner, options: StartOptions): TestServer {
   ];
   const [program, ...words] = [...(options.prefix ?? []), process.execPath, ...args];
   const child = spawn(program ?? process.execPath, words, {
-    cwd: dir,
+    cwd: options.cwd ?? dir,
     env: { ...cleanEnvironment(), ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
     // A process group of its own: what the server starts is found by it, and signals of the terminal do not reach it.

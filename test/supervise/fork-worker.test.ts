@@ -12,7 +12,9 @@ function forkOptions(t: TestContext, heapLimitBytes: number | null): string[] {
     seen = cluster.settings.execArgv ?? [];
     throw new Error("not today");
   });
-  assert.throws(() => forkWorker({}, { heapLimitBytes }), { code: "ERR_BOOT_LOOP" });
+  assert.throws(() => forkWorker({}, { heapLimitBytes, log: { warn() {} } }), {
+    code: "ERR_BOOT_LOOP",
+  });
   mock.mock.restore();
   const always = workerExecArgv();
   assert.deepEqual(seen.slice(0, always.length), always);

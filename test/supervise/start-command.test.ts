@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type StartFacts, toStartCommand } from "../../runtime/supervise/start-command.ts";
+import {
+  findWhereabouts,
+  type StartFacts,
+  toStartCommand,
+  type Whereabouts,
+} from "../../runtime/supervise/start-command.ts";
 
 const FACTS: StartFacts = {
   execPath: "/usr/bin/node",
@@ -48,4 +53,20 @@ describe("toStartCommand()", () => {
       assert.deepEqual(toStartCommand({ ...FACTS, ...facts }, resolveLinks), { cwd, command });
     });
   }
+});
+
+function where(folder: string, target: string | null): Whereabouts {
+  return findWhereabouts({ cwd: folder }, "/srv/r1", () => {
+    if (target === null) throw new Error("ENOENT");
+    return target;
+  });
+}
+
+describe("findWhereabouts()", () => {
+  it("follows a link, and no folder that was named without one", () => {
+    assert.deepEqual(where("/srv/current", "/srv/r1"), { kind: "same" });
+    assert.deepEqual(where("/srv/current", "/srv/r2"), { kind: "moved", target: "/srv/r2" });
+    assert.deepEqual(where("/srv/current", null), { kind: "gone" });
+    assert.deepEqual(where("/srv/r1", null), { kind: "same" });
+  });
 });

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { Successor, type SuccessorOptions } from "../../runtime/supervise/successor.ts";
+import { NO_FACTS } from "../../runtime/supervise/takeover.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
@@ -67,10 +68,10 @@ describe("Successor", { timeout: 60_000 }, () => {
     );
     const successor = await raise(options);
     await successor.takeOver({ stays: true });
-    await successor.leave();
+    await successor.leave({ pid: 1, facts: NO_FACTS });
     assert.deepEqual(await successor.exited, { code: 3, signal: null });
     // It is gone: nothing more reaches it, and nobody waits.
-    await successor.leave();
+    await successor.leave({ pid: 1, facts: NO_FACTS });
   });
 
   const failures: [name: string, code: string, message: RegExp][] = [

@@ -1,0 +1,123 @@
+import { existsSync, lstatSync, readdirSync, realpathSync } from "node:fs";
+import { basename, dirname, join, relative, sep } from "node:path";
+import { findConfigFile } from "../config/config-file.ts";
+import { SETTINGS } from "../config/settings.ts";
+import { findStateDir, type FoundStateDir, type StateDirSources } from "../config/state-dir.ts";
+import { greetingSchema } from "../control/answers.ts";
+import { askControl } from "../control/control-client.ts";
+import type { Greeting } from "../control/operations.ts";
+import { toControlSocket } from "../control/socket-path.ts";
+import { RuntimeError } from "../errors.ts";
+import { toStartCommand } from "../supervise/start-command.ts";
+
+/** Longer than a server takes to say who it is, unless its event loop is blocked. */
+const GREETING_MS = 2_000;
+
+/** Folders beside the one that a link leads to: releases. More are not looked through. */
+const MOST_SIBLINGS = 500;
+
+/**
+ * Finds the state folder of the server that a command is for: as `findStateDir` says, or, where a link leads to the working
+ * directory and no server has its state there, the one of the server that was started through the same link when it led to
+ * a folder beside this one.
+ *
+ * @throws ERR_CONFIG as `findStateDir` does.
+ */
+export async function findServer(sources: StateDirSources): Promise<FoundStateDir> {
+  const found = await findStateDir(sources);
+  const { cwd, env } = sources;
+  const below = relative(cwd, found.stateDir);
+  const link = toLogicalFolder(cwd, env);
+  if (link === cwd || below.startsWith("..")) return found;
+  if ((await greet(found.stateDir)) !== null) return found;
+  for (const folder of findSiblings(link)) {
+    const stateDir = join(folder, below);
+    if (folder === cwd || !existsSync(toControlSocket(stateDir))) continue;
+    if ((await greet(stateDir))?.folder === link) return { ...found, stateDir };
+  }
+  return found;
+}
+
+/**
+ * Refuses a reload that would build another folder than the operator stands in: a server whose state folder several
+ * releases share, and that does not know the link through which they are reached, stays where it was started.
+ *
+ * @throws RuntimeError `ERR_CONFIG` that names both folders.
+ */
+export async function refuseOtherFolder(
+  stateDir: string,
+  { cwd, env }: Pick<StateDirSources, "cwd" | "env">,
+): Promise<void> {
+  // From anywhere else, the state folder alone says which server is meant.
+  if (!isProject(cwd)) return;
+  const greeting = await greet(stateDir);
+  if (greeting === null) return;
+  const { folder, startedIn, handlersDir, pid } = greeting;
+  if (resolveLinks(folder) === cwd || startedIn === cwd) return;
+  // Handlers that the settings name by an absolute path.
+  if (resolveLinks(handlersDir)?.startsWith(cwd + sep) === true) return;
+  const link = toLogicalFolder(cwd, env);
+  throw new RuntimeError(
+    "ERR_CONFIG",
+    `Cannot reload: found that this folder is ${cwd}, and that process ${pid} was started in ${startedIn}, expected the same folder: ` +
+      `a reload would build ${startedIn} again (to follow a link, start the server through it, with PWD=${link === cwd ? "/path/of/the/link" : link} in its environment; ` +
+      `"edgicorn stop" and a start serve this folder now)`,
+  );
+}
+
+/** The working directory as the operator's shell names it. */
+function toLogicalFolder(cwd: string, env: StateDirSources["env"]): string {
+  return toStartCommand({ ...process, cwd, pwd: env["PWD"] }).cwd;
+}
+
+async function greet(stateDir: string): Promise<Greeting | null> {
+  const ask = { method: "GET", path: "/", timeoutMs: GREETING_MS } as const;
+  const answer = await askControl(stateDir, ask);
+  if (answer.kind !== "done") return null;
+  const greeting = greetingSchema.safeParse(answer.value);
+  return greeting.success ? greeting.data : null;
+}
+
+/** `/srv/releases/1/app`, `/srv/releases/2/app` for `/srv/current/app`, where `/srv/current` is a link to a release. */
+function findSiblings(logical: string): string[] {
+  let link = logical;
+  while (!isLink(link)) {
+    if (dirname(link) === link) return [];
+    link = dirname(link);
+  }
+  const target = resolveLinks(link);
+  if (target === null) return [];
+  const rest = relative(link, logical);
+  const parent = dirname(target);
+  try {
+    return readdirSync(parent, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && entry.name !== basename(link))
+      .slice(0, MOST_SIBLINGS)
+      .map(({ name }) => join(parent, name, rest));
+  } catch {
+    // A folder that may be entered and not read.
+    return [];
+  }
+}
+
+function isLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+}
+
+function isProject(folder: string): boolean {
+  if (existsSync(join(folder, SETTINGS.handlers.default))) return true;
+  try {
+    return findConfigFile(folder) !== null;
+  } catch {
+    // Two config files: it is one.
+    return true;
+  }
+}
+
+function resolveLinks(path: string): string | null {
+  try {
+    return realpathSync(path);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,40 @@
+import { statSync, type Stats } from "node:fs";
+import { dirname } from "node:path";
+
+/**
+ * Takes this process out of a working directory that was deleted, into the nearest folder above it that exists.
+ *
+ * Node does not start in a deleted directory (`uv_cwd`), so that neither a worker nor a build would. A directory that was
+ * deleted and made anew is entered again.
+ *
+ * To be called after `process.cwd()` was called once.
+ *
+ * @returns A warning for the log; `null` when the working directory exists.
+ */
+export function leaveDeletedFolder(): string | null {
+  const before = process.cwd();
+  const here = look(".");
+  const named = look(before);
+  if (named !== null && here !== null && named.dev === here.dev && named.ino === here.ino) {
+    return null;
+  }
+  let folder = before;
+  while (look(folder)?.isDirectory() !== true && dirname(folder) !== folder) {
+    folder = dirname(folder);
+  }
+  process.chdir(folder);
+  // Node keeps the answer until the next `chdir`: asked for later, it may be an error.
+  process.cwd();
+  return folder === before
+    ? `the working directory ${before} was deleted and made anew: new workers start in the new one`
+    : `the working directory ${before} was deleted: new workers start in ${folder}, relative paths in handlers lead elsewhere (restart the server in a folder that stays)`;
+}
+
+function look(path: string): Stats | null {
+  try {
+    return statSync(path);
+  } catch {
+    // Gone, or behind a folder that may not be entered.
+    return null;
+  }
+}
