@@ -29,10 +29,10 @@ import type { Spool } from "./spool.ts";
 import { WaitingLine } from "./waiting-line.ts";
 import { toWork, type Work } from "./work.ts";
 
-/** How often queued and dispatched exchanges are looked at for their age. */
+/** How often the dispatcher checks the age of queued and dispatched exchanges. */
 const SWEEP_MS = 250;
 
-/** What is counted when a request body is refused. */
+/** The counter of each reason for which a request body is refused. */
 const BODY_REFUSALS = {
   ERR_BODY_TOO_LARGE: "bodyLimit",
   ERR_OVERLOADED: "bodyRoom",
@@ -42,26 +42,29 @@ const BODY_REFUSALS = {
 export interface DispatcherOptions {
   log: Logger;
   clock: TurnClock;
-  /** Most exchanges that one worker has at a time. */
+  /** Most exchanges in flight on one worker. */
   workerConcurrency: number;
   /** Most exchanges that wait for a worker. */
   queueLimit: number;
-  /** Longest that an exchange is let wait, as far as that can be foreseen. 0: any wait will do. */
+  /** An exchange whose expected wait is longer is refused at once. 0: the expected wait does not matter. */
   queueDelayMs: number;
   /** Longest that an exchange waits for a worker. */
   queueTimeoutMs: number;
-  /** Most that are admitted and not settled, by all dispatchers that share the counters; `null`: any number. */
+  /**
+   * Most exchanges that are admitted and not settled. All dispatchers with the same counters share this bound.
+   * `null`: no bound.
+   */
   maxRequests: number | null;
-  /** What all request bodies that are being gathered may take together. */
+  /** Memory for request bodies that are being received. All dispatchers share it. */
   bodyBudget: ByteBudget;
-  /** Where bodies go that are to wait on disk. */
+  /** Holds the bodies that wait on disk. */
   spool: Spool;
-  /** What a worker may send of a response's body before the client, or the disk, has taken any of it. */
+  /** Bytes of a response's body that a worker may send before the client, or the disk, has taken any of them. */
   responseCreditBytes: number;
-  /** Where it waits. */
+  /** Memory for response bytes that wait for the client. */
   blocks: BlockPool;
   counters: Counters;
-  /** How long a request is remembered that was there when a worker was lost; 0: none is. */
+  /** How long the dispatcher remembers a request that was in flight when a worker was lost; 0: it remembers none. */
   quarantineMs: number;
   routes: RoutePolicy;
 }
@@ -74,10 +77,12 @@ export interface DispatcherOptions {
  *                   │  └─────────────────────────────────────────────┤
  *                   └──▶ waiting-line.ts ──▶ placement.ts            └──▶ settlement.ts
  *
- * Invariants: an exchange is in the line, in one lane's `inFlight` or in the hands of `recovery.ts`, or in none of them,
- * as its state says; a lane that was detached holds nothing; an exchange leaves `inFlight` when it is settled, unless its
- * worker was told to abort it: then it leaves, settled as it is, once the worker says that it knows. So a worker whose
- * loop is blocked stays busy in the eyes of the balancer.
+ * Invariants:
+ *
+ * - The state of an exchange says where it is: in the line, in one lane's `inFlight`, held by `recovery.ts`, or nowhere.
+ * - A detached lane has nothing in flight.
+ * - An exchange leaves `inFlight` when it is settled. The exception: after an abort it stays, already settled, until the
+ *   worker confirms the abort. A worker with a blocked event loop therefore stays busy for the balancer.
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
@@ -136,28 +141,28 @@ export class Dispatcher {
     this.#sweep.unref();
   }
 
-  /** Exchanges that wait for a worker, and that workers have. */
+  /** The number of exchanges that wait for a worker, and of those that workers have. */
   get load(): { queued: number; inFlight: number } {
     return { queued: this.#line.size + this.#recovery.held, inFlight: this.#lanes.inFlight };
   }
 
-  /** Workers that take new exchanges, if only suspects for the moment. */
+  /** The number of workers that take new exchanges, including workers that are kept for suspects. */
   get readyWorkers(): number {
     return this.#lanes.ready.length + this.#recovery.isolation.kept;
   }
 
-  /** For how long the exchange that waits longest has waited for a worker. */
+  /** How long the oldest queued exchange has waited. 0: the queue is empty. */
   queueAgeMs(nowMs: number): number {
     const longest = this.#line.peek();
     return longest === undefined ? 0 : nowMs - longest.sinceMs;
   }
 
-  /** Whether no worker will be there for a while: then nothing waits for one, and what did is told so. */
+  /** Tells whether the pool has no worker for a while. Then queued and new exchanges are refused at once. */
   markDown(isDown: boolean): void {
     this.#placement.markDown(isDown);
   }
 
-  /** Takes responsibility for a request whose route is known: from here on it is answered or its client has left. */
+  /** Takes responsibility for a request whose route is known: it gets exactly one answer unless its client leaves. */
   admit(
     client: ClientSide,
     to: {
@@ -165,11 +170,11 @@ export class Dispatcher {
       params: Record<string, string> | null;
       url: string;
       bodyLimitBytes: number;
-      /** Longest that the handler may take before the client gets 504; 0: as long as it likes. */
+      /** Longest that the handler may take before the client gets 504; 0: no limit. */
       timeoutMs: number;
-      /** Where bodies wait that are larger than memory shall hold. */
+      /** Where a body waits that is larger than the memory for it. */
       buffering: Buffering;
-      /** It goes before all others, and where others are refused. */
+      /** The exchange goes before all others, and is admitted where others are refused. */
       reserved?: boolean;
     },
   ): void {
@@ -184,15 +189,15 @@ export class Dispatcher {
       if (client.head.bodyBytes === 0) this.#placement.place(exchange);
       else this.#takeIn(exchange, to.bodyLimitBytes);
     } catch (error) {
-      // A bug of ours, answered by whoever catches it; `idle` must not wait for this one for ever.
+      // A bug in Edgicorn. The caller answers the request; `idle` must not wait for this exchange forever.
       if (exchange.state !== "settled") this.#settlement.settle(exchange);
       throw error;
     }
   }
 
   /**
-   * Takes responsibility for a request without a body that one worker is to answer, past the queue and whatever it has:
-   * it is there to see how that worker does.
+   * Sends a request without a body to one given worker, past the queue and whatever the worker is doing. A reload tries
+   * new workers this way.
    */
   admitTo(
     lane: Lane,
@@ -212,7 +217,7 @@ export class Dispatcher {
     else this.#settlement.fail(exchange, "ERR_WORKER_EXITED");
   }
 
-  /** A worker is ready: it takes part from now on. */
+  /** Adds a worker that is ready. It takes exchanges from now on. */
   attach(workerId: WorkerId, channel: Channel<ToPrimary, ToWorker>): Lane {
     const lane = new Lane(workerId, channel, this.#options.workerConcurrency);
     this.#lanes.attach(lane);
@@ -220,28 +225,31 @@ export class Dispatcher {
     return lane;
   }
 
-  /** A worker takes no new exchanges; what it has in flight may still be answered. */
+  /** Gives a worker no new exchanges. The worker may still answer its exchanges in flight. */
   retire(lane: Lane): void {
     this.#lanes.retire(lane);
     this.#recovery.isolation.retire(lane);
   }
 
-  /** A worker is silent: it gets nothing new until it speaks again. What nobody else takes waits in the queue. */
+  /** Gives a silent worker nothing new until it sends something. Meanwhile new exchanges go to other workers or queue. */
   stall(lane: Lane): void {
     this.#lanes.stall(lane);
   }
 
-  /** A worker that was silent speaks again. */
+  /** Gives exchanges again to a worker that was silent. */
   recover(lane: Lane): void {
     if (this.#lanes.recover(lane)) this.#placement.pump();
   }
 
-  /** What a worker has in flight, and what it may still be busy with though nobody waits for it; oldest first. */
+  /**
+   * Returns a worker's exchanges in flight, oldest first. They include aborted exchanges that the worker may still be
+   * running.
+   */
   workOf(lane: Lane): Work[] {
     return toWork(lane, this.#options.clock.now());
   }
 
-  /** A worker is gone: what it had in flight goes to another one where that is safe, and fails where it is not. */
+  /** Removes a lost worker. Its exchanges go to another worker where that is safe, and fail where it is not. */
   detach(lane: Lane, loss: Loss): LossOutcome {
     this.retire(lane);
     this.#lanes.detach(lane);
@@ -253,9 +261,9 @@ export class Dispatcher {
   }
 
   /**
-   * A worker says something of an exchange. What it says of one that is settled already is dropped.
+   * Handles a worker's message about an exchange. Drops the message when the exchange is already settled.
    *
-   * @throws RuntimeError `ERR_PROTOCOL` for what an exchange in its state does not expect.
+   * @throws RuntimeError `ERR_PROTOCOL` for a message that does not fit the state of the exchange.
    */
   receive(lane: Lane, message: ExchangeMessage): void {
     this.#replies.receive(lane, message);
@@ -267,9 +275,9 @@ export class Dispatcher {
   }
 
   /**
-   * Ends the wait of everything that is queued or in flight, and of what is still received once it is.
+   * Fails all exchanges that are queued or in flight. Exchanges whose body is still being received fail once it is here.
    *
-   * @param options.graceMs It has had this time to be answered, as the setting says; absent: it is ended without.
+   * @param options.graceMs The grace that they have had, for the log; absent: they had none.
    */
   close(code: ErrorCode, { graceMs }: { graceMs?: number } = {}): void {
     clearInterval(this.#sweep);

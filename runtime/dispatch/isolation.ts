@@ -4,51 +4,54 @@ import type { Exchange } from "./exchange.ts";
 import type { Lane } from "./lane.ts";
 import { Suspects } from "./suspects.ts";
 
-/** So long a suspect waits for a worker that has nothing to do; then one is made to have nothing to do, for so long. */
+/**
+ * How long a suspect waits for an idle worker. After that, how long a worker is drained for it before the suspect runs
+ * beside what is left.
+ */
 const PATIENCE_MS = 1_000;
 
-/** Half of what others wait at most while a worker is kept from them. */
+/** Half of the longest time for which other exchanges wait while a worker is kept from them. */
 const TURN_MS = 200;
 
-/** A suspect that runs where nothing new is dispatched beside it. */
+/** A suspect that runs on a kept worker. */
 export interface IsolatedRun {
   suspect: Exchange;
-  /** Whether nothing else was dispatched there when it began: then nothing else can be why the worker is lost. */
+  /** Nothing else was running on the worker at the start: only the suspect can be why the worker is lost. */
   isAlone: boolean;
 }
 
 /** A worker that is kept for suspects. */
 interface KeptWorker {
   readonly sinceMs: number;
-  /** When more others wait, the suspects' turn is over. */
+  /** The suspects' turn ends when more other exchanges than this wait. */
   readonly crowd: number;
-  /** What runs there; `null`: it is being emptied, or is empty. */
+  /** The suspect that runs there; `null`: the worker is being drained, or is idle. */
   run: IsolatedRun | null;
   hasRunSuspect: boolean;
-  /** Whether the worker has shown that what runs there does not block it. */
+  /** Probe sent behind the suspect. An answer shows that the suspect does not block the worker. */
   probe: "unsent" | "sent" | "answered";
-  /** Whether it may take another suspect after this one, or any work. */
+  /** The worker may take new work after this suspect. False: it has retired. */
   inService: boolean;
 }
 
-/** What waits for any worker, and is not suspected of anything. */
+/** Exchanges that wait for any worker and are not suspects. */
 export interface Others {
   count: number;
-  /** Since when the first of them has; `null`: nothing waits. */
+  /** When the first of them began to wait; `null`: none waits. */
   sinceMs: number | null;
 }
 
-/** What the dispatcher is to do next, if anything. */
+/** The next thing for the dispatcher to do. */
 export type Step =
-  /** The worker takes nothing new. */
+  /** Gives the worker no new work. */
   | { do: "keep"; lane: Lane }
-  /** It takes new work again. */
+  /** Gives the worker new work again. */
   | { do: "open"; lane: Lane }
   | { do: "run"; lane: Lane; suspect: Exchange }
-  /** It is sent a probe behind the suspect, and `onProbeAnswer` is told of its answer. */
+  /** Sends a probe behind the suspect. The dispatcher passes its answer to `onProbeAnswer`. */
   | { do: "probe"; lane: Lane; suspect: Exchange };
 
-/** What a step is decided by. */
+/** The facts that decide a step. */
 interface Moment {
   ready: readonly Lane[];
   others: Others;
@@ -56,35 +59,36 @@ interface Moment {
 }
 
 /**
- * Suspects wait here, and run one by one, each on a worker that is given nothing else: when that one is lost, it is clear
- * why. Streams that are being sent do not count: their handlers have answered, and they may never end.
+ * Holds suspects and runs them one by one, each on a worker that gets nothing else. If that worker is lost, the suspect
+ * is the cause. Response streams on the worker do not count: their handlers have answered, and they may never end.
  *
- *     open ──keep──▶ emptying ──nothing is dispatched, or for too long──▶ busy ◀──next──┐
- *      ▲                │                                                  │└─answered─▶ empty
+ *     open ──keep──▶ draining ──nothing is dispatched, or for too long──▶ busy ◀──next──┐
+ *      ▲                │                                                  │└─answered─▶ idle
  *      ├─another is idle┘                                                  │               │
- *      ├─others have waited, and the worker lives: it goes on among them───┘               │
+ *      ├─others have waited, and the worker lives: the suspect stays there─┘               │
  *      └─no suspect waits, or others have waited───────────────────────────────────────────┘
  *
- * Workers are kept in turns, suspects' and others':
+ * Suspects and other exchanges take turns:
  *
- * - Others wait for a worker that is kept at most `2 * TURN_MS`, and less when their queue fills. Only one that is blocked
- *   is not given to them even then: it could do nothing but take them down with it.
- * - Then no worker is kept for as long as that turn was. So others have half of the only worker, however many suspects
- *   there are. When a suspect takes its worker down while others wait, they are first on the next one.
- * - In each turn of theirs one suspect runs at least, if the worker has a place for it: at last beside what that still has.
- * - A worker that is busy is kept only while no other one is. Idle ones are while nobody waits, up to half of all workers.
- *   The only one is kept after a while only: another one may be about to come.
+ * - Other exchanges wait for a kept worker at most `2 * TURN_MS`, and less when their queue fills. A blocked worker is
+ *   kept longer: it would take the other exchanges down with it.
+ * - After that, no worker is kept for as long as the turn was. Other exchanges therefore get half of an only worker,
+ *   however many suspects there are. If a suspect takes its worker down while others wait, the next worker goes to the
+ *   others first.
+ * - In each turn at least one suspect runs if the worker has room, if need be beside the worker's other exchanges.
+ * - A busy worker is kept only while no other worker is kept. Idle workers are kept while no other exchange waits, up to
+ *   half of all workers. An only worker is kept after `PATIENCE_MS`: a second worker may be about to start.
  */
 export class Isolation {
   readonly waiting: Suspects;
   readonly #queueLimit: number;
   readonly #turnMs: number;
   readonly #kept = new Map<Lane, KeptWorker>();
-  /** Until then no worker is kept. */
+  /** No worker is kept before this time. */
   #othersUntilMs = -Infinity;
   #owesOthersTurn = false;
 
-  /** @param options The limits of those that wait, which others must not meet for the sake of suspects. */
+  /** @param options The limits of the queue. Suspects must not make other exchanges exceed them. */
   constructor(options: { queueLimit: number; queueDelayMs: number; queueTimeoutMs: number }) {
     const { queueLimit, queueDelayMs, queueTimeoutMs } = options;
     this.waiting = new Suspects(queueLimit);
@@ -93,30 +97,30 @@ export class Isolation {
     this.#turnMs = Math.min(TURN_MS, delayMs / 3, queueTimeoutMs / 3);
   }
 
-  /** Whether there is anything that `next` might want. */
+  /** Tells whether `next` may have something to do. */
   get active(): boolean {
     return this.#kept.size > 0 || this.waiting.size > 0;
   }
 
-  /** How many workers are kept that would take new work otherwise. */
+  /** How many kept workers would otherwise take new work. */
   get kept(): number {
     let count = 0;
     for (const { inService } of this.#kept.values()) if (inService) count++;
     return count;
   }
 
-  /** What runs on a worker that takes nothing else. */
+  /** Returns the suspect that runs on a kept worker. */
   runOn(lane: Lane): IsolatedRun | null {
     return this.#kept.get(lane)?.run ?? null;
   }
 
-  /** A worker has answered a probe that was sent behind an exchange. */
+  /** Notes that a worker answered the probe behind this exchange. */
   onProbeAnswer(lane: Lane, id: ExchangeId): void {
     const worker = this.#kept.get(lane);
     if (worker?.probe === "sent" && worker.run?.suspect.id === id) worker.probe = "answered";
   }
 
-  /** A suspect was answered, or the worker has put it aside: it has nothing to do again. */
+  /** Notes that the suspect was answered, or that the worker confirmed its abort. The worker is idle again. */
   finish(lane: Lane, suspect: Exchange): void {
     const worker = this.#kept.get(lane);
     if (worker?.run?.suspect !== suspect) return;
@@ -124,7 +128,7 @@ export class Isolation {
     if (!worker.inService) this.#kept.delete(lane);
   }
 
-  /** A worker takes nothing new any more. What runs alone there still does. */
+  /** Notes that a worker takes nothing new any more. A suspect that runs there stays isolated. */
   retire(lane: Lane): void {
     const worker = this.#kept.get(lane);
     if (worker === undefined) return;
@@ -132,15 +136,15 @@ export class Isolation {
     if (worker.run === null) this.#kept.delete(lane);
   }
 
-  /** A worker is gone. */
+  /** Notes that a worker is gone. */
   detach(lane: Lane): void {
     if (this.#kept.delete(lane)) this.#owesOthersTurn = true;
   }
 
   /**
-   * Decides the next step, and takes it for granted. To be asked until there is none.
+   * Decides the next step and assumes that the caller takes it. Call until it returns `null`.
    *
-   * @param moment.ready Workers that take new work; none of them is kept here.
+   * @param moment.ready Workers that take new work. Kept workers are not among them.
    */
   next(moment: Moment): Step | null {
     const { ready, others, nowMs } = moment;
@@ -160,14 +164,14 @@ export class Isolation {
     return this.#keepOne(moment);
   }
 
-  /** What is next for a worker that is empty, or is being emptied. */
+  /** Decides the next step for a kept worker that is idle or is being drained. */
   #runNext(lane: Lane, worker: KeptWorker, { ready, others, nowMs }: Moment): Step | null {
     if (this.waiting.size === 0) return this.#open(lane);
     const isHurried = this.#isHurried(worker, others, { nowMs, turns: 1 });
     if (isHurried && worker.hasRunSuspect) return this.#endTurn(lane, worker, nowMs);
     const isAlone = lane.busy === 0;
     if (!isAlone && ready.some(isFree)) return this.#open(lane);
-    // One that is full or silent would take nothing else either: nobody loses by waiting for it.
+    // A full or silent worker would take nothing else either: waiting for it costs the others nothing.
     if (!hasPlace(lane)) return null;
     if (!isAlone && !isHurried && nowMs - worker.sinceMs < PATIENCE_MS) return null;
     const suspect = this.waiting.shift();
@@ -178,7 +182,7 @@ export class Isolation {
     return { do: "run", lane, suspect };
   }
 
-  /** What is next for a worker that runs a suspect. */
+  /** Decides the next step for a worker that runs a suspect. */
   #watchRun(
     lane: Lane,
     worker: KeptWorker,
@@ -221,7 +225,7 @@ export class Isolation {
     return false;
   }
 
-  /** Whether others have waited for so many turns while a worker was kept, or too many of them do. */
+  /** Tells whether other exchanges have waited for `turns` turns while the worker was kept, or too many of them wait. */
   #isHurried(
     { sinceMs, crowd }: KeptWorker,
     others: Others,
@@ -243,12 +247,12 @@ export class Isolation {
   }
 }
 
-/** Whether a worker may take one more. */
+/** Tells whether a worker may take one more exchange. */
 function hasPlace(lane: Lane): boolean {
   return !lane.isSilent && lane.inFlight.size < lane.cap;
 }
 
-/** Whether it may, and has nothing to do but to send what it has begun to answer. */
+/** Tells whether a worker has room and runs nothing but streams that have begun. */
 function isFree(lane: Lane): boolean {
   return lane.busy === 0 && hasPlace(lane);
 }

@@ -4,22 +4,22 @@ import type { Exchange } from "./exchange.ts";
 import { ExchangeTable } from "../exchange-table.ts";
 import { WorkerWindow } from "./worker-window.ts";
 
-/** A worker as the dispatcher sees it: its channel, and what it has in flight. */
+/** A worker for the dispatcher: its channel, and its exchanges in flight. */
 export class Lane {
   readonly workerId: WorkerId;
   readonly channel: Channel<ToPrimary, ToWorker>;
-  /** What it works on, and what it was told to abort and may not know of yet. */
+  /** Exchanges that the worker runs, and exchanges whose abort it has not yet confirmed. */
   readonly inFlight: ExchangeTable<Exchange> = new ExchangeTable();
-  /** Of those, the ones whose answer is a stream that has begun: they cost it nothing while nobody writes. */
+  /** How many exchanges of `inFlight` are streams that have begun. An idle stream costs the worker nothing. */
   streams = 0;
   readonly window: WorkerWindow;
   readonly #most: number;
-  /** How many exchanges it was given. */
+  /** How many exchanges were dispatched to this worker. */
   dispatched = 0;
-  /** It has sent nothing for a while: its event loop is blocked, or it is stopped. */
+  /** The worker has sent nothing for a while: its event loop is blocked, or the process is stopped. */
   isSilent = false;
 
-  /** @param most However quick it is, it never has more in flight. */
+  /** @param most The upper bound of `cap`, however fast the worker is. */
   constructor(workerId: WorkerId, channel: Channel<ToPrimary, ToWorker>, most: number) {
     this.workerId = workerId;
     this.channel = channel;
@@ -27,12 +27,12 @@ export class Lane {
     this.#most = most;
   }
 
-  /** Exchanges that it has not begun to answer. */
+  /** Exchanges that the worker has not begun to answer. */
   get busy(): number {
     return this.inFlight.size - this.streams;
   }
 
-  /** How many it may have in flight now. */
+  /** How many exchanges the worker may have in flight now. */
   get cap(): number {
     return Math.min(this.#most, this.window.size + this.streams);
   }

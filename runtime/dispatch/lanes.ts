@@ -4,28 +4,28 @@ import type { Lane } from "./lane.ts";
 /** Reserved exchanges that a worker may have beyond its cap. */
 const RESERVED_PER_WORKER = 4;
 
-/** Handlers are taken for slow until they have shown otherwise. */
+/** Assumed latency until the first answers are measured. It counts as slow. */
 const SLOW_MS = 100;
 
 /**
- * The workers of a pool, and which of them takes the next exchange.
+ * The workers of a pool. Picks the worker that takes the next exchange.
  *
  *     attach ──▶ ready ◀──speaks, or offer── stalled or withdrawn
  *                  ├──silent──▶ stalled          each of them: retire ──▶ attached only ──detach──▶ gone
  *                  └──withdraw──▶ attached only: it is kept for suspects
  *
- * Invariant: one that is ready or stalled is attached, and it is not both.
+ * Invariant: a ready worker and a stalled worker are attached, and no worker is both.
  */
 export class Lanes {
-  /** Those that take new exchanges, oldest first. */
+  /** Workers that take new exchanges, oldest first. */
   readonly ready: Lane[] = [];
-  /** Those, the ones below, the retired ones that still have some in flight, and those that are kept for suspects. */
+  /** All workers: ready, stalled, kept for suspects, and retired with exchanges in flight. */
   readonly attached = new Set<Lane>();
-  /** From the dispatch to the answer, of late: a moving average. */
+  /** Moving average of the time from dispatch to answer. */
   latencyMs = SLOW_MS;
-  /** They would take new exchanges, were they not silent. */
+  /** Workers that would take new exchanges if they were not silent. */
   readonly #stalled = new Set<Lane>();
-  /** The worker that was picked last, and the turn of the loop in which it was. */
+  /** The worker that was picked last, and the turn of the event loop in which it was picked. */
   #last: Lane | null = null;
   #lastPickMs = 0;
 
@@ -40,7 +40,7 @@ export class Lanes {
     this.offer(lane);
   }
 
-  /** It takes no new exchanges for good. */
+  /** Gives the worker no new exchanges, for good. */
   retire(lane: Lane): void {
     this.withdraw(lane);
     this.#stalled.delete(lane);
@@ -51,13 +51,13 @@ export class Lanes {
     this.attached.delete(lane);
   }
 
-  /** It is silent: it takes none until it speaks again. */
+  /** Gives a silent worker no new exchanges until it sends something. */
   stall(lane: Lane): void {
     lane.isSilent = true;
     if (this.withdraw(lane)) this.#stalled.add(lane);
   }
 
-  /** It speaks again. Returns whether it takes new exchanges since. */
+  /** Notes that the worker is no longer silent. Returns whether this makes it ready. */
   recover(lane: Lane): boolean {
     lane.isSilent = false;
     if (!this.#stalled.delete(lane)) return false;
@@ -65,7 +65,7 @@ export class Lanes {
     return true;
   }
 
-  /** It takes new exchanges, in its old place; unless it is silent: then as soon as it speaks. */
+  /** Makes the worker ready, in its order of age. A silent worker becomes ready when it sends something. */
   offer(lane: Lane): void {
     if (lane.isSilent) {
       this.#stalled.add(lane);
@@ -75,7 +75,7 @@ export class Lanes {
     this.ready.sort((a, b) => a.workerId - b.workerId);
   }
 
-  /** It takes none. Returns whether it did. */
+  /** Takes the worker out of `ready`. Returns whether it was there. */
   withdraw(lane: Lane): boolean {
     const at = this.ready.indexOf(lane);
     if (at === -1) return false;
@@ -84,7 +84,10 @@ export class Lanes {
     return true;
   }
 
-  /** The least busy one; within one turn of the loop, the same one for as long as that makes no difference. */
+  /**
+   * Returns the least busy worker. Within one turn of the event loop it returns the same worker while the difference is
+   * small, so that more messages share a frame.
+   */
   pick(nowMs: number): Lane | null {
     const lane = pickLeastBusy(this.ready);
     if (lane === null) return null;
@@ -102,12 +105,12 @@ export class Lanes {
     return lane;
   }
 
-  /** For an exchange that goes where others are refused. */
+  /** Returns the worker for a reserved exchange, which may go beyond a worker's cap. */
   pickReserved(): Lane | null {
     return pickLeastBusy(this.ready, RESERVED_PER_WORKER);
   }
 
-  /** An answer took so long. */
+  /** Adds one measured latency to the average. */
   noteLatency(ms: number): void {
     this.latencyMs += (ms - this.latencyMs) / 64;
   }

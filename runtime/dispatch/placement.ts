@@ -19,14 +19,14 @@ export interface PlacementOptions {
   settlement: Settlement;
 }
 
-/** Gives exchanges to workers: at once where one has room, else in the order of the line as soon as one has. */
+/** Gives exchanges to workers: at once if a worker has room, else in queue order when a worker gets room. */
 export class Placement {
   readonly #clock: TurnClock;
   readonly #lanes: Lanes;
   readonly #line: WaitingLine;
   readonly #recovery: Recovery;
   readonly #settlement: Settlement;
-  /** Why nothing is dispatched any more. */
+  /** Why nothing is dispatched any more; `null`: dispatching goes on. */
   #closed: ErrorCode | null = null;
   #isDown = false;
 
@@ -38,19 +38,19 @@ export class Placement {
     this.#settlement = settlement;
   }
 
-  /** Whether no worker will be there for a while: then nothing waits for one, and what did is told so. */
+  /** Tells whether the pool has no worker for a while. Then queued and new exchanges are refused at once. */
   markDown(isDown: boolean): void {
     this.#isDown = isDown;
     if (isDown) this.#failWaiting("ERR_OVERLOADED");
   }
 
-  /** Ends the wait of all that waits, and of what comes. */
+  /** Fails all exchanges that wait, and all that arrive later. */
   close(code: ErrorCode): void {
     this.#closed = code;
     this.#failWaiting(code);
   }
 
-  /** An exchange wants a worker. */
+  /** Dispatches an exchange, or queues it. */
   place(exchange: Exchange): void {
     if (this.#closed !== null) {
       this.#settlement.fail(exchange, this.#closed);
@@ -115,46 +115,46 @@ export class Placement {
     }
   }
 
-  /** As `pump`, after recovery has taken exchanges into its hands, which wait in vain while no worker can be. */
+  /** Pumps after `recovery` has taken exchanges over. Fails them if the pool is down: no worker would take them. */
   pumpHeld(): void {
     if (this.#isDown) this.#recovery.failAll("ERR_OVERLOADED");
     this.pump();
   }
 
-  /** While nothing arrives: what still waits must not wait for a window that was measured long ago. */
+  /** Probes for queued exchanges while no new ones arrive: without this they would wait for a stale window. */
   probeAll(nowMs: number): void {
     const first = this.#line.peek();
     if (first !== undefined) for (const lane of this.#lanes.ready) this.#probe(lane, first, nowMs);
   }
 
-  /** The client of an exchange has left. */
+  /** Ends an exchange whose client has left. */
   abandon(exchange: Exchange): void {
     if (exchange.state === "settled") return;
     this.#settlement.abandon(exchange);
     this.pump();
   }
 
-  /** It waits for a worker, unless it can be told already that it would wait in vain. */
+  /** Queues an exchange, or refuses it at once if it cannot be served in time. */
   #enqueue(exchange: Exchange): void {
     if (this.#isDown) {
       this.#settlement.fail(exchange, "ERR_OVERLOADED");
       return;
     }
     const nowMs = this.#clock.now();
-    // They are full: only a new measurement can tell whether they may have more.
+    // All workers are full. Only a new measurement can raise their windows.
     for (const lane of this.#lanes.ready) this.#probe(lane, exchange, nowMs);
     const breach = this.#line.push(exchange, this.#lanes, nowMs);
     if (breach !== null) this.#settlement.overloaded(exchange, breach);
-    // A worker may be kept that is to be given back because of this one.
+    // This exchange may be the reason to give a kept worker back.
     else if (this.#recovery.isolation.active) this.pump();
   }
 
-  /** Measures how long the worker takes to come to what it is sent now, if that is due. */
+  /** Measures how long the worker takes to reach a new message, if a measurement is due. */
   #probe(lane: Lane, { id }: Exchange, nowMs: number): void {
     if (lane.window.takeProbe(lane.busy, nowMs)) lane.channel.send([Kind.probe, id]);
   }
 
-  /** Lets suspects run, each alone on a worker that takes nothing else meanwhile. */
+  /** Runs suspects, each on a worker that takes nothing new meanwhile. */
   #isolate(): void {
     const { isolation } = this.#recovery;
     const moment = {
@@ -184,7 +184,7 @@ export class Placement {
     }
   }
 
-  /** What waits for any worker. */
+  /** Counts the exchanges that wait for any worker. */
   #countOthers(): Others {
     const { held, heldSinceMs } = this.#recovery.others;
     const count = held + this.#line.size;
@@ -198,7 +198,7 @@ export class Placement {
   }
 }
 
-/** How long the answer to an exchange that is dispatched once more may take; 0: as long as it likes. */
+/** Returns how long a repeated exchange may still take, in ms; 0: no limit. */
 function timeLeftMs({ sinceMs, timeoutMs }: Exchange, nowMs: number): number {
   return timeoutMs === 0 ? 0 : Math.max(1, Math.ceil(sinceMs + timeoutMs - nowMs));
 }

@@ -2,23 +2,23 @@ import { BODY_FOLLOWS } from "../channel/messages.ts";
 import type { Exchange } from "./exchange.ts";
 import { computeFingerprint, type Fingerprint } from "./fingerprint.ts";
 
-/** Most requests that are remembered. Beyond it the oldest mark goes, and the oldest condemned one after all marks. */
+/** Most requests that are remembered. Above it the oldest suspect goes first, and quarantined requests go last. */
 const LIMIT = 1_024;
 
-/** Whoever is most likely why workers were lost is so by chance once, and not twice. */
+/** One suspicion may be chance. A second one is not. */
 const MOST_SUSPICIONS = 1;
 
-/** Takes less than a millisecond to look at. */
+/** A larger body is not hashed: hashing this many bytes takes less than a millisecond. */
 const LONGEST_BODY_BYTES = 1024 * 1024;
 
-/** What is known of requests with one fingerprint. */
+/** The record of requests with one fingerprint. */
 interface Entry {
   url: string;
-  /** Until then it is a suspect: it runs alone. */
+  /** Until then the request is a suspect and runs alone. */
   markedUntilMs: number;
-  /** Until then it does not run at all; 0: it is not condemned. */
+  /** Until then the request is refused; 0: it is not quarantined. */
   quarantinedUntilMs: number;
-  /** How often it was most likely why a worker was lost. */
+  /** How often the request was the most likely cause of a lost worker. */
   suspicions: number;
 }
 
@@ -31,22 +31,23 @@ const UNKNOWN: Standing = { kind: "unknown" };
 const SUSPECT: Standing = { kind: "suspect" };
 
 /**
- * Remembers requests that were in flight when a worker was lost by its own doing, and those that are known to be why.
+ * Remembers suspects and quarantined requests. A suspect was in flight when a worker crashed. A quarantined request is
+ * known to crash workers.
  *
- *     unknown ──in flight when a worker went──▶ suspect ──alone when a worker went──▶ condemned ──time──▶ suspect
- *        ▲───────answered, or time────────────────┘ └─────struck twice─────────────────▲
+ *     unknown ──in flight at a crash──▶ suspect ──alone at a crash──▶ quarantined ──time──▶ suspect
+ *        ▲──answered, or time─────────────┘ └──────suspected twice─────────▲
  *
- * After its time a condemned one is tried once more, alone: it harms nobody else.
+ * After its time, a quarantined request becomes a suspect: it runs once more, alone, where it harms no other request.
  */
 export class Quarantine {
   readonly #durationMs: number;
   readonly #limit: number;
-  /** In the order in which they were marked last. */
+  /** Ordered by the time of the last change. */
   readonly #entries = new Map<Fingerprint, Entry>();
-  /** How many entries there are of each URL: most requests are told apart by it, without a look at their bodies. */
+  /** Number of entries per URL. It rules out most requests without a look at their bodies. */
   readonly #urls = new Map<string, number>();
 
-  /** @param options `durationMs`: how long anything is remembered; 0: nothing ever is. */
+  /** @param options `durationMs`: how long entries are remembered; 0: none ever is. */
   constructor(options: { durationMs: number; limit?: number }) {
     this.#durationMs = options.durationMs;
     this.#limit = options.limit ?? LIMIT;
@@ -56,7 +57,7 @@ export class Quarantine {
     return this.#durationMs > 0;
   }
 
-  /** How many are remembered; while it is 0 nobody needs to ask. */
+  /** Number of remembered requests. While it is 0, callers need no look-up. */
   get size(): number {
     return this.#entries.size;
   }
@@ -71,12 +72,15 @@ export class Quarantine {
     return entry.markedUntilMs > nowMs ? SUSPECT : UNKNOWN;
   }
 
-  /** It was in flight when a worker was lost. */
+  /** Notes that the exchange was in flight when a worker was lost. */
   mark(exchange: Exchange, nowMs: number): void {
     this.#note(exchange, { markedUntilMs: nowMs + this.#durationMs });
   }
 
-  /** It is most likely why a worker was lost, though it was not alone. Returns whether that is enough to condemn it. */
+  /**
+   * Notes that the exchange is the most likely cause of a lost worker, though it was not alone there. Returns whether that
+   * is enough for a quarantine.
+   */
   noteSuspicion(exchange: Exchange, nowMs: number): boolean {
     this.#note(exchange, { markedUntilMs: nowMs + this.#durationMs, suspicions: 1 });
     const { fingerprint } = exchange;
@@ -84,7 +88,7 @@ export class Quarantine {
     return entry !== undefined && entry.suspicions > MOST_SUSPICIONS;
   }
 
-  /** It is why a worker was lost. Returns for how long it is not run, in ms. */
+  /** Quarantines an exchange that crashed its worker. Returns for how long it is refused, in ms. */
   quarantine(exchange: Exchange, nowMs: number): number {
     const quarantinedUntilMs = nowMs + this.#durationMs;
     this.#note(exchange, {
@@ -94,12 +98,12 @@ export class Quarantine {
     return this.#durationMs;
   }
 
-  /** It was answered: it is as good as any. */
+  /** Forgets an exchange that was answered. */
   clear(exchange: Exchange): void {
     if (exchange.fingerprint !== null) this.#forget(exchange.fingerprint);
   }
 
-  /** Forgets what is over. */
+  /** Forgets entries whose time is over. */
   expire(nowMs: number): void {
     for (const [fingerprint, { markedUntilMs }] of this.#entries) {
       if (markedUntilMs <= nowMs) this.#forget(fingerprint);
@@ -146,10 +150,11 @@ export class Quarantine {
 }
 
 /**
- * What an exchange is recognised by. Looks at its body once; from then on the body may go.
+ * Returns the fingerprint by which an exchange is recognised. Reads the body on the first call only: after that the
+ * body may be dropped.
  *
- * @returns `null` when its body is not here as a whole: it would be taken for others with the same URL. Or when it is so
- *   large that to look at it would hold up all others.
+ * @returns `null` when the whole body is not in memory: requests with the same URL would be mistaken for each other. Also
+ *   `null` for a body so large that hashing it would delay all other requests.
  */
 export function fingerprintOf(exchange: Exchange): Fingerprint | null {
   const { body, client, url } = exchange;

@@ -12,26 +12,26 @@ import { type Blame, judge, mayRunTwice } from "./replay-policy.ts";
 
 /** How a worker was lost. */
 export interface Loss {
-  /** What fails for it fails with this. */
+  /** The error of exchanges that fail because of the loss. */
   code: ErrorCode;
-  /** Whether it ended by its own doing, so that something it had in flight may be why. */
+  /** The worker ended by its own doing, for example by a crash: one of its exchanges may be the cause. */
   ownDoing: boolean;
 }
 
-/** What became of what a lost worker had in flight. */
+/** The result for a lost worker's exchanges in flight. */
 export interface LossOutcome {
   failed: number;
-  /** They wait for another worker, or have one. */
+  /** These wait for another worker, or have one. */
   replayed: number;
-  /** The first of those that failed. */
+  /** The first exchange that failed. */
   firstFailed: Exchange | null;
 }
 
-/** What the handlers of a route say of it. */
+/** A route's properties that matter after a loss. */
 export interface RoutePolicy {
-  /** Whether its requests may run twice; `null`: they do not say. */
+  /** Whether the route's requests may run twice; `null`: the handler does not declare it. */
   mayReplay: (route: RouteNumber, method: string) => boolean | null;
-  /** Names a request of it in the log. */
+  /** Returns the fields that name a request in the log. */
   describe: (exchange: Exchange) => object;
 }
 
@@ -39,31 +39,33 @@ export interface RecoveryOptions {
   log: Logger;
   /** Most suspects that wait. */
   queueLimit: number;
-  /** Longest that anything is let wait, as far as that can be foreseen. 0: any wait will do. */
+  /** An exchange whose expected wait is longer is refused at once. 0: the expected wait does not matter. */
   queueDelayMs: number;
-  /** Longest that an exchange waits here. One that has run may wait for as long as it may take, if that is bounded. */
+  /**
+   * Longest that an exchange waits here. A suspect whose route has a request timeout may wait until that timeout instead.
+   */
   queueTimeoutMs: number;
-  /** How long a request is remembered that was there when a worker was lost; 0: none is. */
+  /** How long a request is remembered that was in flight when a worker was lost; 0: none is. */
   quarantineMs: number;
   routes: RoutePolicy;
-  /** Ends an exchange that is not in the hands of any worker. */
+  /** Ends an exchange that no worker has. */
   fail: (exchange: Exchange, code: ErrorCode, retryAfterMs?: number) => void;
-  /** Ends one that waits in vain. */
+  /** Ends an exchange that has waited too long, or that finds the queue full. */
   overloaded: (exchange: Exchange, setting: "queueLimit" | "queueTimeout") => void;
 }
 
 /**
- * Sees exchanges through the loss of their workers: decides which are dispatched once more, and keeps those apart that
- * may be why.
+ * Handles the exchanges of lost workers: decides which of them are dispatched again, and isolates those that may be the
+ * cause.
  *
- * Invariant: an exchange is in `#again` or among the suspects that wait if and only if it is `held`. `#again` needs no
- * bound of its own: what is in it was dispatched once, and while it holds any, nothing new is dispatched.
+ * Invariant: an exchange is in `#again` or among the waiting suspects if and only if its state is `held`. `#again` needs
+ * no bound of its own: all its exchanges were dispatched before, and while it has any, no new exchange is dispatched.
  */
 export class Recovery {
   readonly isolation: Isolation;
   readonly #options: RecoveryOptions;
   readonly #quarantine: Quarantine;
-  /** They wait for any worker, before all others. */
+  /** Exchanges that wait for any worker, before all others. */
   readonly #again = new BoundedQueue<Exchange>(Number.POSITIVE_INFINITY);
 
   constructor(options: RecoveryOptions) {
@@ -72,12 +74,12 @@ export class Recovery {
     this.isolation = new Isolation(options);
   }
 
-  /** How many exchanges it holds. */
+  /** How many exchanges are held here. */
   get held(): number {
     return this.#again.size + this.isolation.waiting.size;
   }
 
-  /** Whether `divert` has to be asked. */
+  /** Whether callers must pass new exchanges to `divert`. */
   get isWatching(): boolean {
     return this.#quarantine.size > 0;
   }
@@ -87,17 +89,17 @@ export class Recovery {
     return this.#again.size > 0;
   }
 
-  /** How many do, and since when the first of them has. */
+  /** How many exchanges wait here for any worker, and since when the first of them has. */
   get others(): { held: number; heldSinceMs: number | null } {
     return { held: this.#again.size, heldSinceMs: this.#again.peek()?.sinceMs ?? null };
   }
 
-  /** The next one that any worker may have. */
+  /** Removes and returns the next exchange for any worker. */
   shift(): Exchange | undefined {
     return this.#again.shift();
   }
 
-  /** Takes a new exchange into its own hands if it looks like one that workers were lost with; false: it does not. */
+  /** Holds or refuses a new exchange that is suspect or quarantined. Returns false for all others. */
   divert(exchange: Exchange, nowMs: number): boolean {
     const standing = this.#quarantine.lookUp(exchange, nowMs);
     switch (standing.kind) {
@@ -115,16 +117,16 @@ export class Recovery {
     }
   }
 
-  /** A worker was lost that had these in flight; none of them is in its hands any more. */
+  /** Handles a lost worker's exchanges. They are in no lane any more. */
   rescue(lane: Lane, inFlight: readonly Exchange[], loss: Loss, nowMs: number): LossOutcome {
     const held = this.isolation.runOn(lane);
-    // One that was set apart for bad luck only is no more likely to be why than what was with it.
+    // A suspect that was isolated only because its workers were killed is no more likely to be the cause than the others.
     const mayBeCause = held?.isAlone === true || held?.suspect.trouble?.suspected === true;
     const run = mayBeCause ? held : null;
     this.isolation.detach(lane);
     const outcome: LossOutcome = { failed: 0, replayed: 0, firstFailed: null };
     for (const exchange of inFlight) {
-      // One whose client has left, or has waited long enough, may be what the worker was lost with as well.
+      // An exchange that is settled already, after a timeout or because its client left, may be the cause too.
       const isSuspicious = loss.ownDoing && exchange.state !== "answering";
       const blame = isSuspicious ? this.#suspect(exchange, run, nowMs) : "open";
       if (exchange.state === "settled") continue;
@@ -139,7 +141,7 @@ export class Recovery {
     return outcome;
   }
 
-  /** A worker has answered an exchange that was in trouble, and lives: it and those like it are as good as any. */
+  /** Clears an isolated exchange that its worker has answered, and all suspects that are like it. */
   clear(lane: Lane, exchange: Exchange): void {
     if (exchange.trouble?.alone !== true) return;
     this.isolation.finish(lane, exchange);
@@ -151,21 +153,21 @@ export class Recovery {
     }
   }
 
-  /** Its body is needed no more; what it is recognised by may be. */
+  /** Drops a body that is not needed any more. Computes its fingerprint first. */
   dropBody(exchange: Exchange): void {
     if (exchange.body === BODY_FOLLOWS || exchange.body === null) return;
     const isKnown = this.#quarantine.enabled && fingerprintOf(exchange) !== null;
-    // Without its body it must not be taken for one that has none.
+    // An exchange without a fingerprint must not pass for one without a body.
     exchange.body = isKnown ? null : BODY_FOLLOWS;
   }
 
-  /** It waits no more. */
+  /** Removes an exchange that waits here. */
   remove(exchange: Exchange): void {
     this.#again.remove(exchange);
     this.isolation.waiting.remove(exchange);
   }
 
-  /** Fails what has waited too long, and forgets what was long ago. */
+  /** Fails exchanges that have waited too long, and forgets old suspects. */
   expire(nowMs: number): void {
     if (this.#quarantine.size > 0) this.#quarantine.expire(nowMs);
     if (this.held === 0) return;
@@ -173,7 +175,7 @@ export class Recovery {
     for (const exchange of this.isolation.waiting) this.#expireOne(exchange, nowMs);
   }
 
-  /** Fails all that waits. */
+  /** Fails all exchanges that wait here. */
   failAll(code: ErrorCode): void {
     for (const waiting of [this.#again, this.isolation.waiting]) {
       for (const exchange of waiting) this.#options.fail(exchange, code);
@@ -187,13 +189,13 @@ export class Recovery {
       this.#options.fail(exchange, "ERR_HANDLER_TIMEOUT");
       return;
     }
-    // Suspects run one by one, which may take long; their clients have had to wait for so long anyway.
+    // Suspects run one by one, which may take long. Their clients expect to wait this long anyway.
     const waitsOutItsTime = trouble?.alone === true && trouble.firstMs !== null && timeoutMs > 0;
     if (waitsOutItsTime || nowMs - sinceMs <= this.#options.queueTimeoutMs) return;
     this.#options.overloaded(exchange, "queueTimeout");
   }
 
-  /** Remembers an exchange that may be why its worker was lost, and one that is. */
+  /** Remembers an exchange that may be, or is, the cause of a lost worker. Returns the blame. */
   #suspect(exchange: Exchange, run: IsolatedRun | null, nowMs: number): Blame {
     if (!this.#quarantine.enabled) return "open";
     if (run !== null && exchange !== run.suspect) {
@@ -208,7 +210,8 @@ export class Recovery {
       this.#quarantine.mark(exchange, nowMs);
       return "open";
     }
-    // It began beside others that had run for a while, or was let go among them; it alone has been suspected before.
+    // The suspect began beside exchanges that had run for a while, or others joined it. Only the suspect was suspected
+    // before.
     if (!this.#quarantine.noteSuspicion(exchange, nowMs)) return "open";
     this.#quarantineAll(exchange, nowMs);
     return "it";
@@ -225,7 +228,7 @@ export class Recovery {
     }
   }
 
-  /** Has a lost exchange dispatched once more, if that is safe; false: it is not. */
+  /** Dispatches a lost exchange again if that is safe. Returns false if it is not. */
   #retry(
     exchange: Exchange,
     { blame, loss, nowMs }: { blame: Blame; loss: Loss; nowMs: number },
@@ -261,7 +264,7 @@ export class Recovery {
     exchange.lane = null;
     if (trouble.alone) {
       if (this.#isolate(exchange, nowMs)) return true;
-      // Too many wait to run alone. One that may be why must not run among others.
+      // Too many suspects wait. An exchange that may have crashed a worker must not run among others.
       if (trouble.suspected) return false;
       trouble.alone = false;
     }
@@ -269,7 +272,7 @@ export class Recovery {
     return this.#again.push(exchange);
   }
 
-  /** False when too many wait. */
+  /** Queues a suspect. Returns false when too many wait. */
   #isolate(exchange: Exchange, nowMs: number): boolean {
     if (!this.isolation.waiting.push(exchange)) return false;
     this.#hold(exchange, nowMs);

@@ -1,51 +1,51 @@
 /**
- * Whether an exchange is why its worker was lost, if the worker's own doing is.
+ * Whether an exchange is the cause of a worker's crash.
  *
- * - `it`: it was alone there, or it has been most likely twice.
- * - `another`: nothing but another suspect had begun there of late, so that one most likely is.
- * - `open`: it may be.
+ * - `it`: the exchange was alone there, or it was the most likely cause twice.
+ * - `another`: the only exchange that began there of late is another suspect, which is the most likely cause.
+ * - `open`: it may be the cause.
  */
 export type Blame = "it" | "another" | "open";
 
-/** What is known of an exchange in flight whose worker was lost. */
+/** The facts about an exchange in flight whose worker was lost. */
 export interface LostExchange {
-  /** Whether it may run once more from the beginning. */
+  /** Whether the exchange may run again from the beginning. */
   replayable: boolean;
   blame: Blame;
-  /** Whether it is a suspect already. */
+  /** Whether the exchange is a suspect already. */
   suspected: boolean;
-  /** How many workers were lost with it in flight before this one, by what they did themselves and otherwise. */
+  /** How many earlier workers crashed, or were lost otherwise, with this exchange in flight. */
   crashes: number;
   losses: number;
 }
 
 /**
- * What becomes of it.
+ * The next step for a lost exchange.
  *
  * - `replay`: it goes to another worker.
- * - `isolate`: it goes to another worker that has nothing else to do.
- * - `quarantine`: it fails, and so do all that are like it for a while.
+ * - `isolate`: it goes to another worker, and runs alone there.
+ * - `quarantine`: it fails, and all exchanges that are like it fail for a while.
  * - `fail`: it fails.
  */
 export type Verdict = "replay" | "isolate" | "quarantine" | "fail";
 
-/** Workers that are killed around an exchange are not its fault; this many are bad luck enough. */
+/** An exchange is not the cause when its worker is killed from outside. After this many losses it fails anyway. */
 export const MOST_LOSSES = 10;
 
 /**
- * After so many it runs alone. Where each worker is killed as soon as it is ready, all that waited is with it each time, and
- * would be lost together; of those that run alone one is.
+ * After this many losses an exchange runs alone. If each worker is killed as soon as it is ready, all waiting exchanges
+ * are lost together each time; of exchanges that run alone only one is lost.
  */
 export const MOST_COMMON_LOSSES = 3;
 
-/** So many crashes around an exchange are as well, while others are more likely to be why. */
+/** After this many crashes an exchange fails, even while another exchange is the more likely cause. */
 const MOST_CRASHES = 3;
 
 /**
- * Decides what becomes of an exchange whose worker was lost before any byte of its response was there.
+ * Decides the next step for an exchange whose worker was lost before the first byte of its response.
  *
- * @param ownDoing Whether the worker's own doing is why it was lost, so that one of its exchanges may be to blame.
- * @param quarantine Whether those are looked for. Otherwise the exchange gets its second chance among others.
+ * @param ownDoing The worker ended by its own doing, so one of its exchanges may be the cause.
+ * @param quarantine Whether suspects are isolated. Otherwise a lost exchange is replayed among others.
  */
 export function judge(
   lost: LostExchange,
@@ -66,17 +66,17 @@ export function judge(
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 
 /**
- * Whether a request may run once more though a worker may have run it already: its method is idempotent, or its client
- * says by `Idempotency-Key` that the handler can tell (draft-ietf-httpapi-idempotency-key-header).
+ * Tells whether a request may run again although a worker may have run it already. It may if its method is idempotent,
+ * or if the client sent `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header).
  *
  * @param fields Field block, see `channel/messages.ts`.
- * @param declared What the handler says of itself, if it does: it goes before all.
+ * @param declared The handler's own declaration, which takes precedence; `null`: it has none.
  */
 export function mayRunTwice(method: string, fields: string, declared: boolean | null): boolean {
   return declared ?? (IDEMPOTENT.has(method) || hasField(fields, "idempotency-key"));
 }
 
 function hasField(fields: string, name: string): boolean {
-  // Names and values take turns.
+  // Names and values alternate.
   return fields.split("\n").some((text, index) => index % 2 === 0 && text === name);
 }

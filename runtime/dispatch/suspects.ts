@@ -2,14 +2,14 @@ import type { Exchange } from "./exchange.ts";
 import type { Fingerprint } from "./fingerprint.ts";
 import { fingerprintOf } from "./quarantine.ts";
 
-/** What those that are alike have in common; one that cannot be recognised is only like itself. */
+/** The common key of suspects that are alike. An exchange without a fingerprint is only like itself. */
 type Likeness = Fingerprint | Exchange;
 
-/** Suspects that wait, so many at most, in the order in which they came, and which of them are alike. */
+/** A bounded queue of suspects, in order of arrival. Knows which of them are alike. */
 export class Suspects {
   readonly #limit: number;
   readonly #waiting = new Map<Exchange, Likeness>();
-  /** None of them is empty. The one with the first suspect is first, as long as that waits. */
+  /** Groups of suspects that are alike, none of them empty. */
   readonly #alike = new Map<Likeness, Set<Exchange>>();
 
   constructor(limit: number) {
@@ -20,12 +20,12 @@ export class Suspects {
     return this.#waiting.size;
   }
 
-  /** In order. What is removed meanwhile is left out. */
+  /** Iterates in order. Leaves out suspects that are removed meanwhile. */
   [Symbol.iterator](): Iterator<Exchange> {
     return this.#waiting.keys();
   }
 
-  /** False when it is full: nothing was added. */
+  /** Adds a suspect. Returns false, and adds nothing, when the queue is full. */
   push(exchange: Exchange): boolean {
     if (this.#waiting.size >= this.#limit) return false;
     const likeness = fingerprintOf(exchange) ?? exchange;
@@ -36,14 +36,15 @@ export class Suspects {
     return true;
   }
 
-  /** The one that has waited longest. */
+  /** Returns the suspect that has waited longest. */
   peek(): Exchange | undefined {
     return this.#waiting.keys().next().value;
   }
 
   /**
-   * The one to run next: all that are like it wait for what becomes of it, so the largest group is first. Otherwise a
-   * popular page that was there when a worker was lost would have to wait for all that were.
+   * Removes and returns the suspect to run next: the first one of the largest group. Its result decides for all that are
+   * like it. Without this rule, a popular page that was in flight when a worker was lost would wait for all its
+   * neighbours.
    */
   shift(): Exchange | undefined {
     let most: ReadonlySet<Exchange> = new Set();
@@ -62,7 +63,7 @@ export class Suspects {
     if (alike?.size === 0) this.#alike.delete(likeness);
   }
 
-  /** Those that wait and are like this one, which need not wait. */
+  /** Returns the waiting suspects that are like this exchange. */
   like(exchange: Exchange): Exchange[] {
     return [...(this.#alike.get(fingerprintOf(exchange) ?? exchange) ?? [])];
   }
