@@ -1,15 +1,15 @@
-/** What the balancer must know of a worker. */
+/** The facts about a worker that the balancer needs. */
 export interface Load {
   readonly inFlight: { readonly size: number };
-  /** How many it may have. */
+  /** How many exchanges the worker may have in flight. */
   readonly cap: number;
 }
 
 /**
- * The least busy of the workers that are below their cap, the first of them when several are; `null` when all are full.
+ * Returns the least busy of the workers that are below their cap, the first of several; `null` when all are full.
  *
- * The first, and not the one whose turn it is: with few requests at a time they all go to one worker, whose caches are
- * warm and whose frames carry more than one request.
+ * Always the first worker instead of round robin: with few requests at a time they all go to one worker, whose caches
+ * are warm and whose frames carry more than one request.
  *
  * @param extra How far above its cap a worker may go.
  */
@@ -27,17 +27,17 @@ export function pickLeastBusy<W extends Load>(workers: readonly W[], extra = 0):
 }
 
 /**
- * How many exchanges a worker may have more than the least busy one and still be the one to stay with.
+ * Returns how many more exchanges than the least busy worker the last picked worker may have and still be picked.
  *
  * Requests that arrive together cost less as one frame to one worker than as two frames to two: a frame is a write, a
- * read and a switch between processes. It is worth it only while the exchanges ahead take no time to speak of.
+ * read and a switch between processes. It pays only while the exchanges ahead take hardly any time.
  *
- * @param latencyMs Of late, from the dispatch to the answer.
+ * @param latencyMs Average time from dispatch to answer.
  */
 export function frameSlack(latencyMs: number): number {
   return latencyMs < QUICK_MS ? QUICK_SLACK : 0;
 }
 
-/** So many quick exchanges wait for each other less long than a slow one takes. */
+/** This many quick exchanges take less time one after another than one slow exchange takes. */
 const QUICK_SLACK = 16;
 const QUICK_MS = 1;

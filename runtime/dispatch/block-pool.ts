@@ -1,12 +1,12 @@
-/** Size of a block: as much as a worker sends of a body at a time. */
+/** Size of a block: the largest chunk that a worker sends of a body. */
 export const BLOCK_BYTES = 64 * 1024;
 
-/** What is kept for the next burst; what is more is left to the collector. */
+/** Free blocks that are kept for the next burst. The garbage collector gets the rest. */
 const MOST_FREE_BLOCKS = 64;
 
 /**
- * Blocks of memory that are used again: memory outside of V8's heap costs a collection of all of it for each few dozens of
- * MiB that are new (decision 028).
+ * Reusable blocks of memory. For each few dozen MiB of new memory outside its heap, V8 collects that whole heap
+ * (decision 028).
  */
 export class BlockPool {
   readonly #free: Uint8Array[] = [];
@@ -15,7 +15,7 @@ export class BlockPool {
     return this.#free.pop() ?? new Uint8Array(BLOCK_BYTES);
   }
 
-  /** Nobody must read it any more. One that is never given back is collected as anything else. */
+  /** Returns a block that is not read any more. A block that is never given back is garbage-collected as usual. */
   give(block: Uint8Array): void {
     if (this.#free.length < MOST_FREE_BLOCKS) this.#free.push(block);
   }

@@ -1,17 +1,17 @@
 import type { BlockPool } from "./block-pool.ts";
 
-/** Less than that is copied into memory of just its size: many that hold little must not take a block each. */
+/** Smaller rests are copied to memory of their exact size: many small queues must not take a block each. */
 const LEAST_BYTES = 16 * 1024;
 
 interface Entry {
   readonly memory: Uint8Array;
-  /** Where what is in use of it ends. */
+  /** Where the used part of the memory ends. */
   end: number;
-  /** It goes back to the pool. */
+  /** The memory belongs to the pool. */
   readonly isBlock: boolean;
 }
 
-/** Bytes in the order in which they came, cut as they are asked for, in memory that is used again. */
+/** A byte queue in pooled memory. `take` chooses the size of the pieces. */
 export class BlockQueue {
   readonly #pool: BlockPool;
   readonly #entries: Entry[] = [];
@@ -25,12 +25,12 @@ export class BlockQueue {
     this.#pool = pool;
   }
 
-  /** How many bytes wait. */
+  /** Number of bytes in the queue. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Adds a copy: the bytes may change afterwards. */
+  /** Adds a copy of the bytes: the caller may change them afterwards. */
   push(bytes: Uint8Array): void {
     this.#bytes += bytes.length;
     let at = this.#fillUp(bytes);
@@ -47,8 +47,8 @@ export class BlockQueue {
   }
 
   /**
-   * The next bytes, at least one and at most so many, as far as they lie in one piece; `null` when none wait. They are valid
-   * until the next call of `take` or `clear`.
+   * Returns the next bytes, 1 to `maxBytes`, as far as they are contiguous; `null` when the queue is empty. They are
+   * valid until the next call of `take` or `clear`.
    */
   take(maxBytes: number): Uint8Array | null {
     this.#giveBack();
@@ -66,7 +66,7 @@ export class BlockQueue {
     return piece;
   }
 
-  /** All that waits, in one piece, which is the caller's. */
+  /** Returns all bytes in one piece, which belongs to the caller. */
   takeAll(): Uint8Array {
     const [first] = this.#entries;
     if (this.#entries.length === 1 && first?.isBlock === false) {
@@ -92,7 +92,7 @@ export class BlockQueue {
     this.#bytes = 0;
   }
 
-  /** Into what is free of the last block. Returns how many found room. */
+  /** Fills the free part of the last block. Returns how many bytes it took. */
   #fillUp(bytes: Uint8Array): number {
     const last = this.#entries.at(-1);
     if (last?.isBlock !== true) return 0;

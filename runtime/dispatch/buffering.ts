@@ -1,9 +1,9 @@
-/** What happens with bodies that are larger than memory shall hold. */
+/** How bodies are handled that are larger than the memory for them. */
 export interface Buffering {
-  /** A request body up to this size is gathered in memory before a worker is involved. */
+  /** A request body up to this size is gathered in memory before it needs a worker. */
   readonly bodyBufferBytes: number;
-  /** A larger one goes to a worker while it comes, or to disk until it is complete. */
+  /** A larger request body streams to a worker, or goes to disk until it is complete. */
   readonly bodyOverflow: "stream" | "spool";
-  /** A response that is ahead of its client holds its worker back, or goes to disk. */
+  /** A response that is ahead of its client pauses its worker, or goes to disk. */
   readonly responseOverflow: "wait" | "spool";
 }

@@ -5,40 +5,41 @@ import { BlockQueue } from "./block-queue.ts";
 import { createNamelessSync } from "./nameless-file.ts";
 
 export interface BurstQueueOptions {
-  /** Where to create the file; made, with mode 0700, if it is not there. */
+  /** Folder for the file. Created with mode 0700 if it is missing. */
   dir: string;
-  /** What may wait in memory; what comes on top goes to disk. */
+  /** Bytes that may wait in memory. The rest goes to disk. */
   memoryBytes: number;
   blocks: BlockPool;
-  /** Asks for a file; false: there are as many as may be. */
+  /** Asks for a file; false: the limit of files is reached. */
   open: () => boolean;
-  /** Asks for so many bytes more on the disk; false: there are none left. */
+  /** Asks for more room on the disk; false: there is none. */
   reserve: (bytes: number) => boolean;
-  /** The file is closed: gives it back, and what was reserved. */
+  /** Gives back the file and the room that was reserved for it. */
   release: (bytes: number) => void;
 }
 
 /**
- * Bytes in the order in which they came, of which memory holds only so many.
+ * A byte queue with bounded memory, for bursts.
  *
- * A client that is held back still delivers what lies in the buffers of both kernels, and all that it sends while that is
- * read: to pause a socket does not end the loop that reads it (docs/uwebsockets.md section 3; 80 MB within one turn were seen over
- * the loopback). There is no later moment to write it to disk: it is done at once, which takes longer than to copy it
- * and far less than to swap. When the disk refuses, or has no more room for bodies, memory takes it after all.
+ * A paused client still delivers the bytes in the buffers of both kernels, and all that it sends while those are read:
+ * pausing a socket does not end the loop that reads it (docs/uwebsockets.md section 3; 80 MB within one turn were seen
+ * over the loopback). There is no later moment to write the bytes to disk, so they are written synchronously. This
+ * takes longer than a copy, and far less time than swapping. When the disk refuses, or has no room for bodies, the
+ * bytes stay in memory after all.
  *
- * The file has no name from the moment after it was created.
+ * The file loses its name right after it is created.
  */
 export class BurstQueue {
   readonly #options: BurstQueueOptions;
-  /** Older than what the file holds. */
+  /** Bytes older than those in the file. */
   readonly #memory: BlockQueue;
   #file: number | null = null;
   #writtenBytes = 0;
   #readBytes = 0;
   #reservedBytes = 0;
-  /** Newer than what the file holds: the disk refused it. */
+  /** Bytes newer than those in the file, which the disk refused. */
   #refused: BlockQueue | null = null;
-  /** Where pieces of the file are read. */
+  /** Buffer for reading the file. */
   #readBuffer: Uint8Array | null = null;
 
   constructor(options: BurstQueueOptions) {
@@ -46,12 +47,12 @@ export class BurstQueue {
     this.#memory = new BlockQueue(options.blocks);
   }
 
-  /** How many bytes wait. */
+  /** Number of bytes in the queue. */
   get bytes(): number {
     return this.#memory.bytes + this.#fileBytes + (this.#refused?.bytes ?? 0);
   }
 
-  /** Adds a copy: the bytes may change afterwards. */
+  /** Adds a copy of the bytes: the caller may change them afterwards. */
   push(bytes: Uint8Array): void {
     const only = this.bytes === this.#memory.bytes;
     if (only && this.#memory.bytes < this.#options.memoryBytes) {
@@ -64,17 +65,17 @@ export class BurstQueue {
   }
 
   /**
-   * The next bytes, at least one and at most so many, as far as they lie in one piece; `null` when none wait. They are valid
-   * until the next call.
+   * Returns the next bytes, 1 to `maxBytes`, as far as they are contiguous; `null` when the queue is empty. They are
+   * valid until the next call.
    *
-   * @throws What the disk says.
+   * @throws Error of the file system.
    */
   take(maxBytes: number): Uint8Array | null {
     if (this.#memory.bytes === 0 && this.#fileBytes > 0) this.#memory.push(this.#load());
     return this.#memory.take(maxBytes) ?? this.#takeRefused(maxBytes);
   }
 
-  /** All that waits, in one piece, which is the caller's. */
+  /** Returns all bytes in one piece, which belongs to the caller. */
   takeAll(): Uint8Array {
     if (this.bytes === this.#memory.bytes) return this.#memory.takeAll();
     const pieces: Uint8Array[] = [];
@@ -84,7 +85,7 @@ export class BurstQueue {
     return Buffer.concat(pieces);
   }
 
-  /** Drops all. */
+  /** Drops all bytes, and closes the file. */
   clear(): void {
     this.#memory.clear();
     this.#refused?.clear();
@@ -110,7 +111,7 @@ export class BurstQueue {
     return this.#writtenBytes - this.#readBytes;
   }
 
-  /** False: the disk does not take them. */
+  /** Writes bytes to the file. Returns false when the disk does not take them. */
   #store(bytes: Uint8Array): boolean {
     const file = this.#file ?? this.#open();
     if (file === null) return false;
@@ -124,7 +125,7 @@ export class BurstQueue {
         done += writeSync(file, bytes, done, bytes.length - done, this.#writtenBytes + done);
       }
     } catch {
-      // Memory takes it: that is what the burst would have cost without a disk.
+      // The bytes go to memory, where they would be without a disk.
       return false;
     }
     this.#writtenBytes += bytes.length;
@@ -141,7 +142,7 @@ export class BurstQueue {
     return this.#file;
   }
 
-  /** What was written a moment ago is in the page cache: to read it waits for no disk. */
+  /** Reads recently written bytes. They are in the page cache, so this does not wait for the disk. */
   #load(): Uint8Array {
     if (this.#file === null) throw new TypeError("read from a file that is not open");
     const bytes = (this.#readBuffer ??= Buffer.allocUnsafeSlow(CHUNK_BYTES));
@@ -149,7 +150,7 @@ export class BurstQueue {
     const length = readSync(this.#file, bytes, 0, most, this.#readBytes);
     if (length === 0) throw new Error("Cannot read a body back: its file lost its end");
     this.#readBytes += length;
-    // Its pages are there already for the next burst.
+    // Reuse the file's pages for the next burst.
     if (this.#readBytes === this.#writtenBytes) this.#readBytes = this.#writtenBytes = 0;
     return bytes.subarray(0, length);
   }

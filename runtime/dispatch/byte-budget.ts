@@ -1,4 +1,4 @@
-/** A number of bytes that many share: what one holds, the others cannot. */
+/** A number of bytes that several holders share. */
 export class ByteBudget {
   readonly #limitBytes: number;
   #heldBytes = 0;
@@ -12,9 +12,9 @@ export class ByteBudget {
   }
 
   /**
-   * False when that is more than is left: nothing was taken.
+   * Takes bytes from the budget. Returns false, and takes nothing, when fewer are left.
    *
-   * @param leaveBytes What has to be left then, for those who cannot do without.
+   * @param leaveBytes Bytes that must stay in the budget for other holders.
    */
   take(bytes: number, leaveBytes = 0): boolean {
     if (this.#heldBytes + bytes > this.#limitBytes - leaveBytes) return false;
@@ -22,7 +22,7 @@ export class ByteBudget {
     return true;
   }
 
-  /** Gives back what was taken. */
+  /** Gives bytes back. */
   give(bytes: number): void {
     this.#heldBytes -= bytes;
   }

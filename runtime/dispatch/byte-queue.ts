@@ -1,11 +1,11 @@
-/** Bytes in the order in which they came, cut as they are asked for. Nothing is copied. */
+/** A byte queue that copies nothing. `take` chooses the size of the pieces. */
 export class ByteQueue {
   readonly #chunks: Uint8Array[] = [];
   /** How much of the first chunk was taken. */
   #offset = 0;
   #bytes = 0;
 
-  /** How many bytes wait. */
+  /** Number of bytes in the queue. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -16,7 +16,7 @@ export class ByteQueue {
     this.#bytes += chunk.length;
   }
 
-  /** The next bytes, at least one and at most so many, as far as they lie in one piece; `null` when none wait. */
+  /** Returns the next bytes, 1 to `maxBytes`, as far as they are contiguous; `null` when the queue is empty. */
   take(maxBytes: number): Uint8Array | null {
     const first = this.#chunks[0];
     if (first === undefined) return null;
@@ -31,7 +31,7 @@ export class ByteQueue {
     return piece;
   }
 
-  /** All that waits, in one piece. */
+  /** Returns all bytes in one piece. */
   takeAll(): Uint8Array {
     const [first, second] = this.#chunks;
     if (first === undefined) return new Uint8Array(0);

@@ -3,7 +3,7 @@ import type { LimitName } from "../observe/counters.ts";
 
 export type { ExchangeId, WorkerId };
 
-/** What is known of a request once its head is complete. */
+/** The facts about a request once its head is complete. */
 export interface RequestHead {
   /** A token as it came (RFC 9110 section 9.1): case-sensitive. */
   method: string;
@@ -19,7 +19,7 @@ export interface RequestHead {
   clientAddress: string;
 }
 
-/** A response that is there as a whole. */
+/** A response with its whole body. */
 export interface CompleteResponse {
   /** 200 to 599. */
   status: number;
@@ -27,36 +27,39 @@ export interface CompleteResponse {
   statusText: string;
   /** Field block; fields that concern framing or the connection are left out when it is written. */
   fields: string;
-  /** Lent for as long as the call takes that hands it over. */
+  /** Lent: valid during the call only. */
   body: string | Uint8Array | null;
 }
 
-/** Takes a request body as it arrives. */
+/** Receives a request body as it arrives. */
 export interface BodySink {
-  /** The bytes are valid during the call only: what the sink keeps, it copies. */
+  /** The bytes are valid during the call only: a sink copies the bytes that it keeps. */
   chunk(bytes: Uint8Array): void;
   end(): void;
 }
 
-/** Holds a client back that sends faster than its body is taken. What is on its way still arrives. */
+/** Pauses a client that sends faster than its body is consumed. Bytes that are on their way still arrive. */
 export interface BodyFlow {
   pause(): void;
   resume(): void;
 }
 
-/** A body that is read piece by piece, as its pieces come to be there. */
+/** A body that is read in pieces, as they become available. */
 export interface BodySource {
-  /** The next bytes, at most so many; `null` when none are there now. They are valid until the next call of `read` or `cancel`. */
+  /**
+   * Returns the next bytes, at most `maxBytes`; `null` when none are available now. They are valid until the next call
+   * of `read` or `cancel`.
+   */
   read(maxBytes: number): Uint8Array | null;
   /** `open`: more may come. `ended`: all has been read. `failed`: the rest will never come. */
   readonly state: "open" | "ended" | "failed";
-  /** How many bytes are left, once all that will ever come is there; `null`, or left out: that is not known. */
+  /** Bytes left, once the whole rest of the body is available; `null` or absent: not known. */
   readonly wholeBytes?: number | null;
-  /** What a client is to be told that has seen nothing of it when it fails; left out: 500. */
+  /** Status for a client that has received nothing when the body fails; absent: 500. */
   readonly failedAs?: number;
-  /** Called when it is worth to read again, or when the state has changed. One listener. */
+  /** Called when a read may succeed, and when the state changes. One listener. */
   onChange: (() => void) | null;
-  /** Nobody reads on. */
+  /** Stops reading. */
   cancel(): void;
 }
 
@@ -65,24 +68,23 @@ export interface ResponseHead {
   status: number;
   statusText: string;
   fields: string;
-  /** The size of the body, if it is known; otherwise what `content-length` among the fields says, if anything. */
+  /** Size of the body; `null`: not known beyond what `content-length` in the fields says. */
   lengthBytes: number | null;
 }
 
-/** How slow a client may be. 0 switches a limit off. */
+/** Limits for slow clients. 0 switches a limit off. */
 export interface TransferLimits {
   /** Longest pause between two pieces of a request body. */
   bodyTimeoutMs: number;
-  /** Least average rate of a request body, counted once its grace is over. */
+  /** Least average rate of a request body. Counts after a grace. */
   minBodyRateBytesPerSecond: number;
-  /** Longest time for which a client takes nothing of its response. */
+  /** Longest time without progress while a client reads its response. */
   sendTimeoutMs: number;
 }
 
 /**
- * The client's side of an exchange, as the rest of the primary sees it: it knows nothing of the engine that holds the
- * socket. A client side is settled once its response has been handed over completely or the client has left; from
- * then on every call does nothing.
+ * The client's side of an exchange, independent of the engine that holds the socket. It is settled once the whole
+ * response was handed over or the client has left. After that all calls do nothing.
  */
 export interface ClientSide {
   readonly id: ExchangeId;
@@ -90,30 +92,30 @@ export interface ClientSide {
   /** `performance.now()` when the head was complete. */
   readonly receivedMs: number;
   readonly settled: boolean;
-  /** Some of its answer has been written: it can no longer be told anything else. */
+  /** A part of the answer has been written: the status can no longer change. */
   readonly begun: boolean;
-  /** The worker that has it or had it; `null` for none. For the access log. */
+  /** The worker that has or had the exchange; `null`: none. For the access log. */
   workerId: WorkerId | null;
-  /** What has refused it, or cut it off; `null` for nothing. For the access log. */
+  /** The limit that refused the request or cut it off; `null`: none. For the access log. */
   limit: LimitName | null;
 
   /**
-   * Hands over the body as it arrives. Must be called before the turn in which the head arrived is over, at most once.
-   * The sink hears nothing more once the client side is settled.
+   * Passes the body on as it arrives. Must be called in the turn of the event loop in which the head arrived, at most
+   * once. The sink gets nothing once the client side is settled.
    */
   receiveBody(sink: BodySink): BodyFlow;
 
-  /** From now on these count, and not those of its listener. */
+  /** Replaces the transfer limits of the listener for this exchange. */
   limitTransfers(limits: TransferLimits): void;
 
-  /** Called at most once, when the client leaves before its answer is complete. Replaces an earlier callback. */
+  /** Registers a callback for a client that leaves before its answer is complete. Replaces an earlier callback. */
   onAbort(callback: () => void): void;
 
   respond(response: CompleteResponse): void;
 
-  /** Answers with a body that is still to come; reads it as fast as the client takes it. */
+  /** Answers with a body that is still to come. Reads it as fast as the client takes it. */
   respondStream(head: ResponseHead, body: BodySource): void;
 
-  /** Answers an error in the runtime's own words, and closes the connection if its framing cannot be trusted. */
+  /** Answers with an error page, and closes the connection if its framing cannot be trusted. */
   refuse(status: number, options?: { close?: boolean; retryAfterSeconds?: number }): void;
 }

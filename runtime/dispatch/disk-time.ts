@@ -1,12 +1,11 @@
-/** Longest that one operation on the disk may take. A disk that is only busy is far quicker. */
+/** Longest time for one disk operation. A disk that is only busy is far quicker. */
 const DISK_TIMEOUT_MS = 30_000;
 
 /**
- * What an operation on the disk comes to, or an error when the disk does not answer in time: one that hangs must not
- * make clients hang.
+ * Returns the result of a disk operation, or fails after 30 seconds: a disk that hangs must not make clients hang.
  *
- * @param discard Gets what comes after all when nobody waits any more.
- * @throws What the operation throws; Error with code `ETIMEDOUT`.
+ * @param discard Gets the result if it arrives after the timeout.
+ * @throws The error of the operation; Error with code `ETIMEDOUT`.
  */
 export async function inDiskTime<T>(
   operation: Promise<T>,
@@ -17,7 +16,7 @@ export async function inDiskTime<T>(
     timer = setTimeout(() => {
       const error = new Error(`the disk did not answer within ${DISK_TIMEOUT_MS / 1000} s`);
       reject(Object.assign(error, { code: "ETIMEDOUT" }));
-      // Its failure is nobody's business now.
+      // A failure after the timeout does not matter any more.
       operation.then(discard, () => {});
     }, DISK_TIMEOUT_MS);
   });

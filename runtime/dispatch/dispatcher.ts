@@ -79,10 +79,11 @@ export interface DispatcherOptions {
  *
  * Invariants:
  *
- * - The state of an exchange says where it is: in the line, in one lane's `inFlight`, held by `recovery.ts`, or nowhere.
+ * - The state of an exchange says where it is: in the line, in one lane's `inFlight`, held by `recovery.ts`, or
+ *   nowhere.
  * - A detached lane has nothing in flight.
- * - An exchange leaves `inFlight` when it is settled. The exception: after an abort it stays, already settled, until the
- *   worker confirms the abort. A worker with a blocked event loop therefore stays busy for the balancer.
+ * - An exchange leaves `inFlight` when it is settled. The exception: after an abort it stays, already settled, until
+ *   the worker confirms the abort. A worker with a blocked event loop therefore stays busy for the balancer.
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
@@ -231,7 +232,9 @@ export class Dispatcher {
     this.#recovery.isolation.retire(lane);
   }
 
-  /** Gives a silent worker nothing new until it sends something. Meanwhile new exchanges go to other workers or queue. */
+  /**
+   * Gives a silent worker nothing new until it sends something. Meanwhile new exchanges go to other workers or queue.
+   */
   stall(lane: Lane): void {
     this.#lanes.stall(lane);
   }
@@ -275,7 +278,8 @@ export class Dispatcher {
   }
 
   /**
-   * Fails all exchanges that are queued or in flight. Exchanges whose body is still being received fail once it is here.
+   * Fails all exchanges that are queued or in flight. Exchanges whose body is still being received fail once it is
+   * here.
    *
    * @param options.graceMs The grace that they have had, for the log; absent: they had none.
    */

@@ -8,7 +8,7 @@ import type { Fingerprint } from "./fingerprint.ts";
 import type { Lane } from "./lane.ts";
 
 /**
- * Where one request and its response stand.
+ * The state of one request and its response.
  *
  *     receiving ──▶ queued ──▶ dispatched ──whole response──▶ settled
  *         │           │          ▲  │ └──head of a stream──▶ answering ──last chunk──▶ settled
@@ -17,9 +17,9 @@ import type { Lane } from "./lane.ts";
  *         │           │     └─lost──┤  │                         │
  *         └───────────┴─────────────┴──┴── client left, refused, worker lost ──▶ settled
  *
- * `held`: it waits in the hands of `recovery.ts`, to be dispatched once more or to run alone. `settled` is entered
- * exactly once: its client has been answered, is being sent what is left of a stream, or has left; and no worker has it,
- * or the worker was told to abort it.
+ * `held`: the exchange waits in `recovery.ts`, to be dispatched again or to run alone. An exchange is settled exactly
+ * once: when its client was answered, receives only the rest of a stream, or has left. No worker has a settled
+ * exchange, except one that was told to abort it.
  */
 export type ExchangeState =
   | "receiving"
@@ -29,17 +29,17 @@ export type ExchangeState =
   | "answering"
   | "settled";
 
-/** What an exchange has been through that lost its worker, or that looks like one that did. */
+/** The history of an exchange that lost its worker, or that looks like one that did. */
 export interface Trouble {
-  /** When it was dispatched for the first time, which is what its timeout counts from; `null`: it was not yet. */
+  /** First dispatch, from which the timeout counts; `null`: not yet dispatched. */
   firstMs: number | null;
-  /** How many workers were lost with it in flight by what they did themselves... */
+  /** How many workers crashed with this exchange in flight. */
   crashes: number;
-  /** ...and how many otherwise. */
+  /** How many workers were lost otherwise with it in flight. */
   losses: number;
-  /** It may be why a worker was lost by what it did itself. */
+  /** The exchange may be the cause of a crash. */
   suspected: boolean;
-  /** It runs alone: it is suspected, or has been lost too often among others. */
+  /** The exchange runs alone: it is suspected, or was lost too often among others. */
   alone: boolean;
 }
 
@@ -51,25 +51,25 @@ export class Exchange {
   readonly params: Record<string, string> | null;
   /** Absolute URL that the handler sees. */
   readonly url: string;
-  /** Counts from the dispatch; 0: none. */
+  /** Counts from the dispatch; 0: no timeout. */
   readonly timeoutMs: number;
   readonly buffering: Buffering;
-  /** It goes before all others, and where others are refused. */
+  /** The exchange goes before all others, and is admitted where others are refused. */
   readonly reserved: boolean;
-  /** Its body, or that it follows. */
+  /** The whole body, `BODY_FOLLOWS` for one that streams, or `null` for none. */
   body: Uint8Array | typeof BODY_FOLLOWS | null = null;
-  /** The body while it is not complete. */
+  /** Receives the body until it is complete. */
   intake: RequestIntake | null = null;
-  /** The response's body while it is not complete. */
+  /** Carries the response's body until it is complete. */
   feed: ResponseFeed | null = null;
   state: ExchangeState = "receiving";
-  /** `performance.now()` when it was queued or dispatched: what its timeouts count from. */
+  /** `performance.now()` at the start of the current wait or dispatch. Timeouts count from here. */
   sinceMs = 0;
-  /** The worker that has it, while it is dispatched. */
+  /** The worker, while the exchange is dispatched. */
   lane: Lane | null = null;
-  /** `null` for nearly all. */
+  /** `null` for nearly all exchanges. */
   trouble: Trouble | null = null;
-  /** Computed when it is asked for, or before the body goes. */
+  /** Computed on demand, at the latest when the body is dropped. */
   fingerprint: Fingerprint | null = null;
 
   constructor(

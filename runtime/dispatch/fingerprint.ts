@@ -6,9 +6,9 @@ declare const brand: unique symbol;
 export type Fingerprint = string & { readonly [brand]: "Fingerprint" };
 
 /**
- * What a request is recognised by when it comes again.
+ * Computes the fingerprint by which a repeated request is recognised.
  *
- * Its fields do not count: a poison that comes with another cookie or trace id is the same poison.
+ * Header fields do not count: a request that crashes workers does so with any cookie or trace id.
  */
 export function computeFingerprint(request: {
   method: string;

@@ -5,7 +5,7 @@ import type { Lane } from "./lane.ts";
 import { Suspects } from "./suspects.ts";
 
 /**
- * How long a suspect waits for an idle worker. After that, how long a worker is drained for it before the suspect runs
+ * How long a suspect waits for an idle worker. After that, how long a worker is drained for it, before the suspect runs
  * beside what is left.
  */
 const PATIENCE_MS = 1_000;
@@ -76,8 +76,8 @@ interface Moment {
  *   however many suspects there are. If a suspect takes its worker down while others wait, the next worker goes to the
  *   others first.
  * - In each turn at least one suspect runs if the worker has room, if need be beside the worker's other exchanges.
- * - A busy worker is kept only while no other worker is kept. Idle workers are kept while no other exchange waits, up to
- *   half of all workers. An only worker is kept after `PATIENCE_MS`: a second worker may be about to start.
+ * - A busy worker is kept only while no other worker is kept. Idle workers are kept while no other exchange waits, up
+ *   to half of all workers. An only worker is kept after `PATIENCE_MS`: a second worker may be about to start.
  */
 export class Isolation {
   readonly waiting: Suspects;
@@ -225,7 +225,9 @@ export class Isolation {
     return false;
   }
 
-  /** Tells whether other exchanges have waited for `turns` turns while the worker was kept, or too many of them wait. */
+  /**
+   * Tells whether other exchanges have waited for `turns` turns while the worker was kept, or too many of them wait.
+   */
   #isHurried(
     { sinceMs, crowd }: KeptWorker,
     others: Others,

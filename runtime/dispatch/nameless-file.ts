@@ -3,19 +3,19 @@ import { closeSync, mkdirSync, openSync, unlinkSync } from "node:fs";
 import { type FileHandle, mkdir, open, unlink } from "node:fs/promises";
 import { join } from "node:path";
 
-/** What the names of these files begin with, in the moment in which they have one. */
+/** Prefix of these files' names, for the short time in which they have one. */
 export const SPOOL_FILE_PREFIX = "body-";
 
-/** For reading and writing; not one that is there already. */
+/** Reads and writes, and refuses a file that exists. */
 const FLAGS = "wx+";
 const FILE_MODE = 0o600;
 const DIR_OPTIONS = { recursive: true, mode: 0o700 } as const;
 
 /**
- * Creates a file that has no name any more when it is there: the system removes it whatever becomes of this process.
+ * Creates a file and unlinks it at once: the system removes it however this process ends.
  *
- * @param dir Made, with mode 0700, if it is not there.
- * @throws What the disk says; nothing is open then.
+ * @param dir Created with mode 0700 if it is missing.
+ * @throws Error of the file system; nothing is open then.
  */
 export async function createNameless(dir: string): Promise<FileHandle> {
   const path = toPath(dir);
@@ -27,7 +27,7 @@ export async function createNameless(dir: string): Promise<FileHandle> {
   try {
     await unlink(path);
   } catch (error) {
-    // Another process that starts removes what it finds, this one's too.
+    // Another process that starts removes all files that it finds, also this one.
     if (!isMissing(error)) {
       await handle.close();
       throw error;
@@ -36,7 +36,7 @@ export async function createNameless(dir: string): Promise<FileHandle> {
   return handle;
 }
 
-/** As `createNameless`, for who cannot wait. Returns a file descriptor. */
+/** Does the same synchronously. Returns a file descriptor. */
 export function createNamelessSync(dir: string): number {
   const path = toPath(dir);
   const file = openOrMakeDir(dir, path);
@@ -51,7 +51,7 @@ export function createNamelessSync(dir: string): number {
   return file;
 }
 
-/** Whether what went wrong is that a file, or its folder, is not there. */
+/** Tells whether an error means that a file or its folder is missing. */
 export function isMissing(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ENOENT";
 }

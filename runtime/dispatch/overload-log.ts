@@ -1,11 +1,11 @@
 import type { Logger } from "../log.ts";
 
-/** Overload lasts for a while and refuses thousands: the log says so once in this time. */
+/** The log gets one line per interval: overload lasts for a while and refuses thousands of requests. */
 const EVERY_MS = 10_000;
 
 export type OverloadSetting = "queueLimit" | "queueDelay" | "queueTimeout" | "maxRequests";
 
-/** Tells the log which settings refuse requests, and how many of them. */
+/** Logs which settings refuse requests, and how many requests. */
 export class OverloadLog {
   readonly #log: Logger;
   #refused: Partial<Record<OverloadSetting, number>> | null = null;
@@ -20,7 +20,7 @@ export class OverloadLog {
     this.#refused[setting] = (this.#refused[setting] ?? 0) + 1;
   }
 
-  /** Whether there is something to tell, and it is time. */
+  /** Whether there are refusals to log, and the interval is over. */
   isDue(nowMs: number): boolean {
     return this.#refused !== null && nowMs >= this.#nextMs;
   }

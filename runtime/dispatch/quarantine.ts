@@ -78,8 +78,8 @@ export class Quarantine {
   }
 
   /**
-   * Notes that the exchange is the most likely cause of a lost worker, though it was not alone there. Returns whether that
-   * is enough for a quarantine.
+   * Notes that the exchange is the most likely cause of a lost worker, though it was not alone there. Returns whether
+   * that is enough for a quarantine.
    */
   noteSuspicion(exchange: Exchange, nowMs: number): boolean {
     this.#note(exchange, { markedUntilMs: nowMs + this.#durationMs, suspicions: 1 });
@@ -153,8 +153,8 @@ export class Quarantine {
  * Returns the fingerprint by which an exchange is recognised. Reads the body on the first call only: after that the
  * body may be dropped.
  *
- * @returns `null` when the whole body is not in memory: requests with the same URL would be mistaken for each other. Also
- *   `null` for a body so large that hashing it would delay all other requests.
+ * @returns `null` when the whole body is not in memory: requests with the same URL would be mistaken for each other.
+ *   Also `null` for a body so large that hashing it would delay all other requests.
  */
 export function fingerprintOf(exchange: Exchange): Fingerprint | null {
   const { body, client, url } = exchange;

@@ -1,28 +1,28 @@
-/** What is known when an exchange has to wait for a worker. */
+/** The state of a pool when an exchange is about to wait for a worker. */
 export interface QueueState {
   /** Exchanges that wait already. */
   queued: number;
-  /** For how long the first of them has; 0 when there is none. */
+  /** How long the first of them has waited; 0 when there is none. */
   firstWaitsMs: number;
   /** Workers that are ready. */
   workers: number;
-  /** Unanswered exchanges that they have together. */
+  /** Unanswered exchanges of all these workers. */
   busy: number;
-  /** From the dispatch to the answer, of late. */
+  /** Average time from dispatch to answer. */
   latencyMs: number;
 }
 
-/** Settings by the names under which they are set. */
+/** Settings by their config names. */
 export type QueueSetting = "queueLimit" | "queueDelay";
 
 /**
- * Which limit forbids one more to wait, if any. Pure.
+ * Returns the limit that forbids one more exchange to wait, or `null`. Pure.
  *
- * The wait is foreseen by Little's law: what workers have, divided by how long they take for it, is how many they answer
- * per millisecond. It errs while they answer nothing at all, so how long the first one has waited counts too. While no
- * worker is ready nothing can be foreseen; they are being replaced, and what waits does so until its own timeout.
+ * Little's law gives the expected wait: exchanges in flight, divided by their latency, is the rate at which workers
+ * answer. The law fails while workers answer nothing, so the wait of the first exchange counts too. While no worker is
+ * ready, there is no estimate: replacements are starting, and exchanges wait until their own timeout.
  *
- * @param limits.delayMs 0: any wait will do.
+ * @param limits.delayMs Longest expected wait; 0: it does not matter.
  */
 export function findQueueBreach(
   state: QueueState,

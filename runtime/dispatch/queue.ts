@@ -1,10 +1,9 @@
 /**
- * A first-in first-out queue with a bound. Taking from the front and removing from the middle cost the same whatever
- * its length.
+ * A bounded first-in first-out queue. Taking from the front and removing from the middle take constant time.
  */
 export class BoundedQueue<T> {
   readonly #limit: number;
-  // A Set keeps the order of insertion and removes any member at once.
+  // A Set keeps the order of insertion, and removes any member in constant time.
   readonly #items = new Set<T>();
 
   constructor(limit: number) {
@@ -15,14 +14,14 @@ export class BoundedQueue<T> {
     return this.#items.size;
   }
 
-  /** False when it is full: nothing was added. */
+  /** Adds an item. Returns false, and adds nothing, when the queue is full. */
   push(item: T): boolean {
     if (this.#items.size >= this.#limit) return false;
     this.#items.add(item);
     return true;
   }
 
-  /** In order. What is removed meanwhile is left out. */
+  /** Iterates in order. Leaves out items that are removed meanwhile. */
   [Symbol.iterator](): Iterator<T> {
     return this.#items.values();
   }

@@ -42,7 +42,8 @@ export interface RecoveryOptions {
   /** An exchange whose expected wait is longer is refused at once. 0: the expected wait does not matter. */
   queueDelayMs: number;
   /**
-   * Longest that an exchange waits here. A suspect whose route has a request timeout may wait until that timeout instead.
+   * Longest that an exchange waits here. A suspect whose route has a request timeout may wait until that timeout
+   * instead.
    */
   queueTimeoutMs: number;
   /** How long a request is remembered that was in flight when a worker was lost; 0: none is. */
@@ -58,8 +59,9 @@ export interface RecoveryOptions {
  * Handles the exchanges of lost workers: decides which of them are dispatched again, and isolates those that may be the
  * cause.
  *
- * Invariant: an exchange is in `#again` or among the waiting suspects if and only if its state is `held`. `#again` needs
- * no bound of its own: all its exchanges were dispatched before, and while it has any, no new exchange is dispatched.
+ * Invariant: an exchange is in `#again` or among the waiting suspects if and only if its state is `held`. `#again`
+ * needs no bound of its own: all its exchanges were dispatched before, and while it has any, no new exchange is
+ * dispatched.
  */
 export class Recovery {
   readonly isolation: Isolation;
@@ -120,7 +122,8 @@ export class Recovery {
   /** Handles a lost worker's exchanges. They are in no lane any more. */
   rescue(lane: Lane, inFlight: readonly Exchange[], loss: Loss, nowMs: number): LossOutcome {
     const held = this.isolation.runOn(lane);
-    // A suspect that was isolated only because its workers were killed is no more likely to be the cause than the others.
+    // A suspect that was isolated only because its workers were killed is no more likely to be the cause than the
+    // others.
     const mayBeCause = held?.isAlone === true || held?.suspect.trouble?.suspected === true;
     const run = mayBeCause ? held : null;
     this.isolation.detach(lane);

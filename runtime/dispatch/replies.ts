@@ -22,17 +22,17 @@ export interface RepliesOptions {
   recovery: Recovery;
   settlement: Settlement;
   spool: Spool;
-  /** What a worker may send of a response's body before the client, or the disk, has taken any of it. */
+  /** Bytes of a response's body that a worker may send before the client, or the disk, has taken any of them. */
   responseCreditBytes: number;
-  /** Where what the client has not taken waits. */
+  /** Memory for response bytes that wait for the client. */
   blocks: BlockPool;
   onDiskError: (exchange: Exchange, cause: unknown) => void;
 }
 
-/** Takes what workers say of exchanges: answers go to their clients, and each frees a place for another exchange. */
+/** Handles the workers' messages about exchanges: passes answers to clients, and dispatches waiting exchanges. */
 export class Replies {
   readonly #options: RepliesOptions;
-  // Those that each answer needs.
+  // Used for each answer.
   readonly #clock: TurnClock;
   readonly #lanes: Lanes;
   readonly #line: WaitingLine;
@@ -51,9 +51,9 @@ export class Replies {
   }
 
   /**
-   * A worker says something of an exchange. What it says of one that is settled already is dropped.
+   * Handles a worker's message about an exchange. Drops the message when the exchange is already settled.
    *
-   * @throws RuntimeError `ERR_PROTOCOL` for what an exchange in its state does not expect.
+   * @throws RuntimeError `ERR_PROTOCOL` for a message that does not fit the state of the exchange.
    */
   receive(lane: Lane, message: ExchangeMessage): void {
     if (message[0] === Kind.probed) {
@@ -85,7 +85,7 @@ export class Replies {
       }
       case Kind.responseAbort:
         this.#settlement.fail(exchange, "ERR_HANDLER_THREW");
-        // It failed, and its worker lives.
+        // The handler failed, but its worker lives.
         if (exchange.trouble !== null) this.#recovery.clear(lane, exchange);
         this.#placement.pump();
         return;
@@ -135,7 +135,7 @@ export class Replies {
     exchange.state = "answering";
     if (lane !== null) lane.streams++;
     exchange.feed = feed;
-    // Some of the answer is about to leave: no other worker will have to read the request again.
+    // The answer begins to leave. The request cannot be replayed any more.
     exchange.intake?.commit();
     if (trouble !== null && lane !== null) this.#recovery.clear(lane, exchange);
     exchange.client.respondStream(head, feed);

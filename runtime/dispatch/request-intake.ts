@@ -6,32 +6,34 @@ import type { SpoolFile } from "./spool-file.ts";
 import { SpoolReader } from "./spool-reader.ts";
 import type { Spool } from "./spool.ts";
 
-/** Memory holds at least this much of a body that comes faster than we can hold its client back. */
+/** Memory holds at least this much of a body that arrives faster than its client can be paused. */
 const BURST_BYTES = 8 * 1024 * 1024;
 
-/** What waits here above this, for a worker or for the disk, holds the client back. */
+/** Pauses the client when more than this waits here for a worker or for the disk. */
 const HIGH_WATER_BYTES = 256 * 1024;
 
 export interface RequestIntakeOptions {
   /** Longest body. */
   limitBytes: number;
-  /** A body up to this size is gathered before a worker is involved. */
+  /** A body up to this size is gathered before it needs a worker. */
   bufferBytes: number;
-  /** What all bodies that are being gathered may take together; without it only each has its bound. */
+  /** Shared memory for all bodies that are being gathered; absent: only `bufferBytes` bounds them. */
   budget?: ByteBudget;
-  /** A larger body goes to a worker while it comes, or is spooled until it is complete. */
+  /** A larger body streams to a worker, or is spooled until it is complete. */
   overflow: "stream" | "spool";
-  /** Where bodies are kept that memory shall not hold. */
+  /** Holds bodies on disk. */
   spool: Spool;
-  /** The whole body is here: small enough to travel with its request. */
+  /** The whole body is here. It is small enough to travel with its request. */
   onWhole: (body: Uint8Array) => void;
-  /** It is larger than the buffer, and follows once a worker has the request. What is spooled is complete by now. */
+  /**
+   * The body is larger than the buffer, and follows when a worker has the request. A spooled body is complete by now.
+   */
   onOverflow: () => void;
-  /** @param cause What the disk says. */
+  /** @param cause The error of the disk. */
   onRefused: (code: "ERR_BODY_TOO_LARGE" | "ERR_OVERLOADED" | "ERR_SPOOL", cause?: unknown) => void;
 }
 
-/** Where the chunks of a request body go once a worker has the request. */
+/** Takes the chunks of a request body for the worker that has the request. */
 export interface ChunkTarget {
   /** The bytes are valid during the call only. */
   chunk(bytes: Uint8Array): void;
@@ -47,12 +49,12 @@ export interface ChunkTarget {
  *     feeding, sent ──another worker (spooled, and not committed)──▶ feeding
  *     any ──over the limit, no room, disk refuses──▶ refused (done);  any ──close──▶ done
  *
- * A slow upload holds no worker until it fills the buffer, and none at all when it is spooled; then the worker's credit
- * says how much it is sent. A worker that does not read, and a disk that is slow, hold the client back.
+ * A slow upload holds no worker until it fills the buffer, and none at all when it is spooled. After that the worker's
+ * credit bounds how much it is sent. A slow worker and a slow disk pause the client.
  *
- * A body that is gathered has its share of the budget until `close()`, also when it is whole: it then waits for a worker
- * elsewhere. One that overflows holds its client back instead, and gives its share back. A spooled one has its file
- * until `close()`, since another worker may need it from the start, or until it is committed and sent.
+ * A gathered body holds its share of the budget until `close()`, even when it is whole: it then waits for a worker
+ * elsewhere. A body that overflows gives its share back, and pauses its client instead. A spooled body has its file
+ * until `close()`, because another worker may need it from the start, or until it is committed and sent.
  */
 export class RequestIntake implements BodySink {
   readonly #options: RequestIntakeOptions;
@@ -64,10 +66,10 @@ export class RequestIntake implements BodySink {
   #paused = false;
   #target: ChunkTarget | null = null;
   #creditBytes = REQUEST_CREDIT_BYTES;
-  /** Its share of the budget. */
+  /** This body's share of the budget. */
   #heldBytes = 0;
   #file: SpoolFile | null = null;
-  /** Of the file, for the worker that has the request. */
+  /** Reads the file for the worker that has the request. */
   #reader: SpoolReader | null = null;
   #committed = false;
 
@@ -76,7 +78,7 @@ export class RequestIntake implements BodySink {
     this.#queue = options.spool.openBurstQueue(Math.max(BURST_BYTES, options.bufferBytes));
   }
 
-  /** Begins to receive. In the turn in which the head arrived. */
+  /** Begins to receive. Must be called in the turn of the event loop in which the head arrived. */
   start(client: ClientSide): void {
     const announced = client.head.bodyBytes;
     if (announced !== null && announced > this.#options.limitBytes) {
@@ -84,7 +86,7 @@ export class RequestIntake implements BodySink {
       return;
     }
     this.#flow = client.receiveBody(this);
-    // What came within the call was not held back yet.
+    // Bytes that arrived within this call came before any pause.
     this.#regulate();
   }
 
@@ -117,24 +119,24 @@ export class RequestIntake implements BodySink {
     this.#pump();
   }
 
-  /** Whether `feed` may be called again, for a worker that gets all from the first byte on. */
+  /** Whether `feed` may be called again, to send another worker the body from its first byte on. */
   get rereadable(): boolean {
     const isFed = this.#state === "feeding" || this.#state === "sent";
     return isFed && this.#file !== null && !this.#committed;
   }
 
-  /** Whether a worker has all that came, would take more, and the client has not sent it. */
+  /** Whether the worker has all bytes that arrived, has credit for more, and waits for the client. */
   get waitsForClient(): boolean {
     if (this.#state !== "feeding" || this.#file !== null || this.#complete) return false;
     return this.#queue.bytes === 0 && this.#creditBytes > 0;
   }
 
-  /** Of the body, so far. */
+  /** Bytes of the body so far. */
   get receivedBytes(): number {
     return this.#receivedBytes;
   }
 
-  /** A worker has the request: its chunks go there, and no longer to another that had it before. */
+  /** Sends the body to the worker that has the request now. An earlier worker gets no more of it. */
   feed(target: ChunkTarget): void {
     if (this.#state !== "waiting" && !this.rereadable) return;
     this.#state = "feeding";
@@ -152,19 +154,19 @@ export class RequestIntake implements BodySink {
     this.#pump();
   }
 
-  /** The worker that has it will keep it: what was sent need not be kept any longer. */
+  /** Notes that no other worker will need the body: bytes that were sent need not be kept. */
   commit(): void {
     this.#committed = true;
     if (this.#state === "sent") this.close();
   }
 
-  /** The worker takes so many more bytes. */
+  /** Adds credit from the worker. */
   grant(bytes: number): void {
     this.#creditBytes += bytes;
     this.#pump();
   }
 
-  /** Nobody wants the rest. What still arrives is dropped. */
+  /** Drops the body, and all of it that still arrives. */
   close(): void {
     this.#state = "done";
     this.#target = null;
@@ -193,7 +195,7 @@ export class RequestIntake implements BodySink {
     }
   }
 
-  /** All of it goes to a file, so that it can be read again from its start. */
+  /** Moves the whole body to a file, so that it can be read again from the start. */
   #spool(spool: Spool): void {
     const file = spool.open("request", {
       onWritten: () => {
@@ -213,14 +215,14 @@ export class RequestIntake implements BodySink {
     }
   }
 
-  /** Copies them: they are valid during the call only. */
+  /** Copies the bytes: they are valid during the call only. */
   #store(file: SpoolFile, bytes: Uint8Array): boolean {
     if (file.append(new Uint8Array(bytes))) return true;
     this.#refuse("ERR_OVERLOADED");
     return false;
   }
 
-  /** The last byte is on the disk: a worker is wanted. */
+  /** Asks for a worker once the last byte is on the disk. */
   #checkStored(): void {
     if (this.#state !== "spooling" || !this.#complete) return;
     if (this.#file === null || this.#file.waitingBytes > 0) return;
@@ -233,7 +235,7 @@ export class RequestIntake implements BodySink {
     this.#regulate();
   }
 
-  /** What the worker takes at once need not wait. Returns how many bytes that were. */
+  /** Sends bytes for which the worker has credit, without queueing them. Returns how many. */
   #pass(bytes: Uint8Array): number {
     const target = this.#target;
     if (target === null || this.#queue.bytes > 0) return 0;
@@ -278,8 +280,8 @@ export class RequestIntake implements BodySink {
 
   #regulate(): void {
     if (this.#flow === null) return;
-    // What is gathered has a bound already; held back, it would never be whole. And once the last byte is here, to hold
-    // the client back would only hide that it leaves.
+    // The budget bounds a body that is being gathered; paused, it would never become whole. After the last byte, a
+    // pause would only hide that the client leaves.
     const waitingBytes = this.#file === null ? this.#queue.bytes : this.#file.waitingBytes;
     const over = !this.#complete && this.#state !== "gathering" && waitingBytes > HIGH_WATER_BYTES;
     if (over === this.#paused) return;

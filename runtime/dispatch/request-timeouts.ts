@@ -14,13 +14,13 @@ export interface RequestTimeoutsOptions {
 }
 
 /**
- * Ends what workers have had for longer than its timeout without an answer.
+ * Ends exchanges whose workers have not answered within the timeout.
  *
- * Once the client has the beginning of an answer both sides live: a stream may take as long as it likes. One whose handler
- * has made a stream and nothing of it has no answer yet, as its head leaves with its first byte.
+ * The timeout ends with the first byte of the answer: a stream may take as long as it likes. A stream without a first
+ * byte counts as no answer: its head leaves with the first byte.
  *
- * A handler that has taken all that came of its request, and waits for the rest, is not to blame: its client is told that
- * it is too slow (408), and not that we are (504).
+ * If the handler has read all that came of its request's body, the client is too slow and gets 408. Otherwise the
+ * handler is too slow, and the client gets 504.
  */
 export class RequestTimeouts {
   readonly #options: RequestTimeoutsOptions;

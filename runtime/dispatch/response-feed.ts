@@ -6,27 +6,27 @@ import { ResponseSpill } from "./response-spill.ts";
 import type { Spool } from "./spool.ts";
 
 export interface ResponseFeedOptions {
-  /** What the worker may send before it is granted more: the most that waits here in memory. */
+  /** Bytes that the worker may send before it is granted more: the most that waits here in memory. */
   creditBytes: number;
-  /** Where they wait. */
+  /** Memory for the bytes that wait. */
   blocks: BlockPool;
-  /** Where bytes go that the client does not take as they come; `null`: they hold the worker back. */
+  /** Takes bytes that the client does not read at once; `null`: they pause the worker instead. */
   spool: Spool | null;
-  /** Grants the worker so many more bytes. */
+  /** Grants the worker more bytes. */
   grant: (bytes: number) => void;
-  /** The client reads no more. */
+  /** Called when the client reads no more. */
   onCancel: () => void;
-  /** The disk refuses what was to be spooled. */
+  /** Called when the disk refuses bytes. */
   onDiskError: (error: unknown) => void;
 }
 
 /**
  * A response body on its way from a worker to a client: the worker fills it against credit, the client's side reads it.
  *
- * What the client has taken, or the disk, is granted to the worker again, in pieces of half the credit. So a body of any
- * size takes a bounded place here, and once its last chunk is here the worker is done with it, however slowly the client
- * reads. With a spool, it is the disk and not the client that the worker waits for, as long as the spool has room. A
- * disk that takes no more costs only that.
+ * Bytes that the client or the disk has taken are granted to the worker again, in pieces of half the credit. A body of
+ * any size therefore takes bounded memory. Once its last chunk is here the worker is done with it, however slowly the
+ * client reads. With a spool, the worker waits for the disk instead of the client, as long as the spool has room.
+ * Without room, the worker waits for the client.
  */
 export class ResponseFeed implements BodySource {
   onChange: (() => void) | null = null;
@@ -60,7 +60,7 @@ export class ResponseFeed implements BodySource {
   }
 
   /**
-   * Takes a copy: the bytes may change afterwards.
+   * Adds a copy of the bytes: the caller may change them afterwards.
    *
    * @throws RuntimeError `ERR_PROTOCOL` when the worker sends more than it was granted.
    */
@@ -78,12 +78,12 @@ export class ResponseFeed implements BodySource {
     this.#spill?.spill();
   }
 
-  /** The worker has sent all. */
+  /** Notes that the worker has sent the whole body. */
   end(): void {
     this.#finish("ended");
   }
 
-  /** The rest will never come: what the client has is not the whole, and must not look like it. */
+  /** Notes that the rest will never come. The client must not take the part that it has for the whole. */
   fail(status: number): void {
     this.#failedAs = status;
     this.#finish("failed");
@@ -91,7 +91,7 @@ export class ResponseFeed implements BodySource {
 
   read(maxBytes: number): Uint8Array | null {
     const piece = this.#queue.take(maxBytes);
-    // A spill tells itself what memory is rid of.
+    // A spill reports freed memory itself.
     if (piece !== null && this.#spill === null) this.#grant(piece.length);
     return piece;
   }
@@ -108,7 +108,8 @@ export class ResponseFeed implements BodySource {
     const { creditBytes, onDiskError } = this.#options;
     return new ResponseSpill({
       spool,
-      // With half of the credit in memory, the other half goes to and fro: neither side waits for ever.
+      // Memory takes half of the credit, so that the other half can be on its way to the disk: neither side waits
+      // forever.
       memoryBytes: creditBytes / 2,
       onFreed: (bytes) => this.#grant(bytes),
       onReadable: () => this.onChange?.(),
@@ -119,7 +120,7 @@ export class ResponseFeed implements BodySource {
     });
   }
 
-  /** Some of what came is gone. */
+  /** Fails the body: some of its bytes are lost. */
   #lose(): void {
     const wasOpen = this.#filled === "open";
     this.#filled = "failed";

@@ -5,25 +5,27 @@ import type { Spool } from "./spool.ts";
 
 export interface ResponseSpillOptions {
   spool: Spool;
-  /** What may wait in memory; what comes on top of it goes to disk. */
+  /** Bytes that may wait in memory. The rest goes to disk. */
   memoryBytes: number;
-  /** So many bytes are no longer in memory. */
+  /** Called with the number of bytes that left memory. */
   onFreed: (bytes: number) => void;
-  /** It may be worth to take again. */
+  /** Called when `take` may succeed again. */
   onReadable: () => void;
-  /** The disk refuses. With `isLost`, bytes that are on it cannot be read; otherwise memory has to do from now on. */
+  /**
+   * Called when the disk fails. With `isLost`, bytes on it cannot be read. Otherwise all further bytes stay in memory.
+   */
   onDiskError: (error: unknown, isLost: boolean) => void;
 }
 
 /**
- * Bytes in the order in which they came, of which memory holds few and the disk the rest.
+ * A byte queue that keeps a few bytes in memory and the rest on disk.
  *
- *     in:   head ─────────────────────────▶ out          little waits: all is in memory
- *     in:   file ──▶ head ────────────────▶ out          more waits: what follows goes to disk
- *     in:   tail ──▶ file (sealed) ──▶ head ──▶ out      no room on the disk: what follows stays in memory
+ *     in:   head ─────────────────────────▶ out          few bytes wait: all are in memory
+ *     in:   file ──▶ head ────────────────▶ out          more wait: new bytes go to disk
+ *     in:   tail ──▶ file (sealed) ──▶ head ──▶ out      the disk has no room: new bytes stay in memory
  *
- * Once the file was read to its end it is closed, its room is given back, and the tail becomes the head. How much comes
- * at a time the caller bounds: it asks for more as `onFreed` tells that memory has room.
+ * When the file has been read to its end, it is closed, its room is given back, and the tail becomes the head. The
+ * caller bounds how much it pushes at a time: it asks for more when `onFreed` reports room in memory.
  */
 export class ResponseSpill {
   readonly #options: ResponseSpillOptions;
@@ -32,25 +34,25 @@ export class ResponseSpill {
   #reader: SpoolReader | null = null;
   #tail = new ByteQueue();
   #bytes = 0;
-  /** The disk has refused once: for this body it is not tried again. */
+  /** The disk has failed once: it is not tried again for this body. */
   #diskFailed = false;
 
   constructor(options: ResponseSpillOptions) {
     this.#options = options;
   }
 
-  /** How many bytes wait, wherever. */
+  /** Number of bytes in memory and on disk. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** Adds a copy: the bytes may change afterwards. */
+  /** Adds a copy of the bytes: the caller may change them afterwards. */
   push(bytes: Uint8Array): void {
     this.#bytes += bytes.length;
     this.#place(new Uint8Array(bytes));
   }
 
-  /** The next bytes, at most so many; `null` when none are there now. */
+  /** Returns the next bytes, at most `maxBytes`; `null` when none are available now. */
   take(maxBytes: number): Uint8Array | null {
     const piece = this.#head.take(maxBytes);
     if (piece !== null) {
@@ -65,7 +67,7 @@ export class ResponseSpill {
     return spooled;
   }
 
-  /** Whoever takes has taken what they can: what is too much for memory goes to disk. */
+  /** Call after the reader took what it could. Moves all that waits to disk if it is above `memoryBytes`. */
   spill(): void {
     if (this.#file !== null || this.#diskFailed) return;
     if (this.#head.bytes <= this.#options.memoryBytes) return;
@@ -75,7 +77,7 @@ export class ResponseSpill {
     for (let piece = pieces.take(Infinity); piece !== null; piece = pieces.take(Infinity)) {
       this.#place(piece);
     }
-    // Nothing of it had room.
+    // The file had room for none of it.
     this.#closeReadFile();
   }
 
@@ -112,7 +114,7 @@ export class ResponseSpill {
     }
   }
 
-  /** What it did not take is still here, before what came later. */
+  /** Puts the bytes that the disk refused before those that came later. */
   #onWriteFailed(file: SpoolFile | null, error: unknown): void {
     if (file === null || file !== this.#file) return;
     this.#diskFailed = true;

@@ -3,17 +3,17 @@ import type { Config } from "../config.ts";
 import type { Buffering } from "./buffering.ts";
 import type { TransferLimits } from "./client-side.ts";
 
-/** What counts for a request once its route is known: what its handler says, otherwise what the server's settings say. */
+/** The rules for a request once its route is known: from its handler, otherwise from the server's settings. */
 export interface RouteRules {
   readonly bodyLimitBytes: number;
-  /** Longest time from the dispatch to the answer; 0: none. */
+  /** Longest time from dispatch to answer; 0: no limit. */
   readonly timeoutMs: number;
   readonly buffering: Buffering;
-  /** `null`: the server's own. */
+  /** `null`: the server's own limits. */
   readonly transfer: TransferLimits | null;
-  /** Its requests go before all others, and are served where others are refused. */
+  /** Requests of this route go before all others, and are served where others are refused. */
   readonly reserved: boolean;
-  /** Whether its requests may run once more when their worker was lost; `null`: as their methods say. */
+  /** Whether a request of this route may run again after its worker was lost; `null`: its method decides. */
   readonly replay: boolean | null;
 }
 
@@ -27,12 +27,12 @@ type Defaults = Pick<
 > &
   Buffering;
 
-/** The rules of all routes of a pool: made once, so that a request only looks them up. */
+/** The rules of all routes of a pool, computed once: a request only looks them up. */
 export class RuleBook {
   readonly #default: RouteRules;
   readonly #routes: readonly { all: RouteRules; byMethod: ReadonlyMap<string, RouteRules> }[];
 
-  /** @param reports By the route's number; `null` for routes that others answer. */
+  /** @param reports Indexed by route number; `null` for routes of other pools. */
   constructor(reports: readonly (RouteReport | null)[], defaults: Defaults) {
     this.#default = toRules(null, defaults);
     this.#routes = reports.map((report) => ({
@@ -46,7 +46,7 @@ export class RuleBook {
     }));
   }
 
-  /** Of a route that nobody reported, such as a fallback: the server's own. */
+  /** Returns a route's rules. Routes without a report, such as fallbacks, have the server's settings. */
   rulesOf(route: number, method: string): RouteRules {
     const rules = this.#routes[route];
     if (rules === undefined) return this.#default;

@@ -18,16 +18,16 @@ export interface SettlementOptions {
   recovery: Recovery;
 }
 
-/** Ends exchanges, each exactly once: takes them out of wherever they are, and refuses those that are not answered. */
+/** Ends exchanges, each exactly once. Removes them from their queue or worker, and refuses those without an answer. */
 export class Settlement {
   readonly #counters: Counters;
   readonly #overloadLog: OverloadLog;
   readonly #line: WaitingLine;
   readonly #recovery: Recovery;
-  /** Admitted and not settled. */
+  /** Exchanges that are admitted and not settled. */
   #open = 0;
   readonly #idleWaiters = new Waiters();
-  /** When the time ended that was left for what was under way. */
+  /** When the grace for open exchanges ended; `null`: it has not. */
   #graceEndMs: number | null = null;
 
   constructor({ counters, overloadLog, line, recovery }: SettlementOptions) {
@@ -37,7 +37,7 @@ export class Settlement {
     this.#recovery = recovery;
   }
 
-  /** One more was admitted. */
+  /** Counts one more admitted exchange. */
   begin(): void {
     this.#open++;
     this.#counters.admitted++;
@@ -48,7 +48,7 @@ export class Settlement {
     return this.#open === 0 ? Promise.resolve() : this.#idleWaiters.wait();
   }
 
-  /** What came before and is refused from now on because we stop has had the time that `drainGrace` gives. */
+  /** Notes the end of the grace. From now on, refusals of older exchanges count under `drainGrace`. */
   endGrace(nowMs: number): void {
     this.#graceEndMs = nowMs;
   }
@@ -71,7 +71,7 @@ export class Settlement {
     if (this.#open === 0) this.#idleWaiters.release();
   }
 
-  /** Ends an exchange that will not be answered, or not to its end; a worker that has it is told, if it is told why. */
+  /** Ends an exchange with an error. With a `reason`, tells its worker to abort it. */
   fail(
     exchange: Exchange,
     code: ErrorCode,
@@ -94,21 +94,21 @@ export class Settlement {
     client.refuse(status, status === 503 ? { retryAfterSeconds } : {});
   }
 
-  /** Ends one that a limit does not let in, or not wait any longer. */
+  /** Ends an exchange that a limit refuses, or whose wait a limit ends. */
   overloaded(exchange: Exchange, setting: OverloadSetting): void {
     this.#counters.limit(setting, exchange.client);
     this.#overloadLog.note(setting);
     this.fail(exchange, "ERR_OVERLOADED");
   }
 
-  /** Ends one whose client has left: whoever works on it is told, and the place that it held is free. */
+  /** Ends an exchange whose client has left. Tells its worker to abort it. */
   abandon(exchange: Exchange): void {
     const { lane } = exchange;
     this.settle(exchange);
     if (lane !== null) this.#sendAbort(lane, exchange, "client-left");
   }
 
-  /** Tells a worker that nobody waits for an exchange. It keeps its place there until the worker has taken note. */
+  /** Tells a worker to abort an exchange. It stays in flight there until the worker confirms. */
   #sendAbort(lane: Lane, exchange: Exchange, reason: AbortReason): void {
     this.#recovery.dropBody(exchange);
     lane.inFlight.add(exchange);

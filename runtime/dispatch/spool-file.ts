@@ -3,19 +3,19 @@ import { inDiskTime } from "./disk-time.ts";
 import { createNameless } from "./nameless-file.ts";
 
 export interface SpoolFileOptions {
-  /** Where to create it; made, with mode 0700, if it is not there. */
+  /** Folder for the file. Created with mode 0700 if it is missing. */
   dir: string;
-  /** Asks for so many bytes more on the disk; false: there are none left. */
+  /** Asks for more room on the disk; false: there is none. */
   reserve: (bytes: number) => boolean;
-  /** So many more bytes are on the disk. */
+  /** Called with the number of bytes that are newly on the disk. */
   onWritten: (bytes: number) => void;
-  /** The disk takes no more: it is full, read-only or gone. Called once; what was written can be read still. */
+  /** Called once when the disk fails: it is full, read-only or gone. Written bytes can still be read. */
   onFailed: (error: unknown) => void;
-  /** It is closed, and the disk space is free again. Called once. */
+  /** Called once when the file is closed and its disk space is free again. */
   onReleased: (reservedBytes: number) => void;
 }
 
-/** A system call takes at most 1024 pieces (`IOV_MAX`). */
+/** Below the limit of one system call, 1024 pieces (`IOV_MAX`). */
 const PIECES_PER_WRITE = 256;
 
 /**
@@ -25,10 +25,11 @@ const PIECES_PER_WRITE = 256;
  *       └──disk refuses──▶ failed ──takeBack──▶ sealed
  *     any ──close──▶ closed ──last operation ended──▶ released
  *
- * It has no name from the moment after it was created: it is gone with its last descriptor, however the process ends.
- * It is created when the first bytes come, and written one piece after another; what was written may be read meanwhile.
+ * The file loses its name right after it is created: it is gone with its last descriptor, however the process ends.
+ * It is created when the first bytes arrive. Pieces are written one after another, and can be read as soon as they are
+ * written.
  *
- * Invariant: what was appended is on the disk (`writtenBytes`) or waits in memory (`waitingBytes`), in this order.
+ * Invariant: appended bytes are on the disk (`writtenBytes`) or wait in memory (`waitingBytes`), in this order.
  */
 export class SpoolFile {
   readonly #options: SpoolFileOptions;
@@ -38,7 +39,7 @@ export class SpoolFile {
   #waitingBytes = 0;
   #writtenBytes = 0;
   #reservedBytes = 0;
-  /** The disk has work of this file. */
+  /** A write is running. */
   #writing = false;
   readonly #watchers = new Set<() => void>();
 
@@ -56,12 +57,12 @@ export class SpoolFile {
     return this.#waitingBytes;
   }
 
-  /** Nothing more is appended. */
+  /** No more bytes can be appended. */
   get sealed(): boolean {
     return this.#state === "sealed";
   }
 
-  /** Adds to the end; `bytes` must not change any more. False: there is no room for them, and they were not added. */
+  /** Appends bytes, which must not change any more. Returns false, and appends nothing, when there is no room. */
   append(bytes: Uint8Array): boolean {
     if (this.#state !== "open" || !this.#options.reserve(bytes.length)) return false;
     if (bytes.length === 0) return true;
@@ -79,8 +80,8 @@ export class SpoolFile {
   }
 
   /**
-   * Takes back what has not been written, and seals what has: for who can keep it elsewhere when the disk refuses. Nobody
-   * is called back: first the caller has to put it there.
+   * Returns the bytes that were not written, and seals the file. For callers that can keep the bytes elsewhere when the
+   * disk fails. Calls no watchers: the caller must store the bytes first.
    */
   takeBack(): Uint8Array[] {
     if (this.#state === "closed") return [];
@@ -92,9 +93,9 @@ export class SpoolFile {
   }
 
   /**
-   * Fills `into` with what was written from `offset` on.
+   * Fills `into` with written bytes from `offset` on.
    *
-   * @throws What the disk says.
+   * @throws Error of the file system.
    */
   async read(into: Uint8Array, offset: number): Promise<void> {
     if (this.#handle === null) throw new TypeError("read beyond what was written");
@@ -106,13 +107,13 @@ export class SpoolFile {
     }
   }
 
-  /** Calls back whenever there is more to read, or there will be no more. Returns what ends that. */
+  /** Calls back when there is more to read, and when no more will come. Returns a function that stops the calls. */
   watch(callback: () => void): () => void {
     this.#watchers.add(callback);
     return () => this.#watchers.delete(callback);
   }
 
-  /** Nobody wants it any more. What is under way on the disk ends first. */
+  /** Closes the file after the running disk operation. */
   close(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
@@ -126,7 +127,7 @@ export class SpoolFile {
     this.#writing = true;
     while (this.#waiting.length > 0) {
       const bytes = await this.#writeSome();
-      // Closed meanwhile, or all was taken back.
+      // The file was closed, or all bytes were taken back, meanwhile.
       if (bytes === null || this.#waiting.length === 0) break;
       this.#written(bytes);
     }
@@ -134,7 +135,7 @@ export class SpoolFile {
     if (this.#state === "closed") void this.#release();
   }
 
-  /** Returns how many bytes the disk took; `null`: it refused. */
+  /** Writes some pieces. Returns how many bytes the disk took; `null`: it failed. */
   async #writeSome(): Promise<number | null> {
     try {
       this.#handle ??= await inDiskTime(createNameless(this.#options.dir), discard);
@@ -175,13 +176,13 @@ export class SpoolFile {
   }
 
   async #release(): Promise<void> {
-    // Waits for reads that are under way. What cannot be closed is closed by the system at the end.
+    // `close` waits for running reads. If it fails, the system closes the file when the process ends.
     await this.#handle?.close().catch(() => {});
     this.#options.onReleased(this.#reservedBytes);
   }
 }
 
 function discard(handle: FileHandle): void {
-  // Nobody waits for it.
+  // The operation has timed out: there is no caller left for its error.
   handle.close().catch(() => {});
 }

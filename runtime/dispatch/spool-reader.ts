@@ -3,18 +3,18 @@ import type { BodySource } from "./client-side.ts";
 import type { SpoolFile } from "./spool-file.ts";
 
 /**
- * Reads a spool file from its start, a piece each time one was taken, also while it is being written. A file may be
- * read more than once. It belongs to whoever opened it: to cancel the reading does not close it.
+ * Reads a spool file from its start, also while it is being written. Loads one piece at a time. A file may have several
+ * readers, one after another. Cancelling a reader does not close the file, which belongs to its opener.
  */
 export class SpoolReader implements BodySource {
   onChange: (() => void) | null = null;
-  /** Why it failed. */
+  /** The error behind the state `failed`. */
   error: unknown = null;
   readonly #file: SpoolFile;
   readonly #unwatch: () => void;
   #failed = false;
   #loading = false;
-  /** Somebody asked when nothing was there. */
+  /** A read found nothing, and waits for more. */
   #wanted = false;
   readonly #memory = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   #ready: Uint8Array | null = null;
@@ -31,7 +31,7 @@ export class SpoolReader implements BodySource {
     return sealed && waitingBytes === 0 && this.caughtUp ? "ended" : "open";
   }
 
-  /** All that was written has been taken. */
+  /** All written bytes have been taken. */
   get caughtUp(): boolean {
     return this.#takenBytes === this.#file.writtenBytes;
   }
@@ -58,7 +58,7 @@ export class SpoolReader implements BodySource {
   #onProgress(): void {
     if (!this.#wanted) return;
     this.#load();
-    // That there is nothing more is news too.
+    // The end of the file is a change too.
     if (!this.#loading) this.onChange?.();
   }
 
@@ -66,7 +66,7 @@ export class SpoolReader implements BodySource {
     const bytes = Math.min(CHUNK_BYTES, this.#file.writtenBytes - this.#takenBytes);
     if (this.#failed || this.#loading || bytes <= 0) return;
     this.#loading = true;
-    // One for all pieces: that more is asked for says that the one before is not needed any more.
+    // All pieces share this memory: with the next read the caller gives the last piece back.
     void this.#fill(this.#memory.subarray(0, bytes));
   }
 

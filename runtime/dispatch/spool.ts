@@ -8,28 +8,28 @@ import { isMissing, SPOOL_FILE_PREFIX } from "./nameless-file.ts";
 import { SpoolFile, type SpoolFileOptions } from "./spool-file.ts";
 
 export interface SpoolOptions {
-  /** Absolute. Made when it is needed. */
+  /** Absolute path. Created on demand. */
   dir: string;
-  /** What all files may hold together. */
+  /** Bytes that all files may hold together. */
   limitBytes: number;
   /** See `Spool.maxFiles`. */
   maxFiles: number;
-  /** Memory for what does not wait on the disk. */
+  /** Memory for bodies that do not wait on disk. */
   blocks: BlockPool;
   log: Logger;
 }
 
-/** A limit that is reached is reached for many at once: it is logged this often. */
+/** Least time between warnings: a limit that is reached refuses many bodies at once. */
 const WARN_EVERY_MS = 10_000;
 
 /**
- * Where bodies wait that are larger than memory shall hold: anonymous files, and what they may take together.
+ * Anonymous files for bodies that are too large for memory, with a shared limit of bytes and files.
  *
- * Requests and responses share the limit, but responses leave half of it: a response that finds no room waits in its
- * worker, a request is turned away. One client that reads slowly what never ends must not turn others away.
+ * Responses may use half of the limits only. A response without room waits in its worker, but a request without room is
+ * refused: slow readers of endless responses must not make the server refuse requests.
  */
 export class Spool {
-  /** Most files at a time: each takes a descriptor, without which no connection could be accepted. May change. */
+  /** Most open files. Each takes a descriptor that connections need too. May change. */
   maxFiles: number;
   readonly #options: SpoolOptions;
   readonly #budget: ByteBudget;
@@ -42,12 +42,12 @@ export class Spool {
     this.#budget = new ByteBudget(options.limitBytes);
   }
 
-  /** What is taken of the disk now. */
+  /** Files and bytes in use. */
   get usage(): { files: number; heldBytes: number } {
     return { files: this.#files, heldBytes: this.#budget.heldBytes };
   }
 
-  /** Opens a file; whoever asks for it closes it. `null`: there are as many as may be. */
+  /** Opens a file, which the caller must close. Returns `null` when the limit of files is reached. */
   open(
     kind: "request" | "response",
     callbacks: Pick<SpoolFileOptions, "onWritten" | "onFailed">,
@@ -78,7 +78,7 @@ export class Spool {
     });
   }
 
-  /** A queue that memory holds so many bytes of; a burst on top goes to disk as long as there is room. */
+  /** Opens a queue that holds `memoryBytes` in memory. More bytes go to disk as long as it has room. */
   openBurstQueue(memoryBytes: number): BurstQueue {
     return new BurstQueue({
       dir: this.#options.dir,
@@ -98,8 +98,8 @@ export class Spool {
   }
 
   /**
-   * Removes what a process left behind that was killed right between creating a file and taking its name away. Another
-   * process that does just this now does not mind.
+   * Removes files of a process that was killed between creating a file and unlinking it. This does not disturb another
+   * process between these two steps.
    */
   async clean(): Promise<void> {
     const { dir } = this.#options;

@@ -3,16 +3,16 @@ import type { Lanes } from "./lanes.ts";
 import { findQueueBreach, type QueueSetting } from "./queue-policy.ts";
 import { BoundedQueue } from "./queue.ts";
 
-/** Reserved exchanges that may wait. */
+/** Most reserved exchanges that wait. */
 const RESERVED_LIMIT = 100;
 
-/** Exchanges that wait for any worker, the reserved ones first. Each of them is `queued`, and no other one is. */
+/** Exchanges that wait for any worker, the reserved ones first. Exactly these are in the state `queued`. */
 export class WaitingLine {
   readonly #limits: { limit: number; delayMs: number };
   readonly #queue: BoundedQueue<Exchange>;
   readonly #reserved = new BoundedQueue<Exchange>(RESERVED_LIMIT);
 
-  /** @param options `queueDelayMs`: longest that one is let wait, as far as that can be foreseen. 0: any wait will do. */
+  /** @param options `queueDelayMs`: longest expected wait of a new exchange; 0: the expected wait does not matter. */
   constructor({ queueLimit, queueDelayMs }: { queueLimit: number; queueDelayMs: number }) {
     this.#limits = { limit: queueLimit, delayMs: queueDelayMs };
     this.#queue = new BoundedQueue(queueLimit);
@@ -22,7 +22,7 @@ export class WaitingLine {
     return this.#queue.size + this.#reserved.size;
   }
 
-  /** Of those that are not reserved. */
+  /** Number of waiting exchanges that are not reserved. */
   get queued(): number {
     return this.#queue.size;
   }
@@ -31,7 +31,7 @@ export class WaitingLine {
     return this.#reserved.size;
   }
 
-  /** Since when the one that has waited longest has; `Infinity`: none waits. */
+  /** When the oldest exchange began to wait; `Infinity`: none waits. */
   get sinceMs(): number {
     return Math.min(
       this.#reserved.peek()?.sinceMs ?? Infinity,
@@ -39,12 +39,12 @@ export class WaitingLine {
     );
   }
 
-  /** The first of those that are not reserved. */
+  /** The first exchange that is not reserved. */
   peek(): Exchange | undefined {
     return this.#queue.peek();
   }
 
-  /** Lets it wait. Returns the setting that forbids it, if one does. */
+  /** Queues an exchange. Returns the setting that forbids it, or `null`. */
   push(exchange: Exchange, lanes: Lanes, nowMs: number): QueueSetting | null {
     const breach = exchange.reserved ? null : this.#findBreach(lanes, nowMs);
     if (breach !== null) return breach;
@@ -66,7 +66,7 @@ export class WaitingLine {
     this.#queueOf(exchange).remove(exchange);
   }
 
-  /** Calls with each that has waited since before that moment, which is to remove it. */
+  /** Calls `end` with each exchange that began to wait before `beforeMs`. `end` must remove it. */
   drain(beforeMs: number, end: (exchange: Exchange) => void): void {
     for (const queue of [this.#reserved, this.#queue]) {
       for (

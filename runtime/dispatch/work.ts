@@ -2,19 +2,19 @@ import type { ExchangeId, RouteNumber } from "../channel/messages.ts";
 import type { ExchangeState } from "./exchange.ts";
 import type { Lane } from "./lane.ts";
 
-/** One exchange that a worker has, for a person to read. */
+/** One exchange that a worker has, for operators to read. */
 export interface Work {
   id: ExchangeId;
   route: RouteNumber;
   method: string;
   target: string;
-  /** `settled`: its client has been answered or has left, and the worker has not taken note. */
+  /** `settled`: the client was answered or has left, and the worker has not yet confirmed the abort. */
   state: ExchangeState;
-  /** Since its dispatch. */
+  /** Time since the dispatch. */
   forMs: number;
 }
 
-/** What a worker has in flight, and what it may still be busy with though nobody waits for it; oldest first. */
+/** Lists a worker's exchanges in flight, oldest first, including aborted ones that it may still be running. */
 export function toWork(lane: Lane, nowMs: number): Work[] {
   return lane.inFlight.values().map(({ id, route, client, state, sinceMs }) => ({
     id,

@@ -1,65 +1,65 @@
-/** A worker that is not measured yet may be given so many. */
+/** Window of a worker that is not measured yet. */
 const FIRST = 64;
 
-/** Never fewer: with one that is run and one that waits, a worker is never idle while others queue. */
+/** Smallest window: with one exchange that runs and one that waits, a worker is never idle while others queue. */
 const LEAST = 2;
 
-/** How long what is sent to a worker may have to wait there for its event loop. Above it the window shrinks. */
+/** Longest time that a message may wait for the worker's event loop. Above it the window shrinks. */
 const TARGET_MS = 20;
 
-/** Below it the window may grow. The band between is where it rests. */
+/** Below this delay the window may grow. In the band between it stays. */
 const CALM_MS = TARGET_MS / 2;
 
-/** A loop with so little delay has nothing to do: what it has waits for something else. */
+/** An event loop with less delay is idle: its exchanges wait for something else. */
 const IDLE_MS = 2;
 
-/** Least time from one probe to the next: 100 messages a second cost nothing, and 10 ms are soon enough. */
+/** Least time between probes: 100 messages a second cost nothing, and 10 ms are soon enough. */
 const PROBE_EVERY_MS = 10;
 
-/** With fewer at a time nothing waits that could be measured, and most traffic never sees a probe. */
+/** With fewer exchanges there is no wait to measure: most traffic never sees a probe. */
 const PROBE_FROM = 4;
 
-/** For how long the delay must stay above the target: at least, and at most. */
+/** How long the delay must stay above the target: lower and upper bound. */
 const LEAST_INTERVAL_MS = 100;
 const MOST_INTERVAL_MS = 1_000;
 
 /**
- * How many unanswered exchanges a worker is given at a time.
+ * How many unanswered exchanges a worker gets at a time.
  *
- * A worker has a queue that nobody sees: what was sent to it and waits for its event loop. Handlers that wait for a
- * database need a thousand at a time to be busy, handlers that compute need two, and every further one only waits where
- * it can neither be refused nor given to another worker. Which it is shows in the loop's delay: a probe is sent behind a
- * request and answered when it is read, so it takes as long as the next request would wait. What handlers wait for
- * themselves is not in it.
+ * A worker has an invisible queue: the messages that wait for its event loop. Handlers that wait for a database need a
+ * thousand exchanges at a time to be busy. Handlers that compute need two, and every further exchange waits where it
+ * can neither be refused nor given to another worker. The delay of the event loop tells the two apart. A probe is sent
+ * behind a request and answered when it is read, so it takes as long as the next request would wait. It does not
+ * include the time for which handlers themselves wait.
  *
- * Loops are busy in bursts, so one long delay says little. As in CoDel (RFC 8289), the least delay within an interval
- * counts, which is about as long as handlers take: only a queue that never empties keeps it up.
+ * Event loops are busy in bursts, so one long delay says little. As in CoDel (RFC 8289), the least delay within an
+ * interval counts, which is about as long as handlers take: only a queue that never empties keeps it up.
  *
  *     least delay above the target  ──▶ smaller, by as many as the worker answered in the time that was too long
  *     a delay below half of it      ──▶ one more for each answer and each probe, while exchanges queue
  *
- * In between it rests. One more for each answer means that it at most doubles in the time that a handler takes, as the
- * window of a TCP sender does: it does not outrun handlers that wait first and compute then.
+ * In between the window stays. One more for each answer means that it at most doubles in the time that a handler takes,
+ * like the window of a TCP sender: it does not outrun handlers that wait first and compute then.
  *
- * Knows no clock: all moments are `performance.now()` of whoever calls.
+ * Reads no clock: the caller passes all times, from `performance.now()`.
  */
 export class WorkerWindow {
   readonly #most: number;
   #size: number;
-  /** When the probe that is under way was sent; `null`: none is. */
+  /** When the outstanding probe was sent; `null`: there is none. */
   #probeMs: number | null = null;
   #nextProbeMs = 0;
-  /** What the worker had when the probe was sent, and how many it has answered since. */
+  /** The worker's unanswered exchanges when the probe was sent, and how many it has answered since. */
   #busy = 0;
   #answered = 0;
-  /** What the last probe found. */
+  /** The delay that the last probe measured. */
   #delayMs = 0;
   #intervalEndMs = 0;
   #leastDelayMs = Number.POSITIVE_INFINITY;
-  /** What the window should be by the probe that found the least delay. */
+  /** The window that the probe with the least delay asks for. */
   #sizeAtLeast = 0;
 
-  /** @param most However quick the worker is, never more. */
+  /** @param most The upper bound, however fast the worker is. */
   constructor(most: number) {
     this.#most = most;
     this.#size = Math.min(FIRST, most);
@@ -70,7 +70,7 @@ export class WorkerWindow {
   }
 
   /**
-   * Whether a probe is to be sent now; if so, it counts as sent.
+   * Tells whether to send a probe now. If true, the probe counts as sent.
    *
    * @param busy How many unanswered exchanges the worker has.
    */
@@ -85,22 +85,22 @@ export class WorkerWindow {
     return true;
   }
 
-  /** The worker has answered an exchange. `wanted`: others wait for its place. */
+  /** Notes an answer. `wanted`: exchanges queue for a worker. */
   onAnswer(wanted: boolean, nowMs: number): void {
     this.#answered++;
     if (wanted && this.#isCalm(nowMs)) this.#grow(1);
   }
 
   /**
-   * The worker has answered the probe.
+   * Notes the answer to the probe.
    *
-   * @param now.latencyMs From the dispatch to the answer, of late.
+   * @param now.latencyMs Average time from dispatch to answer.
    */
   onProbed(wanted: boolean, now: { ms: number; latencyMs: number }): void {
     if (this.#probeMs === null) return;
     const delayMs = now.ms - this.#probeMs;
     const intervalMs = Math.min(Math.max(2 * now.latencyMs, LEAST_INTERVAL_MS), MOST_INTERVAL_MS);
-    // What was measured before traffic paused says nothing of the interval that begins now.
+    // A measurement from before a pause in traffic does not count for the interval that begins now.
     if (this.#probeMs > this.#intervalEndMs) this.#beginInterval(this.#probeMs + intervalMs);
     this.#probeMs = null;
     this.#delayMs = delayMs;
@@ -122,15 +122,15 @@ export class WorkerWindow {
   }
 
   /**
-   * The window with which the probe would have taken no longer than the target. What the worker answered meanwhile had
-   * been ahead of the probe. The rest of what it has waits for something else and does not delay anybody.
+   * Returns the window with which the probe would have met the target. Exchanges that were answered meanwhile had been
+   * ahead of the probe. The other exchanges wait for something else, and delay nothing.
    */
   #resized(delayMs: number): number {
     const ahead = Math.min(this.#answered, this.#busy);
     return Math.floor(this.#busy - (ahead * (delayMs - TARGET_MS)) / delayMs);
   }
 
-  /** A probe that has not come back will bring no better news than its age. */
+  /** A probe that is still out has a delay of at least its age. */
   #isCalm(nowMs: number): boolean {
     return this.#delayMs < CALM_MS && (this.#probeMs === null || nowMs - this.#probeMs < CALM_MS);
   }
