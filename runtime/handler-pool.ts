@@ -342,6 +342,7 @@ function toSettings(options: HandlerPoolOptions): Omit<WorkerSettings, "workerId
     generationDir: toGenerationDir(config.stateDir, manifest.id),
     pool: plan.name,
     mode: config.mode,
+    bootTimeoutMs: config.bootTimeoutMs,
     requestIdPrefix,
     bodyBufferBytes: config.bodyBufferBytes,
     responseCreditBytes: config.responseBufferBytes,

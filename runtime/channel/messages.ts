@@ -44,6 +44,7 @@ export const Kind = {
   settled: 25,
   pong: 26,
   probed: 27,
+  loading: 28,
 } as const;
 
 /** Stands where a body would: it follows in chunks. */
@@ -76,6 +77,8 @@ export interface WorkerSettings {
   /** Name of the pool that it is in: it loads what that pool's routes need. */
   pool: string;
   mode: "production" | "development";
+  /** Longest time from the start of the process until the worker is ready, in ms; then the primary ends it. */
+  bootTimeoutMs: number;
   /** Goes before an exchange's id, in base 36, to make its request id. */
   requestIdPrefix: string;
   /** Longest request body that travels whole, in bytes, where its route does not say otherwise. */
@@ -187,6 +190,8 @@ export type ToPrimary =
   | readonly [kind: typeof Kind.workerHello, version: number]
   | readonly [kind: typeof Kind.ready, report: WorkerReport]
   | readonly [kind: typeof Kind.bootFailed, failure: BootFailure]
+  /** Sent before the worker loads a file, so that the primary can name the file when the worker hangs or ends there. */
+  | readonly [kind: typeof Kind.loading, source: string]
   | ResponseMessage
   | readonly [kind: typeof Kind.responseChunk, id: ExchangeId, bytes: Uint8Array]
   | readonly [kind: typeof Kind.responseEnd, id: ExchangeId]

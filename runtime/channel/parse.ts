@@ -40,6 +40,8 @@ export function parseToPrimary(value: unknown): ToPrimary {
       return [Kind.ready, accept(Kind.ready, parseReport(value[1]))];
     case Kind.bootFailed:
       return [Kind.bootFailed, accept(Kind.bootFailed, parseBootFailure(value[1]))];
+    case Kind.loading:
+      return isString(value[1]) ? [Kind.loading, value[1]] : refuse(value);
     case Kind.drained:
       return [Kind.drained];
     default:
@@ -82,6 +84,10 @@ function isStatus(value: unknown): boolean {
 }
 
 function isText(value: unknown): boolean {
+  return isString(value);
+}
+
+function isString(value: unknown): value is string {
   return typeof value === "string";
 }
 
@@ -156,6 +162,7 @@ const ELEMENTS = new Map<unknown, readonly Element[]>([
   [Kind.requestCredit, [ID, { name: "bytes", isValid: isPositive, expected: "a number above 0" }]],
   [Kind.settled, [ID]],
   [Kind.probed, [ID]],
+  [Kind.loading, [{ name: "source", isValid: isString, expected: "a string" }]],
   [
     Kind.pong,
     [

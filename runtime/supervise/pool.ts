@@ -8,6 +8,7 @@ import type {
 import { assertNever, RuntimeError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { decideScale, UNDECIDED } from "./autoscale.ts";
+import { describeBootLoss } from "./boot-loss.ts";
 import { canInspectWorkers } from "./fork-worker.ts";
 import { Heartbeat, type HeartbeatOptions } from "./heartbeat.ts";
 import type { LossCause } from "./loss-cause.ts";
@@ -91,6 +92,8 @@ export class Pool {
   #reaper: Reaper | null = null;
   /** Why a worker could not boot, if it or we could tell. */
   #failure: RuntimeError | null = null;
+  /** The worker that told of its failure last. */
+  #failedBoot: WorkerId | null = null;
   #closing: Promise<void> | null = null;
   #booted: { resolve: () => void; reject: (error: RuntimeError) => void } | null = null;
 
@@ -333,6 +336,7 @@ export class Pool {
 
   #onBootFailed(worker: WorkerProcess, { code, message }: BootFailure): void {
     this.#failure = new RuntimeError("ERR_HANDLER_LOAD", message);
+    this.#failedBoot = worker.id;
     // At the first start the caller reports it.
     if (this.#booted === null) this.#log.error({ workerId: worker.id, code }, message);
   }
@@ -367,6 +371,11 @@ export class Pool {
     } else {
       const restartInMs = this.#lastRestartInMs(nowMs);
       this.#log.error({ ...fields, restartInMs }, "worker exited, replacing it");
+      // It has not said so itself.
+      if (exit.readyForMs === null && this.#failedBoot !== worker.id) {
+        const { code: errorCode, message } = this.#bootError(exit);
+        this.#log.error({ workerId: worker.id, code: errorCode }, message);
+      }
     }
     this.#reconcile();
   }
@@ -421,7 +430,7 @@ export class Pool {
     this.#log.error(fields, "worker uses too much memory: killing it");
     const error = new RuntimeError(
       worker.state.kind === "starting" ? "ERR_BOOT_LOOP" : "ERR_WORKER_EXITED",
-      `Cannot keep a worker: it uses ${mib(rssBytes)} MiB, expected at most ${mib(limitBytes)} MiB (half above workerMemoryLimit)`,
+      `Cannot keep a worker: it uses ${mib(rssBytes)} MiB${worker.state.kind === "starting" && worker.loading !== null ? ` while it loads ${worker.loading}` : ""}, expected at most ${mib(limitBytes)} MiB (half above workerMemoryLimit)`,
     );
     if (worker.state.kind === "starting") this.#failure = error;
     worker.giveUp("crashed", error);
@@ -442,10 +451,11 @@ export class Pool {
   }
 
   #bootError(exit: WorkerExit): RuntimeError {
-    const how = exit.signal === null ? `code ${exit.code}` : `signal ${exit.signal}`;
+    const { bootTimeoutMs } = this.#options;
+    const isOverdue = exit.cause === "hung";
     return new RuntimeError(
-      "ERR_BOOT_LOOP",
-      `Cannot start a worker: it exited with ${how} before it was ready (within ${this.#options.bootTimeoutMs} ms), expected it to load all handlers`,
+      exit.loading === null ? "ERR_BOOT_LOOP" : "ERR_HANDLER_LOAD",
+      describeBootLoss({ ...exit, isOverdue }, { bootTimeoutMs }),
     );
   }
 }

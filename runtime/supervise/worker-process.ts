@@ -15,13 +15,21 @@ import { Kind, MAX_FRAME_BYTES, PROTOCOL_VERSION } from "../channel/messages.ts"
 import { parseToPrimary } from "../channel/parse.ts";
 import { RuntimeError, assertNever } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { forkWorker } from "./fork-worker.ts";
+import type { StackFrame } from "../stack-frames.ts";
+import { examine } from "./examine.ts";
+import { canInspectWorkers, forkWorker } from "./fork-worker.ts";
 import { classifyLoss, type LossCause, type ProcessExit } from "./loss-cause.ts";
 import type { OomKills } from "./oom-kills.ts";
 import { transition, type WorkerState } from "./worker-state.ts";
 
 /** A worker that could not boot has nothing to finish but to flush what it printed. */
 const BOOT_FAILED_GRACE_MS = 1_000;
+
+/** Longest that a worker lives on after its boot timeout, while the primary finds out where it is blocked. */
+const EXAMINE_MS = 1_000;
+
+/** A worker that loads one file for longer is mentioned in the log. */
+const SLOW_LOADING_MS = 5_000;
 
 /** How long after its exit what it had sent is still read: it is there already, unless somebody else holds its end. */
 const READ_AFTER_EXIT_MS = 250;
@@ -33,6 +41,10 @@ export interface WorkerExit extends ProcessExit {
   /** How long it was ready; `null` when it never was. */
   readyForMs: number | null;
   cause: LossCause;
+  /** The file of the handlers that it loaded last, by its own account. */
+  loading: string | null;
+  /** Where it was blocked when its boot timeout ended; empty: not known. */
+  stack: readonly StackFrame[];
 }
 
 export interface WorkerProcessOptions {
@@ -74,6 +86,9 @@ export class WorkerProcess {
   readonly #options: WorkerProcessOptions;
   #state: WorkerState;
   #vitals: Vitals | null = null;
+  #loading: string | null = null;
+  #slow: NodeJS.Timeout | undefined;
+  #stack: readonly StackFrame[] = [];
   #timer: NodeJS.Timeout | undefined;
   #reachable = true;
   #lost = false;
@@ -108,7 +123,7 @@ export class WorkerProcess {
       // Node names signals as its own types do.
       this.#onProcessExit(code, signal as NodeJS.Signals | null);
     });
-    this.#killAfter(options.bootTimeoutMs, "hung");
+    this.#timer = setTimeout(() => void this.#giveUpBoot(), options.bootTimeoutMs);
     this.channel.send([Kind.hello, PROTOCOL_VERSION, options.settings]);
   }
 
@@ -118,6 +133,11 @@ export class WorkerProcess {
 
   get state(): WorkerState {
     return this.#state;
+  }
+
+  /** The file of the handlers that it loads, or loaded last; `null`: none yet. */
+  get loading(): string | null {
+    return this.#loading;
   }
 
   /** How it was at its last pong; `null` before the first. */
@@ -152,6 +172,16 @@ export class WorkerProcess {
   #killAs(cause: LossCause): void {
     this.#endedAs ??= cause;
     this.#worker.process.kill("SIGKILL");
+  }
+
+  /** A process that is killed cannot say where it is blocked, so it is asked first. */
+  async #giveUpBoot(): Promise<void> {
+    const signal = AbortSignal.timeout(EXAMINE_MS);
+    const canInspect = this.#loading !== null && canInspectWorkers();
+    const { stack } = await examine(this.pid, { signal, canInspect });
+    if (this.#state.kind !== "starting") return;
+    this.#stack = stack;
+    this.#killAs("hung");
   }
 
   #killAfter(ms: number, cause: LossCause): void {
@@ -205,6 +235,9 @@ export class WorkerProcess {
         this.#options.onBootFailed(this, message[1]);
         this.drain(BOOT_FAILED_GRACE_MS);
         return;
+      case Kind.loading:
+        this.#onLoading(message[1]);
+        return;
       case Kind.drained:
         // All its exchanges are answered: the end of the channel is its sign to exit.
         if (this.#state.kind !== "draining") return;
@@ -216,7 +249,23 @@ export class WorkerProcess {
     }
   }
 
+  #onLoading(source: string): void {
+    if (this.#state.kind !== "starting") return;
+    this.#loading = source;
+    if (this.#slow !== undefined) {
+      this.#slow.refresh();
+      return;
+    }
+    this.#slow = setTimeout(() => {
+      if (this.#state.kind !== "starting") return;
+      const { bootTimeoutMs, log } = this.#options;
+      const fields = { workerId: this.id, handler: this.#loading, bootTimeoutMs };
+      log.warn(fields, `${this.#loading} is still loading after ${SLOW_LOADING_MS} ms`);
+    }, SLOW_LOADING_MS).unref();
+  }
+
   #onReady(report: WorkerReport): void {
+    clearTimeout(this.#slow);
     if (this.#state.kind !== "starting") return;
     this.#state = transition(this.#state, { type: "ready", nowMs: performance.now() });
     this.#readyAtMs = performance.now();
@@ -250,11 +299,12 @@ export class WorkerProcess {
   /** The process is gone, but answers of it may wait in the channel: they are read to their end first. */
   #onProcessExit(code: number | null, signal: NodeJS.Signals | null): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#slow);
     this.#state = transition(this.#state, { type: "exit", code, signal });
     const readyForMs = this.#readyAtMs === null ? null : performance.now() - this.#readyAtMs;
     const oomKilled = signal === "SIGKILL" && this.#options.oomKills.take();
     const cause = classifyLoss({ code, signal }, { givenUp: this.#endedAs, oomKilled });
-    const exit = { code, signal, readyForMs, cause };
+    const exit = { code, signal, readyForMs, cause, loading: this.#loading, stack: this.#stack };
     this.#exit = exit;
     if (this.channel.closed) {
       this.#finish(exit);

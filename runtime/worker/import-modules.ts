@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { ManifestModule } from "../generation/manifest.ts";
-import { describeValue } from "./describe-value.ts";
+import { describeError } from "./describe-error.ts";
 import { locateError, sourcesOf, type SourcePosition } from "./error-location.ts";
 
 export type ImportResult =
@@ -15,6 +15,8 @@ export interface ImportFailure {
   /** Where in the source; `null`: unknown. */
   position: SourcePosition | null;
   cause: unknown;
+  /** Its top level has not ended in time, and may never end. */
+  isPending?: boolean;
 }
 
 const TIMED_OUT = Symbol("timed out");
@@ -37,8 +39,8 @@ export async function importModule(
     const importing = import(pathToFileURL(file).href) as Promise<Record<string, unknown>>;
     const namespace = await Promise.race([importing, timeout]);
     if (namespace !== TIMED_OUT) return { ok: true, namespace };
-    const message = `top-level await has not finished within ${timeoutMs} ms`;
-    return { ok: false, failure: { message, position: null, cause: undefined } };
+    const message = "its top-level await has not finished";
+    return { ok: false, failure: { message, position: null, cause: undefined, isPending: true } };
   } catch (error) {
     return { ok: false, failure: await toFailure(error, file) };
   } finally {
@@ -48,8 +50,7 @@ export async function importModule(
 
 async function toFailure(error: unknown, compiledFile: string): Promise<ImportFailure> {
   if (!(error instanceof Error)) {
-    const message = `threw ${describeValue(error)}`;
-    return { message, position: null, cause: error };
+    return { message: describeError(error), position: null, cause: error };
   }
   const missing = MISSING.exec(error.message)?.groups;
   if (missing?.["name"] !== undefined) {
@@ -60,8 +61,7 @@ async function toFailure(error: unknown, compiledFile: string): Promise<ImportFa
       cause: error,
     };
   }
-  const message = `${error.name}: ${error.message}`.replaceAll(/\s*\n\s*/g, " ");
-  return { message, position: locateError(error), cause: error };
+  return { message: describeError(error), position: locateError(error), cause: error };
 }
 
 /** How Node words ERR_MODULE_NOT_FOUND, the only place where it names what is missing and who asked for it. */

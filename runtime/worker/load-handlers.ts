@@ -27,12 +27,21 @@ export interface LoadOptions {
   mode: "production" | "development";
   /** Whose routes to load, with the modules that they need; without it, those of all pools. */
   pool?: string;
-  /** How long the top level of one module may take, in milliseconds. */
-  moduleTimeoutMs?: number;
+  /** How long loading may take; the message for a module that takes longer names the limit. */
+  timeout?: LoadTimeout;
+  /** Called before a module is imported, with its name in messages: `handlers/x.ts`. */
+  onImport?: (source: string) => void;
   /** Recognises responses; the default asks the global `Response` each time, so it may be replaced before or after. */
   isResponse?: (value: unknown) => value is Response;
   /** Messages name files relative to this folder. */
   cwd?: string;
+}
+
+export interface LoadTimeout {
+  /** From now, in milliseconds. */
+  ms: number;
+  /** As the operator knows it: `bootTimeout (30000 ms)`. */
+  limit: string;
 }
 
 export interface LoadedGeneration {
@@ -53,7 +62,10 @@ export interface RouteReport {
   methodConfig: Record<string, HandlerConfig>;
 }
 
-const DEFAULT_MODULE_TIMEOUT_MS = 10_000;
+const DEFAULT_TIMEOUT: LoadTimeout = { ms: 30_000, limit: "30000 ms" };
+
+/** How long all modules together may take that come after one whose top level does not end: their mistakes are told too. */
+const REST_MS = 500;
 
 /**
  * Loads a generation: imports its modules, checks what they export and makes its routes ready to run.
@@ -118,11 +130,25 @@ class Loader {
   }
 
   async importAll(generationDir: string): Promise<void> {
-    const timeoutMs = this.#options.moduleTimeoutMs ?? DEFAULT_MODULE_TIMEOUT_MS;
+    const { timeout = DEFAULT_TIMEOUT, onImport } = this.#options;
+    let deadlineMs = performance.now() + timeout.ms;
+    let isLate = false;
     for (const number of this.#neededModules()) {
-      const result = await importModule(generationDir, this.#module(number), timeoutMs);
+      const leftMs = deadlineMs - performance.now();
+      if (isLate && leftMs <= 0) break;
+      onImport?.(this.#display(number));
+      const module = this.#module(number);
+      const result = await importModule(generationDir, module, Math.max(0, leftMs));
       this.#imports.set(number, result);
-      if (!result.ok) this.#problems.push({ module: number, exportName: null, ...result.failure });
+      if (result.ok) continue;
+      const { isPending = false, ...failure } = result.failure;
+      const message = isPending
+        ? `${failure.message} within ${timeout.limit}, in this file or in one that it imports`
+        : failure.message;
+      this.#problems.push({ module: number, exportName: null, ...failure, message });
+      if (!isPending || isLate) continue;
+      isLate = true;
+      deadlineMs = performance.now() + REST_MS;
     }
   }
 

@@ -14,12 +14,14 @@ import { assertNever, EXIT, RuntimeError } from "../errors.ts";
 import { createLogger, JSON_LOOK, type Logger, openLog, pickLogLook, tellLosses } from "../log.ts";
 import { installWebObjects } from "../web/install.ts";
 import { BackgroundWork } from "./background-work.ts";
+import { BootWatch } from "./boot-watch.ts";
 import { toEnv } from "./context.ts";
 import { Departures } from "./departures.ts";
 import { Exchanges } from "./exchanges.ts";
 import { guardInspector } from "./inspector-door.ts";
 import {
   loadGeneration,
+  type LoadTimeout,
   type RouteReport as LoadedRouteReport,
   toReport,
 } from "./load-handlers.ts";
@@ -106,13 +108,29 @@ class Worker {
   async #boot(settings: WorkerSettings): Promise<void> {
     const { generationDir, pool, mode, bodyBufferBytes } = settings;
     installWebObjects();
+    const watch = new BootWatch((message) => {
+      // Sent within this turn: the process ends with it.
+      this.#channel.sendLent([Kind.bootFailed, { code: "ERR_HANDLER_LOAD", message }], 0);
+    });
     try {
       const log = await openWorkerLog(settings);
       surviveRejections(log, this.#departures);
       process.on("uncaughtException", (error) => {
-        if (!this.#departures.explain(error)) this.#fail(error, log);
+        if (this.#departures.explain(error)) return;
+        if (this.#exchanges === null) watch.fail(error);
+        this.#fail(error, log);
       });
-      const generation = await loadGeneration(generationDir, { mode, pool });
+      const generation = await loadGeneration(generationDir, {
+        mode,
+        pool,
+        timeout: toTimeout(settings),
+        onImport: (source) => {
+          watch.load(source);
+          // Before the import, which may never end.
+          this.#channel.sendLent([Kind.loading, source], 0);
+        },
+      });
+      watch.close();
       this.#exchanges = new Exchanges({
         channel: this.#channel,
         generation,
@@ -131,6 +149,7 @@ class Worker {
       this.#channel.maxFrameBytes = MAX_FRAME_BYTES + Math.max(bodyBufferBytes, ...buffers);
       this.#channel.send([Kind.ready, { pid: process.pid, routes }]);
     } catch (error) {
+      watch.close();
       const code = error instanceof RuntimeError ? error.code : "ERR_HANDLER_LOAD";
       const text = error instanceof RuntimeError ? error.message : String(error);
       process.exitCode = EXIT.failed;
@@ -156,6 +175,15 @@ class Worker {
     this.#channel.send([Kind.drained]);
   }
 }
+
+/** Ends before the primary ends this process, which then could not say why. */
+function toTimeout({ bootTimeoutMs }: WorkerSettings): LoadTimeout {
+  const marginMs = Math.min(LAST_WORDS_MS, bootTimeoutMs / 5);
+  const ms = Math.max(0, bootTimeoutMs - marginMs - performance.now());
+  return { ms, limit: `bootTimeout (${bootTimeoutMs} ms)` };
+}
+
+const LAST_WORDS_MS = 2_000;
 
 async function openWorkerLog(settings: WorkerSettings): Promise<Logger> {
   const { logFile, logFormat, logLevel, workerId } = settings;

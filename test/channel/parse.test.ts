@@ -63,6 +63,7 @@ describe("parseToPrimary()", () => {
       [Kind.requestCredit, 1, 65_536],
       [Kind.settled, 1],
       [Kind.probed, 1],
+      [Kind.loading, "handlers/x.ts"],
       [Kind.drained],
       [Kind.pong, 1, VITALS],
       // A worker that does not know.
@@ -154,6 +155,8 @@ describe("parseToPrimary()", () => {
       [Kind.pong, 1, { ...VITALS, heapUsedBytes: "1" }],
       [Kind.pong, 1, { ...VITALS, loopUtilization: Number.NaN }],
       [Kind.pong, 1, { ...VITALS, loopUtilization: Infinity }],
+      [Kind.loading],
+      [Kind.loading, 7],
       [Kind.bootFailed],
       [Kind.bootFailed, "ERR_HANDLER_LOAD"],
       [Kind.bootFailed, { code: 1, message: "" }],

@@ -38,7 +38,7 @@ describe("a server that cannot start", { timeout: 60_000 }, () => {
     "a worker that exits": [
       { handlers: { "index.ts": `process.exit(5);` } },
       70,
-      /Cannot start a worker: it exited with code 5/,
+      /^handlers\/index\.ts:1:9: process\.exit\(5\), expected/m,
     ],
     "a worker that takes too long": [
       {
@@ -46,7 +46,7 @@ describe("a server that cannot start", { timeout: 60_000 }, () => {
         flags: ["--boot-timeout", "500ms"],
       },
       70,
-      /Cannot start a worker: .*500 ms/,
+      /bootTimeout \(500 ms\)/,
     ],
     "a bad setting": [
       { handlers: FIXTURE_HANDLERS, flags: ["--workers", "many"] },

@@ -134,6 +134,11 @@ describe("SIGUSR2", { timeout: 60_000 }, () => {
   });
 });
 
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
+  return text.trim().split(" ").filter(Boolean).map(Number);
+}
+
 const canUnshare = spawnSync("unshare", ["--pid", "--fork", "--mount-proc", "true"]).status === 0;
 
 describe("process 1 of a container", { timeout: 60_000 }, () => {
@@ -158,6 +163,27 @@ describe("process 1 of a container", { timeout: 60_000 }, () => {
       process.kill(first, "SIGTERM");
       assert.deepEqual(await server.exit, { code: 0, signal: null });
       assert.equal(existsSync(join(server.dir, "edgicorn.pid")), false);
+    },
+  );
+
+  it(
+    "has no zombie of the compiler after a reload",
+    { skip: canUnshare ? false : "needs unshare and the right to make a namespace" },
+    async (t) => {
+      const server = await startServer(t, {
+        handlers: { "index.ts": PARENT },
+        workers: 1,
+        prefix: ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"],
+      });
+      const [first] = childrenOf(server.pid);
+      assert.ok(first !== undefined);
+      process.kill(first, "SIGHUP");
+      await server.until(({ msg }) => msg === "reloaded");
+      const names = childrenOf(first).map((pid) =>
+        readFileSync(`/proc/${pid}/comm`, "utf8").trim(),
+      );
+      assert.ok(names.includes("node"), "a worker");
+      assert.ok(!names.includes("esbuild"), names.join());
     },
   );
 });

@@ -66,6 +66,7 @@ export class Trial {
         generationDir: this.#planFile,
         pool: "default",
         mode: "production",
+        bootTimeoutMs: 30_000,
         requestIdPrefix: "t-",
         bodyBufferBytes: 1024,
         responseCreditBytes: 1024,

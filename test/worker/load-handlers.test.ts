@@ -21,7 +21,8 @@ async function linesOfFailure(
   timeoutMs = 5000,
 ): Promise<string[]> {
   const { cwd, generationDir } = await writeGeneration(t, plan);
-  const options = { mode: "production", cwd, moduleTimeoutMs: timeoutMs } as const;
+  const timeout = { ms: timeoutMs, limit: "bootTimeout (1 s)" };
+  const options = { mode: "production", cwd, timeout } as const;
   const error: unknown = await loadGeneration(generationDir, options).then(
     () => assert.fail("it loaded"),
     (reason: unknown) => reason,
@@ -154,7 +155,7 @@ describe("loadGeneration()", () => {
     };
     const plan = { files, routes: ["hangs.ts", "bad.ts"].map(routeFor) };
     assert.deepEqual(await linesOfFailure(t, plan, 20), [
-      "handlers/hangs.ts: top-level await has not finished within 20 ms",
+      "handlers/hangs.ts: its top-level await has not finished within bootTimeout (1 s), in this file or in one that it imports",
       "handlers/bad.ts:1:1: default export is number 3, expected a function or an object with fetch()",
     ]);
   });

@@ -1,0 +1,52 @@
+import { toDisplayPath } from "../display-path.ts";
+import { isUserCode, type StackFrame } from "../stack-frames.ts";
+
+/** A worker that ended before it was ready, without a word of its own. */
+export interface BootLoss {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  /** The primary ended it, since its time was over. */
+  isOverdue: boolean;
+  /** The file that it loaded last: `handlers/x.ts`; `null`: none yet. */
+  loading: string | null;
+  /** Where it was blocked, innermost first; empty: not known, or it was not blocked. */
+  stack: readonly StackFrame[];
+}
+
+/**
+ * Says why a worker did not come up, with the file that it loaded and, if it is known, the line. Pure.
+ *
+ * @returns One line, or a title and a line `file:line:column: text`.
+ */
+export function describeBootLoss(
+  { code, signal, isOverdue, loading, stack }: BootLoss,
+  { bootTimeoutMs }: { bootTimeoutMs: number },
+): string {
+  const limit = `bootTimeout (${bootTimeoutMs} ms)`;
+  const end = signal === null ? `code ${code}` : `signal ${signal}`;
+  if (loading === null) {
+    const how = isOverdue ? `it was not ready within ${limit}` : `it exited with ${end}`;
+    return `Cannot start a worker: ${how} before it loaded any handler`;
+  }
+  if (!isOverdue) {
+    const why = signal === "SIGABRT" ? ", as Node does when its heap is full" : "";
+    return toLines(loading, `the worker exited with ${end} while it loaded this file${why}`);
+  }
+  const blocked = stack.find(({ position }) => position !== null && isUserCode(position.file));
+  const expected = "expected the top level to end";
+  if (!blocked?.position) {
+    const what = stack.length > 0 ? "blocks the event loop in a package, and " : "";
+    return toLines(loading, `${what}has not finished loading within ${limit}, ${expected}`);
+  }
+  const { file, line, column } = blocked.position;
+  const place = [toDisplayPath(file), line, column].filter((part) => part !== null).join(":");
+  const loadedBy = toDisplayPath(file) === loading ? "" : ` (while ${loading} loads)`;
+  return toLines(
+    place,
+    `blocks the event loop, and has not finished within ${limit}, ${expected}${loadedBy}`,
+  );
+}
+
+function toLines(place: string, text: string): string {
+  return `Cannot load handlers:\n${place}: ${text}`;
+}
