@@ -1,6 +1,6 @@
 /**
- * Types of what handlers may import besides code and JSON: `"types": ["edgicorn/types"]` in a tsconfig.json, or
- * `/// <reference types="edgicorn/types" />`. `LOADERS` in generation/compile.ts says what is loaded how.
+ * Types of the files that handlers may import besides code and JSON: `"types": ["edgicorn/types"]` in a tsconfig.json, or
+ * `/// <reference types="edgicorn/types" />`. `LOADERS` in generation/compile.ts has the same list.
  */
 
 declare module "*.txt" {

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import type { Config, Flags } from "../config.ts";
+import { TEMPLATE_NAMES, type TemplateName } from "./init/templates.ts";
 import { pickNearest } from "../nearest.ts";
 import { findByOtherName } from "../config/other-names.ts";
 import { SETTING_NAMES, type SettingName, flagName } from "../config/settings.ts";
@@ -25,6 +26,7 @@ export type Invocation =
   | { command: "start" | "dev" | "check"; mode: Config["mode"]; flags: Flags }
   | ControlInvocation
   | DrillInvocation
+  | { command: "init"; template: TemplateName | null }
   | { command: "help"; about: CommandName | null }
   | { command: "version" };
 
@@ -72,6 +74,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
   let instead: "help" | "version" | null = null;
   let json = false;
   const drill: DrillFlags = {};
+  let template: string | null = null;
 
   /** Where the value of a refused flag stands: no word of its own. */
   let valueIndex = -1;
@@ -106,8 +109,12 @@ export function parseArguments(argv: readonly string[]): Invocation {
       drill[drillValue] = before === undefined ? value : `${before},${value}`;
       continue;
     }
+    if (token.name === "template" && hasValue) {
+      template = value;
+      continue;
+    }
     const name = FLAGS.get(rawName);
-    if (name === undefined && drillValue === undefined) {
+    if (name === undefined && token.name !== "template" && drillValue === undefined) {
       unknownFlags.push(rawName);
       if (!inlineValue) valueIndex = token.index + 1;
     } else if (name === undefined || !hasValue) {
@@ -134,7 +141,13 @@ export function parseArguments(argv: readonly string[]): Invocation {
   const unexpected = mayHaveWord ? words[2] : extra;
   if (unexpected !== undefined && command !== null) {
     const expected =
-      command === "rollback" ? "one id" : command === "help" ? "one command" : "only flags";
+      command === "init"
+        ? `--template ${unexpected}`
+        : command === "rollback"
+          ? "one id"
+          : command === "help"
+            ? "one command"
+            : "only flags";
     problems.push(
       `Cannot run ${word}: found "${unexpected}", expected ${expected} after the command`,
     );
@@ -143,6 +156,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
     problems.push(
       ...findForeignFlags(command, { flags, json }),
       ...findDrillProblems(command, drill),
+      ...findTemplateProblems(command, template),
     );
   }
   if (command !== null && problems.length > 0) {
@@ -153,6 +167,8 @@ export function parseArguments(argv: readonly string[]): Invocation {
     throw new RuntimeError("ERR_CONFIG", problems.join("\n"));
   }
   switch (command) {
+    case "init":
+      return { command, template: findTemplate(template) };
     case "start":
     case "check":
       return { command, mode: "production", flags };
@@ -181,6 +197,7 @@ const OPTIONS = {
   ),
   json: { type: "boolean" },
   brief: { type: "boolean" },
+  template: { type: "string" },
   seconds: { type: "string" },
   path: { type: "string" },
   only: { type: "string" },
@@ -199,6 +216,12 @@ function findForeignFlags(
   command: CommandName,
   { flags, json }: { flags: Partial<Record<SettingName | "config", string>>; json: boolean },
 ): string[] {
+  if (command === "init") {
+    return [...Object.keys(flags), ...(json ? ["json"] : [])].map(
+      // Keys of `flags` are names of settings, and "config".
+      (name) => `Cannot use --${flagName(name as SettingName)} with init: expected only --template`,
+    );
+  }
   if (!isControlCommand(command)) {
     const mayPrint = command === "help" || command === "version" || command === "drill";
     return json && !mayPrint ? [`Cannot use --json with ${command}: it prints no data`] : [];
@@ -221,6 +244,21 @@ function findDrillProblems(command: CommandName, flags: DrillFlags): string[] {
   );
 }
 
+function findTemplateProblems(command: CommandName, template: string | null): string[] {
+  if (template === null || command === "help" || command === "version") return [];
+  if (command !== "init") return [`Cannot use --template with ${command}: only init has it`];
+  if (findTemplate(template) !== null) return [];
+  const nearest = pickNearest(template, TEMPLATE_NAMES);
+  const hint = nearest === null ? "" : ` (did you mean "${nearest}"?)`;
+  return [
+    `Cannot use --template: found "${template}", expected one of ${TEMPLATE_NAMES.join(", ")}${hint}`,
+  ];
+}
+
+function findTemplate(name: string | null): TemplateName | null {
+  return TEMPLATE_NAMES.find((candidate) => candidate === name) ?? null;
+}
+
 /** @param command That it was given to; `null`: to one that there is not. */
 function describeUnknownFlag(rawName: string, command: CommandName | null): string {
   const flags = flagsOf(command);
@@ -238,6 +276,7 @@ function flagsOf(command: CommandName | null): string[] {
       .map((name) => `--${name}`)
       .concat(general);
   }
+  if (command === "init") return ["--template", ...general];
   const drill = command === "drill" || command === null;
   const own = drill ? ["--json", "--brief", ...DRILL_VALUES.map((name) => `--${name}`)] : [];
   return [...FLAGS.keys(), ...own, ...general];

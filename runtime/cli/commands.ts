@@ -1,3 +1,4 @@
+import { TEMPLATE_NAMES } from "./init/templates.ts";
 import { EXERCISE_NAMES, wordOf } from "../drill/exercise-names.ts";
 
 /** Commands for a server that runs: they find it by its state folder. */
@@ -9,6 +10,7 @@ export type ControlCommandName = (typeof CONTROL_COMMANDS)[number];
 export const CONTROL_SETTINGS = ["stateDir"] as const;
 
 export type CommandName =
+  | "init"
   | "start"
   | "dev"
   | "check"
@@ -30,6 +32,19 @@ export interface CommandText {
 
 /** One entry per command that is offered: the parser and the help text read them from here. */
 export const COMMANDS: readonly CommandText[] = [
+  {
+    name: "init",
+    help: "make this folder a project: a handler, a config file, scripts",
+    usage: `[--template ${TEMPLATE_NAMES.join("|")}]`,
+    details: [
+      "Writes a handler, edgicorn.config.ts, types and scripts, and says of each file",
+      "whether it is new, changed or kept. Asks nothing and replaces nothing: run it",
+      "again at any time.",
+      "",
+      "Templates: hello (one handler, the default), api (JSON), hono (a Hono app),",
+      "react (pages that React renders on the server), static (files, no program).",
+    ],
+  },
   {
     name: "start",
     help: "serve the folder (what happens without a command)",

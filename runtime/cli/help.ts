@@ -1,4 +1,5 @@
 import { SETTINGS, SETTING_NAMES, flagName } from "../config/settings.ts";
+import { TEMPLATE_NAMES } from "./init/templates.ts";
 import { COMMANDS, type CommandName, formatUsage, isControlCommand, textOf } from "./commands.ts";
 
 /** Returns the help text: plain ASCII, at most 80 columns, ends with a line feed. */
@@ -14,6 +15,7 @@ export function formatHelp({ version }: { version: string }): string {
     "Flags (and what applies without them)",
     ...settingRows({ common: true }),
     CONFIG_ROW,
+    row("--template NAME", "init: files to begin with (hello)"),
     row("--json", "print data for programs (reload, status ...)"),
     ...DRILL_ROWS.map(([left, right]) => row(left, `drill: ${right}`)),
     row("-h, --help", "show this text, or that of the command"),
@@ -25,6 +27,7 @@ export function formatHelp({ version }: { version: string }): string {
     ...SOURCES,
     "",
     "Examples",
+    "  edgicorn init                    make this folder a project",
     "  edgicorn                         serve ./handlers and ./public",
     "  edgicorn dev --http 3000         work on the handlers, on port 3000",
     "  edgicorn --http 80 --https 443   serve the Internet, with the keys in ./certs",
@@ -53,6 +56,7 @@ export function formatCommandHelp(command: CommandName): string {
 
 function flagsOf(command: CommandName): string[] {
   if (command === "help" || command === "version") return ['All flags: "edgicorn help"'];
+  if (command === "init") return ["Flags", TEMPLATE_ROW];
   if (isControlCommand(command)) {
     return [
       "Flags",
@@ -94,6 +98,8 @@ const DRILL_ROWS = [
   ["--path PATH", "what clients ask for (/, or a route)"],
   ["--only A,B", "these exercises (all)"],
 ] as const;
+
+const TEMPLATE_ROW = row("--template NAME", `one of ${TEMPLATE_NAMES.join(", ")}`);
 
 const CONFIG_ROW = row("--config FILE", "config file (edgicorn.config.ts, if there is one)");
 

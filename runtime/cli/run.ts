@@ -21,6 +21,12 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
       case "version":
         process.stdout.write(`${packageVersion()}\n`);
         return;
+      case "init": {
+        const { initProject } = await import("./init/init.ts");
+        const { template } = invocation;
+        process.stdout.write(await initProject({ dir: process.cwd(), template }));
+        return;
+      }
       case "start":
       case "dev":
         await start(invocation);

@@ -18,9 +18,10 @@ export interface Planted {
   files: Readonly<Record<string, string | Uint8Array>>;
   /**
    * - `check`: runs until it ends. The quickest, so prefer it.
+   * - `init`: runs until it ends, with `flags` only.
    * - `start`, `dev`: run until the server listens or exits. A server that listens gets `request`, then SIGTERM.
    */
-  command: "check" | "start" | "dev";
+  command: "check" | "init" | "start" | "dev";
   /** More flags. They win over `--http 0 --https off --workers 1`. */
   flags?: readonly string[];
   /** More environment variables. */
@@ -42,7 +43,7 @@ export interface Outcome {
   output: string;
   /** Exit code; `null` when a signal ended it. */
   code: number | null;
-  /** Log lines of `start` and `dev`; empty for `check`. */
+  /** Log lines of `start` and `dev`; empty for `check` and `init`. */
   logs: readonly LogLine[];
   /** The answer to `request`; `null` when there was none, or the server did not come up. */
   response: Received | null;
@@ -65,8 +66,9 @@ export async function plant(t: Owner, planted: Planted): Promise<Outcome> {
     writeFileSync(join(dir, path), content);
   }
   await prepare?.(dir);
-  const ports = ["--http", "0", "--https", "off"];
-  const more = command === "check" ? [] : ["--workers", "1", "--log-format", "json"];
+  const serves = command === "start" || command === "dev";
+  const ports = command === "init" ? [] : ["--http", "0", "--https", "off"];
+  const more = !serves ? [] : ["--workers", "1", "--log-format", "json"];
   const child = spawn(process.execPath, [ENTRY, command, ...ports, ...more, ...flags], {
     cwd: dir,
     env: { ...cleanEnvironment(), ...env },
@@ -80,14 +82,14 @@ export async function plant(t: Owner, planted: Planted): Promise<Outcome> {
   server = new TestServer(child, folders);
 
   let response: Received | null = null;
-  if (command !== "check" && (await listens(server))) {
+  if (serves && (await listens(server))) {
     response = await ask(server, planted.request);
     await planted.meanwhile?.(server);
     server.kill("SIGTERM");
   }
   const { code } = await server.exit;
   const output = stdout + server.logs.map((line) => `${textsOf(line).join("\n")}\n`).join("");
-  return { output, code, logs: command === "check" ? [] : server.logs, response };
+  return { output, code, logs: serves ? server.logs : [], response };
 }
 
 const MODULE = `{ "type": "module" }\n`;

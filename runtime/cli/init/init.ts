@@ -1,0 +1,256 @@
+import { type Dirent, existsSync, readdirSync, readFileSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { basename, dirname, join, parse } from "node:path";
+import { fileURLToPath } from "node:url";
+import { findConfigFile } from "../../config/config-file.ts";
+import { RuntimeError } from "../../errors.ts";
+import { type JsonText, parseJsonText } from "./edit-json.ts";
+import { fitGitignore } from "./fit-gitignore.ts";
+import { fitPackageJson, newPackageJson, type ScriptName } from "./fit-package-json.ts";
+import { fitTsconfig, NEW_TSCONFIG } from "./fit-tsconfig.ts";
+import { type Template, type TemplateName, TEMPLATES } from "./templates.ts";
+
+/** Source and compiled code have the folder beside them: scripts/build.mjs copies it. */
+const TEMPLATES_DIR = fileURLToPath(new URL("./templates", import.meta.url));
+
+export interface InitOptions {
+  /** Absolute path of the project's folder. */
+  dir: string;
+  /** `null`: the first one, whose handler is written only where there is no handler yet. */
+  template: TemplateName | null;
+}
+
+/** One line of the report. */
+interface Step {
+  did: "created" | "added" | "kept" | "note";
+  /** Path and more, for a person. */
+  text: string;
+  /** The file to write; `null`: none. */
+  write: { path: string; text: string; isNew: boolean } | null;
+}
+
+/**
+ * Makes a project of a folder: a handler, a config file, scripts, types, ignored files. Nothing that is there is replaced.
+ *
+ * All files are read before the first one is written, so a refusal leaves the folder as it was.
+ *
+ * @returns The report for standard output.
+ * @throws ERR_CONFIG when a file that is there cannot be read, or one cannot be written.
+ */
+export async function initProject({ dir, template: wanted }: InitOptions): Promise<string> {
+  const name = wanted ?? "hello";
+  const template = TEMPLATES[name];
+  const packageJson = planPackageJson(dir, template);
+  const steps = [
+    ...planTemplate(dir, name, wanted !== null),
+    ...planConfigFile(dir),
+    ...planFile(dir, "edgicorn-env.d.ts", readTemplate("common", "edgicorn-env.d.ts")),
+    ...packageJson.steps,
+    ...planTsconfig(dir, template),
+    ...planGitignore(dir),
+  ];
+  for (const { write } of steps) if (write !== null) await writeStep(write);
+  const lines = steps.map(({ did, text }) => `${did.padEnd(9)}${text}`);
+  return [...lines, "", "Next:", ...packageJson.next.map((line) => `  ${line}`), ""].join("\n");
+}
+
+/** Where two files of these names would answer the same route. */
+const HANDLER_EXTENSIONS = [".ts", ".tsx", ".mts", ".js", ".jsx", ".mjs", ".cjs"];
+
+function planTemplate(dir: string, name: TemplateName, isWanted: boolean): Step[] {
+  // A project with handlers asks for a template by its name. A handler of ours could answer in the place of its own.
+  if (!isWanted && listFiles(join(dir, "handlers")).length > 0) return [kept("handlers/")];
+  return listFiles(join(TEMPLATES_DIR, name)).flatMap((path) => {
+    const { dir: folder, name: stem, ext } = parse(path);
+    const same = HANDLER_EXTENSIONS.map((other) => join(folder, stem + other)).find((other) =>
+      existsSync(join(dir, other)),
+    );
+    if (folder.startsWith("handlers") && HANDLER_EXTENSIONS.includes(ext) && same !== undefined) {
+      return [kept(same)];
+    }
+    return planFile(dir, path, readTemplate(name, path));
+  });
+}
+
+function planConfigFile(dir: string): Step[] {
+  const found = findConfigFile(dir);
+  if (found !== null) return [kept(basename(found))];
+  const name = "edgicorn.config.ts";
+  return planFile(dir, name, readTemplate("common", name));
+}
+
+function planPackageJson(dir: string, template: Template): { steps: Step[]; next: string[] } {
+  const path = join(dir, "package.json");
+  const source = readIfThere(path);
+  const parsed = parseJsonText(source ?? newPackageJson(basename(dir)), { comments: false });
+  if (!("value" in parsed)) {
+    const { line, column, expected } = parsed;
+    throw new RuntimeError(
+      "ERR_CONFIG",
+      `Cannot add scripts to package.json: found no JSON at package.json:${line}:${column} (${expected}), expected a JSON object; nothing was written`,
+    );
+  }
+  refuseOddGroups(parsed);
+  const { text, added, foreign, hasEdgicorn } = fitPackageJson(parsed, template);
+  const steps =
+    source !== null && added.length === 0
+      ? [kept("package.json")]
+      : [change({ path, shown: "package.json", text, isNew: source === null, added })];
+  const manager = findPackageManager(dir);
+  const packages = Object.keys({ ...template.dependencies, ...template.devDependencies });
+  const isMissing = packages.some((name) => !isInstalled(dir, name));
+  const run = (name: ScriptName): string =>
+    foreign.includes(name) ? `npx edgicorn ${name}` : `${manager} run ${name}`;
+  for (const name of foreign) {
+    steps.push({
+      did: "note",
+      text: `package.json has another script "${name}": run npx edgicorn ${name}`,
+      write: null,
+    });
+  }
+  if (!hasEdgicorn) {
+    steps.push({ did: "note", text: "package.json does not depend on edgicorn yet", write: null });
+    return {
+      steps,
+      next: [`${manager} ${ADD[manager]} TARBALL_OR_GIT_URL_OF_EDGICORN`, run("dev")],
+    };
+  }
+  return { steps, next: [isMissing ? `${manager} install` : run("check"), run("dev")] };
+}
+
+/** npm refuses such a file too, and an edit would not find its place. */
+function refuseOddGroups({ value }: JsonText): void {
+  for (const group of ["scripts", "dependencies", "devDependencies"]) {
+    const entries = value[group];
+    const isGroup = typeof entries === "object" && entries !== null && !Array.isArray(entries);
+    if (entries === undefined || isGroup) continue;
+    throw new RuntimeError(
+      "ERR_CONFIG",
+      `Cannot add to "${group}" of package.json: found ${JSON.stringify(entries)}, expected an object; nothing was written`,
+    );
+  }
+}
+
+/** Whether Node finds a package from a folder. */
+function isInstalled(dir: string, name: string): boolean {
+  if (existsSync(join(dir, "node_modules", name))) return true;
+  const parent = dirname(dir);
+  return parent !== dir && isInstalled(parent, name);
+}
+
+const ADD = { npm: "install", pnpm: "add", yarn: "add", bun: "add" } as const;
+
+function findPackageManager(dir: string): keyof typeof ADD {
+  if (existsSync(join(dir, "pnpm-lock.yaml"))) return "pnpm";
+  if (existsSync(join(dir, "yarn.lock"))) return "yarn";
+  return existsSync(join(dir, "bun.lock")) ? "bun" : "npm";
+}
+
+function planTsconfig(dir: string, template: Template): Step[] {
+  const path = join(dir, "tsconfig.json");
+  const source = readIfThere(path);
+  if (source === null) return planFile(dir, "tsconfig.json", NEW_TSCONFIG);
+  const parsed = parseJsonText(source, { comments: true });
+  if (!("value" in parsed)) {
+    const { line, column, expected } = parsed;
+    const found = `tsconfig.json:${line}:${column} cannot be read (${expected})`;
+    const needs = `it should include "handlers", "edgicorn.config.ts", "edgicorn-env.d.ts"`;
+    return [kept("tsconfig.json"), { did: "note", text: `${found}; ${needs}`, write: null }];
+  }
+  const { text, added, notes } = fitTsconfig(parsed, template);
+  const step =
+    added.length === 0
+      ? kept("tsconfig.json")
+      : change({ path, shown: "tsconfig.json", text, isNew: false, added });
+  return [
+    step,
+    ...notes.map((note): Step => ({ did: "note", text: `tsconfig.json: ${note}`, write: null })),
+  ];
+}
+
+function planGitignore(dir: string): Step[] {
+  const path = join(dir, ".gitignore");
+  const source = readIfThere(path);
+  const { text, added } = fitGitignore(source ?? "");
+  if (added.length === 0) return [kept(".gitignore")];
+  return [change({ path, shown: ".gitignore", text, isNew: source === null, added })];
+}
+
+function planFile(dir: string, shown: string, text: string): Step[] {
+  const path = join(dir, shown);
+  return existsSync(path) ? [kept(shown)] : [change({ path, shown, text, isNew: true, added: [] })];
+}
+
+function kept(text: string): Step {
+  return { did: "kept", text, write: null };
+}
+
+function change(options: {
+  path: string;
+  shown: string;
+  text: string;
+  isNew: boolean;
+  added: readonly string[];
+}): Step {
+  const { path, shown, text, isNew, added } = options;
+  const line = isNew ? shown : `${shown}: ${added.join(", ")}`;
+  return { did: isNew ? "created" : "added", text: line, write: { path, text, isNew } };
+}
+
+async function writeStep({ path, text, isNew }: NonNullable<Step["write"]>): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    // A file that came in the meantime stays.
+    await writeFile(path, text, { flag: isNew ? "wx" : "w" });
+  } catch (cause) {
+    throw toRefusal("write", path, cause);
+  }
+}
+
+function readIfThere(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return null;
+    throw toRefusal("read", path, error);
+  }
+}
+
+function toRefusal(verb: "read" | "write", path: string, cause: unknown): RuntimeError {
+  const why = REASONS[codeOf(cause) ?? ""] ?? String(cause);
+  return new RuntimeError("ERR_CONFIG", `Cannot ${verb} ${path}: ${why}`, { cause });
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: "found no permission, expected a file and a folder that this user may change",
+  EPERM: "found no permission, expected a file and a folder that this user may change",
+  EROFS: "found a file system that is read-only, expected one that can be written",
+  EISDIR: "found a folder, expected a file",
+  ENOTDIR: "found a file where a folder is needed, expected a folder",
+  EEXIST: "found a file where a folder is needed, expected a folder",
+  ENOSPC: "found no space left on the disk, expected some",
+};
+
+function codeOf(error: unknown): string | undefined {
+  // Errors of the file system have one.
+  return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+}
+
+function readTemplate(template: string, path: string): string {
+  return readFileSync(join(TEMPLATES_DIR, template, path), "utf8");
+}
+
+/** Files below a folder, relative to it, sorted; none if there is no such folder. */
+function listFiles(dir: string): string[] {
+  if (!existsSync(dir)) return [];
+  let entries: Dirent[];
+  try {
+    entries = readdirSync(dir, { recursive: true, withFileTypes: true });
+  } catch (error) {
+    throw toRefusal("read", dir, error);
+  }
+  return entries
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name).slice(dir.length + 1))
+    .toSorted();
+}

@@ -1,0 +1,120 @@
+import { describeMistakes } from "./plant.ts";
+
+const HELLO = `export default () => new Response("hello");\n`;
+const HANDLER = { "handlers/index.ts": HELLO };
+
+describeMistakes("project", [
+  {
+    name: "init with a template that is misspelt",
+    command: "init",
+    files: {},
+    flags: ["--template", "recat"],
+    code: 78,
+    says: [/--template: found "recat"/, /did you mean "react"/],
+  },
+  {
+    name: "init with a template without its flag",
+    command: "init",
+    files: {},
+    flags: ["hono"],
+    code: 78,
+    says: [/found "hono"/, /expected --template hono/],
+  },
+  {
+    name: "init with a flag of start",
+    command: "init",
+    files: {},
+    flags: ["--http", "3000"],
+    code: 78,
+    says: [/--http with init/, /expected only --template/],
+  },
+  {
+    name: "init where package.json is no JSON",
+    command: "init",
+    files: { "package.json": `{\n  "name": "a"\n  "version": "1.0.0"\n}\n` },
+    code: 78,
+    says: [/package\.json:3:3 \(comma expected\)/, /nothing was written/],
+    neverSays: [/created/],
+  },
+  {
+    name: "init where the scripts of package.json are a text",
+    command: "init",
+    files: { "package.json": `{ "scripts": "node ." }` },
+    code: 78,
+    says: [/"scripts" of package\.json: found "node \."/, /expected an object/],
+  },
+  {
+    name: "init where tsconfig.json is no JSON",
+    command: "init",
+    files: { "tsconfig.json": `compilerOptions:\n  strict: true\n` },
+    code: 0,
+    says: [/tsconfig\.json:1:1 cannot be read/, /should include "handlers"/, /^kept +tsconfig/m],
+  },
+  {
+    name: "init where a tsconfig.json has project references only",
+    command: "init",
+    files: { "tsconfig.json": `{ "files": [], "references": [{ "path": "./app" }] }` },
+    code: 0,
+    says: [/tsc does not look at the handlers/, /include "handlers"/],
+  },
+  {
+    name: "init where the script dev does something else",
+    command: "init",
+    files: { "package.json": `{ "name": "a", "scripts": { "dev": "vite" } }` },
+    code: 0,
+    says: [/another script "dev"/, /npx edgicorn dev/],
+  },
+  {
+    name: "init where handlers is a file",
+    command: "init",
+    files: { handlers: "" },
+    code: 78,
+    says: [/handlers/, /found a file where a folder is needed/],
+  },
+  {
+    name: "init where there are two config files",
+    command: "init",
+    files: { "edgicorn.config.ts": "", "edgicorn.config.json": "{}" },
+    code: 78,
+    says: [/edgicorn\.config\.ts and edgicorn\.config\.json/, /expected one of them/],
+    neverSays: [/created/],
+  },
+  {
+    name: "a config file with a misspelt key",
+    command: "check",
+    files: {
+      ...HANDLER,
+      "edgicorn.config.ts": `import { defineConfig } from "edgicorn";\nexport default defineConfig({ htttp: 1 });`,
+    },
+    code: 78,
+    says: [/htttp in edgicorn\.config\.ts/, /did you mean "http"/],
+  },
+  {
+    name: "a config file with a value of another type",
+    command: "check",
+    files: { ...HANDLER, "edgicorn.config.ts": `export default { requestTimeout: "soon" };` },
+    code: 78,
+    says: [/requestTimeout in edgicorn\.config\.ts: found "soon"/, /expected/],
+  },
+  {
+    name: "a config file with a syntax error",
+    command: "check",
+    files: { ...HANDLER, "edgicorn.config.ts": `export default {\n  workers: 2,,\n};\n` },
+    code: 78,
+    says: [/edgicorn\.config\.ts:2/, /found ","/],
+  },
+  {
+    name: "a config file that imports a package that is not installed",
+    command: "check",
+    files: { ...HANDLER, "edgicorn.config.ts": `import "dotenv/config";\nexport default {};\n` },
+    code: 78,
+    says: [/edgicorn\.config\.ts/, /dotenv/],
+  },
+  {
+    name: "a config file without a default export",
+    command: "check",
+    files: { ...HANDLER, "edgicorn.config.ts": `export const config = { http: 1 };\n` },
+    code: 78,
+    says: [/edgicorn\.config\.ts/, /expected "export default defineConfig/],
+  },
+]);
