@@ -5,36 +5,40 @@ import { FrameMemories } from "./frame-memory.ts";
 import { FrameBuffer } from "./frame-buffer.ts";
 import { readInto } from "./read-into.ts";
 
-/** A frame takes no more messages than this together, unless it is a single one that is larger. */
+/** Most bytes of messages in one frame, unless a single message is larger. */
 const FLUSH_BYTES = 256 * 1024;
 
 /**
- * A frame leaves before its turn is over once its first message has waited this long: when handlers are slow, the
- * first answers of a batch must not wait for the last ones.
+ * A frame leaves before its turn of the event loop ends once its first message has waited this long. With slow
+ * handlers, the first answers of a batch must not wait for the last ones.
  */
 const FLUSH_MS = 1;
 
 /**
- * Messages between two looks at the clock while they come quickly. A look costs up to a third of a microsecond, more
- * than all else in `send`; as soon as messages come slowly, it is looked at for each.
+ * Most messages between two reads of the clock. A read costs up to a third of a microsecond, more than all else in
+ * `send`. When messages come slowly, the clock is read for each of them.
  */
 const MOST_UNCLOCKED = 16;
 
 export interface ChannelOptions<In> {
   maxFrameBytes: number;
-  /** Narrows one received message; throws `ERR_PROTOCOL` for what is none. */
+  /** Narrows one received message; throws `ERR_PROTOCOL` for an invalid one. */
   parse: (value: unknown) => In;
-  /** Byte strings in it are lent: they are valid only while this runs, since what is read goes into memory that is used again. */
+  /**
+   * Byte strings in the message are lent: they are valid during the call only, because the memory behind them is
+   * reused.
+   */
   onMessage: (message: In) => void;
-  /** Called once: `null` when the other side ended in order, otherwise why the channel broke. */
+  /** Called once: with `null` when the other side ended in order, otherwise with the reason for the break. */
   onClose: (error: RuntimeError | null) => void;
 }
 
 /**
  * One end of the byte stream between the primary and a worker.
  *
- * All that is sent in one turn of the event loop leaves as one frame, packed and written once by `setImmediate`: a
- * microtask would run after each request's callback and never batch anything (docs/uwebsockets.md section 6).
+ * All messages that are sent in one turn of the event loop leave as one frame, packed and written once by
+ * `setImmediate`. A microtask would run after each request's callback and never batch anything (docs/uwebsockets.md
+ * section 6).
  */
 export class Channel<In, Out extends readonly unknown[]> {
   readonly #socket: Socket;
@@ -45,7 +49,7 @@ export class Channel<In, Out extends readonly unknown[]> {
   #queue: Out[] = [];
   #queuedBytes = 0;
   #queuedAtMs = 0;
-  /** How many messages may be queued before the clock is looked at again. */
+  /** How many messages may be queued before the next read of the clock. */
   #unclocked = 1;
   #untilClock = 1;
   #closed = false;
@@ -68,24 +72,24 @@ export class Channel<In, Out extends readonly unknown[]> {
     return this.#closed;
   }
 
-  /** How much the other side has sent so far: a sign of life that costs nothing. */
+  /** Number of bytes received so far. It shows that the other side lives, at no cost. */
   get receivedBytes(): number {
     return this.#socket.bytesRead;
   }
 
-  /** Longest frame that is taken, from the next one on. */
+  /** Largest frame that is accepted, from the next frame on. */
   set maxFrameBytes(bytes: number) {
     this.#buffer.maxFrameBytes = bytes;
   }
 
   /**
-   * Queues a message for this turn's frame; on a closed channel it is dropped, since `onClose` has settled all.
+   * Queues a message for this turn's frame. Drops it on a closed channel: `onClose` has settled everything.
    *
-   * @param bytes About how large it is, if it is not small: counted so that a frame stays small.
+   * @param bytes Approximate size of a message that is not small. It bounds the size of frames.
    */
   send(message: Out, bytes = 0): void {
     if (this.#closed) return;
-    // Before, not after: a large body then has a frame of its own, which bounds the size of frames.
+    // Check first: a large body then gets a frame of its own, which bounds the size of frames.
     if (this.#queuedBytes + bytes > FLUSH_BYTES) this.#flush();
     const first = this.#queue.length === 0;
     this.#queue.push(message);
@@ -99,7 +103,7 @@ export class Channel<In, Out extends readonly unknown[]> {
     }
   }
 
-  /** As `send`, but nothing of the message is used any more when it returns: its byte strings may change then. */
+  /** Sends a message at once. Its byte strings may change as soon as this returns. */
   sendLent(message: Out, bytes: number): void {
     this.send(message, bytes);
     this.#flush();
@@ -112,7 +116,7 @@ export class Channel<In, Out extends readonly unknown[]> {
     if (late) this.#flush();
   }
 
-  /** Sends what is queued, then ends this direction. The other side sees an end, not an error. */
+  /** Sends the queued messages, then ends this direction. The other side sees an end, not an error. */
   close(): void {
     if (this.#closed) return;
     this.#flush();
@@ -120,14 +124,14 @@ export class Channel<In, Out extends readonly unknown[]> {
     this.#socket.end();
   }
 
-  /** Breaks the channel at once; what is queued is lost. */
+  /** Breaks the channel at once. Queued messages are lost. */
   destroy(error: RuntimeError): void {
     this.#settle(error);
     this.#socket.destroy();
   }
 
   readonly #flush = (): void => {
-    // A turn that flushed early still has its immediate to come.
+    // A turn that flushed early still runs its immediate.
     if (this.#queue.length === 0 || this.#closed) return;
     const messages = this.#queue;
     const memory = this.#memories.pick(this.#queuedBytes);
@@ -150,7 +154,7 @@ export class Channel<In, Out extends readonly unknown[]> {
     try {
       this.#buffer.filled(bytes, this.#onFrame);
     } catch (error) {
-      // A bug in `onMessage` is not the other side's breach: it must surface as the bug it is.
+      // A bug in `onMessage` is not a protocol error of the other side: let it surface.
       if (!(error instanceof RuntimeError && error.code === "ERR_PROTOCOL")) throw error;
       this.destroy(error);
     }

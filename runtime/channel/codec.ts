@@ -6,22 +6,22 @@ import { LENGTH_BYTES } from "./frame-buffer.ts";
 /**
  * Turns an array of messages into one frame and back. One codec per channel end.
  *
- * Records, the library's extension for repeated object shapes, are off: a worker in another language reads plain
+ * Records, msgpackr's extension for repeated object shapes, are off: a worker in another language reads plain
  * MessagePack.
  */
 export class Codec {
   readonly #packr = new Packr({ useRecords: false, encodeUndefinedAsNil: true, moreTypes: false });
 
   /**
-   * A frame with its length in front, ready to be written.
+   * Packs messages into a frame with its length in front.
    *
-   * @param memory Where to make it; when it finds no room there, it is made in memory of its own.
+   * @param memory Memory for the frame. If it has too little room, the frame gets memory of its own.
    */
   encode(messages: readonly unknown[], memory: FrameMemory): Buffer {
     this.#packr.useBuffer(memory.bytes);
-    // Contrary to its types, it can be set: the frames before this one may not have been written yet.
+    // msgpackr's types lack this setter. Frames before this position may not have been written yet.
     (this.#packr as Packr & { position: number }).position = memory.usedBytes;
-    // Room for the length is reserved inside the same buffer, so that a frame is one piece and nothing is copied.
+    // Reserve room for the length in the same buffer: the frame is one piece, and nothing is copied.
     const frame = this.#packr.pack(messages, RESERVE_START_SPACE + LENGTH_BYTES);
     frame.writeUInt32LE(frame.length - LENGTH_BYTES, 0);
     if (frame.buffer === memory.bytes.buffer) memory.use(frame.byteOffset + frame.length);
@@ -29,7 +29,7 @@ export class Codec {
   }
 
   /**
-   * The messages of a frame (without its length). Byte strings in them are views of `frame`.
+   * Unpacks a frame, without its length. Byte strings in the messages are views of `frame`.
    *
    * @throws RuntimeError `ERR_PROTOCOL` when the bytes are not one MessagePack array.
    */

@@ -3,26 +3,26 @@ import { RuntimeError } from "../errors.ts";
 /** A frame on the wire: its length in 4 bytes, least significant first, then that many bytes. */
 export const LENGTH_BYTES = 4;
 
-/** As much as a frame has usually, and what one read brings on top. Pages of it that are never used take no memory. */
+/** Room for a usual frame and one more read. Pages that are never used take no memory. */
 const BUFFER_BYTES = 320 * 1024;
 
-/** With less room than that it would take many reads to bring a frame. */
+/** With less room, one frame would take many reads. */
 const LEAST_SPACE_BYTES = 64 * 1024;
 
 /**
- * Cuts a byte stream into frames, wherever the stream was split, within one buffer that is filled again and again: a frame is
- * valid only while it is handed out.
+ * Cuts a byte stream into frames, wherever the stream was split. All frames share one buffer: a frame is valid only
+ * during the call of `onFrame`.
  *
- * Memory outside of V8's heap costs a collection of all of it for each few dozens of MiB: with a new buffer for each read
- * it was most of what a primary did (decision 028).
+ * For each few dozen MiB of new memory outside its heap, V8 collects that whole heap. With a new buffer for each read,
+ * these collections took most of a primary's time (decision 028).
  */
 export class FrameBuffer {
   maxFrameBytes: number;
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
-  /** What is there and not handed out yet. */
+  /** Bounds of the bytes that were read and not yet handed out. */
   #start = 0;
   #end = 0;
-  /** A frame that the buffer has no room for, and how much of it is there. */
+  /** A frame that is too large for the buffer, and how much of it has been read. */
   #frame: Buffer | null = null;
   #frameBytes = 0;
 
@@ -30,16 +30,16 @@ export class FrameBuffer {
     this.maxFrameBytes = options.maxFrameBytes;
   }
 
-  /** Where the next bytes go; at least one fits. */
+  /** Returns the memory for the next read, at least one byte. */
   space(): Uint8Array {
     if (this.#frame !== null) return this.#frame.subarray(this.#frameBytes);
     return this.#buffer.subarray(this.#end);
   }
 
   /**
-   * So many bytes are in the space. Calls `onFrame` for each frame that they complete, in order.
+   * Notes that `bytes` bytes were read into the space. Calls `onFrame` for each frame that they complete, in order.
    *
-   * @throws RuntimeError `ERR_PROTOCOL` when a frame announces more than `maxFrameBytes`; the stream is then useless.
+   * @throws RuntimeError `ERR_PROTOCOL` when a frame announces more than `maxFrameBytes`. The stream is useless then.
    */
   filled(bytes: number, onFrame: (frame: Buffer) => void): void {
     const frame = this.#frame;
@@ -73,7 +73,7 @@ export class FrameBuffer {
     );
   }
 
-  /** Sees to it that what is missing of the next frame finds room. */
+  /** Makes room for the rest of the next frame. */
   #makeRoom(neededBytes: number): void {
     if (this.#start === this.#end) {
       this.#start = this.#end = 0;

@@ -1,18 +1,21 @@
-/** Room for the largest frame but those of a single large message. */
+/** Room for the largest frame, except frames of a single large message. */
 const MEMORY_BYTES = 384 * 1024;
 
-/** What messages take besides the bodies in them, in a frame of usual size. */
+/** Size of the messages in a usual frame, without their bodies. */
 const HEADS_BYTES = 32 * 1024;
 
-/** Those that are not in use. A side that is behind has one for each frame on its way, which are then left to the collector. */
+/**
+ * Most memories that are kept for reuse. A channel whose other side is slow has one memory per frame in transit. The
+ * garbage collector gets the rest.
+ */
 const MOST_FREE = 4;
 
-/** Memory in which frames are made, one behind the other. */
+/** Memory for frames, one after another. */
 export class FrameMemory {
   readonly bytes: Buffer = Buffer.allocUnsafeSlow(MEMORY_BYTES);
   /** Where the next frame begins. */
   usedBytes = 0;
-  /** To be called when a frame of this memory was written, or never will be. */
+  /** Must be called once for each frame of this memory, when it was written or never will be. */
   readonly release: () => void;
   #frames = 0;
 
@@ -29,14 +32,14 @@ export class FrameMemory {
     return MEMORY_BYTES - this.usedBytes >= bytes;
   }
 
-  /** A frame was made here, up to this end. */
+  /** Notes a frame in this memory that ends at `endBytes`. */
   use(endBytes: number): void {
     this.usedBytes = endBytes;
     this.#frames++;
   }
 }
 
-/** The memory of one channel: what is written is used again, what is not written yet is left alone. */
+/** The memory of one channel. Reuses memory whose frames have all been written. */
 export class FrameMemories {
   readonly #free: FrameMemory[] = [];
   #current: FrameMemory;
@@ -45,7 +48,7 @@ export class FrameMemories {
     this.#current = this.#make();
   }
 
-  /** Where to make a frame with bodies of so many bytes, about; it may turn out to be too small. */
+  /** Returns memory for a frame with bodies of about `bodyBytes`. It may turn out to be too small. */
   pick(bodyBytes: number): FrameMemory {
     const wantedBytes = Math.min(bodyBytes + HEADS_BYTES, MEMORY_BYTES);
     if (!this.#current.hasRoom(wantedBytes)) this.#current = this.#free.pop() ?? this.#make();

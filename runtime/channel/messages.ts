@@ -9,16 +9,16 @@
 
 declare const brand: unique symbol;
 
-/** Names one exchange among all that a primary ever handles: integer, 1 to 2^53 - 1, never used twice. */
+/** Names one exchange of a primary: integer, 1 to 2^53 - 1, never used twice. */
 export type ExchangeId = number & { readonly [brand]: "ExchangeId" };
 
-/** Names one worker process among all that a primary ever starts: integer, 1 upwards, never used twice. */
+/** Names one worker process of a primary: integer, 1 upwards, never used twice. */
 export type WorkerId = number & { readonly [brand]: "WorkerId" };
 
-/** Changes when either side could misread the other. The first message in each direction carries it. */
+/** Changes when one side could misread the other. The first message in each direction carries it. */
 export const PROTOCOL_VERSION = 1;
 
-/** The channel's end among a worker's file descriptors. */
+/** File descriptor of the channel in a worker. */
 export const CHANNEL_FD = 4;
 
 /** Message kinds. Below 16: primary to worker. From 16: worker to primary. */
@@ -47,16 +47,15 @@ export const Kind = {
   loading: 28,
 } as const;
 
-/** Stands where a body would: it follows in chunks. */
+/** Stands in place of a body that follows in chunks. */
 export const BODY_FOLLOWS = true;
 
-/** Longest chunk of a body, in bytes: no exchange keeps a frame to itself. */
+/** Longest chunk of a body, in bytes: one exchange must not fill a frame alone. */
 export const CHUNK_BYTES = 64 * 1024;
 
 /**
- * Longest frame that holds no body larger than a chunk, in bytes: what one turn sends of heads, chunks and the rest. A
- * frame to a worker may have one request body on top, which is at most as long as the primary's buffer for one, or that
- * of the route.
+ * Longest frame without a large body, in bytes: the heads, chunks and other messages of one turn. A frame to a worker
+ * may hold one request body in addition, up to the primary's or the route's buffer size.
  */
 export const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 
@@ -64,91 +63,93 @@ export const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 export const MAX_RESPONSE_HEAD = 1024 * 1024;
 
 /**
- * What a worker may be sent of a request body before it asks for more, in bytes. What it then asks for is what its
+ * Bytes of a request body that a worker may be sent before it grants more. After that the worker grants as much as its
  * handler has taken.
  */
 export const REQUEST_CREDIT_BYTES = 128 * 1024;
 
-/** What a worker must know before it can load handlers. */
+/** The settings that a worker needs before it can load handlers. */
 export interface WorkerSettings {
   workerId: WorkerId;
   /** Folder of the generation to load: a manifest and its compiled modules. */
   generationDir: string;
-  /** Name of the pool that it is in: it loads what that pool's routes need. */
+  /** Name of the worker's pool. The worker loads the modules of that pool's routes. */
   pool: string;
   mode: "production" | "development";
-  /** Longest time from the start of the process until the worker is ready, in ms; then the primary ends it. */
+  /**
+   * Longest time from the start of the process until the worker is ready, in ms. After it the primary ends the worker.
+   */
   bootTimeoutMs: number;
-  /** Goes before an exchange's id, in base 36, to make its request id. */
+  /** Prefix of a request id. The exchange's id follows, in base 36. */
   requestIdPrefix: string;
-  /** Longest request body that travels whole, in bytes, where its route does not say otherwise. */
+  /** Longest request body that travels whole, in bytes, unless its route has another limit. */
   bodyBufferBytes: number;
-  /** What it may send of a response's body before the primary asks for more, in bytes. */
+  /** Bytes of a response's body that a worker may send before the primary grants more. */
   responseCreditBytes: number;
   logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
   logFormat: "auto" | "pretty" | "json";
-  /** Absolute; `null`: standard error. */
+  /** Absolute path; `null`: standard error. */
   logFile: string | null;
 }
 
-/** What a worker loaded. */
+/** A worker's report about its loaded handlers. */
 export interface WorkerReport {
   pid: number;
-  /** By the route's number in the manifest; `null` for those of other pools. */
+  /** Indexed by the route's number in the manifest; `null` for routes of other pools. */
   routes: (RouteReport | null)[];
 }
 
-/** What the primary must know of a route before it dispatches to it. */
+/** The properties of a route that the primary needs before it dispatches to it. */
 export interface RouteReport {
   /** All methods that are not answered 405; `null`: any. */
   methods: string[] | null;
   limits: RouteLimits;
-  /** Of methods that differ. */
+  /** Limits of single methods that differ from `limits`. */
   methodLimits: Record<string, RouteLimits>;
-  /** What the handler's config asks for and this version does not do. */
+  /** Settings in the handler's config that this version does not support. */
   ignored: string[];
 }
 
-/** `null`: the server's own. */
+/** A route's limits. `null`: the server's own. */
 export interface RouteLimits {
   /** Longest request body. */
   bodyLimitBytes: number | null;
-  /** Longest time from the dispatch to the answer; 0: none. */
+  /** Longest time from dispatch to answer; 0: no limit. */
   timeoutMs: number | null;
   /** A request body up to this size is gathered before the worker gets the request. */
   bodyBufferBytes: number | null;
-  /** A larger one comes to the worker as it arrives, or once it is complete. */
+  /** A larger body streams to the worker as it arrives, or comes once it is complete. */
   overflow: "stream" | "spool" | null;
-  /** A response that is ahead of its client holds the worker back, or waits on the primary's disk. */
+  /** A response that is ahead of its client pauses the worker, or waits on the primary's disk. */
   responseOverflow: "wait" | "spool" | null;
-  /** Longest pause within a request body; 0: none. */
+  /** Longest pause within a request body; 0: no limit. */
   bodyTimeoutMs: number | null;
-  /** Least average rate of a request body; 0: none. */
+  /** Least average rate of a request body; 0: no limit. */
   minBodyRateBytesPerSecond: number | null;
-  /** Longest time in which a client takes nothing of its response; 0: none. */
+  /** Longest time without progress while a client reads its response; 0: no limit. */
   sendTimeoutMs: number | null;
-  /** Whether its requests go before all others, and where others are refused; `null`: no. */
+  /** Whether requests go before all others, and are admitted where others are refused; `null`: no. */
   reserved: boolean | null;
-  /** Whether a request may be run once more when its worker was lost; `null`: as its method says. */
+  /** Whether a request may run again after its worker was lost; `null`: its method decides. */
   replay: boolean | null;
 }
 
-/** Why a worker cannot serve; `message` is made for a person and names files and lines. */
+/** Why a worker cannot serve. `message` is for operators and names files and lines. */
 export interface BootFailure {
   code: string;
   message: string;
 }
 
-/** Tells an answer to a ping from one to an earlier ping: integer, 1 upwards, per worker. */
+/** Tells the answers to different pings apart: integer, 1 upwards, per worker. */
 export type PingNumber = number;
 
-/** How a worker is, by its own account. */
+/** A worker's own measurements. */
 export interface Vitals {
-  /** What the process holds of the machine's memory. */
+  /** Resident memory of the process. */
   rssBytes: number;
-  /** What its objects take. */
+  /** Memory of its JavaScript objects. */
   heapUsedBytes: number;
-  /** Which part of the time since its last pong its event loop was busy: 0 to 1. */
+  /** Share of the time since the last pong in which the event loop was busy: 0 to 1. */
   loopUtilization: number;
 }
 
@@ -163,7 +164,7 @@ export type ToWorker =
   | readonly [kind: typeof Kind.abort, id: ExchangeId, reason: AbortReason]
   | readonly [kind: typeof Kind.responseCredit, id: ExchangeId, bytes: number]
   | readonly [kind: typeof Kind.drain, graceMs: number]
-  /** To be answered with `probed` as soon as it is read: behind this request, how long does a worker take to come to it? */
+  /** Answered with `probed` as soon as it is read. It measures how long the worker takes to reach a message. */
   | readonly [kind: typeof Kind.probe, id: ExchangeId]
   | readonly [kind: typeof Kind.ping, number: PingNumber];
 
@@ -173,17 +174,17 @@ export type RequestMessage = readonly [
   route: RouteNumber,
   params: Record<string, string> | null,
   method: string,
-  /** Absolute and in the serialization of the URL standard. */
+  /** Absolute, in the serialization of the URL standard. */
   url: string,
   fields: string,
   /** IPv4 or IPv6 in canonical text form, without a port. */
   clientAddress: string,
-  /** How long the answer may take from now, in ms; 0: as long as it likes. */
+  /** Longest time for the answer from now, in ms; 0: no limit. */
   timeoutMs: number,
   body: Uint8Array | typeof BODY_FOLLOWS | null,
 ];
 
-/** Why the primary takes no more interest in an exchange. A worker answers each abort with `settled`. */
+/** Why the primary aborts an exchange. A worker answers each abort with `settled`. */
 export type AbortReason = "client-left" | "body-too-large" | "deadline" | "shutdown";
 
 export type ToPrimary =
@@ -202,7 +203,7 @@ export type ToPrimary =
   | readonly [kind: typeof Kind.drained]
   | PongMessage;
 
-/** What a worker says of one exchange. */
+/** A worker's message about one exchange. */
 export type ExchangeMessage = Extract<
   ToPrimary,
   readonly [kind: number, id: ExchangeId, ...rest: unknown[]]

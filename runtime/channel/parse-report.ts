@@ -42,7 +42,7 @@ const failureSchema = z.object({
   message: z.string(),
 }) satisfies z.ZodMiniType<BootFailure>;
 
-/** A value of the type, or where the first fault lies and what is wrong there. */
+/** A value of the type, or a description of the first fault and its place. */
 export type Parsed<T> = { ok: true; value: T } | { ok: false; fault: string };
 
 /** Checks the report of a worker that is ready. Fills in `null` for each limit that the worker left out. */
@@ -50,7 +50,7 @@ export function parseReport(value: unknown): Parsed<WorkerReport> {
   return parse(reportSchema, value, "report");
 }
 
-/** Checks a worker's account of why it cannot serve. */
+/** Checks a worker's reason for not serving. */
 export function parseBootFailure(value: unknown): Parsed<BootFailure> {
   return parse(failureSchema, value, "failure");
 }

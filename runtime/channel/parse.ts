@@ -5,11 +5,11 @@ import { describeElement, isMap } from "./describe-element.ts";
 import { parseBootFailure, type Parsed, parseReport } from "./parse-report.ts";
 
 /**
- * Checks a message that a worker sent. Workers are trusted not to attack but not to be correct, and they may be
- * written in another language, so each element's type is looked at once, here.
+ * Checks a message from a worker. Workers are trusted not to attack, but may have bugs, and may be written in another
+ * language. Therefore each element's type is checked once, here.
  *
- * @throws RuntimeError `ERR_PROTOCOL` for anything that is not a message of this protocol's version. The error names the
- *   element that is wrong.
+ * @throws RuntimeError `ERR_PROTOCOL` for anything that is not a message of this protocol's version. The error names
+ *   the wrong element.
  */
 export function parseToPrimary(value: unknown): ToPrimary {
   if (!Array.isArray(value)) return refuse(value);
@@ -50,8 +50,8 @@ export function parseToPrimary(value: unknown): ToPrimary {
 }
 
 /**
- * Checks the kind of a message from the primary. Both ends are one program and the version was compared first, so the
- * elements are taken as they are.
+ * Checks the kind of a message from the primary. Both ends are one program, and their versions were compared first, so
+ * the elements need no check.
  *
  * @throws RuntimeError `ERR_PROTOCOL` for an unknown kind or another protocol version.
  */
@@ -144,7 +144,7 @@ interface Element {
 
 const ID: Element = { name: "id", isValid: isId, expected: "a number above 0" };
 
-/** Elements of each kind after the kind itself. Read only to say which element of a refused message is wrong. */
+/** Elements of each kind after the kind itself. Used only to name the wrong element of a refused message. */
 const ELEMENTS = new Map<unknown, readonly Element[]>([
   [
     Kind.response,

@@ -1,21 +1,21 @@
 import { Socket } from "node:net";
 
-/** Where the bytes of a socket go. */
+/** The memory for a socket's bytes. */
 export interface ReadTarget {
-  /** At least one byte. Asked for before each read. */
+  /** Returns the memory for the next read, at least one byte. */
   space: () => Uint8Array;
-  /** So many bytes are there. */
+  /** Called with the number of bytes that were read into it. */
   filled: (bytes: number) => void;
 }
 
 /**
- * Reads a socket into memory of the caller's own, instead of a new buffer for each read.
+ * Reads a socket into the caller's memory instead of a new buffer for each read.
  *
- * Node offers that for sockets that it makes (`onread`), not for the end of a pipe to a child that it hands out. So that
- * one's handle gets a socket of its own. Handles are not documented: where they are not what they are in Node 20 and 22, and
- * for a socket that has none, or that has read something already, the bytes are copied.
+ * Node offers this (`onread`) only for sockets that the program creates. The end of a pipe to a child comes from Node,
+ * so its handle moves to a new socket. Handles are undocumented. If a handle is not as in Node 20 and 22, or if the
+ * socket has none or has read something already, the bytes are copied.
  *
- * @returns The socket to use from now on; the one that was given is closed, as far as others can see.
+ * @returns The socket to use from now on. The given socket is closed, as far as its users can see.
  */
 export function readInto(socket: Socket, { space, filled }: ReadTarget): Socket {
   const handle = takeHandle(socket);
@@ -30,7 +30,7 @@ export function readInto(socket: Socket, { space, filled }: ReadTarget): Socket 
     });
     return socket;
   }
-  // Its types know neither of the two.
+  // The types know neither option.
   const options: object = {
     handle,
     onread: {
@@ -42,15 +42,15 @@ export function readInto(socket: Socket, { space, filled }: ReadTarget): Socket 
     },
   };
   const reader = new Socket(options);
-  // Nothing is kept to be read, but it would not end otherwise.
+  // There is nothing to read from this stream, but without this call it would not end.
   reader.resume();
   return reader;
 }
 
-/** What sockets have besides what is documented. */
+/** Undocumented property of sockets. */
 const HANDLE = "_handle";
 
-/** @returns `null`: it has none that can do it. */
+/** @returns `null` when the socket has no suitable handle. */
 function takeHandle(socket: Socket): object | null {
   const holder = socket as Socket & { [HANDLE]?: unknown };
   const handle = holder[HANDLE];

@@ -148,7 +148,7 @@ export class BurstQueue {
     const bytes = (this.#readBuffer ??= Buffer.allocUnsafeSlow(CHUNK_BYTES));
     const most = Math.min(bytes.length, this.#fileBytes);
     const length = readSync(this.#file, bytes, 0, most, this.#readBytes);
-    if (length === 0) throw new Error("Cannot read a body back: its file lost its end");
+    if (length === 0) throw new Error("Cannot read a body back: its file is too short");
     this.#readBytes += length;
     // Reuse the file's pages for the next burst.
     if (this.#readBytes === this.#writtenBytes) this.#readBytes = this.#writtenBytes = 0;

@@ -225,7 +225,7 @@ export class Recovery {
     const quarantineMs = this.#quarantine.quarantine(exchange, nowMs);
     const request = this.#options.routes.describe(exchange);
     const fields = { ...request, quarantineMs, code: "ERR_QUARANTINED" };
-    this.#options.log.error(fields, "request takes workers down: refusing all that are like it");
+    this.#options.log.error(fields, "request crashes workers: all requests like it are refused");
     for (const other of this.isolation.waiting.like(exchange)) {
       this.#options.fail(other, "ERR_QUARANTINED", quarantineMs);
     }

@@ -95,7 +95,7 @@ export class Replies {
       case Kind.settled:
         throw new RuntimeError(
           "ERR_PROTOCOL",
-          "Cannot take an acknowledgement: nothing was aborted",
+          "Cannot take an acknowledgement: the exchange was not aborted",
         );
       default:
         assertNever(message);
@@ -104,7 +104,10 @@ export class Replies {
 
   #onResponse(exchange: Exchange, message: ResponseMessage): void {
     if (exchange.state !== "dispatched") {
-      throw new RuntimeError("ERR_PROTOCOL", "Cannot take a response: there has been one already");
+      throw new RuntimeError(
+        "ERR_PROTOCOL",
+        "Cannot take a response: the exchange has one already",
+      );
     }
     const nowMs = this.#clock.now();
     const { lane, trouble } = exchange;
@@ -151,5 +154,5 @@ export class Replies {
 
 function feedOf(exchange: Exchange): ResponseFeed {
   if (exchange.feed !== null) return exchange.feed;
-  throw new RuntimeError("ERR_PROTOCOL", "Cannot take a chunk: no response said that it follows");
+  throw new RuntimeError("ERR_PROTOCOL", "Cannot take a chunk: no response announced a body");
 }

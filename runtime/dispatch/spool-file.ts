@@ -102,7 +102,7 @@ export class SpoolFile {
     for (let done = 0; done < into.length;) {
       const reading = this.#handle.read(into, done, into.length - done, offset + done);
       const { bytesRead } = await inDiskTime(reading);
-      if (bytesRead === 0) throw new Error("Cannot read a spooled body: it lost its end");
+      if (bytesRead === 0) throw new Error("Cannot read a spooled body: its file is too short");
       done += bytesRead;
     }
   }
@@ -142,7 +142,7 @@ export class SpoolFile {
       const pieces = this.#waiting.slice(0, PIECES_PER_WRITE);
       const { bytesWritten } = await inDiskTime(this.#handle.writev(pieces, this.#writtenBytes));
       if (bytesWritten > 0 || pieces.length === 0) return bytesWritten;
-      this.#fail(new Error("the disk took nothing"));
+      this.#fail(new Error("the disk wrote no bytes"));
     } catch (error) {
       this.#fail(error);
     }

@@ -56,7 +56,7 @@ export class Spool {
     const { dir, limitBytes } = this.#options;
     const share = kind === "response" ? 1 / 2 : 1;
     if (this.#files >= maxFiles * share) {
-      this.#warn('more bodies to spool than files may be open for it (raise "ulimit -n")', {
+      this.#warn('cannot spool more bodies: too few files may be open (raise "ulimit -n")', {
         maxFiles,
       });
       return null;
@@ -68,7 +68,10 @@ export class Spool {
       dir,
       reserve: (bytes) => {
         if (this.#budget.take(bytes, leaveBytes)) return true;
-        this.#warn("no room for more bodies", { setting: "spoolLimit", limitBytes });
+        this.#warn("cannot spool more bodies: the spool is full", {
+          setting: "spoolLimit",
+          limitBytes,
+        });
         return false;
       },
       onReleased: (bytes) => {

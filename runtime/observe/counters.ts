@@ -1,7 +1,7 @@
 /**
- * What refuses a request or cuts it off, each by the name of the setting that says when. Three have another name:
- * `malformed` is a head or a target that is no HTTP, `bodyRoom` that bodies take all the memory that is set aside for
- * them, or all of `spoolLimit`, `bodyDisk` a disk that is full or fails.
+ * Reasons for which a request is refused or cut off, each named after its setting. Three are no settings: `malformed`
+ * is a head or target that is not HTTP. `bodyRoom` means that bodies fill the memory for them, or all of `spoolLimit`.
+ * `bodyDisk` is a full or failing disk.
  */
 export const LIMIT_NAMES = [
   "malformed",
@@ -28,32 +28,32 @@ export const LIMIT_NAMES = [
 export type LimitName = (typeof LIMIT_NAMES)[number];
 
 /**
- * What a primary counts, from its start: one object for all its listeners and dispatchers, plain integers that whoever
- * counts adds to in place. Nothing here is ever reset; rates are the reader's to make.
+ * Counters of a primary since its start, shared by all its listeners and dispatchers. They are plain integers, updated
+ * in place and never reset. Readers compute rates.
  */
 export class Counters {
-  /** `open` is what `maxConnections` is compared with. */
+  /** `maxConnections` bounds `open`. */
   readonly connections = { open: 0, accepted: 0 };
-  /** Heads that were read, also those that were refused. */
+  /** Heads that were read, including refused ones. */
   requests = 0;
-  /** Requests that a dispatcher has taken on and not settled. */
+  /** Requests that a dispatcher admitted and has not settled. */
   admitted = 0;
   /** Answers by the first digit of their status. */
   readonly #byClass = [0, 0, 0, 0, 0, 0];
   /** Requests whose client left before its answer was complete. */
   #left = 0;
-  /** How often each limit refused something or cut it off. */
+  /** How often each limit refused a request or cut one off. */
   readonly limits: Record<LimitName, number> = Object.fromEntries(
     LIMIT_NAMES.map((name) => [name, 0]),
   ) as Record<LimitName, number>;
 
-  /** A limit has refused a request, or cut it off, and its access line shall say so. */
+  /** Counts a request that a limit refused or cut off, and notes the limit for its access line. */
   limit(name: LimitName, request: { limit: LimitName | null }): void {
     this.limits[name]++;
     request.limit = name;
   }
 
-  /** A request is over: answered, its client left (499, which no client ever sees), or its answer broke off (502). */
+  /** Counts a finished request: answered, left by its client (499, never sent to a client), or broken off (502). */
   finished(status: number): void {
     if (status === 499) this.#left++;
     else {
@@ -62,7 +62,7 @@ export class Counters {
     }
   }
 
-  /** All of it as plain data. */
+  /** Returns all counters as plain data. */
   snapshot(load: { queued: number; inFlight: number }): Traffic {
     const [, , success = 0, redirect = 0, client = 0, server = 0] = this.#byClass;
     const finished = success + redirect + client + server + this.#left;
@@ -81,18 +81,18 @@ export class Counters {
   }
 }
 
-/** What has gone through a primary since it started, and what is in it now. */
+/** A primary's traffic since it started, and its requests now. */
 export interface Traffic {
   connections: { open: number; accepted: number };
   requests: {
     received: number;
     /** Neither answered completely nor left by their clients. */
     open: number;
-    /** Of those, the ones that wait for a worker, and the ones that workers have. */
+    /** Open requests that wait for a worker, and open requests that workers have. */
     queued: number;
     inFlight: number;
   };
   responses: Record<"2xx" | "3xx" | "4xx" | "5xx" | "clientLeft", number>;
-  /** How often each limit refused something or cut it off. */
+  /** How often each limit refused a request or cut one off. */
   limits: Record<LimitName, number>;
 }

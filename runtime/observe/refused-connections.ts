@@ -1,9 +1,9 @@
 import type { Logger } from "../log.ts";
 
-/** Whoever opens too many connections opens thousands: the log says so at once, and then once in this time. */
+/** A client that opens too many connections opens thousands. The log gets one line at once, then one per interval. */
 const EVERY_MS = 10_000;
 
-/** Tells the log that connections are refused, and how many: those have no access line. */
+/** Logs refused connections and their number: they have no access line. */
 export class RefusedConnections {
   readonly #log: Logger;
   #untold = 0;
@@ -13,7 +13,7 @@ export class RefusedConnections {
     this.#log = log;
   }
 
-  /** One more was closed as it came. */
+  /** Counts one more refused connection. */
   note(maxConnections: number): void {
     this.#untold++;
     if (this.#timer === null) this.#tell(maxConnections);

@@ -2,9 +2,9 @@ import { toGenerationDir } from "../generation/generation-store.ts";
 import { releaseLease, writeLease } from "../generation/lease.ts";
 
 /**
- * The leases that this process has on generations: one file each, however many hold it.
+ * This process's leases on generations: one file per generation, however many holders it has.
  *
- * Files are written and removed in the order in which that was asked for, so that the last word counts.
+ * Files are written and removed in the order of the calls, so that the last call wins.
  */
 export class GenerationLeases {
   readonly #stateDir: string;
@@ -15,22 +15,22 @@ export class GenerationLeases {
     this.#stateDir = stateDir;
   }
 
-  /** One more holder of a generation that is leased already: by the build, or by who holds it now. */
+  /** Adds a holder to a generation that is leased already, by the build or by another holder. */
   hold(id: string): void {
     this.#holders.set(id, (this.#holders.get(id) ?? 0) + 1);
   }
 
-  /** Leases a generation that is on disk, and holds it. Whether it is there must be looked at afterwards. */
+  /** Leases a generation that is on disk, and holds it. The caller must check afterwards that it is still there. */
   async take(id: string): Promise<void> {
     this.hold(id);
     const dir = toGenerationDir(this.#stateDir, id);
     await this.#inTurn(async () => {
-      // Where there is no such folder, there is nothing to keep.
+      // A missing folder needs no lease.
       await writeLease(dir, process.pid).catch(() => {});
     });
   }
 
-  /** One holder less; the last one gives the lease back. */
+  /** Removes one holder. The last one gives the lease back. */
   async release(id: string): Promise<void> {
     const holders = (this.#holders.get(id) ?? 1) - 1;
     if (holders > 0) {

@@ -1,15 +1,15 @@
 import { RuntimeError } from "../errors.ts";
 
-/** More than a person can have meant. */
+/** More waiting tasks than operators can have asked for on purpose. */
 const MOST_WAITING = 16;
 
-/** Runs tasks one after the other, in the order in which they came. */
+/** Runs tasks one after another, in the order of the calls. */
 export class InTurn {
   #last: Promise<unknown> = Promise.resolve();
   #count = 0;
 
   /**
-   * Settles as the task does, once those before it have ended, however they ended.
+   * Runs the task after all earlier ones have ended, however they ended. Settles as the task does.
    *
    * @throws RuntimeError `ERR_OVERLOADED` when too many wait already.
    */

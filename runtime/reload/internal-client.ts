@@ -11,7 +11,7 @@ import type {
 } from "../dispatch/client-side.ts";
 import type { LimitName } from "../observe/counters.ts";
 
-/** A response that goes on longer than this after its head is taken for a stream that never ends. */
+/** A response whose body takes longer than this counts as a stream without an end. */
 const MOST_BODY_MS = 1_000;
 
 const READ_BYTES = 64 * 1024;
@@ -22,21 +22,21 @@ export interface InternalRequest {
   target: string;
   /** `http://localhost`. */
   origin: string;
-  /** What the request says of who sends it. */
+  /** Value of the `user-agent` field. */
   userAgent: string;
 }
 
 /** How an internal request ended. */
 export interface InternalOutcome {
-  /** What a client would have been told; 502 for a body that broke off. */
+  /** The status for a client; 502 for a body that broke off. */
   status: number;
-  /** Until the head of the response. */
+  /** Time to the head of the response. */
   durationMs: number;
 }
 
 /**
- * A GET that the runtime sends to its own handlers, through everything but a socket. What is answered is read, as a client
- * would, and thrown away.
+ * A GET from the server to its own handlers, through everything but a socket. It reads the response as a client would,
+ * and drops it.
  *
  *     open ──whole response, refusal──▶ settled
  *       └──head of a stream──▶ reading ──end, broke off, a second later──▶ settled
@@ -74,21 +74,21 @@ export class InternalClient implements ClientSide {
     return this.#settled;
   }
 
-  /** A stream has its timeout here. */
+  /** A stream that has begun has its own timeout here. */
   get begun(): boolean {
     return this.#isReading || this.#settled;
   }
 
   receiveBody(sink: BodySink): BodyFlow {
-    // A GET of ours has none.
+    // An internal GET has no body.
     sink.end();
     return { pause: () => {}, resume: () => {} };
   }
 
-  /** It is as fast as whoever answers it. */
+  /** Does nothing: this client is never slow. */
   limitTransfers(): void {}
 
-  /** It never leaves: who answers it has a deadline. */
+  /** Does nothing: this client never leaves, and the exchange has a timeout. */
   onAbort(): void {}
 
   respond({ status }: CompleteResponse): void {

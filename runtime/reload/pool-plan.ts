@@ -6,34 +6,33 @@ import { toDisplayPath } from "../display-path.ts";
 import type { Manifest, ManifestModule } from "../generation/manifest.ts";
 import { DEFAULT_POOL } from "../pool-name.ts";
 
-/** A pool that nobody has configured: its handlers are kept apart, and one worker is enough for that. */
+/** Workers of a pool without settings: its handlers are kept apart, and one worker is enough for that. */
 const WORKERS_OF_UNKNOWN_POOL = 1;
 
-/** More of one kind are counted, not named. */
+/** Most files that are named. Further ones are counted. */
 const MOST_NAMED = 5;
 
-/** What a pool of a generation is made of. Plain data. */
+/** The definition of a pool of a generation. Plain data. */
 export interface PoolPlan {
   readonly name: string;
   /** Absolute path of the handlers folder. */
   readonly sourceDir: string;
   readonly workers: number;
-  /** When all are busy. */
+  /** Upper bound for a pool that grows when all its workers are busy. */
   readonly maxWorkers: number;
   readonly concurrency: number;
-  /** Of one worker; 0: none. */
+  /** Limit of one worker; 0: no limit. */
   readonly memoryLimitBytes: number;
   /**
-   * All that would make other workers of it, in words for a person: equal words and values, equal workers. `code` is by
-   * the source of the module.
+   * All facts that define its workers, with names for operators. Pools with equal facts have equal workers. `code` is
+   * keyed by the source of the module.
    */
   readonly code: ReadonlyMap<string, string>;
   readonly others: ReadonlyMap<string, string>;
 }
 
 /**
- * Says which pools a generation has under a config, and what each is made of: those that its routes are in, or the
- * default one where there are no routes.
+ * Returns the pools of a generation under a config: the pools of its routes, or the default pool if it has no routes.
  */
 export function planPools(manifest: Manifest, config: Config): PoolPlan[] {
   const { routes, fallbacks } = manifest;
@@ -42,7 +41,7 @@ export function planPools(manifest: Manifest, config: Config): PoolPlan[] {
   return [...names].toSorted().map((name) => planPool(name, { manifest, config }));
 }
 
-/** Why the workers of one plan cannot serve another one, a phrase for each reason; none: they can. */
+/** Returns why workers of one plan cannot serve the other: one phrase per reason. Empty: they can. */
 export function findReasons(before: PoolPlan, after: PoolPlan): string[] {
   const { changed, added, gone } = compare(before.code, after.code);
   const others = compare(before.others, after.others);
@@ -57,14 +56,14 @@ export function findReasons(before: PoolPlan, after: PoolPlan): string[] {
   ];
 }
 
-/** Names of pools that are configured and that no handler is in. */
+/** Returns the configured pools without handlers. */
 export function findUnusedPools(plans: readonly PoolPlan[], config: Config): string[] {
   return Object.keys(config.pools).filter(
     (name) => name !== DEFAULT_POOL && plans.every((plan) => plan.name !== name),
   );
 }
 
-/** How much memory one worker of a pool may have, in bytes; 0: any. */
+/** Returns how much memory one worker of a pool may use, in bytes; 0: no limit. */
 export function memoryLimitOf(name: string, config: Config): number {
   return settingOf(name, config)?.memoryLimitBytes ?? config.workerMemoryLimitBytes;
 }
@@ -85,7 +84,7 @@ function planPool(
   const maxWorkers = isDefault ? config.maxWorkers : workers;
   const concurrency = setting?.concurrency ?? config.workerConcurrency;
   const memoryLimitBytes = memoryLimitOf(name, config);
-  // One that nobody has set follows the number of workers of all pools, and changes in place: see `HandlerPool.adopt`.
+  // An automatic limit depends on the number of workers of all pools, and changes in place: see `HandlerPool.adopt`.
   const hasOwnLimit =
     (setting?.memoryLimitBytes ?? null) !== null ||
     !config.automatic.includes("workerMemoryLimitBytes");
@@ -98,7 +97,7 @@ function planPool(
     ["folder of the handlers", manifest.sourceDir],
   ]);
   if (modules.some(({ usesPackages }) => usesPackages)) others.set("packages", manifest.packages);
-  // Who works on a handler wants to see what it does when it is loaded, and what it reads then.
+  // A developer wants to see the effects of loading a handler, including the data that it reads then.
   if (config.mode === "development") others.set("build", manifest.id);
   for (const [key, { name: settingName, effect }] of Object.entries(RELOAD_EFFECT)) {
     // The table has exactly the keys of Config.
@@ -125,7 +124,7 @@ function listModules(name: string, { modules, routes, fallbacks }: Manifest): Ma
   return [...new Set(numbers)].flatMap((number) => modules[number] ?? []);
 }
 
-/** The pool's routes and what serves them, in names: numbers mean something within one generation only. */
+/** The pool's routes and their modules, by name: numbers are valid within one generation only. */
 function listRoutes(name: string, { modules, routes, fallbacks }: Manifest): unknown {
   const sourceOf = (number: number | null): string | null =>
     number === null ? null : (modules[number]?.source ?? null);
@@ -159,8 +158,8 @@ function compare(
   };
 }
 
-function describe(what: string, names: readonly string[]): string[] {
-  if (names.length <= MOST_NAMED) return names.map((name) => `${what}: ${name}`);
-  const named = names.slice(0, MOST_NAMED).map((name) => `${what}: ${name}`);
-  return [...named, `${what}: ${names.length - MOST_NAMED} more`];
+function describe(change: string, names: readonly string[]): string[] {
+  if (names.length <= MOST_NAMED) return names.map((name) => `${change}: ${name}`);
+  const named = names.slice(0, MOST_NAMED).map((name) => `${change}: ${name}`);
+  return [...named, `${change}: ${names.length - MOST_NAMED} more`];
 }

@@ -3,17 +3,17 @@ import type { InternalClient, InternalOutcome } from "./internal-client.ts";
 import type { RecentRequest } from "./recent-requests.ts";
 import { untilAborted } from "./warm-up.ts";
 
-/** At one time: new workers are tried, not put under load. */
+/** Requests at one time: this tries new workers, and must not put them under load. */
 const AT_A_TIME = 4;
 
-/** Together; what has not been asked by then is not asked. */
+/** Time for all requests. The rest is not sent. */
 const LONGEST_MS = 10_000;
 
-/** Slower by this factor, and by so much, is worth a word. */
+/** A median that is larger by this factor and by this much is logged. */
 const SLOWER_FACTOR = 3;
 const SLOWER_MS = 50;
 
-/** How a request was answered before, and is answered now. */
+/** The earlier and the new result of a request. */
 export interface Comparison {
   request: RecentRequest;
   outcome: InternalOutcome;
@@ -27,17 +27,17 @@ export interface ProbeOptions {
 }
 
 export interface Verdict {
-  /** Why the new workers must not take over; `null`: nothing speaks against them. */
+  /** Why the new workers must not take over; `null`: they may. */
   refusal: string | null;
-  /** What is odd and may be meant: one line each. */
+  /** One line per difference that may be intended. */
   warnings: string[];
 }
 
 /**
- * Asks new workers what the old ones were asked of late.
+ * Repeats recent requests on new workers.
  *
- * @throws RuntimeError `ERR_HANDLER_LOAD` when one fails that did not fail before; the signal's reason.
- * @returns What is odd, for the log.
+ * @throws RuntimeError `ERR_HANDLER_LOAD` when a request fails that did not fail before; the signal's reason.
+ * @returns Warnings for the log.
  */
 export async function probe({
   requests,
@@ -65,20 +65,20 @@ export async function probe({
   return warnings;
 }
 
-/** Compares classes of statuses, and the middle of the times. Pure. */
+/** Compares the classes of statuses, and the median times. Pure. */
 export function judge(comparisons: readonly Comparison[]): Verdict {
   const failed = comparisons.find(hasFailed);
   const warnings = comparisons
     .filter(({ request, outcome }) => classOf(request.status) !== classOf(outcome.status))
     .map(({ request, outcome }) => {
       const { target, status } = request;
-      return `GET ${target} was answered with ${status}, and is with ${outcome.status} now`;
+      return `GET ${target} was answered with ${status} before, and is answered with ${outcome.status} now`;
     });
   const before = median(comparisons.map(({ request }) => request.durationMs));
   const now = median(comparisons.map(({ outcome }) => outcome.durationMs));
   if (now > before * SLOWER_FACTOR && now > before + SLOWER_MS) {
     warnings.push(
-      `${comparisons.length} recent requests took ${Math.round(before)} ms in the middle, and take ${Math.round(now)} ms now`,
+      `the median time of ${comparisons.length} recent requests was ${Math.round(before)} ms, and is ${Math.round(now)} ms now`,
     );
   }
   return { refusal: failed === undefined ? null : describeFailure(failed), warnings };

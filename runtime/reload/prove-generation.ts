@@ -11,9 +11,9 @@ import { warmUp, type WarmUpStep } from "./warm-up.ts";
 const LOCAL_ORIGIN = "http://localhost";
 
 export interface ProveOptions {
-  /** Whether a pool has just been started: the others have proven themselves. */
+  /** Tells whether a pool was started for this generation. Pools that already serve need no proof. */
   isNew: (pool: HandlerPool) => boolean;
-  /** What the pools before were asked of late. */
+  /** Recent requests to the earlier pools. */
   recent: readonly RecentRequest[];
   nextId: () => ExchangeId;
   log: Logger;
@@ -21,10 +21,10 @@ export interface ProveOptions {
 }
 
 /**
- * Sends requests of ours to the new pools of a generation that does not serve yet: the operator's warm-up to each worker,
- * then what the old workers were asked of late, where the operator wants that.
+ * Sends internal requests to the new pools of a generation before it serves. First each worker gets the operator's
+ * warm-up. Then recent requests are repeated, if the operator asks for that.
  *
- * @throws RuntimeError `ERR_HANDLER_LOAD` that says which request failed; the signal's reason.
+ * @throws RuntimeError `ERR_HANDLER_LOAD` naming the request that failed; the signal's reason.
  */
 export async function proveGeneration(
   generation: LiveGeneration,
@@ -35,7 +35,7 @@ export async function proveGeneration(
     const parsed = parseTarget(target);
     const place = parsed.ok ? generation.placeOf(parsed) : null;
     if (!parsed.ok || place === null) return null;
-    // A handler may have all the time it wants; this has not.
+    // A handler may have no timeout, but this request needs one.
     const timeoutMs = Math.min(place.rules.timeoutMs || bootTimeoutMs, bootTimeoutMs);
     const { buffering } = place.rules;
     return { ...place, path: parsed.pathname + parsed.search, timeoutMs, buffering };
@@ -76,10 +76,10 @@ export async function proveGeneration(
       new InternalClient({ id: nextId(), target, origin, userAgent: "Edgicorn (reload probe)" }),
     send(client) {
       const place = findPlace(client.head.target);
-      if (place === null) throw new TypeError("it was found a moment ago");
+      if (place === null) throw new TypeError("the route was found a moment ago");
       const { pool, route, params, path, timeoutMs, buffering } = place;
       const url = client.head.origin + path;
-      // Past what limits clients: a server that is busy must not take its own refusal for a failure of the handlers.
+      // Reserved, so that no limit of a busy server refuses it. A refusal would look like a failure of the handlers.
       const reserved = true;
       const to = { route, params, url, bodyLimitBytes: 0, timeoutMs, buffering, reserved };
       pool.dispatcher.admit(client, to);

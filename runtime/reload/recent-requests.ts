@@ -1,6 +1,6 @@
 import type { ClientSide } from "../dispatch/client-side.ts";
 
-/** A GET that was answered, without anything of who asked. */
+/** A GET that was answered, without any data of its client. */
 export interface RecentRequest {
   origin: string;
   /** A path, without a query. */
@@ -9,10 +9,10 @@ export interface RecentRequest {
   durationMs: number;
 }
 
-/** Longer ones are nobody's page. */
+/** A page has no longer path. */
 const LONGEST_TARGET = 1_024;
 
-/** Who asks with one of these asks for something of their own, or for a part, or not for a page at all. */
+/** A request with one of these fields asks for personal content, for a part of a page, or for no page at all. */
 const PERSONAL_FIELDS: ReadonlySet<string> = new Set([
   "authorization",
   "cookie",
@@ -22,9 +22,9 @@ const PERSONAL_FIELDS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The last safe requests, to try new workers with: those a proxy might send on its own account. A query may hold a token,
- * so only requests without one count. Each target once, with its last answer; the one that was asked for longest ago makes
- * room.
+ * The last safe requests, for trying new workers. Only requests that a proxy might repeat count, and only those without
+ * a query, because a query may hold a token. Each target is kept once, with its last answer. The target that was
+ * requested longest ago makes room.
  */
 export class RecentRequests {
   readonly most: number;
@@ -35,16 +35,16 @@ export class RecentRequests {
     this.most = most;
   }
 
-  /** The most recent last. */
+  /** All of them, the most recent last. */
   get all(): RecentRequest[] {
     return [...this.#requests.values()];
   }
 
-  /** A request was answered. What does not qualify is left out. */
+  /** Notes an answered request, if it qualifies. */
   note(client: ClientSide, status: number, nowMs: number): void {
     const { head, workerId, receivedMs } = client;
     const { method, target, origin, fields, bodyBytes } = head;
-    // 499: its client has left. Without a worker, no handler has answered it.
+    // 499: the client has left. Without a worker, no handler has answered.
     if (method !== "GET" || workerId === null || bodyBytes !== 0 || status === 499) return;
     if (target.length > LONGEST_TARGET || target.includes("?")) return;
     if (namesOf(fields).some((name) => PERSONAL_FIELDS.has(name))) return;
@@ -57,7 +57,7 @@ export class RecentRequests {
   }
 }
 
-/** The names in a field block (see `channel/messages.ts`): name and value by turns. */
+/** Returns the names in a field block (see `channel/messages.ts`), in which names and values alternate. */
 function namesOf(block: string): string[] {
   return block.split("\n").filter((_, index) => index % 2 === 0);
 }

@@ -2,15 +2,15 @@ import type { HandlerPool } from "../handler-pool.ts";
 import type { Logger } from "../log.ts";
 
 /**
- * Most pools of one name that still answer what they had when others took their place. Streams end when they like:
- * without a bound each reload would leave its workers behind.
+ * Most retiring pools of one name. Streams may last for hours: without a bound, each reload would leave its workers
+ * behind.
  */
 const MOST_OF_A_NAME = 4;
 
-/** Who works on handlers reloads with every change, and has a page open that reads a stream. */
+/** A developer reloads with every change, and may have a page open that reads a stream. */
 const MOST_OF_A_NAME_IN_DEVELOPMENT = 1;
 
-/** Pools that no generation sends anything to any more, until each has answered what it had. */
+/** Replaced pools that still answer their exchanges. */
 export class RetiringPools {
   readonly #log: Logger;
   readonly #mostOfAName: number;
@@ -26,7 +26,7 @@ export class RetiringPools {
     return [...this.#pools];
   }
 
-  /** Lets a pool finish what it has. That may take as long as its slowest exchange: nobody waits for it. */
+  /** Retires a pool in the background. This may take as long as its slowest exchange. */
   add(pool: HandlerPool, drainGraceMs: number): void {
     const report = (error: unknown): void =>
       this.#log.error({ err: error }, "cannot end the workers of a previous generation");
@@ -42,7 +42,7 @@ export class RetiringPools {
       const { id } = oldest.manifest;
       this.#log.info(
         { generation: id, pool: name, drainGraceMs },
-        "ending an old generation: too many live",
+        "closing an old pool: too many of its name still answer requests",
       );
       oldest.close(drainGraceMs).catch(report);
     }

@@ -1,34 +1,34 @@
 import type { ExchangeId } from "../channel/messages.ts";
 
-/** What a generation has taken on, and what became of it. */
+/** The requests that a generation has admitted. */
 export interface Counts {
   requests: number;
-  /** That ended with a status of 500 or above. */
+  /** Requests that ended with a status of 500 or above. */
   errors: number;
 }
 
-/** More switches than anybody will ask about; what lies before them is forgotten. */
+/** Most switches that are remembered. */
 const MOST_SPANS = 100;
 
 /** A time in which one generation got all new requests. */
 interface Span {
   id: string;
-  /** The first exchange that may be its own: their ids only grow. */
+  /** The first exchange of this span. Ids only grow. */
   firstExchangeId: number;
   counts: Counts;
 }
 
 /**
- * Counts per generation, for as long as this process lives.
+ * Counts requests per generation, for the lifetime of this process.
  *
- * A request is counted where it is admitted. That one failed is known when it ends, perhaps long after another generation
- * took over: the id of its exchange tells which one had it, so nothing must be remembered for each.
+ * A request is counted when it is admitted. Its failure is known when it ends, perhaps long after another generation
+ * took over. The exchange's id tells which generation had it, so no record per request is needed.
  */
 export class ServedCounts {
   /** Oldest first. */
   readonly #spans: Span[] = [];
 
-  /** From this exchange on, a generation gets all. Returns where it counts what it admits. */
+  /** Begins a span: from this exchange on, the generation gets all requests. Returns its counters. */
   begin(id: string, firstExchangeId: number): Counts {
     const counts = { requests: 0, errors: 0 };
     this.#spans.push({ id, firstExchangeId, counts });
@@ -41,7 +41,7 @@ export class ServedCounts {
     if (span !== undefined) span.counts.errors++;
   }
 
-  /** Over all times in which the generation served. */
+  /** Returns the sum over all spans of a generation. */
   of(id: string): Counts {
     const total = { requests: 0, errors: 0 };
     for (const { id: other, counts } of this.#spans) {

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import * as z from "zod/mini";
 import type { Logger } from "../log.ts";
 
-/** More than anybody keeps on disk. */
+/** Most entries of the history. */
 const MOST_ENTRIES = 100;
 
 /** A generation that has served, and the hash of its code. */
@@ -17,15 +17,15 @@ const served = z.object({ id: z.string(), code: z.string() });
 
 const schema = z.object({
   formatVersion: z.literal(1),
-  /** Newest first, each generation once, where it served last. */
+  /** Newest first. Each generation stands here once, at the place of its last time. */
   served: z.array(served),
-  /** What was built last of the handlers folder, and served. */
+  /** The last generation that was built from the handlers folder and served. */
   built: z.nullable(served),
 });
 
 /**
- * Which generations have served with this state folder, over restarts: what a rollback goes back to, and whether what serves
- * is what the handlers folder holds. In `served.json` of the state folder.
+ * The generations that served with this state folder, over restarts: where a rollback goes, and whether the serving
+ * code is that of the handlers folder. Stored as `served.json` in the state folder.
  */
 export class ServedHistory {
   readonly #path: string;
@@ -33,7 +33,7 @@ export class ServedHistory {
   readonly #persists: boolean;
   #state: z.infer<typeof schema>;
 
-  /** @param options.persists Whether others learn of what serves here; otherwise it is only known while this lives. */
+  /** @param options.persists Whether to write the file; otherwise the history lasts as long as this object. */
   constructor(stateDir: string, log: Logger, { persists }: { persists: boolean }) {
     this.#path = join(stateDir, "served.json");
     this.#log = log;
@@ -41,12 +41,15 @@ export class ServedHistory {
     this.#state = this.#read();
   }
 
-  /** Newest first: what serves is the first one. */
+  /** Newest first. The first one serves now. */
   get served(): readonly Served[] {
     return this.#state.served;
   }
 
-  /** What was rolled back from: built last, and of other code than what serves. `null`: what was built last serves. */
+  /**
+   * The last built generation, if a rollback replaced it by one with different code; `null`: the last built code
+   * serves.
+   */
   get rolledBackFrom(): string | null {
     const {
       served: [current],
@@ -56,9 +59,9 @@ export class ServedHistory {
   }
 
   /**
-   * From now on this one serves. Never rejects: that it cannot be written down is no reason not to serve.
+   * Records that a generation serves from now on. Never rejects: a failed write must not stop the server.
    *
-   * @param options.isBuilt It was just built, and not taken from the disk.
+   * @param options.isBuilt The generation was just built, not taken from the disk.
    */
   async add(now: Served, { isBuilt }: { isBuilt: boolean }): Promise<void> {
     const { served: before, built } = this.#state;
@@ -72,7 +75,7 @@ export class ServedHistory {
     if (isBuilt && hadRolledBackFrom !== null && now.code === built?.code) {
       this.#log.warn(
         { generation: now.id, rolledBackFrom: hadRolledBackFrom },
-        "the code that was rolled back from serves again: the handlers folder still holds it",
+        "a rollback is undone: the handlers folder still holds the code that was rolled back",
       );
     }
     if (!this.#persists) return;
@@ -81,7 +84,7 @@ export class ServedHistory {
     } catch (error) {
       this.#log.warn(
         { err: error },
-        "cannot write down what serves, for a rollback after a restart",
+        "cannot record the serving generation: a rollback after a restart may miss it",
       );
     }
   }
@@ -91,12 +94,12 @@ export class ServedHistory {
       return schema.parse(JSON.parse(readFileSync(this.#path, "utf8")));
     } catch (error) {
       const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
-      if (!isMissing) this.#log.warn({ err: error }, "cannot read what has served before");
+      if (!isMissing) this.#log.warn({ err: error }, "cannot read the history of generations");
       return { formatVersion: 1, served: [], built: null };
     }
   }
 
-  /** In one step, as others see it. */
+  /** Replaces the file in one step. */
   async #write(): Promise<void> {
     const draft = `${this.#path}.${process.pid}`;
     await mkdir(dirname(this.#path), { recursive: true });

@@ -16,8 +16,8 @@ import { GenerationLeases } from "./generation-leases.ts";
 import { ServedHistory } from "./served-history.ts";
 
 /**
- * The generations on disk, as the process sees them that serves one of them: it builds new ones, goes back to old ones,
- * and holds a lease on whatever it uses.
+ * The generations on disk, for the process that serves one of them. Builds new ones, finds the target of a rollback,
+ * and holds a lease on each generation in use.
  */
 export class StoredGenerations {
   readonly leases: GenerationLeases;
@@ -26,17 +26,17 @@ export class StoredGenerations {
   readonly #log: Logger;
   #sources: readonly string[] = [];
   /**
-   * What a rollback goes to, or may go to once something else serves. Leased: builds, however many, must not push it off the
-   * disk.
+   * The generations that a rollback may go to, now or after the next switch. They are leased, so that no number of
+   * builds removes them from the disk.
    */
   #spares: readonly string[] = [];
-  /** What served last; in development, what did before it began: of its own nothing is kept. */
+  /** The last one that served; in development, the last one before this process: development writes no history. */
   readonly #lastServed: () => { readonly id: string; readonly code: string } | undefined;
   readonly #mode: Config["mode"];
 
   constructor(stateDir: string, log: Logger, mode: Config["mode"]) {
     this.leases = new GenerationLeases(stateDir);
-    // What somebody tries while working on handlers is nothing that production goes back to.
+    // Experiments of development must not become rollback targets of production.
     this.#history = new ServedHistory(stateDir, log, { persists: mode === "production" });
     this.#mode = mode;
     const [before] = this.#history.served;
@@ -45,12 +45,12 @@ export class StoredGenerations {
     this.#log = log;
   }
 
-  /** The local files of which the handlers were built last, even when that failed. Absolute. */
+  /** The local files from which the handlers were built last, even if that build failed. Absolute paths. */
   get sources(): readonly string[] {
     return this.#sources;
   }
 
-  /** What was built last, when something else serves: the next build serves in its place. */
+  /** The last built generation, if a rollback replaced it. The next build serves in place of the present one. */
   get rolledBackFrom(): string | null {
     return this.#history.rolledBackFrom;
   }
@@ -71,7 +71,7 @@ export class StoredGenerations {
         stateDir: this.#stateDir,
         mode,
         leaseTo: process.pid,
-        // Until it has proven itself it takes nobody's place.
+        // The new generation must not displace an older one before it has proven itself.
         keepLast: keepGenerations + 1,
         signal,
       });
@@ -85,7 +85,7 @@ export class StoredGenerations {
     }
   }
 
-  /** A generation that was just built and does not come to serve leaves nothing on disk: nobody may go back to it. */
+  /** Runs the task. If it fails, removes the new generation from the disk: it must not become a rollback target. */
   async orDiscard<T>({ id }: Manifest, task: () => Promise<T>): Promise<T> {
     try {
       return await task();
@@ -99,9 +99,9 @@ export class StoredGenerations {
   }
 
   /**
-   * Finds the generation to go back to.
+   * Finds the generation for a rollback.
    *
-   * @param wanted The last that served and does something else than what serves now, unless told; over restarts, too.
+   * @param wanted Id of a generation; `undefined`: the last one that served with different code, also before a restart.
    * @throws RuntimeError `ERR_HANDLER_LOAD` when there is no such generation or it serves already.
    */
   async find(wanted: string | undefined, current: Manifest): Promise<string> {
@@ -119,26 +119,28 @@ export class StoredGenerations {
     if (found !== undefined) return found;
     const others = all.filter(({ id }) => id !== current.id).map(({ id }) => id);
     const expected =
-      others.length === 0 ? "and no other is on disk" : `expected one of ${others.join(", ")}`;
+      others.length === 0
+        ? "and there is no other generation on disk"
+        : `expected one of ${others.join(", ")}`;
     throw new RuntimeError(
       "ERR_HANDLER_LOAD",
       wanted === undefined
-        ? `Cannot roll back: found none that served before with other code than what serves, ${expected}`
-        : `Cannot roll back to ${wanted}: found none, ${expected}`,
+        ? `Cannot roll back: found no earlier generation with different code, ${expected}`
+        : `Cannot roll back to ${wanted}: it is not on disk, ${expected}`,
     );
   }
 
-  /** Where a rollback goes that names none, of those on disk. */
+  /** Returns the target of a rollback without an id, of the generations on disk. */
   findBefore(all: readonly StoredGeneration[], current: Manifest): string | undefined {
     const code = hashCode(current);
     const served = this.#findServed(all, code);
-    // Nobody has written down who served.
+    // Without a history, take the newest older generation with different code.
     return served ?? all.find((stored) => stored.code !== code && stored.id < current.id)?.id;
   }
 
-  /** Lends a generation to the task; if that fails, its lease is given back. */
+  /** Leases a generation for the task. Gives the lease back if the task fails. */
   async lend<T>(id: string, task: (manifest: Manifest) => Promise<T>): Promise<T> {
-    // Leased first: after that nobody prunes it any more, and if somebody did before, it cannot be loaded.
+    // Lease it first: after that no process removes it. If one already has, loading it fails.
     await this.leases.take(id);
     try {
       return await task(await loadManifest(toGenerationDir(this.#stateDir, id)));
@@ -148,14 +150,14 @@ export class StoredGenerations {
     }
   }
 
-  /** It serves from now on. Never rejects. */
+  /** Records that a generation serves from now on. Never rejects. */
   async recordServing(manifest: Manifest, options: { isBuilt: boolean }): Promise<void> {
     const code = hashCode(manifest);
     await this.#history.add({ id: manifest.id, code }, options);
     if (this.#mode === "production") await this.#holdSpares(code);
   }
 
-  /** Others may remove now what is kept for a rollback. */
+  /** Gives up the leases on rollback targets. */
   async releaseSpares(): Promise<void> {
     const spares = this.#spares;
     this.#spares = [];
@@ -163,10 +165,10 @@ export class StoredGenerations {
   }
 
   /**
-   * Leases what a rollback would go to from this code. Never rejects.
+   * Leases the rollback target for this code. Never rejects.
    *
-   * @param options.also One that serves or did last: where a rollback goes from what is about to be built, if its code is
-   *   other. After a restart nobody else has a lease on it.
+   * @param options.also The generation that serves, or did last. It becomes the rollback target if the next build has
+   *   different code. After a restart no pool has a lease on it.
    */
   async #holdSpares(code: string, { also }: { also?: string } = {}): Promise<void> {
     try {
@@ -179,17 +181,17 @@ export class StoredGenerations {
       await this.releaseSpares();
       this.#spares = spares;
     } catch (error) {
-      this.#log.warn({ err: error }, "cannot keep what a rollback would go to");
+      this.#log.warn({ err: error }, "cannot lease the generation that a rollback would go to");
     }
   }
 
-  /** The last one that served with other code, of those on disk. */
+  /** Returns the last generation on disk that served with different code. */
   #findServed(all: readonly StoredGeneration[], code: string): string | undefined {
     const others = new Set(all.filter((stored) => stored.code !== code).map(({ id }) => id));
     return this.#history.served.find(({ id }) => others.has(id))?.id;
   }
 
-  /** After a switch. What fails now is no reason to think that it did not happen. */
+  /** Removes old generations after a switch. A failure does not undo the switch. */
   async tidyUp({
     previousId,
     keep,

@@ -2,28 +2,28 @@ import type { WorkerId } from "../channel/messages.ts";
 import { RuntimeError } from "../errors.ts";
 import type { InternalClient, InternalOutcome } from "./internal-client.ts";
 
-/** A worker that is to be asked for a path. */
+/** One request of the warm-up to one worker. */
 export interface WarmUpStep {
   workerId: WorkerId;
   path: string;
-  /** Gives the worker the request past the queue; the client's outcome tells what became of it. */
+  /** Sends the request to the worker, past the queue. The client's outcome holds the result. */
   send: (client: InternalClient) => void;
 }
 
 export interface WarmUpOptions {
   /** Path and query, in the order in which they are sent. */
   paths: readonly string[];
-  /** One step for each worker that answers a path; none: it needs no warm-up. */
+  /** Returns one step for each worker that answers the path; empty: no worker needs it. */
   stepsFor: (path: string) => readonly WarmUpStep[];
   createClient: (path: string) => InternalClient;
   signal: AbortSignal;
 }
 
 /**
- * Sends each path to each worker that answers it: one after the other to a worker, to all workers at the same time.
+ * Sends each path to each worker that answers it. All workers run at the same time; each gets one request at a time.
  *
- * @throws RuntimeError `ERR_HANDLER_LOAD` for the first answer of 500 or above, which is also what a handler gets that
- *   answers too late; the signal's reason.
+ * @throws RuntimeError `ERR_HANDLER_LOAD` for the first answer of 500 or above, including timeouts; the signal's
+ *   reason.
  */
 export async function warmUp(options: WarmUpOptions): Promise<void> {
   const byWorker = new Map<WorkerId, WarmUpStep[]>();
@@ -53,7 +53,7 @@ async function warmUpWorker(
   }
 }
 
-/** Waits no longer than the signal allows. */
+/** Waits for the outcome, or until the signal aborts. */
 export async function untilAborted(
   outcome: Promise<InternalOutcome>,
   signal: AbortSignal,

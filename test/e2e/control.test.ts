@@ -209,7 +209,7 @@ describe("a config file that is broken while the server runs", { timeout: 60_000
     assert.equal(rollback.code, 70);
     assert.match(
       rollback.stderr.replace(note, ""),
-      /^Cannot roll back: found none that served before/,
+      /^Cannot roll back: found no earlier generation/,
     );
     const stop = await runCommand(["stop"], server.dir);
     assert.deepEqual([stop.code, stop.stdout], [0, "stopped\n"]);

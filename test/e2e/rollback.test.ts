@@ -52,7 +52,7 @@ describe("edgicorn rollback", { timeout: 60_000 }, () => {
     const pid = await textOf(server, "/kept");
     assert.match(
       await refusal(server, "rollback"),
-      /Cannot roll back: found none that served before/,
+      /Cannot roll back: found no earlier generation/,
     );
     write(server, "index.ts", INDEX.replace("one", "two"));
     const { generation: second, previous: first } = await ask<ReloadReport>(server, "reload");
@@ -72,7 +72,7 @@ describe("edgicorn rollback", { timeout: 60_000 }, () => {
 
     assert.match(await refusal(server, "rollback", first), /it serves already/);
     const nowhere = await refusal(server, "rollback", "20200101-000000000000-00000000");
-    assert.match(nowhere, new RegExp(`found none, expected one of ${second}\n`));
+    assert.match(nowhere, new RegExp(`it is not on disk, expected one of ${second}\n`));
     assert.equal((await ask<ReloadReport>(server, "rollback", second)).generation, second);
     assert.equal(await textOf(server), "200 two");
     assert.equal(await textOf(server, "/kept"), pid);
@@ -186,7 +186,7 @@ describe("edgicorn rollback", { timeout: 60_000 }, () => {
     // What a rollback goes to is held as well as what serves.
     assert.deepEqual(storedBy(server), { ids: [first, second], leased: [first, second] });
     writeFileSync(join(dir, "manifest.json"), "{");
-    assert.match(await refusal(server, "rollback"), /and no other is on disk/);
+    assert.match(await refusal(server, "rollback"), /and there is no other generation on disk/);
     server.kill("SIGTERM");
     await server.exit;
     assert.deepEqual(storedBy(server).leased, []);

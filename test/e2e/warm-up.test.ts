@@ -135,7 +135,9 @@ describe("reloadProbe", { timeout: 60_000 }, () => {
 
     writeFileSync(join(server.handlersDir, "[name].ts"), broken.replace("throw", "void"));
     await reloads.next();
-    await server.until(({ msg }) => msg === "GET /c was answered with 200, and is with 404 now");
+    await server.until(
+      ({ msg }) => msg === "GET /c was answered with 200 before, and is answered with 404 now",
+    );
     assert.equal(await (await server.fetch("/b")).text(), "new");
   });
 });

@@ -34,14 +34,16 @@ describe("judge()", () => {
   it("tells another class of answer, and does not refuse it", () => {
     const { refusal, warnings } = judge([compare("/x", [200, 5], [404, 5])]);
     assert.equal(refusal, null);
-    assert.deepEqual(warnings, ["GET /x was answered with 200, and is with 404 now"]);
+    assert.deepEqual(warnings, [
+      "GET /x was answered with 200 before, and is answered with 404 now",
+    ]);
   });
 
   it("tells when it takes much longer in the middle", () => {
     assert.deepEqual(times(1, 40), []);
     assert.deepEqual(times(100, 290), []);
     assert.deepEqual(times(20, 90), [
-      "3 recent requests took 20 ms in the middle, and take 90 ms now",
+      "the median time of 3 recent requests was 20 ms, and is 90 ms now",
     ]);
   });
 });

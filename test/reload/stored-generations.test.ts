@@ -89,13 +89,13 @@ describe("StoredGenerations", () => {
         "refuses one that is not there, and says which are",
         GONE,
         [THIRD],
-        new RegExp(`found none, expected one of ${FOURTH}, ${SECOND}, ${FIRST}$`),
+        new RegExp(`it is not on disk, expected one of ${FOURTH}, ${SECOND}, ${FIRST}$`),
       ],
       [
         "refuses when there is none before",
         undefined,
         [FIRST],
-        /^Cannot roll back: found none that served before with other code /,
+        /^Cannot roll back: found no earlier generation with different code, /,
       ],
     ];
     for (const [what, wanted, served, found] of cases) {
@@ -133,7 +133,7 @@ describe("StoredGenerations", () => {
     assert.deepEqual(lines, []);
     await reopen().recordServing(manifestOf(THIRD, SECOND), { isBuilt: true });
     assert.equal(reopen().rolledBackFrom, null);
-    assert.match(lines.join(""), /the code that was rolled back from serves again/);
+    assert.match(lines.join(""), /a rollback is undone: the handlers folder still holds the code/);
   });
 
   it("does without what it cannot read or write", async (t) => {
