@@ -137,3 +137,9 @@ export function defineErrorHandler(handler: ErrorHandler): ErrorHandler {
 }
 
 export { defineConfig, type Duration, type Size, type UserConfig } from "./config/user-config.ts";
+export {
+  fromNode,
+  type NodeApplication,
+  type NodeListener,
+  type NodeNext,
+} from "./web/from-node.ts";

@@ -10,7 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
@@ -59,14 +59,30 @@ async function declareTypes() {
     process.stderr.write(error.stdout);
     throw error;
   });
+  const needed = findDeclarations(join(outdir, "api.d.ts"));
   for (const name of readdirSync(outdir, { recursive: true })) {
     if (!name.endsWith(".d.ts")) continue;
     const path = join(outdir, name);
+    // tsc writes those of all sources that it has read.
+    if (!needed.has(path)) {
+      rmSync(path);
+      continue;
+    }
     const text = readFileSync(path, "utf8");
     // tsc leaves the extension of the sources, which are not in the package.
     writeFileSync(path, text.replaceAll(/(from "\.{1,2}\/[^"]*)\.ts"/g, '$1.js"'));
   }
   cpSync(join(root, "runtime/imports.d.ts"), join(outdir, "types.d.ts"));
+}
+
+/** The declaration files that one refers to, itself included. */
+function findDeclarations(path, found = new Set()) {
+  if (found.has(path)) return found;
+  found.add(path);
+  for (const [, source] of readFileSync(path, "utf8").matchAll(/^(?! *\*).*\bfrom "(\.[^"]*)"/gm)) {
+    findDeclarations(join(dirname(path), source.replace(/\.ts$/, ".d.ts")), found);
+  }
+  return found;
 }
 
 async function compile() {

@@ -1,12 +1,6 @@
 import { closeSync, constants, openSync, writeSync } from "node:fs";
-import type { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { type LogDestination, LostLines, MAX_CLOSE_MS, MAX_WAITING_BYTES } from "./destination.ts";
-
-/** Takes bytes too, as programs print them. */
-export interface StreamDestination extends LogDestination {
-  write(lines: string | Buffer): void;
-}
 
 /**
  * Opens a pipe or a terminal (`| jq`, a container's log) for writing without waiting, on Linux.
@@ -19,7 +13,7 @@ export interface StreamDestination extends LogDestination {
  * @param target A descriptor, or a path.
  * @returns `null` where it cannot be opened so: not Linux, or it belongs to another user.
  */
-export function openStreamDestination(target: number | string): StreamDestination | null {
+export function openStreamDestination(target: number | string): LogDestination | null {
   const path = typeof target === "string" ? target : `/proc/self/fd/${target}`;
   try {
     const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
@@ -30,29 +24,27 @@ export function openStreamDestination(target: number | string): StreamDestinatio
 }
 
 /**
- * Standard output or standard error where it is a socket (journald, a parent that is Node): that cannot be opened once
- * more, so all who share it share its mode. Each process that Node starts makes it blocking, for all, when it begins and
- * when it ends; before each write it is made non-blocking again.
+ * Standard error where it is a socket (journald, a parent that is Node): that cannot be opened once more, so all who share
+ * it share its mode. Each process that Node starts makes it blocking, for all, when it begins and when it ends; before
+ * each write it is made non-blocking again.
  *
- * @param stream Node's own stream of it.
  * @returns `null` if Node does not let us.
  */
-export function openSocketDestination(stream: Writable): StreamDestination | null {
+export function openStderrSocket(): LogDestination | null {
   // What libuv has for it. Not documented, so it may go.
-  const { _handle: handle, fd } = stream as {
+  const { _handle: handle } = process.stderr as {
     _handle?: { setBlocking?: (isBlocking: boolean) => number };
-    fd?: number;
   };
-  if (typeof handle?.setBlocking !== "function" || fd === undefined) return null;
+  if (typeof handle?.setBlocking !== "function") return null;
   const prepare = (): void => void handle.setBlocking?.(false);
-  return createStreamDestination(fd, { closes: false, prepare });
+  return createStreamDestination(process.stderr.fd, { closes: false, prepare });
 }
 
 /** @param options.prepare Called before each write. */
 function createStreamDestination(
   fd: number,
   { closes, prepare }: { closes: boolean; prepare: () => void },
-): StreamDestination {
+): LogDestination {
   const waiting: Buffer[] = [];
   let waitingBytes = 0;
   const lost = new LostLines();
@@ -118,18 +110,18 @@ function createStreamDestination(
   }
   process.on("exit", flushSync);
 
-  const destination: StreamDestination = {
+  const destination: LogDestination = {
     atomicBytes: PIPE_BUF_BYTES,
     onLost: null,
     write(lines) {
       const bytes = Buffer.from(lines);
       if (isGone || closed !== null || waitingBytes + bytes.length > MAX_WAITING_BYTES) {
-        lost.add(textOf(lines));
+        lost.add(lines);
         return;
       }
       const written = waiting.length === 0 ? tryWrite(bytes) : 0;
       if (isGone) {
-        lost.add(textOf(lines));
+        lost.add(lines);
       } else if (written < bytes.length) {
         waiting.push(bytes.subarray(written));
         waitingBytes += bytes.length - written;
@@ -154,11 +146,6 @@ function createStreamDestination(
     },
   };
   return destination;
-}
-
-/** With as many line feeds; one character per byte will do. */
-function textOf(lines: string | Buffer): string {
-  return typeof lines === "string" ? lines : lines.toString("latin1");
 }
 
 /** Writes to a pipe up to this size are atomic (POSIX; 4096 on Linux): lines of several processes do not mix. */

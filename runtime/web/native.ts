@@ -5,9 +5,9 @@
  * library makes to `Response.prototype` mean the same for both kinds. What the prototypes did originally is reached
  * through `nativeGetter` and `nativeMethod`, which therefore have to be called while modules are evaluated.
  */
-export const NativeRequest = baseClass(globalThis.Request);
-export const NativeResponse = baseClass(globalThis.Response);
-export const NativeHeaders = baseClass(globalThis.Headers);
+export const NativeRequest: typeof Request = baseClass(globalThis.Request);
+export const NativeResponse: typeof Response = baseClass(globalThis.Response);
+export const NativeHeaders: typeof Headers = baseClass(globalThis.Headers);
 
 export type NativeGetter = (this: unknown) => unknown;
 export type NativeMethod = (this: unknown, ...args: unknown[]) => unknown;

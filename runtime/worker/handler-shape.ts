@@ -7,6 +7,7 @@ import type {
   Middleware,
 } from "../api.ts";
 import { describeValue, isClass } from "./describe-value.ts";
+import { describeNodeApplication } from "./node-style.ts";
 import { readFolderConfig, readHandlerConfig, type ConfigResult } from "./handler-config.ts";
 
 /** Method names that a handler module may export, in the order in which `Allow` lists them. */
@@ -132,7 +133,8 @@ function unwrapCommonJs(namespace: Namespace): Namespace {
 function readDefault(exports: Namespace, problems: ShapeProblem[]): Target | null {
   const value = exports["default"];
   if (value === undefined) return null;
-  const target = toTarget(value);
+  const application = describeNodeApplication(value);
+  const target = application === null ? toTarget(value) : null;
   if (target === null) problems.push({ message: defaultProblem(value), exportName: "default" });
   return target;
 }
@@ -142,10 +144,15 @@ function readMethods(exports: Namespace, problems: ShapeProblem[]): Map<string, 
   for (const method of EXPORTED_METHODS) {
     const value = exports[method];
     if (value === undefined) continue;
-    const target = toTarget(value);
+    const application = describeNodeApplication(value);
+    const target = application === null ? toTarget(value) : null;
     if (target !== null) methods.set(method, target);
     else {
-      const message = `export "${method}" is ${describeValue(value)}, expected a function`;
+      const { found, expected } = application ?? {
+        found: describeValue(value),
+        expected: "a function",
+      };
+      const message = `export "${method}" is ${found}, expected ${expected}`;
       problems.push({ message, exportName: method });
     }
   }
@@ -167,6 +174,10 @@ function isFunction(value: unknown): value is (...parameters: never[]) => unknow
 }
 
 function defaultProblem(value: unknown): string {
+  const application = describeNodeApplication(value);
+  if (application !== null) {
+    return `default export is ${application.found}, expected ${application.expected}`;
+  }
   const expected = "expected a function or an object with fetch()";
   if (isClass(value)) {
     return `default export is ${describeValue(value)}, expected an instance: "export default new ..."`;

@@ -12,11 +12,6 @@ import { CHANNEL_FD, Kind, MAX_FRAME_BYTES, PROTOCOL_VERSION } from "../channel/
 import { parseToWorker } from "../channel/parse.ts";
 import { assertNever, EXIT, RuntimeError } from "../errors.ts";
 import { createLogger, JSON_LOOK, type Logger, openLog, pickLogLook, tellLosses } from "../log.ts";
-import {
-  guardStandardStreams,
-  type StandardStreams,
-  tellLostOutput,
-} from "../log/standard-streams.ts";
 import { installWebObjects } from "../web/install.ts";
 import { BackgroundWork } from "./background-work.ts";
 import { BootWatch } from "./boot-watch.ts";
@@ -34,11 +29,10 @@ import { VitalsMeter } from "./vitals.ts";
 
 /** Runs this process as a worker: it lives as long as its channel to the primary. */
 export function runWorker(): void {
-  const streams = guardStandardStreams();
   // Signals of the terminal or of a process group are meant for the primary, which then drains its workers. SIGUSR2
   // would kill.
   for (const signal of IGNORED_SIGNALS) process.on(signal, () => {});
-  Worker.start(guardInspector(), streams);
+  Worker.start(guardInspector());
 }
 
 const IGNORED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2"] as const;
@@ -50,16 +44,14 @@ class Worker {
   readonly #departures = new Departures();
   readonly #vitals = new VitalsMeter();
   readonly #closeInspector: () => void;
-  readonly #streams: StandardStreams;
   #exchanges: Exchanges | null = null;
 
   /** The channel keeps it alive. */
-  static start(closeInspector: () => void, streams: StandardStreams): Worker {
-    return new Worker(closeInspector, streams);
+  static start(closeInspector: () => void): Worker {
+    return new Worker(closeInspector);
   }
 
-  private constructor(closeInspector: () => void, streams: StandardStreams) {
-    this.#streams = streams;
+  private constructor(closeInspector: () => void) {
     this.#closeInspector = closeInspector;
     this.#channel = new Channel(new Socket({ fd: CHANNEL_FD }), {
       maxFrameBytes: MAX_FRAME_BYTES,
@@ -122,7 +114,6 @@ class Worker {
     });
     try {
       const log = await openWorkerLog(settings);
-      tellLostOutput(log, this.#streams);
       surviveRejections(log, this.#departures);
       process.on("uncaughtException", (error) => {
         if (this.#departures.explain(error)) return;

@@ -7,6 +7,7 @@ import { adoptResponse } from "./adopt-response.ts";
 import { describeValue } from "./describe-value.ts";
 import { locateError } from "./error-location.ts";
 import { developmentErrorPage, productionErrorPage } from "./error-page.ts";
+import { explainNodeStyle, looksNodeStyle, NODE_STYLE_REMEDY } from "./node-style.ts";
 import { isThenable, replaceOk, type LoadedRoute, type Runnable } from "./route-table.ts";
 
 /**
@@ -74,7 +75,7 @@ function acceptOther(
   try {
     const response = adoptResponse(value);
     if (response !== null) return response;
-    problem = badResponse(source, value);
+    problem = badResponse(source, value, pickHandler(run.route, run.request));
   } catch (error) {
     problem = error;
   }
@@ -118,9 +119,11 @@ function fail(depth: number, run: Run, error: unknown): Response | Promise<Respo
   throw error;
 }
 
-function badResponse(source: string, value: unknown): RuntimeError {
+function badResponse(source: string, value: unknown, handler: Runnable<unknown>): RuntimeError {
   const message = `Cannot send what ${source} returned: found ${describeValue(value)}, expected a Response`;
-  return new RuntimeError("ERR_HANDLER_BAD_RESPONSE", message + hintFor(value));
+  const isNodeStyle = handler.source === source && looksNodeStyle(handler.call);
+  const hint = isNodeStyle ? ` (${NODE_STYLE_REMEDY})` : hintFor(value);
+  return new RuntimeError("ERR_HANDLER_BAD_RESPONSE", message + hint);
 }
 
 function hintFor(value: unknown): string {
@@ -138,8 +141,12 @@ function recover(run: Run, error: unknown): Response | Promise<Response> {
     // Nobody reads it: the client has left or was told that the deadline has passed.
     return new Response(null, { status: 499 });
   }
-  log(run, error, pickHandler(route, request).source);
-  return route.error === null ? errorPage(run, error) : callErrorHandler(run, route.error, error);
+  const { source } = pickHandler(route, request);
+  const explained = explainNodeStyle(error, source) ?? error;
+  log(run, explained, source);
+  return route.error === null
+    ? errorPage(run, explained)
+    : callErrorHandler(run, route.error, error);
 }
 
 function callErrorHandler(
@@ -154,7 +161,7 @@ function callErrorHandler(
     try {
       const response = isResponse(value) ? value : adoptResponse(value);
       if (response !== null) return replaceOk(response, statusOf(error));
-      problem = badResponse(handler.source, value);
+      problem = badResponse(handler.source, value, handler);
     } catch (second) {
       problem = second;
     }
@@ -197,7 +204,9 @@ function isAbort(request: Request, error: unknown): boolean {
 }
 
 function log({ context, route }: Run, error: unknown, handler: string): void {
-  const position = locateError(error);
+  // Of an error that explains another one, the other one's place counts.
+  const position =
+    locateError(error) ?? (error instanceof RuntimeError ? locateError(error.cause) : null);
   const place =
     position === null
       ? {}

@@ -1,0 +1,159 @@
+import { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { ExchangeSocket } from "./exchange-socket.ts";
+import { requestState } from "./request-state.ts";
+
+/** The `req` of a Node-style application, and how its body ends before it was read. */
+export interface NodeRequest {
+  readonly message: IncomingMessage;
+  /** Gives it more of the body, as it asks its socket for more. */
+  read(): void;
+  /** The answer is complete: drops a body that the application never looked at, and fails one that it still reads. */
+  finish(): void;
+}
+
+/**
+ * Makes an `http.IncomingMessage` of a request, whose body it takes.
+ *
+ * No method of it is replaced: frameworks put another prototype under it (Express does), and still get Node's own.
+ */
+export function toNodeRequest(request: Request, socket: ExchangeSocket): NodeRequest {
+  // Of a socket the class uses only what `ExchangeSocket` has.
+  const message = new IncomingMessage(socket as unknown as Socket);
+  const body = takeBody(request);
+  message.method = request.method;
+  message.url = toTarget(request.url);
+  message.httpVersion = "1.1";
+  message.httpVersionMajor = 1;
+  message.httpVersionMinor = 1;
+  const fields = readFields(request);
+  correctFraming(fields, body);
+  setFields(message, fields);
+
+  let isStarted = false;
+  let isReading = false;
+  let reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  const end = (): void => {
+    message.complete = true;
+    message.push(null);
+  };
+  const onChunk = (chunk: Uint8Array | undefined): void => {
+    isReading = false;
+    if (message.destroyed || message.complete) return;
+    if (chunk === undefined) end();
+    else if (message.push(toBuffer(chunk))) read();
+  };
+  const onFailure = (error: unknown): void => {
+    if (!message.destroyed) message.destroy(toError(error));
+  };
+  const read = (): void => {
+    if (isReading || message.complete) return;
+    isStarted = true;
+    if (body instanceof ReadableStream) {
+      isReading = true;
+      reader ??= openReader(body, message);
+      reader.read().then(({ value }) => onChunk(value), onFailure);
+      return;
+    }
+    if (body !== null && body.length > 0) message.push(body);
+    end();
+  };
+  return {
+    message,
+    read,
+    finish(): void {
+      if (message.destroyed || message.readableEnded) return;
+      if (isStarted && !message.complete) {
+        message.destroy();
+        return;
+      }
+      if (!isStarted && body instanceof ReadableStream) body.cancel().catch(ignore);
+      if (!message.complete) end();
+      // Its end is announced, as in `http.Server`, if anyone waits for it.
+      if (message.listenerCount("close") + message.listenerCount("end") > 0) message.resume();
+    },
+  };
+}
+
+/** Nobody reads on when the message is closed. */
+function openReader(
+  body: ReadableStream<Uint8Array>,
+  message: IncomingMessage,
+): ReadableStreamDefaultReader<Uint8Array> {
+  const reader = body.getReader();
+  message.once("close", () => {
+    reader.cancel().catch(ignore);
+  });
+  return reader;
+}
+
+/** The whole body, or its stream. A body that is complete is taken without making a stream of it. */
+function takeBody(request: Request): Uint8Array | ReadableStream<Uint8Array> | null {
+  const state = requestState(request);
+  if (state !== undefined && state.real === null && state.input === null && !state.used) {
+    if (state.source === null) return null;
+    state.used = true;
+    return toBuffer(state.source);
+  }
+  return request.body;
+}
+
+/** The origin form of an absolute URL (RFC 9112 section 3.2.1). */
+function toTarget(url: string): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  if (start === -1) return "/";
+  const fragment = url.indexOf("#", start);
+  return fragment === -1 ? url.slice(start) : url.slice(start, fragment);
+}
+
+/** Names and values in turn, as `rawHeaders` has them. */
+function readFields(request: Request): string[] {
+  const state = requestState(request);
+  if (state !== undefined && state.headers === null) {
+    return state.fields === "" ? [] : state.fields.split("\n");
+  }
+  return [...request.headers].flat();
+}
+
+/** Parsers of bodies look at the fields first: they must say what there is to read. */
+function correctFraming(fields: string[], body: Uint8Array | ReadableStream | null): void {
+  let isFramed = false;
+  for (let at = 0; at < fields.length; at += 2) {
+    const name = fields[at];
+    if (name !== "content-length" && name !== "transfer-encoding") continue;
+    if (body === null && fields[at + 1] !== "0") {
+      fields.splice(at, 2);
+      at -= 2;
+    } else isFramed = true;
+  }
+  if (body === null || isFramed) return;
+  if (body instanceof Uint8Array) fields.push("content-length", String(body.length));
+  else fields.push("transfer-encoding", "chunked");
+}
+
+/** By Node's own method, which decides how repeated fields are joined; assigned where a later Node may not have it. */
+function setFields(message: IncomingMessage, fields: string[]): void {
+  // Not in the types; in every release since 0.11.
+  const own = message as { _addHeaderLines?: (fields: string[], count: number) => void };
+  if (own._addHeaderLines !== undefined) {
+    own._addHeaderLines(fields, fields.length);
+    return;
+  }
+  message.rawHeaders = fields;
+  const headers: IncomingMessage["headers"] = {};
+  for (let at = 0; at < fields.length; at += 2) headers[fields[at] ?? ""] = fields[at + 1];
+  message.headers = headers;
+}
+
+/** The same bytes, as applications expect them. */
+function toBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length);
+}
+
+function toError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}
+
+function ignore(): void {
+  // Nobody reads that body any more.
+}
