@@ -17,8 +17,8 @@ export type Params = Readonly<Record<string, string>>;
 export interface Env {}
 
 /**
- * Environment variables of the worker, as they were when it started. Frozen. A name that `Env` declares has the type that
- * is declared there; every other name is a `string`, or `undefined` where the variable is not set.
+ * Environment variables of the worker, as they were when it started. Frozen. A name that `Env` declares has the type
+ * that is declared there; every other name is a `string`, or `undefined` where the variable is not set.
  */
 export type Environment = Env & { readonly [name: string]: string | undefined };
 
@@ -87,9 +87,13 @@ export interface HandlerConfig {
   bodyLimitBytes?: number | undefined;
   /** A request body up to this size, in bytes, is complete before the handler is called. */
   bodyBufferBytes?: number | undefined;
-  /** A larger one arrives while the handler reads it (`"stream"`), or waits on disk until it is complete (`"spool"`). */
+  /**
+   * A larger one arrives while the handler reads it (`"stream"`), or waits on disk until it is complete (`"spool"`).
+   */
   overflow?: "stream" | "spool" | undefined;
-  /** When the client is slower than the handler, the handler waits (`"wait"`) or the response does, on disk (`"spool"`). */
+  /**
+   * When the client is slower than the handler, the handler waits (`"wait"`) or the response does, on disk (`"spool"`).
+   */
   responseOverflow?: "wait" | "spool" | undefined;
   /** Longest pause within a request body, in milliseconds; 0: no limit. */
   bodyTimeoutMs?: number | undefined;
@@ -100,8 +104,8 @@ export interface HandlerConfig {
   /** Whether its requests go before all others, and are served where others are refused: for health checks. */
   reserved?: boolean | undefined;
   /**
-   * Whether a request may run once more, from the beginning, when the worker that had it was lost before it answered. If
-   * not given: GET, HEAD, OPTIONS, PUT, DELETE and what has an `Idempotency-Key` may.
+   * Whether a request may run once more, from the beginning, when the worker that had it was lost before it answered.
+   * If not given: GET, HEAD, OPTIONS, PUT, DELETE and what has an `Idempotency-Key` may.
    */
   replay?: boolean | undefined;
   /** Name of the pool of workers that runs it. */
@@ -114,7 +118,9 @@ export interface HandlerConfig {
   schedule?: string | string[] | undefined;
 }
 
-/** What a `_middleware` file may export as `config`: what its folder's handlers get that say nothing else themselves. */
+/**
+ * What a `_middleware` file may export as `config`: what its folder's handlers get that say nothing else themselves.
+ */
 export type FolderConfig = Omit<HandlerConfig, "methods" | "schedule">;
 
 /** Gives a default or method export its type; `defineHandler<{ id: string }>(...)` says what its route has. */

@@ -8,15 +8,15 @@ import type { StackFrame } from "./stack-frames.ts";
 /** Most exchanges of a hung worker that are named in the log. */
 const NAMED_EXCHANGES = 10;
 
-/** What the log says of the work of a worker that hangs. */
+/** The fields that the log shows about the work of a hung worker. */
 export interface HangDescription {
-  /** The module of the handlers folder that blocks it, as messages name it: `handlers/a.ts`; absent: not known. */
+  /** The module of the handlers folder that blocks the worker: `handlers/a.ts`; absent: not known. */
   handler?: string;
-  /** Patterns of the routes that run it. */
+  /** Patterns of the routes that run this module. */
   routes?: string[];
-  /** How many wait for their answer. */
+  /** How many exchanges wait for their answer. */
   exchanges: number;
-  /** Those that may be the cause first: of these routes, then the latest. With some that nobody waits for any more. */
+  /** Likely causes first: exchanges of these routes, then the latest ones. Includes aborted exchanges. */
   inFlight: WorkDescription[];
 }
 
@@ -31,7 +31,7 @@ export interface WorkDescription {
   forMs: number;
 }
 
-/** Puts names on what a worker that hangs works on. Pure. */
+/** Describes the work of a hung worker. Pure. */
 export function describeHang(
   work: readonly Work[],
   {
@@ -69,7 +69,7 @@ export function describeHang(
   };
 }
 
-/** The innermost module of the handlers folder in a stack. */
+/** Returns the innermost module of the handlers folder in a stack. */
 function findModule(
   stack: readonly StackFrame[],
   { sourceDir, modules }: Pick<Manifest, "sourceDir" | "modules">,
@@ -82,7 +82,7 @@ function findModule(
   return null;
 }
 
-/** Numbers of the routes that a module has a part in. */
+/** Returns the numbers of the routes that use a module. */
 function routesOf(module: number, { routes }: Pick<Manifest, "routes">): number[] {
   return routes.flatMap(({ handlers, middleware, error }, number) =>
     handlers.some((handler) => handler.module === module) ||

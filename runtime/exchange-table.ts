@@ -5,22 +5,23 @@ const FEWEST_SLOTS = 64;
 /** 2^32 divided by the golden ratio (Knuth, The Art of Computer Programming, section 6.4). */
 const GOLDEN = 0x9e3779b1;
 
-/** What is kept: one exchange has one number, and nobody else has it meanwhile. */
+/** An item with a number. No two items in a table have the same number. */
 export interface Numbered {
   readonly id: ExchangeId;
 }
 
 /**
- * Exchanges by their number: a table with open addressing, whose slots are used again.
+ * Exchanges by their number: a table with open addressing, whose slots are reused.
  *
- * Not a `Map`: with as many insertions as deletions V8 rebuilds a map's table again and again, and each old one refers to
- * the next. Once one of them has outlived two collections of young objects the whole chain does, with every exchange that
- * was in flight when a table was replaced: a third of all that requests allocate (measured; decision 020).
+ * Not a `Map`: with as many insertions as deletions, V8 rebuilds a map's table again and again, and each old table
+ * refers to the next one. Once an old table has survived two collections of young objects, the whole chain survives.
+ * With it survives every exchange that was in flight at a rebuild: a third of all memory that requests allocate
+ * (measured; decision 020).
  */
 export class ExchangeTable<T extends Numbered> {
-  /** A power of two, at most half of it taken. What has no room in its slot is in the next free one after it. */
+  /** A power of two, at most half full. An item whose slot is taken goes to the next free one. */
   #slots: (T | undefined)[] = emptySlots(FEWEST_SLOTS);
-  /** 32 less the bits of a slot's number. */
+  /** 32 minus the number of bits in a slot's index. */
   #shift = 32 - Math.log2(FEWEST_SLOTS);
   #size = 0;
 
@@ -28,7 +29,7 @@ export class ExchangeTable<T extends Numbered> {
     return this.#size;
   }
 
-  /** How many it has room for without growing is half of that. */
+  /** Number of slots. The table grows when more than half of them are taken. */
   get capacity(): number {
     return this.#slots.length;
   }
@@ -37,7 +38,7 @@ export class ExchangeTable<T extends Numbered> {
     return this.#slots[this.#find(id)];
   }
 
-  /** Takes one in. One that is there already stays. */
+  /** Adds an item. Keeps an item that is there already. */
   add(item: T): void {
     const at = this.#find(item.id);
     if (this.#slots[at] !== undefined) return;
@@ -51,7 +52,7 @@ export class ExchangeTable<T extends Numbered> {
     const mask = slots.length - 1;
     let free = this.#find(id);
     if (slots[free] === undefined) return false;
-    // Those behind it move up, as far as that brings them no further than to their own slot.
+    // Items behind it move up, but not beyond their own slot.
     for (let at = (free + 1) & mask; ; at = (at + 1) & mask) {
       const item = slots[at];
       if (item === undefined) break;
@@ -72,12 +73,12 @@ export class ExchangeTable<T extends Numbered> {
     this.#size = 0;
   }
 
-  /** All of them, the lowest number first, which is the order in which they came. */
+  /** Returns all items, sorted by number: this is the order in which they were added. */
   values(): T[] {
     return this.#slots.filter((item) => item !== undefined).toSorted((a, b) => a.id - b.id);
   }
 
-  /** Its slot, or the free one that would be. */
+  /** Returns the item's slot, or the free slot where it would go. */
   #find(id: ExchangeId): number {
     const slots = this.#slots;
     const mask = slots.length - 1;
@@ -88,7 +89,7 @@ export class ExchangeTable<T extends Numbered> {
     return at;
   }
 
-  /** Multiplied: numbers that have a step in common, as those of one group have, spread all the same. */
+  /** Returns a slot. The multiplication spreads numbers with a common step, such as every second one. */
   #ownSlotOf(id: ExchangeId): number {
     return Math.imul(id, GOLDEN) >>> this.#shift;
   }

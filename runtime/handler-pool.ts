@@ -32,10 +32,10 @@ import type { RecycleLimits } from "./supervise/recycle-policy.ts";
 import type { WorkerLoad } from "./supervise/worker-gauge.ts";
 import type { TurnClock } from "./turn-clock.ts";
 
-/** How long before the end of the grace handlers are told that it ends. */
+/** How long before the end of the grace the primary aborts requests, so that handlers can clean up. */
 const SHUTDOWN_NOTICE_MS = 1_000;
 
-/** What all pools of a primary share. */
+/** The parts that all pools of a primary share. */
 export interface SharedParts {
   log: Logger;
   clock: TurnClock;
@@ -51,23 +51,24 @@ export interface SharedParts {
 
 export interface HandlerPoolOptions extends SharedParts {
   config: Config;
-  /** Of the generation that its code is from, whose folder is leased. */
+  /** The manifest of the generation with this pool's code. The caller holds a lease on its folder. */
   manifest: Manifest;
   plan: PoolPlan;
 }
 
 /**
- * The workers of one pool with one code, and the exchanges that are in their hands: a dispatcher and a queue of their own.
+ * The workers of one pool with one code, and the exchanges that are in their hands: a dispatcher and a queue of their
+ * own.
  *
  * It outlives its generation when the next one needs the same workers. So it speaks of routes by the numbers of the
  * generation that its code is from, and keeps that generation's folder leased until its last worker is gone.
  *
- *     starting ──all ready──▶ serving ──nobody's pool any more──▶ retiring ──nothing in flight──▶ ended
+ *     starting ──all ready──▶ serving ──no generation needs it──▶ retiring ──nothing in flight──▶ ended
  *         └── cannot boot ──────┴──── closed, destroyed ──────────────┴──────────────────────────▲
  */
 export class HandlerPool {
   readonly plan: PoolPlan;
-  /** Of the generation that its code is from. */
+  /** The manifest of the generation with this pool's code. */
   readonly manifest: Manifest;
   readonly dispatcher: Dispatcher;
   readonly #log: Logger;
@@ -77,12 +78,12 @@ export class HandlerPool {
   readonly #lanes = new Map<WorkerId, Lane>();
   readonly #numbers = new Map<string, RouteNumber>();
   #reports: readonly (RouteReport | null)[] = [];
-  /** For what does not depend on the generation that it serves. */
+  /** Rules that do not depend on the generation that the pool serves. */
   #rules: RuleBook;
   #leased = true;
-  /** Of the generation that it serves now. */
+  /** The config of the generation that the pool serves now. */
   #config: Config;
-  /** How many workers it has at least. */
+  /** Lower bound of its number of workers. */
   #least: number;
 
   private constructor(options: HandlerPoolOptions) {
@@ -155,8 +156,8 @@ export class HandlerPool {
   /**
    * Starts its workers and waits until all are ready.
    *
-   * @throws RuntimeError `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` when they cannot boot; the signal's reason. Nothing is left
-   *   behind then.
+   * @throws RuntimeError `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` when they cannot boot; the signal's reason. Nothing is
+   *   left behind then.
    */
   static async start(
     options: HandlerPoolOptions,
@@ -180,7 +181,7 @@ export class HandlerPool {
     return pool;
   }
 
-  /** As operators see them. */
+  /** The workers, for operators. */
   get workers(): WorkerInfo[] {
     return this.#pool.workers.map(({ id, pid, state: { kind } }) => {
       const isSilent = kind === "ready" && this.#lanes.get(id)?.isSilent === true;
@@ -188,29 +189,29 @@ export class HandlerPool {
     });
   }
 
-  /** It serves another generation from now on, whose settings differ only where its workers do not notice. */
+  /** Makes the pool serve another generation. Its settings differ only where the pool's workers do not notice. */
   adopt(config: Config): void {
     this.#config = config;
     this.#pool.limitMemory(memoryLimitOf(this.plan.name, config));
   }
 
-  /** How many workers shall serve. */
+  /** How many workers the pool is to have. */
   get desired(): number {
     return this.#pool.desired;
   }
 
-  /** One worker more or less, at least one. Returns how many there shall be now. */
+  /** Adds or removes one worker; at least one stays. Returns the new number. */
   resize(change: 1 | -1): number {
     this.#least = this.#pool.resize(this.#least + change);
     return this.#least;
   }
 
-  /** Its workers that are ready, as its dispatcher knows them. */
+  /** The ready workers, as the dispatcher's lanes. */
   get lanes(): Lane[] {
     return [...this.#lanes.values()];
   }
 
-  /** What its dispatcher and its workers call a route, or a fallback, of whatever generation it serves. */
+  /** Returns the number by which the dispatcher and the workers call a route or fallback, in any generation. */
   numberOf(scope: { kind: "route" | "fallback"; pattern: string }): RouteNumber {
     const { kind, pattern } = scope;
     const number = this.#numbers.get(kind === "route" ? pattern : toFallbackKey(pattern));
@@ -218,19 +219,19 @@ export class HandlerPool {
     throw new TypeError(`pool ${this.plan.name} has no ${kind} ${pattern}`);
   }
 
-  /** What its workers have said of its routes, by the numbers that they have for it; `null` for those of others. */
+  /** The workers' reports about routes, indexed by this pool's route numbers; `null` for routes of other pools. */
   get reports(): readonly (RouteReport | null)[] {
     return this.#reports;
   }
 
-  /** Whether it can answer requests now: a worker of it is ready. */
+  /** Whether the pool can answer requests now: it has a ready worker. */
   get isReady(): boolean {
     return this.dispatcher.readyWorkers > 0;
   }
 
   /**
-   * Answers all that it has admitted, each within its own timeout and streams to their end, and closes then. The grace
-   * is for what handlers left to `waitUntil`.
+   * Answers all admitted requests, each within its own timeout and streams to their end, then closes. The grace is for
+   * promises that handlers passed to `waitUntil`.
    */
   async retire(graceMs: number): Promise<void> {
     await this.dispatcher.idle();
@@ -238,12 +239,12 @@ export class HandlerPool {
   }
 
   /**
-   * Answers all that it has admitted, then ends its workers; what takes longer than the grace fails with 503. While it
-   * retires, this bounds what was without bounds.
+   * Answers all admitted requests, then ends the workers. Requests that take longer than the grace fail with 503. Also
+   * ends a pool that is retiring, which has no deadline of its own.
    */
   async close(graceMs: number): Promise<void> {
     const deadlineMs = performance.now() + graceMs;
-    // What is cut off learns of it by its `request.signal`, and has the rest of the grace to tidy up.
+    // Requests that are cut off see it by `request.signal`. Their handlers have the rest of the grace to clean up.
     const noticeMs = Math.min(SHUTDOWN_NOTICE_MS, graceMs / 10);
     await settledWithin(this.dispatcher.idle(), graceMs - noticeMs);
     this.dispatcher.close("ERR_DRAINING", { graceMs: this.#config.drainGraceMs });
@@ -251,21 +252,21 @@ export class HandlerPool {
     await this.#release();
   }
 
-  /** Ends its workers now; what they have in flight fails. */
+  /** Ends the workers now. Their exchanges in flight fail. */
   async destroy(): Promise<void> {
     this.dispatcher.close("ERR_DRAINING");
     await this.#pool.destroy();
     await this.#release();
   }
 
-  /** The workers are gone: nobody of this pool reads its generation's folder any more. */
+  /** Gives the lease back. The workers are gone, so no process of this pool reads the generation's folder any more. */
   async #release(): Promise<void> {
     if (!this.#leased) return;
     this.#leased = false;
     await this.#leases.release(this.manifest.id);
   }
 
-  /** What the first worker loaded, all others of the pool load too. */
+  /** Keeps the first worker's report: all workers of the pool load the same code. */
   #keepReports(reports: readonly (RouteReport | null)[]): void {
     this.#reports = reports;
     this.#rules = new RuleBook(reports, this.#config);
@@ -273,7 +274,7 @@ export class HandlerPool {
       if (report === null || report.ignored.length === 0) continue;
       const { ignored } = report;
       const route = this.manifest.routes[number]?.pattern;
-      this.#log.warn({ route, ignored }, "config of a handler that this version does not act on");
+      this.#log.warn({ route, ignored }, "this version ignores a setting in a handler's config");
     }
   }
 
@@ -302,7 +303,7 @@ export class HandlerPool {
     });
   }
 
-  /** What a line of the log names a request by. */
+  /** Returns the fields that name a request in the log. */
   #describe({ id, route, client, url }: Exchange): object {
     return {
       requestId: this.#requestIdPrefix + id.toString(36),
@@ -331,7 +332,7 @@ function patternOf({ routes, fallbacks }: Manifest, route: number): string {
   return pattern;
 }
 
-/** No pattern of a route begins like this. */
+/** Returns a key that no pattern of a route equals. */
 function toFallbackKey(pattern: string): string {
   return `404 ${pattern}`;
 }
@@ -352,7 +353,7 @@ function toSettings(options: HandlerPoolOptions): Omit<WorkerSettings, "workerId
   };
 }
 
-/** What a worker was given before may take as long as any request. */
+/** Returns the grace of a retiring worker: its exchanges in flight may take as long as any request. */
 function toRetireGraceMs({ drainGraceMs, requestTimeoutMs }: Config): number {
   return Math.max(drainGraceMs, requestTimeoutMs);
 }

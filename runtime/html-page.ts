@@ -22,7 +22,10 @@ ${content}
 `;
 }
 
-/** Fields of such a page, besides its type. It repeats what requests and errors contain: escaped, and this in case of a mistake there. */
+/**
+ * Fields of such a page, besides its type. It repeats what requests and errors contain: escaped, and this in case of a
+ * mistake there.
+ */
 export const PAGE_FIELDS = {
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",

@@ -1,6 +1,6 @@
 /**
- * Types of the files that handlers may import besides code and JSON: `"types": ["edgicorn/types"]` in a tsconfig.json, or
- * `/// <reference types="edgicorn/types" />`. `LOADERS` in generation/compile.ts has the same list.
+ * Types of the files that handlers may import besides code and JSON: `"types": ["edgicorn/types"]` in a tsconfig.json,
+ * or `/// <reference types="edgicorn/types" />`. `LOADERS` in generation/compile.ts has the same list.
  */
 
 declare module "*.txt" {

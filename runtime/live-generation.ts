@@ -13,11 +13,13 @@ import type { ParsedTarget } from "./route/target-path.ts";
 
 export interface LiveGenerationOptions extends SharedParts {
   config: Config;
-  /** Of a generation that is leased. */
+  /** The manifest of a generation that is leased. */
   manifest: Manifest;
-  /** What serves until now: its pools go on where this one would start the same. `null`: nothing does. */
+  /**
+   * The generation that serves until now. Pools that the new one would start the same are kept. `null`: none serves.
+   */
   previous: LiveGeneration | null;
-  /** Why all pools shall be started anew; `null`: only those that differ. */
+  /** Why all pools are replaced; `null`: only pools that differ are. */
   renewAll: string | null;
 }
 
@@ -25,25 +27,25 @@ export interface LiveGenerationOptions extends SharedParts {
 interface Place {
   readonly pool: HandlerPool;
   readonly dispatcher: Dispatcher;
-  /** As the pool calls the route. */
+  /** The route's number in the pool. */
   readonly route: RouteNumber;
-  /** Of the pool's routes, under the config of this generation. */
+  /** The rules of the pool's routes, under the config of this generation. */
   readonly rules: RuleBook;
 }
 
 /**
  * A generation that serves: its routes, and the pools that answer them.
  *
- * A pool belongs to the generation that serves, and passes on to the next one if that needs the same workers. What is
- * left of a generation when another one took its place are pools that retire.
+ * A pool passes on to the next generation if that needs the same workers. Pools that the next generation does not need
+ * retire.
  */
 export class LiveGeneration {
   readonly manifest: Manifest;
   readonly config: Config;
   readonly pools: ReadonlyMap<string, HandlerPool>;
-  /** What became of each pool when this generation was started. */
+  /** The start of this generation, pool by pool: kept, replaced, added or removed. */
   readonly changes: readonly PoolChange[];
-  /** What it has admitted, and whatever else is counted for it. */
+  /** Counts of the requests that this generation admits. */
   counts = { requests: 0, errors: 0 };
   readonly #match: Matcher;
   readonly #routes: readonly Place[];
@@ -70,10 +72,10 @@ export class LiveGeneration {
   }
 
   /**
-   * Starts those of its pools that nobody has yet, and waits until all their workers are ready.
+   * Starts the pools that `previous` does not have, and waits until all their workers are ready.
    *
-   * @throws RuntimeError `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` when they cannot boot; the signal's reason. Nothing is left
-   *   behind then, and the pools of `previous` are as they were.
+   * @throws RuntimeError `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` when they cannot boot; the signal's reason. All new
+   *   pools are closed then, and the pools of `previous` have not changed.
    */
   static async start(
     options: LiveGenerationOptions,
@@ -99,14 +101,14 @@ export class LiveGeneration {
     }
     for (const name of previous?.pools.keys() ?? []) {
       if (!pools.has(name)) {
-        const why = ["no route is in it"];
+        const why = ["no route uses it"];
         changes.push({ name, change: "removed", reasons: why, workers: 0 });
       }
     }
     return new LiveGeneration(options, { pools, changes });
   }
 
-  /** One that answers nothing, and has nothing on disk: until there is another. */
+  /** Returns a generation without routes that is not on disk, to serve until the first real one. */
   static empty(options: Pick<LiveGenerationOptions, "config">): LiveGeneration {
     const { handlersDir: sourceDir } = options.config;
     const manifest = { ...NO_HANDLERS, sourceDir };
@@ -117,18 +119,18 @@ export class LiveGeneration {
     return [...this.pools.values()].flatMap(({ workers }) => workers.map(({ pid }) => pid));
   }
 
-  /** Whether it can answer anything now. A pool that is down is a matter of its own routes. */
+  /** Whether a pool can answer now. A pool that is down concerns its own routes only. */
   get isReady(): boolean {
     return [...this.pools.values()].some(({ isReady }) => isReady);
   }
 
-  /** Methods that a route answers; `null`: any. */
+  /** Returns the methods that a route answers; `null`: any. */
   methodsOf(route: number): readonly string[] | null {
     const place = this.#routes[route];
     return place?.pool.reports[place.route]?.methods ?? null;
   }
 
-  /** Takes the request on if a route or a fallback is there for it; false: nobody is. */
+  /** Admits a request that a route or a fallback matches. Returns false if none does. */
   admit(client: ClientSide, target: ParsedTarget): boolean {
     const match = this.#match(target.pathname);
     if (match === null) return false;
@@ -152,7 +154,7 @@ export class LiveGeneration {
     return true;
   }
 
-  /** Where a GET would go, and what it may take; `null`: nobody is there for it. */
+  /** Returns the pool and the rules for a GET; `null`: no route or fallback matches. */
   placeOf(target: ParsedTarget): {
     pool: HandlerPool;
     route: RouteNumber;
@@ -169,7 +171,7 @@ export class LiveGeneration {
     return { pool, route, params: isRoute ? match.params : null, rules };
   }
 
-  /** Whether its pools are just those that these plans ask for. */
+  /** Tells whether its pools are exactly those of these plans. */
   keepsAll(plans: readonly PoolPlan[]): boolean {
     return (
       plans.length === this.pools.size &&
@@ -180,7 +182,7 @@ export class LiveGeneration {
     );
   }
 
-  /** Ends the pools that are not also those of another generation: this one is given up before it has served. */
+  /** Ends the pools that the other generation does not have, for a generation that is given up before it served. */
   async destroyNew(other: LiveGeneration | null): Promise<void> {
     const own = [...this.pools].filter(([name, pool]) => other?.pools.get(name) !== pool);
     await Promise.all(own.map(([, pool]) => pool.destroy()));
@@ -200,7 +202,7 @@ export class LiveGeneration {
   }
 }
 
-/** Why a pool must be started; `null`: the one that serves until now is just it. */
+/** Returns the reasons to start a pool; `null`: the previous generation has the same one. */
 function findReasonsToStart(
   plan: PoolPlan,
   { previous, renewAll }: LiveGenerationOptions,
@@ -225,20 +227,20 @@ const NO_HANDLERS: Manifest = {
   warnings: [],
 };
 
-/** Starts pools at the same time, all of them or none. */
+/** Starts all pools at the same time. If one fails, closes all of them. */
 async function startPools(
   plans: readonly PoolPlan[],
   options: LiveGenerationOptions & { signal: AbortSignal },
 ): Promise<Map<string, HandlerPool>> {
   const failing = new AbortController();
   const signal = AbortSignal.any([options.signal, failing.signal]);
-  // One for each pool: Node would take so many for a leak.
+  // One listener per pool: Node would report them as a leak.
   setMaxListeners(0, signal);
   const starting = plans.map(async (plan) => {
     try {
       return await HandlerPool.start({ ...options, plan }, { signal });
     } catch (error) {
-      // The first one that fails is why the others are given up.
+      // The first failure is the reason for ending the others.
       failing.abort(error);
       throw error;
     }

@@ -25,12 +25,13 @@ export const JSON_LOOK: LogLook = { pretty: false, color: false };
 export function openLog(file: string | null = null): LogDestination {
   const stderr = openStderr();
   if (file === null) return stderr;
-  return openLogPath(file, { tell: (problem) => stderr.write(`${problem}\n`) });
+  return openLogPath(file, { report: (problem) => stderr.write(`${problem}\n`) });
 }
 
 /** Has the log say how many lines of itself were lost, once it can again. */
-export function tellLosses(log: Logger, destination: LogDestination): void {
-  destination.onLost = (lines) => log.warn({ lines }, "log lines were lost: nothing took them");
+export function reportLosses(log: Logger, destination: LogDestination): void {
+  destination.onLost = (lines) =>
+    log.warn({ lines }, "log lines were lost: their reader was too slow or gone");
 }
 
 /**

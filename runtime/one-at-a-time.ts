@@ -1,4 +1,4 @@
-/** Runs a task, never twice at a time: all who ask while it runs share the one run that follows. */
+/** Runs a task, never twice at a time. All calls during a run share the run that follows. */
 export class OneAtATime<T = void> {
   readonly #task: () => Promise<T>;
   #running: Promise<T> | null = null;
@@ -8,7 +8,7 @@ export class OneAtATime<T = void> {
     this.#task = task;
   }
 
-  /** Settles as a run does that has started after this was asked for. */
+  /** Returns the result of a run that starts after this call. */
   run(): Promise<T> {
     if (this.#running === null) return this.#start();
     this.#waiting ??= settled(this.#running).then(() => {
@@ -18,7 +18,7 @@ export class OneAtATime<T = void> {
     return this.#waiting;
   }
 
-  /** Resolves when nothing runs and nothing waits. */
+  /** Resolves when no run is going on or waiting. */
   async idle(): Promise<void> {
     while (this.#running !== null) await settled(this.#waiting ?? this.#running);
   }
@@ -32,7 +32,7 @@ export class OneAtATime<T = void> {
     try {
       return await this.#task();
     } finally {
-      // What waits takes its place in a moment; until then nobody else may.
+      // A waiting run starts in a moment. Until then no other call may start one.
       if (this.#waiting === null) this.#running = null;
     }
   }

@@ -116,8 +116,8 @@ export class Primary {
   /**
    * Builds the handlers, starts the workers and then listens: the first connection finds everything ready.
    *
-   * @throws RuntimeError `ERR_HANDLER_LOAD`, `ERR_BOOT_LOOP`, `ERR_LISTEN`; `ERR_DRAINING` if the signal aborts. All that
-   *   was opened is closed by then.
+   * @throws RuntimeError `ERR_HANDLER_LOAD`, `ERR_BOOT_LOOP`, `ERR_LISTEN`; `ERR_DRAINING` if the signal aborts. All
+   *   that was opened is closed by then.
    */
   static async start(
     options: PrimaryOptions,
@@ -179,9 +179,9 @@ export class Primary {
   }
 
   /**
-   * Reads config and certificates again, builds the handlers anew and starts workers for what has changed, beside the old
-   * ones; once all are ready and proven, all of it counts from one moment on, and the old workers finish what they have.
-   * Where nothing at all has changed, who asks for it wants fresh workers, and all are replaced.
+   * Reads config and certificates again, builds the handlers anew and starts workers for what has changed, beside the
+   * old ones; once all are ready and proven, all of it counts from one moment on, and the old workers finish what they
+   * have. Where nothing at all has changed, who asks for it wants fresh workers, and all are replaced.
    *
    * One at a time; all who ask meanwhile share the next one.
    *
@@ -235,8 +235,8 @@ export class Primary {
   }
 
   /**
-   * One worker more or less for the default pool, or where there is none for the first one; at least one. It counts until
-   * the pool is replaced, or the server starts anew.
+   * One worker more or less for the default pool, or where there is none for the first one; at least one. It counts
+   * until the pool is replaced, or the server starts anew.
    *
    * @returns How many there shall be now.
    */
@@ -255,8 +255,8 @@ export class Primary {
 
   /**
    * As `close`, but first answers whatever its connections ask until they are gone, each with its next response or when
-   * it has been idle: for a server whose ports another one has taken over, where a client that finds its connection closed
-   * has lost nothing only if it asked for nothing.
+   * it has been idle: for a server whose ports another one has taken over, where a client that finds its connection
+   * closed has lost nothing only if it asked for nothing.
    */
   async leave(graceMs: number): Promise<void> {
     const deadlineMs = performance.now() + graceMs;

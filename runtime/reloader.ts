@@ -26,31 +26,31 @@ export interface ReloaderOptions {
   shared: SharedParts;
   listeners: Listeners;
   /**
-   * Reads the setup anew, for a reload.
+   * Reads the setup again, for a reload.
    *
-   * @throws RuntimeError for what cannot be used; the reload is then refused.
+   * @throws RuntimeError for an invalid setup, which refuses the reload.
    */
   loadSetup: (options: { signal: AbortSignal }) => Promise<Setup>;
-  /** Names each request of ours. */
+  /** Names each internal request. */
   nextId: () => ExchangeId;
-  /** What there is to try new workers with. */
+  /** Recent requests, to try new workers with. */
   recent: () => readonly RecentRequest[];
-  /** What counts now. Only the switch changes it. */
+  /** The present state. Only the switch changes it. */
   serving: () => Serving;
-  /** The one step. Nothing in it waits, and nothing in it fails. */
+  /** Switches in one step, which must not wait and must not fail. */
   switchTo: (proven: Proven) => void;
-  /** Ends what builds and boots. */
+  /** Ends builds and boots that are running. */
   signal: AbortSignal;
 }
 
-/** What new requests meet. */
+/** The parts that handle new requests. */
 export interface Serving {
   readonly setup: Setup;
   readonly generation: LiveGeneration;
   readonly files: FileIndex | null;
 }
 
-/** All that the switch needs, open. */
+/** All parts that the switch needs, open. */
 export interface Proven {
   setup: Setup;
   generation: LiveGeneration;
@@ -58,27 +58,27 @@ export interface Proven {
   swaps: readonly CertificateSwap[];
 }
 
-/** What a move to another generation is made of. Nothing of it is seen before the switch. */
-interface Move {
+/** The plan of one reload or rollback. Requests see nothing of it before the switch. */
+interface Transition {
   from: Serving;
   setup: Setup;
-  /** Of a generation that is leased, and held. */
+  /** The manifest of a generation that is leased and held. */
   manifest: Manifest;
-  /** It was just built, and not taken from the disk. */
+  /** The generation was just built, not taken from the disk. */
   isBuilt: boolean;
   changed: readonly ChangedSetting[];
-  /** Why all pools get new workers; `null`: only those that differ. */
+  /** Why all pools get new workers; `null`: only pools that differ do. */
   renewAll: string | null;
 }
 
 /**
- * Takes a primary from one generation to another: a reload or rollback, one at a time.
+ * Takes a primary from one generation to another by a reload or a rollback, one at a time.
  *
  *     reading ──▶ building ──▶ booting ──▶ proving ──▶ switch ──▶ the old pools retire
- *        └───────────┴────────────┴───────────┴──fails──▶ what it had opened is closed, and all is as before
+ *        └───────────┴────────────┴───────────┴──fails──▶ all new parts are closed, and nothing has changed
  *
- * The switch is one synchronous step that cannot fail: config, certificates, static files and handlers change together.
- * Between the last look at the signal and the switch nothing waits.
+ * The switch is one synchronous step that cannot fail: config, certificates, static files and handlers change
+ * together. Nothing waits between the last check of the signal and the switch.
  */
 export class Reloader {
   readonly #options: ReloaderOptions;
@@ -92,7 +92,7 @@ export class Reloader {
   }
 
   /**
-   * Builds the first generation and starts it. Its lease is held.
+   * Builds and starts the first generation, and holds its lease.
    *
    * @throws RuntimeError `ERR_HANDLER_LOAD`, `ERR_BOOT_LOOP`; the signal's reason.
    */
@@ -106,7 +106,7 @@ export class Reloader {
     return generation;
   }
 
-  /** See `Primary.reload`. All who ask while one runs share the next one. */
+  /** See `Primary.reload`. All calls during a reload share the next one. */
   reload(): Promise<ReloadReport> {
     return this.#reloads.run();
   }
@@ -116,7 +116,7 @@ export class Reloader {
     return this.#turns.run(() => this.#rollback(id));
   }
 
-  /** Resolves when none runs and none waits. */
+  /** Resolves when no reload or rollback runs or waits. */
   async settled(): Promise<void> {
     await this.#reloads.idle();
     await this.#turns.idle();
@@ -135,9 +135,9 @@ export class Reloader {
       changed.length === 0 &&
       haveSameCertificates(setup, from.setup) &&
       from.generation.keepsAll(planPools(manifest, setup.config));
-    const renewAll = isSame ? "asked for: nothing has changed" : null;
-    const move = { from, setup, manifest, isBuilt: true, changed, renewAll };
-    return stored.orDiscard(manifest, () => this.#move(move, startedAtMs));
+    const renewAll = isSame ? "reload without a change" : null;
+    const transition = { from, setup, manifest, isBuilt: true, changed, renewAll };
+    return stored.orDiscard(manifest, () => this.#carryOut(transition, startedAtMs));
   }
 
   async #loadSetup(): Promise<Setup> {
@@ -157,15 +157,15 @@ export class Reloader {
     const { setup, generation } = from;
     const id = await stored.find(wanted, generation.manifest);
     return stored.lend(id, (manifest) => {
-      const move = { from, setup, manifest, isBuilt: false, changed: [], renewAll: null };
-      return this.#move(move, startedAtMs);
+      const transition = { from, setup, manifest, isBuilt: false, changed: [], renewAll: null };
+      return this.#carryOut(transition, startedAtMs);
     });
   }
 
-  async #move(move: Move, startedAtMs: number): Promise<ReloadReport> {
-    const { from, setup, manifest, isBuilt, changed } = move;
-    const proven = await this.#prove(move);
-    // From here to the switch nothing waits.
+  async #carryOut(transition: Transition, startedAtMs: number): Promise<ReloadReport> {
+    const { from, setup, manifest, isBuilt, changed } = transition;
+    const proven = await this.#prove(transition);
+    // Nothing waits from here to the switch.
     if (this.#signal.aborted) await giveUp(proven, from);
     this.#signal.throwIfAborted();
     this.#options.switchTo(proven);
@@ -187,19 +187,19 @@ export class Reloader {
     return report;
   }
 
-  /** Opens all that the switch needs, and sees whether it works; or opens nothing. */
-  async #prove(move: Move): Promise<Proven> {
-    const { from, setup } = move;
+  /** Opens and tries all parts that the switch needs. If one fails, closes them again. */
+  async #prove(transition: Transition): Promise<Proven> {
+    const { from, setup } = transition;
     const { publicDir } = setup.config;
-    // First what is quick to fail.
-    const swaps = this.#prepareCertificates(move);
+    // Do first what fails quickly.
+    const swaps = this.#prepareCertificates(transition);
     let { files } = from;
     try {
       if (publicDir !== from.setup.config.publicDir) {
         const { log } = this.#options;
         files = publicDir === null ? null : await FileIndex.open(publicDir, { log });
       }
-      const generation = await this.#startGeneration(move);
+      const generation = await this.#startGeneration(transition);
       return { setup, generation, files, swaps };
     } catch (error) {
       await giveUp({ generation: null, files, swaps }, from);
@@ -207,19 +207,19 @@ export class Reloader {
     }
   }
 
-  #prepareCertificates({ from, setup }: Move): CertificateSwap[] {
+  #prepareCertificates({ from, setup }: Transition): CertificateSwap[] {
     const { certificates } = setup;
     if (certificates === null || haveSameCertificates(setup, from.setup)) return [];
     return this.#options.listeners.prepareCertificates(certificates);
   }
 
-  /** Starts the pools that the one before does not have, and tries them. */
+  /** Starts the pools that the previous generation lacks, and tries them. */
   async #startGeneration({
     from,
     setup: { config },
     manifest,
     renewAll,
-  }: Omit<Move, "from" | "changed" | "isBuilt"> & {
+  }: Omit<Transition, "from" | "changed" | "isBuilt"> & {
     from: Serving | null;
   }): Promise<LiveGeneration> {
     const { log, nextId, recent, shared } = this.#options;
@@ -230,7 +230,7 @@ export class Reloader {
       { signal },
     );
     const unused = findUnusedPools(planPools(manifest, config), config);
-    if (unused.length > 0) log.warn({ pools: unused }, "pools that no handler is in");
+    if (unused.length > 0) log.warn({ pools: unused }, "configured pools without handlers");
     try {
       await proveGeneration(generation, {
         isNew: (pool) => previous?.pools.get(pool.plan.name) !== pool,
@@ -247,7 +247,7 @@ export class Reloader {
   }
 }
 
-/** Closes what was opened for a move that will not be. */
+/** Closes the parts that were opened for a reload or rollback that failed. */
 async function giveUp(
   {
     generation,

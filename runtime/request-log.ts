@@ -16,24 +16,27 @@ import { ServedCounts } from "./reload/served-counts.ts";
 
 export interface RequestLogOptions {
   log: Logger;
-  /** Opens the access log, where the config wants one: in the log (`true`), or in a file of its own. */
+  /** Opens the access log: in the main log (`true`), or in a file of its own. */
   createAccessLog: (target: true | string) => AccessLog;
 }
 
-/** What is noted of requests: counts, lines in both logs, and those to try new workers with. Changes nothing for them. */
+/**
+ * Records finished requests: counts them, writes lines to both logs, and keeps recent ones for trying new workers.
+ * Changes nothing about the requests.
+ */
 export class RequestLog {
   readonly counters: Counters = new Counters();
   readonly served: ServedCounts = new ServedCounts();
-  /** Goes before an exchange's id, in base 36, to make its request id: two primaries never make the same. */
+  /** Prefix of request ids. The exchange's id follows, in base 36. Two primaries never have the same prefix. */
   readonly requestIdPrefix: string = `${randomBytes(5).toString("hex")}-`;
   readonly #log: Logger;
   readonly #refusedConnections: RefusedConnections;
   readonly #createAccessLog: RequestLogOptions["createAccessLog"];
   #accessLog: AccessLog | null = null;
-  /** Where that is. */
+  /** Where the access log is open. */
   #accessLogTarget: Config["accessLog"] = false;
   #accessRules: AccessRules = { withQuery: false, withClient: false };
-  /** `null`: nothing is tried with them. */
+  /** `null`: reloads do not try new workers with recent requests. */
   #recent: RecentRequests | null = null;
 
   constructor({ log, createAccessLog }: RequestLogOptions) {
@@ -47,7 +50,7 @@ export class RequestLog {
     return this.#recent?.all ?? [];
   }
 
-  /** Opens or closes what the config asks for. */
+  /** Opens or closes the parts that the config asks for. */
   useSettings({ accessLog, accessLogFields, accessLogQuery, reloadProbe }: Config): void {
     if (accessLog !== this.#accessLogTarget) {
       this.#accessLog?.close();
@@ -62,7 +65,7 @@ export class RequestLog {
     else if (this.#recent?.most !== reloadProbe) this.#recent = new RecentRequests(reloadProbe);
   }
 
-  /** A response is complete, its client left (status 499), or it was broken off (502). */
+  /** Records a request whose response is complete, whose client left (status 499), or that was broken off (502). */
   finished(client: UwsClientSide, status: number, bytes: number): void {
     this.counters.finished(status);
     if (status >= 500) this.served.failed(client.id);
@@ -80,7 +83,7 @@ export class RequestLog {
       target,
       status,
       bytes,
-      // Not the turn's clock: what is answered within its turn takes time too.
+      // The turn's clock would give 0 for an answer within its turn.
       durationMs: performance.now() - receivedMs,
       worker,
       limit,
@@ -90,7 +93,7 @@ export class RequestLog {
     });
   }
 
-  /** A client was cut off for being slow. */
+  /** Records a client that was cut off for being slow. */
   cut(client: UwsClientSide, cut: { setting: TransferSetting; value: number }): void {
     this.counters.limit(cut.setting, client);
     const { method, target, clientAddress } = client.head;
@@ -99,17 +102,17 @@ export class RequestLog {
     this.#log.info({ requestId, method, path, clientAddress, ...cut }, "slow client cut off");
   }
 
-  /** A connection was closed as it came. */
+  /** Records a connection that was refused. */
   connectionRefused(maxConnections: number): void {
     this.#refusedConnections.note(maxConnections);
   }
 
-  /** A request was refused for what this setting says; its listener has counted it. */
+  /** Records a request that a setting refused. Its listener has counted it. */
   limited(client: UwsClientSide, setting: HeadSetting | "maxRequestsPerAddress"): void {
     this.#log.debug({ requestId: this.#requestIdOf(client.id), setting }, "request refused");
   }
 
-  /** A head was refused: no other note is made of it. */
+  /** Records a head that was refused. No other method is called for it. */
   headRefused(refused: RefusedHead): void {
     const { clientAddress, scheme, method, target, status, reason, bodyBytes: bytes } = refused;
     const requestId = this.#requestIdOf(refused.id);
@@ -127,7 +130,7 @@ export class RequestLog {
       durationMs: performance.now() - refused.receivedMs,
       worker: null,
       limit: "malformed",
-      // Its fields were not understood.
+      // The fields could not be parsed.
       referer: undefined,
       userAgent: undefined,
     });
@@ -142,5 +145,5 @@ export class RequestLog {
   }
 }
 
-/** Of `https://`. */
+/** Length of `https://`. */
 const HTTPS_LENGTH = 8;

@@ -1,4 +1,4 @@
-/** Resolves when the promise settles, whichever way, or when the time is over. */
+/** Resolves when the promise settles, either way, or after `ms` milliseconds. */
 export async function settledWithin(promise: Promise<unknown>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<void>((resolve) => {

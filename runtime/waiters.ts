@@ -1,4 +1,4 @@
-/** Those who wait for a moment that may come again: each waits once, all are released together. */
+/** Promises that wait for an event. One `release` resolves all of them. */
 export class Waiters {
   #resolvers: (() => void)[] = [];
 

@@ -14,14 +14,14 @@ import { dirname, join, relative, sep } from "node:path";
 import { makeStateDir } from "../config/make-state-dir.ts";
 import { createDevelopmentCertificate } from "../front/development-certificate.ts";
 
-/** Where the drill's own handlers answer. Nobody has such names. */
+/** Paths of the drill's own handlers. The names do not clash with real ones. */
 export const SLOW_PATH = "/edgicorn-drill-slow";
 export const LEAK_PATH = "/edgicorn-drill-leak";
 
-/** How long the slow one takes. */
+/** Duration of the slow handler. */
 export const SLOW_MS = 100;
 
-/** Handlers of the drill, beside those of the operator. */
+/** The drill's handlers, beside those of the operator. */
 const PROBES = {
   "edgicorn-drill-slow.js": `export default async () => {
   await new Promise((resolve) => setTimeout(resolve, ${SLOW_MS}));
@@ -38,26 +38,26 @@ const BROKEN = "edgicorn-drill-broken.js";
 const CHANGING = "edgicorn-drill-changing.js";
 
 export interface DrillFolderOptions {
-  /** The operator's. All absolute. */
+  /** The operator's folders. All paths are absolute. */
   readonly handlersDir: string;
   readonly stateDir: string;
-  /** Of the project. */
+  /** The project's folder. */
   readonly cwd: string;
 }
 
 /**
- * A folder in the state folder in which everything may be broken: a copy of the handlers, certificates, and a state folder
- * of its own. The operator's files are read, and never written.
+ * A folder in the state folder in which everything may be broken: a copy of the handlers, certificates, and a state
+ * folder of its own. The operator's files are read, and never written.
  *
- * What a handler imports from beside the handlers (`../lib/db.ts`, packages) is found as before: around the copy, the
- * project is links to what is really there.
+ * Handlers still find their imports beside the handlers folder (`../lib/db.ts`, packages): around the copy, the project
+ * consists of links to the real files.
  */
 export class DrillFolder {
   readonly dir: string;
   readonly handlersDir: string;
   readonly certsDir: string;
   readonly stateDir: string;
-  /** What the copy is of, and is named instead of it to people. */
+  /** The original of the copy. Messages name it instead of the copy. */
   readonly #root: string;
   readonly #cwd: string;
   readonly #parent: string;
@@ -90,7 +90,7 @@ export class DrillFolder {
     makeStateDir(options.stateDir);
     const parent = await realpath(options.stateDir);
     const dir = await mkdtemp(join(parent, "drill-"));
-    // What is a link itself is followed here: a copy of the link would lead to the operator's files.
+    // Resolve symbolic links here: a copy of a link would lead to the operator's files.
     const source = await realpath(options.handlersDir);
     const cwd = await realpath(options.cwd);
     const root = isBelow(source, cwd) ? cwd : dirname(source);
@@ -123,19 +123,19 @@ export class DrillFolder {
     await rm(join(this.handlersDir, BROKEN), { force: true });
   }
 
-  /** Makes the next build differ from all before. */
+  /** Makes the next build differ from all earlier ones. */
   async changeHandlers(): Promise<void> {
     const text = `export default () => new Response("${++this.#changes}");\n`;
     await writeFile(join(this.handlersDir, CHANGING), text);
   }
 
-  /** Puts a new key and its certificate in the place of those that are there. */
+  /** Replaces the key and its certificate by new ones. */
   async renewCertificate(): Promise<void> {
     await rm(this.certsDir, { recursive: true, force: true });
     await createDevelopmentCertificate(this.certsDir, { now: new Date() });
   }
 
-  /** What was said of a file of the copy, said of the operator's. */
+  /** Rewrites a message about the copy into one about the operator's files. */
   toOriginal(text: string): string {
     const copy = join(this.dir, "project");
     return text
@@ -146,7 +146,7 @@ export class DrillFolder {
   /** Idempotent. */
   async remove(): Promise<void> {
     await rm(this.dir, { recursive: true, force: true });
-    // Others may have begun to use it.
+    // Other processes may have begun to use it.
     if (!this.#parentExisted) await rmdir(this.#parent).catch(() => {});
   }
 }
@@ -156,11 +156,11 @@ interface Mirror {
   readonly to: string;
   /** The folder that gets a copy instead of a link; below `from`. */
   readonly source: string;
-  /** What is left out: the folder that this is in. */
+  /** Left out: the folder that contains the drill's folder. */
   readonly without: string;
 }
 
-/** Makes a folder of links to what another one has, down to where the copy goes. */
+/** Fills a folder with links to the entries of another one, down to the place of the copy. */
 async function mirror({ from, to, source, without }: Mirror): Promise<void> {
   await mkdir(to, { recursive: true });
   for (const entry of await readdir(from)) {
@@ -171,7 +171,7 @@ async function mirror({ from, to, source, without }: Mirror): Promise<void> {
   }
 }
 
-/** `""` for the folder itself, else with the separator that a file's name follows. */
+/** Returns `""` for the folder itself, else its path with a separator at the end. */
 function relativeFolder(from: string, to: string): string {
   const path = relative(from, to);
   return path === "" ? "" : path + sep;

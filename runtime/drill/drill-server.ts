@@ -13,19 +13,19 @@ const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 10_000;
 const POLL_MS = 50;
 
-/** Lines of its log that are told when it ends by itself. */
+/** Lines of the server's log that are shown when it ends unexpectedly. */
 const KEPT_LINES = 20;
 
 export interface DrillServerOptions {
   readonly command: readonly [program: string, ...args: string[]];
   readonly cwd: string;
   readonly stateDir: string;
-  /** Called with its process id, for whoever ends what we leave behind when we are killed. */
+  /** Called with the server's process id, for the process that ends it if this one is killed. */
   readonly onPid: (pid: number) => void;
   readonly signal: AbortSignal;
 }
 
-/** The real server in a process of its own, asked and ordered over its control socket. */
+/** The real server in a process of its own, controlled over its control socket. */
 export class DrillServer {
   readonly #child: ChildProcess;
   readonly #stateDir: string;
@@ -38,7 +38,7 @@ export class DrillServer {
     const [program, ...args] = command;
     this.#stateDir = stateDir;
     this.#signal = signal;
-    // A process group of its own: a terminal's Ctrl+C is for us, and we stop it.
+    // A process group of its own: Ctrl+C in a terminal reaches this process only, which stops the server.
     const stdio = ["ignore", "ignore", "pipe"] as const;
     this.#child = spawn(program, args, { cwd, stdio: [...stdio], detached: true });
     this.#exited = once(this.#child, "close").catch(() => {});
@@ -51,9 +51,9 @@ export class DrillServer {
   }
 
   /**
-   * Starts it and waits until it listens.
+   * Starts the server and waits until it listens.
    *
-   * @throws ERR_LISTEN with the end of its log when it ends instead, or takes too long; what the signal aborts with.
+   * @throws ERR_LISTEN with the end of the log when the server ends instead, or takes too long; the signal's reason.
    */
   static async start(options: DrillServerOptions): Promise<DrillServer> {
     const server = new DrillServer(options);
@@ -68,21 +68,21 @@ export class DrillServer {
     }
   }
 
-  /** @throws ERR_CHANNEL_CLOSED when it does not say. */
+  /** @throws ERR_CHANNEL_CLOSED when the server does not answer. */
   async status(): Promise<Status> {
     const answer = await askControl(this.#stateDir, toAsk("/status"));
     if (answer.kind === "done") return statusSchema.parse(answer.value);
     throw new RuntimeError("ERR_CHANNEL_CLOSED", `Cannot go on: ${answer.message}`);
   }
 
-  /** Workers of a pool that take requests. */
+  /** Returns the workers of a pool that take requests. */
   async readyWorkers(pool: string): Promise<WorkerInfo[]> {
     const { pools } = await this.status();
     const workers = pools.find(({ name }) => name === pool)?.workers ?? [];
     return workers.filter(({ state }) => state === "ready");
   }
 
-  /** What it says to a reload; with a report that has been checked when it is done. */
+  /** Reloads the server and returns its answer. Checks the report of a reload that is done. */
   async reload(): Promise<ControlAnswer> {
     const answer = await askControl(this.#stateDir, {
       method: "POST",
@@ -93,7 +93,7 @@ export class DrillServer {
     return answer;
   }
 
-  /** Waits until a worker has gone and as many as before are ready. Returns whether that came in time. */
+  /** Waits until a worker has gone and `count` workers are ready. Returns false after the timeout. */
   async untilReplaced(
     gone: readonly number[],
     { pool, count, timeoutMs }: { pool: string; count: number; timeoutMs: number },
@@ -107,7 +107,7 @@ export class DrillServer {
     return false;
   }
 
-  /** Ends it and all its processes: in order, or else by force. Idempotent. */
+  /** Ends the server and all its processes: gracefully, or else by force. Idempotent. */
   async stop(): Promise<void> {
     this.#child.kill("SIGTERM");
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), STOP_TIMEOUT_MS);

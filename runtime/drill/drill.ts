@@ -12,34 +12,34 @@ import { pickTarget, type Target } from "./pick-target.ts";
 
 export interface DrillOptions {
   readonly folder: DrillFolder;
-  /** Starts the server with these flags besides its own. */
+  /** Returns the command that starts the server with these flags besides its own. */
   readonly command: (flags: readonly string[]) => readonly [program: string, ...args: string[]];
   readonly cwd: string;
-  /** What clients ask for; `null`: a route that is found. */
+  /** The path that clients request; `null`: a route that is found. */
   readonly path: string | null;
-  /** Which exercises; `null`: all. */
+  /** The exercises to run; `null`: all. */
   readonly only: readonly ExerciseName[] | null;
   readonly brief: boolean;
-  /** How long the load of each exercise goes on, about. */
+  /** Approximate duration of the load in each exercise. */
   readonly seconds: number;
-  /** The process ids that must not survive this process; empty: none. */
+  /** Called with the process ids that must not survive this process; empty: none. */
   readonly watch: (pids: readonly number[]) => void;
   readonly signal: AbortSignal;
   /** Called when an exercise has ended. */
   readonly onResult: (result: ExerciseResult) => void;
 }
 
-/** All clients together. */
+/** Requests per second of all clients together. */
 const PER_SECOND = 120;
 const BRIEF_PER_SECOND = 60;
 
-/** Load before and after what goes wrong, at least. */
+/** Least duration of the load before and after each exercise. */
 const AROUND_MS = 300;
 
 /**
- * Does one exercise after another, each under load, and returns what came of them. The server is ended on every path.
+ * Runs one exercise after another, each under load, and returns their results. Ends the server on every path.
  *
- * @throws ERR_LISTEN when the server does not start; ERR_CONFIG when the path cannot be used; what the signal aborts with.
+ * @throws ERR_LISTEN when the server does not start; ERR_CONFIG when the path cannot be used; the signal's reason.
  */
 export async function drill(options: DrillOptions): Promise<ExerciseResult[]> {
   const { only } = options;
@@ -69,12 +69,12 @@ export async function drill(options: DrillOptions): Promise<ExerciseResult[]> {
   }
 }
 
-/** A server that serves, and what is asked of it. */
+/** A server that serves, and the path that clients request. */
 interface Running {
   readonly flags: string;
   readonly server: DrillServer;
   readonly target: Target;
-  /** What the path is answered with when all is well. */
+  /** The status of the path when all is well. */
   readonly status: number;
 }
 
@@ -129,7 +129,8 @@ async function runExercise(
     await delay(Math.max(AROUND_MS, restMs), null, { signal });
     seen = await load.stop();
     const { note, breaches, skipped = false } = outcome;
-    // The short form also runs where the machine is too busy for fewer workers to keep up: that says nothing of us.
+    // The short form also runs on machines too busy for fewer workers to keep up: a 503 there says nothing about
+    // Edgicorn.
     const mayRefuse = exercise.mayRefuse || brief;
     return { name, seen, note, breaches: [...judge(seen, { mayRefuse }), ...breaches], skipped };
   } finally {
@@ -137,7 +138,7 @@ async function runExercise(
   }
 }
 
-/** What the largest worker uses; `null` where the system does not tell. */
+/** Returns the memory of the largest worker; `null` if the system does not tell. */
 async function largestWorker({ server }: Running): Promise<number | null> {
   const workers = await server.readyWorkers("default");
   const sizes = await Promise.all(workers.map(({ pid }) => residentBytesOf(pid)));

@@ -1,4 +1,4 @@
-/** What a drill does, in its order. Those that need the same settings follow each other: a start takes time. */
+/** The exercises, in order. Exercises with the same settings are neighbours, because starting a server takes time. */
 export const EXERCISE_NAMES = [
   "nothing",
   "kill a worker",

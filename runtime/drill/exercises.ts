@@ -7,7 +7,7 @@ import { type DrillFolder, LEAK_PATH, SLOW_MS, SLOW_PATH } from "./drill-folder.
 import type { DrillServer } from "./drill-server.ts";
 import { EXERCISE_NAMES, type ExerciseName } from "./exercise-names.ts";
 
-/** What an exercise has to do with. */
+/** The means of an exercise. */
 export interface Stage {
   readonly server: DrillServer;
   readonly folder: DrillFolder;
@@ -15,47 +15,47 @@ export interface Stage {
   readonly pool: string;
   /** The short form, for every change. */
   readonly brief: boolean;
-  /** How long the load goes on, about. */
+  /** Approximate duration of the load. */
   readonly seconds: number;
   readonly signal: AbortSignal;
 }
 
-/** What an exercise has to say. */
+/** The result of an exercise. */
 export interface ExerciseOutcome {
-  /** What the server did, in a few words. */
+  /** The server's reaction, in a few words. */
   readonly note: string;
   readonly breaches: readonly string[];
-  /** It cannot be done here. */
+  /** The exercise cannot run here. */
   readonly skipped?: true;
 }
 
-/** What is known of the install before an exercise that sets a limit. */
+/** Facts about the installation, for exercises that set a limit. */
 export interface InstallFacts {
-  /** Of one of its workers that has served a little; `null` where the system does not tell. */
+  /** Memory of a worker that has served a little; `null` if the system does not tell. */
   readonly workerBytes: number | null;
 }
 
-/** One thing that goes wrong while clients go on asking. */
+/** One fault that happens while clients send requests. */
 export interface Exercise {
   readonly name: ExerciseName;
-  /** More is asked than the server can do. */
+  /** The load exceeds the server's capacity. */
   readonly mayRefuse: boolean;
-  /** Settings that it needs, by their flags, besides those of all. Of the same flags, one server serves all in a row. */
+  /** Flags that the exercise needs in addition. Exercises in a row with the same flags share one server. */
   readonly flags: (facts: InstallFacts) => readonly string[];
-  /** They depend on what is known of the install. */
+  /** The flags depend on the facts. */
   readonly needsFacts?: true;
   readonly run: (stage: Stage) => Promise<ExerciseOutcome>;
 }
 
-/** Longest wait for a worker that is to take the place of another one. */
+/** Longest wait for the replacement of a worker. */
 const REPLACED_MS = 15_000;
 
-/** Silence of a worker that ends it, in the drill. */
+/** In the drill, a worker ends after this silence. */
 const HANG_FLAGS = ["--hang-timeout", "1s"] as const;
 
 type ExerciseBody = Omit<Exercise, "name">;
 
-/** An exercise on a server as it is. */
+/** An exercise on a server without special settings. */
 function onPlainServer(run: Exercise["run"]): ExerciseBody {
   return { mayRefuse: false, flags: () => HANG_FLAGS, run };
 }
@@ -83,24 +83,24 @@ const BODIES: Readonly<Record<ExerciseName, ExerciseBody>> = {
   },
 };
 
-/** The drill, in its order. */
+/** All exercises, in order. */
 export const EXERCISES: readonly Exercise[] = EXERCISE_NAMES.map((name) => ({
   name,
   ...BODIES[name],
 }));
 
-/** How much a worker may grow before it is too large: what a leak of 1 MiB a request fills within seconds. */
+/** How much a worker may grow before it is recycled. A leak of 1 MiB per request fills this within seconds. */
 const HEADROOM_BYTES = 64 * 1024 ** 2;
 const UNKNOWN_BYTES = 128 * 1024 ** 2;
 
-/** Resident set of a process; `null` where the system does not tell. */
+/** Resident set of a process; `null` if the system does not tell. */
 export async function residentBytesOf(pid: number): Promise<number | null> {
   const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
   const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(status) ?? [];
   return kibibytes === undefined ? null : Number(kibibytes) * 1024;
 }
 
-/** What all others are compared with. */
+/** The base line for all other exercises. */
 async function doNothing({ seconds, signal }: Stage): Promise<ExerciseOutcome> {
   await delay(seconds * 1000, null, { signal });
   return { note: "as it is", breaches: [] };
@@ -171,7 +171,7 @@ async function fillQueue(stage: Stage): Promise<ExerciseOutcome> {
   const skipped = await skipUnlessAnswered(stage, SLOW_PATH);
   if (skipped !== null) return skipped;
   const { length: workers } = await server.readyWorkers("default");
-  // Twice what all workers can do at four at a time.
+  // Twice the capacity of all workers, with four requests at a time each.
   const perSecond = (2 * workers * 4 * 1000) / SLOW_MS;
   const statuses = await sendMany(server.ports.http, SLOW_PATH, { perSecond, seconds, signal });
   const served = statuses.filter((status) => status === 200).length;
@@ -181,7 +181,7 @@ async function fillQueue(stage: Stage): Promise<ExerciseOutcome> {
   if (refused === 0) breaches.push("nothing was refused: the queue has no bound");
   const others = statuses.length - served - refused;
   if (others > 0) breaches.push(`${others} got neither an answer nor a refusal`);
-  // What comes after it is answered again.
+  // After the overload, requests are answered again.
   if ((await statusOf(server.ports.http, SLOW_PATH)) !== 200) {
     breaches.push("requests are refused when the overload is over");
   }
@@ -214,7 +214,7 @@ async function shrinkMemory(stage: Stage): Promise<ExerciseOutcome> {
   return { note: "a worker that leaks was replaced", breaches };
 }
 
-/** A middleware of the operator may answer before the drill's own handler does. */
+/** Skips the exercise when the operator's middleware answers before the drill's own handler. */
 async function skipUnlessAnswered(
   { server }: Stage,
   path: string,
@@ -231,11 +231,11 @@ async function skipUnlessAnswered(
 interface SendingOptions {
   readonly perSecond: number;
   readonly seconds: number;
-  /** Sends no more, and waits for the last answers. */
+  /** Stops sending, and waits for the last answers. */
   readonly signal: AbortSignal;
 }
 
-/** Sends GETs at a steady rate. Resolves with all statuses, 0 for none, when the last one is there. */
+/** Sends GETs at a steady rate. Resolves with all statuses after the last answer; 0 stands for no answer. */
 async function sendMany(
   port: number,
   path: string,
@@ -253,7 +253,7 @@ async function sendMany(
 
 const ANSWER_TIMEOUT_MS = 15_000;
 
-/** What a GET is answered with on a new connection; 0 when there is no answer. */
+/** Returns the status of a GET on a new connection; 0 when there is no answer. */
 export function statusOf(port: number, path: string): Promise<number> {
   return new Promise((resolve) => {
     const asking = requestPlain(
@@ -276,7 +276,7 @@ export function statusOf(port: number, path: string): Promise<number> {
   });
 }
 
-/** Which certificate a new connection is shown; empty when there is none. */
+/** Returns the fingerprint of the certificate that a new connection gets; empty when there is none. */
 function readFingerprint(port: number): Promise<string> {
   return new Promise((resolve) => {
     const asking = request({
@@ -294,7 +294,7 @@ function readFingerprint(port: number): Promise<string> {
         asking.destroy();
       });
     });
-    // It is ended above, before the answer.
+    // The request was destroyed above, before the answer.
     asking.on("error", () => resolve(""));
     asking.end();
   });

@@ -7,7 +7,7 @@ export function formatResultsHead(): string {
   return toRow("while", ["requests", "failed", "503", "closed", "p50 ms", "p99 ms"], "");
 }
 
-/** One line for a result, and one more for each expectation that did not hold. */
+/** Returns one line for a result, and one more for each expectation that did not hold. */
 export function formatResult({ name, seen, note, breaches, skipped }: ExerciseResult): string {
   const { requests, failed, refused, closed, p50Ms, p99Ms } = seen;
   const cells = [requests, failed, refused, closed].map(String);
@@ -17,7 +17,7 @@ export function formatResult({ name, seen, note, breaches, skipped }: ExerciseRe
   return [row, ...breaches.map((breach) => `  FAILED: ${breach}`)].join("\n");
 }
 
-/** The last line: whether all expectations held, and if not, where. */
+/** Returns the last line: whether all expectations held, and if not, where. */
 export function formatVerdict(results: readonly ExerciseResult[]): string {
   const failed = results.filter(({ breaches }) => breaches.length > 0).map(({ name }) => name);
   if (failed.length > 0) return `failed: ${failed.join(", ")}`;

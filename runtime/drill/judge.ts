@@ -1,11 +1,11 @@
-/** What clients saw while something went wrong. */
+/** The clients' view of an exercise. */
 export interface Seen {
   readonly requests: number;
-  /** Another answer than usual, or none. */
+  /** Requests with another answer than usual, or with none. */
   readonly failed: number;
-  /** Answered 503: come again later. */
+  /** Requests that were answered 503. */
   readonly refused: number;
-  /** Connections that a client kept and the server closed. */
+  /** Kept-alive connections that the server closed. */
   readonly closed: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
@@ -13,22 +13,22 @@ export interface Seen {
   readonly failures: readonly string[];
 }
 
-/** What came of one exercise. */
+/** The result of one exercise. */
 export interface ExerciseResult {
   readonly name: string;
   readonly seen: Seen;
-  /** What the server did, in a few words. */
+  /** The server's reaction, in a few words. */
   readonly note: string;
-  /** Expectations that did not hold; empty: it went as it must. */
+  /** Expectations that did not hold; empty: all held. */
   readonly breaches: readonly string[];
-  /** It could not be done here, and says nothing. */
+  /** The exercise could not run here, and proves nothing. */
   readonly skipped: boolean;
 }
 
 /**
- * Holds what clients saw against what they should. Pure.
+ * Compares the clients' view with the expectations. Pure.
  *
- * @param mayRefuse More may be asked than the server can do: then 503 is a right answer.
+ * @param mayRefuse The load may exceed the server's capacity: then 503 is a right answer.
  * @returns One line per expectation that did not hold.
  */
 export function judge(seen: Seen, { mayRefuse }: { mayRefuse: boolean }): string[] {

@@ -11,36 +11,37 @@ import type { Seen } from "./judge.ts";
 
 export interface LoadOptions {
   readonly ports: { readonly http: number; readonly https: number };
-  /** Of a GET. */
+  /** Path of the GETs. */
   readonly path: string;
-  /** In all, over all kinds of connections. */
+  /** Rate over all kinds of connections. */
   readonly perSecond: number;
-  /** What the path is answered with when all is well. */
+  /** The status of the path when all is well. */
   readonly status: number;
 }
 
-/** Longer than a server lets anything wait for a worker. */
+/** Longer than any request waits for a worker. */
 const LOST_MS = 15_000;
 
-/** Connections that are kept, of each scheme. */
+/** Kept-alive connections of each scheme. */
 const KEPT = 4;
 
-/** Most failures that are told in words. */
-const TOLD_FAILURES = 3;
+/** Most failures that are described. */
+const MOST_FAILURES = 3;
 
 const TICK_MS = 5;
 
-/** A way to the server: a connection that is kept, or a new one for each request. */
+/** A way to the server: a kept-alive connection, or a new connection for each request. */
 interface Way {
   readonly send: typeof sendPlain;
   readonly port: number;
-  /** At most one connection, for its requests one after the other; `false`: a new one for each. */
+  /** At most one connection, for one request after another; `false`: a new one for each. */
   readonly agent: HttpAgent | false;
 }
 
 /**
- * Clients that ask at a steady rate, whether answers come or not: half of them over TLS, half on connections that they
- * keep. A latency counts from when its request was due, so that a server that stands still does not look better for it.
+ * Clients that send requests at a steady rate, whether answers come or not: half of them over TLS, half on kept-alive
+ * connections. A latency counts from the time at which its request was due, so that a stalled server does not look
+ * better than it is.
  */
 export class Load {
   readonly #options: LoadOptions;
@@ -50,7 +51,7 @@ export class Load {
   readonly #watched = new WeakSet<Socket>();
   readonly #timer: NodeJS.Timeout;
   readonly #startMs = performance.now();
-  readonly #underWay = new Set<Promise<void>>();
+  readonly #inFlight = new Set<Promise<void>>();
   #requests = 0;
   #failed = 0;
   #refused = 0;
@@ -63,10 +64,10 @@ export class Load {
     this.#timer = setInterval(() => this.#sendDue(), TICK_MS);
   }
 
-  /** Sends no more, waits for the last answers, closes the connections and says what clients saw. Call it once. */
+  /** Stops sending, waits for the last answers, closes the connections and returns the clients' view. Call it once. */
   async stop(): Promise<Seen> {
     clearInterval(this.#timer);
-    await Promise.all(this.#underWay);
+    await Promise.all(this.#inFlight);
     this.#isOver = true;
     for (const { agent } of this.#ways) if (agent !== false) agent.destroy();
     const sorted = this.#latenciesMs.toSorted((a, b) => a - b);
@@ -89,12 +90,12 @@ export class Load {
       const way = this.#ways[this.#requests % this.#ways.length];
       this.#requests++;
       if (way === undefined) return;
-      const done = this.#ask(way, dueMs).finally(() => this.#underWay.delete(done));
-      this.#underWay.add(done);
+      const done = this.#send(way, dueMs).finally(() => this.#inFlight.delete(done));
+      this.#inFlight.add(done);
     }
   }
 
-  async #ask(way: Way, dueMs: number): Promise<void> {
+  async #send(way: Way, dueMs: number): Promise<void> {
     try {
       const status = await this.#get(way);
       this.#latenciesMs.push(performance.now() - dueMs);
@@ -107,10 +108,10 @@ export class Load {
 
   #fail(how: string): void {
     this.#failed++;
-    if (this.#failures.length < TOLD_FAILURES) this.#failures.push(how);
+    if (this.#failures.length < MOST_FAILURES) this.#failures.push(how);
   }
 
-  /** Resolves with the status once the whole answer has come. */
+  /** Resolves with the status after the whole answer. */
   #get({ send, port, agent }: Way): Promise<number> {
     return new Promise((resolve, reject) => {
       const asking = send(
@@ -133,7 +134,7 @@ export class Load {
       );
       asking.once("close", () => {
         clearTimeout(timer);
-        // After an answer that was whole, this changes nothing.
+        // After a whole answer this changes nothing.
         reject(new Error("the connection ended before the answer did"));
       });
       asking.on("error", reject);
@@ -142,7 +143,7 @@ export class Load {
     });
   }
 
-  /** A connection that is kept ends when the load does, and not before. */
+  /** Counts a kept-alive connection that closes before the load ends. */
   #watch(socket: Socket): void {
     if (this.#watched.has(socket)) return;
     this.#watched.add(socket);
@@ -175,7 +176,7 @@ function sendSecure(options: RequestOptions, onResponse: OnResponse): ClientRequ
 
 type OnResponse = (response: IncomingMessage) => void;
 
-/** The least value that so large a part of the values is not above (nearest rank); 0 for none. */
+/** Returns the percentile by nearest rank; 0 for no values. */
 function percentileOf(sorted: readonly number[], part: number): number {
   return sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)] ?? 0;
 }

@@ -1,15 +1,15 @@
 import type { ManifestRoute } from "../generation/manifest.ts";
 import { DEFAULT_POOL } from "../pool-name.ts";
 
-/** What clients ask for, and the pool that answers it. */
+/** The path that clients request, and the pool that answers it. */
 export interface Target {
   readonly path: string;
   readonly pool: string;
 }
 
 /**
- * Picks what clients ask for: the path that is asked for, or else `/` if a handler answers it, or else the first route
- * without parameters that takes a GET. Pure.
+ * Picks the path that clients request: the given one, else `/` if a handler answers it, else the first route without
+ * parameters that takes a GET. Pure.
  */
 export function pickTarget(routes: readonly ManifestRoute[], path: string | null): Target {
   const plain = routes.filter(

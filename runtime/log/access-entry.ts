@@ -1,28 +1,28 @@
 import type { LimitName } from "../observe/counters.ts";
 import type { AccessEntry } from "./access-line.ts";
 
-/** What is known of a finished exchange. */
+/** The facts about a finished exchange. */
 export interface AccessFacts extends Omit<
   AccessEntry,
   "path" | "query" | "limit" | "referer" | "userAgent"
 > {
-  /** As it came: path and query. */
+  /** Path and query, as the client sent them. */
   target: string;
-  /** `null`: nothing has refused it. */
+  /** `null`: no limit refused it. */
   limit: LimitName | null;
-  /** Values of fields: a character for each byte. `undefined`: the request has none. */
+  /** Values of fields, one character per byte. `undefined`: the request has no such field. */
   referer: string | undefined;
   userAgent: string | undefined;
 }
 
-/** Which of the facts are logged. */
+/** Which facts are logged. */
 export interface AccessRules {
   withQuery: boolean;
   /** Referer and user agent. */
   withClient: boolean;
 }
 
-/** Picks what is logged. Without queries the referer has none either: it may be an address of this very site. */
+/** Picks the facts to log. Without queries, the referer loses its query too: it may be an address of this server. */
 export function toAccessEntry(facts: AccessFacts, rules: AccessRules): AccessEntry {
   const { withQuery, withClient } = rules;
   const { target, referer, userAgent } = facts;
@@ -52,7 +52,7 @@ function withoutQuery(address: string | undefined): string | undefined {
 
 const NOT_ASCII = /[^\0-\x7f]/;
 
-/** What a field's value says, where it is UTF-8. */
+/** Decodes a field's value as UTF-8. */
 function toText(value: string | undefined): string | null {
   if (value === undefined) return null;
   return NOT_ASCII.test(value) ? Buffer.from(value, "latin1").toString("utf8") : value;

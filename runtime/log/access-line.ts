@@ -1,24 +1,24 @@
 import { styleText } from "node:util";
 import type { LimitName } from "../observe/counters.ts";
 
-/** One finished exchange. Texts are as clients send them: anything. */
+/** One finished exchange. Its texts come from clients and may contain anything. */
 export interface AccessEntry {
   clientAddress: string;
   scheme: "http" | "https";
-  /** With its port, unless that is the scheme's own. `null`: none that could be understood. */
+  /** With its port, unless it is the scheme's default. `null`: the request has no valid host. */
   host: string | null;
   method: string;
-  /** As it was asked for, without the query. */
+  /** As the client sent it, without the query. */
   path: string;
-  /** What follows the question mark, `null` when there is none; `undefined`: not to be logged. */
+  /** The text after the question mark, `null` when there is none; `undefined`: not to be logged. */
   query: string | null | undefined;
   status: number;
   /** Bytes of the response body. */
   bytes: number;
   durationMs: number;
-  /** Number of the worker that answered; `null`: the primary itself (a static file, a refusal). */
+  /** Number of the worker that answered; `null`: the primary did (a static file, a refusal). */
   worker: number | null;
-  /** The setting that refused it or cut it off; `undefined`: none. */
+  /** The setting that refused the request or cut it off; `undefined`: none. */
   limit: LimitName | undefined;
   requestId: string;
   /** Fields of the request, `null` when it has none; `undefined`: not to be logged. */
@@ -32,9 +32,9 @@ export type LineFormat = (entry: AccessEntry, timeMs: number) => string;
 /**
  * Makes a format that is JSON, with the fields of the other log lines (`level`, `time`) first.
  *
- * By hand: 0.6 us where `JSON.stringify` of the same takes 1.5 us. Only ASCII leaves, so that length in characters is
- * length in bytes. What clients say is cut at `MOST_CHARACTERS` each, so a line is shorter than what a pipe takes in one
- * piece.
+ * Written by hand: 0.6 us, where `JSON.stringify` takes 1.5 us. Lines are ASCII, so their length in characters is their
+ * length in bytes. Each text of a client is cut at `MOST_CHARACTERS`, so a line is shorter than an atomic write to a
+ * pipe.
  */
 export function createJsonLine(): LineFormat {
   const isoTime = createIsoTime();
@@ -66,7 +66,7 @@ export function createJsonLine(): LineFormat {
     "}\n";
 }
 
-/** Makes a format for people: `12:03:04.567 200 GET /hello  12 B  0.420 ms  worker 1  127.0.0.1  4f0c-1`. */
+/** Makes a format for terminals: `12:03:04.567 200 GET /hello  12 B  0.420 ms  worker 1  127.0.0.1  4f0c-1`. */
 export function createPrettyLine(color: boolean): LineFormat {
   const paint = (style: Parameters<typeof styleText>[0], text: string): string =>
     color ? styleText(style, text) : text;
@@ -92,12 +92,12 @@ export function createPrettyLine(color: boolean): LineFormat {
 }
 
 /**
- * Most characters of one text in a line, counted with its escapes: six texts and the rest stay below 4096, which is what
- * a pipe takes in one piece.
+ * Most characters of one text in a line, including its escapes. Six texts and the rest stay below 4096, the size of an
+ * atomic write to a pipe.
  */
 export const MOST_CHARACTERS = 512;
 
-/** Says that a text was longer: an ellipsis. */
+/** Marks a text that was cut: an ellipsis. */
 const CUT = String.raw`\u2026`;
 
 const STATUS_STYLE: Readonly<Record<number, "green" | "cyan" | "yellow" | "red">> = {
@@ -107,7 +107,7 @@ const STATUS_STYLE: Readonly<Record<number, "green" | "cyan" | "yellow" | "red">
   5: "red",
 };
 
-/** Printable ASCII without `"` and `\`: what needs no escape. */
+/** Printable ASCII without `"` and `\`: characters that need no escape. */
 const PLAIN = /^[ !#-[\]-~]*$/;
 
 function quote(text: string): string {
@@ -119,8 +119,8 @@ function quoteOrNull(text: string | null): string {
 }
 
 /**
- * The inside of a JSON string, in ASCII and not longer than it may be. On a terminal too: no control character and no
- * second line gets through.
+ * Escapes a text for a JSON string, in ASCII, and cuts it. This protects terminals too: no control character and no
+ * line feed gets through.
  */
 function escape(text: string): string {
   if (text.length <= MOST_CHARACTERS && PLAIN.test(text)) return text;
@@ -133,7 +133,7 @@ function escape(text: string): string {
   return escaped;
 }
 
-/** One half of a surrogate pair alone, which broken UTF-8 may leave, is no character, and some readers refuse it. */
+/** Escapes one character. Half a surrogate pair, which broken UTF-8 may leave, is invalid: some readers refuse it. */
 function escapeCharacter(character: string): string {
   const wellFormed = LONE_SURROGATE.test(character) ? "\ufffd" : character;
   return JSON.stringify(wellFormed)
@@ -150,7 +150,7 @@ function number(value: number): string {
   return Number.isFinite(value) ? String(value) : "null";
 }
 
-/** Milliseconds with microseconds as the decimals: `0.420`, `12.007`. In integers, four times as fast as in doubles. */
+/** Milliseconds with microseconds as decimals: `0.420`, `12.007`. Integers are four times as fast as doubles. */
 function duration(ms: number): string {
   if (!(ms >= 0 && ms < MAX_EXACT_MS)) return number(ms);
   const microseconds = Math.round(ms * 1000);
@@ -166,7 +166,7 @@ const DECIMALS: readonly string[] = Array.from(
   (_, index) => `.${String(index).padStart(3, "0")}`,
 );
 
-/** Few hosts are asked for, and most requests for the same: written once for all in a row. */
+/** Formats scheme and host. Most requests in a row have the same ones, so the last result is kept. */
 function createOrigin(): (scheme: AccessEntry["scheme"], host: AccessEntry["host"]) => string {
   let lastScheme: AccessEntry["scheme"] = "http";
   let lastHost: AccessEntry["host"] = null;
@@ -181,7 +181,7 @@ function createOrigin(): (scheme: AccessEntry["scheme"], host: AccessEntry["host
   };
 }
 
-/** RFC 3339 in UTC. Many lines fall into one millisecond: formatted once for all of them. */
+/** RFC 3339 in UTC. Many lines fall into one millisecond, so the last result is kept. */
 function createIsoTime(): (timeMs: number) => string {
   let lastTimeMs = Number.NaN;
   let lastTime = "";

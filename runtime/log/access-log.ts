@@ -6,15 +6,16 @@ export interface AccessLog {
   line(entry: AccessEntry): void;
   /** Hands the buffered lines to the destination. */
   flush(): void;
-  /** Flushes and stops. Leaves the destination to who opened it. Idempotent. */
+  /** Flushes and stops. Leaves the destination open for its owner. Idempotent. */
   close(): void;
 }
 
 /**
  * Creates the access log.
  *
- * On the path of a request `line()` only joins strings; lines reach the destination in batches, when a batch is full or
- * 100 ms old, and when the process exits. `kill -9` loses at most the last 100 ms, and what a slow reader has not taken.
+ * On the path of a request `line()` only joins strings. Lines reach the destination in batches: when a batch is full
+ * or 100 ms old, and when the process exits. `kill -9` loses at most the last 100 ms, and the lines that a slow reader
+ * has not taken.
  *
  * @param options.pretty A short coloured line instead of JSON.
  * @param options.onClosed Called once, when the last line has been handed over.

@@ -1,12 +1,12 @@
 /**
  * Where log lines go: a file, a pipe or a terminal.
  *
- * Writing never waits for the reader. While the disk or the pipe is slow lines are kept in memory, in order, up to
- * `MAX_WAITING_BYTES`; above that new ones are dropped and counted: a log that nobody reads must neither stop the server
- * nor eat its memory. A reader that went away drops lines too.
+ * Writing never waits for the reader. While the disk or the pipe is slow, lines wait in memory, in order, up to
+ * `MAX_WAITING_BYTES`. Above that, new lines are dropped and counted: a stuck log must neither stop the server nor use
+ * up its memory. Lines for a reader that went away are dropped too.
  *
- * What is waiting is written when the process exits, also after an uncaught exception. `kill -9` and a crash of the
- * process itself lose it.
+ * Waiting lines are written when the process exits, also after an uncaught exception. `kill -9` and a crash of the
+ * process itself lose them.
  */
 export interface LogDestination {
   /** Takes whole lines: text that ends with a line feed. */
@@ -15,33 +15,33 @@ export interface LogDestination {
   readonly atomicBytes: number;
   /** Lines that were dropped so far. */
   readonly droppedLines: number;
-  /** Called with their number once lines are taken again after some were dropped. One listener. */
+  /** Called with the number of dropped lines, once lines are accepted again. One listener. */
   onLost: ((lines: number) => void) | null;
-  /** Opens the file anew, after it was renamed by logrotate. Does nothing for a descriptor. */
+  /** Opens the file again, after logrotate renamed it. Does nothing for a descriptor. */
   reopen(): void;
-  /** Writes what is waiting, blocking, for at most about a second if the reader is stuck. For the end of the process. */
+  /** Writes all waiting lines synchronously, for at most about a second if the reader is stuck. For process exit. */
   flushSync(): void;
-  /** Writes what is waiting, for at most about a second, then closes. Idempotent. */
+  /** Writes all waiting lines, for at most about a second, then closes. Idempotent. */
   close(): Promise<void>;
 }
 
 /** About 15,000 access lines. */
 export const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 
-/** How long the end waits for a reader that is stuck. */
+/** How long closing waits for a stuck reader. */
 export const MAX_CLOSE_MS = 1000;
 
-/** How many line feeds a text has. */
+/** Counts the line feeds of a text. */
 export function countLines(text: string): number {
   let lines = 0;
   for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) lines++;
   return lines;
 }
 
-/** Counts the lines that a destination drops, and how many of them nobody has been told of. */
+/** Counts the lines that a destination drops, and how many of them were reported. */
 export class LostLines {
   #total = 0;
-  #told = 0;
+  #reported = 0;
 
   get total(): number {
     return this.#total;
@@ -51,12 +51,12 @@ export class LostLines {
     this.#total += countLines(text);
   }
 
-  /** Calls `onLost` if there is something to tell. */
-  tell(onLost: LogDestination["onLost"]): void {
-    const lines = this.#total - this.#told;
+  /** Calls `onLost` if there are lines to report. */
+  report(onLost: LogDestination["onLost"]): void {
+    const lines = this.#total - this.#reported;
     if (lines === 0 || onLost === null) return;
-    // First: it will write a line.
-    this.#told = this.#total;
+    // Update first: `onLost` writes a line.
+    this.#reported = this.#total;
     onLost(lines);
   }
 }

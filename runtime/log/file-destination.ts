@@ -11,26 +11,26 @@ import {
 import { setTimeout as delay } from "node:timers/promises";
 import { type LogDestination, LostLines, MAX_CLOSE_MS, MAX_WAITING_BYTES } from "./destination.ts";
 
-/** Owner and group: access lines have addresses of persons. */
+/** For owner and group: access lines contain addresses of clients. */
 const FILE_MODE = 0o640;
 
-/** Appends, so that processes share a file; not waiting for somebody to read, should it be a pipe. */
+/** Appends, so that processes can share a file. Does not wait for a reader, should the file be a pipe. */
 const OPEN_FLAGS =
   constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
 
-/** While nothing can be written. */
+/** Time between attempts while writing fails. */
 const RETRY_MS = 1_000;
 
-/** Of a terminal or a pipe that takes nothing just now (EAGAIN). */
+/** Time between attempts while a terminal or a pipe is full (EAGAIN). */
 const BUSY_RETRY_MS = 20;
 
-/** How often a file is looked for at its path, at most. */
-const LOOK_MS = 100;
+/** Least time between checks that the path still names the open file. */
+const CHECK_MS = 100;
 
 const CLOSE_POLL_MS = 5;
 
 /**
- * Opens a file to append to, and makes it if there is none.
+ * Opens a file to append to, and creates it if it is missing.
  *
  * @throws The error of `node:fs`.
  */
@@ -39,57 +39,57 @@ export function openLogFile(path: string): number {
 }
 
 /**
- * A file to append to: a path, or a descriptor that somebody else has opened. Writes on Node's thread pool, one write at
- * a time: a disk may take long.
+ * A file to append to: a path, or a descriptor that is open already. Writes on Node's thread pool, one write at a
+ * time: a disk may take long.
  *
- *     idle ──write()──▶ writing ──all is taken──▶ idle
+ *     idle ──write()──▶ writing ──all is written──▶ idle
  *                        │   ▲
  *                  it fails  after 1 s, or reopen()
  *                        ▼   │
  *                       stuck
  *
- * Of a path: when the file has been renamed and another one is there, that one is opened, within a moment; so processes
- * that no signal reaches follow a rotation too (workers, the parent that an upgrade has left behind). `reopen()` does it at
- * once, and makes the file when there is none. Between two writes, so no line is in two files.
+ * If the path's file was renamed and another file is there, that one is opened within a moment. Processes that get no
+ * signal (workers, the parent that an upgrade has left behind) follow a rotation this way too. `reopen()` does it at
+ * once, and creates a missing file. A switch happens between two writes, so no line is split between two files.
  *
- * A full disk, or a path that cannot be opened: said once to `tell`, and the lines wait as for a slow disk. What was written
- * of a line before the disk was full is completed later.
+ * A full disk, or a path that cannot be opened, is reported once, and the lines wait as for a slow disk. If a full
+ * disk took a part of a line, the rest follows later.
  */
 export class FileDestination implements LogDestination {
   readonly atomicBytes = 64 * 1024;
   onLost: LogDestination["onLost"] = null;
   readonly #path: string | null;
-  readonly #tell: (problem: string) => void;
+  readonly #report: (problem: string) => void;
   readonly #lost = new LostLines();
   readonly #flushAtExit = (): void => {
     this.#exiting = true;
     this.flushSync();
   };
-  /** What the thread pool has not begun by now Node takes back, if the process ends by itself. */
+  /** The process is exiting. Node cancels writes that the thread pool has not begun. */
   #exiting = false;
   #state: "idle" | "writing" | "stuck" = "idle";
   #fd: number | null = null;
-  /** Which file is open: device and number. */
+  /** The open file: device and inode. */
   #identity = "";
-  #lookedAtMs = 0;
-  /** Whether the path is to be opened anew before the next write. */
+  #checkedAtMs = 0;
+  /** Open the path again before the next write. */
   #reopens = false;
   /** Whole lines. */
   #waiting = "";
-  /** What is being written, and how much of it was. */
+  /** The bytes that are being written, and how many of them are. */
   #chunk: Buffer | null = null;
   #written = 0;
   #retryTimer: NodeJS.Timeout | undefined;
-  /** Which trouble has been told, and is not over. */
-  readonly #told = { open: false, write: false };
+  /** Problems that were reported and are not over. */
+  readonly #reported = { open: false, write: false };
   #closed: Promise<void> | null = null;
-  /** It was closed while something was written that nobody could wait for. */
+  /** `close` was called during a write that took too long to wait for. */
   #endsWhenDone = false;
 
-  /** Never throws: a path that cannot be opened is tried again. */
-  constructor(target: number | string, tell: (problem: string) => void = () => {}) {
+  /** Never throws: retries a path that cannot be opened. */
+  constructor(target: number | string, report: (problem: string) => void = () => {}) {
     this.#path = typeof target === "string" ? target : null;
-    this.#tell = tell;
+    this.#report = report;
     if (typeof target === "number") this.#fd = target;
     else this.#open();
     process.on("exit", this.#flushAtExit);
@@ -116,7 +116,7 @@ export class FileDestination implements LogDestination {
   }
 
   flushSync(): void {
-    // What is on its way in the thread pool is written before the process ends: Node waits for it.
+    // Node waits for a write that runs in the thread pool before the process ends.
     const rest = this.#state === "writing" ? null : this.#chunk?.subarray(this.#written);
     const bytes = Buffer.concat([rest ?? Buffer.alloc(0), Buffer.from(this.#waiting)]);
     this.#waiting = "";
@@ -126,7 +126,7 @@ export class FileDestination implements LogDestination {
     const written = this.#fd === null ? 0 : this.#writeSync(this.#fd, bytes);
     if (written === bytes.length) return;
     this.#lost.add(bytes.toString("latin1", written));
-    this.#tell(`Cannot write the log ${this.#path ?? ""}: ${this.droppedLines} lines are lost`);
+    this.#report(`Cannot write the log ${this.#path ?? ""}: ${this.droppedLines} lines are lost`);
   }
 
   /** @returns How many bytes were written. */
@@ -156,7 +156,7 @@ export class FileDestination implements LogDestination {
       waitedMs += CLOSE_POLL_MS;
     }
     clearTimeout(this.#retryTimer);
-    // Else the thread pool is held up: what waits is written when it goes on, or when the process ends.
+    // Otherwise the thread pool is stuck. The rest is written when it goes on, or when the process ends.
     if (this.#state !== "writing") this.#end();
     else this.#endsWhenDone = true;
   }
@@ -181,7 +181,7 @@ export class FileDestination implements LogDestination {
       return;
     }
     this.#state = "writing";
-    if (this.#isToLook()) this.#look();
+    if (this.#mustCheckPath()) this.#checkPath();
     else this.#write(this.#fd);
   }
 
@@ -204,27 +204,27 @@ export class FileDestination implements LogDestination {
       }
       this.#written += bytes;
       if (this.#written < length) {
-        // The next one says why.
+        // The next write reports the reason.
         this.#state = "writing";
         this.#write(fd);
         return;
       }
       this.#chunk = null;
-      this.#told.write = false;
-      if (this.#waiting === "") this.#lost.tell(this.onLost);
+      this.#reported.write = false;
+      if (this.#waiting === "") this.#lost.report(this.onLost);
       this.#advance();
     });
   }
 
-  #isToLook(): boolean {
-    if (this.#path === null || performance.now() - this.#lookedAtMs < LOOK_MS) return false;
-    // Half a line is on disk: the other half belongs there too.
+  #mustCheckPath(): boolean {
+    if (this.#path === null || performance.now() - this.#checkedAtMs < CHECK_MS) return false;
+    // Half a line is in this file: the other half belongs there too.
     return this.#chunk === null;
   }
 
-  #look(): void {
-    this.#lookedAtMs = performance.now();
-    // Of a descriptor it is not called.
+  #checkPath(): void {
+    this.#checkedAtMs = performance.now();
+    // Never called for a descriptor.
     stat(this.#path ?? "", { bigint: true }, (error, stats) => {
       this.#state = "idle";
       if (error === null && this.#identity !== identityOf(stats)) this.#reopens = true;
@@ -232,11 +232,11 @@ export class FileDestination implements LogDestination {
     });
   }
 
-  /** Opens the path. When that fails, what is open stays open. */
+  /** Opens the path. If that fails, the open file stays open. */
   #open(): void {
     if (this.#path === null) return;
     this.#reopens = false;
-    this.#lookedAtMs = performance.now();
+    this.#checkedAtMs = performance.now();
     let fd: number;
     try {
       fd = openLogFile(this.#path);
@@ -244,15 +244,15 @@ export class FileDestination implements LogDestination {
       this.#trouble("open", error);
       return;
     }
-    // See `open-destination.ts` for why with big integers.
+    // See `open-destination.ts` for the reason for big integers.
     this.#identity = identityOf(fstatSync(fd, { bigint: true }));
     if (this.#fd !== null) closeSync(this.#fd);
     this.#fd = fd;
-    this.#told.open = false;
+    this.#reported.open = false;
     this.#startLineAnew();
   }
 
-  /** The half of a line that a full disk has taken is in the file before: here begins the whole line. */
+  /** Writes the whole line again: a full disk took half of it, in the previous file. */
   #startLineAnew(): void {
     if (this.#chunk === null || this.#written === 0) return;
     this.#written = this.#chunk.lastIndexOf(0x0a, this.#written - 1) + 1;
@@ -272,10 +272,10 @@ export class FileDestination implements LogDestination {
   }
 
   #trouble(doing: "open" | "write", error: unknown): void {
-    if (this.#told[doing]) return;
-    this.#told[doing] = true;
+    if (this.#reported[doing]) return;
+    this.#reported[doing] = true;
     const reason = error instanceof Error ? error.message : String(error);
-    this.#tell(`Cannot ${doing} the log ${this.#path ?? ""}: ${reason}; will try again`);
+    this.#report(`Cannot ${doing} the log ${this.#path ?? ""}: ${reason}; the server keeps trying`);
   }
 }
 

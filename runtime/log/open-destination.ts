@@ -7,7 +7,7 @@ import { openStreamDestination, openStderrSocket } from "./stream-destination.ts
 /** Descriptor of standard error. */
 const STDERR = 2;
 
-/** Opens standard error as a log destination. Never throws: where it is closed, lines are lost. */
+/** Opens standard error as a log destination. Never throws: if it is closed, lines are lost. */
 export function openStderr(): LogDestination {
   const kind = kindOf(STDERR);
   const open = kind === "socket" ? openStderrSocket : () => openStreamDestination(STDERR);
@@ -15,20 +15,21 @@ export function openStderr(): LogDestination {
 }
 
 /**
- * Opens the path of a log: a file to append to, or what it is a name for (`/dev/stdout`, a named pipe).
+ * Opens the path of a log: a file to append to, or the device or pipe that it names (`/dev/stdout`, a named pipe).
  *
- * @param options.tell Gets a sentence, for a person, when it cannot be opened or written; once until it can again.
+ * @param options.report Called with a sentence for the operator when the path cannot be opened or written. Called once
+ *   until that works again.
  */
 export function openLogPath(
   path: string,
-  { tell }: { tell: (problem: string) => void },
+  { report }: { report: (problem: string) => void },
 ): LogDestination {
   const stream = kindOf(path) === "stream" ? openStreamDestination(path) : null;
-  return stream ?? new FileDestination(path, tell);
+  return stream ?? new FileDestination(path, report);
 }
 
 /**
- * Makes the file of a log if there is none: before it is opened, at a time when it is not too late to refuse.
+ * Creates the file of a log if it is missing, early enough to refuse the config.
  *
  * @throws The error of `node:fs` if it cannot be opened.
  */
@@ -36,11 +37,11 @@ export function assertOpens(path: string): void {
   closeSync(openLogFile(path));
 }
 
-/** `stream`: what a reader takes, or not. */
+/** `stream`: a pipe or a terminal, whose reader may be slow. */
 function kindOf(target: number | string): "stream" | "socket" | "file" {
   try {
-    // With numbers it would write to an array that Node 20's ESM loader reads a moment later, on the assumption that
-    // only its own look at a path wrote there: symbolic links of packages would then not be followed.
+    // Without big integers it would write to an array that Node 20's ESM loader reads a moment later. The loader
+    // assumes that only its own `stat` wrote there. It would then not follow symbolic links of packages.
     if (typeof target === "string") {
       return statSync(target, { bigint: true }).isFIFO() ? "stream" : "file";
     }
@@ -48,6 +49,6 @@ function kindOf(target: number | string): "stream" | "socket" | "file" {
     if (stats.isSocket()) return "socket";
     return stats.isFIFO() || isatty(target) ? "stream" : "file";
   } catch {
-    return "file"; // Closed, or not there yet: opening or writing will say so.
+    return "file"; // The descriptor is closed, or the path is missing: opening or writing reports it.
   }
 }

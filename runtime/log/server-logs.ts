@@ -6,15 +6,15 @@ import {
   type Logger,
   type LogLook,
   pickLogLook,
-  tellLosses,
+  reportLosses,
 } from "../log.ts";
 import { type AccessLog, createAccessLog } from "./access-log.ts";
 import type { LogDestination } from "./destination.ts";
 import { assertOpens, openLogPath, openStderr } from "./open-destination.ts";
 
 /**
- * All that a server logs to: standard error or a file, and another file for access lines where there is one. Opened for as
- * long as the process lives; what waits is written at its exit.
+ * All logs of a server: standard error or a file, and perhaps another file for access lines. Open until the process
+ * ends. Waiting lines are written at its exit.
  */
 export class ServerLogs {
   readonly #stderr = openStderr();
@@ -23,11 +23,11 @@ export class ServerLogs {
   #log: Logger | null = null;
   /** The file of the access log, if it has one. */
   #access: LogDestination | null = null;
-  /** Of files that were closed since. */
+  /** Lost lines of files that were closed. */
   #earlierLostLines = 0;
 
   /**
-   * Opens what the config asks for, and makes the logger.
+   * Opens the logs that the config asks for, and creates the logger.
    *
    * @throws RuntimeError `ERR_CONFIG` when a file cannot be opened.
    */
@@ -37,18 +37,20 @@ export class ServerLogs {
     if (typeof accessLog === "string") refuseUnopenable("accessLog", accessLog);
     const terminal = { isTTY: process.stderr.isTTY, env: process.env };
     this.#look = logFile === null ? pickLogLook(logFormat, terminal) : JSON_LOOK;
-    if (logFile !== null) this.#main = openLogPath(logFile, { tell: this.#tell });
+    if (logFile !== null) this.#main = openLogPath(logFile, { report: this.#report });
     this.#log = await createLogger(config, this.#main, this.#look);
-    tellLosses(this.#log, this.#main);
+    reportLosses(this.#log, this.#main);
     return this.#log;
   }
 
-  /** Starts access lines: in the log, or in a file of their own. To be called once it is open; one of them at a time. */
+  /**
+   * Starts access lines, in the log or in a file of their own. Call it after `open`; only one may be open at a time.
+   */
   createAccessLog(target: true | string): AccessLog {
     if (target === true) return createAccessLog(this.#main, this.#look);
-    const destination = openLogPath(target, { tell: this.#tell });
+    const destination = openLogPath(target, { report: this.#report });
     this.#access = destination;
-    if (this.#log !== null) tellLosses(this.#log, destination);
+    if (this.#log !== null) reportLosses(this.#log, destination);
     const onClosed = (): void => {
       if (this.#access === destination) this.#access = null;
       void destination.close().then(() => (this.#earlierLostLines += destination.droppedLines));
@@ -56,33 +58,33 @@ export class ServerLogs {
     return createAccessLog(destination, { ...JSON_LOOK, onClosed });
   }
 
-  /** How many lines were lost so far, because nothing took them. */
+  /** How many lines were lost so far because their reader was too slow or gone. */
   get lostLines(): number {
     const { droppedLines } = this.#main;
     return droppedLines + (this.#access?.droppedLines ?? 0) + this.#earlierLostLines;
   }
 
-  /** Says that the process ends for a bug: in the log, and to whoever started it. */
+  /** Reports that the process ends because of a bug: in the log, and on standard error. */
   reportBug(error: unknown, text: string): void {
     this.#log?.fatal({ err: error }, "ended by a bug");
-    if (this.#log === null || this.#main !== this.#stderr) this.#tell(text);
+    if (this.#log === null || this.#main !== this.#stderr) this.#report(text);
     this.flushSync();
   }
 
-  /** Opens the files anew, after they were renamed. */
+  /** Opens the files again, after they were renamed. */
   reopen(): void {
     this.#main.reopen();
     this.#access?.reopen();
   }
 
-  /** Writes what is waiting, blocking. */
+  /** Writes all waiting lines synchronously. */
   flushSync(): void {
     this.#main.flushSync();
     this.#access?.flushSync();
     this.#stderr.flushSync();
   }
 
-  readonly #tell = (problem: string): void => this.#stderr.write(`${problem}\n`);
+  readonly #report = (problem: string): void => this.#stderr.write(`${problem}\n`);
 }
 
 function refuseUnopenable(name: string, path: string): void {

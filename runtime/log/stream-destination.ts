@@ -5,13 +5,13 @@ import { type LogDestination, LostLines, MAX_CLOSE_MS, MAX_WAITING_BYTES } from 
 /**
  * Opens a pipe or a terminal (`| jq`, a container's log) for writing without waiting, on Linux.
  *
- * Both usual ways hang with a reader that stopped reading: a blocking write on the main thread stops the server, one on
- * the thread pool stops the process from exiting (libuv joins its threads). The pipe is therefore opened once more, in
- * non-blocking mode: the mode belongs to that opening, so the descriptor that workers inherit stays as it was. A write then
- * takes some microseconds, and a full pipe says EAGAIN.
+ * Both usual ways hang when the reader stops reading. A blocking write on the main thread stops the server. A blocking
+ * write on the thread pool keeps the process from exiting (libuv joins its threads). Therefore the pipe is opened once
+ * more, in non-blocking mode. The mode belongs to that opening, so the descriptor that workers inherit stays as it
+ * was. A write then takes some microseconds, and a full pipe returns EAGAIN.
  *
  * @param target A descriptor, or a path.
- * @returns `null` where it cannot be opened so: not Linux, or it belongs to another user.
+ * @returns `null` if it cannot be opened this way: the system is not Linux, or the pipe belongs to another user.
  */
 export function openStreamDestination(target: number | string): LogDestination | null {
   const path = typeof target === "string" ? target : `/proc/self/fd/${target}`;
@@ -24,14 +24,14 @@ export function openStreamDestination(target: number | string): LogDestination |
 }
 
 /**
- * Standard error where it is a socket (journald, a parent that is Node): that cannot be opened once more, so all who share
- * it share its mode. Each process that Node starts makes it blocking, for all, when it begins and when it ends; before
- * each write it is made non-blocking again.
+ * Opens standard error when it is a socket (journald, a parent that is Node). A socket cannot be opened once more, so
+ * all processes that share it share its mode. Each Node process makes it blocking when it begins and when it ends.
+ * Therefore it is made non-blocking again before each write.
  *
- * @returns `null` if Node does not let us.
+ * @returns `null` if this Node offers no way to do so.
  */
 export function openStderrSocket(): LogDestination | null {
-  // What libuv has for it. Not documented, so it may go.
+  // libuv's handle. It is undocumented, so it may disappear.
   const { _handle: handle } = process.stderr as {
     _handle?: { setBlocking?: (isBlocking: boolean) => number };
   };
@@ -49,7 +49,7 @@ function createStreamDestination(
   let waitingBytes = 0;
   const lost = new LostLines();
   let isGone = false;
-  /** Whether somebody has waited in vain at the end: once is enough. */
+  /** A wait at the end was in vain: the next one is skipped. */
   let isStuck = false;
   let timer: NodeJS.Timeout | null = null;
   let closed: Promise<void> | null = null;
@@ -66,14 +66,14 @@ function createStreamDestination(
     }
   }
 
-  /** The reader is gone for ever. */
+  /** Drops everything: the reader is gone for good. */
   function giveUp(): void {
     isGone = true;
     for (const bytes of waiting.splice(0)) lost.add(bytes.toString("latin1"));
     waitingBytes = 0;
   }
 
-  /** @returns Whether nothing waits any more. */
+  /** Writes as much as the reader takes. @returns Whether the queue is empty. */
   function drain(): boolean {
     for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
       const written = tryWrite(first);
@@ -88,14 +88,14 @@ function createStreamDestination(
     return true;
   }
 
-  /** Asks again soon, and less and less often while the reader takes nothing. */
+  /** Tries again soon, and less and less often while the reader takes nothing. */
   function drainLater(afterMs: number): void {
     timer ??= setTimeout(() => {
       const before = waitingBytes;
       timer = null;
       if (!drain()) {
         drainLater(waitingBytes < before ? RETRY_MS : Math.min(afterMs * 2, MAX_RETRY_MS));
-      } else if (!isGone) lost.tell(destination.onLost);
+      } else if (!isGone) lost.report(destination.onLost);
     }, afterMs).unref();
   }
 
@@ -151,7 +151,7 @@ function createStreamDestination(
 /** Writes to a pipe up to this size are atomic (POSIX; 4096 on Linux): lines of several processes do not mix. */
 const PIPE_BUF_BYTES = 4096;
 
-/** A pipe holds 64 KiB: what a fast reader takes per second is not bounded by this before 30 MB. */
+/** A pipe holds 64 KiB, so this delay bounds a fast reader at 30 MB per second. */
 const RETRY_MS = 2;
 
 const MAX_RETRY_MS = 64;

@@ -6,7 +6,7 @@ const EVERY_MS = 10_000;
 /** Logs refused connections and their number: they have no access line. */
 export class RefusedConnections {
   readonly #log: Logger;
-  #untold = 0;
+  #unlogged = 0;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(log: Logger) {
@@ -15,17 +15,17 @@ export class RefusedConnections {
 
   /** Counts one more refused connection. */
   note(maxConnections: number): void {
-    this.#untold++;
-    if (this.#timer === null) this.#tell(maxConnections);
+    this.#unlogged++;
+    if (this.#timer === null) this.#writeLine(maxConnections);
   }
 
-  #tell(maxConnections: number): void {
+  #writeLine(maxConnections: number): void {
     this.#timer = null;
-    if (this.#untold === 0) return;
-    const fields = { setting: "maxConnections", value: maxConnections, refused: this.#untold };
-    this.#untold = 0;
+    if (this.#unlogged === 0) return;
+    const fields = { setting: "maxConnections", value: maxConnections, refused: this.#unlogged };
+    this.#unlogged = 0;
     this.#log.warn(fields, "connections refused: too many are open");
-    this.#timer = setTimeout(() => this.#tell(maxConnections), EVERY_MS);
+    this.#timer = setTimeout(() => this.#writeLine(maxConnections), EVERY_MS);
     this.#timer.unref();
   }
 }

@@ -11,7 +11,14 @@ import type {
 import { CHANNEL_FD, Kind, MAX_FRAME_BYTES, PROTOCOL_VERSION } from "../channel/messages.ts";
 import { parseToWorker } from "../channel/parse.ts";
 import { assertNever, EXIT, RuntimeError } from "../errors.ts";
-import { createLogger, JSON_LOOK, type Logger, openLog, pickLogLook, tellLosses } from "../log.ts";
+import {
+  createLogger,
+  JSON_LOOK,
+  type Logger,
+  openLog,
+  pickLogLook,
+  reportLosses,
+} from "../log.ts";
 import { installWebObjects } from "../web/install.ts";
 import { BackgroundWork } from "./background-work.ts";
 import { BootWatch } from "./boot-watch.ts";
@@ -191,7 +198,7 @@ async function openWorkerLog(settings: WorkerSettings): Promise<Logger> {
   const look = logFile === null ? pickLogLook(logFormat, terminal) : JSON_LOOK;
   const destination = openLog(logFile);
   const log = (await createLogger({ logLevel }, destination, look)).child({ workerId });
-  tellLosses(log, destination);
+  reportLosses(log, destination);
   return log;
 }
 

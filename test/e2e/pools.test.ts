@@ -68,7 +68,7 @@ describe("pools", { timeout: 60_000 }, () => {
       },
     });
     assert.equal(server.workers.size, 4);
-    const warning = await server.until(({ msg }) => msg === "pools that no handler is in");
+    const warning = await server.until(({ msg }) => msg === "configured pools without handlers");
     assert.deepEqual(warning["pools"], ["reprots"]);
   });
 

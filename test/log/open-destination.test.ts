@@ -198,7 +198,7 @@ describe("openLogPath()", { timeout: 60_000 }, () => {
   it("opens a file anew after it was renamed", async (t) => {
     const dir = temporaryFolder(t);
     const path = join(dir, "log");
-    const destination = openLogPath(path, { tell: assert.fail });
+    const destination = openLogPath(path, { report: assert.fail });
     destination.write("one\n");
     await untilContent(path, "one\n");
     renameSync(path, `${path}.1`);
@@ -216,7 +216,7 @@ describe("openLogPath()", { timeout: 60_000 }, () => {
     const cat = spawn("cat", [pipe], { stdio: ["ignore", "pipe", "ignore"] });
     // Opened for both by somebody: the pipe has a reader from the start.
     const fd = openSync(pipe, "r+");
-    const destination = openLogPath(pipe, { tell: assert.fail });
+    const destination = openLogPath(pipe, { report: assert.fail });
     const lines = "x".repeat(99).concat("\n").repeat(2_000);
     const reading = text(cat.stdout);
     destination.write(lines);
