@@ -1,5 +1,5 @@
 import { realpath, writeFile } from "node:fs/promises";
-import { dirname, join, relative, resolve, sep } from "node:path";
+import { join, relative, resolve, sep } from "node:path";
 
 import { discoverRoutes } from "../route/discover.ts";
 import { toDisplayPath } from "../display-path.ts";
@@ -10,12 +10,12 @@ import type { Compiled } from "./compile.ts";
 import { createDraft, pruneGenerations } from "./generation-store.ts";
 import type { Draft } from "./generation-store.ts";
 import { hashPackages } from "./hash-packages.ts";
-import { hashModule, listPackageUses } from "./import-graph.ts";
+import { hashModule } from "./import-graph.ts";
 import { writeLease } from "./lease.ts";
 import { MANIFEST_FILE } from "./manifest.ts";
 import type { Manifest, ManifestModule } from "./manifest.ts";
-import { linkPackages, PackageFinder, toPackageName } from "./packages.ts";
-import type { PackageUse } from "./packages.ts";
+import { isInNodeModules } from "./package-plugin.ts";
+import { PackageFinder } from "./packages.ts";
 import { readPool } from "./read-pool.ts";
 import type { Source } from "./source-plugin.ts";
 
@@ -81,9 +81,12 @@ async function fillDraft(
     mode,
     signal,
   });
-  const uses = listPackageUses(compiled.metafile, sourceDir);
-  const problems = await linkPackages(uses, { generationDir: draft.dir, finder });
-  const inputs = [...compiled.sources.keys()].toSorted();
+  await compiled.links.write();
+  const problems: string[] = [];
+  const packageDirs = listPackageDirs(compiled);
+  // Of a package under development that is not compiled, all files: Node reads them when a worker starts.
+  const developed = packageDirs.filter((dir) => !isInNodeModules(dir));
+  const inputs = [...compiled.sources.keys(), ...developed].toSorted();
   const { sources } = compiled;
   const pools = await readPools(table.modules, { sources, sourceDir });
   const { routes, fallbacks, ...assigned } = assignPools(table, {
@@ -98,10 +101,10 @@ async function fillDraft(
     id: draft.id,
     createdAt: new Date().toISOString(),
     sourceDir,
-    modules: await describeModules(table.modules, { compiled, uses, finder, draft, sourceDir }),
+    modules: await describeModules(table.modules, { compiled, finder, draft, sourceDir }),
     routes,
     fallbacks,
-    packages: await hashPackages(sourceDir, await findPackageDirs(uses, finder)),
+    packages: await hashPackages(sourceDir, packageDirs),
     inputs,
     warnings: compiled.warnings,
   };
@@ -130,19 +133,12 @@ async function readPools(
   return { names, problems };
 }
 
-async function findPackageDirs(
-  uses: readonly PackageUse[],
-  finder: PackageFinder,
-): Promise<string[]> {
-  const dirs = await Promise.all(
-    uses.map(({ name, importer }) => finder.find(name, dirname(importer))),
-  );
-  return dirs.filter((dir) => dir !== null);
+function listPackageDirs({ links }: Compiled): string[] {
+  return [...new Set([...links.packages.values()].flatMap(({ dir }) => dir ?? []))];
 }
 
 interface DescribeOptions {
   compiled: Compiled;
-  uses: readonly PackageUse[];
   finder: PackageFinder;
   draft: Draft;
   sourceDir: string;
@@ -150,14 +146,12 @@ interface DescribeOptions {
 
 async function describeModules(
   modules: readonly string[],
-  { compiled, uses, finder, draft, sourceDir }: DescribeOptions,
+  { compiled, finder, draft, sourceDir }: DescribeOptions,
 ): Promise<ManifestModule[]> {
   const { files, metafile, sources } = compiled;
-  const versions = new Map<string, string>();
-  for (const { name, importer } of uses) {
-    const packageDir = await finder.find(name, dirname(importer));
-    const version = packageDir === null ? "" : await finder.version(packageDir);
-    versions.set(`${importer}\0${name}`, version);
+  const packages = new Map<string, string>();
+  for (const [specifier, { label, dir }] of compiled.links.packages) {
+    packages.set(specifier, `${label} ${dir === null ? "" : await finder.version(dir)}`);
   }
   const entries = new Map<string, string>();
   for (const [path, { entryPoint }] of Object.entries(metafile.outputs)) {
@@ -167,8 +161,7 @@ async function describeModules(
   const hash = {
     metafile,
     sourceHash: (path: string) => sources.get(resolve(sourceDir, path))?.hash ?? null,
-    packageVersion: (specifier: string, importer: string) =>
-      versions.get(`${resolve(sourceDir, importer)}\0${toPackageName(specifier)}`) ?? "",
+    describePackage: (specifier: string) => packages.get(specifier) ?? null,
   };
   return modules.map((source, index) => {
     const file = files[index] ?? "";

@@ -6,6 +6,7 @@ import type { BuildOptions, Message, Metafile } from "esbuild";
 import { toDisplayPath } from "../display-path.ts";
 import { BuildError } from "./build-error.ts";
 import { createPackagePlugin } from "./package-plugin.ts";
+import { PackageLinks } from "./package-links.ts";
 import type { PackageFinder } from "./packages.ts";
 import { createSourcePlugin, SOURCE_DEFINES } from "./source-plugin.ts";
 import type { Source } from "./source-plugin.ts";
@@ -27,6 +28,8 @@ export interface Compiled {
   metafile: Metafile;
   /** Every source file by its absolute path. */
   sources: Map<string, Source>;
+  /** Packages that compiled code asks Node for. Their links are not made yet. */
+  links: PackageLinks;
   warnings: string[];
 }
 
@@ -36,13 +39,14 @@ export interface Compiled {
  * @throws BuildError ERR_HANDLER_LOAD with one line `file:line:column: text` per error; the signal's reason.
  */
 export async function compileModules(options: CompileOptions): Promise<Compiled> {
-  const { modules, signal } = options;
+  const { modules, signal, finder, outDir, sourceDir } = options;
   const sources = new Map<string, Source>();
   const files = modules.map((module, index) => `modules/${index}-${toFileName(module)}`);
+  const links = new PackageLinks({ generationDir: outDir, sourceDir, finder });
   signal?.throwIfAborted();
   const build = await context({
     ...toBuildOptions(options, files),
-    plugins: [createSourcePlugin(sources), createPackagePlugin(options.finder, options.outDir)],
+    plugins: [createSourcePlugin(sources), createPackagePlugin({ finder, links })],
   });
   const cancel = (): void => void build.cancel();
   signal?.addEventListener("abort", cancel, { once: true });
@@ -54,6 +58,7 @@ export async function compileModules(options: CompileOptions): Promise<Compiled>
       files: files.map((file) => file + COMPILED_EXTENSION),
       metafile,
       sources,
+      links,
       warnings: warnings.map(describe),
     };
   } catch (cause) {
@@ -85,7 +90,8 @@ function toBuildOptions({ sourceDir, modules, outDir, mode }: CompileOptions, fi
     format: "esm",
     platform: "node",
     target: `node${process.versions.node}`,
-    packages: "external",
+    // As Node's; a list of one's own leaves out esbuild's "module".
+    conditions: nodeConditions(),
     // Settings of the nearest tsconfig.json go first.
     jsx: "automatic",
     charset: "utf8",
@@ -123,6 +129,18 @@ const LOADERS = {
 /** CommonJS that is bundled into an ES module needs a `require` for packages. `var`: a module may declare its own. */
 const REQUIRE_BANNER =
   'import{createRequire as __createRequire}from"node:module";var require=__createRequire(import.meta.url);';
+
+/** Conditions of `exports` that Node has beside those that esbuild knows: the user's own, and what newer versions add. */
+function nodeConditions(): string[] {
+  const options = (process.env["NODE_OPTIONS"] ?? "").split(/\s+/);
+  const own = options.flatMap((option, index) => {
+    if (option === "-C" || option === "--conditions") return [options[index + 1] ?? ""];
+    return option.startsWith("--conditions=") ? [option.slice("--conditions=".length)] : [];
+  });
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  const hasModuleSync = major > 22 || (major === 22 && minor >= 10);
+  return [...own.filter(Boolean), ...(hasModuleSync ? ["module-sync"] : [])];
+}
 
 /** A name that esbuild takes literally: it has its own idea of `[name]`. */
 function toFileName(module: string): string {

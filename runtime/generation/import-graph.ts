@@ -1,29 +1,13 @@
 import { createHash } from "node:crypto";
-import { resolve } from "node:path";
 
 import type { Metafile } from "esbuild";
-
-import { toPackageName } from "./packages.ts";
-import type { PackageUse } from "./packages.ts";
-
-/** What the sources import from packages. */
-export function listPackageUses(metafile: Metafile, sourceDir: string): PackageUse[] {
-  const uses: PackageUse[] = [];
-  for (const [path, { imports }] of Object.entries(metafile.inputs)) {
-    for (const { path: specifier, external } of imports) {
-      const name = external === true ? toPackageName(specifier) : null;
-      if (name !== null) uses.push({ name, importer: resolve(sourceDir, path) });
-    }
-  }
-  return uses;
-}
 
 export interface HashOptions {
   metafile: Metafile;
   /** Hash of a source, by its path in the metafile; `null` for what is not a file but made from one. */
   sourceHash: (path: string) => string | null;
-  /** What is installed for an import from a package: changes with its version. */
-  packageVersion: (specifier: string, importer: string) => string;
+  /** What compiled code imports of packages: changes with their versions. `null` for what is Node's own. */
+  describePackage: (specifier: string) => string | null;
 }
 
 /**
@@ -37,7 +21,7 @@ export interface HashOptions {
  */
 export function hashModule(
   entry: string,
-  { metafile, sourceHash, packageVersion }: HashOptions,
+  { metafile, sourceHash, describePackage }: HashOptions,
 ): { hash: string; usesPackages: boolean } {
   let usesPackages = false;
   const lines = new Set<string>();
@@ -51,8 +35,9 @@ export function hashModule(
         reached.add(imported);
         continue;
       }
-      usesPackages ||= toPackageName(imported) !== null;
-      lines.add(`package ${imported} ${packageVersion(imported, path)}`);
+      const description = describePackage(imported);
+      usesPackages ||= description !== null;
+      lines.add(`package ${description ?? imported}`);
     }
   }
   const hash = createHash("sha256").update([...lines].toSorted().join("\n"));

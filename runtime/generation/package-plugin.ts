@@ -1,38 +1,135 @@
-import type { Plugin } from "esbuild";
+import { extname, sep } from "node:path";
+import { pathToFileURL } from "node:url";
 
-import { findOwnName, toPackageName } from "./packages.ts";
+import type { ImportKind, OnResolveArgs, OnResolveResult, Plugin, ResolveResult } from "esbuild";
+
+import { isRuntimeCode } from "../stack-frames.ts";
+import { LinkedSources } from "./linked-sources.ts";
+import type { PackageLinks } from "./package-links.ts";
+import { describeMissing, describeUnresolved, describeWrongScheme } from "./package-problems.ts";
+import { toPackageName } from "./packages.ts";
 import type { PackageFinder } from "./packages.ts";
 
-/**
- * Finds static imports of packages that are not installed while esbuild still knows their lines: otherwise a worker would
- * be the first to notice, and name a compiled file. Others (`require`, `import()`) may be meant to fail.
- */
-export function createPackagePlugin(finder: PackageFinder, generationDir: string): Plugin {
-  return {
-    name: "packages",
-    setup(build) {
-      build.onResolve({ filter: /^[^./#]/ }, async (args) => {
-        const { path, kind, importer, resolveDir } = args;
-        const name = toPackageName(path);
-        const isOurs = kind === "import-statement" && args.pluginData !== ASKING;
-        if (name === null || !isOurs) return undefined;
-        for (const folder of [resolveDir, generationDir]) {
-          if ((await finder.find(name, folder)) !== null) return undefined;
-        }
-        // It may be an alias of tsconfig.json. Everything else that has no path is external to esbuild.
-        const options = { kind, importer, resolveDir, pluginData: ASKING };
-        const { errors, external } = await build.resolve(path, options);
-        if (errors.length === 0 && !external) return undefined;
-        // Yarn's Plug'n'Play has no node_modules, and a package may import itself by name.
-        if (process.versions["pnp"] !== undefined) return undefined;
-        if ((await findOwnName(resolveDir)) === name) return undefined;
-        return {
-          errors: [{ text: `Could not find package ${JSON.stringify(name)}: not installed` }],
-        };
-      });
-    },
-  };
-}
+/** Extensions that Node cannot load, or not in the way that handlers may import them. */
+const COMPILED = /\.(?:[mc]?tsx?|jsx|txt|html|css|md|sql|svg|graphql|gql|wasm)$/;
+
+const IMPORTS: ReadonlySet<ImportKind> = new Set(["import-statement", "dynamic-import"]);
 
 /** Marks the question to esbuild, which comes back to the plugin. */
 const ASKING = Symbol("asking");
+
+export interface PackagePluginOptions {
+  finder: PackageFinder;
+  links: PackageLinks;
+}
+
+/**
+ * Decides about each import of a package: it stays an import, for Node, or its source is compiled as local files are.
+ *
+ * Node cannot load TypeScript, JSX and text. A package whose entry is such a file is compiled: that of a workspace, which
+ * is a link, and its copy in a deployment. So is JavaScript of a workspace that reaches TypeScript. All else stays
+ * Node's: packages are large, may hold machine code, and are one instance for all that import them.
+ *
+ * Static imports that cannot be resolved are told while esbuild still knows their lines: otherwise a worker would be the
+ * first to notice, and name a compiled file. Others (`require`, `import()`) may be meant to fail.
+ */
+export function createPackagePlugin({ finder, links }: PackagePluginOptions): Plugin {
+  return {
+    name: "packages",
+    setup(build) {
+      const answers = new Map<string, Promise<ResolveResult>>();
+      const ask = (path: string, args: Pick<OnResolveArgs, "kind" | "importer" | "resolveDir">) => {
+        const { kind, importer, resolveDir } = args;
+        const key = `${kind}\0${resolveDir}\0${path}`;
+        const known = answers.get(key);
+        if (known !== undefined) return known;
+        const answer = build.resolve(path, { kind, importer, resolveDir, pluginData: ASKING });
+        answers.set(key, answer);
+        return answer;
+      };
+      const linked = new LinkedSources((specifier, resolveDir) =>
+        ask(specifier, { kind: "import-statement", importer: "", resolveDir }),
+      );
+
+      build.onResolve({ filter: /^[^./]/ }, async (args): Promise<OnResolveResult | undefined> => {
+        const { path, kind, resolveDir } = args;
+        if (args.pluginData === ASKING || kind === "entry-point") return undefined;
+        const name = toPackageName(path);
+        const isAlias = path.startsWith("#");
+        if (name === null && !isAlias) return refuseScheme(path, kind);
+        const answer = await ask(path, args);
+        const dir = name === null ? null : await finder.find(name, resolveDir);
+        if (answer.errors.length > 0) return onUnresolved(args, { name, dir, answer });
+        const { path: file } = answer;
+        if (answer.external || answer.namespace !== "file") return answer;
+        if (isRuntimeCode(file) && dir === null) {
+          return toExternal(links.note(toFileSpecifier(file, kind), { label: path, dir: null }));
+        }
+        if (process.versions["pnp"] !== undefined && /\.zip[/\\]|[/\\]\.yarn[/\\]/.test(file)) {
+          return toExternal(links.note(path, { label: path, dir: null }));
+        }
+        const owner = isAlias ? packageDirOf(file) : dir;
+        // An alias of tsconfig.json, or a project that imports itself by its name.
+        if (owner === null || !file.startsWith(owner + sep)) return answer;
+        if (await mustCompile(file, args, { owner, linked })) return answer;
+        if (name === null) {
+          return toExternal(links.note(toFileSpecifier(file, kind), { label: path, dir: owner }));
+        }
+        return toExternal(await links.toSpecifier(path, { name, dir: owner }));
+      });
+    },
+  };
+
+  async function onUnresolved(
+    { path, kind, importer, resolveDir }: OnResolveArgs,
+    { name, dir, answer }: { name: string | null; dir: string | null; answer: ResolveResult },
+  ): Promise<OnResolveResult> {
+    if (kind !== "import-statement") return toExternal(path);
+    const text =
+      name !== null && dir === null
+        ? await describeMissing({ specifier: path, name, importer, resolveDir })
+        : await describeUnresolved({ specifier: path, dir, errors: answer.errors });
+    return { errors: [{ text }] };
+  }
+}
+
+function refuseScheme(path: string, kind: ImportKind): OnResolveResult | undefined {
+  const text = kind === "import-statement" ? describeWrongScheme(path) : null;
+  if (text !== null) return { errors: [{ text }] };
+  // What esbuild does not know is Node's to refuse, when it runs.
+  return /^[\w+.-]+:/.test(path) && !path.startsWith("data:") ? toExternal(path) : undefined;
+}
+
+async function mustCompile(
+  file: string,
+  { kind, with: attributes }: OnResolveArgs,
+  { owner, linked }: { owner: string; linked: LinkedSources },
+): Promise<boolean> {
+  if (COMPILED.test(file)) return true;
+  // Without its attribute Node refuses it.
+  if (extname(file) === ".json") return IMPORTS.has(kind) && attributes["type"] !== "json";
+  return !isInNodeModules(file) && (await linked.needCompiler(file, owner));
+}
+
+export function isInNodeModules(file: string): boolean {
+  return file.includes(`${sep}node_modules${sep}`);
+}
+
+/** The folder of the package that a file in `node_modules` belongs to. */
+function packageDirOf(file: string): string | null {
+  const marker = `${sep}node_modules${sep}`;
+  const start = file.lastIndexOf(marker);
+  if (start < 0) return null;
+  const inside = file.slice(start + marker.length).split(sep);
+  const depth = inside[0]?.startsWith("@") ? 2 : 1;
+  return file.slice(0, start + marker.length) + inside.slice(0, depth).join(sep);
+}
+
+/** Names a file for Node, wherever the importing file is. */
+function toFileSpecifier(file: string, kind: ImportKind): string {
+  return IMPORTS.has(kind) ? pathToFileURL(file).href : file;
+}
+
+function toExternal(path: string): OnResolveResult {
+  return { path, external: true };
+}

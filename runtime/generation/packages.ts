@@ -1,15 +1,6 @@
-import { mkdir, readFile, realpath, symlink } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { basename, dirname, join } from "node:path";
-
-import { toDisplayPath } from "../display-path.ts";
-
-/** A package that compiled code will ask Node for. */
-export interface PackageUse {
-  name: string;
-  /** Absolute path of the source file that imports it. */
-  importer: string;
-}
 
 /**
  * The package's name in an import such as `@scope/name/part`; `null` for built-ins, URLs, `#imports`, paths, and for the
@@ -62,40 +53,6 @@ export async function findOwnName(folder: string): Promise<string | null> {
   if (description !== null) return description.name;
   const parent = dirname(folder);
   return parent === folder ? null : findOwnName(parent);
-}
-
-/**
- * Makes compiled modules see the packages that their sources saw.
- *
- * Node looks beside and above the file that imports, and compiled files live elsewhere. Mostly that is below the
- * project, where the answer is the same; but the state folder can be anywhere, and a source can have a `node_modules`
- * of its own. Where the answers differ, the generation gets a link.
- *
- * @returns What cannot be had at once, one line each.
- */
-export async function linkPackages(
-  uses: readonly PackageUse[],
-  { generationDir, finder }: { generationDir: string; finder: PackageFinder },
-): Promise<string[]> {
-  const problems: string[] = [];
-  const chosen = new Map<string, { packageDir: string; importer: string }>();
-  for (const { name, importer } of uses) {
-    const packageDir = await finder.find(name, dirname(importer));
-    if (packageDir === null) continue;
-    const other = chosen.get(name);
-    if (other && other.packageDir !== packageDir) {
-      const importers = `${toDisplayPath(other.importer)} and ${toDisplayPath(importer)}`;
-      problems.push(`${importers}: two copies of package ${JSON.stringify(name)}, expected one`);
-    }
-    chosen.set(name, { packageDir, importer });
-  }
-  for (const [name, { packageDir }] of chosen) {
-    if ((await finder.find(name, generationDir)) === packageDir) continue;
-    const link = join(generationDir, "node_modules", name);
-    await mkdir(dirname(link), { recursive: true });
-    await symlink(packageDir, link, "junction");
-  }
-  return problems;
 }
 
 async function readDescription(folder: string): Promise<{ name: string; version: string } | null> {
