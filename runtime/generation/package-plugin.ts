@@ -79,18 +79,18 @@ export function createPackagePlugin({ finder, links }: PackagePluginOptions): Pl
       });
     },
   };
+}
 
-  async function onUnresolved(
-    { path, kind, importer, resolveDir }: OnResolveArgs,
-    { name, dir, answer }: { name: string | null; dir: string | null; answer: ResolveResult },
-  ): Promise<OnResolveResult> {
-    if (kind !== "import-statement") return toExternal(path);
-    const text =
-      name !== null && dir === null
-        ? await describeMissing({ specifier: path, name, importer, resolveDir })
-        : await describeUnresolved({ specifier: path, dir, errors: answer.errors });
-    return { errors: [{ text }] };
-  }
+async function onUnresolved(
+  { path, kind, importer, resolveDir }: OnResolveArgs,
+  { name, dir, answer }: { name: string | null; dir: string | null; answer: ResolveResult },
+): Promise<OnResolveResult> {
+  if (kind !== "import-statement") return toExternal(path);
+  const text =
+    name !== null && dir === null
+      ? await describeMissing({ specifier: path, name, importer, resolveDir })
+      : await describeUnresolved({ specifier: path, dir, errors: answer.errors });
+  return { errors: [{ text }] };
 }
 
 function refuseScheme(path: string, kind: ImportKind): OnResolveResult | undefined {

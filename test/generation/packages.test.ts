@@ -17,6 +17,27 @@ function tell(what: string): string {
   return `globalThis.loads = (globalThis.loads ?? 0) + 1; export const told = ${JSON.stringify(what)}; export const load = globalThis.loads;`;
 }
 
+/** Files of a package that tells its version, and how it was imported. */
+const both = (version: string): Record<string, string> => ({
+  "package.json": JSON.stringify({
+    name: "v",
+    version,
+    exports: {
+      ".": { import: "./i.mjs", require: "./r.cjs" },
+      "./part": "./part.mjs",
+      "./package.json": "./package.json",
+    },
+  }),
+  "i.mjs": `${tell(`import ${version}`)} export const url = import.meta.url;`,
+  "r.cjs": `exports.told = "require ${version}";`,
+  "part.mjs": `export { load } from "v"; export const part = "${version}";`,
+});
+
+const at = (folder: string, version: string): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(both(version)).map(([file, text]) => [`${folder}/${file}`, text]),
+  );
+
 describe("packages whose source Node cannot load", { concurrency: 2 }, () => {
   it("are compiled when a workspace links them, with all that they import", async (t) => {
     const project = await createProject(t, {
@@ -141,24 +162,6 @@ describe("packages whose source Node cannot load", { concurrency: 2 }, () => {
 
 describe("two copies of a package", { concurrency: 2 }, () => {
   it("each go to the files that Node gives them to", async (t) => {
-    const both = (version: string): Record<string, string> => ({
-      "package.json": JSON.stringify({
-        name: "v",
-        version,
-        exports: {
-          ".": { import: "./i.mjs", require: "./r.cjs" },
-          "./part": "./part.mjs",
-          "./package.json": "./package.json",
-        },
-      }),
-      "i.mjs": `${tell(`import ${version}`)} export const url = import.meta.url;`,
-      "r.cjs": `exports.told = "require ${version}";`,
-      "part.mjs": `export { load } from "v"; export const part = "${version}";`,
-    });
-    const at = (folder: string, version: string): Record<string, string> =>
-      Object.fromEntries(
-        Object.entries(both(version)).map(([file, text]) => [`${folder}/${file}`, text]),
-      );
     const use = `import { told, url, load } from "v"; import { part, load as again } from "v/part"; import about from "v/package.json" with { type: "json" }; const required = require("v").told; const lazy = (await import("v")).told;
       export const all = [told, url, part, about.version, required, lazy, load === again];`;
     const project = await createProject(t, {
