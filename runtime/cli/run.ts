@@ -10,6 +10,9 @@ import { start } from "./start.ts";
 export async function runCommandLine(argv: readonly string[]): Promise<void> {
   try {
     const invocation = parseArguments(argv);
+    const { command } = invocation;
+    // A server guards its streams in another way.
+    if (command !== "start" && command !== "dev") ignoreGoneReaders();
     switch (invocation.command) {
       case "help":
         process.stdout.write(
@@ -50,6 +53,11 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     process.stderr.write(`${text}\n`);
     process.exit(exitCode);
   }
+}
+
+/** `edgicorn status | head -1`: a reader that has seen enough is no error. */
+function ignoreGoneReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 }
 
 async function tellOutcome(invocation: ControlInvocation): Promise<void> {

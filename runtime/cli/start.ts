@@ -9,6 +9,7 @@ import type { ReloadReport } from "../control/operations.ts";
 import { EXIT } from "../errors.ts";
 import { type LoadedCertificates, loadCertificates } from "../front/tls.ts";
 import { type Logger, pickLogLook } from "../log.ts";
+import { guardStandardStreams, tellLostOutput } from "../log/standard-streams.ts";
 import { ServerLogs } from "../log/server-logs.ts";
 import { Primary } from "../primary.ts";
 import { settledWithin } from "../settled-within.ts";
@@ -33,6 +34,7 @@ const ABORT_START_MS = 3_000;
  * @throws RuntimeError of fault "operator" when it cannot start; nothing is left behind then.
  */
 export async function start(options: StartOptions): Promise<void> {
+  const streams = guardStandardStreams();
   const logs = new ServerLogs();
   const stopping = new AbortController();
   let log: Logger | null = null;
@@ -51,7 +53,10 @@ export async function start(options: StartOptions): Promise<void> {
     takeover,
     place,
     signal: stopping.signal,
-    onLog: (created) => (log = created),
+    onLog(created) {
+      log = created;
+      tellLostOutput(created, streams);
+    },
   });
   const serving = opening.then((running) =>
     serve(running, {

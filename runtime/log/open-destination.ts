@@ -2,7 +2,12 @@ import { closeSync, fstatSync, statSync } from "node:fs";
 import { isatty } from "node:tty";
 import type { LogDestination } from "./destination.ts";
 import { FileDestination, openLogFile } from "./file-destination.ts";
-import { openStreamDestination, openStderrSocket } from "./stream-destination.ts";
+import type { Writable } from "node:stream";
+import {
+  openSocketDestination,
+  openStreamDestination,
+  type StreamDestination,
+} from "./stream-destination.ts";
 
 /** Descriptor of standard error. */
 const STDERR = 2;
@@ -10,8 +15,29 @@ const STDERR = 2;
 /** Opens standard error as a log destination. Never throws: if it is closed, lines are lost. */
 export function openStderr(): LogDestination {
   const kind = kindOf(STDERR);
-  const open = kind === "socket" ? openStderrSocket : () => openStreamDestination(STDERR);
+  const open =
+    kind === "socket"
+      ? () => openSocketDestination(process.stderr)
+      : () => openStreamDestination(STDERR);
   return (kind === "file" ? null : open()) ?? new FileDestination(STDERR);
+}
+
+/**
+ * Opens standard output or standard error for writing without waiting, where it is a pipe or a socket.
+ *
+ * @param native Gives Node's own stream of the descriptor.
+ * @returns `null` for a terminal or a file, and where Node or the system does not let us.
+ */
+export function openStandardStream(fd: number, native: () => Writable): StreamDestination | null {
+  if (isatty(fd)) return null;
+  switch (kindOf(fd)) {
+    case "file":
+      return null;
+    case "socket":
+      return openSocketDestination(native());
+    case "stream":
+      return openStreamDestination(fd);
+  }
 }
 
 /**

@@ -1,6 +1,12 @@
 import { closeSync, constants, openSync, writeSync } from "node:fs";
+import type { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { type LogDestination, LostLines, MAX_CLOSE_MS, MAX_WAITING_BYTES } from "./destination.ts";
+
+/** Takes bytes too, as programs print them. */
+export interface StreamDestination extends LogDestination {
+  write(lines: string | Buffer): void;
+}
 
 /**
  * Opens a pipe or a terminal (`| jq`, a container's log) for writing without waiting, on Linux.
@@ -13,7 +19,7 @@ import { type LogDestination, LostLines, MAX_CLOSE_MS, MAX_WAITING_BYTES } from 
  * @param target A descriptor, or a path.
  * @returns `null` if it cannot be opened this way: the system is not Linux, or the pipe belongs to another user.
  */
-export function openStreamDestination(target: number | string): LogDestination | null {
+export function openStreamDestination(target: number | string): StreamDestination | null {
   const path = typeof target === "string" ? target : `/proc/self/fd/${target}`;
   try {
     const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
@@ -24,27 +30,29 @@ export function openStreamDestination(target: number | string): LogDestination |
 }
 
 /**
- * Opens standard error when it is a socket (journald, a parent that is Node). A socket cannot be opened once more, so
- * all processes that share it share its mode. Each Node process makes it blocking when it begins and when it ends.
- * Therefore it is made non-blocking again before each write.
+ * Opens standard output or standard error when it is a socket (journald, a parent that is Node). A socket cannot be opened
+ * once more, so all processes that share it share its mode. Each Node process makes it blocking when it begins and when it
+ * ends. Therefore it is made non-blocking again before each write.
  *
+ * @param stream Node's own stream of it.
  * @returns `null` if this Node offers no way to do so.
  */
-export function openStderrSocket(): LogDestination | null {
+export function openSocketDestination(stream: Writable): StreamDestination | null {
   // libuv's handle. It is undocumented, so it may disappear.
-  const { _handle: handle } = process.stderr as {
+  const { _handle: handle, fd } = stream as {
     _handle?: { setBlocking?: (isBlocking: boolean) => number };
+    fd?: number;
   };
-  if (typeof handle?.setBlocking !== "function") return null;
+  if (typeof handle?.setBlocking !== "function" || fd === undefined) return null;
   const prepare = (): void => void handle.setBlocking?.(false);
-  return createStreamDestination(process.stderr.fd, { closes: false, prepare });
+  return createStreamDestination(fd, { closes: false, prepare });
 }
 
 /** @param options.prepare Called before each write. */
 function createStreamDestination(
   fd: number,
   { closes, prepare }: { closes: boolean; prepare: () => void },
-): LogDestination {
+): StreamDestination {
   const waiting: Buffer[] = [];
   let waitingBytes = 0;
   const lost = new LostLines();
@@ -110,18 +118,18 @@ function createStreamDestination(
   }
   process.on("exit", flushSync);
 
-  const destination: LogDestination = {
+  const destination: StreamDestination = {
     atomicBytes: PIPE_BUF_BYTES,
     onLost: null,
     write(lines) {
       const bytes = Buffer.from(lines);
       if (isGone || closed !== null || waitingBytes + bytes.length > MAX_WAITING_BYTES) {
-        lost.add(lines);
+        lost.add(textOf(lines));
         return;
       }
       const written = waiting.length === 0 ? tryWrite(bytes) : 0;
       if (isGone) {
-        lost.add(lines);
+        lost.add(textOf(lines));
       } else if (written < bytes.length) {
         waiting.push(bytes.subarray(written));
         waitingBytes += bytes.length - written;
@@ -146,6 +154,11 @@ function createStreamDestination(
     },
   };
   return destination;
+}
+
+/** With as many line feeds; one character per byte will do. */
+function textOf(lines: string | Buffer): string {
+  return typeof lines === "string" ? lines : lines.toString("latin1");
 }
 
 /** Writes to a pipe up to this size are atomic (POSIX; 4096 on Linux): lines of several processes do not mix. */

@@ -19,6 +19,11 @@ import {
   pickLogLook,
   reportLosses,
 } from "../log.ts";
+import {
+  guardStandardStreams,
+  type StandardStreams,
+  tellLostOutput,
+} from "../log/standard-streams.ts";
 import { installWebObjects } from "../web/install.ts";
 import { BackgroundWork } from "./background-work.ts";
 import { BootWatch } from "./boot-watch.ts";
@@ -36,10 +41,11 @@ import { VitalsMeter } from "./vitals.ts";
 
 /** Runs this process as a worker: it lives as long as its channel to the primary. */
 export function runWorker(): void {
+  const streams = guardStandardStreams();
   // Signals of the terminal or of a process group are meant for the primary, which then drains its workers. SIGUSR2
   // would kill.
   for (const signal of IGNORED_SIGNALS) process.on(signal, () => {});
-  Worker.start(guardInspector());
+  Worker.start(guardInspector(), streams);
 }
 
 const IGNORED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2"] as const;
@@ -51,14 +57,16 @@ class Worker {
   readonly #departures = new Departures();
   readonly #vitals = new VitalsMeter();
   readonly #closeInspector: () => void;
+  readonly #streams: StandardStreams;
   #exchanges: Exchanges | null = null;
 
   /** The channel keeps it alive. */
-  static start(closeInspector: () => void): Worker {
-    return new Worker(closeInspector);
+  static start(closeInspector: () => void, streams: StandardStreams): Worker {
+    return new Worker(closeInspector, streams);
   }
 
-  private constructor(closeInspector: () => void) {
+  private constructor(closeInspector: () => void, streams: StandardStreams) {
+    this.#streams = streams;
     this.#closeInspector = closeInspector;
     this.#channel = new Channel(new Socket({ fd: CHANNEL_FD }), {
       maxFrameBytes: MAX_FRAME_BYTES,
@@ -121,6 +129,7 @@ class Worker {
     });
     try {
       const log = await openWorkerLog(settings);
+      tellLostOutput(log, this.#streams);
       surviveRejections(log, this.#departures);
       process.on("uncaughtException", (error) => {
         if (this.#departures.explain(error)) return;
