@@ -43,6 +43,8 @@ export interface Config {
   readonly handlersDir: string;
   /** Absolute; exists. `null`: no static files. */
   readonly publicDir: string | null;
+  /** Which symbolic links in the folder of the static files are followed. */
+  readonly publicLinks: "inside" | "follow";
   /** Absolute; the default one may not exist yet. */
   readonly certsDir: string;
   /** Absolute; may not exist yet. */
@@ -197,6 +199,7 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     configFile: file?.path ?? null,
     handlersDir: path("handlers", values.handlers),
     publicDir: hasPublic || !origins.public.isDefault ? publicDir : null,
+    publicLinks: values.publicLinks,
     certsDir: path("certs", values.certs),
     stateDir: path("stateDir", values.stateDir),
     pidFile: values.pidFile === null ? null : path("pidFile", values.pidFile),
@@ -268,6 +271,7 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
 const DEFAULTS: Readonly<Required<UserConfig>> = {
   handlers: "handlers",
   public: "public",
+  publicLinks: "inside", // nginx: disable_symlinks off
   certs: "certs",
   stateDir: ".edgicorn",
   pidFile: "off",

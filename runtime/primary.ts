@@ -294,7 +294,10 @@ export class Primary {
       .clean()
       .catch((error: unknown) => this.#log.warn({ err: error }, "cannot look for old spool files"));
     if (publicDir !== null) {
-      const indexing = FileIndex.open(publicDir, { log: this.#log });
+      const indexing = FileIndex.open(publicDir, {
+        log: this.#log,
+        links: config.publicLinks,
+      });
       opening.push(indexing.then((files) => (this.#files = files)));
     }
     // What fails first stops the others, and is thrown once they have ended: what they opened has an owner then.

@@ -190,14 +190,15 @@ export class Reloader {
   /** Opens and tries all parts that the switch needs. If one fails, closes them again. */
   async #prove(transition: Transition): Promise<Proven> {
     const { from, setup } = transition;
-    const { publicDir } = setup.config;
+    const { publicDir, publicLinks: links } = setup.config;
+    const before = from.setup.config;
     // Do first what fails quickly.
     const swaps = this.#prepareCertificates(transition);
     let { files } = from;
     try {
-      if (publicDir !== from.setup.config.publicDir) {
+      if (publicDir !== before.publicDir || links !== before.publicLinks) {
         const { log } = this.#options;
-        files = publicDir === null ? null : await FileIndex.open(publicDir, { log });
+        files = publicDir === null ? null : await FileIndex.open(publicDir, { log, links });
       }
       const generation = await this.#startGeneration(transition);
       return { setup, generation, files, swaps };

@@ -44,6 +44,7 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       configFile: null,
       handlersDir: join(cwd, "handlers"),
       publicDir: null,
+      publicLinks: "inside",
       certsDir: join(cwd, "certs"),
       stateDir: join(cwd, ".edgicorn"),
       pidFile: null,
@@ -137,6 +138,7 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
     const values: Record<(typeof SETTING_NAMES)[number], [string, keyof Config, unknown]> = {
       handlers: ["other", "handlersDir", join(cwd, "other")],
       public: ["files", "publicDir", join(cwd, "files")],
+      publicLinks: ["follow", "publicLinks", "follow"],
       certs: ["other", "certsDir", join(cwd, "other")],
       stateDir: ["other", "stateDir", join(cwd, "other")],
       pidFile: ["run.pid", "pidFile", join(cwd, "run.pid")],

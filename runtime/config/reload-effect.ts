@@ -21,6 +21,7 @@ export const RELOAD_EFFECT = {
   configFile: { name: "config", effect: "source" },
   handlersDir: { name: "handlers", effect: "switch" },
   publicDir: { name: "public", effect: "switch" },
+  publicLinks: { name: "publicLinks", effect: "switch" },
   certsDir: { name: "certs", effect: "switch" },
   // Leases and the control socket are there.
   stateDir: { name: "stateDir", effect: "restart" },

@@ -9,6 +9,7 @@ const MOST_FIELDS = 98;
 export const settingsSchema = z.strictObject({
   handlers: text(),
   public: z.union([off(), text()]),
+  publicLinks: z.enum(["inside", "follow"]),
   certs: text(),
   stateDir: text(),
   pidFile: z.union([off(), text()]),
@@ -190,6 +191,13 @@ export const SETTINGS: Readonly<Record<SettingName, SettingText>> = {
     help: "response body kept for a slow client",
     expected: 'a size from 16kb to 64mb, such as "128kb"',
     default: "128kb",
+    common: false,
+  },
+  publicLinks: {
+    value: "HOW",
+    help: "links in public: inside or follow (all)",
+    expected: '"inside" (only links that stay in the public folder) or "follow" (all)',
+    default: "inside",
     common: false,
   },
   bodyOverflow: {

@@ -15,6 +15,11 @@ export interface UserConfig {
   handlers?: string;
   /** Folder of the static files, or `"off"`. Default: `public`, if there is one. */
   public?: string | false;
+  /**
+   * Which symbolic links in the folder of the static files are followed: `"inside"`, those that stay in it, or `"follow"`, all.
+   * Default: `"inside"`.
+   */
+  publicLinks?: "inside" | "follow";
   /** Folder of the certificates: `NAME.crt` with `NAME.key`, or certbot's folders. Default: `certs`. */
   certs?: string;
   /** Folder for what the program keeps, such as compiled handlers. Default: `.edgicorn`. */

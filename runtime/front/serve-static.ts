@@ -1,5 +1,5 @@
 import { RuntimeError } from "../errors.ts";
-import { type StaticAnswer, resolveStatic } from "../static/answer.ts";
+import { type StaticAnswer, type Untagged, resolveStatic } from "../static/answer.ts";
 import type { FileIndex } from "../static/file-index.ts";
 import { BytesSource, FileSource } from "./body-sources.ts";
 import { findField } from "./find-field.ts";
@@ -20,7 +20,7 @@ export function serveStatic(
 ): boolean {
   const answer = lookUp(client, target, files);
   if (answer === null) return false;
-  if (answer.body.kind !== "file") {
+  if (!("untagged" in answer) && answer.body.kind !== "file") {
     sendNow(client, answer);
     return true;
   }
@@ -35,7 +35,7 @@ function lookUp(
   client: UwsClientSide,
   target: { path: string; search: string },
   files: FileIndex,
-): StaticAnswer | null {
+): StaticAnswer | Untagged | null {
   const nowMs = Date.now();
   const entry = files.lookup(target.path, nowMs);
   if (entry === undefined) return null;
@@ -72,8 +72,13 @@ async function sendFile(
 ): Promise<void> {
   // A file that changed since it was looked up is looked up again, once: it may be there in another version.
   for (let attempt = 1; attempt <= 2; attempt++) {
-    const answer = lookUp(client, target, files);
+    let answer = lookUp(client, target, files);
+    if (answer !== null && "untagged" in answer && (await files.readTag(answer.untagged))) {
+      answer = lookUp(client, target, files);
+    }
     if (answer === null) break;
+    // It changed while its tag was read.
+    if ("untagged" in answer) continue;
     if (answer.body.kind !== "file") {
       sendNow(client, answer);
       return;

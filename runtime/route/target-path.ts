@@ -48,14 +48,16 @@ export function parseTarget(target: string): ParsedTarget | TargetRefusal {
  * Decodes a pathname for the file system.
  *
  * @param pathname As in `ParsedTarget`; one that was not normalised is safe too, it only finds less.
- * @returns `null` when no file can be meant: malformed encoding, an encoded `/` or `\`, NUL, a segment that is empty
- *   (the last may be) or that reads `.` or `..` when decoded.
+ * Several slashes count as one, as for the file system and for Nginx (`merge_slashes`).
+ *
+ * @returns `null` when no file can be meant: malformed encoding, an encoded `/` or `\`, NUL, a segment that reads `.` or
+ *   `..` when decoded.
  */
 export function toSafePath(pathname: string): SafePath | null {
   const decoded = ENCODED_SLASH.test(pathname) ? null : decode(pathname);
   if (decoded === null || decoded.charCodeAt(0) !== SLASH || UNSAFE.test(decoded)) return null;
-  // Each condition of the type has just been checked.
-  return decoded as SafePath;
+  // Each condition of the type has just been checked, or is made true here.
+  return (decoded.includes("//") ? decoded.replaceAll(/\/{2,}/g, "/") : decoded) as SafePath;
 }
 
 const SLASH = 0x2f;
@@ -72,7 +74,7 @@ const FORBIDDEN = /[\0-\x20\x7f]/;
 const ENCODED_SLASH = /%2f/i;
 
 // oxlint-disable-next-line no-control-regex -- NUL ends a path for the operating system
-const UNSAFE = /[\\\0]|\/\/|\/\.{1,2}(?:\/|$)/;
+const UNSAFE = /[\\\0]|\/\.{1,2}(?:\/|$)/;
 
 function parseOddTarget(target: string): ParsedTarget | TargetRefusal {
   if (target.charCodeAt(0) !== SLASH) return { ok: false, reason: "not a path" };

@@ -20,6 +20,11 @@ export interface StaticAnswer {
   body: StaticBody;
 }
 
+/** A file whose entity tag has to be read first, see `FileIndex.readTag`: once for each version of a file with such a date. */
+export interface Untagged {
+  untagged: StaticFile;
+}
+
 /** Where the `contentLength` bytes of the body come from. */
 export type StaticBody =
   | { kind: "none" }
@@ -37,11 +42,12 @@ export function resolveStatic(
   entry: StaticEntry,
   request: StaticRequest,
   nowMs: number,
-): StaticAnswer | null {
+): StaticAnswer | Untagged | null {
   const { method, field } = request;
   if (method !== "GET" && method !== "HEAD") return null;
   if (entry.kind === "redirect") return toRedirect(entry, request.query);
   const file = pickVariant(entry, field);
+  if (file.needsContentTag) return { untagged: file };
   const precondition = resolvePrecondition(field, file, nowMs);
   if (precondition === "not-modified") {
     return { status: 304, fields: toCacheFields(file), contentLength: null, body: NONE };

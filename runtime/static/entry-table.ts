@@ -19,6 +19,8 @@ export interface Origin {
 export class EntryTable {
   /** By decoded path: `/a/b.js`; a folder with an index page is there as `/a/` and, to redirect, as `/a`. */
   readonly byPath = new Map<string, StaticEntry>();
+  /** Coded siblings that are not served, since their file is newer: by path, with the time at which the file was edited. */
+  readonly leftBehind = new Map<string, number>();
   readonly #origins = new WeakMap<StaticFile, Origin>();
   readonly #onRetired: (file: StaticFile) => void;
 
@@ -54,6 +56,7 @@ export class EntryTable {
 
   clear(): void {
     for (const entry of this.byPath.values()) this.#retire(entry);
+    this.leftBehind.clear();
     this.byPath.clear();
   }
 
@@ -65,6 +68,7 @@ export class EntryTable {
     const before = this.byPath.get(path);
     if (before !== undefined) this.#retire(before);
     if (child === undefined) {
+      for (const { suffix } of CODED_SIBLINGS) this.leftBehind.delete(path + suffix);
       if (before === undefined) return;
       this.byPath.delete(path);
       if (name === INDEX_PAGE) this.#unpublishIndex(folder);
@@ -80,7 +84,13 @@ export class EntryTable {
     const variants: StaticFile[] = [];
     for (const { coding, suffix } of CODED_SIBLINGS) {
       const sibling = folder.children.get(name + suffix);
-      if (sibling === undefined || sibling.isFolder || isLeftBehind(sibling, source)) continue;
+      const path = folder.path + name + suffix;
+      this.leftBehind.delete(path);
+      if (sibling === undefined || sibling.isFolder) continue;
+      if (isLeftBehind(sibling, source)) {
+        this.leftBehind.set(path, source.version.modifiedMs);
+        continue;
+      }
       const variant = new StaticFile(sibling, { contentType, coding });
       this.#origins.set(variant, { folder, name: name + suffix });
       variants.push(variant);
@@ -112,6 +122,7 @@ export class EntryTable {
   }
 }
 
+const SLACK_MS = 1_000;
 const INDEX_PAGE = "index.html";
 
 function isUnchanged({ source }: StaticFile): boolean {
@@ -121,8 +132,8 @@ function isUnchanged({ source }: StaticFile): boolean {
 
 /**
  * Whether a coded sibling is older than its file, which then was edited without it. Some slack: a checkout or a copy
- * writes the two in either order.
+ * writes the two in either order, and some file systems know whole seconds only.
  */
 function isLeftBehind(sibling: File, source: File): boolean {
-  return sibling.version.modifiedMs < source.version.modifiedMs - 10_000;
+  return sibling.version.modifiedMs < source.version.modifiedMs - SLACK_MS;
 }

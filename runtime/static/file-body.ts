@@ -68,6 +68,21 @@ export async function readWhole(handle: FileHandle, source: FileSource): Promise
   return isSameVersion(await handle.stat(), source.version) ? bytes : null;
 }
 
+/** @returns `null` if the file changed meanwhile. */
+export async function readEnds(
+  handle: FileHandle,
+  source: FileSource,
+  endBytes: number,
+): Promise<Buffer | null> {
+  const { sizeBytes } = source.version;
+  if (sizeBytes <= 2 * endBytes) return readWhole(handle, source);
+  const bytes = Buffer.allocUnsafeSlow(2 * endBytes);
+  const first = await fill(handle, bytes.subarray(0, endBytes), 0);
+  const last = await fill(handle, bytes.subarray(endBytes), sizeBytes - endBytes);
+  if (first + last !== bytes.length) return null;
+  return isSameVersion(await handle.stat(), source.version) ? bytes : null;
+}
+
 export function toMemoryBody(bytes: Uint8Array): FileBody {
   return {
     lengthBytes: bytes.length,

@@ -1,15 +1,20 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
+import { webcrypto } from "node:crypto";
 
 import { toMemoryBody, type FileBody } from "./file-body.ts";
 import { FileTree } from "./file-tree.ts";
-import { resolveLink } from "./folder.ts";
+import { type PublicLinks, resolveLink } from "./folder.ts";
 import { OpenFiles } from "./open-files.ts";
 import { ResidentBytes } from "./resident-bytes.ts";
 import type { StaticEntry, StaticFile } from "./static-file.ts";
 
+const { subtle } = webcrypto;
+
 export interface FileIndexOptions {
   log: { warn(fields: object, message: string): void };
+  /** Whether what a symbolic link leads to outside of the folder is served; it is not unless told. */
+  links?: PublicLinks;
   /** Memory for the content of small files, all together. */
   residentBudgetBytes?: number;
   /**
@@ -113,6 +118,28 @@ export class FileIndex {
     return body;
   }
 
+  /**
+   * Reads what the entity tag of a file is made of, where its time of modification does not do. To be awaited before a
+   * file that `needsContentTag` is answered with.
+   *
+   * @returns `false` if the file is no longer what was looked up; then look up again.
+   * @throws {RuntimeError} `ERR_OVERLOADED` when too many files are open.
+   */
+  async readTag(file: StaticFile): Promise<boolean> {
+    const bytes =
+      file.sizeBytes <= Math.min(this.#residentFileBytes, 2 * TAG_END_BYTES)
+        ? await this.#loadWhole(file)
+        : await this.#open.loadEnds(file, TAG_END_BYTES);
+    if (bytes === null) {
+      this.#onUnreadable(file);
+      return false;
+    }
+    // Hashed outside of the event loop.
+    const digest = await subtle.digest("SHA-256", bytes);
+    file.contentTag = Buffer.from(digest, 0, TAG_BYTES).toString("hex");
+    return true;
+  }
+
   /** Stops watching; settles when the last body that was opened is closed. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -134,10 +161,14 @@ export class FileIndex {
   }
 
   async #loadBody(file: StaticFile, start: number, lengthBytes: number): Promise<FileBody | null> {
+    const bytes = await this.#loadWhole(file);
+    return bytes === null ? null : toMemoryBody(bytes.subarray(start, start + lengthBytes));
+  }
+
+  async #loadWhole(file: StaticFile): Promise<Buffer | null> {
     const bytes = file.bytes ?? (await this.#open.load(file));
-    if (bytes === null) return null;
-    this.#resident.admit(file, bytes);
-    return toMemoryBody(bytes.subarray(start, start + lengthBytes));
+    if (bytes !== null) this.#resident.admit(file, bytes);
+    return bytes;
   }
 
   #onUnreadable(file: StaticFile): void {
@@ -167,9 +198,10 @@ export class FileIndex {
   }
 
   #toTree(root: { realPath: string; inode: number }): FileTree {
-    const { log, onChange, maxFiles = 200_000 } = this.#options;
+    const { log, onChange, maxFiles = 200_000, links = "inside" } = this.#options;
     return new FileTree(root, {
       log,
+      links,
       maxFiles,
       onRetired: (file) => this.#resident.drop(file),
       onSettled: () => onChange?.(),
@@ -187,6 +219,15 @@ export class FileIndex {
 }
 
 const MEBIBYTE = 1024 * 1024;
+
+/**
+ * Of a large file, as much of either end goes into its tag: formats have their index, their checksums or their date at one
+ * of them, and reading 1 GiB for a tag would hold up the first client.
+ */
+const TAG_END_BYTES = 512 * 1024;
+
+/** 64 bits of a hash: two versions of one file have the same by accident once in 10^19. */
+const TAG_BYTES = 8;
 const CHECK_EVERY_MS = 1000;
 const NO_ENTRIES: ReadonlyMap<string, StaticEntry> = new Map();
 

@@ -1,13 +1,27 @@
 import { watch } from "node:fs";
+import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 
 import { CODED_SIBLINGS } from "./content-coding.ts";
 import { EntryTable } from "./entry-table.ts";
-import { findChild, isIntact, listNames, lookAt, toFolder, type Folder } from "./folder.ts";
+import {
+  findChild,
+  isIntact,
+  isLinked,
+  isVersionName,
+  listNames,
+  lookAt,
+  resolveLink,
+  toFolder,
+  type Child,
+  type Folder,
+  type PublicLinks,
+} from "./folder.ts";
 import { toFileVersion, type StaticEntry, type StaticFile } from "./static-file.ts";
 
 export interface FileTreeOptions {
   maxFiles: number;
+  links: PublicLinks;
   log: { warn(fields: object, message: string): void };
   /** The file is no longer what a path stands for. */
   onRetired(file: StaticFile): void;
@@ -38,6 +52,8 @@ export class FileTree {
   #fileCount = 0;
   #isFullReported = false;
   #isUnwatchedReported = false;
+  /** Links that were reported, and coded files, by their path. */
+  readonly #reported = new Set<string>();
 
   /** @param root Canonical path of a folder, and its inode. Nothing is read before {@link settled} is called. */
   constructor(root: { realPath: string; inode: number }, options: FileTreeOptions) {
@@ -107,13 +123,20 @@ export class FileTree {
       }
       const folder = next.value;
       const stats = lookAt(folder.realPath);
-      if (stats?.ino !== folder.inode) {
+      if (stats?.ino !== folder.inode || this.#leadsElsewhere(folder)) {
         if (folder.parent !== null) this.#lookLater(folder.parent, folder.name);
       } else if (stats.mtimeMs !== folder.readAtMs) {
         this.#readLater(folder, "shallow");
       }
     }
+    this.#reportLeftBehind();
     void this.#work();
+  }
+
+  /** A folder that a symbolic link leads to stays as it is while the link is moved to another one. */
+  #leadsElsewhere({ parent, name, realPath }: Folder): boolean {
+    if (parent === null || realPath === join(parent.realPath, name)) return false;
+    return resolveLink(join(parent.realPath, name)) !== realPath;
   }
 
   /** Stops watching and retires every file. */
@@ -133,6 +156,14 @@ export class FileTree {
     const names = this.#unseen.get(folder);
     if (names === undefined) this.#unseen.set(folder, new Set([name]));
     else names.add(name);
+  }
+
+  #noticeLater(folder: Folder, name: string): void {
+    this.#lookLater(folder, name);
+    if (!isVersionName(name)) return;
+    for (const [child, what] of folder.children) {
+      if (isLinked(folder, child, what)) this.#lookLater(folder, child);
+    }
   }
 
   #work(): Promise<void> {
@@ -203,7 +234,7 @@ export class FileTree {
       folder.watcher = watcher;
       watcher.on("change", (_event, name) => {
         if (folder.watcher !== watcher || !this.#folders.has(folder)) return;
-        if (typeof name === "string") this.#lookLater(folder, name);
+        if (typeof name === "string") this.#noticeLater(folder, name);
         else this.#readLater(folder, "shallow");
         void this.#work();
       });
@@ -216,10 +247,12 @@ export class FileTree {
 
   /** Brings one name in a folder that is intact up to date. */
   #look(folder: Folder, name: string): void {
-    const found = findChild(folder, name, this.#root.realPath);
+    const { links } = this.#options;
+    const found = findChild(folder, name, { rootPath: this.#root.realPath, links });
     const current = folder.children.get(name);
-    if (found === null) {
+    if (found.kind !== "found") {
       this.#remove(folder, name);
+      if (found.kind === "refused") this.#reportLink(folder.path + name, found);
     } else if (found.stats.isFile()) {
       if (current === undefined && this.#isFull()) return;
       // A name that was a folder takes everything below it along; a file is just replaced.
@@ -279,6 +312,39 @@ export class FileTree {
     return true;
   }
 
+  #reportLink(path: string, { target, why }: Extract<Child, { kind: "refused" }>): void {
+    const { log } = this.#options;
+    if (!this.#isNews(`${path} ${target}`)) return;
+    const link = join(this.#root.realPath, path);
+    const where =
+      why === "outside" ? `outside of ${this.#root.realPath}` : "a hidden file or folder";
+    log.warn(
+      { link, target, setting: "publicLinks" },
+      `Cannot serve ${link}: found a symbolic link to ${target}, ${where}, expected one that stays inside ` +
+        '(copy the file there, or set publicLinks to "follow" to serve what all links lead to); until then it is answered 404',
+    );
+  }
+
+  /** Once each, of files that were edited a while ago: a build writes the two one after the other. */
+  #reportLeftBehind(): void {
+    const { log } = this.#options;
+    for (const [path, editedMs] of this.#table.leftBehind) {
+      if (Date.now() - editedMs < EDITED_MS || !this.#isNews(path)) continue;
+      const file = join(this.#root.realPath, path);
+      log.warn(
+        { file },
+        `${file} is not served: found that it is older than the file that it is a compressed form of, ` +
+          "expected one that was made after it (compress the file again, or remove this one)",
+      );
+    }
+  }
+
+  #isNews(what: string): boolean {
+    if (this.#reported.has(what) || this.#reported.size >= MOST_REPORTS) return false;
+    this.#reported.add(what);
+    return true;
+  }
+
   #reportUnwatched(error: unknown): void {
     if (this.#isUnwatchedReported) return;
     this.#isUnwatchedReported = true;
@@ -293,5 +359,8 @@ type Depth = "deep" | "shallow";
 
 const SLICE_MS = 5;
 const YOUNG_MS = 2000;
+const EDITED_MS = 5000;
+/** More of the same tell nothing new, and a folder of links would fill the log. */
+const MOST_REPORTS = 100;
 /** About 2 microseconds each. */
 const FOLDERS_PER_SWEEP = 500;

@@ -34,30 +34,50 @@ export function isIntact(folder: Folder): boolean {
   return resolveLink(folder.realPath) === folder.realPath;
 }
 
+/** Which symbolic links are followed: those that lead to what may be served inside the root, or all. */
+export type PublicLinks = "inside" | "follow";
+
+/** What a name in a folder stands for. */
+export type Child =
+  | { kind: "found"; realPath: string; stats: Stats }
+  /** Nothing that may be served. */
+  | { kind: "none" }
+  /** A symbolic link that is not followed, and where it leads. */
+  | { kind: "refused"; target: string; why: "outside" | "hidden" };
+
 /**
- * What a name in a folder stands for: a file or a folder that may be served, or `null`.
+ * Says what a name in a folder stands for: a file or a folder that may be served, or not.
  *
- * Dot-files are not, nor what a symbolic link leads to outside the root, nor anything but regular files. A link to a
- * folder that it lies in is not either: the tree would be endless.
+ * Dot-files may not, nor what a symbolic link leads to outside the root, nor anything but regular files. A link to a
+ * folder that it lies in may not either: the tree would be endless.
  *
- * @param rootPath Canonical path of the tree's root.
+ * @param options.rootPath Canonical path of the tree's root.
  */
 export function findChild(
   folder: Folder,
   name: string,
-  rootPath: string,
-): { realPath: string; stats: Stats } | null {
-  if (isHidden(folder.path, name)) return null;
+  { rootPath, links }: { rootPath: string; links: PublicLinks },
+): Child {
+  if (isHidden(folder.path, name)) return NONE;
   let realPath = join(folder.realPath, name);
   let stats = lookAt(realPath);
   if (stats?.isSymbolicLink() === true) {
     const target = resolveLink(realPath);
-    if (target === null || !isServedFrom(rootPath, target) || isWithin(folder, target)) return null;
+    if (target === null || isWithin(folder, target)) return NONE;
+    const why = links === "follow" ? null : findRefusal(rootPath, target);
+    if (why !== null) return { kind: "refused", target, why };
     realPath = target;
     stats = lookAt(target);
   }
-  if (stats === undefined) return null;
-  return stats.isFile() || stats.isDirectory() ? { realPath, stats } : null;
+  if (stats === undefined) return NONE;
+  return stats.isFile() || stats.isDirectory() ? { kind: "found", realPath, stats } : NONE;
+}
+
+const NONE: Child = Object.freeze({ kind: "none" });
+
+/** Whether a child is reached by a symbolic link. */
+export function isLinked(folder: Folder, name: string, { realPath }: Folder | File): boolean {
+  return realPath !== join(folder.realPath, name);
 }
 
 // Whatever the reason why something cannot be looked at (gone, not permitted, name too long): it is not served.
@@ -91,16 +111,26 @@ function isHidden(folderPath: string, name: string): boolean {
   return name.startsWith(".") && !(folderPath === "/" && name === ".well-known");
 }
 
-/** Whether a link may lead there: inside the root, and not to something hidden in it. */
-function isServedFrom(rootPath: string, realPath: string): boolean {
+/** Whether changes of this name may be changes of what links in its folder lead to, as Kubernetes' `..data` is one. */
+export function isVersionName(name: string): boolean {
+  return name.startsWith("..");
+}
+
+/**
+ * Why a link may not lead there; `null`: it may, inside the root and not to something hidden in it.
+ *
+ * Names that begin with two dots are no secrets: Kubernetes has the files of a ConfigMap in `..2025_01_02`, the link `..data`
+ * to it, and a link to `..data/NAME` for each file.
+ */
+function findRefusal(rootPath: string, realPath: string): "outside" | "hidden" | null {
   const prefix = rootPath.endsWith(sep) ? rootPath : rootPath + sep;
-  if (!realPath.startsWith(prefix)) return false;
+  if (!realPath.startsWith(prefix)) return "outside";
   let path = "/";
   for (const name of realPath.slice(prefix.length).split(sep)) {
-    if (isHidden(path, name)) return false;
+    if (isHidden(path, name) && !isVersionName(name)) return "hidden";
     path += `${name}/`;
   }
-  return true;
+  return null;
 }
 
 function isWithin(folder: Folder, realPath: string): boolean {

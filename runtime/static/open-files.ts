@@ -1,7 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
 
 import { RuntimeError } from "../errors.ts";
-import { openSource, readWhole, toHandleBody, type FileBody } from "./file-body.ts";
+import { openSource, readEnds, readWhole, toHandleBody, type FileBody } from "./file-body.ts";
 import type { StaticFile } from "./static-file.ts";
 
 /** The files that are being read. All who read one version of a file at a time share one descriptor. */
@@ -42,6 +42,19 @@ export class OpenFiles {
     const loading = this.#load(file).finally(() => this.#loading.delete(file));
     this.#loading.set(file, loading);
     return loading;
+  }
+
+  /** The first and the last bytes, so many of each; all of a file that has no more. As {@link openBody}. */
+  async loadEnds(file: StaticFile, endBytes: number): Promise<Buffer | null> {
+    const handle = await this.#acquire(file);
+    if (handle === null) return null;
+    try {
+      return await readEnds(handle, file.source, endBytes);
+    } catch {
+      return null; // As for `load`.
+    } finally {
+      this.#release(file);
+    }
   }
 
   /** Refuses to open more; settles when all that is open is closed. */

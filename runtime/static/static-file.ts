@@ -72,6 +72,8 @@ export class StaticFile implements Validators {
   isRetired = false;
   /** When the file on disk was last seen to be this version. */
   checkedAtMs = 0;
+  #needsContentTag: boolean;
+  #contentTag: string | null = null;
   #etag: string | null = null;
   #fields: string | null = null;
 
@@ -84,6 +86,7 @@ export class StaticFile implements Validators {
     },
   ) {
     this.source = source;
+    this.#needsContentTag = !isTelling(source.version.modifiedMs);
     this.contentType = representation.contentType;
     this.coding = representation.coding ?? null;
     this.variants = representation.variants ?? NO_VARIANTS;
@@ -94,9 +97,31 @@ export class StaticFile implements Validators {
     return this.source.version.sizeBytes;
   }
 
-  /** Strong: size and time of modification in microseconds, and the coding, which makes another representation. */
+  /**
+   * Whether `contentTag` is to be set before the entity tag is asked for: the time of modification may be that of another
+   * version of the file, see {@link isTelling}.
+   */
+  get needsContentTag(): boolean {
+    return this.#needsContentTag;
+  }
+
+  /** Says what the content is: hexadecimal digits. */
+  set contentTag(tag: string) {
+    this.#contentTag = tag;
+    this.#needsContentTag = false;
+    this.#etag = null;
+    this.#fields = null;
+  }
+
+  /**
+   * Strong: the size with the time of modification in microseconds, or with what the content is; and the coding, which
+   * makes another representation. Equal on all machines that have the file with this time.
+   */
   get etag(): string {
-    this.#etag ??= toEtag(this.source.version, this.coding);
+    this.#etag ??= toEtag(this.source.version, {
+      contentTag: this.#contentTag,
+      coding: this.coding,
+    });
     return this.#etag;
   }
 
@@ -134,20 +159,32 @@ export class StaticFile implements Validators {
 const NO_VARIANTS: readonly StaticFile[] = Object.freeze([]);
 
 /**
- * Reproducible builds set every file's time to a fixed one: the start of 1970 (Nix stores, container images) or 1980
- * (zip archives). It would never change, so neither would a tag or a date made of it. Dates that an HTTP-date
- * cannot hold are no better.
+ * Whether a time tells one version of a file from the next. A time of whole seconds may come from an archive or a build
+ * that gives each version the same one: `npm pack` (1985), tar and container images, `SOURCE_DATE_EPOCH`; or from a file
+ * system that has no finer ones. Two writes never have the same microsecond by accident.
+ */
+function isTelling(modifiedMs: number): boolean {
+  return modifiedMs % 1000 !== 0 && isRealTime(modifiedMs);
+}
+
+/**
+ * Reproducible builds set every file's time to a fixed one: the start of 1970 (Nix stores, container images), 1980 (zip
+ * archives, Gradle), 1985 (`npm pack`), 2000 (Bazel). It would never change, so neither would a date made of it. Dates that
+ * an HTTP-date cannot hold are no better.
  */
 function isRealTime(modifiedMs: number): boolean {
   return modifiedMs > AFTER_FIXED_TIMES && modifiedMs < END_OF_HTTP_DATES;
 }
 
-const AFTER_FIXED_TIMES = Date.UTC(1980, 0, 3);
+const AFTER_FIXED_TIMES = Date.UTC(2000, 0, 3);
 const END_OF_HTTP_DATES = Date.UTC(10_000, 0, 1);
 
-function toEtag(version: FileVersion, coding: ContentCoding | null): string {
+function toEtag(
+  version: FileVersion,
+  { contentTag, coding }: { contentTag: string | null; coding: ContentCoding | null },
+): string {
   const timeMs = isRealTime(version.modifiedMs) ? version.modifiedMs : version.changedMs;
   const size = version.sizeBytes.toString(16);
-  const time = Math.round(timeMs * 1000).toString(16);
-  return coding === null ? `"${size}-${time}"` : `"${size}-${time}-${coding}"`;
+  const what = contentTag ?? Math.round(timeMs * 1000).toString(16);
+  return coding === null ? `"${size}-${what}"` : `"${size}-${what}-${coding}"`;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { rmSync, writeFileSync } from "node:fs";
+import { renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { eventually } from "../helpers/eventually.ts";
@@ -66,6 +66,36 @@ describe("static files", { timeout: 60_000 }, () => {
       }
       assert.equal(String((await ask(connection, "GET /page.txt")).body), "page");
     });
+
+    await t.test("with several slashes for one", async () => {
+      const connection = await server.connect();
+      assert.equal(String((await ask(connection, "GET //page.txt")).body), "page");
+    });
+
+    await t.test(
+      "with another tag when content of equal length and date takes its place",
+      async () => {
+        const connection = await server.connect();
+        const path = join(server.publicDir, "packed.html");
+        const date = new Date("1985-10-26T08:15:00Z");
+        const put = (content: string): void => {
+          writeFileSync(`${path}.new`, content);
+          utimesSync(`${path}.new`, date, date);
+          renameSync(`${path}.new`, path);
+        };
+        put("one");
+        await eventually(t, async () => (await ask(connection, "GET /packed.html")).status === 200);
+        const tag = fieldOf(await ask(connection, "HEAD /packed.html"), "etag") ?? "";
+        const known = `If-None-Match: ${tag}`;
+        assert.equal((await ask(connection, "GET /packed.html", known)).status, 304);
+        put("two");
+        await eventually(
+          t,
+          async () => (await ask(connection, "GET /packed.html", known)).status === 200,
+        );
+        assert.equal(String((await ask(connection, "GET /packed.html", known)).body), "two");
+      },
+    );
 
     await t.test("to several clients at once", async () => {
       const bodies = await Promise.all(

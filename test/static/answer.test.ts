@@ -41,7 +41,7 @@ function ask(
   { method = "GET", query = "" } = {},
 ): StaticAnswer {
   const answer = resolveStatic(entry, { method, query, field: (name) => fields[name] }, NOW);
-  assert.ok(answer !== null);
+  assert.ok(answer !== null && !("untagged" in answer));
   return answer;
 }
 

@@ -8,6 +8,7 @@ import {
   open,
   rename,
   rm,
+  stat,
   symlink,
   truncate,
   unlink,
@@ -20,10 +21,21 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 
 import * as fc from "fast-check";
 
+import type { FileIndex } from "../../runtime/static/file-index.ts";
 import { FileChangedError } from "../../runtime/static/file-body.ts";
 import { lookup, lookupFile, PublicFolder, readBody } from "./public-folder.ts";
 
 const SECOND = 1000;
+
+/** Reads the entity tag of a file that has none yet. */
+async function tagOf(index: FileIndex, path: string): Promise<string> {
+  const file = lookupFile(index, path);
+  assert.equal(file.needsContentTag, true, path);
+  assert.equal(await index.readTag(file), true);
+  assert.equal(file.needsContentTag, false);
+  assert.ok(file.fields.includes(file.etag));
+  return file.etag;
+}
 
 describe("FileIndex > what is served", () => {
   it("finds files by their decoded path", async (t) => {
@@ -165,6 +177,63 @@ describe("FileIndex > what is served", () => {
     for (const path of ["/outside.txt", "/outside/secret.txt", "/etc/passwd", "/hidden.txt"]) {
       assert.equal(lookup(index, path), undefined, path);
     }
+    const refused = folder.warnings.filter((warning) => warning.includes("publicLinks"));
+    assert.equal(refused.length, 4, refused.join("\n"));
+    assert.ok(refused.some((warning) => warning.includes(`${folder.root}/etc: `)));
+    assert.ok(refused.some((warning) => warning.includes(`${folder.outside}/public-too, outside`)));
+    assert.ok(refused.some((warning) => warning.includes("/.private/s.txt, a hidden file")));
+  });
+
+  it("warns of a link to the outside that appears, and follows it when told to", async (t) => {
+    const folder = new PublicFolder(t);
+    await folder.write({ "a.txt": "A" });
+    await mkdir(join(folder.outside, "shared"));
+    await writeFile(join(folder.outside, "shared", "b.txt"), "B");
+    const [inside, following] = [await folder.open(), await folder.open({ links: "follow" })];
+    await symlink("../shared", join(folder.root, "s"));
+    await folder.until(() => lookup(following, "/s/b.txt") !== undefined);
+    assert.equal(await readBody(following, lookupFile(following, "/s/b.txt")), "B");
+    await folder.until(() => folder.warnings.length > 0);
+    assert.match(
+      folder.warnings.join(),
+      /public\/s: found a symbolic link to \S+\/shared, outside/,
+    );
+    assert.equal(folder.warnings.length, 1);
+    assert.equal(lookup(inside, "/s/b.txt"), undefined);
+  });
+
+  it("serves the files of a ConfigMap, and sees all of them change at once", async (t) => {
+    const folder = new PublicFolder(t);
+    await folder.write({
+      "..v1/c.json": "1",
+      "..v1/sub/d.json": "1",
+      "..v2/c.json": "2",
+      "..v2/sub/d.json": "2",
+      ".env": "S",
+    });
+    await symlink("..v1", join(folder.root, "..data"));
+    await symlink("..data/c.json", join(folder.root, "c.json"));
+    await symlink("..data/sub", join(folder.root, "sub"));
+    await symlink(".env", join(folder.root, "env"));
+    const index = await folder.open();
+    const read = async (): Promise<(string | null)[]> => [
+      await readBody(index, lookupFile(index, "/c.json")),
+      await readBody(index, lookupFile(index, "/sub/d.json")),
+    ];
+    assert.deepEqual(await read(), ["1", "1"]);
+    for (const path of ["/..data/c.json", "/..v1/c.json", "/env"]) {
+      assert.equal(lookup(index, path), undefined, path);
+    }
+    await symlink("..v2", join(folder.root, "..tmp"));
+    await rename(join(folder.root, "..tmp"), join(folder.root, "..data"));
+    const sourceOf = (path: string): string => {
+      const entry = lookup(index, path);
+      return entry?.kind === "file" ? entry.source.realPath : "";
+    };
+    await folder.until(() =>
+      ["/c.json", "/sub/d.json"].every((path) => sourceOf(path).includes("..v2")),
+    );
+    assert.deepEqual(await read(), ["2", "2"]);
   });
 
   it("offers coded siblings, unless the file was edited without them", async (t) => {
@@ -182,6 +251,58 @@ describe("FileIndex > what is served", () => {
     assert.equal(brotli.contentType, "text/javascript; charset=utf-8");
     assert.equal(await readBody(index, brotli), "B");
     assert.equal(await readBody(index, lookupFile(index, "/a.js.gz")), "G");
+  });
+
+  it("says which coded sibling is too old, once", async (t) => {
+    const folder = new PublicFolder(t);
+    await folder.write({ "a.js": "plain", "a.js.gz": "G" });
+    const minuteAgo = new Date(Date.now() - 60 * SECOND);
+    await utimes(join(folder.root, "a.js"), minuteAgo, minuteAgo);
+    const before = new Date(minuteAgo.getTime() - 2 * SECOND);
+    await utimes(join(folder.root, "a.js.gz"), before, before);
+    const index = await folder.open();
+    // A sweep looks each second.
+    const warned = new Promise<void>((resolve) => {
+      const timer = setInterval(() => {
+        if (folder.warnings.length === 0) return;
+        clearInterval(timer);
+        resolve();
+      }, 10);
+      t.after(() => clearInterval(timer));
+    });
+    await warned;
+    assert.match(folder.warnings.join(), /a\.js\.gz is not served: .*older.*compress/);
+    assert.deepEqual(lookupFile(index, "/a.js").variants, []);
+  });
+
+  it("tells versions with a time of whole seconds by their content", async (t) => {
+    const folder = new PublicFolder(t);
+    const npmTime = new Date("1985-10-26T08:15:00Z");
+    const day = new Date("2025-01-02T03:04:05Z");
+    await folder.write({ "a.html": "one", "b.html": "one", "big.bin": "x".repeat(3 * 1024 ** 2) });
+    await utimes(join(folder.root, "a.html"), npmTime, npmTime);
+    await utimes(join(folder.root, "b.html"), day, day);
+    await utimes(join(folder.root, "big.bin"), day, day);
+    const index = await folder.open();
+    const a = await tagOf(index, "/a.html");
+    assert.equal(lookupFile(index, "/a.html").lastModifiedMs, null);
+    const big = await tagOf(index, "/big.bin");
+    // Equal files on two machines have equal tags.
+    assert.equal(await tagOf(index, "/b.html"), a);
+    const other = await folder.open();
+    assert.equal(await tagOf(other, "/big.bin"), big);
+    for (const [path, content] of [
+      ["a.html", "two"],
+      ["big.bin", `y${"x".repeat(3 * 1024 ** 2 - 1)}`],
+    ] as const) {
+      await writeFile(join(folder.outside, "new"), content);
+      const { mtime } = await stat(join(folder.root, path));
+      await utimes(join(folder.outside, "new"), mtime, mtime);
+      await rename(join(folder.outside, "new"), join(folder.root, path));
+    }
+    const fresh = await folder.open();
+    assert.notEqual(await tagOf(fresh, "/a.html"), a);
+    assert.notEqual(await tagOf(fresh, "/big.bin"), big);
   });
 
   it("reads any part of small and large files", async (t) => {
