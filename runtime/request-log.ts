@@ -9,6 +9,7 @@ import type { UwsClientSide } from "./front/uws-client-side.ts";
 import type { Logger } from "./log.ts";
 import { type AccessFacts, type AccessRules, toAccessEntry } from "./log/access-entry.ts";
 import type { AccessLog } from "./log/access-log.ts";
+import { createClientFields, NO_CLIENT_FIELDS } from "./log/client-fields.ts";
 import { Counters } from "./observe/counters.ts";
 import { RefusedConnections } from "./observe/refused-connections.ts";
 import { type RecentRequest, RecentRequests } from "./reload/recent-requests.ts";
@@ -36,6 +37,7 @@ export class RequestLog {
   /** Where the access log is open. */
   #accessLogTarget: Config["accessLog"] = false;
   #accessRules: AccessRules = { withQuery: false, withClient: false };
+  readonly #clientFields = createClientFields(findField);
   /** `null`: reloads do not try new workers with recent requests. */
   #recent: RecentRequests | null = null;
 
@@ -74,6 +76,7 @@ export class RequestLog {
     const { id, receivedMs, workerId: worker, limit, head } = client;
     const { method, target, origin, fields, clientAddress } = head;
     const { withClient } = this.#accessRules;
+    const { referer, userAgent } = withClient ? this.#clientFields(fields) : NO_CLIENT_FIELDS;
     const hostAt = origin.indexOf("/") + 2;
     this.#logAccess({
       clientAddress,
@@ -88,8 +91,8 @@ export class RequestLog {
       worker,
       limit,
       requestId: this.#requestIdOf(id),
-      referer: withClient ? findField(fields, "referer") : undefined,
-      userAgent: withClient ? findField(fields, "user-agent") : undefined,
+      referer,
+      userAgent,
     });
   }
 

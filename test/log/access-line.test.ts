@@ -73,6 +73,29 @@ describe("createJsonLine()", () => {
     );
   });
 
+  it("writes each line as if it was the first", () => {
+    // Few values for each key, so that lines in a row share some of them.
+    const some = fc.record({
+      clientAddress: fc.constantFrom("::1", "192.0.2.1"),
+      scheme: fc.constantFrom("http" as const, "https" as const),
+      host: fc.constantFrom("a.example", null),
+      method: fc.constantFrom("GET", "POST"),
+      path: fc.constantFrom("/", "/\u00e9"),
+      query: fc.constantFrom(undefined, null, "a=1"),
+      referer: fc.constantFrom(undefined, null, "http://a.example/"),
+      userAgent: fc.constantFrom(undefined, null, "curl"),
+    });
+    fc.assert(
+      fc.property(fc.array(some, { minLength: 2, maxLength: 20 }), (changes) => {
+        const format = createJsonLine();
+        for (const change of changes) {
+          const next = { ...entry, ...change };
+          assert.equal(format(next, 0), createJsonLine()(next, 0));
+        }
+      }),
+    );
+  });
+
   it("has query, referer and user agent where they are asked for", () => {
     const line = createJsonLine()({ ...entry, query: "a=1", referer: null, userAgent: "curl" }, 0);
     assert.match(line, /"path":"\/hello","query":"a=1","status"/);
