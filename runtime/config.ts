@@ -17,6 +17,7 @@ import {
   type PoolSetting,
   readFileSettings,
 } from "./config/file-settings.ts";
+import { readEnvFiles } from "./config/env-files.ts";
 import { findByOtherName } from "./config/other-names.ts";
 import { pickNearest } from "./nearest.ts";
 import { DEFAULT_POOL } from "./pool-name.ts";
@@ -39,6 +40,10 @@ export interface Config {
   readonly automatic: readonly AutomaticField[];
   /** Absolute path of the config file, or `null` if there is none. */
   readonly configFile: string | null;
+  /** Absolute paths of the files that `variables` are from. */
+  readonly envFiles: readonly string[];
+  /** Environment variables from files, for workers and for the config file. Secrets: never logged. */
+  readonly variables: Readonly<Record<string, string>>;
   /** Absolute; exists. */
   readonly handlersDir: string;
   /** Absolute; exists. `null`: no static files. */
@@ -135,8 +140,10 @@ export interface Config {
 
 export type AutomaticField = "workers" | "maxWorkers" | "workerMemoryLimitBytes" | "maxConnections";
 
-/** Flags as they were typed; `config` is the path of the config file. */
-export type Flags = Readonly<Partial<Record<SettingName | "config", string>>>;
+/** Flags as they were typed. `config` and `envFile` say where other settings come from. */
+export type Flags = Readonly<Partial<Record<FlagName, string>>>;
+
+export type FlagName = SettingName | "config" | "envFile";
 
 export interface ConfigSources {
   mode: Config["mode"];
@@ -149,13 +156,15 @@ export interface ConfigSources {
 }
 
 /**
- * Merges flags, environment, config file and defaults, in this order of precedence, and checks the result.
+ * Merges flags, environment, files of variables, config file and defaults, in this order of precedence, and checks the result.
  *
  * An environment variable that is set to nothing counts as not set.
  *
  * @throws ERR_CONFIG whose message has one line per problem: which source, what was found, what is expected.
  */
-export async function loadConfig(sources: ConfigSources): Promise<Config> {
+export async function loadConfig(given: ConfigSources): Promise<Config> {
+  const { files: envFiles, variables } = readEnvFiles({ ...given, flag: given.flags.envFile });
+  const sources = { ...given, env: { ...variables, ...given.env }, variables };
   const file = await readConfigFile(sources);
   if (file !== null) refuseUnknownKeys(file);
 
@@ -197,6 +206,8 @@ export async function loadConfig(sources: ConfigSources): Promise<Config> {
     mode: sources.mode,
     automatic,
     configFile: file?.path ?? null,
+    envFiles,
+    variables,
     handlersDir: path("handlers", values.handlers),
     publicDir: hasPublic || !origins.public.isDefault ? publicDir : null,
     publicLinks: values.publicLinks,
@@ -340,11 +351,12 @@ async function readConfigFile({
   env,
   cwd,
   signal,
-}: ConfigSources): Promise<ConfigFile | null> {
+  variables,
+}: ConfigSources & Pick<Config, "variables">): Promise<ConfigFile | null> {
   const named = flags.config ?? (env["EDGICORN_CONFIG"] || undefined);
   const path = named === undefined ? findConfigFile(cwd) : resolve(cwd, named);
   const namedBy = flags.config === undefined ? "EDGICORN_CONFIG" : "--config";
-  return path === null ? null : await loadConfigFile(path, { cwd, namedBy, signal });
+  return path === null ? null : await loadConfigFile(path, { cwd, namedBy, signal, variables });
 }
 
 function refuseUnknownKeys(file: ConfigFile): void {

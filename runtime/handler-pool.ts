@@ -127,6 +127,7 @@ export class HandlerPool {
       maxWorkers: plan.maxWorkers,
       recycle: toRecycleLimits(config, plan),
       settings: toSettings(options),
+      variables: config.variables,
       nextWorkerId: options.nextWorkerId,
       oomKills: options.oomKills,
       bootTimeoutMs: config.bootTimeoutMs,

@@ -42,6 +42,8 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       mode: "production",
       automatic: ["workers", "maxWorkers", "workerMemoryLimitBytes"],
       configFile: null,
+      envFiles: [],
+      variables: {},
       handlersDir: join(cwd, "handlers"),
       publicDir: null,
       publicLinks: "inside",

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import type { Config, Flags } from "../config.ts";
+import type { Config, FlagName, Flags } from "../config.ts";
 import { TEMPLATE_NAMES, type TemplateName } from "./init/templates.ts";
 import { pickNearest } from "../nearest.ts";
 import { findByOtherName } from "../config/other-names.ts";
@@ -51,7 +51,7 @@ export interface DrillInvocation extends DrillRequest {
 /**
  * Parses the command line.
  *
- * `--flag value` and `--flag=value` are the same; of a flag given twice the last one counts (`--only` of a drill adds up). The values are checked
+ * `--flag value` and `--flag=value` are the same; of a flag given twice the last one counts (`--env-file`, and `--only` of a drill, add up). The values are checked
  * later, together with those from other sources.
  *
  * @param argv Without the program: `process.argv.slice(2)`.
@@ -70,7 +70,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
   const problems: string[] = [];
   const words: string[] = [];
   const unknownFlags: string[] = [];
-  const flags: Partial<Record<SettingName | "config", string>> = {};
+  const flags: Partial<Record<FlagName, string>> = {};
   let instead: "help" | "version" | null = null;
   let json = false;
   const drill: DrillFlags = {};
@@ -121,7 +121,9 @@ export function parseArguments(argv: readonly string[]): Invocation {
       problems.push(`Cannot use ${rawName}: found no value, expected ${rawName} VALUE`);
       valueIndex = token.index + 2;
     } else {
-      flags[name] = value;
+      // Files of variables add up, as with Node: a later one wins.
+      const before = name === "envFile" ? flags[name] : undefined;
+      flags[name] = before === undefined ? value : `${before},${value}`;
     }
   }
   if (instead === "version") return { command: instead };
@@ -193,7 +195,10 @@ export function parseArguments(argv: readonly string[]): Invocation {
 
 const OPTIONS = {
   ...Object.fromEntries(
-    [...SETTING_NAMES.map(flagName), "config"].map((name) => [name, { type: "string" as const }]),
+    [...SETTING_NAMES.map(flagName), "config", "env-file"].map((name) => [
+      name,
+      { type: "string" as const },
+    ]),
   ),
   json: { type: "boolean" },
   brief: { type: "boolean" },
@@ -206,19 +211,20 @@ const OPTIONS = {
 } as const;
 
 /** `--body-limit` -> `bodyLimit`. */
-const FLAGS: ReadonlyMap<string, SettingName | "config"> = new Map([
+const FLAGS: ReadonlyMap<string, FlagName> = new Map<string, FlagName>([
   ...SETTING_NAMES.map((name): [string, SettingName] => [`--${flagName(name)}`, name]),
-  ["--config", "config"] as const,
+  ["--config", "config"],
+  ["--env-file", "envFile"],
 ]);
 
 /** Flags that a command has no use for: somebody expects something of them. */
 function findForeignFlags(
   command: CommandName,
-  { flags, json }: { flags: Partial<Record<SettingName | "config", string>>; json: boolean },
+  { flags, json }: { flags: Partial<Record<FlagName, string>>; json: boolean },
 ): string[] {
   if (command === "init") {
     return [...Object.keys(flags), ...(json ? ["json"] : [])].map(
-      // Keys of `flags` are names of settings, and "config".
+      // Other names are spelt as those of settings are.
       (name) => `Cannot use --${flagName(name as SettingName)} with init: expected only --template`,
     );
   }
@@ -226,13 +232,13 @@ function findForeignFlags(
     const mayPrint = command === "help" || command === "version" || command === "drill";
     return json && !mayPrint ? [`Cannot use --json with ${command}: it prints no data`] : [];
   }
-  const known: readonly string[] = [...CONTROL_SETTINGS, "config"];
+  const known: readonly string[] = [...CONTROL_SETTINGS, "config", "envFile"];
   return Object.keys(flags)
     .filter((name) => !known.includes(name))
     .map((name) => {
-      // Keys of `flags` are names of settings, and "config".
+      // Other names are spelt as those of settings are.
       const flag = flagName(name as SettingName);
-      return `Cannot use --${flag} with ${command}: expected only --state-dir, --config or --json`;
+      return `Cannot use --${flag} with ${command}: expected only --state-dir, --config, --env-file or --json`;
     });
 }
 
@@ -272,7 +278,7 @@ function describeUnknownFlag(rawName: string, command: CommandName | null): stri
 function flagsOf(command: CommandName | null): string[] {
   const general = ["--help", "--version"];
   if (command !== null && isControlCommand(command)) {
-    return [...CONTROL_SETTINGS.map(flagName), "config", "json"]
+    return [...CONTROL_SETTINGS.map(flagName), "config", "env-file", "json"]
       .map((name) => `--${name}`)
       .concat(general);
   }

@@ -12,6 +12,8 @@ export interface BannerInfo {
   handlersDir: string;
   /** `null`: no static files. */
   publicFiles: { dir: string; count: number } | null;
+  /** `3 variables from .env`; `null`: no file of variables was read. */
+  variables: string | null;
   /** None: the handlers could not be loaded, and it waits until somebody mends them. */
   workers: readonly { pid: number }[];
   /** `null`: no HTTPS. */
@@ -93,6 +95,7 @@ export function formatBanner(info: BannerInfo, terminal: Terminal): string {
     const { dir, count } = info.publicFiles;
     row("files", `${countOf(count, "file")} from ${dir}/`);
   }
+  if (info.variables !== null) row("env", info.variables);
   if (info.workers.length > 0) {
     row("workers", `${info.workers.length} (pid ${info.workers.map(({ pid }) => pid).join(", ")})`);
   }

@@ -4,6 +4,7 @@ import { constants } from "node:os";
 import { join, resolve } from "node:path";
 import { type Config, loadConfig } from "../config.ts";
 import { showPath } from "../config/config-file.ts";
+import { describeEnvFileProblems, describeEnvFiles } from "../config/env-files.ts";
 import { makeStateDir } from "../config/make-state-dir.ts";
 import { SETTINGS } from "../config/settings.ts";
 import { describeUnknownVariables } from "../config/unknown-variables.ts";
@@ -69,7 +70,10 @@ export async function check(
   const cwd = process.cwd();
   const config = await loadConfig({ mode, flags, env: process.env, cwd, signal });
   const found: string[] = [];
-  const remarks = describeUnknownVariables(process.env).map((line) => `warning: ${line}`);
+  const remarks = [
+    ...describeEnvFileProblems(config.envFiles, cwd),
+    ...describeUnknownVariables({ ...config.variables, ...process.env }),
+  ].map((line) => `warning: ${line}`);
   const problems: string[] = [];
   let exitCode: number = EXIT.drained;
   for (const part of [checkHandlers, checkCertificates]) {
@@ -84,6 +88,8 @@ export async function check(
     }
   }
   const { configFile } = config;
+  const files = describeEnvFiles(config, cwd);
+  if (files !== null) found.push(files);
   found.push(configFile === null ? "no config file" : `config ${showPath(configFile, cwd)}`);
   remarks.push(...(await askRunningServer(config, cwd)));
   const ok = problems.length > 0 ? null : `ok: ${found.join(", ")}`;

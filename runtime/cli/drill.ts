@@ -1,5 +1,5 @@
 import { constants } from "node:os";
-import { type Config, loadConfig } from "../config.ts";
+import { type Config, type Flags, loadConfig } from "../config.ts";
 import { flagName, type SettingName } from "../config/settings.ts";
 import { drill } from "../drill/drill.ts";
 import { DrillFolder } from "../drill/drill-folder.ts";
@@ -113,11 +113,8 @@ function toFlags(
   };
 }
 
-function toCommand(
-  flags: Partial<Record<SettingName | "config", string>>,
-  more: readonly string[],
-): [program: string, ...args: string[]] {
-  // Keys of `flags` are names of settings, and "config".
+function toCommand(flags: Flags, more: readonly string[]): [program: string, ...args: string[]] {
+  // Other names are spelt as those of settings are.
   const own = Object.entries(flags).map(
     ([name, value]) => `--${flagName(name as SettingName)}=${value}`,
   );

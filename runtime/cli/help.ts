@@ -15,6 +15,7 @@ export function formatHelp({ version }: { version: string }): string {
     "Flags (and what applies without them)",
     ...settingRows({ common: true }),
     CONFIG_ROW,
+    ENV_FILE_ROW,
     row("--template NAME", "init: files to begin with (hello)"),
     row("--json", "print data for programs (reload, status ...)"),
     ...DRILL_ROWS.map(([left, right]) => row(left, `drill: ${right}`)),
@@ -62,6 +63,7 @@ function flagsOf(command: CommandName): string[] {
       "Flags",
       row("--state-dir DIR", "state folder of the server (.edgicorn)"),
       row("--config FILE", "config file that says which (edgicorn.config.ts)"),
+      ENV_FILE_ROW,
       row("--json", "print data for programs"),
       "",
       "Exits with 0 when it is done, with 69 when no server runs with this state",
@@ -80,6 +82,7 @@ function flagsOf(command: CommandName): string[] {
     ...own,
     ...settingRows({ common: true }),
     CONFIG_ROW,
+    ENV_FILE_ROW,
     ...settingRows({ common: false }),
     "",
     ...SOURCES,
@@ -88,8 +91,9 @@ function flagsOf(command: CommandName): string[] {
 
 const SOURCES = [
   "Each setting is also an environment variable (EDGICORN_HTTP for --http,",
-  "EDGICORN_BODY_LIMIT for --body-limit) and, except --config, a key of the config",
-  "file (http, bodyLimit). A flag wins over the environment, that over the file.",
+  "EDGICORN_BODY_LIMIT for --body-limit) and, except --config and --env-file, a key",
+  "of the config file (http, bodyLimit). A flag wins over the environment, that",
+  "over .env.local, that over .env, that over the config file.",
 ];
 
 const DRILL_ROWS = [
@@ -100,6 +104,8 @@ const DRILL_ROWS = [
 ] as const;
 
 const TEMPLATE_ROW = row("--template NAME", `one of ${TEMPLATE_NAMES.join(", ")}`);
+
+const ENV_FILE_ROW = row("--env-file FILE", "file of variables, once or more (.env, .env.local)");
 
 const CONFIG_ROW = row("--config FILE", "config file (edgicorn.config.ts, if there is one)");
 

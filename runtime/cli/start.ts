@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { FSWatcher } from "chokidar";
 import { loadConfig, type Config, type Flags } from "../config.ts";
 import { findChangedSettings, findRestarts } from "../config/reload-effect.ts";
+import { describeEnvFileProblems, describeEnvFiles, listEnvFiles } from "../config/env-files.ts";
 import { makeStateDir } from "../config/make-state-dir.ts";
 import { describeUnknownVariables } from "../config/unknown-variables.ts";
 import type { ReloadReport } from "../control/operations.ts";
@@ -125,6 +126,8 @@ interface Running {
   warnings: readonly string[];
   log: Logger;
   logs: ServerLogs;
+  /** Files of variables that a start or reload looks for. */
+  envFiles: readonly string[];
   presence: Presence;
   primary: Primary;
   /** As they are by now, with the flags and the environment of the start. */
@@ -159,7 +162,10 @@ async function open(
   const wanted = await readConfig(signal);
   const log = await logs.open(wanted);
   onLog(log);
-  for (const line of describeUnknownVariables(process.env)) log.warn(line);
+  for (const line of describeEnvFileProblems(wanted.envFiles, place.startedIn)) log.warn(line);
+  for (const line of describeUnknownVariables({ ...wanted.variables, ...process.env })) {
+    log.warn(line);
+  }
   // Nothing is made before all settings are known to be right, this one last: only trying tells.
   makeStateDir(wanted.stateDir);
   const { config, certificates, warnings } = await completeSite(wanted, log);
@@ -181,7 +187,9 @@ async function open(
     },
     { signal },
   );
-  return { certificates, warnings, log, logs, presence, primary, readConfig };
+  const sources = { flag: options.flags.envFile, env: process.env, cwd: place.startedIn };
+  const envFiles = listEnvFiles(sources);
+  return { certificates, warnings, log, logs, envFiles, presence, primary, readConfig };
 }
 
 /** Fits a config to what the process may do, and loads the certificates that it names. Tells what is odd. */
@@ -316,7 +324,7 @@ async function serve(
 }
 
 async function watchHandlers(
-  { log, primary }: Running,
+  { envFiles, log, primary }: Running,
   reload: () => Promise<ReloadReport>,
 ): Promise<FSWatcher> {
   const { watchSources } = await import("./watch.ts");
@@ -324,7 +332,12 @@ async function watchHandlers(
     dirs: [primary.config.handlersDir],
     sources: () => {
       const { handlersDir, configFile } = primary.config;
-      return [...primary.sources, handlersDir, ...(configFile === null ? [] : [configFile])];
+      return [
+        ...primary.sources,
+        handlersDir,
+        ...envFiles,
+        ...(configFile === null ? [] : [configFile]),
+      ];
     },
     reload: async () => {
       // The log says why not.
@@ -358,6 +371,7 @@ function announce({ certificates, log, primary }: Running): void {
       generation: generation.manifest.id,
       routes: generation.manifest.routes.length,
       workers: generation.workerPids.length,
+      ...(config.envFiles.length > 0 && { envFiles: config.envFiles.map(display) }),
       startedInMs: Math.round(performance.now()),
     },
     "listening",
@@ -384,6 +398,7 @@ function toBannerInfo(
       files === null || config.publicDir === null
         ? null
         : { dir: display(config.publicDir), count: files.stats.files },
+    variables: describeEnvFiles(config, process.cwd()),
     workers: generation.workerPids.map((pid) => ({ pid })),
     certificate: certificates === null ? null : toBannerCertificate(certificates, config),
     pid: process.pid,

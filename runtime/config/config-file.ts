@@ -51,7 +51,14 @@ export function findConfigFile(dir: string): string | null {
  */
 export async function loadConfigFile(
   path: string,
-  options: { cwd: string; namedBy: string; timeoutMs?: number; signal?: AbortSignal | undefined },
+  options: {
+    cwd: string;
+    namedBy: string;
+    /** Added to the environment that the file sees. */
+    variables?: Readonly<Record<string, string>>;
+    timeoutMs?: number;
+    signal?: AbortSignal | undefined;
+  },
 ): Promise<ConfigFile> {
   const shownAs = showPath(path, options.cwd);
   if (!existsSync(path)) {
@@ -200,9 +207,14 @@ type Evaluation = { config: unknown } | { error: { message: string; stack: strin
 
 async function evaluate(
   program: string,
-  options: { path: string; timeoutMs?: number; signal?: AbortSignal | undefined },
+  options: {
+    path: string;
+    variables?: Readonly<Record<string, string>>;
+    timeoutMs?: number;
+    signal?: AbortSignal | undefined;
+  },
 ): Promise<Evaluation> {
-  const { path, timeoutMs = DEFAULT_TIMEOUT_MS, signal: stop } = options;
+  const { path, variables = {}, timeoutMs = DEFAULT_TIMEOUT_MS, signal: stop } = options;
   const child = spawn(
     process.execPath,
     [
@@ -215,6 +227,7 @@ async function evaluate(
     {
       // Where a program from standard input resolves the packages that it imports.
       cwd: dirname(path),
+      env: { ...variables, ...process.env },
       stdio: ["pipe", 2, 2, "pipe"],
       timeout: timeoutMs,
       killSignal: "SIGKILL",

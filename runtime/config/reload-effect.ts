@@ -19,6 +19,8 @@ export interface ReloadEffect {
 export const RELOAD_EFFECT = {
   mode: { name: "mode", effect: "restart" },
   configFile: { name: "config", effect: "source" },
+  envFiles: { name: "envFile", effect: "source" },
+  variables: { name: "envFile", effect: "pools" },
   handlersDir: { name: "handlers", effect: "switch" },
   publicDir: { name: "public", effect: "switch" },
   publicLinks: { name: "publicLinks", effect: "switch" },

@@ -2,11 +2,12 @@ import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { RuntimeError } from "../errors.ts";
 import { type ConfigFile, findConfigFile, loadConfigFile } from "./config-file.ts";
+import { readEnvFiles } from "./env-files.ts";
 import { SETTINGS, environmentName, settingsSchema } from "./settings.ts";
 
 export interface StateDirSources {
   /** As they were typed. */
-  flags: Readonly<{ stateDir?: string; config?: string }>;
+  flags: Readonly<{ stateDir?: string; config?: string; envFile?: string }>;
   env: Readonly<Record<string, string | undefined>>;
   /** Absolute. */
   cwd: string;
@@ -26,9 +27,12 @@ export interface FoundStateDir {
  * Where only the config file can tell, and it is broken, the default is as good as any guess: who has broken it wants to
  * stop the server, to go back, or to be told by it what is wrong.
  *
- * @throws ERR_CONFIG when a config file was named that is not there.
+ * @throws ERR_CONFIG when a config file or a file of variables was named that is not there.
  */
-export async function findStateDir({ flags, env, cwd }: StateDirSources): Promise<FoundStateDir> {
+export async function findStateDir(sources: StateDirSources): Promise<FoundStateDir> {
+  const { flags, cwd } = sources;
+  const { variables } = readEnvFiles({ ...sources, flag: flags.envFile });
+  const env = { ...variables, ...sources.env };
   const named = flags.stateDir ?? (env[environmentName("stateDir")] || undefined);
   if (named !== undefined) return { stateDir: resolve(cwd, named), note: null };
   const config = flags.config ?? (env["EDGICORN_CONFIG"] || undefined);
@@ -43,7 +47,7 @@ export async function findStateDir({ flags, env, cwd }: StateDirSources): Promis
   try {
     const path = config === undefined ? findConfigFile(cwd) : resolve(cwd, config);
     if (path === null) return { stateDir: byDefault, note: null };
-    const file = await loadConfigFile(path, { cwd, namedBy });
+    const file = await loadConfigFile(path, { cwd, namedBy, variables });
     return { stateDir: readStateDir(file) ?? byDefault, note: null };
   } catch (error) {
     if (!(error instanceof RuntimeError)) throw error;

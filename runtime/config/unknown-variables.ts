@@ -4,7 +4,7 @@ import { findByOtherName } from "./other-names.ts";
 import { SETTING_NAMES, environmentName } from "./settings.ts";
 
 const PREFIX = "EDGICORN_";
-const OWN: readonly string[] = [`${PREFIX}CONFIG`, TAKEOVER_VARIABLE];
+const OWN: readonly string[] = [`${PREFIX}CONFIG`, `${PREFIX}ENV_FILE`, TAKEOVER_VARIABLE];
 
 /**
  * Says which variables look like settings and are none: unlike an unknown flag or key such a one is no error, since an

@@ -42,6 +42,8 @@ export interface PoolOptions {
   maxWorkers: number;
   recycle: RecycleLimits;
   settings: Omit<WorkerSettings, "workerId">;
+  /** Added to the environment of the workers. */
+  variables: Readonly<Record<string, string>>;
   nextWorkerId: () => WorkerId;
   oomKills: OomKills;
   bootTimeoutMs: number;
@@ -281,6 +283,7 @@ export class Pool {
         log: this.#log,
         oomKills: this.#options.oomKills,
         settings: { ...this.#options.settings, workerId },
+        variables: this.#options.variables,
         bootTimeoutMs: this.#options.bootTimeoutMs,
         heapLimitBytes: limitBytes === 0 ? null : toMemoryBounds(limitBytes).heapBytes,
         onReady: (ready, report) => this.#onReady(ready, report),

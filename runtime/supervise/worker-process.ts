@@ -52,6 +52,8 @@ export interface WorkerProcessOptions {
   /** Shared by all workers that are counted together. */
   oomKills: OomKills;
   settings: WorkerSettings;
+  /** Added to the environment of this process. */
+  variables: Readonly<Record<string, string>>;
   /** Longest time from the fork to `ready`; then it is killed. */
   bootTimeoutMs: number;
   /** The largest heap of its objects; `null`: what Node chooses. */
@@ -107,7 +109,8 @@ export class WorkerProcess {
     this.#options = options;
     this.#state = { kind: "starting", sinceMs: performance.now() };
     // Libraries choose their production build by it, React among them.
-    const env = { NODE_ENV: process.env["NODE_ENV"] ?? options.settings.mode };
+    const { settings, variables } = options;
+    const env = { NODE_ENV: process.env["NODE_ENV"] ?? settings.mode, ...variables };
     const { worker, socket } = forkWorker(env, options);
     this.#worker = worker;
     this.channel = new Channel(socket, {

@@ -10,6 +10,10 @@ describe("parseArguments()", () => {
     [["start"], { command: "start", mode: "production", flags: {} }],
     [["dev"], { command: "dev", mode: "development", flags: {} }],
     [["init"], { command: "init", template: null }],
+    [
+      ["dev", "--env-file", "a.env", "--env-file=b.env"],
+      { command: "dev", mode: "development", flags: { envFile: "a.env,b.env" } },
+    ],
     [["init", "--template", "hono"], { command: "init", template: "hono" }],
     [["--template=react", "init"], { command: "init", template: "react" }],
     [["help", "init"], { command: "help", about: "init" }],
@@ -96,7 +100,7 @@ describe("parseArguments()", () => {
     [["reload", "now"], 'Cannot run reload: found "now", expected only flags after the command'],
     [
       ["reload", "--http", "81"],
-      "Cannot use --http with reload: expected only --state-dir, --config or --json",
+      "Cannot use --http with reload: expected only --state-dir, --config, --env-file or --json",
     ],
     [["start", "--brief"], "Cannot use --brief with start: only drill has it"],
     [

@@ -13,6 +13,7 @@ const info: BannerInfo = {
   ],
   handlersDir: "handlers",
   publicFiles: { dir: "public", count: 1 },
+  variables: "3 variables from .env, .env.local",
   workers: [{ pid: 11 }, { pid: 12 }],
   certificate: {
     origin: "development",
@@ -40,6 +41,7 @@ describe("formatBanner()", () => {
     any       /           index.ts
     GET,POST  /users/:id  users/[id].ts
   files     1 file from public/
+  env       3 variables from .env, .env.local
   workers   2 (pid 11, 12)
   https     development certificate made in certs/: browsers will warn. Put your
             own NAME.crt and NAME.key there.

@@ -44,9 +44,10 @@ describe("formatCommandHelp()", () => {
     assert.deepEqual(flags(formatCommandHelp("reload")), [
       "  --state-dir",
       "  --config",
+      "  --env-file",
       "  --json",
     ]);
-    const start = [...settings, "  --config"].toSorted();
+    const start = [...settings, "  --config", "  --env-file"].toSorted();
     assert.deepEqual(flags(formatCommandHelp("start")).toSorted(), start);
     const drill = [
       ...start,

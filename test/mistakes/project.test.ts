@@ -1,3 +1,5 @@
+import { symlinkSync } from "node:fs";
+import { join } from "node:path";
 import { describeMistakes } from "./plant.ts";
 
 const HELLO = `export default () => new Response("hello");\n`;
@@ -78,6 +80,56 @@ describeMistakes("project", [
     code: 78,
     says: [/edgicorn\.config\.ts and edgicorn\.config\.json/, /expected one of them/],
     neverSays: [/created/],
+  },
+  {
+    name: "a file of variables that is missing",
+    command: "check",
+    files: HANDLER,
+    env: { EDGICORN_ENV_FILE: "prod.env" },
+    code: 78,
+    says: [/EDGICORN_ENV_FILE: found no file at prod\.env/, /expected a file of NAME=value lines/],
+  },
+  {
+    name: "a file of variables that is a folder",
+    command: "check",
+    files: { ...HANDLER, "config/a.env": "" },
+    env: { EDGICORN_ENV_FILE: "config" },
+    code: 78,
+    says: [/EDGICORN_ENV_FILE: found a folder at config/],
+  },
+  {
+    name: "a .env that cannot be read",
+    command: "check",
+    files: HANDLER,
+    // A user without rights would do, but tests may run as root.
+    prepare: (dir) => symlinkSync(".env", join(dir, ".env")),
+    code: 78,
+    says: [
+      /Cannot read \.env: found .*ELOOP/,
+      /expected a file that this user may read, or EDGICORN_ENV_FILE=off/,
+    ],
+  },
+  {
+    name: "a line of .env without an equals sign",
+    command: "check",
+    files: { ...HANDLER, ".env": "A=1\nTOKEN: hunter2\n" },
+    code: 0,
+    says: [/\.env:2 sets no variable/, /expected NAME=value/, /1 variable from \.env/],
+    neverSays: [/hunter2/],
+  },
+  {
+    name: "a setting in .env with a wrong value",
+    command: "check",
+    files: { ...HANDLER, ".env": "EDGICORN_WORKERS=many\n" },
+    code: 78,
+    says: [/EDGICORN_WORKERS: found "many"/, /expected/],
+  },
+  {
+    name: "a setting in .env that is misspelt",
+    command: "check",
+    files: { ...HANDLER, ".env": "EDGICORN_WORKRES=2\n" },
+    code: 0,
+    says: [/EDGICORN_WORKRES is no setting/, /did you mean EDGICORN_WORKERS/],
   },
   {
     name: "a config file with a misspelt key",

@@ -74,6 +74,7 @@ export class Trial {
         logFormat: "json",
         logFile: null,
       },
+      variables: {},
       nextWorkerId: () => ++lastId as WorkerId,
       oomKills: new OomKills(() => 0),
       bootTimeoutMs: 30_000,
