@@ -57,7 +57,7 @@ interface SeenWorker {
   busy: Set<Seen>;
   answering: Set<Seen>;
   /** The last suspect that it was sent, for as long as nothing was sent after it. */
-  trial: { seen: Seen; isAlone: boolean } | null;
+  run: { seen: Seen; isAlone: boolean } | null;
 }
 
 /** A dispatcher, and what must be true of all that it sends and answers. */
@@ -67,8 +67,8 @@ class Watch {
   workers: SeenWorker[] = [];
   /** Until when each is suspected, and refused. */
   readonly #marked = new Map<string, number>();
-  readonly #condemned = new Map<string, number>();
-  /** What may have been condemned, or not: whether turns are over is not modelled. */
+  readonly #quarantined = new Map<string, number>();
+  /** What may have been quarantined, or not: whether turns are over is not modelled. */
   readonly #open = new Set<string>();
   /** Since when nothing was sent to a worker that had room, though something waited that is not suspected. */
   #starvingSinceMs: number | null = null;
@@ -110,7 +110,7 @@ class Watch {
     const print = `${method} ${path}`;
     const { nowMs } = this.#clock;
     const isSuspect = (this.#marked.get(print) ?? 0) > nowMs;
-    const isCondemned = (this.#condemned.get(print) ?? 0) > nowMs;
+    const isQuarantined = (this.#quarantined.get(print) ?? 0) > nowMs;
     const seen: Seen = {
       client,
       print,
@@ -125,7 +125,7 @@ class Watch {
     const url = `http://localhost${path}`;
     const limits = { bodyLimitBytes: 0, timeoutMs: TIMEOUT_MS, buffering: BUFFERING };
     this.dispatcher.admit(client, { route: 0, params: null, url, ...limits });
-    if (isCondemned && !this.#open.has(print)) {
+    if (isQuarantined && !this.#open.has(print)) {
       const [outcome] = client.outcomes;
       assert.ok(outcome?.kind === "refused" && outcome.status === 503, "refused at once");
       assert.ok((outcome.retryAfterSeconds ?? 0) >= 1);
@@ -149,7 +149,7 @@ class Watch {
     };
     let worker: SeenWorker | null = null;
     const lane = this.dispatcher.attach(++this.#workerIds as WorkerId, channel);
-    worker = { lane, isReady: true, busy: new Set(), answering: new Set(), trial: null };
+    worker = { lane, isReady: true, busy: new Set(), answering: new Set(), run: null };
     this.workers.push(worker);
     for (const message of sent) this.#onSent(worker, message);
   }
@@ -162,8 +162,8 @@ class Watch {
   answer(seen: Seen, how: "whole" | "stream"): void {
     const worker = seen.on;
     assert.ok(worker !== null);
-    this.#vacate(seen);
-    if (seen.isSuspect) this.#absolve(seen.print);
+    this.#finish(seen);
+    if (seen.isSuspect) this.#clear(seen.print);
     if (how === "stream") worker.answering.add(seen);
     const body = how === "stream" ? BODY_FOLLOWS : "";
     this.dispatcher.receive(worker.lane, [Kind.response, seen.client.id, 200, "", "", body]);
@@ -177,7 +177,7 @@ class Watch {
   acknowledge(seen: Seen): void {
     const worker = seen.on;
     assert.ok(worker !== null);
-    this.#vacate(seen);
+    this.#finish(seen);
     this.dispatcher.receive(worker.lane, [Kind.settled, seen.client.id]);
   }
 
@@ -200,24 +200,24 @@ class Watch {
 
   lose(worker: SeenWorker, ownDoing: boolean): void {
     this.workers = this.workers.filter((other) => other !== worker);
-    const { trial } = worker;
+    const { run } = worker;
     const expected = new Map<Seen, "replays" | "fails" | "either">();
     for (const seen of worker.busy) {
-      const fate = this.#fateOf(seen, trial, ownDoing);
+      const fate = this.#fateOf(seen, run, ownDoing);
       if (!seen.client.settled) expected.set(seen, fate);
     }
-    const isProven = trial?.isAlone === true && !trial.seen.isLetGo;
+    const isProven = run?.isAlone === true && !run.seen.isLetGo;
     for (const seen of worker.busy) {
-      this.#vacate(seen);
+      this.#finish(seen);
       // Treated as one from now on, though nobody thinks that it is why.
       if (!ownDoing && seen.losses >= MOST_COMMON_LOSSES) seen.isSuspect = true;
-      if (ownDoing) this.#mark(seen, isProven && trial.seen === seen);
+      if (ownDoing) this.#mark(seen, isProven && run.seen === seen);
     }
     this.dispatcher.detach(worker.lane, { code: "ERR_WORKER_EXITED", ownDoing });
     for (const [seen, fate] of expected) {
       const [outcome] = seen.client.outcomes;
       const status = outcome?.kind === "refused" ? outcome.status : null;
-      // One that is like a condemned one is refused while it waits.
+      // One that is like a quarantined one is refused while it waits.
       if (fate === "fails") assert.equal(status, 502, seen.print);
       else if (fate === "replays") assert.ok(outcome === undefined || status === 503, seen.print);
       else assert.ok(outcome === undefined || status === 503 || status === 502, seen.print);
@@ -231,16 +231,12 @@ class Watch {
     }
   }
 
-  #fateOf(
-    seen: Seen,
-    trial: SeenWorker["trial"],
-    ownDoing: boolean,
-  ): "replays" | "fails" | "either" {
+  #fateOf(seen: Seen, run: SeenWorker["run"], ownDoing: boolean): "replays" | "fails" | "either" {
     if (seen.client.head.method !== "GET") return "fails";
     if (!ownDoing) return seen.losses < MOST_LOSSES ? "replays" : "fails";
     // Somebody else is more likely why, unless that has been let go.
-    const isCompany = trial !== null && trial.seen !== seen;
-    const isProven = trial?.seen === seen && trial.isAlone && !seen.isLetGo;
+    const isCompany = run !== null && run.seen !== seen;
+    const isProven = run?.seen === seen && run.isAlone && !seen.isLetGo;
     if (isProven) return "fails";
     if (isCompany) return seen.crashes < 1 ? "replays" : "either";
     if (seen.crashes > 0) return "fails";
@@ -292,7 +288,7 @@ class Watch {
     assert.ok(message[8] <= TIMEOUT_MS && message[8] > 0);
     const { nowMs } = this.#clock;
     const busy = [...worker.busy];
-    const suspects = busy.filter((each) => each === worker.trial?.seen && !each.isLetGo);
+    const suspects = busy.filter((each) => each === worker.run?.seen && !each.isLetGo);
     assert.deepEqual(suspects.map(nameOf), [], `${nameOf(seen)} was sent beside a suspect`);
     if (seen.isSuspect) {
       const fresh = busy.filter(({ sentMs }) => nowMs - sentMs < TURN_MS);
@@ -300,7 +296,7 @@ class Watch {
     } else {
       this.#starvingSinceMs = null;
     }
-    worker.trial = seen.isSuspect ? { seen, isAlone: busy.length === 0 } : null;
+    worker.run = seen.isSuspect ? { seen, isAlone: busy.length === 0 } : null;
     worker.busy.add(seen);
     seen.on = worker;
     seen.sentMs = nowMs;
@@ -319,9 +315,9 @@ class Watch {
     seen.on = worker;
   }
 
-  #vacate(seen: Seen): void {
+  #finish(seen: Seen): void {
     seen.on?.busy.delete(seen);
-    if (seen.on?.trial?.seen === seen) seen.on.trial = null;
+    if (seen.on?.run?.seen === seen) seen.on.run = null;
     seen.on = null;
   }
 
@@ -330,15 +326,15 @@ class Watch {
     const { print } = seen;
     const until = isProven ? nowMs + 2 * QUARANTINE_MS : nowMs + QUARANTINE_MS;
     this.#marked.set(print, Math.max(until, this.#marked.get(print) ?? 0));
-    if (isProven) this.#condemned.set(print, nowMs + QUARANTINE_MS);
+    if (isProven) this.#quarantined.set(print, nowMs + QUARANTINE_MS);
     else if (seen.isSuspect) this.#open.add(print);
     seen.isSuspect = true;
   }
 
   /** One that had to be alone was answered. */
-  #absolve(print: string): void {
+  #clear(print: string): void {
     this.#marked.delete(print);
-    this.#condemned.delete(print);
+    this.#quarantined.delete(print);
     this.#open.delete(print);
     for (const other of this.requests) {
       if (other.print === print && other.on === null) other.isSuspect = false;

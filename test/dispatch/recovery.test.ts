@@ -42,7 +42,7 @@ interface LogLine {
 }
 
 /** A dispatcher whose workers are their lanes, and whose time is told. */
-class Trial {
+class Scenario {
   readonly dispatcher: Dispatcher;
   readonly logs: LogLine[] = [];
   /** What was sent to each worker. */
@@ -149,160 +149,160 @@ function kindsOf(...clients: readonly FakeClient[]): string[] {
 
 describe("an exchange whose worker was killed", () => {
   it("goes to another worker at once, as it was, before what waits", (t) => {
-    const trial = new Trial(t, { workerConcurrency: 1 });
-    const first = trial.attach();
-    const client = trial.admit("PUT", "/a", { body: "whole", fields: "host\na" });
-    const waiting = trial.admit("GET", "/b");
-    const loss = trial.dispatcher.detach(first, KILLED);
+    const scenario = new Scenario(t, { workerConcurrency: 1 });
+    const first = scenario.attach();
+    const client = scenario.admit("PUT", "/a", { body: "whole", fields: "host\na" });
+    const waiting = scenario.admit("GET", "/b");
+    const loss = scenario.dispatcher.detach(first, KILLED);
     assert.deepEqual(loss, { failed: 0, replayed: 1, firstFailed: null });
-    const second = trial.attach();
-    assert.deepEqual(trial.requestsTo(second), [client.id]);
-    assert.deepEqual(trial.messagesTo(second), trial.messagesTo(first));
+    const second = scenario.attach();
+    assert.deepEqual(scenario.requestsTo(second), [client.id]);
+    assert.deepEqual(scenario.messagesTo(second), scenario.messagesTo(first));
     assert.equal(client.workerId, 2);
-    trial.answer(second, client);
-    assert.deepEqual(trial.requestsTo(second), [client.id, waiting.id]);
+    scenario.answer(second, client);
+    assert.deepEqual(scenario.requestsTo(second), [client.id, waiting.id]);
     assert.deepEqual(kindsOf(client, waiting), ["answered", ""]);
   });
 
   it("is given up after ten more workers", (t) => {
-    const trial = new Trial(t, { quarantineMs: 0 });
-    const client = trial.admit("GET", "/a");
+    const scenario = new Scenario(t, { quarantineMs: 0 });
+    const client = scenario.admit("GET", "/a");
     for (let lost = 0; lost < 11; lost++) {
       assert.deepEqual(kindsOf(client), [""]);
-      trial.dispatcher.detach(trial.attach(), KILLED);
+      scenario.dispatcher.detach(scenario.attach(), KILLED);
     }
     assert.deepEqual(kindsOf(client), ["502"]);
   });
 
   it("runs alone after three more workers: those that were lost together are not any longer", (t) => {
-    const trial = new Trial(t);
-    const clients = [trial.admit("GET", "/a"), trial.admit("GET", "/b")];
+    const scenario = new Scenario(t);
+    const clients = [scenario.admit("GET", "/a"), scenario.admit("GET", "/b")];
     const ids = clients.map(({ id }) => id);
     for (let lost = 0; lost < 4; lost++) {
-      const lane = trial.attach();
-      assert.deepEqual(trial.requestsTo(lane), ids);
-      trial.dispatcher.detach(lane, KILLED);
+      const lane = scenario.attach();
+      assert.deepEqual(scenario.requestsTo(lane), ids);
+      scenario.dispatcher.detach(lane, KILLED);
     }
-    const lanes = [trial.attach(), trial.attach()];
-    const sent = (): number[] => lanes.flatMap((lane) => trial.requestsTo(lane));
+    const lanes = [scenario.attach(), scenario.attach()];
+    const sent = (): number[] => lanes.flatMap((lane) => scenario.requestsTo(lane));
     assert.deepEqual(sent(), [ids[0]]);
     const [busy] = lanes.filter((lane) => lane.inFlight.size > 0);
     const [first] = clients;
     assert.ok(busy !== undefined && first !== undefined);
-    trial.answer(busy, first);
+    scenario.answer(busy, first);
     assert.deepEqual(sent(), ids);
   });
 
   it("runs among others still, when too many wait to run alone", (t) => {
-    const trial = new Trial(t, { queueLimit: 1 });
-    const lanes = [trial.attach()];
-    const clients = ["/a", "/b", "/c"].map((path) => trial.admit("GET", path));
+    const scenario = new Scenario(t, { queueLimit: 1 });
+    const lanes = [scenario.attach()];
+    const clients = ["/a", "/b", "/c"].map((path) => scenario.admit("GET", path));
     for (let lost = 0; lost < 4; lost++) {
-      for (const lane of lanes.splice(0)) trial.dispatcher.detach(lane, KILLED);
-      lanes.push(trial.attach());
+      for (const lane of lanes.splice(0)) scenario.dispatcher.detach(lane, KILLED);
+      lanes.push(scenario.attach());
     }
     assert.deepEqual(kindsOf(...clients), ["", "", ""]);
     const [lane] = lanes;
     assert.ok(lane !== undefined);
     assert.deepEqual(
-      trial.requestsTo(lane),
+      scenario.requestsTo(lane),
       clients.slice(1).map(({ id }) => id),
     );
   });
 
   it("fails at once when it may not run twice", (t) => {
-    const trial = new Trial(t, {
+    const scenario = new Scenario(t, {
       routes: {
         mayReplay: (_, method) => (method === "PUT" ? false : null),
         describe: ({ route }) => ({ route }),
       },
     });
-    const lane = trial.attach();
-    trial.attach();
-    const post = trial.admit("POST", "/a", { body: "whole" });
-    trial.dispatcher.receive(lane, [Kind.requestCredit, post.id, 1]);
+    const lane = scenario.attach();
+    scenario.attach();
+    const post = scenario.admit("POST", "/a", { body: "whole" });
+    scenario.dispatcher.receive(lane, [Kind.requestCredit, post.id, 1]);
     const clients = [
       post,
-      trial.admit("PATCH", "/a"),
-      trial.admit("PUT", "/a"),
-      trial.admit("POST", "/a", { fields: "idempotency-key\nk" }),
+      scenario.admit("PATCH", "/a"),
+      scenario.admit("PUT", "/a"),
+      scenario.admit("POST", "/a", { fields: "idempotency-key\nk" }),
       // Its body is half-way to the worker.
-      trial.admit("GET", "/a", { body: "x".repeat(101) }),
+      scenario.admit("GET", "/a", { body: "x".repeat(101) }),
     ];
     // The rest went to the other worker.
-    const [other] = [...trial.sent.keys()].slice(1);
+    const [other] = [...scenario.sent.keys()].slice(1);
     assert.ok(other !== undefined);
-    trial.dispatcher.detach(lane, KILLED);
-    trial.dispatcher.detach(other, KILLED);
+    scenario.dispatcher.detach(lane, KILLED);
+    scenario.dispatcher.detach(other, KILLED);
     assert.deepEqual(kindsOf(...clients), ["502", "502", "502", "", "502"]);
-    assert.deepEqual(trial.requestsTo(trial.attach()), [clients[3]?.id]);
+    assert.deepEqual(scenario.requestsTo(scenario.attach()), [clients[3]?.id]);
   });
 
   it("is not sent again once its answer has begun", (t) => {
-    const trial = new Trial(t);
-    const lane = trial.attach();
-    const client = trial.admit("GET", "/a");
-    trial.dispatcher.receive(lane, [Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
-    const { failed, replayed, firstFailed } = trial.dispatcher.detach(lane, KILLED);
+    const scenario = new Scenario(t);
+    const lane = scenario.attach();
+    const client = scenario.admit("GET", "/a");
+    scenario.dispatcher.receive(lane, [Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
+    const { failed, replayed, firstFailed } = scenario.dispatcher.detach(lane, KILLED);
     assert.deepEqual([failed, replayed, firstFailed?.id], [1, 0, client.id]);
     assert.equal(client.streamed.end, "broken");
-    assert.deepEqual(trial.requestsTo(trial.attach()), []);
+    assert.deepEqual(scenario.requestsTo(scenario.attach()), []);
   });
 
   it("has what is left of its time, not its time once more", (t) => {
-    const trial = new Trial(t);
-    const [first, second] = [trial.attach(), trial.attach()];
-    const client = trial.admit("GET", "/a");
-    const patient = trial.admit("GET", "/b", { timeoutMs: 0 });
-    trial.tick(2_000);
-    trial.dispatcher.detach(first, KILLED);
-    trial.dispatcher.detach(second, KILLED);
-    trial.tick(1_000);
-    const third = trial.attach();
-    const left = trial.messagesTo(third).map(([, id, , , , , , , timeoutMs]) => [id, timeoutMs]);
+    const scenario = new Scenario(t);
+    const [first, second] = [scenario.attach(), scenario.attach()];
+    const client = scenario.admit("GET", "/a");
+    const patient = scenario.admit("GET", "/b", { timeoutMs: 0 });
+    scenario.tick(2_000);
+    scenario.dispatcher.detach(first, KILLED);
+    scenario.dispatcher.detach(second, KILLED);
+    scenario.tick(1_000);
+    const third = scenario.attach();
+    const left = scenario.messagesTo(third).map(([, id, , , , , , , timeoutMs]) => [id, timeoutMs]);
     assert.deepEqual(left, [
       [client.id, 2_000],
       [patient.id, 0],
     ]);
-    trial.tick(2_000);
+    scenario.tick(2_000);
     assert.deepEqual(kindsOf(client, patient), ["", ""]);
-    trial.tick(250);
+    scenario.tick(250);
     assert.deepEqual(kindsOf(client, patient), ["504", ""]);
-    trial.answer(third, patient);
+    scenario.answer(third, patient);
   });
 
   it("waits for a worker no longer than others do, nor than its own time", (t) => {
-    const trial = new Trial(t);
-    const lane = trial.attach();
+    const scenario = new Scenario(t);
+    const lane = scenario.attach();
     const [client, hasty] = [
-      trial.admit("GET", "/a"),
-      trial.admit("GET", "/b", { timeoutMs: 1_000 }),
+      scenario.admit("GET", "/a"),
+      scenario.admit("GET", "/b", { timeoutMs: 1_000 }),
     ];
-    trial.tick(500);
-    trial.dispatcher.detach(lane, KILLED);
-    trial.tick(500);
+    scenario.tick(500);
+    scenario.dispatcher.detach(lane, KILLED);
+    scenario.tick(500);
     assert.deepEqual(kindsOf(client, hasty), ["", ""]);
-    trial.tick(250);
+    scenario.tick(250);
     assert.deepEqual(kindsOf(client, hasty), ["", "504"]);
-    trial.tick(2_250);
+    scenario.tick(2_250);
     assert.deepEqual(kindsOf(client), [""]);
-    trial.tick(250);
+    scenario.tick(250);
     assert.deepEqual(kindsOf(client), ["503"]);
-    assert.deepEqual(trial.dispatcher.load, { queued: 0, inFlight: 0 });
+    assert.deepEqual(scenario.dispatcher.load, { queued: 0, inFlight: 0 });
   });
 
   it("ends with its client, and with the dispatcher", async (t) => {
-    const trial = new Trial(t);
-    const lane = trial.attach();
-    const [leaver, other] = [trial.admit("GET", "/a"), trial.admit("GET", "/b")];
-    trial.dispatcher.detach(lane, KILLED);
+    const scenario = new Scenario(t);
+    const lane = scenario.attach();
+    const [leaver, other] = [scenario.admit("GET", "/a"), scenario.admit("GET", "/b")];
+    scenario.dispatcher.detach(lane, KILLED);
     leaver.leave();
-    assert.deepEqual(trial.dispatcher.load, { queued: 1, inFlight: 0 });
-    const idle = trial.dispatcher.idle();
-    trial.dispatcher.close("ERR_DRAINING");
+    assert.deepEqual(scenario.dispatcher.load, { queued: 1, inFlight: 0 });
+    const idle = scenario.dispatcher.idle();
+    scenario.dispatcher.close("ERR_DRAINING");
     await idle;
     assert.deepEqual(kindsOf(leaver, other), ["left", "503"]);
-    const late = new Trial(t);
+    const late = new Scenario(t);
     const served = late.admit("GET", "/a");
     const gone = late.attach();
     late.dispatcher.close("ERR_DRAINING");
@@ -315,406 +315,407 @@ describe("an exchange whose worker was killed", () => {
   });
 
   it("does not count what its old worker has said late", (t) => {
-    const trial = new Trial(t);
-    const lane = trial.attach();
-    const client = trial.admit("GET", "/a");
-    trial.dispatcher.detach(lane, KILLED);
-    const next = trial.attach();
-    trial.answer(lane, client);
+    const scenario = new Scenario(t);
+    const lane = scenario.attach();
+    const client = scenario.admit("GET", "/a");
+    scenario.dispatcher.detach(lane, KILLED);
+    const next = scenario.attach();
+    scenario.answer(lane, client);
     assert.deepEqual(kindsOf(client), [""]);
-    trial.answer(next, client);
+    scenario.answer(next, client);
     assert.deepEqual(kindsOf(client), ["answered"]);
   });
 });
 
 describe("an exchange whose worker crashed", () => {
   it("runs alone on a worker that has nothing to do, while others work on", (t) => {
-    const trial = new Trial(t);
-    const lanes = [trial.attach(), trial.attach(), trial.attach()] as const;
-    const clients = ["/a", "/b", "/c"].map((path) => trial.admit("GET", path));
+    const scenario = new Scenario(t);
+    const lanes = [scenario.attach(), scenario.attach(), scenario.attach()] as const;
+    const clients = ["/a", "/b", "/c"].map((path) => scenario.admit("GET", path));
     const [a, b, c] = clients as [FakeClient, FakeClient, FakeClient];
-    const also = trial.admit("GET", "/d");
-    trial.dispatcher.detach(lanes[0], CRASHED);
+    const also = scenario.admit("GET", "/d");
+    scenario.dispatcher.detach(lanes[0], CRASHED);
     // Both others are busy.
-    assert.equal(trial.dispatcher.load.queued, 2);
-    trial.answer(lanes[2], c);
-    assert.deepEqual(trial.requestsTo(lanes[2]), [c.id, a.id]);
-    const new1 = trial.admit("GET", "/e");
+    assert.equal(scenario.dispatcher.load.queued, 2);
+    scenario.answer(lanes[2], c);
+    assert.deepEqual(scenario.requestsTo(lanes[2]), [c.id, a.id]);
+    const new1 = scenario.admit("GET", "/e");
     assert.equal(new1.workerId, 2);
-    trial.answer(lanes[2], a);
-    assert.deepEqual(trial.requestsTo(lanes[2]), [c.id, a.id, also.id]);
-    trial.answer(lanes[2], also);
+    scenario.answer(lanes[2], a);
+    assert.deepEqual(scenario.requestsTo(lanes[2]), [c.id, a.id, also.id]);
+    scenario.answer(lanes[2], also);
     // It takes new work again.
-    assert.equal(trial.admit("GET", "/f").workerId, 3);
-    trial.answer(lanes[1], b);
+    assert.equal(scenario.admit("GET", "/f").workerId, 3);
+    scenario.answer(lanes[1], b);
     assert.deepEqual(kindsOf(a, b, c, also), ["answered", "answered", "answered", "answered"]);
   });
 
   it("leaves its worker to others when it fails there", (t) => {
-    const trial = new Trial(t);
-    const [lost, next] = [trial.attach(), trial.attach()];
-    const suspect = trial.admit("GET", "/a");
-    trial.dispatcher.detach(lost, CRASHED);
-    trial.tick(PATIENCE_MS);
-    assert.deepEqual(trial.requestsTo(next), [suspect.id]);
-    trial.dispatcher.receive(next, [Kind.responseAbort, suspect.id]);
+    const scenario = new Scenario(t);
+    const [lost, next] = [scenario.attach(), scenario.attach()];
+    const suspect = scenario.admit("GET", "/a");
+    scenario.dispatcher.detach(lost, CRASHED);
+    scenario.tick(PATIENCE_MS);
+    assert.deepEqual(scenario.requestsTo(next), [suspect.id]);
+    scenario.dispatcher.receive(next, [Kind.responseAbort, suspect.id]);
     assert.deepEqual(kindsOf(suspect), ["500"]);
     assert.deepEqual(
-      ["/a", "/b"].map((path) => trial.admit("GET", path).workerId),
+      ["/a", "/b"].map((path) => scenario.admit("GET", path).workerId),
       [2, 2],
     );
   });
 
   it("empties a worker for it when none is idle for long", (t) => {
-    const trial = new Trial(t);
-    const [lost, first, second] = [trial.attach(), trial.attach(), trial.attach()];
+    const scenario = new Scenario(t);
+    const [lost, first, second] = [scenario.attach(), scenario.attach(), scenario.attach()];
     const [suspect, slow, busy] = [
-      trial.admit("GET", "/a"),
-      trial.admit("GET", "/b"),
-      trial.admit("GET", "/c"),
+      scenario.admit("GET", "/a"),
+      scenario.admit("GET", "/b"),
+      scenario.admit("GET", "/c"),
     ];
-    trial.dispatcher.detach(lost, CRASHED);
-    trial.tick(PATIENCE_MS);
+    scenario.dispatcher.detach(lost, CRASHED);
+    scenario.tick(PATIENCE_MS);
     // The first of the two takes nothing new now.
-    for (let count = 0; count < 5; count++) assert.equal(trial.admit("GET", "/x").workerId, 3);
-    trial.answer(first, slow);
-    assert.deepEqual(trial.requestsTo(first).at(-1), suspect.id);
-    trial.answer(first, suspect);
-    assert.equal(trial.admit("GET", "/y").workerId, 2);
-    trial.answer(second, busy);
+    for (let count = 0; count < 5; count++) assert.equal(scenario.admit("GET", "/x").workerId, 3);
+    scenario.answer(first, slow);
+    assert.deepEqual(scenario.requestsTo(first).at(-1), suspect.id);
+    scenario.answer(first, suspect);
+    assert.equal(scenario.admit("GET", "/y").workerId, 2);
+    scenario.answer(second, busy);
   });
 
   it("takes a worker that has become idle before the one that is being emptied", (t) => {
-    const trial = new Trial(t);
-    const [lost, first, second] = [trial.attach(), trial.attach(), trial.attach()];
+    const scenario = new Scenario(t);
+    const [lost, first, second] = [scenario.attach(), scenario.attach(), scenario.attach()];
     const [suspect, slow, quick] = [
-      trial.admit("GET", "/a"),
-      trial.admit("GET", "/b"),
-      trial.admit("GET", "/c"),
+      scenario.admit("GET", "/a"),
+      scenario.admit("GET", "/b"),
+      scenario.admit("GET", "/c"),
     ];
-    trial.dispatcher.detach(lost, CRASHED);
-    trial.tick(PATIENCE_MS);
-    trial.answer(second, quick);
-    assert.deepEqual(trial.requestsTo(second).at(-1), suspect.id);
-    assert.equal(trial.admit("GET", "/x").workerId, 2);
-    trial.answer(first, slow);
+    scenario.dispatcher.detach(lost, CRASHED);
+    scenario.tick(PATIENCE_MS);
+    scenario.answer(second, quick);
+    assert.deepEqual(scenario.requestsTo(second).at(-1), suspect.id);
+    assert.equal(scenario.admit("GET", "/x").workerId, 2);
+    scenario.answer(first, slow);
   });
 
   it("takes the only worker after a while, and others wait for a turn meanwhile", (t) => {
-    const trial = new Trial(t);
-    const suspect = trial.admit("GET", "/a");
-    trial.dispatcher.detach(trial.attach(), CRASHED);
-    const lane = trial.attach();
-    assert.deepEqual(trial.requestsTo(lane), []);
-    trial.tick(PATIENCE_MS);
-    assert.deepEqual(trial.requestsTo(lane), [suspect.id]);
-    const other = trial.admit("GET", "/b");
+    const scenario = new Scenario(t);
+    const suspect = scenario.admit("GET", "/a");
+    scenario.dispatcher.detach(scenario.attach(), CRASHED);
+    const lane = scenario.attach();
+    assert.deepEqual(scenario.requestsTo(lane), []);
+    scenario.tick(PATIENCE_MS);
+    assert.deepEqual(scenario.requestsTo(lane), [suspect.id]);
+    const other = scenario.admit("GET", "/b");
     assert.deepEqual(kindsOf(other), [""]);
-    assert.deepEqual(trial.requestsTo(lane), [suspect.id]);
-    trial.answer(lane, suspect);
-    assert.deepEqual(trial.requestsTo(lane), [suspect.id, other.id]);
+    assert.deepEqual(scenario.requestsTo(lane), [suspect.id]);
+    scenario.answer(lane, suspect);
+    assert.deepEqual(scenario.requestsTo(lane), [suspect.id, other.id]);
   });
 
   it("goes on among others when they have waited for long and its worker lives", (t) => {
-    const trial = new Trial(t);
-    const [slow, next] = [trial.admit("GET", "/a"), trial.admit("GET", "/b")];
-    trial.dispatcher.detach(trial.attach(), CRASHED);
-    const lane = trial.attach();
-    trial.tick(PATIENCE_MS);
-    const other = trial.admit("GET", "/c");
-    trial.tick(LONGEST_WAIT_MS);
+    const scenario = new Scenario(t);
+    const [slow, next] = [scenario.admit("GET", "/a"), scenario.admit("GET", "/b")];
+    scenario.dispatcher.detach(scenario.attach(), CRASHED);
+    const lane = scenario.attach();
+    scenario.tick(PATIENCE_MS);
+    const other = scenario.admit("GET", "/c");
+    scenario.tick(LONGEST_WAIT_MS);
     // A blocked worker would only take others down with it.
-    assert.deepEqual(trial.requestsTo(lane), [slow.id]);
-    assert.deepEqual(trial.sent.get(lane)?.at(-1), [Kind.probe, slow.id]);
-    trial.dispatcher.receive(lane, [Kind.probed, slow.id]);
-    assert.deepEqual(trial.requestsTo(lane), [slow.id, other.id]);
+    assert.deepEqual(scenario.requestsTo(lane), [slow.id]);
+    assert.deepEqual(scenario.sent.get(lane)?.at(-1), [Kind.probe, slow.id]);
+    scenario.dispatcher.receive(lane, [Kind.probed, slow.id]);
+    assert.deepEqual(scenario.requestsTo(lane), [slow.id, other.id]);
     // They have as long as it had.
-    trial.answer(lane, other);
-    assert.deepEqual(trial.requestsTo(lane), [slow.id, other.id]);
-    trial.tick(LONGEST_WAIT_MS);
-    const late = trial.admit("GET", "/d");
+    scenario.answer(lane, other);
+    assert.deepEqual(scenario.requestsTo(lane), [slow.id, other.id]);
+    scenario.tick(LONGEST_WAIT_MS);
+    const late = scenario.admit("GET", "/d");
     assert.deepEqual(kindsOf(slow, next, late), ["", "", ""]);
-    assert.deepEqual(trial.requestsTo(lane), [slow.id, other.id]);
+    assert.deepEqual(scenario.requestsTo(lane), [slow.id, other.id]);
     // The next one does not wait for its end for ever.
-    trial.tick(LONGEST_WAIT_MS);
-    assert.deepEqual(trial.requestsTo(lane), [slow.id, other.id, next.id]);
-    trial.answer(lane, next);
-    assert.deepEqual(trial.requestsTo(lane).at(-1), late.id);
-    for (const client of [slow, late]) trial.answer(lane, client);
+    scenario.tick(LONGEST_WAIT_MS);
+    assert.deepEqual(scenario.requestsTo(lane), [slow.id, other.id, next.id]);
+    scenario.answer(lane, next);
+    assert.deepEqual(scenario.requestsTo(lane).at(-1), late.id);
+    for (const client of [slow, late]) scenario.answer(lane, client);
     assert.deepEqual(kindsOf(slow, next, other, late), Array(4).fill("answered"));
   });
 
   it("gives its worker back before the queue is full", (t) => {
-    const trial = new Trial(t, { queueLimit: 8 });
-    const suspect = trial.admit("GET", "/a");
-    trial.dispatcher.detach(trial.attach(), CRASHED);
-    const lane = trial.attach();
-    trial.tick(PATIENCE_MS);
-    const others = ["/1", "/2", "/3", "/4", "/5"].map((path) => trial.admit("GET", path));
-    trial.dispatcher.receive(lane, [Kind.probed, suspect.id]);
+    const scenario = new Scenario(t, { queueLimit: 8 });
+    const suspect = scenario.admit("GET", "/a");
+    scenario.dispatcher.detach(scenario.attach(), CRASHED);
+    const lane = scenario.attach();
+    scenario.tick(PATIENCE_MS);
+    const others = ["/1", "/2", "/3", "/4", "/5"].map((path) => scenario.admit("GET", path));
+    scenario.dispatcher.receive(lane, [Kind.probed, suspect.id]);
     const ids = others.map(({ id }) => id);
-    assert.deepEqual(trial.requestsTo(lane), [suspect.id, ...ids]);
+    assert.deepEqual(scenario.requestsTo(lane), [suspect.id, ...ids]);
   });
 
   it("comes after others once one like it has taken the only worker down", (t) => {
-    const trial = new Trial(t);
-    const [poison, innocent] = [trial.admit("GET", "/p"), trial.admit("GET", "/a")];
-    trial.dispatcher.detach(trial.attach(), CRASHED);
-    const first = trial.attach();
-    trial.tick(PATIENCE_MS);
-    assert.deepEqual(trial.requestsTo(first), [poison.id]);
-    const other = trial.admit("GET", "/b");
-    trial.dispatcher.detach(first, CRASHED);
-    const second = trial.attach();
-    assert.deepEqual(trial.requestsTo(second), [other.id]);
-    trial.answer(second, other);
-    trial.tick(250);
-    assert.deepEqual(trial.requestsTo(second), [other.id, innocent.id]);
-    trial.answer(second, innocent);
+    const scenario = new Scenario(t);
+    const [poison, innocent] = [scenario.admit("GET", "/p"), scenario.admit("GET", "/a")];
+    scenario.dispatcher.detach(scenario.attach(), CRASHED);
+    const first = scenario.attach();
+    scenario.tick(PATIENCE_MS);
+    assert.deepEqual(scenario.requestsTo(first), [poison.id]);
+    const other = scenario.admit("GET", "/b");
+    scenario.dispatcher.detach(first, CRASHED);
+    const second = scenario.attach();
+    assert.deepEqual(scenario.requestsTo(second), [other.id]);
+    scenario.answer(second, other);
+    scenario.tick(250);
+    assert.deepEqual(scenario.requestsTo(second), [other.id, innocent.id]);
+    scenario.answer(second, innocent);
     assert.deepEqual(kindsOf(poison, innocent, other), ["502", "answered", "answered"]);
   });
 
   it("is run before others when many are like it", (t) => {
-    const trial = new Trial(t);
-    const rare = ["/1", "/2"].map((path) => trial.admit("GET", path));
-    const popular = trial.admit("GET", "/popular");
-    trial.dispatcher.detach(trial.attach(), CRASHED);
-    const again = trial.admit("GET", "/popular");
-    const lane = trial.attach();
-    trial.tick(PATIENCE_MS);
-    assert.deepEqual(trial.requestsTo(lane), [popular.id]);
-    trial.answer(lane, popular);
-    assert.equal(trial.requestsTo(lane)[1], rare[0]?.id);
-    for (const client of rare) trial.answer(lane, client);
-    assert.deepEqual(trial.requestsTo(lane).at(-1), again.id);
-    trial.answer(lane, again);
+    const scenario = new Scenario(t);
+    const rare = ["/1", "/2"].map((path) => scenario.admit("GET", path));
+    const popular = scenario.admit("GET", "/popular");
+    scenario.dispatcher.detach(scenario.attach(), CRASHED);
+    const again = scenario.admit("GET", "/popular");
+    const lane = scenario.attach();
+    scenario.tick(PATIENCE_MS);
+    assert.deepEqual(scenario.requestsTo(lane), [popular.id]);
+    scenario.answer(lane, popular);
+    assert.equal(scenario.requestsTo(lane)[1], rare[0]?.id);
+    for (const client of rare) scenario.answer(lane, client);
+    assert.deepEqual(scenario.requestsTo(lane).at(-1), again.id);
+    scenario.answer(lane, again);
   });
 
   it("is not kept waiting by streams, which may never end", (t) => {
-    const trial = new Trial(t);
-    const lanes = [trial.attach(), trial.attach(), trial.attach()] as const;
-    const clients = ["/a", "/b", "/c"].map((path) => trial.admit("GET", path));
+    const scenario = new Scenario(t);
+    const lanes = [scenario.attach(), scenario.attach(), scenario.attach()] as const;
+    const clients = ["/a", "/b", "/c"].map((path) => scenario.admit("GET", path));
     for (const lane of [lanes[1], lanes[2]]) {
       const id = clients[lane.workerId - 1]?.id;
       assert.ok(id !== undefined);
-      trial.dispatcher.receive(lane, [Kind.response, id, 200, "", "", BODY_FOLLOWS]);
+      scenario.dispatcher.receive(lane, [Kind.response, id, 200, "", "", BODY_FOLLOWS]);
     }
-    trial.dispatcher.detach(lanes[0], CRASHED);
-    assert.deepEqual(trial.requestsTo(lanes[1]), [2, 1]);
+    scenario.dispatcher.detach(lanes[0], CRASHED);
+    assert.deepEqual(scenario.requestsTo(lanes[1]), [2, 1]);
   });
 
   it("waits among others that were with it, no more of them than may wait", (t) => {
-    const trial = new Trial(t);
-    const lane = trial.attach();
+    const scenario = new Scenario(t);
+    const lane = scenario.attach();
     const clients = ["/1", "/2", "/3", "/4", "/5", "/6", "/7"].map((path) =>
-      trial.admit("GET", path),
+      scenario.admit("GET", path),
     );
-    const { failed, replayed, firstFailed } = trial.dispatcher.detach(lane, CRASHED);
+    const { failed, replayed, firstFailed } = scenario.dispatcher.detach(lane, CRASHED);
     assert.deepEqual([failed, replayed, firstFailed?.id], [2, 5, clients[5]?.id]);
     assert.deepEqual(kindsOf(...clients), ["", "", "", "", "", "502", "502"]);
   });
 
   it("waits for as long as it may take, and where that has no bound, as long as others", (t) => {
-    const trial = new Trial(t);
-    const lane = trial.attach();
+    const scenario = new Scenario(t);
+    const lane = scenario.attach();
     const [client, patient] = [
-      trial.admit("GET", "/a"),
-      trial.admit("GET", "/b", { timeoutMs: 0 }),
+      scenario.admit("GET", "/a"),
+      scenario.admit("GET", "/b", { timeoutMs: 0 }),
     ];
-    trial.dispatcher.detach(lane, CRASHED);
+    scenario.dispatcher.detach(lane, CRASHED);
     // It has not run yet: nobody has made it wait before.
-    const likeIt = trial.admit("GET", "/a");
-    trial.tick(QUEUE_TIMEOUT_MS + 250);
+    const likeIt = scenario.admit("GET", "/a");
+    scenario.tick(QUEUE_TIMEOUT_MS + 250);
     assert.deepEqual(kindsOf(client, patient, likeIt), ["", "503", "503"]);
-    trial.tick(TIMEOUT_MS - QUEUE_TIMEOUT_MS);
+    scenario.tick(TIMEOUT_MS - QUEUE_TIMEOUT_MS);
     assert.deepEqual(kindsOf(client), ["504"]);
   });
 
   it("gets no third chance, but those that are like it are believed once it is answered", (t) => {
-    const trial = new Trial(t);
-    const [lost, kept] = [trial.attach(), trial.attach()];
+    const scenario = new Scenario(t);
+    const [lost, kept] = [scenario.attach(), scenario.attach()];
     // Both are the same request; they cannot be answered yet.
     const [a1, busy, a2] = [
-      trial.admit("GET", "/a"),
-      trial.admit("GET", "/b"),
-      trial.admit("GET", "/a"),
+      scenario.admit("GET", "/a"),
+      scenario.admit("GET", "/b"),
+      scenario.admit("GET", "/a"),
     ];
-    trial.dispatcher.detach(lost, CRASHED);
-    const next = trial.attach();
-    assert.deepEqual(trial.requestsTo(next), [a1.id]);
-    trial.answer(next, a1);
+    scenario.dispatcher.detach(lost, CRASHED);
+    const next = scenario.attach();
+    assert.deepEqual(scenario.requestsTo(next), [a1.id]);
+    scenario.answer(next, a1);
     // Released, it may share a worker.
-    assert.deepEqual(trial.requestsTo(next), [a1.id, a2.id]);
-    assert.equal(trial.admit("GET", "/a").workerId, kept.workerId);
-    trial.dispatcher.detach(next, CRASHED);
+    assert.deepEqual(scenario.requestsTo(next), [a1.id, a2.id]);
+    assert.equal(scenario.admit("GET", "/a").workerId, kept.workerId);
+    scenario.dispatcher.detach(next, CRASHED);
     assert.deepEqual(kindsOf(a1, a2, busy), ["answered", "502", ""]);
   });
 
   it("runs among others when nothing is quarantined", (t) => {
-    const trial = new Trial(t, { quarantineMs: 0 });
-    const [lost, kept] = [trial.attach(), trial.attach()];
-    const [client] = [trial.admit("GET", "/a"), trial.admit("GET", "/b")];
-    trial.dispatcher.detach(lost, CRASHED);
-    assert.deepEqual(trial.requestsTo(kept), [2, 1]);
-    trial.dispatcher.detach(kept, CRASHED);
+    const scenario = new Scenario(t, { quarantineMs: 0 });
+    const [lost, kept] = [scenario.attach(), scenario.attach()];
+    const [client] = [scenario.admit("GET", "/a"), scenario.admit("GET", "/b")];
+    scenario.dispatcher.detach(lost, CRASHED);
+    assert.deepEqual(scenario.requestsTo(kept), [2, 1]);
+    scenario.dispatcher.detach(kept, CRASHED);
     assert.deepEqual(kindsOf(client), ["502"]);
-    assert.equal(trial.admit("GET", "/a").outcomes.length, 0);
+    assert.equal(scenario.admit("GET", "/a").outcomes.length, 0);
   });
 });
 
 describe("a request that crashes workers", () => {
   it("is another than one that was only unlucky before, and runs beside it", (t) => {
-    const trial = new Trial(t);
-    const unlucky = trial.admit("GET", "/unlucky");
-    for (let lost = 0; lost < 4; lost++) trial.dispatcher.detach(trial.attach(), KILLED);
+    const scenario = new Scenario(t);
+    const unlucky = scenario.admit("GET", "/unlucky");
+    for (let lost = 0; lost < 4; lost++) scenario.dispatcher.detach(scenario.attach(), KILLED);
     // The only worker is busy for longer than it is waited for: they run there together, twice.
     for (const path of ["/a", "/b"]) {
-      const lane = trial.attach();
-      const poison = trial.admit("POST", path);
-      trial.tick(1_250);
-      trial.tick(1_250);
-      assert.deepEqual(trial.requestsTo(lane), [poison.id, unlucky.id]);
-      trial.dispatcher.detach(lane, CRASHED);
+      const lane = scenario.attach();
+      const poison = scenario.admit("POST", path);
+      scenario.tick(1_250);
+      scenario.tick(1_250);
+      assert.deepEqual(scenario.requestsTo(lane), [poison.id, unlucky.id]);
+      scenario.dispatcher.detach(lane, CRASHED);
       assert.deepEqual(kindsOf(poison), ["502"]);
     }
     // It has had its second chance, but nobody refuses what is like it.
     assert.deepEqual(kindsOf(unlucky), ["502"]);
-    assert.ok(trial.logs.every(({ code }) => code !== "ERR_QUARANTINED"));
-    assert.deepEqual(kindsOf(trial.admit("GET", "/unlucky")), [""]);
+    assert.ok(scenario.logs.every(({ code }) => code !== "ERR_QUARANTINED"));
+    assert.deepEqual(kindsOf(scenario.admit("GET", "/unlucky")), [""]);
   });
 
   it("is refused for a while, also where it waits, then tried once more alone", (t) => {
-    const trial = new Trial(t);
-    const [lost, first] = [trial.attach(), trial.attach()];
+    const scenario = new Scenario(t);
+    const [lost, first] = [scenario.attach(), scenario.attach()];
     const body = "poison";
-    const poison = trial.admit("PUT", "/p?secret", { body });
-    trial.admit("GET", "/busy");
-    trial.dispatcher.detach(lost, CRASHED);
-    const second = trial.attach();
-    assert.deepEqual(trial.requestsTo(second), [poison.id]);
-    const twin = trial.admit("PUT", "/p?secret", { body });
-    const different = trial.admit("PUT", "/p?secret", { body: "food" });
+    const poison = scenario.admit("PUT", "/p?secret", { body });
+    scenario.admit("GET", "/busy");
+    scenario.dispatcher.detach(lost, CRASHED);
+    const second = scenario.attach();
+    assert.deepEqual(scenario.requestsTo(second), [poison.id]);
+    const twin = scenario.admit("PUT", "/p?secret", { body });
+    const different = scenario.admit("PUT", "/p?secret", { body: "food" });
     assert.deepEqual(kindsOf(twin, different), ["", ""]);
     assert.equal(different.workerId, first.workerId);
-    trial.dispatcher.detach(second, CRASHED);
+    scenario.dispatcher.detach(second, CRASHED);
     assert.deepEqual(kindsOf(poison, twin), ["502", "503"]);
-    const line = trial.logs.find(({ code }) => code === "ERR_QUARANTINED");
+    const line = scenario.logs.find(({ code }) => code === "ERR_QUARANTINED");
     assert.equal(line?.["level"], 50);
     assert.deepEqual(
       [line?.["route"], line?.["method"], line?.["path"], line?.["quarantineMs"]],
       ["/route/7", "PUT", "/p", 60_000],
     );
-    trial.tick(18_500);
-    const late = trial.admit("PUT", "/p?secret", { body });
+    scenario.tick(18_500);
+    const late = scenario.admit("PUT", "/p?secret", { body });
     assert.deepEqual(late.outcomes, [{ kind: "refused", status: 503, retryAfterSeconds: 42 }]);
-    trial.tick(41_500);
-    const again = trial.admit("PUT", "/p?secret", { body });
-    const third = trial.attach();
-    assert.deepEqual(trial.requestsTo(third), [again.id]);
-    trial.dispatcher.detach(third, CRASHED);
+    scenario.tick(41_500);
+    const again = scenario.admit("PUT", "/p?secret", { body });
+    const third = scenario.attach();
+    assert.deepEqual(scenario.requestsTo(third), [again.id]);
+    scenario.dispatcher.detach(third, CRASHED);
     assert.deepEqual(kindsOf(again), ["502"]);
-    assert.deepEqual(kindsOf(trial.admit("PUT", "/p?secret", { body })), ["503"]);
+    assert.deepEqual(kindsOf(scenario.admit("PUT", "/p?secret", { body })), ["503"]);
   });
 
   it("is found out though its client left, or had its 504 long before", (t) => {
     for (const how of ["left", "504"]) {
-      const trial = new Trial(t);
+      const scenario = new Scenario(t);
       const body = "poison";
-      const poison = (): FakeClient => trial.admit("POST", "/p", { body, timeoutMs: 500 });
+      const poison = (): FakeClient => scenario.admit("POST", "/p", { body, timeoutMs: 500 });
       for (let count = 0; count < 2; count++) {
-        const lane = trial.attach();
-        trial.attach();
+        const lane = scenario.attach();
+        scenario.attach();
         const client = poison();
-        assert.deepEqual(trial.requestsTo(lane), [client.id], how);
+        assert.deepEqual(scenario.requestsTo(lane), [client.id], how);
         if (how === "left") client.leave();
-        else trial.tick(750);
+        else scenario.tick(750);
         assert.deepEqual(kindsOf(client), [how]);
-        trial.dispatcher.detach(lane, CRASHED);
-        for (const each of trial.sent.keys()) trial.dispatcher.retire(each);
+        scenario.dispatcher.detach(lane, CRASHED);
+        for (const each of scenario.sent.keys()) scenario.dispatcher.retire(each);
       }
       assert.deepEqual(kindsOf(poison()), ["503"], how);
-      trial.dispatcher.close("ERR_DRAINING");
+      scenario.dispatcher.close("ERR_DRAINING");
     }
   });
 
   it("is found out where it is never alone, one crash later, and spares who is with it", (t) => {
-    const trial = new Trial(t);
-    const poison = trial.admit("GET", "/p");
-    trial.dispatcher.detach(trial.attach(), CRASHED);
+    const scenario = new Scenario(t);
+    const poison = scenario.admit("GET", "/p");
+    scenario.dispatcher.detach(scenario.attach(), CRASHED);
     // What is not answered for long is never gone: the suspect runs beside it in the end.
     const crash = (client: FakeClient): FakeClient => {
-      const lane = trial.attach();
-      const longPoll = trial.admit("GET", "/poll", { timeoutMs: 0 });
-      trial.tick(PATIENCE_MS);
-      assert.deepEqual(trial.requestsTo(lane), [longPoll.id]);
-      trial.tick(PATIENCE_MS);
-      assert.deepEqual(trial.requestsTo(lane), [longPoll.id, client.id]);
-      trial.dispatcher.detach(lane, CRASHED);
-      const next = trial.attach();
-      trial.tick(PATIENCE_MS);
-      assert.deepEqual(trial.requestsTo(next), [longPoll.id]);
-      trial.answer(next, longPoll);
-      trial.dispatcher.detach(next, KILLED);
+      const lane = scenario.attach();
+      const longPoll = scenario.admit("GET", "/poll", { timeoutMs: 0 });
+      scenario.tick(PATIENCE_MS);
+      assert.deepEqual(scenario.requestsTo(lane), [longPoll.id]);
+      scenario.tick(PATIENCE_MS);
+      assert.deepEqual(scenario.requestsTo(lane), [longPoll.id, client.id]);
+      scenario.dispatcher.detach(lane, CRASHED);
+      const next = scenario.attach();
+      scenario.tick(PATIENCE_MS);
+      assert.deepEqual(scenario.requestsTo(next), [longPoll.id]);
+      scenario.answer(next, longPoll);
+      scenario.dispatcher.detach(next, KILLED);
       return longPoll;
     };
     const first = crash(poison);
-    const isCondemned = (): boolean => trial.logs.some(({ code }) => code === "ERR_QUARANTINED");
-    assert.deepEqual([kindsOf(poison, first), isCondemned()], [["502", "answered"], false]);
-    const again = trial.admit("GET", "/p");
+    const isQuarantined = (): boolean =>
+      scenario.logs.some(({ code }) => code === "ERR_QUARANTINED");
+    assert.deepEqual([kindsOf(poison, first), isQuarantined()], [["502", "answered"], false]);
+    const again = scenario.admit("GET", "/p");
     const second = crash(again);
-    assert.deepEqual([kindsOf(again, second), isCondemned()], [["502", "answered"], true]);
-    assert.deepEqual(kindsOf(trial.admit("GET", "/p")), ["503"]);
+    assert.deepEqual([kindsOf(again, second), isQuarantined()], [["502", "answered"], true]);
+    assert.deepEqual(kindsOf(scenario.admit("GET", "/p")), ["503"]);
   });
 
   it("is not taken for one without a body once its own is gone", (t) => {
     const buffering = { ...BUFFERING, bodyBufferBytes: 2_000_000 };
-    const trial = new Trial(t);
-    const lane = trial.attach();
+    const scenario = new Scenario(t);
+    const lane = scenario.attach();
     // Too large to be recognised by.
     const client = new FakeClient(1_000, { method: "PUT", bodyBytes: 1_100_000 });
     const url = "http://localhost/p";
     const limits = { bodyLimitBytes: 2_000_000, timeoutMs: TIMEOUT_MS, buffering };
-    trial.dispatcher.admit(client, { route: 7, params: null, url, ...limits });
+    scenario.dispatcher.admit(client, { route: 7, params: null, url, ...limits });
     client.sendBody(Buffer.alloc(1_100_000));
     client.leave();
-    trial.dispatcher.detach(lane, CRASHED);
-    const next = trial.attach();
-    const other = trial.admit("PUT", "/p");
-    assert.deepEqual(trial.requestsTo(next), [other.id]);
+    scenario.dispatcher.detach(lane, CRASHED);
+    const next = scenario.attach();
+    const other = scenario.admit("PUT", "/p");
+    assert.deepEqual(scenario.requestsTo(next), [other.id]);
   });
 
   it("is believed once it is answered, and not when it is only put aside", (t) => {
-    const trial = new Trial(t);
-    const lost = trial.attach();
-    trial.admit("POST", "/p");
-    trial.dispatcher.detach(lost, CRASHED);
-    const [lane, other] = [trial.attach(), trial.attach()];
-    const leaver = trial.admit("POST", "/p");
-    assert.deepEqual(trial.requestsTo(lane), [leaver.id]);
+    const scenario = new Scenario(t);
+    const lost = scenario.attach();
+    scenario.admit("POST", "/p");
+    scenario.dispatcher.detach(lost, CRASHED);
+    const [lane, other] = [scenario.attach(), scenario.attach()];
+    const leaver = scenario.admit("POST", "/p");
+    assert.deepEqual(scenario.requestsTo(lane), [leaver.id]);
     leaver.leave();
-    trial.dispatcher.receive(lane, [Kind.settled, leaver.id]);
-    const suspect = trial.admit("POST", "/p");
-    assert.deepEqual(trial.requestsTo(lane), [leaver.id, suspect.id]);
+    scenario.dispatcher.receive(lane, [Kind.settled, leaver.id]);
+    const suspect = scenario.admit("POST", "/p");
+    assert.deepEqual(scenario.requestsTo(lane), [leaver.id, suspect.id]);
     // Nothing goes where it is alone.
-    for (let count = 0; count < 3; count++) assert.equal(trial.admit("GET", "/x").workerId, 3);
-    trial.answer(lane, suspect);
-    const believed = trial.admit("POST", "/p");
+    for (let count = 0; count < 3; count++) assert.equal(scenario.admit("GET", "/x").workerId, 3);
+    scenario.answer(lane, suspect);
+    const believed = scenario.admit("POST", "/p");
     assert.equal(believed.workerId, 2);
-    assert.equal(trial.admit("GET", "/x").workerId, 2);
-    trial.dispatcher.detach(other, KILLED);
+    assert.equal(scenario.admit("GET", "/x").workerId, 2);
+    scenario.dispatcher.detach(other, KILLED);
   });
 
   it("is not blamed for a worker that was retired or killed around it", (t) => {
-    const trial = new Trial(t);
-    const suspect = trial.admit("GET", "/a");
-    trial.dispatcher.detach(trial.attach(), CRASHED);
-    const [first, second] = [trial.attach(), trial.attach()];
-    assert.deepEqual(trial.requestsTo(first), [suspect.id]);
-    trial.dispatcher.retire(first);
-    trial.dispatcher.detach(first, KILLED);
-    const third = trial.attach();
-    const places = [...trial.requestsTo(second), ...trial.requestsTo(third)];
+    const scenario = new Scenario(t);
+    const suspect = scenario.admit("GET", "/a");
+    scenario.dispatcher.detach(scenario.attach(), CRASHED);
+    const [first, second] = [scenario.attach(), scenario.attach()];
+    assert.deepEqual(scenario.requestsTo(first), [suspect.id]);
+    scenario.dispatcher.retire(first);
+    scenario.dispatcher.detach(first, KILLED);
+    const third = scenario.attach();
+    const places = [...scenario.requestsTo(second), ...scenario.requestsTo(third)];
     assert.deepEqual(places, [suspect.id]);
-    assert.equal(trial.logs.length, 0);
+    assert.equal(scenario.logs.length, 0);
   });
 });
