@@ -5,7 +5,7 @@ import { type Load, pickLeastBusy } from "../../runtime/dispatch/balancer.ts";
 
 const busy = (size: number, cap: number): Load => ({ inFlight: { size }, cap });
 
-/** The place of the picked one in the list; -1 for none. */
+/** The index of the picked worker; -1 for none. */
 function pick(sizes: readonly number[], cap: number, extra?: number): number {
   const workers = sizes.map((size) => busy(size, cap));
   const picked = pickLeastBusy(workers, extra);
@@ -13,7 +13,7 @@ function pick(sizes: readonly number[], cap: number, extra?: number): number {
 }
 
 describe("pickLeastBusy()", () => {
-  it("picks the least busy, the first of equals, and none that is full", () => {
+  it("picks the least busy worker, the first of equals, and no full one", () => {
     const cases: [sizes: number[], cap: number, picked: number][] = [
       [[], 4, -1],
       [[0], 4, 0],
@@ -31,18 +31,18 @@ describe("pickLeastBusy()", () => {
     }
   });
 
-  it("goes above the cap by as many as it is told", () => {
+  it("goes above the cap by the given number", () => {
     assert.equal(pick([4, 4], 4, 1), 0);
     assert.equal(pick([5, 4], 4, 1), 1);
     assert.equal(pick([5, 5], 4, 1), -1);
   });
 
-  it("looks at each one's own cap", () => {
+  it("uses each worker's own cap", () => {
     const [full, free] = [busy(2, 2), busy(3, 4)];
     assert.equal(pickLeastBusy([full, free]), free);
   });
 
-  it("never picks one that is busier than another", () => {
+  it("never picks a worker that is busier than another", () => {
     const sizes = fc.array(fc.nat({ max: 20 }), { maxLength: 12 });
     fc.assert(
       fc.property(sizes, fc.nat({ max: 20 }), (list, cap) => {

@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { BLOCK_BYTES, BlockPool } from "../../runtime/dispatch/block-pool.ts";
 import { BlockQueue } from "../../runtime/dispatch/block-queue.ts";
 
-/** Knows which of its blocks are out, and spoils what is given back: nobody may read it any more. */
+/** Knows which blocks are in use, and overwrites returned blocks: the queue must not read them any more. */
 class CheckedPool extends BlockPool {
   readonly out = new Set<Uint8Array>();
 
@@ -34,7 +34,7 @@ const ACTION = fc.record({
 });
 
 describe("BlockQueue", () => {
-  it("gives out what went in, in order, each byte once, and all its blocks back, whoever shares the pool", () => {
+  it("yields all bytes in order, each once, and returns all blocks, when queues share a pool", () => {
     fc.assert(
       fc.property(fc.array(ACTION), (actions) => {
         const pool = new CheckedPool();
@@ -52,7 +52,7 @@ describe("BlockQueue", () => {
           if (name === "push") {
             for (let at = 0; at < size; at++) input[at] = (one.pushed + at) % 251;
             one.queue.push(input.subarray(0, size));
-            // It is used again.
+            // Reused memory changes.
             input.fill(0xff, 0, size);
             one.pushed += size;
           } else if (name === "take") {
@@ -73,7 +73,7 @@ describe("BlockQueue", () => {
             one.taken = one.pushed;
           }
           assert.equal(one.queue.bytes, one.pushed - one.taken);
-          // What was taken last, and all that was given away, stays what it is, whatever the others do.
+          // Bytes that were taken stay unchanged while other queues go on.
           for (const { lent, owned } of queues) {
             for (const { piece, from } of [...lent, ...owned]) {
               assert.ok(piece.every((byte, at) => byte === (from + at) % 251));
@@ -87,7 +87,7 @@ describe("BlockQueue", () => {
     );
   });
 
-  it("takes no block for little", () => {
+  it("uses no block for a few bytes", () => {
     const pool = new CheckedPool();
     const queue = new BlockQueue(pool);
     for (let count = 0; count < 10; count++) queue.push(new Uint8Array(1_000));

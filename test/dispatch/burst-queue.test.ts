@@ -9,7 +9,7 @@ import { createSpool } from "./spooling.ts";
 const MEMORY_BYTES = 1000;
 
 describe("BurstQueue", () => {
-  it("yields all bytes once and in order, whatever went to disk, and leaves nothing there", (t) => {
+  it("yields all bytes once and in order, from memory and disk, and leaves nothing on disk", (t) => {
     const { spool, openFiles } = createSpool(t, { limitBytes: 5000 });
     const steps = fc.array(
       fc.record({ push: fc.boolean(), bytes: fc.integer({ min: 1, max: 3000 }) }),
@@ -30,7 +30,7 @@ describe("BurstQueue", () => {
     assert.equal(openFiles(), 0);
   });
 
-  it("holds in memory only so much", (t) => {
+  it("holds a bounded number of bytes in memory", (t) => {
     const { spool, openFiles } = createSpool(t);
     const queue = spool.openBurstQueue(MEMORY_BYTES);
     t.after(() => queue.clear());
@@ -41,7 +41,7 @@ describe("BurstQueue", () => {
     assert.equal(spool.usage.heldBytes, 5 * MEMORY_BYTES);
   });
 
-  it("does not mind that somebody else removes its file first", (t) => {
+  it("works when another process removes its file first", (t) => {
     const { spool, openFiles } = createSpool(t);
     const unlink = fs.unlinkSync;
     t.mock.method(fs, "unlinkSync", (path: string) => {
@@ -59,7 +59,7 @@ describe("BurstQueue", () => {
     assert.equal(openFiles(), 0);
   });
 
-  it("uses the room of its file again", (t) => {
+  it("reuses the room of its file", (t) => {
     const { spool } = createSpool(t);
     const queue = spool.openBurstQueue(MEMORY_BYTES);
     t.after(() => queue.clear());
@@ -70,12 +70,12 @@ describe("BurstQueue", () => {
     assert.equal(spool.usage.heldBytes, 3 * MEMORY_BYTES);
   });
 
-  for (const [what, options] of [
+  for (const [trouble, options] of [
     ["there is no room", { limitBytes: 100 }],
     ["there are too many files", { maxFiles: 0 }],
     ["the disk cannot be written", { dir: "/dev/null/spool" }],
   ] as const) {
-    it(`keeps in memory what the disk does not take when ${what}`, (t: TestContext) => {
+    it(`keeps bytes in memory when ${trouble}`, (t: TestContext) => {
       const { spool } = createSpool(t, options);
       const queue = spool.openBurstQueue(MEMORY_BYTES);
       const bytes = Buffer.from(Array.from({ length: 4 * MEMORY_BYTES }, (_, at) => at % 256));
@@ -96,7 +96,7 @@ function exercise(queue: BurstQueue, plan: readonly { push: boolean; bytes: numb
       const bytes = Buffer.alloc(step.bytes, at % 251);
       pushed.push(Buffer.from(bytes));
       queue.push(bytes);
-      // It is the library's buffer, which it uses again.
+      // The buffer belongs to uWebSockets.js, which reuses it.
       bytes.fill(255);
     } else {
       const piece = queue.take(step.bytes);

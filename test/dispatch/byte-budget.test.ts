@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
 
 describe("ByteBudget", () => {
-  it("gives no more than there is, and takes nothing when it refuses", () => {
+  it("gives no more than the limit, and takes nothing when it refuses", () => {
     const budget = new ByteBudget(10);
     assert.deepEqual(
       [budget.take(6), budget.take(5), budget.take(4), budget.take(1), budget.heldBytes],
@@ -13,7 +13,7 @@ describe("ByteBudget", () => {
     assert.deepEqual([budget.heldBytes, budget.take(7), budget.take(6)], [4, false, true]);
   });
 
-  it("leaves what is meant for others", () => {
+  it("leaves the bytes that are reserved for other holders", () => {
     const budget = new ByteBudget(10);
     assert.deepEqual(
       [budget.take(6, 5), budget.take(5, 5), budget.take(1, 5)],

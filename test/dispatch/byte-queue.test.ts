@@ -13,7 +13,7 @@ const action = fc.oneof(
 );
 
 describe("ByteQueue", () => {
-  it("gives out what went in, in order, each byte once, whatever the pieces", () => {
+  it("yields all bytes in order, each once, in pieces of any size", () => {
     fc.assert(
       fc.property(fc.array(action), (actions) => {
         const queue = new ByteQueue();
@@ -44,7 +44,7 @@ describe("ByteQueue", () => {
     );
   });
 
-  it("copies nothing that lies in one piece", () => {
+  it("copies nothing that is contiguous", () => {
     const queue = new ByteQueue();
     const chunk = Buffer.alloc(100);
     queue.push(chunk);

@@ -4,12 +4,12 @@ import { describe, it } from "node:test";
 import { inDiskTime } from "../../runtime/dispatch/disk-time.ts";
 
 describe("inDiskTime()", () => {
-  it("is what the operation comes to", async () => {
+  it("returns the result of the operation", async () => {
     assert.equal(await inDiskTime(Promise.resolve(1)), 1);
     await assert.rejects(inDiskTime(Promise.reject(new Error("no"))), /no/);
   });
 
-  it("gives up on a disk that does not answer, and discards what comes too late", async (t) => {
+  it("fails when the disk does not answer, and discards a late result", async (t) => {
     t.mock.timers.enable({ apis: ["setTimeout"] });
     const disk = new EventEmitter();
     const operation = once(disk, "answer");

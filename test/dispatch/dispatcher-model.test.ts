@@ -39,17 +39,17 @@ const BUFFERING = {
 interface ModelExchange {
   client: FakeClient;
   state: "receiving" | "queued" | "held" | "dispatched" | "answering" | "settled";
-  /** Of a method that may run twice. */
+  /** The method may run twice. */
   isIdempotent: boolean;
-  /** The rest of its body follows. */
+  /** The rest of the body follows. */
   isOverflowing: boolean;
   sinceMs: number;
-  /** When it was dispatched first. */
+  /** Time of the first dispatch. */
   firstMs: number | null;
   crashes: number;
   losses: number;
   worker: ModelWorker | null;
-  /** As in `kindOf`; "" while there is none. */
+  /** As in `kindOf`; "" before the outcome. */
   outcome: string;
 }
 
@@ -58,7 +58,7 @@ interface ModelWorker {
   lane: Lane;
   isReady: boolean;
   isStalled: boolean;
-  /** What it was told to abort and has not taken note of: each still has its place. */
+  /** Aborted exchanges that the worker has not confirmed: each still has its place. */
   owed: Set<ModelExchange>;
 }
 
@@ -68,14 +68,14 @@ interface ModelClock {
   tick: (ms: number) => void;
 }
 
-/** What a dispatcher should do, written as plainly as possible, beside one that is told the same. */
+/** A plain model of a dispatcher. It gets the same events as the real one. */
 class Pair {
   readonly dispatcher: Dispatcher;
   readonly counters = new Counters();
   readonly exchanges: ModelExchange[] = [];
   workers: ModelWorker[] = [];
   queue: ModelExchange[] = [];
-  /** They have lost their worker and go before those. */
+  /** Exchanges that lost their worker. They go before those in `queue`. */
   again: ModelExchange[] = [];
   readonly #clock: ModelClock;
   #workerIds = 0;
@@ -92,11 +92,11 @@ class Pair {
       workerConcurrency: CAP,
       queueLimit: QUEUE_LIMIT,
       queueTimeoutMs: QUEUE_TIMEOUT_MS,
-      // What it foresees is `queue-policy.test.ts`; here waits end by the limits that can be counted out.
+      // `queue-policy.test.ts` tests expected waits. Here the limits are counts.
       queueDelayMs: 0,
       maxRequests: null,
       counters: this.counters,
-      // What is kept apart is in `isolation-model.test.ts`.
+      // `isolation-model.test.ts` tests suspects.
       quarantineMs: 0,
       routes: { mayReplay: () => null, describe: ({ route }) => ({ route }) },
     });
@@ -106,7 +106,7 @@ class Pair {
     return this.exchanges.filter(({ state }) => state !== "settled");
   }
 
-  /** Those that a worker has and has not begun to answer. */
+  /** Exchanges that a worker has and has not begun to answer. */
   get dispatched(): ModelExchange[] {
     return this.exchanges.filter(({ state }) => state === "dispatched");
   }
@@ -142,21 +142,21 @@ class Pair {
     this.dispatcher.admit(client, { route: 0, params: null, url, ...limits });
   }
 
-  /** Its body arrives as a whole, up to the buffer or over the limit. */
+  /** A whole body arrives, up to the buffer or over the limit. */
   sendBody(exchange: ModelExchange, isTooLarge: boolean): void {
     if (isTooLarge) this.#settle(exchange, "413");
     else this.#place(exchange);
     exchange.client.sendBody(Buffer.alloc(isTooLarge ? LIMIT_BYTES + 1 : BUFFER_BYTES));
   }
 
-  /** More of its body arrives than is gathered. */
+  /** More of the body arrives than is gathered. */
   overflow(exchange: ModelExchange): void {
     exchange.isOverflowing = true;
     this.#place(exchange);
     exchange.client.sendChunk(Buffer.alloc(BUFFER_BYTES + 1));
   }
 
-  /** A body that went over the buffer goes over the limit, wherever its exchange is. */
+  /** A body larger than the buffer exceeds the limit, in any state of its exchange. */
   overrun(exchange: ModelExchange): void {
     exchange.worker?.owed.add(exchange);
     this.#fail(exchange, "413");
@@ -189,7 +189,7 @@ class Pair {
       this.#pump();
     }
     const { id } = exchange.client;
-    // More than the credit in all, never at once: what the client takes is granted again.
+    // More than the credit in all, but never at once: bytes that the client takes are granted again.
     for (let count = 0; count < 5; count++) {
       this.dispatcher.receive(worker.lane, [Kind.responseChunk, id, Buffer.alloc(5)]);
     }
@@ -215,7 +215,7 @@ class Pair {
 
   attach(): void {
     const id = ++this.#workerIds;
-    // A real channel whose socket leads nowhere: what is sent waits in its turn's frame for ever.
+    // A real channel whose socket is not read: messages stay in this turn's frame.
     const channel = new Channel<ToPrimary, ToWorker>(new Socket(), {
       maxFrameBytes: 1024,
       parse: parseToPrimary,
@@ -232,7 +232,7 @@ class Pair {
     this.dispatcher.retire(worker.lane);
   }
 
-  /** Twice in a row, of one that is retired: all the same. */
+  /** Detaches twice. Detaching a retired worker has the same effect. */
   stall(worker: ModelWorker): void {
     worker.isStalled = true;
     this.dispatcher.stall(worker.lane);
@@ -288,7 +288,7 @@ class Pair {
       if (exchange.state === "answering" && hasBegun(exchange)) continue;
       if (nowMs - exchange.sinceMs <= TIMEOUT_MS) continue;
       exchange.worker?.owed.add(exchange);
-      // What is sent of a body that overflows the worker takes at once: it is the client that it waits for.
+      // The worker takes all of a body that overflows at once, so it waits for the client.
       this.#fail(exchange, exchange.isOverflowing ? "408" : "504");
     }
     this.#pump();
@@ -301,7 +301,7 @@ class Pair {
     this.dispatcher.close("ERR_DRAINING");
   }
 
-  /** What must hold after every step. */
+  /** Checks the invariants after every step. */
   check(): void {
     const { inFlight, queue, again, dispatcher } = this;
     const owed = this.workers.reduce((sum, worker) => sum + worker.owed.size, 0);
@@ -372,12 +372,12 @@ class Pair {
   }
 }
 
-/** Of those that are answering: of some the client has the first byte. */
+/** Picks an exchange that is answering. The client of some has its first byte. */
 function hasBegun({ client }: ModelExchange): boolean {
   return client.id % 2 === 0;
 }
 
-/** An outcome in one word; names the worker whose answer it is. */
+/** An outcome in one word. Names the worker whose answer it is. */
 function kindOf(outcome: Outcome): string {
   switch (outcome.kind) {
     case "answered":
@@ -402,7 +402,7 @@ const action = fc.record({
     ...(["attach", "attach", "retire", "lose", "crash", "sweep", "sweep"] as const),
     ...(["stall", "recover", "recover"] as const),
   ),
-  // Which exchange and which worker of those that are there.
+  // Picks one of the exchanges and workers that exist.
   exchange: fc.nat({ max: 1_000 }),
   worker: fc.nat({ max: 1_000 }),
 });
@@ -460,7 +460,7 @@ function perform(pair: Pair, { do: name, ...pick }: Action): void {
       if (dispatched?.worker) pair.answer(dispatched.worker, dispatched);
       break;
     case "answer from elsewhere":
-      // Late, twice, or to what another worker has or nobody yet: nothing of it may count.
+      // An answer that is late, comes twice, or comes from a worker without this exchange: it must not count.
       if (worker !== undefined && any !== undefined && any.worker !== worker) {
         pair.answer(worker, any);
       }
@@ -495,7 +495,7 @@ function perform(pair: Pair, { do: name, ...pick }: Action): void {
   }
 }
 
-describe("Dispatcher, whatever happens in whatever order", { timeout: 30_000 }, () => {
+describe("Dispatcher, with any events in any order", { timeout: 30_000 }, () => {
   it("gives each exchange exactly one outcome, the expected one, and ends empty", async (t) => {
     const turns = new TurnClock();
     const clock = { nowMs: 1_000, turns, tick: (ms: number) => t.mock.timers.tick(ms) };

@@ -34,7 +34,7 @@ const TO = {
   buffering: { bodyBufferBytes: 100, bodyOverflow: "spool", responseOverflow: "spool" },
 } as const;
 
-/** A dispatcher with one worker, whose channel leads nowhere: what it is sent is kept. */
+/** A dispatcher with one worker. Its channel keeps all messages. */
 function create(t: TestContext): {
   dispatcher: Dispatcher;
   lane: Lane;
@@ -82,7 +82,7 @@ function attach(
 }
 
 describe("Dispatcher with a spool", { timeout: 20_000 }, () => {
-  it("gives a worker to a request whose body is on disk, and to others meanwhile", async (t) => {
+  it("sends a request to a worker once its body is on disk, and others meanwhile", async (t) => {
     const { dispatcher, lane, sent, spool } = create(t);
     const [upload, quick] = [new FakeClient(1, { bodyBytes: BODY.length }), new FakeClient(2)];
     dispatcher.admit(upload, TO);
@@ -99,7 +99,7 @@ describe("Dispatcher with a spool", { timeout: 20_000 }, () => {
     assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 0 });
   });
 
-  it("answers 507, tells the worker, and frees its place when a body cannot be read", async (t) => {
+  it("answers 507, aborts in the worker, and frees its place when a body cannot be read", async (t) => {
     const { dispatcher, sent, spool, logged } = create(t);
     t.mock.method(SpoolFile.prototype, "read", () => Promise.reject(new Error("EIO")));
     const upload = new FakeClient(1, { bodyBytes: BODY.length });
@@ -114,7 +114,7 @@ describe("Dispatcher with a spool", { timeout: 20_000 }, () => {
     await untilTurn(() => spool.usage.files === 0);
   });
 
-  it("sends a body once more from its first byte when its worker is lost half-way", async (t) => {
+  it("sends a body again from its first byte when its worker is lost half-way", async (t) => {
     const { dispatcher, lane, sent, spool } = create(t);
     const upload = new FakeClient(1, { bodyBytes: BODY.length, method: "PUT" });
     dispatcher.admit(upload, TO);
@@ -146,7 +146,7 @@ describe("Dispatcher with a spool", { timeout: 20_000 }, () => {
     assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 1 });
   });
 
-  it("is done with a worker whose client has the response still to come from disk", async (t) => {
+  it("frees the worker while the client still reads the response from disk", async (t) => {
     const { dispatcher, lane, sent, spool } = create(t);
     const client = new FakeClient(1);
     dispatcher.admit(client, TO);

@@ -88,7 +88,7 @@ class FakeWorker {
       parse: parseToWorker,
       onMessage: (message) => {
         received.push(toKept(message));
-        // What a real one does as well, so that its place is free.
+        // A real worker confirms the abort too, so that its place is free.
         if (message[0] === Kind.abort) workerEnd.send([Kind.settled, message[1]]);
         worker.#wake();
       },
@@ -122,7 +122,7 @@ class FakeWorker {
   }
 }
 
-/** Its bytes are lent. */
+/** Lends the bytes. */
 function toKept(message: ToWorker): ToWorker {
   if (message[0] !== Kind.requestChunk) return message;
   return [Kind.requestChunk, message[1], Buffer.from(message[2])];
@@ -164,7 +164,7 @@ function kindsOf(clients: readonly FakeClient[]): string[] {
   );
 }
 
-/** Timers that only move when told; `tick` also moves the clock that ages are measured on. */
+/** Timers that advance with `tick` only, together with the clock for ages. */
 function mockTime(t: TestContext): { tick: (ms: number) => void } {
   let nowMs = 1_000;
   t.mock.method(performance, "now", () => nowMs);
@@ -178,7 +178,7 @@ function mockTime(t: TestContext): { tick: (ms: number) => void } {
 }
 
 describe("Dispatcher", { timeout: 10_000 }, () => {
-  it("sends a worker all that it must know, and the client its answer", async (t) => {
+  it("sends the worker the whole request, and the client its answer", async (t) => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 7);
     const client = new FakeClient(41, { method: "POST", bodyBytes: null });
@@ -249,7 +249,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     }
   });
 
-  it("holds exchanges until a worker is ready, and gives them out in order", async (t) => {
+  it("holds exchanges until a worker is ready, and dispatches them in order", async (t) => {
     const dispatcher = createDispatcher(t, { workerConcurrency: 10 });
     const clients = createClients(3);
     admit(dispatcher, clients);
@@ -262,7 +262,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     );
   });
 
-  it("fails only what a lost worker had, each once, and goes on with the others", async (t) => {
+  it("fails only the exchanges of a lost worker, each once", async (t) => {
     const dispatcher = createDispatcher(t);
     const lost = await FakeWorker.attach(t, dispatcher, 1);
     const kept = await FakeWorker.attach(t, dispatcher, 2);
@@ -293,7 +293,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     ]);
   });
 
-  it("gives a retired worker nothing new and takes its answers", async (t) => {
+  it("gives a retired worker nothing new, and takes its answers", async (t) => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const [first, second] = createClients(2) as [FakeClient, FakeClient];
@@ -312,7 +312,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.deepEqual([first.workerId, second.workerId], [1, 2]);
   });
 
-  it("tells the worker that the client left, frees its place, and drops the late answer", async (t) => {
+  it("aborts when the client leaves, frees the place, and drops the late answer", async (t) => {
     const dispatcher = createDispatcher(t, { workerConcurrency: 1 });
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const [leaver, waiting] = createClients(2) as [FakeClient, FakeClient];
@@ -328,7 +328,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.deepEqual(kindsOf([leaver, waiting]), ["left", "answered"]);
   });
 
-  it("lets nothing wait while it is marked down, and serves what workers have room for", async (t) => {
+  it("refuses all waiting exchanges while it is marked down, and uses the workers with room", async (t) => {
     const dispatcher = createDispatcher(t, { workerConcurrency: 1 });
     const clients = createClients(5) as [
       FakeClient,
@@ -357,7 +357,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.equal(worker.lane.dispatched, 2);
   });
 
-  it("tells for how long the first in the queue has waited", (t) => {
+  it("reports the wait of the first queued exchange", (t) => {
     const time = mockTime(t);
     const dispatcher = createDispatcher(t);
     assert.equal(dispatcher.queueAgeMs(performance.now()), 0);
@@ -371,7 +371,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.equal(dispatcher.queueAgeMs(performance.now()), 100);
   });
 
-  it("forgets a queued exchange whose client left, without a word to any worker", async (t) => {
+  it("forgets a queued exchange whose client left, and sends workers nothing about it", async (t) => {
     const dispatcher = createDispatcher(t, { workerConcurrency: 1 });
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const [first, leaver, last] = createClients(3) as [FakeClient, FakeClient, FakeClient];
@@ -389,7 +389,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     );
   });
 
-  it("answers 413 to a body over the limit, which no worker sees", async (t) => {
+  it("answers 413 to a body over the limit, without a worker", async (t) => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const announced = new FakeClient(1, { bodyBytes: 51 });
@@ -407,7 +407,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.deepEqual(worker.received, []);
   });
 
-  it("tells the worker when a body that it has the beginning of goes over the limit", async (t) => {
+  it("aborts in the worker when a streamed body exceeds the limit", async (t) => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const client = new FakeClient(1, { bodyBytes: null });
@@ -452,7 +452,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     await idle;
   });
 
-  it("refuses with 503 what has waited too long, oldest first", (t) => {
+  it("refuses with 503 the exchanges that have waited too long, oldest first", (t) => {
     const time = mockTime(t);
     const dispatcher = createDispatcher(t);
     const [first, second] = createClients(2) as [FakeClient, FakeClient];
@@ -484,7 +484,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.deepEqual(kindsOf([patient]), ["answered"]);
   });
 
-  it("answers 504 past the request's timeout, tells the worker, and uses the free place", async (t) => {
+  it("answers 504 after the request's timeout, aborts in the worker, and uses the free place", async (t) => {
     const time = mockTime(t);
     const dispatcher = createDispatcher(t, { workerConcurrency: 1, queueTimeoutMs: 60_000 });
     const worker = await FakeWorker.attach(t, dispatcher, 1);
@@ -497,7 +497,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const [, abort, request] = await worker.until(3);
     assert.deepEqual(abort, [Kind.abort, 1, "deadline"]);
     assert.equal(request?.[1], 2);
-    // Its time counts from its own dispatch.
+    // The timeout counts from the exchange's own dispatch.
     time.tick(4_750);
     assert.deepEqual(kindsOf([waiting]), [""]);
     const idle = dispatcher.idle();
@@ -506,7 +506,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.deepEqual(kindsOf([slow, waiting]), ["504", "answered"]);
   });
 
-  it("passes a response on as it comes, and is done with it at its end", async (t) => {
+  it("passes a response on as it comes, and frees the worker at its end", async (t) => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const client = new FakeClient(1);
@@ -518,7 +518,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     dispatcher.receive(worker.lane, [Kind.responseChunk, client.id, Buffer.from("two")]);
     const idle = dispatcher.idle();
     dispatcher.receive(worker.lane, [Kind.responseEnd, client.id]);
-    // Its client has taken nothing, and the worker is free all the same.
+    // The client has taken nothing, but the worker is free.
     await idle;
     assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 0 });
     assert.equal(client.streamed.end, "open");
@@ -528,7 +528,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.deepEqual(kindsOf([client]), ["streamed"]);
   });
 
-  it("grants the worker what the client has taken", async (t) => {
+  it("grants the worker the bytes that the client has taken", async (t) => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const client = new FakeClient(1);
@@ -547,13 +547,13 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     await dispatcher.idle();
   });
 
-  it("breaks a stream off when it fails, or its worker does, and never ends it in order", async (t) => {
+  it("breaks a stream off when it or its worker fails, and never ends it normally", async (t) => {
     const fail: Record<string, (dispatcher: Dispatcher, lane: Lane, id: ExchangeId) => void> = {
       handler: (dispatcher, lane, id) => dispatcher.receive(lane, [Kind.responseAbort, id]),
       worker: (dispatcher, lane) => void dispatcher.detach(lane, KILLED),
       server: (dispatcher) => dispatcher.close("ERR_DRAINING"),
     };
-    for (const [who, how] of Object.entries(fail)) {
+    for (const [failing, how] of Object.entries(fail)) {
       const dispatcher = createDispatcher(t);
       const { lane } = await FakeWorker.attach(t, dispatcher, 1);
       const client = new FakeClient(1);
@@ -561,8 +561,8 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
       dispatcher.receive(lane, [Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
       dispatcher.receive(lane, [Kind.responseChunk, client.id, Buffer.from("half")]);
       how(dispatcher, lane, client.id);
-      assert.equal(client.streamed.end, "broken", who);
-      assert.deepEqual(kindsOf([client]), ["streamed"], who);
+      assert.equal(client.streamed.end, "broken", failing);
+      assert.deepEqual(kindsOf([client]), ["streamed"], failing);
       await dispatcher.idle();
     }
   });
@@ -582,7 +582,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     await dispatcher.idle();
   });
 
-  it("ends a response of which the client has nothing at the timeout, and tells the worker", async (t) => {
+  it("ends a response without a first byte at the timeout, and aborts in the worker", async (t) => {
     const time = mockTime(t);
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
@@ -601,7 +601,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     await dispatcher.idle();
   });
 
-  it("answers 408 past the timeout to a client for whose body the handler waits, and 504 to one whose body waits", async (t) => {
+  it("answers 408 to a client whose handler waits for its body, and 504 to one whose body waits", async (t) => {
     const time = mockTime(t);
     const dispatcher = createDispatcher(t);
     const { lane } = await FakeWorker.attach(t, dispatcher, 1);
@@ -620,7 +620,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     await dispatcher.idle();
   });
 
-  it("blames the grace for what had it, and not for what comes after", async (t) => {
+  it("counts requests from before the end of the grace under drainGrace, and no later ones", async (t) => {
     const time = mockTime(t);
     const dispatcher = createDispatcher(t);
     await FakeWorker.attach(t, dispatcher, 1);
@@ -636,7 +636,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     await dispatcher.idle();
   });
 
-  it("refuses what a worker may not say of an exchange", async (t) => {
+  it("refuses messages that do not fit an exchange", async (t) => {
     const id = 1 as ExchangeId;
     const head: ExchangeMessage = [Kind.response, id, 200, "", "", BODY_FOLLOWS];
     const cases: Record<string, ExchangeMessage[]> = {
@@ -655,7 +655,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
       for (const message of messages) dispatcher.receive(lane, message);
       assert.ok(last !== undefined);
       assert.throws(() => dispatcher.receive(lane, last), { code: "ERR_PROTOCOL" }, name);
-      // Whoever owns the channel breaks it now.
+      // The channel's owner breaks it now.
       dispatcher.detach(lane, { code: "ERR_PROTOCOL", ownDoing: false });
       const [outcome] = client.outcomes;
       if (outcome?.kind === "streamed") assert.equal(outcome.body.end, "broken", name);
@@ -665,7 +665,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     }
   });
 
-  it("gives a silent worker nothing new until it speaks again, and lets it finish", async (t) => {
+  it("gives a silent worker nothing new until it sends something, and lets it finish", async (t) => {
     const dispatcher = createDispatcher(t, { workerConcurrency: 2, queueLimit: 10 });
     const silent = await FakeWorker.attach(t, dispatcher, 1);
     const other = await FakeWorker.attach(t, dispatcher, 2);
@@ -675,7 +675,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     dispatcher.stall(silent.lane);
     dispatcher.stall(silent.lane);
     admit(dispatcher, clients.slice(1));
-    // What the other has no room for waits.
+    // Exchanges without room on the other worker wait.
     assert.deepEqual(workersOf(), [1, 2, 2, null, null]);
     assert.deepEqual(dispatcher.load, { queued: 2, inFlight: 3 });
     await silent.until(1);
@@ -688,7 +688,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.equal(other.lane.inFlight.size, 2);
   });
 
-  it("gives a silent worker that is retired nothing when it speaks again", async (t) => {
+  it("gives a silent worker that is retired nothing when it sends something", async (t) => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     dispatcher.stall(worker.lane);
@@ -699,7 +699,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.deepEqual([client.workerId, dispatcher.load.queued], [null, 1]);
   });
 
-  it("tells what a worker has in flight, also what nobody waits for any more", async (t) => {
+  it("lists a worker's exchanges in flight, aborted ones included", async (t) => {
     const { tick } = mockTime(t);
     const dispatcher = createDispatcher(t);
     const { lane } = await FakeWorker.attach(t, dispatcher, 1);
@@ -715,7 +715,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     ]);
   });
 
-  it("fails what a worker has whose channel breaks", async (t) => {
+  it("fails the exchanges of a worker whose channel breaks", async (t) => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const client = new FakeClient(1, { method: "POST" });
@@ -727,7 +727,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.deepEqual(kindsOf([client]), ["502"]);
   });
 
-  it("fails all that is left when it is closed", async (t) => {
+  it("fails all open exchanges when it is closed", async (t) => {
     const dispatcher = createDispatcher(t, { workerConcurrency: 1 });
     await FakeWorker.attach(t, dispatcher, 1);
     const clients = createClients(3);
@@ -737,7 +737,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     await dispatcher.idle();
   });
 
-  it("answers a request whose body is complete only after it was closed", async (t) => {
+  it("answers a request whose body is complete only after the close", async (t) => {
     const dispatcher = createDispatcher(t);
     await FakeWorker.attach(t, dispatcher, 1);
     const client = new FakeClient(1, { bodyBytes: 10 });
@@ -748,7 +748,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     await dispatcher.idle();
   });
 
-  it("admits no more than all dispatchers together may have, but what is reserved", async (t) => {
+  it("admits no more than the common limit of all dispatchers, except reserved exchanges", async (t) => {
     const counters = new Counters();
     const shared = { counters, maxRequests: 3, workerConcurrency: 10 };
     const dispatchers = [createDispatcher(t, shared), createDispatcher(t, shared)];
@@ -765,7 +765,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.deepEqual(kindsOf([next]), [""]);
   });
 
-  it("gives reserved exchanges places of their own, and those that wait the first that is free", async (t) => {
+  it("gives reserved exchanges places of their own, and waiting ones the first free place", async (t) => {
     const dispatcher = createDispatcher(t, { workerConcurrency: 1, queueLimit: 1 });
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const [first, queued, refused] = createClients(3) as [FakeClient, FakeClient, FakeClient];
@@ -784,16 +784,16 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.deepEqual(dispatcher.load, { queued: 1, inFlight: 5 });
   });
 
-  it("refuses at once what would wait too long, and counts why", async (t) => {
+  it("refuses at once an exchange that would wait too long, and counts the reason", async (t) => {
     const time = mockTime(t);
     const counters = new Counters();
     const limits = { workerConcurrency: 1, queueLimit: 10, queueDelayMs: 300, counters };
     const dispatcher = createDispatcher(t, limits);
-    // Nobody can tell how long that takes.
+    // Without a ready worker there is no estimate.
     const early = createClients(8);
     admit(dispatcher, early);
     await FakeWorker.attach(t, dispatcher, 1);
-    // One is run, taken to take 100 ms; seven wait.
+    // One runs, with an assumed latency of 100 ms; seven wait.
     const late = new FakeClient(9);
     dispatcher.admit(late, TO);
     assert.deepEqual(kindsOf([...early, late]), ["", "", "", "", "", "", "", "", "503"]);
@@ -801,7 +801,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const next = new FakeClient(10);
     dispatcher.admit(next, TO);
     assert.deepEqual(kindsOf([next]), [""]);
-    // The worker answers nothing: by then its pace is no guide.
+    // The worker answers nothing, so its earlier rate says nothing.
     time.tick(301);
     const last = new FakeClient(11);
     dispatcher.admit(last, TO);
@@ -810,7 +810,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.deepEqual(dispatcher.load, { queued: 4, inFlight: 1 });
   });
 
-  it("does not count streams that have begun among what a worker is busy with", async (t) => {
+  it("does not count streams that have begun as work of a worker", async (t) => {
     const dispatcher = createDispatcher(t, { workerConcurrency: 100 });
     const { lane } = await FakeWorker.attach(t, dispatcher, 1);
     const clients = createClients(3);
@@ -822,14 +822,14 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.deepEqual([lane.busy, lane.cap], [0, cap + 3]);
     dispatcher.receive(lane, [Kind.responseEnd, clients[0]?.id as ExchangeId]);
     assert.deepEqual([lane.busy, lane.cap], [0, cap + 2]);
-    // It was told to abort and has not taken note: it counts as busy with that.
+    // The worker was told to abort and has not confirmed: this counts as work.
     clients[1]?.leave();
     assert.deepEqual([lane.busy, lane.cap], [1, cap + 1]);
     dispatcher.detach(lane, KILLED);
     assert.deepEqual([lane.busy, lane.streams], [0, 0]);
   });
 
-  it("tells everybody who waits that it is idle", async (t) => {
+  it("resolves all calls of idle()", async (t) => {
     const dispatcher = createDispatcher(t);
     const client = new FakeClient(1);
     dispatcher.admit(client, TO);

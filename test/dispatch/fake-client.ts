@@ -19,18 +19,18 @@ export type Outcome =
   | { kind: "refused"; status: number; retryAfterSeconds: number | undefined }
   | { kind: "left" };
 
-/** A client without a socket: keeps what it is told, and leaves or sends its body when the test says so. */
+/** A client without a socket. Records calls, and leaves or sends its body when the test says so. */
 export class FakeClient implements ClientSide {
   readonly id: ExchangeId;
   readonly head: RequestHead;
   readonly receivedMs: number;
   workerId: WorkerId | null = null;
   limit: LimitName | null = null;
-  /** `null`: those of its listener. */
+  /** `null`: the limits of the listener. */
   transferLimits: TransferLimits | null = null;
-  /** One at the end. More would be a bug, so each is kept. */
+  /** One at the end. A bug could cause more, so all are kept. */
   readonly outcomes: Outcome[] = [];
-  /** Whether its body is held back, and how often it was told so. */
+  /** Whether the body is paused, and how often it was. */
   held = false;
   flowChanges = 0;
   #sink: BodySink | null = null;
@@ -41,7 +41,7 @@ export class FakeClient implements ClientSide {
     id: number,
     options: { bodyBytes?: number | null; method?: string; receivedMs?: number } = {},
   ) {
-    // Tests are the only makers of ids here.
+    // Ids are made in tests only here.
     this.id = id as ExchangeId;
     this.receivedMs = options.receivedMs ?? 0;
     this.head = {
@@ -64,7 +64,7 @@ export class FakeClient implements ClientSide {
     return outcome?.kind === "streamed" ? outcome.body.taken.length > 0 : this.settled;
   }
 
-  /** The response's body, once its head came as that of a stream. */
+  /** The response's body, after the head of a stream. */
   get streamed(): StreamedBody {
     const [outcome] = this.outcomes;
     assert.ok(outcome?.kind === "streamed", "no stream was announced");
@@ -99,12 +99,12 @@ export class FakeClient implements ClientSide {
     this.outcomes.push({ kind: "refused", status, retryAfterSeconds: options.retryAfterSeconds });
   }
 
-  /** A piece of the body arrives; also one that was on its way when the client was answered or held back. */
+  /** Delivers a piece of the body, also after the client was answered or paused. */
   sendChunk(bytes: Uint8Array): void {
     if (this.#gone) return;
     const lent = Buffer.from(bytes);
     this.#sink?.chunk(lent);
-    // It is used again.
+    // The memory is reused.
     lent.fill(0xff);
   }
 
@@ -117,7 +117,7 @@ export class FakeClient implements ClientSide {
     this.sendEnd();
   }
 
-  /** As the front door does: nothing is told of a client whose answer is complete. */
+  /** Makes the client leave. As at the front door, this does nothing after a complete answer. */
   leave(): void {
     const [outcome] = this.outcomes;
     if (this.#gone || (outcome !== undefined && outcome.kind !== "streamed")) return;
@@ -135,7 +135,7 @@ export class FakeClient implements ClientSide {
   }
 }
 
-/** What a client takes of a streamed response: all that is there at once, unless it is told to wait. */
+/** The client's reading of a streamed response: all available bytes at once, unless it is told to wait. */
 export class StreamedBody {
   readonly #source: BodySource;
   #taken: Uint8Array[] = [];
@@ -150,7 +150,7 @@ export class StreamedBody {
     this.read();
   }
 
-  /** How it ended, as its client sees it. */
+  /** The end of the body for the client. */
   get end(): "open" | "complete" | "broken" | "left" {
     if (this.#left) return "left";
     switch (this.#source.state) {
@@ -163,7 +163,7 @@ export class StreamedBody {
     }
   }
 
-  /** What a client is told that has nothing of it when it fails. */
+  /** The status for a client that has received nothing when the body fails. */
   get failedAs(): number | undefined {
     return this.#source.failedAs;
   }
@@ -172,7 +172,7 @@ export class StreamedBody {
     return Buffer.concat(this.#taken);
   }
 
-  /** From now on it takes only what it is told to. */
+  /** From now on the client reads only on request. */
   stall(): void {
     this.#reading = false;
   }

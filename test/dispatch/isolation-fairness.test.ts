@@ -25,16 +25,16 @@ const STEP_MS = 10;
 const SWEEP_MS = 250;
 const BOOT_MS = 300;
 const QUEUE_DELAY_MS = 500;
-/** Two turns of suspects, what a sweep may be late, and what the others that have waited take. */
+/** Two turns of suspects, one late sweep, and the time for the exchanges that have waited. */
 const LONGEST_WAIT_MS = 2 * 200 + SWEEP_MS + 10 * STEP_MS;
 const BUFFERING = { bodyBufferBytes: 8, bodyOverflow: "stream", responseOverflow: "wait" } as const;
 
-/** What a request does to whoever runs it. */
+/** The effect of a request on its worker. */
 interface Deed {
   takesMs: number;
-  /** What it ends with: an answer, or the worker. */
+  /** It ends with an answer, or with a crash of the worker. */
   end: "answer" | "crash";
-  /** It computes all the while: its worker hears nothing. */
+  /** It computes all the time: the worker reads nothing. */
   blocks: boolean;
 }
 
@@ -44,7 +44,7 @@ interface Sent {
   dueMs: number;
 }
 
-/** Workers whose handlers take their time, and crash and come back, by a clock that is told. */
+/** Workers whose handlers take time, crash and restart, on a simulated clock. */
 class Simulation {
   nowMs = 1_000;
   crashes = 0;
@@ -52,12 +52,12 @@ class Simulation {
   readonly #dispatcher: Dispatcher;
   readonly #deeds = new Map<number, { client: FakeClient; deed: Deed; admittedMs: number }>();
   readonly #running = new Map<Lane, { sent: Sent[]; probes: ToPrimary[] }>();
-  /** When each of those that are booting is ready. */
+  /** When each booting worker becomes ready. */
   #booting: number[];
   #clientIds = 0;
   #workerIds = 0;
   #readySinceMs = Infinity;
-  /** Longest that anything of the normal load waited while a worker was ready. */
+  /** Longest wait of a normal request while a worker was ready. */
   longestWaitMs = 0;
 
   constructor(workers: number, clock: { turns: TurnClock; tick: (ms: number) => void }) {
@@ -173,7 +173,7 @@ function answering(mostMs: number): fc.Arbitrary<Deed> {
 
 const scene = fc.record({
   workers: fc.integer({ min: 1, max: 4 }),
-  /** What is in flight beside the poison when it strikes for the first time, and of it so many before the poison. */
+  /** The requests in flight at the first crash, and how many of them came before the poison. */
   deeds: fc.array(answering(1_500), { maxLength: 20 }),
   at: fc.nat({ max: 20 }),
   poison: fc.record({
@@ -197,7 +197,7 @@ function kindOf(client: FakeClient): string {
 }
 
 describe("Dispatcher, beside suspects", { timeout: 60_000 }, () => {
-  it("serves all others soon, answers innocent suspects, and finds the guilty one", async (t) => {
+  it("serves normal requests soon, answers innocent suspects, and finds the guilty one", async (t) => {
     const clock = mockTime(t);
     await fc.assert(
       fc.asyncProperty(scene, async ({ workers, deeds, at, poison: guilty, normal }) => {
@@ -210,7 +210,7 @@ describe("Dispatcher, beside suspects", { timeout: 60_000 }, () => {
         const first = admitPoison();
         const innocents = [...before, ...deeds.slice(at).map(admit)];
         while (simulation.crashes === 0) simulation.step();
-        // Nothing of what comes from now on was there when a worker crashed, unless it is put beside a suspect.
+        // Requests from now on are no suspects, unless they run beside one.
         const others: FakeClient[] = [];
         const run = (steps: number, isOver: () => boolean): void => {
           for (let step = 0; step < steps && !isOver(); step++) {
@@ -220,12 +220,12 @@ describe("Dispatcher, beside suspects", { timeout: 60_000 }, () => {
             simulation.step();
           }
         };
-        // Twenty suspects of a second and a half, one after another, and as long for others in between.
+        // Twenty suspects of a second and a half, one after another, and as long for the others in between.
         const suspects = [...innocents, first];
         run(6_000, () => suspects.every(({ settled }) => settled));
         assert.deepEqual(innocents.map(kindOf), Array(innocents.length).fill("answered"));
         assert.equal(kindOf(first), "502");
-        // Where it had company it takes a third crash to be sure.
+        // If the suspect had company, only a third crash gives proof.
         const second = admitPoison();
         run(1_000, () => second.settled);
         assert.equal(kindOf(second), simulation.crashes === 2 ? "503" : "502");

@@ -28,22 +28,22 @@ const SWEEP_MS = 250;
 const TIMEOUT_MS = 4_000;
 const QUARANTINE_MS = 5_000;
 const TURN_MS = 200;
-/** Two turns, and what a sweep is late: once to end a turn, once to find that the probe has come back. */
+/** Two turns and two late sweeps: one to end a turn, one to see the answer to the probe. */
 const LONGEST_WAIT_MS = 2 * TURN_MS + 2 * SWEEP_MS;
-/** More crashes than this nothing survives, whoever is why. */
+/** No exchange survives more crashes than this, whatever their cause. */
 const MOST_CRASHES = 3;
 const BUFFERING = { bodyBufferBytes: 8, bodyOverflow: "stream", responseOverflow: "wait" } as const;
 
-/** One request, as it is seen from outside of the dispatcher. */
+/** One request, as seen from outside of the dispatcher. */
 interface Seen {
   client: FakeClient;
-  /** What it is recognised by. */
+  /** Stands for its fingerprint. */
   print: string;
-  /** The worker it was sent to last and that has not begun to answer it. */
+  /** The worker that has it and has not begun to answer it. */
   on: SeenWorker | null;
-  /** Nothing may begin beside it where it is sent... */
+  /** Nothing may begin beside it on its worker until `isLetGo`. */
   isSuspect: boolean;
-  /** ...until its worker has shown that it is not blocked. */
+  /** The worker has shown that it is not blocked. */
   isLetGo: boolean;
   sentMs: number;
   crashes: number;
@@ -53,26 +53,26 @@ interface Seen {
 interface SeenWorker {
   lane: Lane;
   isReady: boolean;
-  /** What it was sent, and neither answered nor put aside; also what it was told to abort. */
+  /** Exchanges that it was sent, without those that it answered or whose abort it confirmed. */
   busy: Set<Seen>;
   answering: Set<Seen>;
-  /** The last suspect that it was sent, for as long as nothing was sent after it. */
+  /** The last suspect that it was sent, while nothing was sent after it. */
   run: { seen: Seen; isAlone: boolean } | null;
 }
 
-/** A dispatcher, and what must be true of all that it sends and answers. */
+/** A dispatcher, and the rules for all that it sends and answers. */
 class Watch {
   readonly dispatcher: Dispatcher;
   readonly requests: Seen[] = [];
   workers: SeenWorker[] = [];
-  /** Until when each is suspected, and refused. */
+  /** Until when each is a suspect, and until when it is refused. */
   readonly #marked = new Map<string, number>();
   readonly #quarantined = new Map<string, number>();
-  /** What may have been quarantined, or not: whether turns are over is not modelled. */
+  /** Requests that may be quarantined or not: the model does not know when turns end. */
   readonly #open = new Set<string>();
-  /** Since when nothing was sent to a worker that had room, though something waited that is not suspected. */
+  /** Since when a worker with room got nothing, although an exchange waited that is no suspect. */
   #starvingSinceMs: number | null = null;
-  /** What workers have been sent and not answered. */
+  /** Exchanges that workers were sent and have not answered. */
   readonly #probes = new Map<SeenWorker, ExchangeId[]>();
   readonly #clock: { nowMs: number; turns: TurnClock };
   #workerIds = 0;
@@ -143,7 +143,7 @@ class Watch {
     });
     const sent: ToWorker[] = [];
     channel.send = (message) => {
-      // What is sent while it is attached is looked at right after.
+      // Messages during the call are checked right after it.
       if (worker === null) sent.push(message);
       else this.#onSent(worker, message);
     };
@@ -181,7 +181,7 @@ class Watch {
     this.dispatcher.receive(worker.lane, [Kind.settled, seen.client.id]);
   }
 
-  /** Workers answer the probes that they have been sent behind suspects. */
+  /** Makes workers answer the probes behind suspects. */
   answerProbes(): void {
     for (const [worker, ids] of this.#probes) {
       this.#probes.delete(worker);
@@ -209,7 +209,7 @@ class Watch {
     const isProven = run?.isAlone === true && !run.seen.isLetGo;
     for (const seen of worker.busy) {
       this.#finish(seen);
-      // Treated as one from now on, though nobody thinks that it is why.
+      // From now on it runs alone like a suspect, though it is not the cause.
       if (!ownDoing && seen.losses >= MOST_COMMON_LOSSES) seen.isSuspect = true;
       if (ownDoing) this.#mark(seen, isProven && run.seen === seen);
     }
@@ -217,7 +217,7 @@ class Watch {
     for (const [seen, fate] of expected) {
       const [outcome] = seen.client.outcomes;
       const status = outcome?.kind === "refused" ? outcome.status : null;
-      // One that is like a quarantined one is refused while it waits.
+      // An exchange that is like a quarantined one is refused while it waits.
       if (fate === "fails") assert.equal(status, 502, seen.print);
       else if (fate === "replays") assert.ok(outcome === undefined || status === 503, seen.print);
       else assert.ok(outcome === undefined || status === 503 || status === 502, seen.print);
@@ -234,7 +234,7 @@ class Watch {
   #fateOf(seen: Seen, run: SeenWorker["run"], ownDoing: boolean): "replays" | "fails" | "either" {
     if (seen.client.head.method !== "GET") return "fails";
     if (!ownDoing) return seen.losses < MOST_LOSSES ? "replays" : "fails";
-    // Somebody else is more likely why, unless that has been let go.
+    // Another exchange is more likely the cause, unless the suspect was already released.
     const isCompany = run !== null && run.seen !== seen;
     const isProven = run?.seen === seen && run.isAlone && !seen.isLetGo;
     if (isProven) return "fails";
@@ -256,13 +256,13 @@ class Watch {
     this.#checkWaits();
   }
 
-  /** Nothing that is not suspected waits for the sake of what is, beyond two turns. */
+  /** No exchange waits longer than two turns because of suspects. */
   #checkWaits(): void {
     const { nowMs } = this.#clock;
     const isWaiting = this.requests.some(
       ({ client, on, isSuspect }) => !client.settled && on === null && !isSuspect,
     );
-    // One that owes an answer to a probe may be blocked.
+    // A worker that owes the answer to a probe may be blocked.
     const hasRoom = this.workers.some(
       (worker) =>
         worker.isReady && worker.lane.inFlight.size < worker.lane.cap && !this.#probes.has(worker),
@@ -307,7 +307,7 @@ class Watch {
     this.#probes.set(worker, [...(this.#probes.get(worker) ?? []), id as ExchangeId]);
   }
 
-  /** A stream that is broken off counts again until the worker has put it aside. */
+  /** A stream that is broken off counts again until the worker confirms the abort. */
   #onAborted(worker: SeenWorker, id: number): void {
     const seen = this.requests[id - 1];
     if (seen === undefined || !worker.answering.delete(seen)) return;
@@ -331,7 +331,7 @@ class Watch {
     seen.isSuspect = true;
   }
 
-  /** One that had to be alone was answered. */
+  /** A request that had to run alone was answered. */
   #clear(print: string): void {
     this.#marked.delete(print);
     this.#quarantined.delete(print);
@@ -406,7 +406,7 @@ function perform(watch: Watch, name: string, which: number, tick: () => void): v
   }
 }
 
-/** Lets everything come to its end, as workers that do their work would. */
+/** Lets everything end, with workers that answer everything. */
 function settle(watch: Watch, tick: () => void): void {
   for (let round = 0; round < 60; round++) {
     const isOver = watch.workers.every(({ busy, answering }) => busy.size + answering.size === 0);
@@ -422,11 +422,11 @@ function settle(watch: Watch, tick: () => void): void {
   }
 }
 
-describe("Dispatcher, whatever makes its workers crash", { timeout: 60_000 }, () => {
-  it("runs suspects alone, refuses what is proven, and loses nobody on the way", async (t) => {
+describe("Dispatcher, with any causes of crashes", { timeout: 60_000 }, () => {
+  it("runs suspects alone, refuses proven ones, and loses no other exchange", async (t) => {
     const turns = new TurnClock();
     const clock = { nowMs: 1_000, turns };
-    // Not mocks, which would remember each of their calls.
+    // No mocks: they would remember each call.
     const now = performance.now.bind(performance);
     t.after(() => (performance.now = now));
     performance.now = () => clock.nowMs;
@@ -447,7 +447,7 @@ describe("Dispatcher, whatever makes its workers crash", { timeout: 60_000 }, ()
         watch.attach();
         settle(watch, tick);
         assert.ok(watch.requests.every(({ client }) => client.outcomes.length === 1));
-        // No worker is kept for suspects that are no more.
+        // No worker is kept when there are no suspects any more.
         const ready = watch.workers.filter(({ isReady }) => isReady);
         const places = ready.reduce((sum, { lane }) => sum + lane.cap, 0);
         const fresh = Array.from({ length: places }, (_, number) =>

@@ -19,7 +19,7 @@ function request(url: string, options: { method?: string; body?: string | true }
 }
 
 describe("Quarantine", () => {
-  it("knows a request by its method, its URL and its body", () => {
+  it("recognises a request by its method, its URL and its body", () => {
     const quarantine = new Quarantine({ durationMs: 100 });
     quarantine.mark(request("http://a/x", { method: "PUT", body: "one" }), 0);
     const table: [exchange: Exchange, kind: string][] = [
@@ -36,14 +36,14 @@ describe("Quarantine", () => {
     assert.equal(quarantine.lookUp(empty, 0).kind, "suspect");
   });
 
-  it("does not remember what it would take for others", () => {
+  it("does not remember requests that it would mistake for others", () => {
     const quarantine = new Quarantine({ durationMs: 100 });
     quarantine.mark(request("http://a/x", { method: "POST", body: true }), 0);
     quarantine.mark(request("http://a/x", { method: "POST", body: "x".repeat(2 ** 21) }), 0);
     assert.equal(quarantine.size, 0);
   });
 
-  it("suspects for a time, refuses for a time, and then suspects once more", () => {
+  it("suspects for a time, refuses for a time, and then suspects again", () => {
     const quarantine = new Quarantine({ durationMs: 100 });
     const standing = (url: string, nowMs: number): unknown =>
       quarantine.lookUp(request(url), nowMs);
@@ -62,7 +62,7 @@ describe("Quarantine", () => {
     assert.equal(quarantine.size, 0);
   });
 
-  it("goes on refusing what is in flight elsewhere when another worker is lost", () => {
+  it("keeps refusing a request that is in flight elsewhere when another worker is lost", () => {
     const quarantine = new Quarantine({ durationMs: 100 });
     quarantine.quarantine(request("http://a/poison"), 0);
     quarantine.mark(request("http://a/poison"), 50);
@@ -70,7 +70,7 @@ describe("Quarantine", () => {
     assert.deepEqual(quarantine.lookUp(poison, 60), { kind: "quarantined", forMs: 40 });
   });
 
-  it("forgets what was answered, and with it nothing else of the same URL", () => {
+  it("forgets an answered request, and no other one with the same URL", () => {
     const quarantine = new Quarantine({ durationMs: 100 });
     const [one, two] = ["one", "two"].map((body) => request("http://a/", { method: "PUT", body }));
     assert.ok(one !== undefined && two !== undefined);
@@ -84,7 +84,7 @@ describe("Quarantine", () => {
     assert.equal(quarantine.lookUp(two, 0).kind, "unknown");
   });
 
-  it("remembers no more than its limit, what it refuses longest", () => {
+  it("remembers no more than its limit, and quarantined requests longest", () => {
     const quarantine = new Quarantine({ durationMs: 100, limit: 3 });
     quarantine.quarantine(request("http://a/poison"), 0);
     for (let number = 0; number < 10; number++) {
@@ -109,7 +109,7 @@ describe("Quarantine", () => {
 });
 
 describe("fingerprintOf()", () => {
-  it("looks at the body once, so that it may go", () => {
+  it("reads the body once, so that it may be dropped", () => {
     const exchange = request("http://a/", { method: "POST", body: "one" });
     const fingerprint = fingerprintOf(exchange);
     exchange.body = null;

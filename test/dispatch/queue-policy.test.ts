@@ -4,11 +4,11 @@ import { findQueueBreach, type QueueState } from "../../runtime/dispatch/queue-p
 
 const LIMITS = { limit: 1_000, delayMs: 500 };
 
-/** Two workers that answer one request a millisecond together. */
+/** Two workers that together answer one request per millisecond. */
 const STATE: QueueState = { queued: 0, firstWaitsMs: 0, workers: 2, busy: 20, latencyMs: 20 };
 
 describe("findQueueBreach()", () => {
-  it("foresees the wait, and looks at how long the first one has waited", () => {
+  it("estimates the wait, and includes the wait of the first exchange", () => {
     const cases: [change: Partial<QueueState>, breach: string | null][] = [
       [{}, null],
       [{ queued: 500, firstWaitsMs: 500 }, null],
@@ -18,7 +18,7 @@ describe("findQueueBreach()", () => {
       [{ queued: 1, firstWaitsMs: 501 }, "queueDelay"],
       [{ queued: 1_000, latencyMs: 0 }, "queueLimit"],
       [{ queued: 999, latencyMs: 0 }, null],
-      // Workers that are retired or full of streams have nothing to go by.
+      // Workers that are retired or full of streams give no estimate.
       [{ queued: 999, busy: 0 }, null],
       [{ queued: 999, firstWaitsMs: 9_999, workers: 0, busy: 0 }, null],
       [{ queued: 1_000, workers: 0, busy: 0 }, "queueLimit"],
@@ -29,7 +29,7 @@ describe("findQueueBreach()", () => {
     }
   });
 
-  it("bounds nothing but the number when any wait will do", () => {
+  it("bounds only the number when the wait does not matter", () => {
     const limits = { limit: 1_000, delayMs: 0 };
     assert.equal(findQueueBreach({ ...STATE, queued: 999, firstWaitsMs: 1e6 }, limits), null);
     assert.equal(findQueueBreach({ ...STATE, queued: 1_000 }, limits), "queueLimit");

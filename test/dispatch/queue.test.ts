@@ -4,7 +4,7 @@ import * as fc from "fast-check";
 import { BoundedQueue } from "../../runtime/dispatch/queue.ts";
 
 describe("BoundedQueue", () => {
-  it("does what a list does whose length is bounded", () => {
+  it("behaves like a list of bounded length", () => {
     const action = fc.oneof(
       fc.record({ do: fc.constant("push"), item: fc.nat({ max: 12 }) }),
       fc.record({ do: fc.constant("remove"), item: fc.nat({ max: 12 }) }),

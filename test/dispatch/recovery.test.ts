@@ -27,7 +27,7 @@ const KILLED = { code: "ERR_WORKER_EXITED", ownDoing: false } as const;
 const TIMEOUT_MS = 5_000;
 const QUEUE_TIMEOUT_MS = 3_000;
 const PATIENCE_MS = 1_000;
-/** So long others wait for suspects, with what a sweep is late. */
+/** How long other exchanges wait for suspects, with a late sweep. */
 const LONGEST_WAIT_MS = 500;
 const BUFFERING = {
   bodyBufferBytes: 100,
@@ -41,11 +41,11 @@ interface LogLine {
   [field: string]: unknown;
 }
 
-/** A dispatcher whose workers are their lanes, and whose time is told. */
+/** A dispatcher with lanes in place of workers, on a simulated clock. */
 class Scenario {
   readonly dispatcher: Dispatcher;
   readonly logs: LogLine[] = [];
-  /** What was sent to each worker. */
+  /** The messages to each worker. */
   readonly sent = new Map<Lane, ToWorker[]>();
   readonly #t: TestContext;
   #nowMs = 1_000;
@@ -54,7 +54,7 @@ class Scenario {
 
   constructor(t: TestContext, options: Partial<DispatcherOptions> = {}) {
     this.#t = t;
-    // A test may have two, one after the other.
+    // A test may use two, one after the other.
     t.mock.reset();
     t.mock.timers.enable({ apis: ["setInterval"] });
     t.mock.method(performance, "now", () => this.#nowMs);
@@ -148,7 +148,7 @@ function kindsOf(...clients: readonly FakeClient[]): string[] {
 }
 
 describe("an exchange whose worker was killed", () => {
-  it("goes to another worker at once, as it was, before what waits", (t) => {
+  it("goes to another worker at once, unchanged, before queued exchanges", (t) => {
     const scenario = new Scenario(t, { workerConcurrency: 1 });
     const first = scenario.attach();
     const client = scenario.admit("PUT", "/a", { body: "whole", fields: "host\na" });
@@ -164,7 +164,7 @@ describe("an exchange whose worker was killed", () => {
     assert.deepEqual(kindsOf(client, waiting), ["answered", ""]);
   });
 
-  it("is given up after ten more workers", (t) => {
+  it("fails after ten more workers", (t) => {
     const scenario = new Scenario(t, { quarantineMs: 0 });
     const client = scenario.admit("GET", "/a");
     for (let lost = 0; lost < 11; lost++) {
@@ -174,7 +174,7 @@ describe("an exchange whose worker was killed", () => {
     assert.deepEqual(kindsOf(client), ["502"]);
   });
 
-  it("runs alone after three more workers: those that were lost together are not any longer", (t) => {
+  it("runs alone after three more workers: exchanges that were lost together part", (t) => {
     const scenario = new Scenario(t);
     const clients = [scenario.admit("GET", "/a"), scenario.admit("GET", "/b")];
     const ids = clients.map(({ id }) => id);
@@ -193,7 +193,7 @@ describe("an exchange whose worker was killed", () => {
     assert.deepEqual(sent(), ids);
   });
 
-  it("runs among others still, when too many wait to run alone", (t) => {
+  it("runs among others when too many wait to run alone", (t) => {
     const scenario = new Scenario(t, { queueLimit: 1 });
     const lanes = [scenario.attach()];
     const clients = ["/a", "/b", "/c"].map((path) => scenario.admit("GET", path));
@@ -226,10 +226,10 @@ describe("an exchange whose worker was killed", () => {
       scenario.admit("PATCH", "/a"),
       scenario.admit("PUT", "/a"),
       scenario.admit("POST", "/a", { fields: "idempotency-key\nk" }),
-      // Its body is half-way to the worker.
+      // A part of the body is at the worker.
       scenario.admit("GET", "/a", { body: "x".repeat(101) }),
     ];
-    // The rest went to the other worker.
+    // The other exchanges went to the other worker.
     const [other] = [...scenario.sent.keys()].slice(1);
     assert.ok(other !== undefined);
     scenario.dispatcher.detach(lane, KILLED);
@@ -249,7 +249,7 @@ describe("an exchange whose worker was killed", () => {
     assert.deepEqual(scenario.requestsTo(scenario.attach()), []);
   });
 
-  it("has what is left of its time, not its time once more", (t) => {
+  it("has the rest of its timeout, not a new one", (t) => {
     const scenario = new Scenario(t);
     const [first, second] = [scenario.attach(), scenario.attach()];
     const client = scenario.admit("GET", "/a");
@@ -271,7 +271,7 @@ describe("an exchange whose worker was killed", () => {
     scenario.answer(third, patient);
   });
 
-  it("waits for a worker no longer than others do, nor than its own time", (t) => {
+  it("waits for a worker no longer than others do, nor than its own timeout", (t) => {
     const scenario = new Scenario(t);
     const lane = scenario.attach();
     const [client, hasty] = [
@@ -314,7 +314,7 @@ describe("an exchange whose worker was killed", () => {
     assert.deepEqual(kindsOf(served), ["503"]);
   });
 
-  it("does not count what its old worker has said late", (t) => {
+  it("ignores late messages of its old worker", (t) => {
     const scenario = new Scenario(t);
     const lane = scenario.attach();
     const client = scenario.admit("GET", "/a");
@@ -328,14 +328,14 @@ describe("an exchange whose worker was killed", () => {
 });
 
 describe("an exchange whose worker crashed", () => {
-  it("runs alone on a worker that has nothing to do, while others work on", (t) => {
+  it("runs alone on an idle worker while others work on", (t) => {
     const scenario = new Scenario(t);
     const lanes = [scenario.attach(), scenario.attach(), scenario.attach()] as const;
     const clients = ["/a", "/b", "/c"].map((path) => scenario.admit("GET", path));
     const [a, b, c] = clients as [FakeClient, FakeClient, FakeClient];
     const also = scenario.admit("GET", "/d");
     scenario.dispatcher.detach(lanes[0], CRASHED);
-    // Both others are busy.
+    // Both other workers are busy.
     assert.equal(scenario.dispatcher.load.queued, 2);
     scenario.answer(lanes[2], c);
     assert.deepEqual(scenario.requestsTo(lanes[2]), [c.id, a.id]);
@@ -344,7 +344,7 @@ describe("an exchange whose worker crashed", () => {
     scenario.answer(lanes[2], a);
     assert.deepEqual(scenario.requestsTo(lanes[2]), [c.id, a.id, also.id]);
     scenario.answer(lanes[2], also);
-    // It takes new work again.
+    // The worker takes new work again.
     assert.equal(scenario.admit("GET", "/f").workerId, 3);
     scenario.answer(lanes[1], b);
     assert.deepEqual(kindsOf(a, b, c, also), ["answered", "answered", "answered", "answered"]);
@@ -365,7 +365,7 @@ describe("an exchange whose worker crashed", () => {
     );
   });
 
-  it("empties a worker for it when none is idle for long", (t) => {
+  it("drains a worker for the suspect when none is idle for long", (t) => {
     const scenario = new Scenario(t);
     const [lost, first, second] = [scenario.attach(), scenario.attach(), scenario.attach()];
     const [suspect, slow, busy] = [
@@ -375,7 +375,7 @@ describe("an exchange whose worker crashed", () => {
     ];
     scenario.dispatcher.detach(lost, CRASHED);
     scenario.tick(PATIENCE_MS);
-    // The first of the two takes nothing new now.
+    // The first of the two workers takes nothing new now.
     for (let count = 0; count < 5; count++) assert.equal(scenario.admit("GET", "/x").workerId, 3);
     scenario.answer(first, slow);
     assert.deepEqual(scenario.requestsTo(first).at(-1), suspect.id);
@@ -384,7 +384,7 @@ describe("an exchange whose worker crashed", () => {
     scenario.answer(second, busy);
   });
 
-  it("takes a worker that has become idle before the one that is being emptied", (t) => {
+  it("prefers a worker that has become idle to the one that is being drained", (t) => {
     const scenario = new Scenario(t);
     const [lost, first, second] = [scenario.attach(), scenario.attach(), scenario.attach()];
     const [suspect, slow, quick] = [
@@ -415,7 +415,7 @@ describe("an exchange whose worker crashed", () => {
     assert.deepEqual(scenario.requestsTo(lane), [suspect.id, other.id]);
   });
 
-  it("goes on among others when they have waited for long and its worker lives", (t) => {
+  it("lets others join the suspect when they have waited for long and its worker lives", (t) => {
     const scenario = new Scenario(t);
     const [slow, next] = [scenario.admit("GET", "/a"), scenario.admit("GET", "/b")];
     scenario.dispatcher.detach(scenario.attach(), CRASHED);
@@ -423,19 +423,19 @@ describe("an exchange whose worker crashed", () => {
     scenario.tick(PATIENCE_MS);
     const other = scenario.admit("GET", "/c");
     scenario.tick(LONGEST_WAIT_MS);
-    // A blocked worker would only take others down with it.
+    // A blocked worker would only take the others down.
     assert.deepEqual(scenario.requestsTo(lane), [slow.id]);
     assert.deepEqual(scenario.sent.get(lane)?.at(-1), [Kind.probe, slow.id]);
     scenario.dispatcher.receive(lane, [Kind.probed, slow.id]);
     assert.deepEqual(scenario.requestsTo(lane), [slow.id, other.id]);
-    // They have as long as it had.
+    // The others have as much time as the suspect had.
     scenario.answer(lane, other);
     assert.deepEqual(scenario.requestsTo(lane), [slow.id, other.id]);
     scenario.tick(LONGEST_WAIT_MS);
     const late = scenario.admit("GET", "/d");
     assert.deepEqual(kindsOf(slow, next, late), ["", "", ""]);
     assert.deepEqual(scenario.requestsTo(lane), [slow.id, other.id]);
-    // The next one does not wait for its end for ever.
+    // The next suspect does not wait for this one's end forever.
     scenario.tick(LONGEST_WAIT_MS);
     assert.deepEqual(scenario.requestsTo(lane), [slow.id, other.id, next.id]);
     scenario.answer(lane, next);
@@ -456,7 +456,7 @@ describe("an exchange whose worker crashed", () => {
     assert.deepEqual(scenario.requestsTo(lane), [suspect.id, ...ids]);
   });
 
-  it("comes after others once one like it has taken the only worker down", (t) => {
+  it("comes after others once a suspect like it has taken the only worker down", (t) => {
     const scenario = new Scenario(t);
     const [poison, innocent] = [scenario.admit("GET", "/p"), scenario.admit("GET", "/a")];
     scenario.dispatcher.detach(scenario.attach(), CRASHED);
@@ -474,7 +474,7 @@ describe("an exchange whose worker crashed", () => {
     assert.deepEqual(kindsOf(poison, innocent, other), ["502", "answered", "answered"]);
   });
 
-  it("is run before others when many are like it", (t) => {
+  it("runs before other suspects when many are like it", (t) => {
     const scenario = new Scenario(t);
     const rare = ["/1", "/2"].map((path) => scenario.admit("GET", path));
     const popular = scenario.admit("GET", "/popular");
@@ -490,7 +490,7 @@ describe("an exchange whose worker crashed", () => {
     scenario.answer(lane, again);
   });
 
-  it("is not kept waiting by streams, which may never end", (t) => {
+  it("does not wait for streams, which may never end", (t) => {
     const scenario = new Scenario(t);
     const lanes = [scenario.attach(), scenario.attach(), scenario.attach()] as const;
     const clients = ["/a", "/b", "/c"].map((path) => scenario.admit("GET", path));
@@ -503,7 +503,7 @@ describe("an exchange whose worker crashed", () => {
     assert.deepEqual(scenario.requestsTo(lanes[1]), [2, 1]);
   });
 
-  it("waits among others that were with it, no more of them than may wait", (t) => {
+  it("waits among other suspects, up to the limit of the queue", (t) => {
     const scenario = new Scenario(t);
     const lane = scenario.attach();
     const clients = ["/1", "/2", "/3", "/4", "/5", "/6", "/7"].map((path) =>
@@ -514,7 +514,7 @@ describe("an exchange whose worker crashed", () => {
     assert.deepEqual(kindsOf(...clients), ["", "", "", "", "", "502", "502"]);
   });
 
-  it("waits for as long as it may take, and where that has no bound, as long as others", (t) => {
+  it("waits until its own timeout, or as long as others when it has none", (t) => {
     const scenario = new Scenario(t);
     const lane = scenario.attach();
     const [client, patient] = [
@@ -522,7 +522,7 @@ describe("an exchange whose worker crashed", () => {
       scenario.admit("GET", "/b", { timeoutMs: 0 }),
     ];
     scenario.dispatcher.detach(lane, CRASHED);
-    // It has not run yet: nobody has made it wait before.
+    // It has not run yet, so it has not waited for a crash.
     const likeIt = scenario.admit("GET", "/a");
     scenario.tick(QUEUE_TIMEOUT_MS + 250);
     assert.deepEqual(kindsOf(client, patient, likeIt), ["", "503", "503"]);
@@ -530,10 +530,10 @@ describe("an exchange whose worker crashed", () => {
     assert.deepEqual(kindsOf(client), ["504"]);
   });
 
-  it("gets no third chance, but those that are like it are believed once it is answered", (t) => {
+  it("gets no third run, but exchanges like it are cleared once it is answered", (t) => {
     const scenario = new Scenario(t);
     const [lost, kept] = [scenario.attach(), scenario.attach()];
-    // Both are the same request; they cannot be answered yet.
+    // Both are the same request. They cannot be answered yet.
     const [a1, busy, a2] = [
       scenario.admit("GET", "/a"),
       scenario.admit("GET", "/b"),
@@ -543,7 +543,7 @@ describe("an exchange whose worker crashed", () => {
     const next = scenario.attach();
     assert.deepEqual(scenario.requestsTo(next), [a1.id]);
     scenario.answer(next, a1);
-    // Released, it may share a worker.
+    // A cleared exchange may share a worker.
     assert.deepEqual(scenario.requestsTo(next), [a1.id, a2.id]);
     assert.equal(scenario.admit("GET", "/a").workerId, kept.workerId);
     scenario.dispatcher.detach(next, CRASHED);
@@ -563,11 +563,11 @@ describe("an exchange whose worker crashed", () => {
 });
 
 describe("a request that crashes workers", () => {
-  it("is another than one that was only unlucky before, and runs beside it", (t) => {
+  it("is told apart from a request that was only unlucky, and runs beside it", (t) => {
     const scenario = new Scenario(t);
     const unlucky = scenario.admit("GET", "/unlucky");
     for (let lost = 0; lost < 4; lost++) scenario.dispatcher.detach(scenario.attach(), KILLED);
-    // The only worker is busy for longer than it is waited for: they run there together, twice.
+    // The only worker stays busy: both run there together, twice.
     for (const path of ["/a", "/b"]) {
       const lane = scenario.attach();
       const poison = scenario.admit("POST", path);
@@ -577,13 +577,13 @@ describe("a request that crashes workers", () => {
       scenario.dispatcher.detach(lane, CRASHED);
       assert.deepEqual(kindsOf(poison), ["502"]);
     }
-    // It has had its second chance, but nobody refuses what is like it.
+    // It has had its second run, but requests like it are not refused.
     assert.deepEqual(kindsOf(unlucky), ["502"]);
     assert.ok(scenario.logs.every(({ code }) => code !== "ERR_QUARANTINED"));
     assert.deepEqual(kindsOf(scenario.admit("GET", "/unlucky")), [""]);
   });
 
-  it("is refused for a while, also where it waits, then tried once more alone", (t) => {
+  it("is refused for a while, also while it waits, then runs once more alone", (t) => {
     const scenario = new Scenario(t);
     const [lost, first] = [scenario.attach(), scenario.attach()];
     const body = "poison";
@@ -616,7 +616,7 @@ describe("a request that crashes workers", () => {
     assert.deepEqual(kindsOf(scenario.admit("PUT", "/p?secret", { body })), ["503"]);
   });
 
-  it("is found out though its client left, or had its 504 long before", (t) => {
+  it("is found although its client left, or had its 504 long before", (t) => {
     for (const how of ["left", "504"]) {
       const scenario = new Scenario(t);
       const body = "poison";
@@ -637,11 +637,11 @@ describe("a request that crashes workers", () => {
     }
   });
 
-  it("is found out where it is never alone, one crash later, and spares who is with it", (t) => {
+  it("is found one crash later if it is never alone, and its neighbours survive", (t) => {
     const scenario = new Scenario(t);
     const poison = scenario.admit("GET", "/p");
     scenario.dispatcher.detach(scenario.attach(), CRASHED);
-    // What is not answered for long is never gone: the suspect runs beside it in the end.
+    // The worker never becomes idle: in the end the suspect runs beside the long poll.
     const crash = (client: FakeClient): FakeClient => {
       const lane = scenario.attach();
       const longPoll = scenario.admit("GET", "/poll", { timeoutMs: 0 });
@@ -667,11 +667,11 @@ describe("a request that crashes workers", () => {
     assert.deepEqual(kindsOf(scenario.admit("GET", "/p")), ["503"]);
   });
 
-  it("is not taken for one without a body once its own is gone", (t) => {
+  it("is not mistaken for one without a body once its own body is dropped", (t) => {
     const buffering = { ...BUFFERING, bodyBufferBytes: 2_000_000 };
     const scenario = new Scenario(t);
     const lane = scenario.attach();
-    // Too large to be recognised by.
+    // Too large for a fingerprint.
     const client = new FakeClient(1_000, { method: "PUT", bodyBytes: 1_100_000 });
     const url = "http://localhost/p";
     const limits = { bodyLimitBytes: 2_000_000, timeoutMs: TIMEOUT_MS, buffering };
@@ -684,7 +684,7 @@ describe("a request that crashes workers", () => {
     assert.deepEqual(scenario.requestsTo(next), [other.id]);
   });
 
-  it("is believed once it is answered, and not when it is only put aside", (t) => {
+  it("is cleared when it is answered, and not when it is only aborted", (t) => {
     const scenario = new Scenario(t);
     const lost = scenario.attach();
     scenario.admit("POST", "/p");
@@ -696,7 +696,7 @@ describe("a request that crashes workers", () => {
     scenario.dispatcher.receive(lane, [Kind.settled, leaver.id]);
     const suspect = scenario.admit("POST", "/p");
     assert.deepEqual(scenario.requestsTo(lane), [leaver.id, suspect.id]);
-    // Nothing goes where it is alone.
+    // No other exchange goes to the worker where it is alone.
     for (let count = 0; count < 3; count++) assert.equal(scenario.admit("GET", "/x").workerId, 3);
     scenario.answer(lane, suspect);
     const believed = scenario.admit("POST", "/p");

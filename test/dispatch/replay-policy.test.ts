@@ -16,10 +16,10 @@ const USUAL: LostExchange = {
 };
 
 describe("judge()", () => {
-  it("decides by what the exchange is, what it has been through and how its worker ended", () => {
+  it("decides by the exchange, its history, and the end of its worker", () => {
     const alone = { blame: "it", suspected: true } as const;
     const table: [change: Partial<LostExchange>, ownDoing: boolean, verdict: Verdict][] = [
-      // Killed from outside: not its fault, up to ten times, the last of them alone.
+      // Killed from outside: up to ten more runs, the last ones alone.
       [{}, false, "replay"],
       [{ losses: 2 }, false, "replay"],
       [{ losses: 3 }, false, "isolate"],
@@ -30,17 +30,17 @@ describe("judge()", () => {
       [{ suspected: true }, false, "isolate"],
       [{ ...alone, crashes: 1 }, false, "isolate"],
       [{ ...alone, replayable: false }, false, "fail"],
-      // It may be why: one more chance, where it can harm nobody.
+      // It may be the cause: one more run, alone.
       [{}, true, "isolate"],
       [{ losses: 10 }, true, "isolate"],
       [{ crashes: 1 }, true, "fail"],
       [{ replayable: false }, true, "fail"],
-      // Another one is more likely why, up to three times.
+      // Another exchange is the more likely cause: up to three more runs.
       [{ blame: "another" }, true, "isolate"],
       [{ blame: "another", crashes: 2 }, true, "isolate"],
       [{ blame: "another", crashes: 3 }, true, "fail"],
       [{ blame: "another", replayable: false }, true, "fail"],
-      // It is why, whether or not it was there before.
+      // It is the cause, whether or not it was a suspect before.
       [{ ...alone, crashes: 1 }, true, "quarantine"],
       [alone, true, "quarantine"],
       [{ ...alone, replayable: false }, true, "quarantine"],
@@ -51,7 +51,7 @@ describe("judge()", () => {
     }
   });
 
-  it("gives the one chance among others where nobody is to be kept apart", () => {
+  it("gives the one more run among others when nothing is quarantined", () => {
     const rules = { ownDoing: true, quarantine: false };
     assert.equal(judge(USUAL, rules), "replay");
     assert.equal(judge({ ...USUAL, crashes: 1 }, rules), "fail");
@@ -82,7 +82,7 @@ describe("mayRunTwice()", () => {
     }
   });
 
-  it("believes the handler before all", () => {
+  it("prefers the handler's declaration to everything else", () => {
     assert.equal(mayRunTwice("GET", "", false), false);
     assert.equal(mayRunTwice("POST", "idempotency-key\nk1", false), false);
     assert.equal(mayRunTwice("POST", "", true), true);

@@ -81,7 +81,7 @@ const plan = fc.record({
 });
 
 describe("RequestIntake", () => {
-  it("delivers each byte once and in order, within credit, limit and bounds, whatever happens", () => {
+  it("delivers each byte once and in order, within credit, limit and bounds", () => {
     fc.assert(
       fc.property(plan, ({ bufferBytes, limitBytes, steps }) => {
         const budget = new ByteBudget(Number.MAX_SAFE_INTEGER);
@@ -94,7 +94,7 @@ describe("RequestIntake", () => {
         for (const step of steps) {
           const isRefused = sentBytes > limitBytes;
           if (step.do === "chunk" && !isEnded && !client.held) {
-            // Each byte tells where it was in the whole.
+            // Each byte tells its position in the whole.
             const chunk = Buffer.alloc(step.bytes, sent.length % 251);
             sent.push(chunk);
             sentBytes += chunk.length;
@@ -115,13 +115,13 @@ describe("RequestIntake", () => {
           const all = Buffer.concat(sent);
           assert.ok(delivered.equals(all.subarray(0, delivered.length)), "in order, once");
           if (isClosed || isRefused || sentBytes > limitBytes) {
-            assert.equal(client.held, false, "who is not wanted is not held back either");
+            assert.equal(client.held, false, "a refused client is not paused");
           } else if (!isEnded && events[0] === "overflow") {
             const waiting = sentBytes - delivered.length;
             assert.equal(client.held, waiting > HIGH_WATER_BYTES);
             assert.ok(waiting <= Math.max(HIGH_WATER_BYTES, bufferBytes) + 300 * KIB);
           } else if (!isEnded) {
-            assert.equal(client.held, false, "what is gathered is not held back");
+            assert.equal(client.held, false, "a gathered body is not paused");
             assert.ok(budget.heldBytes <= bufferBytes);
           }
         }
@@ -135,7 +135,7 @@ describe("RequestIntake", () => {
           assert.ok(sentBytes <= bufferBytes);
         }
         if (isClosed || sentBytes > limitBytes || !events.includes("overflow")) return;
-        // Whatever came before, it comes to its end when both sides go on.
+        // It comes to its end when both sides go on.
         passage.feed();
         if (!isEnded) client.sendEnd();
         passage.grant(sentBytes);
@@ -147,13 +147,13 @@ describe("RequestIntake", () => {
     );
   });
 
-  it("refuses what announces more than the limit without receiving it", () => {
+  it("refuses a body that announces more than the limit, without receiving it", () => {
     const { client, events } = new Passage({ limitBytes: 10, bufferBytes: 10, announced: 11 });
     client.sendChunk(Buffer.alloc(11));
     assert.deepEqual(events, ["ERR_BODY_TOO_LARGE"]);
   });
 
-  it("gathers a body that is larger than what holds a client back otherwise", () => {
+  it("gathers a body that is larger than the high-water mark", () => {
     const size = 400 * KIB;
     const passage = new Passage({ limitBytes: size, bufferBytes: size });
     for (let at = 0; at < size; at += 100 * KIB) passage.client.sendChunk(Buffer.alloc(100 * KIB));
@@ -162,7 +162,7 @@ describe("RequestIntake", () => {
     assert.equal(passage.client.flowChanges, 0);
   });
 
-  it("refuses to gather more than all together may, and gives back its share when closed", () => {
+  it("refuses to gather more than the shared budget, and gives its share back when closed", () => {
     const budget = new ByteBudget(100);
     const options = { limitBytes: 1_000, bufferBytes: 80, budget };
     const [first, second, third] = [0, 1, 2].map(() => new Passage(options)) as [
@@ -178,7 +178,7 @@ describe("RequestIntake", () => {
     assert.equal(budget.heldBytes, 60);
     first.intake.close();
     assert.equal(budget.heldBytes, 0);
-    // What overflows is held back by other means.
+    // A body that overflows pauses its client instead.
     third.client.sendChunk(Buffer.alloc(80));
     third.client.sendChunk(Buffer.alloc(80));
     assert.deepEqual([third.events, budget.heldBytes], [["overflow"], 0]);

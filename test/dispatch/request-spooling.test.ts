@@ -16,7 +16,7 @@ const BUFFER_BYTES = 1_000;
 const LIMIT_BYTES = 4 * 1024 * KIB;
 const HIGH_WATER_BYTES = 256 * KIB;
 
-/** A worker that takes what it is sent, and is granted more by hand. */
+/** A worker that takes all bytes, with credit granted by hand. */
 class Taker {
   readonly chunks: Buffer[] = [];
   ended = false;
@@ -93,7 +93,7 @@ async function assertReleased(spool: Spool): Promise<void> {
 }
 
 describe("RequestIntake with a spool", { timeout: 30_000 }, () => {
-  it("wants a worker once all is on disk, and sends it all, in order, within credit", async (t) => {
+  it("asks for a worker once all bytes are on disk, and sends them in order, within credit", async (t) => {
     const { spool } = createSpool(t);
     const sizes = fc.array(fc.integer({ min: 1, max: 300 * KIB }), { minLength: 1, maxLength: 12 });
     await fc.assert(
@@ -120,7 +120,7 @@ describe("RequestIntake with a spool", { timeout: 30_000 }, () => {
     );
   });
 
-  it("sends it to another worker from the start, also when the first has had some or all", async (t) => {
+  it("sends all bytes to another worker, also when the first one has had some or all", async (t) => {
     const { spool } = createSpool(t);
     const upload = new Upload(spool);
     const body = randomBytes(1024 * KIB);
@@ -133,7 +133,7 @@ describe("RequestIntake with a spool", { timeout: 30_000 }, () => {
     const second = new Taker(upload.intake);
     const { length } = first.taken;
     assert.ok((await second.untilEnd()).equals(body));
-    assert.equal(first.taken.length, length, "nothing more for who is gone");
+    assert.equal(first.taken.length, length, "no more bytes for the lost worker");
     const third = new Taker(upload.intake);
     assert.ok((await third.untilEnd()).equals(body));
     upload.intake.commit();
@@ -141,7 +141,7 @@ describe("RequestIntake with a spool", { timeout: 30_000 }, () => {
     await assertReleased(spool);
   });
 
-  it("keeps nothing of what was sent once it is committed", async (t) => {
+  it("keeps no sent bytes once it is committed", async (t) => {
     const { spool } = createSpool(t);
     const upload = new Upload(spool);
     upload.client.sendBody(Buffer.alloc(500 * KIB));
@@ -153,7 +153,7 @@ describe("RequestIntake with a spool", { timeout: 30_000 }, () => {
     await assertReleased(spool);
   });
 
-  it("holds back a client that is faster than the disk", async (t) => {
+  it("pauses a client that is faster than the disk", async (t) => {
     const { spool } = createSpool(t);
     const upload = new Upload(spool);
     upload.client.sendChunk(Buffer.alloc(HIGH_WATER_BYTES));
@@ -165,7 +165,7 @@ describe("RequestIntake with a spool", { timeout: 30_000 }, () => {
     await assertReleased(spool);
   });
 
-  it("refuses what is too large, for itself or for all together", async (t) => {
+  it("refuses a body that is too large for its own limit or for the shared one", async (t) => {
     const { spool } = createSpool(t, { limitBytes: 100 * KIB, maxFiles: 1 });
     const upload = new Upload(spool);
     upload.client.sendChunk(Buffer.alloc(60 * KIB));
@@ -182,7 +182,7 @@ describe("RequestIntake with a spool", { timeout: 30_000 }, () => {
     assert.deepEqual(long.events, ["ERR_BODY_TOO_LARGE"]);
   });
 
-  it("refuses, once, when the disk does, and holds nobody back then", async (t) => {
+  it("refuses once when the disk fails, and pauses no client then", async (t) => {
     const { spool, dir } = createSpool(t);
     mkdirSync(dirname(dir), { recursive: true });
     writeFileSync(dir, "not a folder");
@@ -197,7 +197,7 @@ describe("RequestIntake with a spool", { timeout: 30_000 }, () => {
     await assertReleased(spool);
   });
 
-  it("leaves nothing when it is closed, at whatever point", async (t) => {
+  it("leaves nothing on disk when it is closed at any point", async (t) => {
     const { spool, openFiles } = createSpool(t);
     for (let turns = 0; turns < 30; turns++) {
       const upload = new Upload(spool);

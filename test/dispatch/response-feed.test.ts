@@ -27,7 +27,7 @@ const step = fc.record({
 });
 
 describe("ResponseFeed", () => {
-  it("hands on each byte in order, and grants what was taken, never more", () => {
+  it("passes each byte on in order, and grants the bytes that were taken, never more", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
         const { feed, grants, calls } = openFeed();
@@ -69,7 +69,7 @@ describe("ResponseFeed", () => {
     assert.deepEqual([grants, other.grants], [[], []]);
   });
 
-  it("forgets what waits when it fails: the rest must not look like the whole", () => {
+  it("drops all waiting bytes when it fails: a part must not look like the whole", () => {
     const { feed, calls } = openFeed();
     feed.push(Buffer.alloc(10));
     feed.fail(502);
@@ -80,7 +80,7 @@ describe("ResponseFeed", () => {
     assert.deepEqual(calls, ["change", "change"]);
   });
 
-  it("tells once that nobody reads on, and not when all was there already", () => {
+  it("reports a cancel once, and not after the last byte", () => {
     const { feed, calls, grants } = openFeed();
     feed.push(Buffer.alloc(10));
     feed.cancel();

@@ -10,7 +10,7 @@ import { createSpool, untilTurn } from "./spooling.ts";
 
 const CREDIT_BYTES = 10_000;
 
-/** A worker and a client at the two ends of a feed: each byte tells where it is in the whole. */
+/** A worker and a client at the two ends of a feed. Each byte tells its position in the whole. */
 class Passage {
   readonly feed: ResponseFeed;
   readonly errors: unknown[] = [];
@@ -18,7 +18,7 @@ class Passage {
   creditBytes = CREDIT_BYTES;
   pushedBytes = 0;
   readBytes = 0;
-  /** Of the client: reads all that comes to be there. */
+  /** Makes the client read all available bytes. */
   eager = false;
 
   constructor(spool: Spool) {
@@ -35,7 +35,7 @@ class Passage {
     };
   }
 
-  /** As much as the worker may. */
+  /** Sends as much as the worker's credit allows. */
   push(bytes: number): void {
     const size = Math.min(bytes, this.creditBytes);
     if (size === 0) return;
@@ -45,7 +45,7 @@ class Passage {
     this.feed.push(chunk);
   }
 
-  /** As much as is there. */
+  /** Reads as much as is available. */
   read(bytes: number): void {
     for (let left = bytes; left > 0;) {
       const piece = this.feed.read(left);
@@ -78,7 +78,7 @@ const step = fc.record({
 });
 
 describe("ResponseFeed with a spool", { timeout: 30_000 }, () => {
-  it("hands on each byte in order, and has little in memory, whatever room the disk has", async (t) => {
+  it("passes each byte on in order, with few in memory, whatever room the disk has", async (t) => {
     const steps = fc.array(step, { maxLength: 150, size: "max" });
     const limits = fc.constantFrom(0, 20_000, 100_000, 1024 ** 3);
     await fc.assert(
@@ -104,7 +104,7 @@ describe("ResponseFeed with a spool", { timeout: 30_000 }, () => {
     );
   });
 
-  it("lets the worker go on to its end while the client reads nothing", async (t) => {
+  it("lets the worker finish while the client reads nothing", async (t) => {
     const { spool } = createSpool(t);
     const passage = new Passage(spool);
     await untilTurn(() => {
@@ -117,7 +117,7 @@ describe("ResponseFeed with a spool", { timeout: 30_000 }, () => {
     await assertReleased(spool);
   });
 
-  it("needs no file for a client that takes what comes", async (t) => {
+  it("needs no file for a client that reads at once", async (t) => {
     const { spool } = createSpool(t);
     const opening = t.mock.method(spool, "open");
     const passage = new Passage(spool);
@@ -126,14 +126,14 @@ describe("ResponseFeed with a spool", { timeout: 30_000 }, () => {
     assert.deepEqual([passage.readBytes, opening.mock.callCount()], [1_000_000, 0]);
   });
 
-  it("holds the worker back where there is no room, and spools on when there is again", async (t) => {
+  it("pauses the worker when there is no room, and spools on when there is again", async (t) => {
     const { spool } = createSpool(t, { limitBytes: 100_000 });
     const passage = new Passage(spool);
     await untilTurn(() => {
       passage.push(1_000);
       return passage.pushedBytes >= 50_000 && passage.creditBytes === 0;
     });
-    // Responses may take half.
+    // Responses may use half of the room.
     assert.ok(passage.pushedBytes <= 50_000 + CREDIT_BYTES);
     const { pushedBytes } = passage;
     await untilTurn(() => {
@@ -149,7 +149,7 @@ describe("ResponseFeed with a spool", { timeout: 30_000 }, () => {
     await passage.readToEnd();
   });
 
-  it("goes on in memory when the disk refuses, at once or later, and loses nothing", async (t) => {
+  it("goes on in memory when the disk fails, at once or later, and loses nothing", async (t) => {
     for (const afterBytes of [0, 12_345, 40_000]) {
       const { spool } = createSpool(t);
       const passage = new Passage(spool);
@@ -172,7 +172,7 @@ describe("ResponseFeed with a spool", { timeout: 30_000 }, () => {
     }
   });
 
-  it("breaks off when what is on disk cannot be read", async (t) => {
+  it("breaks off when bytes on disk cannot be read", async (t) => {
     for (const isEnded of [false, true]) {
       const { spool } = createSpool(t);
       const passage = new Passage(spool);
@@ -192,7 +192,7 @@ describe("ResponseFeed with a spool", { timeout: 30_000 }, () => {
     }
   });
 
-  it("leaves nothing when it is cancelled or fails, at whatever point", async (t) => {
+  it("leaves nothing on disk when it is cancelled or fails at any point", async (t) => {
     for (const end of ["cancel", "fail"] as const) {
       for (let turns = 0; turns < 20; turns++) {
         const { spool } = createSpool(t);
@@ -211,7 +211,7 @@ describe("ResponseFeed with a spool", { timeout: 30_000 }, () => {
   });
 });
 
-/** Lets each file take so many bytes, then none, as a disk does that becomes full: the last write takes a part. */
+/** Makes each file take so many bytes, then fail, as on a full disk: the last write is partial. */
 async function limitFiles(t: TestContext, bytes: number): Promise<{ mock: { restore(): void } }> {
   const handle = await open("/dev/null");
   // Node exports no class for it.

@@ -51,14 +51,14 @@ function report(
   return {
     methods: null,
     limits: { ...NOTHING, ...limits },
-    // Each value was made whole the line before.
+    // Each value was set in the line before.
     methodLimits: Object.fromEntries(full) as Record<string, RouteLimits>,
     ignored: [],
   };
 }
 
 describe("RuleBook", () => {
-  it("has the server's own for what nobody says anything of", () => {
+  it("uses the server's settings for routes without their own", () => {
     const book = new RuleBook([report({})], DEFAULTS);
     assert.deepEqual(book.rulesOf(0, "GET"), PLAIN);
     assert.deepEqual(book.rulesOf(-1, "GET"), PLAIN);
@@ -78,7 +78,7 @@ describe("RuleBook", () => {
     });
   });
 
-  it("takes what its bodies overflow to", () => {
+  it("takes the overflow setting of the handler", () => {
     const own = { bodyBufferBytes: 0, overflow: "spool", responseOverflow: "spool" } as const;
     assert.deepEqual(new RuleBook([report(own)], DEFAULTS).rulesOf(0, "GET").buffering, {
       bodyBufferBytes: 0,
@@ -87,7 +87,7 @@ describe("RuleBook", () => {
     });
   });
 
-  it("knows methods that differ, and none that objects have by nature", () => {
+  it("knows methods with limits of their own, and no names that all objects have", () => {
     const book = new RuleBook([report({}, { PUT: { bodyLimitBytes: 9 } })], DEFAULTS);
     assert.equal(book.rulesOf(0, "PUT").bodyLimitBytes, 9);
     for (const method of ["GET", "constructor", "__proto__"]) {

@@ -1,25 +1,25 @@
 import { WorkerWindow } from "../../runtime/dispatch/worker-window.ts";
 
-/** What a handler does: computes, waits for something else, computes again, answers. */
+/** A handler: computes, waits for something else, computes again, answers. */
 export interface Work {
   beforeMs: number;
   waitMs: number;
   afterMs: number;
 }
 
-/** One worker whose time is counted, not passed: an event loop that does one thing after another. */
+/** One worker in simulated time: an event loop that does one thing after another. */
 export class SimulatedWorker {
   readonly window: WorkerWindow;
   nowMs = 0;
-  /** When the loop has done all that it knows of. */
+  /** When the event loop has done all its present work. */
   #freeAtMs = 0;
-  /** What happens at a moment to come, in no order. */
+  /** Events in the future, in no order. */
   #events: { atMs: number; run: () => void }[] = [];
   #busy = 0;
   #latencyMs = 100;
   #queue: Work[] = [];
   answered = 0;
-  /** Longest that a probe took since it was last reset. */
+  /** Longest delay of a probe since the last reset. */
   worstDelayMs = 0;
 
   constructor(most: number) {
@@ -34,7 +34,7 @@ export class SimulatedWorker {
     return this.#queue.length;
   }
 
-  /** A request arrives: it is sent at once if the window has room. */
+  /** A request arrives. It is sent at once if the window has room. */
   arrive(work: Work): void {
     this.#queue.push(work);
     this.#pump();
@@ -96,7 +96,7 @@ export class SimulatedWorker {
     this.#pump();
   }
 
-  /** The loop does it once it has done all before. */
+  /** Adds work to the event loop, which does it after all earlier work. */
   #compute(durationMs: number, done: () => void): void {
     this.#freeAtMs = Math.max(this.#freeAtMs, this.nowMs) + durationMs;
     this.at(this.#freeAtMs, done);

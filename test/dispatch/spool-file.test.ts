@@ -25,7 +25,7 @@ function openFile(spool: Spool, kind: "request" | "response" = "request"): Opene
   return { file, written, errors };
 }
 
-/** Reads to the end in pieces of a size, whatever the pace at which they come to be there. */
+/** Reads to the end in pieces of one size, at whatever pace they become available. */
 async function readAll(file: SpoolFile, pieceBytes = 1_000): Promise<Buffer> {
   const reader = new SpoolReader(file);
   const pieces: Uint8Array[] = [];
@@ -44,7 +44,7 @@ function isReleased(spool: Spool): Promise<void> {
 }
 
 describe("SpoolFile", { timeout: 20_000 }, () => {
-  it("yields what was appended, in order, more than once, while it is written or later", async (t) => {
+  it("yields the appended bytes in order, several times, during and after the writing", async (t) => {
     const { spool, openFiles } = createSpool(t);
     const plan = fc.array(fc.integer({ min: 0, max: 200_000 }), { maxLength: 30 });
     await fc.assert(
@@ -72,7 +72,7 @@ describe("SpoolFile", { timeout: 20_000 }, () => {
     assert.equal(openFiles(), 0);
   });
 
-  it("has no name, and is no file at all before there is something to write", async (t) => {
+  it("has no name, and no file before the first byte", async (t) => {
     const { spool, dir, openFiles } = createSpool(t);
     const unused = openFile(spool);
     unused.file.close();
@@ -105,7 +105,7 @@ describe("SpoolFile", { timeout: 20_000 }, () => {
     assert.equal(openFiles(), 0);
   });
 
-  it("tells once that the disk refuses, and gives back what it did not take", async (t) => {
+  it("reports once that the disk fails, and gives back the unwritten bytes", async (t) => {
     const { spool, dir } = createSpool(t);
     mkdirSync(dirname(dir), { recursive: true });
     writeFileSync(dir, "not a folder");
@@ -123,7 +123,7 @@ describe("SpoolFile", { timeout: 20_000 }, () => {
 });
 
 describe("SpoolReader", { timeout: 20_000 }, () => {
-  it("fails when what was written cannot be read", async (t) => {
+  it("fails when written bytes cannot be read", async (t) => {
     const { spool } = createSpool(t);
     const { file } = openFile(spool);
     file.append(Buffer.alloc(10));
@@ -156,7 +156,7 @@ describe("Spool", { timeout: 20_000 }, () => {
     await isReleased(spool);
   });
 
-  it("has room for more or fewer files when it is told so", async (t) => {
+  it("changes its limit of files when told so", async (t) => {
     const { spool } = createSpool(t, { maxFiles: 1 });
     const nothing = { onWritten: () => {}, onFailed: () => {} };
     const first = openFile(spool).file;
@@ -164,14 +164,14 @@ describe("Spool", { timeout: 20_000 }, () => {
     spool.maxFiles = 2;
     const second = openFile(spool).file;
     spool.maxFiles = 0;
-    // Those that are open stay so.
+    // Open files stay open.
     assert.ok(second.append(Buffer.alloc(1)));
     for (const file of [first, second]) file.close();
     await isReleased(spool);
     assert.equal(spool.open("request", nothing), null);
   });
 
-  it("removes what a process left that was killed, and nothing else", async (t) => {
+  it("removes the files of a killed process, and nothing else", async (t) => {
     const { spool, dir } = createSpool(t);
     await spool.clean();
     mkdirSync(dir, { recursive: true });

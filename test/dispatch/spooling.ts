@@ -10,7 +10,7 @@ import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 const log = pino({ level: "silent" });
 
-/** For tests in which nothing goes to disk: it has no room at all. */
+/** For tests in which nothing goes to disk: a spool without any room. */
 export const NO_SPOOL: Spool = new Spool({
   dir: "/nonexistent",
   limitBytes: 0,
@@ -19,7 +19,7 @@ export const NO_SPOOL: Spool = new Spool({
   log,
 });
 
-/** A spool in a folder of its own, which is not there yet, and how many files of it this process has open. */
+/** A spool in a folder of its own, which does not exist yet, and the number of its files that this process has open. */
 export function createSpool(
   t: TestContext,
   options: Partial<SpoolOptions> = {},
@@ -38,13 +38,13 @@ export function createSpool(
   return { spool, dir, openFiles };
 }
 
-/** Longest that anything here waits for a disk, on a machine that has much else to do. */
+/** Longest wait for a disk, on a busy machine. */
 const PATIENCE_MS = 15_000;
 
 /**
- * Looks once in each turn of the loop until a check passes: what waits for a disk takes few.
+ * Checks once in each turn of the event loop until a check passes. Waits for a disk take few turns.
  *
- * @throws AssertionError when it does not in time.
+ * @throws AssertionError after the timeout.
  */
 export async function untilTurn(check: () => boolean): Promise<void> {
   const deadlineMs = performance.now() + PATIENCE_MS;

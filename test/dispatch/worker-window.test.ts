@@ -6,14 +6,14 @@ const SECOND_MS = 1_000;
 
 interface Run {
   work: Work;
-  /** How many times what the worker can do. */
+  /** The load, as a multiple of the worker's capacity. */
   load: number;
-  /** Answers a second, at best. */
+  /** Most answers per second. */
   capacity: number;
   seconds?: number;
 }
 
-/** As many requests arrive as wanted, evenly, for ever. */
+/** Evenly spaced requests without end. */
 function arriving(worker: SimulatedWorker, work: Work, perSecond: number): void {
   const arrive = (): void => {
     if (worker.queued < 1_000) worker.arrive(work);
@@ -22,7 +22,7 @@ function arriving(worker: SimulatedWorker, work: Work, perSecond: number): void 
   worker.at(worker.nowMs, arrive);
 }
 
-/** What the last second of a run was like. */
+/** Figures of the last second of a run. */
 function lastSecond({ work, load, capacity, seconds = 6 }: Run): {
   rate: number;
   busy: number;
@@ -37,7 +37,7 @@ function lastSecond({ work, load, capacity, seconds = 6 }: Run): {
 }
 
 describe("WorkerWindow", () => {
-  it("keeps a worker that is overloaded as busy as it can be, with few that wait in it", () => {
+  it("keeps an overloaded worker fully busy, with few requests waiting in it", () => {
     const cases: [name: string, run: Run, mostBusy: number][] = [
       ["computes", { work: { beforeMs: 2, waitMs: 0, afterMs: 0 }, load: 3, capacity: 500 }, 40],
       [
@@ -65,19 +65,19 @@ describe("WorkerWindow", () => {
       const { rate, busy, queued } = lastSecond(run);
       assert.ok(rate >= 0.9 * run.capacity, `${name}: ${rate} of ${run.capacity} a second`);
       assert.ok(busy <= mostBusy, `${name}: ${busy} in the worker`);
-      // Whoever has more to say than the window refuses these or gives them to another worker.
+      // Requests that the window refuses are refused or go to another worker.
       assert.ok(queued > run.capacity, `${name}: ${queued} before it`);
     }
   });
 
-  it("gives a worker whose handlers only wait as many as there are, within a second", () => {
+  it("gives a worker whose handlers only wait all requests, within a second", () => {
     const worker = new SimulatedWorker(1_000);
     arriving(worker, { beforeMs: 0.05, waitMs: 60 * SECOND_MS, afterMs: 0 }, 2_000);
     worker.runUntil(SECOND_MS);
     assert.equal(worker.busy, 1_000);
   });
 
-  it("does not shrink for long work among quick", () => {
+  it("does not shrink for long work among quick work", () => {
     const worker = new SimulatedWorker(1_000);
     arriving(worker, { beforeMs: 0.1, waitMs: 50, afterMs: 0.1 }, 2_000);
     arriving(worker, { beforeMs: 60, waitMs: 0, afterMs: 0 }, 2);
@@ -88,7 +88,7 @@ describe("WorkerWindow", () => {
     assert.ok(worker.queued < 200, `${worker.queued} wait`);
   });
 
-  it("lets others through beside requests that are never answered", () => {
+  it("lets requests through beside requests that are never answered", () => {
     const worker = new SimulatedWorker(1_000);
     const never: Work = { beforeMs: 0.05, waitMs: 1e9, afterMs: 0 };
     for (let count = 0; count < 500; count++) worker.at(count, () => worker.arrive(never));
@@ -99,7 +99,7 @@ describe("WorkerWindow", () => {
     assert.ok(worker.answered - answered >= 490, `${worker.answered - answered} of 500`);
   });
 
-  it("recovers from a burst that it took for overload", () => {
+  it("recovers from a burst that looked like overload", () => {
     const worker = new SimulatedWorker(1_000);
     const slow: Work = { beforeMs: 100, waitMs: 0, afterMs: 0 };
     for (let count = 0; count < 64; count++) worker.arrive(slow);
@@ -111,20 +111,20 @@ describe("WorkerWindow", () => {
     assert.equal(worker.queued, 0);
   });
 
-  it("sends no probe while a worker has next to nothing, and one at a time", () => {
+  it("sends no probe while a worker is nearly idle, and one at a time", () => {
     const { window } = new SimulatedWorker(1_000);
     assert.equal(window.takeProbe(3, 0), false);
     assert.equal(window.takeProbe(4, 0), true);
     assert.equal(window.takeProbe(4, 1_000), false);
     window.onProbed(false, { ms: 1_001, latencyMs: 1 });
-    // Nobody waited for what would be free, so it is as large as it was, less what took too long.
+    // No request waited for more room, so the window has its old size less the delay.
     assert.equal(window.takeProbe(4, 1_002), true);
     window.onProbed(false, { ms: 1_003, latencyMs: 1 });
     assert.equal(window.takeProbe(4, 1_004), false);
     assert.equal(window.takeProbe(4, 1_012), true);
   });
 
-  it("is never above its cap, and needs no probes when that is next to nothing", () => {
+  it("is never above its cap, and needs no probes when the cap is tiny", () => {
     for (const most of [1, 2]) {
       const { window } = new SimulatedWorker(most);
       assert.equal(window.size, most);
