@@ -68,7 +68,7 @@ describe("describeHang()", () => {
     }
   });
 
-  it("tells what is in flight, without queries, and what nobody waits for", () => {
+  it("lists exchanges in flight, without queries, and aborted ones", () => {
     const works = [
       work(1, { target: "/x?token=1?2", state: "settled" }),
       work(2, { route: -1, state: "answering", method: "POST" }),
@@ -85,7 +85,7 @@ describe("describeHang()", () => {
     });
   });
 
-  it("names those first that may be the cause, and few of many", () => {
+  it("lists likely causes first, and few of many", () => {
     const works = Array.from({ length: 1_000 }, (_, index) => work(index + 1));
     works[4] = work(5, { route: 1 });
     const { exchanges, inFlight } = describeWork(works, ["/app/handlers/(g)/b.ts"]);

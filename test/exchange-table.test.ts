@@ -27,7 +27,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
 );
 
 describe("ExchangeTable", () => {
-  it("holds what a map would, whatever comes and goes", () => {
+  it("holds the same items as a map, in any order of insertions and deletions", () => {
     fc.assert(
       fc.property(fc.array(steps, { maxLength: 1_000, size: "max" }), (sequence) => {
         const table = new ExchangeTable<{ id: ExchangeId }>();
@@ -41,7 +41,7 @@ describe("ExchangeTable", () => {
     );
   });
 
-  it("stays as small as what is in it at a time", () => {
+  it("stays small when it holds few items at a time", () => {
     const table = new ExchangeTable<{ id: ExchangeId }>();
     for (let n = 1; n <= 100_000; n++) {
       table.add({ id: idOf(n) });

@@ -62,7 +62,7 @@ describe("createLogger()", () => {
     assert.ok(destination.text().includes('"host":"a"'));
   });
 
-  it("tells the code and the cause of an error", async () => {
+  it("shows the code and the cause of an error", async () => {
     const destination = capture();
     const log = await createLogger({ logLevel: "info" }, destination, {
       pretty: false,
@@ -76,7 +76,7 @@ describe("createLogger()", () => {
     assert.match(JSON.stringify(line.err), /inner/);
   });
 
-  it("writes a readable line for people", async () => {
+  it("writes a readable line for terminals", async () => {
     const destination = capture();
     const log = await createLogger({ logLevel: "info" }, destination, {
       pretty: true,
@@ -91,13 +91,13 @@ describe("createLogger()", () => {
 });
 
 describe("createLogger(), on a terminal", () => {
-  it("lets nothing through that the terminal would obey", async () => {
+  it("passes no control characters to the terminal", async () => {
     const destination = capture();
     const look = { pretty: true, color: false };
     const log = await createLogger({ logLevel: "info" }, destination, look);
     const evil = "\u001b]0;title\u0007\u009b2Jgone\rforged";
     log.info({ evil }, evil);
-    // oxlint-disable-next-line no-control-regex -- these are what must not be there
+    // oxlint-disable-next-line no-control-regex -- the test looks for these
     assert.doesNotMatch(destination.text(), /[\0-\t\v-\x1f\x7f-\x9f]/);
     assert.match(destination.text(), /\\u001b\]0;title/);
   });

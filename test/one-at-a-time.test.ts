@@ -10,7 +10,7 @@ class Runs {
 }
 
 describe("OneAtATime", { timeout: 10_000 }, () => {
-  it("runs at once, and again once that has ended", async () => {
+  it("runs at once, and again after the end of the first run", async () => {
     const runs = new Runs();
     const one = new OneAtATime(runs.task);
     for (let count = 1; count <= 3; count++) {
@@ -21,7 +21,7 @@ describe("OneAtATime", { timeout: 10_000 }, () => {
     }
   });
 
-  it("gives all who ask while it runs the one run that follows", async () => {
+  it("gives all calls during a run the one run that follows", async () => {
     const runs = new Runs();
     const one = new OneAtATime(runs.task);
     const first = one.run();
@@ -30,7 +30,7 @@ describe("OneAtATime", { timeout: 10_000 }, () => {
     await assert.rejects(first, { message: "first" });
     await new Promise(setImmediate);
     assert.equal(runs.ends.length, 2);
-    // Who asks now has to wait for another one: this may have read what has changed since.
+    // A call now must wait for another run: this one may have read old data.
     const last = one.run();
     runs.ends[1]?.reject(new Error("second"));
     for (const other of others) await assert.rejects(other, { message: "second" });
@@ -41,7 +41,7 @@ describe("OneAtATime", { timeout: 10_000 }, () => {
     await one.idle();
   });
 
-  it("never runs twice at a time, whenever somebody asks", async () => {
+  it("never runs twice at a time, whenever it is called", async () => {
     let running = 0;
     const one = new OneAtATime(async () => {
       assert.equal(++running, 1);
@@ -51,7 +51,7 @@ describe("OneAtATime", { timeout: 10_000 }, () => {
     const asked: Promise<void>[] = [];
     for (let count = 0; count < 20; count++) {
       asked.push(one.run());
-      // All microtasks between the end of one and the start of the next.
+      // All microtasks between the end of one run and the start of the next.
       asked.push(...Array.from({ length: 10 }, (_, turns) => afterTurns(turns, () => one.run())));
       if (count % 3 === 0) await new Promise(setImmediate);
     }
@@ -60,7 +60,7 @@ describe("OneAtATime", { timeout: 10_000 }, () => {
     assert.equal(running, 0);
   });
 
-  it("is idle when nothing runs and nothing waits", async () => {
+  it("is idle when no run is going on or waiting", async () => {
     const runs = new Runs();
     const one = new OneAtATime(runs.task);
     await one.idle();

@@ -48,7 +48,7 @@ describe("parseFrames()", () => {
 });
 
 describe("isUserCode()", () => {
-  it("tells the user's files from packages and from ours", () => {
+  it("tells the user's files from packages and from the runtime", () => {
     const root = join(import.meta.dirname, "..");
     const cases = [
       ["/app/handlers/x.ts", true, false],

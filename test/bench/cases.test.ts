@@ -13,13 +13,13 @@ describe("CASES", () => {
     for (const { id, servers, baseline } of CASES) assert.ok(servers.includes(baseline), id);
   });
 
-  it("take the right answer, with or without a charset", () => {
+  it("accept the right answer, with or without a charset", () => {
     const { refuse } = caseOf("post-json");
     for (const contentType of ["application/json", "application/json; charset=utf-8"])
       assert.equal(refuse({ status: 200, contentType, body: JSON_1K }), undefined);
   });
 
-  it("say what is wrong with another one", () => {
+  it("describe a wrong answer", () => {
     const { refuse } = caseOf("static-1k");
     const right = {
       status: 200,
@@ -32,7 +32,7 @@ describe("CASES", () => {
     assert.match(refuse({ ...right, body: right.body.slice(1) }) ?? "", /of 1023 characters/);
   });
 
-  it("take an event after a comment, but not a comment alone", () => {
+  it("accept an event after a comment, but not a comment alone", () => {
     const { refuse } = caseOf("sse");
     const stream = { status: 200, contentType: "text/event-stream" };
     assert.equal(refuse({ ...stream, body: ":\n\ndata: 12\n\n" }), undefined);

@@ -24,8 +24,8 @@ describe("echo()", { timeout: 20_000 }, () => {
     ["a byte that was changed", changeOneByte, /other bytes than were sent, after byte/],
     ["an answer that ends early", endEarly, /1000 bytes came back, 5000001 were sent/],
   ];
-  for (const [what, listener, message] of wrong) {
-    it(`fails at ${what}`, async (t) => {
+  for (const [title, listener, message] of wrong) {
+    it(`fails at ${title}`, async (t) => {
       const url = await serve(t, listener);
       await assert.rejects(echo({ url, sizeBytes }), { message });
     });
@@ -45,7 +45,7 @@ describe("runEcho()", { timeout: 20_000 }, () => {
 });
 
 describe("runEvents()", { timeout: 20_000 }, () => {
-  it("takes what comes on every connection and counts the lost ones", async (t) => {
+  it("reads the events of every connection and counts the lost ones", async (t) => {
     let connections = 0;
     const url = await serve(t, (_request, response) => {
       connections++;
@@ -79,7 +79,7 @@ describe("parseEvents()", () => {
     }
   });
 
-  it("refuses what is no event", () => {
+  it("refuses text that is no event", () => {
     assert.throws(() => parseEvents("<html>\n\n"), /not an event: "<html>"/);
   });
 });

@@ -42,7 +42,7 @@ describe("parseOptions()", () => {
     assert.deepEqual(parseOptions(["--only", "bun,hello/uws"]).only, ["bun", "hello/uws"]);
   });
 
-  it("knows the servers of the other cases only when these are chosen from", () => {
+  it("knows the servers of other cases only when these are selected", () => {
     assert.throws(() => parseOptions(["--only", "nginx"]), { code: "ERR_CONFIG" });
     const options = parseOptions(["--only", "nginx,idle", "--cases", "all"]);
     assert.deepEqual([options.only, options.cases], [["nginx", "idle"], "all"]);

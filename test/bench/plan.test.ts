@@ -4,13 +4,13 @@ import * as fc from "fast-check";
 import { allEntries, orderOfRound, pickEntries } from "../../scripts/bench/plan.ts";
 
 describe("pickEntries()", () => {
-  it("picks everything for no name, as far as the scope goes", () => {
+  it("picks everything in the scope without a name", () => {
     assert.deepEqual(pickEntries([], "all"), allEntries());
     const cases = new Set(pickEntries([], "default").map((entry) => entry.case.id));
     assert.deepEqual([...cases], ["hello", "hello-tls", "hello-log"]);
   });
 
-  it("picks a case that is named, whatever the scope", () => {
+  it("picks a named case, whatever the scope", () => {
     const ids = ["stream-64k/edgicorn", "stream-64k/nginx-node"];
     assert.deepEqual(idsOf(["stream-64k"]), ids);
     assert.deepEqual(idsOf(["stream-64k/edgicorn"]), ids.slice(0, 1));

@@ -24,14 +24,14 @@ describe("parseStat()", () => {
     assert.deepEqual(parseStat(`4711 (a) b (c 1 2 3) ${fields}`), plain);
   });
 
-  it("refuses what is not such a line", () => {
+  it("refuses other text", () => {
     assert.equal(parseStat(""), undefined);
     assert.equal(parseStat("4711 (node) S 1 2"), undefined);
   });
 });
 
 describe("parseMachineCpu()", () => {
-  it("counts all work, not idle time, waiting, or what was stolen", () => {
+  it("counts all work, not idle time, waiting, or stolen time", () => {
     const text = "cpu  100 1 200 9999 8888 10 20 5 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n";
     assert.deepEqual(parseMachineCpu(text), { busyMs: 3310, stolenMs: 50 });
   });
@@ -53,11 +53,11 @@ describe("parseOpenFilesLimit()", () => {
   const text =
     "Max processes  95 96 processes\nMax open files            1024       4096   files\n";
 
-  it("reads the limit in force, not the one it may be raised to", () => {
+  it("reads the limit in force, not the highest possible one", () => {
     assert.equal(parseOpenFilesLimit(text), 1024);
   });
 
-  it("knows no limit, and no answer", () => {
+  it("returns nothing for no limit, and for no answer", () => {
     assert.equal(parseOpenFilesLimit("Max open files  unlimited  unlimited  files"), Infinity);
     assert.equal(parseOpenFilesLimit(""), undefined);
   });

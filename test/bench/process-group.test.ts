@@ -10,7 +10,7 @@ import { ProcessGroup } from "../../scripts/bench/process-group.ts";
 const LINUX_ONLY = { skip: process.platform !== "linux" && "reads /proc", timeout: 20_000 };
 
 describe("ProcessGroup", LINUX_ONLY, () => {
-  it("stops what its programs have started, too", async (t) => {
+  it("stops the programs that its programs have started, too", async (t) => {
     const { group, living } = start(t, "sleep 600 & sleep 600 & wait");
     await until(() => readSessions(group.sessions).size === 3);
     assert.equal(group.failure, undefined);
@@ -19,21 +19,21 @@ describe("ProcessGroup", LINUX_ONLY, () => {
     assert.equal(living.size, 0);
   });
 
-  it("tells the last words of a program that ends by itself", async (t) => {
+  it("reports the last lines of a program that ends unexpectedly", async (t) => {
     const { group } = start(t, "echo 'no such port' >&2; exit 3");
     await until(() => group.failure !== undefined);
     assert.match(group.failure ?? "", /ended with exit code 3: no such port/);
     await group.stop();
   });
 
-  it("tells of a program that cannot be started, and stops all the same", async (t) => {
+  it("reports a program that cannot be started, and still stops", async (t) => {
     const { group } = start(t, "exit", "/nowhere/sh");
     await until(() => group.failure !== undefined);
     assert.match(group.failure ?? "", /ENOENT/);
     await group.stop();
   });
 
-  it("is killed with all it started when nobody can wait", async (t) => {
+  it("is killed with all its programs on a synchronous exit", async (t) => {
     const { group } = start(t, "trap '' TERM; sleep 600 & wait");
     await until(() => readSessions(group.sessions).size === 2);
     group.killNow();

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { formatTable } from "../../scripts/bench/table.ts";
 
 describe("formatTable()", () => {
-  it("puts the first column to the left and figures to the right, as wide as the widest", () => {
+  it("aligns the first column left and figures right, as wide as the widest", () => {
     const text = formatTable(
       ["server", "requests/s"],
       [
@@ -18,7 +18,7 @@ describe("formatTable()", () => {
     ]);
   });
 
-  it("does not widen columns for a remark, nor cut it", () => {
+  it("neither widens columns for a remark, nor cuts it", () => {
     const text = formatTable(
       ["server", "n"],
       [

@@ -38,7 +38,7 @@ describe("judge()", () => {
     }
   });
 
-  it("says nothing of targets whose rows were not asked for", () => {
+  it("skips targets whose rows were not measured", () => {
     assert.deepEqual(judge([RATIO], [row("hello/edgicorn", [100])]), []);
   });
 
@@ -48,7 +48,7 @@ describe("judge()", () => {
     assert.equal(verdict?.outcome, "no figure");
   });
 
-  it("takes a limit of zero for every round, any other for the median", () => {
+  it("applies a limit of zero to every round, any other to the median", () => {
     const results = [row("hello/edgicorn", [1, 1, 1], [0, 0, 2])];
     const outcomes = judge([limit(0), limit(1)], results).map(({ outcome }) => outcome);
     assert.deepEqual(outcomes, ["not reached", "reached"]);

@@ -75,7 +75,7 @@ describe("requestArgs()", () => {
     assert.deepEqual(requestArgs(url, { method: "GET", fields: [], body: "" }), [url]);
   });
 
-  it("hands method, body and fields to the script, which stands before the URL", () => {
+  it("passes method, body and fields to the script, which stands before the URL", () => {
     const [flag, script, ...rest] = requestArgs(url, {
       method: "POST",
       fields: [

@@ -13,13 +13,13 @@ import { openSocketPair } from "../helpers/socket-pair.ts";
 
 type Message = readonly unknown[];
 
-/** One end of a channel that remembers what happened to it. */
+/** One end of a channel. Records its messages and its close. */
 class End {
   readonly channel: Channel<Message, Message>;
   readonly received: Message[] = [];
   readonly closes: (RuntimeError | null)[] = [];
   readonly #closing = new EventEmitter();
-  /** Settles when the channel says that it has closed. */
+  /** Settles when the channel has closed. */
   readonly closed: Promise<unknown> = once(this.#closing, "closed");
   onMessage: (message: Message) => void = () => {};
   #wake: () => void = () => {};
@@ -56,14 +56,14 @@ class End {
 async function openChannelPair(t: TestContext): Promise<[End, End]> {
   const [near, far] = await openSocketPair(t);
   const ends: [End, End] = [new End(near), new End(far)];
-  // The sockets are theirs now.
+  // The channels own the sockets now.
   t.after(() => {
     for (const { channel } of ends) channel.destroy(new RuntimeError("ERR_WORKER_EXITED", "over"));
   });
   return ends;
 }
 
-/** The frames that arrive, each as its messages; wakes whoever waits for a number of them. */
+/** The frames that arrive, each as its messages. Wakes waiters for a number of frames. */
 class FrameLog {
   readonly frames: unknown[][] = [];
   readonly #socket: Socket;
@@ -83,7 +83,7 @@ class FrameLog {
   }
 }
 
-/** Stops the clock that tells a channel how long a message has waited. */
+/** Stops the clock that measures how long a message has waited. */
 function freezeClock(t: TestContext): { nowMs: number } {
   const clock = { nowMs: 1_000 };
   t.mock.method(performance, "now", () => clock.nowMs);
@@ -136,7 +136,7 @@ describe("Channel", { timeout: 10_000 }, () => {
     const log = new FrameLog(other);
     const { channel } = new End(socket);
     const sizes = Array.from({ length: 100 }, (_, number) => ((number * 13) % 65) * 1024);
-    // The body itself is not there: what counts is the size that is stated.
+    // There is no body: the channel uses the stated size.
     for (const size of sizes) channel.send([size], size);
     channel.close();
     await once(other, "end");
@@ -144,11 +144,11 @@ describe("Channel", { timeout: 10_000 }, () => {
     assert.deepEqual(received.flat(), sizes);
     const totals = received.map((frame) => frame.reduce((sum, size) => sum + size, 0));
     assert.ok(Math.max(...totals) <= (256 + 64) * 1024, `frames of ${totals.join(", ")} bytes`);
-    // And yet not one by one.
+    // Several messages share a frame.
     assert.ok(totals.length < 20, `${totals.length} frames`);
   });
 
-  it("sends a message that is larger than a frame should be in a frame of its own", async (t) => {
+  it("sends a message that is larger than a usual frame in a frame of its own", async (t) => {
     freezeClock(t);
     const [socket, other] = await openSocketPair(t);
     const log = new FrameLog(other);
@@ -159,7 +159,7 @@ describe("Channel", { timeout: 10_000 }, () => {
     assert.deepEqual(frames, [[[1], [200]], [[5_000]], [[5_000]], [[1]], [[300]], [[0], [200]]]);
   });
 
-  it("is done with what it was lent before it returns, and keeps the order", async (t) => {
+  it("has used lent bytes when it returns, and keeps the order", async (t) => {
     const [near, far] = await openChannelPair(t);
     const wrong: unknown[] = [];
     far.onMessage = ([kind, number, bytes]) => {
@@ -182,7 +182,7 @@ describe("Channel", { timeout: 10_000 }, () => {
     assert.deepEqual(wrong, []);
   });
 
-  it("takes longer frames once it is told to", async (t) => {
+  it("accepts longer frames after its limit was raised", async (t) => {
     const [socket, other] = await openSocketPair(t);
     const near = new End(socket, { maxFrameBytes: 10 });
     const far = new End(other);
@@ -211,7 +211,7 @@ describe("Channel", { timeout: 10_000 }, () => {
     assert.deepEqual(far.closes, [null]);
   });
 
-  it("drops what is sent after it has closed", async (t) => {
+  it("drops messages that are sent after the close", async (t) => {
     const [near, far] = await openChannelPair(t);
     near.channel.close();
     near.channel.send([1]);
@@ -221,7 +221,7 @@ describe("Channel", { timeout: 10_000 }, () => {
     assert.deepEqual([near.received, far.received], [[], []]);
   });
 
-  it("tells why when it is destroyed, and loses what was queued", async (t) => {
+  it("reports the reason when it is destroyed, and loses the queue", async (t) => {
     const [near, far] = await openChannelPair(t);
     const reason = new RuntimeError("ERR_WORKER_EXITED", "gone");
     near.channel.send([1]);
@@ -234,7 +234,7 @@ describe("Channel", { timeout: 10_000 }, () => {
     assert.equal(far.closes.length, 1);
   });
 
-  it("tells ERR_CHANNEL_CLOSED, once, when the connection breaks", async (t) => {
+  it("reports ERR_CHANNEL_CLOSED, once, when the connection breaks", async (t) => {
     const [socket, other] = await openSocketPair(t);
     const end = new End(socket);
     other.resetAndDestroy();
@@ -246,7 +246,7 @@ describe("Channel", { timeout: 10_000 }, () => {
     );
   });
 
-  it("lends what it has read, and uses the memory again", async (t) => {
+  it("lends the bytes that it has read, and reuses the memory", async (t) => {
     const [near, far] = await openChannelPair(t);
     const memory = new Set<ArrayBufferLike>();
     const texts: string[] = [];
@@ -264,11 +264,11 @@ describe("Channel", { timeout: 10_000 }, () => {
     assert.equal(near.channel.receivedBytes > 0, true);
   });
 
-  it("delivers each byte as it was sent, however far the other side is behind", async (t) => {
+  it("delivers each byte as it was sent, however slow the other side is", async (t) => {
     const [near, far] = await openChannelPair(t);
     const sizes = Array.from({ length: 120 }, (_, number) => ((number * 37) % 120) * 1_000);
     for (const [number, size] of sizes.entries()) {
-      // All in one turn, in which the other side does not come to read.
+      // All in one turn, in which the other side cannot read.
       near.channel.send([number, Buffer.alloc(size, number)], size);
     }
     const wrong: unknown[] = [];
@@ -280,7 +280,7 @@ describe("Channel", { timeout: 10_000 }, () => {
     assert.deepEqual(wrong, []);
   });
 
-  it("ends in order once the other side has closed", async (t) => {
+  it("ends without an error once the other side has closed", async (t) => {
     const [near, far] = await openChannelPair(t);
     far.channel.send(["last"]);
     far.channel.close();
@@ -288,7 +288,7 @@ describe("Channel", { timeout: 10_000 }, () => {
     assert.deepEqual([near.received, near.closes], [[["last"]], [null]]);
   });
 
-  it("breaks with ERR_PROTOCOL on what is no frame, no message or too long", async (t) => {
+  it("breaks with ERR_PROTOCOL on an invalid frame or message, and on a long frame", async (t) => {
     const cases = {
       "no MessagePack": Buffer.from([1, 0, 0, 0, 0xc1]),
       "no array": Buffer.from([1, 0, 0, 0, 0x05]),
@@ -308,7 +308,7 @@ describe("Channel", { timeout: 10_000 }, () => {
     }
   });
 
-  it("breaks when its owner finds a breach of the protocol in a message", async (t) => {
+  it("breaks when its owner finds an invalid message", async (t) => {
     const [near, far] = await openChannelPair(t);
     near.onMessage = () => {
       throw new RuntimeError("ERR_PROTOCOL", "not now");
@@ -320,7 +320,7 @@ describe("Channel", { timeout: 10_000 }, () => {
     assert.equal(near.closes[0]?.message, "not now");
   });
 
-  it("delivers nothing more once its owner has closed it in the middle of a frame", async (t) => {
+  it("delivers nothing more once its owner has closed it within a frame", async (t) => {
     freezeClock(t);
     const [near, far] = await openChannelPair(t);
     near.onMessage = () => near.channel.close();
@@ -332,8 +332,8 @@ describe("Channel", { timeout: 10_000 }, () => {
     assert.deepEqual(near.closes, [null]);
   });
 
-  it("lets a bug of its owner surface, and takes it for nothing else", () => {
-    // Without a handle: what it reads is emitted.
+  it("lets a bug of its owner surface as it is", () => {
+    // A socket without a handle emits what it reads.
     const socket = new Socket();
     const end = new End(socket);
     const bug = new TypeError("bug");

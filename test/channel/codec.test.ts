@@ -7,7 +7,7 @@ import { LENGTH_BYTES } from "../../runtime/channel/frame-buffer.ts";
 
 const memories = new FrameMemories();
 
-/** In memory that nobody gives back. */
+/** Uses memory that is never given back. */
 function encode(codec: Codec, messages: readonly unknown[]): Buffer {
   return codec.encode(messages, memories.pick(0));
 }
@@ -22,7 +22,7 @@ function toFrame(wire: Buffer): Buffer {
   return wire.subarray(LENGTH_BYTES);
 }
 
-/** Byte strings come out as views of the frame: `Buffer`, where a `Uint8Array` went in. */
+/** Byte strings come out as views of the frame: a `Buffer` where a `Uint8Array` went in. */
 function toPlain(value: unknown): unknown {
   if (value instanceof Uint8Array) return { bytes: Buffer.from(value).toString("hex") };
   if (Array.isArray(value)) return value.map(toPlain);
@@ -32,7 +32,7 @@ function toPlain(value: unknown): unknown {
   return value;
 }
 
-/** What messages are made of. */
+/** Values that messages may contain. */
 const element = fc.oneof(
   fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
   fc.integer(),
@@ -45,7 +45,7 @@ const element = fc.oneof(
   // Lengths around those at which the encoding changes, and larger than the encoder's first buffer.
   fc.constantFrom(31, 32, 255, 256, 65_535, 65_536).map((length) => "x".repeat(length)),
   fc.constantFrom(255, 256, 8_192, 65_535, 65_536).map((length) => Buffer.alloc(length, 7)),
-  // The library renames that one key, so that what comes in sets no prototype.
+  // msgpackr renames this one key, so that decoding sets no prototype.
   fc.dictionary(
     fc.string().filter((key) => key !== "__proto__"),
     fc.string(),
@@ -55,7 +55,7 @@ const element = fc.oneof(
 const message = fc.array(element, { minLength: 1, maxLength: 9 });
 
 describe("Codec", () => {
-  it("gives back any messages, also from frames that are kept while others are made", () => {
+  it("restores any messages, also from frames that are kept while others are made", () => {
     const sender = new Codec();
     const receiver = new Codec();
     fc.assert(
@@ -68,7 +68,7 @@ describe("Codec", () => {
     );
   });
 
-  it("gives back bytes larger than any buffer it began with", () => {
+  it("restores bytes larger than its first buffer", () => {
     const body = Buffer.alloc(3 * 1024 * 1024, "edgicorn");
     const messages = new Codec().decode(toFrame(encode(new Codec(), [[1, body]])));
     assert.deepEqual(messages, [[1, body]]);
@@ -76,19 +76,19 @@ describe("Codec", () => {
 
   it("writes plain MessagePack, which a worker in another language can read", () => {
     const wire = encode(new Codec(), [[1, { a: "x" }, null, undefined, true, Buffer.from([7])]]);
-    // A map of one entry, its count in 16 bits (the library does not know it before), then nil twice, true, binary.
+    // A map of one entry, its count in 16 bits (msgpackr does not know it before), then nil twice, true, binary.
     const expected = ["91", "96", "01", "de0001a161a178", "c0", "c0", "c3", "c40107"];
     assert.equal(toFrame(wire).toString("hex"), expected.join(""));
   });
 
-  it("reads the same shape twice from one frame without an extension of the library", () => {
+  it("reads the same shape twice from one frame without an extension of msgpackr", () => {
     const messages = [{ method: "GET" }, { method: "PUT" }];
     const wire = encode(new Codec(), messages);
     assert.equal(toFrame(wire).toString("latin1").split("method").length - 1, messages.length);
     assert.deepEqual(new Codec().decode(toFrame(wire)), messages);
   });
 
-  it("refuses a frame that is no array of messages", () => {
+  it("refuses a frame that is not an array of messages", () => {
     const cases = {
       nothing: "",
       null: "c0",

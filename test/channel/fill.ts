@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { FrameBuffer } from "../../runtime/channel/frame-buffer.ts";
 
-/** As a socket does: what there is room for, and the rest into the room there is then. */
+/** Fills a buffer as a socket does: as many bytes as fit, then the rest into the next space. */
 export function fill(buffer: FrameBuffer, bytes: Buffer, onFrame: (frame: Buffer) => void): void {
   for (let at = 0; at < bytes.length;) {
     const space = buffer.space();

@@ -11,7 +11,7 @@ function toWire(frame: Uint8Array): Buffer {
   return Buffer.concat([length, frame]);
 }
 
-/** What it hands out, copied at once: it is a view of what is used again. */
+/** The frames, copied at once: their memory is reused. */
 function readAll(pieces: readonly Buffer[], maxFrameBytes = 1024): string[] {
   const buffer = new FrameBuffer({ maxFrameBytes });
   const frames: string[] = [];
@@ -77,11 +77,11 @@ describe("FrameBuffer", () => {
     assert.deepEqual(readAll([empty.subarray(0, 1), empty.subarray(1)]), [""]);
   });
 
-  it("yields nothing of a frame that is not complete", () => {
+  it("yields nothing of an incomplete frame", () => {
     assert.deepEqual(readAll([toWire(Buffer.from("hello")).subarray(0, -1)]), []);
   });
 
-  it("takes a frame of exactly the limit", () => {
+  it("accepts a frame of exactly the limit", () => {
     const frame = Buffer.alloc(16, 7);
     assert.deepEqual(readAll([toWire(frame)], 16), [frame.toString("hex")]);
   });
@@ -96,7 +96,7 @@ describe("FrameBuffer", () => {
     }
   });
 
-  it("yields frames of any size, also those that it has no room for, from pieces of any size", () => {
+  it("yields frames of any size, also larger than its buffer, from pieces of any size", () => {
     const size = fc.oneof(fc.nat(100), fc.nat(100_000), fc.integer({ min: 300_000, max: 700_000 }));
     const pieceSize = fc.oneof(
       fc.integer({ min: 1, max: 10 }),
@@ -112,7 +112,7 @@ describe("FrameBuffer", () => {
           const buffer = new FrameBuffer({ maxFrameBytes: 1_000_000 });
           let count = 0;
           for (let at = 0, number = 0; at < wire.length; number++) {
-            // Single bytes for ever would take too long.
+            // Single bytes all the way would take too long.
             const most = number < 100 ? (pieceSizes[number % pieceSizes.length] ?? 1) : 50_000;
             const piece = wire.subarray(at, at + most);
             at += piece.length;
@@ -127,7 +127,7 @@ describe("FrameBuffer", () => {
     );
   });
 
-  it("hands out the same memory again", () => {
+  it("reuses its memory", () => {
     const buffer = new FrameBuffer({ maxFrameBytes: 5 });
     const memory = new Set<ArrayBufferLike>();
     for (let count = 0; count < 3; count++) {

@@ -5,14 +5,14 @@ import { Codec } from "../../runtime/channel/codec.ts";
 import { FrameMemories } from "../../runtime/channel/frame-memory.ts";
 import { LENGTH_BYTES } from "../../runtime/channel/frame-buffer.ts";
 
-/** A frame is made, or the one that was made longest ago was written. */
+/** A frame is made, or the oldest frame was written. */
 const ACTION = fc.oneof(
   fc.record({ bytes: fc.oneof(fc.nat(100), fc.nat(70_000), fc.constantFrom(256 * 1024, 500_000)) }),
   fc.constant("written" as const),
 );
 
 describe("FrameMemories", () => {
-  it("leaves alone what was not written yet, in whatever order frames are made and written", () => {
+  it("keeps unwritten frames intact, in any order of making and writing", () => {
     fc.assert(
       fc.property(fc.array(ACTION, { maxLength: 60 }), (actions) => {
         const codec = new Codec();
@@ -38,7 +38,7 @@ describe("FrameMemories", () => {
     );
   });
 
-  it("uses one memory again and again where all is written at once", () => {
+  it("uses one memory again and again when all frames are written at once", () => {
     const codec = new Codec();
     const memories = new FrameMemories();
     const used = new Set<ArrayBufferLike>();
@@ -50,7 +50,7 @@ describe("FrameMemories", () => {
     assert.equal(used.size, 1);
   });
 
-  it("takes those that were written again before it makes another", () => {
+  it("reuses written memory before it makes more", () => {
     const codec = new Codec();
     const memories = new FrameMemories();
     const used = new Set<ArrayBufferLike>();

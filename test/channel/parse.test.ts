@@ -4,7 +4,7 @@ import { Kind, PROTOCOL_VERSION } from "../../runtime/channel/messages.ts";
 import { parseToPrimary, parseToWorker } from "../../runtime/channel/parse.ts";
 import { RuntimeError } from "../../runtime/errors.ts";
 
-/** Whether it throws ERR_PROTOCOL; lets anything else that it throws through. */
+/** Whether it throws ERR_PROTOCOL. Passes other errors on. */
 function isRefused(parse: () => unknown): boolean {
   try {
     parse();
@@ -32,7 +32,7 @@ const ROUTE = { methods: ["GET"], limits: LIMITS, methodLimits: { GET: LIMITS },
 const VITALS = { rssBytes: 2 ** 33, heapUsedBytes: 1024, loopUtilization: 0.5 };
 const REPORT = { pid: 7, routes: [ROUTE] };
 
-/** No message in either direction. */
+/** Invalid in both directions. */
 const NONSENSE: readonly unknown[] = [
   null,
   undefined,
@@ -47,7 +47,7 @@ const NONSENSE: readonly unknown[] = [
 ];
 
 describe("parseToPrimary()", () => {
-  it("takes every message of the protocol as it is", () => {
+  it("accepts every message of the protocol as it is", () => {
     const messages = [
       [Kind.workerHello, PROTOCOL_VERSION],
       [Kind.ready, REPORT],
@@ -66,19 +66,19 @@ describe("parseToPrimary()", () => {
       [Kind.loading, "handlers/x.ts"],
       [Kind.drained],
       [Kind.pong, 1, VITALS],
-      // A worker that does not know.
+      // A worker on a system that does not tell its memory.
       [Kind.pong, 1, { rssBytes: 0, heapUsedBytes: 0, loopUtilization: 0 }],
     ];
     for (const message of messages) assert.deepEqual(parseToPrimary(message), message);
   });
 
-  it("refuses what is no message", () => {
+  it("refuses values that are no messages", () => {
     const values = [
       ...NONSENSE,
       [-1],
       [99],
       [Number.NaN],
-      // Those of the other direction.
+      // Messages of the other direction.
       [Kind.hello, PROTOCOL_VERSION, {}],
       [Kind.request, 1, 0, null, "GET", "http://a/", "", "::1", null],
       [Kind.abort, 1, "client-left"],
@@ -138,7 +138,7 @@ describe("parseToPrimary()", () => {
       [Kind.ready, { pid: "7", routes: [] }],
       [Kind.ready, { pid: 7 }],
       [Kind.ready, { pid: 7, routes: null }],
-      // The primary reads all of these, without another look.
+      // The primary uses all of these without another check.
       [Kind.ready, { pid: 7, routes: [undefined] }],
       [Kind.ready, { pid: 7, routes: [{}] }],
       [Kind.ready, { pid: 7, routes: [{ ...ROUTE, methods: "GET" }] }],
@@ -168,7 +168,7 @@ describe("parseToPrimary()", () => {
     );
   });
 
-  it("takes limits that a worker leaves out for the server's own", () => {
+  it("takes missing limits as the server's own", () => {
     const named = { bodyLimitBytes: 1, timeoutMs: 2, bodyBufferBytes: 3, overflow: "stream" };
     const route = { ...ROUTE, limits: named, methodLimits: { POST: {} } };
     const [, report] = parseToPrimary([Kind.ready, { pid: 7, routes: [route, null] }]);
@@ -179,7 +179,7 @@ describe("parseToPrimary()", () => {
     });
   });
 
-  it("names the element that is wrong", () => {
+  it("names the wrong element", () => {
     const limits = { ...LIMITS, overflow: "wait" };
     const cases: [unknown, RegExp][] = [
       [{}, /a message that is a map, expected an array/],
@@ -214,7 +214,7 @@ describe("parseToPrimary()", () => {
 });
 
 describe("parseToWorker()", () => {
-  it("takes every message of the protocol as it is", () => {
+  it("accepts every message of the protocol as it is", () => {
     const messages = [
       [Kind.hello, PROTOCOL_VERSION, { workerId: 1 }],
       [Kind.request, 1, 0, null, "GET", "http://a/", "", "::1", null],
@@ -228,7 +228,7 @@ describe("parseToWorker()", () => {
     for (const message of messages) assert.deepEqual(parseToWorker(message), message);
   });
 
-  it("refuses what is no message, and another version", () => {
+  it("refuses values that are no messages, and another version", () => {
     const values = [
       ...NONSENSE,
       [-1],

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { readInto, type ReadTarget } from "../../runtime/channel/read-into.ts";
 import { openSocketPair } from "../helpers/socket-pair.ts";
 
-/** Takes at most ten bytes at a time, always at the same place. */
+/** Takes at most ten bytes at a time, always into the same memory. */
 class SmallTarget implements ReadTarget {
   text = "";
   readonly #memory = Buffer.alloc(10);
@@ -17,10 +17,10 @@ class SmallTarget implements ReadTarget {
   };
 }
 
-const TEXT = "a text that is longer than what is taken at a time";
+const TEXT = "a text that is longer than one read";
 
 describe("readInto()", { timeout: 10_000 }, () => {
-  it("reads into the memory it is given, writes, and ends, in the place of the socket that it was given", async (t) => {
+  it("reads into the given memory, writes, and ends, in place of the given socket", async (t) => {
     const [near, far] = await openSocketPair(t);
     const target = new SmallTarget();
     const reader = readInto(near, target);
@@ -35,7 +35,7 @@ describe("readInto()", { timeout: 10_000 }, () => {
     assert.ok(near.destroyed);
   });
 
-  it("copies what comes of a socket whose handle it cannot use", () => {
+  it("copies the bytes of a socket whose handle it cannot use", () => {
     const socket = new Socket();
     const target = new SmallTarget();
     assert.equal(readInto(socket, target), socket);

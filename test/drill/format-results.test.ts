@@ -51,7 +51,7 @@ describe("formatResult()", () => {
     assert.deepEqual(breaches, ["  FAILED: 1 requests failed: x", "  FAILED: slow"]);
   });
 
-  it("says why one was skipped, and not that it failed", () => {
+  it("shows why an exercise was skipped, and no failure", () => {
     assert.match(
       formatResult({ ...SKIPPED, note: "skipped: no /proc" }),
       / {2}skipped: no \/proc$/,

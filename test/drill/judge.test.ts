@@ -13,9 +13,9 @@ const FINE: Seen = {
 };
 
 describe("judge()", () => {
-  const cases: [what: string, seen: Partial<Seen>, mayRefuse: boolean, breaches: string[]][] = [
-    ["holds when all were answered", {}, false, []],
-    ["says nothing of how long it took", { p50Ms: 9_999, p99Ms: 99_999 }, false, []],
+  const cases: [title: string, seen: Partial<Seen>, mayRefuse: boolean, breaches: string[]][] = [
+    ["holds when all requests were answered", {}, false, []],
+    ["does not judge times", { p50Ms: 9_999, p99Ms: 99_999 }, false, []],
     [
       "proves nothing without requests",
       { requests: 0 },
@@ -28,7 +28,7 @@ describe("judge()", () => {
       true,
       ["2 requests failed: GET / was 500; no answer"],
     ],
-    ["allows 503 where more is asked than can be done", { refused: 5 }, true, []],
+    ["allows 503 when the load exceeds the capacity", { refused: 5 }, true, []],
     ["allows no 503 elsewhere", { refused: 5 }, false, ["5 requests were answered 503"]],
     ["never allows a closed connection", { closed: 1 }, true, ["1 connections were closed"]],
     [
@@ -38,8 +38,8 @@ describe("judge()", () => {
       ["1 requests failed: x", "1 requests were answered 503", "1 connections were closed"],
     ],
   ];
-  for (const [what, seen, mayRefuse, breaches] of cases) {
-    it(what, () => {
+  for (const [title, seen, mayRefuse, breaches] of cases) {
+    it(title, () => {
       assert.deepEqual(judge({ ...FINE, ...seen }, { mayRefuse }), breaches);
     });
   }

@@ -16,28 +16,28 @@ const SHOP = route("/shop", ["GET", "POST"], "shop");
 
 describe("pickTarget()", () => {
   const cases: [
-    what: string,
+    title: string,
     routes: ManifestRoute[],
     path: string | null,
     target: ReturnType<typeof pickTarget>,
   ][] = [
     ["prefers /", [SHOP, route("/")], null, { path: "/", pool: "default" }],
-    ["else takes the first", [SHOP, route("/b")], null, { path: "/shop", pool: "shop" }],
+    ["else takes the first route", [SHOP, route("/b")], null, { path: "/shop", pool: "shop" }],
     [
-      "passes by what takes parameters, or no GET",
+      "skips routes with parameters, and those without GET",
       [route("/users/:id"), route("/docs/**:path"), route("/save", ["POST"]), SHOP],
       null,
       { path: "/shop", pool: "shop" },
     ],
     [
-      "passes by what the drill brings itself",
+      "skips the drill's own handlers",
       [route("/edgicorn-drill/leak"), SHOP],
       null,
       { path: "/shop", pool: "shop" },
     ],
-    ["asks for / when there is nothing else", [], null, { path: "/", pool: "default" }],
+    ["takes / when there is nothing else", [], null, { path: "/", pool: "default" }],
     [
-      "takes the path that is asked for, and its pool",
+      "takes the given path, and its pool",
       [route("/"), SHOP],
       "/shop",
       { path: "/shop", pool: "shop" },
@@ -49,14 +49,14 @@ describe("pickTarget()", () => {
       { path: "/shop?page=2", pool: "shop" },
     ],
     [
-      "asks for a path that no plain route has: a file, or one with parameters",
+      "takes a given path that no plain route has: a file, or one with parameters",
       [route("/users/:id", [null], "users"), SHOP],
       "/users/7",
       { path: "/users/7", pool: "default" },
     ],
   ];
-  for (const [what, routes, path, target] of cases) {
-    it(what, () => {
+  for (const [title, routes, path, target] of cases) {
+    it(title, () => {
       assert.deepEqual(pickTarget(routes, path), target);
     });
   }

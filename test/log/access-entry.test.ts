@@ -19,7 +19,7 @@ const facts: AccessFacts = {
 };
 
 describe("toAccessEntry()", () => {
-  it("leaves the query out, of the referer too", () => {
+  it("leaves the query out, also of the referer", () => {
     const entry = toAccessEntry(facts, { withQuery: false, withClient: true });
     assert.equal(entry.path, "/a");
     assert.equal(entry.query, undefined);
@@ -27,7 +27,7 @@ describe("toAccessEntry()", () => {
     assert.equal(entry.userAgent, "curl");
   });
 
-  it("has the query apart where it is asked for, null when there is none", () => {
+  it("has the query apart where it is configured, null when there is none", () => {
     const rules = { withQuery: true, withClient: true };
     const entry = toAccessEntry(facts, rules);
     assert.deepEqual([entry.path, entry.query], ["/a", "token=1?2"]);
@@ -36,12 +36,12 @@ describe("toAccessEntry()", () => {
     assert.equal(toAccessEntry({ ...facts, target: "/a?" }, rules).query, "");
   });
 
-  it("says nothing of the client's program unless asked", () => {
+  it("leaves out the client's program unless it is configured", () => {
     const entry = toAccessEntry(facts, { withQuery: true, withClient: false });
     assert.deepEqual([entry.referer, entry.userAgent], [undefined, undefined]);
   });
 
-  it("has null for fields that are not there, and reads them as UTF-8", () => {
+  it("has null for missing fields, and reads fields as UTF-8", () => {
     const userAgent = Buffer.from("é€", "utf8").toString("latin1");
     const rules = { withQuery: false, withClient: true };
     const entry = toAccessEntry({ ...facts, referer: undefined, userAgent }, rules);

@@ -25,7 +25,7 @@ const entry: AccessEntry = {
   userAgent: undefined,
 };
 
-// Lone surrogates too, which a client can provoke with broken UTF-8.
+// Includes lone surrogates, which a client can cause with broken UTF-8.
 const anyText = fc.oneof(
   fc.string({ unit: "binary" }),
   fc.string({ unit: fc.nat(0xffff).map((code) => String.fromCharCode(code)) }),
@@ -49,7 +49,7 @@ const anyEntry: fc.Arbitrary<AccessEntry> = fc.record({
   userAgent: maybeText,
 });
 
-/** What of an entry is in its line: what is undefined is not, and lone surrogates are no characters. */
+/** The part of an entry that its line holds. Undefined fields are left out, and lone surrogates are no characters. */
 function toLogged(any: AccessEntry): Record<string, unknown> {
   const fields = Object.entries(any).filter(([, value]) => value !== undefined);
   return Object.fromEntries(
@@ -73,7 +73,7 @@ describe("createJsonLine()", () => {
     );
   });
 
-  it("writes each line as if it was the first", () => {
+  it("writes each line as if it were the first", () => {
     // Few values for each key, so that lines in a row share some of them.
     const some = fc.record({
       clientAddress: fc.constantFrom("::1", "192.0.2.1"),
@@ -96,13 +96,13 @@ describe("createJsonLine()", () => {
     );
   });
 
-  it("has query, referer and user agent where they are asked for", () => {
+  it("has query, referer and user agent when they are given", () => {
     const line = createJsonLine()({ ...entry, query: "a=1", referer: null, userAgent: "curl" }, 0);
     assert.match(line, /"path":"\/hello","query":"a=1","status"/);
     assert.match(line, /"requestId":"01J9","referer":null,"userAgent":"curl"}\n$/);
   });
 
-  it("is one line of ASCII that parses to the same values, whatever they are", () => {
+  it("is one line of ASCII that parses to the same values", () => {
     const format = createJsonLine();
     fc.assert(
       fc.property(anyEntry, fc.date({ noInvalidDate: true }), (any, time) => {
@@ -120,7 +120,7 @@ describe("createJsonLine()", () => {
     );
   });
 
-  it("cuts what is long, with a mark, so that a line always fits into a pipe in one piece", () => {
+  it("cuts long texts, with a mark, so that a line always fits into one write to a pipe", () => {
     const format = createJsonLine();
     const longest = "x".repeat(MOST_CHARACTERS);
     assert.ok(format({ ...entry, path: longest }, 0).includes(`"${longest}"`));
@@ -136,7 +136,7 @@ describe("createJsonLine()", () => {
     }
   });
 
-  it("writes null for numbers that JSON has not", () => {
+  it("writes null for numbers that JSON does not have", () => {
     const odd = { ...entry, bytes: Number.NaN, durationMs: Number.POSITIVE_INFINITY };
     const parsed: unknown = JSON.parse(createJsonLine()(odd, 0));
     assert.deepEqual(parsed, {
@@ -174,11 +174,11 @@ describe("createPrettyLine()", () => {
     );
   });
 
-  it("has the query where it is asked for", () => {
+  it("has the query when it is given", () => {
     assert.match(createPrettyLine(false)({ ...entry, query: "a=1" }, 0), / \/hello\?a=1 {2}/);
   });
 
-  it("lets nothing through that a terminal would obey", () => {
+  it("passes no control characters to a terminal", () => {
     const format = createPrettyLine(false);
     fc.assert(
       fc.property(anyEntry, (any) => {

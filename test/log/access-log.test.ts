@@ -40,7 +40,7 @@ function mockTime(t: TestContext): void {
 }
 
 describe("createAccessLog()", () => {
-  it("hands lines over in batches of 100 ms", (t) => {
+  it("writes lines in batches of 100 ms", (t) => {
     mockTime(t);
     const destination = fakeDestination();
     const log = createAccessLog(destination, { pretty: false, color: false });
@@ -56,7 +56,7 @@ describe("createAccessLog()", () => {
     assert.equal(destination.writes.length, 1);
   });
 
-  it("never makes a batch of several lines larger than what arrives in one piece", (t) => {
+  it("never makes a batch of several lines larger than an atomic write", (t) => {
     mockTime(t);
     const destination = fakeDestination(1000);
     const log = createAccessLog(destination, { pretty: false, color: false });

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { disarm } from "../../runtime/log/disarm.ts";
 
 describe("disarm()", () => {
-  const cases: [what: string, text: string, shown: string][] = [
+  const cases: [title: string, text: string, shown: string][] = [
     ["plain text", "hello, wörld", "hello, wörld"],
     [
       "an escape sequence",
@@ -11,14 +11,14 @@ describe("disarm()", () => {
       "\\u001b[31mred\\u001b]0;title\\u0007",
     ],
     ["an escape sequence of one character", "\u009b31m\u007f", "\\u009b31m\\u007f"],
-    ["what goes back in the line", "real\rforged\b\f", "real\\rforged\\b\\f"],
-    ["what turns the direction of writing", "a\u202eb\u2066c", "a\\u202eb\\u2066c"],
+    ["characters that go back in the line", "real\rforged\b\f", "real\\rforged\\b\\f"],
+    ["characters that change the direction of writing", "a\u202eb\u2066c", "a\\u202eb\\u2066c"],
     ["lines and tabs", "at a\n\tat b", "at a\n\tat b"],
-    ["what only looks like an escape", "\\u001b \\\\u001b", "\\u001b \\\\u001b"],
+    ["text that only looks like an escape", "\\u001b \\\\u001b", "\\u001b \\\\u001b"],
     ["a backslash before an escape", "\\\u001b", "\\\\u001b"],
   ];
-  for (const [what, text, shown] of cases) {
-    it(`shows ${what}`, () => {
+  for (const [title, text, shown] of cases) {
+    it(`shows ${title}`, () => {
       assert.deepEqual(JSON.parse(disarm(JSON.stringify({ msg: text }))), { msg: shown });
     });
   }

@@ -20,7 +20,7 @@ import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
-/** Of libuv, unless its variable says otherwise. */
+/** Size of libuv's thread pool, unless its variable says otherwise. */
 const POOL_THREADS = Number(process.env["UV_THREADPOOL_SIZE"] ?? 4);
 
 function contentOf(path: string): string {
@@ -53,12 +53,12 @@ describe("FileDestination", { timeout: 30_000 }, () => {
     assert.deepEqual(problems, []);
   });
 
-  it("writes what was written before it was closed once the thread pool goes on", async (t) => {
+  it("writes lines from before the close once the thread pool goes on", async (t) => {
     const dir = temporaryFolder(t);
     const [path, fifo] = [join(dir, "log"), join(dir, "fifo")];
     const { destination } = open(t, path);
     execFileSync("mkfifo", [fifo]);
-    // Each waits for somebody who writes, and takes a thread.
+    // Each waits for a writer, and takes a thread.
     const held = Array.from({ length: POOL_THREADS }, () => openFile(fifo, "r"));
     destination.write("one\n");
     destination.write("two\n");
@@ -70,14 +70,14 @@ describe("FileDestination", { timeout: 30_000 }, () => {
     assert.equal(destination.droppedLines, 0);
   });
 
-  it("follows a rotation that no signal told it of", async (t) => {
+  it("follows a rotation without a signal", async (t) => {
     const path = join(temporaryFolder(t), "log");
     const { destination } = open(t, path);
     let count = 0;
     destination.write(`${count++}\n`);
     await eventually(t, () => contentOf(path) !== "");
     renameSync(path, `${path}.1`);
-    // Nothing is there: lines go on to the file that it has.
+    // No file is there: lines go on to the open file.
     destination.write(`${count++}\n`);
     await eventually(t, () => contentOf(`${path}.1`) === "0\n1\n");
     assert.equal(contentOf(path), "");
@@ -91,7 +91,7 @@ describe("FileDestination", { timeout: 30_000 }, () => {
     assert.equal(all, Array.from({ length: count }, (_, number) => `${number}\n`).join(""));
   });
 
-  it("goes on with the file it has, and says so once, when the path cannot be opened anew", async (t) => {
+  it("keeps the open file, and reports it once, when the path cannot be opened again", async (t) => {
     const dir = join(temporaryFolder(t), "logs");
     const path = join(dir, "log");
     mkdirSync(dir);
@@ -111,7 +111,7 @@ describe("FileDestination", { timeout: 30_000 }, () => {
     assert.equal(destination.droppedLines, 0);
   });
 
-  it("keeps lines until the path can be opened, and tells how many it could not keep", async (t) => {
+  it("keeps lines until the path can be opened, and counts the lines that it dropped", async (t) => {
     const dir = join(temporaryFolder(t), "logs");
     const path = join(dir, "log");
     const { destination, problems } = open(t, path);
@@ -129,7 +129,7 @@ describe("FileDestination", { timeout: 30_000 }, () => {
     assert.equal(contentOf(path), line.repeat(room));
   });
 
-  it("says once that the disk is full, and ends all the same", async (t) => {
+  it("reports once that the disk is full, and still ends", async (t) => {
     const { destination, problems } = open(t, "/dev/full");
     destination.write("one\n");
     await eventually(t, () => problems.length > 0);
@@ -143,7 +143,7 @@ describe("FileDestination", { timeout: 30_000 }, () => {
   });
 
   for (const ending of ["process.exit(0);", "setImmediate(() => { throw new Error('bug'); });"]) {
-    it(`writes what is waiting at the end: ${ending}`, (t) => {
+    it(`writes the waiting lines at the end: ${ending}`, (t) => {
       const path = join(temporaryFolder(t), "log");
       const program = `
         import { FileDestination } from "./runtime/log/file-destination.ts";
@@ -156,7 +156,7 @@ describe("FileDestination", { timeout: 30_000 }, () => {
     });
   }
 
-  it("begins the line again in the next file when the disk took half of it", (t) => {
+  it("writes the whole line to the next file when the disk took half of it", (t) => {
     const dir = temporaryFolder(t);
     const path = join(dir, "log");
     // A limit on the size of files stands for a full disk: the write is cut short, and the next one fails.

@@ -56,7 +56,7 @@ const WRITE_MANY = `for (let index = 0; index < ${MANY}; index++) line(index);`;
 const many = Array.from({ length: MANY }, (_, index) => index);
 
 describe("openStderr()", { timeout: 60_000 }, () => {
-  it("writes the last lines to a file though the thread pool has no time for them any more", async (t) => {
+  it("writes the last lines to a file although the thread pool is busy", async (t) => {
     const path = join(temporaryFolder(t), "log");
     const fd = openSync(path, "a");
     const child = run(
@@ -102,9 +102,9 @@ describe("openStderr()", { timeout: 60_000 }, () => {
     });
   }
 
-  it("neither waits for a reader that stopped reading nor grows without bound, and still ends", async (t) => {
+  it("neither waits for a stuck reader nor grows without bound, and still ends", async (t) => {
     const pipe = makePipe(temporaryFolder(t));
-    // Open for reading too, so that the other side opens; but nobody reads.
+    // Open for reading too, so that the other side can open it; but nothing reads it.
     const fd = openSync(pipe, "r+");
     t.after(() => closeSync(fd));
     const child = run(
@@ -167,8 +167,8 @@ describe("openStderr()", { timeout: 60_000 }, () => {
     assert.equal(await output, "alive\n");
   });
 
-  it("ends when its reader, at the other end of a socket, stopped reading", async (t) => {
-    // What a parent that is Node gives: not read, as nobody listens to it.
+  it("ends when the reader at the other end of its socket is stuck", async (t) => {
+    // A parent that is Node gives a socket. Nothing reads it here.
     const child = run(
       t,
       `for (let index = 0; index < 60_000; index++) line(index);
@@ -177,7 +177,7 @@ describe("openStderr()", { timeout: 60_000 }, () => {
       "pipe",
     );
     assert.ok(child.stdout !== null && child.stderr !== null);
-    // Without a pause it would read ahead.
+    // Without a pause the stream would read ahead.
     child.stderr.pause();
     const output = text(child.stdout);
     await once(child, "exit");
@@ -195,7 +195,7 @@ describe("openStderr()", { timeout: 60_000 }, () => {
 });
 
 describe("openLogPath()", { timeout: 60_000 }, () => {
-  it("opens a file anew after it was renamed", async (t) => {
+  it("opens a file again after it was renamed", async (t) => {
     const dir = temporaryFolder(t);
     const path = join(dir, "log");
     const destination = openLogPath(path, { report: assert.fail });
@@ -214,7 +214,7 @@ describe("openLogPath()", { timeout: 60_000 }, () => {
   it("writes to a named pipe without waiting for its reader", async (t) => {
     const pipe = makePipe(temporaryFolder(t));
     const cat = spawn("cat", [pipe], { stdio: ["ignore", "pipe", "ignore"] });
-    // Opened for both by somebody: the pipe has a reader from the start.
+    // The test has it open for both: the pipe has a reader from the start.
     const fd = openSync(pipe, "r+");
     const destination = openLogPath(pipe, { report: assert.fail });
     const lines = "x".repeat(99).concat("\n").repeat(2_000);
@@ -227,14 +227,14 @@ describe("openLogPath()", { timeout: 60_000 }, () => {
 });
 
 describe("assertOpens()", () => {
-  it("makes the file, for its owner and group", (t) => {
+  it("creates the file, for its owner and group", (t) => {
     const path = join(temporaryFolder(t), "log");
     assertOpens(path);
     assert.equal(statSync(path).mode & 0o777 & ~0o640, 0);
     assert.equal(readFileSync(path, "utf8"), "");
   });
 
-  it("refuses a file that cannot be opened, and a pipe that nobody reads", (t) => {
+  it("refuses a file that cannot be opened, and a pipe without a reader", (t) => {
     const dir = temporaryFolder(t);
     writeFileSync(join(dir, "file"), "");
     assert.throws(() => assertOpens(join(dir, "file", "log")), { code: "ENOTDIR" });

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { Counters } from "../../runtime/observe/counters.ts";
 
 describe("Counters", () => {
-  it("adds answers up by class, and knows what is open from what is over", () => {
+  it("adds answers up by class, and tells open requests from finished ones", () => {
     const counters = new Counters();
     counters.requests = 9;
     for (const status of [200, 204, 304, 404, 413, 503, 499]) counters.finished(status);

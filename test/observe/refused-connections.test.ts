@@ -9,7 +9,7 @@ function toRefused(line: string): unknown {
 }
 
 describe("RefusedConnections", () => {
-  it("tells of the first at once, and of all that follow once in ten seconds", (t) => {
+  it("logs the first one at once, and all that follow once in ten seconds", (t) => {
     t.mock.timers.enable({ apis: ["setTimeout"] });
     const told: unknown[] = [];
     const log = pino(

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { InTurn } from "../../runtime/reload/in-turn.ts";
 
 describe("InTurn", () => {
-  it("runs one after the other, also after one that failed", async () => {
+  it("runs tasks one after another, also after one that failed", async () => {
     const inTurn = new InTurn();
     const events: string[] = [];
     const task = (name: string, error: Error | null) => async (): Promise<string> => {
@@ -21,7 +21,7 @@ describe("InTurn", () => {
     assert.deepEqual(events, ["a begins", "a ends", "b begins", "b ends"]);
   });
 
-  it("lets only so many wait", async () => {
+  it("bounds the number of waiting tasks", async () => {
     const inTurn = new InTurn();
     const releases: (() => void)[] = [];
     const held = new Promise<void>((resolve) => releases.push(resolve));

@@ -49,7 +49,7 @@ describe("planPools(), findReasons()", () => {
     rmSync(cwd, { recursive: true });
   });
 
-  /** Why each pool of `before` would be replaced; a pool that is not there is `null`. */
+  /** Why each pool of `before` would be replaced; `null` for a pool that is missing afterwards. */
   function reasons(
     after: Partial<Manifest>,
     afterConfig: Partial<Config> = {},
@@ -64,7 +64,7 @@ describe("planPools(), findReasons()", () => {
     );
   }
 
-  it("gives the default pool the workers of all, and others one unless they are configured", () => {
+  it("gives the default pool the configured workers, and others one unless they are configured", () => {
     const size = ({ pools = config.pools }: Partial<Config>): unknown =>
       planPools(BASE, { ...config, pools }).map(({ name, workers, concurrency }) => [
         name,
@@ -88,7 +88,7 @@ describe("planPools(), findReasons()", () => {
     );
   });
 
-  it("sees no reason where only numbers and ids have changed", () => {
+  it("finds no reason when only numbers and ids have changed", () => {
     const modules = BASE.modules.toReversed();
     const flip = (number: number): number => BASE.modules.length - 1 - number;
     const routes = BASE.routes.map((route) => ({
@@ -107,7 +107,7 @@ describe("planPools(), findReasons()", () => {
     });
   });
 
-  it("replaces the pools whose code has changed, and names it", () => {
+  it("replaces the pools whose code has changed, and names the files", () => {
     assert.deepEqual(reasons(withHash("report.ts")), {
       default: [],
       reports: ["changed: handlers/report.ts"],
@@ -116,21 +116,21 @@ describe("planPools(), findReasons()", () => {
       default: ["changed: handlers/api.ts", "changed: handlers/_404.ts"],
       reports: [],
     });
-    // All of them use it.
+    // All pools use this file.
     assert.deepEqual(reasons(withHash("_middleware.ts")), {
       default: ["changed: handlers/_middleware.ts"],
       reports: ["changed: handlers/_middleware.ts"],
     });
   });
 
-  it("counts packages for the pools that use some", () => {
+  it("compares packages for the pools that use some", () => {
     assert.deepEqual(reasons({ packages: "lock 2" }), {
       default: [],
       reports: ["packages changed"],
     });
   });
 
-  it("sees routes that come, go and move to another pool", () => {
+  it("notices routes that are added, removed or moved to another pool", () => {
     const moved = BASE.routes.map((route) => ({ ...route, pool: "default" }));
     assert.deepEqual(reasons({ routes: moved }), {
       default: ["new: handlers/report.ts", "routes changed", "packages changed"],
@@ -142,7 +142,7 @@ describe("planPools(), findReasons()", () => {
     });
   });
 
-  it("counts settings that workers know, and the pool's own", () => {
+  it("compares settings that workers know, and the pool's own", () => {
     assert.deepEqual(reasons({}, { bodyBufferBytes: 1, requestTimeoutMs: 1, accessLog: false }), {
       default: ["bodyBuffer changed"],
       reports: ["bodyBuffer changed"],
@@ -154,7 +154,7 @@ describe("planPools(), findReasons()", () => {
     });
   });
 
-  it("counts a memory limit that somebody has set, not one that follows from others", () => {
+  it("compares a configured memory limit, not an automatic one", () => {
     const workerMemoryLimitBytes = config.workerMemoryLimitBytes + 1;
     assert.deepEqual(reasons({}, { workerMemoryLimitBytes }), { default: [], reports: [] });
     const changed = ["memory limit changed"];
@@ -164,7 +164,7 @@ describe("planPools(), findReasons()", () => {
     assert.deepEqual(reasons({}, { pools: { reports } }), { default: [], reports: changed });
   });
 
-  it("replaces all in development", () => {
+  it("replaces all pools in development", () => {
     const mode = "development";
     const [before, after] = ["one", "two"].map((id) =>
       planPools({ ...BASE, id }, { ...config, mode }),
@@ -173,7 +173,7 @@ describe("planPools(), findReasons()", () => {
     assert.deepEqual(findReasons(before[0], after[0]), ["build changed"]);
   });
 
-  it("names no more than a few modules", () => {
+  it("names a few modules only", () => {
     const many = { ...BASE, modules: BASE.modules, routes: [] as Manifest["routes"] };
     many.modules = Array.from({ length: 9 }, (_, index) => ({
       source: `${index}.ts`,
@@ -199,7 +199,7 @@ describe("planPools(), findReasons()", () => {
     ]);
   });
 
-  it("tells pools that are configured and that nobody is in", () => {
+  it("finds configured pools without handlers", () => {
     const pool = { workers: 1, concurrency: null, memoryLimitBytes: null };
     const pools = { default: pool, reports: pool, typo: pool };
     const configured = { ...config, pools };

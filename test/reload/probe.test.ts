@@ -9,19 +9,19 @@ function compare(target: string, before: [number, number], now: [number, number]
   };
 }
 
-/** What is said of three requests that took so long, and take so long now. */
+/** The warnings about three requests with these times before and now. */
 function times(before: number, now: number): string[] {
   return judge([1, 2, 3].map((n) => compare(`/${n}`, [200, before], [200, now]))).warnings;
 }
 
 describe("judge()", () => {
-  it("has nothing against equal answers, nor against no answers", () => {
+  it("accepts equal answers, and no answers", () => {
     assert.deepEqual(judge([]), { refusal: null, warnings: [] });
     const same = [compare("/", [200, 5], [204, 9]), compare("/b", [500, 5], [503, 5])];
     assert.deepEqual(judge(same), { refusal: null, warnings: [] });
   });
 
-  it("refuses what fails now and did not before", () => {
+  it("refuses a request that fails now and did not before", () => {
     for (const before of [200, 304, 404]) {
       const { refusal } = judge([compare("/x", [before, 5], [502, 5])]);
       assert.match(
@@ -31,7 +31,7 @@ describe("judge()", () => {
     }
   });
 
-  it("tells another class of answer, and does not refuse it", () => {
+  it("warns about another class of status, and does not refuse it", () => {
     const { refusal, warnings } = judge([compare("/x", [200, 5], [404, 5])]);
     assert.equal(refusal, null);
     assert.deepEqual(warnings, [
@@ -39,7 +39,7 @@ describe("judge()", () => {
     ]);
   });
 
-  it("tells when it takes much longer in the middle", () => {
+  it("warns when the median time is much longer", () => {
     assert.deepEqual(times(1, 40), []);
     assert.deepEqual(times(100, 290), []);
     assert.deepEqual(times(20, 90), [

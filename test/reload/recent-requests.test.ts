@@ -15,13 +15,13 @@ function note(recent: RecentRequests, request: Request, status = 200): void {
   const client = new FakeClient(1, { method: request.method ?? "GET" });
   client.head.target = request.target ?? "/";
   client.head.fields = request.fields ?? "host\na";
-  // Tests are the only makers of ids here.
+  // Ids are made in tests only here.
   client.workerId = request.worker === null ? null : ((request.worker ?? 1) as WorkerId);
   recent.note(client, status, 7);
 }
 
 describe("RecentRequests", () => {
-  it("keeps the last ones, each target once, with its last answer", () => {
+  it("keeps the last requests, each target once, with its last answer", () => {
     const recent = new RecentRequests(2);
     for (const target of ["/a", "/b", "/a", "/c"]) note(recent, { target });
     note(recent, { target: "/a" }, 404);
@@ -46,7 +46,7 @@ describe("RecentRequests", () => {
     "a cookie": [{ fields: "host\na\ncookie\nid=1" }],
     credentials: [{ fields: "authorization\nBearer x\nhost\na" }],
     "a part": [{ fields: "host\na\nrange\nbytes=0-1" }],
-    "what no worker has answered": [{ worker: null }],
+    "a request that no worker answered": [{ worker: null }],
     "a client that left": [{}, 499],
     "a target that is very long": [{ target: `/${"a".repeat(2000)}` }],
   };
@@ -58,7 +58,7 @@ describe("RecentRequests", () => {
     });
   }
 
-  it("takes a value that reads like a name for a value", () => {
+  it("does not mistake a value for a name", () => {
     const recent = new RecentRequests(9);
     note(recent, { fields: "host\na\nx-note\ncookie" });
     assert.equal(recent.all.length, 1);

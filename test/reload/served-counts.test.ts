@@ -4,12 +4,12 @@ import type { ExchangeId } from "../../runtime/channel/messages.ts";
 import { ServedCounts } from "../../runtime/reload/served-counts.ts";
 
 function fail(served: ServedCounts, ...ids: number[]): void {
-  // Tests are the only makers of ids here.
+  // Ids are made in tests only here.
   for (const id of ids) served.failed(id as ExchangeId);
 }
 
 describe("ServedCounts", () => {
-  it("counts a failure for who had the request, however late it ends", () => {
+  it("counts a failure for the generation that had the request, however late it ends", () => {
     const served = new ServedCounts();
     served.begin("a", 1).requests += 5;
     served.begin("b", 10).requests += 2;
@@ -19,7 +19,7 @@ describe("ServedCounts", () => {
     assert.deepEqual(served.of("c"), { requests: 0, errors: 0 });
   });
 
-  it("adds up the times of one that serves again", () => {
+  it("adds up all spans of a generation that serves again", () => {
     const served = new ServedCounts();
     served.begin("a", 1).requests++;
     served.begin("b", 2);
@@ -27,7 +27,7 @@ describe("ServedCounts", () => {
     assert.equal(served.of("a").requests, 2);
   });
 
-  it("forgets what was long ago", () => {
+  it("forgets old spans", () => {
     const served = new ServedCounts();
     served.begin("first", 1).requests++;
     for (let n = 2; n < 200; n++) served.begin("other", n);

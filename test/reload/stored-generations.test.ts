@@ -8,16 +8,16 @@ import { loadManifest, type Manifest } from "../../runtime/generation/manifest.t
 import { StoredGenerations } from "../../runtime/reload/stored-generations.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
-/** Ids sort by the time at which they were made. */
+/** Ids sort by their time of creation. */
 const [FIRST, SECOND, THIRD, FOURTH] = [1, 2, 3, 4].map(
   (day) => `2026010${day}-000000000000-aaaaaaaa`,
 ) as [string, string, string, string];
-/** Of none that is on disk. */
+/** No generation on disk has this id. */
 const GONE = "20260105-000000000000-aaaaaaaa";
 
 const SILENT = pino({ level: "silent" });
 
-/** A generation whose code is that of its day, unless told. */
+/** A generation with different code for each day, unless given. */
 function manifestOf(id: string, code = id): Manifest {
   return {
     formatVersion: 2,
@@ -56,50 +56,50 @@ function hasLease(stateDir: string, id: string): boolean {
 describe("StoredGenerations", () => {
   describe("find()", () => {
     const cases: [
-      what: string,
+      title: string,
       wanted: string | undefined,
       /** In the order in which they served. */
       served: readonly string[],
       found: string | RegExp,
     ][] = [
-      ["finds what served before, older or newer", undefined, [THIRD, SECOND], THIRD],
-      ["finds what served before, not what was built before", undefined, [FIRST, THIRD], FIRST],
+      ["finds the last one that served, older or newer", undefined, [THIRD, SECOND], THIRD],
       [
-        "goes back behind what was rolled back from",
+        "finds the last one that served, not the last one that was built",
         undefined,
-        // The second was bad, and the handlers folder still held its code when it was built anew.
-        [FIRST, SECOND, FIRST, FOURTH],
+        [FIRST, THIRD],
         FIRST,
       ],
       [
-        "takes what was built before when nobody has written down who served",
+        "goes back behind the generation that was rolled back from",
         undefined,
-        [THIRD],
-        SECOND,
+        // The second was bad, and the handlers folder still held its code at the next build.
+        [FIRST, SECOND, FIRST, FOURTH],
+        FIRST,
       ],
-      ["passes over what is gone", undefined, [GONE, FIRST, GONE, THIRD], FIRST],
-      ["finds the one that is named", FIRST, [SECOND, THIRD], FIRST],
+      ["takes the last one that was built when there is no history", undefined, [THIRD], SECOND],
+      ["skips generations that are gone", undefined, [GONE, FIRST, GONE, THIRD], FIRST],
+      ["finds the named generation", FIRST, [SECOND, THIRD], FIRST],
       [
-        "refuses the one that serves",
+        "refuses the generation that serves",
         THIRD,
         [THIRD],
         /^Cannot roll back to .*03-.*: it serves already$/,
       ],
       [
-        "refuses one that is not there, and says which are",
+        "refuses a missing generation, and lists the others",
         GONE,
         [THIRD],
         new RegExp(`it is not on disk, expected one of ${FOURTH}, ${SECOND}, ${FIRST}$`),
       ],
       [
-        "refuses when there is none before",
+        "refuses when there is no earlier one",
         undefined,
         [FIRST],
         /^Cannot roll back: found no earlier generation with different code, /,
       ],
     ];
-    for (const [what, wanted, served, found] of cases) {
-      it(what, async (t) => {
+    for (const [title, wanted, served, found] of cases) {
+      it(title, async (t) => {
         const { stateDir, stored } = open(t, [FIRST, SECOND, THIRD]);
         write(stateDir, manifestOf(FOURTH, SECOND));
         const manifests = served.map((id) => manifestOf(id, id === FOURTH ? SECOND : id));
@@ -116,7 +116,7 @@ describe("StoredGenerations", () => {
     }
   });
 
-  it("knows, over restarts, that the handlers folder holds other code than what serves", async (t) => {
+  it("knows, over restarts, that the handlers folder holds different code", async (t) => {
     const { stateDir } = open(t, [FIRST, SECOND]);
     const lines: string[] = [];
     const reopen = (): StoredGenerations =>
@@ -136,7 +136,7 @@ describe("StoredGenerations", () => {
     assert.match(lines.join(""), /a rollback is undone: the handlers folder still holds the code/);
   });
 
-  it("does without what it cannot read or write", async (t) => {
+  it("works without a history that it can read or write", async (t) => {
     const { stateDir, stored } = open(t, [FIRST, SECOND]);
     await stored.recordServing(manifestOf(FIRST), { isBuilt: true });
     writeFileSync(join(stateDir, "served.json"), `{"formatVersion":1,"served":[{}]}`);
@@ -149,7 +149,7 @@ describe("StoredGenerations", () => {
     assert.equal(await damaged.find(undefined, manifestOf(SECOND)), FIRST);
   });
 
-  it("lists what can be used, newest first", async (t) => {
+  it("lists the usable generations, newest first", async (t) => {
     const { stateDir, stored } = open(t, [FIRST, THIRD]);
     mkdirSync(toGenerationDir(stateDir, SECOND));
     assert.deepEqual(
@@ -158,7 +158,7 @@ describe("StoredGenerations", () => {
     );
   });
 
-  it("lends a generation under a lease, which a task that fails gives back", async (t) => {
+  it("lends a generation under a lease, which a failed task gives back", async (t) => {
     const { stateDir, stored } = open(t, [FIRST]);
     const id = await stored.lend(FIRST, async (manifest) => {
       assert.ok(hasLease(stateDir, FIRST));
@@ -174,13 +174,13 @@ describe("StoredGenerations", () => {
     assert.ok(!hasLease(stateDir, FIRST));
   });
 
-  it("lends nothing that is not there", async (t) => {
+  it("lends no missing generation", async (t) => {
     const { stored } = open(t, [FIRST]);
     const lending = stored.lend(SECOND, () => assert.fail("there is nothing to lend"));
     await assert.rejects(lending, { code: "ERR_HANDLER_LOAD" });
   });
 
-  it("removes what was built and does not come to serve, and nothing else", async (t) => {
+  it("removes a new generation that does not come to serve, and nothing else", async (t) => {
     const { stateDir, stored } = open(t, [FIRST, SECOND]);
     const [first, second] = await Promise.all(
       [FIRST, SECOND].map((id) => loadManifest(toGenerationDir(stateDir, id))),
@@ -196,10 +196,10 @@ describe("StoredGenerations", () => {
     assert.deepEqual(readdirSync(toGenerationDir(stateDir, "")), [FIRST]);
   });
 
-  it("keeps after a switch the newest, what serves, and what others use", async (t) => {
+  it("keeps after a switch the newest, the serving, and the leased generations", async (t) => {
     const { stateDir, stored } = open(t, [FIRST, SECOND, THIRD, FOURTH]);
     await stored.leases.take(THIRD);
-    // A server that goes back to the oldest: a process that lives has the next one.
+    // A server goes back to the oldest; a process that lives has the next one.
     writeFileSync(join(toGenerationDir(stateDir, SECOND), `lease-${process.ppid}`), "");
     await stored.tidyUp({ previousId: THIRD, keep: FIRST, keepLast: 1 });
     assert.deepEqual(readdirSync(toGenerationDir(stateDir, "")).toSorted(), [
@@ -209,7 +209,7 @@ describe("StoredGenerations", () => {
     ]);
   });
 
-  it("does not fail after a switch for a folder that it cannot tidy up", async (t) => {
+  it("does not fail after a switch for a folder that it cannot remove", async (t) => {
     const { stateDir, stored } = open(t, []);
     const missing = new StoredGenerations(join(stateDir, "missing"), SILENT, "production");
     await missing.tidyUp({ previousId: FIRST, keep: SECOND, keepLast: 1 });

@@ -56,19 +56,19 @@ describe("planExchange()", () => {
     assert.deepEqual(planExchange(1, sequence(5)), planExchange(1, sequence(5)));
   });
 
-  it("comes to everything there is", () => {
+  it("covers all variants", () => {
     assert.deepEqual(new Set(plans.map(({ asked }) => asked)), ASKED);
     const breaks = new Set(plans.map((plan) => plan.break?.kind));
     const kinds = ["leaves-sending", "leaves-waiting", "leaves-reading", "stalls-sending"];
     assert.deepEqual(breaks, new Set([undefined, ...kinds]));
   });
 
-  it("breaks within what is sent and received", () => {
+  it("breaks within the bytes that are sent and received", () => {
     for (const plan of plans) {
       const sent = headOf(plan).length + plan.requestBytes;
       const brk = plan.break;
       if (brk?.kind === "leaves-sending") assert.ok(brk.atByte < sent);
-      // A head that is not whole would be cut by the library, which tells nobody.
+      // uWebSockets.js cuts an incomplete head, and reports it to no callback.
       if (brk?.kind === "stalls-sending") assert.ok(brk.atByte >= headOf(plan).length);
       if (brk?.kind === "leaves-reading") assert.ok(brk.atByte <= plan.responseBytes);
     }
@@ -76,7 +76,7 @@ describe("planExchange()", () => {
 });
 
 describe("expectOf()", () => {
-  it("is 408 for a client that stands still, whatever it asked for", () => {
+  it("is 408 for a client that stops sending, whatever it asked for", () => {
     const plan: ExchangePlan = {
       ...PLAN,
       asked: "reads",
@@ -98,7 +98,7 @@ describe("judge()", () => {
   };
   const breaking: ExchangePlan = { ...PLAN, asked: "breaks" };
 
-  it("takes a whole answer, a broken one where it must break, and a client that left", () => {
+  it("accepts a whole answer, a broken one where it must break, and a client that left", () => {
     assert.deepEqual(judge(PLAN, received(200, 100, true)), { kind: "answered", status: 200 });
     assert.deepEqual(judge(breaking, received(200, 60, false)), { kind: "broken", status: 200 });
     assert.deepEqual(judge(breaking, received(null, 0, false)), { kind: "broken", status: null });
@@ -112,12 +112,16 @@ describe("judge()", () => {
     ["another status", PLAN, received(500, 100, true)],
     ["a failure that is cut short", breaking, received(500, 10, false)],
     ["a response that is broken off", PLAN, received(200, 99, false)],
-    ["one that is short and ends in order", PLAN, received(200, 99, true)],
-    ["one that ends in order where its source failed", breaking, received(200, 100, true)],
+    ["a short response that ends normally", PLAN, received(200, 99, true)],
+    [
+      "a response that ends normally although its source failed",
+      breaking,
+      received(200, 100, true),
+    ],
     ["another status for a client that left late", leaving, received(500, 100, true)],
   ];
-  for (const [what, plan, seen] of wrong) {
-    it(`refuses ${what}`, () => {
+  for (const [title, plan, seen] of wrong) {
+    it(`refuses ${title}`, () => {
       assert.throws(() => judge(plan, seen));
     });
   }
@@ -139,12 +143,12 @@ describe("findAccessBreaches()", () => {
     ["a broken answer that is logged as whole", broken, [200], false],
     ["a broken answer that is logged as if its client had left", broken, [499], false],
     ["an answer that was cut off with its client", cut, [499], true],
-    ["no line of a client that left", left, [], true],
+    ["no line for a client that left", left, [], true],
     ["an answer to a client that left", left, [200], true],
-    ["two lines of a client that left", left, [499, 200], false],
+    ["two lines for a client that left", left, [499, 200], false],
   ];
-  for (const [what, record, statuses, isWell] of cases) {
-    it(`${isWell ? "takes" : "finds"} ${what}`, () => {
+  for (const [title, record, statuses, isWell] of cases) {
+    it(`${isWell ? "takes" : "finds"} ${title}`, () => {
       const lines = statuses.map((status) => ({ path, status }));
       assert.equal(findAccessBreaches([record], lines).length === 0, isWell);
     });

@@ -24,13 +24,13 @@ describe("percentileOf()", () => {
 });
 
 describe("summarize()", () => {
-  it("needs no order", () => {
+  it("needs no sorted values", () => {
     assert.deepEqual(summarize([3, 1, 2]), { count: 3, p50Ms: 2, p99Ms: 3, maxMs: 3 });
   });
 });
 
 describe("atMost() and atLeast()", () => {
-  it("have a breach beyond the bound only", () => {
+  it("report a breach beyond the bound only", () => {
     assert.equal(atMost("a", 5, 5).breach, undefined);
     assert.equal(atMost("a", 6, 5).breach, "a: 6, expected at most 5");
     assert.equal(atLeast("a", 5, 5).breach, undefined);
@@ -56,7 +56,7 @@ describe("judgeTimes()", () => {
   }
 });
 
-/** A small program's own snapshot, with so many things alive. */
+/** A small program's own snapshot, with a number of live objects. */
 async function countAlive(things: number): Promise<number> {
   const program = `
     class SoakedThing { constructor(n) { this.n = n; } }
@@ -69,7 +69,7 @@ async function countAlive(things: number): Promise<number> {
 }
 
 describe("countInstances()", () => {
-  it("counts what is alive and not what has gone", async () => {
+  it("counts live objects only", async () => {
     assert.deepEqual([await countAlive(0), await countAlive(3)], [0, 3]);
   });
 });
@@ -86,7 +86,7 @@ describe("readSlowHttpTest()", () => {
     assert.deepEqual(read, { available: true, exit: "Hit test time limit" });
   });
 
-  it("is not when one has, or none was made", () => {
+  it("is unavailable when a probe has failed, or none was made", () => {
     assert.equal(
       readSlowHttpTest(state("YES") + state("NO") + state("YES") + end).available,
       false,

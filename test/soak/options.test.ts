@@ -7,7 +7,7 @@ function parse(...args: readonly string[]): Options {
 }
 
 describe("parseOptions()", () => {
-  it("runs all of them, one at a time, unless it is told otherwise", () => {
+  it("runs all soaks, one at a time, by default", () => {
     assert.deepEqual(parse(), {
       help: false,
       names: [],

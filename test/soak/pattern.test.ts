@@ -7,7 +7,7 @@ const offsets = fc.nat({ max: 300_000 });
 const lengths = fc.integer({ min: 1, max: 200_000 });
 
 describe("patternOf()", () => {
-  it("is the same wherever it is cut", () => {
+  it("is the same at any offset", () => {
     fc.assert(
       fc.property(offsets, lengths, lengths, (offset, first, second) => {
         const whole = patternOf(offset, first + second);
@@ -18,13 +18,13 @@ describe("patternOf()", () => {
     );
   });
 
-  it("begins with what patternFrom() has there", () => {
+  it("begins with the bytes of patternFrom()", () => {
     assert.ok(patternFrom(65_500, 1_000).equals(patternOf(65_500, 1_000)));
   });
 });
 
 describe("findOther()", () => {
-  it("finds the first byte that is another", () => {
+  it("finds the first different byte", () => {
     fc.assert(
       fc.property(offsets, lengths, fc.nat(), (offset, length, place) => {
         const bytes = Buffer.from(patternOf(offset, length));
@@ -37,7 +37,7 @@ describe("findOther()", () => {
     );
   });
 
-  it("notices a piece that was lost, of the size of any buffer", () => {
+  it("notices a lost piece of the size of any buffer", () => {
     for (const lost of [1, 4_096, 16_000, 16_384, 65_536, 262_144]) {
       assert.notEqual(findOther(patternOf(lost, 1_000), 0), -1, `${lost} bytes`);
     }

@@ -50,12 +50,12 @@ describe("ResponseReader", () => {
     assert.deepEqual(read(wire.split("")), expected, "byte by byte");
   });
 
-  it("expects no body of an answer to HEAD", () => {
+  it("expects no body in an answer to HEAD", () => {
     const [first] = read(["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"], { head: true });
     assert.deepEqual(first, { status: 200, body: "", ended: true });
   });
 
-  it("does not end a response of which bytes are missing", () => {
+  it("does not end a response with missing bytes", () => {
     for (const wire of [FIXED, CHUNKED]) {
       assert.equal(read([wire.slice(0, -1)])[0]?.ended, false);
     }

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { Scope } from "../../scripts/soak/scope.ts";
 
 describe("Scope", () => {
-  it("runs all callbacks in order, once, and throws what the first throws that fails", async () => {
+  it("runs all callbacks in order, once, and throws the first error", async () => {
     const scope = new Scope();
     const ran: number[] = [];
     scope.after(() => void ran.push(1));
