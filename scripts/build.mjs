@@ -31,13 +31,7 @@ const tsc = join(root, "node_modules/typescript/bin/tsc");
 const NATIVE = ["uWebSockets.js", "esbuild", "msgpackr-extract"];
 
 /** They are loaded only now and then. */
-const RARE = [
-  "chokidar",
-  "jsonc-parser",
-  "pino-pretty",
-  "@peculiar/asn1-schema",
-  "@peculiar/asn1-x509",
-];
+const RARE = ["jsonc-parser", "pino-pretty", "@peculiar/asn1-schema", "@peculiar/asn1-x509"];
 
 const REQUIRE =
   'import { createRequire as edgicornRequire } from "node:module"; const require = edgicornRequire(import.meta.url);';

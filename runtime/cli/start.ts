@@ -1,10 +1,11 @@
-import { relative } from "node:path";
+import { join, relative } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { FSWatcher } from "chokidar";
 import { loadConfig, type Config, type Flags } from "../config.ts";
+import { CONFIG_FILES } from "../config/config-file.ts";
 import { findChangedSettings, findRestarts } from "../config/reload-effect.ts";
 import { describeEnvFileProblems, describeEnvFiles, listEnvFiles } from "../config/env-files.ts";
 import { makeStateDir } from "../config/make-state-dir.ts";
+import { SETTINGS } from "../config/settings.ts";
 import { describeUnknownVariables } from "../config/unknown-variables.ts";
 import type { ReloadReport } from "../control/operations.ts";
 import { EXIT } from "../errors.ts";
@@ -13,7 +14,6 @@ import { type Logger, pickLogLook } from "../log.ts";
 import { guardStandardStreams, tellLostOutput } from "../log/standard-streams.ts";
 import { ServerLogs } from "../log/server-logs.ts";
 import { Primary } from "../primary.ts";
-import { settledWithin } from "../settled-within.ts";
 import { obeySignals, type PassOn } from "../supervise/shutdown.ts";
 import { findWhereabouts, type StartCommand, toStartCommand } from "../supervise/start-command.ts";
 import { type SharedPort, Takeover } from "../supervise/takeover.ts";
@@ -25,6 +25,7 @@ import { followLink, moveAndTell } from "./move.ts";
 import { packageVersion } from "./package-version.ts";
 import { Presence, type PresenceOptions } from "./presence.ts";
 import { Upgrader, staysAsParent } from "./upgrade.ts";
+import type { SourceWatcher } from "./watch.ts";
 
 /** Longest wait for what was starting when a signal came: a build that does not end is killed within it. */
 const ABORT_START_MS = 3_000;
@@ -102,9 +103,6 @@ export async function start(options: StartOptions): Promise<void> {
     throw error;
   }
 }
-
-/** A project is looked through faster than that, if its disk answers. */
-const WATCHING_MS = 3_000;
 
 /** Longer than a config file may take. */
 const READ_CONFIG_MS = 30_000;
@@ -294,7 +292,8 @@ async function serve(
   });
   const leave = async (): Promise<void> => {
     presence.withdraw();
-    await Promise.all([watcher?.close(), primary.leave(primary.config.drainGraceMs)]);
+    watcher?.close();
+    await primary.leave(primary.config.drainGraceMs);
   };
   const created = new Upgrader({
     log,
@@ -326,18 +325,24 @@ async function serve(
 async function watchHandlers(
   { envFiles, log, primary }: Running,
   reload: () => Promise<ReloadReport>,
-): Promise<FSWatcher> {
-  const { watchSources } = await import("./watch.ts");
-  const watcher = watchSources({
-    dirs: [primary.config.handlersDir],
-    sources: () => {
-      const { handlersDir, configFile } = primary.config;
-      return [
-        ...primary.sources,
-        handlersDir,
-        ...envFiles,
-        ...(configFile === null ? [] : [configFile]),
-      ];
+): Promise<SourceWatcher> {
+  const { SourceWatcher: Watcher } = await import("./watch.ts");
+  const cwd = process.cwd();
+  // The handlers and the settings are read after the start of this process, so a save since then is not lost.
+  return new Watcher({
+    sinceMs: performance.timeOrigin,
+    targets: () => {
+      const { handlersDir, configFile, publicDir } = primary.config;
+      return {
+        trees: [handlersDir, ...primary.sources],
+        files: [
+          ...envFiles,
+          ...(configFile === null ? CONFIG_FILES.map((name) => join(cwd, name)) : [configFile]),
+          ...WATCHED_FILES.map((name) => join(cwd, name)),
+          // While it is there, it is looked at for each request.
+          ...(publicDir === null ? [join(cwd, SETTINGS.public.default)] : []),
+        ],
+      };
     },
     reload: async () => {
       // The log says why not.
@@ -345,10 +350,17 @@ async function watchHandlers(
     },
     onError: (error) => log.warn({ err: error }, "cannot watch a source: its changes go unseen"),
   });
-  // What changes earlier goes unseen. Nobody is told that the server is up before it sees what they do then.
-  await settledWithin(new Promise<void>((resolve) => watcher.once("ready", resolve)), WATCHING_MS);
-  return watcher;
 }
+
+/** Files of the working folder that count for a build, also when they come to be later. */
+const WATCHED_FILES = [
+  "tsconfig.json",
+  "package.json",
+  // Package managers write these when they have installed something.
+  "node_modules/.package-lock.json",
+  "node_modules/.modules.yaml",
+  "node_modules/.yarn-state.yml",
+];
 
 /** Tells a person what is there, in words on a terminal; a program reads one log line. */
 function announce({ certificates, log, primary }: Running): void {

@@ -24,9 +24,7 @@ export interface ConfigFile {
  * @throws ERR_CONFIG if there are two, since nobody could tell which one counts.
  */
 export function findConfigFile(dir: string): string | null {
-  const found = EXTENSIONS.map((extension) => `edgicorn.config${extension}`).filter((name) =>
-    existsSync(resolve(dir, name)),
-  );
+  const found = CONFIG_FILES.filter((name) => existsSync(resolve(dir, name)));
   const [first, second] = found;
   if (first === undefined) return null;
   if (second === undefined) return resolve(dir, first);
@@ -91,6 +89,11 @@ export function showPath(path: string, cwd: string): string {
 }
 
 const EXTENSIONS = [".ts", ".mts", ".js", ".mjs", ".json"];
+
+/** Names that a config file may have. */
+export const CONFIG_FILES: readonly string[] = EXTENSIONS.map(
+  (extension) => `edgicorn.config${extension}`,
+);
 const DEFAULT_TIMEOUT_MS = 20_000;
 
 /** Marks what JSON cannot carry: the child writes it, `checkPlainData` finds it. */

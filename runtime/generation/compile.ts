@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 
 import { context } from "esbuild";
 import type { BuildOptions, Message, Metafile } from "esbuild";
@@ -68,7 +68,8 @@ export async function compileModules(options: CompileOptions): Promise<Compiled>
     const lines = errors.map(createDescribe(options.sourceDir, sources));
     const count = lines.length === 1 ? "1 error" : `${lines.length} errors`;
     const message = `Cannot compile ${toDisplayPath(options.sourceDir)}: ${count}\n${lines.join("\n")}`;
-    throw new BuildError(message, { inputs: [...sources.keys()], cause });
+    const inputs = [...sources.keys(), ...errors.flatMap((each) => missingFiles(each, options))];
+    throw new BuildError(message, { inputs, cause });
   } finally {
     signal?.removeEventListener("abort", cancel);
     await build.dispose();
@@ -155,6 +156,14 @@ function toMessages(error: unknown): Message[] | null {
     return null;
   // esbuild's BuildFailure, the only error with this field that it throws.
   return error.errors as Message[];
+}
+
+/** Files whose appearance would mend an error: in development they are watched. */
+function missingFiles({ text, location }: Message, { sourceDir }: CompileOptions): string[] {
+  const specifier = /^Could not resolve "(\.[^"]*)"/.exec(text)?.[1];
+  if (specifier === undefined || location === null) return [];
+  const path = resolve(sourceDir, dirname(location.file), specifier);
+  return ["", ".ts", ".tsx", ".js", ".mjs", ".jsx", ".json"].map((extension) => path + extension);
 }
 
 function createDescribe(sourceDir: string, sources: Map<string, Source>) {

@@ -1,68 +1,156 @@
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { watchSources } from "../../runtime/cli/watch.ts";
+import { SourceWatcher, type WatchTargets } from "../../runtime/cli/watch.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
-/** Watches a project; each reload is an event, and finds the sources that the test says. */
-async function watchProject(
-  t: TestContext,
-  found: (reload: number, dir: string) => readonly string[],
-) {
-  const dir = temporaryFolder(t);
-  const write = (path: string): void => writeFileSync(join(dir, path), String(Math.random()));
-  mkdirSync(join(dir, "handlers"));
-  for (const path of ["handlers/a.ts", "first.ts", "second.ts"]) write(path);
-  const events = new EventEmitter();
-  const errors: unknown[] = [];
-  let reloads = 0;
-  let sources = found(0, dir);
-  const watcher = watchSources({
-    dirs: [join(dir, "handlers")],
-    sources: () => sources,
-    reload: async () => {
-      await Promise.resolve();
-      sources = found(++reloads, dir);
-      // Once the watcher has gone on.
-      setImmediate(() => events.emit("reloaded"));
-    },
-    onError: (error) => errors.push(error),
-  });
-  t.after(() => watcher.close());
-  await once(watcher, "ready");
-  const reload = (path: string): Promise<unknown> => {
-    const reloaded = once(events, "reloaded");
-    write(path);
-    return reloaded;
-  };
-  return { dir, watcher, errors, reload };
+const NEVER = Infinity;
+
+/** A project that is watched: its handlers, `tsconfig.json`, `public`, and the files that `sources` names. */
+class Project {
+  readonly dir: string;
+  readonly errors: unknown[] = [];
+  readonly watcher: SourceWatcher;
+  reloads = 0;
+  /** Runs within a reload. */
+  build: () => void = () => {};
+  sources: readonly string[] = [];
+  readonly #events = new EventEmitter();
+
+  constructor(t: TestContext, { sinceMs = NEVER }: { sinceMs?: number } = {}) {
+    this.dir = temporaryFolder(t);
+    for (const path of ["handlers/a.ts", "handlers/deep/b.ts", "lib/first.ts", "lib/other.ts"]) {
+      this.write(path);
+    }
+    this.watcher = new SourceWatcher({
+      sinceMs,
+      targets: () => this.#targets(),
+      reload: async () => {
+        this.reloads++;
+        this.build();
+        await Promise.resolve();
+        // Once the watcher has gone on.
+        setImmediate(() => this.#events.emit("reloaded"));
+      },
+      onError: (error) => this.errors.push(error),
+    });
+    t.after(() => this.watcher.close());
+  }
+
+  at(path: string): string {
+    return join(this.dir, path);
+  }
+
+  write(path: string): void {
+    mkdirSync(dirname(this.at(path)), { recursive: true });
+    writeFileSync(this.at(path), String(Math.random()));
+  }
+
+  /** Resolves when a reload has ended that began after the change. */
+  async reloadsAfter(change: () => void): Promise<void> {
+    const reloaded = once(this.#events, "reloaded");
+    change();
+    await reloaded;
+  }
+
+  #targets(): WatchTargets {
+    return {
+      trees: [this.at("handlers"), ...this.sources.map((path) => this.at(path))],
+      files: [this.at("tsconfig.json"), this.at("public"), this.at("deep/er/config.ts")],
+    };
+  }
 }
 
-describe("watchSources()", { timeout: 20_000 }, () => {
-  it("reloads for what is in the folders and what is imported from elsewhere", async (t) => {
-    const { reload } = await watchProject(t, (_, dir) => [join(dir, "first.ts")]);
-    await reload("handlers/a.ts");
-    await reload("handlers/new.ts");
-    await reload("first.ts");
+describe("SourceWatcher", { timeout: 20_000 }, () => {
+  it("reloads for each kind of change that an editor or a tool makes", async (t) => {
+    const project = new Project(t);
+    project.sources = ["lib/first.ts"];
+    await project.reloadsAfter(() => project.write("handlers/a.ts"));
+    const changes: (() => void)[] = [
+      () => project.write("handlers/new.ts"),
+      () => project.write("handlers/deep/b.ts"),
+      // A folder with all that is in it, and then a file in it.
+      () => project.write("handlers/later/deeper/c.ts"),
+      () => project.write("handlers/later/deeper/c.ts"),
+      () => rmSync(project.at("handlers/later/deeper/c.ts")),
+      () => project.write("lib/first.ts"),
+      // An atomic save.
+      () => {
+        project.write("outside.tmp");
+        utimesSync(project.at("outside.tmp"), 1, 1);
+        renameSync(project.at("outside.tmp"), project.at("lib/first.ts"));
+      },
+      () => project.write("lib/first.ts"),
+      () => project.write("tsconfig.json"),
+      () => mkdirSync(project.at("public")),
+      () => rmSync(project.at("public"), { recursive: true }),
+      () => project.write("deep/er/config.ts"),
+      () => rmSync(project.at("handlers"), { recursive: true }),
+      () => project.write("handlers/again.ts"),
+      () => project.write("handlers/again.ts"),
+      // A deployment by a link.
+      () => {
+        rmSync(project.at("handlers"), { recursive: true });
+        project.write("releases/1/a.ts");
+        symlinkSync("releases/1", project.at("handlers"));
+      },
+      () => project.write("releases/1/a.ts"),
+    ];
+    for (const change of changes) await project.reloadsAfter(change);
+    assert.deepEqual(project.errors, []);
   });
 
-  it("watches what a reload has found, not only what was there before it", async (t) => {
-    const { dir, watcher, reload } = await watchProject(t, (reloads, folder) =>
-      reloads === 0 ? [] : [join(folder, "second.ts")],
-    );
-    await reload("handlers/a.ts");
-    while (watcher.getWatched()[dir]?.includes("second.ts") !== true)
-      await new Promise(setImmediate);
-    await reload("second.ts");
+  it("reloads once for many changes, and not for those that do not count", async (t) => {
+    const project = new Project(t);
+    await project.reloadsAfter(() => {
+      for (let n = 0; n < 200; n++) project.write(`handlers/many/${n}.ts`);
+      renameSync(project.at("handlers/deep"), project.at("handlers/moved"));
+    });
+    assert.equal(project.reloads, 1);
+    for (const path of ["lib/other.ts", "handlers/.a.ts.swp", "handlers/a.ts~", "handlers/4913"]) {
+      project.write(path);
+    }
+    project.write("handlers/node_modules/x/index.js");
+    // Events come in order: were one of those above a reason, it would be part of this reload or come before it.
+    await project.reloadsAfter(() => project.write("handlers/a.ts"));
+    assert.equal(project.reloads, 2);
   });
 
-  it("tells what cannot be watched and goes on", async (t) => {
-    const { watcher, errors, reload } = await watchProject(t, () => []);
-    const error = Object.assign(new Error("no watches left"), { code: "ENOSPC" });
-    watcher.emit("error", error);
-    assert.deepEqual(errors, [error]);
-    await reload("handlers/a.ts");
+  it("loses no save from before it was made, and none during a build", async (t) => {
+    const project = new Project(t, { sinceMs: Date.now() });
+    await project.reloadsAfter(() => {});
+    project.build = () => {
+      project.build = () => {};
+      project.write("handlers/a.ts");
+    };
+    await project.reloadsAfter(() => project.write("handlers/a.ts"));
+    await project.reloadsAfter(() => {});
+    assert.equal(project.reloads, 3);
+    // The build imports another file, which changes before it is watched.
+    project.build = () => {
+      project.build = () => {};
+      project.sources = ["lib/other.ts"];
+      project.write("lib/other.ts");
+    };
+    await project.reloadsAfter(() => project.write("handlers/a.ts"));
+    await project.reloadsAfter(() => {});
+    assert.equal(project.reloads, 5);
+  });
+
+  it("does not reload for files that are older than the process", async (t) => {
+    const project = new Project(t, { sinceMs: Date.now() + 60_000 });
+    await project.reloadsAfter(() => project.write("handlers/a.ts"));
+    assert.equal(project.reloads, 1);
+  });
+
+  it("does nothing once it is closed", async (t) => {
+    const project = new Project(t);
+    project.write("handlers/a.ts");
+    project.watcher.close();
+    project.write("handlers/a.ts");
+    await new Promise(setImmediate);
+    assert.equal(project.reloads, 0);
   });
 });

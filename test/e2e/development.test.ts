@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { runCommand } from "../helpers/run-command.ts";
 import { fieldValue, send } from "../helpers/send.ts";
-import { startServer, type TestServer } from "../helpers/start-server.ts";
+import { spawnServer, startServer, type TestServer } from "../helpers/start-server.ts";
 
 const HELLO = `export default () => new Response("hello");`;
 const BROKEN = `export default () => {\n  const x = "<b>";\n  return new Response(;\n};\n`;
@@ -97,6 +97,50 @@ describe("edgicorn dev", { timeout: 60_000 }, () => {
     });
     assert.deepEqual(await ask(server, BROWSER), [200, "hello"]);
     assert.equal((await server.fetch("/health")).status, 200);
+  });
+
+  it("sees what is saved while it starts, and what comes to be later", async (t) => {
+    const workspace = { name: "plain", version: "1.0.0", main: "i.cjs" };
+    const server = spawnServer(t, {
+      command: "dev",
+      handlers: {
+        "index.ts": HELLO,
+        "plain.ts": `import plain from "plain"; export default () => new Response(plain);`,
+      },
+      files: {
+        "packages/plain/package.json": JSON.stringify(workspace),
+        "packages/plain/i.cjs": `module.exports = "one";`,
+      },
+      workers: 1,
+      publicFromFile: true,
+    });
+    mkdirSync(join(server.dir, "node_modules"));
+    symlinkSync("../packages/plain", join(server.dir, "node_modules/plain"));
+    // It has read the handlers, and does not serve yet.
+    await server.until(({ msg }) => msg === "worker ready");
+    write(server, "index.ts", HELLO.replace("hello", "saved early"));
+    await server.until(({ msg }) => msg === "reloaded");
+    assert.deepEqual(await ask(server, {}), [200, "saved early"]);
+
+    const save = (path: string, text: string) => (): void => {
+      mkdirSync(join(server.dir, path, ".."), { recursive: true });
+      writeFileSync(join(server.dir, path), text);
+    };
+    await next(server, "reloaded", save("public/late.txt", "late"));
+    assert.equal((await send(`${server.http}/late.txt`)).text, "late");
+    await next(server, "reloaded", save("packages/plain/i.cjs", `module.exports = "two";`));
+    assert.equal((await send(`${server.http}/plain`)).text, "two");
+    await next(
+      server,
+      "reloaded",
+      save("edgicorn.config.ts", `export default { healthPath: "/up" }`),
+    );
+    assert.equal((await send(`${server.http}/up`)).status, 200);
+    await next(server, "reload refused", () =>
+      write(server, "index.ts", `export { default } from "../lib/late.ts";`),
+    );
+    await next(server, "reloaded", save("lib/late.ts", HELLO));
+    assert.deepEqual(await ask(server, {}), [200, "hello"]);
   });
 
   it("stops in order while it waits for handlers that compile", async (t) => {
