@@ -18,6 +18,7 @@ import { createAccessLog } from "../log/access-log.ts";
 import { Primary } from "../primary.ts";
 import { describeFailure } from "./bugs.ts";
 import type { StartOptions } from "./start.ts";
+import { describeUnignoredFiles } from "./unignored-files.ts";
 
 /** Checks, prints what is right and what is wrong, and sets the exit code. A signal ends it, as soon as it has tidied up. */
 export async function runCheck(options: StartOptions): Promise<void> {
@@ -91,6 +92,8 @@ export async function check(
   const files = describeEnvFiles(config, cwd);
   if (files !== null) found.push(files);
   found.push(configFile === null ? "no config file" : `config ${showPath(configFile, cwd)}`);
+  const unignored = await describeUnignoredFiles(config);
+  remarks.push(...unignored.map((line) => `warning: ${line}`));
   remarks.push(...(await askRunningServer(config, cwd)));
   const ok = problems.length > 0 ? null : `ok: ${found.join(", ")}`;
   return { ok, remarks, problems, exitCode };

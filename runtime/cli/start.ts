@@ -24,6 +24,7 @@ import { createOperations } from "./operations.ts";
 import { followLink, moveAndTell } from "./move.ts";
 import { packageVersion } from "./package-version.ts";
 import { Presence, type PresenceOptions } from "./presence.ts";
+import { describeUnignoredFiles } from "./unignored-files.ts";
 import { Upgrader, staysAsParent } from "./upgrade.ts";
 import type { SourceWatcher } from "./watch.ts";
 
@@ -284,6 +285,7 @@ async function serve(
   }
   // Who reads it may look for the pid file and the control socket.
   announce(running);
+  void warnOfUnignoredFiles(running);
   const hasServiceManager = (process.env["NOTIFY_SOCKET"] ?? "") !== "";
   const stays = staysAsParent({
     pid: process.pid,
@@ -361,6 +363,11 @@ const WATCHED_FILES = [
   "node_modules/.modules.yaml",
   "node_modules/.yarn-state.yml",
 ];
+
+/** Once per start, and while the server already serves: Git may take its time. */
+async function warnOfUnignoredFiles({ log, primary }: Running): Promise<void> {
+  for (const line of await describeUnignoredFiles(primary.config)) log.warn(line);
+}
 
 /** Tells a person what is there, in words on a terminal; a program reads one log line. */
 function announce({ certificates, log, primary }: Running): void {

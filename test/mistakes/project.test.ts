@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describeMistakes } from "./plant.ts";
@@ -130,6 +131,46 @@ describeMistakes("project", [
     files: { ...HANDLER, ".env": "EDGICORN_WORKRES=2\n" },
     code: 0,
     says: [/EDGICORN_WORKRES is no setting/, /did you mean EDGICORN_WORKERS/],
+  },
+  {
+    name: "a key and the state folder in a Git work tree",
+    command: "start",
+    files: { ...HANDLER, ".gitignore": "node_modules/\n" },
+    flags: ["--https", "0"],
+    prepare: (dir) => void execFileSync("git", ["init", "--quiet", dir]),
+    meanwhile: async (server) => {
+      await server.until(({ msg }) => msg?.startsWith("the state folder") === true);
+    },
+    says: [
+      /the TLS key certs\/localhost\.key lies in a Git work tree/,
+      /add certs\/\*\.key to \.gitignore/,
+      /the state folder \.edgicorn\/ lies in a Git work tree/,
+    ],
+  },
+  {
+    name: "a key that was committed before it was ignored",
+    command: "check",
+    files: {
+      ...HANDLER,
+      ".gitignore": "site/.edgicorn/\ncerts/\n",
+      "site/handlers/index.ts": HELLO,
+      "site/certs/shop.key": "",
+      "site/certs/shop.crt": "",
+    },
+    flags: [
+      "--handlers",
+      "site/handlers",
+      "--certs",
+      "site/certs",
+      "--state-dir",
+      "site/.edgicorn",
+    ],
+    prepare: (dir) => {
+      execFileSync("git", ["init", "--quiet", dir]);
+      execFileSync("git", ["add", "--force", "site/certs/shop.key"], { cwd: dir });
+    },
+    says: [/site\/certs\/shop\.key lies/, /git rm --cached site\/certs\/shop\.key/],
+    neverSays: [/state folder/],
   },
   {
     name: "a config file with a misspelt key",
