@@ -11,12 +11,15 @@ import { describeUnknownVariables } from "../config/unknown-variables.ts";
 import { restartsSchema } from "../control/answers.ts";
 import { askControl } from "../control/control-client.ts";
 import type { RestartNeed } from "../control/operations.ts";
+import { findPortOwner, mayListen } from "../front/port-owner.ts";
+import { cannotListen, describeTaken, LACKS_PRIVILEGE } from "../front/probe-port.ts";
 import { inspectCertificates } from "../front/tls.ts";
 import { openLog, createLogger, pickLogLook } from "../log.ts";
 import { EXIT, RuntimeError } from "../errors.ts";
 import { createAccessLog } from "../log/access-log.ts";
 import { Primary } from "../primary.ts";
 import { describeFailure } from "./bugs.ts";
+import { findRunning } from "./find-server.ts";
 import type { StartOptions } from "./start.ts";
 import { describeUnignoredFiles } from "./unignored-files.ts";
 
@@ -77,10 +80,10 @@ export async function check(
   ].map((line) => `warning: ${line}`);
   const problems: string[] = [];
   let exitCode: number = EXIT.drained;
-  for (const part of [checkHandlers, checkCertificates]) {
+  for (const part of [checkHandlers, checkCertificates, checkPorts]) {
     try {
       const { summary, warnings } = await part(config, signal);
-      found.push(summary);
+      if (summary !== "") found.push(summary);
       remarks.push(...warnings.map((warning) => `warning: ${warning}`));
     } catch (error) {
       const failure = describeFailure(error);
@@ -146,6 +149,44 @@ async function checkCertificates({ httpsPort, certsDir }: Config): Promise<Part>
       ? `no certificate (one for localhost will be made in ${showPath(certsDir, process.cwd())})`
       : countOf(length, "certificate");
   return { summary, warnings };
+}
+
+/**
+ * Looks whether the ports are free, without opening them. The server of this project may have them: a reload needs no port.
+ *
+ * @throws ERR_LISTEN that names each port that a start would not get.
+ */
+async function checkPorts({ httpPort, httpsPort, host, stateDir }: Config): Promise<Part> {
+  const problems: string[] = [];
+  const own: number[] = [];
+  const cwd = process.cwd();
+  // As for `askRunningServer`.
+  const server =
+    (await findRunning(stateDir, cwd)) ??
+    (await findRunning(resolve(cwd, SETTINGS.stateDir.default), cwd));
+  for (const [scheme, port] of [
+    ["http", httpPort],
+    ["https", httpsPort],
+  ] as const) {
+    if (port === null || port === 0) continue;
+    if (server?.addresses.some((address) => new URL(address).port === String(port)) === true) {
+      own.push(port);
+      continue;
+    }
+    const owner = findPortOwner(port);
+    const reason = owner !== null ? describeTaken(owner) : mayListen(port) ? null : LACKS_PRIVILEGE;
+    if (reason !== null) problems.push(cannotListen({ scheme, host, port }, reason).message);
+  }
+  if (server === null && problems.length > 0) {
+    throw new RuntimeError("ERR_LISTEN", problems.join("\n"));
+  }
+  const ports = own.length === 1 ? `port ${own[0]}` : `ports ${own.join(" and ")}`;
+  const summary =
+    server === null || own.length === 0
+      ? ""
+      : `${ports} in use by the running server ${server.pid}`;
+  // It serves on other ports than these flags say: only a restart would need these.
+  return { summary, warnings: problems };
 }
 
 async function checkHandlers(config: Config, signal: AbortSignal): Promise<Part> {

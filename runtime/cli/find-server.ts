@@ -26,16 +26,40 @@ const MOST_SIBLINGS = 500;
 export async function findServer(sources: StateDirSources): Promise<FoundStateDir> {
   const found = await findStateDir(sources);
   const { cwd, env } = sources;
-  const below = relative(cwd, found.stateDir);
+  // Who runs is asked only where the answer matters.
+  if (!mayHaveMoved(found.stateDir, { cwd, env })) return found;
+  const running = await findInReleases(found.stateDir, { cwd, env });
+  return running === null ? found : { ...found, stateDir: running.stateDir };
+}
+
+/** Asks the server of a state folder, or of the same folder in another release, who it is; `null`: none runs. */
+export async function findRunning(stateDir: string, cwd: string): Promise<Greeting | null> {
+  const sources = { cwd, env: process.env };
+  if (!mayHaveMoved(stateDir, sources)) return greet(stateDir);
+  return (await findInReleases(stateDir, sources))?.greeting ?? null;
+}
+
+type Place = Pick<StateDirSources, "cwd" | "env">;
+
+/** Whether another release may have the state folder of the server: a link leads here, and the folder lies in the release. */
+function mayHaveMoved(stateDir: string, { cwd, env }: Place): boolean {
+  return toLogicalFolder(cwd, env) !== cwd && !relative(cwd, stateDir).startsWith("..");
+}
+
+async function findInReleases(
+  stateDir: string,
+  { cwd, env }: Place,
+): Promise<{ stateDir: string; greeting: Greeting } | null> {
+  const here = await greet(stateDir);
+  if (here !== null) return { stateDir, greeting: here };
   const link = toLogicalFolder(cwd, env);
-  if (link === cwd || below.startsWith("..")) return found;
-  if ((await greet(found.stateDir)) !== null) return found;
   for (const folder of findSiblings(link)) {
-    const stateDir = join(folder, below);
-    if (folder === cwd || !existsSync(toControlSocket(stateDir))) continue;
-    if ((await greet(stateDir))?.folder === link) return { ...found, stateDir };
+    const other = join(folder, relative(cwd, stateDir));
+    if (folder === cwd || !existsSync(toControlSocket(other))) continue;
+    const greeting = await greet(other);
+    if (greeting?.folder === link) return { stateDir: other, greeting };
   }
-  return found;
+  return null;
 }
 
 /**
@@ -44,10 +68,7 @@ export async function findServer(sources: StateDirSources): Promise<FoundStateDi
  *
  * @throws RuntimeError `ERR_CONFIG` that names both folders.
  */
-export async function refuseOtherFolder(
-  stateDir: string,
-  { cwd, env }: Pick<StateDirSources, "cwd" | "env">,
-): Promise<void> {
+export async function refuseOtherFolder(stateDir: string, { cwd, env }: Place): Promise<void> {
   // From anywhere else, the state folder alone says which server is meant.
   if (!isProject(cwd)) return;
   const greeting = await greet(stateDir);

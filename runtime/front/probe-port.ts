@@ -1,5 +1,6 @@
 import { createServer } from "node:net";
 import { RuntimeError } from "../errors.ts";
+import { describePortOwner, findPortOwner, type PortOwner } from "./port-owner.ts";
 
 /** Where a listener is to be. */
 export interface Place {
@@ -26,7 +27,7 @@ export async function probePort(place: Place): Promise<number> {
       probe.listen({ port, exclusive: true, ...(host === null ? {} : { host }) }, resolve);
     });
   } catch (error) {
-    throw cannotListen(place, explain(error), error);
+    throw cannotListen(place, explainListenError(error, port), error);
   }
   const address = probe.address();
   await new Promise((resolve) => probe.close(resolve));
@@ -45,13 +46,24 @@ export function cannotListen(
   );
 }
 
-function explain(error: unknown): string {
+/** Reason for which a port below 1024 is refused. */
+export const LACKS_PRIVILEGE =
+  "ports below 1024 need a privilege (run as root, or setcap cap_net_bind_service=+ep on node)";
+
+/** Reason for which a port is refused that has an owner; `null`: it is not known. */
+export function describeTaken(owner: PortOwner | null): string {
+  const who = owner === null ? "another program" : describePortOwner(owner);
+  return `the port is in use by ${who}`;
+}
+
+/** Says why a port cannot be opened, and by which process it is taken. */
+export function explainListenError(error: unknown, port: number): string {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   switch (code) {
     case "EADDRINUSE":
-      return "the port is in use by another program";
+      return describeTaken(findPortOwner(port));
     case "EACCES":
-      return "ports below 1024 need a privilege (run as root, or setcap cap_net_bind_service=+ep on node)";
+      return LACKS_PRIVILEGE;
     case "EADDRNOTAVAIL":
       return "the address does not belong to this machine";
     case "ENOTFOUND":

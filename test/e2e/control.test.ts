@@ -274,13 +274,34 @@ describe("edgicorn check", { timeout: 60_000 }, () => {
     const report = `export const config = { pool: "reports" };\n${HELLO}`;
     writeFileSync(join(dir, "handlers/index.ts"), HELLO);
     writeFileSync(join(dir, "handlers/report.ts"), report);
-    writeFileSync(join(dir, "edgicorn.config.ts"), `export default { https: "off" };`);
+    writeFileSync(join(dir, "edgicorn.config.ts"), `export default { http: 0, https: "off" };`);
     assert.deepEqual(await runCommand(["check"], dir), {
       code: 0,
       stdout: `ok: 2 routes in 2 pools, uWebSockets.js from ${await loadedLibrary()}, HTTPS off, config edgicorn.config.ts\n`,
       stderr: "",
     });
     assert.deepEqual(readdirSync(dir).toSorted(), ["edgicorn.config.ts", "handlers"]);
+  });
+
+  it("says that a port is taken, and by which process, unless this project's server has it", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": HELLO }, workers: 1 });
+    const flags = ["--http", String(server.port("http")), "--https", "off"];
+    const own = await runCommand(["check", ...flags], server.dir);
+    assert.deepEqual([own.code, own.stderr], [0, ""]);
+    assert.match(
+      own.stdout,
+      new RegExp(`port ${flags[1]} in use by the running server ${server.pid}`),
+    );
+    const dir = temporaryFolder(t);
+    mkdirSync(join(dir, "handlers"));
+    const other = await runCommand(["check", ...flags], dir);
+    assert.deepEqual([other.code, other.stdout], [70, ""]);
+    assert.match(
+      other.stderr,
+      new RegExp(
+        `^Cannot listen for http on \\*:${flags[1]}: .*in use by process ${server.pid} \\(.*--http PORT`,
+      ),
+    );
   });
 
   it("says what the server that runs would have to be restarted for", async (t) => {

@@ -1,0 +1,91 @@
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+
+/** A socket that listens on a port of this machine, or of this container. */
+export interface PortOwner {
+  /** Process id; `null`: the kernel does not tell this user. */
+  pid: number | null;
+  /** Name of its program, such as `nginx`; `null`: unknown. */
+  program: string | null;
+}
+
+/**
+ * Finds the process that listens on a TCP port, without opening it: for messages.
+ *
+ * @returns `null` when none listens, and where there is no `/proc` (only Linux has it).
+ */
+export function findPortOwner(port: number): PortOwner | null {
+  const inode = findListeningInode(port);
+  if (inode === null) return null;
+  const pid = findHolder(`socket:[${inode}]`);
+  return { pid, program: pid === null ? null : read(`/proc/${pid}/comm`)?.trim() || null };
+}
+
+/** `process 123 (nginx)`, or what else is known. */
+export function describePortOwner({ pid, program }: PortOwner): string {
+  if (pid === null) return "another program, of another user";
+  return program === null ? `process ${pid}` : `process ${pid} (${program})`;
+}
+
+/**
+ * Tells whether this process may listen on a port: those below `net.ipv4.ip_unprivileged_port_start` need a capability.
+ * Where that cannot be read, `true`.
+ */
+export function mayListen(port: number): boolean {
+  const first = read("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+  const effective = /^CapEff:\s*([\da-f]+)$/m.exec(read("/proc/self/status") ?? "")?.[1];
+  if (first === null || effective === undefined || port >= Number(first)) return true;
+  return (BigInt(`0x${effective}`) & CAP_NET_BIND_SERVICE) !== 0n;
+}
+
+const CAP_NET_BIND_SERVICE = 1n << 10n;
+
+/** The state of a socket that listens, in `/proc/net/tcp`. */
+const LISTEN = "0A";
+
+function findListeningInode(port: number): string | null {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  for (const table of ["/proc/net/tcp", "/proc/net/tcp6"]) {
+    for (const line of read(table)?.split("\n").slice(1) ?? []) {
+      const [, local = "", , state, , , , , , inode = ""] = line.trim().split(/\s+/);
+      if (state === LISTEN && local.endsWith(suffix)) return inode;
+    }
+  }
+  return null;
+}
+
+/** Processes of other users cannot be looked at. */
+function findHolder(target: string): number | null {
+  for (const name of list("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    for (const descriptor of list(`/proc/${name}/fd`)) {
+      if (readLink(`/proc/${name}/fd/${descriptor}`) === target) return Number(name);
+    }
+  }
+  return null;
+}
+
+// What is gone by now, or belongs to another user, tells nothing.
+
+function read(path: string): string | null {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return null;
+  }
+}
+
+function list(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
+function readLink(path: string): string | null {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return null;
+  }
+}
