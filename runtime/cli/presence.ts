@@ -12,7 +12,7 @@ import { packageVersion } from "./package-version.ts";
 export interface PresenceOptions {
   config: Config;
   log: Logger;
-  /** `null`: it takes nobody's place. */
+  /** `null`: it takes the place of no other server. */
   takeover: Takeover | null;
   /** Begins to stop, in order. */
   stop: () => void;
@@ -24,7 +24,7 @@ export interface PresenceOptions {
 const ANSWER_MS = 1_000;
 
 /**
- * How others find this server: its control socket, its pid file, and what systemd knows of it.
+ * How others find this server: its control socket, its pid file, and its word to systemd.
  *
  *     opened ──announce()──▶ announced ──leave(), withdraw() or handOver()──▶ left
  *
@@ -104,7 +104,7 @@ export class Presence {
       isGuarded = stays;
       log.info({ servedBefore: takeover.place.serving }, "took over from the process before");
     }
-    // Whoever stays as the parent is the one to send signals to.
+    // A parent that stays is the process to send signals to.
     if (!isGuarded) this.#writePidFile();
     void this.#manager?.ready(SERVING);
     return { isGuarded };
@@ -142,7 +142,7 @@ export class Presence {
     await this.#manager?.handOver(pid);
   }
 
-  /** Resolves when the operators who asked before it left have their answers, or soon. */
+  /** Resolves when each command that came before the end has its answer, or soon. */
   async answered(): Promise<void> {
     if (this.#control !== null) await settledWithin(this.#control.answered, ANSWER_MS);
   }
@@ -154,7 +154,7 @@ export class Presence {
       writePidFile(config.pidFile);
       this.#ownsPidFile = true;
     } catch (error) {
-      // Nobody is there any more who could serve instead.
+      // No other server could serve instead.
       if (takeover === null || !(error instanceof RuntimeError)) throw error;
       log.error({ code: error.code }, error.message);
     }

@@ -28,7 +28,7 @@ import { describeUnignoredFiles } from "./unignored-files.ts";
 import { Upgrader, staysAsParent } from "./upgrade.ts";
 import type { SourceWatcher } from "./watch.ts";
 
-/** Longest wait for what was starting when a signal came: a build that does not end is killed within it. */
+/** Longest wait for a start that a signal interrupts: a build that does not end is killed within it. */
 const ABORT_START_MS = 3_000;
 
 /**
@@ -42,7 +42,7 @@ export async function start(options: StartOptions): Promise<void> {
   const stopping = new AbortController();
   let log: Logger | null = null;
   exitOnBug((error) => logs.reportBug(error, describeFailure(error).text));
-  // Once: the folder may be deleted, and this process then leaves it.
+  // Read once: the folder may be deleted, and this process then leaves it.
   const startedIn = process.cwd();
   const startCommand = toStartCommand({ ...process, cwd: startedIn, pwd: process.env["PWD"] });
   const place = { folder: startCommand.cwd, startedIn };
@@ -71,10 +71,11 @@ export async function start(options: StartOptions): Promise<void> {
   );
   let isServing = false;
   const whenServing = (act: (server: Serving) => void): void => {
-    if (!isServing) log?.info("told what to do before it serves: will do it then");
+    if (!isServing)
+      log?.info("received a signal while starting: the server obeys it when it serves");
     serving.then(act, () => {});
   };
-  // Before it has started, too: what a signal asks for happens as soon as it can.
+  // Before the start has ended, too: the server obeys as soon as it can.
   const passSignals = obeySignals({
     close: async () => {
       stopping.abort();
@@ -98,7 +99,7 @@ export async function start(options: StartOptions): Promise<void> {
     await serving;
     isServing = true;
   } catch (error) {
-    // Whoever stopped it ends the process.
+    // The signal handler ends the process.
     if (stopping.signal.aborted) return;
     await takeover?.failed(describeFailure(error).text);
     throw error;
@@ -108,7 +109,7 @@ export async function start(options: StartOptions): Promise<void> {
 /** Longer than a config file may take. */
 const READ_CONFIG_MS = 30_000;
 
-/** As whoever sends the signal does. */
+/** Sends this process the signal that ends it in order. */
 function stop(): void {
   process.kill(process.pid, "SIGTERM");
 }
@@ -135,17 +136,17 @@ interface Running {
 
 /** A server that others know of. */
 interface Serving {
-  /** Says in the log what comes of it, and rejects when it is refused. */
+  /** Logs the outcome, and rejects when the reload is refused. */
   reload: () => Promise<ReloadReport>;
   resize: (change: 1 | -1) => void;
   upgrader: Upgrader;
-  /** Finishes what its clients still ask, then ends the process: another process serves. */
+  /** Answers the last requests of its clients, then ends the process: another process serves. */
   leaveAndExit: () => Promise<void>;
 }
 
 interface OpenOptions {
   logs: ServerLogs;
-  /** `null`: it takes nobody's place. */
+  /** `null`: it takes the place of no other server. */
   takeover: Takeover | null;
   place: PresenceOptions["place"];
   signal: AbortSignal;
@@ -191,7 +192,7 @@ async function open(
   return { certificates, warnings, log, logs, envFiles, presence, primary, readConfig };
 }
 
-/** Fits a config to what the process may do, and loads the certificates that it names. Tells what is odd. */
+/** Fits a config to the limits of the process, and loads its certificates. Logs warnings. */
 async function completeSite(
   wanted: Config,
   log: Logger,
@@ -217,7 +218,7 @@ async function completeSite(
   return { config, certificates, warnings };
 }
 
-/** What the number of open files depends on: workers of all pools that the config knows. */
+/** Counts that decide the number of open files: connections, and workers of all pools that the config knows. */
 function toFiles({ maxConnections, maxWorkers, pools }: Config): {
   maxConnections: number;
   workers: number;
@@ -243,7 +244,7 @@ async function serve(
   const reload = (): Promise<ReloadReport> =>
     presence.whileReloading(async () => {
       const found = findWhereabouts(startCommand, startedIn);
-      // Who works on handlers sees the folder that is watched.
+      // In development the watcher stays in the folder of the start.
       if (found.kind === "same" || mode === "development") return moveAndTell(running, "reload");
       const move = { link: startCommand.cwd, from: startedIn, found };
       return followLink(running, { ...move, upgrader });
@@ -283,7 +284,7 @@ async function serve(
     await primary.destroy();
     throw error;
   }
-  // Who reads it may look for the pid file and the control socket.
+  // A reader of the log may look for the pid file and the control socket at once.
   announce(running);
   void warnOfUnignoredFiles(running);
   const hasServiceManager = (process.env["NOTIFY_SOCKET"] ?? "") !== "";
@@ -305,7 +306,7 @@ async function serve(
     guardian: isGuarded ? takeover : null,
     listeners,
     passSignals: options.passSignals,
-    // Whoever waits for this process is told nothing: it stays.
+    // A parent that stays is still the process that systemd or the shell knows.
     handOver: async (pid) => (stays ? presence.withdraw() : presence.handOver(pid)),
     leave,
     close: () => primary.close(primary.config.drainGraceMs),
@@ -369,7 +370,7 @@ async function warnOfUnignoredFiles({ log, primary }: Running): Promise<void> {
   for (const line of await describeUnignoredFiles(primary.config)) log.warn(line);
 }
 
-/** Tells a person what is there, in words on a terminal; a program reads one log line. */
+/** Announces the server: a banner on a terminal, one log line for a program. */
 function announce({ certificates, log, primary }: Running): void {
   const { config } = primary;
   const addresses = toAddresses(primary);
@@ -442,7 +443,7 @@ function toAddresses({ listeners, config }: Primary): string[] {
   return listeners.map(({ scheme, port }) => toAddress(scheme, port, config));
 }
 
-/** What a person can open: the address that was asked for, or this machine's own name for itself. */
+/** Address for a browser: the configured host, or this machine's own name for itself. */
 function toAddress(scheme: string, port: number, { host }: Config): string {
   const isAny = host === null || host === "0.0.0.0" || host === "::";
   const name = isAny ? "localhost" : host.includes(":") ? `[${host}]` : host;

@@ -30,22 +30,22 @@ export interface UpgraderOptions {
   /** The link to the process that stays as the parent of this one; `null`: there is none. */
   guardian: Pick<Takeover, "parent" | "upgrade"> | null;
   listeners: () => SharedPort[];
-  /** Sets who takes signals from now on. */
+  /** Sets the receiver of signals from now on. */
   passSignals: (passOn: PassOn) => void;
   /** Tells others that the process of this number serves from now on. */
   handOver: (pid: number) => Promise<void>;
-  /** Accepts no more, answers what the connections still ask until they are gone, ends all workers. */
+  /** Accepts no more, answers the last requests of its connections until they are gone, ends all workers. */
   leave: () => Promise<void>;
-  /** As `leave`, but answers only what is in flight. */
+  /** As `leave`, but answers only requests in flight. */
   close: () => Promise<void>;
-  /** Resolves when the operators who wait for an answer of this process have it, or soon. */
+  /** Resolves when each waiting command has its answer, or soon. */
   answered: () => Promise<void>;
 }
 
 /**
- * Decides what becomes of a process once another one serves in its place.
+ * Decides whether a process stays once another one serves in its place.
  *
- * Whoever has started it waits for its end, a container's runtime, npm, a shell or a supervisor, and would take it for the
+ * A container's runtime, npm, a shell or a supervisor waits for the end of the process that it started, and would take it for the
  * end of the service. So it stays as the parent of its successor, passes signals on, and ends as that ends; unless the
  * successor can be found without it: systemd is told its number, or it is in the pid file. Process 1 always stays: its
  * end is the end of its container.
@@ -87,18 +87,18 @@ export class Upgrader {
     });
   }
 
-  /** Begins to do it; what comes of it is in the log. */
+  /** Begins an upgrade; the log tells the outcome. */
   upgrade(): void {
     const { guardian } = this.#options;
-    // It has to be the parent of whoever serves.
+    // The guardian has to be the parent of the server.
     if (guardian !== null) process.kill(guardian.parent, "SIGUSR2");
     else if (this.#succession.isRaising) void this.#succession.raise();
     else void this.#begin();
   }
 
   /**
-   * Does it, for an operator who waits. Once another process serves, resolves when this one has no connection left, or after
-   * {@link LEAVING_MS}: what the operator asks from then on is answered by the new process.
+   * Upgrades for a command that waits. Once another process serves, resolves when this one has no connection left, or after
+   * {@link LEAVING_MS}: from then on the new process answers every request.
    */
   async upgradeAndLeave(): Promise<UpgradeOutcome> {
     const { guardian, bootTimeoutMs } = this.#options;
@@ -115,7 +115,7 @@ export class Upgrader {
     this.#onLeft(left);
   }
 
-  /** The server stops: whatever is being started is not wanted any more. Resolves when it is gone. */
+  /** The server stops: ends the process that is being started. Resolves when it is gone. */
   async abort(): Promise<void> {
     this.#succession.abort();
     await this.#upgrading;
@@ -140,7 +140,7 @@ export class Upgrader {
     }
   }
 
-  /** Resolves when the new process has the place; this one may still answer what its clients ask. */
+  /** Resolves when the new process has the place; this one may still answer requests on its connections. */
   async #upgrade(): Promise<UpgradeOutcome> {
     const { stays, log } = this.#options;
     const before = this.#succession.current;
@@ -175,7 +175,7 @@ export class Upgrader {
     try {
       await handOver(next.pid);
     } catch (error) {
-      // It serves, and whoever is connected to it stays so: it has the place, whether or not others know.
+      // The new process serves and has connections: it has the place, whether or not others know.
       log.error({ err: error }, "cannot tell others which process serves");
     }
     await next.takeOver({ stays });
@@ -194,7 +194,7 @@ export class Upgrader {
     log.info({ successorPid: next.pid }, "waiting for the process that serves; signals go to it");
   }
 
-  /** The end of whoever serves is the end of this process, if it stays. */
+  /** The end of the serving process is the end of this one, if it stays. */
   #watch(next: Successor): void {
     if (!this.#options.stays) return;
     void next.exited.then(async (exit) => {
@@ -232,7 +232,7 @@ export class Upgrader {
   }
 }
 
-/** Whether the kernel gives what waits for a listener that closes to another one on the same port (Linux 5.14). */
+/** Whether the kernel gives the waiting connections of a closing listener to another one on the same port (Linux 5.14). */
 function keepsConnections(): boolean {
   try {
     return readFileSync("/proc/sys/net/ipv4/tcp_migrate_req", "utf8").trim() !== "0";

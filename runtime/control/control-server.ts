@@ -13,13 +13,13 @@ import { fitSocketPath, toControlSocket } from "./socket-path.ts";
 /** All that a request may bring: an id. */
 const MAX_BODY_BYTES = 4096;
 
-/** Who has the right to ask is one of few. */
+/** Few operators have the right to ask. */
 const MAX_CONNECTIONS = 32;
 
 /** A request comes from the same machine, in one piece. */
 const REQUEST_TIMEOUT_MS = 5_000;
 
-/** How long a server that is there already may take to say who it is. */
+/** How long a running server may take to introduce itself. */
 const GREETING_TIMEOUT_MS = 2_000;
 
 export interface ControlServerOptions {
@@ -28,7 +28,7 @@ export interface ControlServerOptions {
   log: Logger;
   /** How it introduces itself. */
   greet: () => Greeting;
-  /** What is offered, once the server has started. What asks earlier waits for it; when it rejects, learns why. */
+  /** Operations, once the server has started. Earlier commands wait for them; a rejection is their answer. */
   operations: Promise<Partial<Operations>>;
   /** Begins to stop, in order. */
   stop: () => void;
@@ -41,8 +41,8 @@ export interface ControlServerOptions {
  *
  *     bound, under a name of its own ──publish()──▶ found by everybody ──close()──▶ closed
  *
- * It is renamed to its final name: it replaces what a dead server left behind, or the server that it takes over from, in
- * one step, and nobody finds it before its mode is 0600.
+ * It is renamed to its final name: it replaces the socket of a dead server, or of the server that it takes over from, in
+ * one step, and no process finds it before its mode is 0600.
  */
 export class ControlServer {
   readonly #options: ControlServerOptions;
@@ -67,7 +67,7 @@ export class ControlServer {
     this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.headersTimeout = REQUEST_TIMEOUT_MS;
     this.#server.requestTimeout = REQUEST_TIMEOUT_MS;
-    // Its name tells nobody yet, and its mode may not be right.
+    // Not published yet, and its mode may not be right.
     this.#server.on("connection", (socket: Socket) => {
       if (!this.#isPublished) socket.destroy();
     });
@@ -153,7 +153,7 @@ export class ControlServer {
     chmodSync(this.#ownPath, 0o600);
   }
 
-  /** Never rejects: what goes wrong is the answer, or its reader is gone. */
+  /** Never rejects: a failure is the answer, or its reader is gone. */
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     // A client that leaves.
     response.on("error", () => {});
@@ -207,7 +207,7 @@ interface Answered {
   value: unknown;
 }
 
-/** What can be asked for, and how. */
+/** Paths and their methods. */
 const METHODS: ReadonlyMap<string, string> = new Map([
   ["/", "GET"],
   ["/status", "GET"],
@@ -252,7 +252,7 @@ function answered(value: unknown): Answered | null {
   return value === undefined ? null : { status: 200, value };
 }
 
-/** @returns `undefined`: none is named; `false`: what came says nothing. */
+/** @returns `undefined`: none is named; `false`: the body says nothing. */
 function readId(body: string): string | undefined | false {
   if (body === "") return undefined;
   try {
@@ -303,11 +303,11 @@ function alreadyRunning(
 ): RuntimeError {
   const known = greetingSchema.safeParse(greeting);
   const addresses = known.success ? known.data.addresses.join(", ") : "";
-  const who = pid === null ? "a process that does not say which" : `process ${pid}`;
+  const owner = pid === null ? "a process that does not say which" : `process ${pid}`;
   const where = addresses === "" ? "" : ` at ${addresses}`;
   return new RuntimeError(
     "ERR_LISTEN",
-    `Cannot start: already running: ${who} serves${where} with the state folder ${stateDir}, ` +
+    `Cannot start: already running: ${owner} serves${where} with the state folder ${stateDir}, ` +
       'expected one server for each state folder ("edgicorn stop" ends it, "edgicorn reload" gives it new code, ' +
       "--state-dir DIR starts another one beside it)",
   );

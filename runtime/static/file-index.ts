@@ -13,7 +13,7 @@ const { subtle } = webcrypto;
 
 export interface FileIndexOptions {
   log: { warn(fields: object, message: string): void };
-  /** Whether what a symbolic link leads to outside of the folder is served; it is not unless told. */
+  /** Which symbolic links are followed; unless told, those that stay in the folder. */
   links?: PublicLinks;
   /** Memory for the content of small files, all together. */
   residentBudgetBytes?: number;
@@ -55,7 +55,7 @@ export class FileIndex {
   #entries: ReadonlyMap<string, StaticEntry> = NO_ENTRIES;
   #closing: Promise<void> | null = null;
 
-  /** Walks the folder, and watches it until {@link close}. Does not fail for what it finds. */
+  /** Walks the folder, and watches it until {@link close}. Does not fail for any content. */
   static async open(root: string, options: FileIndexOptions): Promise<FileIndex> {
     const index = new FileIndex(resolve(root), options);
     await index.#followRoot();
@@ -82,7 +82,7 @@ export class FileIndex {
   }
 
   /**
-   * What a path stands for; `undefined` for anything that is not a file to be served.
+   * Returns the entry of a path; `undefined` for anything that is not a file to be served.
    *
    * A miss costs one look into a map and never touches the disk. A hit on a file that was not checked in the last
    * second looks at it on disk first, so no answer is staler than that.
@@ -119,8 +119,8 @@ export class FileIndex {
   }
 
   /**
-   * Reads what the entity tag of a file is made of, where its time of modification does not do. To be awaited before a
-   * file that `needsContentTag` is answered with.
+   * Reads the entity tag of a file from its content, where its time of modification does not do. To be awaited before an
+   * answer with a file that `needsContentTag`.
    *
    * @returns `false` if the file is no longer what was looked up; then look up again.
    * @throws {RuntimeError} `ERR_OVERLOADED` when too many files are open.

@@ -25,7 +25,7 @@ export interface FileTreeOptions {
   log: { warn(fields: object, message: string): void };
   /** The file is no longer what a path stands for. */
   onRetired(file: StaticFile): void;
-  /** What was noticed on disk is now in the entries. */
+  /** All noticed changes of the disk are now in the entries. */
   onSettled(): void;
 }
 
@@ -89,7 +89,7 @@ export class FileTree {
     return this.#work();
   }
 
-  /** Looks at a file on disk and, if it is another than was indexed, at what its path stands for now. */
+  /** Looks at a file on disk and, if it is another than the indexed one, updates the entry of its path. */
   check(file: StaticFile): void {
     if (this.#table.isTrue(file, this.#root.realPath)) return;
     const origin = this.#table.originOf(file);
@@ -161,8 +161,8 @@ export class FileTree {
   #noticeLater(folder: Folder, name: string): void {
     this.#lookLater(folder, name);
     if (!isVersionName(name)) return;
-    for (const [child, what] of folder.children) {
-      if (isLinked(folder, child, what)) this.#lookLater(folder, child);
+    for (const [linked, child] of folder.children) {
+      if (isLinked(folder, linked, child)) this.#lookLater(folder, linked);
     }
   }
 
@@ -170,7 +170,7 @@ export class FileTree {
     if (this.#unread.size > 0 || this.#unseen.size > 0) {
       this.#working ??= this.#workInSlices().finally(() => {
         this.#working = null;
-        void this.#work(); // For what came up in `onSettled`.
+        void this.#work(); // For changes that came up in `onSettled`.
       });
     }
     return this.#working ?? Promise.resolve();
@@ -209,13 +209,13 @@ export class FileTree {
     }
   }
 
-  /** Deep: every name in it, as it may be another folder at the same path. Shallow: what came and went. */
+  /** Deep: every name in it, as it may be another folder at the same path. Shallow: names that came and went. */
   #read(folder: Folder, depth: Depth): void {
     this.#watch(folder); // Before reading, so that nothing comes to be between the two.
     const stats = lookAt(folder.realPath);
     const names = new Set(listNames(folder.realPath));
     folder.inode = stats?.ino ?? 0;
-    // A folder can change again within the resolution of its time: what is young is read once more by a sweep.
+    // A folder can change again within the resolution of its time: a sweep reads a young one once more.
     const isYoung = stats === undefined || Date.now() - stats.mtimeMs < YOUNG_MS;
     folder.readAtMs = isYoung ? Number.NaN : stats.mtimeMs;
     for (const name of folder.children.keys()) {
@@ -289,7 +289,7 @@ export class FileTree {
     if (folder.children.delete(name)) this.#table.publish(folder, name);
   }
 
-  /** A folder that is no longer at its path: what is below that path now must be judged anew. */
+  /** Drops a folder that is no longer at its path; the path is looked at anew. */
   #withdraw(folder: Folder): void {
     if (folder.parent === null) {
       for (const name of folder.children.keys()) this.#remove(folder, name);
@@ -321,7 +321,7 @@ export class FileTree {
     log.warn(
       { link, target, setting: "publicLinks" },
       `Cannot serve ${link}: found a symbolic link to ${target}, ${where}, expected one that stays inside ` +
-        '(copy the file there, or set publicLinks to "follow" to serve what all links lead to); until then it is answered 404',
+        '(copy the file there, or set publicLinks to "follow" to serve the targets of all links); until then it is answered 404',
     );
   }
 
@@ -339,9 +339,9 @@ export class FileTree {
     }
   }
 
-  #isNews(what: string): boolean {
-    if (this.#reported.has(what) || this.#reported.size >= MOST_REPORTS) return false;
-    this.#reported.add(what);
+  #isNews(subject: string): boolean {
+    if (this.#reported.has(subject) || this.#reported.size >= MOST_REPORTS) return false;
+    this.#reported.add(subject);
     return true;
   }
 
@@ -350,7 +350,7 @@ export class FileTree {
     this.#isUnwatchedReported = true;
     this.#options.log.warn(
       { folder: this.#root.realPath, err: error },
-      "Cannot watch every folder of static files: what is added there appears some seconds later; on Linux see fs.inotify.max_user_watches",
+      "Cannot watch every folder of static files: new files appear some seconds later; on Linux see fs.inotify.max_user_watches",
     );
   }
 }

@@ -45,7 +45,7 @@ describe("a signal while the server starts", { timeout: 60_000 }, () => {
     const server = spawnServer(t, { handlers: { "index.ts": LOADS_LATE }, env: { GO: go } });
     await server.until(({ msg }) => msg === "loading");
     server.kill("SIGHUP");
-    await server.until(({ msg }) => msg?.startsWith("told what to do before it serves") === true);
+    await server.until(({ msg }) => msg?.startsWith("received a signal while starting") === true);
     writeFileSync(go, "");
     await server.until(({ msg }) => msg === "listening");
     await server.until(({ msg }) => msg === "reloaded");
