@@ -71,8 +71,9 @@ export function resolveTerminal(
 
 /** Returns the start banner: short, no line wider than the terminal unless a single word is; ends with a line feed. */
 export function formatBanner(info: BannerInfo, terminal: Terminal): string {
+  // `terminal` decides. From Node 24 on, Node would look at standard output, where the banner does not go.
   const paint = (style: Style, text: string): string =>
-    terminal.color ? styleText(style, text) : text;
+    terminal.color ? styleText(style, text, { validateStream: false }) : text;
   const bullet = terminal.unicode ? "\u279c" : ">";
   const lines = [
     "",

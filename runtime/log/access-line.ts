@@ -59,8 +59,9 @@ export function createJsonLine(): LineFormat {
 
 /** Makes a format for terminals: `12:03:04.567 200 GET /hello  12 B  0.420 ms  worker 1  127.0.0.1  4f0c-1`. */
 export function createPrettyLine(color: boolean): LineFormat {
+  // `color` decides. From Node 24 on, Node would look at standard output, which another file may be.
   const paint = (style: Parameters<typeof styleText>[0], text: string): string =>
-    color ? styleText(style, text) : text;
+    color ? styleText(style, text, { validateStream: false }) : text;
   return (entry, timeMs) => {
     const style = STATUS_STYLE[Math.floor(entry.status / 100)] ?? "white";
     const by = entry.worker === null ? "primary" : `worker ${entry.worker}`;
