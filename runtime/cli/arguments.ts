@@ -28,7 +28,7 @@ export type Invocation =
   | DrillInvocation
   | { command: "init"; template: TemplateName | null }
   | { command: "help"; about: CommandName | null }
-  | { command: "version" };
+  | { command: "version" | "prune" };
 
 /** A command for a server that runs. */
 export interface ControlInvocation {
@@ -187,6 +187,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
     case "help":
       return { command, about };
     case "version":
+    case "prune":
       return { command };
     default:
       return assertNever(command);
@@ -222,10 +223,11 @@ function findForeignFlags(
   command: CommandName,
   { flags, json }: { flags: Partial<Record<FlagName, string>>; json: boolean },
 ): string[] {
-  if (command === "init") {
+  if (command === "init" || command === "prune") {
+    const expected = command === "init" ? "expected only --template" : "it has no flags";
     return [...Object.keys(flags), ...(json ? ["json"] : [])].map(
       // Other names are spelt as those of settings are.
-      (name) => `Cannot use --${flagName(name as SettingName)} with init: expected only --template`,
+      (name) => `Cannot use --${flagName(name as SettingName)} with ${command}: ${expected}`,
     );
   }
   if (!isControlCommand(command)) {
@@ -277,6 +279,7 @@ function describeUnknownFlag(rawName: string, command: CommandName | null): stri
 /** What somebody may have meant. */
 function flagsOf(command: CommandName | null): string[] {
   const general = ["--help", "--version"];
+  if (command === "prune") return general;
   if (command !== null && isControlCommand(command)) {
     return [...CONTROL_SETTINGS.map(flagName), "config", "env-file", "json"]
       .map((name) => `--${name}`)

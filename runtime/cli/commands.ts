@@ -15,6 +15,7 @@ export type CommandName =
   | "dev"
   | "check"
   | "drill"
+  | "prune"
   | "help"
   | "version"
   | ControlCommandName;
@@ -128,6 +129,15 @@ export const COMMANDS: readonly CommandText[] = [
     help: "finish what is under way, then end",
     usage: "[--state-dir DIR] [--config FILE] [--json]",
     details: ["As SIGTERM, and returns when the process of the server is gone."],
+  },
+  {
+    name: "prune",
+    help: "remove binaries of other systems from node_modules",
+    usage: "",
+    details: [
+      "For images: removes the binaries of uWebSockets.js that are not for this system",
+      "and this Node, more than 200 MB. Another Node needs an npm ci afterwards.",
+    ],
   },
   {
     name: "help",

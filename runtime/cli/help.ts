@@ -56,6 +56,8 @@ export function formatCommandHelp(command: CommandName): string {
 }
 
 function flagsOf(command: CommandName): string[] {
+  if (command === "prune")
+    return ["No flags. Exits with 0, or with 78 when the packages are not the project's."];
   if (command === "help" || command === "version") return ['All flags: "edgicorn help"'];
   if (command === "init") return ["Flags", TEMPLATE_ROW];
   if (isControlCommand(command)) {

@@ -41,6 +41,9 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
         // What only a drill needs is loaded for a drill only.
         await (await import("./drill.ts")).runDrill(invocation);
         return;
+      case "prune":
+        (await import("./prune.ts")).runPrune();
+        return;
       case "reload":
       case "rollback":
       case "generations":

@@ -50,6 +50,7 @@ describe("parseArguments()", () => {
       ["status", "--json", "--state-dir", "s", "--config=c.ts"],
       { command: "status", flags: { stateDir: "s", config: "c.ts" }, json: true, id: null },
     ],
+    [["prune"], { command: "prune" }],
     [["stop", "--help"], { command: "help", about: "stop" }],
     [
       ["drill", "--brief", "--seconds", "2", "--path=/a?b", "--workers", "3"],
@@ -102,6 +103,7 @@ describe("parseArguments()", () => {
       ["reload", "--http", "81"],
       "Cannot use --http with reload: expected only --state-dir, --config, --env-file or --json",
     ],
+    [["prune", "--http", "81"], "Cannot use --http with prune: it has no flags"],
     [["start", "--brief"], "Cannot use --brief with start: only drill has it"],
     [
       ["drill", "--seconds", "0"],

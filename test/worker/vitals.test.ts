@@ -5,6 +5,8 @@ import { VitalsMeter } from "../../runtime/worker/vitals.ts";
 
 describe("VitalsMeter", () => {
   it("tells how much memory the process has, and how busy it was since the last reading", async () => {
+    // Node knows the utilization of a loop that has begun. From Node 22 on, a test may run before that.
+    await delay(1);
     const meter = new VitalsMeter();
     const endMs = performance.now() + 30;
     while (performance.now() < endMs);
@@ -16,6 +18,6 @@ describe("VitalsMeter", () => {
       assert.ok(rssBytes > heapUsedBytes);
       assert.ok(loopUtilization >= 0 && loopUtilization <= 1);
     }
-    assert.ok(busy.loopUtilization > idle.loopUtilization);
+    assert.ok(busy.loopUtilization > idle.loopUtilization, JSON.stringify([busy, idle]));
   });
 });
