@@ -7,22 +7,22 @@ import type { Random } from "./random.ts";
 import { SlowCrowd, type Cut } from "./slow-crowd.ts";
 import type { Traffic } from "./traffic.ts";
 
-/** Long enough for the slowest way of being cut: a body below its least rate, after a grace of 10 s. */
+/** Longer than the slowest cut-off takes: a body below its least rate, after a grace of 10 s. */
 const CROWD_SECONDS = 16;
 const SETTLE_IN_SECONDS = 3;
 const SETTLE_MS = 30_000;
 export const READ_PATH = `/produces/0${formatOrder({ from: 0, bytes: 8 * 1024 ** 2, piece: 65_536, pauseEvery: 0, announced: false })}`;
 export const BODY_PATH = "/reads/0";
 
-/** What was measured of one crowd. */
+/** Measurements of one crowd. */
 export interface Siege {
-  /** Of normal traffic while the crowd was there. */
+  /** Of normal traffic beside the crowd. */
   readonly latencies: LatencySummary;
   readonly crowdBytes: number;
   readonly leftBytes: number;
 }
 
-/** What all of them share. */
+/** Settings of all rounds. */
 export interface SiegeSetting {
   readonly traffic: Traffic;
   readonly size: number;
@@ -31,13 +31,13 @@ export interface SiegeSetting {
   readonly quietSeconds: number;
 }
 
-/** A server that crowds come to. */
+/** A server that slow clients attack. */
 export class BesiegedServer {
   readonly sieges: Siege[] = [];
   readonly cuts: Cut[] = [];
   readonly #server: TestServer;
   readonly #setting: SiegeSetting;
-  /** What it has while no crowd is there. */
+  /** Its resources before the crowd. */
   readonly #sockets: number;
   readonly #bytes: number;
 
@@ -48,7 +48,7 @@ export class BesiegedServer {
     this.#bytes = residentBytesOf(server.pid);
   }
 
-  /** A crowd comes, stays until each kind has been cut off, and leaves. */
+  /** Runs one crowd: it connects, stays until each kind has been cut off, and leaves. */
   async besiege(): Promise<Siege> {
     const { traffic, quietSeconds, size, readers, random } = this.#setting;
     const crowd = await SlowCrowd.gather({
@@ -59,7 +59,7 @@ export class BesiegedServer {
       bodyPath: BODY_PATH,
       random,
     });
-    // That they all come at once is not what is measured.
+    // The rush at the start is not measured.
     await delay(SETTLE_IN_SECONDS * 1000);
     await traffic.cut();
     let crowdBytes = 0;
@@ -70,21 +70,21 @@ export class BesiegedServer {
         crowdBytes = Math.max(crowdBytes, this.#grownBytes);
       }
       if (crowd.refused > 0) throw new Error(`${crowd.refused} slow clients were refused`);
-      // Nor that they all leave at once.
+      // Nor is the rush at the end.
       latencies = await traffic.cut();
     } finally {
       crowd.leave();
     }
     this.cuts.push(...crowd.cuts);
     await this.untilLeft();
-    // What is garbage is collected when there is need of it: normal traffic makes some.
+    // The garbage collector runs on demand: normal traffic makes some garbage.
     await delay(quietSeconds * 1000);
     const siege = { latencies, crowdBytes, leftBytes: this.#grownBytes };
     this.sieges.push(siege);
     return siege;
   }
 
-  /** Nothing tells of the end of a connection, so this is asked for. @throws Error when some are left for too long. */
+  /** Polls, because no event reports the end of a connection. @throws Error when some are left for too long. */
   async untilLeft(): Promise<void> {
     const deadlineMs = performance.now() + SETTLE_MS;
     for (;;) {

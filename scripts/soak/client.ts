@@ -3,31 +3,31 @@ import { connect as connectPlain, type Socket } from "node:net";
 import { connect as connectTls, TLSSocket } from "node:tls";
 import { ResponseReader, type ResponseHead } from "./response-reader.ts";
 
-/** Where a client connects to. */
+/** Address of a server. */
 export interface Door {
   readonly port: number;
   readonly secure: boolean;
 }
 
-/** How a response ended for its client. */
+/** The end of a response, for its client. */
 export interface Received {
   /** `null`: the connection ended before the head was complete. */
   readonly head: ResponseHead | null;
   readonly bodyBytes: number;
-  /** Whether it was whole. If not, the connection ended within it. */
+  /** False: the connection ended within the response. */
   readonly complete: boolean;
 }
 
 export interface ReceiveOptions {
-  /** It answers a HEAD request. */
+  /** The response answers a HEAD request. */
   readonly head?: boolean;
-  /** @throws What `receive` is to throw: the bytes are wrong. */
+  /** @throws An error that `receive` is to throw: the bytes are wrong. */
   readonly onBody?: (bytes: Uint8Array, offset: number) => void;
 }
 
 /**
- * A client's connection that keeps nothing of what it reads, so that bodies may have any size, and that tells a response
- * which ended from one that was broken off.
+ * A client's connection that keeps nothing that it reads, so that bodies may have any size. Tells a complete response
+ * from a broken one.
  */
 export class Client {
   readonly socket: Socket;
@@ -52,7 +52,7 @@ export class Client {
     });
     socket.on("data", (bytes: Buffer) => this.#read(bytes));
     socket.on("drain", () => this.#wake());
-    // A reset is an end too: what had arrived before it is what counts.
+    // A reset is an end too: the bytes before it count.
     socket.on("error", () => {});
     socket.once("close", () => {
       this.#closed = true;
@@ -61,7 +61,7 @@ export class Client {
     socket.once("end", () => socket.end());
   }
 
-  /** @throws What connecting throws: refused, too many files. */
+  /** @throws The error of connecting: refused, too many files. */
   static async open({ port, secure }: Door): Promise<Client> {
     const options = { port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true };
     if (!secure) {
@@ -69,7 +69,7 @@ export class Client {
       await once(socket, "connect");
       return new Client(socket);
     }
-    // The certificate is signed by nobody.
+    // The certificate is self-signed.
     const socket = connectTls({ ...options, servername: "localhost", rejectUnauthorized: false });
     await once(socket, "secureConnect");
     return new Client(socket);
@@ -92,7 +92,7 @@ export class Client {
     return this.#head;
   }
 
-  /** Hands bytes over; resolves when there is room for more, or the connection has ended. */
+  /** Writes bytes. Resolves when there is room for more, or the connection has ended. */
   async send(bytes: Uint8Array | string): Promise<void> {
     const data = typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes;
     if (this.#closed || this.socket.write(data)) return;
@@ -100,9 +100,9 @@ export class Client {
   }
 
   /**
-   * The next response. Must be called before any of it may have come.
+   * Returns the next response. Must be called before any of its bytes can arrive.
    *
-   * @throws What `onBody` throws; Error for what is no response, or comes behind one.
+   * @throws The error of `onBody`; Error for an invalid response, or bytes after one.
    */
   async receive(options: ReceiveOptions = {}): Promise<Received> {
     this.#head = null;
@@ -115,13 +115,13 @@ export class Client {
     return { head: this.#head, bodyBytes: this.#bodyBytes, complete: this.#complete > 0 };
   }
 
-  /** Resolves when so much of a body has come, or the connection has ended, or is broken. */
+  /** Resolves when so many bytes of a body have arrived, or the connection has ended or is broken. */
   async untilBody(bytes: number): Promise<void> {
     while (this.#bodyBytes < bytes && this.#complete === 0 && !this.#closed) await this.#change();
   }
 
   /**
-   * Leaves with a TCP reset, where Node 20 can: below TLS it crashes, and what is ending already it would never close.
+   * Leaves with a TCP reset if Node 20 can: below TLS it crashes, and it would never close a connection that is ending.
    */
   reset(): void {
     if (this.secure || this.socket.writableEnded) this.socket.destroy();
@@ -146,7 +146,7 @@ export class Client {
 
   #waiting: Promise<void> | null = null;
 
-  /** All who wait share one promise. */
+  /** All waiters share one promise. */
   #change(): Promise<void> {
     this.#waiting ??= new Promise((resolve) => {
       this.#wake = () => {

@@ -6,7 +6,7 @@ import { patternOf } from "./pattern.ts";
 import { formatOrder } from "./produce.ts";
 import { sequence, type Random } from "./random.ts";
 import { checkLogs } from "./server-log.ts";
-import { atLeast, told, type Soak } from "./soak.ts";
+import { atLeast, shown, type Soak } from "./soak.ts";
 
 const LARGE_BYTES = 24 * 1024 ** 2;
 const RUNS = 50;
@@ -14,12 +14,12 @@ const BRIEF_RUNS = 6;
 /** How many downloads share the event loop of the primary. */
 const CONCURRENCY = 4;
 
-/** What is downloaded: a stream in chunks, one of an announced size, a whole body, a file, or a stream by way of the disk. */
+/** Kinds of downloads: a stream in chunks, one of an announced size, a whole body, a file, a stream spooled to disk. */
 type Kind = "chunks" | "announced" | "whole" | "file" | "spooled";
 
 const KINDS: readonly Kind[] = ["chunks", "announced", "whole", "file", "spooled"];
 
-/** It is in chunks that bytes were lost. */
+/** Bytes were lost in chunked responses. */
 const LARGE_KINDS: readonly Kind[] = [
   "chunks",
   "announced",
@@ -30,7 +30,7 @@ const LARGE_KINDS: readonly Kind[] = [
   "spooled",
 ];
 
-/** Sizes around the buffers of the library and what we pass it at a time. */
+/** Sizes around the buffers of uWebSockets.js and the sizes of our writes. */
 const EDGES = [
   5_333, 5_334, 15_999, 16_000, 16_001, 16_383, 16_384, 16_385, 32_000, 32_768, 65_535, 65_536,
   65_537, 131_072, 262_143, 262_144, 262_145, 524_289,
@@ -47,7 +47,7 @@ interface Download {
   readonly piece: number;
 }
 
-/** Corked writes that do not fit lose bytes in uWebSockets.js: none may be lost, whatever the buffers take. */
+/** uWebSockets.js loses bytes of corked writes that do not fit. Checks that none are lost, with any buffers. */
 export const corkedWrites: Soak = {
   name: "corked-writes",
   about: "24 MB to clients with tiny socket buffers, HTTP and HTTPS: every byte compared",
@@ -67,7 +67,7 @@ export const corkedWrites: Soak = {
     await runAll(planEdges(brief), run);
     say(`${edges} downloads of sizes at the edges`);
     const startMs = performance.now();
-    // At least so many, and then for as long as there is time.
+    // At least this many, and more as long as there is time.
     for (let done = 0; done < count || performance.now() < endMs;) {
       const batch = Array.from({ length: CONCURRENCY }, (_, index) =>
         planLarge(done + index, random),
@@ -77,10 +77,10 @@ export const corkedWrites: Soak = {
     }
     const mibPerSecond = (large * 24) / ((performance.now() - startMs) / 1000);
     return [
-      told("socket buffers", smallBuffers ? "16 KiB" : "as the system has them"),
+      shown("socket buffers", smallBuffers ? "16 KiB" : "as the system has them"),
       atLeast("of 24 MiB, all bytes right", large, count),
-      told("of sizes at edges, all bytes right", edges),
-      told("MiB/s", mibPerSecond.toFixed(0)),
+      shown("of sizes at edges, all bytes right", edges),
+      shown("MiB/s", mibPerSecond.toFixed(0)),
       checkLogs(server),
     ];
   },
@@ -96,7 +96,7 @@ function startFileServer(owner: Owner): Promise<TestServer> {
   });
 }
 
-/** Each size with each kind and scheme; the pieces and the reading take turns. */
+/** Each size with each kind and scheme; the pieces and the reading rotate. */
 function planEdges(brief: boolean): Download[] {
   let turn = 0;
   return EDGES.flatMap((bytes) =>
@@ -142,7 +142,7 @@ async function runDownload(server: TestServer, order: Download, random: Random):
   }
 }
 
-/** A few at a time. @throws What the first throws that fails, once none is under way. */
+/** Runs a few at a time. @throws The first error, once none is running. */
 async function runAll(
   orders: readonly Download[],
   run: (order: Download) => Promise<void>,

@@ -4,30 +4,30 @@ import { spreadOf } from "../bench/statistics.ts";
 import { BesiegedServer, type Siege, type SiegeSetting } from "./besieged-server.ts";
 import { Disturbance, judgeTimes } from "./disturbance.ts";
 import type { LatencySummary } from "./latencies.ts";
-import { milliseconds, told, type Figure, type SoakContext } from "./soak.ts";
+import { milliseconds, shown, type Figure, type SoakContext } from "./soak.ts";
 
 interface Round {
   readonly quiet: LatencySummary;
   /**
-   * With a crowd that is slow to another server of the same kind: what it takes of the machine is not taken by our server.
+   * The crowd attacks another server of the same kind. It takes as much of the machine, and nothing of our server.
    */
   readonly elsewhere: LatencySummary;
   readonly beside: Siege;
 }
 
-/** What crowds did to normal traffic, and to the server that they came to. */
+/** The crowds' effect on normal traffic, and on the attacked server. */
 export interface CrowdTimes {
   readonly beside: BesiegedServer;
   readonly figures: readonly Figure[];
 }
 
 /**
- * By how much slow clients move the p99 of others.
+ * Measures by how much slow clients move the p99 of others.
  *
- * On a machine with few cores the clients alone do so: the p99 is held against what it is while the same crowd keeps another
- * server of the same kind busy.
+ * On a machine with few cores the clients alone move it. Therefore the p99 is compared with the p99 while the same
+ * crowd attacks another server of the same kind.
  *
- * Not after a heap snapshot of the server: V8 then follows each object that moves, and collects for longer.
+ * Must not run after a heap snapshot of the server: V8 then tracks each object that moves, and collects for longer.
  */
 export async function measureCrowdTimes(
   { server, other }: { server: TestServer; other: TestServer },
@@ -81,19 +81,19 @@ function latencyFigures(rounds: readonly Round[]): Figure[] {
       .join(", ");
   const of = "without, with them elsewhere, beside";
   return [
-    told("rounds", rounds.length),
-    told(
+    shown("rounds", rounds.length),
+    shown(
       `p50 ${of}`,
       percentiles(({ p50Ms }) => p50Ms),
     ),
-    told(
+    shown(
       `p99 ${of}`,
       percentiles(({ p99Ms }) => p99Ms),
     ),
   ];
 }
 
-/** Within a round: a machine that slows down slows all phases. */
+/** Compares within a round: a machine that slows down slows all phases. */
 function timesOf({ elsewhere, beside }: Round): number {
   return beside.latencies.p99Ms / elsewhere.p99Ms;
 }

@@ -1,24 +1,24 @@
 import { readFileSync } from "node:fs";
 import { parseStat, readMachineCpu, readSessions } from "../bench/proc.ts";
-import { atMost, told, type Figure, type SoakContext } from "./soak.ts";
+import { atMost, shown, type Figure, type SoakContext } from "./soak.ts";
 
-/** Cores that other programs may use before a time says more of them than of us; as in the benchmark. */
+/** If other programs use more cores than this, times are not judged. The benchmark has the same bound. */
 const MOST_CORES = 0.1;
 
-/** Watches what other programs, and other guests of the host, take from this machine. */
+/** Measures the CPU time that other programs, and other guests of the host, take from this machine. */
 export class Disturbance {
   readonly #sessions: ReadonlySet<number>;
   readonly #startMs = performance.now();
   readonly #startOthersMs: number;
 
-  /** @param serverPids A server leads a session of its own; we and our clients are in ours. */
+  /** @param serverPids A server leads a session of its own; this process and its clients share another one. */
   constructor(...serverPids: readonly number[]) {
     const own = parseStat(readFileSync("/proc/self/stat", "utf8"))?.session ?? 0;
     this.#sessions = new Set([...serverPids, own]);
     this.#startOthersMs = this.#othersMs();
   }
 
-  /** How many cores others have used so far. */
+  /** How many cores other programs have used so far. */
   get cores(): number {
     const othersMs = this.#othersMs() - this.#startOthersMs;
     return Math.max(0, othersMs) / (performance.now() - this.#startMs);
@@ -32,7 +32,7 @@ export class Disturbance {
   }
 }
 
-/** By how much a load has moved the p99 of others; judged unless something else may have moved it. */
+/** A figure for the effect of a load on the p99 of others. Judged unless other programs may have caused it. */
 export function judgeTimes(
   times: number,
   options: { cores: number; most?: number; name?: string } & Pick<SoakContext, "brief">,
@@ -40,12 +40,12 @@ export function judgeTimes(
   const { cores, brief, most = P99_TIMES, name = "p99 beside / without" } = options;
   const judged = atMost(name, times, most, (value) => `${value.toFixed(2)} x`);
   return [
-    told("cores used by other programs", cores.toFixed(2)),
+    shown("cores used by other programs", cores.toFixed(2)),
     ifQuiet(judged, { cores, brief }),
   ];
 }
 
-/** A figure that depends on time: told and not judged where something else may have made it what it is. */
+/** A figure that depends on time. Shown without judgement when other programs may have influenced it. */
 export function ifQuiet(
   figure: Figure,
   { cores, brief }: { cores: number } & Pick<SoakContext, "brief">,
@@ -54,5 +54,5 @@ export function ifQuiet(
   return brief || cores > MOST_CORES ? { name, value, bound: "doubtful" } : figure;
 }
 
-/** What the p99 of normal traffic may be beside slow clients, of what it is without. */
+/** Most p99 of normal traffic beside slow clients, as a multiple of the p99 without them. */
 const P99_TIMES = 1.2;

@@ -3,7 +3,7 @@ import { Client, type Door } from "./client.ts";
 import { findOther } from "./pattern.ts";
 import type { Random } from "./random.ts";
 
-/** How a client reads: as fast as it can, a little at a time, or with pauses in which everything fills up. */
+/** How a client reads: as fast as it can, a little at a time, or with pauses in which all buffers fill up. */
 export type Reading = "fast" | "slow" | "pausing";
 
 export const READINGS: readonly Reading[] = ["fast", "slow", "pausing"];
@@ -11,22 +11,22 @@ export const READINGS: readonly Reading[] = ["fast", "slow", "pausing"];
 export interface DownloadOptions {
   readonly door: Door;
   readonly path: string;
-  /** Where in the pattern the body begins, and its size. */
+  /** Offset of the body in the pattern, and its size. */
   readonly from: number;
   readonly bytes: number;
   readonly reading: Reading;
   readonly random: Random;
 }
 
-/** A slow reader waits for a turn of the loop after so much: enough for the socket to be full most of the time. */
+/** A slow reader pauses for a turn of the event loop after this many bytes: the socket is full most of the time. */
 const SLOW_BYTES = 32 * 1024;
 const PAUSE_MS = 20;
 const HANGS_MS = 60_000;
 
 /**
- * Downloads a body and compares every byte with the one that it must be.
+ * Downloads a body and compares every byte with the pattern.
  *
- * @throws Error for another byte, another size, another status than 200, and when it hangs.
+ * @throws Error for a wrong byte, size or status, and when the download hangs.
  */
 export async function download(options: DownloadOptions): Promise<void> {
   const { door, path, from, bytes } = options;

@@ -4,15 +4,15 @@ import { peakBytesOf, residentBytesOf } from "../../test/helpers/proc.ts";
 import { startServer } from "../../test/helpers/start-server.ts";
 import { echo } from "../bench/echo-client.ts";
 import { checkLogs } from "./server-log.ts";
-import { atMost, mebibytes, told, type Figure, type Soak } from "./soak.ts";
+import { atMost, mebibytes, shown, type Figure, type Soak } from "./soak.ts";
 
 const BYTES = 1024 ** 3;
 const BRIEF_BYTES = 256 * 1024 ** 2;
-/** Code, and buffers that the first bytes make, are no growth. */
+/** Growth that is ignored: code, and buffers that the first bytes allocate. */
 const WARM_UP_BYTES = 64 * 1024 ** 2;
 const GOAL_BYTES = 64 * 1024 ** 2;
 
-/** 1 GiB to a handler and back at the same time: all bytes right, and nobody holds more than a little of it. */
+/** 1 GiB to a handler and back at the same time: all bytes right, and little of it in any process's memory. */
 export const echo1g: Soak = {
   name: "echo-1g",
   about:
@@ -26,7 +26,7 @@ export const echo1g: Soak = {
     const workers = [...server.workers.values()];
     const pids = [server.pid, ...workers];
     const bases = [server.http, server.https];
-    // Twice of each: each worker shall have had one.
+    // Two of each, so that each worker has one.
     for (const base of [...bases, ...bases]) {
       await echo({ url: `${base}/echo/0`, sizeBytes: WARM_UP_BYTES });
     }
@@ -34,7 +34,7 @@ export const echo1g: Soak = {
     for (const pid of pids) resetPeak(pid);
     const sizeBytes = brief ? BRIEF_BYTES : BYTES;
     const rates: number[] = [];
-    // In brief: once each.
+    // In brief: one of each.
     const endMs = brief ? 0 : performance.now() + seconds * 1000;
     do {
       for (const base of bases) {
@@ -46,17 +46,17 @@ export const echo1g: Soak = {
     const grown = pids.map((pid, index) => peakBytesOf(pid) - (before[index] ?? 0));
     const all = grown.reduce((sum, bytes) => sum + bytes, 0);
     return [
-      told(`echoes of ${mebibytes(sizeBytes)}, all bytes right`, rates.length),
-      told("MiB/s, each way", Math.min(...rates).toFixed(0)),
-      told("primary grown by", mebibytes(grown[0] ?? 0)),
-      told("workers grown by", grown.slice(1).map(mebibytes).join(", ")),
+      shown(`echoes of ${mebibytes(sizeBytes)}, all bytes right`, rates.length),
+      shown("MiB/s, each way", Math.min(...rates).toFixed(0)),
+      shown("primary grown by", mebibytes(grown[0] ?? 0)),
+      shown("workers grown by", grown.slice(1).map(mebibytes).join(", ")),
       judgeGrowth(all, maxGrowthBytes),
       checkLogs(server),
     ];
   },
 };
 
-/** The peak counts from now on (proc(5), `clear_refs`). */
+/** Resets the peak (proc(5), `clear_refs`). */
 function resetPeak(pid: number): void {
   writeFileSync(`/proc/${pid}/clear_refs`, "5");
 }
@@ -64,5 +64,5 @@ function resetPeak(pid: number): void {
 function judgeGrowth(bytes: number, maxGrowthBytes: number | null): Figure {
   const name = "all of them grown by, at most";
   if (maxGrowthBytes !== null) return atMost(name, bytes, maxGrowthBytes, mebibytes);
-  return { ...told(name, mebibytes(bytes)), bound: `goal ${mebibytes(GOAL_BYTES)}` };
+  return { ...shown(name, mebibytes(bytes)), bound: `goal ${mebibytes(GOAL_BYTES)}` };
 }

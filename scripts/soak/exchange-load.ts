@@ -4,7 +4,7 @@ import { expectOf, pathOf, planExchange, type ExchangePlan } from "./exchange-pl
 import { sequence } from "./random.ts";
 import { runExchange, type Outcome } from "./run-exchange.ts";
 
-/** An exchange that went as it must. */
+/** An exchange that ended as planned. */
 export interface ExchangeRecord {
   readonly plan: ExchangePlan;
   readonly outcome: Outcome;
@@ -15,13 +15,13 @@ export interface ExchangeLoadOptions {
   readonly doors: readonly [Door, ...Door[]];
   readonly seed: number;
   readonly seconds: number;
-  /** How many exchanges are under way at a time. */
+  /** How many exchanges run at a time. */
   readonly concurrency: number;
-  /** Number of the first exchange: two loads of one server must not share any. */
+  /** Number of the first exchange. Two loads of one server must not share any. */
   readonly from?: number;
 }
 
-/** No exchange that is planned takes longer, also on a machine that has much else to do. */
+/** No planned exchange takes longer, also on a busy machine. */
 const HANGS_MS = 30_000;
 /** Numbers of one loop's exchanges: more than it can run. */
 const LOOP_NUMBERS = 1_000_000;
@@ -29,8 +29,7 @@ const LOOP_NUMBERS = 1_000_000;
 /**
  * Runs random exchanges side by side.
  *
- * @throws Error that names the exchange for the first that ends otherwise than it must, or not at all; none is under
- *   way by then.
+ * @throws Error naming the first exchange that ends otherwise than planned, or not at all; none is running then.
  */
 export async function runExchanges(options: ExchangeLoadOptions): Promise<ExchangeRecord[]> {
   const { concurrency } = options;
@@ -51,7 +50,7 @@ export async function runExchanges(options: ExchangeLoadOptions): Promise<Exchan
           client = await Client.open(door);
         }
         records.push({ plan, outcome: await inTime(client, plan) });
-        // It says so before it does so: what would be sent now might be lost.
+        // The server announces the close first. A request that is sent now might be lost.
         if (client.head?.fields.get("connection") === "close") client.socket.destroy();
         if (client.socket.destroyed) client = null;
       }
@@ -86,17 +85,17 @@ async function inTime(client: Client, plan: ExchangePlan): Promise<Outcome> {
   }
 }
 
-/** What the server's access log tells of an exchange. */
+/** The server's access log about an exchange. */
 export interface AccessOutcome {
   readonly path: string;
   readonly status: number;
 }
 
 /**
- * Holds the access log against what the clients saw: every exchange that was to reach the server has exactly one line,
- * with the status its client saw; one whose client left has at most one. Pure.
+ * Compares the access log with the clients' outcomes. Every exchange that reached the server has exactly one line, with
+ * the client's status. An exchange whose client left has at most one line. Pure.
  *
- * @returns What is wrong, a line for each exchange; empty when all is well.
+ * @returns One line per wrong exchange; empty when all are right.
  */
 export function findAccessBreaches(
   records: readonly ExchangeRecord[],
@@ -125,7 +124,7 @@ export function findAccessBreaches(
   });
 }
 
-/** 499: its client left, or was cut off; 502: its answer broke off, whatever status it had begun with. */
+/** 499: its client left, or was cut off. 502: its answer broke off, whatever its status was. */
 function statusesOf(plan: ExchangePlan, outcome: Outcome): readonly number[] {
   switch (outcome.kind) {
     case "answered":

@@ -1,7 +1,7 @@
 import { formatOrder } from "./produce.ts";
 import { pickOne, type Random } from "./random.ts";
 
-/** What an exchange asks for: a handler of `handlers/` by its folder, or a static file. */
+/** The target of an exchange: a handler of `handlers/` by its folder, or a static file. */
 export type Asked =
   | "echo"
   | "reads"
@@ -14,25 +14,25 @@ export type Asked =
   | "waits"
   | "file";
 
-/** How a client leaves: in order, with a reset, or by ending only its own direction, which to Edgicorn means the same. */
+/** How a client leaves: normally, with a reset, or by ending its own direction only, which Edgicorn treats the same. */
 export type Leaving = "close" | "reset" | "half-close";
 
-/** Where a client leaves, or stands still. Offsets count from the first byte of the head, or of the response's body. */
+/** Where a client leaves or stops. Offsets count from the first byte of the head, or of the response's body. */
 export type Break =
   | { readonly kind: "leaves-sending"; readonly atByte: number; readonly how: Leaving }
   | { readonly kind: "leaves-waiting"; readonly afterMs: number; readonly how: Leaving }
   | { readonly kind: "leaves-reading"; readonly atByte: number; readonly how: Leaving }
   | { readonly kind: "stalls-sending"; readonly atByte: number };
 
-/** One exchange, as it is meant to go. */
+/** The plan of one exchange. */
 export interface ExchangePlan {
-  /** Unique in a run: it is part of the path, and so of the access line. */
+  /** Unique in a run. It is part of the path, and so of the access line. */
   readonly n: number;
   readonly asked: Asked;
-  /** Whether its handler has bodies on disk, where it is slower than its client or the other way round. */
+  /** Whether its handler spools bodies, so that it can be slower than its client or the other way round. */
   readonly spooled: boolean;
   readonly method: "GET" | "HEAD" | "POST";
-  /** Where in the pattern its bodies begin: exchanges that are mixed up have other bytes. */
+  /** Offset of its bodies in the pattern: exchanges that are mixed up have different bytes. */
   readonly from: number;
   readonly requestBytes: number;
   readonly responseBytes: number;
@@ -40,14 +40,14 @@ export interface ExchangePlan {
   readonly pauseEvery: number;
   readonly announced: boolean;
   readonly framing: "length" | "chunked" | "none";
-  /** Sizes of the pieces it sends, and its pauses, are drawn from this. */
+  /** Seed for the sizes of the pieces that it sends, and for its pauses. */
   readonly pieceSeed: number;
-  /** How often the client stops reading for a moment. */
+  /** How often the client pauses its reading. */
   readonly readingPauses: number;
   readonly break: Break | null;
 }
 
-/** Sizes around every buffer, chunk and credit there is on the way, and both sides of them. */
+/** Sizes around every buffer, chunk and credit on the way, and on both sides of them. */
 const SIZES = [
   0, 1, 2, 100, 1_000, 5_333, 5_334, 15_999, 16_000, 16_001, 16_383, 16_384, 16_385, 32_000, 65_535,
   65_536, 65_537, 131_071, 131_072, 131_073, 262_144, 300_000, 524_289, 1_048_576, 2_097_153,
@@ -55,16 +55,16 @@ const SIZES = [
 
 const PIECES = [1, 13, 1_000, 16_000, 16_384, 65_536, 65_537, 200_000, 1_000_000] as const;
 
-/** Most pieces that a stream is made of: of one byte each, a large one would take the whole run. */
+/** Most pieces of a stream: with one byte each, a large one would take the whole run. */
 const MAX_PIECES = 2_000;
 
-/** The server's own: up to here a body is gathered before a handler gets it. */
+/** The server's own limit. A smaller body is gathered before a handler gets it. */
 const BODY_BUFFER = 65_536;
 
-/** Sizes of the static files there are, by their names: `file-SIZE.bin`. */
+/** Sizes of the static files, by their names: `file-SIZE.bin`. */
 export const FILE_SIZES = [0, 1, 16_000, 16_385, 65_537, 300_000, 2_097_153] as const;
 
-/** Those that stream come more often. */
+/** Streaming targets are more frequent. */
 const ASKED: readonly [Asked, ...Asked[]] = [
   "echo",
   "echo",
@@ -84,19 +84,19 @@ const ASKED: readonly [Asked, ...Asked[]] = [
   "file",
 ];
 
-/** Those that `handlers/spooled/` has, too. */
+/** Targets that `handlers/spooled/` has, too. */
 const SPOOLED: ReadonlySet<Asked> = new Set(["echo", "reads", "produces", "breaks"]);
 
 const WITH_BODY: ReadonlySet<Asked> = new Set(["echo", "reads", "glances", "throws"]);
 
-/** How often, of so many, an exchange waits for one of the server's timers: they take a second each. */
+/** One exchange in this many waits for one of the server's timers, which take a second each. */
 const ONE_IN_TIMED = 64;
 
-/** Draws an exchange. Pure, but for the sequence. */
+/** Draws an exchange. Pure, except for the sequence. */
 export function planExchange(n: number, random: Random): ExchangePlan {
   const timed = random(ONE_IN_TIMED) === 0;
   const asked = timed && random(2) === 0 ? "waits" : pickOne(random, ASKED);
-  // Others are sent one that nobody reads, now and then; a file takes none.
+  // Other targets get a body that they do not read, now and then; a file takes none.
   const withBody = WITH_BODY.has(asked) || (asked !== "file" && random(3) === 0);
   const requestBytes = withBody ? pickOne(random, SIZES) : 0;
   const responseBytes = pickOne<number>(random, asked === "file" ? FILE_SIZES : SIZES);
@@ -124,7 +124,7 @@ function planBreak(plan: ExchangePlan, timed: boolean, random: Random): Break | 
   if (plan.asked === "waits") return null;
   const sentBytes = headOf(plan).length + plan.requestBytes;
   if (timed) {
-    // Only what waits for its body: the others answer, and then nobody minds that it does not come.
+    // Only handlers that wait for their body. The others answer without it.
     if ((plan.asked !== "reads" && plan.asked !== "echo") || plan.requestBytes === 0) return null;
     return { kind: "stalls-sending", atByte: sentBytes - 1 - random(plan.requestBytes) };
   }
@@ -141,7 +141,7 @@ function planBreak(plan: ExchangePlan, timed: boolean, random: Random): Break | 
   }
 }
 
-/** The path of an exchange, as the access log has it. */
+/** The path of an exchange, as in the access log. */
 export function pathOf({ asked, spooled, n, responseBytes }: ExchangePlan): string {
   if (asked === "file") return `/file-${responseBytes}.bin`;
   return `${spooled ? "/spooled" : ""}/${asked}/${n}`;
@@ -165,27 +165,27 @@ export function headOf(plan: ExchangePlan): string {
   return `${method} ${pathOf(plan)}${query} HTTP/1.1\r\nHost: a\r\n${fields}\r\n`;
 }
 
-/** What a client must receive if it stays to the end. */
+/** The response to a client that stays to the end. */
 export interface Expected {
   /** `broken`: the connection ends before the response does. */
   readonly kind: "answered" | "broken";
   readonly status: number;
-  /** The body: so much of the pattern, from there on; `null`: some text. */
+  /** The body as a part of the pattern; `null`: some text. */
   readonly body: { readonly from: number; readonly bytes: number } | null;
 }
 
-/** How an exchange must end. Pure. */
+/** Returns the expected end of an exchange. Pure. */
 export function expectOf(plan: ExchangePlan): Expected {
   const { asked, method, requestBytes, responseBytes, from } = plan;
   if (plan.break?.kind === "stalls-sending") {
-    // What has begun to come back when it stands still can only be broken off.
+    // A response that has begun when the client stops can only be broken off.
     const isAnswered =
       asked === "echo" && !plan.spooled && plan.break.atByte - headOf(plan).length > BODY_BUFFER;
     return isAnswered
       ? { kind: "broken", status: 200, body: { from, bytes: requestBytes } }
       : text(408);
   }
-  // Of an answer to HEAD nobody reads the body, not even to find that it breaks.
+  // The handler's body for HEAD is not read, so its break stays unnoticed.
   const isHead = method === "HEAD";
   const pattern = (bytes: number, start = from): Expected => ({
     kind: "answered",

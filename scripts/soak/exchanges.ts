@@ -12,20 +12,20 @@ import {
 import { FILE_SIZES } from "./exchange-plan.ts";
 import { findLeftovers, readHoldings, snapshotEnvironment } from "./leftovers.ts";
 import { patternOf } from "./pattern.ts";
-import { atMost, mebibytes, milliseconds, told, type Figure, type Soak } from "./soak.ts";
+import { atMost, mebibytes, milliseconds, shown, type Figure, type Soak } from "./soak.ts";
 import { setTimeout as delay } from "node:timers/promises";
 
 const CONCURRENCY = 16;
-/** Memory that a process keeps after a load: heap that was not collected, buffers of the allocator. */
+/** Memory that a process may keep after a load: uncollected heap, buffers of the allocator. */
 const GROWTH_BYTES = 128 * 1024 ** 2;
-/** Time to stop a server that has nothing to do, on a busy machine. */
+/** Time to stop an idle server, on a busy machine. */
 const STOP_MS = 5_000;
 const WARM_UP_SECONDS = 3;
 
-/** Random exchanges: each ends in exactly one outcome, and nothing of any is left. */
+/** Random exchanges: each has exactly one outcome, and nothing of any is left. */
 export const exchanges: Soak = {
   name: "exchanges",
-  // Or else nothing that is sent would ever have to wait for its client.
+  // Otherwise no response would ever have to wait for its client.
   buffersBytes: 16 * 1024,
   about: "random exchanges, cut at every point by either side: one outcome each, nothing left",
   async run({ scope, seed, seconds, say }) {
@@ -33,7 +33,7 @@ export const exchanges: Soak = {
     const server = await startExchangeServer(scope, snapshotEnvironment(dir));
     const pids = [server.pid, ...server.workers.values()];
     const doors = doorsOf(server);
-    // Once warm: code and buffers that the first load makes stay.
+    // Measure once warm: code and buffers of the first load stay.
     const warm = { doors, seed, seconds: WARM_UP_SECONDS, concurrency: CONCURRENCY };
     const first = await runExchanges({ ...warm, from: 100_000_000 });
     await delay(500);
@@ -54,13 +54,13 @@ export const exchanges: Soak = {
   },
 };
 
-/** Starts the server that the exchanges are made for. */
+/** Starts the server for the exchanges. */
 export function startExchangeServer(
   owner: Owner,
   env: Readonly<Record<string, string>> = {},
 ): Promise<TestServer> {
   const files = FILE_SIZES.map((size) => [`file-${size}.bin`, patternOf(0, size)] as const);
-  // Far enough apart that a busy machine does not mistake one for the other.
+  // Far enough apart that a busy machine does not mix them up.
   const timers = ["--body-timeout", "1s", "--request-timeout", "4s"];
   return startServer(owner, {
     handlers: join(import.meta.dirname, "handlers"),
@@ -71,13 +71,13 @@ export function startExchangeServer(
   });
 }
 
-/** Plain twice, so that two of three connections are. */
+/** Plain HTTP twice, so that two of three connections use it. */
 export function doorsOf(server: TestServer): readonly [Door, ...Door[]] {
   const plain = { port: server.port("http"), secure: false };
   return [plain, plain, { port: server.port("https"), secure: true }];
 }
 
-/** What the server has logged so far. */
+/** The server's log so far. */
 export function accessOutcomes(server: TestServer): AccessOutcome[] {
   return server.accessLines.map(({ path, status }) => ({
     path: String(path),
@@ -88,7 +88,7 @@ export function accessOutcomes(server: TestServer): AccessOutcome[] {
 function countOutcomes(records: readonly ExchangeRecord[]): Figure[] {
   const counts = new Map<string, number>();
   for (const { outcome } of records) counts.set(outcome.kind, (counts.get(outcome.kind) ?? 0) + 1);
-  return [told("exchanges", records.length), ...[...counts].map(([kind, n]) => told(kind, n))];
+  return [shown("exchanges", records.length), ...[...counts].map(([kind, n]) => shown(kind, n))];
 }
 
 /** Access lines are written in batches: those of the last exchanges may still come. */
@@ -113,7 +113,7 @@ function checkAccess(breaches: readonly string[]): Figure {
   return { ...figure, bound: "0", ...(first === undefined ? {} : { breach: first }) };
 }
 
-/** An exchange that is still in flight would be waited for. */
+/** Stopping would wait for an exchange that is still in flight. */
 async function stop(server: TestServer): Promise<Figure> {
   const startMs = performance.now();
   server.kill("SIGTERM");

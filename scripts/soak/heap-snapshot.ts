@@ -1,9 +1,9 @@
-/** How many objects of each class a heap snapshot of V8 has. */
+/** Counts the objects of each class in a heap snapshot of V8. */
 export function countInstances(
   snapshot: string,
   classes: readonly string[],
 ): ReadonlyMap<string, number> {
-  // The shape of `--heapsnapshot-signal`'s files; the checks below say so when it is another.
+  // The format of `--heapsnapshot-signal`. The checks below report another format.
   const { snapshot: about, nodes, strings } = JSON.parse(snapshot) as Snapshot;
   const { node_fields: fields, node_types: types } = about.meta;
   const typeAt = fields.indexOf("type");
@@ -15,7 +15,7 @@ export function countInstances(
   const counts = new Map(classes.map((name) => [name, 0]));
   const nameOf = new Map<number, string>();
   strings.forEach((text, index) => {
-    // A bundler puts `_` before the name of a class that names itself.
+    // A bundler prefixes the name of a class that refers to itself with `_`.
     const name = text.replace(/^_/, "");
     if (counts.has(name)) nameOf.set(index, name);
   });

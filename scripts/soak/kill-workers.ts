@@ -1,14 +1,13 @@
 import { killUnderLoad, type LossReport } from "./lose-workers.ts";
-import { atLeast, atMost, milliseconds, told, type Figure, type Soak } from "./soak.ts";
+import { atLeast, atMost, milliseconds, shown, type Figure, type Soak } from "./soak.ts";
 
 const BRIEF_SECONDS = 5;
 const KILL_EVERY_MS = 200;
 
-/** `kill -9` of a random worker, five times a second: what may run twice is answered, the rest fails at once. */
+/** Kills a random worker with `kill -9`, five times a second: idempotent requests are answered, others fail at once. */
 export const killWorkers: Soak = {
   name: "kill-workers",
-  about:
-    "kill -9 of random workers: no GET fails; of POSTs those that a killed worker had, with 502",
+  about: "kill -9 of random workers: no GET fails; POSTs in flight on a killed worker get 502",
   alone: true,
   async run({ scope, seconds, brief }) {
     const kills = { seconds: (brief ? BRIEF_SECONDS : seconds) / 2, killEveryMs: KILL_EVERY_MS };
@@ -19,7 +18,7 @@ export const killWorkers: Soak = {
       ...describeLosses("GET", gets),
       describeFailures("GETs that failed", gets.failed),
       ...describeLosses("POST", posts),
-      told("POSTs that the server says were lost", posts.lost),
+      shown("POSTs lost, according to the server", posts.lost),
       atMost("POSTs with 502 that were not", Math.max(0, lost - posts.lost), 0),
       atMost("POSTs lost that had no 502", Math.max(0, posts.lost - lost), 0),
       atMost("POSTs that failed otherwise", countOf(others), 0),
@@ -27,20 +26,20 @@ export const killWorkers: Soak = {
   },
 };
 
-/** What must hold whatever is lost. */
+/** Figures that must hold in both loads. */
 export function describeLosses(name: string, report: LossReport): Figure[] {
   const [first] = report.wrong;
   const wrong = atMost(`${name}: answers to other requests`, report.wrong.length, 0);
   return [
-    told(`${name}: requests`, report.requests),
+    shown(`${name}: requests`, report.requests),
     atLeast(`${name}: workers lost`, report.workers, 1),
-    told(`${name}: exchanges sent again`, report.replayed),
-    told(`${name}: slowest`, milliseconds(report.slowestMs)),
+    shown(`${name}: exchanges sent again`, report.replayed),
+    shown(`${name}: slowest`, milliseconds(report.slowestMs)),
     first === undefined ? wrong : { ...wrong, breach: `a wrong answer to ${first}` },
   ];
 }
 
-/** None may; by their status, or what broke them. */
+/** Failed requests, by status or error. There must be none. */
 function describeFailures(name: string, failed: Readonly<Record<string, number>>): Figure {
   const figure = atMost(name, countOf(failed), 0);
   const kinds = Object.entries(failed).map(([how, count]) => `${count} with ${how}`);

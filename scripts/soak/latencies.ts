@@ -1,4 +1,4 @@
-/** How many answers came when, and what is said of their latencies. */
+/** Number of answers and a summary of their latencies. */
 export interface LatencySummary {
   readonly count: number;
   readonly p50Ms: number;
@@ -6,7 +6,7 @@ export interface LatencySummary {
   readonly maxMs: number;
 }
 
-/** What is said of some latencies; zeros for none. */
+/** Summarizes latencies; zeros for none. */
 export function summarize(latenciesMs: readonly number[]): LatencySummary {
   const sorted = latenciesMs.toSorted((a, b) => a - b);
   return {
@@ -17,7 +17,7 @@ export function summarize(latenciesMs: readonly number[]): LatencySummary {
   };
 }
 
-/** The least value that so large a part of the values is not above (nearest rank); 0 for none. */
+/** Returns the percentile by nearest rank; 0 for no values. */
 export function percentileOf(sorted: readonly number[], part: number): number {
   return sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)] ?? 0;
 }

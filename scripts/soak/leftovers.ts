@@ -3,18 +3,18 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { openFilesOf } from "../../test/helpers/proc.ts";
 import { countInstances } from "./heap-snapshot.ts";
-import { told, type Figure } from "./soak.ts";
+import { shown, type Figure } from "./soak.ts";
 
-/** Node writes a heap snapshot when this comes. Nothing else of ours uses it, and a terminal sends it to nobody here. */
+/** This signal makes Node write a heap snapshot. The server does not use it otherwise. */
 const SNAPSHOT_SIGNAL = "SIGWINCH";
 const SNAPSHOT_MS = 60_000;
-/** Time to close what is left: connections that were cut, files that are read to the end. */
+/** Time for closing leftovers: connections that were cut, files that are read to the end. */
 const SETTLE_MS = 20_000;
 const POLL_MS = 50;
 const LOOKS = 3;
 const LOOK_AGAIN_MS = 2_000;
 
-/** Objects of which each belongs to one exchange, in the primary and in a worker; and timers. */
+/** Classes with one object per exchange, in the primary and in a worker; and timers. */
 const PER_EXCHANGE = [
   "Exchange",
   "UwsClientSide",
@@ -33,21 +33,21 @@ const PER_EXCHANGE = [
   "Timeout",
 ] as const;
 
-/** Has Node write heap snapshots into a folder; to be added to the server's environment. */
+/** Environment variables that make Node write heap snapshots into a folder. */
 export function snapshotEnvironment(dir: string): Record<string, string> {
   mkdirSync(dir, { recursive: true });
   const flags = `--heapsnapshot-signal=${SNAPSHOT_SIGNAL} --diagnostic-dir=${dir}`;
   return { NODE_OPTIONS: flags };
 }
 
-/** What processes hold: descriptors, and objects that belong to exchanges. */
+/** The resources of processes: descriptors, and objects that belong to exchanges. */
 export interface Holdings {
   readonly sockets: ReadonlyMap<number, number>;
   readonly files: ReadonlyMap<number, number>;
   readonly objects: ReadonlyMap<number, ReadonlyMap<string, number>>;
 }
 
-/** Looks at processes that have nothing to do: it stops each for as long as a snapshot takes. */
+/** Measures idle processes. Stops each one for the duration of a snapshot. */
 export async function readHoldings(pids: readonly number[], dir: string): Promise<Holdings> {
   const objects = await readObjects(pids, dir);
   return { ...readDescriptors(pids), objects };
@@ -62,7 +62,7 @@ async function readObjects(pids: readonly number[], dir: string): Promise<Holdin
 /**
  * Waits until the processes hold no more than before, or time is up.
  *
- * @returns A figure for each kind of thing; those of which some are left have a breach.
+ * @returns A figure for each kind of resource, with a breach when some are left.
  */
 export async function findLeftovers(before: Holdings, dir: string): Promise<Figure[]> {
   const pids = [...before.sockets.keys()];
@@ -73,7 +73,7 @@ export async function findLeftovers(before: Holdings, dir: string): Promise<Figu
     now = readDescriptors(pids);
   }
   let left = await compareObjects(before.objects, dir);
-  // A timer of a moment ago, or a connection whose end comes with the next look, is not left.
+  // A recent timer, or a connection whose end the next poll sees, is no leftover.
   for (let look = 1; look < LOOKS && left.length > 0; look++) {
     await delay(LOOK_AGAIN_MS);
     left = await compareObjects(before.objects, dir);
@@ -81,11 +81,11 @@ export async function findLeftovers(before: Holdings, dir: string): Promise<Figu
   return [
     compare("sockets left", before.sockets, now.sockets),
     compare("files left", before.files, now.files),
-    ...(left.length === 0 ? [told("objects of exchanges left", "0")] : left),
+    ...(left.length === 0 ? [shown("objects of exchanges left", "0")] : left),
   ];
 }
 
-/** A figure for each class of which some are left. */
+/** Returns a figure for each class of which objects are left. */
 async function compareObjects(before: Holdings["objects"], dir: string): Promise<Figure[]> {
   const objects = await readObjects([...before.keys()], dir);
   return PER_EXCHANGE.map((name) => {
@@ -115,7 +115,7 @@ function isBack(before: Holdings, now: Pick<Holdings, "sockets" | "files">): boo
   );
 }
 
-/** The process that has most more than before decides. */
+/** Compares by the process with the largest growth. */
 function compare(
   name: string,
   before: ReadonlyMap<number, number>,
@@ -132,7 +132,7 @@ async function countObjects(pid: number, dir: string): Promise<ReadonlyMap<strin
   const deadlineMs = performance.now() + SNAPSHOT_MS;
   for (;;) {
     const name = readdirSync(dir).find((file) => file.includes(`.${pid}.`));
-    // The file grows while it is written: nothing but its end tells that it is whole.
+    // The file grows while it is written, and only its end shows that it is complete.
     const counts = name === undefined ? null : tryCount(join(dir, name));
     if (name !== undefined && counts !== null) {
       rmSync(join(dir, name));

@@ -23,22 +23,22 @@ const HANDLERS: Files = {
   };`,
 };
 
-/** What came of a load that lost workers. */
+/** The results of a load that lost workers. */
 export interface LossReport {
   requests: number;
   /** How many workers were lost. */
   workers: number;
-  /** How many requests had no answer of their own, by what they had instead. */
+  /** Requests without a right answer, counted by status or error. */
   failed: Record<string, number>;
-  /** What answers were that belong to other requests. None may be. */
+  /** Answers that belong to other requests. There must be none. */
   wrong: string[];
-  /** How many exchanges the server says were lost, and how many were replayed. */
+  /** How many exchanges were lost and replayed, according to the server. */
   lost: number;
   replayed: number;
   slowestMs: number;
 }
 
-/** Kills a random worker again and again, as `kill -9` does, under a load of one method. */
+/** Kills random workers, as `kill -9` does, under a load of one method. */
 export async function killUnderLoad(
   owner: Owner,
   options: { method: "GET" | "POST"; seconds: number; killEveryMs: number },
@@ -53,18 +53,18 @@ export async function killUnderLoad(
   return load.stop();
 }
 
-/** What came of requests that kill workers. */
+/** The results of requests that crash workers. */
 export interface PoisonReport extends LossReport {
-  /** How many had which status. */
+  /** Number of requests by status. */
   poison: Record<string, number>;
-  /** How often something was quarantined. */
+  /** How many quarantines there were. */
   quarantined: number;
 }
 
 /**
- * Sends what kills a worker, beside a load of GETs that mean no harm.
+ * Sends requests that crash workers, beside a load of harmless GETs.
  *
- * @param options `paths`: one after another.
+ * @param options `paths`: requested one after another.
  */
 export async function poisonUnderLoad(
   owner: Owner,
@@ -91,7 +91,7 @@ function start(
   return startServer(owner, { handlers: HANDLERS, flags, env: options.env ?? {} });
 }
 
-/** Requests that each ask for an answer of their own, side by side until they are told to stop. */
+/** Sends requests that each expect an answer of their own, side by side, until it is stopped. */
 class EchoLoad {
   readonly #server: TestServer;
   readonly #loops: Promise<unknown>;
@@ -111,7 +111,7 @@ class EchoLoad {
   async stop(): Promise<LossReport> {
     this.#stopped = true;
     await this.#loops;
-    // Its log is complete then.
+    // The log is complete after the end.
     await this.#server.stop();
     const { logs } = this.#server;
     return {
@@ -154,7 +154,7 @@ function killOne(pids: readonly number[]): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch {
-    // It is gone already, and its log line is on its way.
+    // The worker has already gone, and its log line is on its way.
   }
 }
 

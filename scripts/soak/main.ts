@@ -10,18 +10,18 @@ import { findSmallBuffers } from "./small-buffers.ts";
 import type { Figure, Soak } from "./soak.ts";
 import { SOAKS } from "./soaks.ts";
 
-/** How long a soak goes on unless it is told. */
+/** Default duration of a soak. */
 const SECONDS = 60;
 
-/** What a soak may take besides: to start, to come to rest, and to do what has a size instead of a duration. */
+/** Additional time for a soak: to start, to come to rest, and for work of a fixed size. */
 const HUNG_MS = 600_000;
 const KILL_MS = 30_000;
 
-/** Set for a process that is to run a soak itself: whether its sockets have small buffers. */
+/** Set for a process that runs one soak: whether its sockets have small buffers. */
 const INSIDE = "SOAK_INSIDE";
 
 try {
-  // Whatever a soak that failed has left open must not keep it.
+  // Handles that a failed soak left open must not keep the process alive.
   process.exit(await main(process.argv.slice(2)));
 } catch (error) {
   if (!(error instanceof RuntimeError)) throw error;
@@ -76,7 +76,7 @@ async function runHere(
   return reasons.length === 0 ? 0 : 1;
 }
 
-/** The server is in a process group of its own: nobody but us ends it. */
+/** The server is in a process group of its own: it must be ended here. */
 function closeOnInterrupt(scope: Scope): void {
   const endWith = (reason: unknown): void => {
     console.log(`FAILED: ${reason instanceof Error ? reason.stack : String(reason)}`);
@@ -86,7 +86,7 @@ function closeOnInterrupt(scope: Scope): void {
   process.once("uncaughtException", endWith);
 }
 
-/** Runs each soak in a process of its own: they share no event loop, and what one leaves open does not keep others. */
+/** Runs each soak in a process of its own. They share no event loop, and leftovers of one do not affect the others. */
 async function runApart(soaks: readonly Soak[], options: Options): Promise<number> {
   const waiting = soaks.filter(({ alone }) => alone !== true);
   const limitMs = (options.seconds ?? SECONDS) * 2000 + HUNG_MS;
@@ -115,7 +115,7 @@ async function runApart(soaks: readonly Soak[], options: Options): Promise<numbe
   return failed === 0 ? 0 : 1;
 }
 
-/** Ends a soak that hangs: in order, so that its server goes with it, or else at once. */
+/** Ends a soak that hangs: gracefully, so that its server ends too, or else at once. */
 function end(child: ChildProcess): void {
   console.error("a soak has not come to its end: ending it");
   child.kill("SIGTERM");
@@ -128,7 +128,7 @@ function startApart(soak: Soak, options: Options): ChildProcess {
   const own = [process.execPath, ...process.execArgv, ...argsFor(soak, options)];
   const [program = process.execPath, ...args] = [...(launcher ?? []), ...own];
   return spawn(program, args, {
-    // Of several at a time, each prints what it has in one piece.
+    // When several run at a time, each prints its whole output at once.
     stdio: ["ignore", options.jobs === 1 ? "inherit" : "pipe", "inherit"],
     env: { ...process.env, [INSIDE]: launcher === null ? "plain" : "small" },
   });
@@ -162,7 +162,7 @@ function toRow({ name, value, bound, breach }: Figure): Row {
 
 function help(): string {
   const lines = SOAKS.map(({ name, about }) => `  ${name.padEnd(16)} ${about}`);
-  return `Runs loads that go on for long against the compiled server, and looks at what they leave.
+  return `Runs long loads against the compiled server, and checks that nothing of them is left.
 
 usage: npm run soak -- [NAME...] [options]
 

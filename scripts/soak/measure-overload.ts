@@ -3,9 +3,9 @@ import { runOpenLoop, type OpenLoopResult, type Sample } from "./open-loop.ts";
 export interface OverloadOptions {
   port: number;
   path: string;
-  /** How many times what the server can do. */
+  /** The load, as a multiple of the server's capacity. */
   times: number;
-  /** How long each of the two phases takes. */
+  /** Duration of each of the two phases. */
   durationMs: number;
 }
 
@@ -16,29 +16,29 @@ export interface Distribution {
 }
 
 export interface OverloadResult {
-  /** Answers a second that were no refusals, when as much is asked for as can be done. */
+  /** Answers per second without refusals, at full load. */
   peakPerSecond: number;
-  /** The same when more is asked for. */
+  /** Answers per second without refusals, at overload. */
   overloadedPerSecond: number;
   askedPerSecond: number;
   refused: number;
-  /** Of the refused, those without `Retry-After`. */
+  /** Refusals without `Retry-After`. */
   withoutRetryAfter: number;
   /** Neither answered nor refused, or with another status. */
   failed: number;
   servedMs: Distribution;
   refusedMs: Distribution;
-  /** Median wait of the served, in the second and in the last quarter of the time: a queue that grows shows in it. */
+  /** Median wait of answered requests, in the second and in the last quarter of the time: a growing queue shows. */
   earlyMs: number;
   lateMs: number;
 }
 
-/** How long it takes until a rate is found that the server cannot do any more. */
+/** Time to find a rate that exceeds the server's capacity. */
 const STEP_MS = 1_000;
 const FIRST_PER_SECOND = 100;
 const MOST_CONNECTIONS = 2_000;
 
-/** Finds what a server can do, then asks for several times as much. */
+/** Finds a server's capacity, then sends several times as much. */
 export async function measureOverload(options: OverloadOptions): Promise<OverloadResult> {
   const { port, path, times, durationMs } = options;
   const run = (perSecond: number, forMs: number): Promise<OpenLoopResult> =>
@@ -50,7 +50,7 @@ export async function measureOverload(options: OverloadOptions): Promise<Overloa
     doable = Math.max(doable, servedPerSecond(await run(perSecond, STEP_MS), STEP_MS));
     if (doable < 0.9 * perSecond) break;
   }
-  // A little more than can be done: the server is busy all the time, and hardly anything is refused.
+  // Slightly above the capacity: the server is busy all the time, and refuses hardly anything.
   const peak = servedPerSecond(await run(1.05 * doable, durationMs), durationMs);
   const peakPerSecond = Math.max(peak, doable);
   const askedPerSecond = times * peakPerSecond;
@@ -78,7 +78,7 @@ export async function measureOverload(options: OverloadOptions): Promise<Overloa
   };
 }
 
-/** Of those that were answered while the load went on: what comes after it shows the queue, not the rate. */
+/** Counts answers during the load only: later answers come from the queue. */
 function servedPerSecond({ samples }: OpenLoopResult, durationMs: number): number {
   const startMs = Math.min(...samples.map(({ dueMs }) => dueMs));
   const inTime = samples.filter(

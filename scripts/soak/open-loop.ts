@@ -2,11 +2,11 @@ import { connect, type Socket } from "node:net";
 
 /** One answered request. */
 export interface Sample {
-  /** `performance.now()` when it was due; it counts from there, also when it could only be sent later. */
+  /** `performance.now()` when it was due. Its latency counts from there, even if it was sent later. */
   dueMs: number;
   durationMs: number;
   status: number;
-  /** Whether it said when to come again. */
+  /** Whether the answer has `Retry-After`. */
   retryAfter: boolean;
 }
 
@@ -15,20 +15,20 @@ export interface OpenLoopOptions {
   path: string;
   perSecond: number;
   durationMs: number;
-  /** More requests than this at a time are not sent; they are counted. */
+  /** Further requests are not sent, but counted. */
   maxConnections: number;
 }
 
 export interface OpenLoopResult {
   samples: Sample[];
-  /** Requests that were due while every connection had one. */
+  /** Requests that were due while every connection was busy. */
   unsent: number;
   /** Requests whose connection ended before the answer. */
   failed: number;
 }
 
 /**
- * Sends GET requests at a steady rate, however slowly they are answered, each on a connection that is kept alive.
+ * Sends GET requests at a steady rate, however slowly they are answered, each on a kept-alive connection.
  *
  * A load generator that waits for answers before it sends more slows down with the server, and never overloads it.
  */
@@ -68,7 +68,7 @@ export async function runOpenLoop(options: OpenLoopOptions): Promise<OpenLoopRes
     };
     tick();
   });
-  // What is on its way has the longest time that a server lets anything wait.
+  // Open requests get the longest time that a server lets any request wait.
   const endMs = performance.now() + 30_000;
   while ([...clients].some(({ waiting }) => waiting) && performance.now() < endMs) {
     await new Promise((resolve) => setTimeout(resolve, 10));
@@ -95,7 +95,7 @@ class Client {
     this.#socket = connect({ port, host: "127.0.0.1", noDelay: true });
     this.#socket.setEncoding("latin1");
     this.#socket.on("data", (text: string) => this.#take(text));
-    // The end is told by "close" as well.
+    // "close" reports the end as well.
     this.#socket.on("error", () => {});
     this.#socket.once("close", () => {
       this.closed = true;

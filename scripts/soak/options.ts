@@ -3,16 +3,16 @@ import { RuntimeError } from "../../runtime/errors.ts";
 
 const MIB = 1024 ** 2;
 
-/** What the command line asks for. */
+/** The options of the command line. */
 export interface Options {
   readonly help: boolean;
   /** Soaks to run, in their order; all when empty. */
   readonly names: readonly string[];
   readonly brief: boolean;
-  /** How long each goes on, about; its own choice when `null`. */
+  /** Approximate duration of each soak; `null`: its own default. */
   readonly seconds: number | null;
   readonly seed: number;
-  /** `null`: growth is only told. */
+  /** `null`: growth is only shown. */
   readonly maxGrowthBytes: number | null;
   /** How many run at a time. */
   readonly jobs: number;
@@ -22,7 +22,7 @@ export interface Options {
  * Reads the command line.
  *
  * @param known The names of all soaks.
- * @param randomSeed What the seed is when none is given.
+ * @param randomSeed The seed when none is given.
  * @throws RuntimeError `ERR_CONFIG` for an unknown option or soak, or a number out of range.
  */
 export function parseOptions(

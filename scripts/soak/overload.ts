@@ -1,33 +1,34 @@
 import { startServer } from "../../test/helpers/start-server.ts";
 import { Disturbance, ifQuiet } from "./disturbance.ts";
 import { measureOverload, type Distribution } from "./measure-overload.ts";
-import { atLeast, atMost, milliseconds, told, type Figure, type Soak } from "./soak.ts";
+import { atLeast, atMost, milliseconds, shown, type Figure, type Soak } from "./soak.ts";
 
-/** How many times what the server can do is asked for. */
+/** The load, as a multiple of the server's capacity. */
 const TIMES = 3;
 
 const BRIEF_SECONDS = 3;
 
-/** What the throughput may be, of what it is when as much is asked for as can be done. */
+/** Least throughput under overload, as a share of the throughput at full load. */
 const LEAST_SHARE = 0.9;
 
-/** Within which a refusal is to arrive. */
+/** Longest time for a refusal. */
 const REFUSAL_MS = 10;
 
-/** What the served may wait at the end, of what they waited before. */
+/** Most wait of answered requests at the end, as a multiple of the wait before. */
 const MOST_CREEP = 1.5;
 
-/** Computes for 2 ms: what can be done is limited by the worker, and the primary has time to refuse the rest. */
+/** Computes for 2 ms: the worker is the bottleneck, and the primary has time to refuse the excess. */
 const HANDLER = `export default () => {
   const endMs = performance.now() + 2;
   while (performance.now() < endMs);
   return new Response("done");
 };`;
 
-/** More is asked for than can be done: what can be done is done all the same, and the rest is refused at once. */
+/** Overloads a server: it still works at full capacity, and refuses the excess at once. */
 export const overload: Soak = {
   name: "overload",
-  about: "three times what the server can do: as much is done, the excess is refused at once",
+  about:
+    "three times the server's capacity: it works at full capacity, and refuses the excess at once",
   alone: true,
   async run({ scope, seconds, brief }) {
     const server = await startServer(scope, {
@@ -46,15 +47,19 @@ export const overload: Soak = {
     const timed = (figure: Figure): Figure => ifQuiet(figure, { cores, brief });
     const share = result.overloadedPerSecond / result.peakPerSecond;
     return [
-      told("most that it can do", `${result.peakPerSecond.toFixed(0)}/s`),
-      told("asked for", `${result.askedPerSecond.toFixed(0)}/s`),
+      shown("its capacity", `${result.peakPerSecond.toFixed(0)}/s`),
+      shown("asked for", `${result.askedPerSecond.toFixed(0)}/s`),
       atMost("neither done nor refused", result.failed, 0),
       atLeast("refused with 503", result.refused, 1),
       atMost("of these without Retry-After", result.withoutRetryAfter, 0),
-      told("cores used by other programs", cores.toFixed(2)),
-      timed(atLeast("done, of what it can do", share, LEAST_SHARE, (value) => value.toFixed(2))),
-      told("served", describe(result.servedMs)),
-      told("refused", describe(result.refusedMs)),
+      shown("cores used by other programs", cores.toFixed(2)),
+      timed(
+        atLeast("done, as a share of its capacity", share, LEAST_SHARE, (value) =>
+          value.toFixed(2),
+        ),
+      ),
+      shown("served", describe(result.servedMs)),
+      shown("refused", describe(result.refusedMs)),
       timed(atMost("99 % are refused within", result.refusedMs.p99, REFUSAL_MS, milliseconds)),
       timed(
         atMost("wait at the end / before", result.lateMs / result.earlyMs, MOST_CREEP, (value) =>

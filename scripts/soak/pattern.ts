@@ -1,28 +1,28 @@
 import { sequence } from "./random.ts";
 
 /**
- * Repeated to make every body. A prime, so that a piece that is lost, doubled or swapped shows at its first byte: no
- * size of a buffer or chunk is a multiple of it.
+ * Repeated to make every body. Its length is a prime, so that a piece that is lost, doubled or swapped shows at its
+ * first byte: no size of a buffer or chunk is a multiple of it.
  */
 const PERIOD_BYTES = 65_521;
 
 /** Two periods: a piece of up to one period is a view of it. */
 const block = createBlock();
 
-/** The bytes that a body has from an offset on: at most so many, at least one. A view: not to be written to. */
+/** Returns the bytes of the pattern from an offset on: 1 to `maxBytes`. A view: do not write to it. */
 export function patternFrom(offset: number, maxBytes: number): Buffer {
   const start = offset % PERIOD_BYTES;
   return block.subarray(start, start + Math.min(maxBytes, PERIOD_BYTES));
 }
 
-/** All the bytes that a body has from one offset to before another. */
+/** Returns all bytes of the pattern between two offsets. */
 export function patternOf(offset: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length);
   for (let at = 0; at < length;) at += patternFrom(offset + at, length - at).copy(bytes, at);
   return bytes;
 }
 
-/** Where bytes first differ from those that a body has from an offset on; -1: nowhere. */
+/** Returns where bytes first differ from the pattern at an offset; -1: nowhere. */
 export function findOther(bytes: Uint8Array, offset: number): number {
   for (let at = 0; at < bytes.length;) {
     const expected = patternFrom(offset + at, bytes.length - at);

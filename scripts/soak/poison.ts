@@ -3,23 +3,23 @@ import { poisonUnderLoad } from "./lose-workers.ts";
 import { atMost, type Figure, type Soak } from "./soak.ts";
 import type { Scope } from "./scope.ts";
 
-/** How often each is sent. */
+/** How often each request is sent. */
 const TIMES = 20;
 
 const KINDS = ["exit", "abort", "throw", "bomb", "loop"] as const;
 
-/** What a worker's heap may have: a bomb is over soon. */
+/** Limit of a worker's heap: a memory bomb ends soon. */
 const HEAP_MIB = 64;
 
-/** Requests that take their worker down, again and again: the same one is stopped after two, and nobody else suffers. */
+/** Repeats requests that crash their worker: the same one is refused after two crashes, and no other request fails. */
 export const poison: Soak = {
   name: "poison",
-  about: "requests that end, block or blow up their worker, 20 times each: they alone fail",
+  about: "requests that end, block or blow up their worker, 20 times each: no other request fails",
   alone: true,
   async run({ scope, seed, brief }) {
     const figures: Figure[] = [];
     for (const [index, how] of KINDS.entries()) {
-      // A brief run has one kind: which one, its seed says.
+      // A brief run has one kind: the seed decides which one.
       if (brief && index !== seed % KINDS.length) continue;
       const same = Array.from({ length: TIMES }, () => `/poison?how=${how}`);
       figures.push(...(await send(scope, `the same ${how}`, { paths: same, different: 1 })));
@@ -32,7 +32,7 @@ export const poison: Soak = {
   },
 };
 
-/** @param options.different How many of the paths are. */
+/** @param options.different How many different paths there are. */
 async function send(
   scope: Scope,
   name: string,

@@ -1,26 +1,26 @@
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
 import { patternOf } from "./pattern.ts";
 
-/** A body that a handler is asked to make. */
+/** A body that a handler is to make. */
 export interface Order {
-  /** Where in the pattern it begins. */
+  /** Offset in the pattern. */
   readonly from: number;
   readonly bytes: number;
   /** Size of its pieces. */
   readonly piece: number;
-  /** After so many pieces it waits for a moment; 0: never. */
+  /** Pauses after this many pieces; 0: never. */
   readonly pauseEvery: number;
-  /** Its size is told in the head. */
+  /** The head announces its size. */
   readonly announced: boolean;
 }
 
-/** The query that asks for a body. */
+/** The query that orders a body. */
 export function formatOrder(order: Order): string {
   const { from, bytes, piece, pauseEvery, announced } = order;
   return `?from=${from}&bytes=${bytes}&piece=${piece}&pause=${pauseEvery}&announced=${announced ? 1 : 0}`;
 }
 
-/** What a URL asks for. */
+/** Reads the order from a URL. */
 export function parseOrder(url: string): Order {
   const query = new URL(url).searchParams;
   const number = (name: string): number => Number(query.get(name) ?? 0);
@@ -33,7 +33,7 @@ export function parseOrder(url: string): Order {
   };
 }
 
-/** The body that is ordered, made as it is read. `fails`: at its end, instead of ending. */
+/** Makes the ordered body while it is read. `fails`: at its end, instead of ending. */
 export function produce(order: Order & { fails?: boolean }): ReadableStream<Uint8Array> {
   const { from, bytes, piece, pauseEvery, fails } = order;
   let at = 0;

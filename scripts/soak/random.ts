@@ -1,7 +1,7 @@
 /** A whole number from 0 to below the given one. */
 export type Random = (below: number) => number;
 
-/** A sequence that a seed determines (mulberry32), so that a failure can be seen again. */
+/** A sequence that a seed determines (mulberry32), so that a failure can be reproduced. */
 export function sequence(seed: number): Random {
   let state = seed;
   return (below) => {
@@ -12,7 +12,7 @@ export function sequence(seed: number): Random {
   };
 }
 
-/** One of the values, each as likely as the others. */
+/** One of the values, each equally likely. */
 export function pickOne<T>(random: Random, values: readonly [T, ...T[]]): T {
   return values[random(values.length)] ?? values[0];
 }

@@ -5,27 +5,27 @@ import { Reloads } from "../../test/helpers/reloads.ts";
 import { startServer, type TestServer } from "../../test/helpers/start-server.ts";
 import type { LatencySummary } from "./latencies.ts";
 import { Disturbance, judgeTimes } from "./disturbance.ts";
-import { atLeast, milliseconds, told, type Figure, type Soak, patience } from "./soak.ts";
+import { atLeast, milliseconds, shown, type Figure, type Soak, patience } from "./soak.ts";
 import { Traffic } from "./traffic.ts";
 
 const RELOADS = 100;
 const BRIEF_RELOADS = 9;
 
-/** Of each of the four kinds of clients. */
+/** Rate of each of the four kinds of clients. */
 const CONNECTIONS = 8;
 const REQUESTS_PER_SECOND = 50;
 
-/** Before the first reload: what its times are compared with. */
+/** Load before the first reload, for comparison. */
 const STEADY_SECONDS = 10;
 const BRIEF_STEADY_SECONDS = 2;
 
 /** Load between two reloads. */
 const PAUSE_MS = 100;
 
-/** Long for a worker on a busy machine, short for who waits for one that never boots. */
+/** Long for a worker on a busy machine, short for a test that waits for a worker that never boots. */
 const BOOT_TIMEOUT = "8s";
 
-/** What p99 may be, of what it is without reloads. */
+/** Most p99 with reloads, as a multiple of the p99 without. */
 const P99_TIMES = 3;
 
 const CONFIG = "edgicorn.config.json";
@@ -36,11 +36,11 @@ const HANDLERS = {
   "fails.ts": `export default () => { throw new Error("fails"); };`,
 } as const;
 
-/** A way to break what a reload loads: undone by what it returns. */
+/** A way to break a reload. Applying it returns a function that undoes it. */
 interface Breakage {
   readonly name: string;
   readonly apply: (server: TestServer) => () => void;
-  /** What the refusal must say. */
+  /** Must match the refusal. */
   readonly refusal: RegExp;
 }
 
@@ -77,7 +77,7 @@ const BREAKAGES: readonly Breakage[] = [
   },
 ];
 
-/** Reloads under a steady load, every third one broken: no client may notice. */
+/** Reloads under a steady load, every third one broken: clients must not notice. */
 export const reloads: Soak = {
   name: "reloads",
   about: "reloads under steady load, every third broken in another way: no client notices",
@@ -94,7 +94,7 @@ export const reloads: Soak = {
     const steady = await cutAll(crowd);
     const done = await reloadOften(server, {
       times: brief ? BRIEF_RELOADS : RELOADS,
-      // A brief run has not all kinds: which ones, its seed says.
+      // A brief run has some kinds only: the seed decides which ones.
       first: seed,
       say,
     });
@@ -104,17 +104,17 @@ export const reloads: Soak = {
     const losses = crowd.flatMap((traffic) => traffic.losses);
     return [
       atLeast("reloads that took over", done.good, 1),
-      told("reloads refused, as they must be", done.refused),
-      told("requests", beside.count + steady.count),
+      shown("reloads refused, as they must be", done.refused),
+      shown("requests", beside.count + steady.count),
       judgeLosses(losses),
-      told("p99 without reloads", milliseconds(steady.p99Ms)),
-      told("p99 with reloads", milliseconds(beside.p99Ms)),
+      shown("p99 without reloads", milliseconds(steady.p99Ms)),
+      shown("p99 with reloads", milliseconds(beside.p99Ms)),
       ...judgeTimes(beside.p99Ms / steady.p99Ms, { cores, brief, most: P99_TIMES }),
     ];
   },
 };
 
-/** Four kinds of clients: HTTP and HTTPS, connections that stay and new ones. */
+/** Four kinds of clients: HTTP and HTTPS, on kept and new connections. */
 function startCrowd(
   scope: Parameters<typeof startServer>[0],
   server: TestServer,
@@ -134,7 +134,7 @@ function startCrowd(
   );
 }
 
-/** What all saw since the last time; of the percentiles, the worst kind's. */
+/** The results of all kinds since the last call; of the percentiles, the worst kind's. */
 async function cutAll(crowd: readonly Traffic[]): Promise<Pick<LatencySummary, "count" | "p99Ms">> {
   const cuts = await Promise.all(crowd.map((traffic) => traffic.cut()));
   return {
@@ -143,7 +143,7 @@ async function cutAll(crowd: readonly Traffic[]): Promise<Pick<LatencySummary, "
   };
 }
 
-/** @throws AssertionError or Error for a reload that went otherwise than it must. */
+/** @throws AssertionError or Error for a reload with another result than expected. */
 async function reloadOften(
   server: TestServer,
   { times, first, say }: { times: number; first: number; say: (line: string) => void },
@@ -151,7 +151,7 @@ async function reloadOften(
   const orders = new Reloads(server);
   const done = { good: 0, refused: 0 };
   for (let time = 1; time <= times; time++) {
-    // Another build each time, so that all workers are new.
+    // A different build each time, so that all workers are new.
     const text = `export default () => new Response("${time}");`;
     writeFileSync(join(server.handlersDir, "turn.ts"), text);
     const breakage = BREAKAGES[(first + time / 3) % BREAKAGES.length];

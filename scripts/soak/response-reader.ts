@@ -1,37 +1,37 @@
-/** A response's head, as far as a client needs it. */
+/** The parts of a response's head that a client needs. */
 export interface ResponseHead {
   readonly status: number;
-  /** Names in lower case; of a repeated one, the last value. */
+  /** Names in lower case; of a repeated field, the last value. */
   readonly fields: ReadonlyMap<string, string>;
 }
 
-/** What a reader has found. */
+/** A part of a response. */
 export interface ResponseSink {
   onHead(head: ResponseHead): void;
-  /** A piece of the body, and where in the body it begins. A view of what was pushed. */
+  /** A piece of the body and its offset. A view of the pushed bytes. */
   onBody(bytes: Uint8Array, offset: number): void;
   /** The response is complete. */
   onEnd(bodyBytes: number): void;
 }
 
-/** No head and no line of a chunk is longer here. */
+/** No head, and no line of a chunk, is longer. */
 const MAX_LINE_BYTES = 64 * 1024;
 
 /**
- * Reads one response after another from the bytes of a connection (RFC 9112), wherever these are split.
+ * Reads one response after another from the bytes of a connection (RFC 9112), wherever the bytes are split.
  *
  *     head ──▶ fixed ─────────────────────────────▶ head of the next one
  *        └───▶ size ──▶ chunk ──▶ chunk-end ──▶ size
  *                └─0──▶ trailer ──────────────────▶ head of the next one
  *
- * Strict, for a client that checks: anything that Edgicorn should not send is an error.
+ * Strict, because this client checks the server: anything that Edgicorn should not send is an error.
  */
 export class ResponseReader {
   readonly #sink: ResponseSink;
   #state: "head" | "fixed" | "size" | "chunk" | "chunk-end" | "trailer" = "head";
-  /** A line, or a head, of which the end is not here yet. */
+  /** An incomplete line or head. */
   #partial: Buffer = Buffer.alloc(0);
-  /** What is left of the body or chunk. */
+  /** Bytes left of the body or chunk. */
   #left = 0;
   #bodyBytes = 0;
   #withoutBody: boolean;
@@ -52,7 +52,7 @@ export class ResponseReader {
     this.#withoutBody = head;
   }
 
-  /** @throws Error for what is no response. */
+  /** @throws Error for an invalid response. */
   push(bytes: Buffer): void {
     let rest = bytes;
     while (rest.length > 0) rest = this.#take(rest);
@@ -75,7 +75,7 @@ export class ResponseReader {
   }
 
   #until(mark: string, bytes: Buffer, onText: (text: string) => void): Buffer {
-    // The mark may lie across the seam.
+    // The mark may be split between two pieces.
     const all = this.#partial.length === 0 ? bytes : Buffer.concat([this.#partial, bytes]);
     const end = all.indexOf(mark, 0, "latin1");
     if (end === -1) {
@@ -114,7 +114,7 @@ export class ResponseReader {
       this.#state = "fixed";
       if (this.#left === 0) this.#end();
     } else if (fields.get("connection") === "close") {
-      // What the library answers by itself, to a head that it cannot read.
+      // uWebSockets.js itself answers a head that it cannot read.
       this.#left = Infinity;
       this.#state = "fixed";
     } else {

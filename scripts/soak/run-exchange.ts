@@ -4,21 +4,21 @@ import { expectOf, headOf, type Break, type ExchangePlan, type Leaving } from ".
 import { findOther, patternFrom } from "./pattern.ts";
 import { sequence, type Random } from "./random.ts";
 
-/** What an answer has that fails before any of it was sent. */
+/** The answer when the handler fails before any byte of its answer was sent. */
 const FAILED = 500;
 
-/** What came of an exchange, as its client saw it. */
+/** The result of an exchange for its client. */
 export type Outcome =
   | { readonly kind: "answered"; readonly status: number }
-  /** The connection ended before the response did, as it was to be. */
+  /** The connection ended before the response did, as planned. */
   | { readonly kind: "broken"; readonly status: number | null }
-  /** The client left of itself. */
+  /** The client left. */
   | { readonly kind: "left" };
 
 /**
- * Runs one exchange as it is planned. Afterwards the connection may be used again if it is still open.
+ * Runs one exchange as planned. Afterwards the connection may be used again if it is still open.
  *
- * @throws Error when it ends otherwise than it must.
+ * @throws Error when it ends otherwise than planned.
  */
 export async function runExchange(client: Client, plan: ExchangePlan): Promise<Outcome> {
   const random = sequence(plan.pieceSeed);
@@ -33,7 +33,7 @@ export async function runExchange(client: Client, plan: ExchangePlan): Promise<O
       if (offset + bytes.length > body.bytes) throw new Error(`more than ${body.bytes} bytes`);
     },
   });
-  // What it throws is thrown below, once the rest of the exchange has stopped.
+  // Its error is thrown below, once the rest of the exchange has stopped.
   receiving.catch(() => undefined);
   try {
     const parts = [
@@ -44,7 +44,7 @@ export async function runExchange(client: Client, plan: ExchangePlan): Promise<O
     for (const part of parts) part.catch(() => undefined);
     const received = await receiving;
     done.is = true;
-    // A server that has answered may not read on; then there is no end of sending to wait for.
+    // A server that has answered may stop reading: then the sending never ends.
     if (client.closed) return judge(plan, received);
     await Promise.race([Promise.all(parts), client.untilClosed()]);
     return judge(plan, received);
@@ -54,22 +54,22 @@ export async function runExchange(client: Client, plan: ExchangePlan): Promise<O
   }
 }
 
-/** What an exchange has come to. @throws Error when it is not what it must be. */
+/** Returns the result of an exchange. @throws Error when it is not the planned one. */
 export function judge(plan: ExchangePlan, received: Received): Outcome {
   const expected = expectOf(plan);
   const { head, bodyBytes, complete } = received;
   const leaves = plan.break !== null && plan.break.kind !== "stalls-sending";
   if (leaves && !complete) return { kind: "left" };
-  // A head that is cut short may be refused before its client is seen to leave.
+  // The server may refuse a truncated head before it sees that the client left.
   if (plan.break?.kind === "leaves-sending" && plan.break.atByte < headOf(plan).length) {
     return { kind: "left" };
   }
   if (head === null) {
-    // It may fail so soon that nothing of it has left.
+    // The handler may fail so soon that no byte has left.
     if (expected.kind === "broken") return { kind: "broken", status: null };
     throw new Error(`no response, expected ${expected.status}`);
   }
-  // Where it fails before any of its answer was sent, it is said so.
+  // A failure before the first byte of the answer has a status of its own.
   if (expected.kind === "broken" && plan.asked === "breaks" && head.status === FAILED && complete) {
     return { kind: "answered", status: head.status };
   }
@@ -91,7 +91,7 @@ export function judge(plan: ExchangePlan, received: Received): Outcome {
   return { kind: "answered", status: head.status };
 }
 
-/** Sends head and body up to where it leaves or stands still; bytes of framing within the body do not count. */
+/** Sends head and body up to the offset where the client leaves or stops. Framing within the body does not count. */
 async function sendRequest(client: Client, plan: ExchangePlan, random: Random): Promise<void> {
   const head = headOf(plan);
   const brk = plan.break;

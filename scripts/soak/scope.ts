@@ -1,6 +1,6 @@
 import type { Owner } from "../../test/helpers/temporary-folder.ts";
 
-/** Owns what a soak opens, as a test does for what it opens, and closes it when the soak is over. */
+/** Owns the resources of a soak, as a test's context does, and closes them at the end of the soak. */
 export class Scope implements Owner {
   readonly #callbacks: (() => void | Promise<void>)[] = [];
   #closed: Promise<void> | null = null;
@@ -12,7 +12,7 @@ export class Scope implements Owner {
   /**
    * Runs all callbacks, also when one of them fails. Idempotent.
    *
-   * @throws What the first of those threw that failed.
+   * @throws The first error.
    */
   close(): Promise<void> {
     this.#closed ??= this.#close();

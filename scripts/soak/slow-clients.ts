@@ -16,7 +16,7 @@ import {
   atMost,
   kibibytes,
   mebibytes,
-  told,
+  shown,
   type Figure,
   type Soak,
   patience,
@@ -24,23 +24,25 @@ import {
 import { checkLosses, Traffic } from "./traffic.ts";
 
 const CROWD = 2_000;
-/** Files that we have open besides one for each client. */
+/** Open files besides one per client. */
 const OWN_FILES = 200;
-/** Slow readers where the system takes 4 MB for each: with more it is the system that is kept busy. */
+/** Slow readers when the system buffers 4 MB for each: with more, the system itself is the bottleneck. */
 const READERS = 20;
 const CONNECTIONS = 32;
 const REQUESTS_PER_SECOND = 400;
 const WARM_UP_SECONDS = 5;
 const QUIET_SECONDS = 5;
 const BRIEF_QUIET_SECONDS = 2;
-/** What the primary may take for a slow client: most of it is a piece of a file that a slow reader asked for. */
+/** Most memory of the primary per slow client. Most of it is a piece of a file for a slow reader. */
 const CLIENT_BYTES = 128 * 1024;
-/** What may be left of a crowd that has gone: the allocator keeps what it has for the next one. */
+/** Most memory that may stay after a crowd: the allocator keeps some for the next one. */
 const LEFT_BYTES = 192 * 1024 ** 2;
-/** No client lives longer without a sign of life, whatever it does slowly: the library looks every 4 s at what is 8 s old. */
+/**
+ * Longest life of a client without a sign of life: every 4 s, uWebSockets.js ends connections that are idle for 8 s.
+ */
 const HEAD_SECONDS = 15;
 
-/** 2,000 clients that do everything slowly take nothing from those that do not. */
+/** Runs 2,000 clients that do everything slowly: normal clients must not notice. */
 export const slowClients: Soak = {
   name: "slow-clients",
   about: "2,000 slow clients at once beside normal traffic, which loses nothing",
@@ -81,7 +83,7 @@ export const slowClients: Soak = {
     if (!brief) {
       const other = await startServer(scope, options);
       const traffic = await startTraffic();
-      // Code that is new is slow, and the first answers would say so.
+      // New code is slow, and would distort the first answers.
       await delay(WARM_UP_SECONDS * 1000);
       const servers = { server, other };
       times = await measureCrowdTimes(servers, { ...setting, traffic }, { seconds, say });
@@ -90,7 +92,7 @@ export const slowClients: Soak = {
       await other.stop();
     }
 
-    // What is left is counted over one more crowd.
+    // Leftovers are counted over one more crowd.
     const holdings = await readHoldings([server.pid, ...server.workers.values()], dir);
     const traffic = await startTraffic();
     const besieged = new BesiegedServer(server, { ...setting, traffic });
@@ -109,8 +111,8 @@ export const slowClients: Soak = {
     // A heap snapshot takes memory, too.
     const { sieges } = times?.beside ?? besieged;
     return [
-      told("slow clients at once", size),
-      told("of them slow readers", setting.readers),
+      shown("slow clients at once", size),
+      shown("of them slow readers", setting.readers),
       atLeast("normal requests answered", answered, 1),
       checkLosses({ losses: traffics.flatMap(({ losses }) => losses) }),
       ...(times?.figures ?? []),
@@ -130,12 +132,12 @@ function memoryFigures(sieges: readonly Siege[], size: number): Figure[] {
   return [
     atMost("primary, for a slow client", crowd / size, CLIENT_BYTES, kibibytes),
     atMost("primary, left of them", last, LEFT_BYTES, mebibytes),
-    // Depends on when garbage was collected last: that nothing stays is seen by the objects that are left.
-    told("primary, more than after the first crowd", mebibytes(last - first)),
+    // This depends on the last garbage collection. The objects that are left show whether anything stays.
+    shown("primary, more than after the first crowd", mebibytes(last - first)),
   ];
 }
 
-/** Each kind is cut off, and those that we cut off have a line that names the setting. */
+/** Each kind is cut off. A cut-off by Edgicorn has a log line that names the setting. */
 function cutFigures(server: TestServer, cuts: readonly Cut[]): Figure[] {
   const figures = SENDING.map((kind) => {
     const lives = cuts.filter((cut) => cut.kind === kind).map(({ livedMs }) => livedMs / 1000);
@@ -162,12 +164,12 @@ function cutFigures(server: TestServer, cuts: readonly Cut[]): Figure[] {
     ),
     ...[...settings]
       .filter(([setting]) => !["bodyTimeout", "minBodyRate", "sendTimeout"].includes(setting))
-      .map(([setting, count]) => told(`cut by ${setting}`, count)),
+      .map(([setting, count]) => shown(`cut by ${setting}`, count)),
   ];
 }
 
 function testFigures(tests: readonly SlowHttpTest[] | null): Figure[] {
-  if (tests === null) return [told("slowhttptest", "not installed")];
+  if (tests === null) return [shown("slowhttptest", "not installed")];
   return tests.map(({ mode, available, exit }) => {
     const figure = { name: `slowhttptest ${mode}`, value: exit, bound: "available" };
     return available ? figure : { ...figure, breach: `slowhttptest ${mode} was not answered` };

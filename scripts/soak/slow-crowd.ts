@@ -2,45 +2,45 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Random } from "./random.ts";
 
-/** What a client does slowly: its head, its body, nothing at all within its body, or the reading of its response. */
+/** A client's slow part: its head, its body, a body that stops, or the reading of its response. */
 export type SlowKind = "headers" | "body" | "stalled" | "read";
 
 /** A connection that the server has ended. */
 export interface Cut {
   readonly kind: SlowKind;
   readonly livedMs: number;
-  /** Status of the answer that it got before; `null`: none. */
+  /** Status of the answer before the end; `null`: none. */
   readonly status: number | null;
 }
 
 export interface SlowCrowdOptions {
   readonly port: number;
   readonly size: number;
-  /** How many of them read slowly; the others do each of the rest. */
+  /** Number of slow readers. The other clients are divided among the other kinds. */
   readonly readers: number;
-  /** What a slow reader asks for: more than the buffers of the system take. */
+  /** Target of slow readers: larger than the buffers of the system. */
   readonly readPath: string;
-  /** Where a body is sent. */
+  /** Target of bodies. */
   readonly bodyPath: string;
   readonly random: Random;
 }
 
-/** Those that do not read. */
+/** All kinds but slow readers. */
 export const SENDING: readonly SlowKind[] = ["headers", "body", "stalled"];
 
-/** A slow client sends or reads a little once in so many ticks: each second. All at once they would not be slow clients. */
+/** A slow client acts once in this many ticks: each second. Spread out, so that they do not act all at once. */
 const PHASES = 50;
 const TICK_MS = 20;
 /** Connections that are opened at once, and how often: 500 a second. */
 const BATCH = 50;
 const BATCH_MS = 100;
-/** One that was cut comes again after at most this: not all at once, if they were cut at once. */
+/** A client that was cut off comes back within this time, at a random moment. */
 const RETURN_MS = 3_000;
 const BODY_BYTES = 100_000;
 const READ_BYTES = 16;
 
 /**
- * Clients that keep a server busy with next to nothing. One that is cut off comes again, as those do that mean harm.
+ * Clients that keep a server busy with next to nothing. A client that is cut off comes back, as an attacker would.
  */
 export class SlowCrowd {
   readonly cuts: Cut[] = [];
@@ -63,7 +63,7 @@ export class SlowCrowd {
     for (let count = 0; count < size;) {
       const batch: Promise<void>[] = [];
       for (; batch.length < BATCH && count < size; count++) {
-        // Readers are spread among the others: that many ask for much at once would be another load than this.
+        // Readers are spread among the others, so that they do not all request their large body at once.
         const isReader =
           Math.floor(((count + 1) * readers) / size) > Math.floor((count * readers) / size);
         const kind = isReader ? "read" : (SENDING[count % SENDING.length] ?? "headers");
@@ -83,7 +83,7 @@ export class SlowCrowd {
     return this.#refused;
   }
 
-  /** All leave, every other one with a reset, and none comes again. */
+  /** Makes all clients leave for good, every other one with a reset. */
   leave(): void {
     this.#gone = true;
     clearInterval(this.#ticks);
@@ -112,7 +112,7 @@ export class SlowCrowd {
     socket.on("data", (bytes: Buffer) => {
       status ??= Number(/^HTTP\/1\.1 (\d{3})/.exec(bytes.toString("latin1", 0, 16))?.[1] ?? 0);
     });
-    // What is refused or reset is closed, too.
+    // "close" also follows a refusal and a reset.
     socket.on("error", () => {});
     socket.once("close", () => {
       onSettled();

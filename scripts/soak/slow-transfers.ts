@@ -7,7 +7,7 @@ import { Disturbance, judgeTimes } from "./disturbance.ts";
 import { findOther, patternOf } from "./pattern.ts";
 import { formatOrder } from "./produce.ts";
 import { checkLogs } from "./server-log.ts";
-import { atLeast, mebibytes, milliseconds, told, type Soak, patience } from "./soak.ts";
+import { atLeast, mebibytes, milliseconds, shown, type Soak, patience } from "./soak.ts";
 import { checkLosses, Traffic } from "./traffic.ts";
 
 const UPLOAD_BYTES = 100 * 1024;
@@ -18,10 +18,10 @@ const QUIET_SECONDS = 5;
 const BRIEF_QUIET_SECONDS = 1;
 const CONNECTIONS = 32;
 const REQUESTS_PER_SECOND = 400;
-/** How often is looked whether more is due. */
+/** How often the clients check whether more bytes are due. */
 const POLL_MS = 50;
 
-/** Uploads at 2 KB/s and downloads at 1 KB/s go through, although the library would cut both after 12 s. */
+/** Uploads at 2 KB/s and downloads at 1 KB/s complete, although uWebSockets.js would cut both off after 12 s. */
 export const slowTransfers: Soak = {
   name: "slow-transfers",
   about: "uploads at 2 KB/s and downloads at 1 KB/s go through, beside normal traffic",
@@ -49,14 +49,14 @@ export const slowTransfers: Soak = {
     const downloads = Promise.all(
       doors.flatMap((door) => DOWNLOADS.map((path) => slowDownload(door, path, enough.signal))),
     );
-    // Awaited below; that one fails must end the uploads' wait, not the process.
+    // Awaited below. A failure must end the uploads' wait, not the process.
     downloads.catch(() => undefined);
     const uploads = Promise.all(
       doors.flatMap((door) => UPLOADS.map((upload) => slowUpload(door, upload))),
     );
     const uploaded = await Promise.race([uploads, downloads.then(() => uploads)]);
     say(`${uploaded.length} uploads went through`);
-    // Longer than any setting allows a client that takes nothing: these take a little.
+    // Longer than any setting allows for a client that reads nothing: these read a little.
     if (!brief) await delay(Math.max(20, seconds - UPLOAD_SECONDS) * 1000);
     enough.abort();
     const taken = await downloads;
@@ -66,14 +66,14 @@ export const slowTransfers: Soak = {
     await traffic.stop();
     const times = (2 * beside.p99Ms) / (before.p99Ms + after.p99Ms);
     return [
-      told("uploads of 100 KiB at 2 KiB/s", `${uploaded.length} whole`),
+      shown("uploads of 100 KiB at 2 KiB/s", `${uploaded.length} whole`),
       ...taken.map(({ path, bytes, seconds: lasted }) =>
-        told(path.slice(0, 9), `${mebibytes(bytes)} right in ${lasted.toFixed(0)} s, not cut`),
+        shown(path.slice(0, 9), `${mebibytes(bytes)} right in ${lasted.toFixed(0)} s, not cut`),
       ),
       atLeast("normal requests answered", traffic.answered, 1),
       checkLosses(traffic),
-      told("p99 before, after", `${milliseconds(before.p99Ms)}, ${milliseconds(after.p99Ms)}`),
-      told("p99 beside", milliseconds(beside.p99Ms)),
+      shown("p99 before, after", `${milliseconds(before.p99Ms)}, ${milliseconds(after.p99Ms)}`),
+      shown("p99 beside", milliseconds(beside.p99Ms)),
       ...judgeTimes(times, { cores, brief }),
       checkLogs(server),
     ];
@@ -85,7 +85,7 @@ const UPLOAD_SECONDS = UPLOAD_BYTES / UPLOAD_BYTES_PER_SECOND;
 interface Upload {
   readonly path: string;
   readonly chunked: boolean;
-  /** Whether the body comes back; otherwise its size does. */
+  /** Whether the handler echoes the body; otherwise it returns its size. */
   readonly echoes: boolean;
 }
 
@@ -105,7 +105,7 @@ const DOWNLOADS: readonly string[] = [
   "/file.bin",
 ];
 
-/** @throws Error when it is not answered as it must be. */
+/** @throws Error for a wrong answer. */
 async function slowUpload(door: Door, { path, chunked, echoes }: Upload): Promise<void> {
   const client = await Client.open(door);
   try {
@@ -114,7 +114,7 @@ async function slowUpload(door: Door, { path, chunked, echoes }: Upload): Promis
     receiving.catch(() => undefined);
     const framing = chunked ? "Transfer-Encoding: chunked" : `Content-Length: ${UPLOAD_BYTES}`;
     await client.send(`POST ${path} HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n`);
-    // Several times a second, as a slow line does.
+    // Several times a second, as on a slow line.
     const piece = UPLOAD_BYTES_PER_SECOND / 4;
     const startMs = performance.now();
     for (let at = 0; at < UPLOAD_BYTES && !client.closed; at += piece) {
@@ -139,9 +139,9 @@ async function slowUpload(door: Door, { path, chunked, echoes }: Upload): Promis
 }
 
 /**
- * Reads 1 KiB/s until it is enough.
+ * Reads 1 KiB/s until it has enough.
  *
- * @throws Error when the server ends it before, or a byte is another than it must be.
+ * @throws Error when the server ends it before, or for a wrong byte.
  */
 async function slowDownload(
   door: Door,
@@ -159,7 +159,7 @@ async function slowDownload(
     });
     receiving.catch(() => undefined);
     client.socket.pause();
-    // What Node reads at once, it reads at once; then nothing until that was due.
+    // Node delivers a whole buffer at once. After that the client waits until that many bytes were due.
     client.socket.on("data", () => {
       if (client.bodyBytes > 0) client.socket.pause();
     });

@@ -1,24 +1,24 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
-/** What a run of Debian's `slowhttptest` ended with. */
+/** The result of a run of Debian's `slowhttptest`. */
 export interface SlowHttpTest {
   readonly mode: string;
   /** Whether its own probe was answered to the end. */
   readonly available: boolean;
-  /** How it says that it ended. */
+  /** Its own description of the end. */
   readonly exit: string;
 }
 
 /** Slow heads, slow bodies, slow reading. */
 const MODES = ["-H", "-B", "-X"] as const;
 
-/** Runs all modes at once, each with so many connections; `null`: it is not installed. */
+/** Runs all modes at once, each with this many connections; `null`: the program is not installed. */
 export async function runSlowHttpTest(options: {
   readonly port: number;
   readonly connections: number;
   readonly seconds: number;
-  /** What slow readers ask for. */
+  /** Target of slow readers. */
   readonly readPath: string;
   readonly bodyPath: string;
 }): Promise<readonly SlowHttpTest[] | null> {
@@ -42,7 +42,7 @@ export async function runSlowHttpTest(options: {
   }
 }
 
-/** Reads what it prints: many states, each over the one before, in colours. */
+/** Parses its output: many states, each printed over the last one, in colours. */
 export function readSlowHttpTest(output: string): Omit<SlowHttpTest, "mode"> {
   const plain = output.replaceAll(COLOUR, "");
   const states = [...plain.matchAll(/service available:\s+(YES|NO)/g)].map(([, state]) => state);

@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
 
 /**
- * Sets the buffers of all TCP sockets to come ($1, least and most), then becomes the program that follows.
+ * Sets the buffers of all future TCP sockets ($1, least and most), then becomes the program that follows.
  *
- * Over loopback the system otherwise takes 4 MB of what nobody reads: no server would ever wait for its client.
+ * Over loopback the system otherwise buffers 4 MB of unread data: no server would ever wait for its client.
  */
 const SCRIPT = `set -e
 ip link set lo up
@@ -12,16 +12,16 @@ echo "4096 $1 $1" > /proc/sys/net/ipv4/tcp_rmem
 shift
 exec "$@"`;
 
-/** A network of its own, for the superuser and for those who may become one of a namespace. */
+/** A network namespace, for the superuser and for users who may create one. */
 const UNSHARE = [
   ["unshare", "--net"],
   ["unshare", "--map-root-user", "--net"],
 ] as const;
 
 /**
- * A command prefix that gives a program, and all that it starts, a loopback whose sockets have small buffers.
+ * Returns a command prefix that gives a program, and its children, a loopback whose sockets have small buffers.
  *
- * @returns `null` where the system does not let us: without util-linux and iproute2, or in most containers.
+ * @returns `null` if the system forbids it or lacks util-linux or iproute2, as most containers do.
  */
 export function findSmallBuffers(bytes: number): readonly string[] | null {
   for (const unshare of UNSHARE) {

@@ -1,19 +1,19 @@
 import type { Scope } from "./scope.ts";
 
-/** What a soak is given. */
+/** The parameters of a soak. */
 export interface SoakContext {
-  /** Closes what the soak opens. */
+  /** Closes the resources that the soak opens. */
   readonly scope: Scope;
   readonly seed: number;
-  /** How long the load goes on, about. */
+  /** Approximate duration of the load. */
   readonly seconds: number;
-  /** The form for every change: small sizes, and no judgement of times, which another program on the machine could move. */
+  /** The short form, for every change: small sizes, and no judgement of times, which other programs could influence. */
   readonly brief: boolean;
-  /** By how much the memory of all processes of the server together may grow; `null`: growth is only told. */
+  /** Most growth of the memory of all the server's processes together; `null`: growth is only shown. */
   readonly maxGrowthBytes: number | null;
-  /** Whether sockets have the buffers that the soak has asked for. */
+  /** Whether sockets have the buffers that the soak asks for. */
   readonly smallBuffers: boolean;
-  /** Progress, apart from the table. */
+  /** Prints progress, apart from the table. */
   readonly say: (line: string) => void;
 }
 
@@ -21,39 +21,39 @@ export interface SoakContext {
 export interface Figure {
   readonly name: string;
   readonly value: string;
-  /** What it was held against; absent: it is only told. */
+  /** The bound; absent: the figure is only shown. */
   readonly bound?: string;
-  /** Why the soak failed, if this figure is why. */
+  /** Why the soak failed, if it failed because of this figure. */
   readonly breach?: string;
 }
 
-/** A load that goes on until it has shown that an invariant holds, or that it does not. */
+/** A load that runs until it has shown whether an invariant holds. */
 export interface Soak {
   readonly name: string;
   /** One line for `--help`. */
   readonly about: string;
-  /** It takes all that the machine has: nothing else runs beside it, which would be refused or late. */
+  /** It uses the whole machine: no other soak may run beside it. */
   readonly alone?: boolean;
-  /** It wants all sockets to have buffers of this size, if the system lets us. */
+  /** It needs sockets with buffers of this size, if the system allows it. */
   readonly buffersBytes?: number;
-  /** @throws What an invariant that was broken on the way throws. */
+  /** @throws The error of a broken invariant. */
   readonly run: (context: SoakContext) => Promise<readonly Figure[]>;
 }
 
 /**
- * For a server whose clients share the machine with other soaks: a machine that is too busy makes it refuse what would wait
- * for long, which is right, is what `overload` is about, and would be a judgement of times here.
+ * Settings for a server whose clients share the machine with other soaks. A busy machine makes it refuse requests that
+ * would wait for long. This is right, and `overload` tests it, but here it would judge times.
  */
 export function patience(brief: boolean): readonly string[] {
   return brief ? ["--queue-delay", "0s"] : [];
 }
 
-/** A figure that is only told. */
-export function told(name: string, value: string | number): Figure {
+/** A figure that is only shown. */
+export function shown(name: string, value: string | number): Figure {
   return { name, value: String(value) };
 }
 
-/** A figure that must not be above a bound. */
+/** A figure with an upper bound. */
 export function atMost(
   name: string,
   value: number,
@@ -67,7 +67,7 @@ export function atMost(
     : { ...figure, breach: `${name}: ${format(value)}, expected at most ${format(bound)}` };
 }
 
-/** A figure that must not be below a bound. */
+/** A figure with a lower bound. */
 export function atLeast(
   name: string,
   value: number,

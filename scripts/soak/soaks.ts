@@ -9,7 +9,7 @@ import { slowClients } from "./slow-clients.ts";
 import { slowTransfers } from "./slow-transfers.ts";
 import type { Soak } from "./soak.ts";
 
-/** All soaks. Run a few at a time, those that take longest begin first. */
+/** All soaks. When a few run at a time, the longest begin first. */
 export const SOAKS: readonly Soak[] = [
   slowTransfers,
   reloads,

@@ -7,7 +7,7 @@ import type { TrafficOrder, TrafficReport, TrafficTask } from "./traffic.ts";
 const LOST_MS = 10_000;
 const BODY = patternOf(0, 1000);
 
-// `traffic.ts` starts this and wrote the argument itself.
+// `traffic.ts` starts this process, and wrote the argument.
 await run(JSON.parse(process.argv[2] ?? "") as TrafficTask);
 
 async function run({
@@ -31,8 +31,8 @@ async function run({
     for (let number = index; !stop.signal.aborted; number++, dueMs += intervalMs) {
       const waitMs = dueMs - performance.now();
       if (waitMs > 0) await delay(waitMs);
-      // A request that had to wait for the one before it waited for the server, from when it was due. That a timer of ours
-      // fires up to a millisecond early or late is not the server's.
+      // If the server delayed the request before it, the latency counts from when this one was due. A timer that fires
+      // up to a millisecond early or late is not the server's fault.
       const startMs = waitMs > 0 ? performance.now() : dueMs;
       const loss = await ask(client, number);
       if (loss === null) latenciesMs.push(performance.now() - startMs);
@@ -60,12 +60,12 @@ async function run({
       process.disconnect();
     });
   });
-  // Who started it is gone.
+  // The parent is gone.
   process.once("disconnect", () => process.exit());
   report();
 }
 
-/** What became of a request that was lost; `null`: it was answered as it must be. */
+/** Returns how a request was lost; `null`: it was answered correctly. */
 async function ask(client: Client, number: number): Promise<string | null> {
   const isEcho = number % 4 === 0;
   const expected = isEcho ? BODY : Buffer.from("hello");

@@ -6,27 +6,27 @@ import type { Door } from "./client.ts";
 import { summarize, type LatencySummary } from "./latencies.ts";
 import type { Figure } from "./soak.ts";
 
-/** What the traffic is told to do. */
+/** The settings of the traffic. */
 export interface TrafficTask {
   readonly door: Door;
   readonly connections: number;
   readonly requestsPerSecond: number;
-  /** Each request on a connection of its own; otherwise connections are kept. */
+  /** Each request has a connection of its own; otherwise connections are kept alive. */
   readonly fresh?: boolean;
 }
 
-/** What comes back of it, once for each time it is asked. */
+/** The results since the last call. */
 export interface TrafficReport {
   readonly latenciesMs: readonly number[];
-  /** What happened to requests that were not answered as they must be. */
+  /** Descriptions of requests without a correct answer. */
   readonly losses: readonly string[];
 }
 
 export type TrafficOrder = "cut" | "stop";
 
 /**
- * Normal traffic: keep-alive connections that send at a steady rate, whether answers come or not, so that a server that
- * stands still is not asked less for it. A process of its own, whose delays are not those of other clients.
+ * Normal traffic: kept-alive connections that send at a steady rate, whether answers come or not, so that a stalled
+ * server gets no smaller load. Runs in a process of its own, which other clients do not delay.
  */
 export class Traffic {
   readonly #child: ChildProcess;
@@ -43,7 +43,7 @@ export class Traffic {
     ]);
     owner.after(() => void child.kill("SIGKILL"));
     const traffic = new Traffic(child);
-    // It says so when all connections are open.
+    // The child sends this when all connections are open.
     await traffic.#answer();
     return traffic;
   }
@@ -53,12 +53,12 @@ export class Traffic {
     return this.#answered;
   }
 
-  /** Begins a new count; what was counted since the last one. */
+  /** Returns the results since the last call, and begins a new count. */
   async cut(): Promise<LatencySummary> {
     return summarize((await this.#ask("cut")).latenciesMs);
   }
 
-  /** Waits for the last answers and ends it. */
+  /** Waits for the last answers and ends the child. */
   async stop(): Promise<void> {
     const exited = once(this.#child, "exit");
     await this.#ask("stop");
@@ -90,7 +90,7 @@ export class Traffic {
   }
 }
 
-/** That it has lost nothing. */
+/** A figure for lost requests: none may be lost. */
 export function checkLosses({ losses }: Pick<Traffic, "losses">): Figure {
   const figure = { name: "normal requests lost", value: String(losses.length), bound: "0" };
   const [first] = losses;

@@ -1,3 +1,3 @@
-// What this worker has open, by kind.
+// The open resources of this worker, by kind.
 export default (): Response =>
   Response.json({ pid: process.pid, resources: process.getActiveResourcesInfo() });

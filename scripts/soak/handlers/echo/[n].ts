@@ -1,2 +1,2 @@
-// Sends back what it is sent, while it is sent.
+// Echoes the request body while it arrives.
 export default (request: Request): Response => new Response(request.body);

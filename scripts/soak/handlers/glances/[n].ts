@@ -1,4 +1,4 @@
-// Reads the first piece of the body, wants no more of it, and answers.
+// Reads the first piece of the body, drops the rest, and answers.
 export default async (request: Request): Promise<Response> => {
   const reader = request.body?.getReader();
   await reader?.read();

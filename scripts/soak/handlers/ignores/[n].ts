@@ -1,2 +1,2 @@
-// Answers without a look at the body.
+// Answers without reading the body.
 export default (): Response => new Response("no, thank you", { status: 403 });

@@ -1,6 +1,6 @@
 import { parseOrder, produce } from "../../produce.ts";
 
-// A stream of the size, the pieces and the pauses that are asked for.
+// A stream with the ordered size, pieces and pauses.
 export default (request: Request): Response => {
   const order = parseOrder(request.url);
   const headers = order.announced ? { "content-length": String(order.bytes) } : {};
