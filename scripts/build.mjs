@@ -45,7 +45,7 @@ async function build() {
   cpSync(join(root, "runtime/cli/init/templates"), join(outdir, "templates"), { recursive: true });
 }
 
-/** Writes the types of what the package exports. `npm run check` has checked them. */
+/** Writes the types of the package's exports. `npm run check` has checked them. */
 async function declareTypes() {
   if (!existsSync(tsc)) return;
   const project = join(root, "scripts/tsconfig.declarations.json");
@@ -94,7 +94,7 @@ async function compile() {
     format: "esm",
     platform: "node",
     target: "node20.19",
-    // What is plain JavaScript is bundled: a worker that reads one file boots twice as fast as one that resolves 150.
+    // Plain JavaScript is bundled: a worker that reads one file boots twice as fast as one that resolves 150.
     external: [...NATIVE, ...RARE, "edgicorn/package.json"],
     // Some packages are CommonJS and require Node's own modules.
     banner: { js: REQUIRE },

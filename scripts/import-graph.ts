@@ -47,7 +47,7 @@ export class ImportGraph {
   /** Returns the file itself and all local files that it needs at run time, directly or through others. */
   reachedFrom(file: string): ReadonlySet<string> {
     const reached = new Set([file]);
-    // A set yields what is added while it is iterated.
+    // Iterating a set also yields members that are added meanwhile.
     for (const next of reached) {
       for (const { file: imported, isType } of this.importsOf(next)) {
         if (imported !== null && !isType) reached.add(imported);

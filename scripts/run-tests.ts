@@ -17,7 +17,7 @@ const files = pickFiles();
 const shared = files.filter((file) => !startsProcesses(file) && !replacesGlobals(file));
 const others = files.filter((file) => !shared.includes(file));
 if (files.length === 0) console.log("no test reaches a file that was changed");
-// One process for all that can share it: to start one and to compile what it imports takes longer than most tests do.
+// One process for all files that can share it: starting one and compiling its imports takes longer than most tests.
 const runs = [
   shared.length === 0 ? null : [join("scripts", "import-all.ts"), ...shared],
   others.length === 0 ? null : ["--test", "--test-concurrency=2", ...options, ...others],

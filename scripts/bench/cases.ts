@@ -7,26 +7,26 @@ import {
   type PublicFile,
 } from "./payloads.ts";
 
-/** What every server of a case is asked, and what it must answer before it is loaded. */
+/** The request that every server of a case gets, and the answer that it must give before it is loaded. */
 export interface Case {
   /** Names the case on the command line and in the JSON file. */
   readonly id: string;
   readonly title: string;
-  /** Whether it belongs to the run that nobody has to ask for. */
+  /** Whether it belongs to the default run. */
   readonly isDefault: boolean;
-  /** What the servers run: the name of a source in their folders of `peers/`. */
+  /** The program of the servers: the name of a source in their folders of `peers/`. */
   readonly app: App;
   readonly request: CaseRequest;
   readonly tls: boolean;
   readonly accessLog: boolean;
   readonly load: LoadKind;
-  /** What is counted: rates are units per second, processor time is per unit. */
+  /** The unit: rates are units per second, processor time is per unit. */
   readonly unit: Unit;
-  /** Servers that can do it, in the order of the printed table. */
+  /** Servers for this case, in the order of the printed table. */
   readonly servers: readonly ServerId[];
-  /** The server that the others are compared with, in the same round. */
+  /** The other servers are compared with this one, within the same round. */
   readonly baseline: ServerId;
-  /** Says what is wrong with an answer; `undefined` when it is the right one. */
+  /** Describes a wrong answer; `undefined` when the answer is right. */
   readonly refuse: (answer: Answer) => string | undefined;
 }
 
@@ -38,22 +38,22 @@ export interface CaseRequest {
   readonly body: string;
 }
 
-/** Names what a server runs. `files` has no code: a folder is served. */
+/** Names a server's program. `files` has no code: a folder is served. */
 export type App = "hello" | "post-json" | "stream-64k" | "echo" | "events" | "files";
 
-/** How a server is put under load; `load.ts` says what each does. */
+/** The kind of load; `load.ts` describes each. */
 export type LoadKind =
   | { readonly kind: "wrk" }
-  /** One client sends a body of that size and reads it back, each turn once. */
+  /** One client sends a body of that size and reads it back, once per turn. */
   | { readonly kind: "echo"; readonly sizeBytes: number }
-  /** That many clients stay connected and take events. */
+  /** That many clients stay connected and read events. */
   | { readonly kind: "events"; readonly clients: number }
-  /** `wrk` beside that many connections which do nothing. */
+  /** `wrk` beside that many idle connections. */
   | { readonly kind: "idle"; readonly connections: number };
 
 export type Unit = "request" | "MiB" | "event";
 
-/** A whole answer, as the check before the load sees it. Of events, the first one. */
+/** A whole answer, for the check before the load. Of events, the first one. */
 export interface Answer {
   readonly status: number;
   readonly contentType: string;
@@ -75,7 +75,7 @@ export type ServerId =
   | "bun"
   | "workerd";
 
-/** All cases. A new one is an entry here, and what it needs in `peers/` and `servers.ts`. */
+/** All cases. A new one is an entry here, plus its sources in `peers/` and `servers.ts`. */
 export const CASES: readonly Case[] = [
   {
     ...helloCase("hello", "hello world over HTTP"),
@@ -145,7 +145,7 @@ export const CASES: readonly Case[] = [
   },
 ];
 
-/** A `GET` over HTTP, in the run that has to be asked for, beside Nginx in front of Node. */
+/** A `GET` over HTTP, outside of the default run, with Nginx in front of Node as well. */
 function plainCase(id: string, title: string): Omit<Case, "app" | "refuse"> {
   return {
     id,
@@ -187,7 +187,7 @@ function refuse(
   if (status !== 200) return `status ${status}, expected 200`;
   // Servers differ in the space before `charset` and in the case of its value; both mean the same.
   const type = contentType.toLowerCase().replaceAll(" ", "");
-  // Whether a type without a charset gets one is a choice that nothing is measured by.
+  // A missing charset is accepted: it does not influence the measurement.
   if (type !== expected.type && type.split(";")[0] !== expected.type)
     return `content-type "${contentType}", expected ${expected.type}`;
   if (body !== expected.body)

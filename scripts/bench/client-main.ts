@@ -5,7 +5,7 @@ import { echo } from "./echo-client.ts";
 import { takeEvents } from "./events-client.ts";
 import { openIdle } from "./idle-client.ts";
 
-// `clients.ts` starts this and wrote the argument itself.
+// `clients.ts` starts this process, and wrote the argument.
 try {
   await run(JSON.parse(process.argv[2] ?? "") as ClientTask);
 } catch (error) {

@@ -6,9 +6,9 @@ import { promisify } from "node:util";
 import type { LoadReport } from "./load.ts";
 
 /**
- * Load that `wrk` cannot make, made by programs of our own (`client-main.ts`).
+ * Loads that `wrk` cannot make. The clients are `client-main.ts`.
  *
- * They are processes for themselves, as `wrk` is: their work neither delays the measuring nor counts as its.
+ * They run in processes of their own, as `wrk` does: their work neither delays the measurement nor counts for it.
  */
 export type ClientTask =
   | { readonly kind: "echo"; readonly url: string; readonly sizeBytes: number }
@@ -21,13 +21,13 @@ export type ClientTask =
     }
   | { readonly kind: "idle"; readonly url: string; readonly connections: number };
 
-/** Connections that are open and do nothing. */
+/** Open idle connections. */
 export interface IdleConnections {
-  /** Closes them all and tells how many the server had left open; the same promise each time. */
+  /** Closes all of them and returns how many the server had left open. Repeated calls return the same promise. */
   readonly close: () => Promise<number>;
 }
 
-/** Sends a body and reads it back; the unit is MiB. Fails when not every byte comes back as it was sent. */
+/** Sends a body and reads it back; the unit is MiB. Fails when a byte comes back different. */
 export function runEcho(options: {
   readonly url: string;
   readonly sizeBytes: number;
@@ -37,7 +37,7 @@ export function runEcho(options: {
   return runClient({ kind: "echo", url, sizeBytes }, { timeoutMs: ECHO_TIMEOUT_MS, signal });
 }
 
-/** Takes events on many connections; latency is how old an event is when it is read. */
+/** Reads events on many connections. The latency of an event is its age when it is read. */
 export function runEvents(options: {
   readonly url: string;
   readonly clients: number;
@@ -62,10 +62,10 @@ export async function openIdleConnections(options: {
     signal,
   });
   const exited = once(child, "exit");
-  // Awaited later, if at all: a run that is interrupted must not end by this.
+  // Awaited later, if at all: an interrupted run must not end with this error.
   exited.catch(() => undefined);
   const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-  // The first line says that all are open, the second how many were left when the input ended.
+  // The first line reports that all are open, the second how many were left at the end of the input.
   const readCount = async (): Promise<number> => {
     const line = await lines.next();
     if (!line.done) return Number(line.value);
@@ -91,7 +91,7 @@ async function runClient(
   const options = { signal, timeout: timeoutMs };
   try {
     const { stdout } = await promisify(execFile)(process.execPath, argsOf(task), options);
-    return JSON.parse(stdout) as LoadReport; // Printed by `client-main.ts` from a value of that type.
+    return JSON.parse(stdout) as LoadReport; // `client-main.ts` prints a value of that type.
   } catch (error) {
     const { stderr = "" } = error as { readonly stderr?: string }; // As `execFile` has it.
     throw new Error(`the client of ${task.kind} failed: ${stderr || String(error)}`, {
@@ -105,6 +105,6 @@ function argsOf(task: ClientTask): readonly string[] {
   return [...process.execArgv, main, JSON.stringify(task)];
 }
 
-/** What a client may take to start, to connect and to print. */
+/** Time for a client to start, to connect and to print. */
 const GRACE_MS = 30_000;
 const ECHO_TIMEOUT_MS = 180_000;

@@ -7,8 +7,8 @@ import type { LoadReport } from "./load.ts";
 /**
  * Sends a body as fast as the server takes it and reads it back meanwhile, once, over one connection.
  *
- * Every byte is compared with what was sent at its place, which says more than a checksum and costs less: a client
- * that hashes both ways would be the limit.
+ * Compares every byte with the one sent at its place. This proves more than a checksum and costs less: a client that
+ * hashes both ways would be the bottleneck.
  *
  * @throws when the status is not 200, or the body differs or has another length.
  */
@@ -25,13 +25,13 @@ export async function echo(options: {
   const request = send(url, {
     method: "POST",
     agent: false,
-    // Nobody has signed the certificate of a development server.
+    // A development server's certificate is self-signed.
     rejectUnauthorized: false,
     headers: { "content-type": "application/octet-stream", "content-length": sizeBytes },
     signal,
   });
   try {
-    // Without waiting for the one before the other: an echo comes while the body is still being sent.
+    // Both at once: an echo comes while the body is still being sent.
     await Promise.all([
       sendBody(request, block, { sizeBytes, signal }),
       compareAnswer(request, block, { sizeBytes, signal }),
@@ -85,7 +85,7 @@ async function compareAnswer(
     throw new Error(`${received} bytes came back, ${sizeBytes} were sent`);
 }
 
-/** Whether the chunk is what the repeated block has from that place on. */
+/** Tells whether the chunk equals the repeated block from that offset on. */
 function isEqual(chunk: Buffer, block: Buffer, place: number): boolean {
   for (let at = 0; at < chunk.length;) {
     const from = (place + at) % block.length;

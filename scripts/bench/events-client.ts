@@ -3,10 +3,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { LoadReport } from "./load.ts";
 
 /**
- * Connects many clients to a source of events and reads what comes: `data: NANOSECONDS`, from the monotonic clock.
+ * Connects many clients to a source of events and reads them: `data: NANOSECONDS`, from the monotonic clock.
  *
- * Rate and latencies are those of the time after the warm-up. The count is of all events, from the first connection
- * on: the server's processor time is known for that whole time only.
+ * Rate and latencies cover the time after the warm-up. The count covers all events from the first connection on,
+ * because the server's processor time is known for that whole time only.
  */
 export async function takeEvents(options: {
   readonly url: string;
@@ -41,11 +41,11 @@ export async function takeEvents(options: {
   }
 }
 
-/** The times in some text of events, and the end of it that is not yet an event. */
+/** Returns the times in some text of events, and the incomplete event at its end. */
 export function parseEvents(text: string): { readonly times: bigint[]; readonly rest: string } {
   const parts = text.split("\n\n");
   const rest = parts.pop() ?? "";
-  // A server may send comments: they keep a connection alive and are no events.
+  // A server may send comments, which keep a connection alive.
   const events = parts.filter((part) => !part.startsWith(":"));
   const times = events.map((part) => {
     const digits = /^data: (\d+)$/.exec(part)?.[1];
@@ -57,14 +57,14 @@ export function parseEvents(text: string): { readonly times: bigint[]; readonly 
 
 interface Tally {
   count: number;
-  /** In microseconds, of the events that count. */
+  /** In microseconds, of the events after the warm-up. */
   readonly ages: number[];
   isCounting: boolean;
   badStatuses: number;
   lost: number;
 }
 
-/** Connections opened at once: more would fill the queue of those that a server has not accepted yet. */
+/** Connections opened at once: more would fill the server's accept queue. */
 const BATCH = 50;
 
 function connect(

@@ -8,7 +8,7 @@ export interface Idle {
   readonly close: () => void;
 }
 
-/** Opens connections and gets one answer on each: a server may keep more for those than for silent ones. */
+/** Opens connections and gets one answer on each: a server may keep more memory for those than for silent ones. */
 export async function openIdle(options: {
   readonly url: string;
   readonly connections: number;
@@ -28,7 +28,7 @@ export async function openIdle(options: {
   };
 }
 
-/** Connections opened at once: more would fill the queue of those that a server has not accepted yet. */
+/** Connections opened at once: more would fill the server's accept queue. */
 const BATCH = 100;
 
 async function openOne(url: string): Promise<Socket> {
@@ -43,7 +43,7 @@ async function openOne(url: string): Promise<Socket> {
     socket.destroy();
     throw error;
   }
-  // Closed by the server: `left` tells.
+  // The server closed it. `left` shows this.
   socket.on("error", () => undefined);
   socket.resume();
   return socket;

@@ -8,10 +8,10 @@ export interface InstallOptions {
 }
 
 /**
- * Installs what the rows need: Debian packages, and the npm packages that `peers/package.json` names.
+ * Installs the tools for the rows: Debian packages, and the npm packages that `peers/package.json` names.
  *
- * Package scripts do not run: the platform packages bring their programs with them, and nothing is fetched from
- * anywhere but the registry. There is no lock file: one made on this platform would leave out the others.
+ * Package scripts do not run: the platform packages bring their programs with them, and nothing is fetched except from
+ * the registry. There is no lock file: one made on this platform would lack the other platforms.
  */
 export function installPeers({ peersFolder, debianPackages, say }: InstallOptions): void {
   installDebianPackages(debianPackages, say);
@@ -33,7 +33,7 @@ function installDebianPackages(packages: readonly ToolName[], say: (line: string
   if (packages.length === 0) return;
   const install = ["install", "--yes", "--no-install-recommends", ...packages];
   if (process.getuid?.() !== 0) {
-    say(`Not root. To install what is missing: sudo apt-get ${install.join(" ")}`);
+    say(`Not root. To install the missing packages: sudo apt-get ${install.join(" ")}`);
     return;
   }
   say(`Debian packages: ${packages.join(", ")} ...`);

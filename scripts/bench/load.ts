@@ -3,7 +3,7 @@ import type { Case, LoadKind } from "./cases.ts";
 import { openIdleConnections, runEcho, runEvents } from "./clients.ts";
 import { runWrk, type WrkRun } from "./wrk.ts";
 
-/** What a load generator saw. Which latencies there are depends on the kind of the load. */
+/** The results of a load generator. The kind of the load decides which latencies there are. */
 export interface LoadReport {
   /** In the unit of the case. */
   readonly count: number;
@@ -15,18 +15,18 @@ export interface LoadReport {
   readonly socketErrors: number;
 }
 
-/** Figures that only some kinds of load give, beside what every turn has. */
+/** Figures that only some kinds of load give. */
 export interface ExtraFigures {
-  /** By how much the server grew under the load, over what it took when it was ready; only for the echo. */
+  /** Growth of the server's memory under the load, compared with the ready server; only for the echo. */
   readonly growthMiB?: number;
-  /** What one idle connection costs the processes that hold it, without the kernel's part. */
+  /** Memory per idle connection in the processes that hold it, without the kernel's part. */
   readonly idleBytes?: number;
-  /** The 99th percentile before the idle connections were opened, and how many times that it is with them. */
+  /** The 99th percentile before the idle connections were opened, and with them as a multiple of it. */
   readonly quietP99Us?: number;
   readonly p99Times?: number;
 }
 
-/** A server that is ready to be loaded, and means to watch it. */
+/** A server that is ready for the load, and ways to measure it. */
 export interface LoadTarget {
   readonly case: Case;
   readonly url: string;
@@ -38,19 +38,19 @@ export interface LoadTarget {
   readonly signal: AbortSignal;
   /** Memory of all processes of the server. */
   readonly readMemoryBytes: () => number;
-  /** Memory of those that hold the connections of clients. */
+  /** Memory of the processes that hold clients' connections. */
   readonly readClientsAtBytes: () => number;
 }
 
-/** Runs the part of a load that counts, and gives all that was measured during it. */
+/** Runs the counted part of a load, and returns everything that was measured during it. */
 export type Observe<T extends { readonly peakMemoryBytes: number }> = (
   run: () => Promise<LoadReport>,
 ) => Promise<T>;
 
 /**
- * Warms the server up and loads it the way its case says.
+ * Warms the server up and loads it as its case asks.
  *
- * Whatever is started here has ended when the promise settles.
+ * All processes that are started here have ended when the promise settles.
  */
 export async function applyLoad<T extends { readonly peakMemoryBytes: number }>(
   target: LoadTarget,
@@ -93,7 +93,7 @@ async function applyEcho<T extends { readonly peakMemoryBytes: number }>(
   { sizeBytes }: Extract<LoadKind, { kind: "echo" }>,
   observe: Observe<T>,
 ): Promise<T & ExtraFigures> {
-  // Before the warm-up: what a server keeps from it is growth as well.
+  // Before the warm-up: memory that a server keeps from it is growth as well.
   const before = target.readMemoryBytes();
   await runEcho({ ...target, sizeBytes: sizeBytes / WARM_UP_SHARE });
   const figures = await observe(() => runEcho({ ...target, sizeBytes }));
@@ -105,7 +105,7 @@ async function applyIdle<T extends { readonly peakMemoryBytes: number }>(
   { connections }: Extract<LoadKind, { kind: "idle" }>,
   observe: Observe<T>,
 ): Promise<T & ExtraFigures> {
-  // Longer, and the server would begin to close the idle connections while they are still needed.
+  // With a longer load the server would close the idle connections too early.
   const seconds = Math.min(target.seconds, IDLE_SECONDS);
   const run = wrkRun(target, seconds);
   await runWrk(wrkRun(target, target.warmUpSeconds));
@@ -129,7 +129,7 @@ async function applyIdle<T extends { readonly peakMemoryBytes: number }>(
   }
 }
 
-/** A sixteenth is enough for every path to be compiled, and short. */
+/** A sixteenth of the load is short, and enough for every path to be compiled. */
 const WARM_UP_SHARE = 16;
 
 /** Servers close idle connections after 10 s and more; opening them takes about one. */

@@ -1,14 +1,14 @@
 import { arch, cpus, loadavg, release, totalmem } from "node:os";
 import type { Tool, ToolName } from "./tools.ts";
 
-/** Where a run took place: figures of two machines are never compared. */
+/** The machine of a run: figures of two machines are never compared. */
 export interface Machine {
   readonly cpu: string;
   readonly cores: number;
   readonly memoryBytes: number;
   readonly kernel: string;
   readonly arch: string;
-  /** Before the run: what the machine was doing anyway. */
+  /** Before the run: the load of other programs. */
   readonly loadAverage: readonly number[];
 }
 
@@ -23,7 +23,7 @@ export function readMachine(): Machine {
   };
 }
 
-/** Versions of all that is installed, by name. */
+/** Versions of all installed tools, by name. */
 export function versionsOf(tools: ReadonlyMap<ToolName, Tool>): Readonly<Record<string, string>> {
   const found = [...tools].flatMap(([name, tool]): readonly (readonly [string, string])[] =>
     tool.kind === "found" ? [[name, tool.version]] : [],

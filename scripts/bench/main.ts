@@ -55,7 +55,7 @@ interface Job {
   readonly tools: ReadonlyMap<ToolName, Tool>;
 }
 
-/** Everything that starts servers. Whatever happens in it, none of them outlives it. */
+/** Runs everything that starts servers. No server outlives it, however it ends. */
 async function load(job: Job): Promise<number> {
   const { options, workspace, tools } = job;
   const living = new Set<ProcessGroup>();
@@ -96,7 +96,7 @@ async function load(job: Job): Promise<number> {
   } catch (error) {
     const code = interrupt.exitCode();
     if (code === undefined) throw error;
-    return code; // What a signal interrupted fails in one way or another; the signal is the reason.
+    return code; // An interrupted run fails in one way or another; the signal is the reason.
   }
 }
 
@@ -136,7 +136,7 @@ async function profile({ entries, workspace, tools }: Job, bench: Bench): Promis
   return 0;
 }
 
-/** The first signal ends the run in order; a second one ends it at once. */
+/** The first signal ends the run gracefully; a second one ends it at once. */
 function abortOnSignals(): {
   readonly signal: AbortSignal;
   readonly exitCode: () => number | undefined;

@@ -10,7 +10,7 @@ import { CALM_CORES, lostCores, runTurn, type Bench, type Turn } from "./turn.ts
 export interface MeasureOptions {
   readonly bench: Bench;
   readonly rounds: number;
-  /** How often a turn is repeated when something else kept the machine busy. */
+  /** How often a turn is repeated when other programs kept the machine busy. */
   readonly retries: number;
   readonly tools: ReadonlyMap<ToolName, Tool>;
   readonly say: (line: string) => void;
@@ -19,8 +19,8 @@ export interface MeasureOptions {
 /**
  * Measures all rows, round by round, and returns them in the order given.
  *
- * A row that fails is not tried again and does not stop the others. Once the signal of the bench is aborted, what
- * has been measured so far is returned.
+ * A row that fails is not tried again and does not stop the others. After the bench's signal aborts, the rows measured
+ * so far are returned.
  */
 export async function measure(
   entries: readonly Entry[],
@@ -42,7 +42,7 @@ export async function measure(
   return rows;
 }
 
-/** Why a row cannot be measured: the first thing it needs and does not find. */
+/** Returns why a row cannot be measured: the first missing tool. */
 export function stateBefore(
   entry: Entry,
   tools: ReadonlyMap<ToolName, Tool>,
@@ -62,7 +62,7 @@ export function stateBefore(
   return { kind: "measured" };
 }
 
-/** What a program has open beside the connections of a load: those of `wrk`, its own files, some to spare. */
+/** Open files of a program besides the connections of a load: those of `wrk`, its own files, some to spare. */
 const OTHER_FILES = 500;
 
 type Outcome = Turn | Extract<ResultState, { kind: "failed" }>;
@@ -83,7 +83,7 @@ class RowRecord implements Result {
   }
 }
 
-/** The first turn that nothing disturbed, else the least disturbed one. What it measured has no say in it. */
+/** Picks the first undisturbed turn, else the least disturbed one. Its results do not influence the choice. */
 async function tryCalmTurn(
   { entry, round, retries }: { entry: Entry; round: number; retries: number },
   bench: Bench,

@@ -57,7 +57,7 @@ export function launchNginxGunicorn(setting: Setting): Launch {
       }),
       "app:application",
     ],
-    // No __pycache__ is left in the copy of peers/.
+    // Leaves no __pycache__ in the copy of peers/.
     env: { PYTHONDONTWRITEBYTECODE: "1" },
   };
   return {
@@ -66,7 +66,7 @@ export function launchNginxGunicorn(setting: Setting): Launch {
   };
 }
 
-/** What an operator adds for an application that needs it; everything else stays as Nginx has it by default. */
+/** Settings that an operator adds for an application that needs them; the rest is Nginx's default. */
 const SERVER_OPTIONS: Partial<Readonly<Record<App, string>>> = {
   // The default of 1 MiB would refuse the body. It still goes to a file as a whole before Node sees any of it.
   echo: "    client_max_body_size 0;\n",

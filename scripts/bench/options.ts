@@ -2,24 +2,24 @@ import { parseArgs } from "node:util";
 import { RuntimeError } from "../../runtime/errors.ts";
 import { entryNames, type Scope } from "./plan.ts";
 
-/** What the command line asks for. */
+/** The options of the command line. */
 export interface Options {
   readonly action: "measure" | "list" | "profile" | "help";
-  /** Install missing peers before anything else. */
+  /** Install missing peers first. */
   readonly install: boolean;
   readonly rounds: number;
   readonly seconds: number;
   readonly warmUpSeconds: number;
-  /** How often a measurement is repeated when something else kept the machine busy. */
+  /** How often a measurement is repeated when other programs kept the machine busy. */
   readonly retries: number;
   readonly connections: number;
   /** Workers of this project; its own default when `undefined`. */
   readonly workers: number | undefined;
-  /** Which cases to choose from. */
+  /** The cases to choose from. */
   readonly cases: Scope;
   /** Cases and servers to measure; all of the scope when empty. */
   readonly only: readonly string[];
-  /** Where the JSON goes; a file named after the time when `undefined`. */
+  /** Path of the JSON file; `undefined`: a file named after the time. */
   readonly jsonFile: string | undefined;
 }
 
@@ -37,7 +37,7 @@ usage: npm run bench -- [options]
   --cases WHICH     default: hello world; all: also JSON, streams, files, events, and idle
                     connections (default)
   --only A,B        only these cases, servers, or case/server pairs; see --list. A case that is
-                    named is measured whatever --cases says
+                    named is measured in any case
   --list            print the cases and servers, and which are installed; measure nothing
   --install         first install missing peers: Debian packages with apt-get (as root;
                     otherwise the command is printed), npm packages into .bench/peers

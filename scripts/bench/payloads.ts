@@ -1,6 +1,6 @@
-/** What the cases send and expect: made here once, so that the check before the load and the load agree. */
+/** The data that the cases send and expect, made once, so that the check before the load and the load agree. */
 
-/** Field names and values. `Host` and `Content-Length` are added by whoever sends them. */
+/** Field names and values. The sender adds `Host` and `Content-Length`. */
 export type Fields = readonly (readonly [name: string, value: string])[];
 
 /** Eight fields as a browser sends them with a form that posts JSON. */
@@ -15,7 +15,7 @@ export const BROWSER_FIELDS: Fields = [
   ["Content-Type", "application/json"],
 ];
 
-/** An order of 1 KiB, in the form `JSON.stringify` gives it: an echo is equal byte by byte. */
+/** An order of 1 KiB, as `JSON.stringify` formats it: an echo is equal byte by byte. */
 export const JSON_1K = jsonOfSize(1024);
 
 /** A file of the static cases. */

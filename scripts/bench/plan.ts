@@ -8,7 +8,7 @@ export interface Entry {
   readonly server: ServerId;
 }
 
-/** The cases that names of servers, or no names at all, choose from. */
+/** The scope: the cases that names of servers, or no names at all, choose from. */
 export type Scope = "default" | "all";
 
 /** All rows of all cases, in the order of the tables. */
@@ -18,15 +18,15 @@ export function allEntries(): readonly Entry[] {
   );
 }
 
-/** Every name which `pickEntries` understands: cases, `case/server`, and servers of the cases in the scope. */
+/** Every name that `pickEntries` understands: cases, `case/server`, and servers of the cases in the scope. */
 export function entryNames(scope: Scope): ReadonlySet<string> {
   return new Set(allEntries().flatMap((entry) => namesOf(entry, scope)));
 }
 
 /**
- * The rows that one of the names stands for; for no name, all in the scope.
+ * Returns the rows that one of the names stands for; for no name, all in the scope.
  *
- * A case that is named is meant, whatever the scope; a server means its rows in the scope.
+ * A named case counts even outside of the scope. A named server stands for its rows in the scope.
  */
 export function pickEntries(names: readonly string[], scope: Scope): readonly Entry[] {
   if (names.length === 0) return allEntries().filter((entry) => isInScope(entry, scope));
@@ -34,10 +34,10 @@ export function pickEntries(names: readonly string[], scope: Scope): readonly En
 }
 
 /**
- * The order of one round: the same circle, entered further on each time.
+ * Returns the order of one round: the same circle, entered further on each time.
  *
- * Over all rounds each row comes early, late and in the middle, so a machine that gets slower (or warmer) during
- * a round favours none of them.
+ * Over all rounds each row comes early, late and in the middle. A machine that gets slower (or warmer) during a round
+ * therefore favours none of them.
  */
 export function orderOfRound<T>(items: readonly T[], round: number, rounds: number): readonly T[] {
   const start = Math.floor((items.length * round) / rounds) % Math.max(items.length, 1);

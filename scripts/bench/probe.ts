@@ -7,11 +7,11 @@ import type { Answer, CaseRequest } from "./cases.ts";
 export interface ReadyOptions {
   readonly url: string;
   readonly request: Omit<CaseRequest, "path">;
-  /** Says what is wrong with an answer; `undefined` when it is the right one. */
+  /** Describes a wrong answer; `undefined` when the answer is right. */
   readonly refuse: (answer: Answer) => string | undefined;
   /** Says why the server will never be ready; `undefined` while it may. */
   readonly failure: () => string | undefined;
-  /** What the server has printed, for the error that ends a wait in vain. */
+  /** The server's output, for the error after a timeout. */
   readonly lastWords: () => string;
   readonly signal: AbortSignal;
 }
@@ -20,7 +20,8 @@ export interface ReadyOptions {
  * Resolves as soon as the server gives the right answer.
  *
  * Until then it may refuse connections and answer 5xx, as a proxy does whose upstream is still starting.
- * @throws when a program ends, an answer with another status is wrong, or nothing comes in 20 s.
+ *
+ * @throws when a program ends, an answer with another status is wrong, or no answer comes in 20 s.
  */
 export async function waitUntilReady(options: ReadyOptions): Promise<void> {
   const { url, request, refuse, failure, lastWords, signal } = options;
@@ -42,7 +43,7 @@ export async function waitUntilReady(options: ReadyOptions): Promise<void> {
 }
 
 /**
- * One request on a connection of its own. A certificate is not checked: the benchmark made it.
+ * Sends one request on a connection of its own. A certificate is not checked: the benchmark made it.
  *
  * Events never end: the answer is whole with the first of them.
  */
@@ -86,7 +87,7 @@ export function ask(
   });
 }
 
-/** Ports nobody listens on, all different. Another program could take one before the server does: then it fails. */
+/** Returns different free ports. Another program could take one before the server does: then the server fails. */
 export async function pickFreePorts(count: number): Promise<readonly number[]> {
   const holders = Array.from({ length: count }, () => createServer());
   try {

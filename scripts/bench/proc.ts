@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/** What the kernel tells of one process in `/proc/PID/stat`. */
+/** The kernel's facts about one process in `/proc/PID/stat`. */
 export interface ProcessStat {
   readonly state: string;
-  /** The session it belongs to: for a server, everything that was started by one of its commands. */
+  /** Its session. For a server: all processes that one of its commands started. */
   readonly session: number;
   /** Processor time of the process and of its ended, waited-for children. */
   readonly cpuMs: number;
@@ -18,9 +18,9 @@ export interface MachineCpu {
   readonly stolenMs: number;
 }
 
-/** Reads a line of `/proc/PID/stat`; `undefined` if it is not one. */
+/** Parses a line of `/proc/PID/stat`; `undefined` if it is not one. */
 export function parseStat(text: string): ProcessStat | undefined {
-  // The second field is the program's name in parentheses, and may itself hold spaces and parentheses.
+  // The second field is the program's name in parentheses, which may contain spaces and parentheses.
   const fields = text
     .slice(text.lastIndexOf(")") + 2)
     .trim()
@@ -35,7 +35,7 @@ export function parseStat(text: string): ProcessStat | undefined {
   return { state, session: Number(session), cpuMs, childrenCpuMs };
 }
 
-/** Reads the first line of `/proc/stat`. */
+/** Parses the first line of `/proc/stat`. */
 export function parseMachineCpu(text: string): MachineCpu {
   const ticks = /^cpu +(.*)$/m.exec(text)?.[1]?.split(" ").map(Number) ?? [];
   const [user = 0, nice = 0, system = 0, , , interrupt = 0, softInterrupt = 0, steal = 0] = ticks;
@@ -45,19 +45,19 @@ export function parseMachineCpu(text: string): MachineCpu {
   };
 }
 
-/** Reads the proportional share of memory from `/proc/PID/smaps_rollup`, in bytes; 0 if it has none. */
+/** Parses the proportional share of memory in `/proc/PID/smaps_rollup`, in bytes; 0 if it has none. */
 export function parsePss(text: string): number {
   return Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024;
 }
 
-/** Reads how many files a process may have open from `/proc/PID/limits`; `undefined` if it does not say. */
+/** Parses the limit of open files in `/proc/PID/limits`; `undefined` if it has none. */
 export function parseOpenFilesLimit(text: string): number | undefined {
   const limit = /^Max open files\s+(\S+)/m.exec(text)?.[1];
   if (limit === undefined) return undefined;
   return limit === "unlimited" ? Infinity : Number(limit);
 }
 
-/** Living processes of some sessions, by process id. */
+/** Returns the living processes of some sessions, by process id. */
 export function readSessions(sessions: ReadonlySet<number>): ReadonlyMap<number, ProcessStat> {
   const found = new Map<number, ProcessStat>();
   for (const name of readdirSync("/proc")) {
@@ -68,22 +68,22 @@ export function readSessions(sessions: ReadonlySet<number>): ReadonlyMap<number,
   return found;
 }
 
-/** Memory of some processes together; pages which several of them share count once. */
+/** Returns the memory of some processes together. Shared pages count once. */
 export function readMemoryBytes(pids: Iterable<number>): number {
   let bytes = 0;
   for (const pid of pids) bytes += parsePss(readOrEmpty(`/proc/${pid}/smaps_rollup`));
   return bytes;
 }
 
-/** Processor time of the programs that this process has started and that have ended. */
+/** Returns the processor time of the programs that this process has started and that have ended. */
 export function readOwnChildrenCpuMs(): number {
   return parseStat(readOrEmpty("/proc/self/stat"))?.childrenCpuMs ?? 0;
 }
 
 /**
- * How many files, and so connections, a program that is started from here may have open.
+ * Returns how many files, and so connections, a child of this process may have open.
  *
- * Node has raised the limit of this process as far as it may when it started, and children inherit it.
+ * Node raises this process's limit to the maximum at its start, and children inherit it.
  */
 export function readOpenFilesLimit(): number {
   return parseOpenFilesLimit(readOrEmpty("/proc/self/limits")) ?? Infinity;
@@ -93,7 +93,7 @@ export function readMachineCpu(): MachineCpu {
   return parseMachineCpu(readOrEmpty("/proc/stat"));
 }
 
-/** The kernel tells times in ticks of USER_HZ, which is 100 on every architecture Node runs on. */
+/** The kernel counts time in ticks of USER_HZ, which is 100 on every architecture that Node runs on. */
 const TICK_MS = 10;
 
 function readOrEmpty(path: string): string {

@@ -5,17 +5,17 @@ import { readSessions } from "./proc.ts";
 import type { Command } from "./setting.ts";
 
 export interface ProcessGroupOptions {
-  /** Takes the output of all programs. May be the access log: programs that follow 12factor.net write it there. */
+  /** Gets the output of all programs. It may be their access log: programs that follow 12factor.net write it there. */
   readonly outputFile: string;
   /** Put before each command; see `findLauncher`. */
   readonly launcher: readonly string[];
-  /** Time to end in peace. */
+  /** Time to end gracefully. */
   readonly graceMs: number;
-  /** Holds the group from before its first program starts until nothing of it is left. */
+  /** Holds the group from before its first program starts until all its processes have ended. */
   readonly living: Set<ProcessGroup>;
 }
 
-/** The programs of one server, each in a session of its own: all they start can be measured and ended. */
+/** The programs of one server, each in a session of its own, so that all their children can be measured and ended. */
 export class ProcessGroup {
   readonly #children: readonly ChildProcess[];
   readonly #commands: readonly Command[];
@@ -30,22 +30,22 @@ export class ProcessGroup {
     this.#children = commands.map((command) => this.#start(command));
   }
 
-  /** Says why a program ended or could not start; `undefined` while all are well. */
+  /** Returns why a program ended or could not start; `undefined` while all run. */
   get failure(): string | undefined {
     return this.#failure;
   }
 
-  /** The end of what the programs printed. */
+  /** Returns the end of the programs' output. */
   lastWords(): string {
     return readFileSync(this.#options.outputFile, "utf8").trim().slice(-LAST_WORDS_CHARS);
   }
 
-  /** A child is the leader of its session, whose id is therefore the child's process id. */
+  /** A child leads its session, whose id is therefore the child's process id. */
   get sessions(): ReadonlySet<number> {
     return new Set(this.#children.flatMap(({ pid }) => (pid === undefined ? [] : [pid])));
   }
 
-  /** Living processes that hold the connections of clients. */
+  /** Returns the living processes that hold clients' connections. */
   get clientsAt(): readonly number[] {
     return this.#commands.flatMap(({ clientsAt }, index) => {
       const pid = this.#children[index]?.pid;
@@ -54,7 +54,7 @@ export class ProcessGroup {
     });
   }
 
-  /** Asks the programs to end, then makes them; resolves when nothing of the server is left. */
+  /** Asks the programs to end, then kills them. Resolves when all processes of the server have ended. */
   async stop(): Promise<void> {
     for (const child of this.#children) child.kill("SIGTERM");
     const { graceMs } = this.#options;
@@ -62,12 +62,12 @@ export class ProcessGroup {
       this.killNow();
       await this.#isGoneWithin(graceMs);
     }
-    // The process table is ahead of our own events, and these still use the output file.
+    // The process table is ahead of this process's events, which still use the output file.
     await Promise.all(this.#ended);
     this.#options.living.delete(this);
   }
 
-  /** Ends all processes of the server at once and without waiting. */
+  /** Kills all processes of the server, synchronously. */
   killNow(): void {
     for (const pid of readSessions(this.sessions).keys()) {
       try {
@@ -111,7 +111,7 @@ export class ProcessGroup {
 
   async #isGoneWithin(ms: number): Promise<boolean> {
     const deadline = performance.now() + ms;
-    // The children of a child tell us nothing when they end: the process table is all there is to watch.
+    // No event reports the end of a child's child: poll the process table.
     while (readSessions(this.sessions).size > 0) {
       if (performance.now() > deadline) return false;
       await delay(POLL_MS);
@@ -121,9 +121,9 @@ export class ProcessGroup {
 }
 
 /**
- * A command prefix that has a program end when the benchmark is killed and can do nothing any more.
+ * Returns a command prefix that ends a program when the benchmark is killed.
  *
- * Empty where util-linux, which has it, is not installed.
+ * Empty if util-linux, which provides it, is not installed.
  */
 export function findLauncher(): readonly string[] {
   const tie = ["--pdeathsig", "TERM"];

@@ -8,7 +8,7 @@ import { formatTable, type Row } from "./table.ts";
 import { CALM_CORES, lostCores } from "./turn.ts";
 import type { Verdict } from "./targets.ts";
 
-/** All tables, one for each case that has results, then the targets, then doubts about the run itself. */
+/** Formats all tables: one for each case with results, then the targets, then doubts about the run itself. */
 export function formatReport(results: readonly Result[], verdicts: readonly Verdict[]): string {
   const cases = new Set(results.map(({ entry }) => entry.case));
   return [
@@ -18,7 +18,7 @@ export function formatReport(results: readonly Result[], verdicts: readonly Verd
   ].join("\n\n");
 }
 
-/** What was measured where: without it the tables say nothing. */
+/** Describes the run and its machine: the tables mean nothing without them. */
 export function formatHeading(run: {
   readonly machine: Machine;
   readonly versions: Readonly<Record<string, string>>;
@@ -35,7 +35,7 @@ export function formatHeading(run: {
   ].join("\n");
 }
 
-/** The rows there are, and why those that cannot run cannot. */
+/** Lists the rows, with the reasons why some cannot run. */
 export function formatList(rows: readonly Pick<Result, "entry" | "state">[]): string {
   return formatTable(
     ["case/server", ""],
@@ -49,7 +49,7 @@ export function formatList(rows: readonly Pick<Result, "entry" | "state">[]): st
 
 function formatCase(each: Case, results: readonly Result[]): string {
   const own = results.filter(({ entry }) => entry.case === each);
-  // Not every load gives every figure: a column that nobody fills is left out.
+  // A load may lack some figures: leave out empty columns.
   const columns = COLUMNS.filter(({ metric }) =>
     own.some(({ entry }) => samplesOf(results, entry.id, metric).length > 0),
   );
@@ -62,7 +62,7 @@ function formatCase(each: Case, results: readonly Result[]): string {
   return `${each.title}\n\n${formatTable(header, rows)}`;
 }
 
-/** A figure in the tables: what is shown of those of all rounds, and how. */
+/** A column of the tables: the figure, its choice among the rounds, and its format. */
 interface Column {
   readonly title: string;
   readonly metric: Metric;

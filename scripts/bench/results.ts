@@ -2,7 +2,7 @@ import type { Entry } from "./plan.ts";
 import type { Sample } from "./statistics.ts";
 import type { Turn } from "./turn.ts";
 
-/** What became of one row: its figures so far, and whether there will be more. */
+/** The state of one row: its figures so far, and whether there will be more. */
 export interface Result {
   readonly entry: Entry;
   readonly state: ResultState;
@@ -16,13 +16,14 @@ export type ResultState =
   /** A round gave no figures; the row was not tried again. */
   | { readonly kind: "failed"; readonly round: number; readonly reason: string };
 
-/** The figures of a turn that stand for themselves and can be compared. */
+/** The figures of a turn that can be compared. */
 export type Metric = Exclude<keyof Turn, "round" | "count">;
 
 /**
- * One figure of a row, round by round; empty for one that its load does not give, or a row that is absent or failed.
+ * Returns one figure of a row, round by round. Empty for a figure that the load lacks, and for a row that is absent or
+ * failed.
  *
- * A row that failed in its last round has no figures from those before either: it must not win by them.
+ * A row that failed in its last round loses its earlier figures too: it must not win by them.
  */
 export function samplesOf(
   results: readonly Result[],

@@ -4,11 +4,11 @@ import { launchNginx, launchNginxGunicorn, launchNginxNode } from "./nginx.ts";
 import { nodePeer, toFlags, type Command, type Launch, type Setting } from "./setting.ts";
 import type { ToolName } from "./tools.ts";
 
-/** How one server is started. Pure: the commands are data, run by `turn.ts`. */
+/** The commands that start one server. Pure data, run by `turn.ts`. */
 export interface Server {
   readonly id: ServerId;
   readonly title: string;
-  /** The row is skipped, with the reason, unless all of them are installed. */
+  /** Tools that the row needs. It is skipped, with the reason, if one is missing. */
   readonly needs: readonly ToolName[];
   readonly launch: (setting: Setting) => Launch;
 }
@@ -78,7 +78,7 @@ function launchEdgicorn(setting: Setting): Launch {
       setting.tool("edgicorn"),
       "start",
       ...toFlags({
-        // A folder of files is never served without handlers beside it.
+        // Edgicorn does not serve a folder of files without handlers.
         "--handlers": join(peersFolder, "edgicorn", areFiles ? "hello" : app),
         "--public": areFiles ? publicFolder : "off",
         "--certs": setting.certificatesFolder,

@@ -1,16 +1,16 @@
 import type { App } from "./cases.ts";
 import type { ToolName } from "./tools.ts";
 
-/** One program to run for a server; several together may be one server (Nginx and what is behind it). */
+/** One program of a server. Several together may be one server (Nginx and its upstream). */
 export interface Command {
   readonly file: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /**
-   * Which of its processes hold the connections of clients: the one that is started, or all; none when absent.
+   * Which of its processes hold clients' connections: the one that is started, or all; none when absent.
    *
-   * What idle connections cost is read from these alone: what a process without connections does at the same time,
-   * such as collecting garbage, has nothing to do with them.
+   * The memory of idle connections is read from these alone. Other processes change meanwhile for other reasons, such
+   * as garbage collection.
    */
   readonly clientsAt?: "leader" | "all";
 }
@@ -22,10 +22,10 @@ export interface Template {
   readonly values: Readonly<Record<string, string>>;
 }
 
-/** Everything a server has to know for one turn. */
+/** The settings of a server for one turn. */
 export interface Setting {
   readonly port: number;
-  /** A second free port, for what stands behind a proxy. */
+  /** A second free port, for the upstream of a proxy. */
   readonly upstreamPort: number;
   /** Belongs to this turn alone and is removed after it. */
   readonly folder: string;
@@ -41,25 +41,25 @@ export interface Setting {
   readonly accessLog: boolean;
   /** Kept-alive connections of `wrk`. */
   readonly connections: number;
-  /** Most connections of clients at once: those of `wrk` and all others. */
+  /** Most client connections at once: those of `wrk` and all others. */
   readonly clientConnections: number;
   /** Workers of this project; its own default when `undefined`. */
   readonly workers: number | undefined;
-  /** Where this project writes CPU profiles of its processes; `undefined` for none. */
+  /** Where this project writes CPU profiles of its processes; `undefined`: it writes none. */
   readonly profileFolder: string | undefined;
-  /** The user who runs the benchmark; Nginx, if root, would else change to another. */
+  /** The user of the benchmark. Started by root, Nginx would otherwise change to another user. */
   readonly user: string;
-  /** Path of a tool which the server named in `needs`. */
+  /** Path of a tool that the server named in `needs`. */
   readonly tool: (name: ToolName) => string;
 }
 
 export interface Launch {
   readonly templates: readonly Template[];
-  /** All are started at once; the server is ready when the case gets its right answer. */
+  /** All are started at once. The server is ready when the case gets its right answer. */
   readonly commands: readonly Command[];
 }
 
-/** A Node process that runs a source of `peers/NAME/`: that of the case, unless it is another. */
+/** A Node process that runs a source of `peers/NAME/`: that of the case, unless given. */
 export function nodePeer(setting: Setting, name: string, source: string = setting.app): Command {
   return {
     file: process.execPath,
@@ -73,7 +73,7 @@ export function toFlags(values: Readonly<Record<string, string>>): readonly stri
   return Object.entries(values).flat();
 }
 
-/** File that an access log is written to, by every server that writes one. */
+/** Access log of every server that writes one. */
 export function accessLogFile(setting: Setting): string {
   return `${setting.folder}/access.log`;
 }

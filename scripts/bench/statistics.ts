@@ -1,4 +1,4 @@
-/** The middle of some figures and how far they lie apart. */
+/** The median of some figures and their spread. */
 export interface Spread {
   readonly median: number;
   readonly min: number;
@@ -11,7 +11,7 @@ export interface Sample {
   readonly value: number;
 }
 
-/** The spread of some values; `undefined` for none. */
+/** Returns the spread of some values; `undefined` for none. */
 export function spreadOf(values: readonly number[]): Spread | undefined {
   const sorted = values.toSorted((a, b) => a - b);
   const low = sorted[Math.floor((sorted.length - 1) / 2)];
@@ -25,9 +25,9 @@ export function spreadOf(values: readonly number[]): Spread | undefined {
 }
 
 /**
- * The spread of `over / under`, taken round by round.
+ * Returns the spread of `over / under`, taken round by round.
  *
- * A machine that is slower in one round is slower for both, so a paired ratio moves less than the ratio of two
+ * A machine that is slower in one round is slower for both, so a paired ratio varies less than the ratio of two
  * medians. Rounds that have only one of the two, or a zero to divide by, do not count.
  */
 export function pairedRatio(over: readonly Sample[], under: readonly Sample[]): Spread | undefined {

@@ -1,4 +1,4 @@
-/** One line of a table: its cells, or a remark that takes the place of all but the first. */
+/** One line of a table: its cells, or a remark in place of all cells but the first. */
 export type Row =
   | { readonly kind: "cells"; readonly cells: readonly string[] }
   | { readonly kind: "remark"; readonly title: string; readonly remark: string };
@@ -6,7 +6,7 @@ export type Row =
 /**
  * Lays out a table as plain text: the first column to the left, all others to the right.
  *
- * A remark takes no part in the widths, so a long reason does not pull the figures apart.
+ * A remark does not count for the widths, so a long reason does not pull the figures apart.
  */
 export function formatTable(header: readonly string[], rows: readonly Row[]): string {
   const lines = [header, ...rows.map((row) => (row.kind === "cells" ? row.cells : [row.title]))];

@@ -4,7 +4,7 @@ import { samplesOf, type Metric, type Result } from "./results.ts";
 import { SERVERS } from "./servers.ts";
 import { pairedRatio, spreadOf, type Spread } from "./statistics.ts";
 
-/** What this project promises to reach, on whatever machine the benchmark runs. */
+/** A goal of this project, for any machine that runs the benchmark. */
 export type Target =
   | {
       readonly kind: "ratio";
@@ -29,7 +29,7 @@ export interface Verdict {
   readonly figure: Spread | undefined;
 }
 
-/** The targets that have rows so far; docs/bench.md says where they come from. */
+/** The targets that have rows so far; docs/bench.md gives their sources. */
 export const TARGETS: readonly Target[] = [
   hello("bare uWebSockets.js", "uws", 0.65),
   hello("Bun.serve", "bun", 1),
@@ -81,7 +81,7 @@ export const TARGETS: readonly Target[] = [
   ...noneFailed("static-100k"),
   beside("static-10m", "nginx", 0.8),
   ...noneFailed("static-10m"),
-  // The events come at a fixed rate: this says that none is late for good.
+  // The events come at a fixed rate: this checks that none stays late.
   beside("sse", "nginx-node", 0.99),
   ...noneFailed("sse"),
   {
@@ -101,7 +101,7 @@ export const TARGETS: readonly Target[] = [
   ...noneFailed("idle"),
 ];
 
-/** Holds the targets against what was measured. Those about rows that were not asked for are left out. */
+/** Compares the measurements with the targets. Skips targets whose rows were not measured. */
 export function judge(targets: readonly Target[], results: readonly Result[]): readonly Verdict[] {
   const asked = new Set(results.map(({ entry }) => entry.id));
   return targets
@@ -154,7 +154,7 @@ function isReached(target: Target, { median, max }: Spread): boolean {
     case "ratio":
       return median >= target.atLeast;
     case "limit":
-      // "At most none" is meant for every round, not for the middle one.
+      // A limit of zero applies to every round, not to the median.
       return (target.atMost === 0 ? max : median) <= target.atMost;
     default:
       return assertNever(target);

@@ -9,7 +9,7 @@ export type Tool =
 
 export type ToolName = keyof typeof SOURCES;
 
-/** Where each tool comes from, and so how it is found and installed. */
+/** The source of each tool, which decides how it is found and installed. */
 type Source =
   | { readonly from: "node" }
   | { readonly from: "project" }
@@ -41,13 +41,13 @@ export interface Places {
   readonly peersFolder: string;
 }
 
-/** Looks for every tool. A package of another version than the pinned one counts as missing. */
+/** Looks for every tool. A package with another version than the pinned one counts as missing. */
 export function findTools(places: Places): ReadonlyMap<ToolName, Tool> {
   const names = Object.keys(SOURCES).filter(isToolName);
   return new Map(names.map((name) => [name, findTool(name, places)]));
 }
 
-/** Debian packages to install so that no tool is missing. */
+/** Returns the Debian packages of all missing tools. */
 export function missingDebianPackages(tools: ReadonlyMap<ToolName, Tool>): readonly ToolName[] {
   return [...tools]
     .filter(([name, tool]) => SOURCES[name].from === "debian" && tool.kind === "missing")
@@ -110,7 +110,7 @@ function findBinary(
   version: string,
 ): Tool {
   const scope = join(peersFolder, "node_modules", source.scope);
-  // npm may have installed builds for several C libraries: the right one is the one that runs.
+  // npm may have installed builds for several C libraries. The right one is the one that runs.
   const file = listFolder(scope)
     .map((platform) => join(scope, platform, source.binary))
     .find((path) => isExecutable(path) && spawnSync(path, ["--version"]).status === 0);
@@ -132,7 +132,7 @@ function readPackage(folder: string): PackageFile | undefined {
     // npm wrote or read the file before: it has the shape of a package.json.
     return JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as PackageFile;
   } catch {
-    return undefined; // Not there, or half written: not installed either way.
+    return undefined; // Missing, or half written: not installed either way.
   }
 }
 
@@ -140,7 +140,7 @@ function listFolder(folder: string): readonly string[] {
   try {
     return readdirSync(folder);
   } catch {
-    return []; // Not there: no platform package was installed.
+    return []; // Missing: no platform package was installed.
   }
 }
 
@@ -157,7 +157,7 @@ function isAllowed(path: string, mode: number): boolean {
     accessSync(path, mode);
     return true;
   } catch {
-    return false; // accessSync has no other way to say no.
+    return false; // accessSync throws to say no.
   }
 }
 

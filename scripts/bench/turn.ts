@@ -15,25 +15,25 @@ export interface Turn extends LoadReport, ExtraFigures {
   readonly startMs: number;
   /** Processor time, user and system, of all processes of the server, for one unit of the case. */
   readonly cpuUsPerUnit: number;
-  /** Highest sum over all processes of the server, read under load; shared pages count once. */
+  /** Highest sum over all processes of the server, read under load. Shared pages count once. */
   readonly peakMemoryBytes: number;
-  /** Cores the load generator kept busy: near 1 it is the limit, and the server could do more. */
+  /** Cores that the load generator used. Near 1 it is the bottleneck, and the server could do more. */
   readonly loadCores: number;
-  /** Cores that neither the server nor the load generator used: what else ran on the machine meanwhile. */
+  /** Cores that other programs on the machine used meanwhile. */
   readonly otherCores: number;
-  /** Cores another guest of the same host took away. */
+  /** Cores that another guest of the same host took away. */
   readonly stolenCores: number;
 }
 
-/** Up to here, what a turn lost is the housekeeping of the machine itself. */
+/** Up to here, lost cores are the housekeeping of the machine itself. */
 export const CALM_CORES = 0.1;
 
-/** Cores that were kept from both the server and the load generator during a turn. */
+/** Returns the cores that neither the server nor the load generator could use during a turn. */
 export function lostCores(turn: Turn): number {
   return turn.otherCores + turn.stolenCores;
 }
 
-/** What stays the same over all turns. */
+/** The settings that all turns share. */
 export interface Bench {
   readonly setting: Omit<
     Setting,
@@ -46,7 +46,7 @@ export interface Bench {
     | "clientConnections"
     | "profileFolder"
   >;
-  /** CPU profiles of this project's processes go to a folder in it; none are made when `undefined`. */
+  /** Folder of CPU profiles of this project's processes; `undefined`: it makes none. */
   readonly profilesFolder: string | undefined;
   /** Each turn has a folder in it. */
   readonly runFolder: string;
@@ -61,8 +61,8 @@ export interface Bench {
 /**
  * Starts the server, checks its answer, loads it, and ends it again.
  *
- * A server lives for its turn only: nothing else is then running beside the one that is measured, and each round
- * is a sample of its own, start included.
+ * A server lives for its turn only. No other server runs beside the measured one, and each round is a sample of its
+ * own, start included.
  */
 export async function runTurn(entry: Entry, round: number, bench: Bench): Promise<Turn> {
   const folder = join(bench.runFolder, `${round}-${entry.id.replace("/", "-")}`);
@@ -112,7 +112,7 @@ export async function runTurn(entry: Entry, round: number, bench: Bench): Promis
     if (group.failure !== undefined) throw new Error(group.failure);
     return { round, startMs, ...figures };
   } catch (error) {
-    // The client sees what a server did to it; why is in what the server printed, or in how it ended.
+    // The client sees the effect. The reason is in the server's output, or in the way it ended.
     const words = group.failure ?? group.lastWords();
     const reason = error instanceof Error ? error.message : String(error);
     if (words === "" || reason.includes(words)) throw error;
@@ -123,7 +123,7 @@ export async function runTurn(entry: Entry, round: number, bench: Bench): Promis
   }
 }
 
-/** What every load gives. */
+/** The figures of every load. */
 type Observed = Omit<Turn, "round" | "startMs" | keyof ExtraFigures>;
 
 async function observe(
@@ -166,7 +166,7 @@ function readClocks(sessions: ReadonlySet<number>): {
   readonly machine: ReturnType<typeof readMachineCpu>;
 } {
   const serverMs = [...readSessions(sessions).values()].reduce((sum, { cpuMs }) => sum + cpuMs, 0);
-  // The load generator is the only program of ours that ends during a measurement.
+  // The load generator is the only program of the benchmark that ends during a measurement.
   const loadMs = readOwnChildrenCpuMs();
   return { wallMs: performance.now(), serverMs, loadMs, machine: readMachineCpu() };
 }

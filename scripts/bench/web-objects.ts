@@ -1,11 +1,11 @@
 /**
- * What `Request` and `Response` cost per exchange: Node's own against the fast ones, in nanoseconds.
+ * Measures the cost of `Request` and `Response` per exchange: Node's own against the fast ones, in nanoseconds.
  *
  *     node --import tsx scripts/bench/web-objects.ts
  *
- * Each case does what a worker does: make the request or response, read what is needed to answer. Node's own run first,
- * before the globals are replaced. Rounds are short, with a turn of the event loop between them, because Node's bodies
- * finish their work there; the median round counts.
+ * Each case does the work of a worker: make the request or response, and read the parts that an answer needs. Node's
+ * own classes run first, before the globals are replaced. Rounds are short, with a turn of the event loop between them,
+ * because Node's bodies finish their work there. The median round counts.
  */
 import { formatFields, parseFields } from "../../runtime/web/fields.ts";
 import { createRequest, type RequestParts } from "../../runtime/web/fast-request.ts";

@@ -10,7 +10,7 @@ import { PUBLIC_FILES, publicFileText } from "./payloads.ts";
 /** The folders of the benchmark. All but the first are outside version control. */
 export interface Workspace {
   readonly projectFolder: string;
-  /** A copy of `peers/`: packages are found by where a source lies, and they are installed beside it here. */
+  /** A copy of `peers/` with installed packages: Node finds packages by the place of a source. */
   readonly peersFolder: string;
   /** Holds the files of the static cases. */
   readonly publicFolder: string;
@@ -19,7 +19,7 @@ export interface Workspace {
   readonly profilesFolder: string;
 }
 
-/** Makes the folders and refreshes the copy of `peers/`; what is installed there stays. */
+/** Makes the folders and refreshes the copy of `peers/`. Installed packages stay. */
 export async function prepareWorkspace(): Promise<Workspace> {
   const projectFolder = fileURLToPath(new URL("../../", import.meta.url));
   const benchFolder = join(projectFolder, ".bench");
@@ -42,7 +42,7 @@ export async function prepareWorkspace(): Promise<Workspace> {
   return workspace;
 }
 
-/** A folder for this run, to be removed after it. Not in the project: paths of sockets have to be short. */
+/** Makes a folder for this run, to be removed after it. Not in the project: paths of sockets must be short. */
 export async function createRunFolder(): Promise<string> {
   return mkdtemp(join(tmpdir(), "edgicorn-bench-"));
 }
@@ -52,7 +52,7 @@ export interface Certificate {
   readonly certificateKey: string;
 }
 
-/** The one certificate all servers use, for `localhost`; made anew when it is absent or about to end. */
+/** Returns the certificate of all servers, for `localhost`. Makes a new one when it is missing or about to expire. */
 export async function ensureCertificate(folder: string, openssl: string): Promise<Certificate> {
   const certificate = join(folder, "localhost.crt");
   const certificateKey = join(folder, "localhost.key");

@@ -3,9 +3,9 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { CaseRequest } from "./cases.ts";
 
-/** What wrk saw in one run. */
+/** The results of one run of wrk. */
 export interface WrkReport {
-  /** Requests that were answered, and how many of them in a second. */
+  /** Requests that were answered, in all and per second. */
   readonly count: number;
   readonly rate: number;
   readonly p50Us: number;
@@ -29,7 +29,7 @@ export interface WrkRun {
 /**
  * Loads a URL with one thread that keeps every connection busy.
  *
- * One thread, because a second one would take a core from the server: the machine is shared with what is measured.
+ * A second thread would take a core from the server, which shares the machine.
  */
 export async function runWrk(run: WrkRun): Promise<WrkReport> {
   const { file, url, request, connections, seconds, signal } = run;
@@ -39,11 +39,11 @@ export async function runWrk(run: WrkRun): Promise<WrkReport> {
   const { stdout } = await promisify(execFile)(file, args, { signal, timeout });
   const report = parseWrk(stdout);
   if (report === undefined)
-    throw new Error(`Cannot read what wrk printed: ${stdout.slice(0, 400)}`);
+    throw new Error(`Cannot parse the output of wrk: ${stdout.slice(0, 400)}`);
   return report;
 }
 
-/** The arguments for what is sent; without a script if it is a plain `GET`. */
+/** Returns the arguments for the request; without a script if it is a plain `GET`. */
 export function requestArgs(
   url: string,
   { method, fields, body }: Omit<CaseRequest, "path">,
@@ -52,7 +52,7 @@ export function requestArgs(
   return ["--script", REQUEST_SCRIPT, url, "--", method, body, ...fields.flat()];
 }
 
-/** Reads the text wrk prints with `--latency`; `undefined` if a figure is missing. */
+/** Parses the output of `wrk --latency`; `undefined` if a figure is missing. */
 export function parseWrk(text: string): WrkReport | undefined {
   const count = numberIn(text, /^\s*(\d+) requests in /m);
   const rate = numberIn(text, /^Requests\/sec:\s+([\d.]+)/m);
@@ -70,7 +70,7 @@ const REQUEST_SCRIPT = fileURLToPath(new URL("request.lua", import.meta.url));
 /** How long after its duration wrk may still take to connect, settle and print. */
 const GRACE_MS = 30_000;
 
-/** The units wrk prints latencies in. It never goes beyond minutes in a run of seconds. */
+/** Units of latencies in wrk's output. It never goes beyond minutes in a run of seconds. */
 const UNIT_US: Readonly<Record<string, number>> = { us: 1, ms: 1000, s: 1_000_000, m: 60_000_000 };
 
 function numberIn(text: string, pattern: RegExp): number | undefined {
@@ -84,7 +84,7 @@ function durationIn(text: string, pattern: RegExp): number | undefined {
   return factor === undefined ? undefined : Number(value) * factor;
 }
 
-/** The line is only there when something failed. */
+/** The line is only there when a request failed. */
 function socketErrorsIn(text: string): number {
   const line = /^\s*Socket errors: (.*)$/m.exec(text)?.[1] ?? "";
   return [...line.matchAll(/\d+/g)].reduce((sum, [digits]) => sum + Number(digits), 0);

@@ -171,7 +171,7 @@ ${lines.join("\n")}
   --seconds N      how long each goes on, about (${SECONDS})
   --seed S         repeats the random choices of an earlier run
   --brief          small sizes and no judgement of times, three at a time: for every change
-  --max-growth N   MiB by which all processes of the server together may grow in echo-1g (only told)
+  --max-growth N   MiB by which all processes of the server together may grow in echo-1g (only shown)
   --jobs N         how many run at a time (1; 3 with --brief)
   --help           prints this
 

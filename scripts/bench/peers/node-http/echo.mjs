@@ -1,11 +1,12 @@
-// oxlint-disable typescript/no-unsafe-assignment, typescript/no-unsafe-call, typescript/no-unsafe-member-access -- plain JavaScript, run as it is: nothing in it has a type
+// oxlint-disable typescript/no-unsafe-assignment, typescript/no-unsafe-call, typescript/no-unsafe-member-access --
+// plain JavaScript, run as it is: nothing in it has a type
 import { createServer } from "node:http";
 import { pipeline } from "node:stream/promises";
 
 const server = createServer((request, response) => {
   response.writeHead(200, { "content-type": "application/octet-stream" });
   pipeline(request, response).catch(() => {
-    // The client left: there is nobody to tell.
+    // The client left: the error needs no answer.
   });
 });
 server.keepAliveTimeout = 65_000;

@@ -17,7 +17,7 @@ const server = createServer((request, response) => {
   });
   response.writeHead(200, { "content-type": "application/octet-stream" });
   pipeline(body, response).catch(() => {
-    // The client left: there is nobody to tell.
+    // The client left: the error needs no answer.
   });
 });
 // Longer than Nginx keeps an idle upstream connection (60 s), or Nginx meets closed ones and answers 502.
