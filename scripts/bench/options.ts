@@ -36,8 +36,8 @@ usage: npm run bench -- [options]
   --workers N       workers of this project (its own default)
   --cases WHICH     default: hello world; all: also JSON, streams, files, events, and idle
                     connections (default)
-  --only A,B        only these cases, servers, or case/server pairs; see --list. A case that is
-                    named is measured in any case
+  --only A,B        only these cases, servers, or case/server pairs; see --list. A named
+                    case is measured even if --cases leaves it out
   --list            print the cases and servers, and which are installed; measure nothing
   --install         first install missing peers: Debian packages with apt-get (as root;
                     otherwise the command is printed), npm packages into .bench/peers
