@@ -51,8 +51,25 @@ export type HandlerFunction<P extends Params = Params, E = Environment> = (
 /** A handler in module syntax; also what Hono, h3, itty-router and others call an app. */
 export interface FetchHandler<E = Environment> {
   fetch(request: Request, env: E, context: Context<Params, E>): Response | Promise<Response>;
+  /** Never called by this version: a start warns of it. */
   scheduled?(event: unknown, env: E, context: Context<Params, E>): unknown;
+  /** As the named export `init`, where the default export is a plain object. */
+  init?(env: E): unknown;
+  /** As the named export `dispose`, where the default export is a plain object. */
+  dispose?(): unknown;
 }
+
+/**
+ * The export `init` of a module in the handlers folder: opens connections for its requests. Runs in each worker before the
+ * worker takes requests, and may return a promise. A worker whose `init` fails does not start.
+ */
+export type Init<E = Environment> = (env: E) => unknown;
+
+/**
+ * The export `dispose` of a module in the handlers folder: closes these connections. Runs once in each
+ * worker, after its last request and `waitUntil()`, and may return a promise. The grace (`drainGrace`) ends it.
+ */
+export type Dispose = () => unknown;
 
 /** What a handler module may export as default. */
 export type Handler<E = Environment> = HandlerFunction<Params, E> | FetchHandler<E>;
@@ -110,11 +127,14 @@ export interface HandlerConfig {
   replay?: boolean | undefined;
   /** Name of the pool of workers that runs it. */
   pool?: string | undefined;
-  /** How long its answers may be used again, where they themselves do not say; `false`: never. */
+  /**
+   * How long its answers may be used again, where they themselves do not say; `false`: never. Has no effect in this version:
+   * no answer is stored. Set `cache-control` for browsers and proxies.
+   */
   cache?: false | { maxAgeMs: number; staleMs?: number | undefined } | undefined;
-  /** How many requests one client may send within any `windowMs`. */
+  /** How many requests one client may send within any `windowMs`. Has no effect in this version: no request is refused. */
   rateLimit?: { requests: number; windowMs: number } | undefined;
-  /** When `scheduled()` runs: cron expressions of five fields. */
+  /** When `scheduled()` runs: cron expressions of five fields. Has no effect in this version: `scheduled()` never runs. */
   schedule?: string | string[] | undefined;
 }
 

@@ -3,6 +3,7 @@ import type {
   RouteNumber,
   RouteReport,
   WorkerId,
+  WorkerReport,
   WorkerSettings,
 } from "./channel/messages.ts";
 import type { Config } from "./config.ts";
@@ -78,6 +79,7 @@ export class HandlerPool {
   readonly #lanes = new Map<WorkerId, Lane>();
   readonly #numbers = new Map<string, RouteNumber>();
   #reports: readonly (RouteReport | null)[] = [];
+  #warnings: readonly string[] = [];
   /** Rules that do not depend on the generation that the pool serves. */
   #rules: RuleBook;
   #leased = true;
@@ -137,7 +139,7 @@ export class HandlerPool {
       loadOf: (worker) => this.#loadOf(worker.id),
       queueAgeMs: (nowMs) => this.dispatcher.queueAgeMs(nowMs),
       onReady: (worker, report) => {
-        if (this.#reports.length === 0) this.#keepReports(report.routes);
+        if (this.#reports.length === 0) this.#keepReport(report);
         this.#lanes.set(worker.id, this.dispatcher.attach(worker.id, worker.channel));
       },
       onMessage: (worker, message) => this.#onMessage(worker.id, message),
@@ -220,6 +222,11 @@ export class HandlerPool {
     throw new TypeError(`pool ${this.plan.name} has no ${kind} ${pattern}`);
   }
 
+  /** Warnings of its workers about the modules that they load, one line each. */
+  get warnings(): readonly string[] {
+    return this.#warnings;
+  }
+
   /** The workers' reports about routes, indexed by this pool's route numbers; `null` for routes of other pools. */
   get reports(): readonly (RouteReport | null)[] {
     return this.#reports;
@@ -268,15 +275,10 @@ export class HandlerPool {
   }
 
   /** Keeps the first worker's report: all workers of the pool load the same code. */
-  #keepReports(reports: readonly (RouteReport | null)[]): void {
-    this.#reports = reports;
-    this.#rules = new RuleBook(reports, this.#config);
-    for (const [number, report] of reports.entries()) {
-      if (report === null || report.ignored.length === 0) continue;
-      const { ignored } = report;
-      const route = this.manifest.routes[number]?.pattern;
-      this.#log.warn({ route, ignored }, "this version ignores a setting in a handler's config");
-    }
+  #keepReport({ routes, warnings }: WorkerReport): void {
+    this.#reports = routes;
+    this.#warnings = warnings;
+    this.#rules = new RuleBook(routes, this.#config);
   }
 
   #onMessage(workerId: WorkerId, message: ExchangeMessage): void {

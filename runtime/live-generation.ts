@@ -88,6 +88,9 @@ export class LiveGeneration {
       plans.filter(({ name }) => reasons.get(name) !== null),
       { ...options, signal },
     );
+    // Files that surround others are loaded by several pools, and told of once.
+    const warnings = new Set([...started.values()].flatMap((pool) => pool.warnings));
+    for (const warning of warnings) options.log.warn(warning);
     const pools = new Map<string, HandlerPool>();
     const changes: PoolChange[] = [];
     for (const { name } of plans) {

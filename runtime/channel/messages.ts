@@ -97,6 +97,8 @@ export interface WorkerReport {
   pid: number;
   /** Indexed by the route's number in the manifest; `null` for routes of other pools. */
   routes: (RouteReport | null)[];
+  /** Exports and settings of the handlers that have no effect: one line each, made for a person, with file and line. */
+  warnings: string[];
 }
 
 /** The properties of a route that the primary needs before it dispatches to it. */
@@ -106,8 +108,6 @@ export interface RouteReport {
   limits: RouteLimits;
   /** Limits of single methods that differ from `limits`. */
   methodLimits: Record<string, RouteLimits>;
-  /** Settings in the handler's config that this version does not support. */
-  ignored: string[];
 }
 
 /** A route's limits. `null`: the server's own. */

@@ -31,10 +31,10 @@ const reportSchema = z.object({
         methods: z.nullable(z.array(z.string())),
         limits: limitsSchema,
         methodLimits: z.record(z.string(), limitsSchema),
-        ignored: z.array(z.string()),
       }),
     ),
   ),
+  warnings: z._default(z.array(z.string()), []),
 }) satisfies z.ZodMiniType<WorkerReport>;
 
 const failureSchema = z.object({

@@ -226,7 +226,8 @@ async function checkHandlers(config: Config, signal: AbortSignal): Promise<Part>
     );
     const { library } = primary;
     const { manifest, pools } = primary.generation;
-    await primary.destroy();
+    // In order: handlers may have opened connections that their dispose() closes.
+    await primary.close(config.drainGraceMs);
     const routes = countOf(manifest.routes.length, "route");
     const summary = `${routes} in ${countOf(pools.size, "pool")}, uWebSockets.js from ${library}`;
     return { summary, warnings: [] };

@@ -106,7 +106,7 @@ async function fillDraft(
     fallbacks,
     packages: await hashPackages(sourceDir, packageDirs),
     inputs,
-    warnings: compiled.warnings,
+    warnings: [...table.warnings, ...compiled.warnings],
   };
   await writeFile(join(draft.dir, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
   return manifest;

@@ -10,7 +10,7 @@ export interface StandardStreams {
 }
 
 /**
- * Keeps this process alive whatever becomes of the readers of its standard output and standard error.
+ * Keeps this process alive when a reader of its standard output or standard error pauses or leaves.
  *
  * Node writes to a pipe and waits: a reader that has stopped reading would stop the process with a `console.log` of a
  * handler. A reader that is gone would end it: Node reports EPIPE as an event that nothing listens to. So pipes and sockets
@@ -25,7 +25,7 @@ export function guardStandardStreams(): StandardStreams {
   return streams;
 }
 
-/** Has the log say how many lines were lost of what this process printed. */
+/** Has the log say how many printed lines were lost. */
 export function tellLostOutput(log: Logger, streams: StandardStreams): void {
   streams.onLost = (name, lines) =>
     log.warn({ lines }, `lines of ${name} were lost: nothing took them`);
@@ -55,7 +55,7 @@ function guard(name: "stdout" | "stderr", fd: number, onLost: (lines: number) =>
       const { _handle } = (socket ?? {}) as { _handle?: unknown };
       return Object.assign(createWritable(destination), { fd, _handle });
     }
-    // Of a terminal that was hung up, or a disk that is full: what is printed is lost.
+    // A terminal that was hung up, or a full disk, loses the lines.
     return native().on("error", ignore);
   }
 }

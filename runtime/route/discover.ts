@@ -1,9 +1,10 @@
-import { readdir, realpath, stat } from "node:fs/promises";
+import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import { RuntimeError } from "../errors.ts";
 import { toDisplayPath } from "../display-path.ts";
 import { isIgnoredFolder } from "./handler-file.ts";
+import { describeMisnamed, findMeantName } from "./misnamed.ts";
 import { createRouteTable } from "./route-table.ts";
 import type { RouteTable } from "./route-table.ts";
 
@@ -16,7 +17,7 @@ import type { RouteTable } from "./route-table.ts";
  * @throws RuntimeError ERR_HANDLER_LOAD for a folder that cannot be read, and for names and conflicts that cannot be
  *   routed: all of them, one line each.
  */
-export async function discoverRoutes(handlersDir: string): Promise<RouteTable> {
+export async function discoverRoutes(handlersDir: string): Promise<DiscoveredRoutes> {
   const displayName = toDisplayPath(handlersDir);
   const paths: string[] = [];
   await collectFiles({ root: handlersDir, folder: "", parents: [], paths });
@@ -24,8 +25,29 @@ export async function discoverRoutes(handlersDir: string): Promise<RouteTable> {
   if (table.problems.length > 0) {
     throw new RuntimeError("ERR_HANDLER_LOAD", table.problems.join("\n"));
   }
-  return table;
+  return { ...table, warnings: await findMisnamed(handlersDir, paths) };
 }
+
+export interface DiscoveredRoutes extends RouteTable {
+  /** Files that were probably meant to be something else, one line each. */
+  warnings: string[];
+}
+
+/** A file whose name begins with `_` may be anything. One that exports a default was meant to answer something. */
+async function findMisnamed(handlersDir: string, paths: readonly string[]): Promise<string[]> {
+  const warnings: string[] = [];
+  for (const path of paths.toSorted()) {
+    const meant = findMeantName(path);
+    if (meant === null) continue;
+    const file = join(handlersDir, path);
+    const text = await attempt(file, () => readFile(file, "utf8"));
+    if (!DEFAULT_EXPORT.test(text)) continue;
+    warnings.push(describeMisnamed(toDisplayPath(file), path, meant));
+  }
+  return warnings;
+}
+
+const DEFAULT_EXPORT = /\bexport\b[^;]*\bdefault\b|\bmodule\.exports\b/;
 
 interface Walk {
   root: string;

@@ -45,10 +45,16 @@ export function isIgnoredFolder(name: string): boolean {
 }
 
 const IGNORED: HandlerFile = { kind: "ignored" };
-const EXTENSION = /\.(?:[mc]?js|m?ts|[jt]sx)$/;
-const NOT_A_HANDLER = /\.(?:d|test|spec)\.\w+$/;
+/** Of files that may be handlers. */
+export const EXTENSION: RegExp = /\.(?:[mc]?js|m?ts|[jt]sx)$/;
+/** Declarations and tests beside handlers. */
+export const NOT_A_HANDLER: RegExp = /\.(?:d|test|spec)\.\w+$/;
 
-const SPECIAL = new Map<string, "middleware" | "error" | "not-found">([
+/** Files that serve their folder and all below it. */
+export const SPECIAL: ReadonlyMap<string, "middleware" | "error" | "not-found"> = new Map<
+  string,
+  "middleware" | "error" | "not-found"
+>([
   ["_middleware", "middleware"],
   ["_error", "error"],
   ["_404", "not-found"],

@@ -4,8 +4,8 @@ import { responseState } from "./response-state.ts";
 /**
  * Makes the header fields of a response changeable, where they are not.
  *
- * By the Fetch Standard the fields of `Response.redirect()` and of what `fetch()` gives are immutable. A middleware gets
- * such responses from `next()` like all others, and setting a field of any response is what middleware is for. The
+ * By the Fetch Standard the fields of `Response.redirect()` and of the result of `fetch()` are immutable. A middleware gets
+ * such responses from `next()` like all others, and middleware exists to set fields of any response. The
  * response stays the object that it was, with its `url` and body, and gets `headers` of its own.
  *
  * @returns The same object.

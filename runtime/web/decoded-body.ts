@@ -3,8 +3,8 @@ import { NativeResponse } from "./native.ts";
 /**
  * Bodies that Node's `fetch` has decoded.
  *
- * The Fetch Standard has `fetch` decode a body and leave `content-encoding` and `content-length` as they came. Whoever
- * sends such a body on must drop both: they describe bytes that no longer exist.
+ * The Fetch Standard has `fetch` decode a body and leave `content-encoding` and `content-length` as they came. A
+ * server that sends such a body on must drop both: they describe bytes that no longer exist.
  */
 const decodedBodies = new WeakSet<object>();
 

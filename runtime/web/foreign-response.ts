@@ -84,7 +84,7 @@ export function openForeignBody(body: unknown): ReadableStream<Uint8Array> | nul
   );
 }
 
-/** What a body of any kind comes down to. */
+/** A body of any kind, as a reader sees it. */
 interface Source {
   next: () => Promise<{ done?: boolean | undefined; value?: unknown }>;
   cancel: (reason: unknown) => unknown;

@@ -9,11 +9,11 @@ interface Departure {
 }
 
 /**
- * Knows what handlers throw because they go on after their exchange was given up: after the client left, above all.
+ * Recognises errors of handlers that go on after their exchange was given up: after the client left, above all.
  *
  * A timer that writes to a stream which was cancelled throws outside of any promise. Everywhere else that is a reason to
  * end the process (see `main.ts`); here the state is known, and a client that leaves must not cost other clients their
- * worker. Such errors are found by what they are (the reason of the abort) or by where they come from (the controller of
+ * worker. Such errors are found by their identity (the reason of the abort) or by their origin (the controller of
  * the stream), and each exchange is told of once.
  */
 export class Departures {

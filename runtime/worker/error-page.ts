@@ -4,6 +4,7 @@ import { inspect } from "node:util";
 import { escapeHtml, formatHtmlPage, PAGE_FIELDS } from "../html-page.ts";
 import { formatSourceLine, readExcerpt, toHtmlExcerpt } from "../source-excerpt.ts";
 import { describeValue } from "./describe-value.ts";
+import { explainMissing } from "./missing-global.ts";
 import { locateError, type SourcePosition } from "./error-location.ts";
 
 export interface ErrorPageFacts {
@@ -30,6 +31,7 @@ export async function developmentErrorPage(
   const { request, requestId, status, error, cwd } = facts;
   const title = error instanceof Error ? `${error.name}: ${error.message}` : describeValue(error);
   const details = inspect(error, { depth: 3, colors: false });
+  const hint = explainMissing(error);
   const position = locateError(error);
   const excerpt = position === null ? null : await readExcerpt(position, cwd);
   const place = excerpt === null || position === null ? "" : toPlace(position, cwd);
@@ -37,14 +39,17 @@ export async function developmentErrorPage(
   if (!acceptsHtml(request)) {
     const lines =
       excerpt === null ? "" : `\n\n${place}\n${excerpt.map(formatSourceLine).join("\n")}`;
-    return textPage(status, `${title}\n${exchange}${lines}\n\n${details}\n`);
+    return textPage(
+      status,
+      `${title}\n${hint === null ? "" : `${hint}\n`}${exchange}${lines}\n\n${details}\n`,
+    );
   }
   const source =
     excerpt === null ? "" : `<h2>${escapeHtml(place)}</h2>\n${toHtmlExcerpt(excerpt)}\n`;
   return htmlPage(
     status,
     title,
-    `<h1>${escapeHtml(title)}</h1>\n<p>${escapeHtml(exchange)}</p>\n${source}<pre>${escapeHtml(details)}</pre>`,
+    `<h1>${escapeHtml(title)}</h1>\n${hint === null ? "" : `<p>${escapeHtml(hint)}</p>\n`}<p>${escapeHtml(exchange)}</p>\n${source}<pre>${escapeHtml(details)}</pre>`,
   );
 }
 

@@ -175,7 +175,7 @@ export class ExchangeRun {
   }
 }
 
-/** What the handler says that the size of the body is; `null`: nothing, or no number. */
+/** Reads the size of the body that the handler announces; `null`: none, or no number. */
 function announcedLength(fields: string): number | null {
   const value = /(?:^|\n)content-length\n(\d+)(?:\n|$)/.exec(fields)?.[1];
   return value === undefined ? null : Number(value);

@@ -118,7 +118,7 @@ export function readFallbackModule(namespace: Namespace): Shape<Target> {
  * The exports that the author of a CommonJS module meant: bundlers and Node put `module.exports` into `default`,
  * together with a `default` of its own if it was compiled from a module.
  */
-function unwrapCommonJs(namespace: Namespace): Namespace {
+export function unwrapCommonJs(namespace: Namespace): Namespace {
   const inner = namespace["default"];
   if (typeof inner !== "object" || inner === null) return namespace;
   const exports = inner as Namespace;

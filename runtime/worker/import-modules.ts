@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { ManifestModule } from "../generation/manifest.ts";
 import { describeError } from "./describe-error.ts";
+import { explainMissing } from "./missing-global.ts";
 import { locateError, sourcesOf, type SourcePosition } from "./error-location.ts";
 
 export type ImportResult =
@@ -61,7 +62,9 @@ async function toFailure(error: unknown, compiledFile: string): Promise<ImportFa
       cause: error,
     };
   }
-  return { message: describeError(error), position: locateError(error), cause: error };
+  const hint = explainMissing(error);
+  const message = describeError(error) + (hint === null ? "" : `: ${hint}`);
+  return { message, position: locateError(error), cause: error };
 }
 
 /** How Node words ERR_MODULE_NOT_FOUND, the only place where it names what is missing and who asked for it. */

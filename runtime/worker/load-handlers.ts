@@ -11,8 +11,11 @@ import {
   readMiddlewareModule,
   type Shape,
   type ShapeProblem,
+  unwrapCommonJs,
 } from "./handler-shape.ts";
 import { findInFile, importModule, type ImportResult } from "./import-modules.ts";
+import { type ModuleHooks, readHooks } from "./lifecycle.ts";
+import { findOddExports } from "./odd-exports.ts";
 import {
   toFallback,
   toRoute,
@@ -50,6 +53,10 @@ export interface LoadedGeneration {
   routes: (LoadedRoute | undefined)[];
   /** By their number in the manifest; `undefined` for those of other pools. */
   fallbacks: (LoadedRoute | undefined)[];
+  /** Functions that its modules run before the first request and after the last one; middleware from the outside in first. */
+  hooks: ModuleHooks[];
+  /** Exports without effect, one line each: `handlers/x.ts:12:3: message`. */
+  warnings: string[];
   durationMs: number;
 }
 
@@ -87,7 +94,10 @@ export async function loadGeneration(
   const routes = loader.routes();
   const fallbacks = loader.fallbacks();
   await loader.throwProblems();
-  return { id: manifest.id, routes, fallbacks, durationMs: performance.now() - startedAt };
+  const warnings = await loader.warnings();
+  const hooks = loader.hooks();
+  const durationMs = performance.now() - startedAt;
+  return { id: manifest.id, routes, fallbacks, hooks, warnings, durationMs };
 }
 
 /** What a worker tells the primary about its routes, in the manifest's order; `null` for those of other pools. */
@@ -195,6 +205,40 @@ class Loader {
     const lines = await Promise.all(problems.map((problem) => this.#toLine(problem)));
     const message = `Cannot load handlers:\n${[...new Set(lines)].join("\n")}`;
     throw new RuntimeError("ERR_HANDLER_LOAD", message, { cause: problems[0]?.cause });
+  }
+
+  /** Describes exports that have no effect, one line each. */
+  async warnings(): Promise<string[]> {
+    const handlers = new Set(
+      this.#manifest.routes.flatMap((route) => route.handlers.map(toModule)),
+    );
+    const lines: Promise<string>[] = [];
+    for (const [module, exports] of this.#exports()) {
+      for (const problem of findOddExports(exports, { isHandler: handlers.has(module) })) {
+        lines.push(this.#toLine({ module, position: null, cause: undefined, ...problem }));
+      }
+    }
+    return Promise.all(lines);
+  }
+
+  /** Middleware from the outside in, then all others in the manifest's order. */
+  hooks(): ModuleHooks[] {
+    const { routes, fallbacks } = this.#manifest;
+    const middleware = [...routes, ...fallbacks].flatMap((each) => each.middleware);
+    const depthOf = (number: number): number => this.#module(number).source.split("/").length;
+    const outer = [...new Set(middleware)].toSorted((a, b) => depthOf(a) - depthOf(b) || a - b);
+    const exports = new Map(this.#exports());
+    return [...new Set([...outer, ...exports.keys()])].flatMap((module) => {
+      const own = exports.get(module);
+      const hooks = own === undefined ? null : readHooks(this.#display(module), own);
+      return hooks === null ? [] : [hooks];
+    });
+  }
+
+  *#exports(): Generator<[module: number, exports: Namespace]> {
+    for (const [module, result] of this.#imports) {
+      if (result.ok) yield [module, unwrapCommonJs(result.namespace)];
+    }
   }
 
   #isOurs({ pool }: { pool: string }): boolean {
@@ -315,6 +359,10 @@ class Loader {
       `Cannot load generation "${this.#manifest.id}": found module ${number}, expected below ${this.#manifest.modules.length}`,
     );
   }
+}
+
+function toModule({ module }: { module: number }): number {
+  return module;
 }
 
 type Namespace = Readonly<Record<string, unknown>>;

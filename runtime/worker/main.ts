@@ -26,11 +26,13 @@ import {
 } from "../log/standard-streams.ts";
 import { installWebObjects } from "../web/install.ts";
 import { BackgroundWork } from "./background-work.ts";
+import { BootNotes, IGNORED_SIGNALS } from "./boot-notes.ts";
 import { BootWatch } from "./boot-watch.ts";
 import { toEnv } from "./context.ts";
 import { Departures } from "./departures.ts";
 import { Exchanges } from "./exchanges.ts";
 import { guardInspector } from "./inspector-door.ts";
+import { Lifecycle } from "./lifecycle.ts";
 import {
   loadGeneration,
   type LoadTimeout,
@@ -48,8 +50,6 @@ export function runWorker(): void {
   Worker.start(guardInspector(), streams);
 }
 
-const IGNORED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2"] as const;
-
 /** The other end of the primary's `WorkerProcess`. */
 class Worker {
   readonly #channel: Channel<ToWorker, ToPrimary>;
@@ -59,6 +59,8 @@ class Worker {
   readonly #closeInspector: () => void;
   readonly #streams: StandardStreams;
   #exchanges: Exchanges | null = null;
+  #lifecycle: Lifecycle | null = null;
+  #log: Logger | null = null;
 
   /** The channel keeps it alive. */
   static start(closeInspector: () => void, streams: StandardStreams): Worker {
@@ -95,7 +97,7 @@ class Worker {
         void this.#boot(message[2]);
         return;
       case Kind.drain:
-        void this.#drain();
+        void this.#drain(message[1]);
         return;
       case Kind.requestChunk:
         this.#ready().requestChunk(message[1], message[2]);
@@ -127,10 +129,21 @@ class Worker {
       // Sent within this turn: the process ends with it.
       this.#channel.sendLent([Kind.bootFailed, { code: "ERR_HANDLER_LOAD", message }], 0);
     });
+    const notes = new BootNotes();
+    const onLoading = (source: string): void => {
+      watch.load(source);
+      notes.load(source);
+      // Before the code runs, which may never end.
+      this.#channel.sendLent([Kind.loading, source], 0);
+    };
     try {
       const log = await openWorkerLog(settings);
+      this.#log = log;
       tellLostOutput(log, this.#streams);
-      surviveRejections(log, this.#departures);
+      process.on("unhandledRejection", (reason) => {
+        if (this.#exchanges === null) notes.onRejection(reason);
+        else if (!this.#departures.explain(reason)) tellRejection(reason, log);
+      });
       process.on("uncaughtException", (error) => {
         if (this.#departures.explain(error)) return;
         if (this.#exchanges === null) watch.fail(error);
@@ -140,18 +153,18 @@ class Worker {
         mode,
         pool,
         timeout: toTimeout(settings),
-        onImport: (source) => {
-          watch.load(source);
-          // Before the import, which may never end.
-          this.#channel.sendLent([Kind.loading, source], 0);
-        },
+        onImport: onLoading,
       });
+      const env = toEnv();
+      this.#lifecycle = new Lifecycle(generation.hooks);
+      await this.#lifecycle.start(env, { timeout: toTimeout(settings), onInit: onLoading });
+      await notes.settle();
       watch.close();
       this.#exchanges = new Exchanges({
         channel: this.#channel,
         generation,
         scope: {
-          env: toEnv(),
+          env,
           log,
           requestIdPrefix: settings.requestIdPrefix,
           background: this.#background,
@@ -163,7 +176,8 @@ class Worker {
       // A request body up to this size travels whole, with others around it.
       const buffers = routes.flatMap((route) => (route === null ? [] : bodyBuffersOf(route)));
       this.#channel.maxFrameBytes = MAX_FRAME_BYTES + Math.max(bodyBufferBytes, ...buffers);
-      this.#channel.send([Kind.ready, { pid: process.pid, routes }]);
+      const warnings = [...generation.warnings, ...notes.warnings];
+      this.#channel.send([Kind.ready, { pid: process.pid, routes, warnings }]);
     } catch (error) {
       watch.close();
       const code = error instanceof RuntimeError ? error.code : "ERR_HANDLER_LOAD";
@@ -185,9 +199,14 @@ class Worker {
     process.exit(EXIT.failed);
   }
 
-  async #drain(): Promise<void> {
+  async #drain(graceMs: number): Promise<void> {
+    const deadlineMs = performance.now() + graceMs;
     await this.#exchanges?.idle();
     await this.#background.settled();
+    if (this.#log !== null) {
+      const leftMs = Math.max(0, deadlineMs - performance.now());
+      await this.#lifecycle?.dispose({ graceMs: leftMs, log: this.#log });
+    }
     this.#channel.send([Kind.drained]);
   }
 }
@@ -211,17 +230,13 @@ async function openWorkerLog(settings: WorkerSettings): Promise<Logger> {
   return log;
 }
 
-const IGNORED = ["cache", "rateLimit", "schedule"] as const;
-
 function toRouteReport({ methods, config, methodConfig }: LoadedRouteReport): RouteReport {
-  const configs = [config, ...Object.values(methodConfig)];
   return {
     methods,
     limits: toLimits(config),
     methodLimits: Object.fromEntries(
       Object.entries(methodConfig).map(([method, own]) => [method, toLimits(own)]),
     ),
-    ignored: IGNORED.filter((key) => configs.some((each) => each[key] !== undefined)),
   };
 }
 
@@ -248,9 +263,6 @@ function bodyBuffersOf({ limits, methodLimits }: RouteReport): number[] {
  * A promise that nobody waits for and that is rejected is a bug in one handler, not a reason to lose the exchanges of
  * all others.
  */
-function surviveRejections(log: Logger, departures: Departures): void {
-  process.on("unhandledRejection", (reason) => {
-    if (departures.explain(reason)) return;
-    log.error({ err: reason }, "unhandled rejection in a handler");
-  });
+function tellRejection(reason: unknown, log: Logger): void {
+  log.error({ err: reason }, "unhandled rejection in a handler");
 }

@@ -3,7 +3,7 @@ import { RuntimeError } from "../errors.ts";
 
 export interface ResponseBodyOptions {
   creditBytes: number;
-  /** What the response says that its size is; `null`: nothing. */
+  /** The size that the response announces; `null`: none. */
   announcedBytes: number | null;
   /** Sends one chunk of at most `CHUNK_BYTES`. */
   send: (bytes: Uint8Array) => void;

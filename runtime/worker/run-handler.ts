@@ -7,6 +7,7 @@ import { adoptResponse } from "./adopt-response.ts";
 import { describeValue } from "./describe-value.ts";
 import { locateError } from "./error-location.ts";
 import { developmentErrorPage, productionErrorPage } from "./error-page.ts";
+import { explainMissing } from "./missing-global.ts";
 import { explainNodeStyle, looksNodeStyle, NODE_STYLE_REMEDY } from "./node-style.ts";
 import { isThenable, replaceOk, type LoadedRoute, type Runnable } from "./route-table.ts";
 
@@ -214,7 +215,9 @@ function log({ context, route }: Run, error: unknown, handler: string): void {
   const err = error instanceof Error ? error : thrownValue(error, handler);
   const level = error instanceof RuntimeError && error.fault === "client" ? "debug" : "error";
   const code = error instanceof RuntimeError ? error.code : "ERR_HANDLER_THREW";
-  context.log[level]({ err, code, handler, ...place }, "handler failed");
+  const hint = explainMissing(error);
+  const advice = hint === null ? {} : { hint };
+  context.log[level]({ err, code, handler, ...place, ...advice }, "handler failed");
 }
 
 function thrownValue(value: unknown, handler: string): RuntimeError {

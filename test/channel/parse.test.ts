@@ -28,9 +28,9 @@ const LIMITS = {
   reserved: true,
   replay: null,
 };
-const ROUTE = { methods: ["GET"], limits: LIMITS, methodLimits: { GET: LIMITS }, ignored: [] };
+const ROUTE = { methods: ["GET"], limits: LIMITS, methodLimits: { GET: LIMITS } };
 const VITALS = { rssBytes: 2 ** 33, heapUsedBytes: 1024, loopUtilization: 0.5 };
-const REPORT = { pid: 7, routes: [ROUTE] };
+const REPORT = { pid: 7, routes: [ROUTE], warnings: ["handlers/x.ts: no effect"] };
 
 /** Invalid in both directions. */
 const NONSENSE: readonly unknown[] = [
@@ -51,7 +51,7 @@ describe("parseToPrimary()", () => {
     const messages = [
       [Kind.workerHello, PROTOCOL_VERSION],
       [Kind.ready, REPORT],
-      [Kind.ready, { pid: 7, routes: [] }],
+      [Kind.ready, { pid: 7, routes: [], warnings: [] }],
       [Kind.bootFailed, { code: "ERR_HANDLER_LOAD", message: "handlers/x.ts:1: no" }],
       [Kind.response, 1, 200, "", "", null],
       [Kind.response, 1, 599, "Odd", "a\nb", "text"],
@@ -176,6 +176,7 @@ describe("parseToPrimary()", () => {
     assert.deepEqual(report, {
       pid: 7,
       routes: [{ ...ROUTE, limits: { ...none, ...named }, methodLimits: { POST: none } }, null],
+      warnings: [],
     });
   });
 
@@ -194,10 +195,7 @@ describe("parseToPrimary()", () => {
         [Kind.ready, { pid: 7, routes: [null, { ...ROUTE, limits }] }],
         /routes\[1\]\.limits\.overflow is 'wait'/,
       ],
-      [
-        [Kind.ready, { pid: 7, routes: [{ ...ROUTE, ignored: 1 }] }],
-        /report\.routes\[0\]\.ignored is 1$/,
-      ],
+      [[Kind.ready, { pid: 7, routes: [ROUTE], warnings: [1] }], /report\.warnings\[0\] is 1$/],
       [[Kind.bootFailed, { code: "" }], /kind 18: failure\.message is undefined$/],
     ];
     for (const [value, message] of cases) {

@@ -53,7 +53,6 @@ function report(
     limits: { ...NOTHING, ...limits },
     // Each value was set in the line before.
     methodLimits: Object.fromEntries(full) as Record<string, RouteLimits>,
-    ignored: [],
   };
 }
 

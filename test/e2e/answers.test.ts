@@ -271,7 +271,7 @@ describe("answers of handlers", { timeout: 60_000 }, () => {
     it("are no matter where it is right", async () => {
       const seen = server.logs.length;
       assert.equal((await get("/length/right")).text, "abc");
-      assert.deepEqual(server.logs.slice(seen), []);
+      assert.doesNotMatch(JSON.stringify(server.logs.slice(seen)), /content-length/);
     });
   });
 

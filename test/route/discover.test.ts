@@ -43,6 +43,7 @@ describe("discoverRoutes()", () => {
       routes: [],
       fallbacks: [],
       problems: [],
+      warnings: [],
     });
   });
 

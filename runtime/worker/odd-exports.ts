@@ -1,0 +1,165 @@
+import { isProxy } from "node:util/types";
+import { isClass } from "./describe-value.ts";
+import { EXPORTED_METHODS, type ShapeProblem } from "./handler-shape.ts";
+
+type Exports = Readonly<Record<string, unknown>>;
+
+/**
+ * Finds exports that another platform acts on and this server does not, and misspelt ones. Nothing is wrong with the
+ * module otherwise, so they are warnings.
+ *
+ * @param options.isHandler Not a `_middleware`, `_error` or `_404` file.
+ */
+export function findOddExports(
+  exports: Exports,
+  { isHandler }: { isHandler: boolean },
+): ShapeProblem[] {
+  return [
+    ...findEvents(exports),
+    ...Object.keys(exports).flatMap((name) => findOddity(name, exports[name])),
+    ...findIdleConfig(exports["config"]),
+    ...(isHandler ? findTwoForms(exports) : []),
+  ];
+}
+
+/** Keys of `config` that this version does not act on, and their replacements. */
+const IDLE_CONFIG: Readonly<Record<string, string>> = {
+  cache: 'no response is stored. Set the field "cache-control" for browsers and proxies',
+  rateLimit: "no request is refused. Count requests in a middleware, or set maxRequestsPerAddress",
+  schedule: "nothing is run. Let a timer of the system (cron, systemd) send a request to a route",
+};
+
+function findIdleConfig(config: unknown): ShapeProblem[] {
+  if (typeof config !== "object" || config === null) return [];
+  return Object.entries(IDLE_CONFIG).flatMap(([key, instead]) => {
+    const value: unknown = Reflect.get(config, key);
+    if (value === undefined || value === false) return [];
+    const message = `config.${key} has no effect in this version: ${instead}`;
+    return [{ message, exportName: "config" }];
+  });
+}
+
+/** Events of Cloudflare Workers, and how the same is done here. */
+const EVENTS: Readonly<Record<string, string>> = {
+  scheduled: "let a timer of the system (cron, systemd) send a request to a route",
+  queue: "let the consumer of the queue send its messages to a route",
+  email: "let the mail server send a request to a route",
+  tail: "read the access log",
+  trace: "read the access log",
+};
+
+function findEvents(exports: Exports): ShapeProblem[] {
+  const problems: ShapeProblem[] = [];
+  if (typeof exports["scheduled"] === "function") {
+    problems.push(eventProblem("exports scheduled()", "scheduled", "scheduled"));
+  }
+  const app = exports["default"];
+  // A router that is a proxy seems to have methods of any name.
+  if (typeof app !== "object" || app === null || isProxy(app)) return problems;
+  for (const name of Object.keys(EVENTS)) {
+    if (typeof Reflect.get(app, name) !== "function") continue;
+    problems.push(eventProblem(`default export has ${name}()`, name, "default"));
+  }
+  return problems;
+}
+
+function eventProblem(found: string, name: string, exportName: string): ShapeProblem {
+  const message = `${found}, which this server never calls: ${EVENTS[name] ?? "use a route"}`;
+  return { message, exportName };
+}
+
+function findOddity(name: string, value: unknown): ShapeProblem[] {
+  const message = describeOddity(name, value);
+  return message === null ? [] : [{ message, exportName: name }];
+}
+
+function describeOddity(name: string, value: unknown): string | null {
+  if (name === "default" || name === "config") return null;
+  if (typeof value === "function" && isClass(value)) {
+    return isWorkersClass(value as new () => unknown)
+      ? `exports class ${name}, which this server makes no objects of: Durable Objects and entrypoints of Workers do not run here. Keep shared state in a database`
+      : null;
+  }
+  if (typeof value === "function" && /^[A-Z]+$/.test(name)) {
+    const isMethod = EXPORTED_METHODS.some((method) => method === name);
+    return isMethod
+      ? null
+      : `exports function ${name}, which answers nothing: expected one of ${EXPORTED_METHODS.join(", ")}, or a default export for other methods`;
+  }
+  if (typeof value === "function") {
+    const upper = name.toUpperCase();
+    return EXPORTED_METHODS.some((method) => method === upper)
+      ? `exports function ${name}, which answers nothing: did you mean "${upper}"? Names of methods are upper case`
+      : null;
+  }
+  if (isPlainObject(value) && NEAR_CONFIG.test(name)) {
+    return `exports ${name}, which has no effect: did you mean "config"?`;
+  }
+  return describeSegmentOption(name, value);
+}
+
+/** Other letters, a letter more or less, or two swapped. */
+const NEAR_CONFIG =
+  /^(?:config[a-z]?|confg|cofig|cnfig|conig|confi|cofnig|cnofig|conifg|confgi|conf|cfg)$/i;
+
+function isPlainObject(value: unknown): boolean {
+  return (
+    typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype
+  );
+}
+
+const WORKERS_CLASSES: readonly string[] = [
+  "DurableObject",
+  "WorkerEntrypoint",
+  "WorkflowEntrypoint",
+];
+const WORKERS_METHODS: readonly string[] = ["fetch", "alarm", "webSocketMessage"];
+
+function isWorkersClass(candidate: new () => unknown): boolean {
+  const parent: unknown = Object.getPrototypeOf(candidate);
+  const parentName = typeof parent === "function" ? parent.name : "";
+  const prototype: unknown = candidate.prototype;
+  return (
+    WORKERS_CLASSES.includes(parentName) ||
+    (typeof prototype === "object" &&
+      prototype !== null &&
+      WORKERS_METHODS.some((name) => Object.hasOwn(prototype, name)))
+  );
+}
+
+/** Options of routes in Next.js, by the values that they have there, and how to get the same effect here. */
+const SEGMENT_OPTIONS: Readonly<
+  Record<string, [isIt: (value: unknown) => boolean, remedy: string]>
+> = {
+  runtime: [
+    (value) => ["edge", "nodejs", "experimental-edge"].includes(value as string),
+    "all handlers run in Node",
+  ],
+  revalidate: [
+    (value) => typeof value === "number" || value === false,
+    'set the field "cache-control" of the response',
+  ],
+  dynamic: [
+    (value) => ["auto", "force-dynamic", "error", "force-static"].includes(value as string),
+    "all handlers run for each request",
+  ],
+  maxDuration: [(value) => typeof value === "number", "use config.timeoutMs, in milliseconds"],
+  preferredRegion: [(value) => typeof value === "string" || Array.isArray(value), "leave it out"],
+};
+
+function describeSegmentOption(name: string, value: unknown): string | null {
+  if (!Object.hasOwn(SEGMENT_OPTIONS, name)) return null;
+  const [isIt, remedy] = SEGMENT_OPTIONS[name] ?? [() => false, ""];
+  return isIt(value) ? `exports "${name}", which has no effect here: ${remedy}` : null;
+}
+
+/** Both forms at once: legal, and seldom meant. `config.methods` says that it is. */
+function findTwoForms(exports: Exports): ShapeProblem[] {
+  const methods = EXPORTED_METHODS.filter((method) => typeof exports[method] === "function");
+  const [first] = methods;
+  const { default: app, config } = exports;
+  if (app === undefined || first === undefined) return [];
+  if (typeof config === "object" && config !== null && "methods" in config) return [];
+  const message = `exports a default beside ${methods.join(", ")}: the default answers all other methods. Expected one of the two forms, or config.methods with the methods of the default`;
+  return [{ message, exportName: first }];
+}

@@ -1,0 +1,127 @@
+import assert from "node:assert/strict";
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { eventually } from "../helpers/eventually.ts";
+import { startServer, type TestServer } from "../helpers/start-server.ts";
+
+/** Handlers that write down what happens to them, in the order in which it does. */
+const HANDLERS = {
+  "_middleware.ts": `
+    import { appendFileSync } from "node:fs";
+    export function note(text) { appendFileSync("notes", process.pid + " " + text + "\\n"); }
+    export default (request, context, next) => next();
+    export async function init(env) {
+      await new Promise(setImmediate);
+      note("open " + env.DATABASE);
+    }
+    export async function dispose() {
+      await new Promise(setImmediate);
+      note("close");
+    }`,
+  "index.ts": `
+    import { note } from "./_middleware.ts";
+    export default {
+      name: "app",
+      fetch: (request, env, context) => Response.json(process.pid),
+      init() { note("init of " + this.name); },
+      dispose() { note("dispose of " + this.name); },
+    };`,
+  "slow.ts": `
+    import { setTimeout as delay } from "node:timers/promises";
+    import { note } from "./_middleware.ts";
+    // The same function as the middleware's: it is run once.
+    export { init, dispose } from "./_middleware.ts";
+    export default async (request, context) => {
+      note("asked");
+      await delay(200);
+      context.waitUntil(delay(100).then(() => note("later")));
+      note("answered");
+      return new Response("slow");
+    };`,
+};
+
+const START = ["open main", "init of app"];
+const END = ["dispose of app", "close"];
+
+/** What each worker wrote down, in the order in which they began. */
+function notesOf({ dir }: TestServer): string[][] {
+  const path = join(dir, "notes");
+  const lines = existsSync(path) ? readFileSync(path, "utf8").split("\n").slice(0, -1) : [];
+  const byWorker = new Map<string, string[]>();
+  for (const line of lines) {
+    const [worker = "", ...words] = line.split(" ");
+    byWorker.set(worker, [...(byWorker.get(worker) ?? []), words.join(" ")]);
+  }
+  return [...byWorker.values()];
+}
+
+describe("init() and dispose() of handlers", { timeout: 60_000 }, () => {
+  const options = { handlers: HANDLERS, workers: 1, env: { DATABASE: "main" } };
+
+  it("run before the first request and after the last one, once, at a stop", async (t) => {
+    const server = await startServer(t, options);
+    assert.deepEqual(notesOf(server), [START]);
+    const answer = server.fetch("/slow");
+    await eventually(t, () => notesOf(server)[0]?.at(-1) === "asked");
+    server.kill("SIGTERM");
+    assert.equal(await (await answer).text(), "slow");
+    assert.deepEqual(await server.exit, { code: 0, signal: null });
+    assert.deepEqual(notesOf(server), [[...START, "asked", "answered", "later", ...END]]);
+    assert.equal(server.stderr.includes("dispose"), false);
+  });
+
+  it("run in each worker, at a reload and when it is recycled", async (t) => {
+    const flags = ["--max-requests-per-worker", "5", "--max-requests-jitter", "0"];
+    const server = await startServer(t, { ...options, flags });
+    appendFileSync(join(server.handlersDir, "index.ts"), "// changed\n");
+    server.kill("SIGHUP");
+    await server.until(({ msg }) => msg === "reloaded");
+    await eventually(t, () => notesOf(server)[0]?.length === 4);
+    assert.deepEqual(notesOf(server), [[...START, ...END], START]);
+
+    for (let asked = 0; asked < 5; asked++) assert.equal((await server.fetch("/")).status, 200);
+    await eventually(t, () => notesOf(server)[1]?.length === 4);
+    assert.deepEqual(notesOf(server), [[...START, ...END], [...START, ...END], START]);
+    server.kill("SIGTERM");
+    await server.exit;
+    assert.deepEqual(
+      notesOf(server),
+      Array.from({ length: 3 }, () => [...START, ...END]),
+    );
+  });
+
+  it("refuse a reload when init() fails, and the old workers go on", async (t) => {
+    const server = await startServer(t, options);
+    writeFileSync(
+      join(server.handlersDir, "bad.ts"),
+      "export default () => new Response();\nexport const init = () => { throw new Error('down'); };",
+    );
+    server.kill("SIGHUP");
+    const { msg } = await server.until(({ msg: text }) => /reload refused/.test(text ?? ""));
+    assert.match(msg ?? "", /handlers\/bad\.ts:2:\d+: init\(\) failed: Error: down/);
+    assert.equal((await server.fetch("/")).status, 200);
+    // What the new worker has opened is closed.
+    await eventually(t, () => notesOf(server)[1]?.at(-1) === "close");
+    assert.deepEqual(notesOf(server), [START, ["open main", "close"]]);
+  });
+
+  it("are cut off at the grace when they hang, and the worker ends in order", async (t) => {
+    const server = await startServer(t, {
+      handlers: {
+        "hangs.ts":
+          "export default () => new Response();\nexport const dispose = () => new Promise(() => {});",
+      },
+      workers: 1,
+      flags: ["--drain-grace", "1s"],
+    });
+    const startedMs = performance.now();
+    server.kill("SIGTERM");
+    assert.deepEqual(await server.exit, { code: 0, signal: null });
+    assert.ok(performance.now() - startedMs >= 700);
+    const line = server.logs.find(({ msg }) =>
+      /dispose\(\) of handlers\/hangs\.ts/.test(msg ?? ""),
+    );
+    assert.equal(line?.["level"], "error");
+  });
+});
