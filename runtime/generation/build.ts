@@ -18,6 +18,7 @@ import { isInNodeModules } from "./package-plugin.ts";
 import { PackageFinder } from "./packages.ts";
 import { readPool } from "./read-pool.ts";
 import type { Source } from "./source-plugin.ts";
+import { findTsconfig, type Tsconfig } from "./tsconfig.ts";
 
 export interface BuildOptions {
   /** The folder with the handlers. */
@@ -69,12 +70,17 @@ async function fillDraft(
   draft: Draft,
   { handlersDir, mode, signal }: BuildOptions,
 ): Promise<Manifest> {
+  const finding = realpath(handlersDir).then(findTsconfig);
+  // The walk through the folder says it better when it cannot be read.
+  finding.catch(() => {});
   const table = await discoverRoutes(resolve(handlersDir));
   // Compiled code and `import.meta.url` name real paths, as Node itself does.
   const sourceDir = await realpath(handlersDir);
   const finder = new PackageFinder();
+  const tsconfig = await finding;
   const compiled = await compileModules({
     sourceDir,
+    tsconfig,
     modules: table.modules,
     outDir: draft.dir,
     finder,
@@ -86,7 +92,7 @@ async function fillDraft(
   const packageDirs = listPackageDirs(compiled);
   // Of a package under development that is not compiled, all files: Node reads them when a worker starts.
   const developed = packageDirs.filter((dir) => !isInNodeModules(dir));
-  const inputs = [...compiled.sources.keys(), ...developed].toSorted();
+  const inputs = [...compiled.sources.keys(), ...tsconfig.files, ...developed].toSorted();
   const { sources } = compiled;
   const pools = await readPools(table.modules, { sources, sourceDir });
   const { routes, fallbacks, ...assigned } = assignPools(table, {
@@ -101,7 +107,7 @@ async function fillDraft(
     id: draft.id,
     createdAt: new Date().toISOString(),
     sourceDir,
-    modules: await describeModules(table.modules, { compiled, finder, draft, sourceDir }),
+    modules: await describeModules(table.modules, { compiled, finder, draft, sourceDir, tsconfig }),
     routes,
     fallbacks,
     packages: await hashPackages(sourceDir, packageDirs),
@@ -142,11 +148,12 @@ interface DescribeOptions {
   finder: PackageFinder;
   draft: Draft;
   sourceDir: string;
+  tsconfig: Tsconfig;
 }
 
 async function describeModules(
   modules: readonly string[],
-  { compiled, finder, draft, sourceDir }: DescribeOptions,
+  { compiled, finder, draft, sourceDir, tsconfig }: DescribeOptions,
 ): Promise<ManifestModule[]> {
   const { files, metafile, sources } = compiled;
   const packages = new Map<string, string>();
@@ -161,6 +168,7 @@ async function describeModules(
   const hash = {
     metafile,
     sourceHash: (path: string) => sources.get(resolve(sourceDir, path))?.hash ?? null,
+    settings: tsconfig.hash,
     describePackage: (specifier: string) => packages.get(specifier) ?? null,
   };
   return modules.map((source, index) => {

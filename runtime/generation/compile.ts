@@ -1,15 +1,18 @@
-import { dirname, resolve } from "node:path";
+import { mkdir, writeFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 
 import { context } from "esbuild";
-import type { BuildOptions, Message, Metafile } from "esbuild";
+import type { BuildOptions, BuildResult, Message, Metafile, Plugin } from "esbuild";
 
 import { toDisplayPath } from "../display-path.ts";
 import { BuildError } from "./build-error.ts";
 import { createPackagePlugin } from "./package-plugin.ts";
 import { PackageLinks } from "./package-links.ts";
 import type { PackageFinder } from "./packages.ts";
-import { createSourcePlugin, SOURCE_DEFINES } from "./source-plugin.ts";
+import { COMPILED_EXTENSION, createSourcePlugin, SOURCE_DEFINES } from "./source-plugin.ts";
 import type { Source } from "./source-plugin.ts";
+import { type Thread, Threads } from "./threads.ts";
+import type { Tsconfig } from "./tsconfig.ts";
 
 export interface CompileOptions {
   sourceDir: string;
@@ -18,6 +21,7 @@ export interface CompileOptions {
   outDir: string;
   finder: PackageFinder;
   mode: "development" | "production";
+  tsconfig: Tsconfig;
   signal?: AbortSignal | undefined;
 }
 
@@ -39,50 +43,106 @@ export interface Compiled {
  * @throws BuildError ERR_HANDLER_LOAD with one line `file:line:column: text` per error; the signal's reason.
  */
 export async function compileModules(options: CompileOptions): Promise<Compiled> {
-  const { modules, signal, finder, outDir, sourceDir } = options;
+  const { modules, signal, finder, outDir, sourceDir, tsconfig } = options;
   const sources = new Map<string, Source>();
   const files = modules.map((module, index) => `modules/${index}-${toFileName(module)}`);
   const links = new PackageLinks({ generationDir: outDir, sourceDir, finder });
-  signal?.throwIfAborted();
-  const build = await context({
-    ...toBuildOptions(options, files),
-    plugins: [createSourcePlugin(sources), createPackagePlugin({ finder, links })],
-  });
-  const cancel = (): void => void build.cancel();
-  signal?.addEventListener("abort", cancel, { once: true });
+  const threads = new Threads(sourceDir);
+  const plugins = [
+    createSourcePlugin(sources, threads),
+    createPackagePlugin({ finder, links, tsconfig: tsconfig.chosen }),
+  ];
+  const describe = createDescribe(sourceDir, sources);
+  let entries = modules.map((module, index) => ({
+    in: resolve(sourceDir, module),
+    out: files[index] ?? "",
+  }));
+  const metafile: Metafile = { inputs: {}, outputs: {} };
+  const warnings: Message[] = [];
   try {
-    const { metafile, warnings } = await build.rebuild();
-    signal?.throwIfAborted();
-    const describe = createDescribe(options.sourceDir, sources);
-    return {
-      files: files.map((file) => file + COMPILED_EXTENSION),
-      metafile,
-      sources,
-      links,
-      warnings: warnings.map(describe),
-    };
+    do {
+      const built = await runBuild({ ...toBuildOptions(options, entries), plugins }, signal);
+      Object.assign(metafile.inputs, built.metafile.inputs);
+      Object.assign(metafile.outputs, built.metafile.outputs);
+      warnings.push(...built.warnings);
+      // A thread has its own instance of all that it imports, so it is built apart.
+      const found = threads.take();
+      await Promise.all(found.map((thread) => writeStarter(thread, outDir)));
+      entries = found.map(({ file, out }) => ({ in: file, out: `${out}${STARTED}` }));
+    } while (entries.length > 0);
   } catch (cause) {
     signal?.throwIfAborted();
     const errors = toMessages(cause);
     if (errors === null) throw cause;
-    const lines = errors.map(createDescribe(options.sourceDir, sources));
+    const lines = errors.map(describe);
     const count = lines.length === 1 ? "1 error" : `${lines.length} errors`;
-    const message = `Cannot compile ${toDisplayPath(options.sourceDir)}: ${count}\n${lines.join("\n")}`;
-    const inputs = [...sources.keys(), ...errors.flatMap((each) => missingFiles(each, options))];
+    const message = `Cannot compile ${toDisplayPath(sourceDir)}: ${count}\n${lines.join("\n")}`;
+    const missing = errors.flatMap((each) => missingFiles(each, options));
+    const inputs = [...sources.keys(), ...tsconfig.files, ...missing];
     throw new BuildError(message, { inputs, cause });
+  }
+  addThreads(metafile, { threads, sourceDir });
+  return {
+    files: files.map((file) => file + COMPILED_EXTENSION),
+    metafile,
+    sources,
+    links,
+    warnings: [...tsconfig.warnings, ...new Set(warnings.map(describe))],
+  };
+}
+
+type Options = ReturnType<typeof toBuildOptions> & { plugins: Plugin[] };
+
+async function runBuild(
+  options: Options,
+  signal: AbortSignal | undefined,
+): Promise<BuildResult<Options>> {
+  signal?.throwIfAborted();
+  const build = await context(options);
+  const cancel = (): void => void build.cancel();
+  signal?.addEventListener("abort", cancel, { once: true });
+  try {
+    const result = await build.rebuild();
+    signal?.throwIfAborted();
+    return result;
   } finally {
     signal?.removeEventListener("abort", cancel);
     await build.dispose();
   }
 }
 
-function toBuildOptions({ sourceDir, modules, outDir, mode }: CompileOptions, files: string[]) {
+/** Ends the name of a thread's code; the thread begins in a file without it. */
+const STARTED = ".code";
+
+/** Node maps places to sources only in files that it loads once told to, and a thread is not told by its worker. */
+async function writeStarter({ out }: Thread, outDir: string): Promise<void> {
+  const path = join(outDir, out + COMPILED_EXTENSION);
+  const code = JSON.stringify(`./${basename(out)}${STARTED}${COMPILED_EXTENSION}`);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, `process.setSourceMapsEnabled(true);\nawait import(${code});\n`);
+}
+
+/** What a module starts is part of what it does. */
+function addThreads(
+  { inputs }: Metafile,
+  { threads, sourceDir }: { threads: Threads; sourceDir: string },
+): void {
+  const paths = new Map(Object.keys(inputs).map((path) => [resolve(sourceDir, path), path]));
+  for (const [importer, file] of threads.starts) {
+    const path = paths.get(file);
+    if (path !== undefined) {
+      inputs[paths.get(importer) ?? ""]?.imports.push({ path, kind: "dynamic-import" });
+    }
+  }
+}
+
+function toBuildOptions(
+  { sourceDir, outDir, mode, tsconfig }: CompileOptions,
+  entryPoints: { in: string; out: string }[],
+) {
   return {
     absWorkingDir: sourceDir,
-    entryPoints: modules.map((module, index) => ({
-      in: resolve(sourceDir, module),
-      out: files[index] ?? "",
-    })),
+    entryPoints,
     outdir: outDir,
     outExtension: { ".js": COMPILED_EXTENSION },
     chunkNames: "shared/[name]-[hash]",
@@ -93,6 +153,7 @@ function toBuildOptions({ sourceDir, modules, outDir, mode }: CompileOptions, fi
     target: `node${process.versions.node}`,
     // As Node's; a list of one's own leaves out esbuild's "module".
     conditions: nodeConditions(),
+    ...(tsconfig.chosen !== null && { tsconfig: tsconfig.chosen }),
     // Settings of the nearest tsconfig.json go first.
     jsx: "automatic",
     charset: "utf8",
@@ -107,12 +168,6 @@ function toBuildOptions({ sourceDir, modules, outDir, mode }: CompileOptions, fi
     banner: { js: REQUIRE_BANNER },
   } as const satisfies BuildOptions;
 }
-
-/**
- * Says to Node that these are ES modules, whatever the nearest package.json says of `.js`. A package.json beside them would
- * say so too, but hide the project's own, which `import "#name"` and a project that imports itself by its name ask for.
- */
-const COMPILED_EXTENSION = ".mjs";
 
 /** What may be imported besides code and JSON: text as a string, other bytes as a `Uint8Array`. */
 const LOADERS = {

@@ -6,6 +6,8 @@ export interface HashOptions {
   metafile: Metafile;
   /** Hash of a source, by its path in the metafile; `null` for what is not a file but made from one. */
   sourceHash: (path: string) => string | null;
+  /** Hash of the compiler's settings. */
+  settings: string;
   /** What compiled code imports of packages: changes with their versions. `null` for what is Node's own. */
   describePackage: (specifier: string) => string | null;
 }
@@ -14,17 +16,17 @@ export interface HashOptions {
  * Hashes a module with all that it imports, directly or not.
  *
  * Covers the bytes of each local file and the versions of packages; not what packages import in their turn, nor the
- * compiler and its settings. Does not depend on where the project lies, nor on anything that the module does not reach.
+ * compiler. Does not depend on where the project lies, nor on anything that the module does not reach.
  *
  * @param entry The module's path in the metafile.
  * @returns The hash, and whether a package is among what it imports.
  */
 export function hashModule(
   entry: string,
-  { metafile, sourceHash, describePackage }: HashOptions,
+  { metafile, sourceHash, settings, describePackage }: HashOptions,
 ): { hash: string; usesPackages: boolean } {
   let usesPackages = false;
-  const lines = new Set<string>();
+  const lines = new Set([`settings ${settings}`]);
   const reached = new Set([entry]);
   // A set keeps the order of insertion and visits what is added on the way.
   for (const path of reached) {

@@ -21,6 +21,8 @@ const ASKING = Symbol("asking");
 export interface PackagePluginOptions {
   finder: PackageFinder;
   links: PackageLinks;
+  /** The file that has the aliases, where it is not the nearest `tsconfig.json`. */
+  tsconfig: string | null;
 }
 
 /**
@@ -33,7 +35,7 @@ export interface PackagePluginOptions {
  * Static imports that cannot be resolved are told while esbuild still knows their lines: otherwise a worker would be the
  * first to notice, and name a compiled file. Others (`require`, `import()`) may be meant to fail.
  */
-export function createPackagePlugin({ finder, links }: PackagePluginOptions): Plugin {
+export function createPackagePlugin({ finder, links, tsconfig }: PackagePluginOptions): Plugin {
   return {
     name: "packages",
     setup(build) {
@@ -59,7 +61,7 @@ export function createPackagePlugin({ finder, links }: PackagePluginOptions): Pl
         if (name === null && !isAlias) return refuseScheme(path, kind);
         const answer = await ask(path, args);
         const dir = name === null ? null : await finder.find(name, resolveDir);
-        if (answer.errors.length > 0) return onUnresolved(args, { name, dir, answer });
+        if (answer.errors.length > 0) return onUnresolved(args, { name, dir, answer, tsconfig });
         const { path: file } = answer;
         if (answer.external || answer.namespace !== "file") return answer;
         if (isRuntimeCode(file) && dir === null) {
@@ -83,12 +85,17 @@ export function createPackagePlugin({ finder, links }: PackagePluginOptions): Pl
 
 async function onUnresolved(
   { path, kind, importer, resolveDir }: OnResolveArgs,
-  { name, dir, answer }: { name: string | null; dir: string | null; answer: ResolveResult },
+  {
+    name,
+    dir,
+    answer,
+    tsconfig,
+  }: { name: string | null; dir: string | null; answer: ResolveResult; tsconfig: string | null },
 ): Promise<OnResolveResult> {
   if (kind !== "import-statement") return toExternal(path);
   const text =
     name !== null && dir === null
-      ? await describeMissing({ specifier: path, name, importer, resolveDir })
+      ? await describeMissing({ specifier: path, name, importer, resolveDir, tsconfig })
       : await describeUnresolved({ specifier: path, dir, errors: answer.errors });
   return { errors: [{ text }] };
 }

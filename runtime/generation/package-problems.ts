@@ -33,6 +33,7 @@ export async function describeMissing(missing: {
   name: string;
   importer: string;
   resolveDir: string;
+  tsconfig: string | null;
 }): Promise<string> {
   const { specifier, name, importer, resolveDir } = missing;
   const found = `Could not find package ${JSON.stringify(name)}: not installed`;
@@ -44,11 +45,12 @@ export async function describeMissing(missing: {
     !/^(?:@[a-z0-9~-][\w.~-]*\/)?[a-z0-9~-][\w.~-]*$/i.test(name) ||
     specifier.startsWith("src/")
   ) {
-    const tsconfig = await findUp(resolveDir, ["tsconfig.json"]);
+    const tsconfig =
+      missing.tsconfig ?? (await findUp(resolveDir, ["tsconfig.json"]))?.path ?? null;
     const where =
       tsconfig === null
         ? `there is no tsconfig.json in ${toDisplayPath(dirname(importer))} or above`
-        : `expected it in "paths" of ${toDisplayPath(tsconfig.path)}`;
+        : `no file is where "paths" of ${toDisplayPath(tsconfig)} lead`;
     return `Could not find ${JSON.stringify(specifier)}: it looks like an alias, ${where}`;
   }
   return `${found}. ${await describeInstall(name, resolveDir)}`;

@@ -3,7 +3,9 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
-import type { OnLoadArgs, OnLoadResult, Plugin } from "esbuild";
+import type { OnLoadArgs, OnLoadResult, PartialMessage, Plugin } from "esbuild";
+
+import { findThreads, type Mention, type Refusal, type Thread, type Threads } from "./threads.ts";
 
 /** Names for what a compiled module must not take from its own place. Sources then say where they came from. */
 export const SOURCE_DEFINES = {
@@ -15,6 +17,12 @@ export const SOURCE_DEFINES = {
   __filename: "__sourceFile",
   __dirname: "__sourceDir",
 };
+
+/**
+ * Says to Node that these are ES modules, whatever the nearest package.json says of `.js`. A package.json beside them would
+ * say so too, but hide the project's own, which a project that imports itself by its name asks for.
+ */
+export const COMPILED_EXTENSION = ".mjs";
 
 /** One source file as the compiler saw it. */
 export interface Source {
@@ -30,9 +38,12 @@ export interface Source {
  * Reads the sources for esbuild: keeps their hashes, and makes `import.meta.url` and its relatives mean the original
  * file. They are declared in front of the first line, so lines stay what they are.
  *
+ * A thread that a source starts is compiled as well, so its URL means the compiled file.
+ *
  * @param sources Receives each source by its absolute path.
+ * @param threads Receives what is to be compiled besides.
  */
-export function createSourcePlugin(sources: Map<string, Source>): Plugin {
+export function createSourcePlugin(sources: Map<string, Source>, threads: Threads): Plugin {
   return {
     name: "source",
     setup(build) {
@@ -42,7 +53,9 @@ export function createSourcePlugin(sources: Map<string, Source>): Plugin {
         external: true,
       }));
       build.onLoad({ filter: /\.wasm$/, namespace: "file" }, ({ path }) => loadWasm(path, sources));
-      build.onLoad({ filter: /(?:)/, namespace: "file" }, (args) => loadSource(args, sources));
+      build.onLoad({ filter: /(?:)/, namespace: "file" }, (args) =>
+        loadSource(args, { sources, threads }),
+      );
       build.onResolve({ filter: /^wasm-bytes:/ }, ({ path }) => ({ path, namespace: WASM }));
       build.onLoad({ filter: /(?:)/, namespace: WASM }, async ({ path }) => ({
         contents: await readFile(path.slice("wasm-bytes:".length)),
@@ -58,7 +71,7 @@ const SCRIPT = /\.(?:[mc]?[jt]s|[jt]sx)$/;
 
 async function loadSource(
   { path, suffix }: OnLoadArgs,
-  sources: Map<string, Source>,
+  { sources, threads }: { sources: Map<string, Source>; threads: Threads },
 ): Promise<OnLoadResult> {
   const bytes = await readFile(path);
   const hash = createHash("sha256").update(bytes).digest("hex");
@@ -67,12 +80,38 @@ async function loadSource(
     return { contents: bytes, loader: "default" };
   }
   const text = bytes.toString("utf8").replace(/^\uFEFF/, "");
-  const prefix = createPrefix(path, text);
+  const { mentions, refusals } = findThreads(text, path);
+  const started = mentions.map(({ file }) => threads.add(file, path));
+  const prefix = createPrefix(path, text, started);
   sources.set(path + suffix, { hash, prefixLength: prefix.length, text });
-  return { contents: prefix + text, loader: "default" };
+  const warnings = refusals.map((refusal) => toWarning(refusal, { path, text, prefix }));
+  return { contents: prefix + replaceMentions(text, mentions), loader: "default", warnings };
 }
 
-function createPrefix(path: string, text: string): string {
+/** Puts a call in the place of each URL. It is as long, so that lines and columns stay the same. */
+function replaceMentions(text: string, mentions: readonly Mention[]): string {
+  let replaced = text;
+  for (const [index, { start, end }] of mentions.entries()) {
+    const call = `__thread${index}()`;
+    const rest = replaced.slice(start, end).slice(call.length).replaceAll(/[^\n]/g, " ");
+    replaced = replaced.slice(0, start) + call + rest + replaced.slice(end);
+  }
+  return replaced;
+}
+
+function toWarning(
+  { start, text }: Refusal,
+  source: { path: string; text: string; prefix: string },
+): PartialMessage {
+  const before = source.text.slice(0, start).split("\n");
+  const line = before.length;
+  const lineText = (line === 1 ? source.prefix : "") + (source.text.split("\n")[line - 1] ?? "");
+  const characters = (line === 1 ? source.prefix : "") + (before.at(-1) ?? "");
+  const column = Buffer.byteLength(characters);
+  return { text, location: { file: source.path, line, column, lineText } };
+}
+
+function createPrefix(path: string, text: string, started: readonly Thread[]): string {
   if (!/import\.meta|__dirname|__filename/.test(text)) return "";
   const url = pathToFileURL(path).href;
   const declarations = [
@@ -80,10 +119,17 @@ function createPrefix(path: string, text: string): string {
     `__sourceFile=${JSON.stringify(path)}`,
     `__sourceDir=${JSON.stringify(dirname(path))}`,
   ];
+  // The name `import.meta` makes a module an ES module, so it must not be put into others.
+  if (text.includes("import.meta.resolve") || started.length > 0) {
+    declarations.push("__sourceMeta=import.meta");
+  }
+  // Each compiled file is in a folder of its generation.
+  for (const [index, { out }] of started.entries()) {
+    const file = JSON.stringify(`../${out}${COMPILED_EXTENSION}`);
+    declarations.push(`__thread${index}=()=>new URL(${file},__sourceMeta.url)`);
+  }
   if (text.includes("import.meta.resolve")) {
-    // The name `import.meta` makes a module an ES module, so it must not be put into others.
     declarations.push(
-      "__sourceMeta=import.meta",
       String.raw`__sourceResolve=(s)=>/^\.{0,2}\//.test(s)?new URL(s,__sourceUrl).href:__sourceMeta.resolve(s)`,
     );
   }

@@ -63,13 +63,10 @@ export async function createProject(
       const script = `const all = [];
         for (const url of ${JSON.stringify(urls)}) all.push({ ...(await import(url)) });
         console.log(JSON.stringify(all));`;
-      const { stdout } = await promisify(execFile)(
-        process.execPath,
-        ["--input-type=module", "-e", script],
-        {
-          cwd: tmpdir(),
-        },
-      );
+      // A file, since threads and processes inherit the options of Node.
+      const file = join(dir, "load.mjs");
+      await writeFile(file, script);
+      const { stdout } = await promisify(execFile)(process.execPath, [file], { cwd: tmpdir() });
       return JSON.parse(stdout) as Record<string, unknown>[];
     },
   };

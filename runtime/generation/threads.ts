@@ -1,0 +1,122 @@
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { basename, dirname, extname, relative, resolve, sep } from "node:path";
+
+/** Threads and child processes are compiled to files in this folder of the generation. */
+const FOLDER = "threads";
+
+/** A file that a source starts, or may start, as a thread or as a process. */
+export interface Thread {
+  /** Absolute path of its source. */
+  file: string;
+  /** Where it is compiled to, relative to the generation, without extension. */
+  out: string;
+}
+
+/** All that is to be compiled as an entry of its own, by its source. */
+export class Threads {
+  readonly #sourceDir: string;
+  readonly #threads = new Map<string, Thread>();
+  readonly #importers = new Map<string, Set<string>>();
+  #compiled = 0;
+
+  constructor(sourceDir: string) {
+    this.#sourceDir = sourceDir;
+  }
+
+  add(file: string, importer: string): Thread {
+    const importers = this.#importers.get(file) ?? new Set();
+    this.#importers.set(file, importers.add(importer));
+    const known = this.#threads.get(file);
+    if (known !== undefined) return known;
+    // The same in each build, wherever the project lies.
+    const place = relative(this.#sourceDir, file).split(sep).join("/");
+    const name = basename(file, extname(file)).replaceAll(/[^\w.-]/g, "-");
+    const hash = createHash("sha256").update(place).digest("hex").slice(0, 8);
+    const thread = { file, out: `${FOLDER}/${name}-${hash}` };
+    this.#threads.set(file, thread);
+    return thread;
+  }
+
+  /** Those that were found since the last call. */
+  take(): Thread[] {
+    const found = [...this.#threads.values()].slice(this.#compiled);
+    this.#compiled += found.length;
+    return found;
+  }
+
+  /** Which file starts which. */
+  get starts(): [importer: string, file: string][] {
+    return [...this.#importers].flatMap(([file, importers]) =>
+      [...importers].map((importer): [string, string] => [importer, file]),
+    );
+  }
+}
+
+/** A mention of a thread in a source. */
+export interface Mention {
+  /** Where the expression is in the text. */
+  start: number;
+  end: number;
+  /** Absolute path of the source that it names. */
+  file: string;
+}
+
+/** A thread that cannot be compiled, by the place where it is started. */
+export interface Refusal {
+  start: number;
+  text: string;
+}
+
+const URL_OF_SOURCE =
+  /\bnew\s+URL\(\s*(["'`])(\.{1,2}\/[^"'`$\n]+\.[mc]?[jt]sx?)\1\s*,\s*import\.meta\.url\s*,?\s*\)/g;
+
+const TYPESCRIPT = /\.[mc]?tsx?$/;
+
+/** JavaScript runs where it is, so it is compiled only where it is seen to be started. */
+const STARTS = /(?:\bWorker\s*\(|\bfork\s*\(|\bPiscina\s*\(|\bfilename\s*:)\s*$/;
+
+/** The source itself is wanted, as text. */
+const READS = /\b(?:read\w*|createReadStream|stat\w*|lstat\w*|open\w*|access\w*|fetch)\s*\(\s*$/;
+
+/** A path that Node takes as it is: from the working folder, or computed. */
+const STARTED_BY_PATH = /\bnew\s+Worker\(\s*(?!new\s+URL)([^()]*(?:\([^()]*\)[^()]*)*)/g;
+
+/**
+ * Finds `new URL("./thread.ts", import.meta.url)` in a source.
+ *
+ * @returns In order of their places. Refused are those whose file is missing, and TypeScript that a thread is to load by
+ *   its path, which Node cannot do.
+ */
+export function findThreads(
+  text: string,
+  path: string,
+): { mentions: Mention[]; refusals: Refusal[] } {
+  const mentions: Mention[] = [];
+  const refusals: Refusal[] = [];
+  if (/\bURL\(/.test(text) && text.includes("import.meta.url")) {
+    for (const match of text.matchAll(URL_OF_SOURCE)) {
+      const [expression, , specifier = ""] = match;
+      const before = text.slice(Math.max(0, match.index - 80), match.index);
+      const isStarted = STARTS.test(before);
+      if (!isStarted && (!TYPESCRIPT.test(specifier) || READS.test(before))) continue;
+      const file = resolve(dirname(path), specifier);
+      if (existsSync(file)) {
+        mentions.push({ start: match.index, end: match.index + expression.length, file });
+      } else if (isStarted) {
+        refusals.push({ start: match.index, text: `Could not find ${JSON.stringify(specifier)}` });
+      }
+    }
+  }
+  if (!text.includes("Worker(")) return { mentions, refusals };
+  for (const match of text.matchAll(STARTED_BY_PATH)) {
+    const [, argument = ""] = match;
+    const name = /(["'`])([^"'`\n]*\.[mc]?tsx?)\1/.exec(argument)?.[2];
+    if (name === undefined || argument.includes("import.meta.url")) continue;
+    refusals.push({
+      start: match.index,
+      text: `A thread cannot load ${JSON.stringify(name)} by its path: Node does not compile TypeScript, expected new Worker(new URL(${JSON.stringify(`./${basename(name)}`)}, import.meta.url))`,
+    });
+  }
+  return { mentions, refusals };
+}

@@ -1,0 +1,192 @@
+import { createHash } from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+
+import { toDisplayPath } from "../display-path.ts";
+
+/** The settings of TypeScript that count for the handlers. */
+export interface Tsconfig {
+  /** The file that esbuild must be told of; `null`: the nearest `tsconfig.json`, which it finds itself. */
+  chosen: string | null;
+  /** All files that were read. */
+  files: string[];
+  /** Hash of their content; "" where there is none. */
+  hash: string;
+  warnings: string[];
+}
+
+const NONE: Tsconfig = { chosen: null, files: [], hash: "", warnings: [] };
+
+/** References to references beyond this depth are not followed. */
+const DEEPEST = 5;
+
+/**
+ * Finds the `tsconfig.json` for the handlers: the nearest, or the project that it refers to and that has the handlers.
+ *
+ * A file that only has `references` says nothing of any source, so esbuild, which takes the nearest one, would know of no
+ * alias.
+ *
+ * @param sourceDir Absolute.
+ */
+export async function findTsconfig(sourceDir: string): Promise<Tsconfig> {
+  const nearest = await findNearest(sourceDir);
+  if (nearest === null) return NONE;
+  const reader = new Reader();
+  const root = await reader.read(nearest);
+  const used = (await pickReferenced(root, { sourceDir, reader, depth: 0 })) ?? root;
+  const hash = createHash("sha256");
+  for (const text of reader.texts.values()) hash.update(`${text.length}\n${text}`);
+  return {
+    chosen: used === root ? null : used.path,
+    files: [...reader.texts.keys()],
+    hash: hash.digest("hex"),
+    warnings: findWarnings(used, reader),
+  };
+}
+
+async function findNearest(folder: string): Promise<string | null> {
+  const path = join(folder, "tsconfig.json");
+  if (await isFile(path)) return path;
+  const parent = dirname(folder);
+  return parent === folder ? null : findNearest(parent);
+}
+
+/** A file with what it extends. */
+interface Project {
+  path: string;
+  /** Which file sets each option, the last one wins. */
+  options: Map<string, { value: unknown; file: string }>;
+  /** Of the file itself, as TypeScript does not inherit them. */
+  references: string[];
+  files: string[] | null;
+  include: string[] | null;
+  /** The folder that `include` is relative to. */
+  includeFrom: string;
+}
+
+class Reader {
+  readonly texts = new Map<string, string>();
+
+  async read(path: string, parents: readonly string[] = []): Promise<Project> {
+    const text = await readFile(path, "utf8").catch(() => "{}");
+    this.texts.set(path, text);
+    const { parse } = await import("jsonc-parser");
+    const value: unknown = parse(text, [], { allowTrailingComma: true });
+    const json = isRecord(value) ? value : {};
+    const project: Project = {
+      path,
+      options: new Map(),
+      references: [],
+      files: null,
+      include: null,
+      includeFrom: dirname(path),
+    };
+    for (const name of toTexts(json["extends"])) {
+      const base = await resolveExtended(name, path);
+      if (base === null || parents.includes(base)) continue;
+      const { options, files, include, includeFrom } = await this.read(base, [...parents, path]);
+      for (const [key, option] of options) project.options.set(key, option);
+      if (files !== null) project.files = files;
+      if (include !== null) Object.assign(project, { include, includeFrom });
+    }
+    const own = isRecord(json["compilerOptions"]) ? json["compilerOptions"] : {};
+    for (const [key, each] of Object.entries(own)) {
+      project.options.set(key, { value: each, file: path });
+    }
+    if (Array.isArray(json["files"])) project.files = toTexts(json["files"]);
+    if (Array.isArray(json["include"])) {
+      Object.assign(project, { include: toTexts(json["include"]), includeFrom: dirname(path) });
+    }
+    const references: unknown[] = Array.isArray(json["references"]) ? json["references"] : [];
+    project.references = references.flatMap((each) =>
+      isRecord(each) && typeof each["path"] === "string" ? [each["path"]] : [],
+    );
+    return project;
+  }
+}
+
+/** As TypeScript does: a path, or a file of a package. */
+async function resolveExtended(name: string, from: string): Promise<string | null> {
+  const folder = dirname(from);
+  if (isAbsolute(name) || name.startsWith(".")) {
+    const path = resolve(folder, name);
+    return (await isFile(path)) || name.endsWith(".json") ? path : `${path}.json`;
+  }
+  const require = createRequire(from);
+  for (const specifier of [name, `${name}.json`, `${name}/tsconfig.json`]) {
+    try {
+      const path = require.resolve(specifier);
+      if (path.endsWith(".json")) return path;
+    } catch {
+      // The next form of the name; esbuild says so when there is none.
+    }
+  }
+  return null;
+}
+
+/** The project that has the handlers; `null`: the file itself, or none that it refers to. */
+async function pickReferenced(
+  project: Project,
+  { sourceDir, reader, depth }: { sourceDir: string; reader: Reader; depth: number },
+): Promise<Project | null> {
+  const { references, files, include, options, path } = project;
+  const isSolution = files?.length === 0 || include?.length === 0 || options.size === 0;
+  if (references.length === 0 || !isSolution || depth >= DEEPEST) return null;
+  const found: Project[] = [];
+  for (const reference of references) {
+    const target = resolve(dirname(path), reference);
+    const file = (await isFile(target)) ? target : join(target, "tsconfig.json");
+    if (!(await isFile(file))) continue;
+    const referenced = await reader.read(file);
+    const inner = await pickReferenced(referenced, { sourceDir, reader, depth: depth + 1 });
+    found.push(inner ?? referenced);
+  }
+  return (
+    found.find((each) => includes(each, sourceDir)) ??
+    found.find(({ options: inner }) => inner.has("paths")) ??
+    null
+  );
+}
+
+/** Whether a project may have files of a folder. Wildcards are taken to match anything. */
+function includes({ files, include, includeFrom }: Project, sourceDir: string): boolean {
+  const patterns = include ?? (files === null ? ["."] : []);
+  return patterns.some((pattern) => {
+    const base = pattern.replaceAll("${configDir}", includeFrom).replace(/[^/]*[*?].*$/, "");
+    const folder = resolve(includeFrom, base === "" ? "." : base);
+    return isWithin(sourceDir, folder) || isWithin(folder, sourceDir);
+  });
+}
+
+function isWithin(path: string, folder: string): boolean {
+  const inside = relative(folder, path);
+  return (
+    inside === "" || (inside !== ".." && !inside.startsWith(`..${sep}`) && !isAbsolute(inside))
+  );
+}
+
+function findWarnings({ options }: Project, reader: Reader): string[] {
+  const metadata = options.get("emitDecoratorMetadata");
+  if (metadata?.value !== true) return [];
+  const { file } = metadata;
+  const lines = (reader.texts.get(file) ?? "").split("\n");
+  const line = lines.findIndex((each) => each.includes('"emitDecoratorMetadata"')) + 1;
+  return [
+    `${toDisplayPath(file)}:${line}: emitDecoratorMetadata has no effect: handlers are compiled file by file, without types, so injection by type gets undefined (NestJS, TypeORM, tsyringe). Name the type in the decorator, such as @Inject(Service), or compile that code with tsc and import its output`,
+  ];
+}
+
+async function isFile(path: string): Promise<boolean> {
+  const stats = await stat(path).catch(() => null);
+  return stats?.isFile() === true;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function toTexts(value: unknown): string[] {
+  const list: unknown[] = Array.isArray(value) ? value : [value];
+  return list.filter((each) => typeof each === "string");
+}
