@@ -311,8 +311,9 @@ export class Primary {
     const limits = { headerLimitBytes: headerLimitBytes + HEADER_SLACK_BYTES };
     const { uws, label, failed } = await loadUws({ ...limits, choice });
     this.#library = label;
-    for (const { label: name, reason } of failed) {
-      this.#log.debug({ package: name, reason }, "cannot use a binary of uWebSockets.js");
+    for (const { label: other, reason, isOwn } of failed) {
+      // That a newer package of ours does not load is no surprise on an older system.
+      if (isOwn) this.#log.warn(`cannot use the package ${other}, which ${reason}: using ${label}`);
     }
     return uws;
   }

@@ -38,6 +38,8 @@ export interface FailedUws {
   /** `needs glibc 2.38`. */
   reason: string;
   isPruned: boolean;
+  /** An operator put it in the place of `uws-pack`. */
+  isOwn: boolean;
 }
 
 /**
@@ -59,11 +61,12 @@ export function findUwsPackages(choice: UwsChoice): {
   };
   const wanted = choice === "auto" ? PREFERENCE : [choice];
   const installed = wanted.map((name) => found[name]).filter((uws) => uws !== null);
-  // An operator need not have a package in the place of ours, but then ours is there.
-  const expected = wanted.filter((name) => choice !== "auto" || name === NEWER || aliased === null);
+  // An operator need not put a package in the place of ours.
+  const ours: readonly UwsPackage[] = aliased === null ? [NEWER, PACK] : [NEWER];
+  const expected = choice === "auto" ? ours : [choice];
   const missing = expected
     .filter((name) => found[name] === null)
-    .map((label) => ({ label, reason: "is not installed", isPruned: false }));
+    .map((label) => ({ label, reason: "is not installed", isPruned: false, isOwn: false }));
   return { installed, missing };
 }
 
@@ -78,6 +81,7 @@ export function explainFailure(uws: InstalledUws, error: unknown): FailedUws {
     label: labelOf(uws),
     reason: toReason(error instanceof Error ? error.message : String(error)),
     isPruned: existsSync(join(uws.dir, PRUNED_MARK)),
+    isOwn: uws.name !== NEWER && uws.name !== PACK,
   };
 }
 
@@ -137,12 +141,17 @@ const NODES: readonly number[] = [20, 22, 24, 25];
 /** Oldest minor version of glibc 2 that the binaries of `uws-pack` and of the others need. */
 const OLDEST_GLIBC = 27;
 const NEWER_GLIBC = 38;
+/** From the message of Node's `ERR_DLOPEN_DISABLED`. */
+const ADDONS_DISABLED = "loading addons is disabled";
 const NEWER_SYSTEM = "glibc 2.38 or later (Debian 13, Ubuntu 24.04)";
 
 function pickRemedy(machine: Machine, failed: readonly FailedUws[]): string {
   const { platform, arch, nodeVersion, glibc } = machine;
   const major = Number(/^v(\d+)\./.exec(nodeVersion)?.[1]);
   const glibcMinor = glibc === null ? Infinity : Number(glibc.split(".")[1]);
+  if (failed.some(({ reason }) => reason.includes(ADDONS_DISABLED))) {
+    return "Node without --no-addons, and with --allow-addons where it has --permission";
+  }
   if (platform === "linux" && glibc === null) {
     return "glibc: a Node image such as node:24-trixie-slim instead of an Alpine one";
   }

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { readMachine } from "../../runtime/front/uws-packages.ts";
 import { fetchNode } from "../../scripts/nodes/fetch-node.ts";
+import { installProgram } from "../helpers/installed-program.ts";
 import { send } from "../helpers/send.ts";
 import { cleanEnvironment, TestServer } from "../helpers/start-server.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
@@ -72,8 +73,8 @@ describe("another Node", { timeout: 180_000 }, () => {
     // Of two Nodes whose binaries need the same glibc.
     const other = nodeOf(t, process.version.startsWith("v22.") ? "20" : "22");
     if (other === null) return;
-    const dir = project(t);
-    const entry = install(dir);
+    const dir = temporaryFolder(t);
+    const entry = installProgram(dir);
     assert.equal(check(other, entry, dir).status, 0);
     const pruned = spawnSync(process.execPath, [entry, "prune"], { cwd: dir, encoding: "utf8" });
     assert.match(pruned.stdout, /^removed \d+ binaries \(\d+ MB\) that are not for \w+-\w+ with/);
@@ -102,26 +103,4 @@ function check(
 ): { status: number | null; stderr: string } {
   const options = { cwd: dir, env: cleanEnvironment(), encoding: "utf8" } as const;
   return spawnSync(node, [entry, "check", "--https", "off"], options);
-}
-
-/** Puts the program into `node_modules` as npm would, but for binaries of other systems. Returns its entry. */
-function install(dir: string): string {
-  const modules = join(ROOT, "node_modules");
-  const target = join(dir, "node_modules");
-  mkdirSync(join(target, "edgicorn"), { recursive: true });
-  for (const part of ["dist", "package.json"]) {
-    cpSync(join(ROOT, part), join(target, "edgicorn", part), { recursive: true });
-  }
-  const system = `uws_${process.platform}_${process.arch}_`;
-  for (const name of ["uWebSockets.js", "@btc-vision/uwebsockets.js"]) {
-    cpSync(join(modules, name), join(target, name), {
-      recursive: true,
-      filter: (path) => !path.endsWith(".node") || path.includes(system),
-    });
-  }
-  for (const name of readdirSync(modules)) {
-    if (name === "uWebSockets.js" || name === "@btc-vision" || name.startsWith(".")) continue;
-    symlinkSync(join(modules, name), join(target, name));
-  }
-  return join(target, "edgicorn/dist/main.js");
 }

@@ -25,6 +25,7 @@ const NO_FILE: FailedUws = {
   label: "uws-pack 20.0.8",
   reason: "has no binary for Node ABI 137 on linux-x64",
   isPruned: false,
+  isOwn: false,
 };
 
 describe("findUwsPackages()", () => {
@@ -49,7 +50,7 @@ describe("findUwsPackages()", () => {
     const { installed, missing } = findUwsPackages("uWebSockets.js");
     assert.deepEqual(installed, []);
     assert.deepEqual(missing, [
-      { label: "uWebSockets.js", reason: "is not installed", isPruned: false },
+      { label: "uWebSockets.js", reason: "is not installed", isPruned: false, isOwn: false },
     ]);
   });
 });
@@ -78,7 +79,7 @@ describe("explainFailure()", () => {
   ] as const) {
     it(reason, (t) => {
       const uws = { name: "a", version: "1", specifier: "a", dir: temporaryFolder(t) };
-      const expected = { label: "a 1", reason, isPruned: false };
+      const expected = { label: "a 1", reason, isPruned: false, isOwn: true };
       assert.deepEqual(explainFailure(uws, new Error(message)), expected);
     });
   }
@@ -94,7 +95,7 @@ describe("explainFailure()", () => {
 describe("describeNoBinary()", () => {
   it("tells what was found, what is expected and why no package was taken", () => {
     const newer = { label: "@btc-vision/uwebsockets.js 20.57.0", reason: "needs glibc 2.38" };
-    const failed = [{ ...newer, isPruned: false }, NO_FILE];
+    const failed = [{ ...newer, isPruned: false, isOwn: false }, NO_FILE];
     assert.equal(
       describeNoBinary(DEBIAN_12, { failed, choice: "auto" }),
       [
@@ -108,7 +109,9 @@ describe("describeNoBinary()", () => {
   });
 
   const pruned = [{ ...NO_FILE, isPruned: true }];
-  const official = [{ label: "uWebSockets.js", reason: "is not installed", isPruned: false }];
+  const official = [
+    { label: "uWebSockets.js", reason: "is not installed", isPruned: false, isOwn: false },
+  ];
   const newSystem = { ...DEBIAN_12, glibc: "2.41" };
   for (const [name, machine, failed, remedy] of [
     ["Alpine", { ...DEBIAN_12, glibc: null }, [NO_FILE], /without glibc, expected glibc: a Node/],
