@@ -1,14 +1,16 @@
 import { resolve } from "node:path";
 import { RuntimeError } from "./errors.ts";
-import { escapeHtml, formatHtmlPage } from "./html-page.ts";
+import { escapeHtml } from "./html-page.ts";
 import { readExcerpt, toHtmlExcerpt } from "./source-excerpt.ts";
 
 /** Why handlers cannot be built or loaded, for who works on them. */
 export interface HandlerProblem {
   /** What the terminal says; ends with a line feed. */
   text: string;
-  /** A whole page. */
-  html: string;
+  /** Of a page; plain text. */
+  title: string;
+  /** Of a page; HTML. */
+  content: string;
 }
 
 /** Whether an error is about the handlers, and not about settings or the machine. */
@@ -32,12 +34,11 @@ export async function describeHandlerProblem(
   const shown = await Promise.all(lines.slice(0, MOST_LINES).map((line) => toHtml(line, cwd)));
   const more = lines.length - shown.length;
   const content = [
-    `<h1>${escapeHtml(title)}</h1>`,
+    `<h1 class="bad">${escapeHtml(title)}</h1>`,
     ...shown,
     ...(more > 0 ? [`<p>and ${more} more: see the terminal</p>`] : []),
-    "<p>Save the file when it is mended, and open this page again.</p>",
   ];
-  return { text: `${message}\n`, html: formatHtmlPage(title, content.join("\n")) };
+  return { text: `${message}\n`, title, content: content.join("\n") };
 }
 
 /** More fill a page that nobody reads to its end. */
@@ -48,7 +49,12 @@ const PLACE = /^(?<file>[^:]+):(?<line>\d+)(?<column>:\d+)?: (?<text>.+)$/;
 async function toHtml(line: string, cwd: string): Promise<string> {
   const { file = "", line: number = "", column = "", text = "" } = PLACE.exec(line)?.groups ?? {};
   if (file === "") return `<p>${escapeHtml(line)}</p>`;
-  const excerpt = await readExcerpt({ file: resolve(cwd, file), line: Number(number) }, cwd);
+  const where = {
+    file: resolve(cwd, file),
+    line: Number(number),
+    column: column === "" ? null : Number(column.slice(1)),
+  };
+  const excerpt = await readExcerpt(where, cwd);
   const place = `<h2>${escapeHtml(`${file}:${number}${column}`)}</h2>`;
   const source = excerpt === null ? "" : `\n${toHtmlExcerpt(excerpt)}`;
   return `${place}\n<p>${escapeHtml(text)}</p>${source}`;

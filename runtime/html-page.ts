@@ -1,36 +1,94 @@
+import { createHash } from "node:crypto";
+
 /**
  * A page of ours, whole.
  *
  * @param title Plain text.
- * @param content HTML: whatever comes from outside is escaped already.
+ * @param content HTML: all text from outside is escaped already.
  */
 export function formatHtmlPage(title: string, content: string): string {
+  return toPage(title, content, "");
+}
+
+/**
+ * A page for developers. It loads itself anew when the handlers have been built anew, with the next saved file.
+ *
+ * @param options.isGet Whether the request may be repeated: a form that was sent is not sent again.
+ */
+export function formatDevelopmentPage(
+  title: string,
+  content: string,
+  { isGet }: { isGet: boolean },
+): string {
+  const note = isGet
+    ? `<p class="note"><noscript>Save the file, then load this page again.</noscript><span id="live"></span></p>`
+    : `<p class="note">Save the file, then send the form again.</p>`;
+  return toPage(title, `${content}\n${note}`, isGet ? `<script>${RELOAD_SCRIPT}</script>\n` : "");
+}
+
+function toPage(title: string, content: string, script: string): string {
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
 <title>${escapeHtml(title)}</title>
 <style>
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #1c1c1c; background: #fff }
-h1 { font-size: 1.4rem } h2 { font-size: 1rem } p { color: #666 }
-pre { overflow-x: auto; padding: 1rem; background: #f4f4f4; border-radius: 6px; font-size: .85rem }
-mark { background: #ffd9d6; display: inline-block; min-width: 100% }
-@media (prefers-color-scheme: dark) { body { color: #eee; background: #161616 } pre { background: #222 } p { color: #aaa } mark { background: #5a1f1b; color: #fff } }
+:root { --ink: #1c1c1c; --soft: #666; --paper: #fff; --box: #f4f4f4; --line: #ddd; --bad: #b3261e; --mark: #ffe0dd; --link: #0b57d0 }
+@media (prefers-color-scheme: dark) { :root { --ink: #eee; --soft: #aaa; --paper: #161616; --box: #222; --line: #333; --bad: #ff8a80; --mark: #4a1d1a; --link: #8ab4f8 } }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 2rem 1rem; color: var(--ink); background: var(--paper) }
+h1 { font-size: 1.4rem; line-height: 1.3; overflow-wrap: anywhere } h2 { font-size: 1rem; margin: 1.5rem 0 .5rem; overflow-wrap: anywhere } h1.bad { color: var(--bad) }
+p { color: var(--soft); overflow-wrap: anywhere } a { color: var(--link) } .note { font-size: .85rem; margin-top: 2rem }
+pre { overflow-x: auto; padding: 1rem; background: var(--box); border: 1px solid var(--line); border-radius: 8px; font: .85rem/1.5 ui-monospace, monospace; tab-size: 4; margin: .5rem 0 }
+mark { background: var(--mark); color: inherit; display: inline-block; min-width: 100% } .caret { color: var(--bad); font-weight: bold }
+details { margin: 1rem 0 } summary { cursor: pointer; color: var(--soft); font-size: .9rem } .dim { color: var(--soft) }
+table { border-collapse: collapse; width: 100%; font-size: .9rem } td, th { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); overflow-wrap: anywhere } th { color: var(--soft); font-weight: normal } code { font: .9em ui-monospace, monospace }
 </style>
 ${content}
-</html>
+${script}</html>
 `;
 }
 
-/**
- * Fields of such a page, besides its type. It repeats what requests and errors contain: escaped, and this in case of a
- * mistake there.
- */
+/** Fields of such a page, besides its type. It repeats parts of requests and errors: escaped, and this in case of a mistake there. */
 export const PAGE_FIELDS = {
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
   "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
 } as const;
+
+/** Path that tells pages for developers of changes. In development only, and never a handler's: its name begins with a dot. */
+export const CHANGES_PATH = "/.edgicorn/changes";
+
+/**
+ * Asks once a second for the number of builds, and loads the page anew when it is another one. A server that is started anew has
+ * another number, too.
+ */
+const RELOAD_SCRIPT = `
+(() => {
+  let seen = null;
+  const say = (text) => { document.getElementById("live").textContent = text; };
+  const look = async () => {
+    try {
+      const response = await fetch("${CHANGES_PATH}", { cache: "no-store" });
+      const now = response.ok ? await response.text() : seen;
+      if (seen !== null && now !== seen) return location.reload();
+      seen = now;
+      say("This page loads itself anew when you save a file.");
+    } catch {
+      say("The server does not answer. This page loads itself anew when it does.");
+    }
+    setTimeout(look, document.hidden ? 3000 : 700);
+  };
+  look();
+})();
+`;
+
+/** Fields of a page for developers: as {@link PAGE_FIELDS}, and the only script that runs is ours. */
+export function developmentPageFields(): Record<string, string> {
+  const hash = createHash("sha256").update(RELOAD_SCRIPT).digest("base64");
+  const policy = `${PAGE_FIELDS["content-security-policy"]}; connect-src 'self'; script-src 'sha256-${hash}'`;
+  return { ...PAGE_FIELDS, "content-security-policy": policy };
+}
 
 /** Text as HTML shows it, in an element or an attribute in quotes. */
 export function escapeHtml(text: string): string {

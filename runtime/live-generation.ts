@@ -133,6 +133,16 @@ export class LiveGeneration {
     return place?.pool.reports[place.route]?.methods ?? null;
   }
 
+  /** Returns the routes for a person: methods (none: any), pattern, and the files that answer. */
+  describeRoutes(): { methods: readonly string[]; pattern: string; file: string }[] {
+    const { routes, modules } = this.manifest;
+    return routes.map(({ pattern, handlers }, number) => ({
+      methods: this.methodsOf(number) ?? [],
+      pattern,
+      file: handlers.map(({ module }) => modules[module]?.source ?? "").join(", "),
+    }));
+  }
+
   /** Admits a request that a route or a fallback matches. Returns false if none does. */
   admit(client: ClientSide, target: ParsedTarget): boolean {
     const match = this.#match(target.pathname);

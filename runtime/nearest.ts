@@ -14,7 +14,7 @@ export function pickNearest(word: string, candidates: readonly string[]): string
 }
 
 /** Counts the insertions, deletions, replacements and swaps of neighbours that lead from `a` to `b`. */
-function editDistance(a: string, b: string): number {
+export function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (let row = 1; row <= a.length; row++) {

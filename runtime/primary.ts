@@ -8,7 +8,12 @@ import { BlockPool } from "./dispatch/block-pool.ts";
 import { ByteBudget } from "./dispatch/byte-budget.ts";
 import { Spool } from "./dispatch/spool.ts";
 import { RuntimeError } from "./errors.ts";
-import { answerHandlerProblem, isNavigation } from "./front/answer-handler-problem.ts";
+import {
+  answerChanges,
+  answerHandlerProblem,
+  isNavigation,
+} from "./front/answer-handler-problem.ts";
+import { answerNotFound } from "./front/answer-not-found.ts";
 import { answerHealth } from "./front/answer-health.ts";
 import { HEADER_SLACK_BYTES } from "./front/head-limits.ts";
 import type { Listener, ListenerChanges } from "./front/listener.ts";
@@ -17,11 +22,13 @@ import { RequestsPerAddress } from "./front/requests-per-address.ts";
 import { serveStatic } from "./front/serve-static.ts";
 import type { UwsClientSide } from "./front/uws-client-side.ts";
 import { loadUws, type Uws } from "./front/uws.ts";
+import { toDisplayPath } from "./display-path.ts";
 import {
   describeHandlerProblem,
   type HandlerProblem,
   isHandlerProblem,
 } from "./handler-problem.ts";
+import { CHANGES_PATH } from "./html-page.ts";
 import { LiveGeneration } from "./live-generation.ts";
 import type { HandlerPool } from "./handler-pool.ts";
 import type { Logger } from "./log.ts";
@@ -84,6 +91,8 @@ export class Primary {
   #generation: LiveGeneration | null = null;
   /** Why the handlers as they are now do not serve; `null`: they do. Of interest in development only. */
   #problem: HandlerProblem | null = null;
+  /** Counts reloads, also those that were refused: a page of a developer loads itself anew with each. */
+  #buildCount = 0;
   /** Whether its lease is held for it, beside those of its pools. */
   #holdsGeneration = true;
   /** Ends what builds and boots. */
@@ -199,6 +208,8 @@ export class Primary {
         if (this.#generation === serving) this.#problem = problem;
       }
       throw error;
+    } finally {
+      this.#buildCount++;
     }
   }
 
@@ -373,6 +384,10 @@ export class Primary {
       client.refuse(400);
       return;
     }
+    if (target.pathname === CHANGES_PATH && this.config.mode === "development") {
+      answerChanges(client, this.#buildCount);
+      return;
+    }
     if (target.pathname === this.#setup.config.healthPath) {
       answerHealth(client, this.#closing === null && this.generation.isReady);
       return;
@@ -385,7 +400,19 @@ export class Primary {
       answerHandlerProblem(client, this.#problem);
       return;
     }
-    if (!this.generation.admit(client, target)) client.refuse(404);
+    if (this.generation.admit(client, target)) return;
+    if (this.config.mode === "development") this.#explainNotFound(client, target.pathname);
+    else client.refuse(404);
+  }
+
+  #explainNotFound(client: UwsClientSide, pathname: string): void {
+    const { handlersDir, publicDir } = this.config;
+    answerNotFound(client, pathname, {
+      routes: this.generation.describeRoutes(),
+      files: this.#files?.paths ?? [],
+      handlersDir: toDisplayPath(handlersDir),
+      publicDir: publicDir === null ? null : toDisplayPath(publicDir),
+    });
   }
 
   /** What still serves is for programs and pages that are open; where nothing does, everybody is told why. */

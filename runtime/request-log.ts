@@ -6,6 +6,7 @@ import type { HeadSetting } from "./front/head-limits.ts";
 import type { RefusedHead } from "./front/refuse-head.ts";
 import type { TransferSetting } from "./front/transfer-limits.ts";
 import type { UwsClientSide } from "./front/uws-client-side.ts";
+import { CHANGES_PATH } from "./html-page.ts";
 import type { Logger } from "./log.ts";
 import { type AccessFacts, type AccessRules, toAccessEntry } from "./log/access-entry.ts";
 import type { AccessLog } from "./log/access-log.ts";
@@ -38,6 +39,8 @@ export class RequestLog {
   #accessLogTarget: Config["accessLog"] = false;
   #accessRules: AccessRules = { withQuery: false, withClient: false };
   readonly #clientFields = createClientFields(findField);
+  /** Target whose access lines would fill the terminal of a developer; `null`: none. */
+  #unloggedTarget: string | null = null;
   /** `null`: reloads do not try new workers with recent requests. */
   #recent: RecentRequests | null = null;
 
@@ -53,7 +56,8 @@ export class RequestLog {
   }
 
   /** Opens or closes the parts that the config asks for. */
-  useSettings({ accessLog, accessLogFields, accessLogQuery, reloadProbe }: Config): void {
+  useSettings({ mode, accessLog, accessLogFields, accessLogQuery, reloadProbe }: Config): void {
+    this.#unloggedTarget = mode === "development" ? CHANGES_PATH : null;
     if (accessLog !== this.#accessLogTarget) {
       this.#accessLog?.close();
       this.#accessLog = accessLog === false ? null : this.#createAccessLog(accessLog);
@@ -72,7 +76,7 @@ export class RequestLog {
     this.counters.finished(status);
     if (status >= 500) this.served.failed(client.id);
     if (this.#recent !== null) this.#recent.note(client, status, performance.now());
-    if (this.#accessLog === null) return;
+    if (this.#accessLog === null || client.head.target === this.#unloggedTarget) return;
     const { id, receivedMs, workerId: worker, limit, head } = client;
     const { method, target, origin, fields, clientAddress } = head;
     const { withClient } = this.#accessRules;

@@ -6,8 +6,10 @@ import { escapeHtml } from "./html-page.ts";
 export interface SourceLine {
   number: number;
   text: string;
-  /** The one that it is about. */
+  /** Whether the place is in this line. */
   isHere: boolean;
+  /** Blanks, up to the column of the place; `null`: it is not in this line, or only the line is known. */
+  indent: string | null;
 }
 
 const LINES_AROUND = 5;
@@ -24,7 +26,7 @@ const MOST_CHARACTERS = 500;
  *   anything.
  */
 export async function readExcerpt(
-  { file, line }: { file: string; line: number },
+  { file, line, column }: { file: string; line: number; column: number | null },
   cwd: string,
 ): Promise<SourceLine[] | null> {
   if (!file.startsWith(cwd + sep)) return null;
@@ -38,7 +40,24 @@ export async function readExcerpt(
       number: first + index,
       text: content.slice(0, MOST_CHARACTERS),
       isHere: first + index === line,
+      indent: first + index === line ? toIndent(content, column) : null,
     }));
+}
+
+/** Tabs stay, so that a caret below the line stands where the line has the column. */
+function toIndent(text: string, column: number | null): string | null {
+  if (column === null || column < 1 || column > Math.min(text.length + 1, MOST_CHARACTERS))
+    return null;
+  return text.slice(0, column - 1).replaceAll(/[^\t]/g, " ");
+}
+
+/** The lines as text, with a caret below the column. */
+export function formatExcerpt(lines: readonly SourceLine[]): string {
+  return lines.flatMap((line) => [formatSourceLine(line), ...formatCaret(line)]).join("\n");
+}
+
+function formatCaret({ indent }: SourceLine): string[] {
+  return indent === null ? [] : [`       | ${indent}^`];
 }
 
 /** `>   12 | const x = ;` */
@@ -46,11 +65,14 @@ export function formatSourceLine({ number, text, isHere }: SourceLine): string {
   return `${isHere ? ">" : " "} ${String(number).padStart(4)} | ${text}`;
 }
 
-/** The lines as HTML, escaped; the one that it is about is marked. */
+/** The lines as HTML, escaped; the line of the place is marked, and its column has a caret. */
 export function toHtmlExcerpt(lines: readonly SourceLine[]): string {
-  const shown = lines.map((line) => {
+  const shown = lines.flatMap((line) => {
     const text = escapeHtml(formatSourceLine(line));
-    return line.isHere ? `<mark>${text}</mark>` : text;
+    const caret = formatCaret(line).map((below) =>
+      below.replace("^", `<span class="caret">^</span>`),
+    );
+    return [line.isHere ? `<mark>${text}</mark>` : text, ...caret];
   });
   return `<pre>${shown.join("\n")}</pre>`;
 }

@@ -33,6 +33,37 @@ export function parseFrames(stack: string): StackFrame[] {
   });
 }
 
+/**
+ * Takes the frames of Node and of Edgicorn out of a printed error: they tell its author nothing of the handler.
+ *
+ * @param text As `inspect` prints an error: stacks of causes are indented.
+ * @returns The rest, and how many frames it lacks.
+ */
+export function hideInnerFrames(text: string): { text: string; hidden: number } {
+  const lines = text.split("\n");
+  const shown: string[] = [];
+  for (const line of lines) {
+    // After the last frame, a brace may begin the fields of the error.
+    const brace = line.endsWith(" {") ? " {" : "";
+    if (!isInnerFrame(line.slice(0, line.length - brace.length))) shown.push(line);
+    else if (brace !== "") shown.push(`${shown.pop() ?? ""}${brace}`);
+  }
+  return { text: shown.join("\n"), hidden: lines.length - shown.length };
+}
+
+/** Frames that an error has in common with its cause. They are shown with the cause. */
+const COMMON = /^\s+\.\.\. \d+ lines matching cause stack trace \.\.\.$/;
+
+function isInnerFrame(line: string): boolean {
+  if (COMMON.test(line)) return true;
+  const { place } = (NAMED.exec(line) ?? BARE.exec(line))?.groups ?? {};
+  if (place === undefined) return false;
+  if (place.startsWith("node:") || place === "<anonymous>") return true;
+  const at = PLACE.exec(place)?.groups;
+  const position = at === undefined ? null : toPosition(at);
+  return position !== null && isRuntimeCode(position.file);
+}
+
 /** Paths may have parentheses, those of route groups do; names of functions have none after a space. */
 const NAMED = /^\s+at (?<name>.+?) \((?<place>.+)\)$/;
 const BARE = /^\s+at (?:async )?(?<place>.+)$/;

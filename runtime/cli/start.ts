@@ -404,15 +404,10 @@ function toBannerInfo(
   certificates: LoadedCertificates | null,
 ): Omit<BannerInfo, "addresses"> {
   const { generation, files } = primary;
-  const { manifest } = generation;
   return {
     version: packageVersion(),
     mode: config.mode,
-    routes: manifest.routes.map(({ pattern, handlers }, number) => ({
-      methods: generation.methodsOf(number) ?? [],
-      pattern,
-      file: handlers.map(({ module }) => manifest.modules[module]?.source ?? "").join(", "),
-    })),
+    routes: generation.describeRoutes(),
     handlersDir: display(config.handlersDir),
     publicFiles:
       files === null || config.publicDir === null

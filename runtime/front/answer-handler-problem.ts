@@ -1,6 +1,6 @@
 import type { ClientSide } from "../dispatch/client-side.ts";
 import type { HandlerProblem } from "../handler-problem.ts";
-import { PAGE_FIELDS } from "../html-page.ts";
+import { developmentPageFields, formatDevelopmentPage } from "../html-page.ts";
 import { findField } from "./find-field.ts";
 
 /** Whether somebody opens a page in a browser, rather than a program or a page asking for something. */
@@ -11,16 +11,31 @@ export function isNavigation({ method, fields }: ClientSide["head"]): boolean {
   return method === "GET" && (findField(fields, "accept")?.includes("text/html") ?? false);
 }
 
-/** Shows whoever works on the handlers why they do not serve. For development only. */
-export function answerHandlerProblem(client: ClientSide, { html, text }: HandlerProblem): void {
+/** Shows the developer why the handlers do not serve. For development only. */
+export function answerHandlerProblem(client: ClientSide, problem: HandlerProblem): void {
+  answerDeveloper(client, { status: 500, ...problem });
+}
+
+/** Answers with a page for a navigation, or with text. For development only. */
+export function answerDeveloper(
+  client: ClientSide,
+  { status, title, content, text }: HandlerProblem & { status: number },
+): void {
   const isPage = isNavigation(client.head);
-  const fields = { "content-type": isPage ? HTML : TEXT, ...PAGE_FIELDS };
+  const isGet = client.head.method === "GET";
+  const fields = { "content-type": isPage ? HTML : TEXT, ...developmentPageFields() };
   client.respond({
-    status: 500,
+    status,
     statusText: "",
     fields: Object.entries(fields).flat().join("\n"),
-    body: isPage ? html : text,
+    body: isPage ? formatDevelopmentPage(title, content, { isGet }) : text,
   });
+}
+
+/** Answers a page that asks whether the handlers were built since it was shown. For development only. */
+export function answerChanges(client: ClientSide, buildCount: number): void {
+  const fields = `content-type\n${TEXT}\ncache-control\nno-store`;
+  client.respond({ status: 200, statusText: "", fields, body: `${process.pid}.${buildCount}` });
 }
 
 const HTML = "text/html; charset=utf-8";

@@ -72,6 +72,11 @@ export class FileIndex {
     this.#timer.unref();
   }
 
+  /** Paths of all files, decoded. */
+  get paths(): readonly string[] {
+    return [...this.#entries.keys()];
+  }
+
   get stats(): FileIndexStats {
     return {
       files: this.#tree?.fileCount ?? 0,

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { CHANGES_PATH } from "../../runtime/html-page.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { runCommand } from "../helpers/run-command.ts";
 import { fieldValue, send } from "../helpers/send.ts";
 import { spawnServer, startServer, type TestServer } from "../helpers/start-server.ts";
@@ -46,10 +49,11 @@ describe("edgicorn dev", { timeout: 60_000 }, () => {
       assert.equal(fieldValue(response, "content-type"), "text/html; charset=utf-8");
       assert.equal(fieldValue(response, "cache-control"), "no-store");
       const page = response.text;
-      assert.match(page, /<h1>Cannot compile handlers: 1 error<\/h1>/);
+      assert.match(page, /<h1 class="bad">Cannot compile handlers: 1 error<\/h1>/);
       assert.match(page, /<h2>handlers\/index\.ts:3:23<\/h2>\n<p>Unexpected &quot;;&quot;<\/p>/);
       assert.match(page, /2 \| {3}const x = &quot;&lt;b&gt;&quot;;/);
       assert.match(page, /<mark>&gt; {4}3 \| {3}return new Response\(;<\/mark>/);
+      assert.match(page, /<\/mark>\n {7}\| {23}<span class="caret">\^<\/span>/);
       assert.ok(!page.includes("<b>"));
     }
     for (const headers of [{}, PAGE_FETCH]) {
@@ -64,6 +68,55 @@ describe("edgicorn dev", { timeout: 60_000 }, () => {
     const [status, page] = await ask(server, BROWSER);
     assert.equal(status, 500);
     assert.match(page, /<h2>handlers\/index\.ts:2[\d:]*<\/h2>\n<p>Error: top<\/p>/);
+  });
+
+  it("lists the routes where none matches, and tells pages when the handlers were built anew", async (t) => {
+    const server = await startServer(t, {
+      command: "dev",
+      handlers: {
+        "about.ts": HELLO,
+        "users/[id].ts": `export const GET = () => { throw new TypeError("<i>no user</i>"); };`,
+      },
+      public: { "style.css": "css" },
+      workers: 1,
+    });
+    const page = await send(`${server.http}/abuot`, { headers: BROWSER });
+    assert.equal(page.status, 404);
+    assert.match(page.text, /Did you mean <a href="\/about">\/about<\/a>\?/);
+    assert.match(page.text, /<td>GET, HEAD[^<]*<\/td><td><code>\/users\/:id<\/code>/);
+    assert.match(page.text, /handlers\/users\/\[id\]\.ts/);
+    const odd = await send(`${server.http}/%3Cscript%3E`, { headers: BROWSER });
+    assert.ok(!odd.text.includes("<script>e"), odd.text);
+    assert.match(odd.text, /No route for \/&lt;script&gt;/);
+    const program = await send(`${server.http}/stlye.css`);
+    assert.equal(fieldValue(program, "content-type"), "text/plain; charset=utf-8");
+    assert.match(
+      program.text,
+      /^No route for \/stlye\.css \(404\)\n.*\nDid you mean \/style\.css\?\n$/,
+    );
+
+    const failed = await send(`${server.http}/users/1`, { headers: BROWSER });
+    assert.equal(failed.status, 500);
+    assert.match(failed.text, /<h1 class="bad">TypeError: &lt;i&gt;no user/);
+    assert.match(failed.text, /<span class="caret">\^<\/span>/);
+    // Frames of ours are behind the toggle only.
+    const [shown = "", all = ""] = failed.text.split("<details>");
+    assert.ok(!shown.includes("dist/"), shown);
+    assert.match(all, /frames of Node and Edgicorn.*dist\//s);
+    // The policy lets the page's own script run, and no other.
+    const script = /<script>(.*)<\/script>/s.exec(failed.text)?.[1] ?? "";
+    const hash = createHash("sha256").update(script).digest("base64");
+    const policy = fieldValue(failed, "content-security-policy") ?? "";
+    assert.ok(policy.includes(`script-src 'sha256-${hash}'`), policy);
+    const form = await send(`${server.http}/users/1`, { method: "POST", headers: BROWSER });
+    assert.equal(form.status, 405);
+
+    const changes = async (): Promise<string> => (await send(`${server.http}${CHANGES_PATH}`)).text;
+    const before = await changes();
+    assert.equal(await changes(), before);
+    await next(server, "reload", () => write(server, "about.ts", BROKEN));
+    await eventually(t, async () => (await changes()) !== before);
+    assert.ok(!server.stderr.includes(CHANGES_PATH));
   });
 
   it("starts although handlers do not compile, and serves them when they do", async (t) => {

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import { CHANGES_PATH } from "../../runtime/html-page.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { openFilesOf } from "../helpers/proc.ts";
 import { fieldOf, type RawConnection, type RawResponse } from "../helpers/raw-connection.ts";
@@ -65,6 +66,13 @@ describe("static files", { timeout: 60_000 }, () => {
         assert.equal(fieldOf(response, "content-length"), "0");
       }
       assert.equal(String((await ask(connection, "GET /page.txt")).body), "page");
+    });
+
+    await t.test("and nothing for developers in production", async () => {
+      const connection = await server.connect();
+      const response = await ask(connection, `GET ${CHANGES_PATH}`, "Accept: text/html");
+      assert.equal(response.status, 404);
+      assert.ok(!String(response.body).includes("Route"));
     });
 
     await t.test("with several slashes for one", async () => {
