@@ -100,6 +100,8 @@ async function compile() {
     banner: { js: REQUIRE },
     legalComments: "linked",
     sourcemap: "linked",
+    // Lines and names are enough for stack traces. The sources would double the size of the package.
+    sourcesContent: false,
     logLevel: "warning",
   });
 }

@@ -91,6 +91,10 @@ const PROJECT = {
     export const same = defineHandler({ fetch: async (_, env) => new Response(await env.CACHE.get("a")) });
     export const named = defineHandler({ fetch: (_: Request, env: Env) => new Response(env.DATABASE_URL) });
     export const one = defineHandler<{ id: string }>((_, { params, env }) => new Response(params.id + env.DATABASE_URL));`,
+  "handlers/node.ts": `import { fromNode } from "edgicorn";
+    // @ts-expect-error
+    fromNode({ listen: true });
+    export default fromNode((req, res) => { res.end(req.url); });`,
   "handlers/imports.ts": `import type { HandlerConfig, Logger, Middleware } from "edgicorn";
     import text from "./a.sql";
     import page from "./a.html";
