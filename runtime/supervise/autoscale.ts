@@ -1,22 +1,22 @@
-/** Between how many workers a pool may choose. */
+/** The least and the most workers of a pool that scales by itself. */
 export interface ScaleBounds {
   readonly least: number;
   readonly most: number;
 }
 
-/** How busy a pool is. */
+/** The load of a pool. */
 export interface ScaleSample {
-  /** How many are desired now. */
+  /** The desired number of workers now. */
   readonly desired: number;
-  /** How many of those serve. */
+  /** How many workers serve. */
   readonly ready: number;
-  /** Which part of their time they were busy since the last sample, on average: 0 to 1. */
+  /** Average share of the time since the last sample in which they were busy: 0 to 1. */
   readonly utilization: number;
-  /** For how long the exchange that waits longest has waited for a worker. */
+  /** How long the oldest queued exchange has waited. */
   readonly queueAgeMs: number;
 }
 
-/** Since when it has been busy, or idle enough for one worker less; `null`: it is not. */
+/** Since when the pool has been busy, or idle enough for one worker less; `null`: it is not. */
 export interface ScaleState {
   readonly busySinceMs: number | null;
   readonly idleSinceMs: number | null;
@@ -27,23 +27,23 @@ export const UNDECIDED: ScaleState = { busySinceMs: null, idleSinceMs: null };
 /** Above it a worker has no room for a burst. */
 const BUSY_UTILIZATION = 0.75;
 
-/** One worker less must leave the others less busy than this: well below what would call it back. */
+/** After removing one worker the others must be less busy than this: well below the bound for adding one. */
 const IDLE_UTILIZATION = 0.5;
 
-/** What waits longer than this would be served by one more worker. */
+/** An exchange that waits longer needs one more worker. */
 const BUSY_QUEUE_MS = 100;
 
-/** Up quickly: the time in which a burst that is none has shown itself. */
+/** Up quickly: a short burst is over in this time. */
 const BUSY_FOR_MS = 2_000;
 
-/** Down slowly: the next burst may be on its way, and a worker that waits costs memory only. */
+/** Down slowly: the next burst may be on its way, and an idle worker only costs memory. */
 const IDLE_FOR_MS = 60_000;
 
 /**
- * How many workers a pool should have. Pure; to be asked every second or so.
+ * Decides how many workers a pool should have. Pure; call it about every second.
  *
- * One more or one less at a time, and the next only after all that are desired serve and the load has been looked at
- * again for as long. A constant load never makes it go back on what it did: going from n to n + 1 takes a load above
+ * Adds or removes one worker at a time. The next change comes only when all desired workers serve and the load has been
+ * measured again for as long. A constant load never makes it undo a change: going from n to n + 1 takes a load above
  * 0.75 n workers, going back one below 0.5 n.
  */
 export function decideScale(
@@ -54,7 +54,7 @@ export function decideScale(
   const { desired, ready, utilization, queueAgeMs } = sample;
   const within = Math.min(Math.max(desired, least), most);
   if (within !== desired) return { desired: within, state: UNDECIDED };
-  // What is starting, or was lost, will take its share: until then nobody knows what is enough.
+  // Workers that are starting will take their share. Until then the load says nothing.
   if (ready !== desired) return { desired, state: UNDECIDED };
 
   const isWaiting = queueAgeMs > BUSY_QUEUE_MS;

@@ -1,11 +1,11 @@
 import { toDisplayPath } from "../display-path.ts";
 import { isUserCode, type StackFrame } from "../stack-frames.ts";
 
-/** A worker that ended before it was ready, without a word of its own. */
+/** A worker that ended before it was ready, and did not report a reason. */
 export interface BootLoss {
   code: number | null;
   signal: NodeJS.Signals | null;
-  /** The primary ended it, since its time was over. */
+  /** The primary ended the worker, because its time was over. */
   isOverdue: boolean;
   /** The file that it loaded last: `handlers/x.ts`; `null`: none yet. */
   loading: string | null;
@@ -35,8 +35,8 @@ export function describeBootLoss(
   const blocked = stack.find(({ position }) => position !== null && isUserCode(position.file));
   const expected = "expected the top level to end";
   if (!blocked?.position) {
-    const what = stack.length > 0 ? "blocks the event loop in a package, and " : "";
-    return toLines(loading, `${what}has not finished loading within ${limit}, ${expected}`);
+    const blocking = stack.length > 0 ? "blocks the event loop in a package, and " : "";
+    return toLines(loading, `${blocking}has not finished loading within ${limit}, ${expected}`);
   }
   const { file, line, column } = blocked.position;
   const place = [toDisplayPath(file), line, column].filter((part) => part !== null).join(":");

@@ -4,10 +4,10 @@ import { dirname } from "node:path";
 /**
  * Takes this process out of a working directory that was deleted, into the nearest folder above it that exists.
  *
- * Node does not start in a deleted directory (`uv_cwd`), so that neither a worker nor a build would. A directory that was
- * deleted and made anew is entered again.
+ * Node does not start in a deleted directory (`uv_cwd`), so neither a worker nor a build would start. If the directory
+ * was deleted and created again, the process enters the new one.
  *
- * To be called after `process.cwd()` was called once.
+ * Must be called after a first call of `process.cwd()`.
  *
  * @returns A warning for the log; `null` when the working directory exists.
  */
@@ -23,7 +23,7 @@ export function leaveDeletedFolder(): string | null {
     folder = dirname(folder);
   }
   process.chdir(folder);
-  // Node keeps the answer until the next `chdir`: asked for later, it may be an error.
+  // Node caches the result until the next `chdir`. A later call could fail.
   process.cwd();
   return folder === before
     ? `the working directory ${before} was deleted and made anew: new workers start in the new one`
@@ -34,7 +34,7 @@ function look(path: string): Stats | null {
   try {
     return statSync(path);
   } catch {
-    // Gone, or behind a folder that may not be entered.
+    // The folder is gone, or above it is one that may not be entered.
     return null;
   }
 }

@@ -2,13 +2,13 @@ import { readFile } from "node:fs/promises";
 import { isRuntimeCode, parseFrames, type StackFrame } from "../stack-frames.ts";
 import { openInspector } from "./open-inspector.ts";
 
-/** What can be seen of a process that does not answer. */
+/** The visible state of a process that does not answer. */
 export interface Findings {
-  /** `null`: not known, where there is no `/proc`. */
+  /** `null`: not known, because there is no `/proc`. */
   processState: ProcessState | null;
   /**
-   * Where it runs, innermost first, without our own code. Empty: not known. It was stopped, or it waits outside of
-   * JavaScript, for a child process, a system call, or a library in machine code.
+   * Where it runs, innermost first, without Edgicorn's own code. Empty: not known. The process is stopped, or it waits
+   * outside of JavaScript, for a child process, a system call, or a native library.
    */
   stack: StackFrame[];
 }
@@ -17,9 +17,10 @@ export interface Findings {
 export type ProcessState = "running" | "waiting" | "stopped" | "exited";
 
 /**
- * Looks into a worker whose event loop is blocked. Never rejects; ends with the signal.
+ * Examines a worker whose event loop is blocked. Never rejects; ends with the signal.
  *
- * The worker's own process makes the stack: there its places are mapped to the sources. It is of no use after that.
+ * The worker's own process makes the stack, because only there the places are mapped to the sources. The worker is not
+ * usable after that.
  */
 export async function examine(
   pid: number,
@@ -36,14 +37,14 @@ export async function examine(
       inspector.close();
     }
   } catch {
-    // It did not open its inspector in time, or it exited: what is known without has to do.
+    // It did not open its inspector in time, or it exited: return the rest.
     return { processState, stack: [] };
   }
 }
 
 /**
- * Runs on top of what blocks, as V8 lets the inspector interrupt it: also within a regular expression or
- * `Atomics.wait`. A stack that somebody else formats would not have its places mapped.
+ * Runs on top of the blocking code, because V8 lets the inspector interrupt it, even within a regular expression or
+ * `Atomics.wait`. A `prepareStackTrace` of the handlers would not map the places.
  */
 const STACK = `(function here() {
   Error.stackTraceLimit = 256;
@@ -55,7 +56,7 @@ const STACK = `(function here() {
 
 function toFrames(stack: unknown): StackFrame[] {
   if (typeof stack !== "string") return [];
-  // The first is the expression itself.
+  // The first frame is the expression itself.
   const [, ...frames] = parseFrames(stack);
   return frames.filter(({ position }) => position === null || !isRuntimeCode(position.file));
 }
@@ -69,7 +70,7 @@ async function readProcessState(pid: number): Promise<ProcessState | null> {
   }
 }
 
-/** Of `/proc/PID/stat` (proc_pid_stat(5)): the state is the field after the name, which may hold anything. */
+/** Parses `/proc/PID/stat` (proc_pid_stat(5)): the state follows the name, which may contain anything. */
 export function toProcessState(stat: string): ProcessState | null {
   switch (stat.charAt(stat.lastIndexOf(")") + 2)) {
     case "R":

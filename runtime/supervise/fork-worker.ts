@@ -11,13 +11,13 @@ import {
   type NodeOptions,
 } from "../inspector-options.ts";
 
-/** A forked worker and our end of its channel. */
+/** A forked worker and the primary's end of its channel. */
 export interface ForkedWorker {
   worker: Worker;
   socket: Socket;
 }
 
-/** Tells `node:cluster` how to fork workers. Once per primary, before the first fork. */
+/** Tells `node:cluster` how to fork workers. Call it once per primary, before the first fork. */
 export function prepareForks(workerEntry: string): void {
   cluster.setupPrimary({
     exec: workerEntry,
@@ -29,34 +29,34 @@ export function prepareForks(workerEntry: string): void {
   });
 }
 
-/** The options of Node with which workers start: those of this process, and what lets it inspect them. */
+/** Returns the Node options of workers: those of this process, and those that let it inspect them. */
 export function workerExecArgv(): string[] {
   return canInspectWorkers() ? [...process.execArgv, INSPECTOR_OPTION] : process.execArgv;
 }
 
 /**
- * Whether workers open Node's inspector at SIGUSR1, and nobody else does: it tells where a blocked one stands. How its
- * port is found is known for Linux.
+ * Tells whether workers open Node's inspector at SIGUSR1 for the primary alone. The inspector shows where a blocked
+ * worker stands. Finding its port works on Linux only.
  */
 export function canInspectWorkers(): boolean {
   const { platform, features } = process;
   return platform === "linux" && features.inspector && !configuresInspector(nodeOptions());
 }
 
-/** Whether workers wait at breakpoints. */
+/** Tells whether workers may stop at breakpoints. */
 export function areWorkersDebugged(): boolean {
   return asksForDebugger(nodeOptions());
 }
 
-/** Workers are started with the same. */
+/** The Node options of this process. Workers get the same. */
 function nodeOptions(): NodeOptions {
   return { execArgv: process.execArgv, nodeOptions: process.env["NODE_OPTIONS"] };
 }
 
 /**
- * Forks a worker. Its heap may be as large as said, unless the operator said so to Node itself.
+ * Forks a worker. `heapLimitBytes` bounds its heap, unless the operator has set a bound for Node itself.
  *
- * @throws RuntimeError `ERR_BOOT_LOOP` when the system makes no process. Node tells of it in three ways: it throws
+ * @throws RuntimeError `ERR_BOOT_LOOP` when the system creates no process. Node reports this in three ways: it throws
  *   (ENOMEM), it returns a child without streams (EMFILE, ENFILE), or one with streams and without a process (EAGAIN).
  */
 export function forkWorker(
@@ -68,7 +68,7 @@ export function forkWorker(
   const execArgv = cluster.settings.execArgv ?? process.execArgv;
   let worker: Worker;
   try {
-    // Options of Node are set for all forks from then on, and pools differ in theirs.
+    // Node's options apply to all later forks, and pools differ in theirs.
     cluster.setupPrimary({ execArgv: [...execArgv, ...toHeapFlags(heapLimitBytes, execArgv)] });
     worker = cluster.fork(env);
   } catch (error) {
@@ -78,21 +78,21 @@ export function forkWorker(
   } finally {
     cluster.setupPrimary({ execArgv });
   }
-  // A failed fork is told here too, a moment later; later ones say that a signal did not reach it, which its exit tells.
+  // Reports a failed fork again, a moment later. Later errors are signals that did not arrive, which the exit explains.
   worker.on("error", () => {});
   const child = worker.process;
   // Contrary to its types, a child that was never started has none.
   const stdio = child.stdio as typeof child.stdio | undefined;
   const socket = stdio?.[CHANNEL_FD];
   if (child.pid !== undefined && socket instanceof Socket) return { worker, socket };
-  // It will never exit, which is when node:cluster would forget it.
+  // It will never exit, which would make node:cluster forget it.
   if (cluster.workers !== undefined) delete cluster.workers[worker.id];
   if (socket instanceof Socket) socket.destroy();
   const limit = stdio === undefined ? "too many open files" : "too many processes";
   throw new RuntimeError("ERR_BOOT_LOOP", `Cannot fork a worker: ${limit}`);
 }
 
-/** Node takes either spelling. */
+/** Node accepts either spelling. */
 const HEAP_FLAG = /(?:^|\s)--max[-_]old[-_]space[-_]size\b/;
 
 function toHeapFlags(heapLimitBytes: number | null, execArgv: readonly string[]): string[] {

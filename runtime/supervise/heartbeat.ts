@@ -6,16 +6,16 @@ import { isUserCode, type SourcePosition, type StackFrame } from "../stack-frame
 import { examine } from "./examine.ts";
 import { judge, type Rhythm, toRhythm, type Verdict } from "./pulse.ts";
 
-/** Between two log lines of workers that were silent for a while: busy machines would write one a second. */
+/** Least time between log lines about silent workers: a busy machine would write one per second. */
 const SILENCE_LOG_MS = 10_000;
 
-/** Longest that a hung worker lives on while it is found out where it hangs. */
+/** Longest that a hung worker lives on while the primary examines it. */
 const EXAMINE_MS = 1_000;
 
 /** Most frames of a stack that are logged. */
 const LOGGED_FRAMES = 20;
 
-/** What must be known of a worker to watch over it; `WorkerProcess` is one. */
+/** The parts of a worker that the heartbeat needs; `WorkerProcess` has them. */
 export interface Watched {
   readonly id: WorkerId;
   readonly pid: number;
@@ -25,37 +25,37 @@ export interface Watched {
 
 export interface HeartbeatOptions<W extends Watched> {
   log: Logger;
-  /** A worker that is silent for so long is hung, and killed; 0: none ever is. */
+  /** A worker that is silent for this long is hung, and killed; 0: none ever is. */
   hangTimeoutMs: number;
-  /** Whether a hung worker can be asked where it hangs: SIGUSR1 opens its inspector. */
+  /** Whether the primary can examine a hung worker: SIGUSR1 opens its inspector. */
   canInspect: boolean;
-  /** It has been silent for a tick: it should get nothing new. */
+  /** The worker has been silent for a tick: it should get nothing new. */
   onStalled: (worker: W) => void;
-  /** It speaks again. Once after each `onStalled`, unless it is lost before. */
+  /** The worker sends again. Called once after each `onStalled`, unless the worker is lost before. */
   onRecovered: (worker: W) => void;
-  /** More to log of a worker that hangs: what it works on, whose code blocks it. */
+  /** Returns more log fields about a hung worker: its exchanges, and the code that blocks it. */
   describe: (worker: W, stack: readonly StackFrame[]) => object;
 }
 
-/** What is known of one worker's signs of life. */
+/** The state of one worker. */
 interface Pulse {
   verdict: Verdict;
-  /** Number of the ping that was sent last; 0: none yet. */
+  /** Number of the last ping; 0: none yet. */
   number: PingNumber;
   isAwaited: boolean;
   receivedBytes: number;
   silentTicks: number;
-  /** When the ping was sent that stands unanswered. */
+  /** When the unanswered ping was sent. */
   pingedMs: number;
   /** Aborts when the worker is lost. */
   readonly gone: AbortController;
 }
 
 /**
- * Asks workers each second whether they live, and kills those that have said nothing for too long.
+ * Pings workers each second, and kills workers that have been silent for too long.
  *
- * Any byte is a sign of life; a ping makes an idle worker send one. At most one ping per worker stands unanswered, so
- * nothing piles up before one that reads nothing. The timer runs while somebody is watched.
+ * Any byte is a sign of life; a ping makes an idle worker send one. Each worker has at most one unanswered ping, so
+ * that none pile up while it does not read. The timer runs while there are workers to watch.
  */
 export class Heartbeat<W extends Watched> {
   readonly #options: HeartbeatOptions<W>;
@@ -70,7 +70,7 @@ export class Heartbeat<W extends Watched> {
     this.#rhythm = toRhythm(options.hangTimeoutMs);
   }
 
-  /** From now on, until it is forgotten. */
+  /** Watches a worker until `forget`. */
   watch(worker: W): void {
     this.#pulses.set(worker, {
       verdict: "live",
@@ -81,11 +81,11 @@ export class Heartbeat<W extends Watched> {
       pingedMs: 0,
       gone: new AbortController(),
     });
-    // What came in while this process was busy is read first: it may be the sign of life.
+    // Read first the bytes that came in while this process was busy: they may be the sign of life.
     this.#timer ??= setInterval(() => setImmediate(this.#tick), this.#rhythm.tickMs).unref();
   }
 
-  /** The worker is lost, for whatever reason. */
+  /** Stops watching a worker that is lost. */
   forget(worker: W): void {
     this.#pulses.get(worker)?.gone.abort();
     this.#pulses.delete(worker);
@@ -94,8 +94,8 @@ export class Heartbeat<W extends Watched> {
     this.#timer = undefined;
   }
 
-  /** It answered a ping. One to an earlier ping tells nothing of now. */
-  hear(worker: W, number: PingNumber): void {
+  /** Notes a worker's answer to a ping. An answer to an earlier ping says nothing about now. */
+  onPong(worker: W, number: PingNumber): void {
     const pulse = this.#pulses.get(worker);
     if (pulse === undefined || pulse.number !== number) return;
     pulse.isAwaited = false;
@@ -146,7 +146,7 @@ export class Heartbeat<W extends Watched> {
 
   #logSilence(worker: W, pulse: Pulse): void {
     const nowMs = performance.now();
-    // By the clock, unless the clock ran on while nothing else did.
+    // By the clock, unless the clock ran on while the machine slept.
     const mostMs = (pulse.silentTicks + 1) * this.#rhythm.tickMs;
     const silentForMs = Math.round(Math.min(nowMs - pulse.pingedMs, mostMs));
     if (nowMs - this.#silenceLoggedMs < SILENCE_LOG_MS) {
@@ -162,7 +162,7 @@ export class Heartbeat<W extends Watched> {
     );
   }
 
-  /** It hears nothing any more, SIGTERM included: to find out where it hangs is all that can be done before the end. */
+  /** Examines and kills a hung worker. It does not react to anything else, SIGTERM included. */
   async #giveUp(worker: W, pulse: Pulse): Promise<void> {
     const { log, canInspect, describe } = this.#options;
     const signal = AbortSignal.any([pulse.gone.signal, AbortSignal.timeout(EXAMINE_MS)]);
@@ -179,18 +179,15 @@ export class Heartbeat<W extends Watched> {
     try {
       log.error({ ...fields, ...describe(worker, stack) }, "worker hangs: killing it");
     } catch (error) {
-      // A bug of ours must neither keep it alive nor end the primary.
-      log.error(
-        { ...fields, err: error },
-        "worker hangs: killing it, with what cannot be described",
-      );
+      // A bug in the description must neither keep the worker alive nor end the primary.
+      log.error({ ...fields, err: error }, "worker hangs: killing it; its description failed");
     }
     const message = `Worker ${worker.id} hung: it sent nothing for ${silentForMs} ms`;
     worker.giveUp("hung", new RuntimeError("ERR_HANDLER_TIMEOUT", message));
   }
 }
 
-/** Where it hangs, in a person's words; nothing when that is not known. */
+/** Returns where it hangs, in readable form; no fields when that is not known. */
 function toStackFields(stack: readonly StackFrame[]): object {
   if (stack.length === 0) return {};
   const blockedAt = stack.find(({ position }) => position !== null && isUserCode(position.file));
@@ -205,7 +202,7 @@ function toStackFields(stack: readonly StackFrame[]): object {
   };
 }
 
-/** As messages name a place. */
+/** Formats a place as in other messages. */
 function toPlace({ file, ...rest }: SourcePosition): string {
   return toText({ file: toDisplayPath(file), ...rest });
 }

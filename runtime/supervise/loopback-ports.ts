@@ -1,9 +1,9 @@
 import { open, readdir, readlink } from "node:fs/promises";
 
-/** Listening sockets come first in the table: this is room for more than a thousand. */
+/** Room for more than a thousand lines. Listening sockets come first in the table. */
 const TABLE_BYTES = 256 * 1024;
 
-/** The ports that a process listens on at 127.0.0.1. Linux; rejects when the process is gone. */
+/** Returns the ports on which a process listens at 127.0.0.1. Linux only; rejects when the process is gone. */
 export async function findLoopbackPorts(pid: number): Promise<number[]> {
   const listeners = parseListeners(await readStart(`/proc/${pid}/net/tcp`));
   if (listeners.length === 0) return [];
@@ -14,11 +14,11 @@ export async function findLoopbackPorts(pid: number): Promise<number[]> {
 /** A socket that listens at 127.0.0.1. */
 export interface Listener {
   port: number;
-  /** Names the socket among all of the machine's. */
+  /** Identifies the socket on this machine. */
   inode: string;
 }
 
-/** Of `/proc/net/tcp` (proc_pid_net(5)), which may be cut off anywhere. */
+/** Parses `/proc/net/tcp` (proc_pid_net(5)), which may be cut off anywhere. */
 export function parseListeners(table: string): Listener[] {
   return [...table.matchAll(LISTENER)].map(({ groups }) => ({
     port: Number.parseInt(groups?.["port"] ?? "", 16),
@@ -35,7 +35,7 @@ async function readStart(path: string): Promise<string> {
   try {
     const buffer = Buffer.alloc(TABLE_BYTES);
     let length = 0;
-    // The kernel gives a page at a time.
+    // The kernel returns a page at a time.
     for (;;) {
       const { bytesRead } = await file.read(buffer, length, buffer.length - length);
       length += bytesRead;
@@ -46,12 +46,12 @@ async function readStart(path: string): Promise<string> {
   }
 }
 
-/** Inodes of the sockets that a process has open. */
+/** Returns the inodes of the open sockets of a process. */
 async function readSockets(pid: number): Promise<string[]> {
   const folder = `/proc/${pid}/fd`;
   const targets = await Promise.all(
     (await readdir(folder)).map(async (name) => {
-      // One that was closed since the folder was read is none.
+      // A socket may have been closed since the folder was read.
       const target = await readlink(`${folder}/${name}`).catch(() => "");
       return /^socket:\[(?<inode>\d+)\]$/.exec(target)?.groups?.["inode"] ?? [];
     }),

@@ -3,25 +3,25 @@ import { assertNever } from "../errors.ts";
 /**
  * Why a worker was lost.
  *
- * - `crashed`: it ended by itself, by an exit or by what it did (a fault, an abort, too much memory).
- * - `hung`: it was ended because its event loop was blocked.
- * - `killed`: somebody outside ended it.
- * - `breach`: it was ended because what it said, or that it fell silent for good, breaks the protocol.
- * - `retired`: it was ended in order, or because nobody wants it any more.
+ * - `crashed`: it ended by itself, by an exit or by its own doing (a fault, an abort, too much memory).
+ * - `hung`: the primary ended it because its event loop was blocked.
+ * - `killed`: another process ended it.
+ * - `breach`: the primary ended it because it broke the protocol, by a message or by lasting silence.
+ * - `retired`: it ended in order, or the primary ended it because it was not needed any more.
  */
 export type LossCause = "crashed" | "hung" | "killed" | "breach" | "retired";
 
-/** What a process ended with, as its parent sees it. */
+/** The end of a process, as its parent sees it. */
 export interface ProcessExit {
   code: number | null;
   signal: NodeJS.Signals | null;
 }
 
 /**
- * Why a worker that has exited was lost.
+ * Returns why a worker that has exited was lost.
  *
- * @param known What only its parent knows. `givenUp`: why it was ended, if it was by us; `oomKilled`: whether the system
- *   has killed a process for its memory of late, which looks like a SIGKILL from outside.
+ * @param known Facts that only its parent knows. `givenUp`: why the primary ended it, if it did; `oomKilled`: whether
+ *   the system has recently killed a process for its memory, which looks like a SIGKILL from outside.
  */
 export function classifyLoss(
   { signal }: ProcessExit,
@@ -32,7 +32,7 @@ export function classifyLoss(
   return signal === "SIGKILL" && known.oomKilled ? "crashed" : "killed";
 }
 
-/** Whether what the worker was doing may be why it was lost: whoever does the same again may lose the next one. */
+/** Tells whether the worker's own work may be the cause, so that the same work may end another worker. */
 export function isOwnDoing(cause: LossCause): boolean {
   switch (cause) {
     case "crashed":
@@ -47,7 +47,7 @@ export function isOwnDoing(cause: LossCause): boolean {
   }
 }
 
-/** What the kernel sends a process for what it does itself. */
+/** Signals that the kernel sends because of the process's own doing. */
 const OWN_SIGNALS: ReadonlySet<NodeJS.Signals> = new Set([
   "SIGABRT",
   "SIGBUS",

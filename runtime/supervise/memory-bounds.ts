@@ -1,28 +1,28 @@
-/** How much memory one worker may take, in bytes. */
+/** Bounds for the memory of one worker, in bytes. */
 export interface MemoryBounds {
-  /** Above it a fresh worker takes its place, in order. */
+  /** Above it a fresh worker replaces it, in order. */
   readonly recycleBytes: number;
-  /** The largest heap of its objects: above it V8 ends the process, and says where. */
+  /** The largest heap of its objects. Above it V8 ends the process, and prints where. */
   readonly heapBytes: number;
-  /** Above it the primary kills it: it may be too busy taking memory to do anything else. */
+  /** Above it the primary kills the worker: it may be too busy allocating to do anything else. */
   readonly killBytes: number;
 }
 
 /**
- * The bounds that follow from one limit.
+ * Derives the bounds from one limit.
  *
- * A worker that leaks passes the first and has time to be replaced while others serve. One that takes all at once passes
- * the second, if it takes it for objects, or the third, if for buffers.
+ * A worker that leaks passes the first bound, and is replaced while others serve. A worker that allocates quickly
+ * passes the second bound with objects, or the third with buffers.
  */
 export function toMemoryBounds(limitBytes: number): MemoryBounds {
   return { recycleBytes: limitBytes, heapBytes: limitBytes * 1.25, killBytes: limitBytes * 1.5 };
 }
 
 /**
- * The limit that a worker has when that of its pool has changed since it was started: the lower one. Its heap was bounded
- * when it was started, so under a higher limit it would not be replaced in order, but crash.
+ * Returns the limit for a worker when its pool's limit has changed since its start: the lower one. Its heap was bounded
+ * at the start, so under a higher limit it would crash instead of being replaced in order.
  *
- * @param startedUnder In bytes, as the other one; 0: none.
+ * @param startedUnder In bytes, like `current`; 0: no limit.
  */
 export function pickMemoryLimit(startedUnder: number, current: number): number {
   if (startedUnder === 0 || current === 0) return Math.max(startedUnder, current);

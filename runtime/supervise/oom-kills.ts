@@ -1,18 +1,21 @@
 import { readFileSync } from "node:fs";
 
-/** How far back a kill may be that explains an exit: the exit is told at once, but this process may be busy. */
+/**
+ * Longest time between a kill and the exit that it explains: the exit is reported at once, but this process may be
+ * busy.
+ */
 const WINDOW_MS = 2_000;
 
 /**
- * Tells whether the system has killed a process for its memory: the process itself only sees a SIGKILL.
+ * Tells whether the system has killed a process for its memory: the exit only shows a SIGKILL.
  *
- * The counter is that of the control group, when it keeps one, else that of the machine: it counts the kills of others
- * too, so a kill explains an exit only if it was of late, and each explains one. All workers of a primary share one of
- * these.
+ * The counter is that of the control group, if it has one, else that of the machine. It counts kills of other processes
+ * too. Therefore a kill explains an exit only if it is recent, and each kill explains one exit. All workers of a
+ * primary share one object.
  */
 export class OomKills {
   readonly #read: () => number;
-  /** What the counter was when it was looked at last, and before that: at least a window ago. */
+  /** The counter at the last reading, and at the one before: at least a window ago. */
   #last: { total: number; ms: number };
   #before: number;
 
@@ -22,14 +25,16 @@ export class OomKills {
     this.#last = { total: this.#before, ms: -Infinity };
   }
 
-  /** To be called every now and then: kills that nobody has asked about by the second time are not ours. */
+  /**
+   * Reads the counter. Call it regularly: kills that explained no exit by the second reading are not of our workers.
+   */
   look(nowMs: number): void {
     if (nowMs - this.#last.ms < WINDOW_MS) return;
     this.#before = this.#last.total;
     this.#last = { total: this.#read(), ms: nowMs };
   }
 
-  /** Whether there was one of late that has not explained another exit. */
+  /** Returns whether there is a recent kill that has not explained another exit, and uses it up. */
   take(): boolean {
     if (this.#read() <= this.#before) return false;
     this.#before++;
@@ -37,20 +42,23 @@ export class OomKills {
   }
 }
 
-/** The number after `oom_kill` in a file of lines `name number`; `null`: it has none. */
+/** Returns the number after `oom_kill` in a file of lines `name number`; `null`: it has none. */
 export function parseOomKills(text: string): number | null {
   const digits = /^oom_kill (\d+)$/m.exec(text)?.[1];
   return digits === undefined ? null : Number(digits);
 }
 
-/** Returns what reads the most precise counter that is there; without any, what always says 0. */
+/** Returns a reader of the most precise counter; without any, a function that returns 0. */
 function openCounter(): () => number {
   const files = [...cgroupFiles(readText("/proc/self/cgroup")), "/proc/vmstat"];
   const file = files.find((each) => parseOomKills(readText(each)) !== null);
   return file === undefined ? () => 0 : () => parseOomKills(readText(file)) ?? 0;
 }
 
-/** Where a control group may count (cgroups(7)): version 2 in `memory.events`, version 1 in `memory.oom_control`. */
+/**
+ * Returns the counter files of control groups (cgroups(7)): version 2 has `memory.events`, version 1
+ * `memory.oom_control`.
+ */
 export function cgroupFiles(membership: string): string[] {
   return membership.split("\n").flatMap((line) => {
     const [, controllers, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];

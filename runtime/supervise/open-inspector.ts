@@ -4,27 +4,27 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { WebSocket } from "ws";
 import { findLoopbackPorts } from "./loopback-ports.ts";
 
-/** Between two looks for the port: it is there within a few milliseconds, or the process is in no state to open it. */
+/** Time between looks for the port. It is open within a few milliseconds, or the process cannot open it. */
 const FIRST_LOOK_MS = 5;
 
-/** What an inspector says in one piece: a list of one target, a stack. */
+/** Longest answer of an inspector: a list of one target, or a stack. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
 /** A session with Node's inspector in another process. */
 export interface Inspector {
-  /** The value of an expression, if it is plain data. Rejects when it throws, and with the signal. */
+  /** Returns the value of an expression, if it is plain data. Rejects when it throws, and with the signal. */
   evaluate(expression: string, signal: AbortSignal): Promise<unknown>;
   close(): void;
 }
 
 /**
  * Opens the inspector of a process by SIGUSR1, which works while its event loop is blocked, and connects to it. The
- * process must have been started with `INSPECTOR_OPTION`, and must leave the signal to Node. Linux.
+ * process must have been started with `INSPECTOR_OPTION`, and must leave the signal to Node. Linux only.
  *
- * Rejects when there is no inspector before the signal.
+ * Rejects when the signal aborts before there is an inspector.
  */
 export async function openInspector(pid: number, signal: AbortSignal): Promise<Inspector> {
-  // A handler may listen too; what is there already is not the inspector.
+  // A handler may listen too: ports that are open already are not the inspector's.
   const before = new Set(await findLoopbackPorts(pid));
   signal.throwIfAborted();
   process.kill(pid, "SIGUSR1");
@@ -35,7 +35,7 @@ export async function openInspector(pid: number, signal: AbortSignal): Promise<I
   }
 }
 
-/** Of the only target of an inspector: it is secret to all who do not ask at its port. */
+/** Returns the URL of an inspector's only target. Only clients of its port can learn it. */
 async function findUrl(port: number, signal: AbortSignal): Promise<string> {
   const request = get({ host: "127.0.0.1", port, path: "/json/list", agent: false, signal });
   const [response] = (await once(request, "response", { signal })) as [AsyncIterable<Buffer>];
@@ -51,10 +51,10 @@ async function findUrl(port: number, signal: AbortSignal): Promise<string> {
 }
 
 async function connect(url: string, signal: AbortSignal): Promise<Inspector> {
-  // 15 ms, and hardly ever needed.
+  // Importing takes 15 ms, and is hardly ever needed.
   const { WebSocket } = await import("ws");
   const socket = new WebSocket(url, { perMessageDeflate: false, maxPayload: MAX_ANSWER_BYTES });
-  // Who waits for something hears of it then; later it is of no interest.
+  // A pending wait gets the error itself. Later errors do not matter.
   socket.on("error", () => {});
   const close = (): void => socket.terminate();
   signal.addEventListener("abort", close, { once: true });

@@ -2,19 +2,20 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { RuntimeError } from "../errors.ts";
 
-/** How a process looks that lives, for tests. */
+/** Looks up living processes. Tests pass another one. */
 export interface ProcessTable {
-  /** The words of its command line; `null`: there is no such process, or it may not be looked at. */
+  /** The words of its command line; `null`: there is no such process, or its command line is not readable. */
   commandOf: (pid: number) => readonly string[] | null;
 }
 
 /**
  * Refuses a pid file of a server that lives.
  *
- * A number alone says little: after a crash or a restart of the machine any program may have it, and a server that does not
- * start for that reason is worse than a file that is written anew. So it counts only if that process runs this program.
+ * A number alone says little: after a crash or a restart of the machine any program may have it. A server that does not
+ * start for that reason is worse than a file that is overwritten. So the number counts only if its process runs this
+ * program.
  *
- * @param successorOf The server whose place this one takes: its file will be ours.
+ * @param successorOf The server whose place this one takes. The file passes to this server.
  * @throws RuntimeError `ERR_LISTEN` that names the process.
  */
 export function refuseLivePidFile(
@@ -33,7 +34,7 @@ export function refuseLivePidFile(
 }
 
 /**
- * Writes this process's number: a reader sees all of it or the file that was there before.
+ * Writes this process's number in one step: a reader sees the whole new file or the old one.
  *
  * @throws RuntimeError `ERR_LISTEN` when the file cannot be written.
  */
@@ -49,13 +50,13 @@ export function writePidFile(path: string): void {
   }
 }
 
-/** Removes the file, if it names this process. For the end of the process: it does not throw. */
+/** Removes the file, if it names this process. Does not throw: the process is about to end. */
 export function removePidFile(path: string): void {
   if (readPid(path) !== process.pid) return;
   try {
     rmSync(path, { force: true });
   } catch {
-    // A folder that may not be written any more: the next start sees that the process is gone.
+    // The folder is not writable any more. The next start sees that the process is gone.
   }
 }
 
@@ -69,7 +70,7 @@ const LINUX: ProcessTable = {
   },
 };
 
-/** Whether a command line is this program's: the same script, or one that was installed elsewhere. */
+/** Tells whether a command line is this program's: the same script, or one that was installed elsewhere. */
 function isServer([, ...words]: readonly string[]): boolean {
   return words.some(
     (word) =>
@@ -84,7 +85,7 @@ function readPid(path: string): number | null {
     const text = readFileSync(path, "utf8").trim();
     return /^[1-9]\d{0,9}$/.test(text) ? Number(text) : null;
   } catch {
-    // There is none, or it cannot be read: writing it will tell.
+    // The file is missing or not readable. Writing it reports an error.
     return null;
   }
 }

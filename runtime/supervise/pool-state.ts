@@ -10,26 +10,26 @@ import { countFailedBoots, type Life, restartDelayMs } from "./restart-policy.ts
  *        ▲                   │    └─────────────│────retired──────────▲
  *        └──────exited───────┴──────exited──────┘
  *
- * A member that was to go leaves nothing behind; any other leaves a vacancy, which waits as long as that life asks for.
+ * A draining member leaves nothing behind. Any other leaves a vacancy, which waits depending on that member's life.
  */
 export type Member =
   | { readonly kind: "starting"; readonly id: WorkerId; readonly failedBoots: number }
   | { readonly kind: "ready"; readonly id: WorkerId; readonly recycle: RecycleReason | null }
   | { readonly kind: "draining"; readonly id: WorkerId };
 
-/** The place of a worker that ended unasked. */
+/** The place of a worker that ended unexpectedly. */
 export interface Vacancy {
-  /** How many in a row could not boot here. */
+  /** How many workers in a row could not boot here. */
   readonly failedBoots: number;
-  /** Nobody is started here before. */
+  /** The next worker starts here no earlier than this. */
   readonly notBeforeMs: number;
 }
 
 /**
- * What `reconcile` decides on.
+ * The state on which `reconcile` decides.
  *
- * Invariants, once what `reconcile` says is done: members that are starting or ready and vacancies are together as many as
- * desired, or one more while a worn one is to be replaced.
+ * Invariants, once the actions of `reconcile` are done: starting members, ready members and vacancies are together as
+ * many as desired, or one more while a worn one is to be replaced.
  */
 export interface PoolState {
   /** Oldest first. */
@@ -38,21 +38,21 @@ export interface PoolState {
 }
 
 export type PoolEvent =
-  /** A process was made, in the place of a vacancy or in a new one. */
+  /** A process was created, in the place of a vacancy or in a new one. */
   | { type: "started"; id: WorkerId; vacancy: Vacancy | null }
-  /** The system makes no process. */
+  /** The system creates no process. */
   | { type: "not-started"; vacancy: Vacancy | null; nowMs: number }
   | { type: "ready"; id: WorkerId }
-  /** A fresh worker should take its place. The first reason stays. */
+  /** A fresh worker should replace it. The first reason stays. */
   | { type: "worn"; id: WorkerId; reason: RecycleReason }
   | { type: "forgotten"; vacancy: Vacancy }
-  /** It was told to go, in order or at once. */
+  /** It was told to end, gracefully or at once. */
   | { type: "retired"; id: WorkerId }
   | { type: "exited"; id: WorkerId; life: Life; nowMs: number };
 
 export const EMPTY_POOL: PoolState = { members: [], vacancies: [] };
 
-/** The next state. Pure. An event that a member does not expect changes nothing. */
+/** Returns the next state. Pure. An event that a member does not expect changes nothing. */
 export function advance(state: PoolState, event: PoolEvent): PoolState {
   switch (event.type) {
     case "started": {
@@ -93,10 +93,10 @@ export function advance(state: PoolState, event: PoolEvent): PoolState {
   }
 }
 
-/** A pool in which no worker serves and none could boot so many times is down until one can. */
+/** A pool without a ready worker is down when each place has failed to boot this many times. */
 const DOWN_AFTER_FAILED_BOOTS = 3;
 
-/** Whether nobody serves and nobody will soon: each place has failed again and again. */
+/** Tells whether no worker serves and none will soon: each place has failed again and again. */
 export function isDown({ members, vacancies }: PoolState): boolean {
   const places: { failedBoots: number }[] = [...vacancies];
   for (const member of members) {

@@ -29,16 +29,16 @@ import { pickRecycleReason, type RecycleLimits } from "./recycle-policy.ts";
 import { WorkerGauge, type WorkerLoad } from "./worker-gauge.ts";
 import { WorkerProcess, type WorkerExit } from "./worker-process.ts";
 
-/** How often workers are looked at: what takes memory as fast as it can gets no further than so much of it. */
+/** Time between inspections. It bounds how much memory a worker can allocate before it is killed. */
 const INSPECT_MS = 500;
 
 const MOST_WORKERS = 1024;
 
 export interface PoolOptions {
   log: Logger;
-  /** How many workers there should be, at least 1. */
+  /** Desired number of workers, at least 1. */
   workers: number;
-  /** How many there may be when they are busy; `workers` or less: always as many as those. */
+  /** Most workers when they are busy; `workers` or less: the number does not change. */
   maxWorkers: number;
   recycle: RecycleLimits;
   settings: Omit<WorkerSettings, "workerId">;
@@ -47,44 +47,44 @@ export interface PoolOptions {
   nextWorkerId: () => WorkerId;
   oomKills: OomKills;
   bootTimeoutMs: number;
-  /** How long a worker that is retired may take to finish what it has. */
+  /** How long a retired worker may take to finish its exchanges. */
   retireGraceMs: number;
-  /** What a worker that is ready was given. */
+  /** Returns the load of a ready worker. */
   loadOf: (worker: WorkerProcess) => WorkerLoad;
-  /** For how long the exchange that waits longest has waited for a worker. */
+  /** Returns how long the oldest queued exchange has waited. */
   queueAgeMs: (nowMs: number) => number;
   onReady: (worker: WorkerProcess, report: WorkerReport) => void;
   onMessage: (worker: WorkerProcess, message: ExchangeMessage) => void;
-  /** It serves and is about to drain: nothing new may be sent to it. */
+  /** The worker serves and is about to drain: it must get nothing new. */
   onRetire: (worker: WorkerProcess) => void;
   onUnreachable: (worker: WorkerProcess) => void;
   onLost: (worker: WorkerProcess, error: RuntimeError, cause: LossCause) => void;
-  /** No worker serves and none can boot, again and again; or one can at last. */
+  /** True when no worker serves and none can boot, again and again; false when one can at last. */
   onDown: (isDown: boolean) => void;
   heartbeat: Omit<HeartbeatOptions<WorkerProcess>, "log" | "canInspect">;
 }
 
 /**
- * Keeps as many workers of one generation as are desired, and those fresh.
+ * Keeps the desired number of workers of one generation running, and replaces worn ones.
  *
- * What is to be done is decided by `reconcile` from a plain state; this class carries it out and feeds back what happens:
- * every event ends in one `#reconcile`. Once the pool ends, nothing more is started.
+ * `reconcile` decides the actions from a plain state. This class carries them out and feeds back events: every event
+ * ends in one `#reconcile`. Once the pool ends, it starts no more workers.
  */
 export class Pool {
   readonly #options: PoolOptions;
   readonly #log: Logger;
-  /** Of workers that are started from now on; 0: none. */
+  /** Limit for workers that are started from now on; 0: none. */
   #memoryLimitBytes: number;
-  /** What it was when each was started. */
+  /** The limit under which each worker was started. */
   readonly #startedUnder = new Map<WorkerId, number>();
   /** The processes of the state's members. */
   readonly #processes = new Map<WorkerId, WorkerProcess>();
-  /** Of those that were ready. */
+  /** Gauges of members that were ready. */
   readonly #gauges = new Map<WorkerId, WorkerGauge>();
   #state = EMPTY_POOL;
   #isDown = false;
   #desired: number;
-  /** How many there are when they have nothing to do, and at most. */
+  /** Least and most workers. */
   #bounds: { least: number; most: number };
   #scale = UNDECIDED;
   #waiting: NodeJS.Timeout | undefined;
@@ -92,9 +92,9 @@ export class Pool {
   readonly #heartbeat: Heartbeat<WorkerProcess>;
   #ending = false;
   #reaper: Reaper | null = null;
-  /** Why a worker could not boot, if it or we could tell. */
+  /** Why a worker could not boot, if it or the primary could tell. */
   #failure: RuntimeError | null = null;
-  /** The worker that told of its failure last. */
+  /** The worker that reported the last failure. */
   #failedBoot: WorkerId | null = null;
   #closing: Promise<void> | null = null;
   #booted: { resolve: () => void; reject: (error: RuntimeError) => void } | null = null;
@@ -113,17 +113,17 @@ export class Pool {
     });
   }
 
-  /** All processes, also those that start or drain. */
+  /** All processes, including those that start or drain. */
   get workers(): WorkerProcess[] {
     return [...this.#processes.values()];
   }
 
-  /** How many should serve. */
+  /** The desired number of workers. */
   get desired(): number {
     return this.#desired;
   }
 
-  /** How many do. */
+  /** How many workers serve. */
   get ready(): number {
     return this.#state.members.filter(({ kind }) => kind === "ready").length;
   }
@@ -131,19 +131,19 @@ export class Pool {
   /**
    * Starts the workers and waits until all are ready for the first time.
    *
-   * @throws RuntimeError `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` as soon as one cannot boot: what fails now would fail
-   * for ever. All workers are gone by then.
+   * @throws RuntimeError `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` as soon as one cannot boot: at the first start, a
+   *   failure would repeat forever. All workers are gone by then.
    */
   async start(): Promise<void> {
     const booted = new Promise<void>((resolve, reject) => {
       this.#booted = { resolve, reject };
     });
-    // A worker whose loop is blocked does not see its channel end. However this process exits, it takes them along.
+    // A worker with a blocked event loop does not notice the end of its channel. Kill it when this process exits.
     process.setMaxListeners(process.getMaxListeners() + 1);
     process.on("exit", this.#killAll);
     this.#reconcile();
     this.#reaper = new Reaper(this.#log);
-    this.#tellReaper();
+    this.#updateReaper();
     this.#inspecting = setInterval(() => this.#inspect(performance.now()), INSPECT_MS);
     this.#inspecting.unref();
     try {
@@ -157,9 +157,9 @@ export class Pool {
   }
 
   /**
-   * Changes how many workers there should be; where the pool scales by itself, how many at least.
+   * Changes the desired number of workers. For a pool that scales by itself, changes the least number.
    *
-   * @returns What it is from now on: 1 to 1024.
+   * @returns The number from now on: 1 to 1024.
    */
   resize(workers: number): number {
     const least = Math.min(Math.max(1, workers), MOST_WORKERS);
@@ -173,14 +173,14 @@ export class Pool {
   }
 
   /**
-   * Changes how much memory a worker may have; 0: any. Those that run keep to the lower limit of the two: theirs cannot be
-   * raised.
+   * Changes the memory limit of a worker; 0: none. Running workers keep the lower limit of the two, because theirs
+   * cannot be raised.
    */
   limitMemory(bytes: number): void {
     this.#memoryLimitBytes = bytes;
   }
 
-  /** Drains all workers; those that take longer than the grace are killed. Resolves when all are gone. */
+  /** Drains all workers, and kills those that take longer than the grace. Resolves when all are gone. */
   close(graceMs: number): Promise<void> {
     this.#closing ??= this.#close(graceMs);
     return this.#closing;
@@ -192,7 +192,7 @@ export class Pool {
   }
 
   async #close(graceMs: number): Promise<void> {
-    // Those that drain already were given a time of their own, which may be longer.
+    // Workers that drain already have a grace of their own, which may be longer.
     const cutOff = setTimeout(this.#killAll, graceMs);
     await this.#end((worker) => worker.drain(graceMs));
     clearTimeout(cutOff);
@@ -223,7 +223,7 @@ export class Pool {
 
   #reconcile(): void {
     clearTimeout(this.#waiting);
-    // A start that fails leaves something to wait for.
+    // A start that fails leaves a vacancy to wait for.
     for (let isSettled = false; !isSettled && !this.#ending;) {
       isSettled = true;
       for (const action of reconcile(this.#state, this.#desired, performance.now())) {
@@ -232,8 +232,8 @@ export class Pool {
         if (this.#ending) break;
       }
     }
-    this.#tellReaper();
-    if (!this.#ending) this.#tellHealth();
+    this.#updateReaper();
+    if (!this.#ending) this.#reportHealth();
   }
 
   #carryOut(action: Action): void {
@@ -261,11 +261,11 @@ export class Pool {
     }
   }
 
-  #tellReaper(): void {
+  #updateReaper(): void {
     this.#reaper?.watch(this.workers.map(({ pid }) => pid));
   }
 
-  #tellHealth(): void {
+  #reportHealth(): void {
     const down = isDown(this.#state);
     if (down === this.#isDown) return;
     this.#isDown = down;
@@ -291,7 +291,7 @@ export class Pool {
         onMessage: this.#options.onMessage,
         onPong: (alive, number) => {
           this.#options.oomKills.look(performance.now());
-          this.#heartbeat.hear(alive, number);
+          this.#heartbeat.onPong(alive, number);
         },
         onUnreachable: (unreachable) => {
           this.#heartbeat.forget(unreachable);
@@ -314,7 +314,7 @@ export class Pool {
   #retire(id: WorkerId, reason: RetireReason): void {
     this.#apply({ type: "retired", id });
     const worker = this.#processes.get(id);
-    // One that was given up and has not gone yet cannot be told.
+    // A worker that was given up and has not gone yet gets no message.
     if (worker === undefined || worker.channel.closed) return;
     this.#log.info({ workerId: id, workerPid: worker.pid, reason }, "worker retires");
     this.#options.onRetire(worker);
@@ -322,7 +322,7 @@ export class Pool {
   }
 
   #onReady(worker: WorkerProcess, report: WorkerReport): void {
-    // It may have been told to go while this was on its way.
+    // The worker may have been retired while this message was on its way.
     if (this.#ending || this.#memberOf(worker)?.kind !== "starting") return;
     this.#apply({ type: "ready", id: worker.id });
     const gauge = new WorkerGauge(worker.pid, {
@@ -365,7 +365,7 @@ export class Pool {
     const { code, signal, cause } = exit;
     const fields = { workerId: worker.id, workerPid: worker.pid, code, signal, cause };
     if (this.#ending) {
-      this.#tellReaper();
+      this.#updateReaper();
       this.#log.debug(fields, "worker exited");
     } else if (member?.kind === "draining") {
       this.#log.info(fields, "worker exited");
@@ -374,7 +374,7 @@ export class Pool {
     } else {
       const restartInMs = this.#lastRestartInMs(nowMs);
       this.#log.error({ ...fields, restartInMs }, "worker exited, replacing it");
-      // It has not said so itself.
+      // The worker has not reported a reason itself.
       if (exit.readyForMs === null && this.#failedBoot !== worker.id) {
         const { code: errorCode, message } = this.#bootError(exit);
         this.#log.error({ workerId: worker.id, code: errorCode }, message);
@@ -383,7 +383,7 @@ export class Pool {
     this.#reconcile();
   }
 
-  /** Nothing more is started: `start` ends the rest. */
+  /** Starts no more workers; `start` ends the others. */
   #failBoot(error: RuntimeError): void {
     this.#ending = true;
     this.#booted?.reject(error);
@@ -393,12 +393,12 @@ export class Pool {
     return this.#state.members.find((member) => member.id === id);
   }
 
-  /** How long the vacancy that came last has to wait. */
+  /** Returns how long the newest vacancy has to wait. */
   #lastRestartInMs(nowMs: number): number {
     return Math.round((this.#state.vacancies.at(-1)?.notBeforeMs ?? nowMs) - nowMs);
   }
 
-  /** Ends who is too large, notes who is worn, and looks whether more or fewer are needed. */
+  /** Kills workers that are too large, notes worn ones, and adapts the number of workers. */
   #inspect(nowMs: number): void {
     let utilization = 0;
     const isScaling = this.#bounds.most > this.#bounds.least;
@@ -439,7 +439,7 @@ export class Pool {
     worker.giveUp("crashed", error);
   }
 
-  /** @param busy Utilization of all that serve together. */
+  /** @param busy Utilization of all ready workers together. */
   #rescale(busy: number, nowMs: number): void {
     const { ready } = this;
     const queueAgeMs = this.#options.queueAgeMs(nowMs);

@@ -1,32 +1,33 @@
 /**
- * What a worker's silence means.
+ * The meaning of a worker's silence.
  *
  *     live ──a tick without a sign of life──▶ stalled ──as many ticks as the timeout has──▶ hung
- *      ▲───────────── anything that it sends ────┘
+ *      ▲──────────────────── any byte ──────────┘
  *
- * `live`: it gets work. `stalled`: it gets no new work, others or the queue do. `hung`: it is killed; nothing leads back.
+ * `live`: it gets work. `stalled`: it gets no new work, which goes to others or queues. `hung`: it is killed; no way
+ * leads back.
  */
 export type Verdict = "live" | "stalled" | "hung";
 
 /**
- * Silence is counted in ticks of the primary during which a ping stood unanswered, and not by the clock: a machine that
- * slept, or a container that was frozen, wakes up one tick later, however long it was.
+ * Judges a worker's silence. Silence counts in ticks of the primary during which a ping was unanswered, not by the
+ * clock. A machine that slept, or a container that was frozen, wakes up one tick later, however long that was.
  *
- * @param silentTicks How many in a row.
- * @param hangTicks How many make it hung; `Infinity`: it never is.
+ * @param silentTicks Silent ticks in a row.
+ * @param hangTicks Silent ticks after which it is hung; `Infinity`: it never is.
  */
 export function judge(silentTicks: number, hangTicks: number): Verdict {
   if (silentTicks >= hangTicks) return "hung";
   return silentTicks > 0 ? "stalled" : "live";
 }
 
-/** How often workers are asked, and after how many ticks of silence one is hung. */
+/** Time between pings, and the number of silent ticks after which a worker is hung. */
 export interface Rhythm {
   tickMs: number;
   hangTicks: number;
 }
 
-/** @param hangTimeoutMs Longest silence; 0: any. */
+/** @param hangTimeoutMs Longest silence; 0: no limit. */
 export function toRhythm(hangTimeoutMs: number): Rhythm {
   if (hangTimeoutMs === 0) return { tickMs: LONGEST_TICK_MS, hangTicks: Infinity };
   const tickMs = Math.min(LONGEST_TICK_MS, Math.ceil(hangTimeoutMs / LEAST_TICKS));

@@ -2,31 +2,32 @@ import type { WorkerId } from "../channel/messages.ts";
 import type { Member, PoolState, Vacancy } from "./pool-state.ts";
 import type { RecycleReason } from "./recycle-policy.ts";
 
-/** Why a worker that serves is to go: it is worn, or it is one too many. */
+/** Why a ready worker retires: it is worn, or surplus. */
 export type RetireReason = RecycleReason | "surplus";
 
 export type Action =
-  /** Make a process, in the place of a vacancy that has waited long enough, or in a new one. */
+  /** Create a process, in the place of a vacancy that has waited long enough, or in a new one. */
   | { type: "start"; vacancy: Vacancy | null }
-  /** Send it nothing new, let it finish what it has, end it. */
+  /** Send it nothing new, let it finish its exchanges, end it. */
   | { type: "retire"; id: WorkerId; reason: RetireReason }
   /** End it now: it never served. */
   | { type: "kill"; id: WorkerId }
-  /** Nobody will be needed in its place. */
+  /** Drop the vacancy: its worker needs no replacement. */
   | { type: "forget"; vacancy: Vacancy }
-  /** Nothing else is to be done before, unless something happens. At most one, the last. */
+  /** Wait until then, unless an event comes. At most one, the last action. */
   | { type: "wait"; untilMs: number };
 
 /**
- * What is to be done so that as many workers serve as are desired. Pure.
+ * Decides the actions that lead to the desired number of ready workers. Pure.
  *
- * - Workers that serve go only while more than `desired` do, worn ones first: so a worn one goes when a fresh one serves.
- * - While one is worn, there may be one more than desired, if all desired ones serve and the one before has gone. So there
- *   are never more than `desired` and one, whatever drains after a change of `desired` aside, and a worn worker stays
+ * - Ready workers retire only while there are more than `desired`, worn ones first. So a worn one goes when a fresh one
+ *   serves.
+ * - While one is worn, there may be one more than desired, if all desired ones serve and the one before has gone. There
+ *   are never more than `desired` and one, except those that drain after a change of `desired`. A worn worker stays
  *   while none can boot.
- * - Each vacancy waits for itself: one that cannot boot does not keep another from being replaced at once.
+ * - Each vacancy waits for itself: one that cannot boot does not delay the replacement of another.
  *
- * Asking again after its actions were carried out yields at most the wait.
+ * After the actions were carried out, another call returns at most the wait.
  *
  * @param desired At least 1.
  */
@@ -41,7 +42,7 @@ export function reconcile(state: PoolState, desired: number, nowMs: number): Act
     ready.length === desired && draining === 0 && ready.some(({ recycle }) => recycle !== null);
   const wanted = desired + (isRecycling ? 1 : 0);
   const missing = wanted - (ready.length - tooMany) - starting.length;
-  // What has come furthest stays: the newest go.
+  // The worker that has come furthest stays: the newest go.
   const killed = missing < 0 ? starting.slice(Math.max(0, starting.length + missing)) : [];
   return [
     ...retired.map(({ id, recycle }) => ({
@@ -54,7 +55,9 @@ export function reconcile(state: PoolState, desired: number, nowMs: number): Act
   ];
 }
 
-/** Those that are worn, then the oldest: it has had most time to become so. The sort keeps the order of age. */
+/**
+ * Sorts worn workers first, then the oldest, which are most likely to be worn next. The sort keeps the order of age.
+ */
 function wornFirst(a: Ready, b: Ready): number {
   return Number(b.recycle !== null) - Number(a.recycle !== null);
 }
@@ -62,8 +65,8 @@ function wornFirst(a: Ready, b: Ready): number {
 type Ready = Extract<Member, { kind: "ready" }>;
 
 /**
- * Fills so many places: new ones when there are more than vacancies, and those that have waited long enough. When there
- * are fewer, the vacancies that would have to wait longest are forgotten.
+ * Fills `missing` places: new ones when there are more than vacancies, and vacancies that have waited long enough. When
+ * fewer are missing, forgets the vacancies that would have to wait longest.
  */
 function fill(missing: number, vacancies: readonly Vacancy[], nowMs: number): Action[] {
   const actions: Action[] = [];

@@ -1,39 +1,39 @@
-/** Why a worker that serves should make way for a fresh one. */
+/** Why a fresh worker should replace a ready one. */
 export type RecycleReason = "requests" | "age" | "idle" | "memory";
 
 /** When a worker is worn. 0: never for this reason. */
 export interface RecycleLimits {
-  /** So many requests, and up to `requestsJitter` more, so that not all workers are worn at once. */
+  /** Number of requests, and up to `requestsJitter` more, so that not all workers are worn at once. */
   readonly requests: number;
   readonly requestsJitter: number;
-  /** Longest that it serves. */
+  /** Longest time that it serves. */
   readonly ageMs: number;
-  /** Longest that it has nothing to do, when it has had something before. */
+  /** Longest idle time after it has had work. */
   readonly idleMs: number;
-  /** Most memory, resident set. */
+  /** Most resident memory. */
   readonly memoryBytes: number;
 }
 
-/** What is known of a worker that serves. */
+/** The facts about a ready worker. */
 export interface WorkerFacts {
   readonly readyForMs: number;
-  /** How many it was given. */
+  /** How many requests were dispatched to it. */
   readonly requests: number;
   /** For how long it has had none in flight. */
   readonly idleForMs: number;
-  /** Now; `null` where the system does not tell. */
+  /** Now; `null` if the system does not tell. */
   readonly rssBytes: number | null;
-  /** When it had become ready. */
+  /** When it became ready. */
   readonly rssAtFirstBytes: number | null;
   /** Its share of the jitter: from 0 to below 1, chosen once. */
   readonly luck: number;
 }
 
 /**
- * Why a worker should be recycled; `null`: it is good. Pure.
+ * Returns why a worker should be recycled; `null`: it should not. Pure.
  *
- * Idle workers are recycled for what their work left behind: one that never had any is as good as the next. One that was
- * too large as soon as it was ready would only be replaced by another that is.
+ * Idle workers are recycled because of leftovers of their work: a worker without any is as good as a new one. A worker
+ * that was too large as soon as it was ready is kept: its replacement would be as large.
  */
 export function pickRecycleReason(limits: RecycleLimits, facts: WorkerFacts): RecycleReason | null {
   const { requests, requestsJitter, ageMs, idleMs, memoryBytes } = limits;

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Logger } from "../log.ts";
 
-/** A message that takes longer has been lost; the next ones wait for it. */
+/** A message that takes longer counts as lost. Later messages wait for it. */
 const SEND_TIMEOUT_MS = 10_000;
 
-/** A manager that takes nothing any more learns no more than this. */
+/** Most messages that wait for a manager that does not receive. Further ones are dropped. */
 const MAX_WAITING = 16;
 
 export interface ServiceManagerOptions {
@@ -12,15 +12,15 @@ export interface ServiceManagerOptions {
   log: Logger;
   /** The program that sends; another one in tests. */
   program?: string;
-  /** Whether this process was started by the one before it, whose number `WATCHDOG_PID` is. */
+  /** Whether a server with the number `WATCHDOG_PID` started this process as its successor. */
   isSuccessor?: boolean;
 }
 
 /**
- * Tells systemd (or what speaks its protocol, sd_notify(3)) how the service is.
+ * Reports the state of the service to systemd (or another program with its protocol, sd_notify(3)).
  *
- * Node has no datagram sockets for Unix addresses, so `systemd-notify`, which is where systemd is, sends each message:
- * some milliseconds of a process, at moments that are rare. One at a time, in order.
+ * Node has no datagram sockets for Unix addresses, so `systemd-notify` sends each message. It is present wherever
+ * systemd is, takes some milliseconds, and is rarely needed. Messages are sent one at a time, in order.
  */
 export class ServiceManager {
   readonly #options: ServiceManagerOptions;
@@ -35,36 +35,36 @@ export class ServiceManager {
     this.#program = options.program ?? "systemd-notify";
   }
 
-  /** @returns `null`: nobody wants to know. */
+  /** @returns `null` when there is no service manager. */
   static find(options: ServiceManagerOptions): ServiceManager | null {
     return options.env["NOTIFY_SOCKET"] ? new ServiceManager(options) : null;
   }
 
-  /** The service serves, also after a reload. From the first time on the manager hears that the event loop is alive. */
+  /** Reports that the service serves, also after a reload. The first call starts the watchdog messages. */
   ready(status: string): Promise<void> {
     this.#startWatchdog();
     return this.#send("READY=1", `STATUS=${status}`);
   }
 
-  /** A reload begins; `ready` says that it is over. */
+  /** Reports that a reload begins; `ready` reports its end. */
   reloading(): Promise<void> {
-    // Of `CLOCK_MONOTONIC`, which is what hrtime reads.
+    // The unit is that of `CLOCK_MONOTONIC`, which hrtime reads.
     const microseconds = process.hrtime.bigint() / 1000n;
     return this.#send("RELOADING=1", `MONOTONIC_USEC=${microseconds}`, "STATUS=reloading");
   }
 
-  /** The service ends. */
+  /** Reports that the service ends. */
   stopping(): Promise<void> {
-    return this.#send("STOPPING=1", "STATUS=finishing what is under way");
+    return this.#send("STOPPING=1", "STATUS=finishing open requests");
   }
 
-  /** Another process is the service from now on. Resolves when the manager knows. */
+  /** Reports that another process is the service from now on. Resolves when the manager knows. */
   handOver(pid: number): Promise<void> {
     this.close();
     return this.#send(`MAINPID=${pid}`);
   }
 
-  /** Says no more that it is alive. */
+  /** Stops the watchdog messages. */
   close(): void {
     if (this.#watchdog !== null) clearInterval(this.#watchdog);
     this.#watchdog = null;
@@ -76,13 +76,13 @@ export class ServiceManager {
     const intervalMs = watchdogIntervalMs(env, { isSuccessor });
     if (intervalMs === null) return;
     this.#watchdog = setInterval(() => {
-      // Behind others it would come late, and they say the same.
+      // Behind other messages it would come late, and they prove the same.
       if (this.#waiting === 0) void this.#send("WATCHDOG=1");
     }, intervalMs);
     this.#watchdog.unref();
   }
 
-  /** Resolves when it was sent, or cannot be. */
+  /** Resolves when the message was sent, or cannot be. */
   #send(...assignments: string[]): Promise<void> {
     if (this.#isMissing || this.#waiting >= MAX_WAITING) return Promise.resolve();
     this.#waiting++;
@@ -107,7 +107,7 @@ export class ServiceManager {
           killSignal: "SIGKILL",
         });
       } catch (error) {
-        // Some errors are thrown, as that there is no memory (ENOMEM): the next time there may be.
+        // Some errors are thrown, for example a lack of memory (ENOMEM). The next attempt may succeed.
         log.warn({ err: error, assignments }, "cannot run systemd-notify");
         resolve();
         return;
@@ -125,7 +125,7 @@ export class ServiceManager {
   }
 }
 
-/** How often the manager wants to hear of this process: twice within its limit; `null`: never (sd_watchdog_enabled(3)). */
+/** Returns the interval of watchdog messages: half of the manager's limit; `null`: none (sd_watchdog_enabled(3)). */
 export function watchdogIntervalMs(
   env: Readonly<Record<string, string | undefined>>,
   { isSuccessor }: { isSuccessor: boolean },
@@ -133,7 +133,7 @@ export function watchdogIntervalMs(
   const limitMs = Number(env["WATCHDOG_USEC"] ?? "") / 1000;
   if (!(limitMs >= 1)) return null;
   const pid = env["WATCHDOG_PID"];
-  // What the one before was told is for its successor too, which cannot have been named.
+  // The predecessor's limit holds for its successor too, which could not be named.
   if (pid !== undefined && pid !== String(process.pid) && !isSuccessor) return null;
   return Math.max(1, Math.floor(limitMs / 2));
 }

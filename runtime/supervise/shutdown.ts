@@ -2,47 +2,47 @@ import { constants } from "node:os";
 import { EXIT } from "../errors.ts";
 
 /**
- * A second signal this soon is the first one again: `npm` and `timeout` pass on what the terminal or the process group
- * has already delivered.
+ * A second signal this soon is the first one again: `npm` and `timeout` pass on a signal that the terminal or the
+ * process group has already delivered.
  */
 export const SAME_SIGNAL_MS = 100;
 
-/** What a signal may ask for. */
+/** The actions behind the signals. */
 export interface Controls {
-  /** Finish what is in flight, then end. */
+  /** Finish all exchanges in flight, then end. */
   close: () => Promise<void>;
   /** Called when the first signal of two arrives. */
   onClosing: (signal: NodeJS.Signals) => void;
-  /** Called before the process ends in haste. */
+  /** Called before the process ends at once. */
   onForced: (signal: NodeJS.Signals) => void;
   reload: () => void;
   reopenLogs: () => void;
-  /** One worker more or less. */
+  /** Add or remove one worker. */
   resize: (change: 1 | -1, signal: NodeJS.Signals) => void;
-  /** Start the program anew, on the same ports, and leave them to it. */
+  /** Start the program again, on the same ports, and leave them to it. */
   upgrade: () => void;
 }
 
-/** Takes all signals but SIGUSR2 that come from now on. */
+/** Takes all further signals but SIGUSR2. */
 export type PassOn = (signal: NodeJS.Signals) => void;
 
 const ENDING = ["SIGTERM", "SIGINT", "SIGQUIT"] as const;
 
-/** Whether a signal asks for the end. */
+/** Tells whether a signal asks for the end. */
 export function isEnding(signal: NodeJS.Signals): boolean {
   const names: readonly NodeJS.Signals[] = ENDING;
   return names.includes(signal);
 }
 
 /**
- * Obeys signals: SIGTERM, SIGINT and SIGQUIT drain and exit 0, the second of them exits at once as the shell expects it
- * of a process that a signal ended; SIGHUP reloads; SIGUSR1 reopens the logs, as for Nginx (Node's own meaning of it,
- * opening the inspector, goes with that); SIGUSR2 upgrades; SIGTTIN and SIGTTOU mean a worker more and less, as for
- * Gunicorn.
+ * Obeys signals. SIGTERM, SIGINT and SIGQUIT drain and exit 0. A second one of them exits at once, with the code that a
+ * shell expects of a process that a signal ended. SIGHUP reloads. SIGUSR1 reopens the logs, as for Nginx, and so loses
+ * its meaning for Node, which is to open the inspector. SIGUSR2 upgrades. SIGTTIN and SIGTTOU mean a worker more and
+ * less, as for Gunicorn.
  *
- * To be called before anything is started: until then each of them kills, and SIGUSR1 lets a debugger in.
+ * Must be called before anything is started: until then each of these signals kills, and SIGUSR1 lets a debugger in.
  *
- * @returns Sets who takes signals instead, once another process serves in place of this one.
+ * @returns A function that sets another receiver of the signals, once another process serves in place of this one.
  */
 export function obeySignals(controls: Controls): (passOn: PassOn) => void {
   let closingSinceMs: number | null = null;

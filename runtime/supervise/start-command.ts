@@ -1,28 +1,29 @@
 import { realpathSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 
-/** How to start this program once more. */
+/** How to start this program again. */
 export interface StartCommand {
   cwd: string;
   command: readonly [program: string, ...args: string[]];
 }
 
-/** What a process knows about how it was started. */
+/** A process's facts about its own start. */
 export interface StartFacts {
   execPath: string;
   execArgv: readonly string[];
   argv: readonly string[];
-  /** As the system has it: no symbolic links. */
+  /** The system's name of the folder: without symbolic links. */
   cwd: string;
-  /** The variable `PWD`: the folder as whoever started it named it. */
+  /** The variable `PWD`: the folder as the shell or service manager named it. */
   pwd: string | undefined;
 }
 
 /**
- * Says how to start this program once more, as it is on disk by then.
+ * Returns the command that starts this program again, as it is on disk by then.
  *
- * A deployment that moves a link (`current` to a newer release) means that what was started below `current` is started
- * there again. The system has forgotten the name, the shell has left it in `PWD`. To be called before the link moves.
+ * A deployment may move a link (`current` to a newer release). A program that was started below `current` is then
+ * started there again. The system has forgotten that name, but the shell has left it in `PWD`. Must be called before
+ * the link moves.
  */
 export function toStartCommand(
   { execPath, execArgv, argv, cwd, pwd }: StartFacts,
@@ -44,10 +45,11 @@ export type Whereabouts =
   | { kind: "gone" };
 
 /**
- * Follows the folder in which this program was started once more.
+ * Resolves again the folder in which this program was started.
  *
  * @param start.cwd The folder as it was named at the start.
- * @param startedIn The same folder without links, as it was at the start. A folder that was named without links never moves.
+ * @param startedIn The same folder without links, as it was at the start. A folder that was named without links never
+ *   moves.
  */
 export function findWhereabouts(
   { cwd }: Pick<StartCommand, "cwd">,
@@ -67,7 +69,7 @@ function leadsTo(path: string, cwd: string, resolveLinks: (path: string) => stri
   try {
     return resolveLinks(path) === cwd;
   } catch {
-    // A variable that somebody left behind.
+    // The variable is a leftover of another folder.
     return false;
   }
 }

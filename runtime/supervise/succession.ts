@@ -11,23 +11,23 @@ export interface SuccessionOptions {
   log: Logger;
   /** Starts a server that takes this place, and waits until it serves. */
   raise: (place: Place, signal: AbortSignal) => Promise<Successor>;
-  /** What this process listens on. */
+  /** Returns the listeners of this process. */
   listeners: () => Place["listeners"];
 }
 
 /**
- * Who serves in this process's place.
+ * The server that serves in this process's place.
  *
  *     alone ──raise()──▶ raising ──it serves──▶ succeeded ──raise()──▶ raising another ──it serves──▶ succeeded
  *       ▲                   │ it does not, or abort()                     │ it does not
  *       └───────────────────┘                 succeeded ◀─────────────────┘
  *
- * A process that stays as the parent of those that serve raises each of them itself: they are its own children, so it
- * sees them end, and whoever started it sees one process all the time.
+ * A process that stays as the parent of later servers raises each of them itself. They are its own children, so it sees
+ * them end, and its own parent sees one process all the time.
  */
 export class Succession {
   readonly #options: SuccessionOptions;
-  /** Who serves; `null`: this process. */
+  /** The serving server; `null`: this process. */
   #current: Successor | null = null;
   #raising: AbortController | null = null;
 
@@ -44,9 +44,9 @@ export class Succession {
   }
 
   /**
-   * Raises one that takes the place of whoever serves now, and says in the log what came of it.
+   * Raises a server that takes the place of the present one, and logs the result.
    *
-   * @returns The server that serves now, on the same ports as the one before, which is to leave them now.
+   * @returns The server that serves now, on the same ports as the one before, which must leave them now.
    */
   async raise(): Promise<Raised> {
     const { log } = this.#options;
@@ -80,7 +80,7 @@ export class Succession {
     }
   }
 
-  /** The one that is being raised is not wanted any more. */
+  /** Gives up the server that is being raised. */
   abort(): void {
     this.#raising?.abort();
   }
@@ -93,7 +93,7 @@ export class Succession {
   }
 }
 
-/** The exit code of a process that stands for another one, as a shell has it. */
+/** Returns the exit code of a process that stands for another one, as a shell does. */
 export function exitCodeOf({ code, signal }: ExitOf): number {
   if (signal !== null) return 128 + constants.signals[signal];
   return code ?? EXIT.failed;

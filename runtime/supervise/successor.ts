@@ -18,28 +18,28 @@ export interface ExitOf {
 }
 
 export interface SuccessorOptions {
-  /** What it is to take. */
+  /** The place that it takes. */
   place: Place;
   /** Longest time until it serves. */
   timeoutMs: number;
-  /** Where it starts. */
+  /** The folder in which it starts. */
   cwd: string;
-  /** What it runs, unless it is what this process runs: as it is on disk now. */
+  /** The command to start. Default: the command of this process, as it is on disk now. */
   command?: readonly [program: string, ...args: string[]];
-  /** How long one that is not wanted any more may take to end its workers and itself; 5 s unless told. */
+  /** How long a server that is given up may take to end its workers and itself; default 5 s. */
   killAfterMs?: number;
 }
 
 const KILL_AFTER_MS = 5_000;
 
 /**
- * The server that takes this one's place, as seen from this one: the same command, started anew, on the same ports.
+ * The old server's side of an upgrade: the new server is the same command, started again, on the same ports.
  *
  *     starting ──"ready"──▶ ready ──takeOver()──▶ in place ──▶ exited
- *        └── exits, takes too long, is not wanted any more: ended, and so are its workers
+ *        └── exits, takes too long, is given up: it ends, and so do its workers
  *
- * Both listen on the ports while it is ready and this one has not left: the kernel gives each a share of what comes
- * (SO_REUSEPORT).
+ * Both listen on the ports while it is ready and this one has not left: the kernel gives each a share of the new
+ * connections (SO_REUSEPORT).
  */
 export class Successor {
   readonly listeners: readonly SharedPort[];
@@ -64,7 +64,7 @@ export class Successor {
     this.#killAfterMs = killAfterMs;
     this.listeners = listeners;
     this.exited = exited;
-    // Our own program says nothing else.
+    // This program's own messages have no other form.
     child.on("message", (message) => {
       if ((message as FromSuccessor).type === "upgrade") this.onUpgradeWanted();
     });
@@ -73,8 +73,8 @@ export class Successor {
   /**
    * Starts it and waits until it serves.
    *
-   * @throws RuntimeError `ERR_BOOT_LOOP` that says why it does not; `ERR_DRAINING` when the signal aborts. It is gone by
-   *   then.
+   * @throws RuntimeError `ERR_BOOT_LOOP` with the reason why it does not serve; `ERR_DRAINING` when the signal aborts.
+   *   Its process is gone by then.
    */
   static async raise(
     options: SuccessorOptions,
@@ -109,7 +109,7 @@ export class Successor {
   }
 
   /**
-   * Leaves it this server's place.
+   * Leaves this server's place to it.
    *
    * @param stays Whether this process stays as its parent: its end is then the end of both.
    */
@@ -120,12 +120,12 @@ export class Successor {
     this.#child.unref();
   }
 
-  /** Another one has taken its place: it finishes what its clients still ask, and ends. */
+  /** Tells it that another server has taken its place: it answers its connections' last requests, and ends. */
   leave({ pid, facts }: Pick<Successor, "pid" | "facts">): Promise<void> {
     return this.#send({ type: "leave", next: { pid, facts } });
   }
 
-  /** The server that it asked for does not come: it serves on. */
+  /** Tells it that the server that it asked for does not come: it serves on. */
   refuse(message: string): Promise<void> {
     return this.#send({ type: "not-upgraded", message });
   }
@@ -135,12 +135,12 @@ export class Successor {
     this.#child.kill(signal);
   }
 
-  /** Ends it and its workers: it is not wanted after all. */
+  /** Ends it and its workers: it is given up. */
   async end(): Promise<void> {
     await end(this.#child, { exited: this.exited, killAfterMs: this.#killAfterMs });
   }
 
-  /** Resolves when it is on its way; to one that is gone it is not, which its exit tells. */
+  /** Resolves when the message is on its way. A process that is gone gets none, and its exit reports that. */
   #send(message: ToSuccessor): Promise<void> {
     return new Promise((resolve) => {
       if (this.#child.connected) this.#child.send(message, () => resolve());
@@ -155,13 +155,13 @@ function start({ place, cwd, command }: SuccessorOptions): ChildProcess {
     ...process.execArgv,
     ...process.argv.slice(1),
   ];
-  // In this process group, with this terminal: what is meant for this server is meant for that one.
+  // In this process group, with this terminal: signals for this server reach that one too.
   const child = spawn(program, args, {
     cwd,
     env: { ...process.env, [TAKEOVER_VARIABLE]: JSON.stringify(place) },
     stdio: ["inherit", "inherit", "inherit", "ipc"],
   });
-  // Later ones say that a signal or a message did not reach it, which its exit tells.
+  // Later errors mean that a signal or a message did not arrive, which the exit explains.
   child.on("error", () => {});
   return child;
 }
@@ -169,7 +169,7 @@ function start({ place, cwd, command }: SuccessorOptions): ChildProcess {
 function exitOf(child: ChildProcess): Promise<ExitOf> {
   return new Promise((resolve) => {
     child.once("exit", (code, signal) => resolve({ code, signal }));
-    // Never started: it will not exit.
+    // It was never started, so it will not exit.
     if (child.pid === undefined) resolve({ code: null, signal: null });
   });
 }
@@ -188,12 +188,12 @@ async function firstAnswer(
     if (stop.aborted) reject(new Error("not wanted any more"));
   });
   const ended = exited.then(async ({ code, signal: by }) => {
-    // What it said last may come after its exit.
+    // Its last message may come after its exit.
     if (child.connected) await settledWithin(once(child, "disconnect"), LAST_WORDS_MS);
     throw refusal(`the new process ended with ${by ?? `code ${code}`} before it was ready`);
   });
   try {
-    // Our own program says nothing else.
+    // This program's own messages have no other form.
     const message = once(child, "message", { signal }).then(([answer]) => answer as FromSuccessor);
     return await Promise.race([message, failed, ended]);
   } finally {
@@ -208,7 +208,7 @@ async function end(
   { exited, killAfterMs }: { exited: Promise<ExitOf>; killAfterMs: number },
 ): Promise<void> {
   child.kill("SIGTERM");
-  // One that is stopped hears nothing else.
+  // A stopped process reacts to nothing else.
   const timer = setTimeout(() => child.kill("SIGKILL"), killAfterMs);
   await exited;
   clearTimeout(timer);

@@ -4,18 +4,18 @@ export interface SharedPort {
   port: number;
 }
 
-/** Whose place a server takes. */
+/** The place that a server takes. */
 export interface Place {
   /** Process id of the server that serves now: the parent, or another child of a parent that stayed. */
   serving: number;
-  /** What it listens on. */
+  /** The ports that it listens on. */
   listeners: readonly SharedPort[];
 }
 
-/** Names what a server leaves to the one that it starts in its place. Not for others to set. */
+/** The variable in which a server describes its place to its successor. Operators must not set it. */
 export const TAKEOVER_VARIABLE = "EDGICORN_TAKEOVER";
 
-/** Facts about a server that serves, for the operator who asked for it. */
+/** Facts about a server that serves, for the operator that asked for it. */
 export interface ServingFacts {
   /** Id of the generation that it serves; `null`: it does not say. */
   generation: string | null;
@@ -23,18 +23,18 @@ export interface ServingFacts {
   warnings: readonly string[];
 }
 
-/** What the new server says. */
+/** A message of the new server. */
 export type FromSuccessor =
   | { type: "ready"; listeners: SharedPort[]; facts?: ServingFacts }
   | { type: "failed"; message: string }
   /** Asks the parent that stays to raise another server in this one's place. */
   | { type: "upgrade" };
 
-/** What the old server says, or the parent that it has become. */
+/** A message of the old server, or of the parent that it has become. */
 export type ToSuccessor =
-  /** The place is free. `stays`: the parent goes on as the one that others know, and passes signals on. */
+  /** The place is free. `stays`: the parent stays, keeps its process id known, and passes signals on. */
   | { type: "take-over"; stays: boolean }
-  /** Another one has taken the place. */
+  /** Another server has taken the place. */
   | { type: "leave"; next?: { pid: number; facts: ServingFacts } }
   /** The server that it asked for with "upgrade" does not come. */
   | { type: "not-upgraded"; message: string };
@@ -49,10 +49,11 @@ export type UpgradeOutcome =
  *
  *     starting ──ready()──▶ ready ──"take-over"──▶ in place
  *
- * The end of the old server before it has left its place ends the new one too; afterwards only if it said that it stays.
+ * If the old server ends before it has left its place, the new one ends too. After that it ends with the old server
+ * only if the old one stays.
  */
 export class Takeover {
-  /** Process id of who has started this one. */
+  /** Process id of the parent. */
   readonly parent: number = process.ppid;
   readonly place: Place;
   #isLeft = false;
@@ -66,28 +67,28 @@ export class Takeover {
   }
 
   /**
-   * Finds out whether this process was started to take another one's place.
+   * Tells whether this process was started to take another server's place.
    *
-   * @param options.onOrphaned The old server ended without having left its place, or the parent that it has become ended.
-   * @param options.onLeave Another one serves in this one's place.
+   * @param options.onOrphaned The old server ended without leaving its place, or the parent that it has become ended.
+   * @param options.onLeave Another server serves in this one's place.
    */
   static receive(options: { onOrphaned: () => void; onLeave: () => void }): Takeover | null {
     const text = process.env[TAKEOVER_VARIABLE];
-    // Neither workers nor a successor of this one shall see it.
+    // Hide it from workers, and from a successor of this process.
     delete process.env[TAKEOVER_VARIABLE];
     if (text === undefined || process.send === undefined) return null;
-    // Nobody else has a channel to us.
+    // No other process has this channel.
     const takeover = new Takeover(JSON.parse(text) as Place, options.onLeave);
     process.on("message", (message) => takeover.#onMessage(message as ToSuccessor));
     process.once("disconnect", () => {
       if (!takeover.#isLeft) options.onOrphaned();
     });
-    // The end of the program does not wait for it.
+    // The program does not wait for the end of the channel.
     process.channel?.unref();
     return takeover;
   }
 
-  /** Says that this one serves, and resolves when the old server leaves its place. */
+  /** Reports that this server serves. Resolves when the old one leaves its place. */
   async ready(listeners: readonly SharedPort[], facts: ServingFacts): Promise<{ stays: boolean }> {
     const answer = new Promise<{ stays: boolean }>((resolve) => (this.#onTakeOver = resolve));
     await send({ type: "ready", listeners: [...listeners], facts });
@@ -105,7 +106,7 @@ export class Takeover {
     return outcome;
   }
 
-  /** Says why this one will not serve. Resolves when that has been said, or cannot be. */
+  /** Reports why this server will not serve. Resolves when the message was sent, or cannot be. */
   failed(message: string): Promise<void> {
     return send({ type: "failed", message });
   }
@@ -121,17 +122,17 @@ export class Takeover {
       this.#onUpgraded({ kind: "moved", pid, facts });
       return;
     }
-    // At once: the end of the channel may be the next event.
+    // Set it at once: the end of the channel may be the next event.
     this.#isLeft = !answer.stays;
     this.#onTakeOver(answer);
   }
 }
 
-/** Of a server that says nothing of itself. */
+/** For a server that reports no facts. */
 export const NO_FACTS: ServingFacts = Object.freeze({ generation: null, warnings: [] });
 
 function send(message: FromSuccessor): Promise<void> {
-  // An old server that is gone is told of by the end of the channel.
+  // The end of the channel reports an old server that is gone.
   return new Promise((resolve) => {
     if (process.connected) process.send?.(message, undefined, {}, () => resolve());
     else resolve();

@@ -1,14 +1,14 @@
 import { readCpuMs } from "./process-usage.ts";
 import type { WorkerFacts } from "./recycle-policy.ts";
 
-/** What whoever gives a worker its exchanges knows of it. */
+/** The dispatcher's facts about a worker. */
 export interface WorkerLoad {
-  /** How many it was given since it became ready. */
+  /** How many requests were dispatched to it since it became ready. */
   readonly requests: number;
   readonly inFlight: number;
 }
 
-/** Measures one worker that serves, at intervals. */
+/** Measures one ready worker, at intervals. */
 export class WorkerGauge {
   readonly #pid: number;
   readonly #readySinceMs: number;
@@ -18,7 +18,7 @@ export class WorkerGauge {
   #busyAtMs: number;
   #cpu: { ms: number | null; atMs: number };
 
-  /** To be made when it becomes ready. */
+  /** Create it when the worker becomes ready. */
   constructor(pid: number, { rssBytes, nowMs }: { rssBytes: number | null; nowMs: number }) {
     this.#pid = pid;
     this.#readySinceMs = nowMs;
@@ -32,7 +32,7 @@ export class WorkerGauge {
     { requests, inFlight }: WorkerLoad,
     { rssBytes, nowMs }: { rssBytes: number | null; nowMs: number },
   ): WorkerFacts {
-    // One that was given something since it was last asked was busy in between, at some time.
+    // A worker that got a request since the last call was busy in between.
     if (inFlight > 0 || requests !== this.#requests) this.#busyAtMs = nowMs;
     this.#requests = requests;
     return {
@@ -45,7 +45,10 @@ export class WorkerGauge {
     };
   }
 
-  /** Which part of the time since it was last asked it was on a CPU, at most 1; 0 where the system does not tell. */
+  /**
+   * Returns the share of the time since the last call that the worker spent on a CPU, at most 1; 0 if the system does
+   * not tell.
+   */
   utilization(nowMs: number): number {
     const before = this.#cpu;
     this.#cpu = { ms: readCpuMs(this.#pid), atMs: nowMs };

@@ -22,7 +22,7 @@ import { classifyLoss, type LossCause, type ProcessExit } from "./loss-cause.ts"
 import type { OomKills } from "./oom-kills.ts";
 import { transition, type WorkerState } from "./worker-state.ts";
 
-/** A worker that could not boot has nothing to finish but to flush what it printed. */
+/** A worker that could not boot only has to flush its output. */
 const BOOT_FAILED_GRACE_MS = 1_000;
 
 /** Longest that a worker lives on after its boot timeout, while the primary finds out where it is blocked. */
@@ -31,10 +31,13 @@ const EXAMINE_MS = 1_000;
 /** A worker that loads one file for longer is mentioned in the log. */
 const SLOW_LOADING_MS = 5_000;
 
-/** How long after its exit what it had sent is still read: it is there already, unless somebody else holds its end. */
+/**
+ * How long the channel is read after the exit. All bytes are there already, unless another process holds the worker's
+ * end.
+ */
 const READ_AFTER_EXIT_MS = 250;
 
-/** How long after the end of its channel its exit is awaited: it has ended, unless it closed the channel itself. */
+/** How long the exit may take after the end of the channel. It is immediate, unless the worker closed the channel. */
 const EXIT_AFTER_END_MS = 1_000;
 
 export interface WorkerExit extends ProcessExit {
@@ -54,19 +57,19 @@ export interface WorkerProcessOptions {
   settings: WorkerSettings;
   /** Added to the environment of this process. */
   variables: Readonly<Record<string, string>>;
-  /** Longest time from the fork to `ready`; then it is killed. */
+  /** Longest time from the fork to `ready`; after it the worker is killed. */
   bootTimeoutMs: number;
-  /** The largest heap of its objects; `null`: what Node chooses. */
+  /** The largest heap of its objects; `null`: Node's default. */
   heapLimitBytes: number | null;
   onReady: (worker: WorkerProcess, report: WorkerReport) => void;
   onBootFailed: (worker: WorkerProcess, failure: BootFailure) => void;
   onMessage: (worker: WorkerProcess, message: ExchangeMessage) => void;
   onPong: (worker: WorkerProcess, number: PingNumber) => void;
-  /** It can be sent nothing more. What it has sent may still be read, and why it is lost is not known yet. Once. */
+  /** The worker gets no more messages. Its last ones may still be read, and the cause is not known yet. Called once. */
   onUnreachable: (worker: WorkerProcess) => void;
-  /** All that it sent was read, and nothing more will be answered. Once, after `onUnreachable`. */
+  /** All its messages were read, and no more answers come. Called once, after `onUnreachable`. */
   onLost: (worker: WorkerProcess, error: RuntimeError, cause: LossCause) => void;
-  /** The process is gone. Once, after `onLost`. */
+  /** The process is gone. Called once, after `onLost`. */
   onExit: (worker: WorkerProcess, exit: WorkerExit) => void;
 }
 
@@ -77,7 +80,8 @@ export interface WorkerProcessOptions {
  *         ├──exits──▶ unreachable ──channel read to its end, or not in time──▶ lost, exited
  *         └──given up, drained, breaks the protocol──▶ unreachable, lost ──▶ exited
  *
- * How it ended tells why, so it is lost only once that is known: by its exit, or because we ended it.
+ * The cause of a loss shows only at the end of the process. So the worker is lost once that is known: by its exit, or
+ * because the primary ended it.
  */
 export class WorkerProcess {
   readonly id: WorkerId;
@@ -94,16 +98,16 @@ export class WorkerProcess {
   #timer: NodeJS.Timeout | undefined;
   #reachable = true;
   #lost = false;
-  /** Why it was ended, if it was by us. */
+  /** Why the primary ended it, if it did. */
   #endedAs: LossCause | null = null;
   #readyAtMs: number | null = null;
-  /** Known once the process is gone; it is told when its channel was read to the end. */
+  /** Set once the process is gone. Passed on when its channel was read to the end. */
   #exit: WorkerExit | null = null;
   #onExited: (exit: WorkerExit) => void = () => {};
-  /** What a message is for: the first is the worker's hello. */
+  /** Handles the next message: the first one is the worker's hello. */
   #receive: (message: ToPrimary) => void = (message) => this.#greet(message);
 
-  /** @throws RuntimeError `ERR_BOOT_LOOP` when the system makes no process. */
+  /** @throws RuntimeError `ERR_BOOT_LOOP` when the system creates no process. */
   constructor(options: WorkerProcessOptions) {
     this.id = options.settings.workerId;
     this.#options = options;
@@ -143,12 +147,12 @@ export class WorkerProcess {
     return this.#loading;
   }
 
-  /** How it was at its last pong; `null` before the first. */
+  /** Its measurements at its last pong; `null` before the first. */
   get vitals(): Vitals | null {
     return this.#vitals;
   }
 
-  /** Lets it finish what it has, then end; killed when that takes longer than the grace. */
+  /** Lets it finish its exchanges, then end. Kills it when that takes longer than the grace. */
   drain(graceMs: number): void {
     if (this.#state.kind === "draining" || this.#state.kind === "exited") return;
     this.#state = transition(this.#state, {
@@ -159,12 +163,15 @@ export class WorkerProcess {
     this.channel.send([Kind.drain, graceMs]);
   }
 
-  /** Ends it at once, wanted no more. A worker never traps this, even when it is stopped or its loop is blocked. */
+  /** Ends it at once. A worker cannot ignore this, even when it is stopped or its event loop is blocked. */
   kill(): void {
     this.#killAs("retired");
   }
 
-  /** Ends it at once because it is of no use: what it has in flight is lost now, for this cause. The first one counts. */
+  /**
+   * Ends it at once because it is useless. Its exchanges in flight are lost now, for this cause. The first cause
+   * counts.
+   */
   giveUp(cause: LossCause, error: RuntimeError): void {
     if (this.#exit !== null) return;
     this.#endedAs ??= cause;
@@ -177,7 +184,7 @@ export class WorkerProcess {
     this.#worker.process.kill("SIGKILL");
   }
 
-  /** A process that is killed cannot say where it is blocked, so it is asked first. */
+  /** Examines the worker before killing it: a dead process cannot show where it was blocked. */
   async #giveUpBoot(): Promise<void> {
     const signal = AbortSignal.timeout(EXAMINE_MS);
     const canInspect = this.#loading !== null && canInspectWorkers();
@@ -192,7 +199,7 @@ export class WorkerProcess {
     this.#timer = setTimeout(() => this.#killAs(cause), ms);
   }
 
-  /** A bug of ours in one message costs this worker, not this process. */
+  /** A bug of the primary in one message costs this worker, not the primary. */
   #receiveSafely(message: ToPrimary): void {
     try {
       this.#receive(message);
@@ -287,7 +294,7 @@ export class WorkerProcess {
       this.#finish(this.#exit);
     } else if (this.#endedAs !== null) {
       this.#lose(error ?? new RuntimeError("ERR_CHANNEL_CLOSED", "Channel ended"), this.#endedAs);
-      // Without its channel a worker is of no use, whatever it still does; a drained one ends in order.
+      // Without its channel a worker is useless. A drained one ends in order.
       if (error !== null) this.#killAs(this.#endedAs);
     } else {
       const silent = new RuntimeError(
@@ -299,7 +306,7 @@ export class WorkerProcess {
     }
   }
 
-  /** The process is gone, but answers of it may wait in the channel: they are read to their end first. */
+  /** The process is gone, but its answers may wait in the channel: read them first. */
   #onProcessExit(code: number | null, signal: NodeJS.Signals | null): void {
     clearTimeout(this.#timer);
     clearTimeout(this.#slow);

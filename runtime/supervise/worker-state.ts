@@ -1,7 +1,7 @@
 import { assertNever } from "../errors.ts";
 
 /**
- * Where a worker process stands.
+ * The state of a worker process.
  *
  *     starting ──ready──▶ ready ──drain──▶ draining ──▶ exited
  *         └─────────────────┴──────────────── exit ──────▲
@@ -17,7 +17,7 @@ export type WorkerEvent =
   | { type: "drain"; deadlineMs: number }
   | { type: "exit"; code: number | null; signal: NodeJS.Signals | null };
 
-/** The next state. Pure: no clock, process or log. An event that a state does not expect changes nothing. */
+/** Returns the next state. Pure: no clock, process or log. An event that a state does not expect changes nothing. */
 export function transition(state: WorkerState, event: WorkerEvent): WorkerState {
   if (state.kind === "exited") return state;
   switch (event.type) {

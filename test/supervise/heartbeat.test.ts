@@ -87,7 +87,7 @@ class Trial {
   /** A pong comes in. */
   answer(worker: FakeWorker): void {
     worker.receivedBytes += 10;
-    this.heartbeat.hear(worker, worker.pings.at(-1) ?? 0);
+    this.heartbeat.onPong(worker, worker.pings.at(-1) ?? 0);
   }
 }
 
@@ -162,8 +162,8 @@ describe("Heartbeat", { timeout: 10_000 }, () => {
     trial.tick();
     trial.answer(worker);
     trial.tick(2);
-    trial.heartbeat.hear(worker, 1);
-    trial.heartbeat.hear(worker, 99);
+    trial.heartbeat.onPong(worker, 1);
+    trial.heartbeat.onPong(worker, 99);
     assert.deepEqual(trial.events, ["stalled 1"]);
   });
 

@@ -29,7 +29,7 @@ describe("ServiceManager", { timeout: 30_000 }, () => {
     const microseconds = BigInt(/^MONOTONIC_USEC=(\d+)$/.exec(at ?? "")?.[1] ?? "");
     assert.ok(microseconds >= startedAt && microseconds <= process.hrtime.bigint() / 1000n);
     assert.deepEqual(await next(), ["READY=1", "STATUS=serving"]);
-    assert.deepEqual(await next(), ["STOPPING=1", "STATUS=finishing what is under way"]);
+    assert.deepEqual(await next(), ["STOPPING=1", "STATUS=finishing open requests"]);
     assert.deepEqual(await next(), ["MAINPID=4711"]);
   });
 
