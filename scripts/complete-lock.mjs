@@ -1,4 +1,4 @@
-// Completes package-lock.json: `node scripts/complete-lock.mjs`, after each change of the dependencies.
+// Completes package-lock.json: `node scripts/complete-lock.mjs [FILE]`, after each change of the dependencies.
 // npm leaves out of the lock file the binaries of other platforms that its registry does not have (a mirror may have
 // only some), and `npm ci` then refuses the file everywhere. Their names and exact versions stand in the packages that
 // choose among them, so they can be added; they are fetched only where they fit.
@@ -8,7 +8,7 @@ const OS =
   /(?:^|-)(android|aix|darwin|freebsd|linux|netbsd|openbsd|openharmony|sunos|win32)(?=-|$)/;
 const CPU = /-(arm64|arm|ia32|loong64|mips64el|ppc64|riscv64|s390x|x64)(?=-|$)/;
 
-const path = new URL("../package-lock.json", import.meta.url);
+const path = process.argv[2] ?? new URL("../package-lock.json", import.meta.url);
 const lock = JSON.parse(readFileSync(path, "utf8"));
 const added = [];
 for (const [owner, { optionalDependencies = {}, dev }] of Object.entries(lock.packages)) {

@@ -36,10 +36,13 @@ function pickFiles(): string[] {
 }
 
 function testFiles(): string[] {
-  return readdirSync("test", { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".test.ts") && !name.includes("node_modules"))
-    .map((name) => join("test", name))
-    .toSorted();
+  return (
+    readdirSync("test", { recursive: true, encoding: "utf8" })
+      // Those of recipes/ need packages of their own: npm run test:recipes.
+      .filter((name) => name.endsWith(".test.ts") && !name.startsWith("recipes"))
+      .map((name) => join("test", name))
+      .toSorted()
+  );
 }
 
 function startsProcesses(file: string): boolean {

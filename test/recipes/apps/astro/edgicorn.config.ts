@@ -1,0 +1,3 @@
+import { defineConfig } from "edgicorn";
+
+export default defineConfig({ public: "dist/client" });

@@ -1,0 +1,4 @@
+import { fromNode } from "edgicorn";
+import { handler } from "../dist/server/entry.mjs";
+
+export default fromNode(handler);

@@ -1,0 +1,4 @@
+import { fromNode } from "edgicorn";
+import app from "../src/app.js";
+
+export default fromNode(app);

@@ -1,0 +1,4 @@
+import express from "express";
+import { build } from "./build.js";
+
+export default build(express);

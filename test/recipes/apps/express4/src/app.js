@@ -1,0 +1,4 @@
+import express from "express4";
+import { build } from "../../../apps/express/src/build.js";
+
+export default build(express);

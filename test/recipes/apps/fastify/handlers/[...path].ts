@@ -1,0 +1,7 @@
+import { fromNode } from "edgicorn";
+import { buildApp } from "../src/app.js";
+
+const app = buildApp();
+await app.ready();
+
+export default fromNode(app.routing);

@@ -1,0 +1,4 @@
+import { fromNode } from "edgicorn";
+import { handler } from "../build/handler.js";
+
+export default fromNode(handler);

@@ -1,0 +1,84 @@
+import { execFile, spawn } from "node:child_process";
+import { cpSync, rmSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { promisify } from "node:util";
+import { cleanEnvironment, TestServer } from "../helpers/start-server.ts";
+import type { Owner } from "../helpers/temporary-folder.ts";
+
+const HERE = import.meta.dirname;
+const ENTRY = join(HERE, "../../dist/main.js");
+
+export interface RecipeOptions {
+  /** The program that builds the application, found in `node_modules/.bin`, and its arguments. */
+  build?: readonly [program: string, ...args: string[]];
+  /** More environment variables. */
+  env?: Readonly<Record<string, string>>;
+  /** Whether it listens for HTTPS too, with a development certificate. */
+  https?: boolean;
+}
+
+/**
+ * Copies a project of `apps/` to `.work/`, beside the packages, builds it as its developer would, starts the server in
+ * it and waits until it listens. The copy is removed after the test.
+ */
+export async function startRecipe(
+  t: Owner,
+  name: string,
+  { build, env = {}, https = false }: RecipeOptions = {},
+): Promise<TestServer> {
+  let server: TestServer | null = null;
+  const dir = join(HERE, ".work", name);
+  // Hooks run in the order in which they were set: the server stops before its folder goes.
+  t.after(() => server?.stop());
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  rmSync(dir, { recursive: true, force: true });
+  cpSync(join(HERE, "apps", name), dir, { recursive: true });
+  const environment = {
+    ...cleanEnvironment(),
+    PATH: [join(HERE, "node_modules/.bin"), process.env["PATH"]].join(delimiter),
+    // Nothing leaves this machine.
+    ASTRO_TELEMETRY_DISABLED: "1",
+    ...env,
+  };
+  if (build !== undefined) {
+    const [program, ...args] = build;
+    await promisify(execFile)(program, args, { cwd: dir, env: environment });
+  }
+  const flags = ["--http", "0", "--https", https ? "0" : "off", "--workers", "1"];
+  const child = spawn(process.execPath, [ENTRY, "start", ...flags, "--log-format", "json"], {
+    cwd: dir,
+    env: environment,
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
+  server = new TestServer(child, {
+    dir,
+    handlersDir: join(dir, "handlers"),
+    publicDir: join(dir, "public"),
+  });
+  await server.until(({ msg }) => msg === "listening");
+  return server;
+}
+
+/** A form with one file of so many bytes; its last byte is 7. */
+export function fileForm(size: number): FormData {
+  const form = new FormData();
+  const bytes = new Uint8Array(size);
+  bytes[size - 1] = 7;
+  form.set("note", "zoë");
+  form.set("file", new File([bytes], "naïve.bin"));
+  return form;
+}
+
+/** How many pieces a body arrives in, and all of it as text. */
+export async function readPieces(response: Response): Promise<{ pieces: number; text: string }> {
+  let pieces = 0;
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const piece of response.body ?? []) {
+    pieces++;
+    // Of a response's stream: bytes.
+    text += decoder.decode(piece as Uint8Array, { stream: true });
+  }
+  return { pieces, text };
+}
