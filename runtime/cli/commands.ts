@@ -20,14 +20,14 @@ export type CommandName =
   | "version"
   | ControlCommandName;
 
-/** What is told of a command. */
+/** The help text of a command. */
 export interface CommandText {
   name: CommandName;
   /** In the list of all. */
   help: string;
-  /** What may follow it. */
+  /** Arguments and flags. */
   usage: string;
-  /** More, for who asks for this one: lines that fit a terminal. */
+  /** For the help of this command alone: lines that fit a terminal. */
   details: readonly string[];
 }
 
@@ -48,42 +48,53 @@ export const COMMANDS: readonly CommandText[] = [
   },
   {
     name: "start",
-    help: "serve the folder (what happens without a command)",
+    help: "serve the folder (also without a command)",
     usage: "[flags]",
     details: [
-      "Builds the handlers, starts the workers and serves until it is told to stop:",
-      "SIGTERM or Ctrl+C finish what is under way. Exits with 78 when settings are",
-      "wrong, with 70 when handlers, certificates or ports cannot be used.",
+      "Builds the handlers, starts the workers and serves. SIGTERM or Ctrl+C finish the",
+      "requests in flight and end it. Exits with 78 when settings are wrong, with 70",
+      "when handlers, certificates or ports cannot be used.",
     ],
   },
   {
     name: "dev",
-    help: "the same, with reloads on every change and detailed error pages",
+    help: "serve while you work: reloads on every change, detailed error pages",
     usage: "[flags]",
     details: [
-      "As start, for who works on handlers: saving a file reloads it, and what does not",
-      "compile or throws is shown in the browser and in the terminal.",
+      "As start, with the same ports and settings, and:",
+      "",
+      "  - A saved file is served at once: handlers and all files that they import,",
+      "    the config file, .env. No restart, no lost request.",
+      "  - An error is shown in the browser, with its line and column. The page loads",
+      "    itself anew when you save. Programs get the same as text.",
+      "  - Handlers that do not compile stop nothing: the last good version serves, and",
+      "    pages that you open tell why. dev also starts with such handlers.",
+      "  - The 404 page lists the routes, the nearest one first.",
+      "  - NODE_ENV is development, unless you set it: libraries warn more, and are slower.",
+      "",
+      "Not for production: error pages show the source.",
     ],
   },
   {
     name: "check",
-    help: "load settings, certificates and handlers; say what is wrong",
+    help: "find the mistakes that would stop a start or a reload",
     usage: "[flags]",
     details: [
-      "Does what a start with the same flags does, without opening a port, and leaves a",
-      "server that runs alone. Exits with 0, with 78 when settings are wrong, with 70",
-      "when handlers or certificates cannot be used.",
+      "Reads the settings and certificates, builds the handlers, loads them in a worker,",
+      "and looks whether the ports are free. Opens no port, and disturbs no server. Give",
+      "it the flags of the start. Exits with 0, with 78 when settings are wrong, with 70",
+      "when handlers, certificates or ports cannot be used.",
     ],
   },
   {
     name: "drill",
-    help: "break things on spare ports; tell what clients see of it",
+    help: "break things on spare ports, and count the failures that clients see",
     usage: "[--brief] [--only A,B] [--seconds N] [--path PATH] [flags]",
     details: [
-      "Starts what a start with the same flags would serve once more, on free ports of",
-      "127.0.0.1, kills and freezes workers, breaks deployments, and tells what clients",
-      "saw. Exits with 0 when all expectations held, with 1 when not, with 78 when",
-      "flags are wrong, with 70 when the handlers cannot be loaded.",
+      "Starts the server of a start with the same flags once more, on free ports of",
+      "127.0.0.1, kills and freezes workers, breaks deployments, and counts the failures",
+      "that clients see. Exits with 0 when all expectations held, with 1 when not, with",
+      "78 when flags are wrong, with 70 when the handlers cannot be loaded.",
       "",
       "Exercises, for --only:",
       `  ${EXERCISE_NAMES.slice(0, 5).map(wordOf).join(", ")},`,
@@ -95,8 +106,10 @@ export const COMMANDS: readonly CommandText[] = [
     help: "load settings and handlers anew, without losing a request",
     usage: "[--state-dir DIR] [--config FILE] [--json]",
     details: [
-      "Waits until the server that runs has moved over, and tells what has changed; or",
-      "why it has refused, with file and line: all is as before then. As SIGHUP.",
+      "As SIGHUP, but waits: prints the pools and settings that changed, and warnings.",
+      "A reload that is refused changes nothing, and prints file and line. Where the",
+      "server was started through a link that leads to another folder by now, the",
+      "program starts anew there and takes over (docs/operations.md).",
     ],
   },
   {
@@ -111,24 +124,27 @@ export const COMMANDS: readonly CommandText[] = [
   },
   {
     name: "generations",
-    help: "list what can be moved back to",
+    help: "list the builds that a rollback can go to",
     usage: "[--state-dir DIR] [--config FILE] [--json]",
     details: [
-      "The builds on disk, newest first: which one serves, where a rollback goes, what",
-      "each has answered since this server started.",
+      "The builds on disk, newest first: which one serves, where a rollback goes, and",
+      "how many requests each has answered since this server started.",
     ],
   },
   {
     name: "status",
-    help: "tell how the server is",
+    help: "show the server, its workers and its traffic",
     usage: "[--state-dir DIR] [--config FILE] [--json]",
-    details: ["Who serves what, where, and with which workers."],
+    details: [
+      "Process id, ports, generation and workers; connections, requests and answers",
+      "since the start; and how often each limit refused or cut off.",
+    ],
   },
   {
     name: "stop",
-    help: "finish what is under way, then end",
+    help: "finish the requests in flight, then end",
     usage: "[--state-dir DIR] [--config FILE] [--json]",
-    details: ["As SIGTERM, and returns when the process of the server is gone."],
+    details: ["As SIGTERM, but waits until the process of the server is gone."],
   },
   {
     name: "prune",

@@ -12,13 +12,11 @@ export function formatHelp({ version }: { version: string }): string {
     "Commands",
     ...COMMANDS.map(({ name, help }) => `  ${name.padEnd(13)}${help}`),
     "",
-    "Flags (and what applies without them)",
+    "Flags of start, dev, check and drill (and their defaults)",
     ...settingRows({ common: true }),
     CONFIG_ROW,
     ENV_FILE_ROW,
-    row("--template NAME", "init: files to begin with (hello)"),
     row("--json", "print data for programs (reload, status ...)"),
-    ...DRILL_ROWS.map(([left, right]) => row(left, `drill: ${right}`)),
     row("-h, --help", "show this text, or that of the command"),
     row("-v, --version", "show the version"),
     "",
@@ -72,16 +70,18 @@ function flagsOf(command: CommandName): string[] {
       "folder, with 70 or 78 when the server refuses.",
     ];
   }
-  const own =
-    command === "drill"
-      ? [
-          ...DRILL_ROWS.map(([left, right]) => row(left, right)),
-          row("--json", "print data for programs"),
-        ]
-      : [];
+  if (command === "drill") {
+    return [
+      "Flags (and their defaults)",
+      ...DRILL_ROWS.map(([left, right]) => row(left, right)),
+      row("--json", "print data for programs"),
+      "",
+      ...FLAGS_OF_START,
+    ];
+  }
+  if (command !== "start") return FLAGS_OF_START;
   return [
-    "Flags (and what applies without them)",
-    ...own,
+    "Flags (and their defaults)",
     ...settingRows({ common: true }),
     CONFIG_ROW,
     ENV_FILE_ROW,
@@ -90,6 +90,10 @@ function flagsOf(command: CommandName): string[] {
     ...SOURCES,
   ];
 }
+
+const FLAGS_OF_START = [
+  'Takes all flags of start, such as --http PORT: "edgicorn help start" lists them.',
+];
 
 const SOURCES = [
   "Each setting is also an environment variable (EDGICORN_HTTP for --http,",
@@ -101,7 +105,7 @@ const SOURCES = [
 const DRILL_ROWS = [
   ["--brief", "the short form, for every change"],
   ["--seconds N", "length of each exercise, about (5)"],
-  ["--path PATH", "what clients ask for (/, or a route)"],
+  ["--path PATH", "path that clients ask for (/, or a route)"],
   ["--only A,B", "these exercises (all)"],
 ] as const;
 
