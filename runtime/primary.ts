@@ -18,6 +18,7 @@ import { answerHealth } from "./front/answer-health.ts";
 import { HEADER_SLACK_BYTES } from "./front/head-limits.ts";
 import type { Listener, ListenerChanges } from "./front/listener.ts";
 import { Listeners } from "./front/listeners.ts";
+import { ProxyNotes } from "./front/proxy-notes.ts";
 import { RequestsPerAddress } from "./front/requests-per-address.ts";
 import { serveStatic } from "./front/serve-static.ts";
 import type { UwsClientSide } from "./front/uws-client-side.ts";
@@ -69,6 +70,7 @@ const BODY_BUDGET_BYTES = 256 * 1024 * 1024;
 export class Primary {
   readonly #options: PrimaryOptions;
   readonly #log: Logger;
+  readonly #proxyNotes = new ProxyNotes((fields, message) => this.#log.warn(fields, message));
   readonly #requestLog: RequestLog;
   readonly #listeners: Listeners;
   readonly #clock = new TurnClock();
@@ -358,6 +360,7 @@ export class Primary {
       onLimited: (client, setting) => requestLog.limited(client, setting),
       onConnectionRefused: () => requestLog.connectionRefused(this.config.maxConnections),
       onHeadRefused: (refused) => requestLog.headRefused(refused),
+      onNewField: (name) => this.#proxyNotes.sawField(name),
       onError: (error) => this.#log.error({ err: error }, "request failed in the primary"),
       ...this.#listenerSettings(),
     };

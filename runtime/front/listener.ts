@@ -66,6 +66,8 @@ export interface ListenerOptions {
   onConnectionRefused: () => void;
   /** A head was refused and is answered, or its client left. Such a request is no exchange: nobody else hears of it. */
   onHeadRefused: (refused: RefusedHead) => void;
+  /** A request has a field of a name, in lower case, that was not seen before, or not lately. */
+  onNewField?: (name: string) => void;
   /** A bug: the request was answered 500. */
   onError: (error: unknown) => void;
 }
@@ -98,6 +100,7 @@ export class Listener implements Door {
     this.#reader = new HeadReader({
       origins: new OriginResolver(this.scheme),
       addresses: this.#addresses,
+      ...(options.onNewField === undefined ? {} : { onNewName: options.onNewField }),
     });
     const { host, port, certificates } = options;
     this.#acceptor = new Acceptor(uws, {
@@ -240,7 +243,8 @@ export class Listener implements Door {
         this.#refuse(res, { ...head, method, target });
         return;
       }
-      client = new UwsClientSide(res, head, { door: this, closes: this.#reader.closes });
+      const { isLast, libraryCloses } = this.#reader;
+      client = new UwsClientSide(res, head, { door: this, isLast, libraryCloses });
       this.#inFlight++;
       if (this.#admits(client)) this.#options.onRequest(client);
     } catch (error) {
@@ -279,7 +283,8 @@ export class Listener implements Door {
       receivedMs: this.clock.now(),
     };
     this.#inFlight++;
-    refuseHead(res, refusal, (outcome) => {
+    const { libraryCloses } = this.#reader;
+    refuseHead(res, { ...refusal, libraryCloses }, (outcome) => {
       this.#inFlight--;
       onHeadRefused({ ...known, ...outcome });
       if (this.#inFlight === 0) this.#idleWaiters.release();

@@ -1,7 +1,8 @@
-import { STATUS_CODES } from "node:http";
 import type { ExchangeId } from "../dispatch/client-side.ts";
 import type { HeadRefusal } from "./read-head.ts";
 import type { HttpResponse } from "./uws.ts";
+import { prepareFields, type PreparedFields } from "./response-fields.ts";
+import { bodyBytesOf, writeResponse } from "./write-response.ts";
 
 /** What is known of a request whose head could not be trusted. */
 export interface RefusedHead {
@@ -23,6 +24,9 @@ export interface RefusedHead {
 /** For methods that no resource here has: those that one may have (RFC 9110 section 15.5.6). */
 const ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
+const FIELDS = toFields("content-type\ntext/plain;charset=UTF-8");
+const FIELDS_OF_405 = toFields(`content-type\ntext/plain;charset=UTF-8\nallow\n${ALLOW}`);
+
 /**
  * Answers a head whose end, and so the beginning of the next request, cannot be trusted, and closes the connection.
  *
@@ -30,11 +34,17 @@ const ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
  * hand it to a handler, although the response says that the connection ends. While this one is pending it closes the
  * connection instead (uws-notes section 2, pipelining). A microtask would still come before the parser goes on.
  *
+ * @param options.libraryCloses The library ends the connection with the answer, because the client has asked for that.
  * @param onFinished It is answered, or its client left (status 499). Called once.
  */
 export function refuseHead(
   res: HttpResponse,
-  { status, reason }: HeadRefusal,
+  {
+    method,
+    status,
+    reason,
+    libraryCloses,
+  }: HeadRefusal & { method: string; libraryCloses: boolean },
   onFinished: (outcome: { status: number; bodyBytes: number }) => void,
 ): void {
   let settled = false;
@@ -47,12 +57,17 @@ export function refuseHead(
   setImmediate(() => {
     if (settled) return;
     settled = true;
-    res.cork(() => {
-      res.writeStatus(`${status} ${STATUS_CODES[status]}`);
-      res.writeHeader("content-type", "text/plain;charset=UTF-8");
-      if (status === 405) res.writeHeader("allow", ALLOW);
-      res.end(body, true);
-    });
-    onFinished({ status, bodyBytes: body.length });
+    const fields = status === 405 ? FIELDS_OF_405 : FIELDS;
+    const ending = libraryCloses ? "announce" : "close";
+    const response = { method, status, statusText: "", fields, body, ending } as const;
+    const isLeftOpen = writeResponse(res, response);
+    onFinished({ status, bodyBytes: bodyBytesOf(response) });
+    if (isLeftOpen) res.close();
   });
+}
+
+function toFields(block: string): PreparedFields {
+  const fields = prepareFields(block);
+  if (fields === null) throw new TypeError("a refusal has fields that cannot be written");
+  return fields;
 }

@@ -1,12 +1,28 @@
-/** A field block made ready to be written, as often as the same block comes. */
-export interface PreparedFields {
+/** Fields made ready to be written in one call. */
+export interface FieldLines {
   /** The first field's name; empty when there are none. */
   name: Buffer;
   /** Its value, and all further fields as whole lines. */
   value: Buffer;
+}
+
+/** A field block made ready to be written, as often as the same block comes. */
+export interface PreparedFields {
+  /** For a response after which the connection stays. */
+  kept: FieldLines;
+  /** For the last one of its connection. */
+  last: FieldLines;
   /** What the block said of the body's size: only a response without a body may say so itself. */
   contentLength: string | null;
 }
+
+/**
+ * How long a client may rely on an idle connection, in seconds. The library closes it after 8 to 12 s, unasked; a request that
+ * is sent at that moment fails. Node's agents and undici close theirs before. Measured: no difference in CPU per request.
+ */
+const KEEP_ALIVE = "timeout=7";
+
+const NONE: FieldLines = { name: Buffer.alloc(0), value: Buffer.alloc(0) };
 
 /** Blocks that are remembered, and how long one may be: constant blocks, not those with a cookie or a date in them. */
 const REMEMBERED = 512;
@@ -75,5 +91,18 @@ export function prepareFields(block: string): PreparedFields | null {
   }
   // A field's characters are bytes, and a string would be written in UTF-8. Besides, the library takes bytes as they
   // are but converts a string each time: 1.3 µs of the primary's 11 per response (server CPU, side by side).
-  return { name: Buffer.from(name), value: Buffer.from(value, "latin1"), contentLength };
+  if (name === "") {
+    return {
+      kept: { name: Buffer.from("Keep-Alive"), value: Buffer.from(KEEP_ALIVE) },
+      last: NONE,
+      contentLength,
+    };
+  }
+  const bytes = Buffer.from(`${value}\r\nKeep-Alive: ${KEEP_ALIVE}`, "latin1");
+  const nameBytes = Buffer.from(name);
+  return {
+    kept: { name: nameBytes, value: bytes },
+    last: { name: nameBytes, value: bytes.subarray(0, value.length) },
+    contentLength,
+  };
 }

@@ -93,30 +93,39 @@ export class UwsClientSide implements ClientSide {
   /** `null`: nobody has asked for the body, and what arrives of it is dropped. */
   #reading: BodyReading | null = null;
   #writer: StreamWriter | null = null;
-  /** The library closes the connection with the response. */
-  readonly #closes: boolean;
+  /** The connection ends with the response. */
+  readonly #isLast: boolean;
+  /** The library ends it, because the client has asked for that. */
+  readonly #libraryCloses: boolean;
   /** Somebody looks at what arrives of the body. */
   #receives = false;
   /** A response that waits with its end for the request's. */
   #lingering: LingeringBody | null = null;
   #lingerTimer: NodeJS.Timeout | undefined;
+  /** The response is complete, and the connection is to be closed once the request is. */
+  #leaving = false;
+  /** The turn of the event loop in which the library last called back with some of the request, by the door's clock. */
+  #parsedMs: number;
   /** What is noted if the connection ends before the response is complete. */
   #leaveStatus: typeof CLIENT_LEFT | typeof BROKEN_OFF = CLIENT_LEFT;
 
   /**
    * Must be made, and so `onAborted` be attached, before the callback that brought `res` can return or throw.
    *
-   * @param options.closes The client has asked to close the connection after this request.
+   * @param options.isLast The connection ends with the response: no further request of it may be run.
+   * @param options.libraryCloses The library ends it with the last byte of the response.
    */
   constructor(
     res: HttpResponse,
     head: RequestHead,
-    { door, closes }: { door: Door; closes: boolean },
+    { door, isLast, libraryCloses }: { door: Door; isLast: boolean; libraryCloses: boolean },
   ) {
     this.#res = res;
-    this.#closes = closes;
+    this.#isLast = isLast;
+    this.#libraryCloses = libraryCloses;
     this.id = door.nextId();
     this.receivedMs = door.clock.now();
+    this.#parsedMs = this.receivedMs;
     this.head = head;
     this.#door = door;
     this.#limits = door.limits;
@@ -144,17 +153,19 @@ export class UwsClientSide implements ClientSide {
     this.#door.onTransferStart(this);
     this.#receives = true;
     this.#res.onData((chunk, last) => {
+      if (this.#isLast) this.#parsedMs = this.#door.clock.now();
       if (last) {
         this.#bodyOpen = false;
         this.#timed = reading.letGo();
       }
+      if (this.#leaving) this.#onRest(last);
       if (this.#state === "finished") return;
       reading.took(chunk.byteLength);
       if (last && this.#writer === null && !this.#timed) this.#door.onTransferEnd(this);
       // A view of a buffer that the library uses again.
       if (chunk.byteLength > 0) sink.chunk(new Uint8Array(chunk));
       if (last) sink.end();
-      if (last) this.#lingering?.letEnd();
+      if (last) this.#letEnd();
     });
     return reading;
   }
@@ -203,10 +214,11 @@ export class UwsClientSide implements ClientSide {
     if (this.#state !== "open") return;
     const fields = this.#door.fields.prepare(refusalFields(options.retryAfterSeconds));
     if (fields === null) throw new TypeError("a refusal has fields that cannot be written");
-    const ending = options.close === true ? "close" : this.#ending();
+    const cutsOff = options.close === true && !this.#libraryCloses;
+    const ending = cutsOff ? "close" : this.#ending();
     const body = `${STATUS_CODES[status] ?? status}\n`;
     const { method } = this.head;
-    this.#write({ method, status, statusText: "", fields, body, ending });
+    this.#write({ method, status, statusText: "", fields, body, ending }, { cutsOff });
   }
 
   /** Looks at it, once a second while bytes are on their way: cuts it off when it breaks a limit. */
@@ -249,16 +261,21 @@ export class UwsClientSide implements ClientSide {
     abort?.();
   }
 
-  #ending(): Ending {
-    if (this.#bodyOpen) return "announce";
+  /** @param hasLength False: the response comes in chunks, and its end would have to wait for the request's. */
+  #ending(hasLength = true): Ending {
+    if (this.#libraryCloses) return "announce";
+    if (this.#isLast) return "close";
+    if (this.#bodyOpen) return hasLength ? "close" : "announce";
     return this.#door.closing ? "close" : "keep";
   }
 
-  #write(response: ResponseToWrite): void {
+  /** @param options.cutsOff The connection is closed at once, although the client may still send. */
+  #write(response: ResponseToWrite, { cutsOff } = { cutsOff: false }): void {
     const { method, status, body } = response;
     const hasBody = method !== "HEAD" && status !== 204 && status !== 304;
+    const lingers = this.#bodyOpen && !cutsOff;
     const isWhole =
-      body === null || (isSmall(body) && !this.#lingers && this.#door.admitWrite(body.length));
+      body === null || (isSmall(body) && !lingers && this.#door.admitWrite(body.length));
     if (hasBody && !isWhole) {
       const bytes = typeof body === "string" ? Buffer.from(body) : new Uint8Array(body);
       const source = new BytesSource(bytes);
@@ -273,14 +290,44 @@ export class UwsClientSide implements ClientSide {
     this.#whenNotReading(() => {
       // Or else what is still sent would not be read, and a client that sends all first never see the answer.
       this.#reading?.letGo();
-      writeResponse(this.#res, kept);
+      const isLeftOpen = writeResponse(this.#res, kept);
       this.#finish(status, this.#door.countsBytes ? bodyBytesOf({ method, status, body }) : 0);
+      if (isLeftOpen) this.#leave();
     });
   }
 
-  /** Whether a write would drop what the library has read and not yet parsed (decision 027). */
+  /**
+   * Whether a write would drop what the library has read and not yet parsed (decision 027), or whether it would run what it
+   * has read behind the last request of the connection: it does so until its callback returns if the response is complete.
+   */
   get #mustNotWriteNow(): boolean {
-    return this.#door.secure && this.#bodyOpen;
+    if (this.#door.secure && this.#bodyOpen) return true;
+    return this.#isLast && this.#parsedMs === this.#door.clock.now();
+  }
+
+  /** Closes the connection once the client has sent its body, or has paused for too long: it may read only then. */
+  #leave(): void {
+    if (!this.#bodyOpen) {
+      this.#res.close();
+      return;
+    }
+    this.#leaving = true;
+    this.#lingerTimer = setTimeout(() => this.#res.close(), LINGER_MS);
+    if (this.#receives) return;
+    this.#receives = true;
+    this.#res.onData((_, last) => this.#onRest(last));
+  }
+
+  #onRest(last: boolean): void {
+    if (!this.#leaving) return;
+    this.#lingerTimer?.refresh();
+    if (!last) return;
+    this.#bodyOpen = false;
+    clearTimeout(this.#lingerTimer);
+    // Not while the library parses what it has read.
+    setImmediate(() => {
+      if (this.#leaving) this.#res.close();
+    });
   }
 
   #whenNotReading(write: () => void): void {
@@ -303,22 +350,29 @@ export class UwsClientSide implements ClientSide {
   }): void {
     this.#state = "answering";
     const settledBody = this.#abort;
-    const lingering = this.#lingers ? this.#linger(response.body) : null;
+    // With less it is complete at once, and the library closes the connection then.
+    const hasLength = response.lengthBytes !== null && response.lengthBytes > 1;
+    const ending = this.#ending(hasLength);
+    // Of a body whose length is known all is sent, and only the end of the connection waits.
+    const lingers = this.#isLast && this.#bodyOpen && !(hasLength && ending === "close");
+    const lingering = lingers ? this.#linger(response.body) : null;
     const writer = new StreamWriter(
       this.#res,
       {
         ...response,
         // Of a body whose length is known the last byte would end the response.
         ...(lingering === null ? {} : { body: lingering, lengthBytes: null }),
-        ending: this.#ending(),
+        ending,
         onBlocked: () => this.#reading?.onBlocked(),
         onEnding: () => this.#reading?.letGo(),
         requestOpen: () => this.#bodyOpen,
         secure: this.#door.secure,
       },
       (outcome, sentBytes) => {
-        if (outcome === "complete") this.#finish(response.status, sentBytes);
-        else if (outcome === "unbegun") this.#answerInstead(response.body.failedAs ?? 500);
+        if (outcome === "complete") {
+          this.#finish(response.status, sentBytes);
+          if (writer.leftOpen) this.#leave();
+        } else if (outcome === "unbegun") this.#answerInstead(response.body.failedAs ?? 500);
         // Ended in order it would look like the whole.
         else this.#breakOff();
       },
@@ -333,11 +387,6 @@ export class UwsClientSide implements ClientSide {
     this.#whenNotReading(() => writer.start());
   }
 
-  /** Whether the end of a response would reset the connection while the client still sends. */
-  get #lingers(): boolean {
-    return this.#closes && this.#bodyOpen;
-  }
-
   #linger(body: BodySource): LingeringBody {
     const lingering = new LingeringBody(body, () => this.#reading?.letGo());
     this.#lingering = lingering;
@@ -349,9 +398,15 @@ export class UwsClientSide implements ClientSide {
     this.#res.onData((_, last) => {
       if (!last) return;
       this.#bodyOpen = false;
-      this.#lingering?.letEnd();
+      this.#letEnd();
     });
     return lingering;
+  }
+
+  /** Not while the library parses what it has read: it would run what is behind the request. */
+  #letEnd(): void {
+    const lingering = this.#lingering;
+    if (lingering !== null) setImmediate(() => lingering.letEnd());
   }
 
   /** Whoever was to make the answer has failed before any of it was written. */
@@ -368,6 +423,8 @@ export class UwsClientSide implements ClientSide {
   }
 
   #onAborted(): void {
+    this.#leaving = false;
+    clearTimeout(this.#lingerTimer);
     if (this.#state === "finished") return;
     const sentBytes = this.#writer?.sentBytes ?? 0;
     const abort = this.#abort;

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import type { PreparedFields } from "./response-fields.ts";
+import type { FieldLines, PreparedFields } from "./response-fields.ts";
 import type { HttpResponse } from "./uws.ts";
 
 /** Above this a body is sent as the client takes it; `end` would copy and keep what is not sent yet. */
@@ -19,10 +19,11 @@ export interface ResponseToWrite {
 }
 
 /**
- * What becomes of the connection after the response.
+ * What becomes of the connection after the response. Only a response after which it stays says for how long.
  *
- * `announce` says `Connection: close` and leaves it to the client and the idle timer: to close while the client still
- * sends its body resets the connection, and the response is lost with it (uws-notes section 3).
+ * `announce` says `Connection: close` and leaves it to the library, if the client has asked it to close, else to the client
+ * and the idle timer: to close while the client still sends its body resets the connection, and the response is lost with
+ * it (uws-notes section 3). `close` says so too, and no further request of the connection is run.
  */
 export type Ending = "keep" | "announce" | "close";
 
@@ -31,26 +32,57 @@ export function isSmall(body: string | Uint8Array): boolean {
   return body.length <= (typeof body === "string" ? WHOLE_BYTES / 3 : WHOLE_BYTES);
 }
 
-/** Writes a response at once: one without a body, or with one that is small. */
-export function writeResponse(res: HttpResponse, response: ResponseToWrite): void {
-  const { method, status, body } = response;
-  if (status === 204 || status === 304 || method === "HEAD") {
+/**
+ * Writes a response at once: one without a body, or with one that is small.
+ *
+ * @returns Whether the library waits for more of it, although it is complete: the connection is then to be closed.
+ */
+export function writeResponse(res: HttpResponse, response: ResponseToWrite): boolean {
+  const { method, status, body, ending } = response;
+  const isBodiless = status === 204 || status === 304 || method === "HEAD";
+  if (ending === "close" && (isBodiless || body === null || body.length === 0)) {
+    writeLastHead(res, response);
+    return true;
+  }
+  if (isBodiless) {
     res.cork(() => {
       writeHead(res, response);
       if (method === "HEAD" && status !== 204) writeLength(res, response);
-      writeEnding(res, response.ending);
+      writeEnding(res, ending);
       // With a number it would never mark the response as done (uws-notes section 3).
       res.endWithoutBody();
     });
-    return;
+    return false;
   }
   res.cork(() => {
     writeHead(res, response);
     // `end` writes the field itself when it closes.
-    if (response.ending === "announce") writeEnding(res, response.ending);
-    res.end(body ?? undefined, response.ending === "close");
+    if (ending === "announce") writeEnding(res, ending);
+    res.end(body ?? undefined, ending === "close");
   });
+  return false;
 }
+
+/**
+ * Writes a head with nothing behind it as one status line: what the library has for it does not close the connection, or says
+ * a length that is wrong. To the library the response goes on, so it runs no further request of the connection.
+ */
+function writeLastHead(res: HttpResponse, response: ResponseToWrite): void {
+  const { method, status, statusText, fields, body } = response;
+  const { name, value } = fieldsOf(response);
+  const lines: Buffer[] = [Buffer.from(`${statusLine(status, statusText)}\r\n`, "latin1")];
+  if (name.length > 0) lines.push(name, COLON, value, LINE_END);
+  if (status !== 204 && status !== 304) {
+    const isHead = method === "HEAD";
+    const length = isHead ? headLength(fields, body) : "0";
+    if (length !== null) lines.push(Buffer.from(`Content-Length: ${length}\r\n`));
+  }
+  lines.push(Buffer.from(`Date: ${new Date().toUTCString()}\r\nConnection: close\r\n`));
+  res.cork(() => res.writeStatus(Buffer.concat(lines)));
+}
+
+const COLON = Buffer.from(": ");
+const LINE_END = Buffer.from("\r\n");
 
 /** The size of the body that `writeResponse` sends. Of text it has to be counted. */
 export function bodyBytesOf({
@@ -65,15 +97,21 @@ export function bodyBytesOf({
 /** Status line and fields. Call it inside `cork`. */
 export function writeHead(
   res: HttpResponse,
-  { status, statusText, fields }: Pick<ResponseToWrite, "status" | "statusText" | "fields">,
+  response: Pick<ResponseToWrite, "status" | "statusText" | "fields" | "ending">,
 ): void {
+  const { status, statusText } = response;
   if (status !== 200 || statusText !== "") res.writeStatus(statusLine(status, statusText));
-  if (fields.name.length > 0) res.writeHeader(fields.name, fields.value);
+  const { name, value } = fieldsOf(response);
+  if (name.length > 0) res.writeHeader(name, value);
+}
+
+function fieldsOf({ fields, ending }: Pick<ResponseToWrite, "fields" | "ending">): FieldLines {
+  return ending === "keep" ? fields.kept : fields.last;
 }
 
 /** Says that the connection ends, for whatever does not say so itself. Call it inside `cork`. */
 export function writeEnding(res: HttpResponse, ending: Ending): void {
-  if (ending !== "keep") res.writeHeader("connection", "close");
+  if (ending !== "keep") res.writeHeader("Connection", "close");
 }
 
 function statusLine(status: number, statusText: string): string {
@@ -84,8 +122,12 @@ function statusLine(status: number, statusText: string): string {
 
 /** What the size of the body would have been for GET, where it is known (RFC 9110 section 9.3.2). */
 function writeLength(res: HttpResponse, { fields, body }: ResponseToWrite): void {
-  const length = body === null ? fields.contentLength : String(sizeOf(body));
+  const length = headLength(fields, body);
   if (length !== null) res.writeHeader("content-length", length);
+}
+
+function headLength(fields: PreparedFields, body: ResponseToWrite["body"]): string | null {
+  return body === null ? fields.contentLength : String(sizeOf(body));
 }
 
 function sizeOf(body: string | Uint8Array): number {

@@ -1,7 +1,7 @@
 import type { BodySource } from "../dispatch/client-side.ts";
 import type { PreparedFields } from "./response-fields.ts";
 import type { HttpResponse } from "./uws.ts";
-import { type Ending, writeEnding, writeHead } from "./write-response.ts";
+import { type Ending, writeEnding, writeHead, writeResponse } from "./write-response.ts";
 
 /**
  * Most that one `write` may pass: a corked write that does not fit into the library's buffer of 16 KiB loses bytes when
@@ -71,6 +71,7 @@ export class StreamWriter {
   /** The size of the body; `null`: it is sent in chunks. */
   #lengthBytes: number | null;
   #headWritten = false;
+  #leftOpen: boolean;
   #sentBytes = 0;
   /** Given to `tryEnd` and not taken whole, and where it begins in the body. */
   #piece: Uint8Array | null = null;
@@ -86,6 +87,8 @@ export class StreamWriter {
   #probePauseMs = 0;
   /** Whether the socket has room is not known: one byte will tell, which may pile up where a piece may not. */
   #probing = false;
+  /** A write did not fit, and none has fitted since: the library may still have some of the response. */
+  #unsure = false;
   /** When the client last took something; what a stall is counted from. */
   progressMs: number = performance.now();
 
@@ -97,12 +100,18 @@ export class StreamWriter {
     this.#res = res;
     this.#response = response;
     this.#lengthBytes = response.lengthBytes;
+    this.#leftOpen = response.ending === "close";
     this.#done = done;
   }
 
   /** The socket is full: it is the client that we wait for. */
   get blocked(): boolean {
     return this.#state === "blocked";
+  }
+
+  /** It is complete, and the library waits for more of it: the connection is to be closed. */
+  get leftOpen(): boolean {
+    return this.#leftOpen;
   }
 
   /** The head was written. */
@@ -122,6 +131,11 @@ export class StreamWriter {
   /** Whether input would be lost if it is read while the library still has some of this response (decision 027). */
   get #losesInput(): boolean {
     return this.#response.secure && this.#response.requestOpen();
+  }
+
+  /** The connection is closed after the response, and the library is not to know that it is complete. */
+  get #closes(): boolean {
+    return this.#response.ending === "close";
   }
 
   /** Writes the head with what is there of the body. */
@@ -206,7 +220,8 @@ export class StreamWriter {
 
   get #headBytes(): number {
     const { fields, statusText } = this.#response;
-    return fields.name.length + fields.value.length + statusText.length + OWN_HEAD_BYTES;
+    const { name, value } = fields.kept;
+    return name.length + value.length + statusText.length + OWN_HEAD_BYTES;
   }
 
   #onWritable(offset: number): void {
@@ -244,15 +259,17 @@ export class StreamWriter {
 
   /** How much may be written next. */
   #most(): number {
-    const { requestOpen } = this.#response;
+    const { requestOpen, body } = this.#response;
     const lengthBytes = this.#lengthBytes;
     if (lengthBytes === null) {
       if (this.#probing) return 1;
+      if (this.#unsure && this.#kept !== null && this.#closes && body.state === "ended") return 1;
       return this.#headWritten ? WRITE_BYTES : WRITE_BYTES - this.#headBytes;
     }
     const restBytes = lengthBytes - this.#sentBytes;
-    // The last byte goes alone if there is something to do before it.
-    return restBytes > 1 && requestOpen() ? Math.min(restBytes - 1, TRY_END_BYTES) : TRY_END_BYTES;
+    // The last byte goes alone if there is something to do before it, or if it must not be in the first piece.
+    const isAlone = requestOpen() || (this.#closes && !this.#headWritten);
+    return restBytes > 1 && isAlone ? Math.min(restBytes - 1, TRY_END_BYTES) : TRY_END_BYTES;
   }
 
   #take(maxBytes: number): Uint8Array | null {
@@ -278,7 +295,7 @@ export class StreamWriter {
    * next piece; if there is none they follow one by one until the first of them tells.
    */
   #write(piece: Uint8Array): void {
-    if (piece.length <= KEPT_BYTES || !this.#losesInput) {
+    if (piece.length <= KEPT_BYTES || !(this.#losesInput || this.#closes)) {
       this.#writeChunk(piece);
       return;
     }
@@ -301,6 +318,7 @@ export class StreamWriter {
       this.#probePauseMs = PROBE_PAUSE_MS;
     }
     this.#probing = false;
+    this.#unsure = !ready;
     if (!ready) this.#block();
   }
 
@@ -316,8 +334,14 @@ export class StreamWriter {
     const total = this.#lengthBytes ?? 0;
     let taken = false;
     if (this.#sentBytes === total) this.#response.onEnding();
+    if (this.#closes && !this.#headWritten && rest.length === total) {
+      this.#endWhole(rest);
+      return;
+    }
+    // Only the first call writes the length. After one that is told of another the response is never complete to the library.
+    const toldTotal = this.#closes && this.#headWritten ? total + 1 : total;
     this.#cork(() => {
-      [taken] = this.#res.tryEnd(rest, total);
+      [taken] = this.#res.tryEnd(rest, toldTotal);
     });
     if (!taken) {
       const offset = this.#res.getWriteOffset();
@@ -351,7 +375,24 @@ export class StreamWriter {
       return;
     }
     this.#response.onEnding();
-    this.#cork(() => this.#res.end());
+    if (!this.#closes) {
+      this.#cork(() => this.#res.end());
+      this.#finish();
+    } else if (this.#headWritten) {
+      // Its own way to close would write a field into the body. It reads no further request, and its timer closes in the end.
+      this.#res.pause();
+      this.#cork(() => this.#res.end());
+      this.#leftOpen = false;
+      this.#finish();
+    } else this.#endWhole(null);
+  }
+
+  /** A response of which nothing was written. */
+  #endWhole(body: Uint8Array | null): void {
+    this.#headWritten = true;
+    const { status, statusText, fields, ending } = this.#response;
+    const response = { method: "GET", status, statusText, fields, body, ending };
+    this.#leftOpen = writeResponse(this.#res, response);
     this.#finish();
   }
 

@@ -31,8 +31,8 @@ export interface TargetRefusal {
  * percent-encoding stays as it is. A target that starts with `//` is a path, never an authority.
  *
  * @param target From the request line, decoded from UTF-8, not otherwise touched.
- * @returns A refusal for what does not start with `/` and for space and control characters: the URL standard would
- *   strip some of them, and what a program behind us then sees is not what was asked for.
+ * @returns A refusal for what does not start with `/`, for space and control characters, and for what is not ASCII: the URL
+ *   standard would strip or encode them, and what a program behind us then sees is not what was asked for.
  */
 export function parseTarget(target: string): ParsedTarget | TargetRefusal {
   if (ODD.test(target) || target.charCodeAt(0) !== SLASH) return parseOddTarget(target);
@@ -68,8 +68,8 @@ const SLASH = 0x2f;
  */
 const ODD = /[^!$&()*+,\-./0-9:;=?@A-Z[\]_a-z|~%]|\/[./]|%2[eE]/;
 
-// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
-const FORBIDDEN = /[\0-\x20\x7f]/;
+/** All but the visible characters of ASCII: the rest has to be percent-encoded (RFC 3986 section 2.1). */
+const FORBIDDEN = /[^!-~]/;
 
 const ENCODED_SLASH = /%2f/i;
 
@@ -78,7 +78,7 @@ const UNSAFE = /[\\\0]|\/\.{1,2}(?:\/|$)/;
 
 function parseOddTarget(target: string): ParsedTarget | TargetRefusal {
   if (target.charCodeAt(0) !== SLASH) return { ok: false, reason: "not a path" };
-  if (FORBIDDEN.test(target)) return { ok: false, reason: "space or control character" };
+  if (FORBIDDEN.test(target)) return { ok: false, reason: "space, control character or not ASCII" };
   const fragment = target.indexOf("#");
   const withoutFragment = fragment === -1 ? target : target.slice(0, fragment);
   // Appended to an origin, `//x` is a path; resolved against one, it would be a host.

@@ -53,8 +53,9 @@ describe("request bodies", { timeout: 60_000 }, () => {
         body.subarray(ends[index - 1] ?? 0, end),
       );
       const wire = Buffer.concat([...chunks.slice(1).map(toChunk), Buffer.from("0\r\n\r\n")]);
-      const connection = await server.connect();
       for (const size of [wire.length, 10_000, 1_000, 333]) {
+        // The connection ends with the answer to a chunked request.
+        const connection = await server.connect();
         connection.send(toHead("/echo", "Transfer-Encoding: chunked"));
         for (let at = 0; at < wire.length; at += size)
           await connection.sent(wire.subarray(at, at + size));

@@ -36,7 +36,7 @@ async function ask(connection: RawConnection, plan: Plan, method = "GET"): Promi
 
 /** Its fields without the two that every response has. */
 function ownFields({ fields }: RawResponse): RawResponse["fields"] {
-  return fields.filter(([name]) => !/^(?:date|content-length)$/i.test(name));
+  return fields.filter(([name]) => !/^(?:date|content-length|keep-alive)$/i.test(name));
 }
 
 async function checkResponses(t: TestContext, open: () => Promise<RawConnection>): Promise<void> {
@@ -64,7 +64,7 @@ async function checkResponses(t: TestContext, open: () => Promise<RawConnection>
     const connection = await open();
     const { fields } = await ask(connection, { bytes: 3 });
     const names = fields.map(([name]) => name.toLowerCase());
-    assert.deepEqual(names.toSorted(), ["content-length", "date"]);
+    assert.deepEqual(names.toSorted(), ["content-length", "date", "keep-alive"]);
   });
 
   await t.test("fields of the handler as they are, in order and twice", async () => {
@@ -106,6 +106,7 @@ async function checkResponses(t: TestContext, open: () => Promise<RawConnection>
     assert.equal(String(response.body), "four");
     assert.equal(fieldOf(response, "content-length"), "4");
     assert.notEqual(fieldOf(response, "date"), "yesterday");
+    assert.equal(fieldOf(response, "keep-alive"), "timeout=7");
     assert.deepEqual(ownFields(response), [["content-type", "text/plain;charset=UTF-8"]]);
   });
 

@@ -109,7 +109,11 @@ function openClient(res: CorkingResponse): UwsClientSide {
     clientAddress: "127.0.0.1",
   };
   // It has what a client side calls.
-  return new UwsClientSide(res as unknown as HttpResponse, head, { door: DOOR, closes: false });
+  return new UwsClientSide(res as unknown as HttpResponse, head, {
+    door: DOOR,
+    isLast: false,
+    libraryCloses: false,
+  });
 }
 
 /** Has no length that the client side could know. */

@@ -30,7 +30,15 @@ function coding(value: string): [name: string, value: string] {
   return ["transfer-encoding", value];
 }
 
+function connection(value: string): [name: string, value: string] {
+  return ["connection", value];
+}
+
 function read(request: FakeRequest): ReturnType<HeadReader["read"]> {
+  return readWith(reader, request);
+}
+
+function readWith(by: HeadReader, request: FakeRequest): ReturnType<HeadReader["read"]> {
   const { method = "GET", url = "/", query, fields = [HOST] } = request;
   const req = {
     getCaseSensitiveMethod: () => method,
@@ -43,7 +51,7 @@ function read(request: FakeRequest): ReturnType<HeadReader["read"]> {
   };
   const res = { getRemoteAddress: () => new Uint8Array([127, 0, 0, 1]).buffer };
   // All that the reader touches.
-  return reader.read(req as unknown as HttpRequest, res as unknown as HttpResponse);
+  return by.read(req as unknown as HttpRequest, res as unknown as HttpResponse);
 }
 
 /** The status of a refusal; `null` when the head is taken. */
@@ -98,7 +106,7 @@ describe("HeadReader", () => {
 
   it("knows nothing of the head before", () => {
     assert.equal(refusalOf({ fields: [HOST, HOST, ["content-length", "7"]] }), 400);
-    assert.equal(refusalOf({ fields: [HOST, ["transfer-encoding", "gzip"]] }), 501);
+    assert.equal(refusalOf({ fields: [HOST, ["transfer-encoding", "gzip, chunked"]] }), 501);
     const head = read({});
     assert.deepEqual("fields" in head && [head.fields, head.bodyBytes], ["host\nexample.com", 0]);
     assert.equal(refusalOf({ fields: [] }), 400);
@@ -130,13 +138,16 @@ describe("HeadReader", () => {
       [[length("\u0665")], 400],
       [[coding("chunked")], null],
       [[coding("CHUNKED")], null],
-      [[coding("gzip")], 501],
+      [[coding("gzip")], 400],
       [[coding("gzip, chunked")], 501],
-      [[coding("chunked, chunked")], 501],
-      [[coding("identity")], 501],
-      [[coding("chunked;q=1")], 501],
+      [[coding("GZIP , Chunked")], 501],
+      [[coding("chunked, gzip")], 400],
+      [[coding("chunked, chunked")], 400],
+      [[coding("gzip,")], 400],
+      [[coding("identity")], 400],
+      [[coding("chunked;q=1")], 400],
       [[coding(" chunked")], 501],
-      [[coding("")], 501],
+      [[coding("")], 400],
       [[coding("chunked"), coding("chunked")], 400],
       [[coding("chunked"), length("5")], 400],
       [[length("5"), coding("chunked")], 400],
@@ -145,6 +156,77 @@ describe("HeadReader", () => {
     for (const [fields, status] of cases) {
       assert.equal(refusalOf({ fields: [HOST, ...fields] }), status, JSON.stringify(fields));
     }
+  });
+
+  it("takes a chunked request, or one that asks to close, for the last of its connection", () => {
+    const cases: [
+      fields: (readonly [string, string])[],
+      isLast: boolean,
+      libraryCloses: boolean,
+    ][] = [
+      [[], false, false],
+      [[length("5")], false, false],
+      [[coding("chunked")], true, false],
+      [[connection("keep-alive")], false, false],
+      [[connection("close")], true, true],
+      [[connection("CLOSE")], true, true],
+      [[connection("close, te")], true, false],
+      [[connection("te,\tClose")], true, false],
+      [[connection("te"), connection("close")], true, false],
+      [[connection("closed")], false, false],
+      [[connection("x-close")], false, false],
+      // No option that is known, but the library closes: any value of five characters, of the first field.
+      [[connection("xxxxx")], true, true],
+      [[connection("te"), connection("xxxxx")], false, false],
+    ];
+    for (const [fields, isLast, libraryCloses] of cases) {
+      assert.equal(refusalOf({ fields: [HOST, ...fields] }), null);
+      assert.deepEqual(
+        [reader.isLast, reader.libraryCloses],
+        [isLast, libraryCloses],
+        JSON.stringify(fields),
+      );
+    }
+  });
+
+  it("leaves out the fields that Connection names, but for those that are meant for the end of the way", () => {
+    const cases: [options: string[], kept: string][] = [
+      [["x-hop"], "authorization\nA\nx-end\n2"],
+      [["close", "X-Hop , x-end"], "authorization\nA"],
+      [["authorization, host, x-other"], "x-hop\n1\nauthorization\nA\nx-end\n2"],
+      [["keep-alive"], "x-hop\n1\nauthorization\nA\nx-end\n2"],
+    ];
+    for (const [options, kept] of cases) {
+      const fields = [
+        HOST,
+        ...options.map((value) => ["connection", value] as const),
+        ["x-hop", "1"],
+        ["authorization", "A"],
+        ["x-end", "2"],
+      ] as const;
+      const head = read({ fields });
+      assert.equal("fields" in head && head.fields, `host\nexample.com\n${kept}`);
+    }
+  });
+
+  it("refuses values with DEL, and those whose bytes are lost", () => {
+    for (const value of ["b\x7fc", "\x7f", "\ufffd", "a\ufffdb"]) {
+      assert.equal(refusalOf({ fields: [HOST, ["x-a", value]] }), 400, JSON.stringify(value));
+    }
+    for (const name of ["connection", "te", "keep-alive", "expect"]) {
+      assert.equal(refusalOf({ fields: [HOST, [name, "a\x7f"]] }), 400, name);
+    }
+  });
+
+  it("tells of each field name once", () => {
+    const names: string[] = [];
+    const teller = new HeadReader({
+      origins: new OriginResolver("http"),
+      addresses: new ConnectionAddresses(),
+      onNewName: (name) => names.push(name),
+    });
+    for (let turn = 0; turn < 2; turn++) readWith(teller, { fields: [HOST, ["via", "1.1 a"]] });
+    assert.deepEqual(names, ["via"]);
   });
 
   it("refuses hosts that are missing, doubled or none", () => {

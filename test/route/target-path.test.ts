@@ -17,7 +17,7 @@ function parsed(target: string): ParsedTarget {
 const targets = fc
   .array(
     fc.oneof(
-      fc.constantFrom(...Array.from("/.\\%?#'\"<>{}|^`[]~:@é\u{1F600}\uFFFD")),
+      fc.constantFrom(...Array.from("/.\\%?#'\"<>{}|^`[]~:@")),
       fc.constantFrom(
         "%2e",
         "%2E",
@@ -43,7 +43,7 @@ describe("parseTarget()", () => {
     ["/", "/", "", "/"],
     ["/a/b.txt?x=1&y=2", "/a/b.txt", "?x=1&y=2", "/a/b.txt"],
     ["/a?", "/a", "?", "/a"],
-    ["/é?", "/%C3%A9", "?", "/é"],
+    ["/%C3%A9?", "/%C3%A9", "?", "/é"],
     ["/a?#", "/a", "?", "/a"],
     ["/a??b", "/a", "??b", "/a"],
     ["/a#b?c", "/a", "", "/a"],
@@ -93,6 +93,10 @@ describe("parseTarget()", () => {
     "/a\tb",
     "/\n",
     "/a\x7f",
+    "/a\x80",
+    "/é",
+    "/a?é",
+    "/\ufffd",
     " /a",
   ]) {
     it(`refuses ${JSON.stringify(target)}`, () => {
@@ -116,9 +120,8 @@ describe("parseTarget()", () => {
     fc.assert(
       fc.property(targets, (target) => {
         const result = parseTarget(target);
-        // oxlint-disable-next-line no-control-regex -- what must be refused
-        fc.pre(result.ok || !/[\0-\x20\x7f]/.test(target));
-        assert.ok(result.ok);
+        assert.equal(result.ok, /^[!-~]*$/.test(target));
+        fc.pre(result.ok);
         const url = new URL(`http://h${target}`);
         url.hash = "";
         assert.equal(`http://h${result.pathname}${result.search}`, url.href);

@@ -1,0 +1,46 @@
+/** Fields that a proxy adds to each request. */
+const OF_PROXIES: ReadonlySet<string> = new Set([
+  "forwarded",
+  "via",
+  "x-forwarded-for",
+  "x-real-ip",
+]);
+
+/** Fields in which proxies with single sign-on say who asks. */
+const OF_SINGLE_SIGN_ON =
+  /^(?:remote|x-remote|x-forwarded|x-auth-request|x-authentik|x-webauth|x-token|x-authenticated|x)-(?:user|username|name|groups|preferred-username|user-name)$/;
+
+const ABOUT_PROXIES =
+  "requests come through a proxy: it must close idle connections to this server before 8 s have passed " +
+  "(Nginx: keepalive_timeout 7s in the upstream; HAProxy: timeout http-keep-alive 7s), or now and then it sends a request " +
+  "on a connection that is just being closed, and answers 502";
+
+/** Tells the operator, once, of what the fields of requests say about the programs in front of this one. */
+export class ProxyNotes {
+  readonly #warn: (fields: { field: string }, message: string) => void;
+  #toldOfProxy = false;
+  #toldOfSignOn = false;
+
+  constructor(warn: (fields: { field: string }, message: string) => void) {
+    this.#warn = warn;
+  }
+
+  /** A request has a field of this name, in lower case. Called for each name at least once. */
+  sawField(field: string): void {
+    if (!this.#toldOfProxy && OF_PROXIES.has(field)) {
+      this.#toldOfProxy = true;
+      this.#warn({ field }, ABOUT_PROXIES);
+    }
+    if (!this.#toldOfSignOn && OF_SINGLE_SIGN_ON.test(field)) {
+      this.#toldOfSignOn = true;
+      this.#warn({ field }, aboutSignOn(field));
+    }
+  }
+}
+
+function aboutSignOn(field: string): string {
+  return (
+    `requests carry ${field}: at the ends of a value the parser drops what is not ASCII ("José" arrives as "Jos"), ` +
+    "and two users may look like one; let the proxy send an identifier in ASCII, or encode the value (RFC 8187)"
+  );
+}
