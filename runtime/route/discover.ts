@@ -9,11 +9,11 @@ import { createRouteTable } from "./route-table.ts";
 import type { RouteTable } from "./route-table.ts";
 
 /**
- * Walks a handlers folder and decides which file answers what.
+ * Walks a handlers folder and decides which file answers which request.
  *
- * Symbolic links are followed: what the operator has put there is meant to be there.
+ * Symbolic links are followed: the operator has put them there on purpose.
  *
- * @param handlersDir Absolute.
+ * @param handlersDir Absolute path.
  * @throws RuntimeError ERR_HANDLER_LOAD for a folder that cannot be read, and for names and conflicts that cannot be
  *   routed: all of them, one line each.
  */
@@ -67,7 +67,7 @@ async function collectFiles({ root, folder, parents, paths }: Walk): Promise<voi
   }
   const entries = await attempt(here, () => readdir(here, { withFileTypes: true }));
   for (const entry of entries) {
-    // Before any look at it: editors leave links to nowhere under such names.
+    // Skip these before anything else: editors leave dangling links under such names.
     if (entry.name.startsWith(".")) continue;
     const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
     const target = entry.isSymbolicLink()

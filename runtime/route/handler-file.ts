@@ -4,7 +4,7 @@ import type { Segment } from "./pattern.ts";
 /** The methods that a file name can end in: `users.get.ts`. Any other `x` in `users.x.ts` is part of the path. */
 export const FILE_METHODS = ["get", "head", "post", "put", "patch", "delete", "options"] as const;
 
-/** What a file in the handlers folder is for. */
+/** The role of a file in the handlers folder. */
 export type HandlerFile =
   | { kind: "route"; segments: Segment[]; method: string | null }
   /** `_middleware`, `_error` or `_404`, which serve `folder` and all below it. */
@@ -14,7 +14,7 @@ export type HandlerFile =
   | { kind: "problem"; problem: string };
 
 /**
- * Reads what a file is for from its path.
+ * Derives the role of a file from its path.
  *
  * - `index` is its folder; `[id]` is a parameter, also inside a segment (`user-[id]`, `[id].json`); `[...rest]` and
  *   `[[...rest]]` are all that follows, `[...]` the same under the name `_`; a folder `(name)` only groups.
@@ -39,13 +39,13 @@ export function readHandlerFile(path: string): HandlerFile {
   return finish(read, (segments) => ({ kind: "route", segments, method }));
 }
 
-/** Whether nothing in a folder of this name can be a handler. */
+/** Tells whether a folder of this name cannot contain handlers. */
 export function isIgnoredFolder(name: string): boolean {
   return /^[_.]/.test(name) || name === "node_modules";
 }
 
 const IGNORED: HandlerFile = { kind: "ignored" };
-/** Of files that may be handlers. */
+/** Extensions of files that may be handlers. */
 export const EXTENSION: RegExp = /\.(?:[mc]?js|m?ts|[jt]sx)$/;
 /** Declarations and tests beside handlers. */
 export const NOT_A_HANDLER: RegExp = /\.(?:d|test|spec)\.\w+$/;
@@ -71,10 +71,10 @@ function splitMethod(name: string): { base: string; method: string | null } {
   return { base: name.slice(0, dot), method: method.toUpperCase() };
 }
 
-/** A segment, or what is wrong with the name. */
+/** Returns a segment, or a description of the mistake in the name. */
 function readSegment(name: string): Segment | string {
   if (!/[[\]]/.test(name)) {
-    // Browsers send what was typed in composed form; some file systems store names decomposed.
+    // Browsers send typed text in composed form; some file systems store names decomposed.
     return { kind: "static", text: name.normalize("NFC") };
   }
   const rest = /^(?:\[\.\.\.([^[\]]*)\]|\[\[\.\.\.([^[\]]*)\]\])$/.exec(name);

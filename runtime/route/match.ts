@@ -5,7 +5,7 @@ import { assertNever } from "../errors.ts";
 import { parsePattern } from "./pattern.ts";
 import type { Segment } from "./pattern.ts";
 
-/** What a path leads to: a route or, where no route matches, the fallback of the nearest folder that has one. */
+/** The target of a path: a route or, if no route matches, the fallback of the nearest folder that has one. */
 export type Match = RouteMatch | FallbackMatch;
 
 export interface RouteMatch {
@@ -26,11 +26,11 @@ export interface PatternTable {
   fallbacks: readonly { pattern: string }[];
 }
 
-/** `pathname` is normalised and percent-encoded, as `parseTarget` gives it. */
+/** `pathname` is normalised and percent-encoded, as `parseTarget` returns it. */
 export type Matcher = (pathname: string) => Match | null;
 
 /**
- * Builds the matcher of a generation. Whoever needs another table builds another matcher.
+ * Builds the matcher of a generation.
  *
  * - Segment by segment, static beats a parameter, which beats the rest; a choice that leads nowhere is taken back.
  *   Among parameters in one place those with text around them win, then more text, then the earlier route.
@@ -43,14 +43,14 @@ export type Matcher = (pathname: string) => Match | null;
  * @throws SyntaxError for a pattern that `formatPattern` would not write.
  */
 export function createMatcher({ routes, fallbacks }: PatternTable): Matcher {
-  // Most routes of most applications are static: one look-up, whatever their number, and nothing allocated.
+  // Most routes of most applications are static: one look-up for any number of them, and no allocation.
   const staticRoutes = new Map<string, RouteMatch>();
   const dynamicRoutes = createRouter<DynamicRoute>();
   const fallbackRoutes = createRouter<FallbackMatch>();
   routes.forEach(({ pattern }, route) => {
     const segments = parsePattern(pattern);
     if (segments.every((segment) => segment.kind === "static")) {
-      // Of static texts only, the router's pattern is the key of the one path that it matches.
+      // For static texts only, the router's pattern is the key of the one path that it matches.
       staticRoutes.set(toRouterPattern(segments), { route, params: null });
     } else {
       addRoute(dynamicRoutes, "", toRouterPattern(segments), toDynamicRoute(route, segments));
@@ -101,8 +101,8 @@ function matchDynamic(routes: RouterContext<DynamicRoute>, key: string): RouteMa
 }
 
 /**
- * Routes and requests meet in one spelling: each segment decoded, then encoded again in exactly one way. It needs no
- * encoding for PLAIN characters, and those it does encode include all that mean something in the router's patterns.
+ * Routes and requests are compared in one spelling: each segment decoded, then encoded again in exactly one way. PLAIN
+ * characters need no encoding. The encoded ones include all that have a meaning in the router's patterns.
  */
 function toKey(pathname: string): string {
   if (PLAIN.test(pathname)) return pathname;
@@ -116,7 +116,7 @@ function toSegmentKey(segment: string): string {
   try {
     return encodeText(decodeURIComponent(segment));
   } catch {
-    // Kept as it is: being malformed, it cannot equal any encoded text.
+    // Kept as it is: a malformed segment cannot equal any encoded text.
     return segment;
   }
 }
@@ -127,7 +127,7 @@ function encodeText(text: string): string {
   );
 }
 
-/** What `encodeURIComponent` leaves alone and a pattern may not hold. */
+/** Characters that `encodeURIComponent` leaves alone and a pattern must not contain. */
 const ENCODED: Record<string, string> = { "(": "%28", ")": "%29", "*": "%2A" };
 
 function decodeSegment(value: string): string {
@@ -135,7 +135,7 @@ function decodeSegment(value: string): string {
   try {
     return decodeURIComponent(value);
   } catch {
-    // Malformed encoding reaches handlers as it came.
+    // Malformed encoding reaches handlers unchanged.
     return value;
   }
 }
@@ -148,7 +148,8 @@ function decodeRest(value: string): string {
 
 /**
  * Rewrites a pattern for the router: texts encoded, parameters numbered (their names would have to be unique across
- * routes of one shape), and a bare `**` for the rest, because rou3's `**:name` takes neither nothing nor empty segments.
+ * routes of one shape), and a bare `**` for the rest, because rou3's `**:name` takes neither nothing nor empty
+ * segments.
  */
 function toRouterPattern(segments: readonly Segment[]): string {
   return `/${segments.map(toRouterSegment).join("/")}`;

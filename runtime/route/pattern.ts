@@ -12,7 +12,7 @@ export type Segment =
   | { kind: "param"; name: string; prefix: string; suffix: string }
   | { kind: "rest"; name: string | null };
 
-/** Whether `name` can name a parameter. */
+/** Tells whether `name` can name a parameter. */
 export function isParamName(name: string): boolean {
   // As a key of a plain object it would set the prototype instead.
   return PARAM_NAME.test(name) && name !== "__proto__";
@@ -24,9 +24,9 @@ export function formatPattern(segments: readonly Segment[]): string {
 }
 
 /**
- * Reads a pattern that `formatPattern` wrote.
+ * Parses a pattern that `formatPattern` wrote.
  *
- * @throws SyntaxError for what it would not write: other syntax of rou3, a segment after the rest.
+ * @throws SyntaxError for other patterns: other syntax of rou3, a segment after the rest.
  */
 export function parsePattern(pattern: string): Segment[] {
   if (!pattern.startsWith("/")) throw unreadable(pattern);
@@ -47,7 +47,7 @@ function formatSegment(segment: Segment): string {
     case "static":
       return escapeText(segment.text);
     case "param": {
-      // An escape ends the name where the text after it would continue it.
+      // An escape ends the name if the text after it would continue it.
       const suffix = escapeText(segment.suffix).replace(/^\w/, "\\$&");
       return `${escapeText(segment.prefix)}:${segment.name}${suffix}`;
     }
@@ -75,11 +75,11 @@ function parseSegment(part: string, pattern: string): Segment {
   return { kind: "static", text: unescapeText(part, pattern) };
 }
 
-/** `%` and what cannot stand in a line of text are percent-encoded; what has a meaning in a pattern gets a backslash. */
+/** Percent-encodes `%`, spaces and control characters, and escapes characters that have a meaning in a pattern. */
 function escapeText(text: string): string {
   return (
     text
-      // oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+      // oxlint-disable-next-line no-control-regex -- the pattern looks for control characters
       .replace(/[%\0-\x20\x7f]/g, encodeURIComponent)
       .replace(/[:*?+(){}\\]/g, "\\$&")
   );

@@ -4,7 +4,7 @@ import { readHandlerFile } from "./handler-file.ts";
 import { formatPattern } from "./pattern.ts";
 import type { Segment } from "./pattern.ts";
 
-/** All that the names of the files in a handlers folder say. */
+/** The information in the names of the files of a handlers folder. */
 export interface RouteTable {
   /** Files that take part, relative to the folder, sorted; routes and fallbacks name them by index. */
   modules: string[];
@@ -17,13 +17,13 @@ export interface RouteTable {
 }
 
 /**
- * Decides which file answers what. Pure: the same paths, in any order, give the same table.
+ * Decides which file answers which request. Pure: the same paths, in any order, give the same table.
  *
  * A path is matched first and then the method, so all files of one route must agree about its parameters' names, its
  * middleware and its error page.
  *
  * @param paths Files relative to the handlers folder, with `/`.
- * @param displayName How problems call the folder.
+ * @param displayName The name of the folder in problems.
  */
 export function createRouteTable(paths: readonly string[], displayName: string): RouteTable {
   const modules: string[] = [];
@@ -71,7 +71,7 @@ export function createRouteTable(paths: readonly string[], displayName: string):
   return { modules, routes, fallbacks, problems };
 }
 
-/** Orders texts the same way on every machine, whatever its locale. */
+/** Orders texts the same way on every machine, in any locale. */
 export function byCodeUnit(a: string, b: string): number {
   if (a === b) return 0;
   return a < b ? -1 : 1;
@@ -85,7 +85,7 @@ interface TableFile {
   module: number;
 }
 
-/** Which `_middleware` and `_error` files serve a folder: by place in the tree, groups included, not by path. */
+/** The `_middleware` and `_error` files of each folder: by place in the tree, groups included, not by path. */
 class Scopes {
   readonly #middleware = new Map<string, number>();
   readonly #error = new Map<string, number>();
@@ -131,7 +131,7 @@ function shapeOf(segments: readonly Segment[]): string {
 
 function fallbackSegments(file: TableFile): Segment[] {
   const last = file.segments.at(-1);
-  // A folder `[...path]` is all that is below its own folder already.
+  // A folder `[...path]` covers all that is below its own folder already.
   const folder = last?.kind === "rest" ? file.segments.slice(0, -1) : file.segments;
   return [...folder, { kind: "rest", name: null }];
 }
@@ -192,7 +192,7 @@ function folderOf(path: string): string {
   return slash === -1 ? "" : path.slice(0, slash);
 }
 
-/** The folders that a file is in, the handlers folder ("") first. */
+/** Returns the folders that contain a file, the handlers folder ("") first. */
 function foldersAbove(path: string): string[] {
   const folders = folderOf(path).split("/").filter(Boolean);
   return ["", ...folders.map((_, index) => folders.slice(0, index + 1).join("/"))];

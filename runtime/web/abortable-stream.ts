@@ -1,4 +1,4 @@
-/** A stream that gives what another gives, until `abort()` ends it with an error. */
+/** A stream that passes another one on, until `abort()` ends it with an error. */
 export interface AbortableStream {
   readonly readable: ReadableStream<Uint8Array>;
   /** Fails the reader with `reason` and cancels the source. Does nothing once the stream was read to its end. */
@@ -8,8 +8,8 @@ export interface AbortableStream {
 /**
  * Puts a stream that can be aborted in front of `source`, which it locks.
  *
- * From outside, a locked stream can be neither cancelled nor failed; whoever reads a request's body holds the lock.
- * Nothing is read ahead: a chunk is asked of `source` when the reader asks for it.
+ * From outside, a locked stream can be neither cancelled nor failed, and the reader of a request's body holds the lock.
+ * Nothing is read ahead: the stream reads a chunk from `source` when its own reader asks for one.
  */
 export function createAbortableStream(source: ReadableStream<Uint8Array>): AbortableStream {
   const reader = source.getReader();
@@ -43,7 +43,7 @@ export function createAbortableStream(source: ReadableStream<Uint8Array>): Abort
       if (!open) return;
       open = false;
       output?.error(reason);
-      // The source may have failed for the same reason; the reader has been told ours.
+      // The source may have failed for the same reason. The reader has got this one.
       reader.cancel(reason).catch(() => undefined);
     },
   };

@@ -11,7 +11,9 @@ import {
 import { NativeHeaders, NativeResponse } from "./native.ts";
 import { bodyOf, isDisturbed, takeSource } from "./response-body.ts";
 
-/** What is sent of a response. `fields` is a field block; a stream in `body` is neither locked nor read from. */
+/**
+ * The parts of a response that are sent. `fields` is a field block; a stream in `body` is neither locked nor read from.
+ */
 export interface ResponseParts {
   status: number;
   statusText: string;
@@ -22,8 +24,8 @@ export interface ResponseParts {
 /**
  * Takes the parts of any response through its public members, so overridden ones count.
  *
- * Fields first, in one look: some classes (h3's) make a response of Node's own out of themselves when another member is
- * asked for, which may add a `content-type` that the app has not set.
+ * Fields come first, and are read once: some classes (h3's) turn themselves into a response of Node's own when another
+ * member is read, which may add a `content-type` that the app has not set.
  *
  * @returns `null` if `value` is no response.
  * @throws `ERR_HANDLER_BAD_RESPONSE`; see `readResponse()`.
@@ -68,7 +70,7 @@ function checkStatus({ status, type }: { status: number; type?: unknown }): void
 
 /** For a body that was read or is being read. */
 export function usedResponse(): RuntimeError {
-  return badResponse("its body was read already", "one that nobody has read");
+  return badResponse("its body was read already", "an unread one");
 }
 
 function takeBody(body: unknown): ResponseParts["body"] {

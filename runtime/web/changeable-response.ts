@@ -2,16 +2,16 @@ import { nativeMethod, NativeHeaders, NativeResponse } from "./native.ts";
 import { responseState } from "./response-state.ts";
 
 /**
- * Makes the header fields of a response changeable, where they are not.
+ * Makes the header fields of a response changeable, if they are not.
  *
- * By the Fetch Standard the fields of `Response.redirect()` and of the result of `fetch()` are immutable. A middleware gets
- * such responses from `next()` like all others, and middleware exists to set fields of any response. The
- * response stays the object that it was, with its `url` and body, and gets `headers` of its own.
+ * By the Fetch Standard the fields of `Response.redirect()` and of the result of `fetch()` are immutable. A middleware
+ * gets such responses from `next()` like all others, and middleware exists to set fields of any response. The response
+ * stays the same object, with its `url` and body, and gets `headers` of its own.
  *
  * @returns The same object.
  */
 export function toChangeable(response: Response): Response {
-  // Nearly all end here: the fields of a fast response can be changed.
+  // Nearly all calls end here: the fields of a fast response can be changed.
   if (responseState(response) !== undefined) return response;
   const { headers } = response;
   try {
@@ -22,7 +22,7 @@ export function toChangeable(response: Response): Response {
   return response;
 }
 
-/** A field that no response has. To delete a field that is not there changes nothing, and throws if nothing may change. */
+/** A field that no response has. Deleting it changes nothing, and throws if the fields are immutable. */
 const PROBE = "edgicorn-probe";
 
 const nativeClone = nativeMethod(NativeResponse.prototype, "clone");
@@ -36,7 +36,7 @@ function giveHeaders(response: Response, fields: Headers): void {
     clone: {
       ...writable,
       value(): Response {
-        // It makes a response.
+        // The cast is true: cloning a response returns a response.
         const clone = nativeClone.call(response) as Response;
         giveHeaders(clone, headers);
         return clone;

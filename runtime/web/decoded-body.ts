@@ -3,14 +3,14 @@ import { NativeResponse } from "./native.ts";
 /**
  * Bodies that Node's `fetch` has decoded.
  *
- * The Fetch Standard has `fetch` decode a body and leave `content-encoding` and `content-length` as they came. A
+ * By the Fetch Standard, `fetch` decodes a body and leaves `content-encoding` and `content-length` as they came. A
  * server that sends such a body on must drop both: they describe bytes that no longer exist.
  */
 const decodedBodies = new WeakSet<object>();
 
-/** Remembers that `fetch` has decoded the body of a response, if it has. Returns the response. */
+/** Remembers whether `fetch` has decoded the body of a response. Returns the response. */
 export function noteFetched(response: Response): Response {
-  // A double of `fetch` may give anything.
+  // A test double of `fetch` may return anything.
   if (!(response instanceof NativeResponse)) return response;
   const coding = response.headers.get("content-encoding");
   if (decodesFetch(coding) && response.body !== null) decodedBodies.add(response.body);
@@ -18,8 +18,8 @@ export function noteFetched(response: Response): Response {
 }
 
 /**
- * Whether the body of a response is one that `fetch` has decoded: the response of `fetch` itself, a clone of it, or one
- * that was made with its stream (`new Response(upstream.body, upstream)`).
+ * Tells whether `fetch` has decoded the body of a response: the response of `fetch` itself, a clone of it, or one that
+ * was made with its stream (`new Response(upstream.body, upstream)`).
  */
 export function isDecodedBody(
   { body, url }: { body: unknown; url: unknown },
@@ -30,7 +30,7 @@ export function isDecodedBody(
   return decodedBodies.has(body) || (url !== "" && decodesFetch(coding));
 }
 
-/** Whether `fetch` decodes a body with this `content-encoding`: only if it knows all of the codings in it. */
+/** Tells whether `fetch` decodes a body with this `content-encoding`: only if it knows all codings in it. */
 export function decodesFetch(contentEncoding: string | null): boolean {
   return (
     contentEncoding !== null &&
@@ -41,7 +41,7 @@ export function decodesFetch(contentEncoding: string | null): boolean {
   );
 }
 
-/** As undici has it (`lib/web/fetch/index.js`); zstd since its version 7.11. */
+/** From undici (`lib/web/fetch/index.js`); zstd since its version 7.11. */
 const DECODED_CODINGS: ReadonlySet<string> = new Set([
   "br",
   "deflate",

@@ -8,17 +8,17 @@ export interface SocketWrite {
 
 export interface SocketOptions {
   remoteAddress: string;
-  /** Of the request, absolute: it tells the port, and whether the client uses TLS. */
+  /** Absolute URL of the request. It gives the port, and tells whether the client uses TLS. */
   url: string;
-  /** The request is read: it can take more of its body. */
+  /** The application reads the request: it can take more of its body. */
   onRead: () => void;
-  /** Takes writes; call `done` when more may come. */
+  /** Takes writes. Calls `done` when more may come. */
   onWrite: (writes: readonly SocketWrite[], done: () => void) => void;
   /** The application, or its end, closed the sending side. */
   onEnd: () => void;
-  /** Nothing was written for as long as `setTimeout` says. */
+  /** Nothing was written for the time set by `setTimeout`. */
   onTimeout: () => void;
-  /** Called once, with what it was destroyed for. */
+  /** Called once, with the error that destroyed the socket. */
   onDestroy: (error: Error | null) => void;
 }
 
@@ -47,7 +47,7 @@ export class ExchangeSocket extends Duplex {
     this.#options = options;
     this.remoteAddress = options.remoteAddress;
     if (options.url.startsWith("https:")) this.encrypted = true;
-    // As in `http.Server`: the error of a connection is the exchange's affair, and ends no process.
+    // As in `http.Server`: an error of the connection concerns the exchange, and ends no process.
     this.on("error", ignore);
   }
 
@@ -86,7 +86,7 @@ export class ExchangeSocket extends Duplex {
     return this;
   }
 
-  /** As `net.Socket`: emits `timeout` when nothing was written for that long; 0 switches it off. */
+  /** Like `net.Socket`: emits `timeout` when nothing was written for that long; 0 switches it off. */
   setTimeout(timeoutMs: number, callback?: () => void): this {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
@@ -112,10 +112,10 @@ export class ExchangeSocket extends Duplex {
   }
 
   override _read(): void {
-    // Nothing comes from here.
+    // There is nothing to read.
   }
 
-  /** By this an `IncomingMessage` asks its socket for more. */
+  /** An `IncomingMessage` calls this to ask its socket for more. */
   override resume(): this {
     this.#options.onRead();
     return this;
@@ -159,5 +159,5 @@ export class ExchangeSocket extends Duplex {
 }
 
 function ignore(): void {
-  // The exchange was told by `onDestroy`.
+  // `onDestroy` has told the exchange.
 }

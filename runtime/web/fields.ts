@@ -1,7 +1,7 @@
 import { NativeHeaders } from "./native.ts";
 
 /**
- * Headers from a field block: `name\nvalue\nname\nvalue`, "" for none.
+ * Parses a field block: `name\nvalue\nname\nvalue`, "" for none.
  *
  * Repeated names are combined as `Headers` does it; `set-cookie` stays separate. Throws `TypeError` for a name that is
  * no token, or a value with a character above 0xFF, a NUL or a CR: the sender of a block checks those.
@@ -14,7 +14,7 @@ export function parseFields(block: string): Headers {
   return headers;
 }
 
-/** The field block of `headers`: names in lower case and sorted, every `set-cookie` on its own. */
+/** Formats `headers` as a field block: names in lower case and sorted, every `set-cookie` on its own. */
 export function formatFields(headers: Headers): string {
   let block = "";
   nativeForEach.call(headers, (value, name) => {
@@ -23,11 +23,11 @@ export function formatFields(headers: Headers): string {
   return block;
 }
 
-/** Makes `target` hold exactly what `source` holds. */
+/** Replaces the fields of `target` by those of `source`. */
 export function copyHeaders(source: Headers, target: Headers): void {
   for (const name of new Set(target.keys())) target.delete(name);
   nativeForEach.call(source, (value, name) => target.append(name, value));
 }
 
-// A subclass may override its iteration; what is sent is what the headers hold.
+// A subclass may override its iteration. The fields that it holds are sent.
 const nativeForEach = NativeHeaders.prototype.forEach;

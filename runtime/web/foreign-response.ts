@@ -13,17 +13,19 @@ export interface ForeignResponse {
 
 interface ForeignHeaders {
   getSetCookie?: () => string[];
-  /** Of `node-fetch` and its descendants, whose iteration joins all cookies into one value. */
+  /** `node-fetch` and its descendants have this: their iteration joins all cookies into one value. */
   raw?: () => Record<string, string[]>;
 }
 
-/** Whether a value can be read as a response: its status, fields and body have the shapes of the Fetch Standard. */
+/**
+ * Tells whether a value can be read as a response: its status, fields and body have the shapes of the Fetch Standard.
+ */
 export function isForeignResponse(value: unknown): value is ForeignResponse {
   if (typeof value !== "object" || value === null) return false;
   const { status, headers } = value as Record<string, unknown>;
   if (typeof status !== "number" || typeof headers !== "object" || headers === null) return false;
   if (typeof Reflect.get(headers, Symbol.iterator) !== "function") return false;
-  // A plain description of a response, as test doubles and other servers have it, is no `Response`.
+  // A plain description of a response, as in test doubles and other servers, is no `Response`.
   return (
     Object.prototype.toString.call(value) === "[object Response]" ||
     typeof (value as { arrayBuffer?: unknown }).arrayBuffer === "function"
@@ -31,9 +33,9 @@ export function isForeignResponse(value: unknown): value is ForeignResponse {
 }
 
 /**
- * The fields of a foreign response, each cookie on its own.
+ * Reads the fields of a foreign response, each cookie on its own.
  *
- * Without `content-encoding` and `content-length` where the implementation's `fetch` has decoded the body.
+ * Leaves out `content-encoding` and `content-length` if the implementation's `fetch` has decoded the body.
  */
 export function readForeignFields(response: ForeignResponse): [string, string][] {
   const { headers, body, url } = response;
@@ -54,10 +56,10 @@ const DECODED: ReadonlySet<string> = new Set(["content-encoding", "content-lengt
 
 /**
  * Opens a body of any kind as a stream of bytes: a stream of Node's global class (as it is), of another class, a
- * `Readable` of Node, or anything that can be iterated.
+ * `Readable` of Node, or any async iterable.
  *
  * @returns `null` when there is none.
- * @throws TypeError for a body that is none of these.
+ * @throws TypeError for a body of another kind.
  */
 export function openForeignBody(body: unknown): ReadableStream<Uint8Array> | null {
   if (body === null || body === undefined) return null;
@@ -84,7 +86,7 @@ export function openForeignBody(body: unknown): ReadableStream<Uint8Array> | nul
   );
 }
 
-/** A body of any kind, as a reader sees it. */
+/** A body of any kind, for its reader. */
 interface Source {
   next: () => Promise<{ done?: boolean | undefined; value?: unknown }>;
   cancel: (reason: unknown) => unknown;

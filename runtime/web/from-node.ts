@@ -2,13 +2,13 @@ import { Server, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Context, HandlerFunction } from "../api.ts";
 import { NodeExchange } from "./node-exchange.ts";
 
-/** Passes on: without an argument what the application does not answer, with one what it failed with. */
+/** Passes on: without an argument an unanswered request, with one the application's error. */
 export type NodeNext = (error?: unknown) => void;
 
 /** A function as `http.createServer` takes it, or a middleware of Express or Connect. */
 export type NodeListener = (req: IncomingMessage, res: ServerResponse, next: NodeNext) => unknown;
 
-/** What `fromNode` takes. */
+/** The applications that `fromNode` accepts. */
 export type NodeApplication =
   /** Express, Connect, `koa.callback()`, `fastify.routing`, the handlers of Astro and SvelteKit. */
   | NodeListener
@@ -27,8 +27,8 @@ export type NodeApplication =
  *     export default fromNode(app); // in handlers/[...path].ts
  *
  * The application gets Node's own `http.IncomingMessage` and `http.ServerResponse`; behind them is no connection.
- * `next()` is answered 404. `next(error)` with a `status` from 400 to 499 is answered with it; any other error is thrown,
- * as are errors before the head was sent: they reach `_error`. A listener of two parameters gets no `next`.
+ * `next()` is answered 404. `next(error)` with a `status` from 400 to 499 is answered with it; any other error is
+ * thrown, as are errors before the head was sent: they reach `_error`. A listener of two parameters gets no `next`.
  *
  * @throws TypeError for anything that is no such application; the message says how to get at one.
  */
@@ -51,12 +51,12 @@ function isContext(value: unknown): value is Context {
 }
 
 function toListener(app: unknown): NodeListener {
-  if (typeof app === "function") return withoutNext(app as NodeListener); // called with what all such functions take
+  if (typeof app === "function") return withoutNext(app as NodeListener); // called with the arguments of all such functions
   if (app instanceof Server) return (req, res) => app.emit("request", req, res);
   if (typeof app === "object" && app !== null) {
     const { callback, ready, routing } = app as Readonly<Record<string, unknown>>;
     if (typeof callback === "function") {
-      // Of Koa, bound to it.
+      // Koa's method, bound to its application.
       return withoutNext((callback as () => NodeListener).call(app));
     }
     if (typeof ready === "function" && typeof routing === "function") {
@@ -66,7 +66,7 @@ function toListener(app: unknown): NodeListener {
   throw new TypeError(`Cannot make a handler of the application: ${describeMistake(app)}`);
 }
 
-/** The third parameter of a function of two is not `next`: Fastify's router would take it for something else. */
+/** A function of two parameters gets no `next`: Fastify's router would mistake it for another argument. */
 function withoutNext(listener: NodeListener): NodeListener {
   return listener.length > 2 ? listener : (req, res) => (listener as PlainListener)(req, res);
 }
@@ -78,7 +78,9 @@ interface Fastify {
   routing: PlainListener;
 }
 
-/** Begins to load its plugins at once. A failure is the process's, as in a server: nothing could be answered. */
+/**
+ * Begins to load the plugins at once. A failure rejects in the process, as in a server: no request could be answered.
+ */
 function whenReady(app: Fastify): NodeListener {
   const ready = app.ready();
   return async (req, res) => {

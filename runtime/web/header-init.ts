@@ -8,11 +8,11 @@ export interface InitFields {
 }
 
 /**
- * The `headers` of a `ResponseInit` as a block, or `null` for Node to judge.
+ * Returns the `headers` of a `ResponseInit` as a block, or `null` for Node to judge.
  *
- * `null` does not mean invalid: it means not one of the plain shapes (an object, an array of pairs, `Headers`) with
- * plain tokens and values in it. Whatever is valid here is valid for Node, with the same outcome (Fetch Standard,
- * "fill a Headers object"); the differential tests hold the two together.
+ * `null` does not mean invalid. It means not one of the plain shapes (an object, an array of pairs, `Headers`) with
+ * plain tokens and values. Everything that is valid here is valid for Node, with the same result (Fetch Standard, "fill
+ * a Headers object"). The differential tests compare the two.
  */
 export function toInitFields(init: unknown): InitFields | null {
   if (init === undefined) return NO_FIELDS;
@@ -64,7 +64,7 @@ function fromPairs(pairs: unknown[]): InitFields | null {
 }
 
 function fromHeaders(headers: Headers): InitFields | null {
-  // As undici does: an overridden iteration is run, anything else is copied from inside.
+  // Like undici: an overridden iteration is run; otherwise the fields are copied from inside.
   if (headers[Symbol.iterator] !== nativeEntries) return null;
   let block = "";
   let hasContentType = false;
@@ -81,17 +81,19 @@ function fromHeaders(headers: Headers): InitFields | null {
 
 const { entries: nativeEntries, forEach: nativeForEach } = NativeHeaders.prototype;
 
-/** May say yes where only a value looks like the name: then Node does the work. */
+/** May be true although only a value equals the name: then Node does the work. */
 function mayContain(block: string, name: string): boolean {
   return block !== "" && `\n${block}\n`.includes(`\n${name}\n`);
 }
 
-/** Names as handlers write them, to lower case. Handlers use few, so the bound is for those who make them up. */
+/**
+ * Names as handlers write them, mapped to lower case. Handlers use few; the bound is for handlers that make names up.
+ */
 const knownNames = new Map<string, string>();
 const KNOWN_NAMES_LIMIT = 1024;
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/;
 
-/** The name in lower case if it is a token (RFC 9110 section 5.6.2) of usual length. */
+/** Returns the name in lower case if it is a token (RFC 9110 section 5.6.2) of usual length. */
 function toFieldName(name: string): string | null {
   const known = knownNames.get(name);
   if (known !== undefined) return known;
@@ -102,7 +104,7 @@ function toFieldName(name: string): string | null {
   return lower;
 }
 
-/** The value if it needs no trimming and has no control characters and nothing above 0xFF. */
+/** Returns the value if it needs no trimming, and has no control characters and nothing above 0xFF. */
 function toFieldValue(value: unknown): string | null {
   const text = typeof value === "number" ? String(value) : value;
   if (typeof text !== "string") return null;

@@ -13,11 +13,11 @@ export type CallApplication = (
 
 export interface NodeExchangeOptions {
   clientAddress: string;
-  /** Takes what the application fails with after its answer was complete. */
+  /** Called with errors of the application after its answer was complete. */
   onLateError: (error: unknown) => void;
 }
 
-/** A body of this many characters or bytes that comes with its head is sent as one; more is sent as a stream is. */
+/** A body up to this length that comes with its head is sent as one piece. A longer one is streamed. */
 const WHOLE_LENGTH = 16_384;
 
 /**
@@ -27,7 +27,7 @@ const WHOLE_LENGTH = 16_384;
  *        │                   └──the turn has passed──▶ streaming ──finish──▶ over              ▲
  *        └───────────────────┴────────────┴── destroyed by the application, or the client left ─┘
  *
- * The answer resolves when `collecting` ends: a small one then is complete and needs no stream.
+ * The answer resolves when `collecting` ends. A small answer is complete then, and needs no stream.
  */
 export class NodeExchange {
   readonly #method: string;
@@ -40,13 +40,13 @@ export class NodeExchange {
   #state: "waiting" | "collecting" | "streaming" | "dropping" | "over" = "waiting";
   #resolve: (response: Response) => void = ignore;
   #reject: (error: unknown) => void = ignore;
-  /** Parts of the body that the answer, or its stream, has not taken; and how long they are. */
+  /** Parts of the body that the answer, or its stream, has not taken, and their length. */
   #parts: BodyPart[] = [];
   #length = 0;
   #output: ReadableStreamDefaultController<Uint8Array> | null = null;
   /** The stream's reader waits for a chunk. */
   #isWanted = false;
-  /** Lets the application write on, once its last write was taken. */
+  /** Lets the application continue to write after its last write was taken. */
   #onTaken: (() => void) | null = null;
   #isEnded = false;
 
@@ -65,7 +65,7 @@ export class NodeExchange {
     });
     this.#incoming = toNodeRequest(request, this.#socket);
     const outgoing = new ServerResponse(this.#incoming.message);
-    // Of a socket the class uses only what `ExchangeSocket` has.
+    // The class uses only the parts of a socket that `ExchangeSocket` has.
     outgoing.assignSocket(this.#socket as unknown as Socket);
     // The server writes the date.
     outgoing.sendDate = false;
@@ -75,10 +75,10 @@ export class NodeExchange {
   }
 
   /**
-   * Calls the application. Resolves with its answer: complete, or with a stream of what it goes on to write.
+   * Calls the application. Resolves with its answer: complete, or with a stream for the rest.
    *
-   * Rejects with what the application throws, rejects with or gives to `next` before its head was sent; from then on
-   * the stream fails with it. When the request is aborted, both fail with the reason.
+   * Rejects with an error that the application throws, rejects with or passes to `next` before it has sent the head.
+   * After the head, the stream fails with such an error. When the request is aborted, both fail with the reason.
    */
   run(call: CallApplication): Promise<Response> {
     const answer = new Promise<Response>((resolve, reject) => {
@@ -96,7 +96,7 @@ export class NodeExchange {
     return answer;
   }
 
-  /** As in `http.Server`: an application that listens for it decides what happens. */
+  /** As in `http.Server`: an application that listens for the event decides. Otherwise the connection ends. */
   #onTimeout(): void {
     const { message } = this.#incoming;
     const isHeard =
@@ -107,7 +107,9 @@ export class NodeExchange {
 
   readonly #onAbort = (): void => this.#leave(this.#signal.reason);
 
-  /** Nobody waits for the answer. The application is told as `http.Server` tells it. */
+  /**
+   * Ends the exchange: its answer is not needed any more. The application gets the same events as from `http.Server`.
+   */
   #leave(reason: unknown): void {
     this.#reject(reason);
     const error = Object.assign(new Error("aborted", { cause: reason }), { code: "ECONNRESET" });
@@ -138,7 +140,7 @@ export class NodeExchange {
   }
 
   #fail(error: unknown): void {
-    // What follows from the abort is no failure.
+    // Consequences of the abort are no failures.
     if (this.#signal.aborted) return;
     if (this.#state === "over" || this.#state === "dropping") this.#onLateError(error);
     this.#reject(error);
@@ -204,7 +206,7 @@ export class NodeExchange {
     return response;
   }
 
-  /** The answer is complete. The application may write on, and ends as it ends. */
+  /** Drops further writes: the answer is complete. The application may go on until its own end. */
   #drop(): void {
     this.#state = "dropping";
     this.#take();
@@ -227,12 +229,12 @@ export class NodeExchange {
           this.#leave(reason);
         },
       },
-      // Nothing is taken ahead of the reader, so that the application waits for a slow client.
+      // Reads nothing ahead, so that the application waits for a slow client.
       { highWaterMark: 0 },
     );
   }
 
-  /** Gives the reader what there is, if it waits for something. */
+  /** Gives the reader the available bytes, if it waits for some. */
   #flush(): void {
     if (this.#parts.length > 0) {
       if (!this.#isWanted) return;
@@ -290,7 +292,7 @@ const NO_ANSWER =
 /** Fetch Standard, "null body status". */
 const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304]);
 
-/** Fields of the connection that the application had with Node, which ends here. */
+/** Fields of the application's connection with Node, which ends here. */
 const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
@@ -300,7 +302,7 @@ const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** @param keepLength Whether the `content-length` counts: of a body that is complete, its size is known. */
+/** @param keepLength Whether `content-length` counts. The size of a complete body is known without it. */
 function readFields({ fields }: NodeHead, keepLength: boolean): [string, string][] {
   return fields.filter(([name]) => {
     const lower = name.toLowerCase();
@@ -314,7 +316,7 @@ function toBody(
 ): string | Uint8Array | null {
   const [first] = parts;
   if (first === undefined) return null;
-  // A string would be given a `content-type` if there is none.
+  // A string without a `content-type` would get one.
   const isText =
     parts.length === 1 &&
     typeof first.data === "string" &&
@@ -331,7 +333,7 @@ function hasType(headers: readonly [string, string][]): boolean {
   return headers.some(([name]) => name.toLowerCase() === "content-type");
 }
 
-/** A copy: the application may use its memory again once the write is done. */
+/** Returns a copy: the application may reuse its memory once the write is done. */
 function joinParts(parts: readonly BodyPart[]): Uint8Array<ArrayBuffer> {
   return Buffer.concat(
     parts.map(({ data, encoding }) =>
@@ -345,7 +347,7 @@ function isPassedOn(error: unknown): boolean {
   return error === undefined || error === null || error === "route" || error === "router";
 }
 
-/** What an error of `http-errors` and its like says about the client: status and fields. `null`: nothing. */
+/** Returns the status and fields that an error of `http-errors` and the like has for the client; `null`: none. */
 function toRefusal(error: unknown): { status: number; headers: Record<string, string> } | null {
   if (typeof error !== "object" || error === null) return null;
   const { status, statusCode, headers } = error as Readonly<Record<string, unknown>>;
@@ -361,8 +363,8 @@ function toRefusal(error: unknown): { status: number; headers: Record<string, st
 }
 
 /**
- * Tells who waits that it can write on. In a server the connection does this, and resets the mark by which `pipe()` and
- * `writableNeedDrain` know that there is something to wait for; the mark has no public name.
+ * Tells waiting writers that they can continue. In a server the connection does this. It also resets the mark by which
+ * `pipe()` and `writableNeedDrain` know that they must wait; the mark has no public name.
  */
 function announceDrain(outgoing: ServerResponse): void {
   if (!outgoing.writableNeedDrain) return;

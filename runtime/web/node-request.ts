@@ -3,22 +3,22 @@ import type { Socket } from "node:net";
 import type { ExchangeSocket } from "./exchange-socket.ts";
 import { requestState } from "./request-state.ts";
 
-/** The `req` of a Node-style application, and how its body ends before it was read. */
+/** The `req` of a Node-style application, and the ways to feed and end its body. */
 export interface NodeRequest {
   readonly message: IncomingMessage;
-  /** Gives it more of the body, as it asks its socket for more. */
+  /** Reads more of the body, when the message asks its socket for more. */
   read(): void;
-  /** The answer is complete: drops a body that the application never looked at, and fails one that it still reads. */
+  /** Ends the body with the answer: drops a body that the application never read, and fails one that it still reads. */
   finish(): void;
 }
 
 /**
  * Makes an `http.IncomingMessage` of a request, whose body it takes.
  *
- * No method of it is replaced: frameworks put another prototype under it (Express does), and still get Node's own.
+ * Replaces none of its methods: frameworks give it another prototype (Express does), and still get Node's own methods.
  */
 export function toNodeRequest(request: Request, socket: ExchangeSocket): NodeRequest {
-  // Of a socket the class uses only what `ExchangeSocket` has.
+  // The class uses only the parts of a socket that `ExchangeSocket` has.
   const message = new IncomingMessage(socket as unknown as Socket);
   const body = takeBody(request);
   message.method = request.method;
@@ -69,13 +69,13 @@ export function toNodeRequest(request: Request, socket: ExchangeSocket): NodeReq
       }
       if (!isStarted && body instanceof ReadableStream) body.cancel().catch(ignore);
       if (!message.complete) end();
-      // Its end is announced, as in `http.Server`, if anyone waits for it.
+      // Announce the end, as `http.Server` does, if the application listens for it.
       if (message.listenerCount("close") + message.listenerCount("end") > 0) message.resume();
     },
   };
 }
 
-/** Nobody reads on when the message is closed. */
+/** Opens a reader. Cancels it when the message is closed. */
 function openReader(
   body: ReadableStream<Uint8Array>,
   message: IncomingMessage,
@@ -87,7 +87,7 @@ function openReader(
   return reader;
 }
 
-/** The whole body, or its stream. A body that is complete is taken without making a stream of it. */
+/** Returns the whole body, or its stream. Takes a complete body without making a stream of it. */
 function takeBody(request: Request): Uint8Array | ReadableStream<Uint8Array> | null {
   const state = requestState(request);
   if (state !== undefined && state.real === null && state.input === null && !state.used) {
@@ -98,7 +98,7 @@ function takeBody(request: Request): Uint8Array | ReadableStream<Uint8Array> | n
   return request.body;
 }
 
-/** The origin form of an absolute URL (RFC 9112 section 3.2.1). */
+/** Returns the origin form of an absolute URL (RFC 9112 section 3.2.1). */
 function toTarget(url: string): string {
   const start = url.indexOf("/", url.indexOf("://") + 3);
   if (start === -1) return "/";
@@ -106,7 +106,7 @@ function toTarget(url: string): string {
   return fragment === -1 ? url.slice(start) : url.slice(start, fragment);
 }
 
-/** Names and values in turn, as `rawHeaders` has them. */
+/** Returns alternating names and values, as in `rawHeaders`. */
 function readFields(request: Request): string[] {
   const state = requestState(request);
   if (state !== undefined && state.headers === null) {
@@ -115,7 +115,7 @@ function readFields(request: Request): string[] {
   return [...request.headers].flat();
 }
 
-/** Parsers of bodies look at the fields first: they must say what there is to read. */
+/** Body parsers look at the fields first, so the fields must match the body. */
 function correctFraming(fields: string[], body: Uint8Array | ReadableStream | null): void {
   let isFramed = false;
   for (let at = 0; at < fields.length; at += 2) {
@@ -131,9 +131,9 @@ function correctFraming(fields: string[], body: Uint8Array | ReadableStream | nu
   else fields.push("transfer-encoding", "chunked");
 }
 
-/** By Node's own method, which decides how repeated fields are joined; assigned where a later Node may not have it. */
+/** Uses Node's own method, which joins repeated fields. Assigns the fields if a later Node lacks it. */
 function setFields(message: IncomingMessage, fields: string[]): void {
-  // Not in the types; in every release since 0.11.
+  // The types lack it, but every release since 0.11 has it.
   const own = message as { _addHeaderLines?: (fields: string[], count: number) => void };
   if (own._addHeaderLines !== undefined) {
     own._addHeaderLines(fields, fields.length);
@@ -145,7 +145,7 @@ function setFields(message: IncomingMessage, fields: string[]): void {
   message.headers = headers;
 }
 
-/** The same bytes, as applications expect them. */
+/** Returns the same bytes as a `Buffer`, which applications expect. */
 function toBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, length);
 }
@@ -155,5 +155,5 @@ function toError(reason: unknown): Error {
 }
 
 function ignore(): void {
-  // Nobody reads that body any more.
+  // The body is not needed any more.
 }

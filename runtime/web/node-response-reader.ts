@@ -10,24 +10,25 @@ const HEAD_END = "\r\n\r\n";
 const STATUS_LINE = /^HTTP\/1\.[01] (\d{3}) ?(.*)$/;
 
 /**
- * Reads what `http.ServerResponse` writes to its socket: interim heads (skipped), one head, a body that is chunked or not.
+ * Reads the output of `http.ServerResponse` to its socket: interim heads (skipped), one head, a body that is chunked or
+ * not.
  *
- * The writer is Node in this process, not a peer: it frames correctly, and a text that does not parse is a bug or a
- * socket that an application wrote to by itself.
+ * The writer is Node in this process, not a peer, and frames correctly. A text that does not parse is a bug, or an
+ * application wrote to the socket by itself.
  */
 export class NodeResponseReader {
   #head: NodeHead | null = null;
-  /** Text of a head that is not complete yet. */
+  /** Text of an incomplete head. */
   #text = "";
   #chunked: ChunkedReader | null = null;
 
-  /** `null` until all of it was written. */
+  /** `null` until the whole head was written. */
   get head(): NodeHead | null {
     return this.#head;
   }
 
   /**
-   * Takes one write, and returns the bytes of the body in it: a string with its encoding, as it was written, or bytes.
+   * Takes one write, and returns the bytes of the body in it: a string with its encoding, or bytes.
    *
    * @throws TypeError for a text that is no head of HTTP/1.1.
    */
@@ -84,7 +85,7 @@ function parseHead(text: string): NodeHead {
   return { status: Number(status), statusText, fields };
 }
 
-/** Takes the chunked coding off a body (RFC 9112 section 7.1). Trailers are dropped. */
+/** Removes the chunked coding from a body (RFC 9112 section 7.1). Trailers are dropped. */
 class ChunkedReader {
   /** `trailers`: the last chunk was read. */
   #state: "size" | "data" | "data end" | "trailers" = "size";

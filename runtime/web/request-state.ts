@@ -4,31 +4,31 @@ import { NativeRequest } from "./native.ts";
 import { Existing, markAsUncloneable } from "./object-identity.ts";
 
 /**
- * What is behind a lazy request.
+ * The state of a lazy request.
  *
- * `headers` and `controller` exist once somebody asked; they are the truth from then on, also when there is a `real`
+ * `headers` and `controller` are created at their first use. From then on they count, even when there is a `real`
  * object. The body is that of `real` once it exists.
  */
 export interface RequestState {
   readonly method: string;
   readonly url: string;
   readonly fields: string;
-  /** A body that is complete. `used` counts for it until `real` exists. */
+  /** A complete body. `used` refers to it until `real` exists. */
   readonly source: Uint8Array | null;
   used: boolean;
-  /** A body that still comes in, and what is in front of it once somebody touched it. */
+  /** A body that still arrives, and the stream in front of it, created at its first use. */
   readonly input: ReadableStream<Uint8Array> | null;
   stream: AbortableStream | null;
   headers: Headers | null;
   controller: AbortController | null;
   /** Set once aborted. */
   abort: { readonly reason: unknown } | null;
-  /** Clones that are lazy as well; those that Node made follow the signal. */
+  /** Clones that are lazy as well. Clones that Node made follow the signal. */
   clones: RequestState[] | null;
   real: Request | null;
 }
 
-/** The state behind a lazy request; `undefined` for anything else. */
+/** Returns the state of a lazy request; `undefined` for anything else. */
 export function requestState(value: unknown): RequestState | undefined {
   return Slot.of(value);
 }
@@ -63,7 +63,7 @@ export function abortState(state: RequestState, reason: unknown): void {
 }
 
 /**
- * Node's own object for a lazy request, with the fields that it has now. Always the same one.
+ * Returns Node's own object for a lazy request, with its present fields. Always the same object.
  *
  * Its signal follows the lazy one's. Throws Node's `TypeError` for CONNECT, TRACE and TRACK.
  */
@@ -75,7 +75,7 @@ export function materialise(state: RequestState): Request {
     const signal = signalOf(state);
     state.real = new NativeRequest(url, { method, headers, body, signal, duplex: "half" });
     state.headers ??= state.real.headers;
-    // A used body has a stream that was read and stays locked.
+    // The stream of a used body was read and stays locked.
     if (state.used) state.real.arrayBuffer().catch(ignore);
   } else if (state.headers !== null && state.headers !== state.real.headers) {
     copyHeaders(state.headers, state.real.headers);

@@ -4,16 +4,16 @@ import { toBytes, type FixedBody } from "./fixed-body.ts";
 import { Existing } from "./object-identity.ts";
 
 /**
- * A complete body, and how it stands with it.
+ * A complete body and its state.
  *
- * Responses share one when they share a stream: `new Response(response.body, response)` is how most middleware changes
- * a response, and knowing what the stream will give spares reading it chunk by chunk.
+ * Responses with the same stream share one body. `new Response(response.body, response)` is how most middleware changes
+ * a response. Because the bytes behind the stream are known, they need not be read chunk by chunk.
  */
 export interface ResponseBody {
   readonly source: FixedBody;
-  /** Exists once somebody asked for it. */
+  /** Created at its first use. */
   stream: ReadableStream | null;
-  /** Read without the stream. */
+  /** The body was read without the stream. */
   used: boolean;
 }
 
@@ -21,12 +21,12 @@ export function createBody(source: FixedBody): ResponseBody {
   return { source, stream: null, used: false };
 }
 
-/** The body that `stream` was opened for; `undefined` for all other streams. */
+/** Returns the body that `stream` was opened for; `undefined` for all other streams. */
 export function bodyOf(stream: ReadableStream): ResponseBody | undefined {
   return Slot.of(stream);
 }
 
-/** True when nobody read from the body and nobody holds its stream. */
+/** Tells whether the body was never read from and its stream is not locked. */
 export function isUsable({ used, stream }: ResponseBody): boolean {
   return !used && (stream === null || (!stream.locked && !isDisturbed(stream)));
 }
@@ -46,7 +46,7 @@ export function takeSource(body: ResponseBody): FixedBody {
   return typeof body.source === "string" ? toUSVString(body.source) : body.source;
 }
 
-/** `response.body`: always the same stream, a byte stream as Node's. */
+/** Returns `response.body`: always the same stream, a byte stream like Node's. */
 export function openStream(body: ResponseBody): ReadableStream {
   if (body.stream !== null) return body.stream;
   const { source } = body;
@@ -62,14 +62,14 @@ export function openStream(body: ResponseBody): ReadableStream {
   // oxlint-disable-next-line no-new -- it marks `stream`
   new Slot(stream, body);
   body.stream = stream;
-  // Who looks at the stream of a body that was read finds it locked and read.
+  // The stream of a body that was read must look locked and read.
   if (body.used) stream.getReader().read().catch(ignore);
   return stream;
 }
 
-/** Whether anybody ever read from it. */
+/** Tells whether the stream was ever read from. */
 export function isDisturbed(stream: ReadableStream): boolean {
-  // The types know the function for another `ReadableStream` than the global one.
+  // The types of this function mean another `ReadableStream` than the global one.
   return Readable.isDisturbed(stream as unknown as Readable);
 }
 

@@ -3,7 +3,7 @@ import { toInitFields, type InitFields } from "./header-init.ts";
 import { bodyOf, createBody, isUsable, type ResponseBody } from "./response-body.ts";
 import type { ResponseState } from "./response-state.ts";
 
-/** An init whose members were read, once each as Node does it. If it is not `plain`, Node must judge it. */
+/** An init whose members were read, once each, as Node does it. If it is not `plain`, Node must judge it. */
 export type ReadInit = PlainInit | { readonly plain: false; readonly init: unknown };
 
 export interface PlainInit {
@@ -30,7 +30,7 @@ export function readInit(init: unknown): ReadInit {
     : { plain: false, init: { status, statusText, headers } };
 }
 
-/** The init for Node's constructor, of the members as they were read. */
+/** Returns the init for Node's constructor, made of the members that were read. */
 export function toNativeInit(read: ReadInit): unknown {
   if (!read.plain) return read.init;
   const { status, statusText, headers } = read;
@@ -38,7 +38,7 @@ export function toNativeInit(read: ReadInit): unknown {
 }
 
 /**
- * A response's state, or `null` if its body is not simple, or not allowed with its status.
+ * Returns a response's state, or `null` if its body is not simple, or not allowed with its status.
  *
  * @param stringType The `content-type` of a string without one (Fetch Standard, "initialize a response").
  */
@@ -65,7 +65,7 @@ const NO_INIT: PlainInit = {
   fields: { block: "", hasContentType: false },
 };
 
-/** A reason phrase as undici takes it: not what RFC 9112 section 4 forbids, and nothing above 0xFF. */
+/** Tells whether undici accepts a reason phrase: nothing that RFC 9112 section 4 forbids, and nothing above 0xFF. */
 function isReasonPhrase(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
@@ -74,7 +74,10 @@ function isReasonPhrase(text: string): boolean {
   return true;
 }
 
-/** A string, a copy of ordinary bytes, or the stream of another fast response. `null` for all that Node may refuse. */
+/**
+ * Accepts a string, a copy of ordinary bytes, or the stream of another fast response. `null` for all that Node may
+ * refuse.
+ */
 function toBody(body: unknown): ResponseBody | null {
   if (typeof body === "string") return createBody(body);
   if (isUint8Array(body)) {

@@ -4,10 +4,10 @@ import { Existing, markAsUncloneable } from "./object-identity.ts";
 import { isUsable, openStream, type ResponseBody } from "./response-body.ts";
 
 /**
- * What is behind a fast response.
+ * The state of a fast response.
  *
- * `fields` counts until somebody asked for `headers`; these are the truth from then on, also when there is a `real`
- * object. `body` is the truth until `real` exists, which then holds the body's stream.
+ * `fields` counts until the first use of `headers`. From then on `headers` counts, even when there is a `real` object.
+ * `body` counts until `real` exists, which then holds the body's stream.
  */
 export interface ResponseState {
   readonly status: number;
@@ -18,7 +18,7 @@ export interface ResponseState {
   real: Response | null;
 }
 
-/** The state behind a fast response; `undefined` for anything else. */
+/** Returns the state of a fast response; `undefined` for anything else. */
 export function responseState(value: unknown): ResponseState | undefined {
   return Slot.of(value);
 }
@@ -30,7 +30,7 @@ export function attachResponse(target: object, state: ResponseState): void {
   markAsUncloneable(target);
 }
 
-/** A fast response, not of a subclass. */
+/** Creates a fast response of `Response` itself, not of a subclass. */
 export function createResponse(state: ResponseState): object {
   const response = new Shell();
   attachResponse(response, state);
@@ -41,7 +41,7 @@ export function headersOf(state: ResponseState): Headers {
   return (state.headers ??= parseFields(state.fields));
 }
 
-/** Node's own object for a fast response, with the fields that it has now. */
+/** Returns Node's own object for a fast response, with its present fields. */
 export function materialise(state: ResponseState): Response {
   if (state.real !== null) {
     const { headers, real } = state;
@@ -50,9 +50,9 @@ export function materialise(state: ResponseState): Response {
   }
   const { status, statusText, body } = state;
   const headers = state.headers ?? parseFields(state.fields);
-  // Node takes no stream that is in use. It may be released again, so this object is for one call only.
+  // Node accepts no stream that is in use. It may be released again, so this object is for one call only.
   if (body !== null && !isUsable(body)) return createUsedResponse({ status, statusText, headers });
-  // As a stream: for a string Node would add a content-type, and the handler may have taken it away.
+  // As a stream: for a string Node would add a `content-type`, which the handler may have removed.
   const stream = body === null ? null : openStream(body);
   state.real = new NativeResponse(stream, { status, statusText, headers });
   state.headers ??= state.real.headers;
