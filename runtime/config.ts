@@ -448,7 +448,7 @@ function findFolderProblems(config: Config, origins: Origins): string[] {
   if (!isFolder(config.handlersDir)) {
     problems.push(
       `Cannot use ${origins.handlers.label}: found no folder ${config.handlersDir}, ` +
-        "expected the folder of the handlers (create it, or name another with --handlers DIR)",
+        'expected the folder of the handlers (create it, such as with "edgicorn init", or name another with --handlers DIR)',
     );
   }
   if (config.publicDir !== null && !isFolder(config.publicDir)) {

@@ -325,7 +325,7 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
     assert.equal(
       await refusal(cwd, { flags: { public: "pub" } }),
       `Cannot use the default of handlers: found no folder ${cwd}/handlers, expected the folder of the ` +
-        "handlers (create it, or name another with --handlers DIR)\n" +
+        'handlers (create it, such as with "edgicorn init", or name another with --handlers DIR)\n' +
         `Cannot use --public: found no folder ${cwd}/pub, expected the folder of the static files, or "off"`,
     );
   });
