@@ -7,6 +7,7 @@ import {
   NativeHeaders,
   NativeRequest,
   overrideMembers,
+  readContentType,
 } from "./native.ts";
 import {
   abortState,
@@ -132,7 +133,9 @@ const bodyMethods = createBodyMethods({
   resolve,
   contentType(receiver) {
     const state = requestState(receiver);
-    return state === undefined ? null : headersOf(state).get("content-type");
+    return state === undefined
+      ? readContentType(native.headers, receiver)
+      : headersOf(state).get("content-type");
   },
   native: (name) => nativeMethod(prototype, name),
 });

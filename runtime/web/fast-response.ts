@@ -8,6 +8,7 @@ import {
   nativeMethod,
   NativeResponse,
   overrideMembers,
+  readContentType,
 } from "./native.ts";
 import { createBody, isUsable, isUsed, openStream, takeSource } from "./response-body.ts";
 import { readInit, toNativeInit, toState } from "./response-init.ts";
@@ -113,7 +114,9 @@ const bodyMethods = createBodyMethods({
   resolve,
   contentType(receiver) {
     const state = responseState(receiver);
-    return state === undefined ? null : headersOf(state).get("content-type");
+    return state === undefined
+      ? readContentType(native.headers, receiver)
+      : headersOf(state).get("content-type");
   },
   native: (name) => nativeMethod(prototype, name),
 });

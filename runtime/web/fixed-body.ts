@@ -1,5 +1,6 @@
 import { Blob } from "node:buffer";
 import { toUSVString } from "node:util";
+import { MULTIPART, parseMultipart } from "./multipart.ts";
 import type { NativeMethod } from "./native.ts";
 
 /** A body that is complete: nothing else refers to the bytes, and nobody changes them. */
@@ -27,7 +28,8 @@ export function toBytes(body: FixedBody): Uint8Array<ArrayBuffer> {
  *
  * @param options.fixed The body of a fast object, or `null` if it has a stream or the object is none of ours.
  * @param options.resolve The real object behind a fast one; other values as they are.
- * @param options.contentType The value of the object's `content-type`, for `blob()` and `formData()`.
+ * @param options.contentType The value of the object's `content-type`, for `blob()` and `formData()`; `null`
+ *   also for a receiver that is neither ours nor Node's.
  * @param options.native Finds Node's own method.
  */
 export function createBodyMethods(options: {
@@ -78,10 +80,17 @@ export function createBodyMethods(options: {
       return consume(body, (source) => new Blob([toBytes(source)], { type }));
     },
     formData(): unknown {
+      const type = contentType(this) ?? "";
       const body = fixed(this);
-      if (body === null || !URL_ENCODED.test(contentType(this) ?? "")) {
-        return native.formData.call(resolve(this));
+      if (MULTIPART.test(type)) {
+        if (body !== null) {
+          return consume(body, (source) =>
+            parseMultipart(typeof source === "string" ? encoder.encode(source) : source, type),
+          );
+        }
+        return parseRead(native.arrayBuffer.call(resolve(this)), type);
       }
+      if (body === null || !URL_ENCODED.test(type)) return native.formData.call(resolve(this));
       return consume(body, (source) => {
         const form = new FormData();
         // Bytes to text as undici does it: with a byte order mark, if there is one.
@@ -91,6 +100,12 @@ export function createBodyMethods(options: {
       });
     },
   };
+}
+
+/** Parses a body that Node reads to its end first, as its own method does. */
+async function parseRead(reading: unknown, type: string): Promise<FormData> {
+  // Node's method gives a promise of them.
+  return parseMultipart(new Uint8Array((await reading) as ArrayBuffer), type);
 }
 
 const encoder = new TextEncoder();

@@ -22,6 +22,16 @@ export function nativeGetter(prototype: object, name: string): NativeGetter {
   throw new TypeError(`Cannot find "${name}" on Node's own class`);
 }
 
+/** The `content-type` of one of Node's own objects; `null` where there is none, and for any other receiver. */
+export function readContentType(headersOf: NativeGetter, receiver: unknown): string | null {
+  try {
+    const headers = headersOf.call(receiver);
+    return headers instanceof NativeHeaders ? headers.get("content-type") : null;
+  } catch {
+    return null; // Node's method then throws its own error
+  }
+}
+
 /** Node's own method `prototype[name]`; one that this Node lacks fails as a call of `undefined` would. */
 export function nativeMethod(prototype: object, name: string): NativeMethod {
   const method: unknown = Object.getOwnPropertyDescriptor(prototype, name)?.value;

@@ -119,6 +119,14 @@ const HANDLERS = {
     for (let n = 0; n < 3; n++) void fetch(env.UPSTREAM + "never", { signal: request.signal });
     return new Promise(() => {});
   };`,
+  "upload/_middleware.ts": `export default (request, context, next) =>
+    next(new URL(request.url).searchParams.has("again") ? new Request(request) : request);`,
+  "upload/[how].ts": `export const config = { bodyBufferBytes: 100_000, bodyLimitBytes: 10_000_000 };
+  export const POST = async (request) => {
+    const form = await request.formData();
+    const file = form.get("f");
+    return Response.json([file.name, file.size, form.get("t")]);
+  };`,
   "pid.ts": `export default () => Response.json(process.pid);`,
 };
 
@@ -238,6 +246,21 @@ describe("answers of handlers", { timeout: 60_000 }, () => {
       assert.deepEqual([fetched.status, fetched.text], [200, TEXT]);
       assert.equal(fieldValue(fetched, "x-middleware"), "yes");
       assert.equal(fieldValue(fetched, "x-upstream"), "gzip");
+    }
+  });
+
+  it("have the files of .NET, in a body that is whole, in one that streams, and in a copy", async () => {
+    for (const size of [10, 1_000_000]) {
+      for (const query of ["", "?again"]) {
+        const body =
+          `--b\r\nContent-Disposition: form-data; name=t\r\n\r\ntext\r\n` +
+          `--b\r\nContent-Disposition: form-data; name=f; filename*=UTF-8''na%C3%AFve.txt\r\n\r\n` +
+          `${"x".repeat(size)}\r\n--b--\r\n`;
+        const headers = { "content-type": 'multipart/form-data; boundary="b"' };
+        const sent = { method: "POST", headers, body };
+        const received = await send(`${server.http}/upload/x${query}`, sent);
+        assert.equal(received.text, JSON.stringify(["naïve.txt", size, "text"]), query);
+      }
     }
   });
 

@@ -286,4 +286,20 @@ describeMistakes("handlers", [
     code: 70,
     says: [/handlers\/a\.ts:1:\d+: "cloudflare:workers".*Cloudflare Workers.*module of Node/],
   },
+  {
+    name: "an upload that was cut short",
+    command: "start",
+    files: {
+      "handlers/upload.ts": `export const POST = async (request) =>
+        Response.json([...(await request.formData()).keys()]);`,
+    },
+    request: {
+      path: "/upload",
+      method: "POST",
+      headers: { "content-type": "multipart/form-data; boundary=b" },
+      body: '--b\r\nContent-Disposition: form-data; name="f"\r\n\r\nhi',
+    },
+    status: 500,
+    says: [/handlers\/upload\.ts/, /the body ends before the boundary --b, expected it and --b--/],
+  },
 ]);
