@@ -22,7 +22,7 @@ describe("npm pack", { timeout: 60_000 }, () => {
   });
 });
 
-/** Returns `file -> target` for each relative link of a Markdown file whose target the package does not have. */
+/** Returns `file -> target` for each relative link of a Markdown file whose file or heading the package does not have. */
 function findDeadLinks(files: readonly string[], dir: string): string[] {
   const documents = files.filter((file) => file.endsWith(".md"));
   assert.ok(documents.length > 10, "documents were found");
@@ -32,11 +32,24 @@ function findDeadLinks(files: readonly string[], dir: string): string[] {
       "",
     );
     return [...text.matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link = ""]) => {
-      const [path = ""] = link.split("#");
-      if (path === "" || /^[a-z]+:/.test(path)) return [];
-      const target = normalize(join(dirname(file), path)).replace(/\/$/, "");
+      const [path = "", anchor] = link.split("#");
+      if (/^[a-z]+:/.test(path)) return [];
+      const target = path === "" ? file : normalize(join(dirname(file), path)).replace(/\/$/, "");
       const exists = files.some((name) => name === target || name.startsWith(`${target}/`));
-      return exists ? [] : [`${file} -> ${link}`];
+      const isDead = !exists || (anchor !== undefined && !hasHeading(join(dir, target), anchor));
+      return isDead ? [`${file} -> ${link}`] : [];
     });
   });
+}
+
+/** Whether a Markdown file has a heading of this name, as GitHub and npm make anchors of headings. */
+function hasHeading(path: string, anchor: string): boolean {
+  const headings = readFileSync(path, "utf8").matchAll(/^#+ (.+)$/gm);
+  return [...headings].some(
+    ([, text = ""]) =>
+      text
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} _-]/gu, "")
+        .replaceAll(" ", "-") === anchor,
+  );
 }
