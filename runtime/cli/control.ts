@@ -3,7 +3,7 @@ import { generationsSchema, reloadReportSchema, statusSchema } from "../control/
 import { type ControlRequest, askControl } from "../control/control-client.ts";
 import { EXIT, assertNever } from "../errors.ts";
 import type { ControlInvocation } from "./arguments.ts";
-import { findServer, refuseOtherFolder } from "./find-server.ts";
+import { describeNeighbours, findServer, refuseOtherFolder } from "./find-server.ts";
 import { formatGenerations, formatReloadReport, formatStatus } from "./format-answers.ts";
 import { packageVersion } from "./package-version.ts";
 
@@ -38,12 +38,16 @@ export async function runControl(
   const answer = await askControl(stateDir, toRequest(command, id));
   const said = note === null ? [] : [note];
   switch (answer.kind) {
-    case "unreachable":
+    case "unreachable": {
+      const isAbsent = answer.why === "none" || answer.why === "stale";
+      const neighbours = isAbsent ? await describeNeighbours(stateDir, cwd) : null;
+      const hints = neighbours === null ? [] : [neighbours];
       return {
         text: json ? toJson({ error: { code: null, message: answer.message } }) : "",
-        problem: [...said, answer.message].join("\n"),
+        problem: [...said, answer.message, ...hints].join("\n"),
         exitCode: EXIT.unavailable,
       };
+    }
     case "refused":
       return {
         text: json ? toJson({ error: { code: answer.code, message: answer.message } }) : "",

@@ -1,5 +1,5 @@
-import { existsSync, lstatSync, readdirSync, realpathSync } from "node:fs";
-import { basename, dirname, join, relative, sep } from "node:path";
+import { existsSync, lstatSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { dirname, join, relative, sep } from "node:path";
 import { findConfigFile } from "../config/config-file.ts";
 import { SETTINGS } from "../config/settings.ts";
 import { findStateDir, type FoundStateDir, type StateDirSources } from "../config/state-dir.ts";
@@ -15,6 +15,9 @@ const GREETING_MS = 2_000;
 
 /** Folders beside the one that a link leads to: releases. More are not looked through. */
 const MOST_SIBLINGS = 500;
+
+/** As many as a line can name. */
+const MOST_NEIGHBOURS = 3;
 
 /**
  * Finds the state folder of the server that a command is for: as `findStateDir` says, or, where a link leads to the working
@@ -55,11 +58,36 @@ async function findInReleases(
   const link = toLogicalFolder(cwd, env);
   for (const folder of findSiblings(link)) {
     const other = join(folder, relative(cwd, stateDir));
-    if (folder === cwd || !existsSync(toControlSocket(other))) continue;
+    if (folder === cwd || !hasOwnSocket(other)) continue;
     const greeting = await greet(other);
     if (greeting?.folder === link) return { stateDir: other, greeting };
   }
   return null;
+}
+
+/**
+ * Names the servers of the folders beside this one, for a command that found no server: an operator in another release, or in
+ * the wrong folder.
+ *
+ * @returns A line; `null` when none runs there.
+ */
+export async function describeNeighbours(stateDir: string, cwd: string): Promise<string | null> {
+  const below = relative(cwd, stateDir);
+  // Any folder may have a neighbour; only a release has one that matters.
+  if (below.startsWith("..") || !isProject(cwd)) return null;
+  const sockets = listFolders(dirname(cwd))
+    .filter((folder) => folder !== cwd)
+    .map((folder) => join(folder, below))
+    .filter(hasOwnSocket);
+  const greetings = await Promise.all(sockets.slice(0, MOST_NEIGHBOURS).map(greet));
+  const shown = greetings.flatMap((greeting) =>
+    greeting === null ? [] : [`process ${greeting.pid} serves ${greeting.startedIn}`],
+  );
+  if (shown.length === 0) return null;
+  return (
+    `Beside this folder ${shown.join(", and ")}. ` +
+    "A deployment that moves a link reaches its server when that was started through the link (docs/operations.md)"
+  );
 }
 
 /**
@@ -109,16 +137,27 @@ function findSiblings(logical: string): string[] {
   const target = resolveLinks(link);
   if (target === null) return [];
   const rest = relative(link, logical);
-  const parent = dirname(target);
+  return listFolders(dirname(target)).map((folder) => join(folder, rest));
+}
+
+function listFolders(parent: string): string[] {
   try {
     return readdirSync(parent, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory() && entry.name !== basename(link))
+      .filter((entry) => entry.isDirectory())
       .slice(0, MOST_SIBLINGS)
-      .map(({ name }) => join(parent, name, rest));
+      .map(({ name }) => join(parent, name));
   } catch {
     // A folder that may be entered and not read.
     return [];
   }
+}
+
+/** Whether a server of this user may run with a state folder: what another user's socket says is not to be believed. */
+function hasOwnSocket(stateDir: string): boolean {
+  const stats = statSync(toControlSocket(stateDir), { throwIfNoEntry: false });
+  const own = process.getuid?.();
+  // Root may command the servers of all users.
+  return stats !== undefined && (own === undefined || own === 0 || own === stats.uid);
 }
 
 function isLink(path: string): boolean {

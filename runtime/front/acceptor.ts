@@ -137,7 +137,8 @@ export class Acceptor {
           cert_file_name: certificate.certPath,
           key_file_name: certificate.keyPath,
         });
-        // A server name has a router of its own, which is empty.
+        // A server name has a router of its own, which is empty. The library prints two lines to standard output here. Node
+        // cannot duplicate a descriptor, so there is no safe way to put another one in the place of 1 and back.
         route(app.domain(name), this.#options.onRequest);
       }
     }

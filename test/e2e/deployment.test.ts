@@ -118,6 +118,23 @@ describe("a deployment that moves a link", { timeout: 90_000 }, () => {
     assert.match(stderr, /PWD=/);
     assert.match(await text(server, "/"), /^r1 /);
   });
+
+  it("is named to a command in the new release, where the command does not know the link either", async (t) => {
+    const root = realpathSync(temporaryFolder(t));
+    const { current, link } = plantReleases(root);
+    const server = await startServer(t, {
+      handlers: current,
+      workers: 1,
+      cwd: current,
+      env: { PWD: "/" },
+      flags: ["--handlers", "handlers"],
+    });
+    link("r2");
+    const { code, stderr } = await runCommand(["reload"], current, { PWD: "/" });
+    assert.equal(code, 69);
+    assert.match(stderr, new RegExp(`process ${server.pid} serves ${root}/releases/r1`));
+    assert.match(stderr, /through the link/);
+  });
 });
 
 describe("a working directory that is deleted", { timeout: 60_000 }, () => {
