@@ -1,3 +1,4 @@
+import { Server } from "node:net";
 import { toDisplayPath } from "../display-path.ts";
 import { describeError } from "./describe-error.ts";
 import { locateError } from "./error-location.ts";
@@ -8,13 +9,23 @@ export const IGNORED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUS
 /** Deep enough to reach the handler below a package. */
 const STACK_FRAMES = 50;
 
-/** Notes listeners that have no effect and rejections without a handler while modules load. */
+/** Notes listeners that have no effect, rejections without a handler and ports that are opened while modules load. */
 export class BootNotes {
   readonly #warnings = new Set<string>();
   #source: string | null = null;
 
+  readonly #listen: NodeListen;
+
   constructor() {
     process.on("newListener", this.#onListener);
+    // The prototype's own method. It is called below with the object that it belongs to.
+    const original = Reflect.get(Server.prototype, "listen") as NodeListen;
+    const onListen = (address: unknown): void => this.#onListen(address);
+    this.#listen = original;
+    Server.prototype.listen = function listen(this: Server, ...args: unknown[]): Server {
+      onListen(args[0]);
+      return original.apply(this, args);
+    };
   }
 
   /** One line each: `handlers/x.ts:12:3: message`. */
@@ -39,21 +50,42 @@ export class BootNotes {
     // Node tells of them when the microtasks of a turn are done.
     await new Promise((resolve) => setImmediate(resolve));
     process.off("newListener", this.#onListener);
+    Server.prototype.listen = this.#listen;
+  }
+
+  /** `node:cluster` lets the primary open the port, past everything that this server does. */
+  #onListen(address: unknown): void {
+    const place = ownPlace();
+    if (place === null) return;
+    const port: unknown =
+      typeof address === "object" && address !== null ? Reflect.get(address, "port") : address;
+    const name = typeof port === "number" || typeof port === "string" ? `port ${port}` : "a port";
+    const text = `opens ${name} by itself, which has no TLS, limits or log of this server`;
+    this.#warnings.add(
+      `${place}: ${text}. Leave listen() out, and export the application: "export default fromNode(app)"`,
+    );
   }
 
   readonly #onListener = (event: string | symbol): void => {
     if (!IGNORED_SIGNALS.some((signal) => signal === event)) return;
-    const { stackTraceLimit } = Error;
-    Error.stackTraceLimit = STACK_FRAMES;
-    const place = placeOf(new Error("here"));
-    Error.stackTraceLimit = stackTraceLimit;
-    // A package that listens by itself is not the developer's to change.
+    const place = ownPlace();
     if (place === null) return;
     const text = `listens for ${String(event)}, which does not reach workers: the primary drains and ends them`;
     this.#warnings.add(
       `${place}: ${text}. Export a function dispose() from a handler module instead`,
     );
   };
+}
+
+type NodeListen = (this: Server, ...args: unknown[]) => Server;
+
+/** The line of the project that is running. `null`: a package runs by itself, which is not the developer's to change. */
+function ownPlace(): string | null {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = STACK_FRAMES;
+  const place = placeOf(new Error("here"));
+  Error.stackTraceLimit = stackTraceLimit;
+  return place;
 }
 
 function placeOf(error: unknown): string | null {

@@ -41,6 +41,21 @@ describeMistakes("Node-style applications", [
     ],
   },
   {
+    name: "an application that listens by itself",
+    command: "check",
+    files: {
+      "src/app.ts": `import { createServer } from "node:http";
+        export const server = createServer((req, res) => res.end("hi"));
+        server.listen(0);`,
+      "handlers/index.ts": `import { server } from "../src/app.ts";
+        import { fromNode } from "edgicorn";
+        export default fromNode(server);`,
+    },
+    prepare: (dir) => linkEdgicorn(dir),
+    code: 0,
+    says: [/src\/app\.ts:3:\d+: opens port 0 by itself/, /Leave listen\(\) out.*fromNode\(app\)/],
+  },
+  {
     name: "a function (req, res) that calls res.end()",
     command: "start",
     files: {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { send } from "../helpers/send.ts";
 import type { TestServer } from "../helpers/start-server.ts";
-import { fileForm, readPieces, startRecipe } from "./recipe.ts";
+import { checkRecipe, fileForm, readPieces, startRecipe } from "./recipe.ts";
 
 const POST_JSON = {
   method: "POST",
@@ -83,7 +83,9 @@ describe("recipes of Node-style applications", { timeout: 120_000 }, () => {
       const missing = await server.fetch("/nowhere");
       assert.deepEqual([missing.status, await missing.text()], [404, "Not Found\n"]);
       assert.equal((await server.fetch("/throws")).status, 500);
-      await server.until(({ msg, err }) => msg === "handler failed" && isPlanted(err));
+      await server.until(
+        ({ msg, err }) => msg === "handler failed" && messageOf(err) === "planted",
+      );
       await assert.rejects(textOf(server, "/late"));
       assert.equal(await textOf(server, "/users/1"), '{"id":"1","query":{}}');
       assert.equal(server.workers.size, 1, "no worker was lost");
@@ -142,6 +144,24 @@ describe("recipes of Node-style applications", { timeout: 120_000 }, () => {
     const events = await readPieces(await server.fetch("/events"));
     assert.match(events.text, /data: event 0\n\n[^]*data: event 2\n\n/);
     assert.equal(server.workers.size, 1, "no worker was lost");
+  });
+
+  it("without fromNode() the check names it, for each framework", async (t) => {
+    const { code, output } = await checkRecipe(t, "unwrapped");
+    assert.equal(code, 70, output);
+    for (const name of ["express", "express4", "fastify", "koa", "nest"]) {
+      const pattern = `handlers/${name}\\.ts:\\d+:\\d+: default export is an? \\w+ \\w+, expected "export default fromNode`;
+      assert.match(output, new RegExp(pattern, "i"));
+    }
+  });
+
+  it("without fromNode() a function of theirs says so when it is called", async (t) => {
+    const server = await startRecipe(t, "called");
+    for (const name of ["express", "fastify", "koa"]) {
+      assert.equal((await server.fetch(`/${name}`)).status, 500);
+      const place = `Cannot answer from handlers/${name}.ts: found a call of`;
+      await server.until(({ err }) => messageOf(err).startsWith(place));
+    }
   });
 });
 
@@ -205,6 +225,6 @@ async function waitForOutput(server: TestServer, text: string): Promise<void> {
   await server.until(({ msg }) => msg === text);
 }
 
-function isPlanted(err: unknown): boolean {
-  return typeof err === "object" && err !== null && "message" in err && err.message === "planted";
+function messageOf(err: unknown): string {
+  return typeof err === "object" && err !== null && "message" in err ? String(err.message) : "";
 }

@@ -1,4 +1,5 @@
 import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { cpSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
@@ -27,12 +28,9 @@ export async function startRecipe(
   { build, env = {}, https = false }: RecipeOptions = {},
 ): Promise<TestServer> {
   let server: TestServer | null = null;
-  const dir = join(HERE, ".work", name);
   // Hooks run in the order in which they were set: the server stops before its folder goes.
   t.after(() => server?.stop());
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
-  rmSync(dir, { recursive: true, force: true });
-  cpSync(join(HERE, "apps", name), dir, { recursive: true });
+  const dir = copyRecipe(t, name);
   const environment = {
     ...cleanEnvironment(),
     PATH: [join(HERE, "node_modules/.bin"), process.env["PATH"]].join(delimiter),
@@ -58,6 +56,32 @@ export async function startRecipe(
   });
   await server.until(({ msg }) => msg === "listening");
   return server;
+}
+
+/** Runs `edgicorn check` in a copy of a project of `apps/`. */
+export async function checkRecipe(
+  t: Owner,
+  name: string,
+): Promise<{ code: number | null; output: string }> {
+  const child = spawn(process.execPath, [ENTRY, "check"], {
+    cwd: copyRecipe(t, name),
+    env: cleanEnvironment(),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (output += text));
+  // Of this event the types say only that it has arguments.
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, output };
+}
+
+function copyRecipe(t: Owner, name: string): string {
+  const dir = join(HERE, ".work", name);
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  rmSync(dir, { recursive: true, force: true });
+  cpSync(join(HERE, "apps", name), dir, { recursive: true });
+  return dir;
 }
 
 /** A form with one file of so many bytes; its last byte is 7. */

@@ -1,0 +1,3 @@
+import express from "express4";
+
+export default express.Router();
