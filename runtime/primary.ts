@@ -59,13 +59,13 @@ export interface PrimaryOptions
 /** Of the grace, how much a server that leaves its place waits for its connections. */
 const LEAVING_SHARE = 0.9;
 
-/** What all request bodies that are being gathered may take together: above it new ones are answered 503. */
+/** Memory for all request bodies that are being gathered. Above it new ones are answered 503. */
 const BODY_BUDGET_BYTES = 256 * 1024 * 1024;
 
 /**
  * The Nginx half: owns every client socket, the static files and the queues, and runs no user code.
  *
- * What new requests meet changes in one synchronous step (`#switchTo`), whenever `Reloader` has all of it ready.
+ * The parts that new requests meet change in one synchronous step (`#switchTo`), when `Reloader` has all of them ready.
  */
 export class Primary {
   readonly #options: PrimaryOptions;
@@ -89,7 +89,7 @@ export class Primary {
   #library = "";
   #lastExchangeId = 0;
   #lastWorkerId = 0;
-  /** What new requests go to. */
+  /** The generation that gets new requests. */
   #generation: LiveGeneration | null = null;
   /** Why the handlers as they are now do not serve; `null`: they do. Of interest in development only. */
   #problem: HandlerProblem | null = null;
@@ -97,7 +97,7 @@ export class Primary {
   #buildCount = 0;
   /** Whether its lease is held for it, beside those of its pools. */
   #holdsGeneration = true;
-  /** Ends what builds and boots. */
+  /** Ends builds and boots that are running. */
   readonly #stop = new AbortController();
   #closing: Promise<void> | null = null;
 
@@ -159,7 +159,7 @@ export class Primary {
     return this.#listeners.all;
   }
 
-  /** What counts now. */
+  /** The present config. */
   get config(): Config {
     return this.#setup.config;
   }
@@ -173,7 +173,7 @@ export class Primary {
     return this.#files;
   }
 
-  /** What has gone through since the start, and what is in it now. */
+  /** The traffic since the start, and the requests now. */
   get traffic(): Traffic {
     let queued = 0;
     let inFlight = 0;
@@ -190,14 +190,13 @@ export class Primary {
   }
 
   /**
-   * Reads config and certificates again, builds the handlers anew and starts workers for what has changed, beside the
-   * old ones; once all are ready and proven, all of it counts from one moment on, and the old workers finish what they
-   * have. Where nothing at all has changed, who asks for it wants fresh workers, and all are replaced.
+   * Reads config and certificates again, builds the handlers and starts workers for the pools that have changed, beside
+   * the old ones. Once all are ready and proven, everything switches in one step, and the old workers finish their
+   * requests. If nothing at all has changed, the operator wants fresh workers, and all are replaced.
    *
-   * One at a time; all who ask meanwhile share the next one.
+   * One reload runs at a time. All calls during it share the next one.
    *
-   * @throws RuntimeError that says why it was refused; all is then as if nothing had happened. `ERR_DRAINING` when the
-   *   server stops.
+   * @throws RuntimeError with the reason for a refusal; nothing has changed then. `ERR_DRAINING` when the server stops.
    */
   async reload(): Promise<ReloadReport> {
     try {
@@ -237,12 +236,12 @@ export class Primary {
     });
   }
 
-  /** Pools that others have taken the place of, and that still answer what they had. Oldest first. */
+  /** Replaced pools that still answer their requests. Oldest first. */
   get retiring(): readonly HandlerPool[] {
     return this.#retiring.all;
   }
 
-  /** What was built last, when a rollback has put something else in its place; `null`: what was built last serves. */
+  /** The last built generation, if a rollback has replaced it; `null`: the last built one serves. */
   get rolledBackFrom(): string | null {
     return this.#stored.rolledBackFrom;
   }
@@ -260,21 +259,21 @@ export class Primary {
     return pool?.resize(change) ?? 0;
   }
 
-  /** Accepts no more, answers what is in flight, then ends everything. What takes longer than the grace is cut off. */
+  /** Accepts no more, answers all requests in flight, then ends everything. Cuts off requests that exceed the grace. */
   close(graceMs: number): Promise<void> {
     this.#closing ??= this.#close(graceMs);
     return this.#closing;
   }
 
   /**
-   * As `close`, but first answers whatever its connections ask until they are gone, each with its next response or when
-   * it has been idle: for a server whose ports another one has taken over, where a client that finds its connection
-   * closed has lost nothing only if it asked for nothing.
+   * Closes, but first answers further requests of open connections. Each connection ends with its next response, or
+   * when it is idle. For a server whose ports another one has taken over: a client must not find its connection closed
+   * after it has sent a request.
    */
   async leave(graceMs: number): Promise<void> {
     const deadlineMs = performance.now() + graceMs;
     this.#listeners.stopAccepting();
-    // The last part of the grace is for ending what is left by then.
+    // The last part of the grace is for ending the rest.
     await settledWithin(this.#listeners.disconnected(), graceMs * LEAVING_SHARE);
     await this.close(Math.max(0, deadlineMs - performance.now()));
   }
@@ -313,7 +312,8 @@ export class Primary {
       });
       opening.push(indexing.then((files) => (this.#files = files)));
     }
-    // What fails first stops the others, and is thrown once they have ended: what they opened has an owner then.
+    // The first failure stops the others. It is thrown once they have ended, so that everything they opened has an
+    // owner.
     for (const part of opening) part.catch((error: unknown) => this.#stop.abort(error));
     await Promise.allSettled(opening);
     this.#stop.signal.throwIfAborted();
@@ -331,7 +331,7 @@ export class Primary {
     return uws;
   }
 
-  /** In development, handlers that do not compile are no reason to end: whoever mends them finds the server there. */
+  /** In development, the server stays up when handlers do not compile, so that the developer can fix them. */
   async #startFirst(): Promise<LiveGeneration> {
     const { config } = this.#setup;
     try {
@@ -418,7 +418,7 @@ export class Primary {
     });
   }
 
-  /** What still serves is for programs and pages that are open; where nothing does, everybody is told why. */
+  /** While a generation serves, programs and open pages still use it. Without one, every client gets the problem. */
   #showsProblem({ head }: UwsClientSide): boolean {
     return this.generation.pools.size === 0 || isNavigation(head);
   }
@@ -488,7 +488,7 @@ export class Primary {
     this.#generation = generation;
   }
 
-  /** Makes what the config asks of the primary itself. */
+  /** Applies the config's settings for the primary itself. */
   #useSettings(config: Config): void {
     const { logLevel, maxRequestsPerAddress } = config;
     this.#log.level = logLevel;
@@ -549,7 +549,9 @@ function stopping(): RuntimeError {
   return new RuntimeError("ERR_DRAINING", "Cannot start handlers: the server stops");
 }
 
-/** From source, the worker's module is beside this one; compiled, both are one program that asks what it is. */
+/**
+ * From source, the worker's module is beside this one. Compiled, both are one program that finds out its role itself.
+ */
 function workerEntry(): string {
   return fileURLToPath(new URL(`./main${extname(import.meta.url)}`, import.meta.url));
 }

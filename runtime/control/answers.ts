@@ -10,8 +10,8 @@ const change = z.object({
 });
 
 /**
- * What a client that shows an answer to a person expects of it; so the others below. What a newer server says besides is
- * left out, an answer that lacks something does not parse.
+ * The parts of an answer that commands display. Additional members of a newer server are dropped. An answer that lacks
+ * one does not parse. The same holds for the schemas below.
  */
 export const reloadReportSchema: z.ZodMiniType<ReloadReport> = z.object({
   generation: z.string(),

@@ -15,11 +15,11 @@ export interface ControlRequest {
 }
 
 export type ControlAnswer =
-  /** What the server sent; its shape is not checked. */
+  /** The server's answer; its shape is not checked. */
   | { kind: "done"; value: unknown }
   /** The server said no, and why. */
   | { kind: "refused"; code: string | null; message: string }
-  /** There was no answer. `none`: no socket; `stale`: nobody listens on it. */
+  /** There was no answer. `none`: no socket; `stale`: no process listens on it. */
   | { kind: "unreachable"; why: "none" | "stale" | "denied" | "silent" | "ended"; message: string };
 
 /** Asks the server that serves with a state folder. Never rejects. */
@@ -73,7 +73,7 @@ function responseOf(sending: ClientRequest): Promise<IncomingMessage> {
   });
 }
 
-/** What comes until the end of the connection; to a stop that is the end of the process, however it ends. */
+/** Reads until the end of the connection. For a stop, this is the end of the process, however it ends. */
 async function readText(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -97,7 +97,7 @@ function isReset(error: unknown): boolean {
 function toAnswer(status: number, text: string): ControlAnswer {
   const value: unknown = JSON.parse(text);
   if (status === 200) return { kind: "done", value };
-  // Whatever it is, it is no answer of ours: this is then all that can be said.
+  // It is no answer of this program: there is nothing more to report.
   const { error } = (value ?? {}) as { error?: { code?: unknown; message?: unknown } };
   return {
     kind: "refused",
@@ -124,7 +124,7 @@ function unreachable(
       return {
         kind,
         why: "stale",
-        message: `No server runs with this state folder: nobody answers at ${path}`,
+        message: `No server runs with this state folder: no process answers at ${path}`,
       };
     case "EACCES":
     case "EPERM":
@@ -135,11 +135,11 @@ function unreachable(
       };
     default: {
       const reason = error instanceof Error ? error.message : String(error);
-      const what = hadAnswer ? "it broke off its answer" : "it ended before it answered";
+      const end = hadAnswer ? "it broke off its answer" : "it ended before it answered";
       return {
         kind,
         why: "ended",
-        message: `Cannot tell what came of it: found that the server at ${path} is gone or is no server of ours, ${what} (${reason})`,
+        message: `Cannot tell whether it succeeded: found that the server at ${path} is gone or is no server of ours, ${end} (${reason})`,
       };
     }
   }

@@ -41,8 +41,8 @@ export interface ControlServerOptions {
  *
  *     bound, under a name of its own ──publish()──▶ found by everybody ──close()──▶ closed
  *
- * It is renamed to its final name: it replaces the socket of a dead server, or of the server that it takes over from, in
- * one step, and no process finds it before its mode is 0600.
+ * It is renamed to its final name: it replaces the socket of a dead server, or of the server that it takes over from,
+ * in one step, and no process finds it before its mode is 0600.
  */
 export class ControlServer {
   readonly #options: ControlServerOptions;

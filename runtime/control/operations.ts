@@ -1,6 +1,6 @@
 import type { Traffic } from "../observe/counters.ts";
 
-/** What a reload or a rollback has changed. */
+/** The changes of a reload or a rollback. */
 export interface ReloadReport {
   /** Id of the generation that serves now. */
   generation: string;
@@ -11,7 +11,7 @@ export interface ReloadReport {
   pools: PoolChange[];
   /** Names of the settings that changed. */
   settings: string[];
-  /** What the operator should know, one line each: a certificate that expires, a file that is ignored. */
+  /** Warnings for the operator, one line each: a certificate that expires, a file that is ignored. */
   warnings: string[];
   /** Set when the link in whose folder the server was started leads elsewhere by now: another process serves there. */
   moved: Moved | null;
@@ -28,7 +28,7 @@ export interface Moved {
   pid: number;
 }
 
-/** What a server says of itself to every process that may ask, also while it starts. */
+/** A server's facts about itself, for every process that may ask, also while it starts. */
 export interface Greeting {
   pid: number;
   version: string;
@@ -59,8 +59,8 @@ export interface GenerationInfo {
   /** Hash of its code: equal for two that were built of the same handlers and packages. */
   code: string;
   /**
-   * `shared`: the one that serves has kept pools of it, which run its code; `retiring`: it answers what it had when another
-   * one took its place; `stored`: on disk only.
+   * `shared`: the serving generation has kept pools of it, which run its code. `retiring`: it still answers requests
+   * from before its replacement. `stored`: on disk only.
    */
   state: "serving" | "shared" | "retiring" | "stored";
   /** Where a rollback goes that names none. */
@@ -83,11 +83,11 @@ export interface Status {
   /** Id of the generation that new requests go to. */
   generation: string;
   routes: number;
-  /** What was built last, when a rollback has put another in its place, until the next reload or start; else `null`. */
+  /** The last built generation, if a rollback has replaced it, until the next reload or start; else `null`. */
   rolledBackFrom: string | null;
   listeners: ListenerInfo[];
   pools: PoolInfo[];
-  /** Those that others have taken the place of, until each has answered what it had. Oldest first. */
+  /** Replaced pools that still answer their requests. Oldest first. */
   retiring: RetiringPoolInfo[];
   traffic: Traffic;
   /** Lines of its logs that nothing took since it started: a full disk, a reader that stopped. */
@@ -116,7 +116,7 @@ export interface WorkerInfo {
   state: "starting" | "ready" | "silent" | "draining" | "exited";
 }
 
-/** A setting that is not what it was when the server started, and that a reload cannot change. Plain data. */
+/** A setting that has changed since the server started, and that a reload cannot change. Plain data. */
 export interface RestartNeed {
   /** As the config file calls it. */
   name: string;
@@ -124,10 +124,10 @@ export interface RestartNeed {
   after: unknown;
 }
 
-/** What an operator may ask of a running server. */
+/** The commands of an operator to a running server. */
 export interface Operations {
   /**
-   * Builds and loads anew, and moves over when all is ready. All who ask while one runs share the next one.
+   * Builds and loads the handlers again, and switches when all is ready. All calls during a reload share the next one.
    *
    * @throws RuntimeError when it is refused, with the reason, file and line: the old generation serves on.
    */
@@ -141,8 +141,8 @@ export interface Operations {
   /** Newest first. */
   generations(): Promise<GenerationInfo[]>;
   /**
-   * Reads the settings anew, as a reload does, with the flags and the environment of the server, and says for which of them
-   * a reload would be refused.
+   * Reads the settings anew, as a reload does, with the flags and the environment of the server, and says for which of
+   * them a reload would be refused.
    *
    * @throws RuntimeError `ERR_CONFIG` when they are wrong.
    */

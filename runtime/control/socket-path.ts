@@ -23,8 +23,8 @@ export interface FittingPath {
  * One that is too long goes by way of its open folder, `/proc/self/fd/7/control.sock`: the file stays where everybody
  * looks for it, which a second place for long paths would not give.
  *
- * @throws RuntimeError `ERR_LISTEN` when it is too long and the system has no `/proc`; the error of `node:fs` when there is
- *   no such folder.
+ * @throws RuntimeError `ERR_LISTEN` when it is too long and the system has no `/proc`; the error of `node:fs` when
+ *   there is no such folder.
  */
 export function fitSocketPath(path: string): FittingPath {
   if (Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES) return { path, release: () => {} };

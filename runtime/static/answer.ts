@@ -15,12 +15,15 @@ export interface StaticAnswer {
   status: 200 | 206 | 301 | 304 | 412 | 416;
   /** Field block, without `content-length` and `date`. */
   fields: string;
-  /** What `content-length` says, to a HEAD too; `null`: the answer must not have the field (304). */
+  /** Value of `content-length`, also for HEAD; `null`: the answer must not have the field (304). */
   contentLength: number | null;
   body: StaticBody;
 }
 
-/** A file whose entity tag has to be read first, see `FileIndex.readTag`: once for each version of a file with such a date. */
+/**
+ * A file whose entity tag has to be read first, see `FileIndex.readTag`: once for each version of a file with such a
+ * date.
+ */
 export interface Untagged {
   untagged: StaticFile;
 }
@@ -105,13 +108,13 @@ function toBody(file: StaticFile, start: number, length: number): StaticBody {
   return { kind: "bytes", bytes: bytes.subarray(start, start + length) };
 }
 
-/** What a 200 would say that guides caches (RFC 9110 section 15.4.5). */
+/** Returns the fields of a 200 that guide caches (RFC 9110 section 15.4.5). */
 function toCacheFields(file: StaticFile): string {
   return file.isNegotiated ? `etag\n${file.etag}\nvary\naccept-encoding` : `etag\n${file.etag}`;
 }
 
 function toRedirect(entry: StaticRedirect, query: string): StaticAnswer {
-  // A line break would end the field: what no URL may hold is not repeated.
+  // A line break would end the field: a query that no URL may contain is not repeated.
   const kept = /^[\x21-\x7e]*$/.test(query) ? query : "";
   const fields = `location\n${entry.location}${kept}`;
   return { status: 301, fields, contentLength: 0, body: NONE };

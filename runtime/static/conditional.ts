@@ -1,6 +1,6 @@
 import { parseHttpDate } from "./http-date.ts";
 
-/** What tells one state of a representation from the next. */
+/** The validators of one state of a representation. */
 export interface Validators {
   /** Entity tag with its quotes, e.g. `"400-5f5e100"`. */
   etag: string;

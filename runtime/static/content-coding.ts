@@ -1,6 +1,6 @@
 export type ContentCoding = "br" | "zstd" | "gzip";
 
-/** What a ready-made sibling of a file is called, in our order of preference among what a client likes equally. */
+/** Suffixes of ready-made siblings of a file. Their order decides between codings that a client likes equally. */
 export const CODED_SIBLINGS: readonly { coding: ContentCoding; suffix: string }[] = [
   { coding: "br", suffix: ".br" },
   { coding: "zstd", suffix: ".zst" },
@@ -10,12 +10,12 @@ export const CODED_SIBLINGS: readonly { coding: ContentCoding; suffix: string }[
 /**
  * Picks the content coding that a client prefers (RFC 9110 section 12.5.3).
  *
- * The highest weight wins; among equals the order of `available`, and any coding before none. `identity` that is not
- * named is acceptable but least wanted. If nothing is acceptable the answer is `null` too: plain content is useful
- * where a 406 would not be.
+ * The highest weight wins. Among equals, the order of `available` decides, and any coding goes before none. An
+ * `identity` that is not named is acceptable but least wanted. If nothing is acceptable the result is `null` too: plain
+ * content is useful where a 406 would not be.
  *
  * @param acceptEncoding The field's value; `undefined` when absent, which asks for plain content.
- * @param available What there is, in order of preference.
+ * @param available The available codings, in order of preference.
  * @returns A member of `available`, or `null` for no coding.
  */
 export function pickCoding(
@@ -23,7 +23,7 @@ export function pickCoding(
   available: readonly ContentCoding[],
 ): ContentCoding | null {
   if (acceptEncoding === undefined) return null;
-  // What every browser sends: names only, all wanted equally. A fifth of the cost of the weights below.
+  // Every browser sends this form: names only, all wanted equally. It costs a fifth of the weights below.
   if (!/[;*]/.test(acceptEncoding)) {
     return available.find((coding) => NAMED[coding].test(acceptEncoding)) ?? null;
   }

@@ -12,14 +12,16 @@ export interface Origin {
 }
 
 /**
- * Paths and what they stand for: the folders' children in the form in which they are asked for.
+ * Maps paths to entries.
  *
- * Only names that were found by walking the root are in it, which is why no path can lead out of the root.
+ * It contains only names that were found by walking the root, so no path can lead out of the root.
  */
 export class EntryTable {
   /** By decoded path: `/a/b.js`; a folder with an index page is there as `/a/` and, to redirect, as `/a`. */
   readonly byPath = new Map<string, StaticEntry>();
-  /** Coded siblings that are not served, since their file is newer: by path, with the time at which the file was edited. */
+  /**
+   * Coded siblings that are not served, since their file is newer: by path, with the time at which the file was edited.
+   */
   readonly leftBehind = new Map<string, number>();
   readonly #origins = new WeakMap<StaticFile, Origin>();
   readonly #onRetired: (file: StaticFile) => void;
@@ -33,8 +35,8 @@ export class EntryTable {
   }
 
   /**
-   * Makes the table say what the folder's children say about a name, and about the file it is a coded form of. A
-   * file gets a new object even if it seems the same: its content may have changed within the resolution of its time.
+   * Updates the entry of a name from the folder's children, and the entry of the file that it is a coded form of. A
+   * file gets a new object even if it seems unchanged: its content may have changed within the resolution of its time.
    */
   publish(folder: Folder, name: string): void {
     this.#publishOne(folder, name);
@@ -43,7 +45,7 @@ export class EntryTable {
     }
   }
 
-  /** Whether the disk still has what a file was made from. */
+  /** Tells whether a file is still the same on disk. */
   isTrue(file: StaticFile, rootPath: string): boolean {
     const origin = this.#origins.get(file);
     if (origin === undefined) return false;

@@ -4,14 +4,14 @@ import { open, readlink, realpath, type FileHandle } from "node:fs/promises";
 import { RuntimeError } from "../errors.ts";
 import { isSameVersion, type FileSource } from "./static-file.ts";
 
-/** The bytes of one answer, read piece by piece. Whoever opens it closes it. */
+/** The bytes of one answer, read piece by piece. The caller that opens it must close it. */
 export interface FileBody {
   readonly lengthBytes: number;
   /**
-   * Fills `into` from `offset` on, counted from the start of the body; less only at the end of the body, where it
-   * yields 0.
+   * Fills `into` from `offset` on, counted from the start of the body. Returns how many bytes it read: fewer only at
+   * the end of the body, and 0 there.
    *
-   * @throws {FileChangedError} The file is no longer what the answer's head said: end the connection.
+   * @throws {FileChangedError} The file no longer matches the answer's head: end the connection.
    */
   read(into: Uint8Array, offset: number): Promise<number>;
   /** Idempotent; a read that is under way still settles. */
@@ -27,10 +27,10 @@ export class FileChangedError extends Error {
 }
 
 /**
- * Opens a file if it still is the version that was indexed, at the path that was judged safe.
+ * Opens a file if it still is the indexed version, at the path that was checked.
  *
- * A folder on the way may have become a symbolic link since: `O_NOFOLLOW` guards the last component only. Hence the
- * question where the open file really is, to which Linux gives an answer that nobody can race.
+ * A folder on the way may have become a symbolic link since, and `O_NOFOLLOW` guards the last component only. Therefore
+ * this asks the kernel for the real path of the open file. On Linux, the answer has no race.
  *
  * @returns `null` if it is gone, unreadable, or another.
  * @throws {RuntimeError} `ERR_OVERLOADED` when the process has no file descriptor left.
@@ -108,7 +108,7 @@ export function toHandleBody(
       const wanted = Math.max(0, Math.min(into.length, lengthBytes - offset));
       const length = await fill(handle, into.subarray(0, wanted), start + offset);
       if (length < wanted) throw new FileChangedError(source.realPath, "it became shorter");
-      // Once, with the last piece: its absence tells the client that what it has is no version of the file.
+      // Check once, with the last piece. Without that piece the client knows that its bytes are no version of the file.
       if (wanted > 0 && offset + wanted === lengthBytes) await assertNotOverwritten(handle, source);
       return length;
     },
@@ -131,7 +131,7 @@ async function locate(handle: FileHandle, source: FileSource): Promise<string> {
   }
 }
 
-/** A file that only grew is served as it was: whoever appends to a log does not break its download. */
+/** A file that only grew is served as it was: appending to a log does not break its download. */
 async function assertNotOverwritten(handle: FileHandle, source: FileSource): Promise<void> {
   const stats = await handle.stat();
   const { sizeBytes, modifiedMs } = source.version;

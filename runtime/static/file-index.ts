@@ -110,8 +110,8 @@ export class FileIndex {
   /**
    * Opens the bytes of an answer whose body is of kind "file".
    *
-   * @returns `null` if the file is no longer what was looked up. Then look up again, once: it may be there in
-   * another version, or gone.
+   * @returns `null` if the file is no longer the version that was looked up. Then look up again, once: it may be there
+   *   in another version, or gone.
    * @throws {RuntimeError} `ERR_OVERLOADED` when too many files are open.
    */
   async openBody(file: StaticFile, start: number, lengthBytes: number): Promise<FileBody | null> {
@@ -124,10 +124,10 @@ export class FileIndex {
   }
 
   /**
-   * Reads the entity tag of a file from its content, where its time of modification does not do. To be awaited before an
-   * answer with a file that `needsContentTag`.
+   * Computes the entity tag of a file from its content, if its time of modification is no version. Await this before
+   * the answer with a file that `needsContentTag`.
    *
-   * @returns `false` if the file is no longer what was looked up; then look up again.
+   * @returns `false` if the file is no longer the version that was looked up; then look up again.
    * @throws {RuntimeError} `ERR_OVERLOADED` when too many files are open.
    */
   async readTag(file: StaticFile): Promise<boolean> {
@@ -178,7 +178,7 @@ export class FileIndex {
 
   #onUnreadable(file: StaticFile): void {
     this.#tree?.check(file);
-    // Still what it was, so the reason is another: most likely its permissions.
+    // The file has not changed, so there is another reason: most likely its permissions.
     if (file.isRetired || this.#closing !== null) return;
     this.#tree?.exclude(file);
     this.#options.log.warn({ file: file.source.realPath }, "Cannot read a static file: not served");
@@ -226,8 +226,8 @@ export class FileIndex {
 const MEBIBYTE = 1024 * 1024;
 
 /**
- * Of a large file, as much of either end goes into its tag: formats have their index, their checksums or their date at one
- * of them, and reading 1 GiB for a tag would hold up the first client.
+ * Of a large file, as much of either end goes into its tag: formats have their index, their checksums or their date at
+ * one of them, and reading 1 GiB for a tag would hold up the first client.
  */
 const TAG_END_BYTES = 512 * 1024;
 

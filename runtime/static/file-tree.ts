@@ -23,22 +23,22 @@ export interface FileTreeOptions {
   maxFiles: number;
   links: PublicLinks;
   log: { warn(fields: object, message: string): void };
-  /** The file is no longer what a path stands for. */
+  /** The file is no longer the entry of a path. */
   onRetired(file: StaticFile): void;
   /** All noticed changes of the disk are now in the entries. */
   onSettled(): void;
 }
 
 /**
- * Everything below one real folder that may be served, kept true in three ways, each of which makes up for what the
- * one before may miss: watching folders (at once), {@link check} of a file that is asked for (its content),
- * {@link sweep} (what the kernel did not report, for want of watches or of room in its queue).
+ * All servable files below one real folder, kept up to date in three ways, each of which covers the gaps of the one
+ * before: watching folders (at once), {@link check} of a requested file (its content), {@link sweep} (changes that the
+ * kernel did not report, for lack of watches or of room in its queue).
  *
  * Folders are watched, not files: the kernel reports a file's changes with its folder. For 100,000 files in 1,000
  * folders chokidar 5.0.0, which watches each file, took 7.7 s and 690 MB, this class with its entries 1.3 s and 110 MB.
  *
- * All looking at the disk is synchronous, a few microseconds a time, and in slices: the asynchronous calls cost
- * ten times as much. So the folder belongs on a local disk.
+ * All disk access is synchronous, a few microseconds a time, and in slices: the asynchronous calls cost ten times as
+ * much. The folder therefore belongs on a local disk.
  */
 export class FileTree {
   readonly #options: FileTreeOptions;

@@ -34,10 +34,10 @@ export function isIntact(folder: Folder): boolean {
   return resolveLink(folder.realPath) === folder.realPath;
 }
 
-/** Which symbolic links are followed: those that lead to what may be served inside the root, or all. */
+/** The symbolic links that are followed: only links to servable files inside the root, or all. */
 export type PublicLinks = "inside" | "follow";
 
-/** What a name in a folder stands for. */
+/** The kind of a name in a folder. */
 export type Child =
   | { kind: "found"; realPath: string; stats: Stats }
   /** Nothing that may be served. */
@@ -46,10 +46,10 @@ export type Child =
   | { kind: "refused"; target: string; why: "outside" | "hidden" };
 
 /**
- * Says what a name in a folder stands for: a file or a folder that may be served, or not.
+ * Finds the kind of a name in a folder: a servable file or folder, or none.
  *
- * Dot-files may not, nor what a symbolic link leads to outside the root, nor anything but regular files. A link to a
- * folder that it lies in may not either: the tree would be endless.
+ * Not servable are dot-files, the targets of symbolic links outside the root, and anything but regular files. A link to
+ * a folder that contains it is not servable either: the tree would be endless.
  *
  * @param options.rootPath Canonical path of the tree's root.
  */
@@ -80,7 +80,7 @@ export function isLinked(folder: Folder, name: string, { realPath }: Folder | Fi
   return realPath !== join(folder.realPath, name);
 }
 
-// Whatever the reason why something cannot be looked at (gone, not permitted, name too long): it is not served.
+// A name that cannot be examined (gone, not permitted, too long) is not served.
 
 export function lookAt(path: string): Stats | undefined {
   try {
@@ -106,12 +106,12 @@ export function listNames(path: string): string[] {
   }
 }
 
-/** Dot-files are private (`.env`, `.git`, `.htpasswd`), but for what RFC 8615 puts into the root. */
+/** Dot-files are private (`.env`, `.git`, `.htpasswd`), except the one in the root that RFC 8615 defines. */
 function isHidden(folderPath: string, name: string): boolean {
   return name.startsWith(".") && !(folderPath === "/" && name === ".well-known");
 }
 
-/** Whether changes of this name may be changes of what links in its folder lead to, as Kubernetes' `..data` is one. */
+/** Tells whether a change of this name may change the targets of links in its folder, as with Kubernetes' `..data`. */
 export function isVersionName(name: string): boolean {
   return name.startsWith("..");
 }
@@ -119,8 +119,8 @@ export function isVersionName(name: string): boolean {
 /**
  * Why a link may not lead there; `null`: it may, inside the root and not to something hidden in it.
  *
- * Names that begin with two dots are no secrets: Kubernetes has the files of a ConfigMap in `..2025_01_02`, the link `..data`
- * to it, and a link to `..data/NAME` for each file.
+ * Names that begin with two dots are no secrets: Kubernetes has the files of a ConfigMap in `..2025_01_02`, the link
+ * `..data` to it, and a link to `..data/NAME` for each file.
  */
 function findRefusal(rootPath: string, realPath: string): "outside" | "hidden" | null {
   const prefix = rootPath.endsWith(sep) ? rootPath : rootPath + sep;

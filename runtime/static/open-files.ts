@@ -4,7 +4,7 @@ import { RuntimeError } from "../errors.ts";
 import { openSource, readEnds, readWhole, toHandleBody, type FileBody } from "./file-body.ts";
 import type { StaticFile } from "./static-file.ts";
 
-/** The files that are being read. All who read one version of a file at a time share one descriptor. */
+/** The files that are being read. All readers of one version of a file share one descriptor. */
 export class OpenFiles {
   readonly #maxOpen: number;
   readonly #shared = new Map<StaticFile, Shared>();
@@ -35,7 +35,7 @@ export class OpenFiles {
     return toHandleBody({ handle, source: file.source }, part, () => this.#release(file));
   }
 
-  /** The whole content; those who ask while it is being read wait for the same reading. As {@link openBody}. */
+  /** Returns the whole content. Callers during a reading share it. Otherwise like {@link openBody}. */
   load(file: StaticFile): Promise<Buffer | null> {
     const underWay = this.#loading.get(file);
     if (underWay !== undefined) return underWay;
@@ -126,7 +126,7 @@ export class OpenFiles {
       const handle = await opening;
       await handle?.close();
     } catch {
-      // Who waits for the opening is told. Of closing a file that was only read there is nothing to be told.
+      // Waiters for the opening get its error. An error of closing a file that was only read does not matter.
     }
     this.#count--;
     if (this.#count === 0) this.#onIdle?.();

@@ -20,7 +20,7 @@ export function resolveRange(value: string | undefined, sizeBytes: number): Rang
   if (match === null) return WHOLE;
   const [, first = "", last = ""] = match;
   if (first === "") return last === "" ? WHOLE : resolveSuffix(Number(last), sizeBytes);
-  // Digits beyond what a double holds become a huge number or Infinity: both compare as they should.
+  // Digits beyond a double's precision become a huge number or Infinity: both compare correctly.
   const start = Number(first);
   const end = last === "" ? Infinity : Number(last);
   if (end < start) return WHOLE;

@@ -3,7 +3,7 @@ import type { Stats } from "node:fs";
 import type { Validators } from "./conditional.ts";
 import type { ContentCoding } from "./content-coding.ts";
 
-/** What a path of the public folder stands for. */
+/** The entry of a path of the public folder. */
 export type StaticEntry = StaticFile | StaticRedirect;
 
 /** A folder that was asked for without its last slash and has an index page. */
@@ -68,7 +68,7 @@ export class StaticFile implements Validators {
   bytes: Buffer | null = null;
   /** Whether `bytes` were served since memory was last short. */
   isRecentlyUsed = false;
-  /** No longer what its path stands for: not worth a place in memory. */
+  /** No longer the entry of its path: not worth a place in memory. */
   isRetired = false;
   /** When the file on disk was last seen to be this version. */
   checkedAtMs = 0;
@@ -98,14 +98,14 @@ export class StaticFile implements Validators {
   }
 
   /**
-   * Whether `contentTag` is to be set before the entity tag is asked for: the time of modification may be that of another
-   * version of the file, see {@link isTelling}.
+   * Whether `contentTag` is to be set before the entity tag is asked for: the time of modification may be that of
+   * another version of the file, see {@link isTelling}.
    */
   get needsContentTag(): boolean {
     return this.#needsContentTag;
   }
 
-  /** Says what the content is: hexadecimal digits. */
+  /** Identifies the content: hexadecimal digits. */
   set contentTag(tag: string) {
     this.#contentTag = tag;
     this.#needsContentTag = false;
@@ -114,8 +114,8 @@ export class StaticFile implements Validators {
   }
 
   /**
-   * Strong: the size with the time of modification in microseconds, or with what the content is; and the coding, which
-   * makes another representation. Equal on all machines that have the file with this time.
+   * A strong tag of the size, the time of modification in microseconds or the content tag, and the coding, which makes
+   * another representation. Equal on all machines that have the file with this time.
    */
   get etag(): string {
     this.#etag ??= toEtag(this.source.version, {
@@ -132,7 +132,7 @@ export class StaticFile implements Validators {
     return Math.floor(Math.min(modifiedMs, changedMs) / 1000) * 1000;
   }
 
-  /** Field block of a 200 or 206, but for what depends on the request. */
+  /** Field block of a 200 or 206, without the fields that depend on the request. */
   get fields(): string {
     this.#fields ??= this.#toFields();
     return this.#fields;
@@ -160,8 +160,8 @@ const NO_VARIANTS: readonly StaticFile[] = Object.freeze([]);
 
 /**
  * Whether a time tells one version of a file from the next. A time of whole seconds may come from an archive or a build
- * that gives each version the same one: `npm pack` (1985), tar and container images, `SOURCE_DATE_EPOCH`; or from a file
- * system that has no finer ones. Two writes never have the same microsecond by accident.
+ * that gives each version the same one: `npm pack` (1985), tar and container images, `SOURCE_DATE_EPOCH`; or from a
+ * file system that has no finer ones. Two writes never have the same microsecond by accident.
  */
 function isTelling(modifiedMs: number): boolean {
   return modifiedMs % 1000 !== 0 && isRealTime(modifiedMs);
@@ -169,8 +169,8 @@ function isTelling(modifiedMs: number): boolean {
 
 /**
  * Reproducible builds set every file's time to a fixed one: the start of 1970 (Nix stores, container images), 1980 (zip
- * archives, Gradle), 1985 (`npm pack`), 2000 (Bazel). It would never change, so neither would a date made of it. Dates that
- * an HTTP-date cannot hold are no better.
+ * archives, Gradle), 1985 (`npm pack`), 2000 (Bazel). It would never change, so neither would a date made of it. Dates
+ * that an HTTP-date cannot hold are no better.
  */
 function isRealTime(modifiedMs: number): boolean {
   return modifiedMs > AFTER_FIXED_TIMES && modifiedMs < END_OF_HTTP_DATES;
@@ -185,6 +185,6 @@ function toEtag(
 ): string {
   const timeMs = isRealTime(version.modifiedMs) ? version.modifiedMs : version.changedMs;
   const size = version.sizeBytes.toString(16);
-  const what = contentTag ?? Math.round(timeMs * 1000).toString(16);
-  return coding === null ? `"${size}-${what}"` : `"${size}-${what}-${coding}"`;
+  const state = contentTag ?? Math.round(timeMs * 1000).toString(16);
+  return coding === null ? `"${size}-${state}"` : `"${size}-${state}-${coding}"`;
 }

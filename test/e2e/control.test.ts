@@ -91,7 +91,7 @@ describe("edgicorn reload", { timeout: 60_000 }, () => {
     server.kill("SIGKILL");
     const { code, stdout, stderr } = await reload.result;
     assert.deepEqual([code, stdout], [69, ""]);
-    assert.match(stderr, /^Cannot tell what came of it: [^\n]*\n$/);
+    assert.match(stderr, /^Cannot tell whether it succeeded: [^\n]*\n$/);
     // What it left behind stands in nobody's way.
     const again = await runCommand(["status"], server.dir);
     assert.deepEqual([again.code, again.stdout], [69, ""]);
