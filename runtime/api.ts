@@ -3,6 +3,7 @@
  * unchanged. Nothing here is needed at run time: a handler without a single import works as well.
  */
 import type { Logger } from "pino";
+import type { HandlerSettings } from "./config/handler-settings.ts";
 
 export type { Logger };
 
@@ -95,29 +96,9 @@ export type ErrorHandler<E = Environment> = (
 ) => Response | Promise<Response>;
 
 /** What a handler module may export as `config`. Unknown keys are refused when the module is loaded. */
-export interface HandlerConfig {
+export interface HandlerConfig extends HandlerSettings {
   /** Methods that the default export answers, upper case; any other is answered 405. All, if not given. */
   methods?: string[] | undefined;
-  /** How long the first byte of an answer may take, in milliseconds; 0: no limit. */
-  timeoutMs?: number | undefined;
-  /** Longest request body, in bytes; 0: none is accepted. */
-  bodyLimitBytes?: number | undefined;
-  /** A request body up to this size, in bytes, is complete before the handler is called. */
-  bodyBufferBytes?: number | undefined;
-  /**
-   * A larger one arrives while the handler reads it (`"stream"`), or waits on disk until it is complete (`"spool"`).
-   */
-  overflow?: "stream" | "spool" | undefined;
-  /**
-   * When the client is slower than the handler, the handler waits (`"wait"`) or the response does, on disk (`"spool"`).
-   */
-  responseOverflow?: "wait" | "spool" | undefined;
-  /** Longest pause within a request body, in milliseconds; 0: no limit. */
-  bodyTimeoutMs?: number | undefined;
-  /** Least bytes of a request body for each second after its first 10; 0: no limit. */
-  minBodyRateBytesPerSecond?: number | undefined;
-  /** Longest time in which a client takes nothing of its response, in milliseconds; 0: no limit. */
-  sendTimeoutMs?: number | undefined;
   /** Whether its requests go before all others, and are served where others are refused: for health checks. */
   reserved?: boolean | undefined;
   /**

@@ -27,14 +27,16 @@ import {
   type SettingName,
   environmentName,
   flagName,
-  settingsSchema,
+  settingOf,
+  type SettingFields,
+  type SettingValue,
+  expectedOf,
 } from "./config/settings.ts";
-import type { UserConfig } from "./config/user-config.ts";
 import { findWriteObstacle } from "./config/write-obstacle.ts";
 import { RuntimeError } from "./errors.ts";
 
 /** Everything that can be set, checked. Plain data, frozen: it travels to workers as it is. */
-export interface Config {
+export interface Config extends SettingFields {
   readonly mode: "production" | "development";
   /** Fields that nobody has set as they are: they follow others, or the machine. A change of one is nobody's wish. */
   readonly automatic: readonly AutomaticField[];
@@ -44,98 +46,10 @@ export interface Config {
   readonly envFiles: readonly string[];
   /** Environment variables from files, for workers and for the config file. Secrets: never logged. */
   readonly variables: Readonly<Record<string, string>>;
-  /** Absolute; exists. */
-  readonly handlersDir: string;
-  /** Absolute; exists. `null`: no static files. */
-  readonly publicDir: string | null;
-  /** Which symbolic links in the folder of the static files are followed. */
-  readonly publicLinks: "inside" | "follow";
-  /** Absolute; the default one may not exist yet. */
-  readonly certsDir: string;
-  /** Absolute; may not exist yet. */
-  readonly stateDir: string;
-  /** Absolute. `null`: none is written. */
-  readonly pidFile: string | null;
-  /** IP address or host name; `null`: all addresses, IPv4 and IPv6. */
-  readonly host: string | null;
-  /** 0: any free port. `null`: no plain listener. */
-  readonly httpPort: number | null;
-  /** 0: any free port. `null`: no TLS listener. */
-  readonly httpsPort: number | null;
-  /** Of the default pool. */
-  readonly workers: number;
-  /** How many there may be when all are busy; at least `workers`. */
-  readonly maxWorkers: number;
-  /** 0: any number. */
-  readonly maxRequestsPerWorker: number;
-  readonly maxRequestsJitter: number;
-  /** 0: any. */
-  readonly maxWorkerAgeMs: number;
-  /** 0: any. */
-  readonly maxWorkerIdleMs: number;
-  /** Of one worker; 0: none. */
-  readonly workerMemoryLimitBytes: number;
   /** By the pool's name: those that the config file names. */
   readonly pools: Readonly<Record<string, PoolSetting>>;
-  readonly bodyLimitBytes: number;
-  /** Of a request body, kept before a worker gets the request. */
-  readonly bodyBufferBytes: number;
-  /** Of a response body, kept for its client before the handler is held back. */
-  readonly responseBufferBytes: number;
-  /** A larger request body goes to a worker while it comes, or to disk until it is complete. */
-  readonly bodyOverflow: "stream" | "spool";
-  /** What a client does not take in time holds its handler back, or goes to disk. */
-  readonly responseOverflow: "wait" | "spool";
-  /** What all bodies on disk may take together. */
-  readonly spoolLimitBytes: number;
-  /** 0: none. */
-  readonly bodyTimeoutMs: number;
-  /** 0: none. */
-  readonly minBodyRateBytesPerSecond: number;
-  /** 0: none. */
-  readonly sendTimeoutMs: number;
-  /** Request line and header section together. */
-  readonly headerLimitBytes: number;
-  readonly headerCountLimit: number;
-  /** Path and query. */
-  readonly urlLimitBytes: number;
-  readonly maxConnections: number;
-  /** `null`: any number. */
-  readonly maxRequests: number | null;
-  /** `null`: any number. */
-  readonly maxRequestsPerAddress: number | null;
-  readonly workerConcurrency: number;
-  readonly queueLimit: number;
-  /** Longest wait that is foreseen; 0: any. */
-  readonly queueDelayMs: number;
-  readonly queueTimeoutMs: number;
-  /** Normalised; `null`: none. */
-  readonly healthPath: string | null;
-  readonly requestTimeoutMs: number;
-  /** 0: nothing is quarantined. */
-  readonly quarantineMs: number;
-  readonly drainGraceMs: number;
-  readonly bootTimeoutMs: number;
-  /** Silence after which a worker is taken for hung. 0: never. */
-  readonly hangTimeoutMs: number;
   /** What each new worker is asked for before it serves: path and query. */
   readonly warmup: readonly string[];
-  /** Recent requests that new workers are tried with; 0: none. */
-  readonly reloadProbe: number;
-  /** Generations that stay on disk. */
-  readonly keepGenerations: number;
-  /** `false`: none; `true`: in the log; else in a file of its own, absolute. */
-  readonly accessLog: boolean | string;
-  /** `combined`: with referer and user agent. */
-  readonly accessLogFields: "common" | "combined";
-  /** Whether queries are logged. */
-  readonly accessLogQuery: boolean;
-  readonly logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
-  readonly logFormat: "auto" | "pretty" | "json";
-  /** Absolute. `null`: standard error. */
-  readonly logFile: string | null;
-  /** The package whose binary of uWebSockets.js is loaded; `auto`: the preferred one that loads. */
-  readonly uws: "auto" | "uWebSockets.js" | "@btc-vision/uwebsockets.js" | "uws-pack";
 }
 
 export type AutomaticField = "workers" | "maxWorkers" | "workerMemoryLimitBytes" | "maxConnections";
@@ -169,25 +83,9 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
   if (file !== null) refuseUnknownKeys(file);
 
   const origins = collect(sources, file);
-  const parsed = settingsSchema.safeParse(
-    Object.fromEntries(SETTING_NAMES.map((name) => [name, origins[name].value])),
-  );
-  if (!parsed.success) {
-    const refused = new Set(parsed.error.issues.map((issue) => issue.path[0]));
-    throw refusal(
-      SETTING_NAMES.filter((name) => refused.has(name)).map((name) => {
-        const { label, value } = origins[name];
-        return `Cannot use ${label}: found ${describeValue(value)}, expected ${SETTINGS[name].expected}`;
-      }),
-    );
-  }
-  const values = parsed.data;
+  const values = parseSettings(origins);
   const fileSettings = pickFileSettings(file);
-  const path = (
-    name: "handlers" | "public" | "certs" | "stateDir" | "pidFile" | "logFile" | "accessLog",
-    value: string,
-  ): string => resolve(origins[name].baseDir, value);
-  const publicDir = values.public === null ? null : path("public", values.public);
+  const publicDir = values.public;
   const hasPublic = publicDir !== null && isFolder(publicDir);
   const workers = values.workers === "auto" ? Math.max(2, availableCpus() - 1) : values.workers;
   const maxWorkers = values.maxWorkers ?? workers;
@@ -203,67 +101,21 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
   if (values.workerMemoryLimit === "auto") automatic.push("workerMemoryLimitBytes");
 
   const config: Config = {
+    ...toFields(values),
     mode: sources.mode,
     automatic,
     configFile: file?.path ?? null,
     envFiles,
     variables,
-    handlersDir: path("handlers", values.handlers),
     publicDir: hasPublic || !origins.public.isDefault ? publicDir : null,
-    publicLinks: values.publicLinks,
-    certsDir: path("certs", values.certs),
-    stateDir: path("stateDir", values.stateDir),
-    pidFile: values.pidFile === null ? null : path("pidFile", values.pidFile),
-    host: values.host,
-    httpPort: values.http,
-    httpsPort: values.https,
     workers,
     maxWorkers,
-    maxRequestsPerWorker: values.maxRequestsPerWorker,
-    maxRequestsJitter: values.maxRequestsJitter,
-    maxWorkerAgeMs: values.maxWorkerAge,
-    maxWorkerIdleMs: values.maxWorkerIdle,
     workerMemoryLimitBytes:
       values.workerMemoryLimit === "auto"
         ? defaultMemoryLimit(availableMemoryBytes(), allWorkers)
         : (values.workerMemoryLimit ?? 0),
     pools: fileSettings.pools,
-    bodyLimitBytes: values.bodyLimit,
-    bodyBufferBytes: values.bodyBuffer,
-    responseBufferBytes: values.responseBuffer,
-    bodyOverflow: values.bodyOverflow,
-    responseOverflow: values.responseOverflow,
-    spoolLimitBytes: values.spoolLimit,
-    bodyTimeoutMs: values.bodyTimeout,
-    minBodyRateBytesPerSecond: values.minBodyRate,
-    sendTimeoutMs: values.sendTimeout,
-    headerLimitBytes: values.headerLimit,
-    headerCountLimit: values.headerCountLimit,
-    urlLimitBytes: values.urlLimit,
-    maxConnections: values.maxConnections,
-    maxRequests: values.maxRequests,
-    maxRequestsPerAddress: values.maxRequestsPerAddress,
-    workerConcurrency: values.workerConcurrency,
-    queueLimit: values.queueLimit,
-    queueDelayMs: values.queueDelay,
-    queueTimeoutMs: values.queueTimeout,
-    healthPath: values.healthPath,
-    requestTimeoutMs: values.requestTimeout,
-    quarantineMs: values.quarantine,
-    drainGraceMs: values.drainGrace,
-    bootTimeoutMs: values.bootTimeout,
-    hangTimeoutMs: values.hangTimeout,
     warmup: fileSettings.warmup,
-    reloadProbe: values.reloadProbe,
-    keepGenerations: values.keepGenerations,
-    accessLog:
-      typeof values.accessLog === "string" ? path("accessLog", values.accessLog) : values.accessLog,
-    accessLogFields: values.accessLogFields,
-    accessLogQuery: values.accessLogQuery,
-    logLevel: values.logLevel,
-    logFormat: values.logFormat,
-    logFile: values.logFile === null ? null : path("logFile", values.logFile),
-    uws: values.uws,
   };
   const problems = [
     ...findPortProblems(config, origins),
@@ -278,62 +130,6 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
   return Object.freeze(config);
 }
 
-/** What applies when nobody says otherwise, in the words of the config file. */
-const DEFAULTS: Readonly<Required<UserConfig>> = {
-  handlers: "handlers",
-  public: "public",
-  publicLinks: "inside", // nginx: disable_symlinks off
-  certs: "certs",
-  stateDir: ".edgicorn",
-  pidFile: "off",
-  http: 8080,
-  https: 8443,
-  host: "*",
-  workers: "auto",
-  maxWorkers: "off",
-  maxRequestsPerWorker: 0, // gunicorn: max_requests 0
-  maxRequestsJitter: 0, // gunicorn: max_requests_jitter 0
-  maxWorkerAge: 0,
-  maxWorkerIdle: 0,
-  workerMemoryLimit: "auto",
-  pools: {},
-  bodyLimit: 1024 * 1024, // nginx: client_max_body_size 1m
-  bodyBuffer: 64 * 1024, // nginx: client_body_buffer_size 16k, then a file
-  responseBuffer: 128 * 1024, // nginx: proxy_buffers 8 8k, then a file
-  bodyOverflow: "stream", // nginx: proxy_request_buffering on; see runtime/decisions/006
-  responseOverflow: "wait", // nginx: proxy_max_temp_file_size 1024m
-  spoolLimit: 1024 ** 3, // nginx has a limit per response only
-  bodyTimeout: 60_000, // nginx: client_body_timeout 60s
-  minBodyRate: 240, // Kestrel: 240 bytes/s
-  sendTimeout: 60_000, // nginx: send_timeout 60s
-  headerLimit: 16 * 1024, // Node's own; nginx allows 8k per line, and cookies exceed 4k in practice
-  headerCountLimit: 98, // the library's own bound; Apache: LimitRequestFields 100
-  urlLimit: 8 * 1024, // nginx: large_client_header_buffers 4 8k
-  maxConnections: 10_000,
-  maxRequests: "off", // no more than connections
-  maxRequestsPerAddress: "off", // many share an address: behind a proxy, in an office
-  workerConcurrency: 1_000, // gunicorn: worker_connections 1000
-  queueLimit: 10_000, // no more than connections: what bounds the queue is the wait
-  queueDelay: "500ms",
-  queueTimeout: 10_000, // longer than it takes to replace a worker
-  healthPath: "off",
-  requestTimeout: 60_000, // nginx: proxy_read_timeout 60s
-  quarantine: 60_000,
-  drainGrace: 30_000, // gunicorn: graceful_timeout 30
-  bootTimeout: 30_000, // gunicorn: timeout 30
-  hangTimeout: 30_000, // gunicorn: timeout 30, for workers that are silent
-  warmup: [],
-  reloadProbe: 0,
-  keepGenerations: 5, // enough to go back over a bad day
-  accessLog: true,
-  accessLogFields: "combined", // nginx: log_format combined
-  accessLogQuery: false, // nginx logs it; it may hold tokens
-  logLevel: "info",
-  logFormat: "auto",
-  logFile: "off",
-  uws: "auto", // runtime/decisions/029
-};
-
 /** Where the value of a setting came from. */
 interface Origin {
   /** `--http`, `EDGICORN_HTTP`, `http in edgicorn.config.ts`, `the default of http`. */
@@ -345,6 +141,34 @@ interface Origin {
 }
 
 type Origins = Record<SettingName, Origin>;
+
+type SettingValues = { readonly [Name in SettingName]: SettingValue<Name> };
+
+/** Checks all values. Paths become absolute. */
+function parseSettings(origins: Origins): SettingValues {
+  const problems: string[] = [];
+  const entries = SETTING_NAMES.map((name) => {
+    const { label, value, baseDir } = origins[name];
+    const { type, isPath } = settingOf(name);
+    const parsed = type.parse(value);
+    if (parsed === null) {
+      const expected = expectedOf(name);
+      problems.push(`Cannot use ${label}: found ${describeValue(value)}, expected ${expected}`);
+    }
+    const checked = parsed?.value;
+    const isRelative = isPath === true && typeof checked === "string";
+    return [name, isRelative ? resolve(baseDir, checked) : checked];
+  });
+  if (problems.length > 0) throw refusal(problems);
+  return Object.fromEntries(entries) as SettingValues; // Each value is of its setting's type.
+}
+
+/** Names the values as `Config` does. */
+function toFields(values: SettingValues): SettingFields {
+  const entries = SETTING_NAMES.map((name) => [SETTINGS[name].field, values[name]]);
+  // Its automatic fields are still words: `loadConfig` puts numbers in their place.
+  return Object.fromEntries(entries) as SettingFields;
+}
 
 async function readConfigFile({
   flags,
@@ -402,7 +226,7 @@ function collect({ flags, env, cwd }: ConfigSources, file: ConfigFile | null): O
     }
     return {
       label: `the default of ${name}`,
-      value: DEFAULTS[name],
+      value: SETTINGS[name].default,
       baseDir: cwd,
       isDefault: true,
     };
@@ -515,7 +339,7 @@ async function findHostProblems({ host }: Config, origins: Origins): Promise<str
   } catch {
     return [
       `Cannot use ${origins.host.label}: found ${describeValue(host)}, which has no address, ` +
-        `expected ${SETTINGS.host.expected}`,
+        `expected ${expectedOf("host")}`,
     ];
   }
 }

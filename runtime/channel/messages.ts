@@ -1,3 +1,4 @@
+import type { HandlerLimits } from "../config/handler-settings.ts";
 /**
  * Every message that crosses between the primary and a worker, in both directions. The same protocol in prose, for
  * workers in other languages: `docs/protocol.md`.
@@ -111,23 +112,7 @@ export interface RouteReport {
 }
 
 /** A route's limits. `null`: the server's own. */
-export interface RouteLimits {
-  /** Longest request body. */
-  bodyLimitBytes: number | null;
-  /** Longest time from dispatch to answer; 0: no limit. */
-  timeoutMs: number | null;
-  /** A request body up to this size is gathered before the worker gets the request. */
-  bodyBufferBytes: number | null;
-  /** A larger body streams to the worker as it arrives, or comes once it is complete. */
-  overflow: "stream" | "spool" | null;
-  /** A response that is ahead of its client pauses the worker, or waits on the primary's disk. */
-  responseOverflow: "wait" | "spool" | null;
-  /** Longest pause within a request body; 0: no limit. */
-  bodyTimeoutMs: number | null;
-  /** Least average rate of a request body; 0: no limit. */
-  minBodyRateBytesPerSecond: number | null;
-  /** Longest time without progress while a client reads its response; 0: no limit. */
-  sendTimeoutMs: number | null;
+export interface RouteLimits extends HandlerLimits {
   /** Whether requests go before all others, and are admitted where others are refused; `null`: no. */
   reserved: boolean | null;
   /** Whether a request may run again after its worker was lost; `null`: its method decides. */

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { HANDLER_SETTINGS } from "../config/handler-settings.ts";
 import { describeElement } from "./describe-element.ts";
 import type { BootFailure, RouteLimits, WorkerReport } from "./messages.ts";
 
@@ -7,21 +8,18 @@ function orServers<T extends z.core.$ZodType>(schema: T): z.ZodMiniDefault<z.Zod
   return z._default(z.nullable(schema), null);
 }
 
-const amount = orServers(z.number().check(z.minimum(0)));
 const flag = orServers(z.boolean());
 
+const limitFields = HANDLER_SETTINGS.map(({ key, type }): [string, z.ZodMiniType] => [
+  key,
+  orServers(z.custom((value) => type.parse(value) !== null)),
+]);
+
 const limitsSchema = z.object({
-  bodyLimitBytes: amount,
-  timeoutMs: amount,
-  bodyBufferBytes: amount,
-  overflow: orServers(z.enum(["stream", "spool"])),
-  responseOverflow: orServers(z.enum(["wait", "spool"])),
-  bodyTimeoutMs: amount,
-  minBodyRateBytesPerSecond: amount,
-  sendTimeoutMs: amount,
+  ...Object.fromEntries(limitFields),
   reserved: flag,
   replay: flag,
-}) satisfies z.ZodMiniType<RouteLimits>;
+}) as unknown as z.ZodMiniType<RouteLimits>; // The table has an entry for each other key.
 
 const reportSchema = z.object({
   pid: z.number(),

@@ -1,4 +1,4 @@
-import { SETTINGS, SETTING_NAMES, flagName } from "../config/settings.ts";
+import { SETTING_NAMES, flagName, placeholderOf, settingOf } from "../config/settings.ts";
 import { TEMPLATE_NAMES } from "./init/templates.ts";
 import { COMMANDS, type CommandName, formatUsage, isControlCommand, textOf } from "./commands.ts";
 
@@ -116,10 +116,12 @@ const ENV_FILE_ROW = row("--env-file FILE", "file of variables, once or more (.e
 const CONFIG_ROW = row("--config FILE", "config file (edgicorn.config.ts, if there is one)");
 
 function settingRows({ common }: { common: boolean }): string[] {
-  return SETTING_NAMES.filter((name) => SETTINGS[name].common === common).map((name) => {
-    const { value, help, default: fallback } = SETTINGS[name];
-    return row(`--${flagName(name)} ${value}`, `${help} (${fallback})`);
-  });
+  return SETTING_NAMES.filter((name) => (settingOf(name).common === true) === common).map(
+    (name) => {
+      const { help, default: fallback } = settingOf(name);
+      return row(`--${flagName(name)} ${placeholderOf(name)}`, `${help} (${fallback})`);
+    },
+  );
 }
 
 function row(left: string, right: string): string {

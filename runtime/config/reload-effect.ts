@@ -1,87 +1,33 @@
 import type { Config } from "../config.ts";
 import { RuntimeError } from "../errors.ts";
+import { type ReloadEffectKind, SETTING_NAMES, type SettingFields, SETTINGS } from "./settings.ts";
 
-/** What becomes of a setting that has changed when a server that runs reads it again. */
+/** A setting's name in the config file, and what a reload does when it has changed. */
 export interface ReloadEffect {
-  /** As the config file calls it. */
   name: string;
-  /**
-   * `source`: it says where settings come from, and is none itself. `switch`: it counts from the switch on, for what begins then. `pools`: workers know it, or what keeps them: pools get
-   * new ones. `restart`: it cannot change while the server runs, and a reload that asks for it is refused.
-   */
-  effect: "source" | "switch" | "pools" | "restart";
+  effect: ReloadEffectKind;
 }
 
-/**
- * One entry per field of `Config`: a new setting does not compile until somebody has thought of what a reload does with
- * it.
- */
-export const RELOAD_EFFECT = {
+/** By field of `Config`. */
+export const RELOAD_EFFECT: Readonly<Record<SettingField, ReloadEffect>> = {
+  ...ofSettings(),
   mode: { name: "mode", effect: "restart" },
   configFile: { name: "config", effect: "source" },
   envFiles: { name: "envFile", effect: "source" },
   variables: { name: "envFile", effect: "pools" },
-  handlersDir: { name: "handlers", effect: "switch" },
-  publicDir: { name: "public", effect: "switch" },
-  publicLinks: { name: "publicLinks", effect: "switch" },
-  certsDir: { name: "certs", effect: "switch" },
-  // Leases and the control socket are there.
-  stateDir: { name: "stateDir", effect: "restart" },
-  host: { name: "host", effect: "restart" },
-  httpPort: { name: "http", effect: "restart" },
-  httpsPort: { name: "https", effect: "restart" },
   // Each pool has its own: see `planPools`.
-  workers: { name: "workers", effect: "switch" },
-  maxWorkers: { name: "maxWorkers", effect: "switch" },
-  workerMemoryLimitBytes: { name: "workerMemoryLimit", effect: "switch" },
   pools: { name: "pools", effect: "switch" },
-  maxRequestsPerWorker: { name: "maxRequestsPerWorker", effect: "pools" },
-  maxRequestsJitter: { name: "maxRequestsJitter", effect: "pools" },
-  maxWorkerAgeMs: { name: "maxWorkerAge", effect: "pools" },
-  maxWorkerIdleMs: { name: "maxWorkerIdle", effect: "pools" },
-  bodyLimitBytes: { name: "bodyLimit", effect: "switch" },
-  bodyBufferBytes: { name: "bodyBuffer", effect: "pools" },
-  responseBufferBytes: { name: "responseBuffer", effect: "pools" },
-  bodyOverflow: { name: "bodyOverflow", effect: "switch" },
-  responseOverflow: { name: "responseOverflow", effect: "switch" },
-  spoolLimitBytes: { name: "spoolLimit", effect: "restart" },
-  bodyTimeoutMs: { name: "bodyTimeout", effect: "switch" },
-  minBodyRateBytesPerSecond: { name: "minBodyRate", effect: "switch" },
-  sendTimeoutMs: { name: "sendTimeout", effect: "switch" },
-  // uWebSockets.js reads it when it is loaded, which is once.
-  headerLimitBytes: { name: "headerLimit", effect: "restart" },
-  headerCountLimit: { name: "headerCountLimit", effect: "switch" },
-  urlLimitBytes: { name: "urlLimit", effect: "switch" },
-  maxRequests: { name: "maxRequests", effect: "pools" },
-  maxRequestsPerAddress: { name: "maxRequestsPerAddress", effect: "switch" },
-  // Each pool may have its own: see `planPools`.
-  workerConcurrency: { name: "workerConcurrency", effect: "switch" },
-  queueLimit: { name: "queueLimit", effect: "pools" },
-  queueDelayMs: { name: "queueDelay", effect: "pools" },
-  queueTimeoutMs: { name: "queueTimeout", effect: "pools" },
-  healthPath: { name: "healthPath", effect: "switch" },
-  quarantineMs: { name: "quarantine", effect: "pools" },
-  // Others have found the server by it.
-  pidFile: { name: "pidFile", effect: "restart" },
-  maxConnections: { name: "maxConnections", effect: "switch" },
-  requestTimeoutMs: { name: "requestTimeout", effect: "switch" },
-  drainGraceMs: { name: "drainGrace", effect: "switch" },
-  bootTimeoutMs: { name: "bootTimeout", effect: "pools" },
-  hangTimeoutMs: { name: "hangTimeout", effect: "pools" },
-  // What has not been asked for it has not proven that it answers it.
+  // Workers that were not asked for these paths have not shown that they can answer them.
   warmup: { name: "warmup", effect: "pools" },
-  reloadProbe: { name: "reloadProbe", effect: "switch" },
-  keepGenerations: { name: "keepGenerations", effect: "switch" },
-  accessLog: { name: "accessLog", effect: "switch" },
-  accessLogFields: { name: "accessLogFields", effect: "switch" },
-  accessLogQuery: { name: "accessLogQuery", effect: "switch" },
-  logLevel: { name: "logLevel", effect: "pools" },
-  // The form of what has been opened stays.
-  logFormat: { name: "logFormat", effect: "restart" },
-  logFile: { name: "logFile", effect: "restart" },
-  // A library cannot be unloaded.
-  uws: { name: "uws", effect: "restart" },
-} as const satisfies Record<SettingField, ReloadEffect>;
+};
+
+function ofSettings(): Record<keyof SettingFields, ReloadEffect> {
+  const entries = SETTING_NAMES.map((name) => {
+    const { field, reload } = SETTINGS[name];
+    return [field, { name, effect: reload }];
+  });
+  return Object.fromEntries(entries) as Record<keyof SettingFields, ReloadEffect>; // One for each entry of the table.
+}
 
 type SettingField = Exclude<keyof Config, "automatic">;
 

@@ -1,441 +1,659 @@
-import { isIP } from "node:net";
-import * as z from "zod/mini";
-import { parseDurationMs, parseSizeBytes } from "./units.ts";
+import {
+  anyFile,
+  duration,
+  folder,
+  host,
+  logFile,
+  oneOf,
+  onOff,
+  onOffOrFile,
+  orOff,
+  orWord,
+  orZero,
+  port,
+  type SettingType,
+  size,
+  urlPath,
+  wholeNumber,
+} from "./setting-types.ts";
+
+/** What a reload does with a setting that has changed. */
+export type ReloadEffectKind =
+  /** It says where settings come from, and is no setting itself. */
+  | "source"
+  /** It counts from the switch on, for everything that begins then. */
+  | "switch"
+  /** Workers know it, or the part that keeps them: pools get new workers. */
+  | "pools"
+  /** It cannot change while the server runs: a reload that asks for it is refused. */
+  | "restart";
+
+/**
+ * One setting. Flag, environment variable, key of the config file, types, help text, documentation and the key in a
+ * handler's own config all follow from it.
+ */
+export interface Setting {
+  /** Name in `Config`, with its unit. */
+  readonly field: string;
+  readonly type: SettingType<unknown, unknown>;
+  /** Instead of the type's own, for the help text. */
+  readonly placeholder?: string;
+  /** Instead of the type's own: ends the sentence "found x, expected ...". */
+  readonly expected?: string;
+  /** In the words of a flag. */
+  readonly default: string;
+  /** One line for the help text. */
+  readonly help: string;
+  /** Cell of the table in `docs/configuration.md`, in Markdown. */
+  readonly docs: string;
+  readonly reload: ReloadEffectKind;
+  /** A path, relative to its source: the working directory, or the folder of the config file. */
+  readonly isPath?: true;
+  /** "auto" and "off" become a number, from the machine or from other settings. */
+  readonly isAutomatic?: true;
+  /** First in the help text; the others follow under "more". */
+  readonly common?: true;
+  /** Key in a handler's own `config`, where a handler may set it for itself. */
+  readonly handler?: string;
+  /** Names in Nginx, Gunicorn, PM2 and Node's frameworks, in lower case, without dashes and underscores. */
+  readonly elsewhere?: readonly string[];
+}
 
 /** With more fields the library refuses a head while it reads: the bound is compiled into it. */
 const MOST_FIELDS = 98;
 
-/** What each setting may be, as it comes from a flag or the environment (text) or from the file (any plain value). */
-export const settingsSchema = z.strictObject({
-  handlers: text(),
-  public: z.union([off(), text()]),
-  publicLinks: z.enum(["inside", "follow"]),
-  certs: text(),
-  stateDir: text(),
-  pidFile: z.union([off(), text()]),
-  http: port(),
-  https: port(),
-  host: host(),
-  workers: z.union([z.literal("auto"), wholeNumber(1, 1024)]),
-  maxWorkers: z.union([off(), wholeNumber(1, 1024)]),
-  maxRequestsPerWorker: wholeNumber(0, 999_999_999),
-  maxRequestsJitter: wholeNumber(0, 999_999_999),
-  maxWorkerAge: duration(0, 365 * 24 * 3_600_000),
-  maxWorkerIdle: duration(0, 365 * 24 * 3_600_000),
-  workerMemoryLimit: z.union([z.literal("auto"), off(), size(64 * 1024 ** 2, 1024 ** 4)]),
-  bodyLimit: size(1, 1024 ** 4),
-  bodyBuffer: size(0, 64 * 1024 ** 2),
-  responseBuffer: size(16 * 1024, 64 * 1024 ** 2),
-  bodyOverflow: z.enum(["stream", "spool"]),
-  responseOverflow: z.enum(["wait", "spool"]),
-  spoolLimit: size(64 * 1024, 1024 ** 4),
-  headerLimit: size(1024, 1024 ** 2),
-  headerCountLimit: wholeNumber(1, MOST_FIELDS),
-  urlLimit: size(64, 1024 ** 2),
-  maxConnections: wholeNumber(1, 1_000_000),
-  maxRequests: z.union([off(), wholeNumber(1, 1_000_000)]),
-  maxRequestsPerAddress: z.union([off(), wholeNumber(1, 1_000_000)]),
-  workerConcurrency: wholeNumber(1, 100_000),
-  queueLimit: wholeNumber(0, 1_000_000),
-  queueDelay: duration(0, 3_600_000),
-  queueTimeout: duration(1, 3_600_000),
-  healthPath: z.union([off(), path()]),
-  requestTimeout: duration(1, 24 * 3_600_000),
-  bodyTimeout: duration(0, 24 * 3_600_000),
-  minBodyRate: size(0, 1024 ** 3),
-  sendTimeout: duration(0, 24 * 3_600_000),
-  quarantine: duration(0, 24 * 3_600_000),
-  drainGrace: duration(0, 3_600_000),
-  bootTimeout: duration(100, 3_600_000),
-  hangTimeout: z.union([duration(0, 0), duration(100, 3_600_000)]),
-  accessLog: z.union([onOff(), file()]),
-  accessLogFields: z.enum(["common", "combined"]),
-  accessLogQuery: onOff(),
-  reloadProbe: wholeNumber(0, 1000),
-  keepGenerations: wholeNumber(1, 100),
-  logLevel: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
-  logFormat: z.enum(["auto", "pretty", "json"]),
-  logFile: z.union([off(), file()]),
-  uws: z.enum(["auto", "uWebSockets.js", "@btc-vision/uwebsockets.js", "uws-pack"]),
-});
-
-export type SettingName = keyof typeof settingsSchema.shape;
-
-/** How a setting is explained: in the help text, and when a value is refused. */
-export interface SettingText {
-  /** Placeholder for the value: `PORT|off`. */
-  value: string;
-  /** One line for the help text. */
-  help: string;
-  /** Ends the sentence "found x, expected ...". */
-  expected: string;
-  /** As the help text shows it. */
-  default: string;
-  /** First in the help text; the others follow under "more". */
-  common: boolean;
-}
-
-const PORT = 'a port from 1 to 65535, 0 for any free port, or "off"';
-const FILE = 'a file whose name has a dot or a slash, such as "access.log"';
-const DURATION = 'with a unit, such as "500ms", "30s" or "5m"';
-
-/** One entry per setting, in the order of the help text. */
-export const SETTINGS: Readonly<Record<SettingName, SettingText>> = {
+/** All settings, in the order of the help text. The comment of each is what an editor shows in the config file. */
+export const SETTINGS = {
+  /** Folder of the handlers. Default: `handlers`. */
   handlers: {
-    value: "DIR",
-    help: "folder of the handlers",
-    expected: "a folder",
+    field: "handlersDir",
+    type: folder(),
     default: "handlers",
+    help: "folder of the handlers",
+    docs: "folder of the handlers",
+    reload: "switch",
+    isPath: true,
     common: true,
   },
+  /** Folder of the static files, or `"off"`. Default: `public`, if there is one. */
   public: {
-    value: "DIR|off",
-    help: "folder of the static files",
-    expected: 'a folder, or "off"',
+    field: "publicDir",
+    type: orOff(folder()),
     default: "public",
+    help: "folder of the static files",
+    docs: "folder of the static files, if there is one; `off`: none",
+    reload: "switch",
+    isPath: true,
     common: true,
+    elsewhere: ["root", "static"],
   },
+  /** Folder of the certificates: `NAME.crt` with `NAME.key`, or certbot's folders. Default: `certs`. */
   certs: {
-    value: "DIR",
-    help: "folder of NAME.crt with NAME.key",
-    expected: "a folder",
+    field: "certsDir",
+    type: folder(),
     default: "certs",
+    help: "folder of NAME.crt with NAME.key",
+    docs: "folder of the certificates; one that is named must be there ([certs/README.md](../certs/README.md))",
+    reload: "switch",
+    isPath: true,
     common: true,
   },
+  /** Port for HTTP; 0 is any free port. Default: 8080. */
   http: {
-    value: "PORT|off",
-    help: "port for HTTP",
-    expected: PORT,
+    field: "httpPort",
+    type: orOff(port()),
     default: "8080",
+    help: "port for HTTP",
+    docs: "port for HTTP; `off`: none, `0`: any free one",
+    reload: "restart",
     common: true,
+    elsewhere: ["port", "httpport", "listen", "bind"],
   },
+  /** Port for HTTPS; 0 is any free port. Default: 8443. */
   https: {
-    value: "PORT|off",
-    help: "port for HTTPS",
-    expected: PORT,
+    field: "httpsPort",
+    type: orOff(port()),
     default: "8443",
+    help: "port for HTTPS",
+    docs: "port for HTTPS; `off`: none, `0`: any free one",
+    reload: "restart",
     common: true,
+    elsewhere: ["httpsport", "ssl", "tls"],
   },
+  /** IP address or host name to listen on, or `"*"` for all of them. Default: `"*"`. */
   host: {
-    value: "ADDRESS",
-    help: "address to listen on",
-    expected: 'an IP address, a host name, or "*" for all addresses',
+    field: "host",
+    type: host(),
     default: "*",
+    help: "address to listen on",
+    docs: "address to listen on; `*`: all, IPv4 and IPv6",
+    reload: "restart",
     common: true,
+    elsewhere: ["hostname"],
   },
+  /** Number of worker processes, or `"auto"`: one less than there are CPUs, at least 2. Default: `"auto"`. */
   workers: {
-    value: "N|auto",
-    help: "number of worker processes",
-    expected: 'a whole number from 1 to 1024, or "auto"',
+    field: "workers",
+    type: orWord("auto", wholeNumber(1, 1024)),
     default: "auto",
+    help: "number of worker processes",
+    docs: "worker processes; `auto`: one less than CPUs, at least 2",
+    // Each pool has its own: see `planPools`.
+    reload: "switch",
+    isAutomatic: true,
     common: true,
+    elsewhere: ["instances", "workerprocesses"],
   },
+  /** How many workers there may be when all are busy, or `"off"`: always `workers`. Default: `"off"`. */
   maxWorkers: {
-    value: "N|off",
-    help: "most workers, when all are busy",
+    field: "maxWorkers",
+    type: orOff(wholeNumber(1, 1024)),
     expected: 'a whole number from 1 to 1024 that is at least that of the workers, or "off"',
     default: "off",
-    common: false,
+    help: "most workers, when all are busy",
+    docs: "most worker processes, when all are busy; `off`: always `workers`",
+    reload: "switch",
+    isAutomatic: true,
   },
+  /** A worker is replaced after so many requests, in order. 0 is never. Default: 0. */
   maxRequestsPerWorker: {
-    value: "N",
-    help: "requests after which a worker is replaced",
+    field: "maxRequestsPerWorker",
+    type: wholeNumber(0, 999_999_999),
     expected: "a whole number, 0 for never",
+    // gunicorn: max_requests 0
     default: "0",
-    common: false,
+    help: "requests after which a worker is replaced",
+    docs: "requests after which a worker is replaced; `0`: never",
+    reload: "pools",
   },
+  /** Each worker may have up to so many requests more, by chance, so that not all are replaced at once. Default: 0. */
   maxRequestsJitter: {
-    value: "N",
-    help: "up to so many requests more, by chance",
+    field: "maxRequestsJitter",
+    type: wholeNumber(0, 999_999_999),
     expected: "a whole number",
+    // gunicorn: max_requests_jitter 0
     default: "0",
-    common: false,
+    help: "up to so many requests more, by chance",
+    docs: "each worker may have up to so many requests more, by chance",
+    reload: "pools",
   },
+  /** A worker is replaced when it has served for so long. 0 is never. Default: 0. */
   maxWorkerAge: {
-    value: "TIME",
+    field: "maxWorkerAgeMs",
+    type: duration(0, 365 * 24 * 3_600_000, "never"),
+    default: "0s",
     help: "age at which a worker is replaced",
-    expected: `a duration up to 8760h ${DURATION}, 0s for never`,
-    default: "0s",
-    common: false,
+    docs: "age at which a worker is replaced; `0s`: never",
+    reload: "pools",
   },
+  /** A worker is replaced when it has had nothing to do for so long, after it had. 0 is never. Default: 0. */
   maxWorkerIdle: {
-    value: "TIME",
-    help: "idle time after which it is replaced",
-    expected: `a duration up to 8760h ${DURATION}, 0s for never`,
+    field: "maxWorkerIdleMs",
+    type: duration(0, 365 * 24 * 3_600_000, "never"),
     default: "0s",
-    common: false,
+    help: "idle time after which it is replaced",
+    docs: "time without a request after which a worker that has had some is replaced; `0s`: never",
+    reload: "pools",
   },
+  /** A worker is replaced when it uses more memory, and killed when it uses half as much again. `"auto"`: its share of the memory of the machine or container, at least 256 MiB; `"off"`: no limit. Default: `"auto"`. */
   workerMemoryLimit: {
-    value: "SIZE",
-    help: "memory above which a worker is replaced",
+    field: "workerMemoryLimitBytes",
+    type: orWord("auto", orOff(size(64 * 1024 ** 2, 1024 ** 4, "512mb"))),
+    placeholder: "SIZE",
     expected: 'a size from 64mb to 1024gb, such as "512mb", or "auto", or "off"',
     default: "auto",
-    common: false,
+    help: "memory above which a worker is replaced",
+    docs: "memory above which a worker is replaced; `auto`: see below, `off`: any",
+    reload: "switch",
+    isAutomatic: true,
+    elsewhere: ["maxmemoryrestart"],
   },
+  /** Largest request body; above it the answer is 413. Default: `"1mb"`. */
   bodyLimit: {
-    value: "SIZE",
-    help: "largest request body",
+    field: "bodyLimitBytes",
+    type: size(1, 1024 ** 4),
     expected: 'a size from 1 byte to 1024gb, such as "512kb" or "10mb"',
+    // nginx: client_max_body_size 1m
     default: "1mb",
-    common: false,
+    help: "largest request body",
+    docs: "largest request body; above it the answer is 413",
+    reload: "switch",
+    handler: "bodyLimitBytes",
+    elsewhere: ["clientmaxbodysize", "maxbodybytes", "maxbodysize"],
   },
+  /** A request body up to this size is gathered before a worker gets the request. Default: `"64kb"`. */
   bodyBuffer: {
-    value: "SIZE",
-    help: "request body kept before a worker gets it",
-    expected: 'a size up to 64mb, such as "64kb"',
+    field: "bodyBufferBytes",
+    type: size(0, 64 * 1024 ** 2, "64kb"),
+    // nginx: client_body_buffer_size 16k, then a file
     default: "64kb",
-    common: false,
+    help: "request body kept before a worker gets it",
+    docs: "of a request body, what is kept before a worker gets the request",
+    reload: "pools",
+    handler: "bodyBufferBytes",
+    elsewhere: ["clientbodybuffersize"],
   },
+  /** How much of a response waits for a slow client before its handler is held back. Default: `"128kb"`. */
   responseBuffer: {
-    value: "SIZE",
-    help: "response body kept for a slow client",
-    expected: 'a size from 16kb to 64mb, such as "128kb"',
+    field: "responseBufferBytes",
+    type: size(16 * 1024, 64 * 1024 ** 2, "128kb"),
+    // nginx: proxy_buffers 8 8k, then a file
     default: "128kb",
-    common: false,
+    help: "response body kept for a slow client",
+    docs: "of a response body, what is kept for its client before the handler is held back",
+    reload: "pools",
   },
+  /** Which symbolic links in the folder of the static files are followed: `"inside"`, those that stay in it, or `"follow"`, all. Default: `"inside"`. */
   publicLinks: {
-    value: "HOW",
-    help: "links in public: inside or follow (all)",
+    field: "publicLinks",
+    type: oneOf("inside", "follow"),
+    placeholder: "HOW",
     expected: '"inside" (only links that stay in the public folder) or "follow" (all)',
+    // nginx: disable_symlinks off
     default: "inside",
-    common: false,
+    help: "links in public: inside or follow (all)",
+    docs: "symbolic links in the folder of the static files: `inside`, those that stay in it, or `follow`, all",
+    reload: "switch",
+    elsewhere: ["disablesymlinks", "followsymlinks", "symlinks"],
   },
+  /** A larger request body goes to a worker while it comes, or to disk until it is complete. Default: `"stream"`. */
   bodyOverflow: {
-    value: "HOW",
-    help: "larger request bodies: stream or spool",
-    expected: '"stream" or "spool"',
+    field: "bodyOverflow",
+    type: oneOf("stream", "spool"),
+    placeholder: "HOW",
+    // nginx: proxy_request_buffering on; see runtime/decisions/006
     default: "stream",
-    common: false,
+    help: "larger request bodies: stream or spool",
+    docs: "a larger request body: `stream` to a worker, or `spool` to disk until complete",
+    reload: "switch",
+    handler: "overflow",
   },
+  /** What a client does not take in time holds its handler back, or goes to disk. Default: `"wait"`. */
   responseOverflow: {
-    value: "HOW",
-    help: "handlers of slow clients: wait or spool",
-    expected: '"wait" or "spool"',
+    field: "responseOverflow",
+    type: oneOf("wait", "spool"),
+    placeholder: "HOW",
+    // nginx: proxy_max_temp_file_size 1024m
     default: "wait",
-    common: false,
+    help: "handlers of slow clients: wait or spool",
+    docs: "when the client is slower than the handler: `wait`, or `spool` to disk",
+    reload: "switch",
+    handler: "responseOverflow",
   },
+  /** What all bodies on disk may take together; above it a request is answered 503. Default: `"1gb"`. */
   spoolLimit: {
-    value: "SIZE",
-    help: "what all spooled bodies may take",
-    expected: 'a size from 64kb to 1024gb, such as "1gb"',
+    field: "spoolLimitBytes",
+    type: size(64 * 1024, 1024 ** 4, "1gb"),
+    // nginx has a limit per response only
     default: "1gb",
-    common: false,
+    help: "what all spooled bodies may take",
+    docs: "what all bodies on disk may take together",
+    reload: "restart",
   },
+  /** Largest request head: request line and fields. Default: `"16kb"`. */
   headerLimit: {
-    value: "SIZE",
-    help: "largest request head",
-    expected: 'a size from 1kb to 1mb, such as "16kb"',
+    field: "headerLimitBytes",
+    type: size(1024, 1024 ** 2, "16kb"),
+    // Node's own; nginx allows 8k per line, and cookies exceed 4k in practice
     default: "16kb",
-    common: false,
+    help: "largest request head",
+    docs: "largest request head: request line and fields",
+    // uWebSockets.js reads it when it is loaded, which is once.
+    reload: "restart",
+    elsewhere: ["largeclientheaderbuffers"],
   },
+  /** Most fields of a request; above it the answer is 431. Default: 98, which is the most there can be. */
   headerCountLimit: {
-    value: "N",
-    help: "most fields of a request",
-    expected: "a whole number from 1 to 98",
+    field: "headerCountLimit",
+    type: wholeNumber(1, MOST_FIELDS),
+    // the library's own bound; Apache: LimitRequestFields 100
     default: "98",
-    common: false,
+    help: "most fields of a request",
+    docs: "fields of a request; more are answered 431",
+    reload: "switch",
+    elsewhere: ["limitrequestfields"],
   },
+  /** Longest path and query; above it the answer is 414. Default: `"8kb"`. */
   urlLimit: {
-    value: "SIZE",
-    help: "longest path and query",
-    expected: 'a size from 64 bytes to 1mb, such as "8kb"',
+    field: "urlLimitBytes",
+    type: size(64, 1024 ** 2, "8kb"),
+    // nginx: large_client_header_buffers 4 8k
     default: "8kb",
-    common: false,
+    help: "longest path and query",
+    docs: "longest path and query; above it the answer is 414",
+    reload: "switch",
+    elsewhere: ["limitrequestline"],
   },
+  /** Most client connections at one time. Default: 10000. */
   maxConnections: {
-    value: "N",
+    field: "maxConnections",
+    type: wholeNumber(1, 1_000_000),
+    default: "10000",
     help: "most client connections",
-    expected: "a whole number from 1 to 1000000",
-    default: "10000",
-    common: false,
+    docs: "client connections; more are closed as they come",
+    reload: "switch",
+    elsewhere: ["maxconns"],
   },
+  /** Most requests that handlers have or that wait for them, or `"off"`; above it the answer is 503. Default: `"off"`. */
   maxRequests: {
-    value: "N|off",
+    field: "maxRequests",
+    type: orOff(wholeNumber(1, 1_000_000)),
+    // no more than connections
+    default: "off",
     help: "most requests in handlers or waiting",
-    expected: 'a whole number from 1 to 1000000, or "off"',
-    default: "off",
-    common: false,
+    docs: "requests that handlers have or that wait for one; more are answered 503",
+    reload: "pools",
   },
+  /** Most requests of one client address at a time, or `"off"`; above it the answer is 429. Default: `"off"`. */
   maxRequestsPerAddress: {
-    value: "N|off",
+    field: "maxRequestsPerAddress",
+    type: orOff(wholeNumber(1, 1_000_000)),
+    // many share an address: behind a proxy, in an office
+    default: "off",
     help: "most requests of a client at a time",
-    expected: 'a whole number from 1 to 1000000, or "off"',
-    default: "off",
-    common: false,
+    docs: "requests of one client address at a time; more are answered 429",
+    reload: "switch",
+    elsewhere: ["limitconn"],
   },
+  /** Most requests that one worker has at a time, if it answers quickly enough. Default: 1000. */
   workerConcurrency: {
-    value: "N",
-    help: "most requests of a worker at a time",
-    expected: "a whole number from 1 to 100000",
+    field: "workerConcurrency",
+    type: wholeNumber(1, 100_000),
+    // gunicorn: worker_connections 1000
     default: "1000",
-    common: false,
+    help: "most requests of a worker at a time",
+    docs: "requests of one worker at a time, at most",
+    // Each pool may have its own: see `planPools`.
+    reload: "switch",
+    elsewhere: ["workerconnections", "threads"],
   },
+  /** Most requests that wait for a worker; above it the answer is 503. Default: 10000. */
   queueLimit: {
-    value: "N",
-    help: "most requests that wait for a worker",
-    expected: "a whole number from 0 to 1000000",
+    field: "queueLimit",
+    type: wholeNumber(0, 1_000_000),
+    // no more than connections: what bounds the queue is the wait
     default: "10000",
-    common: false,
+    help: "most requests that wait for a worker",
+    docs: "requests that wait for a worker; more are answered 503",
+    reload: "pools",
+    elsewhere: ["backlog"],
   },
+  /** A request that would wait longer for a worker is answered 503 at once; 0 is never. Default: `"500ms"`. */
   queueDelay: {
-    value: "TIME",
-    help: "longest expected wait for a worker",
-    expected: `a duration up to 1h ${DURATION}, 0s for any`,
+    field: "queueDelayMs",
+    type: duration(0, 3_600_000, "any"),
     default: "500ms",
-    common: false,
+    help: "longest expected wait for a worker",
+    docs: "longest wait for a worker that is expected; above it 503 at once; `0s`: any",
+    reload: "pools",
   },
+  /** A request that has waited so long for a worker is answered 503. Default: `"10s"`. */
   queueTimeout: {
-    value: "TIME",
-    help: "longest wait for a worker",
-    expected: `a duration from 1ms to 1h ${DURATION}`,
+    field: "queueTimeoutMs",
+    type: duration(1, 3_600_000),
+    // longer than it takes to replace a worker
     default: "10s",
-    common: false,
+    help: "longest wait for a worker",
+    docs: "longest wait for a worker, also while none is ready; after it 503",
+    reload: "pools",
   },
+  /** Path that the server itself answers: 200 while it can serve, otherwise 503; or `"off"`. Default: `"off"`. */
   healthPath: {
-    value: "PATH|off",
-    help: "path that tells whether it serves",
-    expected: 'a path such as "/healthz", or "off"',
+    field: "healthPath",
+    type: orOff(urlPath()),
     default: "off",
-    common: false,
+    help: "path that tells whether it serves",
+    docs: "path that the server answers itself, such as `/healthz`: 200 or 503",
+    reload: "switch",
   },
+  /** How long a handler may take to the first byte of its response; after it the answer is 504. Default: `"60s"`. */
   requestTimeout: {
-    value: "TIME",
+    field: "requestTimeoutMs",
+    type: duration(1, 24 * 3_600_000),
+    // nginx: proxy_read_timeout 60s
+    default: "60s",
     help: "longest time to the first byte of a response",
-    expected: `a duration from 1ms to 24h ${DURATION}`,
-    default: "60s",
-    common: false,
+    docs: "longest time until the first byte of a handler's response; after it the answer is 504",
+    reload: "switch",
+    handler: "timeoutMs",
+    elsewhere: ["timeout", "proxyreadtimeout"],
   },
+  /** Longest pause within a request body; then the answer is 408. 0 is none. Default: `"60s"`. */
   bodyTimeout: {
-    value: "TIME",
+    field: "bodyTimeoutMs",
+    type: duration(0, 24 * 3_600_000, "none"),
+    // nginx: client_body_timeout 60s
+    default: "60s",
     help: "longest pause within a request body",
-    expected: `a duration up to 24h ${DURATION}, 0s for none`,
-    default: "60s",
-    common: false,
+    docs: "longest pause within a request body; `0s`: none",
+    reload: "switch",
+    handler: "bodyTimeoutMs",
+    elsewhere: ["clientbodytimeout"],
   },
+  /** Least bytes of a request body for each second after its first 10. 0 is none. Default: 240. */
   minBodyRate: {
-    value: "SIZE",
-    help: "least of a request body, SIZE per second",
+    field: "minBodyRateBytesPerSecond",
+    type: size(0, 1024 ** 3, "240"),
     expected: 'a size per second, such as "240" or "1kb", 0 for none',
+    // Kestrel: 240 bytes/s
     default: "240",
-    common: false,
+    help: "least of a request body, SIZE per second",
+    docs: "least bytes a second of a request body, a size; `0`: none",
+    reload: "switch",
+    handler: "minBodyRateBytesPerSecond",
   },
+  /** How long a client may take nothing of its response before it is cut off. 0 is never. Default: `"60s"`. */
   sendTimeout: {
-    value: "TIME",
+    field: "sendTimeoutMs",
+    type: duration(0, 24 * 3_600_000, "none"),
+    // nginx: send_timeout 60s
+    default: "60s",
     help: "longest time a client takes nothing",
-    expected: `a duration up to 24h ${DURATION}, 0s for none`,
-    default: "60s",
-    common: false,
+    docs: "longest time in which a client takes nothing of its response; `0s`: none",
+    reload: "switch",
+    handler: "sendTimeoutMs",
   },
+  /** How long a request is refused that makes workers crash or hang. 0 is never. Default: `"60s"`. */
   quarantine: {
-    value: "TIME",
-    help: "time to refuse what kills workers",
-    expected: `a duration up to 24h ${DURATION}, 0s for never`,
+    field: "quarantineMs",
+    type: duration(0, 24 * 3_600_000, "never"),
     default: "60s",
-    common: false,
+    help: "time to refuse what kills workers",
+    docs: "how long a request is refused that makes workers crash or hang; `0s`: never",
+    reload: "pools",
   },
+  /** How long requests in flight may finish when the server stops. Default: `"30s"`. */
   drainGrace: {
-    value: "TIME",
+    field: "drainGraceMs",
+    type: duration(0, 3_600_000),
+    // gunicorn: graceful_timeout 30
+    default: "30s",
     help: "time to finish when stopping",
-    expected: `a duration up to 1h ${DURATION}`,
-    default: "30s",
-    common: false,
+    docs: "time to finish what is under way when stopping",
+    reload: "switch",
+    elsewhere: ["gracefultimeout", "killtimeout"],
   },
+  /** How long a worker may take to load the handlers. Default: `"30s"`. */
   bootTimeout: {
-    value: "TIME",
+    field: "bootTimeoutMs",
+    type: duration(100, 3_600_000),
+    // gunicorn: timeout 30
+    default: "30s",
     help: "time for a worker to start",
-    expected: `a duration from 100ms to 1h ${DURATION}`,
-    default: "30s",
-    common: false,
+    docs: "time for a worker to load the handlers",
+    reload: "pools",
   },
+  /** How long the event loop of a worker may be blocked; then the worker is killed and replaced. 0 is any time. Default: `"30s"`. */
   hangTimeout: {
-    value: "TIME",
-    help: "silence of a blocked worker that ends it",
-    expected: `a duration from 100ms to 1h ${DURATION}, or 0s for never`,
+    field: "hangTimeoutMs",
+    type: orZero(duration(100, 3_600_000)),
+    // gunicorn: timeout 30, for workers that are silent
     default: "30s",
-    common: false,
+    help: "silence of a blocked worker that ends it",
+    docs: "how long a handler may block its worker; then that is killed; `0s`: any time",
+    reload: "pools",
   },
+  /** With a reload, the new workers are asked for this many of the pages that were asked for last, and must not fail where the old ones did not. Only GETs without query, cookie and credentials count. 0 is none. Default: 0. */
   reloadProbe: {
-    value: "N",
-    help: "recent GETs tried on new workers",
+    field: "reloadProbe",
+    type: wholeNumber(0, 1000),
     expected: "a whole number from 0, for none, to 1000",
     default: "0",
-    common: false,
+    help: "recent GETs tried on new workers",
+    docs: "recent GETs that new workers are tried with at a reload ([below](#reloads)); `0`: none",
+    reload: "switch",
   },
+  /** Builds of the handlers that stay on disk, to go back to. Default: 5. */
   keepGenerations: {
-    value: "N",
-    help: "builds of the handlers that stay on disk",
-    expected: "a whole number from 1 to 100",
+    field: "keepGenerations",
+    type: wholeNumber(1, 100),
+    // enough to go back over a bad day
     default: "5",
-    common: false,
+    help: "builds of the handlers that stay on disk",
+    docs: "builds of the handlers that stay on disk; beside them always the one that a rollback goes to (in `dev`, that of the last `start`)",
+    reload: "switch",
   },
+  /** One log line per request: in the log, in a file of their own, or none. Default: on. */
   accessLog: {
-    value: "on|off|FILE",
-    help: "one log line per request, where",
-    expected: `"on", "off", or ${FILE}`,
+    field: "accessLog",
+    type: onOffOrFile(),
     default: "on",
-    common: false,
+    help: "one log line per request, where",
+    docs: "one line per request: `on`: in the log, `off`: none, or a file ([more](operations.md#logs))",
+    reload: "switch",
+    isPath: true,
+    elsewhere: ["accesslogfile"],
   },
+  /** What access lines say: `"combined"` has referer and user agent too. Default: `"combined"`. */
   accessLogFields: {
-    value: "common|combined",
-    help: "combined: referer and user agent too",
-    expected: '"common" or "combined"',
+    field: "accessLogFields",
+    type: oneOf("common", "combined"),
+    // nginx: log_format combined
     default: "combined",
-    common: false,
+    help: "combined: referer and user agent too",
+    docs: "`combined`: with referer and user agent; `common`: without",
+    reload: "switch",
   },
+  /** Whether access lines have queries, which may hold tokens. Default: off. */
   accessLogQuery: {
-    value: "on|off",
+    field: "accessLogQuery",
+    type: onOff(),
+    // nginx logs it; it may hold tokens
+    default: "off",
     help: "access lines have the query too",
-    expected: '"on" or "off"',
-    default: "off",
-    common: false,
+    docs: "whether access lines have the query, which may hold tokens",
+    reload: "switch",
   },
+  /** Least important messages that are logged. Default: `"info"`. */
   logLevel: {
-    value: "LEVEL",
-    help: "trace, debug, info, warn, error ...",
-    expected: '"trace", "debug", "info", "warn", "error", "fatal" or "silent"',
+    field: "logLevel",
+    type: oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent"),
+    placeholder: "LEVEL",
     default: "info",
-    common: false,
+    help: "trace, debug, info, warn, error ...",
+    docs: "`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`",
+    reload: "pools",
   },
+  /** Lines for people, or JSON; `"auto"` is for people on a terminal. Default: `"auto"`. */
   logFormat: {
-    value: "FORMAT",
+    field: "logFormat",
+    type: oneOf("auto", "pretty", "json"),
+    placeholder: "FORMAT",
+    default: "auto",
     help: "auto, pretty or json",
-    expected: '"auto", "pretty" or "json"',
-    default: "auto",
-    common: false,
+    docs: "`json`, `pretty`, or `auto`: pretty on a terminal",
+    // The form of what has been opened stays.
+    reload: "restart",
   },
+  /** File for the log, in JSON, or `"off"`: standard error. Default: `"off"`. */
   logFile: {
-    value: "FILE|off",
+    field: "logFile",
+    type: orOff(logFile()),
+    default: "off",
     help: "file for the log, in JSON",
-    expected: `${FILE}, or "off"`,
-    default: "off",
-    common: false,
+    docs: "file for the log, in JSON; `off`: standard error ([more](operations.md#logs))",
+    reload: "restart",
+    isPath: true,
+    elsewhere: ["errorlog", "errorlogfile"],
   },
+  /** The package whose binary of uWebSockets.js is loaded; `"auto"`: the preferred one that loads, see `docs/dependencies.md`. Default: `"auto"`. */
   uws: {
-    value: "PACKAGE",
-    help: "package whose uWebSockets.js is loaded",
-    expected: '"auto", "uWebSockets.js", "@btc-vision/uwebsockets.js" or "uws-pack"',
+    field: "uws",
+    type: oneOf("auto", "uWebSockets.js", "@btc-vision/uwebsockets.js", "uws-pack"),
+    placeholder: "PACKAGE",
+    // runtime/decisions/029
     default: "auto",
-    common: false,
+    help: "package whose uWebSockets.js is loaded",
+    docs: "package whose uWebSockets.js is loaded ([more](dependencies.md#uwebsocketsjs))",
+    // A library cannot be unloaded.
+    reload: "restart",
   },
+  /** Folder for what the program keeps, such as compiled handlers. Default: `.edgicorn`. */
   stateDir: {
-    value: "DIR",
-    help: "folder for compiled handlers",
-    expected: "a folder",
+    field: "stateDir",
+    type: folder(),
     default: ".edgicorn",
-    common: false,
+    help: "folder for compiled handlers",
+    docs: "folder for compiled handlers and spooled bodies",
+    // Leases and the control socket are there.
+    reload: "restart",
+    isPath: true,
   },
+  /** File for the process id of the server, or `"off"`. Default: `"off"`. */
   pidFile: {
-    value: "FILE|off",
-    help: "file for the process id of the server",
-    expected: 'a file, or "off"',
+    field: "pidFile",
+    type: orOff(anyFile()),
     default: "off",
-    common: false,
+    help: "file for the process id of the server",
+    docs: "file for the process id of the server, in a folder that is there; `off`: none",
+    // Others have found the server by it.
+    reload: "restart",
+    isPath: true,
+    elsewhere: ["pid"],
   },
+} as const satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof SETTINGS;
+
+/** Type of a setting's value once it is checked. */
+export type SettingValue<Name extends SettingName> =
+  (typeof SETTINGS)[Name]["type"] extends SettingType<unknown, infer Value> ? Value : never;
+
+/** Type of a setting's value in the config file. */
+export type SettingInput<Name extends SettingName> =
+  (typeof SETTINGS)[Name]["type"] extends SettingType<infer Input, unknown> ? Input : never;
+
+type IsAutomatic<Name extends SettingName> = (typeof SETTINGS)[Name] extends { isAutomatic: true }
+  ? true
+  : false;
+
+/** The checked values of all settings, by their names in `Config`. Paths are absolute. */
+export type SettingFields = {
+  readonly [
+    Name in keyof typeof SETTINGS as (typeof SETTINGS)[Name]["field"]
+  ]: IsAutomatic<Name> extends true ? number : SettingValue<Name>;
 };
 
 /** Every setting, in the order of the help text. */
-// `SETTINGS` is checked to have exactly the keys of the schema.
+// `Object.keys` gives the keys of the table as plain strings.
 export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];
+
+/** Looks a setting up, with the parts that not every entry has. */
+export function settingOf(name: SettingName): Setting {
+  return SETTINGS[name];
+}
+
+/** Returns the placeholder of a setting's value, such as `PORT|off`. */
+export function placeholderOf(name: SettingName): string {
+  const { placeholder, type } = settingOf(name);
+  return placeholder ?? type.placeholder;
+}
+
+/** Returns what ends the sentence "found x, expected ...". */
+export function expectedOf(name: SettingName): string {
+  const { expected, type } = settingOf(name);
+  return expected ?? type.expected;
+}
 
 /** `bodyLimit` -> `body-limit`. */
 export function flagName(setting: SettingName): string {
@@ -445,93 +663,4 @@ export function flagName(setting: SettingName): string {
 /** `bodyLimit` -> `EDGICORN_BODY_LIMIT`. */
 export function environmentName(setting: SettingName): string {
   return `EDGICORN_${flagName(setting).replaceAll("-", "_").toUpperCase()}`;
-}
-
-function text(): z.ZodMiniType<string> {
-  return z.string().check(z.minLength(1));
-}
-
-/** A dot or a slash tells it from what was meant as a word: `--access-log no`. */
-function file(): z.ZodMiniType<string> {
-  return z.string().check(z.regex(/[./]/), z.regex(/[^/]$/));
-}
-
-function off(): z.ZodMiniType<null> {
-  return z.pipe(
-    z.literal(["off", false]),
-    z.transform(() => null),
-  );
-}
-
-/** As it is compared: normalised, without a query. */
-function path(): z.ZodMiniType<string> {
-  return z.string().check(z.regex(/^\/[\w.~!$&'()*+,;=:@/-]*$/));
-}
-
-function port(): z.ZodMiniType<number | null> {
-  return z.union([off(), wholeNumber(0, 65_535)]);
-}
-
-function host(): z.ZodMiniType<string | null> {
-  const all = z.pipe(
-    z.literal("*"),
-    z.transform(() => null),
-  );
-  const address = z
-    .pipe(
-      z.string(),
-      z.transform((value: string) => value.replace(/^\[(.*)\]$/, "$1")),
-    )
-    .check(z.refine((value) => isIP(value) !== 0 || isHostName(value)));
-  return z.union([all, address]);
-}
-
-/** RFC 1123 section 2.1; a name of digits and dots only is a mistyped address. */
-function isHostName(value: string): boolean {
-  if (value.length > 253 || /^[\d.]+$/.test(value)) return false;
-  return value.split(".").every((label) => /^[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?$/i.test(label));
-}
-
-function wholeNumber(least: number, most: number): z.ZodMiniType<number> {
-  const digits = z.pipe(z.string().check(z.regex(/^\d{1,9}$/)), z.transform(Number));
-  return z.pipe(z.union([z.number(), digits]), within(least, most));
-}
-
-function size(least: number, most: number): z.ZodMiniType<number> {
-  return z.pipe(quantity(parseSizeBytes), within(least, most));
-}
-
-function duration(least: number, most: number): z.ZodMiniType<number> {
-  return z.pipe(quantity(parseDurationMs, mayBeMs), within(least, most));
-}
-
-function within(least: number, most: number): z.ZodMiniType<number, number> {
-  return z.int().check(z.minimum(least), z.maximum(most));
-}
-
-/** Whether a bare number is one of milliseconds: to those who come from other servers `30` is seconds. */
-function mayBeMs(value: number): boolean {
-  return value === 0 || value >= 1_000;
-}
-
-/** A number that may stand without a unit, or text that `parse` turns into one. */
-function quantity(
-  parse: (value: string) => number | null,
-  mayBeBare: (value: number) => boolean = () => true,
-): z.ZodMiniType<number> {
-  const parsed = z.pipe(
-    z.pipe(
-      z.string(),
-      z.transform((value: string) => parse(value)),
-    ),
-    z.number(),
-  );
-  return z.union([z.number().check(z.refine(mayBeBare)), parsed]);
-}
-
-function onOff(): z.ZodMiniType<boolean> {
-  return z.union([
-    z.boolean(),
-    z.stringbool({ truthy: ["on", "true", "1", "yes"], falsy: ["off", "false", "0", "no"] }),
-  ]);
 }

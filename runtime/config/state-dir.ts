@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import { RuntimeError } from "../errors.ts";
 import { type ConfigFile, findConfigFile, loadConfigFile } from "./config-file.ts";
 import { readEnvFiles } from "./env-files.ts";
-import { SETTINGS, environmentName, settingsSchema } from "./settings.ts";
+import { SETTINGS, environmentName, expectedOf } from "./settings.ts";
 
 export interface StateDirSources {
   /** As they were typed. */
@@ -60,10 +60,10 @@ export async function findStateDir(sources: StateDirSources): Promise<FoundState
 function readStateDir({ path, values, shownAs }: ConfigFile): string | null {
   const value = values["stateDir"];
   if (value === undefined) return null;
-  const parsed = settingsSchema.shape.stateDir.safeParse(value);
-  if (parsed.success) return resolve(dirname(path), parsed.data);
+  const parsed = SETTINGS.stateDir.type.parse(value);
+  if (parsed !== null) return resolve(dirname(path), parsed.value);
   throw new RuntimeError(
     "ERR_CONFIG",
-    `Cannot use stateDir in ${shownAs}: found ${JSON.stringify(value)}, expected ${SETTINGS.stateDir.expected}`,
+    `Cannot use stateDir in ${shownAs}: found ${JSON.stringify(value)}, expected ${expectedOf("stateDir")}`,
   );
 }

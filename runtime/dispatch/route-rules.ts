@@ -1,5 +1,5 @@
 import type { RouteLimits, RouteReport } from "../channel/messages.ts";
-import type { Config } from "../config.ts";
+import { type RouteSettings, toRouteSettings } from "../config/handler-settings.ts";
 import type { Buffering } from "./buffering.ts";
 import type { TransferLimits } from "./client-side.ts";
 
@@ -17,23 +17,13 @@ export interface RouteRules {
   readonly replay: boolean | null;
 }
 
-type Defaults = Pick<
-  Config,
-  | "bodyLimitBytes"
-  | "requestTimeoutMs"
-  | "bodyTimeoutMs"
-  | "minBodyRateBytesPerSecond"
-  | "sendTimeoutMs"
-> &
-  Buffering;
-
 /** The rules of all routes of a pool, computed once: a request only looks them up. */
 export class RuleBook {
   readonly #default: RouteRules;
   readonly #routes: readonly { all: RouteRules; byMethod: ReadonlyMap<string, RouteRules> }[];
 
   /** @param reports Indexed by route number; `null` for routes of other pools. */
-  constructor(reports: readonly (RouteReport | null)[], defaults: Defaults) {
+  constructor(reports: readonly (RouteReport | null)[], defaults: RouteSettings) {
     this.#default = toRules(null, defaults);
     this.#routes = reports.map((report) => ({
       all: toRules(report?.limits ?? null, defaults),
@@ -54,25 +44,19 @@ export class RuleBook {
   }
 }
 
-function toRules(limits: RouteLimits | null, defaults: Defaults): RouteRules {
-  const { bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs } = limits ?? {};
-  const own = [bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs];
+function toRules(limits: RouteLimits | null, defaults: RouteSettings): RouteRules {
+  const settings = toRouteSettings(limits, defaults);
+  const { bodyLimitBytes, requestTimeoutMs, bodyBufferBytes, bodyOverflow, responseOverflow } =
+    settings;
+  const { bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs } = settings;
+  const transfer = { bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs };
+  const own = [limits?.bodyTimeoutMs, limits?.minBodyRateBytesPerSecond, limits?.sendTimeoutMs];
+  const isOwn = own.some((limit) => typeof limit === "number");
   return {
-    bodyLimitBytes: limits?.bodyLimitBytes ?? defaults.bodyLimitBytes,
-    timeoutMs: limits?.timeoutMs ?? defaults.requestTimeoutMs,
-    buffering: {
-      bodyBufferBytes: limits?.bodyBufferBytes ?? defaults.bodyBufferBytes,
-      bodyOverflow: limits?.overflow ?? defaults.bodyOverflow,
-      responseOverflow: limits?.responseOverflow ?? defaults.responseOverflow,
-    },
-    transfer: own.every((limit) => limit === null || limit === undefined)
-      ? null
-      : {
-          bodyTimeoutMs: bodyTimeoutMs ?? defaults.bodyTimeoutMs,
-          minBodyRateBytesPerSecond:
-            minBodyRateBytesPerSecond ?? defaults.minBodyRateBytesPerSecond,
-          sendTimeoutMs: sendTimeoutMs ?? defaults.sendTimeoutMs,
-        },
+    bodyLimitBytes,
+    timeoutMs: requestTimeoutMs,
+    buffering: { bodyBufferBytes, bodyOverflow, responseOverflow },
+    transfer: isOwn ? transfer : null,
     reserved: limits?.reserved ?? false,
     replay: limits?.replay ?? null,
   };

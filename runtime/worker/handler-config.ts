@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import type { FolderConfig, HandlerConfig } from "../api.ts";
-import { HANDLER_NAMES } from "../handler-names.ts";
+import { HANDLER_SETTINGS, type HandlerSettings } from "../config/handler-settings.ts";
 import { describeValue } from "./describe-value.ts";
 import { pickNearest } from "../nearest.ts";
 import { POOL_NAME, POOL_NAME_EXPECTED } from "../pool-name.ts";
@@ -13,15 +13,15 @@ const CRON = /^\S+(\s+\S+){4}$/;
 const duration = z.int().check(z.nonnegative());
 const cron = z.string().check(z.regex(CRON));
 
+const settingFields = Object.fromEntries(
+  HANDLER_SETTINGS.map(({ key, type }): [string, z.ZodMiniType] => [
+    key,
+    z.optional(z.custom((value) => type.parse(value) !== null)),
+  ]),
+);
+
 const folderFields = {
-  timeoutMs: z.optional(duration),
-  bodyLimitBytes: z.optional(z.int().check(z.nonnegative())),
-  bodyBufferBytes: z.optional(z.int().check(z.nonnegative(), z.maximum(64 * 1024 ** 2))),
-  overflow: z.optional(z.enum(["stream", "spool"])),
-  responseOverflow: z.optional(z.enum(["wait", "spool"])),
-  bodyTimeoutMs: z.optional(duration),
-  minBodyRateBytesPerSecond: z.optional(z.int().check(z.nonnegative())),
-  sendTimeoutMs: z.optional(duration),
+  ...settingFields,
   reserved: z.optional(z.boolean()),
   replay: z.optional(z.boolean()),
   pool: z.optional(z.string().check(z.regex(POOL_NAME))),
@@ -46,16 +46,8 @@ const handlerFields = {
 };
 
 /** What each key takes, as an error message says it. */
-const EXPECTED: Record<keyof HandlerConfig, string> = {
+const EXPECTED: Record<Exclude<keyof HandlerConfig, keyof HandlerSettings>, string> = {
   methods: 'a list of upper-case methods such as ["GET", "POST"]',
-  timeoutMs: "whole milliseconds, 0 for no limit",
-  bodyLimitBytes: "whole bytes",
-  bodyBufferBytes: "whole bytes, at most 64 MiB",
-  overflow: '"stream" or "spool"',
-  responseOverflow: '"wait" or "spool"',
-  bodyTimeoutMs: "whole milliseconds, 0 for no limit",
-  minBodyRateBytesPerSecond: "whole bytes, 0 for no limit",
-  sendTimeoutMs: "whole milliseconds, 0 for no limit",
   reserved: "true or false",
   replay: "true or false",
   pool: POOL_NAME_EXPECTED,
@@ -64,10 +56,16 @@ const EXPECTED: Record<keyof HandlerConfig, string> = {
   schedule: 'a cron expression of five fields such as "0 3 * * *", or a list of them',
 };
 
-const CONFIG_FILE_NAMES: ReadonlyMap<string, keyof HandlerConfig> = new Map(HANDLER_NAMES);
+const CONFIG_FILE_NAMES: ReadonlyMap<string, keyof HandlerConfig> = new Map(
+  HANDLER_SETTINGS.map(({ setting, key }) => [setting, key]),
+);
 
-const handlerSchema: z.ZodMiniType<HandlerConfig> = z.strictObject(handlerFields);
-const folderSchema: z.ZodMiniType<FolderConfig> = z.strictObject(folderFields);
+const handlerSchema: z.ZodMiniType<HandlerConfig> = z.strictObject(
+  handlerFields,
+) as z.ZodMiniType<HandlerConfig>; // The table gives the settings their types.
+const folderSchema: z.ZodMiniType<FolderConfig> = z.strictObject(
+  folderFields,
+) as z.ZodMiniType<FolderConfig>;
 
 export type ConfigResult<T> =
   | { ok: true; config: T }
@@ -118,5 +116,7 @@ function describeEntry(config: unknown, key: string): string {
 }
 
 function expected(key: string): string {
-  return EXPECTED[key as keyof HandlerConfig];
+  const setting = HANDLER_SETTINGS.find((each) => each.key === key);
+  // A key that is known and no setting is one of these.
+  return setting?.type.expected ?? EXPECTED[key as keyof typeof EXPECTED];
 }

@@ -10,6 +10,7 @@ import type {
 } from "../channel/messages.ts";
 import { CHANNEL_FD, Kind, MAX_FRAME_BYTES, PROTOCOL_VERSION } from "../channel/messages.ts";
 import { parseToWorker } from "../channel/parse.ts";
+import { toHandlerLimits } from "../config/handler-settings.ts";
 import { assertNever, EXIT, RuntimeError } from "../errors.ts";
 import {
   createLogger,
@@ -242,14 +243,7 @@ function toRouteReport({ methods, config, methodConfig }: LoadedRouteReport): Ro
 
 function toLimits(config: HandlerConfig): RouteLimits {
   return {
-    bodyLimitBytes: config.bodyLimitBytes ?? null,
-    timeoutMs: config.timeoutMs ?? null,
-    bodyBufferBytes: config.bodyBufferBytes ?? null,
-    overflow: config.overflow ?? null,
-    responseOverflow: config.responseOverflow ?? null,
-    bodyTimeoutMs: config.bodyTimeoutMs ?? null,
-    minBodyRateBytesPerSecond: config.minBodyRateBytesPerSecond ?? null,
-    sendTimeoutMs: config.sendTimeoutMs ?? null,
+    ...toHandlerLimits(config),
     reserved: config.reserved ?? null,
     replay: config.replay ?? null,
   };

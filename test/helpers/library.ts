@@ -1,10 +1,12 @@
-import { settingsSchema } from "../../runtime/config/settings.ts";
+import { SETTINGS } from "../../runtime/config/settings.ts";
 import { loadUws } from "../../runtime/front/uws.ts";
 import type { UwsChoice } from "../../runtime/front/uws-packages.ts";
 
 /** The package whose uWebSockets.js servers are tested with: `TEST_UWS`, which `npm run test:node` sets, or any. */
 export function testedLibrary(): UwsChoice {
-  return settingsSchema.shape.uws.parse(process.env["TEST_UWS"] ?? "auto");
+  const parsed = SETTINGS.uws.type.parse(process.env["TEST_UWS"] ?? "auto");
+  if (parsed === null) throw new TypeError("TEST_UWS names no package of uWebSockets.js");
+  return parsed.value;
 }
 
 let loading: Promise<string> | null = null;

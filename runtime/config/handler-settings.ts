@@ -1,0 +1,72 @@
+import {
+  SETTING_NAMES,
+  type SettingName,
+  settingOf,
+  type SETTINGS,
+  type SettingValue,
+} from "./settings.ts";
+import type { HandlerType } from "./setting-types.ts";
+
+type Settings = typeof SETTINGS;
+
+/** Names of the settings that a handler may set for itself. */
+export type HandlerSettingName = {
+  [Name in SettingName]: Settings[Name] extends { handler: string } ? Name : never;
+}[SettingName];
+
+type Handled = Pick<Settings, HandlerSettingName>;
+
+/** Settings in a handler's own `config`: plain numbers in the unit that the key names, and words. */
+export type HandlerSettings = {
+  -readonly [Name in keyof Handled as Handled[Name]["handler"]]?: SettingValue<Name> | undefined;
+};
+
+/** The same, complete; `null`: the server's own. */
+export type HandlerLimits = {
+  -readonly [Name in keyof Handled as Handled[Name]["handler"]]: SettingValue<Name> | null;
+};
+
+/** Values that hold for a route, by their names in `Config`. */
+export type RouteSettings = {
+  readonly [Name in keyof Handled as Handled[Name]["field"]]: SettingValue<Name>;
+};
+
+/** One setting that a handler may set for itself. */
+export interface HandlerSetting {
+  /** Name in the config file. */
+  readonly setting: HandlerSettingName;
+  /** Key in a handler's `config`. */
+  readonly key: keyof HandlerLimits;
+  /** Name in `Config`. */
+  readonly field: keyof RouteSettings;
+  readonly type: HandlerType<unknown>;
+}
+
+/** All settings that a handler may set for itself. */
+export const HANDLER_SETTINGS: readonly HandlerSetting[] = SETTING_NAMES.flatMap((name) => {
+  const { field, handler, type } = settingOf(name);
+  if (handler === undefined) return [];
+  if (type.inHandler === null) {
+    throw new TypeError(`the type of the setting ${name} has no form for handlers`);
+  }
+  const setting = { setting: name, key: handler, field, type: type.inHandler };
+  return [setting as HandlerSetting]; // The entry has a handler key, so the types above have its names.
+});
+
+/** Takes a handler's settings, with `null` for each that it leaves to the server. */
+export function toHandlerLimits(settings: HandlerSettings): HandlerLimits {
+  const entries = HANDLER_SETTINGS.map(({ key }) => [key, settings[key] ?? null]);
+  return Object.fromEntries(entries) as HandlerLimits; // Has exactly the keys of the table.
+}
+
+/** Merges a handler's limits with the server's settings. */
+export function toRouteSettings(
+  limits: HandlerLimits | null,
+  defaults: RouteSettings,
+): RouteSettings {
+  const entries = HANDLER_SETTINGS.map(({ key, field }) => [
+    field,
+    limits?.[key] ?? defaults[field],
+  ]);
+  return Object.fromEntries(entries) as RouteSettings; // Has exactly the fields of the table.
+}

@@ -1,0 +1,256 @@
+import { isIP } from "node:net";
+import * as z from "zod/mini";
+import type { Duration, Size } from "./quantities.ts";
+import { parseDurationMs, parseSizeBytes } from "./units.ts";
+
+/** A value that was checked; `null`: it is none of the type. */
+export type Parsed<Value> = { readonly value: Value } | null;
+
+/** A kind of values that settings have. */
+export interface SettingType<Input, Value> {
+  /** Placeholder for the value in the help text: `PORT|off`. */
+  readonly placeholder: string;
+  /** Ends the sentence "found x, expected ...". */
+  readonly expected: string;
+  /** Checks text from a flag or the environment, or a plain value from the config file. */
+  readonly parse: (value: unknown) => Parsed<Value>;
+  /** Values in a handler's own `config`; `null`: handlers do not set such values. */
+  readonly inHandler: HandlerType<Value> | null;
+  /** Never there: it carries the type of values in the config file. */
+  readonly input?: Input;
+}
+
+/** How a handler writes a value: as a plain number in the smallest unit, or as a word. */
+export interface HandlerType<Value> {
+  readonly expected: string;
+  readonly parse: (value: unknown) => Parsed<Value>;
+}
+
+type Off = "off" | false;
+
+const UNITS = 'with a unit, such as "500ms", "30s" or "5m"';
+const FILE = 'a file whose name has a dot or a slash, such as "access.log"';
+
+/** A folder. */
+export function folder(): SettingType<string, string> {
+  return create("DIR", "a folder", text());
+}
+
+/** A file. A dot or a slash tells it from a word: `--access-log no`. */
+export function logFile(): SettingType<string, string> {
+  return create("FILE", FILE, z.string().check(z.regex(/[./]/), z.regex(/[^/]$/)));
+}
+
+/** A file whose name may be any. */
+export function anyFile(): SettingType<string, string> {
+  return create("FILE", "a file", text());
+}
+
+/** `null` for "off" or `false`; otherwise a value of the type. */
+export function orOff<Input, Value>(
+  type: SettingType<Input, Value>,
+): SettingType<Input | Off, Value | null> {
+  const off = z.literal(["off", false]);
+  return {
+    placeholder: `${type.placeholder}|off`,
+    expected: `${type.expected}, or "off"`,
+    parse: (value) => (off.safeParse(value).success ? { value: null } : type.parse(value)),
+    inHandler: null,
+  };
+}
+
+/** A word, or else a value of the type. */
+export function orWord<const Word extends string, Input, Value>(
+  word: Word,
+  type: SettingType<Input, Value>,
+): SettingType<Input | Word, Value | Word> {
+  return {
+    placeholder: `${type.placeholder}|${word}`,
+    expected: `${type.expected}, or "${word}"`,
+    parse: (value) => (value === word ? { value: word } : type.parse(value)),
+    inHandler: null,
+  };
+}
+
+/** One of some words. */
+export function oneOf<const Words extends readonly [string, ...string[]]>(
+  ...words: Words
+): SettingType<Words[number], Words[number]> {
+  const schema = z.enum(words) as unknown as z.ZodMiniType<Words[number]>; // The enum of exactly these words.
+  const expected = joinWords(words.map((word) => `"${word}"`));
+  return {
+    ...create(words.join("|"), expected, schema),
+    inHandler: { expected, parse: parser(schema) },
+  };
+}
+
+/** `true` or `false`, also as words. */
+export function onOff(): SettingType<boolean | "on" | "off", boolean> {
+  const schema = z.union([
+    z.boolean(),
+    z.stringbool({ truthy: ["on", "true", "1", "yes"], falsy: ["off", "false", "0", "no"] }),
+  ]);
+  return create("on|off", '"on" or "off"', schema);
+}
+
+/** `true`, `false`, or a file. */
+export function onOffOrFile(): SettingType<boolean | string, boolean | string> {
+  const [flag, file] = [onOff(), logFile()];
+  return {
+    placeholder: "on|off|FILE",
+    expected: `"on", "off", or ${FILE}`,
+    parse: (value) => flag.parse(value) ?? file.parse(value),
+    inHandler: null,
+  };
+}
+
+/** A whole number with bounds. */
+export function wholeNumber(least: number, most: number): SettingType<number, number> {
+  const digits = z.pipe(z.string().check(z.regex(/^\d{1,9}$/)), z.transform(Number));
+  const schema = z.pipe(z.union([z.number(), digits]), within(least, most));
+  return create("N", `a whole number from ${least} to ${most}`, schema);
+}
+
+/** A TCP port: 0 for any free port. */
+export function port(): SettingType<number, number> {
+  return {
+    ...wholeNumber(0, 65_535),
+    placeholder: "PORT",
+    expected: "a port from 1 to 65535, 0 for any free port",
+  };
+}
+
+/** Bytes, from a size with or without a unit. */
+export function size(least: number, most: number, example = "512kb"): SettingType<Size, number> {
+  const schema = z.pipe(quantity(parseSizeBytes), within(least, most));
+  const plain = z.int().check(z.nonnegative(), z.maximum(most));
+  const from = least === 0 ? "up to" : `from ${showBytes(least)} to`;
+  const bound = most <= 64 * 1024 ** 2 ? `, at most ${most / 1024 ** 2} MiB` : "";
+  return {
+    ...create("SIZE", `a size ${from} ${showBytes(most)}, such as "${example}"`, schema),
+    inHandler: { expected: `whole bytes${bound}`, parse: parser(plain) },
+  };
+}
+
+/**
+ * Milliseconds, from a duration with a unit.
+ *
+ * @param zero What 0 stands for, when it has a meaning of its own: "0s for never".
+ */
+export function duration(
+  least: number,
+  most: number,
+  zero?: "never" | "none" | "any",
+): SettingType<Duration, number> {
+  const schema = z.pipe(quantity(parseDurationMs, mayBeMs), within(least, most));
+  const from = least === 0 ? "up to" : `from ${showMs(least)} to`;
+  const end = zero === undefined ? "" : `, 0s for ${zero}`;
+  return {
+    ...create("TIME", `a duration ${from} ${showMs(most)} ${UNITS}${end}`, schema),
+    inHandler: {
+      expected: "whole milliseconds, 0 for no limit",
+      parse: parser(z.int().check(z.nonnegative())),
+    },
+  };
+}
+
+/** 0, or else a value of the type. */
+export function orZero<Input>(type: SettingType<Input, number>): SettingType<Input, number> {
+  const zero = duration(0, 0);
+  return {
+    ...type,
+    expected: `${type.expected}, or 0s for never`,
+    parse: (value) => zero.parse(value) ?? type.parse(value),
+  };
+}
+
+/** A path as it is compared: normalised, without a query. */
+export function urlPath(): SettingType<string, string> {
+  const schema = z.string().check(z.regex(/^\/[\w.~!$&'()*+,;=:@/-]*$/));
+  return create("PATH", 'a path such as "/healthz"', schema);
+}
+
+/** An address to listen on; `null`: all addresses. */
+export function host(): SettingType<string, string | null> {
+  const all = z.pipe(
+    z.literal("*"),
+    z.transform(() => null),
+  );
+  const address = z
+    .pipe(
+      z.string(),
+      z.transform((value: string) => value.replace(/^\[(.*)\]$/, "$1")),
+    )
+    .check(z.refine((value) => isIP(value) !== 0 || isHostName(value)));
+  const expected = 'an IP address, a host name, or "*" for all addresses';
+  return create("ADDRESS", expected, z.union([all, address]));
+}
+
+function create<Input, Value>(
+  placeholder: string,
+  expected: string,
+  schema: z.ZodMiniType<Value>,
+): SettingType<Input, Value> {
+  return { placeholder, expected, parse: parser(schema), inHandler: null };
+}
+
+function parser<Value>(schema: z.ZodMiniType<Value>): (value: unknown) => Parsed<Value> {
+  return (value) => {
+    const result = schema.safeParse(value);
+    return result.success ? { value: result.data } : null;
+  };
+}
+
+function text(): z.ZodMiniType<string> {
+  return z.string().check(z.minLength(1));
+}
+
+/** RFC 1123 section 2.1; a name of digits and dots only is a mistyped address. */
+function isHostName(value: string): boolean {
+  if (value.length > 253 || /^[\d.]+$/.test(value)) return false;
+  return value.split(".").every((label) => /^[a-z\d](?:[a-z\d-]{0,61}[a-z\d])?$/i.test(label));
+}
+
+function within(least: number, most: number): z.ZodMiniType<number, number> {
+  return z.int().check(z.minimum(least), z.maximum(most));
+}
+
+/** Whether a bare number may be milliseconds: users of other servers read `30` as seconds. */
+function mayBeMs(value: number): boolean {
+  return value === 0 || value >= 1_000;
+}
+
+/** A number that may stand without a unit, or text that `parse` turns into one. */
+function quantity(
+  parse: (value: string) => number | null,
+  mayBeBare: (value: number) => boolean = () => true,
+): z.ZodMiniType<number> {
+  const parsed = z.pipe(
+    z.pipe(
+      z.string(),
+      z.transform((value: string) => parse(value)),
+    ),
+    z.number(),
+  );
+  return z.union([z.number().check(z.refine(mayBeBare)), parsed]);
+}
+
+/** `60000` -> `1m`: the largest unit that divides it. */
+function showMs(ms: number): string {
+  if (ms % 3_600_000 === 0) return `${ms / 3_600_000}h`;
+  if (ms % 60_000 === 0) return `${ms / 60_000}m`;
+  return ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
+}
+
+/** `65536` -> `64kb`: the largest unit that divides it, up to `1024gb`. */
+function showBytes(bytes: number): string {
+  if (bytes % 1024 ** 3 === 0) return `${bytes / 1024 ** 3}gb`;
+  if (bytes % 1024 ** 2 === 0) return `${bytes / 1024 ** 2}mb`;
+  if (bytes % 1024 === 0) return `${bytes / 1024}kb`;
+  return bytes === 1 ? "1 byte" : `${bytes} bytes`;
+}
+
+function joinWords(words: readonly string[]): string {
+  const last = words.at(-1) ?? "";
+  return words.length < 2 ? last : `${words.slice(0, -1).join(", ")} or ${last}`;
+}

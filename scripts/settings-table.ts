@@ -1,0 +1,50 @@
+// Writes the table of settings in docs/configuration.md from the table in runtime/config/settings.ts: `npm run docs`.
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  environmentName,
+  flagName,
+  SETTING_NAMES,
+  type SettingName,
+  settingOf,
+} from "../runtime/config/settings.ts";
+
+const PAGE = join(import.meta.dirname, "../docs/configuration.md");
+const BEGIN = "<!-- settings -->\n";
+const END = "<!-- /settings -->\n";
+
+/** Returns the page with its table of settings as the code has them. */
+export function withSettingsTable(page: string): string {
+  const [before, after] = [page.indexOf(BEGIN), page.indexOf(END)];
+  if (before === -1 || after < before) throw new TypeError(`the page has no ${BEGIN}${END}`);
+  return page.slice(0, before) + BEGIN + formatTable() + page.slice(after);
+}
+
+/** Reads the page. */
+export function readPage(): string {
+  return readFileSync(PAGE, "utf8");
+}
+
+function formatTable(): string {
+  const rows = [
+    ["flag", "variable", "key", "without it", "effect"],
+    ["---", "---", "---", "---", "---"],
+    ...SETTING_NAMES.map(toCells),
+    ["`--config`", "`EDGICORN_CONFIG`", "", "see below", "the config file"],
+    ["`--env-file`", "`EDGICORN_ENV_FILE`", "", "see below", "files of environment variables"],
+  ];
+  return `\n${rows.map((cells) => `| ${cells.join(" | ")} |\n`).join("")}\n`;
+}
+
+function toCells(name: SettingName): string[] {
+  const { default: value, docs } = settingOf(name);
+  return [
+    `\`--${flagName(name)}\``,
+    `\`${environmentName(name)}\``,
+    `\`${name}\``,
+    `\`${value}\``,
+    docs,
+  ];
+}
+
+if (process.argv[1] === import.meta.filename) writeFileSync(PAGE, withSettingsTable(readPage()));
