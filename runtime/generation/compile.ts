@@ -7,6 +7,7 @@ import type { BuildOptions, BuildResult, Message, Metafile, Plugin } from "esbui
 import { toDisplayPath } from "../display-path.ts";
 import { BuildError } from "./build-error.ts";
 import { createPackagePlugin } from "./package-plugin.ts";
+import { hintAt } from "./compile-hints.ts";
 import { PackageLinks } from "./package-links.ts";
 import type { PackageFinder } from "./packages.ts";
 import { COMPILED_EXTENSION, createSourcePlugin, SOURCE_DEFINES } from "./source-plugin.ts";
@@ -222,9 +223,14 @@ function missingFiles({ text, location }: Message, { sourceDir }: CompileOptions
 }
 
 function createDescribe(sourceDir: string, sources: Map<string, Source>) {
-  return function describe({ location, text, notes }: Message): string {
+  return function describe({ location: own, text, notes }: Message): string {
+    // What a plugin says of a file is told at the import that leads there.
+    const location = own ?? notes.find((note) => note.location !== null)?.location ?? null;
     const hints = notes.filter((note) => note.location === null && note.text !== "");
-    const full = [text, ...hints.map((note) => note.text)].join(". ").replaceAll("\n", " ");
+    const about = location === null ? sourceDir : resolve(sourceDir, location.file);
+    const full = [text + hintAt(text, about), ...hints.map((note) => note.text)]
+      .join(". ")
+      .replaceAll("\n", " ");
     if (location === null) return full;
     const path = resolve(sourceDir, location.file);
     const prefixLength = location.line === 1 ? (sources.get(path)?.prefixLength ?? 0) : 0;

@@ -1,4 +1,5 @@
-import { extname, sep } from "node:path";
+import { readFile } from "node:fs/promises";
+import { extname, join, relative, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 
 import type { ImportKind, OnResolveArgs, OnResolveResult, Plugin, ResolveResult } from "esbuild";
@@ -49,6 +50,7 @@ export function createPackagePlugin({ finder, links, tsconfig }: PackagePluginOp
         answers.set(key, answer);
         return answer;
       };
+      const workingDir = build.initialOptions.absWorkingDir ?? process.cwd();
       const linked = new LinkedSources((specifier, resolveDir) =>
         ask(specifier, { kind: "import-statement", importer: "", resolveDir }),
       );
@@ -61,7 +63,10 @@ export function createPackagePlugin({ finder, links, tsconfig }: PackagePluginOp
         if (name === null && !isAlias) return refuseScheme(path, kind);
         const answer = await ask(path, args);
         const dir = name === null ? null : await finder.find(name, resolveDir);
-        if (answer.errors.length > 0) return onUnresolved(args, { name, dir, answer, tsconfig });
+        if (answer.errors.length > 0 && path === OWN_NAME && dir === null)
+          return toOwnApi(path, links);
+        if (answer.errors.length > 0)
+          return onUnresolved(args, { name, dir, answer, tsconfig, workingDir });
         const { path: file } = answer;
         if (answer.external || answer.namespace !== "file") return answer;
         if (isRuntimeCode(file) && dir === null) {
@@ -77,7 +82,8 @@ export function createPackagePlugin({ finder, links, tsconfig }: PackagePluginOp
         if (name === null) {
           return toExternal(links.note(toFileSpecifier(file, kind), { label: path, dir: owner }));
         }
-        return toExternal(await links.toSpecifier(path, { name, dir: owner }));
+        const specifier = await completeSpecifier(path, { name, owner, file, kind });
+        return toExternal(await links.toSpecifier(specifier, { name, dir: owner }));
       });
     },
   };
@@ -85,19 +91,56 @@ export function createPackagePlugin({ finder, links, tsconfig }: PackagePluginOp
 
 async function onUnresolved(
   { path, kind, importer, resolveDir }: OnResolveArgs,
-  {
-    name,
-    dir,
-    answer,
-    tsconfig,
-  }: { name: string | null; dir: string | null; answer: ResolveResult; tsconfig: string | null },
+  found: {
+    name: string | null;
+    dir: string | null;
+    answer: ResolveResult;
+    tsconfig: string | null;
+    workingDir: string;
+  },
 ): Promise<OnResolveResult> {
   if (kind !== "import-statement") return toExternal(path);
+  const { name, dir, answer, tsconfig, workingDir } = found;
   const text =
     name !== null && dir === null
       ? await describeMissing({ specifier: path, name, importer, resolveDir, tsconfig })
-      : await describeUnresolved({ specifier: path, dir, errors: answer.errors });
+      : await describeUnresolved({
+          specifier: path,
+          name,
+          dir,
+          resolveDir,
+          errors: answer.errors,
+          workingDir,
+        });
   return { errors: [{ text }] };
+}
+
+/**
+ * With the extension that Node asks for where a package has no `exports`: `lodash/merge`, as bundlers and
+ * `moduleResolution: "bundler"` of TypeScript have it.
+ */
+async function completeSpecifier(
+  specifier: string,
+  {
+    name,
+    owner,
+    file,
+    kind,
+  }: { name: string; owner: string; file: string; kind: OnResolveArgs["kind"] },
+): Promise<string> {
+  if (specifier === name || !IMPORTS.has(kind)) return specifier;
+  const inside = `${name}/${relative(owner, file).split(sep).join("/")}`;
+  if (inside === specifier) return specifier;
+  const text = await readFile(join(owner, "package.json"), "utf8").catch(() => "");
+  return /"exports"\s*:/.test(text) ? specifier : inside;
+}
+
+/** The name of this program's package. */
+const OWN_NAME = "edgicorn";
+
+/** A project that is served by a program from elsewhere (`npx`, an installation for all) may import it all the same. */
+function toOwnApi(path: string, links: PackageLinks): OnResolveResult {
+  return toExternal(links.note(import.meta.resolve(path), { label: path, dir: null }));
 }
 
 function refuseScheme(path: string, kind: ImportKind): OnResolveResult | undefined {

@@ -1,6 +1,6 @@
-import { readFile } from "node:fs/promises";
+import { readFile, readlink } from "node:fs/promises";
 import { isBuiltin } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 
 import type { Message } from "esbuild";
 
@@ -53,7 +53,21 @@ export async function describeMissing(missing: {
         : `no file is where "paths" of ${toDisplayPath(tsconfig)} lead`;
     return `Could not find ${JSON.stringify(specifier)}: it looks like an alias, ${where}`;
   }
+  const link = await findBrokenLink(name, resolveDir);
+  if (link !== null) return `Could not find package ${JSON.stringify(name)}: ${link}`;
   return `${found}. ${await describeInstall(name, resolveDir)}`;
+}
+
+/** A link of a workspace whose folder was moved or is not there yet. */
+async function findBrokenLink(name: string, folder: string): Promise<string | null> {
+  for (let at = folder; ; at = dirname(at)) {
+    const path = join(at, "node_modules", name);
+    const target = await readlink(path).catch(() => null);
+    if (target !== null) {
+      return `${toDisplayPath(path)} is a link to ${target}, expected a folder there`;
+    }
+    if (at === dirname(at)) return null;
+  }
 }
 
 async function describeInstall(name: string, folder: string): Promise<string> {
@@ -84,34 +98,64 @@ function listedIn(text: string, name: string): string | null {
 /** Says why an import of an installed package, or a `#name`, leads nowhere. */
 export async function describeUnresolved(unresolved: {
   specifier: string;
+  name: string | null;
+  /** Real folder of the package. */
   dir: string | null;
+  resolveDir: string;
   errors: readonly Message[];
+  /** Folder that the places of errors are relative to. */
+  workingDir: string;
 }): Promise<string> {
-  const { specifier, dir, errors } = unresolved;
-  const [first] = errors;
-  const notes = first?.notes.map(({ text }) => text.replaceAll("\n", " ")) ?? [];
-  const reason = notes.find((text) => /export|defined|imports|condition|found|package/i.test(text));
-  const text = `${first?.text ?? `Could not resolve ${JSON.stringify(specifier)}`}${reason === undefined ? "" : `: ${reason}`}`;
-  const offered = dir === null ? [] : await listExports(dir);
-  return offered.length === 0
-    ? text
-    : `${text.replace(/:?$/, "")}. Expected one of ${offered.join(", ")}`;
+  const { specifier, name, dir, resolveDir, errors, workingDir } = unresolved;
+  const location = errors[0]?.location;
+  if (location) {
+    const file = toDisplayPath(resolve(workingDir, location.file));
+    return `Could not resolve ${JSON.stringify(specifier)}: ${file}:${location.line}: ${errors[0]?.text}`;
+  }
+  const file = dir === null ? await findUp(resolveDir, ["package.json"]) : null;
+  const path = dir === null ? (file?.path ?? "package.json") : join(dir, "package.json");
+  const description = parseDescription(
+    file?.text ?? (await readFile(path, "utf8").catch(() => "")),
+  );
+  const text = `Could not find ${JSON.stringify(specifier)}`;
+  const shown = toDisplayPath(path);
+  if (dir === null) return `${text}: ${describeKeys("imports", description["imports"], shown)}`;
+  const subpath = `.${specifier.slice(name?.length ?? 0)}`;
+  const { exports, main } = description;
+  const isBuilt = "is the package built?";
+  if (exports === undefined || exports === null) {
+    if (subpath !== ".") return `${text}: ${toDisplayPath(dir)} has no such file`;
+    const found = typeof main === "string" ? JSON.stringify(main) : '"index.js"';
+    return `${text}: ${shown} leads to ${found}, which is missing: ${isBuilt}`;
+  }
+  const isOffered = typeof exports !== "object" ? subpath === "." : subpath in exports;
+  if (isOffered || (subpath === "." && !Object.keys(exports).some((key) => key.startsWith(".")))) {
+    return `${text}: "exports" of ${shown} offers it, but not for import, or its file is missing: ${isBuilt}`;
+  }
+  return `${text}: ${describeKeys("exports", exports, shown, description["name"])}`;
 }
 
-/** What can be imported of a package, as a person writes it; empty: anything. */
-async function listExports(dir: string): Promise<string[]> {
-  const text = await readFile(join(dir, "package.json"), "utf8").catch(() => "{}");
+const MOST_KEYS = 8;
+
+/** What a field of `package.json` offers, as a person imports it. */
+function describeKeys(field: string, value: unknown, path: string, name: unknown = ""): string {
+  const keys = typeof value === "object" && value !== null ? Object.keys(value) : [];
+  const offered = keys
+    .filter((key) => /^[.#]/.test(key))
+    .map((key) => key.replace(/^\./, String(name)));
+  if (offered.length === 0) return `expected it in ${JSON.stringify(field)} of ${path}`;
+  const shown = offered.slice(0, MOST_KEYS).map((key) => JSON.stringify(key));
+  return `${JSON.stringify(field)} of ${path} has ${shown.join(", ")}${offered.length > MOST_KEYS ? " and others" : ""}`;
+}
+
+function parseDescription(text: string): Record<string, unknown> {
   try {
-    const { name = "", exports } = JSON.parse(text) as { name?: string; exports?: unknown };
-    if (typeof exports !== "object" || exports === null) return [];
-    const paths = Object.keys(exports).filter((key) => key.startsWith("."));
-    return paths.slice(0, MOST_EXPORTS).map((path) => JSON.stringify(name + path.slice(1)));
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? { ...value } : {};
   } catch {
-    return [];
+    return {};
   }
 }
-
-const MOST_EXPORTS = 8;
 
 /** Says that this Node has no such module; `null` for one that it may have. */
 export function describeWrongScheme(specifier: string): string | null {
@@ -120,6 +164,9 @@ export function describeWrongScheme(specifier: string): string | null {
     const since = NODE_MODULES_SINCE[specifier];
     const expected = since === undefined ? "" : `, expected Node ${since} or later`;
     return `Node ${process.versions.node} has no module ${JSON.stringify(specifier)}${expected}`;
+  }
+  if (scheme === "http" || scheme === "https") {
+    return `Node imports nothing from the network: found ${JSON.stringify(specifier)}, expected a package in node_modules`;
   }
   const runtime = OTHER_RUNTIMES[scheme];
   if (runtime === undefined) return null;

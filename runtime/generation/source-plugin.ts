@@ -5,6 +5,8 @@ import { pathToFileURL } from "node:url";
 
 import type { OnLoadArgs, OnLoadResult, PartialMessage, Plugin } from "esbuild";
 
+import { toDisplayPath } from "../display-path.ts";
+import { findOtherCase } from "./compile-hints.ts";
 import { findThreads, type Mention, type Refusal, type Thread, type Threads } from "./threads.ts";
 
 /** Names for what a compiled module must not take from its own place. Sources then say where they came from. */
@@ -73,11 +75,16 @@ async function loadSource(
   { path, suffix }: OnLoadArgs,
   { sources, threads }: { sources: Map<string, Source>; threads: Threads },
 ): Promise<OnLoadResult> {
-  const bytes = await readFile(path);
+  const bytes = await readFile(path).catch(() => null);
+  if (bytes === null) return refuseMissing(path);
   const hash = createHash("sha256").update(bytes).digest("hex");
   if (!SCRIPT.test(path)) {
     sources.set(path + suffix, { hash, prefixLength: 0, text: null });
     return { contents: bytes, loader: "default" };
+  }
+  if (bytes.includes(0)) {
+    const found = `${toDisplayPath(path)} is no text: found a byte 0`;
+    return { errors: [{ text: `${found}, expected source code in UTF-8` }] };
   }
   const text = bytes.toString("utf8").replace(/^\uFEFF/, "");
   const { mentions, refusals } = findThreads(text, path);
@@ -86,6 +93,13 @@ async function loadSource(
   sources.set(path + suffix, { hash, prefixLength: prefix.length, text });
   const warnings = refusals.map((refusal) => toWarning(refusal, { path, text, prefix }));
   return { contents: prefix + replaceMentions(text, mentions), loader: "default", warnings };
+}
+
+/** esbuild takes names whose letters differ in case only, as some file systems do. */
+function refuseMissing(path: string): OnLoadResult {
+  const other = findOtherCase(path);
+  const instead = other === null ? "" : `, the file is ${JSON.stringify(other)}`;
+  return { errors: [{ text: `Could not read ${toDisplayPath(path)}${instead}` }] };
 }
 
 /** Puts a call in the place of each URL. It is as long, so that lines and columns stay the same. */

@@ -23,7 +23,11 @@ function describe(error: unknown, { seen, depth }: { seen: Set<Error>; depth: nu
 }
 
 function toHeadline({ name, message }: Error): string {
-  const text = message.replaceAll(/\s*\n\s*/g, " ").trim();
+  // Node adds where a package lies that is an ES module, which the stack says too.
+  const text = message
+    .replace(/\s*From \S+\s+Requiring \S+\s*$/, "")
+    .replaceAll(/\s*\n\s*/g, " ")
+    .trim();
   return text === "" ? name : `${name}: ${text}`;
 }
 

@@ -1,9 +1,11 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { createRequire } from "node:module";
+import { isAbsolute, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import type { ManifestModule } from "../generation/manifest.ts";
 import { describeError } from "./describe-error.ts";
-import { explainMissing } from "./missing-global.ts";
+import { explainLoadError } from "./load-hints.ts";
 import { locateError, sourcesOf, type SourcePosition } from "./error-location.ts";
 
 export type ImportResult =
@@ -53,22 +55,76 @@ async function toFailure(error: unknown, compiledFile: string): Promise<ImportFa
   if (!(error instanceof Error)) {
     return { message: describeError(error), position: null, cause: error };
   }
-  const missing = MISSING.exec(error.message)?.groups;
+  const missing = MISSING.exec(error.message)?.groups ?? MISSING_CJS.exec(error.message)?.groups;
   if (missing?.["name"] !== undefined) {
-    const importer = missing["importer"] ?? compiledFile;
+    const { name, importer = compiledFile } = missing;
+    const remedy = isAbsolute(name)
+      ? "expected a file"
+      : `not installed, run "npm install ${name}"`;
     return {
-      message: `cannot find "${missing["name"]}": is it installed?`,
-      position: await findImport(missing["name"], importer),
+      message: `cannot find "${name}": ${remedy}`,
+      position: await findImport(name, importer),
       cause: error,
     };
   }
-  const hint = explainMissing(error);
+  const failure = { position: locateError(error), cause: error };
+  for (const wording of UNLINKED) {
+    const names = wording.exec(error.message)?.groups;
+    if (names === undefined) continue;
+    return { ...failure, message: await describeUnlinked(names, compiledFile) };
+  }
+  const hint = explainLoadError(error);
   const message = describeError(error) + (hint === null ? "" : `: ${hint}`);
-  return { message, position: locateError(error), cause: error };
+  return { ...failure, message };
 }
 
 /** How Node words ERR_MODULE_NOT_FOUND, the only place where it names what is missing and who asked for it. */
 const MISSING = /^Cannot find (?:package|module) '(?<name>[^']+)' imported from (?<importer>.+?)$/m;
+
+/** The same of `require`. */
+const MISSING_CJS = /^Cannot find module '(?<name>[^']+)'\s+Require stack:\s+- (?<importer>.+?)$/m;
+
+/** How Node words an import of a name that a module does not export. */
+const UNLINKED = [
+  /The requested module '(?<module>[^']+)' does not provide an export named '(?<name>[^']+)'/,
+  /^Named export '(?<name>[^']+)' not found\. The requested module '(?<module>[^']+)'/,
+];
+
+/** Longest wait for a module that is loaded to see what it exports. */
+const LIST_EXPORTS_MS = 1_000;
+
+const MOST_NAMES = 8;
+
+/** Names what the module exports instead. */
+async function describeUnlinked(
+  { name = "", module = "" }: Record<string, string>,
+  compiledFile: string,
+): Promise<string> {
+  const text = `${JSON.stringify(module)} has no export ${JSON.stringify(name)}`;
+  const names = await listExports(module, compiledFile);
+  if (names === null) return text;
+  const others = names.filter((each) => each !== "default" && each !== "module.exports");
+  const shown = others.slice(0, MOST_NAMES).map((each) => JSON.stringify(each));
+  const more = others.length > MOST_NAMES ? " and others" : "";
+  const offers = shown.length > 0 ? `, it has ${shown.join(", ")}${more}` : "";
+  if (name === "default" || !names.includes("default")) return `${text}${offers}`;
+  const whole = `import all from ${JSON.stringify(module)}; const { ${name} } = all`;
+  return `${text}${offers}; or it is part of the default export: ${whole}`;
+}
+
+async function listExports(module: string, compiledFile: string): Promise<string[] | null> {
+  try {
+    const path = createRequire(compiledFile).resolve(module);
+    const importing = import(pathToFileURL(path).href) as Promise<object>;
+    // The process ends anyway, since the handlers do not load.
+    const late = delay(LIST_EXPORTS_MS, null, { ref: false });
+    const namespace = await Promise.race([importing, late]);
+    return namespace === null ? null : Object.keys(namespace);
+  } catch {
+    // It is offered to `import` only, or cannot be loaded: then the text has to do.
+    return null;
+  }
+}
 
 /** The line of the first mention of a package in quotes in the sources of a module. */
 async function findImport(name: string, importer: string): Promise<SourcePosition | null> {

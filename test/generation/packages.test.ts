@@ -150,6 +150,19 @@ describe("packages whose source Node cannot load", { concurrency: 2 }, () => {
     assert.deepEqual(a, { url: pathToFileURL(file).href });
   });
 
+  it("are not those without exports: a subpath gets the extension that Node asks for", async (t) => {
+    const project = await createProject(t, {
+      "handlers/a.ts": `import { told } from "v/i"; import { told as folder } from "v/folder"; import { defineConfig } from "edgicorn"; export const all = [told, folder, require("v/c"), typeof defineConfig];`,
+      "node_modules/v/package.json": `{ "name": "v" }`,
+      "node_modules/v/i.js": `exports.told = "file";`,
+      "node_modules/v/folder/index.js": `exports.told = "folder";`,
+      "node_modules/v/c.js": `module.exports = "required";`,
+    });
+    const [a] = await project.load(await project.build(), ["a.ts"]);
+    // The package of this program is there without an installation.
+    assert.deepEqual(a, { all: ["file", "folder", "required", "function"] });
+  });
+
   it("are the project itself, imported by its own name", async (t) => {
     const project = await createProject(t, {
       "package.json": describePackage("project", { exports: { "./counter": "./src/counter.ts" } }),

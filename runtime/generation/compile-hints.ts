@@ -1,0 +1,63 @@
+import { readdirSync } from "node:fs";
+import { basename, dirname, extname, resolve } from "node:path";
+
+import { toDisplayPath } from "../display-path.ts";
+import { pickNearest } from "../nearest.ts";
+
+const EXTENSIONS = "code, .json, .txt, .html, .css, .md, .sql, .svg, .graphql, .bin and .wasm";
+
+/**
+ * Says what to do about a message of the compiler; "" where the message says it.
+ *
+ * @param file Absolute path of the file that the message is about.
+ */
+export function hintAt(text: string, file: string): string {
+  const unresolved = /^Could not resolve "(\.[^"]*)"/.exec(text)?.[1];
+  if (unresolved !== undefined)
+    return `: ${describeNeighbours(resolve(dirname(file), unresolved))}`;
+  const unloaded = /^No loader is configured for "[^"]*" files: (.*)$/.exec(text)?.[1];
+  if (unloaded !== undefined) {
+    return `, expected ${EXTENSIONS}. Others are read when the handler runs: readFileSync(new URL(${JSON.stringify(`./${basename(unloaded)}`)}, import.meta.url))`;
+  }
+  if (
+    extname(file) === ".cjs" &&
+    /^The CommonJS "\w+" variable is treated as a global/.test(text)
+  ) {
+    return ": it has a top-level await, an import or an export, so it is an ES module: rename it to .mjs, and export instead";
+  }
+  return "";
+}
+
+/** The files in the place of one that is missing. */
+function describeNeighbours(missing: string): string {
+  const folder = dirname(missing);
+  const name = basename(missing);
+  const names = listNames(folder);
+  if (names === null) return `there is no folder ${toDisplayPath(folder)}`;
+  const near =
+    names.find((each) => each.toLowerCase() === name.toLowerCase()) ??
+    names.find((each) => stem(each) === name || stem(each) === stem(name)) ??
+    pickNearest(name, names);
+  const found = `there is no ${toDisplayPath(missing)}`;
+  return near === null ? found : `${found}, did you mean ${JSON.stringify(near)}?`;
+}
+
+function stem(name: string): string {
+  return name.slice(0, name.length - extname(name).length);
+}
+
+/** A name that differs from a file's in its letters' case only; `null`: there is none. */
+export function findOtherCase(file: string): string | null {
+  const name = basename(file);
+  const names = listNames(dirname(file)) ?? [];
+  if (names.includes(name)) return null;
+  return names.find((each) => each.toLowerCase() === name.toLowerCase()) ?? null;
+}
+
+function listNames(folder: string): string[] | null {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return null;
+  }
+}
