@@ -158,6 +158,7 @@ function pickRemedy(machine: Machine, failed: readonly FailedUws[]): string {
   if (!SYSTEMS.includes(`${platform}-${arch}`)) return `one of ${SYSTEMS.join(", ")}`;
   if (!NODES.includes(major)) return `Node 22, or Node 24 with ${NEWER_SYSTEM}`;
   if (glibcMinor < OLDEST_GLIBC) return "glibc 2.27 or later";
+  if (failed.every(({ reason }) => reason === `needs glibc 2.${NEWER_GLIBC}`)) return NEWER_SYSTEM;
   if (glibcMinor < NEWER_GLIBC && major > 22) return `Node 22, or ${NEWER_SYSTEM}`;
   if (failed.some(({ isPruned }) => isPruned)) {
     return 'the Node and the system for which "edgicorn prune" ran; "npm ci" brings the other binaries back';

@@ -112,6 +112,7 @@ describe("describeNoBinary()", () => {
   const official = [
     { label: "uWebSockets.js", reason: "is not installed", isPruned: false, isOwn: false },
   ];
+  const newer = [{ ...NO_FILE, reason: "needs glibc 2.38" }];
   const newSystem = { ...DEBIAN_12, glibc: "2.41" };
   for (const [name, machine, failed, remedy] of [
     ["Alpine", { ...DEBIAN_12, glibc: null }, [NO_FILE], /without glibc, expected glibc: a Node/],
@@ -132,6 +133,7 @@ describe("describeNoBinary()", () => {
     ["FreeBSD", { ...newSystem, platform: "freebsd", glibc: null }, [NO_FILE], /one of linux-x64/],
     ["a pruned package", newSystem, pruned, /"edgicorn prune" ran; "npm ci"/],
     ["no official package", newSystem, official, /in the place of uws-pack/],
+    ["only newer packages", DEBIAN_12, newer, /36, expected glibc 2\.38 or later/],
     ["packages left out", newSystem, [NO_FILE], /without --omit=optional/],
   ] as const) {
     it(`says what to do: ${name}`, () => {
