@@ -1,6 +1,6 @@
 /**
- * What handlers import from the package `edgicorn`: types, and functions that give an export its type and return it
- * unchanged. Nothing here is needed at run time: a handler without a single import works as well.
+ * The exports of the package `edgicorn` for handlers: types, and functions that give an export its type and return it
+ * unchanged. Handlers need none of this at run time: a handler without a single import works as well.
  */
 import type { Logger } from "pino";
 import type { HandlerSettings } from "./config/handler-settings.ts";
@@ -23,7 +23,7 @@ export interface Env {}
  */
 export type Environment = Env & { readonly [name: string]: string | undefined };
 
-/** What a handler may know and use beside the request. Compatible with the `ExecutionContext` of Workers and Hono. */
+/** Facts and functions for a handler beside the request. Compatible with the `ExecutionContext` of Workers and Hono. */
 export interface Context<P extends Params = Params, E = Environment> {
   readonly params: P;
   readonly env: E;
@@ -49,7 +49,7 @@ export type HandlerFunction<P extends Params = Params, E = Environment> = (
   context: Context<P, E>,
 ) => Response | Promise<Response>;
 
-/** A handler in module syntax; also what Hono, h3, itty-router and others call an app. */
+/** A handler in module syntax; Hono, h3, itty-router and others call it an app. */
 export interface FetchHandler<E = Environment> {
   fetch(request: Request, env: E, context: Context<Params, E>): Response | Promise<Response>;
   /** Never called by this version: a start warns of it. */
@@ -72,10 +72,10 @@ export type Init<E = Environment> = (env: E) => unknown;
  */
 export type Dispose = () => unknown;
 
-/** What a handler module may export as default. */
+/** The default export of a handler module. */
 export type Handler<E = Environment> = HandlerFunction<Params, E> | FetchHandler<E>;
 
-/** Runs what the middleware encloses. Once only; with another request if one is given. */
+/** Runs the inner middleware and the handler. Once only; with another request if one is given. */
 export type Next = (request?: Request) => Response | Promise<Response>;
 
 /** Default export of a `_middleware` file: wraps everything in its folder and below. */
@@ -86,8 +86,8 @@ export type Middleware<E = Environment> = (
 ) => Response | Promise<Response>;
 
 /**
- * Default export of an `_error` file: answers what handlers and middleware of its folder and below have thrown.
- * Whatever was thrown arrives as it is, so it need not be an `Error`. A response that it leaves at 200 is sent as 500.
+ * Default export of an `_error` file: answers errors of the handlers and middleware of its folder and below. A
+ * thrown value arrives unchanged, so it need not be an `Error`. A response with status 200 is sent as 500.
  */
 export type ErrorHandler<E = Environment> = (
   error: unknown,
@@ -95,15 +95,15 @@ export type ErrorHandler<E = Environment> = (
   context: Context<Params, E>,
 ) => Response | Promise<Response>;
 
-/** What a handler module may export as `config`. Unknown keys are refused when the module is loaded. */
+/** The export `config` of a handler module. Unknown keys are refused when the module is loaded. */
 export interface HandlerConfig extends HandlerSettings {
   /** Methods that the default export answers, upper case; any other is answered 405. All, if not given. */
   methods?: string[] | undefined;
   /** Whether its requests go before all others, and are served where others are refused: for health checks. */
   reserved?: boolean | undefined;
   /**
-   * Whether a request may run once more, from the beginning, when the worker that had it was lost before it answered.
-   * If not given: GET, HEAD, OPTIONS, PUT, DELETE and what has an `Idempotency-Key` may.
+   * Whether a request may run once more, from the beginning, when its worker was lost before it answered. Default:
+   * GET, HEAD, OPTIONS, PUT, DELETE and requests with an `Idempotency-Key` may.
    */
   replay?: boolean | undefined;
   /** Name of the pool of workers that runs it. */
@@ -120,11 +120,11 @@ export interface HandlerConfig extends HandlerSettings {
 }
 
 /**
- * What a `_middleware` file may export as `config`: what its folder's handlers get that say nothing else themselves.
+ * The export `config` of a `_middleware` file: defaults for the handlers of its folder.
  */
 export type FolderConfig = Omit<HandlerConfig, "methods" | "schedule">;
 
-/** Gives a default or method export its type; `defineHandler<{ id: string }>(...)` says what its route has. */
+/** Gives a default or method export its type; `defineHandler<{ id: string }>(...)` declares the parameters of its route. */
 export function defineHandler<P extends Params = Params>(
   handler: HandlerFunction<P>,
 ): HandlerFunction<P>;

@@ -1,4 +1,4 @@
-/** Who is at fault decides how an error is logged and whether anybody tries again. */
+/** The side at fault. It decides how an error is logged and which side may retry. */
 export type Fault = "client" | "handler" | "capacity" | "runtime" | "operator";
 
 const TABLE = {
@@ -35,9 +35,9 @@ export function statusOf(code: ErrorCode): number {
 export const EXIT = { drained: 0, unavailable: 69, failed: 70, config: 78 } as const;
 
 /**
- * An error with a code that a person or a program can act on.
+ * An error with a code that a user or a program can act on.
  *
- * The message reads `Cannot <do what>: <what was found>, expected <what>`. What failed first is the `cause`.
+ * The message has the form `Cannot <action>: <finding>, expected <expectation>`. The first failure is the `cause`.
  */
 export class RuntimeError extends Error {
   readonly code: ErrorCode;

@@ -1,13 +1,14 @@
 /**
- * Goes to each worker so that SIGUSR1 opens Node's inspector for the primary alone to use: on the loopback address, at
- * any free port (`node:cluster` adds `--inspect-port`), its URL told to who asks there and not printed to the log.
+ * A Node option for each worker: SIGUSR1 opens the inspector for the primary alone, on the loopback address and any
+ * free port (`node:cluster` adds `--inspect-port`). Only clients at that port learn its URL, which is not printed to
+ * the log.
  */
 export const INSPECTOR_OPTION = "--inspect-publish-uid=http";
 
-/** What comes with it from `node:cluster`, which is told to use port 0. */
+/** `node:cluster`, which is told to use port 0, adds this option. */
 export const INSPECTOR_PORT_OPTION = "--inspect-port=0";
 
-/** With what Node was started. */
+/** The options with which Node was started. */
 export interface NodeOptions {
   execArgv: readonly string[];
   /** `NODE_OPTIONS` of the environment. */

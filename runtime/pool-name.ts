@@ -1,7 +1,7 @@
 /** The pool of every handler whose config names no other. */
 export const DEFAULT_POOL = "default";
 
-/** What a pool may be called, in words: ends the sentence "found x, expected ...". */
+/** The rule for a pool's name, in words: ends the sentence "found x, expected ...". */
 export const POOL_NAME_EXPECTED = 'a name such as "reports" in lower-case letters, digits and "-"';
 
 /** Whether a pool may be called so. */

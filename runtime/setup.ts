@@ -6,7 +6,7 @@ export interface Setup {
   config: Config;
   /** The default certificate comes first; `null` when there is no TLS listener. */
   certificates: readonly [ServerCertificate, ...ServerCertificate[]] | null;
-  /** For the operator, one line each: what was read can be used, but not as it is meant. */
+  /** Warnings for the operator, one line each: usable files that are probably not as intended. */
   warnings: readonly string[];
 }
 

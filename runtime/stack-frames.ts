@@ -14,7 +14,7 @@ export interface SourcePosition {
 export interface StackFrame {
   /** As V8 tells it: `spin`, `async Object.fetch`, `RegExp.test`; `null`: none. */
   name: string | null;
-  /** `null`: in no file, such as what the language itself brings. */
+  /** `null`: in no file, for example a built-in function. */
   position: SourcePosition | null;
 }
 
@@ -97,7 +97,7 @@ export function isRuntimeCode(file: string): boolean {
   return RUNTIME_DIRS.some((folder) => file.startsWith(folder));
 }
 
-/** Folders of our own code: `runtime/`, also as the sources of what is bundled into `dist/`. */
+/** Folders of Edgicorn's code: `runtime/`, also as the sources of the bundles in `dist/`. */
 const RUNTIME_DIRS = ((): string[] => {
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
   return [join(root, "runtime") + sep, join(root, "dist") + sep];

@@ -3,10 +3,10 @@ import type { HandlerProblem } from "../handler-problem.ts";
 import { developmentPageFields, formatDevelopmentPage } from "../html-page.ts";
 import { findField } from "./find-field.ts";
 
-/** Whether somebody opens a page in a browser, rather than a program or a page asking for something. */
+/** Tells whether a user opens a page in a browser. Otherwise a program, or a page, requests a resource. */
 export function isNavigation({ method, fields }: ClientSide["head"]): boolean {
   const mode = findField(fields, "sec-fetch-mode");
-  // Browsers say it over HTTPS and to this machine; to another one over HTTP only what they take.
+  // Browsers send this field over HTTPS and to this machine. To another machine over HTTP they send `accept` only.
   if (mode !== undefined) return mode === "navigate";
   return method === "GET" && (findField(fields, "accept")?.includes("text/html") ?? false);
 }

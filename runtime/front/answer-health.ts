@@ -3,9 +3,8 @@ import type { ClientSide } from "../dispatch/client-side.ts";
 const FIELDS = "content-type\ntext/plain;charset=UTF-8\ncache-control\nno-store";
 
 /**
- * Answers whether the server can serve: 200, or 503 while no worker is ready and when it stops. The words are for
- * people; whoever checks looks at the status. It asks no worker and waits in no queue, so that overload is not taken for
- * illness.
+ * Answers whether the server can serve: 200, or 503 while no worker is ready and when it stops. The text is for users;
+ * health checks use the status. It uses no worker and no queue, so that overload does not look like a failure.
  */
 export function answerHealth(client: ClientSide, canServe: boolean): void {
   const { method } = client.head;

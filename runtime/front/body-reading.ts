@@ -13,23 +13,25 @@ const STUCK_MS = 2_000;
 /** The same where that may end the connection. */
 const STUCK_FOR_GOOD_MS = 20_000;
 
-/** By then the kernel holds what it will hold of what comes and is not read. */
+/** After this time the kernel's buffer for unread bytes is full. */
 const FILLING_MS = 1_000;
 
-/** As little as that never ends it: the library reads up to 512 KiB at a time, and loses only what is left of so much. */
+/**
+ * So few unread bytes are safe to read: the library reads up to 512 KiB at a time, and loses only a rest beyond that.
+ */
 const HARMLESS_BYTES = 128 * 1024;
 
 /** Whether the library has a mask for sockets without TLS (`false`), and with it. */
 const taught = new Set<boolean>();
 
 /**
- * The reading of a request's body: how it comes in, and whether the connection is read at all.
+ * Reads a request's body: how it comes in, and whether the connection is read at all.
  *
- *     reading ──whoever has the body holds it back, or the writer forbids it──▶ paused
+ *     reading ──the body's owner pauses it, or the writer forbids reading──▶ paused
  *        ▲─────────────────────────── neither any more ───────────────────────────┘
  *        └─────────────────────────────────┴── the last byte, or stop() ──▶ over
  *
- * Invariant: `res` is not touched any more once it is over.
+ * Invariant: `res` is not touched any more once the state is over.
  */
 export class BodyReading implements BodyFlow {
   readonly #res: HttpResponse;
@@ -38,9 +40,9 @@ export class BodyReading implements BodyFlow {
   readonly #writer: () => StreamWriter | null;
   #receivedBytes = 0;
   #lastChunkMs: number;
-  /** What the rate of the body is counted from: when it began, later by as long as we held it back. */
+  /** Start of the time for the body's rate: its beginning, moved by the pauses that the server made. */
   #sinceMs: number;
-  /** Whoever has the body wants no more of it for now. */
+  /** The body's owner has paused it. */
   #held = false;
   #paused = false;
   #pausedAtMs = 0;
@@ -53,9 +55,9 @@ export class BodyReading implements BodyFlow {
   /**
    * @param options.secure The connection uses TLS.
    * @param options.sinceMs When the request came.
-   * @param options.unreadBytes What the kernel holds at most of what the client has sent, and that at most so long ago;
-   *   `null`: that is not known.
-   * @param options.writer What writes the response on the same connection, once there is one.
+   * @param options.unreadBytes Returns how many bytes of the client the kernel holds at most, no older than the given
+   *   age; `null`: that is not known.
+   * @param options.writer The writer of the response on the same connection, once there is one.
    */
   constructor(
     res: HttpResponse,
@@ -100,7 +102,7 @@ export class BodyReading implements BodyFlow {
 
   /** Some of the body has come. */
   took(bytes: number): void {
-    // What comes although it is paused makes the library start its timer of 10 s again; to pause once more stops it.
+    // Bytes that arrive in spite of the pause make the library start its timer of 10 s again. Another pause stops it.
     if (this.#paused) this.#res.pause();
     this.#receivedBytes += bytes;
     this.#lastChunkMs = performance.now();
@@ -115,9 +117,10 @@ export class BodyReading implements BodyFlow {
   }
 
   /**
-   * The last of the body has come (a pause is advisory), or nobody wants the rest of it: it is read and dropped.
+   * Reads and drops the rest: the last byte of the body has come (a pause is advisory), or the body is not needed.
    *
-   * @returns Whether it was paused: then the library's timer of 10 s runs, and it will not stop it (uws-notes section 2).
+   * @returns Whether it was paused: then the library's timer of 10 s runs, and it will not stop it (uws-notes section
+   *   2).
    */
   letGo(): boolean {
     const wasPaused = this.#paused && !this.#over;
@@ -132,7 +135,7 @@ export class BodyReading implements BodyFlow {
     clearTimeout(this.#retryTimer);
   }
 
-  /** What limits look at; `null` while it does not depend on the client. */
+  /** The facts for the transfer limits; `null` while progress does not depend on the client. */
   progress(options: { answering: boolean }): Transfer["receiving"] {
     if (this.#paused || this.#over) return null;
     return {
@@ -144,10 +147,10 @@ export class BodyReading implements BodyFlow {
   }
 
   /**
-   * Reads on although the body is held back, when the client has taken nothing for long: it may be that it cannot tell
-   * that it has. Linux (seen with 6.18) drops what goes beyond a receive window that it has closed, the acknowledgements
-   * in it too; when both sides send again and again what the other has no room for, neither gets on until `sendTimeout`.
-   * To read opens the window. What is read is kept as after any pause.
+   * Reads on although the body is paused, when the client has read nothing for long: perhaps its acknowledgements are
+   * lost. Linux (seen with 6.18) drops segments beyond a receive window that it has closed, with the acknowledgements
+   * in them. When both sides keep sending segments for which the other has no room, neither gets on until
+   * `sendTimeout`. Reading opens the window. The bytes are kept as after any pause.
    */
   unstick(nowMs: number): void {
     const writer = this.#writer();
@@ -191,9 +194,9 @@ export class BodyReading implements BodyFlow {
     // A write may have ended the pause unnoticed; the mask of now is the one to go on with (decision 005).
     this.#res.pause();
     this.#res.resume();
-    // What it watches the socket for again is what it last watched any paused socket for; a failed write sets it right.
-    // Not at once: it may be a chunk that brought us here, and while the library reads, all that is written goes into one
-    // cork, however often we cork; of what does not fit there it loses bytes (uws-notes section 3).
+    // The library watches the socket for the events of the last paused socket. A failed write corrects this. Not at
+    // once: a chunk may have brought us here, and while the library reads, all writes go into one cork, however often
+    // they are corked. The library loses bytes that do not fit there (uws-notes section 3).
     setImmediate(() => this.#writer()?.retry());
   }
 

@@ -16,9 +16,9 @@ export interface CertificateFiles {
 export interface FoundCertificates {
   /** Sorted by name. */
   pairs: CertificateFiles[];
-  /** What makes the folder unusable: one line each. */
+  /** Reasons why the folder is unusable: one line each. */
   problems: string[];
-  /** What is probably not meant: one line each. */
+  /** Likely mistakes: one line each. */
   warnings: string[];
 }
 
@@ -26,10 +26,10 @@ export interface FoundCertificates {
  * Finds the certificates in a folder: `NAME.crt` with `NAME.key`, which is also how Kubernetes mounts a TLS secret, and
  * `fullchain.pem` with `privkey.pem`, in the folder or one below: `--certs /etc/letsencrypt/live` works as it is.
  *
- * Names that begin with a dot are skipped. A `localhost.key` alone is none of the operator's business: it is what a
- * development certificate begins with.
+ * Names that begin with a dot are skipped. A `localhost.key` alone is no mistake of the operator: it is the first file
+ * of a development certificate.
  *
- * @returns Nothing if there is no such folder.
+ * @returns An empty result if there is no such folder.
  * @throws ERR_CERTIFICATE if the folder cannot be read.
  */
 export async function findCertificateFiles(certsDir: string): Promise<FoundCertificates> {

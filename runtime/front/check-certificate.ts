@@ -1,7 +1,7 @@
 import { type KeyObject, X509Certificate, createPrivateKey } from "node:crypto";
 import { createSecureContext } from "node:tls";
 
-/** What is in a certificate's and a key's file. */
+/** The texts of a certificate's and a key's file. */
 export interface CertificatePems {
   certPath: string;
   keyPath: string;
@@ -16,11 +16,11 @@ export type CheckedCertificate =
 /**
  * Checks that a certificate can be served with a key.
  *
- * uWebSockets.js must not be the first to look: for each of these it throws "App construction failed" or says nothing at
- * all.
+ * uWebSockets.js must not be the first to check: for each of these problems it throws "App construction failed" or
+ * reports nothing at all.
  *
- * @returns The first problem, or the server's certificate with the DNS names it is good for: lower case, perhaps
- *   `*.example.com`. What a client will complain about, such as an expired certificate, is a warning.
+ * @returns The first problem, or the server's certificate with its DNS names: lower case, perhaps `*.example.com`.
+ *   Problems that only clients report, such as an expired certificate, are warnings.
  */
 export function checkCertificate(pems: CertificatePems, now: Date): CheckedCertificate {
   const { certPath, keyPath } = pems;
@@ -116,7 +116,7 @@ function describeContent(content: Buffer, expected: string): string {
 /** First byte of every certificate and key in DER. */
 const DER_SEQUENCE = 0x30;
 
-/** What BoringSSL, inside uWebSockets.js, refuses; tried out with each type. */
+/** Describes a key that BoringSSL, inside uWebSockets.js, refuses; tried out with each type. */
 function describeUnsupportedKey(key: KeyObject): string | null {
   const type = key.asymmetricKeyType;
   const curve = key.asymmetricKeyDetails?.namedCurve;

@@ -36,11 +36,11 @@ export class AddressFormatter {
 }
 
 /**
- * Tells a request's client address without asking for it, where that can be known.
+ * Knows many requests' client addresses without asking the library.
  *
- * The library hands an address out in a buffer of its own for every request: 2 µs, a sixth of what the primary spends on
- * a small request (`npm run bench`, server CPU). Behind a load balancer or Nginx all connections come from one address,
- * so it is enough to look at each connection once, when it opens.
+ * For every request the library returns an address in a new buffer: 2 µs, a sixth of the primary's time for a small
+ * request (`npm run bench`, server CPU). Behind a load balancer or Nginx all connections come from one address, so one
+ * look at each new connection is enough.
  */
 export class ConnectionAddresses {
   readonly #formatter = new AddressFormatter();

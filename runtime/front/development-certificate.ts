@@ -3,7 +3,7 @@ import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { RuntimeError } from "../errors.ts";
 
-/** Common name of the issuer: what tells our certificates from the operator's. */
+/** Common name of the issuer. It tells Edgicorn's certificates from the operator's. */
 export const DEVELOPMENT_ISSUER = "Edgicorn development";
 
 /** Whether Edgicorn made this certificate. */
@@ -53,7 +53,9 @@ export async function createDevelopmentCertificate(
 
 const DAY_MS = 24 * 3_600_000;
 
-/** With the day before: 397 days. Browsers refuse more than 398 of what an authority signs, 825 (Apple) of anything. */
+/**
+ * With the day before: 397 days. Browsers refuse more than 398 for a certificate of an authority, 825 (Apple) for any.
+ */
 const VALIDITY_MS = 396 * DAY_MS;
 
 /** Virtual machines wake up with old clocks. */
@@ -73,7 +75,7 @@ async function readKey(path: string): Promise<KeyObject> {
   );
 }
 
-/** Writes a whole file under a name that nobody has; leaves the file of whoever was first. */
+/** Writes a whole file under a new name, and publishes it unless another process was first. */
 async function publishIfAbsent(path: string, content: string, mode: number): Promise<void> {
   const draft = await writeDraft(path, content, mode);
   try {

@@ -10,7 +10,7 @@ export interface HeadLimits {
 
 export interface HeadSize {
   requestLineBytes: number;
-  /** What of it is path and query. */
+  /** The part of it that is path and query. */
   targetBytes: number;
   fields: number;
   fieldsBytes: number;

@@ -20,7 +20,9 @@ interface InheritedPort {
 
 type SharedOptions = Omit<ListenerOptions, keyof Place | "isShared" | "certificates">;
 
-/** All places where a server listens: one for plain HTTP, one for TLS, or either. They open, change and end together. */
+/**
+ * All places where a server listens: one for plain HTTP, one for TLS, or either. They open, change and end together.
+ */
 export class Listeners {
   readonly #all: Listener[] = [];
   readonly #inherited: readonly InheritedPort[];
@@ -42,9 +44,10 @@ export class Listeners {
   }
 
   /**
-   * Accepts at all of these places from then on.
+   * Accepts connections at all of these places.
    *
-   * @throws RuntimeError `ERR_LISTEN`, as `Listener.open`. What was opened before is to be closed.
+   * @throws RuntimeError `ERR_LISTEN`, like `Listener.open`. The caller must close the listeners that were opened
+   *   before.
    */
   async open(
     uws: Uws,
@@ -58,7 +61,7 @@ export class Listeners {
     }
   }
 
-  /** Other rules for what begins from now on. */
+  /** Applies other rules to requests from now on. */
   change(changes: ListenerChanges): void {
     for (const listener of this.#all) listener.change(changes);
   }

@@ -20,7 +20,7 @@ export function findPortOwner(port: number): PortOwner | null {
   return { pid, program: pid === null ? null : read(`/proc/${pid}/comm`)?.trim() || null };
 }
 
-/** `process 123 (nginx)`, or what else is known. */
+/** Returns `process 123 (nginx)`, or the known part of it. */
 export function describePortOwner({ pid, program }: PortOwner): string {
   if (pid === null) return "another program, of another user";
   return program === null ? `process ${pid}` : `process ${pid} (${program})`;
@@ -64,7 +64,7 @@ function findHolder(target: string): number | null {
   return null;
 }
 
-// What is gone by now, or belongs to another user, tells nothing.
+// The process is gone, or belongs to another user.
 
 function read(path: string): string | null {
   try {

@@ -12,10 +12,10 @@ export interface Place {
 }
 
 /**
- * Finds out whether the port is free. Returns it, or one that is free now: left to the library, "any free port" is one that
- * it does not share (uSockets, `bsd_create_listen_socket`).
+ * Finds out whether the port is free. Returns it, or for "any free port" one that is free now: the library would choose
+ * a port that it does not share (uSockets, `bsd_create_listen_socket`).
  *
- * @throws RuntimeError `ERR_LISTEN` that says why nobody can listen there.
+ * @throws RuntimeError `ERR_LISTEN` with the reason why the port cannot be used.
  */
 export async function probePort(place: Place): Promise<number> {
   const { host, port } = place;
@@ -52,8 +52,8 @@ export const LACKS_PRIVILEGE =
 
 /** Reason for which a port is refused that has an owner; `null`: it is not known. */
 export function describeTaken(owner: PortOwner | null): string {
-  const who = owner === null ? "another program" : describePortOwner(owner);
-  return `the port is in use by ${who}`;
+  const holder = owner === null ? "another program" : describePortOwner(owner);
+  return `the port is in use by ${holder}`;
 }
 
 /** Says why a port cannot be opened, and by which process it is taken. */

@@ -15,11 +15,13 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const UNCOMMON = /[^\0-\x7e]/;
 const DIGITS = /^\d+$/;
 
-/** What the library makes of bytes that are not UTF-8; a client that sends this character itself is refused with them. */
+/** The library's replacement for bytes that are not UTF-8. A client that sends this character itself is refused too. */
 const REPLACEMENT = "\ufffd";
 const DEL = "\x7f";
 
-/** With these a client sends a length, 0 where there is no body (RFC 9110 section 8.6). Without one it may be hidden. */
+/**
+ * With these a client sends a length, 0 where there is no body (RFC 9110 section 8.6). Without one it may be hidden.
+ */
 const EXPECTS_BODY: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 
 /** The library ends the connection after the answer for any value of this length. */
@@ -29,8 +31,8 @@ const LIBRARY_CLOSES_LENGTH = "close".length;
 const PLAIN_OPTIONS: ReadonlySet<string> = new Set(["close", "keep-alive", "te", "upgrade"]);
 
 /**
- * Fields that stay although `Connection` names them. They are meant for the end of the way, and who may name them could hide
- * from a handler who asks, or whom a proxy has seen.
+ * Fields that stay although `Connection` names them. They are end-to-end. A client that could remove them could hide
+ * its identity, or the addresses that a proxy has seen, from a handler.
  */
 const END_TO_END =
   /^(?:host|authorization|cookie|origin|referer|forwarded|via|x-real-ip|cache-control|if-.*|content-.*|x-forwarded-.*|sec-.*|.*-user|remote-.*)$/;
@@ -45,8 +47,8 @@ const SEPARATORS_BYTES = 4;
 const REMEMBERED_NAMES = 1024;
 
 /**
- * Reads request heads out of uWebSockets.js and refuses what its parser lets pass (uws-notes section 2). One reader
- * per listener: the state below belongs to the head being read, which never outlives one call.
+ * Reads request heads out of uWebSockets.js and refuses invalid ones that its parser accepts (uws-notes section 2). One
+ * reader per listener: the state below belongs to the head being read, which never outlives one call.
  */
 export class HeadReader {
   readonly #origins: OriginResolver;
@@ -79,9 +81,9 @@ export class HeadReader {
   }
 
   /**
-   * Copies all that is needed: `req` is dead once the callback that got it has returned.
+   * Copies all needed parts: `req` is dead once its callback has returned.
    *
-   * @param knownMethod What `req` would say, if the caller knows it: to ask costs a string.
+   * @param knownMethod The method, if the caller knows it: asking `req` costs a string.
    */
   read(
     req: HttpRequest,
@@ -121,8 +123,8 @@ export class HeadReader {
     if (origin === null) return { status: 400, reason: "Host names no origin" };
     const bodyBytes = this.#bodyBytes();
     if (typeof bodyBytes === "object" && bodyBytes !== null) return bodyBytes;
-    // The parser reads some wrong chunk sizes as the end of the body, and a field with an empty name hides all that follow
-    // it, Content-Length too: the bytes after such a request must never be run as another one.
+    // The parser reads some wrong chunk sizes as the end of the body, and a field with an empty name hides all that
+    // follow it, Content-Length too: the bytes after such a request must never be run as another one.
     if (bodyBytes === null) this.isLast = true;
     else if (this.#contentLength === null && EXPECTS_BODY.has(method)) this.isLast = true;
     if (this.#connection !== null) this.#readConnection(this.#connection);
@@ -229,8 +231,8 @@ export class HeadReader {
 }
 
 /**
- * `null` for `chunked`, the only coding there is here. The parser takes any other for it, so its idea of where the body ends
- * cannot be trusted.
+ * `null` for `chunked`, the only coding there is here. The parser takes any other for it, so its idea of where the body
+ * ends cannot be trusted.
  *
  * @param coding In lower case.
  */

@@ -4,7 +4,7 @@ import type { HttpResponse } from "./uws.ts";
 import { prepareFields, type PreparedFields } from "./response-fields.ts";
 import { bodyBytesOf, writeResponse } from "./write-response.ts";
 
-/** What is known of a request whose head could not be trusted. */
+/** The facts about a request whose head could not be trusted. */
 export interface RefusedHead {
   /** 499 when the client left before it was told. */
   status: number;
@@ -30,12 +30,12 @@ const FIELDS_OF_405 = toFields(`content-type\ntext/plain;charset=UTF-8\nallow\n$
 /**
  * Answers a head whose end, and so the beginning of the next request, cannot be trusted, and closes the connection.
  *
- * Not in the callback that brought it: the library would parse what follows in the same read as a request of its own and
- * hand it to a handler, although the response says that the connection ends. While this one is pending it closes the
- * connection instead (uws-notes section 2, pipelining). A microtask would still come before the parser goes on.
+ * Not in the callback that brought it: the library would parse the rest of the same read as another request and pass it
+ * to a handler, although the response says that the connection ends. While this answer is pending, the library closes
+ * the connection instead (uws-notes section 2, pipelining). A microtask would still run before the parser goes on.
  *
  * @param options.libraryCloses The library ends the connection with the answer, because the client has asked for that.
- * @param onFinished It is answered, or its client left (status 499). Called once.
+ * @param onFinished The head is answered, or its client left (status 499). Called once.
  */
 export function refuseHead(
   res: HttpResponse,

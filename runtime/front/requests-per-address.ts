@@ -1,12 +1,12 @@
 /**
- * Counts the requests in flight of each client address, and says when one has too many.
+ * Counts the requests in flight of each client address, and tells when one has too many.
  *
- * Requests, not connections: of a connection that closes the library no longer knows whose it was. With HTTP/1.1 a
- * connection has one request in flight at most, so this is what nginx's `limit_conn` counts: connections that are being
- * served. Those that are idle or still send a head are not in it; they last 12 s at most.
+ * Requests, not connections: when a connection closes, the library has forgotten its address. With HTTP/1.1 a
+ * connection has at most one request in flight, so this is the count of nginx's `limit_conn`: connections that are
+ * being served. Idle connections, and those that still send a head, do not count; they last 12 s at most.
  */
 export class RequestsPerAddress {
-  /** May change: what is in flight counts on. */
+  /** May change: requests in flight stay counted. */
   most: number;
   /** Only addresses that have any: as many entries as there are requests in flight, at most. */
   readonly #inFlight = new Map<string, number>();

@@ -12,13 +12,14 @@ export interface PreparedFields {
   kept: FieldLines;
   /** For the last one of its connection. */
   last: FieldLines;
-  /** What the block said of the body's size: only a response without a body may say so itself. */
+  /** The body's size according to the block. Only a response without a body may state it itself. */
   contentLength: string | null;
 }
 
 /**
- * How long a client may rely on an idle connection, in seconds. The library closes it after 8 to 12 s, unasked; a request that
- * is sent at that moment fails. Node's agents and undici close theirs before. Measured: no difference in CPU per request.
+ * How long a client may rely on an idle connection, in seconds. The library closes it after 8 to 12 s, unasked; a
+ * request that is sent at that moment fails. Node's agents and undici close theirs before. Measured: no difference in
+ * CPU per request.
  */
 const KEEP_ALIVE = "timeout=7";
 
@@ -33,8 +34,8 @@ const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const DIGITS = /^\d+$/;
 
 /**
- * Fields that are ours to write: framing, the connection, the time (RFC 9110 sections 6.6.1, 7.6.1; RFC 9112 section 6).
- * A handler that proxies an answer brings them along.
+ * Fields that are ours to write: framing, the connection, the time (RFC 9110 sections 6.6.1, 7.6.1; RFC 9112 section
+ * 6). A handler that proxies an answer brings them along.
  */
 const OURS: ReadonlySet<string> = new Set([
   "connection",
@@ -66,8 +67,8 @@ export class ResponseFields {
 }
 
 /**
- * Leaves out what is ours to write and joins the rest into what one call can write: a name, and a value that goes on
- * with further lines. uWebSockets.js writes values as they are, and each call into it costs more than the text.
+ * Leaves out the fields that the server writes itself, and joins the others for one call: a name, and a value that goes
+ * on with further lines. uWebSockets.js writes values as they are, and each call into it costs more than the text.
  */
 export function prepareFields(block: string): PreparedFields | null {
   const parts = block === "" ? [] : block.split("\n");

@@ -7,7 +7,7 @@ import type { UwsClientSide } from "./uws-client-side.ts";
 import { isSmall } from "./write-response.ts";
 
 /**
- * Answers from the public folder; false when nothing there answers this request, which is then somebody else's.
+ * Answers from the public folder; false when no file there answers this request.
  *
  * @param target `path` is decoded and safe; `search` has its `?`.
  * @param onError A file could not be read to its end; the client's connection is broken off.
@@ -49,7 +49,7 @@ function sendNow(
   { status, fields, contentLength, body }: StaticAnswer,
 ): void {
   if (body.kind === "bytes" && !isSmall(body.bytes)) {
-    // `respond` would copy it: what that is given is lent, and this is ours.
+    // `respond` would copy the body: it expects lent bytes, but these belong to the cache.
     const head = { status, statusText: "", fields, lengthBytes: body.bytes.length };
     client.respondStream(head, new BytesSource(body.bytes));
     return;

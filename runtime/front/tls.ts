@@ -14,13 +14,13 @@ export interface ServerCertificate extends CertificateFiles {
   names: string[];
   /** Unix time. */
   notAfterMs: number;
-  /** Made by Edgicorn, or put there by somebody. */
+  /** Made by Edgicorn, or put there by the operator. */
   origin: "development" | "operator";
-  /** Of what is in both files. */
+  /** Digest of both files. */
   digest: string;
 }
 
-/** What is in `certs/`. Plain data. */
+/** The certificates in `certs/`. Plain data. */
 export interface LoadedCertificates {
   /** The first is the default: for clients that name no server, or one that no certificate is for. */
   certificates: [ServerCertificate, ...ServerCertificate[]];
@@ -52,9 +52,9 @@ export async function loadCertificates(
 }
 
 /**
- * Reads and checks what is in a folder of certificates, and makes none: there may be no certificate in it.
+ * Reads and checks the certificates of a folder, and makes none: there may be none in it.
  *
- * @param certsDir Absolute.
+ * @param certsDir Absolute path.
  * @throws ERR_CERTIFICATE as `loadCertificates` does.
  */
 export function inspectCertificates(
@@ -124,7 +124,7 @@ function finish({ certificates, warnings }: LoadedFolder, created: boolean): Loa
   return { certificates: [first, ...others], created, warnings: [...warnings, ...repeated] };
 }
 
-/** Who comes first is the default, and keeps a name that two have. Equal ones stay in the order of their names. */
+/** The first one is the default, and keeps a name that two have. Equal ones are sorted by name. */
 function rank({ name, origin }: ServerCertificate): number {
   if (name === "default") return 0;
   return origin === "operator" ? 1 : 2;

@@ -41,7 +41,7 @@ export function findBreach(
   return null;
 }
 
-/** What a setting is, in its unit. */
+/** Returns the value of a setting, in its unit. */
 export function valueOf(setting: TransferSetting, limits: TransferLimits): number {
   switch (setting) {
     case "bodyTimeout":

@@ -12,7 +12,7 @@ const SWEEP_MS = 1_000;
 const GROUPS = 100;
 const TURN_MS = SWEEP_MS / GROUPS;
 
-/** The library cuts what stands still for 8 to 12 s; half of that is often enough to say that it is ours to decide. */
+/** The library cuts connections that stand still for 8 to 12 s. Half of that is often enough to decide first. */
 const SWEEPS_PER_KEEP_ALIVE = 4;
 
 /** After a pause of the process each client is looked at that often at most, once to say that it is ours. */
@@ -24,7 +24,7 @@ export interface Transferring extends Numbered {
   check(nowMs: number, options: { keepAlive: boolean }): void;
 }
 
-/** Looks at each client of which bytes are on their way, for whether it is too slow. Wakes nobody while there is none. */
+/** Checks regularly whether the clients with bytes on their way are too slow. Has no timer while there are none. */
 export class TransferSweep<T extends Transferring> {
   readonly #groups = Array.from({ length: GROUPS }, () => new ExchangeTable<T>());
   #timer: NodeJS.Timeout | null = null;
@@ -41,7 +41,7 @@ export class TransferSweep<T extends Transferring> {
     this.#groups[client.id % GROUPS]?.delete(client.id);
   }
 
-  /** Looks at nobody any more. Returns those of which bytes are still on their way. */
+  /** Stops all checks. Returns the clients that still have bytes on their way. */
   stop(): T[] {
     this.#pause();
     return this.#groups.flatMap((group) => [...group.values()]);

@@ -3,23 +3,31 @@ import { readFile } from "node:fs/promises";
 /** Of connections over IPv4 alone, and of those to a socket for both. */
 const TABLES = ["/proc/self/net/tcp", "/proc/self/net/tcp6"] as const;
 
-/** A table serves for so many times as long as it took to be read: to look at 100,000 connections takes a tenth of a second. */
+/**
+ * A table serves for so many times as long as it took to be read: to look at 100,000 connections takes a tenth of a
+ * second.
+ */
 const SERVES_TIMES = 20;
-/** No longer than that: the loop may be slow to read it when it has much else to do, which takes nothing from anybody. */
+/**
+ * No longer than that: the loop may be slow to read it when it has much else to do, which takes nothing from anybody.
+ */
 const MOST_SERVES_MS = 5_000;
 
-/** How much the kernel holds of what clients have sent and nobody has read yet. */
+/** Tells how many bytes of clients the kernel holds that were not read yet. */
 export class UnreadBytes {
-  /** It has a line for each connection of the machine: whoever asks while it is read, or soon after, gets that one. */
+  /**
+   * The table has a line for each connection of the machine, so all callers during a reading, or soon after, share it.
+   */
   #reading: { readonly startMs: number; readonly table: Promise<UnreadTable> } | null = null;
 
   /**
-   * The most of any connection that comes from this address to this port, since the library tells no port of the client's.
+   * Returns the most of any connection from this address to this port, since the library does not tell the client's
+   * port.
    *
-   * @param address As the library tells it: 4 or 16 bytes, most significant first.
-   * @param maxAgeMs What was so longer ago is of no use.
-   * @returns Bytes; `null` where it is not known: not on Linux, there is no such connection, or what was read last is older
-   *   than that and still has to serve. To be asked again then.
+   * @param address From the library: 4 or 16 bytes, most significant first.
+   * @param maxAgeMs Older results are useless.
+   * @returns Bytes; `null` if not known: not on Linux, there is no such connection, or the last reading is older than
+   *   that and must still be used. Ask again later.
    */
   async find(port: number, address: ArrayBuffer, maxAgeMs: number): Promise<number | null> {
     const askedMs = performance.now();

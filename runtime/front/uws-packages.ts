@@ -85,7 +85,7 @@ export function explainFailure(uws: InstalledUws, error: unknown): FailedUws {
   };
 }
 
-/** What decides which binaries load. */
+/** The properties of a machine that decide which binaries load. */
 export interface Machine {
   platform: string;
   arch: string;
@@ -100,7 +100,7 @@ export interface Machine {
 /** Describes this machine. Takes some milliseconds. */
 export function readMachine(): Machine {
   const { platform, arch, version: nodeVersion, versions, report } = process;
-  // Node's types leave out what the report says.
+  // Node's types lack the members of the report.
   const { header } = report.getReport() as { header?: { glibcVersionRuntime?: string } };
   return {
     platform,
@@ -111,7 +111,7 @@ export function readMachine(): Machine {
   };
 }
 
-/** Says that no binary loads: what was found, what is expected, and why each package was not taken. */
+/** Describes that no binary loads: the machine, the expectation, and why each package was not used. */
 export function describeNoBinary(
   machine: Machine,
   { failed, choice }: { failed: readonly FailedUws[]; choice: UwsChoice },
@@ -178,7 +178,7 @@ function toReason(message: string): string {
   }
   const file = /Cannot find module '[^']*uws_(\w+)_(\w+)_(\d+)\.node'/.exec(message);
   if (file !== null) return `has no binary for Node ABI ${file[3]} on ${file[1]}-${file[2]}`;
-  // Both packages put their own sentence, which promises more than holds, before what Node says.
+  // Both packages put a sentence of their own, which promises too much, before Node's message.
   const lines = message.split("\n").filter((line) => line.trim() !== "");
   return `cannot be loaded: ${(lines.find((line) => line.startsWith("Error: ")) ?? lines[0] ?? "").replace(/^Error: /, "")}`;
 }

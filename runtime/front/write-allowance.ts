@@ -1,13 +1,13 @@
 import type { TurnClock } from "../turn-clock.ts";
 
 /**
- * What is written at once the library keeps in memory until the client takes it. A client that sends thousands of
- * requests in one piece and reads nothing would fill it: beyond this, answers wait for the client, and the library
- * closes a connection on which a request comes while an answer waits.
+ * The library keeps written bytes in memory until the client takes them. A client that sends thousands of requests in
+ * one piece and reads nothing would fill it. Beyond this bound, answers wait for the client, and the library closes a
+ * connection on which a request comes while an answer waits.
  */
 const WRITES_PER_TURN_BYTES = 4 * 1024 * 1024;
 
-/** Counts what is written in one turn of the loop, and says when that is too much. */
+/** Counts the bytes that are written in one turn of the event loop, and tells when they are too many. */
 export class WriteAllowance {
   readonly #clock: TurnClock;
   #turnMs = 0;

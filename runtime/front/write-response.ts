@@ -2,7 +2,7 @@ import { STATUS_CODES } from "node:http";
 import type { FieldLines, PreparedFields } from "./response-fields.ts";
 import type { HttpResponse } from "./uws.ts";
 
-/** Above this a body is sent as the client takes it; `end` would copy and keep what is not sent yet. */
+/** A larger body is sent as the client takes it; `end` would copy and keep the unsent part. */
 const WHOLE_BYTES = 16_000;
 
 const STATUS_TEXT = /^[\t\x20-\x7e]*$/;
@@ -11,7 +11,7 @@ export interface ResponseToWrite {
   /** Of the request: an answer to HEAD has no body. */
   method: string;
   status: number;
-  /** `""`, or what cannot be written: the standard phrase. */
+  /** `""`, or a text that cannot be written: the standard phrase. */
   statusText: string;
   fields: PreparedFields;
   body: string | Uint8Array | null;
@@ -19,11 +19,12 @@ export interface ResponseToWrite {
 }
 
 /**
- * What becomes of the connection after the response. Only a response after which it stays says for how long.
+ * The future of the connection after the response. Only a response after which it stays states for how long.
  *
- * `announce` says `Connection: close` and leaves it to the library, if the client has asked it to close, else to the client
- * and the idle timer: to close while the client still sends its body resets the connection, and the response is lost with
- * it (uws-notes section 3). `close` says so too, and no further request of the connection is run.
+ * `announce` sends `Connection: close` and leaves the closing to the library, if the client has asked for it, else to
+ * the client and the idle timer. Closing while the client still sends its body would reset the connection, and the
+ * response would be lost with it (uws-notes section 3). `close` sends the field too, and no further request of the
+ * connection is run.
  */
 export type Ending = "keep" | "announce" | "close";
 
@@ -64,8 +65,8 @@ export function writeResponse(res: HttpResponse, response: ResponseToWrite): boo
 }
 
 /**
- * Writes a head with nothing behind it as one status line: what the library has for it does not close the connection, or says
- * a length that is wrong. To the library the response goes on, so it runs no further request of the connection.
+ * Writes a head without a body as one status line: the library's own method either does not close the connection, or
+ * sends a wrong length. For the library the response goes on, so it runs no further request of the connection.
  */
 function writeLastHead(res: HttpResponse, response: ResponseToWrite): void {
   const { method, status, statusText, fields, body } = response;
@@ -109,7 +110,7 @@ function fieldsOf({ fields, ending }: Pick<ResponseToWrite, "fields" | "ending">
   return ending === "keep" ? fields.kept : fields.last;
 }
 
-/** Says that the connection ends, for whatever does not say so itself. Call it inside `cork`. */
+/** Announces the end of the connection, for responses that do not do so themselves. Call it inside `cork`. */
 export function writeEnding(res: HttpResponse, ending: Ending): void {
   if (ending !== "keep") res.writeHeader("Connection", "close");
 }
@@ -120,7 +121,7 @@ function statusLine(status: number, statusText: string): string {
   return `${status} ${text}`;
 }
 
-/** What the size of the body would have been for GET, where it is known (RFC 9110 section 9.3.2). */
+/** Writes the size that the body would have had for GET, if it is known (RFC 9110 section 9.3.2). */
 function writeLength(res: HttpResponse, { fields, body }: ResponseToWrite): void {
   const length = headLength(fields, body);
   if (length !== null) res.writeHeader("content-length", length);

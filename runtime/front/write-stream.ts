@@ -9,11 +9,11 @@ import { type Ending, writeEnding, writeHead, writeResponse } from "./write-resp
  */
 const WRITE_BYTES = 16_000;
 
-/** A head up to here leaves together with the first of the body; a line of the status and what the library adds included. */
+/** A head up to this size leaves together with the first part of the body. Includes the library's own lines. */
 const SMALL_HEAD_BYTES = 4_000;
 const OWN_HEAD_BYTES = 400;
 
-/** Most that one `tryEnd` is given; it takes what the socket takes and loses nothing. */
+/** Most bytes for one `tryEnd`. It takes as many as the socket takes, and loses none. */
 const TRY_END_BYTES = 256 * 1024;
 
 /** How much of a piece is kept to find out with whether the rest of it has left, a byte at a time. */
@@ -25,7 +25,7 @@ const PROBE_PAUSE_MS = 2;
 /** The same once there is reason to hope for room. */
 const HOPEFUL_PAUSE_MS = 64;
 
-/** How long it may take at most that what was written has left, if there is nothing to find out with. */
+/** Longest time until written bytes have left, if there is no byte to find out with. */
 const DRY_MS = 1_000;
 
 export interface StreamResponse {
@@ -55,13 +55,14 @@ const END_GRACE_MS = 1_000;
 export type StreamOutcome = "complete" | "broken" | "unbegun";
 
 /**
- * A response whose body comes piece by piece. It reads from the source only what the client takes.
+ * A response whose body comes piece by piece. It reads from the source only as many bytes as the client takes.
  *
  *     waiting ──▶ writing ──▶ blocked (socket full) ──onWritable, or retry──▶ writing ──source ended──▶ done
  *        └───────────┴─ source failed, or does not have the announced size ──▶ done (unbegun, broken)
  *
- * It waits for a turn of its own before it writes chunks: in a callback of the library all writes share one cork, and of
- * several chunks that do not fit it would lose some. By then a short stream may have come as a whole, and leaves as one.
+ * It waits for a turn of its own before it writes chunks: in a callback of the library all writes share one cork, and
+ * the library would lose some of several chunks that do not fit. By then a short stream may be complete, and leaves as
+ * one piece.
  */
 export class StreamWriter {
   readonly #res: HttpResponse;
@@ -80,7 +81,7 @@ export class StreamWriter {
   #takenOffset = 0;
   /** Read, and to be written before all that is read later. */
   #kept: Uint8Array | null = null;
-  /** Where it is joined with what is read then. */
+  /** Buffer in which the kept bytes are joined with new ones. */
   #joined: Uint8Array | null = null;
   /** When the next of them may be tried, and how long after it the one after that. */
   #probeAtMs = 0;
@@ -89,7 +90,7 @@ export class StreamWriter {
   #probing = false;
   /** A write did not fit, and none has fitted since: the library may still have some of the response. */
   #unsure = false;
-  /** When the client last took something; what a stall is counted from. */
+  /** When the client last took bytes; a stall counts from here. */
   progressMs: number = performance.now();
 
   constructor(
@@ -138,7 +139,7 @@ export class StreamWriter {
     return this.#response.ending === "close";
   }
 
-  /** Writes the head with what is there of the body. */
+  /** Writes the head with the available part of the body. */
   start(): void {
     if (this.#state === "done") return;
     // One callback for the whole response: to replace it from inside itself is unreliable (uws-notes section 3).
@@ -179,7 +180,7 @@ export class StreamWriter {
     this.#pump();
   }
 
-  /** A write may fit again before long: what waits is to be tried sooner than the last failures would have it. */
+  /** A write may fit again soon: retry earlier than the last failures would ask for. */
   expectRoom(): void {
     this.#probeAtMs = 0;
     this.#probePauseMs = HOPEFUL_PAUSE_MS;
@@ -225,7 +226,7 @@ export class StreamWriter {
   }
 
   #onWritable(offset: number): void {
-    // While it waits, room is of no use: what an earlier response has left leaves with the first write.
+    // While it waits, room is of no use: the rest of an earlier response leaves with the first write.
     if (this.#state === "done" || this.#state === "waiting") return;
     this.progressMs = performance.now();
     if (this.#lengthBytes === null) {
@@ -283,7 +284,7 @@ export class StreamWriter {
       return kept.subarray(0, end);
     }
     this.#kept = null;
-    // The library copies what it is given.
+    // The library copies the bytes.
     this.#joined ??= new Uint8Array(WRITE_BYTES);
     this.#joined.set(kept);
     this.#joined.set(more, kept.length);
@@ -291,8 +292,8 @@ export class StreamWriter {
   }
 
   /**
-   * Whether a piece has left is told by the next write only. Where that has to be known, the last few bytes wait for the
-   * next piece; if there is none they follow one by one until the first of them tells.
+   * Whether a piece has left is told by the next write only. Where that has to be known, the last few bytes wait for
+   * the next piece; if there is none they follow one by one until the first of them tells.
    */
   #write(piece: Uint8Array): void {
     if (piece.length <= KEPT_BYTES || !(this.#losesInput || this.#closes)) {
@@ -300,7 +301,7 @@ export class StreamWriter {
       return;
     }
     const end = piece.length - KEPT_BYTES;
-    // A copy: what a source has given is valid until it is asked again.
+    // A copy: the source's bytes are valid until the next read.
     this.#kept = new Uint8Array(piece.subarray(end));
     this.#writeChunk(piece.subarray(0, end));
   }
@@ -338,7 +339,8 @@ export class StreamWriter {
       this.#endWhole(rest);
       return;
     }
-    // Only the first call writes the length. After one that is told of another the response is never complete to the library.
+    // Only the first call writes the length. After one that is told of another the response is never complete to the
+    // library.
     const toldTotal = this.#closes && this.#headWritten ? total + 1 : total;
     this.#cork(() => {
       [taken] = this.#res.tryEnd(rest, toldTotal);
@@ -379,7 +381,8 @@ export class StreamWriter {
       this.#cork(() => this.#res.end());
       this.#finish();
     } else if (this.#headWritten) {
-      // Its own way to close would write a field into the body. It reads no further request, and its timer closes in the end.
+      // Its own way to close would write a field into the body. It reads no further request, and its timer closes in
+      // the end.
       this.#res.pause();
       this.#cork(() => this.#res.end());
       this.#leftOpen = false;
@@ -409,10 +412,10 @@ export class StreamWriter {
   }
 }
 
-/** All that was announced was sent. A source that goes on all the same would wait for ever for somebody to read it. */
+/** Stops a source after all announced bytes. A source that continues would wait forever for a reader. */
 function letEnd(body: BodySource): void {
   if (body.state !== "open") {
-    // It may have lent what was sent last.
+    // The source may have lent the last bytes.
     body.cancel();
     return;
   }
