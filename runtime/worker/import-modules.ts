@@ -107,9 +107,11 @@ async function describeUnlinked(
   const shown = others.slice(0, MOST_NAMES).map((each) => JSON.stringify(each));
   const more = others.length > MOST_NAMES ? " and others" : "";
   const offers = shown.length > 0 ? `, it has ${shown.join(", ")}${more}` : "";
-  if (name === "default" || !names.includes("default")) return `${text}${offers}`;
+  // CommonJS whose names cannot be read without running it.
+  const isWhole = others.length === 0 && names.includes("default") && name !== "default";
+  if (!isWhole) return `${text}${offers}`;
   const whole = `import all from ${JSON.stringify(module)}; const { ${name} } = all`;
-  return `${text}${offers}; or it is part of the default export: ${whole}`;
+  return `${text}, only a default one: ${whole}`;
 }
 
 async function listExports(module: string, compiledFile: string): Promise<string[] | null> {

@@ -140,8 +140,8 @@ describe("loadGeneration()", () => {
     assert.deepEqual(lines, [
       "handlers/throws.ts:5:3: ReferenceError: foo is not defined",
       "handlers/helper.ts:4:9: RangeError: no",
-      'handlers/missing.ts:3:15: cannot find "not-there": is it installed?',
-      "handlers/renamed.ts:2: SyntaxError: The requested module 'hono' does not provide an export named 'nope'",
+      'handlers/missing.ts:3:15: cannot find "not-there": not installed, run "npm install not-there"',
+      'handlers/renamed.ts:2: "hono" has no export "nope", it has "Context", "Hono"',
       'handlers/string.ts: threw string "boom"',
       "handlers/nothing.ts: threw undefined",
       "handlers/library.ts:3:8: AssertionError: 1 == 2",
