@@ -36,7 +36,7 @@ async function serving(server: TestServer): Promise<number> {
   return Number(await (await server.fetch("/")).text());
 }
 
-describe("SIGUSR2", { timeout: 60_000 }, () => {
+describe("SIGUSR2", { timeout: 180_000 }, () => {
   it("moves to a new process under load, loses nothing, and stays as its parent", async (t) => {
     const flags = ["--access-log", "off"];
     const server = await startServer(t, { handlers: { "index.ts": PARENT }, workers: 1, flags });
