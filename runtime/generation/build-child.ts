@@ -1,4 +1,6 @@
-/** Entry of the build process: takes its orders from the parent, builds once, reports, exits after all that it started. */
+/**
+ * Entry of the build process: takes its orders from the parent, builds once, reports, exits after all that it started.
+ */
 import type { ChildProcess } from "node:child_process";
 import { subscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
@@ -11,8 +13,8 @@ import type { FromBuild, ToBuild } from "./build-messages.ts";
 import { buildGeneration } from "./build.ts";
 
 /**
- * The compiler's own process, which esbuild neither gives out nor waits for. Without a parent it would pass to process 1,
- * and stay a zombie where that is the server itself.
+ * The compiler's own process, which esbuild neither gives out nor waits for. Without a parent it would pass to process
+ * 1, and stay a zombie where that is the server itself.
  */
 const children: ChildProcess[] = [];
 // https://nodejs.org/api/diagnostics_channel.html#child-process
@@ -23,11 +25,11 @@ subscribe("child_process", (message) => {
 
 const stop = new AbortController();
 process.once("SIGTERM", () => stop.abort());
-// A terminal and a process group send these to all processes; the parent decides what they mean for this one.
+// A terminal and a process group send these to all processes. The parent decides for this one.
 for (const signal of ["SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2"] as const) {
   process.on(signal, () => {});
 }
-// Nobody is left to build for.
+// The parent is gone.
 process.once("disconnect", () => stop.abort());
 // The parent, and only `buildInChild`, sends one message of this type.
 process.once("message", (options: ToBuild) => void build(options));

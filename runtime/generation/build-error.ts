@@ -1,6 +1,6 @@
 import { RuntimeError } from "../errors.ts";
 
-/** Handlers that cannot be built, with what was read of them: whoever waits for the mistake to be mended watches that. */
+/** Handlers that cannot be built, with the files that were read: development watches these for the next change. */
 export class BuildError extends RuntimeError {
   /** Absolute paths of the local files that were read until then. */
   readonly inputs: readonly string[];

@@ -19,7 +19,7 @@ export interface BuildProcessOptions extends BuildOptions {
 
 /**
  * Builds a generation in a process of its own, so that the caller's event loop stays free, and waits until that process
- * has ended: whatever the outcome, it leaves no process and no half generation behind.
+ * has ended. It leaves no process and no half generation behind, however it ends.
  *
  * @throws RuntimeError ERR_HANDLER_LOAD as `buildGeneration` does, and if the process dies or takes too long; the
  *   signal's reason.
@@ -49,12 +49,12 @@ interface Outcome {
   error: Error | null;
   exitCode: number | null;
   exitSignal: NodeJS.Signals | null;
-  /** The end of what it wrote to standard error. */
+  /** The end of its output on standard error. */
   lastWords: string;
 }
 
 function startChild(entry: URL): ChildProcess {
-  // From source the process needs what runs this one; it must not inherit `--inspect` or `--test`.
+  // From source the process needs the same loader as this one; it must not inherit `--inspect` or `--test`.
   const execArgv = entry.pathname.endsWith(".ts") ? ["--import", import.meta.resolve("tsx")] : [];
   return fork(fileURLToPath(entry), [], { execArgv, stdio: ["ignore", "ignore", "pipe", "ipc"] });
 }

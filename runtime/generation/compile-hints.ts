@@ -7,9 +7,9 @@ import { pickNearest } from "../nearest.ts";
 const EXTENSIONS = "code, .json, .txt, .html, .css, .md, .sql, .svg, .graphql, .bin and .wasm";
 
 /**
- * Says what to do about a message of the compiler; "" where the message says it.
+ * Returns advice about a message of the compiler; "" if the message says enough.
  *
- * @param file Absolute path of the file that the message is about.
+ * @param file Absolute path of the file with the problem.
  */
 export function hintAt(text: string, file: string): string {
   const unresolved = /^Could not resolve "(\.[^"]*)"/.exec(text)?.[1];

@@ -123,7 +123,7 @@ async function writeStarter({ out }: Thread, outDir: string): Promise<void> {
   await writeFile(path, `process.setSourceMapsEnabled(true);\nawait import(${code});\n`);
 }
 
-/** What a module starts is part of what it does. */
+/** A thread that a module starts is part of its code. */
 function addThreads(
   { inputs }: Metafile,
   { threads, sourceDir }: { threads: Threads; sourceDir: string },
@@ -170,7 +170,7 @@ function toBuildOptions(
   } as const satisfies BuildOptions;
 }
 
-/** What may be imported besides code and JSON: text as a string, other bytes as a `Uint8Array`. */
+/** Loaders for imports besides code and JSON: text as a string, other bytes as a `Uint8Array`. */
 const LOADERS = {
   ".txt": "text",
   ".html": "text",
@@ -187,7 +187,9 @@ const LOADERS = {
 const REQUIRE_BANNER =
   'import{createRequire as __createRequire}from"node:module";var require=__createRequire(import.meta.url);';
 
-/** Conditions of `exports` that Node has beside those that esbuild knows: the user's own, and what newer versions add. */
+/**
+ * Conditions of `exports` that Node has beside those that esbuild knows: the user's own, and those of newer versions.
+ */
 function nodeConditions(): string[] {
   const options = (process.env["NODE_OPTIONS"] ?? "").split(/\s+/);
   const own = options.flatMap((option, index) => {
@@ -224,7 +226,7 @@ function missingFiles({ text, location }: Message, { sourceDir }: CompileOptions
 
 function createDescribe(sourceDir: string, sources: Map<string, Source>) {
   return function describe({ location: own, text, notes }: Message): string {
-    // What a plugin says of a file is told at the import that leads there.
+    // A message of a plugin about a file is shown at the import that leads there.
     const location = own ?? notes.find((note) => note.location !== null)?.location ?? null;
     const hints = notes.filter((note) => note.location === null && note.text !== "");
     const about = location === null ? sourceDir : resolve(sourceDir, location.file);

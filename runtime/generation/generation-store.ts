@@ -14,7 +14,7 @@ export interface Draft {
   dir: string;
   /** Makes it a generation, in one step, and returns its folder. */
   publish: () => Promise<string>;
-  /** Removes what was built. */
+  /** Removes the build. */
   discard: () => Promise<void>;
 }
 
@@ -52,7 +52,7 @@ export async function createDraft(stateDir: string): Promise<Draft> {
   };
 }
 
-/** What is known of a generation on disk without loading it. */
+/** The facts about a generation on disk that need no loading. */
 export interface StoredGeneration {
   id: string;
   /** RFC 3339. */
@@ -62,7 +62,9 @@ export interface StoredGeneration {
   code: string;
 }
 
-/** The generations on disk that can be used, newest first. Those that another version of the runtime built are left out. */
+/**
+ * The generations on disk that can be used, newest first. Those that another version of the runtime built are left out.
+ */
 export async function listGenerations(stateDir: string): Promise<StoredGeneration[]> {
   const names = await readdir(toGenerationDir(stateDir, "")).catch((): string[] => []);
   const ids = names.filter(isGenerationId).toSorted().toReversed();
@@ -77,9 +79,9 @@ export async function listGenerations(stateDir: string): Promise<StoredGeneratio
   return found.flat();
 }
 
-/** Removes a generation, in one step as far as others can see. Nobody must use it. */
+/** Removes a generation, in one step for other processes. It must not be in use. */
 export async function removeGeneration(stateDir: string, id: string): Promise<void> {
-  // Renamed first: nobody shall find half a generation. Gone already: another build is pruning too.
+  // Renamed first: no process must find half a generation. If it is gone already, another build is pruning too.
   const removing = toGenerationDir(stateDir, `${REMOVING}${id}`);
   await rename(toGenerationDir(stateDir, id), removing).catch(ignoreMissing);
   await rm(removing, { recursive: true, force: true });
@@ -89,7 +91,7 @@ export interface PruneOptions {
   stateDir: string;
   /** How many of the newest generations stay. */
   keepLast: number;
-  /** Stays whatever others are newer: the one that the caller has just built. */
+  /** This one stays even if all others are newer: the caller has just built it. */
   keep: string;
 }
 

@@ -4,7 +4,7 @@ import type { Manifest } from "./manifest.ts";
 /** As many digits as tell the generations of one server apart. */
 const DIGITS = 8;
 
-/** Names what a generation does: equal for two that were built of the same handlers and packages, whenever that was. */
+/** Identifies a generation's code: equal for two that were built of the same handlers and packages, at any time. */
 export function hashCode({ modules, routes, fallbacks, packages }: Manifest): string {
   const code = {
     modules: modules.map(({ source, hash }) => [source, hash]),

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 
-/** What package managers write down of what they have installed: beside `package.json`, and in `node_modules`. */
+/** Records of package managers about the installed packages: beside `package.json`, and in `node_modules`. */
 const LOCK_FILES = [
   "package-lock.json",
   "npm-shrinkwrap.json",
@@ -20,12 +20,12 @@ const LOCK_FILES = [
 const MOST_FILES = 5_000;
 
 /**
- * Hashes what is installed: packages do not become part of a generation, so that an upgrade of one, or of what it
- * imports in its turn, shows in no source.
+ * Hashes the installed packages. They do not become part of a generation, so an upgrade of one, or of its own
+ * dependencies, shows in no source.
  *
- * Lock files stand for what a package manager has put there. Packages that are links out of `node_modules` (workspaces,
- * `npm link`) change without one: there each file's size and time count. What somebody edits within `node_modules` by
- * hand is not seen.
+ * Lock files stand for the packages that a package manager has installed. Packages that are links out of `node_modules`
+ * (workspaces, `npm link`) change without one: there each file's size and time count. Manual edits within
+ * `node_modules` are not noticed.
  *
  * @param sourceDir Lock files are looked for here and above, up to the first folder that has one.
  * @param packageDirs Real folders of the packages that the sources import.

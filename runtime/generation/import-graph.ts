@@ -4,22 +4,22 @@ import type { Metafile } from "esbuild";
 
 export interface HashOptions {
   metafile: Metafile;
-  /** Hash of a source, by its path in the metafile; `null` for what is not a file but made from one. */
+  /** Hash of a source, by its path in the metafile; `null` for a generated one. */
   sourceHash: (path: string) => string | null;
   /** Hash of the compiler's settings. */
   settings: string;
-  /** What compiled code imports of packages: changes with their versions. `null` for what is Node's own. */
+  /** Describes an import of a package; it changes with the package's version. `null` for Node's own modules. */
   describePackage: (specifier: string) => string | null;
 }
 
 /**
- * Hashes a module with all that it imports, directly or not.
+ * Hashes a module with all its imports, direct or not.
  *
- * Covers the bytes of each local file and the versions of packages; not what packages import in their turn, nor the
- * compiler. Does not depend on where the project lies, nor on anything that the module does not reach.
+ * Covers the bytes of each local file and the versions of packages; not the packages' own imports, nor the compiler.
+ * Does not depend on the place of the project, nor on files that the module does not reach.
  *
  * @param entry The module's path in the metafile.
- * @returns The hash, and whether a package is among what it imports.
+ * @returns The hash, and whether a package is among its imports.
  */
 export function hashModule(
   entry: string,
@@ -28,7 +28,7 @@ export function hashModule(
   let usesPackages = false;
   const lines = new Set([`settings ${settings}`]);
   const reached = new Set([entry]);
-  // A set keeps the order of insertion and visits what is added on the way.
+  // A set keeps the order of insertion. Iterating it also visits members that are added meanwhile.
   for (const path of reached) {
     const hash = sourceHash(path);
     if (hash !== null) lines.add(`file ${path} ${hash}`);

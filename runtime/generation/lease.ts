@@ -2,11 +2,13 @@ import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 /**
- * Says in a generation's folder that a process uses it: several servers share a state folder (production beside `dev`,
- * the old one beside the new one of a restart), and none may prune what another one loads modules from.
+ * Records in a generation's folder that a process uses it. Several servers share a state folder (production beside
+ * `dev`, the old one beside the new one of a restart), and none may prune a generation from which another one loads
+ * modules.
  *
- * A lease is an empty file that names the process. One whose process is gone counts for nothing, so a crash needs no
- * repair. A process id that was given anew keeps a folder longer than needed, which costs some disk space.
+ * A lease is an empty file that names the process. One whose process is gone does not count, so a crash needs no
+ * repair. A process id that was given to another process keeps a folder longer than needed, which costs some disk
+ * space.
  *
  * @param dir The generation's folder, before it is published: a lease that came later could come too late.
  */
@@ -19,7 +21,7 @@ export async function releaseLease(dir: string, pid: number): Promise<void> {
   await rm(join(dir, LEASE + pid), { force: true });
 }
 
-/** Whether a process that lives uses the generation. A folder that is not there is used by nobody. */
+/** Tells whether a living process uses the generation. A missing folder is not in use. */
 export async function isLeased(dir: string): Promise<boolean> {
   const names = await readdir(dir).catch((): string[] => []);
   return names.some((name) => name.startsWith(LEASE) && isAlive(Number(name.slice(LEASE.length))));
@@ -34,7 +36,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // It lives and belongs to somebody else.
+    // It lives and belongs to another user.
     return error instanceof Error && "code" in error && error.code === "EPERM";
   }
 }

@@ -23,8 +23,8 @@ export class LinkedSources {
   }
 
   /**
-   * Whether JavaScript of a package must be compiled: the package offers TypeScript under another name, which would else
-   * have its own instance of what both import, or the file reaches TypeScript.
+   * Tells whether JavaScript of a package must be compiled. It must if the package offers TypeScript under another
+   * name, which would otherwise have its own instance of their common imports, or if the file reaches TypeScript.
    */
   async needCompiler(file: string, packageDir: string): Promise<boolean> {
     return (
@@ -57,7 +57,7 @@ async function offersTypeScript(packageDir: string): Promise<boolean> {
     const { exports, main } = JSON.parse(text) as { exports?: unknown; main?: unknown };
     return hasTypeScript(exports) || hasTypeScript(main);
   } catch {
-    // esbuild says what is wrong with it.
+    // esbuild reports the problem.
     return false;
   }
 }

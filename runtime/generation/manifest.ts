@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { RuntimeError } from "../errors.ts";
 
 /**
- * What a generation is made of: written by the build beside the compiled modules, read by workers and by the primary.
+ * The parts of a generation: written by the build beside the compiled modules, read by workers and by the primary.
  *
  * Module and route numbers are indexes into `modules` and `routes`; they are valid within one generation only.
  */
@@ -18,18 +18,18 @@ export interface Manifest {
   sourceDir: string;
   modules: ManifestModule[];
   routes: ManifestRoute[];
-  /** What answers a path that no route matches, per folder that has a `_404` file; empty: the runtime's own 404. */
+  /** Fallbacks for paths that no route matches, per folder with a `_404` file; empty: the runtime's own 404. */
   fallbacks: ManifestFallback[];
-  /** Hash of what is installed, as far as lock files and packages under development say: see `hash-packages.ts`. */
+  /** Hash of the installed packages, from lock files and packages under development: see `hash-packages.ts`. */
   packages: string;
   /** Absolute paths of all local files that it was made of, also of those outside of the handlers folder. */
   inputs: string[];
-  /** What the compiler finds suspicious, `file:line:column: text`. */
+  /** Warnings of the compiler, `file:line:column: text`. */
   warnings: string[];
 }
 
 export interface ManifestModule {
-  /** Source file relative to `sourceDir`, with `/`: what error messages name. */
+  /** Source file relative to `sourceDir`, with `/`: error messages name it. */
   source: string;
   /** Compiled file relative to the generation's folder, with `/`. */
   compiled: string;
@@ -39,7 +39,7 @@ export interface ManifestModule {
   usesPackages: boolean;
 }
 
-/** What the names of the files say of a route. */
+/** The information in the names of a route's files. */
 export interface TableRoute {
   /** `/api/users/:id`, `/docs/**:path`; parameters keep the names from the file names. */
   pattern: string;
@@ -51,7 +51,7 @@ export interface TableRoute {
   error: number | null;
 }
 
-/** What the names of the files say of a fallback. */
+/** The information in the name of a fallback's file. */
 export interface TableFallback {
   /** `/docs/**` for `docs/_404.ts`, `/**` for the one in the root. */
   pattern: string;
@@ -93,7 +93,7 @@ export async function loadManifest(dir: string): Promise<Manifest> {
   return value as Manifest;
 }
 
-/** What keeps a value from being a manifest; `null` if nothing does. By hand: workers load this, and start fast. */
+/** Describes why a value is no manifest; `null` if it is one. Hand-written: workers load this, and start fast. */
 function findProblem(value: unknown): string | null {
   if (!isRecord(value)) return "no object";
   if (value["formatVersion"] !== 2) {
@@ -140,7 +140,7 @@ function isHandler(value: unknown, count: number): boolean {
   return value["method"] === null || isText(value["method"]);
 }
 
-/** What routes and fallbacks have in common. */
+/** The members that routes and fallbacks share. */
 function isScope(value: unknown, count: number): value is Record<string, unknown> {
   return (
     isRecord(value) &&

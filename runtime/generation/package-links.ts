@@ -27,7 +27,7 @@ export class PackageLinks {
   readonly #finder: PackageFinder;
   /** Which package the generation sees under a name that nothing above it has. */
   readonly #own = new Map<string, string>();
-  /** What is to be linked, by its name in the generation. */
+  /** The packages to link, by their names in the generation. */
   readonly #links = new Map<string, string>();
   readonly #packages = new Map<string, LinkedPackage>();
 
@@ -37,13 +37,13 @@ export class PackageLinks {
     this.#finder = options.finder;
   }
 
-  /** Packages by what compiled code imports of them. */
+  /** Packages by the specifiers that compiled code imports. */
   get packages(): ReadonlyMap<string, LinkedPackage> {
     return this.#packages;
   }
 
   /**
-   * The specifier that gives compiled code what the source's specifier gave the source.
+   * Returns the specifier that means for compiled code the same as the source's specifier for the source.
    *
    * @param specifier Begins with `name`: `v/part`.
    * @param dir Real folder of the package that the source sees.

@@ -29,12 +29,12 @@ export interface PackagePluginOptions {
 /**
  * Decides about each import of a package: it stays an import, for Node, or its source is compiled as local files are.
  *
- * Node cannot load TypeScript, JSX and text. A package whose entry is such a file is compiled: that of a workspace, which
- * is a link, and its copy in a deployment. So is JavaScript of a workspace that reaches TypeScript. All else stays
- * Node's: packages are large, may hold machine code, and are one instance for all that import them.
+ * Node cannot load TypeScript, JSX and text. A package whose entry is such a file is compiled: that of a workspace,
+ * which is a link, and its copy in a deployment. So is JavaScript of a workspace that reaches TypeScript. All else
+ * stays Node's: packages are large, may hold machine code, and are one instance for all that import them.
  *
- * Static imports that cannot be resolved are told while esbuild still knows their lines: otherwise a worker would be the
- * first to notice, and name a compiled file. Others (`require`, `import()`) may be meant to fail.
+ * Static imports that cannot be resolved are told while esbuild still knows their lines: otherwise a worker would be
+ * the first to notice, and name a compiled file. Others (`require`, `import()`) may be meant to fail.
  */
 export function createPackagePlugin({ finder, links, tsconfig }: PackagePluginOptions): Plugin {
   return {
@@ -146,7 +146,7 @@ function toOwnApi(path: string, links: PackageLinks): OnResolveResult {
 function refuseScheme(path: string, kind: ImportKind): OnResolveResult | undefined {
   const text = kind === "import-statement" ? describeWrongScheme(path) : null;
   if (text !== null) return { errors: [{ text }] };
-  // What esbuild does not know is Node's to refuse, when it runs.
+  // Node refuses modules that esbuild does not know, at run time.
   return /^[\w+.-]+:/.test(path) && !path.startsWith("data:") ? toExternal(path) : undefined;
 }
 

@@ -16,7 +16,7 @@ const MANAGERS = [
   ["package-lock.json", "npm", "install"],
 ] as const;
 
-/** Modules of other runtimes, by what goes before their colon. */
+/** Modules of other runtimes, by the text before their colon. */
 const OTHER_RUNTIMES: Readonly<Record<string, string>> = {
   bun: "Bun",
   cloudflare: "Cloudflare Workers",
@@ -137,7 +137,7 @@ export async function describeUnresolved(unresolved: {
 
 const MOST_KEYS = 8;
 
-/** What a field of `package.json` offers, as a person imports it. */
+/** Lists the entries of a field of `package.json`, as a user imports them. */
 function describeKeys(field: string, value: unknown, path: string, name: unknown = ""): string {
   const keys = typeof value === "object" && value !== null ? Object.keys(value) : [];
   const offered = keys

@@ -3,15 +3,15 @@ import { isBuiltin } from "node:module";
 import { basename, dirname, join } from "node:path";
 
 /**
- * The package's name in an import such as `@scope/name/part`; `null` for built-ins, URLs, `#imports`, paths, and for the
- * `<runtime>` that esbuild lists as an import of what it has generated.
+ * Returns the package's name in an import such as `@scope/name/part`; `null` for built-ins, URLs, `#imports`, paths,
+ * and for the `<runtime>` that esbuild lists as an import of its generated code.
  */
 export function toPackageName(specifier: string): string | null {
   if (isBuiltin(specifier) || /^(?:[./#<]|[A-Za-z][\w+.-]*:)/.test(specifier)) return null;
   return /^(?:@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? null;
 }
 
-/** Finds packages the way Node does: in the `node_modules` of a folder or of one above. Remembers what it found. */
+/** Finds packages the way Node does: in the `node_modules` of a folder or of one above. Caches the results. */
 export class PackageFinder {
   readonly #found = new Map<string, Promise<string | null>>();
   readonly #versions = new Map<string, Promise<string>>();
@@ -62,7 +62,7 @@ async function readDescription(folder: string): Promise<{ name: string; version:
     const description: unknown = JSON.parse(text);
     return { name: readText(description, "name"), version: readText(description, "version") };
   } catch {
-    // Node says what is wrong with it when it comes to that package.
+    // Node reports the problem when it loads that package.
     return null;
   }
 }

@@ -6,7 +6,7 @@ import { type Loader, transform } from "esbuild";
 
 import { isPoolName, POOL_NAME_EXPECTED } from "../pool-name.ts";
 
-/** What a module's text says of its pool. Lines and columns count from 1. */
+/** The pool in a module's text. Lines and columns count from 1. */
 export type PoolReading =
   /** `null`: it names none. */
   { ok: true; pool: string | null } | { ok: false; line: number; column: number; message: string };
@@ -14,8 +14,8 @@ export type PoolReading =
 /**
  * Reads `pool` out of `export const config = { ... }` without running the module.
  *
- * Which workers import a module depends on its pool, so the name must be known before any of them does. Therefore it has
- * to be written as a string; one that only running the module would tell is refused. A `config` that is no object
+ * Which workers import a module depends on its pool, so the name must be known before any of them does. Therefore it
+ * has to be written as a string; one that only running the module would tell is refused. A `config` that is no object
  * literal, or comes from elsewhere, is read as naming none: a worker finds out if that was wrong (`load-handlers.ts`).
  *
  * @param text The module's source, as it is in the file.
@@ -48,7 +48,7 @@ interface PlainScript {
   locate: (node: Expression) => { line: number; column: number };
 }
 
-/** Without types, JSX and what a parser may not know yet; `null` if it cannot be parsed, which is not ours to tell. */
+/** Removes types, JSX and syntax too new for a parser; `null` if it cannot be parsed, which the compiler reports. */
 async function toPlainScript(text: string, path: string): Promise<PlainScript | null> {
   try {
     const { code, map } = await transform(text, {
@@ -71,7 +71,7 @@ async function toPlainScript(text: string, path: string): Promise<PlainScript | 
     };
     return { program, locate };
   } catch {
-    // What does not compile is told by the compiler, with its line. CommonJS may hold what no module may.
+    // The compiler reports syntax errors, with their lines. CommonJS may contain syntax that is invalid in a module.
     return null;
   }
 }

@@ -9,7 +9,7 @@ import { toDisplayPath } from "../display-path.ts";
 import { findOtherCase } from "./compile-hints.ts";
 import { findThreads, type Mention, type Refusal, type Thread, type Threads } from "./threads.ts";
 
-/** Names for what a compiled module must not take from its own place. Sources then say where they came from. */
+/** Names for values that a compiled module must not take from its own place. Sources declare their origin by them. */
 export const SOURCE_DEFINES = {
   "import.meta.url": "__sourceUrl",
   "import.meta.filename": "__sourceFile",
@@ -21,8 +21,8 @@ export const SOURCE_DEFINES = {
 };
 
 /**
- * Says to Node that these are ES modules, whatever the nearest package.json says of `.js`. A package.json beside them would
- * say so too, but hide the project's own, which a project that imports itself by its name asks for.
+ * Marks the files as ES modules for Node, in spite of the nearest package.json about `.js`. A package.json beside
+ * them would do so too, but would hide the project's own, which a project needs that imports itself by its name.
  */
 export const COMPILED_EXTENSION = ".mjs";
 
@@ -32,18 +32,18 @@ export interface Source {
   hash: string;
   /** Characters that were put in front of its first line. */
   prefixLength: number;
-  /** What is in it, for what is read out of code without running it; `null` for what is no code. */
+  /** The text, for reading values from code without running it; `null` for files that are no code. */
   text: string | null;
 }
 
 /**
  * Reads the sources for esbuild: keeps their hashes, and makes `import.meta.url` and its relatives mean the original
- * file. They are declared in front of the first line, so lines stay what they are.
+ * file. These are declared in front of the first line, so lines keep their numbers.
  *
  * A thread that a source starts is compiled as well, so its URL means the compiled file.
  *
  * @param sources Receives each source by its absolute path.
- * @param threads Receives what is to be compiled besides.
+ * @param threads Receives the additional files to compile.
  */
 export function createSourcePlugin(sources: Map<string, Source>, threads: Threads): Plugin {
   return {

@@ -24,8 +24,8 @@ const DEEPEST = 5;
 /**
  * Finds the `tsconfig.json` for the handlers: the nearest, or the project that it refers to and that has the handlers.
  *
- * A file that only has `references` says nothing of any source, so esbuild, which takes the nearest one, would know of no
- * alias.
+ * A file that only has `references` says nothing of any source, so esbuild, which takes the nearest one, would know of
+ * no alias.
  *
  * @param sourceDir Absolute.
  */
@@ -52,7 +52,7 @@ async function findNearest(folder: string): Promise<string | null> {
   return parent === folder ? null : findNearest(parent);
 }
 
-/** A file with what it extends. */
+/** A file with the files that it extends. */
 interface Project {
   path: string;
   /** Which file sets each option, the last one wins. */

@@ -19,7 +19,7 @@ import {
   type RequestState,
 } from "./request-state.ts";
 
-/** What came in. */
+/** The parts of an incoming request. */
 export interface RequestParts {
   /** Of a known method in other letters (`get`), `request.method` has the usual form, as Node's does. */
   method: string;
@@ -32,12 +32,12 @@ export interface RequestParts {
 }
 
 /**
- * A `Request` for a handler. It costs next to nothing until it is asked for more than its parts, and then becomes
- * Node's own. Needs `installWebObjects()`.
+ * Creates a `Request` for a handler. It costs next to nothing while only its parts are used, and becomes Node's own
+ * after that. Needs `installWebObjects()`.
  *
- * A GET or HEAD has no body here, whatever came: the Fetch Standard knows no such requests, and RFC 9110 section 9.3.1
- * gives their content no meaning. CONNECT, TRACE and TRACK have their method and fields, but cannot be cloned, passed
- * on or have a body stream: Node refuses to construct them.
+ * A GET or HEAD has no body here, whether or not one came: the Fetch Standard knows no such requests, and RFC 9110
+ * section 9.3.1 gives their content no meaning. CONNECT, TRACE and TRACK have their method and fields, but cannot be
+ * cloned, passed on or have a body stream: Node refuses to construct them.
  */
 export function createRequest(parts: RequestParts): Request {
   const method = USUAL_METHODS.has(parts.method) ? parts.method : normaliseMethod(parts.method);
@@ -66,8 +66,8 @@ export function createRequest(parts: RequestParts): Request {
 }
 
 /**
- * Aborts `request.signal`, also for those who look at it later, and fails a body stream that was not read to its end.
- * A body that came complete stays readable. The first reason counts.
+ * Aborts `request.signal`, even if it is first used later, and fails a body stream that was not read to its end. A
+ * complete body stays readable. The first reason counts.
  *
  * @param request From `createRequest()`; its clones are aborted as well.
  * @param reason As for `AbortController.abort()`: `undefined` stands for an `AbortError`.
@@ -80,7 +80,7 @@ export function abortRequest(request: Request, reason: unknown): void {
 
 /** The global `Request`: Node's own objects, of lazy ones as well. */
 export function FastRequest(this: object, ...args: [input?: unknown, init?: unknown]): object {
-  // Throws what calling a class throws.
+  // Throws the error of calling a class.
   if (new.target === undefined) return (NativeRequest as unknown as () => never)();
   if (args.length > 0) args[0] = resolve(args[0]);
   return Reflect.construct(NativeRequest, args, new.target) as object;
@@ -195,5 +195,5 @@ function resolve(receiver: unknown): unknown {
 }
 
 function ignore(): void {
-  // Nobody reads that body; whether its source minds does not matter.
+  // The body is not needed any more, and an error of its source does not matter.
 }

@@ -21,13 +21,13 @@ import {
 } from "./response-state.ts";
 
 /**
- * The global `Response`: keeps simple responses as their parts and gives Node's own object for all others.
+ * The global `Response`: keeps simple responses as their parts and returns Node's own object for all others.
  *
- * Simple: a string, bytes or no body, and an init without surprises. Whatever is not taken at a glance, valid or not,
- * goes to Node's constructor, so errors and conversions are Node's. Both kinds have the same prototype object.
+ * Simple: a string, bytes or no body, and an init without surprises. Everything else, valid or not, goes to Node's
+ * constructor, so errors and conversions are Node's. Both kinds have the same prototype object.
  */
 export function FastResponse(this: object, body: unknown = null, init?: unknown): object {
-  // Throws what calling a class throws.
+  // Throws the error of calling a class.
   if (new.target === undefined) return (NativeResponse as unknown as () => never)();
   const read = readInit(init);
   const state = read.plain ? toState(body, read, "text/plain;charset=UTF-8") : null;
@@ -45,10 +45,10 @@ export function patchResponse(): void {
 }
 
 /**
- * Takes what is to be sent out of a response, and marks its body as used.
+ * Takes the parts to send out of a response, and marks its body as used.
  *
- * @param value What a handler returned: a fast response, Node's own (also from `fetch()`), one of a subclass, or one
- *   of another implementation of the Fetch Standard.
+ * @param value A handler's result: a fast response, Node's own (also from `fetch()`), one of a subclass, or one of
+ *   another implementation of the Fetch Standard.
  * @returns `null` if `value` is no response. A string in `body` is well-formed and stands for its UTF-8 bytes.
  * @throws `ERR_HANDLER_BAD_RESPONSE` for a body that was used or is locked, for `Response.error()` and for a status
  *   outside of 200 to 599.

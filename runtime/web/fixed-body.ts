@@ -3,7 +3,7 @@ import { toUSVString } from "node:util";
 import { MULTIPART, parseMultipart } from "./multipart.ts";
 import type { NativeMethod } from "./native.ts";
 
-/** A body that is complete: nothing else refers to the bytes, and nobody changes them. */
+/** A complete body: nothing else refers to the bytes, and they do not change. */
 export type FixedBody = string | Uint8Array;
 
 /** A body that was not opened as a stream; `source` is `null` where there is none. */

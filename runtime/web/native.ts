@@ -1,9 +1,9 @@
 /**
- * Node's own classes, also if something put a derived class in their place before this module was imported.
+ * Node's own classes, even if a library replaced them by derived classes before this module was imported.
  *
- * The fast objects share the prototype objects of these classes, so `instanceof`, `constructor` and patches that a
- * library makes to `Response.prototype` mean the same for both kinds. What the prototypes did originally is reached
- * through `nativeGetter` and `nativeMethod`, which therefore have to be called while modules are evaluated.
+ * The fast objects share the prototype objects of these classes, so `instanceof`, `constructor` and patches of
+ * `Response.prototype` mean the same for both kinds. `nativeGetter` and `nativeMethod` return the original members of
+ * the prototypes. They must therefore be called while modules are evaluated.
  */
 export const NativeRequest: typeof Request = baseClass(globalThis.Request);
 export const NativeResponse: typeof Response = baseClass(globalThis.Response);
@@ -42,7 +42,7 @@ export function nativeMethod(prototype: object, name: string): NativeMethod {
 }
 
 /**
- * Puts `members` in place of what Node's `prototype` has under the same names, keeping each property's flags.
+ * Replaces members of Node's `prototype` by `members` with the same names, keeping each property's flags.
  *
  * All other accessors and methods get a wrapper that runs Node's own on `resolve(this)`: the real object behind a fast
  * one, anything else as it is. A name that this version of Node does not have is not added.

@@ -1,8 +1,6 @@
 import { Waiters } from "../waiters.ts";
 
-/**
- * What handlers left running with `waitUntil` after their response: counted, so that a draining worker can wait for it.
- */
+/** Counts the promises that handlers passed to `waitUntil`, so that a draining worker can wait for them. */
 export class BackgroundWork {
   #inFlight = 0;
   #failures = 0;
@@ -18,7 +16,7 @@ export class BackgroundWork {
     return this.#failures;
   }
 
-  /** Follows `work` until it settles. `onFailure` gets the reason if it is rejected, which harms nobody else. */
+  /** Counts `work` until it settles. `onFailure` gets the reason of a rejection, which affects nothing else. */
   add(work: unknown, onFailure: (reason: unknown) => void): void {
     this.#inFlight += 1;
     // Also takes a thenable or a plain value, as the web's own `waitUntil` does.

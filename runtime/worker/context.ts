@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import type { Context, Environment, Params } from "../api.ts";
 import type { BackgroundWork } from "./background-work.ts";
 
-/** What all exchanges of a worker share. */
+/** The parts that all exchanges of a worker share. */
 export interface WorkerScope {
   readonly env: Environment;
   readonly log: Logger;
@@ -11,7 +11,7 @@ export interface WorkerScope {
   readonly background: BackgroundWork;
 }
 
-/** What is known of one exchange when it arrives. */
+/** The facts about one exchange when it arrives. */
 export interface ExchangeFacts {
   readonly id: number;
   readonly pattern: string;
@@ -24,8 +24,8 @@ const NO_PARAMS: Params = Object.freeze(withoutPrototype({}));
 const NO_PROPS = Object.freeze({});
 
 /**
- * The `Context` of one exchange. Made for each, so it only stores what it is given: everything else comes into being
- * when a handler asks for it (15 ns with its params; a pino child alone would be 350 ns).
+ * The `Context` of one exchange. There is one for each exchange, so it only stores its arguments. Everything else is
+ * created when a handler asks for it (15 ns with its params; a pino child alone would be 350 ns).
  */
 export class ExchangeContext implements Context {
   readonly #scope: WorkerScope;
@@ -71,7 +71,7 @@ export class ExchangeContext implements Context {
     return NO_PROPS;
   }
 
-  /** A getter, so that `const { waitUntil } = context` works; the closure costs those who ask. */
+  /** A getter, so that `const { waitUntil } = context` works. Only handlers that use it pay for the closure. */
   get waitUntil(): (promise: Promise<unknown>) => void {
     return (promise) =>
       this.#scope.background.add(promise, (reason) => {

@@ -7,7 +7,7 @@ const DEEPEST = 5;
 const MOST_ERRORS = 5;
 
 /**
- * Says in one line what was thrown, with all that failed first: `Error: no database (cause: Error: password wrong)`,
+ * Describes a thrown value in one line, with all causes: `Error: no database (cause: Error: password wrong)`,
  * `AggregateError: none answered (errors: Error: a; Error: b)`.
  */
 export function describeError(error: unknown): string {

@@ -3,7 +3,7 @@ import { inspect } from "node:util";
 const MAX_TEXT_LENGTH = 40;
 const MAX_KEYS = 5;
 
-/** Says what a value is, for an error message: `string "abc"`, `object { id, name }`, `instance of Map`. One line. */
+/** Describes a value in one line, for an error message: `string "abc"`, `object { id, name }`, `instance of Map`. */
 export function describeValue(value: unknown): string {
   if (typeof value === "string") return `string ${quote(value)}`;
   if (typeof value === "function") return describeFunction(value);

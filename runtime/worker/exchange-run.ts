@@ -103,7 +103,7 @@ export class ExchangeRun {
       }
       return this.#sendParts(readResponseParts(response, this.#method));
     } catch (error) {
-      // The handler answered; what it answered with cannot be sent.
+      // The handler answered, but its answer cannot be sent.
       return this.#giveUp(error);
     }
   }
@@ -181,7 +181,7 @@ function announcedLength(fields: string): number | null {
   return value === undefined ? null : Number(value);
 }
 
-/** What a client gets when there is nothing else that could be sent. */
+/** Returns the response for a client when no other one can be sent. */
 export function toFailure(id: ExchangeId): ResponseMessage {
   const fields = "content-type\ntext/plain;charset=UTF-8";
   return [Kind.response, id, 500, "", fields, "Internal Server Error\n"];

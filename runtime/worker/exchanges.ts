@@ -24,7 +24,7 @@ export interface ExchangesOptions {
   departures: Departures;
 }
 
-/** The exchanges that this worker has: starts them, and gives each what the primary says of it. */
+/** The exchanges of this worker: starts them, and passes the primary's messages on to them. */
 export class Exchanges {
   readonly #options: ExchangesOptions;
   /** Those that have not ended. One that is answered within its own turn never gets here. */
@@ -36,8 +36,8 @@ export class Exchanges {
   }
 
   /**
-   * Runs a request's handler; a response that is there at once leaves with this turn's frame. Whatever goes wrong with
-   * it is answered 500 and harms no other exchange.
+   * Runs a request's handler. A response that is ready at once leaves with this turn's frame. A failure is answered 500
+   * and harms no other exchange.
    *
    * @throws RuntimeError `ERR_PROTOCOL` when there is no such route.
    */

@@ -13,10 +13,10 @@ export interface SendableParts {
 }
 
 /**
- * Takes a handler's response apart. Bytes that would not fit into one chunk become a stream, so that a large body goes
- * the way of all large bodies: against credit.
+ * Takes a handler's response apart. Bytes that would not fit into one chunk become a stream, so that a large body is
+ * sent like all large bodies: against credit.
  *
- * @param method Of the request: an answer to HEAD has no stream, since nobody would read it.
+ * @param method Of the request: an answer to HEAD has no stream, because the primary would not read it.
  * @throws RuntimeError `ERR_HANDLER_BAD_RESPONSE`: the value is no `Response`. TypeError: its body was used already.
  */
 export function readResponseParts(response: Response, method: string): SendableParts {

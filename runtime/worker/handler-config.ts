@@ -5,7 +5,7 @@ import { describeValue } from "./describe-value.ts";
 import { pickNearest } from "../nearest.ts";
 import { POOL_NAME, POOL_NAME_EXPECTED } from "../pool-name.ts";
 
-// zod/mini, not zod: the same checks for 14 KB instead of 85 KB in what every worker parses when it boots.
+// zod/mini, not zod: the same checks for 14 KB instead of 85 KB of code that every worker parses at its boot.
 
 const METHOD_NAME = /^[A-Z][A-Z0-9-]*$/;
 const CRON = /^\S+(\s+\S+){4}$/;
@@ -45,7 +45,7 @@ const handlerFields = {
   schedule: z.optional(z.union([cron, z.array(cron).check(z.minLength(1))])),
 };
 
-/** What each key takes, as an error message says it. */
+/** The expectation for each key, as in an error message. */
 const EXPECTED: Record<Exclude<keyof HandlerConfig, keyof HandlerSettings>, string> = {
   methods: 'a list of upper-case methods such as ["GET", "POST"]',
   reserved: "true or false",

@@ -41,7 +41,7 @@ export interface MiddlewareModule {
 
 /** Why a module cannot be used. */
 export interface ShapeProblem {
-  /** Without the file's name: whoever knows it puts it in front. */
+  /** Without the file's name, which the caller puts in front. */
   message: string;
   /** Which export is meant, to find its line; `null`: none in particular. */
   exportName: string | null;
@@ -55,7 +55,8 @@ type Namespace = Readonly<Record<string, unknown>>;
  * Reads the exports of a handler module.
  *
  * A default export is a function, or anything with a method `fetch`: a plain object, an instance, a proxy, a function.
- * Named exports in upper case answer one method each and win over the default. Other exports are the module's own affair.
+ * Named exports in upper case answer one method each and win over the default. Other exports are the module's own
+ * affair.
  *
  * @param fileMethod The method in the file's name (`users.get.ts`: `GET`); `null`: none.
  */
@@ -88,7 +89,7 @@ export function readMiddlewareModule(namespace: Namespace): Shape<MiddlewareModu
   const config = keepConfig(readFolderConfig(exports["config"]), problems);
   return handle === null || problems.length > 0
     ? { ok: false, problems }
-    : // What it takes and returns cannot be read from it: `runHandler` checks what comes back.
+    : // Its parameters and result cannot be read from it: `runHandler` checks the result.
       { ok: true, module: { handle: handle as Middleware, config } };
 }
 
@@ -99,7 +100,7 @@ export function readErrorModule(namespace: Namespace): Shape<ErrorHandler> {
   const handle = readFunction(exports, "(error, request, context) => Response", problems);
   return handle === null || problems.length > 0
     ? { ok: false, problems }
-    : // `runHandler` checks what comes back.
+    : // `runHandler` checks the result.
       { ok: true, module: handle as ErrorHandler };
 }
 
@@ -165,7 +166,7 @@ function toTarget(value: unknown): Target | null {
   if (typeof (value as Namespace)["fetch"] === "function") {
     return { kind: "fetch", app: value as FetchHandler };
   }
-  // What a function takes and returns cannot be read from it: `runHandler` checks what comes back.
+  // Its parameters and result cannot be read from it: `runHandler` checks the result.
   return isFunction(value) ? { kind: "function", handle: value as HandlerFunction } : null;
 }
 

@@ -1,20 +1,20 @@
 import { INSPECTOR_OPTION, INSPECTOR_PORT_OPTION } from "../inspector-options.ts";
 
 /**
- * Leaves SIGUSR1 to Node, which opens its inspector even when the event loop is blocked: so the primary learns where.
- * Nobody else should find that door open. Without the primary's option the signal does nothing.
+ * Leaves SIGUSR1 to Node, which opens its inspector even when the event loop is blocked, so that the primary can find
+ * out where. No other program should find the inspector open. Without the primary's option the signal does nothing.
  *
- * To be called once, before anything else of this process can be signalled.
+ * Must be called once, before this process can get signals.
  *
- * @returns Closes an inspector that is open, to be called now and then: who gets to call it is not blocked, so the
- *   signal was not meant for it. A log rotation by `systemctl kill -s USR1` reaches all processes of a service.
+ * @returns A function that closes an open inspector. Call it regularly: a process that can call it is not blocked, so
+ *   the signal was not meant for it. A log rotation by `systemctl kill -s USR1` reaches all processes of a service.
  */
 export function guardInspector(): () => void {
   if (!process.execArgv.includes(INSPECTOR_OPTION)) {
     process.on("SIGUSR1", () => {});
     return () => {};
   }
-  // What handlers fork starts with the options of this process; threads refuse these.
+  // Children of handlers start with the options of this process, and threads refuse these.
   process.execArgv = process.execArgv.filter(
     (option) => option !== INSPECTOR_OPTION && option !== INSPECTOR_PORT_OPTION,
   );

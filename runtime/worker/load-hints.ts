@@ -1,6 +1,6 @@
 import { explainMissing } from "./missing-global.ts";
 
-/** Advice for what fails when a module is loaded, by what Node says of it. */
+/** Advice for failures of loading a module, by Node's message. */
 const HINTS: readonly [found: RegExp, advice: string][] = [
   [
     /^Unknown file extension "\.\w+" for /,

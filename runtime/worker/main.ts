@@ -75,7 +75,7 @@ class Worker {
       maxFrameBytes: MAX_FRAME_BYTES,
       parse: parseToWorker,
       onMessage: (message) => this.#receive(message),
-      // The primary let go or is gone: nobody is left to answer to.
+      // The primary has closed the channel or is gone: there is nothing left to answer.
       onClose: (error) => {
         process.exit(error === null ? (process.exitCode ?? EXIT.drained) : EXIT.failed);
       },
@@ -190,8 +190,8 @@ class Worker {
   }
 
   /**
-   * An exception outside of any promise leaves unknown state behind: this process ends. What was answered before goes
-   * out; the log is written by its own exit hook.
+   * An exception outside of any promise leaves unknown state behind: this process ends. Earlier answers are still sent,
+   * and the log is written by its own exit hook.
    */
   #fail(error: unknown, log: Logger): never {
     log.fatal({ err: error }, "uncaught exception in a handler, the worker exits");
@@ -254,8 +254,7 @@ function bodyBuffersOf({ limits, methodLimits }: RouteReport): number[] {
 }
 
 /**
- * A promise that nobody waits for and that is rejected is a bug in one handler, not a reason to lose the exchanges of
- * all others.
+ * An unhandled rejection is a bug in one handler, and no reason to lose the exchanges of all others.
  */
 function tellRejection(reason: unknown, log: Logger): void {
   log.error({ err: reason }, "unhandled rejection in a handler");

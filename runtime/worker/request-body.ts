@@ -27,10 +27,10 @@ export class RequestBody {
           this.#output = controller;
         },
         pull: () => this.#deliver(),
-        // Nobody reads on: what still comes is dropped, and nothing more is asked for.
+        // The handler reads no more: drop further bytes, and grant no more.
         cancel: () => this.#close(),
       },
-      // Nothing is taken ahead of the handler, so that credit says what the handler has taken.
+      // Reads nothing ahead of the handler, so that credit shows how much the handler has taken.
       { highWaterMark: 0 },
     );
   }

@@ -10,8 +10,8 @@ export interface ResponseBodyOptions {
 }
 
 /**
- * Sends what a response's stream yields, as it is yielded, as far as the primary's credit goes; then it reads no
- * further, and the stream's own backpressure holds its producer.
+ * Sends the chunks of a response's stream as they come, as far as the primary's credit goes. Then it stops reading, and
+ * the stream's own backpressure pauses its producer.
  */
 export class ResponseBody {
   readonly #reader: ReadableStreamDefaultReader<unknown>;
@@ -30,10 +30,10 @@ export class ResponseBody {
   }
 
   /**
-   * Sends all; resolves when the last byte was sent, or at once after `cancel`.
+   * Sends the whole body. Resolves when the last byte was sent, or at once after `cancel`.
    *
-   * @throws What the stream fails with; RuntimeError `ERR_HANDLER_BAD_RESPONSE` when it yields something else than
-   *   bytes, or not as many as the response announced.
+   * @throws The error of the stream; RuntimeError `ERR_HANDLER_BAD_RESPONSE` when it yields something else than bytes,
+   *   or not as many as the response announced.
    */
   async sendAll(): Promise<void> {
     const announcedBytes = this.#announcedBytes;
@@ -70,11 +70,11 @@ export class ResponseBody {
     onCredit?.();
   }
 
-  /** Nobody wants the rest: the stream is told so. */
+  /** Cancels the stream: the rest is not needed. */
   cancel(reason: unknown): void {
     if (this.#cancelled) return;
     this.#cancelled = true;
-    // A stream that fails while it is cancelled fails nobody.
+    // A stream that fails while it is cancelled does not matter any more.
     this.#reader.cancel(reason).catch(() => {});
     this.grant(0);
   }

@@ -8,7 +8,7 @@ export interface Runnable<F = (request: Request, context: Context) => unknown> {
   readonly call: F;
 }
 
-/** What all routes of a generation have in common. */
+/** The settings that all routes of a generation share. */
 export interface RunRules {
   readonly mode: "production" | "development";
   readonly isResponse: (value: unknown) => value is Response;
@@ -21,7 +21,7 @@ export interface LoadedRoute {
   readonly pattern: string;
   /** All methods that are not answered 405, in the order of `Allow`; `null`: any. */
   readonly methods: readonly string[] | null;
-  /** Config of whatever answers the methods that `methodConfig` does not name. */
+  /** Config of the module for all methods that `methodConfig` does not name. */
   readonly config: HandlerConfig;
   /** Config per method, where more than one module answers the route; HEAD as GET. */
   readonly methodConfig: Readonly<Record<string, HandlerConfig>>;
@@ -53,7 +53,7 @@ export type RouteResult =
 /**
  * Makes a route of the modules that answer it. A problem if two of them answer the same method.
  *
- * HEAD is answered by what answers GET, OPTIONS by a 204 with `Allow`, unless a module does it itself.
+ * HEAD is answered by the module for GET, OPTIONS by a 204 with `Allow`, unless a module does it itself.
  */
 export function toRoute(frame: RouteFrame, modules: readonly RouteModule[]): RouteResult {
   const problems: { source: string; message: string }[] = [];
@@ -107,7 +107,7 @@ export function toRoute(frame: RouteFrame, modules: readonly RouteModule[]): Rou
   };
 }
 
-/** Makes a route of a `_404` module: any method; what it leaves at 200 becomes 404. */
+/** Makes a route of a `_404` module: any method; a status of 200 becomes 404. */
 export function toFallback(frame: RouteFrame, source: string, target: Target): LoadedRoute {
   const { call } = toRunnable(target, source);
   const { isResponse } = frame.rules;

@@ -12,12 +12,12 @@ import { explainNodeStyle, looksNodeStyle, NODE_STYLE_REMEDY } from "./node-styl
 import { isThenable, replaceOk, type LoadedRoute, type Runnable } from "./route-table.ts";
 
 /**
- * Runs a route's middleware and handler. Neither throws nor rejects: what they throw goes to the nearest `_error`
- * handler, or becomes a 500. A `Response` that is thrown is the answer.
+ * Runs a route's middleware and handler. Neither throws nor rejects: an error goes to the nearest `_error` handler, or
+ * becomes a 500. A `Response` that is thrown is the answer.
  *
- * Returns a `Response`, not a promise, if all that was called did: most handlers are synchronous, and promises would cost
- * more than the rest of this file (30 ns for a function without middleware, its context included; 120 ns more if it
- * is async).
+ * Returns a `Response`, not a promise, if all called functions did: most handlers are synchronous, and promises would
+ * cost more than the rest of this file (30 ns for a function without middleware, its context included; 120 ns more if
+ * it is async).
  */
 export function runHandler(
   route: LoadedRoute,
@@ -33,7 +33,7 @@ interface Run {
   readonly context: Context;
 }
 
-/** Runs the middleware at `depth` and what it encloses; past the last one, the handler. Fails as `fail` says. */
+/** Runs the middleware at `depth` and everything inside it; past the last one, the handler. Fails as `fail` says. */
 function runFrom(depth: number, run: Run): Response | Promise<Response> {
   const { route, request, context } = run;
   const { isResponse } = route.rules;
@@ -50,7 +50,7 @@ function runFrom(depth: number, run: Run): Response | Promise<Response> {
       result = middleware.call(request, context, createNext(depth, run, source));
     }
     if (isResponse(result)) return depth === 0 ? result : toChangeable(result);
-    // A look at what a handler returned may throw as well: its properties can be getters.
+    // Examining a handler's result may throw as well: its properties can be getters.
     if (isThenable(result)) {
       return Promise.resolve(result).then(
         (value) => {
@@ -66,7 +66,7 @@ function runFrom(depth: number, run: Run): Response | Promise<Response> {
   return acceptOther(depth, run, { source, value: result });
 }
 
-/** Takes a response of another kind; fails with what is none, or one that cannot be adopted, as its body was read. */
+/** Accepts a response of another kind. Fails for other values, and for one whose body was read already. */
 function acceptOther(
   depth: number,
   run: Run,
@@ -139,7 +139,7 @@ function recover(run: Run, error: unknown): Response | Promise<Response> {
   const { route, request, context } = run;
   if (isAbort(request, error)) {
     context.log.debug({ reason: String(error) }, "handler aborted");
-    // Nobody reads it: the client has left or was told that the deadline has passed.
+    // This response is not sent: the client has left, or got the answer of the deadline.
     return new Response(null, { status: 499 });
   }
   const { source } = pickHandler(route, request);
@@ -193,12 +193,12 @@ function errorPage(run: Run, error: unknown): Response | Promise<Response> {
     : developmentErrorPage({ request, requestId, status, error, cwd });
 }
 
-/** What the client did wrong, such as a body over the limit, stays its fault when a handler lets the error pass. */
+/** A fault of the client, such as a body over the limit, stays its fault when a handler lets the error pass. */
 function statusOf(error: unknown): number {
   return error instanceof RuntimeError && error.fault === "client" ? error.status : 500;
 }
 
-/** Handlers are told by `request.signal` to stop, and what they call then rejects: no failure of theirs. */
+/** Handlers learn by `request.signal` to stop, and their calls then reject: this is no failure of theirs. */
 function isAbort(request: Request, error: unknown): boolean {
   if (!request.signal.aborted) return false;
   return error === request.signal.reason || (error instanceof Error && error.name === "AbortError");
