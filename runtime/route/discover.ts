@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 import { RuntimeError } from "../errors.ts";
 import { toDisplayPath } from "../display-path.ts";
-import { isIgnoredFolder } from "./handler-file.ts";
+import { isIgnoredFolder, SPECIAL } from "./handler-file.ts";
 import { describeMisnamed, findMeantName } from "./misnamed.ts";
 import { createRouteTable } from "./route-table.ts";
 import type { RouteTable } from "./route-table.ts";
@@ -20,12 +20,17 @@ import type { RouteTable } from "./route-table.ts";
 export async function discoverRoutes(handlersDir: string): Promise<DiscoveredRoutes> {
   const displayName = toDisplayPath(handlersDir);
   const paths: string[] = [];
-  await collectFiles({ root: handlersDir, folder: "", parents: [], paths });
+  const misplaced: string[] = [];
+  await collectFiles({ root: handlersDir, folder: "", parents: [], paths, misplaced });
   const table = createRouteTable(paths, displayName);
   if (table.problems.length > 0) {
     throw new RuntimeError("ERR_HANDLER_LOAD", table.problems.join("\n"));
   }
-  return { ...table, warnings: await findMisnamed(handlersDir, paths) };
+  const warnings = misplaced.toSorted().map((path) => {
+    const found = `${toDisplayPath(join(handlersDir, path))}/ is a folder, and nothing in it is used`;
+    return `${found}: expected a file such as "${path.slice(path.lastIndexOf("/") + 1)}.ts"`;
+  });
+  return { ...table, warnings: [...warnings, ...(await findMisnamed(handlersDir, paths))] };
 }
 
 export interface DiscoveredRoutes extends RouteTable {
@@ -57,9 +62,11 @@ interface Walk {
   parents: readonly string[];
   /** Receives the files found. */
   paths: string[];
+  /** Receives folders with the names of special files. */
+  misplaced: string[];
 }
 
-async function collectFiles({ root, folder, parents, paths }: Walk): Promise<void> {
+async function collectFiles({ root, folder, parents, paths, misplaced }: Walk): Promise<void> {
   const here = join(root, folder);
   const real = await attempt(here, () => realpath(here));
   if (parents.includes(real)) {
@@ -76,7 +83,9 @@ async function collectFiles({ root, folder, parents, paths }: Walk): Promise<voi
     if (target.isFile()) {
       paths.push(path);
     } else if (target.isDirectory() && !isIgnoredFolder(entry.name)) {
-      await collectFiles({ root, folder: path, parents: [...parents, real], paths });
+      await collectFiles({ root, folder: path, parents: [...parents, real], paths, misplaced });
+    } else if (target.isDirectory() && SPECIAL.has(entry.name)) {
+      misplaced.push(path);
     }
   }
 }

@@ -209,12 +209,16 @@ class Loader {
 
   /** Describes exports that have no effect, one line each. */
   async warnings(): Promise<string[]> {
-    const handlers = new Set(
-      this.#manifest.routes.flatMap((route) => route.handlers.map(toModule)),
-    );
+    const answers = new Map<number, "all" | "one">();
+    for (const { handlers } of this.#manifest.routes) {
+      for (const { module, method } of handlers) {
+        answers.set(module, method === null ? "all" : "one");
+      }
+    }
     const lines: Promise<string>[] = [];
     for (const [module, exports] of this.#exports()) {
-      for (const problem of findOddExports(exports, { isHandler: handlers.has(module) })) {
+      const role = { answers: answers.get(module) ?? null };
+      for (const problem of findOddExports(exports, role)) {
         lines.push(this.#toLine({ module, position: null, cause: undefined, ...problem }));
       }
     }
@@ -359,10 +363,6 @@ class Loader {
       `Cannot load generation "${this.#manifest.id}": found module ${number}, expected below ${this.#manifest.modules.length}`,
     );
   }
-}
-
-function toModule({ module }: { module: number }): number {
-  return module;
 }
 
 type Namespace = Readonly<Record<string, unknown>>;

@@ -1,5 +1,5 @@
 import { isProxy } from "node:util/types";
-import { isClass } from "./describe-value.ts";
+import { describeValue, isClass } from "./describe-value.ts";
 import { EXPORTED_METHODS, type ShapeProblem } from "./handler-shape.ts";
 
 type Exports = Readonly<Record<string, unknown>>;
@@ -8,17 +8,18 @@ type Exports = Readonly<Record<string, unknown>>;
  * Finds exports that another platform acts on and this server does not, and misspelt ones. Nothing is wrong with the
  * module otherwise, so they are warnings.
  *
- * @param options.isHandler Not a `_middleware`, `_error` or `_404` file.
+ * @param options.answers The methods that a handler's file name leaves to it; `null` for a `_middleware`, `_error` or `_404` file.
  */
 export function findOddExports(
   exports: Exports,
-  { isHandler }: { isHandler: boolean },
+  { answers }: { answers: OddExportsRole },
 ): ShapeProblem[] {
   return [
     ...findEvents(exports),
     ...Object.keys(exports).flatMap((name) => findOddity(name, exports[name])),
     ...findIdleConfig(exports["config"]),
-    ...(isHandler ? findTwoForms(exports) : []),
+    ...findLostHook(exports),
+    ...(answers === null ? [] : findTwoForms(exports, answers)),
   ];
 }
 
@@ -38,6 +39,9 @@ function findIdleConfig(config: unknown): ShapeProblem[] {
     return [{ message, exportName: "config" }];
   });
 }
+
+/** Methods that the name of a handler's file leaves to its exports; `null`: the file is no handler. */
+export type OddExportsRole = "all" | "one" | null;
 
 /** Events of Cloudflare Workers, and how the same is done here. */
 const EVENTS: Readonly<Record<string, string>> = {
@@ -153,13 +157,32 @@ function describeSegmentOption(name: string, value: unknown): string | null {
   return isIt(value) ? `exports "${name}", which has no effect here: ${remedy}` : null;
 }
 
+/** `dispose` where it is not run: no function, or a method of an instance. */
+function findLostHook(exports: Exports): ShapeProblem[] {
+  const { dispose, default: app } = exports;
+  if (dispose !== undefined) {
+    if (typeof dispose === "function") return [];
+    const message = `export "dispose" is ${describeValue(dispose)}, which is not run: expected a function`;
+    return [{ message, exportName: "dispose" }];
+  }
+  if (typeof app !== "object" || app === null || isProxy(app) || isPlainObject(app)) return [];
+  if (typeof Reflect.get(app, "dispose") !== "function") return [];
+  const message =
+    'default export is an instance with dispose(), which is not run: expected "export const dispose = () => app.dispose()"';
+  return [{ message, exportName: "default" }];
+}
+
 /** Both forms at once: legal, and seldom meant. `config.methods` says that it is. */
-function findTwoForms(exports: Exports): ShapeProblem[] {
+function findTwoForms(exports: Exports, answers: "all" | "one"): ShapeProblem[] {
   const methods = EXPORTED_METHODS.filter((method) => typeof exports[method] === "function");
   const [first] = methods;
   const { default: app, config } = exports;
   if (app === undefined || first === undefined) return [];
   if (typeof config === "object" && config !== null && "methods" in config) return [];
-  const message = `exports a default beside ${methods.join(", ")}: the default answers all other methods. Expected one of the two forms, or config.methods with the methods of the default`;
+  const found = `exports a default beside ${methods.join(", ")}`;
+  const message =
+    answers === "all"
+      ? `${found}: the default answers all other methods. Expected one of the two forms, or config.methods with the methods of the default`
+      : `${found}: the default answers nothing, since the file's name says ${first} only. Expected one of the two`;
   return [{ message, exportName: first }];
 }

@@ -57,6 +57,7 @@ describeMistakes("handlers", [
       "handlers/middleware.ts": `export default (request, context, next) => next();`,
       "handlers/404.ts": HELLO,
       "handlers/_500.js": HELLO,
+      "handlers/shop/_middleware/index.ts": HELLO,
       // A helper is no mistake.
       "handlers/_errors.ts": `export class NotFound extends Error {}`,
       "handlers/_users.ts": HELLO,
@@ -68,6 +69,7 @@ describeMistakes("handlers", [
       /handlers\/middleware\.ts: .*did you mean "_middleware\.ts"\?/,
       /handlers\/404\.ts: .*did you mean "_404\.ts"\?/,
       /handlers\/_500\.js: .*did you mean "_error\.js"\?/,
+      /handlers\/shop\/_middleware\/ is a folder.*expected a file such as "_middleware\.ts"/,
     ],
     neverSays: [/_errors\.ts/, /_users\.ts/],
   },
@@ -78,9 +80,13 @@ describeMistakes("handlers", [
       "handlers/both.ts": `${HELLO}export const GET = () => new Response("get");`,
       "handlers/meant.ts": `${HELLO}export const GET = () => new Response("get");
         export const config = { methods: ["POST"] };`,
+      "handlers/one.get.ts": `${HELLO}export const GET = () => new Response("get");`,
     },
     code: 0,
-    says: [/handlers\/both\.ts:2:\d+: .*default beside GET.*config\.methods/],
+    says: [
+      /handlers\/both\.ts:2:\d+: .*default beside GET.*config\.methods/,
+      /handlers\/one\.get\.ts:2:\d+: .*default answers nothing/,
+    ],
     neverSays: [/meant\.ts/],
   },
   {
@@ -204,6 +210,19 @@ describeMistakes("handlers", [
     },
     code: 0,
     says: [/lib\/graceful\.ts:2:\d+: listens for SIGTERM.*dispose\(\)/],
+  },
+  {
+    name: "a dispose() that is not run",
+    command: "check",
+    files: {
+      "handlers/a.ts": `${HELLO}export const dispose = "later";`,
+      "handlers/b.ts": `class App { fetch() { return new Response(); } dispose() {} }\nexport default new App();`,
+    },
+    code: 0,
+    says: [
+      /handlers\/a\.ts:2:\d+: export "dispose" is string "later".*expected a function/,
+      /handlers\/b\.ts:2:\d+: default export is an instance with dispose\(\).*export const dispose/,
+    ],
   },
   {
     name: "an init() that fails",
