@@ -581,7 +581,7 @@ export const SETTINGS = {
     field: "uws",
     type: oneOf("auto", "uWebSockets.js", "@btc-vision/uwebsockets.js", "uws-pack"),
     placeholder: "PACKAGE",
-    // runtime/decisions/029
+    // runtime/decisions/033
     default: "auto",
     help: "package whose uWebSockets.js is loaded",
     docs: "package whose uWebSockets.js is loaded ([more](dependencies.md#uwebsocketsjs))",
