@@ -85,8 +85,8 @@ export class Primary {
   readonly #oldFiles = new Set<FileIndex>();
   /** `null`: a client may have any number. */
   #perAddress: RequestsPerAddress | null = null;
-  /** Empty until it is loaded. */
-  #library = "";
+  /** Its name is empty until it is loaded. */
+  #library = { label: "", isUsual: true };
   #lastExchangeId = 0;
   #lastWorkerId = 0;
   /** The generation that gets new requests. */
@@ -152,7 +152,12 @@ export class Primary {
 
   /** The package whose binary of uWebSockets.js was loaded: `uws-pack 20.0.8`. */
   get library(): string {
-    return this.#library;
+    return this.#library.label;
+  }
+
+  /** The same where an operator chose it; `null`: Edgicorn did. */
+  get chosenLibrary(): string | null {
+    return this.#library.isUsual ? null : this.#library.label;
   }
 
   get listeners(): readonly Listener[] {
@@ -322,8 +327,8 @@ export class Primary {
 
   async #loadLibrary({ headerLimitBytes, uws: choice }: Config): Promise<Uws> {
     const limits = { headerLimitBytes: headerLimitBytes + HEADER_SLACK_BYTES };
-    const { uws, label, failed } = await loadUws({ ...limits, choice });
-    this.#library = label;
+    const { uws, label, isUsual, failed } = await loadUws({ ...limits, choice });
+    this.#library = { label, isUsual };
     for (const { label: other, reason, isOwn } of failed) {
       // That a newer package of ours does not load is no surprise on an older system.
       if (isOwn) this.#log.warn(`cannot use the package ${other}, which ${reason}: using ${label}`);

@@ -18,6 +18,8 @@ export interface BannerInfo {
   workers: readonly { pid: number }[];
   /** `null`: no HTTPS. */
   certificate: BannerCertificate | null;
+  /** The package of uWebSockets.js that an operator chose: `uws-pack 20.0.8`. `null`: Edgicorn chose one. */
+  library: string | null;
   pid: number;
   /** From the start of the process until it answered. */
   startedInMs: number;
@@ -101,6 +103,7 @@ export function formatBanner(info: BannerInfo, terminal: Terminal): string {
     row("workers", `${info.workers.length} (pid ${info.workers.map(({ pid }) => pid).join(", ")})`);
   }
   if (info.certificate !== null) row("https", describeCertificate(info.certificate));
+  if (info.library !== null) row("library", `uWebSockets.js from ${info.library}`);
   row(
     "stop",
     info.mode === "development"

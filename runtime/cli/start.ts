@@ -416,6 +416,7 @@ function toBannerInfo(
     variables: describeEnvFiles(config, process.cwd()),
     workers: generation.workerPids.map((pid) => ({ pid })),
     certificate: certificates === null ? null : toBannerCertificate(certificates, config),
+    library: primary.chosenLibrary,
     pid: process.pid,
     startedInMs: performance.now(),
   };

@@ -75,13 +75,18 @@ export function labelOf({ name, version }: Pick<InstalledUws, "name" | "version"
   return `${name} ${version}`;
 }
 
+/** Whether an operator put the package in the place of `uws-pack`. */
+export function isOwnPackage({ name }: Pick<InstalledUws, "name">): boolean {
+  return name !== NEWER && name !== PACK;
+}
+
 /** Says why a package's binary cannot be loaded, from the error that loading it threw. */
 export function explainFailure(uws: InstalledUws, error: unknown): FailedUws {
   return {
     label: labelOf(uws),
     reason: toReason(error instanceof Error ? error.message : String(error)),
     isPruned: existsSync(join(uws.dir, PRUNED_MARK)),
-    isOwn: uws.name !== NEWER && uws.name !== PACK,
+    isOwn: isOwnPackage(uws),
   };
 }
 

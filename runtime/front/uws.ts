@@ -6,6 +6,7 @@ import {
   explainFailure,
   type FailedUws,
   findUwsPackages,
+  isOwnPackage,
   labelOf,
   readMachine,
   type UwsChoice,
@@ -50,6 +51,8 @@ export interface LoadedUws {
   uws: Uws;
   /** The package whose binary was loaded: `uws-pack 20.0.8`. */
   label: string;
+  /** Edgicorn chose it: no operator did, by a package or by the setting `uws`. */
+  isUsual: boolean;
   /** Preferred packages whose binary did not load. */
   failed: readonly FailedUws[];
 }
@@ -81,7 +84,8 @@ export async function loadUws(options: {
     }
     // Leaves out the library's own mark, a response field that tells its name and version to every client.
     uws._cfg("silent");
-    return { uws, label: labelOf(candidate), failed };
+    const isUsual = options.choice === "auto" && !isOwnPackage(candidate);
+    return { uws, label: labelOf(candidate), isUsual, failed };
   }
   const { choice } = options;
   const message = describeNoBinary(readMachine(), { failed: [...failed, ...missing], choice });

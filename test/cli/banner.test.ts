@@ -22,6 +22,7 @@ const info: BannerInfo = {
     names: ["localhost"],
     notAfterMs: 0,
   },
+  library: null,
   pid: 10,
   startedInMs: 412.3,
 };
@@ -49,6 +50,11 @@ describe("formatBanner()", () => {
 
 `,
     );
+  });
+
+  it("names the library that an operator chose", () => {
+    const banner = formatBanner({ ...info, library: "uws-pack 20.0.8" }, plain);
+    assert.match(banner, /\n {2}library {3}uWebSockets\.js from uws-pack 20\.0\.8\n/);
   });
 
   it("keeps to a narrow terminal", () => {
