@@ -5,11 +5,12 @@ import { describe, it } from "node:test";
 
 const APPS = join(import.meta.dirname, "../recipes/apps");
 
-/** Sections whose project has another name, or other contents: Yoga's shows less. */
+/** Sections whose project has another name. `null`: not shown as it was tried, or tried by hand. */
 const PROJECTS: Readonly<Record<string, string | null>> = {
   NestJS: "nest",
   "React Router": "react-router",
   "GraphQL Yoga": null,
+  "Next.js": null,
 };
 
 describe("docs/recipes.md", () => {
