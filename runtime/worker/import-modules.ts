@@ -5,6 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import type { ManifestModule } from "../generation/manifest.ts";
 import { describeError } from "./describe-error.ts";
+import { findTopLevelAwait } from "./find-await.ts";
 import { explainLoadError } from "./load-hints.ts";
 import { locateError, sourcesOf, type SourcePosition } from "./error-location.ts";
 
@@ -43,7 +44,8 @@ export async function importModule(
     const namespace = await Promise.race([importing, timeout]);
     if (namespace !== TIMED_OUT) return { ok: true, namespace };
     const message = "its top-level await has not finished";
-    return { ok: false, failure: { message, position: null, cause: undefined, isPending: true } };
+    const position = await findTopLevelAwait(file);
+    return { ok: false, failure: { message, position, cause: undefined, isPending: true } };
   } catch (error) {
     return { ok: false, failure: await toFailure(error, file) };
   } finally {

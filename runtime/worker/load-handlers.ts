@@ -153,7 +153,7 @@ class Loader {
       if (result.ok) continue;
       const { isPending = false, ...failure } = result.failure;
       const message = isPending
-        ? `${failure.message} within ${timeout.limit}, in this file or in one that it imports`
+        ? `${failure.message} within ${timeout.limit}${failure.position === null ? ", in this file or in one that it imports" : ""}`
         : failure.message;
       this.#problems.push({ module: number, exportName: null, ...failure, message });
       if (!isPending || isLate) continue;

@@ -3,11 +3,11 @@ import { explainMissing } from "./missing-global.ts";
 /** Advice for failures of loading a module, by Node's message. */
 const HINTS: readonly [found: RegExp, advice: string][] = [
   [
-    /^Unknown file extension "\.\w+" for /,
+    /^(?:Unknown file extension "\.\w+" for |Stripping types is currently unsupported for files under node_modules)/,
     "Node does not load such files, and a package is compiled only where a handler imports them: use a build of the package",
   ],
   [
-    /^(?:module|exports|require) is not defined in ES module scope/,
+    /^(?:(?:module|exports|require) is not defined in ES module scope|Cannot determine intended module format)/,
     'a file with import or export, or with a top-level await, is an ES module: use "export"',
   ],
   [

@@ -155,7 +155,7 @@ describe("loadGeneration()", () => {
     };
     const plan = { files, routes: ["hangs.ts", "bad.ts"].map(routeFor) };
     assert.deepEqual(await linesOfFailure(t, plan, 20), [
-      "handlers/hangs.ts: its top-level await has not finished within bootTimeout (1 s), in this file or in one that it imports",
+      "handlers/hangs.ts:1:1: its top-level await has not finished within bootTimeout (1 s)",
       "handlers/bad.ts:1:1: default export is number 3, expected a function or an object with fetch()",
     ]);
   });
