@@ -52,6 +52,8 @@ export class FileTree {
   #fileCount = 0;
   #isFullReported = false;
   #isUnwatchedReported = false;
+  /** Links whose target is not there, by path: the target may come later, in a folder of which they hear nothing. */
+  readonly #dangling = new Map<string, { folder: Folder; name: string; sinceMs: number }>();
   /** Links that were reported, and coded files, by their path. */
   readonly #reported = new Set<string>();
 
@@ -130,6 +132,7 @@ export class FileTree {
       }
     }
     this.#reportLeftBehind();
+    this.#followDangling();
     void this.#work();
   }
 
@@ -145,6 +148,7 @@ export class FileTree {
     this.#folders.clear();
     this.#unread.clear();
     this.#unseen.clear();
+    this.#dangling.clear();
     this.#table.clear();
   }
 
@@ -250,6 +254,7 @@ export class FileTree {
     const { links } = this.#options;
     const found = findChild(folder, name, { rootPath: this.#root.realPath, links });
     const current = folder.children.get(name);
+    this.#noteDangling(folder, name, found);
     if (found.kind !== "found") {
       this.#remove(folder, name);
       if (found.kind === "refused") this.#reportLink(folder.path + name, found);
@@ -325,6 +330,32 @@ export class FileTree {
     );
   }
 
+  #noteDangling(folder: Folder, name: string, { kind }: Child): void {
+    const path = folder.path + name;
+    if (kind !== "dangling") this.#dangling.delete(path);
+    else if (!this.#dangling.has(path) && this.#dangling.size < MOST_DANGLING) {
+      this.#dangling.set(path, { folder, name, sinceMs: Date.now() });
+    }
+  }
+
+  #followDangling(): void {
+    const { log } = this.#options;
+    for (const [path, { folder, name, sinceMs }] of this.#dangling) {
+      if (!this.#folders.has(folder)) {
+        this.#dangling.delete(path);
+        continue;
+      }
+      this.#lookLater(folder, name);
+      // A copy may make the link before its target.
+      if (Date.now() - sinceMs < YOUNG_MS || !this.#isNews(`dangling ${path}`)) continue;
+      const link = join(this.#root.realPath, path);
+      log.warn(
+        { link },
+        `Cannot serve ${link}: found a symbolic link that leads nowhere, expected its target`,
+      );
+    }
+  }
+
   /** Once each, of files that were edited a while ago: a build writes the two one after the other. */
   #reportLeftBehind(): void {
     const { log } = this.#options;
@@ -362,5 +393,7 @@ const YOUNG_MS = 2000;
 const EDITED_MS = 5000;
 /** More of the same tell nothing new, and a folder of links would fill the log. */
 const MOST_REPORTS = 100;
+/** Each is looked at once a second. */
+const MOST_DANGLING = 200;
 /** About 2 microseconds each. */
 const FOLDERS_PER_SWEEP = 500;

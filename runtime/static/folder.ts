@@ -43,7 +43,9 @@ export type Child =
   /** Nothing that may be served. */
   | { kind: "none" }
   /** A symbolic link that is not followed, and where it leads. */
-  | { kind: "refused"; target: string; why: "outside" | "hidden" };
+  | { kind: "refused"; target: string; why: "outside" | "hidden" }
+  /** A symbolic link whose target is not there, perhaps not yet. */
+  | { kind: "dangling" };
 
 /**
  * Finds the kind of a name in a folder: a servable file or folder, or none.
@@ -63,7 +65,8 @@ export function findChild(
   let stats = lookAt(realPath);
   if (stats?.isSymbolicLink() === true) {
     const target = resolveLink(realPath);
-    if (target === null || isWithin(folder, target)) return NONE;
+    if (target === null) return DANGLING;
+    if (isWithin(folder, target)) return NONE;
     const why = links === "follow" ? null : findRefusal(rootPath, target);
     if (why !== null) return { kind: "refused", target, why };
     realPath = target;
@@ -74,6 +77,7 @@ export function findChild(
 }
 
 const NONE: Child = Object.freeze({ kind: "none" });
+const DANGLING: Child = Object.freeze({ kind: "dangling" });
 
 /** Whether a child is reached by a symbolic link. */
 export function isLinked(folder: Folder, name: string, { realPath }: Folder | File): boolean {

@@ -202,6 +202,27 @@ describe("FileIndex > what is served", () => {
     assert.equal(lookup(inside, "/s/b.txt"), undefined);
   });
 
+  it("serves a link whose target comes later, and says which leads nowhere", async (t) => {
+    const folder = new PublicFolder(t);
+    await folder.write({ "a.txt": "A", "files/b.txt": "B" });
+    await symlink("nowhere", join(folder.root, "dangling.txt"));
+    await symlink("files/later.txt", join(folder.root, "later.txt"));
+    const index = await folder.open();
+    assert.equal(lookup(index, "/later.txt"), undefined);
+    await folder.write({ "files/later.txt": "L" });
+    await folder.until(() => lookup(index, "/later.txt") !== undefined);
+    assert.equal(await readBody(index, lookupFile(index, "/later.txt")), "L");
+    await new Promise<void>((resolve) => {
+      const timer = setInterval(() => {
+        if (folder.warnings.length === 0) return;
+        clearInterval(timer);
+        resolve();
+      }, 10);
+      t.after(() => clearInterval(timer));
+    });
+    assert.match(folder.warnings.join(), /dangling\.txt: found a symbolic link that leads nowhere/);
+  });
+
   it("serves the files of a ConfigMap, and sees all of them change at once", async (t) => {
     const folder = new PublicFolder(t);
     await folder.write({
