@@ -3,9 +3,9 @@ import { RuntimeError } from "./errors.ts";
 import { escapeHtml } from "./html-page.ts";
 import { readExcerpt, toHtmlExcerpt } from "./source-excerpt.ts";
 
-/** Why handlers cannot be built or loaded, for who works on them. */
+/** Why handlers cannot be built or loaded, for their developer. */
 export interface HandlerProblem {
-  /** What the terminal says; ends with a line feed. */
+  /** Text for the terminal; ends with a line feed. */
   text: string;
   /** Of a page; plain text. */
   title: string;
@@ -22,9 +22,9 @@ export function isHandlerProblem(error: unknown): error is RuntimeError {
 }
 
 /**
- * Makes a page of what the terminal says: each `file:line:column: message` with the lines around it. Never rejects.
+ * Makes a page of the error's text: each `file:line:column: message` with the lines around it. Never rejects.
  *
- * @param cwd What the files are named relative to; of others nothing is shown.
+ * @param cwd File names are relative to it. No lines of other files are shown.
  */
 export async function describeHandlerProblem(
   { message }: RuntimeError,
@@ -41,7 +41,7 @@ export async function describeHandlerProblem(
   return { text: `${message}\n`, title, content: content.join("\n") };
 }
 
-/** More fill a page that nobody reads to its end. */
+/** Further lines would only fill the page. */
 const MOST_LINES = 10;
 
 const PLACE = /^(?<file>[^:]+):(?<line>\d+)(?<column>:\d+)?: (?<text>.+)$/;

@@ -21,7 +21,7 @@ import {
   isControlCommand,
 } from "./commands.ts";
 
-/** What the command line asks for. */
+/** The parsed command line. */
 export type Invocation =
   | { command: "start" | "dev" | "check"; mode: Config["mode"]; flags: Flags }
   | ControlInvocation
@@ -35,13 +35,13 @@ export interface ControlInvocation {
   command: ControlCommandName;
   /** Of those that such a command takes. */
   flags: Flags;
-  /** For programs: what the server answered, as it is. */
+  /** For programs: print the server's answer unchanged. */
   json: boolean;
-  /** What comes after the command: the generation to roll back to. */
+  /** The argument of the command: the generation to roll back to. */
   id: string | null;
 }
 
-/** A drill of what a start would serve. */
+/** A drill of the server that a start would run. */
 export interface DrillInvocation extends DrillRequest {
   command: "drill";
   flags: Flags;
@@ -51,12 +51,12 @@ export interface DrillInvocation extends DrillRequest {
 /**
  * Parses the command line.
  *
- * `--flag value` and `--flag=value` are the same; of a flag given twice the last one counts (`--env-file`, and `--only` of a drill, add up). The values are checked
- * later, together with those from other sources.
+ * `--flag value` and `--flag=value` are the same; of a flag given twice the last one counts (`--env-file`, and `--only`
+ * of a drill, add up). The values are checked later, together with those from other sources.
  *
  * @param argv Without the program: `process.argv.slice(2)`.
- * @throws ERR_CONFIG whose message has one line per unknown command, unknown flag or flag without its value, and one that
- *   says what the command takes.
+ * @throws ERR_CONFIG whose message has one line per unknown command, unknown flag or flag without its value, and one
+ *   that lists the command's arguments.
  */
 export function parseArguments(argv: readonly string[]): Invocation {
   const { tokens } = parseArgs({
@@ -218,7 +218,7 @@ const FLAGS: ReadonlyMap<string, FlagName> = new Map<string, FlagName>([
   ["--env-file", "envFile"],
 ]);
 
-/** Flags that a command has no use for: somebody expects something of them. */
+/** Returns flags that the command does not use: the user expects something of them. */
 function findForeignFlags(
   command: CommandName,
   { flags, json }: { flags: Partial<Record<FlagName, string>>; json: boolean },
@@ -276,7 +276,7 @@ function describeUnknownFlag(rawName: string, command: CommandName | null): stri
   return `Cannot use ${rawName}: found an unknown flag, ${didYouMean(nearest)}`;
 }
 
-/** What somebody may have meant. */
+/** Returns the flags that the user may have meant. */
 function flagsOf(command: CommandName | null): string[] {
   const general = ["--help", "--version"];
   if (command === "prune") return general;

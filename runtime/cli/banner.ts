@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 
-/** What a person wants to see when the server is up. */
+/** The facts for the operator when the server is up. */
 export interface BannerInfo {
   version: string;
   mode: "production" | "development";
@@ -14,7 +14,7 @@ export interface BannerInfo {
   publicFiles: { dir: string; count: number } | null;
   /** `3 variables from .env`; `null`: no file of variables was read. */
   variables: string | null;
-  /** None: the handlers could not be loaded, and it waits until somebody mends them. */
+  /** None: the handlers could not be loaded, and the server waits for the next change. */
   workers: readonly { pid: number }[];
   /** `null`: no HTTPS. */
   certificate: BannerCertificate | null;
@@ -46,7 +46,7 @@ export interface BannerCertificate {
   notAfterMs: number;
 }
 
-/** What the terminal can show. */
+/** The abilities of a terminal. */
 export interface Terminal {
   color: boolean;
   columns: number;
@@ -54,7 +54,7 @@ export interface Terminal {
   unicode: boolean;
 }
 
-/** Decides what a terminal can show. `NO_COLOR` and `FORCE_COLOR` are honoured; a `TERM` of `dumb` has neither. */
+/** Finds out the abilities of a terminal. Honours `NO_COLOR` and `FORCE_COLOR`; a `TERM` of `dumb` has none. */
 export function resolveTerminal(
   stream: { isTTY?: boolean; columns?: number },
   env: Readonly<Record<string, string | undefined>>,
@@ -108,7 +108,7 @@ export function formatBanner(info: BannerInfo, terminal: Terminal): string {
     "stop",
     info.mode === "development"
       ? "Ctrl+C"
-      : `Ctrl+C, or kill ${info.pid}: both finish what is under way`,
+      : `Ctrl+C, or kill ${info.pid}: both finish open requests`,
   );
   lines.push("");
   return `${lines.join("\n")}\n`;

@@ -14,8 +14,8 @@ export function describeFailure(error: unknown): { text: string; exitCode: numbe
 }
 
 /**
- * Ends this process when something was thrown that nobody caught, promises included: what state it is in is unknown
- * then. Workers end with their channel; whoever started the server starts it again.
+ * Ends this process after an uncaught error, unhandled rejections included: its state is unknown then. Workers end with
+ * their channel, and the service manager starts the server again.
  *
  * @param report Called first, to log it. It must not throw.
  */

@@ -23,7 +23,7 @@ import { findRunning } from "./find-server.ts";
 import type { StartOptions } from "./start.ts";
 import { describeUnignoredFiles } from "./unignored-files.ts";
 
-/** Checks, prints what is right and what is wrong, and sets the exit code. A signal ends it, as soon as it has tidied up. */
+/** Checks, prints the result and the problems, and sets the exit code. A signal ends it after it has tidied up. */
 export async function runCheck(options: StartOptions): Promise<void> {
   const ending = new AbortController();
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const) {
@@ -46,20 +46,20 @@ export async function runCheck(options: StartOptions): Promise<void> {
   process.exitCode = exitCode;
 }
 
-/** What came of a check: lines for a person, and the exit code. */
+/** The result of a check: lines for the operator, and the exit code. */
 export interface Checked {
-  /** What a start would serve, for standard output; `null`: it would not. */
+  /** A description of the server that a start would run, for standard output; `null`: a start would fail. */
   ok: string | null;
-  /** What is worth knowing and stops nothing, for standard error. */
+  /** Warnings, for standard error. */
   remarks: string[];
-  /** What is wrong, for standard error. */
+  /** Problems, for standard error. */
   problems: string[];
   exitCode: number;
 }
 
 /**
- * Does all that a start does, but for opening ports: reads the settings, the certificates and the folder of files, builds
- * the handlers and loads them in a worker.
+ * Does all that a start does, but for opening ports: reads the settings, the certificates and the folder of files,
+ * builds the handlers and loads them in a worker.
  *
  * A server that runs here does not notice: the build has a folder of its own, which goes with the check. It is asked
  * whether a reload would do.
@@ -106,8 +106,8 @@ export async function check(
 const ASK_TIMEOUT_MS = 30_000;
 
 /**
- * Asks the server that runs with these settings, or else with the default state folder, for which settings it would have
- * to be restarted. It knows better than a comparison here: its flags and its environment may be others.
+ * Asks the server that runs with these settings, or else with the default state folder, for which settings it would
+ * have to be restarted. It knows better than a comparison here: its flags and its environment may be others.
  *
  * @returns Nothing when none runs, or it does not know.
  */
@@ -152,7 +152,8 @@ async function checkCertificates({ httpsPort, certsDir }: Config): Promise<Part>
 }
 
 /**
- * Looks whether the ports are free, without opening them. The server of this project may have them: a reload needs no port.
+ * Looks whether the ports are free, without opening them. The server of this project may have them: a reload needs no
+ * port.
  *
  * @throws ERR_LISTEN that names each port that a start would not get.
  */
@@ -199,7 +200,7 @@ async function checkHandlers(config: Config, signal: AbortSignal): Promise<Part>
   const folder = await openFolder(config.stateDir);
   try {
     const setup = {
-      // One worker of each pool loads what all others would. Nothing is served, and no handler runs.
+      // One worker of each pool loads the same code as all others. It serves no requests, and no handler runs.
       config: {
         ...config,
         logLevel,
@@ -246,7 +247,8 @@ async function openFolder(stateDir: string): Promise<{ dir: string; remove: () =
     dir,
     async remove() {
       await rm(dir, { recursive: true, force: true });
-      // Whoever checks as root leaves no folder that the server may not write to. Others may have begun to use it.
+      // A check by root must leave no folder that the server may not write to. Other processes may have begun to use
+      // it.
       if (!existed) await rmdir(stateDir).catch(() => {});
     },
   };

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 /** Three for each process that is forked, and a reload has two generations of workers at a time. */
 const FILES_PER_WORKER = 6;
 
-/** What the index of the static files keeps open at most. */
+/** Most files that the index of the static files keeps open. */
 const FILES_OF_STATIC = 512;
 
 /** Listeners, the log, watches, the event loop's own, and a few bodies that wait on disk. */
@@ -33,9 +33,9 @@ export function readOpenFilesLimit(
 
 /**
  * Fits the number of connections into the limit of open files. At the limit `accept` fails while the connection stays
- * in the queue, and the event loop spins; besides, no worker could be forked any more.
+ * in the queue, and the event loop spins. Besides, no worker could be forked any more.
  *
- * @returns What is allowed for all listeners together, and what to tell if that is less than was asked for.
+ * @returns The number for all listeners together, and a warning if it is less than the config asks for.
  */
 export function fitConnections(
   wanted: { maxConnections: number; workers: number },
@@ -53,8 +53,8 @@ export function fitConnections(
 }
 
 /**
- * How many bodies may wait on disk at a time: what descriptors the connections leave, and no more than each of these can
- * make use of, one for its request and one for its response.
+ * Returns how many bodies may wait on disk at a time. The descriptors that connections leave bound it, and each
+ * connection can use two, one for its request and one for its response.
  */
 export function fitSpoolFiles(
   fitted: { maxConnections: number; workers: number },

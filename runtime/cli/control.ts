@@ -7,7 +7,7 @@ import { describeNeighbours, findServer, refuseOtherFolder } from "./find-server
 import { formatGenerations, formatReloadReport, formatStatus } from "./format-answers.ts";
 import { packageVersion } from "./package-version.ts";
 
-/** What a command prints, and the exit code. */
+/** A command's output and exit code. */
 export interface Outcome {
   /** For standard output. */
   text: string;
@@ -17,17 +17,17 @@ export interface Outcome {
 }
 
 /**
- * Asks the server that runs with the state folder of these flags, and waits for what comes of it.
+ * Sends the command to the server that runs with the state folder of these flags, and waits for the result.
  *
- * The exit code is 0 when it is done; 70 when the server refused, 78 when it did for its settings, as `start` would exit;
- * 69 when there is no server, or no answer.
+ * The exit code is 0 when it is done; 70 when the server refused, 78 when it did for its settings, as `start` would
+ * exit; 69 when there is no server, or no answer.
  *
- * As JSON, what was refused is `{ "error": { "code", "message" } }` on standard output, as on the control socket; the message
+ * As JSON, a refusal is `{ "error": { "code", "message" } }` on standard output, as on the control socket. The message
  * stands on standard error as well.
  *
- * A config file that is broken is said besides: the server is then looked for where it is by default.
+ * A broken config file is reported in addition: the server is then looked for in the default place.
  *
- * @throws ERR_CONFIG when a config file was named that is not there.
+ * @throws ERR_CONFIG when a named config file is missing.
  */
 export async function runControl(
   { command, flags, json, id }: ControlInvocation,
@@ -62,7 +62,7 @@ export async function runControl(
         return { text, problem, exitCode: EXIT.drained };
       } catch (error) {
         if (!(error instanceof z.core.$ZodError)) throw error;
-        const problem = `Cannot read what the server says to ${command}: it runs another version, expected ${packageVersion()} (--json shows it as it is)`;
+        const problem = `Cannot read the server's answer to ${command}: it runs another version, expected ${packageVersion()} (--json shows it as it is)`;
         return { text: "", problem: [...said, problem].join("\n"), exitCode: EXIT.failed };
       }
     default:
@@ -96,7 +96,7 @@ function toRequest(command: ControlInvocation["command"], id: string | null): Co
   }
 }
 
-/** @throws What `parse` throws when the server is of a version that answers otherwise. */
+/** @throws The error of `parse` when the server has a version with other answers. */
 function format(command: ControlInvocation["command"], value: unknown): string {
   switch (command) {
     case "reload":
@@ -113,7 +113,7 @@ function format(command: ControlInvocation["command"], value: unknown): string {
   }
 }
 
-/** What the server warns of, as `check` prints it. */
+/** Formats the server's warnings as `check` prints them. */
 function toWarnings(value: unknown): string[] {
   const report = reloadReportSchema.safeParse(value);
   return report.success ? report.data.warnings.map((warning) => `warning: ${warning}`) : [];

@@ -12,11 +12,11 @@ export interface DrillFlags {
 /** Those that have a value. */
 export const DRILL_VALUES = ["only", "path", "seconds"] as const;
 
-/** What a drill is asked to do. */
+/** The options of a drill. */
 export interface DrillRequest {
   /** The short form, for every change. */
   brief: boolean;
-  /** What clients ask for; `null`: a route that is found. */
+  /** The path that clients request; `null`: a route that is found. */
   path: string | null;
   /** How long the load of each exercise goes on; `null`: its own choice. */
   seconds: number | null;
@@ -26,7 +26,7 @@ export interface DrillRequest {
 
 const MOST_SECONDS = 3600;
 
-/** Reads the flags of a drill. What is wrong with them comes in `problems`, a line each. */
+/** Parses the flags of a drill. `problems` has one line for each mistake. */
 export function parseDrillFlags(flags: DrillFlags): { request: DrillRequest; problems: string[] } {
   const { brief = false, seconds, path, only } = flags;
   const problems: string[] = [];

@@ -21,8 +21,8 @@ const MOST_WORKERS = 4;
 const EXIT_FAILED = 1;
 
 /**
- * Drills the install that a start would serve, on free ports, and prints what clients saw. A signal ends it, as soon as it
- * has tidied up.
+ * Drills the server that a start would run, on free ports, and prints the clients' view. A signal ends it after it has
+ * tidied up.
  *
  * The exit code is 0 when all expectations held, otherwise 1.
  *
@@ -77,7 +77,7 @@ export async function runDrill({
   }
 }
 
-/** The copy is gone when somebody reads it. */
+/** Rewrites an error to name the original files: the copy is gone when the operator reads the message. */
 function sayOfOriginals(error: unknown, folder: DrillFolder): unknown {
   if (!(error instanceof RuntimeError)) return error;
   return new RuntimeError(error.code, folder.toOriginal(error.message), { cause: error });
@@ -87,7 +87,7 @@ function exitCodeOf(results: readonly ExerciseResult[]): number {
   return results.every(({ breaches }) => breaches.length === 0) ? 0 : EXIT_FAILED;
 }
 
-/** What differs from the operator's own start, whatever their flags, variables and file say. */
+/** Returns the flags that must differ from the operator's own start. They override flags, variables and the file. */
 function toFlags(
   { workers }: Config,
   { certsDir, handlersDir, stateDir }: DrillFolder,

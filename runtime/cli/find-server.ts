@@ -10,7 +10,7 @@ import { toControlSocket } from "../control/socket-path.ts";
 import { RuntimeError } from "../errors.ts";
 import { toStartCommand } from "../supervise/start-command.ts";
 
-/** Longer than a server takes to say who it is, unless its event loop is blocked. */
+/** Longer than a server takes for its greeting, unless its event loop is blocked. */
 const GREETING_MS = 2_000;
 
 /** Folders beside the one that a link leads to: releases. More are not looked through. */
@@ -20,22 +20,24 @@ const MOST_SIBLINGS = 500;
 const MOST_NEIGHBOURS = 3;
 
 /**
- * Finds the state folder of the server that a command is for: as `findStateDir` says, or, where a link leads to the working
- * directory and no server has its state there, the one of the server that was started through the same link when it led to
- * a folder beside this one.
+ * Finds the state folder of the server that a command is for: as `findStateDir` says, or, where a link leads to the
+ * working directory and no server has its state there, the one of the server that was started through the same link
+ * when it led to a folder beside this one.
  *
  * @throws ERR_CONFIG as `findStateDir` does.
  */
 export async function findServer(sources: StateDirSources): Promise<FoundStateDir> {
   const found = await findStateDir(sources);
   const { cwd, env } = sources;
-  // Who runs is asked only where the answer matters.
+  // Ask the servers only if the answer matters.
   if (!mayHaveMoved(found.stateDir, { cwd, env })) return found;
   const running = await findInReleases(found.stateDir, { cwd, env });
   return running === null ? found : { ...found, stateDir: running.stateDir };
 }
 
-/** Asks the server of a state folder, or of the same folder in another release, who it is; `null`: none runs. */
+/**
+ * Returns the greeting of the server of a state folder, or of the same folder in another release; `null`: none runs.
+ */
 export async function findRunning(stateDir: string, cwd: string): Promise<Greeting | null> {
   const sources = { cwd, env: process.env };
   if (!mayHaveMoved(stateDir, sources)) return greet(stateDir);
@@ -44,7 +46,10 @@ export async function findRunning(stateDir: string, cwd: string): Promise<Greeti
 
 type Place = Pick<StateDirSources, "cwd" | "env">;
 
-/** Whether another release may have the state folder of the server: a link leads here, and the folder lies in the release. */
+/**
+ * Whether another release may have the state folder of the server: a link leads here, and the folder lies in the
+ * release.
+ */
 function mayHaveMoved(stateDir: string, { cwd, env }: Place): boolean {
   return toLogicalFolder(cwd, env) !== cwd && !relative(cwd, stateDir).startsWith("..");
 }
@@ -66,8 +71,8 @@ async function findInReleases(
 }
 
 /**
- * Names the servers of the folders beside this one, for a command that found no server: an operator in another release, or in
- * the wrong folder.
+ * Names the servers of the folders beside this one, for a command that found no server: an operator in another release,
+ * or in the wrong folder.
  *
  * @returns A line; `null` when none runs there.
  */
@@ -152,7 +157,7 @@ function listFolders(parent: string): string[] {
   }
 }
 
-/** Whether a server of this user may run with a state folder: what another user's socket says is not to be believed. */
+/** Tells whether a server of this user may run with a state folder: another user's socket must not be trusted. */
 function hasOwnSocket(stateDir: string): boolean {
   const stats = statSync(toControlSocket(stateDir), { throwIfNoEntry: false });
   const own = process.getuid?.();

@@ -7,7 +7,7 @@ import type {
 } from "../control/operations.ts";
 import type { Traffic } from "../observe/counters.ts";
 
-/** Says what a reload or a rollback has changed, pool by pool. Ends with a line feed. */
+/** Formats the changes of a reload or a rollback, pool by pool. Ends with a line feed. */
 export function formatReloadReport(report: ReloadReport): string {
   const { generation, previous, durationMs, pools, settings, moved } = report;
   const before = previous === null || previous === generation ? "" : `, before it ${previous}`;
@@ -78,7 +78,7 @@ function formatTraffic({ connections, requests, responses, limits }: Traffic): s
   ];
 }
 
-/** `2xx 12, 5xx 1`: only what there is. */
+/** Formats counts as `2xx 12, 5xx 1`, without zeros. */
 function toCounts(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)
     .filter(([, count]) => count > 0)

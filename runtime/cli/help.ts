@@ -125,7 +125,7 @@ function settingRows({ common }: { common: boolean }): string[] {
 }
 
 function row(left: string, right: string): string {
-  // What is too long for the column has a line of its own.
+  // A text that is too long for the column has a line of its own.
   const gap = left.length < 28 ? " ".repeat(28 - left.length) : `\n${" ".repeat(30)}`;
   return `  ${left}${gap}${right}`;
 }

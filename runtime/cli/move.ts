@@ -29,7 +29,7 @@ export async function followLink(
   const startedAtMs = performance.now();
   const refuse = (reason: string): RuntimeError => {
     const message = `Cannot reload, so ${from} serves on: ${reason}`;
-    log.error({ link, from }, `reload refused, all stays as it was: ${message}`);
+    log.error({ link, from }, `reload refused, nothing has changed: ${message}`);
     return new RuntimeError("ERR_BOOT_LOOP", message);
   };
   if (found.kind !== "moved") {
@@ -61,26 +61,26 @@ export async function followLink(
   };
 }
 
-/** @throws What `Primary.reload` and `Primary.rollback` throw; it has been logged. */
+/** @throws The error of `Primary.reload` and `Primary.rollback`, after logging it. */
 export async function moveAndTell(
   { primary, log }: Running,
-  what: "reload" | "rollback",
+  kind: "reload" | "rollback",
   id?: string,
 ): Promise<ReloadReport> {
   try {
     const warning = leaveDeletedFolder();
     if (warning !== null) log.warn(warning);
-    const report = await (what === "reload" ? primary.reload() : primary.rollback(id));
+    const report = await (kind === "reload" ? primary.reload() : primary.rollback(id));
     const { generation, durationMs, pools, settings } = report;
     const routes = primary.generation.manifest.routes.length;
-    const done = what === "reload" ? "reloaded" : "rolled back";
+    const done = kind === "reload" ? "reloaded" : "rolled back";
     log.info({ generation, routes, durationMs, pools, settings }, done);
     return report;
   } catch (error) {
     const { message } = error instanceof Error ? error : new Error(String(error));
     const code = error instanceof RuntimeError ? error.code : undefined;
-    if (code === "ERR_DRAINING") log.info(`${what} given up: the server stops`);
-    else log.error({ code }, `${what} refused, all stays as it was: ${message}`);
+    if (code === "ERR_DRAINING") log.info(`${kind} given up: the server stops`);
+    else log.error({ code }, `${kind} refused, nothing has changed: ${message}`);
     throw error;
   }
 }

@@ -9,7 +9,7 @@ export interface OperationsOptions extends Pick<Operations, "reload" | "rollback
   lostLogLines: () => number;
 }
 
-/** What operators may ask of this server. Reloads and rollbacks are told to others besides. */
+/** Creates the commands for operators of this server. The given reload and rollback also notify the service manager. */
 export function createOperations({
   primary,
   mode,

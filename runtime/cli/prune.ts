@@ -11,7 +11,7 @@ export interface BinaryTarget {
   abi: string;
 }
 
-/** Removes the binaries of other systems and prints what was removed. */
+/** Removes the binaries of other systems and prints a list of them. */
 export function runPrune(): void {
   const { platform, arch, versions } = process;
   const target = { platform, arch, abi: versions.modules };
@@ -33,8 +33,8 @@ export function runPrune(): void {
 }
 
 /**
- * Removes the binaries of uWebSockets.js in a package that are for another system or another Node, and marks the package,
- * so that a later failure can name the cause.
+ * Removes the binaries of uWebSockets.js in a package that are for another system or another Node, and marks the
+ * package, so that a later failure can name the cause.
  */
 export function pruneBinaries(
   dir: string,
@@ -56,7 +56,7 @@ export function pruneBinaries(
 
 const BINARY = /^uws_\w+\.node$/;
 
-/** Some package managers link one folder into many projects. Other projects may need what this one does not. */
+/** Some package managers link one folder into many projects, and another project may need these binaries. */
 function refuseForeignFolders(installed: readonly InstalledUws[], cwd: string): void {
   for (const { dir } of installed) {
     if (ancestorsOf(cwd).some((parent) => dir.startsWith(join(parent, "node_modules") + sep))) {

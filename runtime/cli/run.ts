@@ -6,7 +6,7 @@ import { formatCommandHelp, formatHelp } from "./help.ts";
 import { packageVersion } from "./package-version.ts";
 import { start } from "./start.ts";
 
-/** Runs one command; what cannot be done is said on standard error and in the exit code. */
+/** Runs one command. Prints failures on standard error, and sets the exit code. */
 export async function runCommandLine(argv: readonly string[]): Promise<void> {
   try {
     const invocation = parseArguments(argv);
@@ -38,7 +38,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
         await runCheck(invocation);
         return;
       case "drill":
-        // What only a drill needs is loaded for a drill only.
+        // Modules that only a drill needs are loaded for a drill only.
         await (await import("./drill.ts")).runDrill(invocation);
         return;
       case "prune":

@@ -88,7 +88,7 @@ export async function start(options: StartOptions): Promise<void> {
       ]);
       log?.info("stopped");
     },
-    onClosing: (signal) => log?.info({ signal }, "stopping: finishing what is in flight"),
+    onClosing: (signal) => log?.info({ signal }, "stopping: finishing requests in flight"),
     onForced: (signal) => log?.warn({ signal }, "stopped at once"),
     reload: () => whenServing(({ reload }) => void reload().catch(() => {})),
     reopenLogs: () => logs.reopen(),
@@ -213,7 +213,7 @@ async function completeSite(
   for (const problem of warnings) log.warn(problem);
   if (certificates?.created === true) {
     const { certsDir } = config;
-    log.info({ certsDir }, "made a certificate for localhost, which nobody signed: found no other");
+    log.info({ certsDir }, "made a self-signed certificate for localhost: found no other");
   }
   return { config, certificates, warnings };
 }

@@ -45,10 +45,10 @@ export interface UpgraderOptions {
 /**
  * Decides whether a process stays once another one serves in its place.
  *
- * A container's runtime, npm, a shell or a supervisor waits for the end of the process that it started, and would take it for the
- * end of the service. So it stays as the parent of its successor, passes signals on, and ends as that ends; unless the
- * successor can be found without it: systemd is told its number, or it is in the pid file. Process 1 always stays: its
- * end is the end of its container.
+ * A container's runtime, npm, a shell or a supervisor waits for the end of the process that it started, and would take
+ * it for the end of the service. So it stays as the parent of its successor, passes signals on, and ends as that ends;
+ * unless the successor can be found without it: systemd is told its number, or it is in the pid file. Process 1 always
+ * stays: its end is the end of its container.
  */
 export function staysAsParent(facts: {
   pid: number;
@@ -97,8 +97,8 @@ export class Upgrader {
   }
 
   /**
-   * Upgrades for a command that waits. Once another process serves, resolves when this one has no connection left, or after
-   * {@link LEAVING_MS}: from then on the new process answers every request.
+   * Upgrades for a command that waits. Once another process serves, resolves when this one has no connection left, or
+   * after {@link LEAVING_MS}: from then on the new process answers every request.
    */
   async upgradeAndLeave(): Promise<UpgradeOutcome> {
     const { guardian, bootTimeoutMs } = this.#options;
@@ -153,7 +153,7 @@ export class Upgrader {
     else {
       await next.takeOver({ stays });
       await before.leave(next);
-      log.info({ previousPid: before.pid }, "the process before it finishes what it has");
+      log.info({ previousPid: before.pid }, "the previous process finishes its requests");
     }
     return { kind: "moved", pid: next.pid, facts: next.facts };
   }
@@ -201,8 +201,8 @@ export class Upgrader {
       if (this.#succession.current !== next) return;
       this.#succession.abort();
       const code = exitCodeOf(exit);
-      // After a stop in order the clients of this process have their grace too; after a crash nobody serves, and whoever
-      // starts servers is to know at once.
+      // After a graceful stop the clients of this process have their grace too. After a crash no process serves, and
+      // the service manager must know at once.
       if (code === EXIT.drained) await this.#left?.catch(() => {});
       process.exit(code);
     });
@@ -232,7 +232,9 @@ export class Upgrader {
   }
 }
 
-/** Whether the kernel gives the waiting connections of a closing listener to another one on the same port (Linux 5.14). */
+/**
+ * Whether the kernel gives the waiting connections of a closing listener to another one on the same port (Linux 5.14).
+ */
 function keepsConnections(): boolean {
   try {
     return readFileSync("/proc/sys/net/ipv4/tcp_migrate_req", "utf8").trim() !== "0";

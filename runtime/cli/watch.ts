@@ -36,9 +36,9 @@ export interface WatchOptions {
 /**
  * Reloads when a source of the handlers changes, until it is closed.
  *
- * Folders are watched, not files: a file that an editor replaces keeps its name, not its inode. Watches are made before the
- * dates of files are looked at, and both before and after each reload, so that no save falls between two looks: not while
- * the server starts, not during a build.
+ * Folders are watched, not files: a file that an editor replaces keeps its name, not its inode. Watches are made before
+ * the dates of files are looked at, and both before and after each reload, so that no save falls between two looks: not
+ * while the server starts, not during a build.
  */
 export class SourceWatcher {
   readonly #options: WatchOptions;
@@ -188,7 +188,7 @@ function look(path: string): Stats | undefined {
   return attempt(() => statSync(path, { throwIfNoEntry: false })) ?? undefined;
 }
 
-/** What goes while it is looked at is not there. */
+/** Returns `null` when the file disappears meanwhile. */
 function attempt<T>(read: () => T): T | null {
   try {
     return read();

@@ -1,10 +1,10 @@
 import { totalmem } from "node:os";
 
 /**
- * How much memory this process and its children may use together, in bytes: the machine's, or what its control group
- * (a container, systemd's `MemoryMax=`) allows if that is less.
+ * Returns how much memory this process and its children may use together, in bytes: the machine's, or the limit of its
+ * control group (a container, systemd's `MemoryMax=`) if that is less.
  *
- * @param constrainedBytes As Node says: 0 or a very large number when there is no limit.
+ * @param constrainedBytes From Node: 0 or a very large number when there is no limit.
  */
 export function availableMemoryBytes(
   constrainedBytes: number = process.constrainedMemory(),

@@ -13,7 +13,7 @@ export interface ConfigFile {
   path: string;
   /** The path as messages name it: relative to the working directory where that is shorter. */
   shownAs: string;
-  /** What the file exports by default: plain data, not yet checked. */
+  /** The file's default export: plain data, not yet checked. */
   values: Record<string, unknown>;
 }
 
@@ -21,7 +21,7 @@ export interface ConfigFile {
  * Finds `edgicorn.config.ts` (or `.mts`, `.js`, `.mjs`, `.json`) in a folder.
  *
  * @returns Its absolute path, or `null`.
- * @throws ERR_CONFIG if there are two, since nobody could tell which one counts.
+ * @throws ERR_CONFIG if there are two: it would be unclear which one counts.
  */
 export function findConfigFile(dir: string): string | null {
   const found = CONFIG_FILES.filter((name) => existsSync(resolve(dir, name)));
@@ -35,17 +35,17 @@ export function findConfigFile(dir: string): string | null {
 }
 
 /**
- * Evaluates a config file once, in a process that lives no longer than that.
+ * Evaluates a config file once, in a process that ends after that.
  *
- * The file may import anything: none of it may stay in the primary's memory, hold its event loop or crash it.
- * It is compiled in memory and given to the child through its standard input, so that nothing is written next to it.
- * What it prints goes to our standard error. Its working directory is the file's folder.
+ * The file may import anything: none of it may stay in the primary's memory, hold its event loop or crash it. It is
+ * compiled in memory and given to the child through its standard input, so that nothing is written next to it. Its
+ * output goes to this process's standard error. Its working directory is the file's folder.
  *
- * @param path Absolute.
+ * @param path Absolute path.
  * @param options.cwd Messages name files relative to it.
- * @param options.namedBy What named the file, for messages: `--config`.
- * @throws ERR_CONFIG naming file and line if the file does not compile, throws, exports no object, or holds
- *   something that is not plain data (a function, a class instance); an `AbortError` if the signal aborts.
+ * @param options.namedBy The source of the file's name, for messages: `--config`.
+ * @throws ERR_CONFIG naming file and line if the file does not compile, throws, exports no object, or holds something
+ *   that is not plain data (a function, a class instance); an `AbortError` if the signal aborts.
  */
 export async function loadConfigFile(
   path: string,
@@ -76,8 +76,8 @@ export async function loadConfigFile(
   if ("error" in result) {
     const where = lineOf(result.error.stack, options.cwd) ?? shownAs;
     // A child that reads its program from standard input knows it by that name only.
-    const what = oneLine(result.error.message.replace(/ imported from .*\[eval1\]$/, ""));
-    throw new RuntimeError("ERR_CONFIG", `Cannot load ${where}: ${what}`);
+    const problem = oneLine(result.error.message.replace(/ imported from .*\[eval1\]$/, ""));
+    throw new RuntimeError("ERR_CONFIG", `Cannot load ${where}: ${problem}`);
   }
   return { path, shownAs, values: checkPlainData(result.config, shownAs) };
 }
@@ -96,13 +96,13 @@ export const CONFIG_FILES: readonly string[] = EXTENSIONS.map(
 );
 const DEFAULT_TIMEOUT_MS = 20_000;
 
-/** Marks what JSON cannot carry: the child writes it, `checkPlainData` finds it. */
+/** Marks values that JSON cannot carry: the child writes it, `checkPlainData` finds it. */
 const NOT_DATA = "edgicorn:not-plain-data";
 
 /** Stands for the wrapper in stack traces. */
 const ENTRY_NAME = "edgicorn-config-entry";
 
-/** Runs first in the child: reports what nobody caught, even an import that cannot be resolved. */
+/** Runs first in the child: reports uncaught errors, even an import that cannot be resolved. */
 const REPORT_ERRORS = `
 import { writeFileSync } from "node:fs";
 process.on("uncaughtException", (error) => {
@@ -111,15 +111,15 @@ process.on("uncaughtException", (error) => {
   process.exit(1);
 });`;
 
-/** Wraps the file in the child: writes what it exports as JSON to descriptor 3, out of reach of console.log(). */
+/** Wraps the file in the child: writes its export as JSON to descriptor 3, out of reach of console.log(). */
 function entryFor(path: string): string {
   return `
 import * as file from ${JSON.stringify(`./${basename(path)}`)};
 import { writeFileSync } from "node:fs";
 function replace(key) {
   const value = this[key]; // As it was before toJSON(): a Date is not plain data.
-  const what = describeNotData(value);
-  return what === null ? value : { ${JSON.stringify(NOT_DATA)}: what };
+  const problem = describeNotData(value);
+  return problem === null ? value : { ${JSON.stringify(NOT_DATA)}: problem };
 }
 function describeNotData(value) {
   if (value === null || ["undefined", "string", "boolean"].includes(typeof value)) return null;
@@ -136,7 +136,7 @@ process.exit(0);`;
 }
 
 async function compile(path: string, cwd: string): Promise<string> {
-  // 40 ms and 10 MB: only for who has a config file.
+  // 40 ms and 10 MB: only for projects with a config file.
   const { build, stop } = await import("esbuild");
   try {
     const result = await build({
@@ -273,23 +273,23 @@ function checkPlainData(config: unknown, shownAs: string): Record<string, unknow
     const where = found.key === "" ? "the default export" : found.key;
     throw new RuntimeError(
       "ERR_CONFIG",
-      `Cannot use ${where} in ${shownAs}: found ${found.what}, expected plain data`,
+      `Cannot use ${where} in ${shownAs}: found ${found.problem}, expected plain data`,
     );
   }
   if (!isRecord(config)) {
-    const what = config === null ? "no default export" : describeValue(config);
+    const exported = config === null ? "no default export" : describeValue(config);
     throw new RuntimeError(
       "ERR_CONFIG",
-      `Cannot use ${shownAs}: found ${what}, expected "export default defineConfig({ ... })"`,
+      `Cannot use ${shownAs}: found ${exported}, expected "export default defineConfig({ ... })"`,
     );
   }
   return config;
 }
 
-function findNotData(value: unknown, key: string): { key: string; what: string } | null {
+function findNotData(value: unknown, key: string): { key: string; problem: string } | null {
   if (typeof value !== "object" || value === null) return null;
   for (const [name, inner] of Object.entries(value)) {
-    if (name === NOT_DATA) return { key, what: String(inner) };
+    if (name === NOT_DATA) return { key, problem: String(inner) };
     const found = findNotData(inner, key === "" ? name : `${key}.${name}`);
     if (found !== null) return found;
   }

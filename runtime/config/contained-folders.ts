@@ -2,10 +2,10 @@ import { realpathSync } from "node:fs";
 import { basename, dirname, join, relative, sep } from "node:path";
 
 /**
- * Which of the paths are the folder or lie below it, links followed on both sides: what is served to everybody must not
- * hold keys or sources.
+ * Returns the paths that are the folder or lie below it, links followed on both sides: a public folder must not contain
+ * keys or sources.
  *
- * @param paths Absolute. What is not there counts as where it would be made.
+ * @param paths Absolute. A missing path counts as the place where it would be made.
  */
 export function findContained<Path extends { path: string }>(
   folder: string,

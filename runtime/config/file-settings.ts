@@ -12,7 +12,7 @@ export interface PoolSetting {
   readonly memoryLimitBytes: number | null;
 }
 
-/** What only the config file can say, since it is more than a word. */
+/** Settings of the config file only, since their values are more than a word. */
 export interface FileSettings {
   readonly pools: Readonly<Record<string, PoolSetting>>;
   /** Path and query of each. */
@@ -32,7 +32,7 @@ export type FileSettingsResult =
   /** Without the words before `key`, such as "Cannot use": `key` is a path, such as `pools.reports.workers`. */
   | { ok: false; problems: { key: string; value: unknown; expected: string }[] };
 
-/** Checks what the config file says under these keys; one that is not there has nothing to say. */
+/** Checks the values of these keys in the config file. A missing key is no problem. */
 export function readFileSettings(
   values: Readonly<Partial<Record<FileSettingName, unknown>>>,
 ): FileSettingsResult {

@@ -5,8 +5,8 @@ import { RuntimeError } from "../errors.ts";
 /**
  * Makes the state folder and those above it, where they are not there yet, and sees that it can be written.
  *
- * Not with Node's `recursive`: where a folder cannot be made although the one above it is there, as in `/proc`, that tries
- * again for ever.
+ * Not with Node's `recursive`: where a folder cannot be made although the one above it is there, as in `/proc`, that
+ * tries again for ever.
  *
  * @param path Absolute.
  * @throws ERR_CONFIG in one line when there can be no such folder.
@@ -33,7 +33,7 @@ function make(path: string): void {
   try {
     mkdirSync(path);
   } catch (error) {
-    // Somebody else may have made it at this moment.
+    // Another process may have made it at this moment.
     if (!isFolder(path)) throw error;
   }
 }

@@ -1,9 +1,9 @@
 /**
- * The limit of each worker when nobody says: such that all of them may be killed for their memory before the system
- * has none left and chooses a victim itself, which may be the primary.
+ * Returns the default limit of each worker. With it, workers are killed for their memory before the system has none
+ * left and chooses a victim itself, which may be the primary.
  *
- * @param availableBytes What this process and its workers may have together.
- * @param workers At most.
+ * @param availableBytes Memory for this process and its workers together.
+ * @param workers Most workers.
  */
 export function defaultMemoryLimit(availableBytes: number, workers: number): number {
   const forWorkers = availableBytes * (1 - PRIMARY_SHARE) - PRIMARY_BYTES;
@@ -12,7 +12,7 @@ export function defaultMemoryLimit(availableBytes: number, workers: number): num
 
 const MIB = 1024 * 1024;
 
-/** What is left to the primary, of all memory: connections, bodies on their way, and the rest of the machine. */
+/** Share of the memory for the primary (connections, bodies on their way) and the rest of the machine. */
 const PRIMARY_SHARE = 0.1;
 const PRIMARY_BYTES = 128 * MIB;
 

@@ -135,7 +135,7 @@ export function size(least: number, most: number, example = "512kb"): SettingTyp
 /**
  * Milliseconds, from a duration with a unit.
  *
- * @param zero What 0 stands for, when it has a meaning of its own: "0s for never".
+ * @param zero The meaning of 0, when it has one of its own: "0s for never".
  */
 export function duration(
   least: number,

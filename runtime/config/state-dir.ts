@@ -21,11 +21,11 @@ export interface FoundStateDir {
 }
 
 /**
- * Finds the state folder of the server that would start here, as `loadConfig` does, but looks at nothing else: a server
- * that runs can be asked how it is also while its settings are wrong.
+ * Finds the state folder of the server that would start here, as `loadConfig` does, but reads nothing else: a running
+ * server can answer even while its settings are wrong.
  *
- * Where only the config file can tell, and it is broken, the default is as good as any guess: who has broken it wants to
- * stop the server, to go back, or to be told by it what is wrong.
+ * If only the config file can tell, and it is broken, the default is the best guess. In that case the operator wants to
+ * stop the server, to roll back, or to learn from it about the mistake.
  *
  * @throws ERR_CONFIG when a config file or a file of variables was named that is not there.
  */

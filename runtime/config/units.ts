@@ -25,7 +25,8 @@ export function parseDurationMs(text: string): number | null {
   if (match === null) return null;
   const unit = match[2]?.toLowerCase();
   const scale = unit === "ms" ? 1 : unit === "s" ? 1_000 : unit === "m" ? 60_000 : 3_600_000;
-  // "0.29s" is 290.00000000000006 in binary: round what is closer to a whole millisecond than anybody can mean.
+  // "0.29s" is 290.00000000000006 in binary: round values that are closer to a whole millisecond than intended
+  // fractions.
   const ms = Number((Number(match[1]) * scale).toFixed(6));
   return Number.isSafeInteger(ms) ? ms : null;
 }

@@ -21,7 +21,7 @@ export function describeUnknownVariables(
     .filter((name) => name.startsWith(PREFIX) && !known.includes(name))
     .toSorted()
     .map((name) => {
-      // Without what all have in common: it would make all names alike.
+      // Without the common prefix, which would make all names alike.
       const word = name.slice(PREFIX.length);
       const other = findByOtherName(word);
       const nearest =

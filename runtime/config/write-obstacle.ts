@@ -2,8 +2,8 @@ import { accessSync, constants, statSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
- * Says why a file cannot be written to, as far as that shows without opening it; `null`: nothing is in the way. Makes no
- * file: whoever checks as root would leave one that the server may not write to.
+ * Returns why a file cannot be written to, as far as that shows without opening it; `null`: there is no obstacle.
+ * Creates no file: a check by root would leave one that the server may not write to.
  */
 export function findWriteObstacle(path: string): string | null {
   try {

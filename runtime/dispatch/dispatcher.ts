@@ -197,8 +197,8 @@ export class Dispatcher {
   }
 
   /**
-   * Sends a request without a body to one given worker, past the queue and whatever the worker is doing. A reload tries
-   * new workers this way.
+   * Sends a request without a body to one given worker, past the queue and its present work. A reload tries new workers
+   * this way.
    */
   admitTo(
     lane: Lane,

@@ -6,7 +6,7 @@ import { Suspects } from "./suspects.ts";
 
 /**
  * How long a suspect waits for an idle worker. After that, how long a worker is drained for it, before the suspect runs
- * beside what is left.
+ * beside the worker's other exchanges.
  */
 const PATIENCE_MS = 1_000;
 

@@ -67,7 +67,10 @@ export class ResponseSpill {
     return spooled;
   }
 
-  /** Call after the reader took what it could. Moves all that waits to disk if it is above `memoryBytes`. */
+  /**
+   * Call after the reader took as much as it could. Moves all waiting bytes to disk if memory has more than
+   * `memoryBytes`.
+   */
   spill(): void {
     if (this.#file !== null || this.#diskFailed) return;
     if (this.#head.bytes <= this.#options.memoryBytes) return;

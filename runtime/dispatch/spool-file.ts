@@ -98,7 +98,7 @@ export class SpoolFile {
    * @throws Error of the file system.
    */
   async read(into: Uint8Array, offset: number): Promise<void> {
-    if (this.#handle === null) throw new TypeError("read beyond what was written");
+    if (this.#handle === null) throw new TypeError("read beyond the end");
     for (let done = 0; done < into.length;) {
       const reading = this.#handle.read(into, done, into.length - done, offset + done);
       const { bytesRead } = await inDiskTime(reading);

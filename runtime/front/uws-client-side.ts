@@ -41,7 +41,7 @@ const BROKEN_OFF = 502;
 /** A comment: says nothing to an `EventSource`, which opens when it comes (HTML standard section 9.2.6). */
 const EVENT_STREAM_OPENING = Buffer.from(":\n\n");
 
-/** What all exchanges of a listener share. */
+/** The parts that all exchanges of a listener share. */
 export interface Door {
   readonly clock: TurnClock;
   readonly fields: ResponseFields;
@@ -60,7 +60,7 @@ export interface Door {
   /** Bytes of it are on their way, in or out: it is to be looked at every second. */
   onTransferStart(client: UwsClientSide): void;
   onTransferEnd(client: UwsClientSide): void;
-  /** It was cut off by which setting, and what that was for it: a route may have its own. */
+  /** The client was cut off by this setting, with the value that held for it: a route may have its own. */
   onCut(client: UwsClientSide, setting: TransferSetting, value: number): void;
   /** Called once per exchange: its response is complete, its client left (status 499), or it was broken off (502). */
   onFinished(client: UwsClientSide, status: number, bodyBytes: number): void;
@@ -90,14 +90,14 @@ export class UwsClientSide implements ClientSide {
   #bodyOpen: boolean;
   /** The library's timer runs although the body is complete: it is to be put off until there is an answer. */
   #timed = false;
-  /** `null`: nobody has asked for the body, and what arrives of it is dropped. */
+  /** `null`: the body is not received, and arriving bytes are dropped. */
   #reading: BodyReading | null = null;
   #writer: StreamWriter | null = null;
   /** The connection ends with the response. */
   readonly #isLast: boolean;
   /** The library ends it, because the client has asked for that. */
   readonly #libraryCloses: boolean;
-  /** Somebody looks at what arrives of the body. */
+  /** A sink receives the body. */
   #receives = false;
   /** A response that waits with its end for the request's. */
   #lingering: LingeringBody | null = null;
@@ -106,7 +106,7 @@ export class UwsClientSide implements ClientSide {
   #leaving = false;
   /** The turn of the event loop in which the library last called back with some of the request, by the door's clock. */
   #parsedMs: number;
-  /** What is noted if the connection ends before the response is complete. */
+  /** The status in the log if the connection ends before the response is complete. */
   #leaveStatus: typeof CLIENT_LEFT | typeof BROKEN_OFF = CLIENT_LEFT;
 
   /**
@@ -253,7 +253,7 @@ export class UwsClientSide implements ClientSide {
     }
   }
 
-  /** It is still owed an answer; whoever has its request is told that nobody waits for another. */
+  /** Cuts off a client without an answer. The owner of its request learns that no answer is needed. */
   #cutOpen(): void {
     const abort = this.#abort;
     this.#abort = null;
@@ -284,11 +284,11 @@ export class UwsClientSide implements ClientSide {
     }
     this.#state = "answering";
     this.#abort = null;
-    // Whoever has called lends the bytes for as long as the call takes.
+    // The caller lends the bytes for the duration of the call.
     const isLent = typeof body === "object" && this.#mustNotWriteNow;
     const kept = isLent && body !== null ? { ...response, body: new Uint8Array(body) } : response;
     this.#whenNotReading(() => {
-      // Or else what is still sent would not be read, and a client that sends all first never see the answer.
+      // Otherwise the rest of the body would not be read, and a client that sends all first would never see the answer.
       this.#reading?.letGo();
       const isLeftOpen = writeResponse(this.#res, kept);
       this.#finish(status, this.#door.countsBytes ? bodyBytesOf({ method, status, body }) : 0);
@@ -297,8 +297,9 @@ export class UwsClientSide implements ClientSide {
   }
 
   /**
-   * Whether a write would drop what the library has read and not yet parsed (decision 027), or whether it would run what it
-   * has read behind the last request of the connection: it does so until its callback returns if the response is complete.
+   * Tells whether a write would make the library drop bytes that it has read and not yet parsed (decision 027), or run
+   * the bytes that it has read behind the last request of the connection. It does the latter until its callback
+   * returns, if the response is complete.
    */
   get #mustNotWriteNow(): boolean {
     if (this.#door.secure && this.#bodyOpen) return true;
@@ -324,7 +325,7 @@ export class UwsClientSide implements ClientSide {
     if (!last) return;
     this.#bodyOpen = false;
     clearTimeout(this.#lingerTimer);
-    // Not while the library parses what it has read.
+    // Not while the library parses the bytes that it has read.
     setImmediate(() => {
       if (this.#leaving) this.#res.close();
     });
@@ -403,20 +404,20 @@ export class UwsClientSide implements ClientSide {
     return lingering;
   }
 
-  /** Not while the library parses what it has read: it would run what is behind the request. */
+  /** Must not be called while the library parses bytes that it has read: it would run the request behind this one. */
   #letEnd(): void {
     const lingering = this.#lingering;
     if (lingering !== null) setImmediate(() => lingering.letEnd());
   }
 
-  /** Whoever was to make the answer has failed before any of it was written. */
+  /** Answers for a source that failed before the first byte of the answer was written. */
   #answerInstead(status: number): void {
     this.#state = "open";
     this.#abort = null;
     this.refuse(status);
   }
 
-  /** Whoever made the answer has failed within it; to the client it is as if we had left. */
+  /** Breaks off an answer whose source failed. To the client it looks as if the server had left. */
   #breakOff(): void {
     this.#leaveStatus = BROKEN_OFF;
     this.#res.close();

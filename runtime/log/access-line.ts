@@ -34,7 +34,8 @@ export type LineFormat = (entry: AccessEntry, timeMs: number) => string;
  *
  * Written by hand: `JSON.stringify` takes three times as long. Lines are ASCII, so their length in characters is their
  * length in bytes. Each text of a client is cut at `MOST_CHARACTERS`, so a line is shorter than an atomic write to a
- * pipe. Requests in a row mostly have the same client, target and fields, so those parts are kept in their escaped form.
+ * pipe. Requests in a row mostly have the same client, target and fields, so those parts are kept in their escaped
+ * form.
  */
 export function createJsonLine(): LineFormat {
   const isoTime = createIsoTime();
@@ -158,7 +159,7 @@ const DECIMALS: readonly string[] = Array.from(
   (_, index) => `.${String(index).padStart(3, "0")}`,
 );
 
-/** Formats what is known of a request before it is answered. Written once for equal requests in a row. */
+/** Formats the parts of a request that are known before its answer. Written once for equal requests in a row. */
 function createRequestPart(): (entry: AccessEntry) => string {
   let last: AccessEntry | null = null;
   let part = "";

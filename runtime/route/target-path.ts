@@ -9,7 +9,7 @@ export type SafePath = string & { readonly [brand]: "SafePath" };
 /** Where a request wants to go. `origin + pathname + search` is the request's URL as `new URL` would write it. */
 export interface ParsedTarget {
   ok: true;
-  /** Normalised and still percent-encoded: what `new URL(...).pathname` gives. */
+  /** Normalised and still percent-encoded, like `new URL(...).pathname`. */
   pathname: string;
   /** The query with its `?`, or nothing. Unlike `URL.search` it keeps a bare `?`, which the URL's `href` keeps too. */
   search: string;
@@ -26,13 +26,14 @@ export interface TargetRefusal {
 /**
  * Normalises a request target of origin form (RFC 9112 section 3.2.1) as the URL standard does.
  *
- * The server and the handler must not disagree about a path, so there is one meaning, that of `new URL`: dot segments
- * are resolved (`%2e` is a dot), `\` in the path is a `/`, a fragment is dropped, what must be encoded is. Malformed
- * percent-encoding stays as it is. A target that starts with `//` is a path, never an authority.
+ * The server and the handler must not disagree about a path, so there is one meaning, that of `new URL`. Dot segments
+ * are resolved (`%2e` is a dot), `\` in the path is a `/`, a fragment is dropped, and unsafe characters are encoded.
+ * Malformed percent-encoding stays as it is. A target that starts with `//` is a path, never an authority.
  *
- * @param target From the request line, decoded from UTF-8, not otherwise touched.
- * @returns A refusal for what does not start with `/`, for space and control characters, and for what is not ASCII: the URL
- *   standard would strip or encode them, and what a program behind us then sees is not what was asked for.
+ * @param target From the request line, decoded from UTF-8, otherwise unchanged.
+ * @returns A refusal for a target that does not start with `/`, and for one with spaces, control characters or
+ *   characters beyond ASCII. The URL standard would strip or encode them, and a program behind the server would then
+ *   see another target.
  */
 export function parseTarget(target: string): ParsedTarget | TargetRefusal {
   if (ODD.test(target) || target.charCodeAt(0) !== SLASH) return parseOddTarget(target);
@@ -50,8 +51,8 @@ export function parseTarget(target: string): ParsedTarget | TargetRefusal {
  * @param pathname As in `ParsedTarget`; one that was not normalised is safe too, it only finds less.
  * Several slashes count as one, as for the file system and for Nginx (`merge_slashes`).
  *
- * @returns `null` when no file can be meant: malformed encoding, an encoded `/` or `\`, NUL, a segment that reads `.` or
- *   `..` when decoded.
+ * @returns `null` when no file can be meant: malformed encoding, an encoded `/` or `\`, NUL, a segment that reads `.`
+ *   or `..` when decoded.
  */
 export function toSafePath(pathname: string): SafePath | null {
   const decoded = ENCODED_SLASH.test(pathname) ? null : decode(pathname);
@@ -63,8 +64,8 @@ export function toSafePath(pathname: string): SafePath | null {
 const SLASH = 0x2f;
 
 /**
- * Finds what the fast path leaves to `new URL`: any character that it encodes in a path or in a query or that a target
- * may not hold, and whatever may be a dot segment or an empty one. Hits on harmless text only cost time.
+ * Finds targets that need `new URL`: with a character that it encodes in a path or query or that a target must not
+ * contain, or with a possible dot segment or empty segment. Hits on harmless text only cost time.
  */
 const ODD = /[^!$&()*+,\-./0-9:;=?@A-Z[\]_a-z|~%]|\/[./]|%2[eE]/;
 

@@ -46,7 +46,7 @@ describe("formatBanner()", () => {
   workers   2 (pid 11, 12)
   https     development certificate made in certs/: browsers will warn. Put your
             own NAME.crt and NAME.key there.
-  stop      Ctrl+C, or kill 10: both finish what is under way
+  stop      Ctrl+C, or kill 10: both finish open requests
 
 `,
     );

@@ -92,7 +92,7 @@ describe("runControl()", { timeout: 30_000 }, () => {
     const { text, problem, exitCode } = await run(cwd, "status");
     assert.match(
       problem,
-      /^Cannot read what the server says to status: it runs another version, [^\n]*$/,
+      /^Cannot read the server's answer to status: it runs another version, [^\n]*$/,
     );
     assert.deepEqual([text, exitCode], ["", 70]);
     assert.deepEqual(JSON.parse((await run(cwd, "status", { json: true })).text), older);

@@ -93,7 +93,7 @@ describe("a deployment that moves a link", { timeout: 90_000 }, () => {
     const seen = server.logs.length;
     server.kill("SIGHUP");
     await untilTakenOver(server, seen);
-    await server.until(({ msg }) => msg?.startsWith("the process before it finishes") === true);
+    await server.until(({ msg }) => msg?.startsWith("the previous process finishes") === true);
     assert.equal(await text(server, "/"), `r4 ${root}/releases/r4`);
   });
 
