@@ -18,7 +18,7 @@ export interface NodeExchangeOptions {
 }
 
 /** A body up to this length that comes with its head is sent as one piece. A longer one is streamed. */
-const WHOLE_LENGTH = 16_384;
+const WHOLE_LENGTH = 65_536;
 
 /**
  * One request and its answer, for an application that writes to a `ServerResponse`.
