@@ -1,4 +1,5 @@
-import { createServer } from "node:net";
+import { lookup } from "node:dns/promises";
+import { connect, createServer } from "node:net";
 import { RuntimeError } from "../errors.ts";
 import { describePortOwner, findPortOwner, type PortOwner } from "./port-owner.ts";
 
@@ -11,27 +12,79 @@ export interface Place {
   readonly port: number;
 }
 
+/** A port of this machine where hardly anything listens: tcpmux (RFC 1078). */
+const UNUSED_PORT = 1;
+
+/** How long the answer of this machine to itself may take, should a firewall drop it. */
+const PROBE_MS = 1_000;
+
 /**
  * Finds out whether the port is free. Returns it, or for "any free port" one that is free now: the library would choose
  * a port that it does not share (uSockets, `bsd_create_listen_socket`).
+ *
+ * The port of a place is bound and never listened to: a server that listens here for a moment accepts clients before it can
+ * serve them, and resets them.
  *
  * @throws RuntimeError `ERR_LISTEN` with the reason why the port cannot be used.
  */
 export async function probePort(place: Place): Promise<number> {
   const { host, port } = place;
-  const probe = createServer();
   try {
-    await new Promise<void>((resolve, reject) => {
-      probe.once("error", reject);
-      // `exclusive`: a cluster primary has no one to share it with.
-      probe.listen({ port, exclusive: true, ...(host === null ? {} : { host }) }, resolve);
-    });
+    if (port === 0) return await findFreePort(host);
+    await bindOnce(host, port);
+    return port;
   } catch (error) {
     throw cannotListen(place, explainListenError(error, port), error);
   }
+}
+
+async function bindOnce(host: string | null, port: number): Promise<void> {
+  if (host !== null) {
+    await tryBind((await lookup(host)).address, port);
+    return;
+  }
+  try {
+    await tryBind("::", port);
+  } catch (error) {
+    // As Node and the library do on a machine without IPv6.
+    if (codeOf(error) !== "EAFNOSUPPORT" && codeOf(error) !== "EADDRNOTAVAIL") throw error;
+    await tryBind("0.0.0.0", port);
+  }
+}
+
+/** Node binds a socket only on the way to a connection, here to a port of this machine that refuses it. */
+function tryBind(address: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const target = { "::": "::1", "0.0.0.0": "127.0.0.1" }[address] ?? address;
+    const socket = connect({
+      host: target,
+      port: UNUSED_PORT,
+      localAddress: address,
+      localPort: port,
+    });
+    const isFree = (): void => {
+      socket.destroy();
+      resolve();
+    };
+    socket.once("connect", isFree);
+    socket.setTimeout(PROBE_MS, isFree);
+    socket.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.syscall === "bind") reject(error);
+      else isFree();
+    });
+  });
+}
+
+async function findFreePort(host: string | null): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => {
+    probe.once("error", reject);
+    // `exclusive`: a cluster primary has no one to share it with.
+    probe.listen({ port: 0, exclusive: true, ...(host === null ? {} : { host }) }, resolve);
+  });
   const address = probe.address();
   await new Promise((resolve) => probe.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : port;
+  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 export function cannotListen(
@@ -58,8 +111,7 @@ export function describeTaken(owner: PortOwner | null): string {
 
 /** Says why a port cannot be opened, and by which process it is taken. */
 export function explainListenError(error: unknown, port: number): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  switch (code) {
+  switch (codeOf(error)) {
     case "EADDRINUSE":
       return describeTaken(findPortOwner(port));
     case "EACCES":
@@ -71,4 +123,8 @@ export function explainListenError(error: unknown, port: number): string {
     default:
       return error instanceof Error ? error.message : String(error);
   }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
 }

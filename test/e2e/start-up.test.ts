@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { describe, it } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { probePort } from "../../runtime/front/probe-port.ts";
 import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
+import { RawConnection } from "../helpers/raw-connection.ts";
 import { runCommand } from "../helpers/run-command.ts";
 import { spawnServer, startServer, type StartOptions } from "../helpers/start-server.ts";
 
@@ -116,6 +119,31 @@ describe("a server that is refused for its settings", { timeout: 60_000 }, () =>
 });
 
 describe("a server that starts", { timeout: 30_000 }, () => {
+  it("refuses connections until it can answer them, and then answers each", async (t) => {
+    const port = await probePort({ scheme: "http", host: null, port: 0 });
+    const server = spawnServer(t, {
+      handlers: { "index.ts": GOOD },
+      flags: ["--http", String(port)],
+    });
+    const seen = { refused: 0, answered: 0 };
+    while (seen.answered < 20) {
+      try {
+        const connection = await RawConnection.open(port);
+        connection.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        assert.match(await connection.untilClosed(), /^HTTP\/1\.1 200 OK\r\n.*hello$/s);
+        seen.answered++;
+      } catch (error) {
+        const isRefused =
+          error instanceof Error && "code" in error && error.code === "ECONNREFUSED";
+        if (!isRefused || seen.answered > 0) throw error;
+        seen.refused++;
+        await delay(1);
+      }
+    }
+    assert.ok(seen.refused > 0);
+    await server.until(({ msg }) => msg === "listening");
+  });
+
   it("listens on the address that it was given, IPv6 too", async (t) => {
     for (const [host, url] of [
       ["127.0.0.1", "http://127.0.0.1"],
