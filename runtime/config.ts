@@ -32,6 +32,7 @@ import {
   type SettingValue,
   expectedOf,
 } from "./config/settings.ts";
+import { findSuitesProblem } from "./config/tls-suites.ts";
 import { findWriteObstacle } from "./config/write-obstacle.ts";
 import { RuntimeError } from "./errors.ts";
 
@@ -124,6 +125,7 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
     ...findFolderProblems(config, origins),
     ...findLogFileProblems(config, origins),
     ...findExposedPaths(config, origins),
+    ...(await findSuiteProblems(config, origins)),
     ...(await findHostProblems(config, origins)),
   ];
   if (problems.length > 0) throw refusal(problems);
@@ -329,6 +331,15 @@ function findExposedPaths(config: Config, origins: Origins): string[] {
       `Cannot use ${origins.public.label}: found that ${publicDir} contains ${what} (${path}), ` +
       "expected a folder with nothing in it but what everybody may have",
   );
+}
+
+async function findSuiteProblems({ tlsCiphers }: Config, origins: Origins): Promise<string[]> {
+  const problem = await findSuitesProblem(tlsCiphers);
+  if (problem === null) return [];
+  return [
+    `Cannot use ${origins.tlsCiphers.label}: found ${describeValue(tlsCiphers)} (${problem}), ` +
+      `expected ${expectedOf("tlsCiphers")}`,
+  ];
 }
 
 async function findHostProblems({ host }: Config, origins: Origins): Promise<string[]> {

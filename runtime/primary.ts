@@ -357,6 +357,7 @@ export class Primary {
     const requestLog = this.#requestLog;
     return {
       counters: requestLog.counters,
+      tls: this.config,
       clock: this.#clock,
       nextId: () => this.#nextExchangeId(),
       onRequest: (client) => this.#onRequest(client),

@@ -48,6 +48,8 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       publicDir: null,
       publicLinks: "inside",
       certsDir: join(cwd, "certs"),
+      tlsCiphers: "ECDHE+AESGCM:ECDHE+CHACHA20",
+      tlsMinVersion: "1.2",
       stateDir: join(cwd, ".edgicorn"),
       pidFile: null,
       host: null,
@@ -142,6 +144,8 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       public: ["files", "publicDir", join(cwd, "files")],
       publicLinks: ["follow", "publicLinks", "follow"],
       certs: ["other", "certsDir", join(cwd, "other")],
+      tlsCiphers: ["ECDHE+AES256", "tlsCiphers", "ECDHE+AES256"],
+      tlsMinVersion: ["1.3", "tlsMinVersion", "1.3"],
       stateDir: ["other", "stateDir", join(cwd, "other")],
       pidFile: ["run.pid", "pidFile", join(cwd, "run.pid")],
       http: ["off", "httpPort", null],
@@ -260,6 +264,23 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       "a word",
       { flags: { logLevel: "loud" } },
       'Cannot use --log-level: found "loud", expected "trace", "debug", "info", "warn", "error", "fatal" or "silent"',
+    ],
+    [
+      "suites of TLS that do not exist",
+      { flags: { tlsCiphers: "ECDHE+AESGMC" } },
+      'Cannot use --tls-ciphers: found "ECDHE+AESGMC" (OpenSSL knows no such suite), expected suites of TLS 1.2 ' +
+        'in the words of OpenSSL, such as "ECDHE+AESGCM:ECDHE+CHACHA20"',
+    ],
+    [
+      "a suite of TLS 1.3 where those of TLS 1.2 are named",
+      { env: { EDGICORN_TLS_CIPHERS: "TLS_AES_128_GCM_SHA256" } },
+      'Cannot use EDGICORN_TLS_CIPHERS: found "TLS_AES_128_GCM_SHA256" (TLS_AES_128_GCM_SHA256 is a suite of TLS 1.3, ' +
+        'which are always offered), expected suites of TLS 1.2 in the words of OpenSSL, such as "ECDHE+AESGCM:ECDHE+CHACHA20"',
+    ],
+    [
+      "a version of TLS that is too old",
+      { flags: { tlsMinVersion: "1.1" } },
+      'Cannot use --tls-min-version: found "1.1", expected "1.2" or "1.3"',
     ],
     [
       "a switch",

@@ -41,6 +41,15 @@ export function logFile(): SettingType<string, string> {
   return create("FILE", FILE, z.string().check(z.regex(/[./]/), z.regex(/[^/]$/)));
 }
 
+/** Suites of TLS 1.2. Whether there are such suites is looked at by `findSuitesProblem`. */
+export function tlsSuites(): SettingType<string, string> {
+  return create(
+    "LIST",
+    'suites of TLS 1.2 in the words of OpenSSL, such as "ECDHE+AESGCM:ECDHE+CHACHA20"',
+    text(),
+  );
+}
+
 /** A file whose name may be any. */
 export function anyFile(): SettingType<string, string> {
   return create("FILE", "a file", text());

@@ -15,7 +15,9 @@ import {
   size,
   urlPath,
   wholeNumber,
+  tlsSuites,
 } from "./setting-types.ts";
+import { MODERN_SUITES } from "./tls-suites.ts";
 
 /** What a reload does with a setting that has changed. */
 export type ReloadEffectKind =
@@ -97,6 +99,33 @@ export const SETTINGS = {
     reload: "switch",
     isPath: true,
     common: true,
+  },
+  /**
+   * Suites of TLS 1.2, in the words of OpenSSL; those of TLS 1.3 are always offered. Default: `"ECDHE+AESGCM:ECDHE+CHACHA20"`, which
+   * leaves out everything without forward secrecy.
+   */
+  tlsCiphers: {
+    field: "tlsCiphers",
+    type: tlsSuites(),
+    // nginx: HIGH:!aNULL:!MD5
+    default: MODERN_SUITES,
+    help: "suites of TLS 1.2",
+    docs: "suites of TLS 1.2, as OpenSSL names them; those of TLS 1.3 are always offered",
+    // The library takes them with the application that listens.
+    reload: "restart",
+    elsewhere: ["sslciphers", "ciphers", "ciphersuites"],
+  },
+  /** Lowest version of TLS. With `"1.3"`, `tlsCiphers` has no meaning. Default: `"1.2"`. */
+  tlsMinVersion: {
+    field: "tlsMinVersion",
+    type: oneOf("1.2", "1.3"),
+    placeholder: "1.2|1.3",
+    // nginx: TLSv1.2 TLSv1.3
+    default: "1.2",
+    help: "lowest version of TLS",
+    docs: "lowest version of TLS: `1.2` or `1.3`",
+    reload: "restart",
+    elsewhere: ["sslprotocols", "minversion", "sslminversion"],
   },
   /** Port for HTTP; 0 is any free port. Default: 8080. */
   http: {

@@ -1,5 +1,6 @@
 import { RuntimeError } from "../errors.ts";
 import { cannotListen, type Place } from "./probe-port.ts";
+import { type TlsSettings, toSuites } from "./tls-suites.ts";
 import type { HttpRequest, HttpResponse, ListenSocket, Uws, UwsApp } from "./uws.ts";
 
 /**
@@ -32,6 +33,7 @@ export interface AcceptorOptions {
   host: string | null;
   port: number;
   certificates: ServedCertificates;
+  tls: TlsSettings;
   onRequest: OnRequest;
   onOpened: (res: HttpResponse) => void;
   onClosed: () => void;
@@ -60,14 +62,22 @@ export class Acceptor {
   readonly #retired = new Set<ServingApp>();
   readonly #socket: ListenSocket;
 
-  /** @throws RuntimeError `ERR_LISTEN`; what the library throws for a certificate that it does not take. */
+  readonly #suites: string;
+
+  /**
+   * @throws RuntimeError `ERR_LISTEN`; `ERR_CONFIG` for suites that the library does not take; what the library throws for a
+   *   certificate that it does not take.
+   */
   constructor(uws: Uws, options: AcceptorOptions) {
     this.#uws = uws;
     this.#options = options;
-    const { certificates } = options;
+    const { certificates, tls } = options;
+    this.#suites = toSuites(tls);
+    if (certificates !== null) checkSuites(uws, tls.tlsCiphers, this.#suites);
     // Before anything is bound: it throws for a certificate that the library does not take.
     this.#serving = this.#createServing(certificates);
-    this.#app = certificates === null ? this.#serving.app : uws.SSLApp({});
+    this.#app =
+      certificates === null ? this.#serving.app : uws.SSLApp({ ssl_ciphers: this.#suites });
     if (certificates !== null) this.#app.addChildAppDescriptor(this.#serving.app.getDescriptor());
     this.#socket = this.#listen();
     this.port = uws.us_socket_local_port(this.#socket);
@@ -129,13 +139,19 @@ export class Acceptor {
   #createServing(certificates: ServedCertificates): ServingApp {
     if (certificates === null) return this.#addRoutes(this.#uws.App());
     const [first, ...others] = certificates;
-    const app = this.#uws.SSLApp({ cert_file_name: first.certPath, key_file_name: first.keyPath });
+    const suites = { ssl_ciphers: this.#suites };
+    const app = this.#uws.SSLApp({
+      cert_file_name: first.certPath,
+      key_file_name: first.keyPath,
+      ...suites,
+    });
     const serving = this.#addRoutes(app);
     for (const certificate of others) {
       for (const name of certificate.names) {
         app.addServerName(name, {
           cert_file_name: certificate.certPath,
           key_file_name: certificate.keyPath,
+          ...suites,
         });
         // A server name has a router of its own, which is empty. The library prints two lines to standard output here. Node
         // cannot duplicate a descriptor, so there is no safe way to put another one in the place of 1 and back.
@@ -182,6 +198,18 @@ export function toPlace({
   certificates,
 }: Pick<AcceptorOptions, "host" | "port" | "certificates">): Place {
   return { scheme: certificates === null ? "http" : "https", host, port };
+}
+
+/** OpenSSL knows suites that the library does not, and the library only says that something is wrong. */
+function checkSuites(uws: Uws, tlsCiphers: string, suites: string): void {
+  try {
+    uws.SSLApp({ ssl_ciphers: suites }).close();
+  } catch (cause) {
+    const message =
+      `Cannot use tlsCiphers: found "${tlsCiphers}", of which uWebSockets.js knows no suite, ` +
+      "expected suites of TLS 1.2 with ECDHE (BoringSSL has none with DHE)";
+    throw new RuntimeError("ERR_CONFIG", message, { cause });
+  }
 }
 
 /** The library's router knows these by their exact letters: no need to make a string of them for each request. */

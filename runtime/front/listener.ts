@@ -17,6 +17,7 @@ import { HeadReader, type HeadRefusal } from "./read-head.ts";
 import { type RefusedHead, refuseHead } from "./refuse-head.ts";
 import { ResponseFields } from "./response-fields.ts";
 import type { RequestsPerAddress } from "./requests-per-address.ts";
+import type { TlsSettings } from "./tls-suites.ts";
 import type { TransferLimits, TransferSetting } from "./transfer-limits.ts";
 import { TransferSweep } from "./transfer-sweep.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
@@ -42,6 +43,8 @@ export interface ListenerOptions {
   isShared?: boolean;
   /** The first is the default; `null` for plain HTTP. */
   certificates: ServedCertificates;
+  /** Of all certificates. */
+  tls: TlsSettings;
   /** Connections beyond this are closed as they come. */
   maxConnections: number;
   /** Counts for all listeners that share it, and so they share the maximum. */
@@ -102,11 +105,12 @@ export class Listener implements Door {
       addresses: this.#addresses,
       ...(options.onNewField === undefined ? {} : { onNewName: options.onNewField }),
     });
-    const { host, port, certificates } = options;
+    const { host, port, certificates, tls } = options;
     this.#acceptor = new Acceptor(uws, {
       host,
       port,
       certificates,
+      tls,
       onRequest: this.#onRequest,
       onOpened: (res) => this.#onOpened(res),
       onClosed: () => this.#onClosed(),

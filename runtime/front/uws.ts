@@ -25,7 +25,10 @@ export interface UwsApp {
   any(pattern: string, handler: (res: HttpResponse, req: HttpRequest) => void): UwsApp;
   /** Turns to the router of a server name, which starts out empty; `""` turns back to the root router. */
   domain(name: string): UwsApp;
-  addServerName(name: string, options: { cert_file_name: string; key_file_name: string }): UwsApp;
+  addServerName(
+    name: string,
+    options: { cert_file_name: string; key_file_name: string; ssl_ciphers: string },
+  ): UwsApp;
   /** Calls with a positive count for a connection that opens, a negative one for one that closes. */
   filter(callback: (res: HttpResponse, count: number) => void): UwsApp;
   listen(host: string, port: number, options: number, callback: OnListen): UwsApp;
@@ -40,7 +43,7 @@ export interface UwsApp {
 /** The library, as far as we use it. */
 export interface Uws {
   App(): UwsApp;
-  SSLApp(options: { cert_file_name?: string; key_file_name?: string }): UwsApp;
+  SSLApp(options: { cert_file_name?: string; key_file_name?: string; ssl_ciphers: string }): UwsApp;
   us_listen_socket_close(socket: ListenSocket): void;
   us_socket_local_port(socket: ListenSocket): number;
   _cfg(setting: "silent"): void;
