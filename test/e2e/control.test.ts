@@ -324,7 +324,7 @@ describe("edgicorn check", { timeout: 60_000 }, () => {
     assert.match(restart.stdout, /^ok: 1 route in 1 pool, /);
     assert.match(
       restart.stderr,
-      /^note: the server that runs needs a restart for stateDir \(.*\), headerLimit \(16384, now 32768\); it would refuse a reload\n$/,
+      /^note: the server that runs needs a restart for headerLimit \(16384, now 32768\), stateDir \(.*\); it would refuse a reload\n$/,
     );
     assert.equal((await runCommand(["reload", "--state-dir", ".edgicorn"], server.dir)).code, 78);
   });
