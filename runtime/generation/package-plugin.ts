@@ -55,9 +55,21 @@ export function createPackagePlugin({ finder, links, tsconfig }: PackagePluginOp
         ask(specifier, { kind: "import-statement", importer: "", resolveDir }),
       );
 
-      build.onResolve({ filter: /^[^./]/ }, async (args): Promise<OnResolveResult | undefined> => {
+      // Many files of a folder import the same packages.
+      const decisions = new Map<string, Promise<OnResolveResult | undefined>>();
+      build.onResolve({ filter: /^[^./]/ }, (args) => {
         const { path, kind, resolveDir } = args;
         if (args.pluginData === ASKING || kind === "entry-point") return undefined;
+        const key = `${kind}\0${resolveDir}\0${path}\0${args.with["type"] ?? ""}`;
+        const known = decisions.get(key);
+        if (known !== undefined) return known;
+        const decision = decide(args);
+        decisions.set(key, decision);
+        return decision;
+      });
+
+      async function decide(args: OnResolveArgs): Promise<OnResolveResult | undefined> {
+        const { path, kind, resolveDir } = args;
         const name = toPackageName(path);
         const isAlias = path.startsWith("#");
         if (name === null && !isAlias) return refuseScheme(path, kind);
@@ -84,7 +96,7 @@ export function createPackagePlugin({ finder, links, tsconfig }: PackagePluginOp
         }
         const specifier = await completeSpecifier(path, { name, owner, file, kind });
         return toExternal(await links.toSpecifier(specifier, { name, dir: owner }));
-      });
+      }
     },
   };
 }
