@@ -148,7 +148,7 @@ describe("a generation", { timeout: 60_000 }, () => {
       streams.push(await versioned.hold("stream", "all"));
       await versioned.reload();
     }
-    await versioned.server.until(({ msg }) => msg?.startsWith("ending an old") === true);
+    await versioned.server.until(({ msg }) => msg?.startsWith("closing an old pool") === true);
     const [oldest, ...others] = streams;
     await assert.rejects(async () => await oldest?.text());
     versioned.release("all");

@@ -112,7 +112,7 @@ describe("SIGHUP", { timeout: 60_000 }, () => {
         'import "./missing.ts";\nexport default () => {};',
         /index\.ts:1.*missing/s,
       ],
-      "an exit": ["process.exit(0);", /exited/],
+      "an exit": ["process.exit(0);", /index\.ts:1:9: process\.exit\(0\)/],
     } as const;
     for (const [name, [source, message]] of Object.entries(broken)) {
       await t.test(name, async () => {
