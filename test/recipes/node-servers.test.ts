@@ -28,7 +28,7 @@ describe("recipes of Node-style applications", { timeout: 120_000 }, () => {
       const again = await send(`${server.http}/`, { headers: { "if-none-match": etag } });
       assert.deepEqual([again.status, again.text], [304, ""]);
       const head = await server.fetch("/", { method: "HEAD" });
-      assert.equal(head.headers.get("content-length"), "53");
+      assert.equal(head.headers.get("content-length"), "50");
 
       assert.equal(
         await textOf(server, "/users/caf%C3%A9?a=1&a=2"),
@@ -52,10 +52,10 @@ describe("recipes of Node-style applications", { timeout: 120_000 }, () => {
         "2",
       );
 
-      const upload = await server.fetch("/upload", { method: "POST", body: fileForm(3_000_000) });
+      const upload = await server.fetch("/upload", { method: "POST", body: fileForm(700_000) });
       const { size, last, note } = (await upload.json()) as Record<string, unknown>;
-      assert.deepEqual([size, last, note], [3_000_000, 7, "zoë"]);
-      const tooLarge = await server.fetch("/upload", { method: "POST", body: fileForm(6_000_000) });
+      assert.deepEqual([size, last, note], [700_000, 7, "zoë"]);
+      const tooLarge = await server.fetch("/upload", { method: "POST", body: fileForm(900_000) });
       assert.equal(tooLarge.status, 500);
 
       assert.match(await textOf(server, "/page"), /A page of the application/);
@@ -63,9 +63,11 @@ describe("recipes of Node-style applications", { timeout: 120_000 }, () => {
       const part = await server.fetch("/files/page.html", { headers: { range: "bytes=0-4" } });
       assert.deepEqual([part.status, await part.text()], [206, "<!doc"]);
       const download = await server.fetch("/download");
+      // Express 4 writes the letter as one byte, Express 5 encodes it.
+      const disposition = download.headers.get("content-disposition");
       assert.match(
-        download.headers.get("content-disposition") ?? "",
-        /filename\*=UTF-8''na%C3%AFve/,
+        disposition ?? "",
+        /^attachment; filename="na(ïve\.html"$|\?ve\.html"; filename\*=UTF-8''na%C3%AFve)/,
       );
       assert.match(await download.text(), /0123456789/);
       const zipped = await server.fetch("/zipped/large");

@@ -10,7 +10,7 @@ const views = fileURLToPath(new URL("./views", import.meta.url));
 
 export function build(express) {
   const app = express();
-  const upload = multer({ limits: { fileSize: 5_000_000 } });
+  const upload = multer({ limits: { fileSize: 800_000 } });
   app.use(morgan("tiny", { stream: { write: (line) => console.log(line.trim()) } }));
   app.use(session({ name: "session", keys: ["secret"] }));
   app.use("/zipped", compression({ threshold: 0 }));
@@ -34,7 +34,7 @@ export function build(express) {
     res.json({ originalname, size, last: buffer.at(-1), note: req.body.note });
   });
   app.get("/page", (_req, res) => res.sendFile("page.html", { root: views }));
-  app.get("/download", (_req, res) => res.download(`${views}/page.html`, "naïve.html"));
+  app.get("/download", (_req, res) => res.download("page.html", "naïve.html", { root: views }));
   app.get("/pipe", (_req, res) => createReadStream(`${views}/page.html`).pipe(res));
   app.get("/zipped/large", (_req, res) => res.type("text").send("compress me ".repeat(10_000)));
   app.get("/events", async (_req, res) => {
