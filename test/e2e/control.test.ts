@@ -248,7 +248,7 @@ describe("a second server", { timeout: 60_000 }, () => {
   });
 });
 
-describe("edgicorn check", { timeout: 60_000 }, () => {
+describe("edgicorn check", { timeout: 240_000 }, () => {
   it("says what is right, and does not touch a server that runs", async (t) => {
     const server = await startServer(t, { handlers: { "index.ts": HELLO }, workers: 1 });
     const stored = (): string[] => readdirSync(join(server.dir, ".edgicorn/generations"));

@@ -157,6 +157,8 @@ const LINKED = [
       }
     ).dependencies,
   ).filter((name) => !name.startsWith("@peculiar/")),
+  // The newer uWebSockets.js, the only one for Node 24.
+  "@btc-vision",
   "@peculiar",
   "@types",
   "hono",
