@@ -102,5 +102,5 @@ function check(
   dir: string,
 ): { status: number | null; stderr: string } {
   const options = { cwd: dir, env: cleanEnvironment(), encoding: "utf8" } as const;
-  return spawnSync(node, [entry, "check", "--https", "off"], options);
+  return spawnSync(node, [entry, "check", "--http", "0", "--https", "off"], options);
 }

@@ -176,7 +176,7 @@ function writeFiles(dir: string, files: Readonly<Record<string, string>>): void 
 function check(entry: string, dir: string): { status: number | null; output: string } {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    [entry, "check", "--https", "off"],
+    [entry, "check", "--http", "0", "--https", "off"],
     { cwd: dir, env: cleanEnvironment(), encoding: "utf8" },
   );
   return { status, output: stdout + stderr };
