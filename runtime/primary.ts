@@ -2,50 +2,50 @@ import { setMaxListeners } from "node:events";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ExchangeId, WorkerId } from "./channel/messages.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/config.ts";
 import type { GenerationInfo, ReloadReport } from "./control/operations.ts";
-import { BlockPool } from "./dispatch/block-pool.ts";
-import { ByteBudget } from "./dispatch/byte-budget.ts";
-import { Spool } from "./dispatch/spool.ts";
-import { RuntimeError } from "./errors.ts";
+import { BlockPool } from "./bodies/block-pool.ts";
+import { ByteBudget } from "./bodies/byte-budget.ts";
+import { Spool } from "./bodies/spool.ts";
+import { RuntimeError } from "./lib/errors.ts";
 import {
   answerChanges,
   answerHandlerProblem,
   isNavigation,
-} from "./front/answer-handler-problem.ts";
-import { answerNotFound } from "./front/answer-not-found.ts";
-import { answerHealth } from "./front/answer-health.ts";
-import { HEADER_SLACK_BYTES } from "./front/head-limits.ts";
-import type { Listener, ListenerChanges } from "./front/listener.ts";
-import { Listeners } from "./front/listeners.ts";
-import { ProxyNotes } from "./front/proxy-notes.ts";
-import { RequestsPerAddress } from "./front/requests-per-address.ts";
-import { serveStatic } from "./front/serve-static.ts";
-import type { UwsClientSide } from "./front/uws-client-side.ts";
-import { loadUws, type Uws } from "./front/uws.ts";
-import { toDisplayPath } from "./display-path.ts";
+} from "./site/answer-handler-problem.ts";
+import { answerNotFound } from "./site/answer-not-found.ts";
+import { answerHealth } from "./site/answer-health.ts";
+import { HEADER_SLACK_BYTES } from "./http/head-limits.ts";
+import type { Listener, ListenerChanges } from "./engine/uws/listener.ts";
+import { Listeners } from "./engine/listeners.ts";
+import { ProxyNotes } from "./engine/proxy-notes.ts";
+import { RequestsPerAddress } from "./site/requests-per-address.ts";
+import { serveStatic } from "./files/serve-files.ts";
+import type { UwsClientSide } from "./engine/uws/uws-client.ts";
+import { loadUws, type Uws } from "./engine/uws/uws.ts";
+import { toDisplayPath } from "./lib/display-path.ts";
 import {
   describeHandlerProblem,
   type HandlerProblem,
   isHandlerProblem,
-} from "./handler-problem.ts";
-import { CHANGES_PATH } from "./html-page.ts";
-import { LiveGeneration } from "./live-generation.ts";
-import type { HandlerPool } from "./handler-pool.ts";
-import type { Logger } from "./log.ts";
-import { Reloader, type ReloaderOptions, type Proven } from "./reloader.ts";
+} from "./handlers/handler-problem.ts";
+import { CHANGES_PATH } from "./lib/html-page.ts";
+import { LiveGeneration } from "./handlers/live-generation.ts";
+import type { HandlerPool } from "./handlers/handler-pool.ts";
+import type { Logger } from "./log/log.ts";
+import { Reloader, type ReloaderOptions, type Proven } from "./reload/reloader.ts";
 import type { Traffic } from "./observe/counters.ts";
-import { DEFAULT_POOL } from "./pool-name.ts";
+import { DEFAULT_POOL } from "./lib/pool-name.ts";
 import { RetiringPools } from "./reload/retiring-pools.ts";
 import { StoredGenerations } from "./reload/stored-generations.ts";
-import { RequestLog, type RequestLogOptions } from "./request-log.ts";
-import { parseTarget } from "./route/target-path.ts";
-import { settledWithin } from "./settled-within.ts";
-import type { Setup } from "./setup.ts";
-import { FileIndex } from "./static/file-index.ts";
+import { RequestLog, type RequestLogOptions } from "./observe/request-log.ts";
+import { parseTarget } from "./http/target-path.ts";
+import { settledWithin } from "./lib/settled-within.ts";
+import type { Setup } from "./reload/setup.ts";
+import { FileIndex } from "./files/file-index.ts";
 import { prepareForks } from "./supervise/fork-worker.ts";
 import { OomKills } from "./supervise/oom-kills.ts";
-import { TurnClock } from "./turn-clock.ts";
+import { TurnClock } from "./lib/turn-clock.ts";
 
 export interface PrimaryOptions
   extends Setup, Pick<ReloaderOptions, "loadSetup">, Pick<RequestLogOptions, "createAccessLog"> {

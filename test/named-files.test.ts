@@ -6,7 +6,7 @@ import { describe, it } from "node:test";
 const ROOT = join(import.meta.dirname, "..");
 const FOLDERS = ["runtime", "test", "scripts", "handlers"];
 
-/** Paths of files below the folders, with slashes: `runtime/front/listener.ts`. */
+/** Paths of files below the folders, with slashes: `runtime/engine/uws/listener.ts`. */
 function listFiles(): string[] {
   return FOLDERS.flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" }).map(

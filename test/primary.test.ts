@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import pino from "pino";
-import { type Config, loadConfig } from "../runtime/config.ts";
+import { type Config, loadConfig } from "../runtime/config/config.ts";
 import { Primary } from "../runtime/primary.ts";
 import { temporaryFolder } from "./helpers/temporary-folder.ts";
 

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import { Codec } from "./codec.ts";
 import { FrameMemories } from "./frame-memory.ts";
 import { FrameBuffer } from "./frame-buffer.ts";

@@ -1,5 +1,5 @@
 import { Packr, RESERVE_START_SPACE } from "msgpackr";
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import type { FrameMemory } from "./frame-memory.ts";
 import { LENGTH_BYTES } from "./frame-buffer.ts";
 

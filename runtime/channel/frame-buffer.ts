@@ -1,4 +1,4 @@
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 
 /** A frame on the wire: its length in 4 bytes, least significant first, then that many bytes. */
 export const LENGTH_BYTES = 4;

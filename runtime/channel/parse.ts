@@ -1,4 +1,4 @@
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import type { ExchangeId, PongMessage, ResponseMessage, ToPrimary, ToWorker } from "./messages.ts";
 import { BODY_FOLLOWS, Kind, PROTOCOL_VERSION } from "./messages.ts";
 import { describeElement, isMap } from "./describe-element.ts";

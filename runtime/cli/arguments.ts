@@ -1,10 +1,10 @@
 import { parseArgs } from "node:util";
-import type { Config, FlagName, Flags } from "../config.ts";
+import type { Config, FlagName, Flags } from "../config/config.ts";
 import { TEMPLATE_NAMES, type TemplateName } from "./init/templates.ts";
-import { pickNearest } from "../nearest.ts";
+import { pickNearest } from "../lib/nearest.ts";
 import { findByOtherName } from "../config/other-names.ts";
 import { SETTING_NAMES, type SettingName, flagName } from "../config/settings.ts";
-import { RuntimeError, assertNever } from "../errors.ts";
+import { RuntimeError, assertNever } from "../lib/errors.ts";
 import {
   DRILL_VALUES,
   type DrillFlags,

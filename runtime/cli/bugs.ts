@@ -1,4 +1,4 @@
-import { EXIT, RuntimeError } from "../errors.ts";
+import { EXIT, RuntimeError } from "../lib/errors.ts";
 
 /**
  * Says why the program cannot go on, and with which code it exits: a person's mistake is told in one line per problem,

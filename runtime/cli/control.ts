@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import { generationsSchema, reloadReportSchema, statusSchema } from "../control/answers.ts";
 import { type ControlRequest, askControl } from "../control/control-client.ts";
-import { EXIT, assertNever } from "../errors.ts";
+import { EXIT, assertNever } from "../lib/errors.ts";
 import type { ControlInvocation } from "./arguments.ts";
 import { describeNeighbours, findServer, refuseOtherFolder } from "./find-server.ts";
 import { formatGenerations, formatReloadReport, formatStatus } from "./format-answers.ts";

@@ -1,5 +1,5 @@
 import { EXERCISE_NAMES, type ExerciseName, wordOf } from "../drill/exercise-names.ts";
-import { pickNearest } from "../nearest.ts";
+import { pickNearest } from "../lib/nearest.ts";
 
 /** Flags that only a drill has, as they were typed. */
 export interface DrillFlags {

@@ -1,12 +1,12 @@
 import { constants } from "node:os";
-import { type Config, type Flags, loadConfig } from "../config.ts";
+import { type Config, type Flags, loadConfig } from "../config/config.ts";
 import { flagName, type SettingName } from "../config/settings.ts";
 import { drill } from "../drill/drill.ts";
 import { DrillFolder } from "../drill/drill-folder.ts";
 import { formatResult, formatResultsHead, formatVerdict } from "../drill/format-results.ts";
 import type { ExerciseResult } from "../drill/judge.ts";
-import { RuntimeError } from "../errors.ts";
-import { createLogger, openLog, pickLogLook } from "../log.ts";
+import { RuntimeError } from "../lib/errors.ts";
+import { createLogger, openLog, pickLogLook } from "../log/log.ts";
 import { Reaper } from "../supervise/reaper.ts";
 import type { DrillInvocation } from "./arguments.ts";
 

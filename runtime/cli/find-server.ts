@@ -7,8 +7,8 @@ import { greetingSchema } from "../control/answers.ts";
 import { askControl } from "../control/control-client.ts";
 import type { Greeting } from "../control/operations.ts";
 import { toControlSocket } from "../control/socket-path.ts";
-import { RuntimeError } from "../errors.ts";
-import { toStartCommand } from "../supervise/start-command.ts";
+import { RuntimeError } from "../lib/errors.ts";
+import { toStartCommand } from "../server/start-command.ts";
 
 /** Longer than a server takes for its greeting, unless its event loop is blocked. */
 const GREETING_MS = 2_000;

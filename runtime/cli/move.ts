@@ -1,10 +1,10 @@
 import type { ReloadReport } from "../control/operations.ts";
-import { RuntimeError } from "../errors.ts";
-import type { Logger } from "../log.ts";
+import { RuntimeError } from "../lib/errors.ts";
+import type { Logger } from "../log/log.ts";
 import type { Primary } from "../primary.ts";
 import { leaveDeletedFolder } from "../supervise/deleted-folder.ts";
-import type { Whereabouts } from "../supervise/start-command.ts";
-import type { Upgrader } from "./upgrade.ts";
+import type { Whereabouts } from "../server/start-command.ts";
+import type { Upgrader } from "../server/upgrade.ts";
 
 interface Running {
   log: Logger;

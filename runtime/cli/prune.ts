@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
-import { RuntimeError } from "../errors.ts";
-import { findUwsPackages, type InstalledUws, PRUNED_MARK } from "../front/uws-packages.ts";
+import { RuntimeError } from "../lib/errors.ts";
+import { findUwsPackages, type InstalledUws, PRUNED_MARK } from "../engine/uws/uws-packages.ts";
 
 /** The system and the Node that a binary is made for, as its file name has them. */
 export interface BinaryTarget {

@@ -4,7 +4,7 @@ import { runCheck } from "./check.ts";
 import { runControl } from "./control.ts";
 import { formatCommandHelp, formatHelp } from "./help.ts";
 import { packageVersion } from "./package-version.ts";
-import { start } from "./start.ts";
+import { start } from "../server/start.ts";
 
 /** Runs one command. Prints failures on standard error, and sets the exit code. */
 export async function runCommandLine(argv: readonly string[]): Promise<void> {

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { text } from "node:stream/consumers";
-import type { Config } from "../config.ts";
-import { findCertificateFiles } from "../front/certificate-files.ts";
+import type { Config } from "../config/config.ts";
+import { findCertificateFiles } from "../tls/certificate-files.ts";
 
 /** Git answers in milliseconds, unless a disk or a lock holds it up. */
 const GIT_TIMEOUT_MS = 3_000;

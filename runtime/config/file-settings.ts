@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
-import { pickNearest } from "../nearest.ts";
+import { pickNearest } from "../lib/nearest.ts";
 import { parseSizeBytes } from "./units.ts";
-import { DEFAULT_POOL, isPoolName, POOL_NAME_EXPECTED } from "../pool-name.ts";
+import { DEFAULT_POOL, isPoolName, POOL_NAME_EXPECTED } from "../lib/pool-name.ts";
 
 /** How a pool of workers is set up. `null`: as for all. */
 export interface PoolSetting {

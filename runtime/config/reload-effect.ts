@@ -1,5 +1,5 @@
-import type { Config } from "../config.ts";
-import { RuntimeError } from "../errors.ts";
+import type { Config } from "./config.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import { type ReloadEffectKind, SETTING_NAMES, type SettingFields, SETTINGS } from "./settings.ts";
 
 /** A setting's name in the config file, and what a reload does when it has changed. */

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import { type ConfigFile, findConfigFile, loadConfigFile } from "./config-file.ts";
 import { readEnvFiles } from "./env-files.ts";
 import { SETTINGS, environmentName, expectedOf } from "./settings.ts";

@@ -1,6 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 
 /** Most bytes that the path of a Unix socket may have on Linux: `sun_path` has 108, the last one is zero. */
 export const MAX_SOCKET_PATH_BYTES = 107;

@@ -7,25 +7,25 @@ import type {
   WorkerId,
 } from "../channel/messages.ts";
 import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
-import type { ErrorCode } from "../errors.ts";
-import type { Logger } from "../log.ts";
+import type { ErrorCode } from "../lib/errors.ts";
+import type { Logger } from "../log/log.ts";
 import type { Counters } from "../observe/counters.ts";
-import type { TurnClock } from "../turn-clock.ts";
-import type { Buffering } from "./buffering.ts";
-import type { BlockPool } from "./block-pool.ts";
-import type { ByteBudget } from "./byte-budget.ts";
-import type { ClientSide } from "./client-side.ts";
+import type { TurnClock } from "../lib/turn-clock.ts";
+import type { Buffering } from "../bodies/buffering.ts";
+import type { BlockPool } from "../bodies/block-pool.ts";
+import type { ByteBudget } from "../bodies/byte-budget.ts";
+import type { ClientSide } from "../http/client.ts";
 import { Exchange } from "./exchange.ts";
 import { Lane } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
 import { OverloadLog } from "./overload-log.ts";
 import { Placement } from "./placement.ts";
-import { type LossOutcome, type Loss, Recovery, type RoutePolicy } from "./recovery.ts";
+import { type LossOutcome, type Loss, Recovery, type RoutePolicy } from "../recovery/recovery.ts";
 import { Replies } from "./replies.ts";
-import { RequestIntake } from "./request-intake.ts";
+import { RequestIntake } from "../bodies/request-intake.ts";
 import { RequestTimeouts } from "./request-timeouts.ts";
 import { Settlement } from "./settlement.ts";
-import type { Spool } from "./spool.ts";
+import type { Spool } from "../bodies/spool.ts";
 import { WaitingLine } from "./waiting-line.ts";
 import { toWork, type Work } from "./work.ts";
 

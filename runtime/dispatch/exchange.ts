@@ -1,10 +1,10 @@
 import type { ExchangeId, RouteNumber } from "../channel/messages.ts";
 import type { BODY_FOLLOWS } from "../channel/messages.ts";
-import type { Buffering } from "./buffering.ts";
-import type { ClientSide } from "./client-side.ts";
-import type { RequestIntake } from "./request-intake.ts";
-import type { ResponseFeed } from "./response-feed.ts";
-import type { Fingerprint } from "./fingerprint.ts";
+import type { Buffering } from "../bodies/buffering.ts";
+import type { ClientSide } from "../http/client.ts";
+import type { RequestIntake } from "../bodies/request-intake.ts";
+import type { ResponseFeed } from "../bodies/response-feed.ts";
+import type { Fingerprint } from "../recovery/fingerprint.ts";
 import type { Lane } from "./lane.ts";
 
 /**

@@ -1,7 +1,7 @@
 import type { Channel } from "../channel/channel.ts";
 import type { ToPrimary, ToWorker, WorkerId } from "../channel/messages.ts";
 import type { Exchange } from "./exchange.ts";
-import { ExchangeTable } from "../exchange-table.ts";
+import { ExchangeTable } from "../lib/exchange-table.ts";
 import { WorkerWindow } from "./worker-window.ts";
 
 /** A worker for the dispatcher: its channel, and its exchanges in flight. */

@@ -1,4 +1,4 @@
-import type { Logger } from "../log.ts";
+import type { Logger } from "../log/log.ts";
 
 /** The log gets one line per interval: overload lasts for a while and refuses thousands of requests. */
 const EVERY_MS = 10_000;

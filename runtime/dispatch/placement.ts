@@ -1,13 +1,13 @@
 import type { RequestMessage } from "../channel/messages.ts";
 import { Kind } from "../channel/messages.ts";
-import type { ErrorCode } from "../errors.ts";
-import { assertNever } from "../errors.ts";
-import type { TurnClock } from "../turn-clock.ts";
+import type { ErrorCode } from "../lib/errors.ts";
+import { assertNever } from "../lib/errors.ts";
+import type { TurnClock } from "../lib/turn-clock.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Others } from "./isolation.ts";
+import type { Others } from "../recovery/isolation.ts";
 import type { Lane } from "./lane.ts";
 import type { Lanes } from "./lanes.ts";
-import type { Recovery } from "./recovery.ts";
+import type { Recovery } from "../recovery/recovery.ts";
 import type { Settlement } from "./settlement.ts";
 import type { WaitingLine } from "./waiting-line.ts";
 

@@ -1,17 +1,17 @@
 import type { ExchangeMessage, ResponseMessage } from "../channel/messages.ts";
 import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
-import { assertNever, RuntimeError } from "../errors.ts";
-import type { TurnClock } from "../turn-clock.ts";
-import type { BlockPool } from "./block-pool.ts";
-import type { ResponseHead } from "./client-side.ts";
+import { assertNever, RuntimeError } from "../lib/errors.ts";
+import type { TurnClock } from "../lib/turn-clock.ts";
+import type { BlockPool } from "../bodies/block-pool.ts";
+import type { ResponseHead } from "../http/client.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Lane } from "./lane.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Placement } from "./placement.ts";
-import type { Recovery } from "./recovery.ts";
-import { ResponseFeed } from "./response-feed.ts";
+import type { Recovery } from "../recovery/recovery.ts";
+import { ResponseFeed } from "../bodies/response-feed.ts";
 import type { Settlement } from "./settlement.ts";
-import type { Spool } from "./spool.ts";
+import type { Spool } from "../bodies/spool.ts";
 import type { WaitingLine } from "./waiting-line.ts";
 
 export interface RepliesOptions {

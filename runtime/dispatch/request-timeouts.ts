@@ -1,8 +1,8 @@
-import type { Logger } from "../log.ts";
+import type { Logger } from "../log/log.ts";
 import type { Counters } from "../observe/counters.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Lanes } from "./lanes.ts";
-import type { RoutePolicy } from "./recovery.ts";
+import type { RoutePolicy } from "../recovery/recovery.ts";
 import type { Settlement } from "./settlement.ts";
 
 export interface RequestTimeoutsOptions {

@@ -1,7 +1,7 @@
 import type { RouteLimits, RouteReport } from "../channel/messages.ts";
 import { type RouteSettings, toRouteSettings } from "../config/handler-settings.ts";
-import type { Buffering } from "./buffering.ts";
-import type { TransferLimits } from "./client-side.ts";
+import type { Buffering } from "../bodies/buffering.ts";
+import type { TransferLimits } from "../http/client.ts";
 
 /** The rules for a request once its route is known: from its handler, otherwise from the server's settings. */
 export interface RouteRules {

@@ -1,12 +1,12 @@
 import { type AbortReason, Kind } from "../channel/messages.ts";
-import type { ErrorCode } from "../errors.ts";
-import { statusOf } from "../errors.ts";
+import type { ErrorCode } from "../lib/errors.ts";
+import { statusOf } from "../lib/errors.ts";
 import type { Counters } from "../observe/counters.ts";
-import { Waiters } from "../waiters.ts";
+import { Waiters } from "../lib/waiters.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Lane } from "./lane.ts";
 import type { OverloadLog, OverloadSetting } from "./overload-log.ts";
-import type { Recovery } from "./recovery.ts";
+import type { Recovery } from "../recovery/recovery.ts";
 import type { WaitingLine } from "./waiting-line.ts";
 
 const RETRY_AFTER_MS = 1_000;

@@ -12,7 +12,7 @@ import {
 } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { makeStateDir } from "../config/make-state-dir.ts";
-import { createDevelopmentCertificate } from "../front/development-certificate.ts";
+import { createDevelopmentCertificate } from "../tls/development-certificate.ts";
 
 /** Paths of the drill's own handlers. The names do not clash with real ones. */
 export const SLOW_PATH = "/edgicorn-drill-slow";

@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { reloadReportSchema, statusSchema } from "../control/answers.ts";
 import { type ControlAnswer, askControl } from "../control/control-client.ts";
 import type { Status, WorkerInfo } from "../control/operations.ts";
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 
 const QUESTION_TIMEOUT_MS = 10_000;
 const RELOAD_TIMEOUT_MS = 120_000;

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { toGenerationDir } from "../generation/generation-store.ts";
 import { loadManifest } from "../generation/manifest.ts";
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import type { ExerciseName } from "./exercise-names.ts";
 import type { DrillFolder } from "./drill-folder.ts";
 import { DrillServer } from "./drill-server.ts";

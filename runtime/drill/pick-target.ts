@@ -1,5 +1,5 @@
 import type { ManifestRoute } from "../generation/manifest.ts";
-import { DEFAULT_POOL } from "../pool-name.ts";
+import { DEFAULT_POOL } from "../lib/pool-name.ts";
 
 /** The path that clients request, and the pool that answers it. */
 export interface Target {

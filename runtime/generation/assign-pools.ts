@@ -1,4 +1,4 @@
-import { DEFAULT_POOL } from "../pool-name.ts";
+import { DEFAULT_POOL } from "../lib/pool-name.ts";
 import type { ManifestFallback, ManifestRoute, TableFallback, TableRoute } from "./manifest.ts";
 
 export interface AssignedPools {

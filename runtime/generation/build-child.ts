@@ -7,7 +7,7 @@ import { once } from "node:events";
 
 import { stop as stopCompiler } from "esbuild";
 
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import { BuildError } from "./build-error.ts";
 import type { FromBuild, ToBuild } from "./build-messages.ts";
 import { buildGeneration } from "./build.ts";

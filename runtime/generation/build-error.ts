@@ -1,4 +1,4 @@
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 
 /** Handlers that cannot be built, with the files that were read: development watches these for the next change. */
 export class BuildError extends RuntimeError {

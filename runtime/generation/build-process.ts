@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import { BuildError } from "./build-error.ts";
 import type { FromBuild, ToBuild } from "./build-messages.ts";
 import type { BuildOptions } from "./build.ts";

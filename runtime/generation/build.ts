@@ -2,7 +2,7 @@ import { realpath, writeFile } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 
 import { discoverRoutes } from "../route/discover.ts";
-import { toDisplayPath } from "../display-path.ts";
+import { toDisplayPath } from "../lib/display-path.ts";
 import { assignPools } from "./assign-pools.ts";
 import { BuildError } from "./build-error.ts";
 import { compileModules } from "./compile.ts";

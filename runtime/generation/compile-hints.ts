@@ -1,8 +1,8 @@
 import { readdirSync } from "node:fs";
 import { basename, dirname, extname, resolve } from "node:path";
 
-import { toDisplayPath } from "../display-path.ts";
-import { pickNearest } from "../nearest.ts";
+import { toDisplayPath } from "../lib/display-path.ts";
+import { pickNearest } from "../lib/nearest.ts";
 
 const EXTENSIONS = "code, .json, .txt, .html, .css, .md, .sql, .svg, .graphql, .bin and .wasm";
 

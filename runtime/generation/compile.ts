@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { context } from "esbuild";
 import type { BuildOptions, BuildResult, Message, Metafile, Plugin } from "esbuild";
 
-import { toDisplayPath } from "../display-path.ts";
+import { toDisplayPath } from "../lib/display-path.ts";
 import { BuildError } from "./build-error.ts";
 import { createPackagePlugin } from "./package-plugin.ts";
 import { hintAt } from "./compile-hints.ts";

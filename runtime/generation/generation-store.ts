@@ -1,7 +1,7 @@
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import { hashCode } from "./hash-code.ts";
 import { createGenerationId, isGenerationId } from "./generation-id.ts";
 import { isLeased } from "./lease.ts";

@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 
 import type { ImportKind, OnResolveArgs, OnResolveResult, Plugin, ResolveResult } from "esbuild";
 
-import { isRuntimeCode } from "../stack-frames.ts";
+import { isRuntimeCode } from "../lib/stack-frames.ts";
 import { LinkedSources } from "./linked-sources.ts";
 import type { PackageLinks } from "./package-links.ts";
 import { describeMissing, describeUnresolved, describeWrongScheme } from "./package-problems.ts";

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 
 import type { Message } from "esbuild";
 
-import { toDisplayPath } from "../display-path.ts";
+import { toDisplayPath } from "../lib/display-path.ts";
 import { findOwnName } from "./packages.ts";
 
 /** How each package manager adds a package, by the lock file that it writes. */

@@ -4,7 +4,7 @@ import { SourceMap, type SourceMapPayload } from "node:module";
 import { type Expression, parse, type Program } from "acorn";
 import { type Loader, transform } from "esbuild";
 
-import { isPoolName, POOL_NAME_EXPECTED } from "../pool-name.ts";
+import { isPoolName, POOL_NAME_EXPECTED } from "../lib/pool-name.ts";
 
 /** The pool in a module's text. Lines and columns count from 1. */
 export type PoolReading =

@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 
 import type { OnLoadArgs, OnLoadResult, PartialMessage, Plugin } from "esbuild";
 
-import { toDisplayPath } from "../display-path.ts";
+import { toDisplayPath } from "../lib/display-path.ts";
 import { findOtherCase } from "./compile-hints.ts";
 import { findThreads, type Mention, type Refusal, type Thread, type Threads } from "./threads.ts";
 

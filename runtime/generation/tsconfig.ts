@@ -3,7 +3,7 @@ import { readFile, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 
-import { toDisplayPath } from "../display-path.ts";
+import { toDisplayPath } from "../lib/display-path.ts";
 
 /** The settings of TypeScript that count for the handlers. */
 export interface Tsconfig {

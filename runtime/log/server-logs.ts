@@ -1,5 +1,5 @@
-import type { Config } from "../config.ts";
-import { RuntimeError } from "../errors.ts";
+import type { Config } from "../config/config.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import {
   createLogger,
   JSON_LOOK,
@@ -7,7 +7,7 @@ import {
   type LogLook,
   pickLogLook,
   reportLosses,
-} from "../log.ts";
+} from "./log.ts";
 import { type AccessLog, createAccessLog } from "./access-log.ts";
 import type { LogDestination } from "./destination.ts";
 import { assertOpens, openLogPath, openStderr } from "./open-destination.ts";

@@ -1,5 +1,5 @@
 import { Writable } from "node:stream";
-import type { Logger } from "../log.ts";
+import type { Logger } from "./log.ts";
 import { openStandardStream } from "./open-destination.ts";
 import type { StreamDestination } from "./stream-destination.ts";
 

@@ -1,4 +1,4 @@
-import type { Logger } from "../log.ts";
+import type { Logger } from "../log/log.ts";
 
 /** A client that opens too many connections opens thousands. The log gets one line at once, then one per interval. */
 const EVERY_MS = 10_000;

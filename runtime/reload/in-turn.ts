@@ -1,4 +1,4 @@
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 
 /** More waiting tasks than operators can have asked for on purpose. */
 const MOST_WAITING = 16;

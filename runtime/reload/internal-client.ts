@@ -8,7 +8,7 @@ import type {
   RequestHead,
   ResponseHead,
   WorkerId,
-} from "../dispatch/client-side.ts";
+} from "../http/client.ts";
 import type { LimitName } from "../observe/counters.ts";
 
 /** A response whose body takes longer than this counts as a stream without an end. */

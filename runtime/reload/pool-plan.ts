@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import type { PoolSetting } from "../config/file-settings.ts";
 import { RELOAD_EFFECT } from "../config/reload-effect.ts";
-import { toDisplayPath } from "../display-path.ts";
+import { toDisplayPath } from "../lib/display-path.ts";
 import type { Manifest, ManifestModule } from "../generation/manifest.ts";
-import { DEFAULT_POOL } from "../pool-name.ts";
+import { DEFAULT_POOL } from "../lib/pool-name.ts";
 
 /** Workers of a pool without settings: its handlers are kept apart, and one worker is enough for that. */
 const WORKERS_OF_UNKNOWN_POOL = 1;

@@ -1,4 +1,4 @@
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import type { InternalClient, InternalOutcome } from "./internal-client.ts";
 import type { RecentRequest } from "./recent-requests.ts";
 import { untilAborted } from "./warm-up.ts";

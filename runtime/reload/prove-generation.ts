@@ -1,8 +1,8 @@
 import type { ExchangeId } from "../channel/messages.ts";
-import type { LiveGeneration } from "../live-generation.ts";
-import type { HandlerPool } from "../handler-pool.ts";
-import type { Logger } from "../log.ts";
-import { parseTarget } from "../route/target-path.ts";
+import type { LiveGeneration } from "../handlers/live-generation.ts";
+import type { HandlerPool } from "../handlers/handler-pool.ts";
+import type { Logger } from "../log/log.ts";
+import { parseTarget } from "../http/target-path.ts";
 import { InternalClient } from "./internal-client.ts";
 import { probe } from "./probe.ts";
 import type { RecentRequest } from "./recent-requests.ts";

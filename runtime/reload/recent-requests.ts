@@ -1,4 +1,4 @@
-import type { ClientSide } from "../dispatch/client-side.ts";
+import type { ClientSide } from "../http/client.ts";
 
 /** A GET that was answered, without any data of its client. */
 export interface RecentRequest {

@@ -1,5 +1,5 @@
-import type { HandlerPool } from "../handler-pool.ts";
-import type { Logger } from "../log.ts";
+import type { HandlerPool } from "../handlers/handler-pool.ts";
+import type { Logger } from "../log/log.ts";
 
 /**
  * Most retiring pools of one name. Streams may last for hours: without a bound, each reload would leave its workers

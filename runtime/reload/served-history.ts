@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as z from "zod/mini";
-import type { Logger } from "../log.ts";
+import type { Logger } from "../log/log.ts";
 
 /** Most entries of the history. */
 const MOST_ENTRIES = 100;

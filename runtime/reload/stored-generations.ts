@@ -1,5 +1,5 @@
-import type { Config } from "../config.ts";
-import { RuntimeError } from "../errors.ts";
+import type { Config } from "../config/config.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import { BuildError } from "../generation/build-error.ts";
 import { buildInChild } from "../generation/build-process.ts";
 import {
@@ -11,7 +11,7 @@ import {
 } from "../generation/generation-store.ts";
 import { hashCode } from "../generation/hash-code.ts";
 import { loadManifest, type Manifest } from "../generation/manifest.ts";
-import type { Logger } from "../log.ts";
+import type { Logger } from "../log/log.ts";
 import { GenerationLeases } from "./generation-leases.ts";
 import { ServedHistory } from "./served-history.ts";
 

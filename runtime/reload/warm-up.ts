@@ -1,5 +1,5 @@
 import type { WorkerId } from "../channel/messages.ts";
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import type { InternalClient, InternalOutcome } from "./internal-client.ts";
 
 /** One request of the warm-up to one worker. */

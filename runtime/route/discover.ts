@@ -1,8 +1,8 @@
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 
-import { RuntimeError } from "../errors.ts";
-import { toDisplayPath } from "../display-path.ts";
+import { RuntimeError } from "../lib/errors.ts";
+import { toDisplayPath } from "../lib/display-path.ts";
 import { isIgnoredFolder, SPECIAL } from "./handler-file.ts";
 import { describeMisnamed, findMeantName } from "./misnamed.ts";
 import { createRouteTable } from "./route-table.ts";

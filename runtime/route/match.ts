@@ -1,7 +1,7 @@
 import { addRoute, createRouter, findRoute } from "rou3";
 import type { RouterContext } from "rou3";
 
-import { assertNever } from "../errors.ts";
+import { assertNever } from "../lib/errors.ts";
 import { parsePattern } from "./pattern.ts";
 import type { Segment } from "./pattern.ts";
 

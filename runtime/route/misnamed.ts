@@ -1,4 +1,4 @@
-import { pickNearest } from "../nearest.ts";
+import { pickNearest } from "../lib/nearest.ts";
 import { EXTENSION, NOT_A_HANDLER, SPECIAL } from "./handler-file.ts";
 
 const SPECIAL_NAMES: readonly string[] = [...SPECIAL.keys()];

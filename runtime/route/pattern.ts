@@ -1,4 +1,4 @@
-import { assertNever } from "../errors.ts";
+import { assertNever } from "../lib/errors.ts";
 
 /**
  * One part of a route's path, between two slashes. Texts are decoded: `café`, not `caf%C3%A9`.

@@ -1,4 +1,4 @@
-import { assertNever } from "../errors.ts";
+import { assertNever } from "../lib/errors.ts";
 import type { TableFallback, TableRoute } from "../generation/manifest.ts";
 import { readHandlerFile } from "./handler-file.ts";
 import { formatPattern } from "./pattern.ts";

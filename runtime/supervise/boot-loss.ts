@@ -1,5 +1,5 @@
-import { toDisplayPath } from "../display-path.ts";
-import { isUserCode, type StackFrame } from "../stack-frames.ts";
+import { toDisplayPath } from "../lib/display-path.ts";
+import { isUserCode, type StackFrame } from "../lib/stack-frames.ts";
 
 /** A worker that ended before it was ready, and did not report a reason. */
 export interface BootLoss {

@@ -1,15 +1,15 @@
 import cluster, { type Worker } from "node:cluster";
 import { Socket } from "node:net";
 import { CHANNEL_FD } from "../channel/messages.ts";
-import { RuntimeError } from "../errors.ts";
-import type { Logger } from "../log.ts";
+import { RuntimeError } from "../lib/errors.ts";
+import type { Logger } from "../log/log.ts";
 import { leaveDeletedFolder } from "./deleted-folder.ts";
 import {
   asksForDebugger,
   configuresInspector,
   INSPECTOR_OPTION,
   type NodeOptions,
-} from "../inspector-options.ts";
+} from "./hang/inspector-options.ts";
 
 /** A forked worker and the primary's end of its channel. */
 export interface ForkedWorker {

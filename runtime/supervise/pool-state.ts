@@ -1,5 +1,5 @@
 import type { WorkerId } from "../channel/messages.ts";
-import { assertNever } from "../errors.ts";
+import { assertNever } from "../lib/errors.ts";
 import type { RecycleReason } from "./recycle-policy.ts";
 import { countFailedBoots, type Life, restartDelayMs } from "./restart-policy.ts";
 

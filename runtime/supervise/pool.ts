@@ -5,12 +5,12 @@ import type {
   WorkerReport,
   WorkerSettings,
 } from "../channel/messages.ts";
-import { assertNever, RuntimeError } from "../errors.ts";
-import type { Logger } from "../log.ts";
+import { assertNever, RuntimeError } from "../lib/errors.ts";
+import type { Logger } from "../log/log.ts";
 import { decideScale, UNDECIDED } from "./autoscale.ts";
 import { describeBootLoss } from "./boot-loss.ts";
 import { canInspectWorkers } from "./fork-worker.ts";
-import { Heartbeat, type HeartbeatOptions } from "./heartbeat.ts";
+import { Heartbeat, type HeartbeatOptions } from "./hang/heartbeat.ts";
 import type { LossCause } from "./loss-cause.ts";
 import { pickMemoryLimit, toMemoryBounds } from "./memory-bounds.ts";
 import type { OomKills } from "./oom-kills.ts";

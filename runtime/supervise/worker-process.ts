@@ -13,10 +13,10 @@ import type {
 } from "../channel/messages.ts";
 import { Kind, MAX_FRAME_BYTES, PROTOCOL_VERSION } from "../channel/messages.ts";
 import { parseToPrimary } from "../channel/parse.ts";
-import { RuntimeError, assertNever } from "../errors.ts";
-import type { Logger } from "../log.ts";
-import type { StackFrame } from "../stack-frames.ts";
-import { examine } from "./examine.ts";
+import { RuntimeError, assertNever } from "../lib/errors.ts";
+import type { Logger } from "../log/log.ts";
+import type { StackFrame } from "../lib/stack-frames.ts";
+import { examine } from "./hang/examine.ts";
 import { canInspectWorkers, forkWorker } from "./fork-worker.ts";
 import { classifyLoss, type LossCause, type ProcessExit } from "./loss-cause.ts";
 import type { OomKills } from "./oom-kills.ts";

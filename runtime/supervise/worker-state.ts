@@ -1,4 +1,4 @@
-import { assertNever } from "../errors.ts";
+import { assertNever } from "../lib/errors.ts";
 
 /**
  * The state of a worker process.

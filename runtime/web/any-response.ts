@@ -1,4 +1,4 @@
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import { isDecodedBody } from "./decoded-body.ts";
 import { formatFields } from "./fields.ts";
 import type { FixedBody } from "./fixed-body.ts";

@@ -1,4 +1,4 @@
-import { Waiters } from "../waiters.ts";
+import { Waiters } from "../lib/waiters.ts";
 
 /** Counts the promises that handlers passed to `waitUntil`, so that a draining worker can wait for them. */
 export class BackgroundWork {

@@ -1,5 +1,5 @@
 import { Server } from "node:net";
-import { toDisplayPath } from "../display-path.ts";
+import { toDisplayPath } from "../lib/display-path.ts";
 import { describeError } from "./describe-error.ts";
 import { locateError } from "./error-location.ts";
 

@@ -1,5 +1,5 @@
-import { toDisplayPath } from "../display-path.ts";
-import { isRuntimeCode, parseFrames } from "../stack-frames.ts";
+import { toDisplayPath } from "../lib/display-path.ts";
+import { isRuntimeCode, parseFrames } from "../lib/stack-frames.ts";
 import { describeError } from "./describe-error.ts";
 import { locateError, type SourcePosition } from "./error-location.ts";
 

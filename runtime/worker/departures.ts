@@ -1,5 +1,5 @@
 import type { AbortReason } from "../channel/messages.ts";
-import type { Logger } from "../log.ts";
+import type { Logger } from "../log/log.ts";
 
 /** An exchange that was given up while its handler may go on. */
 interface Departure {

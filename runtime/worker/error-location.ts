@@ -6,7 +6,7 @@ import {
   toPath,
   toPosition,
   type SourcePosition,
-} from "../stack-frames.ts";
+} from "../lib/stack-frames.ts";
 
 export type { SourcePosition };
 

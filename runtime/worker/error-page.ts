@@ -7,9 +7,9 @@ import {
   formatDevelopmentPage,
   formatHtmlPage,
   PAGE_FIELDS,
-} from "../html-page.ts";
-import { formatExcerpt, readExcerpt, toHtmlExcerpt } from "../source-excerpt.ts";
-import { hideInnerFrames } from "../stack-frames.ts";
+} from "../lib/html-page.ts";
+import { formatExcerpt, readExcerpt, toHtmlExcerpt } from "../lib/source-excerpt.ts";
+import { hideInnerFrames } from "../lib/stack-frames.ts";
 import { describeValue } from "./describe-value.ts";
 import { explainMissing } from "./missing-global.ts";
 import { locateError, type SourcePosition } from "./error-location.ts";

@@ -8,7 +8,7 @@ import type {
   ToWorker,
 } from "../channel/messages.ts";
 import { BODY_FOLLOWS, Kind, MAX_RESPONSE_HEAD } from "../channel/messages.ts";
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import { abortRequest } from "../web/fast-request.ts";
 import type { ExchangeContext } from "./context.ts";
 import type { Departures } from "./departures.ts";

@@ -7,9 +7,9 @@ import type {
   ToWorker,
 } from "../channel/messages.ts";
 import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
-import { ExchangeTable } from "../exchange-table.ts";
-import { RuntimeError } from "../errors.ts";
-import { Waiters } from "../waiters.ts";
+import { ExchangeTable } from "../lib/exchange-table.ts";
+import { RuntimeError } from "../lib/errors.ts";
+import { Waiters } from "../lib/waiters.ts";
 import { ExchangeContext, type WorkerScope } from "./context.ts";
 import type { Departures } from "./departures.ts";
 import { ExchangeRun, toFailure } from "./exchange-run.ts";

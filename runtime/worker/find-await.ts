@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 
 import type { Node } from "acorn";
 
-import { isUserCode, type SourcePosition, toPath } from "../stack-frames.ts";
+import { isUserCode, type SourcePosition, toPath } from "../lib/stack-frames.ts";
 
 /**
  * Finds the `await` at the top level of a compiled module that has been loaded: nothing tells where a module waits that

@@ -1,5 +1,5 @@
 import { CHUNK_BYTES } from "../channel/messages.ts";
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import { readResponse } from "../web/fast-response.ts";
 
 /** A response taken apart: as it can be sent. */

@@ -2,8 +2,8 @@ import * as z from "zod/mini";
 import type { FolderConfig, HandlerConfig } from "../api.ts";
 import { HANDLER_SETTINGS, type HandlerSettings } from "../config/handler-settings.ts";
 import { describeValue } from "./describe-value.ts";
-import { pickNearest } from "../nearest.ts";
-import { POOL_NAME, POOL_NAME_EXPECTED } from "../pool-name.ts";
+import { pickNearest } from "../lib/nearest.ts";
+import { POOL_NAME, POOL_NAME_EXPECTED } from "../lib/pool-name.ts";
 
 // zod/mini, not zod: the same checks for 14 KB instead of 85 KB of code that every worker parses at its boot.
 

@@ -1,4 +1,4 @@
-import { INSPECTOR_OPTION, INSPECTOR_PORT_OPTION } from "../inspector-options.ts";
+import { INSPECTOR_OPTION, INSPECTOR_PORT_OPTION } from "../supervise/hang/inspector-options.ts";
 
 /**
  * Leaves SIGUSR1 to Node, which opens its inspector even when the event loop is blocked, so that the primary can find

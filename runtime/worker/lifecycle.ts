@@ -1,7 +1,7 @@
 import type { Env } from "../api.ts";
-import { toDisplayPath } from "../display-path.ts";
-import { RuntimeError } from "../errors.ts";
-import type { Logger } from "../log.ts";
+import { toDisplayPath } from "../lib/display-path.ts";
+import { RuntimeError } from "../lib/errors.ts";
+import type { Logger } from "../log/log.ts";
 import { describeError } from "./describe-error.ts";
 import { locateError, type SourcePosition } from "./error-location.ts";
 

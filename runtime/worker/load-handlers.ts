@@ -1,8 +1,8 @@
 import { join, relative, sep } from "node:path";
 import type { ErrorHandler, FolderConfig, HandlerConfig, Middleware } from "../api.ts";
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import { loadManifest, type Manifest, type ManifestModule } from "../generation/manifest.ts";
-import { DEFAULT_POOL } from "../pool-name.ts";
+import { DEFAULT_POOL } from "../lib/pool-name.ts";
 import type { SourcePosition } from "./error-location.ts";
 import {
   readErrorModule,

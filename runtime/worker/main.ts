@@ -11,7 +11,7 @@ import type {
 import { CHANNEL_FD, Kind, MAX_FRAME_BYTES, PROTOCOL_VERSION } from "../channel/messages.ts";
 import { parseToWorker } from "../channel/parse.ts";
 import { toHandlerLimits } from "../config/handler-settings.ts";
-import { assertNever, EXIT, RuntimeError } from "../errors.ts";
+import { assertNever, EXIT, RuntimeError } from "../lib/errors.ts";
 import {
   createLogger,
   JSON_LOOK,
@@ -19,7 +19,7 @@ import {
   openLog,
   pickLogLook,
   reportLosses,
-} from "../log.ts";
+} from "../log/log.ts";
 import {
   guardStandardStreams,
   type StandardStreams,

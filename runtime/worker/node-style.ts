@@ -1,5 +1,5 @@
 import { Server } from "node:http";
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 
 const IMPORT = 'import { fromNode } from "edgicorn"';
 

@@ -1,6 +1,6 @@
 import { relative } from "node:path";
 import type { Context, ErrorHandler, Next } from "../api.ts";
-import { RuntimeError } from "../errors.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import { isForeignResponse } from "../web/foreign-response.ts";
 import { toChangeable } from "../web/changeable-response.ts";
 import { adoptResponse } from "./adopt-response.ts";

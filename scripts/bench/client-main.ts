@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { assertNever } from "../../runtime/errors.ts";
+import { assertNever } from "../../runtime/lib/errors.ts";
 import type { ClientTask } from "./clients.ts";
 import { echo } from "./echo-client.ts";
 import { takeEvents } from "./events-client.ts";

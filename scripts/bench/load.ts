@@ -1,4 +1,4 @@
-import { assertNever } from "../../runtime/errors.ts";
+import { assertNever } from "../../runtime/lib/errors.ts";
 import type { Case, LoadKind } from "./cases.ts";
 import { openIdleConnections, runEcho, runEvents } from "./clients.ts";
 import { runWrk, type WrkRun } from "./wrk.ts";

@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { EXIT, RuntimeError } from "../../runtime/errors.ts";
+import { EXIT, RuntimeError } from "../../runtime/lib/errors.ts";
 import { installPeers } from "./install.ts";
 import { readMachine, versionsOf } from "./machine.ts";
 import { measure, stateBefore } from "./measure.ts";

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { RuntimeError } from "../../runtime/errors.ts";
+import { RuntimeError } from "../../runtime/lib/errors.ts";
 import { entryNames, type Scope } from "./plan.ts";
 
 /** The options of the command line. */

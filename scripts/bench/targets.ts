@@ -1,4 +1,4 @@
-import { assertNever } from "../../runtime/errors.ts";
+import { assertNever } from "../../runtime/lib/errors.ts";
 import type { ServerId } from "./cases.ts";
 import { samplesOf, type Metric, type Result } from "./results.ts";
 import { SERVERS } from "./servers.ts";

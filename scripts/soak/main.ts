@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { buffer } from "node:stream/consumers";
-import { EXIT, RuntimeError } from "../../runtime/errors.ts";
+import { EXIT, RuntimeError } from "../../runtime/lib/errors.ts";
 import { formatTable, type Row } from "../bench/table.ts";
 import { parseOptions, type Options } from "./options.ts";
 import { Scope } from "./scope.ts";

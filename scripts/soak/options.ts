@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { RuntimeError } from "../../runtime/errors.ts";
+import { RuntimeError } from "../../runtime/lib/errors.ts";
 
 const MIB = 1024 ** 2;
 

@@ -8,7 +8,7 @@ import { Codec } from "../../runtime/channel/codec.ts";
 import { FrameMemories } from "../../runtime/channel/frame-memory.ts";
 import { FrameBuffer } from "../../runtime/channel/frame-buffer.ts";
 import { fill } from "./fill.ts";
-import { RuntimeError } from "../../runtime/errors.ts";
+import { RuntimeError } from "../../runtime/lib/errors.ts";
 import { openSocketPair } from "../helpers/socket-pair.ts";
 
 type Message = readonly unknown[];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Kind, PROTOCOL_VERSION } from "../../runtime/channel/messages.ts";
 import { parseToPrimary, parseToWorker } from "../../runtime/channel/parse.ts";
-import { RuntimeError } from "../../runtime/errors.ts";
+import { RuntimeError } from "../../runtime/lib/errors.ts";
 
 /** Whether it throws ERR_PROTOCOL. Passes other errors on. */
 function isRefused(parse: () => unknown): boolean {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { type Invocation, parseArguments } from "../../runtime/cli/arguments.ts";
-import { RuntimeError } from "../../runtime/errors.ts";
+import { RuntimeError } from "../../runtime/lib/errors.ts";
 import { SETTING_NAMES, flagName } from "../../runtime/config/settings.ts";
 
 describe("parseArguments()", () => {

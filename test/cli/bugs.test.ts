@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
 import { describeFailure } from "../../runtime/cli/bugs.ts";
-import { RuntimeError } from "../../runtime/errors.ts";
+import { RuntimeError } from "../../runtime/lib/errors.ts";
 
 describe("describeFailure()", () => {
   it("tells a person's mistake without a stack", () => {

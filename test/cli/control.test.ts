@@ -12,7 +12,7 @@ import type {
   ReloadReport,
   Status,
 } from "../../runtime/control/operations.ts";
-import { type ErrorCode, RuntimeError } from "../../runtime/errors.ts";
+import { type ErrorCode, RuntimeError } from "../../runtime/lib/errors.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 const REPORT: ReloadReport = {

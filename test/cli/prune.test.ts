@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { pruneBinaries } from "../../runtime/cli/prune.ts";
-import { PRUNED_MARK } from "../../runtime/front/uws-packages.ts";
+import { PRUNED_MARK } from "../../runtime/engine/uws/uws-packages.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 const TARGET = { platform: "linux", arch: "x64", abi: "127" };

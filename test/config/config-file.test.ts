@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { pathToFileURL } from "node:url";
 import { findConfigFile, loadConfigFile } from "../../runtime/config/config-file.ts";
-import { RuntimeError } from "../../runtime/errors.ts";
+import { RuntimeError } from "../../runtime/lib/errors.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 function write(dir: string, files: Record<string, string>): void {

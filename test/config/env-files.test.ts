@@ -8,7 +8,7 @@ import {
   parseEnvFile,
   readEnvFiles,
 } from "../../runtime/config/env-files.ts";
-import { RuntimeError } from "../../runtime/errors.ts";
+import { RuntimeError } from "../../runtime/lib/errors.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 describe("parseEnvFile()", () => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { type Config, loadConfig } from "../../runtime/config.ts";
+import { type Config, loadConfig } from "../../runtime/config/config.ts";
 import { findChangedSettings } from "../../runtime/config/reload-effect.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 

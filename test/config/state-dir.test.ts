@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { findStateDir } from "../../runtime/config/state-dir.ts";
-import { loadConfig } from "../../runtime/config.ts";
+import { loadConfig } from "../../runtime/config/config.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 describe("findStateDir()", { timeout: 30_000 }, () => {

@@ -10,7 +10,7 @@ import { askControl, type ControlAnswer } from "../../runtime/control/control-cl
 import { ControlServer, type ControlServerOptions } from "../../runtime/control/control-server.ts";
 import type { Greeting, Operations, ReloadReport } from "../../runtime/control/operations.ts";
 import { MAX_SOCKET_PATH_BYTES, toControlSocket } from "../../runtime/control/socket-path.ts";
-import { RuntimeError } from "../../runtime/errors.ts";
+import { RuntimeError } from "../../runtime/lib/errors.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 const log = pino({ level: "silent" });

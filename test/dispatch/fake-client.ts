@@ -9,7 +9,7 @@ import type {
   RequestHead,
   ResponseHead,
   TransferLimits,
-} from "../../runtime/dispatch/client-side.ts";
+} from "../../runtime/http/client.ts";
 import type { LimitName } from "../../runtime/observe/counters.ts";
 
 /** How an exchange ended for its client, or how far it got. */

@@ -12,12 +12,12 @@ import {
   type WorkerId,
 } from "../../runtime/channel/messages.ts";
 import { parseToPrimary } from "../../runtime/channel/parse.ts";
-import { BlockPool } from "../../runtime/dispatch/block-pool.ts";
-import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
+import { BlockPool } from "../../runtime/bodies/block-pool.ts";
+import { ByteBudget } from "../../runtime/bodies/byte-budget.ts";
 import { Dispatcher } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
 import { Counters } from "../../runtime/observe/counters.ts";
-import { TurnClock } from "../../runtime/turn-clock.ts";
+import { TurnClock } from "../../runtime/lib/turn-clock.ts";
 import { FakeClient } from "./fake-client.ts";
 import { NO_SPOOL } from "./spooling.ts";
 

@@ -5,9 +5,9 @@ import { dirname } from "node:path";
 import { describe, it } from "node:test";
 import * as fc from "fast-check";
 import { CHUNK_BYTES, REQUEST_CREDIT_BYTES } from "../../runtime/channel/messages.ts";
-import { ByteBudget } from "../../runtime/dispatch/byte-budget.ts";
-import { RequestIntake } from "../../runtime/dispatch/request-intake.ts";
-import type { Spool } from "../../runtime/dispatch/spool.ts";
+import { ByteBudget } from "../../runtime/bodies/byte-budget.ts";
+import { RequestIntake } from "../../runtime/bodies/request-intake.ts";
+import type { Spool } from "../../runtime/bodies/spool.ts";
 import { FakeClient } from "./fake-client.ts";
 import { createSpool, untilTurn } from "./spooling.ts";
 

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { type FileHandle, open } from "node:fs/promises";
 import { describe, it, type TestContext } from "node:test";
 import * as fc from "fast-check";
-import { BlockPool } from "../../runtime/dispatch/block-pool.ts";
-import { ResponseFeed } from "../../runtime/dispatch/response-feed.ts";
-import type { Spool } from "../../runtime/dispatch/spool.ts";
-import { SpoolFile } from "../../runtime/dispatch/spool-file.ts";
+import { BlockPool } from "../../runtime/bodies/block-pool.ts";
+import { ResponseFeed } from "../../runtime/bodies/response-feed.ts";
+import type { Spool } from "../../runtime/bodies/spool.ts";
+import { SpoolFile } from "../../runtime/bodies/spool-file.ts";
 import { createSpool, untilTurn } from "./spooling.ts";
 
 const CREDIT_BYTES = 10_000;

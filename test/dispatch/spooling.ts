@@ -3,8 +3,8 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import pino from "pino";
-import { BlockPool } from "../../runtime/dispatch/block-pool.ts";
-import { Spool, type SpoolOptions } from "../../runtime/dispatch/spool.ts";
+import { BlockPool } from "../../runtime/bodies/block-pool.ts";
+import { Spool, type SpoolOptions } from "../../runtime/bodies/spool.ts";
 import { openFilesOf } from "../helpers/proc.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 

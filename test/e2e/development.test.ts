@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { CHANGES_PATH } from "../../runtime/html-page.ts";
+import { CHANGES_PATH } from "../../runtime/lib/html-page.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { runCommand } from "../helpers/run-command.ts";
 import { fieldValue, send } from "../helpers/send.ts";

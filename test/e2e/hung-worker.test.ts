@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { findLoopbackPorts } from "../../runtime/supervise/loopback-ports.ts";
+import { findLoopbackPorts } from "../../runtime/supervise/hang/loopback-ports.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
 import { type LogLine, startServer, type TestServer } from "../helpers/start-server.ts";

@@ -3,7 +3,7 @@ import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { readMachine } from "../../runtime/front/uws-packages.ts";
+import { readMachine } from "../../runtime/engine/uws/uws-packages.ts";
 import { fetchNode } from "../../scripts/nodes/fetch-node.ts";
 import { installProgram } from "../helpers/installed-program.ts";
 import { send } from "../helpers/send.ts";

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { connect, type TLSSocket } from "node:tls";
-import { makeCertificate } from "../front/openssl.ts";
+import { makeCertificate } from "../engine/uws/openssl.ts";
 import { Load } from "../helpers/load.ts";
 import { RawConnection } from "../helpers/raw-connection.ts";
 import { Reloads } from "../helpers/reloads.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { probePort } from "../../runtime/front/probe-port.ts";
+import { probePort } from "../../runtime/engine/probe-port.ts";
 import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
 import { RawConnection } from "../helpers/raw-connection.ts";
 import { runCommand } from "../helpers/run-command.ts";

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { CHANGES_PATH } from "../../runtime/html-page.ts";
+import { CHANGES_PATH } from "../../runtime/lib/html-page.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { openFilesOf } from "../helpers/proc.ts";
 import { fieldOf, type RawConnection, type RawResponse } from "../helpers/raw-connection.ts";

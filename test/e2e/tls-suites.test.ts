@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { connect, type ConnectionOptions } from "node:tls";
-import { makeCertificate } from "../front/openssl.ts";
+import { makeCertificate } from "../engine/uws/openssl.ts";
 import { startServer } from "../helpers/start-server.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 

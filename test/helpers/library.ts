@@ -1,6 +1,6 @@
 import { SETTINGS } from "../../runtime/config/settings.ts";
-import { loadUws } from "../../runtime/front/uws.ts";
-import type { UwsChoice } from "../../runtime/front/uws-packages.ts";
+import { loadUws } from "../../runtime/engine/uws/uws.ts";
+import type { UwsChoice } from "../../runtime/engine/uws/uws-packages.ts";
 
 /** The package whose uWebSockets.js servers are tested with: `TEST_UWS`, which `npm run test:node` sets, or any. */
 export function testedLibrary(): UwsChoice {

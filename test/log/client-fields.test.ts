@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { findField } from "../../runtime/front/find-field.ts";
+import { findField } from "../../runtime/http/find-field.ts";
 import { createClientFields } from "../../runtime/log/client-fields.ts";
 
 describe("createClientFields()", () => {

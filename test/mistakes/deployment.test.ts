@@ -5,7 +5,7 @@ import { mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, describe, it } from "node:test";
-import { generateKey, signCertificate } from "../../runtime/front/sign-certificate.ts";
+import { generateKey, signCertificate } from "../../runtime/tls/sign-certificate.ts";
 import { runCommand } from "../helpers/run-command.ts";
 import { startServer } from "../helpers/start-server.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { readMachine } from "../../runtime/front/uws-packages.ts";
+import { readMachine } from "../../runtime/engine/uws/uws-packages.ts";
 import { installProgram } from "../helpers/installed-program.ts";
 import { cleanEnvironment } from "../helpers/start-server.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";

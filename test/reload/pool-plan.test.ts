@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { before as beforeAll, describe, it } from "node:test";
 import { tmpdir } from "node:os";
-import { type Config, loadConfig } from "../../runtime/config.ts";
+import { type Config, loadConfig } from "../../runtime/config/config.ts";
 import type { Manifest } from "../../runtime/generation/manifest.ts";
 import { findReasons, findUnusedPools, planPools } from "../../runtime/reload/pool-plan.ts";
 

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { describe, it } from "node:test";
 import { inspect } from "node:util";
-import { RuntimeError } from "../../runtime/errors.ts";
+import { RuntimeError } from "../../runtime/lib/errors.ts";
 import { readResponse } from "../../runtime/web/fast-response.ts";
 import { installWebObjects } from "../../runtime/web/install.ts";
 

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { build } from "esbuild";
 import type { Manifest } from "../../runtime/generation/manifest.ts";
-import { DEFAULT_POOL } from "../../runtime/pool-name.ts";
+import { DEFAULT_POOL } from "../../runtime/lib/pool-name.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 

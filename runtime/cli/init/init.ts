@@ -3,7 +3,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { basename, dirname, join, parse } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findConfigFile } from "../../config/config-file.ts";
-import { RuntimeError } from "../../errors.ts";
+import { RuntimeError } from "../../lib/errors.ts";
 import { type JsonText, parseJsonText } from "./edit-json.ts";
 import { fitGitignore } from "./fit-gitignore.ts";
 import { fitPackageJson, newPackageJson, type ScriptName } from "./fit-package-json.ts";

@@ -1,0 +1,302 @@
+import { CHUNK_BYTES, REQUEST_CREDIT_BYTES } from "../channel/messages.ts";
+import type { ByteBudget } from "./byte-budget.ts";
+import type { BurstQueue } from "./burst-queue.ts";
+import type { BodyFlow, BodySink, ClientSide } from "../http/client.ts";
+import type { SpoolFile } from "./spool-file.ts";
+import { SpoolReader } from "./spool-reader.ts";
+import type { Spool } from "./spool.ts";
+
+/** Memory holds at least this much of a body that arrives faster than its client can be paused. */
+const BURST_BYTES = 8 * 1024 * 1024;
+
+/** Pauses the client when more than this waits here for a worker or for the disk. */
+const HIGH_WATER_BYTES = 256 * 1024;
+
+export interface RequestIntakeOptions {
+  /** Longest body. */
+  limitBytes: number;
+  /** A body up to this size is gathered before it needs a worker. */
+  bufferBytes: number;
+  /** Shared memory for all bodies that are being gathered; absent: only `bufferBytes` bounds them. */
+  budget?: ByteBudget;
+  /** A larger body streams to a worker, or is spooled until it is complete. */
+  overflow: "stream" | "spool";
+  /** Holds bodies on disk. */
+  spool: Spool;
+  /** The whole body is here. It is small enough to travel with its request. */
+  onWhole: (body: Uint8Array) => void;
+  /**
+   * The body is larger than the buffer, and follows when a worker has the request. A spooled body is complete by now.
+   */
+  onOverflow: () => void;
+  /** @param cause The error of the disk. */
+  onRefused: (code: "ERR_BODY_TOO_LARGE" | "ERR_OVERLOADED" | "ERR_SPOOL", cause?: unknown) => void;
+}
+
+/** Takes the chunks of a request body for the worker that has the request. */
+export interface ChunkTarget {
+  /** The bytes are valid during the call only. */
+  chunk(bytes: Uint8Array): void;
+  end(): void;
+}
+
+/**
+ * A request body on its way from a client to a worker.
+ *
+ *     gathering ──last byte──▶ whole (done)
+ *         ├──over the buffer──▶ waiting ──worker──▶ feeding ──last byte sent──▶ done
+ *         └──over the buffer──▶ spooling ──last byte on disk──▶ waiting ──worker──▶ feeding ──last byte sent──▶ sent
+ *     feeding, sent ──another worker (spooled, and not committed)──▶ feeding
+ *     any ──over the limit, no room, disk refuses──▶ refused (done);  any ──close──▶ done
+ *
+ * A slow upload holds no worker until it fills the buffer, and none at all when it is spooled. After that the worker's
+ * credit bounds how much it is sent. A slow worker and a slow disk pause the client.
+ *
+ * A gathered body holds its share of the budget until `close()`, even when it is whole: it then waits for a worker
+ * elsewhere. A body that overflows gives its share back, and pauses its client instead. A spooled body has its file
+ * until `close()`, because another worker may need it from the start, or until it is committed and sent.
+ */
+export class RequestIntake implements BodySink {
+  readonly #options: RequestIntakeOptions;
+  readonly #queue: BurstQueue;
+  #flow: BodyFlow | null = null;
+  #state: "gathering" | "spooling" | "waiting" | "feeding" | "sent" | "done" = "gathering";
+  #receivedBytes = 0;
+  #complete = false;
+  #paused = false;
+  #target: ChunkTarget | null = null;
+  #creditBytes = REQUEST_CREDIT_BYTES;
+  /** This body's share of the budget. */
+  #heldBytes = 0;
+  #file: SpoolFile | null = null;
+  /** Reads the file for the worker that has the request. */
+  #reader: SpoolReader | null = null;
+  #committed = false;
+
+  constructor(options: RequestIntakeOptions) {
+    this.#options = options;
+    this.#queue = options.spool.openBurstQueue(Math.max(BURST_BYTES, options.bufferBytes));
+  }
+
+  /** Begins to receive. Must be called in the turn of the event loop in which the head arrived. */
+  start(client: ClientSide): void {
+    const announced = client.head.bodyBytes;
+    if (announced !== null && announced > this.#options.limitBytes) {
+      this.#refuse("ERR_BODY_TOO_LARGE");
+      return;
+    }
+    this.#flow = client.receiveBody(this);
+    // Bytes that arrived within this call came before any pause.
+    this.#regulate();
+  }
+
+  chunk(bytes: Uint8Array): void {
+    if (this.#state === "done") return;
+    this.#receivedBytes += bytes.length;
+    if (this.#receivedBytes > this.#options.limitBytes) {
+      this.#refuse("ERR_BODY_TOO_LARGE");
+      return;
+    }
+    if (this.#file !== null) {
+      this.#store(this.#file, bytes);
+    } else {
+      this.#queue.push(bytes.subarray(this.#pass(bytes)));
+      if (this.#state === "gathering") this.#gather(bytes.length);
+    }
+    this.#pump();
+  }
+
+  end(): void {
+    if (this.#state === "done") return;
+    this.#complete = true;
+    if (this.#state === "gathering") {
+      this.#state = "done";
+      this.#options.onWhole(this.#queue.takeAll());
+      return;
+    }
+    this.#file?.seal();
+    this.#checkStored();
+    this.#pump();
+  }
+
+  /** Whether `feed` may be called again, to send another worker the body from its first byte on. */
+  get rereadable(): boolean {
+    const isFed = this.#state === "feeding" || this.#state === "sent";
+    return isFed && this.#file !== null && !this.#committed;
+  }
+
+  /** Whether the worker has all bytes that arrived, has credit for more, and waits for the client. */
+  get waitsForClient(): boolean {
+    if (this.#state !== "feeding" || this.#file !== null || this.#complete) return false;
+    return this.#queue.bytes === 0 && this.#creditBytes > 0;
+  }
+
+  /** Bytes of the body so far. */
+  get receivedBytes(): number {
+    return this.#receivedBytes;
+  }
+
+  /** Sends the body to the worker that has the request now. An earlier worker gets no more of it. */
+  feed(target: ChunkTarget): void {
+    if (this.#state !== "waiting" && !this.rereadable) return;
+    this.#state = "feeding";
+    this.#target = target;
+    this.#creditBytes = REQUEST_CREDIT_BYTES;
+    if (this.#file !== null) {
+      this.#reader?.cancel();
+      const reader = new SpoolReader(this.#file);
+      this.#reader = reader;
+      reader.onChange = () => {
+        if (reader.state === "failed") this.#refuse("ERR_SPOOL", reader.error);
+        else this.#pump();
+      };
+    }
+    this.#pump();
+  }
+
+  /** Notes that no other worker will need the body: bytes that were sent need not be kept. */
+  commit(): void {
+    this.#committed = true;
+    if (this.#state === "sent") this.close();
+  }
+
+  /** Adds credit from the worker. */
+  grant(bytes: number): void {
+    this.#creditBytes += bytes;
+    this.#pump();
+  }
+
+  /** Drops the body, and all of it that still arrives. */
+  close(): void {
+    this.#state = "done";
+    this.#target = null;
+    this.#queue.clear();
+    this.#reader?.cancel();
+    this.#reader = null;
+    this.#file?.close();
+    this.#file = null;
+    this.#release();
+    this.#regulate();
+  }
+
+  #gather(bytes: number): void {
+    const { bufferBytes, budget, overflow, spool } = this.#options;
+    if (this.#queue.bytes <= bufferBytes) {
+      if (budget?.take(bytes) === false) this.#refuse("ERR_OVERLOADED");
+      else this.#heldBytes += bytes;
+      return;
+    }
+    this.#release();
+    if (overflow === "stream") {
+      this.#state = "waiting";
+      this.#options.onOverflow();
+    } else {
+      this.#spool(spool);
+    }
+  }
+
+  /** Moves the whole body to a file, so that it can be read again from the start. */
+  #spool(spool: Spool): void {
+    const file = spool.open("request", {
+      onWritten: () => {
+        this.#checkStored();
+        this.#regulate();
+      },
+      onFailed: (error) => this.#refuse("ERR_SPOOL", error),
+    });
+    if (file === null) {
+      this.#refuse("ERR_OVERLOADED");
+      return;
+    }
+    this.#state = "spooling";
+    this.#file = file;
+    for (let piece = this.#queue.take(Infinity); piece; piece = this.#queue.take(Infinity)) {
+      if (!this.#store(file, piece)) return;
+    }
+  }
+
+  /** Copies the bytes: they are valid during the call only. */
+  #store(file: SpoolFile, bytes: Uint8Array): boolean {
+    if (file.append(new Uint8Array(bytes))) return true;
+    this.#refuse("ERR_OVERLOADED");
+    return false;
+  }
+
+  /** Asks for a worker once the last byte is on the disk. */
+  #checkStored(): void {
+    if (this.#state !== "spooling" || !this.#complete) return;
+    if (this.#file === null || this.#file.waitingBytes > 0) return;
+    this.#state = "waiting";
+    this.#options.onOverflow();
+  }
+
+  #pump(): void {
+    if (this.#target !== null) this.#send(this.#target);
+    this.#regulate();
+  }
+
+  /** Sends bytes for which the worker has credit, without queueing them. Returns how many. */
+  #pass(bytes: Uint8Array): number {
+    const target = this.#target;
+    if (target === null || this.#queue.bytes > 0) return 0;
+    const end = Math.min(bytes.length, this.#creditBytes);
+    for (let at = 0; at < end; at += CHUNK_BYTES) {
+      target.chunk(bytes.subarray(at, Math.min(at + CHUNK_BYTES, end)));
+    }
+    this.#creditBytes -= end;
+    return end;
+  }
+
+  #send(target: ChunkTarget): void {
+    while (this.#creditBytes > 0) {
+      const most = Math.min(CHUNK_BYTES, this.#creditBytes);
+      const piece = this.#take(most);
+      if (piece === null) break;
+      this.#creditBytes -= piece.length;
+      target.chunk(piece);
+    }
+    if (this.#target === null) return;
+    if (this.#reader === null) {
+      if (!this.#complete || this.#queue.bytes > 0) return;
+      this.#state = "done";
+    } else {
+      if (this.#reader.state !== "ended") return;
+      this.#state = "sent";
+    }
+    this.#target = null;
+    target.end();
+    if (this.#committed) this.close();
+  }
+
+  #take(maxBytes: number): Uint8Array | null {
+    if (this.#reader !== null) return this.#reader.read(maxBytes);
+    try {
+      return this.#queue.take(maxBytes);
+    } catch (error) {
+      this.#refuse("ERR_SPOOL", error);
+      return null;
+    }
+  }
+
+  #regulate(): void {
+    if (this.#flow === null) return;
+    // The budget bounds a body that is being gathered; paused, it would never become whole. After the last byte, a
+    // pause would only hide that the client leaves.
+    const waitingBytes = this.#file === null ? this.#queue.bytes : this.#file.waitingBytes;
+    const over = !this.#complete && this.#state !== "gathering" && waitingBytes > HIGH_WATER_BYTES;
+    if (over === this.#paused) return;
+    this.#paused = over;
+    if (over) this.#flow.pause();
+    else this.#flow.resume();
+  }
+
+  #release(): void {
+    this.#options.budget?.give(this.#heldBytes);
+    this.#heldBytes = 0;
+  }
+
+  #refuse(code: "ERR_BODY_TOO_LARGE" | "ERR_OVERLOADED" | "ERR_SPOOL", cause?: unknown): void {
+    this.close();
+    this.#options.onRefused(code, cause);
+  }
+}

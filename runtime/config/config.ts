@@ -1,0 +1,364 @@
+import { lookup } from "node:dns/promises";
+import { statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { availableCpus } from "./available-cpus.ts";
+import { availableMemoryBytes } from "./available-memory.ts";
+import { type ConfigFile, describeValue, findConfigFile, loadConfigFile } from "./config-file.ts";
+import { findContained } from "./contained-folders.ts";
+import { defaultMemoryLimit } from "./memory-limit.ts";
+import {
+  FILE_SETTING_NAMES,
+  type FileSettings,
+  type PoolSetting,
+  readFileSettings,
+} from "./file-settings.ts";
+import { readEnvFiles } from "./env-files.ts";
+import { findByOtherName } from "./other-names.ts";
+import { pickNearest } from "../lib/nearest.ts";
+import { DEFAULT_POOL } from "../lib/pool-name.ts";
+import {
+  SETTING_NAMES,
+  SETTINGS,
+  type SettingName,
+  environmentName,
+  flagName,
+  settingOf,
+  type SettingFields,
+  type SettingValue,
+  expectedOf,
+} from "./settings.ts";
+import { findSuitesProblem } from "./tls-suites.ts";
+import { findWriteObstacle } from "./write-obstacle.ts";
+import { RuntimeError } from "../lib/errors.ts";
+
+/** Everything that can be set, checked. Plain data, frozen: it travels to workers as it is. */
+export interface Config extends SettingFields {
+  readonly mode: "production" | "development";
+  /** Fields that nobody has set as they are: they follow others, or the machine. A change of one is nobody's wish. */
+  readonly automatic: readonly AutomaticField[];
+  /** Absolute path of the config file, or `null` if there is none. */
+  readonly configFile: string | null;
+  /** Absolute paths of the files that `variables` are from. */
+  readonly envFiles: readonly string[];
+  /** Environment variables from files, for workers and for the config file. Secrets: never logged. */
+  readonly variables: Readonly<Record<string, string>>;
+  /** By the pool's name: those that the config file names. */
+  readonly pools: Readonly<Record<string, PoolSetting>>;
+  /** What each new worker is asked for before it serves: path and query. */
+  readonly warmup: readonly string[];
+}
+
+export type AutomaticField = "workers" | "maxWorkers" | "workerMemoryLimitBytes" | "maxConnections";
+
+/** Flags as they were typed. `config` and `envFile` say where other settings come from. */
+export type Flags = Readonly<Partial<Record<FlagName, string>>>;
+
+export type FlagName = SettingName | "config" | "envFile";
+
+export interface ConfigSources {
+  mode: Config["mode"];
+  flags: Flags;
+  env: Readonly<Record<string, string | undefined>>;
+  /** Absolute; paths in flags and in the environment are relative to it. */
+  cwd: string;
+  /** Gives up when it aborts. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Merges flags, environment, files of variables, config file and defaults, in this order of precedence, and checks the result.
+ *
+ * An environment variable that is set to nothing counts as not set.
+ *
+ * @throws ERR_CONFIG whose message has one line per problem: which source, what was found, what is expected.
+ */
+export async function loadConfig(given: ConfigSources): Promise<Config> {
+  const { files: envFiles, variables } = readEnvFiles({ ...given, flag: given.flags.envFile });
+  const sources = { ...given, env: { ...variables, ...given.env }, variables };
+  const file = await readConfigFile(sources);
+  if (file !== null) refuseUnknownKeys(file);
+
+  const origins = collect(sources, file);
+  const values = parseSettings(origins);
+  const fileSettings = pickFileSettings(file);
+  const publicDir = values.public;
+  const hasPublic = publicDir !== null && isFolder(publicDir);
+  const workers = values.workers === "auto" ? Math.max(2, availableCpus() - 1) : values.workers;
+  const maxWorkers = values.maxWorkers ?? workers;
+  // As `planPools` has it: a pool that does not say how many has one; those of the default pool are counted already.
+  const workersOfPools = Object.entries(fileSettings.pools).map(([name, pool]) =>
+    name === DEFAULT_POOL ? 0 : (pool.workers ?? 1),
+  );
+  const allWorkers = workersOfPools.reduce((sum, count) => sum + count, maxWorkers);
+
+  const automatic: AutomaticField[] = [];
+  if (values.workers === "auto") automatic.push("workers");
+  if (values.maxWorkers === null) automatic.push("maxWorkers");
+  if (values.workerMemoryLimit === "auto") automatic.push("workerMemoryLimitBytes");
+
+  const config: Config = {
+    ...toFields(values),
+    mode: sources.mode,
+    automatic,
+    configFile: file?.path ?? null,
+    envFiles,
+    variables,
+    publicDir: hasPublic || !origins.public.isDefault ? publicDir : null,
+    workers,
+    maxWorkers,
+    workerMemoryLimitBytes:
+      values.workerMemoryLimit === "auto"
+        ? defaultMemoryLimit(availableMemoryBytes(), allWorkers)
+        : (values.workerMemoryLimit ?? 0),
+    pools: fileSettings.pools,
+    warmup: fileSettings.warmup,
+  };
+  const problems = [
+    ...findPortProblems(config, origins),
+    ...findWorkerProblems(config, origins),
+    ...findSpoolProblems(config, origins),
+    ...findFolderProblems(config, origins),
+    ...findLogFileProblems(config, origins),
+    ...findExposedPaths(config, origins),
+    ...(await findSuiteProblems(config, origins)),
+    ...(await findHostProblems(config, origins)),
+  ];
+  if (problems.length > 0) throw refusal(problems);
+  return Object.freeze(config);
+}
+
+/** Where the value of a setting came from. */
+interface Origin {
+  /** `--http`, `EDGICORN_HTTP`, `http in edgicorn.config.ts`, `the default of http`. */
+  label: string;
+  value: unknown;
+  /** What a path is relative to. */
+  baseDir: string;
+  isDefault: boolean;
+}
+
+type Origins = Record<SettingName, Origin>;
+
+type SettingValues = { readonly [Name in SettingName]: SettingValue<Name> };
+
+/** Checks all values. Paths become absolute. */
+function parseSettings(origins: Origins): SettingValues {
+  const problems: string[] = [];
+  const entries = SETTING_NAMES.map((name) => {
+    const { label, value, baseDir } = origins[name];
+    const { type, isPath } = settingOf(name);
+    const parsed = type.parse(value);
+    if (parsed === null) {
+      const expected = expectedOf(name);
+      problems.push(`Cannot use ${label}: found ${describeValue(value)}, expected ${expected}`);
+    }
+    const checked = parsed?.value;
+    const isRelative = isPath === true && typeof checked === "string";
+    return [name, isRelative ? resolve(baseDir, checked) : checked];
+  });
+  if (problems.length > 0) throw refusal(problems);
+  return Object.fromEntries(entries) as SettingValues; // Each value is of its setting's type.
+}
+
+/** Names the values as `Config` does. */
+function toFields(values: SettingValues): SettingFields {
+  const entries = SETTING_NAMES.map((name) => [SETTINGS[name].field, values[name]]);
+  // Its automatic fields are still words: `loadConfig` puts numbers in their place.
+  return Object.fromEntries(entries) as SettingFields;
+}
+
+async function readConfigFile({
+  flags,
+  env,
+  cwd,
+  signal,
+  variables,
+}: ConfigSources & Pick<Config, "variables">): Promise<ConfigFile | null> {
+  const named = flags.config ?? (env["EDGICORN_CONFIG"] || undefined);
+  const path = named === undefined ? findConfigFile(cwd) : resolve(cwd, named);
+  const namedBy = flags.config === undefined ? "EDGICORN_CONFIG" : "--config";
+  return path === null ? null : await loadConfigFile(path, { cwd, namedBy, signal, variables });
+}
+
+function refuseUnknownKeys(file: ConfigFile): void {
+  const known: readonly string[] = [...SETTING_NAMES, ...FILE_SETTING_NAMES];
+  const unknown = Object.keys(file.values).filter((key) => !known.includes(key));
+  if (unknown.length === 0) return;
+  throw refusal(
+    unknown.map((key) => {
+      const nearest = findByOtherName(key) ?? pickNearest(key, known);
+      const hint = nearest === null ? `one of ${known.join(", ")}` : `did you mean "${nearest}"?`;
+      return `Cannot use ${key} in ${file.shownAs}: found an unknown key, ${nearest === null ? "expected " : ""}${hint}`;
+    }),
+  );
+}
+
+function pickFileSettings(file: ConfigFile | null): FileSettings {
+  const result = readFileSettings(file?.values ?? {});
+  if (result.ok) return result.settings;
+  const place = file === null ? "" : ` in ${file.shownAs}`;
+  throw refusal(
+    result.problems.map(
+      ({ key, value, expected }) =>
+        `Cannot use ${key}${place}: found ${describeValue(value)}, expected ${expected}`,
+    ),
+  );
+}
+
+function collect({ flags, env, cwd }: ConfigSources, file: ConfigFile | null): Origins {
+  const fromFile = file?.values ?? {};
+  const pick = (name: SettingName): Origin => {
+    const flag = flags[name];
+    const variable = environmentName(name);
+    const fromEnv = env[variable];
+    if (flag !== undefined) {
+      return { label: `--${flagName(name)}`, value: flag, baseDir: cwd, isDefault: false };
+    }
+    if (fromEnv !== undefined && fromEnv !== "") {
+      return { label: variable, value: fromEnv, baseDir: cwd, isDefault: false };
+    }
+    if (file !== null && fromFile[name] !== undefined) {
+      const label = `${name} in ${file.shownAs}`;
+      return { label, value: fromFile[name], baseDir: dirname(file.path), isDefault: false };
+    }
+    return {
+      label: `the default of ${name}`,
+      value: SETTINGS[name].default,
+      baseDir: cwd,
+      isDefault: true,
+    };
+  };
+  // Every name of SETTING_NAMES, which are exactly the keys of Origins.
+  return Object.fromEntries(SETTING_NAMES.map((name) => [name, pick(name)])) as Origins;
+}
+
+function findPortProblems({ httpPort, httpsPort }: Config, { http, https }: Origins): string[] {
+  if (httpPort === null && httpsPort === null) {
+    return [
+      `Cannot listen: ${http.label} and ${https.label} are both off, expected at least one port`,
+    ];
+  }
+  if (httpPort === httpsPort && httpPort !== 0) {
+    return [
+      `Cannot listen: ${http.label} and ${https.label} are both ${httpPort}, expected two ports`,
+    ];
+  }
+  return [];
+}
+
+function findWorkerProblems({ workers, maxWorkers }: Config, origins: Origins): string[] {
+  if (maxWorkers >= workers) return [];
+  return [
+    `Cannot use ${origins.maxWorkers.label}: found ${maxWorkers}, expected at least ${workers}, ` +
+      `as ${origins.workers.label} says`,
+  ];
+}
+
+/** No body of the size that is allowed would ever have room. */
+function findSpoolProblems(config: Config, { spoolLimit, bodyLimit }: Origins): string[] {
+  const { bodyOverflow, spoolLimitBytes, bodyLimitBytes } = config;
+  if (bodyOverflow !== "spool" || spoolLimitBytes >= bodyLimitBytes) return [];
+  return [
+    `Cannot use ${spoolLimit.label}: found ${spoolLimitBytes} bytes, expected at least ${bodyLimitBytes}, ` +
+      `as ${bodyLimit.label} says, since bodies are spooled`,
+  ];
+}
+
+function findFolderProblems(config: Config, origins: Origins): string[] {
+  const problems: string[] = [];
+  if (!isFolder(config.handlersDir)) {
+    problems.push(
+      `Cannot use ${origins.handlers.label}: found no folder ${config.handlersDir}, ` +
+        'expected the folder of the handlers (create it, such as with "edgicorn init", or name another with --handlers DIR)',
+    );
+  }
+  if (config.publicDir !== null && !isFolder(config.publicDir)) {
+    problems.push(
+      `Cannot use ${origins.public.label}: found no folder ${config.publicDir}, ` +
+        'expected the folder of the static files, or "off"',
+    );
+  }
+  // A certificate that somebody named and that is not there must not become one that nobody signed.
+  const needsCerts = config.httpsPort !== null && !origins.certs.isDefault;
+  if (needsCerts && !isFolder(config.certsDir)) {
+    problems.push(
+      `Cannot use ${origins.certs.label}: found no folder ${config.certsDir}, ` +
+        "expected the folder of the certificates (without it, one for localhost is made in certs/)",
+    );
+  }
+  if (config.pidFile !== null && !isFolder(dirname(config.pidFile))) {
+    problems.push(
+      `Cannot use ${origins.pidFile.label}: found no folder ${dirname(config.pidFile)}, ` +
+        "expected a file in a folder that is there",
+    );
+  }
+  return problems;
+}
+
+function findLogFileProblems({ logFile, accessLog }: Config, origins: Origins): string[] {
+  const problems: string[] = [];
+  for (const [name, path] of Object.entries({ logFile, accessLog })) {
+    const obstacle = typeof path === "string" ? findWriteObstacle(path) : null;
+    if (obstacle === null) continue;
+    // The keys of the object above.
+    const { label } = origins[name as "logFile" | "accessLog"];
+    problems.push(
+      `Cannot use ${label}: found ${obstacle}, expected a file that can be written, in a folder that exists`,
+    );
+  }
+  return problems;
+}
+
+/** What must not lie in the public folder: whoever asks would get it. */
+function findExposedPaths(config: Config, origins: Origins): string[] {
+  const { publicDir, configFile, logFile, accessLog } = config;
+  if (publicDir === null) return [];
+  const secrets = [
+    { path: config.handlersDir, what: "the handlers" },
+    { path: config.certsDir, what: "the private keys" },
+    { path: config.stateDir, what: "the compiled handlers" },
+    ...(configFile === null ? [] : [{ path: configFile, what: "the config file" }]),
+    ...(logFile === null ? [] : [{ path: logFile, what: "the log" }]),
+    ...(typeof accessLog === "string" ? [{ path: accessLog, what: "the access log" }] : []),
+  ];
+  return findContained(publicDir, secrets).map(
+    ({ path, what }) =>
+      `Cannot use ${origins.public.label}: found that ${publicDir} contains ${what} (${path}), ` +
+      "expected a folder with nothing in it but what everybody may have",
+  );
+}
+
+async function findSuiteProblems({ tlsCiphers }: Config, origins: Origins): Promise<string[]> {
+  const problem = await findSuitesProblem(tlsCiphers);
+  if (problem === null) return [];
+  return [
+    `Cannot use ${origins.tlsCiphers.label}: found ${describeValue(tlsCiphers)} (${problem}), ` +
+      `expected ${expectedOf("tlsCiphers")}`,
+  ];
+}
+
+async function findHostProblems({ host }: Config, origins: Origins): Promise<string[]> {
+  if (host === null) return [];
+  try {
+    await lookup(host);
+    return [];
+  } catch {
+    return [
+      `Cannot use ${origins.host.label}: found ${describeValue(host)}, which has no address, ` +
+        `expected ${expectedOf("host")}`,
+    ];
+  }
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    // It is not there, or it lies where we may not look: of no use either way.
+    return false;
+  }
+}
+
+function refusal(problems: readonly string[]): RuntimeError {
+  return new RuntimeError("ERR_CONFIG", problems.join("\n"));
+}

@@ -1,0 +1,297 @@
+import type { ExchangeId } from "../../http/client.ts";
+import type { Counters } from "../../observe/counters.ts";
+import type { TurnClock } from "../../lib/turn-clock.ts";
+import { Waiters } from "../../lib/waiters.ts";
+import {
+  Acceptor,
+  type CertificateSwap,
+  type OnRequest,
+  type ServedCertificates,
+  toPlace,
+} from "./acceptor.ts";
+import { ConnectionAddresses } from "./client-address.ts";
+import { findHeadBreach, type HeadLimits, type HeadSetting } from "../../http/head-limits.ts";
+import { OriginResolver } from "../../http/origin.ts";
+import { probePort } from "../probe-port.ts";
+import { HeadReader, type HeadRefusal } from "./read-head.ts";
+import { type RefusedHead, refuseHead } from "./refuse-head.ts";
+import { ResponseFields } from "../../http/response-fields.ts";
+import type { RequestsPerAddress } from "../../site/requests-per-address.ts";
+import type { TlsSettings } from "../../tls/tls-suites.ts";
+import type { TransferLimits, TransferSetting } from "../../http/transfer-limits.ts";
+import { TransferSweep } from "./transfer-sweep.ts";
+import { UnreadBytes } from "./unread-bytes.ts";
+import { type Door, UwsClientSide } from "./uws-client.ts";
+import type { HttpResponse, Uws } from "./uws.ts";
+import { WriteAllowance } from "./write-allowance.ts";
+
+/** Of a client that has too many requests in flight: one of them may be answered any moment. */
+const RETRY_AFTER_SECONDS = 1;
+
+/** What of a listener can change while it is open. */
+export type ListenerChanges = Pick<
+  ListenerOptions,
+  "maxConnections" | "limits" | "countsBytes" | "perAddress"
+>;
+
+export interface ListenerOptions {
+  /** `null`: all addresses, IPv6 and IPv4. */
+  host: string | null;
+  /** 0: any free port. */
+  port: number;
+  /** A server whose place this one takes listens on it still; it is not looked whether the port is free then. */
+  isShared?: boolean;
+  /** The first is the default; `null` for plain HTTP. */
+  certificates: ServedCertificates;
+  /** Of all certificates. */
+  tls: TlsSettings;
+  /** Connections beyond this are closed as they come. */
+  maxConnections: number;
+  /** Counts for all listeners that share it, and so they share the maximum. */
+  counters: Counters;
+  /** Most requests in flight of one client address; `null`: any number. */
+  perAddress: RequestsPerAddress | null;
+  clock: TurnClock;
+  /** Names each request, among those of all listeners. */
+  nextId: () => ExchangeId;
+  limits: TransferLimits & HeadLimits;
+  /** False: nobody wants to know the size of small bodies; `onFinished` tells 0 then. */
+  countsBytes?: boolean;
+  /** A request's head is complete. Whoever gets it owes the client an answer. */
+  onRequest: (client: UwsClientSide) => void;
+  /** Its response is complete, its client left (status 499), or it was broken off (502). Once per request, also for refused ones. */
+  onFinished: (client: UwsClientSide, status: number, bodyBytes: number) => void;
+  /** A client was cut off for being slow, by this setting; `value` in its unit. */
+  onCut: (client: UwsClientSide, setting: TransferSetting, value: number) => void;
+  /** A request was refused for what this setting says. It is answered, and is none for `onRequest`. */
+  onLimited: (client: UwsClientSide, setting: HeadSetting | "maxRequestsPerAddress") => void;
+  /** A connection was closed as it came: too many are open. */
+  onConnectionRefused: () => void;
+  /** A head was refused and is answered, or its client left. Such a request is no exchange: nobody else hears of it. */
+  onHeadRefused: (refused: RefusedHead) => void;
+  /** A request has a field of a name, in lower case, that was not seen before, or not lately. */
+  onNewField?: (name: string) => void;
+  /** A bug: the request was answered 500. */
+  onError: (error: unknown) => void;
+}
+
+/** A bound port that accepts connections, with or without TLS, and makes a client of each request whose head may pass. */
+export class Listener implements Door {
+  readonly fields: ResponseFields = new ResponseFields();
+  readonly scheme: "http" | "https";
+  readonly secure: boolean;
+  readonly port: number;
+  readonly unread: UnreadBytes = new UnreadBytes();
+  #closing = false;
+  #inFlight = 0;
+  /** Those of which bytes are on their way. */
+  readonly #transfers = new TransferSweep<UwsClientSide>();
+  readonly #writes: WriteAllowance;
+  readonly #idleWaiters = new Waiters();
+  #open = 0;
+  readonly #disconnectedWaiters = new Waiters();
+  #options: ListenerOptions;
+  readonly #addresses = new ConnectionAddresses();
+  readonly #reader: HeadReader;
+  readonly #acceptor: Acceptor;
+
+  private constructor(uws: Uws, options: ListenerOptions) {
+    this.#options = options;
+    this.scheme = options.certificates === null ? "http" : "https";
+    this.secure = this.scheme === "https";
+    this.#writes = new WriteAllowance(options.clock);
+    this.#reader = new HeadReader({
+      origins: new OriginResolver(this.scheme),
+      addresses: this.#addresses,
+      ...(options.onNewField === undefined ? {} : { onNewName: options.onNewField }),
+    });
+    const { host, port, certificates, tls } = options;
+    this.#acceptor = new Acceptor(uws, {
+      host,
+      port,
+      certificates,
+      tls,
+      onRequest: this.#onRequest,
+      onOpened: (res) => this.#onOpened(res),
+      onClosed: () => this.#onClosed(),
+    });
+    this.port = this.#acceptor.port;
+  }
+
+  /**
+   * Binds the port and accepts from then on.
+   *
+   * @throws RuntimeError `ERR_LISTEN` that says why: the port is in use, needs a privilege, the address is not ours.
+   */
+  static async open(uws: Uws, options: ListenerOptions): Promise<Listener> {
+    // The library tells no reason when it cannot bind, so the reason is looked for first; and a port that another server
+    // of the same user has it would share.
+    const port = options.isShared === true ? options.port : await probePort(toPlace(options));
+    return new Listener(uws, { ...options, port });
+  }
+
+  get clock(): TurnClock {
+    return this.#options.clock;
+  }
+
+  get closing(): boolean {
+    return this.#closing;
+  }
+
+  admitWrite(bytes: number): boolean {
+    return this.#writes.admit(bytes);
+  }
+
+  nextId(): ExchangeId {
+    return this.#options.nextId();
+  }
+
+  get countsBytes(): boolean {
+    return this.#options.countsBytes ?? true;
+  }
+
+  get limits(): TransferLimits {
+    return this.#options.limits;
+  }
+
+  onTransferStart(client: UwsClientSide): void {
+    this.#transfers.add(client);
+  }
+
+  onTransferEnd(client: UwsClientSide): void {
+    this.#transfers.delete(client);
+  }
+
+  onCut(client: UwsClientSide, setting: TransferSetting, value: number): void {
+    this.#options.onCut(client, setting, value);
+  }
+
+  onFinished(client: UwsClientSide, status: number, bodyBytes: number): void {
+    this.#inFlight--;
+    this.#options.perAddress?.finished(client.head.clientAddress);
+    this.#options.onFinished(client, status, bodyBytes);
+    if (this.#inFlight === 0) this.#idleWaiters.release();
+  }
+
+  /** Resolves when no request is in flight; once it stopped accepting, none may follow. */
+  idle(): Promise<void> {
+    return this.#inFlight === 0 ? Promise.resolve() : this.#idleWaiters.wait();
+  }
+
+  /** Resolves when no connection is open; once it stopped accepting, that is within seconds for those with nothing to do. */
+  disconnected(): Promise<void> {
+    return this.#open === 0 ? Promise.resolve() : this.#disconnectedWaiters.wait();
+  }
+
+  /** Accepts no more; connections that live end with their next response. */
+  stopAccepting(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#acceptor.stop();
+  }
+
+  /**
+   * Closes all connections at once. Requests in flight see their client leave.
+   *
+   * @param options.graceIsOver They have had the time that `drainGrace` gives, and their access lines say so.
+   * @returns How many clients were sending or reading.
+   */
+  close({ graceIsOver = false }: { graceIsOver?: boolean } = {}): number {
+    this.stopAccepting();
+    // Who was told 503 by that setting and still sends is cut off for the second time.
+    const busy = this.#transfers.stop().filter(({ limit }) => limit !== "drainGrace");
+    if (graceIsOver) for (const client of busy) this.#options.counters.limit("drainGrace", client);
+    this.#acceptor.close();
+    return busy.length;
+  }
+
+  /** Other rules for what begins from now on. */
+  change(changes: ListenerChanges): void {
+    this.#options = { ...this.#options, ...changes };
+  }
+
+  /** @see Acceptor.prepareCertificates */
+  prepareCertificates(certificates: NonNullable<ServedCertificates>): CertificateSwap {
+    return this.#acceptor.prepareCertificates(certificates);
+  }
+
+  #onOpened(res: HttpResponse): void {
+    const { counters, maxConnections } = this.#options;
+    const { connections, limits } = counters;
+    connections.open++;
+    connections.accepted++;
+    this.#open++;
+    this.#addresses.opened(res);
+    // Beyond the limit of file descriptors the library would spin (uws-notes section 5).
+    if (connections.open <= maxConnections) return;
+    limits.maxConnections++;
+    this.#options.onConnectionRefused();
+    res.close();
+  }
+
+  #onClosed(): void {
+    this.#options.counters.connections.open--;
+    this.#addresses.closed();
+    if (--this.#open === 0) this.#disconnectedWaiters.release();
+  }
+
+  /** Runs for every request; whatever it throws must not reach the library, which would end the process. */
+  readonly #onRequest: OnRequest = (res, req, knownMethod) => {
+    let client: UwsClientSide | null = null;
+    try {
+      const head = this.#reader.read(req, res, knownMethod);
+      if ("reason" in head) {
+        const method = knownMethod ?? req.getCaseSensitiveMethod();
+        const query = req.getQuery() as string | undefined;
+        const target = query === undefined ? req.getUrl() : `${req.getUrl()}?${query}`;
+        this.#refuse(res, { ...head, method, target });
+        return;
+      }
+      const { isLast, libraryCloses } = this.#reader;
+      client = new UwsClientSide(res, head, { door: this, isLast, libraryCloses });
+      this.#inFlight++;
+      if (this.#admits(client)) this.#options.onRequest(client);
+    } catch (error) {
+      this.#options.onError(error);
+      if (client !== null) client.refuse(500);
+      else res.close();
+    }
+  };
+
+  /** Whether a request is within the limits that need no more than its head; if not, it is answered. */
+  #admits(client: UwsClientSide): boolean {
+    const { limits, perAddress, counters, onLimited } = this.#options;
+    counters.requests++;
+    // First: whatever becomes of it, it is counted until it is finished.
+    const isAddressFine = perAddress === null || perAddress.started(client.head.clientAddress);
+    const breach = findHeadBreach(this.#reader.size, limits);
+    if (breach === null && isAddressFine) return true;
+    const setting = breach?.setting ?? "maxRequestsPerAddress";
+    counters.limit(setting, client);
+    onLimited(client, setting);
+    if (breach === null) client.refuse(429, { retryAfterSeconds: RETRY_AFTER_SECONDS });
+    else client.refuse(breach.status);
+    return false;
+  }
+
+  /** Answers a head that cannot be trusted. Such a request is none: nobody but `onHeadRefused` hears of it. */
+  #refuse(res: HttpResponse, refusal: HeadRefusal & { method: string; target: string }): void {
+    const { counters, onHeadRefused } = this.#options;
+    counters.requests++;
+    counters.limits.malformed++;
+    const known = {
+      ...refusal,
+      scheme: this.scheme,
+      clientAddress: this.#addresses.of(res),
+      id: this.nextId(),
+      receivedMs: this.clock.now(),
+    };
+    this.#inFlight++;
+    const { libraryCloses } = this.#reader;
+    refuseHead(res, { ...refusal, libraryCloses }, (outcome) => {
+      this.#inFlight--;
+      onHeadRefused({ ...known, ...outcome });
+      if (this.#inFlight === 0) this.#idleWaiters.release();
+    });
+  }
+}

@@ -1,0 +1,454 @@
+import { STATUS_CODES } from "node:http";
+import type {
+  BodyFlow,
+  BodySink,
+  BodySource,
+  ClientSide,
+  CompleteResponse,
+  ExchangeId,
+  RequestHead,
+  ResponseHead,
+  WorkerId,
+} from "../../http/client.ts";
+import type { LimitName } from "../../observe/counters.ts";
+import type { TurnClock } from "../../lib/turn-clock.ts";
+import { BodyReading } from "./body-reading.ts";
+import { BytesSource } from "../../bodies/body-sources.ts";
+import { LINGER_MS, LingeringBody } from "./lingering-body.ts";
+import { findField } from "../../http/find-field.ts";
+import type { PreparedFields, ResponseFields } from "../../http/response-fields.ts";
+import {
+  findBreach,
+  type TransferLimits,
+  type TransferSetting,
+  valueOf,
+} from "../../http/transfer-limits.ts";
+import type { UnreadBytes } from "./unread-bytes.ts";
+import type { HttpResponse } from "./uws.ts";
+import {
+  bodyBytesOf,
+  type Ending,
+  isSmall,
+  type ResponseToWrite,
+  writeResponse,
+} from "./write-response.ts";
+import { StreamWriter } from "./write-stream.ts";
+
+/** Statuses that no client sees; the first is Nginx's. */
+const CLIENT_LEFT = 499;
+const BROKEN_OFF = 502;
+
+/** A comment: says nothing to an `EventSource`, which opens when it comes (HTML standard section 9.2.6). */
+const EVENT_STREAM_OPENING = Buffer.from(":\n\n");
+
+/** The parts that all exchanges of a listener share. */
+export interface Door {
+  readonly clock: TurnClock;
+  readonly fields: ResponseFields;
+  nextId(): ExchangeId;
+  /** Whether so much may still be written at once in this turn of the loop, and not as the client takes it. */
+  admitWrite(bytes: number): boolean;
+  /** Every response says that the connection ends with it. */
+  readonly closing: boolean;
+  readonly limits: TransferLimits;
+  readonly port: number;
+  readonly unread: UnreadBytes;
+  /** Its connections use TLS. */
+  readonly secure: boolean;
+  /** Whether anybody wants to know the size of small bodies. */
+  readonly countsBytes: boolean;
+  /** Bytes of it are on their way, in or out: it is to be looked at every second. */
+  onTransferStart(client: UwsClientSide): void;
+  onTransferEnd(client: UwsClientSide): void;
+  /** The client was cut off by this setting, with the value that held for it: a route may have its own. */
+  onCut(client: UwsClientSide, setting: TransferSetting, value: number): void;
+  /** Called once per exchange: its response is complete, its client left (status 499), or it was broken off (502). */
+  onFinished(client: UwsClientSide, status: number, bodyBytes: number): void;
+}
+
+/**
+ * The client's side of an exchange on uWebSockets.js.
+ *
+ *     open ──respond──▶ answering ──last byte taken──▶ finished
+ *       └──────────────────┴────── client left ──────────▲
+ *
+ * Invariant: `res` is touched in `open` and by the writer in `answering`, never once finished; the library aborts the
+ * process otherwise (uws-notes section 3).
+ */
+export class UwsClientSide implements ClientSide {
+  readonly id: ExchangeId;
+  readonly head: RequestHead;
+  readonly receivedMs: number;
+  workerId: WorkerId | null = null;
+  limit: LimitName | null = null;
+  readonly #res: HttpResponse;
+  readonly #door: Door;
+  #limits: TransferLimits;
+  #state: "open" | "answering" | "finished" = "open";
+  #abort: (() => void) | null = null;
+  /** Bytes of a body may still arrive. */
+  #bodyOpen: boolean;
+  /** The library's timer runs although the body is complete: it is to be put off until there is an answer. */
+  #timed = false;
+  /** `null`: the body is not received, and arriving bytes are dropped. */
+  #reading: BodyReading | null = null;
+  #writer: StreamWriter | null = null;
+  /** The connection ends with the response. */
+  readonly #isLast: boolean;
+  /** The library ends it, because the client has asked for that. */
+  readonly #libraryCloses: boolean;
+  /** A sink receives the body. */
+  #receives = false;
+  /** A response that waits with its end for the request's. */
+  #lingering: LingeringBody | null = null;
+  #lingerTimer: NodeJS.Timeout | undefined;
+  /** The response is complete, and the connection is to be closed once the request is. */
+  #leaving = false;
+  /** The turn of the event loop in which the library last called back with some of the request, by the door's clock. */
+  #parsedMs: number;
+  /** The status in the log if the connection ends before the response is complete. */
+  #leaveStatus: typeof CLIENT_LEFT | typeof BROKEN_OFF = CLIENT_LEFT;
+
+  /**
+   * Must be made, and so `onAborted` be attached, before the callback that brought `res` can return or throw.
+   *
+   * @param options.isLast The connection ends with the response: no further request of it may be run.
+   * @param options.libraryCloses The library ends it with the last byte of the response.
+   */
+  constructor(
+    res: HttpResponse,
+    head: RequestHead,
+    { door, isLast, libraryCloses }: { door: Door; isLast: boolean; libraryCloses: boolean },
+  ) {
+    this.#res = res;
+    this.#isLast = isLast;
+    this.#libraryCloses = libraryCloses;
+    this.id = door.nextId();
+    this.receivedMs = door.clock.now();
+    this.#parsedMs = this.receivedMs;
+    this.head = head;
+    this.#door = door;
+    this.#limits = door.limits;
+    this.#bodyOpen = head.bodyBytes !== 0;
+    res.onAborted(() => this.#onAborted());
+  }
+
+  get settled(): boolean {
+    return this.#state !== "open";
+  }
+
+  get begun(): boolean {
+    return this.#writer === null ? this.settled : this.#writer.begun;
+  }
+
+  receiveBody(sink: BodySink): BodyFlow {
+    const reading = new BodyReading(this.#res, {
+      secure: this.#door.secure,
+      sinceMs: this.receivedMs,
+      unreadBytes: (maxAgeMs) =>
+        this.#door.unread.find(this.#door.port, this.#res.getRemoteAddress(), maxAgeMs),
+      writer: () => this.#writer,
+    });
+    this.#reading = reading;
+    this.#door.onTransferStart(this);
+    this.#receives = true;
+    this.#res.onData((chunk, last) => {
+      if (this.#isLast) this.#parsedMs = this.#door.clock.now();
+      if (last) {
+        this.#bodyOpen = false;
+        this.#timed = reading.letGo();
+      }
+      if (this.#leaving) this.#onRest(last);
+      if (this.#state === "finished") return;
+      reading.took(chunk.byteLength);
+      if (last && this.#writer === null && !this.#timed) this.#door.onTransferEnd(this);
+      // A view of a buffer that the library uses again.
+      if (chunk.byteLength > 0) sink.chunk(new Uint8Array(chunk));
+      if (last) sink.end();
+      if (last) this.#letEnd();
+    });
+    return reading;
+  }
+
+  limitTransfers(limits: TransferLimits): void {
+    this.#limits = limits;
+  }
+
+  onAbort(callback: () => void): void {
+    this.#abort = callback;
+  }
+
+  respond(response: CompleteResponse): void {
+    if (this.#state !== "open") return;
+    const fields = this.#door.fields.prepare(response.fields);
+    if (fields === null) {
+      this.refuse(502);
+      return;
+    }
+    const { method } = this.head;
+    const { status, statusText, body } = response;
+    this.#write({ method, status, statusText, fields, body, ending: this.#ending() });
+  }
+
+  respondStream(head: ResponseHead, body: BodySource): void {
+    const fields = this.#door.fields.prepare(head.fields);
+    if (this.#state !== "open" || fields === null) {
+      body.cancel();
+      this.refuse(502);
+      return;
+    }
+    const { status, statusText } = head;
+    const { method } = this.head;
+    if (method === "HEAD" || status === 204 || status === 304) {
+      body.cancel();
+      this.#write({ method, status, statusText, fields, body: null, ending: this.#ending() });
+      return;
+    }
+    const announced = fields.contentLength === null ? null : Number(fields.contentLength);
+    const lengthBytes = head.lengthBytes ?? announced;
+    const opening = isEventStream(head.fields) ? EVENT_STREAM_OPENING : null;
+    this.#stream({ status, statusText, fields, lengthBytes, body, opening });
+  }
+
+  refuse(status: number, options: { close?: boolean; retryAfterSeconds?: number } = {}): void {
+    if (this.#state !== "open") return;
+    const fields = this.#door.fields.prepare(refusalFields(options.retryAfterSeconds));
+    if (fields === null) throw new TypeError("a refusal has fields that cannot be written");
+    const cutsOff = options.close === true && !this.#libraryCloses;
+    const ending = cutsOff ? "close" : this.#ending();
+    const body = `${STATUS_CODES[status] ?? status}\n`;
+    const { method } = this.head;
+    this.#write({ method, status, statusText: "", fields, body, ending }, { cutsOff });
+  }
+
+  /** Looks at it, once a second while bytes are on their way: cuts it off when it breaks a limit. */
+  check(nowMs: number, options: { keepAlive: boolean }): void {
+    if (this.#state === "finished") return;
+    const reading = this.#bodyOpen ? this.#reading : null;
+    const writer = this.#writer;
+    // Of a paused socket the library does not hear that it was reset; then it has no peer any more, and no address.
+    if (reading?.paused === true && this.#res.getRemoteAddress().byteLength === 0) {
+      this.#res.close();
+      return;
+    }
+    const breach = findBreach(
+      {
+        receiving: reading?.progress({ answering: writer !== null }) ?? null,
+        sending: writer?.blocked === true ? { progressMs: writer.progressMs } : null,
+      },
+      this.#limits,
+      nowMs,
+    );
+    if (breach !== null) {
+      this.#door.onCut(this, breach, valueOf(breach, this.#limits));
+      if (this.#state === "open") this.#cutOpen();
+      else this.#res.close();
+      return;
+    }
+    reading?.unstick(nowMs);
+    // While the body is held back the library has no timer, and to resume would let it in.
+    if (options.keepAlive && reading?.paused !== true) {
+      this.#res.pause();
+      this.#res.resume();
+    }
+  }
+
+  /** Cuts off a client without an answer. The owner of its request learns that no answer is needed. */
+  #cutOpen(): void {
+    const abort = this.#abort;
+    this.#abort = null;
+    this.refuse(408, { close: true });
+    abort?.();
+  }
+
+  /** @param hasLength False: the response comes in chunks, and its end would have to wait for the request's. */
+  #ending(hasLength = true): Ending {
+    if (this.#libraryCloses) return "announce";
+    if (this.#isLast) return "close";
+    if (this.#bodyOpen) return hasLength ? "close" : "announce";
+    return this.#door.closing ? "close" : "keep";
+  }
+
+  /** @param options.cutsOff The connection is closed at once, although the client may still send. */
+  #write(response: ResponseToWrite, { cutsOff } = { cutsOff: false }): void {
+    const { method, status, body } = response;
+    const hasBody = method !== "HEAD" && status !== 204 && status !== 304;
+    const lingers = this.#bodyOpen && !cutsOff;
+    const isWhole =
+      body === null || (isSmall(body) && !lingers && this.#door.admitWrite(body.length));
+    if (hasBody && !isWhole) {
+      const bytes = typeof body === "string" ? Buffer.from(body) : new Uint8Array(body);
+      const source = new BytesSource(bytes);
+      this.#stream({ ...response, lengthBytes: bytes.length, body: source, opening: null });
+      return;
+    }
+    this.#state = "answering";
+    this.#abort = null;
+    // The caller lends the bytes for the duration of the call.
+    const isLent = typeof body === "object" && this.#mustNotWriteNow;
+    const kept = isLent && body !== null ? { ...response, body: new Uint8Array(body) } : response;
+    this.#whenNotReading(() => {
+      // Otherwise the rest of the body would not be read, and a client that sends all first would never see the answer.
+      this.#reading?.letGo();
+      const isLeftOpen = writeResponse(this.#res, kept);
+      this.#finish(status, this.#door.countsBytes ? bodyBytesOf({ method, status, body }) : 0);
+      if (isLeftOpen) this.#leave();
+    });
+  }
+
+  /**
+   * Tells whether a write would make the library drop bytes that it has read and not yet parsed (decision 027), or run
+   * the bytes that it has read behind the last request of the connection. It does the latter until its callback
+   * returns, if the response is complete.
+   */
+  get #mustNotWriteNow(): boolean {
+    if (this.#door.secure && this.#bodyOpen) return true;
+    return this.#isLast && this.#parsedMs === this.#door.clock.now();
+  }
+
+  /** Closes the connection once the client has sent its body, or has paused for too long: it may read only then. */
+  #leave(): void {
+    if (!this.#bodyOpen) {
+      this.#res.close();
+      return;
+    }
+    this.#leaving = true;
+    this.#lingerTimer = setTimeout(() => this.#res.close(), LINGER_MS);
+    if (this.#receives) return;
+    this.#receives = true;
+    this.#res.onData((_, last) => this.#onRest(last));
+  }
+
+  #onRest(last: boolean): void {
+    if (!this.#leaving) return;
+    this.#lingerTimer?.refresh();
+    if (!last) return;
+    this.#bodyOpen = false;
+    clearTimeout(this.#lingerTimer);
+    // Not while the library parses the bytes that it has read.
+    setImmediate(() => {
+      if (this.#leaving) this.#res.close();
+    });
+  }
+
+  #whenNotReading(write: () => void): void {
+    if (!this.#mustNotWriteNow) {
+      write();
+      return;
+    }
+    setImmediate(() => {
+      if (this.#state !== "finished") write();
+    });
+  }
+
+  #stream(response: {
+    status: number;
+    statusText: string;
+    fields: PreparedFields;
+    lengthBytes: number | null;
+    body: BodySource;
+    opening: Buffer | null;
+  }): void {
+    this.#state = "answering";
+    const settledBody = this.#abort;
+    // With less it is complete at once, and the library closes the connection then.
+    const hasLength = response.lengthBytes !== null && response.lengthBytes > 1;
+    const ending = this.#ending(hasLength);
+    // Of a body whose length is known all is sent, and only the end of the connection waits.
+    const lingers = this.#isLast && this.#bodyOpen && !(hasLength && ending === "close");
+    const lingering = lingers ? this.#linger(response.body) : null;
+    const writer = new StreamWriter(
+      this.#res,
+      {
+        ...response,
+        // Of a body whose length is known the last byte would end the response.
+        ...(lingering === null ? {} : { body: lingering, lengthBytes: null }),
+        ending,
+        onBlocked: () => this.#reading?.onBlocked(),
+        onEnding: () => this.#reading?.letGo(),
+        requestOpen: () => this.#bodyOpen,
+        secure: this.#door.secure,
+      },
+      (outcome, sentBytes) => {
+        if (outcome === "complete") {
+          this.#finish(response.status, sentBytes);
+          if (writer.leftOpen) this.#leave();
+        } else if (outcome === "unbegun") this.#answerInstead(response.body.failedAs ?? 500);
+        // Ended in order it would look like the whole.
+        else this.#breakOff();
+      },
+    );
+    this.#writer = writer;
+    this.#abort = () => {
+      writer.abort();
+      settledBody?.();
+    };
+    // Perhaps again: it may be receiving already.
+    this.#door.onTransferStart(this);
+    this.#whenNotReading(() => writer.start());
+  }
+
+  #linger(body: BodySource): LingeringBody {
+    const lingering = new LingeringBody(body, () => this.#reading?.letGo());
+    this.#lingering = lingering;
+    // Of an answer that failed before any of it was written, when this is the one instead.
+    clearTimeout(this.#lingerTimer);
+    this.#lingerTimer = setTimeout(() => lingering.letEnd(), LINGER_MS);
+    if (this.#receives) return lingering;
+    this.#receives = true;
+    this.#res.onData((_, last) => {
+      if (!last) return;
+      this.#bodyOpen = false;
+      this.#letEnd();
+    });
+    return lingering;
+  }
+
+  /** Must not be called while the library parses bytes that it has read: it would run the request behind this one. */
+  #letEnd(): void {
+    const lingering = this.#lingering;
+    if (lingering !== null) setImmediate(() => lingering.letEnd());
+  }
+
+  /** Answers for a source that failed before the first byte of the answer was written. */
+  #answerInstead(status: number): void {
+    this.#state = "open";
+    this.#abort = null;
+    this.refuse(status);
+  }
+
+  /** Breaks off an answer whose source failed. To the client it looks as if the server had left. */
+  #breakOff(): void {
+    this.#leaveStatus = BROKEN_OFF;
+    this.#res.close();
+  }
+
+  #onAborted(): void {
+    this.#leaving = false;
+    clearTimeout(this.#lingerTimer);
+    if (this.#state === "finished") return;
+    const sentBytes = this.#writer?.sentBytes ?? 0;
+    const abort = this.#abort;
+    this.#abort = null;
+    this.#finish(this.#leaveStatus, sentBytes);
+    abort?.();
+  }
+
+  #finish(status: number, bodyBytes: number): void {
+    const transferring = this.#writer !== null || this.#bodyOpen || this.#timed;
+    this.#state = "finished";
+    this.#reading?.stop();
+    clearTimeout(this.#lingerTimer);
+    if (transferring) this.#door.onTransferEnd(this);
+    this.#door.onFinished(this, status, bodyBytes);
+  }
+}
+
+function isEventStream(fields: string): boolean {
+  return findField(fields, "content-type")?.startsWith("text/event-stream") === true;
+}
+
+function refusalFields(retryAfterSeconds: number | undefined): string {
+  const fields = "content-type\ntext/plain;charset=UTF-8";
+  return retryAfterSeconds === undefined ? fields : `${fields}\nretry-after\n${retryAfterSeconds}`;
+}

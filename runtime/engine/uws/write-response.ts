@@ -1,0 +1,136 @@
+import { STATUS_CODES } from "node:http";
+import type { FieldLines, PreparedFields } from "../../http/response-fields.ts";
+import type { HttpResponse } from "./uws.ts";
+
+/** A larger body is sent as the client takes it; `end` would copy and keep the unsent part. */
+const WHOLE_BYTES = 16_000;
+
+const STATUS_TEXT = /^[\t\x20-\x7e]*$/;
+
+export interface ResponseToWrite {
+  /** Of the request: an answer to HEAD has no body. */
+  method: string;
+  status: number;
+  /** `""`, or a text that cannot be written: the standard phrase. */
+  statusText: string;
+  fields: PreparedFields;
+  body: string | Uint8Array | null;
+  ending: Ending;
+}
+
+/**
+ * The future of the connection after the response. Only a response after which it stays states for how long.
+ *
+ * `announce` sends `Connection: close` and leaves the closing to the library, if the client has asked for it, else to
+ * the client and the idle timer. Closing while the client still sends its body would reset the connection, and the
+ * response would be lost with it (uws-notes section 3). `close` sends the field too, and no further request of the
+ * connection is run.
+ */
+export type Ending = "keep" | "announce" | "close";
+
+/** Whether a body can be written at once. */
+export function isSmall(body: string | Uint8Array): boolean {
+  return body.length <= (typeof body === "string" ? WHOLE_BYTES / 3 : WHOLE_BYTES);
+}
+
+/**
+ * Writes a response at once: one without a body, or with one that is small.
+ *
+ * @returns Whether the library waits for more of it, although it is complete: the connection is then to be closed.
+ */
+export function writeResponse(res: HttpResponse, response: ResponseToWrite): boolean {
+  const { method, status, body, ending } = response;
+  const isBodiless = status === 204 || status === 304 || method === "HEAD";
+  if (ending === "close" && (isBodiless || body === null || body.length === 0)) {
+    writeLastHead(res, response);
+    return true;
+  }
+  if (isBodiless) {
+    res.cork(() => {
+      writeHead(res, response);
+      if (method === "HEAD" && status !== 204) writeLength(res, response);
+      writeEnding(res, ending);
+      // With a number it would never mark the response as done (uws-notes section 3).
+      res.endWithoutBody();
+    });
+    return false;
+  }
+  res.cork(() => {
+    writeHead(res, response);
+    // `end` writes the field itself when it closes.
+    if (ending === "announce") writeEnding(res, ending);
+    res.end(body ?? undefined, ending === "close");
+  });
+  return false;
+}
+
+/**
+ * Writes a head without a body as one status line: the library's own method either does not close the connection, or
+ * sends a wrong length. For the library the response goes on, so it runs no further request of the connection.
+ */
+function writeLastHead(res: HttpResponse, response: ResponseToWrite): void {
+  const { method, status, statusText, fields, body } = response;
+  const { name, value } = fieldsOf(response);
+  const lines: Buffer[] = [Buffer.from(`${statusLine(status, statusText)}\r\n`, "latin1")];
+  if (name.length > 0) lines.push(name, COLON, value, LINE_END);
+  if (status !== 204 && status !== 304) {
+    const isHead = method === "HEAD";
+    const length = isHead ? headLength(fields, body) : "0";
+    if (length !== null) lines.push(Buffer.from(`Content-Length: ${length}\r\n`));
+  }
+  lines.push(Buffer.from(`Date: ${new Date().toUTCString()}\r\nConnection: close\r\n`));
+  res.cork(() => res.writeStatus(Buffer.concat(lines)));
+}
+
+const COLON = Buffer.from(": ");
+const LINE_END = Buffer.from("\r\n");
+
+/** The size of the body that `writeResponse` sends. Of text it has to be counted. */
+export function bodyBytesOf({
+  method,
+  status,
+  body,
+}: Pick<ResponseToWrite, "method" | "status" | "body">): number {
+  if (body === null || status === 204 || status === 304 || method === "HEAD") return 0;
+  return sizeOf(body);
+}
+
+/** Status line and fields. Call it inside `cork`. */
+export function writeHead(
+  res: HttpResponse,
+  response: Pick<ResponseToWrite, "status" | "statusText" | "fields" | "ending">,
+): void {
+  const { status, statusText } = response;
+  if (status !== 200 || statusText !== "") res.writeStatus(statusLine(status, statusText));
+  const { name, value } = fieldsOf(response);
+  if (name.length > 0) res.writeHeader(name, value);
+}
+
+function fieldsOf({ fields, ending }: Pick<ResponseToWrite, "fields" | "ending">): FieldLines {
+  return ending === "keep" ? fields.kept : fields.last;
+}
+
+/** Announces the end of the connection, for responses that do not do so themselves. Call it inside `cork`. */
+export function writeEnding(res: HttpResponse, ending: Ending): void {
+  if (ending !== "keep") res.writeHeader("Connection", "close");
+}
+
+function statusLine(status: number, statusText: string): string {
+  const text =
+    statusText !== "" && STATUS_TEXT.test(statusText) ? statusText : (STATUS_CODES[status] ?? "");
+  return `${status} ${text}`;
+}
+
+/** Writes the size that the body would have had for GET, if it is known (RFC 9110 section 9.3.2). */
+function writeLength(res: HttpResponse, { fields, body }: ResponseToWrite): void {
+  const length = headLength(fields, body);
+  if (length !== null) res.writeHeader("content-length", length);
+}
+
+function headLength(fields: PreparedFields, body: ResponseToWrite["body"]): string | null {
+  return body === null ? fields.contentLength : String(sizeOf(body));
+}
+
+function sizeOf(body: string | Uint8Array): number {
+  return typeof body === "string" ? Buffer.byteLength(body) : body.length;
+}

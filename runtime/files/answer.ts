@@ -1,0 +1,121 @@
+import { isRangeCurrent, resolvePrecondition, type FieldOf } from "../http/conditional.ts";
+import { pickCoding } from "../http/content-coding.ts";
+import { resolveRange } from "../http/range.ts";
+import type { StaticEntry, StaticFile, StaticRedirect } from "./static-file.ts";
+
+/** The part of a request that decides how a file is served. */
+export interface StaticRequest {
+  method: string;
+  /** With its `?`; empty when there is none. */
+  query: string;
+  field: FieldOf;
+}
+
+export interface StaticAnswer {
+  status: 200 | 206 | 301 | 304 | 412 | 416;
+  /** Field block, without `content-length` and `date`. */
+  fields: string;
+  /** Value of `content-length`, also for HEAD; `null`: the answer must not have the field (304). */
+  contentLength: number | null;
+  body: StaticBody;
+}
+
+/**
+ * A file whose entity tag has to be read first, see `FileIndex.readTag`: once for each version of a file with such a
+ * date.
+ */
+export interface Untagged {
+  untagged: StaticFile;
+}
+
+/** Where the `contentLength` bytes of the body come from. */
+export type StaticBody =
+  | { kind: "none" }
+  | { kind: "bytes"; bytes: Buffer }
+  /** To be opened with `FileIndex.openBody`. */
+  | { kind: "file"; file: StaticFile; start: number };
+
+/**
+ * Decides how an entry of the public folder answers a request.
+ *
+ * @param nowMs Wall clock.
+ * @returns `null` for another method than GET and HEAD: files answer only these, a handler may answer the rest.
+ */
+export function resolveStatic(
+  entry: StaticEntry,
+  request: StaticRequest,
+  nowMs: number,
+): StaticAnswer | Untagged | null {
+  const { method, field } = request;
+  if (method !== "GET" && method !== "HEAD") return null;
+  if (entry.kind === "redirect") return toRedirect(entry, request.query);
+  const file = pickVariant(entry, field);
+  if (file.needsContentTag) return { untagged: file };
+  const precondition = resolvePrecondition(field, file, nowMs);
+  if (precondition === "not-modified") {
+    return { status: 304, fields: toCacheFields(file), contentLength: null, body: NONE };
+  }
+  if (precondition === "failed") {
+    return { status: 412, fields: toCacheFields(file), contentLength: 0, body: NONE };
+  }
+  // Range has a meaning for GET only (RFC 9110 section 14.2).
+  return method === "HEAD" ? toHead(file) : toContent(file, field, nowMs);
+}
+
+const NONE: StaticBody = Object.freeze({ kind: "none" });
+
+function pickVariant(entry: StaticFile, field: FieldOf): StaticFile {
+  const { variants, codings } = entry;
+  if (variants.length === 0) return entry;
+  const coding = pickCoding(field("accept-encoding"), codings);
+  if (coding === null) return entry;
+  return variants.find((variant) => variant.coding === coding) ?? entry;
+}
+
+function toHead(file: StaticFile): StaticAnswer {
+  return { status: 200, fields: file.fields, contentLength: file.sizeBytes, body: NONE };
+}
+
+function toContent(file: StaticFile, field: FieldOf, nowMs: number): StaticAnswer {
+  const { fields, sizeBytes } = file;
+  const value = field("range");
+  const range =
+    value !== undefined && isRangeCurrent(field("if-range"), file, nowMs)
+      ? resolveRange(value, sizeBytes)
+      : null;
+  if (range === null || range.kind === "whole") {
+    return { status: 200, fields, contentLength: sizeBytes, body: toBody(file, 0, sizeBytes) };
+  }
+  if (range.kind === "unsatisfiable") {
+    const contentRange = `content-range\nbytes */${sizeBytes}\naccept-ranges\nbytes`;
+    return { status: 416, fields: contentRange, contentLength: 0, body: NONE };
+  }
+  const { start, end } = range;
+  const contentLength = end - start + 1;
+  return {
+    status: 206,
+    fields: `${fields}\ncontent-range\nbytes ${start}-${end}/${sizeBytes}`,
+    contentLength,
+    body: toBody(file, start, contentLength),
+  };
+}
+
+function toBody(file: StaticFile, start: number, length: number): StaticBody {
+  const { bytes } = file;
+  if (bytes === null) return { kind: "file", file, start };
+  file.isRecentlyUsed = true;
+  if (length === bytes.length) return { kind: "bytes", bytes };
+  return { kind: "bytes", bytes: bytes.subarray(start, start + length) };
+}
+
+/** Returns the fields of a 200 that guide caches (RFC 9110 section 15.4.5). */
+function toCacheFields(file: StaticFile): string {
+  return file.isNegotiated ? `etag\n${file.etag}\nvary\naccept-encoding` : `etag\n${file.etag}`;
+}
+
+function toRedirect(entry: StaticRedirect, query: string): StaticAnswer {
+  // A line break would end the field: a query that no URL may contain is not repeated.
+  const kept = /^[\x21-\x7e]*$/.test(query) ? query : "";
+  const fields = `location\n${entry.location}${kept}`;
+  return { status: 301, fields, contentLength: 0, body: NONE };
+}

@@ -1,0 +1,139 @@
+import type { FileHandle } from "node:fs/promises";
+
+import { RuntimeError } from "../lib/errors.ts";
+import { openSource, readEnds, readWhole, toHandleBody, type FileBody } from "./file-body.ts";
+import type { StaticFile } from "./static-file.ts";
+
+/** The files that are being read. All readers of one version of a file share one descriptor. */
+export class OpenFiles {
+  readonly #maxOpen: number;
+  readonly #shared = new Map<StaticFile, Shared>();
+  readonly #loading = new Map<StaticFile, Promise<Buffer | null>>();
+  /** Descriptors, those included that are being opened or closed. */
+  #count = 0;
+  #isClosed = false;
+  #onIdle: (() => void) | null = null;
+
+  constructor(maxOpen: number) {
+    this.#maxOpen = maxOpen;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * Opens a part of a file.
+   *
+   * @returns `null` if the file is no longer this version of itself, or cannot be read.
+   * @throws {RuntimeError} `ERR_OVERLOADED` when too many files are open.
+   */
+  async openBody(file: StaticFile, start: number, lengthBytes: number): Promise<FileBody | null> {
+    const handle = await this.#acquire(file);
+    if (handle === null) return null;
+    const part = { start, lengthBytes };
+    return toHandleBody({ handle, source: file.source }, part, () => this.#release(file));
+  }
+
+  /** Returns the whole content. Callers during a reading share it. Otherwise like {@link openBody}. */
+  load(file: StaticFile): Promise<Buffer | null> {
+    const underWay = this.#loading.get(file);
+    if (underWay !== undefined) return underWay;
+    const loading = this.#load(file).finally(() => this.#loading.delete(file));
+    this.#loading.set(file, loading);
+    return loading;
+  }
+
+  /** The first and the last bytes, so many of each; all of a file that has no more. As {@link openBody}. */
+  async loadEnds(file: StaticFile, endBytes: number): Promise<Buffer | null> {
+    const handle = await this.#acquire(file);
+    if (handle === null) return null;
+    try {
+      return await readEnds(handle, file.source, endBytes);
+    } catch {
+      return null; // As for `load`.
+    } finally {
+      this.#release(file);
+    }
+  }
+
+  /** Refuses to open more; settles when all that is open is closed. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    if (this.#count === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  /** Closes everything that is open: reads that are under way finish, later ones fail. */
+  destroy(): void {
+    this.#isClosed = true;
+    for (const [file, shared] of this.#shared) this.#end(file, shared);
+  }
+
+  async #load(file: StaticFile): Promise<Buffer | null> {
+    const handle = await this.#acquire(file);
+    if (handle === null) return null;
+    try {
+      return await readWhole(handle, file.source);
+    } catch {
+      return null; // An error of the disk, or closed meanwhile: unreadable either way.
+    } finally {
+      this.#release(file);
+    }
+  }
+
+  async #acquire(file: StaticFile): Promise<FileHandle | null> {
+    if (this.#isClosed) return null;
+    let shared = this.#shared.get(file);
+    if (shared === undefined) {
+      if (this.#count >= this.#maxOpen) {
+        throw new RuntimeError(
+          "ERR_OVERLOADED",
+          `Cannot open "${file.source.realPath}": found ${this.#maxOpen} files open, expected fewer`,
+        );
+      }
+      this.#count++;
+      shared = { opening: openSource(file.source), users: 0 };
+      this.#shared.set(file, shared);
+    }
+    shared.users++;
+    try {
+      const handle = await shared.opening;
+      if (handle === null) this.#release(file);
+      return handle;
+    } catch (error) {
+      this.#release(file);
+      throw error;
+    }
+  }
+
+  #release(file: StaticFile): void {
+    const shared = this.#shared.get(file);
+    if (shared === undefined) return; // Destroyed.
+    shared.users--;
+    if (shared.users === 0) this.#end(file, shared);
+  }
+
+  #end(file: StaticFile, shared: Shared): void {
+    this.#shared.delete(file);
+    void this.#closeHandle(shared);
+  }
+
+  async #closeHandle({ opening }: Shared): Promise<void> {
+    try {
+      const handle = await opening;
+      await handle?.close();
+    } catch {
+      // Waiters for the opening get its error. An error of closing a file that was only read does not matter.
+    }
+    this.#count--;
+    if (this.#count === 0) this.#onIdle?.();
+  }
+}
+
+interface Shared {
+  readonly opening: Promise<FileHandle | null>;
+  users: number;
+}

@@ -1,0 +1,376 @@
+import type {
+  ExchangeMessage,
+  RouteNumber,
+  RouteReport,
+  WorkerId,
+  WorkerReport,
+  WorkerSettings,
+} from "../channel/messages.ts";
+import type { Config } from "../config/config.ts";
+import type { WorkerInfo } from "../control/operations.ts";
+import { describeHang } from "../supervise/hang/describe-hang.ts";
+import type { BlockPool } from "../bodies/block-pool.ts";
+import type { ByteBudget } from "../bodies/byte-budget.ts";
+import type { Exchange } from "../dispatch/exchange.ts";
+import { Dispatcher } from "../dispatch/dispatcher.ts";
+import type { Lane } from "../dispatch/lane.ts";
+import { RuleBook } from "../dispatch/route-rules.ts";
+import type { Spool } from "../bodies/spool.ts";
+import type { RuntimeError } from "../lib/errors.ts";
+import { toGenerationDir } from "../generation/generation-store.ts";
+import type { Manifest } from "../generation/manifest.ts";
+import type { Logger } from "../log/log.ts";
+import type { Counters } from "../observe/counters.ts";
+import type { GenerationLeases } from "../reload/generation-leases.ts";
+import { memoryLimitOf, type PoolPlan } from "../reload/pool-plan.ts";
+import { settledWithin } from "../lib/settled-within.ts";
+import type { StackFrame } from "../lib/stack-frames.ts";
+import { areWorkersDebugged } from "../supervise/fork-worker.ts";
+import { isOwnDoing, type LossCause } from "../supervise/loss-cause.ts";
+import type { OomKills } from "../supervise/oom-kills.ts";
+import { Pool } from "../supervise/pool.ts";
+import type { RecycleLimits } from "../supervise/recycle-policy.ts";
+import type { WorkerLoad } from "../supervise/worker-gauge.ts";
+import type { TurnClock } from "../lib/turn-clock.ts";
+
+/** How long before the end of the grace the primary aborts requests, so that handlers can clean up. */
+const SHUTDOWN_NOTICE_MS = 1_000;
+
+/** The parts that all pools of a primary share. */
+export interface SharedParts {
+  log: Logger;
+  clock: TurnClock;
+  bodyBudget: ByteBudget;
+  blocks: BlockPool;
+  spool: Spool;
+  counters: Counters;
+  requestIdPrefix: string;
+  nextWorkerId: () => WorkerId;
+  oomKills: OomKills;
+  leases: GenerationLeases;
+}
+
+export interface HandlerPoolOptions extends SharedParts {
+  config: Config;
+  /** The manifest of the generation with this pool's code. The caller holds a lease on its folder. */
+  manifest: Manifest;
+  plan: PoolPlan;
+}
+
+/**
+ * The workers of one pool with one code, and the exchanges that are in their hands: a dispatcher and a queue of their
+ * own.
+ *
+ * It outlives its generation when the next one needs the same workers. So it speaks of routes by the numbers of the
+ * generation that its code is from, and keeps that generation's folder leased until its last worker is gone.
+ *
+ *     starting ──all ready──▶ serving ──no generation needs it──▶ retiring ──nothing in flight──▶ ended
+ *         └── cannot boot ──────┴──── closed, destroyed ──────────────┴──────────────────────────▲
+ */
+export class HandlerPool {
+  readonly plan: PoolPlan;
+  /** The manifest of the generation with this pool's code. */
+  readonly manifest: Manifest;
+  readonly dispatcher: Dispatcher;
+  readonly #log: Logger;
+  readonly #requestIdPrefix: string;
+  readonly #leases: GenerationLeases;
+  readonly #pool: Pool;
+  readonly #lanes = new Map<WorkerId, Lane>();
+  readonly #numbers = new Map<string, RouteNumber>();
+  #reports: readonly (RouteReport | null)[] = [];
+  #warnings: readonly string[] = [];
+  /** Rules that do not depend on the generation that the pool serves. */
+  #rules: RuleBook;
+  #leased = true;
+  /** The config of the generation that the pool serves now. */
+  #config: Config;
+  /** Lower bound of its number of workers. */
+  #least: number;
+
+  private constructor(options: HandlerPoolOptions) {
+    const { config, log, manifest, plan } = options;
+    this.plan = plan;
+    this.#least = plan.workers;
+    this.#config = config;
+    this.#rules = new RuleBook([], config);
+    this.manifest = manifest;
+    this.#log = log;
+    this.#requestIdPrefix = options.requestIdPrefix;
+    this.#leases = options.leases;
+    manifest.routes.forEach(({ pattern }, number) => this.#numbers.set(pattern, number));
+    manifest.fallbacks.forEach(({ pattern }, number) =>
+      this.#numbers.set(toFallbackKey(pattern), -1 - number),
+    );
+    this.#leases.hold(manifest.id);
+    this.dispatcher = new Dispatcher({
+      log,
+      clock: options.clock,
+      workerConcurrency: plan.concurrency,
+      queueLimit: config.queueLimit,
+      queueDelayMs: config.queueDelayMs,
+      queueTimeoutMs: config.queueTimeoutMs,
+      maxRequests: config.maxRequests,
+      bodyBudget: options.bodyBudget,
+      spool: options.spool,
+      responseCreditBytes: config.responseBufferBytes,
+      blocks: options.blocks,
+      counters: options.counters,
+      quarantineMs: config.quarantineMs,
+      routes: {
+        mayReplay: (route, method) => this.#rules.rulesOf(route, method).replay,
+        describe: (exchange) => this.#describe(exchange),
+      },
+    });
+    const retireGraceMs = (): number => toRetireGraceMs(this.#config);
+    this.#pool = new Pool({
+      log,
+      workers: plan.workers,
+      maxWorkers: plan.maxWorkers,
+      recycle: toRecycleLimits(config, plan),
+      settings: toSettings(options),
+      variables: config.variables,
+      nextWorkerId: options.nextWorkerId,
+      oomKills: options.oomKills,
+      bootTimeoutMs: config.bootTimeoutMs,
+      get retireGraceMs() {
+        return retireGraceMs();
+      },
+      loadOf: (worker) => this.#loadOf(worker.id),
+      queueAgeMs: (nowMs) => this.dispatcher.queueAgeMs(nowMs),
+      onReady: (worker, report) => {
+        if (this.#reports.length === 0) this.#keepReport(report);
+        this.#lanes.set(worker.id, this.dispatcher.attach(worker.id, worker.channel));
+      },
+      onMessage: (worker, message) => this.#onMessage(worker.id, message),
+      onRetire: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane)),
+      onUnreachable: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane)),
+      onLost: (worker, error, cause) => this.#onLost(worker.id, error, cause),
+      onDown: (isDown) => this.dispatcher.markDown(isDown),
+      heartbeat: {
+        hangTimeoutMs: areWorkersDebugged() ? 0 : config.hangTimeoutMs,
+        onStalled: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.stall(lane)),
+        onRecovered: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.recover(lane)),
+        describe: (worker, stack) => this.#describeHang(worker.id, stack),
+      },
+    });
+  }
+
+  /**
+   * Starts its workers and waits until all are ready.
+   *
+   * @throws RuntimeError `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` when they cannot boot; the signal's reason. Nothing is
+   *   left behind then.
+   */
+  static async start(
+    options: HandlerPoolOptions,
+    { signal }: { signal: AbortSignal },
+  ): Promise<HandlerPool> {
+    signal.throwIfAborted();
+    const pool = new HandlerPool(options);
+    const listening = new AbortController();
+    try {
+      const aborted = new Promise<never>((_, reject) => {
+        const fail = (): void => reject(toError(signal.reason));
+        signal.addEventListener("abort", fail, { once: true, signal: listening.signal });
+      });
+      await Promise.race([pool.#pool.start(), aborted]);
+    } catch (error) {
+      await pool.destroy();
+      throw error;
+    } finally {
+      listening.abort();
+    }
+    return pool;
+  }
+
+  /** The workers, for operators. */
+  get workers(): WorkerInfo[] {
+    return this.#pool.workers.map(({ id, pid, state: { kind } }) => {
+      const isSilent = kind === "ready" && this.#lanes.get(id)?.isSilent === true;
+      return { id, pid, state: isSilent ? "silent" : kind };
+    });
+  }
+
+  /** Makes the pool serve another generation. Its settings differ only where the pool's workers do not notice. */
+  adopt(config: Config): void {
+    this.#config = config;
+    this.#pool.limitMemory(memoryLimitOf(this.plan.name, config));
+  }
+
+  /** How many workers the pool is to have. */
+  get desired(): number {
+    return this.#pool.desired;
+  }
+
+  /** Adds or removes one worker; at least one stays. Returns the new number. */
+  resize(change: 1 | -1): number {
+    this.#least = this.#pool.resize(this.#least + change);
+    return this.#least;
+  }
+
+  /** The ready workers, as the dispatcher's lanes. */
+  get lanes(): Lane[] {
+    return [...this.#lanes.values()];
+  }
+
+  /** Returns the number by which the dispatcher and the workers call a route or fallback, in any generation. */
+  numberOf(scope: { kind: "route" | "fallback"; pattern: string }): RouteNumber {
+    const { kind, pattern } = scope;
+    const number = this.#numbers.get(kind === "route" ? pattern : toFallbackKey(pattern));
+    if (number !== undefined) return number;
+    throw new TypeError(`pool ${this.plan.name} has no ${kind} ${pattern}`);
+  }
+
+  /** Warnings of its workers about the modules that they load, one line each. */
+  get warnings(): readonly string[] {
+    return this.#warnings;
+  }
+
+  /** The workers' reports about routes, indexed by this pool's route numbers; `null` for routes of other pools. */
+  get reports(): readonly (RouteReport | null)[] {
+    return this.#reports;
+  }
+
+  /** Whether the pool can answer requests now: it has a ready worker. */
+  get isReady(): boolean {
+    return this.dispatcher.readyWorkers > 0;
+  }
+
+  /**
+   * Answers all admitted requests, each within its own timeout and streams to their end, then closes. The grace is for
+   * promises that handlers passed to `waitUntil`.
+   */
+  async retire(graceMs: number): Promise<void> {
+    await this.dispatcher.idle();
+    await this.close(graceMs);
+  }
+
+  /**
+   * Answers all admitted requests, then ends the workers. Requests that take longer than the grace fail with 503. Also
+   * ends a pool that is retiring, which has no deadline of its own.
+   */
+  async close(graceMs: number): Promise<void> {
+    const deadlineMs = performance.now() + graceMs;
+    // Requests that are cut off see it by `request.signal`. Their handlers have the rest of the grace to clean up.
+    const noticeMs = Math.min(SHUTDOWN_NOTICE_MS, graceMs / 10);
+    await settledWithin(this.dispatcher.idle(), graceMs - noticeMs);
+    this.dispatcher.close("ERR_DRAINING", { graceMs: this.#config.drainGraceMs });
+    await this.#pool.close(Math.max(0, deadlineMs - performance.now()));
+    await this.#release();
+  }
+
+  /** Ends the workers now. Their exchanges in flight fail. */
+  async destroy(): Promise<void> {
+    this.dispatcher.close("ERR_DRAINING");
+    await this.#pool.destroy();
+    await this.#release();
+  }
+
+  /** Gives the lease back. The workers are gone, so no process of this pool reads the generation's folder any more. */
+  async #release(): Promise<void> {
+    if (!this.#leased) return;
+    this.#leased = false;
+    await this.#leases.release(this.manifest.id);
+  }
+
+  /** Keeps the first worker's report: all workers of the pool load the same code. */
+  #keepReport({ routes, warnings }: WorkerReport): void {
+    this.#reports = routes;
+    this.#warnings = warnings;
+    this.#rules = new RuleBook(routes, this.#config);
+  }
+
+  #onMessage(workerId: WorkerId, message: ExchangeMessage): void {
+    const lane = this.#lanes.get(workerId);
+    if (lane !== undefined) this.dispatcher.receive(lane, message);
+  }
+
+  #loadOf(workerId: WorkerId): WorkerLoad {
+    const lane = this.#lanes.get(workerId);
+    return { requests: lane?.dispatched ?? 0, inFlight: lane?.inFlight.size ?? 0 };
+  }
+
+  #withLane(workerId: WorkerId, act: (lane: Lane) => void): void {
+    const lane = this.#lanes.get(workerId);
+    if (lane !== undefined) act(lane);
+  }
+
+  #describeHang(workerId: WorkerId, stack: readonly StackFrame[]): object {
+    const lane = this.#lanes.get(workerId);
+    if (lane === undefined) return {};
+    return describeHang(this.dispatcher.workOf(lane), {
+      stack,
+      manifest: this.manifest,
+      requestIdOf: (id) => this.#requestIdPrefix + id.toString(36),
+    });
+  }
+
+  /** Returns the fields that name a request in the log. */
+  #describe({ id, route, client, url }: Exchange): object {
+    return {
+      requestId: this.#requestIdPrefix + id.toString(36),
+      route: patternOf(this.manifest, route),
+      method: client.head.method,
+      path: new URL(url).pathname,
+    };
+  }
+
+  #onLost(workerId: WorkerId, error: RuntimeError, cause: LossCause): void {
+    const lane = this.#lanes.get(workerId);
+    if (lane === undefined) return;
+    this.#lanes.delete(workerId);
+    const loss = { code: "ERR_WORKER_EXITED", ownDoing: isOwnDoing(cause) } as const;
+    const { failed, replayed, firstFailed } = this.dispatcher.detach(lane, loss);
+    const fields = { workerId, cause, reason: error.message, replayed };
+    if (firstFailed !== null) {
+      const first = this.#describe(firstFailed);
+      this.#log.error({ ...fields, exchanges: failed, first }, "exchanges lost");
+    } else if (replayed > 0) this.#log.warn(fields, "exchanges go to another worker");
+  }
+}
+
+function patternOf({ routes, fallbacks }: Manifest, route: number): string {
+  const { pattern } = (route < 0 ? fallbacks[-1 - route] : routes[route]) ?? { pattern: "" };
+  return pattern;
+}
+
+/** Returns a key that no pattern of a route equals. */
+function toFallbackKey(pattern: string): string {
+  return `404 ${pattern}`;
+}
+
+function toSettings(options: HandlerPoolOptions): Omit<WorkerSettings, "workerId"> {
+  const { config, manifest, plan, requestIdPrefix } = options;
+  return {
+    generationDir: toGenerationDir(config.stateDir, manifest.id),
+    pool: plan.name,
+    mode: config.mode,
+    bootTimeoutMs: config.bootTimeoutMs,
+    requestIdPrefix,
+    bodyBufferBytes: config.bodyBufferBytes,
+    responseCreditBytes: config.responseBufferBytes,
+    logLevel: config.logLevel,
+    logFormat: config.logFormat,
+    logFile: config.logFile,
+  };
+}
+
+/** Returns the grace of a retiring worker: its exchanges in flight may take as long as any request. */
+function toRetireGraceMs({ drainGraceMs, requestTimeoutMs }: Config): number {
+  return Math.max(drainGraceMs, requestTimeoutMs);
+}
+
+function toRecycleLimits(config: Config, { memoryLimitBytes }: PoolPlan): RecycleLimits {
+  return {
+    requests: config.maxRequestsPerWorker,
+    requestsJitter: config.maxRequestsJitter,
+    ageMs: config.maxWorkerAgeMs,
+    idleMs: config.maxWorkerIdleMs,
+    memoryBytes: memoryLimitBytes,
+  };
+}
+
+function toError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}

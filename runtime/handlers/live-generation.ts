@@ -1,0 +1,269 @@
+import { setMaxListeners } from "node:events";
+import type { RouteNumber } from "../channel/messages.ts";
+import type { Config } from "../config/config.ts";
+import type { ClientSide } from "../http/client.ts";
+import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import { RuleBook, type RouteRules } from "../dispatch/route-rules.ts";
+import type { PoolChange } from "../control/operations.ts";
+import type { Manifest } from "../generation/manifest.ts";
+import { HandlerPool, type SharedParts } from "./handler-pool.ts";
+import { findReasons, planPools, type PoolPlan } from "../reload/pool-plan.ts";
+import { createMatcher, type Matcher } from "../route/match.ts";
+import type { ParsedTarget } from "../http/target-path.ts";
+
+export interface LiveGenerationOptions extends SharedParts {
+  config: Config;
+  /** The manifest of a generation that is leased. */
+  manifest: Manifest;
+  /**
+   * The generation that serves until now. Pools that the new one would start the same are kept. `null`: none serves.
+   */
+  previous: LiveGeneration | null;
+  /** Why all pools are replaced; `null`: only pools that differ are. */
+  renewAll: string | null;
+}
+
+/** Where requests of a route go. */
+interface Place {
+  readonly pool: HandlerPool;
+  readonly dispatcher: Dispatcher;
+  /** The route's number in the pool. */
+  readonly route: RouteNumber;
+  /** The rules of the pool's routes, under the config of this generation. */
+  readonly rules: RuleBook;
+}
+
+/**
+ * A generation that serves: its routes, and the pools that answer them.
+ *
+ * A pool passes on to the next generation if that needs the same workers. Pools that the next generation does not need
+ * retire.
+ */
+export class LiveGeneration {
+  readonly manifest: Manifest;
+  readonly config: Config;
+  readonly pools: ReadonlyMap<string, HandlerPool>;
+  /** The start of this generation, pool by pool: kept, replaced, added or removed. */
+  readonly changes: readonly PoolChange[];
+  /** Counts of the requests that this generation admits. */
+  counts = { requests: 0, errors: 0 };
+  readonly #match: Matcher;
+  readonly #routes: readonly Place[];
+  readonly #fallbacks: readonly Place[];
+
+  private constructor(
+    { manifest, config }: Pick<LiveGenerationOptions, "manifest" | "config">,
+    { pools, changes }: { pools: ReadonlyMap<string, HandlerPool>; changes: readonly PoolChange[] },
+  ) {
+    this.manifest = manifest;
+    this.config = config;
+    this.pools = pools;
+    this.changes = changes;
+    this.#match = createMatcher(manifest);
+    const books = new Map(
+      [...pools].map(([name, { reports }]) => [name, new RuleBook(reports, config)]),
+    );
+    this.#routes = manifest.routes.map(({ pattern, pool }) =>
+      this.#toPlace(pool, { kind: "route", pattern }, books),
+    );
+    this.#fallbacks = manifest.fallbacks.map(({ pattern, pool }) =>
+      this.#toPlace(pool, { kind: "fallback", pattern }, books),
+    );
+  }
+
+  /**
+   * Starts the pools that `previous` does not have, and waits until all their workers are ready.
+   *
+   * @throws RuntimeError `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` when they cannot boot; the signal's reason. All new
+   *   pools are closed then, and the pools of `previous` have not changed.
+   */
+  static async start(
+    options: LiveGenerationOptions,
+    { signal }: { signal: AbortSignal },
+  ): Promise<LiveGeneration> {
+    const { manifest, config, previous } = options;
+    const plans = planPools(manifest, config);
+    const reasons = new Map(plans.map((plan) => [plan.name, findReasonsToStart(plan, options)]));
+    const started = await startPools(
+      plans.filter(({ name }) => reasons.get(name) !== null),
+      { ...options, signal },
+    );
+    // Files that surround others are loaded by several pools, and told of once.
+    const warnings = new Set([...started.values()].flatMap((pool) => pool.warnings));
+    for (const warning of warnings) options.log.warn(warning);
+    const pools = new Map<string, HandlerPool>();
+    const changes: PoolChange[] = [];
+    for (const { name } of plans) {
+      const before = previous?.pools.get(name);
+      const after = started.get(name) ?? before;
+      if (after === undefined) continue;
+      pools.set(name, after);
+      const change = after === before ? "kept" : before === undefined ? "added" : "replaced";
+      const why = reasons.get(name) ?? [];
+      changes.push({ name, change, reasons: why, workers: after.desired });
+    }
+    for (const name of previous?.pools.keys() ?? []) {
+      if (!pools.has(name)) {
+        const why = ["no route uses it"];
+        changes.push({ name, change: "removed", reasons: why, workers: 0 });
+      }
+    }
+    return new LiveGeneration(options, { pools, changes });
+  }
+
+  /** Returns a generation without routes that is not on disk, to serve until the first real one. */
+  static empty(options: Pick<LiveGenerationOptions, "config">): LiveGeneration {
+    const { handlersDir: sourceDir } = options.config;
+    const manifest = { ...NO_HANDLERS, sourceDir };
+    return new LiveGeneration({ ...options, manifest }, { pools: new Map(), changes: [] });
+  }
+
+  get workerPids(): number[] {
+    return [...this.pools.values()].flatMap(({ workers }) => workers.map(({ pid }) => pid));
+  }
+
+  /** Whether a pool can answer now. A pool that is down concerns its own routes only. */
+  get isReady(): boolean {
+    return [...this.pools.values()].some(({ isReady }) => isReady);
+  }
+
+  /** Returns the methods that a route answers; `null`: any. */
+  methodsOf(route: number): readonly string[] | null {
+    const place = this.#routes[route];
+    return place?.pool.reports[place.route]?.methods ?? null;
+  }
+
+  /** Returns the routes for a person: methods (none: any), pattern, and the files that answer. */
+  describeRoutes(): { methods: readonly string[]; pattern: string; file: string }[] {
+    const { routes, modules } = this.manifest;
+    return routes.map(({ pattern, handlers }, number) => ({
+      methods: this.methodsOf(number) ?? [],
+      pattern,
+      file: handlers.map(({ module }) => modules[module]?.source ?? "").join(", "),
+    }));
+  }
+
+  /** Admits a request that a route or a fallback matches. Returns false if none does. */
+  admit(client: ClientSide, target: ParsedTarget): boolean {
+    const match = this.#match(target.pathname);
+    if (match === null) return false;
+    const isRoute = "route" in match;
+    const place = isRoute ? this.#routes[match.route] : this.#fallbacks[match.fallback];
+    if (place === undefined) return false;
+    this.counts.requests++;
+    const { dispatcher, route } = place;
+    const rules = place.rules.rulesOf(route, client.head.method);
+    if (rules.transfer !== null) client.limitTransfers(rules.transfer);
+    const { bodyLimitBytes, timeoutMs, buffering, reserved } = rules;
+    dispatcher.admit(client, {
+      route,
+      params: isRoute ? match.params : null,
+      url: client.head.origin + target.pathname + target.search,
+      bodyLimitBytes,
+      timeoutMs,
+      buffering,
+      reserved,
+    });
+    return true;
+  }
+
+  /** Returns the pool and the rules for a GET; `null`: no route or fallback matches. */
+  placeOf(target: ParsedTarget): {
+    pool: HandlerPool;
+    route: RouteNumber;
+    params: Record<string, string> | null;
+    rules: RouteRules;
+  } | null {
+    const match = this.#match(target.pathname);
+    if (match === null) return null;
+    const isRoute = "route" in match;
+    const place = isRoute ? this.#routes[match.route] : this.#fallbacks[match.fallback];
+    if (place === undefined) return null;
+    const { pool, route } = place;
+    const rules = place.rules.rulesOf(route, "GET");
+    return { pool, route, params: isRoute ? match.params : null, rules };
+  }
+
+  /** Tells whether its pools are exactly those of these plans. */
+  keepsAll(plans: readonly PoolPlan[]): boolean {
+    return (
+      plans.length === this.pools.size &&
+      plans.every((plan) => {
+        const pool = this.pools.get(plan.name);
+        return pool !== undefined && findReasons(pool.plan, plan).length === 0;
+      })
+    );
+  }
+
+  /** Ends the pools that the other generation does not have, for a generation that is given up before it served. */
+  async destroyNew(other: LiveGeneration | null): Promise<void> {
+    const own = [...this.pools].filter(([name, pool]) => other?.pools.get(name) !== pool);
+    await Promise.all(own.map(([, pool]) => pool.destroy()));
+  }
+
+  #toPlace(
+    name: string,
+    scope: { kind: "route" | "fallback"; pattern: string },
+    books: ReadonlyMap<string, RuleBook>,
+  ): Place {
+    const pool = this.pools.get(name);
+    const rules = books.get(name);
+    if (pool === undefined || rules === undefined) {
+      throw new TypeError(`no pool ${name} for ${scope.pattern}`);
+    }
+    return { pool, dispatcher: pool.dispatcher, route: pool.numberOf(scope), rules };
+  }
+}
+
+/** Returns the reasons to start a pool; `null`: the previous generation has the same one. */
+function findReasonsToStart(
+  plan: PoolPlan,
+  { previous, renewAll }: LiveGenerationOptions,
+): string[] | null {
+  const before = previous?.pools.get(plan.name);
+  if (before === undefined) return [previous === null ? "start" : "new pool"];
+  const reasons = findReasons(before.plan, plan);
+  if (reasons.length > 0) return reasons;
+  return renewAll === null ? null : [renewAll];
+}
+
+const NO_HANDLERS: Manifest = {
+  formatVersion: 2,
+  id: "none",
+  createdAt: new Date(0).toISOString(),
+  sourceDir: "",
+  modules: [],
+  routes: [],
+  fallbacks: [],
+  packages: "",
+  inputs: [],
+  warnings: [],
+};
+
+/** Starts all pools at the same time. If one fails, closes all of them. */
+async function startPools(
+  plans: readonly PoolPlan[],
+  options: LiveGenerationOptions & { signal: AbortSignal },
+): Promise<Map<string, HandlerPool>> {
+  const failing = new AbortController();
+  const signal = AbortSignal.any([options.signal, failing.signal]);
+  // One listener per pool: Node would report them as a leak.
+  setMaxListeners(0, signal);
+  const starting = plans.map(async (plan) => {
+    try {
+      return await HandlerPool.start({ ...options, plan }, { signal });
+    } catch (error) {
+      // The first failure is the reason for ending the others.
+      failing.abort(error);
+      throw error;
+    }
+  });
+  const settled = await Promise.allSettled(starting);
+  const started = settled.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+  if (started.length < plans.length) {
+    await Promise.all(started.map((pool) => pool.destroy()));
+    options.signal.throwIfAborted();
+    throw failing.signal.reason;
+  }
+  return new Map(started.map((pool) => [pool.plan.name, pool]));
+}

@@ -1,0 +1,156 @@
+import { randomBytes } from "node:crypto";
+import type { ExchangeId } from "../channel/messages.ts";
+import type { Config } from "../config/config.ts";
+import { findField } from "../http/find-field.ts";
+import type { HeadSetting } from "../http/head-limits.ts";
+import type { RefusedHead } from "../engine/uws/refuse-head.ts";
+import type { TransferSetting } from "../http/transfer-limits.ts";
+import type { UwsClientSide } from "../engine/uws/uws-client.ts";
+import { CHANGES_PATH } from "../lib/html-page.ts";
+import type { Logger } from "../log/log.ts";
+import { type AccessFacts, type AccessRules, toAccessEntry } from "../log/access-entry.ts";
+import type { AccessLog } from "../log/access-log.ts";
+import { createClientFields, NO_CLIENT_FIELDS } from "../log/client-fields.ts";
+import { Counters } from "./counters.ts";
+import { RefusedConnections } from "./refused-connections.ts";
+import { type RecentRequest, RecentRequests } from "../reload/recent-requests.ts";
+import { ServedCounts } from "../reload/served-counts.ts";
+
+export interface RequestLogOptions {
+  log: Logger;
+  /** Opens the access log: in the main log (`true`), or in a file of its own. */
+  createAccessLog: (target: true | string) => AccessLog;
+}
+
+/**
+ * Records finished requests: counts them, writes lines to both logs, and keeps recent ones for trying new workers.
+ * Changes nothing about the requests.
+ */
+export class RequestLog {
+  readonly counters: Counters = new Counters();
+  readonly served: ServedCounts = new ServedCounts();
+  /** Prefix of request ids. The exchange's id follows, in base 36. Two primaries never have the same prefix. */
+  readonly requestIdPrefix: string = `${randomBytes(5).toString("hex")}-`;
+  readonly #log: Logger;
+  readonly #refusedConnections: RefusedConnections;
+  readonly #createAccessLog: RequestLogOptions["createAccessLog"];
+  #accessLog: AccessLog | null = null;
+  /** Where the access log is open. */
+  #accessLogTarget: Config["accessLog"] = false;
+  #accessRules: AccessRules = { withQuery: false, withClient: false };
+  readonly #clientFields = createClientFields(findField);
+  /** Target whose access lines would fill the terminal of a developer; `null`: none. */
+  #unloggedTarget: string | null = null;
+  /** `null`: reloads do not try new workers with recent requests. */
+  #recent: RecentRequests | null = null;
+
+  constructor({ log, createAccessLog }: RequestLogOptions) {
+    this.#log = log;
+    this.#refusedConnections = new RefusedConnections(log);
+    this.#createAccessLog = createAccessLog;
+  }
+
+  /** The last safe requests, the most recent last. */
+  get recent(): readonly RecentRequest[] {
+    return this.#recent?.all ?? [];
+  }
+
+  /** Opens or closes the parts that the config asks for. */
+  useSettings({ mode, accessLog, accessLogFields, accessLogQuery, reloadProbe }: Config): void {
+    this.#unloggedTarget = mode === "development" ? CHANGES_PATH : null;
+    if (accessLog !== this.#accessLogTarget) {
+      this.#accessLog?.close();
+      this.#accessLog = accessLog === false ? null : this.#createAccessLog(accessLog);
+      this.#accessLogTarget = accessLog;
+    }
+    this.#accessRules = {
+      withQuery: accessLogQuery,
+      withClient: accessLogFields === "combined",
+    };
+    if (reloadProbe === 0) this.#recent = null;
+    else if (this.#recent?.most !== reloadProbe) this.#recent = new RecentRequests(reloadProbe);
+  }
+
+  /** Records a request whose response is complete, whose client left (status 499), or that was broken off (502). */
+  finished(client: UwsClientSide, status: number, bytes: number): void {
+    this.counters.finished(status);
+    if (status >= 500) this.served.failed(client.id);
+    if (this.#recent !== null) this.#recent.note(client, status, performance.now());
+    if (this.#accessLog === null || client.head.target === this.#unloggedTarget) return;
+    const { id, receivedMs, workerId: worker, limit, head } = client;
+    const { method, target, origin, fields, clientAddress } = head;
+    const { withClient } = this.#accessRules;
+    const { referer, userAgent } = withClient ? this.#clientFields(fields) : NO_CLIENT_FIELDS;
+    const hostAt = origin.indexOf("/") + 2;
+    this.#logAccess({
+      clientAddress,
+      scheme: hostAt === HTTPS_LENGTH ? "https" : "http",
+      host: origin.slice(hostAt),
+      method,
+      target,
+      status,
+      bytes,
+      // The turn's clock would give 0 for an answer within its turn.
+      durationMs: performance.now() - receivedMs,
+      worker,
+      limit,
+      requestId: this.#requestIdOf(id),
+      referer,
+      userAgent,
+    });
+  }
+
+  /** Records a client that was cut off for being slow. */
+  cut(client: UwsClientSide, cut: { setting: TransferSetting; value: number }): void {
+    this.counters.limit(cut.setting, client);
+    const { method, target, clientAddress } = client.head;
+    const [path] = target.split("?", 1);
+    const requestId = this.#requestIdOf(client.id);
+    this.#log.info({ requestId, method, path, clientAddress, ...cut }, "slow client cut off");
+  }
+
+  /** Records a connection that was refused. */
+  connectionRefused(maxConnections: number): void {
+    this.#refusedConnections.note(maxConnections);
+  }
+
+  /** Records a request that a setting refused. Its listener has counted it. */
+  limited(client: UwsClientSide, setting: HeadSetting | "maxRequestsPerAddress"): void {
+    this.#log.debug({ requestId: this.#requestIdOf(client.id), setting }, "request refused");
+  }
+
+  /** Records a head that was refused. No other method is called for it. */
+  headRefused(refused: RefusedHead): void {
+    const { clientAddress, scheme, method, target, status, reason, bodyBytes: bytes } = refused;
+    const requestId = this.#requestIdOf(refused.id);
+    this.counters.finished(status);
+    this.#log.debug({ requestId, status, reason }, "request refused");
+    this.#logAccess({
+      clientAddress,
+      scheme,
+      host: null,
+      method,
+      target,
+      status,
+      bytes,
+      requestId,
+      durationMs: performance.now() - refused.receivedMs,
+      worker: null,
+      limit: "malformed",
+      // The fields could not be parsed.
+      referer: undefined,
+      userAgent: undefined,
+    });
+  }
+
+  #logAccess(facts: AccessFacts): void {
+    this.#accessLog?.line(toAccessEntry(facts, this.#accessRules));
+  }
+
+  #requestIdOf(id: ExchangeId): string {
+    return this.requestIdPrefix + id.toString(36);
+  }
+}
+
+/** Length of `https://`. */
+const HTTPS_LENGTH = 8;

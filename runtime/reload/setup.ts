@@ -1,0 +1,22 @@
+import type { Config } from "../config/config.ts";
+import type { ServerCertificate } from "../tls/tls.ts";
+
+/** The operator's config and certificates, read and checked. Plain data. A reload replaces it as a whole. */
+export interface Setup {
+  config: Config;
+  /** The default certificate comes first; `null` when there is no TLS listener. */
+  certificates: readonly [ServerCertificate, ...ServerCertificate[]] | null;
+  /** Warnings for the operator, one line each: usable files that are probably not as intended. */
+  warnings: readonly string[];
+}
+
+/** Tells whether two setups serve the same certificates, in the same order. */
+export function haveSameCertificates(one: Setup, other: Setup): boolean {
+  return describeCertificates(one) === describeCertificates(other);
+}
+
+function describeCertificates({ certificates }: Setup): string {
+  return JSON.stringify(
+    certificates?.map(({ certPath, names, digest }) => [certPath, names, digest]) ?? null,
+  );
+}

@@ -1,0 +1,42 @@
+import type { ClientSide } from "../http/client.ts";
+import type { HandlerProblem } from "../handlers/handler-problem.ts";
+import { developmentPageFields, formatDevelopmentPage } from "../lib/html-page.ts";
+import { findField } from "../http/find-field.ts";
+
+/** Tells whether a user opens a page in a browser. Otherwise a program, or a page, requests a resource. */
+export function isNavigation({ method, fields }: ClientSide["head"]): boolean {
+  const mode = findField(fields, "sec-fetch-mode");
+  // Browsers send this field over HTTPS and to this machine. To another machine over HTTP they send `accept` only.
+  if (mode !== undefined) return mode === "navigate";
+  return method === "GET" && (findField(fields, "accept")?.includes("text/html") ?? false);
+}
+
+/** Shows the developer why the handlers do not serve. For development only. */
+export function answerHandlerProblem(client: ClientSide, problem: HandlerProblem): void {
+  answerDeveloper(client, { status: 500, ...problem });
+}
+
+/** Answers with a page for a navigation, or with text. For development only. */
+export function answerDeveloper(
+  client: ClientSide,
+  { status, title, content, text }: HandlerProblem & { status: number },
+): void {
+  const isPage = isNavigation(client.head);
+  const isGet = client.head.method === "GET";
+  const fields = { "content-type": isPage ? HTML : TEXT, ...developmentPageFields() };
+  client.respond({
+    status,
+    statusText: "",
+    fields: Object.entries(fields).flat().join("\n"),
+    body: isPage ? formatDevelopmentPage(title, content, { isGet }) : text,
+  });
+}
+
+/** Answers a page that asks whether the handlers were built since it was shown. For development only. */
+export function answerChanges(client: ClientSide, buildCount: number): void {
+  const fields = `content-type\n${TEXT}\ncache-control\nno-store`;
+  client.respond({ status: 200, statusText: "", fields, body: `${process.pid}.${buildCount}` });
+}
+
+const HTML = "text/html; charset=utf-8";
+const TEXT = "text/plain; charset=utf-8";

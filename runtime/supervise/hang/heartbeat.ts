@@ -1,0 +1,212 @@
+import { Kind, type PingNumber, type ToWorker, type WorkerId } from "../../channel/messages.ts";
+import { toDisplayPath } from "../../lib/display-path.ts";
+import { RuntimeError } from "../../lib/errors.ts";
+import type { Logger } from "../../log/log.ts";
+import { isUserCode, type SourcePosition, type StackFrame } from "../../lib/stack-frames.ts";
+import { examine } from "./examine.ts";
+import { judge, type Rhythm, toRhythm, type Verdict } from "./pulse.ts";
+
+/** Least time between log lines about silent workers: a busy machine would write one per second. */
+const SILENCE_LOG_MS = 10_000;
+
+/** Longest that a hung worker lives on while the primary examines it. */
+const EXAMINE_MS = 1_000;
+
+/** Most frames of a stack that are logged. */
+const LOGGED_FRAMES = 20;
+
+/** The parts of a worker that the heartbeat needs; `WorkerProcess` has them. */
+export interface Watched {
+  readonly id: WorkerId;
+  readonly pid: number;
+  readonly channel: { readonly receivedBytes: number; send(message: ToWorker): void };
+  giveUp(cause: "hung", error: RuntimeError): void;
+}
+
+export interface HeartbeatOptions<W extends Watched> {
+  log: Logger;
+  /** A worker that is silent for this long is hung, and killed; 0: none ever is. */
+  hangTimeoutMs: number;
+  /** Whether the primary can examine a hung worker: SIGUSR1 opens its inspector. */
+  canInspect: boolean;
+  /** The worker has been silent for a tick: it should get nothing new. */
+  onStalled: (worker: W) => void;
+  /** The worker sends again. Called once after each `onStalled`, unless the worker is lost before. */
+  onRecovered: (worker: W) => void;
+  /** Returns more log fields about a hung worker: its exchanges, and the code that blocks it. */
+  describe: (worker: W, stack: readonly StackFrame[]) => object;
+}
+
+/** The state of one worker. */
+interface Pulse {
+  verdict: Verdict;
+  /** Number of the last ping; 0: none yet. */
+  number: PingNumber;
+  isAwaited: boolean;
+  receivedBytes: number;
+  silentTicks: number;
+  /** When the unanswered ping was sent. */
+  pingedMs: number;
+  /** Aborts when the worker is lost. */
+  readonly gone: AbortController;
+}
+
+/**
+ * Pings workers each second, and kills workers that have been silent for too long.
+ *
+ * Any byte is a sign of life; a ping makes an idle worker send one. Each worker has at most one unanswered ping, so
+ * that none pile up while it does not read. The timer runs while there are workers to watch.
+ */
+export class Heartbeat<W extends Watched> {
+  readonly #options: HeartbeatOptions<W>;
+  readonly #rhythm: Rhythm;
+  readonly #pulses = new Map<W, Pulse>();
+  #timer: NodeJS.Timeout | undefined;
+  #silenceLoggedMs = -Infinity;
+  #silencesNotLogged = 0;
+
+  constructor(options: HeartbeatOptions<W>) {
+    this.#options = options;
+    this.#rhythm = toRhythm(options.hangTimeoutMs);
+  }
+
+  /** Watches a worker until `forget`. */
+  watch(worker: W): void {
+    this.#pulses.set(worker, {
+      verdict: "live",
+      number: 0,
+      isAwaited: false,
+      receivedBytes: worker.channel.receivedBytes,
+      silentTicks: 0,
+      pingedMs: 0,
+      gone: new AbortController(),
+    });
+    // Read first the bytes that came in while this process was busy: they may be the sign of life.
+    this.#timer ??= setInterval(() => setImmediate(this.#tick), this.#rhythm.tickMs).unref();
+  }
+
+  /** Stops watching a worker that is lost. */
+  forget(worker: W): void {
+    this.#pulses.get(worker)?.gone.abort();
+    this.#pulses.delete(worker);
+    if (this.#pulses.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Notes a worker's answer to a ping. An answer to an earlier ping says nothing about now. */
+  onPong(worker: W, number: PingNumber): void {
+    const pulse = this.#pulses.get(worker);
+    if (pulse === undefined || pulse.number !== number) return;
+    pulse.isAwaited = false;
+    this.#revive(worker, pulse);
+  }
+
+  readonly #tick = (): void => {
+    for (const [worker, pulse] of this.#pulses) {
+      if (pulse.verdict === "hung") continue;
+      const { receivedBytes } = worker.channel;
+      if (receivedBytes !== pulse.receivedBytes) {
+        pulse.receivedBytes = receivedBytes;
+        this.#revive(worker, pulse);
+      } else if (pulse.isAwaited) {
+        pulse.silentTicks++;
+        this.#judge(worker, pulse);
+      }
+      if (!pulse.isAwaited) this.#ping(worker, pulse);
+    }
+  };
+
+  #ping(worker: W, pulse: Pulse): void {
+    pulse.number++;
+    pulse.isAwaited = true;
+    pulse.pingedMs = performance.now();
+    worker.channel.send([Kind.ping, pulse.number]);
+  }
+
+  #judge(worker: W, pulse: Pulse): void {
+    const before = pulse.verdict;
+    pulse.verdict = judge(pulse.silentTicks, this.#rhythm.hangTicks);
+    if (pulse.verdict === before) return;
+    if (before === "live") {
+      this.#options.log.debug({ workerId: worker.id }, "worker is silent: it gets nothing new");
+      this.#options.onStalled(worker);
+    }
+    if (pulse.verdict === "hung") void this.#giveUp(worker, pulse);
+  }
+
+  #revive(worker: W, pulse: Pulse): void {
+    if (pulse.verdict === "stalled") {
+      pulse.verdict = "live";
+      this.#logSilence(worker, pulse);
+      this.#options.onRecovered(worker);
+    }
+    if (pulse.verdict === "live") pulse.silentTicks = 0;
+  }
+
+  #logSilence(worker: W, pulse: Pulse): void {
+    const nowMs = performance.now();
+    // By the clock, unless the clock ran on while the machine slept.
+    const mostMs = (pulse.silentTicks + 1) * this.#rhythm.tickMs;
+    const silentForMs = Math.round(Math.min(nowMs - pulse.pingedMs, mostMs));
+    if (nowMs - this.#silenceLoggedMs < SILENCE_LOG_MS) {
+      this.#silencesNotLogged++;
+      return;
+    }
+    const others = this.#silencesNotLogged;
+    this.#silenceLoggedMs = nowMs;
+    this.#silencesNotLogged = 0;
+    this.#options.log.warn(
+      { workerId: worker.id, silentForMs, ...(others > 0 && { silencesNotLogged: others }) },
+      "worker was silent: a handler blocked its event loop",
+    );
+  }
+
+  /** Examines and kills a hung worker. It does not react to anything else, SIGTERM included. */
+  async #giveUp(worker: W, pulse: Pulse): Promise<void> {
+    const { log, canInspect, describe } = this.#options;
+    const signal = AbortSignal.any([pulse.gone.signal, AbortSignal.timeout(EXAMINE_MS)]);
+    const { processState, stack } = await examine(worker.pid, { signal, canInspect });
+    if (pulse.gone.signal.aborted) return;
+    const silentForMs = pulse.silentTicks * this.#rhythm.tickMs;
+    const fields = {
+      workerId: worker.id,
+      workerPid: worker.pid,
+      silentForMs,
+      processState,
+      ...toStackFields(stack),
+    };
+    try {
+      log.error({ ...fields, ...describe(worker, stack) }, "worker hangs: killing it");
+    } catch (error) {
+      // A bug in the description must neither keep the worker alive nor end the primary.
+      log.error({ ...fields, err: error }, "worker hangs: killing it; its description failed");
+    }
+    const message = `Worker ${worker.id} hung: it sent nothing for ${silentForMs} ms`;
+    worker.giveUp("hung", new RuntimeError("ERR_HANDLER_TIMEOUT", message));
+  }
+}
+
+/** Returns where it hangs, in readable form; no fields when that is not known. */
+function toStackFields(stack: readonly StackFrame[]): object {
+  if (stack.length === 0) return {};
+  const blockedAt = stack.find(({ position }) => position !== null && isUserCode(position.file));
+  return {
+    ...(blockedAt?.position && { blockedAt: toPlace(blockedAt.position) }),
+    // As Node writes a stack.
+    stack: stack
+      .slice(0, LOGGED_FRAMES)
+      .map(({ name, position }) =>
+        position === null ? name : `${name ?? "(anonymous)"} (${toText(position)})`,
+      ),
+  };
+}
+
+/** Formats a place as in other messages. */
+function toPlace({ file, ...rest }: SourcePosition): string {
+  return toText({ file: toDisplayPath(file), ...rest });
+}
+
+function toText({ file, line, column }: SourcePosition): string {
+  return column === null ? `${file}:${line}` : `${file}:${line}:${column}`;
+}

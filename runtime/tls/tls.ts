@@ -1,0 +1,190 @@
+import { createHash, type X509Certificate } from "node:crypto";
+import { type FileHandle, open } from "node:fs/promises";
+import { RuntimeError } from "../lib/errors.ts";
+import { type CertificateFiles, findCertificateFiles } from "./certificate-files.ts";
+import { type CertificatePems, checkCertificate } from "./check-certificate.ts";
+import {
+  createDevelopmentCertificate,
+  isDevelopmentCertificate,
+} from "./development-certificate.ts";
+
+/** A certificate that was checked and can be served. Plain data. */
+export interface ServerCertificate extends CertificateFiles {
+  /** DNS names to serve it for: lower case, perhaps `*.example.com`, each in one certificate only. */
+  names: string[];
+  /** Unix time. */
+  notAfterMs: number;
+  /** Made by Edgicorn, or put there by the operator. */
+  origin: "development" | "operator";
+  /** Digest of both files. */
+  digest: string;
+}
+
+/** The certificates in `certs/`. Plain data. */
+export interface LoadedCertificates {
+  /** The first is the default: for clients that name no server, or one that no certificate is for. */
+  certificates: [ServerCertificate, ...ServerCertificate[]];
+  /** Whether the development certificate was made, or made anew, just now. */
+  created: boolean;
+  /** For the log: one line each. */
+  warnings: string[];
+}
+
+/**
+ * Loads the certificates of a folder; where there is none, makes one for `localhost`.
+ *
+ * `certificate-files.ts` says which files count. The default one is `default.crt`, else the only one that is not ours,
+ * else the first by name.
+ *
+ * @param certsDir Absolute.
+ * @throws ERR_CERTIFICATE whose message has one line per file that cannot be used.
+ */
+export async function loadCertificates(
+  certsDir: string,
+  { now = new Date() }: { now?: Date } = {},
+): Promise<LoadedCertificates> {
+  const loaded = await loadFolder(certsDir, now);
+  if (!needsDevelopmentCertificate(loaded.certificates, now)) return finish(loaded, false);
+  await createDevelopmentCertificate(certsDir, { now });
+  const again = await loadFolder(certsDir, now);
+  const warnings = [...new Set([...loaded.warnings, ...again.warnings])];
+  return finish({ ...again, warnings }, true);
+}
+
+/**
+ * Reads and checks the certificates of a folder, and makes none: there may be none in it.
+ *
+ * @param certsDir Absolute path.
+ * @throws ERR_CERTIFICATE as `loadCertificates` does.
+ */
+export function inspectCertificates(
+  certsDir: string,
+): Promise<{ certificates: ServerCertificate[]; warnings: string[] }> {
+  return loadFolder(certsDir, new Date());
+}
+
+/** Renewed so long before its end, at a start or reload. */
+const RENEW_MS = 30 * 24 * 3_600_000;
+
+interface LoadedFolder {
+  certificates: ServerCertificate[];
+  warnings: string[];
+}
+
+async function loadFolder(certsDir: string, now: Date): Promise<LoadedFolder> {
+  const { pairs, problems, warnings } = await findCertificateFiles(certsDir);
+  const certificates: ServerCertificate[] = [];
+  for (const files of pairs) {
+    const read = await readPems(files);
+    const checked = read.ok ? checkCertificate(read.pems, now) : read;
+    if (checked.ok && read.ok) {
+      certificates.push(describe(files, { ...checked, pems: read.pems }));
+      // A development certificate that is about to expire is made anew instead.
+      if (!isDevelopmentCertificate(checked.certificate)) warnings.push(...checked.warnings);
+      warnings.push(...read.warnings);
+    } else if (!checked.ok) {
+      problems.push(checked.problem);
+    }
+  }
+  if (problems.length > 0) throw new RuntimeError("ERR_CERTIFICATE", problems.join("\n"));
+  return { certificates, warnings };
+}
+
+function describe(
+  files: CertificateFiles,
+  {
+    certificate,
+    names,
+    pems,
+  }: { certificate: X509Certificate; names: string[]; pems: CertificatePems },
+): ServerCertificate {
+  return {
+    ...files,
+    names,
+    notAfterMs: Date.parse(certificate.validTo),
+    origin: isDevelopmentCertificate(certificate) ? "development" : "operator",
+    digest: createHash("sha256").update(pems.cert).update(pems.key).digest("hex"),
+  };
+}
+
+function needsDevelopmentCertificate(certificates: ServerCertificate[], now: Date): boolean {
+  return certificates.every(
+    ({ origin, name, notAfterMs }) =>
+      origin === "development" && name === "localhost" && notAfterMs - now.getTime() < RENEW_MS,
+  );
+}
+
+function finish({ certificates, warnings }: LoadedFolder, created: boolean): LoadedCertificates {
+  const [first, ...others] = certificates.toSorted((a, b) => rank(a) - rank(b));
+  if (first === undefined) {
+    // The certificate was made a moment ago.
+    throw new RuntimeError("ERR_CERTIFICATE", "Cannot load localhost.crt: it was just removed");
+  }
+  const repeated = dropRepeatedNames([first, ...others]);
+  return { certificates: [first, ...others], created, warnings: [...warnings, ...repeated] };
+}
+
+/** The first one is the default, and keeps a name that two have. Equal ones are sorted by name. */
+function rank({ name, origin }: ServerCertificate): number {
+  if (name === "default") return 0;
+  return origin === "operator" ? 1 : 2;
+}
+
+/** uWebSockets.js ignores the second certificate for a name without a word. */
+function dropRepeatedNames(byRank: readonly ServerCertificate[]): string[] {
+  const owners = new Map<string, ServerCertificate>();
+  const warnings: string[] = [];
+  for (const certificate of byRank) {
+    certificate.names = certificate.names.filter((name) => {
+      const owner = owners.get(name);
+      if (owner === undefined) {
+        owners.set(name, certificate);
+        return true;
+      }
+      if (certificate.origin === "operator") {
+        warnings.push(`${certificate.certPath} is not used for ${name}: ${owner.certPath} is`);
+      }
+      return false;
+    });
+  }
+  return warnings;
+}
+
+type ReadPems =
+  | { ok: true; pems: CertificatePems; warnings: string[] }
+  | { ok: false; problem: string };
+
+async function readPems({ certPath, keyPath }: CertificateFiles): Promise<ReadPems> {
+  const cert = await readPem(certPath);
+  if (!cert.ok) return cert;
+  const key = await readPem(keyPath);
+  if (!key.ok) return key;
+  const mode = (key.mode & 0o777).toString(8).padStart(4, "0");
+  return {
+    ok: true,
+    pems: { certPath, keyPath, cert: cert.content, key: key.content },
+    warnings:
+      (key.mode & OTHERS_MAY_READ) === 0 || process.platform === "win32"
+        ? []
+        : [`${keyPath} can be read by every user of this machine (mode ${mode}), expected 0600`],
+  };
+}
+
+const OTHERS_MAY_READ = 0o004;
+
+async function readPem(
+  path: string,
+): Promise<{ ok: true; content: Buffer; mode: number } | { ok: false; problem: string }> {
+  let file: FileHandle | null = null;
+  try {
+    file = await open(path);
+    // Of the opened file: the name may be a link, and may change.
+    const { mode } = await file.stat();
+    return { ok: true, content: await file.readFile(), mode };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { ok: false, problem: `Cannot read ${path}: ${reason}` };
+  } finally {
+    await file?.close();
+  }
+}

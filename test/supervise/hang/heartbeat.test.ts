@@ -1,0 +1,274 @@
+import assert from "node:assert/strict";
+import { describe, it, type TestContext } from "node:test";
+import { setImmediate as immediate } from "node:timers/promises";
+import pino from "pino";
+import { Kind, type ToWorker, type WorkerId } from "../../../runtime/channel/messages.ts";
+import { examine } from "../../../runtime/supervise/hang/examine.ts";
+import { Heartbeat, type Watched } from "../../../runtime/supervise/hang/heartbeat.ts";
+
+/** A worker that answers when the test says so. There is no such process, so nothing of it can be examined. */
+class FakeWorker implements Watched {
+  readonly id: WorkerId;
+  readonly pid = 0;
+  readonly pings: number[] = [];
+  receivedBytes = 0;
+  readonly channel: Watched["channel"];
+  /** Settles when it is given up. */
+  readonly givenUp: Promise<string>;
+  #onGivenUp: (message: string) => void = () => {};
+
+  constructor(id: number) {
+    this.id = id as WorkerId;
+    const bytes = (): number => this.receivedBytes;
+    this.channel = {
+      get receivedBytes() {
+        return bytes();
+      },
+      send: (message: ToWorker) => {
+        if (message[0] === Kind.ping) this.pings.push(message[1]);
+      },
+    };
+    this.givenUp = new Promise((resolve) => {
+      this.#onGivenUp = resolve;
+    });
+  }
+
+  giveUp(cause: "hung", error: Error): void {
+    this.#onGivenUp(`${cause}: ${error.message}`);
+  }
+}
+
+/** A heartbeat whose time is the test's, and what it told. */
+class Trial {
+  readonly events: string[] = [];
+  readonly logs: Record<string, unknown>[] = [];
+  readonly heartbeat: Heartbeat<FakeWorker>;
+  /** Immediates run at once; restore the real ones where the order counts. */
+  readonly immediates: { mock: { restore(): void } };
+  nowMs = 1_000;
+  readonly #t: TestContext;
+
+  constructor(
+    t: TestContext,
+    hangTimeoutMs = 4_000,
+    describeWork: () => object = () => ({ exchanges: 3 }),
+  ) {
+    this.#t = t;
+    t.mock.method(performance, "now", () => this.nowMs);
+    t.mock.timers.enable({ apis: ["setInterval"] });
+    // Not by the timers above: from Node 22 on, their tick() does not end after an interval was cleared that sets immediates.
+    this.immediates = t.mock.method(globalThis, "setImmediate", (act: () => void) => act());
+    this.heartbeat = new Heartbeat<FakeWorker>({
+      log: pino(
+        { level: "info" },
+        { write: (line) => this.logs.push(JSON.parse(line) as Record<string, unknown>) },
+      ),
+      hangTimeoutMs,
+      canInspect: false,
+      onStalled: ({ id }) => this.events.push(`stalled ${id}`),
+      onRecovered: ({ id }) => this.events.push(`recovered ${id}`),
+      describe: describeWork,
+    });
+  }
+
+  watch(id: number): FakeWorker {
+    const worker = new FakeWorker(id);
+    this.heartbeat.watch(worker);
+    return worker;
+  }
+
+  tick(count = 1): void {
+    for (let number = 0; number < count; number++) {
+      this.nowMs += 1_000;
+      this.#t.mock.timers.tick(1_000);
+    }
+  }
+
+  /** A pong comes in. */
+  answer(worker: FakeWorker): void {
+    worker.receivedBytes += 10;
+    this.heartbeat.onPong(worker, worker.pings.at(-1) ?? 0);
+  }
+}
+
+/** Takes longer than it takes to examine a worker. */
+async function examined(): Promise<void> {
+  const { signal } = new AbortController();
+  for (let number = 0; number < 5; number++) await examine(0, { signal, canInspect: false });
+}
+
+describe("Heartbeat", { timeout: 10_000 }, () => {
+  it("pings a worker that answers in each tick, and leaves it alone", (t) => {
+    const trial = new Trial(t);
+    const worker = trial.watch(1);
+    for (let number = 1; number <= 20; number++) {
+      trial.tick();
+      trial.answer(worker);
+    }
+    assert.deepEqual(
+      worker.pings,
+      Array.from({ length: 20 }, (_, index) => index + 1),
+    );
+    assert.deepEqual(trial.events, []);
+    assert.deepEqual(trial.logs, []);
+  });
+
+  it("tells of a worker that is silent for a tick, and when it speaks again", (t) => {
+    const trial = new Trial(t);
+    const worker = trial.watch(1);
+    trial.tick();
+    assert.deepEqual(trial.events, []);
+    trial.tick(2);
+    assert.deepEqual(trial.events, ["stalled 1"]);
+    // A worker that reads nothing is not sent one ping after the other.
+    assert.deepEqual(worker.pings, [1]);
+    trial.answer(worker);
+    assert.deepEqual(trial.events, ["stalled 1", "recovered 1"]);
+    const [line] = trial.logs;
+    assert.deepEqual([line?.["level"], line?.["workerId"], line?.["silentForMs"]], [40, 1, 2_000]);
+    trial.tick();
+    assert.deepEqual(worker.pings, [1, 2]);
+  });
+
+  it("takes any byte for a sign of life", (t) => {
+    const trial = new Trial(t);
+    const worker = trial.watch(1);
+    trial.tick(2);
+    for (let number = 0; number < 10; number++) {
+      worker.receivedBytes++;
+      trial.tick();
+    }
+    assert.deepEqual(trial.events, ["stalled 1", "recovered 1"]);
+    assert.deepEqual(worker.pings, [1]);
+  });
+
+  it("gives a hung worker up though it cannot say what that works on", async (t) => {
+    const trial = new Trial(t, 4_000, () => {
+      throw new TypeError("no such route");
+    });
+    const worker = trial.watch(1);
+    trial.tick(6);
+    assert.match(await worker.givenUp, /^hung/);
+    // What is rejected and not caught would end this process.
+    await examined();
+    const line = trial.logs.at(-1);
+    assert.deepEqual([line?.["level"], line?.["workerId"]], [50, 1]);
+    assert.match(JSON.stringify(line?.["err"]), /no such route/);
+  });
+
+  it("takes the answer to an earlier ping for nothing", (t) => {
+    const trial = new Trial(t);
+    const worker = trial.watch(1);
+    trial.tick();
+    trial.answer(worker);
+    trial.tick(2);
+    trial.heartbeat.onPong(worker, 1);
+    trial.heartbeat.onPong(worker, 99);
+    assert.deepEqual(trial.events, ["stalled 1"]);
+  });
+
+  it("gives up a worker that is silent for the timeout, once, and tells what is known", async (t) => {
+    const trial = new Trial(t);
+    const worker = trial.watch(1);
+    trial.tick(4);
+    assert.deepEqual(trial.logs, []);
+    trial.tick();
+    assert.equal(await worker.givenUp, "hung: Worker 1 hung: it sent nothing for 4000 ms");
+    // Too late.
+    trial.answer(worker);
+    trial.tick(10);
+    trial.heartbeat.forget(worker);
+    assert.deepEqual(worker.pings, [1]);
+    assert.deepEqual(trial.events, ["stalled 1"]);
+    assert.equal(trial.logs.length, 1);
+    const [{ level, msg, workerId, silentForMs, exchanges } = {} as Record<string, unknown>] =
+      trial.logs;
+    assert.deepEqual(
+      [level, msg, workerId, silentForMs, exchanges],
+      [50, "worker hangs: killing it", 1, 4_000, 3],
+    );
+  });
+
+  it("gives up nobody who only lost time, as when the machine slept", (t) => {
+    const trial = new Trial(t);
+    const worker = trial.watch(1);
+    trial.tick();
+    trial.nowMs += 3_600_000;
+    trial.tick();
+    trial.answer(worker);
+    assert.deepEqual(trial.events, ["stalled 1", "recovered 1"]);
+    assert.equal(trial.logs[0]?.["silentForMs"], 2_000);
+  });
+
+  it("reads what has come in before it judges", async (t) => {
+    const trial = new Trial(t);
+    // A turn of the event loop: timers, then what the sockets have, then immediates.
+    trial.immediates.mock.restore();
+    const worker = trial.watch(1);
+    trial.tick();
+    await immediate();
+    trial.tick();
+    trial.answer(worker);
+    await immediate();
+    assert.deepEqual(worker.pings, [1, 2]);
+    assert.deepEqual(trial.events, []);
+  });
+
+  it("never gives up without a timeout", (t) => {
+    const trial = new Trial(t, 0);
+    trial.watch(1);
+    trial.tick(10_000);
+    assert.deepEqual(trial.events, ["stalled 1"]);
+  });
+
+  it("judges each worker by itself", (t) => {
+    const trial = new Trial(t);
+    const [silent, other] = [trial.watch(1), trial.watch(2)];
+    for (let number = 0; number < 3; number++) {
+      trial.tick();
+      trial.answer(other);
+    }
+    assert.deepEqual(trial.events, ["stalled 1"]);
+    assert.deepEqual([silent.pings.length, other.pings.length], [1, 3]);
+  });
+
+  it("says nothing of a worker that is lost, and asks nobody when all are", async (t) => {
+    const trial = new Trial(t);
+    const [hung, stalled] = [trial.watch(1), trial.watch(2)];
+    trial.tick(3);
+    trial.answer(stalled);
+    trial.events.length = 0;
+    trial.logs.length = 0;
+    trial.tick(2);
+    const clear = t.mock.method(globalThis, "clearInterval");
+    // While it is examined.
+    trial.heartbeat.forget(hung);
+    assert.equal(clear.mock.callCount(), 0);
+    trial.heartbeat.forget(stalled);
+    assert.equal(clear.mock.callCount(), 1);
+    trial.answer(stalled);
+    trial.tick(100);
+    await examined();
+    assert.deepEqual(trial.events, ["stalled 2"]);
+    assert.deepEqual(trial.logs, []);
+    assert.deepEqual([hung.pings.length, stalled.pings.length], [1, 2]);
+    // And asks again when there is somebody.
+    const next = trial.watch(3);
+    trial.tick();
+    assert.deepEqual(next.pings, [1]);
+  });
+
+  it("writes few lines about silence, and counts those it leaves out", (t) => {
+    const trial = new Trial(t);
+    const worker = trial.watch(1);
+    for (let number = 0; number < 8; number++) {
+      trial.tick(2);
+      trial.answer(worker);
+    }
+    assert.equal(trial.events.length, 16);
+    assert.deepEqual(
+      trial.logs.map(({ silencesNotLogged }) => silencesNotLogged),
+      [undefined, 4],
+    );
+  });
+});
