@@ -31,7 +31,11 @@ const REMEMBERED_LENGTH = 512;
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-const DIGITS = /^\d+$/;
+/**
+ * A size that the library can count to. It takes 20 digits for another number and ends the response too early, so a later
+ * call for it ends the process.
+ */
+const LENGTH = /^\d{1,15}$/;
 
 /**
  * Fields that are ours to write: framing, the connection, the time (RFC 9110 sections 6.6.1, 7.6.1; RFC 9112 section
@@ -81,7 +85,7 @@ export function prepareFields(block: string): PreparedFields | null {
     const fieldValue = parts[at + 1] ?? "";
     if (!TOKEN.test(fieldName) || !VALUE.test(fieldValue)) return null;
     const lower = fieldName.toLowerCase();
-    if (lower === "content-length" && DIGITS.test(fieldValue)) contentLength = fieldValue;
+    if (lower === "content-length" && LENGTH.test(fieldValue)) contentLength = fieldValue;
     if (OURS.has(lower)) continue;
     if (name === "") {
       name = fieldName;

@@ -67,6 +67,9 @@ describe("prepareFields()", () => {
       ["content-length\n1, 1", null],
       ["content-length\n", null],
       ["content-length\n0x10", null],
+      ["content-length\n999999999999999", "999999999999999"],
+      // More than the library can count to.
+      ["content-length\n99999999999999999999", null],
     ];
     for (const [block, length] of cases) {
       assert.equal(prepareFields(block)?.contentLength, length, JSON.stringify(block));
