@@ -113,13 +113,14 @@ function readHead(head: string): PartHead {
   let disposition: string | null = null;
   let type = "text/plain";
   for (const line of head.split("\r\n")) {
-    const [, field, value = ""] = FIELD.exec(line) ?? [];
+    const [, field, rest = ""] = FIELD.exec(line) ?? [];
     if (field === undefined) {
       throw malformed(
         `found ${JSON.stringify(line)} in a part, expected a field such as "name: value"`,
       );
     }
     const name = field.toLowerCase();
+    const value = trimBlanks(rest);
     if (name === "content-disposition") disposition = value;
     else if (name === "content-type") type = value;
   }
@@ -137,7 +138,20 @@ function readHead(head: string): PartHead {
   return { name: toText(name), filename: filename === null ? null : toText(filename), type };
 }
 
-const FIELD = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*(.*?)[ \t]*$/;
+const FIELD = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):(.*)$/;
+
+/** A pattern for the blanks at the end would take a time that grows with the square of the blanks within the value. */
+function trimBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === SPACE || code === TAB;
+}
 
 /**
  * Reads `; name=value; name="value"`. Names in lower case; the first of two equal ones counts. Values are one character
