@@ -218,6 +218,8 @@ export class NodeExchange {
       {
         start: (controller) => {
           this.#output = controller;
+          // A copy: the application may reuse its memory, because its first writes are done already.
+          if (this.#parts.length > 0) controller.enqueue(joinParts(this.#take()));
         },
         pull: () => {
           this.#isWanted = true;

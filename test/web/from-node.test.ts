@@ -56,6 +56,13 @@ const CASES: readonly Case[] = [
   { name: "UTF-8 text", app: (_, res) => res.setHeader("content-type", "text/plain").end("zoë ✓") },
   { name: "half a surrogate pair", app: (_, res) => res.end("a\ud800b") },
   { name: "text with a blank line", app: (_, res) => res.end("a\r\n\r\nb") },
+  {
+    name: "memory that is used again once a write is done",
+    app: (_, res) => {
+      const memory = Buffer.alloc(1000, "a");
+      res.write(memory, () => res.end(memory.fill("b")));
+    },
+  },
   { name: "HEAD", method: "HEAD", app: (_, res) => res.end("hello") },
   {
     name: "HEAD with a length",
