@@ -17,6 +17,16 @@ export function noteFetched(response: Response): Response {
   return response;
 }
 
+/** Tells whether `fetch` has decoded the body with this stream. */
+export function isDecodedStream(body: unknown): boolean {
+  return typeof body === "object" && body !== null && decodedBodies.has(body);
+}
+
+/** Remembers that `fetch` has decoded the body with this stream: `clone()` makes new streams of one. */
+export function noteDecodedStream(body: unknown): void {
+  if (typeof body === "object" && body !== null) decodedBodies.add(body);
+}
+
 /**
  * Tells whether `fetch` has decoded the body of a response: the response of `fetch` itself, a clone of it, or one that
  * was made with its stream (`new Response(upstream.body, upstream)`).

@@ -1,4 +1,5 @@
 import { readAnyResponse, usedResponse, type ResponseParts } from "./any-response.ts";
+import { isDecodedStream, noteDecodedStream } from "./decoded-body.ts";
 import { formatFields } from "./fields.ts";
 import { createBodyMethods, type BodySource } from "./fixed-body.ts";
 import {
@@ -163,12 +164,10 @@ const members = Object.defineProperties(
     },
     clone(): unknown {
       const state = responseState(this);
-      if (state === undefined || state.real !== null) return native.clone.call(resolve(this));
+      if (state === undefined || state.real !== null) return cloneNative(this);
       const { body } = state;
       // With a stream, Node's way shows: the stream that was there is locked, and there are two new ones.
-      if (body !== null && (body.used || body.stream !== null)) {
-        return native.clone.call(resolve(this));
-      }
+      if (body !== null && (body.used || body.stream !== null)) return cloneNative(this);
       return createResponse({
         ...state,
         headers: state.headers === null ? null : new NativeHeaders(state.headers),
@@ -178,6 +177,18 @@ const members = Object.defineProperties(
   },
   Object.getOwnPropertyDescriptors(bodyMethods),
 );
+
+/** Clones with Node's own method. It gives both responses a new stream, decoded if the one before was. */
+function cloneNative(receiver: unknown): unknown {
+  const response = resolve(receiver);
+  const isDecoded =
+    response instanceof NativeResponse && isDecodedStream(native.body.call(response));
+  const clone = native.clone.call(response);
+  if (isDecoded) {
+    for (const each of [response, clone]) noteDecodedStream(native.body.call(each));
+  }
+  return clone;
+}
 
 /** Node's own object behind a fast one; anything else as it is, for Node to accept or refuse. */
 function resolve(receiver: unknown): unknown {

@@ -65,7 +65,7 @@ export function openForeignBody(body: unknown): ReadableStream<Uint8Array> | nul
   if (body === null || body === undefined) return null;
   // Chunks that are no bytes are refused when they are sent.
   if (body instanceof ReadableStream) return body as ReadableStream<Uint8Array>;
-  const source = readerOf(body) ?? iteratorOf(body);
+  const source = typeof body === "object" ? (readerOf(body) ?? iteratorOf(body)) : null;
   if (source === null) {
     throw new TypeError(
       `Cannot read the body of a response: found ${typeof body}, expected a stream`,

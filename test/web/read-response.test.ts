@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { describe, it } from "node:test";
 import { inspect } from "node:util";
+import { gzipSync } from "node:zlib";
 import { RuntimeError } from "../../runtime/lib/errors.ts";
 import { readResponse } from "../../runtime/web/fast-response.ts";
 import { installWebObjects } from "../../runtime/web/install.ts";
@@ -168,6 +169,38 @@ describe("readResponse()", () => {
     assert.equal(await textOf(parts?.body), "tea");
     const direct = await fetch(`http://127.0.0.1:${port}/`);
     assert.equal(await textOf(readResponse(direct)?.body), "tea");
+  });
+
+  it("drops the coding that fetch() has decoded, also of clones", async (t) => {
+    const zipped = gzipSync("tea");
+    const server = createServer((_request, response) => {
+      response.writeHead(200, { "content-encoding": "gzip", "x-a": "1" }).end(zipped);
+    });
+    await new Promise<void>((resolve) => {
+      server.listen(0, "127.0.0.1", resolve);
+    });
+    t.after(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const upstream = await fetch(`http://127.0.0.1:${port}/`);
+    const response = new Response(upstream.body, upstream);
+    const clone = response.clone();
+    const second = new Response(clone.clone().body, clone);
+    for (const each of [response, clone, second]) {
+      const parts = readResponse(each);
+      assert.match(parts?.fields ?? "", /x-a\n1/);
+      assert.doesNotMatch(parts?.fields ?? "", /content-encoding/);
+      assert.equal(await textOf(parts?.body), "tea");
+    }
+  });
+
+  it("names a foreign response's body that is no stream", () => {
+    const foreign = {
+      [Symbol.toStringTag]: "Response",
+      status: 200,
+      headers: new Map(),
+      body: "text",
+    };
+    assert.throws(() => readResponse(foreign), /found string, expected a stream/);
   });
 
   it("takes responses of Node's class, kept from before", async () => {
