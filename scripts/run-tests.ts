@@ -1,4 +1,4 @@
-// Runs a part of the tests: `unit` are those that start no process, `changed` those that reach a file that was changed.
+// Runs the tests: `all`, or a part of them. `unit` are those that start no process, `changed` those that reach a file that was changed.
 import { execFileSync, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -30,9 +30,10 @@ for (const run of runs) {
 }
 
 function pickFiles(): string[] {
+  if (part === "all") return testFiles();
   if (part === "unit") return testFiles().filter((file) => !startsProcesses(file));
   if (part === "changed") return testFiles().filter(isChanged(changedFiles()));
-  throw new TypeError(`Cannot run the tests "${part}": expected "unit" or "changed"`);
+  throw new TypeError(`Cannot run the tests "${part}": expected "all", "unit" or "changed"`);
 }
 
 function testFiles(): string[] {

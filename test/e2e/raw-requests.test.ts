@@ -60,7 +60,8 @@ async function run(
   const isLate = (): boolean => performance.now() - startMs > PATIENCE_MS;
   for (const [index, write] of writes.entries()) {
     if (typeof write === "object") {
-      while (statusesOf(text).length < index && !connection.closed && !isLate()) await delay(20);
+      const isDue = (): boolean => write.after?.test(text) ?? statusesOf(text).length >= index;
+      while (!isDue() && !connection.closed && !isLate()) await delay(20);
     } else if (index > 0) await delay(PAUSE_MS);
     if (!connection.closed) connection.send(typeof write === "string" ? write : write.later);
   }

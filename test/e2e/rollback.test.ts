@@ -158,7 +158,10 @@ describe("edgicorn rollback", { timeout: 240_000 }, () => {
   it("passes over what has the same code", async (t) => {
     const server = await startServer(t, { handlers: { "index.ts": INDEX }, workers: 1 });
     const { previous: first } = await ask<ReloadReport>(server, "reload");
-    assert.match(await refusal(server, "rollback"), /with other code than what serves/);
+    assert.match(
+      await refusal(server, "rollback"),
+      /found no earlier generation with different code/,
+    );
     write(server, "index.ts", INDEX.replace("one", "two"));
     const { previous: second } = await ask<ReloadReport>(server, "reload");
     await ask<ReloadReport>(server, "reload");

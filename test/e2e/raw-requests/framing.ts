@@ -417,7 +417,8 @@ export const CHUNKS: Row[] = [
     name: "a space before a chunk size, and an answer in chunks",
     send: [
       `${head("POST /stream HTTP/1.1", "Transfer-Encoding: chunked")} 28\r\n`,
-      { later: `XX${SMUGGLED}\r\n0\r\n\r\n` },
+      // Before the end of the answer, a second head would close the connection.
+      { later: `XX${SMUGGLED}\r\n0\r\n\r\n`, after: /\r\n0\r\n\r\n$/ },
     ],
     rfc: "400 closed",
     section: "9112 section 7.1",

@@ -11,8 +11,11 @@ export type Outcome = `${string}open` | `${string}closed` | "silent";
 /** One request, or several on one connection. */
 export interface Row {
   name: string;
-  /** One character per byte. Several writes are sent with a pause between them, or `later`: once all before it are answered. */
-  send: string | readonly (string | { readonly later: string })[];
+  /**
+   * One character per byte. Several writes are sent with a pause between them, or `later`: once all before it are
+   * answered, or once the bytes that came match `after`.
+   */
+  send: string | readonly (string | { readonly later: string; readonly after?: RegExp })[];
   /** The outcome that the RFC asks for, and where it does. */
   rfc: Outcome;
   section: string;
