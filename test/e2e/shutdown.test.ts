@@ -82,6 +82,40 @@ describe("SIGTERM", { timeout: 60_000 }, () => {
     assert.equal(server.accessLines.filter(({ status }) => status === 200).length, 4);
   });
 
+  it("answers a kept connection once more, also without a body", async (t) => {
+    const server = await startServer(t, {
+      handlers: FIXTURE_HANDLERS,
+      public: { "page.txt": "hello", "folder/index.html": "folder" },
+    });
+    const held = await holdRequest(server, "go");
+    const seen = "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT";
+    const cases = [
+      ["HEAD /page.txt HTTP/1.1", 200],
+      [`GET /page.txt HTTP/1.1\r\n${seen}`, 304],
+      ["GET /folder HTTP/1.1", 301],
+      ["HEAD /none HTTP/1.1", 404],
+    ] as const;
+    const open = await Promise.all(
+      cases.map(async ([head, status]) => {
+        const connection = await server.connect();
+        connection.send("GET /page.txt HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert.equal((await connection.response()).status, 200);
+        return { connection, head, status };
+      }),
+    );
+    server.kill("SIGTERM");
+    await untilStopping(server);
+    for (const { connection, head, status } of open) {
+      connection.send(`${head}\r\nHost: localhost\r\n\r\n`);
+      const last = await connection.response({ head: true });
+      assert.deepEqual([last.status, fieldOf(last, "connection")], [status, "close"], head);
+      assert.equal(await connection.untilClosed(), "");
+    }
+    held.release();
+    assert.equal((await held.connection.response()).status, 200);
+    assert.deepEqual(await server.exit, { code: 0, signal: null });
+  });
+
   it("lets a slow sender finish its request", async (t) => {
     const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
     const held = await holdRequest(server, "go");

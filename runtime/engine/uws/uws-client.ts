@@ -271,7 +271,7 @@ export class UwsClientSide implements ClientSide {
 
   /** @param options.cutsOff The connection is closed at once, although the client may still send. */
   #write(response: ResponseToWrite, { cutsOff } = { cutsOff: false }): void {
-    const { method, status, body } = response;
+    const { method, status, body, ending } = response;
     const hasBody = method !== "HEAD" && status !== 204 && status !== 304;
     const lingers = this.#bodyOpen && !cutsOff;
     const isWhole =
@@ -287,7 +287,11 @@ export class UwsClientSide implements ClientSide {
     // The caller lends the bytes for the duration of the call.
     const isLent = typeof body === "object" && this.#mustNotWriteNow;
     const kept = isLent && body !== null ? { ...response, body: new Uint8Array(body) } : response;
-    this.#whenNotReading(() => {
+    // Without a body the response is left open, and the connection closed at once. While the library parses, that would
+    // drop the response: the library sends it only when its callback returns.
+    const isBare = !hasBody || body === null || body.length === 0;
+    const mustWait = this.#mustNotWriteNow || (isBare && ending === "close" && this.#isParsed);
+    this.#when(!mustWait, () => {
       // Otherwise the rest of the body would not be read, and a client that sends all first would never see the answer.
       this.#reading?.letGo();
       const isLeftOpen = writeResponse(this.#res, kept);
@@ -303,7 +307,12 @@ export class UwsClientSide implements ClientSide {
    */
   get #mustNotWriteNow(): boolean {
     if (this.#door.secure && this.#bodyOpen) return true;
-    return this.#isLast && this.#parsedMs === this.#door.clock.now();
+    return this.#isLast && this.#isParsed;
+  }
+
+  /** The library has parsed some of the request in this turn of the event loop, and its callback may not have returned. */
+  get #isParsed(): boolean {
+    return this.#parsedMs === this.#door.clock.now();
   }
 
   /** Closes the connection once the client has sent its body, or has paused for too long: it may read only then. */
@@ -331,8 +340,9 @@ export class UwsClientSide implements ClientSide {
     });
   }
 
-  #whenNotReading(write: () => void): void {
-    if (!this.#mustNotWriteNow) {
+  /** Writes now, or in a turn of its own. */
+  #when(isNow: boolean, write: () => void): void {
+    if (isNow) {
       write();
       return;
     }
@@ -385,7 +395,7 @@ export class UwsClientSide implements ClientSide {
     };
     // Perhaps again: it may be receiving already.
     this.#door.onTransferStart(this);
-    this.#whenNotReading(() => writer.start());
+    this.#when(!this.#mustNotWriteNow, () => writer.start());
   }
 
   #linger(body: BodySource): LingeringBody {
