@@ -206,7 +206,7 @@ export class UwsClientSide implements ClientSide {
     }
     const announced = fields.contentLength === null ? null : Number(fields.contentLength);
     const lengthBytes = head.lengthBytes ?? announced;
-    const opening = isEventStream(head.fields) ? EVENT_STREAM_OPENING : null;
+    const opening = takesComments(head.fields) ? EVENT_STREAM_OPENING : null;
     this.#stream({ status, statusText, fields, lengthBytes, body, opening });
   }
 
@@ -454,8 +454,10 @@ export class UwsClientSide implements ClientSide {
   }
 }
 
-function isEventStream(fields: string): boolean {
-  return findField(fields, "content-type")?.startsWith("text/event-stream") === true;
+/** Whether a body is an event stream in plain text. Plain bytes before a coded one would break the client's decoder. */
+function takesComments(fields: string): boolean {
+  const isEventStream = findField(fields, "content-type")?.startsWith("text/event-stream") === true;
+  return isEventStream && findField(fields, "content-encoding") === undefined;
 }
 
 function refusalFields(retryAfterSeconds: number | undefined): string {
