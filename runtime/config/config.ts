@@ -34,7 +34,7 @@ import { RuntimeError } from "../lib/errors.ts";
 /** Everything that can be set, checked. Plain data, frozen: it travels to workers as it is. */
 export interface Config extends SettingFields {
   readonly mode: "production" | "development";
-  /** Fields that nobody has set as they are: they follow others, or the machine. A change of one is nobody's wish. */
+  /** Fields whose values are derived from other settings or from the machine. The operator did not ask for their changes. */
   readonly automatic: readonly AutomaticField[];
   /** Absolute path of the config file, or `null` if there is none. */
   readonly configFile: string | null;
@@ -309,15 +309,16 @@ function findLogFileProblems({ logFile, accessLog }: Config, origins: Origins): 
   return problems;
 }
 
-/** What must not lie in the public folder: whoever asks would get it. */
+/** Returns a problem for each secret file or folder in the public folder, which every client can read. */
 function findExposedPaths(config: Config, origins: Origins): string[] {
-  const { publicDir, configFile, logFile, accessLog } = config;
+  const { publicDir, configFile, envFiles, logFile, accessLog } = config;
   if (publicDir === null) return [];
   const secrets = [
     { path: config.handlersDir, what: "the handlers" },
     { path: config.certsDir, what: "the private keys" },
     { path: config.stateDir, what: "the compiled handlers" },
     ...(configFile === null ? [] : [{ path: configFile, what: "the config file" }]),
+    ...envFiles.map((path) => ({ path, what: "environment variables" })),
     ...(logFile === null ? [] : [{ path: logFile, what: "the log" }]),
     ...(typeof accessLog === "string" ? [{ path: accessLog, what: "the access log" }] : []),
   ];

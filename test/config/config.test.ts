@@ -395,6 +395,17 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
     );
   });
 
+  it("refuses to serve files of environment variables", async (t) => {
+    const cwd = project(t);
+    mkdirSync(join(cwd, "public"));
+    writeFileSync(join(cwd, "public/prod.env"), "DATABASE_PASSWORD=secret\n");
+    const found = await refusal(cwd, { env: { EDGICORN_ENV_FILE: "public/prod.env" } });
+    assert.ok(
+      found.includes(`public contains environment variables (${join(cwd, "public/prod.env")})`),
+      found,
+    );
+  });
+
   it("follows links before it says what the public folder contains", async (t) => {
     const cwd = project(t);
     mkdirSync(join(cwd, "public"));
