@@ -450,4 +450,26 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
         [...Object.keys(SETTINGS), ...FILE_SETTING_NAMES].join(", "),
     );
   });
+
+  it("names unknown keys, bad values and bad pools of a file together", async (t) => {
+    const values = { bodyLimits: 1, http: 70000, warmup: 1 };
+    const cwd = project(t, { "edgicorn.config.json": JSON.stringify(values) });
+    const lines = (await refusal(cwd, {})).split("\n");
+    assert.deepEqual(
+      lines.map((line) => line.split(", ")[0]),
+      [
+        "Cannot use bodyLimits in edgicorn.config.json: found an unknown key",
+        "Cannot use http in edgicorn.config.json: found 70000",
+        "Cannot use warmup in edgicorn.config.json: found 1",
+      ],
+    );
+  });
+
+  it("names unknown keys together with values that do not go together", async (t) => {
+    const cwd = project(t, { "edgicorn.config.json": '{ "bodyLimits": 1, "public": "away" }' });
+    assert.match(
+      await refusal(cwd, {}),
+      /^Cannot use bodyLimits in .+\nCannot use public in edgicorn\.config\.json: found no folder /,
+    );
+  });
 });
