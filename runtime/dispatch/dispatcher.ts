@@ -28,6 +28,7 @@ import { Settlement } from "./settlement.ts";
 import type { Spool } from "../bodies/spool.ts";
 import { WaitingLine } from "./waiting-line.ts";
 import { toWork, type Work } from "./work.ts";
+import type { TimeoutSetting } from "./route-rules.ts";
 
 /** How often the dispatcher checks the age of queued and dispatched exchanges. */
 const SWEEP_MS = 250;
@@ -173,6 +174,8 @@ export class Dispatcher {
       bodyLimitBytes: number;
       /** Longest that the handler may take before the client gets 504; 0: no limit. */
       timeoutMs: number;
+      /** The setting that gave it, for the log; default: `requestTimeout`. */
+      timeoutSetting?: TimeoutSetting;
       /** Where a body waits that is larger than the memory for it. */
       buffering: Buffering;
       /** The exchange goes before all others, and is admitted where others are refused. */

@@ -6,6 +6,7 @@ import type { RequestIntake } from "../bodies/request-intake.ts";
 import type { ResponseFeed } from "../bodies/response-feed.ts";
 import type { Fingerprint } from "../recovery/fingerprint.ts";
 import type { Lane } from "./lane.ts";
+import type { TimeoutSetting } from "./route-rules.ts";
 
 /**
  * The state of one request and its response.
@@ -53,6 +54,8 @@ export class Exchange {
   readonly url: string;
   /** Counts from the dispatch; 0: no timeout. */
   readonly timeoutMs: number;
+  /** The setting that gave it, for the log. */
+  readonly timeoutSetting: TimeoutSetting;
   readonly buffering: Buffering;
   /** The exchange goes before all others, and is admitted where others are refused. */
   readonly reserved: boolean;
@@ -79,6 +82,8 @@ export class Exchange {
       params: Record<string, string> | null;
       url: string;
       timeoutMs: number;
+      /** Default: `requestTimeout`. */
+      timeoutSetting?: TimeoutSetting;
       buffering: Buffering;
       reserved?: boolean;
     },
@@ -89,6 +94,7 @@ export class Exchange {
     this.params = to.params;
     this.url = to.url;
     this.timeoutMs = to.timeoutMs;
+    this.timeoutSetting = to.timeoutSetting ?? "requestTimeout";
     this.buffering = to.buffering;
     this.reserved = to.reserved === true;
   }

@@ -41,12 +41,12 @@ export class RequestTimeouts {
 
   #end(exchange: Exchange): void {
     const { log, settlement, counters, routes } = this.#options;
-    const { intake, timeoutMs, lane, client } = exchange;
+    const { intake, timeoutMs, timeoutSetting: setting, lane, client } = exchange;
     const fields = {
       ...routes.describe(exchange),
       workerId: lane?.workerId,
       timeoutMs,
-      setting: "requestTimeout",
+      setting,
     };
     counters.limit("requestTimeout", client);
     if (intake?.waitsForClient === true) {

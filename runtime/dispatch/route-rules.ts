@@ -3,11 +3,16 @@ import { type RouteSettings, toRouteSettings } from "../config/handler-settings.
 import type { Buffering } from "../bodies/buffering.ts";
 import type { TransferLimits } from "../http/client.ts";
 
+/** `timeoutMs` of a handler, or the server's `requestTimeout`. */
+export type TimeoutSetting = "timeoutMs" | "requestTimeout";
+
 /** The rules for a request once its route is known: from its handler, otherwise from the server's settings. */
 export interface RouteRules {
   readonly bodyLimitBytes: number;
   /** Longest time from dispatch to answer; 0: no limit. */
   readonly timeoutMs: number;
+  /** The setting that gave it, for the log. */
+  readonly timeoutSetting: TimeoutSetting;
   readonly buffering: Buffering;
   /** `null`: the server's own limits. */
   readonly transfer: TransferLimits | null;
@@ -55,6 +60,7 @@ function toRules(limits: RouteLimits | null, defaults: RouteSettings): RouteRule
   return {
     bodyLimitBytes,
     timeoutMs: requestTimeoutMs,
+    timeoutSetting: typeof limits?.timeoutMs === "number" ? "timeoutMs" : "requestTimeout",
     buffering: { bodyBufferBytes, bodyOverflow, responseOverflow },
     transfer: isOwn ? transfer : null,
     reserved: limits?.reserved ?? false,

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type {
   ExchangeMessage,
   RouteNumber,
@@ -23,6 +24,7 @@ import type { Logger } from "../log/log.ts";
 import type { Counters } from "../observe/counters.ts";
 import type { GenerationLeases } from "../reload/generation-leases.ts";
 import { memoryLimitOf, type PoolPlan } from "../reload/pool-plan.ts";
+import { toDisplayPath } from "../lib/display-path.ts";
 import { settledWithin } from "../lib/settled-within.ts";
 import type { StackFrame } from "../lib/stack-frames.ts";
 import { areWorkersDebugged } from "../supervise/fork-worker.ts";
@@ -311,6 +313,7 @@ export class HandlerPool {
     return {
       requestId: this.#requestIdPrefix + id.toString(36),
       route: patternOf(this.manifest, route),
+      handler: handlerOf(this.manifest, route, client.head.method),
       method: client.head.method,
       path: new URL(url).pathname,
     };
@@ -333,6 +336,23 @@ export class HandlerPool {
 function patternOf({ routes, fallbacks }: Manifest, route: number): string {
   const { pattern } = (route < 0 ? fallbacks[-1 - route] : routes[route]) ?? { pattern: "" };
   return pattern;
+}
+
+/** Returns the file that answers a method of a route, as messages name it. */
+function handlerOf(
+  { sourceDir, modules, routes, fallbacks }: Manifest,
+  route: number,
+  method: string,
+): string {
+  const named = method === "HEAD" ? "GET" : method;
+  const handlers = routes[route]?.handlers ?? [];
+  const answering =
+    handlers.find((handler) => handler.method === named) ??
+    handlers.find((handler) => handler.method === null) ??
+    handlers[0];
+  const module = route < 0 ? fallbacks[-1 - route]?.module : answering?.module;
+  const source = module === undefined ? undefined : modules[module]?.source;
+  return source === undefined ? "" : toDisplayPath(join(sourceDir, source));
 }
 
 /** Returns a key that no pattern of a route equals. */

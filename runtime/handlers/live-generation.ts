@@ -154,13 +154,14 @@ export class LiveGeneration {
     const { dispatcher, route } = place;
     const rules = place.rules.rulesOf(route, client.head.method);
     if (rules.transfer !== null) client.limitTransfers(rules.transfer);
-    const { bodyLimitBytes, timeoutMs, buffering, reserved } = rules;
+    const { bodyLimitBytes, timeoutMs, timeoutSetting, buffering, reserved } = rules;
     dispatcher.admit(client, {
       route,
       params: isRoute ? match.params : null,
       url: client.head.origin + target.pathname + target.search,
       bodyLimitBytes,
       timeoutMs,
+      timeoutSetting,
       buffering,
       reserved,
     });

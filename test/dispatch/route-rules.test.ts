@@ -34,6 +34,7 @@ const NOTHING: RouteLimits = {
 const PLAIN = {
   bodyLimitBytes: 1_000,
   timeoutMs: 60_000,
+  timeoutSetting: "requestTimeout",
   buffering: BUFFERING,
   transfer: null,
   reserved: false,
@@ -72,6 +73,7 @@ describe("RuleBook", () => {
     assert.deepEqual(book.rulesOf(0, "GET"), {
       ...PLAIN,
       timeoutMs: 0,
+      timeoutSetting: "timeoutMs",
       transfer: { bodyTimeoutMs: 50_000, minBodyRateBytesPerSecond: 240, sendTimeoutMs: 0 },
       reserved: true,
     });

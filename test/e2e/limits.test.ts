@@ -181,8 +181,9 @@ describe("limits of a handler's own", { timeout: 30_000 }, () => {
     const server = await startServer(t, { handlers });
     const [never, later] = await Promise.all([server.fetch("/never"), server.fetch("/later")]);
     assert.deepEqual([never.status, await later.text()], [504, "one two"]);
-    const line = await server.until(({ setting }) => setting === "requestTimeout");
+    const line = await server.until(({ setting }) => setting === "timeoutMs");
     assert.deepEqual([line["level"], line["path"]], ["error", "/never"]);
+    assert.match(String(line["handler"]), /handlers\/never\.ts$/);
     await server.until(({ msg }) => msg === "TimeoutError");
   });
 
@@ -196,7 +197,7 @@ describe("limits of a handler's own", { timeout: 30_000 }, () => {
     const connection = await server.connect();
     connection.send(halfSent("/"));
     assert.equal((await connection.response()).status, 408);
-    const line = await server.until(({ setting }) => setting === "requestTimeout");
+    const line = await server.until(({ setting }) => setting === "timeoutMs");
     assert.deepEqual([line["level"], line["path"], line["receivedBytes"]], ["info", "/", 1]);
   });
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { eventually } from "../helpers/eventually.ts";
@@ -198,6 +199,7 @@ describe("SIGTERM", { timeout: 60_000 }, () => {
     assert.deepEqual(warning["first"], {
       requestId: line?.["requestId"],
       route: "/never-answers",
+      handler: join(FIXTURE_HANDLERS, "never-answers.ts"),
       method: "GET",
       path: "/never-answers",
     });

@@ -73,5 +73,9 @@ describe("the only worker of a pool, after a crash", { timeout: 30_000 }, () => 
     const refusals = server.logs.filter(({ code }) => code === "ERR_QUARANTINED");
     // The crash with all of them, and one for each answer but the last.
     assert.deepEqual([exits.length, refusals.length], [poisoned.length, 1]);
+    const lost = server.logs.find(({ msg }) => msg === "exchanges lost");
+    for (const named of [refusals[0], lost?.["first"]]) {
+      assert.match(JSON.stringify(named), /"handler":"[^"]*handlers\/poison\.ts"/);
+    }
   });
 });
