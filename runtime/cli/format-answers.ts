@@ -35,7 +35,11 @@ export function formatGenerations(generations: readonly GenerationInfo[]): strin
     String(generation.routes),
     String(generation.requests),
     String(generation.errors),
-    generation.rollback ? `${generation.state}, rollback goes here` : generation.state,
+    [
+      generation.state,
+      ...(generation.mode === "development" ? ["built by dev"] : []),
+      ...(generation.rollback ? ["rollback goes here"] : []),
+    ].join(", "),
   ]);
   const head = ["id", "created", "code", "routes", "requests", "errors", "state"];
   return `${formatTable([head, ...rows]).join("\n")}\n`;

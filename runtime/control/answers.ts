@@ -40,6 +40,8 @@ export const generationsSchema: z.ZodMiniType<GenerationInfo[]> = z.array(
   z.object({
     id: z.string(),
     createdAt: z.string(),
+    // Servers of earlier versions do not tell it.
+    mode: z._default(z.enum(["production", "development"]), "production"),
     routes: z.number(),
     code: z.string(),
     state: z.enum(["serving", "shared", "retiring", "stored"]),

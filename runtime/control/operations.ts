@@ -55,6 +55,8 @@ export interface GenerationInfo {
   id: string;
   /** RFC 3339. */
   createdAt: string;
+  /** `development`: `edgicorn dev` built it, and a production server does not roll back to it. */
+  mode: "production" | "development";
   routes: number;
   /** Hash of its code: equal for two that were built of the same handlers and packages. */
   code: string;

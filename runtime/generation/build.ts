@@ -106,6 +106,7 @@ async function fillDraft(
     formatVersion: 2,
     id: draft.id,
     createdAt: new Date().toISOString(),
+    mode,
     sourceDir,
     modules: await describeModules(table.modules, { compiled, finder, draft, sourceDir, tsconfig }),
     routes,

@@ -5,7 +5,7 @@ import { RuntimeError } from "../lib/errors.ts";
 import { hashCode } from "./hash-code.ts";
 import { createGenerationId, isGenerationId } from "./generation-id.ts";
 import { isLeased } from "./lease.ts";
-import { loadManifest } from "./manifest.ts";
+import { loadManifest, type Manifest } from "./manifest.ts";
 
 /** A folder that a generation is built in. Ends by `publish` or `discard`. */
 export interface Draft {
@@ -57,6 +57,8 @@ export interface StoredGeneration {
   id: string;
   /** RFC 3339. */
   createdAt: string;
+  /** `development`: `edgicorn dev` built it. */
+  mode: Manifest["mode"];
   routes: number;
   /** Hash of its code: equal for two that do the same. */
   code: string;
@@ -72,8 +74,8 @@ export async function listGenerations(stateDir: string): Promise<StoredGeneratio
     ids.map(async (id) => {
       const manifest = await loadManifest(toGenerationDir(stateDir, id)).catch(() => null);
       if (manifest === null) return [];
-      const { createdAt, routes } = manifest;
-      return [{ id, createdAt, routes: routes.length, code: hashCode(manifest) }];
+      const { createdAt, mode, routes } = manifest;
+      return [{ id, createdAt, mode, routes: routes.length, code: hashCode(manifest) }];
     }),
   );
   return found.flat();

@@ -14,6 +14,8 @@ export interface Manifest {
   id: string;
   /** RFC 3339, UTC. */
   createdAt: string;
+  /** How it was built: `development` by `edgicorn dev`. A production server does not roll back to such a build. */
+  mode: "development" | "production";
   /** Absolute path of the handlers folder it was built from. */
   sourceDir: string;
   modules: ManifestModule[];
@@ -89,8 +91,9 @@ export async function loadManifest(dir: string): Promise<Manifest> {
   }
   const problem = findProblem(value);
   if (problem !== null) throw unusable(path, problem);
-  // findProblem has looked at every field.
-  return value as Manifest;
+  // findProblem has looked at every field. Manifests of earlier versions do not name a mode.
+  const manifest = value as Omit<Manifest, "mode"> & Partial<Manifest>;
+  return { ...manifest, mode: manifest.mode ?? "production" };
 }
 
 /** Describes why a value is no manifest; `null` if it is one. Hand-written: workers load this, and start fast. */
@@ -104,6 +107,7 @@ function findProblem(value: unknown): string | null {
   const checks = {
     id: isText(value["id"]),
     createdAt: isText(value["createdAt"]),
+    mode: [undefined, "development", "production"].some((mode) => mode === value["mode"]),
     sourceDir: isText(value["sourceDir"]),
     modules: isListOf(modules, isModule),
     routes: isListOf(routes, (route) => isRoute(route, count)),

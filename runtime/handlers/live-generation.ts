@@ -232,6 +232,7 @@ const NO_HANDLERS: Manifest = {
   formatVersion: 2,
   id: "none",
   createdAt: new Date(0).toISOString(),
+  mode: "development",
   sourceDir: "",
   modules: [],
   routes: [],

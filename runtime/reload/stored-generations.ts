@@ -102,7 +102,8 @@ export class StoredGenerations {
    * Finds the generation for a rollback.
    *
    * @param wanted Id of a generation; `undefined`: the last one that served with different code, also before a restart.
-   * @throws RuntimeError `ERR_HANDLER_LOAD` when there is no such generation or it serves already.
+   * @throws RuntimeError `ERR_HANDLER_LOAD` when there is no such generation, it serves already, or `edgicorn dev`
+   *   built it and this server runs in production.
    */
   async find(wanted: string | undefined, current: Manifest): Promise<string> {
     if (wanted === current.id) {
@@ -112,30 +113,40 @@ export class StoredGenerations {
       );
     }
     const all = await this.list();
+    const targets = this.#targetsOf(all);
     const found =
       wanted === undefined
         ? this.findBefore(all, current)
-        : all.find(({ id }) => id === wanted)?.id;
+        : targets.find(({ id }) => id === wanted)?.id;
     if (found !== undefined) return found;
-    const others = all.filter(({ id }) => id !== current.id).map(({ id }) => id);
+    const others = targets.filter(({ id }) => id !== current.id).map(({ id }) => id);
     const expected =
-      others.length === 0
-        ? "and there is no other generation on disk"
-        : `expected one of ${others.join(", ")}`;
+      others.length > 0
+        ? `expected one of ${others.join(", ")}`
+        : all.length > targets.length
+          ? "and edgicorn dev built the others on disk"
+          : "and there is no other generation on disk";
+    const isStored = all.some(({ id }) => id === wanted);
     throw new RuntimeError(
       "ERR_HANDLER_LOAD",
       wanted === undefined
         ? `Cannot roll back: found no earlier generation with different code, ${expected}`
-        : `Cannot roll back to ${wanted}: it is not on disk, ${expected}`,
+        : `Cannot roll back to ${wanted}: ${isStored ? "edgicorn dev built it" : "it is not on disk"}, ${expected}`,
     );
   }
 
   /** Returns the target of a rollback without an id, of the generations on disk. */
   findBefore(all: readonly StoredGeneration[], current: Manifest): string | undefined {
     const code = hashCode(current);
-    const served = this.#findServed(all, code);
+    const targets = this.#targetsOf(all);
+    const served = this.#findServed(targets, code);
     // Without a history, take the newest older generation with different code.
-    return served ?? all.find((stored) => stored.code !== code && stored.id < current.id)?.id;
+    return served ?? targets.find((stored) => stored.code !== code && stored.id < current.id)?.id;
+  }
+
+  /** Returns the generations that a rollback may go to: in production, no experiment of development. */
+  #targetsOf(all: readonly StoredGeneration[]): readonly StoredGeneration[] {
+    return this.#mode === "production" ? onlyProduction(all) : all;
   }
 
   /** Leases a generation for the task. Gives the lease back if the task fails. */
@@ -165,7 +176,7 @@ export class StoredGenerations {
   }
 
   /**
-   * Leases the rollback target for this code. Never rejects.
+   * Leases the rollback target of production for this code. Never rejects.
    *
    * @param options.also The generation that serves, or did last. It becomes the rollback target if the next build has
    *   different code. After a restart no pool has a lease on it.
@@ -174,9 +185,10 @@ export class StoredGenerations {
     try {
       const all = await this.list();
       const isStored = all.some(({ id }) => id === also);
-      const spares = [this.#findServed(all, code), isStored ? also : undefined].filter(
-        (id) => id !== undefined,
-      );
+      const spares = [
+        this.#findServed(onlyProduction(all), code),
+        isStored ? also : undefined,
+      ].filter((id) => id !== undefined);
       for (const spare of spares) await this.leases.take(spare);
       await this.releaseSpares();
       this.#spares = spares;
@@ -208,4 +220,8 @@ export class StoredGenerations {
       this.#log.warn({ err: error }, "cannot remove old generations");
     }
   }
+}
+
+function onlyProduction(all: readonly StoredGeneration[]): readonly StoredGeneration[] {
+  return all.filter(({ mode }) => mode === "production");
 }

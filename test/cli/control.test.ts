@@ -28,6 +28,7 @@ const REPORT: ReloadReport = {
 const GENERATION: GenerationInfo = {
   id: "a",
   createdAt: "2026-01-01T00:00:00.000Z",
+  mode: "production",
   routes: 3,
   state: "stored",
   requests: 0,

@@ -35,6 +35,7 @@ const GENERATIONS: GenerationInfo[] = [
   {
     id: "20260102-000000000000-bbbbbbbb",
     createdAt: "2026-01-02T00:00:00.000Z",
+    mode: "development",
     routes: 12,
     state: "serving",
     requests: 1234,
@@ -45,6 +46,7 @@ const GENERATIONS: GenerationInfo[] = [
   {
     id: "20260101-000000000000-aaaaaaaa",
     createdAt: "2026-01-01T00:00:00.000Z",
+    mode: "production",
     routes: 3,
     state: "stored",
     requests: 0,
@@ -124,7 +126,7 @@ describe("formatGenerations()", () => {
       formatGenerations(GENERATIONS),
       [
         "id                              created                   code      routes  requests  errors  state",
-        "20260102-000000000000-bbbbbbbb  2026-01-02T00:00:00.000Z  0123abcd  12      1234      5       serving",
+        "20260102-000000000000-bbbbbbbb  2026-01-02T00:00:00.000Z  0123abcd  12      1234      5       serving, built by dev",
         "20260101-000000000000-aaaaaaaa  2026-01-01T00:00:00.000Z  4567cdef  3       0         0       stored, rollback goes here",
         "",
       ].join("\n"),

@@ -155,6 +155,36 @@ describe("edgicorn rollback", { timeout: 240_000 }, () => {
     assert.equal((await ask<ReloadReport>(again, "rollback", ...stateDir)).generation, good);
   });
 
+  it("is refused after the first start where edgicorn dev built all else, which generations tells", async (t) => {
+    const options = { handlers: { "index.ts": INDEX }, workers: 1 };
+    const tried = await startServer(t, { ...options, command: "dev" });
+    const stateDir = ["--state-dir", join(tried.dir, ".edgicorn")];
+    write(tried, "index.ts", INDEX.replace("one", "two"));
+    await ask<ReloadReport>(tried, "reload");
+    const [experiment] = storedBy(tried).ids.toReversed();
+    tried.kill("SIGTERM");
+    await tried.exit;
+
+    write(tried, "index.ts", INDEX.replace("one", "three"));
+    const { handlersDir: handlers } = tried;
+    const server = await startServer(t, { handlers, workers: 1, flags: stateDir });
+    assert.match(
+      await refusal(server, "rollback", ...stateDir),
+      /found no earlier generation with different code, and edgicorn dev built the others on disk/,
+    );
+    assert.match(
+      await refusal(server, "rollback", String(experiment), ...stateDir),
+      /Cannot roll back to .*: edgicorn dev built it/,
+    );
+    const [now, ...others] = await ask<GenerationInfo[]>(server, "generations", ...stateDir);
+    assert.equal(now?.mode, "production");
+    assert.ok(others.length > 0);
+    for (const { mode, rollback } of others) {
+      assert.deepEqual([mode, rollback], ["development", false]);
+    }
+    assert.equal(await textOf(server), "200 three");
+  });
+
   it("passes over what has the same code", async (t) => {
     const server = await startServer(t, { handlers: { "index.ts": INDEX }, workers: 1 });
     const { previous: first } = await ask<ReloadReport>(server, "reload");
@@ -216,6 +246,7 @@ describe("edgicorn generations", { timeout: 60_000 }, () => {
       {
         id: second,
         createdAt: "",
+        mode: "production",
         routes: 2,
         code: before.code,
         state: "serving",

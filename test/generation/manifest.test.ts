@@ -12,6 +12,7 @@ const manifest: Manifest = {
   formatVersion: 2,
   id: "20260131-235959123456-9f86d081",
   createdAt: "2026-01-31T23:59:59.123Z",
+  mode: "development",
   sourceDir: "/srv/handlers",
   modules: [{ source: "a.ts", compiled: "modules/0-a.js", hash: "00", usesPackages: false }],
   routes: [
@@ -44,6 +45,12 @@ describe("loadManifest()", () => {
     );
   });
 
+  it("takes the manifest of an earlier version, which names no mode, for one of production", async (t) => {
+    const text = JSON.stringify({ ...manifest, mode: undefined });
+    const loaded = await loadManifest(await createGeneration(t, text));
+    assert.deepEqual(loaded, { ...manifest, mode: "production" });
+  });
+
   const broken: [name: string, text: string | null, message: RegExp][] = [
     ["a missing file", null, /ENOENT/],
     ["half a file", JSON.stringify(manifest).slice(0, 100), /JSON/],
@@ -54,12 +61,17 @@ describe("loadManifest()", () => {
       /format version 1, expected 2$/,
     ],
     ...Object.keys(manifest)
-      .filter((key) => key !== "formatVersion")
+      .filter((key) => key !== "formatVersion" && key !== "mode")
       .map((key): [string, string, RegExp] => [
         `no ${key}`,
         JSON.stringify({ ...manifest, [key]: undefined }),
         new RegExp(`"${key}" is missing or damaged$`),
       ]),
+    [
+      "another mode",
+      JSON.stringify({ ...manifest, mode: "test" }),
+      /"mode" is missing or damaged$/,
+    ],
     [
       "a module number too high",
       JSON.stringify({ ...manifest, modules: [] }),

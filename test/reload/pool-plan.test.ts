@@ -11,6 +11,7 @@ const BASE: Manifest = {
   formatVersion: 2,
   id: "one",
   createdAt: "",
+  mode: "production",
   sourceDir: join(process.cwd(), "handlers"),
   modules: ["_404.ts", "_middleware.ts", "api.ts", "index.ts", "report.ts"].map((source) => ({
     source,

@@ -23,6 +23,7 @@ function manifestOf(id: string, code = id): Manifest {
     formatVersion: 2,
     id,
     createdAt: "2026-01-01T00:00:00.000Z",
+    mode: "production",
     sourceDir: "/srv/handlers",
     modules: [{ source: "index.ts", compiled: "index.mjs", hash: code, usesPackages: false }],
     routes: [],
@@ -114,6 +115,30 @@ describe("StoredGenerations", () => {
         }
       });
     }
+  });
+
+  it("never finds in production a generation that development built, also one that served", async (t) => {
+    const { stateDir, stored } = open(t, [FOURTH]);
+    for (const id of [FIRST, SECOND]) {
+      write(stateDir, { ...manifestOf(id), mode: "development" });
+      // A server of an earlier version went there.
+      await stored.recordServing(manifestOf(id), { isBuilt: false });
+    }
+    const current = manifestOf(FOURTH);
+    await assert.rejects(stored.find(undefined, current), {
+      message: /found no earlier generation with different code, and edgicorn dev built the others/,
+    });
+    await assert.rejects(stored.find(SECOND, current), {
+      message:
+        /Cannot roll back to .*02-.*: edgicorn dev built it, and edgicorn dev built the others/,
+    });
+    const development = new StoredGenerations(stateDir, SILENT, "development");
+    assert.equal(await development.find(undefined, current), SECOND);
+    write(stateDir, manifestOf(THIRD));
+    assert.equal(await stored.find(undefined, current), THIRD);
+    await assert.rejects(stored.find(SECOND, current), {
+      message: new RegExp(`edgicorn dev built it, expected one of ${THIRD}$`),
+    });
   });
 
   it("knows, over restarts, that the handlers folder holds different code", async (t) => {

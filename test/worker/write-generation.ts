@@ -85,6 +85,7 @@ export async function writeGeneration(
     formatVersion: 2,
     id: "test",
     createdAt: new Date(0).toISOString(),
+    mode: "production",
     sourceDir,
     modules: names.map((source, index) => ({
       source,
