@@ -12,6 +12,7 @@ import {
   answerChanges,
   answerHandlerProblem,
   isNavigation,
+  STALE_FIELD,
 } from "./site/answer-handler-problem.ts";
 import { answerNotFound } from "./site/answer-not-found.ts";
 import { answerHealth } from "./site/answer-health.ts";
@@ -28,6 +29,7 @@ import {
   describeHandlerProblem,
   type HandlerProblem,
   isHandlerProblem,
+  refusesSaves,
 } from "./handlers/handler-problem.ts";
 import { CHANGES_PATH } from "./lib/html-page.ts";
 import { LiveGeneration } from "./handlers/live-generation.ts";
@@ -39,7 +41,7 @@ import { DEFAULT_POOL } from "./lib/pool-name.ts";
 import { RetiringPools } from "./reload/retiring-pools.ts";
 import { StoredGenerations } from "./reload/stored-generations.ts";
 import { RequestLog, type RequestLogOptions } from "./observe/request-log.ts";
-import { parseTarget } from "./http/target-path.ts";
+import { type ParsedTarget, parseTarget } from "./http/target-path.ts";
 import { settledWithin } from "./lib/settled-within.ts";
 import type { Setup } from "./reload/setup.ts";
 import { FileIndex } from "./files/file-index.ts";
@@ -91,7 +93,7 @@ export class Primary {
   #lastWorkerId = 0;
   /** The generation that gets new requests. */
   #generation: LiveGeneration | null = null;
-  /** Why the handlers as they are now do not serve; `null`: they do. Of interest in development only. */
+  /** Why handlers and settings as they are on disk do not serve; `null`: they do. In development only. */
   #problem: HandlerProblem | null = null;
   /** Counts reloads, also those that were refused: a page of a developer loads itself anew with each. */
   #buildCount = 0;
@@ -207,7 +209,7 @@ export class Primary {
     try {
       return await this.#reloader.reload();
     } catch (error) {
-      if (this.config.mode === "development" && isHandlerProblem(error)) {
+      if (this.config.mode === "development" && refusesSaves(error)) {
         const serving = this.#generation;
         const problem = await describeHandlerProblem(error, process.cwd());
         // Otherwise a later reload has gone well meanwhile.
@@ -405,10 +407,7 @@ export class Primary {
       const { path, search } = target;
       if (serveStatic(client, { path, search }, this.#files, this.#onFileError)) return;
     }
-    if (this.#problem !== null && this.#showsProblem(client)) {
-      answerHandlerProblem(client, this.#problem);
-      return;
-    }
+    if (this.#problem !== null && this.#answerProblem(client, target, this.#problem)) return;
     if (this.generation.admit(client, target)) return;
     if (this.config.mode === "development") this.#explainNotFound(client, target.pathname);
     else client.refuse(404);
@@ -424,9 +423,19 @@ export class Primary {
     });
   }
 
-  /** While a generation serves, programs and open pages still use it. Without one, every client gets the problem. */
-  #showsProblem({ head }: UwsClientSide): boolean {
-    return this.generation.pools.size === 0 || isNavigation(head);
+  /**
+   * While a generation serves, programs and open pages still use its routes. For a path without a route, every client
+   * gets the problem, also where a `_404` would answer: the newest files may have that route.
+   *
+   * @returns Whether it answered. Otherwise it marked the answer as stale.
+   */
+  #answerProblem(client: UwsClientSide, target: ParsedTarget, problem: HandlerProblem): boolean {
+    if (isNavigation(client.head) || !this.generation.hasRoute(target)) {
+      answerHandlerProblem(client, problem);
+      return true;
+    }
+    client.addField(STALE_FIELD, problem.stale);
+    return false;
   }
 
   readonly #onFileError = (error: unknown): void => {

@@ -67,8 +67,10 @@ export const COMMANDS: readonly CommandText[] = [
       "    the config file, .env. No restart, no lost request.",
       "  - An error is shown in the browser, with its line and column. The page loads",
       "    itself anew when you save. Programs get the same as text.",
-      "  - Handlers that do not compile stop nothing: the last good version serves, and",
-      "    pages that you open tell why. dev also starts with such handlers.",
+      "  - Wrong handlers or settings stop nothing: the last good version serves. Pages",
+      "    that you open tell why, and so do paths for which that version has no route.",
+      "    All other answers of handlers carry the field x-edgicorn-stale. dev also",
+      "    starts with handlers that do not compile.",
       "  - The 404 page lists the routes, the nearest one first.",
       "  - NODE_ENV is development, unless you set it: libraries warn more, are slower.",
       "",
@@ -119,7 +121,8 @@ export const COMMANDS: readonly CommandText[] = [
     details: [
       "Moves as a reload does: without ID to the last that served with other code, also",
       'before a restart. "edgicorn generations" lists the ids. The next reload or start',
-      "builds from the folder again: mend that, too.",
+      "builds from the folder again: mend that, too. A production server never goes to",
+      "a build of dev.",
     ],
   },
   {
@@ -127,8 +130,9 @@ export const COMMANDS: readonly CommandText[] = [
     help: "list the builds that a rollback can go to",
     usage: "[--state-dir DIR] [--config FILE] [--json]",
     details: [
-      "The builds on disk, newest first: which one serves, where a rollback goes, and",
-      "how many requests each has answered since this server started.",
+      "The builds on disk, newest first: which one serves, which ones dev built, where",
+      "a rollback goes, and how many requests each has answered since this server",
+      "started.",
     ],
   },
   {

@@ -1,10 +1,17 @@
 import { resolve } from "node:path";
+import { BuildError } from "../generation/build-error.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { escapeHtml } from "../lib/html-page.ts";
 import { readExcerpt, toHtmlExcerpt } from "../lib/source-excerpt.ts";
 
-/** Why handlers cannot be built or loaded, for their developer. */
-export interface HandlerProblem {
+/** Why a reload was refused, for the developer. */
+export interface HandlerProblem extends DeveloperPage {
+  /** Value of the field `x-edgicorn-stale`, in ASCII. */
+  stale: string;
+}
+
+/** An answer for the developer, as text and as a page. */
+export interface DeveloperPage {
   /** Text for the terminal; ends with a line feed. */
   text: string;
   /** Of a page; plain text. */
@@ -21,16 +28,33 @@ export function isHandlerProblem(error: unknown): error is RuntimeError {
   );
 }
 
+/** Whether an error is a mistake of the developer that makes the server refuse every save: in handlers or settings. */
+export function refusesSaves(error: unknown): error is RuntimeError {
+  return isHandlerProblem(error) || isSettingsProblem(error);
+}
+
+function isSettingsProblem(error: unknown): boolean {
+  return (
+    error instanceof RuntimeError &&
+    (error.code === "ERR_CONFIG" || error.code === "ERR_CERTIFICATE")
+  );
+}
+
 /**
  * Makes a page of the error's text: each `file:line:column: message` with the lines around it. Never rejects.
  *
  * @param cwd File names are relative to it. No lines of other files are shown.
  */
 export async function describeHandlerProblem(
-  { message }: RuntimeError,
+  refusal: RuntimeError,
   cwd: string,
 ): Promise<HandlerProblem> {
-  const [title = "", ...lines] = message.split("\n");
+  const { message } = refusal;
+  const isSettings = isSettingsProblem(refusal);
+  const [first = "", ...rest] = message.split("\n");
+  // A message about settings has no title: each line is a problem.
+  const title = isSettings ? "Cannot use the settings" : first;
+  const lines = isSettings ? [first, ...rest] : rest;
   const shown = await Promise.all(lines.slice(0, MOST_LINES).map((line) => toHtml(line, cwd)));
   const more = lines.length - shown.length;
   const content = [
@@ -38,13 +62,20 @@ export async function describeHandlerProblem(
     ...shown,
     ...(more > 0 ? [`<p>and ${more} more: see the terminal</p>`] : []),
   ];
-  return { text: `${message}\n`, title, content: content.join("\n") };
+  const text = isSettings ? `${title}\n${message}\n` : `${message}\n`;
+  return { text, title, content: content.join("\n"), stale: describeStale(refusal, isSettings) };
+}
+
+function describeStale(error: RuntimeError, isSettings: boolean): string {
+  if (isSettings) return "settings are wrong";
+  return error instanceof BuildError ? "handlers do not compile" : "handlers do not load";
 }
 
 /** Further lines would only fill the page. */
 const MOST_LINES = 10;
 
-const PLACE = /^(?<file>[^:]+):(?<line>\d+)(?<column>:\d+)?: (?<text>.+)$/;
+/** `Cannot load` stands before the place in a config file. */
+const PLACE = /^(?:Cannot load )?(?<file>[^:]+):(?<line>\d+)(?<column>:\d+)?: (?<text>.+)$/;
 
 async function toHtml(line: string, cwd: string): Promise<string> {
   const { file = "", line: number = "", column = "", text = "" } = PLACE.exec(line)?.groups ?? {};

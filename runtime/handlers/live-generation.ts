@@ -143,6 +143,12 @@ export class LiveGeneration {
     }));
   }
 
+  /** Whether a route matches, and not only a fallback. */
+  hasRoute(target: ParsedTarget): boolean {
+    const match = this.#match(target.pathname);
+    return match !== null && "route" in match;
+  }
+
   /** Admits a request that a route or a fallback matches. Returns false if none does. */
   admit(client: ClientSide, target: ParsedTarget): boolean {
     const match = this.#match(target.pathname);

@@ -67,8 +67,6 @@ export function staysAsParent(facts: {
 export class Upgrader {
   readonly #options: UpgraderOptions;
   readonly #succession: Succession;
-  #running: Promise<UpgradeOutcome> | null = null;
-  /** Resolves when the last upgrade has ended and this process has left its place, if it does. */
   #upgrading: Promise<unknown> = Promise.resolve();
   #onLeft: (left: Promise<void>) => void = () => {};
   /** Resolves when this process has left its place and has no connection any more. */
@@ -123,14 +121,11 @@ export class Upgrader {
     await this.#upgrading;
   }
 
-  /** Begins an upgrade, or returns the outcome of the one that runs. */
   #begin(): Promise<UpgradeOutcome> {
-    if (this.#running !== null) return this.#running;
     if (this.#endingSinceMs !== null) {
       return Promise.resolve({ kind: "refused", message: "the server stops" });
     }
-    const upgrading = this.#upgradeSafely().finally(() => (this.#running = null));
-    this.#running = upgrading;
+    const upgrading = this.#upgradeSafely();
     this.#upgrading = upgrading.then(() => this.#left?.catch(() => {}));
     return upgrading;
   }

@@ -1,5 +1,5 @@
 import type { ClientSide } from "../http/client.ts";
-import type { HandlerProblem } from "../handlers/handler-problem.ts";
+import type { DeveloperPage, HandlerProblem } from "../handlers/handler-problem.ts";
 import { developmentPageFields, formatDevelopmentPage } from "../lib/html-page.ts";
 import { findField } from "../http/find-field.ts";
 
@@ -11,7 +11,10 @@ export function isNavigation({ method, fields }: ClientSide["head"]): boolean {
   return method === "GET" && (findField(fields, "accept")?.includes("text/html") ?? false);
 }
 
-/** Shows the developer why the handlers do not serve. For development only. */
+/** Name of a field of development: the last good version answers, and the value says why the newest one does not. */
+export const STALE_FIELD = "x-edgicorn-stale";
+
+/** Shows the developer why the newest handlers or settings do not serve. For development only. */
 export function answerHandlerProblem(client: ClientSide, problem: HandlerProblem): void {
   answerDeveloper(client, { status: 500, ...problem });
 }
@@ -19,7 +22,7 @@ export function answerHandlerProblem(client: ClientSide, problem: HandlerProblem
 /** Answers with a page for a navigation, or with text. For development only. */
 export function answerDeveloper(
   client: ClientSide,
-  { status, title, content, text }: HandlerProblem & { status: number },
+  { status, title, content, text }: DeveloperPage & { status: number },
 ): void {
   const isPage = isNavigation(client.head);
   const isGet = client.head.method === "GET";

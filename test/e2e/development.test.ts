@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { CHANGES_PATH } from "../../runtime/lib/html-page.ts";
@@ -38,10 +38,11 @@ describe("edgicorn dev", { timeout: 60_000 }, () => {
   it("shows in the browser why handlers do not compile, and serves on to all others", async (t) => {
     const server = await startServer(t, {
       command: "dev",
-      handlers: { "index.ts": HELLO },
+      handlers: { "index.ts": HELLO, "_404.ts": HELLO.replace("hello", "nothing") },
       public: { "style.css": "css" },
       workers: 1,
     });
+    assert.equal(fieldValue(await send(server.http), "x-edgicorn-stale"), undefined);
     await next(server, "reload refused", () => write(server, "index.ts", BROKEN));
     for (const headers of [BROWSER, OLD_BROWSER]) {
       const response = await send(`${server.http}/anything`, { headers });
@@ -59,7 +60,18 @@ describe("edgicorn dev", { timeout: 60_000 }, () => {
     for (const headers of [{}, PAGE_FETCH]) {
       assert.deepEqual(await ask(server, headers), [200, "hello"]);
     }
+    const stale = await send(server.http);
+    assert.equal(fieldValue(stale, "x-edgicorn-stale"), "handlers do not compile");
     assert.equal((await send(`${server.http}/style.css`, { headers: BROWSER })).text, "css");
+    // A program too learns why a route does not exist yet.
+    write(server, "index.ts", HELLO);
+    await next(server, "reload refused", () => write(server, "bad.ts", BROKEN));
+    const missing = await send(`${server.http}/bad`);
+    assert.equal(missing.status, 500);
+    assert.equal(fieldValue(missing, "content-type"), "text/plain; charset=utf-8");
+    assert.match(missing.text, /^Cannot compile handlers: 1 error\nhandlers\/bad\.ts:3:23: /);
+    await next(server, "reloaded", () => rmSync(join(server.handlersDir, "bad.ts")));
+    assert.equal((await send(`${server.http}/bad`)).text, "nothing");
 
     await next(server, "reloaded", () => write(server, "index.ts", HELLO.replace("hello", "new")));
     assert.deepEqual(await ask(server, BROWSER), [200, "new"]);
@@ -68,6 +80,33 @@ describe("edgicorn dev", { timeout: 60_000 }, () => {
     const [status, page] = await ask(server, BROWSER);
     assert.equal(status, 500);
     assert.match(page, /<h2>handlers\/index\.ts:2[\d:]*<\/h2>\n<p>Error: top<\/p>/);
+    const program = await send(server.http);
+    assert.equal(fieldValue(program, "x-edgicorn-stale"), "handlers do not load");
+
+    await next(server, "reloaded", () => write(server, "index.ts", HELLO));
+    const configs: [text: string, page: RegExp][] = [
+      [
+        "export default { worker: 3 };",
+        /Cannot use worker in edgicorn\.config\.ts:.*did you mean &quot;workers&quot;/,
+      ],
+      ["\nexport default {;", /<h2>edgicorn\.config\.ts:2<\/h2>.*export default \{;/s],
+    ];
+    for (const [text, shown] of configs) {
+      await next(server, "reload refused", () =>
+        writeFileSync(join(server.dir, "edgicorn.config.ts"), text),
+      );
+      const [code, settings] = await ask(server, BROWSER);
+      assert.equal(code, 500);
+      assert.match(settings, /<h1 class="bad">Cannot use the settings<\/h1>/);
+      assert.match(settings, shown);
+      const kept = await send(server.http);
+      assert.deepEqual([kept.status, kept.text], [200, "hello"]);
+      assert.equal(fieldValue(kept, "x-edgicorn-stale"), "settings are wrong");
+    }
+    await next(server, "reloaded", () => rmSync(join(server.dir, "edgicorn.config.ts")));
+    const mended = await send(server.http, { headers: BROWSER });
+    assert.deepEqual([mended.status, mended.text], [200, "hello"]);
+    assert.equal(fieldValue(mended, "x-edgicorn-stale"), undefined);
   });
 
   it("lists the routes where none matches, and tells pages when the handlers were built anew", async (t) => {
