@@ -39,10 +39,28 @@ const REQUIRE =
 if (!(process.argv.includes("--if-stale") && isFresh())) await build();
 
 async function build() {
+  const esbuild = await findEsbuild();
+  if (esbuild === null) {
+    process.stderr.write(
+      "Cannot build dist/: found no package esbuild, expected the packages of this project: run npm ci first\n",
+    );
+    process.exitCode = 1;
+    return;
+  }
   rmSync(outdir, { recursive: true, force: true });
-  await Promise.all([compile(), declareTypes()]);
+  await Promise.all([compile(esbuild), declareTypes()]);
   // Files of `edgicorn init`, as they are.
   cpSync(join(root, "runtime/cli/init/templates"), join(outdir, "templates"), { recursive: true });
+}
+
+/** Returns the compiler; `null` in a clone without packages. */
+async function findEsbuild() {
+  try {
+    return await import("esbuild");
+  } catch (error) {
+    if (error.code === "ERR_MODULE_NOT_FOUND") return null;
+    throw error;
+  }
 }
 
 /** Writes the types of the package's exports. `npm run check` has checked them. */
@@ -79,8 +97,7 @@ function findDeclarations(path, found = new Set()) {
   return found;
 }
 
-async function compile() {
-  const esbuild = await import("esbuild");
+async function compile(esbuild) {
   await esbuild.build({
     absWorkingDir: root,
     entryPoints: {

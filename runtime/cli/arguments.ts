@@ -4,6 +4,7 @@ import { TEMPLATE_NAMES, type TemplateName } from "./init/templates.ts";
 import { pickNearest } from "../lib/nearest.ts";
 import { findByOtherName } from "../config/other-names.ts";
 import { SETTING_NAMES, type SettingName, flagName } from "../config/settings.ts";
+import { explainOtherCommand, findCommandOfFlag, findLongFlag } from "./other-words.ts";
 import { RuntimeError, assertNever } from "../lib/errors.ts";
 import {
   DRILL_VALUES,
@@ -69,7 +70,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
   });
   const problems: string[] = [];
   const words: string[] = [];
-  const unknownFlags: string[] = [];
+  const unknownFlags: UnknownFlag[] = [];
   const flags: Partial<Record<FlagName, string>> = {};
   let instead: "help" | "version" | null = null;
   let json = false;
@@ -115,7 +116,11 @@ export function parseArguments(argv: readonly string[]): Invocation {
     }
     const name = FLAGS.get(rawName);
     if (name === undefined && token.name !== "template" && drillValue === undefined) {
-      unknownFlags.push(rawName);
+      // `-p3000` is read as five flags at one place: the first one was meant.
+      if (unknownFlags.at(-1)?.index !== token.index) {
+        const next = inlineValue ? value : argv[token.index + 1];
+        unknownFlags.push({ rawName, index: token.index, value: next ?? null });
+      }
       if (!inlineValue) valueIndex = token.index + 1;
     } else if (name === undefined || !hasValue) {
       problems.push(`Cannot use ${rawName}: found no value, expected ${rawName} VALUE`);
@@ -138,7 +143,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
   if (command === "help" && extra !== undefined && about === null) {
     problems.push(describeUnknownCommand(extra));
   }
-  problems.push(...unknownFlags.map((rawName) => describeUnknownFlag(rawName, command)));
+  problems.push(...unknownFlags.map((flag) => describeUnknownFlag(flag, command)));
   const mayHaveWord = command === "rollback" || command === "help";
   const unexpected = mayHaveWord ? words[2] : extra;
   if (unexpected !== undefined && command !== null) {
@@ -218,6 +223,15 @@ const FLAGS: ReadonlyMap<string, FlagName> = new Map<string, FlagName>([
   ["--env-file", "envFile"],
 ]);
 
+interface UnknownFlag {
+  /** As it was typed: `-p`, `--htp`. */
+  rawName: string;
+  /** Place on the command line. */
+  index: number;
+  /** The word after it, which may be its value. */
+  value: string | null;
+}
+
 /** Returns flags that the command does not use: the user expects something of them. */
 function findForeignFlags(
   command: CommandName,
@@ -268,10 +282,14 @@ function findTemplate(name: string | null): TemplateName | null {
 }
 
 /** @param command That it was given to; `null`: to one that there is not. */
-function describeUnknownFlag(rawName: string, command: CommandName | null): string {
+function describeUnknownFlag({ rawName, value }: UnknownFlag, command: CommandName | null): string {
+  const instead = findCommandOfFlag(rawName, value);
+  if (instead !== null) {
+    return `Cannot use ${rawName}: found an unknown flag, did you mean the command "edgicorn ${instead}"?`;
+  }
   const flags = flagsOf(command);
   const meant = findByOtherName(rawName);
-  const other = meant === null ? null : `--${flagName(meant)}`;
+  const other = meant === null ? findLongFlag(rawName) : `--${flagName(meant)}`;
   const nearest = other !== null && flags.includes(other) ? other : pickNearest(rawName, flags);
   return `Cannot use ${rawName}: found an unknown flag, ${didYouMean(nearest)}`;
 }
@@ -293,7 +311,8 @@ function flagsOf(command: CommandName | null): string[] {
 
 function describeUnknownCommand(word: string): string {
   const names = COMMANDS.map(({ name }) => name);
-  return `Cannot run ${word}: found an unknown command, ${didYouMean(pickNearest(word, names))}`;
+  const hint = explainOtherCommand(word) ?? didYouMean(pickNearest(word, names));
+  return `Cannot run ${word}: found an unknown command, ${hint}`;
 }
 
 function didYouMean(nearest: string | null): string {

@@ -34,7 +34,7 @@ import { RuntimeError } from "../lib/errors.ts";
 /** Everything that can be set, checked. Plain data, frozen: it travels to workers as it is. */
 export interface Config extends SettingFields {
   readonly mode: "production" | "development";
-  /** Fields that nobody has set as they are: they follow others, or the machine. A change of one is nobody's wish. */
+  /** Fields whose values are derived from other settings or from the machine. The operator did not ask for their changes. */
   readonly automatic: readonly AutomaticField[];
   /** Absolute path of the config file, or `null` if there is none. */
   readonly configFile: string | null;
@@ -76,11 +76,18 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
   const { files: envFiles, variables } = readEnvFiles({ ...given, flag: given.flags.envFile });
   const sources = { ...given, env: { ...variables, ...given.env }, variables };
   const file = await readConfigFile(sources);
-  if (file !== null) refuseUnknownKeys(file);
+  const unknownKeys = file === null ? [] : findUnknownKeys(file);
 
   const origins = collect(sources, file);
-  const values = parseSettings(origins);
-  const fileSettings = pickFileSettings(file);
+  const parsed = parseSettings(origins);
+  const fromFile = pickFileSettings(file);
+  // The other checks need values that can be used.
+  if (!parsed.ok || !fromFile.ok) {
+    const wrong = [parsed, fromFile].flatMap((result) => (result.ok ? [] : result.problems));
+    throw refusal([...unknownKeys, ...wrong]);
+  }
+  const { values } = parsed;
+  const fileSettings = fromFile.settings;
   const publicDir = values.public;
   const hasPublic = publicDir !== null && isFolder(publicDir);
   const workers = values.workers === "auto" ? Math.max(2, availableCpus() - 1) : values.workers;
@@ -114,6 +121,7 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
     warmup: fileSettings.warmup,
   };
   const problems = [
+    ...unknownKeys,
     ...findPortProblems(config, origins),
     ...findWorkerProblems(config, origins),
     ...findSpoolProblems(config, origins),
@@ -142,7 +150,9 @@ type Origins = Record<SettingName, Origin>;
 type SettingValues = { readonly [Name in SettingName]: SettingValue<Name> };
 
 /** Checks all values. Paths become absolute. */
-function parseSettings(origins: Origins): SettingValues {
+function parseSettings(
+  origins: Origins,
+): { ok: true; values: SettingValues } | { ok: false; problems: string[] } {
   const problems: string[] = [];
   const entries = SETTING_NAMES.map((name) => {
     const { label, value, baseDir } = origins[name];
@@ -156,8 +166,9 @@ function parseSettings(origins: Origins): SettingValues {
     const isRelative = isPath === true && typeof checked === "string";
     return [name, isRelative ? resolve(baseDir, checked) : checked];
   });
-  if (problems.length > 0) throw refusal(problems);
-  return Object.fromEntries(entries) as SettingValues; // Each value is of its setting's type.
+  if (problems.length > 0) return { ok: false, problems };
+  // Each value is of its setting's type.
+  return { ok: true, values: Object.fromEntries(entries) as SettingValues };
 }
 
 /** Names the values as `Config` does. */
@@ -180,29 +191,27 @@ async function readConfigFile({
   return path === null ? null : await loadConfigFile(path, { cwd, namedBy, signal, variables });
 }
 
-function refuseUnknownKeys(file: ConfigFile): void {
+function findUnknownKeys(file: ConfigFile): string[] {
   const known: readonly string[] = [...SETTING_NAMES, ...FILE_SETTING_NAMES];
   const unknown = Object.keys(file.values).filter((key) => !known.includes(key));
-  if (unknown.length === 0) return;
-  throw refusal(
-    unknown.map((key) => {
-      const nearest = findByOtherName(key) ?? pickNearest(key, known);
-      const hint = nearest === null ? `one of ${known.join(", ")}` : `did you mean "${nearest}"?`;
-      return `Cannot use ${key} in ${file.shownAs}: found an unknown key, ${nearest === null ? "expected " : ""}${hint}`;
-    }),
-  );
+  return unknown.map((key) => {
+    const nearest = findByOtherName(key) ?? pickNearest(key, known);
+    const hint = nearest === null ? `one of ${known.join(", ")}` : `did you mean "${nearest}"?`;
+    return `Cannot use ${key} in ${file.shownAs}: found an unknown key, ${nearest === null ? "expected " : ""}${hint}`;
+  });
 }
 
-function pickFileSettings(file: ConfigFile | null): FileSettings {
+function pickFileSettings(
+  file: ConfigFile | null,
+): { ok: true; settings: FileSettings } | { ok: false; problems: string[] } {
   const result = readFileSettings(file?.values ?? {});
-  if (result.ok) return result.settings;
+  if (result.ok) return result;
   const place = file === null ? "" : ` in ${file.shownAs}`;
-  throw refusal(
-    result.problems.map(
-      ({ key, value, expected }) =>
-        `Cannot use ${key}${place}: found ${describeValue(value)}, expected ${expected}`,
-    ),
+  const problems = result.problems.map(
+    ({ key, value, expected }) =>
+      `Cannot use ${key}${place}: found ${describeValue(value)}, expected ${expected}`,
   );
+  return { ok: false, problems };
 }
 
 function collect({ flags, env, cwd }: ConfigSources, file: ConfigFile | null): Origins {
@@ -309,15 +318,16 @@ function findLogFileProblems({ logFile, accessLog }: Config, origins: Origins): 
   return problems;
 }
 
-/** What must not lie in the public folder: whoever asks would get it. */
+/** Returns a problem for each secret file or folder in the public folder, which every client can read. */
 function findExposedPaths(config: Config, origins: Origins): string[] {
-  const { publicDir, configFile, logFile, accessLog } = config;
+  const { publicDir, configFile, envFiles, logFile, accessLog } = config;
   if (publicDir === null) return [];
   const secrets = [
     { path: config.handlersDir, what: "the handlers" },
     { path: config.certsDir, what: "the private keys" },
     { path: config.stateDir, what: "the compiled handlers" },
     ...(configFile === null ? [] : [{ path: configFile, what: "the config file" }]),
+    ...envFiles.map((path) => ({ path, what: "environment variables" })),
     ...(logFile === null ? [] : [{ path: logFile, what: "the log" }]),
     ...(typeof accessLog === "string" ? [{ path: accessLog, what: "the access log" }] : []),
   ];

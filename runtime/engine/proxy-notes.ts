@@ -12,7 +12,7 @@ const OF_SINGLE_SIGN_ON =
 
 const ABOUT_PROXIES =
   "requests come through a proxy: it must close idle connections to this server before 8 s have passed " +
-  "(Nginx: keepalive_timeout 7s in the upstream; HAProxy: timeout http-keep-alive 7s), or now and then it sends a request " +
+  "(Nginx: keepalive_timeout 5s in the upstream; HAProxy: timeout http-keep-alive 5s), or now and then it sends a request " +
   "on a connection that is just being closed, and answers 502";
 
 /** Tells the operator, once, of what the fields of requests say about the programs in front of this one. */

@@ -59,6 +59,7 @@ export class Takeover {
   #isLeft = false;
   #onTakeOver: (answer: { stays: boolean }) => void = () => {};
   #onUpgraded: (outcome: UpgradeOutcome) => void = () => {};
+  #upgrading: Promise<UpgradeOutcome> | null = null;
   readonly #onLeave: () => void;
 
   private constructor(place: Place, onLeave: () => void) {
@@ -95,15 +96,28 @@ export class Takeover {
     return answer;
   }
 
-  /** Asks the parent that stays to raise another server in this one's place. The outcome comes within `timeoutMs`. */
-  async upgrade(timeoutMs: number): Promise<UpgradeOutcome> {
+  /**
+   * Asks the parent that stays to raise another server in this one's place. The outcome comes within `timeoutMs`. Calls
+   * during an upgrade share its outcome.
+   */
+  upgrade(timeoutMs: number): Promise<UpgradeOutcome> {
+    this.#upgrading ??= this.#askParent(timeoutMs).finally(() => (this.#upgrading = null));
+    return this.#upgrading;
+  }
+
+  async #askParent(timeoutMs: number): Promise<UpgradeOutcome> {
+    let timer: NodeJS.Timeout | undefined;
     const outcome = new Promise<UpgradeOutcome>((resolve) => {
       this.#onUpgraded = resolve;
       const message = `process ${this.parent}, the parent of this server, has not answered within ${timeoutMs} ms`;
-      setTimeout(() => resolve({ kind: "refused", message }), timeoutMs).unref();
+      timer = setTimeout(() => resolve({ kind: "refused", message }), timeoutMs).unref();
     });
     await send({ type: "upgrade" });
-    return outcome;
+    try {
+      return await outcome;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Reports why this server will not serve. Resolves when the message was sent, or cannot be. */

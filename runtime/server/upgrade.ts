@@ -67,6 +67,8 @@ export function staysAsParent(facts: {
 export class Upgrader {
   readonly #options: UpgraderOptions;
   readonly #succession: Succession;
+  #running: Promise<UpgradeOutcome> | null = null;
+  /** Resolves when the last upgrade has ended and this process has left its place, if it does. */
   #upgrading: Promise<unknown> = Promise.resolve();
   #onLeft: (left: Promise<void>) => void = () => {};
   /** Resolves when this process has left its place and has no connection any more. */
@@ -121,11 +123,14 @@ export class Upgrader {
     await this.#upgrading;
   }
 
+  /** Begins an upgrade, or returns the outcome of the one that runs. */
   #begin(): Promise<UpgradeOutcome> {
+    if (this.#running !== null) return this.#running;
     if (this.#endingSinceMs !== null) {
       return Promise.resolve({ kind: "refused", message: "the server stops" });
     }
-    const upgrading = this.#upgradeSafely();
+    const upgrading = this.#upgradeSafely().finally(() => (this.#running = null));
+    this.#running = upgrading;
     this.#upgrading = upgrading.then(() => this.#left?.catch(() => {}));
     return upgrading;
   }

@@ -27,7 +27,7 @@ export function toNodeRequest(request: Request, socket: ExchangeSocket): NodeReq
   message.httpVersionMajor = 1;
   message.httpVersionMinor = 1;
   const fields = readFields(request);
-  correctFraming(fields, body);
+  correctFraming(fields, body, requestState(request) !== undefined);
   setFields(message, fields);
 
   let isStarted = false;
@@ -115,16 +115,30 @@ function readFields(request: Request): string[] {
   return [...request.headers].flat();
 }
 
-/** Body parsers look at the fields first, so the fields must match the body. */
-function correctFraming(fields: string[], body: Uint8Array | ReadableStream | null): void {
+/**
+ * Makes the fields match the body: body parsers look at the fields first.
+ *
+ * @param isReceived Whether the request is the client's own. A middleware that makes another `Request` of it passes the
+ *   client's fields on, and its new body has another length.
+ */
+function correctFraming(
+  fields: string[],
+  body: Uint8Array | ReadableStream | null,
+  isReceived: boolean,
+): void {
   let isFramed = false;
   for (let at = 0; at < fields.length; at += 2) {
     const name = fields[at];
     if (name !== "content-length" && name !== "transfer-encoding") continue;
-    if (body === null && fields[at + 1] !== "0") {
+    if (body === null ? fields[at + 1] !== "0" : !isReceived) {
       fields.splice(at, 2);
       at -= 2;
-    } else isFramed = true;
+      continue;
+    }
+    isFramed = true;
+    if (name === "content-length" && body instanceof Uint8Array) {
+      fields[at + 1] = String(body.length);
+    }
   }
   if (body === null || isFramed) return;
   if (body instanceof Uint8Array) fields.push("content-length", String(body.length));

@@ -1,6 +1,12 @@
 import type { AbortReason } from "../channel/messages.ts";
 import type { Logger } from "../log/log.ts";
 
+/** How long after a departure a late write may be of it. Streams of events often write every 15 or 30 s. */
+const LATE_MS = 35_000;
+
+/** How often the log repeats the same place. */
+const REPEAT_MS = 10_000;
+
 /** An exchange that was given up while its handler may go on. */
 interface Departure {
   readonly reason: AbortReason;
@@ -14,11 +20,16 @@ interface Departure {
  * A timer that writes to a stream which was cancelled throws outside of any promise. Everywhere else that is a reason to
  * end the process (see `main.ts`); here the state is known, and a client that leaves must not cost other clients their
  * worker. Such errors are found by their identity (the reason of the abort) or by their origin (the controller of
- * the stream), and each exchange is told of once.
+ * the stream). The log names each exchange once.
+ *
+ * Some writes cannot be traced to an exchange, those through a pipe for example. They count as late for
+ * {@link LATE_MS} after the last departure or late write. They may also be bugs of a live exchange, so they are warnings.
  */
 export class Departures {
   readonly #byError = new WeakMap<object, Departure>();
-  #latest: Departure | null = null;
+  /** Holds no context: it outlives its exchange. */
+  #latest: { readonly reason: AbortReason; untilMs: number } | null = null;
+  #lastWarning: { readonly stack: string | undefined; readonly atMs: number } | null = null;
 
   /**
    * Notes that an exchange was given up.
@@ -26,9 +37,8 @@ export class Departures {
    * @param error The reason with which its signal and its streams were aborted.
    */
   add(error: Error, { reason, log }: { reason: AbortReason; log: () => Logger }): void {
-    const departure = { reason, log, isTold: false };
-    this.#byError.set(error, departure);
-    this.#latest = departure;
+    this.#byError.set(error, { reason, log, isTold: false });
+    this.#latest = { reason, untilMs: performance.now() + LATE_MS };
   }
 
   /** Finds the errors that writing to this stream throws from now on. `error` is the one of `add`. */
@@ -50,12 +60,32 @@ export class Departures {
     }
   }
 
-  /** Whether an error that nothing has caught comes of an exchange that was given up. Says so, once for each of them. */
-  explain(error: unknown): boolean {
+  /**
+   * Returns whether an uncaught error comes of an exchange that was given up, and logs it.
+   *
+   * @param log Takes the warning where the exchange is not known.
+   */
+  explain(error: unknown, log: Logger): boolean {
     if (typeof error !== "object" || error === null) return false;
-    const departure = this.#byError.get(error) ?? (isLateWrite(error) ? this.#latest : null);
-    if (departure === null) return false;
-    tell(departure, error);
+    const departure = this.#byError.get(error);
+    if (departure !== undefined) {
+      tell(departure, error);
+      return true;
+    }
+    return isLateWrite(error) && this.#explainOrigin(error, log);
+  }
+
+  #explainOrigin(err: Error, log: Logger): boolean {
+    const latest = this.#latest;
+    const nowMs = performance.now();
+    if (latest === null || nowMs > latest.untilMs) return false;
+    // The next write of the same timer.
+    latest.untilMs = nowMs + LATE_MS;
+    const last = this.#lastWarning;
+    if (last !== null && last.stack === err.stack && nowMs < last.atMs + REPEAT_MS) return true;
+    this.#lastWarning = { stack: err.stack, atMs: nowMs };
+    const { reason } = latest;
+    log.warn({ err, reason }, `a handler writes to a stream that has ended: ${REMEDY}`);
     return true;
   }
 
@@ -82,8 +112,8 @@ const MESSAGES: Readonly<Record<AbortReason, string>> = {
   shutdown: `handler goes on after the grace of the shutdown: ${REMEDY}`,
 };
 
-/** A write to a stream that has ended, of which we do not know whose it is: one that was piped into a response. */
-function isLateWrite(error: object): boolean {
+/** Returns whether the error is of a write to a stream that has ended. It does not tell which stream. */
+function isLateWrite(error: object): error is Error {
   return (
     error instanceof Error &&
     "code" in error &&

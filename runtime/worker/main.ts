@@ -143,10 +143,10 @@ class Worker {
       tellLostOutput(log, this.#streams);
       process.on("unhandledRejection", (reason) => {
         if (this.#exchanges === null) notes.onRejection(reason);
-        else if (!this.#departures.explain(reason)) tellRejection(reason, log);
+        else if (!this.#departures.explain(reason, log)) tellRejection(reason, log);
       });
       process.on("uncaughtException", (error) => {
-        if (this.#departures.explain(error)) return;
+        if (this.#departures.explain(error, log)) return;
         if (this.#exchanges === null) watch.fail(error);
         this.#fail(error, log);
       });

@@ -132,6 +132,32 @@ describe("parseArguments()", () => {
     [["--htp", "81"], 'Cannot use --htp: found an unknown flag, did you mean "--http"?'],
     [["--htp=81"], 'Cannot use --htp: found an unknown flag, did you mean "--http"?'],
     [["-x"], 'Cannot use -x: found an unknown flag, expected one that "edgicorn help" lists'],
+    ...(
+      [
+        [["-p", "3000"], '-p: found an unknown flag, did you mean "--http"?'],
+        [["-p3000"], '-p: found an unknown flag, did you mean "--http"?'],
+        [["-b", ":8000"], '-b: found an unknown flag, did you mean "--http"?'],
+        [["start", "-w", "4"], '-w: found an unknown flag, did you mean "--workers"?'],
+        [["reload", "-c", "a.ts"], '-c: found an unknown flag, did you mean "--config"?'],
+        [["--watch"], '--watch: found an unknown flag, did you mean the command "edgicorn dev"?'],
+        [["-t"], '-t: found an unknown flag, did you mean the command "edgicorn check"?'],
+        [
+          ["-s", "reload"],
+          '-s: found an unknown flag, did you mean the command "edgicorn reload"?',
+        ],
+        [["-s", "quit"], '-s: found an unknown flag, did you mean the command "edgicorn stop"?'],
+        [["-s"], '-s: found an unknown flag, expected one that "edgicorn help" lists'],
+        [
+          ["reload", "-p", "80"],
+          '-p: found an unknown flag, expected one that "edgicorn help" lists',
+        ],
+      ] satisfies [string[], string][]
+    ).map(([argv, end]): [string[], string] => [argv, `Cannot use ${end}`]),
+    [
+      ["restart"],
+      'Cannot run restart: found an unknown command, expected "edgicorn reload", or "edgicorn stop" and then "edgicorn start"',
+    ],
+    [["serve"], 'Cannot run serve: found an unknown command, did you mean "start"?'],
     [["--http"], "Cannot use --http: found no value, expected --http VALUE"],
     [["--http", "--https", "1"], "Cannot use --http: found no value, expected --http VALUE"],
     [["start", "dev"], 'Cannot run start: found "dev", expected only flags after the command'],

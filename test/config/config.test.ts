@@ -395,6 +395,17 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
     );
   });
 
+  it("refuses to serve files of environment variables", async (t) => {
+    const cwd = project(t);
+    mkdirSync(join(cwd, "public"));
+    writeFileSync(join(cwd, "public/prod.env"), "DATABASE_PASSWORD=secret\n");
+    const found = await refusal(cwd, { env: { EDGICORN_ENV_FILE: "public/prod.env" } });
+    assert.ok(
+      found.includes(`public contains environment variables (${join(cwd, "public/prod.env")})`),
+      found,
+    );
+  });
+
   it("follows links before it says what the public folder contains", async (t) => {
     const cwd = project(t);
     mkdirSync(join(cwd, "public"));
@@ -437,6 +448,28 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
       'Cannot use bodyLimits in edgicorn.config.json: found an unknown key, did you mean "bodyLimit"?\n' +
         "Cannot use zebra in edgicorn.config.json: found an unknown key, expected one of " +
         [...Object.keys(SETTINGS), ...FILE_SETTING_NAMES].join(", "),
+    );
+  });
+
+  it("names unknown keys, bad values and bad pools of a file together", async (t) => {
+    const values = { bodyLimits: 1, http: 70000, warmup: 1 };
+    const cwd = project(t, { "edgicorn.config.json": JSON.stringify(values) });
+    const lines = (await refusal(cwd, {})).split("\n");
+    assert.deepEqual(
+      lines.map((line) => line.split(", ")[0]),
+      [
+        "Cannot use bodyLimits in edgicorn.config.json: found an unknown key",
+        "Cannot use http in edgicorn.config.json: found 70000",
+        "Cannot use warmup in edgicorn.config.json: found 1",
+      ],
+    );
+  });
+
+  it("names unknown keys together with values that do not go together", async (t) => {
+    const cwd = project(t, { "edgicorn.config.json": '{ "bodyLimits": 1, "public": "away" }' });
+    assert.match(
+      await refusal(cwd, {}),
+      /^Cannot use bodyLimits in .+\nCannot use public in edgicorn\.config\.json: found no folder /,
     );
   });
 });

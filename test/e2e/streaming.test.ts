@@ -253,6 +253,16 @@ describe("event streams", { timeout: 20_000 }, () => {
     assert.equal(String((await client.response()).body), "hello");
   });
 
+  it("have no byte before the handler's when they are compressed", async (t) => {
+    const server = await start(t, { workers: 1 });
+    const response = server.fetch("/events?id=coded&gzip");
+    await server.until(({ msg, id }) => msg === "coded events begun" && id === "coded");
+    await server.fetch("/push?id=coded&data=1");
+    await server.fetch("/push?id=coded");
+    // Here fetch() decodes it.
+    assert.equal(await (await response).text(), "data: 1\n\n");
+  });
+
   it("end for the handler when the client leaves", async (t) => {
     const server = await start(t, { workers: 1 });
     const client = await server.connect();

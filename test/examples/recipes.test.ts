@@ -11,6 +11,7 @@ const PROJECTS: Readonly<Record<string, string | null>> = {
   "React Router": "react-router",
   "GraphQL Yoga": null,
   "Next.js": null,
+  "Single-page applications": null,
 };
 
 describe("docs/recipes.md", () => {
@@ -20,7 +21,7 @@ describe("docs/recipes.md", () => {
     const project = PROJECTS[name] === undefined ? name.toLowerCase() : PROJECTS[name];
     if (project === null || project === "others") continue;
     it(`shows the files of ${project} as they were tried`, () => {
-      const blocks = [...section.matchAll(/^```ts\n\/\/ (.+)\n([^]*?)^```$/gm)];
+      const blocks = [...section.matchAll(/^```[jt]s\n\/\/ (.+)\n([^]*?)^```$/gm)];
       assert.ok(blocks.length > 0, "has a file");
       for (const [, path = "", code = ""] of blocks) {
         const file = join(APPS, project, path);
@@ -31,4 +32,13 @@ describe("docs/recipes.md", () => {
       assert.equal(section.includes("// edgicorn.config.ts"), config, "shows the config file");
     });
   }
+
+  it("imports JavaScript only from handlers that are JavaScript", () => {
+    const files = [...text.matchAll(/^```[jt]s\n\/\/ (.+\.tsx?)\n([^]*?)^```$/gm)];
+    assert.ok(files.length > 0);
+    for (const [, path, code = ""] of files) {
+      // TS7016 with the tsconfig.json of `edgicorn init`.
+      assert.doesNotMatch(code, /from "\.{1,2}\/[^"]+\.[cm]?js"/, path);
+    }
+  });
 });

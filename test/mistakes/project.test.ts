@@ -68,6 +68,23 @@ describeMistakes("project", [
     says: [/another script "dev"/, /npx edgicorn dev/],
   },
   {
+    name: "init in a project of Express",
+    command: "init",
+    files: { "package.json": `{ "name": "a", "dependencies": { "express": "^5.0.0" } }` },
+    code: 0,
+    says: [/package\.json has express/, /fromNode\(app\)/, /docs\/recipes\.md#express/],
+  },
+  {
+    name: "init in a project of NestJS, which has Express too",
+    command: "init",
+    files: {
+      "package.json": `{ "name": "a", "dependencies": { "express": "5", "@nestjs/core": "11" } }`,
+    },
+    code: 0,
+    says: [/package\.json has @nestjs\/core/, /docs\/recipes\.md#nestjs/],
+    neverSays: [/has express/],
+  },
+  {
     name: "init where handlers is a file",
     command: "init",
     files: { handlers: "" },

@@ -24,6 +24,31 @@ describe("staysAsParent()", () => {
 });
 
 describe("Upgrader", { timeout: 30_000 }, () => {
+  it("answers commands that come during an upgrade with its outcome", async (t) => {
+    const cwd = temporaryFolder(t);
+    const file = join(cwd, "successor.mjs");
+    writeFileSync(file, `process.send({ type: "failed", message: "no handlers" });`);
+    const logs: string[] = [];
+    const upgrader = new Upgrader({
+      log: pino({}, { write: (line) => void logs.push(line) }),
+      start: { cwd, command: [process.execPath, file] },
+      bootTimeoutMs: 10_000,
+      stays: true,
+      guardian: null,
+      listeners: () => [],
+      passSignals: () => {},
+      handOver: () => Promise.resolve(),
+      leave: () => Promise.resolve(),
+      close: () => Promise.resolve(),
+      answered: () => Promise.resolve(),
+    });
+    const outcomes = await Promise.all([upgrader.upgradeAndLeave(), upgrader.upgradeAndLeave()]);
+    const refused = { kind: "refused", message: "Cannot upgrade: no handlers" };
+    assert.deepEqual(outcomes, [refused, refused]);
+    assert.equal(logs.filter((line) => line.includes("upgrading:")).length, 1);
+    await upgrader.abort();
+  });
+
   it("leaves its place though it cannot tell others, and its own bugs end nobody", async (t) => {
     const cwd = temporaryFolder(t);
     const file = join(cwd, "successor.mjs");

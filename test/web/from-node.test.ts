@@ -435,6 +435,23 @@ describe("fromNode()", { timeout: 60_000 }, () => {
     assert.equal(await textOf(handler(length, CONTEXT)), "/,2,,,");
   });
 
+  it("frames the body that a middleware replaces, whatever length the client's had", async () => {
+    const handler = fromNode(async (req, res) => {
+      const { headers } = req;
+      const text = await readText(req);
+      res.end([headers["content-length"], headers["transfer-encoding"], text].join());
+    });
+    const fields = "content-length\n4\nx-a\n2";
+    const received = (): Request =>
+      createRequest({ ...GET, method: "POST", fields, body: Buffer.from("text") });
+    assert.equal(await textOf(handler(received(), CONTEXT)), "4,,text");
+    const longer = new Request(received(), { method: "POST", body: "longer text" });
+    assert.equal(await textOf(handler(longer, CONTEXT)), ",chunked,longer text");
+    const changed = received();
+    changed.headers.set("content-length", "9");
+    assert.equal(await textOf(handler(changed, CONTEXT)), "4,,text");
+  });
+
   it("lets the application wait for a client that does not read", async () => {
     let written = 0;
     const closed = new AbortController();

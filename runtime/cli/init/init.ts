@@ -1,10 +1,11 @@
+import { randomUUID } from "node:crypto";
 import { type Dirent, existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { link, mkdir, open, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, parse } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findConfigFile } from "../../config/config-file.ts";
 import { RuntimeError } from "../../lib/errors.ts";
-import { type JsonText, parseJsonText } from "./edit-json.ts";
+import { isRecord, type JsonText, parseJsonText } from "./edit-json.ts";
 import { fitGitignore } from "./fit-gitignore.ts";
 import { fitPackageJson, newPackageJson, type ScriptName } from "./fit-package-json.ts";
 import { fitTsconfig, NEW_TSCONFIG } from "./fit-tsconfig.ts";
@@ -49,9 +50,13 @@ export async function initProject({ dir, template: wanted }: InitOptions): Promi
     ...planTsconfig(dir, template),
     ...planGitignore(dir),
   ];
-  for (const { write } of steps) if (write !== null) await writeStep(write);
-  const lines = steps.map(({ did, text }) => `${did.padEnd(9)}${text}`);
-  return [...lines, "", "Next:", ...packageJson.next.map((line) => `  ${line}`), ""].join("\n");
+  const lines: string[] = [];
+  for (const { did, text, write } of steps) {
+    const isKept = write !== null && !(await writeStep(write));
+    lines.push(`${(isKept ? "kept" : did).padEnd(9)}${text}`);
+  }
+  const next = packageJson.next.map((line) => `  ${line}`);
+  return [...lines, "", "Next:", ...next, ...packageJson.hints, ""].join("\n");
 }
 
 /** Where two files of these names would answer the same route. */
@@ -79,7 +84,10 @@ function planConfigFile(dir: string): Step[] {
   return planFile(dir, name, readTemplate("common", name));
 }
 
-function planPackageJson(dir: string, template: Template): { steps: Step[]; next: string[] } {
+function planPackageJson(
+  dir: string,
+  template: Template,
+): { steps: Step[]; next: string[]; hints: string[] } {
   const path = join(dir, "package.json");
   const source = readIfThere(path);
   const parsed = parseJsonText(source ?? newPackageJson(basename(dir)), { comments: false });
@@ -96,6 +104,7 @@ function planPackageJson(dir: string, template: Template): { steps: Step[]; next
     source !== null && added.length === 0
       ? [kept("package.json")]
       : [change({ path, shown: "package.json", text, isNew: source === null, added })];
+  const hints = hintsFor(parsed);
   const manager = findPackageManager(dir);
   const packages = Object.keys({ ...template.dependencies, ...template.devDependencies });
   const isMissing = packages.some((name) => !isInstalled(dir, name));
@@ -113,9 +122,34 @@ function planPackageJson(dir: string, template: Template): { steps: Step[]; next
     return {
       steps,
       next: [`${manager} ${ADD[manager]} TARBALL_OR_GIT_URL_OF_EDGICORN`, run("dev")],
+      hints,
     };
   }
-  return { steps, next: [isMissing ? `${manager} install` : run("check"), run("dev")] };
+  return { steps, next: [isMissing ? `${manager} install` : run("check"), run("dev")], hints };
+}
+
+/** Frameworks whose applications take `(req, res)`, by package, and their sections in docs/recipes.md. */
+const NODE_FRAMEWORKS: ReadonlyMap<string, string> = new Map([
+  ["@nestjs/core", "nestjs"],
+  ["express", "express"],
+  ["fastify", "fastify"],
+  ["koa", "koa"],
+]);
+
+/** Returns lines about an application that is there and needs `fromNode`. NestJS comes with Express: the first one counts. */
+function hintsFor({ value }: JsonText): string[] {
+  const { dependencies } = value;
+  if (!isRecord(dependencies)) return [];
+  for (const [name, section] of NODE_FRAMEWORKS) {
+    if (!Object.hasOwn(dependencies, name)) continue;
+    return [
+      "",
+      `package.json has ${name}: handlers/[...path].js with "export default fromNode(app)" makes`,
+      "a handler of its application. Delete handlers/index.ts then, if it is init's: it answers /.",
+      `The files to write: node_modules/edgicorn/docs/recipes.md#${section}`,
+    ];
+  }
+  return [];
 }
 
 /** npm refuses such a file too, and an edit would not find its place. */
@@ -197,13 +231,60 @@ function change(options: {
   return { did: isNew ? "created" : "added", text: line, write: { path, text, isNew } };
 }
 
-async function writeStep({ path, text, isNew }: NonNullable<Step["write"]>): Promise<void> {
+/** Returns whether the file was written. A file that came since the plan was made stays. */
+async function writeStep({ path, text, isNew }: NonNullable<Step["write"]>): Promise<boolean> {
   try {
     await mkdir(dirname(path), { recursive: true });
-    // A file that came in the meantime stays.
-    await writeFile(path, text, { flag: isNew ? "wx" : "w" });
+    if (isNew) return await createWhole(path, text);
+    await replaceText(path, text);
+    return true;
   } catch (cause) {
     throw toRefusal("write", path, cause);
+  }
+}
+
+/**
+ * Creates a file that other processes see with all its text or not at all: another `init` may run at the same time.
+ *
+ * @returns `false` when there is a file, which stays.
+ */
+async function createWhole(path: string, text: string): Promise<boolean> {
+  const draft = `${path}.${process.pid}.${randomUUID().slice(0, 8)}.tmp`;
+  try {
+    await writeFile(draft, text, { flag: "wx" });
+    await link(draft, path);
+    return true;
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "EEXIST") return false;
+    if (code === undefined || !NO_LINKS.includes(code)) throw error;
+    return await createDirectly(path, text);
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+/** Codes of file systems without hard links, such as those of USB sticks and of some shared folders. */
+const NO_LINKS = ["EPERM", "ENOTSUP", "ENOSYS", "EMLINK"];
+
+async function createDirectly(path: string, text: string): Promise<boolean> {
+  try {
+    await writeFile(path, text, { flag: "wx" });
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** Writes over a file, which keeps its owner and mode. It is at no time empty for another process that reads it. */
+async function replaceText(path: string, text: string): Promise<void> {
+  const file = await open(path, "r+");
+  try {
+    await file.writeFile(text);
+    await file.truncate(Buffer.byteLength(text));
+  } finally {
+    await file.close();
   }
 }
 

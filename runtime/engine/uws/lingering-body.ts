@@ -1,7 +1,10 @@
 import type { BodySource } from "../../http/client.ts";
 
-/** For so long a client that was answered early may go on to send, as nginx's `lingering_timeout`. */
+/** Longest pause of a client that still sends after an early answer, as nginx's `lingering_timeout`. */
 export const LINGER_MS = 5_000;
+
+/** Longest time in all that such a client may send, as nginx's `lingering_time`. */
+export const LINGER_TOTAL_MS = 30_000;
 
 /**
  * A response's body that ends only when it is let, although all of it is sent at once.

@@ -193,7 +193,8 @@ export class HeadReader {
   /** Connection options (RFC 9110 section 7.6.1), of all `Connection` fields. */
   #readConnection(options: string): void {
     this.isLast ||= this.libraryCloses;
-    if (options === "keep-alive") return;
+    // The library closes after `close`. Neither names a field to leave out.
+    if (options === "keep-alive" || options === "close") return;
     this.#hasControl ||= options.includes(DEL);
     const named = options.split(",").map((option) => option.trim().toLowerCase());
     if (named.includes("close")) this.isLast = true;

@@ -14,7 +14,7 @@ import type { LimitName } from "../../observe/counters.ts";
 import type { TurnClock } from "../../lib/turn-clock.ts";
 import { BodyReading } from "./body-reading.ts";
 import { BytesSource } from "../../bodies/body-sources.ts";
-import { LINGER_MS, LingeringBody } from "./lingering-body.ts";
+import { LINGER_MS, LINGER_TOTAL_MS, LingeringBody } from "./lingering-body.ts";
 import { findField } from "../../http/find-field.ts";
 import type { PreparedFields, ResponseFields } from "../../http/response-fields.ts";
 import {
@@ -104,6 +104,8 @@ export class UwsClientSide implements ClientSide {
   /** A response that waits with its end for the request's. */
   #lingering: LingeringBody | null = null;
   #lingerTimer: NodeJS.Timeout | undefined;
+  /** The time at which a client that still sends after the response is cut off. */
+  #lingerEndMs = 0;
   /** The response is complete, and the connection is to be closed once the request is. */
   #leaving = false;
   /** The turn of the event loop in which the library last called back with some of the request, by the door's clock. */
@@ -155,7 +157,7 @@ export class UwsClientSide implements ClientSide {
     this.#door.onTransferStart(this);
     this.#receives = true;
     this.#res.onData((chunk, last) => {
-      if (this.#isLast) this.#parsedMs = this.#door.clock.now();
+      this.#parsedMs = this.#door.clock.now();
       if (last) {
         this.#bodyOpen = false;
         this.#timed = reading.letGo();
@@ -213,7 +215,7 @@ export class UwsClientSide implements ClientSide {
     }
     const announced = fields.contentLength === null ? null : Number(fields.contentLength);
     const lengthBytes = head.lengthBytes ?? announced;
-    const opening = isEventStream(head.fields) ? EVENT_STREAM_OPENING : null;
+    const opening = takesComments(head.fields) ? EVENT_STREAM_OPENING : null;
     this.#stream({ status, statusText, fields, lengthBytes, body, opening });
   }
 
@@ -225,7 +227,7 @@ export class UwsClientSide implements ClientSide {
     const ending = cutsOff ? "close" : this.#ending();
     const body = `${STATUS_CODES[status] ?? status}\n`;
     const { method } = this.head;
-    this.#write({ method, status, statusText: "", fields, body, ending }, { cutsOff });
+    this.#write({ method, status, statusText: "", fields, body, ending }, cutsOff);
   }
 
   #prepare(block: string): PreparedFields | null {
@@ -282,8 +284,8 @@ export class UwsClientSide implements ClientSide {
     return this.#door.closing ? "close" : "keep";
   }
 
-  /** @param options.cutsOff The connection is closed at once, although the client may still send. */
-  #write(response: ResponseToWrite, { cutsOff } = { cutsOff: false }): void {
+  /** @param cutsOff The connection is closed at once, although the client may still send. */
+  #write(response: ResponseToWrite, cutsOff = false): void {
     const { method, status, body, ending } = response;
     const hasBody = method !== "HEAD" && status !== 204 && status !== 304;
     const lingers = this.#bodyOpen && !cutsOff;
@@ -309,7 +311,7 @@ export class UwsClientSide implements ClientSide {
       this.#reading?.letGo();
       const isLeftOpen = writeResponse(this.#res, kept);
       this.#finish(status, this.#door.countsBytes ? bodyBytesOf({ method, status, body }) : 0);
-      if (isLeftOpen) this.#leave();
+      if (isLeftOpen) this.#leave(cutsOff);
     });
   }
 
@@ -328,23 +330,37 @@ export class UwsClientSide implements ClientSide {
     return this.#parsedMs === this.#door.clock.now();
   }
 
-  /** Closes the connection once the client has sent its body, or has paused for too long: it may read only then. */
-  #leave(): void {
-    if (!this.#bodyOpen) {
+  /**
+   * Closes the connection when the client has sent its body, pauses for too long, or has had `LINGER_TOTAL_MS`. Some
+   * clients read the response only after they have sent all.
+   *
+   * @param cutsOff The connection is closed at once, although the client may still send.
+   */
+  #leave(cutsOff = false): void {
+    if (cutsOff || !this.#bodyOpen) {
       this.#res.close();
       return;
     }
     this.#leaving = true;
-    this.#lingerTimer = setTimeout(() => this.#res.close(), LINGER_MS);
+    this.#lingerEndMs = this.#door.clock.now() + LINGER_TOTAL_MS;
+    this.#waitForRest();
     if (this.#receives) return;
     this.#receives = true;
     this.#res.onData((_, last) => this.#onRest(last));
   }
 
+  #waitForRest(): void {
+    clearTimeout(this.#lingerTimer);
+    const waitMs = Math.min(LINGER_MS, this.#lingerEndMs - this.#door.clock.now());
+    this.#lingerTimer = setTimeout(() => this.#res.close(), waitMs);
+  }
+
   #onRest(last: boolean): void {
     if (!this.#leaving) return;
-    this.#lingerTimer?.refresh();
-    if (!last) return;
+    if (!last) {
+      this.#waitForRest();
+      return;
+    }
     this.#bodyOpen = false;
     clearTimeout(this.#lingerTimer);
     // Not while the library parses the bytes that it has read.
@@ -467,8 +483,10 @@ export class UwsClientSide implements ClientSide {
   }
 }
 
-function isEventStream(fields: string): boolean {
-  return findField(fields, "content-type")?.startsWith("text/event-stream") === true;
+/** Whether a body is an event stream in plain text. Plain bytes before a coded one would break the client's decoder. */
+function takesComments(fields: string): boolean {
+  const isEventStream = findField(fields, "content-type")?.startsWith("text/event-stream") === true;
+  return isEventStream && findField(fields, "content-encoding") === undefined;
 }
 
 function refusalFields(retryAfterSeconds: number | undefined): string {

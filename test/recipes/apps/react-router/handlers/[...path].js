@@ -3,4 +3,4 @@ import * as build from "../build/server/index.js";
 
 const handle = createRequestHandler(build);
 
-export default (request: Request): Promise<Response> => handle(request);
+export default (request) => handle(request);
