@@ -66,9 +66,11 @@ function createWritable(destination: StreamDestination): Writable {
       destination.write(chunk);
       callback();
     },
-    // As Node's own: neither `end()` nor `destroy()` closes it for others.
-    destroy(_error, callback): void {
+    // As Node's own: neither `end()` nor `destroy()` closes it for others. Later lines are written.
+    destroy(this: Writable & { _undestroy?: () => void }, _error, callback): void {
       callback(null);
+      // The types lack it. Node calls it for its own standard streams.
+      this._undestroy?.();
     },
   }).on("error", ignore);
 }
