@@ -144,7 +144,20 @@ async function completeSpecifier(
   const inside = `${name}/${relative(owner, file).split(sep).join("/")}`;
   if (inside === specifier) return specifier;
   const text = await readFile(join(owner, "package.json"), "utf8").catch(() => "");
-  return /"exports"\s*:/.test(text) ? specifier : inside;
+  return hasExports(text) ? specifier : inside;
+}
+
+/** Returns whether the text of a `package.json` has `exports`, as Node sees it: `null` counts as none. */
+function hasExports(text: string): boolean {
+  try {
+    const content: unknown = JSON.parse(text);
+    return typeof content === "object" && content !== null && "exports" in content
+      ? content.exports !== null
+      : false;
+  } catch {
+    // Node reports it.
+    return false;
+  }
 }
 
 /** The name of this program's package. */

@@ -153,7 +153,7 @@ describe("packages whose source Node cannot load", { concurrency: 2 }, () => {
   it("are not those without exports: a subpath gets the extension that Node asks for", async (t) => {
     const project = await createProject(t, {
       "handlers/a.ts": `import { told } from "v/i"; import { told as folder } from "v/folder"; import { defineConfig } from "edgicorn"; export const all = [told, folder, require("v/c"), typeof defineConfig];`,
-      "node_modules/v/package.json": `{ "name": "v" }`,
+      "node_modules/v/package.json": `{ "name": "v", "publishConfig": { "exports": "./i.js" } }`,
       "node_modules/v/i.js": `exports.told = "file";`,
       "node_modules/v/folder/index.js": `exports.told = "folder";`,
       "node_modules/v/c.js": `module.exports = "required";`,
