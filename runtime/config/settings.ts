@@ -297,7 +297,7 @@ export const SETTINGS = {
     reload: "switch",
     handler: "overflow",
   },
-  /** What a client does not take in time holds its handler back, or goes to disk. Default: `"wait"`. */
+  /** When a client reads slower than the handler writes, the handler waits, or the rest goes to disk. Default: `"wait"`. */
   responseOverflow: {
     field: "responseOverflow",
     type: oneOf("wait", "spool"),
@@ -309,14 +309,14 @@ export const SETTINGS = {
     reload: "switch",
     handler: "responseOverflow",
   },
-  /** What all bodies on disk may take together; above it a request is answered 503. Default: `"1gb"`. */
+  /** Largest size of all bodies on disk together. Above it the server answers 503. Default: `"1gb"`. */
   spoolLimit: {
     field: "spoolLimitBytes",
     type: size(64 * 1024, 1024 ** 4, "1gb"),
     // nginx has a limit per response only
     default: "1gb",
-    help: "what all spooled bodies may take",
-    docs: "what all bodies on disk may take together",
+    help: "largest size of all spooled bodies",
+    docs: "largest size of all bodies on disk together",
     reload: "restart",
   },
   /** Largest request head: request line and fields. Default: `"16kb"`. */

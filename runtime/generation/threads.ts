@@ -62,7 +62,7 @@ export interface Mention {
   file: string;
 }
 
-/** A thread that cannot be compiled, by the place where it is started. */
+/** A thread that cannot be compiled, by the place where it is started. The build warns of it and goes on. */
 export interface Refusal {
   start: number;
   text: string;
@@ -85,8 +85,8 @@ const STARTED_BY_PATH = /\bnew\s+Worker\(\s*(?!new\s+URL)([^()]*(?:\([^()]*\)[^(
 /**
  * Finds `new URL("./thread.ts", import.meta.url)` in a source.
  *
- * @returns In order of their places. Refused are those whose file is missing, and TypeScript that a thread is to load by
- *   its path, which Node cannot do.
+ * @returns Both in order of their places. `refusals` are threads whose file is missing, and TypeScript that a thread loads
+ *   by its path, which Node cannot do. They become warnings: the code may never run.
  */
 export function findThreads(
   text: string,

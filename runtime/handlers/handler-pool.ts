@@ -17,7 +17,7 @@ import { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Lane } from "../dispatch/lane.ts";
 import { RuleBook } from "../dispatch/route-rules.ts";
 import type { Spool } from "../bodies/spool.ts";
-import type { RuntimeError } from "../lib/errors.ts";
+import { type RuntimeError, toError } from "../lib/errors.ts";
 import { toGenerationDir } from "../generation/generation-store.ts";
 import type { Manifest } from "../generation/manifest.ts";
 import type { Logger } from "../log/log.ts";
@@ -389,8 +389,4 @@ function toRecycleLimits(config: Config, { memoryLimitBytes }: PoolPlan): Recycl
     idleMs: config.maxWorkerIdleMs,
     memoryBytes: memoryLimitBytes,
   };
-}
-
-function toError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason));
 }

@@ -58,6 +58,11 @@ export class RuntimeError extends Error {
   }
 }
 
+/** Returns an error as it is, and an `Error` with the text of any other thrown value. */
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
 /** Fails to compile while a union has an alternative that a `switch` does not handle. */
 export function assertNever(value: never): never {
   throw new TypeError(`unexpected value: ${JSON.stringify(value)}`);

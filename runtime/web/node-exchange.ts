@@ -1,7 +1,9 @@
 import { OutgoingMessage, ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
+import { toError } from "../lib/errors.ts";
 import { ExchangeSocket, type SocketWrite } from "./exchange-socket.ts";
 import { toNodeRequest, type NodeRequest } from "./node-request.ts";
+import { NULL_BODY_STATUSES } from "./null-body-statuses.ts";
 import { NodeResponseReader, type NodeHead } from "./node-response-reader.ts";
 
 /** Calls the application with an exchange's two objects. */
@@ -291,9 +293,6 @@ interface BodyPart {
 const NO_ANSWER =
   "Cannot answer: the application closed the connection before its answer was complete";
 
-/** Fetch Standard, "null body status". */
-const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304]);
-
 /** Fields of the application's connection with Node, which ends here. */
 const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
   "connection",
@@ -385,10 +384,6 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
     "then" in value &&
     typeof value.then === "function"
   );
-}
-
-function toError(value: unknown): Error {
-  return value instanceof Error ? value : new Error(String(value));
 }
 
 function ignore(): void {

@@ -1,5 +1,6 @@
 import { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import { toError } from "../lib/errors.ts";
 import type { ExchangeSocket } from "./exchange-socket.ts";
 import { requestState } from "./request-state.ts";
 
@@ -162,10 +163,6 @@ function setFields(message: IncomingMessage, fields: string[]): void {
 /** Returns the same bytes as a `Buffer`, which applications expect. */
 function toBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, length);
-}
-
-function toError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason));
 }
 
 function ignore(): void {

@@ -1,7 +1,5 @@
 import { isForeignResponse, openForeignBody, readForeignFields } from "../web/foreign-response.ts";
-
-/** Statuses of responses without a body (Fetch Standard, "null body status"). */
-const WITHOUT_BODY: ReadonlySet<number> = new Set([101, 103, 204, 205, 304]);
+import { NULL_BODY_STATUSES } from "../web/null-body-statuses.ts";
 
 /**
  * The global kind of `Response` with the content of one of another kind: a ponyfill's, of the packages `undici` or
@@ -18,7 +16,7 @@ export function adoptResponse(value: unknown): Response | null {
   // Before its body is opened: some classes change their fields then.
   const headers = readForeignFields(value);
   const opened = openForeignBody(value.body);
-  const body = WITHOUT_BODY.has(status) ? null : opened;
+  const body = NULL_BODY_STATUSES.has(status) ? null : opened;
   if (body !== opened) opened?.cancel().catch(() => {});
   const text = typeof statusText === "string" ? statusText : "";
   return new Response(body, { status, statusText: text, headers });

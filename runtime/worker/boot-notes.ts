@@ -1,7 +1,6 @@
 import { Server } from "node:net";
-import { toDisplayPath } from "../lib/display-path.ts";
 import { describeError } from "./describe-error.ts";
-import { locateError } from "./error-location.ts";
+import { locateError, toPlace } from "./error-location.ts";
 
 /** Signals that a worker ignores: they are meant for the primary. */
 export const IGNORED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2"] as const;
@@ -90,7 +89,5 @@ function ownPlace(): string | null {
 
 function placeOf(error: unknown): string | null {
   const position = locateError(error);
-  if (position === null) return null;
-  const { file, line, column } = position;
-  return [toDisplayPath(file), line, column].filter((part) => part !== null).join(":");
+  return position === null ? null : toPlace(position);
 }

@@ -1,7 +1,7 @@
 import { toDisplayPath } from "../lib/display-path.ts";
 import { isRuntimeCode, parseFrames } from "../lib/stack-frames.ts";
 import { describeError } from "./describe-error.ts";
-import { locateError, type SourcePosition } from "./error-location.ts";
+import { locateError, type SourcePosition, toPlace } from "./error-location.ts";
 
 /** Deep enough to reach the handler below a package that exits. */
 const STACK_FRAMES = 50;
@@ -62,8 +62,4 @@ export class BootWatch {
     const loadedBy = isElsewhere && this.#source !== null ? ` (while ${this.#source} loads)` : "";
     this.#report(`Cannot load handlers:\n${place ?? "a worker"}: ${text}${loadedBy}`);
   }
-}
-
-function toPlace({ file, line, column }: SourcePosition): string {
-  return [toDisplayPath(file), line, column].filter((part) => part !== null).join(":");
 }

@@ -1,5 +1,6 @@
 import { findSourceMap } from "node:module";
 import { dirname } from "node:path";
+import { toDisplayPath } from "../lib/display-path.ts";
 import {
   isUserCode,
   parseFrames,
@@ -28,6 +29,11 @@ export function locateError(error: unknown): SourcePosition | null {
     ...parseFrames(error.stack).map(({ position }) => position),
   ];
   return positions.find((position) => position !== null && isUserCode(position.file)) ?? null;
+}
+
+/** Formats a place for messages: `handlers/x.ts:12:3`. */
+export function toPlace({ file, line, column }: SourcePosition): string {
+  return [toDisplayPath(file), line, column].filter((part) => part !== null).join(":");
 }
 
 /** The source files, as absolute paths, of a compiled module that has been imported. Empty without a source map. */

@@ -1,9 +1,8 @@
 import type { Env } from "../api.ts";
-import { toDisplayPath } from "../lib/display-path.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import type { Logger } from "../log/log.ts";
 import { describeError } from "./describe-error.ts";
-import { locateError, type SourcePosition } from "./error-location.ts";
+import { locateError, type SourcePosition, toPlace } from "./error-location.ts";
 
 /** Functions that a module runs before the first request and after the last one. */
 export interface ModuleHooks {
@@ -126,10 +125,6 @@ export class Lifecycle {
       return;
     }
   }
-}
-
-function toPlace({ file, line, column }: SourcePosition): string {
-  return [toDisplayPath(file), line, column].filter((part) => part !== null).join(":");
 }
 
 /** How long before the end of the grace the worker gives up, to be able to say so. */

@@ -75,7 +75,7 @@ export function toRoute(frame: RouteFrame, modules: readonly RouteModule[]): Rou
     const { fileMethod, module } = owner;
     for (const [method, target] of module.methods) add(method, owner, target);
     if (module.any === null) continue;
-    // Of `users.get.ts`, which exports GET and a default, the default has nothing left to answer.
+    // `users.get.ts` may export GET and a default. The default then has no method left to answer.
     if (fileMethod !== null) {
       if (!module.methods.has(fileMethod)) add(fileMethod, owner, module.any);
     } else if (module.config.methods === undefined) any = owner;
