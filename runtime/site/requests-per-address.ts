@@ -15,7 +15,11 @@ export class RequestsPerAddress {
     this.most = most;
   }
 
-  /** One more; it counts until `finished`, also if it is too many. False: it is. */
+  /**
+   * Counts a request until `finished`, also one above the limit.
+   *
+   * @returns False: the address has more than `most` in flight.
+   */
   started(address: string): boolean {
     const inFlight = (this.#inFlight.get(address) ?? 0) + 1;
     this.#inFlight.set(address, inFlight);

@@ -49,7 +49,7 @@ interface ServingApp {
  * The library's applications behind one bound port.
  *
  * With TLS, the socket belongs to an acceptor that serves nothing: the application with the certificates is its child,
- * so that another one with newer certificates can take its place while connections live (uws-notes section 4).
+ * so that another one with newer certificates can take its place while connections live (docs/uwebsockets.md section 5).
  */
 export class Acceptor {
   readonly port: number;
@@ -121,7 +121,7 @@ export class Acceptor {
 
   #serve(next: ServingApp): void {
     const previous = this.#serving;
-    // In this order: without a child the acceptor would serve, without a certificate (uws-notes section 4).
+    // In this order: without a child the acceptor would serve, without a certificate (docs/uwebsockets.md section 5).
     this.#app.addChildAppDescriptor(next.app.getDescriptor());
     this.#app.removeChildAppDescriptor(previous.app.getDescriptor());
     this.#serving = next;

@@ -21,8 +21,8 @@ const FILLING_MS = 1_000;
  */
 const HARMLESS_BYTES = 128 * 1024;
 
-/** Whether the library has a mask for sockets without TLS (`false`), and with it. */
-const taught = new Set<boolean>();
+/** The kinds of sockets, without TLS (`false`) and with it, for which the library has saved a poll mask. */
+const kindsWithMask = new Set<boolean>();
 
 /**
  * Reads a request's body: how it comes in, and whether the connection is read at all.
@@ -74,7 +74,7 @@ export class BodyReading implements BodyFlow {
     this.#sinceMs = options.sinceMs;
     this.#lastChunkMs = options.sinceMs;
     this.#writer = options.writer;
-    this.#teachMask();
+    this.#saveMask();
   }
 
   /** The connection is not read. */
@@ -100,8 +100,8 @@ export class BodyReading implements BodyFlow {
     else if (!pauses && this.#paused) this.#resume();
   }
 
-  /** Some of the body has come. */
-  took(bytes: number): void {
+  /** Must be called for each chunk of the body. */
+  onChunk(bytes: number): void {
     // Bytes that arrive in spite of the pause make the library start its timer of 10 s again. Another pause stops it.
     if (this.#paused) this.#res.pause();
     this.#receivedBytes += bytes;
@@ -119,10 +119,10 @@ export class BodyReading implements BodyFlow {
   /**
    * Reads and drops the rest: the last byte of the body has come (a pause is advisory), or the body is not needed.
    *
-   * @returns Whether it was paused: then the library's timer of 10 s runs, and it will not stop it (uws-notes section
-   *   2).
+   * @returns Whether it was paused: then the library's timer of 10 s runs, and it will not stop it (docs/uwebsockets.md
+   *   section 2).
    */
-  letGo(): boolean {
+  discardRest(): boolean {
     const wasPaused = this.#paused && !this.#over;
     if (wasPaused) this.#resume();
     this.stop();
@@ -196,7 +196,7 @@ export class BodyReading implements BodyFlow {
     this.#res.resume();
     // The library watches the socket for the events of the last paused socket. A failed write corrects this. Not at
     // once: a chunk may have brought us here, and while the library reads, all writes go into one cork, however often
-    // they are corked. The library loses bytes that do not fit there (uws-notes section 3).
+    // they are corked. The library loses bytes that do not fit there (docs/uwebsockets.md section 4).
     setImmediate(() => this.#writer()?.retry());
   }
 
@@ -217,9 +217,9 @@ export class BodyReading implements BodyFlow {
   }
 
   /** Has the library save a mask, once, for sockets that have nothing to write: it would resume the first with none. */
-  #teachMask(): void {
-    if (taught.has(this.#secure)) return;
-    taught.add(this.#secure);
+  #saveMask(): void {
+    if (kindsWithMask.has(this.#secure)) return;
+    kindsWithMask.add(this.#secure);
     this.#res.pause();
     this.#res.resume();
   }

@@ -21,14 +21,14 @@ import type { TlsSettings } from "../../tls/tls-suites.ts";
 import type { TransferLimits, TransferSetting } from "../../http/transfer-limits.ts";
 import { TransferSweep } from "./transfer-sweep.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
-import { type Door, UwsClientSide } from "./uws-client.ts";
+import { type ListenerContext, UwsClientSide } from "./uws-client.ts";
 import type { HttpResponse, Uws } from "./uws.ts";
 import { WriteAllowance } from "./write-allowance.ts";
 
 /** Of a client that has too many requests in flight: one of them may be answered any moment. */
 const RETRY_AFTER_SECONDS = 1;
 
-/** What of a listener can change while it is open. */
+/** Options that can change while the listener is open. */
 export type ListenerChanges = Pick<
   ListenerOptions,
   "maxConnections" | "limits" | "countsBytes" | "perAddress"
@@ -55,9 +55,9 @@ export interface ListenerOptions {
   /** Names each request, among those of all listeners. */
   nextId: () => ExchangeId;
   limits: TransferLimits & HeadLimits;
-  /** False: nobody wants to know the size of small bodies; `onFinished` tells 0 then. */
+  /** False: `onFinished` gets 0 as the size of small bodies. */
   countsBytes?: boolean;
-  /** A request's head is complete. Whoever gets it owes the client an answer. */
+  /** A request's head is complete. The callee must answer the client. */
   onRequest: (client: UwsClientSide) => void;
   /** Its response is complete, its client left (status 499), or it was broken off (502). Once per request, also for refused ones. */
   onFinished: (client: UwsClientSide, status: number, bodyBytes: number) => void;
@@ -67,7 +67,7 @@ export interface ListenerOptions {
   onLimited: (client: UwsClientSide, setting: HeadSetting | "maxRequestsPerAddress") => void;
   /** A connection was closed as it came: too many are open. */
   onConnectionRefused: () => void;
-  /** A head was refused and is answered, or its client left. Such a request is no exchange: nobody else hears of it. */
+  /** A head was refused and is answered, or its client left. Such a request is no exchange, and has no other callback. */
   onHeadRefused: (refused: RefusedHead) => void;
   /** A request has a field of a name, in lower case, that was not seen before, or not lately. */
   onNewField?: (name: string) => void;
@@ -76,7 +76,7 @@ export interface ListenerOptions {
 }
 
 /** A bound port that accepts connections, with or without TLS, and makes a client of each request whose head may pass. */
-export class Listener implements Door {
+export class Listener implements ListenerContext {
   readonly fields: ResponseFields = new ResponseFields();
   readonly scheme: "http" | "https";
   readonly secure: boolean;
@@ -84,7 +84,7 @@ export class Listener implements Door {
   readonly unread: UnreadBytes = new UnreadBytes();
   #closing = false;
   #inFlight = 0;
-  /** Those of which bytes are on their way. */
+  /** Clients whose request or response has bytes on their way. */
   readonly #transfers = new TransferSweep<UwsClientSide>();
   readonly #writes: WriteAllowance;
   readonly #idleWaiters = new Waiters();
@@ -198,7 +198,7 @@ export class Listener implements Door {
    */
   close({ graceIsOver = false }: { graceIsOver?: boolean } = {}): number {
     this.stopAccepting();
-    // Who was told 503 by that setting and still sends is cut off for the second time.
+    // `drainGrace` has already counted the clients that it answered 503 and that still send.
     const busy = this.#transfers.stop().filter(({ limit }) => limit !== "drainGrace");
     if (graceIsOver) for (const client of busy) this.#options.counters.limit("drainGrace", client);
     this.#acceptor.close();
@@ -222,7 +222,7 @@ export class Listener implements Door {
     connections.accepted++;
     this.#open++;
     this.#addresses.opened(res);
-    // Beyond the limit of file descriptors the library would spin (uws-notes section 5).
+    // Beyond the limit of file descriptors the library would spin (docs/uwebsockets.md section 1).
     if (connections.open <= maxConnections) return;
     limits.maxConnections++;
     this.#options.onConnectionRefused();
@@ -248,7 +248,7 @@ export class Listener implements Door {
         return;
       }
       const { isLast, libraryCloses } = this.#reader;
-      client = new UwsClientSide(res, head, { door: this, isLast, libraryCloses });
+      client = new UwsClientSide(res, head, { context: this, isLast, libraryCloses });
       this.#inFlight++;
       if (this.#admits(client)) this.#options.onRequest(client);
     } catch (error) {
@@ -262,7 +262,7 @@ export class Listener implements Door {
   #admits(client: UwsClientSide): boolean {
     const { limits, perAddress, counters, onLimited } = this.#options;
     counters.requests++;
-    // First: whatever becomes of it, it is counted until it is finished.
+    // First: a request counts until it is finished, also when it is refused.
     const isAddressFine = perAddress === null || perAddress.started(client.head.clientAddress);
     const breach = findHeadBreach(this.#reader.size, limits);
     if (breach === null && isAddressFine) return true;
@@ -274,7 +274,7 @@ export class Listener implements Door {
     return false;
   }
 
-  /** Answers a head that cannot be trusted. Such a request is none: nobody but `onHeadRefused` hears of it. */
+  /** Answers a head that cannot be trusted. Only `onHeadRefused` learns of such a request. */
   #refuse(res: HttpResponse, refusal: HeadRefusal & { method: string; target: string }): void {
     const { counters, onHeadRefused } = this.#options;
     counters.requests++;

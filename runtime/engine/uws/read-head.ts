@@ -47,8 +47,8 @@ const SEPARATORS_BYTES = 4;
 const REMEMBERED_NAMES = 1024;
 
 /**
- * Reads request heads out of uWebSockets.js and refuses invalid ones that its parser accepts (uws-notes section 2). One
- * reader per listener: the state below belongs to the head being read, which never outlives one call.
+ * Reads request heads out of uWebSockets.js and refuses invalid ones that its parser accepts (docs/uwebsockets.md
+ * section 3). One reader per listener: the state below belongs to the head being read, which never outlives one call.
  */
 export class HeadReader {
   readonly #origins: OriginResolver;

@@ -32,7 +32,7 @@ const FIELDS_OF_405 = toFields(`content-type\ntext/plain;charset=UTF-8\nallow\n$
  *
  * Not in the callback that brought it: the library would parse the rest of the same read as another request and pass it
  * to a handler, although the response says that the connection ends. While this answer is pending, the library closes
- * the connection instead (uws-notes section 2, pipelining). A microtask would still run before the parser goes on.
+ * the connection instead (docs/uwebsockets.md section 3). A microtask would still run before the parser goes on.
  *
  * @param options.libraryCloses The library ends the connection with the answer, because the client has asked for that.
  * @param onFinished The head is answered, or its client left (status 499). Called once.

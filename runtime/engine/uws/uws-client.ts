@@ -41,8 +41,8 @@ const BROKEN_OFF = 502;
 /** A comment: says nothing to an `EventSource`, which opens when it comes (HTML standard section 9.2.6). */
 const EVENT_STREAM_OPENING = Buffer.from(":\n\n");
 
-/** The parts that all exchanges of a listener share. */
-export interface Door {
+/** The parts of a listener that all its exchanges share. */
+export interface ListenerContext {
   readonly clock: TurnClock;
   readonly fields: ResponseFields;
   nextId(): ExchangeId;
@@ -55,7 +55,7 @@ export interface Door {
   readonly unread: UnreadBytes;
   /** Its connections use TLS. */
   readonly secure: boolean;
-  /** Whether anybody wants to know the size of small bodies. */
+  /** Whether the access log or another reader needs the size of small bodies. */
   readonly countsBytes: boolean;
   /** Bytes of it are on their way, in or out: it is to be looked at every second. */
   onTransferStart(client: UwsClientSide): void;
@@ -72,8 +72,9 @@ export interface Door {
  *     open ──respond──▶ answering ──last byte taken──▶ finished
  *       └──────────────────┴────── client left ──────────▲
  *
- * Invariant: `res` is touched in `open` and by the writer in `answering`, never once finished; the library aborts the
- * process otherwise (uws-notes section 3).
+ * Invariant: no method of `res` is called after the library has its last byte or has called `onAborted`. The library throws
+ * otherwise, which ends the process (docs/uwebsockets.md section 4). A finished response may still be open to the library:
+ * `#leave` and `#onRest` then read the rest of the request and close the connection.
  */
 export class UwsClientSide implements ClientSide {
   readonly id: ExchangeId;
@@ -82,7 +83,7 @@ export class UwsClientSide implements ClientSide {
   workerId: WorkerId | null = null;
   limit: LimitName | null = null;
   readonly #res: HttpResponse;
-  readonly #door: Door;
+  readonly #context: ListenerContext;
   /** Field block that every answer gets; `null`: none. */
   #added: string | null = null;
   #limits: TransferLimits;
@@ -108,7 +109,7 @@ export class UwsClientSide implements ClientSide {
   #lingerEndMs = 0;
   /** The response is complete, and the connection is to be closed once the request is. */
   #leaving = false;
-  /** The turn of the event loop in which the library last called back with some of the request, by the door's clock. */
+  /** The turn of the event loop in which the library last called back with some of the request, by the listener's clock. */
   #parsedMs: number;
   /** The status in the log if the connection ends before the response is complete. */
   #leaveStatus: typeof CLIENT_LEFT | typeof BROKEN_OFF = CLIENT_LEFT;
@@ -122,17 +123,21 @@ export class UwsClientSide implements ClientSide {
   constructor(
     res: HttpResponse,
     head: RequestHead,
-    { door, isLast, libraryCloses }: { door: Door; isLast: boolean; libraryCloses: boolean },
+    {
+      context,
+      isLast,
+      libraryCloses,
+    }: { context: ListenerContext; isLast: boolean; libraryCloses: boolean },
   ) {
     this.#res = res;
     this.#isLast = isLast;
     this.#libraryCloses = libraryCloses;
-    this.id = door.nextId();
-    this.receivedMs = door.clock.now();
+    this.id = context.nextId();
+    this.receivedMs = context.clock.now();
     this.#parsedMs = this.receivedMs;
     this.head = head;
-    this.#door = door;
-    this.#limits = door.limits;
+    this.#context = context;
+    this.#limits = context.limits;
     this.#bodyOpen = head.bodyBytes !== 0;
     res.onAborted(() => this.#onAborted());
   }
@@ -147,25 +152,25 @@ export class UwsClientSide implements ClientSide {
 
   receiveBody(sink: BodySink): BodyFlow {
     const reading = new BodyReading(this.#res, {
-      secure: this.#door.secure,
+      secure: this.#context.secure,
       sinceMs: this.receivedMs,
       unreadBytes: (maxAgeMs) =>
-        this.#door.unread.find(this.#door.port, this.#res.getRemoteAddress(), maxAgeMs),
+        this.#context.unread.find(this.#context.port, this.#res.getRemoteAddress(), maxAgeMs),
       writer: () => this.#writer,
     });
     this.#reading = reading;
-    this.#door.onTransferStart(this);
+    this.#context.onTransferStart(this);
     this.#receives = true;
     this.#res.onData((chunk, last) => {
-      this.#parsedMs = this.#door.clock.now();
+      this.#parsedMs = this.#context.clock.now();
       if (last) {
         this.#bodyOpen = false;
-        this.#timed = reading.letGo();
+        this.#timed = reading.discardRest();
       }
       if (this.#leaving) this.#onRest(last);
       if (this.#state === "finished") return;
-      reading.took(chunk.byteLength);
-      if (last && this.#writer === null && !this.#timed) this.#door.onTransferEnd(this);
+      reading.onChunk(chunk.byteLength);
+      if (last && this.#writer === null && !this.#timed) this.#context.onTransferEnd(this);
       // A view of a buffer that the library uses again.
       if (chunk.byteLength > 0) sink.chunk(new Uint8Array(chunk));
       if (last) sink.end();
@@ -232,16 +237,16 @@ export class UwsClientSide implements ClientSide {
 
   #prepare(block: string): PreparedFields | null {
     const added = this.#added;
-    if (added === null) return this.#door.fields.prepare(block);
-    return this.#door.fields.prepare(block === "" ? added : `${block}\n${added}`);
+    if (added === null) return this.#context.fields.prepare(block);
+    return this.#context.fields.prepare(block === "" ? added : `${block}\n${added}`);
   }
 
-  /** Looks at it, once a second while bytes are on their way: cuts it off when it breaks a limit. */
+  /** Cuts off the client if it breaks a limit. The listener calls this once a second while bytes are on their way. */
   check(nowMs: number, options: { keepAlive: boolean }): void {
     if (this.#state === "finished") return;
     const reading = this.#bodyOpen ? this.#reading : null;
     const writer = this.#writer;
-    // Of a paused socket the library does not hear that it was reset; then it has no peer any more, and no address.
+    // The library does not notice the reset of a paused socket. Such a socket has no peer, and so no address.
     if (reading?.paused === true && this.#res.getRemoteAddress().byteLength === 0) {
       this.#res.close();
       return;
@@ -255,7 +260,7 @@ export class UwsClientSide implements ClientSide {
       nowMs,
     );
     if (breach !== null) {
-      this.#door.onCut(this, breach, valueOf(breach, this.#limits));
+      this.#context.onCut(this, breach, valueOf(breach, this.#limits));
       if (this.#state === "open") this.#cutOpen();
       else this.#res.close();
       return;
@@ -281,7 +286,7 @@ export class UwsClientSide implements ClientSide {
     if (this.#libraryCloses) return "announce";
     if (this.#isLast) return "close";
     if (this.#bodyOpen) return hasLength ? "close" : "announce";
-    return this.#door.closing ? "close" : "keep";
+    return this.#context.closing ? "close" : "keep";
   }
 
   /** @param cutsOff The connection is closed at once, although the client may still send. */
@@ -290,7 +295,7 @@ export class UwsClientSide implements ClientSide {
     const hasBody = method !== "HEAD" && status !== 204 && status !== 304;
     const lingers = this.#bodyOpen && !cutsOff;
     const isWhole =
-      body === null || (isSmall(body) && !lingers && this.#door.admitWrite(body.length));
+      body === null || (isSmall(body) && !lingers && this.#context.admitWrite(body.length));
     if (hasBody && !isWhole) {
       const bytes = typeof body === "string" ? Buffer.from(body) : new Uint8Array(body);
       const source = new BytesSource(bytes);
@@ -308,9 +313,9 @@ export class UwsClientSide implements ClientSide {
     const mustWait = this.#mustNotWriteNow || (isBare && ending === "close" && this.#isParsed);
     this.#when(!mustWait, () => {
       // Otherwise the rest of the body would not be read, and a client that sends all first would never see the answer.
-      this.#reading?.letGo();
+      this.#reading?.discardRest();
       const isLeftOpen = writeResponse(this.#res, kept);
-      this.#finish(status, this.#door.countsBytes ? bodyBytesOf({ method, status, body }) : 0);
+      this.#finish(status, this.#context.countsBytes ? bodyBytesOf({ method, status, body }) : 0);
       if (isLeftOpen) this.#leave(cutsOff);
     });
   }
@@ -321,13 +326,13 @@ export class UwsClientSide implements ClientSide {
    * returns, if the response is complete.
    */
   get #mustNotWriteNow(): boolean {
-    if (this.#door.secure && this.#bodyOpen) return true;
+    if (this.#context.secure && this.#bodyOpen) return true;
     return this.#isLast && this.#isParsed;
   }
 
   /** The library has parsed some of the request in this turn of the event loop, and its callback may not have returned. */
   get #isParsed(): boolean {
-    return this.#parsedMs === this.#door.clock.now();
+    return this.#parsedMs === this.#context.clock.now();
   }
 
   /**
@@ -342,7 +347,7 @@ export class UwsClientSide implements ClientSide {
       return;
     }
     this.#leaving = true;
-    this.#lingerEndMs = this.#door.clock.now() + LINGER_TOTAL_MS;
+    this.#lingerEndMs = this.#context.clock.now() + LINGER_TOTAL_MS;
     this.#waitForRest();
     if (this.#receives) return;
     this.#receives = true;
@@ -351,7 +356,7 @@ export class UwsClientSide implements ClientSide {
 
   #waitForRest(): void {
     clearTimeout(this.#lingerTimer);
-    const waitMs = Math.min(LINGER_MS, this.#lingerEndMs - this.#door.clock.now());
+    const waitMs = Math.min(LINGER_MS, this.#lingerEndMs - this.#context.clock.now());
     this.#lingerTimer = setTimeout(() => this.#res.close(), waitMs);
   }
 
@@ -393,27 +398,27 @@ export class UwsClientSide implements ClientSide {
     // With less it is complete at once, and the library closes the connection then.
     const hasLength = response.lengthBytes !== null && response.lengthBytes > 1;
     const ending = this.#ending(hasLength);
-    // Of a body whose length is known all is sent, and only the end of the connection waits.
+    // A body of known length is sent whole. Only the end of the connection waits.
     const lingers = this.#isLast && this.#bodyOpen && !(hasLength && ending === "close");
     const lingering = lingers ? this.#linger(response.body) : null;
     const writer = new StreamWriter(
       this.#res,
       {
         ...response,
-        // Of a body whose length is known the last byte would end the response.
+        // With a known length, the last byte would end the response.
         ...(lingering === null ? {} : { body: lingering, lengthBytes: null }),
         ending,
         onBlocked: () => this.#reading?.onBlocked(),
-        onEnding: () => this.#reading?.letGo(),
+        onEnding: () => this.#reading?.discardRest(),
         requestOpen: () => this.#bodyOpen,
-        secure: this.#door.secure,
+        secure: this.#context.secure,
       },
       (outcome, sentBytes) => {
         if (outcome === "complete") {
           this.#finish(response.status, sentBytes);
           if (writer.leftOpen) this.#leave();
         } else if (outcome === "unbegun") this.#answerInstead(response.body.failedAs ?? 500);
-        // Ended in order it would look like the whole.
+        // An orderly end would make the client take the part for the whole.
         else this.#breakOff();
       },
     );
@@ -422,15 +427,15 @@ export class UwsClientSide implements ClientSide {
       writer.abort();
       settledBody?.();
     };
-    // Perhaps again: it may be receiving already.
-    this.#door.onTransferStart(this);
+    // A second call when the request's body has started the transfer.
+    this.#context.onTransferStart(this);
     this.#when(!this.#mustNotWriteNow, () => writer.start());
   }
 
   #linger(body: BodySource): LingeringBody {
-    const lingering = new LingeringBody(body, () => this.#reading?.letGo());
+    const lingering = new LingeringBody(body, () => this.#reading?.discardRest());
     this.#lingering = lingering;
-    // Of an answer that failed before any of it was written, when this is the one instead.
+    // An earlier answer that failed before its first byte may have left its timer.
     clearTimeout(this.#lingerTimer);
     this.#lingerTimer = setTimeout(() => lingering.letEnd(), LINGER_MS);
     if (this.#receives) return lingering;
@@ -478,8 +483,8 @@ export class UwsClientSide implements ClientSide {
     this.#state = "finished";
     this.#reading?.stop();
     clearTimeout(this.#lingerTimer);
-    if (transferring) this.#door.onTransferEnd(this);
-    this.#door.onFinished(this, status, bodyBytes);
+    if (transferring) this.#context.onTransferEnd(this);
+    this.#context.onFinished(this, status, bodyBytes);
   }
 }
 

@@ -23,8 +23,8 @@ export interface ResponseToWrite {
  *
  * `announce` sends `Connection: close` and leaves the closing to the library, if the client has asked for it, else to
  * the client and the idle timer. Closing while the client still sends its body would reset the connection, and the
- * response would be lost with it (uws-notes section 3). `close` sends the field too, and no further request of the
- * connection is run.
+ * response would be lost with it (docs/uwebsockets.md section 4). `close` sends the field too, and no further request of
+ * the connection is run.
  */
 export type Ending = "keep" | "announce" | "close";
 
@@ -50,7 +50,7 @@ export function writeResponse(res: HttpResponse, response: ResponseToWrite): boo
       writeHead(res, response);
       if (method === "HEAD" && status !== 204) writeLength(res, response);
       writeEnding(res, ending);
-      // With a number it would never mark the response as done (uws-notes section 3).
+      // With a number it would never mark the response as done (docs/uwebsockets.md section 4).
       res.endWithoutBody();
     });
     return false;

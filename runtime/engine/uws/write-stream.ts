@@ -5,7 +5,7 @@ import { type Ending, writeEnding, writeHead, writeResponse } from "./write-resp
 
 /**
  * Most that one `write` may pass: a corked write that does not fit into the library's buffer of 16 KiB loses bytes when
- * the socket is full (uws-notes section 3).
+ * the socket is full (docs/uwebsockets.md section 4).
  */
 const WRITE_BYTES = 16_000;
 
@@ -16,16 +16,16 @@ const OWN_HEAD_BYTES = 400;
 /** Most bytes for one `tryEnd`. It takes as many as the socket takes, and loses none. */
 const TRY_END_BYTES = 256 * 1024;
 
-/** How much of a piece is kept to find out with whether the rest of it has left, a byte at a time. */
+/** Bytes of a piece that are kept back. Written one by one, they tell whether the rest of the piece has left. */
 const KEPT_BYTES = 24;
 
-/** How soon after the first of them the second is tried. */
+/** Pause between the first and the second of the kept bytes. Each later pause is twice as long. */
 const PROBE_PAUSE_MS = 2;
 
-/** The same once there is reason to hope for room. */
+/** The first pause when the socket probably has room. */
 const HOPEFUL_PAUSE_MS = 64;
 
-/** Longest time until written bytes have left, if there is no byte to find out with. */
+/** Time after which written bytes count as sent, if no kept byte is left to test it. */
 const DRY_MS = 1_000;
 
 export interface StreamResponse {
@@ -83,7 +83,7 @@ export class StreamWriter {
   #kept: Uint8Array | null = null;
   /** Buffer in which the kept bytes are joined with new ones. */
   #joined: Uint8Array | null = null;
-  /** When the next of them may be tried, and how long after it the one after that. */
+  /** When the next kept byte may be written, and the pause after it. */
   #probeAtMs = 0;
   #probePauseMs = 0;
   /** Whether the socket has room is not known: one byte will tell, which may pile up where a piece may not. */
@@ -142,7 +142,7 @@ export class StreamWriter {
   /** Writes the head with the available part of the body. */
   start(): void {
     if (this.#state === "done") return;
-    // One callback for the whole response: to replace it from inside itself is unreliable (uws-notes section 3).
+    // One callback for the whole response: to replace it from inside itself is unreliable (docs/uwebsockets.md section 4).
     this.#res.onWritable((offset) => {
       this.#onWritable(offset);
       return true;
@@ -152,7 +152,7 @@ export class StreamWriter {
     else this.#begin();
   }
 
-  /** The client left: nothing of the library's may be touched any more. */
+  /** The client left: no method of `res` may be called any more. */
   abort(): void {
     if (this.#state === "done") return;
     this.#state = "done";
@@ -200,7 +200,7 @@ export class StreamWriter {
     const { body, opening } = this.#response;
     this.#state = "writing";
     this.#lengthBytes ??= body.wholeBytes ?? null;
-    // A large one alone: a chunk would not fit into the cork besides.
+    // A large head leaves alone: the cork has no room for a chunk beside it.
     if (this.#headBytes > SMALL_HEAD_BYTES) this.#cork(() => {});
     this.#pump();
     const isSilent = this.#state === "writing" && this.#sentBytes === 0;
@@ -359,7 +359,7 @@ export class StreamWriter {
     if (this.#sentBytes === total) this.#finish();
   }
 
-  /** There is nothing to find out with. It may be that there will be only once more of the request is read. */
+  /** Blocks while no kept byte can test for room, for `DRY_MS` at most: the source may need more of the request first. */
   #blockBriefly(): void {
     if (performance.now() - this.progressMs < DRY_MS) this.#block();
   }
@@ -381,8 +381,8 @@ export class StreamWriter {
       this.#cork(() => this.#res.end());
       this.#finish();
     } else if (this.#headWritten) {
-      // Its own way to close would write a field into the body. It reads no further request, and its timer closes in
-      // the end.
+      // The library's own way to close would write a field into the body. A paused connection reads no further request,
+      // and the library's timer closes it.
       this.#res.pause();
       this.#cork(() => this.#res.end());
       this.#leftOpen = false;

@@ -81,7 +81,7 @@ function open({ method = "POST", isLast = false, closing = false }): {
 } {
   const res = new ClosableResponse();
   const clock = new SetClock();
-  const door = {
+  const context = {
     clock,
     fields: new ResponseFields(),
     // Of this test's own.
@@ -108,7 +108,7 @@ function open({ method = "POST", isLast = false, closing = false }): {
   };
   // It has what a client side calls.
   const asLibrary = res as unknown as HttpResponse;
-  const client = new UwsClientSide(asLibrary, head, { door, isLast, libraryCloses: false });
+  const client = new UwsClientSide(asLibrary, head, { context, isLast, libraryCloses: false });
   return { res, clock, client };
 }
 

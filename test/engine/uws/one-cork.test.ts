@@ -6,7 +6,7 @@ import { BytesSource } from "../../../runtime/bodies/body-sources.ts";
 import { ResponseFields } from "../../../runtime/http/response-fields.ts";
 import type { HttpResponse } from "../../../runtime/engine/uws/uws.ts";
 import { UnreadBytes } from "../../../runtime/engine/uws/unread-bytes.ts";
-import { type Door, UwsClientSide } from "../../../runtime/engine/uws/uws-client.ts";
+import { type ListenerContext, UwsClientSide } from "../../../runtime/engine/uws/uws-client.ts";
 import { TurnClock } from "../../../runtime/lib/turn-clock.ts";
 
 /**
@@ -79,7 +79,7 @@ class CorkingResponse {
   resume(): void {}
 }
 
-const DOOR: Door = {
+const CONTEXT: ListenerContext = {
   clock: new TurnClock(),
   fields: new ResponseFields(),
   // Of this test's own.
@@ -110,7 +110,7 @@ function openClient(res: CorkingResponse): UwsClientSide {
   };
   // It has what a client side calls.
   return new UwsClientSide(res as unknown as HttpResponse, head, {
-    door: DOOR,
+    context: CONTEXT,
     isLast: false,
     libraryCloses: false,
   });

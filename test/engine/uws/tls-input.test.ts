@@ -6,7 +6,7 @@ import type { BodySource, ExchangeId } from "../../../runtime/http/client.ts";
 import { ResponseFields } from "../../../runtime/http/response-fields.ts";
 import type { HttpResponse } from "../../../runtime/engine/uws/uws.ts";
 import { UnreadBytes } from "../../../runtime/engine/uws/unread-bytes.ts";
-import { type Door, UwsClientSide } from "../../../runtime/engine/uws/uws-client.ts";
+import { type ListenerContext, UwsClientSide } from "../../../runtime/engine/uws/uws-client.ts";
 import { TurnClock } from "../../../runtime/lib/turn-clock.ts";
 import { holdUnread } from "../../helpers/hold-unread.ts";
 
@@ -136,7 +136,7 @@ class BufferingResponse {
 /** What the listener looks at every second. */
 const transfers = new Set<UwsClientSide>();
 
-const DOOR: Door = {
+const CONTEXT: ListenerContext = {
   clock: new TurnClock(),
   fields: new ResponseFields(),
   // Of this test's own.
@@ -154,7 +154,7 @@ const DOOR: Door = {
   onFinished() {},
 };
 
-function openClient(res: BufferingResponse, door = DOOR): UwsClientSide {
+function openClient(res: BufferingResponse, context = CONTEXT): UwsClientSide {
   const head = {
     method: "POST",
     target: "/",
@@ -165,16 +165,16 @@ function openClient(res: BufferingResponse, door = DOOR): UwsClientSide {
   };
   // It has what a client side calls.
   return new UwsClientSide(res as unknown as HttpResponse, head, {
-    door,
+    context,
     isLast: false,
     libraryCloses: false,
   });
 }
 
 /** A transfer whose client takes nothing although there is much to take. */
-async function openBlocked(door: Door): Promise<BlockedResponse> {
+async function openBlocked(context: ListenerContext): Promise<BlockedResponse> {
   const res = new BufferingResponse();
-  const client = openClient(res, door);
+  const client = openClient(res, context);
   client.receiveBody({ chunk() {}, end() {} });
   const source = new GrowingSource();
   client.respondStream({ status: 200, statusText: "", fields: "", lengthBytes: null }, source);
@@ -263,7 +263,7 @@ describe("UwsClientSide, over TLS,", { timeout: 60_000 }, () => {
     linux,
     async (t) => {
       const port = await holdUnread(t, 10_000);
-      const res = await openBlocked({ ...DOOR, port });
+      const res = await openBlocked({ ...CONTEXT, port });
       res.client.check(performance.now() + 3_000, { keepAlive: false });
       while (!res.reads) await nextTurn();
       // Room comes of it: it goes on although it had failed for so long.
@@ -276,10 +276,10 @@ describe("UwsClientSide, over TLS,", { timeout: 60_000 }, () => {
 
   it("waits for longer where it is not known how much is unread", async () => {
     // There is no connection to port 0.
-    const res = await openBlocked(DOOR);
+    const res = await openBlocked(CONTEXT);
     res.client.check(performance.now() + 3_000, { keepAlive: false });
     // Longer than it takes to look.
-    await DOOR.unread.find(DOOR.port, res.getRemoteAddress(), 60_000);
+    await CONTEXT.unread.find(CONTEXT.port, res.getRemoteAddress(), 60_000);
     await nextTurn();
     assert.ok(!res.reads);
     res.client.check(performance.now() + 30_000, { keepAlive: false });
