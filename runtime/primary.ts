@@ -405,7 +405,7 @@ export class Primary {
     }
     if (this.#files !== null && target.path !== null) {
       const { path, search } = target;
-      if (serveStatic(client, { path, search }, this.#files, this.#onFileError)) return;
+      if (serveStatic(client, { path, search }, this.#servingFiles, this.#onFileError)) return;
     }
     if (this.#problem !== null && this.#answerProblem(client, target, this.#problem)) return;
     if (this.generation.admit(client, target)) return;
@@ -437,6 +437,8 @@ export class Primary {
     client.addField(STALE_FIELD, problem.stale);
     return false;
   }
+
+  readonly #servingFiles = (): FileIndex | null => this.#files;
 
   readonly #onFileError = (error: unknown): void => {
     this.#log.error({ err: error }, "cannot send a static file");

@@ -104,6 +104,8 @@ export class FileTree {
       }
     } else {
       this.#withdraw(folder);
+      // At once, so that the look-up of this request finds what is there now.
+      this.#workNow();
     }
     void this.#work();
   }
@@ -191,6 +193,13 @@ export class FileTree {
       sliceEndMs = performance.now() + SLICE_MS;
     }
     this.#options.onSettled();
+  }
+
+  /** Does at most one slice of the work, in this turn. */
+  #workNow(): void {
+    const sliceEndMs = performance.now() + SLICE_MS;
+    const steps = this.#steps();
+    while (steps.next().done !== true && performance.now() < sliceEndMs);
   }
 
   *#steps(): Generator<undefined, void> {

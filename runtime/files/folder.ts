@@ -64,7 +64,9 @@ export function findChild(
   let realPath = join(folder.realPath, name);
   let stats = lookAt(realPath);
   if (stats?.isSymbolicLink() === true) {
-    const target = resolveLink(realPath);
+    let target = resolveLink(realPath);
+    // The way is read link by link, and its end may go meanwhile. Then the link leads elsewhere by now.
+    if (target === null || lookAt(target) === undefined) target = resolveLink(realPath);
     if (target === null) return DANGLING;
     if (isWithin(folder, target)) return NONE;
     const why = links === "follow" ? null : findRefusal(rootPath, target);

@@ -1,53 +1,64 @@
 import { RuntimeError } from "../lib/errors.ts";
 import { type StaticAnswer, type Untagged, resolveStatic } from "./answer.ts";
 import type { FileIndex } from "./file-index.ts";
+import type { StaticEntry } from "./static-file.ts";
 import { BytesSource, FileSource } from "../bodies/body-sources.ts";
 import { findField } from "../http/find-field.ts";
-import type { UwsClientSide } from "../engine/uws/uws-client.ts";
+import type { ClientSide } from "../http/client.ts";
 import { isSmall } from "../engine/uws/write-response.ts";
+
+/** A request for a static file. */
+interface Target {
+  /** Decoded and safe. */
+  path: string;
+  /** With its `?`. */
+  search: string;
+}
+
+/**
+ * How often a file is looked up that changes again and again while it is opened. A deployment changes it once or twice
+ * within one request.
+ */
+const MOST_LOOK_UPS = 5;
 
 /**
  * Answers from the public folder; false when no file there answers this request.
  *
- * @param target `path` is decoded and safe; `search` has its `?`.
+ * @param serving Returns the index that serves at that moment: a reload may replace it while a file is opened.
  * @param onError A file could not be read to its end; the client's connection is broken off.
  */
 export function serveStatic(
-  client: UwsClientSide,
-  target: { path: string; search: string },
-  files: FileIndex,
+  client: ClientSide,
+  target: Target,
+  serving: () => FileIndex | null,
   onError: (error: unknown) => void,
 ): boolean {
-  const answer = lookUp(client, target, files);
+  const files = serving();
+  const entry = files?.lookup(target.path, Date.now());
+  const answer = entry === undefined ? null : resolve(client, target, entry);
   if (answer === null) return false;
   if (!("untagged" in answer) && answer.body.kind !== "file") {
     sendNow(client, answer);
     return true;
   }
-  sendFile(client, target, files, onError).catch((error: unknown) => {
+  sendFile(client, target, serving, onError).catch((error: unknown) => {
     client.refuse(error instanceof RuntimeError ? error.status : 500);
     onError(error);
   });
   return true;
 }
 
-function lookUp(
-  client: UwsClientSide,
-  target: { path: string; search: string },
-  files: FileIndex,
+function resolve(
+  client: ClientSide,
+  { search: query }: Target,
+  entry: StaticEntry,
 ): StaticAnswer | Untagged | null {
-  const nowMs = Date.now();
-  const entry = files.lookup(target.path, nowMs);
-  if (entry === undefined) return null;
   const { method, fields } = client.head;
   const field = (name: string): string | undefined => findField(fields, name);
-  return resolveStatic(entry, { method, query: target.search, field }, nowMs);
+  return resolveStatic(entry, { method, query, field }, Date.now());
 }
 
-function sendNow(
-  client: UwsClientSide,
-  { status, fields, contentLength, body }: StaticAnswer,
-): void {
+function sendNow(client: ClientSide, { status, fields, contentLength, body }: StaticAnswer): void {
   if (body.kind === "bytes" && !isSmall(body.bytes)) {
     // `respond` would copy the body: it expects lent bytes, but these belong to the cache.
     const head = { status, statusText: "", fields, lengthBytes: body.bytes.length };
@@ -65,18 +76,29 @@ function sendNow(
 }
 
 async function sendFile(
-  client: UwsClientSide,
-  target: { path: string; search: string },
-  files: FileIndex,
+  client: ClientSide,
+  target: Target,
+  serving: () => FileIndex | null,
   onError: (error: unknown) => void,
 ): Promise<void> {
-  // A file that changed since it was looked up is looked up again, once: it may be there in another version.
-  for (let attempt = 1; attempt <= 2; attempt++) {
-    let answer = lookUp(client, target, files);
-    if (answer !== null && "untagged" in answer && (await files.readTag(answer.untagged))) {
-      answer = lookUp(client, target, files);
+  // A file that changed since it was looked up is looked up again: it may be there in another version.
+  for (let attempt = 1; attempt <= MOST_LOOK_UPS; attempt++) {
+    const files = serving();
+    const entry = files?.lookup(target.path, Date.now());
+    if (files === null || entry === undefined) {
+      client.refuse(404);
+      return;
     }
-    if (answer === null) break;
+    let answer = resolve(client, target, entry);
+    if (answer !== null && "untagged" in answer && (await files.readTag(answer.untagged))) {
+      // The same entry, not a new look-up. Each change near the file gives its path an entry without a tag, even if the
+      // file stays the same. The swap of a ConfigMap is several such changes.
+      answer = resolve(client, target, entry);
+    }
+    if (answer === null) {
+      client.refuse(404);
+      return;
+    }
     // It changed while its tag was read.
     if ("untagged" in answer) continue;
     if (answer.body.kind !== "file") {
@@ -95,5 +117,8 @@ async function sendFile(
       return;
     }
   }
-  client.refuse(404);
+  // The file exists, so this is no 404.
+  client.refuse(503, { retryAfterSeconds: RETRY_AFTER_SECONDS });
 }
+
+const RETRY_AFTER_SECONDS = 1;

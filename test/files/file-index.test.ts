@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { renameSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { realpathSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import {
   appendFile,
   chmod,
@@ -255,6 +255,42 @@ describe("FileIndex > what is served", () => {
       ["/c.json", "/sub/d.json"].every((path) => sourceOf(path).includes("..v2")),
     );
     assert.deepEqual(await read(), ["2", "2"]);
+  });
+
+  it("finds the files of a linked folder at once when its old target is gone", async (t) => {
+    const folder = new PublicFolder(t);
+    await folder.write({ "..v1/sub/d.json": "1", "..v2/sub/d.json": "2" });
+    symlinkSync("..v1", join(folder.root, "..data"));
+    symlinkSync("..data/sub", join(folder.root, "sub"));
+    const index = await folder.open();
+    const laterMs = Date.now() + 10 * SECOND;
+    assert.equal(index.lookup("/sub/d.json", laterMs)?.kind, "file");
+    symlinkSync("..v2", join(folder.root, "..tmp"));
+    renameSync(join(folder.root, "..tmp"), join(folder.root, "..data"));
+    rmSync(join(folder.root, "..v1"), { recursive: true });
+    // In the same turn of the loop: no watch has told of it yet.
+    const entry = index.lookup("/sub/d.json", laterMs + 2 * SECOND);
+    assert.ok(entry?.kind === "file");
+    assert.equal(await readBody(index, entry), "2");
+  });
+
+  it("follows a link again whose target goes while it is read", async (t) => {
+    const folder = new PublicFolder(t);
+    await folder.write({ "..v1/c.json": "1", "..v2/c.json": "2" });
+    symlinkSync("..v1", join(folder.root, "..data"));
+    symlinkSync("..data/c.json", join(folder.root, "c.json"));
+    const { native } = realpathSync;
+    t.mock.method(realpathSync, "native", (path: string) => {
+      const found = native(path);
+      if (found.endsWith("..v1/c.json")) {
+        symlinkSync("..v2", join(folder.root, "..tmp"));
+        renameSync(join(folder.root, "..tmp"), join(folder.root, "..data"));
+        rmSync(join(folder.root, "..v1"), { recursive: true });
+      }
+      return found;
+    });
+    const index = await folder.open();
+    assert.equal(await readBody(index, lookupFile(index, "/c.json")), "2");
   });
 
   it("offers coded siblings, unless the file was edited without them", async (t) => {
