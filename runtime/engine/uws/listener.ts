@@ -71,7 +71,7 @@ export interface ListenerOptions {
   onHeadRefused: (refused: RefusedHead) => void;
   /** A request has a field of a name, in lower case, that was not seen before, or not lately. */
   onNewField?: (name: string) => void;
-  /** A bug: the request was answered 500. */
+  /** A bug: the request was answered 500, or its client was cut off. */
   onError: (error: unknown) => void;
 }
 
@@ -85,7 +85,7 @@ export class Listener implements ListenerContext {
   #closing = false;
   #inFlight = 0;
   /** Clients whose request or response has bytes on their way. */
-  readonly #transfers = new TransferSweep<UwsClientSide>();
+  readonly #transfers = new TransferSweep<UwsClientSide>((error) => this.#options.onError(error));
   readonly #writes: WriteAllowance;
   readonly #idleWaiters = new Waiters();
   #open = 0;

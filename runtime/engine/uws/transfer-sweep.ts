@@ -22,15 +22,23 @@ const MOST_TURNS_BEHIND = GROUPS * SWEEPS_PER_KEEP_ALIVE;
 export interface Transferring extends Numbered {
   /** @param options.keepAlive The library is to be told, too, that the client is not to be cut off yet. */
   check(nowMs: number, options: { keepAlive: boolean }): void;
+  /** Ends the connection at once. */
+  cutOff(): void;
 }
 
 /** Checks regularly whether the clients with bytes on their way are too slow. Has no timer while there are none. */
 export class TransferSweep<T extends Transferring> {
   readonly #groups = Array.from({ length: GROUPS }, () => new ExchangeTable<T>());
   #timer: NodeJS.Timeout | null = null;
+  readonly #onError: (error: unknown) => void;
   /** When its turns began to count, and how many there were. */
   #sinceMs = 0;
   #turns = 0;
+
+  /** @param onError A bug: the check of a client threw. That client is cut off and checked no more; all others are. */
+  constructor(onError: (error: unknown) => void) {
+    this.#onError = onError;
+  }
 
   add(client: T): void {
     this.#groups[client.id % GROUPS]?.add(client);
@@ -78,6 +86,23 @@ export class TransferSweep<T extends Transferring> {
     const group = this.#groups[turn % GROUPS];
     if (group === undefined || group.size === 0) return;
     const keepAlive = Math.floor(turn / GROUPS) % SWEEPS_PER_KEEP_ALIVE === 0;
-    for (const client of group.values()) client.check(nowMs, { keepAlive });
+    for (const client of group.values()) {
+      try {
+        client.check(nowMs, { keepAlive });
+      } catch (error) {
+        this.#giveUp(client, error);
+      }
+    }
+  }
+
+  /** An exception in a timer would end the process, and with it all connections. */
+  #giveUp(client: T, error: unknown): void {
+    this.delete(client);
+    this.#onError(error);
+    try {
+      client.cutOff();
+    } catch (cutError) {
+      this.#onError(cutError);
+    }
   }
 }

@@ -273,6 +273,10 @@ export class UwsClientSide implements ClientSide {
     }
   }
 
+  cutOff(): void {
+    if (this.#state !== "finished") this.#res.close();
+  }
+
   /** Cuts off a client without an answer. The owner of its request learns that no answer is needed. */
   #cutOpen(): void {
     const abort = this.#abort;

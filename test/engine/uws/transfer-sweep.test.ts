@@ -18,6 +18,14 @@ class Client implements Transferring {
     this.checks.push(nowMs);
     if (keepAlive) this.keepAlives.push(nowMs);
   }
+
+  cutOff(): void {
+    throw new Error("not expected");
+  }
+}
+
+function refuse(error: unknown): never {
+  throw error;
 }
 
 /** @param options.stepMs How long a turn of the loop takes. */
@@ -44,7 +52,7 @@ describe("TransferSweep", () => {
   for (const stepMs of [10, 35, 500]) {
     it(`looks at each client once a second, and every 4 s for the library, in turns of ${stepMs} ms`, (t) => {
       const time = mockTime(t);
-      const sweep = new TransferSweep<Client>();
+      const sweep = new TransferSweep<Client>(refuse);
       const clients = Array.from({ length: 250 }, (_, id) => new Client(id));
       for (const client of clients) sweep.add(client);
       time.run(20_000, { stepMs });
@@ -58,7 +66,7 @@ describe("TransferSweep", () => {
 
   it("does not look at many of them in one turn", (t) => {
     const time = mockTime(t);
-    const sweep = new TransferSweep<Client>();
+    const sweep = new TransferSweep<Client>(refuse);
     const clients = Array.from({ length: 1_000 }, (_, id) => new Client(id));
     for (const client of clients) sweep.add(client);
     time.run(1_000, { stepMs: 10 });
@@ -70,11 +78,36 @@ describe("TransferSweep", () => {
 
   it("looks at a client four times at most for all that it missed while the process stood still", (t) => {
     const time = mockTime(t);
-    const sweep = new TransferSweep<Client>();
+    const sweep = new TransferSweep<Client>(refuse);
     const client = new Client(7);
     sweep.add(client);
     time.run(3_600_000, { stepMs: 3_600_000 });
     assert.deepEqual([client.checks.length, client.keepAlives.length], [4, 1]);
+  });
+
+  it("gives up a client whose check throws, says so once, and goes on with the others", (t) => {
+    const time = mockTime(t);
+    const errors: unknown[] = [];
+    const sweep = new TransferSweep<Client>((error) => errors.push(error));
+    // All in one group, the second without a connection to close.
+    const clients = [0, 100, 200].map((id) => new Client(id));
+    const [bad, worse, good] = clients;
+    assert.ok(bad !== undefined && worse !== undefined && good !== undefined);
+    for (const client of [bad, worse]) {
+      t.mock.method(client, "check", () => {
+        throw new Error(`check ${client.id}`);
+      });
+    }
+    const cut = t.mock.method(bad, "cutOff", () => {});
+    for (const client of clients) sweep.add(client);
+    time.run(10_000, { stepMs: 10 });
+    assert.deepEqual(
+      errors.map((error) => error instanceof Error && error.message),
+      ["check 0", "check 100", "not expected"],
+    );
+    assert.equal(cut.mock.callCount(), 1);
+    assert.ok(good.checks.length >= 9, `${good.checks.length} in 10 s`);
+    assert.deepEqual(sweep.stop(), [good]);
   });
 
   it("wakes nobody while there is none, and begins again with the next", (t) => {
@@ -82,7 +115,7 @@ describe("TransferSweep", () => {
     const intervals = t.mock.method(globalThis, "setInterval");
     const ends = t.mock.method(globalThis, "clearInterval");
     const running = (): number => intervals.mock.callCount() - ends.mock.callCount();
-    const sweep = new TransferSweep<Client>();
+    const sweep = new TransferSweep<Client>(refuse);
     assert.equal(running(), 0);
     const first = new Client(1);
     sweep.add(first);
