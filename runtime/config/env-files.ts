@@ -31,7 +31,7 @@ export interface EnvFiles {
  *
  * `process.env` stays as it is: a reload reads the files anew, and a variable that left its file is then gone.
  *
- * @throws ERR_CONFIG when a file that was named is missing, and when a file cannot be read.
+ * @throws ERR_CONFIG when a file that was named is missing, when a file cannot be read, and when it holds a NUL.
  */
 export function readEnvFiles(sources: EnvFileSources): EnvFiles {
   const files: string[] = [];
@@ -39,6 +39,7 @@ export function readEnvFiles(sources: EnvFileSources): EnvFiles {
   for (const { path, label } of pickFiles(sources)) {
     const text = readFile(path, { label, cwd: sources.cwd });
     if (text === null) continue;
+    refuseNul(text, showPath(path, sources.cwd));
     files.push(path);
     Object.assign(found, parseEnvFile(text));
   }
@@ -62,12 +63,16 @@ export function parseEnvFile(text: string): Record<string, string> {
   return { ...variables } as Record<string, string>;
 }
 
-/** Says which lines of the files set nothing, a sentence each. Never with their text, which may be a secret. */
+/**
+ * Says which lines of the files set nothing or set something odd, a sentence each. Never with their text, which may be a
+ * secret.
+ */
 export function describeEnvFileProblems(files: readonly string[], cwd: string): string[] {
   return files.flatMap((path) =>
-    findLostLines(readFileSync(path, "utf8")).map(
-      (line) =>
-        `${showPath(path, cwd)}:${line} sets no variable: found no "=", expected NAME=value, or # before a comment`,
+    findOddLines(readFileSync(path, "utf8")).map(({ line, quote }) =>
+      quote === null
+        ? `${showPath(path, cwd)}:${line} sets no variable: found no "=", expected NAME=value, or # before a comment`
+        : `${showPath(path, cwd)}:${line} has no value as meant: found a ${quote} that opens and never closes, expected a second one at the end of the value`,
     ),
   );
 }
@@ -125,9 +130,24 @@ const FOUND: Readonly<Record<string, string>> = {
   EACCES: "no permission",
 };
 
-/** Numbers of the lines that are neither empty, nor a comment, nor part of a value, and have no `=`. */
-function findLostLines(text: string): number[] {
-  const lost: number[] = [];
+/** The system ends a variable at a NUL, so Node starts no worker with one. A file in UTF-16 is full of them. */
+function refuseNul(text: string, shown: string): void {
+  const at = text.indexOf("\0");
+  if (at === -1) return;
+  const line = text.slice(0, at).split("\n").length;
+  const message = `Cannot use ${shown}:${line}: found a NUL character, expected a text file in UTF-8`;
+  throw new RuntimeError("ERR_CONFIG", message);
+}
+
+interface OddLine {
+  line: number;
+  /** The quote that opens in it and never closes; `null`: the line has no `=`. */
+  quote: string | null;
+}
+
+/** Lines with such a quote, and those that are neither empty, nor a comment, nor part of a value, and have no `=`. */
+function findOddLines(text: string): OddLine[] {
+  const odd: OddLine[] = [];
   let quote: string | null = null;
   for (const [index, line] of text.split("\n").entries()) {
     if (quote !== null) {
@@ -139,9 +159,10 @@ function findLostLines(text: string): number[] {
       // A quote that no later line closes is a character like any other.
       const later = text.split("\n").slice(index + 1);
       if (later.some((next) => next.includes(opened))) quote = opened;
+      else odd.push({ line: index + 1, quote: opened });
     } else if (!/^\s*(?:#|$)/.test(line) && !line.includes("=")) {
-      lost.push(index + 1);
+      odd.push({ line: index + 1, quote: null });
     }
   }
-  return lost;
+  return odd;
 }

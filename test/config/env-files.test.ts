@@ -88,6 +88,17 @@ describe("readEnvFiles()", () => {
     }
     const env = { EDGICORN_ENV_FILE: "missing.env" };
     assert.throws(() => readEnvFiles({ flag: undefined, env, cwd }), /EDGICORN_ENV_FILE: found no/);
+    writeFileSync(join(cwd, "nul.env"), "A=1\nB=secret\0\n");
+    writeFileSync(join(cwd, "utf16.env"), Buffer.from("A=1\nB=2", "utf16le"));
+    for (const [flag, line] of [
+      ["nul.env", 2],
+      ["utf16.env", 1],
+    ] as const) {
+      assert.throws(() => readEnvFiles({ flag, env: {}, cwd }), {
+        code: "ERR_CONFIG",
+        message: `Cannot use ${flag}:${line}: found a NUL character, expected a text file in UTF-8`,
+      });
+    }
     const loop = temporaryFolder(t);
     symlinkSync(join(loop, "a"), join(loop, "b"));
     symlinkSync(join(loop, "b"), join(loop, "a"));
@@ -105,8 +116,13 @@ describe("describeEnvFileProblems()", () => {
     );
     const lines = describeEnvFileProblems([path], cwd);
     assert.deepEqual(
-      lines.map((line) => /^\.env:\d+ sets no variable/.exec(line)?.[0]),
-      [3, 7, 9].map((line) => `.env:${line} sets no variable`),
+      lines.map((line) => /^\.env:\d+ sets no variable|^\.env:\d+ .*never closes/.exec(line)?.[0]),
+      [
+        ...[3, 7, 9].map((line) => `.env:${line} sets no variable`),
+        ...[`10 has no value as meant: found a '`, `11 has no value as meant: found a "`].map(
+          (text) => `.env:${text} that opens and never closes`,
+        ),
+      ],
     );
     assert.ok(!lines.join().includes("hunter2"));
   });

@@ -136,6 +136,21 @@ describeMistakes("project", [
     neverSays: [/hunter2/],
   },
   {
+    name: "a .env that an editor saved in UTF-16",
+    command: "check",
+    files: { ...HANDLER, ".env": Buffer.from("A=1\r\nB=2\r\n", "utf16le") },
+    code: 78,
+    says: [/Cannot use \.env:1: found a NUL character/, /expected a text file in UTF-8/],
+  },
+  {
+    name: "a value in .env whose quote never closes",
+    command: "check",
+    files: { ...HANDLER, ".env": 'A=1\nTOKEN="hunter2\n' },
+    code: 0,
+    says: [/\.env:2 .* found a " that opens and never closes/, /expected a second one/],
+    neverSays: [/hunter2/],
+  },
+  {
     name: "a setting in .env with a wrong value",
     command: "check",
     files: { ...HANDLER, ".env": "EDGICORN_WORKERS=many\n" },
