@@ -7,8 +7,12 @@ const QUIET_MS = 80;
 /** A reload does not wait for longer than this, however many files change. */
 const MOST_QUIET_MS = 1_000;
 
-/** The clock of a file system runs behind `Date.now()` by up to one tick of the kernel. */
-const TICK_MS = 5;
+/**
+ * How far the clock of a file system may run behind `Date.now()`. The kernel moves it once a tick (1 to 10 ms), and later
+ * on a virtual machine whose CPU is taken away. Only files that were not watched yet are judged by it. A file that was
+ * watched is older than a reload by `QUIET_MS`, so that this slack causes no second reload.
+ */
+const CLOCK_SLACK_MS = 50;
 
 /** Names of files that editors write beside the one that they save. */
 const TEMPORARY = /^\.|~$|^#.*#$|^4913$/;
@@ -69,7 +73,7 @@ export class SourceWatcher {
     this.#watchers = [...folders].flatMap(([folder, names]) => this.#open(folder, names));
     for (const watcher of before) watcher.close();
     // Again, since a file may have changed before the watch of its folder was made.
-    if (Math.max(newestMs, survey(this.#options.targets()).newestMs) >= sinceMs - TICK_MS) {
+    if (Math.max(newestMs, survey(this.#options.targets()).newestMs) >= sinceMs - CLOCK_SLACK_MS) {
       this.#schedule();
     }
   }
