@@ -135,6 +135,7 @@ export class ExchangeRun {
     const responseBody = new ResponseBody(body, {
       creditBytes: responseCreditBytes,
       announcedBytes: wholeBytes ?? announcedBytes,
+      isCoded: fields.includes("content-encoding\n"),
       send: (bytes) => channel.send([Kind.responseChunk, this.id, bytes], bytes.length),
     });
     channel.send([Kind.response, this.id, status, statusText, fields, BODY_FOLLOWS], headSize);

@@ -5,6 +5,8 @@ export interface ResponseBodyOptions {
   creditBytes: number;
   /** The size that the response announces; `null`: none. */
   announcedBytes: number | null;
+  /** The response has a `content-encoding`: its length may be that of a body before `fetch` decoded it. */
+  isCoded: boolean;
   /** Sends one chunk of at most `CHUNK_BYTES`. */
   send: (bytes: Uint8Array) => void;
 }
@@ -20,11 +22,13 @@ export class ResponseBody {
   #onCredit: (() => void) | null = null;
   #cancelled = false;
   readonly #announcedBytes: number | null;
+  readonly #isCoded: boolean;
   #readBytes = 0;
 
   constructor(stream: ReadableStream<unknown>, options: ResponseBodyOptions) {
     this.#reader = stream.getReader();
     this.#announcedBytes = options.announcedBytes;
+    this.#isCoded = options.isCoded;
     this.#creditBytes = options.creditBytes;
     this.#send = options.send;
   }
@@ -42,7 +46,7 @@ export class ResponseBody {
       if (this.#cancelled) return;
       if (done) {
         if (announcedBytes === null || this.#readBytes === announcedBytes) return;
-        throw misfit(`its stream ended after ${this.#readBytes} bytes`, announcedBytes);
+        throw this.#misfit(`its stream ended after ${this.#readBytes} bytes`, announcedBytes);
       }
       if (!(value instanceof Uint8Array)) {
         const error = new RuntimeError(
@@ -54,7 +58,10 @@ export class ResponseBody {
       }
       this.#readBytes += value.length;
       if (announcedBytes !== null && this.#readBytes > announcedBytes) {
-        const error = misfit(`its stream has ${this.#readBytes} bytes or more`, announcedBytes);
+        const error = this.#misfit(
+          `its stream has ${this.#readBytes} bytes or more`,
+          announcedBytes,
+        );
         this.cancel(error);
         throw error;
       }
@@ -79,6 +86,10 @@ export class ResponseBody {
     this.grant(0);
   }
 
+  #misfit(found: string, announcedBytes: number): RuntimeError {
+    return misfit(found, announcedBytes, this.#isCoded ? DECODED_HINT : "");
+  }
+
   async #sendChunk(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length;) {
       while (this.#creditBytes <= 0) {
@@ -95,10 +106,13 @@ export class ResponseBody {
   }
 }
 
+const DECODED_HINT =
+  ". fetch() decodes a body: delete content-encoding and content-length when you send one through tee() or pipeThrough()";
+
 /** For a body that is not as long as the response says (RFC 9110 section 8.6). */
-export function misfit(found: string, announcedBytes: number): RuntimeError {
+export function misfit(found: string, announcedBytes: number, hint = ""): RuntimeError {
   return new RuntimeError(
     "ERR_HANDLER_BAD_RESPONSE",
-    `Cannot send a response: ${found}, expected the ${announcedBytes} of its content-length`,
+    `Cannot send a response: ${found}, expected the ${announcedBytes} of its content-length${hint}`,
   );
 }

@@ -70,6 +70,10 @@ const HANDLERS = {
   };`,
   "clone/[coding].ts": `export default async (request, { params, env }) =>
     (await fetch(env.UPSTREAM + params.coding)).clone();`,
+  "tee/[coding].ts": `export default async (request, { params, env }) => {
+    const upstream = await fetch(env.UPSTREAM + params.coding);
+    return new Response(upstream.body.tee()[0], upstream);
+  };`,
   "own/[coding].ts": `import { gzipSync } from "node:zlib";
     const headers = { "content-encoding": "gzip" };
     export default () => new Response(new Blob([gzipSync("own")]).stream(), { headers });`,
@@ -226,6 +230,15 @@ describe("answers of handlers", { timeout: 60_000 }, () => {
       const own = await get("/own/gzip");
       assert.equal(fieldValue(own, "content-encoding"), "gzip");
       assert.equal(gunzipSync(own.body).toString(), "own");
+    });
+
+    it("are named in the log when a handler sends them through tee()", async () => {
+      const { status } = await get("/tee/gzip");
+      assert.equal(status, 500);
+      const line = await server.until(
+        ({ msg, route }) => msg === "response stream failed" && route === "/tee/:coding",
+      );
+      assert.match(JSON.stringify(line["err"]), /delete content-encoding and content-length/);
     });
 
     it("have no fields of a coded body for HEAD either", async () => {
