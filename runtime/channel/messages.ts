@@ -48,6 +48,9 @@ export const Kind = {
   loading: 28,
 } as const;
 
+/** The code of a file that a worker runs: its top level, or one of its hooks. */
+export type ModuleStep = "import" | "init" | "dispose";
+
 /** Stands in place of a body that follows in chunks. */
 export const BODY_FOLLOWS = true;
 
@@ -176,8 +179,8 @@ export type ToPrimary =
   | readonly [kind: typeof Kind.workerHello, version: number]
   | readonly [kind: typeof Kind.ready, report: WorkerReport]
   | readonly [kind: typeof Kind.bootFailed, failure: BootFailure]
-  /** Sent before the worker loads a file, so that the primary can name the file when the worker hangs or ends there. */
-  | readonly [kind: typeof Kind.loading, source: string]
+  /** Sent before the worker runs code of a file, so that the primary can name it when the worker hangs or ends there. */
+  | readonly [kind: typeof Kind.loading, source: string, step: ModuleStep]
   | ResponseMessage
   | readonly [kind: typeof Kind.responseChunk, id: ExchangeId, bytes: Uint8Array]
   | readonly [kind: typeof Kind.responseEnd, id: ExchangeId]

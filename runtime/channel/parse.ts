@@ -1,5 +1,12 @@
 import { RuntimeError } from "../lib/errors.ts";
-import type { ExchangeId, PongMessage, ResponseMessage, ToPrimary, ToWorker } from "./messages.ts";
+import type {
+  ExchangeId,
+  ModuleStep,
+  PongMessage,
+  ResponseMessage,
+  ToPrimary,
+  ToWorker,
+} from "./messages.ts";
 import { BODY_FOLLOWS, Kind, PROTOCOL_VERSION } from "./messages.ts";
 import { describeElement, isMap } from "./describe-element.ts";
 import { parseBootFailure, type Parsed, parseReport } from "./parse-report.ts";
@@ -41,7 +48,7 @@ export function parseToPrimary(value: unknown): ToPrimary {
     case Kind.bootFailed:
       return [Kind.bootFailed, accept(Kind.bootFailed, parseBootFailure(value[1]))];
     case Kind.loading:
-      return isString(value[1]) ? [Kind.loading, value[1]] : refuse(value);
+      return parseLoading(value);
     case Kind.drained:
       return [Kind.drained];
     default:
@@ -73,6 +80,16 @@ function isResponse(value: unknown[]): value is unknown[] & ResponseMessage {
 
 function isPong(value: unknown[]): value is unknown[] & PongMessage {
   return typeof value[1] === "number" && isVitals(value[2]);
+}
+
+/** Workers of earlier versions name no step; they do not tell of `dispose`. */
+function parseLoading(value: unknown[]): ToPrimary {
+  const [, source, step = "import"] = value;
+  return isString(source) && isStep(step) ? [Kind.loading, source, step] : refuse(value);
+}
+
+function isStep(value: unknown): value is ModuleStep {
+  return value === "import" || value === "init" || value === "dispose";
 }
 
 function isId(value: unknown): value is ExchangeId {
@@ -162,7 +179,17 @@ const ELEMENTS = new Map<unknown, readonly Element[]>([
   [Kind.requestCredit, [ID, { name: "bytes", isValid: isPositive, expected: "a number above 0" }]],
   [Kind.settled, [ID]],
   [Kind.probed, [ID]],
-  [Kind.loading, [{ name: "source", isValid: isString, expected: "a string" }]],
+  [
+    Kind.loading,
+    [
+      { name: "source", isValid: isString, expected: "a string" },
+      {
+        name: "step",
+        isValid: (value) => value === undefined || isStep(value),
+        expected: '"import", "init" or "dispose"',
+      },
+    ],
+  ],
   [
     Kind.pong,
     [

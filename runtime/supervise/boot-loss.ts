@@ -9,6 +9,8 @@ export interface BootLoss {
   isOverdue: boolean;
   /** The file that it loaded last: `handlers/x.ts`; `null`: none yet. */
   loading: string | null;
+  /** It ran `init` of that file, not its top level. */
+  isInit: boolean;
   /** Where it was blocked, innermost first; empty: not known, or it was not blocked. */
   stack: readonly StackFrame[];
 }
@@ -19,7 +21,7 @@ export interface BootLoss {
  * @returns One line, or a title and a line `file:line:column: text`.
  */
 export function describeBootLoss(
-  { code, signal, isOverdue, loading, stack }: BootLoss,
+  { code, signal, isOverdue, loading, isInit, stack }: BootLoss,
   { bootTimeoutMs }: { bootTimeoutMs: number },
 ): string {
   const limit = `bootTimeout (${bootTimeoutMs} ms)`;
@@ -30,20 +32,27 @@ export function describeBootLoss(
   }
   if (!isOverdue) {
     const why = signal === "SIGABRT" ? ", as Node does when its heap is full" : "";
-    return toLines(loading, `the worker exited with ${end} while it loaded this file${why}`);
+    const did = isInit ? "ran init() of" : "loaded";
+    return toLines(loading, `the worker exited with ${end} while it ${did} this file${why}`);
   }
   const blocked = stack.find(({ position }) => position !== null && isUserCode(position.file));
-  const expected = "expected the top level to end";
+  const expected = `expected ${isInit ? "init()" : "the top level"} to end`;
+  const subject = isInit ? "init() " : "";
   if (!blocked?.position) {
     const blocking = stack.length > 0 ? "blocks the event loop in a package, and " : "";
-    return toLines(loading, `${blocking}has not finished loading within ${limit}, ${expected}`);
+    const finished = isInit ? "finished" : "finished loading";
+    return toLines(
+      loading,
+      `${subject}${blocking}has not ${finished} within ${limit}, ${expected}`,
+    );
   }
   const { file, line, column } = blocked.position;
   const place = [toDisplayPath(file), line, column].filter((part) => part !== null).join(":");
-  const loadedBy = toDisplayPath(file) === loading ? "" : ` (while ${loading} loads)`;
+  const caller = isInit ? ` (init() of ${loading})` : ` (while ${loading} loads)`;
+  const loadedBy = toDisplayPath(file) === loading ? "" : caller;
   return toLines(
     place,
-    `blocks the event loop, and has not finished within ${limit}, ${expected}${loadedBy}`,
+    `${subject}blocks the event loop, and has not finished within ${limit}, ${expected}${loadedBy}`,
   );
 }
 

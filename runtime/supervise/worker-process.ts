@@ -46,6 +46,8 @@ export interface WorkerExit extends ProcessExit {
   cause: LossCause;
   /** The file of the handlers that it loaded last, by its own account. */
   loading: string | null;
+  /** It ran `init` of that file, not its top level. */
+  isInit: boolean;
   /** Where it was blocked when its boot timeout ended; empty: not known. */
   stack: readonly StackFrame[];
 }
@@ -93,6 +95,9 @@ export class WorkerProcess {
   #state: WorkerState;
   #vitals: Vitals | null = null;
   #loading: string | null = null;
+  #isInit = false;
+  /** The file whose `dispose` it runs; `null`: none, or it has drained. */
+  #disposing: string | null = null;
   #slow: NodeJS.Timeout | undefined;
   #stack: readonly StackFrame[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -246,9 +251,11 @@ export class WorkerProcess {
         this.drain(BOOT_FAILED_GRACE_MS);
         return;
       case Kind.loading:
-        this.#onLoading(message[1]);
+        if (message[2] === "dispose") this.#disposing = message[1];
+        else this.#onLoading(message[1], message[2]);
         return;
       case Kind.drained:
+        this.#disposing = null;
         // All its exchanges are answered: the end of the channel is its sign to exit.
         if (this.#state.kind !== "draining") return;
         this.#endedAs ??= "retired";
@@ -259,9 +266,10 @@ export class WorkerProcess {
     }
   }
 
-  #onLoading(source: string): void {
+  #onLoading(source: string, step: "import" | "init"): void {
     if (this.#state.kind !== "starting") return;
     this.#loading = source;
+    this.#isInit = step === "init";
     if (this.#slow !== undefined) {
       this.#slow.refresh();
       return;
@@ -270,7 +278,9 @@ export class WorkerProcess {
       if (this.#state.kind !== "starting") return;
       const { bootTimeoutMs, log } = this.#options;
       const fields = { workerId: this.id, handler: this.#loading, bootTimeoutMs };
-      log.warn(fields, `${this.#loading} is still loading after ${SLOW_LOADING_MS} ms`);
+      const what = this.#isInit ? `init() of ${this.#loading}` : this.#loading;
+      const doing = this.#isInit ? "running" : "loading";
+      log.warn(fields, `${what} is still ${doing} after ${SLOW_LOADING_MS} ms`);
     }, SLOW_LOADING_MS).unref();
   }
 
@@ -314,7 +324,15 @@ export class WorkerProcess {
     const readyForMs = this.#readyAtMs === null ? null : performance.now() - this.#readyAtMs;
     const oomKilled = signal === "SIGKILL" && this.#options.oomKills.take();
     const cause = classifyLoss({ code, signal }, { givenUp: this.#endedAs, oomKilled });
-    const exit = { code, signal, readyForMs, cause, loading: this.#loading, stack: this.#stack };
+    const exit = {
+      code,
+      signal,
+      readyForMs,
+      cause,
+      loading: this.#loading,
+      isInit: this.#isInit,
+      stack: this.#stack,
+    };
     this.#exit = exit;
     if (this.channel.closed) {
       this.#finish(exit);
@@ -329,8 +347,22 @@ export class WorkerProcess {
     clearTimeout(this.#timer);
     const how = exit.signal ?? `code ${exit.code}`;
     this.#lose(new RuntimeError("ERR_WORKER_EXITED", `Worker exited with ${how}`), exit.cause);
+    this.#reportDispose(exit);
     this.#options.onExit(this, exit);
     this.#onExited(exit);
+  }
+
+  /** A worker that ends within `dispose` cannot report it itself. */
+  #reportDispose({ code, signal }: WorkerExit): void {
+    const handler = this.#disposing;
+    if (handler === null) return;
+    const fields = { workerId: this.id, workerPid: this.pid, handler, code, signal };
+    const how = signal === null ? `code ${code}` : `signal ${signal}`;
+    const text =
+      signal === "SIGKILL"
+        ? "was still running when the worker was killed: expected it to end within the grace"
+        : `has not ended: the worker exited with ${how} meanwhile, expected it to go on (no process.exit())`;
+    this.#options.log.error(fields, `dispose() of ${handler} ${text}`);
   }
 
   #cutOff(): void {

@@ -106,12 +106,22 @@ export class Lifecycle {
   }
 
   /** Runs each `dispose` until the grace ends. Logs each failure, and the first that does not end in time. Never rejects. */
-  async dispose({ graceMs, log }: { graceMs: number; log: Logger }): Promise<void> {
+  async dispose({
+    graceMs,
+    log,
+    onDispose,
+  }: {
+    graceMs: number;
+    log: Logger;
+    /** Called before each, with the name of the file. */
+    onDispose: (source: string) => void;
+  }): Promise<void> {
     const deadlineMs = performance.now() + graceMs - Math.min(LAST_WORDS_MS, graceMs / 4);
     const waiting = this.#started.splice(0).toReversed();
     for (let hooks = waiting.shift(); hooks !== undefined; hooks = waiting.shift()) {
       const { source: handler, dispose } = hooks;
       if (dispose === null) continue;
+      onDispose(handler);
       try {
         if (await endsWithin(dispose(), deadlineMs - performance.now())) continue;
       } catch (error) {

@@ -2,6 +2,7 @@ import { Socket } from "node:net";
 import { Channel } from "../channel/channel.ts";
 import type { HandlerConfig } from "../api.ts";
 import type {
+  ModuleStep,
   RouteLimits,
   RouteReport,
   ToPrimary,
@@ -131,11 +132,10 @@ class Worker {
       this.#channel.sendLent([Kind.bootFailed, { code: "ERR_HANDLER_LOAD", message }], 0);
     });
     const notes = new BootNotes();
-    const onLoading = (source: string): void => {
+    const onRun = (source: string, step: "import" | "init"): void => {
       watch.load(source);
       notes.load(source);
-      // Before the code runs, which may never end.
-      this.#channel.sendLent([Kind.loading, source], 0);
+      this.#tellStep(source, step);
     };
     try {
       const log = await openWorkerLog(settings);
@@ -154,11 +154,14 @@ class Worker {
         mode,
         pool,
         timeout: toTimeout(settings),
-        onImport: onLoading,
+        onImport: (source) => onRun(source, "import"),
       });
       const env = toEnv();
       this.#lifecycle = new Lifecycle(generation.hooks);
-      await this.#lifecycle.start(env, { timeout: toTimeout(settings), onInit: onLoading });
+      await this.#lifecycle.start(env, {
+        timeout: toTimeout(settings),
+        onInit: (source) => onRun(source, "init"),
+      });
       await notes.settle();
       watch.close();
       this.#exchanges = new Exchanges({
@@ -206,9 +209,18 @@ class Worker {
     await this.#background.settled();
     if (this.#log !== null) {
       const leftMs = Math.max(0, deadlineMs - performance.now());
-      await this.#lifecycle?.dispose({ graceMs: leftMs, log: this.#log });
+      await this.#lifecycle?.dispose({
+        graceMs: leftMs,
+        log: this.#log,
+        onDispose: (source) => this.#tellStep(source, "dispose"),
+      });
     }
     this.#channel.send([Kind.drained]);
+  }
+
+  /** Sends it before the code runs, which may never end. */
+  #tellStep(source: string, step: ModuleStep): void {
+    this.#channel.sendLent([Kind.loading, source, step], 0);
   }
 }
 

@@ -106,6 +106,29 @@ describe("init() and dispose() of handlers", { timeout: 60_000 }, () => {
     assert.deepEqual(notesOf(server), [START, ["open main", "close"]]);
   });
 
+  it("are named when they spin, or end the process", async (t) => {
+    const server = await startServer(t, {
+      handlers: {
+        "spins.ts":
+          "export default () => new Response();\nexport const dispose = () => { for (;;); };",
+        "exits.ts": `
+          export default () => new Response();
+          export const config = { pool: "exits" };
+          export const dispose = () => process.exit(5);`,
+      },
+      workers: 1,
+      flags: ["--drain-grace", "1s"],
+    });
+    server.kill("SIGTERM");
+    await server.exit;
+    const lines = server.logs.filter(({ msg }) => msg?.startsWith("dispose() of"));
+    assert.ok(lines.every(({ level }) => level === "error"));
+    assert.deepEqual(lines.map(({ msg = "" }) => msg).toSorted(), [
+      "dispose() of handlers/exits.ts has not ended: the worker exited with code 5 meanwhile, expected it to go on (no process.exit())",
+      "dispose() of handlers/spins.ts was still running when the worker was killed: expected it to end within the grace",
+    ]);
+  });
+
   it("are cut off at the grace when they hang, and the worker ends in order", async (t) => {
     const server = await startServer(t, {
       handlers: {

@@ -24,6 +24,10 @@ describeMistakes("loading", [
     /^handlers\/b\.ts:2:1: blocks the event loop/m,
     /within bootTimeout \(4000 ms\), expected the top level to end/,
   ]),
+  boot("an init() that never ends", "export const init = () => { for (;;); };", [
+    /^handlers\/b\.ts:2:\d+: init\(\) blocks the event loop/m,
+    /within bootTimeout \(4000 ms\), expected init\(\) to end/,
+  ]),
   {
     name: "a top level that never ends, in another file",
     command: "check",

@@ -8,6 +8,7 @@ const LOSS: BootLoss = {
   signal: null,
   isOverdue: false,
   loading: "handlers/b.ts",
+  isInit: false,
   stack: [],
 };
 const OVERDUE = { ...LOSS, signal: "SIGKILL", isOverdue: true } as const;
@@ -43,6 +44,22 @@ describe("describeBootLoss()", () => {
       [
         { ...OVERDUE, stack: [frame("node_modules/x/i.js")] },
         `handlers/b.ts: blocks the event loop in a package, and has not finished loading within ${LIMIT}, expected the top level to end`,
+      ],
+      [
+        { ...OVERDUE, isInit: true, stack: [frame("handlers/b.ts")] },
+        `handlers/b.ts:3:1: init() blocks the event loop, and has not finished within ${LIMIT}, expected init() to end`,
+      ],
+      [
+        { ...OVERDUE, isInit: true, stack: [frame("lib/spin.ts")] },
+        `lib/spin.ts:3:1: init() blocks the event loop, and has not finished within ${LIMIT}, expected init() to end (init() of handlers/b.ts)`,
+      ],
+      [
+        { ...OVERDUE, isInit: true },
+        `handlers/b.ts: init() has not finished within ${LIMIT}, expected init() to end`,
+      ],
+      [
+        { ...LOSS, isInit: true, code: 4 },
+        "handlers/b.ts: the worker exited with code 4 while it ran init() of this file",
       ],
     ];
     for (const [loss, line] of table) {
