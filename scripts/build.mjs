@@ -4,18 +4,31 @@ import { execFile } from "node:child_process";
 import {
   cpSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const outdir = join(root, "dist");
+const dist = join(root, "dist");
+
+/** A build is made here and then moved, so that programs never find half of one. It is also the lock of builds. */
+const outdir = join(root, "dist.building");
+const OWNER = /^owner-(\d+)$/;
+const owner = join(outdir, `owner-${process.pid}`);
+
+/** Longest wait for the build of another process. One takes a second, and several on a busy machine. */
+const MAX_WAIT_MS = 60_000;
+
 const inputs = [
   "runtime",
   "package.json",
@@ -33,10 +46,25 @@ const NATIVE = ["uWebSockets.js", "esbuild", "msgpackr-extract"];
 /** They are loaded only now and then. */
 const RARE = ["jsonc-parser", "pino-pretty", "@peculiar/asn1-schema", "@peculiar/asn1-x509"];
 
+const ENTRIES = {
+  main: "runtime/main.ts",
+  "build-child": "runtime/generation/build-child.ts",
+  api: "runtime/api.ts",
+};
+
 const REQUIRE =
   'import { createRequire as edgicornRequire } from "node:module"; const require = edgicornRequire(import.meta.url);';
 
-if (!(process.argv.includes("--if-stale") && isFresh())) await build();
+const ifStale = process.argv.includes("--if-stale");
+if (!(ifStale && isFresh())) {
+  await lock();
+  try {
+    // Another process may have built it meanwhile.
+    if (!(ifStale && isFresh())) await build();
+  } finally {
+    rmSync(outdir, { recursive: true, force: true });
+  }
+}
 
 async function build() {
   const esbuild = await findEsbuild();
@@ -47,10 +75,15 @@ async function build() {
     process.exitCode = 1;
     return;
   }
-  rmSync(outdir, { recursive: true, force: true });
-  await Promise.all([compile(esbuild), declareTypes()]);
+  const startedAt = new Date();
+  // Neither may still write when the folder is removed.
+  const ends = await Promise.allSettled([compile(esbuild), declareTypes()]);
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
   // Files of `edgicorn init`, as they are.
   cpSync(join(root, "runtime/cli/init/templates"), join(outdir, "templates"), { recursive: true });
+  // Sources that change during the build make it stale.
+  utimesSync(join(outdir, "main.js"), startedAt, startedAt);
+  publish();
 }
 
 /** Returns the compiler; `null` in a clone without packages. */
@@ -63,14 +96,90 @@ async function findEsbuild() {
   }
 }
 
+/** Moves the new files over the old ones, those that import others last, and then removes the files of older builds. */
+function publish() {
+  const files = filesOf(outdir).filter((name) => !OWNER.test(name));
+  const entries = new Set(Object.keys(ENTRIES).map((name) => `${name}.js`));
+  const inOrder = [
+    ...files.filter((name) => !entries.has(name)),
+    ...files.filter((name) => entries.has(name) && name !== "main.js"),
+    // Its time tells whether the build is fresh.
+    "main.js",
+  ];
+  for (const name of inOrder) {
+    mkdirSync(dirname(join(dist, name)), { recursive: true });
+    renameSync(join(outdir, name), join(dist, name));
+  }
+  const known = new Set(files);
+  for (const name of filesOf(dist)) if (!known.has(name)) rmSync(join(dist, name));
+}
+
+/** Names of the files below a folder, relative to it. */
+function filesOf(folder) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => relative(folder, join(parentPath, name)));
+}
+
+/** Waits for the build of another process, unless that process has ended. */
+async function lock() {
+  const deadlineMs = performance.now() + MAX_WAIT_MS;
+  for (;;) {
+    try {
+      mkdirSync(outdir);
+      writeFileSync(owner, "");
+      return;
+    } catch (error) {
+      if (error.code !== "EEXIST") throw error;
+    }
+    if (takeOver()) return;
+    if (performance.now() > deadlineMs) {
+      throw new Error(
+        `Cannot build: found ${outdir} of another build for ${MAX_WAIT_MS} ms, expected it to end. ` +
+          "If none runs, remove the folder",
+      );
+    }
+    // oxlint-disable-next-line no-await-in-loop -- Nothing tells of the end of a process that is not a child.
+    await delay(50);
+  }
+}
+
+/** Takes the folder of a build that was killed. Only one process can rename the file that names the killed one. */
+function takeOver() {
+  try {
+    const name = readdirSync(outdir).find((each) => OWNER.test(each));
+    if (name === undefined || !hasEnded(Number(OWNER.exec(name)[1]))) return false;
+    renameSync(join(outdir, name), owner);
+  } catch (error) {
+    // The other build has ended, or another process was faster.
+    if (error.code === "ENOENT") return false;
+    throw error;
+  }
+  for (const name of readdirSync(outdir)) {
+    if (!OWNER.test(name)) rmSync(join(outdir, name), { recursive: true });
+  }
+  return true;
+}
+
+function hasEnded(pid) {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return error.code === "ESRCH";
+  }
+}
+
 /** Writes the types of the package's exports. `npm run check` has checked them. */
 async function declareTypes() {
   if (!existsSync(tsc)) return;
   const project = join(root, "scripts/tsconfig.declarations.json");
-  await promisify(execFile)(process.execPath, [tsc, "-p", project]).catch((error) => {
-    process.stderr.write(error.stdout);
-    throw error;
-  });
+  await promisify(execFile)(process.execPath, [tsc, "-p", project, "--outDir", outdir]).catch(
+    (error) => {
+      process.stderr.write(error.stdout);
+      throw error;
+    },
+  );
   const needed = findDeclarations(join(outdir, "api.d.ts"));
   for (const name of readdirSync(outdir, { recursive: true })) {
     if (!name.endsWith(".d.ts")) continue;
@@ -100,11 +209,7 @@ function findDeclarations(path, found = new Set()) {
 async function compile(esbuild) {
   await esbuild.build({
     absWorkingDir: root,
-    entryPoints: {
-      main: "runtime/main.ts",
-      "build-child": "runtime/generation/build-child.ts",
-      api: "runtime/api.ts",
-    },
+    entryPoints: ENTRIES,
     outdir,
     bundle: true,
     splitting: true,
@@ -125,8 +230,8 @@ async function compile(esbuild) {
 
 /** Whether the last build is newer than everything it was made of. */
 function isFresh() {
-  const built = statSync(join(outdir, "main.js"), { throwIfNoEntry: false });
-  if (existsSync(tsc) && !existsSync(join(outdir, "api.d.ts"))) return false;
+  const built = statSync(join(dist, "main.js"), { throwIfNoEntry: false });
+  if (existsSync(tsc) && !existsSync(join(dist, "api.d.ts"))) return false;
   return built !== undefined && inputs.every((input) => newest(join(root, input)) < built.mtimeMs);
 }
 

@@ -19,13 +19,15 @@ const others = files.filter((file) => !shared.includes(file));
 if (files.length === 0) console.log("no test reaches a file that was changed");
 // One process for all files that can share it: starting one and compiling its imports takes longer than most tests.
 const runs = [
-  shared.length === 0 ? null : [join("scripts", "import-all.ts"), ...shared],
+  shared.length === 0 ? null : [...options, join("scripts", "import-all.ts"), ...shared],
   others.length === 0 ? null : ["--test", "--test-concurrency=2", ...options, ...others],
 ];
+// `npm run test:unit` starts no program. The other parts have built it (see test/helpers/built-program.ts).
+const env = { ...process.env, ...(part === "unit" ? {} : { EDGICORN_TEST_BUILT: "1" }) };
 for (const run of runs) {
   if (run === null) continue;
   const args = ["--import", "tsx", ...run];
-  const { status } = spawnSync(process.execPath, args, { stdio: "inherit" });
+  const { status } = spawnSync(process.execPath, args, { stdio: "inherit", env });
   if (status !== 0) process.exitCode = status ?? 1;
 }
 

@@ -43,6 +43,8 @@ for (const major of nodes) {
     stdio: "inherit",
     env: {
       ...process.env,
+      // `npm run test:node` has built it. This Node may be another one.
+      EDGICORN_TEST_BUILT: "1",
       PATH:
         root === null ? `${dirname(node)}${delimiter}${process.env["PATH"] ?? ""}` : path.join(":"),
       ...(values.uws === undefined ? {} : { TEST_UWS: values.uws }),

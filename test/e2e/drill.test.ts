@@ -4,9 +4,8 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { DrillFolder } from "../../runtime/drill/drill-folder.ts";
+import { builtProgram } from "../helpers/built-program.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
-
-const MAIN = join(import.meta.dirname, "../../dist/main.js");
 
 interface Finished {
   readonly code: number;
@@ -16,7 +15,7 @@ interface Finished {
 
 function run(cwd: string, args: readonly string[]): Promise<Finished> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [MAIN, ...args], { cwd }, (error, stdout, stderr) => {
+    execFile(process.execPath, [builtProgram(), ...args], { cwd }, (error, stdout, stderr) => {
       resolve({ code: typeof error?.code === "number" ? error.code : 0, stdout, stderr });
     });
   });

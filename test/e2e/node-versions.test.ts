@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { readMachine } from "../../runtime/engine/uws/uws-packages.ts";
 import { fetchNode } from "../../scripts/nodes/fetch-node.ts";
+import { builtProgram } from "../helpers/built-program.ts";
 import { installProgram } from "../helpers/installed-program.ts";
 import { send } from "../helpers/send.ts";
 import { cleanEnvironment, TestServer } from "../helpers/start-server.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
-const ROOT = join(import.meta.dirname, "../..");
-const ENTRY = join(ROOT, "dist/main.js");
+const ENTRY = builtProgram();
 const PORTS = ["--http", "0", "--https", "off", "--workers", "1", "--log-format", "json"];
 
 /** The other Node is a download of 45 MB on first use: a machine without the registry skips the tests. */

@@ -6,11 +6,10 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { describe, it, type TestContext } from "node:test";
+import { builtProgram } from "../helpers/built-program.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { cleanEnvironment, type LogLine } from "../helpers/start-server.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
-
-const ENTRY = join(import.meta.dirname, "../../dist/main.js");
 
 const PRINTS = `
   let asked = 0;
@@ -43,7 +42,7 @@ async function startPrinting(t: TestContext, pipeline = ""): Promise<Printing> {
   // The shell makes pipes; Node makes sockets.
   const child = spawn(
     "bash",
-    ["-c", `exec "$@" ${pipeline}`, "-", process.execPath, ENTRY, ...flags],
+    ["-c", `exec "$@" ${pipeline}`, "-", process.execPath, builtProgram(), ...flags],
     {
       cwd: dir,
       env: cleanEnvironment(),

@@ -1,5 +1,6 @@
 import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { builtProgram } from "./built-program.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const PACKAGES = ["uWebSockets.js", "@btc-vision/uwebsockets.js"];
@@ -11,6 +12,7 @@ const PACKAGES = ["uWebSockets.js", "@btc-vision/uwebsockets.js"];
  * @returns The program's entry.
  */
 export function installProgram(dir: string): string {
+  builtProgram();
   mkdirSync(join(dir, "handlers"));
   writeFileSync(join(dir, "handlers/index.js"), `export default () => new Response("hello");`);
   writeFileSync(join(dir, "package.json"), `{ "type": "module" }`);

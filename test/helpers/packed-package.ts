@@ -3,12 +3,13 @@ import { execFile } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { builtProgram } from "./built-program.ts";
 import { type Owner, temporaryFolder } from "./temporary-folder.ts";
 
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, "../..");
 
-/** The package as `npm pack` makes it from `dist/` as it is. */
+/** The package as `npm pack` makes it from `dist/`. */
 export interface PackedPackage {
   /** Absolute path of the tarball. */
   tarball: string;
@@ -20,6 +21,7 @@ export interface PackedPackage {
 
 /** Packs the package, and extracts it into a folder that goes with its owner. */
 export async function packPackage(t: Owner): Promise<PackedPackage> {
+  builtProgram();
   const folder = temporaryFolder(t);
   await run("npm", ["pack", "--ignore-scripts", "--pack-destination", folder], {
     cwd: ROOT,

@@ -1,9 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
 import { text } from "node:stream/consumers";
-
-const ENTRY = join(import.meta.dirname, "../../dist/main.js");
+import { builtProgram } from "./built-program.ts";
 
 export interface CommandResult {
   code: number | null;
@@ -28,7 +26,7 @@ export function startCommand(
   const env = Object.fromEntries(
     entries.filter(([name]) => !/^(?:EDGICORN_|NODE_OPTIONS$|NODE_TEST_CONTEXT$)/.test(name)),
   );
-  const child = spawn(process.execPath, [ENTRY, ...args], {
+  const child = spawn(process.execPath, [builtProgram(), ...args], {
     cwd,
     env: { ...env, ...moreEnv },
     stdio: ["ignore", "pipe", "pipe"],

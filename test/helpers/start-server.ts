@@ -1,15 +1,14 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
+import { builtProgram } from "./built-program.ts";
 import { RawConnection } from "./raw-connection.ts";
 import { testedLibrary } from "./library.ts";
 import { type Owner, temporaryFolder } from "./temporary-folder.ts";
-
-const ENTRY = join(import.meta.dirname, "../../dist/main.js");
 
 /** Files by their path below a folder, or the absolute path of a folder that is there already. */
 export type Files = Readonly<Record<string, string | Uint8Array>> | string;
@@ -43,7 +42,7 @@ export interface StartOptions {
 export type LogLine = Readonly<Record<string, unknown>> & { readonly msg?: string };
 
 /**
- * Starts the real, compiled server (`npm run build` made it) in a folder of its own, on free ports, and waits until it
+ * Starts the real, compiled server in a folder of its own, on free ports, and waits until it
  * listens. It is stopped after the test, which then fails if a process of it survives.
  *
  *     const server = await startServer(t, { handlers: { "index.ts": `export default () => new Response("hi")` } });
@@ -76,7 +75,7 @@ export function spawnServer(t: Owner, options: StartOptions): TestServer {
     "--log-format": "json",
   };
   const args = [
-    ENTRY,
+    builtProgram(),
     options.command ?? "start",
     ...Object.entries(flags).flat(),
     ...(options.flags ?? []),
@@ -291,7 +290,6 @@ function toFolder(dir: string, files: Files): string {
 
 /** Returns this process's environment without variables that configure the server, the test runner or its loader. */
 export function cleanEnvironment(): NodeJS.ProcessEnv {
-  assert.ok(existsSync(ENTRY), "dist/ is missing: npm run build");
   const entries = Object.entries(process.env).filter(
     ([name]) => !/^(?:EDGICORN_|NODE_OPTIONS$|NODE_TEST_CONTEXT$)/.test(name),
   );

@@ -3,11 +3,10 @@ import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
+import { builtProgram } from "../helpers/built-program.ts";
 import { type Received, type Sent, send } from "../helpers/send.ts";
 import { cleanEnvironment, type LogLine, TestServer } from "../helpers/start-server.ts";
 import { type Owner, temporaryFolder } from "../helpers/temporary-folder.ts";
-
-const ENTRY = join(import.meta.dirname, "../../dist/main.js");
 
 /** A project with a mistake in it, and how it is run. */
 export interface Planted {
@@ -50,7 +49,7 @@ export interface Outcome {
 }
 
 /**
- * Writes a project, runs a command of the compiled program in it (`npm run build` first) and waits until it has ended.
+ * Writes a project, runs a command of the compiled program in it and waits until it has ended.
  *
  *     const { output } = await plant(t, { command: "check", files: { "handlers/_midleware.ts": "..." } });
  *     assert.match(output, /_midleware\.ts/);
@@ -69,7 +68,7 @@ export async function plant(t: Owner, planted: Planted): Promise<Outcome> {
   const serves = command === "start" || command === "dev";
   const ports = command === "init" ? [] : ["--http", "0", "--https", "off"];
   const more = !serves ? [] : ["--workers", "1", "--log-format", "json"];
-  const child = spawn(process.execPath, [ENTRY, command, ...ports, ...more, ...flags], {
+  const child = spawn(process.execPath, [builtProgram(), command, ...ports, ...more, ...flags], {
     cwd: dir,
     env: { ...cleanEnvironment(), ...env },
     stdio: ["ignore", "pipe", "pipe"],

@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { cpSync, rmSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
+import { builtProgram } from "../helpers/built-program.ts";
 import { cleanEnvironment, TestServer } from "../helpers/start-server.ts";
 import type { Owner } from "../helpers/temporary-folder.ts";
 
 const HERE = import.meta.dirname;
-const ENTRY = join(HERE, "../../dist/main.js");
 
 export interface RecipeOptions {
   /** The program that builds the application, found in `node_modules/.bin`, and its arguments. */
@@ -43,12 +43,16 @@ export async function startRecipe(
     await promisify(execFile)(program, args, { cwd: dir, env: environment });
   }
   const flags = ["--http", "0", "--https", https ? "0" : "off", "--workers", "1"];
-  const child = spawn(process.execPath, [ENTRY, "start", ...flags, "--log-format", "json"], {
-    cwd: dir,
-    env: environment,
-    stdio: ["ignore", "pipe", "pipe"],
-    detached: true,
-  });
+  const child = spawn(
+    process.execPath,
+    [builtProgram(), "start", ...flags, "--log-format", "json"],
+    {
+      cwd: dir,
+      env: environment,
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    },
+  );
   server = new TestServer(child, {
     dir,
     handlersDir: join(dir, "handlers"),
@@ -63,7 +67,7 @@ export async function checkRecipe(
   t: Owner,
   name: string,
 ): Promise<{ code: number | null; output: string }> {
-  const child = spawn(process.execPath, [ENTRY, "check"], {
+  const child = spawn(process.execPath, [builtProgram(), "check"], {
     cwd: copyRecipe(t, name),
     env: cleanEnvironment(),
     stdio: ["ignore", "pipe", "pipe"],
