@@ -249,7 +249,7 @@ describeMistakes("handlers", [
     flags: ["--boot-timeout", "2s"],
     files: { "handlers/db.ts": `${HELLO}export const init = () => {\n  for (;;);\n};` },
     code: 70,
-    says: [/handlers\/db\.ts:3:\d+: blocks the event loop/],
+    says: [/handlers\/db\.ts:3:\d+: init\(\) blocks the event loop/],
   },
   {
     name: "a dispose() that fails, and one that does not end",
