@@ -343,17 +343,20 @@ export class UwsClientSide implements ClientSide {
    * Closes the connection when the client has sent its body, pauses for too long, or has had `LINGER_TOTAL_MS`. Some
    * clients read the response only after they have sent all.
    *
+   * The library may still hold the last bytes of a stream, and to close would drop them. Nothing tells when they have
+   * left, so the client closes, or its time runs out.
+   *
    * @param cutsOff The connection is closed at once, although the client may still send.
    */
   #leave(cutsOff = false): void {
-    if (cutsOff || !this.#bodyOpen) {
+    if (cutsOff || (!this.#bodyOpen && this.#writer === null)) {
       this.#res.close();
       return;
     }
     this.#leaving = true;
     this.#lingerEndMs = this.#context.clock.now() + LINGER_TOTAL_MS;
     this.#waitForRest();
-    if (this.#receives) return;
+    if (this.#receives || !this.#bodyOpen) return;
     this.#receives = true;
     this.#res.onData((_, last) => this.#onRest(last));
   }
@@ -371,6 +374,7 @@ export class UwsClientSide implements ClientSide {
       return;
     }
     this.#bodyOpen = false;
+    if (this.#writer !== null) return;
     clearTimeout(this.#lingerTimer);
     // Not while the library parses the bytes that it has read.
     setImmediate(() => {
@@ -414,6 +418,9 @@ export class UwsClientSide implements ClientSide {
         ending,
         onBlocked: () => this.#reading?.onBlocked(),
         onEnding: () => this.#reading?.discardRest(),
+        onLateRoom: () => {
+          if (this.#leaving) this.#waitForRest();
+        },
         requestOpen: () => this.#bodyOpen,
         secure: this.#context.secure,
       },

@@ -42,6 +42,8 @@ export interface StreamResponse {
   onBlocked: () => void;
   /** All was written but the end, or the last byte. */
   onEnding: () => void;
+  /** The socket took more of the last bytes, after the stream was complete. */
+  onLateRoom: () => void;
   /** Some of the request is still to come. */
   requestOpen: () => boolean;
   /** The connection uses TLS. */
@@ -227,7 +229,14 @@ export class StreamWriter {
 
   #onWritable(offset: number): void {
     // While it waits, room is of no use: the rest of an earlier response leaves with the first write.
-    if (this.#state === "done" || this.#state === "waiting") return;
+    if (this.#state === "waiting") return;
+    if (this.#state === "done") {
+      if (!this.#leftOpen) return;
+      // With a callback set the library does not drain its own buffer; this does.
+      this.#res.cork(() => {});
+      this.#response.onLateRoom();
+      return;
+    }
     this.progressMs = performance.now();
     if (this.#lengthBytes === null) {
       // With a callback set the library does not drain its own buffer; this does.
