@@ -18,10 +18,10 @@ import { openLog, createLogger, pickLogLook } from "../log/log.ts";
 import { EXIT, RuntimeError } from "../lib/errors.ts";
 import { createAccessLog } from "../log/access-log.ts";
 import { Primary } from "../primary.ts";
-import { describeFailure } from "./bugs.ts";
+import { describeFailure } from "../server/bugs.ts";
 import { findRunning } from "./find-server.ts";
 import type { StartOptions } from "../server/start.ts";
-import { describeUnignoredFiles } from "./unignored-files.ts";
+import { describeUnignoredFiles } from "../server/unignored-files.ts";
 
 /** Checks, prints the result and the problems, and sets the exit code. A signal ends it after it has tidied up. */
 export async function runCheck(options: StartOptions): Promise<void> {

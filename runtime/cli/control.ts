@@ -5,7 +5,7 @@ import { EXIT, assertNever } from "../lib/errors.ts";
 import type { ControlInvocation } from "./arguments.ts";
 import { describeNeighbours, findServer, refuseOtherFolder } from "./find-server.ts";
 import { formatGenerations, formatReloadReport, formatStatus } from "./format-answers.ts";
-import { packageVersion } from "./package-version.ts";
+import { packageVersion } from "../lib/package-version.ts";
 
 /** A command's output and exit code. */
 export interface Outcome {

@@ -1,9 +1,9 @@
 import { type ControlInvocation, parseArguments } from "./arguments.ts";
-import { describeFailure } from "./bugs.ts";
+import { describeFailure } from "../server/bugs.ts";
 import { runCheck } from "./check.ts";
 import { runControl } from "./control.ts";
 import { formatCommandHelp, formatHelp } from "./help.ts";
-import { packageVersion } from "./package-version.ts";
+import { packageVersion } from "../lib/package-version.ts";
 import { start } from "../server/start.ts";
 
 /** Runs one command. Prints failures on standard error, and sets the exit code. */

@@ -13,8 +13,8 @@ import type { AccessLog } from "../log/access-log.ts";
 import { createClientFields, NO_CLIENT_FIELDS } from "../log/client-fields.ts";
 import { Counters } from "./counters.ts";
 import { RefusedConnections } from "./refused-connections.ts";
-import { type RecentRequest, RecentRequests } from "../reload/recent-requests.ts";
-import { ServedCounts } from "../reload/served-counts.ts";
+import { type RecentRequest, RecentRequests } from "./recent-requests.ts";
+import { ServedCounts } from "./served-counts.ts";
 
 export interface RequestLogOptions {
   log: Logger;

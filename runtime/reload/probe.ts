@@ -1,6 +1,6 @@
 import { RuntimeError } from "../lib/errors.ts";
 import type { InternalClient, InternalOutcome } from "./internal-client.ts";
-import type { RecentRequest } from "./recent-requests.ts";
+import type { RecentRequest } from "../observe/recent-requests.ts";
 import { untilAborted } from "./warm-up.ts";
 
 /** Requests at one time: this tries new workers, and must not put them under load. */

@@ -5,7 +5,7 @@ import type { Logger } from "../log/log.ts";
 import { parseTarget } from "../http/target-path.ts";
 import { InternalClient } from "./internal-client.ts";
 import { probe } from "./probe.ts";
-import type { RecentRequest } from "./recent-requests.ts";
+import type { RecentRequest } from "../observe/recent-requests.ts";
 import { warmUp, type WarmUpStep } from "./warm-up.ts";
 
 const LOCAL_ORIGIN = "http://localhost";

@@ -15,7 +15,7 @@ import { OneAtATime } from "../lib/one-at-a-time.ts";
 import { InTurn } from "./in-turn.ts";
 import { findUnusedPools, planPools } from "./pool-plan.ts";
 import { proveGeneration } from "./prove-generation.ts";
-import type { RecentRequest } from "./recent-requests.ts";
+import type { RecentRequest } from "../observe/recent-requests.ts";
 import type { StoredGenerations } from "./stored-generations.ts";
 import { haveSameCertificates, type Setup } from "./setup.ts";
 import { FileIndex } from "../files/file-index.ts";

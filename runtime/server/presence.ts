@@ -7,7 +7,7 @@ import { refuseLivePidFile, removePidFile, writePidFile } from "./pid-file.ts";
 import { ServiceManager } from "./service-manager.ts";
 import type { ServingFacts, SharedPort, Takeover } from "./takeover.ts";
 import { settledWithin } from "../lib/settled-within.ts";
-import { packageVersion } from "../cli/package-version.ts";
+import { packageVersion } from "../lib/package-version.ts";
 
 export interface PresenceOptions {
   config: Config;

@@ -17,16 +17,16 @@ import { Primary } from "../primary.ts";
 import { obeySignals, type PassOn } from "./shutdown.ts";
 import { findWhereabouts, type StartCommand, toStartCommand } from "./start-command.ts";
 import { type SharedPort, Takeover } from "./takeover.ts";
-import { type BannerInfo, formatBanner, resolveTerminal } from "../cli/banner.ts";
-import { describeFailure, exitOnBug } from "../cli/bugs.ts";
+import { type BannerInfo, formatBanner, resolveTerminal } from "./banner.ts";
+import { describeFailure, exitOnBug } from "./bugs.ts";
 import { fitConnections, fitSpoolFiles, readOpenFilesLimit } from "./connection-limit.ts";
-import { createOperations } from "../cli/operations.ts";
-import { followLink, moveAndTell } from "../cli/move.ts";
-import { packageVersion } from "../cli/package-version.ts";
+import { createOperations } from "./operations.ts";
+import { followLink, moveAndTell } from "./move.ts";
+import { packageVersion } from "../lib/package-version.ts";
 import { Presence, type PresenceOptions } from "./presence.ts";
-import { describeUnignoredFiles } from "../cli/unignored-files.ts";
+import { describeUnignoredFiles } from "./unignored-files.ts";
 import { Upgrader, staysAsParent } from "./upgrade.ts";
-import type { SourceWatcher } from "../cli/watch.ts";
+import type { SourceWatcher } from "./source-watcher.ts";
 
 /** Longest wait for a start that a signal interrupts: a build that does not end is killed within it. */
 const ABORT_START_MS = 3_000;
@@ -329,7 +329,7 @@ async function watchHandlers(
   { envFiles, log, primary }: Running,
   reload: () => Promise<ReloadReport>,
 ): Promise<SourceWatcher> {
-  const { SourceWatcher: Watcher } = await import("../cli/watch.ts");
+  const { SourceWatcher: Watcher } = await import("./source-watcher.ts");
   const cwd = process.cwd();
   // The handlers and the settings are read after the start of this process, so a save since then is not lost.
   return new Watcher({

@@ -3,7 +3,7 @@ import { Socket } from "node:net";
 import { CHANNEL_FD } from "../channel/messages.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import type { Logger } from "../log/log.ts";
-import { leaveDeletedFolder } from "./deleted-folder.ts";
+import { leaveDeletedFolder } from "../lib/deleted-folder.ts";
 import {
   asksForDebugger,
   configuresInspector,

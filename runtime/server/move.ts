@@ -2,9 +2,9 @@ import type { ReloadReport } from "../control/operations.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import type { Logger } from "../log/log.ts";
 import type { Primary } from "../primary.ts";
-import { leaveDeletedFolder } from "../supervise/deleted-folder.ts";
-import type { Whereabouts } from "../server/start-command.ts";
-import type { Upgrader } from "../server/upgrade.ts";
+import { leaveDeletedFolder } from "../lib/deleted-folder.ts";
+import type { Whereabouts } from "./start-command.ts";
+import type { Upgrader } from "./upgrade.ts";
 
 interface Running {
   log: Logger;

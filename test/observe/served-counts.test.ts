@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { ExchangeId } from "../../runtime/channel/messages.ts";
-import { ServedCounts } from "../../runtime/reload/served-counts.ts";
+import { ServedCounts } from "../../runtime/observe/served-counts.ts";
 
 function fail(served: ServedCounts, ...ids: number[]): void {
   // Ids are made in tests only here.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { WorkerId } from "../../runtime/channel/messages.ts";
-import { RecentRequests } from "../../runtime/reload/recent-requests.ts";
+import { RecentRequests } from "../../runtime/observe/recent-requests.ts";
 import { FakeClient } from "../dispatch/fake-client.ts";
 
 interface Request {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { stripVTControlCharacters } from "node:util";
-import { type BannerInfo, formatBanner, resolveTerminal } from "../../runtime/cli/banner.ts";
+import { type BannerInfo, formatBanner, resolveTerminal } from "../../runtime/server/banner.ts";
 
 const info: BannerInfo = {
   version: "1.2.3",

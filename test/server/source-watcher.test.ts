@@ -3,7 +3,7 @@ import { EventEmitter, once } from "node:events";
 import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { SourceWatcher, type WatchTargets } from "../../runtime/cli/watch.ts";
+import { SourceWatcher, type WatchTargets } from "../../runtime/server/source-watcher.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 const NEVER = Infinity;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, realpathSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { leaveDeletedFolder } from "../../runtime/supervise/deleted-folder.ts";
+import { leaveDeletedFolder } from "../../runtime/lib/deleted-folder.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 describe("leaveDeletedFolder()", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
-import { describeFailure } from "../../runtime/cli/bugs.ts";
+import { describeFailure } from "../../runtime/server/bugs.ts";
 import { RuntimeError } from "../../runtime/lib/errors.ts";
 
 describe("describeFailure()", () => {
