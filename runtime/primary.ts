@@ -27,10 +27,10 @@ import { loadUws, type Uws } from "./engine/uws/uws.ts";
 import { toDisplayPath } from "./lib/display-path.ts";
 import {
   describeHandlerProblem,
-  type HandlerProblem,
   isHandlerProblem,
   refusesSaves,
 } from "./handlers/handler-problem.ts";
+import type { HandlerProblem } from "./lib/developer-page.ts";
 import { CHANGES_PATH } from "./lib/html-page.ts";
 import { LiveGeneration } from "./handlers/live-generation.ts";
 import type { HandlerPool } from "./handlers/handler-pool.ts";

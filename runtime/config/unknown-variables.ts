@@ -1,5 +1,5 @@
 import { pickNearest } from "../lib/nearest.ts";
-import { TAKEOVER_VARIABLE } from "../server/takeover.ts";
+import { TAKEOVER_VARIABLE } from "../lib/takeover-variable.ts";
 import { findByOtherName } from "./other-names.ts";
 import { SETTING_NAMES, environmentName } from "./settings.ts";
 

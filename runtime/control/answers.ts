@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { LIMIT_NAMES } from "../observe/counters.ts";
+import { LIMIT_NAMES } from "../http/limit-names.ts";
 import type { GenerationInfo, Greeting, ReloadReport, RestartNeed, Status } from "./operations.ts";
 
 const change = z.object({

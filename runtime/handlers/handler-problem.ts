@@ -1,24 +1,9 @@
 import { resolve } from "node:path";
 import { BuildError } from "../generation/build-error.ts";
+import type { HandlerProblem } from "../lib/developer-page.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { escapeHtml } from "../lib/html-page.ts";
 import { readExcerpt, toHtmlExcerpt } from "../lib/source-excerpt.ts";
-
-/** Why a reload was refused, for the developer. */
-export interface HandlerProblem extends DeveloperPage {
-  /** Value of the field `x-edgicorn-stale`, in ASCII. */
-  stale: string;
-}
-
-/** An answer for the developer, as text and as a page. */
-export interface DeveloperPage {
-  /** Text for the terminal; ends with a line feed. */
-  text: string;
-  /** Of a page; plain text. */
-  title: string;
-  /** Of a page; HTML. */
-  content: string;
-}
 
 /** Whether an error is about the handlers, and not about settings or the machine. */
 export function isHandlerProblem(error: unknown): error is RuntimeError {

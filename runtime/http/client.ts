@@ -1,5 +1,5 @@
 import type { ExchangeId, WorkerId } from "../channel/messages.ts";
-import type { LimitName } from "../observe/counters.ts";
+import type { LimitName } from "./limit-names.ts";
 
 export type { ExchangeId, WorkerId };
 

@@ -1,4 +1,4 @@
-import type { LimitName } from "../observe/counters.ts";
+import type { LimitName } from "../http/limit-names.ts";
 import type { AccessEntry } from "./access-line.ts";
 
 /** The facts about a finished exchange. */

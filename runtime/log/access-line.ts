@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import type { LimitName } from "../observe/counters.ts";
+import type { LimitName } from "../http/limit-names.ts";
 
 /** One finished exchange. Its texts come from clients and may contain anything. */
 export interface AccessEntry {

@@ -9,7 +9,7 @@ import type {
   ResponseHead,
   WorkerId,
 } from "../http/client.ts";
-import type { LimitName } from "../observe/counters.ts";
+import type { LimitName } from "../http/limit-names.ts";
 
 /** A response whose body takes longer than this counts as a stream without an end. */
 const MOST_BODY_MS = 1_000;

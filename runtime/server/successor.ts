@@ -2,13 +2,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { RuntimeError } from "../lib/errors.ts";
 import { settledWithin } from "../lib/settled-within.ts";
+import { TAKEOVER_VARIABLE } from "../lib/takeover-variable.ts";
 import {
   type FromSuccessor,
   NO_FACTS,
   type Place,
   type ServingFacts,
   type SharedPort,
-  TAKEOVER_VARIABLE,
   type ToSuccessor,
 } from "./takeover.ts";
 

@@ -1,3 +1,5 @@
+import { TAKEOVER_VARIABLE } from "../lib/takeover-variable.ts";
+
 /** A port that two servers listen on while one takes the other's place. */
 export interface SharedPort {
   scheme: "http" | "https";
@@ -11,9 +13,6 @@ export interface Place {
   /** The ports that it listens on. */
   listeners: readonly SharedPort[];
 }
-
-/** The variable in which a server describes its place to its successor. Operators must not set it. */
-export const TAKEOVER_VARIABLE = "EDGICORN_TAKEOVER";
 
 /** Facts about a server that serves, for the operator that asked for it. */
 export interface ServingFacts {

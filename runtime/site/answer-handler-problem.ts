@@ -1,5 +1,5 @@
 import type { ClientSide } from "../http/client.ts";
-import type { DeveloperPage, HandlerProblem } from "../handlers/handler-problem.ts";
+import type { DeveloperPage, HandlerProblem } from "../lib/developer-page.ts";
 import { developmentPageFields, formatDevelopmentPage } from "../lib/html-page.ts";
 import { findField } from "../http/find-field.ts";
 

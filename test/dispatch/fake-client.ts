@@ -10,7 +10,7 @@ import type {
   ResponseHead,
   TransferLimits,
 } from "../../runtime/http/client.ts";
-import type { LimitName } from "../../runtime/observe/counters.ts";
+import type { LimitName } from "../../runtime/http/limit-names.ts";
 
 /** How an exchange ended for its client, or how far it got. */
 export type Outcome =

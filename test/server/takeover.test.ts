@@ -4,13 +4,13 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { TAKEOVER_VARIABLE } from "../../runtime/server/takeover.ts";
+import { TAKEOVER_VARIABLE } from "../../runtime/lib/takeover-variable.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 describe("Takeover", { timeout: 60_000 }, () => {
   it("asks its parent once for upgrades that are wanted at the same time", async (t) => {
     const file = join(temporaryFolder(t), "server.mjs");
-    const module = JSON.stringify(import.meta.resolve("../../runtime/server/takeover.ts"));
+    const module = JSON.stringify(import.meta.resolve("../../runtime/lib/takeover-variable.ts"));
     writeFileSync(
       file,
       `import { Takeover } from ${module};

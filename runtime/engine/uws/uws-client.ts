@@ -10,7 +10,7 @@ import type {
   ResponseHead,
   WorkerId,
 } from "../../http/client.ts";
-import type { LimitName } from "../../observe/counters.ts";
+import type { LimitName } from "../../http/limit-names.ts";
 import type { TurnClock } from "../../lib/turn-clock.ts";
 import { BodyReading } from "./body-reading.ts";
 import { BytesSource } from "../../bodies/body-sources.ts";

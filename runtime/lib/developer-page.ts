@@ -1,0 +1,15 @@
+/** An answer for the developer, as text and as a page. */
+export interface DeveloperPage {
+  /** Text for the terminal; ends with a line feed. */
+  text: string;
+  /** Of a page; plain text. */
+  title: string;
+  /** Of a page; HTML. */
+  content: string;
+}
+
+/** Why a reload was refused, for the developer. */
+export interface HandlerProblem extends DeveloperPage {
+  /** Value of the field `x-edgicorn-stale`, in ASCII. */
+  stale: string;
+}
