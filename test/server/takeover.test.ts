@@ -10,7 +10,7 @@ import { temporaryFolder } from "../helpers/temporary-folder.ts";
 describe("Takeover", { timeout: 60_000 }, () => {
   it("asks its parent once for upgrades that are wanted at the same time", async (t) => {
     const file = join(temporaryFolder(t), "server.mjs");
-    const module = JSON.stringify(import.meta.resolve("../../runtime/lib/takeover-variable.ts"));
+    const module = JSON.stringify(import.meta.resolve("../../runtime/server/takeover.ts"));
     writeFileSync(
       file,
       `import { Takeover } from ${module};
