@@ -21,7 +21,7 @@ describe("describeFailure()", () => {
 });
 
 describe("exitOnBug()", { timeout: 30_000 }, () => {
-  const module = new URL("../../runtime/cli/bugs.ts", import.meta.url).href;
+  const module = new URL("../../runtime/server/bugs.ts", import.meta.url).href;
   for (const [what, code] of [
     ["an exception", `setImmediate(() => { throw new Error("lost"); });`],
     ["a rejection", `Promise.reject(new Error("lost"));`],
