@@ -22,7 +22,8 @@ import { Listeners } from "./engine/listeners.ts";
 import { ProxyNotes } from "./engine/proxy-notes.ts";
 import { RequestsPerAddress } from "./site/requests-per-address.ts";
 import { serveStatic } from "./files/serve-files.ts";
-import type { UwsClientSide } from "./engine/uws/uws-client.ts";
+import type { Client } from "./http/client.ts";
+import { addField } from "./site/filters/add-field.ts";
 import { loadUws, type Uws } from "./engine/uws/uws.ts";
 import { toDisplayPath } from "./lib/display-path.ts";
 import {
@@ -388,7 +389,7 @@ export class Primary {
   }
 
   /** A request, in the order in which it is looked at. */
-  #onRequest(client: UwsClientSide): void {
+  #onRequest(client: Client): void {
     const target = parseTarget(client.head.target);
     if (!target.ok) {
       this.#requestLog.counters.limit("malformed", client);
@@ -413,7 +414,7 @@ export class Primary {
     else client.refuse(404);
   }
 
-  #explainNotFound(client: UwsClientSide, pathname: string): void {
+  #explainNotFound(client: Client, pathname: string): void {
     const { handlersDir, publicDir } = this.config;
     answerNotFound(client, pathname, {
       routes: this.generation.describeRoutes(),
@@ -429,12 +430,12 @@ export class Primary {
    *
    * @returns Whether it answered. Otherwise it marked the answer as stale.
    */
-  #answerProblem(client: UwsClientSide, target: ParsedTarget, problem: HandlerProblem): boolean {
+  #answerProblem(client: Client, target: ParsedTarget, problem: HandlerProblem): boolean {
     if (isNavigation(client.head) || !this.generation.hasRoute(target)) {
       answerHandlerProblem(client, problem);
       return true;
     }
-    client.addField(STALE_FIELD, problem.stale);
+    addField(client, STALE_FIELD, problem.stale);
     return false;
   }
 

@@ -1,7 +1,7 @@
 import { CHUNK_BYTES, REQUEST_CREDIT_BYTES } from "../channel/messages.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import type { BurstQueue } from "./burst-queue.ts";
-import type { BodyFlow, BodySink, ClientSide } from "../http/client.ts";
+import type { BodyFlow, BodySink, Client } from "../http/client.ts";
 import type { SpoolFile } from "./spool-file.ts";
 import { SpoolReader } from "./spool-reader.ts";
 import type { Spool } from "./spool.ts";
@@ -79,7 +79,7 @@ export class RequestIntake implements BodySink {
   }
 
   /** Begins to receive. Must be called in the turn of the event loop in which the head arrived. */
-  start(client: ClientSide): void {
+  start(client: Client): void {
     const announced = client.head.bodyBytes;
     if (announced !== null && announced > this.#options.limitBytes) {
       this.#refuse("ERR_BODY_TOO_LARGE");

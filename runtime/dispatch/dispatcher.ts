@@ -14,7 +14,7 @@ import type { TurnClock } from "../lib/turn-clock.ts";
 import type { Buffering } from "../bodies/buffering.ts";
 import type { BlockPool } from "../bodies/block-pool.ts";
 import type { ByteBudget } from "../bodies/byte-budget.ts";
-import type { ClientSide } from "../http/client.ts";
+import type { Client } from "../http/client.ts";
 import { Exchange } from "./exchange.ts";
 import { Lane } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
@@ -166,7 +166,7 @@ export class Dispatcher {
 
   /** Takes responsibility for a request whose route is known: it gets exactly one answer unless its client leaves. */
   admit(
-    client: ClientSide,
+    client: Client,
     to: {
       route: RouteNumber;
       params: Record<string, string> | null;
@@ -205,7 +205,7 @@ export class Dispatcher {
    */
   admitTo(
     lane: Lane,
-    client: ClientSide,
+    client: Client,
     to: {
       route: RouteNumber;
       params: Record<string, string> | null;

@@ -1,7 +1,7 @@
 import type { ExchangeId, RouteNumber } from "../channel/messages.ts";
 import type { BODY_FOLLOWS } from "../channel/messages.ts";
 import type { Buffering } from "../bodies/buffering.ts";
-import type { ClientSide } from "../http/client.ts";
+import type { Client } from "../http/client.ts";
 import type { RequestIntake } from "../bodies/request-intake.ts";
 import type { ResponseFeed } from "../bodies/response-feed.ts";
 import type { Fingerprint } from "../recovery/fingerprint.ts";
@@ -47,7 +47,7 @@ export interface Trouble {
 /** One request on its way through the dispatcher. */
 export class Exchange {
   readonly id: ExchangeId;
-  readonly client: ClientSide;
+  readonly client: Client;
   readonly route: RouteNumber;
   readonly params: Record<string, string> | null;
   /** Absolute URL that the handler sees. */
@@ -76,7 +76,7 @@ export class Exchange {
   fingerprint: Fingerprint | null = null;
 
   constructor(
-    client: ClientSide,
+    client: Client,
     to: {
       route: RouteNumber;
       params: Record<string, string> | null;

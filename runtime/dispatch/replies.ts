@@ -3,7 +3,7 @@ import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
 import { assertNever, RuntimeError } from "../lib/errors.ts";
 import type { TurnClock } from "../lib/turn-clock.ts";
 import type { BlockPool } from "../bodies/block-pool.ts";
-import type { ResponseHead } from "../http/client.ts";
+import type { Reply } from "../http/reply.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Lane } from "./lane.ts";
 import type { Lanes } from "./lanes.ts";
@@ -115,16 +115,16 @@ export class Replies {
     lane?.window.onAnswer(this.#line.queued > 0, nowMs);
     const [, , status, statusText, fields, body] = message;
     if (body === BODY_FOLLOWS) {
-      this.#beginStream(exchange, { status, statusText, fields, lengthBytes: null });
+      this.#beginStream(exchange, { status, statusText, fields });
       return;
     }
     this.#settlement.settle(exchange);
     if (trouble !== null && lane !== null) this.#recovery.clear(lane, exchange);
-    exchange.client.respond({ status, statusText, fields, body });
+    exchange.client.reply({ status, statusText, fields, body, lengthBytes: null });
     this.#placement.pump();
   }
 
-  #beginStream(exchange: Exchange, head: ResponseHead): void {
+  #beginStream(exchange: Exchange, head: Omit<Reply, "body" | "lengthBytes">): void {
     const { lane, trouble } = exchange;
     const { responseCreditBytes, blocks, spool, onDiskError } = this.#options;
     const feed = new ResponseFeed({
@@ -141,7 +141,7 @@ export class Replies {
     // The answer begins to leave. The request cannot be replayed any more.
     exchange.intake?.commit();
     if (trouble !== null && lane !== null) this.#recovery.clear(lane, exchange);
-    exchange.client.respondStream(head, feed);
+    exchange.client.reply({ ...head, body: feed, lengthBytes: null });
     if (trouble !== null) this.#placement.pump();
   }
 

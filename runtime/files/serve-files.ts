@@ -4,7 +4,7 @@ import type { FileIndex } from "./file-index.ts";
 import type { StaticEntry } from "./static-file.ts";
 import { BytesSource, FileSource } from "../bodies/body-sources.ts";
 import { findField } from "../http/find-field.ts";
-import type { ClientSide } from "../http/client.ts";
+import type { Client } from "../http/client.ts";
 import { isSmall } from "../engine/uws/write-response.ts";
 
 /** A request for a static file. */
@@ -28,7 +28,7 @@ const MOST_LOOK_UPS = 5;
  * @param onError A file could not be read to its end; the client's connection is broken off.
  */
 export function serveStatic(
-  client: ClientSide,
+  client: Client,
   target: Target,
   serving: () => FileIndex | null,
   onError: (error: unknown) => void,
@@ -49,7 +49,7 @@ export function serveStatic(
 }
 
 function resolve(
-  client: ClientSide,
+  client: Client,
   { search: query }: Target,
   entry: StaticEntry,
 ): StaticAnswer | Untagged | null {
@@ -58,25 +58,20 @@ function resolve(
   return resolveStatic(entry, { method, query, field }, Date.now());
 }
 
-function sendNow(client: ClientSide, { status, fields, contentLength, body }: StaticAnswer): void {
-  if (body.kind === "bytes" && !isSmall(body.bytes)) {
-    // `respond` would copy the body: it expects lent bytes, but these belong to the cache.
-    const head = { status, statusText: "", fields, lengthBytes: body.bytes.length };
-    client.respondStream(head, new BytesSource(body.bytes));
-    return;
-  }
-  const { method } = client.head;
-  const length = method === "HEAD" && contentLength !== null;
-  client.respond({
+function sendNow(client: Client, { status, fields, contentLength, body }: StaticAnswer): void {
+  const bytes = body.kind === "bytes" ? body.bytes : null;
+  client.reply({
     status,
     statusText: "",
-    fields: length ? `${fields}\ncontent-length\n${contentLength}` : fields,
-    body: body.kind === "bytes" ? body.bytes : null,
+    fields,
+    // A client copies lent bytes if it cannot send them at once. Large bytes of the cache need no copy.
+    body: bytes === null || isSmall(bytes) ? bytes : new BytesSource(bytes),
+    lengthBytes: contentLength,
   });
 }
 
 async function sendFile(
-  client: ClientSide,
+  client: Client,
   target: Target,
   serving: () => FileIndex | null,
   onError: (error: unknown) => void,
@@ -110,10 +105,8 @@ async function sendFile(
     if (body !== null) {
       const source = new FileSource(body, onError);
       const { status, fields } = answer;
-      client.respondStream(
-        { status, statusText: "", fields, lengthBytes: body.lengthBytes },
-        source,
-      );
+      const { lengthBytes } = body;
+      client.reply({ status, statusText: "", fields, body: source, lengthBytes });
       return;
     }
   }

@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import type { RouteNumber } from "../channel/messages.ts";
 import type { Config } from "../config/config.ts";
-import type { ClientSide } from "../http/client.ts";
+import type { Client } from "../http/client.ts";
 import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import { RuleBook, type RouteRules } from "../dispatch/route-rules.ts";
 import type { PoolChange } from "../control/operations.ts";
@@ -150,7 +150,7 @@ export class LiveGeneration {
   }
 
   /** Admits a request that a route or a fallback matches. Returns false if none does. */
-  admit(client: ClientSide, target: ParsedTarget): boolean {
+  admit(client: Client, target: ParsedTarget): boolean {
     const match = this.#match(target.pathname);
     if (match === null) return false;
     const isRoute = "route" in match;

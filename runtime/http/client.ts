@@ -1,5 +1,6 @@
 import type { ExchangeId, WorkerId } from "../channel/messages.ts";
 import type { LimitName } from "./limit-names.ts";
+import type { Reply, ReplyFilter } from "./reply.ts";
 
 export type { ExchangeId, WorkerId };
 
@@ -17,18 +18,6 @@ export interface RequestHead {
   bodyBytes: number | null;
   /** IPv4 or IPv6 in canonical text form. */
   clientAddress: string;
-}
-
-/** A response with its whole body. */
-export interface CompleteResponse {
-  /** 200 to 599. */
-  status: number;
-  /** `""`: the standard phrase. */
-  statusText: string;
-  /** Field block; fields that concern framing or the connection are left out when it is written. */
-  fields: string;
-  /** Lent: valid during the call only. */
-  body: string | Uint8Array | null;
 }
 
 /** Receives a request body as it arrives. */
@@ -63,15 +52,6 @@ export interface BodySource {
   cancel(): void;
 }
 
-/** The head of a response whose body is still to come. */
-export interface ResponseHead {
-  status: number;
-  statusText: string;
-  fields: string;
-  /** Size of the body; `null`: not known beyond what `content-length` in the fields says. */
-  lengthBytes: number | null;
-}
-
 /** Limits for slow clients. 0 switches a limit off. */
 export interface TransferLimits {
   /** Longest pause between two pieces of a request body. */
@@ -83,39 +63,39 @@ export interface TransferLimits {
 }
 
 /**
- * The client's side of an exchange, independent of the engine that holds the socket. It is settled once the whole
- * response was handed over or the client has left. After that all calls do nothing.
+ * One request's client side, whatever the engine that holds the socket. It is settled once the whole reply was handed
+ * over or the client has left. After that all calls do nothing.
  */
-export interface ClientSide {
+export interface Client {
   readonly id: ExchangeId;
   readonly head: RequestHead;
   /** `performance.now()` when the head was complete. */
   readonly receivedMs: number;
   readonly settled: boolean;
-  /** A part of the answer has been written: the status can no longer change. */
+  /** A part of the reply has been written: the status can no longer change. */
   readonly begun: boolean;
   /** The worker that has or had the exchange; `null`: none. For the access log. */
   workerId: WorkerId | null;
   /** The limit that refused the request or cut it off; `null`: none. For the access log. */
   limit: LimitName | null;
+  /** Changes to every reply, in the order in which stages added them; `null` for nearly all requests. */
+  filters: ReplyFilter[] | null;
 
   /**
    * Passes the body on as it arrives. Must be called in the turn of the event loop in which the head arrived, at most
-   * once. The sink gets nothing once the client side is settled.
+   * once. The sink gets nothing once the client is settled.
    */
   receiveBody(sink: BodySink): BodyFlow;
 
   /** Replaces the transfer limits of the listener for this exchange. */
   limitTransfers(limits: TransferLimits): void;
 
-  /** Registers a callback for a client that leaves before its answer is complete. Replaces an earlier callback. */
+  /** Registers a callback for a client that leaves before its reply is complete. Replaces an earlier callback. */
   onAbort(callback: () => void): void;
 
-  respond(response: CompleteResponse): void;
+  /** Answers, through the filters. Cancels a source that nothing reads: of a settled client, or of a HEAD request. */
+  reply(reply: Reply): void;
 
-  /** Answers with a body that is still to come. Reads it as fast as the client takes it. */
-  respondStream(head: ResponseHead, body: BodySource): void;
-
-  /** Answers with an error page, and closes the connection if its framing cannot be trusted. */
+  /** Replies with an error page, and closes the connection if its framing cannot be trusted. */
   refuse(status: number, options?: { close?: boolean; retryAfterSeconds?: number }): void;
 }

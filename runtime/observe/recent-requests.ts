@@ -1,4 +1,4 @@
-import type { ClientSide } from "../http/client.ts";
+import type { Client } from "../http/client.ts";
 
 /** A GET that was answered, without any data of its client. */
 export interface RecentRequest {
@@ -41,7 +41,7 @@ export class RecentRequests {
   }
 
   /** Notes an answered request, if it qualifies. */
-  note(client: ClientSide, status: number, nowMs: number): void {
+  note(client: Client, status: number, nowMs: number): void {
     const { head, workerId, receivedMs } = client;
     const { method, target, origin, fields, bodyBytes } = head;
     // 499: the client has left. Without a worker, no handler has answered.

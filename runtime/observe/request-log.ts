@@ -5,7 +5,7 @@ import { findField } from "../http/find-field.ts";
 import type { HeadSetting } from "../http/head-limits.ts";
 import type { RefusedHead } from "../engine/uws/refuse-head.ts";
 import type { TransferSetting } from "../http/transfer-limits.ts";
-import type { UwsClientSide } from "../engine/uws/uws-client.ts";
+import type { Client } from "../http/client.ts";
 import { CHANGES_PATH } from "../lib/html-page.ts";
 import type { Logger } from "../log/log.ts";
 import { type AccessFacts, type AccessRules, toAccessEntry } from "../log/access-entry.ts";
@@ -72,7 +72,7 @@ export class RequestLog {
   }
 
   /** Records a request whose response is complete, whose client left (status 499), or that was broken off (502). */
-  finished(client: UwsClientSide, status: number, bytes: number): void {
+  finished(client: Client, status: number, bytes: number): void {
     this.counters.finished(status);
     if (status >= 500) this.served.failed(client.id);
     if (this.#recent !== null) this.#recent.note(client, status, performance.now());
@@ -101,7 +101,7 @@ export class RequestLog {
   }
 
   /** Records a client that was cut off for being slow. */
-  cut(client: UwsClientSide, cut: { setting: TransferSetting; value: number }): void {
+  cut(client: Client, cut: { setting: TransferSetting; value: number }): void {
     this.counters.limit(cut.setting, client);
     const { method, target, clientAddress } = client.head;
     const [path] = target.split("?", 1);
@@ -115,7 +115,7 @@ export class RequestLog {
   }
 
   /** Records a request that a setting refused. Its listener has counted it. */
-  limited(client: UwsClientSide, setting: HeadSetting | "maxRequestsPerAddress"): void {
+  limited(client: Client, setting: HeadSetting | "maxRequestsPerAddress"): void {
     this.#log.debug({ requestId: this.#requestIdOf(client.id), setting }, "request refused");
   }
 

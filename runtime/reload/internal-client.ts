@@ -3,12 +3,11 @@ import type {
   BodyFlow,
   BodySink,
   BodySource,
-  ClientSide,
-  CompleteResponse,
+  Client,
   RequestHead,
-  ResponseHead,
   WorkerId,
 } from "../http/client.ts";
+import { isSource, type Reply } from "../http/reply.ts";
 import type { LimitName } from "../http/limit-names.ts";
 
 /** A response whose body takes longer than this counts as a stream without an end. */
@@ -41,7 +40,7 @@ export interface InternalOutcome {
  *     open ──whole response, refusal──▶ settled
  *       └──head of a stream──▶ reading ──end, broke off, a second later──▶ settled
  */
-export class InternalClient implements ClientSide {
+export class InternalClient implements Client {
   readonly id: ExchangeId;
   readonly head: RequestHead;
   readonly receivedMs: number;
@@ -49,6 +48,8 @@ export class InternalClient implements ClientSide {
   readonly outcome: Promise<InternalOutcome>;
   workerId: WorkerId | null = null;
   limit: LimitName | null = null;
+  /** No stage sees an internal request. */
+  readonly filters = null;
   #settle: (outcome: InternalOutcome) => void = () => {};
   #settled = false;
   #isReading = false;
@@ -91,15 +92,17 @@ export class InternalClient implements ClientSide {
   /** Does nothing: this client never leaves, and the exchange has a timeout. */
   onAbort(): void {}
 
-  respond({ status }: CompleteResponse): void {
+  reply({ status, body }: Reply): void {
+    if (!isSource(body)) this.#end({ status, durationMs: performance.now() - this.receivedMs });
+    else if (this.#settled) body.cancel();
+    else this.#read(status, body);
+  }
+
+  refuse(status: number): void {
     this.#end({ status, durationMs: performance.now() - this.receivedMs });
   }
 
-  respondStream({ status }: ResponseHead, body: BodySource): void {
-    if (this.#settled) {
-      body.cancel();
-      return;
-    }
+  #read(status: number, body: BodySource): void {
     this.#isReading = true;
     const durationMs = performance.now() - this.receivedMs;
     const finish = (outcome: InternalOutcome): void => {
@@ -118,10 +121,6 @@ export class InternalClient implements ClientSide {
     };
     body.onChange = read;
     read();
-  }
-
-  refuse(status: number): void {
-    this.#end({ status, durationMs: performance.now() - this.receivedMs });
   }
 
   #end(outcome: InternalOutcome): void {

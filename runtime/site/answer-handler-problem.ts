@@ -1,10 +1,10 @@
-import type { ClientSide } from "../http/client.ts";
+import type { Client } from "../http/client.ts";
 import type { DeveloperPage, HandlerProblem } from "../lib/developer-page.ts";
 import { developmentPageFields, formatDevelopmentPage } from "../lib/html-page.ts";
 import { findField } from "../http/find-field.ts";
 
 /** Tells whether a user opens a page in a browser. Otherwise a program, or a page, requests a resource. */
-export function isNavigation({ method, fields }: ClientSide["head"]): boolean {
+export function isNavigation({ method, fields }: Client["head"]): boolean {
   const mode = findField(fields, "sec-fetch-mode");
   // Browsers send this field over HTTPS and to this machine. To another machine over HTTP they send `accept` only.
   if (mode !== undefined) return mode === "navigate";
@@ -15,30 +15,32 @@ export function isNavigation({ method, fields }: ClientSide["head"]): boolean {
 export const STALE_FIELD = "x-edgicorn-stale";
 
 /** Shows the developer why the newest handlers or settings do not serve. For development only. */
-export function answerHandlerProblem(client: ClientSide, problem: HandlerProblem): void {
+export function answerHandlerProblem(client: Client, problem: HandlerProblem): void {
   answerDeveloper(client, { status: 500, ...problem });
 }
 
 /** Answers with a page for a navigation, or with text. For development only. */
 export function answerDeveloper(
-  client: ClientSide,
+  client: Client,
   { status, title, content, text }: DeveloperPage & { status: number },
 ): void {
   const isPage = isNavigation(client.head);
   const isGet = client.head.method === "GET";
   const fields = { "content-type": isPage ? HTML : TEXT, ...developmentPageFields() };
-  client.respond({
+  client.reply({
     status,
     statusText: "",
     fields: Object.entries(fields).flat().join("\n"),
     body: isPage ? formatDevelopmentPage(title, content, { isGet }) : text,
+    lengthBytes: null,
   });
 }
 
 /** Answers a page that asks whether the handlers were built since it was shown. For development only. */
-export function answerChanges(client: ClientSide, buildCount: number): void {
+export function answerChanges(client: Client, buildCount: number): void {
   const fields = `content-type\n${TEXT}\ncache-control\nno-store`;
-  client.respond({ status: 200, statusText: "", fields, body: `${process.pid}.${buildCount}` });
+  const body = `${process.pid}.${buildCount}`;
+  client.reply({ status: 200, statusText: "", fields, body, lengthBytes: null });
 }
 
 const HTML = "text/html; charset=utf-8";

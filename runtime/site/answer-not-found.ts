@@ -1,4 +1,4 @@
-import type { ClientSide } from "../http/client.ts";
+import type { Client } from "../http/client.ts";
 import { escapeHtml } from "../lib/html-page.ts";
 import { editDistance, pickNearest } from "../lib/nearest.ts";
 import { answerDeveloper } from "./answer-handler-problem.ts";
@@ -30,7 +30,7 @@ const MOST_ROUTES = 200;
 const MOST_FILES = 2_000;
 
 /** Tells the developer that neither a route nor a file has this path, and which ones there are. For development only. */
-export function answerNotFound(client: ClientSide, pathname: string, places: KnownPlaces): void {
+export function answerNotFound(client: Client, pathname: string, places: KnownPlaces): void {
   const { method } = client.head;
   const { routes, files, handlersDir, publicDir } = places;
   const path = decode(pathname);

@@ -199,7 +199,13 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const idle = dispatcher.idle();
     worker.answer(client, "done");
     await idle;
-    const response = { status: 200, statusText: "", fields: "a\nb", body: "done" };
+    const response = {
+      status: 200,
+      statusText: "",
+      fields: "a\nb",
+      body: "done",
+      lengthBytes: null,
+    };
     assert.deepEqual(client.outcomes, [{ kind: "answered", response }]);
     assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 0 });
   });

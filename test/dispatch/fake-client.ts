@@ -4,28 +4,28 @@ import type {
   BodyFlow,
   BodySink,
   BodySource,
-  ClientSide,
-  CompleteResponse,
+  Client,
   RequestHead,
-  ResponseHead,
   TransferLimits,
 } from "../../runtime/http/client.ts";
+import { isSource, type Reply, type ReplyFilter } from "../../runtime/http/reply.ts";
 import type { LimitName } from "../../runtime/http/limit-names.ts";
 
 /** How an exchange ended for its client, or how far it got. */
 export type Outcome =
-  | { kind: "answered"; response: CompleteResponse }
-  | { kind: "streamed"; head: ResponseHead; body: StreamedBody }
+  | { kind: "answered"; response: Reply & { body: string | Buffer | null } }
+  | { kind: "streamed"; head: Omit<Reply, "body">; body: StreamedBody }
   | { kind: "refused"; status: number; retryAfterSeconds: number | undefined }
   | { kind: "left" };
 
 /** A client without a socket. Records calls, and leaves or sends its body when the test says so. */
-export class FakeClient implements ClientSide {
+export class FakeClient implements Client {
   readonly id: ExchangeId;
   readonly head: RequestHead;
   readonly receivedMs: number;
   workerId: WorkerId | null = null;
   limit: LimitName | null = null;
+  filters: ReplyFilter[] | null = null;
   /** `null`: the limits of the listener. */
   transferLimits: TransferLimits | null = null;
   /** One at the end. A bug could cause more, so all are kept. */
@@ -85,14 +85,14 @@ export class FakeClient implements ClientSide {
     this.#onAbort = callback;
   }
 
-  respond(response: CompleteResponse): void {
-    const { body } = response;
+  reply(reply: Reply): void {
+    const { body, ...head } = reply;
+    if (isSource(body)) {
+      this.outcomes.push({ kind: "streamed", head, body: new StreamedBody(body) });
+      return;
+    }
     const kept = body instanceof Uint8Array ? Buffer.from(body) : body;
-    this.outcomes.push({ kind: "answered", response: { ...response, body: kept } });
-  }
-
-  respondStream(head: ResponseHead, body: BodySource): void {
-    this.outcomes.push({ kind: "streamed", head, body: new StreamedBody(body) });
+    this.outcomes.push({ kind: "answered", response: { ...head, body: kept } });
   }
 
   refuse(status: number, options: { retryAfterSeconds?: number } = {}): void {

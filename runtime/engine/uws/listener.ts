@@ -1,4 +1,4 @@
-import type { ExchangeId } from "../../http/client.ts";
+import type { Client, ExchangeId } from "../../http/client.ts";
 import type { Counters } from "../../observe/counters.ts";
 import type { TurnClock } from "../../lib/turn-clock.ts";
 import { Waiters } from "../../lib/waiters.ts";
@@ -21,7 +21,7 @@ import type { TlsSettings } from "../../tls/tls-suites.ts";
 import type { TransferLimits, TransferSetting } from "../../http/transfer-limits.ts";
 import { TransferSweep } from "./transfer-sweep.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
-import { type ListenerContext, UwsClientSide } from "./uws-client.ts";
+import { type ListenerContext, UwsClient } from "./uws-client.ts";
 import type { HttpResponse, Uws } from "./uws.ts";
 import { WriteAllowance } from "./write-allowance.ts";
 
@@ -58,13 +58,13 @@ export interface ListenerOptions {
   /** False: `onFinished` gets 0 as the size of small bodies. */
   countsBytes?: boolean;
   /** A request's head is complete. The callee must answer the client. */
-  onRequest: (client: UwsClientSide) => void;
+  onRequest: (client: Client) => void;
   /** Its response is complete, its client left (status 499), or it was broken off (502). Once per request, also for refused ones. */
-  onFinished: (client: UwsClientSide, status: number, bodyBytes: number) => void;
+  onFinished: (client: Client, status: number, bodyBytes: number) => void;
   /** A client was cut off for being slow, by this setting; `value` in its unit. */
-  onCut: (client: UwsClientSide, setting: TransferSetting, value: number) => void;
+  onCut: (client: Client, setting: TransferSetting, value: number) => void;
   /** A request was refused for what this setting says. It is answered, and is none for `onRequest`. */
-  onLimited: (client: UwsClientSide, setting: HeadSetting | "maxRequestsPerAddress") => void;
+  onLimited: (client: Client, setting: HeadSetting | "maxRequestsPerAddress") => void;
   /** A connection was closed as it came: too many are open. */
   onConnectionRefused: () => void;
   /** A head was refused and is answered, or its client left. Such a request is no exchange, and has no other callback. */
@@ -85,7 +85,7 @@ export class Listener implements ListenerContext {
   #closing = false;
   #inFlight = 0;
   /** Clients whose request or response has bytes on their way. */
-  readonly #transfers = new TransferSweep<UwsClientSide>((error) => this.#options.onError(error));
+  readonly #transfers = new TransferSweep<UwsClient>((error) => this.#options.onError(error));
   readonly #writes: WriteAllowance;
   readonly #idleWaiters = new Waiters();
   #open = 0;
@@ -154,19 +154,23 @@ export class Listener implements ListenerContext {
     return this.#options.limits;
   }
 
-  onTransferStart(client: UwsClientSide): void {
+  onTransferStart(client: UwsClient): void {
     this.#transfers.add(client);
   }
 
-  onTransferEnd(client: UwsClientSide): void {
+  onTransferEnd(client: UwsClient): void {
     this.#transfers.delete(client);
   }
 
-  onCut(client: UwsClientSide, setting: TransferSetting, value: number): void {
+  onError(error: unknown): void {
+    this.#options.onError(error);
+  }
+
+  onCut(client: UwsClient, setting: TransferSetting, value: number): void {
     this.#options.onCut(client, setting, value);
   }
 
-  onFinished(client: UwsClientSide, status: number, bodyBytes: number): void {
+  onFinished(client: UwsClient, status: number, bodyBytes: number): void {
     this.#inFlight--;
     this.#options.perAddress?.finished(client.head.clientAddress);
     this.#options.onFinished(client, status, bodyBytes);
@@ -237,7 +241,7 @@ export class Listener implements ListenerContext {
 
   /** Runs for every request; whatever it throws must not reach the library, which would end the process. */
   readonly #onRequest: OnRequest = (res, req, knownMethod) => {
-    let client: UwsClientSide | null = null;
+    let client: UwsClient | null = null;
     try {
       const head = this.#reader.read(req, res, knownMethod);
       if ("reason" in head) {
@@ -248,7 +252,7 @@ export class Listener implements ListenerContext {
         return;
       }
       const { isLast, libraryCloses } = this.#reader;
-      client = new UwsClientSide(res, head, { context: this, isLast, libraryCloses });
+      client = new UwsClient(res, head, { context: this, isLast, libraryCloses });
       this.#inFlight++;
       if (this.#admits(client)) this.#options.onRequest(client);
     } catch (error) {
@@ -259,7 +263,7 @@ export class Listener implements ListenerContext {
   };
 
   /** Whether a request is within the limits that need no more than its head; if not, it is answered. */
-  #admits(client: UwsClientSide): boolean {
+  #admits(client: UwsClient): boolean {
     const { limits, perAddress, counters, onLimited } = this.#options;
     counters.requests++;
     // First: a request counts until it is finished, also when it is refused.

@@ -59,7 +59,8 @@ export function refuseHead(
     settled = true;
     const fields = status === 405 ? FIELDS_OF_405 : FIELDS;
     const ending = libraryCloses ? "announce" : "close";
-    const response = { method, status, statusText: "", fields, body, ending } as const;
+    const lengthBytes = null;
+    const response = { method, status, statusText: "", fields, body, lengthBytes, ending } as const;
     const isLeftOpen = writeResponse(res, response);
     onFinished({ status, bodyBytes: bodyBytesOf(response) });
     if (isLeftOpen) res.close();

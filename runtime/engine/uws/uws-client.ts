@@ -1,13 +1,10 @@
-import { STATUS_CODES } from "node:http";
 import type {
   BodyFlow,
   BodySink,
   BodySource,
-  ClientSide,
-  CompleteResponse,
+  Client,
   ExchangeId,
   RequestHead,
-  ResponseHead,
   WorkerId,
 } from "../../http/client.ts";
 import type { LimitName } from "../../http/limit-names.ts";
@@ -16,6 +13,13 @@ import { BodyReading } from "./body-reading.ts";
 import { BytesSource } from "../../bodies/body-sources.ts";
 import { LINGER_MS, LINGER_TOTAL_MS, LingeringBody } from "./lingering-body.ts";
 import { findField } from "../../http/find-field.ts";
+import {
+  applyFilters,
+  isSource,
+  type Reply,
+  type ReplyFilter,
+  toRefusal,
+} from "../../http/reply.ts";
 import type { PreparedFields, ResponseFields } from "../../http/response-fields.ts";
 import {
   findBreach,
@@ -58,12 +62,14 @@ export interface ListenerContext {
   /** Whether the access log or another reader needs the size of small bodies. */
   readonly countsBytes: boolean;
   /** Bytes of it are on their way, in or out: it is to be looked at every second. */
-  onTransferStart(client: UwsClientSide): void;
-  onTransferEnd(client: UwsClientSide): void;
+  onTransferStart(client: UwsClient): void;
+  onTransferEnd(client: UwsClient): void;
   /** The client was cut off by this setting, with the value that held for it: a route may have its own. */
-  onCut(client: UwsClientSide, setting: TransferSetting, value: number): void;
+  onCut(client: UwsClient, setting: TransferSetting, value: number): void;
+  /** A bug of Edgicorn, which costs one reply. */
+  onError(error: unknown): void;
   /** Called once per exchange: its response is complete, its client left (status 499), or it was broken off (502). */
-  onFinished(client: UwsClientSide, status: number, bodyBytes: number): void;
+  onFinished(client: UwsClient, status: number, bodyBytes: number): void;
 }
 
 /**
@@ -76,16 +82,15 @@ export interface ListenerContext {
  * otherwise, which ends the process (docs/uwebsockets.md section 4). A finished response may still be open to the library:
  * `#leave` and `#onRest` then read the rest of the request and close the connection.
  */
-export class UwsClientSide implements ClientSide {
+export class UwsClient implements Client {
   readonly id: ExchangeId;
   readonly head: RequestHead;
   readonly receivedMs: number;
   workerId: WorkerId | null = null;
   limit: LimitName | null = null;
+  filters: ReplyFilter[] | null = null;
   readonly #res: HttpResponse;
   readonly #context: ListenerContext;
-  /** Field block that every answer gets; `null`: none. */
-  #added: string | null = null;
   #limits: TransferLimits;
   #state: "open" | "answering" | "finished" = "open";
   #abort: (() => void) | null = null;
@@ -183,62 +188,71 @@ export class UwsClientSide implements ClientSide {
     this.#limits = limits;
   }
 
-  /** Adds a field to the answer, which a handler or the primary gives. Name and value are ASCII, in one line. */
-  addField(name: string, value: string): void {
-    this.#added = `${name}\n${value}`;
-  }
-
   onAbort(callback: () => void): void {
     this.#abort = callback;
   }
 
-  respond(response: CompleteResponse): void {
-    if (this.#state !== "open") return;
-    const fields = this.#prepare(response.fields);
-    if (fields === null) {
-      this.refuse(502);
+  reply(reply: Reply): void {
+    if (this.#state !== "open") {
+      if (isSource(reply.body)) reply.body.cancel();
       return;
     }
-    const { method } = this.head;
-    const { status, statusText, body } = response;
-    this.#write({ method, status, statusText, fields, body, ending: this.#ending() });
-  }
-
-  respondStream(head: ResponseHead, body: BodySource): void {
-    const fields = this.#prepare(head.fields);
-    if (this.#state !== "open" || fields === null) {
-      body.cancel();
-      this.refuse(502);
-      return;
-    }
-    const { status, statusText } = head;
-    const { method } = this.head;
-    if (method === "HEAD" || status === 204 || status === 304) {
-      body.cancel();
-      this.#write({ method, status, statusText, fields, body: null, ending: this.#ending() });
-      return;
-    }
-    const announced = fields.contentLength === null ? null : Number(fields.contentLength);
-    const lengthBytes = head.lengthBytes ?? announced;
-    const opening = takesComments(head.fields) ? EVENT_STREAM_OPENING : null;
-    this.#stream({ status, statusText, fields, lengthBytes, body, opening });
+    if (this.#send(reply) || this.#send(toRefusal(502))) return;
+    // A filter makes every reply unfit to be written.
+    this.filters = null;
+    this.#send(toRefusal(502));
   }
 
   refuse(status: number, options: { close?: boolean; retryAfterSeconds?: number } = {}): void {
     if (this.#state !== "open") return;
-    const fields = this.#prepare(refusalFields(options.retryAfterSeconds));
-    if (fields === null) throw new TypeError("a refusal has fields that cannot be written");
     const cutsOff = options.close === true && !this.#libraryCloses;
-    const ending = cutsOff ? "close" : this.#ending();
-    const body = `${STATUS_CODES[status] ?? status}\n`;
-    const { method } = this.head;
-    this.#write({ method, status, statusText: "", fields, body, ending }, cutsOff);
+    const refusal = toRefusal(status, options.retryAfterSeconds);
+    if (this.#send(refusal, cutsOff)) return;
+    this.filters = null;
+    this.#send(refusal, cutsOff);
   }
 
-  #prepare(block: string): PreparedFields | null {
-    const added = this.#added;
-    if (added === null) return this.#context.fields.prepare(block);
-    return this.#context.fields.prepare(block === "" ? added : `${block}\n${added}`);
+  /**
+   * Writes the reply, as far as the client takes it.
+   *
+   * @param cutsOff The connection is closed at once, although the client may still send.
+   * @returns False: a field cannot be written, and nothing was.
+   */
+  #send(unfiltered: Reply, cutsOff = false): boolean {
+    const reply = this.filters === null ? unfiltered : this.#filter(unfiltered);
+    const { status, statusText, body, lengthBytes } = reply;
+    const fields = this.#context.fields.prepare(reply.fields);
+    if (fields === null) {
+      if (isSource(body)) body.cancel();
+      return false;
+    }
+    const { method } = this.head;
+    if (!isSource(body)) {
+      const ending = cutsOff ? "close" : this.#ending();
+      this.#write({ method, status, statusText, fields, body, lengthBytes, ending }, cutsOff);
+    } else if (hasBody(method, status)) {
+      const announced = fields.contentLength === null ? null : Number(fields.contentLength);
+      const opening = takesComments(reply.fields) ? EVENT_STREAM_OPENING : null;
+      const length = lengthBytes ?? announced;
+      this.#stream({ status, statusText, fields, lengthBytes: length, body, opening });
+    } else {
+      body.cancel();
+      const ending = this.#ending();
+      this.#write({ method, status, statusText, fields, body: null, lengthBytes, ending });
+    }
+    return true;
+  }
+
+  /** A filter that throws is a bug of Edgicorn. It costs this reply, and not the worker that gave it. */
+  #filter(reply: Reply): Reply {
+    try {
+      return applyFilters(reply, this);
+    } catch (error) {
+      this.#context.onError(error);
+      if (isSource(reply.body)) reply.body.cancel();
+      this.filters = null;
+      return toRefusal(500);
+    }
   }
 
   /** Cuts off the client if it breaks a limit. The listener calls this once a second while bytes are on their way. */
@@ -296,11 +310,11 @@ export class UwsClientSide implements ClientSide {
   /** @param cutsOff The connection is closed at once, although the client may still send. */
   #write(response: ResponseToWrite, cutsOff = false): void {
     const { method, status, body, ending } = response;
-    const hasBody = method !== "HEAD" && status !== 204 && status !== 304;
+    const isWithBody = hasBody(method, status);
     const lingers = this.#bodyOpen && !cutsOff;
     const isWhole =
       body === null || (isSmall(body) && !lingers && this.#context.admitWrite(body.length));
-    if (hasBody && !isWhole) {
+    if (isWithBody && !isWhole) {
       const bytes = typeof body === "string" ? Buffer.from(body) : new Uint8Array(body);
       const source = new BytesSource(bytes);
       this.#stream({ ...response, lengthBytes: bytes.length, body: source, opening: null });
@@ -313,7 +327,7 @@ export class UwsClientSide implements ClientSide {
     const kept = isLent && body !== null ? { ...response, body: new Uint8Array(body) } : response;
     // Without a body the response is left open, and the connection closed at once. While the library parses, that would
     // drop the response: the library sends it only when its callback returns.
-    const isBare = !hasBody || body === null || body.length === 0;
+    const isBare = !isWithBody || body === null || body.length === 0;
     const mustWait = this.#mustNotWriteNow || (isBare && ending === "close" && this.#isParsed);
     this.#when(!mustWait, () => {
       // Otherwise the rest of the body would not be read, and a client that sends all first would never see the answer.
@@ -499,13 +513,13 @@ export class UwsClientSide implements ClientSide {
   }
 }
 
+/** Tells whether a response has a body (RFC 9110 section 6.4.1). */
+function hasBody(method: string, status: number): boolean {
+  return method !== "HEAD" && status !== 204 && status !== 304;
+}
+
 /** Whether a body is an event stream in plain text. Plain bytes before a coded one would break the client's decoder. */
 function takesComments(fields: string): boolean {
   const isEventStream = findField(fields, "content-type")?.startsWith("text/event-stream") === true;
   return isEventStream && findField(fields, "content-encoding") === undefined;
-}
-
-function refusalFields(retryAfterSeconds: number | undefined): string {
-  const fields = "content-type\ntext/plain;charset=UTF-8";
-  return retryAfterSeconds === undefined ? fields : `${fields}\nretry-after\n${retryAfterSeconds}`;
 }

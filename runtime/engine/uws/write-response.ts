@@ -15,6 +15,8 @@ export interface ResponseToWrite {
   statusText: string;
   fields: PreparedFields;
   body: string | Uint8Array | null;
+  /** Size that a body that is left out would have; `null`: as the fields say. */
+  lengthBytes: number | null;
   ending: Ending;
 }
 
@@ -69,13 +71,13 @@ export function writeResponse(res: HttpResponse, response: ResponseToWrite): boo
  * sends a wrong length. For the library the response goes on, so it runs no further request of the connection.
  */
 function writeLastHead(res: HttpResponse, response: ResponseToWrite): void {
-  const { method, status, statusText, fields, body } = response;
+  const { method, status, statusText } = response;
   const { name, value } = fieldsOf(response);
   const lines: Buffer[] = [Buffer.from(`${statusLine(status, statusText)}\r\n`, "latin1")];
   if (name.length > 0) lines.push(name, COLON, value, LINE_END);
   if (status !== 204 && status !== 304) {
     const isHead = method === "HEAD";
-    const length = isHead ? headLength(fields, body) : "0";
+    const length = isHead ? headLength(response) : "0";
     if (length !== null) lines.push(Buffer.from(`Content-Length: ${length}\r\n`));
   }
   lines.push(Buffer.from(`Date: ${new Date().toUTCString()}\r\nConnection: close\r\n`));
@@ -122,13 +124,14 @@ function statusLine(status: number, statusText: string): string {
 }
 
 /** Writes the size that the body would have had for GET, if it is known (RFC 9110 section 9.3.2). */
-function writeLength(res: HttpResponse, { fields, body }: ResponseToWrite): void {
-  const length = headLength(fields, body);
+function writeLength(res: HttpResponse, response: ResponseToWrite): void {
+  const length = headLength(response);
   if (length !== null) res.writeHeader("content-length", length);
 }
 
-function headLength(fields: PreparedFields, body: ResponseToWrite["body"]): string | null {
-  return body === null ? fields.contentLength : String(sizeOf(body));
+function headLength({ fields, body, lengthBytes }: ResponseToWrite): string | null {
+  if (body !== null) return String(sizeOf(body));
+  return lengthBytes === null ? fields.contentLength : String(lengthBytes);
 }
 
 function sizeOf(body: string | Uint8Array): number {

@@ -403,7 +403,7 @@ export class StreamWriter {
   #endWhole(body: Uint8Array | null): void {
     this.#headWritten = true;
     const { status, statusText, fields, ending } = this.#response;
-    const response = { method: "GET", status, statusText, fields, body, ending };
+    const response = { method: "GET", status, statusText, fields, body, lengthBytes: null, ending };
     this.#leftOpen = writeResponse(this.#res, response);
     this.#finish();
   }

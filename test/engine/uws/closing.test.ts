@@ -1,12 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { ResponseFields } from "../../../runtime/http/response-fields.ts";
-import type { ExchangeId } from "../../../runtime/http/client.ts";
 import { TurnClock } from "../../../runtime/lib/turn-clock.ts";
-import { UnreadBytes } from "../../../runtime/engine/uws/unread-bytes.ts";
-import { UwsClientSide } from "../../../runtime/engine/uws/uws-client.ts";
-import type { HttpResponse } from "../../../runtime/engine/uws/uws.ts";
+import type { UwsClient } from "../../../runtime/engine/uws/uws-client.ts";
+import { createContext, openClient } from "./open-client.ts";
 
 /** A clock that the test sets. */
 class SetClock extends TurnClock {
@@ -77,38 +74,12 @@ class ClosableResponse {
 function open({ method = "POST", isLast = false, closing = false }): {
   res: ClosableResponse;
   clock: SetClock;
-  client: UwsClientSide;
+  client: UwsClient;
 } {
   const res = new ClosableResponse();
   const clock = new SetClock();
-  const context = {
-    clock,
-    fields: new ResponseFields(),
-    // Of this test's own.
-    nextId: () => 1 as ExchangeId,
-    admitWrite: () => true,
-    closing,
-    port: 0,
-    unread: new UnreadBytes(),
-    secure: false,
-    limits: { bodyTimeoutMs: 5_000, minBodyRateBytesPerSecond: 0, sendTimeoutMs: 0 },
-    countsBytes: false,
-    onTransferStart() {},
-    onTransferEnd() {},
-    onCut() {},
-    onFinished() {},
-  };
-  const head = {
-    method,
-    target: "/",
-    origin: "http://a",
-    fields: "",
-    bodyBytes: null,
-    clientAddress: "127.0.0.1",
-  };
-  // It has what a client side calls.
-  const asLibrary = res as unknown as HttpResponse;
-  const client = new UwsClientSide(asLibrary, head, { context, isLast, libraryCloses: false });
+  const limits = { bodyTimeoutMs: 5_000, minBodyRateBytesPerSecond: 0, sendTimeoutMs: 0 };
+  const client = openClient(res, createContext({ clock, closing, limits }), { method, isLast });
   return { res, clock, client };
 }
 
@@ -116,13 +87,13 @@ function open({ method = "POST", isLast = false, closing = false }): {
 async function answerEarly(t: TestContext): Promise<{ res: ClosableResponse; clock: SetClock }> {
   const { res, clock, client } = open({ isLast: true });
   t.mock.timers.enable({ apis: ["setTimeout"] });
-  client.respond({ status: 204, statusText: "", fields: "", body: null });
+  client.reply({ status: 204, statusText: "", fields: "", body: null, lengthBytes: null });
   await nextTurn();
   assert.match(res.sent, /^204 /);
   return { res, clock };
 }
 
-describe("UwsClientSide, that closes after a response without a body,", () => {
+describe("UwsClient, that closes after a response without a body,", () => {
   it("lets a client send the rest of its body for 30 s, and no longer", async (t) => {
     const { res, clock } = await answerEarly(t);
     for (let second = 1; second <= 29; second++) {

@@ -2,12 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import * as fc from "fast-check";
-import type { BodySource, ExchangeId } from "../../../runtime/http/client.ts";
-import { ResponseFields } from "../../../runtime/http/response-fields.ts";
-import type { HttpResponse } from "../../../runtime/engine/uws/uws.ts";
-import { UnreadBytes } from "../../../runtime/engine/uws/unread-bytes.ts";
-import { type ListenerContext, UwsClientSide } from "../../../runtime/engine/uws/uws-client.ts";
-import { TurnClock } from "../../../runtime/lib/turn-clock.ts";
+import type { BodySource } from "../../../runtime/http/client.ts";
+import type { ListenerContext, UwsClient } from "../../../runtime/engine/uws/uws-client.ts";
+import { createContext, openClient } from "./open-client.ts";
 import { holdUnread } from "../../helpers/hold-unread.ts";
 
 /** So much may stay in the library's buffer unnoticed: the bytes that find out about the others. */
@@ -134,42 +131,15 @@ class BufferingResponse {
 }
 
 /** What the listener looks at every second. */
-const transfers = new Set<UwsClientSide>();
+const transfers = new Set<UwsClient>();
 
-const CONTEXT: ListenerContext = {
-  clock: new TurnClock(),
-  fields: new ResponseFields(),
-  // Of this test's own.
-  nextId: () => 1 as ExchangeId,
-  admitWrite: () => true,
-  closing: false,
-  port: 0,
-  unread: new UnreadBytes(),
+const HEAD = { status: 200, statusText: "", fields: "", lengthBytes: null };
+
+const CONTEXT = createContext({
   secure: true,
-  limits: { bodyTimeoutMs: 0, minBodyRateBytesPerSecond: 0, sendTimeoutMs: 0 },
-  countsBytes: false,
   onTransferStart: (client) => void transfers.add(client),
   onTransferEnd: (client) => void transfers.delete(client),
-  onCut() {},
-  onFinished() {},
-};
-
-function openClient(res: BufferingResponse, context = CONTEXT): UwsClientSide {
-  const head = {
-    method: "POST",
-    target: "/",
-    origin: "https://a",
-    fields: "",
-    bodyBytes: null,
-    clientAddress: "127.0.0.1",
-  };
-  // It has what a client side calls.
-  return new UwsClientSide(res as unknown as HttpResponse, head, {
-    context,
-    isLast: false,
-    libraryCloses: false,
-  });
-}
+});
 
 /** A transfer whose client takes nothing although there is much to take. */
 async function openBlocked(context: ListenerContext): Promise<BlockedResponse> {
@@ -177,13 +147,13 @@ async function openBlocked(context: ListenerContext): Promise<BlockedResponse> {
   const client = openClient(res, context);
   client.receiveBody({ chunk() {}, end() {} });
   const source = new GrowingSource();
-  client.respondStream({ status: 200, statusText: "", fields: "", lengthBytes: null }, source);
+  client.reply({ ...HEAD, body: source });
   source.grow(20_000);
   while (res.reads) await nextTurn();
   return Object.assign(res, { client });
 }
 
-type BlockedResponse = BufferingResponse & { readonly client: UwsClientSide };
+type BlockedResponse = BufferingResponse & { readonly client: UwsClient };
 
 /** A body that grows as the test says. Its bytes count up. */
 class GrowingSource implements BodySource {
@@ -224,18 +194,15 @@ const STEP: fc.Arbitrary<Step> = fc.tuple(
   fc.oneof(fc.nat(40), fc.nat(40_000)),
 );
 
-describe("UwsClientSide, over TLS,", { timeout: 60_000 }, () => {
+describe("UwsClient, over TLS,", { timeout: 60_000 }, () => {
   it("does not read while the library has some of a response in chunks, whatever the client takes", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(STEP, { maxLength: 25 }), async (steps) => {
         const res = new BufferingResponse();
         const source = new GrowingSource();
-        const client = openClient(res);
+        const client = openClient(res, CONTEXT);
         client.receiveBody({ chunk() {}, end() {} });
-        client.respondStream(
-          { status: 200, statusText: "", fields: "", lengthBytes: null },
-          source,
-        );
+        client.reply({ ...HEAD, body: source });
         for (const [what, bytes] of steps) {
           await nextTurn();
           if (what === "room") res.room += bytes;
@@ -290,7 +257,7 @@ describe("UwsClientSide, over TLS,", { timeout: 60_000 }, () => {
 
   it("refuses a body in a turn of its own: to write would lose what is read and not parsed yet", async () => {
     const res = new BufferingResponse();
-    const client = openClient(res);
+    const client = openClient(res, CONTEXT);
     client.receiveBody({ chunk: () => client.refuse(413), end() {} });
     res.receive(10, false);
     assert.equal(res.left.length, 0);
@@ -301,9 +268,9 @@ describe("UwsClientSide, over TLS,", { timeout: 60_000 }, () => {
 
   it("answers in a turn of its own with what the body was when it was lent", async () => {
     const res = new BufferingResponse();
-    const client = openClient(res);
+    const client = openClient(res, CONTEXT);
     const body = Buffer.from("lent");
-    client.respond({ status: 200, statusText: "", fields: "", body });
+    client.reply({ ...HEAD, body });
     body.fill(0xff);
     await nextTurn();
     assert.equal(String(Buffer.from(res.left)), "lent");
@@ -312,7 +279,7 @@ describe("UwsClientSide, over TLS,", { timeout: 60_000 }, () => {
   it("puts off the library's timer while a handler works on a body that ended while it was held back", () => {
     for (const held of [false, true]) {
       const res = new BufferingResponse();
-      const client = openClient(res);
+      const client = openClient(res, CONTEXT);
       const flow = client.receiveBody({ chunk() {}, end() {} });
       if (held) flow.pause();
       res.receive(10, true);

@@ -1,0 +1,10 @@
+import type { Client } from "../../http/client.ts";
+import { addFilter } from "../../http/reply.ts";
+
+/** Adds a field to every reply of this request. Name and value are ASCII, in one line. */
+export function addField(client: Client, name: string, value: string): void {
+  addFilter(client, (reply) => {
+    const { fields } = reply;
+    return { ...reply, fields: `${fields}${fields === "" ? "" : "\n"}${name}\n${value}` };
+  });
+}
