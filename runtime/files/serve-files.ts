@@ -2,7 +2,8 @@ import { RuntimeError } from "../lib/errors.ts";
 import { type StaticAnswer, type Untagged, resolveStatic } from "./answer.ts";
 import type { FileIndex } from "./file-index.ts";
 import type { StaticEntry } from "./static-file.ts";
-import { BytesSource, FileSource } from "../bodies/body-sources.ts";
+import { FileBodySource } from "./file-body-source.ts";
+import { BytesSource } from "../bodies/body-sources.ts";
 import { findField } from "../http/find-field.ts";
 import type { Client } from "../http/client.ts";
 import { isSmall } from "../engine/uws/write-response.ts";
@@ -103,7 +104,7 @@ async function sendFile(
     const { file, start } = answer.body;
     const body = await files.openBody(file, start, answer.contentLength ?? 0);
     if (body !== null) {
-      const source = new FileSource(body, onError);
+      const source = new FileBodySource(body, onError);
       const { status, fields } = answer;
       const { lengthBytes } = body;
       client.reply({ status, statusText: "", fields, body: source, lengthBytes });

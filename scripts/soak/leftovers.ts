@@ -21,7 +21,7 @@ const PER_EXCHANGE = [
   "StreamWriter",
   "RequestIntake",
   "ResponseFeed",
-  "FileSource",
+  "FileBodySource",
   "BytesSource",
   "SpoolFile",
   "SpoolReader",
