@@ -1,3 +1,4 @@
+import { WrappingSource } from "../../bodies/wrapping-source.ts";
 import type { BodySource } from "../../http/client.ts";
 
 /** Longest pause of a client that still sends after an early answer, as nginx's `lingering_timeout`. */
@@ -7,46 +8,35 @@ export const LINGER_MS = 5_000;
 export const LINGER_TOTAL_MS = 30_000;
 
 /**
- * A response's body that ends only when it is let, although all of it is sent at once.
+ * A response's body whose bytes are sent at once, and whose end waits for `letEnd`.
  *
- * A client that asked to close the connection is cut off by the library as soon as its response is complete. If it still
- * sends its body then, the connection is reset, and a client that has not read the answer by that moment never will.
+ * When a client asked to close the connection, the library cuts it off as soon as its response is complete. If the
+ * client still sends its body then, the connection is reset, and a client that has not read the answer by that moment
+ * never will.
  */
-export class LingeringBody implements BodySource {
-  onChange: (() => void) | null = null;
-  readonly #body: BodySource;
+export class LingeringBody extends WrappingSource {
   readonly #onRead: () => void;
   #mayEnd = false;
 
-  /** @param onRead All of it was read; only the end is missing. Perhaps called again. */
+  /** @param onRead Called when all bytes were read and only the end is missing. May be called again. */
   constructor(body: BodySource, onRead: () => void) {
-    this.#body = body;
+    super(body);
     this.#onRead = onRead;
-    body.onChange = () => this.onChange?.();
   }
 
-  get state(): BodySource["state"] {
-    const { state } = this.#body;
-    return state === "ended" && !this.#mayEnd ? "open" : state;
-  }
-
-  get failedAs(): number {
-    return this.#body.failedAs ?? 500;
-  }
-
-  read(maxBytes: number): Uint8Array | null {
-    const piece = this.#body.read(maxBytes);
-    if (piece === null && this.#body.state === "ended") this.#onRead();
-    return piece;
-  }
-
-  cancel(): void {
-    this.#body.cancel();
-  }
-
-  /** The client has sent its body, or has had time enough. */
+  /** Lets the body end: the client has sent its own body, or its time is over. */
   letEnd(): void {
     this.#mayEnd = true;
-    this.onChange?.();
+    this.changed();
+  }
+
+  protected override get isDrained(): boolean {
+    return this.#mayEnd;
+  }
+
+  protected override pull(maxBytes: number): Uint8Array | null {
+    const piece = super.pull(maxBytes);
+    if (piece === null && this.inner.state === "ended") this.#onRead();
+    return piece;
   }
 }
