@@ -20,7 +20,7 @@ import { HEADER_SLACK_BYTES } from "./http/head-limits.ts";
 import type { Listener, ListenerChanges } from "./engine/uws/listener.ts";
 import { Listeners } from "./engine/listeners.ts";
 import { ProxyNotes } from "./engine/proxy-notes.ts";
-import { RequestsPerAddress } from "./site/requests-per-address.ts";
+import { RequestsPerAddress } from "./http/requests-per-address.ts";
 import { serveStatic } from "./files/serve-files.ts";
 import type { Client } from "./http/client.ts";
 import { addField } from "./site/filters/add-field.ts";

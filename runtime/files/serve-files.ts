@@ -6,7 +6,7 @@ import { FileBodySource } from "./file-body-source.ts";
 import { BytesSource } from "../bodies/body-sources.ts";
 import { findField } from "../http/find-field.ts";
 import type { Client } from "../http/client.ts";
-import { isSmall } from "../engine/uws/write-response.ts";
+import { isSmall } from "../http/reply.ts";
 
 /** A request for a static file. */
 interface Target {

@@ -7,7 +7,7 @@ import { RuleBook, type RouteRules } from "../dispatch/route-rules.ts";
 import type { PoolChange } from "../control/operations.ts";
 import type { Manifest } from "../generation/manifest.ts";
 import { HandlerPool, type SharedParts } from "./handler-pool.ts";
-import { findReasons, planPools, type PoolPlan } from "../reload/pool-plan.ts";
+import { findReasons, planPools, type PoolPlan } from "./pool-plan.ts";
 import { createMatcher, type Matcher } from "../route/match.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 

@@ -20,6 +20,23 @@ export interface RequestHead {
   clientAddress: string;
 }
 
+/** The facts about a request whose head could not be trusted. */
+export interface RefusedHead {
+  /** 499 when the client left before it was told. */
+  status: number;
+  reason: string;
+  /** As they came: anything. */
+  method: string;
+  target: string;
+  scheme: "http" | "https";
+  clientAddress: string;
+  id: ExchangeId;
+  /** `performance.now()` when the head was complete. */
+  receivedMs: number;
+  /** Of the response. */
+  bodyBytes: number;
+}
+
 /** Receives a request body as it arrives. */
 export interface BodySink {
   /** The bytes are valid during the call only: a sink copies the bytes that it keeps. */

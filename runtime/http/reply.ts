@@ -44,6 +44,14 @@ export function isSource(body: Reply["body"]): body is BodySource {
   return typeof body === "object" && body !== null && !(body instanceof Uint8Array);
 }
 
+/** A larger body is sent as the client takes it. An engine that writes all of it at once would copy the unsent part. */
+const WHOLE_BYTES = 16_000;
+
+/** Tells whether a body can be written at once. */
+export function isSmall(body: string | Uint8Array): boolean {
+  return body.length <= (typeof body === "string" ? WHOLE_BYTES / 3 : WHOLE_BYTES);
+}
+
 /** Adds a filter, which gets the reply after the filters that were added before. */
 export function addFilter(client: Client, filter: ReplyFilter): void {
   client.filters ??= [];

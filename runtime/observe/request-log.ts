@@ -1,11 +1,9 @@
 import { randomBytes } from "node:crypto";
-import type { ExchangeId } from "../channel/messages.ts";
 import type { Config } from "../config/config.ts";
 import { findField } from "../http/find-field.ts";
 import type { HeadSetting } from "../http/head-limits.ts";
-import type { RefusedHead } from "../engine/uws/refuse-head.ts";
 import type { TransferSetting } from "../http/transfer-limits.ts";
-import type { Client } from "../http/client.ts";
+import type { Client, ExchangeId, RefusedHead } from "../http/client.ts";
 import { CHANGES_PATH } from "../lib/html-page.ts";
 import type { Logger } from "../log/log.ts";
 import { type AccessFacts, type AccessRules, toAccessEntry } from "../log/access-entry.ts";

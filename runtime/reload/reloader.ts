@@ -13,7 +13,7 @@ import type { SharedParts } from "../handlers/handler-pool.ts";
 import type { Logger } from "../log/log.ts";
 import { OneAtATime } from "../lib/one-at-a-time.ts";
 import { InTurn } from "./in-turn.ts";
-import { findUnusedPools, planPools } from "./pool-plan.ts";
+import { findUnusedPools, planPools } from "../handlers/pool-plan.ts";
 import { proveGeneration } from "./prove-generation.ts";
 import type { RecentRequest } from "../observe/recent-requests.ts";
 import type { StoredGenerations } from "./stored-generations.ts";

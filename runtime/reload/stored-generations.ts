@@ -12,7 +12,7 @@ import {
 import { hashCode } from "../generation/hash-code.ts";
 import { loadManifest, type Manifest } from "../generation/manifest.ts";
 import type { Logger } from "../log/log.ts";
-import { GenerationLeases } from "./generation-leases.ts";
+import { GenerationLeases } from "../generation/generation-leases.ts";
 import { ServedHistory } from "./served-history.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { Client, ExchangeId } from "../../http/client.ts";
+import type { Client, ExchangeId, RefusedHead } from "../../http/client.ts";
 import type { Counters } from "../../observe/counters.ts";
 import type { TurnClock } from "../../lib/turn-clock.ts";
 import { Waiters } from "../../lib/waiters.ts";
@@ -14,9 +14,9 @@ import { findHeadBreach, type HeadLimits, type HeadSetting } from "../../http/he
 import { OriginResolver } from "../../http/origin.ts";
 import { probePort } from "../probe-port.ts";
 import { HeadReader, type HeadRefusal } from "./read-head.ts";
-import { type RefusedHead, refuseHead } from "./refuse-head.ts";
+import { refuseHead } from "./refuse-head.ts";
 import { ResponseFields } from "../../http/response-fields.ts";
-import type { RequestsPerAddress } from "../../site/requests-per-address.ts";
+import type { RequestsPerAddress } from "../../http/requests-per-address.ts";
 import type { TlsSettings } from "../../tls/tls-suites.ts";
 import type { TransferLimits, TransferSetting } from "../../http/transfer-limits.ts";
 import { TransferSweep } from "./transfer-sweep.ts";

@@ -1,25 +1,7 @@
-import type { ExchangeId } from "../../http/client.ts";
 import type { HeadRefusal } from "./read-head.ts";
 import type { HttpResponse } from "./uws.ts";
 import { prepareFields, type PreparedFields } from "../../http/response-fields.ts";
 import { bodyBytesOf, writeResponse } from "./write-response.ts";
-
-/** The facts about a request whose head could not be trusted. */
-export interface RefusedHead {
-  /** 499 when the client left before it was told. */
-  status: number;
-  reason: string;
-  /** As they came: anything. */
-  method: string;
-  target: string;
-  scheme: "http" | "https";
-  clientAddress: string;
-  id: ExchangeId;
-  /** `performance.now()` when the head was complete. */
-  receivedMs: number;
-  /** Of the response. */
-  bodyBytes: number;
-}
 
 /** For methods that no resource here has: those that one may have (RFC 9110 section 15.5.6). */
 const ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";

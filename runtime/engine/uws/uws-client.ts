@@ -15,6 +15,7 @@ import { LINGER_MS, LINGER_TOTAL_MS, LingeringBody } from "./lingering-body.ts";
 import { findField } from "../../http/find-field.ts";
 import {
   applyFilters,
+  isSmall,
   isSource,
   type Reply,
   type ReplyFilter,
@@ -29,13 +30,7 @@ import {
 } from "../../http/transfer-limits.ts";
 import type { UnreadBytes } from "./unread-bytes.ts";
 import type { HttpResponse } from "./uws.ts";
-import {
-  bodyBytesOf,
-  type Ending,
-  isSmall,
-  type ResponseToWrite,
-  writeResponse,
-} from "./write-response.ts";
+import { bodyBytesOf, type Ending, type ResponseToWrite, writeResponse } from "./write-response.ts";
 import { StreamWriter } from "./write-stream.ts";
 
 /** Statuses that no client sees; the first is Nginx's. */

@@ -2,9 +2,6 @@ import { STATUS_CODES } from "node:http";
 import type { FieldLines, PreparedFields } from "../../http/response-fields.ts";
 import type { HttpResponse } from "./uws.ts";
 
-/** A larger body is sent as the client takes it; `end` would copy and keep the unsent part. */
-const WHOLE_BYTES = 16_000;
-
 const STATUS_TEXT = /^[\t\x20-\x7e]*$/;
 
 export interface ResponseToWrite {
@@ -29,11 +26,6 @@ export interface ResponseToWrite {
  * the connection is run.
  */
 export type Ending = "keep" | "announce" | "close";
-
-/** Whether a body can be written at once. */
-export function isSmall(body: string | Uint8Array): boolean {
-  return body.length <= (typeof body === "string" ? WHOLE_BYTES / 3 : WHOLE_BYTES);
-}
 
 /**
  * Writes a response at once: one without a body, or with one that is small.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as fc from "fast-check";
-import { RequestsPerAddress } from "../../runtime/site/requests-per-address.ts";
+import { RequestsPerAddress } from "../../runtime/http/requests-per-address.ts";
 
 describe("RequestsPerAddress", () => {
   it("says no to an address that has too many, and to no other", () => {

@@ -5,7 +5,7 @@ import { before as beforeAll, describe, it } from "node:test";
 import { tmpdir } from "node:os";
 import { type Config, loadConfig } from "../../runtime/config/config.ts";
 import type { Manifest } from "../../runtime/generation/manifest.ts";
-import { findReasons, findUnusedPools, planPools } from "../../runtime/reload/pool-plan.ts";
+import { findReasons, findUnusedPools, planPools } from "../../runtime/handlers/pool-plan.ts";
 
 const BASE: Manifest = {
   formatVersion: 2,

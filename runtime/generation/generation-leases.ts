@@ -1,5 +1,5 @@
-import { toGenerationDir } from "../generation/generation-store.ts";
-import { releaseLease, writeLease } from "../generation/lease.ts";
+import { toGenerationDir } from "./generation-store.ts";
+import { releaseLease, writeLease } from "./lease.ts";
 
 /**
  * This process's leases on generations: one file per generation, however many holders it has.
