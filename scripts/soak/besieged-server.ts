@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { residentBytesOf, socketsOf } from "../../test/helpers/proc.ts";
 import type { TestServer } from "../../test/helpers/start-server.ts";
-import type { LatencySummary } from "./latencies.ts";
+import type { LatencySummary } from "../../runtime/drill/latencies.ts";
 import { formatOrder } from "./produce.ts";
 import type { Random } from "./random.ts";
 import { SlowCrowd, type Cut } from "./slow-crowd.ts";

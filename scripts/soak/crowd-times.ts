@@ -3,7 +3,7 @@ import type { TestServer } from "../../test/helpers/start-server.ts";
 import { spreadOf } from "../bench/statistics.ts";
 import { BesiegedServer, type Siege, type SiegeSetting } from "./besieged-server.ts";
 import { Disturbance, judgeTimes } from "./disturbance.ts";
-import type { LatencySummary } from "./latencies.ts";
+import type { LatencySummary } from "../../runtime/drill/latencies.ts";
 import { milliseconds, shown, type Figure, type SoakContext } from "./soak.ts";
 
 interface Round {

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
-import { Client, type Door } from "./client.ts";
+import { Client, type Door } from "../../runtime/drill/connection.ts";
 import { findOther } from "./pattern.ts";
 import type { Random } from "./random.ts";
 

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { Client, type Door } from "./client.ts";
+import { Client, type Door } from "../../runtime/drill/connection.ts";
 import { expectOf, pathOf, planExchange, type ExchangePlan } from "./exchange-plan.ts";
 import { sequence } from "./random.ts";
 import { runExchange, type Outcome } from "./run-exchange.ts";

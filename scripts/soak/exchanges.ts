@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { residentBytesOf } from "../../test/helpers/proc.ts";
 import { startServer, type TestServer } from "../../test/helpers/start-server.ts";
 import { temporaryFolder, type Owner } from "../../test/helpers/temporary-folder.ts";
-import type { Door } from "./client.ts";
+import type { Door } from "../../runtime/drill/connection.ts";
 import {
   findAccessBreaches,
   runExchanges,

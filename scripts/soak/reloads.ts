@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Reloads } from "../../test/helpers/reloads.ts";
 import { startServer, type TestServer } from "../../test/helpers/start-server.ts";
-import type { LatencySummary } from "./latencies.ts";
+import type { LatencySummary } from "../../runtime/drill/latencies.ts";
 import { Disturbance, judgeTimes } from "./disturbance.ts";
 import { atLeast, milliseconds, shown, type Figure, type Soak, patience } from "./soak.ts";
 import { Traffic } from "./traffic.ts";

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Client, Received } from "./client.ts";
+import type { Client, Received } from "../../runtime/drill/connection.ts";
 import { expectOf, headOf, type Break, type ExchangePlan, type Leaving } from "./exchange-plan.ts";
 import { findOther, patternFrom } from "./pattern.ts";
 import { sequence, type Random } from "./random.ts";

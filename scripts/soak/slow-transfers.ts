@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { startServer } from "../../test/helpers/start-server.ts";
-import { Client, type Door } from "./client.ts";
-import type { LatencySummary } from "./latencies.ts";
+import { Client, type Door } from "../../runtime/drill/connection.ts";
+import type { LatencySummary } from "../../runtime/drill/latencies.ts";
 import { Disturbance, judgeTimes } from "./disturbance.ts";
 import { findOther, patternOf } from "./pattern.ts";
 import { formatOrder } from "./produce.ts";

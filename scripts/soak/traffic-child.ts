@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { Client } from "./client.ts";
+import { Client } from "../../runtime/drill/connection.ts";
 import { patternOf } from "./pattern.ts";
 import type { TrafficOrder, TrafficReport, TrafficTask } from "./traffic.ts";
 

@@ -2,8 +2,8 @@ import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Owner } from "../../test/helpers/temporary-folder.ts";
-import type { Door } from "./client.ts";
-import { summarize, type LatencySummary } from "./latencies.ts";
+import type { Door } from "../../runtime/drill/connection.ts";
+import { summarize, type LatencySummary } from "../../runtime/drill/latencies.ts";
 import type { Figure } from "./soak.ts";
 
 /** The settings of the traffic. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Received } from "../../scripts/soak/client.ts";
+import type { Received } from "../../runtime/drill/connection.ts";
 import { findAccessBreaches, type ExchangeRecord } from "../../scripts/soak/exchange-load.ts";
 import {
   expectOf,

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { promisify } from "node:util";
 import { countInstances } from "../../scripts/soak/heap-snapshot.ts";
 import { judgeTimes } from "../../scripts/soak/disturbance.ts";
-import { percentileOf, summarize } from "../../scripts/soak/latencies.ts";
+import { percentileOf, summarize } from "../../runtime/drill/latencies.ts";
 import { readSlowHttpTest } from "../../scripts/soak/slowhttptest.ts";
 import { atLeast, atMost } from "../../scripts/soak/soak.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ResponseReader } from "../../scripts/soak/response-reader.ts";
+import { ResponseReader } from "../../runtime/drill/response-reader.ts";
 
 interface Seen {
   status: number;
