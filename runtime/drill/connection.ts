@@ -3,9 +3,10 @@ import { connect as connectPlain, type Socket } from "node:net";
 import { connect as connectTls, TLSSocket } from "node:tls";
 import { ResponseReader, type ResponseHead } from "./response-reader.ts";
 
-/** Address of a server. */
-export interface Door {
+/** Address of a server on this machine. */
+export interface Endpoint {
   readonly port: number;
+  /** Whether it speaks TLS. */
   readonly secure: boolean;
 }
 
@@ -18,18 +19,26 @@ export interface Received {
   readonly complete: boolean;
 }
 
+/** A complete response. */
+export interface Answer extends ResponseHead {
+  readonly body: Buffer;
+}
+
 export interface ReceiveOptions {
   /** The response answers a HEAD request. */
   readonly head?: boolean;
   /** @throws An error that `receive` is to throw: the bytes are wrong. */
-  readonly onBody?: (bytes: Uint8Array, offset: number) => void;
+  readonly onBody?: (bytes: Buffer, offset: number) => void;
 }
+
+/** Longest time to connect, and longest wait for an answer: longer than any request waits for a worker. */
+const LOST_MS = 15_000;
 
 /**
  * A client's connection that keeps nothing that it reads, so that bodies may have any size. Tells a complete response
  * from a broken one.
  */
-export class Client {
+export class Connection {
   readonly socket: Socket;
   readonly #reader: ResponseReader;
   #head: ResponseHead | null = null;
@@ -52,8 +61,6 @@ export class Client {
     });
     socket.on("data", (bytes: Buffer) => this.#read(bytes));
     socket.on("drain", () => this.#wake());
-    // A reset is an end too: the bytes before it count.
-    socket.on("error", () => {});
     socket.once("close", () => {
       this.#closed = true;
       this.#wake();
@@ -61,18 +68,22 @@ export class Client {
     socket.once("end", () => socket.end());
   }
 
-  /** @throws The error of connecting: refused, too many files. */
-  static async open({ port, secure }: Door): Promise<Client> {
+  /** @throws The error of connecting: refused, too many files, no answer in time. */
+  static async open({ port, secure }: Endpoint): Promise<Connection> {
     const options = { port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true };
-    if (!secure) {
-      const socket = connectPlain(options);
-      await once(socket, "connect");
-      return new Client(socket);
-    }
     // The certificate is self-signed.
-    const socket = connectTls({ ...options, servername: "localhost", rejectUnauthorized: false });
-    await once(socket, "secureConnect");
-    return new Client(socket);
+    const tls = { ...options, servername: "localhost", rejectUnauthorized: false };
+    const socket = secure ? connectTls(tls) : connectPlain(options);
+    // A reset is an end too: the bytes before it count.
+    socket.on("error", () => {});
+    const signal = AbortSignal.timeout(LOST_MS);
+    try {
+      await once(socket, secure ? "secureConnect" : "connect", { signal });
+      return new Connection(socket);
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
   }
 
   get secure(): boolean {
@@ -113,6 +124,25 @@ export class Client {
     while (this.#complete === 0 && !this.#closed && this.#failure === null) await this.#change();
     if (this.#failure !== null) throw this.#failure;
     return { head: this.#head, bodyBytes: this.#bodyBytes, complete: this.#complete > 0 };
+  }
+
+  /**
+   * Sends a request and returns its complete answer. Destroys the connection when none comes within 15 s.
+   *
+   * @throws Error when the connection ends before the answer does; those of `receive`.
+   */
+  async ask(request: Uint8Array | string): Promise<Answer> {
+    const pieces: Buffer[] = [];
+    const timer = setTimeout(() => this.socket.destroy(), LOST_MS);
+    try {
+      const receiving = this.receive({ onBody: (piece) => pieces.push(piece) });
+      const [{ head, complete }] = await Promise.all([receiving, this.send(request)]);
+      if (head === null) throw new Error("the connection ended without an answer");
+      if (!complete) throw new Error("the connection ended within an answer");
+      return { ...head, body: Buffer.concat(pieces) };
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Resolves when so many bytes of a body have arrived, or the connection has ended or is broken. */
@@ -156,5 +186,23 @@ export class Client {
       };
     });
     return this.#waiting;
+  }
+}
+
+/** Returns the head of a request. `bodyBytes`: the size of the body that the caller sends after it. */
+export function formatHead(method: string, path: string, bodyBytes?: number): string {
+  const length = bodyBytes === undefined ? "" : `Content-Length: ${bodyBytes}\r\n`;
+  return `${method} ${path} HTTP/1.1\r\nHost: localhost\r\n${length}\r\n`;
+}
+
+/** Returns the status of a GET on a new connection; 0 when there is no answer. */
+export async function statusOf(endpoint: Endpoint, path: string): Promise<number> {
+  try {
+    const connection = await Connection.open(endpoint);
+    const { status } = await connection.ask(formatHead("GET", path));
+    connection.socket.destroy();
+    return status;
+  } catch {
+    return 0;
   }
 }

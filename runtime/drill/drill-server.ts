@@ -6,6 +6,7 @@ import { reloadReportSchema, statusSchema } from "../control/answers.ts";
 import { type ControlAnswer, askControl } from "../control/control-client.ts";
 import type { Status, WorkerInfo } from "../control/operations.ts";
 import { RuntimeError } from "../lib/errors.ts";
+import type { Endpoint } from "./connection.ts";
 
 const QUESTION_TIMEOUT_MS = 10_000;
 const RELOAD_TIMEOUT_MS = 120_000;
@@ -32,7 +33,7 @@ export class DrillServer {
   readonly #signal: AbortSignal;
   readonly #lastLines: string[] = [];
   readonly #exited: Promise<unknown>;
-  ports = { http: 0, https: 0 };
+  readonly #ports = { http: 0, https: 0 };
 
   private constructor({ command, cwd, stateDir, signal, onPid }: DrillServerOptions) {
     const [program, ...args] = command;
@@ -60,12 +61,20 @@ export class DrillServer {
     try {
       await server.#untilServing();
       const { listeners } = await server.status();
-      for (const { scheme, port } of listeners) server.ports[scheme] = port;
+      for (const { scheme, port } of listeners) server.#ports[scheme] = port;
       return server;
     } catch (error) {
       await server.stop();
       throw error;
     }
+  }
+
+  get plain(): Endpoint {
+    return { port: this.#ports.http, secure: false };
+  }
+
+  get secure(): Endpoint {
+    return { port: this.#ports.https, secure: true };
   }
 
   /** @throws ERR_CHANNEL_CLOSED when the server does not answer. */

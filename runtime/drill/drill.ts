@@ -5,9 +5,10 @@ import { RuntimeError } from "../lib/errors.ts";
 import type { ExerciseName } from "./exercise-names.ts";
 import type { DrillFolder } from "./drill-folder.ts";
 import { DrillServer } from "./drill-server.ts";
-import { EXERCISES, type Exercise, residentBytesOf, statusOf } from "./exercises.ts";
+import { statusOf } from "./connection.ts";
+import { EXERCISES, type Exercise, residentBytesOf } from "./exercises.ts";
 import { type ExerciseResult, judge } from "./judge.ts";
-import { Load } from "./load.ts";
+import { startLoad } from "./load.ts";
 import { pickTarget, type Target } from "./pick-target.ts";
 
 export interface DrillOptions {
@@ -92,7 +93,7 @@ async function startServer(options: DrillOptions, flags: readonly string[]): Pro
     const { generation } = await server.status();
     const { routes } = await loadManifest(toGenerationDir(stateDir, generation));
     const target = pickTarget(routes, options.path);
-    const status = await statusOf(server.ports.http, target.path);
+    const status = await statusOf(server.plain, target.path);
     if (status === 0 || status >= 500) {
       throw new RuntimeError(
         "ERR_CONFIG",
@@ -113,13 +114,8 @@ async function runExercise(
 ): Promise<ExerciseResult> {
   const { name } = exercise;
   const startMs = performance.now();
-  const { ports } = server;
-  const load = new Load({
-    ports,
-    path: target.path,
-    perSecond: brief ? BRIEF_PER_SECOND : PER_SECOND,
-    status,
-  });
+  const perSecond = brief ? BRIEF_PER_SECOND : PER_SECOND;
+  const load = await startLoad(server, { path: target.path, perSecond, status });
   let seen: ExerciseResult["seen"] | null = null;
   try {
     await delay(AROUND_MS, null, { signal });

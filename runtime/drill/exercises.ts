@@ -1,11 +1,11 @@
 import { readFile } from "node:fs/promises";
-import { request } from "node:https";
 import { setTimeout as delay } from "node:timers/promises";
 import { TLSSocket } from "node:tls";
-import { request as requestPlain } from "node:http";
+import { Connection, type Endpoint, formatHead, statusOf } from "./connection.ts";
 import { type DrillFolder, LEAK_PATH, SLOW_MS, SLOW_PATH } from "./drill-folder.ts";
 import type { DrillServer } from "./drill-server.ts";
 import { EXERCISE_NAMES, type ExerciseName } from "./exercise-names.ts";
+import { OpenLoop } from "./open-loop.ts";
 
 /** The means of an exercise. */
 export interface Stage {
@@ -156,10 +156,10 @@ async function reloadOften({ server, folder, brief }: Stage): Promise<ExerciseOu
 }
 
 async function swapCertificate({ server, folder }: Stage): Promise<ExerciseOutcome> {
-  const before = await readFingerprint(server.ports.https);
+  const before = await readFingerprint(server.secure);
   await folder.renewCertificate();
   const answer = await server.reload();
-  const after = await readFingerprint(server.ports.https);
+  const after = await readFingerprint(server.secure);
   const breaches: string[] = [];
   if (answer.kind !== "done") breaches.push(`refused: ${answer.message}`);
   if (before === after) breaches.push("new connections see the old certificate");
@@ -173,7 +173,8 @@ async function fillQueue(stage: Stage): Promise<ExerciseOutcome> {
   const { length: workers } = await server.readyWorkers("default");
   // Twice the capacity of all workers, with four requests at a time each.
   const perSecond = (2 * workers * 4 * 1000) / SLOW_MS;
-  const statuses = await sendMany(server.ports.http, SLOW_PATH, { perSecond, seconds, signal });
+  const until = delay(seconds * 1000, null, { signal });
+  const statuses = await sendMany(server.plain, SLOW_PATH, { perSecond, until });
   const served = statuses.filter((status) => status === 200).length;
   const refused = statuses.filter((status) => status === 503).length;
   const breaches: string[] = [];
@@ -182,31 +183,26 @@ async function fillQueue(stage: Stage): Promise<ExerciseOutcome> {
   const others = statuses.length - served - refused;
   if (others > 0) breaches.push(`${others} got neither an answer nor a refusal`);
   // After the overload, requests are answered again.
-  if ((await statusOf(server.ports.http, SLOW_PATH)) !== 200) {
+  if ((await statusOf(server.plain, SLOW_PATH)) !== 200) {
     breaches.push("requests are refused when the overload is over");
   }
   return { note: `of twice the load ${served} served, ${refused} refused`, breaches };
 }
 
 async function shrinkMemory(stage: Stage): Promise<ExerciseOutcome> {
-  const { server, signal } = stage;
+  const { server } = stage;
   const skipped = await skipUnlessAnswered(stage, LEAK_PATH);
   if (skipped !== null) return skipped;
   const workers = await server.readyWorkers("default");
   const gone = workers.map(({ pid }) => pid);
-  const recycled = new AbortController();
-  const leaking = sendMany(server.ports.http, LEAK_PATH, {
-    perSecond: 25 * workers.length,
-    seconds: REPLACED_MS / 1000,
-    signal: AbortSignal.any([signal, recycled.signal]),
-  });
-  const replaced = await server.untilReplaced(gone, {
+  const replacing = server.untilReplaced(gone, {
     pool: "default",
     count: workers.length,
     timeoutMs: REPLACED_MS,
   });
-  recycled.abort();
-  const statuses = await leaking;
+  const perSecond = 25 * workers.length;
+  const statuses = await sendMany(server.plain, LEAK_PATH, { perSecond, until: replacing });
+  const replaced = await replacing;
   const failed = statuses.filter((status) => status !== 200).length;
   const breaches: string[] = [];
   if (!replaced) breaches.push("a worker that leaks was not replaced");
@@ -219,7 +215,7 @@ async function skipUnlessAnswered(
   { server }: Stage,
   path: string,
 ): Promise<ExerciseOutcome | null> {
-  const status = await statusOf(server.ports.http, path);
+  const status = await statusOf(server.plain, path);
   if (status === 200) return null;
   return {
     note: `skipped: ${path}, a handler of the drill, is answered ${status}`,
@@ -228,74 +224,36 @@ async function skipUnlessAnswered(
   };
 }
 
-interface SendingOptions {
-  readonly perSecond: number;
-  readonly seconds: number;
-  /** Stops sending, and waits for the last answers. */
-  readonly signal: AbortSignal;
-}
-
-/** Sends GETs at a steady rate. Resolves with all statuses after the last answer; 0 stands for no answer. */
+/** Sends GETs at a steady rate until a promise settles. Returns all statuses after the last answer; 0 for no answer. */
 async function sendMany(
-  port: number,
+  endpoint: Endpoint,
   path: string,
-  { perSecond, seconds, signal }: SendingOptions,
+  { perSecond, until }: { perSecond: number; until: Promise<unknown> },
 ): Promise<number[]> {
-  const asking: Promise<number>[] = [];
-  const startMs = performance.now();
-  for (;;) {
-    const elapsedMs = Math.min(performance.now() - startMs, seconds * 1000);
-    while (asking.length < (elapsedMs * perSecond) / 1000) asking.push(statusOf(port, path));
-    if (signal.aborted || elapsedMs >= seconds * 1000) return Promise.all(asking);
-    await delay(5);
-  }
-}
-
-const ANSWER_TIMEOUT_MS = 15_000;
-
-/** Returns the status of a GET on a new connection; 0 when there is no answer. */
-export function statusOf(port: number, path: string): Promise<number> {
-  return new Promise((resolve) => {
-    const asking = requestPlain(
-      {
-        host: "127.0.0.1",
-        port,
-        path,
-        agent: false,
-        headers: { host: `localhost:${port}` },
-        signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
-      },
-      (response) => {
-        response.resume();
-        response.once("error", () => resolve(0));
-        response.once("end", () => resolve(response.statusCode ?? 0));
-      },
-    );
-    asking.on("error", () => resolve(0));
-    asking.end();
+  const statuses: number[] = [];
+  const loop = await OpenLoop.start({
+    ways: [{ endpoint, fresh: true, ready: 0, most: Infinity }],
+    perSecond,
+    request: () => formatHead("GET", path),
+    onSample: ({ answer }) => statuses.push(answer?.status ?? 0),
   });
+  try {
+    await until;
+  } finally {
+    await loop.stop();
+  }
+  return statuses;
 }
 
 /** Returns the fingerprint of the certificate that a new connection gets; empty when there is none. */
-function readFingerprint(port: number): Promise<string> {
-  return new Promise((resolve) => {
-    const asking = request({
-      host: "127.0.0.1",
-      port,
-      servername: "localhost",
-      rejectUnauthorized: false,
-      agent: false,
-      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
-    });
-    asking.once("socket", (socket) => {
-      socket.once("secureConnect", () => {
-        const shown = socket instanceof TLSSocket ? socket.getPeerCertificate().fingerprint256 : "";
-        resolve(shown);
-        asking.destroy();
-      });
-    });
-    // The request was destroyed above, before the answer.
-    asking.on("error", () => resolve(""));
-    asking.end();
-  });
+async function readFingerprint(endpoint: Endpoint): Promise<string> {
+  try {
+    const { socket } = await Connection.open(endpoint);
+    const shown = socket instanceof TLSSocket ? socket.getPeerCertificate().fingerprint256 : "";
+    socket.destroy();
+    return shown;
+  } catch {
+    // The caller compares two of them: an empty one differs.
+    return "";
+  }
 }

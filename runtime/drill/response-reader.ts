@@ -9,7 +9,7 @@ export interface ResponseHead {
 export interface ResponseSink {
   onHead(head: ResponseHead): void;
   /** A piece of the body and its offset. A view of the pushed bytes. */
-  onBody(bytes: Uint8Array, offset: number): void;
+  onBody(bytes: Buffer, offset: number): void;
   /** The response is complete. */
   onEnd(bodyBytes: number): void;
 }

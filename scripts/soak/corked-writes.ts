@@ -133,9 +133,9 @@ async function runDownload(server: TestServer, order: Download, random: Random):
     file: `/file-${bytes}.bin`,
     spooled: `/spooled/produces/0${query}`,
   }[kind];
-  const door = { port: server.port(secure ? "https" : "http"), secure };
+  const endpoint = { port: server.port(secure ? "https" : "http"), secure };
   try {
-    await download({ door, path, from, bytes, reading, random });
+    await download({ endpoint, path, from, bytes, reading, random });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     throw new Error(`${message}; ${JSON.stringify(order)}`, { cause: error });

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
-import { Client, type Door } from "../../runtime/drill/connection.ts";
+import { Connection, type Endpoint } from "../../runtime/drill/connection.ts";
 import { findOther } from "./pattern.ts";
 import type { Random } from "./random.ts";
 
@@ -9,7 +9,7 @@ export type Reading = "fast" | "slow" | "pausing";
 export const READINGS: readonly Reading[] = ["fast", "slow", "pausing"];
 
 export interface DownloadOptions {
-  readonly door: Door;
+  readonly endpoint: Endpoint;
   readonly path: string;
   /** Offset of the body in the pattern, and its size. */
   readonly from: number;
@@ -29,8 +29,8 @@ const HANGS_MS = 60_000;
  * @throws Error for a wrong byte, size or status, and when the download hangs.
  */
 export async function download(options: DownloadOptions): Promise<void> {
-  const { door, path, from, bytes } = options;
-  const client = await Client.open(door);
+  const { endpoint, path, from, bytes } = options;
+  const client = await Connection.open(endpoint);
   const timer = setTimeout(() => client.socket.destroy(), HANGS_MS);
   try {
     const receiving = client.receive({
@@ -54,7 +54,7 @@ export async function download(options: DownloadOptions): Promise<void> {
   }
 }
 
-async function pace({ socket }: Client, { reading, random }: DownloadOptions): Promise<void> {
+async function pace({ socket }: Connection, { reading, random }: DownloadOptions): Promise<void> {
   if (reading === "fast") return;
   let untilBytes = 0;
   while (!socket.destroyed) {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { Client, type Door } from "../../runtime/drill/connection.ts";
+import { Connection, type Endpoint } from "../../runtime/drill/connection.ts";
 import { expectOf, pathOf, planExchange, type ExchangePlan } from "./exchange-plan.ts";
 import { sequence } from "./random.ts";
 import { runExchange, type Outcome } from "./run-exchange.ts";
@@ -12,7 +12,7 @@ export interface ExchangeRecord {
 
 export interface ExchangeLoadOptions {
   /** Each connection goes through one of these. */
-  readonly doors: readonly [Door, ...Door[]];
+  readonly endpoints: readonly [Endpoint, ...Endpoint[]];
   readonly seed: number;
   readonly seconds: number;
   /** How many exchanges run at a time. */
@@ -38,16 +38,17 @@ export async function runExchanges(options: ExchangeLoadOptions): Promise<Exchan
   const endMs = performance.now() + options.seconds * 1000;
   const loop = async (index: number): Promise<void> => {
     const random = sequence(options.seed + index);
-    let client: Client | null = null;
+    let client: Connection | null = null;
     let number = (options.from ?? 0) + index * LOOP_NUMBERS;
     try {
       while (performance.now() < endMs && failures.length === 0) {
         const plan = planExchange(number++, random);
-        const door = options.doors[random(options.doors.length)] ?? options.doors[0];
+        const endpoint =
+          options.endpoints[random(options.endpoints.length)] ?? options.endpoints[0];
         const again = random(2) === 0;
         if (client === null || client.closed || !again) {
           client?.socket.destroy();
-          client = await Client.open(door);
+          client = await Connection.open(endpoint);
         }
         records.push({ plan, outcome: await inTime(client, plan) });
         // The server announces the close first. A request that is sent now might be lost.
@@ -65,7 +66,7 @@ export async function runExchanges(options: ExchangeLoadOptions): Promise<Exchan
   return records;
 }
 
-async function inTime(client: Client, plan: ExchangePlan): Promise<Outcome> {
+async function inTime(client: Connection, plan: ExchangePlan): Promise<Outcome> {
   const timer = new AbortController();
   const deadline = delay(HANGS_MS, null, { signal: timer.signal }).catch(() => null);
   try {

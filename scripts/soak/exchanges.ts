@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { residentBytesOf } from "../../test/helpers/proc.ts";
 import { startServer, type TestServer } from "../../test/helpers/start-server.ts";
 import { temporaryFolder, type Owner } from "../../test/helpers/temporary-folder.ts";
-import type { Door } from "../../runtime/drill/connection.ts";
+import type { Endpoint } from "../../runtime/drill/connection.ts";
 import {
   findAccessBreaches,
   runExchanges,
@@ -32,9 +32,9 @@ export const exchanges: Soak = {
     const dir = temporaryFolder(scope);
     const server = await startExchangeServer(scope, snapshotEnvironment(dir));
     const pids = [server.pid, ...server.workers.values()];
-    const doors = doorsOf(server);
+    const endpoints = endpointsOf(server);
     // Measure once warm: code and buffers of the first load stay.
-    const warm = { doors, seed, seconds: WARM_UP_SECONDS, concurrency: CONCURRENCY };
+    const warm = { endpoints, seed, seconds: WARM_UP_SECONDS, concurrency: CONCURRENCY };
     const first = await runExchanges({ ...warm, from: 100_000_000 });
     await delay(500);
     const before = await readHoldings(pids, dir);
@@ -72,7 +72,7 @@ export function startExchangeServer(
 }
 
 /** Plain HTTP twice, so that two of three connections use it. */
-export function doorsOf(server: TestServer): readonly [Door, ...Door[]] {
+export function endpointsOf(server: TestServer): readonly [Endpoint, ...Endpoint[]] {
   const plain = { port: server.port("http"), secure: false };
   return [plain, plain, { port: server.port("https"), secure: true }];
 }

@@ -125,7 +125,7 @@ function startCrowd(
   return Promise.all(
     kinds.map(({ secure, fresh }) =>
       Traffic.start(scope, {
-        door: { port: server.port(secure ? "https" : "http"), secure },
+        endpoint: { port: server.port(secure ? "https" : "http"), secure },
         connections: CONNECTIONS,
         requestsPerSecond: REQUESTS_PER_SECOND,
         fresh,

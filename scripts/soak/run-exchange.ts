@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Client, Received } from "../../runtime/drill/connection.ts";
+import type { Connection, Received } from "../../runtime/drill/connection.ts";
 import { expectOf, headOf, type Break, type ExchangePlan, type Leaving } from "./exchange-plan.ts";
 import { findOther, patternFrom } from "./pattern.ts";
 import { sequence, type Random } from "./random.ts";
@@ -20,7 +20,7 @@ export type Outcome =
  *
  * @throws Error when it ends otherwise than planned.
  */
-export async function runExchange(client: Client, plan: ExchangePlan): Promise<Outcome> {
+export async function runExchange(client: Connection, plan: ExchangePlan): Promise<Outcome> {
   const random = sequence(plan.pieceSeed);
   const { body } = expectOf(plan);
   const done = { is: false };
@@ -92,7 +92,7 @@ export function judge(plan: ExchangePlan, received: Received): Outcome {
 }
 
 /** Sends head and body up to the offset where the client leaves or stops. Framing within the body does not count. */
-async function sendRequest(client: Client, plan: ExchangePlan, random: Random): Promise<void> {
+async function sendRequest(client: Connection, plan: ExchangePlan, random: Random): Promise<void> {
   const head = headOf(plan);
   const brk = plan.break;
   const isCut = brk?.kind === "leaves-sending" || brk?.kind === "stalls-sending";
@@ -119,14 +119,14 @@ async function sendRequest(client: Client, plan: ExchangePlan, random: Random): 
 }
 
 async function leaveReading(
-  client: Client,
+  client: Connection,
   { atByte, how }: Extract<Break, { kind: "leaves-reading" }>,
 ): Promise<void> {
   await client.untilBody(Math.max(1, atByte));
   leave(client, how);
 }
 
-function leave(client: Client, how: Leaving): void {
+function leave(client: Connection, how: Leaving): void {
   switch (how) {
     case "close":
       client.socket.destroy();
@@ -140,7 +140,7 @@ function leave(client: Client, how: Leaving): void {
 }
 
 async function pauseReading(
-  { socket }: Client,
+  { socket }: Connection,
   times: number,
   { random, done }: { random: Random; done: { readonly is: boolean } },
 ): Promise<void> {

@@ -64,7 +64,7 @@ export const slowClients: Soak = {
       env: snapshotEnvironment(dir),
     };
     const server = await startServer(scope, options);
-    const door = { port: server.port("http"), secure: false };
+    const endpoint = { port: server.port("http"), secure: false };
     const setting = {
       size,
       readers: smallBuffers ? Math.floor(size / 4) : Math.min(READERS, size),
@@ -75,7 +75,7 @@ export const slowClients: Soak = {
       Traffic.start(scope, {
         connections: CONNECTIONS,
         requestsPerSecond: REQUESTS_PER_SECOND,
-        door,
+        endpoint,
       });
 
     const traffics: Traffic[] = [];
@@ -98,7 +98,7 @@ export const slowClients: Soak = {
     const besieged = new BesiegedServer(server, { ...setting, traffic });
     await besieged.besiege();
     const tests = await runSlowHttpTest({
-      port: door.port,
+      port: endpoint.port,
       connections: Math.floor(size / 3),
       seconds: brief ? 6 : 20,
       readPath: READ_PATH,

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { startServer } from "../../test/helpers/start-server.ts";
-import { Client, type Door } from "../../runtime/drill/connection.ts";
+import { Connection, type Endpoint } from "../../runtime/drill/connection.ts";
 import type { LatencySummary } from "../../runtime/drill/latencies.ts";
 import { Disturbance, judgeTimes } from "./disturbance.ts";
 import { findOther, patternOf } from "./pattern.ts";
@@ -34,9 +34,9 @@ export const slowTransfers: Soak = {
       flags: [...patience(brief), "--access-log", "off"],
     });
     const plain = { port: server.port("http"), secure: false };
-    const doors: readonly Door[] = [plain, { port: server.port("https"), secure: true }];
+    const endpoints: readonly Endpoint[] = [plain, { port: server.port("https"), secure: true }];
     const task = { connections: CONNECTIONS, requestsPerSecond: REQUESTS_PER_SECOND };
-    const traffic = await Traffic.start(scope, { ...task, door: plain });
+    const traffic = await Traffic.start(scope, { ...task, endpoint: plain });
     await delay(1000);
     const quiet = async (): Promise<LatencySummary> => {
       await traffic.cut();
@@ -47,12 +47,14 @@ export const slowTransfers: Soak = {
     const before = await quiet();
     const enough = new AbortController();
     const downloads = Promise.all(
-      doors.flatMap((door) => DOWNLOADS.map((path) => slowDownload(door, path, enough.signal))),
+      endpoints.flatMap((endpoint) =>
+        DOWNLOADS.map((path) => slowDownload(endpoint, path, enough.signal)),
+      ),
     );
     // Awaited below. A failure must end the uploads' wait, not the process.
     downloads.catch(() => undefined);
     const uploads = Promise.all(
-      doors.flatMap((door) => UPLOADS.map((upload) => slowUpload(door, upload))),
+      endpoints.flatMap((endpoint) => UPLOADS.map((upload) => slowUpload(endpoint, upload))),
     );
     const uploaded = await Promise.race([uploads, downloads.then(() => uploads)]);
     say(`${uploaded.length} uploads went through`);
@@ -106,8 +108,8 @@ const DOWNLOADS: readonly string[] = [
 ];
 
 /** @throws Error for a wrong answer. */
-async function slowUpload(door: Door, { path, chunked, echoes }: Upload): Promise<void> {
-  const client = await Client.open(door);
+async function slowUpload(endpoint: Endpoint, { path, chunked, echoes }: Upload): Promise<void> {
+  const client = await Connection.open(endpoint);
   try {
     const received: Buffer[] = [];
     const receiving = client.receive({ onBody: (bytes) => received.push(Buffer.from(bytes)) });
@@ -144,11 +146,11 @@ async function slowUpload(door: Door, { path, chunked, echoes }: Upload): Promis
  * @throws Error when the server ends it before, or for a wrong byte.
  */
 async function slowDownload(
-  door: Door,
+  endpoint: Endpoint,
   path: string,
   enough: AbortSignal,
 ): Promise<{ path: string; bytes: number; seconds: number }> {
-  const client = await Client.open(door);
+  const client = await Connection.open(endpoint);
   const startMs = performance.now();
   try {
     const receiving = client.receive({

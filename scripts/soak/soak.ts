@@ -92,3 +92,7 @@ export function kibibytes(bytes: number): string {
 export function milliseconds(ms: number): string {
   return `${ms.toFixed(1)} ms`;
 }
+
+export function ratio(value: number): string {
+  return value.toFixed(2);
+}

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { Client } from "../../runtime/drill/connection.ts";
+import { Connection } from "../../runtime/drill/connection.ts";
 import { patternOf } from "./pattern.ts";
 import type { TrafficOrder, TrafficReport, TrafficTask } from "./traffic.ts";
 
@@ -11,7 +11,7 @@ const BODY = patternOf(0, 1000);
 await run(JSON.parse(process.argv[2] ?? "") as TrafficTask);
 
 async function run({
-  door,
+  endpoint,
   connections,
   requestsPerSecond,
   fresh = false,
@@ -25,7 +25,7 @@ async function run({
     [latenciesMs, losses] = [[], []];
     process.send?.(counted);
   };
-  const loop = async (first: Client, index: number): Promise<void> => {
+  const loop = async (first: Connection, index: number): Promise<void> => {
     let client = first;
     let dueMs = performance.now() + (index / connections) * intervalMs;
     for (let number = index; !stop.signal.aborted; number++, dueMs += intervalMs) {
@@ -40,14 +40,16 @@ async function run({
       if (fresh) client.socket.destroy();
       else if (!client.closed) continue;
       else if (loss === null) losses.push("a connection that was in use was closed");
-      client = await Client.open(door).catch((error: unknown) => {
+      client = await Connection.open(endpoint).catch((error: unknown) => {
         losses.push(String(error));
         return client;
       });
     }
     client.socket.destroy();
   };
-  const clients = await Promise.all(Array.from({ length: connections }, () => Client.open(door)));
+  const clients = await Promise.all(
+    Array.from({ length: connections }, () => Connection.open(endpoint)),
+  );
   const loops = Promise.all(clients.map(loop));
   process.on("message", (order: TrafficOrder) => {
     if (order === "cut") {
@@ -66,7 +68,7 @@ async function run({
 }
 
 /** Returns how a request was lost; `null`: it was answered correctly. */
-async function ask(client: Client, number: number): Promise<string | null> {
+async function ask(client: Connection, number: number): Promise<string | null> {
   const isEcho = number % 4 === 0;
   const expected = isEcho ? BODY : Buffer.from("hello");
   const received: Buffer[] = [];

@@ -2,13 +2,13 @@ import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { Owner } from "../../test/helpers/temporary-folder.ts";
-import type { Door } from "../../runtime/drill/connection.ts";
+import type { Endpoint } from "../../runtime/drill/connection.ts";
 import { summarize, type LatencySummary } from "../../runtime/drill/latencies.ts";
 import type { Figure } from "./soak.ts";
 
 /** The settings of the traffic. */
 export interface TrafficTask {
-  readonly door: Door;
+  readonly endpoint: Endpoint;
   readonly connections: number;
   readonly requestsPerSecond: number;
   /** Each request has a connection of its own; otherwise connections are kept alive. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import { describe, it, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { accessOutcomes, doorsOf, startExchangeServer } from "../../scripts/soak/exchanges.ts";
+import { accessOutcomes, endpointsOf, startExchangeServer } from "../../scripts/soak/exchanges.ts";
 import { findAccessBreaches, runExchanges } from "../../scripts/soak/exchange-load.ts";
 import { STREAMING_HANDLERS } from "../fixtures/streaming-handlers.ts";
 import { eventually } from "../helpers/eventually.ts";
@@ -116,7 +116,7 @@ describe("any exchange", { timeout: 40_000 }, () => {
     const seed = Number(process.env["SEED"] ?? randomInt(1, 2 ** 31));
     t.diagnostic(`SEED=${seed}`);
     const server = await startExchangeServer(t);
-    const load = { doors: doorsOf(server), concurrency: 12 };
+    const load = { endpoints: endpointsOf(server), concurrency: 12 };
     // Once warm: buffers and code grow with the first load and stay.
     await runExchanges({ ...load, seed, seconds: 0.5, from: 100_000_000 });
     const pids = [server.pid, ...server.workers.values()];
