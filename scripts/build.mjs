@@ -44,7 +44,7 @@ const tsc = join(root, "node_modules/typescript/bin/tsc");
 const NATIVE = ["uWebSockets.js", "esbuild", "msgpackr-extract"];
 
 /** They are loaded only now and then. */
-const RARE = ["jsonc-parser", "pino-pretty", "@peculiar/asn1-schema", "@peculiar/asn1-x509"];
+const RARE = ["jsonc-parser", "pino-pretty"];
 
 const ENTRIES = {
   main: "runtime/main.ts",

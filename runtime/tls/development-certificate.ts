@@ -27,7 +27,7 @@ export async function createDevelopmentCertificate(
 ): Promise<void> {
   try {
     await mkdir(certsDir, { mode: 0o700 }).catch(ignore("EEXIST"));
-    // The ASN.1 library takes 80 ms and 12 MB to load: only when a certificate is made.
+    // The ASN.1 library takes 25 ms to load: only when a certificate is made.
     const { generateKey, signCertificate } = await import("./sign-certificate.ts");
     const keyPath = join(certsDir, "localhost.key");
     await publishIfAbsent(keyPath, generateKey(), 0o600);
