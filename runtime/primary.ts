@@ -6,49 +6,37 @@ import type { Config } from "./config/config.ts";
 import type { GenerationInfo, ReloadReport } from "./control/operations.ts";
 import { BlockPool } from "./bodies/block-pool.ts";
 import { ByteBudget } from "./bodies/byte-budget.ts";
+import { Intakes } from "./bodies/intakes.ts";
 import { Spool } from "./bodies/spool.ts";
-import { RuntimeError } from "./lib/errors.ts";
-import {
-  answerChanges,
-  answerHandlerProblem,
-  isNavigation,
-  STALE_FIELD,
-} from "./site/answer-handler-problem.ts";
-import { answerNotFound } from "./site/answer-not-found.ts";
-import { answerHealth } from "./site/answer-health.ts";
-import { HEADER_SLACK_BYTES } from "./http/head-limits.ts";
-import type { Listener, ListenerChanges } from "./engine/uws/listener.ts";
-import { Listeners } from "./engine/listeners.ts";
-import { ProxyNotes } from "./engine/proxy-notes.ts";
-import { RequestsPerAddress } from "./http/requests-per-address.ts";
-import { serveStatic } from "./files/serve-files.ts";
-import type { Client } from "./http/client.ts";
-import { addField } from "./site/filters/add-field.ts";
+import { Listeners, type ListenersOptions } from "./engine/listeners.ts";
+import type { Listener } from "./engine/uws/listener.ts";
 import { loadUws, type Uws } from "./engine/uws/uws.ts";
-import { toDisplayPath } from "./lib/display-path.ts";
-import {
-  describeHandlerProblem,
-  isHandlerProblem,
-  refusesSaves,
-} from "./handlers/handler-problem.ts";
-import type { HandlerProblem } from "./lib/developer-page.ts";
-import { CHANGES_PATH } from "./lib/html-page.ts";
-import { LiveGeneration } from "./handlers/live-generation.ts";
+import { ProxyNotes } from "./engine/proxy-notes.ts";
+import { PublicFolder } from "./files/public-folder.ts";
 import type { HandlerPool } from "./handlers/handler-pool.ts";
-import type { Logger } from "./log/log.ts";
-import { Reloader, type ReloaderOptions, type Proven } from "./reload/reloader.ts";
-import type { Traffic } from "./observe/counters.ts";
-import { DEFAULT_POOL } from "./lib/pool-name.ts";
-import { RetiringPools } from "./reload/retiring-pools.ts";
-import { StoredGenerations } from "./reload/stored-generations.ts";
-import { RequestLog, type RequestLogOptions } from "./observe/request-log.ts";
-import { type ParsedTarget, parseTarget } from "./http/target-path.ts";
+import { isHandlerProblem } from "./handlers/handler-problem.ts";
+import type { LiveGeneration } from "./handlers/live-generation.ts";
+import { Admission } from "./http/admission.ts";
+import type { Client } from "./http/client.ts";
+import { HEADER_SLACK_BYTES } from "./http/head-limits.ts";
+import { RequestsPerAddress } from "./http/requests-per-address.ts";
+import { parseTarget } from "./http/target-path.ts";
+import { RuntimeError } from "./lib/errors.ts";
 import { settledWithin } from "./lib/settled-within.ts";
-import type { Setup } from "./reload/setup.ts";
-import { FileIndex } from "./files/file-index.ts";
+import { TurnClock } from "./lib/turn-clock.ts";
+import type { Logger } from "./log/log.ts";
+import type { Traffic } from "./observe/counters.ts";
+import { RequestLog, type RequestLogOptions } from "./observe/request-log.ts";
+import { LiveHandlers } from "./reload/live-handlers.ts";
+import type { Part } from "./reload/part.ts";
+import { Reloader, type ReloaderOptions } from "./reload/reloader.ts";
+import { haveSameCertificates, type Setup } from "./reload/setup.ts";
+import { StoredGenerations } from "./reload/stored-generations.ts";
+import { createDefaultSite } from "./site/default-site.ts";
+import { Development } from "./site/development.ts";
+import { serve, type Site } from "./site/site.ts";
 import { prepareForks } from "./supervise/fork-worker.ts";
 import { OomKills } from "./supervise/oom-kills.ts";
-import { TurnClock } from "./lib/turn-clock.ts";
 
 export interface PrimaryOptions
   extends Setup, Pick<ReloaderOptions, "loadSetup">, Pick<RequestLogOptions, "createAccessLog"> {
@@ -68,7 +56,9 @@ const BODY_BUDGET_BYTES = 256 * 1024 * 1024;
 /**
  * The Nginx half: owns every client socket, the static files and the queues, and runs no user code.
  *
- * The parts that new requests meet change in one synchronous step (`#switchTo`), when `Reloader` has all of them ready.
+ *     listeners ──client──▶ site: stages ──▶ files, or a route of the handlers ──▶ reply
+ *
+ * A reload changes its parts in one synchronous step, when `Reloader` has all of them ready (`#parts`).
  */
 export class Primary {
   readonly #options: PrimaryOptions;
@@ -77,54 +67,60 @@ export class Primary {
   readonly #requestLog: RequestLog;
   readonly #listeners: Listeners;
   readonly #clock = new TurnClock();
-  readonly #blocks = new BlockPool();
   readonly #spool: Spool;
+  readonly #admission: Admission;
   readonly #stored: StoredGenerations;
+  readonly #files: PublicFolder;
+  readonly #handlers: LiveHandlers;
   readonly #reloader: Reloader;
-  readonly #retiring: RetiringPools;
+  /** `null` in production. */
+  readonly #development: Development | null;
   #setup: Setup;
-  #files: FileIndex | null = null;
-  /** Indexes of earlier public folders, of which files are still being sent. */
-  readonly #oldFiles = new Set<FileIndex>();
-  /** `null`: a client may have any number. */
+  #site: Site = { hosts: [], stages: [] };
+  /** `null`: a client may have any number of requests. */
   #perAddress: RequestsPerAddress | null = null;
   /** Its name is empty until it is loaded. */
   #library = { label: "", isUsual: true };
   #lastExchangeId = 0;
   #lastWorkerId = 0;
-  /** The generation that gets new requests. */
-  #generation: LiveGeneration | null = null;
-  /** Why handlers and settings as they are on disk do not serve; `null`: they do. In development only. */
-  #problem: HandlerProblem | null = null;
-  /** Counts reloads, also those that were refused: a page of a developer loads itself anew with each. */
-  #buildCount = 0;
-  /** Whether its lease is held for it, beside those of its pools. */
-  #holdsGeneration = true;
   /** Ends builds and boots that are running. */
   readonly #stop = new AbortController();
   #closing: Promise<void> | null = null;
 
   private constructor(options: PrimaryOptions) {
-    const { config, certificates, log } = options;
-    const maxFiles = options.maxSpoolFiles(config);
-    const { stateDir, spoolLimitBytes: limitBytes } = config;
+    const { config, certificates, warnings, log } = options;
+    const { mode, stateDir } = config;
     this.#options = options;
     this.#log = log;
-    this.#listeners = new Listeners(options.inherited);
+    this.#setup = { config, certificates, warnings };
     // One for each worker that is warmed up: Node would take so many for a leak.
     setMaxListeners(0, this.#stop.signal);
-    this.#setup = { config, certificates, warnings: options.warnings };
+    this.#listeners = new Listeners(options.inherited);
     this.#requestLog = new RequestLog(options);
+    this.#development = mode === "development" ? new Development() : null;
+    this.#files = new PublicFolder(log);
+    this.#stored = new StoredGenerations(stateDir, log, mode);
+    const blocks = new BlockPool();
     this.#spool = new Spool({
       dir: join(stateDir, "spool"),
-      limitBytes,
-      maxFiles,
-      blocks: this.#blocks,
+      limitBytes: config.spoolLimitBytes,
+      maxFiles: options.maxSpoolFiles(config),
+      blocks,
       log,
     });
-    this.#stored = new StoredGenerations(stateDir, log, config.mode);
-    this.#retiring = new RetiringPools(log, config.mode);
-    this.#reloader = this.#createReloader();
+    this.#admission = new Admission({
+      counters: this.#requestLog.counters,
+      onRefused: (limit) => this.#requestLog.requestRefused(limit),
+    });
+    this.#handlers = this.#createHandlers(blocks);
+    this.#reloader = new Reloader({
+      stored: this.#stored,
+      handlers: this.#handlers,
+      parts: this.#parts(),
+      loadSetup: options.loadSetup,
+      setup: () => this.#setup,
+      signal: this.#stop.signal,
+    });
   }
 
   /**
@@ -173,11 +169,10 @@ export class Primary {
   }
 
   get generation(): LiveGeneration {
-    if (this.#generation === null) throw new TypeError("the primary has not started");
-    return this.#generation;
+    return this.#handlers.generation;
   }
 
-  get files(): FileIndex | null {
+  get files(): PublicFolder {
     return this.#files;
   }
 
@@ -185,7 +180,7 @@ export class Primary {
   get traffic(): Traffic {
     let queued = 0;
     let inFlight = 0;
-    for (const { dispatcher } of this.#pools()) {
+    for (const { dispatcher } of this.#handlers.pools) {
       queued += dispatcher.load.queued;
       inFlight += dispatcher.load.inFlight;
     }
@@ -210,15 +205,10 @@ export class Primary {
     try {
       return await this.#reloader.reload();
     } catch (error) {
-      if (this.config.mode === "development" && refusesSaves(error)) {
-        const serving = this.#generation;
-        const problem = await describeHandlerProblem(error, process.cwd());
-        // Otherwise a later reload has gone well meanwhile.
-        if (this.#generation === serving) this.#problem = problem;
-      }
+      await this.#development?.refused(error);
       throw error;
     } finally {
-      this.#buildCount++;
+      this.#development?.built();
     }
   }
 
@@ -236,17 +226,17 @@ export class Primary {
   async generations(): Promise<GenerationInfo[]> {
     const stored = await this.#stored.list();
     const before = this.#stored.findBefore(stored, this.generation.manifest);
-    const served = this.#requestLog.served;
+    const { served } = this.#requestLog;
     return stored.map((generation) => {
       const { id } = generation;
-      const rollback = id === before;
-      return { ...generation, state: this.#stateOf(id), rollback, ...served.of(id) };
+      const state = this.#handlers.stateOf(id);
+      return { ...generation, state, rollback: id === before, ...served.of(id) };
     });
   }
 
   /** Replaced pools that still answer their requests. Oldest first. */
   get retiring(): readonly HandlerPool[] {
-    return this.#retiring.all;
+    return this.#handlers.retiring;
   }
 
   /** The last built generation, if a rollback has replaced it; `null`: the last built one serves. */
@@ -254,17 +244,9 @@ export class Primary {
     return this.#stored.rolledBackFrom;
   }
 
-  /**
-   * One worker more or less for the default pool, or where there is none for the first one; at least one. It counts
-   * until the pool is replaced, or the server starts anew.
-   *
-   * @returns How many there shall be now.
-   */
+  /** @see LiveHandlers.resize */
   resize(change: 1 | -1): number {
-    const { pools } = this.generation;
-    const [first] = pools.values();
-    const pool = pools.get(DEFAULT_POOL) ?? first;
-    return pool?.resize(change) ?? 0;
+    return this.#handlers.resize(change);
   }
 
   /** Accepts no more, answers all requests in flight, then ends everything. Cuts off requests that exceed the grace. */
@@ -290,42 +272,32 @@ export class Primary {
   async destroy(): Promise<void> {
     this.#stop.abort(stopping());
     this.#listeners.close();
-    await Promise.all([
-      this.#reloader.settled(),
-      ...this.#pools().map((pool) => pool.destroy()),
-      ...this.#allFiles().map((files) => files.destroy()),
-    ]);
-    await this.#releaseGeneration();
+    await Promise.all([this.#reloader.settled(), this.#handlers.destroy(), this.#files.destroy()]);
+    await this.#releaseGenerations();
   }
 
   async #open(): Promise<void> {
     const { config, certificates } = this.#setup;
-    const { publicDir } = config;
     this.#useSettings(config);
     const loading = this.#loadLibrary(config);
-    const starting = this.#startFirst();
     const opening: Promise<unknown>[] = [
       loading,
       // Before anybody waits for workers; once more when they are ready.
       this.#listeners.probe(config),
-      starting.then((generation) => this.#useGeneration(generation)),
+      this.#startHandlers(),
+      this.#files.prepare(config).then((files) => files?.commit()),
     ];
     this.#spool
       .clean()
       .catch((error: unknown) => this.#log.warn({ err: error }, "cannot look for old spool files"));
-    if (publicDir !== null) {
-      const indexing = FileIndex.open(publicDir, {
-        log: this.#log,
-        links: config.publicLinks,
-      });
-      opening.push(indexing.then((files) => (this.#files = files)));
-    }
     // The first failure stops the others. It is thrown once they have ended, so that everything they opened has an
     // owner.
     for (const part of opening) part.catch((error: unknown) => this.#stop.abort(error));
     await Promise.allSettled(opening);
     this.#stop.signal.throwIfAborted();
-    await this.#listeners.open(await loading, config, { ...this.#listenerOptions(), certificates });
+    this.#site = this.#createSite();
+    const options = { ...this.#listenerOptions(), certificates };
+    await this.#listeners.open(await loading, config, options);
   }
 
   async #loadLibrary({ headerLimitBytes, uws: choice }: Config): Promise<Uws> {
@@ -340,23 +312,19 @@ export class Primary {
   }
 
   /** In development, the server stays up when handlers do not compile, so that the developer can fix them. */
-  async #startFirst(): Promise<LiveGeneration> {
-    const { config } = this.#setup;
+  async #startHandlers(): Promise<void> {
     try {
-      return await this.#reloader.startFirst(this.#setup);
+      await this.#reloader.startFirst(this.#setup);
     } catch (error) {
-      if (config.mode !== "development" || !isHandlerProblem(error)) throw error;
+      if (this.#development === null || !isHandlerProblem(error)) throw error;
       this.#stop.signal.throwIfAborted();
-      this.#log.error(
-        { code: error.code },
-        `waiting for a change of the handlers: ${error.message}`,
-      );
-      this.#problem = await describeHandlerProblem(error, process.cwd());
-      return LiveGeneration.empty({ config });
+      const { code, message } = error;
+      this.#log.error({ code }, `waiting for a change of the handlers: ${message}`);
+      await this.#development.refused(error);
     }
   }
 
-  #listenerOptions(): Omit<Parameters<Listeners["open"]>[2], "certificates"> {
+  #listenerOptions(): Omit<ListenersOptions, "certificates"> {
     const requestLog = this.#requestLog;
     return {
       counters: requestLog.counters,
@@ -376,7 +344,7 @@ export class Primary {
   }
 
   /** Those options that a reload may change. */
-  #listenerSettings(): ListenerChanges {
+  #listenerSettings(): Parameters<Listeners["change"]>[0] {
     const { config } = this;
     const { maxConnections, accessLog } = config;
     const perAddress = this.#perAddress;
@@ -388,73 +356,38 @@ export class Primary {
     return ++this.#lastExchangeId as ExchangeId;
   }
 
-  /** A request, in the order in which it is looked at. */
   #onRequest(client: Client): void {
     const target = parseTarget(client.head.target);
-    if (!target.ok) {
-      this.#requestLog.counters.limit("malformed", client);
-      client.refuse(400);
+    if (target.ok) {
+      serve(client, target, this.#site);
       return;
     }
-    if (target.pathname === CHANGES_PATH && this.config.mode === "development") {
-      answerChanges(client, this.#buildCount);
-      return;
-    }
-    if (target.pathname === this.#setup.config.healthPath) {
-      answerHealth(client, this.#closing === null && this.generation.isReady);
-      return;
-    }
-    if (this.#files !== null && target.path !== null) {
-      const { path, search } = target;
-      if (serveStatic(client, { path, search }, this.#servingFiles, this.#onFileError)) return;
-    }
-    if (this.#problem !== null && this.#answerProblem(client, target, this.#problem)) return;
-    if (this.generation.admit(client, target)) return;
-    if (this.config.mode === "development") this.#explainNotFound(client, target.pathname);
-    else client.refuse(404);
+    this.#requestLog.counters.limit("malformed", client);
+    client.refuse(400);
   }
 
-  #explainNotFound(client: Client, pathname: string): void {
-    const { handlersDir, publicDir } = this.config;
-    answerNotFound(client, pathname, {
-      routes: this.generation.describeRoutes(),
-      files: this.#files?.paths ?? [],
-      handlersDir: toDisplayPath(handlersDir),
-      publicDir: publicDir === null ? null : toDisplayPath(publicDir),
+  #createSite(): Site {
+    const { generation } = this;
+    return createDefaultSite({
+      config: this.config,
+      files: this.#files,
+      generation,
+      development: this.#development,
+      canServe: () => this.#closing === null && generation.isReady,
     });
   }
 
-  /**
-   * While a generation serves, programs and open pages still use its routes. For a path without a route, every client
-   * gets the problem, also where a `_404` would answer: the newest files may have that route.
-   *
-   * @returns Whether it answered. Otherwise it marked the answer as stale.
-   */
-  #answerProblem(client: Client, target: ParsedTarget, problem: HandlerProblem): boolean {
-    if (isNavigation(client.head) || !this.generation.hasRoute(target)) {
-      answerHandlerProblem(client, problem);
-      return true;
-    }
-    addField(client, STALE_FIELD, problem.stale);
-    return false;
-  }
-
-  readonly #servingFiles = (): FileIndex | null => this.#files;
-
-  readonly #onFileError = (error: unknown): void => {
-    this.#log.error({ err: error }, "cannot send a static file");
-  };
-
-  #createReloader(): Reloader {
+  #createHandlers(blocks: BlockPool): LiveHandlers {
     const requestLog = this.#requestLog;
-    return new Reloader({
-      log: this.#log,
-      stored: this.#stored,
+    return new LiveHandlers({
+      config: this.config,
+      leases: this.#stored.leases,
       shared: {
         log: this.#log,
         clock: this.#clock,
-        bodyBudget: new ByteBudget(BODY_BUDGET_BYTES),
-        blocks: this.#blocks,
+        admission: this.#admission,
+        intakes: new Intakes({ budget: new ByteBudget(BODY_BUDGET_BYTES), spool: this.#spool }),
+        blocks,
         spool: this.#spool,
         counters: requestLog.counters,
         requestIdPrefix: requestLog.requestIdPrefix,
@@ -463,53 +396,44 @@ export class Primary {
         // The only place that makes one.
         nextWorkerId: () => ++this.#lastWorkerId as WorkerId,
       },
-      listeners: this.#listeners,
-      loadSetup: this.#options.loadSetup,
       nextId: () => this.#nextExchangeId(),
       recent: () => requestLog.recent,
-      serving: () => ({
-        setup: this.#setup,
-        generation: this.generation,
-        files: this.#files,
-      }),
-      switchTo: (proven) => this.#switchTo(proven),
-      signal: this.#stop.signal,
+      beginCounts: (id) => requestLog.served.begin(id, this.#lastExchangeId + 1),
     });
   }
 
-  /** The one step. Nothing in it waits, and nothing in it fails. */
-  #switchTo({ setup, generation, files, swaps }: Proven): void {
-    const { drainGraceMs } = setup.config;
-    const previous = this.generation;
-    const oldFiles = this.#files;
-    this.#setup = setup;
-    this.#useGeneration(generation);
-    this.#problem = null;
-    this.#files = files;
-    for (const swap of swaps) swap.commit();
-    this.#useSettings(setup.config);
-    this.#listeners.change(this.#listenerSettings());
-
-    for (const pool of generation.pools.values()) pool.adopt(setup.config);
-    for (const [name, pool] of previous.pools) {
-      if (generation.pools.get(name) !== pool) this.#retiring.add(pool, drainGraceMs);
-    }
-    if (oldFiles !== null && oldFiles !== files) {
-      this.#oldFiles.add(oldFiles);
-      void oldFiles.close().finally(() => this.#oldFiles.delete(oldFiles));
-    }
+  /** The parts that a reload may change. The settings of the primary and the site follow from the others. */
+  #parts(): Part[] {
+    return [
+      ({ from, to }) => {
+        const { certificates } = to;
+        const isSame = from !== null && haveSameCertificates(from, to);
+        return certificates === null || isSame
+          ? null
+          : this.#listeners.prepareCertificates(certificates);
+      },
+      ({ to }) => this.#files.prepare(to.config),
+      (change, options) => this.#handlers.prepare(change, options),
+      ({ to }) => ({
+        commit: () => this.#useSetup(to),
+        discard: () => Promise.resolve(),
+      }),
+    ];
   }
 
-  #useGeneration(generation: LiveGeneration): void {
-    const { id } = generation.manifest;
-    generation.counts = this.#requestLog.served.begin(id, this.#lastExchangeId + 1);
-    this.#generation = generation;
+  #useSetup(setup: Setup): void {
+    this.#setup = setup;
+    this.#useSettings(setup.config);
+    this.#development?.solved();
+    this.#site = this.#createSite();
+    this.#listeners.change(this.#listenerSettings());
   }
 
   /** Applies the config's settings for the primary itself. */
   #useSettings(config: Config): void {
-    const { logLevel, maxRequestsPerAddress } = config;
+    const { logLevel, maxRequests, maxRequestsPerAddress } = config;
     this.#log.level = logLevel;
+    this.#admission.limit = maxRequests;
     if (maxRequestsPerAddress === null) this.#perAddress = null;
     else if (this.#perAddress === null) {
       this.#perAddress = new RequestsPerAddress(maxRequestsPerAddress);
@@ -520,21 +444,6 @@ export class Primary {
     this.#requestLog.useSettings(config);
   }
 
-  #stateOf(id: string): GenerationInfo["state"] {
-    const isOf = ({ manifest }: HandlerPool): boolean => manifest.id === id;
-    if (this.#generation?.manifest.id === id) return "serving";
-    if ([...(this.#generation?.pools.values() ?? [])].some(isOf)) return "shared";
-    return this.#retiring.all.some(isOf) ? "retiring" : "stored";
-  }
-
-  #pools(): HandlerPool[] {
-    return [...this.#retiring.all, ...(this.#generation?.pools.values() ?? [])];
-  }
-
-  #allFiles(): FileIndex[] {
-    return this.#files === null ? [...this.#oldFiles] : [...this.#oldFiles, this.#files];
-  }
-
   async #close(graceMs: number): Promise<void> {
     const deadlineMs = performance.now() + graceMs;
     this.#listeners.stopAccepting();
@@ -542,7 +451,7 @@ export class Primary {
     // First the handlers' answers, then the clients that are still reading theirs.
     await Promise.all([
       settledWithin(this.#reloader.settled(), graceMs),
-      ...this.#pools().map((pool) => pool.close(graceMs)),
+      this.#handlers.close(graceMs),
     ]);
     await settledWithin(this.#listeners.idle(), Math.max(0, deadlineMs - performance.now()));
     const clients = this.#listeners.close({ graceIsOver: true });
@@ -550,15 +459,13 @@ export class Primary {
       const fields = { clients, setting: "drainGrace", graceMs: this.config.drainGraceMs };
       this.#log.warn(fields, "clients cut off: they took longer than the grace");
     }
-    await Promise.all(this.#allFiles().map((files) => files.destroy()));
-    await this.#releaseGeneration();
+    await this.#files.destroy();
+    await this.#releaseGenerations();
   }
 
   /** Nothing serves any more. */
-  async #releaseGeneration(): Promise<void> {
-    if (this.#generation === null || !this.#holdsGeneration) return;
-    this.#holdsGeneration = false;
-    await this.#stored.leases.release(this.#generation.manifest.id);
+  async #releaseGenerations(): Promise<void> {
+    await this.#handlers.release();
     await this.#stored.releaseSpares();
   }
 }

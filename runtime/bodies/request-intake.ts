@@ -23,6 +23,10 @@ export interface RequestIntakeOptions {
   overflow: "stream" | "spool";
   /** Holds bodies on disk. */
   spool: Spool;
+}
+
+/** Tells the owner of a request what becomes of its body. Each is called once at most. */
+export interface IntakeEvents {
   /** The whole body is here. It is small enough to travel with its request. */
   onWhole: (body: Uint8Array) => void;
   /**
@@ -58,6 +62,7 @@ export interface ChunkTarget {
  */
 export class RequestIntake implements BodySink {
   readonly #options: RequestIntakeOptions;
+  #events: IntakeEvents | null = null;
   readonly #queue: BurstQueue;
   #flow: BodyFlow | null = null;
   #state: "gathering" | "spooling" | "waiting" | "feeding" | "sent" | "done" = "gathering";
@@ -79,7 +84,8 @@ export class RequestIntake implements BodySink {
   }
 
   /** Begins to receive. Must be called in the turn of the event loop in which the head arrived. */
-  start(client: Client): void {
+  start(client: Client, events: IntakeEvents): void {
+    this.#events = events;
     const announced = client.head.bodyBytes;
     if (announced !== null && announced > this.#options.limitBytes) {
       this.#refuse("ERR_BODY_TOO_LARGE");
@@ -111,7 +117,7 @@ export class RequestIntake implements BodySink {
     this.#complete = true;
     if (this.#state === "gathering") {
       this.#state = "done";
-      this.#options.onWhole(this.#queue.takeAll());
+      this.#events?.onWhole(this.#queue.takeAll());
       return;
     }
     this.#file?.seal();
@@ -189,7 +195,7 @@ export class RequestIntake implements BodySink {
     this.#release();
     if (overflow === "stream") {
       this.#state = "waiting";
-      this.#options.onOverflow();
+      this.#events?.onOverflow();
     } else {
       this.#spool(spool);
     }
@@ -227,7 +233,7 @@ export class RequestIntake implements BodySink {
     if (this.#state !== "spooling" || !this.#complete) return;
     if (this.#file === null || this.#file.waitingBytes > 0) return;
     this.#state = "waiting";
-    this.#options.onOverflow();
+    this.#events?.onOverflow();
   }
 
   #pump(): void {
@@ -297,6 +303,6 @@ export class RequestIntake implements BodySink {
 
   #refuse(code: "ERR_BODY_TOO_LARGE" | "ERR_OVERLOADED" | "ERR_SPOOL", cause?: unknown): void {
     this.close();
-    this.#options.onRefused(code, cause);
+    this.#events?.onRefused(code, cause);
   }
 }

@@ -371,7 +371,7 @@ export const SETTINGS = {
     default: "off",
     help: "most requests in handlers or waiting",
     docs: "requests that handlers have or that wait for one; more are answered 503",
-    reload: "pools",
+    reload: "switch",
   },
   /** Most requests of one client address at a time, or `"off"`; above it the answer is 429. Default: `"off"`. */
   maxRequestsPerAddress: {

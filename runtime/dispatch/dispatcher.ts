@@ -1,34 +1,25 @@
 import type { Channel } from "../channel/channel.ts";
-import type {
-  ExchangeMessage,
-  RouteNumber,
-  ToPrimary,
-  ToWorker,
-  WorkerId,
-} from "../channel/messages.ts";
+import type { ExchangeMessage, ToPrimary, ToWorker, WorkerId } from "../channel/messages.ts";
 import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
 import type { ErrorCode } from "../lib/errors.ts";
 import type { Logger } from "../log/log.ts";
 import type { Counters } from "../observe/counters.ts";
 import type { TurnClock } from "../lib/turn-clock.ts";
-import type { Buffering } from "../bodies/buffering.ts";
 import type { BlockPool } from "../bodies/block-pool.ts";
-import type { ByteBudget } from "../bodies/byte-budget.ts";
 import type { Client } from "../http/client.ts";
-import { Exchange } from "./exchange.ts";
+import { Exchange, type ExchangeOptions } from "./exchange.ts";
 import { Lane } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
 import { OverloadLog } from "./overload-log.ts";
 import { Placement } from "./placement.ts";
 import { type LossOutcome, type Loss, Recovery, type RoutePolicy } from "../recovery/recovery.ts";
 import { Replies } from "./replies.ts";
-import { RequestIntake } from "../bodies/request-intake.ts";
+import type { RequestIntake } from "../bodies/request-intake.ts";
 import { RequestTimeouts } from "./request-timeouts.ts";
 import { Settlement } from "./settlement.ts";
 import type { Spool } from "../bodies/spool.ts";
 import { WaitingLine } from "./waiting-line.ts";
 import { toWork, type Work } from "./work.ts";
-import type { TimeoutSetting } from "./route-rules.ts";
 
 /** How often the dispatcher checks the age of queued and dispatched exchanges. */
 const SWEEP_MS = 250;
@@ -51,14 +42,7 @@ export interface DispatcherOptions {
   queueDelayMs: number;
   /** Longest that an exchange waits for a worker. */
   queueTimeoutMs: number;
-  /**
-   * Most exchanges that are admitted and not settled. All dispatchers with the same counters share this bound.
-   * `null`: no bound.
-   */
-  maxRequests: number | null;
-  /** Memory for request bodies that are being received. All dispatchers share it. */
-  bodyBudget: ByteBudget;
-  /** Holds the bodies that wait on disk. */
+  /** Holds the responses that wait on disk. */
   spool: Spool;
   /** Bytes of a response's body that a worker may send before the client, or the disk, has taken any of them. */
   responseCreditBytes: number;
@@ -95,14 +79,12 @@ export class Dispatcher {
   readonly #placement: Placement;
   readonly #replies: Replies;
   readonly #timeouts: RequestTimeouts;
-  readonly #maxRequests: number;
   readonly #counters: Counters;
   readonly #overloadLog: OverloadLog;
   readonly #sweep: NodeJS.Timeout;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#maxRequests = options.maxRequests ?? Number.POSITIVE_INFINITY;
     this.#counters = options.counters;
     this.#overloadLog = new OverloadLog(options.log);
     this.#line = new WaitingLine(options);
@@ -165,33 +147,11 @@ export class Dispatcher {
   }
 
   /** Takes responsibility for a request whose route is known: it gets exactly one answer unless its client leaves. */
-  admit(
-    client: Client,
-    to: {
-      route: RouteNumber;
-      params: Record<string, string> | null;
-      url: string;
-      bodyLimitBytes: number;
-      /** Longest that the handler may take before the client gets 504; 0: no limit. */
-      timeoutMs: number;
-      /** The setting that gave it, for the log; default: `requestTimeout`. */
-      timeoutSetting?: TimeoutSetting;
-      /** Where a body waits that is larger than the memory for it. */
-      buffering: Buffering;
-      /** The exchange goes before all others, and is admitted where others are refused. */
-      reserved?: boolean;
-    },
-  ): void {
-    const exchange = new Exchange(client, to);
-    client.onAbort(() => this.#placement.abandon(exchange));
-    this.#settlement.begin();
-    if (this.#counters.admitted > this.#maxRequests && !exchange.reserved) {
-      this.#settlement.overloaded(exchange, "maxRequests");
-      return;
-    }
+  admit(client: Client, options: ExchangeOptions): void {
+    const exchange = this.#begin(client, options);
     try {
-      if (client.head.bodyBytes === 0) this.#placement.place(exchange);
-      else this.#takeIn(exchange, to.bodyLimitBytes);
+      if (exchange.intake === null) this.#placement.place(exchange);
+      else this.#takeIn(exchange, exchange.intake);
     } catch (error) {
       // A bug in Edgicorn. The caller answers the request; `idle` must not wait for this exchange forever.
       if (exchange.state !== "settled") this.#settlement.settle(exchange);
@@ -203,20 +163,8 @@ export class Dispatcher {
    * Sends a request without a body to one given worker, past the queue and its present work. A reload tries new workers
    * this way.
    */
-  admitTo(
-    lane: Lane,
-    client: Client,
-    to: {
-      route: RouteNumber;
-      params: Record<string, string> | null;
-      url: string;
-      timeoutMs: number;
-      buffering: Buffering;
-    },
-  ): void {
-    const exchange = new Exchange(client, to);
-    client.onAbort(() => this.#placement.abandon(exchange));
-    this.#settlement.begin();
+  admitTo(lane: Lane, client: Client, options: ExchangeOptions): void {
+    const exchange = this.#begin(client, options);
     if (this.#lanes.attached.has(lane)) this.#placement.dispatch(exchange, lane);
     else this.#settlement.fail(exchange, "ERR_WORKER_EXITED");
   }
@@ -266,13 +214,10 @@ export class Dispatcher {
     return outcome;
   }
 
-  /**
-   * Handles a worker's message about an exchange. Drops the message when the exchange is already settled.
-   *
-   * @throws RuntimeError `ERR_PROTOCOL` for a message that does not fit the state of the exchange.
-   */
-  receive(lane: Lane, message: ExchangeMessage): void {
-    this.#replies.receive(lane, message);
+  /** Returns the function that handles a worker's messages about exchanges. See `Replies.receive`. */
+  receiverOf(lane: Lane): (message: ExchangeMessage) => void {
+    const replies = this.#replies;
+    return (message) => replies.receive(lane, message);
   }
 
   /** Resolves when every admitted exchange is settled. */
@@ -301,14 +246,15 @@ export class Dispatcher {
     }
   }
 
-  #takeIn(exchange: Exchange, limitBytes: number): void {
-    const { bodyBufferBytes, bodyOverflow } = exchange.buffering;
-    const intake = new RequestIntake({
-      limitBytes,
-      bufferBytes: bodyBufferBytes,
-      budget: this.#options.bodyBudget,
-      overflow: bodyOverflow,
-      spool: this.#options.spool,
+  #begin(client: Client, options: ExchangeOptions): Exchange {
+    const exchange = new Exchange(client, options);
+    client.onAbort(() => this.#placement.abandon(exchange));
+    this.#settlement.begin();
+    return exchange;
+  }
+
+  #takeIn(exchange: Exchange, intake: RequestIntake): void {
+    intake.start(exchange.client, {
       onWhole: (body) => {
         // The intake holds its share of the budget until the exchange is settled.
         exchange.body = body;
@@ -329,8 +275,6 @@ export class Dispatcher {
         this.#placement.pump();
       },
     });
-    exchange.intake = intake;
-    intake.start(exchange.client);
   }
 
   #endGrace(graceMs: number): void {

@@ -44,25 +44,38 @@ export interface Trouble {
   alone: boolean;
 }
 
+/** A request whose route is known. */
+export interface ExchangeOptions {
+  route: RouteNumber;
+  params: Record<string, string> | null;
+  /** Absolute URL that the handler sees. */
+  url: string;
+  /** Counts from the dispatch; 0: no timeout. */
+  timeoutMs: number;
+  /** The setting that gave it, for the log. */
+  timeoutSetting: TimeoutSetting;
+  buffering: Buffering;
+  /** The exchange goes before all others. */
+  reserved: boolean;
+  /** Receives the body, once it is started; `null`: there is none. */
+  intake: RequestIntake | null;
+}
+
 /** One request on its way through the dispatcher. */
 export class Exchange {
   readonly id: ExchangeId;
   readonly client: Client;
   readonly route: RouteNumber;
   readonly params: Record<string, string> | null;
-  /** Absolute URL that the handler sees. */
   readonly url: string;
-  /** Counts from the dispatch; 0: no timeout. */
   readonly timeoutMs: number;
-  /** The setting that gave it, for the log. */
   readonly timeoutSetting: TimeoutSetting;
   readonly buffering: Buffering;
-  /** The exchange goes before all others, and is admitted where others are refused. */
   readonly reserved: boolean;
   /** The whole body, `BODY_FOLLOWS` for one that streams, or `null` for none. */
   body: Uint8Array | typeof BODY_FOLLOWS | null = null;
-  /** Receives the body until it is complete. */
-  intake: RequestIntake | null = null;
+  /** Receives the body until the exchange is settled. */
+  intake: RequestIntake | null;
   /** Carries the response's body until it is complete. */
   feed: ResponseFeed | null = null;
   state: ExchangeState = "receiving";
@@ -75,27 +88,16 @@ export class Exchange {
   /** Computed on demand, at the latest when the body is dropped. */
   fingerprint: Fingerprint | null = null;
 
-  constructor(
-    client: Client,
-    to: {
-      route: RouteNumber;
-      params: Record<string, string> | null;
-      url: string;
-      timeoutMs: number;
-      /** Default: `requestTimeout`. */
-      timeoutSetting?: TimeoutSetting;
-      buffering: Buffering;
-      reserved?: boolean;
-    },
-  ) {
+  constructor(client: Client, options: ExchangeOptions) {
     this.id = client.id;
     this.client = client;
-    this.route = to.route;
-    this.params = to.params;
-    this.url = to.url;
-    this.timeoutMs = to.timeoutMs;
-    this.timeoutSetting = to.timeoutSetting ?? "requestTimeout";
-    this.buffering = to.buffering;
-    this.reserved = to.reserved === true;
+    this.route = options.route;
+    this.params = options.params;
+    this.url = options.url;
+    this.timeoutMs = options.timeoutMs;
+    this.timeoutSetting = options.timeoutSetting;
+    this.buffering = options.buffering;
+    this.reserved = options.reserved;
+    this.intake = options.intake;
   }
 }

@@ -3,7 +3,7 @@ import type { Logger } from "../log/log.ts";
 /** The log gets one line per interval: overload lasts for a while and refuses thousands of requests. */
 const EVERY_MS = 10_000;
 
-export type OverloadSetting = "queueLimit" | "queueDelay" | "queueTimeout" | "maxRequests";
+export type OverloadSetting = "queueLimit" | "queueDelay" | "queueTimeout";
 
 /** Logs which settings refuse requests, and how many requests. */
 export class OverloadLog {

@@ -1,6 +1,7 @@
-import type { CertificateSwap, ServedCertificates } from "./uws/acceptor.ts";
+import type { ServedCertificates } from "./uws/acceptor.ts";
 import { Listener, type ListenerChanges, type ListenerOptions } from "./uws/listener.ts";
 import { type Place, probePort } from "./probe-port.ts";
+import type { Prepared } from "../lib/prepared.ts";
 import type { Uws } from "./uws/uws.ts";
 
 /** Where to listen. */
@@ -18,7 +19,8 @@ interface InheritedPort {
   port: number;
 }
 
-type SharedOptions = Omit<ListenerOptions, keyof Place | "isShared" | "certificates">;
+/** Options of all listeners. */
+export type ListenersOptions = Omit<ListenerOptions, keyof Place | "isShared">;
 
 /**
  * All places where a server listens: one for plain HTTP, one for TLS, or either. They open, change and end together.
@@ -49,11 +51,7 @@ export class Listeners {
    * @throws RuntimeError `ERR_LISTEN`, like `Listener.open`. The caller must close the listeners that were opened
    *   before.
    */
-  async open(
-    uws: Uws,
-    places: ListenPlaces,
-    options: SharedOptions & { certificates: ServedCertificates },
-  ): Promise<void> {
+  async open(uws: Uws, places: ListenPlaces, options: ListenersOptions): Promise<void> {
     for (const { scheme, ...place } of this.#toPlaces(places)) {
       const certificates = scheme === "https" ? options.certificates : null;
       if (scheme === "https" && certificates === null) continue;
@@ -67,21 +65,27 @@ export class Listeners {
   }
 
   /**
-   * Makes other certificates ready wherever there is TLS.
+   * Makes other certificates ready wherever there is TLS. New connections get them; open connections keep theirs.
    *
    * @throws RuntimeError `ERR_CERTIFICATE`, as `Listener.prepareCertificates`; none is ready then.
    */
-  prepareCertificates(certificates: NonNullable<ServedCertificates>): CertificateSwap[] {
-    const swaps: CertificateSwap[] = [];
+  async prepareCertificates(certificates: NonNullable<ServedCertificates>): Promise<Prepared> {
+    const prepared: Prepared[] = [];
+    const discard = async (): Promise<void> => {
+      await Promise.all(prepared.map((next) => next.discard()));
+    };
     try {
       for (const listener of this.#all) {
-        if (listener.secure) swaps.push(listener.prepareCertificates(certificates));
+        if (listener.secure) prepared.push(listener.prepareCertificates(certificates));
       }
     } catch (error) {
-      for (const swap of swaps) swap.discard();
+      await discard();
       throw error;
     }
-    return swaps;
+    const commit = (): void => {
+      for (const next of prepared) next.commit();
+    };
+    return { commit, discard };
   }
 
   /** Accept no more; connections that live end with their next response. */

@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import type {
-  ExchangeMessage,
   RouteNumber,
   RouteReport,
   WorkerId,
@@ -11,12 +10,13 @@ import type { Config } from "../config/config.ts";
 import type { WorkerInfo } from "../control/operations.ts";
 import { describeHang } from "../supervise/hang/describe-hang.ts";
 import type { BlockPool } from "../bodies/block-pool.ts";
-import type { ByteBudget } from "../bodies/byte-budget.ts";
+import type { Intakes } from "../bodies/intakes.ts";
 import type { Exchange } from "../dispatch/exchange.ts";
 import { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Lane } from "../dispatch/lane.ts";
 import { RuleBook } from "../dispatch/route-rules.ts";
 import type { Spool } from "../bodies/spool.ts";
+import type { Admission } from "../http/admission.ts";
 import { type RuntimeError, toError } from "../lib/errors.ts";
 import { toGenerationDir } from "../generation/generation-store.ts";
 import type { Manifest } from "../generation/manifest.ts";
@@ -38,11 +38,18 @@ import type { TurnClock } from "../lib/turn-clock.ts";
 /** How long before the end of the grace the primary aborts requests, so that handlers can clean up. */
 const SHUTDOWN_NOTICE_MS = 1_000;
 
+/** Names a route or a fallback of a generation. */
+export interface RouteScope {
+  kind: "route" | "fallback";
+  pattern: string;
+}
+
 /** The parts that all pools of a primary share. */
 export interface SharedParts {
   log: Logger;
   clock: TurnClock;
-  bodyBudget: ByteBudget;
+  admission: Admission;
+  intakes: Intakes;
   blocks: BlockPool;
   spool: Spool;
   counters: Counters;
@@ -112,8 +119,6 @@ export class HandlerPool {
       queueLimit: config.queueLimit,
       queueDelayMs: config.queueDelayMs,
       queueTimeoutMs: config.queueTimeoutMs,
-      maxRequests: config.maxRequests,
-      bodyBudget: options.bodyBudget,
       spool: options.spool,
       responseCreditBytes: config.responseBufferBytes,
       blocks: options.blocks,
@@ -142,9 +147,10 @@ export class HandlerPool {
       queueAgeMs: (nowMs) => this.dispatcher.queueAgeMs(nowMs),
       onReady: (worker, report) => {
         if (this.#reports.length === 0) this.#keepReport(report);
-        this.#lanes.set(worker.id, this.dispatcher.attach(worker.id, worker.channel));
+        const lane = this.dispatcher.attach(worker.id, worker.channel);
+        worker.onExchange = this.dispatcher.receiverOf(lane);
+        this.#lanes.set(worker.id, lane);
       },
-      onMessage: (worker, message) => this.#onMessage(worker.id, message),
       onRetire: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane)),
       onUnreachable: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane)),
       onLost: (worker, error, cause) => this.#onLost(worker.id, error, cause),
@@ -217,7 +223,7 @@ export class HandlerPool {
   }
 
   /** Returns the number by which the dispatcher and the workers call a route or fallback, in any generation. */
-  numberOf(scope: { kind: "route" | "fallback"; pattern: string }): RouteNumber {
+  numberOf(scope: RouteScope): RouteNumber {
     const { kind, pattern } = scope;
     const number = this.#numbers.get(kind === "route" ? pattern : toFallbackKey(pattern));
     if (number !== undefined) return number;
@@ -281,11 +287,6 @@ export class HandlerPool {
     this.#reports = routes;
     this.#warnings = warnings;
     this.#rules = new RuleBook(routes, this.#config);
-  }
-
-  #onMessage(workerId: WorkerId, message: ExchangeMessage): void {
-    const lane = this.#lanes.get(workerId);
-    if (lane !== undefined) this.dispatcher.receive(lane, message);
   }
 
   #loadOf(workerId: WorkerId): WorkerLoad {

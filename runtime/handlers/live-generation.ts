@@ -1,12 +1,10 @@
 import { setMaxListeners } from "node:events";
-import type { RouteNumber } from "../channel/messages.ts";
 import type { Config } from "../config/config.ts";
-import type { Client } from "../http/client.ts";
-import type { Dispatcher } from "../dispatch/dispatcher.ts";
-import { RuleBook, type RouteRules } from "../dispatch/route-rules.ts";
+import { RuleBook } from "../dispatch/route-rules.ts";
 import type { PoolChange } from "../control/operations.ts";
 import type { Manifest } from "../generation/manifest.ts";
-import { HandlerPool, type SharedParts } from "./handler-pool.ts";
+import { HandlerPool, type RouteScope, type SharedParts } from "./handler-pool.ts";
+import { RouteResponder } from "./route-responder.ts";
 import { findReasons, planPools, type PoolPlan } from "./pool-plan.ts";
 import { createMatcher, type Matcher } from "../route/match.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
@@ -21,16 +19,6 @@ export interface LiveGenerationOptions extends SharedParts {
   previous: LiveGeneration | null;
   /** Why all pools are replaced; `null`: only pools that differ are. */
   renewAll: string | null;
-}
-
-/** Where requests of a route go. */
-interface Place {
-  readonly pool: HandlerPool;
-  readonly dispatcher: Dispatcher;
-  /** The route's number in the pool. */
-  readonly route: RouteNumber;
-  /** The rules of the pool's routes, under the config of this generation. */
-  readonly rules: RuleBook;
 }
 
 /**
@@ -48,12 +36,21 @@ export class LiveGeneration {
   /** Counts of the requests that this generation admits. */
   counts = { requests: 0, errors: 0 };
   readonly #match: Matcher;
-  readonly #routes: readonly Place[];
-  readonly #fallbacks: readonly Place[];
+  readonly #routes: readonly RouteResponder[];
+  readonly #fallbacks: readonly RouteResponder[];
 
   private constructor(
     { manifest, config }: Pick<LiveGenerationOptions, "manifest" | "config">,
-    { pools, changes }: { pools: ReadonlyMap<string, HandlerPool>; changes: readonly PoolChange[] },
+    {
+      pools,
+      changes,
+      shared,
+    }: {
+      pools: ReadonlyMap<string, HandlerPool>;
+      changes: readonly PoolChange[];
+      /** `null`: there are no routes. */
+      shared: SharedParts | null;
+    },
   ) {
     this.manifest = manifest;
     this.config = config;
@@ -63,11 +60,22 @@ export class LiveGeneration {
     const books = new Map(
       [...pools].map(([name, { reports }]) => [name, new RuleBook(reports, config)]),
     );
+    const toResponder = (name: string, scope: RouteScope): RouteResponder => {
+      const pool = pools.get(name);
+      const rules = books.get(name);
+      if (pool === undefined || rules === undefined || shared === null) {
+        throw new TypeError(`no pool ${name} for ${scope.pattern}`);
+      }
+      const { admission, intakes } = shared;
+      const route = pool.numberOf(scope);
+      const onRequest = (): void => void this.counts.requests++;
+      return new RouteResponder({ pool, route, rules, admission, intakes, onRequest });
+    };
     this.#routes = manifest.routes.map(({ pattern, pool }) =>
-      this.#toPlace(pool, { kind: "route", pattern }, books),
+      toResponder(pool, { kind: "route", pattern }),
     );
     this.#fallbacks = manifest.fallbacks.map(({ pattern, pool }) =>
-      this.#toPlace(pool, { kind: "fallback", pattern }, books),
+      toResponder(pool, { kind: "fallback", pattern }),
     );
   }
 
@@ -108,14 +116,21 @@ export class LiveGeneration {
         changes.push({ name, change: "removed", reasons: why, workers: 0 });
       }
     }
-    return new LiveGeneration(options, { pools, changes });
+    return new LiveGeneration(options, { pools, changes, shared: options });
   }
 
   /** Returns a generation without routes that is not on disk, to serve until the first real one. */
   static empty(options: Pick<LiveGenerationOptions, "config">): LiveGeneration {
     const { handlersDir: sourceDir } = options.config;
     const manifest = { ...NO_HANDLERS, sourceDir };
-    return new LiveGeneration({ ...options, manifest }, { pools: new Map(), changes: [] });
+    return new LiveGeneration(
+      { ...options, manifest },
+      {
+        pools: new Map(),
+        changes: [],
+        shared: null,
+      },
+    );
   }
 
   get workerPids(): number[] {
@@ -129,8 +144,10 @@ export class LiveGeneration {
 
   /** Returns the methods that a route answers; `null`: any. */
   methodsOf(route: number): readonly string[] | null {
-    const place = this.#routes[route];
-    return place?.pool.reports[place.route]?.methods ?? null;
+    const pattern = this.manifest.routes[route]?.pattern;
+    const pool = this.#routes[route]?.pool;
+    if (pattern === undefined || pool === undefined) return null;
+    return pool.reports[pool.numberOf({ kind: "route", pattern })]?.methods ?? null;
   }
 
   /** Returns the routes for a person: methods (none: any), pattern, and the files that answer. */
@@ -149,46 +166,13 @@ export class LiveGeneration {
     return match !== null && "route" in match;
   }
 
-  /** Admits a request that a route or a fallback matches. Returns false if none does. */
-  admit(client: Client, target: ParsedTarget): boolean {
-    const match = this.#match(target.pathname);
-    if (match === null) return false;
-    const isRoute = "route" in match;
-    const place = isRoute ? this.#routes[match.route] : this.#fallbacks[match.fallback];
-    if (place === undefined) return false;
-    this.counts.requests++;
-    const { dispatcher, route } = place;
-    const rules = place.rules.rulesOf(route, client.head.method);
-    if (rules.transfer !== null) client.limitTransfers(rules.transfer);
-    const { bodyLimitBytes, timeoutMs, timeoutSetting, buffering, reserved } = rules;
-    dispatcher.admit(client, {
-      route,
-      params: isRoute ? match.params : null,
-      url: client.head.origin + target.pathname + target.search,
-      bodyLimitBytes,
-      timeoutMs,
-      timeoutSetting,
-      buffering,
-      reserved,
-    });
-    return true;
-  }
-
-  /** Returns the pool and the rules for a GET; `null`: no route or fallback matches. */
-  placeOf(target: ParsedTarget): {
-    pool: HandlerPool;
-    route: RouteNumber;
-    params: Record<string, string> | null;
-    rules: RouteRules;
-  } | null {
+  /** Returns the route, or else the fallback, for a target, and notes the route's parameters; `null`: there is none. */
+  find(target: ParsedTarget): RouteResponder | null {
     const match = this.#match(target.pathname);
     if (match === null) return null;
-    const isRoute = "route" in match;
-    const place = isRoute ? this.#routes[match.route] : this.#fallbacks[match.fallback];
-    if (place === undefined) return null;
-    const { pool, route } = place;
-    const rules = place.rules.rulesOf(route, "GET");
-    return { pool, route, params: isRoute ? match.params : null, rules };
+    if (!("route" in match)) return this.#fallbacks[match.fallback] ?? null;
+    target.params = match.params;
+    return this.#routes[match.route] ?? null;
   }
 
   /** Tells whether its pools are exactly those of these plans. */
@@ -206,19 +190,6 @@ export class LiveGeneration {
   async destroyNew(other: LiveGeneration | null): Promise<void> {
     const own = [...this.pools].filter(([name, pool]) => other?.pools.get(name) !== pool);
     await Promise.all(own.map(([, pool]) => pool.destroy()));
-  }
-
-  #toPlace(
-    name: string,
-    scope: { kind: "route" | "fallback"; pattern: string },
-    books: ReadonlyMap<string, RuleBook>,
-  ): Place {
-    const pool = this.pools.get(name);
-    const rules = books.get(name);
-    if (pool === undefined || rules === undefined) {
-      throw new TypeError(`no pool ${name} for ${scope.pattern}`);
-    }
-    return { pool, dispatcher: pool.dispatcher, route: pool.numberOf(scope), rules };
   }
 }
 

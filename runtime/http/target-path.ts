@@ -15,6 +15,8 @@ export interface ParsedTarget {
   search: string;
   /** The path to look up in the file system; `null` when no file can have it. */
   path: SafePath | null;
+  /** Parameters in the path of the route that was found for it; `null`: none. */
+  params: Record<string, string> | null;
 }
 
 /** A target that no URL can be made of: answered with 400. */
@@ -42,7 +44,7 @@ export function parseTarget(target: string): ParsedTarget | TargetRefusal {
   const search = query === -1 ? "" : target.slice(query);
   // No `%` means that decoding changes nothing, and ODD has excluded all else that a SafePath may not hold.
   const path = pathname.includes("%") ? toSafePath(pathname) : (pathname as SafePath);
-  return { ok: true, pathname, search, path };
+  return { ok: true, pathname, search, path, params: null };
 }
 
 /**
@@ -85,7 +87,13 @@ function parseOddTarget(target: string): ParsedTarget | TargetRefusal {
   // Appended to an origin, `//x` is a path; resolved against one, it would be a host.
   const { pathname, search } = new URL(`http://h${withoutFragment}`);
   const bareQuery = search === "" && withoutFragment.includes("?");
-  return { ok: true, pathname, search: bareQuery ? "?" : search, path: toSafePath(pathname) };
+  return {
+    ok: true,
+    pathname,
+    search: bareQuery ? "?" : search,
+    path: toSafePath(pathname),
+    params: null,
+  };
 }
 
 function decode(pathname: string): string | null {

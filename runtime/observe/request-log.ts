@@ -10,7 +10,7 @@ import { type AccessFacts, type AccessRules, toAccessEntry } from "../log/access
 import type { AccessLog } from "../log/access-log.ts";
 import { createClientFields, NO_CLIENT_FIELDS } from "../log/client-fields.ts";
 import { Counters } from "./counters.ts";
-import { RefusedConnections } from "./refused-connections.ts";
+import { RefusalLog } from "./refusal-log.ts";
 import { type RecentRequest, RecentRequests } from "./recent-requests.ts";
 import { ServedCounts } from "./served-counts.ts";
 
@@ -30,7 +30,8 @@ export class RequestLog {
   /** Prefix of request ids. The exchange's id follows, in base 36. Two primaries never have the same prefix. */
   readonly requestIdPrefix: string = `${randomBytes(5).toString("hex")}-`;
   readonly #log: Logger;
-  readonly #refusedConnections: RefusedConnections;
+  readonly #refusedConnections: RefusalLog;
+  readonly #refusedRequests: RefusalLog;
   readonly #createAccessLog: RequestLogOptions["createAccessLog"];
   #accessLog: AccessLog | null = null;
   /** Where the access log is open. */
@@ -44,7 +45,14 @@ export class RequestLog {
 
   constructor({ log, createAccessLog }: RequestLogOptions) {
     this.#log = log;
-    this.#refusedConnections = new RefusedConnections(log);
+    this.#refusedConnections = new RefusalLog(log, {
+      setting: "maxConnections",
+      message: "connections refused: too many are open",
+    });
+    this.#refusedRequests = new RefusalLog(log, {
+      setting: "maxRequests",
+      message: "overloaded: requests refused",
+    });
     this.#createAccessLog = createAccessLog;
   }
 
@@ -110,6 +118,11 @@ export class RequestLog {
   /** Records a connection that was refused. */
   connectionRefused(maxConnections: number): void {
     this.#refusedConnections.note(maxConnections);
+  }
+
+  /** Records a request that was refused because too many are admitted. Its responder has counted it. */
+  requestRefused(maxRequests: number): void {
+    this.#refusedRequests.note(maxRequests);
   }
 
   /** Records a request that a setting refused. Its listener has counted it. */

@@ -1,6 +1,7 @@
 import type { ExchangeId } from "../channel/messages.ts";
 import type { LiveGeneration } from "../handlers/live-generation.ts";
 import type { HandlerPool } from "../handlers/handler-pool.ts";
+import type { RouteResponder } from "../handlers/route-responder.ts";
 import type { Logger } from "../log/log.ts";
 import { parseTarget } from "../http/target-path.ts";
 import { InternalClient } from "./internal-client.ts";
@@ -31,30 +32,29 @@ export async function proveGeneration(
   { isNew, recent, nextId, log, signal }: ProveOptions,
 ): Promise<void> {
   const { warmup, bootTimeoutMs } = generation.config;
-  const findPlace = (target: string) => {
+  const findRoute = (target: string) => {
     const parsed = parseTarget(target);
-    const place = parsed.ok ? generation.placeOf(parsed) : null;
-    if (!parsed.ok || place === null) return null;
-    // A handler may have no timeout, but this request needs one.
-    const timeoutMs = Math.min(place.rules.timeoutMs || bootTimeoutMs, bootTimeoutMs);
-    const { buffering } = place.rules;
-    return { ...place, path: parsed.pathname + parsed.search, timeoutMs, buffering };
+    const responder = parsed.ok ? generation.find(parsed) : null;
+    return parsed.ok && responder !== null ? { parsed, responder } : null;
+  };
+  // A handler may have no timeout, but this request needs one.
+  const timeoutOf = (responder: RouteResponder): number => {
+    const { timeoutMs } = responder.rulesOf("GET");
+    return Math.min(timeoutMs || bootTimeoutMs, bootTimeoutMs);
   };
 
   await warmUp({
     paths: warmup,
     stepsFor(target) {
-      const place = findPlace(target);
-      if (place === null) log.warn({ path: target }, "no handler answers this path of the warm-up");
-      if (place === null || !isNew(place.pool)) return [];
-      const { pool, route, params, path, timeoutMs, buffering } = place;
-      return pool.lanes.map((lane): WarmUpStep => ({
+      const route = findRoute(target);
+      if (route === null) log.warn({ path: target }, "no handler answers this path of the warm-up");
+      if (route === null || !isNew(route.responder.pool)) return [];
+      const { parsed, responder } = route;
+      const timeoutMs = timeoutOf(responder);
+      return responder.pool.lanes.map((lane): WarmUpStep => ({
         workerId: lane.workerId,
         path: target,
-        send(client) {
-          const url = client.head.origin + path;
-          pool.dispatcher.admitTo(lane, client, { route, params, url, timeoutMs, buffering });
-        },
+        send: (client) => responder.answerInternal(client, parsed, { timeoutMs, lane }),
       }));
     },
     createClient: (target) =>
@@ -69,20 +69,17 @@ export async function proveGeneration(
 
   const warnings = await probe({
     requests: recent.filter(({ target }) => {
-      const place = findPlace(target);
-      return place !== null && isNew(place.pool);
+      const route = findRoute(target);
+      return route !== null && isNew(route.responder.pool);
     }),
     createClient: ({ target, origin }) =>
       new InternalClient({ id: nextId(), target, origin, userAgent: "Edgicorn (reload probe)" }),
     send(client) {
-      const place = findPlace(client.head.target);
-      if (place === null) throw new TypeError("the route was found a moment ago");
-      const { pool, route, params, path, timeoutMs, buffering } = place;
-      const url = client.head.origin + path;
-      // Reserved, so that no limit of a busy server refuses it. A refusal would look like a failure of the handlers.
-      const reserved = true;
-      const to = { route, params, url, bodyLimitBytes: 0, timeoutMs, buffering, reserved };
-      pool.dispatcher.admit(client, to);
+      const route = findRoute(client.head.target);
+      if (route === null) throw new TypeError("the route was found a moment ago");
+      const { parsed, responder } = route;
+      // A refusal by a limit of a busy server would look like a failure of the handlers.
+      responder.answerInternal(client, parsed, { timeoutMs: timeoutOf(responder), lane: null });
     },
     signal,
   });

@@ -410,7 +410,7 @@ function toBannerInfo(
     routes: generation.describeRoutes(),
     handlersDir: display(config.handlersDir),
     publicFiles:
-      files === null || config.publicDir === null
+      files.stats === null || config.publicDir === null
         ? null
         : { dir: display(config.publicDir), count: files.stats.files },
     variables: describeEnvFiles(config, process.cwd()),

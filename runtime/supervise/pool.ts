@@ -1,10 +1,4 @@
-import type {
-  BootFailure,
-  ExchangeMessage,
-  WorkerId,
-  WorkerReport,
-  WorkerSettings,
-} from "../channel/messages.ts";
+import type { BootFailure, WorkerId, WorkerReport, WorkerSettings } from "../channel/messages.ts";
 import { assertNever, RuntimeError } from "../lib/errors.ts";
 import type { Logger } from "../log/log.ts";
 import { decideScale, UNDECIDED } from "./autoscale.ts";
@@ -53,8 +47,8 @@ export interface PoolOptions {
   loadOf: (worker: WorkerProcess) => WorkerLoad;
   /** Returns how long the oldest queued exchange has waited. */
   queueAgeMs: (nowMs: number) => number;
+  /** The worker serves: the callee sets its `onExchange`. */
   onReady: (worker: WorkerProcess, report: WorkerReport) => void;
-  onMessage: (worker: WorkerProcess, message: ExchangeMessage) => void;
   /** The worker serves and is about to drain: it must get nothing new. */
   onRetire: (worker: WorkerProcess) => void;
   onUnreachable: (worker: WorkerProcess) => void;
@@ -288,7 +282,6 @@ export class Pool {
         heapLimitBytes: limitBytes === 0 ? null : toMemoryBounds(limitBytes).heapBytes,
         onReady: (ready, report) => this.#onReady(ready, report),
         onBootFailed: (failed, failure) => this.#onBootFailed(failed, failure),
-        onMessage: this.#options.onMessage,
         onPong: (alive, number) => {
           this.#options.oomKills.look(performance.now());
           this.#heartbeat.onPong(alive, number);

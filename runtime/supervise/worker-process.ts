@@ -63,9 +63,9 @@ export interface WorkerProcessOptions {
   bootTimeoutMs: number;
   /** The largest heap of its objects; `null`: Node's default. */
   heapLimitBytes: number | null;
+  /** Its owner sets `worker.onExchange` in this call. */
   onReady: (worker: WorkerProcess, report: WorkerReport) => void;
   onBootFailed: (worker: WorkerProcess, failure: BootFailure) => void;
-  onMessage: (worker: WorkerProcess, message: ExchangeMessage) => void;
   onPong: (worker: WorkerProcess, number: PingNumber) => void;
   /** The worker gets no more messages. Its last ones may still be read, and the cause is not known yet. Called once. */
   onUnreachable: (worker: WorkerProcess) => void;
@@ -90,6 +90,10 @@ export class WorkerProcess {
   readonly channel: Channel<ToPrimary, ToWorker>;
   /** Settles with the exit, and never rejects. */
   readonly exited: Promise<WorkerExit>;
+  /** Receives its messages about exchanges, from the moment when it is ready. */
+  onExchange: (message: ExchangeMessage) => void = () => {
+    throw new RuntimeError("ERR_PROTOCOL", "Cannot take an answer: the worker is not ready");
+  };
   readonly #worker: Worker;
   readonly #options: WorkerProcessOptions;
   #state: WorkerState;
@@ -235,7 +239,7 @@ export class WorkerProcess {
       case Kind.requestCredit:
       case Kind.settled:
       case Kind.probed:
-        this.#options.onMessage(this, message);
+        this.onExchange(message);
         return;
       case Kind.pong:
         this.#vitals = message[2];

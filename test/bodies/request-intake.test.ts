@@ -26,10 +26,8 @@ class Passage {
     budget?: ByteBudget;
   }) {
     this.client = new FakeClient(1, { bodyBytes: options.announced ?? null });
-    this.intake = new RequestIntake({
-      overflow: "stream",
-      spool: NO_SPOOL,
-      ...options,
+    this.intake = new RequestIntake({ overflow: "stream", spool: NO_SPOOL, ...options });
+    this.intake.start(this.client, {
       onWhole: (body) => {
         this.events.push("whole");
         this.whole = body;
@@ -37,7 +35,6 @@ class Passage {
       onOverflow: () => this.events.push("overflow"),
       onRefused: (code) => this.events.push(code),
     });
-    this.intake.start(this.client);
   }
 
   feed(): void {

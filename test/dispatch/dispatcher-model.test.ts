@@ -14,11 +14,11 @@ import {
 import { parseToPrimary } from "../../runtime/channel/parse.ts";
 import { BlockPool } from "../../runtime/bodies/block-pool.ts";
 import { MOST_LOSSES } from "../../runtime/recovery/replay-policy.ts";
-import { ByteBudget } from "../../runtime/bodies/byte-budget.ts";
 import { Dispatcher } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
 import { Counters } from "../../runtime/observe/counters.ts";
 import { TurnClock } from "../../runtime/lib/turn-clock.ts";
+import { admit } from "./admit.ts";
 import { FakeClient, type Outcome } from "./fake-client.ts";
 import { NO_SPOOL } from "./spooling.ts";
 
@@ -85,7 +85,6 @@ class Pair {
     this.dispatcher = new Dispatcher({
       log: pino({ level: "silent" }),
       clock: clock.turns,
-      bodyBudget: new ByteBudget(2 ** 28),
       blocks: new BlockPool(),
       spool: NO_SPOOL,
       responseCreditBytes: CREDIT_BYTES,
@@ -94,7 +93,6 @@ class Pair {
       queueTimeoutMs: QUEUE_TIMEOUT_MS,
       // `queue-policy.test.ts` tests expected waits. Here the limits are counts.
       queueDelayMs: 0,
-      maxRequests: null,
       counters: this.counters,
       // `isolation-model.test.ts` tests suspects.
       quarantineMs: 0,
@@ -139,7 +137,7 @@ class Pair {
     if (!hasBody) this.#place(exchange);
     const url = `http://localhost/${client.id}`;
     const limits = { bodyLimitBytes: LIMIT_BYTES, timeoutMs: TIMEOUT_MS, buffering: BUFFERING };
-    this.dispatcher.admit(client, { route: 0, params: null, url, ...limits });
+    admit(this.dispatcher, client, { route: 0, params: null, url, ...limits });
   }
 
   /** A whole body arrives, up to the buffer or over the limit. */
@@ -169,7 +167,7 @@ class Pair {
       this.#pump();
     }
     const { id } = exchange.client;
-    this.dispatcher.receive(worker.lane, [Kind.response, id, 200, "", "", String(worker.id)]);
+    this.dispatcher.receiverOf(worker.lane)([Kind.response, id, 200, "", "", String(worker.id)]);
   }
 
   beginAnswer(worker: ModelWorker, exchange: ModelExchange): void {
@@ -177,9 +175,9 @@ class Pair {
     exchange.outcome = `open by ${worker.id}`;
     const { id } = exchange.client;
     const head = [Kind.response, id, 200, String(worker.id), "", BODY_FOLLOWS] as const;
-    this.dispatcher.receive(worker.lane, head);
+    this.dispatcher.receiverOf(worker.lane)(head);
     if (hasBegun(exchange)) {
-      this.dispatcher.receive(worker.lane, [Kind.responseChunk, id, Buffer.alloc(1)]);
+      this.dispatcher.receiverOf(worker.lane)([Kind.responseChunk, id, Buffer.alloc(1)]);
     }
   }
 
@@ -191,10 +189,10 @@ class Pair {
     const { id } = exchange.client;
     // More than the credit in all, but never at once: bytes that the client takes are granted again.
     for (let count = 0; count < 5; count++) {
-      this.dispatcher.receive(worker.lane, [Kind.responseChunk, id, Buffer.alloc(5)]);
+      this.dispatcher.receiverOf(worker.lane)([Kind.responseChunk, id, Buffer.alloc(5)]);
     }
     const kind = how === "complete" ? Kind.responseEnd : Kind.responseAbort;
-    this.dispatcher.receive(worker.lane, [kind, id]);
+    this.dispatcher.receiverOf(worker.lane)([kind, id]);
   }
 
   leave(exchange: ModelExchange): void {
@@ -210,7 +208,7 @@ class Pair {
   acknowledge(worker: ModelWorker, exchange: ModelExchange): void {
     worker.owed.delete(exchange);
     this.#pump();
-    this.dispatcher.receive(worker.lane, [Kind.settled, exchange.client.id]);
+    this.dispatcher.receiverOf(worker.lane)([Kind.settled, exchange.client.id]);
   }
 
   attach(): void {

@@ -13,13 +13,13 @@ import {
 } from "../../runtime/channel/messages.ts";
 import { parseToPrimary } from "../../runtime/channel/parse.ts";
 import { BlockPool } from "../../runtime/bodies/block-pool.ts";
-import { ByteBudget } from "../../runtime/bodies/byte-budget.ts";
 import { Dispatcher } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
 import type { Spool } from "../../runtime/bodies/spool.ts";
 import { SpoolFile } from "../../runtime/bodies/spool-file.ts";
 import { Counters } from "../../runtime/observe/counters.ts";
 import { TurnClock } from "../../runtime/lib/turn-clock.ts";
+import { admit } from "./admit.ts";
 import { FakeClient } from "./fake-client.ts";
 import { createSpool, untilTurn } from "./spooling.ts";
 
@@ -49,14 +49,12 @@ function create(t: TestContext): {
     log,
     clock: new TurnClock(),
     spool,
-    bodyBudget: new ByteBudget(2 ** 20),
     blocks: new BlockPool(),
     responseCreditBytes: 2 * CHUNK_BYTES,
     workerConcurrency: 1,
     queueLimit: 10,
     queueTimeoutMs: 60_000,
     queueDelayMs: 0,
-    maxRequests: null,
     counters: new Counters(),
     quarantineMs: 0,
     routes: { mayReplay: () => null, describe: ({ route }) => ({ route }) },
@@ -85,16 +83,16 @@ describe("Dispatcher with a spool", { timeout: 20_000 }, () => {
   it("sends a request to a worker once its body is on disk, and others meanwhile", async (t) => {
     const { dispatcher, lane, sent, spool } = create(t);
     const [upload, quick] = [new FakeClient(1, { bodyBytes: BODY.length }), new FakeClient(2)];
-    dispatcher.admit(upload, TO);
+    admit(dispatcher, upload, TO, spool);
     upload.sendChunk(BODY.subarray(1));
-    dispatcher.admit(quick, TO);
+    admit(dispatcher, quick, TO, spool);
     assert.deepEqual([sent.length, sent[0]?.[1]], [1, 2]);
-    dispatcher.receive(lane, [Kind.response, quick.id, 200, "", "", null]);
+    dispatcher.receiverOf(lane)([Kind.response, quick.id, 200, "", "", null]);
     upload.sendBody(BODY.subarray(0, 1));
     await untilTurn(() => sent.length > 1);
     assert.deepEqual([sent[1]?.[0], sent[1]?.at(-1)], [Kind.request, BODY_FOLLOWS]);
     await untilTurn(() => sent.length > 2);
-    dispatcher.receive(lane, [Kind.response, upload.id, 200, "", "", null]);
+    dispatcher.receiverOf(lane)([Kind.response, upload.id, 200, "", "", null]);
     await untilTurn(() => spool.usage.files === 0);
     assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 0 });
   });
@@ -103,7 +101,7 @@ describe("Dispatcher with a spool", { timeout: 20_000 }, () => {
     const { dispatcher, sent, spool, logged } = create(t);
     t.mock.method(SpoolFile.prototype, "read", () => Promise.reject(new Error("EIO")));
     const upload = new FakeClient(1, { bodyBytes: BODY.length });
-    dispatcher.admit(upload, TO);
+    admit(dispatcher, upload, TO, spool);
     upload.sendBody(BODY);
     await dispatcher.idle();
     assert.deepEqual(upload.outcomes, [
@@ -117,31 +115,31 @@ describe("Dispatcher with a spool", { timeout: 20_000 }, () => {
   it("sends a body again from its first byte when its worker is lost half-way", async (t) => {
     const { dispatcher, lane, sent, spool } = create(t);
     const upload = new FakeClient(1, { bodyBytes: BODY.length, method: "PUT" });
-    dispatcher.admit(upload, TO);
+    admit(dispatcher, upload, TO, spool);
     upload.sendBody(BODY);
     await untilTurn(() => sent.length > 2);
     const loss = { code: "ERR_WORKER_EXITED", ownDoing: false } as const;
     assert.deepEqual(dispatcher.detach(lane, loss), { failed: 0, replayed: 1, firstFailed: null });
     const next = attach(t, dispatcher, 2);
     assert.deepEqual(next.sent[0], sent[0]);
-    dispatcher.receive(next.lane, [Kind.requestCredit, upload.id, BODY.length]);
+    dispatcher.receiverOf(next.lane)([Kind.requestCredit, upload.id, BODY.length]);
     await untilTurn(() => next.sent.at(-1)?.[0] === Kind.requestEnd);
     const chunks = next.sent.flatMap((each) => (each[0] === Kind.requestChunk ? [each[2]] : []));
     assert.ok(Buffer.concat(chunks).equals(BODY));
-    dispatcher.receive(next.lane, [Kind.response, upload.id, 200, "", "", null]);
+    dispatcher.receiverOf(next.lane)([Kind.response, upload.id, 200, "", "", null]);
     await untilTurn(() => spool.usage.files === 0);
   });
 
   it("keeps no request on disk once its response streams", async (t) => {
     const { dispatcher, lane, sent, spool } = create(t);
     const upload = new FakeClient(1, { bodyBytes: BODY.length });
-    dispatcher.admit(upload, TO);
+    admit(dispatcher, upload, TO, spool);
     upload.sendBody(BODY);
     await untilTurn(() => sent.length > 2);
-    dispatcher.receive(lane, [Kind.requestCredit, upload.id, BODY.length]);
+    dispatcher.receiverOf(lane)([Kind.requestCredit, upload.id, BODY.length]);
     await untilTurn(() => sent.at(-1)?.[0] === Kind.requestEnd);
     assert.equal(spool.usage.files, 1);
-    dispatcher.receive(lane, [Kind.response, upload.id, 200, "", "", BODY_FOLLOWS]);
+    dispatcher.receiverOf(lane)([Kind.response, upload.id, 200, "", "", BODY_FOLLOWS]);
     await untilTurn(() => spool.usage.files === 0);
     assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 1 });
   });
@@ -149,16 +147,16 @@ describe("Dispatcher with a spool", { timeout: 20_000 }, () => {
   it("frees the worker while the client still reads the response from disk", async (t) => {
     const { dispatcher, lane, sent, spool } = create(t);
     const client = new FakeClient(1);
-    dispatcher.admit(client, TO);
-    dispatcher.receive(lane, [Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
+    admit(dispatcher, client, TO, spool);
+    dispatcher.receiverOf(lane)([Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
     client.streamed.stall();
     for (let number = 0; number < 10; number++) {
       const credits = (): number => sent.filter(([kind]) => kind === Kind.responseCredit).length;
       if (number >= 2) await untilTurn(() => credits() >= number - 1);
       const chunk = Buffer.alloc(CHUNK_BYTES, number);
-      dispatcher.receive(lane, [Kind.responseChunk, client.id, chunk]);
+      dispatcher.receiverOf(lane)([Kind.responseChunk, client.id, chunk]);
     }
-    dispatcher.receive(lane, [Kind.responseEnd, client.id]);
+    dispatcher.receiverOf(lane)([Kind.responseEnd, client.id]);
     await dispatcher.idle();
     dispatcher.detach(lane, { code: "ERR_WORKER_EXITED", ownDoing: false });
     assert.equal(client.streamed.end, "open");

@@ -16,13 +16,13 @@ import {
 } from "../../runtime/channel/messages.ts";
 import { parseToPrimary, parseToWorker } from "../../runtime/channel/parse.ts";
 import { BlockPool } from "../../runtime/bodies/block-pool.ts";
-import { ByteBudget } from "../../runtime/bodies/byte-budget.ts";
 import { Dispatcher, type DispatcherOptions } from "../../runtime/dispatch/dispatcher.ts";
 import type { Exchange } from "../../runtime/dispatch/exchange.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
 import { Counters } from "../../runtime/observe/counters.ts";
 import { TurnClock } from "../../runtime/lib/turn-clock.ts";
 import { openSocketPair } from "../helpers/socket-pair.ts";
+import { admit } from "./admit.ts";
 import { FakeClient } from "./fake-client.ts";
 import { NO_SPOOL } from "./spooling.ts";
 
@@ -31,8 +31,6 @@ const LIMITS = {
   queueLimit: 3,
   queueTimeoutMs: 1_000,
   queueDelayMs: 0,
-  maxRequests: null,
-  bodyBudget: new ByteBudget(2 ** 28),
   blocks: new BlockPool(),
   spool: NO_SPOOL,
   responseCreditBytes: 1_000,
@@ -77,7 +75,7 @@ class FakeWorker {
       parse: parseToPrimary,
       onMessage: (message) => {
         // The workers of this file send nothing else.
-        dispatcher.receive(worker.lane, message as ExchangeMessage);
+        dispatcher.receiverOf(worker.lane)(message as ExchangeMessage);
       },
       onClose: () => {
         dispatcher.detach(worker.lane, KILLED);
@@ -144,8 +142,8 @@ function createDispatcher(t: TestContext, options: Partial<DispatcherOptions> = 
   return dispatcher;
 }
 
-function admit(dispatcher: Dispatcher, clients: readonly FakeClient[]): void {
-  for (const client of clients) dispatcher.admit(client, TO);
+function admitAll(dispatcher: Dispatcher, clients: readonly FakeClient[]): void {
+  for (const client of clients) admit(dispatcher, client, TO);
 }
 
 function createClients(count: number, method = "GET"): FakeClient[] {
@@ -184,7 +182,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const client = new FakeClient(41, { method: "POST", bodyBytes: null });
     const params = { id: "x" };
     const url = "http://localhost/41?q";
-    dispatcher.admit(client, { ...TO, route: -2, params, url, bodyLimitBytes: 9 });
+    admit(dispatcher, client, { ...TO, route: -2, params, url, bodyLimitBytes: 9 });
     assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 0 });
     client.sendBody(Buffer.from([1, 2, 3]));
     assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 1 });
@@ -217,7 +215,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
       await FakeWorker.attach(t, dispatcher, 2),
     ];
     const clients = createClients(9);
-    admit(dispatcher, clients);
+    admitAll(dispatcher, clients);
     assert.deepEqual(
       clients.map(({ workerId }) => workerId),
       [1, 2, 1, 2, null, null, null, null, null],
@@ -258,7 +256,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
   it("holds exchanges until a worker is ready, and dispatches them in order", async (t) => {
     const dispatcher = createDispatcher(t, { workerConcurrency: 10 });
     const clients = createClients(3);
-    admit(dispatcher, clients);
+    admitAll(dispatcher, clients);
     assert.deepEqual(dispatcher.load, { queued: 3, inFlight: 0 });
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const messages = await worker.until(3);
@@ -273,7 +271,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const lost = await FakeWorker.attach(t, dispatcher, 1);
     const kept = await FakeWorker.attach(t, dispatcher, 2);
     const clients = createClients(6, "POST");
-    admit(dispatcher, clients);
+    admitAll(dispatcher, clients);
     const { failed, replayed, firstFailed } = dispatcher.detach(lost.lane, KILLED);
     assert.deepEqual([failed, replayed, firstFailed?.id], [2, 0, clients[0]?.id]);
     assert.deepEqual(dispatcher.detach(lost.lane, KILLED), {
@@ -303,9 +301,9 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const [first, second] = createClients(2) as [FakeClient, FakeClient];
-    dispatcher.admit(first, TO);
+    admit(dispatcher, first, TO);
     dispatcher.retire(worker.lane);
-    dispatcher.admit(second, TO);
+    admit(dispatcher, second, TO);
     assert.deepEqual(dispatcher.load, { queued: 1, inFlight: 1 });
     await worker.until(1);
     worker.answer(first);
@@ -322,7 +320,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t, { workerConcurrency: 1 });
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const [leaver, waiting] = createClients(2) as [FakeClient, FakeClient];
-    admit(dispatcher, [leaver, waiting]);
+    admitAll(dispatcher, [leaver, waiting]);
     leaver.leave();
     const [, abort, request] = await worker.until(3);
     assert.deepEqual(abort, [Kind.abort, 1, "client-left"]);
@@ -344,15 +342,15 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
       FakeClient,
     ];
     const [waiting, late, served, full, later] = clients;
-    admit(dispatcher, [waiting]);
+    admitAll(dispatcher, [waiting]);
     dispatcher.markDown(true);
-    admit(dispatcher, [late]);
+    admitAll(dispatcher, [late]);
     assert.deepEqual(kindsOf([waiting, late]), ["503", "503"]);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
-    admit(dispatcher, [served, full]);
+    admitAll(dispatcher, [served, full]);
     assert.deepEqual(kindsOf([served, full]), ["", "503"]);
     dispatcher.markDown(false);
-    admit(dispatcher, [later]);
+    admitAll(dispatcher, [later]);
     assert.deepEqual(dispatcher.load, { queued: 1, inFlight: 1 });
     const idle = dispatcher.idle();
     worker.answer(served);
@@ -368,9 +366,9 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t);
     assert.equal(dispatcher.queueAgeMs(performance.now()), 0);
     const [first, second] = createClients(2) as [FakeClient, FakeClient];
-    admit(dispatcher, [first]);
+    admitAll(dispatcher, [first]);
     time.tick(300);
-    admit(dispatcher, [second]);
+    admitAll(dispatcher, [second]);
     time.tick(100);
     assert.equal(dispatcher.queueAgeMs(performance.now()), 400);
     first.leave();
@@ -381,7 +379,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t, { workerConcurrency: 1 });
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const [first, leaver, last] = createClients(3) as [FakeClient, FakeClient, FakeClient];
-    admit(dispatcher, [first, leaver, last]);
+    admitAll(dispatcher, [first, leaver, last]);
     leaver.leave();
     assert.deepEqual(dispatcher.load, { queued: 1, inFlight: 1 });
     worker.answer(first);
@@ -401,7 +399,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const announced = new FakeClient(1, { bodyBytes: 51 });
     const chunked = new FakeClient(2, { bodyBytes: null });
     for (const client of [announced, chunked]) {
-      dispatcher.admit(client, { ...TO, bodyLimitBytes: 50 });
+      admit(dispatcher, client, { ...TO, bodyLimitBytes: 50 });
     }
     assert.deepEqual(kindsOf([announced, chunked]), ["413", ""]);
     chunked.sendChunk(Buffer.alloc(50));
@@ -417,7 +415,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const client = new FakeClient(1, { bodyBytes: null });
-    dispatcher.admit(client, { ...TO, bodyLimitBytes: 200 });
+    admit(dispatcher, client, { ...TO, bodyLimitBytes: 200 });
     client.sendChunk(Buffer.alloc(200));
     client.sendChunk(Buffer.alloc(1));
     assert.deepEqual(kindsOf([client]), ["413"]);
@@ -434,7 +432,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const client = new FakeClient(1, { bodyBytes: null, method: "POST" });
-    dispatcher.admit(client, TO);
+    admit(dispatcher, client, TO);
     client.sendChunk(Buffer.alloc(100, "a"));
     assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 0 });
     client.sendChunk(Buffer.alloc(1, "b"));
@@ -462,9 +460,9 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const time = mockTime(t);
     const dispatcher = createDispatcher(t);
     const [first, second] = createClients(2) as [FakeClient, FakeClient];
-    dispatcher.admit(first, TO);
+    admit(dispatcher, first, TO);
     time.tick(500);
-    dispatcher.admit(second, TO);
+    admit(dispatcher, second, TO);
     time.tick(500);
     assert.deepEqual(kindsOf([first, second]), ["", ""]);
     time.tick(250);
@@ -479,8 +477,8 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const [patient, other] = createClients(2) as [FakeClient, FakeClient];
-    dispatcher.admit(patient, { ...TO, timeoutMs: 0 });
-    dispatcher.admit(other, TO);
+    admit(dispatcher, patient, { ...TO, timeoutMs: 0 });
+    admit(dispatcher, other, TO);
     time.tick(3_600_000);
     assert.deepEqual(kindsOf([patient, other]), ["", "504"]);
     await worker.until(3);
@@ -495,7 +493,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t, { workerConcurrency: 1, queueTimeoutMs: 60_000 });
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const [slow, waiting] = createClients(2) as [FakeClient, FakeClient];
-    admit(dispatcher, [slow, waiting]);
+    admitAll(dispatcher, [slow, waiting]);
     time.tick(5_000);
     assert.deepEqual(kindsOf([slow, waiting]), ["", ""]);
     time.tick(250);
@@ -516,14 +514,21 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const client = new FakeClient(1);
-    dispatcher.admit(client, TO);
-    dispatcher.receive(worker.lane, [Kind.response, client.id, 201, "Made", "a\nb", BODY_FOLLOWS]);
+    admit(dispatcher, client, TO);
+    dispatcher.receiverOf(worker.lane)([
+      Kind.response,
+      client.id,
+      201,
+      "Made",
+      "a\nb",
+      BODY_FOLLOWS,
+    ]);
     client.streamed.stall();
     assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 1 });
-    dispatcher.receive(worker.lane, [Kind.responseChunk, client.id, Buffer.from("one ")]);
-    dispatcher.receive(worker.lane, [Kind.responseChunk, client.id, Buffer.from("two")]);
+    dispatcher.receiverOf(worker.lane)([Kind.responseChunk, client.id, Buffer.from("one ")]);
+    dispatcher.receiverOf(worker.lane)([Kind.responseChunk, client.id, Buffer.from("two")]);
     const idle = dispatcher.idle();
-    dispatcher.receive(worker.lane, [Kind.responseEnd, client.id]);
+    dispatcher.receiverOf(worker.lane)([Kind.responseEnd, client.id]);
     // The client has taken nothing, but the worker is free.
     await idle;
     assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 0 });
@@ -538,11 +543,11 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const client = new FakeClient(1);
-    dispatcher.admit(client, TO);
+    admit(dispatcher, client, TO);
     await worker.until(1);
-    dispatcher.receive(worker.lane, [Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
+    dispatcher.receiverOf(worker.lane)([Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
     client.streamed.stall();
-    dispatcher.receive(worker.lane, [Kind.responseChunk, client.id, Buffer.alloc(1_000)]);
+    dispatcher.receiverOf(worker.lane)([Kind.responseChunk, client.id, Buffer.alloc(1_000)]);
     client.streamed.read(499);
     client.streamed.read(1);
     const [, credit] = await worker.until(2);
@@ -555,7 +560,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
 
   it("breaks a stream off when it or its worker fails, and never ends it normally", async (t) => {
     const fail: Record<string, (dispatcher: Dispatcher, lane: Lane, id: ExchangeId) => void> = {
-      handler: (dispatcher, lane, id) => dispatcher.receive(lane, [Kind.responseAbort, id]),
+      handler: (dispatcher, lane, id) => dispatcher.receiverOf(lane)([Kind.responseAbort, id]),
       worker: (dispatcher, lane) => void dispatcher.detach(lane, KILLED),
       server: (dispatcher) => dispatcher.close("ERR_DRAINING"),
     };
@@ -563,9 +568,9 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
       const dispatcher = createDispatcher(t);
       const { lane } = await FakeWorker.attach(t, dispatcher, 1);
       const client = new FakeClient(1);
-      dispatcher.admit(client, TO);
-      dispatcher.receive(lane, [Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
-      dispatcher.receive(lane, [Kind.responseChunk, client.id, Buffer.from("half")]);
+      admit(dispatcher, client, TO);
+      dispatcher.receiverOf(lane)([Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
+      dispatcher.receiverOf(lane)([Kind.responseChunk, client.id, Buffer.from("half")]);
       how(dispatcher, lane, client.id);
       assert.equal(client.streamed.end, "broken", failing);
       assert.deepEqual(kindsOf([client]), ["streamed"], failing);
@@ -578,12 +583,12 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t);
     const { lane } = await FakeWorker.attach(t, dispatcher, 1);
     const client = new FakeClient(1);
-    dispatcher.admit(client, TO);
-    dispatcher.receive(lane, [Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
-    dispatcher.receive(lane, [Kind.responseChunk, client.id, Buffer.from("first")]);
+    admit(dispatcher, client, TO);
+    dispatcher.receiverOf(lane)([Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
+    dispatcher.receiverOf(lane)([Kind.responseChunk, client.id, Buffer.from("first")]);
     time.tick(3_600_000);
     assert.equal(client.streamed.end, "open");
-    dispatcher.receive(lane, [Kind.responseEnd, client.id]);
+    dispatcher.receiverOf(lane)([Kind.responseEnd, client.id]);
     assert.equal(client.streamed.end, "complete");
     await dispatcher.idle();
   });
@@ -593,9 +598,9 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const client = new FakeClient(1);
-    dispatcher.admit(client, TO);
+    admit(dispatcher, client, TO);
     await worker.until(1);
-    dispatcher.receive(worker.lane, [Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
+    dispatcher.receiverOf(worker.lane)([Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
     time.tick(5_000);
     assert.equal(client.streamed.end, "open");
     time.tick(250);
@@ -603,7 +608,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.equal(client.limit, "requestTimeout");
     const [, abort] = await worker.until(2);
     assert.deepEqual(abort, [Kind.abort, 1, "deadline"]);
-    dispatcher.receive(worker.lane, [Kind.settled, client.id]);
+    dispatcher.receiverOf(worker.lane)([Kind.settled, client.id]);
     await dispatcher.idle();
   });
 
@@ -616,13 +621,13 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     );
     assert.ok(slow !== undefined && held !== undefined);
     const to = { ...TO, bodyLimitBytes: 10 * REQUEST_CREDIT_BYTES };
-    for (const client of [slow, held]) dispatcher.admit(client, to);
+    for (const client of [slow, held]) admit(dispatcher, client, to);
     slow.sendChunk(Buffer.alloc(REQUEST_CREDIT_BYTES - 1));
     held.sendChunk(Buffer.alloc(REQUEST_CREDIT_BYTES));
     time.tick(5_250);
     assert.deepEqual(kindsOf([slow, held]), ["408", "504"]);
     assert.deepEqual([slow.limit, held.limit], ["requestTimeout", "requestTimeout"]);
-    for (const { id } of [slow, held]) dispatcher.receive(lane, [Kind.settled, id]);
+    for (const { id } of [slow, held]) dispatcher.receiverOf(lane)([Kind.settled, id]);
     await dispatcher.idle();
   });
 
@@ -631,12 +636,12 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t);
     await FakeWorker.attach(t, dispatcher, 1);
     const cut = new FakeClient(1);
-    dispatcher.admit(cut, TO);
+    admit(dispatcher, cut, TO);
     time.tick(200);
     dispatcher.close("ERR_DRAINING", { graceMs: 200 });
     time.tick(1);
     const after = new FakeClient(2, { receivedMs: performance.now() });
-    dispatcher.admit(after, TO);
+    admit(dispatcher, after, TO);
     assert.deepEqual(kindsOf([cut, after]), ["503", "503"]);
     assert.deepEqual([cut.limit, after.limit], ["drainGrace", null]);
     await dispatcher.idle();
@@ -656,11 +661,11 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
       const dispatcher = createDispatcher(t);
       const { lane } = await FakeWorker.attach(t, dispatcher, 1);
       const client = new FakeClient(id, { method: "POST" });
-      dispatcher.admit(client, TO);
+      admit(dispatcher, client, TO);
       const last = messages.pop();
-      for (const message of messages) dispatcher.receive(lane, message);
+      for (const message of messages) dispatcher.receiverOf(lane)(message);
       assert.ok(last !== undefined);
-      assert.throws(() => dispatcher.receive(lane, last), { code: "ERR_PROTOCOL" }, name);
+      assert.throws(() => dispatcher.receiverOf(lane)(last), { code: "ERR_PROTOCOL" }, name);
       // The channel's owner breaks it now.
       dispatcher.detach(lane, { code: "ERR_PROTOCOL", ownDoing: false });
       const [outcome] = client.outcomes;
@@ -677,15 +682,22 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const other = await FakeWorker.attach(t, dispatcher, 2);
     const clients = createClients(5);
     const workersOf = (): unknown[] => clients.map(({ workerId }) => workerId);
-    admit(dispatcher, clients.slice(0, 1));
+    admitAll(dispatcher, clients.slice(0, 1));
     dispatcher.stall(silent.lane);
     dispatcher.stall(silent.lane);
-    admit(dispatcher, clients.slice(1));
+    admitAll(dispatcher, clients.slice(1));
     // Exchanges without room on the other worker wait.
     assert.deepEqual(workersOf(), [1, 2, 2, null, null]);
     assert.deepEqual(dispatcher.load, { queued: 2, inFlight: 3 });
     await silent.until(1);
-    dispatcher.receive(silent.lane, [Kind.response, clients[0]?.id as ExchangeId, 200, "", "", ""]);
+    dispatcher.receiverOf(silent.lane)([
+      Kind.response,
+      clients[0]?.id as ExchangeId,
+      200,
+      "",
+      "",
+      "",
+    ]);
     assert.deepEqual(workersOf(), [1, 2, 2, null, null]);
     dispatcher.recover(silent.lane);
     dispatcher.recover(silent.lane);
@@ -701,7 +713,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     dispatcher.retire(worker.lane);
     dispatcher.recover(worker.lane);
     const client = new FakeClient(1);
-    dispatcher.admit(client, TO);
+    admit(dispatcher, client, TO);
     assert.deepEqual([client.workerId, dispatcher.load.queued], [null, 1]);
   });
 
@@ -711,9 +723,9 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const { lane } = await FakeWorker.attach(t, dispatcher, 1);
     const [first, second] = createClients(2);
     assert.ok(first !== undefined && second !== undefined);
-    dispatcher.admit(first, TO);
+    admit(dispatcher, first, TO);
     tick(40);
-    dispatcher.admit(second, { ...TO, route: 3 });
+    admit(dispatcher, second, { ...TO, route: 3 });
     first.leave();
     assert.deepEqual(dispatcher.workOf(lane), [
       { id: 1, route: 0, method: "GET", target: "/1", state: "settled", forMs: 40 },
@@ -725,7 +737,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const client = new FakeClient(1, { method: "POST" });
-    dispatcher.admit(client, TO);
+    admit(dispatcher, client, TO);
     await worker.until(1);
     const idle = dispatcher.idle();
     worker.exit();
@@ -737,7 +749,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t, { workerConcurrency: 1 });
     await FakeWorker.attach(t, dispatcher, 1);
     const clients = createClients(3);
-    admit(dispatcher, clients);
+    admitAll(dispatcher, clients);
     dispatcher.close("ERR_DRAINING");
     assert.deepEqual(kindsOf(clients), ["503", "503", "503"]);
     await dispatcher.idle();
@@ -747,38 +759,21 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t);
     await FakeWorker.attach(t, dispatcher, 1);
     const client = new FakeClient(1, { bodyBytes: 10 });
-    dispatcher.admit(client, TO);
+    admit(dispatcher, client, TO);
     dispatcher.close("ERR_DRAINING");
     client.sendBody(Buffer.alloc(10));
     assert.deepEqual(kindsOf([client]), ["503"]);
     await dispatcher.idle();
   });
 
-  it("admits no more than the common limit of all dispatchers, except reserved exchanges", async (t) => {
-    const counters = new Counters();
-    const shared = { counters, maxRequests: 3, workerConcurrency: 10 };
-    const dispatchers = [createDispatcher(t, shared), createDispatcher(t, shared)];
-    const clients = createClients(5);
-    for (const [index, client] of clients.entries()) dispatchers[index % 2]?.admit(client, TO);
-    const reserved = new FakeClient(6);
-    dispatchers[0]?.admit(reserved, { ...TO, reserved: true });
-    assert.deepEqual(kindsOf([...clients, reserved]), ["", "", "", "503", "503", ""]);
-    assert.deepEqual([counters.admitted, counters.limits.maxRequests], [4, 2]);
-    clients[0]?.leave();
-    clients[1]?.leave();
-    const next = new FakeClient(7);
-    dispatchers[1]?.admit(next, TO);
-    assert.deepEqual(kindsOf([next]), [""]);
-  });
-
   it("gives reserved exchanges places of their own, and waiting ones the first free place", async (t) => {
     const dispatcher = createDispatcher(t, { workerConcurrency: 1, queueLimit: 1 });
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     const [first, queued, refused] = createClients(3) as [FakeClient, FakeClient, FakeClient];
-    admit(dispatcher, [first, queued, refused]);
+    admitAll(dispatcher, [first, queued, refused]);
     assert.deepEqual(kindsOf([first, queued, refused]), ["", "", "503"]);
     const reserved = Array.from({ length: 6 }, (_, index) => new FakeClient(10 + index));
-    for (const client of reserved) dispatcher.admit(client, { ...TO, reserved: true });
+    for (const client of reserved) admit(dispatcher, client, { ...TO, reserved: true });
     const workers = reserved.map(({ workerId }) => workerId);
     assert.deepEqual(workers, [1, 1, 1, 1, null, null]);
     assert.deepEqual(dispatcher.load, { queued: 3, inFlight: 5 });
@@ -797,20 +792,20 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t, limits);
     // Without a ready worker there is no estimate.
     const early = createClients(8);
-    admit(dispatcher, early);
+    admitAll(dispatcher, early);
     await FakeWorker.attach(t, dispatcher, 1);
     // One runs, with an assumed latency of 100 ms; seven wait.
     const late = new FakeClient(9);
-    dispatcher.admit(late, TO);
+    admit(dispatcher, late, TO);
     assert.deepEqual(kindsOf([...early, late]), ["", "", "", "", "", "", "", "", "503"]);
     for (const client of early.slice(4)) client.leave();
     const next = new FakeClient(10);
-    dispatcher.admit(next, TO);
+    admit(dispatcher, next, TO);
     assert.deepEqual(kindsOf([next]), [""]);
     // The worker answers nothing, so its earlier rate says nothing.
     time.tick(301);
     const last = new FakeClient(11);
-    dispatcher.admit(last, TO);
+    admit(dispatcher, last, TO);
     assert.deepEqual(kindsOf([last]), ["503"]);
     assert.equal(counters.limits.queueDelay, 2);
     assert.deepEqual(dispatcher.load, { queued: 4, inFlight: 1 });
@@ -820,13 +815,13 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const dispatcher = createDispatcher(t, { workerConcurrency: 100 });
     const { lane } = await FakeWorker.attach(t, dispatcher, 1);
     const clients = createClients(3);
-    admit(dispatcher, clients);
+    admitAll(dispatcher, clients);
     const { cap } = lane;
     for (const { id } of clients) {
-      dispatcher.receive(lane, [Kind.response, id, 200, "", "", BODY_FOLLOWS]);
+      dispatcher.receiverOf(lane)([Kind.response, id, 200, "", "", BODY_FOLLOWS]);
     }
     assert.deepEqual([lane.busy, lane.cap], [0, cap + 3]);
-    dispatcher.receive(lane, [Kind.responseEnd, clients[0]?.id as ExchangeId]);
+    dispatcher.receiverOf(lane)([Kind.responseEnd, clients[0]?.id as ExchangeId]);
     assert.deepEqual([lane.busy, lane.cap], [0, cap + 2]);
     // The worker was told to abort and has not confirmed: this counts as work.
     clients[1]?.leave();
@@ -838,7 +833,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
   it("resolves all calls of idle()", async (t) => {
     const dispatcher = createDispatcher(t);
     const client = new FakeClient(1);
-    dispatcher.admit(client, TO);
+    admit(dispatcher, client, TO);
     const waits = [dispatcher.idle(), dispatcher.idle()];
     client.leave();
     await Promise.all(waits);

@@ -13,11 +13,11 @@ import {
 } from "../../runtime/channel/messages.ts";
 import { parseToPrimary } from "../../runtime/channel/parse.ts";
 import { BlockPool } from "../../runtime/bodies/block-pool.ts";
-import { ByteBudget } from "../../runtime/bodies/byte-budget.ts";
 import { Dispatcher } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
 import { Counters } from "../../runtime/observe/counters.ts";
 import { TurnClock } from "../../runtime/lib/turn-clock.ts";
+import { admit } from "./admit.ts";
 import { FakeClient } from "./fake-client.ts";
 import { NO_SPOOL } from "./spooling.ts";
 
@@ -68,11 +68,9 @@ class Simulation {
     this.#dispatcher = new Dispatcher({
       log: pino({ level: "silent" }),
       clock: clock.turns,
-      bodyBudget: new ByteBudget(2 ** 28),
       blocks: new BlockPool(),
       spool: NO_SPOOL,
       queueDelayMs: QUEUE_DELAY_MS,
-      maxRequests: null,
       counters: new Counters(),
       responseCreditBytes: 10,
       workerConcurrency: 100,
@@ -88,7 +86,7 @@ class Simulation {
     this.#deeds.set(client.id, { client, deed, admittedMs: this.nowMs });
     const url = `http://localhost${path}`;
     const limits = { bodyLimitBytes: 0, timeoutMs: 60_000, buffering: BUFFERING };
-    this.#dispatcher.admit(client, { route: 0, params: null, url, ...limits });
+    admit(this.#dispatcher, client, { route: 0, params: null, url, ...limits });
     return client;
   }
 
@@ -103,7 +101,7 @@ class Simulation {
       if (!isBlocked) {
         for (const probed of worker.probes.splice(0)) {
           if (this.#running.has(lane) && probed[0] === Kind.probed) {
-            this.#dispatcher.receive(lane, probed);
+            this.#dispatcher.receiverOf(lane)(probed);
           }
         }
       }
@@ -124,7 +122,7 @@ class Simulation {
         this.#crash(lane);
         return;
       }
-      this.#dispatcher.receive(lane, [Kind.response, client.id, 200, "", "", ""]);
+      this.#dispatcher.receiverOf(lane)([Kind.response, client.id, 200, "", "", ""]);
     }
   }
 
@@ -205,10 +203,11 @@ describe("Dispatcher, beside suspects", { timeout: 60_000 }, () => {
         simulation.step();
         const admitPoison = (): FakeClient => simulation.admit("/poison", guilty);
         let paths = 0;
-        const admit = (deed: Deed): FakeClient => simulation.admit(`/suspect/${paths++}`, deed);
-        const before = deeds.slice(0, at).map(admit);
+        const admitSuspect = (deed: Deed): FakeClient =>
+          simulation.admit(`/suspect/${paths++}`, deed);
+        const before = deeds.slice(0, at).map(admitSuspect);
         const first = admitPoison();
-        const innocents = [...before, ...deeds.slice(at).map(admit)];
+        const innocents = [...before, ...deeds.slice(at).map(admitSuspect)];
         while (simulation.crashes === 0) simulation.step();
         // Requests from now on are no suspects, unless they run beside one.
         const others: FakeClient[] = [];

@@ -15,11 +15,11 @@ import {
 import { parseToPrimary } from "../../runtime/channel/parse.ts";
 import { BlockPool } from "../../runtime/bodies/block-pool.ts";
 import { MOST_COMMON_LOSSES, MOST_LOSSES } from "../../runtime/recovery/replay-policy.ts";
-import { ByteBudget } from "../../runtime/bodies/byte-budget.ts";
 import { Dispatcher } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
 import { Counters } from "../../runtime/observe/counters.ts";
 import { TurnClock } from "../../runtime/lib/turn-clock.ts";
+import { admit } from "./admit.ts";
 import { FakeClient } from "./fake-client.ts";
 import { NO_SPOOL } from "./spooling.ts";
 
@@ -82,11 +82,9 @@ class Watch {
     this.dispatcher = new Dispatcher({
       log: pino({ level: "silent" }),
       clock: clock.turns,
-      bodyBudget: new ByteBudget(2 ** 28),
       blocks: new BlockPool(),
       spool: NO_SPOOL,
       queueDelayMs: 0,
-      maxRequests: null,
       counters: new Counters(),
       responseCreditBytes: 10,
       workerConcurrency: CAP,
@@ -124,7 +122,7 @@ class Watch {
     this.requests.push(seen);
     const url = `http://localhost${path}`;
     const limits = { bodyLimitBytes: 0, timeoutMs: TIMEOUT_MS, buffering: BUFFERING };
-    this.dispatcher.admit(client, { route: 0, params: null, url, ...limits });
+    admit(this.dispatcher, client, { route: 0, params: null, url, ...limits });
     if (isQuarantined && !this.#open.has(print)) {
       const [outcome] = client.outcomes;
       assert.ok(outcome?.kind === "refused" && outcome.status === 503, "refused at once");
@@ -166,19 +164,19 @@ class Watch {
     if (seen.isSuspect) this.#clear(seen.print);
     if (how === "stream") worker.answering.add(seen);
     const body = how === "stream" ? BODY_FOLLOWS : "";
-    this.dispatcher.receive(worker.lane, [Kind.response, seen.client.id, 200, "", "", body]);
+    this.dispatcher.receiverOf(worker.lane)([Kind.response, seen.client.id, 200, "", "", body]);
   }
 
   endAnswer(worker: SeenWorker, seen: Seen): void {
     worker.answering.delete(seen);
-    this.dispatcher.receive(worker.lane, [Kind.responseEnd, seen.client.id]);
+    this.dispatcher.receiverOf(worker.lane)([Kind.responseEnd, seen.client.id]);
   }
 
   acknowledge(seen: Seen): void {
     const worker = seen.on;
     assert.ok(worker !== null);
     this.#finish(seen);
-    this.dispatcher.receive(worker.lane, [Kind.settled, seen.client.id]);
+    this.dispatcher.receiverOf(worker.lane)([Kind.settled, seen.client.id]);
   }
 
   /** Makes workers answer the probes behind suspects. */
@@ -189,7 +187,7 @@ class Watch {
       for (const id of ids) {
         const seen = this.requests[id - 1];
         if (seen?.on === worker) seen.isLetGo = true;
-        this.dispatcher.receive(worker.lane, [Kind.probed, id]);
+        this.dispatcher.receiverOf(worker.lane)([Kind.probed, id]);
       }
     }
   }

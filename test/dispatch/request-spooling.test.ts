@@ -71,6 +71,8 @@ class Upload {
       budget: this.budget,
       overflow: "spool",
       spool,
+    });
+    this.intake.start(this.client, {
       onWhole: () => this.events.push("whole"),
       onOverflow: () => this.events.push("overflow"),
       onRefused: (code, cause) => {
@@ -78,7 +80,6 @@ class Upload {
         this.causes.push(cause);
       },
     });
-    this.intake.start(this.client);
   }
 
   async untilStored(): Promise<void> {

@@ -76,7 +76,7 @@ describe("parseTarget()", () => {
   ];
   for (const [target, pathname, search, path] of cases) {
     it(`takes ${target}`, () => {
-      assert.deepEqual(parseTarget(target), { ok: true, pathname, search, path });
+      assert.deepEqual(parseTarget(target), { ok: true, pathname, search, path, params: null });
     });
   }
 

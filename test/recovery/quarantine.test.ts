@@ -6,7 +6,15 @@ import { fingerprintOf, Quarantine } from "../../runtime/recovery/quarantine.ts"
 import { FakeClient } from "../dispatch/fake-client.ts";
 
 const BUFFERING = { bodyBufferBytes: 0, bodyOverflow: "stream", responseOverflow: "wait" } as const;
-const TO = { route: 0, params: null, timeoutMs: 0, buffering: BUFFERING };
+const TO = {
+  route: 0,
+  params: null,
+  timeoutMs: 0,
+  timeoutSetting: "requestTimeout",
+  buffering: BUFFERING,
+  reserved: false,
+  intake: null,
+} as const;
 
 let lastId = 0;
 

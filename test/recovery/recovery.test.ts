@@ -13,11 +13,11 @@ import {
 } from "../../runtime/channel/messages.ts";
 import { parseToPrimary } from "../../runtime/channel/parse.ts";
 import { BlockPool } from "../../runtime/bodies/block-pool.ts";
-import { ByteBudget } from "../../runtime/bodies/byte-budget.ts";
 import { Dispatcher, type DispatcherOptions } from "../../runtime/dispatch/dispatcher.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
 import { Counters } from "../../runtime/observe/counters.ts";
 import { TurnClock } from "../../runtime/lib/turn-clock.ts";
+import { admit } from "../dispatch/admit.ts";
 import { FakeClient } from "../dispatch/fake-client.ts";
 import { NO_SPOOL } from "../dispatch/spooling.ts";
 
@@ -64,11 +64,9 @@ class Scenario {
     this.dispatcher = new Dispatcher({
       log: pino({ level: "debug" }, { write }),
       clock,
-      bodyBudget: new ByteBudget(2 ** 28),
       blocks: new BlockPool(),
       spool: NO_SPOOL,
       queueDelayMs: 0,
-      maxRequests: null,
       counters: new Counters(),
       responseCreditBytes: 1_000,
       workerConcurrency: 10,
@@ -113,13 +111,13 @@ class Scenario {
     if (fields !== undefined) client.head.fields = fields;
     const url = `http://localhost${path}`;
     const limits = { bodyLimitBytes: 1_000, timeoutMs, buffering: BUFFERING };
-    this.dispatcher.admit(client, { route: 7, params: null, url, ...limits });
+    admit(this.dispatcher, client, { route: 7, params: null, url, ...limits });
     if (body !== undefined) client.sendBody(Buffer.from(body));
     return client;
   }
 
   answer(lane: Lane, client: FakeClient): void {
-    this.dispatcher.receive(lane, [Kind.response, client.id, 200, "", "", ""]);
+    this.dispatcher.receiverOf(lane)([Kind.response, client.id, 200, "", "", ""]);
   }
 
   /** The requests that a worker was sent, by their clients' ids. */
@@ -220,7 +218,7 @@ describe("an exchange whose worker was killed", () => {
     const lane = scenario.attach();
     scenario.attach();
     const post = scenario.admit("POST", "/a", { body: "whole" });
-    scenario.dispatcher.receive(lane, [Kind.requestCredit, post.id, 1]);
+    scenario.dispatcher.receiverOf(lane)([Kind.requestCredit, post.id, 1]);
     const clients = [
       post,
       scenario.admit("PATCH", "/a"),
@@ -242,7 +240,7 @@ describe("an exchange whose worker was killed", () => {
     const scenario = new Scenario(t);
     const lane = scenario.attach();
     const client = scenario.admit("GET", "/a");
-    scenario.dispatcher.receive(lane, [Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
+    scenario.dispatcher.receiverOf(lane)([Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
     const { failed, replayed, firstFailed } = scenario.dispatcher.detach(lane, KILLED);
     assert.deepEqual([failed, replayed, firstFailed?.id], [1, 0, client.id]);
     assert.equal(client.streamed.end, "broken");
@@ -357,7 +355,7 @@ describe("an exchange whose worker crashed", () => {
     scenario.dispatcher.detach(lost, CRASHED);
     scenario.tick(PATIENCE_MS);
     assert.deepEqual(scenario.requestsTo(next), [suspect.id]);
-    scenario.dispatcher.receive(next, [Kind.responseAbort, suspect.id]);
+    scenario.dispatcher.receiverOf(next)([Kind.responseAbort, suspect.id]);
     assert.deepEqual(kindsOf(suspect), ["500"]);
     assert.deepEqual(
       ["/a", "/b"].map((path) => scenario.admit("GET", path).workerId),
@@ -426,7 +424,7 @@ describe("an exchange whose worker crashed", () => {
     // A blocked worker would only take the others down.
     assert.deepEqual(scenario.requestsTo(lane), [slow.id]);
     assert.deepEqual(scenario.sent.get(lane)?.at(-1), [Kind.probe, slow.id]);
-    scenario.dispatcher.receive(lane, [Kind.probed, slow.id]);
+    scenario.dispatcher.receiverOf(lane)([Kind.probed, slow.id]);
     assert.deepEqual(scenario.requestsTo(lane), [slow.id, other.id]);
     // The others have as much time as the suspect had.
     scenario.answer(lane, other);
@@ -451,7 +449,7 @@ describe("an exchange whose worker crashed", () => {
     const lane = scenario.attach();
     scenario.tick(PATIENCE_MS);
     const others = ["/1", "/2", "/3", "/4", "/5"].map((path) => scenario.admit("GET", path));
-    scenario.dispatcher.receive(lane, [Kind.probed, suspect.id]);
+    scenario.dispatcher.receiverOf(lane)([Kind.probed, suspect.id]);
     const ids = others.map(({ id }) => id);
     assert.deepEqual(scenario.requestsTo(lane), [suspect.id, ...ids]);
   });
@@ -497,7 +495,7 @@ describe("an exchange whose worker crashed", () => {
     for (const lane of [lanes[1], lanes[2]]) {
       const id = clients[lane.workerId - 1]?.id;
       assert.ok(id !== undefined);
-      scenario.dispatcher.receive(lane, [Kind.response, id, 200, "", "", BODY_FOLLOWS]);
+      scenario.dispatcher.receiverOf(lane)([Kind.response, id, 200, "", "", BODY_FOLLOWS]);
     }
     scenario.dispatcher.detach(lanes[0], CRASHED);
     assert.deepEqual(scenario.requestsTo(lanes[1]), [2, 1]);
@@ -675,7 +673,7 @@ describe("a request that crashes workers", () => {
     const client = new FakeClient(1_000, { method: "PUT", bodyBytes: 1_100_000 });
     const url = "http://localhost/p";
     const limits = { bodyLimitBytes: 2_000_000, timeoutMs: TIMEOUT_MS, buffering };
-    scenario.dispatcher.admit(client, { route: 7, params: null, url, ...limits });
+    admit(scenario.dispatcher, client, { route: 7, params: null, url, ...limits });
     client.sendBody(Buffer.alloc(1_100_000));
     client.leave();
     scenario.dispatcher.detach(lane, CRASHED);
@@ -693,7 +691,7 @@ describe("a request that crashes workers", () => {
     const leaver = scenario.admit("POST", "/p");
     assert.deepEqual(scenario.requestsTo(lane), [leaver.id]);
     leaver.leave();
-    scenario.dispatcher.receive(lane, [Kind.settled, leaver.id]);
+    scenario.dispatcher.receiverOf(lane)([Kind.settled, leaver.id]);
     const suspect = scenario.admit("POST", "/p");
     assert.deepEqual(scenario.requestsTo(lane), [leaver.id, suspect.id]);
     // No other exchange goes to the worker where it is alone.

@@ -81,10 +81,13 @@ export class Trial {
       retireGraceMs: 30_000,
       loadOf: ({ id }) => ({ requests: this.requests.get(id) ?? 0, inFlight: 0 }),
       queueAgeMs: () => 0,
-      onReady: ({ id }) => note(`ready ${id}`),
-      onMessage: ({ id }, message) => {
-        this.onMessage(message);
-        note(`message ${id}`);
+      onReady: (worker) => {
+        const { id } = worker;
+        worker.onExchange = (message) => {
+          this.onMessage(message);
+          note(`message ${id}`);
+        };
+        note(`ready ${id}`);
       },
       onRetire: ({ id }) => note(`retire ${id}`),
       onUnreachable: () => {},

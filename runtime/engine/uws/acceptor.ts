@@ -1,6 +1,7 @@
 import { RuntimeError } from "../../lib/errors.ts";
 import { cannotListen, type Place } from "../probe-port.ts";
 import { type TlsSettings, toSuites } from "../../tls/tls-suites.ts";
+import type { Prepared } from "../../lib/prepared.ts";
 import type { HttpRequest, HttpResponse, ListenSocket, Uws, UwsApp } from "./uws.ts";
 
 /**
@@ -18,13 +19,6 @@ export interface ServedCertificate {
 
 /** The first is the default; `null` for plain HTTP. */
 export type ServedCertificates = readonly [ServedCertificate, ...ServedCertificate[]] | null;
-
-/** Other certificates, ready to be served. One of the two is to be called, once. */
-export interface CertificateSwap {
-  /** From now on new connections get them; those that live keep theirs, and stay. */
-  commit(): void;
-  discard(): void;
-}
 
 /** @param knownMethod The method, where the router has told it; `null`: it is to be asked for. */
 export type OnRequest = (res: HttpResponse, req: HttpRequest, knownMethod: string | null) => void;
@@ -101,7 +95,7 @@ export class Acceptor {
    * @throws RuntimeError `ERR_CERTIFICATE` when the library does not take the default one after all. It says nothing of
    *   the others.
    */
-  prepareCertificates(certificates: NonNullable<ServedCertificates>): CertificateSwap {
+  prepareCertificates(certificates: NonNullable<ServedCertificates>): Prepared {
     if (this.#options.certificates === null) {
       throw new TypeError("a plain listener has no certificates");
     }
@@ -115,7 +109,10 @@ export class Acceptor {
     }
     return {
       commit: () => this.#serve(next),
-      discard: () => void next.app.close(),
+      discard: () => {
+        next.app.close();
+        return Promise.resolve();
+      },
     };
   }
 

@@ -1,14 +1,9 @@
 import type { Client, ExchangeId, RefusedHead } from "../../http/client.ts";
 import type { Counters } from "../../observe/counters.ts";
 import type { TurnClock } from "../../lib/turn-clock.ts";
+import type { Prepared } from "../../lib/prepared.ts";
 import { Waiters } from "../../lib/waiters.ts";
-import {
-  Acceptor,
-  type CertificateSwap,
-  type OnRequest,
-  type ServedCertificates,
-  toPlace,
-} from "./acceptor.ts";
+import { Acceptor, type OnRequest, type ServedCertificates, toPlace } from "./acceptor.ts";
 import { ConnectionAddresses } from "./client-address.ts";
 import { findHeadBreach, type HeadLimits, type HeadSetting } from "../../http/head-limits.ts";
 import { OriginResolver } from "../../http/origin.ts";
@@ -215,7 +210,7 @@ export class Listener implements ListenerContext {
   }
 
   /** @see Acceptor.prepareCertificates */
-  prepareCertificates(certificates: NonNullable<ServedCertificates>): CertificateSwap {
+  prepareCertificates(certificates: NonNullable<ServedCertificates>): Prepared {
     return this.#acceptor.prepareCertificates(certificates);
   }
 

@@ -1,7 +1,8 @@
-import type { Client } from "../http/client.ts";
-import { escapeHtml } from "../lib/html-page.ts";
-import { editDistance, pickNearest } from "../lib/nearest.ts";
-import { answerDeveloper } from "./answer-handler-problem.ts";
+import type { Client } from "../../http/client.ts";
+import { escapeHtml } from "../../lib/html-page.ts";
+import { editDistance, pickNearest } from "../../lib/nearest.ts";
+import { answerDeveloper } from "../answer-developer.ts";
+import type { Stage } from "../site.ts";
 
 /** A route, as the developer knows it. */
 export interface KnownRoute {
@@ -29,8 +30,18 @@ const MOST_ROUTES = 200;
 /** Of very many files the nearest is not looked for. */
 const MOST_FILES = 2_000;
 
-/** Tells the developer that neither a route nor a file has this path, and which ones there are. For development only. */
-export function answerNotFound(client: Client, pathname: string, places: KnownPlaces): void {
+/**
+ * Tells the developer that neither a route nor a file has this path, and lists the routes. For development only: it
+ * answers every request that it gets.
+ */
+export function explainNotFound(places: () => KnownPlaces): Stage {
+  return (client, { pathname }) => {
+    answerNotFound(client, pathname, places());
+    return "done";
+  };
+}
+
+function answerNotFound(client: Client, pathname: string, places: KnownPlaces): void {
   const { method } = client.head;
   const { routes, files, handlersDir, publicDir } = places;
   const path = decode(pathname);

@@ -1,7 +1,7 @@
-import type { Client } from "../http/client.ts";
-import type { DeveloperPage, HandlerProblem } from "../lib/developer-page.ts";
-import { developmentPageFields, formatDevelopmentPage } from "../lib/html-page.ts";
 import { findField } from "../http/find-field.ts";
+import type { Client } from "../http/client.ts";
+import type { DeveloperPage } from "../lib/developer-page.ts";
+import { developmentPageFields, formatDevelopmentPage } from "../lib/html-page.ts";
 
 /** Tells whether a user opens a page in a browser. Otherwise a program, or a page, requests a resource. */
 export function isNavigation({ method, fields }: Client["head"]): boolean {
@@ -9,14 +9,6 @@ export function isNavigation({ method, fields }: Client["head"]): boolean {
   // Browsers send this field over HTTPS and to this machine. To another machine over HTTP they send `accept` only.
   if (mode !== undefined) return mode === "navigate";
   return method === "GET" && (findField(fields, "accept")?.includes("text/html") ?? false);
-}
-
-/** Name of a field of development: the last good version answers, and the value says why the newest one does not. */
-export const STALE_FIELD = "x-edgicorn-stale";
-
-/** Shows the developer why the newest handlers or settings do not serve. For development only. */
-export function answerHandlerProblem(client: Client, problem: HandlerProblem): void {
-  answerDeveloper(client, { status: 500, ...problem });
 }
 
 /** Answers with a page for a navigation, or with text. For development only. */
@@ -34,13 +26,6 @@ export function answerDeveloper(
     body: isPage ? formatDevelopmentPage(title, content, { isGet }) : text,
     lengthBytes: null,
   });
-}
-
-/** Answers a page that asks whether the handlers were built since it was shown. For development only. */
-export function answerChanges(client: Client, buildCount: number): void {
-  const fields = `content-type\n${TEXT}\ncache-control\nno-store`;
-  const body = `${process.pid}.${buildCount}`;
-  client.reply({ status: 200, statusText: "", fields, body, lengthBytes: null });
 }
 
 const HTML = "text/html; charset=utf-8";

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import pino from "pino";
-import { RefusedConnections } from "../../runtime/observe/refused-connections.ts";
+import { RefusalLog } from "../../runtime/observe/refusal-log.ts";
 
 function toRefused(line: string): unknown {
   const fields: unknown = JSON.parse(line);
   return (fields as Record<string, unknown>)["refused"];
 }
 
-describe("RefusedConnections", () => {
+describe("RefusalLog", () => {
   it("logs the first one at once, and all that follow once in ten seconds", (t) => {
     t.mock.timers.enable({ apis: ["setTimeout"] });
     const told: unknown[] = [];
@@ -16,7 +16,7 @@ describe("RefusedConnections", () => {
       { base: null, timestamp: false },
       { write: (line: string) => void told.push(toRefused(line)) },
     );
-    const refused = new RefusedConnections(log);
+    const refused = new RefusalLog(log, { setting: "maxConnections", message: "refused" });
     for (let count = 0; count < 4; count++) refused.note(100);
     assert.deepEqual(told, [1]);
     t.mock.timers.tick(9_999);

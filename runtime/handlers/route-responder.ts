@@ -1,0 +1,76 @@
+import type { RouteNumber } from "../channel/messages.ts";
+import type { RequestIntake } from "../bodies/request-intake.ts";
+import type { ExchangeOptions } from "../dispatch/exchange.ts";
+import type { Lane } from "../dispatch/lane.ts";
+import type { RouteRules, RuleBook } from "../dispatch/route-rules.ts";
+import type { Client } from "../http/client.ts";
+import type { Responder } from "../http/responder.ts";
+import type { ParsedTarget } from "../http/target-path.ts";
+import type { HandlerPool, SharedParts } from "./handler-pool.ts";
+
+export interface RouteResponderOptions extends Pick<SharedParts, "admission" | "intakes"> {
+  pool: HandlerPool;
+  /** The route's number in the pool. */
+  route: RouteNumber;
+  /** The rules of the pool's routes, under the config of the generation that serves. */
+  rules: RuleBook;
+  /** Called for each request that the route takes. */
+  onRequest: () => void;
+}
+
+/** Deviations from a route's rules, for requests that a reload makes. */
+export interface InternalRules {
+  /** Longest time from dispatch to answer. */
+  timeoutMs: number;
+  /** `null`: the request waits for any worker, before all others. */
+  lane: Lane | null;
+}
+
+/** A route, or a fallback, of the generation that serves: the handlers that a pool runs for it. */
+export class RouteResponder implements Responder {
+  readonly pool: HandlerPool;
+  readonly #options: RouteResponderOptions;
+
+  constructor(options: RouteResponderOptions) {
+    this.pool = options.pool;
+    this.#options = options;
+  }
+
+  /** Returns the rules for requests of this method. */
+  rulesOf(method: string): RouteRules {
+    const { rules, route } = this.#options;
+    return rules.rulesOf(route, method);
+  }
+
+  answer(client: Client, target: ParsedTarget): void {
+    const { admission, intakes, onRequest } = this.#options;
+    const rules = this.rulesOf(client.head.method);
+    onRequest();
+    if (rules.transfer !== null) client.limitTransfers(rules.transfer);
+    if (!admission.admits(client, { isReserved: rules.reserved })) return;
+    const intake = client.head.bodyBytes === 0 ? null : intakes.open(rules);
+    this.pool.dispatcher.admit(client, this.#exchangeOf(client, target, rules, intake));
+  }
+
+  /** Answers a request without a body that a reload makes. No limit refuses it. */
+  answerInternal(client: Client, target: ParsedTarget, { timeoutMs, lane }: InternalRules): void {
+    const { dispatcher } = this.pool;
+    const rules = { ...this.rulesOf(client.head.method), timeoutMs, reserved: true };
+    const exchange = this.#exchangeOf(client, target, rules, null);
+    if (lane === null) dispatcher.admit(client, exchange);
+    else dispatcher.admitTo(lane, client, exchange);
+  }
+
+  #exchangeOf(
+    client: Client,
+    target: ParsedTarget,
+    rules: RouteRules,
+    intake: RequestIntake | null,
+  ): ExchangeOptions {
+    const { timeoutMs, timeoutSetting, buffering, reserved } = rules;
+    const url = client.head.origin + target.pathname + target.search;
+    const { params } = target;
+    const { route } = this.#options;
+    return { route, params, url, timeoutMs, timeoutSetting, buffering, reserved, intake };
+  }
+}
