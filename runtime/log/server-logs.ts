@@ -58,6 +58,11 @@ export class ServerLogs {
     return createAccessLog(destination, { ...JSON_LOOK, onClosed });
   }
 
+  /** The logger; `null` before `open`. */
+  get log(): Logger | null {
+    return this.#log;
+  }
+
   /** How many lines were lost so far because their reader was too slow or gone. */
   get lostLines(): number {
     const { droppedLines } = this.#main;

@@ -1,10 +1,11 @@
 import type { Operations, Status } from "../control/operations.ts";
+import { packageVersion } from "../lib/package-version.ts";
 import type { Primary } from "../primary.ts";
+import { toListeners } from "./addresses.ts";
 
 export interface OperationsOptions extends Pick<Operations, "reload" | "rollback" | "restarts"> {
   primary: Primary;
   mode: Status["mode"];
-  version: string;
   /** How many lines of its logs were lost. */
   lostLogLines: () => number;
 }
@@ -13,12 +14,12 @@ export interface OperationsOptions extends Pick<Operations, "reload" | "rollback
 export function createOperations({
   primary,
   mode,
-  version,
   lostLogLines,
   reload,
   rollback,
   restarts,
 }: OperationsOptions): Operations {
+  const version = packageVersion();
   return {
     reload,
     rollback,
@@ -26,7 +27,7 @@ export function createOperations({
     generations: () => primary.generations(),
     resize: (change) => primary.resize(change),
     status(): Status {
-      const { generation, listeners } = primary;
+      const { generation } = primary;
       return {
         pid: process.pid,
         version,
@@ -36,7 +37,7 @@ export function createOperations({
         generation: generation.manifest.id,
         routes: generation.manifest.routes.length,
         rolledBackFrom: primary.rolledBackFrom,
-        listeners: listeners.map(({ scheme, port }) => ({ scheme, port })),
+        listeners: toListeners(primary),
         pools: [...generation.pools].map(([name, { workers }]) => ({ name, workers })),
         retiring: primary.retiring.map(({ plan: { name }, manifest: { id }, workers }) => ({
           name,

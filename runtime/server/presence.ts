@@ -1,13 +1,30 @@
 import type { Config } from "../config/config.ts";
 import { ControlServer } from "../control/control-server.ts";
-import type { Greeting, Operations } from "../control/operations.ts";
+import type { Operations } from "../control/operations.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import type { Logger } from "../log/log.ts";
 import { refuseLivePidFile, removePidFile, writePidFile } from "./pid-file.ts";
 import { ServiceManager } from "./service-manager.ts";
-import type { ServingFacts, SharedPort, Takeover } from "./takeover.ts";
+import type { StartCommand } from "./start-command.ts";
+import type { Place, ServingFacts, Takeover } from "./takeover.ts";
 import { settledWithin } from "../lib/settled-within.ts";
 import { packageVersion } from "../lib/package-version.ts";
+
+/**
+ * Decides whether a process stays once another one serves in its place.
+ *
+ * A container's runtime, npm, a shell or a supervisor waits for the end of the process that it started, and would take
+ * it for the end of the service. So that process stays as the parent of its successor, passes signals on, and ends as
+ * the successor ends. It leaves where the successor can be found without it: systemd is told its number, or the pid
+ * file names it. Process 1 always stays: its end is the end of its container.
+ */
+export function staysAsParent(facts: {
+  pid: number;
+  hasPidFile: boolean;
+  hasServiceManager: boolean;
+}): boolean {
+  return facts.pid === 1 || !(facts.hasPidFile || facts.hasServiceManager);
+}
 
 export interface PresenceOptions {
   config: Config;
@@ -16,8 +33,7 @@ export interface PresenceOptions {
   takeover: Takeover | null;
   /** Begins to stop, in order. */
   stop: () => void;
-  /** The folder of the start, as the operator named it and without links. */
-  place: Pick<Greeting, "folder" | "startedIn">;
+  start: StartCommand;
 }
 
 /** How long the last answers to operators may take, on the same machine. */
@@ -54,7 +70,7 @@ export class Presence {
   /** @throws RuntimeError `ERR_LISTEN` when another server lives that has the same state folder or pid file. */
   static async open(options: PresenceOptions): Promise<Presence> {
     const presence = new Presence(options);
-    const { config, log, takeover, stop, place } = options;
+    const { config, log, takeover, stop, start } = options;
     const successorOf = takeover?.place.serving ?? null;
     if (config.pidFile !== null) refuseLivePidFile(config.pidFile, { successorOf });
     const operations = new Promise<Partial<Operations>>((resolve) => {
@@ -68,7 +84,8 @@ export class Presence {
       greet: () => {
         const { handlersDir } = config;
         const addresses = presence.#addresses;
-        return { pid: process.pid, version, ...place, handlersDir, addresses };
+        const { cwd: folder, startedIn } = start;
+        return { pid: process.pid, version, folder, startedIn, handlersDir, addresses };
       },
       operations,
       stop,
@@ -83,8 +100,7 @@ export class Presence {
   /**
    * The server listens: says so to everybody, first to the one whose place it takes.
    *
-   * @throws RuntimeError `ERR_LISTEN` when the pid file cannot be written, unless the one before has left already.
-   * @returns Whether the one before stays as the parent of this process.
+   * @throws RuntimeError `ERR_LISTEN` when the pid file cannot be written, unless the old process has left already.
    */
   async announce(
     operations: Partial<Operations>,
@@ -92,22 +108,19 @@ export class Presence {
       listeners,
       addresses,
       facts,
-    }: { listeners: readonly SharedPort[]; addresses: readonly string[]; facts: ServingFacts },
-  ): Promise<{ isGuarded: boolean }> {
+    }: { listeners: Place["listeners"]; addresses: readonly string[]; facts: ServingFacts },
+  ): Promise<void> {
     const { takeover, log } = this.#options;
     this.#addresses = addresses;
     this.#offer(operations);
-    let isGuarded = false;
     if (takeover !== null) {
       this.#control?.publish();
-      const { stays } = await takeover.ready(listeners, facts);
-      isGuarded = stays;
+      await takeover.ready(listeners, facts);
       log.info({ servedBefore: takeover.place.serving }, "took over from the process before");
     }
     // A parent that stays is the process to send signals to.
-    if (!isGuarded) this.#writePidFile();
+    if (takeover?.isGuarded !== true) this.#writePidFile();
     void this.#manager?.ready(SERVING);
-    return { isGuarded };
   }
 
   /** Says that a reload is under way while it is; several at once are one. */

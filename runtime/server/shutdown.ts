@@ -5,33 +5,30 @@ import { EXIT } from "../lib/errors.ts";
  * A second signal this soon is the first one again: `npm` and `timeout` pass on a signal that the terminal or the
  * process group has already delivered.
  */
-export const SAME_SIGNAL_MS = 100;
+const SAME_SIGNAL_MS = 100;
+
+/** The two ways in which this process ends by a signal. */
+export interface Ends {
+  /** Finishes all exchanges in flight. Resolves with the exit code. */
+  close: (signal: NodeJS.Signals) => Promise<number>;
+  /** Ends everything that would survive the end of this process, which follows at once. */
+  force: (signal: NodeJS.Signals) => Promise<void> | void;
+}
 
 /** The actions behind the signals. */
-export interface Controls {
-  /** Finish all exchanges in flight, then end. */
-  close: () => Promise<void>;
-  /** Called when the first signal of two arrives. */
-  onClosing: (signal: NodeJS.Signals) => void;
-  /** Called before the process ends at once. */
-  onForced: (signal: NodeJS.Signals) => void;
+export interface Controls extends Ends {
   reload: () => void;
   reopenLogs: () => void;
-  /** Add or remove one worker. */
-  resize: (change: 1 | -1, signal: NodeJS.Signals) => void;
-  /** Start the program again, on the same ports, and leave them to it. */
+  /** Adds or removes one worker. */
+  resize: (change: 1 | -1) => void;
+  /** Starts the program anew on the same ports, and leaves them to the new process. */
   upgrade: () => void;
 }
 
-/** Takes all further signals but SIGUSR2. */
-export type PassOn = (signal: NodeJS.Signals) => void;
-
-const ENDING = ["SIGTERM", "SIGINT", "SIGQUIT"] as const;
-
-/** Tells whether a signal asks for the end. */
-export function isEnding(signal: NodeJS.Signals): boolean {
-  const names: readonly NodeJS.Signals[] = ENDING;
-  return names.includes(signal);
+/** Obeys signals once another process serves in the place of this one. */
+export interface Deputy extends Ends {
+  /** Takes all signals that ask for something else than the end, but SIGUSR2. */
+  pass: (signal: NodeJS.Signals) => void;
 }
 
 /**
@@ -42,45 +39,61 @@ export function isEnding(signal: NodeJS.Signals): boolean {
  *
  * Must be called before anything is started: until then each of these signals kills, and SIGUSR1 lets a debugger in.
  *
- * @returns A function that sets another receiver of the signals, once another process serves in place of this one.
+ * @returns A function that sets the deputy.
  */
-export function obeySignals(controls: Controls): (passOn: PassOn) => void {
+export function obeySignals(controls: Controls): (deputy: Deputy) => void {
   let closingSinceMs: number | null = null;
-  let passOn: PassOn | null = null;
-  const on = (signal: NodeJS.Signals, obey: (signal: NodeJS.Signals) => void): void => {
+  let deputy: Deputy | null = null;
+  const end = async (signal: NodeJS.Signals): Promise<number> => {
+    const { close, force } = deputy ?? controls;
+    if (closingSinceMs === null) {
+      closingSinceMs = performance.now();
+      return close(signal);
+    }
+    await force(signal);
+    // Workers end with their channel.
+    return exitCodeOf({ code: null, signal });
+  };
+  for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) {
     process.on(signal, () => {
-      if (passOn === null) obey(signal);
-      else passOn(signal);
+      if (closingSinceMs !== null && performance.now() - closingSinceMs < SAME_SIGNAL_MS) return;
+      end(signal).then(
+        (code) => process.exit(code),
+        (error: unknown) => {
+          process.stderr.write(`Cannot stop in order: ${String(error)}\n`);
+          process.exit(EXIT.failed);
+        },
+      );
+    });
+  }
+  const obey = (signal: NodeJS.Signals, act: () => void): void => {
+    process.on(signal, () => {
+      if (deputy === null) act();
+      else deputy.pass(signal);
     });
   };
-  const stop = (signal: NodeJS.Signals): void => {
-    if (closingSinceMs !== null) {
-      if (performance.now() - closingSinceMs < SAME_SIGNAL_MS) return;
-      controls.onForced(signal);
-      // Workers end with their channel.
-      process.exit(128 + constants.signals[signal]);
-    }
-    closingSinceMs = performance.now();
-    controls.onClosing(signal);
-    controls.close().then(
-      () => process.exit(EXIT.drained),
-      (error: unknown) => {
-        process.stderr.write(`Cannot stop in order: ${String(error)}\n`);
-        process.exit(EXIT.failed);
-      },
-    );
-  };
-  for (const signal of ENDING) on(signal, stop);
-  on("SIGHUP", () => {
+  obey("SIGHUP", () => {
     if (closingSinceMs === null) controls.reload();
   });
-  on("SIGUSR1", () => controls.reopenLogs());
-  on("SIGTTIN", (signal) => controls.resize(1, signal));
-  on("SIGTTOU", (signal) => controls.resize(-1, signal));
+  obey("SIGUSR1", () => controls.reopenLogs());
+  obey("SIGTTIN", () => controls.resize(1));
+  obey("SIGTTOU", () => controls.resize(-1));
   process.on("SIGUSR2", () => {
     if (closingSinceMs === null) controls.upgrade();
   });
   return (next) => {
-    passOn = next;
+    deputy = next;
   };
+}
+
+/** The end of a process, as `node:child_process` reports it. */
+export interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+/** Returns the exit code of a process that stands for another one, as a shell does. */
+export function exitCodeOf({ code, signal }: Exit): number {
+  if (signal !== null) return 128 + constants.signals[signal];
+  return code ?? EXIT.failed;
 }

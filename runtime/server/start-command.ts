@@ -3,7 +3,10 @@ import { join, relative, sep } from "node:path";
 
 /** How to start this program again. */
 export interface StartCommand {
+  /** The folder of the start, as the operator named it: links are kept. */
   cwd: string;
+  /** The same folder at the start, without links. */
+  startedIn: string;
   command: readonly [program: string, ...args: string[]];
 }
 
@@ -33,27 +36,22 @@ export function toStartCommand(
   const [, script = "", ...args] = argv;
   const isBelow = script.startsWith(cwd + sep);
   const named = isBelow ? join(folder, relative(cwd, script)) : script;
-  return { cwd: folder, command: [execPath, ...execArgv, named, ...args] };
+  return { cwd: folder, startedIn: cwd, command: [execPath, ...execArgv, named, ...args] };
 }
 
-/** Where the folder of a start command leads by now. */
+/** The folder to which the folder of a start command leads by now. */
 export type Whereabouts =
   | { kind: "same" }
-  /** A link on its way leads to another folder, which is at `target`. */
+  /** A link in its path leads to the folder `target` by now. */
   | { kind: "moved"; target: string }
-  /** It leads nowhere. */
+  /** Its path leads to no folder. */
   | { kind: "gone" };
 
 /**
- * Resolves again the folder in which this program was started.
- *
- * @param start.cwd The folder as it was named at the start.
- * @param startedIn The same folder without links, as it was at the start. A folder that was named without links never
- *   moves.
+ * Resolves again the folder in which this program was started. A folder that was named without links never moves.
  */
 export function findWhereabouts(
-  { cwd }: Pick<StartCommand, "cwd">,
-  startedIn: string,
+  { cwd, startedIn }: Pick<StartCommand, "cwd" | "startedIn">,
   resolveLinks: (path: string) => string = realpathSync,
 ): Whereabouts {
   if (cwd === startedIn) return { kind: "same" };

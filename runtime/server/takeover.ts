@@ -1,6 +1,6 @@
 import { TAKEOVER_VARIABLE } from "../lib/takeover-variable.ts";
 
-/** A port that two servers listen on while one takes the other's place. */
+/** A port on which two servers listen while the new one takes the place of the old one. */
 export interface SharedPort {
   scheme: "http" | "https";
   port: number;
@@ -10,32 +10,38 @@ export interface SharedPort {
 export interface Place {
   /** Process id of the server that serves now: the parent, or another child of a parent that stayed. */
   serving: number;
-  /** The ports that it listens on. */
+  /** The ports on which that server listens. */
   listeners: readonly SharedPort[];
 }
 
-/** Facts about a server that serves, for the operator that asked for it. */
+/** Facts about a server that serves, for the operator who asked for it. */
 export interface ServingFacts {
-  /** Id of the generation that it serves; `null`: it does not say. */
+  /** Id of its generation; `null`: the server does not report it. */
   generation: string | null;
   /** One line each. */
   warnings: readonly string[];
 }
 
-/** A message of the new server. */
+/** Facts of a server that reports none. */
+export const NO_FACTS: ServingFacts = Object.freeze({ generation: null, warnings: [] });
+
+/**
+ * A message of the new process. The old process may run another version of this program: members may be added, and none
+ * may change.
+ */
 export type FromSuccessor =
-  | { type: "ready"; listeners: SharedPort[]; facts?: ServingFacts }
+  | { type: "ready"; listeners: readonly SharedPort[]; facts?: ServingFacts }
   | { type: "failed"; message: string }
-  /** Asks the parent that stays to raise another server in this one's place. */
+  /** Asks the parent that stays for an upgrade. */
   | { type: "upgrade" };
 
-/** A message of the old server, or of the parent that it has become. */
+/** A message of the old process. The same rule holds. */
 export type ToSuccessor =
-  /** The place is free. `stays`: the parent stays, keeps its process id known, and passes signals on. */
+  /** The new process has the place. `stays`: the old process stays as its parent and passes signals on. */
   | { type: "take-over"; stays: boolean }
-  /** Another server has taken the place. */
+  /** Another server has taken the place of the receiver. */
   | { type: "leave"; next?: { pid: number; facts: ServingFacts } }
-  /** The server that it asked for with "upgrade" does not come. */
+  /** Answers "upgrade": the receiver serves on. */
   | { type: "not-upgraded"; message: string };
 
 /** The result of an upgrade. */
@@ -43,23 +49,30 @@ export type UpgradeOutcome =
   | { kind: "moved"; pid: number; facts: ServingFacts }
   | { kind: "refused"; message: string };
 
+/** Returns how long a new process may take until it serves. A build takes a minute at most, settings come before it. */
+export function readyTimeoutMs(bootTimeoutMs: number): number {
+  return 75_000 + bootTimeoutMs;
+}
+
+/** Time that the parent may take to answer after the new process had its time. */
+const ANSWER_MS = 5_000;
+
 /**
- * The new server's side of an upgrade (see `Successor` for the old one's).
+ * The new process's side of an upgrade (`upgrade.ts` is the old process's side).
  *
- *     starting ──ready()──▶ ready ──"take-over"──▶ in place
+ *     starting ──ready()──▶ ready ──"take-over"─┬─▶ guarded ──"leave"──▶ another process serves
+ *         │                   │                 └─▶ alone      │
+ *         └───────────────────┴──── the parent ends: stops ────┘
  *
- * If the old server ends before it has left its place, the new one ends too. After that it ends with the old server
- * only if the old one stays.
+ * The parent of a guarded process stays: both end together. A process that is alone has no link to its parent any more.
  */
 export class Takeover {
-  /** Process id of the parent. */
-  readonly parent: number = process.ppid;
   readonly place: Place;
-  #isLeft = false;
-  #onTakeOver: (answer: { stays: boolean }) => void = () => {};
+  readonly #onLeave: () => void;
+  #state: "starting" | "guarded" | "alone" = "starting";
+  #onTakeOver: () => void = () => {};
   #onUpgraded: (outcome: UpgradeOutcome) => void = () => {};
   #upgrading: Promise<UpgradeOutcome> | null = null;
-  readonly #onLeave: () => void;
 
   private constructor(place: Place, onLeave: () => void) {
     this.place = place;
@@ -67,56 +80,46 @@ export class Takeover {
   }
 
   /**
-   * Tells whether this process was started to take another server's place.
+   * Returns the takeover for which this process was started; `null`: the operator started it.
    *
-   * @param options.onOrphaned The old server ended without leaving its place, or the parent that it has become ended.
-   * @param options.onLeave Another server serves in this one's place.
+   * @param options.onOrphaned The old process has ended before this process had the place, or its guardian has ended.
+   * @param options.onLeave Another server serves in the place of this process.
    */
   static receive(options: { onOrphaned: () => void; onLeave: () => void }): Takeover | null {
     const text = process.env[TAKEOVER_VARIABLE];
-    // Hide it from workers, and from a successor of this process.
+    // Workers and successors of this process must not read it.
     delete process.env[TAKEOVER_VARIABLE];
     if (text === undefined || process.send === undefined) return null;
-    // No other process has this channel.
+    // Only this program writes the variable and the messages.
     const takeover = new Takeover(JSON.parse(text) as Place, options.onLeave);
     process.on("message", (message) => takeover.#onMessage(message as ToSuccessor));
     process.once("disconnect", () => {
-      if (!takeover.#isLeft) options.onOrphaned();
+      if (takeover.#state !== "alone") options.onOrphaned();
     });
-    // The program does not wait for the end of the channel.
+    // The open channel alone does not keep this process alive.
     process.channel?.unref();
     return takeover;
   }
 
-  /** Reports that this server serves. Resolves when the old one leaves its place. */
-  async ready(listeners: readonly SharedPort[], facts: ServingFacts): Promise<{ stays: boolean }> {
-    const answer = new Promise<{ stays: boolean }>((resolve) => (this.#onTakeOver = resolve));
-    await send({ type: "ready", listeners: [...listeners], facts });
-    return answer;
+  /** Whether this process still waits for its place. */
+  get isWaiting(): boolean {
+    return this.#state === "starting";
   }
 
-  /**
-   * Asks the parent that stays to raise another server in this one's place. The outcome comes within `timeoutMs`. Calls
-   * during an upgrade share its outcome.
-   */
-  upgrade(timeoutMs: number): Promise<UpgradeOutcome> {
-    this.#upgrading ??= this.#askParent(timeoutMs).finally(() => (this.#upgrading = null));
-    return this.#upgrading;
+  /** Whether the old process stays as the parent of this process. */
+  get isGuarded(): boolean {
+    return this.#state === "guarded";
   }
 
-  async #askParent(timeoutMs: number): Promise<UpgradeOutcome> {
-    let timer: NodeJS.Timeout | undefined;
-    const outcome = new Promise<UpgradeOutcome>((resolve) => {
-      this.#onUpgraded = resolve;
-      const message = `process ${this.parent}, the parent of this server, has not answered within ${timeoutMs} ms`;
-      timer = setTimeout(() => resolve({ kind: "refused", message }), timeoutMs).unref();
-    });
-    await send({ type: "upgrade" });
-    try {
-      return await outcome;
-    } finally {
-      clearTimeout(timer);
-    }
+  get isUpgrading(): boolean {
+    return this.#upgrading !== null;
+  }
+
+  /** Reports that this server serves. Resolves when this process has the place. */
+  async ready(listeners: readonly SharedPort[], facts: ServingFacts): Promise<void> {
+    const taken = new Promise<void>((resolve) => (this.#onTakeOver = resolve));
+    await send({ type: "ready", listeners, facts });
+    await taken;
   }
 
   /** Reports why this server will not serve. Resolves when the message was sent, or cannot be. */
@@ -124,28 +127,46 @@ export class Takeover {
     return send({ type: "failed", message });
   }
 
-  #onMessage(answer: ToSuccessor): void {
-    if (answer.type === "not-upgraded") {
-      this.#onUpgraded({ kind: "refused", message: answer.message });
-      return;
+  /** Asks the guardian for an upgrade. Calls during an upgrade share its outcome. */
+  upgrade(bootTimeoutMs: number): Promise<UpgradeOutcome> {
+    const timeoutMs = readyTimeoutMs(bootTimeoutMs) + ANSWER_MS;
+    this.#upgrading ??= this.#askGuardian(timeoutMs).finally(() => (this.#upgrading = null));
+    return this.#upgrading;
+  }
+
+  #askGuardian(timeoutMs: number): Promise<UpgradeOutcome> {
+    return new Promise((resolve) => {
+      const message = `process ${process.ppid}, the parent of this server, has not answered within ${timeoutMs} ms`;
+      const timer = setTimeout(() => resolve({ kind: "refused", message }), timeoutMs).unref();
+      this.#onUpgraded = (outcome) => {
+        clearTimeout(timer);
+        resolve(outcome);
+      };
+      void send({ type: "upgrade" });
+    });
+  }
+
+  #onMessage(message: ToSuccessor): void {
+    switch (message.type) {
+      case "take-over":
+        // At once: the end of the channel may be the next event.
+        this.#state = message.stays ? "guarded" : "alone";
+        this.#onTakeOver();
+        break;
+      case "leave": {
+        const { pid = 0, facts = NO_FACTS } = message.next ?? {};
+        this.#onLeave();
+        this.#onUpgraded({ kind: "moved", pid, facts });
+        break;
+      }
+      case "not-upgraded":
+        this.#onUpgraded({ kind: "refused", message: message.message });
     }
-    if (answer.type === "leave") {
-      const { pid = 0, facts = NO_FACTS } = answer.next ?? {};
-      this.#onLeave();
-      this.#onUpgraded({ kind: "moved", pid, facts });
-      return;
-    }
-    // Set it at once: the end of the channel may be the next event.
-    this.#isLeft = !answer.stays;
-    this.#onTakeOver(answer);
   }
 }
 
-/** For a server that reports no facts. */
-export const NO_FACTS: ServingFacts = Object.freeze({ generation: null, warnings: [] });
-
+/** Resolves when the message is on its way. If the parent is gone, the end of the channel reports that. */
 function send(message: FromSuccessor): Promise<void> {
-  // The end of the channel reports an old server that is gone.
   return new Promise((resolve) => {
     if (process.connected) process.send?.(message, undefined, {}, () => resolve());
     else resolve();

@@ -1,250 +1,313 @@
-import { readFileSync } from "node:fs";
-import { EXIT } from "../lib/errors.ts";
+import { type ChildProcess, spawn } from "node:child_process";
+import { EXIT, RuntimeError, toError } from "../lib/errors.ts";
+import { TAKEOVER_VARIABLE } from "../lib/takeover-variable.ts";
+import { keepsConnections } from "../lib/tcp-migration.ts";
 import type { Logger } from "../log/log.ts";
-import { isEnding, type PassOn, SAME_SIGNAL_MS } from "./shutdown.ts";
+import { type Deputy, type Exit, exitCodeOf } from "./shutdown.ts";
 import type { StartCommand } from "./start-command.ts";
-import { exitCodeOf, Succession } from "./succession.ts";
-import { Successor } from "./successor.ts";
-import { settledWithin } from "../lib/settled-within.ts";
-import type { SharedPort, Takeover, UpgradeOutcome } from "./takeover.ts";
+import {
+  type FromSuccessor,
+  NO_FACTS,
+  type Place,
+  type ServingFacts,
+  type ToSuccessor,
+  type UpgradeOutcome,
+} from "./takeover.ts";
 
-/** A build is given up after a minute, and settings and certificates are read before it. */
-const BUILD_TIMEOUT_MS = 75_000;
+/** How long a successor that is given up may take to end its workers and itself. */
+const KILL_AFTER_MS = 5_000;
 
-/** How much longer than that the parent may take to say how it went. */
-const ANSWER_MS = 5_000;
-
-/** Longest wait for connections that this process keeps: an idle one is closed after 8 to 12 s. */
-const LEAVING_MS = 15_000;
-
-/** How long a successor may take to end when it is told to at once. */
-const FORCED_MS = 1_000;
+/** The same when this process ends at once. */
+const FORCED_KILL_AFTER_MS = 1_000;
 
 export interface UpgraderOptions {
   log: Logger;
   start: StartCommand;
-  /** For the workers of the new process. */
-  bootTimeoutMs: number;
-  /** Whether this process stays as the parent of the one that takes its place (see `staysAsParent`). */
+  /** Longest time until a new process serves. */
+  timeoutMs: number;
+  /** Whether this process stays as the parent of its successors (see `presence.ts`). */
   stays: boolean;
-  /** The link to the process that stays as the parent of this one; `null`: there is none. */
-  guardian: Pick<Takeover, "parent" | "upgrade"> | null;
-  listeners: () => SharedPort[];
-  /** Sets the receiver of signals from now on. */
-  passSignals: (passOn: PassOn) => void;
-  /** Tells others that the process of this number serves from now on. */
+  listeners: () => Place["listeners"];
+  /** Signals go to the deputy from now on. */
+  setDeputy: (deputy: Deputy) => void;
+  /** Reports to other programs that the process of this number serves from now on. */
   handOver: (pid: number) => Promise<void>;
-  /** Accepts no more, answers the last requests of its connections until they are gone, ends all workers. */
+  /**
+   * Accepts no more connections, answers the last requests of those that are open, ends all workers. A later call
+   * returns the same promise.
+   */
   leave: () => Promise<void>;
   /** As `leave`, but answers only requests in flight. */
   close: () => Promise<void>;
-  /** Resolves when each waiting command has its answer, or soon. */
+  /** Resolves when each command that waits has its answer, or soon. */
   answered: () => Promise<void>;
 }
 
 /**
- * Decides whether a process stays once another one serves in its place.
+ * The old process's side of an upgrade (`takeover.ts` is the new process's side): starts this program anew on the same
+ * ports, and leaves them to the new process once that serves.
  *
- * A container's runtime, npm, a shell or a supervisor waits for the end of the process that it started, and would take
- * it for the end of the service. So it stays as the parent of its successor, passes signals on, and ends as that ends;
- * unless the successor can be found without it: systemd is told its number, or it is in the pid file. Process 1 always
- * stays: its end is the end of its container.
- */
-export function staysAsParent(facts: {
-  pid: number;
-  hasPidFile: boolean;
-  hasServiceManager: boolean;
-}): boolean {
-  return facts.pid === 1 || !(facts.hasPidFile || facts.hasServiceManager);
-}
-
-/**
- * Starts this program anew, on the same ports, and leaves them to it once it serves.
+ *     serving ──upgrade()──▶ asked ──"ready"──▶ leaving ──▶ exits with 0
+ *        ▲                     │                   └─ stays ──▶ guarding ──the successor exits──▶ exits with its code
+ *        └── the new process exits, fails or is late      │  ▲
+ *                                              upgrade() ─┘  └─ "ready": the successor before leaves, or none came
  *
- *     serving ──new one serves──▶ draining ──▶ exits with 0
- *                                    └─ stays ──▶ waiting ──the one that serves exits──▶ exits as that did
+ * A process that stays starts each further successor itself. They are its own children, so it sees them end, and its
+ * own parent sees one process all the time.
  */
 export class Upgrader {
   readonly #options: UpgraderOptions;
-  readonly #succession: Succession;
-  #running: Promise<UpgradeOutcome> | null = null;
-  /** Resolves when the last upgrade has ended and this process has left its place, if it does. */
-  #upgrading: Promise<unknown> = Promise.resolve();
-  #onLeft: (left: Promise<void>) => void = () => {};
-  /** Resolves when this process has left its place and has no connection any more. */
-  readonly #hasLeft = new Promise<void>((resolve) => {
-    this.#onLeft = (left) => void left.then(resolve, () => resolve());
-  });
-  #left: Promise<void> | null = null;
-  #endingSinceMs: number | null = null;
+  /** The process that serves in the place of this one; `null`: this one serves. */
+  #successor: Successor | null = null;
+  #upgrading: Promise<UpgradeOutcome> | null = null;
+  readonly #stopping = new AbortController();
 
   constructor(options: UpgraderOptions) {
     this.#options = options;
-    const { log, start, bootTimeoutMs, listeners } = options;
-    const timeoutMs = BUILD_TIMEOUT_MS + bootTimeoutMs;
-    this.#succession = new Succession({
-      log,
-      listeners,
-      raise: (place, signal) => Successor.raise({ ...start, place, timeoutMs }, { signal }),
-    });
   }
 
-  /** Begins an upgrade; the log tells the outcome. */
-  upgrade(): void {
-    const { guardian } = this.#options;
-    // The guardian has to be the parent of the server.
-    if (guardian !== null) process.kill(guardian.parent, "SIGUSR2");
-    else if (this.#succession.isRaising) void this.#succession.raise();
-    else void this.#begin();
+  get isUpgrading(): boolean {
+    return this.#upgrading !== null;
   }
 
   /**
-   * Upgrades for a command that waits. Once another process serves, resolves when this one has no connection left, or
-   * after {@link LEAVING_MS}: from then on the new process answers every request.
+   * Upgrades, and logs the outcome. Calls during an upgrade share it. Resolves when the new process has the place: this
+   * one may still answer requests on its connections. Never rejects: this process serves on.
    */
-  async upgradeAndLeave(): Promise<UpgradeOutcome> {
-    const { guardian, bootTimeoutMs } = this.#options;
-    const outcome =
-      guardian === null
-        ? await this.#begin()
-        : await guardian.upgrade(BUILD_TIMEOUT_MS + bootTimeoutMs + ANSWER_MS);
-    if (outcome.kind === "moved") await settledWithin(this.#hasLeft, LEAVING_MS);
-    return outcome;
+  upgrade(): Promise<UpgradeOutcome> {
+    this.#upgrading ??= this.#upgrade()
+      .catch((error: unknown): UpgradeOutcome => {
+        this.#options.log.error({ err: error }, "upgrade failed: bug");
+        return { kind: "refused", message: String(error) };
+      })
+      .finally(() => (this.#upgrading = null));
+    return this.#upgrading;
   }
 
-  /** Notes that this process leaves, by the word of the process that stays as its parent. */
-  noteLeaving(left: Promise<void>): void {
-    this.#onLeft(left);
-  }
-
-  /** The server stops: ends the process that is being started. Resolves when it is gone. */
+  /** Ends the process that is being started, since the server stops. Resolves when that process is gone. */
   async abort(): Promise<void> {
-    this.#succession.abort();
+    this.#stopping.abort();
     await this.#upgrading;
   }
 
-  /** Begins an upgrade, or returns the outcome of the one that runs. */
-  #begin(): Promise<UpgradeOutcome> {
-    if (this.#running !== null) return this.#running;
-    if (this.#endingSinceMs !== null) {
-      return Promise.resolve({ kind: "refused", message: "the server stops" });
-    }
-    const upgrading = this.#upgradeSafely().finally(() => (this.#running = null));
-    this.#running = upgrading;
-    this.#upgrading = upgrading.then(() => this.#left?.catch(() => {}));
-    return upgrading;
-  }
-
-  /** Never rejects: it must not end the process that is left to serve. */
-  async #upgradeSafely(): Promise<UpgradeOutcome> {
-    try {
-      return await this.#upgrade();
-    } catch (error) {
-      this.#options.log.error({ err: error }, "upgrade failed: bug");
-      return { kind: "refused", message: String(error) };
-    }
-  }
-
-  /** Resolves when the new process has the place; this one may still answer requests on its connections. */
   async #upgrade(): Promise<UpgradeOutcome> {
-    const { stays, log } = this.#options;
-    const before = this.#succession.current;
-    const raised = await this.#succession.raise();
-    if ("refused" in raised) return { kind: "refused", message: raised.refused };
-    const { next } = raised;
-    this.#watch(next);
+    const { log, start, timeoutMs, stays, listeners } = this.#options;
+    if (this.#stopping.signal.aborted) return { kind: "refused", message: "the server stops" };
+    const before = this.#successor;
+    const serving = before ?? { pid: process.pid, listeners: listeners() };
+    const place = { serving: serving.pid, listeners: serving.listeners };
+    const startedAtMs = performance.now();
+    log.info(place, "upgrading: starting the program anew beside this one");
+    let next: Successor;
+    try {
+      next = new Successor(start, place);
+      await next.ready(this.#stopping.signal, { timeoutMs });
+    } catch (error) {
+      return this.#refuse(error);
+    }
+    const { pid, facts } = next;
+    const durationMs = Math.round(performance.now() - startedAtMs);
+    log.info({ successorPid: pid, durationMs }, "upgraded: the new process serves");
+    this.#successor = next;
     next.onUpgradeWanted = () => void this.#upgradeFor(next);
-    if (before === null) await this.#leaveTo(next);
-    else {
+    if (stays) void this.#endWith(next);
+    if (before === null) {
+      await this.#leaveTo(next);
+    } else {
       await next.takeOver({ stays });
-      await before.leave(next);
+      await before.send({ type: "leave", next: { pid, facts } });
       log.info({ previousPid: before.pid }, "the previous process finishes its requests");
     }
-    return { kind: "moved", pid: next.pid, facts: next.facts };
+    return { kind: "moved", pid, facts };
   }
 
-  /** A process that serves in this one's place asks for another: only this one can be its parent. */
+  #refuse(error: unknown): UpgradeOutcome {
+    const { log } = this.#options;
+    if (this.#stopping.signal.aborted) {
+      log.info("upgrade given up: the server stops");
+      return { kind: "refused", message: "the server stops" };
+    }
+    const { message } = toError(error);
+    const code = error instanceof RuntimeError ? error.code : undefined;
+    log.error({ code }, `upgrade refused, this version serves on: ${message}`);
+    return { kind: "refused", message };
+  }
+
+  /** Only this process can be the parent of the next one, so the successor asks it. */
   async #upgradeFor(serving: Successor): Promise<void> {
-    const outcome = await this.#begin();
-    if (outcome.kind === "refused") await serving.refuse(outcome.message);
+    const outcome = await this.upgrade();
+    if (outcome.kind === "moved") return;
+    await serving.send({ type: "not-upgraded", message: outcome.message });
   }
 
   async #leaveTo(next: Successor): Promise<void> {
-    const { stays, passSignals, handOver, leave, log } = this.#options;
-    passSignals((signal) => this.#onSignal(signal));
+    const { stays, setDeputy, handOver, leave, log } = this.#options;
+    setDeputy(this.#deputy());
     if (!keepsConnections()) {
-      log.info(
-        "connections that are being made in this moment may be lost: tcp_migrate_req is off",
-      );
+      log.info("connections that are being made now may be lost: tcp_migrate_req is off");
     }
-    try {
-      await handOver(next.pid);
-    } catch (error) {
-      // The new process serves and has connections: it has the place, whether or not others know.
-      log.error({ err: error }, "cannot tell others which process serves");
-    }
+    // The new process has connections already: it has the place, whether or not other programs know.
+    await handOver(next.pid).catch((error: unknown) =>
+      log.error({ err: error }, "cannot tell others which process serves"),
+    );
     await next.takeOver({ stays });
-    this.#left = leave();
-    this.#onLeft(this.#left);
-    void this.#endAfterLeaving(next, this.#left);
+    void this.#endAfter(leave(), next);
   }
 
-  async #endAfterLeaving(next: Successor, left: Promise<void>): Promise<void> {
+  async #endAfter(leaving: Promise<void>, { pid }: Successor): Promise<void> {
     const { stays, answered, log } = this.#options;
-    await left.catch((error: unknown) => log.error({ err: error }, "cannot stop in order"));
-    if (!stays) {
+    await leaving.catch((error: unknown) => log.error({ err: error }, "cannot stop in order"));
+    if (stays) {
+      log.info({ successorPid: pid }, "waiting for the process that serves; signals go to it");
+    } else {
       await answered();
       process.exit(EXIT.drained);
     }
-    log.info({ successorPid: next.pid }, "waiting for the process that serves; signals go to it");
   }
 
-  /** The end of the serving process is the end of this one, if it stays. */
-  #watch(next: Successor): void {
-    if (!this.#options.stays) return;
-    void next.exited.then(async (exit) => {
-      if (this.#succession.current !== next) return;
-      this.#succession.abort();
-      const code = exitCodeOf(exit);
-      // After a graceful stop the clients of this process have their grace too. After a crash no process serves, and
-      // the service manager must know at once.
-      if (code === EXIT.drained) await this.#left?.catch(() => {});
-      process.exit(code);
-    });
+  /** Ends this process when the process that serves ends. */
+  async #endWith(next: Successor): Promise<void> {
+    const code = exitCodeOf(await next.exited);
+    if (this.#successor !== next) return;
+    this.#stopping.abort();
+    // After a graceful stop the clients of this process have their grace too. After a crash no process serves, and
+    // the service manager must know at once.
+    if (code === EXIT.drained) await this.#options.leave().catch(() => {});
+    process.exit(code);
   }
 
-  /** The first that asks for the end is obeyed in order, the second at once. */
-  #onSignal(signal: NodeJS.Signals): void {
-    const { stays, close, log } = this.#options;
-    const successor = stays ? this.#succession.current : null;
-    successor?.kill(signal);
-    if (!isEnding(signal)) return;
-    this.#succession.abort();
-    if (this.#endingSinceMs === null) {
-      this.#endingSinceMs = performance.now();
-      close().catch((error: unknown) => log.error({ err: error }, "cannot stop in order"));
-      return;
-    }
-    if (performance.now() - this.#endingSinceMs < SAME_SIGNAL_MS) return;
-    log.warn({ signal }, "stopped at once");
-    const exit = (): void => process.exit(exitCodeOf({ code: null, signal }));
-    if (successor === null) exit();
-    // It has been told, too, and its end is the end of this process. One that is stopped hears nothing.
-    setTimeout(() => {
-      successor?.kill("SIGKILL");
-      exit();
-    }, FORCED_MS);
+  #deputy(): Deputy {
+    const { stays, close, answered, log } = this.#options;
+    // A process that does not stay has no say about its successor.
+    const guarded = (): Successor | null => (stays ? this.#successor : null);
+    return {
+      pass: (signal) => guarded()?.kill(signal),
+      close: async (signal) => {
+        guarded()?.kill(signal);
+        this.#stopping.abort();
+        await close().catch((error: unknown) => log.error({ err: error }, "cannot stop in order"));
+        await answered();
+        const exit = await guarded()?.exited;
+        return exit === undefined ? EXIT.drained : exitCodeOf(exit);
+      },
+      force: async (signal) => {
+        log.warn({ signal }, "stopped at once");
+        await guarded()?.end(signal, FORCED_KILL_AFTER_MS);
+      },
+    };
   }
 }
 
 /**
- * Whether the kernel gives the waiting connections of a closing listener to another one on the same port (Linux 5.14).
+ * A new process of this program, which listens on the same ports.
+ *
+ * While it is ready and this process has not left, the kernel gives each a share of the new connections (SO_REUSEPORT).
  */
-function keepsConnections(): boolean {
-  try {
-    return readFileSync("/proc/sys/net/ipv4/tcp_migrate_req", "utf8").trim() !== "0";
-  } catch {
-    // An older kernel, or none of that name.
-    return false;
+export class Successor {
+  readonly pid: number;
+  readonly exited: Promise<Exit>;
+  listeners: Place["listeners"] = [];
+  facts: ServingFacts = NO_FACTS;
+  /** Called when this process asks for a successor of its own. */
+  onUpgradeWanted: () => void = () => {};
+  readonly #child: ChildProcess;
+
+  constructor({ cwd, command: [program, ...args] }: StartCommand, place: Place) {
+    // In this process group, with this terminal: signals for this server reach that one too.
+    const child = spawn(program, args, {
+      cwd,
+      env: { ...process.env, [TAKEOVER_VARIABLE]: JSON.stringify(place) },
+      stdio: ["inherit", "inherit", "inherit", "ipc"],
+    });
+    this.#child = child;
+    this.pid = child.pid ?? 0;
+    this.exited = new Promise((resolve) => {
+      child.once("exit", (code, signal) => resolve({ code, signal }));
+      // It was never started, so it will not exit.
+      if (child.pid === undefined) resolve({ code: null, signal: null });
+    });
+    // Later errors mean that a signal or a message did not arrive, which the exit explains.
+    child.on("error", () => {});
   }
+
+  /**
+   * Waits until it serves.
+   *
+   * @throws RuntimeError `ERR_BOOT_LOOP` with the reason why it does not serve; `ERR_DRAINING` when `stop` aborts. Its
+   *   process is gone by then.
+   */
+  async ready(
+    stop: AbortSignal,
+    { timeoutMs, killAfterMs = KILL_AFTER_MS }: { timeoutMs: number; killAfterMs?: number },
+  ): Promise<void> {
+    const timeout = AbortSignal.timeout(timeoutMs);
+    try {
+      const answer = await this.#firstAnswer(AbortSignal.any([stop, timeout]));
+      if (answer.type !== "ready") {
+        throw refusal(answer.type === "failed" ? answer.message : "the new process is confused");
+      }
+      this.listeners = answer.listeners;
+      this.facts = answer.facts ?? NO_FACTS;
+    } catch (error) {
+      await this.end("SIGTERM", killAfterMs);
+      if (stop.aborted) throw new RuntimeError("ERR_DRAINING", "Cannot upgrade: the server stops");
+      if (!timeout.aborted) throw error;
+      throw refusal(`the new process was not ready within ${timeoutMs} ms, so it was ended`);
+    }
+    this.#child.on("message", (message) => {
+      // Only this program writes the messages.
+      if ((message as FromSuccessor).type === "upgrade") this.onUpgradeWanted();
+    });
+  }
+
+  #firstAnswer(stop: AbortSignal): Promise<FromSuccessor> {
+    return new Promise((resolve, reject) => {
+      this.#child.once("message", (answer) => resolve(answer as FromSuccessor));
+      this.#child.once("error", ({ message }) =>
+        reject(refusal(`the new process does not start: ${message}`)),
+      );
+      // Comes after the last message, unlike "exit".
+      this.#child.once("close", (code, signal) => {
+        const end = signal ?? `code ${code}`;
+        reject(refusal(`the new process ended with ${end} before it was ready`));
+      });
+      const giveUp = (): void => reject(new Error("it is not wanted any more"));
+      stop.addEventListener("abort", giveUp, { once: true });
+      if (stop.aborted) giveUp();
+    });
+  }
+
+  /** Gives the place to it. `stays`: this process stays as its parent, and both end together. */
+  async takeOver({ stays }: { stays: boolean }): Promise<void> {
+    await this.send({ type: "take-over", stays });
+    if (stays) return;
+    if (this.#child.connected) this.#child.disconnect();
+    this.#child.unref();
+  }
+
+  /** Resolves when the message is on its way. A process that is gone gets none, and its exit reports that. */
+  send(message: ToSuccessor): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#child.connected) this.#child.send(message, () => resolve());
+      else resolve();
+    });
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Ends it by a signal, or by SIGKILL when that takes too long. */
+  async end(signal: NodeJS.Signals, killAfterMs: number): Promise<void> {
+    this.kill(signal);
+    // A stopped process reacts to nothing else.
+    const timer = setTimeout(() => this.kill("SIGKILL"), killAfterMs);
+    await this.exited;
+    clearTimeout(timer);
+    if (this.#child.connected) this.#child.disconnect();
+  }
+}
+
+function refusal(reason: string): RuntimeError {
+  return new RuntimeError("ERR_BOOT_LOOP", `Cannot upgrade: ${reason}`);
 }

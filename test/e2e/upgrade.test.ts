@@ -12,6 +12,8 @@ import { type LogLine, startServer, type TestServer } from "../helpers/start-ser
 /** Says which primary has started the worker. */
 const PARENT = `export default () => new Response(String(process.ppid))`;
 
+const WAITS = `export default () => { console.error("waiting"); return new Promise(() => {}); }`;
+
 const NEVER_LOADS = `console.error("loading"); await new Promise(() => setInterval(() => {}, 1000));`;
 
 function write(server: TestServer, source: string): void {
@@ -36,7 +38,17 @@ async function serving(server: TestServer): Promise<number> {
   return Number(await (await server.fetch("/")).text());
 }
 
-describe("SIGUSR2", { timeout: 180_000 }, () => {
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
+  return text.trim().split(" ").filter(Boolean).map(Number);
+}
+
+/** Whether a process is a primary: its arguments are those of a start. */
+function isServer(pid: number): boolean {
+  return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").includes("--handlers");
+}
+
+describe("SIGUSR2", { timeout: 300_000 }, () => {
   it("moves to a new process under load, loses nothing, and stays as its parent", async (t) => {
     const flags = ["--access-log", "off"];
     const server = await startServer(t, { handlers: { "index.ts": PARENT }, workers: 1, flags });
@@ -113,9 +125,29 @@ describe("SIGUSR2", { timeout: 180_000 }, () => {
     assert.equal(await serving(server), pid);
   });
 
-  it("ends the parent with the code of the process that serves", async (t) => {
+  it("is refused when the new process is killed while it starts, also by a parent that stays", async (t) => {
     const server = await startServer(t, { handlers: { "index.ts": PARENT }, workers: 1 });
+    const killNext = async (): Promise<void> => {
+      write(server, NEVER_LOADS);
+      await upgrade(server, /^loading$/);
+      const next = childrenOf(server.pid).findLast((pid) => isServer(pid));
+      assert.ok(next !== undefined);
+      const refused = server.logs.length;
+      process.kill(next, "SIGKILL");
+      const { msg } = await server.until(
+        (line) =>
+          server.logs.indexOf(line) >= refused && line.msg?.startsWith("upgrade refused") === true,
+      );
+      assert.match(msg ?? "", /ended with SIGKILL before it was ready$/);
+      write(server, PARENT);
+    };
+    await killNext();
+    assert.equal(await serving(server), server.pid);
     const { pid } = await upgrade(server, DONE);
+    await untilLeft(server);
+    await killNext();
+    assert.equal(await serving(server), pid);
+    // The end of the process that serves is the end of its parent.
     process.kill(Number(pid), "SIGKILL");
     assert.deepEqual(await server.exit, { code: 137, signal: null });
   });
@@ -132,12 +164,46 @@ describe("SIGUSR2", { timeout: 180_000 }, () => {
     after.kill("SIGKILL");
     assert.deepEqual(await after.exit, { code: null, signal: "SIGKILL" });
   });
-});
 
-function childrenOf(pid: number): number[] {
-  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
-  return text.trim().split(" ").filter(Boolean).map(Number);
-}
+  it("leaves no process behind when the parent is killed before it has left its place", async (t) => {
+    const server = await startServer(t, { handlers: { "index.ts": PARENT }, workers: 1 });
+    const loads = `await (await import("node:fs/promises")).access(${JSON.stringify(join(server.dir, "load"))});`;
+    write(server, `console.error("loading"); for (;;) try { ${loads} break; } catch {}\n${PARENT}`);
+    await upgrade(server, /^loading$/);
+    // The new process becomes ready, and the old one cannot read that.
+    server.kill("SIGSTOP");
+    writeFileSync(join(server.dir, "load"), "");
+    // The kernel gives some connections to the new process.
+    const answered = new Set<number>();
+    await eventually(t, async () => {
+      const signal = AbortSignal.timeout(100);
+      const response = await fetch(server.http, { signal }).catch(() => null);
+      if (response !== null) answered.add(Number(await response.text()));
+      return answered.size > 0;
+    });
+    assert.equal(answered.has(server.pid), false);
+    server.kill("SIGKILL");
+    assert.deepEqual(await server.exit, { code: null, signal: "SIGKILL" });
+  });
+
+  it("needs the old process no more once the new one has its place", async (t) => {
+    const server = await startServer(t, {
+      handlers: { "index.ts": PARENT, "waits.ts": WAITS },
+      workers: 1,
+      flags: ["--pid-file", "edgicorn.pid"],
+    });
+    const open = await server.connect();
+    open.send("GET /waits HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await server.until(({ msg }) => msg === "waiting");
+    const { pid } = await upgrade(server, DONE);
+    // The request keeps the old process, which finishes it.
+    server.kill("SIGKILL");
+    assert.equal(await open.untilClosed(), "");
+    await eventually(t, async () => (await serving(server)) === pid);
+    assert.equal((await runCommand(["stop"], server.dir)).code, 0);
+    assert.deepEqual(await server.exit, { code: null, signal: "SIGKILL" });
+  });
+});
 
 const canUnshare = spawnSync("unshare", ["--pid", "--fork", "--mount-proc", "true"]).status === 0;
 

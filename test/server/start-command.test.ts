@@ -50,13 +50,17 @@ describe("toStartCommand()", () => {
         "--http",
         "80",
       ];
-      assert.deepEqual(toStartCommand({ ...FACTS, ...facts }, resolveLinks), { cwd, command });
+      assert.deepEqual(toStartCommand({ ...FACTS, ...facts }, resolveLinks), {
+        cwd,
+        startedIn: FACTS.cwd,
+        command,
+      });
     });
   }
 });
 
 function where(folder: string, target: string | null): Whereabouts {
-  return findWhereabouts({ cwd: folder }, "/srv/r1", () => {
+  return findWhereabouts({ cwd: folder, startedIn: "/srv/r1" }, () => {
     if (target === null) throw new Error("ENOENT");
     return target;
   });

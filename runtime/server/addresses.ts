@@ -1,0 +1,18 @@
+import type { Config } from "../config/config.ts";
+import type { ListenerInfo } from "../control/operations.ts";
+import type { Primary } from "../primary.ts";
+
+/** Returns the ports on which a server listens, as plain data. */
+export function toListeners({ listeners }: Primary): ListenerInfo[] {
+  return listeners.map(({ scheme, port }) => ({ scheme, port }));
+}
+
+/** Returns the addresses for a browser: the configured host, or `localhost`. */
+export function toAddresses({ listeners, config }: Primary): string[] {
+  return listeners.map(({ scheme, port }) => `${scheme}://${toHostName(config)}:${port}`);
+}
+
+function toHostName({ host }: Config): string {
+  if (host === null || host === "0.0.0.0" || host === "::") return "localhost";
+  return host.includes(":") ? `[${host}]` : host;
+}

@@ -1,0 +1,112 @@
+import type { Config } from "../config/config.ts";
+import { describeEnvFileProblems, listEnvFiles } from "../config/env-files.ts";
+import { makeStateDir } from "../config/make-state-dir.ts";
+import { describeUnknownVariables } from "../config/unknown-variables.ts";
+import type { Logger } from "../log/log.ts";
+import type { ServerLogs } from "../log/server-logs.ts";
+import { Primary } from "../primary.ts";
+import { type LoadedCertificates, loadCertificates } from "../tls/tls.ts";
+import { fitConnections, fitSpoolFiles, readOpenFilesLimit } from "./connection-limit.ts";
+import { Presence } from "./presence.ts";
+import type { StartCommand } from "./start-command.ts";
+import type { Takeover } from "./takeover.ts";
+
+export interface OpenOptions {
+  config: Config;
+  log: Logger;
+  logs: ServerLogs;
+  start: StartCommand;
+  /** The value of the flag `--env-file`. */
+  envFile: string | undefined;
+  /** `null`: it takes the place of no other server. */
+  takeover: Takeover | null;
+  /** Reads the settings as they are by now, with the flags and the environment of the start. */
+  readConfig: (signal: AbortSignal) => Promise<Config>;
+  /** Begins to stop, in order. */
+  stop: () => void;
+}
+
+/** A server that listens. Other programs do not know of it yet. */
+export interface OpenServer {
+  log: Logger;
+  logs: ServerLogs;
+  presence: Presence;
+  primary: Primary;
+  /** The certificates of the start. */
+  certificates: LoadedCertificates | null;
+  /** Warnings about these certificates. */
+  warnings: readonly string[];
+  /** Files of variables for which a start or reload looks. */
+  envFiles: readonly string[];
+  readConfig: OpenOptions["readConfig"];
+}
+
+/** Warns of odd settings, makes the state folder, loads certificates, and starts workers and listeners. */
+export async function openServer(options: OpenOptions, signal: AbortSignal): Promise<OpenServer> {
+  const { log, logs, start, envFile, takeover, readConfig, stop } = options;
+  const { envFiles, variables, stateDir } = options.config;
+  for (const line of describeEnvFileProblems(envFiles, start.startedIn)) log.warn(line);
+  for (const line of describeUnknownVariables({ ...variables, ...process.env })) log.warn(line);
+  // The last check of the settings: only an attempt shows whether the folder can be made. Nothing was made before it.
+  makeStateDir(stateDir);
+  const { config, certificates, warnings } = await complete(options.config, log);
+  const presence = await Presence.open({ config, log, takeover, stop, start });
+  const primary = await Primary.start(
+    {
+      config,
+      certificates: certificates?.certificates ?? null,
+      warnings,
+      log,
+      createAccessLog: (target) => logs.createAccessLog(target),
+      async loadSetup(reading) {
+        const next = await complete(await readConfig(reading.signal), log);
+        return { ...next, certificates: next.certificates?.certificates ?? null };
+      },
+      inherited: takeover?.place.listeners ?? [],
+      maxSpoolFiles: (counts) => fitSpoolFiles(toFiles(counts), readOpenFilesLimit()),
+    },
+    { signal },
+  );
+  const sources = { flag: envFile, env: process.env, cwd: start.startedIn };
+  return {
+    log,
+    logs,
+    presence,
+    primary,
+    certificates,
+    warnings,
+    envFiles: listEnvFiles(sources),
+    readConfig,
+  };
+}
+
+/** Fits a config to the limits of the process, and loads its certificates. Logs warnings. */
+async function complete(
+  wanted: Config,
+  log: Logger,
+): Promise<Pick<OpenServer, "certificates" | "warnings"> & { config: Config }> {
+  const { maxConnections, warning } = fitConnections(toFiles(wanted), readOpenFilesLimit());
+  if (warning !== null) log.warn(warning);
+  const isFitted = maxConnections !== wanted.maxConnections;
+  const automatic = isFitted
+    ? ([...wanted.automatic, "maxConnections"] as const)
+    : wanted.automatic;
+  const config = Object.freeze({ ...wanted, maxConnections, automatic });
+  const certificates = config.httpsPort === null ? null : await loadCertificates(config.certsDir);
+  const warnings = certificates?.warnings ?? [];
+  for (const problem of warnings) log.warn(problem);
+  if (certificates?.created === true) {
+    const { certsDir } = config;
+    log.info({ certsDir }, "made a self-signed certificate for localhost: found no other");
+  }
+  return { config, certificates, warnings };
+}
+
+/** Returns the counts that decide the number of open files: connections, and workers of all pools in the config. */
+function toFiles({ maxConnections, maxWorkers, pools }: Config): {
+  maxConnections: number;
+  workers: number;
+} {
+  const others = Object.values(pools).map((pool) => pool.workers ?? 1);
+  return { maxConnections, workers: others.reduce((sum, count) => sum + count, maxWorkers) };
+}

@@ -1,0 +1,19 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { staysAsParent } from "../../runtime/server/presence.ts";
+
+describe("staysAsParent()", () => {
+  const cases: [facts: Parameters<typeof staysAsParent>[0], stays: boolean][] = [
+    [{ pid: 7, hasPidFile: false, hasServiceManager: false }, true],
+    [{ pid: 7, hasPidFile: true, hasServiceManager: false }, false],
+    [{ pid: 7, hasPidFile: false, hasServiceManager: true }, false],
+    [{ pid: 7, hasPidFile: true, hasServiceManager: true }, false],
+    [{ pid: 1, hasPidFile: false, hasServiceManager: false }, true],
+    [{ pid: 1, hasPidFile: true, hasServiceManager: true }, true],
+  ];
+  for (const [facts, stays] of cases) {
+    it(`is ${stays} for ${JSON.stringify(facts)}`, () => {
+      assert.equal(staysAsParent(facts), stays);
+    });
+  }
+});
