@@ -1,6 +1,6 @@
 import { assertNever } from "../../runtime/lib/errors.ts";
 import type { Case, LoadKind } from "./cases.ts";
-import { openIdleConnections, runEcho, runEvents } from "./clients.ts";
+import { openIdleConnections, runEcho, runEvents } from "../clients/client-process.ts";
 import { runWrk, type WrkRun } from "./wrk.ts";
 
 /** The results of a load generator. The kind of the load decides which latencies there are. */

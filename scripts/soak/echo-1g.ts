@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { peakBytesOf, residentBytesOf } from "../../test/helpers/proc.ts";
 import { startServer } from "../../test/helpers/start-server.ts";
-import { echo } from "../bench/echo-client.ts";
+import { echo } from "../clients/echo.ts";
 import { checkLogs } from "./server-log.ts";
 import { atMost, mebibytes, shown, type Figure, type Soak } from "./soak.ts";
 

@@ -38,7 +38,7 @@ export class Traffic {
   }
 
   static async start(owner: Owner, task: TrafficTask): Promise<Traffic> {
-    const child = fork(fileURLToPath(new URL("traffic-child.ts", import.meta.url)), [
+    const child = fork(fileURLToPath(new URL("../clients/traffic.ts", import.meta.url)), [
       JSON.stringify(task),
     ]);
     owner.after(() => void child.kill("SIGKILL"));

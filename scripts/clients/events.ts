@@ -1,6 +1,6 @@
 import { get, type ClientRequest } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
-import type { LoadReport } from "./load.ts";
+import type { LoadReport } from "../bench/load.ts";
 
 /**
  * Connects many clients to a source of events and reads them: `data: NANOSECONDS`, from the monotonic clock.

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import { describe, it, type TestContext } from "node:test";
-import { openIdleConnections, runEcho, runEvents } from "../../scripts/bench/clients.ts";
-import { echo } from "../../scripts/bench/echo-client.ts";
-import { parseEvents } from "../../scripts/bench/events-client.ts";
-import { openIdle } from "../../scripts/bench/idle-client.ts";
+import { openIdleConnections, runEcho, runEvents } from "../../scripts/clients/client-process.ts";
+import { echo } from "../../scripts/clients/echo.ts";
+import { parseEvents } from "../../scripts/clients/events.ts";
+import { openIdle } from "../../scripts/clients/idle.ts";
 
 const signal = new AbortController().signal;
 

@@ -1,9 +1,9 @@
 import { once } from "node:events";
 import { assertNever } from "../../runtime/lib/errors.ts";
-import type { ClientTask } from "./clients.ts";
-import { echo } from "./echo-client.ts";
-import { takeEvents } from "./events-client.ts";
-import { openIdle } from "./idle-client.ts";
+import type { ClientTask } from "./client-process.ts";
+import { echo } from "./echo.ts";
+import { takeEvents } from "./events.ts";
+import { openIdle } from "./idle.ts";
 
 // `clients.ts` starts this process, and wrote the argument.
 try {

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { request as sendPlain, type ClientRequest, type IncomingMessage } from "node:http";
 import { request as sendTls } from "node:https";
-import type { LoadReport } from "./load.ts";
+import type { LoadReport } from "../bench/load.ts";
 
 /**
  * Sends a body as fast as the server takes it and reads it back meanwhile, once, over one connection.

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { LoadReport } from "./load.ts";
+import type { LoadReport } from "../bench/load.ts";
 
 /**
  * Loads that `wrk` cannot make. The clients are `client-main.ts`.
@@ -101,7 +101,7 @@ async function runClient(
 }
 
 function argsOf(task: ClientTask): readonly string[] {
-  const main = fileURLToPath(new URL("client-main.ts", import.meta.url));
+  const main = fileURLToPath(new URL("main.ts", import.meta.url));
   return [...process.execArgv, main, JSON.stringify(task)];
 }
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Connection } from "../../runtime/drill/connection.ts";
-import { patternOf } from "./pattern.ts";
-import type { TrafficOrder, TrafficReport, TrafficTask } from "./traffic.ts";
+import { patternOf } from "../soak/pattern.ts";
+import type { TrafficOrder, TrafficReport, TrafficTask } from "../soak/traffic.ts";
 
 /** Longer than any answer may take: such a request is lost. */
 const LOST_MS = 10_000;
