@@ -10,6 +10,12 @@ export interface Endpoint {
   readonly secure: boolean;
 }
 
+/** Returns the endpoint of a URL of this machine. */
+export function toEndpoint(url: string): Endpoint {
+  const { port, protocol } = new URL(url);
+  return { port: Number(port), secure: protocol === "https:" };
+}
+
 /** The end of a response, for its client. */
 export interface Received {
   /** `null`: the connection ended before the head was complete. */

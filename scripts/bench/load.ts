@@ -1,6 +1,6 @@
 import { assertNever } from "../../runtime/lib/errors.ts";
 import type { Case, LoadKind } from "./cases.ts";
-import { openIdleConnections, runEcho, runEvents } from "../clients/client-process.ts";
+import { ClientProcess, runClient } from "../clients/client-process.ts";
 import { runWrk, type WrkRun } from "./wrk.ts";
 
 /** The results of a load generator. The kind of the load decides which latencies there are. */
@@ -63,8 +63,12 @@ export async function applyLoad<T extends { readonly peakMemoryBytes: number }>(
       return observe(() => runWrk(wrkRun(target, target.seconds)));
     case "echo":
       return applyEcho(target, load, observe);
-    case "events":
-      return observe(() => runEvents({ ...target, clients: load.clients }));
+    case "events": {
+      const { url, warmUpSeconds, seconds, signal } = target;
+      const task = { url, clients: load.clients, warmUpSeconds, seconds };
+      const timeoutMs = (warmUpSeconds + seconds) * 1000 + GRACE_MS;
+      return observe(() => runClient("events", task, { signal, timeoutMs }));
+    }
     case "idle":
       return applyIdle(target, load, observe);
     default:
@@ -93,10 +97,13 @@ async function applyEcho<T extends { readonly peakMemoryBytes: number }>(
   { sizeBytes }: Extract<LoadKind, { kind: "echo" }>,
   observe: Observe<T>,
 ): Promise<T & ExtraFigures> {
+  const { url, signal } = target;
+  const run = (bytes: number): Promise<LoadReport> =>
+    runClient("echo", { url, sizeBytes: bytes }, { signal, timeoutMs: ECHO_TIMEOUT_MS });
   // Before the warm-up: memory that a server keeps from it is growth as well.
   const before = target.readMemoryBytes();
-  await runEcho({ ...target, sizeBytes: sizeBytes / WARM_UP_SHARE });
-  const figures = await observe(() => runEcho({ ...target, sizeBytes }));
+  await run(sizeBytes / WARM_UP_SHARE);
+  const figures = await observe(() => run(sizeBytes));
   return { ...figures, growthMiB: (figures.peakMemoryBytes - before) / 1024 ** 2 };
 }
 
@@ -111,8 +118,11 @@ async function applyIdle<T extends { readonly peakMemoryBytes: number }>(
   await runWrk(wrkRun(target, target.warmUpSeconds));
   const { p99Us: quietP99Us } = await runWrk(run);
   const before = target.readClientsAtBytes();
-  const idle = await openIdleConnections({ ...target, connections });
+  const { url, signal } = target;
+  const idle = new ClientProcess("idle", { url, connections }, { signal });
   try {
+    const opened = await idle.report();
+    if (opened < connections) throw new Error(`only ${opened} of ${connections} could be opened`);
     const idleBytes = (target.readClientsAtBytes() - before) / connections;
     let p99Us = NaN;
     const figures = await observe(async () => {
@@ -120,17 +130,22 @@ async function applyIdle<T extends { readonly peakMemoryBytes: number }>(
       p99Us = report.p99Us;
       return report;
     });
-    const left = await idle.close();
+    const left = await idle.report("stop");
     if (left < connections)
       throw new Error(`only ${left} of ${connections} idle connections were left after the load`);
     return { ...figures, idleBytes, quietP99Us, p99Times: p99Us / quietP99Us };
   } finally {
-    await idle.close();
+    idle.kill();
+    await idle.ended();
   }
 }
 
 /** A sixteenth of the load is short, and enough for every path to be compiled. */
 const WARM_UP_SHARE = 16;
+
+/** Time for a client to start, to connect and to report. */
+const GRACE_MS = 30_000;
+const ECHO_TIMEOUT_MS = 180_000;
 
 /** Servers close idle connections after 10 s and more; opening them takes about one. */
 const IDLE_SECONDS = 6;

@@ -1,110 +1,100 @@
-import { execFile, spawn } from "node:child_process";
+import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { join } from "node:path";
 import type { LoadReport } from "../bench/load.ts";
+import type { EchoTask } from "./echo.ts";
+import type { EventsTask } from "./events.ts";
+import type { IdleTask } from "./idle.ts";
+import type { TrafficReport, TrafficTask } from "./traffic.ts";
+
+/** The kinds of clients. Each has a file of its name, a task that it gets, and reports that it sends. */
+export interface ClientKinds {
+  readonly echo: { readonly task: EchoTask; readonly report: LoadReport };
+  readonly events: { readonly task: EventsTask; readonly report: LoadReport };
+  /** A report is the number of connections that are still open. */
+  readonly idle: { readonly task: IdleTask; readonly report: number };
+  readonly traffic: { readonly task: TrafficTask; readonly report: TrafficReport };
+}
+
+export type ClientKind = keyof ClientKinds;
+
+/** Asks a client that goes on for another report. It ends after that of `stop`. */
+export type Order = "report" | "stop";
+
+export type FromClient =
+  | { readonly ok: true; readonly report: unknown }
+  | { readonly ok: false; readonly reason: string };
+
+export interface ClientProcessOptions {
+  /** Kills the client. */
+  readonly signal?: AbortSignal;
+  /** The client is killed when it lives for longer. */
+  readonly timeoutMs?: number;
+}
 
 /**
- * Loads that `wrk` cannot make. The clients are `client-main.ts`.
- *
- * They run in processes of their own, as `wrk` does: their work neither delays the measurement nor counts for it.
+ * A client in a process of its own (`main.ts`), as `wrk` is: its work neither delays the measurement nor counts for the
+ * process that measures, and other clients do not delay it.
  */
-export type ClientTask =
-  | { readonly kind: "echo"; readonly url: string; readonly sizeBytes: number }
-  | {
-      readonly kind: "events";
-      readonly url: string;
-      readonly clients: number;
-      readonly warmUpSeconds: number;
-      readonly seconds: number;
-    }
-  | { readonly kind: "idle"; readonly url: string; readonly connections: number };
+export class ClientProcess<Kind extends ClientKind> {
+  readonly #kind: Kind;
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<unknown>;
 
-/** Open idle connections. */
-export interface IdleConnections {
-  /** Closes all of them and returns how many the server had left open. Repeated calls return the same promise. */
-  readonly close: () => Promise<number>;
-}
-
-/** Sends a body and reads it back; the unit is MiB. Fails when a byte comes back different. */
-export function runEcho(options: {
-  readonly url: string;
-  readonly sizeBytes: number;
-  readonly signal: AbortSignal;
-}): Promise<LoadReport> {
-  const { url, sizeBytes, signal } = options;
-  return runClient({ kind: "echo", url, sizeBytes }, { timeoutMs: ECHO_TIMEOUT_MS, signal });
-}
-
-/** Reads events on many connections. The latency of an event is its age when it is read. */
-export function runEvents(options: {
-  readonly url: string;
-  readonly clients: number;
-  readonly warmUpSeconds: number;
-  readonly seconds: number;
-  readonly signal: AbortSignal;
-}): Promise<LoadReport> {
-  const { url, clients, warmUpSeconds, seconds, signal } = options;
-  const timeoutMs = (warmUpSeconds + seconds) * 1000 + GRACE_MS;
-  return runClient({ kind: "events", url, clients, warmUpSeconds, seconds }, { timeoutMs, signal });
-}
-
-/** Opens connections, each of which has had one answer. */
-export async function openIdleConnections(options: {
-  readonly url: string;
-  readonly connections: number;
-  readonly signal: AbortSignal;
-}): Promise<IdleConnections> {
-  const { url, connections, signal } = options;
-  const child = spawn(process.execPath, argsOf({ kind: "idle", url, connections }), {
-    stdio: ["pipe", "pipe", "inherit"],
-    signal,
-  });
-  const exited = once(child, "exit");
-  // Awaited later, if at all: an interrupted run must not end with this error.
-  exited.catch(() => undefined);
-  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-  // The first line reports that all are open, the second how many were left at the end of the input.
-  const readCount = async (): Promise<number> => {
-    const line = await lines.next();
-    if (!line.done) return Number(line.value);
-    await exited;
-    throw new Error(`the client of the idle connections ended with exit code ${child.exitCode}`);
-  };
-  const opened = await readCount();
-  if (opened < connections) throw new Error(`only ${opened} of ${connections} could be opened`);
-  let closed: Promise<number> | undefined;
-  const close = async (): Promise<number> => {
-    child.stdin.end();
-    const left = await readCount();
-    await exited;
-    return left;
-  };
-  return { close: () => (closed ??= close()) };
-}
-
-async function runClient(
-  task: ClientTask,
-  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
-): Promise<LoadReport> {
-  const options = { signal, timeout: timeoutMs };
-  try {
-    const { stdout } = await promisify(execFile)(process.execPath, argsOf(task), options);
-    return JSON.parse(stdout) as LoadReport; // `client-main.ts` prints a value of that type.
-  } catch (error) {
-    const { stderr = "" } = error as { readonly stderr?: string }; // As `execFile` has it.
-    throw new Error(`the client of ${task.kind} failed: ${stderr || String(error)}`, {
-      cause: error,
+  constructor(
+    kind: Kind,
+    task: ClientKinds[Kind]["task"],
+    { signal, timeoutMs }: ClientProcessOptions = {},
+  ) {
+    this.#kind = kind;
+    this.#child = fork(join(import.meta.dirname, "main.ts"), [kind, JSON.stringify(task)], {
+      killSignal: "SIGKILL",
+      ...(signal === undefined ? {} : { signal }),
+      ...(timeoutMs === undefined ? {} : { timeout: timeoutMs }),
     });
+    // The error of an abort. `report` throws one, too.
+    this.#child.on("error", () => {});
+    this.#exited = new Promise((resolve) => this.#child.once("exit", resolve));
+  }
+
+  /**
+   * Returns the next report. Without an order, that is the one which the client sends by itself, once it is ready or done.
+   *
+   * @throws Error when the client fails, or ends without a report.
+   */
+  async report(order?: Order): Promise<ClientKinds[Kind]["report"]> {
+    const ended = new AbortController();
+    try {
+      const message = once(this.#child, "message", { signal: ended.signal });
+      const exited = this.#exited.then(() => [{ ok: false, reason: "it ended without a report" }]);
+      if (order !== undefined) this.#child.send(order);
+      const [said] = (await Promise.race([message, exited])) as [FromClient]; // `main.ts` sends no other messages.
+      if (!said.ok) throw new Error(`the client of ${this.#kind} failed: ${said.reason}`);
+      if (order === "stop") await this.#exited;
+      return said.report as ClientKinds[Kind]["report"]; // Of the same kind in `main.ts`.
+    } finally {
+      ended.abort();
+    }
+  }
+
+  /** Resolves when the process has ended: its CPU time then counts as that of a child that has ended. */
+  async ended(): Promise<void> {
+    await this.#exited;
+  }
+
+  kill(): void {
+    this.#child.kill("SIGKILL");
   }
 }
 
-function argsOf(task: ClientTask): readonly string[] {
-  const main = fileURLToPath(new URL("main.ts", import.meta.url));
-  return [...process.execArgv, main, JSON.stringify(task)];
+/** Runs a client that ends by itself, and returns its report. */
+export async function runClient<Kind extends "echo" | "events">(
+  kind: Kind,
+  task: ClientKinds[Kind]["task"],
+  options: ClientProcessOptions,
+): Promise<LoadReport> {
+  const client = new ClientProcess(kind, task, options);
+  const report = await client.report();
+  await client.ended();
+  return report;
 }
-
-/** Time for a client to start, to connect and to print. */
-const GRACE_MS = 30_000;
-const ECHO_TIMEOUT_MS = 180_000;

@@ -1,44 +1,39 @@
-import { get, type ClientRequest } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
+import { Connection, formatHead, toEndpoint } from "../../runtime/drill/connection.ts";
+import { percentileOf } from "../../runtime/drill/latencies.ts";
 import type { LoadReport } from "../bench/load.ts";
 
-/**
- * Connects many clients to a source of events and reads them: `data: NANOSECONDS`, from the monotonic clock.
- *
- * Rate and latencies cover the time after the warm-up. The count covers all events from the first connection on,
- * because the server's processor time is known for that whole time only.
- */
-export async function takeEvents(options: {
+export interface EventsTask {
   readonly url: string;
   readonly clients: number;
   readonly warmUpSeconds: number;
   readonly seconds: number;
-}): Promise<LoadReport> {
-  const { url, clients, warmUpSeconds, seconds } = options;
+}
+
+/**
+ * Connects many clients to a source of events and reads them: `data: NANOSECONDS`, from the monotonic clock. The latency
+ * of an event is its age when it is read.
+ *
+ * Rate and latencies cover the time after the warm-up. The count covers all events from the first connection on,
+ * because the server's processor time is known for that whole time only.
+ */
+export async function takeEvents(task: EventsTask): Promise<LoadReport> {
+  const { url, clients, warmUpSeconds, seconds } = task;
   const tally: Tally = { count: 0, ages: [], isCounting: false, badStatuses: 0, lost: 0 };
-  const requests: ClientRequest[] = [];
-  try {
-    while (requests.length < clients) {
-      const batch = Array.from({ length: Math.min(BATCH, clients - requests.length) }, () =>
-        connect(url, tally),
-      );
-      requests.push(...batch.map(({ request }) => request));
-      await Promise.all(batch.map(({ firstEvent }) => firstEvent));
-    }
-    await delay(warmUpSeconds * 1000);
-    tally.isCounting = true;
-    const startedAt = performance.now();
-    await delay(seconds * 1000);
-    tally.isCounting = false;
-    const rate = tally.ages.length / ((performance.now() - startedAt) / 1000);
-    const ages = tally.ages.toSorted((a, b) => a - b);
-    const { count, badStatuses, lost: socketErrors } = tally;
-    const p50Us = quantile(ages, 0.5);
-    const p99Us = quantile(ages, 0.99);
-    return { count, rate, p50Us, p99Us, badStatuses, socketErrors };
-  } finally {
-    for (const request of requests) request.destroy();
+  for (let left = clients; left > 0; left -= BATCH) {
+    const batch = Array.from({ length: Math.min(BATCH, left) }, () => connect(url, tally));
+    await Promise.all(batch);
   }
+  await delay(warmUpSeconds * 1000);
+  tally.isCounting = true;
+  const startedAt = performance.now();
+  await delay(seconds * 1000);
+  const rate = (tally.ages.length * 1000) / (performance.now() - startedAt);
+  const { count, badStatuses, lost: socketErrors } = tally;
+  const ages = tally.ages.toSorted((a, b) => a - b);
+  const [p50Us, p99Us] = [percentileOf(ages, 0.5), percentileOf(ages, 0.99)];
+  // The connections end with this process.
+  return { count, rate, p50Us, p99Us, badStatuses, socketErrors };
 }
 
 /** Returns the times in some text of events, and the incomplete event at its end. */
@@ -67,39 +62,33 @@ interface Tally {
 /** Connections opened at once: more would fill the server's accept queue. */
 const BATCH = 50;
 
-function connect(
-  url: string,
-  tally: Tally,
-): { readonly request: ClientRequest; readonly firstEvent: Promise<void> } {
-  const request = get(url, { agent: false, headers: { accept: "text/event-stream" } });
-  const firstEvent = new Promise<void>((resolve) => {
-    // A client that fails is counted, and the others go on without it.
+/** Resolves at the first event, or when the client lost its connection. The others go on without it. */
+function connect(url: string, tally: Tally): Promise<void> {
+  return new Promise((resolve) => {
     const lose = (): void => {
       tally.lost++;
       resolve();
     };
-    request.once("error", lose);
-    request.once("response", (response) => {
-      if (response.statusCode !== 200) tally.badStatuses++;
-      let rest = "";
-      response.setEncoding("latin1");
-      response.on("data", (text: string) => {
-        const now = process.hrtime.bigint();
-        const events = parseEvents(rest + text);
-        ({ rest } = events);
-        for (const time of events.times) {
-          tally.count++;
-          if (tally.isCounting) tally.ages.push(Number(now - time) / 1000);
-        }
-        resolve();
-      });
-      response.once("end", lose);
-      response.once("error", lose);
-    });
+    // Events never end.
+    read(url, tally, resolve).then(lose, lose);
   });
-  return { request, firstEvent };
 }
 
-function quantile(sorted: readonly number[], share: number): number {
-  return sorted[Math.ceil(sorted.length * share) - 1] ?? NaN;
+async function read(url: string, tally: Tally, onFirst: () => void): Promise<void> {
+  const connection = await Connection.open(toEndpoint(url));
+  let rest = "";
+  const receiving = connection.receive({
+    onBody: (bytes) => {
+      const now = process.hrtime.bigint();
+      const events = parseEvents(rest + bytes.toString("latin1"));
+      ({ rest } = events);
+      const ages = events.times.map((time) => Number(now - time) / 1000);
+      tally.count += ages.length;
+      if (tally.isCounting) tally.ages.push(...ages);
+      if (ages.length > 0) onFirst();
+    },
+  });
+  await connection.send(formatHead("GET", new URL(url).pathname));
+  const { head } = await receiving;
+  if (head !== null && head.status !== 200) tally.badStatuses++;
 }

@@ -1,37 +1,48 @@
 import { once } from "node:events";
-import { assertNever } from "../../runtime/lib/errors.ts";
-import type { ClientTask } from "./client-process.ts";
+import type { ClientKind, ClientKinds, FromClient, Order } from "./client-process.ts";
 import { echo } from "./echo.ts";
 import { takeEvents } from "./events.ts";
 import { openIdle } from "./idle.ts";
+import { startTraffic } from "./traffic.ts";
 
-// `clients.ts` starts this process, and wrote the argument.
-try {
-  await run(JSON.parse(process.argv[2] ?? "") as ClientTask);
-} catch (error) {
-  process.stderr.write(error instanceof Error ? error.message : String(error));
-  process.exitCode = 1;
+/** A client that goes on until it is told to stop. */
+export interface LongClient<Report> {
+  readonly report: () => Report;
+  readonly stop: () => Promise<void> | void;
 }
 
-async function run(task: ClientTask): Promise<void> {
-  switch (task.kind) {
-    case "echo":
-      return print(await echo(task));
-    case "events":
-      return print(await takeEvents(task));
-    case "idle": {
-      const idle = await openIdle(task);
-      print(idle.left());
-      process.stdin.resume();
-      await once(process.stdin, "end");
-      print(idle.left());
-      return idle.close();
-    }
-    default:
-      return assertNever(task);
+type Result<Kind extends ClientKind> =
+  | ClientKinds[Kind]["report"]
+  | LongClient<ClientKinds[Kind]["report"]>;
+
+const CLIENTS: {
+  readonly [Kind in ClientKind]: (task: ClientKinds[Kind]["task"]) => Promise<Result<Kind>>;
+} = { echo, events: takeEvents, idle: openIdle, traffic: startTraffic };
+
+// `client-process.ts` starts this process, and wrote the arguments.
+const [, , kind = "", task = ""] = process.argv;
+// The process that measures is gone.
+process.once("disconnect", () => process.exit());
+try {
+  const result = await CLIENTS[kind as ClientKind](JSON.parse(task) as never);
+  if (typeof result === "object" && "stop" in result) await obey(result);
+  else await send({ ok: true, report: result });
+} catch (error) {
+  await send({ ok: false, reason: error instanceof Error ? error.message : String(error) });
+}
+process.disconnect();
+
+async function obey({ report, stop }: LongClient<unknown>): Promise<void> {
+  await send({ ok: true, report: report() });
+  for (;;) {
+    const [order] = (await once(process, "message")) as [Order];
+    if (order === "stop") await stop();
+    await send({ ok: true, report: report() });
+    if (order === "stop") return;
   }
 }
 
-function print(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
+/** Resolves when the message has left this process. */
+function send(message: FromClient): Promise<void> {
+  return new Promise((resolve) => process.send?.(message, () => resolve()));
 }

@@ -3,17 +3,17 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Reloads } from "../../test/helpers/reloads.ts";
 import { startServer, type TestServer } from "../../test/helpers/start-server.ts";
-import type { LatencySummary } from "../../runtime/drill/latencies.ts";
+import type { Way } from "../../runtime/drill/open-loop.ts";
 import { Disturbance, judgeTimes } from "./disturbance.ts";
-import { atLeast, milliseconds, shown, type Figure, type Soak, patience } from "./soak.ts";
+import { atLeast, milliseconds, none, shown, type Soak, patience } from "./soak.ts";
 import { Traffic } from "./traffic.ts";
 
 const RELOADS = 100;
 const BRIEF_RELOADS = 9;
 
-/** Rate of each of the four kinds of clients. */
+/** Connections of each of the four kinds of clients, and the rate of all. */
 const CONNECTIONS = 8;
-const REQUESTS_PER_SECOND = 50;
+const REQUESTS_PER_SECOND = 200;
 
 /** Load before the first reload, for comparison. */
 const STEADY_SECONDS = 10;
@@ -89,24 +89,23 @@ export const reloads: Soak = {
       flags: [...patience(brief), "--access-log", "off", "--boot-timeout", BOOT_TIMEOUT],
     });
     const disturbance = new Disturbance(server.pid);
-    const crowd = await startCrowd(scope, server);
+    const traffic = await startTraffic(scope, server);
     await delay((brief ? BRIEF_STEADY_SECONDS : STEADY_SECONDS) * 1000);
-    const steady = await cutAll(crowd);
+    const steady = await traffic.cut();
     const done = await reloadOften(server, {
       times: brief ? BRIEF_RELOADS : RELOADS,
       // A brief run has some kinds only: the seed decides which ones.
       first: seed,
       say,
     });
-    const beside = await cutAll(crowd);
+    const beside = await traffic.cut();
     const { cores } = disturbance;
-    await Promise.all(crowd.map((traffic) => traffic.stop()));
-    const losses = crowd.flatMap((traffic) => traffic.losses);
+    await traffic.stop();
     return [
       atLeast("reloads that took over", done.good, 1),
       shown("reloads refused, as they must be", done.refused),
       shown("requests", beside.count + steady.count),
-      judgeLosses(losses),
+      none("requests that failed, and connections closed", traffic.losses),
       shown("p99 without reloads", milliseconds(steady.p99Ms)),
       shown("p99 with reloads", milliseconds(beside.p99Ms)),
       ...judgeTimes(beside.p99Ms / steady.p99Ms, { cores, brief, most: P99_TIMES }),
@@ -114,33 +113,21 @@ export const reloads: Soak = {
   },
 };
 
-/** Four kinds of clients: HTTP and HTTPS, on kept and new connections. */
-function startCrowd(
+/** Starts four kinds of clients: HTTP and HTTPS, on kept and new connections. */
+function startTraffic(
   scope: Parameters<typeof startServer>[0],
   server: TestServer,
-): Promise<Traffic[]> {
-  const kinds = [false, true].flatMap((secure) =>
-    [false, true].map((fresh) => ({ secure, fresh })),
-  );
-  return Promise.all(
-    kinds.map(({ secure, fresh }) =>
-      Traffic.start(scope, {
-        endpoint: { port: server.port(secure ? "https" : "http"), secure },
-        connections: CONNECTIONS,
-        requestsPerSecond: REQUESTS_PER_SECOND,
-        fresh,
-      }),
-    ),
-  );
-}
-
-/** The results of all kinds since the last call; of the percentiles, the worst kind's. */
-async function cutAll(crowd: readonly Traffic[]): Promise<Pick<LatencySummary, "count" | "p99Ms">> {
-  const cuts = await Promise.all(crowd.map((traffic) => traffic.cut()));
-  return {
-    count: cuts.reduce((sum, { count }) => sum + count, 0),
-    p99Ms: Math.max(...cuts.map(({ p99Ms }) => p99Ms)),
-  };
+): Promise<Traffic> {
+  const way = (secure: boolean, fresh: boolean): Way => ({
+    endpoint: { port: server.port(secure ? "https" : "http"), secure },
+    fresh,
+    ready: CONNECTIONS,
+    most: CONNECTIONS,
+  });
+  return Traffic.start(scope, {
+    ways: [way(false, false), way(false, true), way(true, false), way(true, true)],
+    perSecond: REQUESTS_PER_SECOND,
+  });
 }
 
 /** @throws AssertionError or Error for a reload with another result than expected. */
@@ -188,16 +175,4 @@ function replaceFile(name: string, text: string): Breakage["apply"] {
     writeFileSync(path, text);
     return () => writeFileSync(path, before);
   };
-}
-
-function judgeLosses(losses: readonly string[]): Figure {
-  const figure = {
-    name: "requests that failed, and connections closed",
-    value: String(losses.length),
-    bound: "0",
-  };
-  const [first] = losses;
-  return first === undefined
-    ? figure
-    : { ...figure, breach: `${losses.length} failed, the first: ${first}` };
 }

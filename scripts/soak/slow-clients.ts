@@ -16,20 +16,19 @@ import {
   atMost,
   kibibytes,
   mebibytes,
+  none,
   shown,
   type Figure,
   type Soak,
   patience,
 } from "./soak.ts";
-import { checkLosses, Traffic } from "./traffic.ts";
+import { normalTraffic, Traffic } from "./traffic.ts";
 
 const CROWD = 2_000;
 /** Open files besides one per client. */
 const OWN_FILES = 200;
 /** Slow readers when the system buffers 4 MB for each: with more, the system itself is the bottleneck. */
 const READERS = 20;
-const CONNECTIONS = 32;
-const REQUESTS_PER_SECOND = 400;
 const WARM_UP_SECONDS = 5;
 const QUIET_SECONDS = 5;
 const BRIEF_QUIET_SECONDS = 2;
@@ -71,12 +70,7 @@ export const slowClients: Soak = {
       random: sequence(seed),
       quietSeconds: brief ? BRIEF_QUIET_SECONDS : QUIET_SECONDS,
     };
-    const startTraffic = (): Promise<Traffic> =>
-      Traffic.start(scope, {
-        connections: CONNECTIONS,
-        requestsPerSecond: REQUESTS_PER_SECOND,
-        endpoint,
-      });
+    const startTraffic = (): Promise<Traffic> => Traffic.start(scope, normalTraffic(endpoint));
 
     const traffics: Traffic[] = [];
     let times: CrowdTimes | null = null;
@@ -114,7 +108,10 @@ export const slowClients: Soak = {
       shown("slow clients at once", size),
       shown("of them slow readers", setting.readers),
       atLeast("normal requests answered", answered, 1),
-      checkLosses({ losses: traffics.flatMap(({ losses }) => losses) }),
+      none(
+        "normal requests lost",
+        traffics.flatMap(({ losses }) => losses),
+      ),
       ...(times?.figures ?? []),
       ...memoryFigures(sieges, size),
       ...cutFigures(server, [...(times?.beside.cuts ?? []), ...besieged.cuts]),

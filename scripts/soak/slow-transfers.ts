@@ -7,8 +7,8 @@ import { Disturbance, judgeTimes } from "./disturbance.ts";
 import { findOther, patternOf } from "./pattern.ts";
 import { formatOrder } from "./produce.ts";
 import { checkLogs } from "./server-log.ts";
-import { atLeast, mebibytes, milliseconds, shown, type Soak, patience } from "./soak.ts";
-import { checkLosses, Traffic } from "./traffic.ts";
+import { atLeast, mebibytes, milliseconds, none, shown, type Soak, patience } from "./soak.ts";
+import { normalTraffic, Traffic } from "./traffic.ts";
 
 const UPLOAD_BYTES = 100 * 1024;
 const UPLOAD_BYTES_PER_SECOND = 2 * 1024;
@@ -16,8 +16,6 @@ const DOWNLOAD_BYTES = 10 * 1024 ** 2;
 const DOWNLOAD_BYTES_PER_SECOND = 1024;
 const QUIET_SECONDS = 5;
 const BRIEF_QUIET_SECONDS = 1;
-const CONNECTIONS = 32;
-const REQUESTS_PER_SECOND = 400;
 /** How often the clients check whether more bytes are due. */
 const POLL_MS = 50;
 
@@ -35,8 +33,7 @@ export const slowTransfers: Soak = {
     });
     const plain = { port: server.port("http"), secure: false };
     const endpoints: readonly Endpoint[] = [plain, { port: server.port("https"), secure: true }];
-    const task = { connections: CONNECTIONS, requestsPerSecond: REQUESTS_PER_SECOND };
-    const traffic = await Traffic.start(scope, { ...task, endpoint: plain });
+    const traffic = await Traffic.start(scope, normalTraffic(plain));
     await delay(1000);
     const quiet = async (): Promise<LatencySummary> => {
       await traffic.cut();
@@ -73,7 +70,7 @@ export const slowTransfers: Soak = {
         shown(path.slice(0, 9), `${mebibytes(bytes)} right in ${lasted.toFixed(0)} s, not cut`),
       ),
       atLeast("normal requests answered", traffic.answered, 1),
-      checkLosses(traffic),
+      none("normal requests lost", traffic.losses),
       shown("p99 before, after", `${milliseconds(before.p99Ms)}, ${milliseconds(after.p99Ms)}`),
       shown("p99 beside", milliseconds(beside.p99Ms)),
       ...judgeTimes(times, { cores, brief }),

@@ -53,6 +53,15 @@ export function shown(name: string, value: string | number): Figure {
   return { name, value: String(value) };
 }
 
+/** A figure for faults: none may be found. */
+export function none(name: string, found: readonly string[]): Figure {
+  const figure = { name, value: String(found.length), bound: "0" };
+  const [first] = found;
+  return first === undefined
+    ? figure
+    : { ...figure, breach: `${name}: ${found.length}, the first: ${first}` };
+}
+
 /** A figure with an upper bound. */
 export function atMost(
   name: string,

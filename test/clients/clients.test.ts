@@ -2,12 +2,11 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import { describe, it, type TestContext } from "node:test";
-import { openIdleConnections, runEcho, runEvents } from "../../scripts/clients/client-process.ts";
+import { ClientProcess, runClient } from "../../scripts/clients/client-process.ts";
 import { echo } from "../../scripts/clients/echo.ts";
 import { parseEvents } from "../../scripts/clients/events.ts";
-import { openIdle } from "../../scripts/clients/idle.ts";
-
-const signal = new AbortController().signal;
+import { toEndpoint } from "../../runtime/drill/connection.ts";
+import { eventually } from "../helpers/eventually.ts";
 
 describe("echo()", { timeout: 20_000 }, () => {
   const sizeBytes = 5_000_001; // More than one block, and no multiple of anything.
@@ -32,19 +31,17 @@ describe("echo()", { timeout: 20_000 }, () => {
   }
 });
 
-describe("runEcho()", { timeout: 20_000 }, () => {
-  it("reports from another process, errors too", async (t) => {
+describe("runClient()", { timeout: 20_000 }, () => {
+  it("reports an echo from another process, errors too", async (t) => {
     const url = await serve(t, (request, response) => void request.pipe(response));
-    const { count } = await runEcho({ url, sizeBytes: 1024 ** 2, signal });
+    const { count } = await runClient("echo", { url, sizeBytes: 1024 ** 2 }, {});
     assert.equal(count, 1);
     const refusing = await serve(t, refuseAll);
-    await assert.rejects(runEcho({ url: refusing, sizeBytes: 1024, signal }), {
+    await assert.rejects(runClient("echo", { url: refusing, sizeBytes: 1024 }, {}), {
       message: "the client of echo failed: status 413, expected 200",
     });
   });
-});
 
-describe("runEvents()", { timeout: 20_000 }, () => {
   it("reads the events of every connection and counts the lost ones", async (t) => {
     let connections = 0;
     const url = await serve(t, (_request, response) => {
@@ -59,7 +56,7 @@ describe("runEvents()", { timeout: 20_000 }, () => {
       const timer = setInterval(emit, 20);
       response.once("close", () => clearInterval(timer));
     });
-    const report = await runEvents({ url, clients: 3, warmUpSeconds: 0, seconds: 1, signal });
+    const report = await runClient("events", { url, clients: 3, warmUpSeconds: 0, seconds: 1 }, {});
     assert.equal(connections, 3);
     assert.equal(report.socketErrors, 1);
     assert.ok(report.rate > 0 && report.count > report.rate / 2);
@@ -84,38 +81,64 @@ describe("parseEvents()", () => {
   });
 });
 
-describe("openIdleConnections()", { timeout: 20_000 }, () => {
-  it("holds connections that have had an answer until it is told to close", async (t) => {
-    let requests = 0;
-    const url = await serve(t, (_request, response) => {
-      requests++;
-      response.end("ok");
-    });
-    const idle = await openIdleConnections({ url, connections: 7, signal });
-    assert.equal(requests, 7);
-    const closing = idle.close();
-    assert.equal(await closing, 7);
-    assert.equal(idle.close(), closing);
-  });
-
-  it("fails when the server does not answer 200", async (t) => {
-    const url = await serve(t, refuseAll);
-    await assert.rejects(openIdleConnections({ url, connections: 2, signal }), /exit code 1/);
-  });
-});
-
-describe("openIdle()", { timeout: 20_000 }, () => {
-  it("knows which connections the server has closed", async (t) => {
+describe("ClientProcess", { timeout: 20_000 }, () => {
+  it("holds idle connections that have had an answer, and knows which of them were closed", async (t) => {
     const server = createServer((_request, response) => response.end("ok"));
-    const idle = await openIdle({ url: await listen(t, server), connections: 3 });
-    assert.equal(idle.left(), 3);
-    const [first] = [...idle.sockets];
-    assert.ok(first);
-    const closed = once(first, "close");
+    let accepted = 0;
+    server.on("connection", () => accepted++);
+    const url = await listen(t, server);
+    const idle = new ClientProcess("idle", { url, connections: 7 });
+    t.after(() => idle.kill());
+    assert.deepEqual([await idle.report(), accepted], [7, 7]);
+    assert.equal(await idle.report("report"), 7);
     server.closeAllConnections();
-    await closed;
-    assert.ok(idle.left() < 3);
-    idle.close();
+    await eventually(t, async () => (await idle.report("report")) === 0);
+    assert.equal(await idle.report("stop"), 0);
+    await idle.ended();
+  });
+
+  it("fails when the client does", async (t) => {
+    const url = await serve(t, refuseAll);
+    const idle = new ClientProcess("idle", { url, connections: 2 });
+    await assert.rejects(idle.report(), {
+      message: "the client of idle failed: status 413, expected 200",
+    });
+    await idle.ended();
+  });
+
+  it("fails when it is killed", async (t) => {
+    const url = await serve(t, (_request, response) => response.end("ok"));
+    const idle = new ClientProcess("idle", { url, connections: 1 });
+    await idle.report();
+    idle.kill();
+    await assert.rejects(idle.report("report"), /it ended without a report/);
+  });
+
+  it("sends traffic on kept and new connections, and tells answers that are wrong", async (t) => {
+    const url = await serve(t, (request, response) => {
+      if (request.method === "POST") request.pipe(response);
+      else response.end(request.headers.host === "localhost" ? "hello" : "");
+    });
+    const endpoint = toEndpoint(url);
+    const wrong = toEndpoint(await serve(t, (_request, response) => response.end("other")));
+    const way = { endpoint, fresh: false, ready: 2, most: 2 };
+    const ways = [way, { ...way, fresh: true }, { ...way, endpoint: wrong }] as const;
+    const traffic = new ClientProcess("traffic", { ways, perSecond: 300 });
+    t.after(() => traffic.kill());
+    await traffic.report();
+    const counts = [0, 0, 0];
+    const losses = new Set<string>();
+    await eventually(t, async () => {
+      const report = await traffic.report("report");
+      report.latenciesMs.forEach(
+        (each, index) => (counts[index] = (counts[index] ?? 0) + each.length),
+      );
+      report.losses.forEach((loss) => losses.add(loss));
+      return (counts[0] ?? 0) > 20 && (counts[1] ?? 0) > 20;
+    });
+    await traffic.report("stop");
+    assert.equal(counts[2], 0);
+    assert.deepEqual([...losses], ["another answer than it must be"]);
   });
 });
 
