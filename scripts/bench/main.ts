@@ -2,7 +2,8 @@ import { rmSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { EXIT, RuntimeError } from "../../runtime/lib/errors.ts";
+import { RuntimeError } from "../../runtime/lib/errors.ts";
+import { runScript } from "../command-line.ts";
 import { installPeers } from "./install.ts";
 import { readMachine, versionsOf } from "./machine.ts";
 import { measure, stateBefore } from "./measure.ts";
@@ -20,13 +21,7 @@ import {
   type Workspace,
 } from "./workspace.ts";
 
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  if (!(error instanceof RuntimeError)) throw error;
-  console.error(error.message);
-  process.exitCode = EXIT.config;
-}
+process.exitCode = await runScript(main);
 
 async function main(args: readonly string[]): Promise<number> {
   const options = parseOptions(args);

@@ -1,5 +1,4 @@
-import { parseArgs } from "node:util";
-import { RuntimeError } from "../../runtime/lib/errors.ts";
+import { badOption, readArgs, toWhole } from "../command-line.ts";
 import { entryNames, type Scope } from "./plan.ts";
 
 /** The options of the command line. */
@@ -54,101 +53,59 @@ Exit code: 0 measured, 1 a row failed or all were skipped, 78 bad option or noth
  * @throws RuntimeError `ERR_CONFIG` for an unknown option or name, or a number out of range.
  */
 export function parseOptions(args: readonly string[]): Options {
-  const values = readArgs(args);
-  const only = (values.only ?? "").split(",").filter((name) => name !== "");
+  const { values } = readArgs({
+    args: [...args],
+    options: {
+      rounds: { type: "string", default: "5" },
+      seconds: { type: "string", default: "4" },
+      "warm-up": { type: "string", default: "1" },
+      retries: { type: "string", default: "1" },
+      connections: { type: "string", default: "64" },
+      workers: { type: "string" },
+      cases: { type: "string", default: "default" },
+      only: { type: "string", default: "" },
+      json: { type: "string" },
+      list: { type: "boolean" },
+      install: { type: "boolean" },
+      profile: { type: "boolean" },
+      help: { type: "boolean", short: "h" },
+    },
+  });
+  const only = values.only.split(",").filter((name) => name !== "");
   const cases = toScope(values.cases);
   const known = entryNames(cases);
   const unknown = only.find((name) => !known.has(name));
   if (unknown !== undefined) {
-    throw bad(
-      "--only",
-      unknown,
-      `one of ${[...known].filter((name) => !name.includes("/")).join(", ")}`,
-    );
+    const expected = [...known].filter((name) => !name.includes("/")).join(", ");
+    throw badOption("--only", unknown, `one of ${expected}`);
   }
+  const { workers } = values;
   return {
     action: pickAction(values),
     install: values.install ?? false,
-    rounds: toCount("--rounds", values.rounds, { otherwise: 5, max: 1000 }),
-    seconds: toCount("--seconds", values.seconds, { otherwise: 4, max: 3600 }),
-    warmUpSeconds: toCount("--warm-up", values["warm-up"], { otherwise: 1, max: 3600 }),
-    retries: toCount("--retries", values.retries, { otherwise: 1, min: 0, max: 100 }),
-    connections: toCount("--connections", values.connections, { otherwise: 64, max: 4000 }),
-    workers:
-      values.workers === undefined
-        ? undefined
-        : toCount("--workers", values.workers, { otherwise: 1, max: 1024 }),
+    rounds: toWhole("--rounds", values.rounds, { max: 1000 }),
+    seconds: toWhole("--seconds", values.seconds, { max: 3600 }),
+    warmUpSeconds: toWhole("--warm-up", values["warm-up"], { max: 3600 }),
+    retries: toWhole("--retries", values.retries, { min: 0, max: 100 }),
+    connections: toWhole("--connections", values.connections, { max: 4000 }),
+    workers: workers === undefined ? undefined : toWhole("--workers", workers, { max: 1024 }),
     cases,
     only,
     jsonFile: values.json,
   };
 }
 
-interface Values {
-  readonly rounds?: string;
-  readonly seconds?: string;
-  readonly "warm-up"?: string;
-  readonly retries?: string;
-  readonly connections?: string;
-  readonly workers?: string;
-  readonly cases?: string;
-  readonly only?: string;
-  readonly json?: string;
-  readonly list?: boolean;
-  readonly install?: boolean;
-  readonly profile?: boolean;
-  readonly help?: boolean;
-}
-
-function readArgs(args: readonly string[]): Values {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: false,
-      options: {
-        rounds: { type: "string" },
-        seconds: { type: "string" },
-        "warm-up": { type: "string" },
-        retries: { type: "string" },
-        connections: { type: "string" },
-        workers: { type: "string" },
-        cases: { type: "string" },
-        only: { type: "string" },
-        json: { type: "string" },
-        list: { type: "boolean" },
-        install: { type: "boolean" },
-        profile: { type: "boolean" },
-        help: { type: "boolean", short: "h" },
-      },
-    }).values;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new RuntimeError("ERR_CONFIG", `Cannot read the options: ${reason}`, { cause: error });
-  }
-}
-
-function pickAction(values: Values): Options["action"] {
+function pickAction(values: {
+  readonly help?: boolean | undefined;
+  readonly list?: boolean | undefined;
+  readonly profile?: boolean | undefined;
+}): Options["action"] {
   if (values.help) return "help";
   if (values.list) return "list";
   return values.profile ? "profile" : "measure";
 }
 
-function toScope(text = "default"): Scope {
+function toScope(text: string): Scope {
   if (text === "default" || text === "all") return text;
-  throw bad("--cases", text, "default or all");
-}
-
-function toCount(
-  name: string,
-  text: string | undefined,
-  { otherwise, min = 1, max }: { otherwise: number; min?: number; max: number },
-): number {
-  if (text === undefined) return otherwise;
-  const count = /^\d+$/.test(text) ? Number(text) : NaN;
-  if (count >= min && count <= max) return count;
-  throw bad(name, text, `a whole number from ${min} to ${max}`);
-}
-
-function bad(name: string, found: string, expected: string): RuntimeError {
-  return new RuntimeError("ERR_CONFIG", `Cannot use ${name}: "${found}", expected ${expected}`);
+  throw badOption("--cases", text, "default or all");
 }

@@ -1,4 +1,7 @@
-import { HttpClient } from "../../test/helpers/http-client.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { summarize } from "../../runtime/drill/latencies.ts";
+import { type ClientResponse, HttpClient } from "../../test/helpers/http-client.ts";
+import { Load } from "../../test/helpers/load.ts";
 import { type Files, startServer, type TestServer } from "../../test/helpers/start-server.ts";
 import type { Owner } from "../../test/helpers/temporary-folder.ts";
 
@@ -44,13 +47,13 @@ export async function killUnderLoad(
   options: { method: "GET" | "POST"; seconds: number; killEveryMs: number },
 ): Promise<LossReport> {
   const server = await start(owner);
-  const load = new EchoLoad(owner, server, options.method);
+  const load = startEchoes(owner, server, options.method);
   const untilMs = performance.now() + options.seconds * 1_000;
   while (performance.now() < untilMs) {
-    await pause(options.killEveryMs);
+    await delay(options.killEveryMs);
     killOne([...server.workers.values()]);
   }
-  return load.stop();
+  return report(server, load);
 }
 
 /** The results of requests that crash workers. */
@@ -71,16 +74,13 @@ export async function poisonUnderLoad(
   options: { paths: readonly string[]; flags?: readonly string[]; env?: Record<string, string> },
 ): Promise<PoisonReport> {
   const server = await start(owner, options);
-  const load = new EchoLoad(owner, server, "GET");
+  const load = startEchoes(owner, server, "GET");
   const client = new HttpClient(owner, server.http, { connections: 1 });
-  const poison: Record<string, number> = {};
-  for (const path of options.paths) {
-    const { status } = await client.request(path);
-    poison[status] = (poison[status] ?? 0) + 1;
-  }
-  const report = await load.stop();
+  const statuses: string[] = [];
+  for (const path of options.paths) statuses.push(String((await client.request(path)).status));
+  const losses = await report(server, load);
   const quarantined = server.logs.filter(({ code }) => code === "ERR_QUARANTINED").length;
-  return { ...report, poison, quarantined };
+  return { ...losses, poison: countEach(statuses), quarantined };
 }
 
 function start(
@@ -91,61 +91,59 @@ function start(
   return startServer(owner, { handlers: HANDLERS, flags, env: options.env ?? {} });
 }
 
-/** Sends requests that each expect an answer of their own, side by side, until it is stopped. */
-class EchoLoad {
-  readonly #server: TestServer;
-  readonly #loops: Promise<unknown>;
-  readonly #failed: Record<string, number> = {};
-  readonly #wrong: string[] = [];
-  #requests = 0;
-  #slowestMs = 0;
-  #stopped = false;
+/** The end of one request. */
+interface Sample {
+  readonly ms: number;
+  /** Status or error of a failed request. */
+  readonly failed: string | null;
+  /** An answer that belongs to another request. */
+  readonly wrong: string | null;
+}
 
-  constructor(owner: Owner, server: TestServer, method: "GET" | "POST") {
-    this.#server = server;
-    const client = new HttpClient(owner, server.http, { connections: CONNECTIONS });
-    const loops = Array.from({ length: CONNECTIONS }, () => this.#loop(client, method));
-    this.#loops = Promise.all(loops);
-  }
+/** Sends requests that each expect an answer of their own, side by side, until the load is stopped. */
+function startEchoes(owner: Owner, server: TestServer, method: "GET" | "POST"): Load<Sample> {
+  const client = new HttpClient(owner, server.http, { connections: CONNECTIONS });
+  return new Load(owner, CONNECTIONS, async (number) => {
+    const id = `r${number}`;
+    const body = method === "GET" ? "" : id.repeat(50);
+    const startMs = performance.now();
+    const end = await client
+      .request(`/echo?id=${id}`, body === "" ? { method } : { method, body })
+      .then(
+        (response) => judgeEcho(response, `${id};${body}`),
+        (error: unknown) => ({ failed: String(error), wrong: null }),
+      );
+    return { ms: performance.now() - startMs, ...end };
+  });
+}
 
-  async stop(): Promise<LossReport> {
-    this.#stopped = true;
-    await this.#loops;
-    // The log is complete after the end.
-    await this.#server.stop();
-    const { logs } = this.#server;
-    return {
-      requests: this.#requests,
-      workers: logs.filter(({ msg }) => msg?.startsWith("worker exited") === true).length,
-      failed: this.#failed,
-      wrong: this.#wrong,
-      lost: sum(logs.map((line) => (line.msg === "exchanges lost" ? line["exchanges"] : 0))),
-      replayed: sum(logs.map((line) => line["replayed"])),
-      slowestMs: Math.round(this.#slowestMs),
-    };
-  }
+function judgeEcho({ status, body }: ClientResponse, expected: string): Omit<Sample, "ms"> {
+  if (status !== 200) return { failed: String(status), wrong: null };
+  const text = String(body);
+  return { failed: null, wrong: text === expected ? null : text.slice(0, 100) };
+}
 
-  async #loop(client: HttpClient, method: "GET" | "POST"): Promise<void> {
-    while (!this.#stopped) {
-      const id = `r${this.#requests++}`;
-      const body = method === "GET" ? "" : id.repeat(50);
-      const startedMs = performance.now();
-      try {
-        const options = body === "" ? { method } : { method, body };
-        const response = await client.request(`/echo?id=${id}`, options);
-        const text = String(response.body);
-        if (response.status !== 200) this.#fail(String(response.status));
-        else if (text !== `${id};${body}`) this.#wrong.push(`${id}: ${text.slice(0, 100)}`);
-      } catch (error) {
-        this.#fail(String(error));
-      }
-      this.#slowestMs = Math.max(this.#slowestMs, performance.now() - startedMs);
-    }
-  }
+/** Stops the load and the server, and counts. */
+async function report(server: TestServer, load: Load<Sample>): Promise<LossReport> {
+  const samples = await load.stop();
+  // The log is complete after the end.
+  await server.stop();
+  const { logs } = server;
+  return {
+    requests: samples.length,
+    workers: logs.filter(({ msg }) => msg?.startsWith("worker exited") === true).length,
+    failed: countEach(samples.flatMap(({ failed }) => failed ?? [])),
+    wrong: samples.flatMap(({ wrong }) => wrong ?? []),
+    lost: sum(logs.map((line) => (line.msg === "exchanges lost" ? line["exchanges"] : 0))),
+    replayed: sum(logs.map((line) => line["replayed"])),
+    slowestMs: Math.round(summarize(samples.map(({ ms }) => ms)).maxMs),
+  };
+}
 
-  #fail(how: string): void {
-    this.#failed[how] = (this.#failed[how] ?? 0) + 1;
-  }
+function countEach(values: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const value of values) counts[value] = (counts[value] ?? 0) + 1;
+  return counts;
 }
 
 function killOne(pids: readonly number[]): void {
@@ -160,10 +158,4 @@ function killOne(pids: readonly number[]): void {
 
 function sum(values: readonly unknown[]): number {
   return values.reduce<number>((total, value) => total + (Number(value) || 0), 0);
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }

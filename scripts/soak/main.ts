@@ -2,8 +2,8 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { buffer } from "node:stream/consumers";
-import { EXIT, RuntimeError } from "../../runtime/lib/errors.ts";
 import { formatTable, type Row } from "../bench/table.ts";
+import { runScript } from "../command-line.ts";
 import { parseOptions, type Options } from "./options.ts";
 import { Scope } from "./scope.ts";
 import { findSmallBuffers } from "./small-buffers.ts";
@@ -20,14 +20,8 @@ const KILL_MS = 30_000;
 /** Set for a process that runs one soak: whether its sockets have small buffers. */
 const INSIDE = "SOAK_INSIDE";
 
-try {
-  // Handles that a failed soak left open must not keep the process alive.
-  process.exit(await main(process.argv.slice(2)));
-} catch (error) {
-  if (!(error instanceof RuntimeError)) throw error;
-  console.error(error.message);
-  process.exitCode = EXIT.config;
-}
+// Handles that a failed soak left open must not keep the process alive.
+process.exit(await runScript(main));
 
 async function main(args: readonly string[]): Promise<number> {
   const known = SOAKS.map(({ name }) => name);

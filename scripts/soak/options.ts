@@ -1,5 +1,5 @@
-import { parseArgs } from "node:util";
 import { RuntimeError } from "../../runtime/lib/errors.ts";
+import { readArgs, toWhole } from "../command-line.ts";
 
 const MIB = 1024 ** 2;
 
@@ -29,7 +29,18 @@ export function parseOptions(
   args: readonly string[],
   { known, randomSeed }: { known: readonly string[]; randomSeed: number },
 ): Options {
-  const { values, positionals } = readArgs(args);
+  const { values, positionals } = readArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      brief: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+      seconds: { type: "string" },
+      seed: { type: "string", default: String(randomSeed) },
+      "max-growth": { type: "string" },
+      jobs: { type: "string" },
+    },
+  });
   const unknown = positionals.find((name) => !known.includes(name));
   if (unknown !== undefined) {
     throw new RuntimeError(
@@ -37,53 +48,15 @@ export function parseOptions(
       `Cannot run "${unknown}": there is no such soak, expected ${known.join(", ")}`,
     );
   }
-  const brief = values.brief ?? false;
-  const growth = values["max-growth"];
+  const { help, brief, seconds, seed, "max-growth": growth, jobs = brief ? "3" : "1" } = values;
   return {
-    help: values.help ?? false,
+    help,
     names: positionals,
     brief,
-    seconds: values.seconds === undefined ? null : toWhole("--seconds", values.seconds, 86_400),
-    seed: toWhole("--seed", values.seed ?? String(randomSeed), 2 ** 31),
-    maxGrowthBytes: growth === undefined ? null : toWhole("--max-growth", growth, 2 ** 20) * MIB,
-    jobs: toWhole("--jobs", values.jobs ?? (brief ? "3" : "1"), 64),
+    seconds: seconds === undefined ? null : toWhole("--seconds", seconds, { max: 86_400 }),
+    seed: toWhole("--seed", seed, { max: 2 ** 31 }),
+    maxGrowthBytes:
+      growth === undefined ? null : toWhole("--max-growth", growth, { max: 2 ** 20 }) * MIB,
+    jobs: toWhole("--jobs", jobs, { max: 64 }),
   };
-}
-
-interface Values {
-  readonly brief?: boolean;
-  readonly help?: boolean;
-  readonly seconds?: string;
-  readonly seed?: string;
-  readonly "max-growth"?: string;
-  readonly jobs?: string;
-}
-
-function readArgs(args: readonly string[]): { values: Values; positionals: readonly string[] } {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        brief: { type: "boolean" },
-        help: { type: "boolean", short: "h" },
-        seconds: { type: "string" },
-        seed: { type: "string" },
-        "max-growth": { type: "string" },
-        jobs: { type: "string" },
-      },
-    });
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new RuntimeError("ERR_CONFIG", `Cannot read the options: ${reason}`, { cause: error });
-  }
-}
-
-function toWhole(name: string, text: string, max: number): number {
-  const value = /^\d+$/.test(text) ? Number(text) : NaN;
-  if (value >= 1 && value <= max) return value;
-  throw new RuntimeError(
-    "ERR_CONFIG",
-    `Cannot use ${name}: "${text}", expected a whole number from 1 to ${max}`,
-  );
 }

@@ -1,5 +1,5 @@
 import { EventEmitter, once } from "node:events";
-import type { TestContext } from "node:test";
+import type { Owner } from "./temporary-folder.ts";
 
 /**
  * Requests that go on side by side until they are told to stop, at the latest when the test is aborted.
@@ -16,11 +16,16 @@ export class Load<T> {
   #failure: Error | null = null;
 
   /**
+   * @param t A test, or the scope of a soak.
    * @param concurrency How many requests are under way at any time.
    * @param send Sends one request, which gets a number of its own, and says what came of it.
    */
-  constructor(t: TestContext, concurrency: number, send: (number: number) => Promise<T>) {
-    t.signal.addEventListener("abort", () => {
+  constructor(
+    t: Owner & { readonly signal?: AbortSignal },
+    concurrency: number,
+    send: (number: number) => Promise<T>,
+  ) {
+    t.signal?.addEventListener("abort", () => {
       this.#isStopped = true;
     });
     const loops = Array.from({ length: concurrency }, () => this.#loop(send));
