@@ -8,17 +8,15 @@ import { BlockPool } from "./bodies/block-pool.ts";
 import { ByteBudget } from "./bodies/byte-budget.ts";
 import { Intakes } from "./bodies/intakes.ts";
 import { Spool } from "./bodies/spool.ts";
+import type { Engine, Listener } from "./engine/engine.ts";
 import { Listeners, type ListenersOptions } from "./engine/listeners.ts";
-import type { Listener } from "./engine/uws/listener.ts";
-import { loadUws, type Uws } from "./engine/uws/uws.ts";
+import { loadUwsEngine } from "./engine/uws/uws-engine.ts";
 import { ProxyNotes } from "./engine/proxy-notes.ts";
 import { PublicFolder } from "./files/public-folder.ts";
-import type { HandlerPool } from "./handlers/handler-pool.ts";
 import { isHandlerProblem } from "./handlers/handler-problem.ts";
 import type { LiveGeneration } from "./handlers/live-generation.ts";
 import { Admission } from "./http/admission.ts";
 import type { Client } from "./http/client.ts";
-import { HEADER_SLACK_BYTES } from "./http/head-limits.ts";
 import { RequestsPerAddress } from "./http/requests-per-address.ts";
 import { parseTarget } from "./http/target-path.ts";
 import { RuntimeError } from "./lib/errors.ts";
@@ -61,6 +59,10 @@ const BODY_BUDGET_BYTES = 256 * 1024 * 1024;
  * A reload changes its parts in one synchronous step, when `Reloader` has all of them ready (`#parts`).
  */
 export class Primary {
+  readonly files: PublicFolder;
+  readonly handlers: LiveHandlers;
+  /** The generations on disk. */
+  readonly stored: StoredGenerations;
   readonly #options: PrimaryOptions;
   readonly #log: Logger;
   readonly #proxyNotes = new ProxyNotes((fields, message) => this.#log.warn(fields, message));
@@ -69,18 +71,14 @@ export class Primary {
   readonly #clock = new TurnClock();
   readonly #spool: Spool;
   readonly #admission: Admission;
-  readonly #stored: StoredGenerations;
-  readonly #files: PublicFolder;
-  readonly #handlers: LiveHandlers;
   readonly #reloader: Reloader;
   /** `null` in production. */
   readonly #development: Development | null;
   #setup: Setup;
   #site: Site = { hosts: [], stages: [] };
-  /** `null`: a client may have any number of requests. */
-  #perAddress: RequestsPerAddress | null = null;
-  /** Its name is empty until it is loaded. */
-  #library = { label: "", isUsual: true };
+  readonly #perAddress = new RequestsPerAddress();
+  /** `null` until it is loaded. */
+  #engine: Engine | null = null;
   #lastExchangeId = 0;
   #lastWorkerId = 0;
   /** Ends builds and boots that are running. */
@@ -98,8 +96,8 @@ export class Primary {
     this.#listeners = new Listeners(options.inherited);
     this.#requestLog = new RequestLog(options);
     this.#development = mode === "development" ? new Development() : null;
-    this.#files = new PublicFolder(log);
-    this.#stored = new StoredGenerations(stateDir, log, mode);
+    this.files = new PublicFolder(log);
+    this.stored = new StoredGenerations(stateDir, log, mode);
     const blocks = new BlockPool();
     this.#spool = new Spool({
       dir: join(stateDir, "spool"),
@@ -112,10 +110,10 @@ export class Primary {
       counters: this.#requestLog.counters,
       onRefused: (limit) => this.#requestLog.requestRefused(limit),
     });
-    this.#handlers = this.#createHandlers(blocks);
+    this.handlers = this.#createHandlers(blocks);
     this.#reloader = new Reloader({
-      stored: this.#stored,
-      handlers: this.#handlers,
+      stored: this.stored,
+      handlers: this.handlers,
       parts: this.#parts(),
       loadSetup: options.loadSetup,
       setup: () => this.#setup,
@@ -151,12 +149,12 @@ export class Primary {
 
   /** The package whose binary of uWebSockets.js was loaded: `uws-pack 20.0.8`. */
   get library(): string {
-    return this.#library.label;
+    return this.#engine?.label ?? "";
   }
 
   /** The same where an operator chose it; `null`: Edgicorn did. */
   get chosenLibrary(): string | null {
-    return this.#library.isUsual ? null : this.#library.label;
+    return this.#engine?.isUsual === false ? this.#engine.label : null;
   }
 
   get listeners(): readonly Listener[] {
@@ -169,27 +167,18 @@ export class Primary {
   }
 
   get generation(): LiveGeneration {
-    return this.#handlers.generation;
-  }
-
-  get files(): PublicFolder {
-    return this.#files;
+    return this.handlers.generation;
   }
 
   /** The traffic since the start, and the requests now. */
   get traffic(): Traffic {
     let queued = 0;
     let inFlight = 0;
-    for (const { dispatcher } of this.#handlers.pools) {
+    for (const { dispatcher } of this.handlers.pools) {
       queued += dispatcher.load.queued;
       inFlight += dispatcher.load.inFlight;
     }
     return this.#requestLog.counters.snapshot({ queued, inFlight });
-  }
-
-  /** The local files of which the handlers were built last, even when that failed. Absolute. */
-  get sources(): readonly string[] {
-    return this.#stored.sources;
   }
 
   /**
@@ -224,29 +213,14 @@ export class Primary {
 
   /** The generations on disk, newest first. */
   async generations(): Promise<GenerationInfo[]> {
-    const stored = await this.#stored.list();
-    const before = this.#stored.findBefore(stored, this.generation.manifest);
+    const stored = await this.stored.list();
+    const before = this.stored.findBefore(stored, this.generation.manifest);
     const { served } = this.#requestLog;
     return stored.map((generation) => {
       const { id } = generation;
-      const state = this.#handlers.stateOf(id);
+      const state = this.handlers.stateOf(id);
       return { ...generation, state, rollback: id === before, ...served.of(id) };
     });
-  }
-
-  /** Replaced pools that still answer their requests. Oldest first. */
-  get retiring(): readonly HandlerPool[] {
-    return this.#handlers.retiring;
-  }
-
-  /** The last built generation, if a rollback has replaced it; `null`: the last built one serves. */
-  get rolledBackFrom(): string | null {
-    return this.#stored.rolledBackFrom;
-  }
-
-  /** @see LiveHandlers.resize */
-  resize(change: 1 | -1): number {
-    return this.#handlers.resize(change);
   }
 
   /** Accepts no more, answers all requests in flight, then ends everything. Cuts off requests that exceed the grace. */
@@ -272,20 +246,20 @@ export class Primary {
   async destroy(): Promise<void> {
     this.#stop.abort(stopping());
     this.#listeners.close();
-    await Promise.all([this.#reloader.settled(), this.#handlers.destroy(), this.#files.destroy()]);
+    await Promise.all([this.#reloader.settled(), this.handlers.destroy(), this.files.destroy()]);
     await this.#releaseGenerations();
   }
 
   async #open(): Promise<void> {
     const { config, certificates } = this.#setup;
     this.#useSettings(config);
-    const loading = this.#loadLibrary(config);
+    const loading = this.#loadEngine();
     const opening: Promise<unknown>[] = [
       loading,
       // Before anybody waits for workers; once more when they are ready.
       this.#listeners.probe(config),
       this.#startHandlers(),
-      this.#files.prepare(config).then((files) => files?.commit()),
+      this.files.prepare(config).then((files) => files?.commit()),
     ];
     this.#spool
       .clean()
@@ -300,15 +274,10 @@ export class Primary {
     await this.#listeners.open(await loading, config, options);
   }
 
-  async #loadLibrary({ headerLimitBytes, uws: choice }: Config): Promise<Uws> {
-    const limits = { headerLimitBytes: headerLimitBytes + HEADER_SLACK_BYTES };
-    const { uws, label, isUsual, failed } = await loadUws({ ...limits, choice });
-    this.#library = { label, isUsual };
-    for (const { label: other, reason, isOwn } of failed) {
-      // That a newer package of ours does not load is no surprise on an older system.
-      if (isOwn) this.#log.warn(`cannot use the package ${other}, which ${reason}: using ${label}`);
-    }
-    return uws;
+  async #loadEngine(): Promise<Engine> {
+    const engine = await loadUwsEngine(this.config, (message) => this.#log.warn(message));
+    this.#engine = engine;
+    return engine;
   }
 
   /** In development, the server stays up when handlers do not compile, so that the developer can fix them. */
@@ -339,6 +308,7 @@ export class Primary {
       onHeadRefused: (refused) => requestLog.headRefused(refused),
       onNewField: (name) => this.#proxyNotes.sawField(name),
       onError: (error) => this.#log.error({ err: error }, "request failed in the primary"),
+      perAddress: this.#perAddress,
       ...this.#listenerSettings(),
     };
   }
@@ -347,8 +317,7 @@ export class Primary {
   #listenerSettings(): Parameters<Listeners["change"]>[0] {
     const { config } = this;
     const { maxConnections, accessLog } = config;
-    const perAddress = this.#perAddress;
-    return { maxConnections, limits: config, countsBytes: accessLog !== false, perAddress };
+    return { maxConnections, limits: config, countsBytes: accessLog !== false };
   }
 
   #nextExchangeId(): ExchangeId {
@@ -370,7 +339,7 @@ export class Primary {
     const { generation } = this;
     return createDefaultSite({
       config: this.config,
-      files: this.#files,
+      files: this.files,
       generation,
       development: this.#development,
       canServe: () => this.#closing === null && generation.isReady,
@@ -381,7 +350,7 @@ export class Primary {
     const requestLog = this.#requestLog;
     return new LiveHandlers({
       config: this.config,
-      leases: this.#stored.leases,
+      leases: this.stored.leases,
       shared: {
         log: this.#log,
         clock: this.#clock,
@@ -392,7 +361,7 @@ export class Primary {
         counters: requestLog.counters,
         requestIdPrefix: requestLog.requestIdPrefix,
         oomKills: new OomKills(),
-        leases: this.#stored.leases,
+        leases: this.stored.leases,
         // The only place that makes one.
         nextWorkerId: () => ++this.#lastWorkerId as WorkerId,
       },
@@ -412,8 +381,8 @@ export class Primary {
           ? null
           : this.#listeners.prepareCertificates(certificates);
       },
-      ({ to }) => this.#files.prepare(to.config),
-      (change, options) => this.#handlers.prepare(change, options),
+      ({ to }) => this.files.prepare(to.config),
+      (change, options) => this.handlers.prepare(change, options),
       ({ to }) => ({
         commit: () => this.#useSetup(to),
         discard: () => Promise.resolve(),
@@ -434,12 +403,7 @@ export class Primary {
     const { logLevel, maxRequests, maxRequestsPerAddress } = config;
     this.#log.level = logLevel;
     this.#admission.limit = maxRequests;
-    if (maxRequestsPerAddress === null) this.#perAddress = null;
-    else if (this.#perAddress === null) {
-      this.#perAddress = new RequestsPerAddress(maxRequestsPerAddress);
-    } else {
-      this.#perAddress.most = maxRequestsPerAddress;
-    }
+    this.#perAddress.most = maxRequestsPerAddress;
     this.#spool.maxFiles = this.#options.maxSpoolFiles(config);
     this.#requestLog.useSettings(config);
   }
@@ -451,7 +415,7 @@ export class Primary {
     // First the handlers' answers, then the clients that are still reading theirs.
     await Promise.all([
       settledWithin(this.#reloader.settled(), graceMs),
-      this.#handlers.close(graceMs),
+      this.handlers.close(graceMs),
     ]);
     await settledWithin(this.#listeners.idle(), Math.max(0, deadlineMs - performance.now()));
     const clients = this.#listeners.close({ graceIsOver: true });
@@ -459,14 +423,14 @@ export class Primary {
       const fields = { clients, setting: "drainGrace", graceMs: this.config.drainGraceMs };
       this.#log.warn(fields, "clients cut off: they took longer than the grace");
     }
-    await this.#files.destroy();
+    await this.files.destroy();
     await this.#releaseGenerations();
   }
 
   /** Nothing serves any more. */
   async #releaseGenerations(): Promise<void> {
-    await this.#handlers.release();
-    await this.#stored.releaseSpares();
+    await this.handlers.release();
+    await this.stored.releaseSpares();
   }
 }
 

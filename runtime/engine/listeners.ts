@@ -1,8 +1,12 @@
-import type { ServedCertificates } from "./uws/acceptor.ts";
-import { Listener, type ListenerChanges, type ListenerOptions } from "./uws/listener.ts";
+import type {
+  Engine,
+  Listener,
+  ListenerChanges,
+  ListenerOptions,
+  ServedCertificates,
+} from "./engine.ts";
 import { type Place, probePort } from "./probe-port.ts";
 import type { Prepared } from "../lib/prepared.ts";
-import type { Uws } from "./uws/uws.ts";
 
 /** Where to listen. */
 export interface ListenPlaces {
@@ -48,14 +52,14 @@ export class Listeners {
   /**
    * Accepts connections at all of these places.
    *
-   * @throws RuntimeError `ERR_LISTEN`, like `Listener.open`. The caller must close the listeners that were opened
+   * @throws RuntimeError `ERR_LISTEN`, like `Engine.open`. The caller must close the listeners that were opened
    *   before.
    */
-  async open(uws: Uws, places: ListenPlaces, options: ListenersOptions): Promise<void> {
+  async open(engine: Engine, places: ListenPlaces, options: ListenersOptions): Promise<void> {
     for (const { scheme, ...place } of this.#toPlaces(places)) {
       const certificates = scheme === "https" ? options.certificates : null;
       if (scheme === "https" && certificates === null) continue;
-      this.#all.push(await Listener.open(uws, { ...options, ...place, certificates }));
+      this.#all.push(await engine.open({ ...options, ...place, certificates }));
     }
   }
 

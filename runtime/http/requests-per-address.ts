@@ -6,14 +6,10 @@
  * being served. Idle connections, and those that still send a head, do not count; they last 12 s at most.
  */
 export class RequestsPerAddress {
-  /** May change: requests in flight stay counted. */
-  most: number;
+  /** `null`: any number, and requests are not counted. May change: requests that are counted stay so. */
+  most: number | null = null;
   /** Only addresses that have any: as many entries as there are requests in flight, at most. */
   readonly #inFlight = new Map<string, number>();
-
-  constructor(most: number) {
-    this.most = most;
-  }
 
   /**
    * Counts a request until `finished`, also one above the limit.
@@ -21,12 +17,14 @@ export class RequestsPerAddress {
    * @returns False: the address has more than `most` in flight.
    */
   started(address: string): boolean {
+    if (this.most === null) return true;
     const inFlight = (this.#inFlight.get(address) ?? 0) + 1;
     this.#inFlight.set(address, inFlight);
     return inFlight <= this.most;
   }
 
   finished(address: string): void {
+    if (this.#inFlight.size === 0) return;
     const inFlight = (this.#inFlight.get(address) ?? 0) - 1;
     if (inFlight > 0) this.#inFlight.set(address, inFlight);
     else this.#inFlight.delete(address);

@@ -25,7 +25,7 @@ export function createOperations({
     rollback,
     restarts,
     generations: () => primary.generations(),
-    resize: (change) => primary.resize(change),
+    resize: (change) => primary.handlers.resize(change),
     status(): Status {
       const { generation } = primary;
       return {
@@ -36,14 +36,16 @@ export function createOperations({
         startedAt: new Date(performance.timeOrigin).toISOString(),
         generation: generation.manifest.id,
         routes: generation.manifest.routes.length,
-        rolledBackFrom: primary.rolledBackFrom,
+        rolledBackFrom: primary.stored.rolledBackFrom,
         listeners: toListeners(primary),
         pools: [...generation.pools].map(([name, { workers }]) => ({ name, workers })),
-        retiring: primary.retiring.map(({ plan: { name }, manifest: { id }, workers }) => ({
-          name,
-          generation: id,
-          workers,
-        })),
+        retiring: primary.handlers.retiring.map(
+          ({ plan: { name }, manifest: { id }, workers }) => ({
+            name,
+            generation: id,
+            workers,
+          }),
+        ),
         traffic: primary.traffic,
         lostLogLines: lostLogLines(),
       };

@@ -110,7 +110,8 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
   void warnOfUnignoredFiles(server);
   return {
     reload: reloads.reload,
-    resize: (change) => log.info({ workers: primary.resize(change) }, "number of workers changed"),
+    resize: (change) =>
+      log.info({ workers: primary.handlers.resize(change) }, "number of workers changed"),
     upgrade() {
       if (takeover?.isUpgrading === true || upgrader.isUpgrading) {
         log.warn("upgrade ignored: another one is under way");

@@ -17,7 +17,7 @@ export async function watchSources(
     targets: () => {
       const { handlersDir, configFile, publicDir } = primary.config;
       return {
-        trees: [handlersDir, ...primary.sources],
+        trees: [handlersDir, ...primary.stored.sources],
         files: [
           ...envFiles,
           ...(configFile === null ? CONFIG_FILES.map((name) => join(cwd, name)) : [configFile]),

@@ -3,9 +3,15 @@ import { describe, it } from "node:test";
 import * as fc from "fast-check";
 import { RequestsPerAddress } from "../../runtime/http/requests-per-address.ts";
 
+function createCounts(): RequestsPerAddress {
+  const counts = new RequestsPerAddress();
+  counts.most = 2;
+  return counts;
+}
+
 describe("RequestsPerAddress", () => {
   it("says no to an address that has too many, and to no other", () => {
-    const counts = new RequestsPerAddress(2);
+    const counts = createCounts();
     assert.deepEqual(
       ["a", "a", "b", "a", "b"].map((address) => counts.started(address)),
       [true, true, true, false, true],
@@ -18,7 +24,7 @@ describe("RequestsPerAddress", () => {
   });
 
   it("goes on counting what is in flight when its bound changes", () => {
-    const counts = new RequestsPerAddress(2);
+    const counts = createCounts();
     counts.started("a");
     counts.most = 1;
     assert.equal(counts.started("a"), false);
@@ -27,11 +33,20 @@ describe("RequestsPerAddress", () => {
     assert.equal(counts.started("a"), true);
   });
 
+  it("counts nothing while there is no bound", () => {
+    const counts = new RequestsPerAddress();
+    assert.equal(counts.started("a"), true);
+    assert.equal(counts.size, 0);
+    counts.finished("a");
+    counts.most = 1;
+    assert.equal(counts.started("a"), true);
+  });
+
   it("remembers only addresses that have any", () => {
     const addresses = fc.array(fc.constantFrom("a", "b", "c"), { maxLength: 30 });
     fc.assert(
       fc.property(addresses, fc.nat({ max: 30 }), (started, finished) => {
-        const counts = new RequestsPerAddress(2);
+        const counts = createCounts();
         for (const address of started) counts.started(address);
         for (const address of started.slice(0, finished)) counts.finished(address);
         assert.equal(counts.size, new Set(started.slice(finished)).size);

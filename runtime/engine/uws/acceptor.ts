@@ -1,4 +1,5 @@
 import { RuntimeError } from "../../lib/errors.ts";
+import type { ServedCertificates } from "../engine.ts";
 import { cannotListen, type Place } from "../probe-port.ts";
 import { type TlsSettings, toSuites } from "../../tls/tls-suites.ts";
 import type { Prepared } from "../../lib/prepared.ts";
@@ -9,16 +10,6 @@ import type { HttpRequest, HttpResponse, ListenSocket, Uws, UwsApp } from "./uws
  * place while it serves. That nobody else does by mistake is up to `probePort`.
  */
 const LISTEN_SHARED = 0;
-
-/** A certificate to serve: its files, and the names it is shown for; the default one is shown for all others. */
-export interface ServedCertificate {
-  certPath: string;
-  keyPath: string;
-  names: readonly string[];
-}
-
-/** The first is the default; `null` for plain HTTP. */
-export type ServedCertificates = readonly [ServedCertificate, ...ServedCertificate[]] | null;
 
 /** @param knownMethod The method, where the router has told it; `null`: it is to be asked for. */
 export type OnRequest = (res: HttpResponse, req: HttpRequest, knownMethod: string | null) => void;

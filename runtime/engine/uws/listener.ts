@@ -1,18 +1,16 @@
-import type { Client, ExchangeId, RefusedHead } from "../../http/client.ts";
-import type { Counters } from "../../observe/counters.ts";
+import type { ExchangeId } from "../../http/client.ts";
 import type { TurnClock } from "../../lib/turn-clock.ts";
 import type { Prepared } from "../../lib/prepared.ts";
 import { Waiters } from "../../lib/waiters.ts";
-import { Acceptor, type OnRequest, type ServedCertificates, toPlace } from "./acceptor.ts";
+import { Acceptor, type OnRequest, toPlace } from "./acceptor.ts";
+import type { Listener, ListenerChanges, ListenerOptions, ServedCertificates } from "../engine.ts";
 import { ConnectionAddresses } from "./client-address.ts";
-import { findHeadBreach, type HeadLimits, type HeadSetting } from "../../http/head-limits.ts";
+import { findHeadBreach } from "../../http/head-limits.ts";
 import { OriginResolver } from "../../http/origin.ts";
 import { probePort } from "../probe-port.ts";
 import { HeadReader, type HeadRefusal } from "./read-head.ts";
 import { refuseHead } from "./refuse-head.ts";
 import { ResponseFields } from "../../http/response-fields.ts";
-import type { RequestsPerAddress } from "../../http/requests-per-address.ts";
-import type { TlsSettings } from "../../tls/tls-suites.ts";
 import type { TransferLimits, TransferSetting } from "../../http/transfer-limits.ts";
 import { TransferSweep } from "./transfer-sweep.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
@@ -23,55 +21,8 @@ import { WriteAllowance } from "./write-allowance.ts";
 /** Of a client that has too many requests in flight: one of them may be answered any moment. */
 const RETRY_AFTER_SECONDS = 1;
 
-/** Options that can change while the listener is open. */
-export type ListenerChanges = Pick<
-  ListenerOptions,
-  "maxConnections" | "limits" | "countsBytes" | "perAddress"
->;
-
-export interface ListenerOptions {
-  /** `null`: all addresses, IPv6 and IPv4. */
-  host: string | null;
-  /** 0: any free port. */
-  port: number;
-  /** A server whose place this one takes listens on it still; it is not looked whether the port is free then. */
-  isShared?: boolean;
-  /** The first is the default; `null` for plain HTTP. */
-  certificates: ServedCertificates;
-  /** Of all certificates. */
-  tls: TlsSettings;
-  /** Connections beyond this are closed as they come. */
-  maxConnections: number;
-  /** Counts for all listeners that share it, and so they share the maximum. */
-  counters: Counters;
-  /** Most requests in flight of one client address; `null`: any number. */
-  perAddress: RequestsPerAddress | null;
-  clock: TurnClock;
-  /** Names each request, among those of all listeners. */
-  nextId: () => ExchangeId;
-  limits: TransferLimits & HeadLimits;
-  /** False: `onFinished` gets 0 as the size of small bodies. */
-  countsBytes?: boolean;
-  /** A request's head is complete. The callee must answer the client. */
-  onRequest: (client: Client) => void;
-  /** Its response is complete, its client left (status 499), or it was broken off (502). Once per request, also for refused ones. */
-  onFinished: (client: Client, status: number, bodyBytes: number) => void;
-  /** A client was cut off for being slow, by this setting; `value` in its unit. */
-  onCut: (client: Client, setting: TransferSetting, value: number) => void;
-  /** A request was refused for what this setting says. It is answered, and is none for `onRequest`. */
-  onLimited: (client: Client, setting: HeadSetting | "maxRequestsPerAddress") => void;
-  /** A connection was closed as it came: too many are open. */
-  onConnectionRefused: () => void;
-  /** A head was refused and is answered, or its client left. Such a request is no exchange, and has no other callback. */
-  onHeadRefused: (refused: RefusedHead) => void;
-  /** A request has a field of a name, in lower case, that was not seen before, or not lately. */
-  onNewField?: (name: string) => void;
-  /** A bug: the request was answered 500, or its client was cut off. */
-  onError: (error: unknown) => void;
-}
-
 /** A bound port that accepts connections, with or without TLS, and makes a client of each request whose head may pass. */
-export class Listener implements ListenerContext {
+export class UwsListener implements Listener, ListenerContext {
   readonly fields: ResponseFields = new ResponseFields();
   readonly scheme: "http" | "https";
   readonly secure: boolean;
@@ -118,11 +69,11 @@ export class Listener implements ListenerContext {
    *
    * @throws RuntimeError `ERR_LISTEN` that says why: the port is in use, needs a privilege, the address is not ours.
    */
-  static async open(uws: Uws, options: ListenerOptions): Promise<Listener> {
+  static async open(uws: Uws, options: ListenerOptions): Promise<UwsListener> {
     // The library tells no reason when it cannot bind, so the reason is looked for first; and a port that another server
     // of the same user has it would share.
     const port = options.isShared === true ? options.port : await probePort(toPlace(options));
-    return new Listener(uws, { ...options, port });
+    return new UwsListener(uws, { ...options, port });
   }
 
   get clock(): TurnClock {
@@ -167,7 +118,7 @@ export class Listener implements ListenerContext {
 
   onFinished(client: UwsClient, status: number, bodyBytes: number): void {
     this.#inFlight--;
-    this.#options.perAddress?.finished(client.head.clientAddress);
+    this.#options.perAddress.finished(client.head.clientAddress);
     this.#options.onFinished(client, status, bodyBytes);
     if (this.#inFlight === 0) this.#idleWaiters.release();
   }
@@ -262,7 +213,7 @@ export class Listener implements ListenerContext {
     const { limits, perAddress, counters, onLimited } = this.#options;
     counters.requests++;
     // First: a request counts until it is finished, also when it is refused.
-    const isAddressFine = perAddress === null || perAddress.started(client.head.clientAddress);
+    const isAddressFine = perAddress.started(client.head.clientAddress);
     const breach = findHeadBreach(this.#reader.size, limits);
     if (breach === null && isAddressFine) return true;
     const setting = breach?.setting ?? "maxRequestsPerAddress";

@@ -1,0 +1,24 @@
+import type { Config } from "../../config/config.ts";
+import { HEADER_SLACK_BYTES } from "../../http/head-limits.ts";
+import type { Engine } from "../engine.ts";
+import { UwsListener } from "./listener.ts";
+import { loadUws } from "./uws.ts";
+
+/**
+ * Loads uWebSockets.js.
+ *
+ * @param warn Gets a line for each package of an operator that could not be used.
+ * @throws RuntimeError `ERR_LISTEN` when there is no binary for this machine.
+ */
+export async function loadUwsEngine(
+  { headerLimitBytes, uws: choice }: Config,
+  warn: (message: string) => void,
+): Promise<Engine> {
+  const limits = { headerLimitBytes: headerLimitBytes + HEADER_SLACK_BYTES };
+  const { uws, label, isUsual, failed } = await loadUws({ ...limits, choice });
+  for (const { label: other, reason, isOwn } of failed) {
+    // That a newer package of ours does not load is no surprise on an older system.
+    if (isOwn) warn(`cannot use the package ${other}, which ${reason}: using ${label}`);
+  }
+  return { label, isUsual, open: (options) => UwsListener.open(uws, options) };
+}
