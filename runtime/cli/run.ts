@@ -1,12 +1,12 @@
 import { type ControlInvocation, parseArguments } from "./arguments.ts";
 import { describeFailure } from "../server/bugs.ts";
-import { runCheck } from "./check.ts";
-import { runControl } from "./control.ts";
-import { formatCommandHelp, formatHelp } from "./help.ts";
 import { packageVersion } from "../lib/package-version.ts";
-import { start } from "../server/start.ts";
 
-/** Runs one command. Prints failures on standard error, and sets the exit code. */
+/**
+ * Runs one command. Prints failures on standard error, and sets the exit code.
+ *
+ * Each command loads its own modules only: the time that they take counts for every start.
+ */
 export async function runCommandLine(argv: readonly string[]): Promise<void> {
   try {
     const invocation = parseArguments(argv);
@@ -14,13 +14,15 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
     // A server guards its streams in another way.
     if (command !== "start" && command !== "dev") ignoreGoneReaders();
     switch (invocation.command) {
-      case "help":
+      case "help": {
+        const { formatCommandHelp, formatHelp } = await import("./help.ts");
         process.stdout.write(
           invocation.about === null
             ? formatHelp({ version: packageVersion() })
             : formatCommandHelp(invocation.about),
         );
         return;
+      }
       case "version":
         process.stdout.write(`${packageVersion()}\n`);
         return;
@@ -32,13 +34,12 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
       }
       case "start":
       case "dev":
-        await start(invocation);
+        await (await import("../server/start.ts")).start(invocation);
         return;
       case "check":
-        await runCheck(invocation);
+        await (await import("./check.ts")).runCheck(invocation);
         return;
       case "drill":
-        // Modules that only a drill needs are loaded for a drill only.
         await (await import("./drill.ts")).runDrill(invocation);
         return;
       case "prune":
@@ -64,6 +65,7 @@ function ignoreGoneReaders(): void {
 }
 
 async function tellOutcome(invocation: ControlInvocation): Promise<void> {
+  const { runControl } = await import("./control.ts");
   const { text, problem, exitCode } = await runControl(invocation, {
     env: process.env,
     cwd: process.cwd(),
