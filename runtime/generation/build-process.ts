@@ -25,7 +25,7 @@ export interface BuildProcessOptions extends BuildOptions {
  *   signal's reason.
  */
 export async function buildInChild(options: BuildProcessOptions): Promise<Manifest> {
-  const { signal, timeoutMs = 60_000, entry = findEntry(), ...order } = options;
+  const { signal, timeoutMs = 60_000, entry = findBuildEntry(), ...order } = options;
   signal?.throwIfAborted();
   const timeout = AbortSignal.timeout(timeoutMs);
   const stop = signal ? AbortSignal.any([signal, timeout]) : timeout;
@@ -59,8 +59,8 @@ function startChild(entry: URL): ChildProcess {
   return fork(fileURLToPath(entry), [], { execArgv, stdio: ["ignore", "ignore", "pipe", "ipc"] });
 }
 
-/** Source and compiled code have this module and the entry side by side, with the same extension. */
-function findEntry(): URL {
+/** Finds the module that the build process runs: beside this one, with the same extension. */
+export function findBuildEntry(): URL {
   return new URL(`./build-child${extname(import.meta.url)}`, import.meta.url);
 }
 

@@ -1,4 +1,4 @@
-import { realpath, writeFile } from "node:fs/promises";
+import { realpath, stat, writeFile } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 
 import { discoverRoutes } from "../route/discover.ts";
@@ -17,6 +17,7 @@ import type { Manifest, ManifestModule } from "./manifest.ts";
 import { isInNodeModules } from "./package-plugin.ts";
 import { PackageFinder } from "./packages.ts";
 import { readPool } from "./read-pool.ts";
+import { recordBuild } from "./record-build.ts";
 import type { Source } from "./source-plugin.ts";
 import { findTsconfig, type Tsconfig } from "./tsconfig.ts";
 
@@ -29,6 +30,8 @@ export interface BuildOptions {
   mode: "development" | "production";
   /** How many of the newest generations stay, this one included; 5 unless told. */
   keepLast?: number | undefined;
+  /** See `describeConditions`. A build without them cannot be reused. */
+  conditions?: string | undefined;
   /** Process that is going to use it: it stays until that releases its lease or ends. */
   leaseTo?: number | undefined;
   /** Aborting leaves nothing behind. */
@@ -68,8 +71,10 @@ export async function buildGeneration(options: BuildOptions): Promise<Manifest> 
 
 async function fillDraft(
   draft: Draft,
-  { handlersDir, mode, signal }: BuildOptions,
+  { handlersDir, mode, conditions, signal }: BuildOptions,
 ): Promise<Manifest> {
+  // The clock of the file system may differ from this machine's.
+  const startedAtMs = Math.min(Date.now(), (await stat(draft.dir)).mtimeMs);
   const finding = realpath(handlersDir).then(findTsconfig);
   // The walk through the folder says it better when it cannot be read.
   finding.catch(() => {});
@@ -116,6 +121,21 @@ async function fillDraft(
     warnings: [...table.warnings, ...compiled.warnings],
   };
   await writeFile(join(draft.dir, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
+  if (conditions !== undefined) {
+    await recordBuild({
+      conditions,
+      startedAtMs,
+      dir: draft.dir,
+      sourceDir,
+      sources,
+      metafile: compiled.metafile,
+      finder,
+      packageDirs,
+      tsconfigs: tsconfig.files,
+      lookedAt: [...table.read, ...tsconfig.missing, ...compiled.lookedAt],
+      folders: table.folders,
+    });
+  }
   return manifest;
 }
 

@@ -35,6 +35,8 @@ export interface Compiled {
   sources: Map<string, Source>;
   /** Packages that compiled code asks Node for. Their links are not made yet. */
   links: PackageLinks;
+  /** Absolute paths of files that are no sources and decided something, also of missing ones. */
+  lookedAt: string[];
   warnings: string[];
 }
 
@@ -49,9 +51,10 @@ export async function compileModules(options: CompileOptions): Promise<Compiled>
   const files = modules.map((module, index) => `modules/${index}-${toFileName(module)}`);
   const links = new PackageLinks({ generationDir: outDir, sourceDir, finder });
   const threads = new Threads(sourceDir);
+  const lookedAt = new Set<string>();
   const plugins = [
     createSourcePlugin(sources, threads),
-    createPackagePlugin({ finder, links, tsconfig: tsconfig.chosen }),
+    createPackagePlugin({ finder, links, tsconfig: tsconfig.chosen, lookedAt }),
   ];
   const describe = createDescribe(sourceDir, sources);
   let entries = modules.map((module, index) => ({
@@ -88,6 +91,7 @@ export async function compileModules(options: CompileOptions): Promise<Compiled>
     metafile,
     sources,
     links,
+    lookedAt: [...lookedAt, ...threads.files, ...threads.missing],
     warnings: [...tsconfig.warnings, ...new Set(warnings.map(describe))],
   };
 }

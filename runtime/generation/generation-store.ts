@@ -81,12 +81,16 @@ export async function listGenerations(stateDir: string): Promise<StoredGeneratio
   return found.flat();
 }
 
-/** Removes a generation, in one step for other processes. It must not be in use. */
+/** Removes a generation, in one step for other processes. One that a process uses stays (see `writeLease`). */
 export async function removeGeneration(stateDir: string, id: string): Promise<void> {
+  const dir = toGenerationDir(stateDir, id);
+  if (await isLeased(dir)) return;
   // Renamed first: no process must find half a generation. If it is gone already, another build is pruning too.
   const removing = toGenerationDir(stateDir, `${REMOVING}${id}`);
-  await rename(toGenerationDir(stateDir, id), removing).catch(ignoreMissing);
-  await rm(removing, { recursive: true, force: true });
+  await rename(dir, removing).catch(ignoreMissing);
+  // A process that reuses the generation may have leased it between the question and the new name.
+  if (await isLeased(removing)) await rename(removing, dir);
+  else await rm(removing, { recursive: true, force: true });
 }
 
 export interface PruneOptions {
@@ -98,7 +102,7 @@ export interface PruneOptions {
 }
 
 /**
- * Removes old generations that no process uses (see `writeLease`), and drafts that a build has left behind when it was
+ * Removes old generations that no process uses, and drafts that a build has left behind when it was
  * killed.
  */
 export async function pruneGenerations({ stateDir, keepLast, keep }: PruneOptions): Promise<void> {
@@ -106,8 +110,7 @@ export async function pruneGenerations({ stateDir, keepLast, keep }: PruneOption
   const generations = names.filter(isGenerationId);
   const old = generations.slice(0, Math.max(0, generations.length - keepLast));
   for (const id of old) {
-    if (id === keep || (await isLeased(toGenerationDir(stateDir, id)))) continue;
-    await removeGeneration(stateDir, id);
+    if (id !== keep) await removeGeneration(stateDir, id);
   }
   for (const name of names) {
     if (!name.startsWith(BUILDING) && !name.startsWith(REMOVING)) continue;

@@ -15,11 +15,17 @@ const SPECIFIER = /(?:\bfrom|\bimport|\brequire\s*\(|\bimport\s*\()\s*["']([^"'\
 /** Finds out which packages outside of `node_modules` (workspaces, `npm link`) Node cannot load as they are. */
 export class LinkedSources {
   readonly #resolve: (specifier: string, resolveDir: string) => Promise<ResolveResult>;
+  readonly #lookedAt: Set<string>;
   readonly #files = new Map<string, Promise<boolean>>();
   readonly #packages = new Map<string, Promise<boolean>>();
 
-  constructor(resolve: (specifier: string, resolveDir: string) => Promise<ResolveResult>) {
+  /** @param lookedAt Receives the absolute path of each file whose text decides. */
+  constructor(
+    resolve: (specifier: string, resolveDir: string) => Promise<ResolveResult>,
+    lookedAt: Set<string>,
+  ) {
     this.#resolve = resolve;
+    this.#lookedAt = lookedAt;
   }
 
   /**
@@ -27,6 +33,7 @@ export class LinkedSources {
    * name, which would otherwise have its own instance of their common imports, or if the file reaches TypeScript.
    */
   async needCompiler(file: string, packageDir: string): Promise<boolean> {
+    this.#lookedAt.add(join(packageDir, "package.json"));
     return (
       (await remember(this.#packages, packageDir, () => offersTypeScript(packageDir))) ||
       remember(this.#files, file, () => this.#reachesTypeScript(file))
@@ -37,6 +44,7 @@ export class LinkedSources {
     const reached = new Set([entry]);
     // A set is visited to its end also while it grows.
     for (const file of reached) {
+      this.#lookedAt.add(file);
       if (TYPESCRIPT.test(file)) return true;
       if (reached.size > MOST_FILES) return false;
       const text = await readFile(file, "utf8").catch(() => "");

@@ -24,6 +24,8 @@ export interface PackagePluginOptions {
   links: PackageLinks;
   /** The file that has the aliases, where it is not the nearest `tsconfig.json`. */
   tsconfig: string | null;
+  /** Receives the absolute path of each file of a package whose text decides. */
+  lookedAt: Set<string>;
 }
 
 /**
@@ -36,7 +38,12 @@ export interface PackagePluginOptions {
  * Static imports that cannot be resolved are told while esbuild still knows their lines: otherwise a worker would be
  * the first to notice, and name a compiled file. Others (`require`, `import()`) may be meant to fail.
  */
-export function createPackagePlugin({ finder, links, tsconfig }: PackagePluginOptions): Plugin {
+export function createPackagePlugin({
+  finder,
+  links,
+  tsconfig,
+  lookedAt,
+}: PackagePluginOptions): Plugin {
   return {
     name: "packages",
     setup(build) {
@@ -51,8 +58,10 @@ export function createPackagePlugin({ finder, links, tsconfig }: PackagePluginOp
         return answer;
       };
       const workingDir = build.initialOptions.absWorkingDir ?? process.cwd();
-      const linked = new LinkedSources((specifier, resolveDir) =>
-        ask(specifier, { kind: "import-statement", importer: "", resolveDir }),
+      const linked = new LinkedSources(
+        (specifier, resolveDir) =>
+          ask(specifier, { kind: "import-statement", importer: "", resolveDir }),
+        lookedAt,
       );
 
       // Many files of a folder import the same packages.

@@ -14,17 +14,24 @@ export function toPackageName(specifier: string): string | null {
 /** Finds packages the way Node does: in the `node_modules` of a folder or of one above. Caches the results. */
 export class PackageFinder {
   readonly #found = new Map<string, Promise<string | null>>();
+  readonly #asked = new Map<string, { name: string; from: string }>();
   readonly #versions = new Map<string, Promise<string>>();
 
   /** The real folder of the package that `from`, a folder, sees under a name. */
   find(name: string, from: string): Promise<string | null> {
-    const key = `${from}\0${name}`;
-    let found = this.#found.get(key);
-    if (!found) {
-      found = this.#find(name, from);
-      this.#found.set(key, found);
-    }
-    return found;
+    this.#asked.set(`${from}\0${name}`, { name, from });
+    return this.#findCached(name, from);
+  }
+
+  /** All questions to `find` so far, with their answers. */
+  async lookups(): Promise<{ name: string; from: string; dir: string | null }[]> {
+    return Promise.all(
+      [...this.#asked.values()].map(async ({ name, from }) => ({
+        name,
+        from,
+        dir: await this.#findCached(name, from),
+      })),
+    );
   }
 
   /** The version in the package's own package.json; "" if it has none. */
@@ -37,13 +44,23 @@ export class PackageFinder {
     return version;
   }
 
+  #findCached(name: string, from: string): Promise<string | null> {
+    const key = `${from}\0${name}`;
+    let found = this.#found.get(key);
+    if (!found) {
+      found = this.#find(name, from);
+      this.#found.set(key, found);
+    }
+    return found;
+  }
+
   async #find(name: string, from: string): Promise<string | null> {
     if (basename(from) !== "node_modules") {
       const found = await realpath(join(from, "node_modules", name)).catch(() => null);
       if (found !== null) return found;
     }
     const parent = dirname(from);
-    return parent === from ? null : this.find(name, parent);
+    return parent === from ? null : this.#findCached(name, parent);
   }
 }
 

@@ -28,6 +28,8 @@ export const COMPILED_EXTENSION = ".mjs";
 
 /** One source file as the compiler saw it. */
 export interface Source {
+  /** Absolute path. */
+  file: string;
   /** SHA-256 of its bytes, in hex. */
   hash: string;
   /** Characters that were put in front of its first line. */
@@ -79,7 +81,7 @@ async function loadSource(
   if (bytes === null) return refuseMissing(path);
   const hash = createHash("sha256").update(bytes).digest("hex");
   if (!SCRIPT.test(path)) {
-    sources.set(path + suffix, { hash, prefixLength: 0, text: null });
+    sources.set(path + suffix, { file: path, hash, prefixLength: 0, text: null });
     return { contents: bytes, loader: "default" };
   }
   if (bytes.includes(0)) {
@@ -87,10 +89,11 @@ async function loadSource(
     return { errors: [{ text: `${found}, expected source code in UTF-8` }] };
   }
   const text = bytes.toString("utf8").replace(/^\uFEFF/, "");
-  const { mentions, refusals } = findThreads(text, path);
+  const { mentions, refusals, missing } = findThreads(text, path);
+  for (const file of missing) threads.missing.add(file);
   const started = mentions.map(({ file }) => threads.add(file, path));
   const prefix = createPrefix(path, text, started);
-  sources.set(path + suffix, { hash, prefixLength: prefix.length, text });
+  sources.set(path + suffix, { file: path, hash, prefixLength: prefix.length, text });
   const warnings = refusals.map((refusal) => toWarning(refusal, { path, text, prefix }));
   return { contents: prefix + replaceMentions(text, mentions), loader: "default", warnings };
 }
@@ -157,7 +160,7 @@ async function loadWasm(path: string, sources: Map<string, Source>): Promise<OnL
   const hash = createHash("sha256")
     .update(await readFile(path))
     .digest("hex");
-  sources.set(path, { hash, prefixLength: 0, text: null });
+  sources.set(path, { file: path, hash, prefixLength: 0, text: null });
   const bytes = JSON.stringify(`wasm-bytes:${path}`);
   return {
     contents: `import bytes from ${bytes};export default new WebAssembly.Module(bytes);`,

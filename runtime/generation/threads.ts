@@ -19,6 +19,8 @@ export class Threads {
   readonly #threads = new Map<string, Thread>();
   readonly #importers = new Map<string, Set<string>>();
   #compiled = 0;
+  /** Absolute paths that sources name as those of threads, and where no file is. */
+  readonly missing = new Set<string>();
 
   constructor(sourceDir: string) {
     this.#sourceDir = sourceDir;
@@ -36,6 +38,11 @@ export class Threads {
     const thread = { file, out: `${FOLDER}/${name}-${hash}` };
     this.#threads.set(file, thread);
     return thread;
+  }
+
+  /** Absolute paths of all sources that were found. */
+  get files(): string[] {
+    return [...this.#threads.keys()];
   }
 
   /** Those that were found since the last call. */
@@ -85,15 +92,16 @@ const STARTED_BY_PATH = /\bnew\s+Worker\(\s*(?!new\s+URL)([^()]*(?:\([^()]*\)[^(
 /**
  * Finds `new URL("./thread.ts", import.meta.url)` in a source.
  *
- * @returns Both in order of their places. `refusals` are threads whose file is missing, and TypeScript that a thread loads
+ * @returns All in order of their places. `missing` are absolute paths without a file. `refusals` are threads whose file is missing, and TypeScript that a thread loads
  *   by its path, which Node cannot do. They become warnings: the code may never run.
  */
 export function findThreads(
   text: string,
   path: string,
-): { mentions: Mention[]; refusals: Refusal[] } {
+): { mentions: Mention[]; refusals: Refusal[]; missing: string[] } {
   const mentions: Mention[] = [];
   const refusals: Refusal[] = [];
+  const missing: string[] = [];
   if (/\bURL\(/.test(text) && text.includes("import.meta.url")) {
     for (const match of text.matchAll(URL_OF_SOURCE)) {
       const [expression, , specifier = ""] = match;
@@ -103,12 +111,15 @@ export function findThreads(
       const file = resolve(dirname(path), specifier);
       if (existsSync(file)) {
         mentions.push({ start: match.index, end: match.index + expression.length, file });
-      } else if (isStarted) {
+        continue;
+      }
+      missing.push(file);
+      if (isStarted) {
         refusals.push({ start: match.index, text: `Could not find ${JSON.stringify(specifier)}` });
       }
     }
   }
-  if (!text.includes("Worker(")) return { mentions, refusals };
+  if (!text.includes("Worker(")) return { mentions, refusals, missing };
   for (const match of text.matchAll(STARTED_BY_PATH)) {
     const [, argument = ""] = match;
     const name = /(["'`])([^"'`\n]*\.[mc]?tsx?)\1/.exec(argument)?.[2];
@@ -118,5 +129,5 @@ export function findThreads(
       text: `A thread cannot load ${JSON.stringify(name)} by its path: Node does not compile TypeScript, expected new Worker(new URL(${JSON.stringify(`./${basename(name)}`)}, import.meta.url))`,
     });
   }
-  return { mentions, refusals };
+  return { mentions, refusals, missing };
 }

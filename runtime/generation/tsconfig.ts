@@ -11,12 +11,14 @@ export interface Tsconfig {
   chosen: string | null;
   /** All files that were read. */
   files: string[];
+  /** Files that others refer to, and that are not there. */
+  missing: string[];
   /** Hash of their content; "" where there is none. */
   hash: string;
   warnings: string[];
 }
 
-const NONE: Tsconfig = { chosen: null, files: [], hash: "", warnings: [] };
+const NONE: Tsconfig = { chosen: null, files: [], missing: [], hash: "", warnings: [] };
 
 /** References to references beyond this depth are not followed. */
 const DEEPEST = 5;
@@ -40,9 +42,51 @@ export async function findTsconfig(sourceDir: string): Promise<Tsconfig> {
   return {
     chosen: used === root ? null : used.path,
     files: [...reader.texts.keys()],
+    missing: [...reader.missing],
     hash: hash.digest("hex"),
     warnings: findWarnings(used, reader),
   };
+}
+
+/** A name for local files, from `paths` or `baseUrl`. */
+export interface Alias {
+  /** Has at most one `*`. */
+  pattern: string;
+  /** Absolute paths that the name may stand for, with `*` in the place of the pattern's. */
+  targets: readonly string[];
+}
+
+/**
+ * Reads the aliases of a `tsconfig.json`, as the compiler takes them for the sources of its folder.
+ *
+ * @returns The aliases, and all files that were read: itself and those that it extends.
+ */
+export async function readAliases(path: string): Promise<{ aliases: Alias[]; files: string[] }> {
+  const reader = new Reader();
+  const { options } = await reader.read(path);
+  const place = ({ value, file }: { value: string; file: string }): string =>
+    resolve(dirname(file), value.replaceAll("${configDir}", dirname(path)));
+  const aliases: Alias[] = [];
+  const baseUrl = options.get("baseUrl");
+  const base =
+    typeof baseUrl?.value === "string" ? place({ value: baseUrl.value, file: baseUrl.file }) : null;
+  if (base !== null) aliases.push({ pattern: "*", targets: [join(base, "*")] });
+  const paths = options.get("paths");
+  for (const [pattern, targets] of Object.entries(isRecord(paths?.value) ? paths.value : {})) {
+    const file = base === null ? (paths?.file ?? path) : join(base, "tsconfig.json");
+    aliases.push({ pattern, targets: toTexts(targets).map((value) => place({ value, file })) });
+  }
+  return { aliases, files: [...reader.texts.keys()] };
+}
+
+/** Returns the paths that a name may stand for by an alias. */
+export function toCandidates({ pattern, targets }: Alias, specifier: string): string[] {
+  const [before = "", after] = pattern.split("*");
+  if (after === undefined) return specifier === pattern ? [...targets] : [];
+  const rest = specifier.length - before.length - after.length;
+  if (rest < 0 || !specifier.startsWith(before) || !specifier.endsWith(after)) return [];
+  const middle = specifier.slice(before.length, before.length + rest);
+  return targets.map((target) => target.replace("*", () => middle));
 }
 
 async function findNearest(folder: string): Promise<string | null> {
@@ -67,6 +111,7 @@ interface Project {
 
 class Reader {
   readonly texts = new Map<string, string>();
+  readonly missing = new Set<string>();
 
   async read(path: string, parents: readonly string[] = []): Promise<Project> {
     const text = await readFile(path, "utf8").catch(() => "{}");
@@ -137,7 +182,11 @@ async function pickReferenced(
   for (const reference of references) {
     const target = resolve(dirname(path), reference);
     const file = (await isFile(target)) ? target : join(target, "tsconfig.json");
-    if (!(await isFile(file))) continue;
+    if (file !== target) reader.missing.add(target);
+    if (!(await isFile(file))) {
+      reader.missing.add(file);
+      continue;
+    }
     const referenced = await reader.read(file);
     const inner = await pickReferenced(referenced, { sourceDir, reader, depth: depth + 1 });
     found.push(inner ?? referenced);

@@ -47,14 +47,14 @@ export class Reloader {
   }
 
   /**
-   * Builds and starts the first generation, and holds its lease.
+   * Starts the first generation: the last build if nothing has changed since, otherwise a new one. Holds its lease.
    *
    * @throws RuntimeError `ERR_HANDLER_LOAD`, `ERR_BOOT_LOOP`; the signal's reason.
    */
   async startFirst(setup: Setup): Promise<void> {
     const { stored, handlers } = this.#options;
     const signal = this.#signal;
-    const manifest = await stored.build(setup.config, { signal });
+    const manifest = await stored.open(setup.config, { signal });
     const change = { from: null, to: setup, manifest, renewAll: null };
     const prepared = await stored.orDiscard(manifest, () => handlers.prepare(change, { signal }));
     prepared.commit();

@@ -1,7 +1,8 @@
 import type { Config } from "../config/config.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { BuildError } from "../generation/build-error.ts";
-import { buildInChild } from "../generation/build-process.ts";
+import { buildInChild, findBuildEntry } from "../generation/build-process.ts";
+import { describeConditions } from "../generation/build-record.ts";
 import {
   listGenerations,
   pruneGenerations,
@@ -11,6 +12,7 @@ import {
 } from "../generation/generation-store.ts";
 import { hashCode } from "../generation/hash-code.ts";
 import { loadManifest, type Manifest } from "../generation/manifest.ts";
+import { findLastBuild, loadUnchanged } from "../generation/reuse.ts";
 import type { Logger } from "../log/log.ts";
 import { GenerationLeases } from "../generation/generation-leases.ts";
 import { ServedHistory } from "./served-history.ts";
@@ -25,6 +27,8 @@ export class StoredGenerations {
   readonly #stateDir: string;
   readonly #log: Logger;
   #sources: readonly string[] = [];
+  /** Ids of generations that an earlier process built. */
+  readonly #reused = new Set<string>();
   /**
    * The generations that a rollback may go to, now or after the next switch. They are leased, so that no number of
    * builds removes them from the disk.
@@ -60,6 +64,37 @@ export class StoredGenerations {
     return listGenerations(this.#stateDir);
   }
 
+  /**
+   * Returns the last build if a build of now would have the same result, and builds otherwise. Holds the lease. For a
+   * start: a reload always builds.
+   */
+  async open(config: Config, options: { signal: AbortSignal }): Promise<Manifest> {
+    return (await this.#reuse(config)) ?? this.build(config, options);
+  }
+
+  async #reuse(config: Config): Promise<Manifest | null> {
+    const conditions = this.#describeConditions(config);
+    const last = conditions === null ? null : findLastBuild(this.#stateDir, conditions);
+    if (last === null) return null;
+    // Lease it first: after that no process removes it. If one already has, loading it fails.
+    await this.leases.take(last.id);
+    const manifest = await loadUnchanged(this.#stateDir, last);
+    if (manifest === null) {
+      await this.leases.release(last.id);
+      return null;
+    }
+    this.#reused.add(manifest.id);
+    this.#sources = manifest.inputs;
+    this.#log.debug({ generation: manifest.id }, "handlers are those of the last build: using it");
+    for (const warning of manifest.warnings) this.#log.warn(warning);
+    return manifest;
+  }
+
+  #describeConditions({ handlersDir, mode }: Config): string | null {
+    const stateDir = this.#stateDir;
+    return describeConditions(findBuildEntry(), { handlersDir, stateDir, mode });
+  }
+
   /** Builds a generation, and holds its lease. */
   async build(config: Config, { signal }: { signal: AbortSignal }): Promise<Manifest> {
     const { handlersDir, mode, keepGenerations } = config;
@@ -70,6 +105,7 @@ export class StoredGenerations {
         handlersDir,
         stateDir: this.#stateDir,
         mode,
+        conditions: this.#describeConditions(config) ?? undefined,
         leaseTo: process.pid,
         // The new generation must not displace an older one before it has proven itself.
         keepLast: keepGenerations + 1,
@@ -85,12 +121,16 @@ export class StoredGenerations {
     }
   }
 
-  /** Runs the task. If it fails, removes the new generation from the disk: it must not become a rollback target. */
+  /**
+   * Runs the task. If it fails, gives back the lease, and removes a generation that this process built from the disk: it
+   * must not become a rollback target.
+   */
   async orDiscard<T>({ id }: Manifest, task: () => Promise<T>): Promise<T> {
     try {
       return await task();
     } catch (error) {
       await this.leases.release(id);
+      if (this.#reused.has(id)) throw error;
       await removeGeneration(this.#stateDir, id).catch((failure: unknown) =>
         this.#log.warn({ err: failure }, "cannot remove a generation that was refused"),
       );

@@ -21,7 +21,8 @@ export async function discoverRoutes(handlersDir: string): Promise<DiscoveredRou
   const displayName = toDisplayPath(handlersDir);
   const paths: string[] = [];
   const misplaced: string[] = [];
-  await collectFiles({ root: handlersDir, folder: "", parents: [], paths, misplaced });
+  const folders: string[] = [];
+  await collectFiles({ root: handlersDir, folder: "", parents: [], paths, misplaced, folders });
   const table = createRouteTable(paths, displayName);
   if (table.problems.length > 0) {
     throw new RuntimeError("ERR_HANDLER_LOAD", table.problems.join("\n"));
@@ -30,26 +31,36 @@ export async function discoverRoutes(handlersDir: string): Promise<DiscoveredRou
     const found = `${toDisplayPath(join(handlersDir, path))}/ is a folder, and nothing in it is used`;
     return `${found}: expected a file such as "${path.slice(path.lastIndexOf("/") + 1)}.ts"`;
   });
-  return { ...table, warnings: [...warnings, ...(await findMisnamed(handlersDir, paths))] };
+  const misnamed = await findMisnamed(handlersDir, paths);
+  return { ...table, warnings: [...warnings, ...misnamed.warnings], folders, read: misnamed.read };
 }
 
 export interface DiscoveredRoutes extends RouteTable {
   /** Files that were probably meant to be something else, one line each. */
   warnings: string[];
+  /** Absolute paths of the folders that were walked through. */
+  folders: string[];
+  /** Absolute paths of the files whose text decided about a warning. */
+  read: string[];
 }
 
 /** A file whose name begins with `_` may be anything. One that exports a default was meant to answer something. */
-async function findMisnamed(handlersDir: string, paths: readonly string[]): Promise<string[]> {
+async function findMisnamed(
+  handlersDir: string,
+  paths: readonly string[],
+): Promise<Pick<DiscoveredRoutes, "warnings" | "read">> {
   const warnings: string[] = [];
+  const read: string[] = [];
   for (const path of paths.toSorted()) {
     const meant = findMeantName(path);
     if (meant === null) continue;
     const file = join(handlersDir, path);
     const text = await attempt(file, () => readFile(file, "utf8"));
+    read.push(file);
     if (!DEFAULT_EXPORT.test(text)) continue;
     warnings.push(describeMisnamed(toDisplayPath(file), path, meant));
   }
-  return warnings;
+  return { warnings, read };
 }
 
 const DEFAULT_EXPORT = /\bexport\b[^;]*\bdefault\b|\bmodule\.exports\b/;
@@ -64,10 +75,14 @@ interface Walk {
   paths: string[];
   /** Receives folders with the names of special files. */
   misplaced: string[];
+  /** Receives the folders that the walk is through. */
+  folders: string[];
 }
 
-async function collectFiles({ root, folder, parents, paths, misplaced }: Walk): Promise<void> {
+async function collectFiles(walk: Walk): Promise<void> {
+  const { root, folder, parents, paths, misplaced } = walk;
   const here = join(root, folder);
+  walk.folders.push(here);
   const real = await attempt(here, () => realpath(here));
   if (parents.includes(real)) {
     throw unreadable(here, "a link to a folder that it is in, expected no circle");
@@ -83,7 +98,7 @@ async function collectFiles({ root, folder, parents, paths, misplaced }: Walk): 
     if (target.isFile()) {
       paths.push(path);
     } else if (target.isDirectory() && !isIgnoredFolder(entry.name)) {
-      await collectFiles({ root, folder: path, parents: [...parents, real], paths, misplaced });
+      await collectFiles({ ...walk, folder: path, parents: [...parents, real] });
     } else if (target.isDirectory() && SPECIAL.has(entry.name)) {
       misplaced.push(path);
     }

@@ -38,12 +38,15 @@ describe("discoverRoutes()", () => {
   });
 
   it("takes an empty folder", async (t) => {
-    assert.deepEqual(await discoverRoutes(await createFolder(t, [])), {
+    const dir = await createFolder(t, []);
+    assert.deepEqual(await discoverRoutes(dir), {
       modules: [],
       routes: [],
       fallbacks: [],
       problems: [],
       warnings: [],
+      folders: [dir],
+      read: [],
     });
   });
 
