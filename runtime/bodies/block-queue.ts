@@ -7,19 +7,24 @@ interface Entry {
   readonly memory: Uint8Array;
   /** Where the used part of the memory ends. */
   end: number;
-  /** The memory belongs to the pool. */
+  /** Whether the memory belongs to the pool. */
   readonly isBlock: boolean;
 }
+
+/** Most pieces that `peek` returns: below the limit of one system call, 1024 (`IOV_MAX`). */
+const MOST_PIECES = 256;
 
 /** A byte queue in pooled memory. `take` chooses the size of the pieces. */
 export class BlockQueue {
   readonly #pool: BlockPool;
   readonly #entries: Entry[] = [];
-  /** How much of the first entry was taken. */
+  /** How much of the first entry has left the queue. */
   #offset = 0;
   #bytes = 0;
-  /** The block of the last piece that was taken. */
+  /** The block of the last piece that was taken, once it has left the queue. */
   #lent: Uint8Array | null = null;
+  /** The last piece that was taken is a part of the first entry. */
+  #lendsFirst = false;
 
   constructor(pool: BlockPool) {
     this.#pool = pool;
@@ -48,22 +53,45 @@ export class BlockQueue {
 
   /**
    * Returns the next bytes, 1 to `maxBytes`, as far as they are contiguous; `null` when the queue is empty. They are
-   * valid until the next call of `take` or `clear`.
+   * valid until the next call of `take`, `release` or `clear`.
    */
   take(maxBytes: number): Uint8Array | null {
-    this.#giveBack();
+    this.release();
     const [first] = this.#entries;
     if (first === undefined) return null;
-    const end = Math.min(first.end, this.#offset + maxBytes);
-    const piece = first.memory.subarray(this.#offset, end);
-    this.#bytes -= piece.length;
-    this.#offset = end;
-    if (end === first.end) {
-      this.#entries.shift();
-      this.#offset = 0;
-      if (first.isBlock) this.#lent = first.memory;
-    }
+    const piece = first.memory.subarray(this.#offset, Math.min(first.end, this.#offset + maxBytes));
+    this.#lendsFirst = true;
+    this.drop(piece.length);
     return piece;
+  }
+
+  /** Returns the next bytes without taking them, at most `maxBytes`, in several pieces. They are valid until `drop`. */
+  peek(maxBytes: number): Uint8Array[] {
+    const pieces: Uint8Array[] = [];
+    let start = this.#offset;
+    let left = maxBytes;
+    for (const { memory, end } of this.#entries) {
+      if (left <= 0 || pieces.length === MOST_PIECES) break;
+      const piece = memory.subarray(start, Math.min(end, start + left));
+      pieces.push(piece);
+      left -= piece.length;
+      start = 0;
+    }
+    return pieces;
+  }
+
+  /** Removes the next bytes. The piece that was taken last stays valid. */
+  drop(bytes: number): void {
+    this.#bytes -= bytes;
+    this.#offset += bytes;
+    for (let first = this.#entries[0]; first !== undefined; first = this.#entries[0]) {
+      if (this.#offset < first.end) return;
+      this.#offset -= first.end;
+      this.#entries.shift();
+      if (first.isBlock && this.#lendsFirst) this.#lent = first.memory;
+      else if (first.isBlock) this.#pool.give(first.memory);
+      this.#lendsFirst = false;
+    }
   }
 
   /** Returns all bytes in one piece, which belongs to the caller. */
@@ -85,11 +113,15 @@ export class BlockQueue {
   }
 
   clear(): void {
-    this.#giveBack();
-    for (const { memory, isBlock } of this.#entries) if (isBlock) this.#pool.give(memory);
-    this.#entries.length = 0;
-    this.#offset = 0;
-    this.#bytes = 0;
+    this.release();
+    this.drop(this.#bytes);
+  }
+
+  /** Gives back the piece of the last `take`. */
+  release(): void {
+    if (this.#lent !== null) this.#pool.give(this.#lent);
+    this.#lent = null;
+    this.#lendsFirst = false;
   }
 
   /** Fills the free part of the last block. Returns how many bytes it took. */
@@ -100,10 +132,5 @@ export class BlockQueue {
     last.memory.set(bytes.subarray(0, size), last.end);
     last.end += size;
     return size;
-  }
-
-  #giveBack(): void {
-    if (this.#lent !== null) this.#pool.give(this.#lent);
-    this.#lent = null;
   }
 }

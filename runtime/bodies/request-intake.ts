@@ -1,9 +1,7 @@
 import { CHUNK_BYTES, REQUEST_CREDIT_BYTES } from "../channel/messages.ts";
 import type { ByteBudget } from "./byte-budget.ts";
-import type { BurstQueue } from "./burst-queue.ts";
 import type { BodyFlow, BodySink, Client } from "../http/client.ts";
-import type { SpoolFile } from "./spool-file.ts";
-import { SpoolReader } from "./spool-reader.ts";
+import { SpillQueue } from "./spill-queue.ts";
 import type { Spool } from "./spool.ts";
 
 /** Memory holds at least this much of a body that arrives faster than its client can be paused. */
@@ -63,7 +61,7 @@ export interface ChunkTarget {
 export class RequestIntake implements BodySink {
   readonly #options: RequestIntakeOptions;
   #events: IntakeEvents | null = null;
-  readonly #queue: BurstQueue;
+  readonly #queue: SpillQueue;
   #flow: BodyFlow | null = null;
   #state: "gathering" | "spooling" | "waiting" | "feeding" | "sent" | "done" = "gathering";
   #receivedBytes = 0;
@@ -73,14 +71,25 @@ export class RequestIntake implements BodySink {
   #creditBytes = REQUEST_CREDIT_BYTES;
   /** This body's share of the budget. */
   #heldBytes = 0;
-  #file: SpoolFile | null = null;
-  /** Reads the file for the worker that has the request. */
-  #reader: SpoolReader | null = null;
+  /** The whole body goes to disk, where a second worker can get it from the start. */
+  #isSpooled = false;
   #committed = false;
 
   constructor(options: RequestIntakeOptions) {
+    const { bufferBytes, overflow, spool } = options;
     this.#options = options;
-    this.#queue = options.spool.openBurstQueue(Math.max(BURST_BYTES, options.bufferBytes));
+    this.#queue = new SpillQueue({
+      spool,
+      // A paused client still delivers the bytes in the buffers of both kernels, and all that it sends while those are
+      // read: pausing a socket does not end the loop that reads it (docs/uwebsockets.md section 3; 80 MB within one
+      // turn were seen over the loopback). There is no later moment to write them to disk.
+      kind: overflow === "stream" ? "burst" : "request",
+      memoryBytes: Math.max(BURST_BYTES, bufferBytes),
+      blocks: spool.blocks,
+      onChange: () => this.#onQueueChange(),
+      onWriteFailed: (error) => this.#isSpooled && this.#refuse("ERR_SPOOL", error),
+      onLost: (error) => this.#refuse("ERR_SPOOL", error),
+    });
   }
 
   /** Begins to receive. Must be called in the turn of the event loop in which the head arrived. */
@@ -103,13 +112,10 @@ export class RequestIntake implements BodySink {
       this.#refuse("ERR_BODY_TOO_LARGE");
       return;
     }
-    if (this.#file !== null) {
-      this.#store(this.#file, bytes);
-    } else {
-      this.#queue.push(bytes.subarray(this.#pass(bytes)));
-      if (this.#state === "gathering") this.#gather(bytes.length);
-    }
+    this.#queue.push(bytes.subarray(this.#pass(bytes)));
+    if (this.#state === "gathering") this.#gather(bytes.length);
     this.#pump();
+    if (!this.#queue.spill() && this.#isSpooled) this.#refuse("ERR_OVERLOADED");
   }
 
   end(): void {
@@ -120,20 +126,18 @@ export class RequestIntake implements BodySink {
       this.#events?.onWhole(this.#queue.takeAll());
       return;
     }
-    this.#file?.seal();
-    this.#checkStored();
-    this.#pump();
+    this.#onQueueChange();
   }
 
   /** Whether `feed` may be called again, to send another worker the body from its first byte on. */
   get rereadable(): boolean {
     const isFed = this.#state === "feeding" || this.#state === "sent";
-    return isFed && this.#file !== null && !this.#committed;
+    return isFed && this.#isSpooled && !this.#committed;
   }
 
   /** Whether the worker has all bytes that arrived, has credit for more, and waits for the client. */
   get waitsForClient(): boolean {
-    if (this.#state !== "feeding" || this.#file !== null || this.#complete) return false;
+    if (this.#state !== "feeding" || this.#complete) return false;
     return this.#queue.bytes === 0 && this.#creditBytes > 0;
   }
 
@@ -148,15 +152,7 @@ export class RequestIntake implements BodySink {
     this.#state = "feeding";
     this.#target = target;
     this.#creditBytes = REQUEST_CREDIT_BYTES;
-    if (this.#file !== null) {
-      this.#reader?.cancel();
-      const reader = new SpoolReader(this.#file);
-      this.#reader = reader;
-      reader.onChange = () => {
-        if (reader.state === "failed") this.#refuse("ERR_SPOOL", reader.error);
-        else this.#pump();
-      };
-    }
+    if (this.#isSpooled) this.#queue.rewind();
     this.#pump();
   }
 
@@ -177,16 +173,12 @@ export class RequestIntake implements BodySink {
     this.#state = "done";
     this.#target = null;
     this.#queue.clear();
-    this.#reader?.cancel();
-    this.#reader = null;
-    this.#file?.close();
-    this.#file = null;
     this.#release();
     this.#regulate();
   }
 
   #gather(bytes: number): void {
-    const { bufferBytes, budget, overflow, spool } = this.#options;
+    const { bufferBytes, budget, overflow } = this.#options;
     if (this.#queue.bytes <= bufferBytes) {
       if (budget?.take(bytes) === false) this.#refuse("ERR_OVERLOADED");
       else this.#heldBytes += bytes;
@@ -197,43 +189,19 @@ export class RequestIntake implements BodySink {
       this.#state = "waiting";
       this.#events?.onOverflow();
     } else {
-      this.#spool(spool);
+      this.#state = "spooling";
+      this.#isSpooled = true;
+      this.#queue.keepOnDisk();
     }
   }
 
-  /** Moves the whole body to a file, so that it can be read again from the start. */
-  #spool(spool: Spool): void {
-    const file = spool.open("request", {
-      onWritten: () => {
-        this.#checkStored();
-        this.#regulate();
-      },
-      onFailed: (error) => this.#refuse("ERR_SPOOL", error),
-    });
-    if (file === null) {
-      this.#refuse("ERR_OVERLOADED");
-      return;
+  #onQueueChange(): void {
+    // A worker is asked for once the last byte is on the disk.
+    if (this.#state === "spooling" && this.#complete && this.#queue.bytesInMemory === 0) {
+      this.#state = "waiting";
+      this.#events?.onOverflow();
     }
-    this.#state = "spooling";
-    this.#file = file;
-    for (let piece = this.#queue.take(Infinity); piece; piece = this.#queue.take(Infinity)) {
-      if (!this.#store(file, piece)) return;
-    }
-  }
-
-  /** Copies the bytes: they are valid during the call only. */
-  #store(file: SpoolFile, bytes: Uint8Array): boolean {
-    if (file.append(new Uint8Array(bytes))) return true;
-    this.#refuse("ERR_OVERLOADED");
-    return false;
-  }
-
-  /** Asks for a worker once the last byte is on the disk. */
-  #checkStored(): void {
-    if (this.#state !== "spooling" || !this.#complete) return;
-    if (this.#file === null || this.#file.waitingBytes > 0) return;
-    this.#state = "waiting";
-    this.#events?.onOverflow();
+    this.#pump();
   }
 
   #pump(): void {
@@ -255,40 +223,23 @@ export class RequestIntake implements BodySink {
 
   #send(target: ChunkTarget): void {
     while (this.#creditBytes > 0) {
-      const most = Math.min(CHUNK_BYTES, this.#creditBytes);
-      const piece = this.#take(most);
+      const piece = this.#queue.take(Math.min(CHUNK_BYTES, this.#creditBytes));
       if (piece === null) break;
       this.#creditBytes -= piece.length;
       target.chunk(piece);
     }
-    if (this.#target === null) return;
-    if (this.#reader === null) {
-      if (!this.#complete || this.#queue.bytes > 0) return;
-      this.#state = "done";
-    } else {
-      if (this.#reader.state !== "ended") return;
-      this.#state = "sent";
-    }
+    if (this.#target === null || !this.#complete || this.#queue.bytes > 0) return;
+    this.#state = this.#isSpooled ? "sent" : "done";
     this.#target = null;
     target.end();
     if (this.#committed) this.close();
-  }
-
-  #take(maxBytes: number): Uint8Array | null {
-    if (this.#reader !== null) return this.#reader.read(maxBytes);
-    try {
-      return this.#queue.take(maxBytes);
-    } catch (error) {
-      this.#refuse("ERR_SPOOL", error);
-      return null;
-    }
   }
 
   #regulate(): void {
     if (this.#flow === null) return;
     // The budget bounds a body that is being gathered; paused, it would never become whole. After the last byte, a
     // pause would only hide that the client leaves.
-    const waitingBytes = this.#file === null ? this.#queue.bytes : this.#file.waitingBytes;
+    const waitingBytes = this.#isSpooled ? this.#queue.bytesInMemory : this.#queue.bytes;
     const over = !this.#complete && this.#state !== "gathering" && waitingBytes > HIGH_WATER_BYTES;
     if (over === this.#paused) return;
     this.#paused = over;

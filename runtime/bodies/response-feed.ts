@@ -1,8 +1,7 @@
 import { RuntimeError } from "../lib/errors.ts";
 import type { BlockPool } from "./block-pool.ts";
-import { BlockQueue } from "./block-queue.ts";
 import type { BodySource } from "../http/client.ts";
-import { ResponseSpill } from "./response-spill.ts";
+import { SpillQueue } from "./spill-queue.ts";
 import type { Spool } from "./spool.ts";
 
 export interface ResponseFeedOptions {
@@ -31,10 +30,8 @@ export interface ResponseFeedOptions {
 export class ResponseFeed implements BodySource {
   onChange: (() => void) | null = null;
   readonly #options: ResponseFeedOptions;
-  readonly #queue: BlockQueue | ResponseSpill;
-  readonly #spill: ResponseSpill | null;
+  readonly #queue: SpillQueue;
   #creditBytes: number;
-  #takenBytes = 0;
   #filled: "open" | "ended" | "failed" = "open";
   #failedAs = 500;
 
@@ -42,8 +39,22 @@ export class ResponseFeed implements BodySource {
     const { creditBytes, blocks, spool } = options;
     this.#options = options;
     this.#creditBytes = creditBytes;
-    this.#spill = spool === null ? null : this.#createSpill(spool);
-    this.#queue = this.#spill ?? new BlockQueue(blocks);
+    this.#queue = new SpillQueue({
+      spool,
+      kind: "response",
+      // Half of the credit, so that the other half can be on its way to the disk: neither side waits forever.
+      memoryBytes: creditBytes / 2,
+      blocks,
+      onChange: () => {
+        this.#grant();
+        this.onChange?.();
+      },
+      onWriteFailed: (error) => {
+        options.onDiskError(error);
+        this.onChange?.();
+      },
+      onLost: (error) => this.#lose(error),
+    });
   }
 
   get state(): BodySource["state"] {
@@ -56,7 +67,7 @@ export class ResponseFeed implements BodySource {
   }
 
   get wholeBytes(): number | null {
-    return this.#filled === "ended" && this.#spill === null ? this.#queue.bytes : null;
+    return this.#filled === "ended" && this.#options.spool === null ? this.#queue.bytes : null;
   }
 
   /**
@@ -75,7 +86,7 @@ export class ResponseFeed implements BodySource {
     }
     this.#queue.push(bytes);
     this.onChange?.();
-    this.#spill?.spill();
+    this.#queue.spill();
   }
 
   /** Notes that the worker has sent the whole body. */
@@ -91,8 +102,7 @@ export class ResponseFeed implements BodySource {
 
   read(maxBytes: number): Uint8Array | null {
     const piece = this.#queue.take(maxBytes);
-    // A spill reports freed memory itself.
-    if (piece !== null && this.#spill === null) this.#grant(piece.length);
+    if (piece !== null) this.#grant();
     return piece;
   }
 
@@ -104,24 +114,9 @@ export class ResponseFeed implements BodySource {
     this.#options.onCancel();
   }
 
-  #createSpill(spool: Spool): ResponseSpill {
-    const { creditBytes, onDiskError } = this.#options;
-    return new ResponseSpill({
-      spool,
-      // Memory takes half of the credit, so that the other half can be on its way to the disk: neither side waits
-      // forever.
-      memoryBytes: creditBytes / 2,
-      onFreed: (bytes) => this.#grant(bytes),
-      onReadable: () => this.onChange?.(),
-      onDiskError: (error, isLost) => {
-        onDiskError(error);
-        if (isLost) this.#lose();
-      },
-    });
-  }
-
   /** Fails the body: some of its bytes are lost. */
-  #lose(): void {
+  #lose(error: unknown): void {
+    this.#options.onDiskError(error);
     const wasOpen = this.#filled === "open";
     this.#filled = "failed";
     this.#queue.clear();
@@ -129,13 +124,14 @@ export class ResponseFeed implements BodySource {
     this.onChange?.();
   }
 
-  #grant(bytes: number): void {
+  /** Grants the bytes that have left memory, once they are half of the credit. */
+  #grant(): void {
     if (this.#filled !== "open") return;
-    this.#takenBytes += bytes;
-    if (this.#takenBytes < this.#options.creditBytes / 2) return;
-    this.#creditBytes += this.#takenBytes;
-    this.#options.grant(this.#takenBytes);
-    this.#takenBytes = 0;
+    const { creditBytes, grant } = this.#options;
+    const freedBytes = creditBytes - this.#creditBytes - this.#queue.bytesInMemory;
+    if (freedBytes < creditBytes / 2) return;
+    this.#creditBytes += freedBytes;
+    grant(freedBytes);
   }
 
   #finish(state: "ended" | "failed"): void {

@@ -1,95 +1,72 @@
+import { closeSync, readSync, writevSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { inDiskTime } from "./disk-time.ts";
-import { createNameless } from "./nameless-file.ts";
+import { createNameless, createNamelessSync } from "./nameless-file.ts";
 
 export interface SpoolFileOptions {
   /** Folder for the file. Created with mode 0700 if it is missing. */
   dir: string;
   /** Asks for more room on the disk; false: there is none. */
   reserve: (bytes: number) => boolean;
-  /** Called with the number of bytes that are newly on the disk. */
-  onWritten: (bytes: number) => void;
-  /** Called once when the disk fails: it is full, read-only or gone. Written bytes can still be read. */
-  onFailed: (error: unknown) => void;
   /** Called once when the file is closed and its disk space is free again. */
   onReleased: (reservedBytes: number) => void;
 }
 
-/** Below the limit of one system call, 1024 pieces (`IOV_MAX`). */
-const PIECES_PER_WRITE = 256;
-
 /**
- * A body, or a part of one, on disk.
+ * A file for the bytes of one body, and the room on the disk that is reserved for it.
  *
- *     open ──seal──▶ sealed
- *       └──disk refuses──▶ failed ──takeBack──▶ sealed
- *     any ──close──▶ closed ──last operation ended──▶ released
- *
- * The file loses its name right after it is created: it is gone with its last descriptor, however the process ends.
- * It is created when the first bytes arrive. Pieces are written one after another, and can be read as soon as they are
- * written.
- *
- * Invariant: appended bytes are on the disk (`writtenBytes`) or wait in memory (`waitingBytes`), in this order.
+ * The first write creates the file. It loses its name right after that: it is gone with its last descriptor, however
+ * the process ends. A file is used either with `write` and `read`, which wait for the disk at most 30 s, or with
+ * `writeNow` and `readNow`, which block the event loop.
  */
 export class SpoolFile {
   readonly #options: SpoolFileOptions;
-  #state: "open" | "sealed" | "failed" | "closed" = "open";
   #handle: FileHandle | null = null;
-  #waiting: Uint8Array[] = [];
-  #waitingBytes = 0;
-  #writtenBytes = 0;
+  /** The descriptor for `writeNow` and `readNow`. */
+  #descriptor: number | null = null;
   #reservedBytes = 0;
-  /** A write is running. */
-  #writing = false;
-  readonly #watchers = new Set<() => void>();
+  #isWriting = false;
+  #isClosed = false;
 
   constructor(options: SpoolFileOptions) {
     this.#options = options;
   }
 
-  /** Bytes that can be read. */
-  get writtenBytes(): number {
-    return this.#writtenBytes;
+  /** Bytes that the file may have. */
+  get reservedBytes(): number {
+    return this.#reservedBytes;
   }
 
-  /** Bytes that are still in memory. */
-  get waitingBytes(): number {
-    return this.#waitingBytes;
-  }
-
-  /** No more bytes can be appended. */
-  get sealed(): boolean {
-    return this.#state === "sealed";
-  }
-
-  /** Appends bytes, which must not change any more. Returns false, and appends nothing, when there is no room. */
-  append(bytes: Uint8Array): boolean {
-    if (this.#state !== "open" || !this.#options.reserve(bytes.length)) return false;
-    if (bytes.length === 0) return true;
-    this.#reservedBytes += bytes.length;
-    this.#waiting.push(bytes);
-    this.#waitingBytes += bytes.length;
-    if (!this.#writing) void this.#write();
+  /** Reserves room, so that the file may have `bytes`. Returns false, and reserves nothing, when there is none. */
+  reserve(bytes: number): boolean {
+    const more = bytes - this.#reservedBytes;
+    if (more > 0 && !this.#options.reserve(more)) return false;
+    this.#reservedBytes += Math.max(0, more);
     return true;
   }
 
-  seal(): void {
-    if (this.#state !== "open") return;
-    this.#state = "sealed";
-    this.#notify();
+  /**
+   * Writes some of the bytes. One write at a time. Returns how many bytes the disk took, at least 1. The pieces must
+   * not change meanwhile.
+   *
+   * @throws Error of the file system; the file may have some of the bytes then.
+   */
+  async write(pieces: readonly Uint8Array[], offset: number): Promise<number> {
+    this.#isWriting = true;
+    try {
+      this.#handle ??= await inDiskTime(createNameless(this.#options.dir), discard);
+      const { bytesWritten } = await inDiskTime(this.#handle.writev(pieces, offset));
+      return assertSome(bytesWritten);
+    } finally {
+      this.#isWriting = false;
+      if (this.#isClosed) void this.#release();
+    }
   }
 
-  /**
-   * Returns the bytes that were not written, and seals the file. For callers that can keep the bytes elsewhere when the
-   * disk fails. Calls no watchers: the caller must store the bytes first.
-   */
-  takeBack(): Uint8Array[] {
-    if (this.#state === "closed") return [];
-    const pieces = this.#waiting;
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    this.#state = "sealed";
-    return pieces;
+  /** Does the same as `write`, at once. */
+  writeNow(pieces: readonly Uint8Array[], offset: number): number {
+    this.#descriptor ??= createNamelessSync(this.#options.dir);
+    return assertSome(writevSync(this.#descriptor, pieces, offset));
   }
 
   /**
@@ -98,88 +75,45 @@ export class SpoolFile {
    * @throws Error of the file system.
    */
   async read(into: Uint8Array, offset: number): Promise<void> {
-    if (this.#handle === null) throw new TypeError("read beyond the end");
+    if (this.#handle === null) throw new TypeError("read before the first write");
     for (let done = 0; done < into.length;) {
       const reading = this.#handle.read(into, done, into.length - done, offset + done);
-      const { bytesRead } = await inDiskTime(reading);
-      if (bytesRead === 0) throw new Error("Cannot read a spooled body: its file is too short");
-      done += bytesRead;
+      done += assertMore((await inDiskTime(reading)).bytesRead);
     }
   }
 
-  /** Calls back when there is more to read, and when no more will come. Returns a function that stops the calls. */
-  watch(callback: () => void): () => void {
-    this.#watchers.add(callback);
-    return () => this.#watchers.delete(callback);
+  /** Does the same as `read`, at once. */
+  readNow(into: Uint8Array, offset: number): void {
+    if (this.#descriptor === null) throw new TypeError("read before the first write");
+    for (let done = 0; done < into.length;) {
+      const length = into.length - done;
+      done += assertMore(readSync(this.#descriptor, into, done, length, offset + done));
+    }
   }
 
   /** Closes the file after the running disk operation. */
   close(): void {
-    if (this.#state === "closed") return;
-    this.#state = "closed";
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    this.#watchers.clear();
-    if (!this.#writing) void this.#release();
-  }
-
-  async #write(): Promise<void> {
-    this.#writing = true;
-    while (this.#waiting.length > 0) {
-      const bytes = await this.#writeSome();
-      // The file was closed, or all bytes were taken back, meanwhile.
-      if (bytes === null || this.#waiting.length === 0) break;
-      this.#written(bytes);
-    }
-    this.#writing = false;
-    if (this.#state === "closed") void this.#release();
-  }
-
-  /** Writes some pieces. Returns how many bytes the disk took; `null`: it failed. */
-  async #writeSome(): Promise<number | null> {
-    try {
-      this.#handle ??= await inDiskTime(createNameless(this.#options.dir), discard);
-      const pieces = this.#waiting.slice(0, PIECES_PER_WRITE);
-      const { bytesWritten } = await inDiskTime(this.#handle.writev(pieces, this.#writtenBytes));
-      if (bytesWritten > 0 || pieces.length === 0) return bytesWritten;
-      this.#fail(new Error("the disk wrote no bytes"));
-    } catch (error) {
-      this.#fail(error);
-    }
-    return null;
-  }
-
-  #written(bytes: number): void {
-    this.#writtenBytes += bytes;
-    this.#waitingBytes -= bytes;
-    let left = bytes;
-    for (let first = this.#waiting[0]; first !== undefined && left > 0; first = this.#waiting[0]) {
-      if (first.length > left) {
-        this.#waiting[0] = first.subarray(left);
-        break;
-      }
-      left -= first.length;
-      this.#waiting.shift();
-    }
-    this.#options.onWritten(bytes);
-    this.#notify();
-  }
-
-  #fail(error: unknown): void {
-    if (this.#state !== "open" && this.#state !== "sealed") return;
-    this.#state = "failed";
-    this.#options.onFailed(error);
-  }
-
-  #notify(): void {
-    for (const callback of this.#watchers) callback();
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    if (!this.#isWriting) void this.#release();
   }
 
   async #release(): Promise<void> {
+    if (this.#descriptor !== null) closeSync(this.#descriptor);
     // `close` waits for running reads. If it fails, the system closes the file when the process ends.
-    await this.#handle?.close().catch(() => {});
+    if (this.#handle !== null) await this.#handle.close().catch(() => {});
     this.#options.onReleased(this.#reservedBytes);
   }
+}
+
+function assertSome(bytes: number): number {
+  if (bytes === 0) throw new Error("Cannot write to a spool file: the disk took no bytes");
+  return bytes;
+}
+
+function assertMore(bytes: number): number {
+  if (bytes === 0) throw new Error("Cannot read a spooled body: its file is too short");
+  return bytes;
 }
 
 function discard(handle: FileHandle): void {

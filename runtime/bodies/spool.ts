@@ -2,10 +2,9 @@ import { readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "../log/log.ts";
 import type { BlockPool } from "./block-pool.ts";
-import { BurstQueue } from "./burst-queue.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import { isMissing, SPOOL_FILE_PREFIX } from "./nameless-file.ts";
-import { SpoolFile, type SpoolFileOptions } from "./spool-file.ts";
+import { SpoolFile } from "./spool-file.ts";
 
 export interface SpoolOptions {
   /** Absolute path. Created on demand. */
@@ -18,6 +17,12 @@ export interface SpoolOptions {
   blocks: BlockPool;
   log: Logger;
 }
+
+/**
+ * The content of a file: a whole request body, response bytes that a client did not take, or request bytes that arrived
+ * faster than the client could be paused.
+ */
+export type SpoolKind = "request" | "response" | "burst";
 
 /** Least time between warnings: a limit that is reached refuses many bodies at once. */
 const WARN_EVERY_MS = 10_000;
@@ -42,21 +47,23 @@ export class Spool {
     this.#budget = new ByteBudget(options.limitBytes);
   }
 
+  /** Memory for bytes that do not wait on disk. */
+  get blocks(): BlockPool {
+    return this.#options.blocks;
+  }
+
   /** Files and bytes in use. */
   get usage(): { files: number; heldBytes: number } {
     return { files: this.#files, heldBytes: this.#budget.heldBytes };
   }
 
   /** Opens a file, which the caller must close. Returns `null` when the limit of files is reached. */
-  open(
-    kind: "request" | "response",
-    callbacks: Pick<SpoolFileOptions, "onWritten" | "onFailed">,
-  ): SpoolFile | null {
+  open(kind: SpoolKind): SpoolFile | null {
     const { maxFiles } = this;
     const { dir, limitBytes } = this.#options;
     const share = kind === "response" ? 1 / 2 : 1;
     if (this.#files >= maxFiles * share) {
-      this.#warn('cannot spool more bodies: too few files may be open (raise "ulimit -n")', {
+      this.#warn(kind, 'cannot spool more bodies: too few files may be open (raise "ulimit -n")', {
         maxFiles,
       });
       return null;
@@ -64,36 +71,16 @@ export class Spool {
     this.#files++;
     const leaveBytes = limitBytes * (1 - share);
     return new SpoolFile({
-      ...callbacks,
       dir,
       reserve: (bytes) => {
         if (this.#budget.take(bytes, leaveBytes)) return true;
-        this.#warn("cannot spool more bodies: the spool is full", {
+        this.#warn(kind, "cannot spool more bodies: the spool is full", {
           setting: "spoolLimit",
           limitBytes,
         });
         return false;
       },
       onReleased: (bytes) => {
-        this.#files--;
-        this.#budget.give(bytes);
-      },
-    });
-  }
-
-  /** Opens a queue that holds `memoryBytes` in memory. More bytes go to disk as long as it has room. */
-  openBurstQueue(memoryBytes: number): BurstQueue {
-    return new BurstQueue({
-      dir: this.#options.dir,
-      memoryBytes,
-      blocks: this.#options.blocks,
-      open: () => {
-        if (this.#files >= this.maxFiles) return false;
-        this.#files++;
-        return true;
-      },
-      reserve: (bytes) => this.#budget.take(bytes),
-      release: (bytes) => {
         this.#files--;
         this.#budget.give(bytes);
       },
@@ -111,7 +98,9 @@ export class Spool {
     await Promise.all(left.map((name) => unlink(join(dir, name)).catch(ignoreMissing)));
   }
 
-  #warn(message: string, fields: Readonly<Record<string, unknown>>): void {
+  #warn(kind: SpoolKind, message: string, fields: Readonly<Record<string, unknown>>): void {
+    // Bytes of a burst stay in memory instead.
+    if (kind === "burst") return;
     const nowMs = performance.now();
     if (nowMs - this.#warnedMs < WARN_EVERY_MS) return;
     this.#warnedMs = nowMs;

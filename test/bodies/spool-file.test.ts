@@ -2,41 +2,14 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
-import * as fc from "fast-check";
 import type { SpoolFile } from "../../runtime/bodies/spool-file.ts";
-import { SpoolReader } from "../../runtime/bodies/spool-reader.ts";
-import type { Spool } from "../../runtime/bodies/spool.ts";
+import type { Spool, SpoolKind } from "../../runtime/bodies/spool.ts";
 import { createSpool, untilTurn } from "../dispatch/spooling.ts";
 
-interface Opened {
-  file: SpoolFile;
-  written: number[];
-  errors: unknown[];
-}
-
-function openFile(spool: Spool, kind: "request" | "response" = "request"): Opened {
-  const written: number[] = [];
-  const errors: unknown[] = [];
-  const file = spool.open(kind, {
-    onWritten: (bytes) => written.push(bytes),
-    onFailed: (error) => errors.push(error),
-  });
+function openFile(spool: Spool, kind: SpoolKind = "request"): SpoolFile {
+  const file = spool.open(kind);
   assert.ok(file !== null, "as many files as may be");
-  return { file, written, errors };
-}
-
-/** Reads to the end in pieces of one size, at whatever pace they become available. */
-async function readAll(file: SpoolFile, pieceBytes = 1_000): Promise<Buffer> {
-  const reader = new SpoolReader(file);
-  const pieces: Uint8Array[] = [];
-  for (;;) {
-    const piece = reader.read(pieceBytes);
-    if (piece !== null) pieces.push(Buffer.from(piece));
-    else if (reader.state !== "open") break;
-    else await new Promise<void>((resolve) => (reader.onChange = resolve));
-  }
-  assert.equal(reader.state, "ended");
-  return Buffer.concat(pieces);
+  return file;
 }
 
 function isReleased(spool: Spool): Promise<void> {
@@ -44,45 +17,50 @@ function isReleased(spool: Spool): Promise<void> {
 }
 
 describe("SpoolFile", { timeout: 20_000 }, () => {
-  it("yields the appended bytes in order, several times, during and after the writing", async (t) => {
+  it("reads written bytes back, wherever they are, in both ways", async (t) => {
     const { spool, openFiles } = createSpool(t);
-    const plan = fc.array(fc.integer({ min: 0, max: 200_000 }), { maxLength: 30 });
-    await fc.assert(
-      fc.asyncProperty(plan, async (sizes) => {
-        const { file, errors } = openFile(spool);
-        const pieces = sizes.map((size, index) => Buffer.alloc(size, index));
-        const all = Buffer.concat(pieces);
-        const meanwhile = readAll(file);
-        for (const [index, piece] of pieces.entries()) {
-          assert.ok(file.append(piece));
-          assert.ok(file.writtenBytes + file.waitingBytes <= all.length);
-          if (index % 3 === 0) await new Promise(setImmediate);
-        }
-        file.seal();
-        assert.equal(file.append(Buffer.alloc(1)), false, "sealed");
-        assert.ok((await meanwhile).equals(all));
-        assert.ok((await readAll(file, 77_777)).equals(all));
-        assert.deepEqual([file.writtenBytes, file.waitingBytes, errors], [all.length, 0, []]);
-        assert.equal(spool.usage.heldBytes, all.length);
-        file.close();
-        await isReleased(spool);
-      }),
-      { numRuns: 20 },
-    );
+    const pieces = [Buffer.from("some "), Buffer.from("bytes")];
+    const into = Buffer.alloc(7);
+    const [later, now] = [openFile(spool), openFile(spool)];
+    assert.equal(await later.write(pieces, 0), 10);
+    await later.read(into, 3);
+    assert.equal(String(into), "e bytes");
+    assert.equal(await later.write(pieces, 10), 10);
+    await later.read(into, 8);
+    assert.equal(String(into), "essome ");
+    assert.equal(now.writeNow(pieces, 0), 10);
+    now.readNow(into, 3);
+    assert.equal(String(into), "e bytes");
+    assert.equal(openFiles(), 2);
+    for (const file of [later, now]) file.close();
+    await isReleased(spool);
     assert.equal(openFiles(), 0);
   });
 
-  it("has no name, and no file before the first byte", async (t) => {
+  it("refuses to read bytes that it does not have", async (t) => {
+    const { spool } = createSpool(t);
+    const [later, now] = [openFile(spool), openFile(spool)];
+    await assert.rejects(later.read(Buffer.alloc(1), 0), TypeError);
+    assert.throws(() => now.readNow(Buffer.alloc(1), 0), TypeError);
+    await later.write([Buffer.alloc(10)], 0);
+    now.writeNow([Buffer.alloc(10)], 0);
+    await assert.rejects(later.read(Buffer.alloc(8), 3), /too short/);
+    assert.throws(() => now.readNow(Buffer.alloc(8), 3), /too short/);
+    for (const file of [later, now]) file.close();
+    await isReleased(spool);
+  });
+
+  it("has no name, and no file before the first write", async (t) => {
     const { spool, dir, openFiles } = createSpool(t);
-    const unused = openFile(spool);
-    unused.file.close();
+    openFile(spool).close();
     await isReleased(spool);
     assert.equal(existsSync(dir), false);
-    const { file } = openFile(spool);
-    file.append(Buffer.alloc(10));
-    await untilTurn(() => file.waitingBytes === 0);
+    const [later, now] = [openFile(spool), openFile(spool)];
+    now.writeNow([Buffer.alloc(10)], 0);
     assert.deepEqual([openFiles(), readdirSync(dir)], [1, []]);
-    file.close();
+    await later.write([Buffer.alloc(10)], 0);
+    assert.deepEqual([openFiles(), readdirSync(dir)], [2, []]);
+    for (const file of [later, now]) file.close();
     await isReleased(spool);
     assert.equal(openFiles(), 0);
   });
@@ -90,50 +68,28 @@ describe("SpoolFile", { timeout: 20_000 }, () => {
   it("is released once, whenever it is closed", async (t) => {
     const { spool, openFiles } = createSpool(t);
     for (let turns = 0; turns < 20; turns++) {
-      const { file, written } = openFile(spool);
-      const reader = new SpoolReader(file);
-      file.append(Buffer.alloc(200_000));
-      reader.read(10);
+      const file = openFile(spool);
+      assert.ok(file.reserve(200_000));
+      const work = file
+        .write([Buffer.alloc(200_000)], 0)
+        .then(() => file.read(Buffer.alloc(10), 0))
+        .catch(() => {}); // The file was closed before the read.
       for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate);
       file.close();
       file.close();
-      const { length } = written;
-      assert.equal(file.append(Buffer.alloc(1)), false);
+      await work;
       await isReleased(spool);
-      assert.equal(written.length, length, "nothing is told after it was closed");
     }
     assert.equal(openFiles(), 0);
   });
 
-  it("reports once that the disk fails, and gives back the unwritten bytes", async (t) => {
+  it("fails when the disk does", async (t) => {
     const { spool, dir } = createSpool(t);
     mkdirSync(dirname(dir), { recursive: true });
     writeFileSync(dir, "not a folder");
-    const { file, errors, written } = openFile(spool);
-    file.append(Buffer.from("a"));
-    file.append(Buffer.from("b"));
-    await untilTurn(() => errors.length > 0);
-    assert.equal(file.append(Buffer.from("c")), false);
-    assert.equal(Buffer.concat(file.takeBack()).toString(), "ab");
-    assert.deepEqual([file.waitingBytes, file.sealed, written, errors.length], [0, true, [], 1]);
-    assert.equal(new SpoolReader(file).state, "ended");
-    file.close();
-    await isReleased(spool);
-  });
-});
-
-describe("SpoolReader", { timeout: 20_000 }, () => {
-  it("fails when written bytes cannot be read", async (t) => {
-    const { spool } = createSpool(t);
-    const { file } = openFile(spool);
-    file.append(Buffer.alloc(10));
-    await untilTurn(() => file.waitingBytes === 0);
-    t.mock.method(file, "read", () => Promise.reject(new Error("EIO")));
-    const reader = new SpoolReader(file);
-    const changed = new Promise<void>((resolve) => (reader.onChange = resolve));
-    assert.equal(reader.read(10), null);
-    await changed;
-    assert.deepEqual([reader.state, String(reader.error)], ["failed", "Error: EIO"]);
+    const file = openFile(spool);
+    await assert.rejects(file.write([Buffer.from("a")], 0), /ENOTDIR|EEXIST/);
+    assert.throws(() => file.writeNow([Buffer.from("a")], 0), /ENOTDIR|EEXIST/);
     file.close();
     await isReleased(spool);
   });
@@ -142,33 +98,35 @@ describe("SpoolReader", { timeout: 20_000 }, () => {
 describe("Spool", { timeout: 20_000 }, () => {
   it("has room for so many bytes and files, of which responses leave half", async (t) => {
     const { spool } = createSpool(t, { limitBytes: 1_000, maxFiles: 4 });
-    const response = openFile(spool, "response").file;
-    assert.ok(response.append(Buffer.alloc(500)));
-    assert.ok(!response.append(Buffer.alloc(1)));
-    const request = openFile(spool).file;
-    assert.ok(request.append(Buffer.alloc(500)));
-    assert.ok(!request.append(Buffer.alloc(1)));
-    const nothing = { onWritten: () => {}, onFailed: () => {} };
-    assert.equal(spool.open("response", nothing), null);
-    const others = [openFile(spool).file, openFile(spool).file];
-    assert.equal(spool.open("request", nothing), null);
+    const response = openFile(spool, "response");
+    assert.ok(response.reserve(500));
+    assert.ok(!response.reserve(501));
+    const request = openFile(spool);
+    assert.ok(request.reserve(200));
+    assert.ok(request.reserve(500), "the file has so many in all");
+    assert.ok(!request.reserve(501));
+    assert.deepEqual([response.reservedBytes, request.reservedBytes], [500, 500]);
+    assert.equal(spool.usage.heldBytes, 1_000);
+    assert.equal(spool.open("response"), null);
+    const others = [openFile(spool), openFile(spool, "burst")];
+    assert.equal(spool.open("request"), null);
+    assert.equal(spool.open("burst"), null);
     for (const file of [response, request, ...others]) file.close();
     await isReleased(spool);
   });
 
   it("changes its limit of files when told so", async (t) => {
     const { spool } = createSpool(t, { maxFiles: 1 });
-    const nothing = { onWritten: () => {}, onFailed: () => {} };
-    const first = openFile(spool).file;
-    assert.equal(spool.open("request", nothing), null);
+    const first = openFile(spool);
+    assert.equal(spool.open("request"), null);
     spool.maxFiles = 2;
-    const second = openFile(spool).file;
+    const second = openFile(spool);
     spool.maxFiles = 0;
     // Open files stay open.
-    assert.ok(second.append(Buffer.alloc(1)));
+    assert.ok(second.reserve(1));
     for (const file of [first, second]) file.close();
     await isReleased(spool);
-    assert.equal(spool.open("request", nothing), null);
+    assert.equal(spool.open("request"), null);
   });
 
   it("removes the files of a killed process, and nothing else", async (t) => {

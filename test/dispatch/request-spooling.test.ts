@@ -6,7 +6,7 @@ import { describe, it } from "node:test";
 import * as fc from "fast-check";
 import { CHUNK_BYTES, REQUEST_CREDIT_BYTES } from "../../runtime/channel/messages.ts";
 import { ByteBudget } from "../../runtime/bodies/byte-budget.ts";
-import { RequestIntake } from "../../runtime/bodies/request-intake.ts";
+import { RequestIntake, type RequestIntakeOptions } from "../../runtime/bodies/request-intake.ts";
 import type { Spool } from "../../runtime/bodies/spool.ts";
 import { FakeClient } from "./fake-client.ts";
 import { createSpool, untilTurn } from "./spooling.ts";
@@ -64,13 +64,14 @@ class Upload {
   readonly causes: unknown[] = [];
   readonly intake: RequestIntake;
 
-  constructor(spool: Spool) {
+  constructor(spool: Spool, options: Partial<RequestIntakeOptions> = {}) {
     this.intake = new RequestIntake({
       limitBytes: LIMIT_BYTES,
       bufferBytes: BUFFER_BYTES,
       budget: this.budget,
       overflow: "spool",
       spool,
+      ...options,
     });
     this.intake.start(this.client, {
       onWhole: () => this.events.push("whole"),
@@ -195,6 +196,21 @@ describe("RequestIntake with a spool", { timeout: 30_000 }, () => {
     upload.client.sendEnd();
     assert.deepEqual([upload.events, upload.client.held], [["ERR_SPOOL"], false]);
     assert.match(String(upload.causes[0]), /ENOTDIR|EEXIST/);
+    await assertReleased(spool);
+  });
+
+  it("moves a burst to disk that its client sends in one turn, and sends it on in order", async (t) => {
+    const { spool } = createSpool(t);
+    const upload = new Upload(spool, { overflow: "stream", limitBytes: 64 * 1024 * KIB });
+    const body = randomBytes(20 * 1024 * KIB);
+    for (let at = 0; at < body.length; at += 512 * KIB) {
+      upload.client.sendChunk(body.subarray(at, at + 512 * KIB));
+    }
+    upload.client.sendEnd();
+    assert.deepEqual(upload.events, ["overflow"]);
+    assert.ok(spool.usage.heldBytes > 12 * 1024 * KIB, "memory has 8 MiB at most");
+    const taker = new Taker(upload.intake);
+    assert.ok((await taker.untilEnd()).equals(body));
     await assertReleased(spool);
   });
 

@@ -172,6 +172,19 @@ describe("ResponseFeed with a spool", { timeout: 30_000 }, () => {
     }
   });
 
+  it("tells a waiting reader that the disk has failed, and that bytes are in memory", async (t) => {
+    const { spool } = createSpool(t);
+    const passage = new Passage(spool);
+    await limitFiles(t, 0);
+    passage.push(6_000);
+    passage.eager = true;
+    passage.read(Infinity);
+    assert.equal(passage.readBytes, 0);
+    await untilTurn(() => passage.readBytes === 6_000);
+    assert.equal(passage.errors.length, 1);
+    await assertReleased(spool);
+  });
+
   it("breaks off when bytes on disk cannot be read", async (t) => {
     for (const isEnded of [false, true]) {
       const { spool } = createSpool(t);

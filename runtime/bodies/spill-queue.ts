@@ -1,0 +1,245 @@
+import { CHUNK_BYTES } from "../channel/messages.ts";
+import type { BlockPool } from "./block-pool.ts";
+import { BlockQueue } from "./block-queue.ts";
+import type { SpoolFile } from "./spool-file.ts";
+import type { Spool, SpoolKind } from "./spool.ts";
+
+export interface SpillQueueOptions {
+  /** Holds the file; `null`: all bytes stay in memory. */
+  spool: Spool | null;
+  /** With `burst`, disk operations block the event loop. */
+  kind: SpoolKind;
+  /** Bytes that may wait in memory. `spill` moves more to disk. */
+  memoryBytes: number;
+  blocks: BlockPool;
+  /** Called when `take` may succeed after it returned `null`, and when bytes have moved from memory to disk. */
+  onChange: () => void;
+  /** Called at most once: the disk failed. The bytes that it did not take stay in memory. `take` may succeed now. */
+  onWriteFailed: (error: unknown) => void;
+  /** Called when bytes on disk cannot be read. The caller must `clear` the queue. */
+  onLost: (error: unknown) => void;
+}
+
+/**
+ * A byte queue in three parts: the oldest bytes in memory, the next ones on disk, the newest in memory.
+ *
+ *     in:   memory ──────────────────────▶ out       few bytes wait: no file is open
+ *     in:   memory ──▶ file ──▶ loaded ──▶ out       more wait: `spill` has opened a file
+ *
+ * All bytes of the file were taken: the file is closed, its room is given back, and the bytes in memory are next. The
+ * disk has no room: new bytes stay in memory until then, or until there is room. The disk fails: new bytes stay in
+ * memory from then on.
+ *
+ * Invariants:
+ *
+ * - The bytes leave in the order in which they came: `loaded`, the rest of the file, `memory`.
+ * - Only `spill` moves bytes to disk. The queue never drops bytes by itself.
+ * - A byte leaves memory when it was written, not before. A failed write loses none.
+ * - A piece that was taken stays valid until the next call of `take` or `clear`, whatever moves to disk meanwhile.
+ * - At most one write and one read are running, and no callback comes after `clear`.
+ */
+export class SpillQueue {
+  readonly #options: SpillQueueOptions;
+  readonly #memory: BlockQueue;
+  #memoryBytes: number;
+  #file: SpoolFile | null = null;
+  /** Bytes of the file that can be read, and how many of them were loaded. */
+  #writtenBytes = 0;
+  #loadedBytes = 0;
+  /** Bytes that were loaded and not taken. */
+  #loaded: Uint8Array | null = null;
+  /** Buffer for loading. */
+  #buffer: Uint8Array | null = null;
+  #isWriting = false;
+  /** Identifies the running read; `null`: none is running. */
+  #loading: object | null = null;
+  #hasFailed = false;
+  /** The file is kept, with all that was taken. */
+  #keeps = false;
+
+  constructor(options: SpillQueueOptions) {
+    this.#options = options;
+    this.#memoryBytes = options.memoryBytes;
+    this.#memory = new BlockQueue(options.blocks);
+  }
+
+  /** Number of bytes in the queue. */
+  get bytes(): number {
+    const onDisk = this.#writtenBytes - this.#loadedBytes;
+    return this.#memory.bytes + onDisk + (this.#loaded?.length ?? 0);
+  }
+
+  /** Number of bytes that wait in memory, for the reader or for the disk. */
+  get bytesInMemory(): number {
+    return this.#memory.bytes;
+  }
+
+  /** Adds a copy of the bytes: the caller may change them afterwards. */
+  push(bytes: Uint8Array): void {
+    this.#memory.push(bytes);
+  }
+
+  /**
+   * Returns the next bytes, 1 to `maxBytes`, as far as they are contiguous; `null` when none are available now. They
+   * are valid until the next call of `take` or `clear`.
+   */
+  take(maxBytes: number): Uint8Array | null {
+    if (this.#file === null) return this.#memory.take(maxBytes);
+    this.#memory.release();
+    if (this.#loaded === null) this.#load(this.#file);
+    const loaded = this.#loaded;
+    if (loaded === null) return null;
+    this.#loaded = maxBytes < loaded.length ? loaded.subarray(maxBytes) : null;
+    this.#closeReadFile();
+    return loaded.subarray(0, maxBytes);
+  }
+
+  /** Returns all bytes in one piece, which belongs to the caller. None of them may be on disk. */
+  takeAll(): Uint8Array {
+    if (this.#file !== null) throw new TypeError("takeAll while bytes are on disk");
+    return this.#memory.takeAll();
+  }
+
+  /**
+   * Call after the reader took as much as it could. Moves all bytes to disk if more than `memoryBytes` wait in memory,
+   * and all new bytes as long as the file is open.
+   *
+   * @returns False: some bytes have to stay in memory. The spool has no file or no room for them, or the disk failed.
+   */
+  spill(): boolean {
+    if (this.#file === null && this.#memory.bytes <= this.#memoryBytes) return true;
+    if (this.#hasFailed) return false;
+    const { spool, kind } = this.#options;
+    const file = (this.#file ??= spool?.open(kind) ?? null);
+    if (file === null) return false;
+    const hasRoom = file.reserve(this.#writtenBytes + this.#memory.bytes);
+    if (kind === "burst") this.#writeNow(file);
+    else if (!this.#isWriting) void this.#write(file);
+    this.#closeReadFile();
+    return hasRoom;
+  }
+
+  /** Makes `spill` move every byte to disk from now on, and keeps the file until `clear`. No byte was taken yet. */
+  keepOnDisk(): void {
+    this.#keeps = true;
+    this.#memoryBytes = 0;
+  }
+
+  /** Begins again with the first byte. Requires `keepOnDisk`. */
+  rewind(): void {
+    this.#loading = null;
+    this.#loaded = null;
+    this.#loadedBytes = 0;
+    // A read for the previous reader may still fill the old one.
+    this.#buffer = null;
+  }
+
+  /** Drops all bytes, and closes the file. */
+  clear(): void {
+    this.#memory.clear();
+    this.#closeFile();
+    this.#buffer = null;
+  }
+
+  #writeNow(file: SpoolFile): void {
+    try {
+      for (
+        let pieces = this.#nextPieces(file);
+        pieces.length > 0;
+        pieces = this.#nextPieces(file)
+      ) {
+        this.#moved(file.writeNow(pieces, this.#writtenBytes));
+      }
+    } catch (error) {
+      this.#failWriting(error);
+    }
+  }
+
+  async #write(file: SpoolFile): Promise<void> {
+    this.#isWriting = true;
+    for (let pieces = this.#nextPieces(file); pieces.length > 0; pieces = this.#nextPieces(file)) {
+      let bytes = 0;
+      try {
+        bytes = await file.write(pieces, this.#writtenBytes);
+      } catch (error) {
+        if (file === this.#file) this.#failWriting(error);
+        return;
+      }
+      if (file !== this.#file) return;
+      this.#moved(bytes);
+      this.#options.onChange();
+      if (file !== this.#file) return;
+    }
+    this.#isWriting = false;
+  }
+
+  /** Returns the next bytes for the disk, as far as room is reserved for them. */
+  #nextPieces(file: SpoolFile): Uint8Array[] {
+    return this.#memory.peek(file.reservedBytes - this.#writtenBytes);
+  }
+
+  #moved(bytes: number): void {
+    this.#memory.drop(bytes);
+    this.#writtenBytes += bytes;
+  }
+
+  #failWriting(error: unknown): void {
+    this.#isWriting = false;
+    this.#hasFailed = true;
+    // If the reader has had all of the file, the bytes in memory are next.
+    this.#closeReadFile();
+    this.#options.onWriteFailed(error);
+  }
+
+  #load(file: SpoolFile): void {
+    const bytes = Math.min(CHUNK_BYTES, this.#writtenBytes - this.#loadedBytes);
+    if (this.#loading !== null || bytes === 0) return;
+    this.#buffer ??= Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    const into = this.#buffer.subarray(0, bytes);
+    if (this.#options.kind === "burst") this.#loadNow(file, into);
+    else void this.#loadLater(file, into);
+  }
+
+  /** Reads recently written bytes. They are in the page cache, so this does not wait for the disk. */
+  #loadNow(file: SpoolFile, into: Uint8Array): void {
+    try {
+      file.readNow(into, this.#loadedBytes);
+    } catch (error) {
+      this.#options.onLost(error);
+      return;
+    }
+    this.#loaded = into;
+    this.#loadedBytes += into.length;
+  }
+
+  async #loadLater(file: SpoolFile, into: Uint8Array): Promise<void> {
+    const loading = {};
+    this.#loading = loading;
+    try {
+      await file.read(into, this.#loadedBytes);
+    } catch (error) {
+      if (loading === this.#loading) this.#options.onLost(error);
+      return;
+    }
+    if (loading !== this.#loading) return;
+    this.#loading = null;
+    this.#loaded = into;
+    this.#loadedBytes += into.length;
+    this.#options.onChange();
+  }
+
+  #closeReadFile(): void {
+    const isRead = this.#loaded === null && this.#loadedBytes === this.#writtenBytes;
+    if (isRead && !this.#isWriting && !this.#keeps) this.#closeFile();
+  }
+
+  #closeFile(): void {
+    this.#file?.close();
+    this.#file = null;
+    this.#writtenBytes = 0;
+    this.#loadedBytes = 0;
+    this.#loaded = null;
+    this.#loading = null;
+    this.#isWriting = false;
+  }
+}
