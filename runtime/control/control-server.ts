@@ -8,10 +8,8 @@ import type { Logger } from "../log/log.ts";
 import { askControl } from "./control-client.ts";
 import { greetingSchema } from "./answers.ts";
 import type { Greeting, Operations } from "./operations.ts";
+import { MAX_BODY_BYTES, runCommand } from "./run-command.ts";
 import { fitSocketPath, toControlSocket } from "./socket-path.ts";
-
-/** All that a request may bring: an id. */
-const MAX_BODY_BYTES = 4096;
 
 /** Few operators have the right to ask. */
 const MAX_CONNECTIONS = 32;
@@ -153,143 +151,24 @@ export class ControlServer {
     chmodSync(this.#ownPath, 0o600);
   }
 
-  /** Never rejects: a failure is the answer, or its reader is gone. */
+  /** Never rejects. */
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    // A client that leaves.
+    // The client may leave before it has its answer.
     response.on("error", () => {});
-    try {
-      const { pathname } = new URL(request.url ?? "/", "http://edgicorn");
-      if (pathname === "/stop" && request.method === "POST") {
-        // Answered by the end of the process, which closes the connection.
-        response.writeHead(202, FIELDS).flushHeaders();
-        this.#options.stop();
-        return;
-      }
-      const body = await readBody(request);
-      const { status, value } = await this.#run({ method: request.method ?? "", pathname, body });
-      const allow = status === 405 ? { allow: METHODS.get(pathname) ?? "" } : {};
-      response.writeHead(status, { ...FIELDS, ...allow });
-      response.end(`${JSON.stringify(value, null, 2)}\n`);
-    } catch (error) {
-      const { status, value } = toRefusal(error);
-      if (!(error instanceof RuntimeError)) {
-        this.#options.log.error({ err: error }, "a command failed: bug");
-      }
-      response.writeHead(status, FIELDS);
-      response.end(`${JSON.stringify(value, null, 2)}\n`);
+    const [pathname = "/"] = (request.url ?? "/").split("?", 1);
+    if (pathname === "/stop" && request.method === "POST") {
+      // The end of the process is the rest of the answer: it closes the connection.
+      response.writeHead(202, FIELDS).flushHeaders();
+      this.#options.stop();
+      return;
     }
-  }
-
-  async #run({ method, pathname, body }: Command): Promise<Answered> {
-    const expected = METHODS.get(pathname);
-    if (expected === undefined) return refuse(404, `Cannot find ${pathname}`);
-    if (method !== expected)
-      return refuse(405, `Cannot ${method} ${pathname}: expected ${expected}`);
-    if (body === null) return refuse(413, `Cannot read ${pathname}: expected a short request`);
-    if (pathname === "/") {
-      return { status: 200, value: this.#options.greet() };
-    }
-    const operations = await this.#options.operations;
-    const value = await runOperation(operations, { pathname, body });
-    return value ?? refuse(404, `Cannot ${pathname.slice(1)}: this server does not offer it`);
+    const { status, value, allow } = await runCommand(request, { pathname, ...this.#options });
+    response.writeHead(status, allow === undefined ? FIELDS : { ...FIELDS, allow });
+    response.end(`${JSON.stringify(value, null, 2)}\n`);
   }
 }
-
-interface Command {
-  method: string;
-  pathname: string;
-  /** `null`: too long. */
-  body: string | null;
-}
-
-interface Answered {
-  status: number;
-  value: unknown;
-}
-
-/** Paths and their methods. */
-const METHODS: ReadonlyMap<string, string> = new Map([
-  ["/", "GET"],
-  ["/status", "GET"],
-  ["/generations", "GET"],
-  ["/restarts", "GET"],
-  ["/reload", "POST"],
-  ["/rollback", "POST"],
-  ["/stop", "POST"],
-]);
 
 const FIELDS = { "content-type": "application/json", connection: "close" } as const;
-
-/** @returns `null`: it is not offered. */
-async function runOperation(
-  operations: Partial<Operations>,
-  { pathname, body }: { pathname: string; body: string },
-): Promise<Answered | null> {
-  switch (pathname) {
-    case "/status":
-      return answered(operations.status?.());
-    case "/generations":
-      return answered(await operations.generations?.());
-    case "/restarts":
-      return answered(await operations.restarts?.());
-    case "/reload":
-      return answered(await operations.reload?.());
-    case "/rollback": {
-      const id = readId(body);
-      return id === false
-        ? refuse(
-            400,
-            'Cannot roll back: expected no body, or {"id": "..."} as /generations lists it',
-          )
-        : answered(await operations.rollback?.(id));
-    }
-    default:
-      return null;
-  }
-}
-
-function answered(value: unknown): Answered | null {
-  return value === undefined ? null : { status: 200, value };
-}
-
-/** @returns `undefined`: none is named; `false`: the body says nothing. */
-function readId(body: string): string | undefined | false {
-  if (body === "") return undefined;
-  try {
-    const value: unknown = JSON.parse(body);
-    if (typeof value !== "object" || value === null) return false;
-    const { id } = value as { id?: unknown };
-    if (id === undefined) return undefined;
-    return typeof id === "string" && /^[\w.-]{1,100}$/.test(id) ? id : false;
-  } catch {
-    return false;
-  }
-}
-
-/** @returns `null`: too long. */
-async function readBody(request: IncomingMessage): Promise<string | null> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  // Requests of node:http yield buffers as long as no encoding is set.
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
-function refuse(status: number, message: string): Answered {
-  return { status, value: { error: { code: null, message } } };
-}
-
-function toRefusal(error: unknown): Answered {
-  const message = error instanceof Error ? error.message : String(error);
-  const code = error instanceof RuntimeError ? error.code : null;
-  const fault = error instanceof RuntimeError ? error.fault : "runtime";
-  const status = fault === "operator" ? 422 : fault === "capacity" ? 503 : 500;
-  return { status, value: { error: { code, message } } };
-}
 
 function pidIn(value: unknown): number | null {
   if (typeof value !== "object" || value === null) return null;

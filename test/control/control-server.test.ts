@@ -123,6 +123,7 @@ describe("ControlServer", { timeout: 30_000 }, () => {
   const refused: [name: string, bytes: string, answer: RegExp][] = [
     ["what is no HTTP", "\x16\x03\x01garbage\r\n\r\n", /^HTTP\/1\.1 400 /],
     ["an unknown path", "GET /secrets HTTP/1.1\r\nHost: x\r\n\r\n", /^HTTP\/1\.1 404 /],
+    ["a path that is no URL", "GET // HTTP/1.1\r\nHost: x\r\n\r\n", /^HTTP\/1\.1 404 /],
     ["another method", "GET /reload HTTP/1.1\r\nHost: x\r\n\r\n", /^HTTP\/1\.1 405 .*allow: POST/s],
     [
       "a body that is no JSON",

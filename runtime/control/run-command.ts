@@ -1,0 +1,127 @@
+import type { IncomingMessage } from "node:http";
+import { RuntimeError } from "../lib/errors.ts";
+import type { Logger } from "../log/log.ts";
+import type { Greeting, Operations } from "./operations.ts";
+
+/** Longest body of a command: it holds an id at most. */
+export const MAX_BODY_BYTES = 4096;
+
+/** The answer to a command, as JSON. */
+export interface CommandAnswer {
+  status: number;
+  value: unknown;
+  /** The field `allow`, with the status 405. */
+  allow?: string;
+}
+
+export interface CommandOptions {
+  /** The path of the command: `/reload`. */
+  pathname: string;
+  log: Logger;
+  greet: () => Greeting;
+  operations: Promise<Partial<Operations>>;
+}
+
+/** Paths and their methods. The control server itself answers `/stop`. */
+const METHODS: ReadonlyMap<string, string> = new Map([
+  ["/", "GET"],
+  ["/status", "GET"],
+  ["/generations", "GET"],
+  ["/restarts", "GET"],
+  ["/reload", "POST"],
+  ["/rollback", "POST"],
+  ["/stop", "POST"],
+]);
+
+/** Runs the command of a request. Never rejects: the answer has the failure. */
+export async function runCommand(
+  request: IncomingMessage,
+  { pathname, log, greet, operations }: CommandOptions,
+): Promise<CommandAnswer> {
+  const { method = "" } = request;
+  const expected = METHODS.get(pathname);
+  if (expected === undefined) return refuse(404, `Cannot find ${pathname}`);
+  if (method !== expected) {
+    const message = `Cannot ${method} ${pathname}: expected ${expected}`;
+    return { ...refuse(405, message), allow: expected };
+  }
+  try {
+    const body = await readBody(request);
+    if (body === null) return refuse(413, `Cannot read ${pathname}: expected a short request`);
+    if (pathname === "/") return { status: 200, value: greet() };
+    const answer = await runOperation(await operations, { pathname, body });
+    return answer ?? refuse(404, `Cannot ${pathname.slice(1)}: this server does not offer it`);
+  } catch (error) {
+    if (!(error instanceof RuntimeError)) log.error({ err: error }, "a command failed: bug");
+    return toRefusal(error);
+  }
+}
+
+/** @returns `null`: this server does not offer the operation. */
+async function runOperation(
+  operations: Partial<Operations>,
+  { pathname, body }: { pathname: string; body: string },
+): Promise<CommandAnswer | null> {
+  switch (pathname) {
+    case "/status":
+      return answered(operations.status?.());
+    case "/generations":
+      return answered(await operations.generations?.());
+    case "/restarts":
+      return answered(await operations.restarts?.());
+    case "/reload":
+      return answered(await operations.reload?.());
+    case "/rollback": {
+      const id = readId(body);
+      const expected = 'expected no body, or {"id": "..."} as /generations lists it';
+      return id === false
+        ? refuse(400, `Cannot roll back: ${expected}`)
+        : answered(await operations.rollback?.(id));
+    }
+    default:
+      return null;
+  }
+}
+
+function answered(value: unknown): CommandAnswer | null {
+  return value === undefined ? null : { status: 200, value };
+}
+
+/** @returns `undefined`: the body names no id; `false`: the body has another form. */
+function readId(body: string): string | undefined | false {
+  if (body === "") return undefined;
+  try {
+    const value: unknown = JSON.parse(body);
+    if (typeof value !== "object" || value === null) return false;
+    const { id } = value as { id?: unknown };
+    if (id === undefined) return undefined;
+    return typeof id === "string" && /^[\w.-]{1,100}$/.test(id) ? id : false;
+  } catch {
+    return false;
+  }
+}
+
+/** @returns `null`: the body is too long. */
+async function readBody(request: IncomingMessage): Promise<string | null> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  // Requests of node:http yield buffers as long as no encoding is set.
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_BODY_BYTES) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function refuse(status: number, message: string): CommandAnswer {
+  return { status, value: { error: { code: null, message } } };
+}
+
+function toRefusal(error: unknown): CommandAnswer {
+  const message = error instanceof Error ? error.message : String(error);
+  const code = error instanceof RuntimeError ? error.code : null;
+  const fault = error instanceof RuntimeError ? error.fault : "runtime";
+  const status = fault === "operator" ? 422 : fault === "capacity" ? 503 : 500;
+  return { status, value: { error: { code, message } } };
+}
