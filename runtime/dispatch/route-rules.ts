@@ -7,11 +7,8 @@ import type { TransferLimits } from "../http/client.ts";
 export type TimeoutSetting = "timeoutMs" | "requestTimeout";
 
 /** The rules for a request once its route is known: from its handler, otherwise from the server's settings. */
-export interface RouteRules {
-  readonly bodyLimitBytes: number;
-  /** Longest time from dispatch to answer; 0: no limit. */
-  readonly timeoutMs: number;
-  /** The setting that gave it, for the log. */
+export interface RouteRules extends RouteSettings {
+  /** The setting that gave `requestTimeoutMs`, for the log. */
   readonly timeoutSetting: TimeoutSetting;
   readonly buffering: Buffering;
   /** `null`: the server's own limits. */
@@ -51,15 +48,13 @@ export class RuleBook {
 
 function toRules(limits: RouteLimits | null, defaults: RouteSettings): RouteRules {
   const settings = toRouteSettings(limits, defaults);
-  const { bodyLimitBytes, requestTimeoutMs, bodyBufferBytes, bodyOverflow, responseOverflow } =
-    settings;
+  const { bodyBufferBytes, bodyOverflow, responseOverflow } = settings;
   const { bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs } = settings;
   const transfer = { bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs };
   const own = [limits?.bodyTimeoutMs, limits?.minBodyRateBytesPerSecond, limits?.sendTimeoutMs];
   const isOwn = own.some((limit) => typeof limit === "number");
   return {
-    bodyLimitBytes,
-    timeoutMs: requestTimeoutMs,
+    ...settings,
     timeoutSetting: typeof limits?.timeoutMs === "number" ? "timeoutMs" : "requestTimeout",
     buffering: { bodyBufferBytes, bodyOverflow, responseOverflow },
     transfer: isOwn ? transfer : null,

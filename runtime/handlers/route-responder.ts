@@ -55,7 +55,8 @@ export class RouteResponder implements Responder {
   /** Answers a request without a body that a reload makes. No limit refuses it. */
   answerInternal(client: Client, target: ParsedTarget, { timeoutMs, lane }: InternalRules): void {
     const { dispatcher } = this.pool;
-    const rules = { ...this.rulesOf(client.head.method), timeoutMs, reserved: true };
+    const own = { requestTimeoutMs: timeoutMs, reserved: true };
+    const rules = { ...this.rulesOf(client.head.method), ...own };
     const exchange = this.#exchangeOf(client, target, rules, null);
     if (lane === null) dispatcher.admit(client, exchange);
     else dispatcher.admitTo(lane, client, exchange);
@@ -67,7 +68,7 @@ export class RouteResponder implements Responder {
     rules: RouteRules,
     intake: RequestIntake | null,
   ): ExchangeOptions {
-    const { timeoutMs, timeoutSetting, buffering, reserved } = rules;
+    const { requestTimeoutMs: timeoutMs, timeoutSetting, buffering, reserved } = rules;
     const url = client.head.origin + target.pathname + target.search;
     const { params } = target;
     const { route } = this.#options;

@@ -39,8 +39,8 @@ export async function proveGeneration(
   };
   // A handler may have no timeout, but this request needs one.
   const timeoutOf = (responder: RouteResponder): number => {
-    const { timeoutMs } = responder.rulesOf("GET");
-    return Math.min(timeoutMs || bootTimeoutMs, bootTimeoutMs);
+    const { requestTimeoutMs } = responder.rulesOf("GET");
+    return Math.min(requestTimeoutMs || bootTimeoutMs, bootTimeoutMs);
   };
 
   await warmUp({

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { RouteLimits, RouteReport } from "../../runtime/channel/messages.ts";
+import {
+  HANDLER_SETTINGS,
+  type RouteSettings,
+  toHandlerLimits,
+} from "../../runtime/config/handler-settings.ts";
+import { settingOf } from "../../runtime/config/settings.ts";
 import { RuleBook } from "../../runtime/dispatch/route-rules.ts";
 
 const BUFFERING = {
@@ -9,7 +15,14 @@ const BUFFERING = {
   responseOverflow: "wait",
 } as const;
 
+/** The defaults of all settings that a handler may set, some with values that are easy to tell apart. */
 const DEFAULTS = {
+  ...(Object.fromEntries(
+    HANDLER_SETTINGS.map(({ setting, field }) => {
+      const { type, default: value } = settingOf(setting);
+      return [field, type.parse(value)?.value];
+    }),
+  ) as RouteSettings), // Has exactly the fields of the table.
   bodyLimitBytes: 1_000,
   requestTimeoutMs: 60_000,
   bodyTimeoutMs: 50_000,
@@ -18,22 +31,10 @@ const DEFAULTS = {
   ...BUFFERING,
 };
 
-const NOTHING: RouteLimits = {
-  bodyLimitBytes: null,
-  timeoutMs: null,
-  bodyBufferBytes: null,
-  overflow: null,
-  responseOverflow: null,
-  bodyTimeoutMs: null,
-  minBodyRateBytesPerSecond: null,
-  sendTimeoutMs: null,
-  reserved: null,
-  replay: null,
-};
+const NOTHING: RouteLimits = { ...toHandlerLimits({}), reserved: null, replay: null };
 
 const PLAIN = {
-  bodyLimitBytes: 1_000,
-  timeoutMs: 60_000,
+  ...DEFAULTS,
   timeoutSetting: "requestTimeout",
   buffering: BUFFERING,
   transfer: null,
@@ -72,7 +73,8 @@ describe("RuleBook", () => {
     );
     assert.deepEqual(book.rulesOf(0, "GET"), {
       ...PLAIN,
-      timeoutMs: 0,
+      requestTimeoutMs: 0,
+      sendTimeoutMs: 0,
       timeoutSetting: "timeoutMs",
       transfer: { bodyTimeoutMs: 50_000, minBodyRateBytesPerSecond: 240, sendTimeoutMs: 0 },
       reserved: true,
