@@ -21,8 +21,11 @@ const FILLING_MS = 1_000;
  */
 const HARMLESS_BYTES = 128 * 1024;
 
-/** The kinds of sockets, without TLS (`false`) and with it, for which the library has saved a poll mask. */
-const kindsWithMask = new Set<boolean>();
+/**
+ * The kinds of sockets, without TLS (`false`) and with it, for which the library has saved a poll mask (decision 005). The
+ * library keeps the mask per process, so all listeners share this set.
+ */
+export type SavedMasks = Set<boolean>;
 
 /**
  * Reads a request's body: how it comes in, and whether the connection is read at all.
@@ -36,6 +39,7 @@ const kindsWithMask = new Set<boolean>();
 export class BodyReading implements BodyFlow {
   readonly #res: HttpResponse;
   readonly #unreadBytes: (maxAgeMs: number) => Promise<number | null>;
+  readonly #savedMasks: SavedMasks;
   readonly #secure: boolean;
   readonly #writer: () => StreamWriter | null;
   #receivedBytes = 0;
@@ -53,6 +57,7 @@ export class BodyReading implements BodyFlow {
   #unstuckMs = 0;
 
   /**
+   * @param options.savedMasks Shared by all connections of the library.
    * @param options.secure The connection uses TLS.
    * @param options.sinceMs When the request came.
    * @param options.unreadBytes Returns how many bytes of the client the kernel holds at most, no older than the given
@@ -62,6 +67,7 @@ export class BodyReading implements BodyFlow {
   constructor(
     res: HttpResponse,
     options: {
+      savedMasks: SavedMasks;
       secure: boolean;
       sinceMs: number;
       unreadBytes: (maxAgeMs: number) => Promise<number | null>;
@@ -70,6 +76,7 @@ export class BodyReading implements BodyFlow {
   ) {
     this.#res = res;
     this.#unreadBytes = options.unreadBytes;
+    this.#savedMasks = options.savedMasks;
     this.#secure = options.secure;
     this.#sinceMs = options.sinceMs;
     this.#lastChunkMs = options.sinceMs;
@@ -218,8 +225,8 @@ export class BodyReading implements BodyFlow {
 
   /** Has the library save a mask, once, for sockets that have nothing to write: it would resume the first with none. */
   #saveMask(): void {
-    if (kindsWithMask.has(this.#secure)) return;
-    kindsWithMask.add(this.#secure);
+    if (this.#savedMasks.has(this.#secure)) return;
+    this.#savedMasks.add(this.#secure);
     this.#res.pause();
     this.#res.resume();
   }

@@ -4,6 +4,7 @@ import type { Prepared } from "../../lib/prepared.ts";
 import { Waiters } from "../../lib/waiters.ts";
 import { Acceptor, type OnRequest, toPlace } from "./acceptor.ts";
 import type { Listener, ListenerChanges, ListenerOptions, ServedCertificates } from "../engine.ts";
+import type { SavedMasks } from "./body-reading.ts";
 import { ConnectionAddresses } from "./client-address.ts";
 import { findHeadBreach } from "../../http/head-limits.ts";
 import { OriginResolver } from "../../http/origin.ts";
@@ -21,6 +22,12 @@ import { WriteAllowance } from "./write-allowance.ts";
 /** Of a client that has too many requests in flight: one of them may be answered any moment. */
 const RETRY_AFTER_SECONDS = 1;
 
+/** The library, and what it keeps for all of its listeners. */
+export interface Library {
+  uws: Uws;
+  savedMasks: SavedMasks;
+}
+
 /** A bound port that accepts connections, with or without TLS, and makes a client of each request whose head may pass. */
 export class UwsListener implements Listener, ListenerContext {
   readonly fields: ResponseFields = new ResponseFields();
@@ -28,6 +35,7 @@ export class UwsListener implements Listener, ListenerContext {
   readonly secure: boolean;
   readonly port: number;
   readonly unread: UnreadBytes = new UnreadBytes();
+  readonly savedMasks: SavedMasks;
   #closing = false;
   #inFlight = 0;
   /** Clients whose request or response has bytes on their way. */
@@ -41,7 +49,8 @@ export class UwsListener implements Listener, ListenerContext {
   readonly #reader: HeadReader;
   readonly #acceptor: Acceptor;
 
-  private constructor(uws: Uws, options: ListenerOptions) {
+  private constructor({ uws, savedMasks }: Library, options: ListenerOptions) {
+    this.savedMasks = savedMasks;
     this.#options = options;
     this.scheme = options.certificates === null ? "http" : "https";
     this.secure = this.scheme === "https";
@@ -69,11 +78,11 @@ export class UwsListener implements Listener, ListenerContext {
    *
    * @throws RuntimeError `ERR_LISTEN` that says why: the port is in use, needs a privilege, the address is not ours.
    */
-  static async open(uws: Uws, options: ListenerOptions): Promise<UwsListener> {
+  static async open(library: Library, options: ListenerOptions): Promise<UwsListener> {
     // The library tells no reason when it cannot bind, so the reason is looked for first; and a port that another server
     // of the same user has it would share.
     const port = options.isShared === true ? options.port : await probePort(toPlace(options));
-    return new UwsListener(uws, { ...options, port });
+    return new UwsListener(library, { ...options, port });
   }
 
   get clock(): TurnClock {

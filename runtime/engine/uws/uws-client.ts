@@ -9,7 +9,7 @@ import type {
 } from "../../http/client.ts";
 import type { LimitName } from "../../http/limit-names.ts";
 import type { TurnClock } from "../../lib/turn-clock.ts";
-import { BodyReading } from "./body-reading.ts";
+import { BodyReading, type SavedMasks } from "./body-reading.ts";
 import { BytesSource } from "../../bodies/body-sources.ts";
 import { LINGER_MS, LINGER_TOTAL_MS, LingeringBody } from "./lingering-body.ts";
 import { findField } from "../../http/find-field.ts";
@@ -52,6 +52,7 @@ export interface ListenerContext {
   readonly limits: TransferLimits;
   readonly port: number;
   readonly unread: UnreadBytes;
+  readonly savedMasks: SavedMasks;
   /** Its connections use TLS. */
   readonly secure: boolean;
   /** Whether the access log or another reader needs the size of small bodies. */
@@ -152,6 +153,7 @@ export class UwsClient implements Client {
 
   receiveBody(sink: BodySink): BodyFlow {
     const reading = new BodyReading(this.#res, {
+      savedMasks: this.#context.savedMasks,
       secure: this.#context.secure,
       sinceMs: this.receivedMs,
       unreadBytes: (maxAgeMs) =>

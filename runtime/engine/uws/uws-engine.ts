@@ -20,5 +20,6 @@ export async function loadUwsEngine(
     // That a newer package of ours does not load is no surprise on an older system.
     if (isOwn) warn(`cannot use the package ${other}, which ${reason}: using ${label}`);
   }
-  return { label, isUsual, open: (options) => UwsListener.open(uws, options) };
+  const library = { uws, savedMasks: new Set<boolean>() };
+  return { label, isUsual, open: (options) => UwsListener.open(library, options) };
 }
