@@ -31,73 +31,30 @@ export interface Verdict {
 
 /** The targets that have rows so far; docs/bench.md gives their sources. */
 export const TARGETS: readonly Target[] = [
-  hello("bare uWebSockets.js", "uws", 0.65),
-  hello("Bun.serve", "bun", 1),
-  hello("deno serve", "deno", 1),
-  hello("Nginx -> node:http", "nginx-node", 2),
-  hello("Nginx -> Gunicorn", "nginx-gunicorn", 8),
-  {
-    kind: "ratio",
-    claim: "TLS: Edgicorn / Nginx -> node:http",
-    of: "hello-tls/edgicorn",
-    over: "hello-tls/nginx-node",
-    atLeast: 1.2,
-  },
-  {
-    kind: "limit",
-    claim: "start to first answer, ms",
-    of: "hello/edgicorn",
-    metric: "startMs",
-    atMost: 1000,
-  },
-  {
-    kind: "limit",
-    claim: "failed requests: status",
-    of: "hello/edgicorn",
-    metric: "badStatuses",
-    atMost: 0,
-  },
-  {
-    kind: "limit",
-    claim: "failed requests: socket",
-    of: "hello/edgicorn",
-    metric: "socketErrors",
-    atMost: 0,
-  },
-  beside("post-json", "nginx-fastify", 2),
+  ratio("hello", "uws", 0.65),
+  ratio("hello", "bun", 1),
+  ratio("hello", "deno", 1),
+  ratio("hello", "nginx-node", 2),
+  ratio("hello", "nginx-gunicorn", 8),
+  ratio("hello-tls", "nginx-node", 1.2),
+  limit("hello", "start to first answer, ms", { metric: "startMs", atMost: 1000 }),
+  ...noneFailed("hello"),
+  ratio("post-json", "nginx-fastify", 2),
   ...noneFailed("post-json"),
   ...noneFailed("stream-64k"),
-  beside("stream-1g", "nginx-node", 0.5),
-  {
-    kind: "limit",
-    claim: "stream-1g: growth of memory, MiB",
-    of: "stream-1g/edgicorn",
-    metric: "growthMiB",
-    atMost: 64,
-  },
-  beside("static-1k", "nginx", 1.5),
+  ratio("stream-1g", "nginx-node", 0.5),
+  limit("stream-1g", "growth of memory, MiB", { metric: "growthMiB", atMost: 64 }),
+  ratio("static-1k", "nginx", 1.5),
   ...noneFailed("static-1k"),
-  beside("static-100k", "nginx", 1),
+  ratio("static-100k", "nginx", 1),
   ...noneFailed("static-100k"),
-  beside("static-10m", "nginx", 0.8),
+  ratio("static-10m", "nginx", 0.8),
   ...noneFailed("static-10m"),
   // The events come at a fixed rate: this checks that none stays late.
-  beside("sse", "nginx-node", 0.99),
+  ratio("sse", "nginx-node", 0.99),
   ...noneFailed("sse"),
-  {
-    kind: "limit",
-    claim: "idle: bytes for an idle connection",
-    of: "idle/edgicorn",
-    metric: "idleBytes",
-    atMost: 6 * 1024,
-  },
-  {
-    kind: "limit",
-    claim: "idle: p99 with idle connections / without",
-    of: "idle/edgicorn",
-    metric: "p99Times",
-    atMost: 1.2,
-  },
+  limit("idle", "bytes for an idle connection", { metric: "idleBytes", atMost: 6 * 1024 }),
+  limit("idle", "p99 with idle connections / without", { metric: "p99Times", atMost: 1.2 }),
   ...noneFailed("idle"),
 ];
 
@@ -113,21 +70,23 @@ export function judge(targets: readonly Target[], results: readonly Result[]): r
     });
 }
 
-function hello(peer: string, server: string, atLeast: number): Target {
-  const claim = `hello: Edgicorn / ${peer}`;
-  return { kind: "ratio", claim, of: "hello/edgicorn", over: `hello/${server}`, atLeast };
-}
-
-function beside(id: string, server: ServerId, atLeast: number): Target {
+function ratio(id: string, server: ServerId, atLeast: number): Target {
   const claim = `${id}: Edgicorn / ${SERVERS[server].title}`;
   return { kind: "ratio", claim, of: `${id}/edgicorn`, over: `${id}/${server}`, atLeast };
 }
 
+function limit(
+  id: string,
+  figure: string,
+  bound: { readonly metric: Metric; readonly atMost: number },
+): Target {
+  return { kind: "limit", claim: `${id}: ${figure}`, of: `${id}/edgicorn`, ...bound };
+}
+
 function noneFailed(id: string): readonly Target[] {
-  const limit = { kind: "limit", of: `${id}/edgicorn`, atMost: 0 } as const;
   return [
-    { ...limit, claim: `${id}: failed, status`, metric: "badStatuses" },
-    { ...limit, claim: `${id}: failed, socket`, metric: "socketErrors" },
+    limit(id, "failed, status", { metric: "badStatuses", atMost: 0 }),
+    limit(id, "failed, socket", { metric: "socketErrors", atMost: 0 }),
   ];
 }
 

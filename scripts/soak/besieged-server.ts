@@ -48,8 +48,13 @@ export class BesiegedServer {
     this.#bytes = residentBytesOf(server.pid);
   }
 
+  /** Of normal traffic, crowd by crowd. */
+  get latencies(): LatencySummary[] {
+    return this.sieges.map(({ latencies }) => latencies);
+  }
+
   /** Runs one crowd: it connects, stays until each kind has been cut off, and leaves. */
-  async besiege(): Promise<Siege> {
+  async besiege(): Promise<void> {
     const { traffic, quietSeconds, size, readers, random } = this.#setting;
     const crowd = await SlowCrowd.gather({
       port: this.#server.port("http"),
@@ -79,9 +84,7 @@ export class BesiegedServer {
     await this.untilLeft();
     // The garbage collector runs on demand: normal traffic makes some garbage.
     await delay(quietSeconds * 1000);
-    const siege = { latencies, crowdBytes, leftBytes: this.#grownBytes };
-    this.sieges.push(siege);
-    return siege;
+    this.sieges.push({ latencies, crowdBytes, leftBytes: this.#grownBytes });
   }
 
   /** Polls, because no event reports the end of a connection. @throws Error when some are left for too long. */

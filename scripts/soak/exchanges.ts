@@ -10,7 +10,7 @@ import {
   type ExchangeRecord,
 } from "./exchange-load.ts";
 import { FILE_SIZES } from "./exchange-plan.ts";
-import { findLeftovers, readHoldings, snapshotEnvironment } from "./leftovers.ts";
+import { Holdings, snapshotEnvironment } from "./leftovers.ts";
 import { patternOf } from "./pattern.ts";
 import { atMost, mebibytes, milliseconds, none, shown, type Figure, type Soak } from "./soak.ts";
 import { setTimeout as delay } from "node:timers/promises";
@@ -37,12 +37,12 @@ export const exchanges: Soak = {
     const warm = { endpoints, seed, seconds: WARM_UP_SECONDS, concurrency: CONCURRENCY };
     const first = await runExchanges({ ...warm, from: 100_000_000 });
     await delay(500);
-    const before = await readHoldings(pids, dir);
+    const before = await Holdings.read(pids, dir);
     const rss = pids.map((pid) => residentBytesOf(pid));
     say(`warm after ${first.length} exchanges`);
     const records = await runExchanges({ ...warm, seconds });
     const grown = pids.map((pid, index) => residentBytesOf(pid) - (rss[index] ?? 0));
-    const leftovers = await findLeftovers(before, dir);
+    const leftovers = await before.findLeftovers();
     const figures = [
       ...countOutcomes(records),
       none("exchanges without one access line", await untilLogged(server, [...first, ...records])),

@@ -15,9 +15,9 @@ const LOOKS = 3;
 const LOOK_AGAIN_MS = 2_000;
 
 /** Classes with one object per exchange, in the primary and in a worker; and timers. */
-const PER_EXCHANGE = [
+export const PER_EXCHANGE = [
   "Exchange",
-  "UwsClientSide",
+  "UwsClient",
   "StreamWriter",
   "RequestIntake",
   "ResponseFeed",
@@ -39,112 +39,100 @@ export function snapshotEnvironment(dir: string): Record<string, string> {
   return { NODE_OPTIONS: flags };
 }
 
-/** The resources of processes: descriptors, and objects that belong to exchanges. */
-export interface Holdings {
-  readonly sockets: ReadonlyMap<number, number>;
-  readonly files: ReadonlyMap<number, number>;
-  readonly objects: ReadonlyMap<number, ReadonlyMap<string, number>>;
-}
+/** Counts of resources, by their kind. Each has one count for each process. */
+type Counts = ReadonlyMap<string, readonly number[]>;
 
-/** Measures idle processes. Stops each one for the duration of a snapshot. */
-export async function readHoldings(pids: readonly number[], dir: string): Promise<Holdings> {
-  const objects = await readObjects(pids, dir);
-  return { ...readDescriptors(pids), objects };
-}
+/** The resources of idle processes before a load: descriptors, and objects that belong to exchanges. */
+export class Holdings {
+  readonly #pids: readonly number[];
+  readonly #dir: string;
+  readonly #descriptors: Counts;
+  readonly #objects: Counts;
 
-async function readObjects(pids: readonly number[], dir: string): Promise<Holdings["objects"]> {
-  const objects = new Map<number, ReadonlyMap<string, number>>();
-  for (const pid of pids) objects.set(pid, await countObjects(pid, dir));
-  return objects;
-}
-
-/**
- * Waits until the processes hold no more than before, or time is up.
- *
- * @returns A figure for each kind of resource, with a breach when some are left.
- */
-export async function findLeftovers(before: Holdings, dir: string): Promise<Figure[]> {
-  const pids = [...before.sockets.keys()];
-  const deadlineMs = performance.now() + SETTLE_MS;
-  let now = readDescriptors(pids);
-  while (performance.now() < deadlineMs && !isBack(before, now)) {
-    await delay(POLL_MS);
-    now = readDescriptors(pids);
+  private constructor(pids: readonly number[], dir: string, objects: Counts) {
+    this.#pids = pids;
+    this.#dir = dir;
+    this.#descriptors = countDescriptors(pids);
+    this.#objects = objects;
   }
-  let left = await compareObjects(before.objects, dir);
-  // A recent timer, or a connection whose end the next poll sees, is no leftover.
-  for (let look = 1; look < LOOKS && left.length > 0; look++) {
-    await delay(LOOK_AGAIN_MS);
-    left = await compareObjects(before.objects, dir);
+
+  /** Stops each process for the duration of a snapshot. `dir`: the folder of `snapshotEnvironment`. */
+  static async read(pids: readonly number[], dir: string): Promise<Holdings> {
+    return new Holdings(pids, dir, await countObjects(pids, dir));
   }
-  return [
-    compare("sockets left", before.sockets, now.sockets),
-    compare("files left", before.files, now.files),
-    ...(left.length === 0 ? [shown("objects of exchanges left", "0")] : left),
-  ];
-}
 
-/** Returns a figure for each class of which objects are left. */
-async function compareObjects(before: Holdings["objects"], dir: string): Promise<Figure[]> {
-  const objects = await readObjects([...before.keys()], dir);
-  return PER_EXCHANGE.map((name) => {
-    const count = (all: Holdings["objects"]): Map<number, number> =>
-      new Map([...all].map(([pid, counts]) => [pid, counts.get(name) ?? 0]));
-    return compare(`${name} left`, count(before), count(objects));
-  }).filter(({ breach }) => breach !== undefined);
-}
-
-function readDescriptors(pids: readonly number[]): Pick<Holdings, "sockets" | "files"> {
-  const sockets = new Map<number, number>();
-  const files = new Map<number, number>();
-  for (const pid of pids) {
-    const open = openFilesOf(pid);
-    const count = open.filter((target) => target.startsWith("socket:")).length;
-    sockets.set(pid, count);
-    files.set(pid, open.length - count);
+  /**
+   * Waits until the processes hold no more than before, or time is up.
+   *
+   * @returns A figure for each kind of resource, with a breach when some are left.
+   */
+  async findLeftovers(): Promise<Figure[]> {
+    const deadlineMs = performance.now() + SETTLE_MS;
+    let descriptors = compare(this.#descriptors, countDescriptors(this.#pids));
+    while (performance.now() < deadlineMs && descriptors.some(isLeft)) {
+      await delay(POLL_MS);
+      descriptors = compare(this.#descriptors, countDescriptors(this.#pids));
+    }
+    let left = await this.#compareObjects();
+    // A recent timer, or a connection whose end the next poll sees, is no leftover.
+    for (let look = 1; look < LOOKS && left.length > 0; look++) {
+      await delay(LOOK_AGAIN_MS);
+      left = await this.#compareObjects();
+    }
+    return [
+      ...descriptors,
+      ...(left.length === 0 ? [shown("objects of exchanges left", "0")] : left),
+    ];
   }
-  return { sockets, files };
+
+  async #compareObjects(): Promise<Figure[]> {
+    return compare(this.#objects, await countObjects(this.#pids, this.#dir)).filter(isLeft);
+  }
 }
 
-function isBack(before: Holdings, now: Pick<Holdings, "sockets" | "files">): boolean {
-  return [...before.sockets.keys()].every(
-    (pid) =>
-      (now.sockets.get(pid) ?? 0) <= (before.sockets.get(pid) ?? 0) &&
-      (now.files.get(pid) ?? 0) <= (before.files.get(pid) ?? 0),
-  );
+function isLeft({ breach }: Figure): boolean {
+  return breach !== undefined;
 }
 
-/** Compares by the process with the largest growth. */
-function compare(
-  name: string,
-  before: ReadonlyMap<number, number>,
-  now: ReadonlyMap<number, number>,
-): Figure {
-  const left = [...now].map(([pid, count]) => count - (before.get(pid) ?? 0));
-  const most = Math.max(0, ...left);
-  const figure = { name, value: left.map((count) => Math.max(0, count)).join(" + "), bound: "0" };
-  return most === 0 ? figure : { ...figure, breach: `${name}: ${figure.value}, expected none` };
+/** Returns a figure for each kind. */
+function compare(before: Counts, now: Counts): Figure[] {
+  return [...now].map(([kind, counts]) => {
+    const old = before.get(kind) ?? [];
+    const left = counts.map((count, index) => Math.max(0, count - (old[index] ?? 0)));
+    const figure = { name: `${kind} left`, value: left.join(" + "), bound: "0" };
+    const breach = `${figure.name}: ${figure.value}, expected none`;
+    return Math.max(...left) === 0 ? figure : { ...figure, breach };
+  });
 }
 
-async function countObjects(pid: number, dir: string): Promise<ReadonlyMap<string, number>> {
+function countDescriptors(pids: readonly number[]): Counts {
+  const open = pids.map(openFilesOf);
+  const sockets = open.map((each) => each.filter((name) => name.startsWith("socket:")).length);
+  const files = open.map((each, index) => each.length - (sockets[index] ?? 0));
+  return new Map([
+    ["sockets", sockets],
+    ["files", files],
+  ]);
+}
+
+async function countObjects(pids: readonly number[], dir: string): Promise<Counts> {
+  const counts: ReadonlyMap<string, number>[] = [];
+  for (const pid of pids) counts.push(await readSnapshot(pid, dir));
+  return new Map(PER_EXCHANGE.map((name) => [name, counts.map((each) => each.get(name) ?? 0)]));
+}
+
+async function readSnapshot(pid: number, dir: string): Promise<ReadonlyMap<string, number>> {
   process.kill(pid, SNAPSHOT_SIGNAL);
   const deadlineMs = performance.now() + SNAPSHOT_MS;
-  for (;;) {
+  while (performance.now() < deadlineMs) {
     const name = readdirSync(dir).find((file) => file.includes(`.${pid}.`));
+    const text = name === undefined ? "" : readFileSync(join(dir, name), "utf8");
     // The file grows while it is written, and only its end shows that it is complete.
-    const counts = name === undefined ? null : tryCount(join(dir, name));
-    if (name !== undefined && counts !== null) {
+    if (name !== undefined && text.trimEnd().endsWith("}")) {
       rmSync(join(dir, name));
-      return counts;
-    }
-    if (performance.now() > deadlineMs) {
-      throw new Error(`process ${pid} wrote no heap snapshot in ${SNAPSHOT_MS / 1000} s`);
+      return countInstances(text, PER_EXCHANGE);
     }
     await delay(POLL_MS);
   }
-}
-
-function tryCount(path: string): ReadonlyMap<string, number> | null {
-  const text = readFileSync(path, "utf8");
-  return text.trimEnd().endsWith("}") ? countInstances(text, PER_EXCHANGE) : null;
+  throw new Error(`process ${pid} wrote no heap snapshot in ${SNAPSHOT_MS / 1000} s`);
 }

@@ -6,7 +6,7 @@ import { readOpenFilesLimit } from "../bench/proc.ts";
 import { spreadOf } from "../bench/statistics.ts";
 import { BesiegedServer, BODY_PATH, READ_PATH, type Siege } from "./besieged-server.ts";
 import { measureCrowdTimes, type CrowdTimes } from "./crowd-times.ts";
-import { findLeftovers, readHoldings, snapshotEnvironment } from "./leftovers.ts";
+import { Holdings, snapshotEnvironment } from "./leftovers.ts";
 import { sequence } from "./random.ts";
 import { checkLogs } from "./server-log.ts";
 import { SENDING, type Cut } from "./slow-crowd.ts";
@@ -87,7 +87,7 @@ export const slowClients: Soak = {
     }
 
     // Leftovers are counted over one more crowd.
-    const holdings = await readHoldings([server.pid, ...server.workers.values()], dir);
+    const holdings = await Holdings.read([server.pid, ...server.workers.values()], dir);
     const traffic = await startTraffic();
     const besieged = new BesiegedServer(server, { ...setting, traffic });
     await besieged.besiege();
@@ -116,7 +116,7 @@ export const slowClients: Soak = {
       ...memoryFigures(sieges, size),
       ...cutFigures(server, [...(times?.beside.cuts ?? []), ...besieged.cuts]),
       ...testFigures(tests),
-      ...(await findLeftovers(holdings, dir)),
+      ...(await holdings.findLeftovers()),
       checkLogs(server),
     ];
   },

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
 import { countInstances } from "../../scripts/soak/heap-snapshot.ts";
+import { PER_EXCHANGE } from "../../scripts/soak/leftovers.ts";
 import { judgeTimes } from "../../scripts/soak/disturbance.ts";
 import { percentileOf, summarize } from "../../runtime/drill/latencies.ts";
 import { readSlowHttpTest } from "../../scripts/soak/slowhttptest.ts";
@@ -35,6 +38,26 @@ describe("atMost() and atLeast()", () => {
     assert.equal(atMost("a", 6, 5).breach, "a: 6, expected at most 5");
     assert.equal(atLeast("a", 5, 5).breach, undefined);
     assert.equal(atLeast("a", 4, 5).breach, "a: 4, expected at least 5");
+  });
+});
+
+describe("PER_EXCHANGE", () => {
+  it("names classes that exist, else a leftover would not be found", () => {
+    const runtime = join(import.meta.dirname, "../../runtime");
+    const sources = readdirSync(runtime, { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".ts"))
+      .map((name) => readFileSync(join(runtime, name), "utf8"));
+    const classes = new Set(
+      sources.flatMap((text) =>
+        [...text.matchAll(/^export (?:abstract )?class (\w+)/gm)].map(([, name]) => name),
+      ),
+    );
+    // Of Node.
+    classes.add("Timeout");
+    assert.deepEqual(
+      PER_EXCHANGE.filter((name) => !classes.has(name)),
+      [],
+    );
   });
 });
 
