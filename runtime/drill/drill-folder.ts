@@ -45,6 +45,18 @@ export interface DrillFolderOptions {
   readonly cwd: string;
 }
 
+/** Absolute paths of the original, without symbolic links. */
+interface Paths {
+  /** The handlers. */
+  readonly source: string;
+  /** The project. Messages name it instead of the copy. */
+  readonly root: string;
+  readonly cwd: string;
+  /** The state folder. */
+  readonly parent: string;
+  readonly parentExisted: boolean;
+}
+
 /**
  * A folder in the state folder in which everything may be broken: a copy of the handlers, certificates, and a state
  * folder of its own. The operator's files are read, and never written.
@@ -57,31 +69,15 @@ export class DrillFolder {
   readonly handlersDir: string;
   readonly certsDir: string;
   readonly stateDir: string;
-  /** The original of the copy. Messages name it instead of the copy. */
-  readonly #root: string;
-  readonly #cwd: string;
-  readonly #parent: string;
-  readonly #parentExisted: boolean;
+  readonly #paths: Paths;
   #changes = 0;
 
-  private constructor(
-    dir: string,
-    paths: {
-      handlersDir: string;
-      root: string;
-      cwd: string;
-      parent: string;
-      parentExisted: boolean;
-    },
-  ) {
-    this.#root = paths.root;
-    this.#cwd = paths.cwd;
+  private constructor(dir: string, paths: Paths) {
     this.dir = dir;
-    this.handlersDir = paths.handlersDir;
+    this.handlersDir = join(dir, "project", relative(paths.root, paths.source));
     this.certsDir = join(dir, "certs");
     this.stateDir = join(dir, "state");
-    this.#parent = paths.parent;
-    this.#parentExisted = paths.parentExisted;
+    this.#paths = paths;
   }
 
   /** @throws ERR_CONFIG or the error of `node:fs` when it cannot be written; nothing is left behind then. */
@@ -94,8 +90,8 @@ export class DrillFolder {
     const source = await realpath(options.handlersDir);
     const cwd = await realpath(options.cwd);
     const root = isBelow(source, cwd) ? cwd : dirname(source);
-    const handlersDir = join(dir, "project", relative(root, source));
-    const folder = new DrillFolder(dir, { handlersDir, root, cwd, parent, parentExisted });
+    const folder = new DrillFolder(dir, { source, root, cwd, parent, parentExisted });
+    const { handlersDir } = folder;
     try {
       await mirror({ from: root, to: join(dir, "project"), source, without: parent });
       await cp(source, handlersDir, {
@@ -138,16 +134,18 @@ export class DrillFolder {
   /** Rewrites a message about the copy into one about the operator's files. */
   toOriginal(text: string): string {
     const copy = join(this.dir, "project");
+    const { cwd, root } = this.#paths;
     return text
-      .replaceAll(copy + sep, this.#root + sep)
-      .replaceAll(relative(this.#cwd, copy) + sep, relativeFolder(this.#cwd, this.#root));
+      .replaceAll(copy + sep, root + sep)
+      .replaceAll(relative(cwd, copy) + sep, relativeFolder(cwd, root));
   }
 
   /** Idempotent. */
   async remove(): Promise<void> {
     await rm(this.dir, { recursive: true, force: true });
     // Other processes may have begun to use it.
-    if (!this.#parentExisted) await rmdir(this.#parent).catch(() => {});
+    const { parent, parentExisted } = this.#paths;
+    if (!parentExisted) await rmdir(parent).catch(() => {});
   }
 }
 

@@ -34,17 +34,10 @@ export class ResponseReader {
   /** Bytes left of the body or chunk. */
   #left = 0;
   #bodyBytes = 0;
-  #withoutBody: boolean;
+  #withoutBody = false;
 
-  /** @param options.head The first response answers a HEAD request. */
-  constructor(sink: ResponseSink, options: { head?: boolean } = {}) {
+  constructor(sink: ResponseSink) {
     this.#sink = sink;
-    this.#withoutBody = options.head === true;
-  }
-
-  /** Whether a response has begun and is not complete. */
-  get midway(): boolean {
-    return this.#state !== "head" || this.#partial.length > 0;
   }
 
   /** Whether the next response answers a HEAD request. */

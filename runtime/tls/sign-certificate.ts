@@ -1,5 +1,6 @@
 import {
   type KeyObject,
+  X509Certificate,
   createPublicKey,
   generateKeyPairSync,
   randomBytes,
@@ -83,7 +84,8 @@ export function signCertificate(key: KeyObject, request: CertificateRequest): st
     signatureAlgorithm: algorithm,
     signatureValue: toArrayBuffer(sign("sha256", signed, key)),
   });
-  return toPem(Buffer.from(AsnConvert.serialize(certificate)));
+  // As text, it is PEM.
+  return new X509Certificate(Buffer.from(AsnConvert.serialize(certificate))).toString();
 }
 
 /** RFC 5758 section 3.2. */
@@ -117,9 +119,4 @@ function serialNumber(): ArrayBuffer {
 /** A copy: a small Buffer is a window on memory that it shares. */
 function toArrayBuffer(bytes: Buffer): ArrayBuffer {
   return new Uint8Array(bytes).buffer;
-}
-
-function toPem(der: Buffer): string {
-  const lines = der.toString("base64").match(/.{1,64}/g) ?? [];
-  return `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`;
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { parseStat, readMachineCpu, readSessions } from "../bench/proc.ts";
-import { atMost, shown, type Figure, type SoakContext } from "./soak.ts";
+import { atMost, ratio, shown, type Figure, type SoakContext } from "./soak.ts";
 
 /** If other programs use more cores than this, times are not judged. The benchmark has the same bound. */
 const MOST_CORES = 0.1;
@@ -38,11 +38,8 @@ export function judgeTimes(
   options: { cores: number; most?: number; name?: string } & Pick<SoakContext, "brief">,
 ): Figure[] {
   const { cores, brief, most = P99_TIMES, name = "p99 beside / without" } = options;
-  const judged = atMost(name, times, most, (value) => `${value.toFixed(2)} x`);
-  return [
-    shown("cores used by other programs", cores.toFixed(2)),
-    ifQuiet(judged, { cores, brief }),
-  ];
+  const judged = atMost(name, times, most, (value) => `${ratio(value)} x`);
+  return [shown("cores used by other programs", ratio(cores)), ifQuiet(judged, { cores, brief })];
 }
 
 /** A figure that depends on time. Shown without judgement when other programs may have influenced it. */

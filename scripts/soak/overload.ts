@@ -66,7 +66,7 @@ export const overload: Soak = {
       atMost("neither done nor refused", samples.length - served.length - refused.length, 0),
       atLeast("refused with 503", refused.length, 1),
       atMost("of these without Retry-After", refused.filter((each) => !each.retryAfter).length, 0),
-      shown("cores used by other programs", cores.toFixed(2)),
+      shown("cores used by other programs", ratio(cores)),
       timed(atLeast("done, as a share of its capacity", share, LEAST_SHARE, ratio)),
       shown("served", describe(served)),
       shown("refused", describe(refused)),

@@ -1,6 +1,6 @@
-import { countOf, describeLosses } from "./kill-workers.ts";
+import { describeLosses } from "./kill-workers.ts";
 import { poisonUnderLoad } from "./lose-workers.ts";
-import { atMost, type Figure, type Soak } from "./soak.ts";
+import { atMost, none, type Figure, type Soak } from "./soak.ts";
 import type { Scope } from "./scope.ts";
 
 /** How often each request is sent. */
@@ -42,7 +42,7 @@ async function send(
   const report = await poisonUnderLoad(scope, { paths, env });
   return [
     ...describeLosses(name, report),
-    atMost(`${name}: others that failed`, countOf(report.failed), 0),
+    none(`${name}: others that failed`, report.failed),
     atMost(`${name}: workers per poison`, report.workers / different, 2),
     atMost(`${name}: not quarantined`, different - report.quarantined, 0),
   ];

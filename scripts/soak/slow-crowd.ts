@@ -44,12 +44,13 @@ const READ_BYTES = 16;
  */
 export class SlowCrowd {
   readonly cuts: Cut[] = [];
+  /** Connections that could not be opened. */
+  refused = 0;
   readonly #options: SlowCrowdOptions;
   readonly #open = new Map<Socket, { readonly kind: SlowKind; readonly phase: number }>();
   #phase = 0;
   readonly #ticks: NodeJS.Timeout;
   #gone = false;
-  #refused = 0;
 
   private constructor(options: SlowCrowdOptions) {
     this.#options = options;
@@ -72,15 +73,6 @@ export class SlowCrowd {
       await Promise.all([...batch, delay(BATCH_MS)]);
     }
     return crowd;
-  }
-
-  get size(): number {
-    return this.#open.size;
-  }
-
-  /** Connections that could not be opened. */
-  get refused(): number {
-    return this.#refused;
   }
 
   /** Makes all clients leave for good, every other one with a reset. */
@@ -118,7 +110,7 @@ export class SlowCrowd {
       onSettled();
       this.#open.delete(socket);
       if (this.#gone) return;
-      if (sinceMs === null) this.#refused++;
+      if (sinceMs === null) this.refused++;
       else this.cuts.push({ kind, livedMs: performance.now() - sinceMs, status });
       setTimeout(() => {
         if (!this.#gone) this.#connect(kind, () => {});

@@ -62,18 +62,18 @@ export function none(name: string, found: readonly string[]): Figure {
     : { ...figure, breach: `${name}: ${found.length}, the first: ${first}` };
 }
 
+type Format = (value: number) => string;
+
 /** A figure with an upper bound. */
 export function atMost(
   name: string,
   value: number,
   bound: number,
-  format: (value: number) => string = String,
+  format: Format = String,
 ): Figure {
-  const within = value <= bound;
   const figure = { name, value: format(value), bound: `<= ${format(bound)}` };
-  return within
-    ? figure
-    : { ...figure, breach: `${name}: ${format(value)}, expected at most ${format(bound)}` };
+  const breach = `${name}: ${format(value)}, expected at most ${format(bound)}`;
+  return value <= bound ? figure : { ...figure, breach };
 }
 
 /** A figure with a lower bound. */
@@ -81,13 +81,11 @@ export function atLeast(
   name: string,
   value: number,
   bound: number,
-  format: (value: number) => string = String,
+  format: Format = String,
 ): Figure {
-  const within = value >= bound;
   const figure = { name, value: format(value), bound: `>= ${format(bound)}` };
-  return within
-    ? figure
-    : { ...figure, breach: `${name}: ${format(value)}, expected at least ${format(bound)}` };
+  const breach = `${name}: ${format(value)}, expected at least ${format(bound)}`;
+  return value >= bound ? figure : { ...figure, breach };
 }
 
 export function mebibytes(bytes: number): string {

@@ -10,22 +10,20 @@ interface Seen {
 
 function read(pieces: readonly string[], options: { head?: boolean } = {}): Seen[] {
   const seen: Seen[] = [];
-  const reader = new ResponseReader(
-    {
-      onHead: ({ status }) => seen.push({ status, body: "", ended: false }),
-      onBody: (bytes, offset) => {
-        const last = seen.at(-1);
-        assert.equal(offset, last?.body.length);
-        if (last !== undefined) last.body += bytes.toString();
-      },
-      onEnd: (bodyBytes) => {
-        const last = seen.at(-1);
-        assert.equal(bodyBytes, last?.body.length);
-        if (last !== undefined) last.ended = true;
-      },
+  const reader = new ResponseReader({
+    onHead: ({ status }) => seen.push({ status, body: "", ended: false }),
+    onBody: (bytes, offset) => {
+      const last = seen.at(-1);
+      assert.equal(offset, last?.body.length);
+      if (last !== undefined) last.body += bytes.toString();
     },
-    options,
-  );
+    onEnd: (bodyBytes) => {
+      const last = seen.at(-1);
+      assert.equal(bodyBytes, last?.body.length);
+      if (last !== undefined) last.ended = true;
+    },
+  });
+  reader.nextIsHead = options.head === true;
   for (const piece of pieces) reader.push(Buffer.from(piece));
   return seen;
 }
