@@ -107,10 +107,11 @@ export class Placement {
       const next = this.#line.shiftReserved();
       if (next !== undefined) this.dispatch(next, lane);
     }
-    while (this.#line.queued > 0 || this.#recovery.isWaiting) {
+    const { again } = this.#recovery;
+    while (this.#line.queued > 0 || again.size > 0) {
       const lane = lanes.pick(this.#clock.now());
       if (lane === null) return;
-      const next = this.#recovery.shift() ?? this.#line.shift();
+      const next = again.shift() ?? this.#line.shift();
       if (next !== undefined) this.dispatch(next, lane);
     }
   }
@@ -186,10 +187,11 @@ export class Placement {
 
   /** Counts the exchanges that wait for any worker. */
   #countOthers(): Others {
-    const { held, heldSinceMs } = this.#recovery.others;
-    const count = held + this.#line.size;
-    const sinceMs = Math.min(heldSinceMs ?? Infinity, this.#line.sinceMs);
-    return { count, sinceMs: count > 0 ? sinceMs : null };
+    const { again } = this.#recovery;
+    return {
+      count: again.size + this.#line.size,
+      sinceMs: Math.min(again.peek()?.sinceMs ?? Infinity, this.#line.sinceMs),
+    };
   }
 
   #failWaiting(code: ErrorCode): void {

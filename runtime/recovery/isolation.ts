@@ -13,32 +13,28 @@ const PATIENCE_MS = 1_000;
 /** Half of the longest time for which other exchanges wait while a worker is kept from them. */
 const TURN_MS = 200;
 
-/** A suspect that runs on a kept worker. */
+/** A suspect that runs isolated. No other exchange began on its worker after it. */
 export interface IsolatedRun {
-  suspect: Exchange;
-  /** Nothing else was running on the worker at the start: only the suspect can be why the worker is lost. */
-  isAlone: boolean;
-}
-
-/** A worker that is kept for suspects. */
-interface KeptWorker {
-  readonly sinceMs: number;
-  /** The suspects' turn ends when more other exchanges than this wait. */
-  readonly crowd: number;
-  /** The suspect that runs there; `null`: the worker is being drained, or is idle. */
-  run: IsolatedRun | null;
-  hasRunSuspect: boolean;
+  readonly suspect: Exchange;
+  /** The worker ran nothing else when the suspect began. If the worker is lost, the suspect is the cause. */
+  readonly isAlone: boolean;
   /** Probe sent behind the suspect. An answer shows that the suspect does not block the worker. */
   probe: "unsent" | "sent" | "answered";
-  /** The worker may take new work after this suspect. False: it has retired. */
-  inService: boolean;
+}
+
+/** The suspects' turn on one worker. */
+interface Turn {
+  readonly sinceMs: number;
+  /** The turn ends when more other exchanges than this wait. */
+  readonly crowd: number;
+  hasRunSuspect: boolean;
 }
 
 /** Exchanges that wait for any worker and are not suspects. */
 export interface Others {
   count: number;
-  /** When the first of them began to wait; `null`: none waits. */
-  sinceMs: number | null;
+  /** When the first of them began to wait; `Infinity`: none waits. */
+  sinceMs: number;
 }
 
 /** The next thing for the dispatcher to do. */
@@ -83,7 +79,10 @@ export class Isolation {
   readonly waiting: Suspects;
   readonly #queueLimit: number;
   readonly #turnMs: number;
-  readonly #kept = new Map<Lane, KeptWorker>();
+  /** The kept workers. */
+  readonly #turns = new Map<Lane, Turn>();
+  /** The suspects that run isolated, also on workers that have retired since. */
+  readonly #runs = new Map<Lane, IsolatedRun>();
   /** No worker is kept before this time. */
   #othersUntilMs = -Infinity;
   #owesOthersTurn = false;
@@ -99,46 +98,35 @@ export class Isolation {
 
   /** Tells whether `next` may have something to do. */
   get active(): boolean {
-    return this.#kept.size > 0 || this.waiting.size > 0;
+    return this.#turns.size > 0 || this.waiting.size > 0;
   }
 
-  /** How many kept workers would otherwise take new work. */
+  /** How many workers are kept. They would take new work otherwise. */
   get kept(): number {
-    let count = 0;
-    for (const { inService } of this.#kept.values()) if (inService) count++;
-    return count;
-  }
-
-  /** Returns the suspect that runs on a kept worker. */
-  runOn(lane: Lane): IsolatedRun | null {
-    return this.#kept.get(lane)?.run ?? null;
+    return this.#turns.size;
   }
 
   /** Notes that a worker answered the probe behind this exchange. */
   onProbeAnswer(lane: Lane, id: ExchangeId): void {
-    const worker = this.#kept.get(lane);
-    if (worker?.probe === "sent" && worker.run?.suspect.id === id) worker.probe = "answered";
+    const run = this.#runs.get(lane);
+    if (run?.probe === "sent" && run.suspect.id === id) run.probe = "answered";
   }
 
   /** Notes that the suspect was answered, or that the worker confirmed its abort. The worker is idle again. */
   finish(lane: Lane, suspect: Exchange): void {
-    const worker = this.#kept.get(lane);
-    if (worker?.run?.suspect !== suspect) return;
-    worker.run = null;
-    if (!worker.inService) this.#kept.delete(lane);
+    if (this.#runs.get(lane)?.suspect === suspect) this.#runs.delete(lane);
   }
 
   /** Notes that a worker takes nothing new any more. A suspect that runs there stays isolated. */
   retire(lane: Lane): void {
-    const worker = this.#kept.get(lane);
-    if (worker === undefined) return;
-    worker.inService = false;
-    if (worker.run === null) this.#kept.delete(lane);
+    this.#turns.delete(lane);
   }
 
-  /** Notes that a worker is gone. */
-  detach(lane: Lane): void {
-    if (this.#kept.delete(lane)) this.#owesOthersTurn = true;
+  /** Notes that a worker, which has retired, is gone. Returns the suspect that ran isolated there. */
+  detach(lane: Lane): IsolatedRun | null {
+    const run = this.#runs.get(lane) ?? null;
+    if (this.#runs.delete(lane)) this.#owesOthersTurn = true;
+    return run;
   }
 
   /**
@@ -150,49 +138,47 @@ export class Isolation {
     const { ready, others, nowMs } = moment;
     if (this.#owesOthersTurn && ready.length > 0) {
       this.#owesOthersTurn = false;
-      if (others.sinceMs !== null) this.#othersUntilMs = nowMs + this.#turnMs;
+      if (others.count > 0) this.#othersUntilMs = nowMs + this.#turnMs;
     }
-    for (const [lane, worker] of this.#kept) {
-      if (!worker.inService) continue;
-      const { run } = worker;
+    for (const [lane, turn] of this.#turns) {
+      const run = this.#runs.get(lane);
       const step =
-        run === null
-          ? this.#runNext(lane, worker, moment)
-          : this.#watchRun(lane, worker, { ...moment, suspect: run.suspect });
+        run === undefined
+          ? this.#runNext(lane, turn, moment)
+          : this.#watchRun(lane, turn, { ...moment, run });
       if (step !== null) return step;
     }
     return this.#keepOne(moment);
   }
 
   /** Decides the next step for a kept worker that is idle or is being drained. */
-  #runNext(lane: Lane, worker: KeptWorker, { ready, others, nowMs }: Moment): Step | null {
+  #runNext(lane: Lane, turn: Turn, { ready, others, nowMs }: Moment): Step | null {
     if (this.waiting.size === 0) return this.#open(lane);
-    const isHurried = this.#isHurried(worker, others, { nowMs, turns: 1 });
-    if (isHurried && worker.hasRunSuspect) return this.#endTurn(lane, worker, nowMs);
+    const isHurried = this.#isHurried(turn, others, { nowMs, turns: 1 });
+    if (isHurried && turn.hasRunSuspect) return this.#endTurn(lane, turn, nowMs);
     const isAlone = lane.busy === 0;
     if (!isAlone && ready.some(isFree)) return this.#open(lane);
     // A full or silent worker would take nothing else either: waiting for it costs the others nothing.
     if (!hasPlace(lane)) return null;
-    if (!isAlone && !isHurried && nowMs - worker.sinceMs < PATIENCE_MS) return null;
+    if (!isAlone && !isHurried && nowMs - turn.sinceMs < PATIENCE_MS) return null;
     const suspect = this.waiting.shift();
     if (suspect === undefined) return null;
-    worker.run = { suspect, isAlone };
-    worker.hasRunSuspect = true;
-    worker.probe = "unsent";
+    this.#runs.set(lane, { suspect, isAlone, probe: "unsent" });
+    turn.hasRunSuspect = true;
     return { do: "run", lane, suspect };
   }
 
   /** Decides the next step for a worker that runs a suspect. */
   #watchRun(
     lane: Lane,
-    worker: KeptWorker,
-    { suspect, others, nowMs }: Moment & { suspect: Exchange },
+    turn: Turn,
+    { run, others, nowMs }: Moment & { run: IsolatedRun },
   ): Step | null {
-    if (!hasPlace(lane) || !this.#isHurried(worker, others, { nowMs, turns: 2 })) return null;
-    if (worker.probe === "answered") return this.#endTurn(lane, worker, nowMs);
-    if (worker.probe === "sent") return null;
-    worker.probe = "sent";
-    return { do: "probe", lane, suspect };
+    if (!hasPlace(lane) || !this.#isHurried(turn, others, { nowMs, turns: 2 })) return null;
+    if (run.probe === "answered") return this.#endTurn(lane, turn, nowMs);
+    if (run.probe === "sent") return null;
+    run.probe = "sent";
+    return { do: "probe", lane, suspect: run.suspect };
   }
 
   #keepOne({ ready, others, nowMs }: Moment): Step | null {
@@ -201,50 +187,41 @@ export class Isolation {
     const { kept } = this;
     const isPatient = nowMs - oldest.sinceMs < PATIENCE_MS;
     if (kept === 0 && isPatient && ready.length < 2) return null;
-    if (kept > 0 && (others.sinceMs !== null || this.#isEmptying)) return null;
+    if (kept > 0 && (others.count > 0 || this.#isEmptying)) return null;
     if (kept >= Math.max(1, Math.floor((ready.length + kept) / 2))) return null;
     const mayEmpty = kept === 0 && !isPatient;
     const lane =
       ready.find(isFree) ?? (mayEmpty ? pickLeastBusy(ready, Number.POSITIVE_INFINITY) : null);
     if (lane === null) return null;
-    this.#kept.set(lane, {
-      sinceMs: nowMs,
-      crowd: (others.count + this.#queueLimit) / 2,
-      run: null,
-      hasRunSuspect: false,
-      probe: "unsent",
-      inService: true,
-    });
+    const crowd = (others.count + this.#queueLimit) / 2;
+    this.#turns.set(lane, { sinceMs: nowMs, crowd, hasRunSuspect: false });
     return { do: "keep", lane };
   }
 
   get #isEmptying(): boolean {
-    for (const { run, inService } of this.#kept.values()) {
-      if (inService && run === null) return true;
-    }
-    return false;
+    return [...this.#turns.keys()].some((lane) => !this.#runs.has(lane));
   }
 
   /**
    * Tells whether other exchanges have waited for `turns` turns while the worker was kept, or too many of them wait.
    */
   #isHurried(
-    { sinceMs, crowd }: KeptWorker,
+    turn: Turn,
     others: Others,
     { nowMs, turns }: { nowMs: number; turns: 1 | 2 },
   ): boolean {
-    if (others.sinceMs === null) return false;
-    const waitedMs = nowMs - Math.max(sinceMs, others.sinceMs);
-    return waitedMs >= turns * this.#turnMs || others.count > crowd;
+    const waitedMs = nowMs - Math.max(turn.sinceMs, others.sinceMs);
+    return waitedMs >= turns * this.#turnMs || others.count > turn.crowd;
   }
 
-  #endTurn(lane: Lane, { sinceMs }: KeptWorker, nowMs: number): Step {
+  #endTurn(lane: Lane, { sinceMs }: Turn, nowMs: number): Step {
     this.#othersUntilMs = nowMs + Math.max(this.#turnMs, nowMs - sinceMs);
     return this.#open(lane);
   }
 
   #open(lane: Lane): Step {
-    this.#kept.delete(lane);
+    this.#turns.delete(lane);
+    this.#runs.delete(lane);
     return { do: "open", lane };
   }
 }

@@ -55,11 +55,19 @@ export interface RecoveryOptions {
   overloaded: (exchange: Exchange, setting: "queueLimit" | "queueTimeout") => void;
 }
 
+const NO_TROUBLE: Readonly<Trouble> = {
+  firstMs: null,
+  crashes: 0,
+  losses: 0,
+  suspected: false,
+  alone: false,
+};
+
 /**
  * Handles the exchanges of lost workers: decides which of them are dispatched again, and isolates those that may be the
  * cause.
  *
- * Invariant: an exchange is in `#again` or among the waiting suspects if and only if its state is `held`. `#again`
+ * Invariant: an exchange is in `again` or among the waiting suspects if and only if its state is `held`. `again`
  * needs no bound of its own: all its exchanges were dispatched before, and while it has any, no new exchange is
  * dispatched.
  */
@@ -68,7 +76,7 @@ export class Recovery {
   readonly #options: RecoveryOptions;
   readonly #quarantine: Quarantine;
   /** Exchanges that wait for any worker, before all others. */
-  readonly #again = new BoundedQueue<Exchange>(Number.POSITIVE_INFINITY);
+  readonly again = new BoundedQueue<Exchange>(Number.POSITIVE_INFINITY);
 
   constructor(options: RecoveryOptions) {
     this.#options = options;
@@ -78,27 +86,12 @@ export class Recovery {
 
   /** How many exchanges are held here. */
   get held(): number {
-    return this.#again.size + this.isolation.waiting.size;
+    return this.again.size + this.isolation.waiting.size;
   }
 
   /** Whether callers must pass new exchanges to `divert`. */
   get isWatching(): boolean {
     return this.#quarantine.size > 0;
-  }
-
-  /** Whether exchanges wait here for any worker. */
-  get isWaiting(): boolean {
-    return this.#again.size > 0;
-  }
-
-  /** How many exchanges wait here for any worker, and since when the first of them has. */
-  get others(): { held: number; heldSinceMs: number | null } {
-    return { held: this.#again.size, heldSinceMs: this.#again.peek()?.sinceMs ?? null };
-  }
-
-  /** Removes and returns the next exchange for any worker. */
-  shift(): Exchange | undefined {
-    return this.#again.shift();
   }
 
   /** Holds or refuses a new exchange that is suspect or quarantined. Returns false for all others. */
@@ -111,7 +104,7 @@ export class Recovery {
         this.#options.fail(exchange, "ERR_QUARANTINED", standing.forMs);
         return true;
       case "suspect":
-        exchange.trouble = { firstMs: null, crashes: 0, losses: 0, suspected: true, alone: true };
+        exchange.trouble = { ...NO_TROUBLE, suspected: true, alone: true };
         if (!this.#isolate(exchange, nowMs)) this.#options.overloaded(exchange, "queueLimit");
         return true;
       default:
@@ -121,12 +114,10 @@ export class Recovery {
 
   /** Handles a lost worker's exchanges. They are in no lane any more. */
   rescue(lane: Lane, inFlight: readonly Exchange[], loss: Loss, nowMs: number): LossOutcome {
-    const held = this.isolation.runOn(lane);
+    let run = this.isolation.detach(lane);
     // A suspect that was isolated only because its workers were killed is no more likely to be the cause than the
     // others.
-    const mayBeCause = held?.isAlone === true || held?.suspect.trouble?.suspected === true;
-    const run = mayBeCause ? held : null;
-    this.isolation.detach(lane);
+    if (run?.isAlone === false && run.suspect.trouble?.suspected !== true) run = null;
     const outcome: LossOutcome = { failed: 0, replayed: 0, firstFailed: null };
     for (const exchange of inFlight) {
       // An exchange that is settled already, after a timeout or because its client left, may be the cause too.
@@ -151,7 +142,7 @@ export class Recovery {
     this.#quarantine.clear(exchange);
     for (const other of this.isolation.waiting.like(exchange)) {
       this.isolation.waiting.remove(other);
-      this.#again.push(other);
+      this.again.push(other);
       if (other.trouble !== null) other.trouble.suspected = other.trouble.alone = false;
     }
   }
@@ -166,7 +157,7 @@ export class Recovery {
 
   /** Removes an exchange that waits here. */
   remove(exchange: Exchange): void {
-    this.#again.remove(exchange);
+    this.again.remove(exchange);
     this.isolation.waiting.remove(exchange);
   }
 
@@ -174,13 +165,13 @@ export class Recovery {
   expire(nowMs: number): void {
     if (this.#quarantine.size > 0) this.#quarantine.expire(nowMs);
     if (this.held === 0) return;
-    for (const exchange of this.#again) this.#expireOne(exchange, nowMs);
+    for (const exchange of this.again) this.#expireOne(exchange, nowMs);
     for (const exchange of this.isolation.waiting) this.#expireOne(exchange, nowMs);
   }
 
   /** Fails all exchanges that wait here. */
   failAll(code: ErrorCode): void {
-    for (const waiting of [this.#again, this.isolation.waiting]) {
+    for (const waiting of [this.again, this.isolation.waiting]) {
       for (const exchange of waiting) this.#options.fail(exchange, code);
     }
   }
@@ -201,21 +192,15 @@ export class Recovery {
   /** Remembers an exchange that may be, or is, the cause of a lost worker. Returns the blame. */
   #suspect(exchange: Exchange, run: IsolatedRun | null, nowMs: number): Blame {
     if (!this.#quarantine.enabled) return "open";
-    if (run !== null && exchange !== run.suspect) {
+    const isAnother = run !== null && exchange !== run.suspect;
+    if (isAnother || (run === null && exchange.trouble?.suspected !== true)) {
       this.#quarantine.mark(exchange, nowMs);
-      return "another";
+      return isAnother ? "another" : "open";
     }
-    if (run?.isAlone === true) {
-      this.#quarantineAll(exchange, nowMs);
-      return "it";
-    }
-    if (exchange.trouble?.suspected !== true) {
-      this.#quarantine.mark(exchange, nowMs);
-      return "open";
-    }
-    // The suspect began beside exchanges that had run for a while, or others joined it. Only the suspect was suspected
-    // before.
-    if (!this.#quarantine.noteSuspicion(exchange, nowMs)) return "open";
+    // Not alone: the suspect began beside exchanges that had run for a while, or others joined it. Only the suspect was
+    // suspected before.
+    const isProven = run?.isAlone === true || this.#quarantine.noteSuspicion(exchange, nowMs);
+    if (!isProven) return "open";
     this.#quarantineAll(exchange, nowMs);
     return "it";
   }
@@ -239,25 +224,14 @@ export class Recovery {
     const { body, client, intake, route } = exchange;
     const isHere = body !== BODY_FOLLOWS || intake?.rereadable === true;
     const { method, fields } = client.head;
-    const trouble: Trouble = exchange.trouble ?? {
-      firstMs: null,
-      crashes: 0,
-      losses: 0,
-      suspected: false,
-      alone: false,
-    };
+    const trouble = exchange.trouble ?? { ...NO_TROUBLE };
     const declared = this.#options.routes.mayReplay(route, method);
+    const replayable = isHere && mayRunTwice(method, fields, declared);
     const verdict = judge(
-      {
-        replayable: isHere && mayRunTwice(method, fields, declared),
-        blame,
-        suspected: trouble.suspected,
-        crashes: trouble.crashes,
-        losses: trouble.losses,
-      },
+      { ...trouble, replayable, blame },
       { ownDoing: loss.ownDoing, quarantine: this.#quarantine.enabled },
     );
-    if (verdict === "fail" || verdict === "quarantine") return false;
+    if (verdict === "fail") return false;
     trouble.firstMs ??= exchange.sinceMs;
     if (loss.ownDoing) trouble.crashes++;
     else trouble.losses++;
@@ -272,7 +246,7 @@ export class Recovery {
       trouble.alone = false;
     }
     this.#hold(exchange, nowMs);
-    return this.#again.push(exchange);
+    return this.again.push(exchange);
   }
 
   /** Queues a suspect. Returns false when too many wait. */

@@ -24,10 +24,9 @@ export interface LostExchange {
  *
  * - `replay`: it goes to another worker.
  * - `isolate`: it goes to another worker, and runs alone there.
- * - `quarantine`: it fails, and all exchanges that are like it fail for a while.
  * - `fail`: it fails.
  */
-export type Verdict = "replay" | "isolate" | "quarantine" | "fail";
+export type Verdict = "replay" | "isolate" | "fail";
 
 /** An exchange is not the cause when its worker is killed from outside. After this many losses it fails anyway. */
 export const MOST_LOSSES = 10;
@@ -38,8 +37,8 @@ export const MOST_LOSSES = 10;
  */
 export const MOST_COMMON_LOSSES = 3;
 
-/** After this many crashes an exchange fails, even while another exchange is the more likely cause. */
-const MOST_CRASHES = 3;
+/** An exchange that survived this many crashes before fails, by its blame for this one. */
+const MOST_CRASHES: Readonly<Record<Blame, number>> = { it: 0, open: 1, another: 3 };
 
 /**
  * Decides the next step for an exchange whose worker was lost before the first byte of its response.
@@ -51,10 +50,9 @@ export function judge(
   lost: LostExchange,
   { ownDoing, quarantine }: { ownDoing: boolean; quarantine: boolean },
 ): Verdict {
-  if (ownDoing && lost.blame === "it") return "quarantine";
   if (!lost.replayable) return "fail";
   if (ownDoing) {
-    if (lost.crashes >= (lost.blame === "another" ? MOST_CRASHES : 1)) return "fail";
+    if (lost.crashes >= MOST_CRASHES[lost.blame]) return "fail";
     return quarantine ? "isolate" : "replay";
   }
   if (lost.losses >= MOST_LOSSES) return "fail";

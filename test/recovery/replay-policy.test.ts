@@ -41,9 +41,9 @@ describe("judge()", () => {
       [{ blame: "another", crashes: 3 }, true, "fail"],
       [{ blame: "another", replayable: false }, true, "fail"],
       // It is the cause, whether or not it was a suspect before.
-      [{ ...alone, crashes: 1 }, true, "quarantine"],
-      [alone, true, "quarantine"],
-      [{ ...alone, replayable: false }, true, "quarantine"],
+      [{ ...alone, crashes: 1 }, true, "fail"],
+      [alone, true, "fail"],
+      [{ ...alone, replayable: false }, true, "fail"],
     ];
     for (const [change, ownDoing, verdict] of table) {
       const found = judge({ ...USUAL, ...change }, { ownDoing, quarantine: true });
