@@ -141,7 +141,7 @@ export class Dispatcher {
     return longest === undefined ? 0 : nowMs - longest.sinceMs;
   }
 
-  /** Tells whether the pool has no worker for a while. Then queued and new exchanges are refused at once. */
+  /** Notes whether the pool is without workers for a while. Then queued and new exchanges are refused at once. */
   markDown(isDown: boolean): void {
     this.#placement.markDown(isDown);
   }

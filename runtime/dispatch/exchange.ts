@@ -19,8 +19,8 @@ import type { TimeoutSetting } from "./route-rules.ts";
  *         └───────────┴─────────────┴──┴── client left, refused, worker lost ──▶ settled
  *
  * `held`: the exchange waits in `recovery.ts`, to be dispatched again or to run alone. An exchange is settled exactly
- * once: when its client was answered, receives only the rest of a stream, or has left. No worker has a settled
- * exchange, except one that was told to abort it.
+ * once: when its client was answered, receives only the rest of a stream, or has left. A worker has a
+ * settled exchange only until it confirms the abort.
  */
 export type ExchangeState =
   | "receiving"

@@ -38,7 +38,7 @@ export class Placement {
     this.#settlement = settlement;
   }
 
-  /** Tells whether the pool has no worker for a while. Then queued and new exchanges are refused at once. */
+  /** Notes whether the pool is without workers for a while. Then queued and new exchanges are refused at once. */
   markDown(isDown: boolean): void {
     this.#isDown = isDown;
     if (isDown) this.#failWaiting("ERR_OVERLOADED");
@@ -116,13 +116,13 @@ export class Placement {
     }
   }
 
-  /** Pumps after `recovery` has taken exchanges over. Fails them if the pool is down: no worker would take them. */
+  /** Pumps after `recovery` began to hold exchanges. Fails them if the pool is down: no worker would take them. */
   pumpHeld(): void {
     if (this.#isDown) this.#recovery.failAll("ERR_OVERLOADED");
     this.pump();
   }
 
-  /** Probes for queued exchanges while no new ones arrive: without this they would wait for a stale window. */
+  /** Measures all workers while exchanges queue and no new ones arrive. Otherwise their windows would be stale. */
   probeAll(nowMs: number): void {
     const first = this.#line.peek();
     if (first !== undefined) for (const lane of this.#lanes.ready) this.#probe(lane, first, nowMs);

@@ -19,8 +19,8 @@ export interface RequestTimeoutsOptions {
  * The timeout ends with the first byte of the answer: a stream may take as long as it likes. A stream without a first
  * byte counts as no answer: its head leaves with the first byte.
  *
- * If the handler has read all that came of its request's body, the client is too slow and gets 408. Otherwise the
- * handler is too slow, and the client gets 504.
+ * If the handler has read all of the body that has arrived, the client is too slow and gets 408. Otherwise the handler
+ * is too slow, and the client gets 504.
  */
 export class RequestTimeouts {
   readonly #options: RequestTimeoutsOptions;

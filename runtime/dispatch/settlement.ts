@@ -18,7 +18,7 @@ export interface SettlementOptions {
   recovery: Recovery;
 }
 
-/** Ends exchanges, each exactly once. Removes them from their queue or worker, and refuses those without an answer. */
+/** Ends exchanges, each exactly once. Removes them from their queue or worker, and refuses them if they have no answer. */
 export class Settlement {
   readonly #counters: Counters;
   readonly #overloadLog: OverloadLog;

@@ -2,7 +2,7 @@ import { BODY_FOLLOWS } from "../channel/messages.ts";
 import type { Exchange } from "../dispatch/exchange.ts";
 import { computeFingerprint, type Fingerprint } from "./fingerprint.ts";
 
-/** Most requests that are remembered. Above it the oldest suspect goes first, and quarantined requests go last. */
+/** Most requests that a quarantine remembers. It forgets the oldest suspects first, and quarantined requests last. */
 const LIMIT = 1_024;
 
 /** One suspicion may be chance. A second one is not. */
@@ -47,7 +47,7 @@ export class Quarantine {
   /** Number of entries per URL. It rules out most requests without a look at their bodies. */
   readonly #urls = new Map<string, number>();
 
-  /** @param options `durationMs`: how long entries are remembered; 0: none ever is. */
+  /** @param options `durationMs`: how long the quarantine remembers a request; 0: it remembers none. */
   constructor(options: { durationMs: number; limit?: number }) {
     this.#durationMs = options.durationMs;
     this.#limit = options.limit ?? LIMIT;

@@ -42,11 +42,11 @@ export interface RecoveryOptions {
   /** An exchange whose expected wait is longer is refused at once. 0: the expected wait does not matter. */
   queueDelayMs: number;
   /**
-   * Longest that an exchange waits here. A suspect whose route has a request timeout may wait until that timeout
+   * Longest time that an exchange waits here. A suspect whose route has a request timeout may wait until that timeout
    * instead.
    */
   queueTimeoutMs: number;
-  /** How long a request is remembered that was in flight when a worker was lost; 0: none is. */
+  /** How long the quarantine remembers a request that was in flight at a crash; 0: it remembers none. */
   quarantineMs: number;
   routes: RoutePolicy;
   /** Ends an exchange that no worker has. */
@@ -112,7 +112,7 @@ export class Recovery {
     }
   }
 
-  /** Handles a lost worker's exchanges. They are in no lane any more. */
+  /** Handles a lost worker's exchanges, which the caller has removed from its lane. */
   rescue(lane: Lane, inFlight: readonly Exchange[], loss: Loss, nowMs: number): LossOutcome {
     let run = this.isolation.detach(lane);
     // A suspect that was isolated only because its workers were killed is no more likely to be the cause than the
@@ -147,7 +147,7 @@ export class Recovery {
     }
   }
 
-  /** Drops a body that is not needed any more. Computes its fingerprint first. */
+  /** Drops the body of an exchange that will not run again. Computes its fingerprint first. */
   dropBody(exchange: Exchange): void {
     if (exchange.body === BODY_FOLLOWS || exchange.body === null) return;
     const isKnown = this.#quarantine.enabled && fingerprintOf(exchange) !== null;

@@ -2,7 +2,7 @@
  * Whether an exchange is the cause of a worker's crash.
  *
  * - `it`: the exchange was alone there, or it was the most likely cause twice.
- * - `another`: the only exchange that began there of late is another suspect, which is the most likely cause.
+ * - `another`: the last exchange that began there is a suspect, which is the most likely cause.
  * - `open`: it may be the cause.
  */
 export type Blame = "it" | "another" | "open";

@@ -42,8 +42,8 @@ export class Suspects {
   }
 
   /**
-   * Removes and returns the suspect to run next: the first one of the largest group. Its result decides for all that
-   * are like it. Without this rule, a popular page that was in flight when a worker was lost would wait for all its
+   * Removes and returns the suspect to run next: the first one of the largest group. Its result decides for the
+   * whole group. Without this rule, a popular page that was in flight when a worker was lost would wait for all its
    * neighbours.
    */
   shift(): Exchange | undefined {

@@ -24,19 +24,19 @@ export interface ScaleState {
 
 export const UNDECIDED: ScaleState = { busySinceMs: null, idleSinceMs: null };
 
-/** Above it a worker has no room for a burst. */
+/** A worker that is busier than this has no room for a burst. */
 const BUSY_UTILIZATION = 0.75;
 
-/** After removing one worker the others must be less busy than this: well below the bound for adding one. */
+/** After the removal of a worker the others must be less busy than this, well below the bound for one more worker. */
 const IDLE_UTILIZATION = 0.5;
 
 /** An exchange that waits longer needs one more worker. */
 const BUSY_QUEUE_MS = 100;
 
-/** Up quickly: a short burst is over in this time. */
+/** How long a pool is busy before it grows. A short burst is over in this time. */
 const BUSY_FOR_MS = 2_000;
 
-/** Down slowly: the next burst may be on its way, and an idle worker only costs memory. */
+/** How long a pool is idle before it shrinks. The next burst may be near, and an idle worker only costs memory. */
 const IDLE_FOR_MS = 60_000;
 
 /**

@@ -5,18 +5,18 @@ import { isUserCode, type StackFrame } from "../lib/stack-frames.ts";
 export interface BootLoss {
   code: number | null;
   signal: NodeJS.Signals | null;
-  /** The primary ended the worker, because its time was over. */
+  /** The primary ended the worker at the boot timeout. */
   isOverdue: boolean;
   /** The file that it loaded last: `handlers/x.ts`; `null`: none yet. */
   loading: string | null;
   /** It ran `init` of that file, not its top level. */
   isInit: boolean;
-  /** Where it was blocked, innermost first; empty: not known, or it was not blocked. */
+  /** Where the worker was blocked, innermost first; empty: not known, or it was not blocked. */
   stack: readonly StackFrame[];
 }
 
 /**
- * Says why a worker did not come up, with the file that it loaded and, if it is known, the line. Pure.
+ * Describes why a worker did not become ready, with the file that it loaded and, if it is known, the line. Pure.
  *
  * @returns One line, or a title and a line `file:line:column: text`.
  */

@@ -29,7 +29,7 @@ export function prepareForks(workerEntry: string): void {
   });
 }
 
-/** Returns the Node options of workers: those of this process, and those that let it inspect them. */
+/** Returns the Node options of workers: the options of this process, and an option that lets it inspect workers. */
 export function workerExecArgv(): string[] {
   return canInspectWorkers() ? [...process.execArgv, INSPECTOR_OPTION] : process.execArgv;
 }
@@ -78,14 +78,14 @@ export function forkWorker(
   } finally {
     cluster.setupPrimary({ execArgv });
   }
-  // Reports a failed fork again, a moment later. Later errors are signals that did not arrive, which the exit explains.
+  // The event reports a failed fork once more. Later errors are signals that did not arrive: the exit explains them.
   worker.on("error", () => {});
   const child = worker.process;
-  // Contrary to its types, a child that was never started has none.
+  // Contrary to its types, a child that was never started has no streams.
   const stdio = child.stdio as typeof child.stdio | undefined;
   const socket = stdio?.[CHANNEL_FD];
   if (child.pid !== undefined && socket instanceof Socket) return { worker, socket };
-  // It will never exit, which would make node:cluster forget it.
+  // node:cluster forgets a worker at its exit. This worker never exits.
   if (cluster.workers !== undefined) delete cluster.workers[worker.id];
   if (socket instanceof Socket) socket.destroy();
   const limit = stdio === undefined ? "too many open files" : "too many processes";

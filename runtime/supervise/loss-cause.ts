@@ -3,10 +3,10 @@ import { assertNever } from "../lib/errors.ts";
 /**
  * Why a worker was lost.
  *
- * - `crashed`: it ended by itself, by an exit or by its own doing (a fault, an abort, too much memory).
+ * - `crashed`: it ended by itself: by an exit, a fault, an abort, or too much memory.
  * - `hung`: the primary ended it because its event loop was blocked.
  * - `killed`: another process ended it.
- * - `breach`: the primary ended it because it broke the protocol, by a message or by lasting silence.
+ * - `breach`: the primary ended it because it broke the protocol, by a wrong message or by closing its channel.
  * - `retired`: it ended in order, or the primary ended it because it was not needed any more.
  */
 export type LossCause = "crashed" | "hung" | "killed" | "breach" | "retired";
@@ -20,8 +20,8 @@ export interface ProcessExit {
 /**
  * Returns why a worker that has exited was lost.
  *
- * @param known Facts that only its parent knows. `givenUp`: why the primary ended it, if it did; `oomKilled`: whether
- *   the system has recently killed a process for its memory, which looks like a SIGKILL from outside.
+ * @param known Facts that its exit does not show. `givenUp`: why the primary ended it, if it did; `oomKilled`: whether
+ *   the system has recently killed a process for its memory, which looks like a SIGKILL from another process.
  */
 export function classifyLoss(
   { signal }: ProcessExit,

@@ -1,10 +1,10 @@
 /** Bounds for the memory of one worker, in bytes. */
 export interface MemoryBounds {
-  /** Above it a fresh worker replaces it, in order. */
+  /** A fresh worker replaces a worker that uses more, in order. */
   readonly recycleBytes: number;
-  /** The largest heap of its objects. Above it V8 ends the process, and prints where. */
+  /** Largest heap. V8 ends a worker whose objects need more, and prints where. */
   readonly heapBytes: number;
-  /** Above it the primary kills the worker: it may be too busy allocating to do anything else. */
+  /** The primary kills a worker that uses more: it may be too busy allocating to drain. */
   readonly killBytes: number;
 }
 

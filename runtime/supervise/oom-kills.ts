@@ -9,8 +9,8 @@ const WINDOW_MS = 2_000;
 /**
  * Tells whether the system has killed a process for its memory: the exit only shows a SIGKILL.
  *
- * The counter is that of the control group, if it has one, else that of the machine. It counts kills of other processes
- * too. Therefore a kill explains an exit only if it is recent, and each kill explains one exit. All workers of a
+ * Reads the counter of the control group or, if the group has none, of the machine. The counter includes kills of other
+ * processes. Therefore a kill explains an exit only if it is recent, and each kill explains one exit. All workers of a
  * primary share one object.
  */
 export class OomKills {
@@ -26,7 +26,7 @@ export class OomKills {
   }
 
   /**
-   * Reads the counter. Call it regularly: kills that explained no exit by the second reading are not of our workers.
+   * Reads the counter. Call it regularly: a kill that explains no exit by the second reading hit another process.
    */
   look(nowMs: number): void {
     if (nowMs - this.#last.ms < WINDOW_MS) return;

@@ -10,7 +10,7 @@ import { countFailedBoots, type Life, restartDelayMs } from "./restart-policy.ts
  *        ▲                   │    └─────────────│────retired──────────▲
  *        └──────exited───────┴──────exited──────┘
  *
- * A draining member leaves nothing behind. Any other leaves a vacancy, which waits depending on that member's life.
+ * A draining member leaves nothing behind. Any other member leaves a vacancy. Its wait depends on the member's life.
  */
 export type Member =
   | { readonly kind: "starting"; readonly id: WorkerId; readonly failedBoots: number }
@@ -43,10 +43,10 @@ export type PoolEvent =
   /** The system creates no process. */
   | { type: "not-started"; vacancy: Vacancy | null; nowMs: number }
   | { type: "ready"; id: WorkerId }
-  /** A fresh worker should replace it. The first reason stays. */
+  /** A fresh worker should replace the worker. The first reason stays. */
   | { type: "worn"; id: WorkerId; reason: RecycleReason }
   | { type: "forgotten"; vacancy: Vacancy }
-  /** It was told to end, gracefully or at once. */
+  /** The worker was told to end, gracefully or at once. */
   | { type: "retired"; id: WorkerId }
   | { type: "exited"; id: WorkerId; life: Life; nowMs: number };
 

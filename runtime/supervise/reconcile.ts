@@ -8,9 +8,9 @@ export type RetireReason = RecycleReason | "surplus";
 export type Action =
   /** Create a process, in the place of a vacancy that has waited long enough, or in a new one. */
   | { type: "start"; vacancy: Vacancy | null }
-  /** Send it nothing new, let it finish its exchanges, end it. */
+  /** Send the worker nothing new, let it finish its exchanges, and end it. */
   | { type: "retire"; id: WorkerId; reason: RetireReason }
-  /** End it now: it never served. */
+  /** Kill the worker: it never served. */
   | { type: "kill"; id: WorkerId }
   /** Drop the vacancy: its worker needs no replacement. */
   | { type: "forget"; vacancy: Vacancy }
@@ -20,12 +20,11 @@ export type Action =
 /**
  * Decides the actions that lead to the desired number of ready workers. Pure.
  *
- * - Ready workers retire only while there are more than `desired`, worn ones first. So a worn one goes when a fresh one
- *   serves.
- * - While one is worn, there may be one more than desired, if all desired ones serve and the one before has gone. There
- *   are never more than `desired` and one, except those that drain after a change of `desired`. A worn worker stays
- *   while none can boot.
- * - Each vacancy waits for itself: one that cannot boot does not delay the replacement of another.
+ * - Ready workers retire only while there are more than `desired`, worn workers first. A worn worker therefore stays
+ *   until a fresh worker serves.
+ * - While a worker is worn, the pool may have one worker more than `desired`. All desired workers must serve, and the
+ *   worker that was recycled before must have gone. Workers that drain after a change of `desired` come on top.
+ * - Each vacancy has its own wait: a place where no worker can boot does not delay the others.
  *
  * After the actions were carried out, another call returns at most the wait.
  *
@@ -42,7 +41,7 @@ export function reconcile(state: PoolState, desired: number, nowMs: number): Act
     ready.length === desired && draining === 0 && ready.some(({ recycle }) => recycle !== null);
   const wanted = desired + (isRecycling ? 1 : 0);
   const missing = wanted - (ready.length - tooMany) - starting.length;
-  // The worker that has come furthest stays: the newest go.
+  // The newest go. The others are closer to the end of their boot.
   const killed = missing < 0 ? starting.slice(Math.max(0, starting.length + missing)) : [];
   return [
     ...retired.map(({ id, recycle }) => ({
@@ -65,8 +64,8 @@ function wornFirst(a: Ready, b: Ready): number {
 type Ready = Extract<Member, { kind: "ready" }>;
 
 /**
- * Fills `missing` places: new ones when there are more than vacancies, and vacancies that have waited long enough. When
- * fewer are missing, forgets the vacancies that would have to wait longest.
+ * Fills `missing` places: vacancies once they have waited long enough and, if there are too few vacancies, new places at
+ * once. If there are too many, forgets the vacancies with the longest wait.
  */
 function fill(missing: number, vacancies: readonly Vacancy[], nowMs: number): Action[] {
   const actions: Action[] = [];

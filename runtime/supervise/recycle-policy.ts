@@ -6,9 +6,9 @@ export interface RecycleLimits {
   /** Number of requests, and up to `requestsJitter` more, so that not all workers are worn at once. */
   readonly requests: number;
   readonly requestsJitter: number;
-  /** Longest time that it serves. */
+  /** Longest time for which a worker serves. */
   readonly ageMs: number;
-  /** Longest idle time after it has had work. */
+  /** Longest idle time of a worker that has had work. */
   readonly idleMs: number;
   /** Most resident memory. */
   readonly memoryBytes: number;
@@ -19,20 +19,20 @@ export interface WorkerFacts {
   readonly readyForMs: number;
   /** How many requests were dispatched to it. */
   readonly requests: number;
-  /** For how long it has had none in flight. */
+  /** How long no request has been in flight. */
   readonly idleForMs: number;
-  /** Now; `null` if the system does not tell. */
+  /** Resident memory now; `null` if the system does not tell. */
   readonly rssBytes: number | null;
-  /** When it became ready. */
+  /** Resident memory when the worker became ready. */
   readonly rssAtFirstBytes: number | null;
-  /** Its share of the jitter: from 0 to below 1, chosen once. */
+  /** The worker's share of the jitter: from 0 to below 1, chosen once. */
   readonly luck: number;
 }
 
 /**
  * Returns why a worker should be recycled; `null`: it should not. Pure.
  *
- * Idle workers are recycled because of leftovers of their work: a worker without any is as good as a new one. A worker
+ * Idle workers are recycled because of leftovers of their work: a worker without work is as good as new. A worker
  * that was too large as soon as it was ready is kept: its replacement would be as large.
  */
 export function pickRecycleReason(limits: RecycleLimits, facts: WorkerFacts): RecycleReason | null {

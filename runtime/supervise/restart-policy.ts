@@ -21,8 +21,8 @@ export function countFailedBoots(before: number, life: Life): number {
 /**
  * Returns how long to wait before the next start, in ms.
  *
- * A worker that served is replaced at once, since a crash under load must not cost capacity. One that served only
- * briefly is replaced a moment later. One that could not boot is replaced after a wait that doubles each time.
+ * A worker that served is replaced at once, since a crash under load must not cost capacity. A worker that served only
+ * briefly is replaced a moment later. A worker that could not boot is replaced after a wait that doubles each time.
  */
 export function restartDelayMs(failedBoots: number, life: Life): number {
   if (life.readyForMs !== null) return life.readyForMs < SHORT_LIFE_MS ? SHORT_LIFE_DELAY_MS : 0;

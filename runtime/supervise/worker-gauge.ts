@@ -18,7 +18,7 @@ export class WorkerGauge {
   #busyAtMs: number;
   #cpu: { ms: number | null; atMs: number };
 
-  /** Create it when the worker becomes ready. */
+  /** Call it when the worker becomes ready. */
   constructor(pid: number, { rssBytes, nowMs }: { rssBytes: number | null; nowMs: number }) {
     this.#pid = pid;
     this.#readySinceMs = nowMs;
@@ -27,7 +27,7 @@ export class WorkerGauge {
     this.#cpu = { ms: readCpuMs(pid), atMs: nowMs };
   }
 
-  /** @param now Its memory, and the time. */
+  /** Returns the facts that decide whether the worker is worn. */
   facts(
     { requests, inFlight }: WorkerLoad,
     { rssBytes, nowMs }: { rssBytes: number | null; nowMs: number },

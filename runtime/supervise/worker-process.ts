@@ -22,18 +22,18 @@ import { classifyLoss, type LossCause, type ProcessExit } from "./loss-cause.ts"
 import type { OomKills } from "./oom-kills.ts";
 import { transition, type WorkerState } from "./worker-state.ts";
 
-/** A worker that could not boot only has to flush its output. */
+/** Grace of a worker that could not boot: it only has to flush its output. */
 const BOOT_FAILED_GRACE_MS = 1_000;
 
-/** Longest that a worker lives on after its boot timeout, while the primary finds out where it is blocked. */
+/** Longest time after the boot timeout in which the primary finds out where the worker is blocked. */
 const EXAMINE_MS = 1_000;
 
-/** A worker that loads one file for longer is mentioned in the log. */
+/** The log names a file that a worker loads for longer. */
 const SLOW_LOADING_MS = 5_000;
 
 /**
- * How long the channel is read after the exit. All bytes are there already, unless another process holds the worker's
- * end.
+ * How long the primary reads the channel after the exit. All bytes have arrived by then, unless another process holds
+ * the worker's end.
  */
 const READ_AFTER_EXIT_MS = 250;
 
@@ -41,14 +41,14 @@ const READ_AFTER_EXIT_MS = 250;
 const EXIT_AFTER_END_MS = 1_000;
 
 export interface WorkerExit extends ProcessExit {
-  /** How long it was ready; `null` when it never was. */
+  /** How long the worker was ready; `null`: never. */
   readyForMs: number | null;
   cause: LossCause;
-  /** The file of the handlers that it loaded last, by its own account. */
+  /** The handlers' file that the worker reported last as loading. */
   loading: string | null;
   /** It ran `init` of that file, not its top level. */
   isInit: boolean;
-  /** Where it was blocked when its boot timeout ended; empty: not known. */
+  /** Where the worker was blocked at its boot timeout; empty: not known. */
   stack: readonly StackFrame[];
 }
 
@@ -59,17 +59,17 @@ export interface WorkerProcessOptions {
   settings: WorkerSettings;
   /** Added to the environment of this process. */
   variables: Readonly<Record<string, string>>;
-  /** Longest time from the fork to `ready`; after it the worker is killed. */
+  /** Longest time from the fork to `ready`. After it the primary kills the worker. */
   bootTimeoutMs: number;
-  /** The largest heap of its objects; `null`: Node's default. */
+  /** Largest heap; `null`: Node's default. */
   heapLimitBytes: number | null;
   /** Its owner sets `worker.onExchange` in this call. */
   onReady: (worker: WorkerProcess, report: WorkerReport) => void;
   onBootFailed: (worker: WorkerProcess, failure: BootFailure) => void;
   onPong: (worker: WorkerProcess, number: PingNumber) => void;
-  /** The worker gets no more messages. Its last ones may still be read, and the cause is not known yet. Called once. */
+  /** The worker gets no more messages. Its last messages may follow, and the cause is not known yet. Called once. */
   onUnreachable: (worker: WorkerProcess) => void;
-  /** All its messages were read, and no more answers come. Called once, after `onUnreachable`. */
+  /** The worker sends no more messages. Called once, after `onUnreachable`. */
   onLost: (worker: WorkerProcess, error: RuntimeError, cause: LossCause) => void;
   /** The process is gone. Called once, after `onLost`. */
   onExit: (worker: WorkerProcess, exit: WorkerExit) => void;
@@ -82,8 +82,8 @@ export interface WorkerProcessOptions {
  *         ├──exits──▶ unreachable ──channel read to its end, or not in time──▶ lost, exited
  *         └──given up, drained, breaks the protocol──▶ unreachable, lost ──▶ exited
  *
- * The cause of a loss shows only at the end of the process. So the worker is lost once that is known: by its exit, or
- * because the primary ended it.
+ * Only the end of the process shows why a worker was lost. The worker counts as lost when the cause is known: by its
+ * exit, or because the primary ended it.
  */
 export class WorkerProcess {
   readonly id: WorkerId;
@@ -100,17 +100,17 @@ export class WorkerProcess {
   #vitals: Vitals | null = null;
   #loading: string | null = null;
   #isInit = false;
-  /** The file whose `dispose` it runs; `null`: none, or it has drained. */
+  /** The file whose `dispose` the worker runs; `null`: none, or the worker has drained. */
   #disposing: string | null = null;
   #slow: NodeJS.Timeout | undefined;
   #stack: readonly StackFrame[] = [];
   #timer: NodeJS.Timeout | undefined;
   #reachable = true;
   #lost = false;
-  /** Why the primary ended it, if it did. */
+  /** Why the primary ended the worker; `null`: it did not. */
   #endedAs: LossCause | null = null;
   #readyAtMs: number | null = null;
-  /** Set once the process is gone. Passed on when its channel was read to the end. */
+  /** The exit of the process, until the primary has read the channel to its end and reports both. */
   #exit: WorkerExit | null = null;
   #onExited: (exit: WorkerExit) => void = () => {};
   /** Handles the next message: the first one is the worker's hello. */
@@ -121,7 +121,7 @@ export class WorkerProcess {
     this.id = options.settings.workerId;
     this.#options = options;
     this.#state = { kind: "starting", sinceMs: performance.now() };
-    // Libraries choose their production build by it, React among them.
+    // Libraries such as React choose their production build by NODE_ENV.
     const { settings, variables } = options;
     const env = { NODE_ENV: process.env["NODE_ENV"] ?? settings.mode, ...variables };
     const { worker, socket } = forkWorker(env, options);
@@ -151,17 +151,17 @@ export class WorkerProcess {
     return this.#state;
   }
 
-  /** The file of the handlers that it loads, or loaded last; `null`: none yet. */
+  /** The handlers' file that the worker loads, or loaded last; `null`: none yet. */
   get loading(): string | null {
     return this.#loading;
   }
 
-  /** Its measurements at its last pong; `null` before the first. */
+  /** The worker's measurements at its last pong; `null`: it has sent none. */
   get vitals(): Vitals | null {
     return this.#vitals;
   }
 
-  /** Lets it finish its exchanges, then end. Kills it when that takes longer than the grace. */
+  /** Lets the worker finish its exchanges and end. Kills it after the grace. */
   drain(graceMs: number): void {
     if (this.#state.kind === "draining" || this.#state.kind === "exited") return;
     this.#state = transition(this.#state, {
@@ -172,14 +172,13 @@ export class WorkerProcess {
     this.channel.send([Kind.drain, graceMs]);
   }
 
-  /** Ends it at once. A worker cannot ignore this, even when it is stopped or its event loop is blocked. */
+  /** Kills the worker, even if it is stopped or its event loop is blocked. */
   kill(): void {
     this.#killAs("retired");
   }
 
   /**
-   * Ends it at once because it is useless. Its exchanges in flight are lost now, for this cause. The first cause
-   * counts.
+   * Kills a worker that is useless. Its exchanges in flight are lost now, for this cause. The first cause counts.
    */
   giveUp(cause: LossCause, error: RuntimeError): void {
     if (this.#exit !== null) return;
@@ -260,7 +259,7 @@ export class WorkerProcess {
         return;
       case Kind.drained:
         this.#disposing = null;
-        // All its exchanges are answered: the end of the channel is its sign to exit.
+        // All its exchanges are answered. The end of the channel makes it exit.
         if (this.#state.kind !== "draining") return;
         this.#endedAs ??= "retired";
         this.channel.close();
@@ -282,9 +281,9 @@ export class WorkerProcess {
       if (this.#state.kind !== "starting") return;
       const { bootTimeoutMs, log } = this.#options;
       const fields = { workerId: this.id, handler: this.#loading, bootTimeoutMs };
-      const what = this.#isInit ? `init() of ${this.#loading}` : this.#loading;
+      const subject = this.#isInit ? `init() of ${this.#loading}` : this.#loading;
       const doing = this.#isInit ? "running" : "loading";
-      log.warn(fields, `${what} is still ${doing} after ${SLOW_LOADING_MS} ms`);
+      log.warn(fields, `${subject} is still ${doing} after ${SLOW_LOADING_MS} ms`);
     }, SLOW_LOADING_MS).unref();
   }
 
@@ -308,7 +307,7 @@ export class WorkerProcess {
       this.#finish(this.#exit);
     } else if (this.#endedAs !== null) {
       this.#lose(error ?? new RuntimeError("ERR_CHANNEL_CLOSED", "Channel ended"), this.#endedAs);
-      // Without its channel a worker is useless. A drained one ends in order.
+      // Without its channel a worker is useless. A drained worker exits by itself.
       if (error !== null) this.#killAs(this.#endedAs);
     } else {
       const silent = new RuntimeError(
@@ -320,7 +319,7 @@ export class WorkerProcess {
     }
   }
 
-  /** The process is gone, but its answers may wait in the channel: read them first. */
+  /** Handles the exit of the process. Its last answers may wait in the channel: the primary reads them first. */
   #onProcessExit(code: number | null, signal: NodeJS.Signals | null): void {
     clearTimeout(this.#timer);
     clearTimeout(this.#slow);

@@ -13,14 +13,14 @@ export interface Findings {
   stack: StackFrame[];
 }
 
-/** `running`: it spins. `waiting`: for something else than its event loop does. `stopped`: by a signal. */
+/** `running`: it spins. `waiting`: it waits, but not in its event loop. `stopped`: by a signal. */
 export type ProcessState = "running" | "waiting" | "stopped" | "exited";
 
 /**
  * Examines a worker whose event loop is blocked. Never rejects; ends with the signal.
  *
- * The worker's own process makes the stack, because only there the places are mapped to the sources. The worker is not
- * usable after that.
+ * The worker's own process makes the stack, because only this process can map places to the sources. After that the
+ * worker is not usable.
  */
 export async function examine(
   pid: number,

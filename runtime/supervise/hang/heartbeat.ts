@@ -9,7 +9,7 @@ import { judge, type Rhythm, toRhythm, type Verdict } from "./pulse.ts";
 /** Least time between log lines about silent workers: a busy machine would write one per second. */
 const SILENCE_LOG_MS = 10_000;
 
-/** Longest that a hung worker lives on while the primary examines it. */
+/** Longest time for which the primary examines a hung worker before it kills it. */
 const EXAMINE_MS = 1_000;
 
 /** Most frames of a stack that are logged. */
@@ -25,7 +25,7 @@ export interface Watched {
 
 export interface HeartbeatOptions<W extends Watched> {
   log: Logger;
-  /** A worker that is silent for this long is hung, and killed; 0: none ever is. */
+  /** A worker that is silent for this long is hung, and killed; 0: no silence is too long. */
   hangTimeoutMs: number;
   /** Whether the primary can examine a hung worker: SIGUSR1 opens its inspector. */
   canInspect: boolean;
@@ -54,8 +54,8 @@ interface Pulse {
 /**
  * Pings workers each second, and kills workers that have been silent for too long.
  *
- * Any byte is a sign of life; a ping makes an idle worker send one. Each worker has at most one unanswered ping, so
- * that none pile up while it does not read. The timer runs while there are workers to watch.
+ * Any byte is a sign of life; a ping makes an idle worker send one. Each worker has at most one unanswered ping:
+ * pings must not pile up while it does not read. The timer runs while there are workers to watch.
  */
 export class Heartbeat<W extends Watched> {
   readonly #options: HeartbeatOptions<W>;
@@ -162,7 +162,7 @@ export class Heartbeat<W extends Watched> {
     );
   }
 
-  /** Examines and kills a hung worker. It does not react to anything else, SIGTERM included. */
+  /** Examines and kills a hung worker. A hung worker does not react to SIGTERM. */
   async #giveUp(worker: W, pulse: Pulse): Promise<void> {
     const { log, canInspect, describe } = this.#options;
     const signal = AbortSignal.any([pulse.gone.signal, AbortSignal.timeout(EXAMINE_MS)]);
@@ -187,7 +187,7 @@ export class Heartbeat<W extends Watched> {
   }
 }
 
-/** Returns where it hangs, in readable form; no fields when that is not known. */
+/** Returns log fields with the place where a worker hangs; no fields when the place is not known. */
 function toStackFields(stack: readonly StackFrame[]): object {
   if (stack.length === 0) return {};
   const blockedAt = stack.find(({ position }) => position !== null && isUserCode(position.file));

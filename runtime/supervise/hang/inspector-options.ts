@@ -16,8 +16,8 @@ export interface NodeOptions {
 }
 
 /**
- * Whether the user has an opinion on the inspector: wants to debug, or wants SIGUSR1 not to open it. Then workers start
- * as Node would start them.
+ * Tells whether the user configures the inspector: to debug, or to keep SIGUSR1 from opening it. Then workers start
+ * with the user's options alone.
  */
 export function configuresInspector(options: NodeOptions): boolean {
   return allOptions(options).some((option) => INSPECTOR_SETTING.test(option));
@@ -25,7 +25,7 @@ export function configuresInspector(options: NodeOptions): boolean {
 
 const INSPECTOR_SETTING = /^--(?:inspect|debug-port|disable-sigusr1)/;
 
-/** Whether the user debugs: at a breakpoint a worker is as silent as one that hangs. */
+/** Tells whether the user debugs. A worker at a breakpoint is as silent as a hung worker. */
 export function asksForDebugger(options: NodeOptions): boolean {
   return allOptions(options).some((option) => DEBUGGER.test(option));
 }

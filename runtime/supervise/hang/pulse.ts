@@ -4,14 +4,14 @@
  *     live ──a tick without a sign of life──▶ stalled ──as many ticks as the timeout has──▶ hung
  *      ▲──────────────────── any byte ──────────┘
  *
- * `live`: it gets work. `stalled`: it gets no new work, which goes to others or queues. `hung`: it is killed; no way
- * leads back.
+ * `live`: it gets work. `stalled`: new work goes to other workers, or queues. `hung`: it is killed, even if it sends
+ * again.
  */
 export type Verdict = "live" | "stalled" | "hung";
 
 /**
  * Judges a worker's silence. Silence counts in ticks of the primary during which a ping was unanswered, not by the
- * clock. A machine that slept, or a container that was frozen, wakes up one tick later, however long that was.
+ * clock. The sleep of a machine, or of a frozen container, counts as one tick, however long it was.
  *
  * @param silentTicks Silent ticks in a row.
  * @param hangTicks Silent ticks after which it is hung; `Infinity`: it never is.
