@@ -44,7 +44,8 @@ export async function switchAll(
     // Nothing waits from here to the last commit.
     signal.throwIfAborted();
   } catch (error) {
-    await Promise.all(prepared.map((next) => next.discard()));
+    // An error here would hide the reason for the refusal.
+    await Promise.allSettled(prepared.map((next) => next.discard()));
     throw error;
   }
   for (const next of prepared) next.commit();
