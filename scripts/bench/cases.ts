@@ -6,6 +6,7 @@ import {
   type Fields,
   type PublicFile,
 } from "./payloads.ts";
+import type { ServerId } from "./servers.ts";
 
 /** The request that every server of a case gets, and the answer that it must give before it is loaded. */
 export interface Case {
@@ -59,21 +60,6 @@ export interface Answer {
   readonly contentType: string;
   readonly body: string;
 }
-
-/** Names a server on the command line and in the JSON file. */
-export type ServerId =
-  | "edgicorn"
-  | "uws"
-  | "node-http"
-  | "fastify"
-  | "hono-node-server"
-  | "nginx"
-  | "nginx-node"
-  | "nginx-fastify"
-  | "nginx-gunicorn"
-  | "deno"
-  | "bun"
-  | "workerd";
 
 /** All cases. A new one is an entry here, plus its sources in `peers/` and `servers.ts`. */
 export const CASES: readonly Case[] = [

@@ -1,4 +1,5 @@
-import { CASES, type Case, type ServerId } from "./cases.ts";
+import { CASES, type Case } from "./cases.ts";
+import type { ServerId } from "./servers.ts";
 
 /** One row of one table: a server under the load of a case. */
 export interface Entry {

@@ -1,12 +1,10 @@
 import { join } from "node:path";
-import type { ServerId } from "./cases.ts";
 import { launchNginx, launchNginxGunicorn, launchNginxNode } from "./nginx.ts";
 import { nodePeer, toFlags, type Command, type Launch, type Setting } from "./setting.ts";
 import type { ToolName } from "./tools.ts";
 
 /** The commands that start one server. Pure data, run by `turn.ts`. */
 export interface Server {
-  readonly id: ServerId;
   readonly title: string;
   /** Tools that the row needs. It is skipped, with the reason, if one is missing. */
   readonly needs: readonly ToolName[];
@@ -14,55 +12,51 @@ export interface Server {
 }
 
 /** All servers, each configured as its own documentation recommends for production. */
-export const SERVERS: Readonly<Record<ServerId, Server>> = {
-  edgicorn: { id: "edgicorn", title: "Edgicorn", needs: ["edgicorn"], launch: launchEdgicorn },
+export const SERVERS = {
+  edgicorn: { title: "Edgicorn", needs: ["edgicorn"], launch: launchEdgicorn },
   uws: {
-    id: "uws",
     title: "uWebSockets.js, bare, one process",
     needs: ["uWebSockets.js"],
     launch: (setting) => alone(nodePeer(setting, "uws")),
   },
   "node-http": {
-    id: "node-http",
     title: "node:http",
     needs: ["node"],
     launch: (setting) => alone(nodePeer(setting, "node-http")),
   },
   fastify: {
-    id: "fastify",
     title: "Fastify",
     needs: ["fastify"],
     launch: (setting) => alone(nodePeer(setting, "fastify")),
   },
   "hono-node-server": {
-    id: "hono-node-server",
     title: "Hono on @hono/node-server",
     needs: ["@hono/node-server", "hono"],
     launch: (setting) => alone(nodePeer(setting, "hono-node-server")),
   },
-  nginx: { id: "nginx", title: "Nginx", needs: ["nginx"], launch: launchNginx },
+  nginx: { title: "Nginx", needs: ["nginx"], launch: launchNginx },
   "nginx-node": {
-    id: "nginx-node",
     title: "Nginx -> node:http, one process",
     needs: ["nginx", "node"],
     launch: (setting) => launchNginxNode(setting, "node-http"),
   },
   "nginx-fastify": {
-    id: "nginx-fastify",
     title: "Nginx -> Fastify, one process",
     needs: ["nginx", "fastify"],
     launch: (setting) => launchNginxNode(setting, "fastify"),
   },
   "nginx-gunicorn": {
-    id: "nginx-gunicorn",
     title: "Nginx -> Gunicorn, 2 sync workers",
     needs: ["nginx", "gunicorn"],
     launch: launchNginxGunicorn,
   },
-  deno: { id: "deno", title: "deno serve", needs: ["deno"], launch: launchDeno },
-  bun: { id: "bun", title: "Bun.serve", needs: ["bun"], launch: launchBun },
-  workerd: { id: "workerd", title: "workerd", needs: ["workerd"], launch: launchWorkerd },
-};
+  deno: { title: "deno serve", needs: ["deno"], launch: launchDeno },
+  bun: { title: "Bun.serve", needs: ["bun"], launch: launchBun },
+  workerd: { title: "workerd", needs: ["workerd"], launch: launchWorkerd },
+} as const satisfies Readonly<Record<string, Server>>;
+
+/** Names a server on the command line and in the JSON file. */
+export type ServerId = keyof typeof SERVERS;
 
 function launchEdgicorn(setting: Setting): Launch {
   const { tls, port, app, peersFolder, publicFolder } = setting;

@@ -1,7 +1,6 @@
 import { assertNever } from "../../runtime/lib/errors.ts";
-import type { ServerId } from "./cases.ts";
 import { samplesOf, type Metric, type Result } from "./results.ts";
-import { SERVERS } from "./servers.ts";
+import { SERVERS, type ServerId } from "./servers.ts";
 import { pairedRatio, spreadOf, type Spread } from "./statistics.ts";
 
 /** A goal of this project, for any machine that runs the benchmark. */
