@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 
 /**
- * How many CPUs this process may really use, at least 1.
+ * Returns how many CPUs this process may really use, at least 1.
  *
  * `availableParallelism()` knows the affinity mask, but the libuv of Node 20 (1.46) does not look at a container's
  * CPU quota: `docker run --cpus 2` on a host of 64 would start 63 workers. The quota is therefore read here.

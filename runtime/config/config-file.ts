@@ -11,7 +11,7 @@ import { RuntimeError } from "../lib/errors.ts";
 export interface ConfigFile {
   /** Absolute. */
   path: string;
-  /** The path as messages name it: relative to the working directory where that is shorter. */
+  /** Path for messages: relative to the working directory where that is shorter. */
   shownAs: string;
   /** The file's default export: plain data, not yet checked. */
   values: Record<string, unknown>;
@@ -21,7 +21,7 @@ export interface ConfigFile {
  * Finds `edgicorn.config.ts` (or `.mts`, `.js`, `.mjs`, `.json`) in a folder.
  *
  * @returns Its absolute path, or `null`.
- * @throws ERR_CONFIG if there are two: it would be unclear which one counts.
+ * @throws ERR_CONFIG if there are two: it would be unclear which of them counts.
  */
 export function findConfigFile(dir: string): string | null {
   const found = CONFIG_FILES.filter((name) => existsSync(resolve(dir, name)));
@@ -37,7 +37,7 @@ export function findConfigFile(dir: string): string | null {
 /**
  * Evaluates a config file once, in a process that ends after that.
  *
- * The file may import anything: none of it may stay in the primary's memory, hold its event loop or crash it. It is
+ * The file may import anything. Its modules must not stay in the primary's memory, block its event loop or crash it. It is
  * compiled in memory and given to the child through its standard input, so that nothing is written next to it. Its
  * output goes to this process's standard error. Its working directory is the file's folder.
  *
@@ -164,7 +164,7 @@ async function compile(path: string, cwd: string): Promise<string> {
       cause: error,
     });
   } finally {
-    // Its process would stay as long as ours. Nothing else in the primary compiles: handlers do so in a child.
+    // The compiler's process would live as long as this one. The primary compiles nothing else: a child compiles handlers.
     await stop();
   }
 }
@@ -228,7 +228,7 @@ async function evaluate(
       "-",
     ],
     {
-      // Where a program from standard input resolves the packages that it imports.
+      // A program from standard input resolves packages from its working directory.
       cwd: dirname(path),
       env: { ...variables, ...process.env },
       stdio: ["pipe", 2, 2, "pipe"],
@@ -243,7 +243,7 @@ async function evaluate(
       child.once("close", (code, signal) => settle({ code, signal }));
     },
   );
-  // The child may be gone before it has read all of its program: how it ended says more than EPIPE.
+  // The child may end before it has read all of its program: its exit says more than EPIPE.
   child.stdin?.on("error", () => {});
   child.stdin?.end(program);
   const result = child.stdio[3];
@@ -296,7 +296,7 @@ function findNotData(value: unknown, key: string): { key: string; problem: strin
   return null;
 }
 
-/** `"8080x"`, `65536`, `null`, `an array`: a value as messages quote it. */
+/** Quotes a value for a message: `"8080x"`, `65536`, `null`, `an array`. */
 export function describeValue(value: unknown): string {
   if (Array.isArray(value)) return "an array";
   if (typeof value === "object" && value !== null) return "an object";
@@ -304,7 +304,7 @@ export function describeValue(value: unknown): string {
   return shown.length > 80 ? `${shown.slice(0, 76)}..."` : shown;
 }
 
-/** `file:line` of the topmost stack frame that is neither Node's nor a package's. */
+/** Returns `file:line` of the topmost stack frame that is neither Node's nor a package's. */
 function lineOf(stack: string, cwd: string): string | null {
   for (const frame of stack.split("\n")) {
     const match = /[ (]((?:file:\/\/)?\/[^()]+):(\d+):\d+\)?$/.exec(frame);

@@ -31,26 +31,26 @@ import { findSuitesProblem } from "./tls-suites.ts";
 import { findWriteObstacle } from "./write-obstacle.ts";
 import { RuntimeError } from "../lib/errors.ts";
 
-/** Everything that can be set, checked. Plain data, frozen: it travels to workers as it is. */
+/** All settings after their check. Plain data, frozen: the primary sends it to workers as it is. */
 export interface Config extends SettingFields {
   readonly mode: "production" | "development";
   /** Fields whose values are derived from other settings or from the machine. The operator did not ask for their changes. */
   readonly automatic: readonly AutomaticField[];
   /** Absolute path of the config file, or `null` if there is none. */
   readonly configFile: string | null;
-  /** Absolute paths of the files that `variables` are from. */
+  /** Absolute paths of the files from which `variables` were read. */
   readonly envFiles: readonly string[];
   /** Environment variables from files, for workers and for the config file. Secrets: never logged. */
   readonly variables: Readonly<Record<string, string>>;
-  /** By the pool's name: those that the config file names. */
+  /** The pools that the config file names, by their name. */
   readonly pools: Readonly<Record<string, PoolSetting>>;
-  /** What each new worker is asked for before it serves: path and query. */
+  /** Path and query of the requests that each new worker must answer before it serves. */
   readonly warmup: readonly string[];
 }
 
 export type AutomaticField = "workers" | "maxWorkers" | "workerMemoryLimitBytes" | "maxConnections";
 
-/** Flags as they were typed. `config` and `envFile` say where other settings come from. */
+/** Flags as the operator typed them. `config` and `envFile` name sources of other settings. */
 export type Flags = Readonly<Partial<Record<FlagName, string>>>;
 
 export type FlagName = SettingName | "config" | "envFile";
@@ -61,16 +61,16 @@ export interface ConfigSources {
   env: Readonly<Record<string, string | undefined>>;
   /** Absolute; paths in flags and in the environment are relative to it. */
   cwd: string;
-  /** Gives up when it aborts. */
+  /** When it aborts, the load is given up. */
   signal?: AbortSignal;
 }
 
 /**
  * Merges flags, environment, files of variables, config file and defaults, in this order of precedence, and checks the result.
  *
- * An environment variable that is set to nothing counts as not set.
+ * An empty environment variable counts as not set.
  *
- * @throws ERR_CONFIG whose message has one line per problem: which source, what was found, what is expected.
+ * @throws ERR_CONFIG whose message has one line per problem: the source, the value found, the value expected.
  */
 export async function loadConfig(given: ConfigSources): Promise<Config> {
   const { files: envFiles, variables } = readEnvFiles({ ...given, flag: given.flags.envFile });
@@ -81,7 +81,7 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
   const origins = collect(sources, file);
   const parsed = parseSettings(origins);
   const fromFile = pickFileSettings(file);
-  // The other checks need values that can be used.
+  // The other checks need valid values.
   if (!parsed.ok || !fromFile.ok) {
     const wrong = [parsed, fromFile].flatMap((result) => (result.ok ? [] : result.problems));
     throw refusal([...unknownKeys, ...wrong]);
@@ -92,7 +92,7 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
   const hasPublic = publicDir !== null && isFolder(publicDir);
   const workers = values.workers === "auto" ? Math.max(2, availableCpus() - 1) : values.workers;
   const maxWorkers = values.maxWorkers ?? workers;
-  // As `planPools` has it: a pool that does not say how many has one; those of the default pool are counted already.
+  // As in `planPools`: a pool without a number has one worker. `maxWorkers` counts those of the default pool already.
   const workersOfPools = Object.entries(fileSettings.pools).map(([name, pool]) =>
     name === DEFAULT_POOL ? 0 : (pool.workers ?? 1),
   );
@@ -135,12 +135,12 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
   return Object.freeze(config);
 }
 
-/** Where the value of a setting came from. */
+/** The source of a setting's value. */
 interface Origin {
   /** `--http`, `EDGICORN_HTTP`, `http in edgicorn.config.ts`, `the default of http`. */
   label: string;
   value: unknown;
-  /** What a path is relative to. */
+  /** The folder to which a path is relative. */
   baseDir: string;
   isDefault: boolean;
 }
@@ -171,10 +171,10 @@ function parseSettings(
   return { ok: true, values: Object.fromEntries(entries) as SettingValues };
 }
 
-/** Names the values as `Config` does. */
+/** Returns the values by their names in `Config`. */
 function toFields(values: SettingValues): SettingFields {
   const entries = SETTING_NAMES.map((name) => [SETTINGS[name].field, values[name]]);
-  // Its automatic fields are still words: `loadConfig` puts numbers in their place.
+  // Automatic fields are still words: `loadConfig` puts numbers in their place.
   return Object.fromEntries(entries) as SettingFields;
 }
 
@@ -263,7 +263,7 @@ function findWorkerProblems({ workers, maxWorkers }: Config, origins: Origins): 
   ];
 }
 
-/** No body of the size that is allowed would ever have room. */
+/** Refuses a spool limit that leaves no room for a body of the largest size. */
 function findSpoolProblems(config: Config, { spoolLimit, bodyLimit }: Origins): string[] {
   const { bodyOverflow, spoolLimitBytes, bodyLimitBytes } = config;
   if (bodyOverflow !== "spool" || spoolLimitBytes >= bodyLimitBytes) return [];
@@ -287,7 +287,7 @@ function findFolderProblems(config: Config, origins: Origins): string[] {
         'expected the folder of the static files, or "off"',
     );
   }
-  // A certificate that somebody named and that is not there must not become one that nobody signed.
+  // A self-signed certificate must not replace one that the operator named.
   const needsCerts = config.httpsPort !== null && !origins.certs.isDefault;
   if (needsCerts && !isFolder(config.certsDir)) {
     problems.push(
@@ -298,7 +298,7 @@ function findFolderProblems(config: Config, origins: Origins): string[] {
   if (config.pidFile !== null && !isFolder(dirname(config.pidFile))) {
     problems.push(
       `Cannot use ${origins.pidFile.label}: found no folder ${dirname(config.pidFile)}, ` +
-        "expected a file in a folder that is there",
+        "expected a file in a folder that exists",
     );
   }
   return problems;
@@ -323,18 +323,18 @@ function findExposedPaths(config: Config, origins: Origins): string[] {
   const { publicDir, configFile, envFiles, logFile, accessLog } = config;
   if (publicDir === null) return [];
   const secrets = [
-    { path: config.handlersDir, what: "the handlers" },
-    { path: config.certsDir, what: "the private keys" },
-    { path: config.stateDir, what: "the compiled handlers" },
-    ...(configFile === null ? [] : [{ path: configFile, what: "the config file" }]),
-    ...envFiles.map((path) => ({ path, what: "environment variables" })),
-    ...(logFile === null ? [] : [{ path: logFile, what: "the log" }]),
-    ...(typeof accessLog === "string" ? [{ path: accessLog, what: "the access log" }] : []),
+    { path: config.handlersDir, content: "the handlers" },
+    { path: config.certsDir, content: "the private keys" },
+    { path: config.stateDir, content: "the compiled handlers" },
+    ...(configFile === null ? [] : [{ path: configFile, content: "the config file" }]),
+    ...envFiles.map((path) => ({ path, content: "environment variables" })),
+    ...(logFile === null ? [] : [{ path: logFile, content: "the log" }]),
+    ...(typeof accessLog === "string" ? [{ path: accessLog, content: "the access log" }] : []),
   ];
   return findContained(publicDir, secrets).map(
-    ({ path, what }) =>
-      `Cannot use ${origins.public.label}: found that ${publicDir} contains ${what} (${path}), ` +
-      "expected a folder with nothing in it but what everybody may have",
+    ({ path, content }) =>
+      `Cannot use ${origins.public.label}: found that ${publicDir} contains ${content} (${path}), ` +
+      "expected a folder whose files every client may read",
   );
 }
 
@@ -364,7 +364,7 @@ function isFolder(path: string): boolean {
   try {
     return statSync(path).isDirectory();
   } catch {
-    // It is not there, or it lies where we may not look: of no use either way.
+    // It is missing, or lies in a folder that this user may not enter: the server cannot use it.
     return false;
   }
 }

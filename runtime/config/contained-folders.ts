@@ -5,7 +5,7 @@ import { basename, dirname, join, relative, sep } from "node:path";
  * Returns the paths that are the folder or lie below it, links followed on both sides: a public folder must not contain
  * keys or sources.
  *
- * @param paths Absolute. A missing path counts as the place where it would be made.
+ * @param paths Absolute. A missing path counts as the place where a later call would create it.
  */
 export function findContained<Path extends { path: string }>(
   folder: string,

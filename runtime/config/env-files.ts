@@ -4,13 +4,13 @@ import { parseEnv } from "node:util";
 import { RuntimeError } from "../lib/errors.ts";
 import { showPath } from "./config-file.ts";
 
-/** Files that are read where none is named. A later one wins. */
+/** Files that a server reads where the operator names none. A later one wins. */
 const DEFAULT_NAMES = [".env", ".env.local"] as const;
 
 const VARIABLE = "EDGICORN_ENV_FILE";
 
 export interface EnvFileSources {
-  /** Of `--env-file`: paths with commas between them. Node has looked whether they exist. */
+  /** Value of `--env-file`: paths with commas between them. Node has checked that they exist. */
   flag: string | undefined;
   /** The environment of the process. It wins over all files. */
   env: Readonly<Record<string, string | undefined>>;
@@ -22,7 +22,7 @@ export interface EnvFileSources {
 export interface EnvFiles {
   /** Absolute paths of the files that were read. */
   files: readonly string[];
-  /** Without the names that the environment has already. */
+  /** Values by name, without the names that the environment has already. */
   variables: Readonly<Record<string, string>>;
 }
 
@@ -47,7 +47,7 @@ export function readEnvFiles(sources: EnvFileSources): EnvFiles {
   return { files, variables: Object.freeze(Object.fromEntries(added)) };
 }
 
-/** Returns the absolute paths of the files that a start looks for, whether they exist or not. */
+/** Returns the absolute paths of the files for which a start looks, whether they exist or not. */
 export function listEnvFiles(sources: EnvFileSources): string[] {
   return pickFiles(sources).map(({ path }) => path);
 }
@@ -64,8 +64,8 @@ export function parseEnvFile(text: string): Record<string, string> {
 }
 
 /**
- * Says which lines of the files set nothing or set something odd, a sentence each. Never with their text, which may be a
- * secret.
+ * Returns a sentence for each line of the files that sets no variable or sets an odd value. None has the text of the line,
+ * which may be a secret.
  */
 export function describeEnvFileProblems(files: readonly string[], cwd: string): string[] {
   return files.flatMap((path) =>
@@ -130,7 +130,7 @@ const FOUND: Readonly<Record<string, string>> = {
   EACCES: "no permission",
 };
 
-/** The system ends a variable at a NUL, so Node starts no worker with one. A file in UTF-16 is full of them. */
+/** Refuses a NUL: the system ends a variable there, so Node starts no worker with one. A file in UTF-16 is full of them. */
 function refuseNul(text: string, shown: string): void {
   const at = text.indexOf("\0");
   if (at === -1) return;
@@ -141,11 +141,11 @@ function refuseNul(text: string, shown: string): void {
 
 interface OddLine {
   line: number;
-  /** The quote that opens in it and never closes; `null`: the line has no `=`. */
+  /** The quote that opens in the line and never closes; `null`: the line has no `=`. */
   quote: string | null;
 }
 
-/** Lines with such a quote, and those that are neither empty, nor a comment, nor part of a value, and have no `=`. */
+/** Finds lines with such a quote, and lines without `=` that are neither empty, nor a comment, nor part of a value. */
 function findOddLines(text: string): OddLine[] {
   const odd: OddLine[] = [];
   let quote: string | null = null;

@@ -3,19 +3,19 @@ import { pickNearest } from "../lib/nearest.ts";
 import { parseSizeBytes } from "./units.ts";
 import { DEFAULT_POOL, isPoolName, POOL_NAME_EXPECTED } from "../lib/pool-name.ts";
 
-/** How a pool of workers is set up. `null`: as for all. */
+/** Settings of one pool of workers. `null`: the server's own. */
 export interface PoolSetting {
   readonly workers: number | null;
   /** Most exchanges that one of its workers has at a time. */
   readonly concurrency: number | null;
-  /** Of one of its workers; 0: none. */
+  /** Memory limit of each of its workers, in bytes; 0: none. */
   readonly memoryLimitBytes: number | null;
 }
 
-/** Settings of the config file only, since their values are more than a word. */
+/** Settings that only the config file has, since their values are more than a word. */
 export interface FileSettings {
   readonly pools: Readonly<Record<string, PoolSetting>>;
-  /** Path and query of each. */
+  /** Path and query of each request. */
   readonly warmup: readonly string[];
 }
 
@@ -97,7 +97,7 @@ function readPool(
     return null;
   };
   if (name === DEFAULT_POOL && pool["workers"] !== undefined) {
-    // There it has a flag and a variable, too.
+    // The default pool has a flag and a variable for it.
     refuse(`${key}.workers`, pool["workers"], 'none here: the key "workers" says it');
   }
   return Object.freeze({
@@ -109,7 +109,7 @@ function readPool(
 
 const MOST_WARM_UPS = 100;
 
-/** As a request line may name it: visible ASCII. */
+/** A target of a request line: visible ASCII. */
 const TARGET = /^\/[!-~]*$/;
 
 function readWarmUp(value: unknown, refuse: Refuse): string[] {
@@ -128,7 +128,7 @@ function wholeNumber(least: number, most: number): z.ZodMiniType<number, number>
   return z.int().check(z.minimum(least), z.maximum(most));
 }
 
-/** In bytes; 0 for none. */
+/** A limit in bytes; 0 for none. */
 function memorySize(): z.ZodMiniType<number> {
   const off = z.pipe(
     z.literal(["off", false]),

@@ -21,17 +21,17 @@ export type HandlerSettings = {
   -readonly [Name in keyof Handled as Handled[Name]["handler"]]?: SettingValue<Name> | undefined;
 };
 
-/** The same, complete; `null`: the server's own. */
+/** All of these settings; `null`: the server's own. */
 export type HandlerLimits = {
   -readonly [Name in keyof Handled as Handled[Name]["handler"]]: SettingValue<Name> | null;
 };
 
-/** Values that hold for a route, by their names in `Config`. */
+/** The values of a route, by their names in `Config`. */
 export type RouteSettings = {
   readonly [Name in keyof Handled as Handled[Name]["field"]]: SettingValue<Name>;
 };
 
-/** One setting that a handler may set for itself. */
+/** A setting that a handler may set for itself. */
 export interface HandlerSetting {
   /** Name in the config file. */
   readonly setting: HandlerSettingName;

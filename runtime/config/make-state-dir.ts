@@ -3,13 +3,14 @@ import { dirname } from "node:path";
 import { RuntimeError } from "../lib/errors.ts";
 
 /**
- * Makes the state folder and those above it, where they are not there yet, and sees that it can be written.
+ * Creates the state folder and the folders above it, where they are missing, and checks that the state folder can be
+ * written.
  *
- * Not with Node's `recursive`: where a folder cannot be made although the one above it is there, as in `/proc`, that
+ * Does not use Node's `recursive`: where the system refuses a folder although its parent exists, as in `/proc`, Node
  * tries again for ever.
  *
  * @param path Absolute.
- * @throws ERR_CONFIG in one line when there can be no such folder.
+ * @throws ERR_CONFIG in one line when the folder cannot be created or written.
  */
 export function makeStateDir(path: string): void {
   try {
@@ -25,7 +26,7 @@ export function makeStateDir(path: string): void {
   }
 }
 
-/** From the top, one folder at a time, each tried once. */
+/** Creates one folder after the other, from the top, and tries each once. */
 function make(path: string): void {
   if (isFolder(path)) return;
   const parent = dirname(path);
@@ -38,7 +39,7 @@ function make(path: string): void {
   }
 }
 
-/** Links are followed. */
+/** Whether the path is a folder. Follows links. */
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }

@@ -1,6 +1,6 @@
 /**
- * Returns the default limit of each worker. With it, workers are killed for their memory before the system has none
- * left and chooses a victim itself, which may be the primary.
+ * Returns the default memory limit of each worker, in bytes. The primary kills a worker above it before the system runs
+ * out of memory and kills a process of its own choice, which may be the primary.
  *
  * @param availableBytes Memory for this process and its workers together.
  * @param workers Most workers.
@@ -16,8 +16,8 @@ const MIB = 1024 * 1024;
 const PRIMARY_SHARE = 0.1;
 const PRIMARY_BYTES = 128 * MIB;
 
-/** How many times its limit a worker may have before it is killed: supervise/memory-bounds.ts. */
+/** Memory of a worker that is killed, as a multiple of its limit (supervise/memory-bounds.ts). */
 const KILL_AT = 1.5;
 
-/** Node with a framework takes half of it: with less, each worker would be replaced as soon as it is warm. */
+/** Least limit. Node with a framework takes half of it: with less, each worker would be replaced as soon as it is warm. */
 const LEAST_LIMIT_BYTES = 256 * MIB;

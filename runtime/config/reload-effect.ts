@@ -2,7 +2,7 @@ import type { Config } from "./config.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { type ReloadEffectKind, SETTING_NAMES, type SettingFields, SETTINGS } from "./settings.ts";
 
-/** A setting's name in the config file, and what a reload does when it has changed. */
+/** A setting's name in the config file, and the effect of a reload on it. */
 export interface ReloadEffect {
   name: string;
   effect: ReloadEffectKind;
@@ -37,7 +37,7 @@ export interface ChangedSetting extends ReloadEffect {
   after: unknown;
 }
 
-/** The settings in which two configs differ because somebody has changed them: none that are automatic in both. */
+/** Returns the settings that an operator has changed between two configs, without those that are automatic in both. */
 export function findChangedSettings(before: Config, after: Config): ChangedSetting[] {
   const automatic: readonly string[] = after.automatic.filter((key) =>
     before.automatic.includes(key),
@@ -52,12 +52,12 @@ export function findChangedSettings(before: Config, after: Config): ChangedSetti
   });
 }
 
-/** Those that cannot change while the server runs. */
+/** Returns the changed settings that need a restart of the server. */
 export function findRestarts(changed: readonly ChangedSetting[]): ChangedSetting[] {
   return changed.filter(({ effect }) => effect === "restart");
 }
 
-/** @throws RuntimeError `ERR_CONFIG`, one line each, when settings have changed that cannot while the server runs. */
+/** @throws RuntimeError `ERR_CONFIG`, with a line for each changed setting that needs a restart. */
 export function refuseRestarts(changed: readonly ChangedSetting[]): void {
   const lines = findRestarts(changed).map(
     ({ name, before, after }) =>

@@ -3,24 +3,24 @@ import * as z from "zod/mini";
 import type { Duration, Size } from "./quantities.ts";
 import { parseDurationMs, parseSizeBytes } from "./units.ts";
 
-/** A value that was checked; `null`: it is none of the type. */
+/** A checked value; `null`: the input is no value of the type. */
 export type Parsed<Value> = { readonly value: Value } | null;
 
-/** A kind of values that settings have. */
+/** A type of values that settings have. */
 export interface SettingType<Input, Value> {
   /** Placeholder for the value in the help text: `PORT|off`. */
   readonly placeholder: string;
-  /** Ends the sentence "found x, expected ...". */
+  /** End of the sentence "found x, expected ...". */
   readonly expected: string;
   /** Checks text from a flag or the environment, or a plain value from the config file. */
   readonly parse: (value: unknown) => Parsed<Value>;
-  /** Values in a handler's own `config`; `null`: handlers do not set such values. */
+  /** Form of the value in a handler's own `config`; `null`: handlers do not set such values. */
   readonly inHandler: HandlerType<Value> | null;
-  /** Never there: it carries the type of values in the config file. */
+  /** Has no value: it carries the type of values in the config file. */
   readonly input?: Input;
 }
 
-/** How a handler writes a value: as a plain number in the smallest unit, or as a word. */
+/** The form of a value in a handler's own `config`: a plain number in the smallest unit, or a word. */
 export interface HandlerType<Value> {
   readonly expected: string;
   readonly parse: (value: unknown) => Parsed<Value>;
@@ -36,12 +36,12 @@ export function folder(): SettingType<string, string> {
   return create("DIR", "a folder", text());
 }
 
-/** A file. A dot or a slash tells it from a word: `--access-log no`. */
+/** A file. A dot or a slash distinguishes it from a word: `--access-log no`. */
 export function logFile(): SettingType<string, string> {
   return create("FILE", FILE, z.string().check(z.regex(/[./]/), z.regex(/[^/]$/)));
 }
 
-/** Suites of TLS 1.2. Whether there are such suites is looked at by `findSuitesProblem`. */
+/** Suites of TLS 1.2. `findSuitesProblem` checks whether OpenSSL has them. */
 export function tlsSuites(): SettingType<string, string> {
   return create(
     "LIST",
@@ -50,7 +50,7 @@ export function tlsSuites(): SettingType<string, string> {
   );
 }
 
-/** A file whose name may be any. */
+/** A file of any name. */
 export function anyFile(): SettingType<string, string> {
   return create("FILE", "a file", text());
 }
@@ -81,7 +81,7 @@ export function orWord<const Word extends string, Input, Value>(
   };
 }
 
-/** One of some words. */
+/** One of several words. */
 export function oneOf<const Words extends readonly [string, ...string[]]>(
   ...words: Words
 ): SettingType<Words[number], Words[number]> {
@@ -173,7 +173,7 @@ export function orZero<Input>(type: SettingType<Input, number>): SettingType<Inp
   };
 }
 
-/** A path as it is compared: normalised, without a query. */
+/** A normalised path without a query, as the server compares it with the path of a request. */
 export function urlPath(): SettingType<string, string> {
   const schema = z.string().check(z.regex(/^\/[\w.~!$&'()*+,;=:@/-]*$/));
   return create("PATH", 'a path such as "/healthz"', schema);
@@ -244,14 +244,14 @@ function quantity(
   return z.union([z.number().check(z.refine(mayBeBare)), parsed]);
 }
 
-/** `60000` -> `1m`: the largest unit that divides it. */
+/** Formats milliseconds with the largest unit that divides them: `60000` -> `1m`. */
 function showMs(ms: number): string {
   if (ms % 3_600_000 === 0) return `${ms / 3_600_000}h`;
   if (ms % 60_000 === 0) return `${ms / 60_000}m`;
   return ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
 }
 
-/** `65536` -> `64kb`: the largest unit that divides it, up to `1024gb`. */
+/** Formats bytes with the largest unit that divides them, up to `1024gb`: `65536` -> `64kb`. */
 function showBytes(bytes: number): string {
   if (bytes % 1024 ** 3 === 0) return `${bytes / 1024 ** 3}gb`;
   if (bytes % 1024 ** 2 === 0) return `${bytes / 1024 ** 2}mb`;

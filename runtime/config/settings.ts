@@ -19,13 +19,13 @@ import {
 } from "./setting-types.ts";
 import { MODERN_SUITES } from "./tls-suites.ts";
 
-/** What a reload does with a setting that has changed. */
+/** The effect of a reload on a setting that has changed. */
 export type ReloadEffectKind =
-  /** It says where settings come from, and is no setting itself. */
+  /** It names a source of settings, and is no setting itself. */
   | "source"
-  /** It counts from the switch on, for everything that begins then. */
+  /** It holds from the switch on, for each request and connection that begins then. */
   | "switch"
-  /** Workers know it, or the part that keeps them: pools get new workers. */
+  /** Workers use it, or the pool does: the reload replaces the workers. */
   | "pools"
   /** It cannot change while the server runs: a reload that asks for it is refused. */
   | "restart";
@@ -38,22 +38,22 @@ export interface Setting {
   /** Name in `Config`, with its unit. */
   readonly field: string;
   readonly type: SettingType<unknown, unknown>;
-  /** Instead of the type's own, for the help text. */
+  /** Placeholder in the help text, instead of the one of the type. */
   readonly placeholder?: string;
-  /** Instead of the type's own: ends the sentence "found x, expected ...". */
+  /** End of the sentence "found x, expected ...", instead of the one of the type. */
   readonly expected?: string;
-  /** In the words of a flag. */
+  /** Default value, as a flag would give it. */
   readonly default: string;
   /** One line for the help text. */
   readonly help: string;
   /** Cell of the table in `docs/configuration.md`, in Markdown. */
   readonly docs: string;
   readonly reload: ReloadEffectKind;
-  /** A path, relative to its source: the working directory, or the folder of the config file. */
+  /** Whether it is a path, relative to the working directory or to the folder of the config file. */
   readonly isPath?: true;
-  /** "auto" and "off" become a number, from the machine or from other settings. */
+  /** Whether "auto" and "off" become a number that depends on the machine or on other settings. */
   readonly isAutomatic?: true;
-  /** First in the help text; the others follow under "more". */
+  /** Whether it stands first in the help text; the others follow under "more". */
   readonly common?: true;
   /** Key in a handler's own `config`, where a handler may set it for itself. */
   readonly handler?: string;
@@ -61,10 +61,10 @@ export interface Setting {
   readonly elsewhere?: readonly string[];
 }
 
-/** With more fields the library refuses a head while it reads: the bound is compiled into it. */
+/** Most fields that the library reads: it was compiled with this bound, and refuses a head with more. */
 const MOST_FIELDS = 98;
 
-/** All settings, in the order of the help text. The comment of each is what an editor shows in the config file. */
+/** All settings, in the order of the help text. An editor shows the comment of each in the config file. */
 export const SETTINGS = {
   /** Folder of the handlers. Default: `handlers`. */
   handlers: {
@@ -95,13 +95,13 @@ export const SETTINGS = {
     type: folder(),
     default: "certs",
     help: "folder of NAME.crt with NAME.key",
-    docs: "folder of the certificates; one that is named must be there ([certs/README.md](../certs/README.md))",
+    docs: "folder of the certificates; a folder that you name must exist ([certs/README.md](../certs/README.md))",
     reload: "switch",
     isPath: true,
     common: true,
   },
   /**
-   * Suites of TLS 1.2, in the words of OpenSSL; those of TLS 1.3 are always offered. Default: `"ECDHE+AESGCM:ECDHE+CHACHA20"`, which
+   * Suites of TLS 1.2, in the words of OpenSSL; the suites of TLS 1.3 are always offered. Default: `"ECDHE+AESGCM:ECDHE+CHACHA20"`, which
    * leaves out everything without forward secrecy.
    */
   tlsCiphers: {
@@ -110,7 +110,7 @@ export const SETTINGS = {
     // nginx: HIGH:!aNULL:!MD5
     default: MODERN_SUITES,
     help: "suites of TLS 1.2",
-    docs: "suites of TLS 1.2, as OpenSSL names them; those of TLS 1.3 are always offered",
+    docs: "suites of TLS 1.2, as OpenSSL names them; the suites of TLS 1.3 are always offered",
     // The library takes them with the application that listens.
     reload: "restart",
     elsewhere: ["sslciphers", "ciphers", "ciphersuites"],
@@ -133,7 +133,7 @@ export const SETTINGS = {
     type: orOff(port()),
     default: "8080",
     help: "port for HTTP",
-    docs: "port for HTTP; `off`: none, `0`: any free one",
+    docs: "port for HTTP; `off`: none, `0`: any free port",
     reload: "restart",
     common: true,
     elsewhere: ["port", "httpport", "listen", "bind"],
@@ -144,7 +144,7 @@ export const SETTINGS = {
     type: orOff(port()),
     default: "8443",
     help: "port for HTTPS",
-    docs: "port for HTTPS; `off`: none, `0`: any free one",
+    docs: "port for HTTPS; `off`: none, `0`: any free port",
     reload: "restart",
     common: true,
     elsewhere: ["httpsport", "ssl", "tls"],
@@ -160,13 +160,13 @@ export const SETTINGS = {
     common: true,
     elsewhere: ["hostname"],
   },
-  /** Number of worker processes, or `"auto"`: one less than there are CPUs, at least 2. Default: `"auto"`. */
+  /** Number of worker processes, or `"auto"`: one less than the number of CPUs, at least 2. Default: `"auto"`. */
   workers: {
     field: "workers",
     type: orWord("auto", wholeNumber(1, 1024)),
     default: "auto",
     help: "number of worker processes",
-    docs: "worker processes; `auto`: one less than CPUs, at least 2",
+    docs: "worker processes; `auto`: one less than the number of CPUs, at least 2",
     // Each pool has its own: see `planPools`.
     reload: "switch",
     isAutomatic: true,
@@ -177,14 +177,14 @@ export const SETTINGS = {
   maxWorkers: {
     field: "maxWorkers",
     type: orOff(wholeNumber(1, 1024)),
-    expected: 'a whole number from 1 to 1024 that is at least that of the workers, or "off"',
+    expected: 'a whole number from 1 to 1024 that is at least the number of workers, or "off"',
     default: "off",
     help: "most workers, when all are busy",
     docs: "most worker processes, when all are busy; `off`: always `workers`",
     reload: "switch",
     isAutomatic: true,
   },
-  /** A worker is replaced after so many requests, in order. 0 is never. Default: 0. */
+  /** Number of requests after which a worker is replaced, in order. 0 is never. Default: 0. */
   maxRequestsPerWorker: {
     field: "maxRequestsPerWorker",
     type: wholeNumber(0, 999_999_999),
@@ -195,18 +195,18 @@ export const SETTINGS = {
     docs: "requests after which a worker is replaced; `0`: never",
     reload: "pools",
   },
-  /** Each worker may have up to so many requests more, by chance, so that not all are replaced at once. Default: 0. */
+  /** Largest random number of requests that each worker gets on top of `maxRequestsPerWorker`, so that not all are replaced at once. Default: 0. */
   maxRequestsJitter: {
     field: "maxRequestsJitter",
     type: wholeNumber(0, 999_999_999),
     expected: "a whole number",
     // gunicorn: max_requests_jitter 0
     default: "0",
-    help: "up to so many requests more, by chance",
-    docs: "each worker may have up to so many requests more, by chance",
+    help: "most requests more, at random",
+    docs: "largest random number of requests that a worker gets on top of that",
     reload: "pools",
   },
-  /** A worker is replaced when it has served for so long. 0 is never. Default: 0. */
+  /** Age at which a worker is replaced. 0 is never. Default: 0. */
   maxWorkerAge: {
     field: "maxWorkerAgeMs",
     type: duration(0, 365 * 24 * 3_600_000, "never"),
@@ -215,13 +215,13 @@ export const SETTINGS = {
     docs: "age at which a worker is replaced; `0s`: never",
     reload: "pools",
   },
-  /** A worker is replaced when it has had nothing to do for so long, after it had. 0 is never. Default: 0. */
+  /** Idle time after which a worker is replaced that has had requests. 0 is never. Default: 0. */
   maxWorkerIdle: {
     field: "maxWorkerIdleMs",
     type: duration(0, 365 * 24 * 3_600_000, "never"),
     default: "0s",
     help: "idle time after which it is replaced",
-    docs: "time without a request after which a worker that has had some is replaced; `0s`: never",
+    docs: "idle time after which a worker is replaced that has had requests; `0s`: never",
     reload: "pools",
   },
   /** A worker is replaced when it uses more memory, and killed when it uses half as much again. `"auto"`: its share of the memory of the machine or container, at least 256 MiB; `"off"`: no limit. Default: `"auto"`. */
@@ -232,7 +232,7 @@ export const SETTINGS = {
     expected: 'a size from 64mb to 1024gb, such as "512mb", or "auto", or "off"',
     default: "auto",
     help: "memory above which a worker is replaced",
-    docs: "memory above which a worker is replaced; `auto`: see below, `off`: any",
+    docs: "memory above which a worker is replaced; `auto`: see below, `off`: no limit",
     reload: "switch",
     isAutomatic: true,
     elsewhere: ["maxmemoryrestart"],
@@ -257,7 +257,7 @@ export const SETTINGS = {
     // nginx: client_body_buffer_size 16k, then a file
     default: "64kb",
     help: "request body kept before a worker gets it",
-    docs: "of a request body, what is kept before a worker gets the request",
+    docs: "size up to which a request body is kept before a worker gets the request",
     reload: "pools",
     handler: "bodyBufferBytes",
     elsewhere: ["clientbodybuffersize"],
@@ -269,10 +269,10 @@ export const SETTINGS = {
     // nginx: proxy_buffers 8 8k, then a file
     default: "128kb",
     help: "response body kept for a slow client",
-    docs: "of a response body, what is kept for its client before the handler is held back",
+    docs: "how much of a response body is kept for its client before the handler is held back",
     reload: "pools",
   },
-  /** Which symbolic links in the folder of the static files are followed: `"inside"`, those that stay in it, or `"follow"`, all. Default: `"inside"`. */
+  /** Which symbolic links in the folder of the static files are followed: `"inside"` (links that stay in it) or `"follow"` (all). Default: `"inside"`. */
   publicLinks: {
     field: "publicLinks",
     type: oneOf("inside", "follow"),
@@ -281,7 +281,7 @@ export const SETTINGS = {
     // nginx: disable_symlinks off
     default: "inside",
     help: "links in public: inside or follow (all)",
-    docs: "symbolic links in the folder of the static files: `inside`, those that stay in it, or `follow`, all",
+    docs: "symbolic links in the folder of the static files: `inside` (links that stay in it are followed) or `follow` (all are)",
     reload: "switch",
     elsewhere: ["disablesymlinks", "followsymlinks", "symlinks"],
   },
@@ -331,7 +331,7 @@ export const SETTINGS = {
     reload: "restart",
     elsewhere: ["largeclientheaderbuffers"],
   },
-  /** Most fields of a request; above it the answer is 431. Default: 98, which is the most there can be. */
+  /** Most fields of a request; above it the answer is 431. Default: 98, the largest possible value. */
   headerCountLimit: {
     field: "headerCountLimit",
     type: wholeNumber(1, MOST_FIELDS),
@@ -400,30 +400,30 @@ export const SETTINGS = {
   queueLimit: {
     field: "queueLimit",
     type: wholeNumber(0, 1_000_000),
-    // no more than connections: what bounds the queue is the wait
+    // no more than connections: the wait bounds the queue
     default: "10000",
     help: "most requests that wait for a worker",
     docs: "requests that wait for a worker; more are answered 503",
     reload: "pools",
     elsewhere: ["backlog"],
   },
-  /** A request that would wait longer for a worker is answered 503 at once; 0 is never. Default: `"500ms"`. */
+  /** Longest wait for a worker that may be expected: above it the answer is 503 at once. 0 is never. Default: `"500ms"`. */
   queueDelay: {
     field: "queueDelayMs",
     type: duration(0, 3_600_000, "any"),
     default: "500ms",
     help: "longest expected wait for a worker",
-    docs: "longest wait for a worker that is expected; above it 503 at once; `0s`: any",
+    docs: "longest wait for a worker that may be expected; above it 503 at once; `0s`: any",
     reload: "pools",
   },
-  /** A request that has waited so long for a worker is answered 503. Default: `"10s"`. */
+  /** Longest wait for a worker; after it the answer is 503. Default: `"10s"`. */
   queueTimeout: {
     field: "queueTimeoutMs",
     type: duration(1, 3_600_000),
     // longer than it takes to replace a worker
     default: "10s",
     help: "longest wait for a worker",
-    docs: "longest wait for a worker, also while none is ready; after it 503",
+    docs: "longest wait for a worker, also while no worker is ready; after it 503",
     reload: "pools",
   },
   /** Path that the server itself answers: 200 while it can serve, otherwise 503; or `"off"`. Default: `"off"`. */
@@ -431,7 +431,7 @@ export const SETTINGS = {
     field: "healthPath",
     type: orOff(urlPath()),
     default: "off",
-    help: "path that tells whether it serves",
+    help: "path that reports whether it serves",
     docs: "path that the server answers itself, such as `/healthz`: 200 or 503",
     reload: "switch",
   },
@@ -482,13 +482,13 @@ export const SETTINGS = {
     reload: "switch",
     handler: "sendTimeoutMs",
   },
-  /** How long a request is refused that makes workers crash or hang. 0 is never. Default: `"60s"`. */
+  /** How long the server refuses a request that makes workers crash or hang. 0 is never. Default: `"60s"`. */
   quarantine: {
     field: "quarantineMs",
     type: duration(0, 24 * 3_600_000, "never"),
     default: "60s",
-    help: "time to refuse what kills workers",
-    docs: "how long a request is refused that makes workers crash or hang; `0s`: never",
+    help: "time to refuse requests that kill workers",
+    docs: "how long the server refuses a request that makes workers crash or hang; `0s`: never",
     reload: "pools",
   },
   /** How long requests in flight may finish when the server stops. Default: `"30s"`. */
@@ -498,7 +498,7 @@ export const SETTINGS = {
     // gunicorn: graceful_timeout 30
     default: "30s",
     help: "time to finish when stopping",
-    docs: "time to finish what is under way when stopping",
+    docs: "time to finish requests in flight when the server stops",
     reload: "switch",
     elsewhere: ["gracefultimeout", "killtimeout"],
   },
@@ -518,18 +518,18 @@ export const SETTINGS = {
     type: orZero(duration(100, 3_600_000)),
     // gunicorn: timeout 30, for workers that are silent
     default: "30s",
-    help: "silence of a blocked worker that ends it",
-    docs: "how long a handler may block its worker; then that is killed; `0s`: any time",
+    help: "how long a handler may block its worker",
+    docs: "how long a handler may block its worker; then the worker is killed; `0s`: any time",
     reload: "pools",
   },
-  /** With a reload, the new workers are asked for this many of the pages that were asked for last, and must not fail where the old ones did not. Only GETs without query, cookie and credentials count. 0 is none. Default: 0. */
+  /** How many of the last requests a reload repeats with the new workers, which must not fail where the old ones did not. Only GETs without query, cookie and credentials count. 0 is none. Default: 0. */
   reloadProbe: {
     field: "reloadProbe",
     type: wholeNumber(0, 1000),
     expected: "a whole number from 0, for none, to 1000",
     default: "0",
     help: "recent GETs tried on new workers",
-    docs: "recent GETs that new workers are tried with at a reload ([below](#reloads)); `0`: none",
+    docs: "number of recent GETs that a reload tries on the new workers ([below](#reloads)); `0`: none",
     reload: "switch",
   },
   /** Builds of the handlers that stay on disk, to go back to. Default: 5. */
@@ -539,7 +539,7 @@ export const SETTINGS = {
     // enough to go back over a bad day
     default: "5",
     help: "builds of the handlers that stay on disk",
-    docs: "builds of the handlers that stay on disk; beside them always the one that a rollback goes to (in `dev`, that of the last `start`)",
+    docs: "builds of the handlers that stay on disk; the one that a rollback goes to stays besides (in `dev`, the one of the last `start`)",
     reload: "switch",
   },
   /** One log line per request: in the log, in a file of their own, or none. Default: on. */
@@ -548,12 +548,12 @@ export const SETTINGS = {
     type: onOffOrFile(),
     default: "on",
     help: "one log line per request, where",
-    docs: "one line per request: `on`: in the log, `off`: none, or a file ([more](operations.md#logs))",
+    docs: "one line per request: `on` (in the log), `off`, or a file ([more](operations.md#logs))",
     reload: "switch",
     isPath: true,
     elsewhere: ["accesslogfile"],
   },
-  /** What access lines say: `"combined"` has referer and user agent too. Default: `"combined"`. */
+  /** Fields of access lines: `"combined"` has referer and user agent too. Default: `"combined"`. */
   accessLogFields: {
     field: "accessLogFields",
     type: oneOf("common", "combined"),
@@ -591,7 +591,7 @@ export const SETTINGS = {
     default: "auto",
     help: "auto, pretty or json",
     docs: "`json`, `pretty`, or `auto`: pretty on a terminal",
-    // The form of what has been opened stays.
+    // A destination keeps the form with which it was opened.
     reload: "restart",
   },
   /** File for the log, in JSON, or `"off"`: standard error. Default: `"off"`. */
@@ -617,7 +617,7 @@ export const SETTINGS = {
     // A library cannot be unloaded.
     reload: "restart",
   },
-  /** Folder for what the program keeps, such as compiled handlers. Default: `.edgicorn`. */
+  /** Folder for compiled handlers, spooled bodies and the control socket. Default: `.edgicorn`. */
   stateDir: {
     field: "stateDir",
     type: folder(),
@@ -634,8 +634,8 @@ export const SETTINGS = {
     type: orOff(anyFile()),
     default: "off",
     help: "file for the process id of the server",
-    docs: "file for the process id of the server, in a folder that is there; `off`: none",
-    // Others have found the server by it.
+    docs: "file for the process id of the server, in a folder that exists; `off`: none",
+    // Other programs have found the server by it.
     reload: "restart",
     isPath: true,
     elsewhere: ["pid"],
@@ -667,7 +667,7 @@ export type SettingFields = {
 // `Object.keys` gives the keys of the table as plain strings.
 export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];
 
-/** Looks a setting up, with the parts that not every entry has. */
+/** Returns the entry of a setting, with the members that not every entry has. */
 export function settingOf(name: SettingName): Setting {
   return SETTINGS[name];
 }
@@ -678,7 +678,7 @@ export function placeholderOf(name: SettingName): string {
   return placeholder ?? type.placeholder;
 }
 
-/** Returns what ends the sentence "found x, expected ...". */
+/** Returns the end of the sentence "found x, expected ...". */
 export function expectedOf(name: SettingName): string {
   const { expected, type } = settingOf(name);
   return expected ?? type.expected;

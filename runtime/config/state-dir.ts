@@ -6,7 +6,7 @@ import { readEnvFiles } from "./env-files.ts";
 import { SETTINGS, environmentName, expectedOf } from "./settings.ts";
 
 export interface StateDirSources {
-  /** As they were typed. */
+  /** Flags of the command, as the operator typed them. */
   flags: Readonly<{ stateDir?: string; config?: string; envFile?: string }>;
   env: Readonly<Record<string, string | undefined>>;
   /** Absolute. */
@@ -16,7 +16,7 @@ export interface StateDirSources {
 export interface FoundStateDir {
   /** Absolute; may not exist. */
   stateDir: string;
-  /** Why it is a guess, in one line for a person; `null`: it is the one that a server would have. */
+  /** Why this folder is a guess, in one line for a person; `null`: a server would have this folder. */
   note: string | null;
 }
 
@@ -24,10 +24,10 @@ export interface FoundStateDir {
  * Finds the state folder of the server that would start here, as `loadConfig` does, but reads nothing else: a running
  * server can answer even while its settings are wrong.
  *
- * If only the config file can tell, and it is broken, the default is the best guess. In that case the operator wants to
- * stop the server, to roll back, or to learn from it about the mistake.
+ * Where only the config file names the folder, and the file is broken, the default is the best guess: the operator wants to
+ * stop the server, to roll back, or to read its report about the mistake.
  *
- * @throws ERR_CONFIG when a config file or a file of variables was named that is not there.
+ * @throws ERR_CONFIG when the operator named a config file or a file of variables that does not exist.
  */
 export async function findStateDir(sources: StateDirSources): Promise<FoundStateDir> {
   const { flags, cwd } = sources;
@@ -56,7 +56,7 @@ export async function findStateDir(sources: StateDirSources): Promise<FoundState
   }
 }
 
-/** @returns `null`: the file says nothing of it. */
+/** @returns `null`: the file does not name the folder. */
 function readStateDir({ path, values, shownAs }: ConfigFile): string | null {
   const value = values["stateDir"];
   if (value === undefined) return null;

@@ -15,8 +15,8 @@ export function parseSizeBytes(text: string): number | null {
 /**
  * Reads a duration such as `500ms`, `30s`, `5m` or `1h`.
  *
- * The unit is required: whether a bare `30` in an environment variable is seconds (gunicorn) or milliseconds
- * (JavaScript) is not ours to guess.
+ * The unit is required: a bare `30` in an environment variable would be seconds to users of gunicorn, and milliseconds to
+ * users of JavaScript.
  *
  * @returns Whole milliseconds, or `null` if it is not a duration.
  */
@@ -25,8 +25,8 @@ export function parseDurationMs(text: string): number | null {
   if (match === null) return null;
   const unit = match[2]?.toLowerCase();
   const scale = unit === "ms" ? 1 : unit === "s" ? 1_000 : unit === "m" ? 60_000 : 3_600_000;
-  // "0.29s" is 290.00000000000006 in binary: round values that are closer to a whole millisecond than intended
-  // fractions.
+  // "0.29s" is 290.00000000000006 in binary: round a value that is closer to a whole millisecond than any fraction that
+  // a user would write.
   const ms = Number((Number(match[1]) * scale).toFixed(6));
   return Number.isSafeInteger(ms) ? ms : null;
 }

@@ -7,10 +7,8 @@ const PREFIX = "EDGICORN_";
 const OWN: readonly string[] = [`${PREFIX}CONFIG`, `${PREFIX}ENV_FILE`, TAKEOVER_VARIABLE];
 
 /**
- * Says which variables look like settings and are none: unlike an unknown flag or key such a one is no error, since an
- * environment is not Edgicorn's alone.
- *
- * @returns A line for each.
+ * Returns a warning for each variable that looks like a setting and is none. An unknown flag or key is an error; a variable
+ * is not, since other programs share the environment.
  */
 export function describeUnknownVariables(
   env: Readonly<Record<string, string | undefined>>,

@@ -9,30 +9,30 @@ type Settings = {
 };
 
 /**
- * What `edgicorn.config.ts` may say. Everything is optional. Paths are relative to the file.
+ * The content of `edgicorn.config.ts`. Every member is optional. Paths are relative to the file.
  *
  * A flag wins over the environment, the environment over the file.
  */
 export interface UserConfig extends Settings {
   /**
-   * Pools of workers beside the default one, by name. A handler is in the pool that its `config.pool` names; a pool that
-   * is not here has one worker.
+   * Pools of workers beside the default one, by name. A handler runs in the pool that its `config.pool` names. A pool
+   * without an entry has one worker.
    */
   pools?: Record<string, UserPool>;
   /**
-   * Paths that each new worker is asked for before it gets requests: `["/", "/api/health"]`. An answer of 500 or above, or
-   * one that is late, stops the start or the reload. Default: none.
+   * Paths that the server requests of each new worker before clients may: `["/", "/api/health"]`. An answer of 500 or
+   * above, or a late one, stops the start or the reload. Default: none.
    */
   warmup?: string[];
 }
 
-/** A pool of workers. Everything is optional. */
+/** A pool of workers. Every member is optional. */
 export interface UserPool {
-  /** Number of its worker processes. Default: 1. Of the pool `default`, the key `workers` says it. */
+  /** Number of its worker processes. Default: 1. The pool `default` has the number of the key `workers`. */
   workers?: number;
   /** Most requests that one of its workers has at a time. Default: `workerConcurrency`. */
   concurrency?: number;
-  /** As `workerMemoryLimit`, for this pool; also `"off"`. */
+  /** Memory above which one of its workers is replaced, or `"off"`. Default: `workerMemoryLimit`. */
   memoryLimit?: Size | false;
 }
 

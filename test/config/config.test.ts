@@ -374,7 +374,7 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
     for (const folder of ["nope", "file"]) {
       assert.equal(
         await refusal(cwd, { flags: { pidFile: `${folder}/edgicorn.pid` } }),
-        `Cannot use --pid-file: found no folder ${cwd}/${folder}, expected a file in a folder that is there`,
+        `Cannot use --pid-file: found no folder ${cwd}/${folder}, expected a file in a folder that exists`,
       );
     }
   });
@@ -383,7 +383,7 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
     const cwd = project(t, { "edgicorn.config.json": "{}" });
     const contains = (what: string, path: string): string =>
       `Cannot use --public: found that ${cwd} contains ${what} (${join(cwd, path)}), ` +
-      "expected a folder with nothing in it but what everybody may have";
+      "expected a folder whose files every client may read";
     assert.equal(
       await refusal(cwd, { flags: { public: "." } }),
       [

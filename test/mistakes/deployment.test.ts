@@ -175,7 +175,7 @@ describeMistakes("deployment", [
     files: FILES,
     flags: ["--pid-file", "run/edgicorn.pid"],
     code: 78,
-    says: [/--pid-file: found no folder \S+run/, /in a folder that is there/],
+    says: [/--pid-file: found no folder \S+run/, /in a folder that exists/],
   },
 ]);
 
