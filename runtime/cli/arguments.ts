@@ -64,7 +64,7 @@ export function parseArguments(argv: readonly string[]): Invocation {
   if (instead === "version") return { command: instead };
   const [word = "start"] = words;
   const command = findCommand(word);
-  // Without a command, it is about all of them.
+  // Without a command, the help is about all of them.
   if (instead === "help" && words.length === 0) return { command: "help", about: null };
   if (instead === "help" && command !== null) return { command: "help", about: command };
 
@@ -99,7 +99,7 @@ function readTokens(argv: readonly string[]): CommandLine {
     args: [...argv],
     options: OPTIONS,
     allowPositionals: true,
-    // Its own refusals are several lines long and know no "did you mean".
+    // The refusals of Node are several lines long and have no "did you mean".
     strict: false,
     tokens: true,
   });
@@ -113,7 +113,7 @@ function readTokens(argv: readonly string[]): CommandLine {
     unknownFlags: [],
     problems: [],
   };
-  /** Where the value of a refused flag stands: no word of its own. */
+  /** Index of the value of a refused flag: it is no word of its own. */
   let valueIndex = -1;
   for (const token of tokens) {
     if (token.kind === "option-terminator") continue;
@@ -139,7 +139,7 @@ function readTokens(argv: readonly string[]): CommandLine {
     const drillValue = DRILL_VALUES.find((candidate) => candidate === token.name);
     const hasValue = value !== undefined && (inlineValue || !value.startsWith("--"));
     if (drillValue !== undefined && hasValue) {
-      // Given twice it adds up: an exercise that is left out silently would look as if it had held.
+      // Given twice it adds up: a user would take an exercise that is left out for one that held.
       const before = drillValue === "only" ? line.drill.only : undefined;
       line.drill[drillValue] = addValue(before, value);
       continue;
@@ -150,7 +150,7 @@ function readTokens(argv: readonly string[]): CommandLine {
     }
     const name = FLAGS.get(rawName);
     if (name === undefined && token.name !== "template" && drillValue === undefined) {
-      // `-p3000` is read as five flags at one place: the first one was meant.
+      // Node reads `-p3000` as five flags at one index: the user meant the first one.
       if (line.unknownFlags.at(-1)?.index !== token.index) {
         const next = inlineValue ? value : argv[token.index + 1];
         line.unknownFlags.push({ rawName, index: token.index, value: next ?? null });

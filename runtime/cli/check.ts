@@ -58,14 +58,14 @@ export interface Checked {
 }
 
 /**
- * Does all that a start does, but for opening ports: reads the settings, the certificates and the folder of files,
+ * Does everything that a start does, except opening ports: reads the settings, the certificates and the folder of files,
  * builds the handlers and loads them in a worker.
  *
- * A server that runs here does not notice: the build has a folder of its own, which goes with the check. It is asked
- * whether a reload would do.
+ * It does not disturb a server that runs here: the build has a folder of its own, which the check removes. It asks that
+ * server whether a reload would be enough.
  *
- * @param options.signal Gives up when it aborts; nothing is left behind then either.
- * @throws ERR_CONFIG with all that is wrong with the settings: nothing else can be checked then.
+ * @param options.signal When it aborts, the check is given up, and leaves no file behind.
+ * @throws ERR_CONFIG with all problems of the settings: without settings nothing else can be checked.
  */
 export async function check(
   { mode, flags }: StartOptions,
@@ -102,14 +102,14 @@ export async function check(
   return { ok, remarks, problems, exitCode };
 }
 
-/** Longer than the server takes to read its config file. */
+/** Longest wait for the server, which reads its config file. */
 const ASK_TIMEOUT_MS = 30_000;
 
 /**
- * Asks the server that runs with these settings, or else with the default state folder, for which settings it would
- * have to be restarted. It knows better than a comparison here: its flags and its environment may be others.
+ * Asks the server that runs with these settings, or else with the default state folder, which changed settings need a
+ * restart. A comparison here could be wrong: that server may have other flags and another environment.
  *
- * @returns Nothing when none runs, or it does not know.
+ * @returns No line when no server runs, or the server has no answer.
  */
 async function askRunningServer({ stateDir }: Config, cwd: string): Promise<string[]> {
   for (const dir of new Set([stateDir, resolve(cwd, SETTINGS.stateDir.default)])) {
@@ -117,7 +117,7 @@ async function askRunningServer({ stateDir }: Config, cwd: string): Promise<stri
     const answer = await askControl(dir, ask);
     if (answer.kind === "unreachable") continue;
     if (answer.kind === "refused") {
-      // One of an earlier version does not know, which is no problem of these settings.
+      // A server of an earlier version has no answer, which is no problem of these settings.
       if (answer.code !== "ERR_CONFIG") return [];
       return [`note: the server that runs would refuse a reload: ${answer.message}`];
     }
@@ -152,7 +152,7 @@ async function checkCertificates({ httpsPort, certsDir }: Config): Promise<Part>
 }
 
 /**
- * Looks whether the ports are free, without opening them. The server of this project may have them: a reload needs no
+ * Checks whether the ports are free, without opening them. The server of this project may have them: a reload needs no
  * port.
  *
  * @throws ERR_LISTEN that names each port that a start would not get.
@@ -161,7 +161,7 @@ async function checkPorts({ httpPort, httpsPort, host, stateDir }: Config): Prom
   const problems: string[] = [];
   const own: number[] = [];
   const cwd = process.cwd();
-  // As for `askRunningServer`.
+  // The same server as in `askRunningServer`.
   const server =
     (await findRunning(stateDir, cwd)) ??
     (await findRunning(resolve(cwd, SETTINGS.stateDir.default), cwd));
@@ -186,13 +186,13 @@ async function checkPorts({ httpPort, httpsPort, host, stateDir }: Config): Prom
     server === null || own.length === 0
       ? ""
       : `${ports} in use by the running server ${server.pid}`;
-  // It serves on other ports than these flags say: only a restart would need these.
+  // The running server has other ports than these flags name: only a restart would need these.
   return { summary, warnings: problems };
 }
 
 async function checkHandlers(config: Config, signal: AbortSignal): Promise<Part> {
   const destination = openLog();
-  // Among words for people.
+  // The log lines stand among lines for people.
   const logFormat = config.logFormat === "auto" ? "pretty" : config.logFormat;
   const look = pickLogLook(logFormat, { isTTY: process.stderr.isTTY, env: process.env });
   const logLevel = config.logLevel === "silent" ? "silent" : "warn";
@@ -200,7 +200,7 @@ async function checkHandlers(config: Config, signal: AbortSignal): Promise<Part>
   const folder = await openFolder(config.stateDir);
   try {
     const setup = {
-      // One worker of each pool loads the same code as all others. It serves no requests, and no handler runs.
+      // One worker of each pool loads the same code as all others. It gets no requests, and no handler runs.
       config: {
         ...config,
         logLevel,
@@ -247,8 +247,7 @@ async function openFolder(stateDir: string): Promise<{ dir: string; remove: () =
     dir,
     async remove() {
       await rm(dir, { recursive: true, force: true });
-      // A check by root must leave no folder that the server may not write to. Other processes may have begun to use
-      // it.
+      // A check by root must leave no folder to which the server may not write. Another process may use it by now.
       if (!existed) await rmdir(stateDir).catch(() => {});
     },
   };

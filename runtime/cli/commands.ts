@@ -1,7 +1,7 @@
 import { TEMPLATE_NAMES } from "./init/templates.ts";
 import { EXERCISE_NAMES, wordOf } from "../drill/exercise-names.ts";
 
-/** Commands for a server that runs: they find it by its state folder. */
+/** Commands that a server executes while it runs. They find it by its state folder. */
 export const CONTROL_COMMANDS = ["reload", "rollback", "generations", "status", "stop"] as const;
 
 export type ControlCommandName = (typeof CONTROL_COMMANDS)[number];
@@ -23,15 +23,15 @@ export type CommandName =
 /** The help text of a command. */
 export interface CommandText {
   name: CommandName;
-  /** In the list of all. */
+  /** Line in the list of all commands. */
   help: string;
   /** Arguments and flags. */
   usage: string;
-  /** For the help of this command alone: lines that fit a terminal. */
+  /** Lines for the help of this command alone. They fit a terminal. */
   details: readonly string[];
 }
 
-/** One entry per command that is offered: the parser and the help text read them from here. */
+/** One entry per command: the parser and the help text read them from here. */
 export const COMMANDS: readonly CommandText[] = [
   {
     name: "init",
@@ -168,25 +168,25 @@ export const COMMANDS: readonly CommandText[] = [
   { name: "version", help: "show the version", usage: "", details: [] },
 ];
 
-/** The command of a name; `null`: there is none. */
+/** Returns the command of a name; `null`: there is none. */
 export function findCommand(word: string): CommandName | null {
   return COMMANDS.find(({ name }) => name === word)?.name ?? null;
 }
 
-/** `Usage: edgicorn rollback [ID] ...` */
+/** Returns `Usage: edgicorn rollback [ID] ...`. */
 export function formatUsage(command: CommandName): string {
   const { usage } = textOf(command);
   return `Usage: edgicorn ${command} ${usage}`.trimEnd();
 }
 
-/** Every command has an entry. */
+/** Returns the entry of a command. */
 export function textOf(command: CommandName): CommandText {
   const text = COMMANDS.find(({ name }) => name === command);
   if (text === undefined) throw new TypeError(`no text for ${command}`);
   return text;
 }
 
-/** Whether it is for a server that runs. */
+/** Whether a running server executes the command. */
 export function isControlCommand(command: CommandName): command is ControlCommandName {
   return CONTROL_COMMANDS.some((name) => name === command);
 }

@@ -19,13 +19,13 @@ export interface Outcome {
 /**
  * Sends the command to the server that runs with the state folder of these flags, and waits for the result.
  *
- * The exit code is 0 when it is done; 70 when the server refused, 78 when it did for its settings, as `start` would
- * exit; 69 when there is no server, or no answer.
+ * The exit code is 0 after success; 78 when the server refused because of its settings, and 70 when it refused for another
+ * reason, as `start` would exit; 69 when there is no server, or no answer.
  *
  * As JSON, a refusal is `{ "error": { "code", "message" } }` on standard output, as on the control socket. The message
  * stands on standard error as well.
  *
- * A broken config file is reported in addition: the server is then looked for in the default place.
+ * With a broken config file it looks for the server in the default place, and reports the mistake as well.
  *
  * @throws ERR_CONFIG when a named config file is missing.
  */
@@ -69,10 +69,10 @@ export async function runControl(
   }
 }
 
-/** A build and the start of all workers have bounds of their own, which are shorter. */
+/** Longest wait for a reload. A build and the start of all workers have shorter limits of their own. */
 const RELOAD_TIMEOUT_MS = 30 * 60_000;
 
-/** Longer than the longest grace. */
+/** Longest wait for a stop: longer than the longest grace. */
 const STOP_TIMEOUT_MS = 2 * 3_600_000;
 
 const QUESTION_TIMEOUT_MS = 10_000;
@@ -95,7 +95,7 @@ function toRequest(command: ControlInvocation["command"], id: string | null): Co
   }
 }
 
-/** @returns `null`: the server has a version with other answers. */
+/** @returns `null`: the answer has another shape, from a server of another version. */
 function format(command: ControlInvocation["command"], value: unknown): string | null {
   switch (command) {
     case "reload":

@@ -1,7 +1,7 @@
 import { EXERCISE_NAMES, type ExerciseName, wordOf } from "../drill/exercise-names.ts";
 import { pickNearest } from "../lib/nearest.ts";
 
-/** Flags that only a drill has, as they were typed. */
+/** Flags that only a drill has, as the user typed them. */
 export interface DrillFlags {
   brief?: boolean;
   seconds?: string;
@@ -9,18 +9,18 @@ export interface DrillFlags {
   only?: string;
 }
 
-/** Those that have a value. */
+/** Flags of a drill that have a value. */
 export const DRILL_VALUES = ["only", "path", "seconds"] as const;
 
 /** The options of a drill. */
 export interface DrillRequest {
   /** The short form, for every change. */
   brief: boolean;
-  /** The path that clients request; `null`: a route that is found. */
+  /** The path that clients request; `null`: the drill picks a route. */
   path: string | null;
-  /** How long the load of each exercise goes on; `null`: its own choice. */
+  /** Duration of the load in each exercise; `null`: the exercise decides. */
   seconds: number | null;
-  /** Which exercises; `null`: all. */
+  /** The exercises to run; `null`: all. */
   only: readonly ExerciseName[] | null;
 }
 
@@ -49,7 +49,7 @@ export function parseDrillFlags(flags: DrillFlags): { request: DrillRequest; pro
   return { request, problems };
 }
 
-/** `kill-a-worker,reload`, or with spaces as the drill prints them. */
+/** Parses `kill-a-worker,reload`, or the same names with spaces, as the drill prints them. */
 function parseNames(list: string, problems: string[]): ExerciseName[] {
   const words = list.split(",").map((word) => word.trim().replaceAll(/\s+/g, "-"));
   const unknown = new Set(words.filter((word) => findName(word) === undefined));

@@ -13,7 +13,7 @@ import type { DrillInvocation } from "./arguments.ts";
 const SECONDS = 5;
 const BRIEF_SECONDS = 1.2;
 
-/** Enough for one to be lost while another serves; more would only take longer to start. */
+/** Number of workers: one may be lost while another serves. More would only take longer to start. */
 const FEWEST_WORKERS = 2;
 const MOST_WORKERS = 4;
 
@@ -77,7 +77,7 @@ export async function runDrill({
   }
 }
 
-/** Rewrites an error to name the original files: the copy is gone when the operator reads the message. */
+/** Returns the error with the names of the original files: the copy is gone when the operator reads the message. */
 function sayOfOriginals(error: unknown, folder: DrillFolder): unknown {
   if (!(error instanceof RuntimeError)) return error;
   return new RuntimeError(error.code, folder.toOriginal(error.message), { cause: error });
@@ -103,7 +103,7 @@ function toFlags(
     host: "127.0.0.1",
     workers: String(count),
     maxWorkers: String(count),
-    // All clients of a drill have one address.
+    // All clients of a drill have the same address.
     maxRequests: "off",
     maxRequestsPerAddress: "off",
     accessLog: "off",

@@ -10,18 +10,18 @@ import { toControlSocket } from "../control/socket-path.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { toStartCommand } from "../server/start-command.ts";
 
-/** Longer than a server takes for its greeting, unless its event loop is blocked. */
+/** Longest wait for a greeting. Only a server with a blocked event loop takes longer. */
 const GREETING_MS = 2_000;
 
-/** Folders beside the one that a link leads to: releases. More are not looked through. */
+/** Most folders, such as releases, that are searched beside the folder to which a link leads. */
 const MOST_SIBLINGS = 500;
 
-/** As many as a line can name. */
+/** Most neighbours that a line names. */
 const MOST_NEIGHBOURS = 3;
 
 /**
- * Finds the state folder of the server that a command is for: as `findStateDir` says, or, where a link leads to the
- * working directory and no server has its state there, the one of the server that was started through the same link
+ * Finds the state folder of the server to which a command goes. It is the one that `findStateDir` finds. If no server has its
+ * state there, and a link leads to the working directory, it is the one of the server that was started through this link
  * when it led to a folder beside this one.
  *
  * @throws ERR_CONFIG as `findStateDir` does.
@@ -47,8 +47,8 @@ export async function findRunning(stateDir: string, cwd: string): Promise<Greeti
 type Place = Pick<StateDirSources, "cwd" | "env">;
 
 /**
- * Whether another release may have the state folder of the server: a link leads here, and the folder lies in the
- * release.
+ * Whether the server may have its state folder in another release: a link leads to the working directory, and the state
+ * folder lies in it.
  */
 function mayHaveMoved(stateDir: string, { cwd, env }: Place): boolean {
   return toLogicalFolder(cwd, env) !== cwd && !relative(cwd, stateDir).startsWith("..");
@@ -71,14 +71,14 @@ async function findInReleases(
 }
 
 /**
- * Names the servers of the folders beside this one, for a command that found no server: an operator in another release,
- * or in the wrong folder.
+ * Names the servers of the folders beside this one, for an operator whose command found no server, from another release or
+ * the wrong folder.
  *
  * @returns A line; `null` when none runs there.
  */
 export async function describeNeighbours(stateDir: string, cwd: string): Promise<string | null> {
   const below = relative(cwd, stateDir);
-  // Any folder may have a neighbour; only a release has one that matters.
+  // Only the neighbours of a project matter: they may be other releases.
   if (below.startsWith("..") || !isProject(cwd)) return null;
   const sockets = listFolders(dirname(cwd))
     .filter((folder) => folder !== cwd)
@@ -96,13 +96,13 @@ export async function describeNeighbours(stateDir: string, cwd: string): Promise
 }
 
 /**
- * Refuses a reload that would build another folder than the operator stands in: a server whose state folder several
- * releases share, and that does not know the link through which they are reached, stays where it was started.
+ * Refuses a reload that would build another folder than the operator's working directory. Such a server shares its state
+ * folder with several releases, was not started through the link that leads to them, and so stays in its own folder.
  *
  * @throws RuntimeError `ERR_CONFIG` that names both folders.
  */
 export async function refuseOtherFolder(stateDir: string, { cwd, env }: Place): Promise<void> {
-  // From anywhere else, the state folder alone says which server is meant.
+  // Elsewhere the state folder alone decides which server gets the command.
   if (!isProject(cwd)) return;
   const greeting = await greet(stateDir);
   if (greeting === null) return;
@@ -119,7 +119,7 @@ export async function refuseOtherFolder(stateDir: string, { cwd, env }: Place): 
   );
 }
 
-/** The working directory as the operator's shell names it. */
+/** Returns the working directory as the operator's shell names it. */
 function toLogicalFolder(cwd: string, env: StateDirSources["env"]): string {
   return toStartCommand({ ...process, cwd, pwd: env["PWD"] }).cwd;
 }
@@ -132,7 +132,7 @@ async function greet(stateDir: string): Promise<Greeting | null> {
   return greeting.success ? greeting.data : null;
 }
 
-/** `/srv/releases/1/app`, `/srv/releases/2/app` for `/srv/current/app`, where `/srv/current` is a link to a release. */
+/** Returns `/srv/releases/1/app` and `/srv/releases/2/app` for `/srv/current/app`, where `/srv/current` links to a release. */
 function findSiblings(logical: string): string[] {
   let link = logical;
   while (!isLink(link)) {
@@ -152,7 +152,7 @@ function listFolders(parent: string): string[] {
       .slice(0, MOST_SIBLINGS)
       .map(({ name }) => join(parent, name));
   } catch {
-    // A folder that may be entered and not read.
+    // This user may enter the folder, and not read it.
     return [];
   }
 }
@@ -174,7 +174,7 @@ function isProject(folder: string): boolean {
   try {
     return findConfigFile(folder) !== null;
   } catch {
-    // Two config files: it is one.
+    // The folder has two config files, so it is a project.
     return true;
   }
 }

@@ -25,7 +25,7 @@ export function formatReloadReport(report: ReloadReport): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** A table of generations, in the order given. Ends with a line feed. */
+/** Formats a table of generations, in the given order. Ends with a line feed. */
 export function formatGenerations(generations: readonly GenerationInfo[]): string {
   if (generations.length === 0) return "no generations\n";
   const rows = generations.map((generation) => [
@@ -45,7 +45,7 @@ export function formatGenerations(generations: readonly GenerationInfo[]): strin
   return `${formatTable([head, ...rows]).join("\n")}\n`;
 }
 
-/** Says how a server is. Ends with a line feed. */
+/** Formats the state of a server. Ends with a line feed. */
 export function formatStatus(status: Status): string {
   const { pid, version, mode, startedAt, generation, routes, listeners, pools } = status;
   const { retiring, library, lostLogLines, rolledBackFrom } = status;
@@ -104,7 +104,7 @@ function toRow({ name, change, workers, reasons }: PoolChange): string[] {
   return [`  pool ${name}`, change, count, reasons.join("; ")];
 }
 
-/** Columns as wide as their widest cell. */
+/** Formats rows, with columns as wide as their widest cell. */
 function formatTable(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = [];
   for (const row of rows) {

@@ -1,6 +1,6 @@
-/** Commands and flags of other programs (nginx, gunicorn, PM2, Node), and how Edgicorn says the same. */
+// Commands and flags of other programs (nginx, gunicorn, PM2, Node), and their names in Edgicorn.
 
-/** By the word: the end of a message. */
+/** Commands of other programs, with the end of the message about each. */
 const COMMANDS: ReadonlyMap<string, string> = new Map([
   ["restart", 'expected "edgicorn reload", or "edgicorn stop" and then "edgicorn start"'],
   ["serve", 'did you mean "start"?'],

@@ -3,7 +3,7 @@ import { dirname, join, sep } from "node:path";
 import { RuntimeError } from "../lib/errors.ts";
 import { findUwsPackages, type InstalledUws, PRUNED_MARK } from "../engine/uws/uws-packages.ts";
 
-/** The system and the Node that a binary is made for, as its file name has them. */
+/** The system and the version of Node for which a binary was built, from its file name. */
 export interface BinaryTarget {
   platform: string;
   arch: string;
@@ -56,7 +56,7 @@ export function pruneBinaries(
 
 const BINARY = /^uws_\w+\.node$/;
 
-/** Some package managers link one folder into many projects, and another project may need these binaries. */
+/** Refuses a folder that other projects may share, as with some package managers: they may need these binaries. */
 function refuseForeignFolders(installed: readonly InstalledUws[], cwd: string): void {
   for (const { dir } of installed) {
     if (ancestorsOf(cwd).some((parent) => dir.startsWith(join(parent, "node_modules") + sep))) {

@@ -11,7 +11,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
   try {
     const invocation = parseArguments(argv);
     const { command } = invocation;
-    // A server guards its streams in another way.
+    // A server guards its streams by itself.
     if (command !== "start" && command !== "dev") ignoreGoneReaders();
     switch (invocation.command) {
       case "help": {
@@ -59,7 +59,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
   }
 }
 
-/** `edgicorn status | head -1`: a reader that has seen enough is no error. */
+/** Ignores that a reader has gone, as in `edgicorn status | head -1`. */
 function ignoreGoneReaders(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 }

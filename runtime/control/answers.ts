@@ -10,8 +10,8 @@ const change = z.object({
 });
 
 /**
- * The parts of an answer that commands display. Additional members of a newer server are dropped. An answer that lacks
- * one does not parse. The same holds for the schemas below.
+ * Schema of the answer to `/reload` and `/rollback`, with the members that commands display. This schema and those below drop
+ * other members, which a newer server may send, and refuse an answer without one of these.
  */
 export const reloadReportSchema: z.ZodMiniType<ReloadReport> = z.object({
   generation: z.string(),
@@ -40,7 +40,7 @@ export const generationsSchema: z.ZodMiniType<GenerationInfo[]> = z.array(
   z.object({
     id: z.string(),
     createdAt: z.string(),
-    // Servers of earlier versions do not tell it.
+    // Servers of earlier versions do not send it.
     mode: z._default(z.enum(["production", "development"]), "production"),
     routes: z.number(),
     code: z.string(),

@@ -1,7 +1,7 @@
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import { fitSocketPath, toControlSocket } from "./socket-path.ts";
 
-/** Far more than any answer has: thousands of generations or workers. */
+/** Largest answer, far more than thousands of generations or workers need. */
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 
 export interface ControlRequest {
@@ -15,9 +15,9 @@ export interface ControlRequest {
 }
 
 export type ControlAnswer =
-  /** The server's answer; its shape is not checked. */
+  /** The server's answer. Its shape is not checked. */
   | { kind: "done"; value: unknown }
-  /** The server said no, and why. */
+  /** The server refused, with the reason. */
   | { kind: "refused"; code: string | null; message: string }
   /** There was no answer. `none`: no socket; `stale`: no process listens on it. */
   | { kind: "unreachable"; why: "none" | "stale" | "denied" | "silent" | "ended"; message: string };
@@ -38,7 +38,7 @@ export async function askControl(stateDir: string, ask: ControlRequest): Promise
     const response = await responseOf(sending);
     hadAnswer = true;
     const text = await readText(response);
-    // Ends with the process that was asked to stop.
+    // The connection ends with the process that was asked to stop.
     if (response.statusCode === 202) return { kind: "done", value: null };
     return toAnswer(response.statusCode ?? 0, text);
   } catch (error) {
@@ -73,7 +73,7 @@ function responseOf(sending: ClientRequest): Promise<IncomingMessage> {
   });
 }
 
-/** Reads until the end of the connection. For a stop, this is the end of the process, however it ends. */
+/** Reads until the end of the connection. After a stop this is the end of the process, also by a reset. */
 async function readText(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -97,7 +97,7 @@ function isReset(error: unknown): boolean {
 function toAnswer(status: number, text: string): ControlAnswer {
   const value: unknown = JSON.parse(text);
   if (status === 200) return { kind: "done", value };
-  // It is no answer of this program: there is nothing more to report.
+  // Another program has answered: its status is all that can be reported.
   const { error } = (value ?? {}) as { error?: { code?: unknown; message?: unknown } };
   return {
     kind: "refused",

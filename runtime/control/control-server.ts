@@ -11,43 +11,43 @@ import type { Greeting, Operations } from "./operations.ts";
 import { MAX_BODY_BYTES, runCommand } from "./run-command.ts";
 import { fitSocketPath, toControlSocket } from "./socket-path.ts";
 
-/** Few operators have the right to ask. */
+/** Most connections at a time. Few operators have the right to ask. */
 const MAX_CONNECTIONS = 32;
 
-/** A request comes from the same machine, in one piece. */
+/** Longest time for a request. It comes from the same machine, in one piece. */
 const REQUEST_TIMEOUT_MS = 5_000;
 
-/** How long a running server may take to introduce itself. */
+/** How long a running server may take to send its greeting. */
 const GREETING_TIMEOUT_MS = 2_000;
 
 export interface ControlServerOptions {
-  /** Absolute; made if it is not there. */
+  /** Absolute. Created if it is missing. */
   stateDir: string;
   log: Logger;
-  /** How it introduces itself. */
+  /** Returns the facts about this server, which every client may ask for. */
   greet: () => Greeting;
   /** Operations, once the server has started. Earlier commands wait for them; a rejection is their answer. */
   operations: Promise<Partial<Operations>>;
   /** Begins to stop, in order. */
   stop: () => void;
-  /** The server whose place this one is about to take; any other that lives is a reason to refuse. */
+  /** Process id of the server whose place this one takes. Any other server that lives is a reason to refuse. */
   successorOf?: number | undefined;
 }
 
 /**
  * Takes commands of operators: JSON over HTTP on a Unix socket that only the owner of this process may open.
  *
- *     bound, under a name of its own ──publish()──▶ found by everybody ──close()──▶ closed
+ *     bound, under a name of its own ──publish()──▶ published ──close()──▶ closed
  *
- * It is renamed to its final name: it replaces the socket of a dead server, or of the server that it takes over from,
- * in one step, and no process finds it before its mode is 0600.
+ * `publish` renames the socket. So it replaces the socket of a dead server, or of the server whose place it takes, in one
+ * step, and no process finds it before its mode is 0600.
  */
 export class ControlServer {
   readonly #options: ControlServerOptions;
   readonly #path: string;
   readonly #server: Server;
   readonly #ownPath: string;
-  /** Names the socket file wherever it is moved to. */
+  /** Inode of the socket file, which stays when the file is renamed. */
   #inode: bigint | null = null;
   #isPublished = false;
   #isClosed = false;
@@ -65,12 +65,12 @@ export class ControlServer {
     this.#server.maxConnections = MAX_CONNECTIONS;
     this.#server.headersTimeout = REQUEST_TIMEOUT_MS;
     this.#server.requestTimeout = REQUEST_TIMEOUT_MS;
-    // Not published yet, and its mode may not be right.
+    // The mode of a socket that is not published may not be set yet.
     this.#server.on("connection", (socket: Socket) => {
       if (!this.#isPublished) socket.destroy();
     });
     this.answered = new Promise((resolve) => this.#server.once("close", resolve));
-    // The end of the program does not wait for it.
+    // The open socket alone does not keep the process alive.
     this.#server.unref();
   }
 
@@ -78,7 +78,7 @@ export class ControlServer {
    * Binds the socket.
    *
    * @throws RuntimeError `ERR_LISTEN` when another server that lives takes commands for the same state folder, or when
-   *   there can be no socket.
+   *   the socket cannot be created.
    */
   static async open(options: ControlServerOptions): Promise<ControlServer> {
     const control = new ControlServer(options);
@@ -95,9 +95,9 @@ export class ControlServer {
   }
 
   /**
-   * From now on it is this one that commands reach.
+   * Gives the socket its final name: commands reach this server from now on.
    *
-   * @throws RuntimeError `ERR_LISTEN` when something else has the name.
+   * @throws RuntimeError `ERR_LISTEN` when the file cannot be renamed.
    */
   publish(): void {
     if (this.#isClosed) return;
@@ -110,7 +110,7 @@ export class ControlServer {
     this.#isPublished = true;
   }
 
-  /** Takes no more commands; those that are under way are answered. Leaves a socket alone that took its place. */
+  /** Takes no more commands, and answers those that run. Does not remove a socket that has replaced its own. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -135,7 +135,7 @@ export class ControlServer {
   }
 
   async #bind(): Promise<void> {
-    // Left by a process of the same number that was killed at this very point.
+    // A process of the same number may have been killed at this point.
     remove(this.#ownPath);
     const fitting = fitSocketPath(this.#ownPath);
     try {
@@ -200,7 +200,7 @@ function inodeOf(path: string): bigint | null {
   return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino ?? null;
 }
 
-/** Gone already is as good. */
+/** Removes a file, if it exists. */
 function remove(path: string): void {
   try {
     unlinkSync(path);

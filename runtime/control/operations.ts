@@ -4,22 +4,22 @@ import type { Traffic } from "../observe/counters.ts";
 export interface ReloadReport {
   /** Id of the generation that serves now. */
   generation: string;
-  /** Id of the one before it; `null`: there was none. */
+  /** Id of the generation before it; `null`: there was none. */
   previous: string | null;
-  /** From the order to the switch. */
+  /** Time from the command to the switch. */
   durationMs: number;
   pools: PoolChange[];
   /** Names of the settings that changed. */
   settings: string[];
   /** Warnings for the operator, one line each: a certificate that expires, a file that is ignored. */
   warnings: string[];
-  /** Set when the link in whose folder the server was started leads elsewhere by now: another process serves there. */
+  /** The move to another folder, if the link of the server's folder leads to another one by now; else `null`. */
   moved: Moved | null;
 }
 
-/** A move to the folder that a link leads to by now. */
+/** A move of the server to the folder to which a link leads by now: another process serves there. */
 export interface Moved {
-  /** The folder as it was named at the start: `/srv/current`. */
+  /** The folder as the operator named it at the start: `/srv/current`. */
   link: string;
   /** Absolute, without links. */
   from: string;
@@ -28,7 +28,7 @@ export interface Moved {
   pid: number;
 }
 
-/** A server's facts about itself, for every process that may ask, also while it starts. */
+/** Facts about a server, which it also sends while it starts. */
 export interface Greeting {
   pid: number;
   version: string;
@@ -38,16 +38,16 @@ export interface Greeting {
   startedIn: string;
   /** The folder whose handlers a reload builds. Absolute. */
   handlersDir: string;
-  /** Where it can be opened; empty while it starts. */
+  /** Addresses for a browser; empty while it starts. */
   addresses: readonly string[];
 }
 
 export interface PoolChange {
   name: string;
   change: "kept" | "replaced" | "added" | "removed";
-  /** Why, for a person: `changed: handlers/api/users.ts`. */
+  /** Reasons for the change, for a person: `changed: handlers/api/users.ts`. */
   reasons: string[];
-  /** How many it has now. */
+  /** Number of its workers after the change. */
   workers: number;
 }
 
@@ -58,22 +58,22 @@ export interface GenerationInfo {
   /** `development`: `edgicorn dev` built it, and a production server does not roll back to it. */
   mode: "production" | "development";
   routes: number;
-  /** Hash of its code: equal for two that were built of the same handlers and packages. */
+  /** Hash of its code. Two builds of the same handlers and packages have the same. */
   code: string;
   /**
    * `shared`: the serving generation has kept pools of it, which run its code. `retiring`: it still answers requests
    * from before its replacement. `stored`: on disk only.
    */
   state: "serving" | "shared" | "retiring" | "stored";
-  /** Where a rollback goes that names none. */
+  /** Whether a rollback without an id moves to this generation. */
   rollback: boolean;
-  /** That it has taken on since this server started. */
+  /** Number of requests that it has admitted since this server started. */
   requests: number;
-  /** Of these, those that ended with a status of 500 or above. */
+  /** Number of these requests that ended with a status of 500 or above. */
   errors: number;
 }
 
-/** How the server is at this moment. */
+/** The present state of a server. */
 export interface Status {
   pid: number;
   version: string;
@@ -82,7 +82,7 @@ export interface Status {
   mode: "production" | "development";
   /** RFC 3339. */
   startedAt: string;
-  /** Id of the generation that new requests go to. */
+  /** Id of the generation that gets new requests. */
   generation: string;
   routes: number;
   /** The last built generation, if a rollback has replaced it, until the next reload or start; else `null`. */
@@ -92,7 +92,7 @@ export interface Status {
   /** Replaced pools that still answer their requests. Oldest first. */
   retiring: RetiringPoolInfo[];
   traffic: Traffic;
-  /** Lines of its logs that nothing took since it started: a full disk, a reader that stopped. */
+  /** Number of log lines that were lost since it started, by a full disk or a reader that stopped. */
   lostLogLines: number;
 }
 
@@ -114,13 +114,13 @@ export interface RetiringPoolInfo extends PoolInfo {
 export interface WorkerInfo {
   id: number;
   pid: number;
-  /** `silent`: it has not said anything for a second, since a handler blocks it, and is given nothing new. */
+  /** `silent`: it has not answered for a second, since a handler blocks it, and gets no new requests. */
   state: "starting" | "ready" | "silent" | "draining" | "exited";
 }
 
-/** A setting that has changed since the server started, and that a reload cannot change. Plain data. */
+/** A setting that was changed since the server started, and that needs a restart. Plain data. */
 export interface RestartNeed {
-  /** As the config file calls it. */
+  /** Name in the config file. */
   name: string;
   before: unknown;
   after: unknown;
@@ -129,27 +129,28 @@ export interface RestartNeed {
 /** The commands of an operator to a running server. */
 export interface Operations {
   /**
-   * Builds and loads the handlers again, and switches when all is ready. All calls during a reload share the next one.
+   * Builds and loads the handlers again, and switches when all parts are ready. All calls during a reload share the next one.
    *
    * @throws RuntimeError when it is refused, with the reason, file and line: the old generation serves on.
    */
   reload(): Promise<ReloadReport>;
   /**
-   * Moves back to a generation that is on disk: the last that served with other code, unless told which.
+   * Moves back to a generation on disk.
    *
-   * @throws RuntimeError when there is none, or it cannot be loaded.
+   * @param id Default: the last generation that served with other code.
+   * @throws RuntimeError when there is no such generation, or it cannot be loaded.
    */
   rollback(id?: string): Promise<ReloadReport>;
   /** Newest first. */
   generations(): Promise<GenerationInfo[]>;
   /**
-   * Reads the settings anew, as a reload does, with the flags and the environment of the server, and says for which of
-   * them a reload would be refused.
+   * Reads the settings as a reload does, with the flags and the environment of the server, and returns the changed ones for
+   * which a reload would be refused.
    *
-   * @throws RuntimeError `ERR_CONFIG` when they are wrong.
+   * @throws RuntimeError `ERR_CONFIG` when the settings are wrong.
    */
   restarts(): Promise<RestartNeed[]>;
-  /** One worker more or less, at least one. Returns how many there shall be now. */
+  /** Adds or removes a worker; one stays at least. Returns the new number. */
   resize(change: 1 | -1): number;
   status(): Status;
 }

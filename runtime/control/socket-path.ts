@@ -5,26 +5,26 @@ import { RuntimeError } from "../lib/errors.ts";
 /** Most bytes that the path of a Unix socket may have on Linux: `sun_path` has 108, the last one is zero. */
 export const MAX_SOCKET_PATH_BYTES = 107;
 
-/** Where a running server takes commands: a file of its state folder. */
+/** Returns the path of the socket on which a server takes commands, in its state folder. */
 export function toControlSocket(stateDir: string): string {
   return join(stateDir, "control.sock");
 }
 
-/** A path that fits into a socket's address. */
+/** A path that is short enough for the address of a socket. */
 export interface FittingPath {
   path: string;
-  /** It may not be used any more from then on. Idempotent. */
+  /** Ends the use of the path. Idempotent. */
   release: () => void;
 }
 
 /**
  * Makes a path short enough for `bind` and `connect`.
  *
- * One that is too long goes by way of its open folder, `/proc/self/fd/7/control.sock`: the file stays where everybody
- * looks for it, which a second place for long paths would not give.
+ * A longer path is replaced by one through its open folder, such as `/proc/self/fd/7/control.sock`. So the file stays in
+ * the state folder, where commands look for it.
  *
- * @throws RuntimeError `ERR_LISTEN` when it is too long and the system has no `/proc`; the error of `node:fs` when
- *   there is no such folder.
+ * @throws RuntimeError `ERR_LISTEN` when the path is too long and the system has no `/proc`; the error of `node:fs` when
+ *   the folder does not exist.
  */
 export function fitSocketPath(path: string): FittingPath {
   if (Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES) return { path, release: () => {} };

@@ -34,7 +34,7 @@ function look(path: string): Stats | null {
   try {
     return statSync(path);
   } catch {
-    // The folder is gone, or above it is one that may not be entered.
+    // The folder is gone, or this user may not enter a folder above it.
     return null;
   }
 }

@@ -2,13 +2,13 @@
 export interface DeveloperPage {
   /** Text for the terminal; ends with a line feed. */
   text: string;
-  /** Of a page; plain text. */
+  /** Title of the page; plain text. */
   title: string;
-  /** Of a page; HTML. */
+  /** Content of the page; HTML. */
   content: string;
 }
 
-/** Why a reload was refused, for the developer. */
+/** The reason for which a reload was refused, for the developer. */
 export interface HandlerProblem extends DeveloperPage {
   /** Value of the field `x-edgicorn-stale`, in ASCII. */
   stale: string;

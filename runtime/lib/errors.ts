@@ -26,12 +26,12 @@ const TABLE = {
 
 export type ErrorCode = keyof typeof TABLE;
 
-/** The status an exchange ends with when this error ends it. */
+/** Returns the status of an exchange that this error ends. */
 export function statusOf(code: ErrorCode): number {
   return TABLE[code].status;
 }
 
-/** Exit codes of the program, named as in sysexits.h where they are there too (Node itself uses 1 to 14). */
+/** Exit codes of the program, as in sysexits.h where it has them (Node itself uses 1 to 14). */
 export const EXIT = { drained: 0, unavailable: 69, failed: 70, config: 78 } as const;
 
 /**
@@ -52,7 +52,7 @@ export class RuntimeError extends Error {
     return TABLE[this.code].fault;
   }
 
-  /** The status an exchange ends with when this error ends it. */
+  /** Returns the status of an exchange that this error ends. */
   get status(): number {
     return statusOf(this.code);
   }

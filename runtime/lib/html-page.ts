@@ -1,19 +1,19 @@
 import { createHash } from "node:crypto";
 
 /**
- * A page of ours, whole.
+ * Returns a whole page of this program.
  *
  * @param title Plain text.
- * @param content HTML: all text from outside is escaped already.
+ * @param content HTML, in which all text from outside is escaped.
  */
 export function formatHtmlPage(title: string, content: string): string {
   return toPage(title, content, "");
 }
 
 /**
- * A page for developers. It loads itself anew when the handlers have been built anew, with the next saved file.
+ * Returns a page for developers. It reloads itself after the next build of the handlers.
  *
- * @param options.isGet Whether the request may be repeated: a form that was sent is not sent again.
+ * @param options.isGet Whether the page may repeat the request: it does not send a form again.
  */
 export function formatDevelopmentPage(
   title: string,
@@ -49,18 +49,18 @@ ${script}</html>
 `;
 }
 
-/** Fields of such a page, besides its type. It repeats parts of requests and errors: escaped, and this in case of a mistake there. */
+/** Fields of such a page, besides its type. They keep text of requests and errors harmless even if a page failed to escape it. */
 export const PAGE_FIELDS = {
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
   "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
 } as const;
 
-/** Path that tells pages for developers of changes. In development only, and never a handler's: its name begins with a dot. */
+/** Path at which a server in development reports the number of builds to its pages. No handler can have it: it begins with a dot. */
 export const CHANGES_PATH = "/.edgicorn/changes";
 
 /**
- * Asks once a second for the number of builds, and loads the page anew when it is another one. A server that is started anew has
+ * Script that asks once a second for the number of builds, and reloads the page when it has changed. A restarted server has
  * another number, too.
  */
 const RELOAD_SCRIPT = `
@@ -83,14 +83,14 @@ const RELOAD_SCRIPT = `
 })();
 `;
 
-/** Fields of a page for developers: as {@link PAGE_FIELDS}, and the only script that runs is ours. */
+/** Fields of a page for developers: {@link PAGE_FIELDS}, and a policy that only runs the script above. */
 export function developmentPageFields(): Record<string, string> {
   const hash = createHash("sha256").update(RELOAD_SCRIPT).digest("base64");
   const policy = `${PAGE_FIELDS["content-security-policy"]}; connect-src 'self'; script-src 'sha256-${hash}'`;
   return { ...PAGE_FIELDS, "content-security-policy": policy };
 }
 
-/** Text as HTML shows it, in an element or an attribute in quotes. */
+/** Escapes text for HTML, in an element or in an attribute in quotes. */
 export function escapeHtml(text: string): string {
   return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
 }

@@ -18,7 +18,7 @@ export class OneAtATime<T = void> {
     return this.#waiting;
   }
 
-  /** Resolves when no run is going on or waiting. */
+  /** Resolves when no task runs or waits. */
   async idle(): Promise<void> {
     while (this.#running !== null) await settled(this.#waiting ?? this.#running);
   }

@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 
-/** The version of this package. */
+/** Returns the version of this package. */
 export function packageVersion(): string {
   const require = createRequire(import.meta.url);
   // Source and compiled code lie in different folders: the package finds itself by its name.

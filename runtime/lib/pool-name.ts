@@ -1,13 +1,13 @@
-/** The pool of every handler whose config names no other. */
+/** The pool of handlers whose config names no pool. */
 export const DEFAULT_POOL = "default";
 
-/** The rule for a pool's name, in words: ends the sentence "found x, expected ...". */
+/** The rule for a pool's name, as the end of the sentence "found x, expected ...". */
 export const POOL_NAME_EXPECTED = 'a name such as "reports" in lower-case letters, digits and "-"';
 
-/** Whether a pool may be called so. */
+/** Whether a pool may have this name. */
 export function isPoolName(name: string): boolean {
   return POOL_NAME.test(name);
 }
 
-/** As a regular expression, for schemas. */
+/** The rule as a regular expression, for schemas. */
 export const POOL_NAME = /^[a-z][a-z0-9-]{0,62}$/;

@@ -8,13 +8,13 @@ export interface SourceLine {
   text: string;
   /** Whether the place is in this line. */
   isHere: boolean;
-  /** Blanks, up to the column of the place; `null`: it is not in this line, or only the line is known. */
+  /** Blanks up to the column of the place; `null`: the place is in another line, or its column is unknown. */
   indent: string | null;
 }
 
 const LINES_AROUND = 5;
 
-/** A line of a bundle may be all of it. */
+/** Longest part of a line that is shown: a bundle may have one line only. */
 const MOST_CHARACTERS = 500;
 
 /**
@@ -22,8 +22,8 @@ const MOST_CHARACTERS = 500;
  *
  * @param place.file Absolute.
  * @param cwd The project's folder.
- * @returns `null` for a file that cannot be read, or is outside of the project: a stack is text, and text may claim
- *   anything.
+ * @returns `null` for a file that cannot be read, or that is outside of the project: an error may have any text as its
+ *   stack.
  */
 export async function readExcerpt(
   { file, line, column }: { file: string; line: number; column: number | null },
@@ -44,14 +44,14 @@ export async function readExcerpt(
     }));
 }
 
-/** Tabs stay, so that a caret below the line stands where the line has the column. */
+/** Replaces all characters but tabs by blanks, so that a caret below the line stands under the column. */
 function toIndent(text: string, column: number | null): string | null {
   if (column === null || column < 1 || column > Math.min(text.length + 1, MOST_CHARACTERS))
     return null;
   return text.slice(0, column - 1).replaceAll(/[^\t]/g, " ");
 }
 
-/** The lines as text, with a caret below the column. */
+/** Formats the lines as text, with a caret below the column. */
 export function formatExcerpt(lines: readonly SourceLine[]): string {
   return lines.flatMap((line) => [formatSourceLine(line), ...formatCaret(line)]).join("\n");
 }
@@ -60,12 +60,12 @@ function formatCaret({ indent }: SourceLine): string[] {
   return indent === null ? [] : [`       | ${indent}^`];
 }
 
-/** `>   12 | const x = ;` */
+/** Formats a line: `>   12 | const x = ;` */
 export function formatSourceLine({ number, text, isHere }: SourceLine): string {
   return `${isHere ? ">" : " "} ${String(number).padStart(4)} | ${text}`;
 }
 
-/** The lines as HTML, escaped; the line of the place is marked, and its column has a caret. */
+/** Formats the lines as HTML, escaped. It marks the line of the place, and puts a caret below the column. */
 export function toHtmlExcerpt(lines: readonly SourceLine[]): string {
   const shown = lines.flatMap((line) => {
     const text = escapeHtml(formatSourceLine(line));

@@ -12,17 +12,17 @@ export interface SourcePosition {
 
 /** One line of a stack. */
 export interface StackFrame {
-  /** As V8 tells it: `spin`, `async Object.fetch`, `RegExp.test`; `null`: none. */
+  /** Name of the function in the words of V8: `spin`, `async Object.fetch`, `RegExp.test`; `null`: none. */
   name: string | null;
-  /** `null`: in no file, for example a built-in function. */
+  /** `null`: the function is in no file, for example because it is built in. */
   position: SourcePosition | null;
 }
 
 /**
- * The frames of a stack in V8's format, innermost first.
+ * Returns the frames of a stack in V8's format, innermost first, without frames in Node's own modules.
  *
- * Places are taken as they are: Node has mapped compiled ones back to their sources where it was told to
- * (`process.setSourceMapsEnabled`). Without frames in Node's own modules.
+ * Does not map places: Node has mapped those of compiled code to their sources, if `process.setSourceMapsEnabled` was
+ * called.
  */
 export function parseFrames(stack: string): StackFrame[] {
   return stack.split("\n").flatMap((line) => {
@@ -34,9 +34,9 @@ export function parseFrames(stack: string): StackFrame[] {
 }
 
 /**
- * Takes the frames of Node and of Edgicorn out of a printed error: they tell its author nothing of the handler.
+ * Removes the frames of Node and of Edgicorn from a printed error: they do not help the author of the handler.
  *
- * @param text As `inspect` prints an error: stacks of causes are indented.
+ * @param text An error as `inspect` prints it, with indented stacks of its causes.
  * @returns The rest, and how many frames it lacks.
  */
 export function hideInnerFrames(text: string): { text: string; hidden: number } {
@@ -51,7 +51,7 @@ export function hideInnerFrames(text: string): { text: string; hidden: number } 
   return { text: shown.join("\n"), hidden: lines.length - shown.length };
 }
 
-/** Frames that an error has in common with its cause. They are shown with the cause. */
+/** The line that stands for frames which an error shares with its cause. The cause shows them. */
 const COMMON = /^\s+\.\.\. \d+ lines matching cause stack trace \.\.\.$/;
 
 function isInnerFrame(line: string): boolean {
@@ -64,12 +64,12 @@ function isInnerFrame(line: string): boolean {
   return position !== null && isRuntimeCode(position.file);
 }
 
-/** Paths may have parentheses, those of route groups do; names of functions have none after a space. */
+/** A frame. Paths may have parentheses, as those of route groups; names of functions have none after a space. */
 const NAMED = /^\s+at (?<name>.+?) \((?<place>.+)\)$/;
 const BARE = /^\s+at (?:async )?(?<place>.+)$/;
 const PLACE = /^(?<file>.+):(?<line>\d+):(?<column>\d+)$/;
 
-/** Of the parts of a place in text; `null`: it is in no file. */
+/** Returns the place that the text of a frame names; `null`: it is in no file. */
 export function toPosition(parts: Record<string, string | undefined>): SourcePosition | null {
   const { file, line, column } = parts;
   if (file === undefined || line === undefined) return null;
@@ -81,18 +81,18 @@ export function toPosition(parts: Record<string, string | undefined>): SourcePos
   };
 }
 
-/** Without the query with which a module may have been imported. */
+/** Returns the path without the query with which a module may have been imported. */
 export function toPath(file: string, folder: string): string {
   const path = file.startsWith("file://") ? fileURLToPath(file.replace(/[?#].*$/, "")) : file;
   return resolve(folder, path);
 }
 
-/** Whether a file is the user's own: neither a package's nor ours. */
+/** Whether a file belongs to the project: neither to a package nor to Edgicorn. */
 export function isUserCode(file: string): boolean {
   return !file.includes(`${sep}node_modules${sep}`) && !isRuntimeCode(file);
 }
 
-/** Whether a file is ours. */
+/** Whether a file belongs to Edgicorn. */
 export function isRuntimeCode(file: string): boolean {
   return RUNTIME_DIRS.some((folder) => file.startsWith(folder));
 }

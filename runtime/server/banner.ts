@@ -1,32 +1,32 @@
 import { styleText } from "node:util";
 
-/** The facts for the operator when the server is up. */
+/** The facts that the banner shows once the server serves. */
 export interface BannerInfo {
   version: string;
   mode: "production" | "development";
-  /** Where to open it: `http://localhost:8080`. */
+  /** Addresses for a browser: `http://localhost:8080`. */
   addresses: readonly string[];
   /** In the order to show. */
   routes: readonly BannerRoute[];
-  /** As the person named it: `handlers`. */
+  /** Path for users: `handlers`. */
   handlersDir: string;
   /** `null`: no static files. */
   publicFiles: { dir: string; count: number } | null;
   /** `3 variables from .env`; `null`: no file of variables was read. */
   variables: string | null;
-  /** None: the handlers could not be loaded, and the server waits for the next change. */
+  /** Empty: the handlers could not be loaded, and the server waits for the next change. */
   workers: readonly { pid: number }[];
   /** `null`: no HTTPS. */
   certificate: BannerCertificate | null;
   /** The package of uWebSockets.js that an operator chose: `uws-pack 20.0.8`. `null`: Edgicorn chose one. */
   library: string | null;
   pid: number;
-  /** From the start of the process until it answered. */
+  /** Time from the start of the process until it answered. */
   startedInMs: number;
 }
 
 export interface BannerRoute {
-  /** Empty: any. */
+  /** Empty: any method. */
   methods: readonly string[];
   /** `/users/:id` */
   pattern: string;
@@ -36,13 +36,13 @@ export interface BannerRoute {
 
 export interface BannerCertificate {
   origin: "development" | "operator";
-  /** Folder, as the person named it. */
+  /** Path of the folder for users. */
   dir: string;
-  /** Made at this start. */
+  /** Whether this start created it. */
   created: boolean;
   /** Server names of all certificates. */
   names: readonly string[];
-  /** When the first one expires, Unix time. */
+  /** Time at which the first of them expires, Unix time. */
   notAfterMs: number;
 }
 
@@ -54,7 +54,7 @@ export interface Terminal {
   unicode: boolean;
 }
 
-/** Finds out the abilities of a terminal. Honours `NO_COLOR` and `FORCE_COLOR`; a `TERM` of `dumb` has none. */
+/** Returns the abilities of a terminal. Honours `NO_COLOR` and `FORCE_COLOR`. A terminal whose `TERM` is `dumb` has none. */
 export function resolveTerminal(
   stream: { isTTY?: boolean; columns?: number },
   env: Readonly<Record<string, string | undefined>>,

@@ -1,8 +1,8 @@
 import { EXIT, RuntimeError } from "../lib/errors.ts";
 
 /**
- * Says why the program cannot go on, and with which code it exits: a person's mistake is told in one line per problem,
- * a bug of ours with its stack.
+ * Returns why the program cannot go on, and its exit code. The text of an operator's mistake has a line for each problem,
+ * the text of a bug its stack.
  */
 export function describeFailure(error: unknown): { text: string; exitCode: number } {
   if (error instanceof RuntimeError && error.fault === "operator") {

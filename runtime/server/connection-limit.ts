@@ -1,19 +1,19 @@
 import { readFileSync } from "node:fs";
 
-/** Three for each process that is forked, and a reload has two generations of workers at a time. */
+/** Open files for each worker: three for its process, twice, since a reload has two generations of workers at a time. */
 const FILES_PER_WORKER = 6;
 
 /** Most files that the index of the static files keeps open. */
 const FILES_OF_STATIC = 512;
 
-/** Listeners, the log, watches, the event loop's own, and a few bodies that wait on disk. */
+/** Open files of listeners, the log, watches, the event loop, and a few bodies that wait on disk. */
 const OTHER_FILES = 64;
 
-/** Of those. */
+/** The number of these that bodies on disk may use. */
 const LEAST_SPOOL_FILES = 32;
 
 /**
- * How many files this process may have open, connections included; `null` where that is unknown or unlimited.
+ * Returns how many files this process may have open, connections included; `null`: the number is unknown or unlimited.
  *
  * Node raises the limit to the hard one when it starts.
  *
@@ -33,7 +33,7 @@ export function readOpenFilesLimit(
 
 /**
  * Fits the number of connections into the limit of open files. At the limit `accept` fails while the connection stays
- * in the queue, and the event loop spins. Besides, no worker could be forked any more.
+ * in the queue, and the event loop spins. Besides, the primary could not fork any more workers.
  *
  * @returns The number for all listeners together, and a warning if it is less than the config asks for.
  */
@@ -53,8 +53,8 @@ export function fitConnections(
 }
 
 /**
- * Returns how many bodies may wait on disk at a time. The descriptors that connections leave bound it, and each
- * connection can use two, one for its request and one for its response.
+ * Returns how many bodies may wait on disk at a time. The number of descriptors that connections do not need bounds it.
+ * Each connection can use two, one for its request and one for its response.
  */
 export function fitSpoolFiles(
   fitted: { maxConnections: number; workers: number },

@@ -20,7 +20,7 @@ export interface OpenOptions {
   envFile: string | undefined;
   /** `null`: it takes the place of no other server. */
   takeover: Takeover | null;
-  /** Reads the settings as they are by now, with the flags and the environment of the start. */
+  /** Reads the present settings, with the flags and the environment of the start. */
   readConfig: (signal: AbortSignal) => Promise<Config>;
   /** Begins to stop, in order. */
   stop: () => void;

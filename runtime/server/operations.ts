@@ -6,7 +6,7 @@ import { toListeners } from "./addresses.ts";
 export interface OperationsOptions extends Pick<Operations, "reload" | "rollback" | "restarts"> {
   primary: Primary;
   mode: Status["mode"];
-  /** How many lines of its logs were lost. */
+  /** Returns how many lines of its logs were lost. */
   lostLogLines: () => number;
 }
 

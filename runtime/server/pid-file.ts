@@ -11,11 +11,10 @@ export interface ProcessTable {
 /**
  * Refuses a pid file of a server that lives.
  *
- * A number alone says little: after a crash or a restart of the machine any program may have it. A server that does not
- * start for that reason is worse than a file that is overwritten. So the number counts only if its process runs this
- * program.
+ * After a crash or a restart of the machine, any program may have the number in the file. So the number counts only if its
+ * process runs this program: it is better to overwrite a file than not to start.
  *
- * @param successorOf The server whose place this one takes. The file passes to this server.
+ * @param successorOf Process id of the server whose place this one takes, and whose file passes to it.
  * @throws RuntimeError `ERR_LISTEN` that names the process.
  */
 export function refuseLivePidFile(
@@ -70,7 +69,7 @@ const LINUX: ProcessTable = {
   },
 };
 
-/** Tells whether a command line is this program's: the same script, or one that was installed elsewhere. */
+/** Whether a command line is this program's: it names the same script, or a copy that was installed elsewhere. */
 function isServer([, ...words]: readonly string[]): boolean {
   return words.some(
     (word) =>

@@ -40,12 +40,12 @@ export interface PresenceOptions {
 const ANSWER_MS = 1_000;
 
 /**
- * How others find this server: its control socket, its pid file, and its word to systemd.
+ * The ways in which other programs find this server: its control socket, its pid file, and messages to systemd.
  *
  *     opened ──announce()──▶ announced ──leave(), withdraw() or handOver()──▶ left
  *
- * A server that starts is reachable at once, and its commands wait for it; one that takes another's place becomes
- * reachable when it serves.
+ * Commands reach a server as soon as it starts, and wait until it serves. They reach a server that takes the place of
+ * another one when it serves.
  */
 export class Presence {
   readonly #options: PresenceOptions;
@@ -98,7 +98,7 @@ export class Presence {
   }
 
   /**
-   * The server listens: says so to everybody, first to the one whose place it takes.
+   * Reports that the server listens: first to the server whose place it takes, then to operators and systemd.
    *
    * @throws RuntimeError `ERR_LISTEN` when the pid file cannot be written, unless the old process has left already.
    */
@@ -123,7 +123,7 @@ export class Presence {
     void this.#manager?.ready(SERVING);
   }
 
-  /** Says that a reload is under way while it is; several at once are one. */
+  /** Reports to systemd that the server reloads until `reload` ends. Several at once count as one. */
   async whileReloading<T>(reload: () => Promise<T>): Promise<T> {
     if (this.#reloads++ === 0) void this.#manager?.reloading();
     try {
@@ -133,7 +133,7 @@ export class Presence {
     }
   }
 
-  /** The server begins to stop: it takes no more commands, and another one may start. */
+  /** Reports that the server begins to stop: it takes no more commands, and another server may start. */
   leave(): void {
     if (this.#hasLeft) return;
     this.#hasLeft = true;
@@ -142,14 +142,14 @@ export class Presence {
     void this.#manager?.stopping();
   }
 
-  /** Another process serves in its place, and is found there. */
+  /** Takes no more commands: another process serves in its place, and operators find that one. */
   withdraw(): void {
     this.#hasLeft = true;
     this.#control?.close();
     this.#manager?.close();
   }
 
-  /** As `withdraw`, and tells systemd which process serves. Resolves when it knows. */
+  /** As `withdraw`, and reports to systemd which process serves. Resolves when systemd has the message. */
   async handOver(pid: number): Promise<void> {
     this.withdraw();
     await this.#manager?.handOver(pid);
@@ -173,7 +173,7 @@ export class Presence {
     }
   }
 
-  /** At the end of the process, however it ends. */
+  /** Removes the files at the end of the process. */
   #clear(): void {
     this.#control?.close();
     if (this.#ownsPidFile && this.#options.config.pidFile !== null) {

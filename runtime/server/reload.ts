@@ -6,7 +6,7 @@ import type { OpenServer } from "./open.ts";
 import { findWhereabouts, type StartCommand, type Whereabouts } from "./start-command.ts";
 import type { UpgradeOutcome } from "./takeover.ts";
 
-/** Longer than a config file may take. */
+/** Longest time to read the settings: longer than a config file may take. */
 const READ_CONFIG_MS = 30_000;
 
 export interface ReloadOptions {
@@ -15,7 +15,7 @@ export interface ReloadOptions {
   upgradeAndLeave: () => Promise<UpgradeOutcome>;
 }
 
-/** Creates the operations that change what a server serves. They log their outcome, and tell it to the service manager. */
+/** Creates the operations that replace handlers and settings. They log their outcome and report it to systemd. */
 export function createReloads(
   server: OpenServer,
   { start, upgradeAndLeave }: ReloadOptions,

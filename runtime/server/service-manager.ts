@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Logger } from "../log/log.ts";
 
-/** A message that takes longer counts as lost. Later messages wait for it. */
+/** Longest time to send a message: after it the message counts as lost. Later messages wait for it. */
 const SEND_TIMEOUT_MS = 10_000;
 
 /** Most messages that wait for a manager that does not receive. Further ones are dropped. */
@@ -10,7 +10,7 @@ const MAX_WAITING = 16;
 export interface ServiceManagerOptions {
   env: Readonly<Record<string, string | undefined>>;
   log: Logger;
-  /** The program that sends; another one in tests. */
+  /** The program that sends the messages. Default: `systemd-notify`. */
   program?: string;
   /** Whether a server with the number `WATCHDOG_PID` started this process as its successor. */
   isSuccessor?: boolean;
@@ -76,7 +76,7 @@ export class ServiceManager {
     const intervalMs = watchdogIntervalMs(env, { isSuccessor });
     if (intervalMs === null) return;
     this.#watchdog = setInterval(() => {
-      // Behind other messages it would come late, and they prove the same.
+      // Other messages that wait prove the same, and this one would be late behind them.
       if (this.#waiting === 0) void this.#send("WATCHDOG=1");
     }, intervalMs);
     this.#watchdog.unref();
@@ -133,7 +133,7 @@ export function watchdogIntervalMs(
   const limitMs = Number(env["WATCHDOG_USEC"] ?? "") / 1000;
   if (!(limitMs >= 1)) return null;
   const pid = env["WATCHDOG_PID"];
-  // The predecessor's limit holds for its successor too, which could not be named.
+  // The limit holds for the successor of the named process too: systemd could not know its number.
   if (pid !== undefined && pid !== String(process.pid) && !isSuccessor) return null;
   return Math.max(1, Math.floor(limitMs / 2));
 }

@@ -27,7 +27,7 @@ export interface Controls extends Ends {
 
 /** Obeys signals once another process serves in the place of this one. */
 export interface Deputy extends Ends {
-  /** Takes all signals that ask for something else than the end, but SIGUSR2. */
+  /** Takes all other signals but SIGUSR2. */
   pass: (signal: NodeJS.Signals) => void;
 }
 

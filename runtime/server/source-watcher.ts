@@ -1,16 +1,16 @@
 import { type FSWatcher, readdirSync, realpathSync, type Stats, statSync, watch } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
-/** An editor that saves several files at once, or a checkout of a branch, causes one reload. */
+/** Pause after a change before the reload: an editor that saves several files, or a checkout, causes one reload. */
 const QUIET_MS = 80;
 
-/** A reload does not wait for longer than this, however many files change. */
+/** Longest wait for that pause, however many files change. */
 const MOST_QUIET_MS = 1_000;
 
 /**
  * How far the clock of a file system may run behind `Date.now()`. The kernel moves it once a tick (1 to 10 ms), and later
- * on a virtual machine whose CPU is taken away. Only files that were not watched yet are judged by it. A file that was
- * watched is older than a reload by `QUIET_MS`, so that this slack causes no second reload.
+ * on a virtual machine without a CPU at that moment. Only files that were not watched yet are judged by it. A watched file
+ * is older than its reload by `QUIET_MS`, so that this slack causes no second reload.
  */
 const CLOCK_SLACK_MS = 50;
 
@@ -20,36 +20,36 @@ const TEMPORARY = /^\.|~$|^#.*#$|^4913$/;
 const NOT_SOURCES = new Set(["node_modules", ".git"]);
 
 export interface WatchTargets {
-  /** Folders that count with all that is below them, and files that are there. */
+  /** Folders with all files below them, and single files. They exist. */
   trees: readonly string[];
-  /** Files, or folders of which only the existence counts. They need not be there yet. */
+  /** Files, or folders of which only the existence counts. They need not exist yet. */
   files: readonly string[];
 }
 
 export interface WatchOptions {
-  /** Asked again after each reload, which may have imported other files. */
+  /** Returns the files to watch. Called again after each reload, which may have imported other files. */
   targets: () => WatchTargets;
-  /** Changes since then count, also those before the watcher was made: Unix time in ms. */
+  /** Time from which on changes count, also before the watcher was created: Unix time in ms. */
   sinceMs: number;
-  /** Builds anew. It reports its own failures and does not reject. */
+  /** Builds the handlers again. It reports its own failures and does not reject. */
   reload: () => Promise<void>;
-  /** A folder cannot be watched: no permission, or the system has no more watches (ENOSPC). Once for each folder. */
+  /** Called once for each folder that cannot be watched: no permission, or no more watches in the system (ENOSPC). */
   onError: (error: unknown) => void;
 }
 
 /**
  * Reloads when a source of the handlers changes, until it is closed.
  *
- * Folders are watched, not files: a file that an editor replaces keeps its name, not its inode. Watches are made before
- * the dates of files are looked at, and both before and after each reload, so that no save falls between two looks: not
- * while the server starts, not during a build.
+ * It watches folders, not files: a file that an editor replaces keeps its name, not its inode. It opens its watches before
+ * it reads the times of files, and does both before and after each reload. So it misses no save, neither while the server
+ * starts nor during a build.
  */
 export class SourceWatcher {
   readonly #options: WatchOptions;
   readonly #reported = new Set<string>();
   #watchers: FSWatcher[] = [];
   #timer: NodeJS.Timeout | undefined;
-  /** When the first change came that no reload has seen. */
+  /** Time of the first change since the last reload began; `null`: none. */
   #changedAtMs: number | null = null;
   #isReloading = false;
   #isClosed = false;
@@ -66,13 +66,13 @@ export class SourceWatcher {
     this.#watchers = [];
   }
 
-  /** Makes all watches anew: a folder may have been replaced by another of the same name. */
+  /** Opens all watches again: another folder may have the name by now. */
   #watch(sinceMs: number): void {
     const { folders, newestMs } = survey(this.#options.targets());
     const before = this.#watchers;
     this.#watchers = [...folders].flatMap(([folder, names]) => this.#open(folder, names));
     for (const watcher of before) watcher.close();
-    // Again, since a file may have changed before the watch of its folder was made.
+    // A file may have changed before the watch of its folder was open.
     if (Math.max(newestMs, survey(this.#options.targets()).newestMs) >= sinceMs - CLOCK_SLACK_MS) {
       this.#schedule();
     }
@@ -95,7 +95,7 @@ export class SourceWatcher {
   }
 
   #report(folder: string, error: unknown): void {
-    // It is gone, which its parent's watch tells.
+    // The folder was removed: the watch of its parent reports that.
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return;
     if (this.#reported.has(folder)) return;
     this.#reported.add(folder);
@@ -116,7 +116,7 @@ export class SourceWatcher {
     this.#changedAtMs = null;
     this.#isReloading = true;
     const startedMs = Date.now();
-    // A folder that is new is watched before the build reads it.
+    // Opens the watch of a new folder before the build reads the folder.
     this.#watch(Infinity);
     await this.#options.reload();
     this.#isReloading = false;
@@ -127,13 +127,13 @@ export class SourceWatcher {
 }
 
 interface Survey {
-  /** By folder the names in it that count; `null`: all. */
+  /** The names that count in each folder; `null`: all. */
   folders: Map<string, Set<string> | null>;
-  /** When a file that counts changed last; `-Infinity`: there is none. */
+  /** Time of the last change of a file that counts; `-Infinity`: there is none. */
   newestMs: number;
 }
 
-/** Looks at the folders that must be watched. */
+/** Finds the folders to watch, and the time of the last change. */
 function survey({ trees, files }: WatchTargets): Survey {
   const found: Survey = { folders: new Map(), newestMs: -Infinity };
   const seen = new Set<string>();
@@ -144,7 +144,7 @@ function survey({ trees, files }: WatchTargets): Survey {
   for (const file of files) {
     addName(found, file);
     const stats = look(file);
-    // The time of a folder is that of its content, which does not count here.
+    // The time of a folder changes with its content, which does not count here.
     if (stats?.isFile() === true) note(found, stats);
   }
   return found;
@@ -169,7 +169,7 @@ function addTree(found: Survey, folder: string, seen: Set<string>): void {
   }
 }
 
-/** The name in its folder; of a folder that is missing, the name of the first missing folder in the nearest one. */
+/** Adds the name of a file in its folder. If that folder is missing, adds the first missing folder above it. */
 function addName({ folders }: Survey, path: string): void {
   let folder = dirname(path);
   let name = basename(path);
@@ -182,7 +182,7 @@ function addName({ folders }: Survey, path: string): void {
   else names?.add(name);
 }
 
-/** A file that is moved to its place keeps the time of its content, and gets a new time of change. */
+/** Counts both times: a file that was moved keeps the time of its content, and gets a new time of change. */
 function note(found: Survey, stats: Stats | undefined): void {
   if (stats === undefined) return;
   found.newestMs = Math.max(found.newestMs, stats.ctimeMs, stats.mtimeMs);
@@ -192,7 +192,7 @@ function look(path: string): Stats | undefined {
   return attempt(() => statSync(path, { throwIfNoEntry: false })) ?? undefined;
 }
 
-/** Returns `null` when the file disappears meanwhile. */
+/** Returns `null` when the file is gone. */
 function attempt<T>(read: () => T): T | null {
   try {
     return read();

@@ -1,7 +1,7 @@
 import { realpathSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 
-/** How to start this program again. */
+/** The command that starts this program again. */
 export interface StartCommand {
   /** The folder of the start, as the operator named it: links are kept. */
   cwd: string;
@@ -10,12 +10,12 @@ export interface StartCommand {
   command: readonly [program: string, ...args: string[]];
 }
 
-/** A process's facts about its own start. */
+/** Facts of a process about its own start. */
 export interface StartFacts {
   execPath: string;
   execArgv: readonly string[];
   argv: readonly string[];
-  /** The system's name of the folder: without symbolic links. */
+  /** The working directory, without symbolic links. */
   cwd: string;
   /** The variable `PWD`: the folder as the shell or service manager named it. */
   pwd: string | undefined;
@@ -24,9 +24,8 @@ export interface StartFacts {
 /**
  * Returns the command that starts this program again, as it is on disk by then.
  *
- * A deployment may move a link (`current` to a newer release). A program that was started below `current` is then
- * started there again. The system has forgotten that name, but the shell has left it in `PWD`. Must be called before
- * the link moves.
+ * A deployment may move a link (`current` to a newer release). The command of a program that was started below `current`
+ * names that link, too. The kernel does not keep this name; the shell has left it in `PWD`. Call it before the link moves.
  */
 export function toStartCommand(
   { execPath, execArgv, argv, cwd, pwd }: StartFacts,
@@ -67,7 +66,7 @@ function leadsTo(path: string, cwd: string, resolveLinks: (path: string) => stri
   try {
     return resolveLinks(path) === cwd;
   } catch {
-    // The variable is a leftover of another folder.
+    // The variable is left over from another folder.
     return false;
   }
 }

@@ -10,7 +10,7 @@ import { obeySignals } from "./shutdown.ts";
 import { toStartCommand } from "./start-command.ts";
 import { Takeover } from "./takeover.ts";
 
-/** Longest wait for a start that a signal interrupts: a build that does not end is killed within it. */
+/** Longest wait for a start that a signal interrupts. A build that does not end is killed earlier. */
 const ABORT_START_MS = 3_000;
 
 export interface StartOptions {
@@ -27,7 +27,7 @@ export async function start({ mode, flags }: StartOptions): Promise<void> {
   const streams = guardStandardStreams();
   const logs = new ServerLogs();
   exitOnBug((error) => logs.reportBug(error, describeFailure(error).text));
-  // Before the folder can be deleted or its link be moved.
+  // Read at once: a deployment may delete the folder or move the link later.
   const command = toStartCommand({ ...process, cwd: process.cwd(), pwd: process.env["PWD"] });
   const stopping = new AbortController();
   const takeover = Takeover.receive({
@@ -56,7 +56,7 @@ export async function start({ mode, flags }: StartOptions): Promise<void> {
     }
     serving.then(act, () => {});
   };
-  // Already while the server starts: it obeys as soon as it can.
+  // A signal that comes while the server starts takes effect as soon as possible.
   const setDeputy = obeySignals({
     async close(signal) {
       logs.log?.info({ signal }, "stopping: finishing requests in flight");

@@ -6,23 +6,21 @@ import { text } from "node:stream/consumers";
 import type { Config } from "../config/config.ts";
 import { findCertificateFiles } from "../tls/certificate-files.ts";
 
-/** Git answers in milliseconds, unless a disk or a lock holds it up. */
+/** Longest wait for Git. It answers in milliseconds, unless a disk or a lock delays it. */
 const GIT_TIMEOUT_MS = 3_000;
 
 /**
- * Warns of keys and of a state folder that a `git add .` would put under version control: they lie in a Git work tree, and
- * Git does not ignore them.
- *
- * @returns A line for each kind, for a person. None where there is no work tree, or no Git that answers.
+ * Returns a warning for keys, and one for a state folder, that `git add .` would put under version control: they lie in a
+ * Git work tree, and Git does not ignore them. Returns none where Git does not answer.
  */
 export async function describeUnignoredFiles({
   certsDir,
   stateDir,
 }: Pick<Config, "certsDir" | "stateDir">): Promise<string[]> {
-  // A folder that cannot be read is reported where its certificates are loaded.
+  // The start reports a folder that it cannot read.
   const { pairs } = await findCertificateFiles(certsDir).catch(() => ({ pairs: [] }));
   const keys = pairs.map(({ keyPath }) => keyPath);
-  // A file within: Git then knows that its name is that of a folder, also when the folder is not there yet.
+  // The name of a file in it shows Git that this is a folder, also when it does not exist yet.
   const state = join(stateDir, "generations");
   const [lostKeys, lostState] = await Promise.all([findUnignored(keys), findUnignored([state])]);
   return [describeKeys(lostKeys), lostState.length === 0 ? null : describeState(stateDir)].filter(
@@ -64,7 +62,7 @@ async function findUnignored(paths: readonly string[]): Promise<string[]> {
   return found.flat();
 }
 
-/** @returns The ignored ones of the paths; `null`: Git cannot tell. */
+/** @returns The paths that Git ignores; `null`: Git gives no answer. */
 async function askGit(folder: string, paths: readonly string[]): Promise<Set<string> | null> {
   const child = spawn("git", ["-C", folder, "check-ignore", "--stdin", "-z"], {
     // A hook of another repository may have started this process.
@@ -72,15 +70,15 @@ async function askGit(folder: string, paths: readonly string[]): Promise<Set<str
     stdio: ["pipe", "pipe", "ignore"],
     timeout: GIT_TIMEOUT_MS,
   });
-  // Git may end before it has read all.
+  // Git may end before it has read all paths.
   child.stdin.on("error", () => {});
   child.stdin.end(paths.join("\0"));
   try {
     const [output] = await Promise.all([text(child.stdout), once(child, "close")]);
-    // 1: none is ignored. 128: no repository after all, or one of another user.
+    // 1: none is ignored. 128: this is no repository, or it belongs to another user.
     return child.exitCode === 0 || child.exitCode === 1 ? new Set(output.split("\0")) : null;
   } catch {
-    // There is no Git here.
+    // Git is not installed.
     return null;
   }
 }

@@ -17,7 +17,7 @@ import {
 /** How long a successor that is given up may take to end its workers and itself. */
 const KILL_AFTER_MS = 5_000;
 
-/** The same when this process ends at once. */
+/** The same time when this process ends at once. */
 const FORCED_KILL_AFTER_MS = 1_000;
 
 export interface UpgraderOptions {
@@ -133,7 +133,7 @@ export class Upgrader {
     return { kind: "refused", message };
   }
 
-  /** Only this process can be the parent of the next one, so the successor asks it. */
+  /** Upgrades for the successor: only this process can be the parent of the next one. */
   async #upgradeFor(serving: Successor): Promise<void> {
     const outcome = await this.upgrade();
     if (outcome.kind === "moved") return;
@@ -178,7 +178,7 @@ export class Upgrader {
 
   #deputy(): Deputy {
     const { stays, close, answered, log } = this.#options;
-    // A process that does not stay has no say about its successor.
+    // A process that does not stay passes no signals to its successor.
     const guarded = (): Successor | null => (stays ? this.#successor : null);
     return {
       pass: (signal) => guarded()?.kill(signal),

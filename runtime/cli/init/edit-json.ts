@@ -13,7 +13,7 @@ export interface JsonText {
   value: Readonly<Record<string, unknown>>;
 }
 
-/** A place where a text is no JSON. */
+/** A mistake in the text of a JSON file. */
 export interface JsonProblem {
   line: number;
   column: number;
@@ -77,7 +77,7 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** How a file is written: by its first line that is indented. */
+/** Returns the indentation and line ends of a file, from its first line that is indented. */
 function formOf(text: string): FormattingOptions {
   const [, indent = "  "] = /\n([ \t]+)\S/.exec(text) ?? [];
   return {

@@ -1,7 +1,7 @@
 /** Lines of a .gitignore: keys, the state folder, packages, and variables of one machine. */
 const LINES = ["certs/*.key", ".edgicorn/", "node_modules/", ".env.local"] as const;
 
-/** Patterns that cover a line as well. */
+/** Other patterns that have the effect of a line. */
 const ALSO: Readonly<Record<(typeof LINES)[number], readonly string[]>> = {
   "certs/*.key": ["*.key", "certs", "certs/*"],
   ".edgicorn/": [],

@@ -1,7 +1,7 @@
 import { isRecord, type JsonText, setJsonValue } from "./edit-json.ts";
 import type { Template } from "./templates.ts";
 
-/** A tsconfig.json that fits the files of a template, as far as a program can tell. */
+/** The text of a tsconfig.json for the files of a template, and a report. */
 export interface FittedTsconfig {
   text: string;
   /** Additions, for a person: `"handlers" to include`. */
@@ -10,7 +10,7 @@ export interface FittedTsconfig {
   notes: string[];
 }
 
-/** Files of ours that TypeScript checks, as `include` names them. */
+/** Files of Edgicorn that TypeScript checks, as `include` names them. */
 const INCLUDED = ["handlers", "edgicorn.config.ts", "edgicorn-env.d.ts"];
 
 /** For a project that has none. esbuild compiles the handlers, so the modules are those of a bundler. */
@@ -35,7 +35,7 @@ export const NEW_TSCONFIG = `${JSON.stringify(
   2,
 )}\n`;
 
-/** Adds the missing entries that cannot harm, and names the others. Comments, order and form of the file stay. */
+/** Adds missing entries that cannot break a build, and reports the others. Keeps comments, order and form of the file. */
 export function fitTsconfig(file: JsonText, template: Template): FittedTsconfig {
   let json = file;
   const added: string[] = [];
@@ -89,7 +89,7 @@ function findNotIncluded(value: Readonly<Record<string, unknown>>): string[] {
   return INCLUDED.filter((name) => !entries.some((entry) => covers(entry, name)));
 }
 
-/** Whether an entry of `include` reaches a file or folder of ours. */
+/** Whether an entry of `include` reaches a file or folder of Edgicorn. */
 function covers(entry: string, name: string): boolean {
   // `./handlers/**/*` and `handlers` are the same.
   const path = entry.replace(/^\.\//, "").replace(/\/(?:\*\*(?:\/\*)?)?$/, "");

@@ -17,7 +17,7 @@ const TEMPLATES_DIR = fileURLToPath(new URL("./templates", import.meta.url));
 export interface InitOptions {
   /** Absolute path of the project's folder. */
   dir: string;
-  /** `null`: the first one, whose handler is written only where there is no handler yet. */
+  /** `null`: the first template, and its handler only where the project has none. */
   template: TemplateName | null;
 }
 
@@ -31,12 +31,12 @@ interface Step {
 }
 
 /**
- * Makes a project of a folder: a handler, a config file, scripts, types, ignored files. Nothing that is there is replaced.
+ * Makes a folder a project: a handler, a config file, scripts, types, ignored files. Replaces no existing file.
  *
  * All files are read before the first one is written, so a refusal leaves the folder as it was.
  *
  * @returns The report for standard output.
- * @throws ERR_CONFIG when a file that is there cannot be read, or one cannot be written.
+ * @throws ERR_CONFIG when an existing file cannot be read, or a file cannot be written.
  */
 export async function initProject({ dir, template: wanted }: InitOptions): Promise<string> {
   const name = wanted ?? "hello";
@@ -59,11 +59,11 @@ export async function initProject({ dir, template: wanted }: InitOptions): Promi
   return [...lines, "", "Next:", ...next, ...packageJson.hints, ""].join("\n");
 }
 
-/** Where two files of these names would answer the same route. */
+/** Endings of handlers: two files that differ only in them would answer the same route. */
 const HANDLER_EXTENSIONS = [".ts", ".tsx", ".mts", ".js", ".jsx", ".mjs", ".cjs"];
 
 function planTemplate(dir: string, name: TemplateName, isWanted: boolean): Step[] {
-  // A project with handlers asks for a template by its name. A handler of ours could answer in the place of its own.
+  // A project with handlers names the template that it wants. Otherwise our handler could hide one of its own.
   if (!isWanted && listFiles(join(dir, "handlers")).length > 0) return [kept("handlers/")];
   return listFiles(join(TEMPLATES_DIR, name)).flatMap((path) => {
     const { dir: folder, name: stem, ext } = parse(path);
@@ -136,7 +136,7 @@ const NODE_FRAMEWORKS: ReadonlyMap<string, string> = new Map([
   ["koa", "koa"],
 ]);
 
-/** Returns lines about an application that is there and needs `fromNode`. NestJS comes with Express: the first one counts. */
+/** Returns lines about an application in the project that needs `fromNode`. NestJS brings Express, so the first match counts. */
 function hintsFor({ value }: JsonText): string[] {
   const { dependencies } = value;
   if (!isRecord(dependencies)) return [];
@@ -152,7 +152,7 @@ function hintsFor({ value }: JsonText): string[] {
   return [];
 }
 
-/** npm refuses such a file too, and an edit would not find its place. */
+/** Refuses a file that npm refuses too: an edit would not find its place in it. */
 function refuseOddGroups({ value }: JsonText): void {
   for (const group of ["scripts", "dependencies", "devDependencies"]) {
     const entries = value[group];
@@ -231,7 +231,7 @@ function change(options: {
   return { did: isNew ? "created" : "added", text: line, write: { path, text, isNew } };
 }
 
-/** Returns whether the file was written. A file that came since the plan was made stays. */
+/** Returns whether the file was written. Keeps a file that another process has created since the plan was made. */
 async function writeStep({ path, text, isNew }: NonNullable<Step["write"]>): Promise<boolean> {
   try {
     await mkdir(dirname(path), { recursive: true });
@@ -244,9 +244,9 @@ async function writeStep({ path, text, isNew }: NonNullable<Step["write"]>): Pro
 }
 
 /**
- * Creates a file that other processes see with all its text or not at all: another `init` may run at the same time.
+ * Creates a file in one step: another `init`, which may run at the same time, sees its whole text or no file.
  *
- * @returns `false` when there is a file, which stays.
+ * @returns `false` when the file exists already. It stays as it is.
  */
 async function createWhole(path: string, text: string): Promise<boolean> {
   const draft = `${path}.${process.pid}.${randomUUID().slice(0, 8)}.tmp`;
@@ -277,7 +277,7 @@ async function createDirectly(path: string, text: string): Promise<boolean> {
   }
 }
 
-/** Writes over a file, which keeps its owner and mode. It is at no time empty for another process that reads it. */
+/** Overwrites a file, which keeps its owner and mode. Another process never reads an empty file. */
 async function replaceText(path: string, text: string): Promise<void> {
   const file = await open(path, "r+");
   try {

@@ -8,13 +8,13 @@ export interface Template {
   /** Versions by package. */
   dependencies: Readonly<Record<string, string>>;
   devDependencies: Readonly<Record<string, string>>;
-  /** Whether its files import others with the ending `.ts`, which TypeScript allows on request. */
+  /** Whether its files import others with the ending `.ts`, which TypeScript allows with an option. */
   importsTypeScript: boolean;
   /** Whether there is a `.tsx` file. */
   hasJsx: boolean;
 }
 
-/** `tsc --noEmit` needs them in every project. A test holds the versions to those that this project is tested with. */
+/** Packages that `tsc --noEmit` needs in every project. A test compares their versions with those in this project. */
 const TYPES = { "@types/node": "^20.19.43", typescript: "^7.0.2" };
 
 const PLAIN: Template = {

@@ -1,6 +1,6 @@
 import page from "./_404.html";
 
-/** Answers what no file and no handler answers. Pages that a program makes are handlers beside this one. */
+/** Answers paths without a file and without a handler. Put handlers for other pages beside this file. */
 export default function (): Response {
   return new Response(page, {
     status: 404,
