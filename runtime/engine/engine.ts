@@ -7,16 +7,17 @@ import type { TurnClock } from "../lib/turn-clock.ts";
 import type { Counters } from "../observe/counters.ts";
 import type { TlsSettings } from "../tls/tls-suites.ts";
 
-/** Opens ports, and makes a client of each request. */
+/** Opens ports and hands over a `Client` for each request. */
 export interface Engine {
   /** The package with its version: `uws-pack 20.0.8`. */
   readonly label: string;
-  /** Edgicorn chose the package, and no operator did. */
+  /** True when Edgicorn chose the package, false when the operator did. */
   readonly isUsual: boolean;
   /**
-   * Binds the port and accepts from then on.
+   * Binds the port and accepts connections from then on.
    *
-   * @throws RuntimeError `ERR_LISTEN` that says why: the port is in use, needs a privilege, the address is not ours.
+   * @throws RuntimeError `ERR_LISTEN` with the reason: the port is in use or needs a privilege, or the address is not
+   *   one of this machine.
    */
   open(options: ListenerOptions): Promise<Listener>;
 }
@@ -27,30 +28,33 @@ export interface Listener {
   /** Its connections use TLS. */
   readonly secure: boolean;
   readonly port: number;
-  /** Resolves when no request is in flight. After `stopAccepting` none follows. */
+  /** Resolves when no request is in flight. Open connections may still send requests, even after `stopAccepting`. */
   idle(): Promise<void>;
   /** Resolves when no connection is open. After `stopAccepting` idle connections end within seconds. */
   disconnected(): Promise<void>;
-  /** Accepts no more. Open connections end with their next response. */
+  /** Accepts no new connections. Each open connection ends with its next response. */
   stopAccepting(): void;
   /**
-   * Closes all connections at once. Requests in flight see their client leave.
+   * Closes all connections at once. For requests in flight, this is the same as a client that leaves.
    *
-   * @param options.graceIsOver The clients have had the time that `drainGrace` gives, and their access lines say so.
-   * @returns The number of clients that were sending or reading.
+   * @param options.graceIsOver The clients had the time of `drainGrace` to finish. Their access lines name this
+   *   setting.
+   * @returns The number of clients that were sending or reading a body.
    */
   close(options?: { graceIsOver?: boolean }): number;
-  /** Applies other rules to requests from now on. */
+  /** Applies these rules to connections and requests that begin from now on. */
   change(changes: ListenerChanges): void;
   /**
-   * Makes other certificates ready. New connections get them; open connections keep theirs.
+   * Loads other certificates. After `commit`, new connections get them; open connections keep theirs.
    *
-   * @throws RuntimeError `ERR_CERTIFICATE` when the engine does not take the default certificate.
+   * @throws RuntimeError `ERR_CERTIFICATE` when the engine refuses the default certificate.
    */
   prepareCertificates(certificates: NonNullable<ServedCertificates>): Prepared;
 }
 
-/** A certificate to serve: its files, and the names it is shown for; the default one is shown for all others. */
+/**
+ * A certificate to serve: its files, and the host names that select it. The default certificate serves all other names.
+ */
 export interface ServedCertificate {
   certPath: string;
   keyPath: string;
@@ -68,38 +72,49 @@ export interface ListenerOptions {
   host: string | null;
   /** 0: any free port. */
   port: number;
-  /** A server whose place this one takes listens on it still; it is not looked whether the port is free then. */
+  /**
+   * The process that this one replaces still listens on the port. The engine then does not check that the port is free.
+   */
   isShared?: boolean;
   /** The first is the default; `null` for plain HTTP. */
   certificates: ServedCertificates;
-  /** Of all certificates. */
+  /** TLS settings for all certificates. */
   tls: TlsSettings;
-  /** Connections beyond this are closed as they come. */
+  /**
+   * Most open connections of all listeners that share `counters`. The engine closes further ones as soon as it accepts
+   * them.
+   */
   maxConnections: number;
-  /** Counts for all listeners that share it, and so they share the maximum. */
+  /** Counters that several listeners may share. */
   counters: Counters;
   /** Bounds the requests in flight of one client address. */
   perAddress: RequestsPerAddress;
   clock: TurnClock;
-  /** Names each request, among those of all listeners. */
+  /** Returns an id that is unique among the requests of all listeners. */
   nextId: () => ExchangeId;
   limits: TransferLimits & HeadLimits;
   /** False: `onFinished` gets 0 as the size of small bodies. */
   countsBytes?: boolean;
   /** A request's head is complete. The callee must answer the client. */
   onRequest: (client: Client) => void;
-  /** Its response is complete, its client left (status 499), or it was broken off (502). Once per request, also for refused ones. */
+  /**
+   * A request ended: its response is complete, its client left (status 499), or the server broke it off (502). Called
+   * once for each request that had a `Client`, also for those refused by a limit.
+   */
   onFinished: (client: Client, status: number, bodyBytes: number) => void;
-  /** A client was cut off for being slow, by this setting; `value` in its unit. */
+  /** The engine cut off a slow client because of this setting; `value` is in the setting's unit. */
   onCut: (client: Client, setting: TransferSetting, value: number) => void;
-  /** A request was refused for what this setting says. It is answered, and is none for `onRequest`. */
+  /** The engine refused a request because of this setting, and answered it. `onRequest` is not called for it. */
   onLimited: (client: Client, setting: HeadSetting | "maxRequestsPerAddress") => void;
-  /** A connection was closed as it came: too many are open. */
+  /** The engine closed a new connection because `maxConnections` were open. */
   onConnectionRefused: () => void;
-  /** A head was refused and is answered, or its client left. Such a request is no exchange, and has no other callback. */
+  /**
+   * The engine refused an invalid head and answered it, or the client left first. Such a request has no `Client` and no
+   * other callback.
+   */
   onHeadRefused: (refused: RefusedHead) => void;
-  /** A request has a field of a name, in lower case, that was not seen before, or not lately. */
+  /** A request has a field name, in lower case, that the engine has not seen before or no longer remembers. */
   onNewField?: (name: string) => void;
-  /** A bug: the request was answered 500, or its client was cut off. */
+  /** A bug in Edgicorn: the engine answered the request with 500, or cut off its client. */
   onError: (error: unknown) => void;
 }

@@ -17,7 +17,7 @@ export interface ListenPlaces {
   httpsPort: number | null;
 }
 
-/** A port that the server whose place this one takes listens on. */
+/** A port on which the process that this one replaces listens. */
 interface InheritedPort {
   scheme: "http" | "https";
   port: number;
@@ -26,14 +26,15 @@ interface InheritedPort {
 /** Options of all listeners. */
 export type ListenersOptions = Omit<ListenerOptions, keyof Place | "isShared">;
 
-/**
- * All places where a server listens: one for plain HTTP, one for TLS, or either. They open, change and end together.
- */
+/** The listeners of a server: one for HTTP, one for HTTPS, or one of the two. They open, change and close together. */
 export class Listeners {
   readonly #all: Listener[] = [];
   readonly #inherited: readonly InheritedPort[];
 
-  /** @param inherited These may be shared, and one stands for "any free". */
+  /**
+   * @param inherited Ports that may be shared with the process that this one replaces. If the new port is 0, the
+   *   inherited port of the same scheme is taken.
+   */
   constructor(inherited: readonly InheritedPort[] = []) {
     this.#inherited = inherited;
   }
@@ -42,7 +43,11 @@ export class Listeners {
     return this.#all;
   }
 
-  /** @throws RuntimeError `ERR_LISTEN` for a port that cannot be had. */
+  /**
+   * Checks that the ports are free. Skips inherited ports and port 0.
+   *
+   * @throws RuntimeError `ERR_LISTEN` for a port that cannot be opened.
+   */
   async probe(places: ListenPlaces): Promise<void> {
     for (const { isShared, ...place } of this.#toPlaces(places)) {
       if (place.port !== 0 && !isShared) await probePort(place);
@@ -52,7 +57,7 @@ export class Listeners {
   /**
    * Accepts connections at all of these places.
    *
-   * @throws RuntimeError `ERR_LISTEN`, like `Engine.open`. The caller must close the listeners that were opened
+   * @throws RuntimeError `ERR_LISTEN`, like `Engine.open`. The caller must close the listeners that this method opened
    *   before.
    */
   async open(engine: Engine, places: ListenPlaces, options: ListenersOptions): Promise<void> {
@@ -63,15 +68,16 @@ export class Listeners {
     }
   }
 
-  /** Applies other rules to requests from now on. */
+  /** Applies these rules to connections and requests that begin from now on. */
   change(changes: ListenerChanges): void {
     for (const listener of this.#all) listener.change(changes);
   }
 
   /**
-   * Makes other certificates ready wherever there is TLS. New connections get them; open connections keep theirs.
+   * Loads other certificates for all TLS listeners. After `commit`, new connections get them; open connections keep
+   * theirs.
    *
-   * @throws RuntimeError `ERR_CERTIFICATE`, as `Listener.prepareCertificates`; none is ready then.
+   * @throws RuntimeError `ERR_CERTIFICATE`, like `Listener.prepareCertificates`. In this case no listener changes.
    */
   async prepareCertificates(certificates: NonNullable<ServedCertificates>): Promise<Prepared> {
     const prepared: Prepared[] = [];
@@ -92,7 +98,7 @@ export class Listeners {
     return { commit, discard };
   }
 
-  /** Accept no more; connections that live end with their next response. */
+  /** Accepts no new connections. Each open connection ends with its next response. */
   stopAccepting(): void {
     for (const listener of this.#all) listener.stopAccepting();
   }
@@ -107,7 +113,7 @@ export class Listeners {
     await Promise.all(this.#all.map((listener) => listener.disconnected()));
   }
 
-  /** As `Listener.close`. Returns how many clients were sending or reading. */
+  /** Closes all listeners, like `Listener.close`. Returns the number of clients that were sending or reading a body. */
   close(options?: Parameters<Listener["close"]>[0]): number {
     let clients = 0;
     for (const listener of this.#all) clients += listener.close(options);

@@ -1,17 +1,17 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
-/** A socket that listens on a port of this machine, or of this container. */
+/** The process that listens on a port of this machine, or of this container. */
 export interface PortOwner {
-  /** Process id; `null`: the kernel does not tell this user. */
+  /** Process id; `null`: the process belongs to another user, and the kernel hides it. */
   pid: number | null;
   /** Name of its program, such as `nginx`; `null`: unknown. */
   program: string | null;
 }
 
 /**
- * Finds the process that listens on a TCP port, without opening it: for messages.
+ * Finds the process that listens on a TCP port, without connecting to it. For error messages.
  *
- * @returns `null` when none listens, and where there is no `/proc` (only Linux has it).
+ * @returns `null` when no process listens, and on systems without `/proc` (all but Linux).
  */
 export function findPortOwner(port: number): PortOwner | null {
   const inode = findListeningInode(port);
@@ -20,15 +20,15 @@ export function findPortOwner(port: number): PortOwner | null {
   return { pid, program: pid === null ? null : read(`/proc/${pid}/comm`)?.trim() || null };
 }
 
-/** Returns `process 123 (nginx)`, or the known part of it. */
+/** Returns `process 123 (nginx)`, or as much of it as is known. */
 export function describePortOwner({ pid, program }: PortOwner): string {
   if (pid === null) return "another program, of another user";
   return program === null ? `process ${pid}` : `process ${pid} (${program})`;
 }
 
 /**
- * Tells whether this process may listen on a port: those below `net.ipv4.ip_unprivileged_port_start` need a capability.
- * Where that cannot be read, `true`.
+ * Tells whether this process may listen on a port. Ports below `net.ipv4.ip_unprivileged_port_start` need a capability.
+ * Returns `true` where that value cannot be read.
  */
 export function mayListen(port: number): boolean {
   const first = read("/proc/sys/net/ipv4/ip_unprivileged_port_start");
@@ -53,7 +53,7 @@ function findListeningInode(port: number): string | null {
   return null;
 }
 
-/** Processes of other users cannot be looked at. */
+/** Returns the process that has this file descriptor open; `null` when it belongs to another user. */
 function findHolder(target: string): number | null {
   for (const name of list("/proc")) {
     if (!/^\d+$/.test(name)) continue;
@@ -64,7 +64,7 @@ function findHolder(target: string): number | null {
   return null;
 }
 
-// The process is gone, or belongs to another user.
+// These three functions return nothing when the process is gone or belongs to another user.
 
 function read(path: string): string | null {
   try {

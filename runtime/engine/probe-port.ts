@@ -3,7 +3,7 @@ import { connect, createServer } from "node:net";
 import { RuntimeError } from "../lib/errors.ts";
 import { describePortOwner, findPortOwner, type PortOwner } from "./port-owner.ts";
 
-/** Where a listener is to be. */
+/** Address and port of a listener. */
 export interface Place {
   readonly scheme: "http" | "https";
   /** `null`: all addresses, IPv6 and IPv4. */
@@ -12,18 +12,18 @@ export interface Place {
   readonly port: number;
 }
 
-/** A port of this machine where hardly anything listens: tcpmux (RFC 1078). */
+/** A port on which hardly any machine listens: tcpmux (RFC 1078). */
 const UNUSED_PORT = 1;
 
-/** How long the answer of this machine to itself may take, should a firewall drop it. */
+/** Timeout of the connection to `UNUSED_PORT`, for machines whose firewall drops it without an answer. */
 const PROBE_MS = 1_000;
 
 /**
- * Finds out whether the port is free. Returns it, or for "any free port" one that is free now: the library would choose
- * a port that it does not share (uSockets, `bsd_create_listen_socket`).
+ * Checks that the port is free and returns it. For port 0, returns a port that is free now: the library would choose
+ * one that it does not share (uSockets, `bsd_create_listen_socket`).
  *
- * The port of a place is bound and never listened to: a server that listens here for a moment accepts clients before it can
- * serve them, and resets them.
+ * A given port is only bound, without listening on it. A probe that listens, even for a moment, would accept clients
+ * that it cannot serve, and reset them.
  *
  * @throws RuntimeError `ERR_LISTEN` with the reason why the port cannot be used.
  */
@@ -46,13 +46,16 @@ async function bindOnce(host: string | null, port: number): Promise<void> {
   try {
     await tryBind("::", port);
   } catch (error) {
-    // As Node and the library do on a machine without IPv6.
+    // Falls back to IPv4, like Node and the library on a machine without IPv6.
     if (codeOf(error) !== "EAFNOSUPPORT" && codeOf(error) !== "EADDRNOTAVAIL") throw error;
     await tryBind("0.0.0.0", port);
   }
 }
 
-/** Node binds a socket only on the way to a connection, here to a port of this machine that refuses it. */
+/**
+ * Binds the port. Node binds a client socket only when it connects, so this connects to `UNUSED_PORT` of this machine,
+ * which refuses.
+ */
 function tryBind(address: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const target = { "::": "::1", "0.0.0.0": "127.0.0.1" }[address] ?? address;
@@ -79,7 +82,7 @@ async function findFreePort(host: string | null): Promise<number> {
   const probe = createServer();
   await new Promise<void>((resolve, reject) => {
     probe.once("error", reject);
-    // `exclusive`: a cluster primary has no one to share it with.
+    // `exclusive` keeps node:cluster from sharing the socket.
     probe.listen({ port: 0, exclusive: true, ...(host === null ? {} : { host }) }, resolve);
   });
   const address = probe.address();
@@ -99,17 +102,17 @@ export function cannotListen(
   );
 }
 
-/** Reason for which a port below 1024 is refused. */
+/** Reason why a port below 1024 is refused. */
 export const LACKS_PRIVILEGE =
   "ports below 1024 need a privilege (run as root, or setcap cap_net_bind_service=+ep on node)";
 
-/** Reason for which a port is refused that has an owner; `null`: it is not known. */
+/** Returns the reason why a port that is in use is refused; `null`: its owner is unknown. */
 export function describeTaken(owner: PortOwner | null): string {
   const holder = owner === null ? "another program" : describePortOwner(owner);
   return `the port is in use by ${holder}`;
 }
 
-/** Says why a port cannot be opened, and by which process it is taken. */
+/** Returns the reason why a port cannot be opened, with the process that uses it. */
 export function explainListenError(error: unknown, port: number): string {
   switch (codeOf(error)) {
     case "EADDRINUSE":

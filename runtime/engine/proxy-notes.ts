@@ -6,7 +6,7 @@ const OF_PROXIES: ReadonlySet<string> = new Set([
   "x-real-ip",
 ]);
 
-/** Fields in which proxies with single sign-on say who asks. */
+/** Fields in which proxies with single sign-on name the user. */
 const OF_SINGLE_SIGN_ON =
   /^(?:remote|x-remote|x-forwarded|x-auth-request|x-authentik|x-webauth|x-token|x-authenticated|x)-(?:user|username|name|groups|preferred-username|user-name)$/;
 
@@ -15,7 +15,10 @@ const ABOUT_PROXIES =
   "(Nginx: keepalive_timeout 5s in the upstream; HAProxy: timeout http-keep-alive 5s), or now and then it sends a request " +
   "on a connection that is just being closed, and answers 502";
 
-/** Tells the operator, once, of what the fields of requests say about the programs in front of this one. */
+/**
+ * Warns the operator, once each, about problems that a proxy in front of this server can cause. Recognises such a proxy
+ * by the fields of its requests.
+ */
 export class ProxyNotes {
   readonly #warn: (fields: { field: string }, message: string) => void;
   #toldOfProxy = false;
@@ -25,7 +28,7 @@ export class ProxyNotes {
     this.#warn = warn;
   }
 
-  /** A request has a field of this name, in lower case. Called for each name at least once. */
+  /** Must be called at least once for each field name, in lower case. */
   sawField(field: string): void {
     if (!this.#toldOfProxy && OF_PROXIES.has(field)) {
       this.#toldOfProxy = true;

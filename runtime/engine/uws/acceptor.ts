@@ -6,12 +6,12 @@ import type { Prepared } from "../../lib/prepared.ts";
 import type { HttpRequest, HttpResponse, ListenSocket, Uws, UwsApp } from "./uws.ts";
 
 /**
- * The library's default, SO_REUSEPORT: a server of the same user can listen on the port beside this one, and so take its
- * place while it serves. That nobody else does by mistake is up to `probePort`.
+ * The library's default, SO_REUSEPORT: another process of the same user can listen on the port, too, and so replace
+ * this one while it serves. `probePort` refuses a port that another server uses by mistake.
  */
 const LISTEN_SHARED = 0;
 
-/** @param knownMethod The method, where the router has told it; `null`: it is to be asked for. */
+/** @param knownMethod The method, if the router matched it; `null`: the callback must ask `req` for it. */
 export type OnRequest = (res: HttpResponse, req: HttpRequest, knownMethod: string | null) => void;
 
 export interface AcceptorOptions {
@@ -24,7 +24,7 @@ export interface AcceptorOptions {
   onClosed: () => void;
 }
 
-/** An application that serves requests, and how many connections it has. */
+/** An application that serves requests, with the number of its open connections. */
 interface ServingApp {
   readonly app: UwsApp;
   open: number;
@@ -33,25 +33,26 @@ interface ServingApp {
 /**
  * The library's applications behind one bound port.
  *
- * With TLS, the socket belongs to an acceptor that serves nothing: the application with the certificates is its child,
- * so that another one with newer certificates can take its place while connections live (docs/uwebsockets.md section 5).
+ * With TLS, the socket belongs to an acceptor application that serves nothing. The application with the certificates is
+ * its child. An application with newer certificates can then replace the child while connections stay open
+ * (docs/uwebsockets.md section 5).
  */
 export class Acceptor {
   readonly port: number;
   readonly #uws: Uws;
   readonly #options: AcceptorOptions;
-  /** What listens. With TLS it serves nothing itself. */
+  /** The application that listens. With TLS it serves nothing itself. */
   readonly #app: UwsApp;
   #serving: ServingApp;
-  /** Those with earlier certificates that still have connections. */
+  /** Applications with earlier certificates that still have open connections. */
   readonly #retired = new Set<ServingApp>();
   readonly #socket: ListenSocket;
 
   readonly #suites: string;
 
   /**
-   * @throws RuntimeError `ERR_LISTEN`; `ERR_CONFIG` for suites that the library does not take; what the library throws for a
-   *   certificate that it does not take.
+   * @throws RuntimeError `ERR_LISTEN`; `ERR_CONFIG` for suites that the library does not know.
+   * @throws Error The library's own, for a default certificate that it refuses.
    */
   constructor(uws: Uws, options: AcceptorOptions) {
     this.#uws = uws;
@@ -59,7 +60,7 @@ export class Acceptor {
     const { certificates, tls } = options;
     this.#suites = toSuites(tls);
     if (certificates !== null) checkSuites(uws, tls.tlsCiphers, this.#suites);
-    // Before anything is bound: it throws for a certificate that the library does not take.
+    // Comes before the port is bound, because it throws for a certificate that the library refuses.
     this.#serving = this.#createServing(certificates);
     this.#app =
       certificates === null ? this.#serving.app : uws.SSLApp({ ssl_ciphers: this.#suites });
@@ -68,7 +69,7 @@ export class Acceptor {
     this.port = uws.us_socket_local_port(this.#socket);
   }
 
-  /** Accepts no more. To be called once. */
+  /** Accepts no new connections. Must be called at most once. */
   stop(): void {
     this.#uws.us_listen_socket_close(this.#socket);
   }
@@ -81,10 +82,10 @@ export class Acceptor {
   }
 
   /**
-   * Makes other certificates ready. To be called with ones that were checked, where TLS is served.
+   * Loads other certificates. The caller must have checked them, and the listener must use TLS.
    *
-   * @throws RuntimeError `ERR_CERTIFICATE` when the library does not take the default one after all. It says nothing of
-   *   the others.
+   * @throws RuntimeError `ERR_CERTIFICATE` when the library refuses the default certificate. The library does not
+   *   report errors in the other ones.
    */
   prepareCertificates(certificates: NonNullable<ServedCertificates>): Prepared {
     if (this.#options.certificates === null) {
@@ -109,7 +110,8 @@ export class Acceptor {
 
   #serve(next: ServingApp): void {
     const previous = this.#serving;
-    // In this order: without a child the acceptor would serve, without a certificate (docs/uwebsockets.md section 5).
+    // The order matters: without a child the acceptor itself would serve, without a certificate (docs/uwebsockets.md
+    // section 5).
     this.#app.addChildAppDescriptor(next.app.getDescriptor());
     this.#app.removeChildAppDescriptor(previous.app.getDescriptor());
     this.#serving = next;
@@ -117,10 +119,10 @@ export class Acceptor {
     this.#forgetIfUnused(previous);
   }
 
-  /** An application that takes no new connections ends with its last one. */
+  /** Closes a retired application when its last connection has closed. */
   #forgetIfUnused(serving: ServingApp): void {
     if (serving.open > 0 || !this.#retired.delete(serving)) return;
-    // Not in a callback of one of its connections.
+    // Deferred, because this may run in a callback of one of its connections.
     setImmediate(() => serving.app.close());
   }
 
@@ -141,8 +143,8 @@ export class Acceptor {
           key_file_name: certificate.keyPath,
           ...suites,
         });
-        // A server name has a router of its own, which is empty. The library prints two lines to standard output here. Node
-        // cannot duplicate a descriptor, so there is no safe way to put another one in the place of 1 and back.
+        // Each server name has its own, empty router. `domain` prints two lines to standard output. They cannot be
+        // suppressed: Node cannot duplicate a file descriptor, so descriptor 1 cannot be replaced and restored.
         route(app.domain(name), this.#options.onRequest);
       }
     }
@@ -174,12 +176,13 @@ export class Acceptor {
     if (host === null) this.#app.listen(port, LISTEN_SHARED, onListen);
     else this.#app.listen(host, port, LISTEN_SHARED, onListen);
     const [socket = false] = bound;
-    if (socket === false) throw cannotListen(toPlace(this.#options), "it was taken a moment ago");
+    if (socket === false)
+      throw cannotListen(toPlace(this.#options), "another program took the port a moment ago");
     return socket;
   }
 }
 
-/** Where a listener with these options is bound. */
+/** Returns the address and port to which a listener with these options is bound. */
 export function toPlace({
   host,
   port,
@@ -188,7 +191,10 @@ export function toPlace({
   return { scheme: certificates === null ? "http" : "https", host, port };
 }
 
-/** OpenSSL knows suites that the library does not, and the library only says that something is wrong. */
+/**
+ * Throws an error that names the setting. OpenSSL, which checks the setting first, knows suites that the library lacks,
+ * and the library's own error gives no reason.
+ */
 function checkSuites(uws: Uws, tlsCiphers: string, suites: string): void {
   try {
     uws.SSLApp({ ssl_ciphers: suites }).close();
@@ -200,7 +206,9 @@ function checkSuites(uws: Uws, tlsCiphers: string, suites: string): void {
   }
 }
 
-/** The library's router knows these by their exact letters: no need to make a string of them for each request. */
+/**
+ * Registers the methods that the library's router can match. For these, no string has to be made from the request line.
+ */
 function route(app: UwsApp, onRequest: OnRequest): void {
   app.get("/*", (res, req) => onRequest(res, req, "GET"));
   app.post("/*", (res, req) => onRequest(res, req, "POST"));

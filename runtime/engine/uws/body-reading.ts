@@ -3,38 +3,41 @@ import type { Transfer } from "../../http/transfer-limits.ts";
 import type { HttpResponse } from "./uws.ts";
 import type { StreamWriter } from "./write-stream.ts";
 
-/** While a paused socket has no room to write: short at first, since a fast client makes room at once. */
+/**
+ * First pause between write attempts while a socket is paused and full. Short, since a fast client makes room at once.
+ */
 const RETRY_MS = 2;
 const SLOWEST_RETRY_MS = 128;
 
-/** How long nothing may move in either direction before some of the body is read out of turn. */
+/** How long a connection may be stuck in both directions before it is read in spite of the pause. */
 const STUCK_MS = 2_000;
 
-/** The same where that may end the connection. */
+/** The same where this read may lose bytes, which would end the connection. */
 const STUCK_FOR_GOOD_MS = 20_000;
 
-/** After this time the kernel's buffer for unread bytes is full. */
+/** Time after which the kernel's receive buffer of a paused socket is full. */
 const FILLING_MS = 1_000;
 
 /**
- * So few unread bytes are safe to read: the library reads up to 512 KiB at a time, and loses only a rest beyond that.
+ * Most unread bytes that are safe to read. The library reads up to 512 KiB at a time and can lose only bytes beyond
+ * that.
  */
 const HARMLESS_BYTES = 128 * 1024;
 
 /**
- * The kinds of sockets, without TLS (`false`) and with it, for which the library has saved a poll mask (decision 005). The
- * library keeps the mask per process, so all listeners share this set.
+ * The kinds of sockets, with TLS (`true`) or without (`false`), for which the library has saved a poll mask (decision
+ * 005). The library keeps the masks per process, so all listeners share this set.
  */
 export type SavedMasks = Set<boolean>;
 
 /**
- * Reads a request's body: how it comes in, and whether the connection is read at all.
+ * Controls how a request's body is read, and whether the connection is read at all.
  *
  *     reading ──the body's owner pauses it, or the writer forbids reading──▶ paused
- *        ▲─────────────────────────── neither any more ───────────────────────────┘
- *        └─────────────────────────────────┴── the last byte, or stop() ──▶ over
+ *        ▲──────────────────────── neither holds any longer ────────────────────┘
+ *        └───────────────────────────────┴── the last byte, or stop() ──▶ over
  *
- * Invariant: `res` is not touched any more once the state is over.
+ * Invariant: once the state is over, no method of `res` is called.
  */
 export class BodyReading implements BodyFlow {
   readonly #res: HttpResponse;
@@ -44,7 +47,7 @@ export class BodyReading implements BodyFlow {
   readonly #writer: () => StreamWriter | null;
   #receivedBytes = 0;
   #lastChunkMs: number;
-  /** Start of the time for the body's rate: its beginning, moved by the pauses that the server made. */
+  /** Start of the period over which the body's rate is measured. Each pause by the server moves it forward. */
   #sinceMs: number;
   /** The body's owner has paused it. */
   #held = false;
@@ -53,16 +56,16 @@ export class BodyReading implements BodyFlow {
   #over = false;
   #retryTimer: NodeJS.Timeout | undefined;
   #retryMs = RETRY_MS;
-  /** Since when nothing moved, when some was last read out of turn for it: once is enough. */
+  /** The writer's `progressMs` at the last read in spite of the pause. One such read per stall is enough. */
   #unstuckMs = 0;
 
   /**
    * @param options.savedMasks Shared by all connections of the library.
    * @param options.secure The connection uses TLS.
-   * @param options.sinceMs When the request came.
-   * @param options.unreadBytes Returns how many bytes of the client the kernel holds at most, no older than the given
-   *   age; `null`: that is not known.
-   * @param options.writer The writer of the response on the same connection, once there is one.
+   * @param options.sinceMs Time at which the request came.
+   * @param options.unreadBytes Returns the most bytes that the kernel holds for a connection of this client. The result
+   *   is no older than the given age; `null`: unknown.
+   * @param options.writer Returns the writer of the response on this connection; `null`: there is none yet.
    */
   constructor(
     res: HttpResponse,
@@ -84,7 +87,7 @@ export class BodyReading implements BodyFlow {
     this.#saveMask();
   }
 
-  /** The connection is not read. */
+  /** True while the connection is not read. */
   get paused(): boolean {
     return this.#paused;
   }
@@ -99,7 +102,7 @@ export class BodyReading implements BodyFlow {
     this.settle();
   }
 
-  /** Stops to read, or goes on, as it has to be now. */
+  /** Pauses or resumes the connection as its owner and the writer require now. */
   settle(): void {
     if (this.#over) return;
     const pauses = this.#held || this.#writer()?.forbidsReading === true;
@@ -109,13 +112,13 @@ export class BodyReading implements BodyFlow {
 
   /** Must be called for each chunk of the body. */
   onChunk(bytes: number): void {
-    // Bytes that arrive in spite of the pause make the library start its timer of 10 s again. Another pause stops it.
+    // Bytes that arrive during a pause restart the library's timer of 10 s. Another `pause` stops the timer.
     if (this.#paused) this.#res.pause();
     this.#receivedBytes += bytes;
     this.#lastChunkMs = performance.now();
   }
 
-  /** A write did not fit; it has ended a pause behind our back. */
+  /** Pauses again after a write that did not fit: such a write ends a pause without notice (decision 005). */
   onBlocked(): void {
     this.settle();
     if (!this.#paused) return;
@@ -124,10 +127,10 @@ export class BodyReading implements BodyFlow {
   }
 
   /**
-   * Reads and drops the rest: the last byte of the body has come (a pause is advisory), or the body is not needed.
+   * Resumes reading for good and ends the state machine: the last byte has come, or the rest of the body is not needed.
    *
-   * @returns Whether it was paused: then the library's timer of 10 s runs, and it will not stop it (docs/uwebsockets.md
-   *   section 2).
+   * @returns True if the connection was paused. The library's timer of 10 s then runs on, although the body is complete
+   *   (docs/uwebsockets.md section 2).
    */
   discardRest(): boolean {
     const wasPaused = this.#paused && !this.#over;
@@ -136,13 +139,13 @@ export class BodyReading implements BodyFlow {
     return wasPaused;
   }
 
-  /** The connection must not be touched any more. */
+  /** Ends the state machine. From now on no method of `res` is called. */
   stop(): void {
     this.#over = true;
     clearTimeout(this.#retryTimer);
   }
 
-  /** The facts for the transfer limits; `null` while progress does not depend on the client. */
+  /** Returns the facts for the transfer limits; `null` while progress does not depend on the client. */
   progress(options: { answering: boolean }): Transfer["receiving"] {
     if (this.#paused || this.#over) return null;
     return {
@@ -154,10 +157,10 @@ export class BodyReading implements BodyFlow {
   }
 
   /**
-   * Reads on although the body is paused, when the client has read nothing for long: perhaps its acknowledgements are
-   * lost. Linux (seen with 6.18) drops segments beyond a receive window that it has closed, with the acknowledgements
-   * in them. When both sides keep sending segments for which the other has no room, neither gets on until
-   * `sendTimeout`. Reading opens the window. The bytes are kept as after any pause.
+   * Reads in spite of a pause when the client has read nothing for a long time: its acknowledgements may be lost. Linux
+   * (seen with 6.18) drops segments beyond a receive window that it has closed, with the acknowledgements in them. When
+   * both sides keep sending such segments, both are stuck until `sendTimeout`. Reading opens the window. The body's
+   * owner keeps the bytes, as after any pause (decision 027).
    */
   unstick(nowMs: number): void {
     const writer = this.#writer();
@@ -178,7 +181,7 @@ export class BodyReading implements BodyFlow {
     if (isStuck && progressMs !== this.#unstuckMs) this.#readOutOfTurn(writer);
   }
 
-  /** The next chunk, or the next try to write, pauses it again. */
+  /** Reads in spite of the pause. The next chunk or the next write attempt pauses the connection again. */
   #readOutOfTurn(writer: StreamWriter): void {
     this.#unstuckMs = writer.progressMs;
     writer.expectRoom();
@@ -195,19 +198,23 @@ export class BodyReading implements BodyFlow {
 
   #resume(): void {
     this.#paused = false;
-    // It was held back by us, not by the client.
+    // The server paused the body, so the pause does not count against the client.
     this.#lastChunkMs = performance.now();
     this.#sinceMs += this.#lastChunkMs - this.#pausedAtMs;
-    // A write may have ended the pause unnoticed; the mask of now is the one to go on with (decision 005).
+    // A write may have ended the pause without notice. This `pause` saves the socket's present poll mask, and `resume`
+    // restores that one (decision 005).
     this.#res.pause();
     this.#res.resume();
-    // The library watches the socket for the events of the last paused socket. A failed write corrects this. Not at
-    // once: a chunk may have brought us here, and while the library reads, all writes go into one cork, however often
-    // they are corked. The library loses bytes that do not fit there (docs/uwebsockets.md section 4).
+    // The library restores the poll mask of the socket that was paused last, which may be another one. A failed write
+    // corrects it. The write is deferred: this may run in the callback for a chunk, in which the library puts all
+    // writes into one cork and loses bytes that do not fit there (docs/uwebsockets.md section 4).
     setImmediate(() => this.#writer()?.retry());
   }
 
-  /** A paused socket is not watched for room to write either (measured: its poll is removed), so we look ourselves. */
+  /**
+   * Retries a blocked write by a timer. While a socket is paused the library does not poll it for room either (decision
+   * 005).
+   */
   #retryLater(): void {
     this.#retryTimer ??= setTimeout(() => {
       this.#retryTimer = undefined;
@@ -218,12 +225,15 @@ export class BodyReading implements BodyFlow {
       const moved = writer?.progressMs !== before;
       this.#retryMs = moved ? RETRY_MS : Math.min(2 * this.#retryMs, SLOWEST_RETRY_MS);
       this.settle();
-      // Once it is over `blocked` is false.
+      // `blocked` is false once the response is over.
       if (this.#paused && writer?.blocked === true) this.#retryLater();
     }, this.#retryMs);
   }
 
-  /** Has the library save a mask, once, for sockets that have nothing to write: it would resume the first with none. */
+  /**
+   * Makes the library save a poll mask, once per kind of socket, while nothing waits to be written. Without it, the
+   * first `resume` would restore an empty mask (decision 005).
+   */
   #saveMask(): void {
     if (this.#savedMasks.has(this.#secure)) return;
     this.#savedMasks.add(this.#secure);

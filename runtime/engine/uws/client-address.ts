@@ -1,18 +1,19 @@
-/** As many IPv4 addresses are remembered; then all are forgotten, which costs less than to keep them in order. */
+/** Most IPv4 addresses in the cache. A full cache is emptied, which costs less than to evict the oldest entries. */
 const REMEMBERED = 4096;
 
-/** The first 12 bytes of an IPv4 address in an IPv6 socket's words (RFC 4291 section 2.5.5.2). */
+/** Length of the prefix of an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2). */
 const MAPPED_PREFIX_BYTES = 12;
 
 /**
- * Formats client addresses. A dual-stack listener sees IPv4 clients as IPv4-mapped IPv6 addresses; they come out as
- * IPv4.
+ * Formats client addresses. A dual-stack listener sees IPv4 clients as IPv4-mapped IPv6 addresses; this returns their
+ * IPv4 form.
  */
 export class AddressFormatter {
   readonly #known = new Map<number, string>();
 
   /**
-   * @param address 4 or 16 bytes, most significant first; anything else (a client that is gone, a Unix socket) is "".
+   * @param address 4 or 16 bytes, most significant first. For any other length (a client that is gone, a Unix socket)
+   *   the result is "".
    * @returns IPv4 in dotted decimal, or IPv6 as in RFC 5952.
    */
   format(address: ArrayBuffer): string {
@@ -36,31 +37,31 @@ export class AddressFormatter {
 }
 
 /**
- * Knows many requests' client addresses without asking the library.
+ * Returns the client address of a request, in most cases without asking the library.
  *
- * For every request the library returns an address in a new buffer: 2 µs, a sixth of the primary's time for a small
- * request (`npm run bench`, server CPU). Behind a load balancer or Nginx all connections come from one address, so one
- * look at each new connection is enough.
+ * The library returns each address in a new buffer. This costs 2 µs, a sixth of the primary's time for a small request
+ * (`npm run bench`, server CPU). Behind a load balancer or Nginx all connections come from one address, so it is enough
+ * to ask once per connection.
  */
 export class ConnectionAddresses {
   readonly #formatter = new AddressFormatter();
   #open = 0;
-  /** The address that all open connections come from; `null` when they differ, until all of them have closed. */
+  /** The address that all open connections share; `null` once they differ, until all of them have closed. */
   #only: string | null = null;
 
-  /** A connection opened. */
+  /** Must be called when a connection opens. */
   opened(res: AddressSource): void {
     const address = this.#formatter.format(res.getRemoteAddress());
     this.#only = this.#open === 0 || this.#only === address ? address : null;
     this.#open++;
   }
 
-  /** One closed; whose it was the library no longer knows. */
+  /** Must be called when a connection closes. The library does not tell its address any more. */
   closed(): void {
     this.#open--;
   }
 
-  /** The address of the client whose request this is. */
+  /** Returns the address of the client that sent this request. */
   of(res: AddressSource): string {
     return this.#only ?? this.#formatter.format(res.getRemoteAddress());
   }
@@ -81,6 +82,6 @@ function formatV6(bytes: Uint8Array): string {
   for (let at = 0; at < 16; at += 2) {
     groups.push((((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)).toString(16));
   }
-  // The URL standard serializes an IPv6 host as RFC 5952 asks: longest run of zeros as "::", lower case.
+  // The URL standard serializes an IPv6 host like RFC 5952: the longest run of zeros as "::", in lower case.
   return new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1);
 }

@@ -19,16 +19,18 @@ import { type ListenerContext, UwsClient } from "./uws-client.ts";
 import type { HttpResponse, Uws } from "./uws.ts";
 import { WriteAllowance } from "./write-allowance.ts";
 
-/** Of a client that has too many requests in flight: one of them may be answered any moment. */
+/** `Retry-After` for a client with too many requests in flight: one of them may be answered at any moment. */
 const RETRY_AFTER_SECONDS = 1;
 
-/** The library, and what it keeps for all of its listeners. */
+/** The library, with the state that all of its listeners share. */
 export interface Library {
   uws: Uws;
   savedMasks: SavedMasks;
 }
 
-/** A bound port that accepts connections, with or without TLS, and makes a client of each request whose head may pass. */
+/**
+ * A bound port that accepts connections, with or without TLS. Hands over a client for each request with a valid head.
+ */
 export class UwsListener implements Listener, ListenerContext {
   readonly fields: ResponseFields = new ResponseFields();
   readonly scheme: "http" | "https";
@@ -38,7 +40,7 @@ export class UwsListener implements Listener, ListenerContext {
   readonly savedMasks: SavedMasks;
   #closing = false;
   #inFlight = 0;
-  /** Clients whose request or response has bytes on their way. */
+  /** Clients with a request or response body in transfer. */
   readonly #transfers = new TransferSweep<UwsClient>((error) => this.#options.onError(error));
   readonly #writes: WriteAllowance;
   readonly #idleWaiters = new Waiters();
@@ -74,13 +76,14 @@ export class UwsListener implements Listener, ListenerContext {
   }
 
   /**
-   * Binds the port and accepts from then on.
+   * Binds the port and accepts connections from then on.
    *
-   * @throws RuntimeError `ERR_LISTEN` that says why: the port is in use, needs a privilege, the address is not ours.
+   * @throws RuntimeError `ERR_LISTEN` with the reason: the port is in use or needs a privilege, or the address is not
+   *   one of this machine.
    */
   static async open(library: Library, options: ListenerOptions): Promise<UwsListener> {
-    // The library tells no reason when it cannot bind, so the reason is looked for first; and a port that another server
-    // of the same user has it would share.
+    // The library gives no reason when it cannot bind, so the probe looks for one first. The library would also share a
+    // port with another server of the same user.
     const port = options.isShared === true ? options.port : await probePort(toPlace(options));
     return new UwsListener(library, { ...options, port });
   }
@@ -132,29 +135,20 @@ export class UwsListener implements Listener, ListenerContext {
     if (this.#inFlight === 0) this.#idleWaiters.release();
   }
 
-  /** Resolves when no request is in flight; once it stopped accepting, none may follow. */
   idle(): Promise<void> {
     return this.#inFlight === 0 ? Promise.resolve() : this.#idleWaiters.wait();
   }
 
-  /** Resolves when no connection is open; once it stopped accepting, that is within seconds for those with nothing to do. */
   disconnected(): Promise<void> {
     return this.#open === 0 ? Promise.resolve() : this.#disconnectedWaiters.wait();
   }
 
-  /** Accepts no more; connections that live end with their next response. */
   stopAccepting(): void {
     if (this.#closing) return;
     this.#closing = true;
     this.#acceptor.stop();
   }
 
-  /**
-   * Closes all connections at once. Requests in flight see their client leave.
-   *
-   * @param options.graceIsOver They have had the time that `drainGrace` gives, and their access lines say so.
-   * @returns How many clients were sending or reading.
-   */
   close({ graceIsOver = false }: { graceIsOver?: boolean } = {}): number {
     this.stopAccepting();
     // `drainGrace` has already counted the clients that it answered 503 and that still send.
@@ -164,12 +158,10 @@ export class UwsListener implements Listener, ListenerContext {
     return busy.length;
   }
 
-  /** Other rules for what begins from now on. */
   change(changes: ListenerChanges): void {
     this.#options = { ...this.#options, ...changes };
   }
 
-  /** @see Acceptor.prepareCertificates */
   prepareCertificates(certificates: NonNullable<ServedCertificates>): Prepared {
     return this.#acceptor.prepareCertificates(certificates);
   }
@@ -181,7 +173,8 @@ export class UwsListener implements Listener, ListenerContext {
     connections.accepted++;
     this.#open++;
     this.#addresses.opened(res);
-    // Beyond the limit of file descriptors the library would spin (docs/uwebsockets.md section 1).
+    // Without this limit the library would spin when the process runs out of file descriptors (docs/uwebsockets.md
+    // section 1).
     if (connections.open <= maxConnections) return;
     limits.maxConnections++;
     this.#options.onConnectionRefused();
@@ -194,7 +187,7 @@ export class UwsListener implements Listener, ListenerContext {
     if (--this.#open === 0) this.#disconnectedWaiters.release();
   }
 
-  /** Runs for every request; whatever it throws must not reach the library, which would end the process. */
+  /** Runs for every request. Must not throw: an exception that reaches the library ends the process. */
   readonly #onRequest: OnRequest = (res, req, knownMethod) => {
     let client: UwsClient | null = null;
     try {
@@ -217,11 +210,11 @@ export class UwsListener implements Listener, ListenerContext {
     }
   };
 
-  /** Whether a request is within the limits that need no more than its head; if not, it is answered. */
+  /** Returns whether a request is within the limits that concern its head and its address. If not, answers it. */
   #admits(client: UwsClient): boolean {
     const { limits, perAddress, counters, onLimited } = this.#options;
     counters.requests++;
-    // First: a request counts until it is finished, also when it is refused.
+    // Comes first, because `onFinished` counts every request as finished, also a refused one.
     const isAddressFine = perAddress.started(client.head.clientAddress);
     const breach = findHeadBreach(this.#reader.size, limits);
     if (breach === null && isAddressFine) return true;
@@ -233,7 +226,7 @@ export class UwsListener implements Listener, ListenerContext {
     return false;
   }
 
-  /** Answers a head that cannot be trusted. Only `onHeadRefused` learns of such a request. */
+  /** Answers an invalid head. For such a request only `onHeadRefused` is called. */
   #refuse(res: HttpResponse, refusal: HeadRefusal & { method: string; target: string }): void {
     const { counters, onHeadRefused } = this.#options;
     counters.requests++;

@@ -4,35 +4,42 @@ import type { HeadSize } from "../../http/head-limits.ts";
 import type { OriginResolver } from "../../http/origin.ts";
 import type { HttpRequest, HttpResponse } from "./uws.ts";
 
-/** A head that is refused: its framing or its names cannot be trusted, so the connection ends with the answer. */
+/** Why a head is refused: its framing or its field names cannot be trusted. The connection ends with the answer. */
 export interface HeadRefusal {
   status: 400 | 405 | 501;
   reason: string;
 }
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** DEL, and all that is not ASCII. */
+/** DEL, and every character outside of ASCII. */
 const UNCOMMON = /[^\0-\x7e]/;
 const DIGITS = /^\d+$/;
 
-/** The library's replacement for bytes that are not UTF-8. A client that sends this character itself is refused too. */
+/**
+ * The character with which the library replaces bytes that are not UTF-8. A client that really sends it is refused,
+ * too.
+ */
 const REPLACEMENT = "\ufffd";
 const DEL = "\x7f";
 
 /**
- * With these a client sends a length, 0 where there is no body (RFC 9110 section 8.6). Without one it may be hidden.
+ * Methods with which clients send a length, 0 for an empty body (RFC 9110 section 8.6). If it is missing, a field with
+ * an empty name may hide it (decision 037).
  */
 const EXPECTS_BODY: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
 
-/** The library ends the connection after the answer for any value of this length. */
+/** The library compares only the length of the value of `Connection`: it takes any value of this length for `close`. */
 const LIBRARY_CLOSES_LENGTH = "close".length;
 
-/** Connection options that name no field to leave out: they are no fields, or left out anyway. */
+/**
+ * Connection options that name no field to leave out. They are not field names, or the reader leaves the field out
+ * anyway.
+ */
 const PLAIN_OPTIONS: ReadonlySet<string> = new Set(["close", "keep-alive", "te", "upgrade"]);
 
 /**
- * Fields that stay although `Connection` names them. They are end-to-end. A client that could remove them could hide
- * its identity, or the addresses that a proxy has seen, from a handler.
+ * End-to-end fields that stay even if `Connection` names them. A client that could remove them could hide from a
+ * handler its identity or the addresses that a proxy has seen.
  */
 const END_TO_END =
   /^(?:host|authorization|cookie|origin|referer|forwarded|via|x-real-ip|cache-control|if-.*|content-.*|x-forwarded-.*|sec-.*|.*-user|remote-.*)$/;
@@ -43,21 +50,21 @@ const REST_OF_LINE_BYTES = 12;
 /** A colon, a space and the end of the line. */
 const SEPARATORS_BYTES = 4;
 
-/** As many names are remembered as valid; more are looked at anew each time. */
+/** Most field names that are remembered as valid. Further names are checked each time. */
 const REMEMBERED_NAMES = 1024;
 
 /**
  * Reads request heads out of uWebSockets.js and refuses invalid ones that its parser accepts (docs/uwebsockets.md
- * section 3). One reader per listener: the state below belongs to the head being read, which never outlives one call.
+ * section 3). Each listener has one reader. Its private state describes one head and is reset by each `read`.
  */
 export class HeadReader {
   readonly #origins: OriginResolver;
   readonly #addresses: ConnectionAddresses;
   readonly #validNames = new Set<string>();
   readonly #onNewName: (name: string) => void;
-  /** Whether the connection ends with the response to the head that was read last. */
+  /** True if the connection must end with the response to the head that was read last. */
   isLast = false;
-  /** Whether the library ends it then, unasked. */
+  /** True if the library itself ends the connection then. */
   libraryCloses = false;
   #connection: string | null = null;
   #hasControl = false;
@@ -66,10 +73,10 @@ export class HeadReader {
   #contentLength: string | null = null;
   #transferCoding: string | null = null;
   #refusal: HeadRefusal | null = null;
-  /** Of the head that was read last, whether it was refused or not. */
+  /** Size of the head that was read last, also of a refused one. */
   readonly size: HeadSize = { requestLineBytes: 0, fields: 0, fieldsBytes: 0, targetBytes: 0 };
 
-  /** @param options.onNewName Called with a field name that was not seen before, or not lately. */
+  /** @param options.onNewName Called with a field name that the reader has not seen before or did not remember. */
   constructor(options: {
     origins: OriginResolver;
     addresses: ConnectionAddresses;
@@ -81,9 +88,9 @@ export class HeadReader {
   }
 
   /**
-   * Copies all needed parts: `req` is dead once its callback has returned.
+   * Reads a head and copies all of it that is needed: `req` is invalid once its callback has returned.
    *
-   * @param knownMethod The method, if the caller knows it: asking `req` costs a string.
+   * @param knownMethod The method, if the caller knows it: `req` makes a new string for each request.
    */
   read(
     req: HttpRequest,
@@ -123,8 +130,8 @@ export class HeadReader {
     if (origin === null) return { status: 400, reason: "Host names no origin" };
     const bodyBytes = this.#bodyBytes();
     if (typeof bodyBytes === "object" && bodyBytes !== null) return bodyBytes;
-    // The parser reads some wrong chunk sizes as the end of the body, and a field with an empty name hides all that
-    // follow it, Content-Length too: the bytes after such a request must never be run as another one.
+    // The parser takes some invalid chunk sizes for the end of the body. A field with an empty name hides all later
+    // fields, `Content-Length` too. Bytes after such a request must not be run as another request (decision 037).
     if (bodyBytes === null) this.isLast = true;
     else if (this.#contentLength === null && EXPECTS_BODY.has(method)) this.isLast = true;
     if (this.#connection !== null) this.#readConnection(this.#connection);
@@ -150,7 +157,7 @@ export class HeadReader {
         this.#host = value;
         break;
       case "content-length":
-        // The parser takes the first and reads the rest of the body as the next request.
+        // The parser uses the first length, and takes the rest of the body for the next request.
         if (this.#contentLength !== null) this.#refuse(400, "two Content-Length fields");
         this.#contentLength = value;
         break;
@@ -158,11 +165,11 @@ export class HeadReader {
         if (this.#transferCoding !== null) this.#refuse(400, "two Transfer-Encoding fields");
         this.#transferCoding = value;
         return;
-      // They concern this connection only (RFC 9110 section 7.6.1); "expect" is answered by the library.
+      // These fields concern this connection only (RFC 9110 section 7.6.1). The library itself answers "expect".
       case "connection":
         if (this.#connection === null) {
           this.#connection = value;
-          // It looks at the first of them only.
+          // The library reads only the first `Connection` field.
           this.libraryCloses = value.length === LIBRARY_CLOSES_LENGTH;
         } else this.#connection += `,${value}`;
         return;
@@ -190,10 +197,10 @@ export class HeadReader {
     return true;
   }
 
-  /** Connection options (RFC 9110 section 7.6.1), of all `Connection` fields. */
+  /** Applies the options of all `Connection` fields (RFC 9110 section 7.6.1). */
   #readConnection(options: string): void {
     this.isLast ||= this.libraryCloses;
-    // The library closes after `close`. Neither names a field to leave out.
+    // The usual values, which name no field to leave out. `libraryCloses` covers `close`.
     if (options === "keep-alive" || options === "close") return;
     this.#hasControl ||= options.includes(DEL);
     const named = options.split(",").map((option) => option.trim().toLowerCase());
@@ -202,7 +209,7 @@ export class HeadReader {
     if (dropped.length > 0) this.#fields = withoutFields(this.#fields, new Set(dropped));
   }
 
-  /** RFC 9112 section 6.3: chunked, or so many bytes, or none. */
+  /** Returns the length of the body (RFC 9112 section 6.3): a number of bytes, 0 for no body, `null` for chunked. */
   #bodyBytes(): number | null | HeadRefusal {
     const length = this.#contentLength;
     const coding = this.#transferCoding;
@@ -217,7 +224,10 @@ export class HeadReader {
     return Number(length);
   }
 
-  /** The library decodes values as UTF-8; to a handler each character is one byte of the value (Fetch standard). */
+  /**
+   * Returns the field block in the form of the Fetch standard, in which each character is one byte. The library decodes
+   * values as UTF-8 instead.
+   */
   #takeFields(): string | HeadRefusal {
     const fields = this.#fields;
     const hasUncommon = UNCOMMON.test(fields);
@@ -225,15 +235,15 @@ export class HeadReader {
       return { status: 400, reason: "control character in a field value" };
     }
     if (!hasUncommon) return fields;
-    // The bytes are lost, and another value must not take their place.
+    // The client's bytes are lost, and the handler must not get another value.
     if (fields.includes(REPLACEMENT)) return { status: 400, reason: "field value is not UTF-8" };
     return Buffer.from(fields, "utf8").toString("latin1");
   }
 }
 
 /**
- * `null` for `chunked`, the only coding there is here. The parser takes any other for it, so its idea of where the body
- * ends cannot be trusted.
+ * Returns `null` for `chunked`, the only coding that this server supports. The parser takes every other coding for
+ * `chunked`, so it may misread where the body ends.
  *
  * @param coding In lower case.
  */
@@ -241,13 +251,14 @@ function refusalOfCoding(coding: string): HeadRefusal | null {
   if (coding === "chunked") return null;
   const codings = coding.split(",").map((name) => name.trim());
   const isChunkedOnce = codings.indexOf("chunked") === codings.length - 1;
-  // RFC 9112 section 6.3: a body whose last coding is another ends nowhere. Section 6.1: the rest is not known here.
+  // A body without `chunked` as its last coding has no known end (RFC 9112 section 6.3). Other codings are not
+  // supported here (section 6.1).
   return isChunkedOnce
     ? { status: 501, reason: "Transfer-Encoding is not chunked alone" }
     : { status: 400, reason: "Transfer-Encoding does not end in chunked, once" };
 }
 
-/** A field block without the fields of these names. */
+/** Returns a field block without the fields of these names. */
 function withoutFields(block: string, names: ReadonlySet<string>): string {
   const parts = block.split("\n");
   return parts.filter((_, at) => !names.has(parts[at - (at % 2)] ?? "")).join("\n");

@@ -3,21 +3,22 @@ import type { HttpResponse } from "./uws.ts";
 import { prepareFields, type PreparedFields } from "../../http/response-fields.ts";
 import { bodyBytesOf, writeResponse } from "./write-response.ts";
 
-/** For methods that no resource here has: those that one may have (RFC 9110 section 15.5.6). */
+/** Methods that a resource of this server may have. For the `Allow` field of a 405 (RFC 9110 section 15.5.6). */
 const ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 const FIELDS = toFields("content-type\ntext/plain;charset=UTF-8");
 const FIELDS_OF_405 = toFields(`content-type\ntext/plain;charset=UTF-8\nallow\n${ALLOW}`);
 
 /**
- * Answers a head whose end, and so the beginning of the next request, cannot be trusted, and closes the connection.
+ * Answers an invalid head and closes the connection, because it is not certain where the request ends.
  *
- * Not in the callback that brought it: the library would parse the rest of the same read as another request and pass it
- * to a handler, although the response says that the connection ends. While this answer is pending, the library closes
- * the connection instead (docs/uwebsockets.md section 3). A microtask would still run before the parser goes on.
+ * The answer is deferred to a later turn of the event loop. If it left in the callback that brought the head, the
+ * library would parse the rest of the same read as another request and run it, although the response announces the end
+ * of the connection. While the answer is pending, the library closes the connection instead (docs/uwebsockets.md
+ * section 3). A microtask is too early: it runs before the parser continues.
  *
- * @param options.libraryCloses The library ends the connection with the answer, because the client has asked for that.
- * @param onFinished The head is answered, or its client left (status 499). Called once.
+ * @param options.libraryCloses The library closes the connection after the answer, because the client asked for it.
+ * @param onFinished The head was answered, or the client left first (status 499). Called once.
  */
 export function refuseHead(
   res: HttpResponse,

@@ -1,41 +1,53 @@
 import { ExchangeTable, type Numbered } from "../../lib/exchange-table.ts";
 
-/** How often each client that sends or takes a body is looked at. */
+/** Interval at which each client with a body in transfer is checked. */
 const SWEEP_MS = 1_000;
 
 /**
- * They are looked at in so many groups, one after the other. A cut takes 0.1 ms: if thousands of slow clients come at
- * once, and so are cut at once, all others would wait for it, with one group 20 ms each second beside 2,000. Their p99,
- * against that with the crowd at another server: 1.03 and 1.30 with 20 groups; 1.04, 1.07 and 1.24 with 100
- * (`npm run soak -- slow-clients`).
+ * Number of groups that are checked one after the other. Cutting off a client takes 0.1 ms. With a single group,
+ * thousands of slow clients that arrive together are also cut off together, and all other clients wait (20 ms each
+ * second beside 2,000 slow clients). p99 of the others, relative to a run in which the slow clients use another server:
+ * 1.03 and 1.30 with 20 groups; 1.04, 1.07 and 1.24 with 100 (`npm run soak -- slow-clients`).
  */
 const GROUPS = 100;
 const TURN_MS = SWEEP_MS / GROUPS;
 
-/** The library cuts connections that stand still for 8 to 12 s. Half of that is often enough to decide first. */
+/**
+ * The library cuts connections that are idle for 8 to 12 s. Telling it every 4 s leaves the decision to this server.
+ */
 const SWEEPS_PER_KEEP_ALIVE = 4;
 
-/** After a pause of the process each client is looked at that often at most, once to say that it is ours. */
+/**
+ * Most turns that the sweep catches up after the process was stopped. Each client is then checked at most four times,
+ * once with `keepAlive`.
+ */
 const MOST_TURNS_BEHIND = GROUPS * SWEEPS_PER_KEEP_ALIVE;
 
-/** A client that may be too slow. */
+/** A client with a body in transfer, which may be too slow. */
 export interface Transferring extends Numbered {
-  /** @param options.keepAlive The library is to be told, too, that the client is not to be cut off yet. */
+  /**
+   * Checks the client against the transfer limits, and cuts it off if it is too slow.
+   *
+   * @param options.keepAlive Also keeps the library from cutting off the client.
+   */
   check(nowMs: number, options: { keepAlive: boolean }): void;
   /** Ends the connection at once. */
   cutOff(): void;
 }
 
-/** Checks regularly whether the clients with bytes on their way are too slow. Has no timer while there are none. */
+/**
+ * Checks regularly whether clients with a body in transfer are too slow. Has no timer while there are no such clients.
+ */
 export class TransferSweep<T extends Transferring> {
   readonly #groups = Array.from({ length: GROUPS }, () => new ExchangeTable<T>());
   #timer: NodeJS.Timeout | null = null;
   readonly #onError: (error: unknown) => void;
-  /** When its turns began to count, and how many there were. */
+  /** Start of the timer, from which turns are counted. */
   #sinceMs = 0;
+  /** Turns that were done or skipped since then. */
   #turns = 0;
 
-  /** @param onError A bug: the check of a client threw. That client is cut off and checked no more; all others are. */
+  /** @param onError Called when the check of a client threw, which is a bug. This client is cut off; all others are still checked. */
   constructor(onError: (error: unknown) => void) {
     this.#onError = onError;
   }
@@ -49,7 +61,7 @@ export class TransferSweep<T extends Transferring> {
     this.#groups[client.id % GROUPS]?.delete(client.id);
   }
 
-  /** Stops all checks. Returns the clients that still have bytes on their way. */
+  /** Stops all checks. Returns the clients with a body in transfer. */
   stop(): T[] {
     this.#pause();
     return this.#groups.flatMap((group) => [...group.values()]);
@@ -68,7 +80,7 @@ export class TransferSweep<T extends Transferring> {
     this.#timer = null;
   }
 
-  /** As many groups as the time says: a loop with much to do has fewer turns. */
+  /** Checks all groups that are due. A busy event loop runs the timer less often, so this may be more than one. */
   #checkDue(): void {
     const nowMs = performance.now();
     const due = Math.floor((nowMs - this.#sinceMs) / TURN_MS);
@@ -95,7 +107,7 @@ export class TransferSweep<T extends Transferring> {
     }
   }
 
-  /** An exception in a timer would end the process, and with it all connections. */
+  /** Cuts off a client whose check threw. Catches everything: an exception in a timer would end the process. */
   #giveUp(client: T, error: unknown): void {
     this.delete(client);
     this.#onError(error);

@@ -1,33 +1,35 @@
 import { readFile } from "node:fs/promises";
 
-/** Of connections over IPv4 alone, and of those to a socket for both. */
+/** The kernel's tables of connections to IPv4 sockets and to IPv6 or dual-stack sockets. */
 const TABLES = ["/proc/self/net/tcp", "/proc/self/net/tcp6"] as const;
 
 /**
- * A table serves for so many times as long as it took to be read: to look at 100,000 connections takes a tenth of a
- * second.
+ * How long a table is reused, as a multiple of the time that it took to read. Reading 100,000 connections takes a tenth
+ * of a second.
  */
 const SERVES_TIMES = 20;
 /**
- * No longer than that: the loop may be slow to read it when it has much else to do, which takes nothing from anybody.
+ * Longest time for which a table is reused. A busy event loop makes the read look slow, which says nothing about its
+ * cost.
  */
 const MOST_SERVES_MS = 5_000;
 
-/** Tells how many bytes of clients the kernel holds that were not read yet. */
+/** Finds how many bytes of a client the kernel holds unread. */
 export class UnreadBytes {
   /**
-   * The table has a line for each connection of the machine, so all callers during a reading, or soon after, share it.
+   * The current or last read of the tables, shared by all callers: each table has a line for every connection of the
+   * machine.
    */
   #reading: { readonly startMs: number; readonly table: Promise<UnreadTable> } | null = null;
 
   /**
-   * Returns the most of any connection from this address to this port, since the library does not tell the client's
-   * port.
+   * Returns the most unread bytes of any connection from this address to this port. A closer match is impossible: the
+   * library does not tell the client's port.
    *
    * @param address From the library: 4 or 16 bytes, most significant first.
-   * @param maxAgeMs Older results are useless.
-   * @returns Bytes; `null` if not known: not on Linux, there is no such connection, or the last reading is older than
-   *   that and must still be used. Ask again later.
+   * @param maxAgeMs Greatest age of a usable result.
+   * @returns Bytes; `null` if unknown: this is not Linux, there is no such connection, or the shared table is older
+   *   than `maxAgeMs` and not yet due to be read again. Ask again later.
    */
   async find(port: number, address: ArrayBuffer, maxAgeMs: number): Promise<number | null> {
     const askedMs = performance.now();
@@ -46,10 +48,10 @@ export class UnreadBytes {
   }
 }
 
-/** By our port and the client's address, both as the kernel prints them. */
+/** Unread bytes by local port and client address, both as the kernel prints them. */
 export type UnreadTable = ReadonlyMap<string, number>;
 
-/** Of `/proc/net/tcp` and `/proc/net/tcp6` (proc_pid_net(5)). Pure. */
+/** Parses `/proc/net/tcp` and `/proc/net/tcp6` (proc_pid_net(5)). Pure. */
 export function parseUnread(tables: string): UnreadTable {
   const unread = new Map<string, number>();
   for (const [, port = "", address = "", queue = ""] of tables.matchAll(OPEN_CONNECTION)) {
@@ -59,14 +61,19 @@ export function parseUnread(tables: string): UnreadTable {
   return unread;
 }
 
-/** The most of any connection from this address to this port; `null`: there is none. */
+/**
+ * Returns the most unread bytes of any connection from this address to this port; `null`: there is no such connection.
+ */
 export function findUnread(table: UnreadTable, port: number, address: ArrayBuffer): number | null {
   if (address.byteLength === 0 || address.byteLength % 4 !== 0) return null;
   const remote = [...new Uint32Array(address)].map((word) => formatHex(word, 8)).join("");
   return table.get(toKey(formatHex(port, 4), remote)) ?? null;
 }
 
-/** Line number, local and remote address and port, state (01 established, 08 the client has ended), queues. */
+/**
+ * Line number, local address and port, remote address and port, state (01 established, 08 closed by the client), and
+ * the send and receive queues.
+ */
 const OPEN_CONNECTION =
   /^ *\d+: [\dA-F]+:([\dA-F]{4}) ([\dA-F]+):[\dA-F]{4} 0[18] [\dA-F]{8}:([\dA-F]{8}) /gm;
 
@@ -79,7 +86,9 @@ async function readTables(): Promise<string> {
   return (await Promise.all(texts)).join("");
 }
 
-/** The kernel prints the four bytes of a word as one number of the machine, and so does this. */
+/**
+ * Formats a word like the kernel, which prints four bytes of an address as one number in the byte order of the machine.
+ */
 function formatHex(word: number, digits: number): string {
   return word.toString(16).toUpperCase().padStart(digits, "0");
 }

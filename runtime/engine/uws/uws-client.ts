@@ -33,21 +33,24 @@ import type { HttpResponse } from "./uws.ts";
 import { bodyBytesOf, type Ending, type ResponseToWrite, writeResponse } from "./write-response.ts";
 import { StreamWriter } from "./write-stream.ts";
 
-/** Statuses that no client sees; the first is Nginx's. */
+/** Statuses for the log only. Nginx introduced 499. */
 const CLIENT_LEFT = 499;
 const BROKEN_OFF = 502;
 
-/** A comment: says nothing to an `EventSource`, which opens when it comes (HTML standard section 9.2.6). */
+/** A comment line. An `EventSource` opens when it arrives, and otherwise ignores it (HTML standard section 9.2.6). */
 const EVENT_STREAM_OPENING = Buffer.from(":\n\n");
 
-/** The parts of a listener that all its exchanges share. */
+/** The parts of a listener that its exchanges share. */
 export interface ListenerContext {
   readonly clock: TurnClock;
   readonly fields: ResponseFields;
   nextId(): ExchangeId;
-  /** Whether so much may still be written at once in this turn of the loop, and not as the client takes it. */
+  /**
+   * Returns whether these bytes may be written at once in this turn of the event loop. If not, they must be written as
+   * the client takes them.
+   */
   admitWrite(bytes: number): boolean;
-  /** Every response says that the connection ends with it. */
+  /** True once every response must announce the end of its connection. */
   readonly closing: boolean;
   readonly limits: TransferLimits;
   readonly port: number;
@@ -55,16 +58,18 @@ export interface ListenerContext {
   readonly savedMasks: SavedMasks;
   /** Its connections use TLS. */
   readonly secure: boolean;
-  /** Whether the access log or another reader needs the size of small bodies. */
+  /** True when the access log or another reader needs the size of small bodies. */
   readonly countsBytes: boolean;
-  /** Bytes of it are on their way, in or out: it is to be looked at every second. */
+  /** A request or response body is in transfer: the listener must call `check` every second. */
   onTransferStart(client: UwsClient): void;
   onTransferEnd(client: UwsClient): void;
-  /** The client was cut off by this setting, with the value that held for it: a route may have its own. */
+  /** The client was cut off because of this setting. `value` is the one that applied: a route may have its own. */
   onCut(client: UwsClient, setting: TransferSetting, value: number): void;
-  /** A bug of Edgicorn, which costs one reply. */
+  /** A bug in Edgicorn, which spoiled one reply. */
   onError(error: unknown): void;
-  /** Called once per exchange: its response is complete, its client left (status 499), or it was broken off (502). */
+  /**
+   * Called once per exchange: its response is complete, its client left (status 499), or the server broke it off (502).
+   */
   onFinished(client: UwsClient, status: number, bodyBytes: number): void;
 }
 
@@ -74,9 +79,10 @@ export interface ListenerContext {
  *     open ──respond──▶ answering ──last byte taken──▶ finished
  *       └──────────────────┴────── client left ──────────▲
  *
- * Invariant: no method of `res` is called after the library has its last byte or has called `onAborted`. The library throws
- * otherwise, which ends the process (docs/uwebsockets.md section 4). A finished response may still be open to the library:
- * `#leave` and `#onRest` then read the rest of the request and close the connection.
+ * Invariant: no method of `res` is called after the library has the last byte of the response or has called
+ * `onAborted`. Otherwise the library throws, which ends the process (docs/uwebsockets.md section 4). To the library a
+ * finished response may still be open: `#leave` and `#onRest` then read the rest of the request and close the
+ * connection.
  */
 export class UwsClient implements Client {
   readonly id: ExchangeId;
@@ -92,34 +98,37 @@ export class UwsClient implements Client {
   #abort: (() => void) | null = null;
   /** Bytes of a body may still arrive. */
   #bodyOpen: boolean;
-  /** The library's timer runs although the body is complete: it is to be put off until there is an answer. */
+  /** The library's timer runs although the body is complete. It must be restarted until there is an answer. */
   #timed = false;
-  /** `null`: the body is not received, and arriving bytes are dropped. */
+  /** Reads the body; `null`: nothing receives the body, and its bytes are dropped. */
   #reading: BodyReading | null = null;
   #writer: StreamWriter | null = null;
   /** The connection ends with the response. */
   readonly #isLast: boolean;
-  /** The library ends it, because the client has asked for that. */
+  /** The library closes the connection itself, because the client asked for it. */
   readonly #libraryCloses: boolean;
-  /** A sink receives the body. */
+  /** `onData` is registered. */
   #receives = false;
-  /** A response that waits with its end for the request's. */
+  /** The body of a response that ends only when the request has ended. */
   #lingering: LingeringBody | null = null;
   #lingerTimer: NodeJS.Timeout | undefined;
-  /** The time at which a client that still sends after the response is cut off. */
+  /** Deadline for a client that still sends after the response. */
   #lingerEndMs = 0;
-  /** The response is complete, and the connection is to be closed once the request is. */
+  /** The response is complete, and the connection will be closed once the request is complete. */
   #leaving = false;
-  /** The turn of the event loop in which the library last called back with some of the request, by the listener's clock. */
+  /**
+   * Time, by the listener's clock, of the turn of the event loop in which the library last passed on a part of the
+   * request.
+   */
   #parsedMs: number;
-  /** The status in the log if the connection ends before the response is complete. */
+  /** Status for the log if the connection ends before the response is complete. */
   #leaveStatus: typeof CLIENT_LEFT | typeof BROKEN_OFF = CLIENT_LEFT;
 
   /**
-   * Must be made, and so `onAborted` be attached, before the callback that brought `res` can return or throw.
+   * Attaches `onAborted`. Must therefore run before the callback that brought `res` returns or throws.
    *
-   * @param options.isLast The connection ends with the response: no further request of it may be run.
-   * @param options.libraryCloses The library ends it with the last byte of the response.
+   * @param options.isLast The connection ends with the response: no further request may be run.
+   * @param options.libraryCloses The library closes the connection with the last byte of the response.
    */
   constructor(
     res: HttpResponse,
@@ -173,7 +182,7 @@ export class UwsClient implements Client {
       if (this.#state === "finished") return;
       reading.onChunk(chunk.byteLength);
       if (last && this.#writer === null && !this.#timed) this.#context.onTransferEnd(this);
-      // A view of a buffer that the library uses again.
+      // The chunk is a view of a buffer that the library reuses.
       if (chunk.byteLength > 0) sink.chunk(new Uint8Array(chunk));
       if (last) sink.end();
       if (last) this.#letEnd();
@@ -195,7 +204,7 @@ export class UwsClient implements Client {
       return;
     }
     if (this.#send(reply) || this.#send(toRefusal(502))) return;
-    // A filter makes every reply unfit to be written.
+    // A filter spoils every reply.
     this.filters = null;
     this.#send(toRefusal(502));
   }
@@ -210,10 +219,10 @@ export class UwsClient implements Client {
   }
 
   /**
-   * Writes the reply, as far as the client takes it.
+   * Filters the reply and writes it, as fast as the client takes it.
    *
-   * @param cutsOff The connection is closed at once, although the client may still send.
-   * @returns False: a field cannot be written, and nothing was.
+   * @param cutsOff Closes the connection at once, although the client may still send.
+   * @returns False: the reply has a field that cannot be written, and nothing was written.
    */
   #send(unfiltered: Reply, cutsOff = false): boolean {
     const reply = this.filters === null ? unfiltered : this.#filter(unfiltered);
@@ -240,7 +249,10 @@ export class UwsClient implements Client {
     return true;
   }
 
-  /** A filter that throws is a bug of Edgicorn. It costs this reply, and not the worker that gave it. */
+  /**
+   * Applies the filters. A filter that throws is a bug in Edgicorn: it costs this reply, and does not count against the
+   * worker.
+   */
   #filter(reply: Reply): Reply {
     try {
       return applyFilters(reply, this);
@@ -252,12 +264,13 @@ export class UwsClient implements Client {
     }
   }
 
-  /** Cuts off the client if it breaks a limit. The listener calls this once a second while bytes are on their way. */
+  /** Cuts off the client if it breaks a limit. The listener calls this once a second while a body is in transfer. */
   check(nowMs: number, options: { keepAlive: boolean }): void {
     if (this.#state === "finished") return;
     const reading = this.#bodyOpen ? this.#reading : null;
     const writer = this.#writer;
-    // The library does not notice the reset of a paused socket. Such a socket has no peer, and so no address.
+    // The library does not notice when the client resets a paused connection. Such a socket has no peer, and so no
+    // address.
     if (reading?.paused === true && this.#res.getRemoteAddress().byteLength === 0) {
       this.#res.close();
       return;
@@ -277,7 +290,7 @@ export class UwsClient implements Client {
       return;
     }
     reading?.unstick(nowMs);
-    // While the body is held back the library has no timer, and to resume would let it in.
+    // Restarts the library's timer. While the body is paused there is no such timer, and `resume` would let bytes in.
     if (options.keepAlive && reading?.paused !== true) {
       this.#res.pause();
       this.#res.resume();
@@ -288,7 +301,7 @@ export class UwsClient implements Client {
     if (this.#state !== "finished") this.#res.close();
   }
 
-  /** Cuts off a client without an answer. The owner of its request learns that no answer is needed. */
+  /** Answers 408, cuts off the client, and tells the owner of its request that no answer is needed. */
   #cutOpen(): void {
     const abort = this.#abort;
     this.#abort = null;
@@ -296,7 +309,11 @@ export class UwsClient implements Client {
     abort?.();
   }
 
-  /** @param hasLength False: the response comes in chunks, and its end would have to wait for the request's. */
+  /**
+   * Returns what happens to the connection after the response.
+   *
+   * @param hasLength False: the response comes in chunks. To close would make its end wait for the end of the request.
+   */
   #ending(hasLength = true): Ending {
     if (this.#libraryCloses) return "announce";
     if (this.#isLast) return "close";
@@ -304,7 +321,11 @@ export class UwsClient implements Client {
     return this.#context.closing ? "close" : "keep";
   }
 
-  /** @param cutsOff The connection is closed at once, although the client may still send. */
+  /**
+   * Writes a reply whose body is in memory: at once, or as a stream if it is too large for that.
+   *
+   * @param cutsOff Closes the connection at once, although the client may still send.
+   */
   #write(response: ResponseToWrite, cutsOff = false): void {
     const { method, status, body, ending } = response;
     const isWithBody = hasBody(method, status);
@@ -319,15 +340,16 @@ export class UwsClient implements Client {
     }
     this.#state = "answering";
     this.#abort = null;
-    // The caller lends the bytes for the duration of the call.
+    // The caller lends the bytes for this call only.
     const isLent = typeof body === "object" && this.#mustNotWriteNow;
     const kept = isLent && body !== null ? { ...response, body: new Uint8Array(body) } : response;
-    // Without a body the response is left open, and the connection closed at once. While the library parses, that would
-    // drop the response: the library sends it only when its callback returns.
+    // A last response without a body stays open to the library, and the connection is closed at once. While the library
+    // parses, that would drop the response, because the library sends it only after its callback returns.
     const isBare = !isWithBody || body === null || body.length === 0;
     const mustWait = this.#mustNotWriteNow || (isBare && ending === "close" && this.#isParsed);
     this.#when(!mustWait, () => {
-      // Otherwise the rest of the body would not be read, and a client that sends all first would never see the answer.
+      // Reads the rest of the request: a client that reads nothing before it has sent all would otherwise never see the
+      // answer.
       this.#reading?.discardRest();
       const isLeftOpen = writeResponse(this.#res, kept);
       this.#finish(status, this.#context.countsBytes ? bodyBytesOf({ method, status, body }) : 0);
@@ -336,28 +358,32 @@ export class UwsClient implements Client {
   }
 
   /**
-   * Tells whether a write would make the library drop bytes that it has read and not yet parsed (decision 027), or run
-   * the bytes that it has read behind the last request of the connection. It does the latter until its callback
-   * returns, if the response is complete.
+   * Tells whether the response must wait for a later turn of the event loop. There are two reasons. Over TLS, a write
+   * makes the library drop bytes that it has read but not yet parsed (decision 027). On the last request of a
+   * connection, a complete response lets the library run the bytes behind this request until its callback returns
+   * (decision 037).
    */
   get #mustNotWriteNow(): boolean {
     if (this.#context.secure && this.#bodyOpen) return true;
     return this.#isLast && this.#isParsed;
   }
 
-  /** The library has parsed some of the request in this turn of the event loop, and its callback may not have returned. */
+  /**
+   * Tells whether the library passed on a part of the request in this turn of the event loop. If so, its callback may
+   * not have returned yet.
+   */
   get #isParsed(): boolean {
     return this.#parsedMs === this.#context.clock.now();
   }
 
   /**
-   * Closes the connection when the client has sent its body, pauses for too long, or has had `LINGER_TOTAL_MS`. Some
-   * clients read the response only after they have sent all.
+   * Closes the connection after a complete response. Waits until the client has sent its body, pauses for `LINGER_MS`,
+   * or has had `LINGER_TOTAL_MS`: some clients read the response only after they have sent everything.
    *
-   * The library may still hold the last bytes of a stream, and to close would drop them. Nothing tells when they have
-   * left, so the client closes, or its time runs out.
+   * After a stream, the library may still hold the last bytes, and closing would drop them. Nothing tells when they
+   * have left, so this waits for the client to close, or for the same timeouts.
    *
-   * @param cutsOff The connection is closed at once, although the client may still send.
+   * @param cutsOff Closes the connection at once, although the client may still send.
    */
   #leave(cutsOff = false): void {
     if (cutsOff || (!this.#bodyOpen && this.#writer === null)) {
@@ -387,13 +413,13 @@ export class UwsClient implements Client {
     this.#bodyOpen = false;
     if (this.#writer !== null) return;
     clearTimeout(this.#lingerTimer);
-    // Not while the library parses the bytes that it has read.
+    // Deferred, because the library may still parse the bytes that it has read.
     setImmediate(() => {
       if (this.#leaving) this.#res.close();
     });
   }
 
-  /** Writes now, or in a turn of its own. */
+  /** Calls `write` now, or in a later turn of the event loop unless the exchange has finished by then. */
   #when(isNow: boolean, write: () => void): void {
     if (isNow) {
       write();
@@ -414,10 +440,11 @@ export class UwsClient implements Client {
   }): void {
     this.#state = "answering";
     const settledBody = this.#abort;
-    // With less it is complete at once, and the library closes the connection then.
+    // A body of 0 or 1 bytes is complete at once, and the library then closes the connection.
     const hasLength = response.lengthBytes !== null && response.lengthBytes > 1;
     const ending = this.#ending(hasLength);
-    // A body of known length is sent whole. Only the end of the connection waits.
+    // A body of known length is sent whole, and only the end of the connection waits. Otherwise the body's end has to
+    // wait.
     const lingers = this.#isLast && this.#bodyOpen && !(hasLength && ending === "close");
     const lingering = lingers ? this.#linger(response.body) : null;
     const writer = new StreamWriter(
@@ -440,7 +467,7 @@ export class UwsClient implements Client {
           this.#finish(response.status, sentBytes);
           if (writer.leftOpen) this.#leave();
         } else if (outcome === "unbegun") this.#answerInstead(response.body.failedAs ?? 500);
-        // An orderly end would make the client take the part for the whole.
+        // An orderly end would make the client take the incomplete body for the whole.
         else this.#breakOff();
       },
     );
@@ -449,7 +476,7 @@ export class UwsClient implements Client {
       writer.abort();
       settledBody?.();
     };
-    // A second call when the request's body has started the transfer.
+    // A second call if `receiveBody` has already made the first.
     this.#context.onTransferStart(this);
     this.#when(!this.#mustNotWriteNow, () => writer.start());
   }
@@ -457,7 +484,7 @@ export class UwsClient implements Client {
   #linger(body: BodySource): LingeringBody {
     const lingering = new LingeringBody(body, () => this.#reading?.discardRest());
     this.#lingering = lingering;
-    // An earlier answer that failed before its first byte may have left its timer.
+    // An earlier answer that failed before its first byte may have left its timer running.
     clearTimeout(this.#lingerTimer);
     this.#lingerTimer = setTimeout(() => lingering.letEnd(), LINGER_MS);
     if (this.#receives) return lingering;
@@ -470,20 +497,23 @@ export class UwsClient implements Client {
     return lingering;
   }
 
-  /** Must not be called while the library parses bytes that it has read: it would run the request behind this one. */
+  /**
+   * Lets the response end. Deferred, because the library may still parse bytes that it has read: it would run the
+   * request behind this one.
+   */
   #letEnd(): void {
     const lingering = this.#lingering;
     if (lingering !== null) setImmediate(() => lingering.letEnd());
   }
 
-  /** Answers for a source that failed before the first byte of the answer was written. */
+  /** Answers with an error after the source failed before the first byte was written. */
   #answerInstead(status: number): void {
     this.#state = "open";
     this.#abort = null;
     this.refuse(status);
   }
 
-  /** Breaks off an answer whose source failed. To the client it looks as if the server had left. */
+  /** Breaks off an answer whose source failed. To the client this looks like a server that left. */
   #breakOff(): void {
     this.#leaveStatus = BROKEN_OFF;
     this.#res.close();
@@ -515,7 +545,10 @@ function hasBody(method: string, status: number): boolean {
   return method !== "HEAD" && status !== 204 && status !== 304;
 }
 
-/** Whether a body is an event stream in plain text. Plain bytes before a coded one would break the client's decoder. */
+/**
+ * Tells whether a comment line may be sent into the body: it is an event stream without content coding. Plain bytes
+ * before coded ones would break the client's decoder.
+ */
 function takesComments(fields: string): boolean {
   const isEventStream = findField(fields, "content-type")?.startsWith("text/event-stream") === true;
   return isEventStream && findField(fields, "content-encoding") === undefined;

@@ -7,8 +7,8 @@ import { loadUws } from "./uws.ts";
 /**
  * Loads uWebSockets.js.
  *
- * @param warn Gets a line for each package of an operator that could not be used.
- * @throws RuntimeError `ERR_LISTEN` when there is no binary for this machine.
+ * @param warn Gets a line for each package of the operator that could not be used.
+ * @throws RuntimeError `ERR_LISTEN` when no installed package has a binary for this machine.
  */
 export async function loadUwsEngine(
   { headerLimitBytes, uws: choice }: Config,
@@ -17,7 +17,7 @@ export async function loadUwsEngine(
   const limits = { headerLimitBytes: headerLimitBytes + HEADER_SLACK_BYTES };
   const { uws, label, isUsual, failed } = await loadUws({ ...limits, choice });
   for (const { label: other, reason, isOwn } of failed) {
-    // That a newer package of ours does not load is no surprise on an older system.
+    // On an older system a newer package of Edgicorn's own is expected to fail.
     if (isOwn) warn(`cannot use the package ${other}, which ${reason}: using ${label}`);
   }
   const library = { uws, savedMasks: new Set<boolean>() };

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { Config } from "../../config/config.ts";
 import { RuntimeError } from "../../lib/errors.ts";
 
-/** Name under which `uws-pack` is installed, or the official package, which an operator puts in its place. */
+/** Import name of `uws-pack`, or of the official package where the operator installed that one instead. */
 const ALIAS = "uWebSockets.js";
 const NEWER = "@btc-vision/uwebsockets.js";
 const PACK = "uws-pack";
@@ -14,38 +14,39 @@ export type UwsChoice = Config["uws"];
 
 type UwsPackage = Exclude<UwsChoice, "auto">;
 
-/** Packages with binaries of uWebSockets.js, the preferred one first: see docs/dependencies.md. */
+/** Packages with binaries of uWebSockets.js, the preferred one first (docs/dependencies.md). */
 const PREFERENCE: readonly UwsPackage[] = [ALIAS, NEWER, PACK];
 
-/** File in a package whose other binaries `edgicorn prune` removed. */
+/** Mark file in a package from which `edgicorn prune` removed the binaries for other systems. */
 export const PRUNED_MARK = "pruned-by-edgicorn";
 
 /** A package with binaries, as it is installed. */
 export interface InstalledUws {
   /** The name to import. */
   specifier: string;
-  /** The package's own name. An operator's own build may have any. */
+  /** The name in the package's manifest. A build by the operator may have any name. */
   name: string;
   version: string;
   /** Absolute. */
   dir: string;
 }
 
-/** Why a package was not taken. */
+/** A package that was not used, with the reason. */
 export interface FailedUws {
-  /** `uws-pack 20.0.8`, or only the name where the package is not installed. */
+  /** `uws-pack 20.0.8`, or the name alone where the package is not installed. */
   label: string;
   /** `needs glibc 2.38`. */
   reason: string;
   isPruned: boolean;
-  /** An operator put it in the place of `uws-pack`. */
+  /** True when the operator installed it instead of `uws-pack`. */
   isOwn: boolean;
 }
 
 /**
- * Finds the installed packages that a choice allows, the preferred one first, and says which are missing.
+ * Finds the installed packages that the setting allows, the preferred one first, and the expected ones that are
+ * missing.
  *
- * With `auto`, a package that an operator put in the place of `uws-pack` comes first.
+ * With `auto`, a package that the operator installed instead of `uws-pack` comes first.
  */
 export function findUwsPackages(choice: UwsChoice): {
   installed: InstalledUws[];
@@ -61,7 +62,7 @@ export function findUwsPackages(choice: UwsChoice): {
   };
   const wanted = choice === "auto" ? PREFERENCE : [choice];
   const installed = wanted.map((name) => found[name]).filter((uws) => uws !== null);
-  // An operator need not put a package in the place of ours.
+  // A replacement for `uws-pack` is optional, so it is not reported as missing.
   const ours: readonly UwsPackage[] = aliased === null ? [NEWER, PACK] : [NEWER];
   const expected = choice === "auto" ? ours : [choice];
   const missing = expected
@@ -70,17 +71,17 @@ export function findUwsPackages(choice: UwsChoice): {
   return { installed, missing };
 }
 
-/** Names a package for a person: `uws-pack 20.0.8`. */
+/** Returns the name and version of a package for messages: `uws-pack 20.0.8`. */
 export function labelOf({ name, version }: Pick<InstalledUws, "name" | "version">): string {
   return `${name} ${version}`;
 }
 
-/** Whether an operator put the package in the place of `uws-pack`. */
+/** Tells whether the operator installed this package instead of `uws-pack`. */
 export function isOwnPackage({ name }: Pick<InstalledUws, "name">): boolean {
   return name !== NEWER && name !== PACK;
 }
 
-/** Says why a package's binary cannot be loaded, from the error that loading it threw. */
+/** Describes why a package's binary cannot be loaded, from the error of the attempt. */
 export function explainFailure(uws: InstalledUws, error: unknown): FailedUws {
   return {
     label: labelOf(uws),
@@ -98,7 +99,7 @@ export interface Machine {
   nodeVersion: string;
   /** Version of Node's binary interface: `137` with Node 24. */
   abi: string;
-  /** Of the C library; `null`: not glibc, as on Alpine, whose library is musl. Of interest on Linux only. */
+  /** Version of glibc; `null`: another C library, such as musl on Alpine. Used on Linux only. */
   glibc: string | null;
 }
 
@@ -116,7 +117,10 @@ export function readMachine(): Machine {
   };
 }
 
-/** Describes that no binary loads: the machine, the expectation, and why each package was not used. */
+/**
+ * Returns the error message for a machine on which no binary loads. It names the machine, a remedy, and the failure of
+ * each package.
+ */
 export function describeNoBinary(
   machine: Machine,
   { failed, choice }: { failed: readonly FailedUws[]; choice: UwsChoice },
@@ -183,7 +187,7 @@ function toReason(message: string): string {
   }
   const file = /Cannot find module '[^']*uws_(\w+)_(\w+)_(\d+)\.node'/.exec(message);
   if (file !== null) return `has no binary for Node ABI ${file[3]} on ${file[1]}-${file[2]}`;
-  // Both packages put a sentence of their own, which promises too much, before Node's message.
+  // The packages print a misleading sentence of their own before Node's message.
   const lines = message.split("\n").filter((line) => line.trim() !== "");
   return `cannot be loaded: ${(lines.find((line) => line.startsWith("Error: ")) ?? lines[0] ?? "").replace(/^Error: /, "")}`;
 }
@@ -193,7 +197,7 @@ function findPackage(specifier: string): InstalledUws | null {
   try {
     dir = dirname(fileURLToPath(import.meta.resolve(specifier)));
   } catch {
-    // Not installed, which is a result.
+    // The package is not installed.
     return null;
   }
   for (;;) {
@@ -210,7 +214,7 @@ function findPackage(specifier: string): InstalledUws | null {
   }
 }
 
-/** `null`: none, or one that only says how its folder's files are to be read. */
+/** Returns `null` when there is no manifest, or when it has no name (one that only sets `type` for its folder). */
 function readManifest(path: string): { name: string; version: string } | null {
   let text: string;
   try {

@@ -15,21 +15,25 @@ import {
 export type { HttpRequest, HttpResponse };
 export type ListenSocket = us_listen_socket;
 
-/** `listen` reports no reason when it fails: `false` is all it tells. */
+/** `listen` passes `false` when it fails, without a reason. */
 type OnListen = (socket: ListenSocket | false) => void;
 
-/** An application of uWebSockets.js, as far as we use it. The library's own types leave half of this out. */
+/**
+ * The parts of an application of uWebSockets.js that Edgicorn uses. The library's own types leave out half of these.
+ */
 export interface UwsApp {
   get(pattern: string, handler: (res: HttpResponse, req: HttpRequest) => void): UwsApp;
   post(pattern: string, handler: (res: HttpResponse, req: HttpRequest) => void): UwsApp;
   any(pattern: string, handler: (res: HttpResponse, req: HttpRequest) => void): UwsApp;
-  /** Turns to the router of a server name, which starts out empty; `""` turns back to the root router. */
+  /** Selects the router of a server name, which starts out empty. `""` selects the root router. */
   domain(name: string): UwsApp;
   addServerName(
     name: string,
     options: { cert_file_name: string; key_file_name: string; ssl_ciphers: string },
   ): UwsApp;
-  /** Calls with a positive count for a connection that opens, a negative one for one that closes. */
+  /**
+   * Registers a callback for connections: a positive count for one that opens, a negative count for one that closes.
+   */
   filter(callback: (res: HttpResponse, count: number) => void): UwsApp;
   listen(host: string, port: number, options: number, callback: OnListen): UwsApp;
   listen(port: number, options: number, callback: OnListen): UwsApp;
@@ -40,7 +44,7 @@ export interface UwsApp {
   close(): UwsApp;
 }
 
-/** The library, as far as we use it. */
+/** The parts of the library that Edgicorn uses. */
 export interface Uws {
   App(): UwsApp;
   SSLApp(options: { cert_file_name?: string; key_file_name?: string; ssl_ciphers: string }): UwsApp;
@@ -49,23 +53,23 @@ export interface Uws {
   _cfg(setting: "silent"): void;
 }
 
-/** The library, and where it came from. */
+/** The loaded library and its package. */
 export interface LoadedUws {
   uws: Uws;
   /** The package whose binary was loaded: `uws-pack 20.0.8`. */
   label: string;
-  /** Edgicorn chose it: no operator did, by a package or by the setting `uws`. */
+  /** True when Edgicorn chose the package; false when the operator did, by a package or by the setting `uws`. */
   isUsual: boolean;
   /** Preferred packages whose binary did not load. */
   failed: readonly FailedUws[];
 }
 
 /**
- * Loads uWebSockets.js from the preferred package whose binary loads on this machine.
+ * Loads uWebSockets.js from the first package whose binary loads on this machine.
  *
- * Only the primary may call this, once its limits are known: the library reads the size of a header block from the
- * environment while it loads. The dynamic linker refuses a binary before any of its code runs, so a package that does not
- * load leaves nothing behind.
+ * Only the primary may call this, after it has read its settings: while the library loads, it reads the maximum size of
+ * a head from the environment. The dynamic linker refuses an unsuitable binary before any of its code runs, so a
+ * package that fails has no effect on the process.
  *
  * @param options.choice Setting `uws`.
  * @throws RuntimeError `ERR_LISTEN` when there is no binary for this machine.
@@ -85,7 +89,7 @@ export async function loadUws(options: {
       failed.push(explainFailure(candidate, error));
       continue;
     }
-    // Leaves out the library's own mark, a response field that tells its name and version to every client.
+    // Turns off a response field with which the library tells its name and version to every client.
     uws._cfg("silent");
     const isUsual = options.choice === "auto" && !isOwnPackage(candidate);
     return { uws, label: labelOf(candidate), isUsual, failed };
@@ -96,15 +100,15 @@ export async function loadUws(options: {
 }
 
 /**
- * Requires a package, or imports it where it is an ES module only, as `uws-pack` is.
+ * Requires a package, or imports it if it is an ES module only, like `uws-pack`.
  *
- * Import would do for both on Node 22. On Node 20 an ES module that imports a CommonJS module that throws, as the wrapper
- * of the official package does with a binary that does not load, ends the process: the error is reported a second time,
- * to a promise that only Node holds. The wrapper leaves out `_cfg`, besides.
+ * On Node 22, `import` would work for both. On Node 20 it ends the process when the binary of the official package does
+ * not load. That package's ES module wraps a CommonJS module, and Node reports the error of the latter a second time,
+ * through a promise that only Node can catch. The wrapper also lacks `_cfg`.
  */
 async function importUws(specifier: string): Promise<Uws> {
   try {
-    // All packages offer these names, some of them undeclared.
+    // All packages export these names, although some of their types do not declare them.
     return createRequire(import.meta.url)(specifier) as Uws;
   } catch (error) {
     if (!isEsOnly(error)) throw error;

@@ -1,13 +1,14 @@
 import type { TurnClock } from "../../lib/turn-clock.ts";
 
 /**
- * The library keeps written bytes in memory until the client takes them. A client that sends thousands of requests in
- * one piece and reads nothing would fill it. Beyond this bound, answers wait for the client, and the library closes a
- * connection on which a request comes while an answer waits.
+ * Most bytes that may be written in one turn of the event loop. The library keeps written bytes in memory until the
+ * client takes them, so a client that pipelines thousands of requests and reads nothing would fill the memory. Above
+ * this bound, answers wait for the client. The library closes a connection on which a request arrives while an answer
+ * waits.
  */
 const WRITES_PER_TURN_BYTES = 4 * 1024 * 1024;
 
-/** Counts the bytes that are written in one turn of the event loop, and tells when they are too many. */
+/** Counts the bytes that are written in one turn of the event loop, and refuses those above the bound. */
 export class WriteAllowance {
   readonly #clock: TurnClock;
   #turnMs = 0;
@@ -17,7 +18,11 @@ export class WriteAllowance {
     this.#clock = clock;
   }
 
-  /** So much more is about to be written. False: it is to wait for the client. */
+  /**
+   * Counts bytes that the caller wants to write at once.
+   *
+   * @returns False: the bound is reached, and the bytes must be written as the client takes them.
+   */
   admit(bytes: number): boolean {
     const nowMs = this.#clock.now();
     if (nowMs !== this.#turnMs) {

@@ -5,32 +5,33 @@ import type { HttpResponse } from "./uws.ts";
 const STATUS_TEXT = /^[\t\x20-\x7e]*$/;
 
 export interface ResponseToWrite {
-  /** Of the request: an answer to HEAD has no body. */
+  /** Method of the request. An answer to HEAD has no body. */
   method: string;
   status: number;
-  /** `""`, or a text that cannot be written: the standard phrase. */
+  /** Reason phrase. For `""`, and for a text that cannot be written, the standard phrase is used. */
   statusText: string;
   fields: PreparedFields;
   body: string | Uint8Array | null;
-  /** Size that a body that is left out would have; `null`: as the fields say. */
+  /** Size of the body that the response to a HEAD request leaves out; `null`: as `fields` say. */
   lengthBytes: number | null;
   ending: Ending;
 }
 
 /**
- * The future of the connection after the response. Only a response after which it stays states for how long.
+ * What happens to the connection after the response.
  *
- * `announce` sends `Connection: close` and leaves the closing to the library, if the client has asked for it, else to
- * the client and the idle timer. Closing while the client still sends its body would reset the connection, and the
- * response would be lost with it (docs/uwebsockets.md section 4). `close` sends the field too, and no further request of
- * the connection is run.
+ * `keep` leaves it open. `announce` sends `Connection: close` and does not close. The library closes if the client
+ * asked for it; otherwise the client or the idle timeout does. Closing while the client still sends its body would
+ * reset the connection, and the response would be lost (docs/uwebsockets.md section 4). `close` sends the field, and no
+ * further request of the connection is run.
  */
 export type Ending = "keep" | "announce" | "close";
 
 /**
- * Writes a response at once: one without a body, or with one that is small.
+ * Writes a response without a body, or with a small one, at once.
  *
- * @returns Whether the library waits for more of it, although it is complete: the connection is then to be closed.
+ * @returns True if the response is complete but the library waits for more of it. The caller must then close the
+ *   connection.
  */
 export function writeResponse(res: HttpResponse, response: ResponseToWrite): boolean {
   const { method, status, body, ending } = response;
@@ -44,14 +45,14 @@ export function writeResponse(res: HttpResponse, response: ResponseToWrite): boo
       writeHead(res, response);
       if (method === "HEAD" && status !== 204) writeLength(res, response);
       writeEnding(res, ending);
-      // With a number it would never mark the response as done (docs/uwebsockets.md section 4).
+      // With a number as argument it would never mark the response as done (docs/uwebsockets.md section 4).
       res.endWithoutBody();
     });
     return false;
   }
   res.cork(() => {
     writeHead(res, response);
-    // `end` writes the field itself when it closes.
+    // With `true`, `end` writes `Connection: close` itself.
     if (ending === "announce") writeEnding(res, ending);
     res.end(body ?? undefined, ending === "close");
   });
@@ -59,8 +60,8 @@ export function writeResponse(res: HttpResponse, response: ResponseToWrite): boo
 }
 
 /**
- * Writes a head without a body as one status line: the library's own method either does not close the connection, or
- * sends a wrong length. For the library the response goes on, so it runs no further request of the connection.
+ * Writes a head without a body as one status line. The library's own method either leaves the connection open or sends
+ * a wrong length. To the library this response never ends, so it runs no further request of the connection.
  */
 function writeLastHead(res: HttpResponse, response: ResponseToWrite): void {
   const { method, status, statusText } = response;
@@ -79,7 +80,7 @@ function writeLastHead(res: HttpResponse, response: ResponseToWrite): void {
 const COLON = Buffer.from(": ");
 const LINE_END = Buffer.from("\r\n");
 
-/** The size of the body that `writeResponse` sends. Of text it has to be counted. */
+/** Returns the size of the body that `writeResponse` sends. Strings have to be measured. */
 export function bodyBytesOf({
   method,
   status,
@@ -89,7 +90,7 @@ export function bodyBytesOf({
   return sizeOf(body);
 }
 
-/** Status line and fields. Call it inside `cork`. */
+/** Writes the status line and the fields. Must be called inside `cork`. */
 export function writeHead(
   res: HttpResponse,
   response: Pick<ResponseToWrite, "status" | "statusText" | "fields" | "ending">,
@@ -104,7 +105,7 @@ function fieldsOf({ fields, ending }: Pick<ResponseToWrite, "fields" | "ending">
   return ending === "keep" ? fields.kept : fields.last;
 }
 
-/** Announces the end of the connection, for responses that do not do so themselves. Call it inside `cork`. */
+/** Writes `Connection: close` unless the connection stays open. Must be called inside `cork`. */
 export function writeEnding(res: HttpResponse, ending: Ending): void {
   if (ending !== "keep") res.writeHeader("Connection", "close");
 }
@@ -115,7 +116,7 @@ function statusLine(status: number, statusText: string): string {
   return `${status} ${text}`;
 }
 
-/** Writes the size that the body would have had for GET, if it is known (RFC 9110 section 9.3.2). */
+/** Writes the length that the body would have for GET, if it is known (RFC 9110 section 9.3.2). */
 function writeLength(res: HttpResponse, response: ResponseToWrite): void {
   const length = headLength(response);
   if (length !== null) res.writeHeader("content-length", length);

@@ -4,28 +4,31 @@ import type { HttpResponse } from "./uws.ts";
 import { type Ending, writeEnding, writeHead, writeResponse } from "./write-response.ts";
 
 /**
- * Most that one `write` may pass: a corked write that does not fit into the library's buffer of 16 KiB loses bytes when
+ * Most bytes per `write`: of a corked write that does not fit into the library's buffer of 16 KiB, bytes are lost when
  * the socket is full (docs/uwebsockets.md section 4).
  */
 const WRITE_BYTES = 16_000;
 
-/** A head up to this size leaves together with the first part of the body. Includes the library's own lines. */
+/** Largest head that is sent together with the first part of the body. Includes the lines that the library adds. */
 const SMALL_HEAD_BYTES = 4_000;
 const OWN_HEAD_BYTES = 400;
 
-/** Most bytes for one `tryEnd`. It takes as many as the socket takes, and loses none. */
+/** Most bytes per `tryEnd`, which takes as many as the socket takes and loses none. */
 const TRY_END_BYTES = 256 * 1024;
 
-/** Bytes of a piece that are kept back. Written one by one, they tell whether the rest of the piece has left. */
+/**
+ * Number of bytes that are kept back from a piece. They are probes: written one by one, they tell whether the rest of
+ * the piece has left.
+ */
 const KEPT_BYTES = 24;
 
-/** Pause between the first and the second of the kept bytes. Each later pause is twice as long. */
+/** Pause between the first and the second probe. Each later pause is twice as long. */
 const PROBE_PAUSE_MS = 2;
 
-/** The first pause when the socket probably has room. */
+/** First pause between probes when the socket probably has room. */
 const HOPEFUL_PAUSE_MS = 64;
 
-/** Time after which written bytes count as sent, if no kept byte is left to test it. */
+/** Time after which written bytes count as sent if no kept byte is left as a probe. */
 const DRY_MS = 1_000;
 
 export interface StreamResponse {
@@ -36,35 +39,37 @@ export interface StreamResponse {
   lengthBytes: number | null;
   body: BodySource;
   ending: Ending;
-  /** Sent first if the source has nothing yet: with a body in chunks, the head leaves only together with some of it. */
+  /**
+   * Sent first if the source has no bytes yet: the head of a chunked response leaves only together with some of the
+   * body.
+   */
   opening: Buffer | null;
   /** A write did not fit. The library now polls the socket for reading and writing, even if it was paused. */
   onBlocked: () => void;
-  /** All was written but the end, or the last byte. */
+  /** Everything is written except the end, or the last byte. */
   onEnding: () => void;
-  /** The socket took more of the last bytes, after the stream was complete. */
+  /** The socket took more of the last bytes after the stream was complete. */
   onLateRoom: () => void;
-  /** Some of the request is still to come. */
+  /** Returns true while the request is incomplete. */
   requestOpen: () => boolean;
   /** The connection uses TLS. */
   secure: boolean;
 }
 
-/** How long a source may take to end after the last byte of an announced length. */
+/** Timeout for a source to end after the last byte of an announced length. */
 const END_GRACE_MS = 1_000;
 
-/** How the writing of a body ended: all was taken, or it has to be broken off, perhaps before anything was written. */
+/** How a stream ended: complete, or broken off after (`broken`) or before (`unbegun`) the head was written. */
 export type StreamOutcome = "complete" | "broken" | "unbegun";
 
 /**
- * A response whose body comes piece by piece. It reads from the source only as many bytes as the client takes.
+ * Writes a response whose body comes piece by piece. Reads from the source only as many bytes as the client takes.
  *
  *     waiting ──▶ writing ──▶ blocked (socket full) ──onWritable, or retry──▶ writing ──source ended──▶ done
  *        └───────────┴─ source failed, or does not have the announced size ──▶ done (unbegun, broken)
  *
- * It waits for a turn of its own before it writes chunks: in a callback of the library all writes share one cork, and
- * the library would lose some of several chunks that do not fit. By then a short stream may be complete, and leaves as
- * one piece.
+ * Chunks are written in a later turn of the event loop. In a callback of the library all writes share one cork, and
+ * several chunks that do not fit lose bytes. By then a short stream may be complete, and leaves as one piece.
  */
 export class StreamWriter {
   readonly #res: HttpResponse;
@@ -76,23 +81,28 @@ export class StreamWriter {
   #headWritten = false;
   #leftOpen: boolean;
   #sentBytes = 0;
-  /** Given to `tryEnd` and not taken whole, and where it begins in the body. */
+  /** The piece that `tryEnd` did not take whole. */
   #piece: Uint8Array | null = null;
+  /** Offset of that piece in the body. */
   #pieceStart = 0;
-  /** How far `tryEnd` got. */
+  /** Offset in the body up to which `tryEnd` took bytes. */
   #takenOffset = 0;
-  /** Read, and to be written before all that is read later. */
+  /** Bytes that are kept back. They are written before all bytes that are read later. */
   #kept: Uint8Array | null = null;
   /** Buffer in which the kept bytes are joined with new ones. */
   #joined: Uint8Array | null = null;
-  /** When the next kept byte may be written, and the pause after it. */
+  /** Earliest time of the next probe. */
   #probeAtMs = 0;
+  /** Pause after that probe. */
   #probePauseMs = 0;
-  /** Whether the socket has room is not known: one byte will tell, which may pile up where a piece may not. */
+  /**
+   * It is unknown whether the socket has room, so the next write is a single byte. If it does not fit, the library has
+   * to keep only this byte, not a whole piece.
+   */
   #probing = false;
-  /** A write did not fit, and none has fitted since: the library may still have some of the response. */
+  /** A write did not fit, and no later one has: the library may still hold a part of the response. */
   #unsure = false;
-  /** When the client last took bytes; a stall counts from here. */
+  /** Time at which the client last took bytes. `sendTimeout` counts from here. */
   progressMs: number = performance.now();
 
   constructor(
@@ -107,22 +117,22 @@ export class StreamWriter {
     this.#done = done;
   }
 
-  /** The socket is full: it is the client that we wait for. */
+  /** True while the socket is full: the stream waits for the client. */
   get blocked(): boolean {
     return this.#state === "blocked";
   }
 
-  /** It is complete, and the library waits for more of it: the connection is to be closed. */
+  /** True if the library waits for more of the complete response: the caller must close the connection. */
   get leftOpen(): boolean {
     return this.#leftOpen;
   }
 
-  /** The head was written. */
+  /** True once the head is written. */
   get begun(): boolean {
     return this.#headWritten;
   }
 
-  /** Nothing may be read of this connection: the library may have some of the response in its buffer. */
+  /** True while the connection must not be read, because the library may hold a part of the response. */
   get forbidsReading(): boolean {
     return this.blocked && this.#lengthBytes === null && this.#losesInput;
   }
@@ -131,12 +141,15 @@ export class StreamWriter {
     return this.#sentBytes;
   }
 
-  /** Whether input would be lost if it is read while the library still has some of this response (decision 027). */
+  /** Tells whether the library would lose input that it reads while it holds a part of this response (decision 027). */
   get #losesInput(): boolean {
     return this.#response.secure && this.#response.requestOpen();
   }
 
-  /** The connection is closed after the response, and the library is not to know that it is complete. */
+  /**
+   * Tells whether the connection is closed after the response. The library must then not learn that the response is
+   * complete (decision 037).
+   */
   get #closes(): boolean {
     return this.#response.ending === "close";
   }
@@ -144,7 +157,8 @@ export class StreamWriter {
   /** Writes the head with the available part of the body. */
   start(): void {
     if (this.#state === "done") return;
-    // One callback for the whole response: to replace it from inside itself is unreliable (docs/uwebsockets.md section 4).
+    // There is one callback for the whole response: a callback that replaces itself is unreliable (docs/uwebsockets.md
+    // section 4).
     this.#res.onWritable((offset) => {
       this.#onWritable(offset);
       return true;
@@ -154,7 +168,7 @@ export class StreamWriter {
     else this.#begin();
   }
 
-  /** The client left: no method of `res` may be called any more. */
+  /** Must be called when the client left: from now on no method of `res` may be called. */
   abort(): void {
     if (this.#state === "done") return;
     this.#state = "done";
@@ -162,13 +176,13 @@ export class StreamWriter {
   }
 
   /**
-   * Tries again without having been told that the socket has room: while a socket is paused, the library watches it
-   * for nothing at all, and after a pause perhaps not for room.
+   * Retries a blocked write without waiting for `onWritable`. The library does not poll a paused socket at all, and
+   * after a pause perhaps not for room (decision 005).
    */
   retry(): void {
     if (this.#state !== "blocked") return;
     if (this.#lengthBytes === null) {
-      // Drains the library's own buffer, or else makes it watch for room again.
+      // Drains the library's own buffer, or makes the library poll for room again.
       this.#res.cork(() => {});
       if (this.forbidsReading && !this.#mayProbe()) {
         this.#response.onBlocked();
@@ -182,13 +196,15 @@ export class StreamWriter {
     this.#pump();
   }
 
-  /** A write may fit again soon: retry earlier than the last failures would ask for. */
+  /** Shortens the pause between probes, because a write may fit again soon. */
   expectRoom(): void {
     this.#probeAtMs = 0;
     this.#probePauseMs = HOPEFUL_PAUSE_MS;
   }
 
-  /** After twice the time each time: there are few bytes to do it with, and they shall last for a minute. */
+  /**
+   * Tells whether a probe may be written now, and doubles the pause: the few kept bytes must last for about a minute.
+   */
   #mayProbe(): boolean {
     const nowMs = performance.now();
     if (nowMs < this.#probeAtMs) return false;
@@ -202,14 +218,14 @@ export class StreamWriter {
     const { body, opening } = this.#response;
     this.#state = "writing";
     this.#lengthBytes ??= body.wholeBytes ?? null;
-    // A large head leaves alone: the cork has no room for a chunk beside it.
+    // Sends a large head alone: the cork has no room for a chunk beside it.
     if (this.#headBytes > SMALL_HEAD_BYTES) this.#cork(() => {});
     this.#pump();
     const isSilent = this.#state === "writing" && this.#sentBytes === 0;
     if (isSilent && opening !== null && this.#lengthBytes === null) this.#write(opening);
   }
 
-  /** Writes, and the head before it if that has not been written yet. */
+  /** Calls `write` inside a cork, after the head if that has not been written yet. */
   #cork(write: () => void): void {
     this.#res.cork(() => {
       if (!this.#headWritten) {
@@ -228,7 +244,7 @@ export class StreamWriter {
   }
 
   #onWritable(offset: number): void {
-    // While it waits, room is of no use: the rest of an earlier response leaves with the first write.
+    // The room is not needed yet: the rest of an earlier response leaves with the first write.
     if (this.#state === "waiting") return;
     if (this.#state === "done") {
       if (!this.#leftOpen) return;
@@ -267,7 +283,7 @@ export class StreamWriter {
     else if (this.#probing && this.#losesInput) this.#blockBriefly();
   }
 
-  /** How much may be written next. */
+  /** Returns the most bytes that may be written next. */
   #most(): number {
     const { requestOpen, body } = this.#response;
     const lengthBytes = this.#lengthBytes;
@@ -277,7 +293,8 @@ export class StreamWriter {
       return this.#headWritten ? WRITE_BYTES : WRITE_BYTES - this.#headBytes;
     }
     const restBytes = lengthBytes - this.#sentBytes;
-    // The last byte goes alone if there is something to do before it, or if it must not be in the first piece.
+    // The last byte goes alone if the request is open (`onEnding` comes before that byte), or if the first piece must
+    // not complete the response.
     const isAlone = requestOpen() || (this.#closes && !this.#headWritten);
     return restBytes > 1 && isAlone ? Math.min(restBytes - 1, TRY_END_BYTES) : TRY_END_BYTES;
   }
@@ -293,7 +310,7 @@ export class StreamWriter {
       return kept.subarray(0, end);
     }
     this.#kept = null;
-    // The library copies the bytes.
+    // The buffer can be reused, because the library copies the bytes.
     this.#joined ??= new Uint8Array(WRITE_BYTES);
     this.#joined.set(kept);
     this.#joined.set(more, kept.length);
@@ -301,8 +318,9 @@ export class StreamWriter {
   }
 
   /**
-   * Whether a piece has left is told by the next write only. Where that has to be known, the last few bytes wait for
-   * the next piece; if there is none they follow one by one until the first of them tells.
+   * Writes a piece. Only the next write tells whether a piece has left the library. Where that must be known, this
+   * keeps the last few bytes back. They go with the next piece. If there is none, they are written one by one until a
+   * probe tells.
    */
   #write(piece: Uint8Array): void {
     if (piece.length <= KEPT_BYTES || !(this.#losesInput || this.#closes)) {
@@ -310,7 +328,7 @@ export class StreamWriter {
       return;
     }
     const end = piece.length - KEPT_BYTES;
-    // A copy: the source's bytes are valid until the next read.
+    // A copy, because the source's bytes are valid until the next read only.
     this.#kept = new Uint8Array(piece.subarray(end));
     this.#writeChunk(piece.subarray(0, end));
   }
@@ -321,7 +339,7 @@ export class StreamWriter {
       ready = this.#res.write(piece);
     });
     this.#sentBytes += piece.length;
-    // A stall begins with the first write that does not fit; that a probe does not fit either is the same stall.
+    // A stall begins with the first write that does not fit. A probe that does not fit belongs to the same stall.
     if (ready || !this.#probing) {
       this.progressMs = performance.now();
       this.#probeAtMs = 0;
@@ -348,8 +366,8 @@ export class StreamWriter {
       this.#endWhole(rest);
       return;
     }
-    // Only the first call writes the length. After one that is told of another the response is never complete to the
-    // library.
+    // Only the first call writes `Content-Length`. If a later call has another total, the library never completes the
+    // response.
     const toldTotal = this.#closes && this.#headWritten ? total + 1 : total;
     this.#cork(() => {
       [taken] = this.#res.tryEnd(rest, toldTotal);
@@ -364,11 +382,14 @@ export class StreamWriter {
     this.progressMs = performance.now();
     this.#piece = null;
     this.#state = "writing";
-    // The last byte completed the response: the library's object is gone.
+    // The last byte completed the response, and the library has freed its object.
     if (this.#sentBytes === total) this.#finish();
   }
 
-  /** Blocks while no kept byte can test for room, for `DRY_MS` at most: the source may need more of the request first. */
+  /**
+   * Blocks without a kept byte to probe with, for `DRY_MS` at most: the source may need more of the request before it
+   * has bytes.
+   */
   #blockBriefly(): void {
     if (performance.now() - this.progressMs < DRY_MS) this.#block();
   }
@@ -380,7 +401,7 @@ export class StreamWriter {
 
   #end(): void {
     const lengthBytes = this.#lengthBytes;
-    // All of the announced bytes would have ended it already, unless there were none.
+    // A stream with all of its announced bytes is finished before this, unless the length is 0.
     if (lengthBytes !== null && lengthBytes !== 0) {
       this.#break();
       return;
@@ -399,7 +420,7 @@ export class StreamWriter {
     } else this.#endWhole(null);
   }
 
-  /** A response of which nothing was written. */
+  /** Writes the whole response at once. Nothing of it was written before. */
   #endWhole(body: Uint8Array | null): void {
     this.#headWritten = true;
     const { status, statusText, fields, ending } = this.#response;
@@ -421,10 +442,10 @@ export class StreamWriter {
   }
 }
 
-/** Stops a source after all announced bytes. A source that continues would wait forever for a reader. */
+/** Stops a source after all announced bytes. A source that continued would wait for a reader forever. */
 function letEnd(body: BodySource): void {
   if (body.state !== "open") {
-    // The source may have lent the last bytes.
+    // Tells the source that its last bytes, which it may have lent, are no longer needed.
     body.cancel();
     return;
   }
