@@ -1,6 +1,6 @@
-/** How bodies are handled that are larger than the memory for them. */
+/** Settings for bodies that are larger than the memory for them. */
 export interface Buffering {
-  /** A request body up to this size is gathered in memory before it needs a worker. */
+  /** The server gathers a request body up to this size in memory before it asks for a worker. */
   readonly bodyBufferBytes: number;
   /** A larger request body streams to a worker, or goes to disk until it is complete. */
   readonly bodyOverflow: "stream" | "spool";

@@ -13,11 +13,11 @@ const HIGH_WATER_BYTES = 256 * 1024;
 export interface RequestIntakeOptions {
   /** Longest body. */
   limitBytes: number;
-  /** A body up to this size is gathered before it needs a worker. */
+  /** The intake gathers a body up to this size before it asks for a worker. */
   bufferBytes: number;
-  /** Shared memory for all bodies that are being gathered; absent: only `bufferBytes` bounds them. */
+  /** Shared memory for all bodies that are being gathered. Absent: only `bufferBytes` bounds them. */
   budget?: ByteBudget;
-  /** A larger body streams to a worker, or is spooled until it is complete. */
+  /** Where a larger body goes: as a stream to a worker, or to disk until it is complete. */
   overflow: "stream" | "spool";
   /** Holds bodies on disk. */
   spool: Spool;
@@ -25,13 +25,14 @@ export interface RequestIntakeOptions {
 
 /** Tells the owner of a request what becomes of its body. Each is called once at most. */
 export interface IntakeEvents {
-  /** The whole body is here. It is small enough to travel with its request. */
+  /** Called when the whole body is here. It is small enough to travel with its request. */
   onWhole: (body: Uint8Array) => void;
   /**
-   * The body is larger than the buffer, and follows when a worker has the request. A spooled body is complete by now.
+   * Called when the body is larger than the buffer: it follows once a worker has the request. A spooled body is complete
+   * by now.
    */
   onOverflow: () => void;
-  /** @param cause The error of the disk. */
+  /** Called when the body is refused. `cause` is the error of the disk. */
   onRefused: (code: "ERR_BODY_TOO_LARGE" | "ERR_OVERLOADED" | "ERR_SPOOL", cause?: unknown) => void;
 }
 
@@ -51,12 +52,12 @@ export interface ChunkTarget {
  *     feeding, sent ──another worker (spooled, and not committed)──▶ feeding
  *     any ──over the limit, no room, disk refuses──▶ refused (done);  any ──close──▶ done
  *
- * A slow upload holds no worker until it fills the buffer, and none at all when it is spooled. After that the worker's
- * credit bounds how much it is sent. A slow worker and a slow disk pause the client.
+ * A slow upload holds no worker until it fills the buffer, and none at all when it is spooled. After that, the intake
+ * sends as much as the worker's credit allows. A slow worker and a slow disk pause the client.
  *
- * A gathered body holds its share of the budget until `close()`, even when it is whole: it then waits for a worker
- * elsewhere. A body that overflows gives its share back, and pauses its client instead. A spooled body has its file
- * until `close()`, because another worker may need it from the start, or until it is committed and sent.
+ * A gathered body holds its share of the budget until `close()`, also while the whole body waits for a worker in a
+ * queue. A body that overflows gives its share back, and pauses its client instead. A spooled body has its file until
+ * `close()`, because another worker may need it from the start, or until it is committed and sent.
  */
 export class RequestIntake implements BodySink {
   readonly #options: RequestIntakeOptions;
@@ -129,19 +130,19 @@ export class RequestIntake implements BodySink {
     this.#onQueueChange();
   }
 
-  /** Whether `feed` may be called again, to send another worker the body from its first byte on. */
+  /** Tells whether `feed` may be called again, to send the body to another worker from its first byte on. */
   get rereadable(): boolean {
     const isFed = this.#state === "feeding" || this.#state === "sent";
     return isFed && this.#isSpooled && !this.#committed;
   }
 
-  /** Whether the worker has all bytes that arrived, has credit for more, and waits for the client. */
+  /** Tells whether the worker has all bytes that arrived, has credit for more, and waits for the client. */
   get waitsForClient(): boolean {
     if (this.#state !== "feeding" || this.#complete) return false;
     return this.#queue.bytes === 0 && this.#creditBytes > 0;
   }
 
-  /** Bytes of the body so far. */
+  /** Number of bytes that have arrived. */
   get receivedBytes(): number {
     return this.#receivedBytes;
   }
@@ -168,7 +169,7 @@ export class RequestIntake implements BodySink {
     this.#pump();
   }
 
-  /** Drops the body, and all of it that still arrives. */
+  /** Drops the body, and all bytes that still arrive. */
   close(): void {
     this.#state = "done";
     this.#target = null;
@@ -196,7 +197,7 @@ export class RequestIntake implements BodySink {
   }
 
   #onQueueChange(): void {
-    // A worker is asked for once the last byte is on the disk.
+    // The body asks for a worker once its last byte is on disk.
     if (this.#state === "spooling" && this.#complete && this.#queue.bytesInMemory === 0) {
       this.#state = "waiting";
       this.#events?.onOverflow();
@@ -237,8 +238,8 @@ export class RequestIntake implements BodySink {
 
   #regulate(): void {
     if (this.#flow === null) return;
-    // The budget bounds a body that is being gathered; paused, it would never become whole. After the last byte, a
-    // pause would only hide that the client leaves.
+    // The budget bounds a body that is being gathered, and a pause would keep it from becoming whole. After the last
+    // byte, a pause would only hide that the client leaves.
     const waitingBytes = this.#isSpooled ? this.#queue.bytesInMemory : this.#queue.bytes;
     const over = !this.#complete && this.#state !== "gathering" && waitingBytes > HIGH_WATER_BYTES;
     if (over === this.#paused) return;

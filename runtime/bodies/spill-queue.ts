@@ -26,9 +26,8 @@ export interface SpillQueueOptions {
  *     in:   memory ──────────────────────▶ out       few bytes wait: no file is open
  *     in:   memory ──▶ file ──▶ loaded ──▶ out       more wait: `spill` has opened a file
  *
- * All bytes of the file were taken: the file is closed, its room is given back, and the bytes in memory are next. The
- * disk has no room: new bytes stay in memory until then, or until there is room. The disk fails: new bytes stay in
- * memory from then on.
+ * Once the reader has taken all bytes of the file, the queue closes it and gives its room back. The bytes in memory are
+ * next then. While the disk has no room, new bytes stay in memory. After the disk failed, they always do.
  *
  * Invariants:
  *
@@ -43,18 +42,18 @@ export class SpillQueue {
   readonly #memory: BlockQueue;
   #memoryBytes: number;
   #file: SpoolFile | null = null;
-  /** Bytes of the file that can be read, and how many of them were loaded. */
+  /** Number of bytes that the file has, and the number of loaded bytes among them. */
   #writtenBytes = 0;
   #loadedBytes = 0;
-  /** Bytes that were loaded and not taken. */
+  /** Bytes that were read from the file and not taken. */
   #loaded: Uint8Array | null = null;
-  /** Buffer for loading. */
+  /** Buffer for reading the file. */
   #buffer: Uint8Array | null = null;
   #isWriting = false;
   /** Identifies the running read; `null`: none is running. */
   #loading: object | null = null;
   #hasFailed = false;
-  /** The file is kept, with all that was taken. */
+  /** The file stays open, with the bytes that were taken. */
   #keeps = false;
 
   constructor(options: SpillQueueOptions) {
@@ -125,12 +124,12 @@ export class SpillQueue {
     this.#memoryBytes = 0;
   }
 
-  /** Begins again with the first byte. Requires `keepOnDisk`. */
+  /** Makes the next `take` begin with the first byte again. Requires `keepOnDisk`. */
   rewind(): void {
     this.#loading = null;
     this.#loaded = null;
     this.#loadedBytes = 0;
-    // A read for the previous reader may still fill the old one.
+    // A read that is still running fills the old buffer.
     this.#buffer = null;
   }
 
@@ -173,7 +172,7 @@ export class SpillQueue {
     this.#isWriting = false;
   }
 
-  /** Returns the next bytes for the disk, as far as room is reserved for them. */
+  /** Returns the next bytes for the disk, as many as the reserved room takes. */
   #nextPieces(file: SpoolFile): Uint8Array[] {
     return this.#memory.peek(file.reservedBytes - this.#writtenBytes);
   }
@@ -186,7 +185,7 @@ export class SpillQueue {
   #failWriting(error: unknown): void {
     this.#isWriting = false;
     this.#hasFailed = true;
-    // If the reader has had all of the file, the bytes in memory are next.
+    // If the reader has taken all bytes of the file, the bytes in memory are next.
     this.#closeReadFile();
     this.#options.onWriteFailed(error);
   }

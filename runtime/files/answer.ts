@@ -3,10 +3,10 @@ import { pickCoding } from "../http/content-coding.ts";
 import { resolveRange } from "../http/range.ts";
 import type { StaticEntry, StaticFile, StaticRedirect } from "./static-file.ts";
 
-/** The part of a request that decides how a file is served. */
+/** The parts of a request on which the answer with a file depends. */
 export interface StaticRequest {
   method: string;
-  /** With its `?`; empty when there is none. */
+  /** Begins with `?`; empty when there is none. */
   query: string;
   field: FieldOf;
 }
@@ -21,25 +21,25 @@ export interface StaticAnswer {
 }
 
 /**
- * A file whose entity tag has to be read first, see `FileIndex.readTag`: once for each version of a file with such a
- * date.
+ * A file whose entity tag must be computed from its content before the answer, see `FileIndex.readTag`. Happens once
+ * per version of a file whose time of modification is no version.
  */
 export interface Untagged {
   untagged: StaticFile;
 }
 
-/** Where the `contentLength` bytes of the body come from. */
+/** Source of the `contentLength` bytes of the body. */
 export type StaticBody =
   | { kind: "none" }
   | { kind: "bytes"; bytes: Buffer }
-  /** To be opened with `FileIndex.openBody`. */
+  /** The caller opens it with `FileIndex.openBody`. */
   | { kind: "file"; file: StaticFile; start: number };
 
 /**
  * Decides how an entry of the public folder answers a request.
  *
  * @param nowMs Wall clock.
- * @returns `null` for another method than GET and HEAD: files answer only these, a handler may answer the rest.
+ * @returns `null` for other methods than GET and HEAD. A handler may answer those.
  */
 export function resolveStatic(
   entry: StaticEntry,
@@ -114,7 +114,7 @@ function toCacheFields(file: StaticFile): string {
 }
 
 function toRedirect(entry: StaticRedirect, query: string): StaticAnswer {
-  // A line break would end the field: a query that no URL may contain is not repeated.
+  // A line break would end the field. URLs contain none, so such a query is not repeated.
   const kept = /^[\x21-\x7e]*$/.test(query) ? query : "";
   const fields = `location\n${entry.location}${kept}`;
   return { status: 301, fields, contentLength: 0, body: NONE };

@@ -1,9 +1,9 @@
 import { mimes } from "mrmime";
 
 /**
- * The `content-type` of a file, from the extension of its name; `application/octet-stream` if that is unknown.
+ * Returns the `content-type` of a file by the extension of its name; `application/octet-stream` for unknown ones.
  *
- * Text is declared to be UTF-8. XML is not: its own declaration says, and the field would overrule it
+ * Declares text as UTF-8, but not XML: an XML file names its encoding itself, and the field would overrule that
  * (RFC 7303 section 3).
  */
 export function resolveContentType(fileName: string): string {
@@ -16,7 +16,7 @@ export function resolveContentType(fileName: string): string {
   return type.startsWith("text/") && type !== "text/xml" ? `${type}; charset=utf-8` : type;
 }
 
-/** Common on web sites, missing in mrmime 2.0.1. */
+/** Types that are common on web sites and missing in mrmime 2.0.1. */
 const EXTRA = new Map([
   ["ico", "image/x-icon"],
   ["zst", "application/zstd"],

@@ -5,7 +5,7 @@ import { resolveContentType } from "./content-type.ts";
 import { lookAt, resolveLink, type File, type Folder } from "./folder.ts";
 import { isSameVersion, StaticFile, type StaticEntry } from "./static-file.ts";
 
-/** Where in the tree a file was found. */
+/** The place of a file in the tree. */
 export interface Origin {
   readonly folder: Folder;
   readonly name: string;
@@ -14,13 +14,13 @@ export interface Origin {
 /**
  * Maps paths to entries.
  *
- * It contains only names that were found by walking the root, so no path can lead out of the root.
+ * Contains only names that the walk of the root has found, so no path can lead out of the root.
  */
 export class EntryTable {
-  /** By decoded path: `/a/b.js`; a folder with an index page is there as `/a/` and, to redirect, as `/a`. */
+  /** By decoded path: `/a/b.js`. A folder with an index page has two entries: `/a/`, and `/a`, which redirects. */
   readonly byPath = new Map<string, StaticEntry>();
   /**
-   * Coded siblings that are not served, since their file is newer: by path, with the time at which the file was edited.
+   * Coded siblings that are not served because their file is newer. By path, with the time when the file was edited.
    */
   readonly leftBehind = new Map<string, number>();
   readonly #origins = new WeakMap<StaticFile, Origin>();
@@ -35,8 +35,9 @@ export class EntryTable {
   }
 
   /**
-   * Updates the entry of a name from the folder's children, and the entry of the file that it is a coded form of. A
-   * file gets a new object even if it seems unchanged: its content may have changed within the resolution of its time.
+   * Updates the entry of a name from the folder's children. If the name is a coded form of another file, updates that
+   * file's entry too. A file gets a new object even if it seems unchanged: its content may have changed within the
+   * resolution of its time.
    */
   publish(folder: Folder, name: string): void {
     this.#publishOne(folder, name);
@@ -50,7 +51,7 @@ export class EntryTable {
     const origin = this.#origins.get(file);
     if (origin === undefined) return false;
     const path = join(rootPath, origin.folder.path, origin.name);
-    // A symbolic link may lead elsewhere by now, while its old target stays as it was.
+    // A symbolic link may lead elsewhere by now, while its old target is unchanged.
     const { realPath } = file.source;
     if (path !== realPath && resolveLink(path) !== realPath) return false;
     return isUnchanged(file) && file.variants.every(isUnchanged);
@@ -64,7 +65,7 @@ export class EntryTable {
 
   #publishOne(folder: Folder, name: string): void {
     const child = folder.children.get(name);
-    // A folder is in the table by its index page, and taken out with it.
+    // A folder is in the table because of its index page, and leaves the table together with it.
     if (child?.isFolder === true) return;
     const path = folder.path + name;
     const before = this.byPath.get(path);
@@ -133,8 +134,9 @@ function isUnchanged({ source }: StaticFile): boolean {
 }
 
 /**
- * Whether a coded sibling is older than its file, which then was edited without it. Some slack: a checkout or a copy
- * writes the two in either order, and some file systems know whole seconds only.
+ * Tells whether a coded sibling is older than its file: the file was edited, and the sibling was not built again. The
+ * comparison has some slack, because a checkout or a copy writes the two in either order, and some file systems store
+ * whole seconds only.
  */
 function isLeftBehind(sibling: File, source: File): boolean {
   return sibling.version.modifiedMs < source.version.modifiedMs - SLACK_MS;

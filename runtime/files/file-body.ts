@@ -4,7 +4,7 @@ import { open, readlink, realpath, type FileHandle } from "node:fs/promises";
 import { RuntimeError } from "../lib/errors.ts";
 import { isSameVersion, type FileSource } from "./static-file.ts";
 
-/** The bytes of one answer, read piece by piece. The caller that opens it must close it. */
+/** The bytes of one answer, to be read piece by piece. The caller that opens it must close it. */
 export interface FileBody {
   readonly lengthBytes: number;
   /**
@@ -14,11 +14,11 @@ export interface FileBody {
    * @throws {FileChangedError} The file no longer matches the answer's head: end the connection.
    */
   read(into: Uint8Array, offset: number): Promise<number>;
-  /** Idempotent; a read that is under way still settles. */
+  /** Idempotent. A running read still settles. */
   close(): void;
 }
 
-/** A file lost bytes or was overwritten in place while it was read. */
+/** Thrown when a file lost bytes or was overwritten in place while the server read it. */
 export class FileChangedError extends Error {
   constructor(realPath: string, found: string) {
     super(`Cannot send the rest of "${realPath}": ${found}`);
@@ -27,12 +27,12 @@ export class FileChangedError extends Error {
 }
 
 /**
- * Opens a file if it still is the indexed version, at the path that was checked.
+ * Opens a file if it is still the indexed version, at the path that was checked.
  *
  * A folder on the way may have become a symbolic link since, and `O_NOFOLLOW` guards the last component only. Therefore
  * this asks the kernel for the real path of the open file. On Linux, the answer has no race.
  *
- * @returns `null` if it is gone, unreadable, or another.
+ * @returns `null` if the file is gone, unreadable, or another version.
  * @throws {RuntimeError} `ERR_OVERLOADED` when the process has no file descriptor left.
  */
 export async function openSource(source: FileSource): Promise<FileHandle | null> {
@@ -53,13 +53,13 @@ export async function openSource(source: FileSource): Promise<FileHandle | null>
       return handle;
     }
   } catch {
-    // Where it cannot be examined it cannot be trusted either.
+    // A file that cannot be examined is not trusted.
   }
   await handle.close();
   return null;
 }
 
-/** @returns `null` if the file changed meanwhile. */
+/** Reads the whole file. Returns `null` if the file changed meanwhile. */
 export async function readWhole(handle: FileHandle, source: FileSource): Promise<Buffer | null> {
   // Not from Node's shared pool: a small buffer would keep the pool's whole slab in memory.
   const bytes = Buffer.allocUnsafeSlow(source.version.sizeBytes);
@@ -68,7 +68,7 @@ export async function readWhole(handle: FileHandle, source: FileSource): Promise
   return isSameVersion(await handle.stat(), source.version) ? bytes : null;
 }
 
-/** @returns `null` if the file changed meanwhile. */
+/** Reads the first and the last `endBytes` of a file. Returns `null` if the file changed meanwhile. */
 export async function readEnds(
   handle: FileHandle,
   source: FileSource,
@@ -95,7 +95,11 @@ export function toMemoryBody(bytes: Uint8Array): FileBody {
   };
 }
 
-/** @param onClose Called once; the handle belongs to the caller. */
+/**
+ * Returns a body that reads a part of an open file.
+ *
+ * @param onClose Called once. The handle belongs to the caller.
+ */
 export function toHandleBody(
   { handle, source }: { handle: FileHandle; source: FileSource },
   { start, lengthBytes }: { start: number; lengthBytes: number },
@@ -108,7 +112,7 @@ export function toHandleBody(
       const wanted = Math.max(0, Math.min(into.length, lengthBytes - offset));
       const length = await fill(handle, into.subarray(0, wanted), start + offset);
       if (length < wanted) throw new FileChangedError(source.realPath, "it became shorter");
-      // Check once, with the last piece. Without that piece the client knows that its bytes are no version of the file.
+      // One check, with the last piece: a client without the last piece knows that it does not have the whole file.
       if (wanted > 0 && offset + wanted === lengthBytes) await assertNotOverwritten(handle, source);
       return length;
     },
@@ -131,7 +135,7 @@ async function locate(handle: FileHandle, source: FileSource): Promise<string> {
   }
 }
 
-/** A file that only grew is served as it was: appending to a log does not break its download. */
+/** Accepts a file that only grew: appending to a log does not break its download. */
 async function assertNotOverwritten(handle: FileHandle, source: FileSource): Promise<void> {
   const stats = await handle.stat();
   const { sizeBytes, modifiedMs } = source.version;

@@ -13,16 +13,16 @@ const { subtle } = webcrypto;
 
 export interface FileIndexOptions {
   log: { warn(fields: object, message: string): void };
-  /** Which symbolic links are followed; unless told, those that stay in the folder. */
+  /** The symbolic links that are followed. Default: links that stay in the folder. */
   links?: PublicLinks;
-  /** Memory for the content of small files, all together. */
+  /** Memory for the content of all small files together. */
   residentBudgetBytes?: number;
   /**
-   * Files up to this size are served from memory. From there 1 MiB went out 3 times as fast as from disk, which
-   * equalled Nginx's sendfile; at 10 MiB the difference was less than 2.
+   * Files up to this size are served from memory. From memory, 1 MiB went out 3 times as fast as from disk, where it
+   * was as fast as Nginx's sendfile. At 10 MiB the factor was less than 2.
    */
   residentFileBytes?: number;
-  /** Different files that may be open at one time. */
+  /** Most files that are open at a time. */
   maxOpenFiles?: number;
   maxFiles?: number;
   /** Called when changes on disk have reached the index. */
@@ -37,11 +37,11 @@ export interface FileIndexStats {
 }
 
 /**
- * The public folder: which file a path stands for, and its bytes.
+ * Finds the file of a path in the public folder, and opens it.
  *
- * A folder that is missing is empty; it is picked up within a second of its appearing. If the root is replaced, by
- * another folder or by pointing a symbolic link elsewhere, the new tree is walked beside the old one and takes
- * its place in one step.
+ * A missing folder counts as empty. Once it appears, its files are served within a second. When another folder or
+ * another target of a symbolic link replaces the root, the index walks the new tree beside the old one and then
+ * switches in one step.
  */
 export class FileIndex {
   readonly #root: string;
@@ -55,7 +55,7 @@ export class FileIndex {
   #entries: ReadonlyMap<string, StaticEntry> = NO_ENTRIES;
   #closing: Promise<void> | null = null;
 
-  /** Walks the folder, and watches it until {@link close}. Does not fail for any content. */
+  /** Walks the folder, and watches it until {@link close}. No content of the folder makes it fail. */
   static async open(root: string, options: FileIndexOptions): Promise<FileIndex> {
     const index = new FileIndex(resolve(root), options);
     await index.#followRoot();
@@ -87,19 +87,19 @@ export class FileIndex {
   }
 
   /**
-   * Returns the entry of a path; `undefined` for anything that is not a file to be served.
+   * Returns the entry of a path; `undefined` when no file or redirect is there.
    *
-   * A miss costs one look into a map and never touches the disk. A hit on a file that was not checked in the last
-   * second looks at it on disk first, so no answer is staler than that.
+   * A miss costs one look into a map and never touches the disk. A hit on a file that was not checked within the last
+   * second checks the file on disk first. Answers are therefore at most a second stale.
    *
    * @param path Decoded, without dot segments. Any string is safe: only names found in the folder are keys.
-   * @param nowMs Wall clock; the one of the event loop's turn will do.
+   * @param nowMs Wall clock. The time at which the turn of the event loop began is exact enough.
    */
   lookup(path: string, nowMs: number): StaticEntry | undefined {
     const entry = this.#entries.get(path);
     if (entry === undefined || entry.kind === "redirect") return entry;
     const ageMs = nowMs - entry.checkedAtMs;
-    // Less than zero: the clock was set back.
+    // Negative: the clock was set back.
     if (ageMs < CHECK_EVERY_MS && ageMs >= 0) return entry;
     this.#tree?.check(entry);
     const current = this.#entries.get(path);
@@ -110,8 +110,8 @@ export class FileIndex {
   /**
    * Opens the bytes of an answer whose body is of kind "file".
    *
-   * @returns `null` if the file is no longer the version that was looked up. Then look up again, once: it may be there
-   *   in another version, or gone.
+   * @returns `null` if the file is no longer the version that was looked up. The caller then looks up once more: the
+   *   file may have another version, or be gone.
    * @throws {RuntimeError} `ERR_OVERLOADED` when too many files are open.
    */
   async openBody(file: StaticFile, start: number, lengthBytes: number): Promise<FileBody | null> {
@@ -124,10 +124,10 @@ export class FileIndex {
   }
 
   /**
-   * Computes the entity tag of a file from its content, if its time of modification is no version. Await this before
-   * the answer with a file that `needsContentTag`.
+   * Computes the entity tag of a file from its content. Await this before the answer with a file that
+   * `needsContentTag`.
    *
-   * @returns `false` if the file is no longer the version that was looked up; then look up again.
+   * @returns `false` if the file is no longer the version that was looked up. The caller then looks up once more.
    * @throws {RuntimeError} `ERR_OVERLOADED` when too many files are open.
    */
   async readTag(file: StaticFile): Promise<boolean> {
@@ -139,19 +139,19 @@ export class FileIndex {
       this.#onUnreadable(file);
       return false;
     }
-    // Hashed outside of the event loop.
+    // A thread computes the hash, not the event loop.
     const digest = await subtle.digest("SHA-256", bytes);
     file.contentTag = Buffer.from(digest, 0, TAG_BYTES).toString("hex");
     return true;
   }
 
-  /** Stops watching; settles when the last body that was opened is closed. */
+  /** Stops watching. Resolves when the last open body is closed. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
-  /** Closes also the files that are being read; their reads fail. */
+  /** Closes all files, too. Later reads of open bodies fail. */
   destroy(): Promise<void> {
     const closed = this.close();
     this.#open.destroy();
@@ -178,13 +178,13 @@ export class FileIndex {
 
   #onUnreadable(file: StaticFile): void {
     this.#tree?.check(file);
-    // The file has not changed, so there is another reason: most likely its permissions.
+    // The file has not changed, so it cannot be read for another reason, most likely its permissions.
     if (file.isRetired || this.#closing !== null) return;
     this.#tree?.exclude(file);
     this.#options.log.warn({ file: file.source.realPath }, "Cannot read a static file: not served");
   }
 
-  /** Once a second: is the root still the folder that was walked, and did anything go unnoticed in it? */
+  /** Runs once a second. Checks that the root is still the same folder, and looks for unreported changes in it. */
   async #followRoot(): Promise<void> {
     if (this.#next !== null) return;
     const root = findRoot(this.#root);
@@ -226,12 +226,12 @@ export class FileIndex {
 const MEBIBYTE = 1024 * 1024;
 
 /**
- * Of a large file, as much of either end goes into its tag: formats have their index, their checksums or their date at
- * one of them, and reading 1 GiB for a tag would hold up the first client.
+ * Bytes of each end of a large file that go into its tag. File formats have an index, checksums or a date at one of
+ * their ends, and the first client would wait while the server reads 1 GiB for a tag.
  */
 const TAG_END_BYTES = 512 * 1024;
 
-/** 64 bits of a hash: two versions of one file have the same by accident once in 10^19. */
+/** 64 bits of a hash: two versions of a file get the same tag by accident once in 10^19. */
 const TAG_BYTES = 8;
 const CHECK_EVERY_MS = 1000;
 const NO_ENTRIES: ReadonlyMap<string, StaticEntry> = new Map();

@@ -23,22 +23,23 @@ export interface FileTreeOptions {
   maxFiles: number;
   links: PublicLinks;
   log: { warn(fields: object, message: string): void };
-  /** The file is no longer the entry of a path. */
+  /** Called when the file is no longer the entry of a path. */
   onRetired(file: StaticFile): void;
-  /** All noticed changes of the disk are now in the entries. */
+  /** Called when all noticed changes on disk are in the entries. */
   onSettled(): void;
 }
 
 /**
- * All servable files below one real folder, kept up to date in three ways, each of which covers the gaps of the one
- * before: watching folders (at once), {@link check} of a requested file (its content), {@link sweep} (changes that the
- * kernel did not report, for lack of watches or of room in its queue).
+ * Keeps all servable files below one real folder up to date, in three ways. Each way covers the gaps of the previous
+ * one: watching folders (at once), {@link check} of a requested file (its content), {@link sweep} (changes that the
+ * kernel did not report because it had too few watches or a full queue).
  *
- * Folders are watched, not files: the kernel reports a file's changes with its folder. For 100,000 files in 1,000
- * folders chokidar 5.0.0, which watches each file, took 7.7 s and 690 MB, this class with its entries 1.3 s and 110 MB.
+ * It watches folders and not files, because the kernel reports a file's changes with its folder. For 100,000 files in
+ * 1,000 folders chokidar 5.0.0, which watches each file, took 7.7 s and 690 MB. This class with its entries took 1.3 s
+ * and 110 MB.
  *
- * All disk access is synchronous, a few microseconds a time, and in slices: the asynchronous calls cost ten times as
- * much. The folder therefore belongs on a local disk.
+ * All disk access is synchronous, takes a few microseconds each, and is done in slices: asynchronous calls cost ten
+ * times as much. The folder therefore belongs on a local disk.
  */
 export class FileTree {
   readonly #options: FileTreeOptions;
@@ -52,12 +53,12 @@ export class FileTree {
   #fileCount = 0;
   #isFullReported = false;
   #isUnwatchedReported = false;
-  /** Links whose target is not there, by path: the target may come later, in a folder of which they hear nothing. */
+  /** Links whose target is missing, by path. The target may appear later, in a folder that is not watched. */
   readonly #dangling = new Map<string, { folder: Folder; name: string; sinceMs: number }>();
-  /** Links that were reported, and coded files, by their path. */
+  /** Paths of links and of coded files that the log has named. */
   readonly #reported = new Set<string>();
 
-  /** @param root Canonical path of a folder, and its inode. Nothing is read before {@link settled} is called. */
+  /** @param root Canonical path of a folder, and its inode. Reads nothing before {@link settled} is called. */
   constructor(root: { realPath: string; inode: number }, options: FileTreeOptions) {
     this.#options = options;
     this.#table = new EntryTable((file) => options.onRetired(file));
@@ -86,12 +87,12 @@ export class FileTree {
     return this.#folders.size;
   }
 
-  /** Waits until all that was noticed so far is in the entries. */
+  /** Resolves when all changes that were noticed so far are in the entries. */
   settled(): Promise<void> {
     return this.#work();
   }
 
-  /** Looks at a file on disk and, if it is another than the indexed one, updates the entry of its path. */
+  /** Checks a file on disk. If it differs from the indexed version, updates the entry of its path. */
   check(file: StaticFile): void {
     if (this.#table.isTrue(file, this.#root.realPath)) return;
     const origin = this.#table.originOf(file);
@@ -104,19 +105,19 @@ export class FileTree {
       }
     } else {
       this.#withdraw(folder);
-      // At once, so that the look-up of this request finds what is there now.
+      // At once, so that the look-up of this request finds the present version.
       this.#workNow();
     }
     void this.#work();
   }
 
-  /** Takes out a file that is there but cannot be read, until something about it changes. */
+  /** Removes the entry of a file that exists and cannot be read, until something about the file changes. */
   exclude(file: StaticFile): void {
     const origin = this.#table.originOf(file);
     if (origin !== undefined && !file.isRetired) this.#remove(origin.folder, origin.name);
   }
 
-  /** Looks whether some more of the folders changed unreported. To be called now and then. */
+  /** Checks the next few folders for unreported changes. The owner calls this regularly. */
   sweep(): void {
     this.#sweeping ??= this.#folders.values();
     for (let count = 0; count < FOLDERS_PER_SWEEP; count++) {
@@ -138,7 +139,7 @@ export class FileTree {
     void this.#work();
   }
 
-  /** A folder that a symbolic link leads to stays as it is while the link is moved to another one. */
+  /** Tells whether the symbolic link to a folder leads elsewhere by now. The kernel reports that for neither folder. */
   #leadsElsewhere({ parent, name, realPath }: Folder): boolean {
     if (parent === null || realPath === join(parent.realPath, name)) return false;
     return resolveLink(join(parent.realPath, name)) !== realPath;
@@ -183,7 +184,7 @@ export class FileTree {
   }
 
   async #workInSlices(): Promise<void> {
-    // Not at once: the other events of the same change arrive in this turn of the loop.
+    // Later: the other events of the same change arrive in this turn of the event loop.
     await nextTurn();
     let sliceEndMs = performance.now() + SLICE_MS;
     const steps = this.#steps();
@@ -195,7 +196,7 @@ export class FileTree {
     this.#options.onSettled();
   }
 
-  /** Does at most one slice of the work, in this turn. */
+  /** Does one slice of the work at most, in this turn of the event loop. */
   #workNow(): void {
     const sliceEndMs = performance.now() + SLICE_MS;
     const steps = this.#steps();
@@ -213,7 +214,7 @@ export class FileTree {
         this.#unseen.delete(folder);
         if (this.#folders.has(folder) && !isIntact(folder)) this.#withdraw(folder);
         for (const name of names) {
-          // Between two steps the folder may go, or the whole tree be closed.
+          // Between two steps the folder may disappear, or the tree may be closed.
           if (!this.#folders.has(folder)) break;
           this.#look(folder, name);
           yield;
@@ -222,13 +223,16 @@ export class FileTree {
     }
   }
 
-  /** Deep: every name in it, as it may be another folder at the same path. Shallow: names that came and went. */
+  /**
+   * Deep: looks at every name in the folder, since it may be another folder at the same path. Shallow: looks at the
+   * names that were added or removed.
+   */
   #read(folder: Folder, depth: Depth): void {
     this.#watch(folder); // Before reading, so that nothing comes to be between the two.
     const stats = lookAt(folder.realPath);
     const names = new Set(listNames(folder.realPath));
     folder.inode = stats?.ino ?? 0;
-    // A folder can change again within the resolution of its time: a sweep reads a young one once more.
+    // A folder can change again within the resolution of its time, so a sweep reads a recently changed folder again.
     const isYoung = stats === undefined || Date.now() - stats.mtimeMs < YOUNG_MS;
     folder.readAtMs = isYoung ? Number.NaN : stats.mtimeMs;
     for (const name of folder.children.keys()) {
@@ -251,14 +255,14 @@ export class FileTree {
         else this.#readLater(folder, "shallow");
         void this.#work();
       });
-      // The folder is gone or going (Windows); a sweep finds out.
+      // The folder is gone, or is being removed (Windows). A sweep finds out.
       watcher.on("error", () => watcher.close());
     } catch (error) {
       if (lookAt(folder.realPath) !== undefined) this.#reportUnwatched(error);
     }
   }
 
-  /** Brings one name in a folder that is intact up to date. */
+  /** Updates one name in a folder that is intact. */
   #look(folder: Folder, name: string): void {
     const { links } = this.#options;
     const found = findChild(folder, name, { rootPath: this.#root.realPath, links });
@@ -269,7 +273,7 @@ export class FileTree {
       if (found.kind === "refused") this.#reportLink(folder.path + name, found);
     } else if (found.stats.isFile()) {
       if (current === undefined && this.#isFull()) return;
-      // A name that was a folder takes everything below it along; a file is just replaced.
+      // If the name was a folder, all entries below it go too. A file is replaced.
       if (current?.isFolder === true) this.#remove(folder, name);
       if (current?.isFolder !== false) this.#fileCount++;
       const version = toFileVersion(found.stats);
@@ -303,7 +307,7 @@ export class FileTree {
     if (folder.children.delete(name)) this.#table.publish(folder, name);
   }
 
-  /** Drops a folder that is no longer at its path; the path is looked at anew. */
+  /** Drops a folder that is no longer at its path, and has the path looked at again. */
   #withdraw(folder: Folder): void {
     if (folder.parent === null) {
       for (const name of folder.children.keys()) this.#remove(folder, name);
@@ -355,7 +359,7 @@ export class FileTree {
         continue;
       }
       this.#lookLater(folder, name);
-      // A copy may make the link before its target.
+      // A copy may create the link before its target.
       if (Date.now() - sinceMs < YOUNG_MS || !this.#isNews(`dangling ${path}`)) continue;
       const link = join(this.#root.realPath, path);
       log.warn(
@@ -365,7 +369,7 @@ export class FileTree {
     }
   }
 
-  /** Once each, of files that were edited a while ago: a build writes the two one after the other. */
+  /** Logs each stale coded file once, some time after its file was edited: a build writes the two one after another. */
   #reportLeftBehind(): void {
     const { log } = this.#options;
     for (const [path, editedMs] of this.#table.leftBehind) {
@@ -400,9 +404,9 @@ type Depth = "deep" | "shallow";
 const SLICE_MS = 5;
 const YOUNG_MS = 2000;
 const EDITED_MS = 5000;
-/** More of the same tell nothing new, and a folder of links would fill the log. */
+/** Most warnings about links. More tell nothing new, and a folder full of links would fill the log. */
 const MOST_REPORTS = 100;
-/** Each is looked at once a second. */
+/** Links without a target that are checked once a second. */
 const MOST_DANGLING = 200;
-/** About 2 microseconds each. */
+/** Folders that one sweep checks, about 2 microseconds each. */
 const FOLDERS_PER_SWEEP = 500;

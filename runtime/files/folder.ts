@@ -3,18 +3,18 @@ import { join, sep } from "node:path";
 
 import type { FileSource } from "./static-file.ts";
 
-/** A folder of the tree that may be served, as it was when last read. */
+/** A servable folder of the tree, as it was when it was last read. */
 export interface Folder {
   readonly isFolder: true;
-  /** As in a URL, decoded, with a slash at the end. */
+  /** Path as in a URL, decoded, with a slash at the end. */
   readonly path: string;
   readonly name: string;
-  /** Canonical: no component of it was a symbolic link when it was looked at. */
+  /** Canonical: no component was a symbolic link when the path was checked. */
   readonly realPath: string;
   readonly parent: Folder | null;
   readonly children: Map<string, Folder | File>;
   inode: number;
-  /** The folder's time of modification when it was read; NaN: read it again. */
+  /** The folder's time of modification when it was read. NaN: read it again. */
   readAtMs: number;
   watcher: FSWatcher | null;
 }
@@ -29,29 +29,29 @@ export function toFolder(
   return { ...folder, isFolder: true, children: new Map(), readAtMs: Number.NaN, watcher: null };
 }
 
-/** Whether the folder is still where it was found, with no symbolic link on the way there. */
+/** Tells whether the folder is still where it was found, with no symbolic link on the way. */
 export function isIntact(folder: Folder): boolean {
   return resolveLink(folder.realPath) === folder.realPath;
 }
 
-/** The symbolic links that are followed: only links to servable files inside the root, or all. */
+/** The symbolic links that are followed. `inside`: links to servable files inside the root. `follow`: all. */
 export type PublicLinks = "inside" | "follow";
 
 /** The kind of a name in a folder. */
 export type Child =
   | { kind: "found"; realPath: string; stats: Stats }
-  /** Nothing that may be served. */
+  /** Not servable. */
   | { kind: "none" }
-  /** A symbolic link that is not followed, and where it leads. */
+  /** A symbolic link that is not followed, and its target. */
   | { kind: "refused"; target: string; why: "outside" | "hidden" }
-  /** A symbolic link whose target is not there, perhaps not yet. */
+  /** A symbolic link whose target is missing. The target may appear later. */
   | { kind: "dangling" };
 
 /**
  * Finds the kind of a name in a folder: a servable file or folder, or none.
  *
- * Not servable are dot-files, the targets of symbolic links outside the root, and anything but regular files. A link to
- * a folder that contains it is not servable either: the tree would be endless.
+ * Not servable are dot-files, targets of symbolic links outside the root, and files that are not regular. A link to a
+ * folder that contains the link is not servable either: the tree would be endless.
  *
  * @param options.rootPath Canonical path of the tree's root.
  */
@@ -65,7 +65,7 @@ export function findChild(
   let stats = lookAt(realPath);
   if (stats?.isSymbolicLink() === true) {
     let target = resolveLink(realPath);
-    // The way is read link by link, and its end may go meanwhile. Then the link leads elsewhere by now.
+    // The path is resolved link by link, and its end may disappear meanwhile. The link leads elsewhere then.
     if (target === null || lookAt(target) === undefined) target = resolveLink(realPath);
     if (target === null) return DANGLING;
     if (isWithin(folder, target)) return NONE;
@@ -81,7 +81,7 @@ export function findChild(
 const NONE: Child = Object.freeze({ kind: "none" });
 const DANGLING: Child = Object.freeze({ kind: "dangling" });
 
-/** Whether a child is reached by a symbolic link. */
+/** Tells whether a symbolic link leads to a child. */
 export function isLinked(folder: Folder, name: string, { realPath }: Folder | File): boolean {
   return realPath !== join(folder.realPath, name);
 }
@@ -112,7 +112,7 @@ export function listNames(path: string): string[] {
   }
 }
 
-/** Dot-files are private (`.env`, `.git`, `.htpasswd`), except the one in the root that RFC 8615 defines. */
+/** Tells whether a name is private (`.env`, `.git`, `.htpasswd`). RFC 8615 defines the exception in the root. */
 function isHidden(folderPath: string, name: string): boolean {
   return name.startsWith(".") && !(folderPath === "/" && name === ".well-known");
 }
@@ -123,10 +123,10 @@ export function isVersionName(name: string): boolean {
 }
 
 /**
- * Why a link may not lead there; `null`: it may, inside the root and not to something hidden in it.
+ * Returns the reason why a link is not followed to a path; `null`: the path is inside the root and not hidden.
  *
- * Names that begin with two dots are no secrets: Kubernetes has the files of a ConfigMap in `..2025_01_02`, the link
- * `..data` to it, and a link to `..data/NAME` for each file.
+ * Names that begin with two dots are not private. For a ConfigMap, Kubernetes makes a folder `..2025_01_02`, a link
+ * `..data` to it, and for each file a link to `..data/NAME`.
  */
 function findRefusal(rootPath: string, realPath: string): "outside" | "hidden" | null {
   const prefix = rootPath.endsWith(sep) ? rootPath : rootPath + sep;

@@ -4,12 +4,12 @@ import { RuntimeError } from "../lib/errors.ts";
 import { openSource, readEnds, readWhole, toHandleBody, type FileBody } from "./file-body.ts";
 import type { StaticFile } from "./static-file.ts";
 
-/** The files that are being read. All readers of one version of a file share one descriptor. */
+/** Holds the files that are being read. All readers of one version of a file share one descriptor. */
 export class OpenFiles {
   readonly #maxOpen: number;
   readonly #shared = new Map<StaticFile, Shared>();
   readonly #loading = new Map<StaticFile, Promise<Buffer | null>>();
-  /** Descriptors, those included that are being opened or closed. */
+  /** Number of descriptors, including descriptors that are being opened or closed. */
   #count = 0;
   #isClosed = false;
   #onIdle: (() => void) | null = null;
@@ -25,7 +25,7 @@ export class OpenFiles {
   /**
    * Opens a part of a file.
    *
-   * @returns `null` if the file is no longer this version of itself, or cannot be read.
+   * @returns `null` if the file has another version now, or cannot be read.
    * @throws {RuntimeError} `ERR_OVERLOADED` when too many files are open.
    */
   async openBody(file: StaticFile, start: number, lengthBytes: number): Promise<FileBody | null> {
@@ -35,7 +35,7 @@ export class OpenFiles {
     return toHandleBody({ handle, source: file.source }, part, () => this.#release(file));
   }
 
-  /** Returns the whole content. Callers during a reading share it. Otherwise like {@link openBody}. */
+  /** Returns the whole content. Concurrent callers share one read. Returns `null` and throws as {@link openBody}. */
   load(file: StaticFile): Promise<Buffer | null> {
     const underWay = this.#loading.get(file);
     if (underWay !== undefined) return underWay;
@@ -44,7 +44,10 @@ export class OpenFiles {
     return loading;
   }
 
-  /** The first and the last bytes, so many of each; all of a file that has no more. As {@link openBody}. */
+  /**
+   * Returns the first and the last `endBytes`, or all bytes of a smaller file. Returns `null` and throws as
+   * {@link openBody}.
+   */
   async loadEnds(file: StaticFile, endBytes: number): Promise<Buffer | null> {
     const handle = await this.#acquire(file);
     if (handle === null) return null;
@@ -57,7 +60,7 @@ export class OpenFiles {
     }
   }
 
-  /** Refuses to open more; settles when all that is open is closed. */
+  /** Refuses to open more files. Resolves when all open files are closed. */
   async close(): Promise<void> {
     this.#isClosed = true;
     if (this.#count === 0) return;
@@ -66,7 +69,7 @@ export class OpenFiles {
     });
   }
 
-  /** Closes everything that is open: reads that are under way finish, later ones fail. */
+  /** Closes all open files. Running reads finish, later ones fail. */
   destroy(): void {
     this.#isClosed = true;
     for (const [file, shared] of this.#shared) this.#end(file, shared);
@@ -126,7 +129,7 @@ export class OpenFiles {
       const handle = await opening;
       await handle?.close();
     } catch {
-      // Waiters for the opening get its error. An error of closing a file that was only read does not matter.
+      // Each waiter for the opening gets its error. An error while closing a file that was only read does not matter.
     }
     this.#count--;
     if (this.#count === 0) this.#onIdle?.();

@@ -3,8 +3,8 @@ import type { StaticFile } from "./static-file.ts";
 /**
  * Keeps the content of small files in memory, within a budget in bytes.
  *
- * When it is short the one goes that came first and was not served since memory was last short (second chance, also
- * called CLOCK): nearly as good as least recently used, and a hit costs one store to a field.
+ * When memory is short, drops the oldest file that was not served since memory was last short (second chance, also
+ * called CLOCK). This is nearly as good as dropping the least recently used, and a hit costs one store to a field.
  */
 export class ResidentBytes {
   readonly #budgetBytes: number;
@@ -19,7 +19,7 @@ export class ResidentBytes {
     return this.#totalBytes;
   }
 
-  /** Keeps the whole content of a file, unless it is out of date or alone exceeds the budget. */
+  /** Keeps the whole content of a file, unless the file is out of date or alone exceeds the budget. */
   admit(file: StaticFile, bytes: Buffer): void {
     if (file.isRetired || file.bytes !== null || bytes.length > this.#budgetBytes) return;
     this.#makeRoom(bytes.length);
@@ -40,7 +40,7 @@ export class ResidentBytes {
   }
 
   #makeRoom(neededBytes: number): void {
-    // A file that is added again comes up again at the end, by then without its mark: this ends.
+    // The loop reaches a file that was added again once more at the end, without its mark. So the loop ends.
     for (const file of this.#files) {
       if (this.#totalBytes + neededBytes <= this.#budgetBytes) return;
       if (file.isRecentlyUsed) {

@@ -12,13 +12,13 @@ import { isSmall } from "../http/reply.ts";
 interface Target {
   /** Decoded and safe. */
   path: string;
-  /** With its `?`. */
+  /** Begins with `?`; empty when there is none. */
   search: string;
 }
 
 /**
- * How often a file is looked up that changes again and again while it is opened. A deployment changes it once or twice
- * within one request.
+ * Most look-ups for one request, when the file changes each time while it is opened. A deployment changes a file once
+ * or twice within one request.
  */
 const MOST_LOOK_UPS = 5;
 
@@ -77,7 +77,7 @@ async function sendFile(
   serving: () => FileIndex | null,
   onError: (error: unknown) => void,
 ): Promise<void> {
-  // A file that changed since it was looked up is looked up again: it may be there in another version.
+  // If a file changed after the look-up, look it up again: it may have another version.
   for (let attempt = 1; attempt <= MOST_LOOK_UPS; attempt++) {
     const files = serving();
     const entry = files?.lookup(target.path, Date.now());
@@ -95,7 +95,7 @@ async function sendFile(
       client.refuse(404);
       return;
     }
-    // It changed while its tag was read.
+    // The file changed while its tag was read.
     if ("untagged" in answer) continue;
     if (answer.body.kind !== "file") {
       sendNow(client, answer);

@@ -6,27 +6,27 @@ import type { ContentCoding } from "../http/content-coding.ts";
 /** The entry of a path of the public folder. */
 export type StaticEntry = StaticFile | StaticRedirect;
 
-/** A folder that was asked for without its last slash and has an index page. */
+/** The path, without its last slash, of a folder with an index page. */
 export interface StaticRedirect {
   readonly kind: "redirect";
   /** Absolute path with its slash, percent-encoded. */
   readonly location: string;
 }
 
-/** A file as it lies on disk. */
+/** A file on disk. */
 export interface FileSource {
-  /** Canonical absolute path: no component of it was a symbolic link when it was looked at. */
+  /** Canonical absolute path: no component was a symbolic link when the path was checked. */
   readonly realPath: string;
   readonly version: FileVersion;
 }
 
-/** Equal versions, equal content. */
+/** Identifies the content of a file: equal versions have equal content. */
 export interface FileVersion {
   readonly device: number;
   readonly inode: number;
   readonly sizeBytes: number;
   readonly modifiedMs: number;
-  /** Of the inode: moves even where a copy keeps the time of modification. */
+  /** Time of the inode's last change. It differs even where a copy keeps the time of modification. */
   readonly changedMs: number;
 }
 
@@ -53,24 +53,24 @@ export function isSameVersion(stats: Stats, version: FileVersion): boolean {
 /**
  * One version of one file, ready to be served. Another version is another object.
  *
- * The fields are built when first asked for: of a large tree only a small part is ever served.
+ * The fields are built on first use, because a server sends only a small part of a large tree.
  */
 export class StaticFile implements Validators {
   readonly kind = "file";
   readonly source: FileSource;
   readonly contentType: string;
   readonly coding: ContentCoding | null;
-  /** The same content under content codings, in order of preference; of these themselves always empty. */
+  /** The same content under content codings, in order of preference. A variant has no variants itself. */
   readonly variants: readonly StaticFile[];
-  /** Of the variants, in their order. */
+  /** Codings of the variants, in the same order. */
   readonly codings: readonly ContentCoding[];
   /** The whole content while it is held in memory. */
   bytes: Buffer | null = null;
-  /** Whether `bytes` were served since memory was last short. */
+  /** `bytes` were served since memory was last short. */
   isRecentlyUsed = false;
-  /** No longer the entry of its path: not worth a place in memory. */
+  /** The file is no longer the entry of its path, so memory must not keep its content. */
   isRetired = false;
-  /** When the file on disk was last seen to be this version. */
+  /** The time of the last check that the file on disk has this version. */
   checkedAtMs = 0;
   #needsContentTag: boolean;
   #contentTag: string | null = null;
@@ -98,8 +98,8 @@ export class StaticFile implements Validators {
   }
 
   /**
-   * Whether `contentTag` is to be set before the entity tag is asked for: the time of modification may be that of
-   * another version of the file, see {@link isTelling}.
+   * Tells whether `contentTag` must be set before `etag` is read: another version of the file may have the same time of
+   * modification, see {@link isTelling}.
    */
   get needsContentTag(): boolean {
     return this.#needsContentTag;
@@ -114,8 +114,8 @@ export class StaticFile implements Validators {
   }
 
   /**
-   * A strong tag of the size, the time of modification in microseconds or the content tag, and the coding, which makes
-   * another representation. Equal on all machines that have the file with this time.
+   * A strong tag, made of the size, of the time of modification in microseconds or the content tag, and of the coding:
+   * a coded form is another representation. Equal on all machines that have the file with this time.
    */
   get etag(): string {
     this.#etag ??= toEtag(this.source.version, {
@@ -128,7 +128,7 @@ export class StaticFile implements Validators {
   get lastModifiedMs(): number | null {
     const { modifiedMs, changedMs } = this.source.version;
     if (!isRealTime(modifiedMs)) return null;
-    // A date in the future must not be sent (RFC 9110 section 8.8.2.1). The inode's own time never is one.
+    // A server must not send a date in the future (RFC 9110 section 8.8.2.1). The inode's time never is in the future.
     return Math.floor(Math.min(modifiedMs, changedMs) / 1000) * 1000;
   }
 
@@ -150,7 +150,7 @@ export class StaticFile implements Validators {
     return fields;
   }
 
-  /** Whether `Accept-Encoding` had a say in the choice of this representation. */
+  /** Tells whether `Accept-Encoding` influenced the choice of this representation. */
   get isNegotiated(): boolean {
     return this.coding !== null || this.variants.length > 0;
   }
@@ -159,18 +159,18 @@ export class StaticFile implements Validators {
 const NO_VARIANTS: readonly StaticFile[] = Object.freeze([]);
 
 /**
- * Whether a time tells one version of a file from the next. A time of whole seconds may come from an archive or a build
- * that gives each version the same one: `npm pack` (1985), tar and container images, `SOURCE_DATE_EPOCH`; or from a
- * file system that has no finer ones. Two writes never have the same microsecond by accident.
+ * Tells whether a time distinguishes versions of a file. A time of whole seconds may come from an archive or a build
+ * that gives all versions the same time: `npm pack` (1985), tar and container images, `SOURCE_DATE_EPOCH`. Or it may
+ * come from a file system with whole seconds only. Two writes never have the same microsecond by accident.
  */
 function isTelling(modifiedMs: number): boolean {
   return modifiedMs % 1000 !== 0 && isRealTime(modifiedMs);
 }
 
 /**
- * Reproducible builds set every file's time to a fixed one: the start of 1970 (Nix stores, container images), 1980 (zip
- * archives, Gradle), 1985 (`npm pack`), 2000 (Bazel). It would never change, so neither would a date made of it. Dates
- * that an HTTP-date cannot hold are no better.
+ * Tells whether a time is the time of an edit, and fits into an HTTP-date. Reproducible builds give every file a fixed
+ * time: the start of 1970 (Nix stores, container images), 1980 (zip archives, Gradle), 1985 (`npm pack`), 2000 (Bazel).
+ * Such a time never changes, so a `last-modified` made of it would never change either.
  */
 function isRealTime(modifiedMs: number): boolean {
   return modifiedMs > AFTER_FIXED_TIMES && modifiedMs < END_OF_HTTP_DATES;
