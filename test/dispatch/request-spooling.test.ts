@@ -211,6 +211,7 @@ describe("RequestIntake with a spool", { timeout: 30_000 }, () => {
     assert.ok(spool.usage.heldBytes > 12 * 1024 * KIB, "memory has 8 MiB at most");
     const taker = new Taker(upload.intake);
     assert.ok((await taker.untilEnd()).equals(body));
+    upload.intake.close();
     await assertReleased(spool);
   });
 
