@@ -21,12 +21,12 @@ import { promisify } from "node:util";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
 
-/** A build is made here and then moved, so that programs never find half of one. It is also the lock of builds. */
+/** Holds a build until it is whole and moved, so that programs never find half of one. It is also the lock of builds. */
 const outdir = join(root, "dist.building");
 const OWNER = /^owner-(\d+)$/;
 const owner = join(outdir, `owner-${process.pid}`);
 
-/** Longest wait for the build of another process. One takes a second, and several on a busy machine. */
+/** Longest wait for the build of another process. A build takes a second, and longer on a busy machine. */
 const MAX_WAIT_MS = 60_000;
 
 const inputs = [
@@ -37,13 +37,13 @@ const inputs = [
   "scripts/tsconfig.declarations.json",
 ];
 
-/** `npm ci --omit=dev` leaves it out: the program then runs, and the package has no types. */
+/** `npm ci --omit=dev` leaves tsc out: the program then runs, and the package has no types. */
 const tsc = join(root, "node_modules/typescript/bin/tsc");
 
-/** They bring binaries. */
+/** Packages that bring binaries. */
 const NATIVE = ["uWebSockets.js", "esbuild", "msgpackr-extract"];
 
-/** They are loaded only now and then. */
+/** Packages that are loaded rarely. */
 const RARE = ["jsonc-parser", "pino-pretty"];
 
 const ENTRIES = {
@@ -76,10 +76,10 @@ async function build() {
     return;
   }
   const startedAt = new Date();
-  // Neither may still write when the folder is removed.
+  // Both must have stopped writing before the folder is removed.
   const ends = await Promise.allSettled([compile(esbuild), declareTypes()]);
   for (const end of ends) if (end.status === "rejected") throw end.reason;
-  // Files of `edgicorn init`, as they are.
+  // `edgicorn init` copies these files.
   cpSync(join(root, "runtime/cli/init/templates"), join(outdir, "templates"), { recursive: true });
   // Sources that change during the build make it stale.
   utimesSync(join(outdir, "main.js"), startedAt, startedAt);
@@ -103,7 +103,7 @@ function publish() {
   const inOrder = [
     ...files.filter((name) => !entries.has(name)),
     ...files.filter((name) => entries.has(name) && name !== "main.js"),
-    // Its time tells whether the build is fresh.
+    // The time of this file tells whether the build is fresh.
     "main.js",
   ];
   for (const name of inOrder) {
@@ -114,7 +114,7 @@ function publish() {
   for (const name of filesOf(dist)) if (!known.has(name)) rmSync(join(dist, name));
 }
 
-/** Names of the files below a folder, relative to it. */
+/** Returns the names of the files below a folder, relative to it. */
 function filesOf(folder) {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -139,7 +139,7 @@ async function lock() {
           "If none runs, remove the folder",
       );
     }
-    // oxlint-disable-next-line no-await-in-loop -- Nothing tells of the end of a process that is not a child.
+    // oxlint-disable-next-line no-await-in-loop -- No event reports the end of a process that is not a child.
     await delay(50);
   }
 }
@@ -184,19 +184,19 @@ async function declareTypes() {
   for (const name of readdirSync(outdir, { recursive: true })) {
     if (!name.endsWith(".d.ts")) continue;
     const path = join(outdir, name);
-    // tsc writes those of all sources that it has read.
+    // tsc writes the declarations of all sources that it has read.
     if (!needed.has(path)) {
       rmSync(path);
       continue;
     }
     const text = readFileSync(path, "utf8");
-    // tsc leaves the extension of the sources, which are not in the package.
+    // tsc keeps the extension `.ts`, and the sources are not in the package.
     writeFileSync(path, text.replaceAll(/(from "\.{1,2}\/[^"]*)\.ts"/g, '$1.js"'));
   }
   cpSync(join(root, "runtime/imports.d.ts"), join(outdir, "types.d.ts"));
 }
 
-/** The declaration files that one refers to, itself included. */
+/** Returns the declaration files that one of them needs, itself included. */
 function findDeclarations(path, found = new Set()) {
   if (found.has(path)) return found;
   found.add(path);
@@ -228,7 +228,7 @@ async function compile(esbuild) {
   });
 }
 
-/** Whether the last build is newer than everything it was made of. */
+/** Returns whether the last build is newer than all of its inputs. */
 function isFresh() {
   const built = statSync(join(dist, "main.js"), { throwIfNoEntry: false });
   if (existsSync(tsc) && !existsSync(join(dist, "api.d.ts"))) return false;
@@ -238,6 +238,6 @@ function isFresh() {
 function newest(path) {
   const stats = statSync(path);
   if (!stats.isDirectory()) return stats.mtimeMs;
-  // A folder's own time tells of files that were removed.
+  // Removing a file changes the time of its folder.
   return Math.max(stats.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))));
 }

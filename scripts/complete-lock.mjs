@@ -1,7 +1,7 @@
 // Completes package-lock.json: `node scripts/complete-lock.mjs [FILE]`, after each change of the dependencies.
-// npm leaves out of the lock file the binaries of other platforms that its registry does not have (a mirror may have
-// only some), and `npm ci` then refuses the file everywhere. Their names and exact versions stand in the packages that
-// choose among them, so they can be added; they are fetched only where they fit.
+// npm leaves binaries of other platforms out of the lock file if its registry lacks them, as a mirror may. `npm ci` then
+// refuses the file everywhere. The packages that choose among the binaries have their names and exact versions. This
+// script adds them; npm fetches each only where it fits.
 import { readFileSync, writeFileSync } from "node:fs";
 
 const OS =
@@ -31,7 +31,7 @@ for (const [owner, { optionalDependencies = {}, dev }] of Object.entries(lock.pa
     added.push(name);
   }
 }
-// npm's own order.
+// The order in which npm writes them.
 const byPath = ([a], [b]) => (a < b ? -1 : 1);
 lock.packages = Object.fromEntries(Object.entries(lock.packages).toSorted(byPath));
 writeFileSync(path, `${JSON.stringify(lock, null, 2)}\n`);

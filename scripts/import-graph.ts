@@ -3,11 +3,11 @@ import { dirname, join, normalize } from "node:path";
 
 /** One import of a module. */
 export interface ModuleImport {
-  /** As it is written. */
+  /** The text between the quotes. */
   specifier: string;
   /** Path of the imported file, joined to the importer's folder; `null` for a package. */
   file: string | null;
-  /** Whether it is gone once types are stripped. */
+  /** Whether it is an import of types, which does not exist at run time. */
   isType: boolean;
 }
 
@@ -20,7 +20,7 @@ export function readImports(file: string): ModuleImport[] {
   try {
     source = readFileSync(file, "utf8");
   } catch {
-    // The importer's compiler reports it.
+    // The compiler reports it.
     return [];
   }
   return [...source.matchAll(IMPORT)].map(([, type, named, dynamic]) => {

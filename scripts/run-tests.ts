@@ -1,4 +1,4 @@
-// Runs the tests: `all`, or a part of them. `unit` are those that start no process, `changed` those that reach a file that was changed.
+// Runs tests: `all`; `unit`, the tests that start no process; or `changed`, the tests that import a changed file.
 import { execFileSync, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { ImportGraph } from "./import-graph.ts";
 /** Modules that start processes. */
 const PROCESS_MODULES: ReadonlySet<string> = new Set(["node:child_process", "node:cluster"]);
 
-/** Replaces the web's objects in its process: tests that reach it cannot share a process with others. */
+/** Replaces the web's objects in its process: tests that import it cannot share a process with others. */
 const REPLACES_GLOBALS = join("runtime", "web", "install.ts");
 
 const [part, ...options] = process.argv.slice(2);
@@ -22,7 +22,7 @@ const runs = [
   shared.length === 0 ? null : [...options, join("scripts", "import-all.ts"), ...shared],
   others.length === 0 ? null : ["--test", "--test-concurrency=2", ...options, ...others],
 ];
-// `npm run test:unit` starts no program. The other parts have built it (see test/helpers/built-program.ts).
+// `npm run test:unit` starts no program. The scripts of the other parts build it first (test/helpers/built-program.ts).
 const env = { ...process.env, ...(part === "unit" ? {} : { EDGICORN_TEST_BUILT: "1" }) };
 for (const run of runs) {
   if (run === null) continue;
@@ -41,7 +41,7 @@ function pickFiles(): string[] {
 function testFiles(): string[] {
   return (
     readdirSync("test", { recursive: true, encoding: "utf8" })
-      // Those of recipes/ need packages of their own: npm run test:recipes.
+      // Tests in recipes/ need packages of their own: npm run test:recipes.
       .filter((name) => name.endsWith(".test.ts") && !name.startsWith("recipes"))
       .map((name) => join("test", name))
       .toSorted()
@@ -58,7 +58,7 @@ function replacesGlobals(file: string): boolean {
   return graph.reachedFrom(file).has(REPLACES_GLOBALS);
 }
 
-/** Files that differ from the last commit, or from the commit in the environment variable `SINCE`. Untracked ones too. */
+/** Returns files that differ from the last commit, or from the commit in the variable `SINCE`; untracked files, too. */
 function changedFiles(): ReadonlySet<string> {
   const since = process.env["SINCE"] ?? "HEAD";
   const lists = [

@@ -13,7 +13,7 @@ const PAGE = join(import.meta.dirname, "../docs/configuration.md");
 const BEGIN = "<!-- settings -->\n";
 const END = "<!-- /settings -->\n";
 
-/** Returns the page with its table of settings as the code has them. */
+/** Returns the page with a table of the settings in the code. */
 export function withSettingsTable(page: string): string {
   const [before, after] = [page.indexOf(BEGIN), page.indexOf(END)];
   if (before === -1 || after < before) throw new TypeError(`the page has no ${BEGIN}${END}`);

@@ -157,7 +157,8 @@ export class Connection {
   }
 
   /**
-   * Leaves with a TCP reset if Node 20 can: below TLS it crashes, and it would never close a connection that is ending.
+   * Leaves with a TCP reset if Node 20 can send one. Below TLS Node 20 crashes, and it would never close a connection that
+   * is ending.
    */
   reset(): void {
     if (this.secure || this.socket.writableEnded) this.socket.destroy();

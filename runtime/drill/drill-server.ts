@@ -21,7 +21,7 @@ export interface DrillServerOptions {
   readonly command: readonly [program: string, ...args: string[]];
   readonly cwd: string;
   readonly stateDir: string;
-  /** Called with the server's process id, for the process that ends it if this one is killed. */
+  /** Called with the server's process id, so that another process can end the server if this one is killed. */
   readonly onPid: (pid: number) => void;
   readonly signal: AbortSignal;
 }

@@ -31,7 +31,7 @@ export interface ExerciseOutcome {
 
 /** Facts about the installation, for exercises that set a limit. */
 export interface InstallFacts {
-  /** Memory of a worker that has served a little; `null` if the system does not tell. */
+  /** Memory of a worker after some requests; `null` if the system does not tell. */
   readonly workerBytes: number | null;
 }
 
@@ -253,7 +253,7 @@ async function readFingerprint(endpoint: Endpoint): Promise<string> {
     socket.destroy();
     return shown;
   } catch {
-    // The caller compares two of them: an empty one differs.
+    // An empty fingerprint differs from every other one.
     return "";
   }
 }

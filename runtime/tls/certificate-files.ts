@@ -7,9 +7,9 @@ import { RuntimeError } from "../lib/errors.ts";
 export interface CertificateFiles {
   /** `example.com` for `example.com.crt`; for certbot's files the name of their folder. */
   name: string;
-  /** Absolute; the server's certificate first, then the intermediate ones. */
+  /** Absolute path. The file has the server's certificate first, then the intermediate ones. */
   certPath: string;
-  /** Absolute. */
+  /** Absolute path. */
   keyPath: string;
 }
 

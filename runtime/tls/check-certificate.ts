@@ -1,7 +1,7 @@
 import { type KeyObject, X509Certificate, createPrivateKey } from "node:crypto";
 import { createSecureContext } from "node:tls";
 
-/** The texts of a certificate's and a key's file. */
+/** The contents of a certificate's file and of its key's file. */
 export interface CertificatePems {
   certPath: string;
   keyPath: string;
@@ -71,7 +71,7 @@ function refuse(file: string, reason: string): CheckedCertificate {
   return { ok: false, problem: `Cannot use ${file}: ${reason}` };
 }
 
-/** @returns The certificates in their order, or why there are none. */
+/** Returns the certificates in their order, or the reason why there are none. */
 function parseChain(pem: Buffer): X509Certificate[] | string {
   const blocks =
     pem.toString("latin1").match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ??
@@ -116,7 +116,7 @@ function describeContent(content: Buffer, expected: string): string {
 /** First byte of every certificate and key in DER. */
 const DER_SEQUENCE = 0x30;
 
-/** Describes a key that BoringSSL, inside uWebSockets.js, refuses; tried out with each type. */
+/** Describes a key that BoringSSL, inside uWebSockets.js, refuses; `null` for other keys. Each type was tried. */
 function describeUnsupportedKey(key: KeyObject): string | null {
   const type = key.asymmetricKeyType;
   const curve = key.asymmetricKeyDetails?.namedCurve;

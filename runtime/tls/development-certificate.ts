@@ -6,7 +6,7 @@ import { RuntimeError } from "../lib/errors.ts";
 /** Common name of the issuer. It tells Edgicorn's certificates from the operator's. */
 export const DEVELOPMENT_ISSUER = "Edgicorn development";
 
-/** Whether Edgicorn made this certificate. */
+/** Returns whether Edgicorn made this certificate. */
 export function isDevelopmentCertificate(certificate: X509Certificate): boolean {
   return certificate.issuer.split("\n").includes(`CN=${DEVELOPMENT_ISSUER}`);
 }
@@ -14,11 +14,11 @@ export function isDevelopmentCertificate(certificate: X509Certificate): boolean 
 /**
  * Makes `localhost.crt` and `localhost.key` in a folder, and the folder itself if its parent exists.
  *
- * Several processes may do this at once, and any of them may be killed at any time: the key is published first, under
- * its name only if there is none yet, and every process signs a certificate for the key that it finds there. Whichever
- * certificate comes last, it fits the key. An existing key is kept, so this also renews a certificate.
+ * Several processes may do this at once, and each may be killed at any time. A process publishes its key only if there
+ * is none yet, and then signs a certificate for the key that it finds. Every certificate therefore fits the key, also
+ * the last one. An existing key is kept: the call then renews its certificate.
  *
- * @param certsDir Absolute.
+ * @param certsDir Absolute path.
  * @throws ERR_CERTIFICATE if the folder cannot be written, or holds a `localhost.key` that is no P-256 key.
  */
 export async function createDevelopmentCertificate(
@@ -54,11 +54,12 @@ export async function createDevelopmentCertificate(
 const DAY_MS = 24 * 3_600_000;
 
 /**
- * With the day before: 397 days. Browsers refuse more than 398 for a certificate of an authority, 825 (Apple) for any.
+ * Together with the day before the start, 397 days. Browsers refuse more than 398 days for a certificate of an
+ * authority. Apple's refuse more than 825 days for any certificate.
  */
 const VALIDITY_MS = 396 * DAY_MS;
 
-/** Virtual machines wake up with old clocks. */
+/** A virtual machine that was paused has a late clock. */
 const CLOCK_SKEW_MS = DAY_MS;
 
 async function readKey(path: string): Promise<KeyObject> {
@@ -66,7 +67,7 @@ async function readKey(path: string): Promise<KeyObject> {
     const key = createPrivateKey(await readFile(path));
     if (key.asymmetricKeyDetails?.namedCurve === "prime256v1") return key;
   } catch {
-    // Not PEM, or encrypted: refused below, as any other key that is not ours.
+    // The file is not PEM, or encrypted. It is refused below, like other keys that Edgicorn did not make.
   }
   throw new RuntimeError(
     "ERR_CERTIFICATE",
@@ -97,7 +98,7 @@ async function publish(path: string, content: string, mode: number): Promise<voi
   }
 }
 
-/** A file beside `path`, with its mode from the first moment. `wx` is O_EXCL: it follows no planted link. */
+/** Writes a file beside `path`, with its mode from the first moment. `wx` is O_EXCL: it follows no planted link. */
 async function writeDraft(path: string, content: string, mode: number): Promise<string> {
   const draft = `${path}.${randomUUID()}.tmp`;
   await writeFile(draft, content, { flag: "wx", mode, flush: true });

@@ -40,7 +40,7 @@ export interface CertificateRequest {
   notAfter: Date;
 }
 
-/** Makes a P-256 key; PKCS #8, PEM. */
+/** Makes a P-256 key. Returns it as PKCS #8 in PEM. */
 export function generateKey(): string {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
@@ -49,8 +49,8 @@ export function generateKey(): string {
 /**
  * Makes a self-signed server certificate (RFC 5280) for a P-256 key.
  *
- * Without a key usage: OpenSSL does not take a certificate for self-signed, and so not for its own trust anchor, if
- * its key usage forbids signing certificates, and one for a server must not allow it.
+ * The certificate has no key usage. OpenSSL accepts a certificate as its own trust anchor only if its key usage allows
+ * signing certificates, or if it has no key usage. A server's certificate must not allow signing.
  *
  * @returns PEM.
  */
@@ -84,7 +84,7 @@ export function signCertificate(key: KeyObject, request: CertificateRequest): st
     signatureAlgorithm: algorithm,
     signatureValue: toArrayBuffer(sign("sha256", signed, key)),
   });
-  // As text, it is PEM.
+  // Node converts a certificate to PEM.
   return new X509Certificate(Buffer.from(AsnConvert.serialize(certificate))).toString();
 }
 
@@ -109,14 +109,14 @@ function extension(
   return new Extension({ extnID, critical: options.critical, extnValue });
 }
 
-/** 127 random bits: positive and never zero, as RFC 5280 section 4.1.2.2 asks. */
+/** Returns 16 random bytes: a number that is positive and never zero (RFC 5280 section 4.1.2.2). */
 function serialNumber(): ArrayBuffer {
   const bytes = randomBytes(16);
   bytes.writeUInt8((bytes.readUInt8(0) & 0x3f) | 0x40, 0);
   return toArrayBuffer(bytes);
 }
 
-/** A copy: a small Buffer is a window on memory that it shares. */
+/** Copies the bytes: a small Buffer shares its memory with others. */
 function toArrayBuffer(bytes: Buffer): ArrayBuffer {
   return new Uint8Array(bytes).buffer;
 }

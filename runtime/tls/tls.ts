@@ -14,7 +14,7 @@ export interface ServerCertificate extends CertificateFiles {
   names: string[];
   /** Unix time. */
   notAfterMs: number;
-  /** Made by Edgicorn, or put there by the operator. */
+  /** `development`: Edgicorn made it. `operator`: the operator put it there. */
   origin: "development" | "operator";
   /** Digest of both files. */
   digest: string;
@@ -22,21 +22,21 @@ export interface ServerCertificate extends CertificateFiles {
 
 /** The certificates in `certs/`. Plain data. */
 export interface LoadedCertificates {
-  /** The first is the default: for clients that name no server, or one that no certificate is for. */
+  /** The first is the default. It serves clients that name no server, or a server that no certificate names. */
   certificates: [ServerCertificate, ...ServerCertificate[]];
-  /** Whether the development certificate was made, or made anew, just now. */
+  /** Whether this call made the development certificate, or renewed it. */
   created: boolean;
   /** For the log: one line each. */
   warnings: string[];
 }
 
 /**
- * Loads the certificates of a folder; where there is none, makes one for `localhost`.
+ * Loads the certificates of a folder. Makes one for `localhost` if there is none.
  *
- * `certificate-files.ts` says which files count. The default one is `default.crt`, else the only one that is not ours,
- * else the first by name.
+ * `certificate-files.ts` says which files count. The default is `default.crt`, else the first certificate of the operator
+ * by name, else the development certificate.
  *
- * @param certsDir Absolute.
+ * @param certsDir Absolute path.
  * @throws ERR_CERTIFICATE whose message has one line per file that cannot be used.
  */
 export async function loadCertificates(
@@ -52,7 +52,7 @@ export async function loadCertificates(
 }
 
 /**
- * Reads and checks the certificates of a folder, and makes none: there may be none in it.
+ * Reads and checks the certificates of a folder. Makes none: the result may be empty.
  *
  * @param certsDir Absolute path.
  * @throws ERR_CERTIFICATE as `loadCertificates` does.
@@ -63,7 +63,7 @@ export function inspectCertificates(
   return loadFolder(certsDir, new Date());
 }
 
-/** Renewed so long before its end, at a start or reload. */
+/** A start or reload renews the development certificate this long before its end. */
 const RENEW_MS = 30 * 24 * 3_600_000;
 
 interface LoadedFolder {
@@ -79,7 +79,7 @@ async function loadFolder(certsDir: string, now: Date): Promise<LoadedFolder> {
     const checked = read.ok ? checkCertificate(read.pems, now) : read;
     if (checked.ok && read.ok) {
       certificates.push(describe(files, { ...checked, pems: read.pems }));
-      // A development certificate that is about to expire is made anew instead.
+      // A development certificate that is about to expire is renewed instead.
       if (!isDevelopmentCertificate(checked.certificate)) warnings.push(...checked.warnings);
       warnings.push(...read.warnings);
     } else if (!checked.ok) {
@@ -124,13 +124,13 @@ function finish({ certificates, warnings }: LoadedFolder, created: boolean): Loa
   return { certificates: [first, ...others], created, warnings: [...warnings, ...repeated] };
 }
 
-/** The first one is the default, and keeps a name that two have. Equal ones are sorted by name. */
+/** Orders certificates. The first is the default, and keeps a name that two have. Those of equal rank stay in order of name. */
 function rank({ name, origin }: ServerCertificate): number {
   if (name === "default") return 0;
   return origin === "operator" ? 1 : 2;
 }
 
-/** uWebSockets.js ignores the second certificate for a name without a word. */
+/** Removes names that an earlier certificate has: uWebSockets.js ignores the second certificate and reports nothing. */
 function dropRepeatedNames(byRank: readonly ServerCertificate[]): string[] {
   const owners = new Map<string, ServerCertificate>();
   const warnings: string[] = [];
@@ -178,7 +178,7 @@ async function readPem(
   let file: FileHandle | null = null;
   try {
     file = await open(path);
-    // Of the opened file: the name may be a link, and may change.
+    // The mode of the opened file: the name may be a link, and may change.
     const { mode } = await file.stat();
     return { ok: true, content: await file.readFile(), mode };
   } catch (error) {

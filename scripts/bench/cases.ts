@@ -35,7 +35,7 @@ export interface CaseRequest {
   readonly method: "GET" | "POST";
   readonly path: string;
   readonly fields: Fields;
-  /** Empty for none. */
+  /** Empty: the request has no body. */
   readonly body: string;
 }
 
@@ -45,11 +45,11 @@ export type App = "hello" | "post-json" | "stream-64k" | "echo" | "events" | "fi
 /** The kind of load; `load.ts` describes each. */
 export type LoadKind =
   | { readonly kind: "wrk" }
-  /** One client sends a body of that size and reads it back, once per turn. */
+  /** One client sends a body of this size and reads it back, once per turn. */
   | { readonly kind: "echo"; readonly sizeBytes: number }
-  /** That many clients stay connected and read events. */
+  /** This many clients stay connected and read events. */
   | { readonly kind: "events"; readonly clients: number }
-  /** `wrk` beside that many idle connections. */
+  /** `wrk` beside this many idle connections. */
   | { readonly kind: "idle"; readonly connections: number };
 
 export type Unit = "request" | "MiB" | "event";

@@ -30,7 +30,7 @@ export function launchNginxNode(setting: Setting, peer: string): Launch {
         certificateKey,
         upstreamPort: String(upstreamPort),
         connections: String(connections),
-        // One worker may take all connections, if the other is slower to accept, and has as many to Node.
+        // One worker may accept all connections if the other one is slower. It opens as many to Node.
         workerConnections: String(Math.max(4096, 2 * clientConnections)),
         listenOptions: tls ? " ssl" : "",
         serverOptions: SERVER_OPTIONS[app] ?? "",

@@ -25,7 +25,7 @@ export function entryNames(scope: Scope): ReadonlySet<string> {
 }
 
 /**
- * Returns the rows that one of the names stands for; for no name, all in the scope.
+ * Returns the rows that one of the names stands for. Without names, returns all rows in the scope.
  *
  * A named case counts even outside of the scope. A named server stands for its rows in the scope.
  */
@@ -35,7 +35,7 @@ export function pickEntries(names: readonly string[], scope: Scope): readonly En
 }
 
 /**
- * Returns the order of one round: the same circle, entered further on each time.
+ * Returns the order of one round. Each round begins further on in the same circle.
  *
  * Over all rounds each row comes early, late and in the middle. A machine that gets slower (or warmer) during a round
  * therefore favours none of them.

@@ -9,7 +9,7 @@ export interface ReadyOptions {
   readonly request: Omit<CaseRequest, "path">;
   /** Describes a wrong answer; `undefined` when the answer is right. */
   readonly refuse: (answer: Answer) => string | undefined;
-  /** Says why the server will never be ready; `undefined` while it may. */
+  /** Returns why the server will never be ready; `undefined` while it may become ready. */
   readonly failure: () => string | undefined;
   /** The server's output, for the error after a timeout. */
   readonly lastWords: () => string;

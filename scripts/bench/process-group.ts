@@ -40,7 +40,7 @@ export class ProcessGroup {
     return readFileSync(this.#options.outputFile, "utf8").trim().slice(-LAST_WORDS_CHARS);
   }
 
-  /** A child leads its session, whose id is therefore the child's process id. */
+  /** Returns the ids of the sessions. A child leads its session, so its process id is the id of the session. */
   get sessions(): ReadonlySet<number> {
     return new Set(this.#children.flatMap(({ pid }) => (pid === undefined ? [] : [pid])));
   }
@@ -73,7 +73,7 @@ export class ProcessGroup {
       try {
         process.kill(pid, "SIGKILL");
       } catch {
-        // It has ended since it was listed.
+        // The process has ended since it was listed.
       }
     }
   }

@@ -25,7 +25,7 @@ export interface Turn extends LoadReport, ExtraFigures {
   readonly stolenCores: number;
 }
 
-/** Up to here, lost cores are the housekeeping of the machine itself. */
+/** Most cores that the machine's own housekeeping takes. */
 export const CALM_CORES = 0.1;
 
 /** Returns the cores that neither the server nor the load generator could use during a turn. */
@@ -86,7 +86,7 @@ export async function runTurn(entry: Entry, round: number, bench: Bench): Promis
     living,
   });
   try {
-    // By name, not by address: a client that names the server is the common case in TLS.
+    // The name, not the address: most TLS clients name the server.
     const url = `${tls ? "https" : "http"}://${tls ? "localhost" : "127.0.0.1"}:${port}${request.path}`;
     await waitUntilReady({
       url,

@@ -43,8 +43,9 @@ export function openDebianRoot(): string {
 }
 
 /**
- * Returns the command that runs another one in a Debian root, in the project's folder. The project, the temporary folder,
- * the cache with the Nodes, `/proc`, `/dev` and `/sys` are the machine's. The mounts are in a namespace of their own, and end with the command.
+ * Returns the command that runs another one in a Debian root, in the project's folder. The machine's
+ * project, temporary folder, cache of Nodes, `/proc`, `/dev` and `/sys` are mounted there. The mounts are in a namespace of
+ * their own, and end with the command.
  */
 export function insideDebian(
   root: string,

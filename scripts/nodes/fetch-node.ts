@@ -11,7 +11,7 @@ export const NODE_VERSIONS: Readonly<Record<string, string>> = {
   25: "25.9.0",
 };
 
-/** Folder for what the scripts fetch: outside of the project, where `npm ci` would remove it. */
+/** Folder for the downloads of the scripts: outside of the project, where `npm ci` would remove them. */
 export const CACHE = join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "edgicorn");
 
 /**
@@ -38,7 +38,7 @@ export function fetchNode(major: string): string {
     execFileSync("npm", pack, { stdio: ["ignore", "ignore", "inherit"], timeout: FETCH_MS });
     const [tarball = ""] = readdirSync(unpacked);
     execFileSync("tar", ["xzf", tarball, "package/bin"], { cwd: unpacked });
-    // Two processes may fetch at once: the first one's stays.
+    // Two processes may fetch at once: the copy of the first one stays.
     if (!existsSync(dir)) renameSync(join(unpacked, "package"), dir);
   } finally {
     rmSync(unpacked, { recursive: true, force: true });
@@ -46,5 +46,5 @@ export function fetchNode(major: string): string {
   return binary;
 }
 
-/** Some 45 MB. */
+/** Longest time to fetch 45 MB. */
 const FETCH_MS = 120_000;

@@ -43,7 +43,7 @@ for (const major of nodes) {
     stdio: "inherit",
     env: {
       ...process.env,
-      // `npm run test:node` has built it. This Node may be another one.
+      // `npm run test:node` has built the program, with its own Node.
       EDGICORN_TEST_BUILT: "1",
       PATH:
         root === null ? `${dirname(node)}${delimiter}${process.env["PATH"] ?? ""}` : path.join(":"),

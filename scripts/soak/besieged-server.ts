@@ -16,7 +16,7 @@ export const BODY_PATH = "/reads/0";
 
 /** Measurements of one crowd. */
 export interface Siege {
-  /** Of normal traffic beside the crowd. */
+  /** Latencies of normal traffic beside the crowd. */
   readonly latencies: LatencySummary;
   readonly crowdBytes: number;
   readonly leftBytes: number;
@@ -48,7 +48,7 @@ export class BesiegedServer {
     this.#bytes = residentBytesOf(server.pid);
   }
 
-  /** Of normal traffic, crowd by crowd. */
+  /** Latencies of normal traffic, crowd by crowd. */
   get latencies(): LatencySummary[] {
     return this.sieges.map(({ latencies }) => latencies);
   }
@@ -75,7 +75,7 @@ export class BesiegedServer {
         crowdBytes = Math.max(crowdBytes, this.#grownBytes);
       }
       if (crowd.refused > 0) throw new Error(`${crowd.refused} slow clients were refused`);
-      // Nor is the rush at the end.
+      // The rush at the end is not measured either.
       latencies = await traffic.cut();
     } finally {
       crowd.leave();

@@ -125,7 +125,7 @@ export function findAccessBreaches(
   });
 }
 
-/** 499: its client left, or was cut off. 502: its answer broke off, whatever its status was. */
+/** 499: its client left, or was cut off. 502: its answer broke off, after any status. */
 function statusesOf(plan: ExchangePlan, outcome: Outcome): readonly number[] {
   switch (outcome.kind) {
     case "answered":

@@ -78,7 +78,7 @@ export const overload: Soak = {
 
 /** The end of one request. */
 export interface LoadSample {
-  /** When the request was due, from the begin of the load. */
+  /** When the request was due, from the start of the load. */
   readonly atMs: number;
   readonly latencyMs: number;
   /** 0: no answer. */

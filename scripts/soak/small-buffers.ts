@@ -12,7 +12,7 @@ echo "4096 $1 $1" > /proc/sys/net/ipv4/tcp_rmem
 shift
 exec "$@"`;
 
-/** A network namespace, for the superuser and for users who may create one. */
+/** Commands that create a network namespace, for the superuser and for other users with that right. */
 const UNSHARE = [
   ["unshare", "--net"],
   ["unshare", "--map-root-user", "--net"],

@@ -1,4 +1,3 @@
-// oxlint-disable typescript/no-unsafe-assignment, typescript/no-unsafe-call, typescript/no-unsafe-member-access -- plain JavaScript, run as it is: nothing in it has a type
 import Fastify from "fastify";
 
 // Fastify keeps an idle connection for 72 s, longer than Nginx does (60 s).

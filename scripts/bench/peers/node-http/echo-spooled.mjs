@@ -1,8 +1,5 @@
-// oxlint-disable typescript/no-unsafe-assignment, typescript/no-unsafe-call, typescript/no-unsafe-member-access,
-// typescript/no-unsafe-argument, typescript/no-unsafe-return -- plain JavaScript, run as it is: nothing in it has a
-// type An echo that works behind Nginx. Nginx sends no more of a request once the response has begun, so an answer that
-// starts before the request has ended would wait forever. The body goes to a file, because memory must not grow with
-// it.
+// An echo that works behind Nginx. Nginx sends no more of a request once the response has begun, so an answer that
+// starts before the request has ended would wait forever. The body goes to a file: memory must not grow with it.
 import { createReadStream, createWriteStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import { createServer } from "node:http";

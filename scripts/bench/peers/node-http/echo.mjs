@@ -1,5 +1,3 @@
-// oxlint-disable typescript/no-unsafe-assignment, typescript/no-unsafe-call, typescript/no-unsafe-member-access --
-// plain JavaScript, run as it is: nothing in it has a type
 import { createServer } from "node:http";
 import { pipeline } from "node:stream/promises";
 

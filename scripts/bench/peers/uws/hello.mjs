@@ -1,4 +1,3 @@
-// oxlint-disable typescript/no-unsafe-assignment, typescript/no-unsafe-call, typescript/no-unsafe-member-access -- plain JavaScript, run as it is: nothing in it has a type
 // The ceiling: uWebSockets.js in one process, answering in its own callback.
 import { App } from "uWebSockets.js";
 

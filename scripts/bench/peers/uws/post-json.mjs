@@ -1,4 +1,3 @@
-// oxlint-disable typescript/no-unsafe-assignment, typescript/no-unsafe-call, typescript/no-unsafe-member-access, typescript/no-unsafe-argument, typescript/no-unsafe-return -- plain JavaScript, run as it is: nothing in it has a type
 // The ceiling: uWebSockets.js in one process, which parses and prints the JSON in its own callbacks.
 import { App } from "uWebSockets.js";
 
