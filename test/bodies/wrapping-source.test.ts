@@ -110,7 +110,8 @@ describe("WrappingSource", () => {
           } else if (name === "fail" && inner.state === "open") inner.finish("failed");
           else if (name === "break") source.break();
           else if (name === "cancel") source.cancel();
-          stopped ||= !isOver && ["fail", "break", "cancel"].includes(name);
+          const hasFailed = name === "fail" && inner.state === "failed";
+          stopped ||= !isOver && (hasFailed || name === "break" || name === "cancel");
           if (name !== "read") assert.equal(inner.reads, readsBefore, "only a read reads");
           if (isOver) assert.equal(inner.reads, readsBefore, "nothing is read after the end");
           if (name === "cancel") assert.equal(changes, changesBefore);
