@@ -1,19 +1,19 @@
 import type { Client } from "./client.ts";
 import type { LimitName } from "./limit-names.ts";
 
-/** How long a refused client is asked to wait. */
+/** `Retry-After` of a refused request. */
 const RETRY_AFTER_SECONDS = 1;
 
 export interface AdmissionOptions {
-  /** `admitted`: requests that responders have admitted and not yet settled. */
+  /** `admitted`: the number of requests that responders have admitted and not yet settled. */
   counters: { readonly admitted: number; limit(name: LimitName, client: Client): void };
   /** Called for each request that is refused. */
   onRefused: (limit: number) => void;
 }
 
-/** Bounds the requests of all responders together. Responders count them in `counters.admitted`. */
+/** Limits the requests in flight of all responders together. Responders count them in `counters.admitted`. */
 export class Admission {
-  /** Most requests; `null`: any number. May change. */
+  /** Most requests in flight; `null`: no limit. May change at any time. */
   limit: number | null = null;
   readonly #options: AdmissionOptions;
 
@@ -22,9 +22,9 @@ export class Admission {
   }
 
   /**
-   * Tells whether one more request may be admitted. Refuses it with 503 if not.
+   * Tells whether one more request may be admitted. If not, answers it with 503.
    *
-   * @param options.isReserved The request is admitted where others are refused.
+   * @param options.isReserved The request is admitted even above the limit.
    */
   admits(client: Client, { isReserved }: { isReserved: boolean }): boolean {
     const { limit } = this;

@@ -4,28 +4,28 @@ import type { Reply, ReplyFilter } from "./reply.ts";
 
 export type { ExchangeId, WorkerId };
 
-/** The facts about a request once its head is complete. */
+/** The head of a request. */
 export interface RequestHead {
-  /** A token as it came (RFC 9110 section 9.1): case-sensitive. */
+  /** The method as the client sent it, a case-sensitive token (RFC 9110 section 9.1). */
   method: string;
-  /** The request target in origin form as it came, query included. */
+  /** The request target in origin form as the client sent it, with its query. */
   target: string;
   /** Scheme and authority in the serialization of the URL standard, e.g. `https://example.com:8443`. */
   origin: string;
-  /** Field block (see `channel/messages.ts`) without the fields that concern this connection only. */
+  /** Field block (see `channel/messages.ts`) without the fields that concern only this connection. */
   fields: string;
-  /** Announced size of the body in bytes; `null` when it comes chunked, 0 when there is none. */
+  /** Announced size of the body in bytes; `null`: it is chunked; 0: there is none. */
   bodyBytes: number | null;
   /** IPv4 or IPv6 in canonical text form. */
   clientAddress: string;
 }
 
-/** The facts about a request whose head could not be trusted. */
+/** A request whose head is invalid. */
 export interface RefusedHead {
-  /** 499 when the client left before it was told. */
+  /** Status of the answer; 499: the client left before the answer. */
   status: number;
   reason: string;
-  /** As they came: anything. */
+  /** Method and target as the client sent them. They may be invalid. */
   method: string;
   target: string;
   scheme: "http" | "https";
@@ -33,7 +33,7 @@ export interface RefusedHead {
   id: ExchangeId;
   /** `performance.now()` when the head was complete. */
   receivedMs: number;
-  /** Of the response. */
+  /** Size of the body of the answer. */
   bodyBytes: number;
 }
 
@@ -44,44 +44,44 @@ export interface BodySink {
   end(): void;
 }
 
-/** Pauses a client that sends faster than its body is consumed. Bytes that are on their way still arrive. */
+/** Pauses a client that sends faster than the server consumes its body. Bytes that are in flight still arrive. */
 export interface BodyFlow {
   pause(): void;
   resume(): void;
 }
 
-/** A body that is read in pieces, as they become available. */
+/** A body that is read piece by piece. */
 export interface BodySource {
   /**
-   * Returns the next bytes, at most `maxBytes`; `null` when none are available now. They are valid until the next call
+   * Returns the next bytes, at most `maxBytes`; `null`: none are available now. The bytes are valid until the next call
    * of `read` or `cancel`.
    */
   read(maxBytes: number): Uint8Array | null;
-  /** `open`: more may come. `ended`: all has been read. `failed`: the rest will never come. */
+  /** `open`: more bytes may come. `ended`: all bytes were read. `failed`: the rest will never come. */
   readonly state: "open" | "ended" | "failed";
-  /** Bytes left, once the whole rest of the body is available; `null` or absent: not known. */
+  /** Number of bytes left, once all of them are available; `null` or absent: unknown. */
   readonly wholeBytes?: number | null;
-  /** Status for a client that has received nothing when the body fails; absent: 500. */
+  /** Status of the answer if the body fails before the client received anything; absent: 500. */
   readonly failedAs?: number;
-  /** Called when a read may succeed, and when the state changes. One listener. */
+  /** Called when a read may succeed and when the state changes. There is one listener. */
   onChange: (() => void) | null;
-  /** Stops reading. */
+  /** Tells the source that no more bytes are needed. */
   cancel(): void;
 }
 
-/** Limits for slow clients. 0 switches a limit off. */
+/** Limits for slow clients. 0 turns a limit off. */
 export interface TransferLimits {
   /** Longest pause between two pieces of a request body. */
   bodyTimeoutMs: number;
-  /** Least average rate of a request body. Counts after a grace. */
+  /** Lowest average rate of a request body, after a grace period of 10 s. */
   minBodyRateBytesPerSecond: number;
-  /** Longest time without progress while a client reads its response. */
+  /** Longest time in which a client takes no byte of its response. */
   sendTimeoutMs: number;
 }
 
 /**
- * One request's client side, whatever the engine that holds the socket. It is settled once the whole reply was handed
- * over or the client has left. After that all calls do nothing.
+ * The client's side of one request, independent of the engine that holds the socket. It is settled once the whole reply
+ * was handed over or the client left. After that all calls have no effect.
  */
 export interface Client {
   readonly id: ExchangeId;
@@ -89,7 +89,7 @@ export interface Client {
   /** `performance.now()` when the head was complete. */
   readonly receivedMs: number;
   readonly settled: boolean;
-  /** A part of the reply has been written: the status can no longer change. */
+  /** A part of the reply is written: the status can no longer change. */
   readonly begun: boolean;
   /** The worker that has or had the exchange; `null`: none. For the access log. */
   workerId: WorkerId | null;
@@ -99,8 +99,8 @@ export interface Client {
   filters: ReplyFilter[] | null;
 
   /**
-   * Passes the body on as it arrives. Must be called in the turn of the event loop in which the head arrived, at most
-   * once. The sink gets nothing once the client is settled.
+   * Passes the body to the sink as it arrives. Must be called in the turn of the event loop in which the head arrived,
+   * at most once. The sink gets nothing once the client is settled.
    */
   receiveBody(sink: BodySink): BodyFlow;
 
@@ -110,7 +110,10 @@ export interface Client {
   /** Registers a callback for a client that leaves before its reply is complete. Replaces an earlier callback. */
   onAbort(callback: () => void): void;
 
-  /** Answers, through the filters. Cancels a source that nothing reads: of a settled client, or of a HEAD request. */
+  /**
+   * Answers the request, through the filters. Cancels a source that is not read: for a settled client, or for a HEAD
+   * request.
+   */
   reply(reply: Reply): void;
 
   /** Replies with an error page, and closes the connection if its framing cannot be trusted. */

@@ -4,21 +4,23 @@ import { parseHttpDate } from "./http-date.ts";
 export interface Validators {
   /** Entity tag with its quotes, e.g. `"400-5f5e100"`. */
   etag: string;
-  /** Whole seconds, in milliseconds since the epoch; `null` when the file's time says nothing. */
+  /**
+   * Modification time in milliseconds since the epoch, rounded to whole seconds; `null`: the file has no usable time.
+   */
   lastModifiedMs: number | null;
 }
 
-/** Value of a request's field, by lower-case name; several field lines joined with `, `. */
+/** Returns the value of a request's field. The name is in lower case; several field lines are joined with `, `. */
 export type FieldOf = (name: string) => string | undefined;
 
-/** Go on and look at `Range`; answer 304; answer 412. */
+/** The outcome: evaluate `Range` next; answer 304; answer 412. */
 export type Precondition = "proceed" | "not-modified" | "failed";
 
 /**
- * Evaluates the preconditions of a GET or HEAD request for a representation that exists, in the order of
- * RFC 9110 section 13.2.2. `If-Range` is apart: see {@link isRangeCurrent}.
+ * Evaluates the preconditions of a GET or HEAD request for an existing representation, in the order of RFC 9110 section
+ * 13.2.2. For `If-Range` see {@link isRangeCurrent}.
  *
- * Dates that are no HTTP-date are ignored, as are all dates when there is no modification date to compare.
+ * Ignores values that are not an HTTP-date. Ignores all dates when the representation has no modification date.
  */
 export function resolvePrecondition(
   field: FieldOf,
@@ -40,11 +42,11 @@ export function resolvePrecondition(
 }
 
 /**
- * Says whether `Range` is to be honoured: true without `If-Range`, else only if its validator is a strong one and is
- * that of the representation (RFC 9110 section 13.1.5).
+ * Tells whether to honour `Range`: always without `If-Range`, otherwise only if its validator is strong and matches the
+ * representation (RFC 9110 section 13.1.5).
  *
- * A date is not strong while the second it names, or the one after, still lasts: the file may yet change without
- * its `Last-Modified` changing (section 8.8.2.2).
+ * A date is not strong until two seconds after it: within the same second, the file may change without a change of
+ * `Last-Modified` (section 8.8.2.2).
  */
 export function isRangeCurrent(
   ifRange: string | undefined,
@@ -58,7 +60,7 @@ export function isRangeCurrent(
   return parseHttpDate(ifRange, nowMs) === lastModifiedMs;
 }
 
-/** `undefined` when the field is absent or to be ignored. */
+/** Tells whether the representation was modified after the date; `undefined`: the field is absent or is ignored. */
 function isModifiedSince(
   value: string | undefined,
   { lastModifiedMs }: Validators,
@@ -69,8 +71,8 @@ function isModifiedSince(
   return since === null ? undefined : lastModifiedMs > since;
 }
 
-// One entity-tag of a list (RFC 9110 section 8.8.3), anchored where the one before ended. The opaque part may hold
-// commas, so a list cannot be split at them.
+// One entity tag of a list (RFC 9110 section 8.8.3), anchored at the end of the previous one. Tags may hold commas, so
+// the list cannot be split at them.
 const ENTITY_TAG = /[ \t,]*(W\/)?("[\x21\x23-\x7e\x80-\uffff]*")[ \t]*(?=,|$)/gy;
 
 function matchesAny(list: string, etag: string, comparison: "strong" | "weak"): boolean {

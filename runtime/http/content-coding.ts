@@ -1,6 +1,8 @@
 export type ContentCoding = "br" | "zstd" | "gzip";
 
-/** Suffixes of ready-made siblings of a file. Their order decides between codings that a client likes equally. */
+/**
+ * Suffixes of compressed siblings of a file. The order decides between codings to which a client gives the same weight.
+ */
 export const CODED_SIBLINGS: readonly { coding: ContentCoding; suffix: string }[] = [
   { coding: "br", suffix: ".br" },
   { coding: "zstd", suffix: ".zst" },
@@ -10,12 +12,12 @@ export const CODED_SIBLINGS: readonly { coding: ContentCoding; suffix: string }[
 /**
  * Picks the content coding that a client prefers (RFC 9110 section 12.5.3).
  *
- * The highest weight wins. Among equals, the order of `available` decides, and any coding goes before none. An
- * `identity` that is not named is acceptable but least wanted. If nothing is acceptable the result is `null` too: plain
- * content is useful where a 406 would not be.
+ * The highest weight wins. Between equal weights, the order of `available` decides, and any coding wins over none. An
+ * `identity` that the field does not name is acceptable with the lowest weight. If nothing is acceptable, the result is
+ * `null`, too: plain content is more useful than a 406.
  *
- * @param acceptEncoding The field's value; `undefined` when absent, which asks for plain content.
- * @param available The available codings, in order of preference.
+ * @param acceptEncoding The field's value; `undefined`: absent, which asks for plain content.
+ * @param available The available codings, the preferred one first.
  * @returns A member of `available`, or `null` for no coding.
  */
 export function pickCoding(
@@ -23,7 +25,7 @@ export function pickCoding(
   available: readonly ContentCoding[],
 ): ContentCoding | null {
   if (acceptEncoding === undefined) return null;
-  // Every browser sends this form: names only, all wanted equally. It costs a fifth of the weights below.
+  // Every browser sends this form: names without weights. This check costs a fifth of the loop below.
   if (!/[;*]/.test(acceptEncoding)) {
     return available.find((coding) => NAMED[coding].test(acceptEncoding)) ?? null;
   }
@@ -50,7 +52,7 @@ const NAMED: Record<ContentCoding, RegExp> = {
 const ALIASES: Record<string, string | undefined> = { "x-gzip": "gzip" };
 const CODING_AND_WEIGHT = /^([!#$%&'*+\-.^_`|~0-9a-z]+)(?:[ \t]*;[ \t]*q=([01](?:\.\d{0,3})?))?$/;
 
-/** A malformed member is skipped; of a coding that is named twice the last weight counts. */
+/** Parses the weight of each coding. Skips malformed members. If a coding is named twice, the last weight counts. */
 function parseWeights(value: string): Map<string, number> {
   const weights = new Map<string, number>();
   for (const member of value.toLowerCase().split(",")) {

@@ -1,12 +1,14 @@
 /**
- * The value of a field in a field block (see `channel/messages.ts`); that of all of them, joined with `, `, when it is
- * there more than once (RFC 9110 section 5.3); `undefined` when it is not.
+ * Returns the value of a field in a field block (see `channel/messages.ts`). Joins several lines of the same name with
+ * `, ` (RFC 9110 section 5.3).
  *
  * @param name In lower case.
+ * @returns `undefined` when the block has no such field.
  */
 export function findField(block: string, name: string): string | undefined {
   let found: string | undefined;
-  // Name and value by turns; no array of all of them, since most requests are asked for several fields in a row.
+  // Walks over names and values in turn. Splitting into an array would cost more, since most requests are searched for
+  // several fields.
   for (let at = 0; at < block.length;) {
     const nameEnd = block.indexOf("\n", at);
     if (nameEnd === -1) break;

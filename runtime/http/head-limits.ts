@@ -1,16 +1,18 @@
-/** How large a request's head may be. Characters count as bytes: all but a few that no client should send are ASCII. */
+/**
+ * Limits for the head of a request. They count characters as bytes: nearly all characters of a valid head are ASCII.
+ */
 export interface HeadLimits {
-  /** Request line and fields together. */
+  /** Size of request line and fields together. */
   headerLimitBytes: number;
-  /** Fields, however long. */
+  /** Number of fields. */
   headerCountLimit: number;
-  /** Path and query. */
+  /** Size of path and query. */
   urlLimitBytes: number;
 }
 
 export interface HeadSize {
   requestLineBytes: number;
-  /** The part of it that is path and query. */
+  /** Size of path and query within the request line. */
   targetBytes: number;
   fields: number;
   fieldsBytes: number;
@@ -23,13 +25,13 @@ export type HeadSetting = "headerLimit" | "headerCountLimit" | "urlLimit";
 const LAST_LINE_BYTES = 2;
 
 /**
- * A head that is up to so much too large is read all the same and refused by us: the answer is one of ours then, in the
- * log and in the counters, and nothing of the head is left unread, which would reset the connection and lose the
- * answer. One that is even larger the library refuses while it reads.
+ * Number of bytes beyond the limit up to which Edgicorn itself refuses a head. It reads such a head to its end and
+ * counts, logs and answers the request. The library refuses even larger heads while it reads them: it resets the
+ * connection, and the answer may be lost.
  */
 export const HEADER_SLACK_BYTES = 4 * 1024;
 
-/** Which limit a head breaks, if any, and the status that says so. Pure. */
+/** Returns the setting whose limit a head breaks, with the status of the answer; `null`: none. Pure. */
 export function findHeadBreach(
   { requestLineBytes, targetBytes, fields, fieldsBytes }: HeadSize,
   limits: HeadLimits,

@@ -1,7 +1,8 @@
 /**
  * Parses an HTTP-date in any of the three forms that a recipient must accept (RFC 9110 section 5.6.7).
  *
- * `Date.parse` does not serve: it reads the asctime form as local time and takes many strings that are no HTTP-date.
+ * `Date.parse` is not suitable: it reads the asctime form as local time and accepts many strings that are not an
+ * HTTP-date.
  *
  * @returns Milliseconds since the epoch, or `null` if the value is not an HTTP-date.
  */
@@ -18,7 +19,7 @@ export function parseHttpDate(value: string, nowMs: number): number | null {
   const year = digits.length === 2 ? toFullYear(Number(digits), nowMs) : Number(digits);
   if (!Number.isInteger(month) || month < 0 || hour > 23 || minute > 59 || second > 60) return null;
   const date = new Date(0);
-  // Not `Date.UTC`, which takes the years 0 to 99 for 1900 to 1999.
+  // `Date.UTC` is not suitable: it takes the years 0 to 99 for 1900 to 1999.
   date.setUTCFullYear(year, month, day);
   if (date.getUTCDate() !== day) return null;
   return date.setUTCHours(hour, minute, second);
@@ -35,7 +36,10 @@ const IMF_FIXDATE = new RegExp(
 const RFC_850 = new RegExp(`^${LONG_DAY}, (?<day>\\d\\d)-${MONTH}-(?<year>\\d\\d) ${TIME} GMT$`);
 const ASCTIME = new RegExp(`^${SHORT_DAY} ${MONTH} (?<day>[ \\d]\\d) ${TIME} (?<year>\\d{4})$`);
 
-/** Two digits that seem more than 50 years ahead are the latest past year that ends in them (section 5.6.7). */
+/**
+ * Returns the year for two digits. A year that appears to be more than 50 years ahead is the latest past year with
+ * these digits (RFC 9110 section 5.6.7).
+ */
 function toFullYear(digits: number, nowMs: number): number {
   const thisYear = new Date(nowMs).getUTCFullYear();
   const year = thisYear - (thisYear % 100) + digits;

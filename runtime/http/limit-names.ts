@@ -1,7 +1,7 @@
 /**
- * Reasons for which a request is refused or cut off, each named after its setting. Three are no settings: `malformed`
- * is a head or target that is not HTTP. `bodyRoom` means that bodies fill the memory for them, or all of `spoolLimit`.
- * `bodyDisk` is a full or failing disk.
+ * Reasons why a request is refused or cut off. Each is named after its setting, except three. `malformed`: a head or
+ * target that is not valid HTTP. `bodyRoom`: bodies fill the memory that they may use, or all of `spoolLimit`.
+ * `bodyDisk`: the disk is full or fails.
  */
 export const LIMIT_NAMES = [
   "malformed",

@@ -1,9 +1,12 @@
 const REMEMBERED = 1024;
 
-/** `reg-name`, IPv4 or `[IPv6]`, then perhaps a port (RFC 9110 section 7.2): nothing that a URL parser could misread. */
+/**
+ * `reg-name`, IPv4 or `[IPv6]`, with an optional port (RFC 9110 section 7.2). Excludes everything that a URL parser
+ * could misread.
+ */
 const HOST = /^(?:[A-Za-z0-9._~%!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/;
 
-/** Makes origins for one scheme out of `Host` fields. Few hosts are asked for many times, so they are remembered. */
+/** Turns `Host` fields into origins of one scheme. Caches them, since most requests name one of a few hosts. */
 export class OriginResolver {
   readonly #scheme: "http" | "https";
   readonly #known = new Map<string, string | null>();
@@ -12,7 +15,7 @@ export class OriginResolver {
     this.#scheme = scheme;
   }
 
-  /** The origin in the serialization of the URL standard, e.g. `http://example.com`; `null` when `host` names none. */
+  /** Returns the origin as the URL standard serializes it, e.g. `http://example.com`; `null`: `host` is invalid. */
   resolve(host: string): string | null {
     let origin = this.#known.get(host);
     if (origin === undefined) {
@@ -29,7 +32,7 @@ function parseOrigin(scheme: string, host: string): string | null {
   try {
     return new URL(`${scheme}://${host}`).origin;
   } catch {
-    // The URL standard knows more wrong hosts than the pattern: ports above 65535, bad percent-encoding, "a..b" in IPv4.
+    // The URL standard refuses more hosts than the pattern: ports above 65535, bad percent-encoding, "a..b" in IPv4.
     return null;
   }
 }

@@ -6,13 +6,13 @@ export type RangeResult =
 /**
  * Resolves a `Range` field against a representation.
  *
- * Malformed and multi-part ranges and other units than bytes mean "whole": a server may ignore `Range`
- * (RFC 9110 section 14.2), and a 200 is useful where a 416 would break the client. So does a suffix of something
- * empty: RFC 9110 section 14.1.2 calls it satisfiable, and there is no byte that a 206 could name.
+ * Malformed ranges, several ranges, and units other than bytes mean "whole": a server may ignore `Range` (RFC 9110
+ * section 14.2), and a 200 is useful where a 416 would break the client. A suffix range of an empty representation
+ * means "whole", too: RFC 9110 section 14.1.2 calls it satisfiable, but a 206 could name no byte.
  *
- * @param value The field's value, e.g. `bytes=0-499`; `undefined` when absent.
- * @param sizeBytes Size of the selected representation: after its content coding, if it has one.
- * @returns Byte offsets, both inclusive, clamped to the size; `unsatisfiable` if it starts at or past the end.
+ * @param value The field's value, e.g. `bytes=0-499`; `undefined`: absent.
+ * @param sizeBytes Size of the selected representation, after its content coding.
+ * @returns Byte offsets, both inclusive, clamped to the size; `unsatisfiable` if the range starts at or past the end.
  */
 export function resolveRange(value: string | undefined, sizeBytes: number): RangeResult {
   if (value === undefined) return WHOLE;
@@ -20,7 +20,7 @@ export function resolveRange(value: string | undefined, sizeBytes: number): Rang
   if (match === null) return WHOLE;
   const [, first = "", last = ""] = match;
   if (first === "") return last === "" ? WHOLE : resolveSuffix(Number(last), sizeBytes);
-  // Digits beyond a double's precision become a huge number or Infinity: both compare correctly.
+  // Digits beyond the precision of a number become a huge number or Infinity. Both compare correctly.
   const start = Number(first);
   const end = last === "" ? Infinity : Number(last);
   if (end < start) return WHOLE;

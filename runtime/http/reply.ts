@@ -1,32 +1,30 @@
 import { STATUS_CODES } from "node:http";
 import type { BodySource, Client } from "./client.ts";
 
-/**
- * An answer, before an engine writes it. A plain value: filters replace it, and no filter changes it in place.
- */
+/** An answer, before an engine writes it. A plain value: filters return a new one and never change it in place. */
 export interface Reply {
   /** 200 to 599. */
   status: number;
-  /** `""`: the standard phrase. */
+  /** Reason phrase; `""`: the standard one. */
   statusText: string;
-  /** Field block (see `channel/messages.ts`). The engine leaves out fields of framing and of the connection. */
+  /** Field block (see `channel/messages.ts`). The engine leaves out fields that concern framing or the connection. */
   fields: string;
-  /** Bytes are lent: valid during the call only. A source is read as fast as the client takes it. */
+  /** Bytes are lent, and valid during the call only. A source is read as fast as the client takes its bytes. */
   body: string | Uint8Array | BodySource | null;
   /**
-   * Size of the body of a source, or the size that the answer to a GET would have where the body is left out (HEAD).
-   * `null`: not known beyond the `content-length` in the fields.
+   * Size of the source, or for HEAD the size that the body of a GET would have. `null`: the size is that of
+   * `content-length` in the fields, or unknown.
    */
   lengthBytes: number | null;
 }
 
 /**
- * Changes a reply on its way out: adds fields, wraps the body. Every reply to the client passes through it, also a
- * refusal. Never waits.
+ * Changes a reply before it is written: adds fields, wraps the body. Every reply to the client passes through its
+ * filters, also a refusal. A filter never waits.
  */
 export type ReplyFilter = (reply: Reply, client: Client) => Reply;
 
-/** Returns a reply with a text body that names the status, for a request that is refused. */
+/** Returns the reply for a refused request. Its text body names the status. */
 export function toRefusal(status: number, retryAfterSeconds?: number): Reply {
   const fields = "content-type\ntext/plain;charset=UTF-8";
   return {
@@ -39,20 +37,25 @@ export function toRefusal(status: number, retryAfterSeconds?: number): Reply {
   };
 }
 
-/** Tells whether a body is read in pieces. */
+/** Tells whether a body is a source, which is read piece by piece. */
 export function isSource(body: Reply["body"]): body is BodySource {
   return typeof body === "object" && body !== null && !(body instanceof Uint8Array);
 }
 
-/** A larger body is sent as the client takes it. An engine that writes all of it at once would copy the unsent part. */
+/**
+ * Largest body that is written at once. A larger one is written as the client takes it: an engine would copy the unsent
+ * part.
+ */
 const WHOLE_BYTES = 16_000;
 
-/** Tells whether a body can be written at once. */
+/**
+ * Tells whether a body is small enough to be written at once. Counts up to three bytes for each character of a string.
+ */
 export function isSmall(body: string | Uint8Array): boolean {
   return body.length <= (typeof body === "string" ? WHOLE_BYTES / 3 : WHOLE_BYTES);
 }
 
-/** Adds a filter, which gets the reply after the filters that were added before. */
+/** Adds a filter. It runs after the filters that were added before. */
 export function addFilter(client: Client, filter: ReplyFilter): void {
   client.filters ??= [];
   client.filters.push(filter);

@@ -1,20 +1,23 @@
 /**
- * Counts the requests in flight of each client address, and tells when one has too many.
+ * Counts the requests in flight of each client address, and tells when an address has too many.
  *
- * Requests, not connections: when a connection closes, the library has forgotten its address. With HTTP/1.1 a
- * connection has at most one request in flight, so this is the count of nginx's `limit_conn`: connections that are
- * being served. Idle connections, and those that still send a head, do not count; they last 12 s at most.
+ * It counts requests, not connections, because the library no longer knows a connection's address when it closes. Over
+ * HTTP/1.1 a connection has at most one request in flight, so this equals Nginx's `limit_conn`, which counts
+ * connections with a request. Connections that are idle or still send a head do not count. They last 12 s at most.
  */
 export class RequestsPerAddress {
-  /** `null`: any number, and requests are not counted. May change: requests that are counted stay so. */
+  /**
+   * Most requests in flight per address; `null`: no limit, and requests are not counted. May change at any time.
+   * Requests that are counted remain so.
+   */
   most: number | null = null;
-  /** Only addresses that have any: as many entries as there are requests in flight, at most. */
+  /** Requests in flight by address. Has no entry for an address without any. */
   readonly #inFlight = new Map<string, number>();
 
   /**
-   * Counts a request until `finished`, also one above the limit.
+   * Counts a request until `finished` is called. Also counts a request above the limit.
    *
-   * @returns False: the address has more than `most` in flight.
+   * @returns False: the address has more than `most` requests in flight.
    */
   started(address: string): boolean {
     if (this.most === null) return true;
@@ -30,7 +33,7 @@ export class RequestsPerAddress {
     else this.#inFlight.delete(address);
   }
 
-  /** Addresses that have requests in flight. */
+  /** The number of addresses with requests in flight. */
   get size(): number {
     return this.#inFlight.size;
   }

@@ -4,7 +4,7 @@ import type { ParsedTarget } from "./target-path.ts";
 /**
  * Answers requests: a route of the handlers, an upstream, a status page.
  *
- * Several responders may share what answers, such as a pool of workers. Its owner opens and closes it.
+ * Several responders may share a resource, such as a pool of workers. The owner of the resource opens and closes it.
  */
 export interface Responder {
   /** Takes responsibility for a request: it gets exactly one reply, unless its client leaves. */

@@ -1,45 +1,48 @@
-/** Fields made ready to be written in one call. */
+/** Response fields in a form that the engine writes in one call. */
 export interface FieldLines {
-  /** The first field's name; empty when there are none. */
+  /** Name of the first field; empty: there are no fields. */
   name: Buffer;
-  /** Its value, and all further fields as whole lines. */
+  /** Value of the first field, followed by all further fields as whole lines. */
   value: Buffer;
 }
 
-/** A field block made ready to be written, as often as the same block comes. */
+/** A checked field block, ready to be written. */
 export interface PreparedFields {
-  /** For a response after which the connection stays. */
+  /** The fields of a response that leaves the connection open. */
   kept: FieldLines;
-  /** For the last one of its connection. */
+  /** The fields of the last response of a connection. */
   last: FieldLines;
-  /** The body's size according to the block. Only a response without a body may state it itself. */
+  /** The block's `content-length`. Used only for responses without a body. */
   contentLength: string | null;
 }
 
 /**
- * How long a client may rely on an idle connection, in seconds. The library closes it after 8 to 12 s, unasked; a request
- * that is sent at that moment fails. Seen with Node 20: `fetch` closes its connection after 5 s then, an `http.Agent` that
- * has a longer `timeout` after 6 s. Neither needs `Connection: keep-alive`.
+ * Time for which a client may reuse an idle connection. The library closes it after 8 to 12 s, and a request that the
+ * client sends at that moment fails. With this value, `fetch` of Node 20 closes its connection after 5 s, and an
+ * `http.Agent` with a longer `timeout` after 6 s. Neither needs `Connection: keep-alive`.
  */
 const KEEP_ALIVE = "timeout=7";
 
 const NONE: FieldLines = { name: Buffer.alloc(0), value: Buffer.alloc(0) };
 
-/** Blocks that are remembered, and how long one may be: constant blocks, not those with a cookie or a date in them. */
+/**
+ * Most cached blocks, and the length of the longest one. The length keeps out blocks with a cookie or a date, which
+ * differ each time.
+ */
 const REMEMBERED = 512;
 const REMEMBERED_LENGTH = 512;
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 /**
- * A size that the library can count to. It takes 20 digits for another number and ends the response too early, so a later
- * call for it ends the process.
+ * A length that the library can count to. The library misreads one of 20 digits and ends the response too early. The
+ * next call for that response would end the process.
  */
 const LENGTH = /^\d{1,15}$/;
 
 /**
- * Fields that are ours to write: framing, the connection, the time (RFC 9110 sections 6.6.1, 7.6.1; RFC 9112 section
- * 6). A handler that proxies an answer brings them along.
+ * Fields that only this server writes: framing, connection and time (RFC 9110 sections 6.6.1, 7.6.1; RFC 9112 section
+ * 6). A handler that proxies an answer may pass them on.
  */
 const OURS: ReadonlySet<string> = new Set([
   "connection",
@@ -53,11 +56,11 @@ const OURS: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** Checks and prepares response fields; the same few blocks come again and again, so they are remembered. */
+/** Checks and prepares response fields. Caches the results, since few different blocks occur. */
 export class ResponseFields {
   readonly #known = new Map<string, PreparedFields>();
 
-  /** `null` when a name or a value cannot be written: it would break out of its line. */
+  /** Returns `null` when a name or a value is invalid: it could break out of its line. */
   prepare(block: string): PreparedFields | null {
     const known = this.#known.get(block);
     if (known !== undefined) return known;
@@ -71,8 +74,11 @@ export class ResponseFields {
 }
 
 /**
- * Leaves out the fields that the server writes itself, and joins the others for one call: a name, and a value that goes
- * on with further lines. uWebSockets.js writes values as they are, and each call into it costs more than the text.
+ * Checks a field block and prepares it for one call: the name of the first field, and a value that contains all further
+ * lines. Leaves out the fields that only the server writes. uWebSockets.js writes values unchanged, and each call into
+ * it costs more than the text.
+ *
+ * @returns `null` when a name or a value is invalid.
  */
 export function prepareFields(block: string): PreparedFields | null {
   const parts = block === "" ? [] : block.split("\n");
@@ -94,8 +100,9 @@ export function prepareFields(block: string): PreparedFields | null {
       value += `\r\n${fieldName}: ${fieldValue}`;
     }
   }
-  // A field's characters are bytes, and a string would be written in UTF-8. Besides, the library takes bytes as they
-  // are but converts a string each time: 1.3 µs of the primary's 11 per response (server CPU, side by side).
+  // Each character of a field is one byte, whereas the library would write a string as UTF-8. Buffers are faster, too:
+  // the library converts a string each time, which takes 1.3 µs of the primary's 11 per response (server CPU, side by
+  // side).
   if (name === "") {
     return {
       kept: { name: Buffer.from("Keep-Alive"), value: Buffer.from(KEEP_ALIVE) },

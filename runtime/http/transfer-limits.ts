@@ -6,22 +6,24 @@ export type { TransferLimits };
 export type TransferSetting = "bodyTimeout" | "minBodyRate" | "sendTimeout";
 
 export interface Transfer {
-  /** A request body that the client is expected to send; `null`: it is complete, or we hold it back. */
+  /** The request body, while the client is expected to send it; `null`: it is complete, or the server has paused it. */
   receiving: {
     sinceMs: number;
     lastChunkMs: number;
     receivedBytes: number;
-    /** Its response is under way: two that talk to each other say little at a time, but they do not fall silent. */
+    /**
+     * The response has begun. In a conversation the client may send little at a time, so `minBodyRate` does not apply.
+     */
     answering: boolean;
   } | null;
-  /** A response that waits for the client; `null`: it waits for us. */
+  /** The response, while it waits for the client; `null`: it waits for the server. */
   sending: { progressMs: number } | null;
 }
 
-/** A slow start is no slow client. */
+/** Grace period of the rate, because connections start slowly. */
 const RATE_GRACE_MS = 10_000;
 
-/** Which limit a transfer breaks, if any. Pure. */
+/** Returns the setting whose limit a transfer breaks; `null`: none. Pure. */
 export function findBreach(
   { receiving, sending }: Transfer,
   limits: TransferLimits,

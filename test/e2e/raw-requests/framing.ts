@@ -64,7 +64,7 @@ export const FRAMING: Row[] = [
   },
   {
     name: "a byte above 0x7F before a Content-Length",
-    // Both drop it: see docs/http.md, "What cannot be refused".
+    // Both drop it: see docs/http.md, "Requests that the parser misreads".
     send: `${post("Content-Length: \xa05")}hello`,
     rfc: "400 closed",
     section: "9110 section 8.6",

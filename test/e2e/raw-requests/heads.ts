@@ -88,7 +88,7 @@ export const FIELDS: Row[] = [
     send: get("X-A: Jos\xc3\xa9"),
     rfc: OPEN,
     section: "9110 section 5.5",
-    // Both drop it: see docs/http.md, "What cannot be refused". RFC: `Jos\xc3\xa9`.
+    // Both drop it: see docs/http.md, "Requests that the parser misreads". RFC: `Jos\xc3\xa9`.
     sees: /"x-a":"Jos"/,
   },
   {
