@@ -3,15 +3,17 @@ import type { Client } from "../http/client.ts";
 import type { DeveloperPage } from "../lib/developer-page.ts";
 import { developmentPageFields, formatDevelopmentPage } from "../lib/html-page.ts";
 
-/** Tells whether a user opens a page in a browser. Otherwise a program, or a page, requests a resource. */
+/**
+ * Tells whether a browser requests this as a page for its user, and not as a resource for a program or another page.
+ */
 export function isNavigation({ method, fields }: Client["head"]): boolean {
   const mode = findField(fields, "sec-fetch-mode");
-  // Browsers send this field over HTTPS and to this machine. To another machine over HTTP they send `accept` only.
+  // Browsers send this field over HTTPS and to localhost. Over HTTP to other machines they send only `accept`.
   if (mode !== undefined) return mode === "navigate";
   return method === "GET" && (findField(fields, "accept")?.includes("text/html") ?? false);
 }
 
-/** Answers with a page for a navigation, or with text. For development only. */
+/** Answers a navigation with a page, and every other request with text. For development only. */
 export function answerDeveloper(
   client: Client,
   { status, title, content, text }: DeveloperPage & { status: number },

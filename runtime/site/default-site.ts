@@ -15,11 +15,11 @@ export interface DefaultSiteParts {
   generation: LiveGeneration;
   /** `null` in production. */
   development: Development | null;
-  /** Whether the server can serve now, for health checks. */
+  /** Returns whether the server can serve now, for health checks. */
   canServe: () => boolean;
 }
 
-/** Creates the site that every host name gets. Stages that the config does not ask for are left out. */
+/** Creates the site for all host names. Leaves out stages that the config does not ask for. */
 export function createDefaultSite(parts: DefaultSiteParts): Site {
   const { config, files, generation, development, canServe } = parts;
   const { healthPath, publicDir } = config;

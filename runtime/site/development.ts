@@ -1,35 +1,41 @@
 import { describeHandlerProblem, refusesSaves } from "../handlers/handler-problem.ts";
 import type { HandlerProblem } from "../lib/developer-page.ts";
 
-/** What the pages of development show, beside the handlers that serve. */
+/**
+ * The state of development for the pages that the developer sees: the number of reloads, and the problem of the last
+ * one.
+ */
 export class Development {
   #buildCount = 0;
   #problem: HandlerProblem | null = null;
-  /** Names the last refusal. A refusal that was described late must not hide that a later reload went well. */
+  /**
+   * Identifies the last refusal. A refused reload whose description is ready late must not hide the success of a later
+   * reload.
+   */
   #refusal: object | null = null;
 
-  /** The number of reloads, also refused ones: a page that a developer looks at loads itself anew with each. */
+  /** The number of reloads, with refused ones. An open development page reloads itself when this number changes. */
   get buildCount(): number {
     return this.#buildCount;
   }
 
-  /** Why the handlers and settings on disk do not serve; `null`: they do. */
+  /** The reason why the handlers and settings on disk are not used; `null`: they are used. */
   get problem(): HandlerProblem | null {
     return this.#problem;
   }
 
-  /** Counts a reload that has ended. */
+  /** Counts a finished reload. */
   built(): void {
     this.#buildCount++;
   }
 
-  /** Notes that handlers and settings serve as they are on disk. */
+  /** Clears the problem: the server now uses the handlers and settings on disk. */
   solved(): void {
     this.#problem = null;
     this.#refusal = null;
   }
 
-  /** Notes why a reload was refused, if that is a mistake in handlers or settings. */
+  /** Stores the reason why a reload was refused, if it is a mistake in handlers or settings. */
   async refused(error: unknown): Promise<void> {
     if (!refusesSaves(error)) return;
     const refusal = {};

@@ -3,20 +3,20 @@ import type { Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 
 /**
- * Looks at a request once. Returns `next` when another stage is to look at it, `done` when the stage has answered it,
- * or the responder that answers it. A stage may add filters for the reply (`http/reply.ts`). It never waits.
+ * Looks at a request once. Returns `next` to leave it to the next stage, `done` if the stage has answered it, or the
+ * responder that must answer it. A stage may add filters for the reply (`http/reply.ts`). It never waits.
  */
 export type Stage = (client: Client, target: ParsedTarget) => "next" | "done" | Responder;
 
-/** Everything that one or several host names get. Immutable: a reload makes another one. */
+/** The stages that serve one or several host names. Immutable: a reload makes a new site. */
 export interface Site {
-  /** Names without a port, in lower case; `*`: every name. */
+  /** Host names without a port, in lower case; `*`: every name. */
   readonly hosts: readonly string[];
-  /** In the order in which they look at a request. */
+  /** Stages in the order in which they see a request. */
   readonly stages: readonly Stage[];
 }
 
-/** Answers a request by the stages of its site. Refuses it with 404 if no stage takes it. */
+/** Answers a request with the stages of its site. Answers 404 if no stage takes it. */
 export function serve(client: Client, target: ParsedTarget, { stages }: Site): void {
   for (const stage of stages) {
     const outcome = stage(client, target);

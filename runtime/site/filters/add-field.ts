@@ -1,7 +1,7 @@
 import type { Client } from "../../http/client.ts";
 import { addFilter } from "../../http/reply.ts";
 
-/** Adds a field to every reply of this request. Name and value are ASCII, in one line. */
+/** Adds a field to every reply to this request. Name and value must be ASCII without line breaks. */
 export function addField(client: Client, name: string, value: string): void {
   addFilter(client, (reply) => {
     const { fields } = reply;

@@ -4,8 +4,8 @@ import type { Stage } from "../site.ts";
 const FIELDS = "content-type\ntext/plain;charset=UTF-8\ncache-control\nno-store";
 
 /**
- * Answers the health path: 200, or 503 while no worker is ready and when the server stops. It uses no worker and no
- * queue, so that overload does not look like a failure.
+ * Answers the health path: 200, or 503 while no worker is ready or the server is stopping. It needs no worker and no
+ * place in the queue, so overload does not look like a failure.
  */
 export function answerHealth(healthPath: string, canServe: () => boolean): Stage {
   return (client, { pathname }) => {
@@ -15,7 +15,7 @@ export function answerHealth(healthPath: string, canServe: () => boolean): Stage
   };
 }
 
-/** The text is for users. Health checks use the status. */
+/** Health checks use the status. The text is for people. */
 function answer(client: Client, isServing: boolean): void {
   const { method } = client.head;
   if (method !== "GET" && method !== "HEAD") {

@@ -6,7 +6,7 @@ import type { Stage } from "../site.ts";
 
 /** A route, as the developer knows it. */
 export interface KnownRoute {
-  /** Empty: any. */
+  /** Empty: any method. */
   methods: readonly string[];
   /** `/users/:id` */
   pattern: string;
@@ -14,25 +14,25 @@ export interface KnownRoute {
   file: string;
 }
 
-/** Everything that could have been asked for. */
+/** All routes and files that the developer may have meant. */
 export interface KnownPlaces {
   routes: readonly KnownRoute[];
   /** Paths of static files, decoded. */
   files: readonly string[];
-  /** As the developer named them: `handlers`, `public`; `null`: there is no such folder. */
+  /** Folders as the developer wrote them in the settings: `handlers`, `public`; `null`: there is no such folder. */
   handlersDir: string;
   publicDir: string | null;
 }
 
-/** More fill a page that no developer reads to its end. */
+/** Most routes in the list. A longer page would not be read. */
 const MOST_ROUTES = 200;
 
-/** Of very many files the nearest is not looked for. */
+/** Most files among which the nearest path is searched for. */
 const MOST_FILES = 2_000;
 
 /**
- * Tells the developer that neither a route nor a file has this path, and lists the routes. For development only: it
- * answers every request that it gets.
+ * Tells the developer that no route and no file has this path, and lists the routes. For development only. It answers
+ * every request that it gets.
  */
 export function explainNotFound(places: () => KnownPlaces): Stage {
   return (client, { pathname }) => {
@@ -86,7 +86,7 @@ function toLink(path: string): string {
   return `<a href="${escapeHtml(encodeURI(path))}">${escapeHtml(path)}</a>`;
 }
 
-/** Name of a handler for a path; `null` when a name cannot be told from it. */
+/** Returns the name of a handler for a path; `null`: the path does not determine one. */
 function toFileName(path: string): string | null {
   if (!/^\/[\w/-]*$/.test(path) || path.includes("//")) return null;
   const name = path.replace(/^\/|\/$/g, "");
@@ -97,7 +97,7 @@ function decode(pathname: string): string {
   try {
     return decodeURIComponent(pathname);
   } catch {
-    // Malformed: shown as it came.
+    // Malformed encoding is shown as the client sent it.
     return pathname;
   }
 }

@@ -4,15 +4,14 @@ import { answerDeveloper, isNavigation } from "../answer-developer.ts";
 import { addField } from "../filters/add-field.ts";
 import type { Stage } from "../site.ts";
 
-/** Name of a field of development: the last good version answers, and the value says why the newest one does not. */
+/** Field that marks answers of the last good version. Its value says why the newest version is not used. */
 const STALE_FIELD = "x-edgicorn-stale";
 
 /**
- * Shows the developer why the newest handlers or settings do not serve. For development only.
+ * Shows the developer why the newest handlers or settings are not used. For development only.
  *
- * Programs and open pages still use the routes of the last good version, and their answers are marked as stale. For a
- * path without a route every client gets the problem, also where a `_404` would answer: the newest files may have that
- * route.
+ * Programs and open pages still get answers from the last good version, which are marked as stale. A path without a
+ * route always shows the problem, also where a `_404` would answer: the newest files may have that route.
  */
 export function showProblem(
   problem: () => HandlerProblem | null,

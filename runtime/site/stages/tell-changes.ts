@@ -4,9 +4,9 @@ import type { Stage } from "../site.ts";
 const FIELDS = "content-type\ntext/plain; charset=utf-8\ncache-control\nno-store";
 
 /**
- * Answers pages that ask whether the handlers were built since the page was shown. For development only.
+ * Answers the request with which an open development page asks for new builds. For development only.
  *
- * @param buildCount Counts reloads, also refused ones.
+ * @param buildCount Returns the number of reloads, with refused ones.
  */
 export function tellChanges(buildCount: () => number): Stage {
   return (client, { pathname }) => {
