@@ -35,10 +35,10 @@ import type { RecycleLimits } from "../supervise/recycle-policy.ts";
 import type { WorkerLoad } from "../supervise/worker-gauge.ts";
 import type { TurnClock } from "../lib/turn-clock.ts";
 
-/** How long before the end of the grace the primary aborts requests, so that handlers can clean up. */
+/** How long before the end of the grace period the primary aborts requests, so that handlers can clean up. */
 const SHUTDOWN_NOTICE_MS = 1_000;
 
-/** Names a route or a fallback of a generation. */
+/** Identifies a route or a fallback of a generation. */
 export interface RouteScope {
   kind: "route" | "fallback";
   pattern: string;
@@ -67,11 +67,10 @@ export interface HandlerPoolOptions extends SharedParts {
 }
 
 /**
- * The workers of one pool with one code, and the exchanges that are in their hands: a dispatcher and a queue of their
- * own.
+ * The workers of one pool with one version of its code. Has its own dispatcher and queue.
  *
- * It outlives its generation when the next one needs the same workers. So it speaks of routes by the numbers of the
- * generation that its code is from, and keeps that generation's folder leased until its last worker is gone.
+ * A pool outlives its generation when the next one needs the same workers. It therefore uses the route numbers of the
+ * generation that its code comes from, and keeps a lease on that generation's folder until its last worker is gone.
  *
  *     starting ──all ready──▶ serving ──no generation needs it──▶ retiring ──nothing in flight──▶ ended
  *         └── cannot boot ──────┴──── closed, destroyed ──────────────┴──────────────────────────▲
@@ -94,7 +93,7 @@ export class HandlerPool {
   #leased = true;
   /** The config of the generation that the pool serves now. */
   #config: Config;
-  /** Lower bound of its number of workers. */
+  /** Lowest number of workers. */
   #least: number;
 
   private constructor(options: HandlerPoolOptions) {
@@ -165,10 +164,10 @@ export class HandlerPool {
   }
 
   /**
-   * Starts its workers and waits until all are ready.
+   * Starts a pool and waits until all of its workers are ready.
    *
-   * @throws RuntimeError `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` when they cannot boot; the signal's reason. Nothing is
-   *   left behind then.
+   * @throws RuntimeError `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` when they cannot boot; the signal's reason. The pool is
+   *   then destroyed.
    */
   static async start(
     options: HandlerPoolOptions,
@@ -192,7 +191,7 @@ export class HandlerPool {
     return pool;
   }
 
-  /** The workers, for operators. */
+  /** Describes the workers for operators. */
   get workers(): WorkerInfo[] {
     return this.#pool.workers.map(({ id, pid, state: { kind } }) => {
       const isSilent = kind === "ready" && this.#lanes.get(id)?.isSilent === true;
@@ -200,18 +199,21 @@ export class HandlerPool {
     });
   }
 
-  /** Makes the pool serve another generation. Its settings differ only where the pool's workers do not notice. */
+  /**
+   * Makes the pool serve another generation. That generation's settings may differ only where the running workers are
+   * not affected.
+   */
   adopt(config: Config): void {
     this.#config = config;
     this.#pool.limitMemory(memoryLimitOf(this.plan.name, config));
   }
 
-  /** How many workers the pool is to have. */
+  /** The number of workers that the pool should have. */
   get desired(): number {
     return this.#pool.desired;
   }
 
-  /** Adds or removes one worker; at least one stays. Returns the new number. */
+  /** Adds or removes one worker. At least one stays. Returns the new number. */
   resize(change: 1 | -1): number {
     this.#least = this.#pool.resize(this.#least + change);
     return this.#least;
@@ -222,7 +224,7 @@ export class HandlerPool {
     return [...this.#lanes.values()];
   }
 
-  /** Returns the number by which the dispatcher and the workers call a route or fallback, in any generation. */
+  /** Returns the number that the dispatcher and the workers use for a route or fallback, in every generation. */
   numberOf(scope: RouteScope): RouteNumber {
     const { kind, pattern } = scope;
     const number = this.#numbers.get(kind === "route" ? pattern : toFallbackKey(pattern));
@@ -230,7 +232,7 @@ export class HandlerPool {
     throw new TypeError(`pool ${this.plan.name} has no ${kind} ${pattern}`);
   }
 
-  /** Warnings of its workers about the modules that they load, one line each. */
+  /** Warnings of the workers about the modules that they load, one line each. */
   get warnings(): readonly string[] {
     return this.#warnings;
   }
@@ -240,14 +242,15 @@ export class HandlerPool {
     return this.#reports;
   }
 
-  /** Whether the pool can answer requests now: it has a ready worker. */
+  /** True while the pool has a ready worker. */
   get isReady(): boolean {
     return this.dispatcher.readyWorkers > 0;
   }
 
   /**
-   * Answers all admitted requests, each within its own timeout and streams to their end, then closes. The grace is for
-   * promises that handlers passed to `waitUntil`.
+   * Answers all admitted requests, then closes. Each request may take its own timeout, and a stream may run to its end.
+   *
+   * @param graceMs Time for promises that handlers passed to `waitUntil`.
    */
   async retire(graceMs: number): Promise<void> {
     await this.dispatcher.idle();
@@ -255,12 +258,13 @@ export class HandlerPool {
   }
 
   /**
-   * Answers all admitted requests, then ends the workers. Requests that take longer than the grace fail with 503. Also
-   * ends a pool that is retiring, which has no deadline of its own.
+   * Answers all admitted requests, then ends the workers. Requests that take longer than the grace period fail with
+   * 503. May also be called while `retire` runs, which has no deadline.
    */
   async close(graceMs: number): Promise<void> {
     const deadlineMs = performance.now() + graceMs;
-    // Requests that are cut off see it by `request.signal`. Their handlers have the rest of the grace to clean up.
+    // Handlers whose requests are cut off learn it from `request.signal`. They have the rest of the grace period to
+    // clean up.
     const noticeMs = Math.min(SHUTDOWN_NOTICE_MS, graceMs / 10);
     await settledWithin(this.dispatcher.idle(), graceMs - noticeMs);
     this.dispatcher.close("ERR_DRAINING", { graceMs: this.#config.drainGraceMs });
@@ -275,14 +279,14 @@ export class HandlerPool {
     await this.#release();
   }
 
-  /** Gives the lease back. The workers are gone, so no process of this pool reads the generation's folder any more. */
+  /** Releases the lease. The workers are gone, so no process of this pool reads the generation's folder any more. */
   async #release(): Promise<void> {
     if (!this.#leased) return;
     this.#leased = false;
     await this.#leases.release(this.manifest.id);
   }
 
-  /** Keeps the first worker's report: all workers of the pool load the same code. */
+  /** Keeps the first worker's report. All workers of the pool load the same code. */
   #keepReport({ routes, warnings }: WorkerReport): void {
     this.#reports = routes;
     this.#warnings = warnings;
@@ -339,7 +343,7 @@ function patternOf({ routes, fallbacks }: Manifest, route: number): string {
   return pattern;
 }
 
-/** Returns the file that answers a method of a route, as messages name it. */
+/** Returns the file that answers a method of a route, in the form used in messages. */
 function handlerOf(
   { sourceDir, modules, routes, fallbacks }: Manifest,
   route: number,
@@ -356,7 +360,7 @@ function handlerOf(
   return source === undefined ? "" : toDisplayPath(join(sourceDir, source));
 }
 
-/** Returns a key that no pattern of a route equals. */
+/** Returns a key that cannot equal the pattern of a route. */
 function toFallbackKey(pattern: string): string {
   return `404 ${pattern}`;
 }
@@ -377,7 +381,7 @@ function toSettings(options: HandlerPoolOptions): Omit<WorkerSettings, "workerId
   };
 }
 
-/** Returns the grace of a retiring worker: its exchanges in flight may take as long as any request. */
+/** Returns the grace period of a retiring worker. Its exchanges in flight may take as long as any request. */
 function toRetireGraceMs({ drainGraceMs, requestTimeoutMs }: Config): number {
   return Math.max(drainGraceMs, requestTimeoutMs);
 }

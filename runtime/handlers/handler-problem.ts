@@ -5,7 +5,7 @@ import { RuntimeError } from "../lib/errors.ts";
 import { escapeHtml } from "../lib/html-page.ts";
 import { readExcerpt, toHtmlExcerpt } from "../lib/source-excerpt.ts";
 
-/** Whether an error is about the handlers, and not about settings or the machine. */
+/** Tells whether an error is about the handlers, not about settings or the machine. */
 export function isHandlerProblem(error: unknown): error is RuntimeError {
   return (
     error instanceof RuntimeError &&
@@ -13,7 +13,10 @@ export function isHandlerProblem(error: unknown): error is RuntimeError {
   );
 }
 
-/** Whether an error is a mistake of the developer that makes the server refuse every save: in handlers or settings. */
+/**
+ * Tells whether an error is a mistake of the developer, in handlers or settings. The server refuses every save until it
+ * is corrected.
+ */
 export function refusesSaves(error: unknown): error is RuntimeError {
   return isHandlerProblem(error) || isSettingsProblem(error);
 }
@@ -26,9 +29,10 @@ function isSettingsProblem(error: unknown): boolean {
 }
 
 /**
- * Makes a page of the error's text: each `file:line:column: message` with the lines around it. Never rejects.
+ * Returns a page for an error: its text, with an excerpt of the source for each `file:line:column: message`. Never
+ * rejects.
  *
- * @param cwd File names are relative to it. No lines of other files are shown.
+ * @param cwd File names are relative to this folder. The page shows no lines of files outside of it.
  */
 export async function describeHandlerProblem(
   refusal: RuntimeError,
@@ -37,7 +41,7 @@ export async function describeHandlerProblem(
   const { message } = refusal;
   const isSettings = isSettingsProblem(refusal);
   const [first = "", ...rest] = message.split("\n");
-  // A message about settings has no title: each line is a problem.
+  // A message about settings has no title line.
   const title = isSettings ? "Cannot use the settings" : first;
   const lines = isSettings ? [first, ...rest] : rest;
   const shown = await Promise.all(lines.slice(0, MOST_LINES).map((line) => toHtml(line, cwd)));
@@ -56,10 +60,10 @@ function describeStale(error: RuntimeError, isSettings: boolean): string {
   return error instanceof BuildError ? "handlers do not compile" : "handlers do not load";
 }
 
-/** Further lines would only fill the page. */
+/** Most lines of a message that the page shows. */
 const MOST_LINES = 10;
 
-/** `Cannot load` stands before the place in a config file. */
+/** A line that names a place. For a config file, `Cannot load` stands before it. */
 const PLACE = /^(?:Cannot load )?(?<file>[^:]+):(?<line>\d+)(?<column>:\d+)?: (?<text>.+)$/;
 
 async function toHtml(line: string, cwd: string): Promise<string> {

@@ -11,27 +11,27 @@ import type { ParsedTarget } from "../http/target-path.ts";
 
 export interface LiveGenerationOptions extends SharedParts {
   config: Config;
-  /** The manifest of a generation that is leased. */
+  /** The manifest of the generation. The caller holds its lease. */
   manifest: Manifest;
   /**
-   * The generation that serves until now. Pools that the new one would start the same are kept. `null`: none serves.
+   * The generation that serves now; `null`: there is none. Pools that the new generation would start in the same way
+   * are kept.
    */
   previous: LiveGeneration | null;
-  /** Why all pools are replaced; `null`: only pools that differ are. */
+  /** The reason to replace all pools; `null`: only pools that differ are replaced. */
   renewAll: string | null;
 }
 
 /**
- * A generation that serves: its routes, and the pools that answer them.
+ * A generation that serves: its routes and the pools that answer them.
  *
- * A pool passes on to the next generation if that needs the same workers. Pools that the next generation does not need
- * retire.
+ * The next generation takes over the pools that it needs. All other pools retire.
  */
 export class LiveGeneration {
   readonly manifest: Manifest;
   readonly config: Config;
   readonly pools: ReadonlyMap<string, HandlerPool>;
-  /** The start of this generation, pool by pool: kept, replaced, added or removed. */
+  /** What this generation changed at its start, per pool: kept, replaced, added or removed. */
   readonly changes: readonly PoolChange[];
   /** Counts of the requests that this generation admits. */
   counts = { requests: 0, errors: 0 };
@@ -82,8 +82,8 @@ export class LiveGeneration {
   /**
    * Starts the pools that `previous` does not have, and waits until all their workers are ready.
    *
-   * @throws RuntimeError `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` when they cannot boot; the signal's reason. All new
-   *   pools are closed then, and the pools of `previous` have not changed.
+   * @throws RuntimeError `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` when they cannot boot; the signal's reason. The new
+   *   pools are then closed, and the pools of `previous` are unchanged.
    */
   static async start(
     options: LiveGenerationOptions,
@@ -96,7 +96,7 @@ export class LiveGeneration {
       plans.filter(({ name }) => reasons.get(name) !== null),
       { ...options, signal },
     );
-    // Files that surround others are loaded by several pools, and told of once.
+    // Several pools may load the same middleware, so equal warnings are logged once.
     const warnings = new Set([...started.values()].flatMap((pool) => pool.warnings));
     for (const warning of warnings) options.log.warn(warning);
     const pools = new Map<string, HandlerPool>();
@@ -119,7 +119,7 @@ export class LiveGeneration {
     return new LiveGeneration(options, { pools, changes, shared: options });
   }
 
-  /** Returns a generation without routes that is not on disk, to serve until the first real one. */
+  /** Returns a generation without routes that does not exist on disk. It serves until the first real one. */
   static empty(options: Pick<LiveGenerationOptions, "config">): LiveGeneration {
     const { handlersDir: sourceDir } = options.config;
     const manifest = { ...NO_HANDLERS, sourceDir };
@@ -137,7 +137,7 @@ export class LiveGeneration {
     return [...this.pools.values()].flatMap(({ workers }) => workers.map(({ pid }) => pid));
   }
 
-  /** Whether a pool can answer now. A pool that is down concerns its own routes only. */
+  /** True while at least one pool can answer. A pool that is down affects only its own routes. */
   get isReady(): boolean {
     return [...this.pools.values()].some(({ isReady }) => isReady);
   }
@@ -150,7 +150,7 @@ export class LiveGeneration {
     return pool.reports[pool.numberOf({ kind: "route", pattern })]?.methods ?? null;
   }
 
-  /** Returns the routes for a person: methods (none: any), pattern, and the files that answer. */
+  /** Returns the routes for messages: methods (none: any), pattern, and the files that answer. */
   describeRoutes(): { methods: readonly string[]; pattern: string; file: string }[] {
     const { routes, modules } = this.manifest;
     return routes.map(({ pattern, handlers }, number) => ({
@@ -160,13 +160,16 @@ export class LiveGeneration {
     }));
   }
 
-  /** Whether a route matches, and not only a fallback. */
+  /** Tells whether a route matches the target. A fallback does not count. */
   hasRoute(target: ParsedTarget): boolean {
     const match = this.#match(target.pathname);
     return match !== null && "route" in match;
   }
 
-  /** Returns the route, or else the fallback, for a target, and notes the route's parameters; `null`: there is none. */
+  /**
+   * Returns the route for a target, otherwise the nearest fallback; `null`: there is neither. Stores the route's
+   * parameters in the target.
+   */
   find(target: ParsedTarget): RouteResponder | null {
     const match = this.#match(target.pathname);
     if (match === null) return null;
@@ -175,7 +178,7 @@ export class LiveGeneration {
     return this.#routes[match.route] ?? null;
   }
 
-  /** Tells whether its pools are exactly those of these plans. */
+  /** Tells whether these plans would start exactly the pools of this generation. */
   keepsAll(plans: readonly PoolPlan[]): boolean {
     return (
       plans.length === this.pools.size &&
@@ -186,14 +189,14 @@ export class LiveGeneration {
     );
   }
 
-  /** Ends the pools that the other generation does not have, for a generation that is given up before it served. */
+  /** Ends the pools that the other generation does not have. For a generation that is discarded before it serves. */
   async destroyNew(other: LiveGeneration | null): Promise<void> {
     const own = [...this.pools].filter(([name, pool]) => other?.pools.get(name) !== pool);
     await Promise.all(own.map(([, pool]) => pool.destroy()));
   }
 }
 
-/** Returns the reasons to start a pool; `null`: the previous generation has the same one. */
+/** Returns the reasons to start a pool; `null`: the previous generation's pool is kept. */
 function findReasonsToStart(
   plan: PoolPlan,
   { previous, renewAll }: LiveGenerationOptions,
@@ -226,13 +229,13 @@ async function startPools(
 ): Promise<Map<string, HandlerPool>> {
   const failing = new AbortController();
   const signal = AbortSignal.any([options.signal, failing.signal]);
-  // One listener per pool: Node would report them as a leak.
+  // Each pool adds a listener. Node would report so many as a leak.
   setMaxListeners(0, signal);
   const starting = plans.map(async (plan) => {
     try {
       return await HandlerPool.start({ ...options, plan }, { signal });
     } catch (error) {
-      // The first failure is the reason for ending the others.
+      // The first failure ends the other pools.
       failing.abort(error);
       throw error;
     }

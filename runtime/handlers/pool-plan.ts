@@ -6,26 +6,26 @@ import { toDisplayPath } from "../lib/display-path.ts";
 import type { Manifest, ManifestModule } from "../generation/manifest.ts";
 import { DEFAULT_POOL } from "../lib/pool-name.ts";
 
-/** Workers of a pool without settings: its handlers are kept apart, and one worker is enough for that. */
+/** Number of workers of a pool without settings. One worker is enough to isolate its handlers. */
 const WORKERS_OF_UNKNOWN_POOL = 1;
 
-/** Most files that are named. Further ones are counted. */
+/** Most files that a message names. Further ones are only counted. */
 const MOST_NAMED = 5;
 
-/** The definition of a pool of a generation. Plain data. */
+/** The definition of one pool of a generation. Plain data. */
 export interface PoolPlan {
   readonly name: string;
   /** Absolute path of the handlers folder. */
   readonly sourceDir: string;
   readonly workers: number;
-  /** Upper bound for a pool that grows when all its workers are busy. */
+  /** Most workers of a pool that grows while all of its workers are busy. */
   readonly maxWorkers: number;
   readonly concurrency: number;
-  /** Limit of one worker; 0: no limit. */
+  /** Memory limit of one worker; 0: no limit. */
   readonly memoryLimitBytes: number;
   /**
-   * All facts that define its workers, with names for operators. Pools with equal facts have equal workers. `code` is
-   * keyed by the source of the module.
+   * All facts that define the workers, under names for operators. Pools with equal facts have equal workers. `code` has
+   * the hash of each module, by its source file.
    */
   readonly code: ReadonlyMap<string, string>;
   readonly others: ReadonlyMap<string, string>;
@@ -41,7 +41,7 @@ export function planPools(manifest: Manifest, config: Config): PoolPlan[] {
   return [...names].toSorted().map((name) => planPool(name, { manifest, config }));
 }
 
-/** Returns why workers of one plan cannot serve the other: one phrase per reason. Empty: they can. */
+/** Returns the reasons why the workers of one plan cannot serve the other, one phrase each. Empty: they can. */
 export function findReasons(before: PoolPlan, after: PoolPlan): string[] {
   const { changed, added, gone } = compare(before.code, after.code);
   const others = compare(before.others, after.others);
@@ -69,7 +69,7 @@ export function memoryLimitOf(name: string, config: Config): number {
 }
 
 function settingOf(name: string, { pools }: Config): PoolSetting | undefined {
-  // A pool may be called `constructor`.
+  // A pool's name may be `constructor`.
   return Object.hasOwn(pools, name) ? pools[name] : undefined;
 }
 
@@ -84,7 +84,8 @@ function planPool(
   const maxWorkers = isDefault ? config.maxWorkers : workers;
   const concurrency = setting?.concurrency ?? config.workerConcurrency;
   const memoryLimitBytes = memoryLimitOf(name, config);
-  // An automatic limit depends on the number of workers of all pools, and changes in place: see `HandlerPool.adopt`.
+  // An automatic limit depends on the number of workers of all pools. It changes without new workers
+  // (`HandlerPool.adopt`).
   const hasOwnLimit =
     (setting?.memoryLimitBytes ?? null) !== null ||
     !config.automatic.includes("workerMemoryLimitBytes");
@@ -97,10 +98,11 @@ function planPool(
     ["folder of the handlers", manifest.sourceDir],
   ]);
   if (modules.some(({ usesPackages }) => usesPackages)) others.set("packages", manifest.packages);
-  // A developer wants to see the effects of loading a handler, including the data that it reads then.
+  // In development every build replaces the workers, so that the developer sees the effects of loading the handlers and
+  // the data that they read then.
   if (config.mode === "development") others.set("build", manifest.id);
   for (const [key, { name: settingName, effect }] of Object.entries(RELOAD_EFFECT)) {
-    // The table has exactly the keys of Config.
+    // The keys of the table are exactly the keys of Config.
     if (effect === "pools") others.set(settingName, JSON.stringify(config[key as keyof Config]));
   }
   const code = new Map(modules.map(({ source, hash }) => [source, hash]));
@@ -124,7 +126,7 @@ function listModules(name: string, { modules, routes, fallbacks }: Manifest): Ma
   return [...new Set(numbers)].flatMap((number) => modules[number] ?? []);
 }
 
-/** The pool's routes and their modules, by name: numbers are valid within one generation only. */
+/** Returns the pool's routes and their modules by name. Their numbers are valid within one generation only. */
 function listRoutes(name: string, { modules, routes, fallbacks }: Manifest): unknown {
   const sourceOf = (number: number | null): string | null =>
     number === null ? null : (modules[number]?.source ?? null);

@@ -12,21 +12,21 @@ export interface RouteResponderOptions extends Pick<SharedParts, "admission" | "
   pool: HandlerPool;
   /** The route's number in the pool. */
   route: RouteNumber;
-  /** The rules of the pool's routes, under the config of the generation that serves. */
+  /** The rules of the pool's routes under the config of the serving generation. */
   rules: RuleBook;
-  /** Called for each request that the route takes. */
+  /** Called for each request to the route. */
   onRequest: () => void;
 }
 
-/** Deviations from a route's rules, for requests that a reload makes. */
+/** Rules that replace those of the route for an internal request of a reload. */
 export interface InternalRules {
   /** Longest time from dispatch to answer. */
   timeoutMs: number;
-  /** `null`: the request waits for any worker, before all others. */
+  /** The worker for the request; `null`: the request waits for any worker, ahead of all others. */
   lane: Lane | null;
 }
 
-/** A route, or a fallback, of the generation that serves: the handlers that a pool runs for it. */
+/** Answers requests for one route or fallback of the serving generation, with the handlers of its pool. */
 export class RouteResponder implements Responder {
   readonly pool: HandlerPool;
   readonly #options: RouteResponderOptions;
@@ -52,7 +52,7 @@ export class RouteResponder implements Responder {
     this.pool.dispatcher.admit(client, this.#exchangeOf(client, target, rules, intake));
   }
 
-  /** Answers a request without a body that a reload makes. No limit refuses it. */
+  /** Answers an internal request of a reload, which has no body. No limit refuses it. */
   answerInternal(client: Client, target: ParsedTarget, { timeoutMs, lane }: InternalRules): void {
     const { dispatcher } = this.pool;
     const own = { requestTimeoutMs: timeoutMs, reserved: true };
