@@ -1,6 +1,6 @@
 import { RuntimeError } from "../lib/errors.ts";
 
-/** More waiting tasks than operators can have asked for on purpose. */
+/** Most waiting tasks. Operators cannot start more on purpose. */
 const MOST_WAITING = 16;
 
 /** Runs tasks one after another, in the order of the calls. */
@@ -9,9 +9,9 @@ export class InTurn {
   #count = 0;
 
   /**
-   * Runs the task after all earlier ones have ended, however they ended. Settles as the task does.
+   * Runs the task after all earlier ones have succeeded or failed. Settles like the task.
    *
-   * @throws RuntimeError `ERR_OVERLOADED` when too many wait already.
+   * @throws RuntimeError `ERR_OVERLOADED` when too many tasks wait already.
    */
   async run<T>(task: () => Promise<T>): Promise<T> {
     if (this.#count > MOST_WAITING) {
@@ -26,7 +26,7 @@ export class InTurn {
     return done;
   }
 
-  /** Resolves when nothing runs and nothing waits. */
+  /** Resolves when no task runs or waits. */
   async idle(): Promise<void> {
     while (this.#count > 0) await this.#last;
   }

@@ -10,7 +10,7 @@ import type {
 import { isSource, type Reply } from "../http/reply.ts";
 import type { LimitName } from "../http/limit-names.ts";
 
-/** A response whose body takes longer than this counts as a stream without an end. */
+/** Time after which a response body counts as a stream without an end. */
 const MOST_BODY_MS = 1_000;
 
 const READ_BYTES = 64 * 1024;
@@ -27,15 +27,15 @@ export interface InternalRequest {
 
 /** How an internal request ended. */
 export interface InternalOutcome {
-  /** The status for a client; 502 for a body that broke off. */
+  /** The status of the response; 502: its body broke off. */
   status: number;
   /** Time to the head of the response. */
   durationMs: number;
 }
 
 /**
- * A GET from the server to its own handlers, through everything but a socket. It reads the response as a client would,
- * and drops it.
+ * A GET request from the server to its own handlers, through all parts but a socket. It reads the response like a
+ * client and drops it.
  *
  *     open ──whole response, refusal──▶ settled
  *       └──head of a stream──▶ reading ──end, broke off, a second later──▶ settled
@@ -44,7 +44,7 @@ export class InternalClient implements Client {
   readonly id: ExchangeId;
   readonly head: RequestHead;
   readonly receivedMs: number;
-  /** Settles once, and never rejects: every admitted exchange has one outcome. */
+  /** Resolves once, and never rejects: every admitted exchange has one outcome. */
   readonly outcome: Promise<InternalOutcome>;
   workerId: WorkerId | null = null;
   limit: LimitName | null = null;
@@ -75,7 +75,7 @@ export class InternalClient implements Client {
     return this.#settled;
   }
 
-  /** A stream that has begun has its own timeout here. */
+  /** True while a stream is read, too: from then on the timeout of this class applies. */
   get begun(): boolean {
     return this.#isReading || this.#settled;
   }

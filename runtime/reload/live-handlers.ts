@@ -17,20 +17,20 @@ export interface LiveHandlersOptions {
   config: Config;
   shared: SharedParts;
   leases: GenerationLeases;
-  /** Names each internal request. */
+  /** Returns an id for each internal request. */
   nextId: () => ExchangeId;
-  /** Recent requests, to try new workers with. */
+  /** Returns recent requests with which new workers are tested. */
   recent: () => readonly RecentRequest[];
   /** Returns the counts of the requests that a generation admits from now on. */
   beginCounts: (generationId: string) => Counts;
 }
 
-/** The handlers of a server: the generation that gets new requests, and replaced pools that still answer theirs. */
+/** The handlers of a server: the generation that gets new requests, and replaced pools that still answer older ones. */
 export class LiveHandlers {
   readonly #options: LiveHandlersOptions;
   readonly #retiring: RetiringPools;
   #generation: LiveGeneration;
-  /** The generation has a lease of its own, beside those of its pools. */
+  /** This class holds a lease on the generation, in addition to those of its pools. */
   #isLeased = false;
 
   constructor(options: LiveHandlersOptions) {
@@ -40,25 +40,25 @@ export class LiveHandlers {
     this.#generation = LiveGeneration.empty({ config });
   }
 
-  /** The generation that gets new requests. Before the first one is ready, it has no routes. */
+  /** The generation that gets new requests. It has no routes until the first real one is ready. */
   get generation(): LiveGeneration {
     return this.#generation;
   }
 
-  /** Replaced pools that still answer their requests. Oldest first. */
+  /** Replaced pools that still answer requests, the oldest first. */
   get retiring(): readonly HandlerPool[] {
     return this.#retiring.all;
   }
 
-  /** All pools, also retiring ones. */
+  /** All pools, with the retiring ones. */
   get pools(): HandlerPool[] {
     return [...this.#retiring.all, ...this.#generation.pools.values()];
   }
 
   /**
-   * Starts the pools that the present generation lacks, and tries them.
+   * Starts the pools that the present generation lacks, and tests them.
    *
-   * @throws RuntimeError `ERR_HANDLER_LOAD`, `ERR_BOOT_LOOP`; the signal's reason. The new pools are closed then.
+   * @throws RuntimeError `ERR_HANDLER_LOAD`, `ERR_BOOT_LOOP`; the signal's reason. The new pools are then closed.
    */
   async prepare(change: Change, { signal }: { signal: AbortSignal }): Promise<Prepared> {
     const { manifest, renewAll } = change;
@@ -91,8 +91,8 @@ export class LiveHandlers {
   }
 
   /**
-   * Adds or removes one worker of the default pool, or where there is none of the first one; at least one stays. The
-   * number counts until the pool is replaced, or the server starts anew.
+   * Adds or removes one worker of the default pool, or of the first pool if there is no default one. At least one
+   * stays. The number applies until the pool is replaced or the server restarts.
    *
    * @returns The new number.
    */
@@ -111,7 +111,7 @@ export class LiveHandlers {
     return this.#retiring.all.some(hasCodeOf) ? "retiring" : "stored";
   }
 
-  /** Answers all admitted requests, then ends the workers. Cuts off requests that exceed the grace. */
+  /** Answers all admitted requests, then ends the workers. Cuts off requests that exceed the grace period. */
   async close(graceMs: number): Promise<void> {
     await Promise.all(this.pools.map((pool) => pool.close(graceMs)));
   }
@@ -121,7 +121,7 @@ export class LiveHandlers {
     await Promise.all(this.pools.map((pool) => pool.destroy()));
   }
 
-  /** Gives the lease of the generation back. No requests and no reloads may follow. */
+  /** Releases the lease of the generation. No requests and no reloads may follow. */
   async release(): Promise<void> {
     if (!this.#isLeased) return;
     this.#isLeased = false;

@@ -4,20 +4,20 @@ import type { Setup } from "./setup.ts";
 
 /** The change that a start, a reload or a rollback makes. */
 export interface Change {
-  /** `null`: the server starts. */
+  /** The present setup; `null`: the server starts. */
   readonly from: Setup | null;
   readonly to: Setup;
-  /** The manifest of a generation that is leased. */
+  /** The manifest of the next generation. The caller holds its lease. */
   readonly manifest: Manifest;
-  /** Why all pools get new workers; `null`: only pools that differ do. */
+  /** The reason to give all pools new workers; `null`: only pools that differ get new ones. */
   readonly renewAll: string | null;
 }
 
 /**
  * Prepares the next state of one part of the server: certificates, files, handlers, settings. Returns `null` when the
- * part stays as it is.
+ * part does not change.
  *
- * @throws RuntimeError with the reason to refuse the change. The part has closed all that it opened by then.
+ * @throws RuntimeError with the reason to refuse the change. The part must first close everything that it opened.
  */
 export type Part = (
   change: Change,
@@ -25,8 +25,8 @@ export type Part = (
 ) => Prepared | null | Promise<Prepared | null>;
 
 /**
- * Prepares all parts, one after the other, and then commits them in one step. If one cannot be prepared, discards those
- * before it, and the server stays as it is.
+ * Prepares all parts one after the other, then commits them in one step. If a part cannot be prepared, discards the
+ * earlier ones, and the server does not change.
  *
  * @throws RuntimeError of the part that refuses the change; the signal's reason.
  */
@@ -41,7 +41,7 @@ export async function switchAll(
       const next = await part(change, { signal });
       if (next !== null) prepared.push(next);
     }
-    // Nothing waits from here to the last commit.
+    // From here to the last commit the code is synchronous.
     signal.throwIfAborted();
   } catch (error) {
     // An error here would hide the reason for the refusal.

@@ -3,17 +3,17 @@ import type { InternalClient, InternalOutcome } from "./internal-client.ts";
 import type { RecentRequest } from "../observe/recent-requests.ts";
 import { untilAborted } from "./warm-up.ts";
 
-/** Requests at one time: this tries new workers, and must not put them under load. */
+/** Most requests at the same time. The probe tests new workers, and must not put them under load. */
 const AT_A_TIME = 4;
 
-/** Time for all requests. The rest is not sent. */
+/** Time for all requests. Requests that were not sent by then are left out. */
 const LONGEST_MS = 10_000;
 
-/** A median that is larger by this factor and by this much is logged. */
+/** The probe warns when the median time is larger than before by both this factor and this difference. */
 const SLOWER_FACTOR = 3;
 const SLOWER_MS = 50;
 
-/** The earlier and the new result of a request. */
+/** An earlier request with its result, and the result of its repetition. */
 export interface Comparison {
   request: RecentRequest;
   outcome: InternalOutcome;
@@ -27,7 +27,7 @@ export interface ProbeOptions {
 }
 
 export interface Verdict {
-  /** Why the new workers must not take over; `null`: they may. */
+  /** The reason why the new workers must not take over; `null`: they may. */
   refusal: string | null;
   /** One line per difference that may be intended. */
   warnings: string[];
@@ -36,7 +36,7 @@ export interface Verdict {
 /**
  * Repeats recent requests on new workers.
  *
- * @throws RuntimeError `ERR_HANDLER_LOAD` when a request fails that did not fail before; the signal's reason.
+ * @throws RuntimeError `ERR_HANDLER_LOAD` when a request fails that succeeded before; the signal's reason.
  * @returns Warnings for the log.
  */
 export async function probe({
@@ -65,7 +65,7 @@ export async function probe({
   return warnings;
 }
 
-/** Compares the classes of statuses, and the median times. Pure. */
+/** Compares classes of statuses and median times. Pure. */
 export function judge(comparisons: readonly Comparison[]): Verdict {
   const failed = comparisons.find(hasFailed);
   const warnings = comparisons

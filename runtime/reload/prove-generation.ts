@@ -12,7 +12,7 @@ import { warmUp, type WarmUpStep } from "./warm-up.ts";
 const LOCAL_ORIGIN = "http://localhost";
 
 export interface ProveOptions {
-  /** Tells whether a pool was started for this generation. Pools that already serve need no proof. */
+  /** Tells whether a pool was started for this generation. Pools that already serve are not tested. */
   isNew: (pool: HandlerPool) => boolean;
   /** Recent requests to the earlier pools. */
   recent: readonly RecentRequest[];
@@ -22,8 +22,8 @@ export interface ProveOptions {
 }
 
 /**
- * Sends internal requests to the new pools of a generation before it serves. First each worker gets the operator's
- * warm-up. Then recent requests are repeated, if the operator asks for that.
+ * Tests the new pools of a generation with internal requests before it serves. First, each worker gets the operator's
+ * warm-up requests. Then recent requests are repeated, if the operator asks for that.
  *
  * @throws RuntimeError `ERR_HANDLER_LOAD` naming the request that failed; the signal's reason.
  */
@@ -37,7 +37,7 @@ export async function proveGeneration(
     const responder = parsed.ok ? generation.find(parsed) : null;
     return parsed.ok && responder !== null ? { parsed, responder } : null;
   };
-  // A handler may have no timeout, but this request needs one.
+  // A handler may have no timeout, but an internal request needs one.
   const timeoutOf = (responder: RouteResponder): number => {
     const { requestTimeoutMs } = responder.rulesOf("GET");
     return Math.min(requestTimeoutMs || bootTimeoutMs, bootTimeoutMs);

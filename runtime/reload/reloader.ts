@@ -12,7 +12,7 @@ import type { StoredGenerations } from "./stored-generations.ts";
 export interface ReloaderOptions {
   stored: StoredGenerations;
   handlers: LiveHandlers;
-  /** All parts that a reload may change, in the order in which they are prepared. A part that fails quickly is first. */
+  /** All parts that a reload may change, in the order of preparation. Parts that fail quickly come first. */
   parts: readonly Part[];
   /**
    * Reads the setup again, for a reload.
@@ -22,7 +22,7 @@ export interface ReloaderOptions {
   loadSetup: (options: { signal: AbortSignal }) => Promise<Setup>;
   /** The present setup. Only the last part changes it. */
   setup: () => Setup;
-  /** Ends builds and boots that are running. */
+  /** Aborts running builds and boots. */
   signal: AbortSignal;
 }
 
@@ -47,7 +47,8 @@ export class Reloader {
   }
 
   /**
-   * Starts the first generation: the last build if nothing has changed since, otherwise a new one. Holds its lease.
+   * Starts the first generation and holds its lease. Uses the last build if nothing has changed since, otherwise makes
+   * a new one.
    *
    * @throws RuntimeError `ERR_HANDLER_LOAD`, `ERR_BOOT_LOOP`; the signal's reason.
    */
@@ -61,12 +62,12 @@ export class Reloader {
     await stored.recordServing(manifest, { isBuilt: true });
   }
 
-  /** See `Primary.reload`. All calls during a reload share the next one. */
+  /** Reloads the server (see `Primary.reload`). All calls during a reload share the next one. */
   reload(): Promise<ReloadReport> {
     return this.#reloads.run();
   }
 
-  /** See `Primary.rollback`. */
+  /** Rolls the server back (see `Primary.rollback`). */
   rollback(id?: string): Promise<ReloadReport> {
     return this.#turns.run(() => this.#rollback(id));
   }
@@ -101,7 +102,7 @@ export class Reloader {
     }
   }
 
-  /** Tells whether a reload would change nothing. The operator wants fresh workers then. */
+  /** Tells whether a reload would change nothing. In that case the operator wants fresh workers. */
   #isSame(from: Setup, to: Setup, manifest: Manifest): boolean {
     return (
       findChangedSettings(from.config, to.config).length === 0 &&

@@ -2,12 +2,12 @@ import type { HandlerPool } from "../handlers/handler-pool.ts";
 import type { Logger } from "../log/log.ts";
 
 /**
- * Most retiring pools of one name. Streams may last for hours: without a bound, each reload would leave its workers
- * behind.
+ * Most retiring pools of one name. Streams may last for hours, so without a limit workers of many reloads would
+ * accumulate.
  */
 const MOST_OF_A_NAME = 4;
 
-/** A developer reloads with every change, and may have a page open that reads a stream. */
+/** The same in development, where every change reloads and an open page may read a stream. */
 const MOST_OF_A_NAME_IN_DEVELOPMENT = 1;
 
 /** Replaced pools that still answer their exchanges. */
@@ -26,7 +26,7 @@ export class RetiringPools {
     return [...this.#pools];
   }
 
-  /** Retires a pool in the background. This may take as long as its slowest exchange. */
+  /** Retires a pool in the background. This may take as long as the pool's slowest exchange. */
   add(pool: HandlerPool, drainGraceMs: number): void {
     const report = (error: unknown): void =>
       this.#log.error({ err: error }, "cannot end the workers of a previous generation");

@@ -7,7 +7,7 @@ import type { Logger } from "../log/log.ts";
 /** Most entries of the history. */
 const MOST_ENTRIES = 100;
 
-/** A generation that has served, and the hash of its code. */
+/** A generation that served, with the hash of its code. */
 export interface Served {
   readonly id: string;
   readonly code: string;
@@ -17,15 +17,15 @@ const served = z.object({ id: z.string(), code: z.string() });
 
 const schema = z.object({
   formatVersion: z.literal(1),
-  /** Newest first. Each generation stands here once, at the place of its last time. */
+  /** Generations that served, the newest first. Each is listed once, at its most recent time. */
   served: z.array(served),
   /** The last generation that was built from the handlers folder and served. */
   built: z.nullable(served),
 });
 
 /**
- * The generations that served with this state folder, over restarts: where a rollback goes, and whether the serving
- * code is that of the handlers folder. Stored as `served.json` in the state folder.
+ * The generations that served with this state folder, also before a restart. Tells where a rollback goes, and whether
+ * the serving code is that of the handlers folder. Stored as `served.json` in the state folder.
  */
 export class ServedHistory {
   readonly #path: string;
@@ -41,15 +41,12 @@ export class ServedHistory {
     this.#state = this.#read();
   }
 
-  /** Newest first. The first one serves now. */
+  /** Generations that served, the newest first. The first one serves now. */
   get served(): readonly Served[] {
     return this.#state.served;
   }
 
-  /**
-   * The last built generation, if a rollback replaced it by one with different code; `null`: the last built code
-   * serves.
-   */
+  /** The last built generation, if a rollback replaced it with different code; `null`: the last built code serves. */
   get rolledBackFrom(): string | null {
     const {
       served: [current],
@@ -99,7 +96,7 @@ export class ServedHistory {
     }
   }
 
-  /** Replaces the file in one step. */
+  /** Replaces the file atomically. */
   async #write(): Promise<void> {
     const draft = `${this.#path}.${process.pid}`;
     await mkdir(dirname(this.#path), { recursive: true });

@@ -4,9 +4,9 @@ import type { ServerCertificate } from "../tls/tls.ts";
 /** The operator's config and certificates, read and checked. Plain data. A reload replaces it as a whole. */
 export interface Setup {
   config: Config;
-  /** The default certificate comes first; `null` when there is no TLS listener. */
+  /** Certificates, the default one first; `null`: there is no TLS listener. */
   certificates: readonly [ServerCertificate, ...ServerCertificate[]] | null;
-  /** Warnings for the operator, one line each: usable files that are probably not as intended. */
+  /** Warnings for the operator, one line each, about files that are usable but probably not as intended. */
   warnings: readonly string[];
 }
 

@@ -30,11 +30,13 @@ export class StoredGenerations {
   /** Ids of generations that an earlier process built. */
   readonly #reused = new Set<string>();
   /**
-   * The generations that a rollback may go to, now or after the next switch. They are leased, so that no number of
-   * builds removes them from the disk.
+   * Targets of a rollback, now or after the next switch. A lease on each keeps builds from removing them from the disk.
    */
   #spares: readonly string[] = [];
-  /** The last one that served; in development, the last one before this process: development writes no history. */
+  /**
+   * Returns the generation that served last. In development: the last one before this process, since development writes
+   * no history.
+   */
   readonly #lastServed: () => { readonly id: string; readonly code: string } | undefined;
   readonly #mode: Config["mode"];
 
@@ -54,19 +56,19 @@ export class StoredGenerations {
     return this.#sources;
   }
 
-  /** The last built generation, if a rollback replaced it. The next build serves in place of the present one. */
+  /** The last built generation, if a rollback replaced it; `null`: it serves. */
   get rolledBackFrom(): string | null {
     return this.#history.rolledBackFrom;
   }
 
-  /** Newest first. */
+  /** Lists the generations on disk, the newest first. */
   list(): Promise<StoredGeneration[]> {
     return listGenerations(this.#stateDir);
   }
 
   /**
-   * Returns the last build if a build of now would have the same result, and builds otherwise. Holds the lease. For a
-   * start: a reload always builds.
+   * Returns the last build if a new build would have the same result, and builds otherwise. Holds the lease. For a
+   * start only: a reload always builds.
    */
   async open(config: Config, options: { signal: AbortSignal }): Promise<Manifest> {
     return (await this.#reuse(config)) ?? this.build(config, options);
@@ -95,7 +97,7 @@ export class StoredGenerations {
     return describeConditions(findBuildEntry(), { handlersDir, stateDir, mode });
   }
 
-  /** Builds a generation, and holds its lease. */
+  /** Builds a generation and holds its lease. */
   async build(config: Config, { signal }: { signal: AbortSignal }): Promise<Manifest> {
     const { handlersDir, mode, keepGenerations } = config;
     const last = this.#lastServed();
@@ -107,7 +109,7 @@ export class StoredGenerations {
         mode,
         conditions: this.#describeConditions(config) ?? undefined,
         leaseTo: process.pid,
-        // The new generation must not displace an older one before it has proven itself.
+        // The new generation must not displace an older one before it was tested.
         keepLast: keepGenerations + 1,
         signal,
       });
@@ -122,8 +124,8 @@ export class StoredGenerations {
   }
 
   /**
-   * Runs the task. If it fails, gives back the lease, and removes a generation that this process built from the disk: it
-   * must not become a rollback target.
+   * Runs the task. If it fails, releases the lease. If this process built the generation, also removes it from the
+   * disk, so that it does not become a rollback target.
    */
   async orDiscard<T>({ id }: Manifest, task: () => Promise<T>): Promise<T> {
     try {
@@ -175,7 +177,7 @@ export class StoredGenerations {
     );
   }
 
-  /** Returns the target of a rollback without an id, of the generations on disk. */
+  /** Returns the target of a rollback without an id, among the generations on disk. */
   findBefore(all: readonly StoredGeneration[], current: Manifest): string | undefined {
     const code = hashCode(current);
     const targets = this.#targetsOf(all);
@@ -184,12 +186,15 @@ export class StoredGenerations {
     return served ?? targets.find((stored) => stored.code !== code && stored.id < current.id)?.id;
   }
 
-  /** Returns the generations that a rollback may go to: in production, no experiment of development. */
+  /**
+   * Returns the possible targets of a rollback. In production these are only generations that were built for
+   * production.
+   */
   #targetsOf(all: readonly StoredGeneration[]): readonly StoredGeneration[] {
     return this.#mode === "production" ? onlyProduction(all) : all;
   }
 
-  /** Leases a generation for the task. Gives the lease back if the task fails. */
+  /** Leases a generation and runs the task. Releases the lease if the task fails. */
   async lend<T>(id: string, task: (manifest: Manifest) => Promise<T>): Promise<T> {
     // Lease it first: after that no process removes it. If one already has, loading it fails.
     await this.leases.take(id);
@@ -208,7 +213,7 @@ export class StoredGenerations {
     if (this.#mode === "production") await this.#holdSpares(code);
   }
 
-  /** Gives up the leases on rollback targets. */
+  /** Releases the leases on rollback targets. */
   async releaseSpares(): Promise<void> {
     const spares = this.#spares;
     this.#spares = [];
@@ -218,8 +223,8 @@ export class StoredGenerations {
   /**
    * Leases the rollback target of production for this code. Never rejects.
    *
-   * @param options.also The generation that serves, or did last. It becomes the rollback target if the next build has
-   *   different code. After a restart no pool has a lease on it.
+   * @param options.also The generation that serves, or served last. It becomes the rollback target if the next build
+   *   has different code. After a restart no pool has a lease on it.
    */
   async #holdSpares(code: string, { also }: { also?: string } = {}): Promise<void> {
     try {

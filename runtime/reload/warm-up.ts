@@ -6,12 +6,12 @@ import type { InternalClient, InternalOutcome } from "./internal-client.ts";
 export interface WarmUpStep {
   workerId: WorkerId;
   path: string;
-  /** Sends the request to the worker, past the queue. The client's outcome holds the result. */
+  /** Sends the request to the worker, bypassing the queue. The client's `outcome` has the result. */
   send: (client: InternalClient) => void;
 }
 
 export interface WarmUpOptions {
-  /** Path and query, in the order in which they are sent. */
+  /** Paths with their queries, in the order in which they are sent. */
   paths: readonly string[];
   /** Returns one step for each worker that answers the path; empty: no worker needs it. */
   stepsFor: (path: string) => readonly WarmUpStep[];
@@ -20,7 +20,8 @@ export interface WarmUpOptions {
 }
 
 /**
- * Sends each path to each worker that answers it. All workers run at the same time; each gets one request at a time.
+ * Sends each path to each worker that answers it. All workers are warmed up at the same time, each with one request at
+ * a time.
  *
  * @throws RuntimeError `ERR_HANDLER_LOAD` for the first answer of 500 or above, including timeouts; the signal's
  *   reason.
