@@ -71,8 +71,7 @@ export async function loadConfigFile(
       `Cannot use ${options.namedBy}: found ${shownAs}, expected a file that ends with ${EXTENSIONS.join(", ")}`,
     );
   }
-  const program = await compile(path, options.cwd);
-  const result = await evaluate(program, { path, ...options });
+  const result = await evaluate(compile(path, options.cwd), { path, ...options });
   if ("error" in result) {
     const where = lineOf(result.error.stack, options.cwd) ?? shownAs;
     // A child that reads its program from standard input knows it by that name only.
@@ -208,8 +207,9 @@ const provideDefineConfig: Plugin = {
 
 type Evaluation = { config: unknown } | { error: { message: string; stack: string } };
 
+/** Starts the process while the program is still being compiled: Node takes as long to start. */
 async function evaluate(
-  program: string,
+  compiling: Promise<string>,
   options: {
     path: string;
     variables?: Readonly<Record<string, string>>;
@@ -243,9 +243,17 @@ async function evaluate(
       child.once("close", (code, signal) => settle({ code, signal }));
     },
   );
+  // Awaited below, unless the program does not compile.
+  exited.catch(() => {});
   // The child may end before it has read all of its program: its exit says more than EPIPE.
   child.stdin?.on("error", () => {});
-  child.stdin?.end(program);
+  try {
+    child.stdin?.end(await compiling);
+  } catch (error) {
+    child.kill("SIGKILL");
+    await exited.catch(() => {});
+    throw error;
+  }
   const result = child.stdio[3];
   const [output, { code, signal }] = await Promise.all([
     result instanceof Readable ? text(result) : "",

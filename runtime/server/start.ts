@@ -4,8 +4,8 @@ import { EXIT } from "../lib/errors.ts";
 import { ServerLogs } from "../log/server-logs.ts";
 import { guardStandardStreams, tellLostOutput } from "../log/standard-streams.ts";
 import { describeFailure, exitOnBug } from "./bugs.ts";
-import { type OpenServer, openServer } from "./open.ts";
-import { serve, type Serving } from "./serve.ts";
+import type { OpenServer } from "./open.ts";
+import type { Serving } from "./serve.ts";
 import { obeySignals } from "./shutdown.ts";
 import { toStartCommand } from "./start-command.ts";
 import { Takeover } from "./takeover.ts";
@@ -38,16 +38,21 @@ export async function start({ mode, flags }: StartOptions): Promise<void> {
   const readConfig = (signal: AbortSignal): Promise<Config> =>
     loadConfig({ mode, flags, env: process.env, cwd: command.startedIn, signal });
   const open = async (): Promise<OpenServer> => {
-    const config = await readConfig(stopping.signal);
+    // Loading the rest of the program takes as long as the process that evaluates a config file.
+    const [config, { openServer }] = await Promise.all([
+      readConfig(stopping.signal),
+      import("./open.ts"),
+    ]);
     const log = await logs.open(config);
     tellLostOutput(log, streams);
     const options = { config, log, logs, start: command, envFile: flags.envFile };
     return openServer({ ...options, takeover, readConfig, stop }, stopping.signal);
   };
   const opening = open();
-  const serving = opening.then((server) =>
-    serve(server, { start: command, takeover, setDeputy: (deputy) => setDeputy(deputy) }),
-  );
+  const serving = opening.then(async (server) => {
+    const { serve } = await import("./serve.ts");
+    return serve(server, { start: command, takeover, setDeputy: (deputy) => setDeputy(deputy) });
+  });
 
   let isServing = false;
   const whenServing = (act: (server: Serving) => void): void => {
