@@ -5,10 +5,10 @@ import type {
   PongMessage,
   ResponseMessage,
   ToPrimary,
-  ToWorker,
 } from "./messages.ts";
-import { BODY_FOLLOWS, Kind, PROTOCOL_VERSION } from "./messages.ts";
+import { BODY_FOLLOWS, Kind } from "./messages.ts";
 import { describeElement, isMap } from "./describe-element.ts";
+import { checkVersion } from "./protocol-version.ts";
 import { parseBootFailure, type Parsed, parseReport } from "./parse-report.ts";
 
 /**
@@ -54,21 +54,6 @@ export function parseToPrimary(value: unknown): ToPrimary {
     default:
       return refuse(value);
   }
-}
-
-/**
- * Checks the kind of a message from the primary. Both ends are one program, and their versions were compared first, so
- * the elements need no check.
- *
- * @throws RuntimeError `ERR_PROTOCOL` for an unknown kind or another protocol version.
- */
-export function parseToWorker(value: unknown): ToWorker {
-  if (!Array.isArray(value)) return refuse(value);
-  const kind: unknown = value[0];
-  if (kind === Kind.hello) checkVersion(value[1]);
-  if (typeof kind !== "number" || !(kind >= Kind.hello && kind <= Kind.probe)) return refuse(value);
-  // The primary of the same version made it from a `ToWorker`.
-  return value as unknown as ToWorker;
 }
 
 function isResponse(value: unknown[]): value is unknown[] & ResponseMessage {
@@ -137,14 +122,6 @@ function isVitals(value: unknown): boolean {
 /** Not NaN, not negative, not infinite. */
 function isAmount(value: unknown): boolean {
   return typeof value === "number" && value >= 0 && value < Infinity;
-}
-
-function checkVersion(version: unknown): number {
-  if (version === PROTOCOL_VERSION) return version;
-  throw new RuntimeError(
-    "ERR_PROTOCOL",
-    `Cannot talk over the channel: the other side speaks protocol version ${String(version)}, expected ${PROTOCOL_VERSION}`,
-  );
 }
 
 /** Returns the value, or refuses the message with the place of its fault. */

@@ -1,71 +1,67 @@
-import * as z from "zod/mini";
 import type { FolderConfig, HandlerConfig } from "../api.ts";
 import { HANDLER_SETTINGS, type HandlerSettings } from "../config/handler-settings.ts";
 import { describeValue } from "./describe-value.ts";
 import { pickNearest } from "../lib/nearest.ts";
-import { POOL_NAME, POOL_NAME_EXPECTED } from "../lib/pool-name.ts";
+import { isPoolName, POOL_NAME_EXPECTED } from "../lib/pool-name.ts";
 
-// zod/mini, not zod: the same checks for 14 KB instead of 85 KB of code that every worker parses at its boot.
+// No schemas of a library: every worker would load it at its boot.
 
 const METHOD_NAME = /^[A-Z][A-Z0-9-]*$/;
 const CRON = /^\S+(\s+\S+){4}$/;
 
-const duration = z.int().check(z.nonnegative());
-const cron = z.string().check(z.regex(CRON));
+/** One key of a `config` export. */
+interface Entry {
+  isValid: (value: unknown) => boolean;
+  /** Ends the sentence "config.x is y, expected ...". */
+  expected: string;
+}
 
-const settingFields = Object.fromEntries(
-  HANDLER_SETTINGS.map(({ key, type }): [string, z.ZodMiniType] => [
+const onOff: Entry = {
+  isValid: (value) => typeof value === "boolean",
+  expected: "true or false",
+};
+
+const SETTING_ENTRIES = Object.fromEntries(
+  HANDLER_SETTINGS.map(({ key, type }): [string, Entry] => [
     key,
-    z.optional(z.custom((value) => type.parse(value) !== null)),
+    { isValid: (value) => type.parse(value) !== null, expected: type.expected },
   ]),
-);
+) as Record<keyof HandlerSettings, Entry>; // Has exactly the keys of the table.
 
-const folderFields = {
-  ...settingFields,
-  reserved: z.optional(z.boolean()),
-  replay: z.optional(z.boolean()),
-  pool: z.optional(z.string().check(z.regex(POOL_NAME))),
-  cache: z.optional(
-    z.union([
-      z.literal(false),
-      z.strictObject({ maxAgeMs: duration, staleMs: z.optional(duration) }),
-    ]),
-  ),
-  rateLimit: z.optional(
-    z.strictObject({
-      requests: z.int().check(z.positive()),
-      windowMs: z.int().check(z.positive()),
-    }),
-  ),
+const FOLDER_ENTRIES: Record<keyof FolderConfig, Entry> = {
+  ...SETTING_ENTRIES,
+  reserved: onOff,
+  replay: onOff,
+  pool: {
+    isValid: (value) => typeof value === "string" && isPoolName(value),
+    expected: POOL_NAME_EXPECTED,
+  },
+  cache: {
+    isValid: (value) =>
+      value === false || hasOnly(value, { maxAgeMs: isDuration, staleMs: optional(isDuration) }),
+    expected: "false or { maxAgeMs, staleMs? } in whole milliseconds",
+  },
+  rateLimit: {
+    isValid: (value) => hasOnly(value, { requests: isPositive, windowMs: isPositive }),
+    expected: "{ requests, windowMs } in whole numbers above 0",
+  },
 };
 
-const handlerFields = {
-  ...folderFields,
-  methods: z.optional(z.array(z.string().check(z.regex(METHOD_NAME))).check(z.minLength(1))),
-  schedule: z.optional(z.union([cron, z.array(cron).check(z.minLength(1))])),
-};
-
-/** The expectation for each key, as in an error message. */
-const EXPECTED: Record<Exclude<keyof HandlerConfig, keyof HandlerSettings>, string> = {
-  methods: 'a list of upper-case methods such as ["GET", "POST"]',
-  reserved: "true or false",
-  replay: "true or false",
-  pool: POOL_NAME_EXPECTED,
-  cache: "false or { maxAgeMs, staleMs? } in whole milliseconds",
-  rateLimit: "{ requests, windowMs } in whole numbers above 0",
-  schedule: 'a cron expression of five fields such as "0 3 * * *", or a list of them',
+const HANDLER_ENTRIES: Record<keyof HandlerConfig, Entry> = {
+  ...FOLDER_ENTRIES,
+  methods: {
+    isValid: (value) => isListOf(value, (method) => METHOD_NAME.test(method)),
+    expected: 'a list of upper-case methods such as ["GET", "POST"]',
+  },
+  schedule: {
+    isValid: (value) => isListOf([value].flat(), (each) => CRON.test(each)),
+    expected: 'a cron expression of five fields such as "0 3 * * *", or a list of them',
+  },
 };
 
 const CONFIG_FILE_NAMES: ReadonlyMap<string, keyof HandlerConfig> = new Map(
   HANDLER_SETTINGS.map(({ setting, key }) => [setting, key]),
 );
-
-const handlerSchema: z.ZodMiniType<HandlerConfig> = z.strictObject(
-  handlerFields,
-) as z.ZodMiniType<HandlerConfig>; // The table gives the settings their types.
-const folderSchema: z.ZodMiniType<FolderConfig> = z.strictObject(
-  folderFields,
-) as z.ZodMiniType<FolderConfig>;
 
 export type ConfigResult<T> =
   | { ok: true; config: T }
@@ -74,49 +70,69 @@ export type ConfigResult<T> =
 
 /** Checks the `config` export of a handler; `undefined`, for none, is an empty one. */
 export function readHandlerConfig(value: unknown): ConfigResult<HandlerConfig> {
-  return read(handlerSchema, Object.keys(handlerFields), value);
+  return read(HANDLER_ENTRIES, value);
 }
 
 /** Checks the `config` export of a `_middleware` file; `undefined`, for none, is an empty one. */
 export function readFolderConfig(value: unknown): ConfigResult<FolderConfig> {
-  return read(folderSchema, Object.keys(folderFields), value);
+  return read(FOLDER_ENTRIES, value);
 }
 
-function read<T>(
-  schema: z.ZodMiniType<T>,
-  knownKeys: readonly string[],
-  value: unknown,
-): ConfigResult<T> {
-  const result = schema.safeParse(value ?? {});
-  if (result.success) return { ok: true, config: result.data };
-  const lines = result.error.issues.flatMap((issue) => toLines(issue, knownKeys, value));
-  return { ok: false, problems: [...new Set(lines)] };
-}
-
-function toLines(issue: z.core.$ZodIssue, knownKeys: readonly string[], value: unknown): string[] {
-  const key = issue.path[0];
-  if (key !== undefined) {
-    const name = String(key);
-    return [`config.${name} is ${describeEntry(value, name)}, expected ${expected(name)}`];
+function read<T>(entries: Readonly<Record<string, Entry>>, value: unknown): ConfigResult<T> {
+  const config = value ?? {};
+  if (!isRecord(config)) {
+    return { ok: false, problems: [`config is ${describeValue(config)}, expected an object`] };
   }
-  if (issue.code !== "unrecognized_keys") {
-    return [`config is ${describeValue(value)}, expected an object`];
-  }
-  return issue.keys.map((unknown) => {
-    const nearest = CONFIG_FILE_NAMES.get(unknown) ?? pickNearest(unknown, knownKeys);
-    const hint =
-      nearest === null ? `expected one of ${knownKeys.join(", ")}` : `did you mean "${nearest}"?`;
-    return `config has an unknown key "${unknown}", ${hint}`;
+  const problems = Object.keys(config).flatMap((key) => {
+    const entry = Object.hasOwn(entries, key) ? entries[key] : undefined;
+    if (entry === undefined) return describeUnknown(key, Object.keys(entries));
+    if (config[key] === undefined || entry.isValid(config[key])) return [];
+    return `config.${key} is ${describeEntry(config[key])}, expected ${entry.expected}`;
   });
+  // Each key is known and has a value that its entry takes.
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, config: { ...config } as T };
 }
 
-function describeEntry(config: unknown, key: string): string {
-  const value = (config as Record<string, unknown>)[key];
+function describeUnknown(key: string, knownKeys: readonly string[]): string {
+  const nearest = CONFIG_FILE_NAMES.get(key) ?? pickNearest(key, knownKeys);
+  const hint =
+    nearest === null ? `expected one of ${knownKeys.join(", ")}` : `did you mean "${nearest}"?`;
+  return `config has an unknown key "${key}", ${hint}`;
+}
+
+function describeEntry(value: unknown): string {
   return Array.isArray(value) ? JSON.stringify(value) : describeValue(value);
 }
 
-function expected(key: string): string {
-  const setting = HANDLER_SETTINGS.find((each) => each.key === key);
-  // A key that is known and no setting is one of these.
-  return setting?.type.expected ?? EXPECTED[key as keyof typeof EXPECTED];
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Tells whether a value is an object with these keys and no others, each with a valid value. */
+function hasOnly(
+  value: unknown,
+  keys: Readonly<Record<string, (value: unknown) => boolean>>,
+): boolean {
+  return (
+    isRecord(value) &&
+    Object.keys(value).every((key) => Object.hasOwn(keys, key)) &&
+    Object.entries(keys).every(([key, isValid]) => isValid(value[key]))
+  );
+}
+
+function optional(isValid: (value: unknown) => boolean): (value: unknown) => boolean {
+  return (value) => value === undefined || isValid(value);
+}
+
+function isDuration(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+function isPositive(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) > 0;
+}
+
+function isListOf(value: unknown, isValid: (item: string) => boolean): boolean {
+  const isList = Array.isArray(value) && value.length > 0;
+  return isList && value.every((item) => typeof item === "string" && isValid(item));
 }

@@ -10,7 +10,7 @@ import type {
   WorkerSettings,
 } from "../channel/messages.ts";
 import { CHANNEL_FD, Kind, MAX_FRAME_BYTES, PROTOCOL_VERSION } from "../channel/messages.ts";
-import { parseToWorker } from "../channel/parse.ts";
+import { parseToWorker } from "../channel/parse-to-worker.ts";
 import { toHandlerLimits } from "../config/handler-settings.ts";
 import { assertNever, EXIT, RuntimeError } from "../lib/errors.ts";
 import {

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Kind, PROTOCOL_VERSION } from "../../runtime/channel/messages.ts";
-import { parseToPrimary, parseToWorker } from "../../runtime/channel/parse.ts";
+import { parseToPrimary } from "../../runtime/channel/parse.ts";
+import { parseToWorker } from "../../runtime/channel/parse-to-worker.ts";
 import { RuntimeError } from "../../runtime/lib/errors.ts";
 
 /** Whether it throws ERR_PROTOCOL. Passes other errors on. */

@@ -14,7 +14,8 @@ import {
   type ToWorker,
   type WorkerId,
 } from "../../runtime/channel/messages.ts";
-import { parseToPrimary, parseToWorker } from "../../runtime/channel/parse.ts";
+import { parseToPrimary } from "../../runtime/channel/parse.ts";
+import { parseToWorker } from "../../runtime/channel/parse-to-worker.ts";
 import { BlockPool } from "../../runtime/bodies/block-pool.ts";
 import { Dispatcher, type DispatcherOptions } from "../../runtime/dispatch/dispatcher.ts";
 import type { Exchange } from "../../runtime/dispatch/exchange.ts";

@@ -12,7 +12,7 @@ import {
   type ToPrimary,
   type ToWorker,
 } from "../../runtime/channel/messages.ts";
-import { parseToWorker } from "../../runtime/channel/parse.ts";
+import { parseToWorker } from "../../runtime/channel/parse-to-worker.ts";
 
 const channel = new Channel<ToWorker, ToPrimary>(new Socket({ fd: CHANNEL_FD }), {
   maxFrameBytes: 1024 * 1024,

@@ -12,7 +12,8 @@ import {
   type ToPrimary,
   type ToWorker,
 } from "../../runtime/channel/messages.ts";
-import { parseToPrimary, parseToWorker } from "../../runtime/channel/parse.ts";
+import { parseToPrimary } from "../../runtime/channel/parse.ts";
+import { parseToWorker } from "../../runtime/channel/parse-to-worker.ts";
 import { installWebObjects } from "../../runtime/web/install.ts";
 import { BackgroundWork } from "../../runtime/worker/background-work.ts";
 import { toEnv } from "../../runtime/worker/context.ts";

@@ -221,7 +221,7 @@ describe("readHandlerModule()", () => {
       'config.schedule is string "daily", expected a cron expression of five fields such as "0 3 * * *", or a list of them',
     ],
     [
-      { pool: 1, timeoutMs: NaN },
+      { timeoutMs: NaN, pool: 1 },
       "config.timeoutMs is number NaN, expected whole milliseconds, 0 for no limit",
       'config.pool is number 1, expected a name such as "reports" in lower-case letters, digits and "-"',
     ],
