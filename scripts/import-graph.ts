@@ -9,6 +9,8 @@ export interface ModuleImport {
   file: string | null;
   /** Whether it is an import of types, which does not exist at run time. */
   isType: boolean;
+  /** Whether it is an `import()`, which loads the module when the call runs. */
+  isLater: boolean;
 }
 
 const IMPORT =
@@ -30,6 +32,7 @@ export function readImports(file: string): ModuleImport[] {
       specifier,
       file: isLocal ? normalize(join(dirname(file), specifier)) : null,
       isType: type !== undefined,
+      isLater: dynamic !== undefined,
     };
   });
 }
@@ -44,13 +47,16 @@ export class ImportGraph {
     return imports;
   }
 
-  /** Returns the file itself and all local files that it needs at run time, directly or through others. */
-  reachedFrom(file: string): ReadonlySet<string> {
+  /**
+   * Returns the file itself and all local files that it needs at run time, directly or through others. `atOnce`: only the
+   * files that load with it.
+   */
+  reachedFrom(file: string, { atOnce = false } = {}): ReadonlySet<string> {
     const reached = new Set([file]);
     // Iterating a set also yields members that are added meanwhile.
     for (const next of reached) {
-      for (const { file: imported, isType } of this.importsOf(next)) {
-        if (imported !== null && !isType) reached.add(imported);
+      for (const { file: imported, isType, isLater } of this.importsOf(next)) {
+        if (imported !== null && !isType && !(atOnce && isLater)) reached.add(imported);
       }
     }
     return reached;

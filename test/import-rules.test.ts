@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import { describe, it } from "node:test";
-import { readImports } from "../scripts/import-graph.ts";
+import { ImportGraph, readImports } from "../scripts/import-graph.ts";
 
 const RUNTIME = join(import.meta.dirname, "../runtime");
 
@@ -124,6 +124,20 @@ describe("imports of runtime/", () => {
       .filter(({ to }) => /uwebsockets/i.test(to) && !to.endsWith(".ts"))
       .map(({ from }) => from.split("/").slice(0, 2).join("/"));
     assert.deepEqual([...new Set(importers)], ["engine/uws"]);
+  });
+
+  it("loads a drill, and the maker of certificates, only for their use", () => {
+    const graph = new ImportGraph();
+    const roots = ["cli/run.ts", "server/start.ts"].map((name) => join(RUNTIME, name));
+    const started = new Set(
+      roots.flatMap((file) => [...graph.reachedFrom(file, { atOnce: true })]),
+    );
+    const rare = [...started]
+      .map((file) => slashes(relative(RUNTIME, file)))
+      // The help names the exercises.
+      .filter((file) => file.startsWith("drill/") || file === "tls/sign-certificate.ts");
+    assert.ok(started.size > 100, `${started.size} files`);
+    assert.deepEqual(rare, ["drill/exercise-names.ts"]);
   });
 
   it("finds a forbidden import when there is one", () => {

@@ -1,6 +1,7 @@
 import { assertNever } from "../../runtime/lib/errors.ts";
 import type { Case, LoadKind } from "./cases.ts";
 import { ClientProcess, runClient } from "../clients/client-process.ts";
+import type { Observed } from "./turn.ts";
 import { runWrk, type WrkRun } from "./wrk.ts";
 
 /** The results of a load generator. The kind of the load decides which latencies there are. */
@@ -36,33 +37,28 @@ export interface LoadTarget {
   readonly seconds: number;
   readonly warmUpSeconds: number;
   readonly signal: AbortSignal;
+  /** Runs the counted part of the load, and returns everything that was measured during it. */
+  readonly observe: (run: () => Promise<LoadReport>) => Promise<Observed>;
   /** Memory of all processes of the server. */
   readonly readMemoryBytes: () => number;
   /** Memory of the processes that hold clients' connections. */
   readonly readClientsAtBytes: () => number;
 }
 
-/** Runs the counted part of a load, and returns everything that was measured during it. */
-export type Observe<T extends { readonly peakMemoryBytes: number }> = (
-  run: () => Promise<LoadReport>,
-) => Promise<T>;
-
 /**
  * Warms the server up and loads it as its case asks.
  *
  * All processes that are started here have ended when the promise settles.
  */
-export async function applyLoad<T extends { readonly peakMemoryBytes: number }>(
-  target: LoadTarget,
-  observe: Observe<T>,
-): Promise<T & ExtraFigures> {
+export async function applyLoad(target: LoadTarget): Promise<Observed & ExtraFigures> {
+  const { observe } = target;
   const { load } = target.case;
   switch (load.kind) {
     case "wrk":
       await runWrk(wrkRun(target, target.warmUpSeconds));
       return observe(() => runWrk(wrkRun(target, target.seconds)));
     case "echo":
-      return applyEcho(target, load, observe);
+      return applyEcho(target, load.sizeBytes);
     case "events": {
       const { url, warmUpSeconds, seconds, signal } = target;
       const task = { url, clients: load.clients, warmUpSeconds, seconds };
@@ -70,7 +66,7 @@ export async function applyLoad<T extends { readonly peakMemoryBytes: number }>(
       return observe(() => runClient("events", task, { signal, timeoutMs }));
     }
     case "idle":
-      return applyIdle(target, load, observe);
+      return applyIdle(target, load.connections);
     default:
       return assertNever(load);
   }
@@ -92,12 +88,8 @@ export function extraConnections(load: LoadKind): number {
   }
 }
 
-async function applyEcho<T extends { readonly peakMemoryBytes: number }>(
-  target: LoadTarget,
-  { sizeBytes }: Extract<LoadKind, { kind: "echo" }>,
-  observe: Observe<T>,
-): Promise<T & ExtraFigures> {
-  const { url, signal } = target;
+async function applyEcho(target: LoadTarget, sizeBytes: number): Promise<Observed & ExtraFigures> {
+  const { url, signal, observe } = target;
   const run = (bytes: number): Promise<LoadReport> =>
     runClient("echo", { url, sizeBytes: bytes }, { signal, timeoutMs: ECHO_TIMEOUT_MS });
   // Before the warm-up: memory that a server keeps from it is growth as well.
@@ -107,11 +99,10 @@ async function applyEcho<T extends { readonly peakMemoryBytes: number }>(
   return { ...figures, growthMiB: (figures.peakMemoryBytes - before) / 1024 ** 2 };
 }
 
-async function applyIdle<T extends { readonly peakMemoryBytes: number }>(
+async function applyIdle(
   target: LoadTarget,
-  { connections }: Extract<LoadKind, { kind: "idle" }>,
-  observe: Observe<T>,
-): Promise<T & ExtraFigures> {
+  connections: number,
+): Promise<Observed & ExtraFigures> {
   // With a longer load the server would close the idle connections too early.
   const seconds = Math.min(target.seconds, IDLE_SECONDS);
   const run = wrkRun(target, seconds);
@@ -124,16 +115,11 @@ async function applyIdle<T extends { readonly peakMemoryBytes: number }>(
     const opened = await idle.report();
     if (opened < connections) throw new Error(`only ${opened} of ${connections} could be opened`);
     const idleBytes = (target.readClientsAtBytes() - before) / connections;
-    let p99Us = NaN;
-    const figures = await observe(async () => {
-      const report = await runWrk(run);
-      p99Us = report.p99Us;
-      return report;
-    });
+    const figures = await target.observe(() => runWrk(run));
     const left = await idle.report("stop");
     if (left < connections)
       throw new Error(`only ${left} of ${connections} idle connections were left after the load`);
-    return { ...figures, idleBytes, quietP99Us, p99Times: p99Us / quietP99Us };
+    return { ...figures, idleBytes, quietP99Us, p99Times: (figures.p99Us ?? NaN) / quietP99Us };
   } finally {
     idle.kill();
     await idle.ended();

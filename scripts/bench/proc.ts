@@ -68,6 +68,11 @@ export function readSessions(sessions: ReadonlySet<number>): ReadonlyMap<number,
   return found;
 }
 
+/** Returns the processor time of the living processes of some sessions. */
+export function readCpuMs(sessions: ReadonlySet<number>): number {
+  return [...readSessions(sessions).values()].reduce((sum, { cpuMs }) => sum + cpuMs, 0);
+}
+
 /** Returns the memory of some processes together. Shared pages count once. */
 export function readMemoryBytes(pids: Iterable<number>): number {
   let bytes = 0;

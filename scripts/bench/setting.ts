@@ -22,14 +22,8 @@ export interface Template {
   readonly values: Readonly<Record<string, string>>;
 }
 
-/** The settings of a server for one turn. */
-export interface Setting {
-  readonly port: number;
-  /** A second free port, for the upstream of a proxy. */
-  readonly upstreamPort: number;
-  /** Belongs to this turn alone and is removed after it. */
-  readonly folder: string;
-  readonly app: App;
+/** The settings of a server for all turns. */
+export interface RunSetting {
   /** The copy of `peers/` in which the packages are installed. */
   readonly peersFolder: string;
   /** The files of the static cases. */
@@ -37,20 +31,30 @@ export interface Setting {
   readonly certificatesFolder: string;
   readonly certificate: string;
   readonly certificateKey: string;
-  readonly tls: boolean;
-  readonly accessLog: boolean;
   /** Kept-alive connections of `wrk`. */
   readonly connections: number;
-  /** Most client connections at once: those of `wrk` and all others. */
-  readonly clientConnections: number;
   /** Workers of this project; its own default when `undefined`. */
   readonly workers: number | undefined;
-  /** Where this project writes CPU profiles of its processes; `undefined`: it writes none. */
-  readonly profileFolder: string | undefined;
   /** The user of the benchmark. Started by root, Nginx would otherwise change to another user. */
   readonly user: string;
   /** Path of a tool that the server named in `needs`. */
   readonly tool: (name: ToolName) => string;
+}
+
+/** The settings of a server for one turn. */
+export interface Setting extends RunSetting {
+  readonly port: number;
+  /** A second free port, for the upstream of a proxy. */
+  readonly upstreamPort: number;
+  /** Belongs to this turn alone and is removed after it. */
+  readonly folder: string;
+  readonly app: App;
+  readonly tls: boolean;
+  readonly accessLog: boolean;
+  /** Most client connections at once: those of `wrk` and all others. */
+  readonly clientConnections: number;
+  /** Where this project writes CPU profiles of its processes; `undefined`: it writes none. */
+  readonly profileFolder: string | undefined;
 }
 
 export interface Launch {

@@ -2,10 +2,16 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { applyLoad, extraConnections, type ExtraFigures, type LoadReport } from "./load.ts";
 import { pickFreePorts, waitUntilReady } from "./probe.ts";
-import { readMachineCpu, readMemoryBytes, readOwnChildrenCpuMs, readSessions } from "./proc.ts";
+import {
+  readCpuMs,
+  readMachineCpu,
+  readMemoryBytes,
+  readOwnChildrenCpuMs,
+  readSessions,
+} from "./proc.ts";
 import { ProcessGroup } from "./process-group.ts";
 import { SERVERS } from "./servers.ts";
-import { accessLogFile, type Setting, type Template } from "./setting.ts";
+import { accessLogFile, type RunSetting, type Setting, type Template } from "./setting.ts";
 import type { Entry } from "./plan.ts";
 
 /** One measurement: one row in one round. */
@@ -35,17 +41,7 @@ export function lostCores(turn: Turn): number {
 
 /** The settings that all turns share. */
 export interface Bench {
-  readonly setting: Omit<
-    Setting,
-    | "port"
-    | "upstreamPort"
-    | "folder"
-    | "app"
-    | "tls"
-    | "accessLog"
-    | "clientConnections"
-    | "profileFolder"
-  >;
+  readonly setting: RunSetting;
   /** Folder of CPU profiles of this project's processes; `undefined`: it makes none. */
   readonly profilesFolder: string | undefined;
   /** Each turn has a folder in it. */
@@ -101,14 +97,12 @@ export async function runTurn(entry: Entry, round: number, bench: Bench): Promis
     const { connections } = bench.setting;
     const memoryIntervalMs = load.kind === "echo" ? MEMORY_INTERVAL_MS / 4 : MEMORY_INTERVAL_MS;
     const run = { case: entry.case, url, wrk, connections, seconds, warmUpSeconds, signal };
-    const figures = await applyLoad(
-      {
-        ...run,
-        readMemoryBytes: () => readMemoryBytes(readSessions(group.sessions).keys()),
-        readClientsAtBytes: () => readMemoryBytes(group.clientsAt),
-      },
-      (part) => observe(group, part, memoryIntervalMs),
-    );
+    const figures = await applyLoad({
+      ...run,
+      observe: (part) => observe(group, part, memoryIntervalMs),
+      readMemoryBytes: () => readMemoryBytes(readSessions(group.sessions).keys()),
+      readClientsAtBytes: () => readMemoryBytes(group.clientsAt),
+    });
     if (group.failure !== undefined) throw new Error(group.failure);
     return { round, startMs, ...figures };
   } catch (error) {
@@ -124,7 +118,7 @@ export async function runTurn(entry: Entry, round: number, bench: Bench): Promis
 }
 
 /** The figures of every load. */
-type Observed = Omit<Turn, "round" | "startMs" | keyof ExtraFigures>;
+export type Observed = Omit<Turn, "round" | "startMs" | keyof ExtraFigures>;
 
 async function observe(
   group: ProcessGroup,
@@ -165,7 +159,7 @@ function readClocks(sessions: ReadonlySet<number>): {
   readonly loadMs: number;
   readonly machine: ReturnType<typeof readMachineCpu>;
 } {
-  const serverMs = [...readSessions(sessions).values()].reduce((sum, { cpuMs }) => sum + cpuMs, 0);
+  const serverMs = readCpuMs(sessions);
   // The load generator is the only program of the benchmark that ends during a measurement.
   const loadMs = readOwnChildrenCpuMs();
   return { wallMs: performance.now(), serverMs, loadMs, machine: readMachineCpu() };

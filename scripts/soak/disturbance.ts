@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { parseStat, readMachineCpu, readSessions } from "../bench/proc.ts";
+import { parseStat, readCpuMs, readMachineCpu } from "../bench/proc.ts";
 import { atMost, ratio, shown, type Figure, type SoakContext } from "./soak.ts";
 
 /** If other programs use more cores than this, times are not judged. The benchmark has the same bound. */
@@ -26,9 +26,7 @@ export class Disturbance {
 
   #othersMs(): number {
     const { busyMs, stolenMs } = readMachineCpu();
-    let ownMs = 0;
-    for (const { cpuMs } of readSessions(this.#sessions).values()) ownMs += cpuMs;
-    return busyMs + stolenMs - ownMs;
+    return busyMs + stolenMs - readCpuMs(this.#sessions);
   }
 }
 
