@@ -44,7 +44,7 @@ function readRules(page: string): Rules {
     }
   }
   const [, shared = "", types = "", wiring = ""] =
-    /\n([^\n]+?) may be imported from everywhere; types of ([^]+?) too\.\s+Only ([^]+?) wire things\s+together/.exec(
+    /\n([^\n]+?) may be imported from everywhere; types of ([^]+?) too\.\s+Only ([^]+?) may import every room/.exec(
       page,
     ) ?? [];
   return {

@@ -36,8 +36,8 @@ export interface ChannelOptions<In> {
 /**
  * One end of the byte stream between the primary and a worker.
  *
- * All messages that are sent in one turn of the event loop leave as one frame, packed and written once by
- * `setImmediate`. A microtask would run after each request's callback and never batch anything (docs/uwebsockets.md
+ * The messages that are sent in one turn of the event loop leave as one frame, packed and written once by
+ * `setImmediate`, or earlier when they are many or the turn is long. A microtask would run after each request's callback and never batch anything (docs/uwebsockets.md
  * section 6).
  */
 export class Channel<In, Out extends readonly unknown[]> {

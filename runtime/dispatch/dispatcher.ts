@@ -191,8 +191,8 @@ export class Dispatcher {
   }
 
   /** Gives exchanges again to a worker that was silent. */
-  recover(lane: Lane): void {
-    if (this.#lanes.recover(lane)) this.#placement.pump();
+  resume(lane: Lane): void {
+    if (this.#lanes.resume(lane)) this.#placement.pump();
   }
 
   /**

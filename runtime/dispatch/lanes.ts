@@ -58,7 +58,7 @@ export class Lanes {
   }
 
   /** Notes that the worker is no longer silent. Returns whether this makes it ready. */
-  recover(lane: Lane): boolean {
+  resume(lane: Lane): boolean {
     lane.isSilent = false;
     if (!this.#stalled.delete(lane)) return false;
     this.offer(lane);

@@ -157,7 +157,7 @@ export class HandlerPool {
       heartbeat: {
         hangTimeoutMs: areWorkersDebugged() ? 0 : config.hangTimeoutMs,
         onStalled: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.stall(lane)),
-        onRecovered: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.recover(lane)),
+        onRecovered: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.resume(lane)),
         describe: (worker, stack) => this.#describeHang(worker.id, stack),
       },
     });
@@ -381,7 +381,7 @@ function toSettings(options: HandlerPoolOptions): Omit<WorkerSettings, "workerId
   };
 }
 
-/** Returns the grace period of a retiring worker. Its exchanges in flight may take as long as any request. */
+/** Returns the grace of a retiring worker: `drainGrace`, or `requestTimeout` where that is longer. */
 function toRetireGraceMs({ drainGraceMs, requestTimeoutMs }: Config): number {
   return Math.max(drainGraceMs, requestTimeoutMs);
 }

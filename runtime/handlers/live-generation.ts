@@ -33,7 +33,7 @@ export class LiveGeneration {
   readonly pools: ReadonlyMap<string, HandlerPool>;
   /** What this generation changed at its start, per pool: kept, replaced, added or removed. */
   readonly changes: readonly PoolChange[];
-  /** Counts of the requests that this generation admits. */
+  /** Counts of the requests that the routes of this generation take. */
   counts = { requests: 0, errors: 0 };
   readonly #match: Matcher;
   readonly #routes: readonly RouteResponder[];

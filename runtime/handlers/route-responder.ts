@@ -45,14 +45,14 @@ export class RouteResponder implements Responder {
   answer(client: Client, target: ParsedTarget): void {
     const { admission, intakes, onRequest } = this.#options;
     const rules = this.rulesOf(client.head.method);
-    onRequest();
     if (rules.transfer !== null) client.limitTransfers(rules.transfer);
+    onRequest();
     if (!admission.admits(client, { isReserved: rules.reserved })) return;
     const intake = client.head.bodyBytes === 0 ? null : intakes.open(rules);
     this.pool.dispatcher.admit(client, this.#exchangeOf(client, target, rules, intake));
   }
 
-  /** Answers an internal request of a reload, which has no body. No limit refuses it. */
+  /** Answers a request without a body that a reload makes. It goes before all others, and `maxRequests` does not count. */
   answerInternal(client: Client, target: ParsedTarget, { timeoutMs, lane }: InternalRules): void {
     const { dispatcher } = this.pool;
     const own = { requestTimeoutMs: timeoutMs, reserved: true };

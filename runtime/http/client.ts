@@ -80,8 +80,8 @@ export interface TransferLimits {
 }
 
 /**
- * The client's side of one request, independent of the engine that holds the socket. It is settled once the whole reply
- * was handed over or the client left. After that all calls have no effect.
+ * The client's side of one request, independent of the engine that holds the socket. It is settled once `reply` or
+ * `refuse` was called, or the client left: a stream may still be flowing then. Further calls have no effect.
  */
 export interface Client {
   readonly id: ExchangeId;
@@ -94,13 +94,13 @@ export interface Client {
   /** The worker that has or had the exchange; `null`: none. For the access log. */
   workerId: WorkerId | null;
   /** The limit that refused the request or cut it off; `null`: none. For the access log. */
-  limit: LimitName | null;
+  limitedBy: LimitName | null;
   /** Changes to every reply, in the order in which stages added them; `null` for nearly all requests. */
   filters: ReplyFilter[] | null;
 
   /**
    * Passes the body to the sink as it arrives. Must be called in the turn of the event loop in which the head arrived,
-   * at most once. The sink gets nothing once the client is settled.
+   * at most once. The sink gets nothing more once the reply was written or the client left.
    */
   receiveBody(sink: BodySink): BodyFlow;
 

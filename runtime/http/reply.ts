@@ -19,8 +19,8 @@ export interface Reply {
 }
 
 /**
- * Changes a reply before it is written: adds fields, wraps the body. Every reply to the client passes through its
- * filters, also a refusal. A filter never waits.
+ * Changes a reply before it is written: adds fields, wraps the body. Every reply by a stage or a
+ * responder passes through the filters, also a refusal. A filter never waits.
  */
 export type ReplyFilter = (reply: Reply, client: Client) => Reply;
 

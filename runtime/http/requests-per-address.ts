@@ -7,7 +7,7 @@
  */
 export class RequestsPerAddress {
   /**
-   * Most requests in flight per address; `null`: no limit, and requests are not counted. May change at any time.
+   * Most requests in flight per address; `null`: no limit, and the listener counts no requests. May change at any time.
    * Requests that are counted remain so.
    */
   most: number | null = null;
@@ -20,14 +20,12 @@ export class RequestsPerAddress {
    * @returns False: the address has more than `most` requests in flight.
    */
   started(address: string): boolean {
-    if (this.most === null) return true;
     const inFlight = (this.#inFlight.get(address) ?? 0) + 1;
     this.#inFlight.set(address, inFlight);
-    return inFlight <= this.most;
+    return this.most === null || inFlight <= this.most;
   }
 
   finished(address: string): void {
-    if (this.#inFlight.size === 0) return;
     const inFlight = (this.#inFlight.get(address) ?? 0) - 1;
     if (inFlight > 0) this.#inFlight.set(address, inFlight);
     else this.#inFlight.delete(address);

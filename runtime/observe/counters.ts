@@ -21,9 +21,9 @@ export class Counters {
   ) as Record<LimitName, number>;
 
   /** Counts a request that a limit refused or cut off, and notes the limit for its access line. */
-  limit(name: LimitName, request: { limit: LimitName | null }): void {
+  limit(name: LimitName, request: { limitedBy: LimitName | null }): void {
     this.limits[name]++;
-    request.limit = name;
+    request.limitedBy = name;
   }
 
   /** Counts a finished request: answered, left by its client (499, never sent to a client), or broken off (502). */

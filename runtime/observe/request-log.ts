@@ -83,7 +83,7 @@ export class RequestLog {
     if (status >= 500) this.served.failed(client.id);
     if (this.#recent !== null) this.#recent.note(client, status, performance.now());
     if (this.#accessLog === null || client.head.target === this.#unloggedTarget) return;
-    const { id, receivedMs, workerId: worker, limit, head } = client;
+    const { id, receivedMs, workerId: worker, limitedBy: limit, head } = client;
     const { method, target, origin, fields, clientAddress } = head;
     const { withClient } = this.#accessRules;
     const { referer, userAgent } = withClient ? this.#clientFields(fields) : NO_CLIENT_FIELDS;

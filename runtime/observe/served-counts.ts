@@ -1,6 +1,6 @@
 import type { ExchangeId } from "../channel/messages.ts";
 
-/** The requests that a generation has admitted. */
+/** The requests that the routes of a generation have taken. */
 export interface Counts {
   requests: number;
   /** Requests that ended with a status of 500 or above. */
@@ -21,7 +21,7 @@ interface Span {
 /**
  * Counts requests per generation, for the lifetime of this process.
  *
- * A request is counted when it is admitted. Its failure is known when it ends, perhaps long after another generation
+ * A request is counted when a route takes it. Its failure is known when it ends, perhaps long after another generation
  * took over. The exchange's id tells which generation had it, so no record per request is needed.
  */
 export class ServedCounts {

@@ -47,7 +47,7 @@ export class InternalClient implements Client {
   /** Resolves once, and never rejects: every admitted exchange has one outcome. */
   readonly outcome: Promise<InternalOutcome>;
   workerId: WorkerId | null = null;
-  limit: LimitName | null = null;
+  limitedBy: LimitName | null = null;
   /** No stage sees an internal request. */
   readonly filters = null;
   #settle: (outcome: InternalOutcome) => void = () => {};

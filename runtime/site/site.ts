@@ -3,12 +3,12 @@ import type { Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 
 /**
- * Looks at a request once. Returns `next` to leave it to the next stage, `done` if the stage has answered it, or the
+ * Looks at a request once. Returns `next` to leave it to the next stage, `done` if the stage answers it, perhaps later, or the
  * responder that must answer it. A stage may add filters for the reply (`http/reply.ts`). It never waits.
  */
 export type Stage = (client: Client, target: ParsedTarget) => "next" | "done" | Responder;
 
-/** The stages that serve one or several host names. Immutable: a reload makes a new site. */
+/** The stages that serve one or several host names. Immutable: a reload makes a new site. There is one site so far. */
 export interface Site {
   /** Host names without a port, in lower case; `*`: every name. */
   readonly hosts: readonly string[];

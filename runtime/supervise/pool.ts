@@ -59,7 +59,7 @@ export interface PoolOptions {
 }
 
 /**
- * Keeps the desired number of workers of one generation running, and replaces worn ones.
+ * Keeps the desired number of workers with the same code running, and replaces worn ones.
  *
  * `reconcile` decides the actions from a plain state. This class carries them out and feeds back events: every event
  * ends in one `#reconcile`. Once the pool ends, it starts no more workers.

@@ -241,7 +241,7 @@ class Pair {
       worker.isStalled = false;
     }
     this.#pump();
-    this.dispatcher.recover(worker.lane);
+    this.dispatcher.resume(worker.lane);
   }
 
   lose(worker: ModelWorker, ownDoing: boolean): void {

@@ -407,7 +407,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.deepEqual(kindsOf([chunked]), [""]);
     chunked.sendChunk(Buffer.alloc(1));
     assert.deepEqual(kindsOf([chunked]), ["413"]);
-    assert.deepEqual([announced.limit, chunked.limit], ["bodyLimit", "bodyLimit"]);
+    assert.deepEqual([announced.limitedBy, chunked.limitedBy], ["bodyLimit", "bodyLimit"]);
     await dispatcher.idle();
     assert.deepEqual(worker.received, []);
   });
@@ -606,7 +606,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     assert.equal(client.streamed.end, "open");
     time.tick(250);
     assert.deepEqual([client.streamed.end, client.streamed.failedAs], ["broken", 504]);
-    assert.equal(client.limit, "requestTimeout");
+    assert.equal(client.limitedBy, "requestTimeout");
     const [, abort] = await worker.until(2);
     assert.deepEqual(abort, [Kind.abort, 1, "deadline"]);
     dispatcher.receiverOf(worker.lane)([Kind.settled, client.id]);
@@ -627,7 +627,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     held.sendChunk(Buffer.alloc(REQUEST_CREDIT_BYTES));
     time.tick(5_250);
     assert.deepEqual(kindsOf([slow, held]), ["408", "504"]);
-    assert.deepEqual([slow.limit, held.limit], ["requestTimeout", "requestTimeout"]);
+    assert.deepEqual([slow.limitedBy, held.limitedBy], ["requestTimeout", "requestTimeout"]);
     for (const { id } of [slow, held]) dispatcher.receiverOf(lane)([Kind.settled, id]);
     await dispatcher.idle();
   });
@@ -644,7 +644,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const after = new FakeClient(2, { receivedMs: performance.now() });
     admit(dispatcher, after, TO);
     assert.deepEqual(kindsOf([cut, after]), ["503", "503"]);
-    assert.deepEqual([cut.limit, after.limit], ["drainGrace", null]);
+    assert.deepEqual([cut.limitedBy, after.limitedBy], ["drainGrace", null]);
     await dispatcher.idle();
   });
 
@@ -700,8 +700,8 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
       "",
     ]);
     assert.deepEqual(workersOf(), [1, 2, 2, null, null]);
-    dispatcher.recover(silent.lane);
-    dispatcher.recover(silent.lane);
+    dispatcher.resume(silent.lane);
+    dispatcher.resume(silent.lane);
     assert.deepEqual(workersOf(), [1, 2, 2, 1, 1]);
     assert.deepEqual(kindsOf(clients), ["answered", "", "", "", ""]);
     assert.equal(other.lane.inFlight.size, 2);
@@ -712,7 +712,7 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
     const worker = await FakeWorker.attach(t, dispatcher, 1);
     dispatcher.stall(worker.lane);
     dispatcher.retire(worker.lane);
-    dispatcher.recover(worker.lane);
+    dispatcher.resume(worker.lane);
     const client = new FakeClient(1);
     admit(dispatcher, client, TO);
     assert.deepEqual([client.workerId, dispatcher.load.queued], [null, 1]);

@@ -24,7 +24,7 @@ export class FakeClient implements Client {
   readonly head: RequestHead;
   readonly receivedMs: number;
   workerId: WorkerId | null = null;
-  limit: LimitName | null = null;
+  limitedBy: LimitName | null = null;
   filters: ReplyFilter[] | null = null;
   /** `null`: the limits of the listener. */
   transferLimits: TransferLimits | null = null;

@@ -19,7 +19,7 @@ describe("Admission", () => {
     assert.equal(ask().settled, false);
     const refused = ask();
     assert.deepEqual(refused.outcomes, [{ kind: "refused", status: 503, retryAfterSeconds: 1 }]);
-    assert.equal(refused.limit, "maxRequests");
+    assert.equal(refused.limitedBy, "maxRequests");
     assert.equal(ask(true).settled, false);
     assert.deepEqual([counters.admitted, counters.limits.maxRequests], [3, 1]);
     counters.admitted = 1;

@@ -33,15 +33,6 @@ describe("RequestsPerAddress", () => {
     assert.equal(counts.started("a"), true);
   });
 
-  it("counts nothing while there is no bound", () => {
-    const counts = new RequestsPerAddress();
-    assert.equal(counts.started("a"), true);
-    assert.equal(counts.size, 0);
-    counts.finished("a");
-    counts.most = 1;
-    assert.equal(counts.started("a"), true);
-  });
-
   it("remembers only addresses that have any", () => {
     const addresses = fc.array(fc.constantFrom("a", "b", "c"), { maxLength: 30 });
     fc.assert(

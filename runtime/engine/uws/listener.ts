@@ -130,7 +130,7 @@ export class UwsListener implements Listener, ListenerContext {
 
   onFinished(client: UwsClient, status: number, bodyBytes: number): void {
     this.#inFlight--;
-    this.#options.perAddress.finished(client.head.clientAddress);
+    if (client.countsForAddress) this.#options.perAddress.finished(client.head.clientAddress);
     this.#options.onFinished(client, status, bodyBytes);
     if (this.#inFlight === 0) this.#idleWaiters.release();
   }
@@ -152,7 +152,7 @@ export class UwsListener implements Listener, ListenerContext {
   close({ graceIsOver = false }: { graceIsOver?: boolean } = {}): number {
     this.stopAccepting();
     // `drainGrace` has already counted the clients that it answered 503 and that still send.
-    const busy = this.#transfers.stop().filter(({ limit }) => limit !== "drainGrace");
+    const busy = this.#transfers.stop().filter(({ limitedBy }) => limitedBy !== "drainGrace");
     if (graceIsOver) for (const client of busy) this.#options.counters.limit("drainGrace", client);
     this.#acceptor.close();
     return busy.length;
@@ -215,7 +215,8 @@ export class UwsListener implements Listener, ListenerContext {
     const { limits, perAddress, counters, onLimited } = this.#options;
     counters.requests++;
     // Comes first, because `onFinished` counts every request as finished, also a refused one.
-    const isAddressFine = perAddress.started(client.head.clientAddress);
+    client.countsForAddress = perAddress.most !== null;
+    const isAddressFine = !client.countsForAddress || perAddress.started(client.head.clientAddress);
     const breach = findHeadBreach(this.#reader.size, limits);
     if (breach === null && isAddressFine) return true;
     const setting = breach?.setting ?? "maxRequestsPerAddress";

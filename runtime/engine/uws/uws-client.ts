@@ -89,8 +89,10 @@ export class UwsClient implements Client {
   readonly head: RequestHead;
   readonly receivedMs: number;
   workerId: WorkerId | null = null;
-  limit: LimitName | null = null;
+  limitedBy: LimitName | null = null;
   filters: ReplyFilter[] | null = null;
+  /** The listener counted the request for its address (`RequestsPerAddress`). */
+  countsForAddress = false;
   readonly #res: HttpResponse;
   readonly #context: ListenerContext;
   #limits: TransferLimits;
