@@ -128,7 +128,9 @@ describe("imports of runtime/", () => {
 
   it("loads a drill, and the maker of certificates, only for their use", () => {
     const graph = new ImportGraph();
-    const roots = ["cli/run.ts", "server/start.ts"].map((name) => join(RUNTIME, name));
+    const roots = ["cli/run.ts", "server/start.ts", "server/open.ts", "primary.ts"].map((name) =>
+      join(RUNTIME, name),
+    );
     const started = new Set(
       roots.flatMap((file) => [...graph.reachedFrom(file, { atOnce: true })]),
     );
