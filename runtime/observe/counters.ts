@@ -1,26 +1,26 @@
 import { LIMIT_NAMES, type LimitName } from "../http/limit-names.ts";
 
 /**
- * Counters of a primary since its start, shared by all its listeners and dispatchers. They are plain integers, updated
- * in place and never reset. Readers compute rates.
+ * Counters of a primary since its start. All of its listeners and dispatchers share them. They are plain integers,
+ * incremented in place and never reset; readers compute rates.
  */
 export class Counters {
-  /** `maxConnections` bounds `open`. */
+  /** Connections; `maxConnections` limits `open`. */
   readonly connections = { open: 0, accepted: 0 };
-  /** Heads that were read, including refused ones. */
+  /** Number of heads that were read, including refused ones. */
   requests = 0;
-  /** Requests that a dispatcher admitted and has not settled. */
+  /** Number of requests that a dispatcher admitted and has not settled. */
   admitted = 0;
-  /** Answers by the first digit of their status. */
+  /** Number of answers by the first digit of their status. */
   readonly #byClass = [0, 0, 0, 0, 0, 0];
-  /** Requests whose client left before its answer was complete. */
+  /** Number of requests whose client left before its answer was complete. */
   #left = 0;
   /** How often each limit refused a request or cut one off. */
   readonly limits: Record<LimitName, number> = Object.fromEntries(
     LIMIT_NAMES.map((name) => [name, 0]),
   ) as Record<LimitName, number>;
 
-  /** Counts a request that a limit refused or cut off, and notes the limit for its access line. */
+  /** Counts a request that a limit refused or cut off, and stores the limit for its access line. */
   limit(name: LimitName, request: { limitedBy: LimitName | null }): void {
     this.limits[name]++;
     request.limitedBy = name;
@@ -59,9 +59,9 @@ export interface Traffic {
   connections: { open: number; accepted: number };
   requests: {
     received: number;
-    /** Neither answered completely nor left by their clients. */
+    /** Requests without a complete answer whose client has not left. */
     open: number;
-    /** Open requests that wait for a worker, and open requests that workers have. */
+    /** Open requests that wait for a worker (`queued`) and those that workers have (`inFlight`). */
     queued: number;
     inFlight: number;
   };

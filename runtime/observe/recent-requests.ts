@@ -9,10 +9,10 @@ export interface RecentRequest {
   durationMs: number;
 }
 
-/** A page has no longer path. */
+/** Longest path that is kept. Paths of pages are shorter. */
 const LONGEST_TARGET = 1_024;
 
-/** A request with one of these fields asks for personal content, for a part of a page, or for no page at all. */
+/** Fields of requests for personal content, for a part of a page, or for something other than a page. */
 const PERSONAL_FIELDS: ReadonlySet<string> = new Set([
   "authorization",
   "cookie",
@@ -22,9 +22,9 @@ const PERSONAL_FIELDS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The last safe requests, for trying new workers. Only requests that a proxy might repeat count, and only those without
- * a query, because a query may hold a token. Each target is kept once, with its last answer. The target that was
- * requested longest ago makes room.
+ * The last safe requests, with which a reload tests new workers. Includes only requests that a proxy might repeat, and
+ * none with a query, because a query may hold a token. Each target is kept once, with its last answer. When the list is
+ * full, the target that was requested longest ago is removed.
  */
 export class RecentRequests {
   readonly most: number;
@@ -35,16 +35,16 @@ export class RecentRequests {
     this.most = most;
   }
 
-  /** All of them, the most recent last. */
+  /** All requests, the most recent last. */
   get all(): RecentRequest[] {
     return [...this.#requests.values()];
   }
 
-  /** Notes an answered request, if it qualifies. */
+  /** Adds an answered request if it qualifies. */
   note(client: Client, status: number, nowMs: number): void {
     const { head, workerId, receivedMs } = client;
     const { method, target, origin, fields, bodyBytes } = head;
-    // 499: the client has left. Without a worker, no handler has answered.
+    // The client has left (499), or no worker answered.
     if (method !== "GET" || workerId === null || bodyBytes !== 0 || status === 499) return;
     if (target.length > LONGEST_TARGET || target.includes("?")) return;
     if (namesOf(fields).some((name) => PERSONAL_FIELDS.has(name))) return;

@@ -1,9 +1,9 @@
 import type { Logger } from "../log/log.ts";
 
-/** A client that opens too many connections opens thousands. The log gets one line at once, then one per interval. */
+/** Interval of the log lines after the first: a client may open thousands of connections. */
 const EVERY_MS = 10_000;
 
-/** Logs that a setting refuses connections or requests, and how many. */
+/** Logs the number of connections or requests that a setting refuses: the first at once, then one line per interval. */
 export class RefusalLog {
   readonly #log: Logger;
   readonly #setting: string;
@@ -17,7 +17,7 @@ export class RefusalLog {
     this.#message = message;
   }
 
-  /** Counts one more refusal, by a setting that has this value. */
+  /** Counts a refusal. `value` is the value of the setting. */
   note(value: number): void {
     this.#unlogged++;
     if (this.#timer === null) this.#writeLine(value);

@@ -16,13 +16,13 @@ import { ServedCounts } from "./served-counts.ts";
 
 export interface RequestLogOptions {
   log: Logger;
-  /** Opens the access log: in the main log (`true`), or in a file of its own. */
+  /** Opens the access log: in the main log (`true`), or in a separate file. */
   createAccessLog: (target: true | string) => AccessLog;
 }
 
 /**
- * Records finished requests: counts them, writes lines to both logs, and keeps recent ones for trying new workers.
- * Changes nothing about the requests.
+ * Records finished requests: counts them, writes lines to both logs, and keeps recent ones to test new workers with.
+ * Does not change the requests.
  */
 export class RequestLog {
   readonly counters: Counters = new Counters();
@@ -34,13 +34,13 @@ export class RequestLog {
   readonly #refusedRequests: RefusalLog;
   readonly #createAccessLog: RequestLogOptions["createAccessLog"];
   #accessLog: AccessLog | null = null;
-  /** Where the access log is open. */
+  /** The target of the open access log. */
   #accessLogTarget: Config["accessLog"] = false;
   #accessRules: AccessRules = { withQuery: false, withClient: false };
   readonly #clientFields = createClientFields(findField);
-  /** Target whose access lines would fill the terminal of a developer; `null`: none. */
+  /** Target without access lines, which would fill the developer's terminal; `null`: none. */
   #unloggedTarget: string | null = null;
-  /** `null`: reloads do not try new workers with recent requests. */
+  /** `null`: reloads do not test new workers with recent requests. */
   #recent: RecentRequests | null = null;
 
   constructor({ log, createAccessLog }: RequestLogOptions) {
@@ -61,7 +61,7 @@ export class RequestLog {
     return this.#recent?.all ?? [];
   }
 
-  /** Opens or closes the parts that the config asks for. */
+  /** Opens or closes parts as the config requires. */
   useSettings({ mode, accessLog, accessLogFields, accessLogQuery, reloadProbe }: Config): void {
     this.#unloggedTarget = mode === "development" ? CHANGES_PATH : null;
     if (accessLog !== this.#accessLogTarget) {
@@ -77,7 +77,9 @@ export class RequestLog {
     else if (this.#recent?.most !== reloadProbe) this.#recent = new RecentRequests(reloadProbe);
   }
 
-  /** Records a request whose response is complete, whose client left (status 499), or that was broken off (502). */
+  /**
+   * Records a request that ended: its response is complete, its client left (status 499), or it was broken off (502).
+   */
   finished(client: Client, status: number, bytes: number): void {
     this.counters.finished(status);
     if (status >= 500) this.served.failed(client.id);
@@ -96,7 +98,7 @@ export class RequestLog {
       target,
       status,
       bytes,
-      // The turn's clock would give 0 for an answer within its turn.
+      // The turn's clock would give 0 for an answer within the same turn.
       durationMs: performance.now() - receivedMs,
       worker,
       limit,
@@ -120,12 +122,12 @@ export class RequestLog {
     this.#refusedConnections.note(maxConnections);
   }
 
-  /** Records a request that was refused because too many are admitted. Its responder has counted it. */
+  /** Records a request that was refused because too many are admitted. Its responder has already counted it. */
   requestRefused(maxRequests: number): void {
     this.#refusedRequests.note(maxRequests);
   }
 
-  /** Records a request that a setting refused. Its listener has counted it. */
+  /** Records a request that a setting refused. Its listener has already counted it. */
   limited(client: Client, setting: HeadSetting | "maxRequestsPerAddress"): void {
     this.#log.debug({ requestId: this.#requestIdOf(client.id), setting }, "request refused");
   }

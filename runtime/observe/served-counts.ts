@@ -7,10 +7,10 @@ export interface Counts {
   errors: number;
 }
 
-/** Most switches that are remembered. */
+/** Most spans that are kept. */
 const MOST_SPANS = 100;
 
-/** A time in which one generation got all new requests. */
+/** A period in which one generation got all new requests. */
 interface Span {
   id: string;
   /** The first exchange of this span. Ids only grow. */
@@ -22,13 +22,13 @@ interface Span {
  * Counts requests per generation, for the lifetime of this process.
  *
  * A request is counted when a route takes it. Its failure is known when it ends, perhaps long after another generation
- * took over. The exchange's id tells which generation had it, so no record per request is needed.
+ * took over. The exchange's id tells which generation took it, so no record per request is needed.
  */
 export class ServedCounts {
   /** Oldest first. */
   readonly #spans: Span[] = [];
 
-  /** Begins a span: from this exchange on, the generation gets all requests. Returns its counters. */
+  /** Begins a span: the generation gets all requests from this exchange on. Returns its counters. */
   begin(id: string, firstExchangeId: number): Counts {
     const counts = { requests: 0, errors: 0 };
     this.#spans.push({ id, firstExchangeId, counts });
