@@ -2,7 +2,7 @@ import { statSync, type Stats } from "node:fs";
 import { dirname } from "node:path";
 
 /**
- * Takes this process out of a working directory that was deleted, into the nearest folder above it that exists.
+ * Moves this process out of a working directory that was deleted, into the nearest parent folder that exists.
  *
  * Node does not start in a deleted directory (`uv_cwd`), so neither a worker nor a build would start. If the directory
  * was deleted and created again, the process enters the new one.
@@ -26,7 +26,7 @@ export function leaveDeletedFolder(): string | null {
   // Node caches the result until the next `chdir`. A later call could fail.
   process.cwd();
   return folder === before
-    ? `the working directory ${before} was deleted and made anew: new workers start in the new one`
+    ? `the working directory ${before} was deleted and created again: new workers start in the new one`
     : `the working directory ${before} was deleted: new workers start in ${folder}, relative paths in handlers lead elsewhere (restart the server in a folder that stays)`;
 }
 

@@ -1,4 +1,4 @@
-/** The side at fault. It decides how an error is logged and which side may retry. */
+/** The side at fault. It determines how an error is logged and which side may retry. */
 export type Fault = "client" | "handler" | "capacity" | "runtime" | "operator";
 
 const TABLE = {
@@ -31,7 +31,7 @@ export function statusOf(code: ErrorCode): number {
   return TABLE[code].status;
 }
 
-/** Exit codes of the program, as in sysexits.h where it has them (Node itself uses 1 to 14). */
+/** Exit codes of the program. They follow sysexits.h where it defines one. (Node itself uses 1 to 14.) */
 export const EXIT = { drained: 0, unavailable: 69, failed: 70, config: 78 } as const;
 
 /**
@@ -58,12 +58,12 @@ export class RuntimeError extends Error {
   }
 }
 
-/** Returns an error as it is, and an `Error` with the text of any other thrown value. */
+/** Returns an error unchanged, and for any other thrown value an `Error` with its text. */
 export function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
-/** Fails to compile while a union has an alternative that a `switch` does not handle. */
+/** Makes the compiler fail while a `switch` does not handle every alternative of a union. */
 export function assertNever(value: never): never {
   throw new TypeError(`unexpected value: ${JSON.stringify(value)}`);
 }

@@ -11,15 +11,15 @@ export interface Numbered {
 }
 
 /**
- * Exchanges by their number: a table with open addressing, whose slots are reused.
+ * Exchanges by their number: a hash table with open addressing and reused slots.
  *
- * Not a `Map`: with as many insertions as deletions, V8 rebuilds a map's table again and again, and each old table
- * refers to the next one. Once an old table has survived two collections of young objects, the whole chain survives.
- * With it survives every exchange that was in flight at a rebuild: a third of all memory that requests allocate
- * (measured; decision 020).
+ * A `Map` is not suitable. When items are inserted and deleted equally often, V8 rebuilds a map's table again and
+ * again, and each old table refers to the next one. Once an old table has survived two collections of young objects,
+ * the whole chain survives, with every exchange that was in flight at a rebuild. This was a third of all memory that
+ * requests allocate (measured; decision 020).
  */
 export class ExchangeTable<T extends Numbered> {
-  /** A power of two, at most half full. An item whose slot is taken goes to the next free one. */
+  /** The slots: a power of two, at most half of them taken. An item whose slot is taken goes to the next free one. */
   #slots: (T | undefined)[] = emptySlots(FEWEST_SLOTS);
   /** 32 minus the number of bits in a slot's index. */
   #shift = 32 - Math.log2(FEWEST_SLOTS);
@@ -29,7 +29,7 @@ export class ExchangeTable<T extends Numbered> {
     return this.#size;
   }
 
-  /** Number of slots. The table grows when more than half of them are taken. */
+  /** The number of slots. The table grows when more than half of them are taken. */
   get capacity(): number {
     return this.#slots.length;
   }
@@ -38,7 +38,7 @@ export class ExchangeTable<T extends Numbered> {
     return this.#slots[this.#find(id)];
   }
 
-  /** Adds an item. Keeps an item that is there already. */
+  /** Adds an item. If one with this number exists, keeps that one. */
   add(item: T): void {
     const at = this.#find(item.id);
     if (this.#slots[at] !== undefined) return;
@@ -52,7 +52,7 @@ export class ExchangeTable<T extends Numbered> {
     const mask = slots.length - 1;
     let free = this.#find(id);
     if (slots[free] === undefined) return false;
-    // Items behind it move up, but not beyond their own slot.
+    // Items behind the free slot move up, but not beyond their own slot.
     for (let at = (free + 1) & mask; ; at = (at + 1) & mask) {
       const item = slots[at];
       if (item === undefined) break;
@@ -73,7 +73,7 @@ export class ExchangeTable<T extends Numbered> {
     this.#size = 0;
   }
 
-  /** Returns all items, sorted by number: this is the order in which they were added. */
+  /** Returns all items, sorted by number, which is the order of insertion. */
   values(): T[] {
     return this.#slots.filter((item) => item !== undefined).toSorted((a, b) => a.id - b.id);
   }
@@ -89,7 +89,10 @@ export class ExchangeTable<T extends Numbered> {
     return at;
   }
 
-  /** Returns a slot. The multiplication spreads numbers with a common step, such as every second one. */
+  /**
+   * Returns the preferred slot of a number. The multiplication spreads numbers with a common step, such as every second
+   * one.
+   */
   #ownSlotOf(id: ExchangeId): number {
     return Math.imul(id, GOLDEN) >>> this.#shift;
   }

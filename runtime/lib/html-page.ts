@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 
 /**
- * Returns a whole page of this program.
+ * Returns a complete HTML page.
  *
  * @param title Plain text.
  * @param content HTML, in which all text from outside is escaped.
@@ -13,7 +13,8 @@ export function formatHtmlPage(title: string, content: string): string {
 /**
  * Returns a page for developers. It reloads itself after the next build of the handlers.
  *
- * @param options.isGet Whether the page may repeat the request: it does not send a form again.
+ * @param options.isGet The request was a GET, so the page may repeat it. Other requests, such as forms, are not
+ *   repeated.
  */
 export function formatDevelopmentPage(
   title: string,
@@ -49,19 +50,25 @@ ${script}</html>
 `;
 }
 
-/** Fields of such a page, besides its type. They keep text of requests and errors harmless even if a page failed to escape it. */
+/**
+ * Fields of such a page, except its type. They keep text of requests and errors harmless even if a page fails to escape
+ * it.
+ */
 export const PAGE_FIELDS = {
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
   "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
 } as const;
 
-/** Path at which a server in development reports the number of builds to its pages. No handler can have it: it begins with a dot. */
+/**
+ * Path at which a server in development reports the number of builds to its pages. No handler can have this path,
+ * because it begins with a dot.
+ */
 export const CHANGES_PATH = "/.edgicorn/changes";
 
 /**
- * Script that asks once a second for the number of builds, and reloads the page when it has changed. A restarted server has
- * another number, too.
+ * Script that asks for the number of builds about once a second, and reloads the page when the number differs. It
+ * differs after a restart, too.
  */
 const RELOAD_SCRIPT = `
 (() => {
@@ -73,9 +80,9 @@ const RELOAD_SCRIPT = `
       const now = response.ok ? await response.text() : seen;
       if (seen !== null && now !== seen) return location.reload();
       seen = now;
-      say("This page loads itself anew when you save a file.");
+      say("This page reloads when you save a file.");
     } catch {
-      say("The server does not answer. This page loads itself anew when it does.");
+      say("The server does not answer. This page reloads when it answers again.");
     }
     setTimeout(look, document.hidden ? 3000 : 700);
   };
@@ -83,7 +90,9 @@ const RELOAD_SCRIPT = `
 })();
 `;
 
-/** Fields of a page for developers: {@link PAGE_FIELDS}, and a policy that only runs the script above. */
+/**
+ * Returns the fields of a page for developers: {@link PAGE_FIELDS}, with a policy that allows only the script above.
+ */
 export function developmentPageFields(): Record<string, string> {
   const hash = createHash("sha256").update(RELOAD_SCRIPT).digest("base64");
   const policy = `${PAGE_FIELDS["content-security-policy"]}; connect-src 'self'; script-src 'sha256-${hash}'`;

@@ -1,7 +1,7 @@
 /**
  * Picks the candidate that the user probably meant, for "did you mean".
  *
- * @returns `null` if no candidate is within two typing mistakes (a third of the word, for short words).
+ * @returns `null` if no candidate is near: at most two typing mistakes away, or one in a word of up to three letters.
  */
 export function pickNearest(word: string, candidates: readonly string[]): string | null {
   let best: string | null = null;
@@ -13,7 +13,7 @@ export function pickNearest(word: string, candidates: readonly string[]): string
   return best;
 }
 
-/** Counts the insertions, deletions, replacements and swaps of neighbours that lead from `a` to `b`. */
+/** Returns the least number of insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`. */
 export function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, column) => column);

@@ -1,4 +1,4 @@
-/** Runs a task, never twice at a time. All calls during a run share the run that follows. */
+/** Runs a task, never twice at the same time. All calls during a run share the next run. */
 export class OneAtATime<T = void> {
   readonly #task: () => Promise<T>;
   #running: Promise<T> | null = null;
@@ -32,7 +32,7 @@ export class OneAtATime<T = void> {
     try {
       return await this.#task();
     } finally {
-      // A waiting run starts in a moment. Until then no other call may start one.
+      // If a run waits, it starts in a moment. Until then no other call may start one.
       if (this.#waiting === null) this.#running = null;
     }
   }

@@ -1,9 +1,10 @@
 /**
- * The next state of one part of the server, ready beside the state that serves. Its owner calls exactly one of the two.
+ * The next state of one part of the server, prepared while the present state serves. The owner must call exactly one of
+ * the two methods.
  */
 export interface Prepared {
-  /** Puts the next state in the place of the present one. Never waits, and never fails. */
+  /** Replaces the present state by the next one. Is synchronous and never fails. */
   commit(): void;
-  /** Closes the next state. The present one has not noticed it. */
+  /** Closes the next state. The present state is unchanged. */
   discard(): Promise<void>;
 }

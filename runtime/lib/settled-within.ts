@@ -1,4 +1,4 @@
-/** Resolves when the promise settles, either way, or after `ms` milliseconds. */
+/** Resolves when the promise fulfils or rejects, or after `ms` milliseconds. */
 export async function settledWithin(promise: Promise<unknown>, ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<void>((resolve) => {

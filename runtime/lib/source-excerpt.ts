@@ -2,11 +2,11 @@ import { readFile } from "node:fs/promises";
 import { sep } from "node:path";
 import { escapeHtml } from "./html-page.ts";
 
-/** One line of a source, for a person. */
+/** A line of a source file, for display. */
 export interface SourceLine {
   number: number;
   text: string;
-  /** Whether the place is in this line. */
+  /** True if the place is in this line. */
   isHere: boolean;
   /** Blanks up to the column of the place; `null`: the place is in another line, or its column is unknown. */
   indent: string | null;
@@ -14,16 +14,16 @@ export interface SourceLine {
 
 const LINES_AROUND = 5;
 
-/** Longest part of a line that is shown: a bundle may have one line only. */
+/** Longest part of a line that is shown: a bundle may have a single line. */
 const MOST_CHARACTERS = 500;
 
 /**
  * Reads the lines around a place.
  *
- * @param place.file Absolute.
+ * @param place.file Absolute path.
  * @param cwd The project's folder.
- * @returns `null` for a file that cannot be read, or that is outside of the project: an error may have any text as its
- *   stack.
+ * @returns `null` for a file that cannot be read, or that is outside of the project. An error may name any file in its
+ *   stack, so a file outside must not be shown.
  */
 export async function readExcerpt(
   { file, line, column }: { file: string; line: number; column: number | null },
@@ -44,7 +44,7 @@ export async function readExcerpt(
     }));
 }
 
-/** Replaces all characters but tabs by blanks, so that a caret below the line stands under the column. */
+/** Replaces all characters except tabs with blanks, so that a caret below the line stands under the column. */
 function toIndent(text: string, column: number | null): string | null {
   if (column === null || column < 1 || column > Math.min(text.length + 1, MOST_CHARACTERS))
     return null;
@@ -65,7 +65,7 @@ export function formatSourceLine({ number, text, isHere }: SourceLine): string {
   return `${isHere ? ">" : " "} ${String(number).padStart(4)} | ${text}`;
 }
 
-/** Formats the lines as HTML, escaped. It marks the line of the place, and puts a caret below the column. */
+/** Formats the lines as escaped HTML. Marks the line of the place, and puts a caret below the column. */
 export function toHtmlExcerpt(lines: readonly SourceLine[]): string {
   const shown = lines.flatMap((line) => {
     const text = escapeHtml(formatSourceLine(line));

@@ -19,10 +19,9 @@ export interface StackFrame {
 }
 
 /**
- * Returns the frames of a stack in V8's format, innermost first, without frames in Node's own modules.
+ * Returns the frames of a stack in V8's format, innermost first, without frames of Node's own modules.
  *
- * Does not map places: Node has mapped those of compiled code to their sources, if `process.setSourceMapsEnabled` was
- * called.
+ * Does not apply source maps: Node has already done so if `process.setSourceMapsEnabled` was called.
  */
 export function parseFrames(stack: string): StackFrame[] {
   return stack.split("\n").flatMap((line) => {
@@ -37,7 +36,7 @@ export function parseFrames(stack: string): StackFrame[] {
  * Removes the frames of Node and of Edgicorn from a printed error: they do not help the author of the handler.
  *
  * @param text An error as `inspect` prints it, with indented stacks of its causes.
- * @returns The rest, and how many frames it lacks.
+ * @returns The remaining text, and the number of removed lines.
  */
 export function hideInnerFrames(text: string): { text: string; hidden: number } {
   const lines = text.split("\n");
@@ -51,7 +50,7 @@ export function hideInnerFrames(text: string): { text: string; hidden: number } 
   return { text: shown.join("\n"), hidden: lines.length - shown.length };
 }
 
-/** The line that stands for frames which an error shares with its cause. The cause shows them. */
+/** A line that replaces frames which an error shares with its cause. The cause shows them. */
 const COMMON = /^\s+\.\.\. \d+ lines matching cause stack trace \.\.\.$/;
 
 function isInnerFrame(line: string): boolean {
@@ -64,12 +63,15 @@ function isInnerFrame(line: string): boolean {
   return position !== null && isRuntimeCode(position.file);
 }
 
-/** A frame. Paths may have parentheses, as those of route groups; names of functions have none after a space. */
+/**
+ * A frame. Paths may contain parentheses, like those of route groups. In names of functions no parenthesis follows a
+ * space.
+ */
 const NAMED = /^\s+at (?<name>.+?) \((?<place>.+)\)$/;
 const BARE = /^\s+at (?:async )?(?<place>.+)$/;
 const PLACE = /^(?<file>.+):(?<line>\d+):(?<column>\d+)$/;
 
-/** Returns the place that the text of a frame names; `null`: it is in no file. */
+/** Returns the place from the text of a frame; `null`: it is not in a file. */
 export function toPosition(parts: Record<string, string | undefined>): SourcePosition | null {
   const { file, line, column } = parts;
   if (file === undefined || line === undefined) return null;
@@ -81,23 +83,23 @@ export function toPosition(parts: Record<string, string | undefined>): SourcePos
   };
 }
 
-/** Returns the path without the query with which a module may have been imported. */
+/** Returns the path, without the query with which a module may have been imported. */
 export function toPath(file: string, folder: string): string {
   const path = file.startsWith("file://") ? fileURLToPath(file.replace(/[?#].*$/, "")) : file;
   return resolve(folder, path);
 }
 
-/** Whether a file belongs to the project: neither to a package nor to Edgicorn. */
+/** Tells whether a file belongs to the project, and neither to a package nor to Edgicorn. */
 export function isUserCode(file: string): boolean {
   return !file.includes(`${sep}node_modules${sep}`) && !isRuntimeCode(file);
 }
 
-/** Whether a file belongs to Edgicorn. */
+/** Tells whether a file belongs to Edgicorn. */
 export function isRuntimeCode(file: string): boolean {
   return RUNTIME_DIRS.some((folder) => file.startsWith(folder));
 }
 
-/** Folders of Edgicorn's code: `runtime/`, also as the sources of the bundles in `dist/`. */
+/** Folders with Edgicorn's code: `runtime/`, which source maps name, and `dist/`. */
 const RUNTIME_DIRS = ((): string[] => {
   const here = fileURLToPath(import.meta.url);
   // This file is `runtime/lib/stack-frames.ts`, or a part of a bundle in `dist/`.

@@ -1,8 +1,8 @@
 /**
  * A clock that stands still within one turn of the event loop.
  *
- * Dozens of requests arrive in one turn. One system call for all of them is cheaper, and durations and timeouts need
- * no better resolution than a turn.
+ * Dozens of requests may arrive in one turn. A single system call for all of them is cheaper, and durations and
+ * timeouts need no finer resolution.
  */
 export class TurnClock {
   #nowMs: number | null = null;

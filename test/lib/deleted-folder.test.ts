@@ -17,7 +17,7 @@ describe("leaveDeletedFolder()", () => {
     assert.equal(process.cwd(), folder);
     rmSync(folder, { recursive: true });
     mkdirSync(folder);
-    assert.match(leaveDeletedFolder() ?? "", /made anew/);
+    assert.match(leaveDeletedFolder() ?? "", /created again/);
     assert.equal(leaveDeletedFolder(), null);
     rmSync(join(root, "a"), { recursive: true });
     assert.match(leaveDeletedFolder() ?? "", new RegExp(`new workers start in ${root},`));
