@@ -1,28 +1,31 @@
 import type { LimitName } from "../http/limit-names.ts";
 import type { AccessEntry } from "./access-line.ts";
 
-/** The facts about a finished exchange. */
+/** The facts about a finished exchange, before the rules are applied. */
 export interface AccessFacts extends Omit<
   AccessEntry,
   "path" | "query" | "limit" | "referer" | "userAgent"
 > {
   /** Path and query, as the client sent them. */
   target: string;
-  /** `null`: no limit refused it. */
+  /** The limit that refused the request or cut it off; `null`: none. */
   limit: LimitName | null;
   /** Values of fields, one character per byte. `undefined`: the request has no such field. */
   referer: string | undefined;
   userAgent: string | undefined;
 }
 
-/** Which facts are logged. */
+/** Rules that select the logged facts. */
 export interface AccessRules {
   withQuery: boolean;
-  /** Referer and user agent. */
+  /** Logs referer and user agent. */
   withClient: boolean;
 }
 
-/** Picks the facts to log. Without queries, the referer loses its query too: it may be an address of this server. */
+/**
+ * Picks the facts to log. If queries are not logged, removes the referer's query, too: it may be an address of this
+ * server.
+ */
 export function toAccessEntry(facts: AccessFacts, rules: AccessRules): AccessEntry {
   const { withQuery, withClient } = rules;
   const { target, referer, userAgent } = facts;

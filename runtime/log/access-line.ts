@@ -1,41 +1,41 @@
 import { styleText } from "node:util";
 import type { LimitName } from "../http/limit-names.ts";
 
-/** One finished exchange. Its texts come from clients and may contain anything. */
+/** One finished exchange. Its texts come from clients and may contain any character. */
 export interface AccessEntry {
   clientAddress: string;
   scheme: "http" | "https";
-  /** With its port, unless it is the scheme's default. `null`: the request has no valid host. */
+  /** Host with its port, unless that is the scheme's default; `null`: the request has no valid host. */
   host: string | null;
   method: string;
-  /** As the client sent it, without the query. */
+  /** Path as the client sent it, without the query. */
   path: string;
-  /** The text after the question mark, `null` when there is none; `undefined`: not to be logged. */
+  /** Text after the question mark; `null`: there is none; `undefined`: it is not logged. */
   query: string | null | undefined;
   status: number;
   /** Bytes of the response body. */
   bytes: number;
   durationMs: number;
-  /** Number of the worker that answered; `null`: the primary did (a static file, a refusal). */
+  /** Number of the worker that answered; `null`: the primary answered (a static file, a refusal). */
   worker: number | null;
   /** The setting that refused the request or cut it off; `undefined`: none. */
   limit: LimitName | undefined;
   requestId: string;
-  /** Fields of the request, `null` when it has none; `undefined`: not to be logged. */
+  /** Fields of the request; `null`: it has none; `undefined`: they are not logged. */
   referer: string | null | undefined;
   userAgent: string | null | undefined;
 }
 
-/** @returns One line with its line feed, for an exchange that ended at `timeMs` (Unix time). */
+/** Formats one line with its line feed, for an exchange that ended at `timeMs` (Unix time). */
 export type LineFormat = (entry: AccessEntry, timeMs: number) => string;
 
 /**
- * Makes a format that is JSON, with the fields of the other log lines (`level`, `time`) first.
+ * Creates a JSON format, in which the fields of the other log lines (`level`, `time`) come first.
  *
- * Written by hand: `JSON.stringify` takes three times as long. Lines are ASCII, so their length in characters is their
- * length in bytes. Each text of a client is cut at `MOST_CHARACTERS`, so a line is shorter than an atomic write to a
- * pipe. Requests in a row mostly have the same client, target and fields, so those parts are kept in their escaped
- * form.
+ * The code does not use `JSON.stringify`, which takes three times as long. Lines are ASCII, so their length in
+ * characters equals their length in bytes. Texts of clients are cut at `MOST_CHARACTERS`, so a line is shorter than an
+ * atomic write to a pipe. Consecutive requests mostly have the same client, target and fields, so these parts are
+ * cached in their escaped form.
  */
 export function createJsonLine(): LineFormat {
   const isoTime = createIsoTime();
@@ -58,9 +58,9 @@ export function createJsonLine(): LineFormat {
     fields(entry);
 }
 
-/** Makes a format for terminals: `12:03:04.567 200 GET /hello  12 B  0.420 ms  worker 1  127.0.0.1  4f0c-1`. */
+/** Creates a format for terminals: `12:03:04.567 200 GET /hello  12 B  0.420 ms  worker 1  127.0.0.1  4f0c-1`. */
 export function createPrettyLine(color: boolean): LineFormat {
-  // `color` decides. From Node 24 on, Node would look at standard output, which another file may be.
+  // Only `color` decides. From Node 24 on, Node would check standard output, but the line may go to another file.
   const paint = (style: Parameters<typeof styleText>[0], text: string): string =>
     color ? styleText(style, text, { validateStream: false }) : text;
   return (entry, timeMs) => {
@@ -85,12 +85,12 @@ export function createPrettyLine(color: boolean): LineFormat {
 }
 
 /**
- * Most characters of one text in a line, including its escapes. Six texts and the rest stay below 4096, the size of an
+ * Most characters of one text in a line, with its escapes. Six texts and the rest stay below 4096, the size of an
  * atomic write to a pipe.
  */
 export const MOST_CHARACTERS = 512;
 
-/** Marks a text that was cut: an ellipsis. */
+/** Mark after a text that was cut: an ellipsis. */
 const CUT = String.raw`\u2026`;
 
 const STATUS_STYLE: Readonly<Record<number, "green" | "cyan" | "yellow" | "red">> = {
@@ -112,8 +112,8 @@ function quoteOrNull(text: string | null): string {
 }
 
 /**
- * Escapes a text for a JSON string, in ASCII, and cuts it. This protects terminals too: no control character and no
- * line feed gets through.
+ * Escapes a text for a JSON string, in ASCII, and cuts it. This also protects terminals: the result has no control
+ * characters and no line feeds.
  */
 function escape(text: string): string {
   if (text.length <= MOST_CHARACTERS && PLAIN.test(text)) return text;
@@ -126,7 +126,9 @@ function escape(text: string): string {
   return escaped;
 }
 
-/** Escapes one character. Half a surrogate pair, which broken UTF-8 may leave, is invalid: some readers refuse it. */
+/**
+ * Escapes one character. Replaces half of a surrogate pair, which invalid UTF-8 may leave: some JSON parsers refuse it.
+ */
 function escapeCharacter(character: string): string {
   const wellFormed = LONE_SURROGATE.test(character) ? "\ufffd" : character;
   return JSON.stringify(wellFormed)
@@ -143,7 +145,10 @@ function number(value: number): string {
   return Number.isFinite(value) ? String(value) : "null";
 }
 
-/** Milliseconds with microseconds as decimals: `0.420`, `12.007`. Integers are four times as fast as doubles. */
+/**
+ * Formats milliseconds with three decimals: `0.420`, `12.007`. Integer arithmetic makes this four times as fast as
+ * formatting a double.
+ */
 function duration(ms: number): string {
   if (!(ms >= 0 && ms < MAX_EXACT_MS)) return number(ms);
   const microseconds = Math.round(ms * 1000);
@@ -159,7 +164,10 @@ const DECIMALS: readonly string[] = Array.from(
   (_, index) => `.${String(index).padStart(3, "0")}`,
 );
 
-/** Formats the parts of a request that are known before its answer. Written once for equal requests in a row. */
+/**
+ * Creates a format for the parts of a request that are known before its answer. Reuses the result for consecutive equal
+ * requests.
+ */
 function createRequestPart(): (entry: AccessEntry) => string {
   let last: AccessEntry | null = null;
   let part = "";
@@ -186,7 +194,9 @@ function createRequestPart(): (entry: AccessEntry) => string {
   };
 }
 
-/** Formats the fields of a request, and the end of the line. Written once for equal fields in a row. */
+/**
+ * Creates a format for the fields of a request and the end of the line. Reuses the result for consecutive equal fields.
+ */
 function createFieldsPart(): (entry: AccessEntry) => string {
   let lastReferer: AccessEntry["referer"];
   let lastUserAgent: AccessEntry["userAgent"];
@@ -205,12 +215,14 @@ function createFieldsPart(): (entry: AccessEntry) => string {
   };
 }
 
-/** Has V8 copy the pieces of a joined string into one, so that they are not walked again for each line. */
+/** Makes V8 copy the pieces of a joined string into one, so that it does not walk them again for each line. */
 function flatten(text: string): void {
   text.charCodeAt(0);
 }
 
-/** RFC 3339 in UTC. Many lines fall into one millisecond, so the last result is kept. */
+/**
+ * Creates a format for times (RFC 3339 in UTC). Keeps the last result, because many lines have the same millisecond.
+ */
 function createIsoTime(): (timeMs: number) => string {
   let lastTimeMs = Number.NaN;
   let lastTime = "";

@@ -1,24 +1,24 @@
 import type { LogDestination } from "./destination.ts";
 import { type AccessEntry, createJsonLine, createPrettyLine } from "./access-line.ts";
 
-/** One line per exchange, buffered. */
+/** The access log: one line per exchange, buffered. */
 export interface AccessLog {
   line(entry: AccessEntry): void;
-  /** Hands the buffered lines to the destination. */
+  /** Passes the buffered lines to the destination. */
   flush(): void;
-  /** Flushes and stops. Leaves the destination open for its owner. Idempotent. */
+  /** Flushes and stops. Does not close the destination. Idempotent. */
   close(): void;
 }
 
 /**
  * Creates the access log.
  *
- * On the path of a request `line()` only joins strings. Lines reach the destination in batches: when a batch is full
- * or 100 ms old, and when the process exits. `kill -9` loses at most the last 100 ms, and the lines that a slow reader
- * has not taken.
+ * While a request is handled, `line()` only joins strings. Lines reach the destination in batches: when a batch is full
+ * or 100 ms old, and when the process exits. `kill -9` loses at most the lines of the last 100 ms and those that a slow
+ * reader has not taken.
  *
- * @param options.pretty A short coloured line instead of JSON.
- * @param options.onClosed Called once, when the last line has been handed over.
+ * @param options.pretty Writes a short line for terminals instead of JSON.
+ * @param options.onClosed Called once, when the destination has the last line.
  */
 export function createAccessLog(
   destination: LogDestination,
@@ -37,7 +37,7 @@ export function createAccessLog(
     destination.write(lines);
   }
 
-  // A batch that was full leaves the timer running: ten timers per second, however many batches.
+  // A full batch does not stop the timer. This keeps it at ten timers per second for any number of batches.
   function flushLater(): void {
     timer = null;
     flush();

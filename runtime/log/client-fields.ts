@@ -1,17 +1,17 @@
-/** Fields of a request that its access line has. */
+/** Fields of a request for its access line. */
 export interface ClientFields {
-  /** Values: a character for each byte. `undefined`: the request has none. */
+  /** Values, one character per byte; `undefined`: the request has no such field. */
   readonly referer: string | undefined;
   readonly userAgent: string | undefined;
 }
 
-/** Finds the value of a field in a field block. */
+/** Returns the value of a field in a field block. */
 export type FindField = (block: string, name: string) => string | undefined;
 
 /**
  * Creates a function that finds the fields in a field block.
  *
- * It remembers the last block: requests in a row on one connection mostly repeat all their fields, and to compare two
+ * It caches the last block. Consecutive requests of one connection mostly have the same fields, and comparing two
  * blocks takes 20 ns where a search takes 150 ns.
  */
 export function createClientFields(find: FindField): (block: string) => ClientFields {
@@ -26,5 +26,5 @@ export function createClientFields(find: FindField): (block: string) => ClientFi
   };
 }
 
-/** The fields of a request whose line has none of them. */
+/** The result when the access line has none of these fields. */
 export const NO_CLIENT_FIELDS: ClientFields = { referer: undefined, userAgent: undefined };

@@ -1,23 +1,23 @@
 /**
- * Where log lines go: a file, a pipe or a terminal.
+ * The target of log lines: a file, a pipe or a terminal.
  *
  * Writing never waits for the reader. While the disk or the pipe is slow, lines wait in memory, in order, up to
- * `MAX_WAITING_BYTES`. Above that, new lines are dropped and counted: a stuck log must neither stop the server nor use
- * up its memory. Lines for a reader that went away are dropped too.
+ * `MAX_WAITING_BYTES`. Above that, new lines are dropped and counted: a stuck log must neither stop the server nor
+ * exhaust its memory. Lines for a reader that is gone are dropped, too.
  *
- * Waiting lines are written when the process exits, also after an uncaught exception. `kill -9` and a crash of the
- * process itself lose them.
+ * Waiting lines are written when the process exits, also after an uncaught exception. `kill -9` and a crash of Node
+ * itself lose them.
  */
 export interface LogDestination {
-  /** Takes whole lines: text that ends with a line feed. */
+  /** Writes whole lines: text that ends with a line feed. */
   write(lines: string): void;
-  /** Largest text that reaches the reader in one piece, not mixed with the lines of other processes. */
+  /** Largest text that reaches the reader in one piece, not mixed with lines of other processes. */
   readonly atomicBytes: number;
-  /** Lines that were dropped so far. */
+  /** Number of lines that were dropped so far. */
   readonly droppedLines: number;
-  /** Called with the number of dropped lines, once lines are accepted again. One listener. */
+  /** Called with the number of dropped lines once lines are accepted again. There is one listener. */
   onLost: ((lines: number) => void) | null;
-  /** Opens the file again, after logrotate renamed it. Does nothing for a descriptor. */
+  /** Opens the file again after logrotate renamed it. Has no effect for a descriptor. */
   reopen(): void;
   /** Writes all waiting lines synchronously, for at most about a second if the reader is stuck. For process exit. */
   flushSync(): void;
@@ -25,10 +25,10 @@ export interface LogDestination {
   close(): Promise<void>;
 }
 
-/** About 15,000 access lines. */
+/** Most bytes that wait in memory: about 15,000 access lines. */
 export const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 
-/** How long closing waits for a stuck reader. */
+/** Timeout of closing while the reader is stuck. */
 export const MAX_CLOSE_MS = 1000;
 
 /** Counts the line feeds of a text. */
@@ -38,7 +38,7 @@ export function countLines(text: string): number {
   return lines;
 }
 
-/** Counts the lines that a destination drops, and how many of them were reported. */
+/** Counts the lines that a destination drops, and remembers how many were reported. */
 export class LostLines {
   #total = 0;
   #reported = 0;
@@ -51,11 +51,11 @@ export class LostLines {
     this.#total += countLines(text);
   }
 
-  /** Calls `onLost` if there are lines to report. */
+  /** Calls `onLost` if lines were dropped since the last report. */
   report(onLost: LogDestination["onLost"]): void {
     const lines = this.#total - this.#reported;
     if (lines === 0 || onLost === null) return;
-    // Update first: `onLost` writes a line.
+    // Must come first, because `onLost` writes a line.
     this.#reported = this.#total;
     onLost(lines);
   }

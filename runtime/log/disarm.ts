@@ -1,6 +1,6 @@
 /**
- * Makes a JSON line safe to show on a terminal. Escape sequences, backspaces and marks that change the direction of
- * writing become JSON escapes. Line feeds and tabs stay: stacks contain them.
+ * Makes a JSON line safe to show on a terminal. Turns escape sequences, backspaces and marks that change the text
+ * direction into JSON escapes. Line feeds and tabs stay, because stacks contain them.
  */
 export function disarm(json: string): string {
   return json.replaceAll(HARMFUL, (found) => {
@@ -10,7 +10,8 @@ export function disarm(json: string): string {
 }
 
 /**
- * A JSON escape, or a character that JSON leaves as it is. The escape is matched whole: it may be a double backslash.
+ * A JSON escape, or a harmful character that JSON does not escape. Matches escapes as a whole, because one may be a
+ * double backslash.
  */
 const HARMFUL = /\\(?:u[0-9a-fA-F]{4}|.)|[\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 

@@ -11,10 +11,10 @@ import {
 import { setTimeout as delay } from "node:timers/promises";
 import { type LogDestination, LostLines, MAX_CLOSE_MS, MAX_WAITING_BYTES } from "./destination.ts";
 
-/** For owner and group: access lines contain addresses of clients. */
+/** Mode of the file, readable by owner and group only: access lines contain addresses of clients. */
 const FILE_MODE = 0o640;
 
-/** Appends, so that processes can share a file. Does not wait for a reader, should the file be a pipe. */
+/** Appends, so that processes can share a file. Does not wait for a reader if the file is a pipe. */
 const OPEN_FLAGS =
   constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
 
@@ -24,23 +24,23 @@ const RETRY_MS = 1_000;
 /** Time between attempts while a terminal or a pipe is full (EAGAIN). */
 const BUSY_RETRY_MS = 20;
 
-/** Least time between checks that the path still names the open file. */
+/** Shortest time between checks that the path still names the open file. */
 const CHECK_MS = 100;
 
 const CLOSE_POLL_MS = 5;
 
 /**
- * Opens a file to append to, and creates it if it is missing.
+ * Opens a file for appending, and creates it if it is missing.
  *
- * @throws The error of `node:fs`.
+ * @throws Error of `node:fs`.
  */
 export function openLogFile(path: string): number {
   return openSync(path, OPEN_FLAGS, FILE_MODE);
 }
 
 /**
- * A file to append to: a path, or a descriptor that is open already. Writes on Node's thread pool, one write at a
- * time: a disk may take long.
+ * A file for appending: a path, or an open descriptor. Writes on Node's thread pool, because a disk may be slow. There
+ * is one write at a time.
  *
  *     idle ──write()──▶ writing ──all is written──▶ idle
  *                        │   ▲
@@ -49,11 +49,11 @@ export function openLogFile(path: string): number {
  *                       stuck
  *
  * If the path's file was renamed and another file is there, that one is opened within a moment. Processes that get no
- * signal (workers, the parent that an upgrade has left behind) follow a rotation this way too. `reopen()` does it at
- * once, and creates a missing file. A switch happens between two writes, so no line is split between two files.
+ * signal (workers, the parent that an upgrade left behind) follow a rotation in this way, too. `reopen()` does it at
+ * once and creates a missing file. A switch happens between two writes, so no line is split between two files.
  *
- * A full disk, or a path that cannot be opened, is reported once, and the lines wait as for a slow disk. If a full
- * disk took a part of a line, the rest follows later.
+ * A full disk, or a path that cannot be opened, is reported once, and the lines wait as for a slow disk. If a full disk
+ * took a part of a line, the rest follows later.
  */
 export class FileDestination implements LogDestination {
   readonly atomicBytes = 64 * 1024;
@@ -65,28 +65,29 @@ export class FileDestination implements LogDestination {
     this.#exiting = true;
     this.flushSync();
   };
-  /** The process is exiting. Node cancels writes that the thread pool has not begun. */
+  /** The process is exiting. Node then cancels writes that the thread pool has not begun. */
   #exiting = false;
   #state: "idle" | "writing" | "stuck" = "idle";
   #fd: number | null = null;
-  /** The open file: device and inode. */
+  /** Device and inode of the open file. */
   #identity = "";
   #checkedAtMs = 0;
-  /** Open the path again before the next write. */
+  /** The path must be opened again before the next write. */
   #reopens = false;
-  /** Whole lines. */
+  /** Whole lines that wait to be written. */
   #waiting = "";
-  /** The bytes that are being written, and how many of them are. */
+  /** The bytes of the present write. */
   #chunk: Buffer | null = null;
+  /** Number of these bytes that are written. */
   #written = 0;
   #retryTimer: NodeJS.Timeout | undefined;
-  /** Problems that were reported and are not over. */
+  /** Problems that were reported and still exist. */
   readonly #reported = { open: false, write: false };
   #closed: Promise<void> | null = null;
-  /** `close` was called during a write that took too long to wait for. */
+  /** `close` was called during a write that took too long. */
   #endsWhenDone = false;
 
-  /** Never throws: retries a path that cannot be opened. */
+  /** Opens the file. Never throws: retries a path that cannot be opened. */
   constructor(target: number | string, report: (problem: string) => void = () => {}) {
     this.#path = typeof target === "string" ? target : null;
     this.#report = report;
@@ -116,7 +117,7 @@ export class FileDestination implements LogDestination {
   }
 
   flushSync(): void {
-    // Node waits for a write that runs in the thread pool before the process ends.
+    // A write that runs in the thread pool is left to Node, which waits for it before the process ends.
     const rest = this.#state === "writing" ? null : this.#chunk?.subarray(this.#written);
     const bytes = Buffer.concat([rest ?? Buffer.alloc(0), Buffer.from(this.#waiting)]);
     this.#waiting = "";
@@ -129,7 +130,7 @@ export class FileDestination implements LogDestination {
     this.#report(`Cannot write the log ${this.#path ?? ""}: ${this.droppedLines} lines are lost`);
   }
 
-  /** @returns How many bytes were written. */
+  /** Writes synchronously, for at most about a second. Returns the number of written bytes. */
   #writeSync(fd: number, bytes: Buffer): number {
     const deadlineMs = performance.now() + MAX_CLOSE_MS;
     for (let at = 0; ;) {
@@ -156,7 +157,7 @@ export class FileDestination implements LogDestination {
       waitedMs += CLOSE_POLL_MS;
     }
     clearTimeout(this.#retryTimer);
-    // Otherwise the thread pool is stuck. The rest is written when it goes on, or when the process ends.
+    // If the thread pool is stuck, the rest is written when it goes on, or when the process ends.
     if (this.#state !== "writing") this.#end();
     else this.#endsWhenDone = true;
   }
@@ -218,13 +219,13 @@ export class FileDestination implements LogDestination {
 
   #mustCheckPath(): boolean {
     if (this.#path === null || performance.now() - this.#checkedAtMs < CHECK_MS) return false;
-    // Half a line is in this file: the other half belongs there too.
+    // If a part of a line is in this file, the rest must follow there.
     return this.#chunk === null;
   }
 
   #checkPath(): void {
     this.#checkedAtMs = performance.now();
-    // Never called for a descriptor.
+    // The path is not `null`: this is never called for a descriptor.
     stat(this.#path ?? "", { bigint: true }, (error, stats) => {
       this.#state = "idle";
       if (error === null && this.#identity !== identityOf(stats)) this.#reopens = true;
@@ -232,7 +233,7 @@ export class FileDestination implements LogDestination {
     });
   }
 
-  /** Opens the path. If that fails, the open file stays open. */
+  /** Opens the path. If that fails, keeps the open file. */
   #open(): void {
     if (this.#path === null) return;
     this.#reopens = false;
@@ -244,7 +245,7 @@ export class FileDestination implements LogDestination {
       this.#trouble("open", error);
       return;
     }
-    // See `open-destination.ts` for the reason for big integers.
+    // `open-destination.ts` gives the reason for big integers.
     this.#identity = identityOf(fstatSync(fd, { bigint: true }));
     if (this.#fd !== null) closeSync(this.#fd);
     this.#fd = fd;
@@ -252,7 +253,7 @@ export class FileDestination implements LogDestination {
     this.#startLineAnew();
   }
 
-  /** Writes the whole line again: a full disk took half of it, in the previous file. */
+  /** Starts the present line again in the new file, if a full disk took only a part of it in the previous file. */
   #startLineAnew(): void {
     if (this.#chunk === null || this.#written === 0) return;
     this.#written = this.#chunk.lastIndexOf(0x0a, this.#written - 1) + 1;

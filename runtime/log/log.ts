@@ -6,21 +6,21 @@ import { openLogPath, openStderr } from "./open-destination.ts";
 
 export type { Logger };
 
-/** Which form log lines take on a destination. */
+/** The form of log lines on a destination. */
 export interface LogLook {
   pretty: boolean;
   color: boolean;
 }
 
-/** In files, for programs. */
+/** The form of log lines in files, which programs read. */
 export const JSON_LOOK: LogLook = { pretty: false, color: false };
 
 /**
- * Opens the log of this process: a file, or standard error. Never throws: a file that cannot be opened is tried again,
- * and standard error says so.
+ * Opens the log of this process: a file, or standard error. Never throws: retries a file that cannot be opened, and
+ * reports it on standard error.
  *
- * Not standard output: there uWebSockets.js prints notes of its own, and handlers print with `console.log`; a log that
- * programs read has a stream to itself.
+ * Standard output is not suitable, because uWebSockets.js and `console.log` of handlers print there. Programs that read
+ * the log need a stream without other text.
  */
 export function openLog(file: string | null = null): LogDestination {
   const stderr = openStderr();
@@ -28,14 +28,14 @@ export function openLog(file: string | null = null): LogDestination {
   return openLogPath(file, { report: (problem) => stderr.write(`${problem}\n`) });
 }
 
-/** Has the log say how many lines of itself were lost, once it can again. */
+/** Makes the log report how many of its own lines were lost, once it accepts lines again. */
 export function reportLosses(log: Logger, destination: LogDestination): void {
   destination.onLost = (lines) =>
     log.warn({ lines }, "log lines were lost: their reader was too slow or gone");
 }
 
 /**
- * Picks the form of log lines: for people on a terminal, JSON otherwise, unless the config says which.
+ * Picks the form of log lines. Unless the config sets it: pretty on a terminal, JSON otherwise.
  *
  * Colours follow `NO_COLOR` and `FORCE_COLOR`.
  */
@@ -54,7 +54,7 @@ export function pickLogLook(
 /**
  * Creates the root logger of this process.
  *
- * JSON lines carry `level` as a word, `time` as RFC 3339 and `pid`. Credentials in fields named `authorization`,
+ * JSON lines contain `level` as a word, `time` as RFC 3339 and `pid`. Values of fields named `authorization`,
  * `proxy-authorization`, `cookie`, `set-cookie` or `password` are replaced, up to two objects deep.
  */
 export async function createLogger(
@@ -70,7 +70,7 @@ export async function createLogger(
     redact: { paths: REDACTED_PATHS, censor: "[redacted]" },
   };
   if (!look.pretty) return pino(options, destination);
-  // 30 ms and 9 MB: only where a person reads along.
+  // Takes 30 ms and 9 MB, so it is loaded only if needed.
   const { prettyFactory } = await import("pino-pretty");
   const prettify = prettyFactory({
     colorize: look.color,

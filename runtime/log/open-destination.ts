@@ -12,7 +12,7 @@ import {
 /** Descriptor of standard error. */
 const STDERR = 2;
 
-/** Opens standard error as a log destination. Never throws: if it is closed, lines are lost. */
+/** Opens standard error as a log destination. Never throws: if standard error is closed, lines are lost. */
 export function openStderr(): LogDestination {
   const kind = kindOf(STDERR);
   const open =
@@ -23,10 +23,10 @@ export function openStderr(): LogDestination {
 }
 
 /**
- * Opens standard output or standard error for writing without waiting, where it is a pipe or a socket.
+ * Opens standard output or standard error for writing without waiting, if it is a pipe or a socket.
  *
- * @param native Gives Node's own stream of the descriptor.
- * @returns `null` for a terminal or a file, and where Node or the system does not let us.
+ * @param native Returns Node's own stream of the descriptor.
+ * @returns `null` for a terminal or a file, and if Node or the system does not support it.
  */
 export function openStandardStream(fd: number, native: () => Writable): StreamDestination | null {
   if (isatty(fd)) return null;
@@ -41,10 +41,10 @@ export function openStandardStream(fd: number, native: () => Writable): StreamDe
 }
 
 /**
- * Opens the path of a log: a file to append to, or the device or pipe that it names (`/dev/stdout`, a named pipe).
+ * Opens the path of a log: a file for appending, or the device or pipe that it names (`/dev/stdout`, a named pipe).
  *
- * @param options.report Called with a sentence for the operator when the path cannot be opened or written. Called once
- *   until that works again.
+ * @param options.report Called with a sentence for the operator when the path cannot be opened or written. Called again
+ *   only after a success in between.
  */
 export function openLogPath(
   path: string,
@@ -55,19 +55,19 @@ export function openLogPath(
 }
 
 /**
- * Creates the file of a log if it is missing, early enough to refuse the config.
+ * Creates the file of a log if it is missing. Run while the config can still be refused.
  *
- * @throws The error of `node:fs` if it cannot be opened.
+ * @throws Error of `node:fs` if the file cannot be opened.
  */
 export function assertOpens(path: string): void {
   closeSync(openLogFile(path));
 }
 
-/** `stream`: a pipe or a terminal, whose reader may be slow. */
+/** Returns the kind of a target. `stream` is a pipe or a terminal, whose reader may be slow. */
 function kindOf(target: number | string): "stream" | "socket" | "file" {
   try {
-    // Without big integers it would write to an array that Node 20's ESM loader reads a moment later. The loader
-    // assumes that only its own `stat` wrote there. It would then not follow symbolic links of packages.
+    // Without big integers, `stat` would write to an array that Node 20's ESM loader reads a moment later. The loader
+    // assumes that only its own `stat` writes there. It would then not follow symbolic links of packages.
     if (typeof target === "string") {
       return statSync(target, { bigint: true }).isFIFO() ? "stream" : "file";
     }

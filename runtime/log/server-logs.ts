@@ -13,17 +13,17 @@ import type { LogDestination } from "./destination.ts";
 import { assertOpens, openLogPath, openStderr } from "./open-destination.ts";
 
 /**
- * All logs of a server: standard error or a file, and perhaps another file for access lines. Open until the process
- * ends. Waiting lines are written at its exit.
+ * All logs of a server: standard error or a file, and optionally another file for access lines. They stay open until
+ * the process ends. Waiting lines are written at its exit.
  */
 export class ServerLogs {
   readonly #stderr = openStderr();
   #main: LogDestination = this.#stderr;
   #look: LogLook = JSON_LOOK;
   #log: Logger | null = null;
-  /** The file of the access log, if it has one. */
+  /** The file of the access log; `null`: it has none. */
   #access: LogDestination | null = null;
-  /** Lost lines of files that were closed. */
+  /** Number of lines that files lost which are closed now. */
   #earlierLostLines = 0;
 
   /**
@@ -44,7 +44,8 @@ export class ServerLogs {
   }
 
   /**
-   * Starts access lines, in the log or in a file of their own. Call it after `open`; only one may be open at a time.
+   * Opens the access log, in the main log or in a separate file. Must be called after `open`. Only one may be open at a
+   * time.
    */
   createAccessLog(target: true | string): AccessLog {
     if (target === true) return createAccessLog(this.#main, this.#look);
@@ -63,20 +64,20 @@ export class ServerLogs {
     return this.#log;
   }
 
-  /** How many lines were lost so far because their reader was too slow or gone. */
+  /** Number of lines that were lost because their reader was too slow or gone. */
   get lostLines(): number {
     const { droppedLines } = this.#main;
     return droppedLines + (this.#access?.droppedLines ?? 0) + this.#earlierLostLines;
   }
 
-  /** Reports that the process ends because of a bug: in the log, and on standard error. */
+  /** Reports in the log and on standard error that the process ends because of a bug. */
   reportBug(error: unknown, text: string): void {
     this.#log?.fatal({ err: error }, "ended by a bug");
     if (this.#log === null || this.#main !== this.#stderr) this.#report(text);
     this.flushSync();
   }
 
-  /** Opens the files again, after they were renamed. */
+  /** Opens the files again after they were renamed. */
   reopen(): void {
     this.#main.reopen();
     this.#access?.reopen();

@@ -3,20 +3,23 @@ import type { Logger } from "./log.ts";
 import { openStandardStream } from "./open-destination.ts";
 import type { StreamDestination } from "./stream-destination.ts";
 
-/** Standard output and standard error of this process, once guarded. */
+/** Standard output and standard error of this process after `guardStandardStreams`. */
 export interface StandardStreams {
-  /** Called with how many lines of which stream were lost, once lines are taken again. One listener. */
+  /**
+   * Called with the stream and the number of lines that it lost, once it accepts lines again. There is one listener.
+   */
   onLost: ((name: string, lines: number) => void) | null;
 }
 
 /**
- * Keeps this process alive when a reader of its standard output or standard error pauses or leaves.
+ * Keeps this process running when a reader of its standard output or standard error stalls or leaves.
  *
- * Node writes to a pipe and waits: a reader that has stopped reading would stop the process with a `console.log` of a
- * handler. A reader that is gone would end it: Node reports EPIPE as an event that nothing listens to. So pipes and sockets
- * are written as logs are: without waiting, up to a bound, and lost where nothing takes it. Terminals and files stay Node's.
+ * Node writes to a pipe synchronously, so a stalled reader would block the process at a handler's `console.log`. A
+ * reader that is gone would end the process, because Node reports EPIPE as an unhandled event. Pipes and sockets are
+ * therefore written like logs: without waiting, up to a bound, and with lines dropped beyond it. Terminals and files
+ * keep Node's own streams.
  *
- * Call it before anything is printed.
+ * Must be called before anything is printed.
  */
 export function guardStandardStreams(): StandardStreams {
   const streams: StandardStreams = { onLost: null };
@@ -25,22 +28,22 @@ export function guardStandardStreams(): StandardStreams {
   return streams;
 }
 
-/** Has the log say how many printed lines were lost. */
+/** Makes the log report how many printed lines were lost. */
 export function tellLostOutput(log: Logger, streams: StandardStreams): void {
   streams.onLost = (name, lines) =>
-    log.warn({ lines }, `lines of ${name} were lost: nothing took them`);
+    log.warn({ lines }, `lines of ${name} were lost: their reader was too slow or gone`);
 }
 
 function guard(name: "stdout" | "stderr", fd: number, onLost: (lines: number) => void): void {
   const getter = getterOf(name);
-  // The getter of Node, which has one for each of them.
+  // Node's own getter, which exists for each of the two streams.
   const native = (): Writable => Reflect.apply(getter, process, []) as Writable;
   let stream: Writable | null = null;
   Object.defineProperty(process, name, {
     configurable: true,
     enumerable: true,
     get(): unknown {
-      // Node makes its own when it is first asked, and so does this.
+      // Opens the stream at its first use, like Node.
       stream ??= open();
       return stream;
     },
@@ -51,11 +54,11 @@ function guard(name: "stdout" | "stderr", fd: number, onLost: (lines: number) =>
     const destination = openStandardStream(fd, () => (socket = native()));
     if (destination !== null) {
       destination.onLost = onLost;
-      // The log sets the mode of the same socket by its handle.
+      // The log switches the mode of the same socket through its handle.
       const { _handle } = (socket ?? {}) as { _handle?: unknown };
       return Object.assign(createWritable(destination), { fd, _handle });
     }
-    // A terminal that was hung up, or a full disk, loses the lines.
+    // If a terminal was hung up or a disk is full, the lines are lost.
     return native().on("error", ignore);
   }
 }
@@ -66,10 +69,10 @@ function createWritable(destination: StreamDestination): Writable {
       destination.write(chunk);
       callback();
     },
-    // As Node's own: neither `end()` nor `destroy()` closes it for others. Later lines are written.
+    // Like Node's own streams, neither `end()` nor `destroy()` closes it for others. Later lines are still written.
     destroy(this: Writable & { _undestroy?: () => void }, _error, callback): void {
       callback(null);
-      // The types lack it. Node calls it for its own standard streams.
+      // Node's types lack this method. Node calls it for its own standard streams.
       this._undestroy?.();
     },
   }).on("error", ignore);

@@ -3,7 +3,7 @@ import type { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { type LogDestination, LostLines, MAX_CLOSE_MS, MAX_WAITING_BYTES } from "./destination.ts";
 
-/** Takes bytes too, as programs print them. */
+/** A destination that also accepts bytes, for output that programs print. */
 export interface StreamDestination extends LogDestination {
   write(lines: string | Buffer): void;
 }
@@ -11,13 +11,14 @@ export interface StreamDestination extends LogDestination {
 /**
  * Opens a pipe or a terminal (`| jq`, a container's log) for writing without waiting, on Linux.
  *
- * Both usual ways hang when the reader stops reading. A blocking write on the main thread stops the server. A blocking
- * write on the thread pool keeps the process from exiting (libuv joins its threads). Therefore the pipe is opened once
- * more, in non-blocking mode. The mode belongs to that opening, so the descriptor that workers inherit stays as it
- * was. A write then takes some microseconds, and a full pipe returns EAGAIN.
+ * Both usual ways hang when the reader stalls. A blocking write on the main thread stops the server. A blocking write
+ * on the thread pool keeps the process from exiting (libuv joins its threads). Therefore this opens the pipe a second
+ * time, in non-blocking mode. The mode belongs to this open file description, so the descriptor that workers inherit
+ * stays unchanged. A write then takes some microseconds, and a full pipe returns EAGAIN.
  *
  * @param target A descriptor, or a path.
- * @returns `null` if it cannot be opened this way: the system is not Linux, or the pipe belongs to another user.
+ * @returns `null` if the target cannot be opened in this way: the system is not Linux, or the pipe belongs to another
+ *   user.
  */
 export function openStreamDestination(target: number | string): StreamDestination | null {
   const path = typeof target === "string" ? target : `/proc/self/fd/${target}`;
@@ -30,15 +31,15 @@ export function openStreamDestination(target: number | string): StreamDestinatio
 }
 
 /**
- * Opens standard output or standard error when it is a socket (journald, a parent that is Node). A socket cannot be opened
- * once more, so all processes that share it share its mode. Each Node process makes it blocking when it begins and when it
- * ends. Therefore it is made non-blocking again before each write.
+ * Opens standard output or standard error if it is a socket (journald, a parent that is Node). A socket cannot be
+ * opened a second time, so all processes that share it share its mode. Each Node process makes it blocking when it
+ * starts and when it ends. Therefore this makes it non-blocking again before each write.
  *
- * @param stream Node's own stream of it.
- * @returns `null` if this Node offers no way to do so.
+ * @param stream Node's own stream of the socket.
+ * @returns `null` if this version of Node offers no way to do so.
  */
 export function openSocketDestination(stream: Writable): StreamDestination | null {
-  // libuv's handle. It is undocumented, so it may disappear.
+  // libuv's handle is undocumented, so it may disappear.
   const { _handle: handle, fd } = stream as {
     _handle?: { setBlocking?: (isBlocking: boolean) => number };
     fd?: number;
@@ -48,7 +49,11 @@ export function openSocketDestination(stream: Writable): StreamDestination | nul
   return createStreamDestination(fd, { closes: false, prepare });
 }
 
-/** @param options.prepare Called before each write. */
+/**
+ * Creates a destination for a non-blocking descriptor.
+ *
+ * @param options.prepare Called before each write.
+ */
 function createStreamDestination(
   fd: number,
   { closes, prepare }: { closes: boolean; prepare: () => void },
@@ -57,12 +62,15 @@ function createStreamDestination(
   let waitingBytes = 0;
   const lost = new LostLines();
   let isGone = false;
-  /** A wait at the end was in vain: the next one is skipped. */
+  /** A synchronous flush timed out. The next one does not wait. */
   let isStuck = false;
   let timer: NodeJS.Timeout | null = null;
   let closed: Promise<void> | null = null;
 
-  /** @returns How many bytes the pipe took: all or none up to `PIPE_BUF_BYTES`, perhaps a part of more. */
+  /**
+   * Returns the number of bytes that the pipe took: all or none up to `PIPE_BUF_BYTES`, possibly a part of a larger
+   * write.
+   */
   function tryWrite(bytes: Buffer): number {
     try {
       prepare();
@@ -74,14 +82,14 @@ function createStreamDestination(
     }
   }
 
-  /** Drops everything: the reader is gone for good. */
+  /** Drops all waiting lines, because the reader is gone. */
   function giveUp(): void {
     isGone = true;
     for (const bytes of waiting.splice(0)) lost.add(bytes.toString("latin1"));
     waitingBytes = 0;
   }
 
-  /** Writes as much as the reader takes. @returns Whether the queue is empty. */
+  /** Writes as much as the reader takes. Returns true if the queue is empty. */
   function drain(): boolean {
     for (let first = waiting[0]; first !== undefined; first = waiting[0]) {
       const written = tryWrite(first);
@@ -96,7 +104,7 @@ function createStreamDestination(
     return true;
   }
 
-  /** Tries again soon, and less and less often while the reader takes nothing. */
+  /** Retries soon, and less and less often while the reader takes nothing. */
   function drainLater(afterMs: number): void {
     timer ??= setTimeout(() => {
       const before = waitingBytes;
@@ -156,15 +164,17 @@ function createStreamDestination(
   return destination;
 }
 
-/** With as many line feeds; one character per byte will do. */
+/** Returns a text with the same number of line feeds. One character per byte is sufficient for that. */
 function textOf(lines: string | Buffer): string {
   return typeof lines === "string" ? lines : lines.toString("latin1");
 }
 
-/** Writes to a pipe up to this size are atomic (POSIX; 4096 on Linux): lines of several processes do not mix. */
+/**
+ * Size up to which writes to a pipe are atomic, so that lines of several processes do not mix (POSIX; 4096 on Linux).
+ */
 const PIPE_BUF_BYTES = 4096;
 
-/** A pipe holds 64 KiB, so this delay bounds a fast reader at 30 MB per second. */
+/** Delay of a retry. A pipe holds 64 KiB, so this limits a fast reader to 30 MB per second. */
 const RETRY_MS = 2;
 
 const MAX_RETRY_MS = 64;
