@@ -1,6 +1,6 @@
 /**
  * The exports of the package `edgicorn` for handlers: types, and functions that give an export its type and return it
- * unchanged. Handlers need none of this at run time: a handler without a single import works as well.
+ * unchanged. Handlers need none of them at run time: a handler without a single import works as well.
  */
 import type { Logger } from "pino";
 import type { HandlerSettings } from "./config/handler-settings.ts";
@@ -11,35 +11,41 @@ export type { Logger };
 export type Params = Readonly<Record<string, string>>;
 
 /**
- * Names that a project declares for `context.env`, with any type:
- * `declare module "edgicorn" { interface Env { DATABASE_URL: string } }`.
+ * Names that a project declares for `context.env`, with any type: `declare module "edgicorn" { interface Env {
+ * DATABASE_URL: string } }`.
  */
-// An index signature here would forbid all types but its own. Declarations of users are merged into an interface only.
+// An index signature here would forbid all types but its own. It is an interface because only interfaces merge with
+// declarations of users.
 export interface Env {}
 
 /**
- * Environment variables of the worker, as they were when it started. Frozen. A name that `Env` declares has the type
- * that is declared there; every other name is a `string`, or `undefined` where the variable is not set.
+ * Environment variables of the worker at its start. Frozen. A name that `Env` declares has the declared type. Every
+ * other name is a `string`, or `undefined` if the variable is not set.
  */
 export type Environment = Env & { readonly [name: string]: string | undefined };
 
-/** Facts and functions for a handler beside the request. Compatible with the `ExecutionContext` of Workers and Hono. */
+/**
+ * Facts and functions for a handler in addition to the request. Compatible with the `ExecutionContext` of Workers and
+ * Hono.
+ */
 export interface Context<P extends Params = Params, E = Environment> {
   readonly params: P;
   readonly env: E;
   /** Address of the client: IPv4 or IPv6 in text form, without a port. */
   readonly clientAddress: string;
-  /** When the answer must be complete: milliseconds on the scale of `Date.now()`; `null`: no limit. */
+  /** Deadline for the answer in milliseconds, on the scale of `Date.now()`; `null`: no limit. */
   readonly deadline: number | null;
-  /** Names this exchange in the logs of the primary and of the worker. */
+  /** Identifies this exchange in the logs of the primary and of the worker. */
   readonly requestId: string;
   /** Logger whose lines carry the request id and the route. */
   readonly log: Logger;
-  /** Always empty; frameworks made for Workers expect it. */
+  /** Always empty. Frameworks made for Workers expect it. */
   readonly props: Readonly<Record<string, never>>;
-  /** Lets `promise` go on after the response has left. The worker waits for it before it exits, within its grace. */
+  /**
+   * Lets `promise` go on after the response was sent. The worker waits for it before it exits, within its grace period.
+   */
   waitUntil(promise: Promise<unknown>): void;
-  /** Accepted and without effect: there is no origin server behind this one to pass an exchange on to. */
+  /** Has no effect: there is no origin server behind this one to which a request could be passed. */
   passThroughOnException(): void;
 }
 
@@ -49,33 +55,33 @@ export type HandlerFunction<P extends Params = Params, E = Environment> = (
   context: Context<P, E>,
 ) => Response | Promise<Response>;
 
-/** A handler in module syntax; Hono, h3, itty-router and others call it an app. */
+/** A handler in module syntax. Hono, h3, itty-router and others call it an app. */
 export interface FetchHandler<E = Environment> {
   fetch(request: Request, env: E, context: Context<Params, E>): Response | Promise<Response>;
-  /** Never called by this version: a start warns of it. */
+  /** Never called by this version. The server warns about it at its start. */
   scheduled?(event: unknown, env: E, context: Context<Params, E>): unknown;
-  /** As the named export `init`, where the default export is a plain object. */
+  /** Like the named export `init`, if the default export is a plain object. */
   init?(env: E): unknown;
-  /** As the named export `dispose`, where the default export is a plain object. */
+  /** Like the named export `dispose`, if the default export is a plain object. */
   dispose?(): unknown;
 }
 
 /**
- * The export `init` of a module in the handlers folder: opens connections for its requests. Runs in each worker before the
- * worker takes requests, and may return a promise. A worker whose `init` fails does not start.
+ * The export `init` of a module in the handlers folder: opens connections for its requests. Runs in each worker before
+ * the worker takes requests, and may return a promise. A worker whose `init` fails does not start.
  */
 export type Init<E = Environment> = (env: E) => unknown;
 
 /**
- * The export `dispose` of a module in the handlers folder: closes these connections. Runs once in each
- * worker, after its last request and `waitUntil()`, and may return a promise. The grace (`drainGrace`) ends it.
+ * The export `dispose` of a module in the handlers folder: closes these connections. Runs once in each worker, after
+ * its last request and `waitUntil()`, and may return a promise. The grace period (`drainGrace`) ends it.
  */
 export type Dispose = () => unknown;
 
 /** The default export of a handler module. */
 export type Handler<E = Environment> = HandlerFunction<Params, E> | FetchHandler<E>;
 
-/** Runs the inner middleware and the handler. Once only; with another request if one is given. */
+/** Runs the inner middleware and the handler, with another request if one is given. May be called once only. */
 export type Next = (request?: Request) => Response | Promise<Response>;
 
 /** Default export of a `_middleware` file: wraps everything in its folder and below. */
@@ -97,34 +103,37 @@ export type ErrorHandler<E = Environment> = (
 
 /** The export `config` of a handler module. Unknown keys are refused when the module is loaded. */
 export interface HandlerConfig extends HandlerSettings {
-  /** Methods that the default export answers, upper case; any other is answered 405. All, if not given. */
+  /** Methods that the default export answers, in upper case. Any other is answered with 405. Default: all methods. */
   methods?: string[] | undefined;
-  /** Whether its requests go before all others, and are served where others are refused: for health checks. */
+  /** True if its requests go before all others, and are admitted where others are refused. For health checks. */
   reserved?: boolean | undefined;
   /**
-   * Whether a request may run once more, from the beginning, when its worker was lost before it answered. Default:
-   * GET, HEAD, OPTIONS, PUT, DELETE and requests with an `Idempotency-Key` may.
+   * True if a request may run again from the beginning when its worker was lost before it answered. Default: true for
+   * GET, HEAD, OPTIONS, PUT, DELETE and requests with an `Idempotency-Key`.
    */
   replay?: boolean | undefined;
-  /** Name of the pool of workers that runs it. */
+  /** Name of the pool of workers that runs the handler. */
   pool?: string | undefined;
   /**
-   * How long its answers may be used again, where they themselves do not say; `false`: never. Has no effect in this version:
-   * no answer is stored. Set `cache-control` for browsers and proxies.
+   * How long an answer may be reused if it does not say so itself; `false`: never. Has no effect in this version: no
+   * answer is stored. Set `cache-control` for browsers and proxies.
    */
   cache?: false | { maxAgeMs: number; staleMs?: number | undefined } | undefined;
-  /** How many requests one client may send within any `windowMs`. Has no effect in this version: no request is refused. */
+  /** Most requests that one client may send within `windowMs`. Has no effect in this version: no request is refused. */
   rateLimit?: { requests: number; windowMs: number } | undefined;
-  /** When `scheduled()` runs: cron expressions of five fields. Has no effect in this version: `scheduled()` never runs. */
+  /**
+   * Times at which `scheduled()` runs: cron expressions of five fields. Has no effect in this version: `scheduled()`
+   * never runs.
+   */
   schedule?: string | string[] | undefined;
 }
 
-/**
- * The export `config` of a `_middleware` file: defaults for the handlers of its folder.
- */
+/** The export `config` of a `_middleware` file: defaults for the handlers of its folder. */
 export type FolderConfig = Omit<HandlerConfig, "methods" | "schedule">;
 
-/** Gives a default or method export its type; `defineHandler<{ id: string }>(...)` declares the parameters of its route. */
+/**
+ * Gives a default or method export its type. `defineHandler<{ id: string }>(...)` declares the parameters of its route.
+ */
 export function defineHandler<P extends Params = Params>(
   handler: HandlerFunction<P>,
 ): HandlerFunction<P>;

@@ -1,6 +1,6 @@
 /**
- * Types of the files that handlers may import besides code and JSON: `"types": ["edgicorn/types"]` in a tsconfig.json,
- * or `/// <reference types="edgicorn/types" />`. `LOADERS` in generation/compile.ts has the same list.
+ * Types of the files that handlers may import in addition to code and JSON. Used by `"types": ["edgicorn/types"]` in a
+ * tsconfig.json, or `/// <reference types="edgicorn/types" />`. `LOADERS` in generation/compile.ts has the same list.
  */
 
 declare module "*.txt" {
@@ -49,7 +49,7 @@ declare module "*.bin" {
 }
 
 declare module "*.wasm" {
-  /** A `WebAssembly.Module`, where the project's `lib` or `types` know it. */
+  /** A `WebAssembly.Module` if the project's `lib` or `types` declare it, otherwise an `object`. */
   type WasmModule = typeof globalThis extends {
     WebAssembly: { Module: { prototype: infer Module } };
   }

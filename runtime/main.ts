@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Entry of both processes: a fork of `node:cluster` is a worker, everything else is the command line. */
+/** Entry of both kinds of process: a fork of `node:cluster` is a worker, everything else is the command line. */
 import cluster from "node:cluster";
 
 if (cluster.isWorker) {

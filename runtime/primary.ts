@@ -39,24 +39,28 @@ import { OomKills } from "./supervise/oom-kills.ts";
 export interface PrimaryOptions
   extends Setup, Pick<ReloaderOptions, "loadSetup">, Pick<RequestLogOptions, "createAccessLog"> {
   log: Logger;
-  /** Most bodies that wait on disk at a time under a config, each with a file descriptor. */
+  /** Returns the most bodies that may be on disk at the same time under a config. Each needs a file descriptor. */
   maxSpoolFiles: (config: Config) => number;
-  /** Ports that the server whose place this one takes listens on: they may be shared, and one stands for "any free". */
+  /**
+   * Ports of the process that this one replaces. The new server may share them. If its port is 0, it takes the
+   * inherited one.
+   */
   inherited?: readonly { scheme: "http" | "https"; port: number }[];
 }
 
-/** Of the grace, how much a server that leaves its place waits for its connections. */
+/** Share of the grace period in which a server that leaves waits for its connections. */
 const LEAVING_SHARE = 0.9;
 
-/** Memory for all request bodies that are being gathered. Above it new ones are answered 503. */
+/** Memory for all request bodies that are being gathered. Beyond it, the answer to a new one is 503. */
 const BODY_BUDGET_BYTES = 256 * 1024 * 1024;
 
 /**
- * The Nginx half: owns every client socket, the static files and the queues, and runs no user code.
+ * The half of the server that corresponds to Nginx: owns all client sockets, static files and queues, and runs no user
+ * code.
  *
  *     listeners ──client──▶ site: stages ──▶ files, or a route of the handlers ──▶ reply
  *
- * A reload changes its parts in one synchronous step, when `Reloader` has all of them ready (`#parts`).
+ * A reload changes its parts in one synchronous step, when `Reloader` has prepared all of them (`#parts`).
  */
 export class Primary {
   readonly files: PublicFolder;
@@ -81,7 +85,7 @@ export class Primary {
   #engine: Engine | null = null;
   #lastExchangeId = 0;
   #lastWorkerId = 0;
-  /** Ends builds and boots that are running. */
+  /** Aborts running builds and boots. */
   readonly #stop = new AbortController();
   #closing: Promise<void> | null = null;
 
@@ -91,7 +95,7 @@ export class Primary {
     this.#options = options;
     this.#log = log;
     this.#setup = { config, certificates, warnings };
-    // One for each worker that is warmed up: Node would take so many for a leak.
+    // Each worker that is warmed up adds a listener. Node would report so many as a leak.
     setMaxListeners(0, this.#stop.signal);
     this.#listeners = new Listeners(options.inherited);
     this.#requestLog = new RequestLog(options);
@@ -122,10 +126,10 @@ export class Primary {
   }
 
   /**
-   * Builds the handlers, starts the workers and then listens: the first connection finds everything ready.
+   * Builds the handlers, starts the workers and then listens. The first connection finds everything ready.
    *
-   * @throws RuntimeError `ERR_HANDLER_LOAD`, `ERR_BOOT_LOOP`, `ERR_LISTEN`; `ERR_DRAINING` if the signal aborts. All
-   *   that was opened is closed by then.
+   * @throws RuntimeError `ERR_HANDLER_LOAD`, `ERR_BOOT_LOOP`, `ERR_LISTEN`; `ERR_DRAINING` if the signal aborts. Before
+   *   it throws, it closes everything that it opened.
    */
   static async start(
     options: PrimaryOptions,
@@ -152,7 +156,7 @@ export class Primary {
     return this.#engine?.label ?? "";
   }
 
-  /** The same where an operator chose it; `null`: Edgicorn did. */
+  /** The same if the operator chose the package; `null`: Edgicorn chose it. */
   get chosenLibrary(): string | null {
     return this.#engine?.isUsual === false ? this.#engine.label : null;
   }
@@ -170,7 +174,7 @@ export class Primary {
     return this.handlers.generation;
   }
 
-  /** The traffic since the start, and the requests now. */
+  /** The traffic since the start, and the present requests. */
   get traffic(): Traffic {
     let queued = 0;
     let inFlight = 0;
@@ -182,9 +186,9 @@ export class Primary {
   }
 
   /**
-   * Reads config and certificates again, builds the handlers and starts workers for the pools that have changed, beside
-   * the old ones. Once all are ready and proven, everything switches in one step, and the old workers finish their
-   * requests. If nothing at all has changed, the operator wants fresh workers, and all are replaced.
+   * Reads config and certificates again, builds the handlers, and starts workers for the pools that changed, beside the
+   * old ones. Once all new workers are ready and tested, switches everything in one step. The old workers finish their
+   * requests. If nothing changed, the operator wants fresh workers, and all are replaced.
    *
    * One reload runs at a time. All calls during it share the next one.
    *
@@ -202,16 +206,17 @@ export class Primary {
   }
 
   /**
-   * Moves to a generation that is on disk, in the way a reload does, under the config that counts now.
+   * Switches to a generation on disk in the same way as a reload, under the present config.
    *
-   * @param id The last that served with other code, unless told.
-   * @throws RuntimeError `ERR_HANDLER_LOAD` when there is no such generation or it serves already; else as `reload`.
+   * @param id Default: the last generation that served with different code.
+   * @throws RuntimeError `ERR_HANDLER_LOAD` when there is no such generation or it serves already; otherwise like
+   *   `reload`.
    */
   rollback(id?: string): Promise<ReloadReport> {
     return this.#reloader.rollback(id);
   }
 
-  /** The generations on disk, newest first. */
+  /** Returns the generations on disk, the newest first. */
   async generations(): Promise<GenerationInfo[]> {
     const stored = await this.stored.list();
     const before = this.stored.findBefore(stored, this.generation.manifest);
@@ -223,21 +228,24 @@ export class Primary {
     });
   }
 
-  /** Accepts no more, answers all requests in flight, then ends everything. Cuts off requests that exceed the grace. */
+  /**
+   * Accepts no new connections, answers all requests in flight, then ends everything. Cuts off requests that exceed the
+   * grace period.
+   */
   close(graceMs: number): Promise<void> {
     this.#closing ??= this.#close(graceMs);
     return this.#closing;
   }
 
   /**
-   * Closes, but first answers further requests of open connections. Each connection ends with its next response, or
-   * when it is idle. For a server whose ports another one has taken over: a client must not find its connection closed
-   * after it has sent a request.
+   * Closes like `close`, but first answers further requests of open connections. Each connection ends with its next
+   * response, or when it is idle. For a server whose ports another process took over: no client may find its connection
+   * closed after it has sent a request.
    */
   async leave(graceMs: number): Promise<void> {
     const deadlineMs = performance.now() + graceMs;
     this.#listeners.stopAccepting();
-    // The last part of the grace is for ending the rest.
+    // The last part of the grace period is for requests that are still in flight.
     await settledWithin(this.#listeners.disconnected(), graceMs * LEAVING_SHARE);
     await this.close(Math.max(0, deadlineMs - performance.now()));
   }
@@ -256,15 +264,15 @@ export class Primary {
     const loading = this.#loadEngine();
     const opening: Promise<unknown>[] = [
       loading,
-      // Before anybody waits for workers; once more when they are ready.
+      // The first check of the ports, before the start waits for workers. `open` checks them again.
       this.#listeners.probe(config),
       this.#startHandlers(),
       this.files.prepare(config).then((files) => files?.commit()),
     ];
     this.#spool
       .clean()
-      .catch((error: unknown) => this.#log.warn({ err: error }, "cannot look for old spool files"));
-    // The first failure stops the others. It is thrown once they have ended, so that everything they opened has an
+      .catch((error: unknown) => this.#log.warn({ err: error }, "cannot remove old spool files"));
+    // The first failure aborts the others. It is thrown once they have ended, so that everything they opened has an
     // owner.
     for (const part of opening) part.catch((error: unknown) => this.#stop.abort(error));
     await Promise.allSettled(opening);
@@ -280,7 +288,10 @@ export class Primary {
     return engine;
   }
 
-  /** In development, the server stays up when handlers do not compile, so that the developer can fix them. */
+  /**
+   * Starts the first generation. In development, the server keeps running when handlers do not compile, so that the
+   * developer can fix them.
+   */
   async #startHandlers(): Promise<void> {
     try {
       await this.#reloader.startFirst(this.#setup);
@@ -313,7 +324,7 @@ export class Primary {
     };
   }
 
-  /** Those options that a reload may change. */
+  /** Returns the options of the listeners that a reload may change. */
   #listenerSettings(): Parameters<Listeners["change"]>[0] {
     const { config } = this;
     const { maxConnections, accessLog } = config;
@@ -371,7 +382,7 @@ export class Primary {
     });
   }
 
-  /** The parts that a reload may change. The settings of the primary and the site follow from the others. */
+  /** Returns the parts that a reload may change. The last one covers the primary's own settings and the site. */
   #parts(): Part[] {
     return [
       ({ from, to }) => {
@@ -412,7 +423,7 @@ export class Primary {
     const deadlineMs = performance.now() + graceMs;
     this.#listeners.stopAccepting();
     this.#stop.abort(stopping());
-    // First the handlers' answers, then the clients that are still reading theirs.
+    // The handlers' answers come first, then the clients that still read theirs.
     await Promise.all([
       settledWithin(this.#reloader.settled(), graceMs),
       this.handlers.close(graceMs),
@@ -427,7 +438,7 @@ export class Primary {
     await this.#releaseGenerations();
   }
 
-  /** Nothing serves any more. */
+  /** Releases all leases. Must be called when no generation serves any more. */
   async #releaseGenerations(): Promise<void> {
     await this.handlers.release();
     await this.stored.releaseSpares();
@@ -439,7 +450,8 @@ function stopping(): RuntimeError {
 }
 
 /**
- * From source, the worker's module is beside this one. Compiled, both are one program that finds out its role itself.
+ * Returns the path of the module for both kinds of process. From source it is beside this file; compiled, both are in
+ * one program that finds out its role itself.
  */
 function workerEntry(): string {
   return fileURLToPath(new URL(`./main${extname(import.meta.url)}`, import.meta.url));
