@@ -62,7 +62,7 @@ function flagsOf(command: CommandName): string[] {
     return [
       "Flags",
       row("--state-dir DIR", "state folder of the server (.edgicorn)"),
-      row("--config FILE", "config file that says which (edgicorn.config.ts)"),
+      row("--config FILE", "config file that may name it (edgicorn.config.ts)"),
       ENV_FILE_ROW,
       row("--json", "print data for programs"),
       "",
@@ -98,14 +98,14 @@ const FLAGS_OF_START = [
 const SOURCES = [
   "Each setting is also an environment variable (EDGICORN_HTTP for --http,",
   "EDGICORN_BODY_LIMIT for --body-limit) and, except --config and --env-file, a key",
-  "of the config file (http, bodyLimit). A flag wins over the environment, that",
-  "over .env.local, that over .env, that over the config file.",
+  "of the config file (http, bodyLimit). The first of these that has it wins: flag,",
+  "environment, .env.local, .env, config file.",
 ];
 
 const DRILL_ROWS = [
   ["--brief", "the short form, for every change"],
   ["--seconds N", "length of each exercise, about (5)"],
-  ["--path PATH", "path that clients ask for (/, or a route)"],
+  ["--path PATH", "path that clients request (/, or a route)"],
   ["--only A,B", "these exercises (all)"],
 ] as const;
 

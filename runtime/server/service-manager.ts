@@ -114,7 +114,7 @@ export class ServiceManager {
       }
       child.once("error", (error) => {
         this.#isMissing = true;
-        log.warn({ err: error }, "cannot tell systemd how the service is: no systemd-notify");
+        log.warn({ err: error }, "cannot report to systemd: found no program systemd-notify");
         resolve();
       });
       child.once("exit", (code, signal) => {

@@ -92,7 +92,7 @@ export class Upgrader {
 
   async #upgrade(): Promise<UpgradeOutcome> {
     const { log, start, timeoutMs, stays, listeners } = this.#options;
-    if (this.#stopping.signal.aborted) return { kind: "refused", message: "the server stops" };
+    if (this.#stopping.signal.aborted) return SERVER_STOPS;
     const before = this.#successor;
     const serving = before ?? { pid: process.pid, listeners: listeners() };
     const place = { serving: serving.pid, listeners: serving.listeners };
@@ -125,7 +125,7 @@ export class Upgrader {
     const { log } = this.#options;
     if (this.#stopping.signal.aborted) {
       log.info("upgrade given up: the server stops");
-      return { kind: "refused", message: "the server stops" };
+      return SERVER_STOPS;
     }
     const { message } = toError(error);
     const code = error instanceof RuntimeError ? error.code : undefined;
@@ -148,7 +148,7 @@ export class Upgrader {
     }
     // The new process has connections already: it has the place, whether or not other programs know.
     await handOver(next.pid).catch((error: unknown) =>
-      log.error({ err: error }, "cannot tell others which process serves"),
+      log.error({ err: error }, "cannot report which process serves"),
     );
     await next.takeOver({ stays });
     void this.#endAfter(leave(), next);
@@ -197,6 +197,8 @@ export class Upgrader {
     };
   }
 }
+
+const SERVER_STOPS: UpgradeOutcome = { kind: "refused", message: "the server stops" };
 
 /**
  * A new process of this program, which listens on the same ports.

@@ -31,7 +31,8 @@ export async function watchSources(
       // The log has the reason.
       await reload().catch(() => {});
     },
-    onError: (error) => log.warn({ err: error }, "cannot watch a source: its changes go unseen"),
+    onError: (error) =>
+      log.warn({ err: error }, "cannot watch a source: its changes cause no reload"),
   });
 }
 

@@ -161,6 +161,9 @@ describe("SIGUSR2", { timeout: 300_000 }, () => {
 
     const after = await startServer(t, { handlers: { "index.ts": PARENT }, workers: 1 });
     await upgrade(after, DONE);
+    // It has two children by then: the server, and one that is to take its place.
+    write(after, NEVER_LOADS);
+    await upgrade(after, /^loading$/);
     after.kill("SIGKILL");
     assert.deepEqual(await after.exit, { code: null, signal: "SIGKILL" });
   });

@@ -278,7 +278,7 @@ describe("Upgrader", { timeout: 60_000 }, () => {
     assert.deepEqual(exits(), [137]);
   });
 
-  it("leaves its place though it cannot tell others, and survives its own bugs", async (t) => {
+  it("leaves its place though it cannot report that, and survives its own bugs", async (t) => {
     let hasLeft = false;
     const { upgrader, messages, exits } = trial(
       t,
@@ -295,7 +295,7 @@ describe("Upgrader", { timeout: 60_000 }, () => {
     await eventually(t, () => exits().length > 0);
     assert.deepEqual(exits(), [3]);
     assert.equal(hasLeft, true);
-    assert.ok(messages.includes("cannot tell others which process serves"), messages.join("\n"));
+    assert.ok(messages.includes("cannot report which process serves"), messages.join("\n"));
     assert.ok(messages.includes("upgrade failed: bug"), messages.join("\n"));
   });
 });
