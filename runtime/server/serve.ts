@@ -8,6 +8,7 @@ import { createOperations } from "./operations.ts";
 import { staysAsParent } from "./presence.ts";
 import { createReloads } from "./reload.ts";
 import type { Deputy } from "./shutdown.ts";
+import type { SourceWatcher } from "./source-watcher.ts";
 import type { StartCommand } from "./start-command.ts";
 import { readyTimeoutMs, type Takeover, type UpgradeOutcome } from "./takeover.ts";
 import { Upgrader } from "./upgrade.ts";
@@ -45,6 +46,7 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
   const { start, takeover, setDeputy } = options;
   const { mode, pidFile, bootTimeoutMs } = primary.config;
 
+  let watcher: SourceWatcher | null = null;
   let leaving: Promise<void> | null = null;
   const leave = (): Promise<void> => {
     presence.withdraw();
@@ -87,7 +89,7 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
       return outcome;
     },
   });
-  const watcher = mode === "development" ? await watchSources(server, reloads.reload) : null;
+  if (mode === "development") watcher = await watchSources(server, reloads.reload);
   const operations = createOperations({
     primary,
     mode,

@@ -32,10 +32,7 @@ export interface UpgraderOptions {
   setDeputy: (deputy: Deputy) => void;
   /** Reports to other programs that the process of this number serves from now on. */
   handOver: (pid: number) => Promise<void>;
-  /**
-   * Accepts no more connections, answers the last requests of those that are open, ends all workers. A later call
-   * returns the same promise.
-   */
+  /** Accepts no more connections, answers the last requests of open ones, ends all workers. Idempotent. */
   leave: () => Promise<void>;
   /** As `leave`, but answers only requests in flight. */
   close: () => Promise<void>;
@@ -92,7 +89,6 @@ export class Upgrader {
 
   async #upgrade(): Promise<UpgradeOutcome> {
     const { log, start, timeoutMs, stays, listeners } = this.#options;
-    if (this.#stopping.signal.aborted) return SERVER_STOPS;
     const before = this.#successor;
     const serving = before ?? { pid: process.pid, listeners: listeners() };
     const place = { serving: serving.pid, listeners: serving.listeners };
@@ -100,6 +96,7 @@ export class Upgrader {
     log.info(place, "upgrading: starting the program anew beside this one");
     let next: Successor;
     try {
+      if (this.#stopping.signal.aborted) throw serverStops();
       next = new Successor(start, place);
       await next.ready(this.#stopping.signal, { timeoutMs });
     } catch (error) {
@@ -123,13 +120,10 @@ export class Upgrader {
 
   #refuse(error: unknown): UpgradeOutcome {
     const { log } = this.#options;
-    if (this.#stopping.signal.aborted) {
-      log.info("upgrade given up: the server stops");
-      return SERVER_STOPS;
-    }
     const { message } = toError(error);
     const code = error instanceof RuntimeError ? error.code : undefined;
-    log.error({ code }, `upgrade refused, this version serves on: ${message}`);
+    if (code === "ERR_DRAINING") log.info("upgrade given up: the server stops");
+    else log.error({ code }, `upgrade refused, this version serves on: ${message}`);
     return { kind: "refused", message };
   }
 
@@ -198,8 +192,6 @@ export class Upgrader {
   }
 }
 
-const SERVER_STOPS: UpgradeOutcome = { kind: "refused", message: "the server stops" };
-
 /**
  * A new process of this program, which listens on the same ports.
  *
@@ -252,7 +244,7 @@ export class Successor {
       this.facts = answer.facts ?? NO_FACTS;
     } catch (error) {
       await this.end("SIGTERM", killAfterMs);
-      if (stop.aborted) throw new RuntimeError("ERR_DRAINING", "Cannot upgrade: the server stops");
+      if (stop.aborted) throw serverStops();
       if (!timeout.aborted) throw error;
       throw refusal(`the new process was not ready within ${timeoutMs} ms, so it was ended`);
     }
@@ -308,6 +300,10 @@ export class Successor {
     clearTimeout(timer);
     if (this.#child.connected) this.#child.disconnect();
   }
+}
+
+function serverStops(): RuntimeError {
+  return new RuntimeError("ERR_DRAINING", "Cannot upgrade: the server stops");
 }
 
 function refusal(reason: string): RuntimeError {

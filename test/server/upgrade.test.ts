@@ -225,7 +225,7 @@ describe("Upgrader", { timeout: 60_000 }, () => {
     const { upgrader, messages } = trial(t, STAYS_UP);
     const upgrading = upgrader.upgrade();
     await upgrader.abort();
-    const refused = { kind: "refused", message: "the server stops" };
+    const refused = { kind: "refused", message: "Cannot upgrade: the server stops" };
     assert.deepEqual(await upgrading, refused);
     assert.match(messages.at(-1) ?? "", /^upgrade given up/);
     assert.deepEqual(await upgrader.upgrade(), refused);
