@@ -36,7 +36,7 @@ export interface SpillQueueOptions {
  * - Only `spill` moves bytes to disk. The queue never drops bytes by itself.
  * - A byte leaves memory when it was written, not before. A failed write loses none.
  * - A piece that was taken stays valid until the next call of `take` or `clear`, whatever moves to disk meanwhile.
- * - At most one write and one read are running, and no callback comes after `clear`.
+ * - The queue waits for one write and for one read at a time. No callback comes after `clear`.
  */
 export class SpillQueue {
   readonly #options: SpillQueueOptions;
