@@ -1,8 +1,8 @@
-import { createHash, type X509Certificate } from "node:crypto";
+import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { RuntimeError } from "../lib/errors.ts";
 import { type CertificateFiles, findCertificateFiles } from "./certificate-files.ts";
-import { type CertificatePems, checkCertificate } from "./check-certificate.ts";
+import { checkCertificate } from "./check-certificate.ts";
 import {
   createDevelopmentCertificate,
   isDevelopmentCertificate,
@@ -75,36 +75,70 @@ async function loadFolder(certsDir: string, now: Date): Promise<LoadedFolder> {
   const { pairs, problems, warnings } = await findCertificateFiles(certsDir);
   const certificates: ServerCertificate[] = [];
   for (const files of pairs) {
-    const read = await readPems(files);
-    const checked = read.ok ? checkCertificate(read.pems, now) : read;
-    if (checked.ok && read.ok) {
-      certificates.push(describe(files, { ...checked, pems: read.pems }));
-      // A development certificate that is about to expire is renewed instead.
-      if (!isDevelopmentCertificate(checked.certificate)) warnings.push(...checked.warnings);
-      warnings.push(...read.warnings);
-    } else if (!checked.ok) {
-      problems.push(checked.problem);
+    const loaded = await loadPair(files, now);
+    if (loaded.ok) {
+      certificates.push(loaded.certificate);
+      warnings.push(...loaded.warnings);
+    } else {
+      problems.push(loaded.problem);
     }
   }
   if (problems.length > 0) throw new RuntimeError("ERR_CERTIFICATE", problems.join("\n"));
   return { certificates, warnings };
 }
 
-function describe(
-  files: CertificateFiles,
-  {
-    certificate,
-    names,
-    pems,
-  }: { certificate: X509Certificate; names: string[]; pems: CertificatePems },
-): ServerCertificate {
+type LoadedPair =
+  | { ok: true; certificate: ServerCertificate; warnings: string[] }
+  | { ok: false; problem: string };
+
+async function loadPair(files: CertificateFiles, now: Date): Promise<LoadedPair> {
+  const { certPath, keyPath } = files;
+  const cert = await readPem(certPath);
+  if (!cert.ok) return cert;
+  const key = await readPem(keyPath);
+  if (!key.ok) return key;
+  const pems = { certPath, keyPath, cert: cert.content, key: key.content };
+  const checked = checkCertificate(pems, now);
+  if (!checked.ok) return checked;
+  const { certificate, names } = checked;
+  const isOurs = isDevelopmentCertificate(certificate);
   return {
-    ...files,
-    names,
-    notAfterMs: Date.parse(certificate.validTo),
-    origin: isDevelopmentCertificate(certificate) ? "development" : "operator",
-    digest: createHash("sha256").update(pems.cert).update(pems.key).digest("hex"),
+    ok: true,
+    certificate: {
+      ...files,
+      names,
+      notAfterMs: Date.parse(certificate.validTo),
+      origin: isOurs ? "development" : "operator",
+      digest: createHash("sha256").update(pems.cert).update(pems.key).digest("hex"),
+    },
+    // A development certificate that is about to expire is renewed instead.
+    warnings: [...(isOurs ? [] : checked.warnings), ...warnAboutMode(keyPath, key.mode)],
   };
+}
+
+function warnAboutMode(keyPath: string, mode: number): string[] {
+  if ((mode & OTHERS_MAY_READ) === 0 || process.platform === "win32") return [];
+  const octal = (mode & 0o777).toString(8).padStart(4, "0");
+  return [`${keyPath} can be read by every user of this machine (mode ${octal}), expected 0600`];
+}
+
+const OTHERS_MAY_READ = 0o004;
+
+async function readPem(
+  path: string,
+): Promise<{ ok: true; content: Buffer; mode: number } | { ok: false; problem: string }> {
+  let file: FileHandle | null = null;
+  try {
+    file = await open(path);
+    // The mode of the opened file: the name may be a link, and may change.
+    const { mode } = await file.stat();
+    return { ok: true, content: await file.readFile(), mode };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { ok: false, problem: `Cannot read ${path}: ${reason}` };
+  } finally {
+    await file?.close();
+  }
 }
 
 function needsDevelopmentCertificate(certificates: ServerCertificate[], now: Date): boolean {
@@ -148,43 +182,4 @@ function dropRepeatedNames(byRank: readonly ServerCertificate[]): string[] {
     });
   }
   return warnings;
-}
-
-type ReadPems =
-  | { ok: true; pems: CertificatePems; warnings: string[] }
-  | { ok: false; problem: string };
-
-async function readPems({ certPath, keyPath }: CertificateFiles): Promise<ReadPems> {
-  const cert = await readPem(certPath);
-  if (!cert.ok) return cert;
-  const key = await readPem(keyPath);
-  if (!key.ok) return key;
-  const mode = (key.mode & 0o777).toString(8).padStart(4, "0");
-  return {
-    ok: true,
-    pems: { certPath, keyPath, cert: cert.content, key: key.content },
-    warnings:
-      (key.mode & OTHERS_MAY_READ) === 0 || process.platform === "win32"
-        ? []
-        : [`${keyPath} can be read by every user of this machine (mode ${mode}), expected 0600`],
-  };
-}
-
-const OTHERS_MAY_READ = 0o004;
-
-async function readPem(
-  path: string,
-): Promise<{ ok: true; content: Buffer; mode: number } | { ok: false; problem: string }> {
-  let file: FileHandle | null = null;
-  try {
-    file = await open(path);
-    // The mode of the opened file: the name may be a link, and may change.
-    const { mode } = await file.stat();
-    return { ok: true, content: await file.readFile(), mode };
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return { ok: false, problem: `Cannot read ${path}: ${reason}` };
-  } finally {
-    await file?.close();
-  }
 }
