@@ -25,7 +25,7 @@ export interface Engine {
 /** A bound port that accepts connections, with or without TLS. */
 export interface Listener {
   readonly scheme: "http" | "https";
-  /** Its connections use TLS. */
+  /** True if the connections use TLS. */
   readonly secure: boolean;
   readonly port: number;
   /** Resolves when no request is in flight. Open connections may still send requests, even after `stopAccepting`. */

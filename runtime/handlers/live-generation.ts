@@ -31,7 +31,7 @@ export class LiveGeneration {
   readonly manifest: Manifest;
   readonly config: Config;
   readonly pools: ReadonlyMap<string, HandlerPool>;
-  /** What this generation changed at its start, per pool: kept, replaced, added or removed. */
+  /** The changes that this generation made at its start, per pool: kept, replaced, added or removed. */
   readonly changes: readonly PoolChange[];
   /** Counts of the requests that the routes of this generation take. */
   counts = { requests: 0, errors: 0 };

@@ -25,7 +25,7 @@ export interface InternalRequest {
   userAgent: string;
 }
 
-/** How an internal request ended. */
+/** The outcome of an internal request. */
 export interface InternalOutcome {
   /** The status of the response; 502: its body broke off. */
   status: number;

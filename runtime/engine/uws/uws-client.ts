@@ -56,7 +56,7 @@ export interface ListenerContext {
   readonly port: number;
   readonly unread: UnreadBytes;
   readonly savedMasks: SavedMasks;
-  /** Its connections use TLS. */
+  /** The connections of the listener use TLS. */
   readonly secure: boolean;
   /** True when the access log or another reader needs the size of small bodies. */
   readonly countsBytes: boolean;

@@ -18,7 +18,7 @@ export interface ResponseToWrite {
 }
 
 /**
- * What happens to the connection after the response.
+ * The treatment of the connection after the response.
  *
  * `keep` leaves it open. `announce` sends `Connection: close` and does not close. The library closes if the client
  * asked for it; otherwise the client or the idle timeout does. Closing while the client still sends its body would

@@ -59,7 +59,7 @@ export interface StreamResponse {
 /** Timeout for a source to end after the last byte of an announced length. */
 const END_GRACE_MS = 1_000;
 
-/** How a stream ended: complete, or broken off after (`broken`) or before (`unbegun`) the head was written. */
+/** The outcome of a stream: complete, or broken off after (`broken`) or before (`unbegun`) the head was written. */
 export type StreamOutcome = "complete" | "broken" | "unbegun";
 
 /**
