@@ -40,7 +40,7 @@ export interface DispatcherOptions {
   queueLimit: number;
   /** An exchange whose expected wait is longer is refused at once. 0: the expected wait does not matter. */
   queueDelayMs: number;
-  /** Longest that an exchange waits for a worker. */
+  /** Longest time that an exchange waits for a worker. */
   queueTimeoutMs: number;
   /** Holds the responses that wait on disk. */
   spool: Spool;
@@ -229,7 +229,7 @@ export class Dispatcher {
    * Fails all exchanges that are queued or in flight. Exchanges whose body is still being received fail once it is
    * here.
    *
-   * @param options.graceMs The grace that they have had, for the log; absent: they had none.
+   * @param options.graceMs The grace that the exchanges have had, for the log; absent: they had none.
    */
   close(code: ErrorCode, { graceMs }: { graceMs?: number } = {}): void {
     clearInterval(this.#sweep);

@@ -19,8 +19,8 @@ import type { TimeoutSetting } from "./route-rules.ts";
  *         └───────────┴─────────────┴──┴── client left, refused, worker lost ──▶ settled
  *
  * `held`: the exchange waits in `recovery.ts`, to be dispatched again or to run alone. An exchange is settled exactly
- * once: when its client was answered, receives only the rest of a stream, or has left. A worker has a
- * settled exchange only until it confirms the abort.
+ * once: when its client was answered, receives only the rest of a stream, or has left. A worker has a settled
+ * exchange only until it confirms the abort.
  */
 export type ExchangeState =
   | "receiving"
@@ -30,13 +30,13 @@ export type ExchangeState =
   | "answering"
   | "settled";
 
-/** The history of an exchange that lost its worker, or that looks like one that did. */
+/** The history of an exchange that lost its worker, or that is like a suspect. */
 export interface Trouble {
   /** First dispatch, from which the timeout counts; `null`: not yet dispatched. */
   firstMs: number | null;
   /** How many workers crashed with this exchange in flight. */
   crashes: number;
-  /** How many workers were lost otherwise with it in flight. */
+  /** How many workers were lost otherwise with this exchange in flight. */
   losses: number;
   /** The exchange may be the cause of a crash. */
   suspected: boolean;
@@ -52,7 +52,7 @@ export interface ExchangeOptions {
   url: string;
   /** Counts from the dispatch; 0: no timeout. */
   timeoutMs: number;
-  /** The setting that gave it, for the log. */
+  /** The setting that gave the timeout, for the log. */
   timeoutSetting: TimeoutSetting;
   buffering: Buffering;
   /** The exchange goes before all others. */

@@ -4,7 +4,7 @@ import type { Lane } from "./lane.ts";
 /** Reserved exchanges that a worker may have beyond its cap. */
 const RESERVED_PER_WORKER = 4;
 
-/** Assumed latency until the first answers are measured. It counts as slow. */
+/** Assumed latency until the first answers are measured: slow. */
 const SLOW_MS = 100;
 
 /**

@@ -53,7 +53,7 @@ export interface PoolOptions {
   onRetire: (worker: WorkerProcess) => void;
   onUnreachable: (worker: WorkerProcess) => void;
   onLost: (worker: WorkerProcess, error: RuntimeError, cause: LossCause) => void;
-  /** True when no worker serves and none can boot, again and again; false when one can at last. */
+  /** True when no worker serves and boots fail again and again; false when a worker serves again. */
   onDown: (isDown: boolean) => void;
   heartbeat: Omit<HeartbeatOptions<WorkerProcess>, "log" | "canInspect">;
 }
@@ -67,9 +67,9 @@ export interface PoolOptions {
 export class Pool {
   readonly #options: PoolOptions;
   readonly #log: Logger;
-  /** Limit for workers that are started from now on; 0: none. */
+  /** Memory limit of workers that are started from now on; 0: none. */
   #memoryLimitBytes: number;
-  /** The limit under which each worker was started. */
+  /** The memory limit under which each worker was started. */
   readonly #startedUnder = new Map<WorkerId, number>();
   /** The processes of the state's members. */
   readonly #processes = new Map<WorkerId, WorkerProcess>();
@@ -107,7 +107,7 @@ export class Pool {
     });
   }
 
-  /** All processes, including those that start or drain. */
+  /** All workers, also while they start or drain. */
   get workers(): WorkerProcess[] {
     return [...this.#processes.values()];
   }
@@ -125,7 +125,7 @@ export class Pool {
   /**
    * Starts the workers and waits until all are ready for the first time.
    *
-   * @throws RuntimeError `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` as soon as one cannot boot: at the first start, a
+   * @throws RuntimeError `ERR_HANDLER_LOAD` or `ERR_BOOT_LOOP` as soon as a worker cannot boot: at the first start, a
    *   failure would repeat forever. All workers are gone by then.
    */
   async start(): Promise<void> {
@@ -167,14 +167,14 @@ export class Pool {
   }
 
   /**
-   * Changes the memory limit of a worker; 0: none. Running workers keep the lower limit of the two, because theirs
-   * cannot be raised.
+   * Changes the memory limit of a worker; 0: none. Running workers keep the lower limit of the two: the bound
+   * of their heap cannot be raised.
    */
   limitMemory(bytes: number): void {
     this.#memoryLimitBytes = bytes;
   }
 
-  /** Drains all workers, and kills those that take longer than the grace. Resolves when all are gone. */
+  /** Drains all workers, and kills them after the grace. Resolves when all are gone. */
   close(graceMs: number): Promise<void> {
     this.#closing ??= this.#close(graceMs);
     return this.#closing;

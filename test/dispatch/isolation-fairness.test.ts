@@ -171,7 +171,7 @@ function answering(mostMs: number): fc.Arbitrary<Deed> {
 
 const scene = fc.record({
   workers: fc.integer({ min: 1, max: 4 }),
-  /** The requests in flight at the first crash, and how many of them came before the poison. */
+  /** The requests in flight at the first crash, and how many of them arrived before the poison. */
   deeds: fc.array(answering(1_500), { maxLength: 20 }),
   at: fc.nat({ max: 20 }),
   poison: fc.record({
@@ -195,7 +195,7 @@ function kindOf(client: FakeClient): string {
 }
 
 describe("Dispatcher, beside suspects", { timeout: 60_000 }, () => {
-  it("serves normal requests soon, answers innocent suspects, and finds the guilty one", async (t) => {
+  it("serves normal requests soon, answers innocent suspects, and finds the cause", async (t) => {
     const clock = mockTime(t);
     await fc.assert(
       fc.asyncProperty(scene, async ({ workers, deeds, at, poison: guilty, normal }) => {

@@ -30,7 +30,7 @@ const QUARANTINE_MS = 5_000;
 const TURN_MS = 200;
 /** Two turns and two late sweeps: one to end a turn, one to see the answer to the probe. */
 const LONGEST_WAIT_MS = 2 * TURN_MS + 2 * SWEEP_MS;
-/** No exchange survives more crashes than this, whatever their cause. */
+/** No exchange survives more crashes than this. */
 const MOST_CRASHES = 3;
 const BUFFERING = { bodyBufferBytes: 8, bodyOverflow: "stream", responseOverflow: "wait" } as const;
 
@@ -60,7 +60,7 @@ interface SeenWorker {
   run: { seen: Seen; isAlone: boolean } | null;
 }
 
-/** A dispatcher, and the rules for all that it sends and answers. */
+/** A dispatcher, and the rules for its messages and answers. */
 class Watch {
   readonly dispatcher: Dispatcher;
   readonly requests: Seen[] = [];
@@ -421,7 +421,7 @@ function settle(watch: Watch, tick: () => void): void {
 }
 
 describe("Dispatcher, with any causes of crashes", { timeout: 60_000 }, () => {
-  it("runs suspects alone, refuses proven ones, and loses no other exchange", async (t) => {
+  it("runs suspects alone, quarantines causes of crashes, and loses no other exchange", async (t) => {
     const turns = new TurnClock();
     const clock = { nowMs: 1_000, turns };
     // No mocks: they would remember each call.

@@ -19,7 +19,7 @@ const HANDLERS = {
     import { existsSync, writeFileSync } from "node:fs";
     export default async () => {
       const mark = process.env.POISON_MARK;
-      // The first time once all that was sent with it has begun, later at once: alone it gets a turn of 0.4 s.
+      // The first time it waits until all other requests have begun. Later it exits at once.
       while (!existsSync(mark) && globalThis.begun !== ${SLOW}) {
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
@@ -31,7 +31,7 @@ const HANDLERS = {
 const CONNECTIONS = 8;
 
 describe("the only worker of a pool, after a crash", { timeout: 30_000 }, () => {
-  it("serves who was not there, answers who was, and refuses who was to blame", async (t) => {
+  it("serves new requests, answers innocent suspects, and quarantines the cause", async (t) => {
     // Less than all suspects take together.
     const flags = ["--access-log", "off", "--queue-timeout", "2s"];
     const env = { POISON_MARK: join(temporaryFolder(t), "mark") };
@@ -54,7 +54,7 @@ describe("the only worker of a pool, after a crash", { timeout: 30_000 }, () => 
     const load = Promise.all(Array.from({ length: CONNECTIONS }, (_, number) => ask(number)));
     const answers = await Promise.all(slow);
     const poisoned = [(await poison).status];
-    // Where a slow one still ran beside it, which depends on the machine, it takes one strike more (decision 011).
+    // On a slow machine a slow request may still run beside the poison. Then a second suspicion is needed (decision 011).
     while (poisoned.at(-1) === 502 && poisoned.length < 3) {
       poisoned.push((await server.fetch("/poison")).status);
     }

@@ -11,7 +11,7 @@ import {
 const BOUNDS: ScaleBounds = { least: 2, most: 4 };
 const STEP_MS = 500;
 
-/** How many are desired after each sample; each new one serves by the next. */
+/** Returns how many workers are desired after each sample. A new worker serves by the next sample. */
 function run(
   samples: Iterable<(desired: number) => Pick<ScaleSample, "utilization" | "queueAgeMs">>,
   { bounds = BOUNDS, desired = bounds.least }: { bounds?: ScaleBounds; desired?: number } = {},
@@ -38,22 +38,22 @@ const at =
   () => ({ utilization, queueAgeMs });
 
 describe("decideScale()", () => {
-  it("adds one after two seconds in which all were busy, and the next after two more", () => {
+  it("adds a worker after two seconds in which all were busy, and the next after two more", () => {
     const sizes = run(forSeconds(6, at(0.9)));
     assert.deepEqual(sizes, [2, 2, 2, 2, 3, 3, 3, 3, 3, 4, 4, 4]);
   });
 
-  it("adds one for exchanges that wait, though nobody is busy", () => {
+  it("adds a worker for exchanges that wait, though no worker is busy", () => {
     assert.equal(run(forSeconds(3, at(0.1, 101))).at(-1), 3);
     assert.equal(run(forSeconds(3, at(0.1, 100))).at(-1), 2);
   });
 
-  it("adds none for a burst", () => {
+  it("adds no worker for a burst", () => {
     const bursts = [...forSeconds(1.5, at(1)), ...forSeconds(0.5, at(0.6))];
     assert.deepEqual(new Set(run([...bursts, ...bursts, ...bursts])), new Set([2]));
   });
 
-  it("takes one away after a minute in which the others would not have been busy", () => {
+  it("removes a worker after a minute in which the others would not have been busy", () => {
     const sizes = run(forSeconds(130, at(0)), { desired: 4 });
     assert.deepEqual(
       [sizes.indexOf(3), sizes.indexOf(2)].map((index) => (index * STEP_MS) / 1_000),
@@ -62,13 +62,13 @@ describe("decideScale()", () => {
     assert.equal(sizes.at(-1), 2);
   });
 
-  it("takes none away when the others would be busy, or when it was needed for a moment", () => {
+  it("removes no worker when the others would be busy, or when it was needed for a moment", () => {
     assert.equal(run(forSeconds(300, at(0.34)), { desired: 3 }).at(-1), 3);
     const needed = [...forSeconds(59, at(0)), at(0.5), ...forSeconds(59, at(0))];
     assert.equal(run(needed, { desired: 3 }).at(-1), 3);
   });
 
-  it("waits for those that start before it decides anything", () => {
+  it("decides nothing while workers start", () => {
     let state = UNDECIDED;
     for (let nowMs = 0; nowMs < 100_000; nowMs += STEP_MS) {
       const sample = { desired: 3, ready: 2, utilization: 1, queueAgeMs: 9_999 };
@@ -84,7 +84,7 @@ describe("decideScale()", () => {
     assert.deepEqual(run([at(1)], { bounds, desired: 9 }), [3]);
   });
 
-  it("never goes back on what it did under a constant load", () => {
+  it("never undoes a change under a constant load", () => {
     const anything = fc.record({
       least: fc.integer({ min: 1, max: 8 }),
       more: fc.integer({ min: 0, max: 24 }),
@@ -106,7 +106,7 @@ describe("decideScale()", () => {
           .map((size, index) => size - (sizes[index - 1] ?? desired))
           .filter((step) => step !== 0);
         assert.ok(new Set(steps).size <= 1, `steps ${steps.join(" ")}`);
-        // It has arrived: the last hundred seconds changed nothing, and nobody is overloaded who could be helped.
+        // The last hundred seconds changed nothing, and one more worker would not be allowed or not help.
         assert.equal(new Set(sizes.slice(-200)).size, 1);
         const end = sizes.at(-1) ?? 0;
         assert.ok(end === bounds.most || load / end <= 0.75, `${end} for ${load}`);

@@ -22,7 +22,7 @@ function forkOptions(t: TestContext, heapLimitBytes: number | null): string[] {
 }
 
 describe("forkWorker()", () => {
-  it("limits the heap of each fork as it is told, and of none after that", (t) => {
+  it("limits the heap of one fork, and not of later forks", (t) => {
     prepareForks("nobody.js");
     assert.deepEqual(forkOptions(t, 512 * MIB), ["--max-old-space-size=512"]);
     assert.deepEqual(forkOptions(t, 100.5 * MIB), ["--max-old-space-size=101"]);
@@ -30,7 +30,7 @@ describe("forkWorker()", () => {
     assert.deepEqual(cluster.settings.execArgv, workerExecArgv());
   });
 
-  it("leaves the heap to the operator who has told Node about it", (t) => {
+  it("sets no limit when the options of Node have one", (t) => {
     prepareForks("nobody.js");
     const before = process.env["NODE_OPTIONS"];
     t.after(() => {

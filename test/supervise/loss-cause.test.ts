@@ -19,7 +19,7 @@ function bySignal(signal: NodeJS.Signals): ProcessExit {
 }
 
 describe("classifyLoss()", () => {
-  it("tells what a worker did itself from what was done to it", () => {
+  it("tells exits of a worker's own doing from kills by other processes", () => {
     const table: [exit: ProcessExit, known: typeof NOTHING, cause: LossCause][] = [
       [exitCode(0), NOTHING, "crashed"],
       [exitCode(1), NOTHING, "crashed"],
@@ -43,7 +43,7 @@ describe("classifyLoss()", () => {
     }
   });
 
-  it("believes whoever ended it, whatever it then ended with", () => {
+  it("returns the cause for which the primary ended the worker, however it exited", () => {
     for (const givenUp of ["crashed", "hung", "breach", "retired"] as const) {
       for (const exit of [exitCode(0), exitCode(70), bySignal("SIGKILL"), bySignal("SIGSEGV")]) {
         assert.equal(classifyLoss(exit, { givenUp, oomKilled: true }), givenUp);

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { cgroupFiles, OomKills, parseOomKills } from "../../runtime/supervise/oom-kills.ts";
 
 describe("OomKills", () => {
-  it("tells once of each", () => {
+  it("reports each kill once", () => {
     let total = 3;
     const kills = new OomKills(() => total);
     assert.equal(kills.take(), false);
@@ -13,12 +13,12 @@ describe("OomKills", () => {
     assert.equal(kills.take(), false);
   });
 
-  it("takes none for an exit long after it", () => {
+  it("does not explain an exit long after the kill", () => {
     let total = 0;
     const kills = new OomKills(() => total);
     kills.look(0);
     total = 1;
-    // It is not forgotten by looking often, nor by a look long after nobody did.
+    // Neither frequent looks nor a look after a long pause make it forget the kill.
     for (const nowMs of [0, 500, 1_999]) kills.look(nowMs);
     kills.look(60_000);
     assert.equal(kills.take(), true);
@@ -30,7 +30,7 @@ describe("OomKills", () => {
     assert.equal(kills.take(), true);
   });
 
-  it("reads a counter of this system, whichever there is", () => {
+  it("reads the counter of this system", () => {
     assert.equal(new OomKills().take(), false);
   });
 });

@@ -28,7 +28,7 @@ describe("Pool, which keeps its workers fresh", { timeout: 120_000 }, () => {
     assert.equal(trial.pool.ready, 1);
   });
 
-  it("grows and shrinks when it is told to, in order", async (t) => {
+  it("grows and shrinks in order when it is resized", async (t) => {
     const trial = new Trial(t);
     await trial.pool.start();
     assert.equal(trial.pool.resize(3), 3);
@@ -41,7 +41,7 @@ describe("Pool, which keeps its workers fresh", { timeout: 120_000 }, () => {
     assert.ok(trial.events.indexOf("retire 1") < trial.events.indexOf("lost 1, retired"));
   });
 
-  it("kills a worker that is told to go before it serves, and never lets it serve", async (t) => {
+  it("kills a surplus worker that starts, and never lets it serve", async (t) => {
     const trial = new Trial(t);
     await trial.pool.start();
     trial.pool.resize(2);
@@ -54,25 +54,25 @@ describe("Pool, which keeps its workers fresh", { timeout: 120_000 }, () => {
     );
   });
 
-  it("replaces a worker that has grown, and kills one that takes too much at once", async (t) => {
+  it("replaces a worker that has grown, and kills a worker that grows too quickly", async (t) => {
     const trial = new Trial(t, { recycle: { ...NO_RECYCLING, memoryBytes: 300 * MIB } });
     await trial.pool.start();
     request(trial.worker, { mib: 280 });
     await trial.until("lost 1, retired");
-    // It answers nobody any more, so it cannot be asked to go.
+    // A blocked worker cannot drain.
     const second = trial.pool.workers.at(-1) ?? assert.fail("no worker");
     request(second, { mib: 500, blocks: true });
     await trial.until("lost 2, crashed");
     await trial.until("ready 3");
     const events = trial.events.filter((event) => /ready|retire 1|lost/.test(event));
     assert.deepEqual(events.slice(0, 4), ["ready 1", "ready 2", "retire 1", "lost 1, retired"]);
-    // It may be seen on its way, when it is worn and not too large yet: then a fresh one is on its way too.
+    // An inspection may find it worn before it is too large. Then a fresh worker starts before the loss.
     assert.deepEqual(events.slice(4).toSorted(), ["lost 2, crashed", "ready 3"]);
     const killed = await trial.untilLog(({ msg }) => msg.includes("too much memory"));
     assert.equal(killed.workerId, 2);
   });
 
-  it("holds workers that run to a limit that was lowered, and none to one that was raised", async (t) => {
+  it("applies a lower limit to workers that run, but not a higher one", async (t) => {
     const trial = new Trial(t, { recycle: { ...NO_RECYCLING, memoryBytes: 300 * MIB } });
     await trial.pool.start();
     trial.pool.limitMemory(1000 * MIB);
@@ -84,7 +84,7 @@ describe("Pool, which keeps its workers fresh", { timeout: 120_000 }, () => {
     await trial.until("lost 2, retired");
   });
 
-  it("is down while nobody can boot, and up again when somebody can", async (t) => {
+  it("is down while no worker can boot, and up again when a worker can", async (t) => {
     const trial = new Trial(t);
     await trial.pool.start();
     trial.plan("exit");
@@ -99,7 +99,7 @@ describe("Pool, which keeps its workers fresh", { timeout: 120_000 }, () => {
     assert.equal(trial.logs.filter(({ msg }) => msg.includes("the pool is down")).length, 1);
   });
 
-  it("adds a worker when exchanges wait, no more than it may", async (t) => {
+  it("adds a worker when exchanges wait, up to maxWorkers", async (t) => {
     const trial = new Trial(t, { maxWorkers: 2, queueAgeMs: () => 1_000 });
     await trial.pool.start();
     await trial.until("ready 2");
@@ -108,7 +108,7 @@ describe("Pool, which keeps its workers fresh", { timeout: 120_000 }, () => {
     assert.equal(trial.logs.filter(({ msg }) => msg === line.msg).length, 1);
   });
 
-  it("waits for one that retires no longer than for the others when it closes", async (t) => {
+  it("ends a worker that retires with the others when it closes", async (t) => {
     const trial = new Trial(t, { workers: 2, plan: "never drain", retireGraceMs: 600_000 });
     await trial.pool.start();
     trial.pool.resize(1);

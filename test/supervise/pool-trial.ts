@@ -24,14 +24,14 @@ export interface LogLine {
   err?: { message: string; stack: string };
 }
 
-/** A pool of workers that have no handlers, and what it told. */
+/** A pool of workers without handlers. Records its events. */
 export class Trial {
   readonly pool: Pool;
   readonly logs: LogLine[] = [];
   readonly messages: ExchangeMessage[] = [];
-  /** What was told, in order. */
+  /** Calls of the pool, in order. */
   readonly events: string[] = [];
-  /** How many requests each worker is said to have been given. */
+  /** How many requests each worker has had, as the pool is told. */
   readonly requests = new Map<WorkerId, number>();
   onMessage: (message: ExchangeMessage) => void = () => {};
   readonly #planFile: string;
@@ -110,7 +110,7 @@ export class Trial {
     return worker;
   }
 
-  /** What workers do that are forked from now on. */
+  /** Sets the plan of workers that are forked from now on. */
   plan(text: string): void {
     writeFileSync(this.#planFile, text);
   }
@@ -135,7 +135,7 @@ export class Trial {
   }
 }
 
-/** @param how What it is to do first: take so many MiB, and never stop then. */
+/** Sends a request. @param how `mib`: memory that the worker takes first; `blocks`: it then blocks its event loop. */
 export function request(worker: WorkerProcess, how: { mib?: number; blocks?: boolean } = {}): void {
   const id = 1 as ExchangeId;
   const url = `http://a/${how.mib ?? 0}`;

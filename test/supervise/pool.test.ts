@@ -22,7 +22,7 @@ function failLater(code: string, stdio?: unknown[]): never {
     process: Object.assign(new EventEmitter(), { pid: undefined, stdio }),
   });
   process.nextTick(() => worker.emit("error", new Error(`spawn ${code}`)));
-  // It stands for a worker in all that is looked at.
+  // It has the properties of a worker that the pool reads.
   return worker as never;
 }
 
@@ -53,7 +53,7 @@ describe("Pool", { timeout: 120_000 }, () => {
     }
   });
 
-  it("ends a worker that says anything before its hello", async (t) => {
+  it("ends a worker that sends another message before its hello", async (t) => {
     const trial = new Trial(t, { plan: "skip the hello" });
     await assert.rejects(trial.pool.start(), { code: "ERR_BOOT_LOOP" });
     const line = await trial.untilLog(({ msg }) => msg.startsWith("worker broke the protocol"));
@@ -61,7 +61,7 @@ describe("Pool", { timeout: 120_000 }, () => {
     assert.deepEqual(trial.events, ["lost 1, breach"]);
   });
 
-  it("survives a bug of ours in what a worker says, and replaces the worker", async (t) => {
+  it("survives a bug in the handling of a worker's message, and replaces the worker", async (t) => {
     const trial = new Trial(t);
     await trial.pool.start();
     trial.onMessage = () => {
@@ -74,7 +74,7 @@ describe("Pool", { timeout: 120_000 }, () => {
     assert.match(line.err?.stack ?? "", /TypeError: a bug of ours\n +at /);
   });
 
-  it("replaces a healthy worker at once while another slot waits, which it goes on to do", async (t) => {
+  it("replaces a healthy worker at once while another place goes on waiting", async (t) => {
     const trial = new Trial(t, { workers: 2 });
     await trial.pool.start();
     const [first, second] = trial.pool.workers;
@@ -99,7 +99,7 @@ describe("Pool", { timeout: 120_000 }, () => {
     await trial.until(`ready ${Number(later[0]?.workerId) + 1}`);
   });
 
-  it("knows how its workers are", async (t) => {
+  it("knows the vitals of its workers", async (t) => {
     const trial = new Trial(t, { hangTimeoutMs: 400 });
     await trial.pool.start();
     assert.equal(trial.worker.vitals, null);
@@ -108,7 +108,7 @@ describe("Pool", { timeout: 120_000 }, () => {
     assert.deepEqual(vitals, { rssBytes: 3, heapUsedBytes: 2, loopUtilization: 0.1 });
   });
 
-  it("kills a worker that is silent, once it has told so, and replaces it", async (t) => {
+  it("reports a silent worker, then kills and replaces it", async (t) => {
     const trial = new Trial(t, { plan: "never answer a ping", hangTimeoutMs: 200 });
     await trial.pool.start();
     const { worker } = trial;
@@ -120,7 +120,7 @@ describe("Pool", { timeout: 120_000 }, () => {
     assert.deepEqual([hung.workerId, hung.exchanges], [1, 7]);
   });
 
-  it("starts nothing once it has ended, though a slot waits", async (t) => {
+  it("starts no worker after its end, though a place waits", async (t) => {
     const trial = new Trial(t);
     await trial.pool.start();
     const failing = trial.untilLog(({ restartInMs }) => restartInMs === 200);
@@ -133,7 +133,7 @@ describe("Pool", { timeout: 120_000 }, () => {
     assert.equal(trial.logs.length, starts);
   });
 
-  it("takes what a worker sent before it exited, then tells that it is lost", async (t) => {
+  it("handles the last messages of a worker that exited before it reports the loss", async (t) => {
     const trial = new Trial(t);
     await trial.pool.start();
     const { worker } = trial;
@@ -144,7 +144,7 @@ describe("Pool", { timeout: 120_000 }, () => {
     assert.deepEqual(trial.events, ["ready 1", "message 1", "lost 1, crashed", "ready 2"]);
   });
 
-  it("takes its workers along when the process exits, until it has ended", async (t) => {
+  it("kills its workers when the process exits, until the pool has ended", async (t) => {
     const before = process.listeners("exit");
     const trial = new Trial(t);
     await trial.pool.start();

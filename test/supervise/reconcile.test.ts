@@ -44,14 +44,19 @@ interface Case {
 }
 
 const CASES: Case[] = [
-  { title: "starts all at first", desired: 3, actions: [start(), start(), start()] },
+  { title: "starts all workers at first", desired: 3, actions: [start(), start(), start()] },
   {
-    title: "waits for those that start",
+    title: "waits for workers that start",
     members: [starting(1), ready(2)],
     desired: 2,
     actions: [],
   },
-  { title: "is content", members: [ready(1), ready(2)], desired: 2, actions: [] },
+  {
+    title: "does nothing when all desired workers serve",
+    members: [ready(1), ready(2)],
+    desired: 2,
+    actions: [],
+  },
   {
     title: "fills a vacancy that has waited long enough",
     members: [ready(1)],
@@ -80,14 +85,14 @@ const CASES: Case[] = [
     actions: [start(), start(), wait(LATER.notBeforeMs)],
   },
   {
-    title: "forgets a vacancy that nobody needs",
+    title: "forgets a surplus vacancy",
     members: [ready(1), starting(2)],
     vacancies: [LATER],
     desired: 2,
     actions: [forget(LATER)],
   },
   {
-    title: "forgets the vacancies that would have to wait longest, when fewer are needed",
+    title: "forgets the vacancies with the longest wait, when fewer are needed",
     vacancies: [LATER, DUE, SOON],
     desired: 1,
     actions: [forget(SOON), forget(LATER), start(DUE)],
@@ -99,19 +104,19 @@ const CASES: Case[] = [
     actions: [retire(1, "surplus"), retire(2, "surplus")],
   },
   {
-    title: "retires those that are worn before those that are old",
+    title: "retires worn workers before old ones",
     members: [ready(1), ready(2, "age"), ready(3)],
     desired: 2,
     actions: [retire(2, "age")],
   },
   {
-    title: "kills the newest that start when fewer are desired, and retires nobody for them",
+    title: "kills the newest workers that start when fewer are desired, and retires none for them",
     members: [ready(1), starting(2), starting(3), starting(4)],
     desired: 2,
     actions: [kill(3), kill(4)],
   },
   {
-    title: "kills all that start, and retires, when even those that serve are too many",
+    title: "kills all workers that start, and retires surplus ones, when too many serve",
     members: [ready(1), ready(2), starting(3), starting(4)],
     desired: 1,
     actions: [retire(1, "surplus"), kill(3), kill(4)],
@@ -147,7 +152,7 @@ const CASES: Case[] = [
     actions: [],
   },
   {
-    title: "recycles nobody while one is missing",
+    title: "recycles no worker while one is missing",
     members: [ready(1, "age"), starting(2)],
     desired: 2,
     actions: [],
@@ -160,14 +165,14 @@ const CASES: Case[] = [
     actions: [wait(LATER.notBeforeMs)],
   },
   {
-    title: "lets the fresh one take the place of one that was lost meanwhile",
+    title: "lets the fresh worker replace a worker that was lost meanwhile",
     members: [ready(1, "age"), starting(3)],
     vacancies: [DUE],
     desired: 2,
     actions: [forget(DUE)],
   },
   {
-    title: "does not count those that drain",
+    title: "does not count workers that drain",
     members: [draining(1), draining(2)],
     desired: 1,
     actions: [start()],
@@ -179,7 +184,7 @@ const CASES: Case[] = [
     actions: [start()],
   },
   {
-    title: "has no need of the fresh one when fewer are desired and the worn one goes for that",
+    title: "kills the fresh worker when fewer are desired and the worn one goes for that",
     members: [ready(1, "age"), ready(2), starting(3)],
     desired: 1,
     actions: [retire(1, "age"), kill(3)],

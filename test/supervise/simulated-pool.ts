@@ -10,19 +10,19 @@ import {
 import { reconcile } from "../../runtime/supervise/reconcile.ts";
 import type { RecycleReason } from "../../runtime/supervise/recycle-policy.ts";
 
-/** What becomes of whoever is forked. */
+/** The result of the next forks. */
 export interface BootPlan {
   outcome: "ready" | "exits" | "no-fork";
   takesMs: number;
 }
 
-/** What happens all by itself, once its time has come. */
+/** An event that is due at a time. */
 interface Due {
   atMs: number;
   happens: () => void;
 }
 
-/** The clock, and what all pools of a primary share. */
+/** The clock and the ids that all pools of a primary share. */
 export class World {
   nowMs = 0;
   boots: BootPlan = { outcome: "ready", takesMs: 100 };
@@ -46,7 +46,7 @@ export class World {
     this.#due = this.#due.filter((each) => each !== due);
   }
 
-  /** Lets time pass, and what is due happen in its order. */
+  /** Lets time pass. Events that are due happen in order. */
   pass(ms: number): void {
     const untilMs = this.nowMs + ms;
     for (let steps = 0; ; steps++) {
@@ -64,12 +64,12 @@ export class World {
 }
 
 /**
- * Does what `Pool` does, with processes that exist on paper only, and asserts after each event what must always hold.
+ * A `Pool` with simulated processes. Asserts the invariants after each event.
  */
 export class SimulatedPool {
   desired: number;
   state: PoolState = EMPTY_POOL;
-  /** Whom the dispatcher would send an exchange to. */
+  /** The workers to which the dispatcher would send an exchange. */
   readonly rotation = new Set<WorkerId>();
   onReady: () => void = () => {};
   onBootFailed: () => void = () => {};
@@ -111,7 +111,7 @@ export class SimulatedPool {
     if (member !== null) this.#exit(member.id);
   }
 
-  /** All finish what they have and go. */
+  /** Drains all workers. */
   close(): void {
     this.#ending = true;
     this.#world.cancel(this.#timer);
@@ -210,7 +210,7 @@ export class SimulatedPool {
     const ready = this.of("ready");
     const draining = this.of("draining");
     const live = members.length - draining.length;
-    // Exchanges go to those that serve, to all of them and nobody else.
+    // Exchanges go to all workers that serve, and to no others.
     assert.deepEqual(this.rotation, new Set(ready.map(({ id }) => id)));
     assert.ok(live <= this.desired + 1, `${live} for ${this.desired}`);
     if (!this.#wasResized) assert.ok(members.length <= this.desired + 1, "more than one too many");
@@ -220,7 +220,7 @@ export class SimulatedPool {
     for (const { notBeforeMs } of vacancies) {
       assert.ok(notBeforeMs <= this.#world.nowMs + 10_000, "waits too long");
     }
-    // Asked again, it has nothing to add.
+    // A second call returns at most the wait.
     const again = reconcile(this.state, this.desired, this.#world.nowMs);
     assert.ok(again.every(({ type }) => type === "wait") && again.length <= 1);
   }

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import * as fc from "fast-check";
 import { type BootPlan, SimulatedPool, World } from "./simulated-pool.ts";
 
-/** What may happen to a primary, in any order. */
+/** Events of a primary. They happen in any order. */
 type Happening =
   | { type: "time passes"; ms: number }
   | { type: "a worker exits"; which: number }
@@ -48,7 +48,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
 
 const GOOD_BOOTS: BootPlan = { outcome: "ready", takesMs: 100 };
 
-/** A primary with the pool that serves and, during a reload, the one that is to take its place. */
+/** A primary with the pool that serves and, during a reload, the next pool. */
 class SimulatedPrimary {
   readonly world = new World();
   serving: SimulatedPool;
@@ -63,26 +63,26 @@ class SimulatedPrimary {
     assert.equal(this.serving.of("ready").length, desired);
   }
 
-  undergo(what: Happening): void {
-    switch (what.type) {
+  undergo(event: Happening): void {
+    switch (event.type) {
       case "time passes":
-        this.world.pass(what.ms);
+        this.world.pass(event.ms);
         break;
       case "a worker exits":
-        this.serving.crash(what.which);
+        this.serving.crash(event.which);
         break;
       case "a worker is worn":
-        this.serving.wear(what.which, what.reason);
+        this.serving.wear(event.which, event.reason);
         break;
       case "resize":
-        this.#desired = what.desired;
-        this.serving.resize(what.desired);
+        this.#desired = event.desired;
+        this.serving.resize(event.desired);
         break;
       case "boots change":
-        this.world.boots = what.plan;
+        this.world.boots = event.plan;
         break;
       case "drains change":
-        this.world.drainMs = what.ms;
+        this.world.drainMs = event.ms;
         break;
       case "reload":
         this.#reload();
@@ -90,7 +90,7 @@ class SimulatedPrimary {
     }
   }
 
-  /** As a primary does: all ready, then the switch; one that fails, then nothing has happened. */
+  /** Switches as a primary does: when all workers of the next pool are ready. A failed boot ends the next pool. */
   #reload(): void {
     if (this.#next !== null) return;
     const next = new SimulatedPool(this.world, this.#desired);
@@ -110,7 +110,7 @@ class SimulatedPrimary {
   }
 }
 
-describe("a pool, whatever happens", { timeout: 60_000 }, () => {
+describe("a pool, with any events in any order", { timeout: 60_000 }, () => {
   it("keeps its promises and comes to rest with as many fresh workers as desired", () => {
     fc.assert(
       fc.property(
@@ -154,7 +154,7 @@ describe("a pool, whatever happens", { timeout: 60_000 }, () => {
     );
   });
 
-  it("keeps all that serve, worn or not, while none can boot", () => {
+  it("keeps all workers that serve, worn or not, while none can boot", () => {
     const outcome = fc.constantFrom("exits" as const, "no-fork" as const);
     const noLoss = happening.filter(({ type }) =>
       ["time passes", "a worker is worn", "drains change", "reload"].includes(type),
@@ -189,7 +189,7 @@ describe("a pool, whatever happens", { timeout: 60_000 }, () => {
     }
   });
 
-  it("tries to replace a worn one no more often than that", () => {
+  it("tries to replace a worn worker no more often than that", () => {
     const { world, serving } = new SimulatedPrimary(4);
     world.boots = { outcome: "exits", takesMs: 1 };
     for (let each = 0; each < 4; each++) serving.wear(each, "age");

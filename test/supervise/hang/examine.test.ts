@@ -26,7 +26,7 @@ const PROGRAM = `
   setTimeout(function handler() { ways[process.argv[2]](); });
 `;
 
-/** A process that is blocked in the way that is named. */
+/** A process that blocks in a named way. */
 async function block(t: TestContext, way: string): Promise<ChildProcess & { pid: number }> {
   const file = join(temporaryFolder(t), "program.cjs");
   writeFileSync(file, PROGRAM);
@@ -61,7 +61,7 @@ describe("examine()", { timeout: 30_000, skip: process.platform !== "linux" }, (
     assert.deepEqual(wait.slice(0, 2), ["Atomics.wait", "Object.wait"]);
   });
 
-  it("is not misled by what else the process listens on, nor by how it formats stacks", async (t) => {
+  it("is not misled by other ports of the process, nor by its own format of stacks", async (t) => {
     assert.equal((await namesOf(t, "listens"))[0], "Server.spin");
     assert.equal((await namesOf(t, "formats"))[0], "spin");
   });
@@ -87,7 +87,7 @@ describe("examine()", { timeout: 30_000, skip: process.platform !== "linux" }, (
     });
   });
 
-  it("sends no signal to a process that it may not inspect, and finds nothing of none", async (t) => {
+  it("sends no signal to a process that it may not inspect, and finds nothing for a process that is gone", async (t) => {
     const { pid } = await block(t, "loop");
     const { signal } = new AbortController();
     assert.deepEqual((await examine(pid, { canInspect: false, signal })).stack, []);
@@ -95,7 +95,7 @@ describe("examine()", { timeout: 30_000, skip: process.platform !== "linux" }, (
     assert.deepEqual(await examine(0, { ...HOW, signal }), { processState: null, stack: [] });
   });
 
-  it("survives that the process dies meanwhile", async (t) => {
+  it("survives the end of the process", async (t) => {
     const child = await block(t, "ignores");
     const examining = examine(child.pid, { ...HOW, signal: AbortSignal.timeout(10_000) });
     child.kill("SIGKILL");

@@ -38,7 +38,7 @@ class FakeWorker implements Watched {
   }
 }
 
-/** A heartbeat whose time is the test's, and what it told. */
+/** A heartbeat on the time of the test. Records its calls. */
 class Trial {
   readonly events: string[] = [];
   readonly logs: Record<string, unknown>[] = [];
@@ -113,7 +113,7 @@ describe("Heartbeat", { timeout: 10_000 }, () => {
     assert.deepEqual(trial.logs, []);
   });
 
-  it("tells of a worker that is silent for a tick, and when it speaks again", (t) => {
+  it("reports a worker that is silent for a tick, and when it sends again", (t) => {
     const trial = new Trial(t);
     const worker = trial.watch(1);
     trial.tick();
@@ -142,21 +142,21 @@ describe("Heartbeat", { timeout: 10_000 }, () => {
     assert.deepEqual(worker.pings, [1]);
   });
 
-  it("gives a hung worker up though it cannot say what that works on", async (t) => {
+  it("gives up a hung worker although the description of its work fails", async (t) => {
     const trial = new Trial(t, 4_000, () => {
       throw new TypeError("no such route");
     });
     const worker = trial.watch(1);
     trial.tick(6);
     assert.match(await worker.givenUp, /^hung/);
-    // What is rejected and not caught would end this process.
+    // A rejection without a handler would end this process.
     await examined();
     const line = trial.logs.at(-1);
     assert.deepEqual([line?.["level"], line?.["workerId"]], [50, 1]);
     assert.match(JSON.stringify(line?.["err"]), /no such route/);
   });
 
-  it("takes the answer to an earlier ping for nothing", (t) => {
+  it("ignores the answer to an earlier ping", (t) => {
     const trial = new Trial(t);
     const worker = trial.watch(1);
     trial.tick();
@@ -167,7 +167,7 @@ describe("Heartbeat", { timeout: 10_000 }, () => {
     assert.deepEqual(trial.events, ["stalled 1"]);
   });
 
-  it("gives up a worker that is silent for the timeout, once, and tells what is known", async (t) => {
+  it("gives up a worker that is silent for the timeout, once, and logs the facts", async (t) => {
     const trial = new Trial(t);
     const worker = trial.watch(1);
     trial.tick(4);
@@ -189,7 +189,7 @@ describe("Heartbeat", { timeout: 10_000 }, () => {
     );
   });
 
-  it("gives up nobody who only lost time, as when the machine slept", (t) => {
+  it("gives up no worker when only the clock ran on, as when the machine slept", (t) => {
     const trial = new Trial(t);
     const worker = trial.watch(1);
     trial.tick();
@@ -200,9 +200,9 @@ describe("Heartbeat", { timeout: 10_000 }, () => {
     assert.equal(trial.logs[0]?.["silentForMs"], 2_000);
   });
 
-  it("reads what has come in before it judges", async (t) => {
+  it("reads bytes that have arrived before it judges", async (t) => {
     const trial = new Trial(t);
-    // A turn of the event loop: timers, then what the sockets have, then immediates.
+    // A turn of the event loop: timers, then sockets, then immediates.
     trial.immediates.mock.restore();
     const worker = trial.watch(1);
     trial.tick();
@@ -232,7 +232,7 @@ describe("Heartbeat", { timeout: 10_000 }, () => {
     assert.deepEqual([silent.pings.length, other.pings.length], [1, 3]);
   });
 
-  it("says nothing of a worker that is lost, and asks nobody when all are", async (t) => {
+  it("reports nothing about a lost worker, and sends no pings when all are lost", async (t) => {
     const trial = new Trial(t);
     const [hung, stalled] = [trial.watch(1), trial.watch(2)];
     trial.tick(3);
@@ -252,13 +252,13 @@ describe("Heartbeat", { timeout: 10_000 }, () => {
     assert.deepEqual(trial.events, ["stalled 2"]);
     assert.deepEqual(trial.logs, []);
     assert.deepEqual([hung.pings.length, stalled.pings.length], [1, 2]);
-    // And asks again when there is somebody.
+    // A new worker gets pings again.
     const next = trial.watch(3);
     trial.tick();
     assert.deepEqual(next.pings, [1]);
   });
 
-  it("writes few lines about silence, and counts those it leaves out", (t) => {
+  it("writes few lines about silence, and counts the lines that it leaves out", (t) => {
     const trial = new Trial(t);
     const worker = trial.watch(1);
     for (let number = 0; number < 8; number++) {

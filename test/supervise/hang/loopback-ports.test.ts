@@ -30,14 +30,14 @@ async function listen(t: TestContext, host: string): Promise<number> {
 }
 
 describe("parseListeners()", () => {
-  it("finds what listens at 127.0.0.1, on machines of either byte order", () => {
+  it("finds listeners at 127.0.0.1, on machines of either byte order", () => {
     assert.deepEqual(parseListeners([HEAD, ...Object.values(LINES)].join("\n")), [
       { port: 0x9d13, inode: "5183" },
       { port: 80, inode: "99" },
     ]);
   });
 
-  it("takes a table that is cut off anywhere for what it holds", () => {
+  it("finds the complete lines of a table that is cut off anywhere", () => {
     const table = [HEAD, LINES.inspector, LINES.bigEndian].join("\n");
     for (let end = 0; end < table.length; end++) {
       const found = parseListeners(table.slice(0, end));
@@ -52,7 +52,7 @@ describe("parseListeners()", () => {
 });
 
 describe("findLoopbackPorts()", { skip: process.platform !== "linux" }, () => {
-  it("finds those of the process, at 127.0.0.1 only", async (t) => {
+  it("finds the ports of the process at 127.0.0.1 only", async (t) => {
     const before = await findLoopbackPorts(process.pid);
     const port = await listen(t, "127.0.0.1");
     await listen(t, "0.0.0.0");
@@ -64,7 +64,7 @@ describe("findLoopbackPorts()", { skip: process.platform !== "linux" }, () => {
     assert.ok(!(await findLoopbackPorts(process.ppid)).includes(port));
   });
 
-  it("rejects for a process that is not there", async () => {
+  it("rejects for a process that is gone", async () => {
     await assert.rejects(findLoopbackPorts(0), { code: "ENOENT" });
   });
 });
