@@ -95,7 +95,7 @@ describeMistakes("deployment", [
     files: { ...FILES, "public/certs/a.txt": "" },
     flags: ["--public", "public", "--certs", "public/certs"],
     code: 78,
-    says: [/contains the private keys/, /expected a folder with nothing in it but/],
+    says: [/contains the private keys/, /expected a folder whose files every client may read/],
   },
   {
     name: "links in the public folder that lead out of it, or to a hidden file",
