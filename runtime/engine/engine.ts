@@ -61,7 +61,7 @@ export interface ServedCertificate {
   names: readonly string[];
 }
 
-/** The first is the default; `null` for plain HTTP. */
+/** The certificates of a listener, the default one first; `null`: plain HTTP. */
 export type ServedCertificates = readonly [ServedCertificate, ...ServedCertificate[]] | null;
 
 /** Options that can change while the listener is open. */
@@ -76,7 +76,7 @@ export interface ListenerOptions {
    * The process that this one replaces still listens on the port. The engine then does not check that the port is free.
    */
   isShared?: boolean;
-  /** The first is the default; `null` for plain HTTP. */
+  /** Certificates, the default one first; `null`: plain HTTP. */
   certificates: ServedCertificates;
   /** TLS settings for all certificates. */
   tls: TlsSettings;

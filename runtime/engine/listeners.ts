@@ -8,7 +8,7 @@ import type {
 import { type Place, probePort } from "./probe-port.ts";
 import type { Prepared } from "../lib/prepared.ts";
 
-/** Where to listen. */
+/** The address and the ports of a server. */
 export interface ListenPlaces {
   /** `null`: all addresses, IPv6 and IPv4. */
   host: string | null;

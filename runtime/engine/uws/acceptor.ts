@@ -51,6 +51,8 @@ export class Acceptor {
   readonly #suites: string;
 
   /**
+   * Loads the certificates, binds the port and accepts connections.
+   *
    * @throws RuntimeError `ERR_LISTEN`; `ERR_CONFIG` for suites that the library does not know.
    * @throws Error The library's own, for a default certificate that it refuses.
    */

@@ -170,7 +170,7 @@ export class BodyReading implements BodyFlow {
     if (stuckMs < STUCK_MS || progressMs === this.#unstuckMs) return;
     if (forbidsReading && stuckMs < STUCK_FOR_GOOD_MS) {
       void this.#unstickIfHarmless(progressMs, stuckMs);
-    } else this.#readOutOfTurn(writer);
+    } else this.#readDespitePause(writer);
   }
 
   async #unstickIfHarmless(progressMs: number, stuckMs: number): Promise<void> {
@@ -178,11 +178,11 @@ export class BodyReading implements BodyFlow {
     if (unreadBytes === null || unreadBytes > HARMLESS_BYTES || this.#over) return;
     const writer = this.#writer();
     const isStuck = this.#paused && writer?.blocked === true && writer.progressMs === progressMs;
-    if (isStuck && progressMs !== this.#unstuckMs) this.#readOutOfTurn(writer);
+    if (isStuck && progressMs !== this.#unstuckMs) this.#readDespitePause(writer);
   }
 
   /** Reads in spite of the pause. The next chunk or the next write attempt pauses the connection again. */
-  #readOutOfTurn(writer: StreamWriter): void {
+  #readDespitePause(writer: StreamWriter): void {
     this.#unstuckMs = writer.progressMs;
     writer.expectRoom();
     this.#res.resume();

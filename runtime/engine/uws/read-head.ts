@@ -4,7 +4,10 @@ import type { HeadSize } from "../../http/head-limits.ts";
 import type { OriginResolver } from "../../http/origin.ts";
 import type { HttpRequest, HttpResponse } from "./uws.ts";
 
-/** Why a head is refused: its framing or its field names cannot be trusted. The connection ends with the answer. */
+/**
+ * The reason why a head is refused: its framing or its field names cannot be trusted. The connection ends with the
+ * answer.
+ */
 export interface HeadRefusal {
   status: 400 | 405 | 501;
   reason: string;

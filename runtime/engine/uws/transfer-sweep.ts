@@ -13,7 +13,8 @@ const GROUPS = 100;
 const TURN_MS = SWEEP_MS / GROUPS;
 
 /**
- * The library cuts connections that are idle for 8 to 12 s. Telling it every 4 s leaves the decision to this server.
+ * Number of sweeps between two restarts of the library's timer. This timer cuts off idle connections after 8 to 12 s. A
+ * restart every 4 s leaves the decision to this server.
  */
 const SWEEPS_PER_KEEP_ALIVE = 4;
 
@@ -28,7 +29,7 @@ export interface Transferring extends Numbered {
   /**
    * Checks the client against the transfer limits, and cuts it off if it is too slow.
    *
-   * @param options.keepAlive Also keeps the library from cutting off the client.
+   * @param options.keepAlive Also restarts the library's timer, so that the library does not cut off the client.
    */
   check(nowMs: number, options: { keepAlive: boolean }): void;
   /** Ends the connection at once. */

@@ -7,12 +7,12 @@ const TABLES = ["/proc/self/net/tcp", "/proc/self/net/tcp6"] as const;
  * How long a table is reused, as a multiple of the time that it took to read. Reading 100,000 connections takes a tenth
  * of a second.
  */
-const SERVES_TIMES = 20;
+const REUSE_FACTOR = 20;
 /**
  * Longest time for which a table is reused. A busy event loop makes the read look slow, which says nothing about its
  * cost.
  */
-const MOST_SERVES_MS = 5_000;
+const MOST_REUSE_MS = 5_000;
 
 /** Finds how many bytes of a client the kernel holds unread. */
 export class UnreadBytes {
@@ -42,8 +42,8 @@ export class UnreadBytes {
   async #read(): Promise<UnreadTable> {
     const startMs = performance.now();
     const table = parseUnread(await readTables());
-    const servesMs = SERVES_TIMES * (performance.now() - startMs);
-    setTimeout(() => (this.#reading = null), Math.min(servesMs, MOST_SERVES_MS)).unref();
+    const reuseMs = REUSE_FACTOR * (performance.now() - startMs);
+    setTimeout(() => (this.#reading = null), Math.min(reuseMs, MOST_REUSE_MS)).unref();
     return table;
   }
 }

@@ -312,9 +312,9 @@ export class UwsClient implements Client {
   }
 
   /**
-   * Returns what happens to the connection after the response.
+   * Returns the treatment of the connection after the response.
    *
-   * @param hasLength False: the response comes in chunks. To close would make its end wait for the end of the request.
+   * @param hasLength False: the response comes in chunks. Closing would then delay its end until the request has ended.
    */
   #ending(hasLength = true): Ending {
     if (this.#libraryCloses) return "announce";
@@ -348,8 +348,8 @@ export class UwsClient implements Client {
     // A last response without a body stays open to the library, and the connection is closed at once. While the library
     // parses, that would drop the response, because the library sends it only after its callback returns.
     const isBare = !isWithBody || body === null || body.length === 0;
-    const mustWait = this.#mustNotWriteNow || (isBare && ending === "close" && this.#isParsed);
-    this.#when(!mustWait, () => {
+    const mustWait = this.#mustNotWriteNow || (isBare && ending === "close" && this.#mayBeParsing);
+    this.#nowOrLater(!mustWait, () => {
       // Reads the rest of the request: a client that reads nothing before it has sent all would otherwise never see the
       // answer.
       this.#reading?.discardRest();
@@ -367,14 +367,14 @@ export class UwsClient implements Client {
    */
   get #mustNotWriteNow(): boolean {
     if (this.#context.secure && this.#bodyOpen) return true;
-    return this.#isLast && this.#isParsed;
+    return this.#isLast && this.#mayBeParsing;
   }
 
   /**
    * Tells whether the library passed on a part of the request in this turn of the event loop. If so, its callback may
    * not have returned yet.
    */
-  get #isParsed(): boolean {
+  get #mayBeParsing(): boolean {
     return this.#parsedMs === this.#context.clock.now();
   }
 
@@ -422,7 +422,7 @@ export class UwsClient implements Client {
   }
 
   /** Calls `write` now, or in a later turn of the event loop unless the exchange has finished by then. */
-  #when(isNow: boolean, write: () => void): void {
+  #nowOrLater(isNow: boolean, write: () => void): void {
     if (isNow) {
       write();
       return;
@@ -480,7 +480,7 @@ export class UwsClient implements Client {
     };
     // A second call if `receiveBody` has already made the first.
     this.#context.onTransferStart(this);
-    this.#when(!this.#mustNotWriteNow, () => writer.start());
+    this.#nowOrLater(!this.#mustNotWriteNow, () => writer.start());
   }
 
   #linger(body: BodySource): LingeringBody {

@@ -248,14 +248,14 @@ export class StreamWriter {
     if (this.#state === "waiting") return;
     if (this.#state === "done") {
       if (!this.#leftOpen) return;
-      // With a callback set the library does not drain its own buffer; this does.
+      // Drains the library's own buffer. While a callback is registered, the library does not do so itself.
       this.#res.cork(() => {});
       this.#response.onLateRoom();
       return;
     }
     this.progressMs = performance.now();
     if (this.#lengthBytes === null) {
-      // With a callback set the library does not drain its own buffer; this does.
+      // Drains the library's own buffer. While a callback is registered, the library does not do so itself.
       this.#res.cork(() => {});
       this.#state = "writing";
       this.#probing = false;
@@ -270,7 +270,7 @@ export class StreamWriter {
     const { body } = this.#response;
     const lengthBytes = this.#lengthBytes;
     while (this.#state === "writing") {
-      const piece = this.#take(this.#most());
+      const piece = this.#take(this.#nextWriteBytes());
       if (piece === null) break;
       if (lengthBytes === null) this.#write(piece);
       else if (this.#sentBytes + piece.length > lengthBytes) this.#break();
@@ -284,7 +284,7 @@ export class StreamWriter {
   }
 
   /** Returns the most bytes that may be written next. */
-  #most(): number {
+  #nextWriteBytes(): number {
     const { requestOpen, body } = this.#response;
     const lengthBytes = this.#lengthBytes;
     if (lengthBytes === null) {
@@ -368,9 +368,9 @@ export class StreamWriter {
     }
     // Only the first call writes `Content-Length`. If a later call has another total, the library never completes the
     // response.
-    const toldTotal = this.#closes && this.#headWritten ? total + 1 : total;
+    const announcedTotal = this.#closes && this.#headWritten ? total + 1 : total;
     this.#cork(() => {
-      [taken] = this.#res.tryEnd(rest, toldTotal);
+      [taken] = this.#res.tryEnd(rest, announcedTotal);
     });
     if (!taken) {
       const offset = this.#res.getWriteOffset();
