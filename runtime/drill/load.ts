@@ -33,7 +33,7 @@ export async function startLoad(
 ): Promise<Load> {
   const latenciesMs: number[] = [];
   const failures: string[] = [];
-  const counts = { failed: 0, refused: 0, closed: 0 };
+  const counts = { requests: 0, failed: 0, refused: 0, closed: 0 };
   const fail = (how: string): void => {
     counts.failed++;
     if (failures.length < MOST_FAILURES) failures.push(how);
@@ -48,6 +48,7 @@ export async function startLoad(
     perSecond,
     request: () => formatHead("GET", path),
     onSample: (sample) => {
+      counts.requests++;
       if (sample.answer === null) return fail(sample.failure);
       latenciesMs.push(sample.durationMs);
       const found = sample.answer.status;
@@ -59,7 +60,7 @@ export async function startLoad(
   const stop = async (): Promise<Seen> => {
     await loop.stop();
     const { p50Ms, p99Ms } = summarize(latenciesMs);
-    return { requests: loop.sent, ...counts, p50Ms, p99Ms, failures };
+    return { ...counts, p50Ms, p99Ms, failures };
   };
   return { stop };
 }

@@ -60,12 +60,10 @@ export class OpenLoop {
     return loop;
   }
 
-  /** How many requests were due so far. */
-  get sent(): number {
-    return this.#sent;
-  }
-
-  /** Stops sending, waits for the last answers, and closes the connections. */
+  /**
+   * Stops sending, waits for the last answers, and closes the connections. Requests that still wait for a busy connection
+   * are dropped without a sample.
+   */
   async stop(): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer);
     await Promise.all(this.#pools.map((pool) => pool.close()));
@@ -87,9 +85,6 @@ interface Due {
   readonly number: number;
   readonly dueMs: number;
 }
-
-/** Longest wait for a connection after the last request was due. */
-const LAST_MS = 15_000;
 
 /** The connections of one way. */
 class Pool {
@@ -129,14 +124,12 @@ class Pool {
   }
 
   async close(): Promise<void> {
-    const timer = setTimeout(() => {
-      while (this.#waiting.length > 0) this.#failOne("every connection was busy");
-    }, LAST_MS);
+    // Each connection that is being opened is for one of the first requests that wait.
+    this.#unsettled -= this.#waiting.splice(this.#opening).length;
     await new Promise<void>((resolve) => {
       this.#onSettled = resolve;
       if (this.#unsettled === 0) resolve();
     });
-    clearTimeout(timer);
     this.#isOver = true;
     for (const { socket } of this.#idle) socket.destroy();
   }
