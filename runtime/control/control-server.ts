@@ -1,4 +1,4 @@
-import { chmodSync, renameSync, statSync, unlinkSync } from "node:fs";
+import { chmodSync, existsSync, renameSync, statSync, unlinkSync } from "node:fs";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
@@ -122,6 +122,8 @@ export class ControlServer {
   }
 
   async #refuseAnother(): Promise<void> {
+    // The usual case. The first HTTP request of a process takes 5 ms.
+    if (!existsSync(this.#path)) return;
     const { stateDir, successorOf } = this.#options;
     const answer = await askControl(stateDir, {
       method: "GET",
