@@ -63,8 +63,8 @@ const ENTRIES = { ...PRIMARY, ...WORKER };
 /** The primary's program names the entry of workers, which is compiled apart. */
 const workerApart = {
   name: "worker-apart",
-  setup(build) {
-    build.onResolve({ filter: /^\.\/worker\/main\.ts$/ }, () => ({
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\/worker\/main\.ts$/ }, () => ({
       path: "./worker.js",
       external: true,
     }));

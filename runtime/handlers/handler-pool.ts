@@ -1,3 +1,4 @@
+import { getHeapStatistics } from "node:v8";
 import { join } from "node:path";
 import type {
   RouteNumber,
@@ -31,6 +32,7 @@ import { areWorkersDebugged } from "../supervise/fork-worker.ts";
 import { isOwnDoing, type LossCause } from "../supervise/loss-cause.ts";
 import type { OomKills } from "../supervise/oom-kills.ts";
 import { Pool } from "../supervise/pool.ts";
+import { toUsedHeapLimit } from "../supervise/memory-bounds.ts";
 import type { RecycleLimits } from "../supervise/recycle-policy.ts";
 import type { WorkerLoad } from "../supervise/worker-gauge.ts";
 import type { TurnClock } from "../lib/turn-clock.ts";
@@ -386,12 +388,15 @@ function toRetireGraceMs({ drainGraceMs, requestTimeoutMs }: Config): number {
   return Math.max(drainGraceMs, requestTimeoutMs);
 }
 
-function toRecycleLimits(config: Config, { memoryLimitBytes }: PoolPlan): RecycleLimits {
+function toRecycleLimits(config: Config, plan: PoolPlan): RecycleLimits {
+  // A worker without a bound of its own has the same as this process.
+  const { heap_size_limit: heapBytes } = getHeapStatistics();
   return {
     requests: config.maxRequestsPerWorker,
     requestsJitter: config.maxRequestsJitter,
     ageMs: config.maxWorkerAgeMs,
     idleMs: config.maxWorkerIdleMs,
-    memoryBytes: memoryLimitBytes,
+    memoryBytes: plan.memoryLimitBytes,
+    heapBytes: plan.hasOwnMemoryLimit ? 0 : toUsedHeapLimit(heapBytes),
   };
 }

@@ -23,6 +23,8 @@ export interface PoolPlan {
   readonly concurrency: number;
   /** Memory limit of one worker; 0: no limit. */
   readonly memoryLimitBytes: number;
+  /** Whether the operator chose the memory limit. */
+  readonly hasOwnMemoryLimit: boolean;
   /**
    * All facts that define the workers, under names for operators. Pools with equal facts have equal workers. `code` has
    * the hash of each module, by its source file.
@@ -86,14 +88,14 @@ function planPool(
   const memoryLimitBytes = memoryLimitOf(name, config);
   // An automatic limit depends on the number of workers of all pools. It changes without new workers
   // (`HandlerPool.adopt`).
-  const hasOwnLimit =
+  const hasOwnMemoryLimit =
     (setting?.memoryLimitBytes ?? null) !== null ||
     !config.automatic.includes("workerMemoryLimitBytes");
   const modules = listModules(name, manifest);
   const others = new Map<string, string>([
     ["number of workers", `${workers} to ${maxWorkers}`],
     ["concurrency", String(concurrency)],
-    ["memory limit", String(hasOwnLimit ? memoryLimitBytes : "auto")],
+    ["memory limit", String(hasOwnMemoryLimit ? memoryLimitBytes : "auto")],
     ["routes", JSON.stringify(listRoutes(name, manifest))],
     ["folder of the handlers", manifest.sourceDir],
   ]);
@@ -107,7 +109,17 @@ function planPool(
   }
   const code = new Map(modules.map(({ source, hash }) => [source, hash]));
   const { sourceDir } = manifest;
-  return { name, sourceDir, workers, maxWorkers, concurrency, memoryLimitBytes, code, others };
+  return {
+    name,
+    sourceDir,
+    workers,
+    maxWorkers,
+    concurrency,
+    memoryLimitBytes,
+    hasOwnMemoryLimit,
+    code,
+    others,
+  };
 }
 
 function listModules(name: string, { modules, routes, fallbacks }: Manifest): ManifestModule[] {

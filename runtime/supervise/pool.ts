@@ -6,7 +6,7 @@ import { describeBootLoss } from "./boot-loss.ts";
 import { canInspectWorkers } from "./fork-worker.ts";
 import { Heartbeat, type HeartbeatOptions } from "./hang/heartbeat.ts";
 import type { LossCause } from "./loss-cause.ts";
-import { pickMemoryLimit, toMemoryBounds } from "./memory-bounds.ts";
+import { pickHeapBound, pickMemoryLimit, toMemoryBounds } from "./memory-bounds.ts";
 import type { OomKills } from "./oom-kills.ts";
 import {
   advance,
@@ -279,7 +279,7 @@ export class Pool {
         settings: { ...this.#options.settings, workerId },
         variables: this.#options.variables,
         bootTimeoutMs: this.#options.bootTimeoutMs,
-        heapLimitBytes: limitBytes === 0 ? null : toMemoryBounds(limitBytes).heapBytes,
+        heapLimitBytes: pickHeapBound(limitBytes, this.#options.recycle.heapBytes),
         onReady: (ready, report) => this.#onReady(ready, report),
         onBootFailed: (failed, failure) => this.#onBootFailed(failed, failure),
         onPong: (alive, number) => {
@@ -406,7 +406,9 @@ export class Pool {
       if (rssBytes !== null) this.#endIfTooLarge(worker, { rssBytes, memoryBytes });
       const gauge = this.#gauges.get(member.id);
       if (member.kind !== "ready" || gauge === undefined) continue;
-      const facts = gauge.facts(this.#options.loadOf(worker), { rssBytes, nowMs });
+      const heapUsedBytes = worker.vitals?.heapUsedBytes ?? null;
+      const measured = { rssBytes, heapUsedBytes, nowMs };
+      const facts = gauge.facts(this.#options.loadOf(worker), measured);
       const reason = pickRecycleReason({ ...this.#options.recycle, memoryBytes }, facts);
       if (reason !== null) this.#apply({ type: "worn", id: member.id, reason });
       if (isScaling) utilization += gauge.utilization(nowMs);

@@ -12,6 +12,8 @@ export interface RecycleLimits {
   readonly idleMs: number;
   /** Most resident memory. */
   readonly memoryBytes: number;
+  /** Most heap in use. */
+  readonly heapBytes: number;
 }
 
 /** The facts about a ready worker. */
@@ -23,6 +25,8 @@ export interface WorkerFacts {
   readonly idleForMs: number;
   /** Resident memory now; `null` if the system does not tell. */
   readonly rssBytes: number | null;
+  /** Heap in use at the last pong; `null` before the first. */
+  readonly heapUsedBytes: number | null;
   /** Resident memory when the worker became ready. */
   readonly rssAtFirstBytes: number | null;
   /** The worker's share of the jitter: from 0 to below 1, chosen once. */
@@ -36,10 +40,14 @@ export interface WorkerFacts {
  * that was too large as soon as it was ready is kept: its replacement would be as large.
  */
 export function pickRecycleReason(limits: RecycleLimits, facts: WorkerFacts): RecycleReason | null {
-  const { requests, requestsJitter, ageMs, idleMs, memoryBytes } = limits;
-  const { rssBytes, rssAtFirstBytes } = facts;
-  if (memoryBytes > 0 && rssBytes !== null && rssBytes > memoryBytes) {
-    if (rssAtFirstBytes === null || rssAtFirstBytes <= memoryBytes) return "memory";
+  const { requests, requestsJitter, ageMs, idleMs } = limits;
+  const { rssBytes, heapUsedBytes, rssAtFirstBytes } = facts;
+  for (const [most, used] of [
+    [limits.memoryBytes, rssBytes],
+    [limits.heapBytes, heapUsedBytes],
+  ] as const) {
+    if (most === 0 || used === null || used <= most) continue;
+    if (rssAtFirstBytes === null || rssAtFirstBytes <= most) return "memory";
   }
   const mostRequests = requests + Math.floor(facts.luck * (requestsJitter + 1));
   if (requests > 0 && facts.requests >= mostRequests) return "requests";

@@ -30,8 +30,9 @@ export class WorkerGauge {
   /** Returns the facts that decide whether the worker is worn. */
   facts(
     { requests, inFlight }: WorkerLoad,
-    { rssBytes, nowMs }: { rssBytes: number | null; nowMs: number },
+    measured: { rssBytes: number | null; heapUsedBytes: number | null; nowMs: number },
   ): WorkerFacts {
+    const { rssBytes, heapUsedBytes, nowMs } = measured;
     // A worker that got a request since the last call was busy in between.
     if (inFlight > 0 || requests !== this.#requests) this.#busyAtMs = nowMs;
     this.#requests = requests;
@@ -40,6 +41,7 @@ export class WorkerGauge {
       requests,
       idleForMs: nowMs - this.#busyAtMs,
       rssBytes,
+      heapUsedBytes,
       rssAtFirstBytes: this.#rssAtFirstBytes,
       luck: this.#luck,
     };

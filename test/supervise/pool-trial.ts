@@ -144,6 +144,13 @@ export function request(worker: WorkerProcess, how: { mib?: number; blocks?: boo
 }
 
 export const MIB = 1024 ** 2;
-export const NO_RECYCLING = { requests: 0, requestsJitter: 0, ageMs: 0, idleMs: 0, memoryBytes: 0 };
+export const NO_RECYCLING = {
+  requests: 0,
+  requestsJitter: 0,
+  ageMs: 0,
+  idleMs: 0,
+  memoryBytes: 0,
+  heapBytes: 0,
+};
 // The only one that makes ids here starts with it.
 export const FIRST = 1 as WorkerId;

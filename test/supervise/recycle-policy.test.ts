@@ -13,6 +13,7 @@ const NONE: RecycleLimits = {
   ageMs: 0,
   idleMs: 0,
   memoryBytes: 0,
+  heapBytes: 0,
 };
 
 const FRESH: WorkerFacts = {
@@ -20,6 +21,7 @@ const FRESH: WorkerFacts = {
   requests: 0,
   idleForMs: 0,
   rssBytes: 50,
+  heapUsedBytes: 25,
   rssAtFirstBytes: 50,
   luck: 0,
 };
@@ -29,6 +31,7 @@ const OLD: WorkerFacts = {
   requests: 10 ** 9,
   idleForMs: 10 ** 9,
   rssBytes: 10 ** 12,
+  heapUsedBytes: 10 ** 12,
   rssAtFirstBytes: 50,
   luck: 0.99,
 };
@@ -81,6 +84,10 @@ describe("pickRecycleReason()", () => {
       { rssBytes: 200, rssAtFirstBytes: 101 },
       null,
     ],
+    ["a heap as large as it may be", { heapBytes: 60 }, { heapUsedBytes: 60 }, null],
+    ["a grown heap", { heapBytes: 60 }, { heapUsedBytes: 61 }, "memory"],
+    ["a heap that was too large at first", { heapBytes: 40 }, { heapUsedBytes: 61 }, null],
+    ["a heap before the first pong", { heapBytes: 60 }, { heapUsedBytes: null }, null],
     ["size unknown", { memoryBytes: 100 }, { rssBytes: null, rssAtFirstBytes: null }, null],
     [
       "size unknown at first",
