@@ -22,7 +22,7 @@ export function findPortOwner(port: number): PortOwner | null {
 
 /** Returns `process 123 (nginx)`, or as much of it as is known. */
 export function describePortOwner({ pid, program }: PortOwner): string {
-  if (pid === null) return "another program, of another user";
+  if (pid === null) return "a program of another user";
   return program === null ? `process ${pid}` : `process ${pid} (${program})`;
 }
 

@@ -11,9 +11,9 @@ const OF_SINGLE_SIGN_ON =
   /^(?:remote|x-remote|x-forwarded|x-auth-request|x-authentik|x-webauth|x-token|x-authenticated|x)-(?:user|username|name|groups|preferred-username|user-name)$/;
 
 const ABOUT_PROXIES =
-  "requests come through a proxy: it must close idle connections to this server before 8 s have passed " +
-  "(Nginx: keepalive_timeout 5s in the upstream; HAProxy: timeout http-keep-alive 5s), or now and then it sends a request " +
-  "on a connection that is just being closed, and answers 502";
+  "requests come through a proxy: it must close idle connections to this server after less than 8 s " +
+  "(Nginx: keepalive_timeout 5s in the upstream; HAProxy: timeout http-keep-alive 5s). Otherwise it sometimes sends a " +
+  "request on a connection that this server is closing, and answers 502";
 
 /**
  * Warns the operator, once each, about problems that a proxy in front of this server can cause. Recognises such a proxy
@@ -43,7 +43,7 @@ export class ProxyNotes {
 
 function aboutSignOn(field: string): string {
   return (
-    `requests carry ${field}: at the ends of a value the parser drops what is not ASCII ("José" arrives as "Jos"), ` +
-    "and two users may look like one; let the proxy send an identifier in ASCII, or encode the value (RFC 8187)"
+    `requests carry ${field}: at both ends of a value the parser drops characters outside of ASCII ("José" arrives as ` +
+    '"Jos"), so two users may look like one. Let the proxy send an identifier in ASCII, or encode the value (RFC 8187)'
   );
 }

@@ -100,8 +100,8 @@ function planPool(
     ["folder of the handlers", manifest.sourceDir],
   ]);
   if (modules.some(({ usesPackages }) => usesPackages)) others.set("packages", manifest.packages);
-  // In development every build replaces the workers, so that the developer sees the effects of loading the handlers and
-  // the data that they read then.
+  // In development every build replaces the workers. The developer then sees the effects of loading the handlers, and
+  // of the data that they read.
   if (config.mode === "development") others.set("build", manifest.id);
   for (const [key, { name: settingName, effect }] of Object.entries(RELOAD_EFFECT)) {
     // The keys of the table are exactly the keys of Config.

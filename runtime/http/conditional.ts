@@ -45,7 +45,7 @@ export function resolvePrecondition(
  * Tells whether to honour `Range`: always without `If-Range`, otherwise only if its validator is strong and matches the
  * representation (RFC 9110 section 13.1.5).
  *
- * A date is not strong until two seconds after it: within the same second, the file may change without a change of
+ * A date is strong only two seconds after it. Within the same second, the file may change without a change of
  * `Last-Modified` (section 8.8.2.2).
  */
 export function isRangeCurrent(

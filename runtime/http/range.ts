@@ -6,7 +6,7 @@ export type RangeResult =
 /**
  * Resolves a `Range` field against a representation.
  *
- * Malformed ranges, several ranges, and units other than bytes mean "whole": a server may ignore `Range` (RFC 9110
+ * Malformed ranges, several ranges, and units other than bytes mean "whole". A server may ignore `Range` (RFC 9110
  * section 14.2), and a 200 is useful where a 416 would break the client. A suffix range of an empty representation
  * means "whole", too: RFC 9110 section 14.1.2 calls it satisfiable, but a 206 could name no byte.
  *

@@ -98,7 +98,7 @@ function refuseUnopenable(name: string, path: string): void {
     assertOpens(path);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    const message = `Cannot use ${name}: found that ${path} cannot be opened (${reason}), expected a file that can be written`;
+    const message = `Cannot use ${name}: found ${path}, which cannot be opened (${reason}), expected a file that can be written`;
     throw new RuntimeError("ERR_CONFIG", message, { cause });
   }
 }

@@ -17,7 +17,7 @@ export class InTurn {
     if (this.#count > MOST_WAITING) {
       throw new RuntimeError(
         "ERR_OVERLOADED",
-        `Cannot wait in turn: found ${this.#count} waiting, expected at most ${MOST_WAITING}`,
+        `Cannot queue a reload or rollback: found ${this.#count} in the queue, expected at most ${MOST_WAITING}`,
       );
     }
     this.#count++;

@@ -42,7 +42,7 @@ export class RetiringPools {
       const { id } = oldest.manifest;
       this.#log.info(
         { generation: id, pool: name, drainGraceMs },
-        "closing an old pool: too many of its name still answer requests",
+        "closing an old pool: too many pools of this name still answer requests",
       );
       oldest.close(drainGraceMs).catch(report);
     }

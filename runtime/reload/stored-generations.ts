@@ -87,7 +87,10 @@ export class StoredGenerations {
     }
     this.#reused.add(manifest.id);
     this.#sources = manifest.inputs;
-    this.#log.debug({ generation: manifest.id }, "handlers are those of the last build: using it");
+    this.#log.debug(
+      { generation: manifest.id },
+      "handlers are unchanged since the last build: using it",
+    );
     for (const warning of manifest.warnings) this.#log.warn(warning);
     return manifest;
   }
@@ -151,7 +154,7 @@ export class StoredGenerations {
     if (wanted === current.id) {
       throw new RuntimeError(
         "ERR_HANDLER_LOAD",
-        `Cannot roll back to ${wanted}: it serves already`,
+        `Cannot roll back to ${wanted}: it serves already, expected another generation`,
       );
     }
     const all = await this.list();
@@ -238,7 +241,7 @@ export class StoredGenerations {
       await this.releaseSpares();
       this.#spares = spares;
     } catch (error) {
-      this.#log.warn({ err: error }, "cannot lease the generation that a rollback would go to");
+      this.#log.warn({ err: error }, "cannot lease the target of a rollback");
     }
   }
 

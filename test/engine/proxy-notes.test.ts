@@ -17,7 +17,7 @@ describe("ProxyNotes", () => {
       told.map(([field]) => field),
       ["via", "x-forwarded-user"],
     );
-    assert.match(told[0]?.[1] ?? "", /before 8 s have passed .*keepalive_timeout 5s/);
+    assert.match(told[0]?.[1] ?? "", /after less than 8 s .*keepalive_timeout 5s/);
     assert.match(told[1]?.[1] ?? "", /x-forwarded-user: .*"Jos".*ASCII/);
   });
 

@@ -68,7 +68,7 @@ describeMistakes("door", [
     },
     code: 0,
     says: [
-      /x-forwarded-user: .*drops what is not ASCII.*identifier in ASCII/,
+      /x-forwarded-user: .*drops characters outside of ASCII.*identifier in ASCII/,
       /through a proxy: it must close idle connections .*keepalive_timeout 5s/,
     ],
   },

@@ -61,10 +61,7 @@ describeMistakes("platform", [
     files: FILES,
     env: { EDGICORN_UWS: "uWebSockets.js" },
     code: 70,
-    says: [
-      /uWebSockets\.js is not installed/,
-      /in the place of uws-pack, by "overrides" in package\.j/,
-    ],
+    says: [/uWebSockets\.js is not installed/, /instead of uws-pack, by "overrides" in package\.j/],
   },
   {
     name: "Node without native code",

@@ -84,7 +84,7 @@ describe("StoredGenerations", () => {
         "refuses the generation that serves",
         THIRD,
         [THIRD],
-        /^Cannot roll back to .*03-.*: it serves already$/,
+        /^Cannot roll back to .*03-.*: it serves already, expected another generation$/,
       ],
       [
         "refuses a missing generation, and lists the others",

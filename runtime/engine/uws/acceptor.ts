@@ -98,7 +98,7 @@ export class Acceptor {
       next = this.#createServing(certificates);
     } catch (cause) {
       const { certPath, keyPath } = certificates[0];
-      const message = `Cannot use ${certPath} with ${keyPath}: uWebSockets.js does not take them`;
+      const message = `Cannot use ${certPath} with ${keyPath}: uWebSockets.js refuses them`;
       throw new RuntimeError("ERR_CERTIFICATE", message, { cause });
     }
     return {
@@ -202,7 +202,7 @@ function checkSuites(uws: Uws, tlsCiphers: string, suites: string): void {
     uws.SSLApp({ ssl_ciphers: suites }).close();
   } catch (cause) {
     const message =
-      `Cannot use tlsCiphers: found "${tlsCiphers}", of which uWebSockets.js knows no suite, ` +
+      `Cannot use tlsCiphers: found "${tlsCiphers}", which names no suite of uWebSockets.js, ` +
       "expected suites of TLS 1.2 with ECDHE (BoringSSL has none with DHE)";
     throw new RuntimeError("ERR_CONFIG", message, { cause });
   }

@@ -206,8 +206,8 @@ export class BodyReading implements BodyFlow {
     this.#res.pause();
     this.#res.resume();
     // The library restores the poll mask of the socket that was paused last, which may be another one. A failed write
-    // corrects it. The write is deferred: this may run in the callback for a chunk, in which the library puts all
-    // writes into one cork and loses bytes that do not fit there (docs/uwebsockets.md section 4).
+    // corrects it. The write is deferred, because this may run in the callback for a chunk. There the library puts all
+    // writes into one cork and loses bytes that do not fit (docs/uwebsockets.md section 4).
     setImmediate(() => this.#writer()?.retry());
   }
 

@@ -12,10 +12,10 @@ const FIELDS_OF_405 = toFields(`content-type\ntext/plain;charset=UTF-8\nallow\n$
 /**
  * Answers an invalid head and closes the connection, because it is not certain where the request ends.
  *
- * The answer is deferred to a later turn of the event loop. If it left in the callback that brought the head, the
- * library would parse the rest of the same read as another request and run it, although the response announces the end
- * of the connection. While the answer is pending, the library closes the connection instead (docs/uwebsockets.md
- * section 3). A microtask is too early: it runs before the parser continues.
+ * The answer is deferred to a later turn of the event loop. In the callback that brought the head, a complete answer
+ * would let the library parse the rest of the same read as another request and run it. While the answer is pending, the
+ * library closes the connection instead (docs/uwebsockets.md section 3). A microtask is too early: it runs before the
+ * parser continues.
  *
  * @param options.libraryCloses The library closes the connection after the answer, because the client asked for it.
  * @param onFinished The head was answered, or the client left first (status 499). Called once.

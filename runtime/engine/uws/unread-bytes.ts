@@ -28,8 +28,8 @@ export class UnreadBytes {
    *
    * @param address From the library: 4 or 16 bytes, most significant first.
    * @param maxAgeMs Greatest age of a usable result.
-   * @returns Bytes; `null` if unknown: this is not Linux, there is no such connection, or the shared table is older
-   *   than `maxAgeMs` and not yet due to be read again. Ask again later.
+   * @returns Bytes; `null` if unknown. Either this is not Linux, or there is no such connection, or the shared table is
+   *   older than `maxAgeMs`. In the last case ask again later.
    */
   async find(port: number, address: ArrayBuffer, maxAgeMs: number): Promise<number | null> {
     const askedMs = performance.now();

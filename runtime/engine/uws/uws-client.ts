@@ -380,10 +380,10 @@ export class UwsClient implements Client {
 
   /**
    * Closes the connection after a complete response. Waits until the client has sent its body, pauses for `LINGER_MS`,
-   * or has had `LINGER_TOTAL_MS`: some clients read the response only after they have sent everything.
+   * or has had `LINGER_TOTAL_MS`. Some clients read the response only after they have sent everything.
    *
-   * After a stream, the library may still hold the last bytes, and closing would drop them. Nothing tells when they
-   * have left, so this waits for the client to close, or for the same timeouts.
+   * After a stream, the library may still hold the last bytes, and closing would drop them. The library does not tell
+   * when they have left, so this waits for the client to close, or for the same timeouts.
    *
    * @param cutsOff Closes the connection at once, although the client may still send.
    */

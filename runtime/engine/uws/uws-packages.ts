@@ -134,7 +134,7 @@ export function describeNoBinary(
   return [
     `Cannot load uWebSockets.js: found ${found}, expected ${remedy}${other}. Tried:`,
     ...failed.map(({ label, reason }) => `  ${label} ${reason}`),
-    "  docs/dependencies.md says how another build takes their place",
+    "  docs/dependencies.md describes how to install another build instead",
   ].join("\n");
 }
 
@@ -173,7 +173,7 @@ function pickRemedy(machine: Machine, failed: readonly FailedUws[]): string {
     return 'the Node and the system for which "edgicorn prune" ran; "npm ci" brings the other binaries back';
   }
   if (failed.some(({ label }) => label === ALIAS)) {
-    return 'the official package in the place of uws-pack, by "overrides" in package.json';
+    return 'the official package instead of uws-pack, by "overrides" in package.json';
   }
   return 'a binary that loads; "npm ci" without --omit=optional installs all that there are';
 }

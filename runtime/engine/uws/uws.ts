@@ -67,9 +67,9 @@ export interface LoadedUws {
 /**
  * Loads uWebSockets.js from the first package whose binary loads on this machine.
  *
- * Only the primary may call this, after it has read its settings: while the library loads, it reads the maximum size of
- * a head from the environment. The dynamic linker refuses an unsuitable binary before any of its code runs, so a
- * package that fails has no effect on the process.
+ * Only the primary may call this, after it has read its settings: the library reads the maximum size of a head from the
+ * environment while it loads. The dynamic linker refuses an unsuitable binary before any of its code runs, so a package
+ * that fails has no effect on the process.
  *
  * @param options.choice Setting `uws`.
  * @throws RuntimeError `ERR_LISTEN` when there is no binary for this machine.
@@ -103,8 +103,8 @@ export async function loadUws(options: {
  * Requires a package, or imports it if it is an ES module only, like `uws-pack`.
  *
  * On Node 22, `import` would work for both. On Node 20 it ends the process when the binary of the official package does
- * not load. That package's ES module wraps a CommonJS module, and Node reports the error of the latter a second time,
- * through a promise that only Node can catch. The wrapper also lacks `_cfg`.
+ * not load: that package's ES module wraps a CommonJS module that throws. Node reports the error a second time, through
+ * a promise that only Node can catch. The wrapper also lacks `_cfg`.
  */
 async function importUws(specifier: string): Promise<Uws> {
   try {

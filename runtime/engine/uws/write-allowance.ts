@@ -2,9 +2,9 @@ import type { TurnClock } from "../../lib/turn-clock.ts";
 
 /**
  * Most bytes that may be written in one turn of the event loop. The library keeps written bytes in memory until the
- * client takes them, so a client that pipelines thousands of requests and reads nothing would fill the memory. Above
- * this bound, answers wait for the client. The library closes a connection on which a request arrives while an answer
- * waits.
+ * client takes them. A client that pipelines thousands of requests and reads nothing would therefore fill the memory.
+ * Above this bound, answers wait for the client. The library closes a connection on which a request arrives while an
+ * answer waits.
  */
 const WRITES_PER_TURN_BYTES = 4 * 1024 * 1024;
 

@@ -4,8 +4,8 @@ import type { HttpResponse } from "./uws.ts";
 import { type Ending, writeEnding, writeHead, writeResponse } from "./write-response.ts";
 
 /**
- * Most bytes per `write`: of a corked write that does not fit into the library's buffer of 16 KiB, bytes are lost when
- * the socket is full (docs/uwebsockets.md section 4).
+ * Most bytes per `write`. If a corked write does not fit into the library's buffer of 16 KiB and the socket is full,
+ * bytes are lost (docs/uwebsockets.md section 4).
  */
 const WRITE_BYTES = 16_000;
 
@@ -293,8 +293,8 @@ export class StreamWriter {
       return this.#headWritten ? WRITE_BYTES : WRITE_BYTES - this.#headBytes;
     }
     const restBytes = lengthBytes - this.#sentBytes;
-    // The last byte goes alone if the request is open (`onEnding` comes before that byte), or if the first piece must
-    // not complete the response.
+    // The last byte goes alone while the request is open, because `onEnding` comes before that byte. It also goes alone
+    // if the first piece must not complete the response.
     const isAlone = requestOpen() || (this.#closes && !this.#headWritten);
     return restBytes > 1 && isAlone ? Math.min(restBytes - 1, TRY_END_BYTES) : TRY_END_BYTES;
   }

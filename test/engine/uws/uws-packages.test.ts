@@ -103,7 +103,7 @@ describe("describeNoBinary()", () => {
           "expected Node 22, or glibc 2.38 or later (Debian 13, Ubuntu 24.04). Tried:",
         "  @btc-vision/uwebsockets.js 20.57.0 needs glibc 2.38",
         "  uws-pack 20.0.8 has no binary for Node ABI 137 on linux-x64",
-        "  docs/dependencies.md says how another build takes their place",
+        "  docs/dependencies.md describes how to install another build instead",
       ].join("\n"),
     );
   });
@@ -132,7 +132,7 @@ describe("describeNoBinary()", () => {
     ["a 32-bit processor", { ...newSystem, arch: "ia32" }, [NO_FILE], /ia32.*one of linux-x64/],
     ["FreeBSD", { ...newSystem, platform: "freebsd", glibc: null }, [NO_FILE], /one of linux-x64/],
     ["a pruned package", newSystem, pruned, /"edgicorn prune" ran; "npm ci"/],
-    ["no official package", newSystem, official, /in the place of uws-pack/],
+    ["no official package", newSystem, official, /instead of uws-pack/],
     ["only newer packages", DEBIAN_12, newer, /36, expected glibc 2\.38 or later/],
     ["packages left out", newSystem, [NO_FILE], /without --omit=optional/],
   ] as const) {
