@@ -389,7 +389,7 @@ function toRetireGraceMs({ drainGraceMs, requestTimeoutMs }: Config): number {
 }
 
 function toRecycleLimits(config: Config, plan: PoolPlan): RecycleLimits {
-  // A worker without a bound of its own has the same as this process.
+  // A worker without its own heap limit has the limit of this process.
   const { heap_size_limit: heapBytes } = getHeapStatistics();
   return {
     requests: config.maxRequestsPerWorker,

@@ -1,5 +1,5 @@
 /**
- * A clock that stands still within one turn of the event loop.
+ * A clock whose time does not change within one turn of the event loop.
  *
  * Dozens of requests may arrive in one turn. A single system call for all of them is cheaper, and durations and
  * timeouts need no finer resolution.

@@ -78,7 +78,7 @@ export class StoredGenerations {
     const conditions = this.#describeConditions(config);
     const last = conditions === null ? null : findLastBuild(this.#stateDir, conditions);
     if (last === null) return null;
-    // Lease it first: after that no process removes it. If one already has, loading it fails.
+    // The lease comes first: no process removes a leased generation. If it is already gone, loading fails.
     await this.leases.take(last.id);
     const manifest = await loadUnchanged(this.#stateDir, last);
     if (manifest === null) {
@@ -199,7 +199,7 @@ export class StoredGenerations {
 
   /** Leases a generation and runs the task. Releases the lease if the task fails. */
   async lend<T>(id: string, task: (manifest: Manifest) => Promise<T>): Promise<T> {
-    // Lease it first: after that no process removes it. If one already has, loading it fails.
+    // The lease comes first: no process removes a leased generation. If it is already gone, loading fails.
     await this.leases.take(id);
     try {
       return await task(await loadManifest(toGenerationDir(this.#stateDir, id)));

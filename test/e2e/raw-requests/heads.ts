@@ -80,7 +80,7 @@ export const FIELDS: Row[] = [
     send: get("X-A: caf\xe9s"),
     rfc: OPEN,
     section: "9110 section 5.5",
-    // Its bytes are lost: no other value takes their place.
+    // The client's bytes are lost, and the handler must not get another value.
     here: REFUSED,
   },
   {
