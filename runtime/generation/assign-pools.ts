@@ -9,11 +9,11 @@ export interface AssignedPools {
 }
 
 /**
- * Decides which pool runs each route: the one that its handler names, else the `_middleware` that is nearest, else the
- * default. A `_404` goes where its folder's middleware says. Pure.
+ * Decides which pool runs each route: the pool that its handler names, else the pool of the nearest `_middleware`, else
+ * the default pool. A `_404` uses the pool of its folder's middleware. Pure.
  *
  * @param poolOf The pool that a module names, by its number; `null`: none.
- * @param display How problems call a module.
+ * @param display Returns the name of a module for messages.
  */
 export function assignPools(
   table: { routes: readonly TableRoute[]; fallbacks: readonly TableFallback[] },

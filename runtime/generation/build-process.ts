@@ -11,15 +11,15 @@ import type { BuildOptions } from "./build.ts";
 import type { Manifest } from "./manifest.ts";
 
 export interface BuildProcessOptions extends BuildOptions {
-  /** How long the build may take; a minute unless told. */
+  /** Longest duration of the build. Default: one minute. */
   timeoutMs?: number | undefined;
-  /** The module that the process runs, unless it is `build-child` beside this one. */
+  /** The module that the process runs. Default: `build-child` beside this one. */
   entry?: URL | undefined;
 }
 
 /**
  * Builds a generation in a process of its own, so that the caller's event loop stays free, and waits until that process
- * has ended. It leaves no process and no half generation behind, however it ends.
+ * has ended. It leaves no process and no incomplete generation behind, also when it fails.
  *
  * @throws RuntimeError ERR_HANDLER_LOAD as `buildGeneration` does, and if the process dies or takes too long; the
  *   signal's reason.
@@ -31,7 +31,7 @@ export async function buildInChild(options: BuildProcessOptions): Promise<Manife
   const stop = signal ? AbortSignal.any([signal, timeout]) : timeout;
   const child = startChild(entry);
   const outcome = await settle(child, { order, stop });
-  // A result that came just before the end of the time is a result.
+  // A result that came just before the timeout counts.
   if (outcome.result?.type === "built") return outcome.result.manifest;
   signal?.throwIfAborted();
   if (timeout.aborted) throw failed(`it takes longer than ${timeoutMs} ms`);
@@ -64,7 +64,7 @@ export function findBuildEntry(): URL {
   return new URL(`./build-child${extname(import.meta.url)}`, import.meta.url);
 }
 
-/** Sends the order and waits for the end of the process, hastening it when `stop` aborts. */
+/** Sends the order and waits for the end of the process. Kills the process when `stop` aborts. */
 async function settle(
   child: ChildProcess,
   { order, stop }: { order: ToBuild; stop: AbortSignal },

@@ -4,12 +4,12 @@ import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Hashes by path. `null`: nothing is there, or nothing that can be read. */
+/** Hashes by path. `null`: there is no file or folder, or it cannot be read. */
 export type Fingerprints = Readonly<Record<string, string | null>>;
 
 /**
  * Everything that decided a build, as the build found it. The record lies in the folder of the generation, and is
- * complete or not there: a later start compares it with the disk (see `isUnchanged`).
+ * complete or absent. A later start compares it with the disk (see `loadUnchanged`).
  */
 export interface BuildRecord {
   formatVersion: 1;
@@ -19,7 +19,7 @@ export interface BuildRecord {
   files: Fingerprints;
   /** Folders in which the build looked for sources, by absolute path. */
   folders: Fingerprints;
-  /** Where packages were found: the real folder of `name` as seen from the folder `from`; `null`: none. */
+  /** The real folder of each package `name` that files in the folder `from` see; `null`: they see no package. */
   packages: readonly (readonly [name: string, from: string, dir: string | null])[];
   /** Real folders of the packages that Node loads: see `hashPackages`. */
   packageDirs: readonly string[];
@@ -31,8 +31,8 @@ export interface BuildRecord {
 export const RECORD_FILE = "build-record.json";
 
 /**
- * Describes the programs and the settings that decide a build. Two builds with the same description differ only where
- * the files differ that they read.
+ * Describes the programs and the settings that decide a build. Two builds with the same description have the same
+ * result if they read the same files.
  *
  * @param entry The module of the build process.
  * @returns `null` if the runtime runs from source: it is being developed, so an earlier build proves nothing.

@@ -24,15 +24,15 @@ import { findTsconfig, type Tsconfig } from "./tsconfig.ts";
 export interface BuildOptions {
   /** The folder with the handlers. */
   handlersDir: string;
-  /** The runtime's own folder, `.edgicorn`; best inside the project, then packages resolve as in the sources. */
+  /** The state folder, `.edgicorn`. Inside the project, packages resolve as in the sources. */
   stateDir: string;
   /** Development maps carry the source text. */
   mode: "development" | "production";
-  /** How many of the newest generations stay, this one included; 5 unless told. */
+  /** Number of newest generations to keep, this one included. Default: 5. */
   keepLast?: number | undefined;
   /** See `describeConditions`. A build without them cannot be reused. */
   conditions?: string | undefined;
-  /** Process that is going to use it: it stays until that releases its lease or ends. */
+  /** The process that will use the generation. The generation stays until that process releases its lease or ends. */
   leaseTo?: number | undefined;
   /** Aborting leaves nothing behind. */
   signal?: AbortSignal | undefined;
@@ -62,7 +62,7 @@ export async function buildGeneration(options: BuildOptions): Promise<Manifest> 
   try {
     await pruneGenerations({ stateDir, keepLast, keep: draft.id });
   } catch (error) {
-    // No reason to refuse the new one, which is there already.
+    // The new generation is complete: this is no reason to refuse it.
     const problem = error instanceof Error ? error.message : String(error);
     manifest.warnings.push(`Cannot remove old generations: ${problem}`);
   }
@@ -95,7 +95,7 @@ async function fillDraft(
   await compiled.links.write();
   const problems: string[] = [];
   const packageDirs = listPackageDirs(compiled);
-  // Of a package under development that is not compiled, all files: Node reads them when a worker starts.
+  // All files of a package under development that is not compiled: Node reads them when a worker starts.
   const developed = packageDirs.filter((dir) => !isInNodeModules(dir));
   const inputs = [...compiled.sources.keys(), ...tsconfig.files, ...developed].toSorted();
   const { sources } = compiled;

@@ -28,7 +28,7 @@ export function hintAt(text: string, file: string): string {
   return "";
 }
 
-/** The files in the place of one that is missing. */
+/** Describes the files that are near a missing file. */
 function describeNeighbours(missing: string): string {
   const folder = dirname(missing);
   const name = basename(missing);
@@ -46,7 +46,7 @@ function stem(name: string): string {
   return name.slice(0, name.length - extname(name).length);
 }
 
-/** A name that differs from a file's in its letters' case only; `null`: there is none. */
+/** Returns the name of a file that differs in upper and lower case only; `null`: there is no such file. */
 export function findOtherCase(file: string): string | null {
   const name = basename(file);
   const names = listNames(dirname(file)) ?? [];

@@ -35,13 +35,13 @@ export interface Compiled {
   sources: Map<string, Source>;
   /** Packages that compiled code asks Node for. Their links are not made yet. */
   links: PackageLinks;
-  /** Absolute paths of files that are no sources and decided something, also of missing ones. */
+  /** Absolute paths of files that influenced the result without being sources, also of missing files. */
   lookedAt: string[];
   warnings: string[];
 }
 
 /**
- * Compiles modules and all local code that they import; code that several share is one file, so one instance.
+ * Compiles modules and all local code that they import. Shared code becomes one file, and so one instance.
  *
  * @throws BuildError ERR_HANDLER_LOAD with one line `file:line:column: text` per error; the signal's reason.
  */
@@ -119,7 +119,10 @@ async function runBuild(
 /** Ends the name of a thread's code; the thread begins in a file without it. */
 const STARTED = ".code";
 
-/** Node maps places to sources only in files that it loads once told to, and a thread is not told by its worker. */
+/**
+ * Writes the file that a thread begins with. Node maps places to sources only in files that it loads after the setting,
+ * and a thread does not inherit the setting.
+ */
 async function writeStarter({ out }: Thread, outDir: string): Promise<void> {
   const path = join(outDir, out + COMPILED_EXTENSION);
   const code = JSON.stringify(`./${basename(out)}${STARTED}${COMPILED_EXTENSION}`);
@@ -156,7 +159,7 @@ function toBuildOptions(
     format: "esm",
     platform: "node",
     target: `node${process.versions.node}`,
-    // As Node's; a list of one's own leaves out esbuild's "module".
+    // The conditions of Node. An explicit list leaves out esbuild's "module".
     conditions: nodeConditions(),
     ...(tsconfig.chosen !== null && { tsconfig: tsconfig.chosen }),
     // Settings of the nearest tsconfig.json go first.
@@ -192,7 +195,8 @@ const REQUIRE_BANNER =
   'import{createRequire as __createRequire}from"node:module";var require=__createRequire(import.meta.url);';
 
 /**
- * Conditions of `exports` that Node has beside those that esbuild knows: the user's own, and those of newer versions.
+ * Returns the conditions of `exports` that esbuild does not know: the user's own, and conditions of newer versions of
+ * Node.
  */
 function nodeConditions(): string[] {
   const options = (process.env["NODE_OPTIONS"] ?? "").split(/\s+/);
@@ -205,7 +209,7 @@ function nodeConditions(): string[] {
   return [...own.filter(Boolean), ...(hasModuleSync ? ["module-sync"] : [])];
 }
 
-/** A name that esbuild takes literally: it has its own idea of `[name]`. */
+/** Returns a file name without brackets, because esbuild replaces `[name]`. */
 function toFileName(module: string): string {
   return module
     .replace(/\.\w+$/, "")
@@ -220,7 +224,7 @@ function toMessages(error: unknown): Message[] | null {
   return error.errors as Message[];
 }
 
-/** Files whose appearance would mend an error: in development they are watched. */
+/** Returns the files that would resolve the import if they existed. The watcher of development watches them. */
 function missingFiles({ text, location }: Message, { sourceDir }: CompileOptions): string[] {
   const specifier = /^Could not resolve "(\.[^"]*)"/.exec(text)?.[1];
   if (specifier === undefined || location === null) return [];

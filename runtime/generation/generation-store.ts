@@ -65,7 +65,7 @@ export interface StoredGeneration {
 }
 
 /**
- * The generations on disk that can be used, newest first. Those that another version of the runtime built are left out.
+ * Lists the usable generations on disk, newest first. Leaves out generations of another version of the manifest.
  */
 export async function listGenerations(stateDir: string): Promise<StoredGeneration[]> {
   const names = await readdir(toGenerationDir(stateDir, "")).catch((): string[] => []);
@@ -81,11 +81,11 @@ export async function listGenerations(stateDir: string): Promise<StoredGeneratio
   return found.flat();
 }
 
-/** Removes a generation, in one step for other processes. One that a process uses stays (see `writeLease`). */
+/** Removes a generation, in one step for other processes. Keeps a generation that a process uses (see `writeLease`). */
 export async function removeGeneration(stateDir: string, id: string): Promise<void> {
   const dir = toGenerationDir(stateDir, id);
   if (await isLeased(dir)) return;
-  // Renamed first: no process must find half a generation. If it is gone already, another build is pruning too.
+  // The rename comes first: no process must find half a generation. Without a folder, another build prunes too.
   const removing = toGenerationDir(stateDir, `${REMOVING}${id}`);
   await rename(dir, removing).catch(ignoreMissing);
   // A process that reuses the generation may have leased it between the question and the new name.
@@ -95,9 +95,9 @@ export async function removeGeneration(stateDir: string, id: string): Promise<vo
 
 export interface PruneOptions {
   stateDir: string;
-  /** How many of the newest generations stay. */
+  /** Number of newest generations to keep. */
   keepLast: number;
-  /** This one stays even if all others are newer: the caller has just built it. */
+  /** The generation that the caller has just built. It stays even if all others are newer. */
   keep: string;
 }
 

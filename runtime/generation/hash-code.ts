@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Manifest } from "./manifest.ts";
 
-/** As many digits as tell the generations of one server apart. */
+/** Enough digits to distinguish the generations of one server. */
 const DIGITS = 8;
 
 /** Identifies a generation's code: equal for two that were built of the same handlers and packages, at any time. */

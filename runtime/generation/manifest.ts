@@ -79,7 +79,7 @@ export const MANIFEST_FILE = "manifest.json";
  * Loads the manifest of a generation.
  *
  * @param dir The generation's folder.
- * @throws RuntimeError ERR_HANDLER_LOAD for one that is missing, damaged, or of another version of the runtime.
+ * @throws RuntimeError ERR_HANDLER_LOAD when the manifest is missing, damaged, or of another version of Edgicorn.
  */
 export async function loadManifest(dir: string): Promise<Manifest> {
   const path = join(dir, MANIFEST_FILE);

@@ -6,7 +6,7 @@ import type { PackageFinder } from "./packages.ts";
 
 /** A package that compiled code asks Node for. */
 export interface LinkedPackage {
-  /** As the sources call it, without anything that depends on where the project lies. */
+  /** The name in the sources, independent of the place of the project. */
   label: string;
   /** Real folder; `null`: known to the package manager only (Yarn's Plug'n'Play). */
   dir: string | null;
@@ -18,14 +18,14 @@ export interface LinkedPackage {
  * Node looks beside and above the file that imports, and compiled files live elsewhere. Mostly that is below the
  * project, where the answer is the same; but the state folder can be anywhere, and a source can have a `node_modules`
  * of its own. Where the answers differ, the generation gets a link. Where two sources see different copies under one
- * name, one of them is imported by another name, `v~1a2b3c4d`, which is a link too: Node resolves the subpath and the
- * conditions of the import, and a copy is one instance however it is reached, since Node knows modules by real paths.
+ * name, compiled code imports one copy by another name, `v~1a2b3c4d`, which is a link too. Node still resolves the
+ * subpath and the conditions of the import. Each copy stays one instance, since Node identifies modules by real paths.
  */
 export class PackageLinks {
   readonly #generationDir: string;
   readonly #sourceDir: string;
   readonly #finder: PackageFinder;
-  /** Which package the generation sees under a name that nothing above it has. */
+  /** Packages that the generation sees under names that no folder above it has. */
   readonly #own = new Map<string, string>();
   /** The packages to link, by their names in the generation. */
   readonly #links = new Map<string, string>();
@@ -43,7 +43,7 @@ export class PackageLinks {
   }
 
   /**
-   * Returns the specifier that means for compiled code the same as the source's specifier for the source.
+   * Returns a specifier for compiled code that leads to the same package as the source's specifier.
    *
    * @param specifier Begins with `name`: `v/part`.
    * @param dir Real folder of the package that the source sees.

@@ -11,12 +11,12 @@ import { describeMissing, describeUnresolved, describeWrongScheme } from "./pack
 import { toPackageName } from "./packages.ts";
 import type { PackageFinder } from "./packages.ts";
 
-/** Extensions that Node cannot load, or not in the way that handlers may import them. */
+/** Extensions that Node cannot load, or loads in another way than handlers import them. */
 const COMPILED = /\.(?:[mc]?tsx?|jsx|txt|html|css|md|sql|svg|graphql|gql|wasm)$/;
 
 const IMPORTS: ReadonlySet<ImportKind> = new Set(["import-statement", "dynamic-import"]);
 
-/** Marks the question to esbuild, which comes back to the plugin. */
+/** Marks a resolution that the plugin itself asks esbuild for: esbuild calls the plugin again. */
 const ASKING = Symbol("asking");
 
 export interface PackagePluginOptions {
@@ -29,14 +29,14 @@ export interface PackagePluginOptions {
 }
 
 /**
- * Decides about each import of a package: it stays an import, for Node, or its source is compiled as local files are.
+ * Decides for each import of a package whether Node loads the package or the build compiles it like local files.
  *
- * Node cannot load TypeScript, JSX and text. A package whose entry is such a file is compiled: that of a workspace,
- * which is a link, and its copy in a deployment. So is JavaScript of a workspace that reaches TypeScript. All else
- * stays Node's: packages are large, may hold machine code, and are one instance for all that import them.
+ * Node cannot load TypeScript, JSX and text. The build compiles a package whose entry is such a file: a workspace, which
+ * is a link, and its copy in a deployment. It also compiles JavaScript of a workspace that reaches TypeScript. Node
+ * loads all other packages: they are large, may contain machine code, and are one instance for all importers.
  *
- * Static imports that cannot be resolved are told while esbuild still knows their lines: otherwise a worker would be
- * the first to notice, and name a compiled file. Others (`require`, `import()`) may be meant to fail.
+ * The build reports static imports that cannot be resolved, because esbuild knows their lines. A worker would only know
+ * the compiled file. Other imports (`require`, `import()`) may fail on purpose.
  */
 export function createPackagePlugin({
   finder,
@@ -137,8 +137,8 @@ async function onUnresolved(
 }
 
 /**
- * With the extension that Node asks for where a package has no `exports`: `lodash/merge`, as bundlers and
- * `moduleResolution: "bundler"` of TypeScript have it.
+ * Adds the extension that Node requires where a package has no `exports`: bundlers and TypeScript's
+ * `moduleResolution: "bundler"` accept `lodash/merge`.
  */
 async function completeSpecifier(
   specifier: string,
@@ -172,7 +172,7 @@ function hasExports(text: string): boolean {
 /** The name of this program's package. */
 const OWN_NAME = "edgicorn";
 
-/** A project that is served by a program from elsewhere (`npx`, an installation for all) may import it all the same. */
+/** Resolves `edgicorn` for a project without that package: `npx` or a global installation serves it. */
 function toOwnApi(path: string, links: PackageLinks): OnResolveResult {
   return toExternal(links.note(import.meta.resolve(path), { label: path, dir: null }));
 }
@@ -209,7 +209,7 @@ function packageDirOf(file: string): string | null {
   return file.slice(0, start + marker.length) + inside.slice(0, depth).join(sep);
 }
 
-/** Names a file for Node, wherever the importing file is. */
+/** Returns a specifier for a file that is independent of the importing file. */
 function toFileSpecifier(file: string, kind: ImportKind): string {
   return IMPORTS.has(kind) ? pathToFileURL(file).href : file;
 }

@@ -17,13 +17,13 @@ export class PackageFinder {
   readonly #asked = new Map<string, { name: string; from: string }>();
   readonly #versions = new Map<string, Promise<string>>();
 
-  /** The real folder of the package that `from`, a folder, sees under a name. */
+  /** Returns the real folder of the package that files in the folder `from` see under a name. */
   find(name: string, from: string): Promise<string | null> {
     this.#asked.set(`${from}\0${name}`, { name, from });
     return this.#findCached(name, from);
   }
 
-  /** All questions to `find` so far, with their answers. */
+  /** Returns all calls of `find` so far, with their results. */
   async lookups(): Promise<{ name: string; from: string; dir: string | null }[]> {
     return Promise.all(
       [...this.#asked.values()].map(async ({ name, from }) => ({

@@ -14,9 +14,9 @@ export type PoolReading =
 /**
  * Reads `pool` out of `export const config = { ... }` without running the module.
  *
- * Which workers import a module depends on its pool, so the name must be known before any of them does. Therefore it
- * has to be written as a string; one that only running the module would tell is refused. A `config` that is no object
- * literal, or comes from elsewhere, is read as naming none: a worker finds out if that was wrong (`load-handlers.ts`).
+ * The pool decides which workers import the module, so its name must be known before. The name has to be written as a
+ * string: a computed name is refused. A `config` that is no object literal, or is imported, counts as naming no pool. A
+ * worker compares that with the value at run time (`load-handlers.ts`).
  *
  * @param text The module's source, as it is in the file.
  * @param path Its name, for its extension.
@@ -44,7 +44,7 @@ const NONE: PoolReading = { ok: true, pool: null };
 
 interface PlainScript {
   program: Program;
-  /** Where a node is in the original. */
+  /** Position of a node in the original. */
   locate: (node: Expression) => { line: number; column: number };
 }
 

@@ -24,7 +24,7 @@ export interface RecordOptions {
   /** The folder of the generation, before it is published. */
   dir: string;
   sourceDir: string;
-  /** Every source file as it was compiled. */
+  /** All compiled source files. */
   sources: ReadonlyMap<string, Source>;
   metafile: Metafile;
   finder: PackageFinder;
@@ -32,9 +32,9 @@ export interface RecordOptions {
   packageDirs: readonly string[];
   /** Files that set options of the compiler. */
   tsconfigs: readonly string[];
-  /** Other files that decided something, also missing ones. */
+  /** Other files that influenced the result, also missing files. */
   lookedAt: readonly string[];
-  /** Folders whose lists of names decided something. */
+  /** Folders whose names of files influenced the result. */
   folders: readonly string[];
 }
 
@@ -156,8 +156,8 @@ const COARSE_MS = 2_000;
 const TICK_MS = 50;
 
 /**
- * Tells whether a file or folder has last changed before the build began, so that the build saw it as it is now. Changes
- * of permissions count, too. A missing one is settled.
+ * Tells whether the last change of a file or folder was before the build began, so that the build saw the present state.
+ * Changes of permissions count, too. A missing file is settled.
  */
 function isSettled(path: string, startedAtMs: number): boolean {
   const stats = statOf(path);

@@ -30,8 +30,8 @@ export function findLastBuild(stateDir: string, conditions: string): LastBuild |
 }
 
 /**
- * Loads the manifest of an earlier build, if a build of now would have the same result: all files, folders and packages
- * that it looked at are as they were, and so are its own files. The caller holds a lease on the generation.
+ * Loads the manifest of an earlier build, if a build now would have the same result: the files, folders and packages
+ * that it read have not changed, and neither have its own files. The caller holds a lease on the generation.
  *
  * Reads every file again and compares hashes. Times and sizes do not count: they miss edits that keep both.
  *

@@ -98,14 +98,14 @@ async function loadSource(
   return { contents: prefix + replaceMentions(text, mentions), loader: "default", warnings };
 }
 
-/** esbuild takes names whose letters differ in case only, as some file systems do. */
+/** Explains a missing file. esbuild accepts names that differ in upper and lower case only, like some file systems. */
 function refuseMissing(path: string): OnLoadResult {
   const other = findOtherCase(path);
   const instead = other === null ? "" : `, the file is ${JSON.stringify(other)}`;
   return { errors: [{ text: `Could not read ${toDisplayPath(path)}${instead}` }] };
 }
 
-/** Puts a call in the place of each URL. It is as long, so that lines and columns stay the same. */
+/** Replaces each URL by a call of the same length, so that lines and columns stay the same. */
 function replaceMentions(text: string, mentions: readonly Mention[]): string {
   let replaced = text;
   for (const [index, { start, end }] of mentions.entries()) {
@@ -150,12 +150,12 @@ function createPrefix(path: string, text: string, started: readonly Thread[]): s
       String.raw`__sourceResolve=(s)=>/^\.{0,2}\//.test(s)?new URL(s,__sourceUrl).href:__sourceMeta.resolve(s)`,
     );
   }
-  // A first line for the shell is one only in front; here it becomes a comment.
+  // A `#!` line is valid only at the start of the file. Here it becomes a comment.
   const comment = text.startsWith("#!") ? "//" : "";
   return `const ${declarations.join(",")};${comment}`;
 }
 
-/** As on Cloudflare Workers, a `.wasm` import gives a `WebAssembly.Module`. */
+/** Makes a `.wasm` import a `WebAssembly.Module`, like on Cloudflare Workers. */
 async function loadWasm(path: string, sources: Map<string, Source>): Promise<OnLoadResult> {
   const hash = createHash("sha256")
     .update(await readFile(path))

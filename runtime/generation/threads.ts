@@ -9,17 +9,17 @@ const FOLDER = "threads";
 export interface Thread {
   /** Absolute path of its source. */
   file: string;
-  /** Where it is compiled to, relative to the generation, without extension. */
+  /** The compiled file, relative to the generation, without its extension. */
   out: string;
 }
 
-/** All that is to be compiled as an entry of its own, by its source. */
+/** The threads and processes that sources start. Each is compiled as a separate entry. */
 export class Threads {
   readonly #sourceDir: string;
   readonly #threads = new Map<string, Thread>();
   readonly #importers = new Map<string, Set<string>>();
   #compiled = 0;
-  /** Absolute paths that sources name as those of threads, and where no file is. */
+  /** Absolute paths of threads that sources name, without a file there. */
   readonly missing = new Set<string>();
 
   constructor(sourceDir: string) {
@@ -31,7 +31,7 @@ export class Threads {
     this.#importers.set(file, importers.add(importer));
     const known = this.#threads.get(file);
     if (known !== undefined) return known;
-    // The same in each build, wherever the project lies.
+    // Equal in each build, and for each place of the project.
     const place = relative(this.#sourceDir, file).split(sep).join("/");
     const name = basename(file, extname(file)).replaceAll(/[^\w.-]/g, "-");
     const hash = createHash("sha256").update(place).digest("hex").slice(0, 8);
@@ -40,19 +40,19 @@ export class Threads {
     return thread;
   }
 
-  /** Absolute paths of all sources that were found. */
+  /** Absolute paths of all threads. */
   get files(): string[] {
     return [...this.#threads.keys()];
   }
 
-  /** Those that were found since the last call. */
+  /** Returns the threads found since the last call. */
   take(): Thread[] {
     const found = [...this.#threads.values()].slice(this.#compiled);
     this.#compiled += found.length;
     return found;
   }
 
-  /** Which file starts which. */
+  /** Pairs of a source and a thread that it starts. */
   get starts(): [importer: string, file: string][] {
     return [...this.#importers].flatMap(([file, importers]) =>
       [...importers].map((importer): [string, string] => [importer, file]),
@@ -62,14 +62,14 @@ export class Threads {
 
 /** A mention of a thread in a source. */
 export interface Mention {
-  /** Where the expression is in the text. */
+  /** Position of the expression in the text. */
   start: number;
   end: number;
   /** Absolute path of the source that it names. */
   file: string;
 }
 
-/** A thread that cannot be compiled, by the place where it is started. The build warns of it and goes on. */
+/** A thread that cannot be compiled, with the place of its start. The build warns of it and goes on. */
 export interface Refusal {
   start: number;
   text: string;
@@ -80,20 +80,21 @@ const URL_OF_SOURCE =
 
 const TYPESCRIPT = /\.[mc]?tsx?$/;
 
-/** JavaScript runs where it is, so it is compiled only where it is seen to be started. */
+/** Node runs JavaScript in its place, so a JavaScript file is compiled only where the source starts it. */
 const STARTS = /(?:\bWorker\s*\(|\bfork\s*\(|\bPiscina\s*\(|\bfilename\s*:)\s*$/;
 
-/** The source itself is wanted, as text. */
+/** Calls that read the file itself, as text. */
 const READS = /\b(?:read\w*|createReadStream|stat\w*|lstat\w*|open\w*|access\w*|fetch)\s*\(\s*$/;
 
-/** A path that Node takes as it is: from the working folder, or computed. */
+/** A path that Node uses unchanged: relative to the working folder, or computed. */
 const STARTED_BY_PATH = /\bnew\s+Worker\(\s*(?!new\s+URL)([^()]*(?:\([^()]*\)[^()]*)*)/g;
 
 /**
  * Finds `new URL("./thread.ts", import.meta.url)` in a source.
  *
- * @returns All in order of their places. `missing` are absolute paths without a file. `refusals` are threads whose file is missing, and TypeScript that a thread loads
- *   by its path, which Node cannot do. They become warnings: the code may never run.
+ * @returns All in the order of their places. `missing` are absolute paths without a file. `refusals` are threads whose
+ *   file is missing, and TypeScript that a thread loads by its path, which Node cannot do. Refusals become warnings: the
+ *   code may never run.
  */
 export function findThreads(
   text: string,

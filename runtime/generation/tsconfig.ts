@@ -99,9 +99,9 @@ async function findNearest(folder: string): Promise<string | null> {
 /** A file with the files that it extends. */
 interface Project {
   path: string;
-  /** Which file sets each option, the last one wins. */
+  /** Each option with the file that sets it. The last file wins. */
   options: Map<string, { value: unknown; file: string }>;
-  /** Of the file itself, as TypeScript does not inherit them. */
+  /** References of the file itself: TypeScript does not inherit them. */
   references: string[];
   files: string[] | null;
   include: string[] | null;
@@ -151,7 +151,7 @@ class Reader {
   }
 }
 
-/** As TypeScript does: a path, or a file of a package. */
+/** Resolves `extends` like TypeScript: a path, or a file of a package. */
 async function resolveExtended(name: string, from: string): Promise<string | null> {
   const folder = dirname(from);
   if (isAbsolute(name) || name.startsWith(".")) {

@@ -6,12 +6,12 @@ export class BackgroundWork {
   #failures = 0;
   readonly #waiters = new Waiters();
 
-  /** How many promises have not settled yet. */
+  /** Number of promises that have not settled yet. */
   get inFlight(): number {
     return this.#inFlight;
   }
 
-  /** How many promises were rejected since the worker started. */
+  /** Number of promises that were rejected since the worker started. */
   get failures(): number {
     return this.#failures;
   }

@@ -4,7 +4,7 @@ import type { Logger } from "../log/log.ts";
 /** How long after a departure a late write may be of it. Streams of events often write every 15 or 30 s. */
 const LATE_MS = 35_000;
 
-/** How often the log repeats the same place. */
+/** Least time between two log lines about the same place. */
 const REPEAT_MS = 10_000;
 
 /** An exchange that was given up while its handler may go on. */

@@ -15,7 +15,7 @@ export type { SourcePosition };
 const HEADLINE = /^(?<file>\S.*):(?<line>\d+)$/;
 
 /**
- * Where in the user's own code an error comes from: the first frame that is neither Node's, nor a package's, nor ours.
+ * Finds the place in the user's code where an error began: the first frame outside of Node, packages and Edgicorn.
  *
  * Node has mapped compiled places back to their sources already (`process.setSourceMapsEnabled`). `null`: the error has
  * no stack, or none of it is the user's.

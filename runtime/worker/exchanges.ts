@@ -27,7 +27,7 @@ export interface ExchangesOptions {
 /** The exchanges of this worker: starts them, and passes the primary's messages on to them. */
 export class Exchanges {
   readonly #options: ExchangesOptions;
-  /** Those that have not ended. One that is answered within its own turn never gets here. */
+  /** Exchanges in flight. An exchange that is answered within its own turn is never added. */
   readonly #inFlight = new ExchangeTable<ExchangeRun>();
   readonly #idleWaiters = new Waiters();
 
@@ -84,7 +84,7 @@ export class Exchanges {
   }
 
   /**
-   * The primary takes no more interest: the handler's `request.signal` aborts. It is told in return that the abort
+   * The primary gives the exchange up: the handler's `request.signal` aborts. The worker answers that the abort
    * arrived, also if the exchange is over: a worker whose loop is blocked does not tell, and is known by that.
    */
   abort(id: ExchangeId, reason: AbortReason): void {

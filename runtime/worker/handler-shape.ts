@@ -43,7 +43,7 @@ export interface MiddlewareModule {
 export interface ShapeProblem {
   /** Without the file's name, which the caller puts in front. */
   message: string;
-  /** Which export is meant, to find its line; `null`: none in particular. */
+  /** The export that has the problem, to find its line; `null`: no single export. */
   exportName: string | null;
 }
 

@@ -16,7 +16,7 @@ export type ImportResult =
 export interface ImportFailure {
   /** `ReferenceError: foo is not defined`; one line. */
   message: string;
-  /** Where in the source; `null`: unknown. */
+  /** Position in the source; `null`: unknown. */
   position: SourcePosition | null;
   cause: unknown;
   /** Its top level has not ended in time, and may never end. */
@@ -80,13 +80,13 @@ async function toFailure(error: unknown, compiledFile: string): Promise<ImportFa
   return { ...failure, message };
 }
 
-/** How Node words ERR_MODULE_NOT_FOUND, the only place where it names what is missing and who asked for it. */
+/** Text of ERR_MODULE_NOT_FOUND. Only this text names the missing module and its importer. */
 const MISSING = /^Cannot find (?:package|module) '(?<name>[^']+)' imported from (?<importer>.+?)$/m;
 
 /** The same of `require`. */
 const MISSING_CJS = /^Cannot find module '(?<name>[^']+)'\s+Require stack:\s+- (?<importer>.+?)$/m;
 
-/** How Node words an import of a name that a module does not export. */
+/** Text of Node's error for an import of a name that a module does not export. */
 const UNLINKED = [
   /The requested module '(?<module>[^']+)' does not provide an export named '(?<name>[^']+)'/,
   /^Named export '(?<name>[^']+)' not found\. The requested module '(?<module>[^']+)'/,
@@ -141,7 +141,7 @@ async function findImport(name: string, importer: string): Promise<SourcePositio
   return null;
 }
 
-/** Where a text first occurs in a file; `null` if it does not, or the file cannot be read. */
+/** Finds the first place of a text in a file; `null`: the text is not there, or the file cannot be read. */
 export async function findInFile(file: string, pattern: RegExp): Promise<SourcePosition | null> {
   const text = await readFile(file, "utf8").catch(() => "");
   const lines = text.split("\n");

@@ -68,7 +68,7 @@ export class Lifecycle {
    * Runs each `init`, and waits for it.
    *
    * @param options.onInit Called before each, with the name of the file.
-   * @throws RuntimeError `ERR_HANDLER_LOAD` that names the file, for the first one that fails or takes too long.
+   * @throws RuntimeError `ERR_HANDLER_LOAD` that names the file, for the first `init` that fails or takes too long.
    */
   async start(
     env: Env,
@@ -137,7 +137,7 @@ export class Lifecycle {
   }
 }
 
-/** How long before the end of the grace the worker gives up, to be able to say so. */
+/** Time before the end of the grace at which the worker gives up, so that it can still log that. */
 const LAST_WORDS_MS = 250;
 
 /** @throws The reason with which the promise is rejected. */

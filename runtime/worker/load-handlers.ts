@@ -30,7 +30,7 @@ export interface LoadOptions {
   mode: "production" | "development";
   /** Whose routes to load, with the modules that they need; without it, those of all pools. */
   pool?: string;
-  /** How long loading may take; the message for a module that takes longer names the limit. */
+  /** Longest duration of loading. The message for a module that takes longer names the limit. */
   timeout?: LoadTimeout;
   /** Called before a module is imported, with its name in messages: `handlers/x.ts`. */
   onImport?: (source: string) => void;
@@ -43,7 +43,7 @@ export interface LoadOptions {
 export interface LoadTimeout {
   /** From now, in milliseconds. */
   ms: number;
-  /** As the operator knows it: `bootTimeout (30000 ms)`. */
+  /** The setting that limits the time, for messages: `bootTimeout (30000 ms)`. */
   limit: string;
 }
 
@@ -60,18 +60,18 @@ export interface LoadedGeneration {
   durationMs: number;
 }
 
-/** What the primary must know of a route. Plain data. */
+/** The facts about a route for the primary. Plain data. */
 export interface RouteReport {
   /** All methods that are not answered 405; `null`: any. */
   methods: string[] | null;
   config: HandlerConfig;
-  /** Where it differs per method: `methodConfig[method] ?? config`. */
+  /** Configs that differ by method: `methodConfig[method] ?? config`. */
   methodConfig: Record<string, HandlerConfig>;
 }
 
 const DEFAULT_TIMEOUT: LoadTimeout = { ms: 30_000, limit: "30000 ms" };
 
-/** How long all modules together may take that come after one whose top level does not end: their mistakes are told too. */
+/** Time for all modules after a module whose top level does not end. The worker reports their mistakes, too. */
 const REST_MS = 500;
 
 /**
@@ -100,7 +100,7 @@ export async function loadGeneration(
   return { id: manifest.id, routes, fallbacks, hooks, warnings, durationMs };
 }
 
-/** What a worker tells the primary about its routes, in the manifest's order; `null` for those of other pools. */
+/** Returns the worker's report about its routes, in the manifest's order; `null` for routes of other pools. */
 export function toReport(generation: LoadedGeneration): (RouteReport | null)[] {
   return generation.routes.map((route) => {
     if (route === undefined) return null;
@@ -172,7 +172,7 @@ class Loader {
         return shape === null ? [] : [{ source, fileMethod: method, module: shape }];
       });
       const frame = this.#frame(route);
-      // A module that could not be read is a problem already; what is left of its route would only confuse.
+      // A module that could not be read is reported already. Problems of the rest of its route would only confuse.
       if (modules.length < route.handlers.length) return undefined;
       for (const [index, { module }] of modules.entries()) {
         const number = route.handlers[index]?.module;
@@ -249,7 +249,7 @@ class Loader {
     return this.#options.pool === undefined || pool === this.#options.pool;
   }
 
-  /** What our routes are made of, in the manifest's order. */
+  /** Returns the modules of the pool's routes, in the manifest's order. */
   #neededModules(): number[] {
     const { routes, fallbacks } = this.#manifest;
     const needed = new Set<number>();
@@ -319,7 +319,7 @@ class Loader {
     const imported = this.#imports.get(number);
     if (imported === undefined || !imported.ok) return null;
     const key = `${role} ${number}`;
-    // What is stored under a role was read by that role's reader.
+    // The reader of this role stored the value.
     if (this.#shapes.has(key)) return this.#shapes.get(key) as T | null;
     const shape = read(imported.namespace);
     const module = shape.ok ? shape.module : null;

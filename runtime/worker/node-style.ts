@@ -3,7 +3,7 @@ import { RuntimeError } from "../lib/errors.ts";
 
 const IMPORT = 'import { fromNode } from "edgicorn"';
 
-/** How a function `(req, res)` becomes a handler. */
+/** Advice that turns a function `(req, res)` into a handler. */
 export const NODE_STYLE_REMEDY = `for a function (req, res): "export default fromNode(handler)", ${IMPORT}`;
 
 /**
@@ -70,7 +70,7 @@ function has(members: Readonly<Record<string, unknown>>, name: string): boolean 
   return typeof members[name] === "function";
 }
 
-/** How V8 words it. */
+/** Text of V8's error. */
 const MISSING = /(?<object>[\w$]+)\.(?<method>[\w$]+) is not a function/;
 const RESPONSE = /^_?(res|resp|response|reply)$/i;
 const PARAMETERS =

@@ -6,7 +6,7 @@ import type { Vitals } from "../channel/messages.ts";
 export class VitalsMeter {
   #last = performance.eventLoopUtilization();
 
-  /** As of now; the utilization is that since the reading before. */
+  /** Reads the present values. The utilization is that since the previous reading. */
   read(): Vitals {
     const now = performance.eventLoopUtilization();
     const { utilization } = performance.eventLoopUtilization(now, this.#last);
