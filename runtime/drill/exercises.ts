@@ -7,8 +7,8 @@ import type { DrillServer } from "./drill-server.ts";
 import { EXERCISE_NAMES, type ExerciseName } from "./exercise-names.ts";
 import { OpenLoop } from "./open-loop.ts";
 
-/** The means of an exercise. */
-export interface Stage {
+/** The server under the exercise, and its settings. */
+export interface ExerciseContext {
   readonly server: DrillServer;
   readonly folder: DrillFolder;
   /** The pool whose workers answer the load. */
@@ -44,7 +44,7 @@ export interface Exercise {
   readonly flags: (facts: InstallFacts) => readonly string[];
   /** The flags depend on the facts. */
   readonly needsFacts?: true;
-  readonly run: (stage: Stage) => Promise<ExerciseOutcome>;
+  readonly run: (context: ExerciseContext) => Promise<ExerciseOutcome>;
 }
 
 /** Longest wait for the replacement of a worker. */
@@ -62,8 +62,8 @@ function onPlainServer(run: Exercise["run"]): ExerciseBody {
 
 const BODIES: Readonly<Record<ExerciseName, ExerciseBody>> = {
   nothing: onPlainServer(doNothing),
-  "kill a worker": onPlainServer((stage) => loseWorker(stage, "SIGKILL")),
-  "freeze a loop": onPlainServer((stage) => loseWorker(stage, "SIGSTOP")),
+  "kill a worker": onPlainServer((context) => loseWorker(context, "SIGKILL")),
+  "freeze a loop": onPlainServer((context) => loseWorker(context, "SIGSTOP")),
   "break a deploy": onPlainServer(breakDeploy),
   reload: onPlainServer(reloadOften),
   "swap a certificate": onPlainServer(swapCertificate),
@@ -101,13 +101,13 @@ export async function residentBytesOf(pid: number): Promise<number | null> {
 }
 
 /** The base line for all other exercises. */
-async function doNothing({ seconds, signal }: Stage): Promise<ExerciseOutcome> {
+async function doNothing({ seconds, signal }: ExerciseContext): Promise<ExerciseOutcome> {
   await delay(seconds * 1000, null, { signal });
   return { note: "as it is", breaches: [] };
 }
 
 async function loseWorker(
-  { server, pool }: Stage,
+  { server, pool }: ExerciseContext,
   signal: "SIGKILL" | "SIGSTOP",
 ): Promise<ExerciseOutcome> {
   const workers = await server.readyWorkers(pool);
@@ -126,7 +126,7 @@ async function loseWorker(
     : { note: "", breaches: [`the worker was not replaced within ${seconds} s`] };
 }
 
-async function breakDeploy({ server, folder }: Stage): Promise<ExerciseOutcome> {
+async function breakDeploy({ server, folder }: ExerciseContext): Promise<ExerciseOutcome> {
   const before = (await server.status()).generation;
   const name = await folder.breakHandlers();
   try {
@@ -144,7 +144,7 @@ async function breakDeploy({ server, folder }: Stage): Promise<ExerciseOutcome> 
   }
 }
 
-async function reloadOften({ server, folder, brief }: Stage): Promise<ExerciseOutcome> {
+async function reloadOften({ server, folder, brief }: ExerciseContext): Promise<ExerciseOutcome> {
   const times = brief ? 5 : 20;
   const breaches: string[] = [];
   for (let time = 0; time < times; time++) {
@@ -155,7 +155,7 @@ async function reloadOften({ server, folder, brief }: Stage): Promise<ExerciseOu
   return { note: `${times} times, each with new workers`, breaches };
 }
 
-async function swapCertificate({ server, folder }: Stage): Promise<ExerciseOutcome> {
+async function swapCertificate({ server, folder }: ExerciseContext): Promise<ExerciseOutcome> {
   const before = await readFingerprint(server.secure);
   await folder.renewCertificate();
   const answer = await server.reload();
@@ -166,9 +166,9 @@ async function swapCertificate({ server, folder }: Stage): Promise<ExerciseOutco
   return { note: "new connections see the new one", breaches };
 }
 
-async function fillQueue(stage: Stage): Promise<ExerciseOutcome> {
-  const { server, seconds, signal } = stage;
-  const skipped = await skipUnlessAnswered(stage, SLOW_PATH);
+async function fillQueue(context: ExerciseContext): Promise<ExerciseOutcome> {
+  const { server, seconds, signal } = context;
+  const skipped = await skipUnlessAnswered(context, SLOW_PATH);
   if (skipped !== null) return skipped;
   const { length: workers } = await server.readyWorkers("default");
   // Twice the capacity of all workers, with four requests at a time each.
@@ -189,9 +189,9 @@ async function fillQueue(stage: Stage): Promise<ExerciseOutcome> {
   return { note: `of twice the load ${served} served, ${refused} refused`, breaches };
 }
 
-async function shrinkMemory(stage: Stage): Promise<ExerciseOutcome> {
-  const { server } = stage;
-  const skipped = await skipUnlessAnswered(stage, LEAK_PATH);
+async function shrinkMemory(context: ExerciseContext): Promise<ExerciseOutcome> {
+  const { server } = context;
+  const skipped = await skipUnlessAnswered(context, LEAK_PATH);
   if (skipped !== null) return skipped;
   const workers = await server.readyWorkers("default");
   const gone = workers.map(({ pid }) => pid);
@@ -212,7 +212,7 @@ async function shrinkMemory(stage: Stage): Promise<ExerciseOutcome> {
 
 /** Skips the exercise when the operator's middleware answers before the drill's own handler. */
 async function skipUnlessAnswered(
-  { server }: Stage,
+  { server }: ExerciseContext,
   path: string,
 ): Promise<ExerciseOutcome | null> {
   const status = await statusOf(server.plain, path);
