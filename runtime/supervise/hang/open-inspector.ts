@@ -36,8 +36,10 @@ export async function openInspector(pid: number, signal: AbortSignal): Promise<I
 }
 
 /** Returns the URL of an inspector's only target. Only clients of its port can learn it. */
-async function findUrl(port: number, signal: AbortSignal): Promise<string> {
+export async function findUrl(port: number, signal: AbortSignal): Promise<string> {
   const request = get({ host: "127.0.0.1", port, path: "/json/list", agent: false, signal });
+  // A pending wait gets the error itself. If the signal has aborted already, there is no pending wait.
+  request.on("error", () => {});
   const [response] = (await once(request, "response", { signal })) as [AsyncIterable<Buffer>];
   let text = "";
   for await (const bytes of response) {
