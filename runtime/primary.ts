@@ -1,4 +1,5 @@
-import { setMaxListeners } from "node:events";
+import cluster from "node:cluster";
+import { once, setMaxListeners } from "node:events";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ExchangeId, WorkerId } from "./channel/messages.ts";
@@ -261,12 +262,14 @@ export class Primary {
   async #open(): Promise<void> {
     const { config, certificates } = this.#setup;
     this.#useSettings(config);
-    const loading = this.#loadEngine();
+    const starting = this.#startHandlers();
+    // Loading the engine's binary blocks this process for 20 ms, so the workers must run by then.
+    const loading = untilForked(starting).then(() => this.#loadEngine());
     const opening: Promise<unknown>[] = [
       loading,
       // The first check of the ports, before the start waits for workers. `open` checks them again.
       this.#listeners.probe(config),
-      this.#startHandlers(),
+      starting,
       this.files.prepare(config).then((files) => files?.commit()),
     ];
     this.#spool
@@ -455,4 +458,14 @@ function stopping(): RuntimeError {
  */
 function workerEntry(): string {
   return fileURLToPath(new URL(`./main${extname(import.meta.url)}`, import.meta.url));
+}
+
+/** Resolves when the first worker is forked, or when the start ends without one. Rejects when the start fails before. */
+async function untilForked(starting: Promise<unknown>): Promise<void> {
+  const waiting = new AbortController();
+  try {
+    await Promise.race([once(cluster, "fork", { signal: waiting.signal }), starting]);
+  } finally {
+    waiting.abort();
+  }
 }
