@@ -47,25 +47,26 @@ async function run(
   return samples;
 }
 
+function answerUrl(...[request, response]: Parameters<RequestListener>): void {
+  response.end(request.url);
+}
+
 const KEPT = { fresh: false, ready: 2, most: 2 };
 const FRESH = { fresh: true, ready: 0, most: Infinity };
 
-describe("OpenLoop", { timeout: 20_000 }, () => {
+describe("OpenLoop", { timeout: 60_000 }, () => {
   it("keeps connections alive, or opens one for each request", async (t) => {
-    const urls: string[] = [];
-    const listener: RequestListener = (request, response) => {
-      urls.push(request.url ?? "");
-      response.end("hello");
-    };
-    const [kept, fresh] = [await open(t, listener), await open(t, listener)];
+    const [kept, fresh] = [await open(t, answerUrl), await open(t, answerUrl)];
     const ways = [
       { ...KEPT, endpoint: kept.endpoint },
       { ...FRESH, endpoint: fresh.endpoint },
     ] as const;
     const samples = await run(20, { ways, perSecond: 200 });
-    assert.ok(samples.every(({ answer }) => String(answer?.body) === "hello"));
-    assert.equal(new Set(urls).size, samples.length);
-    assert.deepEqual([kept.accepted(), fresh.accepted()], [2, Math.floor(samples.length / 2)]);
+    const numbers = samples.map(({ answer }) => Number(String(answer?.body).slice(1)));
+    assert.equal(new Set(numbers).size, samples.length);
+    // The ways take requests by turns.
+    const ofFresh = numbers.filter((number) => number % 2 === 1);
+    assert.deepEqual([kept.accepted(), fresh.accepted()], [2, ofFresh.length]);
   });
 
   it("sends on while no answer comes, and counts the wait for a connection", async (t) => {
@@ -133,7 +134,7 @@ describe("OpenLoop", { timeout: 20_000 }, () => {
   });
 });
 
-describe("statusOf()", { timeout: 20_000 }, () => {
+describe("statusOf()", { timeout: 60_000 }, () => {
   it("is 0 without an answer", async (t) => {
     const { endpoint } = await open(t, (request, response) => {
       if (request.url === "/ends") request.socket.destroy();
