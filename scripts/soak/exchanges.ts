@@ -61,7 +61,7 @@ export function startExchangeServer(
 ): Promise<TestServer> {
   const files = FILE_SIZES.map((size) => [`file-${size}.bin`, patternOf(0, size)] as const);
   // Far enough apart that a busy machine does not mix them up.
-  const timers = ["--body-timeout", "1s", "--request-timeout", "4s"];
+  const timers = ["--body-timeout", "2s", "--request-timeout", "7s"];
   return startServer(owner, {
     handlers: join(import.meta.dirname, "handlers"),
     public: Object.fromEntries(files),

@@ -84,7 +84,9 @@ export async function poisonUnderLoad(
 }
 
 function start(owner: Owner, env: Record<string, string> = {}): Promise<TestServer> {
-  const flags = ["--access-log", "off", "--hang-timeout", "1s"];
+  // On a slow machine, limits of the queue would refuse requests beside a blocked worker.
+  const queue = ["--queue-delay", "0s", "--queue-timeout", "60s"];
+  const flags = ["--access-log", "off", "--hang-timeout", "1s", ...queue];
   return startServer(owner, { handlers: HANDLERS, flags, env });
 }
 
