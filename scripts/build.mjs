@@ -100,6 +100,11 @@ async function build() {
   for (const end of ends) if (end.status === "rejected") throw end.reason;
   // `edgicorn init` copies these files.
   cpSync(join(root, "runtime/cli/init/templates"), join(outdir, "templates"), { recursive: true });
+  // Modules of Python workers, as they are.
+  cpSync(join(root, "runtime/python"), join(outdir, "python"), {
+    recursive: true,
+    filter: (path) => !path.endsWith("__pycache__"),
+  });
   // Sources that change during the build make it stale.
   utimesSync(join(outdir, "main.js"), startedAt, startedAt);
   publish();
@@ -260,6 +265,8 @@ function isFresh() {
 }
 
 function newest(path) {
+  // Python writes there while it runs.
+  if (path.endsWith("__pycache__")) return 0;
   const stats = statSync(path);
   if (!stats.isDirectory()) return stats.mtimeMs;
   // Removing a file changes the time of its folder.

@@ -46,6 +46,7 @@ export const Kind = {
   pong: 26,
   probed: 27,
   loading: 28,
+  returned: 29,
 } as const;
 
 /** The code of a file that a worker runs: its top level, or one of its hooks. */
@@ -94,7 +95,33 @@ export interface WorkerSettings {
   logFormat: "auto" | "pretty" | "json";
   /** Absolute path; `null`: standard error. */
   logFile: string | null;
+  /** The Python application that the worker runs; `null`: it runs JavaScript handlers. */
+  app: AppSettings | null;
 }
+
+/** A Python application, and how a worker runs it. */
+export interface AppSettings {
+  /** `module:name`, `module:factory()`. */
+  spec: string;
+  /** Absolute path of the folder that Python looks in first, which is the worker's working directory. */
+  dir: string;
+  /** The interpreter: an absolute path, or a name to look for in `PATH`. */
+  python: string;
+  kind: AppKind;
+  /** How many requests of a WSGI application a worker runs at a time, each in a thread. */
+  threads: number;
+  /** The path below which it answers, without a slash at the end: `SCRIPT_NAME`, `root_path`. */
+  mount: string;
+  /** Whether bodies of a WSGI application wait on disk, so that no thread waits for a client. */
+  spools: boolean;
+  /** Number of routes of the manifest: the report of a worker has as many elements. */
+  routes: number;
+  /** Working directory of the primary: messages name files relative to it. */
+  cwd: string;
+}
+
+/** The interface of an application; `auto`: its signature tells. */
+export type AppKind = "auto" | "wsgi" | "asgi";
 
 /** A worker's report about its loaded handlers. */
 export interface WorkerReport {
@@ -103,6 +130,8 @@ export interface WorkerReport {
   routes: (RouteReport | null)[];
   /** Exports and settings of the handlers that have no effect: one line each, made for a person, with file and line. */
   warnings: string[];
+  /** Number of requests that the worker can run at a time, each in a thread; `null`: it has an event loop. */
+  threads: number | null;
 }
 
 /** The properties of a route that the primary needs before it dispatches to it. */
@@ -188,6 +217,8 @@ export type ToPrimary =
   | readonly [kind: typeof Kind.requestCredit, id: ExchangeId, bytes: number]
   | readonly [kind: typeof Kind.settled, id: ExchangeId]
   | readonly [kind: typeof Kind.probed, id: ExchangeId]
+  /** The worker has not begun this exchange, and will not: its threads are busy with slow ones. */
+  | readonly [kind: typeof Kind.returned, id: ExchangeId]
   | readonly [kind: typeof Kind.drained]
   | PongMessage;
 

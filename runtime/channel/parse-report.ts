@@ -33,6 +33,7 @@ const reportSchema = z.object({
     ),
   ),
   warnings: z._default(z.array(z.string()), []),
+  threads: z._default(z.nullable(z.int().check(z.minimum(1))), null),
 }) satisfies z.ZodMiniType<WorkerReport>;
 
 const failureSchema = z.object({

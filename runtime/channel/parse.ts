@@ -39,6 +39,8 @@ export function parseToPrimary(value: unknown): ToPrimary {
       return isId(value[1]) ? [Kind.settled, value[1]] : refuse(value);
     case Kind.probed:
       return isId(value[1]) ? [Kind.probed, value[1]] : refuse(value);
+    case Kind.returned:
+      return isId(value[1]) ? [Kind.returned, value[1]] : refuse(value);
     case Kind.pong:
       return isPong(value) ? value : refuse(value);
     case Kind.workerHello:
@@ -156,6 +158,7 @@ const ELEMENTS = new Map<unknown, readonly Element[]>([
   [Kind.requestCredit, [ID, { name: "bytes", isValid: isPositive, expected: "a number above 0" }]],
   [Kind.settled, [ID]],
   [Kind.probed, [ID]],
+  [Kind.returned, [ID]],
   [
     Kind.loading,
     [

@@ -182,7 +182,8 @@ function findProblems(line: CommandLine, word: string): string[] {
   }
   problems.push(...unknownFlags.map((flag) => describeUnknownFlag(flag, command)));
   if (command === null) return problems;
-  const mayHaveWord = command === "rollback" || command === "help";
+  const app = findApp(command, words);
+  const mayHaveWord = command === "rollback" || command === "help" || app !== null;
   const unexpected = mayHaveWord ? words[2] : extra;
   if (unexpected !== undefined) {
     const expected = describeExpected(command, unexpected);
@@ -205,8 +206,10 @@ function describeExpected(command: CommandName, word: string): string {
 
 /** @param line Has no problems. */
 function toInvocation(command: CommandName, line: CommandLine): Invocation {
-  const { words, flags, json, drill, template } = line;
+  const { words, json, drill, template } = line;
   const [, extra] = words;
+  const app = findApp(command, words);
+  const flags = app === null ? line.flags : { app, ...line.flags };
   switch (command) {
     case "init":
       return { command, template: findTemplate(template) };
@@ -231,6 +234,18 @@ function toInvocation(command: CommandName, line: CommandLine): Invocation {
     default:
       return assertNever(command);
   }
+}
+
+/** Returns the Python application after a command, as with Gunicorn: `edgicorn start myproject.wsgi:application`. */
+function findApp(command: CommandName, [, word]: readonly string[]): string | null {
+  return word !== undefined && takesApp(command) && APP.test(word) ? word : null;
+}
+
+/** A module and a name, or a module in a package. One word alone is rather a mistyped command. */
+const APP = /^[\w.]+:.|^\w+(?:\.\w+)+$/;
+
+function takesApp(command: CommandName | null): boolean {
+  return command === "start" || command === "dev" || command === "check" || command === "drill";
 }
 
 const OPTIONS = {

@@ -49,17 +49,19 @@ export const COMMANDS: readonly CommandText[] = [
   {
     name: "start",
     help: "serve the folder (also without a command)",
-    usage: "[flags]",
+    usage: "[MODULE:NAME] [flags]",
     details: [
       "Builds the handlers, starts the workers and serves. SIGTERM or Ctrl+C finish the",
       "requests in flight and end it. Exits with 78 when settings are wrong, with 70",
       "when handlers, certificates or ports cannot be used.",
+      "",
+      "MODULE:NAME is a Python application, named as for Gunicorn: mysite.wsgi:app.",
     ],
   },
   {
     name: "dev",
     help: "serve while you work: reloads on every save, shows errors",
-    usage: "[flags]",
+    usage: "[MODULE:NAME] [flags]",
     details: [
       "As start, with the same ports and settings, and:",
       "",
@@ -80,7 +82,7 @@ export const COMMANDS: readonly CommandText[] = [
   {
     name: "check",
     help: "find the mistakes that would stop a start or a reload",
-    usage: "[flags]",
+    usage: "[MODULE:NAME] [flags]",
     details: [
       "Reads settings and certificates, builds the handlers, loads them in a worker,",
       "and checks whether the ports are free. Opens no port and disturbs no server.",

@@ -1,6 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { type AppSetting, toApps } from "./apps.ts";
 import { availableCpus } from "./available-cpus.ts";
 import { availableMemoryBytes } from "./available-memory.ts";
 import { type ConfigFile, describeValue, findConfigFile, loadConfigFile } from "./config-file.ts";
@@ -46,6 +47,8 @@ export interface Config extends SettingFields {
   readonly pools: Readonly<Record<string, PoolSetting>>;
   /** Path and query of the requests that each new worker must answer before it serves. */
   readonly warmup: readonly string[];
+  /** The Python applications, from `app` and `mounts`. */
+  readonly apps: readonly AppSetting[];
 }
 
 export type AutomaticField = "workers" | "maxWorkers" | "workerMemoryLimitBytes" | "maxConnections";
@@ -92,11 +95,20 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
   const hasPublic = publicDir !== null && isFolder(publicDir);
   const workers = values.workers === "auto" ? Math.max(2, availableCpus() - 1) : values.workers;
   const maxWorkers = values.maxWorkers ?? workers;
+  const apps = toApps(
+    { ...values, python: toPython(values.python, origins.python.baseDir) },
+    fileSettings.mounts,
+    sources.env,
+  );
   // As in `planPools`: a pool without a number has one worker. `maxWorkers` counts those of the default pool already.
   const workersOfPools = Object.entries(fileSettings.pools).map(([name, pool]) =>
     name === DEFAULT_POOL ? 0 : (pool.workers ?? 1),
   );
-  const allWorkers = workersOfPools.reduce((sum, count) => sum + count, maxWorkers);
+  const workersOfApps = apps.map((app) => app.workers ?? maxWorkers);
+  const allWorkers = [...workersOfPools, ...workersOfApps].reduce(
+    (sum, count) => sum + count,
+    apps.length > 0 && !isFolder(values.handlers) ? 0 : maxWorkers,
+  );
 
   const automatic: AutomaticField[] = [];
   if (values.workers === "auto") automatic.push("workers");
@@ -119,11 +131,13 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
         : (values.workerMemoryLimit ?? 0),
     pools: fileSettings.pools,
     warmup: fileSettings.warmup,
+    apps,
   };
   const problems = [
     ...unknownKeys,
     ...findPortProblems(config, origins),
     ...findWorkerProblems(config, origins),
+    ...findMountProblems(config),
     ...findSpoolProblems(config, origins),
     ...findFolderProblems(config, origins),
     ...findLogFileProblems(config, origins),
@@ -204,7 +218,8 @@ function findUnknownKeys(file: ConfigFile): string[] {
 function pickFileSettings(
   file: ConfigFile | null,
 ): { ok: true; settings: FileSettings } | { ok: false; problems: string[] } {
-  const result = readFileSettings(file?.values ?? {});
+  const folder = file === null ? "" : dirname(file.path);
+  const result = readFileSettings(file?.values ?? {}, folder);
   if (result.ok) return result;
   const place = file === null ? "" : ` in ${file.shownAs}`;
   const problems = result.problems.map(
@@ -275,10 +290,19 @@ function findSpoolProblems(config: Config, { spoolLimit, bodyLimit }: Origins): 
 
 function findFolderProblems(config: Config, origins: Origins): string[] {
   const problems: string[] = [];
-  if (!isFolder(config.handlersDir)) {
+  // An application needs no handlers. A folder that the operator names must be there.
+  const needsHandlers = config.apps.length === 0 || !origins.handlers.isDefault;
+  if (needsHandlers && !isFolder(config.handlersDir)) {
     problems.push(
       `Cannot use ${origins.handlers.label}: found no folder ${config.handlersDir}, ` +
         'expected the folder of the handlers (create it, such as with "edgicorn init", or name another with --handlers DIR)',
+    );
+  }
+  for (const { dir, mount } of config.apps) {
+    if (isFolder(dir)) continue;
+    const label = dir === config.appDir ? origins.appDir.label : `mounts["${mount || "/"}"].dir`;
+    problems.push(
+      `Cannot use ${label}: found no folder ${dir}, expected the folder of the Python application`,
     );
   }
   if (config.publicDir !== null && !isFolder(config.publicDir)) {
@@ -326,6 +350,7 @@ function findExposedPaths(config: Config, origins: Origins): string[] {
     { path: config.handlersDir, content: "the handlers" },
     { path: config.certsDir, content: "the private keys" },
     { path: config.stateDir, content: "the compiled handlers" },
+    ...config.apps.map(({ dir }) => ({ path: dir, content: "the Python application" })),
     ...(configFile === null ? [] : [{ path: configFile, content: "the config file" }]),
     ...envFiles.map((path) => ({ path, content: "environment variables" })),
     ...(logFile === null ? [] : [{ path: logFile, content: "the log" }]),
@@ -358,6 +383,25 @@ async function findHostProblems({ host }: Config, origins: Origins): Promise<str
         `expected ${expectedOf("host")}`,
     ];
   }
+}
+
+/** A name without a slash is looked for in `PATH`. */
+function toPython(value: string, baseDir: string): string | null {
+  if (value === "auto") return null;
+  return value.includes("/") ? resolve(baseDir, value) : value;
+}
+
+/** Two applications for one path would hide each other. */
+function findMountProblems({ apps }: Config): string[] {
+  const seen = new Set<string>();
+  return apps.flatMap(({ mount }) => {
+    const isNew = !seen.has(mount);
+    seen.add(mount);
+    const path = mount === "" ? "/" : mount;
+    return isNew
+      ? []
+      : [`Cannot use mounts["${path}"]: found two applications for this path, expected one`];
+  });
 }
 
 function isFolder(path: string): boolean {

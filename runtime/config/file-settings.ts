@@ -1,4 +1,6 @@
+import { resolve } from "node:path";
 import * as z from "zod/mini";
+import type { AppKind } from "../channel/messages.ts";
 import { pickNearest } from "../lib/nearest.ts";
 import { parseSizeBytes } from "./units.ts";
 import { DEFAULT_POOL, isPoolName, POOL_NAME_EXPECTED } from "../lib/pool-name.ts";
@@ -12,17 +14,33 @@ export interface PoolSetting {
   readonly memoryLimitBytes: number | null;
 }
 
+/** A Python application for a part of the paths. `null`: as for the application of all paths. */
+export interface MountSetting {
+  /** Without a slash at the end; `""`: all paths. */
+  readonly mount: string;
+  readonly app: string;
+  /** Absolute. */
+  readonly dir: string | null;
+  /** Absolute, or a name to look for in `PATH`. */
+  readonly python: string | null;
+  readonly kind: AppKind | null;
+  readonly threads: number | null;
+  readonly workers: number | null;
+}
+
 /** Settings that only the config file has, since their values are more than a word. */
 export interface FileSettings {
   readonly pools: Readonly<Record<string, PoolSetting>>;
   /** Path and query of each request. */
   readonly warmup: readonly string[];
+  readonly mounts: readonly MountSetting[];
 }
 
 /** Keys of the config file that are neither flags nor variables. */
 export const FILE_SETTING_NAMES = [
   "pools",
   "warmup",
+  "mounts",
 ] as const satisfies readonly (keyof FileSettings)[];
 
 export type FileSettingName = (typeof FILE_SETTING_NAMES)[number];
@@ -32,9 +50,14 @@ export type FileSettingsResult =
   /** Without the words before `key`, such as "Cannot use": `key` is a path, such as `pools.reports.workers`. */
   | { ok: false; problems: { key: string; value: unknown; expected: string }[] };
 
-/** Checks the values of these keys in the config file. A missing key is no problem. */
+/**
+ * Checks the values of these keys in the config file. A missing key is no problem.
+ *
+ * @param folder Folder of the config file: paths are relative to it.
+ */
 export function readFileSettings(
   values: Readonly<Partial<Record<FileSettingName, unknown>>>,
+  folder: string,
 ): FileSettingsResult {
   const problems: { key: string; value: unknown; expected: string }[] = [];
   const refuse = (key: string, value: unknown, expected: string): void => {
@@ -43,6 +66,7 @@ export function readFileSettings(
   const settings = {
     pools: Object.freeze(readPools(values.pools ?? {}, refuse)),
     warmup: Object.freeze(readWarmUp(values.warmup ?? [], refuse)),
+    mounts: Object.freeze(readMounts(values.mounts ?? {}, { folder, refuse })),
   };
   return problems.length > 0 ? { ok: false, problems } : { ok: true, settings };
 }
@@ -104,6 +128,84 @@ function readPool(
     workers: read("workers"),
     concurrency: read("concurrency"),
     memoryLimitBytes: read("memoryLimit"),
+  });
+}
+
+/** Segments of plain characters: a mount is compared with the start of a path. */
+const MOUNT = /^(?:\/[\w.~-]+)*\/?$/;
+
+const MOUNT_KEYS = {
+  app: {
+    schema: z.string().check(z.regex(/^[^\s:]+(?::.+)?$/)),
+    expected: 'a Python module and a name in it, such as "api.main:app"',
+  },
+  dir: { schema: z.string().check(z.minLength(1)), expected: "a folder" },
+  python: { schema: z.string().check(z.minLength(1)), expected: "an interpreter" },
+  kind: { schema: z.enum(["auto", "wsgi", "asgi"]), expected: '"auto", "wsgi" or "asgi"' },
+  threads: { schema: wholeNumber(1, 1024), expected: "a whole number from 1 to 1024" },
+  workers: { schema: wholeNumber(1, 1024), expected: "a whole number from 1 to 1024" },
+} as const;
+
+const MOUNT_KEY_NAMES = Object.keys(MOUNT_KEYS);
+
+function readMounts(
+  value: unknown,
+  { folder, refuse }: { folder: string; refuse: Refuse },
+): MountSetting[] {
+  if (!isRecord(value)) {
+    refuse("mounts", value, 'an object: { "/api": { app: "api.main:app" } }');
+    return [];
+  }
+  return Object.entries(value).flatMap(([path, mount]) => {
+    const key = `mounts[${JSON.stringify(path)}]`;
+    if (!path.startsWith("/") || !MOUNT.test(path)) {
+      refuse(key, path, 'a path such as "/api", of letters, digits and "-._~"');
+      return [];
+    }
+    const own = typeof mount === "string" ? { app: mount } : mount;
+    if (!isRecord(own)) {
+      refuse(key, mount, 'an object: { app: "api.main:app" }');
+      return [];
+    }
+    return [readMount(own, { path, key, folder, refuse })];
+  });
+}
+
+function readMount(
+  own: Readonly<Record<string, unknown>>,
+  { path, key, folder, refuse }: { path: string; key: string; folder: string; refuse: Refuse },
+): MountSetting {
+  for (const unknown of Object.keys(own)) {
+    if (MOUNT_KEY_NAMES.includes(unknown)) continue;
+    const nearest = pickNearest(unknown, MOUNT_KEY_NAMES);
+    refuse(
+      `${key}.${unknown}`,
+      own[unknown],
+      nearest === null ? MOUNT_KEY_NAMES.join(", ") : `"${nearest}"`,
+    );
+  }
+  const read = <Key extends keyof typeof MOUNT_KEYS>(
+    part: Key,
+  ): z.output<(typeof MOUNT_KEYS)[Key]["schema"]> | null => {
+    const value = own[part];
+    if (value === undefined && part !== "app") return null;
+    const { schema, expected } = MOUNT_KEYS[part];
+    const parsed = schema.safeParse(value);
+    // Of the schema of this key.
+    if (parsed.success) return parsed.data as z.output<(typeof MOUNT_KEYS)[Key]["schema"]>;
+    refuse(`${key}.${part}`, value, expected);
+    return null;
+  };
+  const dir = read("dir");
+  const python = read("python");
+  return Object.freeze({
+    mount: path.replace(/\/$/, ""),
+    app: read("app") ?? "",
+    dir: dir === null ? null : resolve(folder, dir),
+    python: python?.includes("/") === true ? resolve(folder, python) : python,
+    kind: read("kind"),
+    threads: read("threads"),
+    workers: read("workers"),
   });
 }
 

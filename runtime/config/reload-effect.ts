@@ -17,6 +17,7 @@ export const RELOAD_EFFECT: Readonly<Record<SettingField, ReloadEffect>> = {
   variables: { name: "envFile", effect: "pools" },
   // Each pool has its own: see `planPools`.
   pools: { name: "pools", effect: "switch" },
+  apps: { name: "app", effect: "switch" },
   // Workers that were not asked for these paths have not shown that they can answer them.
   warmup: { name: "warmup", effect: "pools" },
 };

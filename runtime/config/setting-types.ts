@@ -37,6 +37,12 @@ export function folder(): SettingType<string, string> {
   return create("DIR", "a folder", parseText);
 }
 
+/** A Python application. Python says which parts of the name are wrong. */
+export function appName(): SettingType<string, string> {
+  const expected = 'a Python module and a name in it, such as "myproject.wsgi:application"';
+  return create("MODULE:NAME", expected, matching(/^[^\s:]+(?::.+)?$/));
+}
+
 /** A file. A dot or a slash distinguishes it from a word: `--access-log no`. */
 export function logFile(): SettingType<string, string> {
   return create("FILE", FILE, (value) => {

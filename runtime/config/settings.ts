@@ -1,5 +1,6 @@
 import {
   anyFile,
+  appName,
   duration,
   folder,
   host,
@@ -76,6 +77,58 @@ export const SETTINGS = {
     reload: "switch",
     isPath: true,
     common: true,
+  },
+  /** Python application, WSGI or ASGI, as Gunicorn names it: `"myproject.wsgi:application"`, `"app:create_app()"`; or `"off"`. It answers what neither a file nor a handler answers. Default: `"off"`. */
+  app: {
+    field: "app",
+    type: orOff(appName()),
+    default: "off",
+    help: "Python application: module:name",
+    docs: "Python application, WSGI or ASGI ([python.md](python.md)); `off`: none",
+    reload: "switch",
+    common: true,
+    elsewhere: ["wsgiapp", "application"],
+  },
+  /** Folder of the Python application: Python looks there first, and its workers run there. Default: `"."`. */
+  appDir: {
+    field: "appDir",
+    type: folder(),
+    default: ".",
+    help: "folder of the Python application",
+    docs: "folder of the Python application, and working directory of its workers",
+    reload: "switch",
+    isPath: true,
+    elsewhere: ["chdir", "pythonpath"],
+  },
+  /** Interpreter of the Python application. Default: `"auto"`, which is `.venv/bin/python` in `appDir`, else that of `VIRTUAL_ENV`, else `python3`. */
+  python: {
+    field: "python",
+    type: orWord("auto", anyFile()),
+    default: "auto",
+    help: "its interpreter",
+    docs: "interpreter of the Python application; `auto`: that of `.venv` in `appDir`, else of `VIRTUAL_ENV`, else `python3`",
+    reload: "switch",
+    elsewhere: ["virtualenv", "venv", "home"],
+  },
+  /** Interface of the Python application: `"wsgi"`, `"asgi"`, or `"auto"`, which its signature decides. Default: `"auto"`. */
+  appKind: {
+    field: "appKind",
+    type: oneOf("auto", "wsgi", "asgi"),
+    default: "auto",
+    help: "its interface: auto, wsgi or asgi",
+    docs: "interface of the Python application: `wsgi`, `asgi`, or `auto`, which its signature decides",
+    reload: "switch",
+    elsewhere: ["workerclass", "interface"],
+  },
+  /** Requests of a WSGI application that one of its workers runs at a time, each in a thread. Default: 1. */
+  threads: {
+    field: "threads",
+    type: wholeNumber(1, 1024),
+    // gunicorn: threads 1
+    default: "1",
+    help: "WSGI requests of a worker at a time",
+    docs: "requests of a WSGI application that one worker runs at a time, each in a thread",
+    reload: "switch",
   },
   /** Folder of the static files, or `"off"`. Default: `public`, if there is one. */
   public: {
@@ -394,7 +447,7 @@ export const SETTINGS = {
     docs: "requests of one worker at a time, at most",
     // Each pool may have its own: see `planPools`.
     reload: "switch",
-    elsewhere: ["workerconnections", "threads"],
+    elsewhere: ["workerconnections"],
   },
   /** Most requests that wait for a worker; above it the answer is 503. Default: 10000. */
   queueLimit: {

@@ -24,6 +24,27 @@ export interface UserConfig extends Settings {
    * above, or a late one, stops the start or the reload. Default: none.
    */
   warmup?: string[];
+  /**
+   * Python applications by the path below which they answer: `{ "/api": { app: "api.main:app", threads: 4 } }`. Each has a
+   * pool of its own.
+   */
+  mounts?: Record<string, string | UserMount>;
+}
+
+/** A Python application for a part of the paths. */
+export interface UserMount {
+  /** `"api.main:app"`, `"api:create_app()"`. */
+  app: string;
+  /** As `appDir`, for this application. */
+  dir?: string;
+  /** As `python`, for this application. */
+  python?: string;
+  /** As `appKind`, for this application. */
+  kind?: "auto" | "wsgi" | "asgi";
+  /** As `threads`, for this application. */
+  threads?: number;
+  /** Number of its worker processes. Default: `workers`. */
+  workers?: number;
 }
 
 /** A pool of workers. Every member is optional. */

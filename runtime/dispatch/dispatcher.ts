@@ -169,9 +169,17 @@ export class Dispatcher {
     else this.#settlement.fail(exchange, "ERR_WORKER_EXITED");
   }
 
-  /** Adds a worker that is ready. It takes exchanges from now on. */
-  attach(workerId: WorkerId, channel: Channel<ToPrimary, ToWorker>): Lane {
-    const lane = new Lane(workerId, channel, this.#options.workerConcurrency);
+  /**
+   * Adds a worker that is ready. It takes exchanges from now on.
+   *
+   * @param options.threads Number of exchanges that it can run at a time; `null`: its event loop decides.
+   */
+  attach(
+    workerId: WorkerId,
+    channel: Channel<ToPrimary, ToWorker>,
+    { threads = null }: { threads?: number | null } = {},
+  ): Lane {
+    const lane = new Lane(workerId, channel, { most: this.#options.workerConcurrency, threads });
     this.#lanes.attach(lane);
     this.#placement.pump();
     return lane;

@@ -2,6 +2,7 @@ import type { Channel } from "../channel/channel.ts";
 import type { ToPrimary, ToWorker, WorkerId } from "../channel/messages.ts";
 import type { Exchange } from "./exchange.ts";
 import { ExchangeTable } from "../lib/exchange-table.ts";
+import { Ahead } from "./ahead.ts";
 import { WorkerWindow } from "./worker-window.ts";
 
 /** A worker for the dispatcher: its channel, and its exchanges in flight. */
@@ -13,18 +14,30 @@ export class Lane {
   /** How many exchanges of `inFlight` are streams that have begun. An idle stream costs the worker nothing. */
   streams = 0;
   readonly window: WorkerWindow;
+  /** How many exchanges a worker with threads gets in advance; `null`: it has an event loop. */
+  readonly ahead: Ahead | null;
   readonly #most: number;
   /** How many exchanges were dispatched to this worker. */
   dispatched = 0;
   /** The worker has sent nothing for a while: its event loop is blocked, or the process is stopped. */
   isSilent = false;
 
-  /** @param most The upper bound of `cap`, however fast the worker is. */
-  constructor(workerId: WorkerId, channel: Channel<ToPrimary, ToWorker>, most: number) {
+  /**
+   * @param most The upper bound of `cap`, however fast the worker is.
+   * @param threads Number of exchanges that the worker can run at a time; `null`: it has an event loop, whose delay
+   *   decides. A worker with threads that all work is slow to reach a message, and has no room anyway.
+   */
+  constructor(
+    workerId: WorkerId,
+    channel: Channel<ToPrimary, ToWorker>,
+    { most, threads }: { most: number; threads: number | null },
+  ) {
     this.workerId = workerId;
     this.channel = channel;
-    this.window = new WorkerWindow(most);
-    this.#most = most;
+    this.ahead = threads === null ? null : new Ahead();
+    this.#most = threads ?? most;
+    // A window of 0 is never measured.
+    this.window = new WorkerWindow(threads === null ? most : 0);
   }
 
   /** Exchanges that the worker has not begun to answer. */
@@ -34,6 +47,7 @@ export class Lane {
 
   /** How many exchanges the worker may have in flight now. */
   get cap(): number {
+    if (this.ahead !== null) return this.#most;
     return Math.min(this.#most, this.window.size + this.streams);
   }
 }

@@ -110,6 +110,20 @@ export class Lanes {
     return pickLeastBusy(this.ready, RESERVED_PER_WORKER);
   }
 
+  /**
+   * Returns a worker with threads that may have one more exchange in advance, the one with the fewest; `null`: none.
+   *
+   * For exchanges that may run twice, because they are lost with the worker as if they had begun.
+   */
+  pickAhead(): Lane | null {
+    let best: Lane | null = null;
+    for (const lane of this.ready) {
+      if (lane.ahead === null || lane.inFlight.size >= lane.cap + lane.ahead.size) continue;
+      if (best === null || lane.inFlight.size < best.inFlight.size) best = lane;
+    }
+    return best;
+  }
+
   /** Adds one measured latency to the average. */
   noteLatency(ms: number): void {
     this.latencyMs += (ms - this.latencyMs) / 64;

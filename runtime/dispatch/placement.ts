@@ -61,7 +61,9 @@ export class Placement {
       return;
     }
     const lanes = this.#lanes;
-    const lane = exchange.reserved ? lanes.pickReserved() : lanes.pick(this.#clock.now());
+    const lane = exchange.reserved
+      ? lanes.pickReserved()
+      : (lanes.pick(this.#clock.now()) ?? pickAhead(lanes, exchange));
     if (lane !== null) this.dispatch(exchange, lane);
     else this.#enqueue(exchange);
   }
@@ -109,7 +111,8 @@ export class Placement {
     }
     const { again } = this.#recovery;
     while (this.#line.queued > 0 || again.size > 0) {
-      const lane = lanes.pick(this.#clock.now());
+      const first = again.size > 0 ? undefined : this.#line.peek();
+      const lane = lanes.pick(this.#clock.now()) ?? pickAhead(lanes, first);
       if (lane === null) return;
       const next = again.shift() ?? this.#line.shift();
       if (next !== undefined) this.dispatch(next, lane);
@@ -198,6 +201,13 @@ export class Placement {
     this.#line.drain(Infinity, (exchange) => this.#settlement.fail(exchange, code));
     this.#recovery.failAll(code);
   }
+}
+
+/** Returns a worker for an exchange in advance: one that may run twice, and has no body to wait for. */
+function pickAhead(lanes: Lanes, exchange: Exchange | undefined): Lane | null {
+  if (exchange === undefined || exchange.body !== null || exchange.intake !== null) return null;
+  const { method } = exchange.client.head;
+  return method === "GET" || method === "HEAD" ? lanes.pickAhead() : null;
 }
 
 /** Returns how long a repeated exchange may still take, in ms; 0: no limit. */

@@ -92,6 +92,9 @@ export class Replies {
       case Kind.requestCredit:
         exchange.intake?.grant(message[2]);
         return;
+      case Kind.returned:
+        this.#takeBack(lane, exchange);
+        return;
       case Kind.settled:
         throw new RuntimeError(
           "ERR_PROTOCOL",
@@ -113,6 +116,7 @@ export class Replies {
     const { lane, trouble } = exchange;
     if (trouble === null) this.#lanes.noteLatency(nowMs - exchange.sinceMs);
     lane?.window.onAnswer(this.#line.queued > 0, nowMs);
+    lane?.ahead?.onAnswer(exchange.sinceMs, nowMs);
     const [, , status, statusText, fields, body] = message;
     if (body === BODY_FOLLOWS) {
       this.#beginStream(exchange, { status, statusText, fields });
@@ -143,6 +147,21 @@ export class Replies {
     if (trouble !== null && lane !== null) this.#recovery.clear(lane, exchange);
     exchange.client.reply({ ...head, body: feed, lengthBytes: null });
     if (trouble !== null) this.#placement.pump();
+  }
+
+  /** Another worker runs an exchange that this one has not begun. */
+  #takeBack(lane: Lane, exchange: Exchange): void {
+    if (exchange.state !== "dispatched" || exchange.intake !== null) {
+      throw new RuntimeError(
+        "ERR_PROTOCOL",
+        "Cannot take an exchange back: its worker has begun to answer it, or to read its body",
+      );
+    }
+    lane.inFlight.delete(exchange.id);
+    lane.ahead?.onReturned();
+    exchange.lane = null;
+    this.#recovery.holdAgain(exchange, this.#clock.now());
+    this.#placement.pumpHeld();
   }
 
   #acknowledge(lane: Lane, exchange: Exchange): void {

@@ -4,6 +4,8 @@ import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import type { BuiltApp } from "./apps.ts";
+
 /** Hashes by path. `null`: there is no file or folder, or it cannot be read. */
 export type Fingerprints = Readonly<Record<string, string | null>>;
 
@@ -43,7 +45,13 @@ export function describeConditions(
     handlersDir,
     stateDir,
     mode,
-  }: { handlersDir: string; stateDir: string; mode: "development" | "production" },
+    apps = [],
+  }: {
+    handlersDir: string;
+    stateDir: string;
+    mode: "development" | "production";
+    apps?: readonly BuiltApp[];
+  },
 ): string | null {
   // Yarn's Plug'n'Play finds packages in ways that a record does not describe.
   if (entry.pathname.endsWith(".ts") || process.versions["pnp"] !== undefined) return null;
@@ -55,6 +63,7 @@ export function describeConditions(
     compiler: hashFile(require.resolve("esbuild/package.json")),
     node: [versions.node, platform, arch],
     mode,
+    apps,
     handlersDir: resolve(handlersDir),
     stateDir: resolve(stateDir),
     // Warnings name files relative to it.

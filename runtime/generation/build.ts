@@ -1,9 +1,11 @@
+import { existsSync } from "node:fs";
 import { realpath, stat, writeFile } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 
-import { discoverRoutes } from "../route/discover.ts";
+import { discoverRoutes, type DiscoveredRoutes } from "../route/discover.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
 import { assignPools } from "./assign-pools.ts";
+import { type BuiltApp, readApps } from "./apps.ts";
 import { BuildError } from "./build-error.ts";
 import { compileModules } from "./compile.ts";
 import type { Compiled } from "./compile.ts";
@@ -28,6 +30,8 @@ export interface BuildOptions {
   stateDir: string;
   /** Development maps carry the source text. */
   mode: "development" | "production";
+  /** Python applications: they answer what no handler answers. */
+  apps?: readonly BuiltApp[] | undefined;
   /** Number of newest generations to keep, this one included. Default: 5. */
   keepLast?: number | undefined;
   /** See `describeConditions`. A build without them cannot be reused. */
@@ -71,16 +75,18 @@ export async function buildGeneration(options: BuildOptions): Promise<Manifest> 
 
 async function fillDraft(
   draft: Draft,
-  { handlersDir, mode, conditions, signal }: BuildOptions,
+  { handlersDir, mode, conditions, signal, apps = [] }: BuildOptions,
 ): Promise<Manifest> {
   // The clock of the file system may differ from this machine's.
   const startedAtMs = Math.min(Date.now(), (await stat(draft.dir)).mtimeMs);
-  const finding = realpath(handlersDir).then(findTsconfig);
+  // A project of an application alone needs no such folder.
+  const hasHandlers = apps.length === 0 || existsSync(handlersDir);
+  // Compiled code and `import.meta.url` name real paths, as Node itself does.
+  const finding = (hasHandlers ? realpath(handlersDir) : realpath(".")).then(findTsconfig);
   // The walk through the folder says it better when it cannot be read.
   finding.catch(() => {});
-  const table = await discoverRoutes(resolve(handlersDir));
-  // Compiled code and `import.meta.url` name real paths, as Node itself does.
-  const sourceDir = await realpath(handlersDir);
+  const table = hasHandlers ? await discoverRoutes(resolve(handlersDir)) : noRoutes(handlersDir);
+  const sourceDir = hasHandlers ? await realpath(handlersDir) : resolve(handlersDir);
   const finder = new PackageFinder();
   const tsconfig = await finding;
   const compiled = await compileModules({
@@ -97,14 +103,20 @@ async function fillDraft(
   const packageDirs = listPackageDirs(compiled);
   // All files of a package under development that is not compiled: Node reads them when a worker starts.
   const developed = packageDirs.filter((dir) => !isInNodeModules(dir));
-  const inputs = [...compiled.sources.keys(), ...tsconfig.files, ...developed].toSorted();
   const { sources } = compiled;
   const pools = await readPools(table.modules, { sources, sourceDir });
   const { routes, fallbacks, ...assigned } = assignPools(table, {
     poolOf: (module) => pools.names[module] ?? null,
     display: (module) => toDisplayPath(join(sourceDir, table.modules[module] ?? "")),
   });
-  problems.push(...pools.problems, ...assigned.problems);
+  const inApps = await readApps(apps, { sourceDir, taken: { modules: table.modules, routes } });
+  const inputs = [
+    ...compiled.sources.keys(),
+    ...tsconfig.files,
+    ...developed,
+    ...inApps.inputs,
+  ].toSorted();
+  problems.push(...pools.problems, ...assigned.problems, ...inApps.problems);
   if (problems.length > 0) throw new BuildError(problems.join("\n"), { inputs });
 
   const manifest: Manifest = {
@@ -113,8 +125,11 @@ async function fillDraft(
     createdAt: new Date().toISOString(),
     mode,
     sourceDir,
-    modules: await describeModules(table.modules, { compiled, finder, draft, sourceDir, tsconfig }),
-    routes,
+    modules: [
+      ...(await describeModules(table.modules, { compiled, finder, draft, sourceDir, tsconfig })),
+      ...inApps.modules,
+    ],
+    routes: [...routes, ...inApps.routes],
     fallbacks,
     packages: await hashPackages(sourceDir, packageDirs),
     inputs,
@@ -162,6 +177,12 @@ async function readPools(
 
 function listPackageDirs({ links }: Compiled): string[] {
   return [...new Set([...links.packages.values()].flatMap(({ dir }) => dir ?? []))];
+}
+
+/** The routes of a folder that is not there. The record notes the place: a folder may come to be. */
+function noRoutes(handlersDir: string): DiscoveredRoutes {
+  const folders = [resolve(handlersDir)];
+  return { modules: [], routes: [], fallbacks: [], problems: [], warnings: [], folders, read: [] };
 }
 
 interface DescribeOptions {

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
+import type { AppKind } from "../channel/messages.ts";
 import { RuntimeError } from "../lib/errors.ts";
 
 /**
@@ -39,6 +40,21 @@ export interface ManifestModule {
   hash: string;
   /** Whether it imports packages, directly or not: then `packages` counts too. */
   usesPackages: boolean;
+  /** The Python application that it stands for. Its workers run it from its own folder: nothing is compiled. */
+  app?: ManifestApp;
+}
+
+/** A Python application, as it was when the generation was built. */
+export interface ManifestApp {
+  /** `module:name`, `module:factory()`. */
+  spec: string;
+  /** Absolute path of the folder that Python looks in first. */
+  dir: string;
+  /** Absolute path of the interpreter, or a name to look for in `PATH`. */
+  python: string;
+  kind: AppKind;
+  /** The path below which it answers, without a slash at the end. */
+  mount: string;
 }
 
 /** The information in the names of a route's files. */
@@ -129,7 +145,16 @@ function isModule(value: unknown): boolean {
     isText(value["source"]) &&
     isText(value["compiled"]) &&
     isText(value["hash"]) &&
-    typeof value["usesPackages"] === "boolean"
+    typeof value["usesPackages"] === "boolean" &&
+    (value["app"] === undefined || isApp(value["app"]))
+  );
+}
+
+function isApp(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    ["spec", "dir", "python", "mount"].every((key) => isText(value[key])) &&
+    ["auto", "wsgi", "asgi"].some((kind) => kind === value["kind"])
   );
 }
 

@@ -1,5 +1,6 @@
 import { readdirSync } from "node:fs";
 
+import { findChangedApp } from "./apps.ts";
 import {
   type BuildRecord,
   type Fingerprints,
@@ -48,6 +49,7 @@ export async function loadUnchanged(
     if (!(await seesSamePackages(record))) return null;
     if (!isSameList(record.outputs, hashOutputs(dir))) return null;
     const manifest = await loadManifest(dir);
+    if ((await findChangedApp(manifest)) !== null) return null;
     const packages = await hashPackages(manifest.sourceDir, record.packageDirs);
     return packages === manifest.packages ? manifest : null;
   } catch {

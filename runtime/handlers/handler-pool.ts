@@ -1,6 +1,7 @@
 import { getHeapStatistics } from "node:v8";
 import { join } from "node:path";
 import type {
+  AppSettings,
   RouteNumber,
   RouteReport,
   WorkerId,
@@ -24,7 +25,7 @@ import type { Manifest } from "../generation/manifest.ts";
 import type { Logger } from "../log/log.ts";
 import type { Counters } from "../observe/counters.ts";
 import type { GenerationLeases } from "../generation/generation-leases.ts";
-import { memoryLimitOf, type PoolPlan } from "./pool-plan.ts";
+import { type AppPlan, memoryLimitOf, type PoolPlan } from "./pool-plan.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
 import { settledWithin } from "../lib/settled-within.ts";
 import type { StackFrame } from "../lib/stack-frames.ts";
@@ -118,7 +119,8 @@ export class HandlerPool {
       clock: options.clock,
       workerConcurrency: plan.concurrency,
       queueLimit: config.queueLimit,
-      queueDelayMs: config.queueDelayMs,
+      // Threads make requests wait: in an application, a wait is no sign of overload.
+      queueDelayMs: plan.app === null ? config.queueDelayMs : 0,
       queueTimeoutMs: config.queueTimeoutMs,
       spool: options.spool,
       responseCreditBytes: config.responseBufferBytes,
@@ -148,7 +150,7 @@ export class HandlerPool {
       queueAgeMs: (nowMs) => this.dispatcher.queueAgeMs(nowMs),
       onReady: (worker, report) => {
         if (this.#reports.length === 0) this.#keepReport(report);
-        const lane = this.dispatcher.attach(worker.id, worker.channel);
+        const lane = this.dispatcher.attach(worker.id, worker.channel, { threads: report.threads });
         worker.onExchange = this.dispatcher.receiverOf(lane);
         this.#lanes.set(worker.id, lane);
       },
@@ -380,7 +382,12 @@ function toSettings(options: HandlerPoolOptions): Omit<WorkerSettings, "workerId
     logLevel: config.logLevel,
     logFormat: config.logFormat,
     logFile: config.logFile,
+    app: plan.app === null ? null : toAppSettings(plan.app, options),
   };
+}
+
+function toAppSettings(app: AppPlan, { manifest }: HandlerPoolOptions): AppSettings {
+  return { ...app, spools: true, routes: manifest.routes.length, cwd: process.cwd() };
 }
 
 /** Returns the grace of a retiring worker: `drainGrace`, or `requestTimeout` where that is longer. */

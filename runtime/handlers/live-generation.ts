@@ -151,12 +151,21 @@ export class LiveGeneration {
   }
 
   /** Returns the routes for messages: methods (none: any), pattern, and the files that answer. */
-  describeRoutes(): { methods: readonly string[]; pattern: string; file: string }[] {
+  describeRoutes(): {
+    methods: readonly string[];
+    pattern: string;
+    file: string;
+    /** The route belongs to a Python application, and `file` is its name. */
+    isApp: boolean;
+  }[] {
     const { routes, modules } = this.manifest;
     return routes.map(({ pattern, handlers }, number) => ({
       methods: this.methodsOf(number) ?? [],
       pattern,
-      file: handlers.map(({ module }) => modules[module]?.source ?? "").join(", "),
+      file: handlers
+        .map(({ module }) => modules[module]?.app?.spec ?? modules[module]?.source ?? "")
+        .join(", "),
+      isApp: handlers.some(({ module }) => modules[module]?.app !== undefined),
     }));
   }
 

@@ -3,7 +3,7 @@ import type { Config } from "../config/config.ts";
 import type { PoolSetting } from "../config/file-settings.ts";
 import { RELOAD_EFFECT } from "../config/reload-effect.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
-import type { Manifest, ManifestModule } from "../generation/manifest.ts";
+import type { Manifest, ManifestApp, ManifestModule } from "../generation/manifest.ts";
 import { DEFAULT_POOL } from "../lib/pool-name.ts";
 
 /** Number of workers of a pool without settings. One worker is enough to isolate its handlers. */
@@ -21,6 +21,8 @@ export interface PoolPlan {
   /** Most workers of a pool that grows while all of its workers are busy. */
   readonly maxWorkers: number;
   readonly concurrency: number;
+  /** The Python application that its workers run; `null`: they run handlers. */
+  readonly app: AppPlan | null;
   /** Memory limit of one worker; 0: no limit. */
   readonly memoryLimitBytes: number;
   /** Whether the operator chose the memory limit. */
@@ -31,6 +33,11 @@ export interface PoolPlan {
    */
   readonly code: ReadonlyMap<string, string>;
   readonly others: ReadonlyMap<string, string>;
+}
+
+/** A Python application, and how the workers of its pool run it. Plain data. */
+export interface AppPlan extends ManifestApp {
+  readonly threads: number;
 }
 
 /**
@@ -80,10 +87,14 @@ function planPool(
   { manifest, config }: { manifest: Manifest; config: Config },
 ): PoolPlan {
   const setting = settingOf(name, config);
-  const isDefault = name === DEFAULT_POOL;
-  const workers = isDefault ? config.workers : (setting?.workers ?? WORKERS_OF_UNKNOWN_POOL);
-  // Only the default pool scales by itself.
-  const maxWorkers = isDefault ? config.maxWorkers : workers;
+  const modules = listModules(name, manifest);
+  const ofApp = config.apps.find(({ pool }) => pool === name);
+  const app = toAppPlan(modules[0]?.app, ofApp);
+  // These have as many workers as the settings `workers` and `maxWorkers` say, unless they have numbers of their own.
+  const isGeneral = name === DEFAULT_POOL || app !== null;
+  const own = ofApp?.workers ?? setting?.workers ?? null;
+  const workers = own ?? (isGeneral ? config.workers : WORKERS_OF_UNKNOWN_POOL);
+  const maxWorkers = own === null && isGeneral ? config.maxWorkers : workers;
   const concurrency = setting?.concurrency ?? config.workerConcurrency;
   const memoryLimitBytes = memoryLimitOf(name, config);
   // An automatic limit depends on the number of workers of all pools. It changes without new workers
@@ -91,7 +102,6 @@ function planPool(
   const hasOwnMemoryLimit =
     (setting?.memoryLimitBytes ?? null) !== null ||
     !config.automatic.includes("workerMemoryLimitBytes");
-  const modules = listModules(name, manifest);
   const others = new Map<string, string>([
     ["number of workers", `${workers} to ${maxWorkers}`],
     ["concurrency", String(concurrency)],
@@ -99,6 +109,7 @@ function planPool(
     ["routes", JSON.stringify(listRoutes(name, manifest))],
     ["folder of the handlers", manifest.sourceDir],
   ]);
+  if (app !== null) others.set("application", JSON.stringify(app));
   if (modules.some(({ usesPackages }) => usesPackages)) others.set("packages", manifest.packages);
   // In development every build replaces the workers. The developer then sees the effects of loading the handlers, and
   // of the data that they read.
@@ -109,17 +120,15 @@ function planPool(
   }
   const code = new Map(modules.map(({ source, hash }) => [source, hash]));
   const { sourceDir } = manifest;
-  return {
-    name,
-    sourceDir,
-    workers,
-    maxWorkers,
-    concurrency,
-    memoryLimitBytes,
-    hasOwnMemoryLimit,
-    code,
-    others,
-  };
+  const numbers = { workers, maxWorkers, concurrency, memoryLimitBytes, hasOwnMemoryLimit };
+  return { name, sourceDir, ...numbers, app, code, others };
+}
+
+function toAppPlan(
+  app: ManifestApp | undefined,
+  setting: Pick<AppPlan, "threads"> | undefined,
+): AppPlan | null {
+  return app === undefined ? null : { ...app, threads: setting?.threads ?? 1 };
 }
 
 function listModules(name: string, { modules, routes, fallbacks }: Manifest): ManifestModule[] {

@@ -94,6 +94,13 @@ export class Recovery {
     return this.#quarantine.size > 0;
   }
 
+  /** Holds an exchange that its worker gave back, for any other one. */
+  holdAgain(exchange: Exchange, nowMs: number): void {
+    exchange.state = "held";
+    exchange.sinceMs = nowMs;
+    this.again.push(exchange);
+  }
+
   /** Holds or refuses a new exchange that is suspect or quarantined. Returns false for all others. */
   divert(exchange: Exchange, nowMs: number): boolean {
     const standing = this.#quarantine.lookUp(exchange, nowMs);

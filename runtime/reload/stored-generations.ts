@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
 import { RuntimeError } from "../lib/errors.ts";
+import { refuseChangedApps } from "../generation/apps.ts";
 import { BuildError } from "../generation/build-error.ts";
 import { buildInChild, findBuildEntry } from "../generation/build-process.ts";
 import { describeConditions } from "../generation/build-record.ts";
@@ -95,9 +96,9 @@ export class StoredGenerations {
     return manifest;
   }
 
-  #describeConditions({ handlersDir, mode }: Config): string | null {
+  #describeConditions({ handlersDir, mode, apps }: Config): string | null {
     const stateDir = this.#stateDir;
-    return describeConditions(findBuildEntry(), { handlersDir, stateDir, mode });
+    return describeConditions(findBuildEntry(), { handlersDir, stateDir, mode, apps });
   }
 
   /** Builds a generation and holds its lease. */
@@ -110,6 +111,7 @@ export class StoredGenerations {
         handlersDir,
         stateDir: this.#stateDir,
         mode,
+        apps: config.apps,
         conditions: this.#describeConditions(config) ?? undefined,
         leaseTo: process.pid,
         // The new generation must not displace an older one before it was tested.
@@ -202,7 +204,9 @@ export class StoredGenerations {
     // The lease comes first: no process removes a leased generation. If it is already gone, loading fails.
     await this.leases.take(id);
     try {
-      return await task(await loadManifest(toGenerationDir(this.#stateDir, id)));
+      const manifest = await loadManifest(toGenerationDir(this.#stateDir, id));
+      await refuseChangedApps(manifest);
+      return await task(manifest);
     } catch (error) {
       await this.leases.release(id);
       throw error;

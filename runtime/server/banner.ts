@@ -30,8 +30,9 @@ export interface BannerRoute {
   methods: readonly string[];
   /** `/users/:id` */
   pattern: string;
-  /** `users/[id].ts` */
+  /** `users/[id].ts`, or the name of a Python application. */
   file: string;
+  isApp?: boolean;
 }
 
 export interface BannerCertificate {
@@ -140,7 +141,21 @@ function describeRoutes({ routes, handlersDir, workers }: BannerInfo): string {
   if (workers.length === 0) return "none until the handlers can be loaded: see above";
   return routes.length === 0
     ? `none yet: put a handler in ${handlersDir}/, such as ${handlersDir}/hello.ts`
-    : `${routes.length} from ${handlersDir}/`;
+    : describeOrigins(routes, handlersDir);
+}
+
+/** `3 from handlers/, all others to app:app`. */
+function describeOrigins(routes: readonly BannerRoute[], handlersDir: string): string {
+  const ofHandlers = routes.filter(({ isApp }) => isApp !== true).length;
+  const apps = routes
+    .filter(({ isApp }) => isApp === true)
+    .map(({ file, pattern }) => {
+      const mount = pattern.slice(0, -"/**".length);
+      return mount === ""
+        ? `${ofHandlers > 0 ? "others" : "all"} to ${file}`
+        : `${mount} to ${file}`;
+    });
+  return [...(ofHandlers > 0 ? [`${ofHandlers} from ${handlersDir}/`] : []), ...apps].join(", ");
 }
 
 function describeCertificate({

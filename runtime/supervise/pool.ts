@@ -1,9 +1,9 @@
 import type { BootFailure, WorkerId, WorkerReport, WorkerSettings } from "../channel/messages.ts";
 import { assertNever, RuntimeError } from "../lib/errors.ts";
+import type { StackFrame } from "../lib/stack-frames.ts";
 import type { Logger } from "../log/log.ts";
 import { decideScale, UNDECIDED } from "./autoscale.ts";
 import { describeBootLoss } from "./boot-loss.ts";
-import { canInspectWorkers } from "./fork-worker.ts";
 import { Heartbeat, type HeartbeatOptions } from "./hang/heartbeat.ts";
 import type { LossCause } from "./loss-cause.ts";
 import { pickHeapBound, pickMemoryLimit, toMemoryBounds } from "./memory-bounds.ts";
@@ -55,7 +55,7 @@ export interface PoolOptions {
   onLost: (worker: WorkerProcess, error: RuntimeError, cause: LossCause) => void;
   /** True when no worker serves and boots fail again and again; false when a worker serves again. */
   onDown: (isDown: boolean) => void;
-  heartbeat: Omit<HeartbeatOptions<WorkerProcess>, "log" | "canInspect">;
+  heartbeat: Omit<HeartbeatOptions<WorkerProcess>, "log">;
 }
 
 /**
@@ -100,11 +100,7 @@ export class Pool {
     this.#desired = workers;
     this.#bounds = { least: workers, most: Math.max(workers, maxWorkers) };
     this.#memoryLimitBytes = recycle.memoryBytes;
-    this.#heartbeat = new Heartbeat({
-      ...options.heartbeat,
-      log: options.log,
-      canInspect: canInspectWorkers(),
-    });
+    this.#heartbeat = new Heartbeat({ ...options.heartbeat, log: options.log });
   }
 
   /** All workers, also while they start or drain. */
@@ -366,7 +362,9 @@ export class Pool {
       this.#failBoot(this.#failure ?? this.#bootError(exit));
     } else {
       const restartInMs = this.#lastRestartInMs(nowMs);
-      this.#log.error({ ...fields, restartInMs }, "worker exited, replacing it");
+      const stack = exit.readyForMs === null ? [] : exit.stack.map(toText);
+      const crash = stack.length > 0 && { stack };
+      this.#log.error({ ...fields, restartInMs, ...crash }, "worker exited, replacing it");
       // The worker has not reported a reason itself.
       if (exit.readyForMs === null && this.#failedBoot !== worker.id) {
         const { code: errorCode, message } = this.#bootError(exit);
@@ -456,6 +454,11 @@ export class Pool {
       describeBootLoss({ ...exit, isOverdue }, { bootTimeoutMs }),
     );
   }
+}
+
+function toText({ name, position }: StackFrame): string {
+  if (position === null) return name ?? "";
+  return `${name ?? "(anonymous)"} (${position.file}:${position.line})`;
 }
 
 function mib(bytes: number): number {

@@ -1,4 +1,3 @@
-import type { Worker } from "node:cluster";
 import { Channel } from "../channel/channel.ts";
 import type {
   BootFailure,
@@ -16,8 +15,9 @@ import { parseToPrimary } from "../channel/parse.ts";
 import { RuntimeError, assertNever } from "../lib/errors.ts";
 import type { Logger } from "../log/log.ts";
 import type { StackFrame } from "../lib/stack-frames.ts";
-import { examine } from "./hang/examine.ts";
-import { canInspectWorkers, forkWorker } from "./fork-worker.ts";
+import type { Findings } from "./hang/examine.ts";
+import { launchWorker } from "./launch-worker.ts";
+import type { LaunchedWorker } from "./launched-worker.ts";
 import { classifyLoss, type LossCause, type ProcessExit } from "./loss-cause.ts";
 import type { OomKills } from "./oom-kills.ts";
 import { transition, type WorkerState } from "./worker-state.ts";
@@ -48,7 +48,7 @@ export interface WorkerExit extends ProcessExit {
   loading: string | null;
   /** It ran `init` of that file, not its top level. */
   isInit: boolean;
-  /** Where the worker was blocked at its boot timeout; empty: not known. */
+  /** Where the worker was blocked at its boot timeout, or where it crashed; empty: not known. */
   stack: readonly StackFrame[];
 }
 
@@ -76,7 +76,7 @@ export interface WorkerProcessOptions {
 }
 
 /**
- * One forked worker, from its start to its exit.
+ * One worker process, from its start to its exit.
  *
  *     reachable ──channel ends──▶ unreachable ──exits, or not in time──▶ lost ──▶ exited
  *         ├──exits──▶ unreachable ──channel read to its end, or not in time──▶ lost, exited
@@ -94,7 +94,7 @@ export class WorkerProcess {
   onExchange: (message: ExchangeMessage) => void = () => {
     throw new RuntimeError("ERR_PROTOCOL", "Cannot take an answer: the worker is not ready");
   };
-  readonly #worker: Worker;
+  readonly #process: LaunchedWorker;
   readonly #options: WorkerProcessOptions;
   #state: WorkerState;
   #vitals: Vitals | null = null;
@@ -124,9 +124,8 @@ export class WorkerProcess {
     // Libraries such as React choose their production build by NODE_ENV.
     const { settings, variables } = options;
     const env = { NODE_ENV: process.env["NODE_ENV"] ?? settings.mode, ...variables };
-    const { worker, socket } = forkWorker(env, options);
-    this.#worker = worker;
-    this.channel = new Channel(socket, {
+    this.#process = launchWorker(env, options);
+    this.channel = new Channel(this.#process.socket, {
       maxFrameBytes: MAX_FRAME_BYTES,
       parse: parseToPrimary,
       onMessage: (message) => this.#receiveSafely(message),
@@ -135,16 +134,13 @@ export class WorkerProcess {
     this.exited = new Promise((resolve) => {
       this.#onExited = resolve;
     });
-    this.#worker.once("exit", (code: number | null, signal: string | null) => {
-      // Node names signals as its own types do.
-      this.#onProcessExit(code, signal as NodeJS.Signals | null);
-    });
+    this.#process.onExit((exit) => this.#onProcessExit(exit));
     this.#timer = setTimeout(() => void this.#giveUpBoot(), options.bootTimeoutMs);
     this.channel.send([Kind.hello, PROTOCOL_VERSION, options.settings]);
   }
 
   get pid(): number {
-    return this.#worker.process.pid ?? 0;
+    return this.#process.pid;
   }
 
   get state(): WorkerState {
@@ -187,16 +183,20 @@ export class WorkerProcess {
     else this.channel.destroy(error);
   }
 
+  /** Finds out where it is blocked. Never rejects; ends with the signal. It is not usable after that. */
+  examine(options: { signal: AbortSignal }): Promise<Findings> {
+    return this.#process.examine(options);
+  }
+
   #killAs(cause: LossCause): void {
     this.#endedAs ??= cause;
-    this.#worker.process.kill("SIGKILL");
+    this.#process.kill();
   }
 
   /** Examines the worker before killing it: a dead process cannot show where it was blocked. */
   async #giveUpBoot(): Promise<void> {
     const signal = AbortSignal.timeout(EXAMINE_MS);
-    const canInspect = this.#loading !== null && canInspectWorkers();
-    const { stack } = await examine(this.pid, { signal, canInspect });
+    const { stack } = this.#loading === null ? { stack: [] } : await this.examine({ signal });
     if (this.#state.kind !== "starting") return;
     this.#stack = stack;
     this.#killAs("hung");
@@ -238,6 +238,7 @@ export class WorkerProcess {
       case Kind.requestCredit:
       case Kind.settled:
       case Kind.probed:
+      case Kind.returned:
         this.onExchange(message);
         return;
       case Kind.pong:
@@ -320,7 +321,7 @@ export class WorkerProcess {
   }
 
   /** Handles the exit of the process. Its last answers may wait in the channel: the primary reads them first. */
-  #onProcessExit(code: number | null, signal: NodeJS.Signals | null): void {
+  #onProcessExit({ code, signal }: ProcessExit): void {
     clearTimeout(this.#timer);
     clearTimeout(this.#slow);
     this.#state = transition(this.#state, { type: "exit", code, signal });
@@ -334,7 +335,7 @@ export class WorkerProcess {
       cause,
       loading: this.#loading,
       isInit: this.#isInit,
-      stack: this.#stack,
+      stack: this.#stack.length > 0 ? this.#stack : this.#process.crashStack(),
     };
     this.#exit = exit;
     if (this.channel.closed) {

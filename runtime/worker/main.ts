@@ -181,7 +181,7 @@ class Worker {
       const buffers = routes.flatMap((route) => (route === null ? [] : bodyBuffersOf(route)));
       this.#channel.maxFrameBytes = MAX_FRAME_BYTES + Math.max(bodyBufferBytes, ...buffers);
       const warnings = [...generation.warnings, ...notes.warnings];
-      this.#channel.send([Kind.ready, { pid: process.pid, routes, warnings }]);
+      this.#channel.send([Kind.ready, { pid: process.pid, routes, warnings, threads: null }]);
     } catch (error) {
       watch.close();
       const code = error instanceof RuntimeError ? error.code : "ERR_HANDLER_LOAD";

@@ -31,7 +31,7 @@ const LIMITS = {
 };
 const ROUTE = { methods: ["GET"], limits: LIMITS, methodLimits: { GET: LIMITS } };
 const VITALS = { rssBytes: 2 ** 33, heapUsedBytes: 1024, loopUtilization: 0.5 };
-const REPORT = { pid: 7, routes: [ROUTE], warnings: ["handlers/x.ts: no effect"] };
+const REPORT = { pid: 7, routes: [ROUTE], warnings: ["handlers/x.ts: no effect"], threads: null };
 
 /** Invalid in both directions. */
 const NONSENSE: readonly unknown[] = [
@@ -52,7 +52,7 @@ describe("parseToPrimary()", () => {
     const messages = [
       [Kind.workerHello, PROTOCOL_VERSION],
       [Kind.ready, REPORT],
-      [Kind.ready, { pid: 7, routes: [], warnings: [] }],
+      [Kind.ready, { pid: 7, routes: [], warnings: [], threads: 4 }],
       [Kind.bootFailed, { code: "ERR_HANDLER_LOAD", message: "handlers/x.ts:1: no" }],
       [Kind.response, 1, 200, "", "", null],
       [Kind.response, 1, 599, "Odd", "a\nb", "text"],
@@ -64,6 +64,7 @@ describe("parseToPrimary()", () => {
       [Kind.requestCredit, 1, 65_536],
       [Kind.settled, 1],
       [Kind.probed, 1],
+      [Kind.returned, 1],
       [Kind.loading, "handlers/x.ts", "import"],
       [Kind.loading, "handlers/x.ts", "dispose"],
       [Kind.drained],
@@ -180,6 +181,7 @@ describe("parseToPrimary()", () => {
       pid: 7,
       routes: [{ ...ROUTE, limits: { ...none, ...named }, methodLimits: { POST: none } }, null],
       warnings: [],
+      threads: null,
     });
   });
 

@@ -187,7 +187,7 @@ describe("parseArguments()", () => {
         ["rollback", "--http", "1"],
         "edgicorn rollback [ID] [--state-dir DIR] [--config FILE] [--json]",
       ],
-      [["--frob"], "edgicorn start [flags]"],
+      [["--frob"], "edgicorn start [MODULE:NAME] [flags]"],
     ];
     for (const [argv, usage] of usages) {
       assert.throws(

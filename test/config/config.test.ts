@@ -141,6 +141,11 @@ describe("loadConfig()", { timeout: 60_000 }, () => {
     mkdirSync(join(cwd, "files"));
     const values: Record<(typeof SETTING_NAMES)[number], [string, keyof Config, unknown]> = {
       handlers: ["other", "handlersDir", join(cwd, "other")],
+      app: ["shop.wsgi:application", "app", "shop.wsgi:application"],
+      appDir: ["other", "appDir", join(cwd, "other")],
+      python: ["python3.11", "python", "python3.11"],
+      appKind: ["asgi", "appKind", "asgi"],
+      threads: ["4", "threads", 4],
       public: ["files", "publicDir", join(cwd, "files")],
       publicLinks: ["follow", "publicLinks", "follow"],
       certs: ["other", "certsDir", join(cwd, "other")],

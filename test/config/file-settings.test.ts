@@ -3,15 +3,18 @@ import { describe, it } from "node:test";
 import { readFileSettings } from "../../runtime/config/file-settings.ts";
 
 /** `key: expected` of each problem. */
-function problems(values: { pools?: unknown; warmup?: unknown }): string[] {
-  const result = readFileSettings(values);
+function problems(values: { pools?: unknown; warmup?: unknown; mounts?: unknown }): string[] {
+  const result = readFileSettings(values, "/srv");
   assert.ok(!result.ok, "accepted");
   return result.problems.map(({ key, expected }) => `${key}: ${expected}`);
 }
 
 describe("readFileSettings()", () => {
   it("has nothing to say where nothing is said", () => {
-    assert.deepEqual(readFileSettings({}), { ok: true, settings: { pools: {}, warmup: [] } });
+    assert.deepEqual(readFileSettings({}, "/srv"), {
+      ok: true,
+      settings: { pools: {}, warmup: [], mounts: [] },
+    });
   });
 
   it("reads pools and paths", () => {
@@ -20,7 +23,7 @@ describe("readFileSettings()", () => {
       constructor: {},
       default: { memoryLimit: "off" },
     };
-    assert.deepEqual(readFileSettings({ pools, warmup: ["/", "/a?b=c"] }), {
+    assert.deepEqual(readFileSettings({ pools, warmup: ["/", "/a?b=c"] }, "/srv"), {
       ok: true,
       settings: {
         pools: {
@@ -29,6 +32,7 @@ describe("readFileSettings()", () => {
           default: { workers: null, concurrency: null, memoryLimitBytes: 0 },
         },
         warmup: ["/", "/a?b=c"],
+        mounts: [],
       },
     });
   });

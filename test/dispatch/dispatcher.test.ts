@@ -68,6 +68,7 @@ class FakeWorker {
     t: TestContext,
     dispatcher: Dispatcher,
     workerId: number,
+    options: { threads?: number } = {},
   ): Promise<FakeWorker> {
     const [near, far] = await openSocketPair(t);
     const received: ToWorker[] = [];
@@ -94,7 +95,7 @@ class FakeWorker {
       onClose: () => {},
     });
     t.after(() => workerEnd.close());
-    const lane = dispatcher.attach(workerId as WorkerId, primaryEnd);
+    const lane = dispatcher.attach(workerId as WorkerId, primaryEnd, options);
     const worker: FakeWorker = new FakeWorker(lane, workerEnd, received);
     return worker;
   }
@@ -296,6 +297,72 @@ describe("Dispatcher", { timeout: 10_000 }, () => {
       "answered",
       "answered",
     ]);
+  });
+
+  it("gives a worker with threads as many exchanges as it has, and queues the rest", async (t) => {
+    const dispatcher = createDispatcher(t);
+    await FakeWorker.attach(t, dispatcher, 1, { threads: 1 });
+    admitAll(dispatcher, createClients(3));
+    assert.deepEqual(dispatcher.load, { queued: 2, inFlight: 1 });
+  });
+
+  it("gives a quick worker with threads harmless exchanges in advance, and no others", async (t) => {
+    const dispatcher = createDispatcher(t, { queueLimit: 1_000 });
+    const worker = await FakeWorker.attach(t, dispatcher, 1, { threads: 1 });
+    t.mock.method(performance, "now", () => 1_000);
+    const quick = createClients(100);
+    for (const [number, client] of quick.entries()) {
+      admit(dispatcher, client, TO);
+      await worker.until(number + 1);
+      const answered = dispatcher.idle();
+      worker.answer(client);
+      await answered;
+    }
+    const posts = Array.from(
+      { length: 3 },
+      (_, at) => new FakeClient(200 + at, { method: "POST" }),
+    );
+    admitAll(dispatcher, posts);
+    assert.deepEqual(dispatcher.load, { queued: 2, inFlight: 1 });
+    const gets = Array.from({ length: 3 }, (_, at) => new FakeClient(300 + at));
+    admitAll(dispatcher, gets);
+    assert.deepEqual(dispatcher.load, { queued: 2, inFlight: 4 });
+  });
+
+  it("gives an exchange that a worker gives back to another one, before all others", async (t) => {
+    const dispatcher = createDispatcher(t);
+    const worker = await FakeWorker.attach(t, dispatcher, 1, { threads: 1 });
+    const [first, second, third] = createClients(3) as [FakeClient, FakeClient, FakeClient];
+    admitAll(dispatcher, [first, second]);
+    await worker.until(1);
+    // Without threads of its own a real one gives back only what it has in advance.
+    dispatcher.retire(worker.lane);
+    worker.say([Kind.returned, first.id]);
+    const other = await FakeWorker.attach(t, dispatcher, 2, { threads: 2 });
+    const [message, next] = (await other.until(2)) as RequestMessage[];
+    assert.deepEqual(
+      [message?.[1], next?.[1]].toSorted((a, b) => Number(a) - Number(b)),
+      [first.id, second.id],
+    );
+    admit(dispatcher, third, TO);
+    const idle = dispatcher.idle();
+    other.answer(first);
+    other.answer(second);
+    await other.until(3);
+    other.answer(third);
+    await idle;
+    assert.deepEqual(kindsOf([first, second, third]), ["answered", "answered", "answered"]);
+  });
+
+  it("breaks with a worker that gives back an exchange that it has begun to answer", async (t) => {
+    const dispatcher = createDispatcher(t);
+    const worker = await FakeWorker.attach(t, dispatcher, 1, { threads: 1 });
+    const client = new FakeClient(1);
+    admit(dispatcher, client, TO);
+    await worker.until(1);
+    const receive = dispatcher.receiverOf(worker.lane);
+    receive([Kind.response, client.id, 200, "", "", BODY_FOLLOWS]);
+    assert.throws(() => receive([Kind.returned, client.id]), /Cannot take an exchange back/);
   });
 
   it("gives a retired worker nothing new, and takes its answers", async (t) => {

@@ -10,6 +10,9 @@ describe("npm pack", { timeout: 60_000 }, () => {
     const expected = ["LICENSE", "README.md", "dist/main.js", "dist/api.d.ts", "dist/types.d.ts"];
     for (const file of expected) assert.ok(files.includes(file), file);
     assert.ok(files.includes("dist/templates/hello/handlers/index.ts"));
+    // Python keeps caches beside the modules that it runs.
+    assert.ok(files.includes("dist/python/start.py"));
+    assert.ok(!files.some((file) => file.endsWith(".pyc")), "no caches of Python");
     const sources = files.filter(
       (file) => /(?<!\.d)\.tsx?$/.test(file) && !file.startsWith("dist/templates/"),
     );

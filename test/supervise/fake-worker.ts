@@ -46,5 +46,5 @@ function receive(message: ToWorker): void {
 function boot(): void {
   if (plan === "exit") process.exit(1);
   if (plan !== "skip the hello") channel.send([Kind.workerHello, PROTOCOL_VERSION]);
-  channel.send([Kind.ready, { pid: process.pid, routes: [], warnings: [] }]);
+  channel.send([Kind.ready, { pid: process.pid, routes: [], warnings: [], threads: null }]);
 }

@@ -73,6 +73,7 @@ export class Trial {
         logLevel: "info",
         logFormat: "json",
         logFile: null,
+        app: null,
       },
       variables: {},
       nextWorkerId: () => ++lastId as WorkerId,

@@ -61,7 +61,8 @@ function toFrames(stack: unknown): StackFrame[] {
   return frames.filter(({ position }) => position === null || !isRuntimeCode(position.file));
 }
 
-async function readProcessState(pid: number): Promise<ProcessState | null> {
+/** Returns the state of a process; `null`: not known. */
+export async function readProcessState(pid: number): Promise<ProcessState | null> {
   try {
     return toProcessState(await readFile(`/proc/${pid}/stat`, "utf8"));
   } catch {

@@ -3,7 +3,7 @@ import { toDisplayPath } from "../../lib/display-path.ts";
 import { RuntimeError } from "../../lib/errors.ts";
 import type { Logger } from "../../log/log.ts";
 import { isUserCode, type SourcePosition, type StackFrame } from "../../lib/stack-frames.ts";
-import { examine } from "./examine.ts";
+import type { Findings } from "./examine.ts";
 import { judge, type Rhythm, toRhythm, type Verdict } from "./pulse.ts";
 
 /** Least time between log lines about silent workers: a busy machine would write one per second. */
@@ -21,14 +21,14 @@ export interface Watched {
   readonly pid: number;
   readonly channel: { readonly receivedBytes: number; send(message: ToWorker): void };
   giveUp(cause: "hung", error: RuntimeError): void;
+  /** Finds out where it is blocked. Never rejects; ends with the signal. */
+  examine(options: { signal: AbortSignal }): Promise<Findings>;
 }
 
 export interface HeartbeatOptions<W extends Watched> {
   log: Logger;
   /** A worker that is silent for this long is hung, and killed; 0: no silence is too long. */
   hangTimeoutMs: number;
-  /** Whether the primary can examine a hung worker: SIGUSR1 opens its inspector. */
-  canInspect: boolean;
   /** The worker has been silent for a tick: it should get nothing new. */
   onStalled: (worker: W) => void;
   /** The worker sends again. Called once after each `onStalled`, unless the worker is lost before. */
@@ -164,9 +164,9 @@ export class Heartbeat<W extends Watched> {
 
   /** Examines and kills a hung worker. A hung worker does not react to SIGTERM. */
   async #giveUp(worker: W, pulse: Pulse): Promise<void> {
-    const { log, canInspect, describe } = this.#options;
+    const { log, describe } = this.#options;
     const signal = AbortSignal.any([pulse.gone.signal, AbortSignal.timeout(EXAMINE_MS)]);
-    const { processState, stack } = await examine(worker.pid, { signal, canInspect });
+    const { processState, stack } = await worker.examine({ signal });
     if (pulse.gone.signal.aborted) return;
     const silentForMs = pulse.silentTicks * this.#rhythm.tickMs;
     const fields = {

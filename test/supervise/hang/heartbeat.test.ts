@@ -33,6 +33,10 @@ class FakeWorker implements Watched {
     });
   }
 
+  examine({ signal }: { signal: AbortSignal }): ReturnType<typeof examine> {
+    return examine(this.pid, { signal, canInspect: false });
+  }
+
   giveUp(cause: "hung", error: Error): void {
     this.#onGivenUp(`${cause}: ${error.message}`);
   }
@@ -64,7 +68,6 @@ class Trial {
         { write: (line) => this.logs.push(JSON.parse(line) as Record<string, unknown>) },
       ),
       hangTimeoutMs,
-      canInspect: false,
       onStalled: ({ id }) => this.events.push(`stalled ${id}`),
       onRecovered: ({ id }) => this.events.push(`recovered ${id}`),
       describe: describeWork,

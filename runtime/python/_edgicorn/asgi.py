@@ -1,0 +1,332 @@
+"""One request of an ASGI application: its scope, `receive` and `send` (ASGI 3, HTTP specification 2.3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from . import protocol as p
+from .error_page import answer_failure
+from .fields import NO_BODY, BadAnswer, is_page_wanted, split_origin, split_url, to_length
+
+if TYPE_CHECKING:
+    from .asgi_worker import AsgiWorker
+
+_VERSIONS = {"version": "3.0", "spec_version": "2.3"}
+
+
+class ClientLeft(ConnectionError):
+    """The client left, or was cut off, before the end of the exchange."""
+
+
+class _EncodedNames(dict):
+    """Names of fields as bytes. The same few names come again and again."""
+
+    def __missing__(self, name: str) -> bytes:
+        encoded = name.encode("latin-1")
+        if len(self) < 1000:
+            self[name] = encoded
+        return encoded
+
+
+_ENCODED = _EncodedNames()
+
+
+class _DecodedNames(dict):
+    """Names of response fields in lower case, as text."""
+
+    def __missing__(self, name: bytes) -> str:
+        if not isinstance(name, (bytes, bytearray)):
+            raise BadAnswer(f"Cannot send a header with the name {name!r}: expected bytes")
+        decoded = bytes(name).decode("latin-1").lower()
+        if len(self) < 1000:
+            self[name] = decoded
+        return decoded
+
+
+_DECODED = _DecodedNames()
+
+
+class _Origins(dict):
+    def __missing__(self, origin: str) -> "tuple[str, tuple[str, int]]":
+        scheme, host, port = split_origin(origin)
+        parts = scheme, (host, int(port))
+        if len(self) < 1000:
+            self[origin] = parts
+        return parts
+
+
+_ORIGINS = _Origins()
+
+
+def to_scope(message: "list[Any]", mount: str, state: "dict[str, Any] | None") -> "dict[str, Any]":
+    """Returns the scope of a request message."""
+    origin, raw_path, query = split_url(message[p.URL])
+    scheme, server = _ORIGINS[origin]
+    fields = message[p.FIELDS]
+    if fields:
+        parts = fields.split("\n")
+        headers = [
+            (_ENCODED[name], value.encode("latin-1")) for name, value in zip(parts[0::2], parts[1::2]) if "_" not in name
+        ]
+    else:
+        headers = []
+    scope = {
+        "type": "http",
+        "asgi": _VERSIONS,
+        "http_version": "1.1",
+        "server": server,
+        "client": (message[p.CLIENT_ADDRESS], 0),
+        "scheme": scheme,
+        "method": message[p.METHOD],
+        "root_path": mount,
+        "path": unquote(raw_path) if "%" in raw_path else raw_path,
+        "raw_path": raw_path.encode("ascii", "replace"),
+        "query_string": query.encode("latin-1", "replace"),
+        "headers": headers,
+    }
+    if state is not None:
+        scope["state"] = state.copy()
+    return scope
+
+
+class AsgiExchange:
+    """One request, from its arrival until its task has ended."""
+
+    __slots__ = (
+        "_worker",
+        "_message",
+        "id",
+        "_chunks",
+        "_chunks_ended",
+        "_is_body_taken",
+        "_received",
+        "_aborted",
+        "_credit",
+        "_granted",
+        "_status",
+        "_fields",
+        "_length",
+        "_has_body",
+        "_sent",
+        "_is_begun",
+        "_is_ended",
+    )
+
+    def __init__(self, worker: "AsgiWorker", message: "list[Any]") -> None:
+        self._worker = worker
+        self._message = message
+        self.id = message[p.ID]
+        body = message[p.BODY]
+        self._chunks: "deque[bytes]" = deque()
+        self._chunks_ended = body is not True
+        if body is not True:
+            self._chunks.append(body or b"")
+        self._is_body_taken = False
+        #: Wakes `receive`.
+        self._received: "asyncio.Future[None] | None" = None
+        self._aborted: "str | None" = None
+        self._credit = worker.credit_bytes
+        #: Wakes `send`.
+        self._granted: "asyncio.Future[None] | None" = None
+        self._status = 0
+        self._fields = ""
+        self._length: "int | None" = None
+        self._has_body = True
+        self._sent = 0
+        self._is_begun = False
+        self._is_ended = False
+
+    async def run(self) -> None:
+        """Runs the application for this request. Raises nothing."""
+        worker = self._worker
+        try:
+            scope = to_scope(self._message, worker.mount, worker.state)
+            await worker.application(scope, self.receive, self.send)
+            if not self._is_ended and self._aborted is None:
+                done = "ended without one" if not self._status else "ended before its last piece"
+                raise BadAnswer(f"Cannot send a response: the application {done}")
+        except asyncio.CancelledError:
+            if self._aborted is None:
+                self._fail(BadAnswer("Cannot send a response: the application was cancelled"))
+        except BaseException as error:
+            if self._aborted is None:
+                self._fail(error)
+            elif not isinstance(error, OSError):
+                worker.log.debug(f"application failed after its client left: {type(error).__name__}: {error}")
+        finally:
+            worker.ended(self)
+
+    async def receive(self) -> "dict[str, Any]":
+        """Returns the next piece of the request's body, then waits for the client to leave."""
+        while True:
+            if self._aborted is not None or self._is_ended:
+                return {"type": "http.disconnect"}
+            if self._chunks:
+                piece = self._chunks.popleft()
+                more = not (self._chunks_ended and not self._chunks)
+                if self._message[p.BODY] is True and piece:
+                    self._worker.send([p.REQUEST_CREDIT, self.id, len(piece)])
+                self._is_body_taken = not more
+                return {"type": "http.request", "body": piece, "more_body": more}
+            if self._chunks_ended and not self._is_body_taken:
+                self._is_body_taken = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            if self._received is None:
+                self._received = self._worker.loop.create_future()
+            # Several tasks may wait at once.
+            await asyncio.shield(self._received)
+
+    async def send(self, event: "dict[str, Any]") -> None:
+        """Takes an event of the application. Raises `OSError` once the client has left."""
+        if self._aborted is not None:
+            raise ClientLeft(f"Cannot send the response: {self._aborted}")
+        kind = event["type"]
+        if kind == "http.response.body":
+            if not self._status:
+                raise BadAnswer("Cannot send http.response.body before http.response.start")
+            if self._is_ended:
+                raise BadAnswer("Cannot send http.response.body after the end of the response")
+            body = event.get("body", b"")
+            if type(body) is not bytes:
+                body = bytes(body)
+            if event.get("more_body", False):
+                await self._send_piece(body)
+            else:
+                await self._send_last(body)
+        elif kind == "http.response.start":
+            self._start(event)
+        else:
+            raise BadAnswer(f"Cannot send {kind!r}: expected http.response.start or http.response.body")
+
+    # From the worker.
+
+    def push(self, piece: bytes) -> None:
+        """Takes a piece of the request's body."""
+        if piece:
+            self._chunks.append(piece)
+            self._wake_receive()
+
+    def end(self) -> None:
+        """Notes the end of the request's body."""
+        self._chunks_ended = True
+        self._wake_receive()
+
+    def grant(self, count: int) -> None:
+        """Adds credit for the response."""
+        self._credit += count
+        if self._credit > 0:
+            self._wake_send()
+
+    def abort(self, reason: str) -> None:
+        """No client waits for this exchange any more."""
+        self._aborted = reason
+        self._wake_receive()
+        self._wake_send()
+
+    def _wake_receive(self) -> None:
+        future = self._received
+        if future is not None:
+            self._received = None
+            if not future.done():
+                future.set_result(None)
+
+    def _wake_send(self) -> None:
+        future = self._granted
+        if future is not None:
+            self._granted = None
+            if not future.done():
+                future.set_result(None)
+
+    # The answer.
+
+    def _start(self, event: "dict[str, Any]") -> None:
+        if self._status:
+            raise BadAnswer("Cannot send http.response.start twice")
+        status = event["status"]
+        if not 200 <= status <= 599:
+            raise BadAnswer(f"Cannot send the status {status!r}: expected a number from 200 to 599")
+        parts: "list[str]" = []
+        for name, value in event.get("headers", ()):
+            lower = _DECODED[name]
+            text = bytes(value).decode("latin-1")
+            parts.append(lower)
+            parts.append(text)
+            if lower == "content-length":
+                self._length = to_length(text)
+        block = "\n".join(parts)
+        if parts and (block.count("\n") != len(parts) - 1 or "\r" in block or "\0" in block):
+            raise BadAnswer("Cannot send the headers: found a line break or NUL in one, expected text")
+        self._fields = block
+        self._status = int(status)
+        self._has_body = status not in NO_BODY and self._message[p.METHOD] != "HEAD"
+
+    async def _send_last(self, body: bytes) -> None:
+        if not self._is_begun and (not self._has_body or len(body) <= p.CHUNK_BYTES):
+            if not self._has_body:
+                self._end_with([p.RESPONSE, self.id, self._status, "", self._fields, None])
+                return
+            self._sent += len(body)
+            self._check_length()
+            self._end_with([p.RESPONSE, self.id, self._status, "", self._fields, body])
+            return
+        if body:
+            await self._send_piece(body)
+        if self._has_body:
+            self._check_length()
+            self._end_with([p.RESPONSE_END, self.id])
+
+    def _end_with(self, message: "list[Any]") -> None:
+        self._is_ended = True
+        self._worker.send(message)
+        self._wake_receive()
+
+    def _check_length(self) -> None:
+        if self._length is not None and self._sent != self._length:
+            raise BadAnswer(
+                f"Cannot end a response: its body has {self._sent} bytes, expected the {self._length} of its content-length"
+            )
+
+    async def _send_piece(self, body: bytes) -> None:
+        if not self._has_body:
+            if not self._is_begun:
+                # The head is the whole answer. Pieces that follow are left out.
+                self._is_begun = True
+                self._worker.send([p.RESPONSE, self.id, self._status, "", self._fields, None])
+            return
+        if self._length is not None and self._sent + len(body) > self._length:
+            raise BadAnswer(f"Cannot send a response: its body is longer than the {self._length} bytes of its content-length")
+        if not self._is_begun:
+            self._is_begun = True
+            self._worker.send([p.RESPONSE, self.id, self._status, "", self._fields, True])
+        self._sent += len(body)
+        at = 0
+        while at < len(body):
+            while self._credit <= 0:
+                if self._granted is None:
+                    self._granted = self._worker.loop.create_future()
+                await asyncio.shield(self._granted)
+                if self._aborted is not None:
+                    raise ClientLeft(f"Cannot send the response: {self._aborted}")
+            end = min(len(body), at + p.CHUNK_BYTES, at + self._credit)
+            self._credit -= end - at
+            self._worker.send([p.RESPONSE_CHUNK, self.id, body[at:end]])
+            at = end
+
+    def _fail(self, error: BaseException) -> None:
+        worker = self._worker
+        worker.tell_failure(self._message, error)
+        if self._is_ended:
+            return
+        self._is_ended = True
+        if not self._is_begun:
+            status, block, body = answer_failure(
+                error, is_development=worker.is_development, wants_page=is_page_wanted(self._message[p.FIELDS])
+            )
+            is_head = self._message[p.METHOD] == "HEAD"
+            worker.send([p.RESPONSE, self.id, status, "", block, None if is_head else body])
+        elif self._has_body:
+            worker.send([p.RESPONSE_ABORT, self.id])
+        self._wake_receive()

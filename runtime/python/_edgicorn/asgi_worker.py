@@ -1,0 +1,222 @@
+"""A worker whose requests run in the tasks of one event loop (ASGI)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from typing import Any, Callable
+
+from . import protocol as p
+from .asgi import AsgiExchange
+from .codec import FrameReader, make_packer, to_frame
+from .current import of_task
+from .fields import BadAnswer
+from .lifespan import Lifespan
+from .loading import LoadError
+from .logs import Log
+from .vitals import to_vitals
+from .wsgi_link import path_of
+
+#: Most bytes of messages in one frame, unless a single message is larger.
+_FLUSH_BYTES = 256 * 1024
+
+
+def serve_asgi(application: Any, sock: socket.socket, reader: FrameReader, settings: "dict[str, Any]", log: Log) -> int:
+    """Serves until the channel ends. Returns the exit code."""
+    loop = _new_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(_serve(application, sock, reader, settings, log))
+    finally:
+        # Threads of the application that still run must not hold up the exit.
+        loop.run_until_complete(loop.shutdown_asyncgens())
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+
+        return uvloop.new_event_loop()
+    except ImportError:
+        return asyncio.new_event_loop()
+
+
+async def _serve(application: Any, sock: socket.socket, reader: FrameReader, settings: "dict[str, Any]", log: Log) -> int:
+    from .worker import to_report
+
+    worker = AsgiWorker(application, reader, settings, log)
+    sock.setblocking(False)
+    await worker.loop.create_unix_connection(lambda: worker, sock=sock)
+    lifespan = Lifespan(application, settings["app"]["spec"], log)
+    startup = asyncio.ensure_future(lifespan.startup())
+    await asyncio.wait({startup, worker.closed}, return_when=asyncio.FIRST_COMPLETED)
+    if worker.closed.done():
+        startup.cancel()
+        return 0
+    try:
+        startup.result()
+    except LoadError as error:
+        worker.send([p.BOOT_FAILED, {"code": "ERR_HANDLER_LOAD", "message": str(error)}])
+    else:
+        worker.state = lifespan.state
+        worker.begin()
+        worker.send([p.READY, to_report(settings, {}, None)])
+    await asyncio.wait({worker.drained, worker.closed}, return_when=asyncio.FIRST_COMPLETED)
+    if not worker.closed.done():
+        await lifespan.shutdown()
+        worker.send([p.DRAINED])
+        await worker.closed
+    return 0
+
+
+class AsgiWorker(asyncio.Protocol):
+    """Reads the channel in the event loop. Messages of one turn leave as one frame."""
+
+    def __init__(self, application: "Callable[..., Any]", reader: FrameReader, settings: "dict[str, Any]", log: Log) -> None:
+        self.application = application
+        self.log = log
+        self.loop = asyncio.get_running_loop()
+        self.credit_bytes = settings["responseCreditBytes"]
+        self.is_development = settings["mode"] == "development"
+        self.mount: str = settings["app"]["mount"]
+        #: Values of the lifespan; each request has a copy.
+        self.state: "dict[str, Any] | None" = None
+        #: Settles at the end of the channel.
+        self.closed: "asyncio.Future[None]" = self.loop.create_future()
+        #: Settles when the worker is told to drain and has no request left.
+        self.drained: "asyncio.Future[None]" = self.loop.create_future()
+        self._reader = reader
+        self._pack = make_packer()
+        self._transport: Any = None
+        self._queue: "list[list[Any]]" = []
+        self._queued_bytes = 0
+        self._exchanges: "dict[Any, AsgiExchange]" = {}
+        #: Exchanges whose task has not ended, also those that were aborted.
+        self._running: "dict[AsgiExchange, asyncio.Task[None]]" = {}
+        self._draining = False
+        self._told_websocket = False
+        self._cpu_at = time.thread_time()
+        self._measured_at = time.monotonic()
+
+    def begin(self) -> None:
+        """Begins to measure."""
+        self._cpu_at = time.thread_time()
+        self._measured_at = time.monotonic()
+
+    def connection_made(self, transport: Any) -> None:
+        """Keeps the transport."""
+        self._transport = transport
+
+    def connection_lost(self, error: "Exception | None") -> None:
+        """The primary has closed the channel, or is gone."""
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    def eof_received(self) -> bool:
+        """Closes this side too."""
+        return False
+
+    def data_received(self, data: bytes) -> None:
+        """Carries out the messages of each complete frame."""
+        for messages in self._reader.feed(data):
+            for message in messages:
+                self._receive(message)
+
+    def send(self, message: "list[Any]") -> None:
+        """Queues a message for this turn's frame."""
+        if not self._queue:
+            self.loop.call_soon(self._flush)
+        self._queue.append(message)
+        if message[0] == p.RESPONSE_CHUNK:
+            self._queued_bytes += len(message[2])
+            if self._queued_bytes > _FLUSH_BYTES:
+                self._flush()
+
+    def ended(self, exchange: AsgiExchange) -> None:
+        """The task of an exchange has ended."""
+        self._exchanges.pop(exchange.id, None)
+        self._running.pop(exchange, None)
+        self._look_drained()
+
+    def tell_failure(self, message: "list[Any]", error: BaseException) -> None:
+        """Writes a failed request to the log."""
+        code = "ERR_HANDLER_BAD_RESPONSE" if isinstance(error, BadAnswer) else "ERR_HANDLER_THREW"
+        self.log.failure(
+            f"application failed: {type(error).__name__}: {error}",
+            error,
+            code=code,
+            method=message[p.METHOD],
+            path=path_of(message[p.URL]),
+        )
+
+    def _flush(self) -> None:
+        queue = self._queue
+        if not queue:
+            return
+        self._queue = []
+        self._queued_bytes = 0
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.write(to_frame(self._pack(queue)))
+
+    def _receive(self, message: "list[Any]") -> None:
+        kind = message[0]
+        if kind == p.REQUEST:
+            self._begin_exchange(message)
+        elif kind == p.RESPONSE_CREDIT:
+            exchange = self._exchanges.get(message[1])
+            if exchange is not None:
+                exchange.grant(message[2])
+        elif kind == p.REQUEST_CHUNK:
+            exchange = self._exchanges.get(message[1])
+            if exchange is not None:
+                exchange.push(message[2])
+        elif kind == p.REQUEST_END:
+            exchange = self._exchanges.get(message[1])
+            if exchange is not None:
+                exchange.end()
+        elif kind == p.ABORT:
+            self.send([p.SETTLED, message[1]])
+            exchange = self._exchanges.pop(message[1], None)
+            if exchange is not None:
+                exchange.abort(message[2])
+        elif kind == p.PROBE:
+            self.send([p.PROBED, message[1]])
+        elif kind == p.PING:
+            self.send([p.PONG, message[1], to_vitals(self._utilization())])
+        elif kind == p.DRAIN:
+            self._draining = True
+            self._look_drained()
+        else:
+            raise p.ProtocolError(f"Cannot read a message of kind {kind!r}")
+
+    def _begin_exchange(self, message: "list[Any]") -> None:
+        number = message[p.ID]
+        if "sec-websocket-key\n" in message[p.FIELDS]:
+            self._refuse_websocket(number)
+            return
+        exchange = AsgiExchange(self, message)
+        self._exchanges[number] = exchange
+        token = of_task.set(number)
+        self._running[exchange] = self.loop.create_task(exchange.run())
+        of_task.reset(token)
+
+    def _refuse_websocket(self, number: Any) -> None:
+        if not self._told_websocket:
+            self._told_websocket = True
+            self.log.warn("request for a WebSocket answered 501: Edgicorn passes none on yet")
+        block = "content-type\ntext/plain;charset=UTF-8"
+        self.send([p.RESPONSE, number, 501, "", block, b"WebSockets are not supported\n"])
+
+    def _look_drained(self) -> None:
+        if self._draining and not self._running and not self.drained.done():
+            self.drained.set_result(None)
+
+    def _utilization(self) -> float:
+        """Returns the share of its time for which the event loop has computed since the last call."""
+        now, cpu = time.monotonic(), time.thread_time()
+        span = now - self._measured_at
+        busy = cpu - self._cpu_at
+        self._measured_at, self._cpu_at = now, cpu
+        return busy / span if span > 0 else 0.0

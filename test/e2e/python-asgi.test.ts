@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { startPythonServer } from "../helpers/python-server.ts";
+import { skipWithoutPython } from "../helpers/python.ts";
+import type { LogLine, TestServer } from "../helpers/start-server.ts";
+import { SuiteOwner } from "../helpers/suite-owner.ts";
+
+const skip = skipWithoutPython();
+
+function has(text: string): (line: LogLine) => boolean {
+  return ({ msg }) => msg?.includes(text) === true;
+}
+
+describe("an ASGI application", { timeout: 60_000, skip }, () => {
+  const owner = new SuiteOwner();
+  let server: TestServer;
+
+  before(async () => {
+    const flags = ["--body-limit", "8mb"];
+    server = await startPythonServer(owner, { app: "asgi_behaviours:app", flags });
+  });
+  after(() => owner.end());
+
+  async function ask(path: string, init?: RequestInit): Promise<[number, string]> {
+    const response = await server.fetch(path, init);
+    return [response.status, await response.text()];
+  }
+
+  it("has a complete scope, and the state of its lifespan", async () => {
+    const [status, text] = await ask("/scope/%C3%A9%2Fx?a=%20b", { headers: { "x-a": "1" } });
+    assert.equal(status, 200);
+    const scope = JSON.parse(text) as Record<string, unknown>;
+    const headers = new Map(scope["headers"] as [string, string][]);
+    assert.deepEqual(
+      { ...scope, headers: [headers.get("host"), headers.get("x-a")] },
+      {
+        type: "http",
+        asgi: { version: "3.0", spec_version: "2.3" },
+        http_version: "1.1",
+        server: ["127.0.0.1", server.port("http")],
+        client: ["127.0.0.1", 0],
+        scheme: "http",
+        method: "GET",
+        root_path: "",
+        path: "/scope/é/x",
+        raw_path: "/scope/%C3%A9%2Fx",
+        query_string: "a=%20b",
+        headers: [`127.0.0.1:${server.port("http")}`, "1"],
+        state: { greeting: "from the lifespan" },
+      },
+    );
+  });
+
+  const rows: [title: string, path: string, init: RequestInit, status: number, body: string][] = [
+    ["a small body", "/count", { method: "POST", body: "hello" }, 200, "5 bytes"],
+    [
+      "a large body",
+      "/count",
+      { method: "POST", body: "x".repeat(4_000_000) },
+      200,
+      "4000000 bytes",
+    ],
+    ["a stream", "/stream?200", {}, 200, `${"x".repeat(2_000_000)}end`],
+    ["HEAD of a stream", "/stream?20", { method: "HEAD" }, 200, ""],
+    ["a failure", "/boom", {}, 500, "Internal Server Error\n"],
+    ["no answer", "/nothing", {}, 500, "Internal Server Error\n"],
+    ["no such view", "/other", {}, 404, "not found"],
+  ];
+  for (const [title, path, init, status, body] of rows) {
+    it(`answers ${title}`, async () => assert.deepEqual(await ask(path, init), [status, body]));
+  }
+
+  it("answers many requests at a time", async () => {
+    const startedMs = performance.now();
+    const answers = Array.from({ length: 50 }, () => ask("/wait?0.3"));
+    for (const answer of answers) assert.deepEqual(await answer, [200, "waited"]);
+    assert.ok(performance.now() - startedMs < 8_000, "they did not wait for each other");
+  });
+
+  it("breaks off a response that fails", async () => {
+    await assert.rejects(ask("/boom-late"));
+    await server.until(has("application failed: ValueError: boom late"));
+  });
+
+  it("is told when the client leaves", async () => {
+    const connection = await server.connect();
+    connection.send("GET /disconnect HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await connection.bytes(100);
+    connection.destroy();
+    await server.until(has("received http.disconnect"));
+    await server.until(has("send raised OSError"));
+  });
+
+  it("gets no WebSocket", async () => {
+    const fields = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
+    const connection = await server.connect();
+    connection.send(
+      `GET /scope HTTP/1.1\r\nHost: localhost\r\n${fields}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+    );
+    assert.equal((await connection.response()).status, 501);
+    await server.until(has("request for a WebSocket answered 501"));
+    connection.destroy();
+  });
+});
+
+describe("an ASGI application in trouble", { timeout: 60_000, skip }, () => {
+  it("that blocks its event loop is named by line, killed and replaced", async (t) => {
+    const flags = ["--hang-timeout", "1s", "--request-timeout", "30s"];
+    const server = await startPythonServer(t, { app: "asgi_behaviours:app", flags });
+    const answer = server.fetch("/block", { method: "POST" });
+    const hung = await server.until(has("worker hangs"));
+    assert.match(String(hung["blockedAt"]), /asgi_behaviours\.py:\d+$/);
+    assert.equal((await answer).status, 502);
+    assert.equal((await server.fetch("/pid")).status, 200);
+  });
+
+  it("runs the shutdown of its lifespan when the server stops", async (t) => {
+    const server = await startPythonServer(t, { app: "asgi_behaviours:app" });
+    server.kill("SIGTERM");
+    await server.until(has("lifespan shutdown ran"));
+    assert.deepEqual(await server.exit, { code: 0, signal: null });
+  });
+});

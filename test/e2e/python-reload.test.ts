@@ -1,0 +1,295 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { eventually } from "../helpers/eventually.ts";
+import { builtProgram } from "../helpers/built-program.ts";
+import { HttpClient } from "../helpers/http-client.ts";
+import { findPython, skipWithoutPython } from "../helpers/python.ts";
+import {
+  cleanEnvironment,
+  type LogLine,
+  spawnServer,
+  startServer,
+} from "../helpers/start-server.ts";
+import { temporaryFolder } from "../helpers/temporary-folder.ts";
+
+const skip = skipWithoutPython();
+const PYTHON = findPython() ?? "python3";
+
+function has(text: string): (line: LogLine) => boolean {
+  return ({ msg }) => msg?.includes(text) === true;
+}
+
+/** An application whose answer is an expression. */
+function answering(expression: string): string {
+  return [
+    "def app(environ, start_response):",
+    '    start_response("200 OK", [("Content-Type", "text/plain")])',
+    `    return [str(${expression}).encode()]`,
+    "",
+  ].join("\n");
+}
+
+/** Runs a command to its end, in a folder. */
+function run(cwd: string, args: readonly string[]): { status: number | null; text: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [builtProgram(), ...args], {
+    cwd,
+    env: cleanEnvironment(),
+    encoding: "utf8",
+  });
+  return { status, text: stdout + stderr };
+}
+
+describe("the command line of a Python application", { timeout: 120_000, skip }, () => {
+  it("takes its name as Gunicorn does, in a folder with nothing else", async (t) => {
+    const cwd = temporaryFolder(t);
+    writeFileSync(join(cwd, "shop.py"), answering('"shop"'));
+    const checked = run(cwd, [
+      "check",
+      "shop:app",
+      "--python",
+      PYTHON,
+      "--https",
+      "off",
+      "--http",
+      "0",
+    ]);
+    assert.deepEqual([checked.status, /^ok: /m.test(checked.text)], [0, true], checked.text);
+    const misspelt = run(cwd, [
+      "check",
+      "shop:ap",
+      "--python",
+      PYTHON,
+      "--https",
+      "off",
+      "--http",
+      "0",
+    ]);
+    assert.equal(misspelt.status, 70);
+    assert.match(misspelt.text, /Cannot load the application shop:ap: shop has no ap/);
+  });
+
+  const failures: [title: string, app: string, source: string, expected: RegExp][] = [
+    [
+      "a missing module",
+      "shop:app",
+      "import nowhere",
+      /shop\.py:1: ModuleNotFoundError: No module named 'nowhere'\n[^]*It looks for modules in /,
+    ],
+    ["a syntax error", "shop:app", "x = (", /shop\.py:1: SyntaxError: '\(' was never closed/],
+    [
+      "an error of the module",
+      "shop:app",
+      "\n1 / 0",
+      /shop\.py:2: ZeroDivisionError: division by zero\nTraceback/,
+    ],
+    [
+      "no such name",
+      "shop:app",
+      "application = print",
+      /Cannot load the application shop:app: shop has no app/,
+    ],
+    [
+      "a name that is not called",
+      "shop:app",
+      "app = 3",
+      /found an object of type int, expected one that can be called/,
+    ],
+    [
+      "a file for a module",
+      "shop.py:app",
+      "",
+      /found a file, expected a module such as "shop:app"/,
+    ],
+    [
+      "an exit",
+      "shop:app",
+      "import sys; sys.exit(4)",
+      /the module ended the process: sys\.exit\(4\)/,
+    ],
+    [
+      "a factory that fails",
+      "shop:make(1)",
+      "def make(x): raise ValueError(x)",
+      /shop\.py:1: ValueError: 1/,
+    ],
+    [
+      "a startup that fails",
+      "shop:app",
+      "async def app(scope, receive, send):\n    await receive()\n    raise ValueError('no database')",
+      /its startup failed\n[^]*ValueError: no database/,
+    ],
+    [
+      "a silent end",
+      "shop:app",
+      "import os; os._exit(3)",
+      /shop\.py: the worker exited with code 3 while it loaded this file/,
+    ],
+  ];
+  it("says why it does not start", { timeout: 100_000 }, async (t) => {
+    await Promise.all(
+      failures.map(async ([title, app, source, expected]) => {
+        const files = { "shop.py": source };
+        const flags = ["--app", app, "--python", PYTHON];
+        const server = spawnServer(t, { handlers: {}, files, workers: 1, flags });
+        assert.deepEqual(await server.exit, { code: 70, signal: null }, title);
+        assert.match(server.stderr, expected, title);
+      }),
+    );
+  });
+
+  it("names an interpreter that is not there", async (t) => {
+    const flags = ["--app", "shop:app", "--python", "/nowhere/python"];
+    const server = spawnServer(t, { handlers: {}, files: { "shop.py": "" }, flags });
+    assert.deepEqual(await server.exit, { code: 70, signal: null });
+    assert.match(server.stderr, /found no program \/nowhere\/python that can be run/);
+  });
+
+  it("runs a factory, and an ASGI application without a lifespan", async (t) => {
+    const source = [
+      "def make(word, *, times):",
+      "    async def app(scope, receive, send):",
+      '        assert scope["type"] == "http"',
+      '        await send({"type": "http.response.start", "status": 200, "headers": []})',
+      '        await send({"type": "http.response.body", "body": (word * times).encode()})',
+      "    return app",
+    ].join("\n");
+    const flags = ["--app", 'shop:make("ha", times=2)', "--python", PYTHON];
+    const server = await startServer(t, { handlers: {}, files: { "shop.py": source }, flags });
+    assert.equal(await (await server.fetch("/")).text(), "haha");
+  });
+});
+
+describe("a reload of a Python application", { timeout: 120_000, skip }, () => {
+  it("proves new code before it serves, and rolls back only to code that is there", async (t) => {
+    const files = { "shop.py": answering("1") };
+    const flags = ["--app", "shop:app", "--python", PYTHON];
+    const server = await startServer(t, { handlers: {}, files, flags });
+    const { dir } = server;
+    const answer = async (): Promise<string> => (await server.fetch("/")).text();
+    const control = (...args: string[]): { status: number | null; text: string } =>
+      run(dir, [...args, "--state-dir", join(dir, ".edgicorn")]);
+    assert.equal(await answer(), "1");
+
+    writeFileSync(join(dir, "shop.py"), answering("2"));
+    assert.match(control("reload").text, /pool app {2}replaced {2}2 workers {2}changed: shop\.py/);
+    assert.equal(await answer(), "2");
+
+    writeFileSync(join(dir, "shop.py"), answering("3 +"));
+    const refused = control("reload");
+    assert.deepEqual([refused.status, /shop\.py:3: SyntaxError/.test(refused.text)], [70, true]);
+    assert.equal(await answer(), "2");
+
+    const lost = control("rollback");
+    assert.match(
+      lost.text,
+      /Cannot roll back to .*: found that the files of the application shop:app/,
+    );
+    writeFileSync(join(dir, "shop.py"), answering("1"));
+    assert.equal(control("rollback").status, 0);
+    assert.equal(await answer(), "1");
+  });
+
+  it("loses no request", async (t) => {
+    const files = { "shop.py": answering("1") };
+    const flags = ["--app", "shop:app", "--python", PYTHON];
+    const server = await startServer(t, { handlers: {}, files, flags });
+    const over = new AbortController();
+    const statuses = new Map<number, number>();
+    const load = Array.from({ length: 4 }, async () => {
+      while (!over.signal.aborted) {
+        const response = await server.fetch("/");
+        await response.text();
+        statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
+      }
+    });
+    for (let number = 2; number <= 4; number++) {
+      writeFileSync(join(server.dir, "shop.py"), answering(String(number)));
+      server.kill("SIGHUP");
+      await server.until(
+        (line) =>
+          line.msg === "reloaded" && server.logs.filter(has("reloaded")).length === number - 1,
+      );
+    }
+    over.abort();
+    await Promise.all(load);
+    assert.deepEqual([...statuses.keys()], [200]);
+  });
+
+  it("is made by edgicorn dev at each save, which shows tracebacks", async (t) => {
+    const files = { "shop.py": answering("1") };
+    const flags = ["--app", "shop:app", "--python", PYTHON];
+    const server = await startServer(t, { command: "dev", handlers: {}, files, workers: 1, flags });
+    // Node's fetch() says of itself that it does not navigate.
+    const client = new HttpClient(t, server.http, { connections: 1 });
+    const page = {
+      headers: { accept: "text/html", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document" },
+    };
+    writeFileSync(join(server.dir, "shop.py"), answering("1 / 0"));
+    await server.until(has("reloaded"));
+    const failed = await server.fetch("/", page);
+    assert.equal(failed.status, 500);
+    assert.match(
+      await failed.text(),
+      /<h1>ZeroDivisionError: division by zero<\/h1>[^]*shop\.py:3 in app/,
+    );
+    writeFileSync(join(server.dir, "shop.py"), answering("1 /"));
+    const expected = /Cannot load the application shop:app[^]*shop\.py:3/;
+    await eventually(t, async () =>
+      expected.test((await client.request("/", page)).body.toString()),
+    );
+  });
+});
+
+describe("Python applications beside handlers and files", { timeout: 60_000, skip }, () => {
+  it("answer what neither a file nor a handler answers, below their mounts", async (t) => {
+    const source = [
+      "def make(name):",
+      "    def app(environ, start_response):",
+      '        start_response("200 OK", [("Content-Type", "text/plain")])',
+      "        return [f\"{name} {environ['SCRIPT_NAME']}|{environ['PATH_INFO']}\".encode()]",
+      "    return app",
+    ].join("\n");
+    const config = `export default {
+      app: "shop:make('root')",
+      python: ${JSON.stringify(PYTHON)},
+      mounts: { "/api": { app: "shop:make('api')", threads: 2, workers: 1 } },
+    }`;
+    const server = await startServer(t, {
+      handlers: {
+        "hello.ts": 'export default () => new Response("handler");',
+        "api/own.ts": 'export default () => new Response("own");',
+      },
+      public: { "file.txt": "file" },
+      files: { "shop.py": source, "edgicorn.config.mjs": config },
+      workers: 1,
+    });
+    const answers: [path: string, expected: string][] = [
+      ["/file.txt", "file"],
+      ["/hello", "handler"],
+      ["/api/own", "own"],
+      ["/api/users/1", "api /api|/users/1"],
+      ["/api", "api /api|"],
+      ["/apis", "root |/apis"],
+      ["/", "root |/"],
+    ];
+    for (const [path, expected] of answers) {
+      assert.equal(await (await server.fetch(path)).text(), expected, path);
+    }
+  });
+
+  it("refuse a handler for the same paths", async (t) => {
+    const server = spawnServer(t, {
+      handlers: { "[...path].ts": 'export default () => new Response("");' },
+      files: { "shop.py": answering("1") },
+      flags: ["--app", "shop:app", "--python", PYTHON],
+    });
+    assert.deepEqual(await server.exit, { code: 70, signal: null });
+    assert.match(
+      server.stderr,
+      /\[\.\.\.path\]\.ts and the application shop:app: both answer \/\*\*/,
+    );
+  });
+});
