@@ -40,7 +40,15 @@ export interface CaseRequest {
 }
 
 /** Names a server's program. `files` has no code: a folder is served. */
-export type App = "hello" | "post-json" | "stream-64k" | "echo" | "events" | "files";
+export type App = "hello" | "post-json" | "stream-64k" | "echo" | "events" | "files" | PythonApp;
+
+/** Names a Python application: a module of `peers/python/` with an `application`. */
+export type PythonApp = "wsgi" | "flask_app" | "django_app" | "fastapi_app";
+
+/** Whether a program is a Python application. */
+export function isPythonApp(app: App): app is PythonApp {
+  return app === "wsgi" || app === "flask_app" || app === "django_app" || app === "fastapi_app";
+}
 
 /** The kind of load; `load.ts` describes each. */
 export type LoadKind =
@@ -124,6 +132,13 @@ export const CASES: readonly Case[] = [
     unit: "event",
     refuse: refuseEvent,
   },
+  pythonCase("wsgi", { app: "wsgi", title: "a plain WSGI function" }),
+  pythonCase("flask", { app: "flask_app", title: "a view of Flask" }),
+  pythonCase("django", { app: "django_app", title: "a view of Django" }),
+  {
+    ...pythonCase("fastapi", { app: "fastapi_app", title: "a view of FastAPI" }),
+    servers: ["edgicorn-python", "nginx-uvicorn"],
+  },
   {
     ...helloCase("idle", "hello world over HTTP beside 5,000 idle connections"),
     isDefault: false,
@@ -153,6 +168,16 @@ function helloCase(id: string, title: string): Case {
     isDefault: true,
     app: "hello",
     refuse: (answer) => refuse(answer, { type: "text/plain;charset=utf-8", body: "Hello, world!" }),
+  };
+}
+
+function pythonCase(id: string, { app, title }: { app: PythonApp; title: string }): Case {
+  return {
+    ...helloCase(id, `hello world from ${title}, 2 workers each`),
+    isDefault: false,
+    app,
+    servers: ["edgicorn-python", "nginx-gunicorn", "nginx-gunicorn-gthread", "nginx-uwsgi"],
+    baseline: "edgicorn-python",
   };
 }
 

@@ -31,7 +31,10 @@ export function installPeers({ peersFolder, debianPackages, say }: InstallOption
 
 function installDebianPackages(packages: readonly ToolName[], say: (line: string) => void): void {
   if (packages.length === 0) return;
-  const install = ["install", "--yes", "--no-install-recommends", ...packages];
+  // The tools have the names of their packages. uWSGI needs its plugin besides.
+  const plugins = packages.includes("uwsgi") ? ["uwsgi-plugin-python3"] : [];
+  const names = [...packages, ...plugins];
+  const install = ["install", "--yes", "--no-install-recommends", ...names];
   if (process.getuid?.() !== 0) {
     say(`Not root. To install the missing packages: sudo apt-get ${install.join(" ")}`);
     return;

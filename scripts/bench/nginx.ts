@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { App } from "./cases.ts";
+import { type App, isPythonApp } from "./cases.ts";
 import {
   accessLogFile,
   nodePeer,
@@ -45,26 +45,75 @@ export function launchNginxNode(setting: Setting, peer: string): Launch {
 }
 
 /** Nginx in front of Gunicorn over a Unix socket. */
-export function launchNginxGunicorn(setting: Setting): Launch {
+export function launchNginxGunicorn(setting: Setting, workerClass: "sync" | "gthread"): Launch {
   const gunicorn = {
     file: setting.tool("gunicorn"),
     args: [
       ...toFlags({
         "--workers": "2",
-        "--worker-class": "sync",
+        "--worker-class": workerClass,
+        ...(workerClass === "gthread" ? { "--threads": "4" } : {}),
         "--bind": `unix:${join(setting.folder, "gunicorn.sock")}`,
-        "--chdir": join(setting.peersFolder, "nginx-gunicorn"),
+        "--chdir": join(setting.peersFolder, "python"),
       }),
-      "app:application",
+      `${isPythonApp(setting.app) ? setting.app : "wsgi"}:application`,
     ],
-    // Leaves no __pycache__ in the copy of peers/.
-    env: { PYTHONDONTWRITEBYTECODE: "1" },
+    env: NO_CACHES,
   };
   return {
     templates: [nginxTemplate(setting, "nginx-gunicorn", {})],
     commands: [gunicorn, nginxCommand(setting)],
   };
 }
+
+/** Nginx in front of uWSGI over a Unix socket. */
+export function launchNginxUwsgi(setting: Setting): Launch {
+  const uwsgi = {
+    file: setting.tool("uwsgi"),
+    args: [
+      ...toFlags({
+        "--plugin": "python3",
+        "--socket": join(setting.folder, "uwsgi.sock"),
+        "--chdir": join(setting.peersFolder, "python"),
+        "--module": `${setting.app}:application`,
+        "--processes": "2",
+      }),
+      "--master",
+      "--die-on-term",
+      "--disable-logging",
+    ],
+    env: NO_CACHES,
+  };
+  return {
+    templates: [nginxTemplate(setting, "nginx-uwsgi", {})],
+    commands: [uwsgi, nginxCommand(setting)],
+  };
+}
+
+/** Nginx in front of Uvicorn over a Unix socket. */
+export function launchNginxUvicorn(setting: Setting): Launch {
+  const uvicorn = {
+    file: setting.tool("uvicorn"),
+    args: [
+      ...toFlags({
+        "--workers": "2",
+        "--uds": join(setting.folder, "gunicorn.sock"),
+        "--app-dir": join(setting.peersFolder, "python"),
+        "--log-level": "warning",
+      }),
+      "--no-access-log",
+      `${setting.app}:application`,
+    ],
+    env: NO_CACHES,
+  };
+  return {
+    templates: [nginxTemplate(setting, "nginx-gunicorn", {})],
+    commands: [uvicorn, nginxCommand(setting)],
+  };
+}
+
+/** Leaves no `__pycache__` in the copy of `peers/`. */
+const NO_CACHES = { PYTHONDONTWRITEBYTECODE: "1" };
 
 /** Settings that an operator adds for an application that needs them; the rest is Nginx's default. */
 const SERVER_OPTIONS: Partial<Readonly<Record<App, string>>> = {

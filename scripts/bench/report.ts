@@ -131,7 +131,7 @@ function formatRatio({ entry }: Result, results: readonly Result[]): string {
 function formatVerdicts(verdicts: readonly Verdict[]): string {
   const rows = verdicts.map(({ target, outcome, figure }): Row => {
     const goal = target.kind === "ratio" ? `>= ${target.atLeast}` : `<= ${target.atMost}`;
-    const digits = target.kind === "ratio" || !Number.isInteger(target.atMost) ? 2 : 0;
+    const digits = target.kind !== "limit" || !Number.isInteger(target.atMost) ? 2 : 0;
     const found = figure === undefined ? "-" : formatSpread(figure, digits);
     return { kind: "cells", cells: [target.claim, goal, found, outcome.toUpperCase()] };
   });

@@ -1,5 +1,11 @@
 import { join } from "node:path";
-import { launchNginx, launchNginxGunicorn, launchNginxNode } from "./nginx.ts";
+import {
+  launchNginx,
+  launchNginxGunicorn,
+  launchNginxNode,
+  launchNginxUvicorn,
+  launchNginxUwsgi,
+} from "./nginx.ts";
 import { nodePeer, toFlags, type Command, type Launch, type Setting } from "./setting.ts";
 import type { ToolName } from "./tools.ts";
 
@@ -48,7 +54,27 @@ export const SERVERS = {
   "nginx-gunicorn": {
     title: "Nginx -> Gunicorn, 2 sync workers",
     needs: ["nginx", "gunicorn"],
-    launch: launchNginxGunicorn,
+    launch: (setting) => launchNginxGunicorn(setting, "sync"),
+  },
+  "edgicorn-python": {
+    title: "Edgicorn, 2 Python workers",
+    needs: ["edgicorn", "python3", "python3-flask", "python3-django", "python3-fastapi"],
+    launch: launchEdgicornPython,
+  },
+  "nginx-gunicorn-gthread": {
+    title: "Nginx -> Gunicorn, 2 workers of 4 threads",
+    needs: ["nginx", "gunicorn"],
+    launch: (setting) => launchNginxGunicorn(setting, "gthread"),
+  },
+  "nginx-uwsgi": {
+    title: "Nginx -> uWSGI, 2 processes",
+    needs: ["nginx", "uwsgi"],
+    launch: launchNginxUwsgi,
+  },
+  "nginx-uvicorn": {
+    title: "Nginx -> Uvicorn, 2 workers",
+    needs: ["nginx", "uvicorn"],
+    launch: launchNginxUvicorn,
   },
   deno: { title: "deno serve", needs: ["deno"], launch: launchDeno },
   bun: { title: "Bun.serve", needs: ["bun"], launch: launchBun },
@@ -85,6 +111,30 @@ function launchEdgicorn(setting: Setting): Launch {
       }),
       ...(setting.workers === undefined ? [] : ["--workers", String(setting.workers)]),
     ],
+  });
+}
+
+function launchEdgicornPython(setting: Setting): Launch {
+  return alone({
+    file: process.execPath,
+    args: [
+      setting.tool("edgicorn"),
+      "start",
+      `${setting.app}:application`,
+      ...toFlags({
+        // An empty folder: the application answers all paths.
+        "--handlers": setting.folder,
+        "--app-dir": join(setting.peersFolder, "python"),
+        "--python": setting.tool("python3"),
+        "--workers": "2",
+        "--host": "127.0.0.1",
+        "--http": String(setting.port),
+        "--https": "off",
+        "--public": "off",
+        "--access-log": setting.accessLog ? "on" : "off",
+      }),
+    ],
+    env: { PYTHONDONTWRITEBYTECODE: "1" },
   });
 }
 

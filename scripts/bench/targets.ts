@@ -14,6 +14,14 @@ export type Target =
       readonly atLeast: number;
     }
   | {
+      /** Processor time per unit of both rows, compared in the same round. */
+      readonly kind: "cost";
+      readonly claim: string;
+      readonly of: string;
+      readonly over: string;
+      readonly atMost: number;
+    }
+  | {
       readonly kind: "limit";
       readonly claim: string;
       readonly of: string;
@@ -52,6 +60,11 @@ export const TARGETS: readonly Target[] = [
   // The events come at a fixed rate: this checks that none stays late.
   ratio("sse", "nginx-node", 0.99),
   ...noneFailed("sse"),
+  cost("wsgi", "nginx-gunicorn", 0.25),
+  cost("wsgi", "nginx-uwsgi", 0.6),
+  cost("flask", "nginx-gunicorn", 0.5),
+  cost("flask", "nginx-uwsgi", 0.8),
+  cost("fastapi", "nginx-uvicorn", 0.7),
   limit("idle", "bytes for an idle connection", { metric: "idleBytes", atMost: 6 * 1024 }),
   limit("idle", "p99 with idle connections / without", { metric: "p99Times", atMost: 1.2 }),
   ...noneFailed("idle"),
@@ -74,6 +87,11 @@ function ratio(id: string, server: ServerId, atLeast: number): Target {
   return { kind: "ratio", claim, of: `${id}/edgicorn`, over: `${id}/${server}`, atLeast };
 }
 
+function cost(id: string, server: ServerId, atMost: number): Target {
+  const claim = `${id}: CPU of Edgicorn / ${SERVERS[server].title}`;
+  return { kind: "cost", claim, of: `${id}/edgicorn-python`, over: `${id}/${server}`, atMost };
+}
+
 function limit(
   id: string,
   figure: string,
@@ -90,7 +108,7 @@ function noneFailed(id: string): readonly Target[] {
 }
 
 function rowsOf(target: Target): readonly string[] {
-  return target.kind === "ratio" ? [target.of, target.over] : [target.of];
+  return target.kind === "limit" ? [target.of] : [target.of, target.over];
 }
 
 function figureOf(target: Target, results: readonly Result[]): Spread | undefined {
@@ -99,6 +117,11 @@ function figureOf(target: Target, results: readonly Result[]): Spread | undefine
       return pairedRatio(
         samplesOf(results, target.of, "rate"),
         samplesOf(results, target.over, "rate"),
+      );
+    case "cost":
+      return pairedRatio(
+        samplesOf(results, target.of, "cpuUsPerUnit"),
+        samplesOf(results, target.over, "cpuUsPerUnit"),
       );
     case "limit":
       return spreadOf(samplesOf(results, target.of, target.metric).map(({ value }) => value));
@@ -111,6 +134,8 @@ function isReached(target: Target, { median, max }: Spread): boolean {
   switch (target.kind) {
     case "ratio":
       return median >= target.atLeast;
+    case "cost":
+      return median <= target.atMost;
     case "limit":
       // A limit of zero applies to every round, not to the median.
       return (target.atMost === 0 ? max : median) <= target.atMost;

@@ -26,6 +26,12 @@ const TOOLS = {
   openssl: program("openssl", "version"),
   nginx: program("nginx", "-v"),
   gunicorn: program("gunicorn", "--version"),
+  uwsgi: program("uwsgi", "--version"),
+  uvicorn: program("uvicorn", "--version"),
+  python3: () => findPython("sys"),
+  "python3-flask": () => findPython("flask"),
+  "python3-django": () => findPython("django"),
+  "python3-fastapi": () => findPython("fastapi"),
   fastify: peer("fastify"),
   "@hono/node-server": peer("@hono/node-server"),
   hono: peer("hono"),
@@ -35,7 +41,18 @@ const TOOLS = {
 } as const satisfies Readonly<Record<string, Find>>;
 
 /** The tools that are Debian packages of the same name. */
-const DEBIAN: readonly ToolName[] = ["wrk", "openssl", "nginx", "gunicorn"];
+const DEBIAN: readonly ToolName[] = [
+  "wrk",
+  "openssl",
+  "nginx",
+  "gunicorn",
+  "uwsgi",
+  "uvicorn",
+  "python3",
+  "python3-flask",
+  "python3-django",
+  "python3-fastapi",
+];
 
 /** Looks for every tool. A package with another version than the pinned one counts as missing. */
 export function findTools(places: Places): ReadonlyMap<ToolName, Tool> {
@@ -82,6 +99,15 @@ function program(name: string, versionArg: string): Find {
     const version = /\d+(?:\.\d+)+/.exec(stdout + stderr)?.[0] ?? "unknown";
     return { kind: "found", file, version };
   };
+}
+
+/** Finds the system's Python, if it has a module. Its packages are those of Debian, as for Gunicorn and uWSGI. */
+function findPython(module: string): Tool {
+  const file = "/usr/bin/python3";
+  const source = `import sys, ${module}; print(getattr(${module}, "__version__", sys.version.split()[0]))`;
+  const { stdout, status } = spawnSync(file, ["-c", source], { encoding: "utf8" });
+  if (status !== 0) return missing("not installed");
+  return { kind: "found", file, version: stdout.trim() };
 }
 
 /**
