@@ -10,6 +10,9 @@ const PROCESS_MODULES: ReadonlySet<string> = new Set(["node:child_process", "nod
 /** Replaces the web's objects in its process: tests that import it cannot share a process with others. */
 const REPLACES_GLOBALS = join("runtime", "web", "install.ts");
 
+/** Tells scripts/import-all.ts which files to import, as JSON: the runner gives a file no arguments. */
+const SHARED_FILES_VARIABLE = "SHARED_TEST_FILES";
+
 const [part, ...options] = process.argv.slice(2);
 process.chdir(join(import.meta.dirname, ".."));
 const graph = new ImportGraph();
@@ -18,17 +21,18 @@ const shared = files.filter((file) => !startsProcesses(file) && !replacesGlobals
 const others = files.filter((file) => !shared.includes(file));
 if (files.length === 0) console.log("no test reaches a file that was changed");
 // One process for all files that can share it: starting one and compiling its imports takes longer than most tests.
-const runs = [
-  shared.length === 0 ? null : [...options, join("scripts", "import-all.ts"), ...shared],
-  others.length === 0 ? null : ["--test", "--test-concurrency=2", ...options, ...others],
-];
-// `npm run test:unit` starts no program. The scripts of the other parts build it first (test/helpers/built-program.ts).
-const env = { ...process.env, ...(part === "unit" ? {} : { EDGICORN_TEST_BUILT: "1" }) };
-for (const run of runs) {
-  if (run === null) continue;
-  const args = ["--import", "tsx", ...run];
+// The runner starts it first and counts it as one of two files.
+const entries = [...(shared.length === 0 ? [] : [join("scripts", "import-all.ts")]), ...others];
+if (entries.length > 0) {
+  const args = ["--import", "tsx", "--test", "--test-concurrency=2", ...options, ...entries];
+  const env = {
+    ...process.env,
+    [SHARED_FILES_VARIABLE]: JSON.stringify(shared),
+    // `npm run test:unit` starts no program. The scripts of the other parts build it first (test/helpers/built-program.ts).
+    ...(part === "unit" ? {} : { EDGICORN_TEST_BUILT: "1" }),
+  };
   const { status } = spawnSync(process.execPath, args, { stdio: "inherit", env });
-  if (status !== 0) process.exitCode = status ?? 1;
+  process.exitCode = status ?? 1;
 }
 
 function pickFiles(): string[] {
