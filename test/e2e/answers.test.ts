@@ -135,7 +135,7 @@ const HANDLERS = {
   "pid.ts": `export default () => Response.json(process.pid);`,
 };
 
-describe("answers of handlers", { timeout: 60_000 }, () => {
+describe("answers of handlers", { timeout: 180_000 }, () => {
   let server: TestServer;
   const cleanups: (() => void | Promise<void>)[] = [];
   const owner = { after: (callback: () => void | Promise<void>) => void cleanups.push(callback) };

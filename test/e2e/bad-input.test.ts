@@ -27,7 +27,7 @@ async function assertUnharmed(server: TestServer): Promise<void> {
   );
 }
 
-describe("malformed requests", { timeout: 60_000 }, () => {
+describe("malformed requests", { timeout: 180_000 }, () => {
   it("are answered with an error, or not at all, and the connection ends", async (t) => {
     const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
 
@@ -197,7 +197,7 @@ describe("malformed requests", { timeout: 60_000 }, () => {
   });
 });
 
-describe("paths", { timeout: 30_000 }, () => {
+describe("paths", { timeout: 120_000 }, () => {
   it("that lead nowhere are 404, and those out of the public folder too", async (t) => {
     const server = await startServer(t, {
       handlers: { "index.ts": `export default () => new Response("hello")` },
@@ -266,7 +266,7 @@ describe("paths", { timeout: 30_000 }, () => {
   });
 });
 
-describe("handlers that fail", { timeout: 30_000 }, () => {
+describe("handlers that fail", { timeout: 120_000 }, () => {
   it("are answered with 500 that tells nothing, and harm nobody else", async (t) => {
     const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
     const failing = [
@@ -346,7 +346,7 @@ describe("handlers that fail", { timeout: 30_000 }, () => {
   });
 });
 
-describe("clients that leave", { timeout: 30_000 }, () => {
+describe("clients that leave", { timeout: 120_000 }, () => {
   it("abort the signal of their handler, however they leave", async (t) => {
     const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
     const leave = {

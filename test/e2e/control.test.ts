@@ -44,7 +44,7 @@ function valueOf(stdout: string, key: string): unknown {
   return (answer as Record<string, unknown>)[key];
 }
 
-describe("edgicorn reload", { timeout: 60_000 }, () => {
+describe("edgicorn reload", { timeout: 180_000 }, () => {
   it("waits until the new handlers serve, and says what changed", async (t) => {
     const server = await startServer(t, { handlers: { "index.ts": HELLO } });
     write(server, "index.ts", HELLO.replace("hello", "changed"));
@@ -99,7 +99,7 @@ describe("edgicorn reload", { timeout: 60_000 }, () => {
   });
 });
 
-describe("edgicorn status", { timeout: 60_000 }, () => {
+describe("edgicorn status", { timeout: 180_000 }, () => {
   it("tells which workers still answer for a generation that others have taken the place of", async (t) => {
     const server = await startServer(t, { handlers: { "index.ts": WAITS }, workers: 1 });
     const answer = server.fetch("/");
@@ -160,7 +160,7 @@ describe("edgicorn status", { timeout: 60_000 }, () => {
   });
 });
 
-describe("edgicorn stop", { timeout: 60_000 }, () => {
+describe("edgicorn stop", { timeout: 180_000 }, () => {
   it("returns when the server has finished what was in flight, and is gone", async (t) => {
     const handlers = { "index.ts": HELLO, "slow.ts": LOADS_LATE.replace(/.*console.*\n/, "") };
     const waits = `
@@ -185,7 +185,7 @@ describe("edgicorn stop", { timeout: 60_000 }, () => {
   });
 });
 
-describe("a config file that is broken while the server runs", { timeout: 60_000 }, () => {
+describe("a config file that is broken while the server runs", { timeout: 180_000 }, () => {
   it("keeps no command from the server, which says with file and line what is wrong", async (t) => {
     const server = await startServer(t, {
       handlers: { "index.ts": HELLO },
@@ -218,7 +218,7 @@ describe("a config file that is broken while the server runs", { timeout: 60_000
   });
 });
 
-describe("a second server", { timeout: 60_000 }, () => {
+describe("a second server", { timeout: 180_000 }, () => {
   it("is refused where one lives that has the same state folder, which it names", async (t) => {
     const server = await startServer(t, { handlers: { "index.ts": HELLO } });
     const flags = ["--state-dir", join(server.dir, ".edgicorn")];

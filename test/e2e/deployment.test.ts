@@ -137,7 +137,7 @@ describe("a deployment that moves a link", { timeout: 90_000 }, () => {
   });
 });
 
-describe("a working directory that is deleted", { timeout: 60_000 }, () => {
+describe("a working directory that is deleted", { timeout: 180_000 }, () => {
   it("keeps no worker from starting", async (t) => {
     const root = realpathSync(temporaryFolder(t));
     for (const dir of ["app", "handlers", "state"]) mkdirSync(join(root, dir));

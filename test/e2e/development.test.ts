@@ -34,7 +34,7 @@ async function ask(server: TestServer, headers: Record<string, string>): Promise
   return [status, text];
 }
 
-describe("edgicorn dev", { timeout: 60_000 }, () => {
+describe("edgicorn dev", { timeout: 180_000 }, () => {
   it("shows in the browser why handlers do not compile, and serves on to all others", async (t) => {
     const server = await startServer(t, {
       command: "dev",
@@ -242,7 +242,7 @@ describe("edgicorn dev", { timeout: 60_000 }, () => {
   });
 });
 
-describe("edgicorn start", { timeout: 60_000 }, () => {
+describe("edgicorn start", { timeout: 180_000 }, () => {
   it("shows nobody why a reload was refused", async (t) => {
     const server = await startServer(t, { handlers: { "index.ts": HELLO }, workers: 1 });
     write(server, "index.ts", BROKEN);

@@ -9,7 +9,7 @@ import { startServer } from "../helpers/start-server.ts";
 const HANDLER = `const names = ["A", "B", "C", "NODE_ENV"];
 export default (request, { env }) => Response.json(names.map((name) => [env[name], process.env[name]]));`;
 
-describe("files of environment variables", { timeout: 60_000 }, () => {
+describe("files of environment variables", { timeout: 180_000 }, () => {
   it("reach handlers, the config file and settings; a reload reads them again", async (t) => {
     const server = await startServer(t, {
       handlers: { "index.js": HANDLER },

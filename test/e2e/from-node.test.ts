@@ -6,7 +6,7 @@ import { startServer, type TestServer } from "../helpers/start-server.ts";
 
 const HANDLERS = join(import.meta.dirname, "../fixtures/node-style");
 
-describe("a Node-style application behind the server", { timeout: 60_000 }, () => {
+describe("a Node-style application behind the server", { timeout: 180_000 }, () => {
   it("answers, streams both ways, and is told when the client leaves or its time is up", async (t) => {
     const server = await startServer(t, { handlers: HANDLERS, https: true, workers: 1 });
 

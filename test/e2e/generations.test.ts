@@ -97,7 +97,7 @@ const SHORT_GRACE = ["--drain-grace", "100ms"];
 /** Long enough for a grace of 100 ms to have ended what it ends. */
 const AFTER_GRACE_MS = 500;
 
-describe("a generation", { timeout: 60_000 }, () => {
+describe("a generation", { timeout: 180_000 }, () => {
   it("stays as long as a server runs it, however often others build the same handlers", async (t) => {
     const { server: first } = await VersionedServer.start(t);
     const { handlersDir, dir } = first;

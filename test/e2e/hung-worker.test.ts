@@ -64,7 +64,7 @@ function isSilent({ msg }: LogLine): boolean {
 describe("a worker that is blocked", { timeout: 120_000 }, () => {
   it(
     "gets no more requests while it is silent, and is killed and replaced",
-    { timeout: 30_000 },
+    { timeout: 120_000 },
     async (t) => {
       const flags = ["--hang-timeout", "2s", "--log-level", "debug", "--request-timeout", "1s"];
       const server = await startServer(t, { handlers: HANDLERS, flags });
@@ -162,7 +162,7 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
     assert.deepEqual(await pidsOf(server, 5), new Set([pid]));
   });
 
-  it("does not outlive a primary that is told twice to stop", { timeout: 30_000 }, async (t) => {
+  it("does not outlive a primary that is told twice to stop", { timeout: 120_000 }, async (t) => {
     const server = await startServer(t, { handlers: HANDLERS });
     await blockOne(server);
     server.kill("SIGTERM");
@@ -174,7 +174,7 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
     assert.equal((await server.exit).code, 143);
   });
 
-  it("does not outlive a primary that is killed", { timeout: 30_000 }, async (t) => {
+  it("does not outlive a primary that is killed", { timeout: 120_000 }, async (t) => {
     const server = await startServer(t, { handlers: HANDLERS });
     await blockOne(server);
     server.kill("SIGKILL");
@@ -182,7 +182,7 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
   });
 });
 
-describe("a worker", { timeout: 60_000 }, () => {
+describe("a worker", { timeout: 180_000 }, () => {
   it("ignores the signals that would kill it, and leaves no inspector open", async (t) => {
     const flags = ["--hang-timeout", "20s"];
     const server = await startServer(t, { handlers: HANDLERS, workers: 1, flags });

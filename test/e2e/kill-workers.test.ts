@@ -7,7 +7,7 @@ import { startServer } from "../helpers/start-server.ts";
 const KILLS = { seconds: 2, killEveryMs: 200 };
 const TIMES = 20;
 
-describe("workers that are killed all the time", { timeout: 60_000 }, () => {
+describe("workers that are killed all the time", { timeout: 180_000 }, () => {
   it("cost no GET, and no answer goes astray", async (t) => {
     const report = await killUnderLoad(t, { ...KILLS, method: "GET" });
     assert.ok(report.workers > 1 && report.requests > 100, JSON.stringify(report));
@@ -21,7 +21,7 @@ describe("workers that are killed all the time", { timeout: 60_000 }, () => {
   });
 });
 
-describe("a request that kills workers, sent again and again", { timeout: 60_000 }, () => {
+describe("a request that kills workers, sent again and again", { timeout: 180_000 }, () => {
   for (const how of ["exit", "abort", "throw", "bomb", "loop"]) {
     it(`costs two workers and nothing else: ${how}`, async (t) => {
       const paths = Array.from({ length: TIMES }, () => `/poison?how=${how}`);
@@ -42,7 +42,7 @@ function neverAnswers(replay: boolean): string {
     };`;
 }
 
-describe("a handler that must not run twice", { timeout: 30_000 }, () => {
+describe("a handler that must not run twice", { timeout: 120_000 }, () => {
   it("says so, and one that may says that", async (t) => {
     const handlers = { "never.ts": neverAnswers(false), "always.ts": neverAnswers(true) };
     const server = await startServer(t, { handlers, workers: 2 });

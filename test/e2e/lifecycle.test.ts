@@ -56,7 +56,7 @@ function notesOf({ dir }: TestServer): string[][] {
   return [...byWorker.values()];
 }
 
-describe("init() and dispose() of handlers", { timeout: 60_000 }, () => {
+describe("init() and dispose() of handlers", { timeout: 180_000 }, () => {
   const options = { handlers: HANDLERS, workers: 1, env: { DATABASE: "main" } };
 
   it("run before the first request and after the last one, once, at a stop", async (t) => {

@@ -12,7 +12,7 @@ function handlerOf(version: number, pool?: string): string {
   return `${config}\nexport default () => Response.json([process.pid, ${version}]);`;
 }
 
-describe("pools", { timeout: 60_000 }, () => {
+describe("pools", { timeout: 180_000 }, () => {
   it("may be so many that Node would take their listeners for a leak", async (t) => {
     const names = Array.from({ length: 11 }, (_, number) => `p${number}`);
     const server = await startServer(t, {
@@ -113,7 +113,7 @@ describe("pools", { timeout: 60_000 }, () => {
   });
 });
 
-describe("SIGHUP, with pools", { timeout: 60_000 }, () => {
+describe("SIGHUP, with pools", { timeout: 180_000 }, () => {
   it("replaces the pool of the one handler that has changed, out of 50, and says why", async (t) => {
     const names = Array.from({ length: 50 }, (_, index) => `h${index}`);
     const handlers = Object.fromEntries(

@@ -11,7 +11,7 @@ function has(text: string): (line: LogLine) => boolean {
   return ({ msg }) => msg?.includes(text) === true;
 }
 
-describe("an ASGI application", { timeout: 60_000, skip }, () => {
+describe("an ASGI application", { timeout: 180_000, skip }, () => {
   const owner = new SuiteOwner();
   let server: TestServer;
 
@@ -103,7 +103,7 @@ describe("an ASGI application", { timeout: 60_000, skip }, () => {
   });
 });
 
-describe("an ASGI application in trouble", { timeout: 60_000, skip }, () => {
+describe("an ASGI application in trouble", { timeout: 180_000, skip }, () => {
   it("that blocks its event loop is named by line, killed and replaced", async (t) => {
     const flags = ["--hang-timeout", "1s", "--request-timeout", "30s"];
     const server = await startPythonServer(t, { app: "asgi_behaviours:app", flags });

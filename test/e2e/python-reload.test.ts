@@ -243,7 +243,7 @@ describe("a reload of a Python application", { timeout: 120_000, skip }, () => {
   });
 });
 
-describe("Python applications beside handlers and files", { timeout: 60_000, skip }, () => {
+describe("Python applications beside handlers and files", { timeout: 180_000, skip }, () => {
   it("answer what neither a file nor a handler answers, below their mounts", async (t) => {
     const source = [
       "def make(name):",

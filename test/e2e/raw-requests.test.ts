@@ -81,7 +81,7 @@ async function run(
   return { outcome: `${statuses} ${state}`, text };
 }
 
-describe("raw requests", { timeout: 60_000 }, () => {
+describe("raw requests", { timeout: 180_000 }, () => {
   const rows = [...FRAMING, ...CHUNKS, ...FIELDS, ...TARGETS, ...CONNECTIONS];
 
   it("are more than 150, each with a name of its own", () => {

@@ -40,7 +40,7 @@ const BOMBS = {
   "buffers.ts": `export default () => { const all = []; for (;;) all.push(Buffer.alloc(1024 * 1024, 1)); }`,
 };
 
-describe("workers that are replaced after so many requests", { timeout: 60_000 }, () => {
+describe("workers that are replaced after so many requests", { timeout: 180_000 }, () => {
   it("lose nothing under load, and are never more than one too many", async (t) => {
     const limits = ["--max-requests-per-worker", "100", "--max-requests-jitter", "100"];
     const flags = [...QUIET, ...limits];
@@ -80,7 +80,7 @@ describe("workers that are replaced after so many requests", { timeout: 60_000 }
   });
 });
 
-describe("workers whose memory is limited", { timeout: 60_000 }, () => {
+describe("workers whose memory is limited", { timeout: 180_000 }, () => {
   it("are replaced when they have grown, and nobody notices", async (t) => {
     const flags = [...QUIET, "--worker-memory-limit", "200mb"];
     const handlers = { "keep.ts": KEEPS_MEMORY };

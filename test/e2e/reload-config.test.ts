@@ -48,7 +48,7 @@ async function connectTls(
 
 const GET = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-describe("SIGHUP, with a config file", { timeout: 60_000 }, () => {
+describe("SIGHUP, with a config file", { timeout: 180_000 }, () => {
   it("keeps workers and says nothing of settings that only follow from others", async (t) => {
     const server = await startServer(t, { handlers: { "index.ts": HELLO }, workers: 1 });
     const pid = await (await server.fetch("/")).text();
@@ -153,7 +153,7 @@ describe("SIGHUP, with a config file", { timeout: 60_000 }, () => {
   });
 });
 
-describe("SIGHUP, with certificates", { timeout: 60_000 }, () => {
+describe("SIGHUP, with certificates", { timeout: 180_000 }, () => {
   it("serves new ones to new connections, and closes no old one", async (t) => {
     const server = await startServer(t, {
       handlers: { "index.ts": HELLO },

@@ -184,7 +184,7 @@ async function checkResponses(t: TestContext, open: () => Promise<RawConnection>
   });
 }
 
-describe("responses on the wire", { timeout: 60_000 }, () => {
+describe("responses on the wire", { timeout: 180_000 }, () => {
   it("are right on connections that go on, plain and through TLS", async (t) => {
     const server = await startServer(t, { handlers: FIXTURE_HANDLERS, https: true });
     await t.test("http", async (scheme) => checkResponses(scheme, () => server.connect()));

@@ -228,7 +228,7 @@ describe("edgicorn rollback", { timeout: 240_000 }, () => {
   });
 });
 
-describe("edgicorn generations", { timeout: 60_000 }, () => {
+describe("edgicorn generations", { timeout: 180_000 }, () => {
   it("lists those on disk with what they have answered, as many as shall stay", async (t) => {
     const server = await startServer(t, {
       handlers: {
@@ -273,7 +273,7 @@ describe("edgicorn generations", { timeout: 60_000 }, () => {
   });
 });
 
-describe("SIGTTIN and SIGTTOU", { timeout: 60_000 }, () => {
+describe("SIGTTIN and SIGTTOU", { timeout: 180_000 }, () => {
   it("add and take a worker of the default pool, down to one", async (t) => {
     const server = await startServer(t, {
       handlers: { "index.ts": INDEX },

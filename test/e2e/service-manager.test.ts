@@ -4,7 +4,7 @@ import { LACKS_TOOLS, openNotifySocket } from "../helpers/notify-socket.ts";
 import { runCommand } from "../helpers/run-command.ts";
 import { startServer } from "../helpers/start-server.ts";
 
-describe("a service of systemd", { timeout: 60_000 }, () => {
+describe("a service of systemd", { timeout: 180_000 }, () => {
   it("tells of its start, reloads, its successor and its end", { skip: LACKS_TOOLS }, async (t) => {
     const { path, next } = await openNotifySocket(t);
     const server = await startServer(t, {

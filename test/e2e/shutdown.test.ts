@@ -39,7 +39,7 @@ async function isAccepting(server: TestServer): Promise<boolean> {
   }
 }
 
-describe("SIGTERM", { timeout: 60_000 }, () => {
+describe("SIGTERM", { timeout: 180_000 }, () => {
   it("ends a server that has nothing to do, with exit code 0", async (t) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
       const server = await startServer(t, { handlers: FIXTURE_HANDLERS, https: true });
@@ -262,7 +262,7 @@ describe("SIGTERM", { timeout: 60_000 }, () => {
   });
 });
 
-describe("SIGKILL of the primary", { timeout: 30_000 }, () => {
+describe("SIGKILL of the primary", { timeout: 120_000 }, () => {
   it("leaves no worker behind, not even a busy one", async (t) => {
     const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
     const held = await holdRequest(server, "never");

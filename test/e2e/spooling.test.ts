@@ -103,7 +103,7 @@ async function readAll(connection: RawConnection): Promise<Buffer> {
   return (await connection.response()).body;
 }
 
-describe("a request body that is spooled", { timeout: 60_000 }, () => {
+describe("a request body that is spooled", { timeout: 180_000 }, () => {
   it("reaches a worker once it is complete, however slowly it comes", async (t) => {
     const server = await start(t);
     const body = randomBytes(20 * MIB);
@@ -199,7 +199,7 @@ describe("a request body that is spooled", { timeout: 60_000 }, () => {
   });
 });
 
-describe("what a killed process left in the spool", { timeout: 60_000 }, () => {
+describe("what a killed process left in the spool", { timeout: 180_000 }, () => {
   it("is removed when the next one starts", async (t) => {
     const stateDir = temporaryFolder(t);
     mkdirSync(join(stateDir, "spool"));
@@ -209,7 +209,7 @@ describe("what a killed process left in the spool", { timeout: 60_000 }, () => {
   });
 });
 
-describe("a response that is spooled", { timeout: 60_000 }, () => {
+describe("a response that is spooled", { timeout: 180_000 }, () => {
   it("frees its worker, which may even be replaced, while the client still reads", async (t) => {
     const server = await start(t);
     const content = randomBytes(20 * MIB);
@@ -284,7 +284,7 @@ describe("a response that is spooled", { timeout: 60_000 }, () => {
   });
 });
 
-describe("bodies that are spooled both ways", { timeout: 60_000 }, () => {
+describe("bodies that are spooled both ways", { timeout: 180_000 }, () => {
   it("arrive as they were sent", async (t) => {
     const server = await start(t);
     const body = randomBytes(20 * MIB);

@@ -10,7 +10,7 @@ import { spawnServer, startServer, type StartOptions } from "../helpers/start-se
 
 const GOOD = `export default () => new Response("hello")`;
 
-describe("a server that cannot start", { timeout: 60_000 }, () => {
+describe("a server that cannot start", { timeout: 180_000 }, () => {
   const cases: Record<string, [options: StartOptions, code: number, message: RegExp]> = {
     "a module with a syntax error": [
       { handlers: { "index.ts": GOOD, "broken.ts": "\n\nexport default () => {{" } },
@@ -87,7 +87,7 @@ describe("a server that cannot start", { timeout: 60_000 }, () => {
   });
 });
 
-describe("a server that is refused for its settings", { timeout: 60_000 }, () => {
+describe("a server that is refused for its settings", { timeout: 180_000 }, () => {
   for (const [title, flags, message] of [
     [
       "certificates that are not there",
@@ -118,7 +118,7 @@ describe("a server that is refused for its settings", { timeout: 60_000 }, () =>
   }
 });
 
-describe("a server that starts", { timeout: 30_000 }, () => {
+describe("a server that starts", { timeout: 120_000 }, () => {
   it("refuses connections until it can answer them, and then answers each", async (t) => {
     const port = await probePort({ scheme: "http", host: null, port: 0 });
     const server = spawnServer(t, {

@@ -33,7 +33,7 @@ function toGet(path: string, more = ""): string {
   return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`;
 }
 
-describe("static files", { timeout: 60_000 }, () => {
+describe("static files", { timeout: 180_000 }, () => {
   it("are served on a connection that goes on", async (t) => {
     const server = await startServer(t, {
       handlers: HANDLERS,

@@ -29,7 +29,7 @@ function makeCertificates(dir: string): void {
   makeCertificate({ base: join(dir, "named"), key: "rsa:2048", altNames: "DNS:b.test" });
 }
 
-describe("TLS", { timeout: 60_000 }, () => {
+describe("TLS", { timeout: 180_000 }, () => {
   it("offers suites with forward secrecy and an authenticated cipher only, for each name", async (t) => {
     const certs = temporaryFolder(t);
     makeCertificates(certs);

@@ -210,7 +210,7 @@ describe("SIGUSR2", { timeout: 300_000 }, () => {
 
 const canUnshare = spawnSync("unshare", ["--pid", "--fork", "--mount-proc", "true"]).status === 0;
 
-describe("process 1 of a container", { timeout: 60_000 }, () => {
+describe("process 1 of a container", { timeout: 180_000 }, () => {
   it(
     "obeys signals, and stays until the process that took over ends",
     { skip: canUnshare ? false : "needs unshare and the right to make a namespace" },

@@ -20,7 +20,7 @@ function warming(paths: readonly string[], handlers: Record<string, string>): St
   return { handlers, files: { [CONFIG]: JSON.stringify({ warmup: paths }) } };
 }
 
-describe("warm-up", { timeout: 60_000 }, () => {
+describe("warm-up", { timeout: 180_000 }, () => {
   it("asks each worker before the first client", async (t) => {
     const server = await startServer(t, {
       ...warming(["/", "/a?b=c", "/nothing"], {
@@ -90,7 +90,7 @@ describe("warm-up", { timeout: 60_000 }, () => {
   });
 });
 
-describe("reloadProbe", { timeout: 60_000 }, () => {
+describe("reloadProbe", { timeout: 180_000 }, () => {
   it("does not take limits that clients have reached for a failure of the handlers", async (t) => {
     const server = await startServer(t, {
       handlers: {

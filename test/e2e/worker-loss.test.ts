@@ -38,7 +38,7 @@ function bootMs(server: TestServer): number {
   return Math.max(...times);
 }
 
-describe("a worker that is killed under load", { timeout: 60_000 }, () => {
+describe("a worker that is killed under load", { timeout: 180_000 }, () => {
   it("costs nothing that can be sent again, and is replaced at once", async (t) => {
     const flags = ["--log-level", "debug", "--access-log", "off"];
     const server = await startServer(t, { handlers: FIXTURE_HANDLERS, flags });
@@ -106,7 +106,7 @@ describe("a worker that is killed under load", { timeout: 60_000 }, () => {
   });
 });
 
-describe("a worker that is stopped", { timeout: 60_000 }, () => {
+describe("a worker that is stopped", { timeout: 180_000 }, () => {
   it("holds up only what it has, and finishes that when it goes on", async (t) => {
     const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
     const client = new HttpClient(t, server.http, { connections: 20 });

@@ -55,7 +55,7 @@ const MANY = 15_000;
 const WRITE_MANY = `for (let index = 0; index < ${MANY}; index++) line(index);`;
 const many = Array.from({ length: MANY }, (_, index) => index);
 
-describe("openStderr()", { timeout: 60_000 }, () => {
+describe("openStderr()", { timeout: 180_000 }, () => {
   it("writes the last lines to a file although the thread pool is busy", async (t) => {
     const path = join(temporaryFolder(t), "log");
     const fd = openSync(path, "a");
@@ -194,7 +194,7 @@ describe("openStderr()", { timeout: 60_000 }, () => {
   });
 });
 
-describe("openLogPath()", { timeout: 60_000 }, () => {
+describe("openLogPath()", { timeout: 180_000 }, () => {
   it("opens a file again after it was renamed", async (t) => {
     const dir = temporaryFolder(t);
     const path = join(dir, "log");

@@ -9,7 +9,7 @@ import { temporaryFolder } from "../helpers/temporary-folder.ts";
 const run = promisify(execFile);
 const MODULE = JSON.stringify(import.meta.resolve("../../runtime/log/standard-streams.ts"));
 
-describe("guardStandardStreams()", { timeout: 60_000 }, () => {
+describe("guardStandardStreams()", { timeout: 180_000 }, () => {
   for (const [kind, pipeline] of [
     ["sockets", ""],
     ["pipes", "2>&1 | cat"],
