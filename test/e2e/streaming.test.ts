@@ -99,9 +99,9 @@ function start(t: TestContext, options: Partial<StartOptions> = {}): Promise<Tes
   return startServer(t, { handlers: STREAMING_HANDLERS, ...options, flags });
 }
 
-describe("large bodies", { timeout: 60_000 }, () => {
+describe("large bodies", { timeout: 240_000 }, () => {
   it("arrive as they were sent, plain and through TLS, however the client reads", async (t) => {
-    const size = 24 * MIB;
+    const size = 12 * MIB;
     const expected = produced(size);
     const server = await start(t, { https: true, public: { "static.bin": expected } });
     const sum = digest(expected);
@@ -232,7 +232,7 @@ describe("large bodies", { timeout: 60_000 }, () => {
   });
 });
 
-describe("event streams", { timeout: 20_000 }, () => {
+describe("event streams", { timeout: 120_000 }, () => {
   it("open at once, and bring each event when it is made", async (t) => {
     const server = await start(t, { workers: 1, https: true });
     const client = await server.connect();
@@ -273,7 +273,7 @@ describe("event streams", { timeout: 20_000 }, () => {
   });
 });
 
-describe("streams that do not go well", { timeout: 30_000 }, () => {
+describe("streams that do not go well", { timeout: 120_000 }, () => {
   it("break the connection when they fail, and never end in order", async (t) => {
     const server = await start(t, { workers: 1 });
     const client = await server.connect();
@@ -352,7 +352,7 @@ describe("streams that do not go well", { timeout: 30_000 }, () => {
   });
 });
 
-describe("answers before the body is there", { timeout: 30_000 }, () => {
+describe("answers before the body is there", { timeout: 120_000 }, () => {
   it("reach a client that sends all before it reads", async (t) => {
     const server = await start(t, { https: true });
     // More than the kernel takes unread.
@@ -407,7 +407,7 @@ describe("answers before the body is there", { timeout: 30_000 }, () => {
   });
 });
 
-describe("responses to HEAD", { timeout: 20_000 }, () => {
+describe("responses to HEAD", { timeout: 120_000 }, () => {
   it("have no body, and cancel the stream that would have been it", async (t) => {
     const server = await start(t);
     const connection = await server.connect();
