@@ -170,11 +170,12 @@ describe("limits of a handler's own", { timeout: 120_000 }, () => {
           request.signal.addEventListener("abort", () => context.log.info(request.signal.reason.name));
           return new Response(new ReadableStream({}));
         };`,
+      // Its first piece has to be on its way in time on a busy machine, too.
       "later.ts": `
-        export const config = { timeoutMs: 300 };
+        export const config = { timeoutMs: 1_500 };
         export default () => new Response((async function* () {
           yield "one ";
-          await new Promise((resolve) => setTimeout(resolve, 1_000));
+          await new Promise((resolve) => setTimeout(resolve, 2_000));
           yield "two";
         })());`,
     };
