@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { statusSchema } from "../../runtime/control/answers.ts";
 import type { Status } from "../../runtime/control/operations.ts";
+import { askServer } from "../helpers/ask-server.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { loadedLibrary } from "../helpers/library.ts";
 import { runCommand, startCommand } from "../helpers/run-command.ts";
@@ -29,7 +30,7 @@ const WAITS = `
   };`;
 
 async function statusOf(server: TestServer): Promise<Status> {
-  const { stdout } = await runCommand(["status", "--json"], server.dir);
+  const { stdout } = await askServer(["status", "--json"], server.dir);
   return statusSchema.parse(JSON.parse(stdout));
 }
 
