@@ -10,7 +10,7 @@ import {
   symlink,
   writeFile,
 } from "node:fs/promises";
-import { dirname, join, relative, sep } from "node:path";
+import { basename, dirname, join, relative, sep } from "node:path";
 import { makeStateDir } from "../config/make-state-dir.ts";
 import { createDevelopmentCertificate } from "../tls/development-certificate.ts";
 
@@ -87,17 +87,24 @@ export class DrillFolder {
     const parent = await realpath(options.stateDir);
     const dir = await mkdtemp(join(parent, "drill-"));
     // Resolve symbolic links here: a copy of a link would lead to the operator's files.
-    const source = await realpath(options.handlersDir);
+    // A project of a Python application needs no such folder. The drill's own handlers get one.
+    const hasHandlers = existsSync(options.handlersDir);
+    const source = hasHandlers
+      ? await realpath(options.handlersDir)
+      : join(await realpath(dirname(options.handlersDir)), basename(options.handlersDir));
     const cwd = await realpath(options.cwd);
     const root = isBelow(source, cwd) ? cwd : dirname(source);
     const folder = new DrillFolder(dir, { source, root, cwd, parent, parentExisted });
     const { handlersDir } = folder;
     try {
       await mirror({ from: root, to: join(dir, "project"), source, without: parent });
-      await cp(source, handlersDir, {
-        recursive: true,
-        filter: (path) => path !== parent,
-      });
+      await mkdir(handlersDir, { recursive: true });
+      if (hasHandlers) {
+        await cp(source, handlersDir, {
+          recursive: true,
+          filter: (path) => path !== parent,
+        });
+      }
       for (const [name, text] of Object.entries(PROBES)) {
         await writeFile(join(handlersDir, name), text, { flag: "wx" });
       }

@@ -54,6 +54,18 @@ describe("pickTarget()", () => {
       "/users/7",
       { path: "/users/7", pool: "default" },
     ],
+    [
+      "takes / of a Python application when no handler has a plain route",
+      [route("/**", [null], "app"), route("/api/**", [null], "app-api")],
+      null,
+      { path: "/", pool: "app" },
+    ],
+    [
+      "finds the pool of the nearest mount of a given path",
+      [route("/**", [null], "app"), route("/api/**", [null], "app-api")],
+      "/api/users?x",
+      { path: "/api/users?x", pool: "app-api" },
+    ],
   ];
   for (const [title, routes, path, target] of cases) {
     it(title, () => {

@@ -111,6 +111,7 @@ for (const [codec, env] of [
       ["a failure", "/boom", {}, 500, "Internal Server Error\n"],
       ["a body longer than it says", "/long", {}, 200, "long"],
       ["a field that splits the response", "/split", {}, 500, "Internal Server Error\n"],
+      ["fields that are too long", "/wide", {}, 500, "Internal Server Error\n"],
       ["no such view", "/nothing", {}, 404, "not found"],
       ["HEAD", "/big?3000000", { method: "HEAD" }, 200, ""],
       ["HEAD of pieces", "/pieces?3", { method: "HEAD" }, 200, ""],
@@ -185,11 +186,13 @@ describe("a WSGI application in trouble", { timeout: 120_000, skip }, () => {
       ["a print", "info"],
       ["an error", "warn"],
       ["a note", "error"],
+      ["news of logging", "info"],
       ["a warning of logging", "warn"],
     ] as const) {
       const line = await server.until(has(text));
       assert.deepEqual([line["level"], line["requestId"], line["workerId"]], [level, requestId, 1]);
     }
+    assert.ok(!server.logs.some(has("a detail of logging")));
     await server.fetch("/boom");
     const failed = await server.until(has("application failed: ValueError: boom"));
     const { stack } = failed["err"] as { stack: string };

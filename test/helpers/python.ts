@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 
-/** Interpreters that a test may use, the system's first: packages of Debian are there. */
-const CANDIDATES = ["/usr/bin/python3", "python3"];
+/** Interpreters that a test may use: `PYTHON` of the environment, then the system's, which has the packages of Debian. */
+const CANDIDATES = [process.env["PYTHON"] ?? [], "/usr/bin/python3", "python3"].flat();
 
 /** Least version that workers run on. */
 const LEAST = "import sys; assert sys.version_info >= (3, 9)";

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from . import protocol as p
 from .error_page import answer_failure
-from .fields import NO_BODY, BadAnswer, is_page_wanted, split_origin, split_url, to_length
+from .fields import NO_BODY, BadAnswer, check_size, is_page_wanted, split_origin, split_url, to_length
 
 if TYPE_CHECKING:
     from .asgi_worker import AsgiWorker
@@ -259,6 +259,7 @@ class AsgiExchange:
         block = "\n".join(parts)
         if parts and (block.count("\n") != len(parts) - 1 or "\r" in block or "\0" in block):
             raise BadAnswer("Cannot send the headers: found a line break or NUL in one, expected text")
+        check_size(block)
         self._fields = block
         self._status = int(status)
         self._has_body = status not in NO_BODY and self._message[p.METHOD] != "HEAD"

@@ -5,8 +5,13 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any, Iterable
 
+from .protocol import MAX_RESPONSE_HEAD
+
 #: Standard phrases: a status with its own phrase needs none on the channel.
 PHRASES = {int(status): status.phrase for status in HTTPStatus}
+
+#: Longest field block. The phrase of the status has the rest of the head.
+MOST_FIELDS_CHARACTERS = MAX_RESPONSE_HEAD - 1024
 
 #: Statuses without a body (RFC 9110 sections 15.3.5, 15.4.5).
 NO_BODY = frozenset((204, 205, 304))
@@ -45,7 +50,16 @@ def to_block(headers: "Iterable[tuple[str, str]]") -> "tuple[str, int | None]":
         raise BadAnswer(f"Cannot send the headers {headers!r}: {error}") from error
     if parts and (block.count("\n") != len(parts) - 1 or "\r" in block or "\0" in block):
         raise BadAnswer(f"Cannot send the headers {headers!r}: found a line break or NUL, expected text")
+    check_size(block)
     return block, length
+
+
+def check_size(block: str) -> None:
+    """Raises `BadAnswer` for a field block that is too long for the channel."""
+    if len(block) > MOST_FIELDS_CHARACTERS:
+        raise BadAnswer(
+            f"Cannot send the headers: found {len(block)} characters, expected at most {MOST_FIELDS_CHARACTERS}"
+        )
 
 
 def to_length(value: str) -> int:

@@ -17,6 +17,17 @@ from .current import current_id, to_request_id
 
 LEVELS = {"trace": 10, "debug": 20, "info": 30, "warn": 40, "error": 50, "fatal": 60, "silent": 100}
 
+#: Levels of the module `logging` by the levels of the server's log.
+PYTHON_LEVELS = {
+    "trace": 1,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+    "fatal": logging.CRITICAL,
+    "silent": logging.CRITICAL + 10,
+}
+
 #: Time between looks whether the log file was moved away by a program that rotates logs.
 _LOOK_SECONDS = 1.0
 
@@ -29,6 +40,8 @@ class Log:
 
     def __init__(self, settings: "dict[str, Any]") -> None:
         self._level = LEVELS.get(settings["logLevel"], 30)
+        #: Level of the module `logging` that has the same lines.
+        self.python_level = PYTHON_LEVELS.get(settings["logLevel"], logging.INFO)
         self._file = settings["logFile"]
         self._fd = 2
         self._looked_at = 0.0
@@ -39,11 +52,6 @@ class Log:
         self._pretty = self._file is None and (
             form == "pretty" or (form == "auto" and os.isatty(2))
         )
-
-    @property
-    def level(self) -> int:
-        """Number of the lowest level that is written."""
-        return self._level
 
     def debug(self, message: str, **fields: Any) -> None:
         """Writes a line of level debug."""
@@ -160,9 +168,17 @@ class LogStream(io.TextIOBase):
         """The stream for bytes, which some programs write to."""
         return _ByteSide(self)
 
+    @property
+    def name(self) -> str:
+        """Name of the stream, as Python's own streams have one."""
+        return f"<{self._stream}>"
+
     def writable(self) -> bool:
         """Returns true: it can be written."""
         return True
+
+    def reconfigure(self, **_: Any) -> None:
+        """Changes nothing: encoding and line ends are those of the log."""
 
     def isatty(self) -> bool:
         """Returns false: colours would stand in the log."""
@@ -197,6 +213,8 @@ class LogStream(io.TextIOBase):
 
     def flush(self) -> None:
         """Writes the line that has no end yet."""
+        if not self._rests:
+            return
         rest = self._rests.pop(threading.get_ident(), "")
         if rest:
             self._tell([rest])
@@ -274,7 +292,7 @@ def take_over_output(log: Log) -> None:
     handler = LogHandler(log)
     root = logging.getLogger()
     root.addHandler(handler)
-    root.setLevel(max(1, min(log.level, 50)))
+    root.setLevel(log.python_level)
     logging.captureWarnings(True)
     # The default for loggers that have no handler, before an application has replaced the root's.
     logging.lastResort = handler  # type: ignore[assignment]

@@ -66,8 +66,8 @@ class _Statuses(dict):
         code, _, phrase = text.partition(" ")
         if len(code) != 3 or not code.isdigit() or not 200 <= int(code) <= 599:
             raise BadAnswer(f'Cannot send the status {text!r}: expected a number from 200 to 599 and a phrase, such as "200 OK"')
-        if "\n" in phrase or "\r" in phrase:
-            raise BadAnswer(f"Cannot send the status {text!r}: found a line break, expected text")
+        if "\n" in phrase or "\r" in phrase or len(phrase) > 1000:
+            raise BadAnswer(f"Cannot send the status {text!r}: found a line break or a long phrase, expected a short text")
         number = int(code)
         parsed = number, "" if phrase == PHRASES.get(number) else phrase
         if len(self) < 1000:
@@ -96,12 +96,13 @@ class WsgiRunner:
         self._origins = _Origins()
         self.statuses = _Statuses()
         self._warned: "set[str]" = set()
+        self._errors = LogStream(log, "error", "wsgi.errors", None)
         self._base: "dict[str, Any]" = {
             "wsgi.version": (1, 0),
             "wsgi.multithread": threads > 1,
             "wsgi.multiprocess": True,
             "wsgi.run_once": False,
-            "wsgi.errors": LogStream(log, "error", "wsgi.errors", None),
+            "wsgi.errors": self._errors,
             "wsgi.input_terminated": True,
             "wsgi.file_wrapper": FileWrapper,
             "SERVER_SOFTWARE": "edgicorn",
@@ -141,6 +142,7 @@ class WsgiRunner:
         finally:
             if body_file is not None:
                 body_file.close()
+            self._errors.flush()
             of_thread.id = 0
 
     def _to_environ(self, message: "list[Any]") -> "dict[str, Any]":
