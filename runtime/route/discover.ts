@@ -32,7 +32,23 @@ export async function discoverRoutes(handlersDir: string): Promise<DiscoveredRou
     return `${found}: expected a file such as "${path.slice(path.lastIndexOf("/") + 1)}.ts"`;
   });
   const misnamed = await findMisnamed(handlersDir, paths);
-  return { ...table, warnings: [...warnings, ...misnamed.warnings], folders, read: misnamed.read };
+  return {
+    ...table,
+    warnings: [...warnings, ...misnamed.warnings, ...describePython(handlersDir, paths)],
+    folders,
+    read: misnamed.read,
+  };
+}
+
+/** Python applications have no file in the folder of the handlers. A developer may expect it. */
+function describePython(handlersDir: string, paths: readonly string[]): string[] {
+  const [first, ...others] = paths.filter((path) => path.endsWith(".py")).toSorted();
+  if (first === undefined) return [];
+  const more = others.length === 0 ? "" : ` (and ${others.length} more)`;
+  const file = toDisplayPath(join(handlersDir, first));
+  return [
+    `${file} answers nothing${more}: expected a Python application in the setting "app" or "mounts"`,
+  ];
 }
 
 export interface DiscoveredRoutes extends RouteTable {

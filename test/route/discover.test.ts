@@ -50,6 +50,16 @@ describe("discoverRoutes()", () => {
     });
   });
 
+  it("warns of Python files, which answer nothing here", async (t) => {
+    const dir = await createFolder(t, ["a.ts", "legacy/[...path].py", "b.py"]);
+    const { warnings } = await discoverRoutes(dir);
+    assert.equal(warnings.length, 1);
+    assert.match(
+      warnings[0] ?? "",
+      /b\.py answers nothing \(and 1 more\): expected a Python application in the setting "app" or "mounts"/,
+    );
+  });
+
   it("follows links to files and folders", async (t) => {
     const elsewhere = await createFolder(t, ["api/x.ts", "one.ts"]);
     const dir = await createFolder(t, []);
