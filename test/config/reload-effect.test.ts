@@ -17,7 +17,7 @@ async function changes(
     mkdirSync(join(cwd, "handlers"));
     if (values !== null) writeFileSync(join(cwd, "edgicorn.config.json"), JSON.stringify(values));
     const config = await loadConfig({ mode: "production", flags: {}, env: {}, cwd });
-    const same = { handlersDir: "", certsDir: "", stateDir: "" };
+    const same = { appDir: "", handlersDir: "", certsDir: "", stateDir: "" };
     // On a large machine shares differ, on a small one all are the least that there can be.
     const share = Object.keys(config.pools).length + config.maxWorkers;
     const isAutomatic = config.automatic.includes("workerMemoryLimitBytes");

@@ -104,7 +104,9 @@ describe("raw requests", { timeout: 180_000 }, () => {
       rows.map(async (row) => {
         const expected = row[library] ?? row.here ?? row.rfc;
         const { outcome, text } = await run(server.port("http"), row, expected);
-        if (outcome !== expected) wrong.push(`${row.name}: ${outcome}, expected ${expected}`);
+        const isClosed = row.mayClose === true && outcome === expected.replace("open", "closed");
+        if (outcome !== expected && !isClosed)
+          wrong.push(`${row.name}: ${outcome}, expected ${expected}`);
         for (const pattern of [row.sees, row.answer]) {
           if (pattern?.test(text) === false)
             wrong.push(`${row.name}: no ${String(pattern)} in ${text}`);

@@ -423,6 +423,7 @@ export const CHUNKS: Row[] = [
     rfc: "400 closed",
     section: "9112 section 7.1",
     here: "200 open",
+    mayClose: true,
   },
   {
     name: "a space before a chunk size, and an answer without a body",
