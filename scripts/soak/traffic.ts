@@ -47,7 +47,13 @@ export class Traffic {
   }
 }
 
+/** Connections of normal traffic. */
+export const NORMAL_CONNECTIONS = 32;
+
 /** 400 requests per second on 32 kept-alive connections. */
 export function normalTraffic(endpoint: Endpoint): TrafficTask {
-  return { ways: [{ endpoint, fresh: false, ready: 32, most: 32 }], perSecond: 400 };
+  return {
+    ways: [{ endpoint, fresh: false, ready: NORMAL_CONNECTIONS, most: NORMAL_CONNECTIONS }],
+    perSecond: 400,
+  };
 }
