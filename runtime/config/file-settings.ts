@@ -191,7 +191,7 @@ function readMount(
     if (value === undefined && part !== "app") return null;
     const { schema, expected } = MOUNT_KEYS[part];
     const parsed = schema.safeParse(value);
-    // Of the schema of this key.
+    // The type is that of this key's schema.
     if (parsed.success) return parsed.data as z.output<(typeof MOUNT_KEYS)[Key]["schema"]>;
     refuse(`${key}.${part}`, value, expected);
     return null;

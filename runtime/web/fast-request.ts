@@ -21,7 +21,7 @@ import {
 
 /** The parts of an incoming request. */
 export interface RequestParts {
-  /** Of a known method in other letters (`get`), `request.method` has the usual form, as Node's does. */
+  /** The method as it came. `request.method` gives a known method in its usual form (`GET` for `get`), as in Node. */
   method: string;
   /** Absolute, and as the URL Standard serializes it: `request.url` is this very string. */
   url: string;

@@ -44,7 +44,7 @@ export class ExchangeRun {
   readonly #options: ExchangeRunOptions;
   readonly #request: Request;
   #responseBody: ResponseBody | null = null;
-  /** Of a handler; only it may still be written to. */
+  /** The body stream of the handler's response. */
   #stream: ReadableStream | null = null;
   /** Why it was aborted; `null`: it was not. */
   #abortError: Error | null = null;

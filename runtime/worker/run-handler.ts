@@ -205,7 +205,7 @@ function isAbort(request: Request, error: unknown): boolean {
 }
 
 function log({ context, route }: Run, error: unknown, handler: string): void {
-  // Of an error that explains another one, the other one's place counts.
+  // A runtime error without a place of its own reports another error. The log names the place of that error.
   const position =
     locateError(error) ?? (error instanceof RuntimeError ? locateError(error.cause) : null);
   const place =
