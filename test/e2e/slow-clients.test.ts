@@ -17,6 +17,11 @@ function start(t: TestContext, flags: readonly string[] = []): Promise<TestServe
   return startServer(t, { handlers: STREAMING_HANDLERS, flags: all });
 }
 
+/** Fails if the stop waited for an exchange until the grace was over. */
+function assertNotCutOff(server: TestServer): void {
+  assert.ok(!server.logs.some(({ setting }) => setting === "drainGrace"));
+}
+
 describe("clients that stand still", { timeout: 120_000 }, () => {
   it("are cut off by the named setting, and nothing of them is left", async (t) => {
     const flags = ["--body-timeout", "1s", "--send-timeout", "1s", "--drain-grace", "3s"];
@@ -43,10 +48,9 @@ describe("clients that stand still", { timeout: 120_000 }, () => {
     await server.until(({ setting }) => setting === "sendTimeout");
     await server.until(({ msg, id }) => msg === "endless cancelled" && id === "stalled");
 
-    const startMs = performance.now();
     server.kill("SIGTERM");
     assert.deepEqual(await server.exit, { code: 0, signal: null });
-    assert.ok(performance.now() - startMs < 2_500, "no exchange was waited for");
+    assertNotCutOff(server);
   });
 
   it("are cut off within a body that is answered already", async (t) => {
@@ -58,10 +62,9 @@ describe("clients that stand still", { timeout: 120_000 }, () => {
     await server.until(({ setting }) => setting === "bodyTimeout");
     await connection.untilClosed();
 
-    const startMs = performance.now();
     server.kill("SIGTERM");
     assert.deepEqual(await server.exit, { code: 0, signal: null });
-    assert.ok(performance.now() - startMs < 2_500, "the handler was not waited for");
+    assertNotCutOff(server);
   });
 
   it("are cut off when they take nothing of a file that they asked for with a body", async (t) => {
@@ -133,10 +136,9 @@ describe("any exchange", { timeout: 120_000 }, () => {
     await eventually(t, () => socketsOf(server.pid) <= sockets + 2);
     const grown = pids.map((pid, index) => (residentBytesOf(pid) - (before[index] ?? 0)) / MIB);
     assert.ok(Math.max(...grown) < 128, `grown by ${grown.map(Math.round).join(", ")} MiB`);
-    const startMs = performance.now();
     server.kill("SIGTERM");
     assert.deepEqual(await server.exit, { code: 0, signal: null });
-    assert.ok(performance.now() - startMs < 5_000, "no exchange was waited for");
+    assertNotCutOff(server);
     // Complete now: the log is written before the process ends.
     assert.deepEqual(findAccessBreaches(records, accessOutcomes(server)), []);
   });

@@ -4,7 +4,7 @@ import { describe, it, type TestContext } from "node:test";
 import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
 import { HttpClient } from "../helpers/http-client.ts";
 import { Load } from "../helpers/load.ts";
-import { startServer, type LogLine, type TestServer } from "../helpers/start-server.ts";
+import { startServer } from "../helpers/start-server.ts";
 
 interface Result {
   status: number;
@@ -21,28 +21,10 @@ function startTokenLoad(t: TestContext, client: HttpClient, concurrency: number)
   });
 }
 
-function timeOf(line: LogLine): number {
-  return Date.parse(String(line["time"]));
-}
-
-/** How long the slowest worker took to boot when the server started, in ms: a measure of this machine. */
-function bootMs(server: TestServer): number {
-  const starts = server.logs.filter(({ msg }) => msg === "worker starting");
-  const times = starts.map((start) => {
-    const { workerId } = start;
-    const ready = server.logs.find(
-      (line) => line.msg === "worker ready" && line["workerId"] === workerId,
-    );
-    return ready === undefined ? 0 : timeOf(ready) - timeOf(start);
-  });
-  return Math.max(...times);
-}
-
 describe("a worker that is killed under load", { timeout: 180_000 }, () => {
   it("costs nothing that can be sent again, and is replaced at once", async (t) => {
     const flags = ["--log-level", "debug", "--access-log", "off"];
     const server = await startServer(t, { handlers: FIXTURE_HANDLERS, flags });
-    const usualBootMs = bootMs(server);
     const client = new HttpClient(t, server.http, { connections: 32 });
     const load = startTokenLoad(t, client, 32);
     await load.until(500);
@@ -52,9 +34,7 @@ describe("a worker that is killed under load", { timeout: 180_000 }, () => {
     const exited = await server.until(
       ({ msg, workerId }) => msg?.startsWith("worker exited") === true && workerId === lostId,
     );
-    const replaced = await server.until(
-      ({ msg, workerId }) => msg === "worker ready" && workerId === 3,
-    );
+    await server.until(({ msg, workerId }) => msg === "worker ready" && workerId === 3);
     const newPid = server.workers.get(3);
     await load.until(200, ({ pid }) => pid === newPid);
     const results = await load.stop();
@@ -68,10 +48,8 @@ describe("a worker that is killed under load", { timeout: 180_000 }, () => {
       [exited["code"], exited["signal"], exited["cause"]],
       [null, "SIGKILL", "killed"],
     );
-    // Within a second, unless this machine is so busy that any worker takes longer to start.
-    const replacedMs = timeOf(replaced) - timeOf(exited);
-    assert.ok(replacedMs < Math.max(1_000, 250 + 2 * usualBootMs), `replaced in ${replacedMs} ms`);
-    t.diagnostic(`replaced in ${replacedMs} ms, usual boot ${usualBootMs} ms`);
+    // How long a boot takes, this machine decides. A worker with a short life is replaced a moment later.
+    assert.ok(Number(exited["restartInMs"]) <= 250, JSON.stringify(exited));
   });
 
   it("is replaced again and again, and when it is the only one requests wait for the next", async (t) => {
