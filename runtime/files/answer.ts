@@ -1,6 +1,7 @@
 import { isRangeCurrent, resolvePrecondition, type FieldOf } from "../http/conditional.ts";
 import { pickCoding } from "../http/content-coding.ts";
-import { resolveRange } from "../http/range.ts";
+import { type ByteRange, resolveRange } from "../http/range.ts";
+import { toMultipart, type MultipartPart } from "./multipart.ts";
 import type { StaticEntry, StaticFile, StaticRedirect } from "./static-file.ts";
 
 /** The parts of a request on which the answer with a file depends. */
@@ -33,7 +34,9 @@ export type StaticBody =
   | { kind: "none" }
   | { kind: "bytes"; bytes: Buffer }
   /** The caller opens it with `FileIndex.openBody`. */
-  | { kind: "file"; file: StaticFile; start: number };
+  | { kind: "file"; file: StaticFile; start: number }
+  /** The caller opens each part with `FileIndex.openBody`. */
+  | { kind: "parts"; file: StaticFile; parts: readonly MultipartPart[]; tail: Buffer };
 
 /**
  * Decides how an entry of the public folder answers a request.
@@ -90,6 +93,7 @@ function toContent(file: StaticFile, field: FieldOf, nowMs: number): StaticAnswe
     const contentRange = `content-range\nbytes */${sizeBytes}\naccept-ranges\nbytes`;
     return { status: 416, fields: contentRange, contentLength: 0, body: NONE };
   }
+  if (range.kind === "several") return toParts(file, range.ranges);
   const { start, end } = range;
   const contentLength = end - start + 1;
   return {
@@ -97,6 +101,20 @@ function toContent(file: StaticFile, field: FieldOf, nowMs: number): StaticAnswe
     fields: `${fields}\ncontent-range\nbytes ${start}-${end}/${sizeBytes}`,
     contentLength,
     body: toBody(file, start, contentLength),
+  };
+}
+
+/** RFC 9110 section 14.6. */
+function toParts(file: StaticFile, ranges: readonly ByteRange[]): StaticAnswer {
+  const { contentType, sizeBytes, fields } = file;
+  const { parts, tail, lengthBytes, boundary } = toMultipart(ranges, { contentType, sizeBytes });
+  const own = `content-type\nmultipart/byteranges; boundary=${boundary}`;
+  return {
+    status: 206,
+    // The fields begin with the type of the whole file.
+    fields: own + fields.slice(`content-type\n${contentType}`.length),
+    contentLength: lengthBytes,
+    body: { kind: "parts", file, parts, tail },
   };
 }
 

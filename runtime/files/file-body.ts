@@ -68,19 +68,26 @@ export async function readWhole(handle: FileHandle, source: FileSource): Promise
   return isSameVersion(await handle.stat(), source.version) ? bytes : null;
 }
 
-/** Reads the first and the last `endBytes` of a file. Returns `null` if the file changed meanwhile. */
-export async function readEnds(
+/** Reads pieces of a file into one buffer in turn. Returns the digest of each; `null` if the file changed meanwhile. */
+export async function digestPieces(
   handle: FileHandle,
   source: FileSource,
-  endBytes: number,
-): Promise<Buffer | null> {
-  const { sizeBytes } = source.version;
-  if (sizeBytes <= 2 * endBytes) return readWhole(handle, source);
-  const bytes = Buffer.allocUnsafeSlow(2 * endBytes);
-  const first = await fill(handle, bytes.subarray(0, endBytes), 0);
-  const last = await fill(handle, bytes.subarray(endBytes), sizeBytes - endBytes);
-  if (first + last !== bytes.length) return null;
-  return isSameVersion(await handle.stat(), source.version) ? bytes : null;
+  {
+    pieces,
+    digest,
+  }: {
+    pieces: readonly { start: number; lengthBytes: number }[];
+    digest: (piece: Uint8Array) => Promise<Uint8Array>;
+  },
+): Promise<Uint8Array[] | null> {
+  const bytes = Buffer.allocUnsafeSlow(Math.max(0, ...pieces.map((piece) => piece.lengthBytes)));
+  const digests: Uint8Array[] = [];
+  for (const { start, lengthBytes } of pieces) {
+    const piece = bytes.subarray(0, lengthBytes);
+    if ((await fill(handle, piece, start)) !== lengthBytes) return null;
+    digests.push(await digest(piece));
+  }
+  return isSameVersion(await handle.stat(), source.version) ? digests : null;
 }
 
 export function toMemoryBody(bytes: Uint8Array): FileBody {

@@ -131,17 +131,15 @@ export class FileIndex {
    * @throws {RuntimeError} `ERR_OVERLOADED` when too many files are open.
    */
   async readTag(file: StaticFile): Promise<boolean> {
-    const bytes =
-      file.sizeBytes <= Math.min(this.#residentFileBytes, 2 * TAG_END_BYTES)
-        ? await this.#loadWhole(file)
-        : await this.#open.loadEnds(file, TAG_END_BYTES);
-    if (bytes === null) {
+    const hash =
+      file.sizeBytes <= Math.min(this.#residentFileBytes, TAG_PIECE_BYTES)
+        ? await this.#digestWhole(file)
+        : await this.#digestPieces(file);
+    if (hash === null) {
       this.#onUnreadable(file);
       return false;
     }
-    // A thread computes the hash, not the event loop.
-    const digest = await subtle.digest("SHA-256", bytes);
-    file.contentTag = Buffer.from(digest, 0, TAG_BYTES).toString("hex");
+    file.contentTag = Buffer.from(hash.subarray(0, TAG_BYTES)).toString("hex");
     return true;
   }
 
@@ -174,6 +172,17 @@ export class FileIndex {
     const bytes = file.bytes ?? (await this.#open.load(file));
     if (bytes !== null) this.#resident.admit(file, bytes);
     return bytes;
+  }
+
+  async #digestWhole(file: StaticFile): Promise<Uint8Array | null> {
+    const bytes = await this.#loadWhole(file);
+    return bytes === null ? null : await digest(bytes);
+  }
+
+  /** The digest of the digests of all pieces: no piece stays in memory. */
+  async #digestPieces(file: StaticFile): Promise<Uint8Array | null> {
+    const digests = await this.#open.digestPieces(file, toTagPieces(file.sizeBytes), digest);
+    return digests === null ? null : await digest(Buffer.concat(digests));
   }
 
   #onUnreadable(file: StaticFile): void {
@@ -225,16 +234,35 @@ export class FileIndex {
 
 const MEBIBYTE = 1024 * 1024;
 
+/** Bytes of a file that are read and hashed at once for its tag. */
+const TAG_PIECE_BYTES = MEBIBYTE;
+
 /**
- * Bytes of each end of a large file that go into its tag. File formats have an index, checksums or a date at one of
- * their ends, and the first client would wait while the server reads 1 GiB for a tag.
+ * Most pieces of a file that go into its tag. The first client of a version waits for the tag, about a second for 256
+ * MiB. Of a larger file the tag covers this many pieces, the first and the last among them.
  */
-const TAG_END_BYTES = 512 * 1024;
+const MOST_TAG_PIECES = 256;
 
 /** 64 bits of a hash: two versions of a file get the same tag by accident once in 10^19. */
 const TAG_BYTES = 8;
 const CHECK_EVERY_MS = 1000;
 const NO_ENTRIES: ReadonlyMap<string, StaticEntry> = new Map();
+
+/** A thread computes the hash, not the event loop. */
+async function digest(bytes: Uint8Array): Promise<Uint8Array> {
+  return new Uint8Array(await subtle.digest("SHA-256", bytes));
+}
+
+/** Returns the pieces of a file that go into its tag. */
+export function toTagPieces(sizeBytes: number): { start: number; lengthBytes: number }[] {
+  const all = Math.ceil(sizeBytes / TAG_PIECE_BYTES);
+  const count = Math.min(all, MOST_TAG_PIECES);
+  return Array.from({ length: count }, (_, index) => {
+    const number = count === all ? index : Math.floor((index * (all - 1)) / (count - 1));
+    const start = number * TAG_PIECE_BYTES;
+    return { start, lengthBytes: Math.min(TAG_PIECE_BYTES, sizeBytes - start) };
+  });
+}
 
 function findRoot(path: string): { realPath: string; inode: number } | null {
   const realPath = resolveLink(path);

@@ -50,7 +50,7 @@ export type Child =
 /**
  * Finds the kind of a name in a folder: a servable file or folder, or none.
  *
- * Not servable are dot-files, targets of symbolic links outside the root, and files that are not regular. A link to a
+ * Not servable are dot-files, files of rules, targets of symbolic links outside the root, and files that are not regular. A link to a
  * folder that contains the link is not servable either: the tree would be endless.
  *
  * @param options.rootPath Canonical path of the tree's root.
@@ -112,10 +112,17 @@ export function listNames(path: string): string[] {
   }
 }
 
-/** Tells whether a name is private (`.env`, `.git`, `.htpasswd`). RFC 8615 defines the exception in the root. */
+/**
+ * Tells whether a name is private (`.env`, `.git`, `.htpasswd`), or a file of rules. RFC 8615 defines the exception in the
+ * root.
+ */
 function isHidden(folderPath: string, name: string): boolean {
-  return name.startsWith(".") && !(folderPath === "/" && name === ".well-known");
+  if (name.startsWith(".")) return !(folderPath === "/" && name === ".well-known");
+  return RULE_FILES.has(name);
 }
+
+/** Files of rules, as Netlify and Cloudflare Pages name them. */
+const RULE_FILES: ReadonlySet<string> = new Set(["_headers", "_redirects"]);
 
 /** Tells whether a change of this name may change the targets of links in its folder, as with Kubernetes' `..data`. */
 export function isVersionName(name: string): boolean {

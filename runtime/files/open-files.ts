@@ -1,7 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
 
 import { RuntimeError } from "../lib/errors.ts";
-import { openSource, readEnds, readWhole, toHandleBody, type FileBody } from "./file-body.ts";
+import { digestPieces, openSource, readWhole, toHandleBody, type FileBody } from "./file-body.ts";
 import type { StaticFile } from "./static-file.ts";
 
 /** Holds the files that are being read. All readers of one version of a file share one descriptor. */
@@ -45,14 +45,18 @@ export class OpenFiles {
   }
 
   /**
-   * Returns the first and the last `endBytes`, or all bytes of a smaller file. Returns `null` and throws as
+   * Reads pieces of a file one after the other, and returns the digest of each. Returns `null` and throws as
    * {@link openBody}.
    */
-  async loadEnds(file: StaticFile, endBytes: number): Promise<Buffer | null> {
+  async digestPieces(
+    file: StaticFile,
+    pieces: readonly { start: number; lengthBytes: number }[],
+    digest: (piece: Uint8Array) => Promise<Uint8Array>,
+  ): Promise<Uint8Array[] | null> {
     const handle = await this.#acquire(file);
     if (handle === null) return null;
     try {
-      return await readEnds(handle, file.source, endBytes);
+      return await digestPieces(handle, file.source, { pieces, digest });
     } catch {
       return null; // As for `load`.
     } finally {

@@ -7,6 +7,9 @@ import { BytesSource } from "../bodies/body-sources.ts";
 import { findField } from "../http/find-field.ts";
 import type { Client } from "../http/client.ts";
 import { isSmall } from "../http/reply.ts";
+import type { FileBody } from "./file-body.ts";
+import { joinBodies, type MultipartPart } from "./multipart.ts";
+import type { StaticFile } from "./static-file.ts";
 
 /** A request for a static file. */
 interface Target {
@@ -38,7 +41,7 @@ export function serveStatic(
   const entry = files?.lookup(target.path, Date.now());
   const answer = entry === undefined ? null : resolve(client, target, entry);
   if (answer === null) return false;
-  if (!("untagged" in answer) && answer.body.kind !== "file") {
+  if (!("untagged" in answer) && (answer.body.kind === "none" || answer.body.kind === "bytes")) {
     sendNow(client, answer);
     return true;
   }
@@ -97,12 +100,14 @@ async function sendFile(
     }
     // The file changed while its tag was read.
     if ("untagged" in answer) continue;
-    if (answer.body.kind !== "file") {
+    if (answer.body.kind === "none" || answer.body.kind === "bytes") {
       sendNow(client, answer);
       return;
     }
-    const { file, start } = answer.body;
-    const body = await files.openBody(file, start, answer.contentLength ?? 0);
+    const body =
+      answer.body.kind === "file"
+        ? await files.openBody(answer.body.file, answer.body.start, answer.contentLength ?? 0)
+        : await openParts(files, answer.body);
     if (body !== null) {
       const source = new FileBodySource(body, onError);
       const { status, fields } = answer;
@@ -113,6 +118,31 @@ async function sendFile(
   }
   // The file exists, so this is no 404.
   client.refuse(503, { retryAfterSeconds: RETRY_AFTER_SECONDS });
+}
+
+/** Opens all ranges of a file. They share one descriptor, so all are of the same version. */
+async function openParts(
+  files: FileIndex,
+  { file, parts, tail }: { file: StaticFile; parts: readonly MultipartPart[]; tail: Buffer },
+): Promise<FileBody | null> {
+  const pieces: (Buffer | FileBody)[] = [];
+  const close = (): void => {
+    for (const piece of pieces) if (!Buffer.isBuffer(piece)) piece.close();
+  };
+  try {
+    for (const { head, start, lengthBytes } of parts) {
+      const body = await files.openBody(file, start, lengthBytes);
+      if (body === null) {
+        close();
+        return null;
+      }
+      pieces.push(head, body);
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return joinBodies([...pieces, tail]);
 }
 
 const RETRY_AFTER_SECONDS = 1;

@@ -154,8 +154,50 @@ describe("static files", { timeout: 180_000 }, () => {
       const beyond = await ask(connection, "GET /big.bin", `Range: bytes=${size}-`);
       assert.equal(beyond.status, 416);
       assert.equal(fieldOf(beyond, "content-range"), `bytes */${size}`);
-      const whole = await ask(connection, "GET /big.bin", "Range: lines=1-2");
-      assert.deepEqual([whole.status, whole.body.length], [200, size]);
+      const overlapping = "bytes=0-,0-,0-,0-,0-";
+      for (const range of ["lines=1-2", overlapping]) {
+        const whole = await ask(connection, "GET /big.bin", `Range: ${range}`);
+        assert.deepEqual([whole.status, whole.body.length], [200, size]);
+      }
+    });
+
+    await t.test("in several ranges at once, of one version", async () => {
+      const connection = await server.connect();
+      const size = BIG.length;
+      const ranges: [number, number][] = [
+        [5_000_000, 5_300_000],
+        [0, 0],
+        [size - 3, size - 1],
+      ];
+      const asked = `Range: bytes=${ranges.map(([start, end]) => `${start}-${end}`).join(",")}`;
+      const tag = fieldOf(await ask(connection, "HEAD /big.bin"), "etag") ?? "";
+      const response = await ask(connection, "GET /big.bin", asked, `If-Range: ${tag}`);
+      assert.equal(response.status, 206);
+      const boundary = /^multipart\/byteranges; boundary=(\w+)$/.exec(
+        fieldOf(response, "content-type") ?? "",
+      )?.[1];
+      assert.ok(boundary !== undefined);
+      const expected = ranges.map(([start, end]) => [
+        Buffer.from(
+          `--${boundary}\r\nContent-Type: application/octet-stream\r\n` +
+            `Content-Range: bytes ${start}-${end}/${size}\r\n\r\n`,
+        ),
+        BIG.subarray(start, end + 1),
+        Buffer.from("\r\n"),
+      ]);
+      const body = Buffer.concat([...expected.flat(), Buffer.from(`--${boundary}--\r\n`)]);
+      assert.ok(response.body.equals(body));
+      assert.equal(fieldOf(response, "content-length"), String(body.length));
+      const small = await ask(connection, "GET /page.txt", "Range: bytes=0-0,3-3");
+      assert.match(
+        String(small.body),
+        /0-0\/4\r\n\r\np\r\n--\w+\r\n.*\r\n.* 3-3\/4\r\n\r\ne\r\n--\w+--/,
+      );
+      const other = await ask(connection, "GET /big.bin", asked, 'If-Range: "other"');
+      assert.deepEqual([other.status, other.body.length], [200, size]);
+      const head = await ask(connection, "HEAD /big.bin", asked);
+      assert.equal(head.status, 200);
+      await eventually(t, () => !isOpen());
     });
 
     await t.test("not again to who has them already", async () => {

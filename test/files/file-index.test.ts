@@ -21,7 +21,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 
 import * as fc from "fast-check";
 
-import type { FileIndex } from "../../runtime/files/file-index.ts";
+import { toTagPieces, type FileIndex } from "../../runtime/files/file-index.ts";
 import { FileChangedError } from "../../runtime/files/file-body.ts";
 import { lookup, lookupFile, PublicFolder, readBody } from "./public-folder.ts";
 
@@ -129,7 +129,7 @@ describe("FileIndex > what is served", () => {
     assert.equal(lookup(index, "/empty/"), undefined);
   });
 
-  it("hides what begins with a dot, but for /.well-known/", async (t) => {
+  it("hides what begins with a dot, but for /.well-known/, and files of rules", async (t) => {
     const folder = new PublicFolder(t);
     await folder.write({
       ".env": "S",
@@ -138,6 +138,8 @@ describe("FileIndex > what is served", () => {
       "sub/.well-known/x": "S",
       ".well-known/security.txt": "ok",
       ".well-known/.hidden": "S",
+      _headers: "S",
+      "sub/_redirects": "S",
     });
     const index = await folder.open();
     assert.equal(await readBody(index, lookupFile(index, "/.well-known/security.txt")), "ok");
@@ -350,7 +352,7 @@ describe("FileIndex > what is served", () => {
     assert.equal(await tagOf(other, "/big.bin"), big);
     for (const [path, content] of [
       ["a.html", "two"],
-      ["big.bin", `y${"x".repeat(3 * 1024 ** 2 - 1)}`],
+      ["big.bin", `${"x".repeat(1.5 * 1024 ** 2)}y${"x".repeat(1.5 * 1024 ** 2 - 1)}`],
     ] as const) {
       await writeFile(join(folder.outside, "new"), content);
       const { mtime } = await stat(join(folder.root, path));
@@ -360,6 +362,20 @@ describe("FileIndex > what is served", () => {
     const fresh = await folder.open();
     assert.notEqual(await tagOf(fresh, "/a.html"), a);
     assert.notEqual(await tagOf(fresh, "/big.bin"), big);
+  });
+
+  it("takes the whole content for a tag, and spread pieces of a huge file", () => {
+    const piece = 1024 ** 2;
+    assert.deepEqual(toTagPieces(0), []);
+    assert.deepEqual(toTagPieces(piece + 1), [
+      { start: 0, lengthBytes: piece },
+      { start: piece, lengthBytes: 1 },
+    ]);
+    const huge = toTagPieces(10 * 1024 ** 3);
+    assert.equal(huge.length, 256);
+    assert.equal(huge[0]?.start, 0);
+    assert.equal(huge.at(-1)?.start, 10 * 1024 ** 3 - piece);
+    assert.equal(new Set(huge.map(({ start }) => start)).size, 256);
   });
 
   it("reads any part of small and large files", async (t) => {

@@ -3,11 +3,17 @@ import { describe, it } from "node:test";
 
 import * as fc from "fast-check";
 
-import { resolveRange } from "../../runtime/http/range.ts";
+import { MOST_RANGES, resolveRange } from "../../runtime/http/range.ts";
 
 const whole = { kind: "whole" };
 const unsatisfiable = { kind: "unsatisfiable" };
 const partial = (start: number, end: number) => ({ kind: "partial", start, end });
+const several = (...ranges: [number, number][]) => ({
+  kind: "several",
+  ranges: ranges.map(([start, end]) => ({ start, end })),
+});
+const many = (count: number): string =>
+  `bytes=${Array.from({ length: count }, (_, at) => `${2 * at}-${2 * at}`).join(",")}`;
 
 describe("resolveRange()", () => {
   // RFC 9110 section 14.1.2, a representation of 10,000 bytes.
@@ -39,10 +45,28 @@ describe("resolveRange()", () => {
     assert.deepEqual(resolveRange("bytes=5-4", 10_000), whole);
   });
 
-  it("ignores several ranges", () => {
-    for (const value of ["bytes=0-0,-1", "bytes=500-600,601-999", "bytes=0-1,"]) {
-      assert.deepEqual(resolveRange(value, 10_000), whole, value);
+  it("resolves several ranges, in the order of the request", () => {
+    const rows: [string, object][] = [
+      // RFC 9110 section 14.1.2: the first and the last byte.
+      ["bytes=0-0,-1", several([0, 0], [9999, 9999])],
+      ["bytes=500-600,601-999", several([500, 600], [601, 999])],
+      ["bytes=900-, 0-1\t", several([900, 9999], [0, 1])],
+      ["bytes=5-6,10000-,7-7", several([5, 6], [7, 7])],
+      ["bytes=5-6,10000-", partial(5, 6)],
+      ["bytes=10000-,20000-", unsatisfiable],
+      // Overlaps would multiply the bytes.
+      ["bytes=500-700,601-999", whole],
+      ["bytes=0-,0-,0-", whole],
+      ["bytes=5-5,5-5", whole],
+      ["bytes=0-1,", whole],
+      ["bytes=0-1,x", whole],
+      ["bytes=0-1;2-3", whole],
+    ];
+    for (const [value, expected] of rows) {
+      assert.deepEqual(resolveRange(value, 10_000), expected, value);
     }
+    assert.equal(resolveRange(many(MOST_RANGES), 10_000).kind, "several");
+    assert.deepEqual(resolveRange(many(MOST_RANGES + 1), 10_000), whole);
   });
 
   it("ignores what it cannot read", () => {
@@ -64,13 +88,20 @@ describe("resolveRange()", () => {
       fc.nat({ max: 50 }).map(String),
       fc.bigInt().map(String),
     );
-    const range = fc.tuple(number, number).map(([first, last]) => `bytes=${first}-${last}`);
+    const spec = fc.tuple(number, number).map(([first, last]) => `${first}-${last}`);
+    const range = fc
+      .array(spec, { minLength: 1, maxLength: 4 })
+      .map((specs) => `bytes=${specs.join(",")}`);
     fc.assert(
       fc.property(fc.oneof(range, fc.string()), fc.nat({ max: 60 }), (value, sizeBytes) => {
         const result = resolveRange(value, sizeBytes);
-        if (result.kind !== "partial") return;
-        assert.ok(Number.isInteger(result.start) && Number.isInteger(result.end));
-        assert.ok(0 <= result.start && result.start <= result.end && result.end < sizeBytes);
+        const ranges =
+          result.kind === "partial" ? [result] : result.kind === "several" ? result.ranges : [];
+        for (const { start, end } of ranges) {
+          assert.ok(Number.isInteger(start) && Number.isInteger(end));
+          assert.ok(0 <= start && start <= end && end < sizeBytes);
+        }
+        assert.ok(ranges.reduce((sum, { start, end }) => sum + end - start + 1, 0) <= sizeBytes);
       }),
     );
   });
