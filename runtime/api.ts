@@ -119,8 +119,11 @@ export interface HandlerConfig extends HandlerSettings {
    * answer is stored. Set `cache-control` for browsers and proxies.
    */
   cache?: false | { maxAgeMs: number; staleMs?: number | undefined } | undefined;
-  /** Most requests that one client may send within `windowMs`. Has no effect in this version: no request is refused. */
-  rateLimit?: { requests: number; windowMs: number } | undefined;
+  /**
+   * Requests to the route that the server admits from one client address: `"100/min"`. A client may send so many at
+   * once, and the next ones as time passes. All others are answered with 429 before they reach a worker.
+   */
+  rateLimit?: string | { requests: number; windowMs: number } | undefined;
   /**
    * Times at which `scheduled()` runs: cron expressions of five fields. Has no effect in this version: `scheduled()`
    * never runs.

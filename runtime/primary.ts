@@ -22,6 +22,7 @@ import { RequestsPerAddress } from "./http/requests-per-address.ts";
 import { parseTarget } from "./http/target-path.ts";
 import { RuntimeError } from "./lib/errors.ts";
 import { settledWithin } from "./lib/settled-within.ts";
+import { LimitStates } from "./limits/limit-states.ts";
 import { TurnClock } from "./lib/turn-clock.ts";
 import type { Logger } from "./log/log.ts";
 import type { Traffic } from "./observe/counters.ts";
@@ -373,6 +374,7 @@ export class Primary {
         blocks,
         spool: this.#spool,
         counters: requestLog.counters,
+        limitStates: new LimitStates(),
         requestIdPrefix: requestLog.requestIdPrefix,
         oomKills: new OomKills(),
         leases: this.stored.leases,

@@ -1,4 +1,5 @@
 import type { HandlerLimits } from "../config/handler-settings.ts";
+import type { Rate } from "../lib/rate.ts";
 /**
  * Every message that crosses between the primary and a worker, in both directions. The same protocol in prose, for
  * workers in other languages: `docs/protocol.md`.
@@ -149,6 +150,8 @@ export interface RouteLimits extends HandlerLimits {
   reserved: boolean | null;
   /** Whether a request may run again after its worker was lost; `null`: its method decides. */
   replay: boolean | null;
+  /** Requests of one client address that are admitted within a window of time; `null`: any number. */
+  rateLimit: Rate | null;
 }
 
 /** Why a worker cannot serve. `message` is for operators and names files and lines. */

@@ -15,10 +15,16 @@ const limitFields = HANDLER_SETTINGS.map(({ key, type }): [string, z.ZodMiniType
   orServers(z.custom((value) => type.parse(value) !== null)),
 ]);
 
+const rate = z.object({
+  requests: z.int().check(z.minimum(1)),
+  windowMs: z.int().check(z.minimum(1)),
+});
+
 const limitsSchema = z.object({
   ...Object.fromEntries(limitFields),
   reserved: flag,
   replay: flag,
+  rateLimit: orServers(rate),
 }) as unknown as z.ZodMiniType<RouteLimits>; // The table has an entry for each other key.
 
 const reportSchema = z.object({

@@ -2,6 +2,7 @@ import type { RouteLimits, RouteReport } from "../channel/messages.ts";
 import { type RouteSettings, toRouteSettings } from "../config/handler-settings.ts";
 import type { Buffering } from "../bodies/buffering.ts";
 import type { TransferLimits } from "../http/client.ts";
+import type { Rate } from "../lib/rate.ts";
 
 /** `timeoutMs` of a handler, or the server's `requestTimeout`. */
 export type TimeoutSetting = "timeoutMs" | "requestTimeout";
@@ -17,6 +18,8 @@ export interface RouteRules extends RouteSettings {
   readonly reserved: boolean;
   /** Whether a request of this route may run again after its worker was lost; `null`: its method decides. */
   readonly replay: boolean | null;
+  /** `null`: any number of requests. */
+  readonly rateLimit: Rate | null;
 }
 
 /** The rules of all routes of a pool, computed once: a request only looks them up. */
@@ -44,6 +47,12 @@ export class RuleBook {
     if (rules === undefined) return this.#default;
     return rules.byMethod.size === 0 ? rules.all : (rules.byMethod.get(method) ?? rules.all);
   }
+
+  /** Returns all rules of a route: those of all methods, then those of single ones. */
+  allOf(route: number): readonly RouteRules[] {
+    const rules = this.#routes[route];
+    return rules === undefined ? [this.#default] : [rules.all, ...rules.byMethod.values()];
+  }
 }
 
 function toRules(limits: RouteLimits | null, defaults: RouteSettings): RouteRules {
@@ -60,5 +69,6 @@ function toRules(limits: RouteLimits | null, defaults: RouteSettings): RouteRule
     transfer: isOwn ? transfer : null,
     reserved: limits?.reserved ?? false,
     replay: limits?.replay ?? null,
+    rateLimit: limits?.rateLimit ?? null,
   };
 }

@@ -22,6 +22,7 @@ import type { Admission } from "../http/admission.ts";
 import { type RuntimeError, toError } from "../lib/errors.ts";
 import { toGenerationDir } from "../generation/generation-store.ts";
 import type { Manifest } from "../generation/manifest.ts";
+import type { LimitStates } from "../limits/limit-states.ts";
 import type { Logger } from "../log/log.ts";
 import type { Counters } from "../observe/counters.ts";
 import type { GenerationLeases } from "../generation/generation-leases.ts";
@@ -56,6 +57,8 @@ export interface SharedParts {
   blocks: BlockPool;
   spool: Spool;
   counters: Counters;
+  /** The buckets of the routes' rate limits. They outlive generations. */
+  limitStates: LimitStates;
   requestIdPrefix: string;
   nextWorkerId: () => WorkerId;
   oomKills: OomKills;

@@ -8,6 +8,9 @@ import { RouteResponder } from "./route-responder.ts";
 import { findReasons, planPools, type PoolPlan } from "./pool-plan.ts";
 import { createMatcher, type Matcher } from "../route/match.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
+import type { Rate } from "../lib/rate.ts";
+import { LimitStates, type NextLimitStates } from "../limits/limit-states.ts";
+import { RateLimiter, type RateLimiterOptions } from "../limits/rate-limiter.ts";
 
 export interface LiveGenerationOptions extends SharedParts {
   config: Config;
@@ -35,6 +38,8 @@ export class LiveGeneration {
   readonly changes: readonly PoolChange[];
   /** Counts of the requests that the routes of this generation take. */
   counts = { requests: 0, errors: 0 };
+  /** The buckets of the routes' rate limits. They are committed when the generation serves. */
+  readonly limitStates: NextLimitStates;
   readonly #match: Matcher;
   readonly #routes: readonly RouteResponder[];
   readonly #fallbacks: readonly RouteResponder[];
@@ -56,6 +61,7 @@ export class LiveGeneration {
     this.config = config;
     this.pools = pools;
     this.changes = changes;
+    this.limitStates = (shared?.limitStates ?? new LimitStates()).begin();
     this.#match = createMatcher(manifest);
     const books = new Map(
       [...pools].map(([name, { reports }]) => [name, new RuleBook(reports, config)]),
@@ -69,7 +75,17 @@ export class LiveGeneration {
       const { admission, intakes } = shared;
       const route = pool.numberOf(scope);
       const onRequest = (): void => void this.counts.requests++;
-      return new RouteResponder({ pool, route, rules, admission, intakes, onRequest });
+      const createLimiter = (rate: Rate): RateLimiter =>
+        createRouteLimiter(rate, { ...shared, place: scope.pattern, states: this.limitStates });
+      return new RouteResponder({
+        pool,
+        route,
+        rules,
+        admission,
+        intakes,
+        onRequest,
+        createLimiter,
+      });
     };
     this.#routes = manifest.routes.map(({ pattern, pool }) =>
       toResponder(pool, { kind: "route", pattern }),
@@ -203,6 +219,14 @@ export class LiveGeneration {
     const own = [...this.pools].filter(([name, pool]) => other?.pools.get(name) !== pool);
     await Promise.all(own.map(([, pool]) => pool.destroy()));
   }
+}
+
+function createRouteLimiter(
+  rate: Rate,
+  { place, ...options }: Omit<RateLimiterOptions, "id">,
+): RateLimiter {
+  const limit = { rate, burst: rate.requests, key: "address", dryRun: false } as const;
+  return new RateLimiter(limit, { ...options, place, id: place });
 }
 
 /** Returns the reasons to start a pool; `null`: the previous generation's pool is kept. */

@@ -6,6 +6,8 @@ import type { RouteRules, RuleBook } from "../dispatch/route-rules.ts";
 import type { Client } from "../http/client.ts";
 import type { Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
+import type { Rate } from "../lib/rate.ts";
+import type { RateLimiter } from "../limits/rate-limiter.ts";
 import type { HandlerPool, SharedParts } from "./handler-pool.ts";
 
 export interface RouteResponderOptions extends Pick<SharedParts, "admission" | "intakes"> {
@@ -16,6 +18,8 @@ export interface RouteResponderOptions extends Pick<SharedParts, "admission" | "
   rules: RuleBook;
   /** Called for each request to the route. */
   onRequest: () => void;
+  /** Creates the limiter of the route for a rate. */
+  createLimiter: (rate: Rate) => RateLimiter;
 }
 
 /** Rules that replace those of the route for an internal request of a reload. */
@@ -30,10 +34,16 @@ export interface InternalRules {
 export class RouteResponder implements Responder {
   readonly pool: HandlerPool;
   readonly #options: RouteResponderOptions;
+  /** The limiters of the rules that have a rate; `null` for most routes. */
+  readonly #limiters: ReadonlyMap<Rate, RateLimiter> | null;
 
   constructor(options: RouteResponderOptions) {
-    this.pool = options.pool;
+    const { pool, route, rules, createLimiter } = options;
+    this.pool = pool;
     this.#options = options;
+    const rates = rules.allOf(route).flatMap(({ rateLimit }) => rateLimit ?? []);
+    this.#limiters =
+      rates.length === 0 ? null : new Map(rates.map((rate) => [rate, createLimiter(rate)]));
   }
 
   /** Returns the rules for requests of this method. */
@@ -47,6 +57,7 @@ export class RouteResponder implements Responder {
     const rules = this.rulesOf(client.head.method);
     if (rules.transfer !== null) client.limitTransfers(rules.transfer);
     onRequest();
+    if (this.#limiters !== null && !this.#admits(client, rules)) return;
     if (!admission.admits(client, { isReserved: rules.reserved })) return;
     const intake = client.head.bodyBytes === 0 ? null : intakes.open(rules);
     this.pool.dispatcher.admit(client, this.#exchangeOf(client, target, rules, intake));
@@ -60,6 +71,11 @@ export class RouteResponder implements Responder {
     const exchange = this.#exchangeOf(client, target, rules, null);
     if (lane === null) dispatcher.admit(client, exchange);
     else dispatcher.admitTo(lane, client, exchange);
+  }
+
+  #admits(client: Client, { rateLimit }: RouteRules): boolean {
+    const limiter = rateLimit === null ? undefined : this.#limiters?.get(rateLimit);
+    return limiter === undefined || limiter.admits(client);
   }
 
   #exchangeOf(

@@ -97,6 +97,8 @@ export interface Client {
   limitedBy: LimitName | null;
   /** Changes to every reply, in the order in which stages added them; `null` for nearly all requests. */
   filters: ReplyFilter[] | null;
+  /** Callbacks for the end of the exchange (`when-finished.ts`); `null` for nearly all requests. */
+  finishing: (() => void)[] | null;
 
   /**
    * Passes the body to the sink as it arrives. Must be called in the turn of the event loop in which the head arrived,

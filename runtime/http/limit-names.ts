@@ -8,6 +8,8 @@ export const LIMIT_NAMES = [
   "maxConnections",
   "maxRequests",
   "maxRequestsPerAddress",
+  "rateLimit",
+  "concurrencyLimit",
   "headerLimit",
   "headerCountLimit",
   "urlLimit",

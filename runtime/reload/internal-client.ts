@@ -50,6 +50,7 @@ export class InternalClient implements Client {
   limitedBy: LimitName | null = null;
   /** No stage sees an internal request. */
   readonly filters = null;
+  readonly finishing = null;
   #settle: (outcome: InternalOutcome) => void = () => {};
   #settled = false;
   #isReading = false;

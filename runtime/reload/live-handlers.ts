@@ -132,6 +132,7 @@ export class LiveHandlers {
     const previous = this.#generation;
     this.#generation = next;
     this.#isLeased = true;
+    next.limitStates.commit();
     next.counts = this.#options.beginCounts(next.manifest.id);
     for (const pool of next.pools.values()) pool.adopt(config);
     for (const [name, pool] of previous.pools) {

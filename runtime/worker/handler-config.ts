@@ -2,6 +2,7 @@ import type { FolderConfig, HandlerConfig } from "../api.ts";
 import { HANDLER_SETTINGS, type HandlerSettings } from "../config/handler-settings.ts";
 import { describeValue } from "./describe-value.ts";
 import { pickNearest } from "../lib/nearest.ts";
+import { parseRate, type Rate, RATE_EXPECTED } from "../lib/rate.ts";
 import { isPoolName, POOL_NAME_EXPECTED } from "../lib/pool-name.ts";
 
 // No schemas of a library: every worker would load it at its boot.
@@ -42,8 +43,11 @@ const FOLDER_ENTRIES: Record<keyof FolderConfig, Entry> = {
     expected: "false or { maxAgeMs, staleMs? } in whole milliseconds",
   },
   rateLimit: {
-    isValid: (value) => hasOnly(value, { requests: isPositive, windowMs: isPositive }),
-    expected: "{ requests, windowMs } in whole numbers above 0",
+    isValid: (value) =>
+      typeof value === "string"
+        ? parseRate(value) !== null
+        : hasOnly(value, { requests: isPositive, windowMs: isPositive }),
+    expected: `${RATE_EXPECTED}, or { requests, windowMs } in whole numbers above 0`,
   },
 };
 
@@ -71,6 +75,12 @@ export type ConfigResult<T> =
 /** Checks the `config` export of a handler; `undefined`, for none, is an empty one. */
 export function readHandlerConfig(value: unknown): ConfigResult<HandlerConfig> {
   return read(HANDLER_ENTRIES, value);
+}
+
+/** Returns the rate of a checked `config.rateLimit`; `null`: there is none. */
+export function toOwnRate(value: HandlerConfig["rateLimit"]): Rate | null {
+  if (value === undefined) return null;
+  return typeof value === "string" ? parseRate(value) : value;
 }
 
 /** Checks the `config` export of a `_middleware` file; `undefined`, for none, is an empty one. */

@@ -12,6 +12,7 @@ import type {
 import { CHANNEL_FD, Kind, MAX_FRAME_BYTES, PROTOCOL_VERSION } from "../channel/messages.ts";
 import { parseToWorker } from "../channel/parse-to-worker.ts";
 import { toHandlerLimits } from "../config/handler-settings.ts";
+import { toOwnRate } from "./handler-config.ts";
 import { assertNever, EXIT, RuntimeError } from "../lib/errors.ts";
 import {
   createLogger,
@@ -258,6 +259,7 @@ function toLimits(config: HandlerConfig): RouteLimits {
     ...toHandlerLimits(config),
     reserved: config.reserved ?? null,
     replay: config.replay ?? null,
+    rateLimit: toOwnRate(config.rateLimit),
   };
 }
 

@@ -26,7 +26,6 @@ export function findOddExports(
 /** Keys of `config` that this version does not act on, and their replacements. */
 const IDLE_CONFIG: Readonly<Record<string, string>> = {
   cache: 'no response is stored. Set the field "cache-control" for browsers and proxies',
-  rateLimit: "no request is refused. Count requests in a middleware, or set maxRequestsPerAddress",
   schedule: "nothing is run. Let a timer of the system (cron, systemd) send a request to a route",
 };
 

@@ -28,6 +28,7 @@ const LIMITS = {
   sendTimeoutMs: 5,
   reserved: true,
   replay: null,
+  rateLimit: { requests: 5, windowMs: 1_000 },
 };
 const ROUTE = { methods: ["GET"], limits: LIMITS, methodLimits: { GET: LIMITS } };
 const VITALS = { rssBytes: 2 ** 33, heapUsedBytes: 1024, loopUtilization: 0.5 };

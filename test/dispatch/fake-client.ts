@@ -26,6 +26,7 @@ export class FakeClient implements Client {
   workerId: WorkerId | null = null;
   limitedBy: LimitName | null = null;
   filters: ReplyFilter[] | null = null;
+  finishing: (() => void)[] | null = null;
   /** `null`: the limits of the listener. */
   transferLimits: TransferLimits | null = null;
   /** One at the end. A bug could cause more, so all are kept. */

@@ -31,7 +31,12 @@ const DEFAULTS = {
   ...BUFFERING,
 };
 
-const NOTHING: RouteLimits = { ...toHandlerLimits({}), reserved: null, replay: null };
+const NOTHING: RouteLimits = {
+  ...toHandlerLimits({}),
+  reserved: null,
+  replay: null,
+  rateLimit: null,
+};
 
 const PLAIN = {
   ...DEFAULTS,
@@ -40,6 +45,7 @@ const PLAIN = {
   transfer: null,
   reserved: false,
   replay: null,
+  rateLimit: null,
 };
 
 function report(

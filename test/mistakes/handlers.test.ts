@@ -154,18 +154,18 @@ describeMistakes("handlers", [
     command: "check",
     files: {
       "handlers/_middleware.ts": `export default (request, context, next) => next();
-        export const config = { rateLimit: { requests: 5, windowMs: 1000 } };`,
+        export const config = { cache: { maxAgeMs: 9 }, rateLimit: "5/s" };`,
       "handlers/a.ts": `${HELLO}export const config = { cache: { maxAgeMs: 5 }, schedule: "0 3 * * *" };`,
       "handlers/b.ts": `${HELLO}export const config = { cache: false, pool: "other" };`,
     },
     code: 0,
     says: [
-      /handlers\/_middleware\.ts:2:\d+: config\.rateLimit has no effect.*maxRequestsPerAddress/,
+      /handlers\/_middleware\.ts:2:\d+: config\.cache has no effect.*cache-control/,
       /handlers\/a\.ts:2:\d+: config\.cache has no effect.*cache-control/,
       /handlers\/a\.ts:2:\d+: config\.schedule has no effect.*cron/,
     ],
     // Two pools load the middleware.
-    neverSays: [/config\.rateLimit[^]*config\.rateLimit/, /handlers\/b\.ts/],
+    neverSays: [/_middleware[^]*_middleware/, /config\.rateLimit/, /handlers\/b\.ts/],
   },
   {
     name: "options of routes in Next.js",

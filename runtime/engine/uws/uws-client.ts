@@ -13,6 +13,7 @@ import { BodyReading, type SavedMasks } from "./body-reading.ts";
 import { BytesSource } from "../../bodies/body-sources.ts";
 import { LINGER_MS, LINGER_TOTAL_MS, LingeringBody } from "./lingering-body.ts";
 import { findField } from "../../http/find-field.ts";
+import { runFinishing } from "../../http/when-finished.ts";
 import {
   applyFilters,
   isSmall,
@@ -91,6 +92,7 @@ export class UwsClient implements Client {
   workerId: WorkerId | null = null;
   limitedBy: LimitName | null = null;
   filters: ReplyFilter[] | null = null;
+  finishing: (() => void)[] | null = null;
   /** The listener counted the request for its address (`RequestsPerAddress`). */
   countsForAddress = false;
   readonly #res: HttpResponse;
@@ -539,6 +541,7 @@ export class UwsClient implements Client {
     clearTimeout(this.#lingerTimer);
     if (transferring) this.#context.onTransferEnd(this);
     this.#context.onFinished(this, status, bodyBytes);
+    if (this.finishing !== null) runFinishing(this);
   }
 }
 

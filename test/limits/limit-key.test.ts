@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { createKeyReader, type LimitKey, toNetwork } from "../../runtime/limits/limit-key.ts";
+import { FakeClient } from "../dispatch/fake-client.ts";
+
+describe("toNetwork()", () => {
+  it("takes 64 bits of an IPv6 address, and all of an IPv4 address", () => {
+    const cases = [
+      ["192.0.2.1", "192.0.2.1"],
+      ["2001:db8:0:1:a:b:c:d", "2001:db8:0:1"],
+      ["2001:db8::1", "2001:db8:0:0"],
+      ["2001:db8:0:1::", "2001:db8:0:1"],
+      ["2001:db8:0:1::9:9", "2001:db8:0:1"],
+      ["1:2:3:4:5:6:7::", "1:2:3:4"],
+      ["1::2:3:4:5:6", "1:0:0:2"],
+      ["::1", "0:0:0:0"],
+      ["::", "0:0:0:0"],
+      ["", ""],
+    ] as const;
+    for (const [address, network] of cases) assert.equal(toNetwork(address), network, address);
+  });
+});
+
+function keyOf(key: LimitKey, fields: string, address = "192.0.2.1"): string {
+  const client = new FakeClient(1);
+  client.head.fields = fields;
+  client.head.clientAddress = address;
+  return createKeyReader(key)(client);
+}
+
+describe("createKeyReader()", () => {
+  it("reads an address, a field, a cookie, or nothing", () => {
+    assert.equal(keyOf("address", ""), "192.0.2.1");
+    assert.equal(keyOf("site", ""), "");
+    assert.equal(keyOf({ header: "X-API-Key" }, "x-api-key\nabc"), "=abc");
+    assert.equal(keyOf({ cookie: "id" }, 'cookie\na=1; id="x y"; id=2'), "=x y");
+  });
+
+  it("counts requests without the field by their address, which no value can imitate", () => {
+    assert.equal(keyOf({ header: "x-api-key" }, ""), "192.0.2.1");
+    assert.equal(keyOf({ header: "x-api-key" }, "x-api-key\n"), "192.0.2.1");
+    assert.equal(keyOf({ header: "x-api-key" }, "x-api-key\n192.0.2.9"), "=192.0.2.9");
+    assert.equal(keyOf({ cookie: "id" }, "cookie\nidea=1; b"), "192.0.2.1");
+  });
+
+  it("keeps a hash of a long value", () => {
+    const long = keyOf({ header: "k" }, `k\n${"x".repeat(10_000)}`);
+    assert.ok(long.length < 64 && long.startsWith("#"));
+    assert.notEqual(long, keyOf({ header: "k" }, `k\n${"x".repeat(10_001)}`));
+  });
+});
