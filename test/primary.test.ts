@@ -32,7 +32,7 @@ function isBuilding(): boolean {
   });
 }
 
-describe("Primary.start()", { timeout: 60_000 }, () => {
+describe("Primary.start()", { timeout: 180_000 }, () => {
   it("leaves nothing behind when one part fails while the others open", async (t) => {
     const config = await createProject(t);
     // The engine's binary does not fit: what is said first, while the build has hardly begun.

@@ -38,7 +38,7 @@ export interface ReceiveOptions {
 }
 
 /** Longest time to connect, and longest wait for an answer: longer than any request waits for a worker. */
-const LOST_MS = 15_000;
+const LOST_MS = 30_000;
 
 /**
  * A client's connection that keeps nothing that it reads, so that bodies may have any size. Tells a complete response
@@ -133,7 +133,7 @@ export class Connection {
   }
 
   /**
-   * Sends a request and returns its complete answer. Destroys the connection when none comes within 15 s.
+   * Sends a request and returns its complete answer. Destroys the connection when none comes within 30 s.
    *
    * @throws Error when the connection ends before the answer does; those of `receive`.
    */

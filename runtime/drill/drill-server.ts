@@ -8,7 +8,7 @@ import type { Status, WorkerInfo } from "../control/operations.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import type { Endpoint } from "./connection.ts";
 
-const QUESTION_TIMEOUT_MS = 10_000;
+const QUESTION_TIMEOUT_MS = 30_000;
 const RELOAD_TIMEOUT_MS = 120_000;
 const START_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 10_000;

@@ -7,11 +7,11 @@ import { shown, type Figure } from "./soak.ts";
 
 /** This signal makes Node write a heap snapshot. The server does not use it otherwise. */
 const SNAPSHOT_SIGNAL = "SIGWINCH";
-const SNAPSHOT_MS = 60_000;
+const SNAPSHOT_MS = 180_000;
 /** Time for closing leftovers: connections that were cut, files that are read to the end. */
-const SETTLE_MS = 20_000;
+const SETTLE_MS = 60_000;
 const POLL_MS = 50;
-const LOOKS = 3;
+const LOOKS = 6;
 const LOOK_AGAIN_MS = 2_000;
 
 /** Classes with one object per exchange, in the primary and in a worker; and timers. */

@@ -41,17 +41,21 @@ export interface LossReport {
   slowestMs: number;
 }
 
+export interface KillOptions {
+  method: "GET" | "POST";
+  killEveryMs: number;
+  /** Whether to stop after so many kills and requests. */
+  isEnough: (kills: number, requests: number) => boolean;
+}
+
 /** Kills random workers, as `kill -9` does, under a load of one method. */
-export async function killUnderLoad(
-  owner: Owner,
-  options: { method: "GET" | "POST"; seconds: number; killEveryMs: number },
-): Promise<LossReport> {
+export async function killUnderLoad(owner: Owner, options: KillOptions): Promise<LossReport> {
+  const { method, killEveryMs, isEnough } = options;
   const server = await start(owner);
-  const load = startEchoes(owner, server, options.method);
-  const untilMs = performance.now() + options.seconds * 1_000;
-  while (performance.now() < untilMs) {
-    await delay(options.killEveryMs);
-    killOne([...server.workers.values()]);
+  const load = startEchoes(owner, server, method);
+  for (let kills = 0; !isEnough(kills, load.results.length);) {
+    await delay(killEveryMs);
+    if (killOne([...server.workers.values()])) kills++;
   }
   return report(server, load);
 }
@@ -86,7 +90,7 @@ export async function poisonUnderLoad(
 function start(owner: Owner, env: Record<string, string> = {}): Promise<TestServer> {
   // On a slow machine, limits of the queue would refuse requests beside a blocked worker.
   const queue = ["--queue-delay", "0s", "--queue-timeout", "60s"];
-  const flags = ["--access-log", "off", "--hang-timeout", "1s", ...queue];
+  const flags = ["--access-log", "off", "--hang-timeout", "2s", ...queue];
   return startServer(owner, { handlers: HANDLERS, flags, env });
 }
 
@@ -140,13 +144,15 @@ async function report(server: TestServer, load: Load<Sample>): Promise<LossRepor
   };
 }
 
-function killOne(pids: readonly number[]): void {
+/** Returns whether there was a worker to kill. */
+function killOne(pids: readonly number[]): boolean {
   const pid = pids[Math.floor(Math.random() * pids.length)];
-  if (pid === undefined) return;
+  if (pid === undefined) return false;
   try {
-    process.kill(pid, "SIGKILL");
+    return process.kill(pid, "SIGKILL");
   } catch {
     // The worker has already gone, and its log line is on its way.
+    return false;
   }
 }
 

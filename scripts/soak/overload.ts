@@ -5,7 +5,16 @@ import { OpenLoop } from "../../runtime/drill/open-loop.ts";
 import { startServer } from "../../test/helpers/start-server.ts";
 import { spreadOf } from "../bench/statistics.ts";
 import { Disturbance, ifQuiet } from "./disturbance.ts";
-import { atLeast, atMost, milliseconds, ratio, shown, type Figure, type Soak } from "./soak.ts";
+import {
+  atLeast,
+  atMost,
+  DEFAULT_QUEUE,
+  milliseconds,
+  ratio,
+  shown,
+  type Figure,
+  type Soak,
+} from "./soak.ts";
 
 /** The load, as a multiple of the server's capacity. */
 const TIMES = 3;
@@ -43,7 +52,7 @@ export const overload: Soak = {
     const server = await startServer(scope, {
       handlers: { "index.ts": HANDLER },
       workers: 1,
-      flags: ["--access-log", "off"],
+      flags: ["--access-log", "off", ...DEFAULT_QUEUE],
     });
     const disturbance = new Disturbance(server.pid);
     const port = server.port("http");

@@ -7,7 +7,7 @@ import { Disturbance, judgeTimes } from "./disturbance.ts";
 import { findOther, patternOf } from "./pattern.ts";
 import { formatOrder } from "./produce.ts";
 import { checkLogs } from "./server-log.ts";
-import { atLeast, mebibytes, milliseconds, none, shown, type Soak, patience } from "./soak.ts";
+import { atLeast, mebibytes, milliseconds, none, shown, type Soak, queueFlags } from "./soak.ts";
 import { normalTraffic, Traffic } from "./traffic.ts";
 
 const UPLOAD_BYTES = 100 * 1024;
@@ -29,7 +29,7 @@ export const slowTransfers: Soak = {
       handlers: join(import.meta.dirname, "handlers"),
       public: { "file.bin": patternOf(0, DOWNLOAD_BYTES) },
       https: true,
-      flags: [...patience(brief), "--access-log", "off"],
+      flags: [...queueFlags(brief), "--access-log", "off"],
     });
     const plain = { port: server.port("http"), secure: false };
     const endpoints: readonly Endpoint[] = [plain, { port: server.port("https"), secure: true }];

@@ -40,12 +40,15 @@ export interface Soak {
   readonly run: (context: SoakContext) => Promise<readonly Figure[]>;
 }
 
+/** The limits of the queue that a server has by default. `startServer` sets limits that a busy machine does not reach. */
+export const DEFAULT_QUEUE = ["--queue-delay", "500ms", "--queue-timeout", "10s"] as const;
+
 /**
- * Settings for a server whose clients share the machine with other soaks. A busy machine makes it refuse requests that
- * would wait for long. This is right, and `overload` tests it, but here it would judge times.
+ * Limits of the queue for a server whose clients share the machine with other soaks. A busy machine makes it refuse
+ * requests that would wait for long. This is right, and `overload` tests it, but here it would judge times.
  */
-export function patience(brief: boolean): readonly string[] {
-  return brief ? ["--queue-delay", "0s"] : [];
+export function queueFlags(brief: boolean): readonly string[] {
+  return brief ? [] : DEFAULT_QUEUE;
 }
 
 /** A figure that is only shown. */

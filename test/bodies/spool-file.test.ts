@@ -16,7 +16,7 @@ function isReleased(spool: Spool): Promise<void> {
   return untilTurn(() => spool.usage.files === 0 && spool.usage.heldBytes === 0);
 }
 
-describe("SpoolFile", { timeout: 20_000 }, () => {
+describe("SpoolFile", { timeout: 60_000 }, () => {
   it("reads written bytes back, wherever they are, in both ways", async (t) => {
     const { spool, openFiles } = createSpool(t);
     const pieces = [Buffer.from("some "), Buffer.from("bytes")];
@@ -95,7 +95,7 @@ describe("SpoolFile", { timeout: 20_000 }, () => {
   });
 });
 
-describe("Spool", { timeout: 20_000 }, () => {
+describe("Spool", { timeout: 60_000 }, () => {
   it("has room for so many bytes and files, of which responses leave half", async (t) => {
     const { spool } = createSpool(t, { limitBytes: 1_000, maxFiles: 4 });
     const response = openFile(spool, "response");

@@ -90,7 +90,7 @@ function freezeClock(t: TestContext): { nowMs: number } {
   return clock;
 }
 
-describe("Channel", { timeout: 10_000 }, () => {
+describe("Channel", { timeout: 60_000 }, () => {
   it("carries messages in order, in both directions", async (t) => {
     const [near, far] = await openChannelPair(t);
     const sent = Array.from({ length: 500 }, (_, number) => [number, "x".repeat(number)]);

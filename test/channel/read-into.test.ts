@@ -19,7 +19,7 @@ class SmallTarget implements ReadTarget {
 
 const TEXT = "a text that is longer than one read";
 
-describe("readInto()", { timeout: 10_000 }, () => {
+describe("readInto()", { timeout: 60_000 }, () => {
   it("reads into the given memory, writes, and ends, in place of the given socket", async (t) => {
     const [near, far] = await openSocketPair(t);
     const target = new SmallTarget();

@@ -66,7 +66,7 @@ function run(
   return runControl({ command, flags: {}, json: false, id: null, ...options }, { env: {}, cwd });
 }
 
-describe("runControl()", { timeout: 30_000 }, () => {
+describe("runControl()", { timeout: 180_000 }, () => {
   it("prints what was done, for a person or a program", async (t) => {
     const ids: (string | undefined)[] = [];
     const cwd = await serve(t, {

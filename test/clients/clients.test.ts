@@ -8,7 +8,7 @@ import { parseEvents } from "../../scripts/clients/events.ts";
 import { toEndpoint } from "../../runtime/drill/connection.ts";
 import { eventually } from "../helpers/eventually.ts";
 
-describe("echo()", { timeout: 20_000 }, () => {
+describe("echo()", { timeout: 180_000 }, () => {
   const sizeBytes = 5_000_001; // More than one block, and no multiple of anything.
 
   it("reads the body back while it is sent", async (t) => {
@@ -31,7 +31,7 @@ describe("echo()", { timeout: 20_000 }, () => {
   }
 });
 
-describe("runClient()", { timeout: 20_000 }, () => {
+describe("runClient()", { timeout: 180_000 }, () => {
   it("reports an echo from another process, errors too", async (t) => {
     const url = await serve(t, (request, response) => void request.pipe(response));
     const { count } = await runClient("echo", { url, sizeBytes: 1024 ** 2 }, {});
@@ -81,7 +81,7 @@ describe("parseEvents()", () => {
   });
 });
 
-describe("ClientProcess", { timeout: 20_000 }, () => {
+describe("ClientProcess", { timeout: 180_000 }, () => {
   it("holds idle connections that have had an answer, and knows which of them were closed", async (t) => {
     const server = createServer((_request, response) => response.end("ok"));
     let accepted = 0;

@@ -34,7 +34,7 @@ async function refusal(cwd: string, sources: Partial<ConfigSources>): Promise<st
   return assert.fail("accepted");
 }
 
-describe("loadConfig()", { timeout: 60_000 }, () => {
+describe("loadConfig()", { timeout: 180_000 }, () => {
   it("has a default for everything", async (t) => {
     const cwd = project(t);
     const workers = Math.max(2, availableParallelism() - 1);

@@ -28,7 +28,7 @@ async function changes(
   return findChangedSettings(await load(before), await load(after)).map(({ name }) => name);
 }
 
-describe("findChangedSettings()", { timeout: 30_000 }, () => {
+describe("findChangedSettings()", { timeout: 180_000 }, () => {
   it("names what somebody has changed, and nothing that follows from it", async (t) => {
     const pools = { reports: { workers: 3 } };
     assert.deepEqual(await changes(t, {}, { pools }), ["pools"]);

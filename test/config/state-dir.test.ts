@@ -6,7 +6,7 @@ import { findStateDir } from "../../runtime/config/state-dir.ts";
 import { loadConfig } from "../../runtime/config/config.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
-describe("findStateDir()", { timeout: 30_000 }, () => {
+describe("findStateDir()", { timeout: 180_000 }, () => {
   it("finds what the server finds", async (t) => {
     const cwd = temporaryFolder(t);
     mkdirSync(join(cwd, "handlers"));

@@ -60,7 +60,7 @@ function ask(
   path: string,
   body?: unknown,
 ): Promise<ControlAnswer> {
-  return askControl(stateDir, { method, path, body, timeoutMs: 10_000 });
+  return askControl(stateDir, { method, path, body, timeoutMs: 60_000 });
 }
 
 /** Sends bytes as they are, and returns all that comes back until the end. */
@@ -71,7 +71,7 @@ async function raw(stateDir: string, bytes: string): Promise<string> {
   return text(socket);
 }
 
-describe("ControlServer", { timeout: 30_000 }, () => {
+describe("ControlServer", { timeout: 60_000 }, () => {
   it("answers what is offered, and says what is not", async (t) => {
     const stateDir = temporaryFolder(t);
     const ids: (string | undefined)[] = [];
@@ -255,7 +255,7 @@ describe("ControlServer", { timeout: 30_000 }, () => {
   });
 });
 
-describe("askControl()", { timeout: 30_000 }, () => {
+describe("askControl()", { timeout: 60_000 }, () => {
   it("tells that no server is there", async (t) => {
     const answer = await ask(temporaryFolder(t), "GET", "/status");
     assert.ok(answer.kind === "unreachable" && answer.why === "none");

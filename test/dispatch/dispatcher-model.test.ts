@@ -493,7 +493,7 @@ function perform(pair: Pair, { do: name, ...pick }: Action): void {
   }
 }
 
-describe("Dispatcher, with any events in any order", { timeout: 30_000 }, () => {
+describe("Dispatcher, with any events in any order", { timeout: 60_000 }, () => {
   it("gives each exchange exactly one outcome, the expected one, and ends empty", async (t) => {
     const turns = new TurnClock();
     const clock = { nowMs: 1_000, turns, tick: (ms: number) => t.mock.timers.tick(ms) };

@@ -79,7 +79,7 @@ function attach(
   return { lane: dispatcher.attach(workerId as WorkerId, channel), sent };
 }
 
-describe("Dispatcher with a spool", { timeout: 20_000 }, () => {
+describe("Dispatcher with a spool", { timeout: 60_000 }, () => {
   it("sends a request to a worker once its body is on disk, and others meanwhile", async (t) => {
     const { dispatcher, lane, sent, spool } = create(t);
     const [upload, quick] = [new FakeClient(1, { bodyBytes: BODY.length }), new FakeClient(2)];

@@ -177,7 +177,7 @@ function mockTime(t: TestContext): { tick: (ms: number) => void } {
   };
 }
 
-describe("Dispatcher", { timeout: 10_000 }, () => {
+describe("Dispatcher", { timeout: 60_000 }, () => {
   it("sends the worker the whole request, and the client its answer", async (t) => {
     const dispatcher = createDispatcher(t);
     const worker = await FakeWorker.attach(t, dispatcher, 7);

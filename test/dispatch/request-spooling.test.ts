@@ -94,7 +94,7 @@ async function assertReleased(spool: Spool): Promise<void> {
   assert.equal(spool.usage.heldBytes, 0);
 }
 
-describe("RequestIntake with a spool", { timeout: 30_000 }, () => {
+describe("RequestIntake with a spool", { timeout: 60_000 }, () => {
   it("asks for a worker once all bytes are on disk, and sends them in order, within credit", async (t) => {
     const { spool } = createSpool(t);
     const sizes = fc.array(fc.integer({ min: 1, max: 300 * KIB }), { minLength: 1, maxLength: 12 });

@@ -77,7 +77,7 @@ const step = fc.record({
   bytes: fc.integer({ min: 1, max: CREDIT_BYTES }),
 });
 
-describe("ResponseFeed with a spool", { timeout: 30_000 }, () => {
+describe("ResponseFeed with a spool", { timeout: 60_000 }, () => {
   it("passes each byte on in order, with few in memory, whatever room the disk has", async (t) => {
     const steps = fc.array(step, { maxLength: 150, size: "max" });
     const limits = fc.constantFrom(0, 20_000, 100_000, 1024 ** 3);

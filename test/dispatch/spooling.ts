@@ -39,7 +39,7 @@ export function createSpool(
 }
 
 /** Longest wait for a disk, on a busy machine. */
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 60_000;
 
 /**
  * Checks once in each turn of the event loop until a check passes. Waits for a disk take few turns.

@@ -18,14 +18,16 @@ const HANDLERS = {
       await new Promise((resolve) => setTimeout(resolve));
       spin();
     }
-  };`,
+  };
+  export const config = { timeoutMs: 1_000 };`,
   "pid.ts": "export default () => new Response(String(process.pid));",
   // The same, a moment later.
   "slow-pid.ts": `export default () => new Promise((resolve) => {
     setTimeout(() => resolve(new Response(String(process.pid))), 50);
   });`,
   // Never looks at its signal.
-  "ignores.ts": "export default () => new Promise(() => {});",
+  "ignores.ts": `export const config = { timeoutMs: 100 };
+  export default () => new Promise(() => {});`,
   "crashes.ts": `export default () => {
     setTimeout(() => { throw new Error("nobody catches this"); });
     return new Promise(() => {});
@@ -66,7 +68,7 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
     "gets no more requests while it is silent, and is killed and replaced",
     { timeout: 120_000 },
     async (t) => {
-      const flags = ["--hang-timeout", "2s", "--log-level", "debug", "--request-timeout", "1s"];
+      const flags = ["--hang-timeout", "2s", "--log-level", "debug"];
       const server = await startServer(t, { handlers: HANDLERS, flags });
       const { pid, answer } = await blockOne(server);
       await server.until(isSilent);
@@ -106,7 +108,7 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
   );
 
   it("is killed when it is stopped too", async (t) => {
-    const flags = ["--hang-timeout", "400ms"];
+    const flags = ["--hang-timeout", "1s"];
     const server = await startServer(t, { handlers: HANDLERS, workers: 1, flags });
     const [[, pid] = [0, 0]] = server.workers;
     process.kill(pid, "SIGSTOP");
@@ -130,7 +132,8 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
     assert.deepEqual(await asked, new Set([pid]));
     const line = await server.until(({ msg }) => msg?.startsWith("worker was silent") === true);
     assert.deepEqual([line["level"], line["workerId"]], ["warn", workerId]);
-    assert.ok(Number(line["silentForMs"]) >= 1_000);
+    // A tick of the primary is a second, and may be late.
+    assert.ok(Number(line["silentForMs"]) > 500);
   });
 
   it("is left alone at a breakpoint, and by who wants it to be", async (t) => {
@@ -155,8 +158,7 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
   });
 
   it("is not taken for one whose handlers are only slow", async (t) => {
-    const flags = ["--request-timeout", "100ms"];
-    const server = await startServer(t, { handlers: HANDLERS, workers: 1, flags });
+    const server = await startServer(t, { handlers: HANDLERS, workers: 1 });
     const [[, pid] = [0, 0]] = server.workers;
     assert.equal((await server.fetch("/ignores")).status, 504);
     assert.deepEqual(await pidsOf(server, 5), new Set([pid]));

@@ -4,19 +4,22 @@ import { killUnderLoad, poisonUnderLoad } from "../../scripts/soak/lose-workers.
 import { startServer } from "../helpers/start-server.ts";
 
 // The long versions are in scripts/soak/kill-workers.ts and poison.ts.
-const KILLS = { seconds: 2, killEveryMs: 200 };
+const KILLS = {
+  killEveryMs: 200,
+  isEnough: (kills: number, requests: number): boolean => kills >= 6 && requests > 100,
+};
 const TIMES = 20;
 
 describe("workers that are killed all the time", { timeout: 180_000 }, () => {
   it("cost no GET, and no answer goes astray", async (t) => {
     const report = await killUnderLoad(t, { ...KILLS, method: "GET" });
-    assert.ok(report.workers > 1 && report.requests > 100, JSON.stringify(report));
+    assert.ok(report.workers > 1, JSON.stringify(report));
     assert.deepEqual([report.failed, report.wrong, report.lost], [[], [], 0]);
   });
 
   it("cost the POSTs that they had, and none besides", async (t) => {
     const report = await killUnderLoad(t, { ...KILLS, method: "POST" });
-    assert.ok(report.workers > 1 && report.requests > 100, JSON.stringify(report));
+    assert.ok(report.workers > 1, JSON.stringify(report));
     assert.deepEqual([report.failed, report.wrong], [Array(report.lost).fill("502"), []]);
   });
 });

@@ -99,6 +99,7 @@ describe("pools", { timeout: 180_000 }, () => {
           ${handlerOf(1, "reports")}`,
       },
       workers: 1,
+      flags: ["--queue-timeout", "500ms"],
     });
     const [pid] = (await (await server.fetch("/report")).json()) as [number];
     writeFileSync(join(server.dir, file), "");

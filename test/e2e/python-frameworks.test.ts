@@ -73,7 +73,7 @@ for (const [framework, packages, flags] of [
 ] as const) {
   const title = [framework, ...flags].join(" ");
   describe(`an application of ${title}`, { skip: skipWithoutPython(packages) }, () => {
-    it("answers over the wire as to its own test client", { timeout: 60_000 }, async (t) => {
+    it("answers over the wire as to its own test client", { timeout: 180_000 }, async (t) => {
       const python = findPython(packages) ?? "";
       const { stdout, stderr } = spawnSync(python, [join(FOLDER, "in_process.py"), framework], {
         encoding: "utf8",

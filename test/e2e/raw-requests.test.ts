@@ -14,8 +14,11 @@ const PAUSE_MS = 250;
 /** How long a connection has to stay after its last answer, or without one, to count as open. */
 const STAYS_MS = 1_000;
 
+/** The library closes a silent connection after this time at the earliest. */
+const LIBRARY_TIMER_MS = 8_000;
+
 /** How long an answer, or the end of a connection, may take on a slow machine. */
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 90_000;
 
 const HANDLERS = {
   "[...path].ts": `
@@ -76,8 +79,10 @@ async function run(
   if (!connection.closed && expected !== "silent") await delay(STAYS_MS);
   const statuses = statusesOf(text).join(",");
   const state = connection.closed ? "closed" : "open";
+  // On a slow machine the library's timer may close the connection before the test looks.
+  const isByTimer = expected === "silent" && performance.now() - startMs > LIBRARY_TIMER_MS;
   connection.destroy();
-  if (statuses === "") return { outcome: connection.closed ? state : "silent", text };
+  if (statuses === "") return { outcome: state === "open" || isByTimer ? "silent" : state, text };
   return { outcome: `${statuses} ${state}`, text };
 }
 

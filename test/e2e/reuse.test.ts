@@ -18,7 +18,7 @@ function generationOf({ logs }: TestServer): unknown {
 }
 
 describe("a start with the handlers of the last build", { concurrency: 2 }, () => {
-  it("uses that build, until a handler has changed", { timeout: 60_000 }, async (t) => {
+  it("uses that build, until a handler has changed", { timeout: 180_000 }, async (t) => {
     const first = await startServer(t, { handlers: { "index.ts": versionOf(1) }, workers: 1 });
     await first.stop();
     const second = await startBeside(t, first);
@@ -37,7 +37,7 @@ describe("a start with the handlers of the last build", { concurrency: 2 }, () =
     assert.equal(await (await third.fetch("/")).text(), "version 2");
   });
 
-  it("keeps it when its workers cannot boot this time", { timeout: 60_000 }, async (t) => {
+  it("keeps it when its workers cannot boot this time", { timeout: 180_000 }, async (t) => {
     const handlers = {
       "index.ts": `
         import { existsSync } from "node:fs";

@@ -81,7 +81,7 @@ describe("clients that stand still", { timeout: 120_000 }, () => {
 // Side by side: they do nothing for longer than our timers, and than the library's of 8 to 12 s, which cannot be set.
 describe("clients that have to wait", { timeout: 120_000, concurrency: true }, () => {
   it("are not cut off when their body was held back to its end", async (t) => {
-    const server = await start(t, ["--body-timeout", "1s", "--send-timeout", "1s"]);
+    const server = await start(t, ["--body-timeout", "5s", "--send-timeout", "5s"]);
     const answers = [0, 1].map(async () => {
       const connection = await server.connect();
       const head = "POST /slow?wait=500&work=12500 HTTP/1.1";
@@ -93,7 +93,7 @@ describe("clients that have to wait", { timeout: 120_000, concurrency: true }, (
   });
 
   it("are not cut off while we hold them back, or while nothing is there to take", async (t) => {
-    const server = await start(t, ["--body-timeout", "1s", "--send-timeout", "1s"]);
+    const server = await start(t, ["--body-timeout", "5s", "--send-timeout", "5s"]);
     const held = await server.connect();
     const size = 20 * MIB;
     held.send(`POST /gate HTTP/1.1\r\nHost: a\r\nContent-Length: ${size}\r\n\r\n`);

@@ -58,7 +58,7 @@ describe("static files", { timeout: 180_000 }, () => {
       await eventually(t, () => !isOpen());
     });
 
-    await t.test("an empty one", { timeout: 5_000 }, async () => {
+    await t.test("an empty one", { timeout: 180_000 }, async () => {
       const connection = await server.connect();
       for (const method of ["HEAD", "GET"]) {
         const response = await ask(connection, `${method} /empty.txt`);

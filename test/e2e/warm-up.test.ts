@@ -53,7 +53,7 @@ describe("warm-up", { timeout: 180_000 }, () => {
   it("takes a handler that does not answer in time for one that fails", async (t) => {
     const server = spawnServer(t, {
       ...warming(["/"], { "index.ts": "export default () => new Promise(() => {});" }),
-      flags: ["--boot-timeout", "5s", "--request-timeout", "300ms"],
+      flags: ["--request-timeout", "300ms"],
     });
     assert.equal((await server.exit).code, 70);
     assert.match(server.stderr, /answered GET \/ with 504/);

@@ -8,7 +8,7 @@ import { startServer } from "../helpers/start-server.ts";
 const ROOT = join(import.meta.dirname, "../..");
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
 
-describe("handlers/", { timeout: 60_000 }, () => {
+describe("handlers/", { timeout: 180_000 }, () => {
   it("import no package, so that they run without devDependencies", () => {
     const dir = join(ROOT, "handlers");
     const packages = readdirSync(dir, { recursive: true, encoding: "utf8" })

@@ -13,7 +13,7 @@ interface Example {
   output: string;
 }
 
-describe("README.md", { timeout: 60_000 }, () => {
+describe("README.md", { timeout: 180_000 }, () => {
   it("shows what each example answers", async (t) => {
     const examples = readExamples(readFileSync(join(ROOT, "README.md"), "utf8"));
     assert.ok(examples.length >= 10, "examples were found");

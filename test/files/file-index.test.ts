@@ -416,7 +416,7 @@ describe("FileIndex > what is served", () => {
   });
 });
 
-describe("FileIndex > what changes", { timeout: 20_000 }, () => {
+describe("FileIndex > what changes", { timeout: 60_000 }, () => {
   it("notices files that come and go", async (t) => {
     const folder = new PublicFolder(t);
     await folder.write({ "old.txt": "O" });
@@ -549,7 +549,7 @@ describe("FileIndex > what changes", { timeout: 20_000 }, () => {
   });
 });
 
-describe("FileIndex > links that are swapped later", { timeout: 20_000 }, () => {
+describe("FileIndex > links that are swapped later", { timeout: 60_000 }, () => {
   it("does not serve what a file's name leads to now", async (t) => {
     const folder = new PublicFolder(t);
     await folder.write({ "a.txt": "A" });
@@ -602,7 +602,7 @@ describe("FileIndex > links that are swapped later", { timeout: 20_000 }, () => 
   });
 });
 
-describe("FileIndex.openBody()", { timeout: 20_000 }, () => {
+describe("FileIndex.openBody()", { timeout: 60_000 }, () => {
   const LARGE = { residentFileBytes: 0 };
 
   it("gives nothing for a file that was replaced, and the new one at the next look", async (t) => {

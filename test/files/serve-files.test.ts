@@ -34,7 +34,7 @@ async function open(t: TestContext): Promise<{ folder: PublicFolder; index: File
   return { folder, index: await folder.open() };
 }
 
-describe("serveStatic()", { timeout: 20_000 }, () => {
+describe("serveStatic()", { timeout: 60_000 }, () => {
   it("serves a file whose entry is made anew each time while its tag is read", async (t) => {
     const { folder, index } = await open(t);
     const readTag = index.readTag.bind(index);

@@ -21,7 +21,7 @@ function refuseWatches(t: TestContext): void {
   });
 }
 
-describe("FileIndex > without watches", { timeout: 20_000 }, () => {
+describe("FileIndex > without watches", { timeout: 60_000 }, () => {
   it("warns once and serves", async (t) => {
     refuseWatches(t);
     const folder = new PublicFolder(t);

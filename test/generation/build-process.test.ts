@@ -40,7 +40,7 @@ function assertGone(pid: number): void {
   assert.throws(() => process.kill(pid, 0), { code: "ESRCH" });
 }
 
-describe("buildInChild()", { timeout: 60_000 }, () => {
+describe("buildInChild()", { timeout: 180_000 }, () => {
   it("builds", async (t) => {
     const { options } = await createProject(t, { "handlers/a.ts": "export default 1;" });
     const manifest = await buildInChild(options);

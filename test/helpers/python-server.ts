@@ -1,3 +1,5 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findPython } from "./python.ts";
 import { startServer, type StartOptions, type TestServer } from "./start-server.ts";
@@ -26,4 +28,13 @@ export function startPythonServer(
     ...rest,
     flags: ["--app", app, "--python", python, "--app-dir", PYTHON_FIXTURES, ...flags],
   });
+}
+
+/** Asserts that a response whose application fails after its beginning does not end in order. */
+export async function assertBrokenOff(server: TestServer): Promise<void> {
+  const go = join(server.dir, "fail");
+  const response = await server.fetch(`/boom-late?${go}`);
+  assert.equal(response.status, 200);
+  writeFileSync(go, "");
+  await assert.rejects(response.text());
 }

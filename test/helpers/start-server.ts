@@ -73,6 +73,7 @@ export function spawnServer(t: Owner, options: StartOptions): TestServer {
     "--https": options.https === true ? "0" : "off",
     "--workers": String(options.workers ?? 2),
     "--log-format": "json",
+    ...PATIENCE,
   };
   const args = [
     builtProgram(),
@@ -255,6 +256,9 @@ export class TestServer {
     }
   }
 }
+
+/** Limits of the queue that no slow machine reaches: the server would take it for overload. */
+const PATIENCE = { "--queue-delay": "0s", "--queue-timeout": "60s" };
 
 /** A server that has nothing to do stops within milliseconds; a busy test machine may need longer. */
 const STOP_MS = 5_000;

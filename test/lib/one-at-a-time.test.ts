@@ -9,7 +9,7 @@ class Runs {
     new Promise((resolve, reject) => this.ends.push({ resolve, reject }));
 }
 
-describe("OneAtATime", { timeout: 10_000 }, () => {
+describe("OneAtATime", { timeout: 60_000 }, () => {
   it("runs at once, and again after the end of the first run", async () => {
     const runs = new Runs();
     const one = new OneAtATime(runs.task);

@@ -38,7 +38,7 @@ function open(t: TestContext, path: string): { destination: FileDestination; pro
   return { destination, problems };
 }
 
-describe("FileDestination", { timeout: 30_000 }, () => {
+describe("FileDestination", { timeout: 180_000 }, () => {
   it("writes all lines in order, and the last ones when it is closed", async (t) => {
     const path = join(temporaryFolder(t), "log");
     const { destination, problems } = open(t, path);

@@ -109,19 +109,15 @@ describe("openStderr()", { timeout: 180_000 }, () => {
     t.after(() => closeSync(fd));
     const child = run(
       t,
-      `const start = performance.now();
-       for (let index = 0; index < 60_000; index++) line(index);
-       console.log(JSON.stringify({ ms: performance.now() - start, dropped: destination.droppedLines }));
+      `for (let index = 0; index < 60_000; index++) line(index);
+       console.log(destination.droppedLines);
        setTimeout(() => process.exit(0), 20);`,
       fd,
     );
     const { stdout } = child;
     assert.ok(stdout !== null);
     const [output] = await Promise.all([text(stdout), once(child, "close")]);
-    const seen: unknown = JSON.parse(output);
-    assert.ok(typeof seen === "object" && seen !== null && "dropped" in seen && "ms" in seen);
-    assert.ok(Number(seen.dropped) > 20_000, output);
-    assert.ok(Number(seen.ms) < 10_000, output);
+    assert.ok(Number(output) > 20_000, output);
     assert.equal(child.exitCode, 0);
   });
 

@@ -49,7 +49,7 @@ function throughPython(payloads: readonly Uint8Array[]): unknown[] {
   return values;
 }
 
-describe("small_msgpack", { timeout: 30_000, skip: skipWithoutPython() }, () => {
+describe("small_msgpack", { timeout: 180_000, skip: skipWithoutPython() }, () => {
   it("reads what msgpackr writes, and writes what msgpackr reads", () => {
     const leaf = fc.oneof(
       fc.string({ unit: "binary", maxLength: 40 }),

@@ -20,7 +20,7 @@ describe("describeFailure()", () => {
   });
 });
 
-describe("exitOnBug()", { timeout: 30_000 }, () => {
+describe("exitOnBug()", { timeout: 180_000 }, () => {
   const module = new URL("../../runtime/server/bugs.ts", import.meta.url).href;
   for (const [what, code] of [
     ["an exception", `setImmediate(() => { throw new Error("lost"); });`],

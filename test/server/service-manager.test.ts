@@ -11,7 +11,7 @@ import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 const log = pino({ level: "silent" });
 
-describe("ServiceManager", { timeout: 30_000 }, () => {
+describe("ServiceManager", { timeout: 180_000 }, () => {
   it("tells a service manager how the service is, in order", { skip: LACKS_TOOLS }, async (t) => {
     const { path, next } = await openNotifySocket(t);
     const env = { ...process.env, NOTIFY_SOCKET: path };

@@ -7,7 +7,7 @@ import { describe, it } from "node:test";
 import { TAKEOVER_VARIABLE } from "../../runtime/lib/takeover-variable.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
-describe("Takeover", { timeout: 60_000 }, () => {
+describe("Takeover", { timeout: 180_000 }, () => {
   it("asks its parent once for upgrades that are wanted at the same time", async (t) => {
     const file = join(temporaryFolder(t), "server.mjs");
     const module = JSON.stringify(import.meta.resolve("../../runtime/server/takeover.ts"));

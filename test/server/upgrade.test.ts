@@ -42,7 +42,7 @@ async function start(
   return successor;
 }
 
-describe("Successor", { timeout: 60_000 }, () => {
+describe("Successor", { timeout: 180_000 }, () => {
   it("learns its place, reports what it serves, and survives a parent that leaves", async (t) => {
     const command = program(
       t,
@@ -173,7 +173,7 @@ function trial(t: TestContext, code: string, options: Partial<UpgraderOptions> =
 const SERVES = `${READY}
   process.on("message", ({ type }) => { if (type === "leave") process.exit(0); });`;
 
-describe("Upgrader", { timeout: 60_000 }, () => {
+describe("Upgrader", { timeout: 180_000 }, () => {
   it("shares the outcome of an upgrade that runs", async (t) => {
     const { upgrader, messages } = trial(
       t,

@@ -100,7 +100,8 @@ describe("Pool", { timeout: 120_000 }, () => {
   });
 
   it("knows the vitals of its workers", async (t) => {
-    const trial = new Trial(t, { hangTimeoutMs: 400 });
+    // A tick is a quarter of it.
+    const trial = new Trial(t, { hangTimeoutMs: 2_000 });
     await trial.pool.start();
     assert.equal(trial.worker.vitals, null);
     await eventually(t, () => trial.worker.vitals !== null);

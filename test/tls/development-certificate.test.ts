@@ -23,7 +23,7 @@ function read(dir: string): { certificate: X509Certificate; cert: string; key: s
   return { certificate: new X509Certificate(cert), cert, key };
 }
 
-describe("createDevelopmentCertificate()", { timeout: 60_000 }, () => {
+describe("createDevelopmentCertificate()", { timeout: 180_000 }, () => {
   it("makes one that browsers take: names, purpose, age, signature", async (t) => {
     const dir = temporaryFolder(t);
     const now = new Date("2026-03-04T05:06:07Z");

@@ -41,7 +41,7 @@ function day(days: number): string {
   return daysFromNow(days).toISOString().slice(0, 10);
 }
 
-describe("loadCertificates()", { timeout: 60_000 }, () => {
+describe("loadCertificates()", { timeout: 180_000 }, () => {
   it("makes a certificate for localhost where there is none, once", async (t) => {
     const dir = join(temporaryFolder(t), "certs");
     const first = await loadCertificates(dir);

@@ -92,7 +92,7 @@ function toPost(id: number, body: RequestMessage[9]): RequestMessage {
 
 installWebObjects();
 
-describe("Exchanges", { timeout: 10_000 }, () => {
+describe("Exchanges", { timeout: 60_000 }, () => {
   it("acknowledges an abort, of an exchange that runs as of one that has ended", async (t) => {
     const { exchanges, next } = await startTrial(
       t,

@@ -44,11 +44,11 @@ const HOW = { canInspect: true };
 
 async function namesOf(t: TestContext, way: string): Promise<(string | null)[]> {
   const { pid } = await block(t, way);
-  const { stack } = await examine(pid, { ...HOW, signal: AbortSignal.timeout(10_000) });
+  const { stack } = await examine(pid, { ...HOW, signal: AbortSignal.timeout(60_000) });
   return stack.map(({ name }) => name);
 }
 
-describe("examine()", { timeout: 30_000, skip: process.platform !== "linux" }, () => {
+describe("examine()", { timeout: 180_000, skip: process.platform !== "linux" }, () => {
   it("tells where a process is blocked, innermost first", async (t) => {
     assert.deepEqual(await namesOf(t, "loop"), [
       "spin",
@@ -97,7 +97,7 @@ describe("examine()", { timeout: 30_000, skip: process.platform !== "linux" }, (
 
   it("survives the end of the process", async (t) => {
     const child = await block(t, "ignores");
-    const examining = examine(child.pid, { ...HOW, signal: AbortSignal.timeout(10_000) });
+    const examining = examine(child.pid, { ...HOW, signal: AbortSignal.timeout(60_000) });
     child.kill("SIGKILL");
     assert.deepEqual((await examining).stack, []);
   });

@@ -100,7 +100,7 @@ async function examined(): Promise<void> {
   for (let number = 0; number < 5; number++) await examine(0, { signal, canInspect: false });
 }
 
-describe("Heartbeat", { timeout: 10_000 }, () => {
+describe("Heartbeat", { timeout: 60_000 }, () => {
   it("pings a worker that answers in each tick, and leaves it alone", (t) => {
     const trial = new Trial(t);
     const worker = trial.watch(1);
