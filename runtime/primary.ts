@@ -4,6 +4,7 @@ import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ExchangeId, WorkerId } from "./channel/messages.ts";
 import type { Config } from "./config/config.ts";
+import { DEFAULT_SITE } from "./config/sites.ts";
 import type { GenerationInfo, ReloadReport } from "./control/operations.ts";
 import { BlockPool } from "./bodies/block-pool.ts";
 import { ByteBudget } from "./bodies/byte-budget.ts";
@@ -13,7 +14,7 @@ import type { Engine, Listener } from "./engine/engine.ts";
 import { Listeners, type ListenersOptions } from "./engine/listeners.ts";
 import { loadUwsEngine } from "./engine/uws/uws-engine.ts";
 import { ProxyNotes } from "./engine/proxy-notes.ts";
-import { PublicFolder } from "./files/public-folder.ts";
+import { PublicFolders } from "./files/public-folders.ts";
 import { isHandlerProblem } from "./handlers/handler-problem.ts";
 import type { LiveGeneration } from "./handlers/live-generation.ts";
 import { Admission } from "./http/admission.ts";
@@ -32,9 +33,10 @@ import type { Part } from "./reload/part.ts";
 import { Reloader, type ReloaderOptions } from "./reload/reloader.ts";
 import { haveSameCertificates, type Setup } from "./reload/setup.ts";
 import { StoredGenerations } from "./reload/stored-generations.ts";
-import { createDefaultSite } from "./site/default-site.ts";
+import { createSites, listSiteSettings } from "./site/create-sites.ts";
 import { Development } from "./site/development.ts";
-import { serve, type Site } from "./site/site.ts";
+import { serve } from "./site/site.ts";
+import { SiteTable } from "./site/site-table.ts";
 import { prepareForks } from "./supervise/fork-worker.ts";
 import { OomKills } from "./supervise/oom-kills.ts";
 
@@ -60,12 +62,12 @@ const BODY_BUDGET_BYTES = 256 * 1024 * 1024;
  * The half of the server that corresponds to Nginx: owns all client sockets, static files and queues, and runs no user
  * code.
  *
- *     listeners ──client──▶ site: stages ──▶ files, or a route of the handlers ──▶ reply
+ *     listeners ──client──▶ site by host: stages ──▶ files, or a route of the handlers ──▶ reply
  *
  * A reload changes its parts in one synchronous step, when `Reloader` has prepared all of them (`#parts`).
  */
 export class Primary {
-  readonly files: PublicFolder;
+  readonly files: PublicFolders;
   readonly handlers: LiveHandlers;
   /** The generations on disk. */
   readonly stored: StoredGenerations;
@@ -81,7 +83,7 @@ export class Primary {
   /** `null` in production. */
   readonly #development: Development | null;
   #setup: Setup;
-  #site: Site = { hosts: [], stages: [] };
+  #sites = new SiteTable({ sites: [], otherwise: { hosts: [], stages: [] } });
   readonly #perAddress = new RequestsPerAddress();
   /** `null` until it is loaded. */
   #engine: Engine | null = null;
@@ -102,7 +104,7 @@ export class Primary {
     this.#listeners = new Listeners(options.inherited);
     this.#requestLog = new RequestLog(options);
     this.#development = mode === "development" ? new Development() : null;
-    this.files = new PublicFolder(log);
+    this.files = new PublicFolders(log);
     this.stored = new StoredGenerations(stateDir, log, mode);
     const blocks = new BlockPool();
     this.#spool = new Spool({
@@ -271,7 +273,7 @@ export class Primary {
       // The first check of the ports, before the start waits for workers. `open` checks them again.
       this.#listeners.probe(config),
       starting,
-      this.files.prepare(config).then((files) => files?.commit()),
+      this.files.prepare(listSiteSettings(config)).then((files) => files?.commit()),
     ];
     this.#spool
       .clean()
@@ -281,7 +283,7 @@ export class Primary {
     for (const part of opening) part.catch((error: unknown) => this.#stop.abort(error));
     await Promise.allSettled(opening);
     this.#stop.signal.throwIfAborted();
-    this.#site = this.#createSite();
+    this.#sites = this.#createSites();
     const options = { ...this.#listenerOptions(), certificates };
     await this.#listeners.open(await loading, config, options);
   }
@@ -343,19 +345,20 @@ export class Primary {
   #onRequest(client: Client): void {
     const target = parseTarget(client.head.target);
     if (target.ok) {
-      serve(client, target, this.#site);
+      const { only } = this.#sites;
+      serve(client, target, only ?? this.#sites.find(client.head.origin));
       return;
     }
     this.#requestLog.counters.limit("malformed", client);
     client.refuse(400);
   }
 
-  #createSite(): Site {
+  #createSites(): SiteTable {
     const { generation } = this;
-    return createDefaultSite({
+    return createSites({
       config: this.config,
       files: this.files,
-      generation,
+      routesOf: (site) => (site === DEFAULT_SITE ? generation : null),
       development: this.#development,
       canServe: () => this.#closing === null && generation.isReady,
     });
@@ -397,7 +400,7 @@ export class Primary {
           ? null
           : this.#listeners.prepareCertificates(certificates);
       },
-      ({ to }) => this.files.prepare(to.config),
+      ({ to }) => this.files.prepare(listSiteSettings(to.config)),
       (change, options) => this.handlers.prepare(change, options),
       ({ to }) => ({
         commit: () => this.#useSetup(to),
@@ -410,7 +413,7 @@ export class Primary {
     this.#setup = setup;
     this.#useSettings(setup.config);
     this.#development?.solved();
-    this.#site = this.#createSite();
+    this.#sites = this.#createSites();
     this.#listeners.change(this.#listenerSettings());
   }
 

@@ -28,6 +28,7 @@ import {
   type SettingValue,
   expectedOf,
 } from "./settings.ts";
+import type { SiteConfig } from "./sites.ts";
 import { findSuitesProblem } from "./tls-suites.ts";
 import { findWriteObstacle } from "./write-obstacle.ts";
 import { RuntimeError } from "../lib/errors.ts";
@@ -49,6 +50,8 @@ export interface Config extends SettingFields {
   readonly warmup: readonly string[];
   /** The Python applications, from `app` and `mounts`. */
   readonly apps: readonly AppSetting[];
+  /** The sites beside the default one, by their names; an entry `default` has more host names of the default site. */
+  readonly sites: readonly SiteConfig[];
 }
 
 export type AutomaticField = "workers" | "maxWorkers" | "workerMemoryLimitBytes" | "maxConnections";
@@ -83,7 +86,7 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
 
   const origins = collect(sources, file);
   const parsed = parseSettings(origins);
-  const fromFile = pickFileSettings(file);
+  const fromFile = pickFileSettings(file, sources.cwd);
   // The other checks need valid values.
   if (!parsed.ok || !fromFile.ok) {
     const wrong = [parsed, fromFile].flatMap((result) => (result.ok ? [] : result.problems));
@@ -132,12 +135,14 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
     pools: fileSettings.pools,
     warmup: fileSettings.warmup,
     apps,
+    sites: fileSettings.sites,
   };
   const problems = [
     ...unknownKeys,
     ...findPortProblems(config, origins),
     ...findWorkerProblems(config, origins),
     ...findMountProblems(config),
+    ...findSiteProblems(config, origins),
     ...findSpoolProblems(config, origins),
     ...findFolderProblems(config, origins),
     ...findLogFileProblems(config, origins),
@@ -217,8 +222,9 @@ function findUnknownKeys(file: ConfigFile): string[] {
 
 function pickFileSettings(
   file: ConfigFile | null,
+  cwd: string,
 ): { ok: true; settings: FileSettings } | { ok: false; problems: string[] } {
-  const folder = file === null ? "" : dirname(file.path);
+  const folder = file === null ? cwd : dirname(file.path);
   const result = readFileSettings(file?.values ?? {}, folder);
   if (result.ok) return result;
   const place = file === null ? "" : ` in ${file.shownAs}`;
@@ -342,10 +348,14 @@ function findLogFileProblems({ logFile, accessLog }: Config, origins: Origins): 
   return problems;
 }
 
-/** Returns a problem for each secret file or folder in the public folder, which every client can read. */
+/** Returns a problem for each secret file or folder in a public folder, which every client can read. */
 function findExposedPaths(config: Config, origins: Origins): string[] {
-  const { publicDir, configFile, envFiles, logFile, accessLog } = config;
-  if (publicDir === null) return [];
+  const { publicDir, configFile, envFiles, logFile, accessLog, sites } = config;
+  const labels = new Map<string, string>();
+  for (const { name, publicDir: dir } of sites) {
+    if (dir !== null) labels.set(dir, `sites[${JSON.stringify(name)}].public`);
+  }
+  if (publicDir !== null) labels.set(publicDir, origins.public.label);
   const secrets = [
     { path: config.handlersDir, content: "the handlers" },
     { path: config.certsDir, content: "the private keys" },
@@ -356,11 +366,20 @@ function findExposedPaths(config: Config, origins: Origins): string[] {
     ...(logFile === null ? [] : [{ path: logFile, content: "the log" }]),
     ...(typeof accessLog === "string" ? [{ path: accessLog, content: "the access log" }] : []),
   ];
-  return findContained(publicDir, secrets).map(
-    ({ path, content }) =>
-      `Cannot use ${origins.public.label}: found that ${publicDir} contains ${content} (${path}), ` +
+  return findContained([...labels.keys()], secrets).map(
+    ({ folder, found: { path, content } }) =>
+      `Cannot use ${labels.get(folder)}: found that ${folder} contains ${content} (${path}), ` +
       "expected a folder whose files every client may read",
   );
+}
+
+/** Refuses a server that would refuse every request. */
+function findSiteProblems({ unknownHost, sites }: Config, origins: Origins): string[] {
+  if (unknownHost === "default" || sites.some(({ hosts }) => hosts.length > 0)) return [];
+  return [
+    `Cannot use ${origins.unknownHost.label}: found "refuse" and no site with a host name, ` +
+      'expected a site in "sites", or "default"',
+  ];
 }
 
 async function findSuiteProblems({ tlsCiphers }: Config, origins: Origins): Promise<string[]> {

@@ -4,6 +4,7 @@ import type { AppKind } from "../channel/messages.ts";
 import { pickNearest } from "../lib/nearest.ts";
 import { parseSizeBytes } from "./units.ts";
 import { DEFAULT_POOL, isPoolName, POOL_NAME_EXPECTED } from "../lib/pool-name.ts";
+import { readSites, type SiteConfig } from "./sites.ts";
 
 /** Settings of one pool of workers. `null`: the server's own. */
 export interface PoolSetting {
@@ -34,6 +35,8 @@ export interface FileSettings {
   /** Path and query of each request. */
   readonly warmup: readonly string[];
   readonly mounts: readonly MountSetting[];
+  /** Also those that have a folder and no entry in the config file. */
+  readonly sites: readonly SiteConfig[];
 }
 
 /** Keys of the config file that are neither flags nor variables. */
@@ -41,6 +44,7 @@ export const FILE_SETTING_NAMES = [
   "pools",
   "warmup",
   "mounts",
+  "sites",
 ] as const satisfies readonly (keyof FileSettings)[];
 
 export type FileSettingName = (typeof FILE_SETTING_NAMES)[number];
@@ -53,7 +57,7 @@ export type FileSettingsResult =
 /**
  * Checks the values of these keys in the config file. A missing key is no problem.
  *
- * @param folder Folder of the config file: paths are relative to it.
+ * @param folder Folder of the config file, or the working folder: paths are relative to it.
  */
 export function readFileSettings(
   values: Readonly<Partial<Record<FileSettingName, unknown>>>,
@@ -63,11 +67,14 @@ export function readFileSettings(
   const refuse = (key: string, value: unknown, expected: string): void => {
     problems.push({ key, value, expected });
   };
+  const sites = readSites(values.sites ?? {}, folder);
   const settings = {
     pools: Object.freeze(readPools(values.pools ?? {}, refuse)),
     warmup: Object.freeze(readWarmUp(values.warmup ?? [], refuse)),
     mounts: Object.freeze(readMounts(values.mounts ?? {}, { folder, refuse })),
+    sites: sites.sites,
   };
+  problems.push(...sites.problems);
   return problems.length > 0 ? { ok: false, problems } : { ok: true, settings };
 }
 

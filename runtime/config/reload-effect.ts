@@ -18,6 +18,7 @@ export const RELOAD_EFFECT: Readonly<Record<SettingField, ReloadEffect>> = {
   // Each pool has its own: see `planPools`.
   pools: { name: "pools", effect: "switch" },
   apps: { name: "app", effect: "switch" },
+  sites: { name: "sites", effect: "switch" },
   // Workers that were not asked for these paths have not shown that they can answer them.
   warmup: { name: "warmup", effect: "pools" },
 };

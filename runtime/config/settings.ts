@@ -58,6 +58,8 @@ export interface Setting {
   readonly common?: true;
   /** Key in a handler's own `config`, where a handler may set it for itself. */
   readonly handler?: string;
+  /** Whether a site may have a value of its own, in `sites` of the config file. */
+  readonly site?: true;
   /** Names in Nginx, Gunicorn, PM2 and Node's frameworks, in lower case, without dashes and underscores. */
   readonly elsewhere?: readonly string[];
 }
@@ -202,6 +204,18 @@ export const SETTINGS = {
     common: true,
     elsewhere: ["httpsport", "ssl", "tls"],
   },
+  /** Answer to a request whose host no site names: `"default"` (the default site answers) or `"refuse"` (421). Default: `"default"`. */
+  unknownHost: {
+    field: "unknownHost",
+    type: oneOf("default", "refuse"),
+    placeholder: "HOW",
+    // nginx: the first server block answers
+    default: "default",
+    help: "hosts without a site: default or refuse",
+    docs: "a request whose host no [site](sites.md) names: `default` (the default site answers) or `refuse` (421)",
+    reload: "switch",
+    elsewhere: ["defaultserver"],
+  },
   /** IP address or host name to listen on, or `"*"` for all of them. Default: `"*"`. */
   host: {
     field: "host",
@@ -300,6 +314,7 @@ export const SETTINGS = {
     help: "largest request body",
     docs: "largest request body; above it the answer is 413",
     reload: "switch",
+    site: true,
     handler: "bodyLimitBytes",
     elsewhere: ["clientmaxbodysize", "maxbodybytes", "maxbodysize"],
   },
@@ -336,6 +351,7 @@ export const SETTINGS = {
     help: "links in public: inside or follow (all)",
     docs: "symbolic links in the folder of the static files: `inside` (links that stay in it are followed) or `follow` (all are)",
     reload: "switch",
+    site: true,
     elsewhere: ["disablesymlinks", "followsymlinks", "symlinks"],
   },
   /** A larger request body goes to a worker while it comes, or to disk until it is complete. Default: `"stream"`. */
@@ -348,6 +364,7 @@ export const SETTINGS = {
     help: "larger request bodies: stream or spool",
     docs: "a larger request body: `stream` to a worker, or `spool` to disk until complete",
     reload: "switch",
+    site: true,
     handler: "overflow",
   },
   /** When a client reads slower than the handler writes, the handler waits, or the rest goes to disk. Default: `"wait"`. */
@@ -360,6 +377,7 @@ export const SETTINGS = {
     help: "handlers of slow clients: wait or spool",
     docs: "when the client is slower than the handler: `wait`, or `spool` to disk",
     reload: "switch",
+    site: true,
     handler: "responseOverflow",
   },
   /** Largest size of all bodies on disk together. Above it the server answers 503. Default: `"1gb"`. */
@@ -497,6 +515,7 @@ export const SETTINGS = {
     help: "longest time to the first byte of a response",
     docs: "longest time until the first byte of a handler's response; after it the answer is 504",
     reload: "switch",
+    site: true,
     handler: "timeoutMs",
     elsewhere: ["timeout", "proxyreadtimeout"],
   },
@@ -509,6 +528,7 @@ export const SETTINGS = {
     help: "longest pause within a request body",
     docs: "longest pause within a request body; `0s`: none",
     reload: "switch",
+    site: true,
     handler: "bodyTimeoutMs",
     elsewhere: ["clientbodytimeout"],
   },
@@ -522,6 +542,7 @@ export const SETTINGS = {
     help: "least of a request body, SIZE per second",
     docs: "least bytes a second of a request body, a size; `0`: none",
     reload: "switch",
+    site: true,
     handler: "minBodyRateBytesPerSecond",
   },
   /** How long a client may take nothing of its response before it is cut off. 0 is never. Default: `"60s"`. */
@@ -533,6 +554,7 @@ export const SETTINGS = {
     help: "longest time a client takes nothing",
     docs: "longest time in which a client takes nothing of its response; `0s`: none",
     reload: "switch",
+    site: true,
     handler: "sendTimeoutMs",
   },
   /** How long the server refuses a request that makes workers crash or hang. 0 is never. Default: `"60s"`. */
@@ -697,6 +719,11 @@ export const SETTINGS = {
 
 export type SettingName = keyof typeof SETTINGS;
 
+/** Settings that a site may have for itself. */
+export type SiteSettingName = {
+  [Name in SettingName]: (typeof SETTINGS)[Name] extends { site: true } ? Name : never;
+}[SettingName];
+
 /** Type of a setting's value once it is checked. */
 export type SettingValue<Name extends SettingName> =
   (typeof SETTINGS)[Name]["type"] extends SettingType<unknown, infer Value> ? Value : never;
@@ -719,6 +746,12 @@ export type SettingFields = {
 /** Every setting, in the order of the help text. */
 // `Object.keys` gives the keys of the table as plain strings.
 export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];
+
+/** The settings that a site may have for itself. */
+// The filter leaves exactly the names whose entries have `site`.
+export const SITE_SETTING_NAMES = SETTING_NAMES.filter(
+  (name) => settingOf(name).site === true,
+) as readonly SiteSettingName[];
 
 /** Returns the entry of a setting, with the members that not every entry has. */
 export function settingOf(name: SettingName): Setting {

@@ -1,5 +1,5 @@
 import type { Duration, Size } from "./quantities.ts";
-import type { SettingInput, SettingName, SETTINGS } from "./settings.ts";
+import type { SettingInput, SettingName, SETTINGS, SiteSettingName } from "./settings.ts";
 
 export type { Duration, Size };
 
@@ -29,6 +29,24 @@ export interface UserConfig extends Settings {
    * pool of its own.
    */
   mounts?: Record<string, string | UserMount>;
+  /**
+   * Sites by host name: `{ "example.com": { aliases: ["www.example.com"], public: "example" }, "*.example.org": { ... } }`. `*` is
+   * one label. Everything outside of `sites` is the default site, which answers for all other hosts. A folder
+   * `sites/example.com/` with `public/` beside the config file is such an entry, too.
+   */
+  sites?: Record<string, UserSite>;
+}
+
+type SiteSettings = {
+  -readonly [Name in keyof Pick<typeof SETTINGS, SiteSettingName>]?: SettingInput<Name>;
+};
+
+/** A site. A setting that it does not have is that of the default site. */
+export interface UserSite extends SiteSettings {
+  /** Further host names. */
+  aliases?: string | string[];
+  /** Folder of its files, or `"off"`. Default: `sites/NAME/public`, if there is one. */
+  public?: string | false;
 }
 
 /** A Python application for a part of the paths. */

@@ -5,8 +5,8 @@ import { webcrypto } from "node:crypto";
 import { toMemoryBody, type FileBody } from "./file-body.ts";
 import { FileTree } from "./file-tree.ts";
 import { type PublicLinks, resolveLink } from "./folder.ts";
-import { OpenFiles } from "./open-files.ts";
-import { ResidentBytes } from "./resident-bytes.ts";
+import { OpenFileBudget, OpenFiles } from "./open-files.ts";
+import { DEFAULT_RESIDENT_BYTES, ResidentBytes } from "./resident-bytes.ts";
 import type { StaticEntry, StaticFile } from "./static-file.ts";
 
 const { subtle } = webcrypto;
@@ -15,15 +15,15 @@ export interface FileIndexOptions {
   log: { warn(fields: object, message: string): void };
   /** The symbolic links that are followed. Default: links that stay in the folder. */
   links?: PublicLinks;
-  /** Memory for the content of all small files together. */
-  residentBudgetBytes?: number;
+  /** Memory for the content of small files, which several indexes may share. Default: its own. */
+  resident?: ResidentBytes;
   /**
    * Files up to this size are served from memory. From memory, 1 MiB went out 3 times as fast as from disk, where it
    * was as fast as Nginx's sendfile. At 10 MiB the factor was less than 2.
    */
   residentFileBytes?: number;
-  /** Most files that are open at a time. */
-  maxOpenFiles?: number;
+  /** Bounds the files that are open at a time. Several indexes may share it. Default: its own. */
+  openFiles?: OpenFileBudget;
   maxFiles?: number;
   /** Called when changes on disk have reached the index. */
   onChange?: () => void;
@@ -65,9 +65,9 @@ export class FileIndex {
   private constructor(root: string, options: FileIndexOptions) {
     this.#root = root;
     this.#options = options;
-    this.#resident = new ResidentBytes(options.residentBudgetBytes ?? 64 * MEBIBYTE);
+    this.#resident = options.resident ?? new ResidentBytes(DEFAULT_RESIDENT_BYTES);
     this.#residentFileBytes = options.residentFileBytes ?? MEBIBYTE;
-    this.#open = new OpenFiles(options.maxOpenFiles ?? 512);
+    this.#open = new OpenFiles(options.openFiles ?? new OpenFileBudget());
     this.#timer = setInterval(() => void this.#followRoot(), CHECK_EVERY_MS);
     this.#timer.unref();
   }

@@ -4,9 +4,20 @@ import { RuntimeError } from "../lib/errors.ts";
 import { digestPieces, openSource, readWhole, toHandleBody, type FileBody } from "./file-body.ts";
 import type { StaticFile } from "./static-file.ts";
 
+/** Bounds the open files of several indexes together. */
+export class OpenFileBudget {
+  readonly most: number;
+  /** Number of descriptors, including descriptors that are being opened or closed. */
+  count = 0;
+
+  constructor(most = 512) {
+    this.most = most;
+  }
+}
+
 /** Holds the files that are being read. All readers of one version of a file share one descriptor. */
 export class OpenFiles {
-  readonly #maxOpen: number;
+  readonly #budget: OpenFileBudget;
   readonly #shared = new Map<StaticFile, Shared>();
   readonly #loading = new Map<StaticFile, Promise<Buffer | null>>();
   /** Number of descriptors, including descriptors that are being opened or closed. */
@@ -14,8 +25,8 @@ export class OpenFiles {
   #isClosed = false;
   #onIdle: (() => void) | null = null;
 
-  constructor(maxOpen: number) {
-    this.#maxOpen = maxOpen;
+  constructor(budget: OpenFileBudget) {
+    this.#budget = budget;
   }
 
   get count(): number {
@@ -95,13 +106,15 @@ export class OpenFiles {
     if (this.#isClosed) return null;
     let shared = this.#shared.get(file);
     if (shared === undefined) {
-      if (this.#count >= this.#maxOpen) {
+      const { count, most } = this.#budget;
+      if (count >= most) {
         throw new RuntimeError(
           "ERR_OVERLOADED",
-          `Cannot open "${file.source.realPath}": found ${this.#maxOpen} files open, expected fewer`,
+          `Cannot open "${file.source.realPath}": found ${most} files open, expected fewer`,
         );
       }
       this.#count++;
+      this.#budget.count++;
       shared = { opening: openSource(file.source), users: 0 };
       this.#shared.set(file, shared);
     }
@@ -136,6 +149,7 @@ export class OpenFiles {
       // Each waiter for the opening gets its error. An error while closing a file that was only read does not matter.
     }
     this.#count--;
+    this.#budget.count--;
     if (this.#count === 0) this.#onIdle?.();
   }
 }

@@ -1,5 +1,8 @@
 import type { StaticFile } from "./static-file.ts";
 
+/** Memory for the content of small files. */
+export const DEFAULT_RESIDENT_BYTES = 64 * 1024 * 1024;
+
 /**
  * Keeps the content of small files in memory, within a budget in bytes.
  *

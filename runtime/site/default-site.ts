@@ -1,51 +1,67 @@
 import type { Config } from "../config/config.ts";
+import type { TransferLimits } from "../http/client.ts";
 import type { PublicFolder } from "../files/public-folder.ts";
-import type { LiveGeneration } from "../handlers/live-generation.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
 import type { Development } from "./development.ts";
 import type { Site, Stage } from "./site.ts";
+import type { SiteRoutes } from "./site-routes.ts";
 import { answerHealth } from "./stages/answer-health.ts";
 import { explainNotFound } from "./stages/explain-not-found.ts";
+import { limitTransfers } from "./stages/limit-transfers.ts";
 import { showProblem } from "./stages/show-problem.ts";
 import { tellChanges } from "./stages/tell-changes.ts";
 
 export interface DefaultSiteParts {
+  /** The settings of the site. */
   config: Config;
-  files: PublicFolder;
-  generation: LiveGeneration;
+  /** `null`: the site has no files. */
+  files: PublicFolder | null;
+  /** `null`: the site has no handlers. */
+  routes: SiteRoutes | null;
+  /** The limits for slow clients that the site has for itself; `null`: those of the server. */
+  transfer: TransferLimits | null;
   /** `null` in production. */
   development: Development | null;
   /** Returns whether the server can serve now, for health checks. */
   canServe: () => boolean;
 }
 
-/** Creates the site for all host names. Leaves out stages that the config does not ask for. */
+/** Creates a site. Leaves out stages that its settings do not ask for. */
 export function createDefaultSite(parts: DefaultSiteParts): Site {
-  const { config, files, generation, development, canServe } = parts;
-  const { healthPath, publicDir } = config;
+  const { files, routes, development, transfer } = parts;
   const stages: (Stage | null)[] = [
-    development === null ? null : tellChanges(() => development.buildCount),
-    healthPath === null ? null : answerHealth(healthPath, canServe),
-    publicDir === null
-      ? null
-      : (client, target) => (files.answer(client, target) ? "done" : "next"),
+    ...firstStages(parts),
+    transfer === null ? null : limitTransfers(transfer),
+    files === null ? null : (client, target) => (files.answer(client, target) ? "done" : "next"),
     development === null
       ? null
       : showProblem(
           () => development.problem,
-          (target) => generation.hasRoute(target),
+          (target) => routes?.hasRoute(target) === true,
         ),
-    (_, target) => generation.find(target) ?? "next",
+    routes === null ? null : (_, target) => routes.find(target) ?? "next",
     development === null ? null : explainNotFound(() => findPlaces(parts)),
   ];
-  return { hosts: ["*"], stages: stages.filter((stage) => stage !== null) };
+  return { hosts: [], stages: stages.filter((stage) => stage !== null) };
 }
 
-function findPlaces({ config, files, generation }: DefaultSiteParts) {
+/** Creates the stages that come before all others at every host, also at an unknown one. */
+export function firstStages({
+  config: { healthPath },
+  development,
+  canServe,
+}: Pick<DefaultSiteParts, "config" | "development" | "canServe">): (Stage | null)[] {
+  return [
+    development === null ? null : tellChanges(() => development.buildCount),
+    healthPath === null ? null : answerHealth(healthPath, canServe),
+  ];
+}
+
+function findPlaces({ config, files, routes }: DefaultSiteParts) {
   const { handlersDir, publicDir } = config;
   return {
-    routes: generation.describeRoutes(),
-    files: files.paths,
+    routes: routes?.describeRoutes() ?? [],
+    files: files?.paths ?? [],
     handlersDir: toDisplayPath(handlersDir),
     publicDir: publicDir === null ? null : toDisplayPath(publicDir),
   };

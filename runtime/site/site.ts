@@ -8,9 +8,9 @@ import type { ParsedTarget } from "../http/target-path.ts";
  */
 export type Stage = (client: Client, target: ParsedTarget) => "next" | "done" | Responder;
 
-/** The stages that serve one or several host names. Immutable: a reload makes a new site. There is one site so far. */
+/** The stages that serve one or several host names. Immutable: a reload makes a new site. */
 export interface Site {
-  /** Host names without a port, in lower case; `*`: every name. */
+  /** Host names (see `config/host-name.ts`). Empty: it answers for all that no other site names. */
   readonly hosts: readonly string[];
   /** Stages in the order in which they see a request. */
   readonly stages: readonly Stage[];

@@ -69,6 +69,8 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       maxWorkerIdleMs: 0,
       workerMemoryLimitBytes: defaultMemoryLimit(availableMemoryBytes(), workers),
       pools: {},
+      sites: [],
+      unknownHost: "default",
       warmup: [],
       reloadProbe: 0,
       keepGenerations: 5,
@@ -145,6 +147,8 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
     const cwd = project(t);
     mkdirSync(join(cwd, "other"));
     mkdirSync(join(cwd, "files"));
+    // Without a site, no server refuses all hosts.
+    mkdirSync(join(cwd, "sites/example.com/public"), { recursive: true });
     const values: Record<(typeof SETTING_NAMES)[number], [string, keyof Config, unknown]> = {
       handlers: ["other", "handlersDir", join(cwd, "other")],
       app: ["shop.wsgi:application", "app", "shop.wsgi:application"],
@@ -161,6 +165,7 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       pidFile: ["run.pid", "pidFile", join(cwd, "run.pid")],
       http: ["off", "httpPort", null],
       https: ["0", "httpsPort", 0],
+      unknownHost: ["refuse", "unknownHost", "refuse"],
       host: ["[::1]", "host", "::1"],
       workers: ["auto", "workers", Math.max(2, availableParallelism() - 1)],
       maxWorkers: ["1024", "maxWorkers", 1024],

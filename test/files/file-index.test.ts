@@ -23,6 +23,8 @@ import * as fc from "fast-check";
 
 import { toTagPieces, type FileIndex } from "../../runtime/files/file-index.ts";
 import { FileChangedError } from "../../runtime/files/file-body.ts";
+import { OpenFileBudget } from "../../runtime/files/open-files.ts";
+import { ResidentBytes } from "../../runtime/files/resident-bytes.ts";
 import { lookup, lookupFile, PublicFolder, readBody } from "./public-folder.ts";
 
 const SECOND = 1000;
@@ -696,7 +698,7 @@ describe("FileIndex.openBody()", { timeout: 60_000 }, () => {
   it("shares one descriptor among those who read one file, and bounds their number", async (t) => {
     const folder = new PublicFolder(t);
     await folder.write({ a: "A", b: "B", c: "C" });
-    const index = await folder.open({ ...LARGE, maxOpenFiles: 2 });
+    const index = await folder.open({ ...LARGE, openFiles: new OpenFileBudget(2) });
     const openBody = async (path: string) => index.openBody(lookupFile(index, path), 0, 1);
     const bodies = await Promise.all([
       openBody("/a"),
@@ -717,7 +719,7 @@ describe("FileIndex.openBody()", { timeout: 60_000 }, () => {
   it("reads a small file once for all who ask at a time", async (t) => {
     const folder = new PublicFolder(t);
     await folder.write({ a: "A" });
-    const index = await folder.open({ maxOpenFiles: 1 });
+    const index = await folder.open({ openFiles: new OpenFileBudget(1) });
     const file = lookupFile(index, "/a");
     const contents = await Promise.all(Array.from({ length: 20 }, () => readBody(index, file)));
     assert.deepEqual(new Set(contents), new Set(["A"]));
@@ -729,7 +731,7 @@ describe("FileIndex.openBody()", { timeout: 60_000 }, () => {
     const folder = new PublicFolder(t);
     const names = Array.from({ length: 20 }, (_, at) => `f${at}`);
     await folder.write(Object.fromEntries(names.map((name) => [name, "x".repeat(100)])));
-    const index = await folder.open({ residentBudgetBytes: 500 });
+    const index = await folder.open({ resident: new ResidentBytes(500) });
     const hot = lookupFile(index, "/f0");
     for (const name of names) {
       await readBody(index, lookupFile(index, `/${name}`));
