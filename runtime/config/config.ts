@@ -29,6 +29,7 @@ import {
   expectedOf,
 } from "./settings.ts";
 import type { SiteConfig } from "./sites.ts";
+import type { RuleSetting } from "./rule-settings.ts";
 import { findSuitesProblem } from "./tls-suites.ts";
 import { findWriteObstacle } from "./write-obstacle.ts";
 import { RuntimeError } from "../lib/errors.ts";
@@ -52,6 +53,8 @@ export interface Config extends SettingFields {
   readonly apps: readonly AppSetting[];
   /** The sites beside the default one, by their names; an entry `default` has more host names of the default site. */
   readonly sites: readonly SiteConfig[];
+  /** The rules for requests, in their order. */
+  readonly rules: readonly RuleSetting[];
 }
 
 export type AutomaticField = "workers" | "maxWorkers" | "workerMemoryLimitBytes" | "maxConnections";
@@ -136,6 +139,7 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
     warmup: fileSettings.warmup,
     apps,
     sites: fileSettings.sites,
+    rules: fileSettings.rules,
   };
   const problems = [
     ...unknownKeys,

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import * as z from "zod/mini";
 import type { AppKind } from "../channel/messages.ts";
 import { pickNearest } from "../lib/nearest.ts";
+import { isRecord, readRules, type Refuse, type RuleSetting } from "./rule-settings.ts";
 import { parseSizeBytes } from "./units.ts";
 import { DEFAULT_POOL, isPoolName, POOL_NAME_EXPECTED } from "../lib/pool-name.ts";
 import { readSites, type SiteConfig } from "./sites.ts";
@@ -37,6 +38,7 @@ export interface FileSettings {
   readonly mounts: readonly MountSetting[];
   /** Also those that have a folder and no entry in the config file. */
   readonly sites: readonly SiteConfig[];
+  readonly rules: readonly RuleSetting[];
 }
 
 /** Keys of the config file that are neither flags nor variables. */
@@ -45,6 +47,7 @@ export const FILE_SETTING_NAMES = [
   "warmup",
   "mounts",
   "sites",
+  "rules",
 ] as const satisfies readonly (keyof FileSettings)[];
 
 export type FileSettingName = (typeof FILE_SETTING_NAMES)[number];
@@ -73,12 +76,11 @@ export function readFileSettings(
     warmup: Object.freeze(readWarmUp(values.warmup ?? [], refuse)),
     mounts: Object.freeze(readMounts(values.mounts ?? {}, { folder, refuse })),
     sites: sites.sites,
+    rules: Object.freeze(readRules(values.rules ?? [], "rules", refuse)),
   };
   problems.push(...sites.problems);
   return problems.length > 0 ? { ok: false, problems } : { ok: true, settings };
 }
-
-type Refuse = (key: string, value: unknown, expected: string) => void;
 
 const POOL_KEYS = {
   workers: { schema: wholeNumber(1, 1024), expected: "a whole number from 1 to 1024" },
@@ -254,8 +256,4 @@ function memorySize(): z.ZodMiniType<number> {
     off,
     z.pipe(z.union([z.number(), parsed]), wholeNumber(64 * 1024 ** 2, 1024 ** 4)),
   ]);
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

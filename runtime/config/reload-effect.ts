@@ -19,6 +19,7 @@ export const RELOAD_EFFECT: Readonly<Record<SettingField, ReloadEffect>> = {
   pools: { name: "pools", effect: "switch" },
   apps: { name: "app", effect: "switch" },
   sites: { name: "sites", effect: "switch" },
+  rules: { name: "rules", effect: "switch" },
   // Workers that were not asked for these paths have not shown that they can answer them.
   warmup: { name: "warmup", effect: "pools" },
 };

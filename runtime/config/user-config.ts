@@ -35,6 +35,11 @@ export interface UserConfig extends Settings {
    * `sites/example.com/` with `public/` beside the config file is such an entry, too.
    */
   sites?: Record<string, UserSite>;
+  /**
+   * Rules for requests, in their order: `[{ path: "/old", respond: { status: 410 } }]`. Every rule whose conditions hold
+   * applies, to files as to handlers. Where only one can answer, the first wins.
+   */
+  rules?: UserRule[];
 }
 
 type SiteSettings = {
@@ -47,6 +52,29 @@ export interface UserSite extends SiteSettings {
   aliases?: string | string[];
   /** Folder of its files, or `"off"`. Default: `sites/NAME/public`, if there is one. */
   public?: string | false;
+}
+
+/** A rule: conditions, all of which must hold, and actions. Without conditions it holds for every request. */
+export interface UserRule {
+  /**
+   * Patterns of the path: `"/about"`, `"/users/:id"` (one segment), `"/assets/*.css"` (within a segment), `"/admin/**"`
+   * (`/admin` and all below it).
+   */
+  path?: string | string[];
+  /** A rule for GET is also for HEAD. */
+  method?: string | string[];
+  /** Host names without a port; `"*.example.com"`: exactly one label more. */
+  host?: string | string[];
+  /** Header fields of the request: a value (`*`: any characters), `true` (present) or `false` (absent). */
+  header?: Record<string, string | boolean>;
+  /** Parameters of the query, likewise. */
+  query?: Record<string, string | boolean>;
+  /** Addresses of clients, or ranges: `"10.0.0.0/8"`. */
+  address?: string | string[];
+  scheme?: "http" | "https";
+
+  /** A fixed answer. Default: status 200, an empty body. */
+  respond?: { status?: number; body?: string; fields?: Record<string, string> };
 }
 
 /** A Python application for a part of the paths. */

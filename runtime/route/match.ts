@@ -2,6 +2,7 @@ import { addRoute, createRouter, findRoute } from "rou3";
 import type { RouterContext } from "rou3";
 
 import { assertNever } from "../lib/errors.ts";
+import { encodePathText, toPathKey } from "../lib/path-key.ts";
 import { parsePattern } from "./pattern.ts";
 import type { Segment } from "./pattern.ts";
 
@@ -63,7 +64,7 @@ export function createMatcher({ routes, fallbacks }: PatternTable): Matcher {
   return function match(pathname) {
     const exact = staticRoutes.get(pathname);
     if (exact !== undefined) return exact;
-    const key = toKey(pathname);
+    const key = toPathKey(pathname);
     return (
       matchStatic(staticRoutes, key) ??
       matchDynamic(dynamicRoutes, key) ??
@@ -100,36 +101,6 @@ function matchDynamic(routes: RouterContext<DynamicRoute>, key: string): RouteMa
   return { route, params };
 }
 
-/**
- * Routes and requests are compared in one spelling: each segment decoded, then encoded again in exactly one way. PLAIN
- * characters need no encoding. The encoded ones include all that have a meaning in the router's patterns.
- */
-function toKey(pathname: string): string {
-  if (PLAIN.test(pathname)) return pathname;
-  return pathname.split("/").map(toSegmentKey).join("/");
-}
-
-const PLAIN = /^[A-Za-z0-9\-._~!$&',;=@/]*$/;
-const NOT_PLAIN = /[^A-Za-z0-9\-._~!$&',;=@]+/gu;
-
-function toSegmentKey(segment: string): string {
-  try {
-    return encodeText(decodeURIComponent(segment));
-  } catch {
-    // Kept as it is: a malformed segment cannot equal any encoded text.
-    return segment;
-  }
-}
-
-function encodeText(text: string): string {
-  return text.replace(NOT_PLAIN, (found) =>
-    encodeURIComponent(found).replace(/[()*]/g, (character) => ENCODED[character] ?? character),
-  );
-}
-
-/** Characters that `encodeURIComponent` leaves alone and a pattern must not contain. */
-const ENCODED: Record<string, string> = { "(": "%28", ")": "%29", "*": "%2A" };
-
 function decodeSegment(value: string): string {
   if (!value.includes("%")) return value;
   try {
@@ -158,10 +129,10 @@ function toRouterPattern(segments: readonly Segment[]): string {
 function toRouterSegment(segment: Segment, index: number): string {
   switch (segment.kind) {
     case "static":
-      return encodeText(segment.text);
+      return encodePathText(segment.text);
     case "param": {
-      const prefix = encodeText(segment.prefix);
-      const suffix = encodeText(segment.suffix);
+      const prefix = encodePathText(segment.prefix);
+      const suffix = encodePathText(segment.suffix);
       if (prefix === "" && suffix === "") return `:${toParamKey(index)}`;
       // The constraint takes an encoded character whole: `:id0` must not find its 0 inside `%20`.
       return `${prefix}:${toParamKey(index)}((?:[^%]|%[0-9A-Fa-f][0-9A-Fa-f])+?)${suffix}`;

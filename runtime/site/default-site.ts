@@ -3,7 +3,8 @@ import type { TransferLimits } from "../http/client.ts";
 import type { PublicFolder } from "../files/public-folder.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
 import type { Development } from "./development.ts";
-import type { Site, Stage } from "./site.ts";
+import { compileRules } from "../rules/compile-rules.ts";
+import { serveFrom, type Site, type Stage } from "./site.ts";
 import type { SiteRoutes } from "./site-routes.ts";
 import { answerHealth } from "./stages/answer-health.ts";
 import { explainNotFound } from "./stages/explain-not-found.ts";
@@ -28,9 +29,8 @@ export interface DefaultSiteParts {
 
 /** Creates a site. Leaves out stages that its settings do not ask for. */
 export function createDefaultSite(parts: DefaultSiteParts): Site {
-  const { files, routes, development, transfer } = parts;
-  const stages: (Stage | null)[] = [
-    ...firstStages(parts),
+  const { config, files, routes, development, transfer } = parts;
+  const rest = withoutNull([
     transfer === null ? null : limitTransfers(transfer),
     files === null ? null : (client, target) => (files.answer(client, target) ? "done" : "next"),
     development === null
@@ -41,8 +41,15 @@ export function createDefaultSite(parts: DefaultSiteParts): Site {
         ),
     routes === null ? null : (_, target) => routes.find(target) ?? "next",
     development === null ? null : explainNotFound(() => findPlaces(parts)),
-  ];
-  return { hosts: [], stages: stages.filter((stage) => stage !== null) };
+  ]);
+  const rules = compileRules(config.rules, {
+    serveRest: (client, target) => serveFrom(client, target, { stages: rest, from: 0 }),
+  });
+  return { hosts: [], stages: [...withoutNull(firstStages(parts)), ...rules.stages, ...rest] };
+}
+
+function withoutNull(stages: readonly (Stage | null)[]): Stage[] {
+  return stages.filter((stage) => stage !== null);
 }
 
 /** Creates the stages that come before all others at every host, also at an unknown one. */

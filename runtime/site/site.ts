@@ -18,8 +18,17 @@ export interface Site {
 
 /** Answers a request with the stages of its site. Answers 404 if no stage takes it. */
 export function serve(client: Client, target: ParsedTarget, { stages }: Site): void {
-  for (const stage of stages) {
-    const outcome = stage(client, target);
+  serveFrom(client, target, { stages, from: 0 });
+}
+
+/** Answers a request with the stages from this one on, for a stage that had to wait. */
+export function serveFrom(
+  client: Client,
+  target: ParsedTarget,
+  { stages, from }: { stages: readonly Stage[]; from: number },
+): void {
+  for (let at = from; at < stages.length; at++) {
+    const outcome = stages[at]?.(client, target) ?? "next";
     if (outcome === "next") continue;
     if (outcome !== "done") outcome.answer(client, target);
     return;

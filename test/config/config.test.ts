@@ -50,6 +50,7 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       appKind: "auto",
       threads: 1,
       apps: [],
+      rules: [],
       handlersDir: join(cwd, "handlers"),
       publicDir: null,
       publicLinks: "inside",

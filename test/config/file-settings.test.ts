@@ -13,7 +13,7 @@ describe("readFileSettings()", () => {
   it("has nothing to say where nothing is said", () => {
     assert.deepEqual(readFileSettings({}, "/srv"), {
       ok: true,
-      settings: { pools: {}, warmup: [], mounts: [], sites: [] },
+      settings: { pools: {}, warmup: [], mounts: [], rules: [], sites: [] },
     });
   });
 
@@ -33,6 +33,7 @@ describe("readFileSettings()", () => {
         },
         warmup: ["/", "/a?b=c"],
         mounts: [],
+        rules: [],
         sites: [],
       },
     });

@@ -1,0 +1,31 @@
+import type { RuleSetting } from "../config/rule-settings.ts";
+import type { Client } from "../http/client.ts";
+import type { Responder } from "../http/responder.ts";
+import type { ParsedTarget } from "../http/target-path.ts";
+
+/** The parts of the server that rules use. */
+export interface RuleContext {
+  /** Serves a request with the stages after those of the rules. */
+  serveRest: (client: Client, target: ParsedTarget) => void;
+}
+
+/** A step of a request through the rules that hold for it. As `Stage` in `site/site.ts`: it never waits. */
+export type Step = (client: Client, target: ParsedTarget) => "next" | "done" | Responder;
+
+/** The use of a kind of action. */
+export interface KindOptions {
+  context: RuleContext;
+  /**
+   * Serves a request with the later steps and stages. For a step that waits: it returns a responder, which begins
+   * `receiveBody` into a paused intake and calls `serveRest` later.
+   */
+  serveRest: (client: Client, target: ParsedTarget) => void;
+}
+
+/**
+ * One kind of action. Composes the step for requests for which exactly these rules hold, once for each such set.
+ *
+ * @param rules In their order. Not all of them have this action.
+ * @returns `null`: none of the rules has this action.
+ */
+export type Kind = (rules: readonly RuleSetting[], options: KindOptions) => Step | null;
