@@ -119,6 +119,20 @@ export interface AppSettings {
   routes: number;
   /** Working directory of the primary: messages name files relative to it. */
   cwd: string;
+  /** The file of the application; `null`: `spec` names a module. */
+  file: AppFile | null;
+}
+
+/** A Python application that is a file in the folder of the handlers. */
+export interface AppFile {
+  /** Absolute path. */
+  path: string;
+  /** Absolute path of the folder of the handlers. */
+  handlersDir: string;
+  /** How many segments of each path are the mount, which then differs by request; `null`: `mount` is. */
+  depth: number | null;
+  /** The methods that it answers; `null`: all. It gets OPTIONS all the same, and no other method. */
+  methods: string[] | null;
 }
 
 /** The interface of an application; `auto`: its signature tells. */

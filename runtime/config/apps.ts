@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { AppKind } from "../channel/messages.ts";
+import { toAppPool } from "../lib/pool-name.ts";
 import type { MountSetting } from "./file-settings.ts";
 
 /** A Python application of the server, with everything that its workers need. Plain data. */
@@ -22,6 +23,9 @@ export interface AppSetting {
   readonly workers: number | null;
 }
 
+/** Settings of the applications that are files among the handlers, with everything that a build needs. Plain data. */
+export type FileAppSettings = Pick<AppSetting, "dir" | "python" | "kind">;
+
 /** Settings that hold for all applications, unless a mount has its own. */
 export interface AppDefaults {
   /** The application for all paths; `null`: none. */
@@ -32,9 +36,6 @@ export interface AppDefaults {
   appKind: AppKind;
   threads: number;
 }
-
-/** Pool of the application for all paths. */
-export const APP_POOL = "app";
 
 /**
  * Returns the applications of a server, the one for all paths first.
@@ -55,7 +56,7 @@ export function toApps(
   return [...root, ...mounts].map((mount) => {
     const dir = mount.dir ?? appDir;
     return {
-      pool: toPoolName(mount.mount, pools),
+      pool: toAppPool(mount.mount, pools),
       mount: mount.mount,
       spec: mount.app,
       dir,
@@ -77,19 +78,6 @@ export function findPython(dir: string, env: Readonly<Record<string, string | un
     if (isFile(python)) return python;
   }
   return "python3";
-}
-
-/** `/api/v2` is the pool `app-api-v2`. */
-function toPoolName(mount: string, taken: Set<string>): string {
-  const words = mount
-    .toLowerCase()
-    .split(/[^a-z0-9]+/)
-    .filter(Boolean);
-  const name = [APP_POOL, ...words].join("-").slice(0, 60);
-  let unique = name;
-  for (let number = 2; taken.has(unique); number++) unique = `${name}-${number}`;
-  taken.add(unique);
-  return unique;
 }
 
 function isFile(path: string): boolean {

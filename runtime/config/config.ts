@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { type AppSetting, toApps } from "./apps.ts";
+import { type AppSetting, type FileAppSettings, findPython, toApps } from "./apps.ts";
 import { availableCpus } from "./available-cpus.ts";
 import { availableMemoryBytes } from "./available-memory.ts";
 import { type ConfigFile, describeValue, findConfigFile, loadConfigFile } from "./config-file.ts";
@@ -55,6 +55,8 @@ export interface Config extends SettingFields {
   readonly sites: readonly SiteConfig[];
   /** The rules for requests, in their order. */
   readonly rules: readonly RuleSetting[];
+  /** Settings of the Python applications that are files among the handlers. */
+  readonly fileApps: FileAppSettings;
 }
 
 export type AutomaticField = "workers" | "maxWorkers" | "workerMemoryLimitBytes" | "maxConnections";
@@ -101,11 +103,8 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
   const hasPublic = publicDir !== null && isFolder(publicDir);
   const workers = values.workers === "auto" ? Math.max(2, availableCpus() - 1) : values.workers;
   const maxWorkers = values.maxWorkers ?? workers;
-  const apps = toApps(
-    { ...values, python: toPython(values.python, origins.python.baseDir) },
-    fileSettings.mounts,
-    sources.env,
-  );
+  const python = toPython(values.python, origins.python.baseDir);
+  const apps = toApps({ ...values, python }, fileSettings.mounts, sources.env);
   // As in `planPools`: a pool without a number has one worker. `maxWorkers` counts those of the default pool already.
   const workersOfPools = Object.entries(fileSettings.pools).map(([name, pool]) =>
     name === DEFAULT_POOL ? 0 : (pool.workers ?? 1),
@@ -140,6 +139,11 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
     apps,
     sites: fileSettings.sites,
     rules: fileSettings.rules,
+    fileApps: {
+      dir: values.appDir,
+      python: python ?? findPython(values.appDir, sources.env),
+      kind: values.appKind,
+    },
   };
   const problems = [
     ...unknownKeys,

@@ -20,6 +20,8 @@ export const RELOAD_EFFECT: Readonly<Record<SettingField, ReloadEffect>> = {
   apps: { name: "app", effect: "switch" },
   sites: { name: "sites", effect: "switch" },
   rules: { name: "rules", effect: "switch" },
+  // Follows from `appDir`, `python` and `appKind`.
+  fileApps: { name: "python", effect: "source" },
   // Workers that were not asked for these paths have not shown that they can answer them.
   warmup: { name: "warmup", effect: "pools" },
 };

@@ -4,6 +4,11 @@ import { readdir, readFile } from "node:fs/promises";
 import { extname, join, relative, sep } from "node:path";
 import { toDisplayPath } from "../lib/display-path.ts";
 import { RuntimeError } from "../lib/errors.ts";
+import { toAppPool } from "../lib/pool-name.ts";
+import { formatPattern } from "../route/pattern.ts";
+import type { Segment } from "../route/pattern.ts";
+import type { TableApp } from "../route/route-table.ts";
+import type { AppFile } from "../channel/messages.ts";
 import type { Manifest, ManifestApp, ManifestModule, ManifestRoute } from "./manifest.ts";
 
 /** A Python application of a build. */
@@ -11,6 +16,9 @@ export interface BuiltApp extends ManifestApp {
   /** Name of the pool whose workers run it. */
   pool: string;
 }
+
+/** Settings of the applications that are files among the handlers. */
+export type FileAppDefaults = Pick<ManifestApp, "dir" | "python" | "kind">;
 
 /** The parts of a manifest that stand for Python applications. */
 export interface AppParts {
@@ -50,33 +58,81 @@ const SKIPPED: ReadonlySet<string> = new Set([
 const MOST_FILES = 20_000;
 
 /**
+ * Returns the applications that are files among the handlers, each with a pool of its own. Pure.
+ *
+ * The mount of a file is its route without the rest: `/legacy` for `legacy/[...path].py`.
+ *
+ * @param apps The applications of the settings. Their pools keep their names.
+ */
+export function toFileApps(
+  files: readonly TableApp[],
+  {
+    defaults,
+    apps,
+    sourceDir,
+  }: { defaults: FileAppDefaults; apps: readonly BuiltApp[]; sourceDir: string },
+): FileApp[] {
+  const pools = new Set(apps.map(({ pool }) => pool));
+  return files.map(({ path, pattern, segments, method }) => {
+    const own = segments.at(-1)?.kind === "rest" ? segments.slice(0, -1) : segments;
+    const mount = own.length === 0 ? "" : formatPattern(own);
+    const file: AppFile = {
+      path: join(sourceDir, path),
+      handlersDir: sourceDir,
+      depth: own.every(isPlain) ? null : own.length,
+      methods: method === null ? null : method === "GET" ? ["GET", "HEAD"] : [method],
+    };
+    const spec = toDisplayPath(file.path);
+    return { ...defaults, pool: toAppPool(mount, pools), mount, spec, file, source: path, pattern };
+  });
+}
+
+/** An application that is a file among the handlers. */
+export interface FileApp extends BuiltApp {
+  /** Relative to the handlers folder. */
+  source: string;
+  pattern: string;
+}
+
+/** Its text is the same in a path, however the path is encoded. */
+function isPlain(segment: Segment): boolean {
+  return segment.kind === "static" && /^[\w.~-]*$/.test(segment.text);
+}
+
+/**
  * Makes routes of Python applications: for each, its mount point and all that lies below. Hashes the sources of each.
  *
  * @param options.taken The handlers: their routes go first, their numbers stay.
  */
 export async function readApps(
-  apps: readonly BuiltApp[],
+  apps: readonly (BuiltApp | FileApp)[],
   {
     sourceDir,
     taken,
   }: { sourceDir: string; taken: { modules: readonly string[]; routes: readonly ManifestRoute[] } },
 ): Promise<AppParts> {
   const parts: AppParts = { modules: [], routes: [], inputs: [], problems: [] };
-  const folders = new Map<string, Promise<{ files: string[]; hash: string }>>();
-  for (const { pool, ...app } of apps) {
-    const reading = folders.get(app.dir) ?? hashFolder(app.dir);
-    folders.set(app.dir, reading);
-    const { files, hash } = await reading;
+  const folders: Folders = new Map();
+  for (const built of apps) {
+    const { pool } = built;
+    const app = toManifestApp(built);
+    const { files, hash } = await hashApp(app, folders);
     const module = taken.modules.length + parts.modules.length;
-    const source = relative(sourceDir, join(app.dir, toFile(app)))
-      .split(sep)
-      .join("/");
+    const source = "source" in built ? built.source : toSource(app, sourceDir);
     parts.modules.push({ source, compiled: "", hash, usesPackages: false, app });
     parts.inputs.push(...files);
     // It takes the path of the mount itself, too.
-    const pattern = `${app.mount}/**`;
+    const pattern = "pattern" in built ? built.pattern : `${app.mount}/**`;
     const nameOf = ({ handlers }: ManifestRoute): string =>
       toDisplayPath(join(sourceDir, taken.modules[handlers[0]?.module ?? 0] ?? ""));
+    // Each application has one module and one route, in the same order.
+    const rival = parts.routes.findIndex((route) => isSamePattern(route.pattern, pattern));
+    if (rival !== -1) {
+      const other = parts.modules[rival]?.app?.spec ?? "";
+      parts.problems.push(
+        `Cannot use ${app.spec} and the application ${other}: both answer ${pattern}, expected one of them`,
+      );
+    }
     for (const route of taken.routes) {
       if (isSamePattern(route.pattern, pattern)) {
         parts.problems.push(
@@ -112,15 +168,17 @@ export async function refuseChangedApps(manifest: Manifest): Promise<void> {
 
 /** Finds an application whose files are not as they were when the generation was built; `null`: all are. */
 export async function findChangedApp({ modules }: Manifest): Promise<ManifestApp | null> {
+  const folders: Folders = new Map();
   for (const { app, hash } of modules) {
-    if (app !== undefined && (await hashFolder(app.dir)).hash !== hash) return app;
+    if (app !== undefined && (await hashApp(app, folders)).hash !== hash) return app;
   }
   return null;
 }
 
 /** Names of parameters do not count: `/**:path` takes the same paths as `/**`. */
 function isSamePattern(one: string, other: string): boolean {
-  return one.replace(/\*\*:\w+$/, "**") === other;
+  const [first, second] = [one, other].map((pattern) => pattern.replace(/\*\*:\w+$/, "**"));
+  return first === second;
 }
 
 /** Returns the file of an application's module, relative to its folder. */
@@ -130,8 +188,45 @@ function toFile({ spec, dir }: ManifestApp): string {
   return isPackage ? `${path}/__init__.py` : `${path}.py`;
 }
 
+function toManifestApp({ spec, dir, python, kind, mount, file }: BuiltApp): ManifestApp {
+  return { spec, dir, python, kind, mount, ...(file !== undefined && { file }) };
+}
+
+/** Returns the file of an application's module, relative to the handlers folder. */
+function toSource(app: ManifestApp, sourceDir: string): string {
+  return relative(sourceDir, join(app.dir, toFile(app)))
+    .split(sep)
+    .join("/");
+}
+
+/** Hashes of folders, so that applications share them. */
+type Folders = Map<string, Promise<Sources>>;
+
+interface Sources {
+  /** Absolute paths. */
+  files: string[];
+  hash: string;
+}
+
+/** Hashes the code of an application: its folder and, for a file among the handlers, the folder of the handlers. */
+async function hashApp({ dir, file }: ManifestApp, folders: Folders): Promise<Sources> {
+  const read = (folder: string): Promise<Sources> => {
+    const reading = folders.get(folder) ?? hashFolder(folder);
+    folders.set(folder, reading);
+    return reading;
+  };
+  const own = await read(dir);
+  if (file === undefined || own.files.includes(file.path)) return own;
+  const beside = await read(file.handlersDir);
+  // Its folder may have a name such as `static`, which the walk skips.
+  const text = await readFile(file.path).catch(() => "");
+  const hash = createHash("sha256").update(own.hash).update(beside.hash).update(text);
+  const files = new Set([...own.files, ...beside.files, file.path]);
+  return { files: [...files], hash: hash.digest("hex").slice(0, 16) };
+}
+
 /** Hashes the sources below a folder. */
-async function hashFolder(dir: string): Promise<{ files: string[]; hash: string }> {
+async function hashFolder(dir: string): Promise<Sources> {
   const files: string[] = [];
   await collect(dir, files);
   files.sort();

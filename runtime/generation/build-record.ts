@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import type { BuiltApp } from "./apps.ts";
+import type { BuiltApp, FileAppDefaults } from "./apps.ts";
 
 /** Hashes by path. `null`: there is no file or folder, or it cannot be read. */
 export type Fingerprints = Readonly<Record<string, string | null>>;
@@ -46,11 +46,13 @@ export function describeConditions(
     stateDir,
     mode,
     apps = [],
+    fileApps = null,
   }: {
     handlersDir: string;
     stateDir: string;
     mode: "development" | "production";
     apps?: readonly BuiltApp[];
+    fileApps?: FileAppDefaults | null;
   },
 ): string | null {
   // Yarn's Plug'n'Play finds packages in ways that a record does not describe.
@@ -64,6 +66,7 @@ export function describeConditions(
     node: [versions.node, platform, arch],
     mode,
     apps,
+    fileApps,
     handlersDir: resolve(handlersDir),
     stateDir: resolve(stateDir),
     // Warnings name files relative to it.

@@ -5,7 +5,7 @@ import { join, relative, resolve, sep } from "node:path";
 import { discoverRoutes, type DiscoveredRoutes } from "../route/discover.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
 import { assignPools } from "./assign-pools.ts";
-import { type BuiltApp, readApps } from "./apps.ts";
+import { type BuiltApp, type FileAppDefaults, readApps, toFileApps } from "./apps.ts";
 import { BuildError } from "./build-error.ts";
 import { compileModules } from "./compile.ts";
 import type { Compiled } from "./compile.ts";
@@ -32,6 +32,8 @@ export interface BuildOptions {
   mode: "development" | "production";
   /** Python applications: they answer what no handler answers. */
   apps?: readonly BuiltApp[] | undefined;
+  /** Settings of Python applications that are files among the handlers. Default: the working directory, `python3`. */
+  fileApps?: FileAppDefaults | undefined;
   /** Number of newest generations to keep, this one included. Default: 5. */
   keepLast?: number | undefined;
   /** See `describeConditions`. A build without them cannot be reused. */
@@ -75,7 +77,7 @@ export async function buildGeneration(options: BuildOptions): Promise<Manifest> 
 
 async function fillDraft(
   draft: Draft,
-  { handlersDir, mode, conditions, signal, apps = [] }: BuildOptions,
+  { handlersDir, mode, conditions, signal, apps = [], fileApps }: BuildOptions,
 ): Promise<Manifest> {
   // The clock of the file system may differ from this machine's.
   const startedAtMs = Math.min(Date.now(), (await stat(draft.dir)).mtimeMs);
@@ -109,14 +111,22 @@ async function fillDraft(
     poolOf: (module) => pools.names[module] ?? null,
     display: (module) => toDisplayPath(join(sourceDir, table.modules[module] ?? "")),
   });
-  const inApps = await readApps(apps, { sourceDir, taken: { modules: table.modules, routes } });
+  const defaults = fileApps ?? { dir: process.cwd(), python: "python3", kind: "auto" };
+  const taken = { modules: table.modules, routes };
+  const named = await readApps(
+    [...apps, ...toFileApps(table.apps, { defaults, apps, sourceDir })],
+    {
+      sourceDir,
+      taken,
+    },
+  );
   const inputs = [
     ...compiled.sources.keys(),
     ...tsconfig.files,
     ...developed,
-    ...inApps.inputs,
+    ...named.inputs,
   ].toSorted();
-  problems.push(...pools.problems, ...assigned.problems, ...inApps.problems);
+  problems.push(...pools.problems, ...assigned.problems, ...named.problems);
   if (problems.length > 0) throw new BuildError(problems.join("\n"), { inputs });
 
   const manifest: Manifest = {
@@ -127,9 +137,9 @@ async function fillDraft(
     sourceDir,
     modules: [
       ...(await describeModules(table.modules, { compiled, finder, draft, sourceDir, tsconfig })),
-      ...inApps.modules,
+      ...named.modules,
     ],
-    routes: [...routes, ...inApps.routes],
+    routes: [...routes, ...named.routes],
     fallbacks,
     packages: await hashPackages(sourceDir, packageDirs),
     inputs,
@@ -182,7 +192,8 @@ function listPackageDirs({ links }: Compiled): string[] {
 /** The routes of a folder that is not there. The record notes the place: a folder may come to be. */
 function noRoutes(handlersDir: string): DiscoveredRoutes {
   const folders = [resolve(handlersDir)];
-  return { modules: [], routes: [], fallbacks: [], problems: [], warnings: [], folders, read: [] };
+  const none = { modules: [], routes: [], fallbacks: [], apps: [] };
+  return { ...none, problems: [], warnings: [], folders, read: [] };
 }
 
 interface DescribeOptions {

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import type { AppKind } from "../channel/messages.ts";
+import type { AppFile, AppKind } from "../channel/messages.ts";
 import { RuntimeError } from "../lib/errors.ts";
 
 /**
@@ -55,6 +55,8 @@ export interface ManifestApp {
   kind: AppKind;
   /** The path below which it answers, without a slash at the end. */
   mount: string;
+  /** Its file in the folder of the handlers. Without it, `spec` names a module. */
+  file?: AppFile;
 }
 
 /** The information in the names of a route's files. */
@@ -154,7 +156,18 @@ function isApp(value: unknown): boolean {
   return (
     isRecord(value) &&
     ["spec", "dir", "python", "mount"].every((key) => isText(value[key])) &&
-    ["auto", "wsgi", "asgi"].some((kind) => kind === value["kind"])
+    ["auto", "wsgi", "asgi"].some((kind) => kind === value["kind"]) &&
+    (value["file"] === undefined || isAppFile(value["file"]))
+  );
+}
+
+function isAppFile(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    isText(value["path"]) &&
+    isText(value["handlersDir"]) &&
+    (value["depth"] === null || typeof value["depth"] === "number") &&
+    (value["methods"] === null || isListOf(value["methods"], isText))
   );
 }
 

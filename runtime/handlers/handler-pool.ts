@@ -390,7 +390,8 @@ function toSettings(options: HandlerPoolOptions): Omit<WorkerSettings, "workerId
 }
 
 function toAppSettings(app: AppPlan, { manifest }: HandlerPoolOptions): AppSettings {
-  return { ...app, spools: true, routes: manifest.routes.length, cwd: process.cwd() };
+  const { file = null } = app;
+  return { ...app, file, spools: true, routes: manifest.routes.length, cwd: process.cwd() };
 }
 
 /** Returns the grace of a retiring worker: `drainGrace`, or `requestTimeout` where that is longer. */

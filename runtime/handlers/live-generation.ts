@@ -171,18 +171,18 @@ export class LiveGeneration {
     methods: readonly string[];
     pattern: string;
     file: string;
-    /** The route belongs to a Python application, and `file` is its name. */
+    /** The route belongs to a Python application outside of the handlers, and `file` is its name. */
     isApp: boolean;
   }[] {
     const { routes, modules } = this.manifest;
-    return routes.map(({ pattern, handlers }, number) => ({
-      methods: this.methodsOf(number) ?? [],
-      pattern,
-      file: handlers
-        .map(({ module }) => modules[module]?.app?.spec ?? modules[module]?.source ?? "")
-        .join(", "),
-      isApp: handlers.some(({ module }) => modules[module]?.app !== undefined),
-    }));
+    return routes.map(({ pattern, handlers }, number) => {
+      const own = handlers.map(({ module }) => modules[module]);
+      const isApp = own.some(
+        (module) => module?.app !== undefined && module.app.file === undefined,
+      );
+      const file = own.map((module) => (isApp ? module?.app?.spec : module?.source) ?? "");
+      return { methods: this.methodsOf(number) ?? [], pattern, file: file.join(", "), isApp };
+    });
   }
 
   /** Tells whether a route matches the target. A fallback does not count. */

@@ -89,7 +89,7 @@ function planPool(
   const setting = settingOf(name, config);
   const modules = listModules(name, manifest);
   const ofApp = config.apps.find(({ pool }) => pool === name);
-  const app = toAppPlan(modules[0]?.app, ofApp);
+  const app = toAppPlan(modules[0]?.app, ofApp ?? config);
   // These have as many workers as the settings `workers` and `maxWorkers` say, unless they have numbers of their own.
   const isGeneral = name === DEFAULT_POOL || app !== null;
   const own = ofApp?.workers ?? setting?.workers ?? null;
@@ -126,9 +126,9 @@ function planPool(
 
 function toAppPlan(
   app: ManifestApp | undefined,
-  setting: Pick<AppPlan, "threads"> | undefined,
+  { threads }: Pick<AppPlan, "threads">,
 ): AppPlan | null {
-  return app === undefined ? null : { ...app, threads: setting?.threads ?? 1 };
+  return app === undefined ? null : { ...app, threads };
 }
 
 function listModules(name: string, { modules, routes, fallbacks }: Manifest): ManifestModule[] {

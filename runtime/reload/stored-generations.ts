@@ -96,9 +96,9 @@ export class StoredGenerations {
     return manifest;
   }
 
-  #describeConditions({ handlersDir, mode, apps }: Config): string | null {
+  #describeConditions({ handlersDir, mode, apps, fileApps }: Config): string | null {
     const stateDir = this.#stateDir;
-    return describeConditions(findBuildEntry(), { handlersDir, stateDir, mode, apps });
+    return describeConditions(findBuildEntry(), { handlersDir, stateDir, mode, apps, fileApps });
   }
 
   /** Builds a generation and holds its lease. */
@@ -112,6 +112,7 @@ export class StoredGenerations {
         stateDir: this.#stateDir,
         mode,
         apps: config.apps,
+        fileApps: config.fileApps,
         conditions: this.#describeConditions(config) ?? undefined,
         leaseTo: process.pid,
         // The new generation must not displace an older one before it was tested.

@@ -3,8 +3,9 @@ import { join } from "node:path";
 
 import { RuntimeError } from "../lib/errors.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
-import { isIgnoredFolder, SPECIAL } from "./handler-file.ts";
+import { isIgnoredFolder, readHandlerFile, SPECIAL } from "./handler-file.ts";
 import { describeMisnamed, findMeantName } from "./misnamed.ts";
+import { hasApplication } from "./python-file.ts";
 import { createRouteTable } from "./route-table.ts";
 import type { RouteTable } from "./route-table.ts";
 
@@ -23,7 +24,11 @@ export async function discoverRoutes(handlersDir: string): Promise<DiscoveredRou
   const misplaced: string[] = [];
   const folders: string[] = [];
   await collectFiles({ root: handlersDir, folder: "", parents: [], paths, misplaced, folders });
-  const table = createRouteTable(paths, displayName);
+  const python = await readPythonFiles(handlersDir, paths);
+  const table = createRouteTable(
+    paths.filter((path) => !python.others.has(path)),
+    displayName,
+  );
   if (table.problems.length > 0) {
     throw new RuntimeError("ERR_HANDLER_LOAD", table.problems.join("\n"));
   }
@@ -34,21 +39,37 @@ export async function discoverRoutes(handlersDir: string): Promise<DiscoveredRou
   const misnamed = await findMisnamed(handlersDir, paths);
   return {
     ...table,
-    warnings: [...warnings, ...misnamed.warnings, ...describePython(handlersDir, paths)],
+    warnings: [...warnings, ...misnamed.warnings, ...python.warnings],
     folders,
-    read: misnamed.read,
+    read: [...misnamed.read, ...python.read],
   };
 }
 
-/** Python applications have no file in the folder of the handlers. A developer may expect it. */
-function describePython(handlersDir: string, paths: readonly string[]): string[] {
-  const [first, ...others] = paths.filter((path) => path.endsWith(".py")).toSorted();
-  if (first === undefined) return [];
-  const more = others.length === 0 ? "" : ` (and ${others.length} more)`;
-  const file = toDisplayPath(join(handlersDir, first));
-  return [
-    `${file} answers nothing${more}: expected a Python application in the setting "app" or "mounts"`,
-  ];
+/** Finds the Python files that have no application: they answer nothing. A developer may expect it. */
+async function readPythonFiles(
+  handlersDir: string,
+  paths: readonly string[],
+): Promise<Pick<DiscoveredRoutes, "warnings" | "read"> & { others: ReadonlySet<string> }> {
+  const others = new Set<string>();
+  const warnings: string[] = [];
+  const read: string[] = [];
+  for (const path of paths.toSorted()) {
+    if (!path.endsWith(".py")) continue;
+    const file = join(handlersDir, path);
+    const name = toDisplayPath(file);
+    if (SPECIAL.has(path.slice(path.lastIndexOf("/") + 1, -".py".length))) {
+      warnings.push(`${name} answers nothing: expected a TypeScript or JavaScript file`);
+    }
+    if (readHandlerFile(path).kind !== "app") continue;
+    const text = await attempt(file, () => readFile(file, "utf8"));
+    read.push(file);
+    if (hasApplication(text)) continue;
+    others.add(path);
+    warnings.push(
+      `${name} answers nothing: expected "application" or "app" at its top level, or a name that begins with "_"`,
+    );
+  }
+  return { others, warnings, read };
 }
 
 export interface DiscoveredRoutes extends RouteTable {

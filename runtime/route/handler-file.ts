@@ -9,6 +9,8 @@ export type HandlerFile =
   | { kind: "route"; segments: Segment[]; method: string | null }
   /** `_middleware`, `_error` or `_404`, which serve `folder` and all below it. */
   | { kind: "middleware" | "error" | "not-found"; segments: Segment[] }
+  /** A Python application, if the module has one. */
+  | { kind: "app"; segments: Segment[]; method: string | null }
   /** Not a handler: another type, a test, a declaration, a name that starts with `_` or `.`. */
   | { kind: "ignored" }
   | { kind: "problem"; problem: string };
@@ -18,7 +20,8 @@ export type HandlerFile =
  *
  * - `index` is its folder; `[id]` is a parameter, also inside a segment (`user-[id]`, `[id].json`); `[...rest]` and
  *   `[[...rest]]` are all that follows, `[...]` the same under the name `_`; a folder `(name)` only groups.
- * - Extensions: `.ts .tsx .mts .js .jsx .mjs .cjs`, not `.d.ts`, not `.test.ts` or `.spec.ts`.
+ * - Extensions: `.ts .tsx .mts .js .jsx .mjs .cjs`, not `.d.ts`, not `.test.ts` or `.spec.ts`; `.py`, not `test_*.py`,
+ *   `*_test.py` or `conftest.py`.
  * - Files and folders whose name starts with `_` or `.`, and `node_modules`, are not routes.
  *
  * @param path Relative to the handlers folder, with `/`.
@@ -26,17 +29,18 @@ export type HandlerFile =
 export function readHandlerFile(path: string): HandlerFile {
   const folders = path.split("/");
   const file = folders.pop() ?? "";
-  const extension = EXTENSION.exec(file);
+  const isPython = PYTHON.test(file);
+  const extension = (isPython ? PYTHON : EXTENSION).exec(file);
   if (!extension || NOT_A_HANDLER.test(file) || folders.some(isIgnoredFolder)) return IGNORED;
   const name = file.slice(0, extension.index);
-  const special = SPECIAL.get(name);
+  const special = isPython ? undefined : SPECIAL.get(name);
   if (special === undefined && /^[_.]/.test(name)) return IGNORED;
 
   const read = folders.filter((folder) => !isGroup(folder)).map(readSegment);
   if (special !== undefined) return finish(read, (segments) => ({ kind: special, segments }));
   const { base, method } = splitMethod(name);
   if (base !== "index") read.push(readSegment(base));
-  return finish(read, (segments) => ({ kind: "route", segments, method }));
+  return finish(read, (segments) => ({ kind: isPython ? "app" : "route", segments, method }));
 }
 
 /** Tells whether a folder of this name cannot contain handlers. */
@@ -47,8 +51,10 @@ export function isIgnoredFolder(name: string): boolean {
 const IGNORED: HandlerFile = { kind: "ignored" };
 /** Extensions of files that may be handlers. */
 export const EXTENSION: RegExp = /\.(?:[mc]?js|m?ts|[jt]sx)$/;
+/** Extension of files that may be Python applications. */
+const PYTHON = /\.py$/;
 /** Declarations and tests beside handlers. */
-export const NOT_A_HANDLER: RegExp = /\.(?:d|test|spec)\.\w+$/;
+export const NOT_A_HANDLER: RegExp = /\.(?:d|test|spec)\.\w+$|^(?:test_.*|.*_test|conftest)\.py$/;
 
 /** Files that serve their folder and all below it. */
 export const SPECIAL: ReadonlyMap<string, "middleware" | "error" | "not-found"> = new Map<

@@ -12,8 +12,20 @@ export interface RouteTable {
   routes: TableRoute[];
   /** Sorted by pattern. */
   fallbacks: TableFallback[];
+  /** Python applications, sorted by pattern. They are not among the modules and routes. */
+  apps: TableApp[];
   /** One line each, empty if the table can be used. */
   problems: string[];
+}
+
+/** A Python application that is a file of the handlers folder. */
+export interface TableApp {
+  /** Relative to the folder. */
+  path: string;
+  pattern: string;
+  segments: Segment[];
+  /** The method in the name of the file; `null`: it answers all. */
+  method: string | null;
 }
 
 /**
@@ -36,9 +48,9 @@ export function createRouteTable(paths: readonly string[], displayName: string):
       problems.push(`Cannot use ${displayName}/${path}: ${file.problem}`);
       continue;
     }
-    const method = file.kind === "route" ? file.method : null;
+    const method = file.kind === "route" || file.kind === "app" ? file.method : null;
     files.push({ path, kind: file.kind, segments: file.segments, method, module: modules.length });
-    modules.push(path);
+    if (file.kind !== "app") modules.push(path);
   }
 
   const scopes = new Scopes();
@@ -53,12 +65,16 @@ export function createRouteTable(paths: readonly string[], displayName: string):
 
   const routes: TableRoute[] = [];
   const fallbacks: TableFallback[] = [];
+  const apps: TableApp[] = [];
   for (const group of groups.values()) {
     const [first] = group;
     if (first === undefined) continue;
     const conflict = findConflict(group, scopes);
     if (conflict !== null) {
       problems.push(describeConflict(conflict, displayName));
+    } else if (first.kind === "app") {
+      const { path, segments, method } = first;
+      apps.push({ path, pattern: formatPattern(segments), segments, method });
     } else if (first.kind === "route") {
       routes.push(toRoute(first, group, scopes));
     } else if (first.kind === "not-found") {
@@ -68,7 +84,8 @@ export function createRouteTable(paths: readonly string[], displayName: string):
   }
   routes.sort((a, b) => byCodeUnit(a.pattern, b.pattern));
   fallbacks.sort((a, b) => byCodeUnit(a.pattern, b.pattern));
-  return { modules, routes, fallbacks, problems };
+  apps.sort((a, b) => byCodeUnit(a.pattern, b.pattern));
+  return { modules, routes, fallbacks, apps, problems };
 }
 
 /** Orders texts the same way on every machine, in any locale. */
@@ -79,9 +96,10 @@ export function byCodeUnit(a: string, b: string): number {
 
 interface TableFile {
   path: string;
-  kind: "route" | "middleware" | "error" | "not-found";
+  kind: "route" | "app" | "middleware" | "error" | "not-found";
   segments: Segment[];
   method: string | null;
+  /** Not used for a Python application, which is no module of the table. */
   module: number;
 }
 
@@ -89,10 +107,19 @@ interface TableFile {
 class Scopes {
   readonly #middleware = new Map<string, number>();
   readonly #error = new Map<string, number>();
+  readonly #files = new Map<string, TableFile>();
 
   add(file: TableFile): void {
-    const modules = file.kind === "middleware" ? this.#middleware : this.#error;
+    const isMiddleware = file.kind === "middleware";
+    const modules = isMiddleware ? this.#middleware : this.#error;
     modules.set(folderOf(file.path), file.module);
+    if (isMiddleware) this.#files.set(folderOf(file.path), file);
+  }
+
+  /** Returns the outermost middleware above a file. */
+  findMiddleware(path: string): TableFile | undefined {
+    const folder = foldersAbove(path).find((above) => this.#files.has(above));
+    return folder === undefined ? undefined : this.#files.get(folder);
   }
 
   find(path: string): { middleware: number[]; error: number | null } {
@@ -111,6 +138,7 @@ class Scopes {
 function conflictKey(file: TableFile): string {
   switch (file.kind) {
     case "route":
+    case "app":
       return `route ${shapeOf(file.segments)}`;
     case "not-found":
       return `not-found ${shapeOf(fallbackSegments(file))}`;
@@ -136,6 +164,11 @@ function fallbackSegments(file: TableFile): Segment[] {
   return [...folder, { kind: "rest", name: null }];
 }
 
+/** A guard that does not run must not look as if it did. */
+const MIDDLEWARE_OF_PYTHON =
+  "middleware does not run for a Python application, expected the .py file in a folder without _middleware above it, " +
+  'or the application in the setting "mounts"';
+
 interface Conflict {
   files: [TableFile, TableFile];
   problem: string;
@@ -144,6 +177,16 @@ interface Conflict {
 function findConflict(group: readonly TableFile[], scopes: Scopes): Conflict | null {
   const [first] = group;
   if (first === undefined) return null;
+  const app = group.find(({ kind }) => kind === "app");
+  const rest = group.find((file) => file !== app);
+  if (app !== undefined && rest !== undefined) {
+    const problem = `both answer ${formatPattern(app.segments)}, expected one file: no two processes can share a route`;
+    return { files: [rest, app], problem };
+  }
+  const guard = app === undefined ? undefined : scopes.findMiddleware(app.path);
+  if (app !== undefined && guard !== undefined) {
+    return { files: [app, guard], problem: MIDDLEWARE_OF_PYTHON };
+  }
   const byMethod = new Map<string | null, TableFile>();
   for (const file of group) {
     const rival = byMethod.get(file.method);
@@ -167,6 +210,7 @@ function findConflict(group: readonly TableFile[], scopes: Scopes): Conflict | n
 function describe(file: TableFile): string {
   switch (file.kind) {
     case "route":
+    case "app":
       return `${file.method === null ? "" : `${file.method} `}${formatPattern(file.segments)}`;
     case "not-found":
       return `the fallback of ${formatPattern(fallbackSegments(file))}`;

@@ -51,6 +51,7 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       threads: 1,
       apps: [],
       rules: [],
+      fileApps: { dir: cwd, python: "python3", kind: "auto" },
       handlersDir: join(cwd, "handlers"),
       publicDir: null,
       publicLinks: "inside",

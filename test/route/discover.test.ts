@@ -43,6 +43,7 @@ describe("discoverRoutes()", () => {
       modules: [],
       routes: [],
       fallbacks: [],
+      apps: [],
       problems: [],
       warnings: [],
       folders: [dir],
@@ -50,14 +51,26 @@ describe("discoverRoutes()", () => {
     });
   });
 
-  it("warns of Python files, which answer nothing here", async (t) => {
-    const dir = await createFolder(t, ["a.ts", "legacy/[...path].py", "b.py"]);
-    const { warnings } = await discoverRoutes(dir);
-    assert.equal(warnings.length, 1);
+  it("takes Python files that have an application, and warns of the others", async (t) => {
+    const files = ["a.ts", "legacy/[...path].py", "b.py", "_404.py", "_lib.py", "test_b.py"];
+    const dir = await createFolder(t, files);
+    await writeFile(join(dir, "legacy/[...path].py"), "app = 1");
+    const { warnings, apps, read } = await discoverRoutes(dir);
+    assert.deepEqual(
+      apps.map(({ pattern }) => pattern),
+      ["/legacy/**:path"],
+    );
+    assert.equal(warnings.length, 2);
     assert.match(
       warnings[0] ?? "",
-      /b\.py answers nothing \(and 1 more\): expected a Python application in the setting "app" or "mounts"/,
+      /_404\.py answers nothing: expected a TypeScript or JavaScript/,
     );
+    assert.match(
+      warnings[1] ?? "",
+      /b\.py answers nothing: expected "application" or "app" at its/,
+    );
+    // The text of a file decides whether it is a route, so a later start must look at it again.
+    assert.deepEqual(read, [join(dir, "b.py"), join(dir, "legacy/[...path].py")]);
   });
 
   it("follows links to files and folders", async (t) => {

@@ -219,6 +219,18 @@ describe("createRouteTable()", () => {
       ["[a]/[a].ts"],
       'Cannot use handlers/[a]/[a].ts: found two parameters named "a" in /:a/:a, expected different names',
     ],
+    [
+      ["a.ts", "a.py"],
+      "Cannot use handlers/a.ts and handlers/a.py: both answer /a, expected one file: no two processes can share a route",
+    ],
+    [
+      ["a.get.py", "a.post.py"],
+      "Cannot use handlers/a.post.py and handlers/a.get.py: both answer /a, expected one file: no two processes can share a route",
+    ],
+    [
+      ["a/b/c.py", "a/_middleware.ts"],
+      'Cannot use handlers/a/b/c.py and handlers/a/_middleware.ts: middleware does not run for a Python application, expected the .py file in a folder without _middleware above it, or the application in the setting "mounts"',
+    ],
   ];
   for (const [paths, problem] of problems) {
     it(`refuses ${paths.join(" with ")}`, () => {

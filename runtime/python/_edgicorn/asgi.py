@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from . import protocol as p
 from .error_page import answer_failure
 from .fields import NO_BODY, BadAnswer, check_size, is_page_wanted, split_origin, split_url, to_length
+from .mount import split_mount
 
 if TYPE_CHECKING:
     from .asgi_worker import AsgiWorker
@@ -61,8 +62,10 @@ class _Origins(dict):
 _ORIGINS = _Origins()
 
 
-def to_scope(message: "list[Any]", mount: str, state: "dict[str, Any] | None") -> "dict[str, Any]":
-    """Returns the scope of a request message."""
+def to_scope(
+    message: "list[Any]", mount: str, state: "dict[str, Any] | None", depth: "int | None" = None
+) -> "dict[str, Any]":
+    """Returns the scope of a request message. With a depth, the mount is so many segments of the path."""
     origin, raw_path, query = split_url(message[p.URL])
     scheme, server = _ORIGINS[origin]
     fields = message[p.FIELDS]
@@ -87,6 +90,9 @@ def to_scope(message: "list[Any]", mount: str, state: "dict[str, Any] | None") -
         "query_string": query.encode("latin-1", "replace"),
         "headers": headers,
     }
+    if depth is not None:
+        scope["root_path"] = unquote(split_mount(raw_path, depth)[0])
+        scope["path_params"] = dict(message[p.PARAMS] or {})
     if state is not None:
         scope["state"] = state.copy()
     return scope
@@ -143,7 +149,7 @@ class AsgiExchange:
         """Runs the application for this request. Raises nothing."""
         worker = self._worker
         try:
-            scope = to_scope(self._message, worker.mount, worker.state)
+            scope = to_scope(self._message, worker.mount, worker.state, worker.depth)
             await worker.application(scope, self.receive, self.send)
             if not self._is_ended and self._aborted is None:
                 done = "ended without one" if not self._status else "ended before its last piece"

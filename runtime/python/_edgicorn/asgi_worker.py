@@ -15,6 +15,7 @@ from .fields import BadAnswer
 from .lifespan import Lifespan
 from .loading import LoadError
 from .logs import Log
+from .mount import depth_of
 from .vitals import to_vitals
 from .wsgi_link import path_of
 
@@ -80,6 +81,7 @@ class AsgiWorker(asyncio.Protocol):
         self.credit_bytes = settings["responseCreditBytes"]
         self.is_development = settings["mode"] == "development"
         self.mount: str = settings["app"]["mount"]
+        self.depth = depth_of(settings["app"])
         #: Values of the lifespan; each request has a copy.
         self.state: "dict[str, Any] | None" = None
         #: Settles at the end of the channel.

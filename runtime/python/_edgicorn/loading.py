@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 import functools
 import importlib
+import importlib.util
 import inspect
 import os
 import sys
 import time
 import traceback
 from importlib.machinery import SourceFileLoader
-from typing import Any, Callable
+from types import ModuleType
+from typing import Any, Callable, Union
 
 from .logs import format_error, is_own_file, trim
 
@@ -59,6 +61,18 @@ class Spec:
         if colon:
             self._parse(expression)
 
+    def import_module(self) -> ModuleType:
+        """Imports the module."""
+        return importlib.import_module(self.module)
+
+    def source(self, folder: str) -> str:
+        """Returns the file of the module, relative to the folder of the application; the module if unknown."""
+        path = self.module.replace(".", "/")
+        for candidate in (f"{path}.py", f"{path}/__init__.py"):
+            if os.path.isfile(os.path.join(folder, candidate)):
+                return candidate
+        return self.module
+
     def _parse(self, expression: str) -> None:
         try:
             node: ast.AST = ast.parse(expression.strip(), mode="eval").body
@@ -83,19 +97,85 @@ class Spec:
         return LoadError(f"Cannot load the application {self.text}: {text}")
 
 
-def source_of(spec: Spec, folder: str) -> str:
-    """Returns the file of the application's module, relative to the folder of the application; the module if unknown."""
-    path = spec.module.replace(".", "/")
-    for candidate in (f"{path}.py", f"{path}/__init__.py"):
-        if os.path.isfile(os.path.join(folder, candidate)):
-            return candidate
-    return spec.module
+class FileSpec:
+    """An application that is a file, whose name need not be a name of Python: `handlers/legacy/[...path].py`.
+
+    The module is part of the package that its folder is, as seen from the folder of the application. Therefore
+    `from ._models import User` and `from handlers.legacy._models import User` find the same module.
+    """
+
+    names: "list[str]" = []
+    arguments = None
+
+    def __init__(self, text: str, file: "dict[str, Any]", folder: str) -> None:
+        self.text = text
+        self._path: str = file["path"]
+        self._folder = folder
+        self._handlers: str = file["handlersDir"]
+        self.module = os.path.basename(self._path)
+
+    def import_module(self) -> ModuleType:
+        """Imports the file."""
+        package = self._import_package(os.path.dirname(self._path))
+        name = _to_module_name(self.module[: -len(".py")])
+        return _import_file(f"{package}.{name}" if package else name, self._path, None)
+
+    def source(self, folder: str) -> str:
+        """Returns the file, relative to the folder of the application."""
+        return os.path.relpath(self._path, folder)
+
+    def _import_package(self, folder: str) -> str:
+        """Imports the folders from the application's down to this one. Returns the name of the last."""
+        at, name = self._folder, ""
+        path = os.path.relpath(folder, at)
+        if path.startswith(os.pardir):
+            # The handlers lie elsewhere: no other name of these modules can be imported.
+            at, name, path = self._handlers, "edgicorn_handlers", os.path.relpath(folder, self._handlers)
+            _import_folder(name, at)
+        for part in path.split(os.sep):
+            if part != os.curdir:
+                at = os.path.join(at, part)
+                name = f"{name}.{_to_module_name(part)}" if name else _to_module_name(part)
+                _import_folder(name, at)
+        return name
 
 
-def load_application(spec: Spec) -> Any:
+def _import_folder(name: str, folder: str) -> None:
+    if name in sys.modules:
+        return
+    init = os.path.join(folder, "__init__.py")
+    if os.path.isfile(init):
+        _import_file(name, init, [folder])
+    else:
+        package = sys.modules[name] = ModuleType(name)
+        package.__path__ = [folder]
+
+
+def _import_file(name: str, path: str, search: "list[str] | None") -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=search)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"Cannot import {path}: expected a Python module")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
+
+
+def _to_module_name(file_name: str) -> str:
+    """A dot in a name would separate packages."""
+    return file_name.replace(".", "_")
+
+
+AnySpec = Union[Spec, FileSpec]
+
+
+def load_application(spec: AnySpec) -> Any:
     """Imports the module and returns the application. Raises `LoadError` with everything that helps to mend it."""
     try:
-        module = importlib.import_module(spec.module)
+        module = spec.import_module()
         found = _find(spec, module)
         if spec.arguments is not None:
             values, named = spec.arguments
@@ -114,14 +194,14 @@ def load_application(spec: Spec) -> Any:
     return found
 
 
-def _find(spec: Spec, module: Any) -> Any:
+def _find(spec: AnySpec, module: Any) -> Any:
     if not spec.names:
         for name in ("application", "app"):
             if hasattr(module, name):
                 return getattr(module, name)
         raise LoadError(
             f"Cannot load the application {spec.text}: its module has neither application nor app, "
-            f'expected "{spec.module}:NAME"'
+            + ("expected one of them" if isinstance(spec, FileSpec) else f'expected "{spec.module}:NAME"')
         )
     found = module
     for name in spec.names:
@@ -138,7 +218,7 @@ def _may_be_meant(value: Any) -> bool:
     return callable(value) and not inspect.isclass(value) and not inspect.isroutine(value)
 
 
-def _describe(spec: Spec, error: BaseException, text: "str | None") -> str:
+def _describe(spec: AnySpec, error: BaseException, text: "str | None") -> str:
     """Returns a title, a line `file:line: text`, the traceback and where Python looked."""
     place = _place_of(error)
     what = text or f"{type(error).__name__}: {error}"

@@ -31,6 +31,7 @@ RETURNED = 29
 
 # Elements of a request.
 ID = 1
+PARAMS = 3
 METHOD = 4
 URL = 5
 FIELDS = 6

@@ -12,8 +12,10 @@ from typing import Any
 
 from . import protocol as p
 from .codec import FrameReader, codec_name, make_packer, to_frame
-from .loading import LoadError, Spec, detect_kind, display, distrust_new_sources, load_application, source_of
+from .loading import FileSpec, LoadError, Spec, detect_kind, display, distrust_new_sources, load_application
 from .logs import Log, take_over_output
+from .methods import limit_methods, with_options
+from .mount import depth_of
 
 #: Signals that are meant for the primary, which then drains its workers.
 _IGNORED_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2")
@@ -64,13 +66,16 @@ class _Boot:
             os.chdir(app["dir"])
             sys.path.insert(0, app["dir"])
             distrust_new_sources()
-            spec = Spec(app["spec"])
-            self._send([p.LOADING, source_of(spec, app["dir"]), "import"])
+            file = app["file"]
+            spec = Spec(app["spec"]) if file is None else FileSpec(app["spec"], file, app["dir"])
+            self._send([p.LOADING, spec.source(app["dir"]), "import"])
             application = load_application(spec)
             # What was imported lives as long as the worker: collections of garbage need not look at it.
             gc.collect()
             gc.freeze()
             kind = app["kind"] if app["kind"] != "auto" else detect_kind(application)
+            if file is not None and file["methods"] is not None:
+                application = limit_methods(application, kind, file["methods"])
             log.debug("application loaded", app=app["spec"], kind=kind, codec=codec_name)
             if kind == "asgi":
                 from .asgi_worker import serve_asgi
@@ -95,6 +100,7 @@ class _Boot:
             link,
             log,
             mount=app["mount"],
+            depth=depth_of(app),
             threads=app["threads"],
             is_development=settings["mode"] == "development",
         )
@@ -132,5 +138,9 @@ class _Boot:
 def to_report(settings: "dict[str, Any]", limits: "dict[str, Any]", threads: "int | None") -> "dict[str, Any]":
     """Returns the report of `ready`: the same limits for each route of the pool."""
     count = settings["app"]["routes"]
-    route = {"methods": None, "limits": limits, "methodLimits": {}}
+    file = settings["app"]["file"]
+    methods = None if file is None else file["methods"]
+    if methods is not None:
+        methods = with_options(methods)
+    route = {"methods": methods, "limits": limits, "methodLimits": {}}
     return {"pid": os.getpid(), "routes": [route] * count, "warnings": [], "threads": threads}

@@ -12,6 +12,7 @@ from .current import of_thread
 from .error_page import answer_failure
 from .fields import NO_BODY, PHRASES, BadAnswer, describe, is_page_wanted, split_origin, split_url, to_block
 from .logs import Log, LogStream
+from .mount import split_mount
 from .wsgi_input import ClientLeft, StreamedInput, gather
 from .wsgi_link import Exchange, Link, Slot, path_of
 
@@ -85,6 +86,7 @@ class WsgiRunner:
         log: Log,
         *,
         mount: str,
+        depth: "int | None",
         threads: int,
         is_development: bool,
     ) -> None:
@@ -92,6 +94,7 @@ class WsgiRunner:
         self.link = link
         self.log = log
         self.mount = mount
+        self._depth = depth
         self.is_development = is_development
         self._origins = _Origins()
         self.statuses = _Statuses()
@@ -156,9 +159,12 @@ class WsgiRunner:
         environ["REMOTE_ADDR"] = message[p.CLIENT_ADDRESS]
         environ["QUERY_STRING"] = query
         environ["REQUEST_URI"] = environ["RAW_URI"] = f"{path}?{query}" if query else path
-        if "%" in path:
-            path = unquote_to_bytes(path).decode("latin-1")
-        environ["PATH_INFO"] = path[len(self.mount) :] if self.mount else path
+        if self._depth is not None:
+            self._split_path(environ, path, message[p.PARAMS])
+        else:
+            if "%" in path:
+                path = unquote_to_bytes(path).decode("latin-1")
+            environ["PATH_INFO"] = path[len(self.mount) :] if self.mount else path
         fields = message[p.FIELDS]
         if fields:
             before = len(environ)
@@ -168,6 +174,14 @@ class WsgiRunner:
             if len(environ) - before != len(names) or None in environ:
                 self._join_fields(environ, names, parts[1::2])
         return environ
+
+    def _split_path(self, environ: "dict[str, Any]", path: str, params: "dict[str, str] | None") -> None:
+        """Sets the names of a mount that has parameters or encoded characters, and so differs by request."""
+        script, rest = split_mount(path, self._depth or 0)
+        environ["SCRIPT_NAME"] = unquote_to_bytes(script).decode("latin-1")
+        environ["PATH_INFO"] = unquote_to_bytes(rest).decode("latin-1")
+        # https://wsgi.readthedocs.io/en/latest/specifications/routing_args.html
+        environ["wsgiorg.routing_args"] = ((), params or {})
 
     def _join_fields(self, environ: "dict[str, Any]", names: "list[str]", values: "list[str]") -> None:
         """Sets fields that came several times, and leaves out those with underscores."""
