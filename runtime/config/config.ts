@@ -186,8 +186,15 @@ function parseSettings(
     const { type, isPath } = settingOf(name);
     const parsed = type.parse(value);
     if (parsed === null) {
-      const expected = expectedOf(name);
-      problems.push(`Cannot use ${label}: found ${describeValue(value)}, expected ${expected}`);
+      const { key, ...wrong } = type.explain?.(value) ?? {
+        key: "",
+        value,
+        expected: expectedOf(name),
+      };
+      const found = describeValue(wrong.value);
+      problems.push(
+        `Cannot use ${withKey(label, key)}: found ${found}, expected ${wrong.expected}`,
+      );
     }
     const checked = parsed?.value;
     const isRelative = isPath === true && typeof checked === "string";
@@ -196,6 +203,11 @@ function parseSettings(
   if (problems.length > 0) return { ok: false, problems };
   // Each value is of its setting's type.
   return { ok: true, values: Object.fromEntries(entries) as SettingValues };
+}
+
+/** Adds the key of a member to the label of its setting: `cacheControl["*.pdf"] in edgicorn.config.ts`. */
+function withKey(label: string, key: string): string {
+  return label.replace(/^\S+/, (name) => name + key);
 }
 
 /** Returns the values by their names in `Config`. */

@@ -15,6 +15,8 @@ export interface SettingType<Input, Value> {
   readonly expected: string;
   /** Checks text from a flag or the environment, or a plain value from the config file. */
   readonly parse: (value: unknown) => Parsed<Value>;
+  /** Names the member of a value that `parse` refuses, with the end of the sentence; `null`: the value as a whole. */
+  readonly explain?: (value: unknown) => { key: string; value: unknown; expected: string } | null;
   /** Form of the value in a handler's own `config`; `null`: handlers do not set such values. */
   readonly inHandler: HandlerType<Value> | null;
   /** Has no value: it carries the type of values in the config file. */

@@ -1,3 +1,4 @@
+import { cacheRules } from "./cache-rules.ts";
 import {
   anyFile,
   appName,
@@ -353,6 +354,40 @@ export const SETTINGS = {
     reload: "switch",
     site: true,
     elsewhere: ["disablesymlinks", "followsymlinks", "symlinks"],
+  },
+  /** `Cache-Control` of the static files: `"auto"` (hashed names for a year, all others are revalidated), `"off"`, or values by pattern: `{ "/assets/**": "immutable", "*.pdf": "1d" }`. Default: `"auto"`. */
+  cacheControl: {
+    field: "cacheControl",
+    type: cacheRules(),
+    default: "auto",
+    help: "Cache-Control of files: auto or off",
+    docs: "`Cache-Control` of static files: `auto`, `off`, or in the config file values by pattern ([more](files.md#cache-control))",
+    reload: "switch",
+    site: true,
+    elsewhere: ["expires", "maxage"],
+  },
+  /** Whether `about.html` also answers `/about`; `"redirect"` sends `/about.html` there. Default: on. */
+  cleanUrls: {
+    field: "cleanUrls",
+    type: orWord("redirect", onOff()),
+    default: "on",
+    help: "/about is about.html: on, off, redirect",
+    docs: "whether `/about` is `about.html`; `redirect`: and `/about.html` goes there ([more](files.md#pages))",
+    reload: "switch",
+    site: true,
+    elsewhere: ["tryfiles", "extensions", "prettyurls", "cleanurl"],
+  },
+  /** Slash at the end of the paths of pages: `"auto"` (folders have it, other pages do not), `"always"` or `"never"`. Default: `"auto"`. */
+  trailingSlash: {
+    field: "trailingSlash",
+    type: oneOf("auto", "always", "never"),
+    placeholder: "HOW",
+    default: "auto",
+    help: "slash of pages: auto, always or never",
+    docs: "slash at the end of the paths of pages: `auto` (folders have it, other pages do not), `always` or `never`",
+    reload: "switch",
+    site: true,
+    elsewhere: ["trailingslashes"],
   },
   /** A larger request body goes to a worker while it comes, or to disk until it is complete. Default: `"stream"`. */
   bodyOverflow: {

@@ -145,8 +145,10 @@ class SitesReader {
       if (value === undefined) continue;
       const { field, type, isPath } = settingOf(name);
       const parsed = type.parse(value);
-      if (parsed === null) this.#refuse(`${key}.${name}`, value, expectedOf(name));
-      else if (isPath === true && typeof parsed.value === "string") {
+      if (parsed === null) {
+        const member = type.explain?.(value) ?? { key: "", value, expected: expectedOf(name) };
+        this.#refuse(`${key}.${name}${member.key}`, member.value, member.expected);
+      } else if (isPath === true && typeof parsed.value === "string") {
         own[field] = resolve(this.#folder, parsed.value);
       } else own[field] = parsed.value;
     }

@@ -56,10 +56,10 @@ export function resolveStatic(
   if (file.needsContentTag) return { untagged: file };
   const precondition = resolvePrecondition(field, file, nowMs);
   if (precondition === "not-modified") {
-    return { status: 304, fields: toCacheFields(file), contentLength: null, body: NONE };
+    return { status: 304, fields: file.cacheFields, contentLength: null, body: NONE };
   }
   if (precondition === "failed") {
-    return { status: 412, fields: toCacheFields(file), contentLength: 0, body: NONE };
+    return { status: 412, fields: file.cacheFields, contentLength: 0, body: NONE };
   }
   // Range has a meaning for GET only (RFC 9110 section 14.2).
   return method === "HEAD" ? toHead(file) : toContent(file, field, nowMs);
@@ -126,14 +126,10 @@ function toBody(file: StaticFile, start: number, length: number): StaticBody {
   return { kind: "bytes", bytes: bytes.subarray(start, start + length) };
 }
 
-/** Returns the fields of a 200 that guide caches (RFC 9110 section 15.4.5). */
-function toCacheFields(file: StaticFile): string {
-  return file.isNegotiated ? `etag\n${file.etag}\nvary\naccept-encoding` : `etag\n${file.etag}`;
-}
-
 function toRedirect(entry: StaticRedirect, query: string): StaticAnswer {
   // A line break would end the field. URLs contain none, so such a query is not repeated.
   const kept = /^[\x21-\x7e]*$/.test(query) ? query : "";
-  const fields = `location\n${entry.location}${kept}`;
+  const path = entry.path.split("/").map(encodeURIComponent).join("/");
+  const fields = `location\n${path}${kept}`;
   return { status: 301, fields, contentLength: 0, body: NONE };
 }

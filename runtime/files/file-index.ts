@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { webcrypto } from "node:crypto";
 
 import { toMemoryBody, type FileBody } from "./file-body.ts";
+import { DEFAULT_POLICY, type FilePolicy } from "./file-policy.ts";
 import { FileTree } from "./file-tree.ts";
 import { type PublicLinks, resolveLink } from "./folder.ts";
 import { OpenFileBudget, OpenFiles } from "./open-files.ts";
@@ -17,6 +18,8 @@ export interface FileIndexOptions {
   links?: PublicLinks;
   /** Memory for the content of small files, which several indexes may share. Default: its own. */
   resident?: ResidentBytes;
+  /** The settings for paths and caches. Default: as without any setting. */
+  policy?: FilePolicy;
   /**
    * Files up to this size are served from memory. From memory, 1 MiB went out 3 times as fast as from disk, where it
    * was as fast as Nginx's sendfile. At 10 MiB the factor was less than 2.
@@ -72,9 +75,9 @@ export class FileIndex {
     this.#timer.unref();
   }
 
-  /** Paths of all files, decoded. */
+  /** Paths of all files, decoded. A page has one more for each other path under which it answers. */
   get paths(): readonly string[] {
-    return [...this.#entries.keys()];
+    return [...this.#entries].flatMap(([path, { kind }]) => (kind === "file" ? [path] : []));
   }
 
   get stats(): FileIndexStats {
@@ -216,6 +219,7 @@ export class FileIndex {
     return new FileTree(root, {
       log,
       links,
+      policy: this.#options.policy ?? DEFAULT_POLICY,
       maxFiles,
       onRetired: (file) => this.#resident.drop(file),
       onSettled: () => onChange?.(),

@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 
 import { CODED_SIBLINGS } from "../http/content-coding.ts";
 import { EntryTable } from "./entry-table.ts";
+import type { FilePolicy } from "./file-policy.ts";
 import {
   findChild,
   isIntact,
@@ -22,6 +23,7 @@ import { toFileVersion, type StaticEntry, type StaticFile } from "./static-file.
 export interface FileTreeOptions {
   maxFiles: number;
   links: PublicLinks;
+  policy: FilePolicy;
   log: { warn(fields: object, message: string): void };
   /** Called when the file is no longer the entry of a path. */
   onRetired(file: StaticFile): void;
@@ -61,7 +63,7 @@ export class FileTree {
   /** @param root Canonical path of a folder, and its inode. Reads nothing before {@link settled} is called. */
   constructor(root: { realPath: string; inode: number }, options: FileTreeOptions) {
     this.#options = options;
-    this.#table = new EntryTable((file) => options.onRetired(file));
+    this.#table = new EntryTable(options.policy, (file) => options.onRetired(file));
     this.#root = toFolder({ ...root, path: "/", name: "", parent: null });
     this.#folders.add(this.#root);
     this.#unread.set(this.#root, "deep");

@@ -1,4 +1,5 @@
 import type { Prepared } from "../lib/prepared.ts";
+import { FilePolicy, type FileSettings } from "./file-policy.ts";
 import type { FileIndexStats } from "./file-index.ts";
 import type { PublicLinks } from "./folder.ts";
 import { OpenFileBudget } from "./open-files.ts";
@@ -6,7 +7,7 @@ import { PublicFolder, type PublicFolderLog } from "./public-folder.ts";
 import { DEFAULT_RESIDENT_BYTES, ResidentBytes } from "./resident-bytes.ts";
 
 /** The public folder of one site. */
-export interface PublicFolderSettings {
+export interface PublicFolderSettings extends FileSettings {
   /** Absolute path; `null`: no files are served. */
   publicDir: string | null;
   publicLinks: PublicLinks;
@@ -90,10 +91,12 @@ export class PublicFolders {
     const waiting = [...wanted].filter(([key]) => !this.#serving.has(key)).toReversed();
     const openInTurn = async (): Promise<void> => {
       for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-        const [key, { publicDir, publicLinks: links }] = next;
+        const [key, settings] = next;
+        const { publicDir, publicLinks: links } = settings;
         if (publicDir === null) continue;
         const shared = { resident: this.#resident, openFiles: this.#openFiles };
-        opened.set(key, await PublicFolder.open(publicDir, { log: this.#log, links, ...shared }));
+        const own = { log: this.#log, links, policy: new FilePolicy(settings) };
+        opened.set(key, await PublicFolder.open(publicDir, { ...own, ...shared }));
       }
     };
     await Promise.all(Array.from({ length: AT_A_TIME }, openInTurn));
@@ -124,6 +127,9 @@ export class PublicFolders {
   }
 }
 
-function keyOf({ publicDir, publicLinks }: PublicFolderSettings): string | null {
-  return publicDir === null ? null : `${publicLinks} ${publicDir}`;
+/** Equal for settings with the same effect. */
+function keyOf(settings: PublicFolderSettings): string | null {
+  const { publicDir, publicLinks, cacheControl, cleanUrls, trailingSlash } = settings;
+  if (publicDir === null) return null;
+  return JSON.stringify([publicDir, publicLinks, cacheControl, cleanUrls, trailingSlash]);
 }

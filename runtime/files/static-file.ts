@@ -2,15 +2,16 @@ import type { Stats } from "node:fs";
 
 import type { Validators } from "../http/conditional.ts";
 import type { ContentCoding } from "../http/content-coding.ts";
+import { DEFAULT_POLICY, type FilePolicy } from "./file-policy.ts";
 
 /** The entry of a path of the public folder. */
 export type StaticEntry = StaticFile | StaticRedirect;
 
-/** The path, without its last slash, of a folder with an index page. */
+/** Another path of a page: `/docs` of the page `/docs/`. */
 export interface StaticRedirect {
   readonly kind: "redirect";
-  /** Absolute path with its slash, percent-encoded. */
-  readonly location: string;
+  /** Decoded path to go to. It is a path of the folder, so it begins with exactly one slash. */
+  readonly path: string;
 }
 
 /** A file on disk. */
@@ -62,6 +63,9 @@ export class StaticFile implements Validators {
   readonly coding: ContentCoding | null;
   /** The same content under content codings, in order of preference. A variant has no variants itself. */
   readonly variants: readonly StaticFile[];
+  /** Decoded path of the file itself, also for a variant: `/docs/index.html`. */
+  readonly path: string;
+  readonly #policy: FilePolicy;
   /** Codings of the variants, in the same order. */
   readonly codings: readonly ContentCoding[];
   /** The whole content while it is held in memory. */
@@ -80,12 +84,16 @@ export class StaticFile implements Validators {
   constructor(
     source: FileSource,
     representation: {
+      path: string;
       contentType: string;
       coding?: ContentCoding;
       variants?: readonly StaticFile[];
+      policy?: FilePolicy;
     },
   ) {
     this.source = source;
+    this.path = representation.path;
+    this.#policy = representation.policy ?? DEFAULT_POLICY;
     this.#needsContentTag = !isTelling(source.version.modifiedMs);
     this.contentType = representation.contentType;
     this.coding = representation.coding ?? null;
@@ -132,21 +140,29 @@ export class StaticFile implements Validators {
     return Math.floor(Math.min(modifiedMs, changedMs) / 1000) * 1000;
   }
 
-  /** Field block of a 200 or 206, without the fields that depend on the request. */
+  /** Field block of a 200 or 206, without the fields that depend on the request. Begins with `content-type`. */
   get fields(): string {
     this.#fields ??= this.#toFields();
     return this.#fields;
   }
 
+  /** Fields of a 200 that guide caches (RFC 9110 section 15.4.5). */
+  get cacheFields(): string {
+    const cacheControl = this.#policy.cacheControlOf(this.path);
+    let fields = `etag\n${this.etag}`;
+    if (cacheControl !== null) fields += `\ncache-control\n${cacheControl}`;
+    if (this.isNegotiated) fields += "\nvary\naccept-encoding";
+    return fields;
+  }
+
   #toFields(): string {
     const { lastModifiedMs } = this;
-    let fields = `content-type\n${this.contentType}\netag\n${this.etag}`;
+    let fields = `content-type\n${this.contentType}\n${this.cacheFields}`;
     if (lastModifiedMs !== null) {
       fields += `\nlast-modified\n${new Date(lastModifiedMs).toUTCString()}`;
     }
     fields += "\naccept-ranges\nbytes\nx-content-type-options\nnosniff";
     if (this.coding !== null) fields += `\ncontent-encoding\n${this.coding}`;
-    if (this.isNegotiated) fields += "\nvary\naccept-encoding";
     return fields;
   }
 

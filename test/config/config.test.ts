@@ -82,6 +82,9 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       bodyOverflow: "stream",
       responseOverflow: "wait",
       spoolLimitBytes: 1024 ** 3,
+      cacheControl: { isAutomatic: true, rules: [] },
+      cleanUrls: true,
+      trailingSlash: "auto",
       bodyTimeoutMs: 60_000,
       minBodyRateBytesPerSecond: 240,
       sendTimeoutMs: 60_000,
@@ -160,6 +163,9 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       threads: ["4", "threads", 4],
       public: ["files", "publicDir", join(cwd, "files")],
       publicLinks: ["follow", "publicLinks", "follow"],
+      cacheControl: ["off", "cacheControl", { isAutomatic: false, rules: [] }],
+      cleanUrls: ["redirect", "cleanUrls", "redirect"],
+      trailingSlash: ["never", "trailingSlash", "never"],
       certs: ["other", "certsDir", join(cwd, "other")],
       tlsCiphers: ["ECDHE+AES256", "tlsCiphers", "ECDHE+AES256"],
       tlsMinVersion: ["1.3", "tlsMinVersion", "1.3"],
@@ -215,7 +221,8 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       SETTING_NAMES.map((name) => [environmentName(name), values[name][0]]),
     );
     const config = await load(cwd, { env });
-    for (const [, key, expected] of Object.values(values)) assert.equal(config[key], expected, key);
+    for (const [, key, expected] of Object.values(values))
+      assert.deepEqual(config[key], expected, key);
   });
 
   it("resolves paths of the file against the file, others against the working directory", async (t) => {

@@ -20,14 +20,14 @@ function toFile(
   options: { version?: Partial<FileVersion>; variants?: StaticFile[] } = {},
 ): StaticFile {
   const source = { realPath: "/public/a.txt", version: { ...version, ...options.version } };
-  return new StaticFile(source, { contentType, variants: options.variants ?? [] });
+  return new StaticFile(source, { path: "/a.txt", contentType, variants: options.variants ?? [] });
 }
 
 function toVariants(): StaticFile[] {
   const smaller = { realPath: "/public/a.txt.x", version: { ...version, sizeBytes: 4 } };
   return [
-    new StaticFile(smaller, { contentType, coding: "br" }),
-    new StaticFile(smaller, { contentType, coding: "gzip" }),
+    new StaticFile(smaller, { path: "/a.txt", contentType, coding: "br" }),
+    new StaticFile(smaller, { path: "/a.txt", contentType, coding: "gzip" }),
   ];
 }
 
@@ -58,6 +58,7 @@ describe("resolveStatic()", () => {
     assert.deepEqual(toRecord(answer.fields), {
       "content-type": contentType,
       etag: `"a-${(MODIFIED * 1000).toString(16)}"`,
+      "cache-control": "no-cache",
       "last-modified": "Thu, 02 Jan 2025 03:04:05 GMT",
       "accept-ranges": "bytes",
       "x-content-type-options": "nosniff",
@@ -119,7 +120,7 @@ describe("resolveStatic()", () => {
     const answer = ask(file, { "if-none-match": file.etag, range: "bytes=2-4" });
     assert.deepEqual(answer, {
       status: 304,
-      fields: `etag\n${file.etag}`,
+      fields: `etag\n${file.etag}\ncache-control\nno-cache`,
       contentLength: null,
       body: { kind: "none" },
     });
@@ -166,20 +167,20 @@ describe("resolveStatic()", () => {
   });
 
   it("redirects to the folder and keeps the query", () => {
-    const entry: StaticEntry = { kind: "redirect", location: "/docs/" };
+    const entry: StaticEntry = { kind: "redirect", path: "/docs #1/" };
     const answer = ask(entry, { "if-match": '"x"', range: "bytes=0-1" }, { query: "?a=b&c" });
     assert.deepEqual(answer, {
       status: 301,
-      fields: "location\n/docs/?a=b&c",
+      fields: "location\n/docs%20%231/?a=b&c",
       contentLength: 0,
       body: { kind: "none" },
     });
   });
 
   it("lets no query add a field", () => {
-    const entry: StaticEntry = { kind: "redirect", location: "/docs/" };
+    const entry: StaticEntry = { kind: "redirect", path: "/docs #1/" };
     const answer = ask(entry, {}, { query: "?a\nset-cookie\nb" });
-    assert.equal(answer.fields, "location\n/docs/");
+    assert.equal(answer.fields, "location\n/docs%20%231/");
   });
 });
 

@@ -125,7 +125,7 @@ describe("FileIndex > what is served", () => {
     assert.equal(await readBody(index, lookupFile(index, "/docs #1/")), "docs");
     assert.equal(await readBody(index, lookupFile(index, "/docs #1/index.html")), "docs");
     assert.equal(lookupFile(index, "/docs #1/").contentType, "text/html; charset=utf-8");
-    const redirect = { kind: "redirect", location: "/docs%20%231/" };
+    const redirect = { kind: "redirect", path: "/docs #1/" };
     assert.deepEqual(lookup(index, "/docs #1"), redirect);
     assert.equal(lookup(index, "/empty"), undefined);
     assert.equal(lookup(index, "/empty/"), undefined);
