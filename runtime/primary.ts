@@ -21,6 +21,7 @@ import { Admission } from "./http/admission.ts";
 import type { Client } from "./http/client.ts";
 import { RequestsPerAddress } from "./http/requests-per-address.ts";
 import { parseTarget } from "./http/target-path.ts";
+import { toTrust } from "./http/trusted-proxies.ts";
 import { RuntimeError } from "./lib/errors.ts";
 import { settledWithin } from "./lib/settled-within.ts";
 import { LimitStates } from "./limits/limit-states.ts";
@@ -324,6 +325,7 @@ export class Primary {
       onConnectionRefused: () => requestLog.connectionRefused(this.config.maxConnections),
       onHeadRefused: (refused) => requestLog.headRefused(refused),
       onNewField: (name) => this.#proxyNotes.sawField(name),
+      onForwardingDropped: (field, peer) => this.#proxyNotes.dropped(field, peer),
       onError: (error) => this.#log.error({ err: error }, "request failed in the primary"),
       perAddress: this.#perAddress,
       ...this.#listenerSettings(),
@@ -334,7 +336,8 @@ export class Primary {
   #listenerSettings(): Parameters<Listeners["change"]>[0] {
     const { config } = this;
     const { maxConnections, accessLog } = config;
-    return { maxConnections, limits: config, countsBytes: accessLog !== false };
+    const countsBytes = accessLog !== false;
+    return { maxConnections, limits: config, countsBytes, trust: toTrust(config) };
   }
 
   #nextExchangeId(): ExchangeId {

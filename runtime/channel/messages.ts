@@ -88,6 +88,8 @@ export interface WorkerSettings {
   bootTimeoutMs: number;
   /** Prefix of a request id. The exchange's id follows, in base 36. */
   requestIdPrefix: string;
+  /** Whether the field `x-request-id`, where a request has it, is its id: a trusted proxy gave it. */
+  trustsRequestIds: boolean;
   /** Longest request body that travels whole, in bytes, unless its route has another limit. */
   bodyBufferBytes: number;
   /** Bytes of a response's body that a worker may send before the primary grants more. */

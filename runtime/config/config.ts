@@ -14,7 +14,7 @@ import {
   readFileSettings,
 } from "./file-settings.ts";
 import { readEnvFiles } from "./env-files.ts";
-import { findByOtherName } from "./other-names.ts";
+import { findByOtherName, whyMissing } from "./other-names.ts";
 import { pickNearest } from "../lib/nearest.ts";
 import { DEFAULT_POOL } from "../lib/pool-name.ts";
 import {
@@ -234,6 +234,8 @@ function findUnknownKeys(file: ConfigFile): string[] {
   const known: readonly string[] = [...SETTING_NAMES, ...FILE_SETTING_NAMES];
   const unknown = Object.keys(file.values).filter((key) => !known.includes(key));
   return unknown.map((key) => {
+    const reason = whyMissing(key);
+    if (reason !== null) return `Cannot use ${key} in ${file.shownAs}: ${reason}`;
     const nearest = findByOtherName(key) ?? pickNearest(key, known);
     const hint = nearest === null ? `one of ${known.join(", ")}` : `did you mean "${nearest}"?`;
     return `Cannot use ${key} in ${file.shownAs}: found an unknown key, ${nearest === null ? "expected " : ""}${hint}`;

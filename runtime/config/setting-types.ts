@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { isProxyEntry } from "../lib/proxy-entries.ts";
 import type { Duration, Size } from "./quantities.ts";
 import { parseDurationMs, parseSizeBytes } from "./units.ts";
 
@@ -137,6 +138,18 @@ export function wholeNumber(least: number, most: number): SettingType<number, nu
   return create("N", `a whole number from ${least} to ${most}`, (value) => {
     const isDigits = typeof value === "string" && /^\d{1,9}$/.test(value);
     return parseWhole(isDigits ? Number(value) : value, least, most);
+  });
+}
+
+/** Addresses and ranges of addresses: a list, or a text with commas. */
+export function addressList(): SettingType<string | readonly string[], readonly string[]> {
+  const expected =
+    'IP addresses or ranges, such as "10.0.0.0/8, 192.0.2.1", or the words "loopback" and "private"';
+  return create("LIST", expected, (value) => {
+    const list = typeof value === "string" ? value.split(",") : value;
+    if (!Array.isArray(list) || list.length === 0) return null;
+    const entries = list.map((entry: unknown) => (typeof entry === "string" ? entry.trim() : ""));
+    return entries.every(isProxyEntry) ? { value: Object.freeze(entries) } : null;
   });
 }
 

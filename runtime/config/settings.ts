@@ -1,5 +1,6 @@
 import { cacheRules } from "./cache-rules.ts";
 import {
+  addressList,
   anyFile,
   appName,
   duration,
@@ -489,6 +490,32 @@ export const SETTINGS = {
     docs: "requests of one client address at a time; more are answered 429",
     reload: "switch",
     elsewhere: ["limitconn"],
+  },
+  /**
+   * Proxies in front of this server whose forwarding fields (`X-Forwarded-For` and others) name the client: a list of addresses, ranges
+   * (`"10.0.0.0/8"`) and the words `"loopback"` and `"private"`. Other senders of such fields are not believed. Default: `"off"`.
+   */
+  trustedProxies: {
+    field: "trustedProxies",
+    type: orOff(addressList()),
+    // nginx: set_real_ip_from; gunicorn: forwarded_allow_ips 127.0.0.1
+    default: "off",
+    help: "proxies that may name the client",
+    docs: "addresses and ranges of the proxies that may name the client, its scheme and its host, separated by commas; `loopback`, `private`; `off`: none ([more](http.md#behind-a-proxy))",
+    // Workers take request ids from trusted proxies only.
+    reload: "pools",
+    elsewhere: ["trustproxy", "setrealipfrom", "forwardedallowips", "proxyallowips"],
+  },
+  /** Fields with which those proxies name the client: `"x-forwarded"` (`X-Forwarded-For`, `-Proto`, `-Host`, `-Port`) or `"forwarded"` (RFC 7239). The server drops the other kind. Default: `"x-forwarded"`. */
+  trustedProxyFields: {
+    field: "trustedProxyFields",
+    type: oneOf("x-forwarded", "forwarded"),
+    placeholder: "KIND",
+    default: "x-forwarded",
+    help: "their fields: x-forwarded or forwarded",
+    docs: "the fields with which they do: `x-forwarded` (`X-Forwarded-For`, `-Proto`, `-Host`, `-Port`) or `forwarded` (RFC 7239)",
+    reload: "switch",
+    elsewhere: ["realipheader"],
   },
   /** Most requests that one worker has at a time, if it answers quickly enough. Default: 1000. */
   workerConcurrency: {

@@ -5,6 +5,8 @@ import type { Lane } from "./lane.ts";
 /** One exchange that a worker has, for operators to read. */
 export interface Work {
   id: ExchangeId;
+  /** The id that a trusted proxy gave to the request; `null`: none. */
+  givenId: string | null;
   route: RouteNumber;
   method: string;
   target: string;
@@ -18,6 +20,7 @@ export interface Work {
 export function toWork(lane: Lane, nowMs: number): Work[] {
   return lane.inFlight.values().map(({ id, route, client, state, sinceMs }) => ({
     id,
+    givenId: client.head.requestId ?? null,
     route,
     method: client.head.method,
     target: client.head.target,

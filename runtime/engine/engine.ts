@@ -1,4 +1,5 @@
 import type { Client, ExchangeId, RefusedHead } from "../http/client.ts";
+import type { Trust } from "../http/forwarding.ts";
 import type { HeadLimits, HeadSetting } from "../http/head-limits.ts";
 import type { RequestsPerAddress } from "../http/requests-per-address.ts";
 import type { TransferLimits, TransferSetting } from "../http/transfer-limits.ts";
@@ -65,7 +66,10 @@ export interface ServedCertificate {
 export type ServedCertificates = readonly [ServedCertificate, ...ServedCertificate[]] | null;
 
 /** Options that can change while the listener is open. */
-export type ListenerChanges = Pick<ListenerOptions, "maxConnections" | "limits" | "countsBytes">;
+export type ListenerChanges = Pick<
+  ListenerOptions,
+  "maxConnections" | "limits" | "countsBytes" | "trust"
+>;
 
 export interface ListenerOptions {
   /** `null`: all addresses, IPv6 and IPv4. */
@@ -113,6 +117,10 @@ export interface ListenerOptions {
    * other callback.
    */
   onHeadRefused: (refused: RefusedHead) => void;
+  /** The proxies whose forwarding fields count; absent or `null`: none. */
+  trust?: Trust | null;
+  /** The engine left out a forwarding field, because its sender is no trusted proxy. */
+  onForwardingDropped?: (field: string, peer: string) => void;
   /** A request has a field name, in lower case, that the engine has not seen before or no longer remembers. */
   onNewField?: (name: string) => void;
   /** A bug in Edgicorn: the engine answered the request with 500, or cut off its client. */

@@ -15,17 +15,29 @@ const ABOUT_PROXIES =
   "(Nginx: keepalive_timeout 5s in the upstream; HAProxy: timeout http-keep-alive 5s). Otherwise it sometimes sends a " +
   "request on a connection that this server is closing, and answers 502";
 
+const ABOUT_DROPPED =
+  "forwarding fields were left out: their sender is not a trusted proxy. If it is a proxy of yours, name its address in " +
+  "trustedProxies; handlers, limits and logs then see the client's address, scheme and host";
+
 /**
  * Warns the operator, once each, about problems that a proxy in front of this server can cause. Recognises such a proxy
  * by the fields of its requests.
  */
 export class ProxyNotes {
-  readonly #warn: (fields: { field: string }, message: string) => void;
+  readonly #warn: (fields: { field: string; peer?: string }, message: string) => void;
   #toldOfProxy = false;
+  #toldOfDropped = false;
   #toldOfSignOn = false;
 
-  constructor(warn: (fields: { field: string }, message: string) => void) {
+  constructor(warn: (fields: { field: string; peer?: string }, message: string) => void) {
     this.#warn = warn;
+  }
+
+  /** Must be called for each forwarding field that was left out because its sender is not trusted. */
+  dropped(field: string, peer: string): void {
+    if (this.#toldOfDropped) return;
+    this.#toldOfDropped = true;
+    this.#warn({ field, peer }, ABOUT_DROPPED);
   }
 
   /** Must be called at least once for each field name, in lower case. */

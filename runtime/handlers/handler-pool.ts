@@ -28,6 +28,7 @@ import type { Counters } from "../observe/counters.ts";
 import type { GenerationLeases } from "../generation/generation-leases.ts";
 import { type AppPlan, memoryLimitOf, type PoolPlan } from "./pool-plan.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
+import { toRequestId } from "../lib/request-id.ts";
 import { settledWithin } from "../lib/settled-within.ts";
 import type { StackFrame } from "../lib/stack-frames.ts";
 import { areWorkersDebugged } from "../supervise/fork-worker.ts";
@@ -316,14 +317,14 @@ export class HandlerPool {
     return describeHang(this.dispatcher.workOf(lane), {
       stack,
       manifest: this.manifest,
-      requestIdOf: (id) => this.#requestIdPrefix + id.toString(36),
+      requestIdOf: ({ id, givenId }) => givenId ?? toRequestId(this.#requestIdPrefix, id),
     });
   }
 
   /** Returns the fields that name a request in the log. */
   #describe({ id, route, client, url }: Exchange): object {
     return {
-      requestId: this.#requestIdPrefix + id.toString(36),
+      requestId: client.head.requestId ?? toRequestId(this.#requestIdPrefix, id),
       route: patternOf(this.manifest, route),
       handler: handlerOf(this.manifest, route, client.head.method),
       method: client.head.method,
@@ -380,6 +381,7 @@ function toSettings(options: HandlerPoolOptions): Omit<WorkerSettings, "workerId
     mode: config.mode,
     bootTimeoutMs: config.bootTimeoutMs,
     requestIdPrefix,
+    trustsRequestIds: config.trustedProxies !== null,
     bodyBufferBytes: config.bodyBufferBytes,
     responseCreditBytes: config.responseBufferBytes,
     logLevel: config.logLevel,

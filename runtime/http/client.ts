@@ -10,14 +10,19 @@ export interface RequestHead {
   method: string;
   /** The request target in origin form as the client sent it, with its query. */
   target: string;
-  /** Scheme and authority in the serialization of the URL standard, e.g. `https://example.com:8443`. */
+  /**
+   * Scheme and authority in the serialization of the URL standard, e.g. `https://example.com:8443`. Behind a trusted proxy, those
+   * that the proxy names.
+   */
   origin: string;
   /** Field block (see `channel/messages.ts`) without the fields that concern only this connection. */
   fields: string;
   /** Announced size of the body in bytes; `null`: it is chunked; 0: there is none. */
   bodyBytes: number | null;
-  /** IPv4 or IPv6 in canonical text form. */
+  /** IPv4 or IPv6 in canonical text form: that of the peer, or the one that a trusted proxy names. */
   clientAddress: string;
+  /** Number that a trusted proxy gave to the request; `null` or absent: the server's own counts. */
+  requestId?: string | null;
 }
 
 /** A request whose head is invalid. */

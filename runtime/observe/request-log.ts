@@ -5,6 +5,7 @@ import type { HeadSetting } from "../http/head-limits.ts";
 import type { TransferSetting } from "../http/transfer-limits.ts";
 import type { Client, ExchangeId, RefusedHead } from "../http/client.ts";
 import { CHANGES_PATH } from "../lib/html-page.ts";
+import { toRequestId } from "../lib/request-id.ts";
 import type { Logger } from "../log/log.ts";
 import { type AccessFacts, type AccessRules, toAccessEntry } from "../log/access-entry.ts";
 import type { AccessLog } from "../log/access-log.ts";
@@ -102,7 +103,7 @@ export class RequestLog {
       durationMs: performance.now() - receivedMs,
       worker,
       limit,
-      requestId: this.#requestIdOf(id),
+      requestId: head.requestId ?? this.#requestIdOf(id),
       referer,
       userAgent,
     });
@@ -113,7 +114,7 @@ export class RequestLog {
     this.counters.limit(cut.setting, client);
     const { method, target, clientAddress } = client.head;
     const [path] = target.split("?", 1);
-    const requestId = this.#requestIdOf(client.id);
+    const requestId = client.head.requestId ?? this.#requestIdOf(client.id);
     this.#log.info({ requestId, method, path, clientAddress, ...cut }, "slow client cut off");
   }
 
@@ -129,7 +130,8 @@ export class RequestLog {
 
   /** Records a request that a setting refused. Its listener has already counted it. */
   limited(client: Client, setting: HeadSetting | "maxRequestsPerAddress"): void {
-    this.#log.debug({ requestId: this.#requestIdOf(client.id), setting }, "request refused");
+    const requestId = client.head.requestId ?? this.#requestIdOf(client.id);
+    this.#log.debug({ requestId, setting }, "request refused");
   }
 
   /** Records a head that was refused. No other method is called for it. */
@@ -161,7 +163,7 @@ export class RequestLog {
   }
 
   #requestIdOf(id: ExchangeId): string {
-    return this.requestIdPrefix + id.toString(36);
+    return toRequestId(this.requestIdPrefix, id);
   }
 }
 

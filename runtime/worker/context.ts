@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { Context, Environment, Params } from "../api.ts";
+import { findGivenRequestId, toRequestId } from "../lib/request-id.ts";
 import type { BackgroundWork } from "./background-work.ts";
 
 /** The parts that all exchanges of a worker share. */
@@ -8,6 +9,8 @@ export interface WorkerScope {
   readonly log: Logger;
   /** Goes before an exchange's number, in base 36, to make its request id. */
   readonly requestIdPrefix: string;
+  /** Whether a request may bring the id that a trusted proxy gave it. */
+  readonly trustsRequestIds: boolean;
   readonly background: BackgroundWork;
 }
 
@@ -17,6 +20,8 @@ export interface ExchangeFacts {
   readonly pattern: string;
   readonly params: Params | null;
   readonly clientAddress: string;
+  /** Field block of the request. */
+  readonly fields: string;
   readonly deadline: number | null;
 }
 
@@ -59,7 +64,9 @@ export class ExchangeContext implements Context {
   }
 
   get requestId(): string {
-    return this.#scope.requestIdPrefix + this.#facts.id.toString(36);
+    const { requestIdPrefix, trustsRequestIds } = this.#scope;
+    const given = trustsRequestIds ? findGivenRequestId(this.#facts.fields) : null;
+    return given ?? toRequestId(requestIdPrefix, this.#facts.id);
   }
 
   get log(): Logger {

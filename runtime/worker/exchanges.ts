@@ -62,6 +62,7 @@ export class Exchanges {
       pattern: route.pattern,
       params: message[3],
       clientAddress: message[7],
+      fields: message[6],
       deadline: timeoutMs === 0 ? null : Date.now() + timeoutMs,
     });
     const exchange = new ExchangeRun({

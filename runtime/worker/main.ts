@@ -172,6 +172,7 @@ class Worker {
           env,
           log,
           requestIdPrefix: settings.requestIdPrefix,
+          trustsRequestIds: settings.trustsRequestIds,
           background: this.#background,
         },
         responseCreditBytes: settings.responseCreditBytes,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { findByOtherName } from "../../runtime/config/other-names.ts";
+import { findByOtherName, whyMissing } from "../../runtime/config/other-names.ts";
 import { SETTING_NAMES } from "../../runtime/config/settings.ts";
 
 describe("findByOtherName()", () => {
@@ -16,6 +16,13 @@ describe("findByOtherName()", () => {
   for (const [word, setting] of cases) {
     it(`takes ${word} for ${setting}`, () => assert.equal(findByOtherName(word), setting));
   }
+
+  it("knows settings of other servers that are left out for a reason", () => {
+    for (const word of ["proxyProtocol", "proxy_protocol"]) {
+      assert.match(whyMissing(word) ?? "", /trustedProxies/);
+    }
+    for (const word of ["toString", "port", ""]) assert.equal(whyMissing(word), null);
+  });
 
   it("has no name that is a setting of ours", () => {
     for (const name of SETTING_NAMES) assert.equal(findByOtherName(name), null);

@@ -796,8 +796,16 @@ describe("Dispatcher", { timeout: 60_000 }, () => {
     admit(dispatcher, second, { ...TO, route: 3 });
     first.leave();
     assert.deepEqual(dispatcher.workOf(lane), [
-      { id: 1, route: 0, method: "GET", target: "/1", state: "settled", forMs: 40 },
-      { id: 2, route: 3, method: "GET", target: "/2", state: "dispatched", forMs: 0 },
+      { id: 1, givenId: null, route: 0, method: "GET", target: "/1", state: "settled", forMs: 40 },
+      {
+        id: 2,
+        givenId: null,
+        route: 3,
+        method: "GET",
+        target: "/2",
+        state: "dispatched",
+        forMs: 0,
+      },
     ]);
   });
 

@@ -70,6 +70,7 @@ export class Trial {
         mode: "production",
         bootTimeoutMs: 30_000,
         requestIdPrefix: "t-",
+        trustsRequestIds: false,
         bodyBufferBytes: 1024,
         responseCreditBytes: 1024,
         logLevel: "info",

@@ -5,7 +5,7 @@ import pino from "pino";
 import { BackgroundWork } from "../../runtime/worker/background-work.ts";
 import { ExchangeContext, toEnv, type ExchangeFacts } from "../../runtime/worker/context.ts";
 
-function createContext(facts: Partial<ExchangeFacts> = {}) {
+function createContext(facts: Partial<ExchangeFacts> = {}, trustsRequestIds = false) {
   const lines: Record<string, unknown>[] = [];
   const write = (line: string): void => void lines.push(JSON.parse(line) as never);
   const background = new BackgroundWork();
@@ -13,6 +13,7 @@ function createContext(facts: Partial<ExchangeFacts> = {}) {
     env: toEnv({ A: "1" }),
     log: pino({}, { write }),
     requestIdPrefix: "p-",
+    trustsRequestIds,
     background,
   };
   const context = new ExchangeContext(scope, {
@@ -20,6 +21,7 @@ function createContext(facts: Partial<ExchangeFacts> = {}) {
     pattern: "/users/:id",
     params: { id: "7" },
     clientAddress: "192.0.2.1",
+    fields: "host\na\nx-request-id\nof-the-proxy",
     deadline: 5,
     ...facts,
   });
@@ -35,6 +37,13 @@ describe("ExchangeContext", () => {
     assert.equal(env["A"], "1");
     assert.deepEqual(props, {});
     assert.equal(context.params, params);
+  });
+
+  it("has the request id of a trusted proxy only where the server trusts one", () => {
+    assert.equal(createContext({}, true).context.requestId, "of-the-proxy");
+    for (const fields of ["host\na", "a\nx-request-id\nb\nc", "x-request-ids\nc"]) {
+      assert.equal(createContext({ fields }, true).context.requestId, "p-10", fields);
+    }
   });
 
   it("has no parameters but those of the route, not even inherited ones", () => {

@@ -64,6 +64,7 @@ async function startTrial(t: TestContext, source: string): Promise<Trial> {
       env: toEnv({}),
       log: pino({ level: "debug" }, { write }),
       requestIdPrefix: "test-",
+      trustsRequestIds: false,
       background: new BackgroundWork(),
     },
     responseCreditBytes: 1024,

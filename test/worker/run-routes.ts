@@ -49,6 +49,7 @@ export async function startRunner(
     env: toEnv({ GREETING: "hello" }),
     log: pino({ level: "trace" }, { write }),
     requestIdPrefix: "test-",
+    trustsRequestIds: false,
     background,
   };
   let id = 0;
@@ -61,7 +62,14 @@ export async function startRunner(
       if (route === undefined) throw new Error("no such route");
       id += 1;
       const { pattern } = route;
-      const facts = { id, pattern, params: params ?? null, clientAddress: "::1", deadline: null };
+      const facts = {
+        id,
+        pattern,
+        params: params ?? null,
+        clientAddress: "::1",
+        fields: "",
+        deadline: null,
+      };
       return runHandler(route, request, new ExchangeContext(scope, facts));
     },
   };

@@ -7,7 +7,6 @@ import type { Listener, ListenerChanges, ListenerOptions, ServedCertificates } f
 import type { SavedMasks } from "./body-reading.ts";
 import { ConnectionAddresses } from "./client-address.ts";
 import { findHeadBreach } from "../../http/head-limits.ts";
-import { OriginResolver } from "../../http/origin.ts";
 import { probePort } from "../probe-port.ts";
 import { HeadReader, type HeadRefusal } from "./read-head.ts";
 import { refuseHead } from "./refuse-head.ts";
@@ -58,10 +57,12 @@ export class UwsListener implements Listener, ListenerContext {
     this.secure = this.scheme === "https";
     this.#writes = new WriteAllowance(options.clock);
     this.#reader = new HeadReader({
-      origins: new OriginResolver(this.scheme),
+      scheme: this.scheme,
       addresses: this.#addresses,
+      onDropped: (name, peer) => this.#options.onForwardingDropped?.(name, peer),
       ...(options.onNewField === undefined ? {} : { onNewName: options.onNewField }),
     });
+    this.#reader.trust = options.trust ?? null;
     const { host, port, certificates, tls } = options;
     this.#acceptor = new Acceptor(uws, {
       host,
@@ -160,6 +161,7 @@ export class UwsListener implements Listener, ListenerContext {
 
   change(changes: ListenerChanges): void {
     this.#options = { ...this.#options, ...changes };
+    this.#reader.trust = this.#options.trust ?? null;
   }
 
   prepareCertificates(certificates: NonNullable<ServedCertificates>): Prepared {
@@ -235,7 +237,7 @@ export class UwsListener implements Listener, ListenerContext {
     const known = {
       ...refusal,
       scheme: this.scheme,
-      clientAddress: this.#addresses.of(res),
+      clientAddress: this.#reader.clientAddress(res),
       id: this.nextId(),
       receivedMs: this.clock.now(),
     };

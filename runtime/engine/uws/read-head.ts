@@ -1,7 +1,14 @@
 import type { RequestHead } from "../../http/client.ts";
 import type { ConnectionAddresses } from "./client-address.ts";
 import type { HeadSize } from "../../http/head-limits.ts";
-import type { OriginResolver } from "../../http/origin.ts";
+import {
+  type Field,
+  type FieldRole,
+  readForwarding,
+  toFieldRole,
+  type Trust,
+} from "../../http/forwarding.ts";
+import { OriginResolver } from "../../http/origin.ts";
 import type { HttpRequest, HttpResponse } from "./uws.ts";
 
 /**
@@ -12,6 +19,8 @@ export interface HeadRefusal {
   status: 400 | 405 | 501;
   reason: string;
 }
+
+const HOST_ONLY: ReadonlySet<string> = new Set(["host"]);
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** DEL, and every character outside of ASCII. */
@@ -61,10 +70,20 @@ const REMEMBERED_NAMES = 1024;
  * section 3). Each listener has one reader. Its private state describes one head and is reset by each `read`.
  */
 export class HeadReader {
-  readonly #origins: OriginResolver;
+  readonly #origins: Readonly<Record<"http" | "https", OriginResolver>> = {
+    http: new OriginResolver("http"),
+    https: new OriginResolver("https"),
+  };
+  readonly #scheme: "http" | "https";
+  readonly #ownOrigins: OriginResolver;
   readonly #addresses: ConnectionAddresses;
-  readonly #validNames = new Set<string>();
+  readonly #plainNames = new Set<string>();
+  /** Roles of the other valid field names. */
+  readonly #otherRoles = new Map<string, FieldRole>();
   readonly #onNewName: (name: string) => void;
+  readonly #onDropped: (name: string, peer: string) => void;
+  /** The proxies whose forwarding fields count; `null`: none. Changes between two requests. */
+  trust: Trust | null = null;
   /** True if the connection must end with the response to the head that was read last. */
   isLast = false;
   /** True if the library itself ends the connection then. */
@@ -76,18 +95,27 @@ export class HeadReader {
   #contentLength: string | null = null;
   #transferCoding: string | null = null;
   #refusal: HeadRefusal | null = null;
+  /** Fields that describe the client, apart from the others; `null`: none. */
+  #forwarding: Field[] | null = null;
   /** Size of the head that was read last, also of a refused one. */
   readonly size: HeadSize = { requestLineBytes: 0, fields: 0, fieldsBytes: 0, targetBytes: 0 };
 
-  /** @param options.onNewName Called with a field name that the reader has not seen before or did not remember. */
+  /**
+   * @param options.scheme Scheme of the connections.
+   * @param options.onNewName Called with a field name that the reader has not seen before or did not remember.
+   * @param options.onDropped Called with a field that is left out because its sender is not trusted.
+   */
   constructor(options: {
-    origins: OriginResolver;
+    scheme: "http" | "https";
     addresses: ConnectionAddresses;
     onNewName?: (name: string) => void;
+    onDropped?: (name: string, peer: string) => void;
   }) {
-    this.#origins = options.origins;
+    this.#scheme = options.scheme;
+    this.#ownOrigins = this.#origins[options.scheme];
     this.#addresses = options.addresses;
     this.#onNewName = options.onNewName ?? (() => {});
+    this.#onDropped = options.onDropped ?? (() => {});
   }
 
   /**
@@ -107,6 +135,7 @@ export class HeadReader {
     this.#refusal = null;
     this.#connection = null;
     this.#hasControl = false;
+    this.#forwarding = null;
     this.isLast = false;
     this.libraryCloses = false;
     this.size.fields = 0;
@@ -129,7 +158,7 @@ export class HeadReader {
     }
     const host = this.#host;
     if (host === null) return { status: 400, reason: "no Host" };
-    const origin = this.#origins.resolve(host);
+    const origin = this.#ownOrigins.resolve(host);
     if (origin === null) return { status: 400, reason: "Host names no origin" };
     const bodyBytes = this.#bodyBytes();
     if (typeof bodyBytes === "object" && bodyBytes !== null) return bodyBytes;
@@ -138,17 +167,57 @@ export class HeadReader {
     if (bodyBytes === null) this.isLast = true;
     else if (this.#contentLength === null && EXPECTS_BODY.has(method)) this.isLast = true;
     if (this.#connection !== null) this.#readConnection(this.#connection);
-    const fields = this.#takeFields();
-    if (typeof fields === "object") return fields;
-
-    return {
+    const head: RequestHead = {
       method,
       target,
       origin,
-      fields,
+      fields: "",
       bodyBytes,
       clientAddress: this.#addresses.of(res),
     };
+    if (this.#forwarding !== null && !this.#applyForwarding(head, host)) {
+      return { status: 400, reason: "a trusted proxy names no origin" };
+    }
+    const fields = this.#takeFields();
+    if (typeof fields === "object") return fields;
+    head.fields = fields;
+    return head;
+  }
+
+  /** Returns the address of the client that sent the head that was read last, also of a refused head. */
+  clientAddress(res: HttpResponse): string {
+    const peer = this.#addresses.of(res);
+    const forwarding = this.#forwarding;
+    if (forwarding === null || this.trust?.proxies.has(peer) !== true) return peer;
+    const connection = { peer, scheme: this.#scheme, host: this.#host ?? "" };
+    return readForwarding(connection, forwarding, this.trust).clientAddress;
+  }
+
+  /**
+   * Applies the fields that describe the client if a trusted proxy sent them, and drops them otherwise.
+   *
+   * @returns False: the proxy names a host that is none.
+   */
+  #applyForwarding(head: RequestHead, host: string): boolean {
+    const forwarding = this.#forwarding ?? [];
+    const peer = head.clientAddress;
+    if (this.trust?.proxies.has(peer) !== true) {
+      for (const [name] of forwarding) this.#onDropped(name, peer);
+      return true;
+    }
+    const found = readForwarding({ peer, scheme: this.#scheme, host }, forwarding, this.trust);
+    const origin = this.#origins[found.scheme].resolve(found.host);
+    if (origin === null) return false;
+    head.origin = origin;
+    head.clientAddress = found.clientAddress;
+    head.requestId = found.requestId;
+    // All programs behind this server must see the same host.
+    if (found.host !== host) {
+      const rest = withoutFields(this.#fields, HOST_ONLY);
+      this.#fields = `host\n${found.host}${rest === "" ? "" : `\n${rest}`}`;
+    }
+    for (const [name, value] of found.fields) this.#fields += `\n${name}\n${value}`;
+    return true;
   }
 
   readonly #onField = (name: string, value: string): void => {
@@ -183,7 +252,7 @@ export class HeadReader {
         this.#hasControl ||= value.includes(DEL);
         return;
       default:
-        if (!this.#isValidName(name)) this.#refuse(400, "field name is not a token");
+        if (!this.#plainNames.has(name) && this.#takeOut(name, value)) return;
     }
     this.#fields += this.#fields === "" ? `${name}\n${value}` : `\n${name}\n${value}`;
   };
@@ -192,12 +261,30 @@ export class HeadReader {
     this.#refusal ??= { status, reason };
   }
 
-  #isValidName(name: string): boolean {
-    if (this.#validNames.has(name)) return true;
-    if (!TOKEN.test(name)) return false;
-    if (this.#validNames.size < REMEMBERED_NAMES) this.#validNames.add(name);
-    this.#onNewName(name);
+  /** Takes a field that describes the client out of the block. Returns false for a field that stays in it. */
+  #takeOut(name: string, value: string): boolean {
+    const role = this.#otherRoles.get(name) ?? this.#learnRole(name);
+    if (role === null) {
+      this.#refuse(400, "field name is not a token");
+      return true;
+    }
+    if (role === "plain" || (role === "request-id" && this.trust === null)) return false;
+    // A field with `_` looks to many programs like the one with `-`: it is dropped, also from a proxy.
+    if (role !== "twin") (this.#forwarding ??= []).push([name, value]);
+    this.#hasControl ||= value.includes(DEL);
     return true;
+  }
+
+  /** Returns the role of a field; `null`: its name is invalid. */
+  #learnRole(name: string): FieldRole | null {
+    if (!TOKEN.test(name)) return null;
+    const role = toFieldRole(name);
+    if (this.#plainNames.size + this.#otherRoles.size < REMEMBERED_NAMES) {
+      if (role === "plain") this.#plainNames.add(name);
+      else this.#otherRoles.set(name, role);
+    }
+    this.#onNewName(name);
+    return role;
   }
 
   /** Applies the options of all `Connection` fields (RFC 9110 section 7.6.1). */

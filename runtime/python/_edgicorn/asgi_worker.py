@@ -10,7 +10,7 @@ from typing import Any, Callable
 from . import protocol as p
 from .asgi import AsgiExchange
 from .codec import FrameReader, make_packer, to_frame
-from .current import of_task
+from .current import of_task, to_current
 from .fields import BadAnswer
 from .lifespan import Lifespan
 from .loading import LoadError
@@ -200,7 +200,7 @@ class AsgiWorker(asyncio.Protocol):
             return
         exchange = AsgiExchange(self, message)
         self._exchanges[number] = exchange
-        token = of_task.set(number)
+        token = of_task.set(to_current(message))
         self._running[exchange] = self.loop.create_task(exchange.run())
         of_task.reset(token)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from . import protocol as p
 from .codec import FrameReader, codec_name, make_packer, to_frame
+from .current import Trust
 from .loading import FileSpec, LoadError, Spec, detect_kind, display, distrust_new_sources, load_application
 from .logs import Log, take_over_output
 from .methods import limit_methods, with_options
@@ -61,6 +62,7 @@ class _Boot:
         app = settings["app"]
         display.folder = app["cwd"]
         log = Log(settings)
+        Trust.request_ids = settings["trustsRequestIds"]
         take_over_output(log)
         try:
             os.chdir(app["dir"])

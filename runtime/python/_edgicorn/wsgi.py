@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterable
 from urllib.parse import unquote_to_bytes
 
 from . import protocol as p
-from .current import of_thread
+from .current import of_thread, to_current
 from .error_page import answer_failure
 from .fields import NO_BODY, PHRASES, BadAnswer, describe, is_page_wanted, split_origin, split_url, to_block
 from .logs import Log, LogStream
@@ -116,7 +116,7 @@ class WsgiRunner:
 
     def run(self, slot: Slot, exchange: Exchange) -> None:
         """Answers one request. Raises nothing but `ChannelEnded`."""
-        of_thread.id = exchange.id
+        of_thread.id = to_current(exchange.message)
         answer = Answer(self, slot, exchange)
         body_file = None
         try:

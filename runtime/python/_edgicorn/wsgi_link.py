@@ -19,7 +19,7 @@ from typing import Any, Callable
 
 from . import protocol as p
 from .codec import FrameReader, make_packer, to_frame
-from .current import to_request_id
+from .current import to_current, to_request_id
 from .logs import Log, is_own_file
 from .vitals import to_vitals
 
@@ -351,7 +351,7 @@ class Link:
                 place, lines = stack
                 self._log.warn(
                     "request still runs after its time was over",
-                    requestId=to_request_id(self._prefix, exchange.id),
+                    requestId=to_request_id(self._prefix, to_current(exchange.message)),
                     method=exchange.message[p.METHOD],
                     path=path_of(exchange.message[p.URL]),
                     forMs=round((now - exchange.started_at) * 1000),

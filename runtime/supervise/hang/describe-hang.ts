@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import type { ExchangeId } from "../../channel/messages.ts";
 import type { Work } from "../../dispatch/work.ts";
 import { toDisplayPath } from "../../lib/display-path.ts";
 import type { Manifest } from "../../generation/manifest.ts";
@@ -41,7 +40,7 @@ export function describeHang(
   }: {
     stack: readonly StackFrame[];
     manifest: Pick<Manifest, "sourceDir" | "modules" | "routes">;
-    requestIdOf: (id: ExchangeId) => string;
+    requestIdOf: (work: Work) => string;
   },
 ): HangDescription {
   const module = findModule(stack, manifest);
@@ -58,8 +57,9 @@ export function describeHang(
     exchanges: work.filter(({ state }) => state !== "settled").length,
     inFlight: [...suspects, ...others]
       .slice(0, NAMED_EXCHANGES)
-      .map(({ id, method, target, route, state, forMs }) => ({
-        requestId: requestIdOf(id),
+      .map((each) => ({ ...each, requestId: requestIdOf(each) }))
+      .map(({ requestId, method, target, route, state, forMs }) => ({
+        requestId,
         method,
         path: target.replace(/\?.*$/s, ""),
         route: patternOf(route),

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ConnectionAddresses } from "../../../runtime/engine/uws/client-address.ts";
-import { OriginResolver } from "../../../runtime/http/origin.ts";
 import { HeadReader } from "../../../runtime/engine/uws/read-head.ts";
+import { createAddressRanges } from "../../../runtime/lib/address-ranges.ts";
 import type { HttpRequest, HttpResponse } from "../../../runtime/engine/uws/uws.ts";
 
 // What the library's own parser lets through, in a table. Real bytes go through both in test/e2e/bad-input.test.ts.
@@ -18,7 +18,7 @@ interface FakeRequest {
 const HOST = ["host", "example.com"] as const;
 
 const reader = new HeadReader({
-  origins: new OriginResolver("http"),
+  scheme: "http",
   addresses: new ConnectionAddresses(),
 });
 
@@ -218,10 +218,69 @@ describe("HeadReader", () => {
     }
   });
 
+  it("leaves out forwarding fields of a peer that is not trusted, and twins of every peer", () => {
+    const dropped: string[] = [];
+    const fields = [
+      HOST,
+      ["x-forwarded-for", "6.6.6.6"],
+      ["x_forwarded_for", "6.6.6.6"],
+      ["x-forwarded-proto", "https"],
+      ["forwarded", "for=6.6.6.6"],
+      ["x-request-id", "mine"],
+    ] as const;
+    const addresses = new ConnectionAddresses();
+    const onDropped = (name: string, peer: string): void => void dropped.push(`${name} ${peer}`);
+    const own = new HeadReader({ scheme: "http", addresses, onDropped });
+    const expected = {
+      method: "GET",
+      target: "/",
+      origin: "http://example.com",
+      bodyBytes: 0,
+      clientAddress: "127.0.0.1",
+    };
+    assert.deepEqual(readWith(own, { fields }), {
+      ...expected,
+      // No proxy is trusted, so the client may use this field as it likes.
+      fields: "host\nexample.com\nx-request-id\nmine",
+    });
+    assert.deepEqual(dropped, [
+      "x-forwarded-for 127.0.0.1",
+      "x-forwarded-proto 127.0.0.1",
+      "forwarded 127.0.0.1",
+    ]);
+    own.trust = { proxies: createAddressRanges(["10.0.0.0/8"]), kind: "x-forwarded" };
+    assert.deepEqual(readWith(own, { fields }), { ...expected, fields: "host\nexample.com" });
+    own.trust = { proxies: createAddressRanges(["127.0.0.1"]), kind: "x-forwarded" };
+    assert.deepEqual(readWith(own, { fields }), {
+      ...expected,
+      origin: "https://example.com",
+      fields:
+        "host\nexample.com\nx-forwarded-for\n6.6.6.6\nx-forwarded-proto\nhttps\nx-request-id\nmine",
+      clientAddress: "6.6.6.6",
+      requestId: "mine",
+    });
+  });
+
+  it("shows one host to all, and refuses a forwarded host that is none", () => {
+    const via = new HeadReader({ scheme: "http", addresses: new ConnectionAddresses() });
+    via.trust = { proxies: createAddressRanges(["127.0.0.1"]), kind: "x-forwarded" };
+    const host = (value: string) =>
+      readWith(via, { fields: [["a", "1"], HOST, ["x-forwarded-host", value], ["b", "2"]] });
+    const head = host("shop.example:8443");
+    assert.deepEqual("fields" in head && [head.origin, head.fields], [
+      "http://shop.example:8443",
+      "host\nshop.example:8443\na\n1\nb\n2\nx-forwarded-host\nshop.example:8443",
+    ]);
+    for (const value of ["a b", "evil.example/path", "a@b"]) {
+      const refused = host(value);
+      assert.equal("reason" in refused && refused.status, 400, value);
+    }
+  });
+
   it("tells of each field name once", () => {
     const names: string[] = [];
     const teller = new HeadReader({
-      origins: new OriginResolver("http"),
+      scheme: "http",
       addresses: new ConnectionAddresses(),
       onNewName: (name) => names.push(name),
     });

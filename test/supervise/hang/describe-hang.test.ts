@@ -32,6 +32,7 @@ function frame(file: string | null): StackFrame {
 function work(id: number, change: Partial<Work> = {}): Work {
   return {
     id: id as ExchangeId,
+    givenId: null,
     route: 0,
     method: "GET",
     target: `/${id}`,
@@ -45,7 +46,7 @@ function describeWork(works: readonly Work[], files: readonly (string | null)[])
   return describeHang(works, {
     stack: files.map(frame),
     manifest: MANIFEST,
-    requestIdOf: (id) => `r-${id}`,
+    requestIdOf: ({ id }) => `r-${id}`,
   });
 }
 
