@@ -133,6 +133,27 @@ export function onOffOrFile(): SettingType<boolean | string, boolean | string> {
   };
 }
 
+/** A page of the public folder, as a decoded path: on is `/index.html`; `null`: off. */
+export function onOffOrPage(): SettingType<boolean | string, string | null> {
+  const flag = onOff();
+  return {
+    placeholder: "on|off|FILE",
+    expected: '"on", "off", or a file of the public folder such as "app.html"',
+    parse: (value) => {
+      const isOn = flag.parse(value);
+      if (isOn !== null) return { value: isOn.value ? "/index.html" : null };
+      if (typeof value !== "string" || !/^\/?[^/\0\\]/.test(value)) return null;
+      const path = value.startsWith("/") ? value : `/${value}`;
+      const isFile = path
+        .split("/")
+        .slice(1)
+        .every((name) => !/^\.{0,2}$/.test(name));
+      return isFile && path.endsWith(".html") ? { value: path } : null;
+    },
+    inHandler: null,
+  };
+}
+
 /** A whole number with bounds. */
 export function wholeNumber(least: number, most: number): SettingType<number, number> {
   return create("N", `a whole number from ${least} to ${most}`, (value) => {

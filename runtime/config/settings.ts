@@ -10,6 +10,7 @@ import {
   oneOf,
   onOff,
   onOffOrFile,
+  onOffOrPage,
   orOff,
   orWord,
   orZero,
@@ -389,6 +390,28 @@ export const SETTINGS = {
     reload: "switch",
     site: true,
     elsewhere: ["trailingslashes"],
+  },
+  /** One page for all paths of an application in the browser: `true` is `index.html`, or the name of another file. It answers requests for HTML that neither a file nor a route answers. Default: off. */
+  spa: {
+    field: "spa",
+    type: onOffOrPage(),
+    default: "off",
+    help: "one page for all paths: on, off or its file",
+    docs: "one page for all paths of a single-page application: `on` (`index.html`), `off`, or its file ([more](files.md#single-page-applications))",
+    reload: "switch",
+    site: true,
+    elsewhere: ["single", "fallback", "historyapifallback"],
+  },
+  /** Whether a folder without an index page is listed. Default: off. */
+  listing: {
+    field: "listing",
+    type: onOff(),
+    default: "off",
+    help: "list folders without an index page",
+    docs: "whether a folder without an index page is listed ([more](files.md#listings))",
+    reload: "switch",
+    site: true,
+    elsewhere: ["autoindex", "directorylisting", "browse", "dirlisting"],
   },
   /** A larger request body goes to a worker while it comes, or to disk until it is complete. Default: `"stream"`. */
   bodyOverflow: {

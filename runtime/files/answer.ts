@@ -13,7 +13,7 @@ export interface StaticRequest {
 }
 
 export interface StaticAnswer {
-  status: 200 | 206 | 301 | 304 | 412 | 416;
+  status: 200 | 206 | 301 | 304 | 404 | 412 | 416;
   /** Field block, without `content-length` and `date`. */
   fields: string;
   /** Value of `content-length`, also for HEAD; `null`: the answer must not have the field (304). */
@@ -63,6 +63,20 @@ export function resolveStatic(
   }
   // Range has a meaning for GET only (RFC 9110 section 14.2).
   return method === "HEAD" ? toHead(file) : toContent(file, field, nowMs);
+}
+
+/**
+ * Decides how a page says that nothing has the path of a request: whole, with 404, and without validators.
+ *
+ * @param page The file `404.html` of a folder.
+ */
+export function resolveNotFound(page: StaticFile, { method, field }: StaticRequest): StaticAnswer {
+  const file = pickVariant(page, field);
+  let fields = `content-type\n${file.contentType}\ncache-control\nno-store\nx-content-type-options\nnosniff`;
+  if (file.coding !== null) fields += `\ncontent-encoding\n${file.coding}`;
+  if (file.isNegotiated) fields += "\nvary\naccept-encoding";
+  const body = method === "HEAD" ? NONE : toBody(file, 0, file.sizeBytes);
+  return { status: 404, fields, contentLength: file.sizeBytes, body };
 }
 
 const NONE: StaticBody = Object.freeze({ kind: "none" });

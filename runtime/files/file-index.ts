@@ -6,6 +6,7 @@ import { toMemoryBody, type FileBody } from "./file-body.ts";
 import { DEFAULT_POLICY, type FilePolicy } from "./file-policy.ts";
 import { FileTree } from "./file-tree.ts";
 import { type PublicLinks, resolveLink } from "./folder.ts";
+import type { ListedName } from "./listing.ts";
 import { OpenFileBudget, OpenFiles } from "./open-files.ts";
 import { DEFAULT_RESIDENT_BYTES, ResidentBytes } from "./resident-bytes.ts";
 import type { StaticEntry, StaticFile } from "./static-file.ts";
@@ -108,6 +109,11 @@ export class FileIndex {
     const current = this.#entries.get(path);
     if (current?.kind === "file") current.checkedAtMs = nowMs;
     return current;
+  }
+
+  /** Returns the names in a folder; `null`: no folder has the path. */
+  list(path: string): ListedName[] | null {
+    return this.#tree?.list(path) ?? null;
   }
 
   /**

@@ -18,6 +18,7 @@ import {
   type Folder,
   type PublicLinks,
 } from "./folder.ts";
+import type { ListedName } from "./listing.ts";
 import { toFileVersion, type StaticEntry, type StaticFile } from "./static-file.ts";
 
 export interface FileTreeOptions {
@@ -87,6 +88,31 @@ export class FileTree {
 
   get folderCount(): number {
     return this.#folders.size;
+  }
+
+  /**
+   * Returns the names in a folder; `null`: no folder has the path.
+   *
+   * @param path Decoded, with or without a slash at the end.
+   */
+  list(path: string): ListedName[] | null {
+    let folder = this.#root;
+    for (const name of path.split("/")) {
+      if (name === "") continue;
+      const child = folder.children.get(name);
+      if (child?.isFolder !== true) return null;
+      folder = child;
+    }
+    return [...folder.children].map(([name, child]) =>
+      child.isFolder
+        ? { name, isFolder: true, sizeBytes: null, modifiedMs: child.readAtMs || null }
+        : {
+            name,
+            isFolder: false,
+            sizeBytes: child.version.sizeBytes,
+            modifiedMs: child.version.modifiedMs,
+          },
+    );
   }
 
   /** Resolves when all changes that were noticed so far are in the entries. */

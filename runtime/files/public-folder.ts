@@ -1,6 +1,7 @@
 import type { Client } from "../http/client.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import { FileIndex, type FileIndexOptions, type FileIndexStats } from "./file-index.ts";
+import type { ListedName } from "./listing.ts";
 import { serveStatic } from "./serve-files.ts";
 
 export interface PublicFolderLog {
@@ -45,7 +46,28 @@ export class PublicFolder {
 
   /** Answers from the folder. Returns false when no file there answers this request. */
   answer(client: Client, { path, search }: ParsedTarget): boolean {
-    return path !== null && serveStatic(client, { path, search }, this.#serving, this.#onError);
+    if (path === null) return false;
+    return serveStatic(client, { path, search, use: "file" }, this.#serving, this.#onError);
+  }
+
+  /**
+   * Answers with a page that the client did not name, such as the one page of an application.
+   *
+   * @param options.path Decoded path of its file.
+   * @param options.use `not-found`: with status 404.
+   */
+  answerWith(client: Client, { path, use }: { path: string; use: "page" | "not-found" }): boolean {
+    return serveStatic(client, { path, search: "", use }, this.#serving, this.#onError);
+  }
+
+  /** Returns whether a file has the path. */
+  hasFile(path: string): boolean {
+    return this.#serving()?.lookup(path, Date.now()) !== undefined;
+  }
+
+  /** Returns the names in a folder; `null`: no folder has the path. */
+  list(path: string): ListedName[] | null {
+    return this.#serving()?.list(path) ?? null;
   }
 
   /**

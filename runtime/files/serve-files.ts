@@ -1,5 +1,5 @@
 import { RuntimeError } from "../lib/errors.ts";
-import { type StaticAnswer, type Untagged, resolveStatic } from "./answer.ts";
+import { type StaticAnswer, type Untagged, resolveNotFound, resolveStatic } from "./answer.ts";
 import type { FileIndex } from "./file-index.ts";
 import type { StaticEntry } from "./static-file.ts";
 import { FileBodySource } from "./file-body-source.ts";
@@ -12,11 +12,16 @@ import { joinBodies, type MultipartPart } from "./multipart.ts";
 import type { StaticFile } from "./static-file.ts";
 
 /** A request for a static file. */
-interface Target {
+export interface StaticTarget {
   /** Decoded and safe. */
   path: string;
   /** Begins with `?`; empty when there is none. */
   search: string;
+  /**
+   * The answer that the file is. `file`: the path is that of the request. `page`: a file of the server's choice.
+   * `not-found`: a page of the server's choice, with status 404.
+   */
+  use: "file" | "page" | "not-found";
 }
 
 /**
@@ -33,12 +38,11 @@ const MOST_LOOK_UPS = 5;
  */
 export function serveStatic(
   client: Client,
-  target: Target,
+  target: StaticTarget,
   serving: () => FileIndex | null,
   onError: (error: unknown) => void,
 ): boolean {
-  const files = serving();
-  const entry = files?.lookup(target.path, Date.now());
+  const entry = find(serving(), target);
   const answer = entry === undefined ? null : resolve(client, target, entry);
   if (answer === null) return false;
   if (!("untagged" in answer) && (answer.body.kind === "none" || answer.body.kind === "bytes")) {
@@ -52,14 +56,23 @@ export function serveStatic(
   return true;
 }
 
+function find(files: FileIndex | null, { path, use }: StaticTarget): StaticEntry | undefined {
+  const entry = files?.lookup(path, Date.now());
+  // A page may have another path than its file.
+  const isMoved = use !== "file" && entry?.kind === "redirect";
+  return isMoved ? files?.lookup(entry.path, Date.now()) : entry;
+}
+
 function resolve(
   client: Client,
-  { search: query }: Target,
+  { search: query, use }: StaticTarget,
   entry: StaticEntry,
 ): StaticAnswer | Untagged | null {
   const { method, fields } = client.head;
   const field = (name: string): string | undefined => findField(fields, name);
-  return resolveStatic(entry, { method, query, field }, Date.now());
+  const request = { method, query, field };
+  if (use !== "not-found") return resolveStatic(entry, request, Date.now());
+  return entry.kind === "file" ? resolveNotFound(entry, request) : null;
 }
 
 function sendNow(client: Client, { status, fields, contentLength, body }: StaticAnswer): void {
@@ -76,14 +89,14 @@ function sendNow(client: Client, { status, fields, contentLength, body }: Static
 
 async function sendFile(
   client: Client,
-  target: Target,
+  target: StaticTarget,
   serving: () => FileIndex | null,
   onError: (error: unknown) => void,
 ): Promise<void> {
   // If a file changed after the look-up, look it up again: it may have another version.
   for (let attempt = 1; attempt <= MOST_LOOK_UPS; attempt++) {
     const files = serving();
-    const entry = files?.lookup(target.path, Date.now());
+    const entry = find(files, target);
     if (files === null || entry === undefined) {
       client.refuse(404);
       return;

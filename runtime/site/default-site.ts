@@ -6,6 +6,12 @@ import type { Development } from "./development.ts";
 import { compileRules } from "../rules/compile-rules.ts";
 import { serveFrom, type Site, type Stage } from "./site.ts";
 import type { SiteRoutes } from "./site-routes.ts";
+import {
+  answerApplication,
+  answerListing,
+  answerNotFoundPage,
+  refuseUnstored,
+} from "./stages/answer-without-route.ts";
 import { answerHealth } from "./stages/answer-health.ts";
 import { explainNotFound } from "./stages/explain-not-found.ts";
 import { limitTransfers } from "./stages/limit-transfers.ts";
@@ -39,13 +45,27 @@ export function createDefaultSite(parts: DefaultSiteParts): Site {
           () => development.problem,
           (target) => routes?.hasRoute(target) === true,
         ),
+    ...(files === null ? [] : stagesWithoutRoute({ files, routes }, config)),
     routes === null ? null : (_, target) => routes.find(target) ?? "next",
+    files === null ? null : answerNotFoundPage({ files }),
+    development !== null || config.spa === null ? null : refuseUnstored,
     development === null ? null : explainNotFound(() => findPlaces(parts)),
   ]);
   const rules = compileRules(config.rules, {
     serveRest: (client, target) => serveFrom(client, target, { stages: rest, from: 0 }),
   });
   return { hosts: [], stages: [...withoutNull(firstStages(parts)), ...rules.stages, ...rest] };
+}
+
+/** Returns the stages for files that answer only where no route does, and before the fallbacks of handlers. */
+function stagesWithoutRoute(
+  parts: { files: PublicFolder; routes: SiteRoutes | null },
+  { spa, listing }: Config,
+): (Stage | null)[] {
+  return [
+    listing ? answerListing(parts) : null,
+    spa === null ? null : answerApplication(parts, spa),
+  ];
 }
 
 function withoutNull(stages: readonly (Stage | null)[]): Stage[] {

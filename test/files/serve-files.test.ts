@@ -12,7 +12,9 @@ import { lookup, PublicFolder } from "./public-folder.ts";
 async function get(t: TestContext, serving: () => FileIndex | null): Promise<number> {
   const client = new FakeClient(1);
   assert.ok(
-    serveStatic(client, { path: "/a.txt", search: "" }, serving, (error) => assert.ifError(error)),
+    serveStatic(client, { path: "/a.txt", search: "", use: "file" }, serving, (error) =>
+      assert.ifError(error),
+    ),
   );
   await eventually(t, () => client.settled);
   const [outcome] = client.outcomes;

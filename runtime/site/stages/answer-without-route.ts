@@ -1,0 +1,143 @@
+import type { ListedName } from "../../files/listing.ts";
+import {
+  parseListingView,
+  pickListed,
+  toListingJson,
+  toListingPage,
+  toQuery,
+} from "../../files/listing.ts";
+import type { PublicFolder } from "../../files/public-folder.ts";
+import { findField } from "../../http/find-field.ts";
+import type { Client } from "../../http/client.ts";
+import { toRefusal } from "../../http/reply.ts";
+import { PAGE_FIELDS } from "../../lib/html-page.ts";
+import { addVary } from "../filters/add-vary.ts";
+import type { Stage } from "../site.ts";
+import type { SiteRoutes } from "../site-routes.ts";
+
+/** The parts of a site that these stages ask. */
+interface Parts {
+  files: PublicFolder;
+  /** `null`: the site has no handlers. */
+  routes: Pick<SiteRoutes, "hasRoute"> | null;
+}
+
+/**
+ * Creates a stage that answers pages of an application with its one page, for paths that neither a file nor a route
+ * has. Comes before the fallbacks of handlers.
+ *
+ * A program that asks for a script, an image or data gets no page instead: only a request for HTML does, by a path
+ * without an extension.
+ *
+ * @param page Decoded path of the page's file, such as `/index.html`.
+ */
+export function answerApplication({ files, routes }: Parts, page: string): Stage {
+  return (client, target) => {
+    const { pathname } = target;
+    if (!isRead(client) || !acceptsHtml(client) || hasExtension(pathname)) return "next";
+    if (routes?.hasRoute(target) === true || !files.hasFile(page)) return "next";
+    addVary(client, "accept");
+    return files.answerWith(client, { path: page, use: "page" }) ? "done" : "next";
+  };
+}
+
+/**
+ * Creates a stage that lists the names of a folder without an index page, for paths that no route has. A client that
+ * accepts JSON and no HTML gets JSON.
+ */
+export function answerListing({ files, routes }: Parts): Stage {
+  return (client, target) => {
+    const { path, search } = target;
+    if (path === null || !isRead(client)) return "next";
+    const names = files.list(path);
+    if (names === null || routes?.hasRoute(target) === true) return "next";
+    if (path.endsWith("/")) replyListing(client, { path, search, names });
+    else redirect(client, `${path}/`, search);
+    return "done";
+  };
+}
+
+/** Creates a stage that answers with the `404.html` of the nearest folder. */
+export function answerNotFoundPage({ files }: Pick<Parts, "files">): Stage {
+  return (client, { path, pathname }) => {
+    if (!isRead(client) || !takesNotFoundPage(client, pathname)) return "next";
+    for (const folder of foldersOf(path ?? "/")) {
+      if (files.answerWith(client, { path: `${folder}404.html`, use: "not-found" })) return "done";
+    }
+    return "next";
+  };
+}
+
+/** Answers 404, and forbids caches to keep the answer: a deployment may be about to add the file. */
+export const refuseUnstored: Stage = (client) => {
+  const refusal = toRefusal(404);
+  client.reply({ ...refusal, fields: `${refusal.fields}\ncache-control\nno-store` });
+  return "done";
+};
+
+function isRead({ head: { method } }: Client): boolean {
+  return method === "GET" || method === "HEAD";
+}
+
+function acceptOf({ head: { fields } }: Client): string | undefined {
+  return findField(fields, "accept");
+}
+
+function acceptsHtml(client: Client): boolean {
+  return acceptOf(client)?.includes("text/html") === true;
+}
+
+/** Browsers ask for scripts and images with `*` only, and show no page instead of them. */
+function takesNotFoundPage(client: Client, pathname: string): boolean {
+  const accept = acceptOf(client);
+  if (accept?.includes("text/html") === true) return true;
+  return (accept === undefined || accept.includes("*/*")) && !hasExtension(pathname);
+}
+
+/** Tells whether the last name of a path has a dot: `/app.js`, and not `/v1.2/start`. */
+export function hasExtension(pathname: string): boolean {
+  return pathname.includes(".", pathname.lastIndexOf("/"));
+}
+
+/** Levels of folders in which a `404.html` is looked for. A long path must not cost many look-ups. */
+const MOST_LEVELS = 16;
+
+/** Yields the folders on the way to a path, the nearest first: `/a/b/`, `/a/`, `/`. */
+export function* foldersOf(path: string): Generator<string, void> {
+  const ends: number[] = [];
+  let end = path.indexOf("/");
+  while (end !== -1 && ends.length <= MOST_LEVELS) {
+    ends.push(end);
+    end = path.indexOf("/", end + 1);
+  }
+  for (const at of ends.toReversed()) yield path.slice(0, at + 1);
+}
+
+function replyListing(
+  client: Client,
+  { path, search, names }: { path: string; search: string; names: ListedName[] },
+): void {
+  const view = parseListingView(search);
+  const { shown, next } = pickListed(names, view);
+  const isJson = !acceptsHtml(client) && acceptOf(client)?.includes("application/json") === true;
+  const fields: Record<string, string> = {
+    ...PAGE_FIELDS,
+    "content-type": isJson ? "application/json" : "text/html; charset=utf-8",
+    "cache-control": "no-cache",
+    vary: "accept",
+  };
+  if (next !== null) fields["link"] = `<${toQuery({ ...view, offset: next })}>; rel="next"`;
+  client.reply({
+    status: 200,
+    statusText: "",
+    fields: Object.entries(fields).flat().join("\n"),
+    body: isJson ? toListingJson(shown) : toListingPage(path, { shown, view, next }),
+    lengthBytes: null,
+  });
+}
+
+function redirect(client: Client, path: string, search: string): void {
+  const location = path.split("/").map(encodeURIComponent).join("/") + search;
+  const fields = `location\n${location}`;
+  client.reply({ status: 301, statusText: "", fields, body: null, lengthBytes: null });
+}
