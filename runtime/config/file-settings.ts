@@ -2,7 +2,8 @@ import { resolve } from "node:path";
 import * as z from "zod/mini";
 import type { AppKind } from "../channel/messages.ts";
 import { pickNearest } from "../lib/nearest.ts";
-import { isRecord, readRules, type Refuse, type RuleSetting } from "./rule-settings.ts";
+import { isRecord, type Refuse } from "./rule-reader.ts";
+import { readRules, type RuleSetting } from "./rule-settings.ts";
 import { parseSizeBytes } from "./units.ts";
 import { DEFAULT_POOL, isPoolName, POOL_NAME_EXPECTED } from "../lib/pool-name.ts";
 import { readSites, type SiteConfig } from "./sites.ts";
@@ -76,7 +77,7 @@ export function readFileSettings(
     warmup: Object.freeze(readWarmUp(values.warmup ?? [], refuse)),
     mounts: Object.freeze(readMounts(values.mounts ?? {}, { folder, refuse })),
     sites: sites.sites,
-    rules: Object.freeze(readRules(values.rules ?? [], "rules", refuse)),
+    rules: Object.freeze(readRules(values.rules ?? [], { key: "rules", folder, refuse })),
   };
   problems.push(...sites.problems);
   return problems.length > 0 ? { ok: false, problems } : { ok: true, settings };

@@ -1,7 +1,8 @@
 import { ADDRESS_RANGE_EXPECTED, isAddressRange } from "../lib/address-ranges.ts";
-import { pickNearest } from "../lib/nearest.ts";
 import { parsePathPattern } from "../lib/path-pattern.ts";
-import { describeFieldProblem } from "./field-syntax.ts";
+import { toHostName, HOST_NAME_EXPECTED } from "./host-name.ts";
+import { ACTION_NAMES, readAction, type RuleActions } from "./rule-actions.ts";
+import { isRecord, readTexts, type Refuse, refuseUnknown, TOKEN } from "./rule-reader.ts";
 
 /** A rule after its check. Plain data: the primary compiles it (`rules/compile-rules.ts`). */
 export interface RuleSetting extends RuleActions {
@@ -32,66 +33,46 @@ export interface ValueCondition {
   readonly value: string | boolean;
 }
 
-/** The actions of a rule. A missing member: the rule has no such action. */
-export interface RuleActions {
-  readonly respond?: RespondSetting;
-}
-
-export interface RespondSetting {
-  readonly status: number;
-  /** Field block. */
-  readonly fields: string;
-  readonly body: string;
-}
-
-/** Reports a wrong value. `expected` ends the sentence "found x, expected ...". */
-export type Refuse = (key: string, value: unknown, expected: string) => void;
-
-/** Checks one action. Reports a problem and returns `null`, or returns the checked value. */
-type ActionReader<Setting> = (value: unknown, key: string, refuse: Refuse) => Setting | null;
-
-/** One reader for each action. A new action has an entry here, and one in `rules/kinds.ts`. */
-const ACTIONS: {
-  readonly [Name in keyof RuleActions]-?: ActionReader<Required<RuleActions>[Name]>;
-} = { respond: readRespond };
-
-const ACTION_NAMES = Object.keys(ACTIONS);
-
 const CONDITION_NAMES = ["path", "method", "host", "header", "query", "address", "scheme"];
 
+/** The place of a list of rules in the config. */
+export interface RulesPlace {
+  /** `rules`, or `sites["example.com"].rules`. */
+  readonly key: string;
+  /** Folder of the config file: paths of files are relative to it. */
+  readonly folder: string;
+  readonly refuse: Refuse;
+}
+
 /** Checks the key `rules`, of the server or of a site. */
-export function readRules(value: unknown, key: string, refuse: Refuse): RuleSetting[] {
+export function readRules(value: unknown, { key, folder, refuse }: RulesPlace): RuleSetting[] {
   if (!Array.isArray(value)) {
     refuse(key, value, 'a list of rules: [{ path: "/old", redirect: "/new" }]');
     return [];
   }
   return value.flatMap((rule: unknown, index) => {
-    const setting = readRule(rule, `${key}[${index}]`, refuse);
+    const setting = readRule(rule, { key: `${key}[${index}]`, folder, refuse });
     return setting === null ? [] : [setting];
   });
 }
 
-function readRule(rule: unknown, key: string, refuse: Refuse): RuleSetting | null {
+function readRule(rule: unknown, place: RulesPlace): RuleSetting | null {
+  const { key, refuse } = place;
   if (!isRecord(rule)) {
     refuse(key, rule, 'an object: { path: "/old", redirect: "/new" }');
     return null;
   }
-  const known = [...CONDITION_NAMES, ...ACTION_NAMES];
-  for (const name of Object.keys(rule)) {
-    if (known.includes(name)) continue;
-    const nearest = pickNearest(name, known);
-    refuse(`${key}.${name}`, rule[name], nearest === null ? known.join(", ") : `"${nearest}"`);
-  }
+  refuseUnknown(rule, [...CONDITION_NAMES, ...ACTION_NAMES], { key, refuse });
   const given = ACTION_NAMES.filter((name) => rule[name] !== undefined);
   if (given.length === 0) refuse(key, rule, `an action: ${ACTION_NAMES.join(", ")}`);
+  const when = readConditions(rule, key, refuse);
   const actions = given.map((name) => {
-    // The names are the keys of the table.
-    const read: ActionReader<unknown> = ACTIONS[name as keyof RuleActions];
-    return [name, read(rule[name], `${key}.${name}`, refuse)] as const;
+    const action = readAction(name, rule[name], { ...place, key: `${key}.${name}`, when });
+    return [name, action] as const;
   });
   return {
     key,
-    when: readConditions(rule, key, refuse),
+    when,
     // Each reader returns the type of its action, or has reported a problem.
     ...(Object.fromEntries(actions.filter(([, action]) => action !== null)) as RuleActions),
   };
@@ -108,17 +89,8 @@ function readConditions(
     parse: (text: string) => string | { expected: string } | null,
   ): string[] | null => {
     const value = rule[name];
-    if (value === undefined) return null;
-    const isList = Array.isArray(value);
-    const items: readonly unknown[] = isList ? value : [value];
-    if (items.length === 0) refuse(`${key}.${name}`, value, expected);
-    return items.flatMap((item, at) => {
-      const parsed = typeof item === "string" ? parse(item) : null;
-      if (typeof parsed === "string") return [parsed];
-      const itemKey = isList ? `${key}.${name}[${at}]` : `${key}.${name}`;
-      refuse(itemKey, item, parsed?.expected ?? expected);
-      return [];
-    });
+    const place = { key: `${key}.${name}`, refuse, expected, parse };
+    return value === undefined ? null : readTexts(value, place);
   };
   const scheme = rule["scheme"] ?? null;
   const isScheme = scheme === null || scheme === "http" || scheme === "https";
@@ -131,9 +103,7 @@ function readConditions(
     methods: list("method", 'a method such as "POST"', (text) =>
       TOKEN.test(text) ? text.toUpperCase() : null,
     ),
-    hosts: list("host", 'a host name such as "example.com" or "*.example.com"', (text) =>
-      HOST.test(text) ? text.toLowerCase() : null,
-    ),
+    hosts: list("host", HOST_NAME_EXPECTED, toHostName),
     fields: readValues(rule["header"], `${key}.header`, refuse).map(({ name, value }) => {
       if (!TOKEN.test(name)) refuse(`${key}.header`, name, "names of header fields");
       return { name: name.toLowerCase(), value };
@@ -146,9 +116,6 @@ function readConditions(
   };
 }
 
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const HOST = /^(?:\*\.)?[\w-]+(?:\.[\w-]+)*$|^\[[0-9a-f:.]+\]$/i;
-
 function readValues(value: unknown, key: string, refuse: Refuse): ValueCondition[] {
   if (value === undefined) return [];
   if (!isRecord(value)) {
@@ -160,60 +127,4 @@ function readValues(value: unknown, key: string, refuse: Refuse): ValueCondition
     refuse(`${key}[${JSON.stringify(name)}]`, each, "a text, or true (present) or false (absent)");
     return [];
   });
-}
-
-const RESPOND_EXPECTED = 'an object: { status: 410, body: "Gone" }';
-
-function readRespond(value: unknown, key: string, refuse: Refuse): RespondSetting | null {
-  if (!isRecord(value)) {
-    refuse(key, value, RESPOND_EXPECTED);
-    return null;
-  }
-  refuseUnknown(value, ["status", "body", "fields"], { key, refuse });
-  const { status = 200, body = "", fields = {} } = value;
-  const isStatus = typeof status === "number" && Number.isInteger(status);
-  if (!isStatus || status < 200 || status > 599) {
-    refuse(`${key}.status`, status, "a whole number from 200 to 599");
-    return null;
-  }
-  if (typeof body !== "string") {
-    refuse(`${key}.body`, body, "a text");
-    return null;
-  }
-  const named = { ...(body === "" ? {} : TEXT), ...readFields(fields, `${key}.fields`, refuse) };
-  return { status, body, fields: Object.entries(named).flat().join("\n") };
-}
-
-const TEXT = { "content-type": "text/plain;charset=UTF-8" };
-
-/** Checks names and values of fields. Returns them by their names in lower case. */
-export function readFields(value: unknown, key: string, refuse: Refuse): Record<string, string> {
-  if (!isRecord(value)) {
-    refuse(key, value, 'an object: { "x-frame-options": "DENY" }');
-    return {};
-  }
-  const fields = Object.entries(value).flatMap(([name, each]) => {
-    const expected = describeFieldProblem(name, each);
-    if (expected === null && typeof each === "string") return [[name.toLowerCase(), each]];
-    refuse(`${key}[${JSON.stringify(name)}]`, each, expected ?? "a text");
-    return [];
-  });
-  return Object.fromEntries(fields) as Record<string, string>; // Pairs of strings.
-}
-
-/** Reports each key that is not one of these names. */
-export function refuseUnknown(
-  value: Readonly<Record<string, unknown>>,
-  names: readonly string[],
-  { key, refuse }: { key: string; refuse: Refuse },
-): void {
-  for (const name of Object.keys(value)) {
-    if (names.includes(name)) continue;
-    const nearest = pickNearest(name, names);
-    refuse(`${key}.${name}`, value[name], nearest === null ? names.join(", ") : `"${nearest}"`);
-  }
-}
-
-export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -73,8 +73,72 @@ export interface UserRule {
   address?: string | string[];
   scheme?: "http" | "https";
 
+  /** Fields of every reply, also of errors. For one field, the last rule wins. HSTS is sent over TLS only. */
+  setFields?: Record<string, string>;
+  appendFields?: Record<string, string>;
+  removeFields?: string | string[];
+  /**
+   * Fields that protect pages, for replies without them: `x-content-type-options`, `x-frame-options` with
+   * `frame-ancestors`, `referrer-policy`, and HSTS over TLS.
+   */
+  security?: boolean | UserSecurity;
+  /** Lets pages of other origins read replies, and answers their preflights. `true`: all origins, without credentials. */
+  cors?: boolean | UserCors;
+  /** Answers 503 to all clients but those that `allow` names. */
+  maintenance?: boolean | UserMaintenance;
+  /** Only these addresses and ranges get an answer; all others get 403. */
+  allow?: string | string[];
+  /** These addresses and ranges get 403. */
+  deny?: string | string[];
+  /**
+   * The place to which clients are sent: `"/new/:id"`, `"https://example.com/:splat"`. Parameters are those of `path`, and
+   * `:splat` is that of `**`. The query of the request is kept. Default status: 308.
+   */
+  redirect?: string | { to: string; status?: 301 | 302 | 303 | 307 | 308 };
   /** A fixed answer. Default: status 200, an empty body. */
   respond?: { status?: number; body?: string; fields?: Record<string, string> };
+  /** Fields of the request for the handler. Those of the client with these names are removed. */
+  setRequestFields?: Record<string, string>;
+  removeRequestFields?: string | string[];
+  /** The path, perhaps with a query, as which the request is served: `"/posts/:id"`. */
+  rewrite?: string;
+}
+
+/** Fields that protect pages. `false` leaves one out. */
+export interface UserSecurity {
+  /** `strict-transport-security`. Default: `max-age=31536000`. */
+  hsts?: boolean | string;
+  /** Pages that may show this page in a frame. Default: `"same-origin"`. */
+  frame?: "deny" | "same-origin" | false;
+  /** `referrer-policy`. Default: `"strict-origin-when-cross-origin"`. */
+  referrer?: string | false;
+  nosniff?: boolean;
+}
+
+/** Pages of other origins that may read replies. */
+export interface UserCors {
+  /** `"https://example.com"`, `"https://*.example.com"` (one label). Default: `"*"`. */
+  origins?: string | string[];
+  /** Default: GET, HEAD, POST, PUT, PATCH and DELETE. */
+  methods?: string | string[];
+  /** Fields that a page may send. Default: those that it asks for. */
+  headers?: string | string[];
+  /** Lets pages send cookies. Needs a list of origins. */
+  credentials?: boolean;
+  /** How long a browser may remember the answer. */
+  maxAge?: Duration;
+  /** Fields of replies that a page may read. */
+  expose?: string | string[];
+}
+
+/** An answer while the site is down. */
+export interface UserMaintenance {
+  /** The page, relative to the config file. */
+  file?: string;
+  /** Default: `"5m"`. */
+  retryAfter?: Duration;
+  /** Addresses and ranges of clients that are served as usual. */
+  allow?: string | string[];
 }
 
 /** A Python application for a part of the paths. */

@@ -1,91 +1,116 @@
 import type { RuleSetting } from "../config/rule-settings.ts";
 import type { Client } from "../http/client.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
-import type { RuleContext, Step } from "./kind.ts";
+import type { Kind, RuleContext, Step } from "./kind.ts";
 import { KINDS } from "./kinds.ts";
 import { findOtherReadings, toRuleKey } from "./path-readings.ts";
 import { createRuleTable } from "./rule-table.ts";
+import { SetTable } from "./set-table.ts";
 
-/** Most sets of rules whose steps are kept. Clients choose the set, by their fields. */
-const REMEMBERED_SETS = 1000;
+/** Compiled rules of one site. */
+export interface CompiledRules {
+  /** Stages of the site, one or none. */
+  stages: readonly Step[];
+  /**
+   * Passes a request whose target was changed after the rules to the guards of rules that hold only for its new path.
+   *
+   * @param before The path for which the request has passed the rules.
+   */
+  guardRewritten: (client: Client, target: ParsedTarget, before: string) => ReturnType<Step>;
+}
 
 /**
  * Compiles the rules of one site.
  *
  * The steps of a request depend only on the set of rules that hold for it. They are composed when the first request
  * needs them. A request whose path has several readings is answered 400 if these choose different rules.
- *
- * @returns Stages of the site; none if there are no rules.
  */
-export function compileRules(
-  rules: readonly RuleSetting[],
-  context: RuleContext,
-): { stages: readonly Step[] } {
-  if (rules.length === 0) return { stages: [] };
+export function compileRules(rules: readonly RuleSetting[], context: RuleContext): CompiledRules {
+  if (rules.length === 0) return { stages: [], guardRewritten: () => "next" };
   const find = createRuleTable(rules.map(({ when }) => when));
-  const root: SetNode = { next: new Map(), step: null };
-  let remembered = 0;
 
-  function stepOf(numbers: readonly number[]): Step {
-    let node = root;
-    for (const number of numbers) {
-      let next = node.next.get(number);
-      if (next === undefined) {
-        if (remembered === REMEMBERED_SETS) return compose(numbers);
-        remembered++;
-        next = { next: new Map(), step: null };
-        node.next.set(number, next);
-      }
-      node = next;
-    }
-    node.step ??= compose(numbers);
-    return node.step;
-  }
-
-  function compose(numbers: readonly number[]): Step {
-    const held = numbers.flatMap((number) => rules[number] ?? []);
-    return composeSteps(held, context);
-  }
-
-  const found: number[] = [];
-  function stage(client: Client, target: ParsedTarget): ReturnType<Step> {
-    const { pathname } = target;
+  function findFor(client: Client, target: ParsedTarget, pathname: string): Found {
     const request = { client, target };
-    found.length = 0;
-    find(toRuleKey(pathname), request, found);
+    const numbers: number[] = [];
+    find(toRuleKey(pathname), request, numbers);
     const readings = findOtherReadings(pathname);
-    if (readings !== null) {
-      for (const key of readings) {
-        const other: number[] = [];
-        find(key, request, other);
-        if (isSame(found, other)) continue;
-        client.refuse(400);
-        return "done";
-      }
-    }
-    return found.length === 0 ? "next" : stepOf(found)(client, target);
+    if (readings === null) return { numbers, isClear: true };
+    const others = readings.map((key) => {
+      const other: number[] = [];
+      find(key, request, other);
+      return other;
+    });
+    if (others.every((other) => isSame(numbers, other))) return { numbers, isClear: true };
+    const common = numbers.filter((number) => others.every((other) => other.includes(number)));
+    return { numbers: common, isClear: false };
   }
-  return { stages: [stage] };
+
+  /** Serves a request to a path with the kinds of these phases. `before`: rules that it has passed. */
+  function guard(
+    client: Client,
+    target: ParsedTarget,
+    before: readonly number[],
+  ): ReturnType<Step> {
+    const { numbers, isClear } = findFor(client, target, target.pathname);
+    if (!isClear) {
+      client.refuse(400);
+      return "done";
+    }
+    const further = numbers.filter((number) => !before.includes(number));
+    return further.length === 0 ? "next" : guards.get(further)(client, target);
+  }
+
+  function compose(numbers: readonly number[], phases: readonly Kind["phase"][]): Step {
+    const held = numbers.flatMap((number) => rules[number] ?? []);
+    const kinds = KINDS.filter(({ phase }) => phases.includes(phase));
+    const guardRewritten: Step = (client, target) => guard(client, target, numbers);
+    return composeSteps(held, { kinds, context, guardRewritten });
+  }
+
+  const all = new SetTable((numbers) => compose(numbers, ["reply", "guard", "answer"]));
+  const guards = new SetTable((numbers) => compose(numbers, ["guard"]));
+  const replies = new SetTable((numbers) => compose(numbers, ["reply"]));
+
+  function stage(client: Client, target: ParsedTarget): ReturnType<Step> {
+    const { numbers, isClear } = findFor(client, target, target.pathname);
+    if (isClear) return numbers.length === 0 ? "next" : all.get(numbers)(client, target);
+    const outcome = replies.get(numbers)(client, target);
+    if (outcome === "next") client.refuse(400);
+    return "done";
+  }
+
+  return {
+    stages: [stage],
+    guardRewritten: (client, target, before) =>
+      guard(client, target, findFor(client, target, before).numbers),
+  };
 }
 
-/** A set of rules: the numbers on the way from the root. */
-interface SetNode {
-  next: Map<number, SetNode>;
-  /** `null`: not composed yet. */
-  step: Step | null;
+/** The rules that hold for a request. */
+interface Found {
+  numbers: number[];
+  /** False: the readings of the path choose different rules, and `numbers` are those of all readings. */
+  isClear: boolean;
 }
 
 function isSame(one: readonly number[], other: readonly number[]): boolean {
   return one.length === other.length && one.every((number, at) => number === other[at]);
 }
 
-/** Composes the steps of all kinds for the rules that hold for a request, in the order of the kinds. */
-function composeSteps(rules: readonly RuleSetting[], context: RuleContext): Step {
+/** Composes the steps of these kinds for the rules that hold for a request, in the order of the kinds. */
+function composeSteps(
+  rules: readonly RuleSetting[],
+  {
+    kinds,
+    context,
+    guardRewritten,
+  }: { kinds: readonly Kind[]; context: RuleContext; guardRewritten: Step },
+): Step {
   // From the last kind to the first: each gets the way to the steps after it.
   const steps: Step[] = [];
   let serveRest = context.serveRest;
-  for (const kind of KINDS.toReversed()) {
-    const step = kind(rules, { context, serveRest });
+  for (const kind of kinds.toReversed()) {
+    const step = kind.compose(rules, { context, serveRest, guardRewritten });
     if (step === null) continue;
     steps.unshift(step);
     const after = serveRest;

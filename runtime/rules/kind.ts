@@ -20,12 +20,22 @@ export interface KindOptions {
    * `receiveBody` into a paused intake and calls `serveRest` later.
    */
   serveRest: (client: Client, target: ParsedTarget) => void;
+  /** Passes a request whose target a rule has changed to the guards of rules that hold only for the new path. */
+  guardRewritten: Step;
 }
 
-/**
- * One kind of action. Composes the step for requests for which exactly these rules hold, once for each such set.
- *
- * @param rules In their order. Not all of them have this action.
- * @returns `null`: none of the rules has this action.
- */
-export type Kind = (rules: readonly RuleSetting[], options: KindOptions) => Step | null;
+/** One kind of action. */
+export interface Kind {
+  /**
+   * `reply`: changes replies, also refusals for a path with several readings. `guard`: may refuse a request; a
+   * rewritten request passes the guards of both its paths. `answer`: all others.
+   */
+  readonly phase: "reply" | "guard" | "answer";
+  /**
+   * Composes the step for requests for which exactly these rules hold, once for each such set.
+   *
+   * @param rules In their order. Not all of them have this action.
+   * @returns `null`: none of the rules has this action.
+   */
+  compose(rules: readonly RuleSetting[], options: KindOptions): Step | null;
+}

@@ -1,5 +1,21 @@
 import type { Kind } from "./kind.ts";
+import { checkAddresses } from "./kinds/check-addresses.ts";
+import { answerCors } from "./kinds/answer-cors.ts";
+import { editReplies } from "./kinds/edit-replies.ts";
+import { editRequests } from "./kinds/edit-requests.ts";
+import { pauseForMaintenance } from "./kinds/pause-for-maintenance.ts";
+import { redirect } from "./kinds/redirect.ts";
 import { respond } from "./kinds/respond.ts";
+import { rewrite } from "./kinds/rewrite.ts";
 
 /** All kinds of actions, in the order in which a request passes them, not in the order of the rules. */
-export const KINDS: readonly Kind[] = [respond];
+export const KINDS: readonly Kind[] = [
+  editReplies,
+  answerCors,
+  pauseForMaintenance,
+  checkAddresses,
+  redirect,
+  respond,
+  editRequests,
+  rewrite,
+];

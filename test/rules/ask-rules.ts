@@ -23,9 +23,10 @@ export interface Result extends Reply {
 /** Returns the checked rules. Fails on rules with a problem. */
 export function toRules(rules: readonly UserRule[]): RuleSetting[] {
   const problems: string[] = [];
-  const settings = readRules(rules, "rules", (key, _, expected) => {
+  const refuse = (key: string, _: unknown, expected: string): void => {
     problems.push(`${key}: ${expected}`);
-  });
+  };
+  const settings = readRules(rules, { key: "rules", folder: import.meta.dirname, refuse });
   assert.deepEqual(problems, []);
   return settings;
 }

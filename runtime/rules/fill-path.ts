@@ -1,0 +1,34 @@
+import type { RuleSetting } from "../config/rule-settings.ts";
+import { matchesPattern, readPatternValues } from "../lib/path-pattern.ts";
+import { fillTemplate, parsePathTemplate } from "../lib/path-template.ts";
+import { toPathKey } from "../lib/path-key.ts";
+import type { ParsedTarget } from "../http/target-path.ts";
+import { toRuleKey } from "./path-readings.ts";
+import { toPattern } from "./rule-table.ts";
+
+/** Returns the target of a redirect or rewrite for a request. */
+export type FillPath = (target: ParsedTarget) => string;
+
+/**
+ * Compiles the template of a rule.
+ *
+ * @throws TypeError for a template that the check of the config refuses.
+ */
+export function compileTemplate(to: string, { when }: RuleSetting): FillPath {
+  const patterns = (when.paths ?? []).map(toPattern);
+  const names = [...new Set(patterns.flatMap((pattern) => pattern.names))];
+  const template = parsePathTemplate(to, names);
+  if ("expected" in template) throw new TypeError(`no template: ${to}`);
+  if (template.path.length === 1 && (template.query?.length ?? 1) === 1) {
+    return ({ search }) => fillTemplate(template, {}, search);
+  }
+  return ({ pathname, search }) => {
+    const key = toRuleKey(pathname);
+    const pattern = patterns.find((each) => matchesPattern(each, key));
+    if (pattern === undefined) return fillTemplate(template, {}, search);
+    // A `**` keeps the slash at the end.
+    const whole = toPathKey(pathname);
+    const values = readPatternValues(pattern, pattern.expression.test(whole) ? whole : key);
+    return fillTemplate(template, values, search);
+  };
+}

@@ -1,0 +1,22 @@
+import { parseTarget } from "../../http/target-path.ts";
+import type { Kind } from "../kind.ts";
+import { compileTemplate } from "../fill-path.ts";
+
+/** Changes the target for the responder. The first rule wins. The guards of the new path see the request, too. */
+export const rewrite: Kind = {
+  phase: "answer",
+  compose(rules, { guardRewritten }) {
+    const rule = rules.find((each) => each.rewrite !== undefined);
+    if (rule?.rewrite === undefined) return null;
+    const fill = compileTemplate(rule.rewrite, rule);
+    return (client, target) => {
+      const rewritten = parseTarget(fill(target));
+      if (!rewritten.ok) {
+        client.refuse(400);
+        return "done";
+      }
+      Object.assign(target, rewritten);
+      return guardRewritten(client, target);
+    };
+  },
+};
