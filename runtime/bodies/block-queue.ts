@@ -80,8 +80,12 @@ export class BlockQueue {
     return pieces;
   }
 
-  /** Removes the next bytes. The piece that was taken last stays valid. */
-  drop(bytes: number): void {
+  /**
+   * Removes the next bytes. The piece that was taken last stays valid.
+   *
+   * @param pool Gets the blocks instead of the queue's pool.
+   */
+  drop(bytes: number, pool: Pick<BlockPool, "give"> = this.#pool): void {
     this.#bytes -= bytes;
     this.#offset += bytes;
     for (let first = this.#entries[0]; first !== undefined; first = this.#entries[0]) {
@@ -89,7 +93,7 @@ export class BlockQueue {
       this.#offset -= first.end;
       this.#entries.shift();
       if (first.isBlock && this.#lendsFirst) this.#lent = first.memory;
-      else if (first.isBlock) this.#pool.give(first.memory);
+      else if (first.isBlock) pool.give(first.memory);
       this.#lendsFirst = false;
     }
   }

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, mkdirSync, openSync, unlinkSync } from "node:fs";
-import { type FileHandle, mkdir, open, unlink } from "node:fs/promises";
+import { close, closeSync, mkdirSync, open, openSync, unlinkSync } from "node:fs";
+import { mkdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 
 /** Prefix of these files' names, for the short time in which they have one. */
 export const SPOOL_FILE_PREFIX = "body-";
@@ -11,32 +12,36 @@ const FLAGS = "wx+";
 const FILE_MODE = 0o600;
 const DIR_OPTIONS = { recursive: true, mode: 0o700 } as const;
 
+const openFile = promisify(open);
+const closeFile = promisify(close);
+
 /**
  * Creates a file and unlinks it at once: the system removes it however this process ends.
  *
  * @param dir Created with mode 0700 if it is missing.
+ * @returns A file descriptor.
  * @throws Error of the file system; nothing is open then.
  */
-export async function createNameless(dir: string): Promise<FileHandle> {
+export async function createNameless(dir: string): Promise<number> {
   const path = toPath(dir);
-  const handle = await open(path, FLAGS, FILE_MODE).catch(async (error: unknown) => {
+  const file = await openFile(path, FLAGS, FILE_MODE).catch(async (error: unknown) => {
     if (!isMissing(error)) throw error;
     await mkdir(dir, DIR_OPTIONS);
-    return open(path, FLAGS, FILE_MODE);
+    return openFile(path, FLAGS, FILE_MODE);
   });
   try {
     await unlink(path);
   } catch (error) {
     // Another process that starts removes all files that it finds, also this one.
     if (!isMissing(error)) {
-      await handle.close();
+      await closeFile(file);
       throw error;
     }
   }
-  return handle;
+  return file;
 }
 
-/** Does the same synchronously. Returns a file descriptor. */
+/** Does the same synchronously. */
 export function createNamelessSync(dir: string): number {
   const path = toPath(dir);
   const file = openOrMakeDir(dir, path);

@@ -7,7 +7,7 @@ import type { Spool, SpoolKind } from "./spool.ts";
 export interface SpillQueueOptions {
   /** Holds the file; `null`: all bytes stay in memory. */
   spool: Spool | null;
-  /** With `burst`, disk operations block the event loop. */
+  /** With `burst`, disk operations block the event loop. With `request`, writes do so while too much waits for the disk. */
   kind: SpoolKind;
   /** Bytes that may wait in memory. `spill` moves more to disk. */
   memoryBytes: number;
@@ -51,6 +51,8 @@ export class SpillQueue {
   /** Buffer for reading the file. */
   #buffer: Uint8Array | null = null;
   #isWriting = false;
+  /** Blocks that the running write still reads, although `#overtake` has written them; `null`: it was not overtaken. */
+  #overtaken: Uint8Array[] | null = null;
   /** Identifies the running read; `null`: none is running. */
   #loading: object | null = null;
   #hasFailed = false;
@@ -109,12 +111,14 @@ export class SpillQueue {
   spill(): boolean {
     if (!this.#hasSpilled && this.#memory.bytes <= this.#memoryBytes) return true;
     if (this.#hasFailed) return false;
-    const { spool, kind } = this.#options;
+    const { spool, kind, memoryBytes } = this.#options;
     const file = (this.#file ??= spool?.open(kind) ?? null);
     if (file === null) return false;
     const hasRoom = file.reserve(this.#writtenBytes + this.#memory.bytes);
     if (kind === "burst") this.#writeNow(file);
     else if (!this.#isWriting) void this.#write(file);
+    else if (this.#overtaken !== null) this.#writeNow(file);
+    else if (kind === "request" && this.#memory.bytes > memoryBytes) this.#overtake(file);
     this.#closeReadFile();
     return hasRoom;
   }
@@ -137,6 +141,7 @@ export class SpillQueue {
   /** Drops all bytes, and closes the file. */
   clear(): void {
     this.#memory.clear();
+    this.#giveOvertaken();
     this.#closeFile();
     this.#buffer = null;
   }
@@ -146,14 +151,25 @@ export class SpillQueue {
     return this.#writtenBytes > 0 || this.#isWriting;
   }
 
-  #writeNow(file: SpoolFile): void {
+  /**
+   * Writes all bytes at once, also those that the running write has, and makes `spill` do so until that write ends. A
+   * fast sender would fill the memory otherwise: the loop that reads its socket does not end with this turn. Both writes
+   * put the same bytes at the same place of the file.
+   */
+  #overtake(file: SpoolFile): void {
+    const overtaken: Uint8Array[] = [];
+    this.#overtaken = overtaken;
+    this.#writeNow(file, { give: (block) => overtaken.push(block) });
+  }
+
+  #writeNow(file: SpoolFile, blocks?: Pick<BlockPool, "give">): void {
     try {
       for (
         let pieces = this.#nextPieces(file);
         pieces.length > 0;
         pieces = this.#nextPieces(file)
       ) {
-        this.#moved(file.writeNow(pieces, this.#writtenBytes));
+        this.#moved(file.writeNow(pieces, this.#writtenBytes), blocks);
       }
     } catch (error) {
       this.#failWriting(error);
@@ -167,11 +183,14 @@ export class SpillQueue {
       try {
         bytes = await file.write(pieces, this.#writtenBytes);
       } catch (error) {
-        if (file === this.#file) this.#failWriting(error);
-        return;
+        if (file === this.#file && this.#overtaken === null) {
+          this.#failWriting(error);
+          return;
+        }
       }
       if (file !== this.#file) return;
-      this.#moved(bytes);
+      if (this.#overtaken === null) this.#moved(bytes);
+      else this.#giveOvertaken();
       this.#options.onChange();
       if (file !== this.#file) return;
     }
@@ -183,9 +202,14 @@ export class SpillQueue {
     return this.#memory.peek(file.reservedBytes - this.#writtenBytes);
   }
 
-  #moved(bytes: number): void {
-    this.#memory.drop(bytes);
+  #moved(bytes: number, blocks?: Pick<BlockPool, "give">): void {
+    this.#memory.drop(bytes, blocks);
     this.#writtenBytes += bytes;
+  }
+
+  #giveOvertaken(): void {
+    for (const block of this.#overtaken ?? []) this.#options.blocks.give(block);
+    this.#overtaken = null;
   }
 
   #failWriting(error: unknown): void {

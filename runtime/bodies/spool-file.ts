@@ -1,7 +1,10 @@
-import { closeSync, readSync, writevSync } from "node:fs";
-import type { FileHandle } from "node:fs/promises";
+import { close, closeSync, read, readSync, writev, writevSync } from "node:fs";
+import { promisify } from "node:util";
 import { inDiskTime } from "./disk-time.ts";
 import { createNameless, createNamelessSync } from "./nameless-file.ts";
+
+const readFile = promisify(read);
+const writeFile = promisify(writev);
 
 export interface SpoolFileOptions {
   /** Folder for the file. Created with mode 0700 if it is missing. */
@@ -16,16 +19,15 @@ export interface SpoolFileOptions {
  * A file for the bytes of one body, and the room on the disk that is reserved for it.
  *
  * The first write creates the file. It loses its name right after that: it is gone with its last descriptor, however
- * the process ends. A file is used either with `write` and `read`, which wait for the disk at most 30 s, or with
- * `writeNow` and `readNow`, which block the event loop.
+ * the process ends. `write` and `read` wait for the disk at most 30 s. `writeNow` and `readNow` block the event loop,
+ * and may be called while a `write` runs.
  */
 export class SpoolFile {
   readonly #options: SpoolFileOptions;
-  #handle: FileHandle | null = null;
-  /** The descriptor for `writeNow` and `readNow`. */
   #descriptor: number | null = null;
   #reservedBytes = 0;
-  #isWriting = false;
+  /** How many operations need the descriptor. */
+  #running = 0;
   #isClosed = false;
 
   constructor(options: SpoolFileOptions) {
@@ -52,15 +54,11 @@ export class SpoolFile {
    * @throws Error of the file system; the file may have some of the bytes then.
    */
   async write(pieces: readonly Uint8Array[], offset: number): Promise<number> {
-    this.#isWriting = true;
-    try {
-      this.#handle ??= await inDiskTime(createNameless(this.#options.dir), discard);
-      const { bytesWritten } = await inDiskTime(this.#handle.writev(pieces, offset));
+    return this.#hold(async () => {
+      const descriptor = this.#descriptor ?? (await this.#create());
+      const { bytesWritten } = await this.#run(writeFile(descriptor, pieces, offset));
       return assertSome(bytesWritten);
-    } finally {
-      this.#isWriting = false;
-      if (this.#isClosed) void this.#release();
-    }
+    });
   }
 
   /** Does the same as `write`, at once. */
@@ -75,11 +73,15 @@ export class SpoolFile {
    * @throws Error of the file system.
    */
   async read(into: Uint8Array, offset: number): Promise<void> {
-    if (this.#handle === null) throw new TypeError("read before the first write");
-    for (let done = 0; done < into.length;) {
-      const reading = this.#handle.read(into, done, into.length - done, offset + done);
-      done += assertMore((await inDiskTime(reading)).bytesRead);
-    }
+    const descriptor = this.#descriptor;
+    if (descriptor === null) throw new TypeError("read before the first write");
+    await this.#hold(async () => {
+      for (let done = 0; done < into.length;) {
+        const length = into.length - done;
+        const reading = readFile(descriptor, into, done, length, offset + done);
+        done += assertMore((await this.#run(reading)).bytesRead);
+      }
+    });
   }
 
   /** Does the same as `read`, at once. */
@@ -91,18 +93,53 @@ export class SpoolFile {
     }
   }
 
-  /** Closes the file after the running disk operation. */
+  /** Closes the file after the running disk operations. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    if (!this.#isWriting) void this.#release();
+    this.#release();
   }
 
-  async #release(): Promise<void> {
-    if (this.#descriptor !== null) closeSync(this.#descriptor);
-    // `close` waits for running reads. If it fails, the system closes the file when the process ends.
-    if (this.#handle !== null) await this.#handle.close().catch(() => {});
-    this.#options.onReleased(this.#reservedBytes);
+  /** Creates the file, unless `writeNow` has created it meanwhile. */
+  async #create(): Promise<number> {
+    const created = await inDiskTime(createNameless(this.#options.dir), closeSync);
+    if (this.#descriptor !== null) closeSync(created);
+    return (this.#descriptor ??= created);
+  }
+
+  /** Keeps the descriptor open from one operation to the next. */
+  async #hold<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw new TypeError("a closed spool file is used");
+    this.#running++;
+    try {
+      return await work();
+    } finally {
+      this.#onEnded();
+    }
+  }
+
+  /** Waits for an operation, which needs the descriptor to its end, also after the timeout. */
+  #run<T>(operation: Promise<T>): Promise<T> {
+    this.#running++;
+    const onEnded = (): void => this.#onEnded();
+    operation.then(onEnded, onEnded);
+    return inDiskTime(operation);
+  }
+
+  #onEnded(): void {
+    this.#running--;
+    this.#release();
+  }
+
+  /** Closes the descriptor, if the file is closed and no operation needs it. */
+  #release(): void {
+    if (!this.#isClosed || this.#running > 0) return;
+    const descriptor = this.#descriptor;
+    this.#descriptor = null;
+    const onReleased = (): void => this.#options.onReleased(this.#reservedBytes);
+    // If this fails, the system closes the file when the process ends.
+    if (descriptor === null) onReleased();
+    else close(descriptor, onReleased);
   }
 }
 
@@ -114,9 +151,4 @@ function assertSome(bytes: number): number {
 function assertMore(bytes: number): number {
   if (bytes === 0) throw new Error("Cannot read a spooled body: its file is too short");
   return bytes;
-}
-
-function discard(handle: FileHandle): void {
-  // The operation has timed out: there is no caller left for its error.
-  handle.close().catch(() => {});
 }

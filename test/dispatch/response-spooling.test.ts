@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { type FileHandle, open } from "node:fs/promises";
 import { describe, it, type TestContext } from "node:test";
 import * as fc from "fast-check";
 import { BlockPool } from "../../runtime/bodies/block-pool.ts";
@@ -153,7 +152,7 @@ describe("ResponseFeed with a spool", { timeout: 60_000 }, () => {
     for (const afterBytes of [0, 12_345, 40_000]) {
       const { spool } = createSpool(t);
       const passage = new Passage(spool);
-      const failing = await limitFiles(t, afterBytes);
+      const failing = limitFiles(t, afterBytes);
       await untilTurn(() => {
         passage.push(1_000);
         return passage.errors.length > 0 && passage.creditBytes === 0;
@@ -175,7 +174,7 @@ describe("ResponseFeed with a spool", { timeout: 60_000 }, () => {
   it("tells a waiting reader that the disk has failed, and that bytes are in memory", async (t) => {
     const { spool } = createSpool(t);
     const passage = new Passage(spool);
-    await limitFiles(t, 0);
+    limitFiles(t, 0);
     passage.push(6_000);
     passage.eager = true;
     passage.read(Infinity);
@@ -225,18 +224,16 @@ describe("ResponseFeed with a spool", { timeout: 60_000 }, () => {
 });
 
 /** Makes each file take so many bytes, then fail, as on a full disk: the last write is partial. */
-async function limitFiles(t: TestContext, bytes: number): Promise<{ mock: { restore(): void } }> {
-  const handle = await open("/dev/null");
-  // Node exports no class for it.
-  const prototype = Object.getPrototypeOf(handle) as FileHandle;
-  await handle.close();
-  return t.mock.method(
-    prototype,
-    "writev",
-    function writeSome(this: FileHandle, pieces: readonly Uint8Array[], position: number) {
-      const room = Math.max(0, bytes - position);
-      if (room === 0) return Promise.reject(new Error("ENOSPC"));
-      return this.write(Buffer.concat(pieces).subarray(0, room), 0, null, position);
-    },
-  );
+function limitFiles(t: TestContext, bytes: number): { mock: { restore(): void } } {
+  const write = Object.getOwnPropertyDescriptor(SpoolFile.prototype, "write")
+    ?.value as SpoolFile["write"];
+  return t.mock.method(SpoolFile.prototype, "write", async function some(
+    this: SpoolFile,
+    pieces,
+    offset,
+  ) {
+    const room = Math.max(0, bytes - offset);
+    if (room === 0) throw new Error("ENOSPC");
+    return write.call(this, [Buffer.concat(pieces).subarray(0, room)], offset);
+  } satisfies SpoolFile["write"]);
 }
