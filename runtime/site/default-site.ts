@@ -10,6 +10,7 @@ import {
   answerApplication,
   answerListing,
   answerNotFoundPage,
+  refuseMethods,
   refuseUnstored,
 } from "./stages/answer-without-route.ts";
 import { answerHealth } from "./stages/answer-health.ts";
@@ -63,6 +64,7 @@ function stagesWithoutRoute(
   { spa, listing }: Config,
 ): (Stage | null)[] {
   return [
+    refuseMethods(parts),
     listing ? answerListing(parts) : null,
     spa === null ? null : answerApplication(parts, spa),
   ];

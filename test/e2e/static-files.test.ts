@@ -58,6 +58,17 @@ describe("static files", { timeout: 180_000 }, () => {
       await eventually(t, () => !isOpen());
     });
 
+    await t.test(
+      "but leave other methods to handlers, and refuse those that none takes",
+      async () => {
+        const connection = await server.connect();
+        assert.equal(String((await ask(connection, "DELETE /page.txt")).body), "from the handler");
+        const refused = await ask(connection, "DELETE /one.bin");
+        assert.deepEqual([refused.status, fieldOf(refused, "allow")], [405, "GET, HEAD"]);
+        assert.equal((await ask(connection, "DELETE /missing.bin")).status, 404);
+      },
+    );
+
     await t.test("an empty one", { timeout: 180_000 }, async () => {
       const connection = await server.connect();
       for (const method of ["HEAD", "GET"]) {

@@ -23,6 +23,21 @@ interface Parts {
 }
 
 /**
+ * Creates a stage that refuses methods that a file does not have, for paths that no route has (RFC 9110 section
+ * 15.5.6).
+ */
+export function refuseMethods({ files, routes }: Parts): Stage {
+  return (client, target) => {
+    const { path } = target;
+    if (isRead(client) || path === null || !files.hasFile(path)) return "next";
+    if (routes?.hasRoute(target) === true) return "next";
+    const refusal = toRefusal(405);
+    client.reply({ ...refusal, fields: `${refusal.fields}\nallow\nGET, HEAD` });
+    return "done";
+  };
+}
+
+/**
  * Creates a stage that answers pages of an application with its one page, for paths that neither a file nor a route
  * has. Comes before the fallbacks of handlers.
  *
