@@ -1,7 +1,9 @@
 // Runs tests: `all`; `unit`, the tests that start no process; or `changed`, the tests that import a changed file.
 import { execFileSync, spawnSync } from "node:child_process";
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { ImportGraph } from "./import-graph.ts";
 
 /** Modules that start processes. */
@@ -10,29 +12,60 @@ const PROCESS_MODULES: ReadonlySet<string> = new Set(["node:child_process", "nod
 /** Replaces the web's objects in its process: tests that import it cannot share a process with others. */
 const REPLACES_GLOBALS = join("runtime", "web", "install.ts");
 
-/** Tells scripts/import-all.ts which files to import, as JSON: the runner gives a file no arguments. */
-const SHARED_FILES_VARIABLE = "SHARED_TEST_FILES";
+/** Folders whose files run for long, each in a process of its own: so the last ones to run end at about the same time. */
+const LONG = ["e2e", "examples", "mistakes"].map((name) => join("test", name, "/"));
+
+/** How many files run at a time. Many wait for a timer or a process most of the time, so there are more than cores. */
+const AT_A_TIME = 3;
 
 const [part, ...options] = process.argv.slice(2);
 process.chdir(join(import.meta.dirname, ".."));
 const graph = new ImportGraph();
 const files = pickFiles();
-const shared = files.filter((file) => !startsProcesses(file) && !replacesGlobals(file));
-const others = files.filter((file) => !shared.includes(file));
 if (files.length === 0) console.log("no test reaches a file that was changed");
 // One process for all files that can share it: starting one and compiling its imports takes longer than most tests.
-// The runner starts it first and counts it as one of two files.
-const entries = [...(shared.length === 0 ? [] : [join("scripts", "import-all.ts")]), ...others];
-if (entries.length > 0) {
-  const args = ["--import", "tsx", "--test", "--test-concurrency=2", ...options, ...entries];
+const folder = mkdtempSync(join(tmpdir(), "edgicorn-tests-"));
+try {
+  run([
+    ...["processes", "shared", "globals"].flatMap((name) => writeEntry(name, membersOf(name))),
+    ...membersOf("alone"),
+  ]);
+} finally {
+  rmSync(folder, { recursive: true });
+}
+
+function run(entries: readonly string[]): void {
+  if (entries.length === 0) return;
+  const concurrency = `--test-concurrency=${AT_A_TIME}`;
+  const args = ["--import", "tsx", "--test", concurrency, ...options, ...entries];
   const env = {
     ...process.env,
-    [SHARED_FILES_VARIABLE]: JSON.stringify(shared),
     // `npm run test:unit` starts no program. The scripts of the other parts build it first (test/helpers/built-program.ts).
     ...(part === "unit" ? {} : { EDGICORN_TEST_BUILT: "1" }),
   };
   const { status } = spawnSync(process.execPath, args, { stdio: "inherit", env });
   process.exitCode = status ?? 1;
+}
+
+function membersOf(group: string): string[] {
+  return files.filter((file) => groupOf(file) === group);
+}
+
+/** Returns the name of the process in which a file runs, beside the others of that name. */
+function groupOf(file: string): string {
+  if (!startsProcesses(file)) return replacesGlobals(file) ? "globals" : "shared";
+  if (replacesGlobals(file)) return "alone";
+  if (LONG.some((long) => file.startsWith(long))) return "alone";
+  return "processes";
+}
+
+/** Writes a module that imports all files of a group: `node:test` then runs them all, one after another. */
+function writeEntry(name: string, members: readonly string[]): string[] {
+  if (members.length === 0) return [];
+  const path = join(folder, `${name}.mjs`);
+  const lines = members.map((file) => `import ${JSON.stringify(pathToFileURL(resolve(file)))};\n`);
+  writeFileSync(path, lines.join(""));
+  return [path];
 }
 
 function pickFiles(): string[] {

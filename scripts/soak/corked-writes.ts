@@ -89,6 +89,7 @@ export const corkedWrites: Soak = {
 function startFileServer(owner: Owner): Promise<TestServer> {
   const sizes = [...EDGES, LARGE_BYTES];
   return startServer(owner, {
+    workers: 2,
     handlers: join(import.meta.dirname, "handlers"),
     public: Object.fromEntries(sizes.map((size) => [`file-${size}.bin`, patternOf(0, size)])),
     https: true,

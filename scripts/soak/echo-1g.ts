@@ -19,6 +19,7 @@ export const echo1g: Soak = {
     "1 GiB through a handler and back, HTTP and HTTPS, compared byte by byte; growth of memory",
   async run({ scope, seconds, brief, maxGrowthBytes, say }) {
     const server = await startServer(scope, {
+      workers: 2,
       handlers: join(import.meta.dirname, "handlers"),
       https: true,
       flags: ["--access-log", "off", "--body-limit", "2gb"],

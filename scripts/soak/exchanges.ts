@@ -61,6 +61,7 @@ export function startExchangeServer(
   // Far enough apart that a busy machine does not mix them up.
   const timers = ["--body-timeout", "3s", "--request-timeout", "9s"];
   return startServer(owner, {
+    workers: 2,
     handlers: join(import.meta.dirname, "handlers"),
     public: Object.fromEntries(files),
     https: true,

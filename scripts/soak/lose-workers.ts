@@ -5,7 +5,9 @@ import { Load } from "../../test/helpers/load.ts";
 import { type Files, startServer, type TestServer } from "../../test/helpers/start-server.ts";
 import type { Owner } from "../../test/helpers/temporary-folder.ts";
 
+/** Connections of the load beside kills, and beside requests that crash workers. */
 const CONNECTIONS = 32;
+const POISON_CONNECTIONS = 8;
 
 const HANDLERS: Files = {
   "echo.ts": `export default async (request) => {
@@ -52,7 +54,7 @@ export interface KillOptions {
 export async function killUnderLoad(owner: Owner, options: KillOptions): Promise<LossReport> {
   const { method, killEveryMs, isEnough } = options;
   const server = await start(owner);
-  const load = startEchoes(owner, server, method);
+  const load = startEchoes(owner, server, { method, connections: CONNECTIONS });
   for (let kills = 0; !isEnough(kills, load.results.length);) {
     await delay(killEveryMs);
     if (killOne([...server.workers.values()])) kills++;
@@ -78,7 +80,7 @@ export async function poisonUnderLoad(
   options: { paths: readonly string[]; env: Record<string, string> },
 ): Promise<PoisonReport> {
   const server = await start(owner, options.env);
-  const load = startEchoes(owner, server, "GET");
+  const load = startEchoes(owner, server, { method: "GET", connections: POISON_CONNECTIONS });
   const client = new HttpClient(owner, server.http, { connections: 1 });
   const poison: number[] = [];
   for (const path of options.paths) poison.push((await client.request(path)).status);
@@ -91,7 +93,7 @@ function start(owner: Owner, env: Record<string, string> = {}): Promise<TestServ
   // On a slow machine, limits of the queue would refuse requests beside a blocked worker.
   const queue = ["--queue-delay", "0s", "--queue-timeout", "60s"];
   const flags = ["--access-log", "off", "--hang-timeout", "2s", ...queue];
-  return startServer(owner, { handlers: HANDLERS, flags, env });
+  return startServer(owner, { handlers: HANDLERS, workers: 2, flags, env });
 }
 
 /** The end of one request. */
@@ -104,9 +106,13 @@ interface Sample {
 }
 
 /** Sends requests that each expect an answer of their own, side by side, until the load is stopped. */
-function startEchoes(owner: Owner, server: TestServer, method: "GET" | "POST"): Load<Sample> {
-  const client = new HttpClient(owner, server.http, { connections: CONNECTIONS });
-  return new Load(owner, CONNECTIONS, async (number) => {
+function startEchoes(
+  owner: Owner,
+  server: TestServer,
+  { method, connections }: { method: "GET" | "POST"; connections: number },
+): Load<Sample> {
+  const client = new HttpClient(owner, server.http, { connections });
+  return new Load(owner, connections, async (number) => {
     const id = `r${number}`;
     const body = method === "GET" ? "" : id.repeat(50);
     const startMs = performance.now();

@@ -89,6 +89,7 @@ export const reloads: Soak = {
   about: "reloads under steady load, every third broken in another way: no client notices",
   async run({ scope, seed, brief, say }) {
     const server = await startServer(scope, {
+      workers: 2,
       handlers: HANDLERS,
       files: { [CONFIG]: "{}" },
       https: true,

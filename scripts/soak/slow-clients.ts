@@ -53,6 +53,7 @@ export const slowClients: Soak = {
     const dir = temporaryFolder(scope);
     const size = Math.min(CROWD, readOpenFilesLimit() - OWN_FILES);
     const options = {
+      workers: 2,
       handlers: join(import.meta.dirname, "handlers"),
       flags: [
         ...queueFlags(brief),

@@ -26,6 +26,7 @@ export const slowTransfers: Soak = {
   buffersBytes: 64 * 1024,
   async run({ scope, seconds, brief, say }) {
     const server = await startServer(scope, {
+      workers: 2,
       handlers: join(import.meta.dirname, "handlers"),
       public: { "file.bin": patternOf(0, DOWNLOAD_BYTES) },
       https: true,

@@ -29,7 +29,7 @@ async function assertUnharmed(server: TestServer): Promise<void> {
 
 describe("malformed requests", { timeout: 180_000 }, () => {
   it("are answered with an error, or not at all, and the connection ends", async (t) => {
-    const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
+    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS });
 
     // These the library's parser answers only with silence, until its timer of 8 to 12 s closes the connection. They wait
     // beside all others.
@@ -200,6 +200,7 @@ describe("malformed requests", { timeout: 180_000 }, () => {
 describe("paths", { timeout: 120_000 }, () => {
   it("that lead nowhere are 404, and those out of the public folder too", async (t) => {
     const server = await startServer(t, {
+      workers: 2,
       handlers: { "index.ts": `export default () => new Response("hello")` },
       public: { "page.txt": "page", "dir/inner.txt": "inner", ".env": "SECRET" },
     });
@@ -268,7 +269,7 @@ describe("paths", { timeout: 120_000 }, () => {
 
 describe("handlers that fail", { timeout: 120_000 }, () => {
   it("are answered with 500 that tells nothing, and harm nobody else", async (t) => {
-    const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
+    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS });
     const failing = [
       "throws",
       "throws-text",
@@ -330,7 +331,7 @@ describe("handlers that fail", { timeout: 120_000 }, () => {
   });
 
   it("or exit, are answered with 502, and the worker is replaced", async (t) => {
-    const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
+    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS });
     assert.equal((await server.fetch("/exits")).status, 502);
     await server.until(({ msg, workerId }) => msg === "worker ready" && workerId === 3);
     assert.equal(await (await server.fetch("/")).text(), "hello");
@@ -345,7 +346,7 @@ describe("handlers that fail", { timeout: 120_000 }, () => {
           return new Promise(() => {});
         };`,
     };
-    const server = await startServer(t, { handlers });
+    const server = await startServer(t, { workers: 2, handlers });
     assert.equal((await server.fetch("/late")).status, 504);
     const { reason } = await server.until(({ msg }) => msg === "aborted");
     assert.equal(reason, "TimeoutError");
@@ -355,7 +356,7 @@ describe("handlers that fail", { timeout: 120_000 }, () => {
 
 describe("clients that leave", { timeout: 120_000 }, () => {
   it("abort the signal of their handler, however they leave", async (t) => {
-    const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
+    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS });
     const leave = {
       closed: (connection) => connection.destroy(),
       reset: (connection) => connection.reset(),
@@ -378,7 +379,7 @@ describe("clients that leave", { timeout: 120_000 }, () => {
   });
 
   it("leave nothing behind: no socket, no place in a worker", async (t) => {
-    const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
+    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS });
     const before = socketsOf(server.pid);
     for (let round = 0; round < 5; round++) {
       const connections = await Promise.all(Array.from({ length: 40 }, () => server.connect()));
@@ -394,6 +395,7 @@ describe("clients that leave", { timeout: 120_000 }, () => {
 
   it("cost little when they ask much and take nothing", async (t) => {
     const server = await startServer(t, {
+      workers: 2,
       handlers: FIXTURE_HANDLERS,
       flags: ["--access-log", "off"],
       public: { "page.txt": "x".repeat(5_000) },
@@ -417,7 +419,7 @@ describe("clients that leave", { timeout: 120_000 }, () => {
   });
 
   it("close the connection by sending the next request before the answer, and no other", async (t) => {
-    const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
+    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS });
     // Known limit of the library: it cannot hold a second request back.
     const text = await server.raw(toHead("GET /token?token=a&delay=20 HTTP/1.1") + OK);
     assert.ok(statusesOf(text).length <= 2, text);

@@ -135,7 +135,7 @@ describe("request bodies", { timeout: 180_000 }, () => {
 
   it("above the limit are refused with 413, which a client sees, and no handler", async (t) => {
     const flags = ["--body-limit", "100kb"];
-    const server = await startServer(t, { handlers: FIXTURE_HANDLERS, flags });
+    const server = await startServer(t, { handlers: FIXTURE_HANDLERS, workers: 2, flags });
     const limit = 100 * 1024;
 
     await t.test("by their announced length, without waiting for them", async () => {

@@ -8,6 +8,7 @@ import { askServer } from "../helpers/ask-server.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { loadedLibrary } from "../helpers/library.ts";
 import { runCommand, startCommand } from "../helpers/run-command.ts";
+import { shareServer } from "../helpers/shared-server.ts";
 import { spawnServer, startServer, type TestServer } from "../helpers/start-server.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
@@ -28,6 +29,9 @@ const WAITS = `
     while (!existsSync("go")) await new Promise((resolve) => setTimeout(resolve, 5));
     return new Response("late");
   };`;
+
+/** For tests that leave its handlers as they were. */
+const shared = shareServer({ handlers: { "index.ts": HELLO } });
 
 async function statusOf(server: TestServer): Promise<Status> {
   const { stdout } = await askServer(["status", "--json"], server.dir);
@@ -55,8 +59,8 @@ describe("edgicorn reload", { timeout: 180_000 }, () => {
     assert.equal(await (await server.fetch("/")).text(), "changed");
   });
 
-  it("says with file and line why it is refused, and exits with 70", async (t) => {
-    const server = await startServer(t, { handlers: { "index.ts": HELLO } });
+  it("says with file and line why it is refused, and exits with 70", async () => {
+    const server = await shared();
     for (const [source, reason] of [
       ["export default () => {\n  return new Response(;\n};\n", /index\.ts:2/],
       ['\n\nthrow new Error("at the top");', /index\.ts:3.*at the top/s],
@@ -67,6 +71,7 @@ describe("edgicorn reload", { timeout: 180_000 }, () => {
       assert.match(stderr, reason);
       assert.equal(await (await server.fetch("/")).text(), "hello");
     }
+    write(server, "index.ts", HELLO);
   });
 
   it("is one for all who ask while another one runs", async (t) => {
@@ -147,8 +152,8 @@ describe("edgicorn status", { timeout: 180_000 }, () => {
     await answer;
   });
 
-  it("tells who serves", async (t) => {
-    const server = await startServer(t, { handlers: { "index.ts": HELLO } });
+  it("tells who serves", async () => {
+    const server = await shared();
     const { code, stdout } = await runCommand(["status", "--json"], server.dir);
     assert.equal(code, 0);
     assert.equal(valueOf(stdout, "pid"), server.pid);
@@ -221,7 +226,7 @@ describe("a config file that is broken while the server runs", { timeout: 180_00
 
 describe("a second server", { timeout: 180_000 }, () => {
   it("is refused where one lives that has the same state folder, which it names", async (t) => {
-    const server = await startServer(t, { handlers: { "index.ts": HELLO } });
+    const server = await shared();
     const flags = ["--state-dir", join(server.dir, ".edgicorn")];
     const second = spawnServer(t, { handlers: { "index.ts": HELLO }, flags });
     assert.deepEqual(await second.exit, { code: 70, signal: null });
@@ -250,8 +255,8 @@ describe("a second server", { timeout: 180_000 }, () => {
 });
 
 describe("edgicorn check", { timeout: 240_000 }, () => {
-  it("says what is right, and does not touch a server that runs", async (t) => {
-    const server = await startServer(t, { handlers: { "index.ts": HELLO }, workers: 1 });
+  it("says what is right, and does not touch a server that runs", async () => {
+    const server = await shared();
     const stored = (): string[] => readdirSync(join(server.dir, ".edgicorn/generations"));
     const before = stored();
     const { code, stdout, stderr } = await runCommand(["check"], server.dir);
@@ -285,7 +290,7 @@ describe("edgicorn check", { timeout: 240_000 }, () => {
   });
 
   it("says that a port is taken, and by which process, unless this project's server has it", async (t) => {
-    const server = await startServer(t, { handlers: { "index.ts": HELLO }, workers: 1 });
+    const server = await shared();
     const flags = ["--http", String(server.port("http")), "--https", "off"];
     const own = await runCommand(["check", ...flags], server.dir);
     assert.deepEqual([own.code, own.stderr], [0, ""]);

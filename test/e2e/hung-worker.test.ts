@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { findLoopbackPorts } from "../../runtime/supervise/hang/loopback-ports.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
+import { shareServer } from "../helpers/shared-server.ts";
 import { type LogLine, startServer, type TestServer } from "../helpers/start-server.ts";
 
 const HANDLERS = {
@@ -28,11 +29,15 @@ const HANDLERS = {
   // Never looks at its signal.
   "ignores.ts": `export const config = { timeoutMs: 100 };
   export default () => new Promise(() => {});`,
+  "options.ts": "export default () => Response.json(process.execArgv);",
   "crashes.ts": `export default () => {
     setTimeout(() => { throw new Error("nobody catches this"); });
     return new Promise(() => {});
   };`,
 };
+
+/** For tests that leave its worker as it was. */
+const shared = shareServer({ handlers: HANDLERS, flags: ["--log-level", "debug"] });
 
 /** Asks for what never ends, and waits until a worker is blocked by it. */
 async function blockOne(server: TestServer): Promise<{ pid: number; answer: Promise<number> }> {
@@ -69,7 +74,7 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
     { timeout: 120_000 },
     async (t) => {
       const flags = ["--hang-timeout", "2s", "--log-level", "debug"];
-      const server = await startServer(t, { handlers: HANDLERS, flags });
+      const server = await startServer(t, { workers: 2, handlers: HANDLERS, flags });
       const { pid, answer } = await blockOne(server);
       await server.until(isSilent);
       // Were they spread by load alone, it would get most of them: it has one to do.
@@ -121,9 +126,8 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
     assert.notDeepEqual(await pidsOf(server, 1), new Set([pid]));
   });
 
-  it("serves on when it speaks again, and what came meanwhile has waited for it", async (t) => {
-    const flags = ["--log-level", "debug"];
-    const server = await startServer(t, { handlers: HANDLERS, workers: 1, flags });
+  it("serves on when it speaks again, and what came meanwhile has waited for it", async () => {
+    const server = await shared();
     const [[workerId, pid] = [0, 0]] = server.workers;
     process.kill(pid, "SIGSTOP");
     await server.until(isSilent);
@@ -144,7 +148,7 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
       const handlers = {
         ...HANDLERS,
         "blocks-a-while.ts": `export default () => {
-          const end = performance.now() + 700;
+          const end = performance.now() + 400;
           while (performance.now() < end);
           return new Response(String(process.pid));
         };`,
@@ -157,15 +161,15 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
     }
   });
 
-  it("is not taken for one whose handlers are only slow", async (t) => {
-    const server = await startServer(t, { handlers: HANDLERS, workers: 1 });
+  it("is not taken for one whose handlers are only slow", async () => {
+    const server = await shared();
     const [[, pid] = [0, 0]] = server.workers;
     assert.equal((await server.fetch("/ignores")).status, 504);
     assert.deepEqual(await pidsOf(server, 5), new Set([pid]));
   });
 
   it("does not outlive a primary that is told twice to stop", { timeout: 120_000 }, async (t) => {
-    const server = await startServer(t, { handlers: HANDLERS });
+    const server = await startServer(t, { workers: 2, handlers: HANDLERS });
     await blockOne(server);
     server.kill("SIGTERM");
     const stopping = await server.until(({ msg }) => msg?.startsWith("stopping") === true);
@@ -177,7 +181,7 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
   });
 
   it("does not outlive a primary that is killed", { timeout: 120_000 }, async (t) => {
-    const server = await startServer(t, { handlers: HANDLERS });
+    const server = await startServer(t, { workers: 2, handlers: HANDLERS });
     await blockOne(server);
     server.kill("SIGKILL");
     assert.equal((await server.exit).signal, "SIGKILL");
@@ -186,8 +190,7 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
 
 describe("a worker", { timeout: 180_000 }, () => {
   it("ignores the signals that would kill it, and leaves no inspector open", async (t) => {
-    const flags = ["--hang-timeout", "20s"];
-    const server = await startServer(t, { handlers: HANDLERS, workers: 1, flags });
+    const server = await shared();
     const [[, pid] = [0, 0]] = server.workers;
     assert.deepEqual(await findLoopbackPorts(pid), []);
     process.kill(pid, "SIGUSR2");
@@ -201,11 +204,8 @@ describe("a worker", { timeout: 180_000 }, () => {
     assert.doesNotMatch(server.stderr, /Debugger/);
   });
 
-  it("hands the options of its inspector to nobody", async (t) => {
-    const handlers = {
-      "options.ts": "export default () => Response.json(process.execArgv);",
-    };
-    const server = await startServer(t, { handlers, workers: 1 });
+  it("hands the options of its inspector to nobody", async () => {
+    const server = await shared();
     const options = (await (await server.fetch("/options")).json()) as string[];
     assert.deepEqual(
       options.filter((option) => !option.startsWith("--max-old-space-size=")),
@@ -226,7 +226,7 @@ describe("a worker", { timeout: 180_000 }, () => {
 
   it("tells its handlers that the server shuts down before the grace is over", async (t) => {
     const flags = ["--drain-grace", "1s"];
-    const server = await startServer(t, { handlers: FIXTURE_HANDLERS, flags });
+    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS, flags });
     const answer = server.fetch("/never-answers");
     await server.until(({ msg }) => msg === "began");
     server.kill("SIGTERM");

@@ -95,7 +95,7 @@ async function exchange(server: TestServer, number: number, dice: Dice): Promise
 
 describe("exchanges side by side", { timeout: 180_000 }, () => {
   it("never mix, whatever other clients do, and leave nothing behind", async (t) => {
-    const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
+    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS });
     const before = socketsOf(server.pid);
     const dice = new Dice(20_260);
     const load = new Load(t, 24, (number) => exchange(server, number, dice));

@@ -6,6 +6,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { HttpClient } from "../helpers/http-client.ts";
 import { Load } from "../helpers/load.ts";
 import { fieldOf } from "../helpers/raw-connection.ts";
+import { shareServer } from "../helpers/shared-server.ts";
 import { startServer } from "../helpers/start-server.ts";
 
 const HELLO = `export default () => new Response("hello")`;
@@ -143,14 +144,40 @@ describe("--health-path", { timeout: 120_000 }, () => {
   });
 });
 
-describe("limits of a handler's own", { timeout: 120_000 }, () => {
-  it("bodyTimeoutMs cuts a body that stands still, and the log says by what", async (t) => {
-    const handlers = {
-      "short.ts":
-        "export const config = { bodyTimeoutMs: 100 }; export default async (request) => new Response(await request.text());",
-      "other.ts": "export default async (request) => new Response(await request.text());",
-    };
-    const server = await startServer(t, { handlers });
+const READS = "export default async (request) => new Response(await request.text());";
+
+const own = shareServer({
+  handlers: {
+    "short.ts": `export const config = { bodyTimeoutMs: 100 }; ${READS}`,
+    "other.ts": READS,
+    "never.ts": `
+      export const config = { timeoutMs: 300 };
+      export default (request, context) => {
+        request.signal.addEventListener("abort", () => context.log.info(request.signal.reason.name));
+        return new Response(new ReadableStream({}));
+      };`,
+    // Its first piece has to be on its way in time on a busy machine, too.
+    "later.ts": `
+      export const config = { timeoutMs: 1_500 };
+      export default () => new Response((async function* () {
+        yield "one ";
+        await new Promise((resolve) => setTimeout(resolve, 2_000));
+        yield "two";
+      })());`,
+    "upload.ts": `export const config = { timeoutMs: 300, bodyBufferBytes: 0 }; ${READS}`,
+    "small.ts": `
+      export const config = { bodyLimitBytes: 200_000 };
+      export default async (request, context) => {
+        request.signal.addEventListener("abort", () => context.log.info(request.signal.reason.message));
+        return new Response(await request.text());
+      };`,
+  },
+});
+
+// Side by side: most of them wait for a timer.
+describe("limits of a handler's own", { timeout: 120_000, concurrency: true }, () => {
+  it("bodyTimeoutMs cuts a body that stands still, and the log says by what", async () => {
+    const server = await own();
     const [short, other] = [await server.connect(), await server.connect()];
     other.send(halfSent("/other"));
     short.send(halfSent("/short"));
@@ -163,58 +190,35 @@ describe("limits of a handler's own", { timeout: 120_000 }, () => {
     assert.equal(String((await other.response()).body), "ab");
   });
 
-  it("timeoutMs ends a stream of which nothing has come, and not one that has begun", async (t) => {
-    const handlers = {
-      "never.ts": `
-        export const config = { timeoutMs: 300 };
-        export default (request, context) => {
-          request.signal.addEventListener("abort", () => context.log.info(request.signal.reason.name));
-          return new Response(new ReadableStream({}));
-        };`,
-      // Its first piece has to be on its way in time on a busy machine, too.
-      "later.ts": `
-        export const config = { timeoutMs: 1_500 };
-        export default () => new Response((async function* () {
-          yield "one ";
-          await new Promise((resolve) => setTimeout(resolve, 2_000));
-          yield "two";
-        })());`,
-    };
-    const server = await startServer(t, { handlers });
+  it("timeoutMs ends a stream of which nothing has come, and not one that has begun", async () => {
+    const server = await own();
     const [never, later] = await Promise.all([server.fetch("/never"), server.fetch("/later")]);
     assert.deepEqual([never.status, await later.text()], [504, "one two"]);
-    const line = await server.until(({ setting }) => setting === "timeoutMs");
-    assert.deepEqual([line["level"], line["path"]], ["error", "/never"]);
+    const line = await server.until(
+      ({ setting, path }) => setting === "timeoutMs" && path === "/never",
+    );
+    assert.equal(line["level"], "error");
     assert.match(String(line["handler"]), /handlers\/never\.ts$/);
     await server.until(({ msg }) => msg === "TimeoutError");
   });
 
-  it("timeoutMs is the client's fault while its handler waits for the body", async (t) => {
-    const handlers = {
-      "index.ts": `
-        export const config = { timeoutMs: 300, bodyBufferBytes: 0 };
-        export default async (request) => new Response(await request.text());`,
-    };
-    const server = await startServer(t, { handlers });
+  it("timeoutMs is the client's fault while its handler waits for the body", async () => {
+    const server = await own();
     const connection = await server.connect();
-    connection.send(halfSent("/"));
+    connection.send(halfSent("/upload"));
     assert.equal((await connection.response()).status, 408);
-    const line = await server.until(({ setting }) => setting === "timeoutMs");
-    assert.deepEqual([line["level"], line["path"], line["receivedBytes"]], ["info", "/", 1]);
+    const line = await server.until(
+      ({ setting, path }) => setting === "timeoutMs" && path === "/upload",
+    );
+    assert.deepEqual([line["level"], line["receivedBytes"]], ["info", 1]);
   });
 
-  it("a body that is too large aborts the request with a reason of its own", async (t) => {
-    const handlers = {
-      "index.ts": `
-        export const config = { bodyLimitBytes: 200_000 };
-        export default async (request, context) => {
-          request.signal.addEventListener("abort", () => context.log.info(request.signal.reason.message));
-          return new Response(await request.text());
-        };`,
-    };
-    const server = await startServer(t, { handlers });
+  it("a body that is too large aborts the request with a reason of its own", async () => {
+    const server = await own();
     const connection = await server.connect();
-    connection.send("POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+    connection.send(
+      "POST /small HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
+    );
     connection.send(`30d41\r\n${"a".repeat(200_001)}\r\n`);
     const response = await connection.response();
     assert.deepEqual([response.status, fieldOf(response, "connection")], [413, "close"]);

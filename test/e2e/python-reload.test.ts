@@ -166,7 +166,7 @@ describe("a reload of a Python application", { timeout: 120_000, skip }, () => {
   it("proves new code before it serves, and rolls back only to code that is there", async (t) => {
     const files = { "shop.py": answering("1") };
     const flags = ["--app", "shop:app", "--python", PYTHON];
-    const server = await startServer(t, { handlers: {}, files, flags });
+    const server = await startServer(t, { handlers: {}, files, workers: 2, flags });
     const { dir } = server;
     const answer = async (): Promise<string> => (await server.fetch("/")).text();
     const control = (...args: string[]): { status: number | null; text: string } =>
@@ -195,7 +195,7 @@ describe("a reload of a Python application", { timeout: 120_000, skip }, () => {
   it("loses no request", async (t) => {
     const files = { "shop.py": answering("1") };
     const flags = ["--app", "shop:app", "--python", PYTHON];
-    const server = await startServer(t, { handlers: {}, files, flags });
+    const server = await startServer(t, { handlers: {}, files, workers: 2, flags });
     const over = new AbortController();
     const statuses = new Map<number, number>();
     const load = Array.from({ length: 4 }, async () => {

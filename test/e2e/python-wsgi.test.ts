@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { eventually } from "../helpers/eventually.ts";
 import { assertBrokenOff, PYTHON_FIXTURES, startPythonServer } from "../helpers/python-server.ts";
 import { skipWithoutPython } from "../helpers/python.ts";
 import type { LogLine, TestServer } from "../helpers/start-server.ts";
@@ -178,10 +179,17 @@ for (const [codec, env] of [
 }
 
 describe("a WSGI application in trouble", { timeout: 120_000, skip }, () => {
-  it("puts prints, logging and tracebacks into the log, with the request", async (t) => {
-    const server = await startPythonServer(t, { app: "behaviours:app" });
+  const owner = new SuiteOwner();
+  let server: TestServer;
+
+  before(async () => {
+    server = await startPythonServer(owner, { app: "behaviours:app", workers: 2 });
+  });
+  after(() => owner.end());
+
+  it("puts prints, logging and tracebacks into the log, with the request", async () => {
     await server.fetch("/say");
-    const { requestId } = await server.untilAccess({ path: "/say" });
+    const { requestId, worker } = await server.untilAccess({ path: "/say" });
     for (const [text, level] of [
       ["a print", "info"],
       ["an error", "warn"],
@@ -190,7 +198,10 @@ describe("a WSGI application in trouble", { timeout: 120_000, skip }, () => {
       ["a warning of logging", "warn"],
     ] as const) {
       const line = await server.until(has(text));
-      assert.deepEqual([line["level"], line["requestId"], line["workerId"]], [level, requestId, 1]);
+      assert.deepEqual(
+        [line["level"], line["requestId"], line["workerId"]],
+        [level, requestId, worker],
+      );
     }
     assert.ok(!server.logs.some(has("a detail of logging")));
     await server.fetch("/boom");
@@ -203,8 +214,7 @@ describe("a WSGI application in trouble", { timeout: 120_000, skip }, () => {
     assert.equal(failed["path"], "/boom");
   });
 
-  it("closes a generator whose client leaves", async (t) => {
-    const server = await startPythonServer(t, { app: "behaviours:app" });
+  it("closes a generator whose client leaves", async () => {
     const connection = await server.connect();
     connection.send("GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n");
     await connection.bytes(1_000);
@@ -214,21 +224,23 @@ describe("a WSGI application in trouble", { timeout: 120_000, skip }, () => {
     assert.equal((await server.fetch("/echo")).status, 200);
   });
 
-  for (const path of ["/sleep?60", "/spin"]) {
-    it(`answers 504 for ${path}, names the line, and replaces the worker`, async (t) => {
-      const flags = ["--request-timeout", "1s", "--hang-timeout", "1s"];
-      const server = await startPythonServer(t, { app: "behaviours:app", flags });
-      assert.equal((await server.fetch(path)).status, 504);
-      const late = await server.until(has("request still runs after its time was over"));
-      assert.match(String(late["blockedAt"]), /behaviours\.py:\d+$/);
-      const hung = await server.until(has("worker hangs"));
-      assert.match(String(hung["blockedAt"]), /behaviours\.py:\d+$/);
-      assert.equal((await server.fetch("/echo")).status, 200);
-    });
-  }
+  it("answers 504 for what takes too long, names the lines, and replaces the workers", async (t) => {
+    const flags = ["--request-timeout", "1s", "--hang-timeout", "1s"];
+    const options = { app: "behaviours:app", workers: 2, flags };
+    const impatient = await startPythonServer(t, options);
+    const answers = ["/sleep?60", "/spin"].map((path) => impatient.fetch(path));
+    for (const answer of answers) assert.equal((await answer).status, 504);
+    for (const text of ["request still runs after its time was over", "worker hangs"]) {
+      const linesOf = (): LogLine[] => impatient.logs.filter(has(text));
+      await impatient.until(() => linesOf().length === 2);
+      const places = new Set(linesOf().map((line) => String(line["blockedAt"])));
+      assert.equal(places.size, 2);
+      for (const place of places) assert.match(place, /behaviours\.py:\d+$/);
+    }
+    await eventually(t, async () => (await impatient.fetch("/echo")).status === 200);
+  });
 
-  it("loses only the request that ends or faults its worker", async (t) => {
-    const server = await startPythonServer(t, { app: "behaviours:app", workers: 2 });
+  it("loses only the request that ends or faults its worker", async () => {
     for (const path of ["/leave", "/fault"]) {
       const [lost, kept] = await Promise.all([
         server.fetch(path, { method: "POST" }),
@@ -242,14 +254,13 @@ describe("a WSGI application in trouble", { timeout: 120_000, skip }, () => {
 
   it("ends a worker that takes too much memory", async (t) => {
     const flags = ["--worker-memory-limit", "100mb"];
-    const server = await startPythonServer(t, { app: "behaviours:app", workers: 2, flags });
-    assert.equal((await server.fetch("/bomb", { method: "POST" })).status, 502);
-    await server.until(has("worker uses too much memory"));
-    assert.equal((await server.fetch("/echo")).status, 200);
+    const own = await startPythonServer(t, { app: "behaviours:app", workers: 2, flags });
+    assert.equal((await own.fetch("/bomb", { method: "POST" })).status, 502);
+    await own.until(has("worker uses too much memory"));
+    assert.equal((await own.fetch("/echo")).status, 200);
   });
 
-  it("gives requests that wait behind a slow one to another worker", async (t) => {
-    const server = await startPythonServer(t, { app: "behaviours:app", workers: 2 });
+  it("gives requests that wait behind a slow one to another worker", async () => {
     // So many quick answers that workers get requests in advance.
     for (let round = 0; round < 10; round++) {
       await Promise.all(Array.from({ length: 40 }, () => server.fetch("/pid")));
@@ -265,20 +276,20 @@ describe("a WSGI application in trouble", { timeout: 120_000, skip }, () => {
 
   it("runs as many requests at a time as it has threads, and queues the rest", async (t) => {
     const flags = ["--threads", "3"];
-    const server = await startPythonServer(t, { app: "behaviours:app", flags });
+    const own = await startPythonServer(t, { app: "behaviours:app", flags });
     const startedMs = performance.now();
-    const slow = Array.from({ length: 6 }, () => server.fetch("/sleep?0.5"));
+    const slow = Array.from({ length: 6 }, () => own.fetch("/sleep?0.5"));
     for (const answer of slow) assert.equal((await answer).status, 200);
     const tookMs = performance.now() - startedMs;
     assert.ok(tookMs >= 950, `two rounds of three, not one of six: ${tookMs} ms`);
   });
 
   it("finishes its requests when the server stops", async (t) => {
-    const server = await startPythonServer(t, { app: "behaviours:app" });
-    const answer = server.fetch("/slow");
-    await server.until(has("slow began"));
-    server.kill("SIGTERM");
+    const own = await startPythonServer(t, { app: "behaviours:app" });
+    const answer = own.fetch("/slow");
+    await own.until(has("slow began"));
+    own.kill("SIGTERM");
     assert.equal(await (await answer).text(), "slow ended");
-    assert.deepEqual(await server.exit, { code: 0, signal: null });
+    assert.deepEqual(await own.exit, { code: 0, signal: null });
   });
 });

@@ -96,6 +96,7 @@ describe("raw requests", { timeout: 180_000 }, () => {
 
   it("end as the table says, and none of them is read in two ways", async (t) => {
     const server = await startServer(t, {
+      workers: 2,
       handlers: HANDLERS,
       public: { "file.txt": "a file" },
       // All rows at once must not look like overload on a slow machine.

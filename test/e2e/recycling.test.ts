@@ -44,7 +44,7 @@ describe("workers that are replaced after so many requests", { timeout: 180_000 
   it("lose nothing under load, and are never more than one too many", async (t) => {
     const limits = ["--max-requests-per-worker", "100", "--max-requests-jitter", "100"];
     const flags = [...QUIET, ...limits];
-    const server = await startServer(t, { handlers: FIXTURE_HANDLERS, flags });
+    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS, flags });
     const client = new HttpClient(t, server.http, { connections: 8 });
     const load = new Load(t, 8, async (number) => {
       const { status, body } = await client.request(`/token?token=t${number}&delay=20`);
@@ -100,7 +100,7 @@ describe("workers whose memory is limited", { timeout: 180_000 }, () => {
   it("end with what takes all it can get, and take nobody along", async (t) => {
     const flags = [...QUIET, "--worker-memory-limit", "150mb"];
     const handlers = { ...BOMBS, "keep.ts": KEEPS_MEMORY };
-    const server = await startServer(t, { handlers, flags });
+    const server = await startServer(t, { workers: 2, handlers, flags });
     const client = new HttpClient(t, server.http, { connections: 2 });
     const load = new Load(t, 2, async () => (await client.request("/keep?mib=0")).status);
     // A POST is not sent to another worker. One after the other: both could be given to the same.

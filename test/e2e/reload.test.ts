@@ -46,7 +46,11 @@ async function textOf(server: TestServer, path = "/"): Promise<string> {
 describe("SIGHUP", { timeout: 180_000 }, () => {
   it("moves to changed handlers under load and loses nothing", async (t) => {
     const flags = ["--access-log", "off", "--log-level", "debug"];
-    const server = await startServer(t, { handlers: { "index.ts": versionOf(1) }, flags });
+    const server = await startServer(t, {
+      workers: 2,
+      handlers: { "index.ts": versionOf(1) },
+      flags,
+    });
     const client = new HttpClient(t, server.http, { connections: 16 });
     const load = new Load(t, 16, async () => {
       const { status, body } = await client.request("/");
@@ -72,7 +76,10 @@ describe("SIGHUP", { timeout: 180_000 }, () => {
   });
 
   it("lets the old handlers finish what they have", async (t) => {
-    const server = await startServer(t, { handlers: { "index.ts": waitingVersionOf(1) } });
+    const server = await startServer(t, {
+      workers: 2,
+      handlers: { "index.ts": waitingVersionOf(1) },
+    });
     const file = "go";
     const held = server.fetch(`/?file=${join(server.dir, file)}`);
     await server.until(({ msg }) => msg === "began");
@@ -90,7 +97,7 @@ describe("SIGHUP", { timeout: 180_000 }, () => {
 
   it("finds routes that came and went", async (t) => {
     const handlers = { "index.ts": versionOf(1), "old.ts": versionOf(1) };
-    const server = await startServer(t, { handlers });
+    const server = await startServer(t, { workers: 2, handlers });
     write(server, "new.ts", versionOf(2));
     rmSync(join(server.handlersDir, "old.ts"));
     await reload(server);
@@ -99,7 +106,7 @@ describe("SIGHUP", { timeout: 180_000 }, () => {
   });
 
   it("refuses handlers that are broken, says where, and serves on with the old ones", async (t) => {
-    const server = await startServer(t, { handlers: { "index.ts": versionOf(1) } });
+    const server = await startServer(t, { workers: 2, handlers: { "index.ts": versionOf(1) } });
     const ids = [...server.workers.keys()];
     const broken = {
       "a syntax error": ["export default () => {\n  return new Response(;\n};\n", /index\.ts:2/],
@@ -131,7 +138,7 @@ describe("SIGHUP", { timeout: 180_000 }, () => {
   });
 
   it("again while it reloads is obeyed too", async (t) => {
-    const server = await startServer(t, { handlers: { "index.ts": versionOf(1) } });
+    const server = await startServer(t, { workers: 2, handlers: { "index.ts": versionOf(1) } });
     server.kill("SIGHUP");
     await server.until(({ msg, workerId }) => msg === "worker ready" && workerId === 3);
     write(server, "index.ts", versionOf(2));

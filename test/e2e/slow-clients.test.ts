@@ -10,7 +10,7 @@ import { residentBytesOf, socketsOf } from "../helpers/proc.ts";
 import { startServer, type TestServer } from "../helpers/start-server.ts";
 
 const MIB = 1024 * 1024;
-const PROPERTY_MS = 8_000;
+const PROPERTY_MS = 4_000;
 
 function start(t: TestContext, flags: readonly string[] = []): Promise<TestServer> {
   const all = ["--body-limit", "1gb", ...flags];

@@ -9,6 +9,7 @@ import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promi
 import { STREAMING_HANDLERS } from "../fixtures/streaming-handlers.ts";
 import { peakBytesOf, residentBytesOf } from "../helpers/proc.ts";
 import { fieldOf, RawConnection } from "../helpers/raw-connection.ts";
+import { shareServer } from "../helpers/shared-server.ts";
 import { startServer, type StartOptions, type TestServer } from "../helpers/start-server.ts";
 
 const MIB = 1024 * 1024;
@@ -96,12 +97,19 @@ function assertGrownLess(before: ReadonlyMap<number, number>, mib: number): void
 
 function start(t: TestContext, options: Partial<StartOptions> = {}): Promise<TestServer> {
   const flags = ["--body-limit", "1gb", "--access-log", "off", ...(options.flags ?? [])];
-  return startServer(t, { handlers: STREAMING_HANDLERS, ...options, flags });
+  return startServer(t, { workers: 2, handlers: STREAMING_HANDLERS, ...options, flags });
 }
+
+/** For tests that measure no memory and end no process. */
+const shared = shareServer({
+  handlers: STREAMING_HANDLERS,
+  https: true,
+  flags: ["--body-limit", "1gb", "--access-log", "off"],
+});
 
 describe("large bodies", { timeout: 240_000 }, () => {
   it("arrive as they were sent, plain and through TLS, however the client reads", async (t) => {
-    const size = 12 * MIB;
+    const size = 6 * MIB;
     const expected = produced(size);
     const server = await start(t, { https: true, public: { "static.bin": expected } });
     const sum = digest(expected);
@@ -155,7 +163,7 @@ describe("large bodies", { timeout: 240_000 }, () => {
 
   it("are echoed to a client that sends fast and reads slowly", async (t) => {
     const server = await start(t, { https: true });
-    const body = randomBytes(12 * MIB);
+    const body = randomBytes(6 * MIB);
     const sum = digest(body);
     const before = memoryOf(server);
     // Over TLS a fault of the library lost one in dozens (decision 027).
@@ -176,8 +184,8 @@ describe("large bodies", { timeout: 240_000 }, () => {
     assertGrownLess(before, 160);
   });
 
-  it("are taken slowly, piece by piece", async (t) => {
-    const server = await start(t);
+  it("are taken slowly, piece by piece", async () => {
+    const server = await shared();
     const body = randomBytes(200 * 1_000);
     const connection = await server.connect();
     connection.send(`POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n`);
@@ -219,7 +227,7 @@ describe("large bodies", { timeout: 240_000 }, () => {
     await once(origin, "listening");
     const address = origin.address();
     assert.ok(address !== null && typeof address === "object");
-    const server = await start(t);
+    const server = await shared();
     const to = encodeURIComponent(`http://127.0.0.1:${address.port}/`);
     const body = randomBytes(8 * MIB);
     const result = await transfer(`${server.http}/proxy?to=${to}`, {
@@ -233,8 +241,8 @@ describe("large bodies", { timeout: 240_000 }, () => {
 });
 
 describe("event streams", { timeout: 120_000 }, () => {
-  it("open at once, and bring each event when it is made", async (t) => {
-    const server = await start(t, { workers: 1, https: true });
+  it("open at once, and bring each event when it is made", async () => {
+    const server = await shared();
     const client = await server.connect();
     client.send("GET /events?id=1 HTTP/1.1\r\nHost: a\r\n\r\n");
     // Nothing was pushed yet: the head comes all the same.
@@ -253,8 +261,8 @@ describe("event streams", { timeout: 120_000 }, () => {
     assert.equal(String((await client.response()).body), "hello");
   });
 
-  it("have no byte before the handler's when they are compressed", async (t) => {
-    const server = await start(t, { workers: 1 });
+  it("have no byte before the handler's when they are compressed", async () => {
+    const server = await shared();
     const response = server.fetch("/events?id=coded&gzip");
     await server.until(({ msg, id }) => msg === "coded events begun" && id === "coded");
     await server.fetch("/push?id=coded&data=1");
@@ -263,8 +271,8 @@ describe("event streams", { timeout: 120_000 }, () => {
     assert.equal(await (await response).text(), "data: 1\n\n");
   });
 
-  it("end for the handler when the client leaves", async (t) => {
-    const server = await start(t, { workers: 1 });
+  it("end for the handler when the client leaves", async () => {
+    const server = await shared();
     const client = await server.connect();
     client.send("GET /events?id=left HTTP/1.1\r\nHost: a\r\n\r\n");
     await client.response({ head: true });
@@ -274,8 +282,8 @@ describe("event streams", { timeout: 120_000 }, () => {
 });
 
 describe("streams that do not go well", { timeout: 120_000 }, () => {
-  it("break the connection when they fail, and never end in order", async (t) => {
-    const server = await start(t, { workers: 1 });
+  it("break the connection when they fail, and never end in order", async () => {
+    const server = await shared();
     const client = await server.connect();
     client.send("GET /events?id=1 HTTP/1.1\r\nHost: a\r\n\r\n");
     await client.response({ head: true });
@@ -308,8 +316,8 @@ describe("streams that do not go well", { timeout: 120_000 }, () => {
     assert.deepEqual(await server.exit, { code: 0, signal: null });
   });
 
-  it("are cancelled, and the signal aborted, when the client leaves", async (t) => {
-    const server = await start(t);
+  it("are cancelled, and the signal aborted, when the client leaves", async () => {
+    const server = await shared();
     for (const how of ["destroy", "reset"] as const) {
       const connection = await server.connect();
       connection.send(`GET /endless?id=${how} HTTP/1.1\r\nHost: a\r\n\r\n`);
@@ -322,8 +330,8 @@ describe("streams that do not go well", { timeout: 120_000 }, () => {
     }
   });
 
-  it("fail the handler's reading when the client leaves in the middle of its body", async (t) => {
-    const server = await start(t);
+  it("fail the handler's reading when the client leaves in the middle of its body", async () => {
+    const server = await shared();
     for (const how of ["destroy", "reset"] as const) {
       const connection = await server.connect();
       connection.send(
@@ -353,10 +361,10 @@ describe("streams that do not go well", { timeout: 120_000 }, () => {
 });
 
 describe("answers before the body is there", { timeout: 120_000 }, () => {
-  it("reach a client that sends all before it reads", async (t) => {
-    const server = await start(t, { https: true });
-    // More than the kernel takes unread.
-    const size = 64 * MIB;
+  it("reach a client that sends all before it reads", async () => {
+    const server = await shared();
+    // More than the kernel takes unread: 4 MiB of the sender, 6 MiB of the receiver.
+    const size = 24 * MIB;
     const open = async (scheme: string): Promise<RawConnection> => {
       if (scheme === "http") return server.connect();
       const socket = connectTls({ port: server.port("https"), rejectUnauthorized: false });
@@ -378,8 +386,8 @@ describe("answers before the body is there", { timeout: 120_000 }, () => {
     }
   });
 
-  it("reach a client that is still sending", async (t) => {
-    const server = await start(t);
+  it("reach a client that is still sending", async () => {
+    const server = await shared();
     for (let round = 0; round < 5; round++) {
       const response = await server.fetch("/early", {
         method: "POST",
@@ -394,8 +402,8 @@ describe("answers before the body is there", { timeout: 120_000 }, () => {
     assert.deepEqual([response.status, fieldOf(response, "connection")], [403, "close"]);
   });
 
-  it("come after 100 Continue for a client that asks first", async (t) => {
-    const server = await start(t);
+  it("come after 100 Continue for a client that asks first", async () => {
+    const server = await shared();
     const connection = await server.connect();
     const body = randomBytes(300_000);
     connection.send(
@@ -408,8 +416,8 @@ describe("answers before the body is there", { timeout: 120_000 }, () => {
 });
 
 describe("responses to HEAD", { timeout: 120_000 }, () => {
-  it("have no body, and cancel the stream that would have been it", async (t) => {
-    const server = await start(t);
+  it("have no body, and cancel the stream that would have been it", async () => {
+    const server = await shared();
     const connection = await server.connect();
     for (let round = 0; round < 3; round++) {
       connection.send(`HEAD /endless?id=${round} HTTP/1.1\r\nHost: a\r\n\r\n`);

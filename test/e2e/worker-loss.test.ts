@@ -24,7 +24,7 @@ function startTokenLoad(t: TestContext, client: HttpClient, concurrency: number)
 describe("a worker that is killed under load", { timeout: 180_000 }, () => {
   it("costs nothing that can be sent again, and is replaced at once", async (t) => {
     const flags = ["--log-level", "debug", "--access-log", "off"];
-    const server = await startServer(t, { handlers: FIXTURE_HANDLERS, flags });
+    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS, flags });
     const client = new HttpClient(t, server.http, { connections: 32 });
     const load = startTokenLoad(t, client, 32);
     await load.until(500);
@@ -67,7 +67,7 @@ describe("a worker that is killed under load", { timeout: 180_000 }, () => {
   });
 
   it("takes nothing of an exchange that waits with another worker", async (t) => {
-    const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
+    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS });
     const began = async (path: string): Promise<number> =>
       Number((await server.until((line) => line.msg === "began" && line["path"] === path))["pid"]);
     const file = `${server.dir}/go`;
@@ -86,7 +86,7 @@ describe("a worker that is killed under load", { timeout: 180_000 }, () => {
 
 describe("a worker that is stopped", { timeout: 180_000 }, () => {
   it("holds up only what it has, and finishes that when it goes on", async (t) => {
-    const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
+    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS });
     const client = new HttpClient(t, server.http, { connections: 20 });
     const [[, stoppedPid] = [0, 0], [, otherPid] = [0, 0]] = server.workers;
     process.kill(stoppedPid, "SIGSTOP");

@@ -26,7 +26,7 @@ export interface StartOptions {
   files?: Readonly<Record<string, string | Uint8Array>>;
   /** Whether it listens for HTTPS too, with a development certificate. */
   https?: boolean;
-  /** How many workers; 2 unless told. */
+  /** How many workers; one unless told. */
   workers?: number;
   /** More flags, such as `["--body-limit", "1kb"]`; they win over those above. */
   flags?: readonly string[];
@@ -71,7 +71,7 @@ export function spawnServer(t: Owner, options: StartOptions): TestServer {
     ...(options.publicFromFile === true ? {} : { "--public": publicDir }),
     "--http": "0",
     "--https": options.https === true ? "0" : "off",
-    "--workers": String(options.workers ?? 2),
+    "--workers": String(options.workers ?? 1),
     "--log-format": "json",
     ...PATIENCE,
   };

@@ -214,7 +214,7 @@ describe("readHandlerModule()", () => {
     ],
     [
       { rateLimit: { requests: 1 } },
-      "config.rateLimit is object { requests }, expected { requests, windowMs } in whole numbers above 0",
+      `config.rateLimit is object { requests }, expected a rate such as "100/min", "10/s" or "5000/12h", or { requests, windowMs } in whole numbers above 0`,
     ],
     [
       { schedule: "daily" },
