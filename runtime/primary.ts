@@ -364,7 +364,14 @@ export class Primary {
       routesOf: (site) => (site === DEFAULT_SITE ? generation : null),
       development: this.#development,
       canServe: () => this.#closing === null && generation.isReady,
+      ports: () => this.#ports(),
     });
+  }
+
+  #ports(): { http: number | null; https: number | null } {
+    const portOf = (scheme: Listener["scheme"]): number | null =>
+      this.listeners.find((listener) => listener.scheme === scheme)?.port ?? null;
+    return { http: portOf("http"), https: portOf("https") };
   }
 
   #createHandlers(blocks: BlockPool): LiveHandlers {

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import { isProxyEntry } from "../lib/proxy-entries.ts";
+import { toHostName } from "./host-name.ts";
 import type { Duration, Size } from "./quantities.ts";
 import { parseDurationMs, parseSizeBytes } from "./units.ts";
 
@@ -233,6 +234,14 @@ export function orZero<Input>(type: SettingType<Input, number>): SettingType<Inp
 /** A normalised path without a query, as the server compares it with the path of a request. */
 export function urlPath(): SettingType<string, string> {
   return create("PATH", 'a path such as "/healthz"', matching(/^\/[\w.~!$&'()*+,;=:@/-]*$/));
+}
+
+/** The name of one host, as the origin of a request has it. */
+export function hostName(): SettingType<string, string> {
+  return create("HOST", 'a host name without a port, such as "example.com"', (value) => {
+    const name = typeof value === "string" && !value.startsWith("*") ? toHostName(value) : null;
+    return name === null ? null : { value: name };
+  });
 }
 
 /** An address to listen on; `null`: all addresses. */

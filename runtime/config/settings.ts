@@ -6,6 +6,7 @@ import {
   duration,
   folder,
   host,
+  hostName,
   logFile,
   oneOf,
   onOff,
@@ -218,6 +219,29 @@ export const SETTINGS = {
     docs: "a request whose host no [site](sites.md) names: `default` (the default site answers) or `refuse` (421)",
     reload: "switch",
     elsewhere: ["defaultserver"],
+  },
+  /** Redirects from HTTP to HTTPS, with 308. The health path and ACME challenges are answered over HTTP. Default: off. */
+  httpsRedirect: {
+    field: "httpsRedirect",
+    type: onOff(),
+    // nginx: return 301 https://$host$request_uri
+    default: "off",
+    help: "redirect from HTTP to HTTPS",
+    docs: "whether requests over HTTP are sent to HTTPS, with 308 ([more](rules.md#https-and-one-host-name))",
+    reload: "switch",
+    site: true,
+    elsewhere: ["forcehttps", "forcessl", "sslredirect", "redirecthttps"],
+  },
+  /** The one host name of the site: requests for its other names are redirected there, with 308. Default: off. */
+  canonicalHost: {
+    field: "canonicalHost",
+    type: orOff(hostName()),
+    default: "off",
+    help: "host name to which others are redirected",
+    docs: "host name to which requests for other names of the site are sent, with 308 ([more](rules.md#https-and-one-host-name))",
+    reload: "switch",
+    site: true,
+    elsewhere: ["servernameinredirect", "usecanonicalname"],
   },
   /** IP address or host name to listen on, or `"*"` for all of them. Default: `"*"`. */
   host: {
@@ -535,7 +559,7 @@ export const SETTINGS = {
     type: oneOf("x-forwarded", "forwarded"),
     placeholder: "KIND",
     default: "x-forwarded",
-    help: "their fields: x-forwarded or forwarded",
+    help: "fields: x-forwarded or forwarded",
     docs: "the fields with which they do: `x-forwarded` (`X-Forwarded-For`, `-Proto`, `-Host`, `-Port`) or `forwarded` (RFC 7239)",
     reload: "switch",
     elsewhere: ["realipheader"],

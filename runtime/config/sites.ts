@@ -49,8 +49,11 @@ export function readSites(value: unknown, folder: string): SitesResult {
 
 /** Returns the settings of a site: its own, and those of the top level for all others. */
 export function toSiteSettings(config: Config, site: SiteConfig): Config {
-  const publicDir = site.name === DEFAULT_SITE ? config.publicDir : site.publicDir;
-  return Object.freeze({ ...config, ...site.own, publicDir });
+  const isDefault = site.name === DEFAULT_SITE;
+  const publicDir = isDefault ? config.publicDir : site.publicDir;
+  // The host name of the default site is not that of another.
+  const canonicalHost = isDefault ? config.canonicalHost : null;
+  return Object.freeze({ ...config, canonicalHost, ...site.own, publicDir });
 }
 
 /** Everything outside of `sites` is the default site: its folders are there. */

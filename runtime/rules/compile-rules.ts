@@ -26,7 +26,8 @@ export interface CompiledRules {
  * needs them. A request whose path has several readings is answered 400 if these choose different rules.
  */
 export function compileRules(rules: readonly RuleSetting[], context: RuleContext): CompiledRules {
-  if (rules.length === 0) return { stages: [], guardRewritten: () => "next" };
+  const isAlwaysNeeded = context.canonical !== null;
+  if (rules.length === 0 && !isAlwaysNeeded) return { stages: [], guardRewritten: () => "next" };
   const find = createRuleTable(rules.map(({ when }) => when));
 
   function findFor(client: Client, target: ParsedTarget, pathname: string): Found {
@@ -67,13 +68,15 @@ export function compileRules(rules: readonly RuleSetting[], context: RuleContext
     return composeSteps(held, { kinds, context, guardRewritten });
   }
 
-  const all = new SetTable((numbers) => compose(numbers, ["reply", "guard", "answer"]));
+  const all = new SetTable((numbers) => compose(numbers, ["first", "reply", "guard", "answer"]));
   const guards = new SetTable((numbers) => compose(numbers, ["guard"]));
   const replies = new SetTable((numbers) => compose(numbers, ["reply"]));
 
   function stage(client: Client, target: ParsedTarget): ReturnType<Step> {
     const { numbers, isClear } = findFor(client, target, target.pathname);
-    if (isClear) return numbers.length === 0 ? "next" : all.get(numbers)(client, target);
+    if (isClear) {
+      return numbers.length > 0 || isAlwaysNeeded ? all.get(numbers)(client, target) : "next";
+    }
     const outcome = replies.get(numbers)(client, target);
     if (outcome === "next") client.refuse(400);
     return "done";

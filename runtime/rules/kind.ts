@@ -7,6 +7,18 @@ import type { ParsedTarget } from "../http/target-path.ts";
 export interface RuleContext {
   /** Serves a request with the stages after those of the rules. */
   serveRest: (client: Client, target: ParsedTarget) => void;
+  /** The URL that clients should use; `null`: any. */
+  canonical: Canonical | null;
+}
+
+/** The scheme and host name that clients should use. */
+export interface Canonical {
+  /** Sends clients from HTTP to HTTPS. */
+  readonly https: boolean;
+  /** The host name without a port; `null`: any. */
+  readonly host: string | null;
+  /** Returns the ports on which the server listens; `null`: none for this scheme. */
+  readonly ports: () => { http: number | null; https: number | null };
 }
 
 /** A step of a request through the rules that hold for it. As `Stage` in `site/site.ts`: it never waits. */
@@ -27,10 +39,10 @@ export interface KindOptions {
 /** One kind of action. */
 export interface Kind {
   /**
-   * `reply`: changes replies, also refusals for a path with several readings. `guard`: may refuse a request; a
+   * `first`: comes before all others, and needs no rule. `reply`: changes replies, also refusals for a path with several readings. `guard`: may refuse a request; a
    * rewritten request passes the guards of both its paths. `answer`: all others.
    */
-  readonly phase: "reply" | "guard" | "answer";
+  readonly phase: "first" | "reply" | "guard" | "answer";
   /**
    * Composes the step for requests for which exactly these rules hold, once for each such set.
    *

@@ -5,12 +5,14 @@ import { editReplies } from "./kinds/edit-replies.ts";
 import { editRequests } from "./kinds/edit-requests.ts";
 import { pauseForMaintenance } from "./kinds/pause-for-maintenance.ts";
 import { redirect } from "./kinds/redirect.ts";
+import { redirectToCanonical } from "./kinds/redirect-to-canonical.ts";
 import { respond } from "./kinds/respond.ts";
 import { rewrite } from "./kinds/rewrite.ts";
 
 /** All kinds of actions, in the order in which a request passes them, not in the order of the rules. */
 export const KINDS: readonly Kind[] = [
   editReplies,
+  redirectToCanonical,
   answerCors,
   pauseForMaintenance,
   checkAddresses,

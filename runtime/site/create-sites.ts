@@ -7,7 +7,7 @@ import type { Site } from "./site.ts";
 import type { SiteRoutes } from "./site-routes.ts";
 import { SiteTable } from "./site-table.ts";
 
-export interface SitesParts extends Pick<DefaultSiteParts, "development" | "canServe"> {
+export interface SitesParts extends Pick<DefaultSiteParts, "development" | "canServe" | "ports"> {
   config: Config;
   files: PublicFolders;
   /** Returns the routes of a site by its name; `null`: it has none. */

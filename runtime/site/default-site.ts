@@ -3,6 +3,7 @@ import type { TransferLimits } from "../http/client.ts";
 import type { PublicFolder } from "../files/public-folder.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
 import type { Development } from "./development.ts";
+import type { Canonical } from "../rules/kind.ts";
 import { compileRules } from "../rules/compile-rules.ts";
 import { serveFrom, type Site, type Stage } from "./site.ts";
 import type { SiteRoutes } from "./site-routes.ts";
@@ -32,6 +33,8 @@ export interface DefaultSiteParts {
   development: Development | null;
   /** Returns whether the server can serve now, for health checks. */
   canServe: () => boolean;
+  /** Returns the ports on which the server listens. */
+  ports: Canonical["ports"];
 }
 
 /** Creates a site. Leaves out stages that its settings do not ask for. */
@@ -54,8 +57,15 @@ export function createDefaultSite(parts: DefaultSiteParts): Site {
   ]);
   const rules = compileRules(config.rules, {
     serveRest: (client, target) => serveFrom(client, target, { stages: rest, from: 0 }),
+    canonical: toCanonical(parts),
   });
   return { hosts: [], stages: [...withoutNull(firstStages(parts)), ...rules.stages, ...rest] };
+}
+
+/** Returns the URL that clients of the site should use; `null`: any. */
+function toCanonical({ config, ports }: DefaultSiteParts): Canonical | null {
+  const { httpsRedirect: https, canonicalHost: host } = config;
+  return https || host !== null ? { https, host, ports } : null;
 }
 
 /** Returns the stages for files that answer only where no route does, and before the fallbacks of handlers. */

@@ -4,6 +4,7 @@ import type { UserRule } from "../../runtime/config/user-config.ts";
 import type { RequestHead } from "../../runtime/http/client.ts";
 import { applyFilters, type Reply, toRefusal } from "../../runtime/http/reply.ts";
 import { parseTarget } from "../../runtime/http/target-path.ts";
+import type { Canonical } from "../../runtime/rules/kind.ts";
 import { compileRules } from "../../runtime/rules/compile-rules.ts";
 import { serve, type Stage } from "../../runtime/site/site.ts";
 import { FakeClient } from "../dispatch/fake-client.ts";
@@ -32,7 +33,10 @@ export function toRules(rules: readonly UserRule[]): RuleSetting[] {
 }
 
 /** Returns a function that asks a site with these rules, whose responder answers 200 "served". */
-export function createSite(rules: readonly UserRule[]): (question: Question | string) => Result {
+export function createSite(
+  rules: readonly UserRule[],
+  canonical: Canonical | null = null,
+): (question: Question | string) => Result {
   let served: Result["served"] = null;
   const responder: Stage = (client, { pathname, search }) => {
     served = { target: pathname + search, fields: client.head.fields };
@@ -41,6 +45,7 @@ export function createSite(rules: readonly UserRule[]): (question: Question | st
   };
   const { stages } = compileRules(toRules(rules), {
     serveRest: (client, target) => void responder(client, target),
+    canonical,
   });
   return (asked) => {
     const question = typeof asked === "string" ? { target: asked } : asked;
