@@ -34,7 +34,8 @@ import type { Part } from "./reload/part.ts";
 import { Reloader, type ReloaderOptions } from "./reload/reloader.ts";
 import { haveSameCertificates, type Setup } from "./reload/setup.ts";
 import { StoredGenerations } from "./reload/stored-generations.ts";
-import { createSites, listSiteSettings } from "./site/create-sites.ts";
+import { Guards } from "./rules/guards.ts";
+import { createSites, listRules, listSiteSettings } from "./site/create-sites.ts";
 import { Development } from "./site/development.ts";
 import { serve } from "./site/site.ts";
 import { SiteTable } from "./site/site-table.ts";
@@ -80,6 +81,7 @@ export class Primary {
   readonly #clock = new TurnClock();
   readonly #spool: Spool;
   readonly #admission: Admission;
+  readonly #guards: Guards;
   readonly #reloader: Reloader;
   /** `null` in production. */
   readonly #development: Development | null;
@@ -118,6 +120,13 @@ export class Primary {
     this.#admission = new Admission({
       counters: this.#requestLog.counters,
       onRefused: (limit) => this.#requestLog.requestRefused(limit),
+    });
+    this.#guards = new Guards({
+      log,
+      counters: this.#requestLog.counters,
+      spool: this.#spool,
+      blocks,
+      nextId: () => this.#nextExchangeId(),
     });
     this.handlers = this.#createHandlers(blocks);
     this.#reloader = new Reloader({
@@ -259,7 +268,8 @@ export class Primary {
   async destroy(): Promise<void> {
     this.#stop.abort(stopping());
     this.#listeners.close();
-    await Promise.all([this.#reloader.settled(), this.handlers.destroy(), this.files.destroy()]);
+    const parts = [this.handlers.destroy(), this.files.destroy(), this.#guards.close()];
+    await Promise.all([this.#reloader.settled(), ...parts]);
     await this.#releaseGenerations();
   }
 
@@ -275,6 +285,7 @@ export class Primary {
       this.#listeners.probe(config),
       starting,
       this.files.prepare(listSiteSettings(config)).then((files) => files?.commit()),
+      this.#guards.prepare(listRules(config)).then((guards) => guards?.commit()),
     ];
     this.#spool
       .clean()
@@ -358,7 +369,9 @@ export class Primary {
 
   #createSites(): SiteTable {
     const { generation } = this;
-    return createSites({
+    const guards = this.#guards.begin();
+    const sites = createSites({
+      guards,
       config: this.config,
       files: this.files,
       routesOf: (site) => (site === DEFAULT_SITE ? generation : null),
@@ -366,6 +379,8 @@ export class Primary {
       canServe: () => this.#closing === null && generation.isReady,
       ports: () => this.#ports(),
     });
+    guards.commit();
+    return sites;
   }
 
   #ports(): { http: number | null; https: number | null } {
@@ -411,6 +426,7 @@ export class Primary {
           : this.#listeners.prepareCertificates(certificates);
       },
       ({ to }) => this.files.prepare(listSiteSettings(to.config)),
+      ({ to }) => this.#guards.prepare(listRules(to.config)),
       (change, options) => this.handlers.prepare(change, options),
       ({ to }) => ({
         commit: () => this.#useSetup(to),
@@ -452,7 +468,7 @@ export class Primary {
       const fields = { clients, setting: "drainGrace", graceMs: this.config.drainGraceMs };
       this.#log.warn(fields, "clients cut off: they took longer than the grace");
     }
-    await this.files.destroy();
+    await Promise.all([this.files.destroy(), this.#guards.close()]);
     await this.#releaseGenerations();
   }
 

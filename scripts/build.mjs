@@ -46,10 +46,11 @@ const NATIVE = ["uWebSockets.js", "esbuild", "msgpackr-extract"];
 /** Packages that are loaded rarely. */
 const RARE = ["jsonc-parser", "pino-pretty"];
 
-/** The program of the primary, and of the processes that it starts for a build. */
+/** The program of the primary, of the processes that it starts for a build, and of its thread. */
 const PRIMARY = {
   main: "runtime/main.ts",
   "build-child": "runtime/generation/build-child.ts",
+  "hash-thread": "runtime/auth/hash-thread.ts",
 };
 
 /**

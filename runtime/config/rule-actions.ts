@@ -6,6 +6,16 @@ import { parsePathPattern } from "../lib/path-pattern.ts";
 import { parsePathTemplate, TEMPLATE_EXPECTED } from "../lib/path-template.ts";
 import { type CorsSetting, readCors } from "./cors-setting.ts";
 import {
+  type BasicAuthSetting,
+  type ConcurrencyLimitSetting,
+  type ForwardAuthSetting,
+  type RateLimitSetting,
+  readBasicAuth,
+  readConcurrencyLimit,
+  readForwardAuth,
+  readRateLimit,
+} from "./guard-settings.ts";
+import {
   type ActionPlace,
   type ActionReader,
   isRecord,
@@ -30,6 +40,10 @@ export interface RuleActions {
   /** Addresses and CIDR ranges. */
   readonly allow?: readonly string[];
   readonly deny?: readonly string[];
+  readonly rateLimit?: RateLimitSetting;
+  readonly concurrencyLimit?: ConcurrencyLimitSetting;
+  readonly basicAuth?: BasicAuthSetting;
+  readonly forwardAuth?: ForwardAuthSetting;
   readonly redirect?: RedirectSetting;
   readonly respond?: RespondSetting;
   readonly setRequestFields?: Readonly<Record<string, string>>;
@@ -71,6 +85,10 @@ const READERS: {
   maintenance: readMaintenance,
   allow: readAddresses,
   deny: readAddresses,
+  rateLimit: readRateLimit,
+  concurrencyLimit: readConcurrencyLimit,
+  basicAuth: readBasicAuth,
+  forwardAuth: readForwardAuth,
   redirect: readRedirect,
   respond: readRespond,
   setRequestFields: readRequestFields,

@@ -54,6 +54,9 @@ export interface UserSite extends SiteSettings {
   public?: string | false;
 }
 
+/** Requests that a limit counts together. Requests without the field or cookie count by their address. */
+export type LimitKey = "address" | "site" | { header: string } | { cookie: string };
+
 /** A rule: conditions, all of which must hold, and actions. Without conditions it holds for every request. */
 export interface UserRule {
   /**
@@ -90,6 +93,30 @@ export interface UserRule {
   allow?: string | string[];
   /** These addresses and ranges get 403. */
   deny?: string | string[];
+  /**
+   * Most requests of one client address: `"100/min"`. So many may come at once (`burst` sets another number), and the next
+   * ones as time passes. All others are answered with 429. `key` counts by something else, `"site"` all together.
+   */
+  rateLimit?: string | { rate: string; burst?: number; key?: LimitKey; dryRun?: boolean };
+  /** Most requests of one client address at a time. All others are answered with 429, with the key `"site"` with 503. */
+  concurrencyLimit?: number | { most: number; key?: LimitKey };
+  /**
+   * Asks for the name and password of a user, from a file of `htpasswd` or by hashes in the config. `"off"`: none for
+   * these requests: later rules do not count.
+   */
+  basicAuth?:
+    | { file: string; realm?: string }
+    | { users: Record<string, string>; realm?: string }
+    | "off"
+    | false;
+  /**
+   * Asks a service whether a request may pass: a URL, or the path of a handler. `copy`: fields of its answer that the
+   * request gets. `"off"`: asks for none of these requests: later rules do not count.
+   */
+  forwardAuth?:
+    | string
+    | { url: string; copy?: string[]; requestFields?: string[]; timeout?: Duration }
+    | false;
   /**
    * The place to which clients are sent: `"/new/:id"`, `"https://example.com/:splat"`. Parameters are those of `path`, and
    * `:splat` is that of `**`. The query of the request is kept. Default status: 308.

@@ -55,6 +55,14 @@ export interface BodyFlow {
   resume(): void;
 }
 
+/** Receives a request body for another sink that is not known yet. */
+export interface HeldBodySink extends BodySink {
+  /** Begins to hold. */
+  start(flow: BodyFlow): void;
+  /** Passes the body on from its first byte. */
+  release(sink: BodySink): BodyFlow;
+}
+
 /** A body that is read piece by piece. */
 export interface BodySource {
   /**
@@ -110,6 +118,12 @@ export interface Client {
    * at most once. The sink gets nothing more once the reply was written or the client left.
    */
   receiveBody(sink: BodySink): BodyFlow;
+
+  /**
+   * Holds the body until `receiveBody` is called, which may then be in a later turn. Must be called in the turn of the
+   * event loop in which the head arrived, at most once. The caller closes `held` when the exchange has finished.
+   */
+  holdBody(held: HeldBodySink): void;
 
   /** Replaces the transfer limits of the listener for this exchange. */
   limitTransfers(limits: TransferLimits): void;

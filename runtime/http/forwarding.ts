@@ -1,3 +1,4 @@
+import { USER_FIELD } from "./user-field.ts";
 import type { AddressRanges } from "../lib/address-ranges.ts";
 import { toAddress } from "./trusted-proxies.ts";
 
@@ -17,14 +18,16 @@ export interface Trust {
  * - `forwarding`: it describes the client. A client can send it, too.
  * - `request-id`: the number that a proxy gave the request.
  * - `twin`: it is spelled with `_` and looks like a field of the kinds above to programs that do not tell `_` from `-`.
+ * - `server`: only the server sets it.
  */
-export type FieldRole = "plain" | "forwarding" | "request-id" | "twin";
+export type FieldRole = "plain" | "forwarding" | "request-id" | "twin" | "server";
 
 const FORWARDING = /^(?:forwarded|x-real-ip|x-forwarded-[a-z0-9-]+)$/;
 
 /** @param name In lower case. */
 export function toFieldRole(name: string): FieldRole {
   const dashed = name.replaceAll("_", "-");
+  if (dashed === USER_FIELD) return "server";
   const role = FORWARDING.test(dashed)
     ? "forwarding"
     : dashed === "x-request-id"

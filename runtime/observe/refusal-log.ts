@@ -17,13 +17,13 @@ export class RefusalLog {
     this.#message = message;
   }
 
-  /** Counts a refusal. `value` is the value of the setting. */
-  note(value: number): void {
+  /** Counts a refusal. `value` is the value of the setting, or the reason. */
+  note(value: number | string): void {
     this.#unlogged++;
     if (this.#timer === null) this.#writeLine(value);
   }
 
-  #writeLine(value: number): void {
+  #writeLine(value: number | string): void {
     this.#timer = null;
     if (this.#unlogged === 0) return;
     const fields = { setting: this.#setting, value, refused: this.#unlogged };

@@ -87,6 +87,9 @@ export class InternalClient implements Client {
     return { pause: () => {}, resume: () => {} };
   }
 
+  /** Does nothing: an internal GET has no body. */
+  holdBody(): void {}
+
   /** Does nothing: this client is never slow. */
   limitTransfers(): void {}
 

@@ -2,9 +2,11 @@ import type { RuleSetting } from "../config/rule-settings.ts";
 import type { Client } from "../http/client.ts";
 import type { Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
+import type { RuleGuards } from "./guards.ts";
 
 /** The parts of the server that rules use. */
 export interface RuleContext {
+  guards: RuleGuards;
   /** Serves a request with the stages after those of the rules. */
   serveRest: (client: Client, target: ParsedTarget) => void;
   /** The URL that clients should use; `null`: any. */

@@ -3,6 +3,7 @@ import { checkAddresses } from "./kinds/check-addresses.ts";
 import { answerCors } from "./kinds/answer-cors.ts";
 import { editReplies } from "./kinds/edit-replies.ts";
 import { editRequests } from "./kinds/edit-requests.ts";
+import { askService, authenticate, limitConcurrency, limitRate } from "./kinds/guard.ts";
 import { pauseForMaintenance } from "./kinds/pause-for-maintenance.ts";
 import { redirect } from "./kinds/redirect.ts";
 import { redirectToCanonical } from "./kinds/redirect-to-canonical.ts";
@@ -16,6 +17,10 @@ export const KINDS: readonly Kind[] = [
   answerCors,
   pauseForMaintenance,
   checkAddresses,
+  limitRate,
+  limitConcurrency,
+  authenticate,
+  askService,
   redirect,
   respond,
   editRequests,

@@ -1,4 +1,5 @@
 import type { Config } from "../config/config.ts";
+import type { RuleSetting } from "../config/rule-settings.ts";
 import { DEFAULT_SITE, type SiteConfig, toSiteSettings } from "../config/sites.ts";
 import type { PublicFolders } from "../files/public-folders.ts";
 import type { TransferLimits } from "../http/client.ts";
@@ -7,7 +8,10 @@ import type { Site } from "./site.ts";
 import type { SiteRoutes } from "./site-routes.ts";
 import { SiteTable } from "./site-table.ts";
 
-export interface SitesParts extends Pick<DefaultSiteParts, "development" | "canServe" | "ports"> {
+export interface SitesParts extends Pick<
+  DefaultSiteParts,
+  "development" | "canServe" | "ports" | "guards"
+> {
   config: Config;
   files: PublicFolders;
   /** Returns the routes of a site by its name; `null`: it has none. */
@@ -29,6 +33,7 @@ function createNamed(site: SiteConfig, { config, files, routesOf, ...rest }: Sit
   const settings = toSiteSettings(config, site);
   const { stages } = createDefaultSite({
     ...rest,
+    name: site.name,
     config: settings,
     files: files.folderOf(settings),
     routes: routesOf(site.name),
@@ -56,6 +61,11 @@ function createRefusal(parts: SitesParts): Site {
       },
     ],
   };
+}
+
+/** Returns the rules of all sites. */
+export function listRules(config: Config): RuleSetting[] {
+  return listSiteSettings(config).flatMap(({ rules }) => rules);
 }
 
 /** Returns the settings of all sites, those of the default site first. */

@@ -5,6 +5,7 @@ import { toDisplayPath } from "../lib/display-path.ts";
 import type { Development } from "./development.ts";
 import type { Canonical } from "../rules/kind.ts";
 import { compileRules } from "../rules/compile-rules.ts";
+import type { NextGuards } from "../rules/guards.ts";
 import { serveFrom, type Site, type Stage } from "./site.ts";
 import type { SiteRoutes } from "./site-routes.ts";
 import {
@@ -29,6 +30,9 @@ export interface DefaultSiteParts {
   routes: SiteRoutes | null;
   /** The limits for slow clients that the site has for itself; `null`: those of the server. */
   transfer: TransferLimits | null;
+  /** The name of the site. */
+  name: string;
+  guards: NextGuards;
   /** `null` in production. */
   development: Development | null;
   /** Returns whether the server can serve now, for health checks. */
@@ -55,7 +59,12 @@ export function createDefaultSite(parts: DefaultSiteParts): Site {
     development !== null || config.spa === null ? null : refuseUnstored,
     development === null ? null : explainNotFound(() => findPlaces(parts)),
   ]);
+  const guards = parts.guards.createFor(config.rules, {
+    site: parts.name,
+    find: (target) => routes?.find(target) ?? null,
+  });
   const rules = compileRules(config.rules, {
+    guards,
     serveRest: (client, target) => serveFrom(client, target, { stages: rest, from: 0 }),
     canonical: toCanonical(parts),
   });

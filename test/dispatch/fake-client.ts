@@ -5,6 +5,7 @@ import type {
   BodySink,
   BodySource,
   Client,
+  HeldBodySink,
   RequestHead,
   TransferLimits,
 } from "../../runtime/http/client.ts";
@@ -34,6 +35,7 @@ export class FakeClient implements Client {
   /** Whether the body is paused, and how often it was. */
   held = false;
   flowChanges = 0;
+  #heldBody: HeldBodySink | null = null;
   #sink: BodySink | null = null;
   #onAbort: (() => void) | null = null;
   #gone = false;
@@ -72,7 +74,13 @@ export class FakeClient implements Client {
     return outcome.body;
   }
 
+  holdBody(held: HeldBodySink): void {
+    held.start(this.receiveBody(held));
+    this.#heldBody = held;
+  }
+
   receiveBody(sink: BodySink): BodyFlow {
+    if (this.#heldBody !== null) return this.#heldBody.release(sink);
     assert.equal(this.#sink, null, "a body has one sink");
     this.#sink = sink;
     return { pause: () => this.#hold(true), resume: () => this.#hold(false) };

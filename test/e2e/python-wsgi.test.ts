@@ -43,6 +43,7 @@ for (const [codec, env] of [
         "Cookie: a=1",
         "Cookie: b=2",
         "X_Under: forged",
+        "X-Edgicorn-User: forged",
         "Accept: text/plain",
         "Connection: close",
       ];

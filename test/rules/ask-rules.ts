@@ -1,4 +1,9 @@
 import assert from "node:assert/strict";
+import pino from "pino";
+import { BlockPool } from "../../runtime/bodies/block-pool.ts";
+import type { ExchangeId } from "../../runtime/channel/messages.ts";
+import { Guards, type RuleGuards } from "../../runtime/rules/guards.ts";
+import { Counters } from "../../runtime/observe/counters.ts";
 import { readRules, type RuleSetting } from "../../runtime/config/rule-settings.ts";
 import type { UserRule } from "../../runtime/config/user-config.ts";
 import type { RequestHead } from "../../runtime/http/client.ts";
@@ -32,6 +37,19 @@ export function toRules(rules: readonly UserRule[]): RuleSetting[] {
   return settings;
 }
 
+/** Creates the limits and the authentication of rules, without files and handlers. */
+function createTestGuards(rules: readonly RuleSetting[]): RuleGuards {
+  const guards = new Guards({
+    log: pino({ enabled: false }),
+    counters: new Counters(),
+    spool: null,
+    blocks: new BlockPool(),
+    // Ids are made in tests only here.
+    nextId: () => 1 as ExchangeId,
+  });
+  return guards.begin().createFor(rules, { site: "default", find: () => null });
+}
+
 /** Returns a function that asks a site with these rules, whose responder answers 200 "served". */
 export function createSite(
   rules: readonly UserRule[],
@@ -43,7 +61,9 @@ export function createSite(
     client.reply({ status: 200, statusText: "", fields: "", body: "served", lengthBytes: null });
     return "done";
   };
-  const { stages } = compileRules(toRules(rules), {
+  const settings = toRules(rules);
+  const { stages } = compileRules(settings, {
+    guards: createTestGuards(settings),
     serveRest: (client, target) => void responder(client, target),
     canonical,
   });

@@ -270,7 +270,7 @@ export class HeadReader {
     }
     if (role === "plain" || (role === "request-id" && this.trust === null)) return false;
     // A field with `_` looks to many programs like the one with `-`: it is dropped, also from a proxy.
-    if (role !== "twin") (this.#forwarding ??= []).push([name, value]);
+    if (role !== "twin" && role !== "server") (this.#forwarding ??= []).push([name, value]);
     this.#hasControl ||= value.includes(DEL);
     return true;
   }

@@ -4,6 +4,7 @@ import type {
   BodySource,
   Client,
   ExchangeId,
+  HeldBodySink,
   RequestHead,
   WorkerId,
 } from "../../http/client.ts";
@@ -106,6 +107,8 @@ export class UwsClient implements Client {
   #timed = false;
   /** Reads the body; `null`: nothing receives the body, and its bytes are dropped. */
   #reading: BodyReading | null = null;
+  /** Receives the body for a responder that is not known yet. */
+  #held: HeldBodySink | null = null;
   #writer: StreamWriter | null = null;
   /** The connection ends with the response. */
   readonly #isLast: boolean;
@@ -164,7 +167,13 @@ export class UwsClient implements Client {
     return this.#writer === null ? this.settled : this.#writer.begun;
   }
 
+  holdBody(held: HeldBodySink): void {
+    held.start(this.receiveBody(held));
+    this.#held = held;
+  }
+
   receiveBody(sink: BodySink): BodyFlow {
+    if (this.#held !== null) return this.#held.release(sink);
     const reading = new BodyReading(this.#res, {
       savedMasks: this.#context.savedMasks,
       secure: this.#context.secure,

@@ -49,7 +49,14 @@ class _EnvironNames(dict):
         return known
 
 
-_ENVIRON_NAMES = _EnvironNames({"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"})
+_ENVIRON_NAMES = _EnvironNames(
+    {
+        "content-type": "CONTENT_TYPE",
+        "content-length": "CONTENT_LENGTH",
+        # The primary sets this field, and no client can send it.
+        "x-edgicorn-user": "REMOTE_USER",
+    }
+)
 
 
 class _Origins(dict):

@@ -1,0 +1,73 @@
+import type { RequestHead } from "../http/client.ts";
+
+/** A field as pairs of name and value. */
+export type FieldPairs = readonly (readonly [name: string, value: string])[];
+
+/**
+ * Fields of the request that the check does not get: framing, the connection, conditions and ranges, which would
+ * change the answer, and fields that the server sets itself.
+ */
+const DROPPED =
+  /^(?:host|content-length|transfer-encoding|connection|keep-alive|te|trailer|upgrade|expect|proxy-.*|if-.*|range|forwarded|x[-_]forwarded[-_].*)$/;
+
+/**
+ * Returns the fields of the request that asks whether a request may pass: those of the client, and `X-Forwarded-*` with
+ * the method, the URI and the client's address, as the servers for Nginx's `auth_request` and Traefik's `forwardAuth`
+ * expect.
+ *
+ * @param options.only Names in lower case; `null`: all fields.
+ */
+export function toCheckFields(
+  head: RequestHead,
+  { only }: { only: ReadonlySet<string> | null },
+): [name: string, value: string][] {
+  const colon = head.origin.indexOf("://");
+  const fields = toPairs(head.fields).filter(
+    ([name]) => !DROPPED.test(name) && (only === null || only.has(name)),
+  );
+  return [
+    ...fields.map(([name, value]): [string, string] => [name, value]),
+    ["x-forwarded-method", head.method],
+    ["x-forwarded-proto", head.origin.slice(0, colon)],
+    ["x-forwarded-host", head.origin.slice(colon + "://".length)],
+    ["x-forwarded-uri", head.target],
+    ["x-forwarded-for", head.clientAddress],
+    ["x-original-method", head.method],
+    ["x-original-uri", head.target],
+  ];
+}
+
+/** Returns the fields of a block. */
+export function toPairs(block: string): FieldPairs {
+  const parts = block === "" ? [] : block.split("\n");
+  const pairs: [string, string][] = [];
+  for (let at = 0; at + 1 < parts.length; at += 2) {
+    pairs.push([parts[at] ?? "", parts[at + 1] ?? ""]);
+  }
+  return pairs;
+}
+
+/** Returns the block of these fields. */
+export function toBlock(pairs: FieldPairs): string {
+  return pairs.map(([name, value]) => `${name}\n${value}`).join("\n");
+}
+
+/** Tells in little time whether one of these names may be in a block, in any case and with `_` or `-`. */
+function mayContain(block: string, names: ReadonlySet<string>): boolean {
+  const text = block.toLowerCase().replaceAll("_", "-");
+  for (const name of names) if (text.includes(name)) return true;
+  return false;
+}
+
+/**
+ * Returns a field block without the fields of these names. Names with `_` count as the ones with `-`: WSGI and CGI take
+ * one for the other.
+ *
+ * @param names In lower case, with `-`.
+ */
+export function withoutNames(block: string, names: ReadonlySet<string>): string {
+  if (!mayContain(block, names)) return block;
+  const pairs = toPairs(block);
+  const kept = pairs.filter(([name]) => !names.has(name.toLowerCase().replaceAll("_", "-")));
+  return kept.length === pairs.length ? block : toBlock(kept);
+}

@@ -1,0 +1,153 @@
+import type { Client, RequestHead } from "../http/client.ts";
+import type { Responder } from "../http/responder.ts";
+import type { ParsedTarget } from "../http/target-path.ts";
+import { RefusalLog } from "../observe/refusal-log.ts";
+import type { CheckAnswer } from "./check-client.ts";
+import { type FieldPairs, toBlock, toCheckFields, toPairs, withoutNames } from "./check-fields.ts";
+import { waitFor, type WaitingContext } from "./waiting.ts";
+
+/** Most requests that wait for the service. All others are refused with 503. */
+const MOST_WAITING = 512;
+
+/** `Retry-After` of a request that was refused because too many wait. */
+const RETRY_AFTER_SECONDS = 1;
+
+/** Fields of an answer that concern its connection or framing. */
+const HOP_BY_HOP =
+  /^(?:connection|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|content-length|date)$/;
+
+/** Asks whether a request may pass. Rejects when there is no answer. */
+export type AskCheck = (
+  head: RequestHead,
+  fields: FieldPairs,
+  signal: AbortSignal,
+) => Promise<CheckAnswer>;
+
+export interface ForwardAuthOptions extends WaitingContext {
+  /** The URL or path of the service, for the log. */
+  name: string;
+  ask: AskCheck;
+  /** Fields of a positive answer that the request gets. In lower case, with `-`. */
+  copy: readonly string[];
+  /** Fields of the request that the service gets, in lower case; `null`: all. */
+  requestFields: readonly string[] | null;
+  timeoutMs: number;
+}
+
+/**
+ * Asks a service whether a request may pass, as `auth_request` of Nginx and `forwardAuth` of Traefik do.
+ *
+ * - 2xx: the request passes, with the fields of `copy` from the answer.
+ * - 401, 403 and redirects: the client gets that answer.
+ * - Anything else, no answer, or too late: 502.
+ *
+ * Before all this it deletes the fields of `copy` from the request, for every answer: no client can forge them.
+ */
+export class ForwardAuth {
+  readonly #options: ForwardAuthOptions;
+  readonly #copied: ReadonlySet<string>;
+  readonly #requestFields: ReadonlySet<string> | null;
+  readonly #failures: RefusalLog;
+  readonly #refusals: RefusalLog;
+  #waiting = 0;
+
+  constructor(options: ForwardAuthOptions) {
+    const { copy, requestFields, log, name } = options;
+    this.#options = options;
+    this.#copied = new Set(copy);
+    this.#requestFields = requestFields === null ? null : new Set(requestFields);
+    const child = log.child({ service: name });
+    this.#failures = new RefusalLog(child, {
+      setting: "forwardAuth",
+      message: "forward auth: requests refused, because the service did not decide",
+    });
+    this.#refusals = new RefusalLog(child, {
+      setting: "forwardAuth",
+      message: "forward auth: requests refused, because too many wait for the service",
+    });
+  }
+
+  /** Returns the responder that asks for this request. `serveRest` serves it if it passes. */
+  check(
+    client: Client,
+    serveRest: (client: Client, target: ParsedTarget) => void,
+  ): "done" | Responder {
+    client.head.fields = withoutNames(client.head.fields, this.#copied);
+    if (this.#waiting >= MOST_WAITING) {
+      this.#refusals.note(MOST_WAITING);
+      client.refuse(503, { retryAfterSeconds: RETRY_AFTER_SECONDS });
+      return "done";
+    }
+    return {
+      answer: (_, target) =>
+        waitFor(client, this.#options, async (signal) => {
+          const verdict = await this.#ask(client.head, signal);
+          return () => {
+            if (verdict.kind === "pass") {
+              addFields(client.head, verdict.fields);
+              serveRest(client, target);
+            } else if (verdict.kind === "answer") {
+              const { status, fields, body } = verdict.answer;
+              const kept = fields.filter(([name]) => !HOP_BY_HOP.test(name));
+              client.reply({
+                status,
+                statusText: "",
+                fields: toBlock(kept),
+                body,
+                lengthBytes: null,
+              });
+            } else client.refuse(502);
+          };
+        }),
+    };
+  }
+
+  async #ask(head: RequestHead, leaving: AbortSignal): Promise<Verdict> {
+    const { ask, timeoutMs } = this.#options;
+    const deadline = new AbortController();
+    const abort = (): void => deadline.abort();
+    leaving.addEventListener("abort", abort, { once: true });
+    const timer = setTimeout(abort, timeoutMs);
+    this.#waiting++;
+    try {
+      const fields = toCheckFields(head, { only: this.#requestFields });
+      const answer = await ask(head, fields, deadline.signal);
+      return this.#decide(answer);
+    } catch (error) {
+      if (leaving.aborted) return { kind: "failed" };
+      const reason = error instanceof Error ? error.message : String(error);
+      return this.#fail(deadline.signal.aborted ? `no answer within ${timeoutMs} ms` : reason);
+    } finally {
+      this.#waiting--;
+      clearTimeout(timer);
+      leaving.removeEventListener("abort", abort);
+    }
+  }
+
+  #decide(answer: CheckAnswer): Verdict {
+    const { status, fields } = answer;
+    if (status >= 200 && status < 300) {
+      return { kind: "pass", fields: fields.filter(([name]) => this.#copied.has(name)) };
+    }
+    const isForClient = status === 401 || status === 403 || (status >= 300 && status < 400);
+    return isForClient && status !== 304
+      ? { kind: "answer", answer }
+      : this.#fail(`status ${status}`);
+  }
+
+  #fail(reason: string): Verdict {
+    this.#options.log.debug({ service: this.#options.name, reason }, "forward auth failed");
+    this.#failures.note(reason);
+    return { kind: "failed" };
+  }
+}
+
+type Verdict =
+  | { kind: "pass"; fields: FieldPairs }
+  | { kind: "answer"; answer: CheckAnswer }
+  | { kind: "failed" };
+
+function addFields(head: RequestHead, fields: FieldPairs): void {
+  if (fields.length === 0) return;
+  head.fields = toBlock([...fields, ...toPairs(head.fields)]);
+}

@@ -1,0 +1,188 @@
+import { BasicAuth } from "../auth/basic-auth.ts";
+import { CheckClient } from "../auth/check-client.ts";
+import { CheckExchange } from "../auth/check-exchange.ts";
+import { toBlock } from "../auth/check-fields.ts";
+import { type AskCheck, ForwardAuth } from "../auth/forward-auth.ts";
+import { PasswordChecks } from "../auth/password-checks.ts";
+import { UserFiles } from "../auth/user-files.ts";
+import { UserList } from "../auth/user-list.ts";
+import type { WaitingContext } from "../auth/waiting.ts";
+import type { BasicAuthSetting, ForwardAuthSetting } from "../config/guard-settings.ts";
+import type { RuleSetting } from "../config/rule-settings.ts";
+import type { ExchangeId } from "../http/client.ts";
+import type { Responder } from "../http/responder.ts";
+import { parseTarget, type ParsedTarget } from "../http/target-path.ts";
+import type { Prepared } from "../lib/prepared.ts";
+import { ConcurrencyLimiter } from "../limits/concurrency-limiter.ts";
+import type { LimitContext } from "../limits/limit-context.ts";
+import { LimitStates, type NextLimitStates } from "../limits/limit-states.ts";
+import { RateLimiter } from "../limits/rate-limiter.ts";
+
+/** The parts of a server with which rules limit and authenticate. */
+export interface GuardParts extends LimitContext, WaitingContext {
+  nextId: () => ExchangeId;
+}
+
+export interface GuardedSite {
+  /** The name of the site. Its limits count for itself. */
+  site: string;
+  /** Returns the handler for a target; `null`: there is none. */
+  find: (target: ParsedTarget) => Responder | null;
+}
+
+interface GuardOptions extends GuardParts, GuardedSite {
+  /** The states of the limits under the next config. */
+  states: NextLimitStates;
+  userFiles: UserFiles;
+  passwordChecks: PasswordChecks;
+}
+
+/**
+ * The limits and the authentication of all sites, with all that outlives a reload: counts, files of users, checked
+ * credentials, and the thread that checks them.
+ */
+export class Guards {
+  readonly #parts: GuardParts;
+  readonly #states = new LimitStates();
+  readonly #passwordChecks = new PasswordChecks();
+  readonly #userFiles: UserFiles;
+
+  constructor(parts: GuardParts) {
+    this.#parts = parts;
+    this.#userFiles = new UserFiles(parts.log, this.#passwordChecks);
+  }
+
+  /**
+   * Reads the files that the rules of the next config name.
+   *
+   * @throws RuntimeError `ERR_CONFIG` with file and line of each problem.
+   */
+  prepare(rules: readonly RuleSetting[]): Promise<Prepared | null> {
+    return this.#userFiles.prepare(listUserFiles(rules));
+  }
+
+  /** Begins the next config. Its files are committed already. */
+  begin(): NextGuards {
+    const shared = { userFiles: this.#userFiles, passwordChecks: this.#passwordChecks };
+    const states = this.#states.begin();
+    return {
+      createFor: (rules, site) =>
+        createGuards(rules, { ...this.#parts, ...shared, ...site, states }),
+      commit: () => states.commit(),
+    };
+  }
+
+  /** Ends the thread, and stops looking at files. */
+  async close(): Promise<void> {
+    this.#userFiles.close();
+    await this.#passwordChecks.close();
+  }
+}
+
+/** The limits and the authentication under the next config. */
+export interface NextGuards {
+  /** Creates those of the rules of a site. */
+  createFor(rules: readonly RuleSetting[], site: GuardedSite): RuleGuards;
+  /** Drops the states that no rule has any more. */
+  commit(): void;
+}
+
+/** The limits and the authentication of each rule. `null`: authentication is off for the requests of the rule. */
+export interface RuleGuards {
+  rateLimiterOf(rule: RuleSetting): RateLimiter | undefined;
+  concurrencyLimiterOf(rule: RuleSetting): ConcurrencyLimiter | undefined;
+  basicAuthOf(rule: RuleSetting): BasicAuth | null | undefined;
+  forwardAuthOf(rule: RuleSetting): ForwardAuth | null | undefined;
+}
+
+/** Creates the limits and the authentication of all rules of a site. All sets of rules share those of a rule. */
+function createGuards(rules: readonly RuleSetting[], options: GuardOptions): RuleGuards {
+  const ids = toIds(rules, options.site);
+  const rates = new Map<RuleSetting, RateLimiter>();
+  const concurrencies = new Map<RuleSetting, ConcurrencyLimiter>();
+  const basics = new Map<RuleSetting, BasicAuth | null>();
+  const forwards = new Map<RuleSetting, ForwardAuth | null>();
+  for (const rule of rules) {
+    const { key: place, rateLimit, concurrencyLimit, basicAuth, forwardAuth } = rule;
+    const own = { ...options, place, id: ids.get(rule) ?? place };
+    if (rateLimit !== undefined) rates.set(rule, new RateLimiter(rateLimit, own));
+    if (concurrencyLimit !== undefined) {
+      concurrencies.set(rule, new ConcurrencyLimiter(concurrencyLimit, own));
+    }
+    if (basicAuth !== undefined) basics.set(rule, createBasicAuth(basicAuth, options));
+    if (forwardAuth !== undefined) forwards.set(rule, createForwardAuth(forwardAuth, options));
+  }
+  return {
+    rateLimiterOf: (rule) => rates.get(rule),
+    concurrencyLimiterOf: (rule) => concurrencies.get(rule),
+    basicAuthOf: (rule) => basics.get(rule),
+    forwardAuthOf: (rule) => forwards.get(rule),
+  };
+}
+
+/** Returns the files of users that rules name. */
+function listUserFiles(rules: readonly RuleSetting[]): string[] {
+  return rules.flatMap(({ basicAuth }) => (basicAuth?.kind === "file" ? [basicAuth.path] : []));
+}
+
+/** Names each rule by its conditions, so that a rule that moves in the list keeps its name. */
+function toIds(rules: readonly RuleSetting[], site: string): ReadonlyMap<RuleSetting, string> {
+  const seen = new Map<string, number>();
+  return new Map(
+    rules.map((rule) => {
+      const name = JSON.stringify([site, rule.when]);
+      const count = seen.get(name) ?? 0;
+      seen.set(name, count + 1);
+      return [rule, count === 0 ? name : `${name} ${count}`];
+    }),
+  );
+}
+
+function createBasicAuth(setting: BasicAuthSetting, options: GuardOptions): BasicAuth | null {
+  if (setting.kind === "off") return null;
+  const { userFiles, passwordChecks, states } = options;
+  const { realm } = setting;
+  if (setting.kind === "file") {
+    return new BasicAuth({ ...options, realm, users: () => userFiles.listOf(setting.path) });
+  }
+  const list = states.take(
+    JSON.stringify(["users", setting.users]),
+    () => new UserList(new Map(setting.users), passwordChecks),
+  );
+  return new BasicAuth({ ...options, realm, users: () => list });
+}
+
+function createForwardAuth(setting: ForwardAuthSetting, options: GuardOptions): ForwardAuth | null {
+  if (setting.kind === "off") return null;
+  const { url } = setting;
+  const ask = url.startsWith("/") ? askHandler(url, options) : askServer(url, options);
+  return new ForwardAuth({ ...options, ...setting, name: url, ask });
+}
+
+function askServer(url: string, { states }: GuardOptions): AskCheck {
+  const client = states.take(
+    JSON.stringify(["check client", url]),
+    () => new CheckClient(new URL(url)),
+  );
+  return (_, fields, signal) => client.ask(fields, signal);
+}
+
+/** Asks a handler of this server, past all stages. */
+function askHandler(path: string, { find, nextId }: GuardOptions): AskCheck {
+  return (head, fields, signal) => {
+    const target = parseTarget(path);
+    const handler = target.ok ? find(target) : null;
+    if (!target.ok || handler === null) return Promise.reject(new Error("no route for the path"));
+    const host = head.origin.slice(head.origin.indexOf("/") + 2);
+    const check = {
+      ...head,
+      method: "GET",
+      target: path,
+      fields: toBlock([["host", host], ...fields]),
+      bodyBytes: 0,
+    };
+    const exchange = new CheckExchange(check, { id: nextId(), nowMs: performance.now(), signal });
+    handler.answer(exchange, target);
+    return exchange.answer;
+  };
+}
