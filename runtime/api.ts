@@ -156,6 +156,7 @@ export function defineErrorHandler(handler: ErrorHandler): ErrorHandler {
 }
 
 export { defineConfig, type Duration, type Size, type UserConfig } from "./config/user-config.ts";
+export { sendFile, type SendFileInit } from "./web/send-file.ts";
 export {
   fromNode,
   type NodeApplication,

@@ -14,6 +14,7 @@ import type { Engine, Listener } from "./engine/engine.ts";
 import { Listeners, type ListenersOptions } from "./engine/listeners.ts";
 import { loadUwsEngine } from "./engine/uws/uws-engine.ts";
 import { ProxyNotes } from "./engine/proxy-notes.ts";
+import { HandedFiles } from "./files/handed-files.ts";
 import { PublicFolders } from "./files/public-folders.ts";
 import { isHandlerProblem } from "./handlers/handler-problem.ts";
 import type { LiveGeneration } from "./handlers/live-generation.ts";
@@ -402,6 +403,7 @@ export class Primary {
         blocks,
         spool: this.#spool,
         counters: requestLog.counters,
+        files: new HandedFiles(this.#log),
         limitStates: new LimitStates(),
         requestIdPrefix: requestLog.requestIdPrefix,
         oomKills: new OomKills(),

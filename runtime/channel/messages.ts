@@ -18,7 +18,7 @@ export type ExchangeId = number & { readonly [brand]: "ExchangeId" };
 export type WorkerId = number & { readonly [brand]: "WorkerId" };
 
 /** Changes when one side could misread the other. The first message in each direction carries it. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** File descriptor of the channel in a worker. */
 export const CHANNEL_FD = 4;
@@ -34,6 +34,7 @@ export const Kind = {
   drain: 6,
   ping: 7,
   probe: 8,
+  fileTaken: 9,
   workerHello: 16,
   ready: 17,
   bootFailed: 18,
@@ -48,6 +49,8 @@ export const Kind = {
   probed: 27,
   loading: 28,
   returned: 29,
+  responseFile: 30,
+  responsePath: 31,
 } as const;
 
 /** The code of a file that a worker runs: its top level, or one of its hooks. */
@@ -202,6 +205,11 @@ export type ToWorker =
   | readonly [kind: typeof Kind.drain, graceMs: number]
   /** Answered with `probed` as soon as it is read. It measures how long the worker takes to reach a message. */
   | readonly [kind: typeof Kind.probe, id: ExchangeId]
+  /**
+   * The answer to `responseFile`. True: the primary sends the bytes, and the exchange is over. False: it cannot open the
+   * file, and waits for another response.
+   */
+  | readonly [kind: typeof Kind.fileTaken, id: ExchangeId, isTaken: boolean]
   | readonly [kind: typeof Kind.ping, number: PingNumber];
 
 export type RequestMessage = readonly [
@@ -230,6 +238,8 @@ export type ToPrimary =
   /** Sent before the worker runs code of a file, so that the primary can name it when the worker hangs or ends there. */
   | readonly [kind: typeof Kind.loading, source: string, step: ModuleStep]
   | ResponseMessage
+  | FileMessage
+  | PathMessage
   | readonly [kind: typeof Kind.responseChunk, id: ExchangeId, bytes: Uint8Array]
   | readonly [kind: typeof Kind.responseEnd, id: ExchangeId]
   | readonly [kind: typeof Kind.responseAbort, id: ExchangeId]
@@ -240,6 +250,44 @@ export type ToPrimary =
   | readonly [kind: typeof Kind.returned, id: ExchangeId]
   | readonly [kind: typeof Kind.drained]
   | PongMessage;
+
+/**
+ * A response whose body is bytes of a file that the worker has open. The worker keeps the file open until `fileTaken`.
+ * The number of bytes is that of `file`. A `content-length` in the fields does not count.
+ */
+export type FileMessage = readonly [
+  kind: typeof Kind.responseFile,
+  id: ExchangeId,
+  status: number,
+  statusText: string,
+  fields: string,
+  file: HandedFile,
+];
+
+/** Bytes of a file that a worker has open. */
+export interface HandedFile {
+  /** Descriptor in the worker. */
+  fd: number;
+  /** Device and inode, as `fstat` of the worker has them: the primary compares. */
+  device: number;
+  inode: number;
+  start: number;
+  lengthBytes: number;
+}
+
+/**
+ * A response that the primary makes of a file, as it does for the public folder: with entity tag, ranges and conditions if
+ * the status is 200. The fields replace those of the file.
+ */
+export type PathMessage = readonly [
+  kind: typeof Kind.responsePath,
+  id: ExchangeId,
+  status: number,
+  statusText: string,
+  fields: string,
+  /** Absolute path; `null`: the file that the request found. */
+  path: string | null,
+];
 
 /** A worker's message about one exchange. */
 export type ExchangeMessage = Extract<

@@ -1,7 +1,9 @@
 import { RuntimeError } from "../lib/errors.ts";
 import type {
   ExchangeId,
+  FileMessage,
   ModuleStep,
+  PathMessage,
   PongMessage,
   ResponseMessage,
   ToPrimary,
@@ -23,6 +25,10 @@ export function parseToPrimary(value: unknown): ToPrimary {
   switch (value[0]) {
     case Kind.response:
       return isResponse(value) ? value : refuse(value);
+    case Kind.responseFile:
+      return isFileResponse(value) ? value : refuse(value);
+    case Kind.responsePath:
+      return isPathResponse(value) ? value : refuse(value);
     case Kind.responseChunk:
       return isId(value[1]) && value[2] instanceof Uint8Array
         ? [Kind.responseChunk, value[1], value[2]]
@@ -63,6 +69,29 @@ function isResponse(value: unknown[]): value is unknown[] & ResponseMessage {
   return (
     isId(id) && isStatus(status) && isText(statusText) && isText(fields) && isResponseBody(body)
   );
+}
+
+function isFileResponse(value: unknown[]): value is unknown[] & FileMessage {
+  return isHead(value) && isHandedFile(value[5]);
+}
+
+function isPathResponse(value: unknown[]): value is unknown[] & PathMessage {
+  return isHead(value) && isPath(value[5]);
+}
+
+function isHead([, id, status, statusText, fields]: unknown[]): boolean {
+  return isId(id) && isStatus(status) && isText(statusText) && isText(fields);
+}
+
+function isHandedFile(value: unknown): boolean {
+  return (
+    isMap(value) &&
+    ["fd", "device", "inode", "start", "lengthBytes"].every((key) => isAmount(value[key]))
+  );
+}
+
+function isPath(value: unknown): boolean {
+  return value === null || (isString(value) && value.startsWith("/"));
 }
 
 function isPong(value: unknown[]): value is unknown[] & PongMessage {
@@ -140,17 +169,34 @@ interface Element {
 
 const ID: Element = { name: "id", isValid: isId, expected: "a number above 0" };
 
+/** The elements before the body of a response. */
+const HEAD: readonly Element[] = [
+  ID,
+  { name: "status", isValid: isStatus, expected: "an integer from 200 to 599" },
+  { name: "statusText", isValid: isText, expected: "a string" },
+  { name: "fields", isValid: isText, expected: "a string" },
+];
+
 /** Elements of each kind after the kind itself. Used only to name the wrong element of a refused message. */
 const ELEMENTS = new Map<unknown, readonly Element[]>([
   [
     Kind.response,
+    [...HEAD, { name: "body", isValid: isResponseBody, expected: "a string, bytes, nil or true" }],
+  ],
+  [
+    Kind.responseFile,
     [
-      ID,
-      { name: "status", isValid: isStatus, expected: "an integer from 200 to 599" },
-      { name: "statusText", isValid: isText, expected: "a string" },
-      { name: "fields", isValid: isText, expected: "a string" },
-      { name: "body", isValid: isResponseBody, expected: "a string, bytes, nil or true" },
+      ...HEAD,
+      {
+        name: "file",
+        isValid: isHandedFile,
+        expected: "a map of fd, device, inode, start and lengthBytes, numbers from 0",
+      },
     ],
+  ],
+  [
+    Kind.responsePath,
+    [...HEAD, { name: "path", isValid: isPath, expected: "an absolute path, or nil" }],
   ],
   [Kind.responseChunk, [ID, { name: "bytes", isValid: isBytes, expected: "bytes" }]],
   [Kind.responseEnd, [ID]],

@@ -7,6 +7,7 @@ import type { Counters } from "../observe/counters.ts";
 import type { TurnClock } from "../lib/turn-clock.ts";
 import type { BlockPool } from "../bodies/block-pool.ts";
 import type { Client } from "../http/client.ts";
+import type { FileSender } from "../http/file-sender.ts";
 import { Exchange, type ExchangeOptions } from "./exchange.ts";
 import { Lane } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
@@ -49,6 +50,8 @@ export interface DispatcherOptions {
   /** Memory for response bytes that wait for the client. */
   blocks: BlockPool;
   counters: Counters;
+  /** Sends files that workers hand over. Without it, a worker sends their bytes. */
+  files?: FileSender;
   /** How long the dispatcher remembers a request that was in flight when a worker was lost; 0: it remembers none. */
   quarantineMs: number;
   routes: RoutePolicy;
@@ -113,6 +116,7 @@ export class Dispatcher {
       blocks,
       settlement: this.#settlement,
       placement: this.#placement,
+      files: options.files ?? null,
       onDiskError: (exchange, cause) =>
         this.#logDisk(exchange, cause, "cannot spool a response body"),
     });
@@ -173,13 +177,15 @@ export class Dispatcher {
    * Adds a worker that is ready. It takes exchanges from now on.
    *
    * @param options.threads Number of exchanges that it can run at a time; `null`: its event loop decides.
+   * @param options.pid Its process id, for files that it hands over.
    */
   attach(
     workerId: WorkerId,
     channel: Channel<ToPrimary, ToWorker>,
-    { threads = null }: { threads?: number | null } = {},
+    { threads = null, pid = 0 }: { threads?: number | null; pid?: number } = {},
   ): Lane {
-    const lane = new Lane(workerId, channel, { most: this.#options.workerConcurrency, threads });
+    const most = this.#options.workerConcurrency;
+    const lane = new Lane(workerId, channel, { most, threads, pid });
     this.#lanes.attach(lane);
     this.#placement.pump();
     return lane;

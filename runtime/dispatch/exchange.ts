@@ -12,7 +12,8 @@ import type { TimeoutSetting } from "./route-rules.ts";
  * The state of one request and its response.
  *
  *     receiving ──▶ queued ──▶ dispatched ──whole response──▶ settled
- *         │           │          ▲  │ └──head of a stream──▶ answering ──last chunk──▶ settled
+ *         │           │          ▲  │ ├──a file──▶ opening ──▶ settled, or dispatched again
+ *         │           │          │  │ └──head of a stream──▶ answering ──last chunk──▶ settled
  *         ├──suspect──│──▶ held ─┘  │                            │
  *         │           │     ▲ └─────│──┐                         │
  *         │           │     └─lost──┤  │                         │
@@ -27,6 +28,8 @@ export type ExchangeState =
   | "queued"
   | "held"
   | "dispatched"
+  /** The primary opens a file that the worker has handed over. */
+  | "opening"
   | "answering"
   | "settled";
 

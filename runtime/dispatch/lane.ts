@@ -9,6 +9,8 @@ import { WorkerWindow } from "./worker-window.ts";
 export class Lane {
   readonly workerId: WorkerId;
   readonly channel: Channel<ToPrimary, ToWorker>;
+  /** Process id of the worker. */
+  readonly pid: number;
   /** Exchanges that the worker runs, and exchanges whose abort it has not yet confirmed. */
   readonly inFlight: ExchangeTable<Exchange> = new ExchangeTable();
   /** How many exchanges of `inFlight` are streams that have begun. An idle stream costs the worker nothing. */
@@ -30,9 +32,10 @@ export class Lane {
   constructor(
     workerId: WorkerId,
     channel: Channel<ToPrimary, ToWorker>,
-    { most, threads }: { most: number; threads: number | null },
+    { most, threads, pid = 0 }: { most: number; threads: number | null; pid?: number },
   ) {
     this.workerId = workerId;
+    this.pid = pid;
     this.channel = channel;
     this.ahead = threads === null ? null : new Ahead();
     this.#most = threads ?? most;

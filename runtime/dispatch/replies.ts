@@ -1,8 +1,15 @@
-import type { ExchangeMessage, ResponseMessage } from "../channel/messages.ts";
+import type {
+  ExchangeMessage,
+  FileMessage,
+  PathMessage,
+  ResponseMessage,
+} from "../channel/messages.ts";
 import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
 import { assertNever, RuntimeError } from "../lib/errors.ts";
 import type { TurnClock } from "../lib/turn-clock.ts";
 import type { BlockPool } from "../bodies/block-pool.ts";
+import type { BodySource } from "../http/client.ts";
+import type { FileSender } from "../http/file-sender.ts";
 import type { Reply } from "../http/reply.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Lane } from "./lane.ts";
@@ -26,6 +33,8 @@ export interface RepliesOptions {
   responseCreditBytes: number;
   /** Memory for response bytes that wait for the client. */
   blocks: BlockPool;
+  /** Sends files that workers hand over; `null`: workers send the bytes. */
+  files: FileSender | null;
   onDiskError: (exchange: Exchange, cause: unknown) => void;
 }
 
@@ -73,6 +82,12 @@ export class Replies {
       case Kind.response:
         this.#onResponse(exchange, message);
         return;
+      case Kind.responseFile:
+        this.#onFile(lane, exchange, message);
+        return;
+      case Kind.responsePath:
+        this.#onPath(exchange, message);
+        return;
       case Kind.responseChunk:
         feedOf(exchange).push(message[2]);
         return;
@@ -106,17 +121,8 @@ export class Replies {
   }
 
   #onResponse(exchange: Exchange, message: ResponseMessage): void {
-    if (exchange.state !== "dispatched") {
-      throw new RuntimeError(
-        "ERR_PROTOCOL",
-        "Cannot take a response: the exchange has one already",
-      );
-    }
-    const nowMs = this.#clock.now();
+    this.#noteAnswer(exchange);
     const { lane, trouble } = exchange;
-    if (trouble === null) this.#lanes.noteLatency(nowMs - exchange.sinceMs);
-    lane?.window.onAnswer(this.#line.queued > 0, nowMs);
-    lane?.ahead?.onAnswer(exchange.sinceMs, nowMs);
     const [, , status, statusText, fields, body] = message;
     if (body === BODY_FOLLOWS) {
       this.#beginStream(exchange, { status, statusText, fields });
@@ -125,6 +131,66 @@ export class Replies {
     this.#settlement.settle(exchange);
     if (trouble !== null && lane !== null) this.#recovery.clear(lane, exchange);
     exchange.client.reply({ status, statusText, fields, body, lengthBytes: null });
+    this.#placement.pump();
+  }
+
+  /** @throws RuntimeError `ERR_PROTOCOL` for an exchange that has a response. */
+  #noteAnswer({ state, lane, trouble, sinceMs }: Exchange): void {
+    if (state !== "dispatched") {
+      throw new RuntimeError(
+        "ERR_PROTOCOL",
+        "Cannot take a response: the exchange has one already",
+      );
+    }
+    const nowMs = this.#clock.now();
+    if (trouble === null) this.#lanes.noteLatency(nowMs - sinceMs);
+    lane?.window.onAnswer(this.#line.queued > 0, nowMs);
+    lane?.ahead?.onAnswer(sinceMs, nowMs);
+  }
+
+  /** Opens a file that the worker holds open. Meanwhile the client may leave, or the worker may be lost. */
+  #onFile(lane: Lane, exchange: Exchange, message: FileMessage): void {
+    this.#noteAnswer(exchange);
+    exchange.state = "opening";
+    const opening = this.#options.files?.openHanded(lane.pid, message[5]);
+    const settled = (body: BodySource | null): void => {
+      if (exchange.state === "opening" && exchange.lane === lane) {
+        this.#onOpened(lane, exchange, { message, body });
+      } else body?.cancel();
+    };
+    if (opening === undefined) settled(null);
+    else void opening.then(settled);
+  }
+
+  #onOpened(
+    lane: Lane,
+    exchange: Exchange,
+    { message, body }: { message: FileMessage; body: BodySource | null },
+  ): void {
+    lane.channel.send([Kind.fileTaken, exchange.id, body !== null]);
+    if (body === null) {
+      exchange.state = "dispatched";
+      return;
+    }
+    this.#settlement.settle(exchange);
+    if (exchange.trouble !== null) this.#recovery.clear(lane, exchange);
+    const [, , status, statusText, fields, { lengthBytes }] = message;
+    exchange.client.reply({ status, statusText, fields, body, lengthBytes });
+    this.#placement.pump();
+  }
+
+  /** The worker has nothing to do with the file. The client gets it as a static file. */
+  #onPath(exchange: Exchange, message: PathMessage): void {
+    this.#noteAnswer(exchange);
+    const { client, lane, trouble } = exchange;
+    this.#settlement.settle(exchange);
+    if (trouble !== null && lane !== null) this.#recovery.clear(lane, exchange);
+    // The exchange is over. The client may still leave before the file is open.
+    client.onAbort(() => {});
+    const [, , status, statusText, fields, path] = message;
+    const { files } = this.#options;
+    if (path === null || files === null) client.refuse(500);
+    else files.answerWith(client, { path, status, statusText, fields });
     this.#placement.pump();
   }
 

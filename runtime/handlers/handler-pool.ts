@@ -19,6 +19,7 @@ import type { Lane } from "../dispatch/lane.ts";
 import { RuleBook } from "../dispatch/route-rules.ts";
 import type { Spool } from "../bodies/spool.ts";
 import type { Admission } from "../http/admission.ts";
+import type { FileSender } from "../http/file-sender.ts";
 import { type RuntimeError, toError } from "../lib/errors.ts";
 import { toGenerationDir } from "../generation/generation-store.ts";
 import type { Manifest } from "../generation/manifest.ts";
@@ -58,6 +59,7 @@ export interface SharedParts {
   blocks: BlockPool;
   spool: Spool;
   counters: Counters;
+  files: FileSender;
   /** The buckets of the routes' rate limits. They outlive generations. */
   limitStates: LimitStates;
   requestIdPrefix: string;
@@ -130,6 +132,7 @@ export class HandlerPool {
       responseCreditBytes: config.responseBufferBytes,
       blocks: options.blocks,
       counters: options.counters,
+      files: options.files,
       quarantineMs: config.quarantineMs,
       routes: {
         mayReplay: (route, method) => this.#rules.rulesOf(route, method).replay,
@@ -154,7 +157,8 @@ export class HandlerPool {
       queueAgeMs: (nowMs) => this.dispatcher.queueAgeMs(nowMs),
       onReady: (worker, report) => {
         if (this.#reports.length === 0) this.#keepReport(report);
-        const lane = this.dispatcher.attach(worker.id, worker.channel, { threads: report.threads });
+        const { threads, pid } = report;
+        const lane = this.dispatcher.attach(worker.id, worker.channel, { threads, pid });
         worker.onExchange = this.dispatcher.receiverOf(lane);
         this.#lanes.set(worker.id, lane);
       },

@@ -131,7 +131,9 @@ export class Recovery {
       const isSuspicious = loss.ownDoing && exchange.state !== "answering";
       const blame = isSuspicious ? this.#suspect(exchange, run, nowMs) : "open";
       if (exchange.state === "settled") continue;
-      if (exchange.state === "dispatched" && this.#retry(exchange, { blame, loss, nowMs })) {
+      // While a file is opened, no byte has left.
+      const isUnanswered = exchange.state === "dispatched" || exchange.state === "opening";
+      if (isUnanswered && this.#retry(exchange, { blame, loss, nowMs })) {
         outcome.replayed++;
       } else {
         outcome.failed++;

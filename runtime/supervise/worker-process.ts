@@ -232,6 +232,8 @@ export class WorkerProcess {
   #take(message: ToPrimary): void {
     switch (message[0]) {
       case Kind.response:
+      case Kind.responseFile:
+      case Kind.responsePath:
       case Kind.responseChunk:
       case Kind.responseEnd:
       case Kind.responseAbort:

@@ -10,6 +10,7 @@ import type {
 import { BODY_FOLLOWS, Kind, MAX_RESPONSE_HEAD } from "../channel/messages.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { abortRequest } from "../web/fast-request.ts";
+import { FOUND } from "../web/file-stream.ts";
 import type { ExchangeContext } from "./context.ts";
 import type { Departures } from "./departures.ts";
 import { readResponseParts, type SendableParts } from "./from-response.ts";
@@ -116,7 +117,7 @@ export class ExchangeRun {
   }
 
   #sendParts(parts: SendableParts): Promise<void> | null {
-    const { status, statusText, fields, body, wholeBytes } = parts;
+    const { status, statusText, fields, body, wholeBytes, file } = parts;
     const { channel, responseCreditBytes } = this.#options;
     const headSize = fields.length + statusText.length;
     if (headSize > MAX_RESPONSE_HEAD) {
@@ -124,6 +125,11 @@ export class ExchangeRun {
         "ERR_HANDLER_BAD_RESPONSE",
         `Cannot send a response: its head has ${headSize} characters, expected at most ${MAX_RESPONSE_HEAD}`,
       );
+    }
+    if (file !== undefined) {
+      const path = file === FOUND ? null : file;
+      channel.send([Kind.responsePath, this.id, status, statusText, fields, path], headSize);
+      return null;
     }
     const announcedBytes = fields.includes("length\n") ? announcedLength(fields) : null;
     if (announcedBytes !== null) this.#compareLength(announcedBytes, parts);

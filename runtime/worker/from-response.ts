@@ -1,5 +1,6 @@
 import { CHUNK_BYTES } from "../channel/messages.ts";
 import { RuntimeError } from "../lib/errors.ts";
+import { fileOf } from "../web/file-stream.ts";
 import { readResponse } from "../web/fast-response.ts";
 
 /** A response taken apart: as it can be sent. */
@@ -10,6 +11,8 @@ export interface SendableParts {
   body: string | Uint8Array | ReadableStream<Uint8Array> | null;
   /** The size of a body that was made a stream because it is large. */
   wholeBytes?: number;
+  /** The file whose bytes the primary sends in place of a body: see `web/file-stream.ts`. */
+  file?: string;
 }
 
 /**
@@ -29,6 +32,12 @@ export function readResponseParts(response: Response, method: string): SendableP
   }
   const { body } = parts;
   if (body instanceof ReadableStream) {
+    const file = fileOf(body);
+    if (file !== null) {
+      // It was never read, so no file is open.
+      body.cancel().catch(() => {});
+      return { ...parts, body: null, file };
+    }
     if (method !== "HEAD") return parts;
     body.cancel().catch(() => {});
     return { ...parts, body: null };

@@ -111,6 +111,9 @@ class Worker {
       case Kind.responseCredit:
         this.#ready().responseCredit(message[1], message[2]);
         return;
+      case Kind.fileTaken:
+        // For workers that hand files over by descriptor. This one names them by path.
+        return;
       case Kind.ping:
         this.#channel.send([Kind.pong, message[1], this.#vitals.read()]);
         this.#closeInspector();

@@ -30,6 +30,7 @@ const LIMITS = {
   replay: null,
   rateLimit: { requests: 5, windowMs: 1_000 },
 };
+const FILE = { fd: 7, device: 1, inode: 2 ** 60, start: 0, lengthBytes: 9 };
 const ROUTE = { methods: ["GET"], limits: LIMITS, methodLimits: { GET: LIMITS } };
 const VITALS = { rssBytes: 2 ** 33, heapUsedBytes: 1024, loopUtilization: 0.5 };
 const REPORT = { pid: 7, routes: [ROUTE], warnings: ["handlers/x.ts: no effect"], threads: null };
@@ -59,6 +60,9 @@ describe("parseToPrimary()", () => {
       [Kind.response, 1, 599, "Odd", "a\nb", "text"],
       [Kind.response, 2 ** 53 - 1, 404, "", "", BYTES],
       [Kind.response, 1, 200, "", "", true],
+      [Kind.responseFile, 1, 200, "", "a\nb", FILE],
+      [Kind.responsePath, 1, 404, "", "", "/srv/404.html"],
+      [Kind.responsePath, 1, 200, "", "", null],
       [Kind.responseChunk, 1, BYTES],
       [Kind.responseEnd, 1],
       [Kind.responseAbort, 1],
@@ -122,6 +126,12 @@ describe("parseToPrimary()", () => {
     const others = [
       [Kind.response],
       [Kind.response, 1, 200],
+      [Kind.responseFile, 1, 200, "", ""],
+      [Kind.responseFile, 1, 200, "", "", { ...FILE, fd: -1 }],
+      [Kind.responseFile, 1, 200, "", "", { ...FILE, inode: "7" }],
+      [Kind.responseFile, 1, 99, "", "", FILE],
+      [Kind.responsePath, 1, 200, "", ""],
+      [Kind.responsePath, 1, 200, "", "", "a.txt"],
       [Kind.responseChunk, 1],
       [Kind.responseChunk, 1, "text"],
       [Kind.responseChunk, 0, BYTES],
@@ -237,7 +247,7 @@ describe("parseToWorker()", () => {
       ...NONSENSE,
       [-1],
       [Number.NaN],
-      [Kind.probe + 1],
+      [Kind.fileTaken + 1],
       [Kind.response, 1, 200, "", "", null],
       [Kind.hello],
       [Kind.hello, PROTOCOL_VERSION + 1, {}],

@@ -9,6 +9,7 @@ import {
   REQUEST_CREDIT_BYTES,
   type ExchangeId,
   type ExchangeMessage,
+  type HandedFile,
   type RequestMessage,
   type ToPrimary,
   type ToWorker,
@@ -16,10 +17,13 @@ import {
 } from "../../runtime/channel/messages.ts";
 import { parseToPrimary } from "../../runtime/channel/parse.ts";
 import { parseToWorker } from "../../runtime/channel/parse-to-worker.ts";
+import { BytesSource } from "../../runtime/bodies/body-sources.ts";
 import { BlockPool } from "../../runtime/bodies/block-pool.ts";
 import { Dispatcher, type DispatcherOptions } from "../../runtime/dispatch/dispatcher.ts";
 import type { Exchange } from "../../runtime/dispatch/exchange.ts";
 import type { Lane } from "../../runtime/dispatch/lane.ts";
+import type { BodySource, Client } from "../../runtime/http/client.ts";
+import type { FileSender, NamedFile } from "../../runtime/http/file-sender.ts";
 import { Counters } from "../../runtime/observe/counters.ts";
 import { TurnClock } from "../../runtime/lib/turn-clock.ts";
 import { openSocketPair } from "../helpers/socket-pair.ts";
@@ -68,7 +72,7 @@ class FakeWorker {
     t: TestContext,
     dispatcher: Dispatcher,
     workerId: number,
-    options: { threads?: number } = {},
+    options: { threads?: number; pid?: number } = {},
   ): Promise<FakeWorker> {
     const [near, far] = await openSocketPair(t);
     const received: ToWorker[] = [];
@@ -119,6 +123,40 @@ class FakeWorker {
 
   exit(): void {
     this.#channel.close();
+  }
+}
+
+const FILE: HandedFile = { fd: 5, device: 1, inode: 2, start: 0, lengthBytes: 5 };
+
+/** Opens files when the test says so. */
+class FakeFiles implements FileSender {
+  readonly opened: [pid: number, file: HandedFile][] = [];
+  readonly named: NamedFile[] = [];
+  #settle: (body: BodySource | null) => void = () => {};
+  #wake: () => void = () => {};
+
+  openHanded(pid: number, file: HandedFile): Promise<BodySource | null> {
+    this.opened.push([pid, file]);
+    this.#wake();
+    return new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  answerWith(_: Client, file: NamedFile): void {
+    this.named.push(file);
+  }
+
+  /** Resolves when the next file is to be opened. */
+  asked(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  async settle(body: BodySource | null): Promise<void> {
+    this.#settle(body);
+    await new Promise((resolve) => setImmediate(resolve));
   }
 }
 
@@ -208,6 +246,86 @@ describe("Dispatcher", { timeout: 60_000 }, () => {
     };
     assert.deepEqual(client.outcomes, [{ kind: "answered", response }]);
     assert.deepEqual(dispatcher.load, { queued: 0, inFlight: 0 });
+  });
+
+  it("sends a file that the worker has open, once it has opened it", async (t) => {
+    const files = new FakeFiles();
+    const dispatcher = createDispatcher(t, { files });
+    const worker = await FakeWorker.attach(t, dispatcher, 1, { threads: 1, pid: 77 });
+    const [taken, refused, left] = createClients(3);
+    assert.ok(taken !== undefined && refused !== undefined && left !== undefined);
+    const hand = async ({ id }: FakeClient, count: number): Promise<void> => {
+      await worker.until(count);
+      worker.say([Kind.responseFile, id, 200, "", "a\nb", FILE]);
+      await files.asked();
+    };
+    admit(dispatcher, taken, TO);
+    await hand(taken, 1);
+    assert.deepEqual(files.opened, [[77, FILE]]);
+    assert.equal(dispatcher.load.inFlight, 1, "the thread is busy until the file is open");
+    await files.settle(new BytesSource(Buffer.from("bytes")));
+    assert.equal(taken.streamed.taken.toString(), "bytes");
+    assert.equal(dispatcher.load.inFlight, 0);
+    assert.deepEqual((await worker.until(2))[1], [Kind.fileTaken, taken.id, true]);
+
+    admit(dispatcher, refused, TO);
+    await hand(refused, 3);
+    await files.settle(null);
+    assert.deepEqual((await worker.until(4))[3], [Kind.fileTaken, refused.id, false]);
+    const idle = dispatcher.idle();
+    worker.answer(refused);
+    await idle;
+    assert.deepEqual(kindsOf([taken, refused]), ["streamed", "answered"]);
+
+    admit(dispatcher, left, TO);
+    await hand(left, 5);
+    left.leave();
+    const late = new BytesSource(Buffer.from("late"));
+    await files.settle(late);
+    assert.equal(late.state, "ended", "the file is closed");
+    assert.deepEqual((await worker.until(6))[5], [Kind.abort, left.id, "client-left"]);
+  });
+
+  it("gives an exchange to another worker when the first one is lost while a file is opened", async (t) => {
+    const files = new FakeFiles();
+    const dispatcher = createDispatcher(t, { files });
+    const first = await FakeWorker.attach(t, dispatcher, 1);
+    const [client] = createClients(1);
+    assert.ok(client !== undefined);
+    admit(dispatcher, client, TO);
+    await first.until(1);
+    first.say([Kind.responseFile, client.id, 200, "", "", FILE]);
+    await files.asked();
+    const second = await FakeWorker.attach(t, dispatcher, 2);
+    first.exit();
+    await second.until(1);
+    const late = new BytesSource(Buffer.from("late"));
+    await files.settle(late);
+    assert.equal(late.state, "ended");
+    const idle = dispatcher.idle();
+    second.answer(client);
+    await idle;
+    assert.deepEqual(kindsOf([client]), ["answered"]);
+  });
+
+  it("sends a file that a handler names without the worker", async (t) => {
+    const files = new FakeFiles();
+    const dispatcher = createDispatcher(t, { files });
+    const worker = await FakeWorker.attach(t, dispatcher, 1);
+    const [client] = createClients(1);
+    assert.ok(client !== undefined);
+    admit(dispatcher, client, TO);
+    await worker.until(1);
+    const idle = dispatcher.idle();
+    worker.say([Kind.responsePath, client.id, 200, "", "a\nb", "/srv/a.txt"]);
+    await idle;
+    assert.deepEqual(files.named, [
+      { path: "/srv/a.txt", status: 200, statusText: "", fields: "a\nb" },
+    ]);
+    assert.equal(dispatcher.load.inFlight, 0);
+    // The exchange is over: leaving must not end it a second time.
+    client.leave();
+    assert.deepEqual(kindsOf([client]), ["left"]);
   });
 
   it("spreads exchanges, queues above the cap, and refuses above the queue's limit", async (t) => {

@@ -44,6 +44,7 @@ describe("an ASGI application", { timeout: 180_000, skip }, () => {
         root_path: "",
         path: "/scope/é/x",
         raw_path: "/scope/%C3%A9%2Fx",
+        extensions: { "http.response.pathsend": {} },
         query_string: "a=%20b",
         headers: [`127.0.0.1:${server.port("http")}`, "1"],
         state: { greeting: "from the lifespan" },

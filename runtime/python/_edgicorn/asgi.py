@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from . import protocol as p
 from .error_page import answer_failure
 from .fields import NO_BODY, BadAnswer, check_size, is_page_wanted, split_origin, split_url, to_length
+from .handed_file import to_handed
 from .mount import split_mount
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def to_scope(
         "raw_path": raw_path.encode("ascii", "replace"),
         "query_string": query.encode("latin-1", "replace"),
         "headers": headers,
+        "extensions": {"http.response.pathsend": {}},
     }
     if depth is not None:
         scope["root_path"] = unquote(split_mount(raw_path, depth)[0])
@@ -112,6 +114,7 @@ class AsgiExchange:
         "_aborted",
         "_credit",
         "_granted",
+        "_taken",
         "_status",
         "_fields",
         "_length",
@@ -137,6 +140,8 @@ class AsgiExchange:
         self._credit = worker.credit_bytes
         #: Wakes `send`.
         self._granted: "asyncio.Future[None] | None" = None
+        #: Settles when the primary says whether it sends a file.
+        self._taken: "asyncio.Future[bool] | None" = None
         self._status = 0
         self._fields = ""
         self._length: "int | None" = None
@@ -204,6 +209,8 @@ class AsgiExchange:
                 await self._send_last(body)
         elif kind == "http.response.start":
             self._start(event)
+        elif kind == "http.response.pathsend":
+            await self._send_path(event["path"])
         else:
             raise BadAnswer(f"Cannot send {kind!r}: expected http.response.start or http.response.body")
 
@@ -226,9 +233,16 @@ class AsgiExchange:
         if self._credit > 0:
             self._wake_send()
 
+    def take_file(self, is_taken: bool) -> None:
+        """The primary sends the file that it was given, or cannot."""
+        future = self._taken
+        if future is not None and not future.done():
+            future.set_result(is_taken)
+
     def abort(self, reason: str) -> None:
         """No client waits for this exchange any more."""
         self._aborted = reason
+        self.take_file(False)
         self._wake_receive()
         self._wake_send()
 
@@ -321,6 +335,35 @@ class AsgiExchange:
             self._credit -= end - at
             self._worker.send([p.RESPONSE_CHUNK, self.id, body[at:end]])
             at = end
+
+    async def _send_path(self, path: str) -> None:
+        """The extension `http.response.pathsend`: the whole body is a file."""
+        if not self._status:
+            raise BadAnswer("Cannot send http.response.pathsend before http.response.start")
+        if self._is_ended or self._sent:
+            raise BadAnswer("Cannot send http.response.pathsend after a part of the body")
+        if not self._has_body:
+            await self._send_last(b"")
+            return
+        loop = self._worker.loop
+        with open(path, "rb", buffering=0) as file:
+            handed = to_handed(file, self._length)
+            if handed is not None:
+                self._taken = loop.create_future()
+                self._worker.send([p.RESPONSE_FILE, self.id, self._status, "", self._fields, handed])
+                is_taken = await self._taken
+                if self._aborted is not None:
+                    raise ClientLeft(f"Cannot send the response: {self._aborted}")
+                if is_taken:
+                    self._is_begun = self._is_ended = True
+                    self._wake_receive()
+                    return
+            while True:
+                piece = await loop.run_in_executor(None, file.read, p.CHUNK_BYTES)
+                if not piece:
+                    break
+                await self._send_piece(piece)
+        await self._send_last(b"")
 
     def _fail(self, error: BaseException) -> None:
         worker = self._worker

@@ -178,6 +178,10 @@ class AsgiWorker(asyncio.Protocol):
             exchange = self._exchanges.get(message[1])
             if exchange is not None:
                 exchange.end()
+        elif kind == p.FILE_TAKEN:
+            exchange = self._exchanges.get(message[1])
+            if exchange is not None:
+                exchange.take_file(message[2])
         elif kind == p.ABORT:
             self.send([p.SETTLED, message[1]])
             exchange = self._exchanges.pop(message[1], None)

@@ -1,6 +1,6 @@
 """Kinds and bounds of the channel's messages: docs/protocol.md, runtime/channel/messages.ts."""
 
-VERSION = 1
+VERSION = 2
 
 # To the worker.
 HELLO = 0
@@ -12,6 +12,7 @@ RESPONSE_CREDIT = 5
 DRAIN = 6
 PING = 7
 PROBE = 8
+FILE_TAKEN = 9
 
 # To the primary.
 WORKER_HELLO = 16
@@ -28,6 +29,7 @@ PONG = 26
 PROBED = 27
 LOADING = 28
 RETURNED = 29
+RESPONSE_FILE = 30
 
 # Elements of a request.
 ID = 1

@@ -12,28 +12,10 @@ from .current import of_thread, to_current
 from .error_page import answer_failure
 from .fields import NO_BODY, PHRASES, BadAnswer, describe, is_page_wanted, split_origin, split_url, to_block
 from .logs import Log, LogStream
+from .handed_file import FileWrapper, to_handed
 from .mount import split_mount
 from .wsgi_input import ClientLeft, StreamedInput, gather
 from .wsgi_link import Exchange, Link, Slot, path_of
-
-
-class FileWrapper:
-    """`wsgi.file_wrapper`: yields a file in blocks, from where it stands."""
-
-    def __init__(self, file: Any, block_bytes: int = p.CHUNK_BYTES) -> None:
-        self._file = file
-        self._block_bytes = max(block_bytes, p.CHUNK_BYTES)
-        if hasattr(file, "close"):
-            self.close = file.close
-
-    def __iter__(self) -> "FileWrapper":
-        return self
-
-    def __next__(self) -> bytes:
-        data = self._file.read(self._block_bytes)
-        if data:
-            return data
-        raise StopIteration
 
 
 class _EnvironNames(dict):
@@ -279,6 +261,8 @@ class Answer:
                 if type(data) is bytes and len(data) <= p.CHUNK_BYTES and self._length in (None, len(data)):
                     self._send_whole(data)
                     return
+            if kind is FileWrapper and self._hand_over(result.file):  # type: ignore[attr-defined]
+                return
             if isinstance(result, (str, bytes)):
                 raise BadAnswer(f"Cannot send a body of type {describe(result)}: expected an iterable of bytes, such as [body]")
             for data in result:
@@ -293,6 +277,24 @@ class Answer:
             close = getattr(result, "close", None)
             if close is not None:
                 close()
+
+    def _hand_over(self, file: Any) -> bool:
+        """Lets the primary send a file. Returns false if this worker must."""
+        if not self._status or self._is_begun or not self._has_body:
+            return False
+        handed = to_handed(file, self._length)
+        if handed is None:
+            return False
+        exchange = self._exchange
+        self._send([[p.RESPONSE_FILE, exchange.id, self._status, self._phrase, self._fields, handed]])
+        # The file stays open until the primary has opened it.
+        self._runner.link.wait_for(exchange, lambda: exchange.file_taken is not None or exchange.aborted is not None)
+        if exchange.aborted is not None:
+            raise ClientLeft(f"Cannot send the response: {exchange.aborted}")
+        if not exchange.file_taken:
+            return False
+        self._is_begun = self._is_ended = True
+        return True
 
     def fail(self, error: BaseException) -> None:
         """Answers 500, or breaks off an answer that has begun."""

@@ -52,6 +52,7 @@ class Exchange:
         "chunks_ended",
         "credit",
         "signal",
+        "file_taken",
     )
 
     def __init__(self, message: "list[Any]", credit: int) -> None:
@@ -70,6 +71,8 @@ class Exchange:
         self.credit = credit
         #: Set when something arrived that its thread may wait for; made by the first wait.
         self.signal: "threading.Event | None" = None
+        #: Whether the primary sends the file that it was given; `None`: it has not said.
+        self.file_taken: "bool | None" = None
 
 
 class Slot:
@@ -406,6 +409,11 @@ class Link:
             exchange = self._exchanges.get(message[1])
             if exchange is not None:
                 exchange.chunks_ended = True
+                self._wake(exchange)
+        elif kind == p.FILE_TAKEN:
+            exchange = self._exchanges.get(message[1])
+            if exchange is not None:
+                exchange.file_taken = message[2]
                 self._wake(exchange)
         elif kind == p.ABORT:
             self._abort(message[1], message[2])
