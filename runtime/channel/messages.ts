@@ -101,6 +101,8 @@ export interface WorkerSettings {
   logFormat: "auto" | "pretty" | "json";
   /** Absolute path; `null`: standard error. */
   logFile: string | null;
+  /** Names of parameters whose values no log line has. */
+  redactQuery: readonly string[];
   /** The Python application that the worker runs; `null`: it runs JavaScript handlers. */
   app: AppSettings | null;
 }

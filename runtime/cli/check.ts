@@ -196,7 +196,8 @@ async function checkHandlers(config: Config, signal: AbortSignal): Promise<Part>
   const logFormat = config.logFormat === "auto" ? "pretty" : config.logFormat;
   const look = pickLogLook(logFormat, { isTTY: process.stderr.isTTY, env: process.env });
   const logLevel = config.logLevel === "silent" ? "silent" : "warn";
-  const log = await createLogger({ logLevel }, destination, look);
+  const { redactQuery } = config;
+  const log = await createLogger({ logLevel, redactQuery }, destination, look);
   const folder = await openFolder(config.stateDir);
   try {
     const setup = {

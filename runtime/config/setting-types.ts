@@ -1,4 +1,6 @@
 import { isIP } from "node:net";
+import { ACCESS_FACTS, parseAccessFormat } from "../lib/access-format.ts";
+import { PATH_PATTERN_EXPECTED, parsePathPattern } from "../lib/path-pattern.ts";
 import { isProxyEntry } from "../lib/proxy-entries.ts";
 import { toHostName } from "./host-name.ts";
 import type { Duration, Size } from "./quantities.ts";
@@ -167,12 +169,71 @@ export function wholeNumber(least: number, most: number): SettingType<number, nu
 export function addressList(): SettingType<string | readonly string[], readonly string[]> {
   const expected =
     'IP addresses or ranges, such as "10.0.0.0/8, 192.0.2.1", or the words "loopback" and "private"';
-  return create("LIST", expected, (value) => {
-    const list = typeof value === "string" ? value.split(",") : value;
-    if (!Array.isArray(list) || list.length === 0) return null;
-    const entries = list.map((entry: unknown) => (typeof entry === "string" ? entry.trim() : ""));
-    return entries.every(isProxyEntry) ? { value: Object.freeze(entries) } : null;
+  return list("LIST", expected, isProxyEntry);
+}
+
+/** `json`, `combined`, or a format of access lines. */
+export function accessFormat(): SettingType<string, string> {
+  const expected =
+    '"json", "combined", or a text with variables: ' +
+    `${ACCESS_FACTS.map((name) => `$${name}`).join(" ")}, or $http_NAME for a field without credentials`;
+  return create("FORMAT", expected, (value) => {
+    if (value === "json" || value === "combined") return { value };
+    const isFine = typeof value === "string" && typeof parseAccessFormat(value) !== "string";
+    return isFine ? { value } : null;
   });
+}
+
+/** Statuses and classes of statuses, such as `404` and `5xx`. */
+export function statusList(): SettingType<string | readonly string[], readonly string[]> {
+  const expected = 'statuses such as "404" and classes such as "5xx"';
+  return list("LIST", expected, (entry) => /^[1-5](?:xx|\d\d)$/.test(entry));
+}
+
+/** Patterns of paths. */
+export function patternList(): SettingType<string | readonly string[], readonly string[]> {
+  const expected = `patterns of paths, each ${PATH_PATTERN_EXPECTED}`;
+  return list("LIST", expected, (entry) => !("expected" in parsePathPattern(entry)));
+}
+
+/** Names of query parameters. */
+export function nameList(): SettingType<string | readonly string[], readonly string[]> {
+  return list("LIST", 'names such as "token" and "api_key"', (entry) => /^[\w.-]+$/.test(entry));
+}
+
+/** A list of texts, also as one text with commas. */
+function list(
+  placeholder: string,
+  expected: string,
+  isFine: (entry: string) => boolean,
+): SettingType<string | readonly string[], readonly string[]> {
+  return create(placeholder, expected, (value) => {
+    const entries = typeof value === "string" ? value.split(",") : value;
+    if (!Array.isArray(entries) || entries.length === 0) return null;
+    const texts = entries.map((entry: unknown) => (typeof entry === "string" ? entry.trim() : ""));
+    return texts.every(isFine) ? { value: Object.freeze(texts) } : null;
+  });
+}
+
+/** A number from 0 to 1. */
+export function share(): SettingType<number, number> {
+  return create("SHARE", "a number from 0 to 1, such as 0.1", (value) => {
+    const number =
+      typeof value === "string" && /^(?:0|1|[01]?\.\d{1,6})$/.test(value) ? Number(value) : value;
+    return typeof number === "number" && number >= 0 && number <= 1 ? { value: number } : null;
+  });
+}
+
+/** `null` for "all"; otherwise a value of the type. */
+export function orAll<Input, Value>(
+  type: SettingType<Input, Value>,
+): SettingType<Input | "all", Value | null> {
+  return {
+    placeholder: `${type.placeholder}|all`,
+    expected: `${type.expected}, or "all"`,
+    parse: (value) => (value === "all" ? { value: null } : type.parse(value)),
+    inHandler: null,
+  };
 }
 
 /** A TCP port: 0 for any free port. */

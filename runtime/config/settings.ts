@@ -1,5 +1,7 @@
 import { cacheRules } from "./cache-rules.ts";
+import { DEFAULT_SECRET_NAMES } from "../lib/secret-names.ts";
 import {
+  accessFormat,
   addressList,
   anyFile,
   appName,
@@ -8,16 +10,21 @@ import {
   host,
   hostName,
   logFile,
+  nameList,
   oneOf,
   onOff,
   onOffOrFile,
   onOffOrPage,
+  orAll,
   orOff,
   orWord,
   orZero,
+  patternList,
   port,
   type SettingType,
+  share,
   size,
+  statusList,
   urlPath,
   wholeNumber,
   tlsSuites,
@@ -736,6 +743,54 @@ export const SETTINGS = {
     reload: "switch",
     isPath: true,
     elsewhere: ["accesslogfile"],
+  },
+  /** Form of access lines: `"json"`, `"combined"` (Nginx's and Apache's), or a text with Nginx's variables, such as `'$remote_addr "$request" $status'`. Default: `"json"`. */
+  accessLogFormat: {
+    field: "accessLogFormat",
+    type: accessFormat(),
+    // nginx: log_format
+    default: "json",
+    help: "json, combined, or a text with variables",
+    docs: "`json`, `combined` (Nginx's and Apache's), or a text with Nginx's variables ([more](operations.md#access-lines))",
+    reload: "switch",
+  },
+  /** Statuses of answers that get an access line: a list such as `["4xx", "5xx", "301"]`, or `"all"`. Default: `"all"`. */
+  accessLogStatus: {
+    field: "accessLogStatus",
+    type: orAll(statusList()),
+    // nginx: access_log ... if=$loggable
+    default: "all",
+    help: "statuses that get a line: 4xx,5xx",
+    docs: "statuses and classes of the answers that get a line: `4xx,5xx`; `all`",
+    reload: "switch",
+  },
+  /** Patterns of paths without access lines: `["/healthz", "/assets/**"]`, or `"off"`. Default: `"off"`. */
+  accessLogSkip: {
+    field: "accessLogSkip",
+    type: orOff(patternList()),
+    default: "off",
+    help: "paths without access lines",
+    docs: "patterns of paths without access lines, separated by commas: `/healthz,/assets/**`; `off`: none",
+    reload: "switch",
+  },
+  /** Share of the answers below status 400 that get an access line, from 0 to 1. Answers of 400 and above always get one. Default: 1. */
+  accessLogSample: {
+    field: "accessLogSample",
+    type: share(),
+    default: "1",
+    help: "share of the good answers with a line",
+    docs: "share of the answers below 400 that get a line, from `0` to `1`; other answers always get one",
+    reload: "switch",
+  },
+  /** Names of query parameters whose values no log line has. A name also matches as a word of a longer one: `token` in `access_token`. Default: `token`, `key`, `password` and others. */
+  redactQuery: {
+    field: "redactQuery",
+    type: nameList(),
+    default: DEFAULT_SECRET_NAMES.join(","),
+    help: "query parameters that no log line has",
+    docs: "names of query parameters whose values no log line has; also as words of longer names: `token` in `access_token`",
+    // Workers write log lines too.
+    reload: "pools",
   },
   /** Fields of access lines: `"combined"` has referer and user agent too. Default: `"combined"`. */
   accessLogFields: {

@@ -391,6 +391,7 @@ function toSettings(options: HandlerPoolOptions): Omit<WorkerSettings, "workerId
     logLevel: config.logLevel,
     logFormat: config.logFormat,
     logFile: config.logFile,
+    redactQuery: config.redactQuery,
     app: plan.app === null ? null : toAppSettings(plan.app, options),
   };
 }

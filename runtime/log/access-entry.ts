@@ -20,6 +20,8 @@ export interface AccessRules {
   withQuery: boolean;
   /** Logs referer and user agent. */
   withClient: boolean;
+  /** Replaces the values of secret parameters in a query. */
+  redactQuery: (query: string) => string;
 }
 
 /**
@@ -30,22 +32,35 @@ export function toAccessEntry(facts: AccessFacts, rules: AccessRules): AccessEnt
   const { withQuery, withClient } = rules;
   const { target, referer, userAgent } = facts;
   const queryAt = target.indexOf("?");
+  const query = withQuery && queryAt !== -1 ? rules.redactQuery(target.slice(queryAt + 1)) : null;
   return {
     clientAddress: facts.clientAddress,
     scheme: facts.scheme,
     host: facts.host,
     method: facts.method,
     path: queryAt === -1 ? target : target.slice(0, queryAt),
-    query: withQuery ? (queryAt === -1 ? null : target.slice(queryAt + 1)) : undefined,
+    query: withQuery ? query : undefined,
     status: facts.status,
     bytes: facts.bytes,
     durationMs: facts.durationMs,
     worker: facts.worker,
     limit: facts.limit ?? undefined,
     requestId: facts.requestId,
-    referer: withClient ? toText(withQuery ? referer : withoutQuery(referer)) : undefined,
+    referer: withClient
+      ? toText(withQuery ? redact(referer, rules) : withoutQuery(referer))
+      : undefined,
     userAgent: withClient ? toText(userAgent) : undefined,
+    traceparent: facts.traceparent,
+    fields: facts.fields,
   };
+}
+
+/** Replaces secret parameters of an address, in its query and in its fragment. */
+function redact(address: string | undefined, { redactQuery }: AccessRules): string | undefined {
+  return address
+    ?.split(/(?<=[?#])/)
+    .map((part, at) => (at === 0 ? part : redactQuery(part)))
+    .join("");
 }
 
 function withoutQuery(address: string | undefined): string | undefined {

@@ -24,6 +24,10 @@ export interface AccessEntry {
   /** Fields of the request; `null`: it has none; `undefined`: they are not logged. */
   referer: string | null | undefined;
   userAgent: string | null | undefined;
+  /** A valid `traceparent` of the request; `undefined`: it has none. */
+  traceparent: string | undefined;
+  /** Field block of the request, for formats with other fields. */
+  fields: string;
 }
 
 /** Formats one line with its line feed, for an exchange that ended at `timeMs` (Unix time). */
@@ -55,6 +59,7 @@ export function createJsonLine(): LineFormat {
     (entry.limit === undefined ? "" : `,"limit":"${entry.limit}"`) +
     ',"requestId":' +
     quote(entry.requestId) +
+    (entry.traceparent === undefined ? "" : `,"traceparent":"${entry.traceparent}"`) +
     fields(entry);
 }
 

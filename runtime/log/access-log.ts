@@ -1,5 +1,10 @@
 import type { LogDestination } from "./destination.ts";
-import { type AccessEntry, createJsonLine, createPrettyLine } from "./access-line.ts";
+import {
+  type AccessEntry,
+  createJsonLine,
+  createPrettyLine,
+  type LineFormat,
+} from "./access-line.ts";
 
 /** The access log: one line per exchange, buffered. */
 export interface AccessLog {
@@ -18,13 +23,15 @@ export interface AccessLog {
  * reader has not taken.
  *
  * @param options.pretty Writes a short line for terminals instead of JSON.
+ * @param options.format Writes lines of this format instead.
  * @param options.onClosed Called once, when the destination has the last line.
  */
 export function createAccessLog(
   destination: LogDestination,
-  options: { pretty: boolean; color: boolean; onClosed?: () => void },
+  options: { pretty: boolean; color: boolean; format?: LineFormat | null; onClosed?: () => void },
 ): AccessLog {
-  const format = options.pretty ? createPrettyLine(options.color) : createJsonLine();
+  const format =
+    options.format ?? (options.pretty ? createPrettyLine(options.color) : createJsonLine());
   const batchAgeMs = options.pretty ? 0 : BATCH_AGE_MS;
   let batch = "";
   let timer: NodeJS.Timeout | null = null;

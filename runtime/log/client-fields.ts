@@ -1,8 +1,12 @@
+import { toTraceParent } from "./trace-parent.ts";
+
 /** Fields of a request for its access line. */
 export interface ClientFields {
   /** Values, one character per byte; `undefined`: the request has no such field. */
   readonly referer: string | undefined;
   readonly userAgent: string | undefined;
+  /** A valid `traceparent`. */
+  readonly traceparent: string | undefined;
 }
 
 /** Returns the value of a field in a field block. */
@@ -16,15 +20,19 @@ export type FindField = (block: string, name: string) => string | undefined;
  */
 export function createClientFields(find: FindField): (block: string) => ClientFields {
   let lastBlock = "";
-  let last: ClientFields = { referer: undefined, userAgent: undefined };
+  let last: ClientFields = { referer: undefined, userAgent: undefined, traceparent: undefined };
   return (block) => {
     if (block !== lastBlock) {
       lastBlock = block;
-      last = { referer: find(block, "referer"), userAgent: find(block, "user-agent") };
+      last = {
+        referer: find(block, "referer"),
+        userAgent: find(block, "user-agent"),
+        // Most requests have none, and this test is faster than a search.
+        traceparent: block.includes("\ntraceparent\n")
+          ? toTraceParent(find(block, "traceparent"))
+          : undefined,
+      };
     }
     return last;
   };
 }
-
-/** The result when the access line has none of these fields. */
-export const NO_CLIENT_FIELDS: ClientFields = { referer: undefined, userAgent: undefined };

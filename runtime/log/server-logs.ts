@@ -9,6 +9,7 @@ import {
   reportLosses,
 } from "./log.ts";
 import { type AccessLog, createAccessLog } from "./access-log.ts";
+import type { LineFormat } from "./access-line.ts";
 import type { LogDestination } from "./destination.ts";
 import { assertOpens, openLogPath, openStderr } from "./open-destination.ts";
 
@@ -46,9 +47,11 @@ export class ServerLogs {
   /**
    * Opens the access log, in the main log or in a separate file. Must be called after `open`. Only one may be open at a
    * time.
+   *
+   * @param format `null`: JSON, or the form of the main log.
    */
-  createAccessLog(target: true | string): AccessLog {
-    if (target === true) return createAccessLog(this.#main, this.#look);
+  createAccessLog(target: true | string, format: LineFormat | null): AccessLog {
+    if (target === true) return createAccessLog(this.#main, { ...this.#look, format });
     const destination = openLogPath(target, { report: this.#report });
     this.#access = destination;
     if (this.#log !== null) reportLosses(this.#log, destination);
@@ -56,7 +59,7 @@ export class ServerLogs {
       if (this.#access === destination) this.#access = null;
       void destination.close().then(() => (this.#earlierLostLines += destination.droppedLines));
     };
-    return createAccessLog(destination, { ...JSON_LOOK, onClosed });
+    return createAccessLog(destination, { ...JSON_LOOK, format, onClosed });
   }
 
   /** The logger; `null` before `open`. */

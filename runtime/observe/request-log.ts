@@ -9,7 +9,11 @@ import { toRequestId } from "../lib/request-id.ts";
 import type { Logger } from "../log/log.ts";
 import { type AccessFacts, type AccessRules, toAccessEntry } from "../log/access-entry.ts";
 import type { AccessLog } from "../log/access-log.ts";
-import { createClientFields, NO_CLIENT_FIELDS } from "../log/client-fields.ts";
+import { type AccessFilter, createAccessFilter } from "../log/access-filter.ts";
+import type { LineFormat } from "../log/access-line.ts";
+import { createClientFields } from "../log/client-fields.ts";
+import { createFormattedLine } from "../log/format-line.ts";
+import { createRedactor } from "../log/redactor.ts";
 import { Counters } from "./counters.ts";
 import { RefusalLog } from "./refusal-log.ts";
 import { type RecentRequest, RecentRequests } from "./recent-requests.ts";
@@ -18,7 +22,7 @@ import { ServedCounts } from "./served-counts.ts";
 export interface RequestLogOptions {
   log: Logger;
   /** Opens the access log: in the main log (`true`), or in a separate file. */
-  createAccessLog: (target: true | string) => AccessLog;
+  createAccessLog: (target: true | string, format: LineFormat | null) => AccessLog;
 }
 
 /**
@@ -35,9 +39,15 @@ export class RequestLog {
   readonly #refusedRequests: RefusalLog;
   readonly #createAccessLog: RequestLogOptions["createAccessLog"];
   #accessLog: AccessLog | null = null;
-  /** The target of the open access log. */
-  #accessLogTarget: Config["accessLog"] = false;
-  #accessRules: AccessRules = { withQuery: false, withClient: false };
+  /** The settings with which the access log was opened. */
+  #accessLogKey = "";
+  #accessRules: AccessRules = {
+    withQuery: false,
+    withClient: false,
+    redactQuery: createRedactor().query,
+  };
+  /** `null`: all requests have a line. */
+  #accessFilter: AccessFilter | null = null;
   readonly #clientFields = createClientFields(findField);
   /** Target without access lines, which would fill the developer's terminal; `null`: none. */
   #unloggedTarget: string | null = null;
@@ -63,17 +73,25 @@ export class RequestLog {
   }
 
   /** Opens or closes parts as the config requires. */
-  useSettings({ mode, accessLog, accessLogFields, accessLogQuery, reloadProbe }: Config): void {
+  useSettings(config: Config): void {
+    const { mode, accessLog, accessLogFormat, redactQuery, reloadProbe } = config;
     this.#unloggedTarget = mode === "development" ? CHANGES_PATH : null;
-    if (accessLog !== this.#accessLogTarget) {
+    const key = JSON.stringify([accessLog, accessLogFormat, redactQuery]);
+    if (key !== this.#accessLogKey) {
       this.#accessLog?.close();
-      this.#accessLog = accessLog === false ? null : this.#createAccessLog(accessLog);
-      this.#accessLogTarget = accessLog;
+      const format =
+        accessLogFormat === "json"
+          ? null
+          : createFormattedLine(accessLogFormat, createRedactor(redactQuery).text);
+      this.#accessLog = accessLog === false ? null : this.#createAccessLog(accessLog, format);
+      this.#accessLogKey = key;
     }
     this.#accessRules = {
-      withQuery: accessLogQuery,
-      withClient: accessLogFields === "combined",
+      withQuery: config.accessLogQuery,
+      withClient: config.accessLogFields === "combined",
+      redactQuery: createRedactor(redactQuery).query,
     };
+    this.#accessFilter = createAccessFilter(config);
     if (reloadProbe === 0) this.#recent = null;
     else if (this.#recent?.most !== reloadProbe) this.#recent = new RecentRequests(reloadProbe);
   }
@@ -86,10 +104,10 @@ export class RequestLog {
     if (status >= 500) this.served.failed(client.id);
     if (this.#recent !== null) this.#recent.note(client, status, performance.now());
     if (this.#accessLog === null || client.head.target === this.#unloggedTarget) return;
+    if (this.#accessFilter !== null && !this.#accessFilter(client.head.target, status)) return;
     const { id, receivedMs, workerId: worker, limitedBy: limit, head } = client;
     const { method, target, origin, fields, clientAddress } = head;
-    const { withClient } = this.#accessRules;
-    const { referer, userAgent } = withClient ? this.#clientFields(fields) : NO_CLIENT_FIELDS;
+    const { referer, userAgent, traceparent } = this.#clientFields(fields);
     const hostAt = origin.indexOf("/") + 2;
     this.#logAccess({
       clientAddress,
@@ -106,6 +124,8 @@ export class RequestLog {
       requestId: head.requestId ?? this.#requestIdOf(id),
       referer,
       userAgent,
+      traceparent,
+      fields,
     });
   }
 
@@ -140,6 +160,7 @@ export class RequestLog {
     const requestId = this.#requestIdOf(refused.id);
     this.counters.finished(status);
     this.#log.debug({ requestId, status, reason }, "request refused");
+    if (this.#accessFilter !== null && !this.#accessFilter(target, status)) return;
     this.#logAccess({
       clientAddress,
       scheme,
@@ -155,6 +176,8 @@ export class RequestLog {
       // The fields could not be parsed.
       referer: undefined,
       userAgent: undefined,
+      traceparent: undefined,
+      fields: "",
     });
   }
 

@@ -57,7 +57,7 @@ export async function openServer(options: OpenOptions, signal: AbortSignal): Pro
       certificates: certificates?.certificates ?? null,
       warnings,
       log,
-      createAccessLog: (target) => logs.createAccessLog(target),
+      createAccessLog: (target, format) => logs.createAccessLog(target, format),
       async loadSetup(reading) {
         const next = await complete(await readConfig(reading.signal), log);
         return { ...next, certificates: next.certificates?.certificates ?? null };

@@ -239,11 +239,13 @@ function toTimeout({ bootTimeoutMs }: WorkerSettings): LoadTimeout {
 const LAST_WORDS_MS = 2_000;
 
 async function openWorkerLog(settings: WorkerSettings): Promise<Logger> {
-  const { logFile, logFormat, logLevel, workerId } = settings;
+  const { logFile, logFormat, logLevel, redactQuery, workerId } = settings;
   const terminal = { isTTY: process.stderr.isTTY, env: process.env };
   const look = logFile === null ? pickLogLook(logFormat, terminal) : JSON_LOOK;
   const destination = openLog(logFile);
-  const log = (await createLogger({ logLevel }, destination, look)).child({ workerId });
+  const log = (await createLogger({ logLevel, redactQuery }, destination, look)).child({
+    workerId,
+  });
   reportLosses(log, destination);
   return log;
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { DEFAULT_SECRET_NAMES } from "../../runtime/lib/secret-names.ts";
 import { describe, it, type TestContext } from "node:test";
 import { type Config, type ConfigSources, loadConfig } from "../../runtime/config/config.ts";
 import { availableMemoryBytes } from "../../runtime/config/available-memory.ts";
@@ -111,6 +112,11 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       bootTimeoutMs: 30_000,
       hangTimeoutMs: 30_000,
       accessLog: true,
+      accessLogFormat: "json",
+      accessLogStatus: null,
+      accessLogSkip: null,
+      accessLogSample: 1,
+      redactQuery: DEFAULT_SECRET_NAMES,
       accessLogFields: "combined",
       accessLogQuery: false,
       logLevel: "info",
@@ -222,6 +228,11 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       reloadProbe: ["20", "reloadProbe", 20],
       keepGenerations: ["9", "keepGenerations", 9],
       accessLog: ["off", "accessLog", false],
+      accessLogFormat: ["$status", "accessLogFormat", "$status"],
+      accessLogStatus: ["4xx, 503", "accessLogStatus", ["4xx", "503"]],
+      accessLogSkip: ["/healthz,/a/**", "accessLogSkip", ["/healthz", "/a/**"]],
+      accessLogSample: ["0.25", "accessLogSample", 0.25],
+      redactQuery: ["token,pin", "redactQuery", ["token", "pin"]],
       accessLogFields: ["common", "accessLogFields", "common"],
       accessLogQuery: ["on", "accessLogQuery", true],
       logLevel: ["warn", "logLevel", "warn"],

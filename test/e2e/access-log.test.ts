@@ -115,8 +115,42 @@ describe("the access log", { timeout: 120_000 }, () => {
     });
     await open.fetch("/inspect?token=1");
     const whole = await open.untilAccess({ path: "/inspect" });
-    assert.equal(whole["query"], "token=1");
+    assert.equal(whole["query"], "token=[redacted]");
     assert.ok(!("userAgent" in whole) && !("referer" in whole));
+  });
+
+  it("has the form and the requests that the settings name, and no secret in any line", async (t) => {
+    const server = await startServer(t, {
+      handlers: {
+        "index.ts": `export default (request, { log }) => {
+          log.warn({ headers: Object.fromEntries(request.headers) }, "asked for " + request.url);
+          throw new Error("no answer for " + request.url);
+        };`,
+        "ok.ts": `export default () => new Response("ok");`,
+      },
+      workers: 1,
+      flags: ["--access-log-query", "on", "--access-log-skip", "/ok"].concat([
+        "--access-log-format",
+        '$remote_addr "$request" $status $traceparent "$http_user_agent" $http_x_forwarded_for',
+      ]),
+    });
+    const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const headers = {
+      // Bytes of UTF-8, as a client sends them.
+      "user-agent": 'a"\u00c3\u00a9b',
+      traceparent,
+      authorization: "Bearer S3CRET.1",
+      cookie: "session=S3CRET",
+    };
+    await send(`${server.http}/ok`, { headers });
+    await send(`${server.http}/?a=1&api_key=S3CRET`, { headers });
+    const expected = `127.0.0.1 "GET /?a=1&api_key=[redacted] HTTP/1.1" 500 ${traceparent} "a\\x22\\xC3\\xA9b" -`;
+    await server.until(({ msg }) => msg === expected);
+    await server.until(({ msg }) => msg?.startsWith("asked for") === true);
+    await server.stop();
+    assert.ok(!server.stderr.includes("GET /ok"));
+    assert.ok(!server.stderr.includes("S3CRET"), server.stderr);
+    assert.ok(server.stderr.split("[redacted]").length > 5);
   });
 
   it("can be off, and keeps what clients send from forging lines", async (t) => {

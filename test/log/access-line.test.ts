@@ -23,6 +23,8 @@ const entry: AccessEntry = {
   requestId: "01J9",
   referer: undefined,
   userAgent: undefined,
+  traceparent: undefined,
+  fields: "",
 };
 
 // Includes lone surrogates, which a client can cause with broken UTF-8.
@@ -47,11 +49,18 @@ const anyEntry: fc.Arbitrary<AccessEntry> = fc.record({
   requestId: anyText,
   referer: maybeText,
   userAgent: maybeText,
+  traceparent: fc.constantFrom(
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    undefined,
+  ),
+  fields: fc.constant(""),
 });
 
 /** The part of an entry that its line holds. Undefined fields are left out, and lone surrogates are no characters. */
 function toLogged(any: AccessEntry): Record<string, unknown> {
-  const fields = Object.entries(any).filter(([, value]) => value !== undefined);
+  const fields = Object.entries(any).filter(
+    ([name, value]) => value !== undefined && name !== "fields",
+  );
   return Object.fromEntries(
     fields.map(([name, value]) => [name, typeof value === "string" ? repair(value) : value]),
   );

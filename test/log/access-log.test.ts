@@ -19,6 +19,8 @@ const entry: AccessEntry = {
   requestId: "a",
   referer: undefined,
   userAgent: undefined,
+  traceparent: undefined,
+  fields: "",
 };
 
 function fakeDestination(atomicBytes = 4096): LogDestination & { writes: string[] } {

@@ -60,6 +60,12 @@ describe("createLogger()", () => {
     assert.ok(!destination.text().includes("SECRET"), destination.text());
     assert.equal(destination.text().split("[redacted]").length, 1 + 3 * 3 + 3);
     assert.ok(destination.text().includes('"host":"a"'));
+    const error = new Error("Cannot fetch https://a.example/?page=1&api_key=SECRET");
+    log.error(
+      { err: error, deep: { a: { b: { Cookie: "SECRET" } } } },
+      "Authorization: Bearer SECRET",
+    );
+    assert.ok(!destination.text().includes("SECRET"), destination.text());
   });
 
   it("shows the code and the cause of an error", async () => {

@@ -76,6 +76,7 @@ export class Trial {
         logLevel: "info",
         logFormat: "json",
         logFile: null,
+        redactQuery: [],
         app: null,
       },
       variables: {},

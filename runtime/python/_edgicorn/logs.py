@@ -14,6 +14,7 @@ import traceback
 from typing import Any, Iterable
 
 from .current import current_id, to_request_id
+from .redactor import Redactor
 
 LEVELS = {"trace": 10, "debug": 20, "info": 30, "warn": 40, "error": 50, "fatal": 60, "silent": 100}
 
@@ -47,6 +48,7 @@ class Log:
         self._looked_at = 0.0
         self._lock = threading.Lock()
         self._prefix = settings["requestIdPrefix"]
+        self._redact = Redactor(settings["redactQuery"]).redact
         self._base = {"pid": os.getpid(), "workerId": settings["workerId"]}
         form = settings["logFormat"]
         self._pretty = self._file is None and (
@@ -87,7 +89,7 @@ class Log:
         else:
             at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03}Z"
             line = _to_json({"level": level, "time": at, **self._base, **fields, "msg": message}) + "\n"
-        self._write(line.encode("utf-8", "backslashreplace"))
+        self._write(self._redact(line).encode("utf-8", "backslashreplace"))
 
     def failure(self, message: str, error: BaseException, **fields: Any) -> None:
         """Writes a line of level error with the traceback of an exception."""

@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { toTraceParent } from "../../runtime/log/trace-parent.ts";
+
+const VALID = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+describe("toTraceParent()", () => {
+  it("accepts values of Trace Context only", () => {
+    const cases: [value: string | undefined, expected: string | undefined][] = [
+      [VALID, VALID],
+      [VALID.replace(/^00/, "cc"), VALID.replace(/^00/, "cc")],
+      // A later version may add parts.
+      [`${VALID.replace(/^00/, "cc")}-what-"ever"`, VALID.replace(/^00/, "cc")],
+      [`${VALID}-x`, undefined],
+      [VALID.replace(/^00/, "ff"), undefined],
+      [VALID.toUpperCase(), undefined],
+      [VALID.replace(/4bf92f3577b34da6a3ce929d0e0e4736/, "0".repeat(32)), undefined],
+      [VALID.replace(/00f067aa0ba902b7/, "0".repeat(16)), undefined],
+      [`${VALID}, ${VALID}`, undefined],
+      [`cc${VALID.slice(2)}-${"x".repeat(100)}`, undefined],
+      ["", undefined],
+      [undefined, undefined],
+    ];
+    for (const [value, expected] of cases) assert.equal(toTraceParent(value), expected, value);
+  });
+});
