@@ -4,7 +4,6 @@ import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ExchangeId, WorkerId } from "./channel/messages.ts";
 import type { Config } from "./config/config.ts";
-import { DEFAULT_SITE } from "./config/sites.ts";
 import type { GenerationInfo, ReloadReport } from "./control/operations.ts";
 import { BlockPool } from "./bodies/block-pool.ts";
 import { ByteBudget } from "./bodies/byte-budget.ts";
@@ -20,6 +19,7 @@ import { isHandlerProblem } from "./handlers/handler-problem.ts";
 import type { LiveGeneration } from "./handlers/live-generation.ts";
 import { Admission } from "./http/admission.ts";
 import type { Client } from "./http/client.ts";
+import { HostTable } from "./http/host-table.ts";
 import { RequestsPerAddress } from "./http/requests-per-address.ts";
 import { parseTarget } from "./http/target-path.ts";
 import { toTrust } from "./http/trusted-proxies.ts";
@@ -38,8 +38,7 @@ import { StoredGenerations } from "./reload/stored-generations.ts";
 import { Guards } from "./rules/guards.ts";
 import { createSites, listRules, listSiteSettings } from "./site/create-sites.ts";
 import { Development } from "./site/development.ts";
-import { serve } from "./site/site.ts";
-import { SiteTable } from "./site/site-table.ts";
+import { serve, type Site } from "./site/site.ts";
 import { prepareForks } from "./supervise/fork-worker.ts";
 import { OomKills } from "./supervise/oom-kills.ts";
 
@@ -87,7 +86,7 @@ export class Primary {
   /** `null` in production. */
   readonly #development: Development | null;
   #setup: Setup;
-  #sites = new SiteTable({ sites: [], otherwise: { hosts: [], stages: [] } });
+  #sites = new HostTable<Site>({ entries: [], otherwise: { hosts: [], stages: [] } });
   readonly #perAddress = new RequestsPerAddress();
   /** `null` until it is loaded. */
   #engine: Engine | null = null;
@@ -368,14 +367,14 @@ export class Primary {
     client.refuse(400);
   }
 
-  #createSites(): SiteTable {
+  #createSites(): HostTable<Site> {
     const { generation } = this;
     const guards = this.#guards.begin();
     const sites = createSites({
       guards,
       config: this.config,
       files: this.files,
-      routesOf: (site) => (site === DEFAULT_SITE ? generation : null),
+      routesOf: (site) => generation.routesOf(site),
       development: this.#development,
       canServe: () => this.#closing === null && generation.isReady,
       ports: () => this.#ports(),

@@ -210,6 +210,7 @@ async function checkHandlers(config: Config, signal: AbortSignal): Promise<Part>
         accessLog: false,
         workers: 1,
         pools: {},
+        sites: config.sites.map((site) => ({ ...site, workers: null })),
         warmup: [],
         stateDir: folder.dir,
       } as const,

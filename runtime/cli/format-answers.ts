@@ -48,7 +48,7 @@ export function formatGenerations(generations: readonly GenerationInfo[]): strin
 /** Formats the state of a server. Ends with a line feed. */
 export function formatStatus(status: Status): string {
   const { pid, version, mode, startedAt, generation, routes, listeners, pools } = status;
-  const { retiring, library, lostLogLines, rolledBackFrom } = status;
+  const { retiring, library, lostLogLines, rolledBackFrom, sites = [] } = status;
   const rows = [
     ...pools.flatMap((pool) => toRows(pool, "")),
     ...retiring.flatMap((pool) => toRows(pool, `, retiring: generation ${pool.generation}`)),
@@ -58,6 +58,7 @@ export function formatStatus(status: Status): string {
     `uWebSockets.js from ${library}`,
     `listening: ${listeners.map(({ scheme, port }) => `${scheme} ${port}`).join(", ")}`,
     `generation ${generation}, ${routes} ${routes === 1 ? "route" : "routes"}`,
+    ...(sites.length === 0 ? [] : [formatSites(sites)]),
     ...(rolledBackFrom === null
       ? []
       : [
@@ -69,6 +70,20 @@ export function formatStatus(status: Status): string {
   ];
   return `${lines.join("\n")}\n`;
 }
+
+/** `3 sites: a.example (2 routes), *.b.example, c.example`. */
+function formatSites(sites: NonNullable<Status["sites"]>): string {
+  const shown = sites
+    .slice(0, MOST_SITES)
+    .map(({ name, routes }) =>
+      routes === 0 ? name : `${name} (${routes} ${routes === 1 ? "route" : "routes"})`,
+    );
+  const more = sites.length > MOST_SITES ? `, and ${sites.length - MOST_SITES} more` : "";
+  return `${sites.length} ${sites.length === 1 ? "site" : "sites"}: ${shown.join(", ")}${more}`;
+}
+
+/** Sites that the text names. The JSON names all. */
+const MOST_SITES = 20;
 
 function formatTraffic({ connections, requests, responses, limits }: Traffic): string[] {
   const { received, open, queued, inFlight } = requests;

@@ -2,12 +2,14 @@ import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { AppKind } from "../channel/messages.ts";
 import { toAppPool } from "../lib/pool-name.ts";
-import type { MountSetting } from "./file-settings.ts";
+import type { MountSetting } from "./mount-settings.ts";
 
 /** A Python application of the server, with everything that its workers need. Plain data. */
 export interface AppSetting {
   /** Name of the pool whose workers run it. */
   readonly pool: string;
+  /** The site that it belongs to; absent: the default one. */
+  readonly site?: string;
   /** The path below which it answers, without a slash at the end; `""`: all paths. */
   readonly mount: string;
   /** `module:name`, `module:factory()`. */
@@ -38,14 +40,15 @@ export interface AppDefaults {
 }
 
 /**
- * Returns the applications of a server, the one for all paths first.
+ * Returns the applications of a server or a site, the one for all paths first.
  *
+ * @param site The site; `null`: the default one.
  * @param env `VIRTUAL_ENV` names the environment where none lies beside the application.
  */
 export function toApps(
   defaults: AppDefaults,
   mounts: readonly MountSetting[],
-  env: Readonly<Record<string, string | undefined>>,
+  { env, site = null }: { env: Readonly<Record<string, string | undefined>>; site?: string | null },
 ): AppSetting[] {
   const { app, appDir, appKind, threads } = defaults;
   const root: MountSetting[] =
@@ -56,7 +59,8 @@ export function toApps(
   return [...root, ...mounts].map((mount) => {
     const dir = mount.dir ?? appDir;
     return {
-      pool: toAppPool(mount.mount, pools),
+      pool: toAppPool(`${site ?? ""}${mount.mount}`, pools),
+      ...(site !== null && { site }),
       mount: mount.mount,
       spec: mount.app,
       dir,

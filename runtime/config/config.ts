@@ -28,7 +28,7 @@ import {
   type SettingValue,
   expectedOf,
 } from "./settings.ts";
-import type { SiteConfig } from "./sites.ts";
+import { listNamedSites, listSitePools, type SiteConfig } from "./sites.ts";
 import type { RuleSetting } from "./rule-settings.ts";
 import { findSuitesProblem } from "./tls-suites.ts";
 import { findWriteObstacle } from "./write-obstacle.ts";
@@ -104,15 +104,23 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
   const workers = values.workers === "auto" ? Math.max(2, availableCpus() - 1) : values.workers;
   const maxWorkers = values.maxWorkers ?? workers;
   const python = toPython(values.python, origins.python.baseDir);
-  const apps = toApps({ ...values, python }, fileSettings.mounts, sources.env);
+  const { env } = sources;
+  const apps = [
+    ...toApps({ ...values, python }, fileSettings.mounts, { env }),
+    ...fileSettings.sites.flatMap(({ name: site, mounts }) =>
+      toApps({ ...values, python, app: null }, mounts, { env, site }),
+    ),
+  ];
   // As in `planPools`: a pool without a number has one worker. `maxWorkers` counts those of the default pool already.
   const workersOfPools = Object.entries(fileSettings.pools).map(([name, pool]) =>
     name === DEFAULT_POOL ? 0 : (pool.workers ?? 1),
   );
   const workersOfApps = apps.map((app) => app.workers ?? maxWorkers);
-  const allWorkers = [...workersOfPools, ...workersOfApps].reduce(
+  const workersOfSites = listSitePools(fileSettings).map(({ workers: count }) => count);
+  const others = [...workersOfApps, ...workersOfSites];
+  const allWorkers = [...workersOfPools, ...others].reduce(
     (sum, count) => sum + count,
-    apps.length > 0 && !isFolder(values.handlers) ? 0 : maxWorkers,
+    others.length > 0 && !isFolder(values.handlers) ? 0 : maxWorkers,
   );
 
   const automatic: AutomaticField[] = [];
@@ -318,17 +326,20 @@ function findSpoolProblems(config: Config, { spoolLimit, bodyLimit }: Origins): 
 
 function findFolderProblems(config: Config, origins: Origins): string[] {
   const problems: string[] = [];
-  // An application needs no handlers. A folder that the operator names must be there.
-  const needsHandlers = config.apps.length === 0 || !origins.handlers.isDefault;
+  // An application and a site need no handlers. A folder that the operator names must be there.
+  const others = config.apps.length + listNamedSites(config).length;
+  const needsHandlers = others === 0 || !origins.handlers.isDefault;
   if (needsHandlers && !isFolder(config.handlersDir)) {
     problems.push(
       `Cannot use ${origins.handlers.label}: found no folder ${config.handlersDir}, ` +
         'expected the folder of the handlers (create it, such as with "edgicorn init", or name another with --handlers DIR)',
     );
   }
-  for (const { dir, mount } of config.apps) {
+  for (const { dir, mount, site } of config.apps) {
     if (isFolder(dir)) continue;
-    const label = dir === config.appDir ? origins.appDir.label : `mounts["${mount || "/"}"].dir`;
+    const place = site === undefined ? "" : `sites[${JSON.stringify(site)}].`;
+    const own = place !== "" && mount === "" ? "appDir" : `mounts["${mount || "/"}"].dir`;
+    const label = dir === config.appDir ? origins.appDir.label : `${place}${own}`;
     problems.push(
       `Cannot use ${label}: found no folder ${dir}, expected the folder of the Python application`,
     );
@@ -380,6 +391,9 @@ function findExposedPaths(config: Config, origins: Origins): string[] {
   if (publicDir !== null) labels.set(publicDir, origins.public.label);
   const secrets = [
     { path: config.handlersDir, content: "the handlers" },
+    ...sites.flatMap(({ name, handlersDir: path }) =>
+      path === null ? [] : [{ path, content: `the handlers of ${name}` }],
+    ),
     { path: config.certsDir, content: "the private keys" },
     { path: config.stateDir, content: "the compiled handlers" },
     ...config.apps.map(({ dir }) => ({ path: dir, content: "the Python application" })),
@@ -435,13 +449,17 @@ function toPython(value: string, baseDir: string): string | null {
 /** Two applications for one path would hide each other. */
 function findMountProblems({ apps }: Config): string[] {
   const seen = new Set<string>();
-  return apps.flatMap(({ mount }) => {
-    const isNew = !seen.has(mount);
-    seen.add(mount);
+  return apps.flatMap(({ mount, site = "" }) => {
+    const key = `${site} ${mount}`;
+    const isNew = !seen.has(key);
+    seen.add(key);
     const path = mount === "" ? "/" : mount;
+    const place = site === "" ? "" : `sites[${JSON.stringify(site)}].`;
     return isNew
       ? []
-      : [`Cannot use mounts["${path}"]: found two applications for this path, expected one`];
+      : [
+          `Cannot use ${place}mounts["${path}"]: found two applications for this path, expected one`,
+        ];
   });
 }
 

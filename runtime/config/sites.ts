@@ -1,8 +1,13 @@
 import { type Dirent, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pickNearest } from "../lib/nearest.ts";
+import { DEFAULT_POOL, isPoolName, POOL_NAME_EXPECTED } from "../lib/pool-name.ts";
 import type { Config } from "./config.ts";
 import { HOST_NAME_EXPECTED, toHostName } from "./host-name.ts";
+import { type MountSetting, readMounts } from "./mount-settings.ts";
+import type { Refuse } from "./rule-reader.ts";
+import { readRules, type RuleSetting } from "./rule-settings.ts";
+import { readWarmUp } from "./warm-up-paths.ts";
 import {
   expectedOf,
   settingOf,
@@ -23,8 +28,23 @@ export interface SiteConfig {
   readonly name: string;
   /** Host names as `toHostName` returns them, the name first. The default site may have none. */
   readonly hosts: readonly string[];
-  /** Absolute path of the folder of its files; `null`: none. The default site has `publicDir` of the config. */
+  /** Absolute path of `sites/NAME`, whether it exists or not. */
+  readonly dir: string;
+  // The default site has the folders of the config.
+  /** Absolute path of the folder of its handlers; `null`: none. */
+  readonly handlersDir: string | null;
+  /** Absolute path of the folder of its files; `null`: none. */
   readonly publicDir: string | null;
+  /** The pool of its handlers that name none. */
+  readonly pool: string;
+  /** Number of workers of that pool, if no other site has it; `null`: as `pools` says. */
+  readonly workers: number | null;
+  /** Its Python applications. */
+  readonly mounts: readonly MountSetting[];
+  /** Its rules, which come after those of the top level. */
+  readonly rules: readonly RuleSetting[];
+  /** Path and query of the requests that each new worker must answer, at its first host. */
+  readonly warmup: readonly string[];
   /** Settings that it has for itself, by field. All others are those of the top level. */
   readonly own: Readonly<Partial<SettingFields>>;
 }
@@ -49,17 +69,73 @@ export function readSites(value: unknown, folder: string): SitesResult {
 
 /** Returns the settings of a site: its own, and those of the top level for all others. */
 export function toSiteSettings(config: Config, site: SiteConfig): Config {
-  const isDefault = site.name === DEFAULT_SITE;
-  const publicDir = isDefault ? config.publicDir : site.publicDir;
+  const rules = [...config.rules, ...site.rules];
+  if (site.name === DEFAULT_SITE) return Object.freeze({ ...config, ...site.own, rules });
+  const { publicDir } = site;
+  // A site without handlers may get them in this folder.
+  const handlersDir = site.handlersDir ?? join(site.dir, "handlers");
   // The host name of the default site is not that of another.
-  const canonicalHost = isDefault ? config.canonicalHost : null;
-  return Object.freeze({ ...config, canonicalHost, ...site.own, publicDir });
+  const notInherited = { publicDir, handlersDir, canonicalHost: null };
+  return Object.freeze({ ...config, ...notInherited, ...site.own, rules });
+}
+
+/** Returns all sites, the default one first, with or without an entry in the config file. */
+export function listSites({ sites }: Pick<Config, "sites">): SiteConfig[] {
+  const entry = sites.find(({ name }) => name === DEFAULT_SITE);
+  return [entry ?? PLAIN_DEFAULT, ...sites.filter((site) => site !== entry)];
+}
+
+/** Returns the sites beside the default one. */
+export function listNamedSites({ sites }: Pick<Config, "sites">): SiteConfig[] {
+  return sites.filter(({ name }) => name !== DEFAULT_SITE);
+}
+
+const PLAIN_DEFAULT: SiteConfig = Object.freeze({
+  name: DEFAULT_SITE,
+  hosts: [],
+  dir: "",
+  handlersDir: null,
+  publicDir: null,
+  pool: DEFAULT_POOL,
+  workers: null,
+  mounts: [],
+  rules: [],
+  warmup: [],
+  own: {},
+});
+
+/** Returns the pools of sites that `pools` does not name, with the number of their workers. */
+export function listSitePools({
+  sites,
+  pools,
+}: Pick<Config, "sites" | "pools">): { name: string; workers: number }[] {
+  const found = new Map<string, number>();
+  for (const { handlersDir, pool, workers } of sites) {
+    if (handlersDir === null || pool === DEFAULT_POOL || Object.hasOwn(pools, pool)) continue;
+    found.set(pool, workers ?? 1);
+  }
+  return [...found].map(([name, workers]) => ({ name, workers }));
 }
 
 /** Everything outside of `sites` is the default site: its folders are there. */
-const DEFAULT_KEYS: readonly string[] = ["aliases", ...SITE_SETTING_NAMES];
+const DEFAULT_KEYS: readonly string[] = ["aliases", "rules", ...SITE_SETTING_NAMES];
 
-const KNOWN_KEYS: readonly string[] = ["aliases", "public", ...SITE_SETTING_NAMES];
+const KNOWN_KEYS: readonly string[] = [
+  "aliases",
+  "handlers",
+  "public",
+  "pool",
+  "workers",
+  "app",
+  "appDir",
+  "python",
+  "appKind",
+  "threads",
+  "mounts",
+  "rules",
+  "warmup",
+  ...SITE_SETTING_NAMES,
+];
 
 type Entry = Readonly<Record<string, unknown>>;
 
@@ -68,6 +144,8 @@ class SitesReader {
   readonly #problems: SitesResult["problems"] = [];
   /** The key of the site that has a host name. */
   readonly #owners = new Map<string, string>();
+  /** Names of the pools that sites have for themselves. */
+  readonly #pools = new Set<string>();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -92,8 +170,8 @@ class SitesReader {
       if (!entries.has(name) && this.#claim(name, key)) entries.set(name, { key, entry: {} });
     }
     const sites = [...entries]
-      .map(([name, { key, entry }]) => this.#readSite(name, key, entry))
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+      .toSorted(([one], [other]) => (one < other ? -1 : 1))
+      .map(([name, { key, entry }]) => this.#readSite(name, key, entry));
     return { sites: Object.freeze(sites), problems: this.#problems };
   }
 
@@ -102,16 +180,27 @@ class SitesReader {
     for (const each of Object.keys(entry)) {
       if (!known.includes(each)) this.#refuseUnknown(each, { known, key, value: entry[each] });
     }
+    const isDefault = name === DEFAULT_SITE;
+    const place = { name, key };
     return Object.freeze({
       name,
+      dir: join(this.#folder, SITES_FOLDER, name),
       hosts: Object.freeze([
         ...(name === DEFAULT_SITE ? [] : [name]),
         ...this.#readAliases(entry["aliases"], `${key}.aliases`),
       ]),
-      publicDir:
-        name === DEFAULT_SITE
-          ? null
-          : this.#readFolder("public", { name, key, value: entry["public"] }),
+      handlersDir: isDefault ? null : this.#readFolder("handlers", place, entry["handlers"]),
+      publicDir: isDefault ? null : this.#readFolder("public", place, entry["public"]),
+      ...(isDefault ? { pool: DEFAULT_POOL, workers: null } : this.#readPool(entry, place)),
+      mounts: Object.freeze(isDefault ? [] : this.#readMounts(entry, key)),
+      rules: Object.freeze(
+        readRules(entry["rules"] ?? [], {
+          key: `${key}.rules`,
+          folder: this.#folder,
+          refuse: this.#refuse,
+        }),
+      ),
+      warmup: Object.freeze(readWarmUp(entry["warmup"] ?? [], this.#refuseIn(key))),
       own: Object.freeze(this.#readSettings(entry, key)),
     });
   }
@@ -129,8 +218,9 @@ class SitesReader {
 
   /** Returns the folder that the entry names, else `sites/NAME/PART` if it is there; `null`: neither. */
   #readFolder(
-    part: "public",
-    { name, key, value }: { name: string; key: string; value: unknown },
+    part: "handlers" | "public",
+    { name, key }: { name: string; key: string },
+    value: unknown,
   ): string | null {
     const usual = join(this.#folder, SITES_FOLDER, name, part);
     if (value === undefined) return isFolder(usual) ? usual : null;
@@ -139,6 +229,63 @@ class SitesReader {
     if (path !== null && isFolder(path)) return path;
     this.#refuse(`${key}.${part}`, value, 'a folder that exists, or "off"');
     return null;
+  }
+
+  /** The keys of the application for all paths hold for all mounts of the site, as at the top level. */
+  #readMounts(entry: Entry, key: string): MountSetting[] {
+    const { app, appDir: dir, python, appKind: kind, threads, workers, mounts = {} } = entry;
+    const defaults = { dir, python, kind, threads };
+    const own =
+      app === undefined || app === "off" || app === false
+        ? {}
+        : { "/": { app, ...defaults, workers: entry["pool"] === undefined ? workers : undefined } };
+    const others = isEntry(mounts)
+      ? Object.fromEntries(
+          Object.entries(mounts).map(([path, mount]) => [path, withDefaults(mount, defaults)]),
+        )
+      : mounts;
+    const folder = this.#folder;
+    const refuse = this.#refuseIn(key);
+    const refuseOwn = (part: string, value: unknown, expected: string): void =>
+      refuse(OWN_NAMES[part.replace('mounts["/"].', "")] ?? part, value, expected);
+    return [
+      ...readMounts(own, { folder, refuse: refuseOwn }),
+      ...readMounts(others, { folder, refuse }),
+    ];
+  }
+
+  /** A site has a pool of its own, unless it names one that other sites may name as well. */
+  #readPool(
+    { pool, workers }: Entry,
+    { name, key }: { name: string; key: string },
+  ): Pick<SiteConfig, "pool" | "workers"> {
+    const named = typeof pool === "string" && isPoolName(pool) ? pool : null;
+    const isShared = pool !== undefined;
+    if (isShared && named === null) this.#refuse(`${key}.pool`, pool, POOL_NAME_EXPECTED);
+    if (workers !== undefined) {
+      const expected = isShared
+        ? `none here: pools.${named ?? "NAME"}.workers says it, for all sites of the pool`
+        : "a whole number from 1 to 1024";
+      const isFine = Number.isInteger(workers) && Number(workers) >= 1 && Number(workers) <= 1024;
+      if (isShared || !isFine) this.#refuse(`${key}.workers`, workers, expected);
+    }
+    return {
+      pool: named ?? this.#toPoolName(name),
+      workers: typeof workers === "number" ? workers : null,
+    };
+  }
+
+  /** `www.example.com` is the pool `site-www-example-com`. */
+  #toPoolName(site: string): string {
+    const words = site
+      .replace("*", "any")
+      .split(/[^a-z0-9]+/)
+      .filter(Boolean);
+    const name = ["site", ...words].join("-").slice(0, 60);
+    let unique = name;
+    for (let number = 2; this.#pools.has(unique); number++) unique = `${name}-${number}`;
+    this.#pools.add(unique);
+    return unique;
   }
 
   #readSettings(entry: Entry, key: string): Partial<SettingFields> {
@@ -183,21 +330,42 @@ class SitesReader {
     return false;
   }
 
-  #refuse(key: string, value: unknown, expected: string): void {
-    this.#problems.push({ key, value, expected });
+  #refuseIn(key: string): Refuse {
+    return (part, value, expected) => this.#refuse(`${key}.${part}`, value, expected);
   }
+
+  readonly #refuse: Refuse = (key, value, expected) => {
+    this.#problems.push({ key, value, expected });
+  };
 }
 
-/** Returns the names of the sites that have a folder with `public/`. Other folders are none of ours. */
+/** Returns the names of the sites that have a folder with `handlers/` or `public/`. Other folders are none of ours. */
 function listSiteFolders(folder: string): string[] {
   const root = join(folder, SITES_FOLDER);
   return readFolder(root)
     .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
     .map(({ name }) => name)
     .filter((name) => toSiteName(name) === name && name !== DEFAULT_SITE)
-    .filter((name) => isFolder(join(root, name, "public")))
+    .filter((name) => PARTS.some((part) => isFolder(join(root, name, part))))
     .toSorted();
 }
+
+/** Names of the members of a mount, as a site has them for its application. */
+const OWN_NAMES: Readonly<Record<string, string>> = {
+  app: "app",
+  dir: "appDir",
+  python: "python",
+  kind: "appKind",
+  threads: "threads",
+  workers: "workers",
+};
+
+function withDefaults(mount: unknown, defaults: Entry): unknown {
+  if (typeof mount === "string") return { ...defaults, app: mount };
+  return isEntry(mount) ? { ...defaults, ...mount } : mount;
+}
+
+const PARTS = ["handlers", "public"];
 
 function toSiteName(key: string): string | null {
   return key === DEFAULT_SITE ? DEFAULT_SITE : toHostName(key);

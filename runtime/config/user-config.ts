@@ -32,7 +32,7 @@ export interface UserConfig extends Settings {
   /**
    * Sites by host name: `{ "example.com": { aliases: ["www.example.com"], public: "example" }, "*.example.org": { ... } }`. `*` is
    * one label. Everything outside of `sites` is the default site, which answers for all other hosts. A folder
-   * `sites/example.com/` with `public/` beside the config file is such an entry, too.
+   * `sites/example.com/` with `handlers/` or `public/` beside the config file is such an entry, too.
    */
   sites?: Record<string, UserSite>;
   /**
@@ -50,8 +50,26 @@ type SiteSettings = {
 export interface UserSite extends SiteSettings {
   /** Further host names. */
   aliases?: string | string[];
+  /** Folder of its handlers, or `"off"`. Default: `sites/NAME/handlers`, if there is one. */
+  handlers?: string | false;
   /** Folder of its files, or `"off"`. Default: `sites/NAME/public`, if there is one. */
   public?: string | false;
+  /** Python application of the site. */
+  app?: string | false;
+  /** As at the top level, for the applications of the site. */
+  appDir?: string;
+  python?: string;
+  appKind?: "auto" | "wsgi" | "asgi";
+  threads?: number;
+  mounts?: Record<string, string | UserMount>;
+  /** Rules for its requests, after those of the top level. */
+  rules?: UserConfig["rules"];
+  /** The pool of its handlers, which other sites may name as well. Default: a pool of its own. */
+  pool?: string;
+  /** Number of workers of its own pool. Default: 1. Of its application's pool, too; default there: `workers`. */
+  workers?: number;
+  /** Paths that the server requests of each new worker at the first host of the site. Default: none. */
+  warmup?: string[];
 }
 
 /** Requests that a limit counts together. Requests without the field or cookie count by their address. */

@@ -89,6 +89,9 @@ export const statusSchema: z.ZodMiniType<Status> = z.object({
   startedAt: z.string(),
   generation: z.string(),
   routes: z.number(),
+  sites: z.optional(
+    z.array(z.object({ name: z.string(), hosts: z.array(z.string()), routes: z.number() })),
+  ),
   rolledBackFrom: z.nullable(z.string()),
   listeners: z.array(z.object({ scheme: z.enum(["http", "https"]), port: z.number() })),
   pools: z.array(z.object({ name: z.string(), workers: z.array(worker) })),

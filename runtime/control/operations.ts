@@ -85,6 +85,8 @@ export interface Status {
   /** Id of the generation that gets new requests. */
   generation: string;
   routes: number;
+  /** The sites beside the default one; absent: none. */
+  sites?: SiteInfo[] | undefined;
   /** The last built generation, if a rollback has replaced it, until the next reload or start; else `null`. */
   rolledBackFrom: string | null;
   listeners: ListenerInfo[];
@@ -94,6 +96,14 @@ export interface Status {
   traffic: Traffic;
   /** Number of log lines that were lost since it started, by a full disk or a reader that stopped. */
   lostLogLines: number;
+}
+
+export interface SiteInfo {
+  name: string;
+  /** All its host names. */
+  hosts: string[];
+  /** Number of its routes. */
+  routes: number;
 }
 
 export interface ListenerInfo {

@@ -25,33 +25,41 @@ export interface RouteRules extends RouteSettings {
 /** The rules of all routes of a pool, computed once: a request only looks them up. */
 export class RuleBook {
   readonly #default: RouteRules;
-  readonly #routes: readonly { all: RouteRules; byMethod: ReadonlyMap<string, RouteRules> }[];
+  readonly #routes: readonly ({
+    all: RouteRules;
+    byMethod: ReadonlyMap<string, RouteRules>;
+  } | null)[];
 
   /** @param reports Indexed by route number; `null` for routes of other pools. */
   constructor(reports: readonly (RouteReport | null)[], defaults: RouteSettings) {
     this.#default = toRules(null, defaults);
-    this.#routes = reports.map((report) => ({
-      all: toRules(report?.limits ?? null, defaults),
-      byMethod: new Map(
-        Object.entries(report?.methodLimits ?? {}).map(([method, own]) => [
-          method,
-          toRules(own, defaults),
-        ]),
-      ),
-    }));
+    this.#routes = reports.map((report) =>
+      report === null
+        ? null
+        : {
+            all: toRules(report.limits, defaults),
+            byMethod: new Map(
+              Object.entries(report.methodLimits).map(([method, own]) => [
+                method,
+                toRules(own, defaults),
+              ]),
+            ),
+          },
+    );
   }
 
   /** Returns a route's rules. Routes without a report, such as fallbacks, have the server's settings. */
   rulesOf(route: number, method: string): RouteRules {
     const rules = this.#routes[route];
-    if (rules === undefined) return this.#default;
+    if (rules === undefined || rules === null) return this.#default;
     return rules.byMethod.size === 0 ? rules.all : (rules.byMethod.get(method) ?? rules.all);
   }
 
   /** Returns all rules of a route: those of all methods, then those of single ones. */
   allOf(route: number): readonly RouteRules[] {
     const rules = this.#routes[route];
-    return rules === undefined ? [this.#default] : [rules.all, ...rules.byMethod.values()];
+    const own = rules ?? null;
+    return own === null ? [this.#default] : [own.all, ...own.byMethod.values()];
   }
 }
 

@@ -15,6 +15,8 @@ import type { Manifest, ManifestApp, ManifestModule, ManifestRoute } from "./man
 export interface BuiltApp extends ManifestApp {
   /** Name of the pool whose workers run it. */
   pool: string;
+  /** The site that it belongs to; absent: the default one. */
+  site?: string;
 }
 
 /** Settings of the applications that are files among the handlers. */
@@ -73,17 +75,20 @@ export function toFileApps(
   }: { defaults: FileAppDefaults; apps: readonly BuiltApp[]; sourceDir: string },
 ): FileApp[] {
   const pools = new Set(apps.map(({ pool }) => pool));
-  return files.map(({ path, pattern, segments, method }) => {
+  return files.map(({ path, pattern, segments, method, ofSite }) => {
     const own = segments.at(-1)?.kind === "rest" ? segments.slice(0, -1) : segments;
     const mount = own.length === 0 ? "" : formatPattern(own);
     const file: AppFile = {
       path: join(sourceDir, path),
-      handlersDir: sourceDir,
+      handlersDir: ofSite?.handlersDir ?? sourceDir,
       depth: own.every(isPlain) ? null : own.length,
       methods: method === null ? null : method === "GET" ? ["GET", "HEAD"] : [method],
     };
     const spec = toDisplayPath(file.path);
-    return { ...defaults, pool: toAppPool(mount, pools), mount, spec, file, source: path, pattern };
+    const site = ofSite?.name;
+    const pool = toAppPool(`${site ?? ""}${mount}`, pools);
+    const place = { spec, file, source: path, pattern, ...(site !== undefined && { site }) };
+    return { ...defaults, pool, mount, ...place };
   });
 }
 
@@ -114,7 +119,7 @@ export async function readApps(
   const parts: AppParts = { modules: [], routes: [], inputs: [], problems: [] };
   const folders: Folders = new Map();
   for (const built of apps) {
-    const { pool } = built;
+    const { pool, site } = built;
     const app = toManifestApp(built);
     const { files, hash } = await hashApp(app, folders);
     const module = taken.modules.length + parts.modules.length;
@@ -126,7 +131,9 @@ export async function readApps(
     const nameOf = ({ handlers }: ManifestRoute): string =>
       toDisplayPath(join(sourceDir, taken.modules[handlers[0]?.module ?? 0] ?? ""));
     // Each application has one module and one route, in the same order.
-    const rival = parts.routes.findIndex((route) => isSamePattern(route.pattern, pattern));
+    const rival = parts.routes.findIndex(
+      (route) => route.site === site && isSamePattern(route.pattern, pattern),
+    );
     if (rival !== -1) {
       const other = parts.modules[rival]?.app?.spec ?? "";
       parts.problems.push(
@@ -134,7 +141,7 @@ export async function readApps(
       );
     }
     for (const route of taken.routes) {
-      if (isSamePattern(route.pattern, pattern)) {
+      if (route.site === site && isSamePattern(route.pattern, pattern)) {
         parts.problems.push(
           `Cannot use ${nameOf(route)} and the application ${app.spec}: both answer ${pattern}, expected one of them`,
         );
@@ -145,7 +152,8 @@ export async function readApps(
       }
     }
     const handlers = [{ method: null, module }];
-    parts.routes.push({ pattern, handlers, middleware: [], error: null, pool });
+    const own = { middleware: [], error: null, pool, ...(site !== undefined && { site }) };
+    parts.routes.push({ pattern, handlers, ...own });
   }
   return parts;
 }

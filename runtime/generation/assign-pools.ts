@@ -10,9 +10,10 @@ export interface AssignedPools {
 
 /**
  * Decides which pool runs each route: the pool that its handler names, else the pool of the nearest `_middleware`, else
- * the default pool. A `_404` uses the pool of its folder's middleware. Pure.
+ * the pool of its site. A `_404` uses the pool of its folder's middleware. Pure.
  *
  * @param poolOf The pool that a module names, by its number; `null`: none.
+ * @param sites The pools of the sites beside the default one, whose pool is the default pool.
  * @param display Returns the name of a module for messages.
  */
 export function assignPools(
@@ -20,14 +21,20 @@ export function assignPools(
   {
     poolOf,
     display,
-  }: { poolOf: (module: number) => string | null; display: (module: number) => string },
+    sites = [],
+  }: {
+    poolOf: (module: number) => string | null;
+    display: (module: number) => string;
+    sites?: readonly { name: string; pool: string }[];
+  },
 ): AssignedPools {
   const problems: string[] = [];
-  const folderPool = (middleware: readonly number[]): string =>
-    middleware.reduce((pool, module) => poolOf(module) ?? pool, DEFAULT_POOL);
+  const siteOf = new Map<string | undefined, string>(sites.map(({ name, pool }) => [name, pool]));
+  const folderPool = ({ site, middleware }: Pick<TableRoute, "site" | "middleware">): string =>
+    middleware.reduce((pool, module) => poolOf(module) ?? pool, siteOf.get(site) ?? DEFAULT_POOL);
 
   const routes = table.routes.map((route): ManifestRoute => {
-    const inherited = folderPool(route.middleware);
+    const inherited = folderPool(route);
     const [first, ...others] = route.handlers.map(({ module }) => ({
       module,
       pool: poolOf(module) ?? inherited,
@@ -45,7 +52,7 @@ export function assignPools(
   });
   const fallbacks = table.fallbacks.map((fallback): ManifestFallback => ({
     ...fallback,
-    pool: folderPool(fallback.middleware),
+    pool: folderPool(fallback),
   }));
   return { routes, fallbacks, problems };
 }

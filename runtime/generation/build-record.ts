@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import type { BuiltApp, FileAppDefaults } from "./apps.ts";
+import type { BuiltSite } from "./site-tables.ts";
 
 /** Hashes by path. `null`: there is no file or folder, or it cannot be read. */
 export type Fingerprints = Readonly<Record<string, string | null>>;
@@ -47,12 +48,14 @@ export function describeConditions(
     mode,
     apps = [],
     fileApps = null,
+    sites = [],
   }: {
     handlersDir: string;
     stateDir: string;
     mode: "development" | "production";
     apps?: readonly BuiltApp[];
     fileApps?: FileAppDefaults | null;
+    sites?: readonly BuiltSite[];
   },
 ): string | null {
   // Yarn's Plug'n'Play finds packages in ways that a record does not describe.
@@ -67,6 +70,7 @@ export function describeConditions(
     mode,
     apps,
     fileApps,
+    sites,
     handlersDir: resolve(handlersDir),
     stateDir: resolve(stateDir),
     // Warnings name files relative to it.

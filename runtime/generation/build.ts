@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { realpath, stat, writeFile } from "node:fs/promises";
-import { join, relative, resolve, sep } from "node:path";
+import { dirname, join, relative, resolve, sep } from "node:path";
 
 import { discoverRoutes, type DiscoveredRoutes } from "../route/discover.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
@@ -20,6 +20,7 @@ import { isInNodeModules } from "./package-plugin.ts";
 import { PackageFinder } from "./packages.ts";
 import { readPool } from "./read-pool.ts";
 import { recordBuild } from "./record-build.ts";
+import { addSites, type BuiltSite } from "./site-tables.ts";
 import type { Source } from "./source-plugin.ts";
 import { findTsconfig, type Tsconfig } from "./tsconfig.ts";
 
@@ -30,6 +31,8 @@ export interface BuildOptions {
   stateDir: string;
   /** Development maps carry the source text. */
   mode: "development" | "production";
+  /** The sites beside the default one that have handlers. */
+  sites?: readonly BuiltSite[] | undefined;
   /** Python applications: they answer what no handler answers. */
   apps?: readonly BuiltApp[] | undefined;
   /** Settings of Python applications that are files among the handlers. Default: the working directory, `python3`. */
@@ -77,18 +80,20 @@ export async function buildGeneration(options: BuildOptions): Promise<Manifest> 
 
 async function fillDraft(
   draft: Draft,
-  { handlersDir, mode, conditions, signal, apps = [], fileApps }: BuildOptions,
+  { handlersDir, mode, conditions, signal, apps = [], fileApps, sites = [] }: BuildOptions,
 ): Promise<Manifest> {
   // The clock of the file system may differ from this machine's.
   const startedAtMs = Math.min(Date.now(), (await stat(draft.dir)).mtimeMs);
-  // A project of an application alone needs no such folder.
-  const hasHandlers = apps.length === 0 || existsSync(handlersDir);
+  // A project of applications or sites alone needs no such folder.
+  const hasHandlers = apps.length + sites.length === 0 || existsSync(handlersDir);
   // Compiled code and `import.meta.url` name real paths, as Node itself does.
   const finding = (hasHandlers ? realpath(handlersDir) : realpath(".")).then(findTsconfig);
   // The walk through the folder says it better when it cannot be read.
   finding.catch(() => {});
-  const table = hasHandlers ? await discoverRoutes(resolve(handlersDir)) : noRoutes(handlersDir);
-  const sourceDir = hasHandlers ? await realpath(handlersDir) : resolve(handlersDir);
+  const own = hasHandlers ? await discoverRoutes(resolve(handlersDir)) : noRoutes(handlersDir);
+  const sourceDir = hasHandlers ? await realpath(handlersDir) : await toPlace(handlersDir, sites);
+  const ofSites = await addSites(own, sites, { sourceDir });
+  const { table } = ofSites;
   const finder = new PackageFinder();
   const tsconfig = await finding;
   const compiled = await compileModules({
@@ -110,6 +115,7 @@ async function fillDraft(
   const { routes, fallbacks, ...assigned } = assignPools(table, {
     poolOf: (module) => pools.names[module] ?? null,
     display: (module) => toDisplayPath(join(sourceDir, table.modules[module] ?? "")),
+    sites,
   });
   const defaults = fileApps ?? { dir: process.cwd(), python: "python3", kind: "auto" };
   const taken = { modules: table.modules, routes };
@@ -129,8 +135,9 @@ async function fillDraft(
   problems.push(...pools.problems, ...assigned.problems, ...named.problems);
   if (problems.length > 0) throw new BuildError(problems.join("\n"), { inputs });
 
+  const isOfSites = sites.length > 0 || apps.some(({ site }) => site !== undefined);
   const manifest: Manifest = {
-    formatVersion: 2,
+    formatVersion: isOfSites ? 3 : 2,
     id: draft.id,
     createdAt: new Date().toISOString(),
     mode,
@@ -139,6 +146,7 @@ async function fillDraft(
       ...(await describeModules(table.modules, { compiled, finder, draft, sourceDir, tsconfig })),
       ...named.modules,
     ],
+    ...(sites.length > 0 && { sites: ofSites.sites }),
     routes: [...routes, ...named.routes],
     fallbacks,
     packages: await hashPackages(sourceDir, packageDirs),
@@ -194,6 +202,14 @@ function noRoutes(handlersDir: string): DiscoveredRoutes {
   const folders = [resolve(handlersDir)];
   const none = { modules: [], routes: [], fallbacks: [], apps: [] };
   return { ...none, problems: [], warnings: [], folders, read: [] };
+}
+
+/** The compiler runs in a folder that exists, if there is anything to compile. */
+async function toPlace(handlersDir: string, { length }: readonly BuiltSite[]): Promise<string> {
+  let place = resolve(handlersDir);
+  if (length === 0) return place;
+  while (!existsSync(place)) place = dirname(place);
+  return realpath(place);
 }
 
 interface DescribeOptions {

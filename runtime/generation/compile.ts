@@ -213,9 +213,14 @@ function nodeConditions(): string[] {
 function toFileName(module: string): string {
   return module
     .replace(/\.\w+$/, "")
+    .replace(/^(?:\.\.\/)+/, "")
     .replace(/[^A-Za-z0-9_.-]+/g, "-")
-    .replace(/^-|-$/g, "");
+    .replace(/^-|-$/g, "")
+    .slice(-MOST_CHARACTERS);
 }
+
+/** File systems refuse names of more than 255 bytes. The number before the name makes it unique. */
+const MOST_CHARACTERS = 200;
 
 function toMessages(error: unknown): Message[] | null {
   if (!(error instanceof Error) || !("errors" in error) || !Array.isArray(error.errors))

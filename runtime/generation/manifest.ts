@@ -10,7 +10,8 @@ import { RuntimeError } from "../lib/errors.ts";
  * Module and route numbers are indexes into `modules` and `routes`; they are valid within one generation only.
  */
 export interface Manifest {
-  formatVersion: 2;
+  /** 3: routes may be those of a site. A version of Edgicorn that knows no sites refuses it. */
+  formatVersion: 2 | 3;
   /** Names the generation; also its folder under `.edgicorn/generations/`. Sorts by time of creation. */
   id: string;
   /** RFC 3339, UTC. */
@@ -20,6 +21,8 @@ export interface Manifest {
   /** Absolute path of the handlers folder it was built from. */
   sourceDir: string;
   modules: ManifestModule[];
+  /** The sites beside the default one that have handlers; absent: none. */
+  sites?: ManifestSite[];
   routes: ManifestRoute[];
   /** Fallbacks for paths that no route matches, per folder with a `_404` file; empty: the runtime's own 404. */
   fallbacks: ManifestFallback[];
@@ -31,8 +34,16 @@ export interface Manifest {
   warnings: string[];
 }
 
+export interface ManifestSite {
+  name: string;
+  /** Folder of its handlers, relative to `sourceDir`, with `/`. */
+  dir: string;
+  /** The pool of its handlers that name none. */
+  pool: string;
+}
+
 export interface ManifestModule {
-  /** Source file relative to `sourceDir`, with `/`: error messages name it. */
+  /** Source file relative to `sourceDir`, with `/`: error messages name it. Those of sites begin with `../`. */
   source: string;
   /** Compiled file relative to the generation's folder, with `/`. */
   compiled: string;
@@ -69,6 +80,8 @@ export interface TableRoute {
   middleware: number[];
   /** The nearest `_error` module, in its folder or above. */
   error: number | null;
+  /** The site that it belongs to; absent: the default one. */
+  site?: string;
 }
 
 /** The information in the name of a fallback's file. */
@@ -78,6 +91,8 @@ export interface TableFallback {
   module: number;
   middleware: number[];
   error: number | null;
+  /** The site that it belongs to; absent: the default one. */
+  site?: string;
 }
 
 export interface ManifestRoute extends TableRoute {
@@ -117,8 +132,9 @@ export async function loadManifest(dir: string): Promise<Manifest> {
 /** Describes why a value is no manifest; `null` if it is one. Hand-written: workers load this, and start fast. */
 function findProblem(value: unknown): string | null {
   if (!isRecord(value)) return "no object";
-  if (value["formatVersion"] !== 2) {
-    return `format version ${JSON.stringify(value["formatVersion"])}, expected 2`;
+  const { formatVersion } = value;
+  if (formatVersion !== 2 && formatVersion !== 3) {
+    return `format version ${JSON.stringify(formatVersion)}, expected 2 or 3`;
   }
   const { modules, routes, fallbacks } = value;
   const count = Array.isArray(modules) ? modules.length : 0;
@@ -128,6 +144,7 @@ function findProblem(value: unknown): string | null {
     mode: [undefined, "development", "production"].some((mode) => mode === value["mode"]),
     sourceDir: isText(value["sourceDir"]),
     modules: isListOf(modules, isModule),
+    sites: value["sites"] === undefined || isListOf(value["sites"], isSite),
     routes: isListOf(routes, (route) => isRoute(route, count)),
     fallbacks: isListOf(
       fallbacks,
@@ -139,6 +156,10 @@ function findProblem(value: unknown): string | null {
   };
   const wrong = Object.entries(checks).find(([, isRight]) => !isRight);
   return wrong ? `${JSON.stringify(wrong[0])} is missing or damaged` : null;
+}
+
+function isSite(value: unknown): boolean {
+  return isRecord(value) && ["name", "dir", "pool"].every((key) => isText(value[key]));
 }
 
 function isModule(value: unknown): boolean {
@@ -188,6 +209,7 @@ function isScope(value: unknown, count: number): value is Record<string, unknown
     isRecord(value) &&
     isText(value["pattern"]) &&
     isText(value["pool"]) &&
+    (value["site"] === undefined || isText(value["site"])) &&
     isListOf(value["middleware"], (index) => isIndex(index, count)) &&
     (value["error"] === null || isIndex(value["error"], count))
   );

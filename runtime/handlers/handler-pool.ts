@@ -48,6 +48,8 @@ const SHUTDOWN_NOTICE_MS = 1_000;
 export interface RouteScope {
   kind: "route" | "fallback";
   pattern: string;
+  /** Absent: the default one. */
+  site?: string | undefined;
 }
 
 /** The parts that all pools of a primary share. */
@@ -115,9 +117,11 @@ export class HandlerPool {
     this.#log = log;
     this.#requestIdPrefix = options.requestIdPrefix;
     this.#leases = options.leases;
-    manifest.routes.forEach(({ pattern }, number) => this.#numbers.set(pattern, number));
-    manifest.fallbacks.forEach(({ pattern }, number) =>
-      this.#numbers.set(toFallbackKey(pattern), -1 - number),
+    manifest.routes.forEach(({ pattern, site }, number) =>
+      this.#numbers.set(toKey({ kind: "route", pattern, site }), number),
+    );
+    manifest.fallbacks.forEach(({ pattern, site }, number) =>
+      this.#numbers.set(toKey({ kind: "fallback", pattern, site }), -1 - number),
     );
     this.#leases.hold(manifest.id);
     this.dispatcher = new Dispatcher({
@@ -239,7 +243,7 @@ export class HandlerPool {
   /** Returns the number that the dispatcher and the workers use for a route or fallback, in every generation. */
   numberOf(scope: RouteScope): RouteNumber {
     const { kind, pattern } = scope;
-    const number = this.#numbers.get(kind === "route" ? pattern : toFallbackKey(pattern));
+    const number = this.#numbers.get(toKey(scope));
     if (number !== undefined) return number;
     throw new TypeError(`pool ${this.plan.name} has no ${kind} ${pattern}`);
   }
@@ -327,9 +331,11 @@ export class HandlerPool {
 
   /** Returns the fields that name a request in the log. */
   #describe({ id, route, client, url }: Exchange): object {
+    const site = scopeOf(this.manifest, route)?.site;
     return {
       requestId: client.head.requestId ?? toRequestId(this.#requestIdPrefix, id),
-      route: patternOf(this.manifest, route),
+      ...(site !== undefined && { site }),
+      route: scopeOf(this.manifest, route)?.pattern ?? "",
       handler: handlerOf(this.manifest, route, client.head.method),
       method: client.head.method,
       path: new URL(url).pathname,
@@ -350,9 +356,11 @@ export class HandlerPool {
   }
 }
 
-function patternOf({ routes, fallbacks }: Manifest, route: number): string {
-  const { pattern } = (route < 0 ? fallbacks[-1 - route] : routes[route]) ?? { pattern: "" };
-  return pattern;
+function scopeOf(
+  { routes, fallbacks }: Manifest,
+  route: number,
+): Manifest["routes"][number] | Manifest["fallbacks"][number] | undefined {
+  return route < 0 ? fallbacks[-1 - route] : routes[route];
 }
 
 /** Returns the file that answers a method of a route, in the form used in messages. */
@@ -372,9 +380,9 @@ function handlerOf(
   return source === undefined ? "" : toDisplayPath(join(sourceDir, source));
 }
 
-/** Returns a key that cannot equal the pattern of a route. */
-function toFallbackKey(pattern: string): string {
-  return `404 ${pattern}`;
+/** Returns a key that is unique among the routes and fallbacks of all sites. */
+function toKey({ kind, pattern, site = "" }: RouteScope): string {
+  return `${kind} ${site} ${pattern}`;
 }
 
 function toSettings(options: HandlerPoolOptions): Omit<WorkerSettings, "workerId"> {

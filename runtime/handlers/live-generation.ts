@@ -1,16 +1,12 @@
 import { setMaxListeners } from "node:events";
 import type { Config } from "../config/config.ts";
-import { RuleBook } from "../dispatch/route-rules.ts";
+import { listNamedSites } from "../config/sites.ts";
 import type { PoolChange } from "../control/operations.ts";
 import type { Manifest } from "../generation/manifest.ts";
-import { HandlerPool, type RouteScope, type SharedParts } from "./handler-pool.ts";
-import { RouteResponder } from "./route-responder.ts";
+import { HandlerPool, type SharedParts } from "./handler-pool.ts";
 import { findReasons, planPools, type PoolPlan } from "./pool-plan.ts";
-import { createMatcher, type Matcher } from "../route/match.ts";
-import type { ParsedTarget } from "../http/target-path.ts";
-import type { Rate } from "../lib/rate.ts";
+import { createSiteRoutes, type RouteDescription, type SiteRoutes } from "./site-routes.ts";
 import { LimitStates, type NextLimitStates } from "../limits/limit-states.ts";
-import { RateLimiter, type RateLimiterOptions } from "../limits/rate-limiter.ts";
 
 export interface LiveGenerationOptions extends SharedParts {
   config: Config;
@@ -40,9 +36,8 @@ export class LiveGeneration {
   counts = { requests: 0, errors: 0 };
   /** The buckets of the routes' rate limits. They are committed when the generation serves. */
   readonly limitStates: NextLimitStates;
-  readonly #match: Matcher;
-  readonly #routes: readonly RouteResponder[];
-  readonly #fallbacks: readonly RouteResponder[];
+  /** By name of the site. A site without handlers has no entry. */
+  readonly #sites: ReadonlyMap<string, SiteRoutes>;
 
   private constructor(
     { manifest, config }: Pick<LiveGenerationOptions, "manifest" | "config">,
@@ -62,37 +57,12 @@ export class LiveGeneration {
     this.pools = pools;
     this.changes = changes;
     this.limitStates = (shared?.limitStates ?? new LimitStates()).begin();
-    this.#match = createMatcher(manifest);
-    const books = new Map(
-      [...pools].map(([name, { reports }]) => [name, new RuleBook(reports, config)]),
-    );
-    const toResponder = (name: string, scope: RouteScope): RouteResponder => {
-      const pool = pools.get(name);
-      const rules = books.get(name);
-      if (pool === undefined || rules === undefined || shared === null) {
-        throw new TypeError(`no pool ${name} for ${scope.pattern}`);
-      }
-      const { admission, intakes } = shared;
-      const route = pool.numberOf(scope);
-      const onRequest = (): void => void this.counts.requests++;
-      const createLimiter = (rate: Rate): RateLimiter =>
-        createRouteLimiter(rate, { ...shared, place: scope.pattern, states: this.limitStates });
-      return new RouteResponder({
-        pool,
-        route,
-        rules,
-        admission,
-        intakes,
-        onRequest,
-        createLimiter,
-      });
-    };
-    this.#routes = manifest.routes.map(({ pattern, pool }) =>
-      toResponder(pool, { kind: "route", pattern }),
-    );
-    this.#fallbacks = manifest.fallbacks.map(({ pattern, pool }) =>
-      toResponder(pool, { kind: "fallback", pattern }),
-    );
+    const { limitStates: states } = this;
+    const onRequest = (): void => void this.counts.requests++;
+    this.#sites =
+      shared === null
+        ? new Map()
+        : createSiteRoutes({ manifest, config, pools, shared: { ...shared, states }, onRequest });
   }
 
   /**
@@ -153,54 +123,25 @@ export class LiveGeneration {
     return [...this.pools.values()].flatMap(({ workers }) => workers.map(({ pid }) => pid));
   }
 
-  /** True while at least one pool can answer. A pool that is down affects only its own routes. */
+  /**
+   * True while at least one pool can answer. A pool that is down affects only its own routes. A server of sites that have
+   * files alone needs no pool.
+   */
   get isReady(): boolean {
+    if (this.pools.size === 0) {
+      return this.#sites.size > 0 && listNamedSites(this.config).length > 0;
+    }
     return [...this.pools.values()].some(({ isReady }) => isReady);
   }
 
-  /** Returns the methods that a route answers; `null`: any. */
-  methodsOf(route: number): readonly string[] | null {
-    const pattern = this.manifest.routes[route]?.pattern;
-    const pool = this.#routes[route]?.pool;
-    if (pattern === undefined || pool === undefined) return null;
-    return pool.reports[pool.numberOf({ kind: "route", pattern })]?.methods ?? null;
+  /** Returns the routes of all sites for messages. */
+  describeRoutes(): RouteDescription[] {
+    return [...this.#sites.values()].flatMap((routes) => routes.describeRoutes());
   }
 
-  /** Returns the routes for messages: methods (none: any), pattern, and the files that answer. */
-  describeRoutes(): {
-    methods: readonly string[];
-    pattern: string;
-    file: string;
-    /** The route belongs to a Python application outside of the handlers, and `file` is its name. */
-    isApp: boolean;
-  }[] {
-    const { routes, modules } = this.manifest;
-    return routes.map(({ pattern, handlers }, number) => {
-      const own = handlers.map(({ module }) => modules[module]);
-      const isApp = own.some(
-        (module) => module?.app !== undefined && module.app.file === undefined,
-      );
-      const file = own.map((module) => (isApp ? module?.app?.spec : module?.source) ?? "");
-      return { methods: this.methodsOf(number) ?? [], pattern, file: file.join(", "), isApp };
-    });
-  }
-
-  /** Tells whether a route matches the target. A fallback does not count. */
-  hasRoute(target: ParsedTarget): boolean {
-    const match = this.#match(target.pathname);
-    return match !== null && "route" in match;
-  }
-
-  /**
-   * Returns the route for a target, otherwise the nearest fallback; `null`: there is neither. Stores the route's
-   * parameters in the target.
-   */
-  find(target: ParsedTarget): RouteResponder | null {
-    const match = this.#match(target.pathname);
-    if (match === null) return null;
-    if (!("route" in match)) return this.#fallbacks[match.fallback] ?? null;
-    target.params = match.params;
-    return this.#routes[match.route] ?? null;
+  /** Returns the routes of a site by its name; `null`: the site has no handlers. */
+  routesOf(site: string): SiteRoutes | null {
+    return this.#sites.get(site) ?? null;
   }
 
   /** Tells whether these plans would start exactly the pools of this generation. */
@@ -219,14 +160,6 @@ export class LiveGeneration {
     const own = [...this.pools].filter(([name, pool]) => other?.pools.get(name) !== pool);
     await Promise.all(own.map(([, pool]) => pool.destroy()));
   }
-}
-
-function createRouteLimiter(
-  rate: Rate,
-  { place, ...options }: Omit<RateLimiterOptions, "id">,
-): RateLimiter {
-  const limit = { rate, burst: rate.requests, key: "address", dryRun: false } as const;
-  return new RateLimiter(limit, { ...options, place, id: place });
 }
 
 /** Returns the reasons to start a pool; `null`: the previous generation's pool is kept. */

@@ -92,7 +92,8 @@ function planPool(
   const app = toAppPlan(modules[0]?.app, ofApp ?? config);
   // These have as many workers as the settings `workers` and `maxWorkers` say, unless they have numbers of their own.
   const isGeneral = name === DEFAULT_POOL || app !== null;
-  const own = ofApp?.workers ?? setting?.workers ?? null;
+  const ofSite = config.sites.find(({ pool, workers }) => pool === name && workers !== null);
+  const own = ofApp?.workers ?? setting?.workers ?? ofSite?.workers ?? null;
   const workers = own ?? (isGeneral ? config.workers : WORKERS_OF_UNKNOWN_POOL);
   const maxWorkers = own === null && isGeneral ? config.maxWorkers : workers;
   const concurrency = setting?.concurrency ?? config.workerConcurrency;
@@ -109,6 +110,10 @@ function planPool(
     ["routes", JSON.stringify(listRoutes(name, manifest))],
     ["folder of the handlers", manifest.sourceDir],
   ]);
+  const warmups = config.sites.filter(({ pool, warmup }) => pool === name && warmup.length > 0);
+  if (warmups.length > 0) {
+    others.set("warmup of its sites", JSON.stringify(warmups.map(({ warmup }) => warmup)));
+  }
   if (app !== null) others.set("application", JSON.stringify(app));
   if (modules.some(({ usesPackages }) => usesPackages)) others.set("packages", manifest.packages);
   // In development every build replaces the workers. The developer then sees the effects of loading the handlers, and
@@ -154,13 +159,15 @@ function listRoutes(name: string, { modules, routes, fallbacks }: Manifest): unk
   const ours = <T extends { pool: string }>(all: readonly T[]): T[] =>
     all.filter(({ pool }) => pool === name);
   return [
-    ours(routes).map(({ pattern, handlers, middleware, error }) => [
+    ours(routes).map(({ site, pattern, handlers, middleware, error }) => [
+      site,
       pattern,
       handlers.map(({ method, module }) => [method, sourceOf(module)]),
       middleware.map(sourceOf),
       sourceOf(error),
     ]),
-    ours(fallbacks).map(({ pattern, module, middleware, error }) => [
+    ours(fallbacks).map(({ site, pattern, module, middleware, error }) => [
+      site,
       pattern,
       sourceOf(module),
       middleware.map(sourceOf),

@@ -52,6 +52,11 @@ export class RouteResponder implements Responder {
     return rules.rulesOf(route, method);
   }
 
+  /** The methods that the route answers; `null`: any. */
+  get methods(): readonly string[] | null {
+    return this.pool.reports[this.#options.route]?.methods ?? null;
+  }
+
   answer(client: Client, target: ParsedTarget): void {
     const { admission, intakes, onRequest } = this.#options;
     const rules = this.rulesOf(client.head.method);

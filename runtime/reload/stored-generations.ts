@@ -16,6 +16,7 @@ import { loadManifest, type Manifest } from "../generation/manifest.ts";
 import { findLastBuild, loadUnchanged } from "../generation/reuse.ts";
 import type { Logger } from "../log/log.ts";
 import { GenerationLeases } from "../generation/generation-leases.ts";
+import type { BuiltSite } from "../generation/site-tables.ts";
 import { ServedHistory } from "./served-history.ts";
 
 /**
@@ -96,9 +97,10 @@ export class StoredGenerations {
     return manifest;
   }
 
-  #describeConditions({ handlersDir, mode, apps, fileApps }: Config): string | null {
-    const stateDir = this.#stateDir;
-    return describeConditions(findBuildEntry(), { handlersDir, stateDir, mode, apps, fileApps });
+  #describeConditions(config: Config): string | null {
+    const { handlersDir, mode, apps, fileApps } = config;
+    const order = { handlersDir, stateDir: this.#stateDir, mode, apps, fileApps };
+    return describeConditions(findBuildEntry(), { ...order, sites: listBuiltSites(config) });
   }
 
   /** Builds a generation and holds its lease. */
@@ -113,6 +115,7 @@ export class StoredGenerations {
         mode,
         apps: config.apps,
         fileApps: config.fileApps,
+        sites: listBuiltSites(config),
         conditions: this.#describeConditions(config) ?? undefined,
         leaseTo: process.pid,
         // The new generation must not displace an older one before it was tested.
@@ -273,6 +276,12 @@ export class StoredGenerations {
       this.#log.warn({ err: error }, "cannot remove old generations");
     }
   }
+}
+
+function listBuiltSites({ sites }: Config): BuiltSite[] {
+  return sites.flatMap(({ name, handlersDir, pool }) =>
+    handlersDir === null ? [] : [{ name, handlersDir, pool }],
+  );
 }
 
 function onlyProduction(all: readonly StoredGeneration[]): readonly StoredGeneration[] {

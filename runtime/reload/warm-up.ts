@@ -1,26 +1,36 @@
 import type { WorkerId } from "../channel/messages.ts";
+import { DEFAULT_SITE } from "../config/sites.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import type { InternalClient, InternalOutcome } from "./internal-client.ts";
+
+/** A request that each new worker must answer. */
+export interface WarmUpRequest {
+  /** Name of the site. */
+  site: string;
+  origin: string;
+  /** Path and query. */
+  target: string;
+}
 
 /** One request of the warm-up to one worker. */
 export interface WarmUpStep {
   workerId: WorkerId;
-  path: string;
+  request: WarmUpRequest;
   /** Sends the request to the worker, bypassing the queue. The client's `outcome` has the result. */
   send: (client: InternalClient) => void;
 }
 
 export interface WarmUpOptions {
-  /** Paths with their queries, in the order in which they are sent. */
-  paths: readonly string[];
-  /** Returns one step for each worker that answers the path; empty: no worker needs it. */
-  stepsFor: (path: string) => readonly WarmUpStep[];
-  createClient: (path: string) => InternalClient;
+  /** In the order in which they are sent. */
+  requests: readonly WarmUpRequest[];
+  /** Returns one step for each worker that answers the request; empty: no worker needs it. */
+  stepsFor: (request: WarmUpRequest) => readonly WarmUpStep[];
+  createClient: (request: WarmUpRequest) => InternalClient;
   signal: AbortSignal;
 }
 
 /**
- * Sends each path to each worker that answers it. All workers are warmed up at the same time, each with one request at
+ * Sends each request to each worker that answers it. All workers are warmed up at the same time, each with one request at
  * a time.
  *
  * @throws RuntimeError `ERR_HANDLER_LOAD` for the first answer of 500 or above, including timeouts; the signal's
@@ -28,7 +38,7 @@ export interface WarmUpOptions {
  */
 export async function warmUp(options: WarmUpOptions): Promise<void> {
   const byWorker = new Map<WorkerId, WarmUpStep[]>();
-  for (const step of options.paths.flatMap((path) => options.stepsFor(path))) {
+  for (const step of options.requests.flatMap((request) => options.stepsFor(request))) {
     const steps = byWorker.get(step.workerId);
     if (steps === undefined) byWorker.set(step.workerId, [step]);
     else steps.push(step);
@@ -40,13 +50,14 @@ async function warmUpWorker(
   steps: readonly WarmUpStep[],
   { createClient, signal }: WarmUpOptions,
 ): Promise<void> {
-  for (const { workerId, path, send } of steps) {
+  for (const { workerId, request, send } of steps) {
     signal.throwIfAborted();
-    const client = createClient(path);
+    const client = createClient(request);
     send(client);
     const { status, durationMs } = await untilAborted(client.outcome, signal);
     if (status < 500) continue;
-    const found = `worker ${workerId} answered GET ${path} with ${status} after ${Math.round(durationMs)} ms`;
+    const ofSite = request.site === DEFAULT_SITE ? "" : ` of ${request.site}`;
+    const found = `worker ${workerId} answered GET ${request.target}${ofSite} with ${status} after ${Math.round(durationMs)} ms`;
     throw new RuntimeError(
       "ERR_HANDLER_LOAD",
       `Cannot warm up: ${found}, expected a status below 500 (its log says why)`,

@@ -26,6 +26,8 @@ export interface TableApp {
   segments: Segment[];
   /** The method in the name of the file; `null`: it answers all. */
   method: string | null;
+  /** The site that it belongs to, with the real path of the folder of its handlers; absent: the default one. */
+  ofSite?: { name: string; handlersDir: string };
 }
 
 /**

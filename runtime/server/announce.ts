@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
 import { describeEnvFiles } from "../config/env-files.ts";
+import { listNamedSites, SITES_FOLDER } from "../config/sites.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
 import { packageVersion } from "../lib/package-version.ts";
 import { pickLogLook } from "../log/log.ts";
@@ -19,12 +20,14 @@ export function announce({ certificates, log, primary }: OpenServer): void {
     process.stderr.write(formatBanner(info, resolveTerminal(process.stderr, process.env)));
     if (config.logFile === null) return;
   }
+  const sites = listNamedSites(config).length;
   log.info(
     {
       addresses: toAddresses(primary),
       listeners: toListeners(primary),
       generation: generation.manifest.id,
       routes: generation.manifest.routes.length,
+      ...(sites > 0 && { sites }),
       workers: generation.workerPids.length,
       ...(config.envFiles.length > 0 && { envFiles: config.envFiles.map(toDisplayPath) }),
       startedInMs: Math.round(performance.now()),
@@ -47,10 +50,14 @@ function toBannerInfo(primary: Primary, certificates: LoadedCertificates | null)
     addresses: toAddresses(primary),
     routes: generation.describeRoutes(),
     handlersDir: toDisplayPath(handlersDir),
+    sites: listNamedSites(config).map(({ name }) => name),
     publicFiles:
-      files.stats === null || publicDir === null
+      files.stats === null
         ? null
-        : { dir: toDisplayPath(publicDir), count: files.stats.files },
+        : {
+            dir: publicDir === null ? SITES_FOLDER : toDisplayPath(publicDir),
+            count: files.stats.files,
+          },
     variables: describeEnvFiles(config, process.cwd()),
     workers: generation.workerPids.map((pid) => ({ pid })),
     certificate: certificates === null ? null : toBannerCertificate(certificates, config),

@@ -10,6 +10,8 @@ export interface BannerInfo {
   routes: readonly BannerRoute[];
   /** Path for users: `handlers`. */
   handlersDir: string;
+  /** Names of the sites beside the default one. Default: none. */
+  sites?: readonly string[];
   /** `null`: no static files. */
   publicFiles: { dir: string; count: number } | null;
   /** `3 variables from .env`; `null`: no file of variables was read. */
@@ -33,6 +35,8 @@ export interface BannerRoute {
   /** `users/[id].ts`, or the name of a Python application. */
   file: string;
   isApp?: boolean;
+  /** The site that it belongs to; `null` or absent: the default one. */
+  site?: string | null;
 }
 
 export interface BannerCertificate {
@@ -93,6 +97,7 @@ export function formatBanner(info: BannerInfo, terminal: Terminal): string {
     lines.push(`  ${paint("dim", title.padEnd(INDENT - 2))}${first}`);
     lines.push(...rest.map((line) => " ".repeat(INDENT) + line));
   };
+  if (info.sites !== undefined && info.sites.length > 0) row("sites", listSome(info.sites));
   row("routes", describeRoutes(info));
   lines.push(...formatRoutes(info.routes, terminal).map((line) => `    ${line}`));
   if (info.publicFiles !== null) {
@@ -118,8 +123,10 @@ export function formatBanner(info: BannerInfo, terminal: Terminal): string {
     const shown = routes.slice(0, MAX_ROUTES);
     const methods = shown.map((route) => route.methods.join(",") || "any");
     const methodWidth = Math.max(0, ...methods.map((text) => text.length)) + 2;
-    const patternWidth = Math.max(0, ...shown.map(({ pattern }) => pattern.length)) + 2;
-    const rows = shown.map(({ pattern, file }, index) => {
+    const patterns = shown.map(({ site, pattern }) => `${site ?? ""}${pattern}`);
+    const patternWidth = Math.max(0, ...patterns.map(({ length }) => length)) + 2;
+    const rows = shown.map(({ file }, index) => {
+      const pattern = patterns[index] ?? "";
       const method = (methods[index] ?? "").padEnd(methodWidth);
       // On a narrow terminal the file, which repeats the pattern, goes first.
       const fits = 4 + methodWidth + patternWidth + file.length <= columns;
@@ -146,16 +153,22 @@ function describeRoutes({ routes, handlersDir, workers }: BannerInfo): string {
 
 /** `3 from handlers/, all others to app:app`. */
 function describeOrigins(routes: readonly BannerRoute[], handlersDir: string): string {
-  const ofHandlers = routes.filter(({ isApp }) => isApp !== true).length;
+  const ofHandlers = routes.filter(({ isApp, site }) => isApp !== true && isDefault(site)).length;
+  const ofSites = routes.filter(({ site }) => !isDefault(site));
   const apps = routes
-    .filter(({ isApp }) => isApp === true)
+    .filter(({ isApp, site }) => isApp === true && isDefault(site))
     .map(({ file, pattern }) => {
       const mount = pattern.slice(0, -"/**".length);
       return mount === ""
         ? `${ofHandlers > 0 ? "others" : "all"} to ${file}`
         : `${mount} to ${file}`;
     });
-  return [...(ofHandlers > 0 ? [`${ofHandlers} from ${handlersDir}/`] : []), ...apps].join(", ");
+  const sites = new Set(ofSites.map(({ site }) => site)).size;
+  return [
+    ...(ofHandlers > 0 ? [`${ofHandlers} from ${handlersDir}/`] : []),
+    ...apps,
+    ...(sites > 0 ? [`${ofSites.length} from ${countOf(sites, "site")}`] : []),
+  ].join(", ");
 }
 
 function describeCertificate({
@@ -171,9 +184,17 @@ function describeCertificate({
       `Put your own NAME.crt and NAME.key there.`
     );
   }
-  const shown =
-    names.slice(0, 4).join(", ") + (names.length > 4 ? ` and ${names.length - 4} more` : "");
-  return `${shown || "certificate"} from ${dir}/, valid until ${new Date(notAfterMs).toISOString().slice(0, 10)}`;
+  return `${listSome(names) || "certificate"} from ${dir}/, valid until ${new Date(notAfterMs).toISOString().slice(0, 10)}`;
+}
+
+/** `a, b, c, d and 3 more`. */
+function listSome(names: readonly string[]): string {
+  const more = names.length > 4 ? ` and ${names.length - 4} more` : "";
+  return names.slice(0, 4).join(", ") + more;
+}
+
+function isDefault(site: string | null | undefined): boolean {
+  return site === null || site === undefined;
 }
 
 function countOf(count: number, noun: string): string {

@@ -1,4 +1,5 @@
 import type { Config } from "../config/config.ts";
+import { listSitePools } from "../config/sites.ts";
 import { describeEnvFileProblems, listEnvFiles } from "../config/env-files.ts";
 import { makeStateDir } from "../config/make-state-dir.ts";
 import { describeUnknownVariables } from "../config/unknown-variables.ts";
@@ -103,10 +104,9 @@ async function complete(
 }
 
 /** Returns the counts that decide the number of open files: connections, and workers of all pools in the config. */
-function toFiles({ maxConnections, maxWorkers, pools }: Config): {
-  maxConnections: number;
-  workers: number;
-} {
-  const others = Object.values(pools).map((pool) => pool.workers ?? 1);
+function toFiles(config: Config): { maxConnections: number; workers: number } {
+  const { maxConnections, maxWorkers, pools } = config;
+  const ofSites = listSitePools(config).map(({ workers }) => workers);
+  const others = [...Object.values(pools).map((pool) => pool.workers ?? 1), ...ofSites];
   return { maxConnections, workers: others.reduce((sum, count) => sum + count, maxWorkers) };
 }

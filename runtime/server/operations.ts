@@ -1,3 +1,4 @@
+import { listNamedSites } from "../config/sites.ts";
 import type { Operations, Status } from "../control/operations.ts";
 import { packageVersion } from "../lib/package-version.ts";
 import type { Primary } from "../primary.ts";
@@ -27,7 +28,12 @@ export function createOperations({
     generations: () => primary.generations(),
     resize: (change) => primary.handlers.resize(change),
     status(): Status {
-      const { generation } = primary;
+      const { generation, config } = primary;
+      const sites = listNamedSites(config).map(({ name, hosts }) => ({
+        name,
+        hosts: [...hosts],
+        routes: generation.routesOf(name)?.count ?? 0,
+      }));
       return {
         pid: process.pid,
         version,
@@ -36,6 +42,7 @@ export function createOperations({
         startedAt: new Date(performance.timeOrigin).toISOString(),
         generation: generation.manifest.id,
         routes: generation.manifest.routes.length,
+        ...(sites.length > 0 && { sites }),
         rolledBackFrom: primary.stored.rolledBackFrom,
         listeners: toListeners(primary),
         pools: [...generation.pools].map(([name, { workers }]) => ({ name, workers })),

@@ -15,9 +15,10 @@ export async function watchSources(
   return new Watcher({
     sinceMs: performance.timeOrigin,
     targets: () => {
-      const { handlersDir, configFile, publicDir } = primary.config;
+      const { handlersDir, configFile, publicDir, sites } = primary.config;
+      const ofSites = sites.flatMap((site) => site.handlersDir ?? []);
       return {
-        trees: [handlersDir, ...primary.stored.sources],
+        trees: [handlersDir, ...ofSites, ...primary.stored.sources],
         files: [
           ...envFiles,
           ...(configFile === null ? CONFIG_FILES.map((name) => join(cwd, name)) : [configFile]),

@@ -1,12 +1,12 @@
 import type { Config } from "../config/config.ts";
 import type { RuleSetting } from "../config/rule-settings.ts";
-import { DEFAULT_SITE, type SiteConfig, toSiteSettings } from "../config/sites.ts";
+import { listSites, type SiteConfig, toSiteSettings } from "../config/sites.ts";
 import type { PublicFolders } from "../files/public-folders.ts";
 import type { TransferLimits } from "../http/client.ts";
+import { HostTable } from "../http/host-table.ts";
 import { createDefaultSite, type DefaultSiteParts, firstStages } from "./default-site.ts";
 import type { Site } from "./site.ts";
 import type { SiteRoutes } from "./site-routes.ts";
-import { SiteTable } from "./site-table.ts";
 
 export interface SitesParts extends Pick<
   DefaultSiteParts,
@@ -19,14 +19,14 @@ export interface SitesParts extends Pick<
 }
 
 /** Creates all sites of a config. */
-export function createSites(parts: SitesParts): SiteTable {
-  const { config } = parts;
-  const named = config.sites.map((site) => createNamed(site, parts));
-  const byDefault =
-    named[config.sites.findIndex(({ name }) => name === DEFAULT_SITE)] ??
-    createNamed({ name: DEFAULT_SITE, hosts: [], publicDir: null, own: {} }, parts);
-  const refuses = config.unknownHost === "refuse";
-  return new SiteTable({ sites: named, otherwise: refuses ? createRefusal(parts) : byDefault });
+export function createSites(parts: SitesParts): HostTable<Site> {
+  const [byDefault, ...others] = listSites(parts.config).map((site) => createNamed(site, parts));
+  if (byDefault === undefined) throw new TypeError("there is always a default site");
+  const refuses = parts.config.unknownHost === "refuse";
+  return new HostTable({
+    entries: [byDefault, ...others].map((site) => ({ hosts: site.hosts, value: site })),
+    otherwise: refuses ? createRefusal(parts) : byDefault,
+  });
 }
 
 function createNamed(site: SiteConfig, { config, files, routesOf, ...rest }: SitesParts): Site {
@@ -63,18 +63,12 @@ function createRefusal(parts: SitesParts): Site {
   };
 }
 
-/** Returns the rules of all sites. */
+/** Returns the rules of all sites. Those of the top level, which hold for all, come once. */
 export function listRules(config: Config): RuleSetting[] {
-  return listSiteSettings(config).flatMap(({ rules }) => rules);
+  return [...config.rules, ...listSites(config).flatMap(({ rules }) => rules)];
 }
 
 /** Returns the settings of all sites, those of the default site first. */
 export function listSiteSettings(config: Config): Config[] {
-  const { sites } = config;
-  const byDefault = sites.find(({ name }) => name === DEFAULT_SITE);
-  const others = sites.filter((site) => site !== byDefault);
-  return [
-    byDefault === undefined ? config : toSiteSettings(config, byDefault),
-    ...others.map((site) => toSiteSettings(config, site)),
-  ];
+  return listSites(config).map((site) => toSiteSettings(config, site));
 }

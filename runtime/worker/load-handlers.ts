@@ -270,10 +270,11 @@ class Loader {
 
   /** The build has read the pool without running anything: what running it says must be the same. */
   #checkPool(
-    { pool, middleware }: { pool: string; middleware: readonly number[] },
+    { pool, middleware, site }: { pool: string; middleware: readonly number[]; site?: string },
     { number, own, frame }: { number: number; own: HandlerConfig; frame: RouteFrame },
   ): void {
-    const evaluated = own.pool ?? frame.folderConfig.pool ?? DEFAULT_POOL;
+    const ofSite = this.#manifest.sites?.find(({ name }) => name === site)?.pool;
+    const evaluated = own.pool ?? frame.folderConfig.pool ?? ofSite ?? DEFAULT_POOL;
     if (evaluated === pool) return;
     const inherits = own.pool === undefined && frame.folderConfig.pool !== undefined;
     const owner = inherits ? this.#middlewareThatNames(evaluated, middleware) : number;

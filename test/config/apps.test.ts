@@ -19,7 +19,7 @@ function mountsOf(mounts: unknown): ReturnType<typeof readFileSettings> {
 }
 
 describe("toApps()", () => {
-  it("has none where none is named", () => assert.deepEqual(toApps(DEFAULTS, [], {}), []));
+  it("has none where none is named", () => assert.deepEqual(toApps(DEFAULTS, [], { env: {} }), []));
 
   it("gives each application its settings, and a pool of its own", () => {
     const result = mountsOf({
@@ -28,7 +28,7 @@ describe("toApps()", () => {
       "/API": { app: "third:make()", threads: 8, python: "pypy3" },
     });
     assert.ok(result.ok);
-    const apps = toApps({ ...DEFAULTS, app: "site:app" }, result.settings.mounts, {});
+    const apps = toApps({ ...DEFAULTS, app: "site:app" }, result.settings.mounts, { env: {} });
     const common = { dir: "/srv", python: "python3", kind: "auto", threads: 2, workers: null };
     assert.deepEqual(apps, [
       { ...common, pool: "app", mount: "", spec: "site:app" },

@@ -6,16 +6,32 @@ import { askServer } from "../helpers/ask-server.ts";
 import { startServer, type TestServer } from "../helpers/start-server.ts";
 import { send } from "../helpers/send.ts";
 
+/** A handler that names its folder and the worker's process. */
+function handler(name: string): string {
+  return `export default async (request, { params }) => {
+    const bytes = (await request.arrayBuffer()).byteLength;
+    return Response.json({ name: "${name}", params, bytes, pid: process.pid });
+  };`;
+}
+
 const FILES = {
   "sites/one.example/public/index.html": "one",
   "sites/one.example/public/one.txt": "one",
+  "sites/one.example/handlers/users/[id].ts": handler("one"),
+  "sites/one.example/handlers/_404.ts": `export default () => new Response("none of one", { status: 404 });`,
   "two/index.html": "two",
+  "handlers-of-two/users/[name].ts": handler("two"),
 };
 
 const SITES = {
-  "one.example": { aliases: ["www.one.example", "*.one.example"] },
-  "*.two.example": { aliases: ["two.example", "[::1]"], public: "two" },
-  "shared.example": { public: "two" },
+  "one.example": { aliases: ["www.one.example", "*.one.example"], bodyLimit: 8 },
+  "*.two.example": {
+    aliases: ["two.example", "[::1]"],
+    public: "two",
+    handlers: "handlers-of-two",
+    pool: "shared",
+  },
+  "shared.example": { public: "two", handlers: "handlers-of-two", pool: "shared" },
   "empty.example": { public: false },
 };
 
@@ -25,12 +41,21 @@ async function ask(server: TestServer, host: string, path = "/"): Promise<[numbe
   return [status, text];
 }
 
+interface User {
+  name: string | number;
+  params: object;
+  pid: number;
+}
+
 describe("sites", { timeout: 120_000 }, () => {
   it("answer for their hosts, and change in one reload or not at all", async (t) => {
     const write = (config: object): void =>
       writeFileSync(join(server.dir, "edgicorn.config.json"), JSON.stringify(config));
     const server = await startServer(t, {
-      handlers: { "index.ts": `export default () => new Response("default")` },
+      handlers: {
+        "index.ts": `export default () => new Response("default")`,
+        "users/me.ts": handler("default"),
+      },
       files: {
         ...FILES,
         "edgicorn.config.json": JSON.stringify({ sites: SITES, healthPath: "/up" }),
@@ -42,6 +67,8 @@ describe("sites", { timeout: 120_000 }, () => {
       ["ONE.Example.:8080", "/", 200, "one"],
       ["www.one.example", "/one.txt", 200, "one"],
       ["any.one.example", "/one.txt", 200, "one"],
+      ["one.example", "/nothing", 404, "none of one"],
+      ["one.example", "/users", 404, "none of one"],
       ["a.b.one.example", "/one.txt", 404, null],
       ["a.b.one.example", "/", 200, "default"],
       ["two.example", "/", 200, "two"],
@@ -58,6 +85,51 @@ describe("sites", { timeout: 120_000 }, () => {
       const [found, body] = await ask(server, host, path);
       assert.deepEqual([found, text === null ? null : body], [status, text], `${host} ${path}`);
     }
+
+    const users = async (host: string, init?: Parameters<typeof send>[1]) => {
+      const { status, text } = await send(`${server.http}/users/me`, {
+        headers: { host },
+        ...init,
+      });
+      // The shape of the handlers above.
+      return status === 200 ? (JSON.parse(text) as User) : { name: status, params: {}, pid: 0 };
+    };
+    const own = await users("one.example");
+    assert.deepEqual([own.name, own.params], ["one", { id: "me" }]);
+    const [two, shared] = [await users("two.example"), await users("shared.example")];
+    assert.deepEqual([two.name, two.params, shared.name], ["two", { name: "me" }, "two"]);
+    assert.equal(two.pid, shared.pid, "two sites share a pool");
+    const byDefault = await users("unknown.example");
+    assert.deepEqual([byDefault.name, byDefault.params], ["default", {}]);
+    assert.equal(new Set([own.pid, two.pid, byDefault.pid]).size, 3, "three pools");
+    assert.equal((await users("empty.example")).name, 404);
+    // A limit of one site.
+    const large = { method: "POST", body: "123456789" };
+    assert.equal(
+      (await users("one.example", { ...large, headers: { host: "one.example" } })).name,
+      413,
+    );
+    assert.equal(
+      (await users("two.example", { ...large, headers: { host: "two.example" } })).name,
+      "two",
+    );
+
+    const status = await askServer(["status"], server.dir);
+    assert.match(
+      status.stdout,
+      /^4 sites: \*\.two\.example \(1 route\), empty\.example, one\.example \(1 route\)/m,
+    );
+
+    // Only the pool of the changed site gets new workers.
+    writeFileSync(join(server.dir, "sites/one.example/handlers/users/[id].ts"), handler("new one"));
+    const changed = await askServer(["reload", "--json"], server.dir);
+    const { pools } = JSON.parse(changed.stdout) as { pools: { name: string; change: string }[] };
+    assert.deepEqual(
+      pools.map(({ name, change }) => `${name} ${change}`),
+      ["default kept", "shared kept", "site-one-example replaced"],
+    );
+    assert.equal((await users("one.example")).name, "new one");
+    assert.equal((await users("two.example")).pid, two.pid);
 
     // One wrong site refuses the whole reload.
     mkdirSync(join(server.dir, "three"));

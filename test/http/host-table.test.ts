@@ -2,47 +2,45 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as fc from "fast-check";
 import { OriginResolver } from "../../runtime/http/origin.ts";
-import type { Site } from "../../runtime/site/site.ts";
-import { hostOf, SiteTable } from "../../runtime/site/site-table.ts";
+import { HostTable, hostOf } from "../../runtime/http/host-table.ts";
 
-function site(...hosts: string[]): Site {
-  return { hosts, stages: [] };
-}
+const table = new HostTable<string>({
+  entries: [
+    { hosts: ["example.com", "www.example.com", "a.example.org"], value: "exact" },
+    { hosts: ["*.example.org", "*.example.com"], value: "wild" },
+    { hosts: ["127.0.0.1", "[::1]", "localhost"], value: "address" },
+  ],
+  otherwise: "other",
+});
 
-const byDefault = site();
-const exact = site("example.com", "www.example.com", "a.example.org");
-const wild = site("*.example.org", "*.example.com");
-const address = site("127.0.0.1", "[::1]", "localhost");
-const table = new SiteTable({ sites: [exact, wild, address], otherwise: byDefault });
-
-/** Finds the site of a `Host` field as a request has it. */
-function find(host: string, scheme: "http" | "https" = "http"): Site | null {
+/** Finds the value of a `Host` field as a request has it. */
+function find(host: string, scheme: "http" | "https" = "http"): string | null {
   const origin = new OriginResolver(scheme).resolve(host);
   return origin === null ? null : table.find(origin);
 }
 
-describe("SiteTable", () => {
-  it("finds the site of a host without regard to port, case and a final dot", () => {
-    const cases: [string, Site][] = [
-      ["example.com", exact],
-      ["EXample.com.:8443", exact],
-      ["example.com:", exact],
-      ["www.example.com:80", exact],
-      ["a.example.org", exact],
-      ["b.example.org", wild],
-      ["B.EXAMPLE.ORG.", wild],
-      ["a.b.example.org", byDefault],
-      ["example.org", byDefault],
-      [".example.org", byDefault],
-      ["example.com.evil.example", byDefault],
-      ["evilexample.com", byDefault],
-      ["127.0.0.1:8080", address],
-      ["0x7f.1", address],
-      ["[::1]:80", address],
-      ["[0:0::0:1]", address],
-      ["localhost.", address],
-      ["127.0.0.2", byDefault],
-      ["com", byDefault],
+describe("HostTable", () => {
+  it("finds the value of a host without regard to port, case and a final dot", () => {
+    const cases: [string, string][] = [
+      ["example.com", "exact"],
+      ["EXample.com.:8443", "exact"],
+      ["example.com:", "exact"],
+      ["www.example.com:80", "exact"],
+      ["a.example.org", "exact"],
+      ["b.example.org", "wild"],
+      ["B.EXAMPLE.ORG.", "wild"],
+      ["a.b.example.org", "other"],
+      ["example.org", "other"],
+      [".example.org", "other"],
+      ["example.com.evil.example", "other"],
+      ["evilexample.com", "other"],
+      ["127.0.0.1:8080", "address"],
+      ["0x7f.1", "address"],
+      ["[::1]:80", "address"],
+      ["[0:0::0:1]", "address"],
+      ["localhost.", "address"],
+      ["127.0.0.2", "other"],
+      ["com", "other"],
     ];
     for (const scheme of ["http", "https"] as const) {
       for (const [host, expected] of cases) {
@@ -52,9 +50,10 @@ describe("SiteTable", () => {
     }
   });
 
-  it("needs no look-up where there is one site", () => {
+  it("needs no look-up where there is one value", () => {
     assert.equal(table.only, null);
-    assert.equal(new SiteTable({ sites: [site()], otherwise: byDefault }).only, byDefault);
+    const entries = [{ hosts: [], value: "x" }];
+    assert.equal(new HostTable({ entries, otherwise: "other" }).only, "other");
   });
 
   it("gives the same answer for every spelling of a host", () => {

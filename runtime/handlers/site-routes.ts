@@ -1,0 +1,166 @@
+import { type RouteSettings, toRouteSettings } from "../config/handler-settings.ts";
+import type { Config } from "../config/config.ts";
+import { DEFAULT_SITE, listSites, toSiteSettings } from "../config/sites.ts";
+import { RuleBook } from "../dispatch/route-rules.ts";
+import type { Manifest } from "../generation/manifest.ts";
+import type { ParsedTarget } from "../http/target-path.ts";
+import type { Rate } from "../lib/rate.ts";
+import { RateLimiter, type RateLimiterOptions } from "../limits/rate-limiter.ts";
+import { createMatcher, type Matcher } from "../route/match.ts";
+import type { HandlerPool, RouteScope, SharedParts } from "./handler-pool.ts";
+import { RouteResponder } from "./route-responder.ts";
+
+/** A route for messages: methods (none: any), pattern, and the files that answer. */
+export interface RouteDescription {
+  methods: readonly string[];
+  pattern: string;
+  /** Relative to the folder of the site's handlers. */
+  file: string;
+  /** The route belongs to a Python application outside of the handlers, and `file` is its name. */
+  isApp: boolean;
+  /** The site that it belongs to; `null`: the default one. */
+  site: string | null;
+}
+
+interface SiteRoute {
+  readonly responder: RouteResponder;
+  readonly route: Manifest["routes"][number];
+}
+
+/** The routes of one site in a generation that serves. */
+export class SiteRoutes {
+  readonly #match: Matcher;
+  readonly #routes: readonly SiteRoute[];
+  readonly #fallbacks: readonly RouteResponder[];
+  readonly #manifest: Manifest;
+
+  constructor(options: {
+    manifest: Manifest;
+    routes: readonly SiteRoute[];
+    fallbacks: readonly { pattern: string; responder: RouteResponder }[];
+  }) {
+    const { manifest, routes, fallbacks } = options;
+    this.#manifest = manifest;
+    this.#routes = routes;
+    this.#fallbacks = fallbacks.map(({ responder }) => responder);
+    this.#match = createMatcher({ routes: routes.map(({ route }) => route), fallbacks });
+  }
+
+  /** Number of routes. */
+  get count(): number {
+    return this.#routes.length;
+  }
+
+  /** Tells whether a route matches the target. A fallback does not count. */
+  hasRoute(target: ParsedTarget): boolean {
+    const match = this.#match(target.pathname);
+    return match !== null && "route" in match;
+  }
+
+  /**
+   * Returns the route for a target, otherwise the nearest fallback; `null`: there is neither. Stores the route's
+   * parameters in the target.
+   */
+  find(target: ParsedTarget): RouteResponder | null {
+    const match = this.#match(target.pathname);
+    if (match === null) return null;
+    if (!("route" in match)) return this.#fallbacks[match.fallback] ?? null;
+    target.params = match.params;
+    return this.#routes[match.route]?.responder ?? null;
+  }
+
+  describeRoutes(): RouteDescription[] {
+    const { modules, sites = [] } = this.#manifest;
+    return this.#routes.map(({ route: { pattern, handlers, site = null }, responder }) => {
+      const dir = sites.find(({ name }) => name === site)?.dir;
+      const nameOf = (source: string): string =>
+        dir !== undefined && source.startsWith(`${dir}/`) ? source.slice(dir.length + 1) : source;
+      const own = handlers.map(({ module }) => modules[module]);
+      const isApp = own.some(
+        (module) => module?.app !== undefined && module.app.file === undefined,
+      );
+      const file = own.map((module) => (isApp ? module?.app?.spec : nameOf(module?.source ?? "")));
+      const { methods } = responder;
+      return { methods: methods ?? [], pattern, file: file.join(", "), isApp, site };
+    });
+  }
+}
+
+/** Creates the routes of all sites that have any. */
+export function createSiteRoutes(options: {
+  manifest: Manifest;
+  config: Config;
+  pools: ReadonlyMap<string, HandlerPool>;
+  shared: SharedParts & Pick<RateLimiterOptions, "states">;
+  /** Called for each request to a route. */
+  onRequest: () => void;
+}): Map<string, SiteRoutes> {
+  const { manifest, config, pools, shared, onRequest } = options;
+  const { admission, intakes } = shared;
+  const books = new RuleBooks(config);
+  const toResponder = (name: string, scope: RouteScope): RouteResponder => {
+    const pool = pools.get(name);
+    if (pool === undefined) throw new TypeError(`no pool ${name} for ${scope.pattern}`);
+    const rules = books.of(pool, scope.site);
+    const route = pool.numberOf(scope);
+    const place = `${scope.site ?? ""}${scope.pattern}`;
+    const createLimiter = (rate: Rate): RateLimiter => {
+      const limit = { rate, burst: rate.requests, key: "address", dryRun: false } as const;
+      return new RateLimiter(limit, { ...shared, place, id: place });
+    };
+    const own = { pool, route, rules, createLimiter };
+    return new RouteResponder({ ...own, admission, intakes, onRequest });
+  };
+  const found = new Map<string, ConstructorParameters<typeof SiteRoutes>[0] & Parts>();
+  const partsOf = (site: string | undefined): Parts => {
+    const name = site ?? DEFAULT_SITE;
+    const known = found.get(name);
+    if (known !== undefined) return known;
+    const parts = { manifest, routes: [], fallbacks: [] };
+    found.set(name, parts);
+    return parts;
+  };
+  // Development shows the problem of a site without routes, too.
+  partsOf(undefined);
+  for (const route of manifest.routes) {
+    const { pattern, pool, site } = route;
+    const responder = toResponder(pool, { kind: "route", pattern, site });
+    partsOf(site).routes.push({ route, responder });
+  }
+  for (const { pattern, pool, site } of manifest.fallbacks) {
+    const responder = toResponder(pool, { kind: "fallback", pattern, site });
+    partsOf(site).fallbacks.push({ pattern, responder });
+  }
+  return new Map([...found].map(([name, parts]) => [name, new SiteRoutes(parts)]));
+}
+
+interface Parts {
+  routes: SiteRoute[];
+  fallbacks: { pattern: string; responder: RouteResponder }[];
+}
+
+/** The rules of pools under the settings of sites. Sites with equal settings share them. */
+class RuleBooks {
+  readonly #books = new Map<string, RuleBook>();
+  readonly #settings: ReadonlyMap<string, RouteSettings>;
+  readonly #defaults: RouteSettings;
+
+  constructor(config: Config) {
+    const settings = listSites(config).map((site): [string, RouteSettings] => [
+      site.name,
+      toRouteSettings(null, toSiteSettings(config, site)),
+    ]);
+    this.#settings = new Map(settings);
+    this.#defaults = toRouteSettings(null, config);
+  }
+
+  of(pool: HandlerPool, site = DEFAULT_SITE): RuleBook {
+    const settings = this.#settings.get(site) ?? this.#defaults;
+    const key = `${pool.plan.name} ${JSON.stringify(settings)}`;
+    const known = this.#books.get(key);
+    if (known !== undefined) return known;
+    const book = new RuleBook(pool.reports, settings);
+    this.#books.set(key, book);
+    return book;
+  }
+}
