@@ -410,6 +410,7 @@ export class Primary {
         // The only place that makes one.
         nextWorkerId: () => ++this.#lastWorkerId as WorkerId,
       },
+      untilPassed: () => this.#guards.untilPassed(),
       nextId: () => this.#nextExchangeId(),
       recent: () => requestLog.recent,
       beginCounts: (id) => requestLog.served.begin(id, this.#lastExchangeId + 1),
@@ -458,10 +459,12 @@ export class Primary {
     const deadlineMs = performance.now() + graceMs;
     this.#listeners.stopAccepting();
     this.#stop.abort(stopping());
+    await settledWithin(this.#guards.untilPassed(), graceMs);
     // The handlers' answers come first, then the clients that still read theirs.
+    const leftMs = Math.max(0, deadlineMs - performance.now());
     await Promise.all([
-      settledWithin(this.#reloader.settled(), graceMs),
-      this.handlers.close(graceMs),
+      settledWithin(this.#reloader.settled(), leftMs),
+      this.handlers.close(leftMs),
     ]);
     await settledWithin(this.#listeners.idle(), Math.max(0, deadlineMs - performance.now()));
     const clients = this.#listeners.close({ graceIsOver: true });

@@ -2,6 +2,7 @@ import type { Client } from "../http/client.ts";
 import { findField } from "../http/find-field.ts";
 import type { Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
+import { RefusalLog } from "../observe/refusal-log.ts";
 import { toNetwork } from "../limits/limit-key.ts";
 import { USER_FIELD } from "../http/user-field.ts";
 import { withoutNames } from "./check-fields.ts";
@@ -29,9 +30,14 @@ const RETRY_AFTER_SECONDS = 1;
 export class BasicAuth {
   readonly #options: BasicAuthOptions;
   readonly #challenge: string;
+  readonly #refusals: RefusalLog;
 
   constructor(options: BasicAuthOptions) {
     this.#options = options;
+    this.#refusals = new RefusalLog(options.log, {
+      setting: "basicAuth",
+      message: "basic auth: requests refused, because too many passwords wait to be checked",
+    });
     this.#challenge = `www-authenticate\nBasic realm="${options.realm}", charset="UTF-8"`;
   }
 
@@ -75,9 +81,11 @@ export class BasicAuth {
         this.#challengeClient(client);
         return false;
       case "busy":
+        this.#refusals.note("all clients");
         client.refuse(503, { retryAfterSeconds: RETRY_AFTER_SECONDS });
         return false;
       case "client-busy":
+        this.#refusals.note("one client");
         client.refuse(429, { retryAfterSeconds: RETRY_AFTER_SECONDS });
         return false;
     }

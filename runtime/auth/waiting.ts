@@ -4,12 +4,15 @@ import type { Spool } from "../bodies/spool.ts";
 import type { Client } from "../http/client.ts";
 import { whenFinished } from "../http/when-finished.ts";
 import type { Logger } from "../log/log.ts";
+import type { WaitingRequests } from "./waiting-requests.ts";
 
 /** The parts of the server that hold a request while a decision about it is made. */
 export interface WaitingContext {
   readonly log: Logger;
   readonly spool: Spool | null;
   readonly blocks: BlockPool;
+  /** Counts the request as long as it waits: a reload keeps the workers that it may need. */
+  readonly waiting: WaitingRequests;
 }
 
 /**
@@ -21,7 +24,7 @@ export interface WaitingContext {
  */
 export function waitFor(
   client: Client,
-  { log, spool, blocks }: WaitingContext,
+  { log, spool, blocks, waiting }: WaitingContext,
   decide: (signal: AbortSignal) => Promise<() => void>,
 ): void {
   const leaving = new AbortController();
@@ -31,6 +34,7 @@ export function waitFor(
     client.holdBody(held);
     whenFinished(client, () => held.close());
   }
+  waiting.begin();
   void run();
 
   async function run(): Promise<void> {
@@ -44,6 +48,8 @@ export function waitFor(
       if (leaving.signal.aborted) return;
       log.error({ err: error }, "request failed in the primary");
       client.refuse(500);
+    } finally {
+      waiting.end();
     }
   }
 }

@@ -17,6 +17,8 @@ export interface LiveHandlersOptions {
   config: Config;
   shared: SharedParts;
   leases: GenerationLeases;
+  /** Resolves when the requests that wait before the handlers now have been passed on to them. */
+  untilPassed: () => Promise<void>;
   /** Returns an id for each internal request. */
   nextId: () => ExchangeId;
   /** Returns recent requests with which new workers are tested. */
@@ -130,13 +132,14 @@ export class LiveHandlers {
 
   #switchTo(next: LiveGeneration, config: Config): void {
     const previous = this.#generation;
+    const after = this.#options.untilPassed();
     this.#generation = next;
     this.#isLeased = true;
     next.limitStates.commit();
     next.counts = this.#options.beginCounts(next.manifest.id);
     for (const pool of next.pools.values()) pool.adopt(config);
     for (const [name, pool] of previous.pools) {
-      if (next.pools.get(name) !== pool) this.#retiring.add(pool, config.drainGraceMs);
+      if (next.pools.get(name) !== pool) this.#retiring.add(pool, config.drainGraceMs, after);
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { HandlerPool } from "../handlers/handler-pool.ts";
+import { settledWithin } from "../lib/settled-within.ts";
 import type { Logger } from "../log/log.ts";
 
 /**
@@ -26,13 +27,17 @@ export class RetiringPools {
     return [...this.#pools];
   }
 
-  /** Retires a pool in the background. This may take as long as the pool's slowest exchange. */
-  add(pool: HandlerPool, drainGraceMs: number): void {
+  /**
+   * Retires a pool in the background. This may take as long as the pool's slowest exchange.
+   *
+   * @param after The pool takes requests until this resolves, or the grace is over.
+   */
+  add(pool: HandlerPool, drainGraceMs: number, after: Promise<void>): void {
     const report = (error: unknown): void =>
       this.#log.error({ err: error }, "cannot end the workers of a previous generation");
     this.#pools.add(pool);
-    void pool
-      .retire(drainGraceMs)
+    void settledWithin(after, drainGraceMs)
+      .then(() => pool.retire(drainGraceMs))
       .catch(report)
       .finally(() => this.#pools.delete(pool));
     const { name } = pool.plan;

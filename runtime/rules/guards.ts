@@ -7,6 +7,7 @@ import { PasswordChecks } from "../auth/password-checks.ts";
 import { UserFiles } from "../auth/user-files.ts";
 import { UserList } from "../auth/user-list.ts";
 import type { WaitingContext } from "../auth/waiting.ts";
+import { WaitingRequests } from "../auth/waiting-requests.ts";
 import type { BasicAuthSetting, ForwardAuthSetting } from "../config/guard-settings.ts";
 import type { RuleSetting } from "../config/rule-settings.ts";
 import type { ExchangeId } from "../http/client.ts";
@@ -19,7 +20,7 @@ import { LimitStates, type NextLimitStates } from "../limits/limit-states.ts";
 import { RateLimiter } from "../limits/rate-limiter.ts";
 
 /** The parts of a server with which rules limit and authenticate. */
-export interface GuardParts extends LimitContext, WaitingContext {
+export interface GuardParts extends LimitContext, Omit<WaitingContext, "waiting"> {
   nextId: () => ExchangeId;
 }
 
@@ -30,7 +31,7 @@ export interface GuardedSite {
   find: (target: ParsedTarget) => Responder | null;
 }
 
-interface GuardOptions extends GuardParts, GuardedSite {
+interface GuardOptions extends GuardParts, WaitingContext, GuardedSite {
   /** The states of the limits under the next config. */
   states: NextLimitStates;
   userFiles: UserFiles;
@@ -46,6 +47,8 @@ export class Guards {
   readonly #states = new LimitStates();
   readonly #passwordChecks = new PasswordChecks();
   readonly #userFiles: UserFiles;
+  /** The requests that wait under the present config. */
+  #waiting = new WaitingRequests();
 
   constructor(parts: GuardParts) {
     this.#parts = parts;
@@ -63,13 +66,30 @@ export class Guards {
 
   /** Begins the next config. Its files are committed already. */
   begin(): NextGuards {
-    const shared = { userFiles: this.#userFiles, passwordChecks: this.#passwordChecks };
     const states = this.#states.begin();
-    return {
-      createFor: (rules, site) =>
-        createGuards(rules, { ...this.#parts, ...shared, ...site, states }),
-      commit: () => states.commit(),
+    const waiting = new WaitingRequests();
+    const shared = {
+      ...this.#parts,
+      userFiles: this.#userFiles,
+      passwordChecks: this.#passwordChecks,
+      waiting,
+      states,
     };
+    return {
+      createFor: (rules, site) => createGuards(rules, { ...shared, ...site }),
+      commit: () => {
+        states.commit();
+        this.#waiting = waiting;
+      },
+    };
+  }
+
+  /**
+   * Resolves when the requests that wait under the present config have been passed on. They need the workers of that
+   * config. After the next commit no further request can be among them.
+   */
+  untilPassed(): Promise<void> {
+    return this.#waiting.idle();
   }
 
   /** Ends the thread, and stops looking at files. */

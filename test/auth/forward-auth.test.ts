@@ -6,6 +6,7 @@ import { describe, it } from "node:test";
 import pino from "pino";
 import { CheckClient } from "../../runtime/auth/check-client.ts";
 import { ForwardAuth, type ForwardAuthOptions } from "../../runtime/auth/forward-auth.ts";
+import { WaitingRequests } from "../../runtime/auth/waiting-requests.ts";
 import { BlockPool } from "../../runtime/bodies/block-pool.ts";
 import { findField } from "../../runtime/http/find-field.ts";
 import { parseTarget } from "../../runtime/http/target-path.ts";
@@ -58,6 +59,7 @@ async function ask(
     log: pino({}, { write: (line: string) => lines.push(line) }),
     spool: null,
     blocks: new BlockPool(),
+    waiting: new WaitingRequests(),
     name: url.href,
     ask: (_, fields, signal) => checks.ask(fields, signal),
     copy: ["x-user", "x-email"],

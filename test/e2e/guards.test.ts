@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { HttpClient, type RequestOptions } from "../helpers/http-client.ts";
@@ -18,7 +21,7 @@ const BOB = "bob:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=";
 /** The password is "secret". */
 const EVE_HASH = "$1$abc$iCQ2D3nhptRYi27fDYv2s1";
 
-const CONFIG = `export default {
+const toConfig = (service: string): string => `export default {
   ${PYTHON ? `app: "app:app",` : ""}
   rules: [
     { path: "/private/**", basicAuth: { file: "users", realm: "Staff" } },
@@ -30,12 +33,14 @@ const CONFIG = `export default {
     { path: "/checked/**", forwardAuth: { url: "/check?a=b", copy: ["x-user"] } },
     { path: "/down", forwardAuth: "http://127.0.0.1:1/" },
     { path: "/limited-file.txt", rateLimit: "1/day" },
+    { path: "/waits", forwardAuth: { url: "${service}", timeout: "60s" } },
   ],
 };`;
 
 const HANDLERS = {
   "private/[...path].ts": `export default async (request) => Response.json({
     user: request.headers.get("x-edgicorn-user"), body: await request.text() });`,
+  "waits.ts": `export default () => new Response("old")`,
   "burst.ts": `export default () => new Response("ok")`,
   "by-key.ts": `export default () => new Response("ok")`,
   "dry.ts": `export default () => new Response("ok")`,
@@ -75,11 +80,22 @@ describe("rules that limit and authenticate", { timeout: 180_000 }, () => {
   const owner = new SuiteOwner();
   let server: TestServer;
   let client: HttpClient;
+  let config: string;
+  /** Answers the questions of the server when the test says so. */
+  const service = createServer();
 
   before(async () => {
+    service.listen(0, "127.0.0.1");
+    await once(service, "listening");
+    owner.after(() => {
+      service.closeAllConnections();
+      service.close();
+    });
+    // A server on a port has such an address.
+    config = toConfig(`http://127.0.0.1:${(service.address() as AddressInfo).port}/`);
     server = await startServer(owner, {
       handlers: HANDLERS,
-      files: { "edgicorn.config.ts": CONFIG, users: `${ANN}\n${BOB}\n`, "app.py": APP },
+      files: { "edgicorn.config.ts": config, users: `${ANN}\n${BOB}\n`, "app.py": APP },
       public: { "secret.txt": "secret", "limited-file.txt": "file" },
       workers: 1,
     });
@@ -198,8 +214,8 @@ describe("rules that limit and authenticate", { timeout: 180_000 }, () => {
     );
     const statuses = (await Promise.all(many)).map((answer) => answer.status);
     assert.deepEqual(countOf(statuses), { 200: 100, 401: 100 });
-    await server.until(({ service }) => service === "/check?a=b");
-    await server.until(({ service }) => service === "http://127.0.0.1:1/");
+    await server.until(({ service: name }) => name === "/check?a=b");
+    await server.until(({ service: name }) => name === "http://127.0.0.1:1/");
   });
 
   it("read a changed file again, and keep counts and users over a reload", async () => {
@@ -215,10 +231,33 @@ describe("rules that limit and authenticate", { timeout: 180_000 }, () => {
     await server.until(({ msg }) => msg === "file of users read again");
     assert.equal((await ask("/private/a", { headers: basic("ann", "secret") }))[0], 401);
     assert.equal((await ask("/private/a", { headers: basic("bob", "password") }))[0], 200);
-    const moved = CONFIG.replace("rules: [", `rules: [{ path: "/new", respond: { status: 410 } },`);
+    const moved = config.replace("rules: [", `rules: [{ path: "/new", respond: { status: 410 } },`);
     writeFileSync(join(server.dir, "edgicorn.config.ts"), moved);
     await new Reloads(server).next();
     assert.deepEqual(await askMany("/burst", 20), { 429: 20 });
     assert.equal((await ask("/new"))[0], 410);
+  });
+
+  /** Waits for a question of the server. Returns the function that answers it. */
+  async function question(): Promise<() => void> {
+    // The types that this event has.
+    const [, response] = (await once(service, "request")) as [IncomingMessage, ServerResponse];
+    return () => void response.writeHead(204).end();
+  }
+
+  it("lose no request that waits while the server reloads or stops", async () => {
+    const [answer, waits] = [question(), ask("/waits")];
+    const answerFirst = await answer;
+    writeFileSync(join(server.handlersDir, "waits.ts"), `export default () => new Response("new")`);
+    await new Reloads(server).next();
+    answerFirst();
+    assert.deepEqual(await waits, [200, "old"]);
+    const [next, waitsAgain] = [question(), ask("/waits")];
+    const answerNext = await next;
+    server.kill("SIGTERM");
+    await server.until(({ msg }) => msg?.startsWith("stopping") === true);
+    answerNext();
+    assert.deepEqual(await waitsAgain, [200, "new"]);
+    assert.deepEqual(await server.exit, { code: 0, signal: null });
   });
 });
