@@ -49,16 +49,12 @@ describe("config.rateLimit of a handler", { timeout: 120_000 }, () => {
     assert.deepEqual(await ask("/own/a", 5), { 200: 3, 429: 2 });
     assert.deepEqual(await ask("/own/b", 5), { 200: 3, 429: 2 });
     assert.deepEqual(await ask("/", 20), { 200: 20 });
-    // The first refusal is logged at once, and the others with the next line.
+    // The first refusal is logged at once, and the others with a line every ten seconds.
     const lines = server.logs.filter(({ setting }) => setting === "rateLimit");
-    assert.deepEqual(
-      lines.map(({ place, refused: count }) => [place, count]),
-      [
-        ["/limited", 1],
-        ["/own/a", 1],
-        ["/own/b", 1],
-      ],
-    );
+    const firstOf = (path: string): unknown =>
+      lines.find(({ place }) => place === path)?.["refused"];
+    assert.deepEqual(["/limited", "/own/a", "/own/b"].map(firstOf), [1, 1, 1]);
+    assert.ok(lines.length < 20, `${lines.length} lines`);
     await server.untilAccess({ status: 429, limit: "rateLimit" });
   });
 });

@@ -85,7 +85,6 @@ describe("SIGTERM", { timeout: 180_000 }, () => {
 
   it("answers a kept connection once more, also without a body", async (t) => {
     const server = await startServer(t, {
-      workers: 2,
       handlers: FIXTURE_HANDLERS,
       public: { "page.txt": "hello", "folder/index.html": "folder" },
     });
@@ -119,7 +118,7 @@ describe("SIGTERM", { timeout: 180_000 }, () => {
   });
 
   it("lets a slow sender finish its request", async (t) => {
-    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS });
+    const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
     const held = await holdRequest(server, "go");
     const sender = await server.connect();
     await sender.sent("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nfirst");
@@ -136,7 +135,6 @@ describe("SIGTERM", { timeout: 180_000 }, () => {
 
   it("lets a slow reader have the rest of its answer", async (t) => {
     const server = await startServer(t, {
-      workers: 2,
       handlers: FIXTURE_HANDLERS,
       public: { "big.bin": Buffer.alloc(20_000_000, 7) },
     });
@@ -161,7 +159,7 @@ describe("SIGTERM", { timeout: 180_000 }, () => {
 
   it("to the whole process group is the same as to the primary", async (t) => {
     // Ctrl+C on a terminal does this.
-    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS });
+    const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
     const held = await holdRequest(server, "go");
     process.kill(-server.pid, "SIGINT");
     await untilStopping(server);
@@ -178,7 +176,7 @@ describe("SIGTERM", { timeout: 180_000 }, () => {
           return new Response("hello");
         }`,
     };
-    const server = await startServer(t, { workers: 2, handlers });
+    const server = await startServer(t, { handlers });
     await (await server.fetch("/")).text();
     server.kill("SIGTERM");
     assert.deepEqual(await server.exit, { code: 0, signal: null });
@@ -187,7 +185,7 @@ describe("SIGTERM", { timeout: 180_000 }, () => {
 
   it("cuts off what takes longer than the grace, with 503, says so by its setting, and exits with 0", async (t) => {
     const flags = ["--drain-grace", "200ms"];
-    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS, flags });
+    const server = await startServer(t, { handlers: FIXTURE_HANDLERS, flags });
     const connection = await server.connect();
     connection.send("GET /never-answers HTTP/1.1\r\nHost: localhost\r\n\r\n");
     await server.until(({ msg }) => msg === "began");
@@ -210,7 +208,6 @@ describe("SIGTERM", { timeout: 180_000 }, () => {
 
   it("cuts off a client that reads for longer than the grace, and says so by its setting", async (t) => {
     const server = await startServer(t, {
-      workers: 2,
       handlers: FIXTURE_HANDLERS,
       public: { "big.bin": Buffer.alloc(20_000_000) },
       flags: ["--drain-grace", "200ms"],
@@ -227,7 +224,7 @@ describe("SIGTERM", { timeout: 180_000 }, () => {
   });
 
   it("twice at once is once", async (t) => {
-    const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS });
+    const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
     const held = await holdRequest(server, "go");
     // Both npm and the terminal pass a signal on.
     server.kill("SIGTERM");
@@ -257,7 +254,7 @@ describe("SIGTERM", { timeout: 180_000 }, () => {
 
   it("while it starts leaves nothing behind", async (t) => {
     const handlers = { "index.ts": `console.error("loading"); await new Promise(() => {});` };
-    const server = spawnServer(t, { workers: 2, handlers });
+    const server = spawnServer(t, { handlers });
     await server.until(({ msg }) => msg === "loading");
     server.kill("SIGTERM");
     const { code, signal } = await server.exit;

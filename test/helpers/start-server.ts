@@ -228,7 +228,7 @@ export class TestServer {
       const inTime = await Promise.race([this.exit, delay(STOP_MS, null, { ref: false })]);
       if (inTime === null) this.kill("SIGABRT");
     }
-    await Promise.race([this.exit, delay(STOP_MS, null, { ref: false })]);
+    await Promise.race([this.exit, delay(GONE_MS, null, { ref: false })]);
     const survivors = await this.#survivors();
     for (const pid of survivors) process.kill(pid, "SIGKILL");
     assert.deepEqual(survivors, [], `processes survive the server:\n${this.#stderr}`);
@@ -248,7 +248,7 @@ export class TestServer {
 
   /** Processes of the group that do not go away. Nothing tells of the end of a grandchild, so this one is asked for. */
   async #survivors(): Promise<number[]> {
-    const deadlineMs = performance.now() + STOP_MS;
+    const deadlineMs = performance.now() + GONE_MS;
     for (;;) {
       const pids = processesOfGroup(this.pid);
       if (pids.length === 0 || performance.now() > deadlineMs) return pids;
@@ -262,6 +262,9 @@ const PATIENCE = { "--queue-delay": "0s", "--queue-timeout": "60s" };
 
 /** A server that has nothing to do stops within milliseconds; a busy test machine may need longer. */
 const STOP_MS = 5_000;
+
+/** Longest wait for the end of processes that were told to end, on a busy machine. */
+const GONE_MS = 60_000;
 
 /** The state of a process in `/proc/PID/stat` once it is dead and its parent has not looked yet. */
 const DEAD = new Set(["Z", "X"]);

@@ -8,6 +8,9 @@ import type { TestServer } from "../helpers/start-server.ts";
 import { type Owner, temporaryFolder } from "../helpers/temporary-folder.ts";
 import { readPieces, startRecipe, type RecipeOptions } from "./recipe.ts";
 
+/** Longest wait for anything in a page, on a slow machine. */
+const PATIENCE_MS = 120_000;
+
 /** Debian's. Another browser would have to be downloaded. */
 const CHROMIUM = "/usr/bin/chromium";
 
@@ -20,6 +23,7 @@ interface Page {
   setInputFiles(selector: string, file: object): Promise<void>;
   waitForSelector(selector: string): Promise<unknown>;
   evaluate<T>(code: string): Promise<T>;
+  setDefaultTimeout(ms: number): void;
   on(event: "pageerror", listener: (error: Error) => void): void;
   on(event: "response", listener: (response: { url(): string; status(): number }) => void): void;
 }
@@ -75,7 +79,7 @@ const APPS: readonly App[] = [
   },
 ];
 
-describe("recipes with pages", { timeout: 300_000 }, () => {
+describe("recipes with pages", { timeout: 600_000 }, () => {
   const skip = existsSync(CHROMIUM) ? false : `${CHROMIUM} is missing: apt-get install chromium`;
   for (const { name, heading, slow, checkWithoutBrowser, ...options } of APPS) {
     it(`${name}: pages, assets, forms, uploads and streams in a browser`, { skip }, async (t) => {
@@ -134,6 +138,7 @@ async function openPage(t: Owner): Promise<Page> {
   browser = await chromium.launchPersistentContext(temporaryFolder(t), {
     executablePath: CHROMIUM,
     headless: true,
+    timeout: PATIENCE_MS,
     ignoreHTTPSErrors: true,
     args: [
       "--no-sandbox",
@@ -145,7 +150,9 @@ async function openPage(t: Owner): Promise<Page> {
       "--disable-sync",
     ],
   });
-  return browser.newPage();
+  const page = await browser.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
+  return page;
 }
 
 /** Clicks until the page counts. Before the script has run, a click does nothing. */
@@ -169,5 +176,5 @@ const EVENTS = `new Promise((resolve, reject) => {
     source.close();
     resolve(texts);
   };
-  setTimeout(reject, 20000, new Error("no events"));
+  setTimeout(reject, ${PATIENCE_MS}, new Error("no events"));
 })`;

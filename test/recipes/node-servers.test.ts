@@ -14,7 +14,7 @@ async function textOf(server: TestServer, path: string, init?: RequestInit): Pro
   return (await server.fetch(path, init)).text();
 }
 
-describe("recipes of Node-style applications", { timeout: 120_000 }, () => {
+describe("recipes of Node-style applications", { timeout: 300_000 }, () => {
   for (const name of ["express", "express4"]) {
     it(`${name}: pages, forms, sessions, uploads, files, streams, errors`, async (t) => {
       const server = await startRecipe(t, name);
@@ -167,7 +167,7 @@ describe("recipes of Node-style applications", { timeout: 120_000 }, () => {
   });
 });
 
-describe("recipes of Fetch applications", { timeout: 120_000 }, () => {
+describe("recipes of Fetch applications", { timeout: 300_000 }, () => {
   it("GraphQL Yoga: queries, uploads, subscriptions, its page", async (t) => {
     const server = await startRecipe(t, "yoga");
     const ask = (query: string, headers = {}): Promise<Response> =>
