@@ -378,6 +378,7 @@ export class Primary {
       development: this.#development,
       canServe: () => this.#closing === null && generation.isReady,
       ports: () => this.#ports(),
+      nextId: () => this.#nextExchangeId(),
     });
     guards.commit();
     return sites;

@@ -24,6 +24,8 @@ import {
   refuseUnknown,
   TOKEN,
 } from "./rule-reader.ts";
+import { HANDLER_SETTINGS, type RouteSettings } from "./handler-settings.ts";
+import { expectedOf, settingOf } from "./settings.ts";
 import { readSecurity } from "./security-fields.ts";
 import { duration } from "./setting-types.ts";
 
@@ -36,6 +38,10 @@ export interface RuleActions {
   /** Fields for replies that do not have them. */
   readonly security?: Readonly<Record<string, string>>;
   readonly cors?: CorsSetting;
+  /** Settings of the route, by their fields. */
+  readonly settings?: Partial<RouteSettings>;
+  /** Path and query of the page, by status (`404`) or class (`5xx`). */
+  readonly errorPages?: Readonly<Record<string, string>>;
   readonly maintenance?: MaintenanceSetting;
   /** Addresses and CIDR ranges. */
   readonly allow?: readonly string[];
@@ -75,13 +81,16 @@ export interface MaintenanceSetting {
 
 /** One reader for each action. A new action has an entry here, and a kind in `rules/kinds.ts`. */
 const READERS: {
-  readonly [Name in keyof RuleActions]-?: ActionReader<Required<RuleActions>[Name]>;
+  readonly [Name in Exclude<keyof RuleActions, "settings">]-?: ActionReader<
+    Required<RuleActions>[Name]
+  >;
 } = {
   setFields: readFields,
   appendFields: readFields,
   removeFields: readNames,
   security: readSecurity,
   cors: readCors,
+  errorPages: readErrorPages,
   maintenance: readMaintenance,
   allow: readAddresses,
   deny: readAddresses,
@@ -96,13 +105,54 @@ const READERS: {
   rewrite: readRewrite,
 };
 
-export const ACTION_NAMES: readonly string[] = Object.keys(READERS);
+export const ACTION_NAMES: readonly string[] = [
+  ...Object.keys(READERS),
+  ...HANDLER_SETTINGS.map(({ setting }) => setting),
+];
 
-/** Checks one action, and reports its problems. `name` is one of ACTION_NAMES. */
-export function readAction(name: string, value: unknown, place: ActionPlace): unknown {
-  // Every name is a key of the table.
-  const read: ActionReader<unknown> = READERS[name as keyof RuleActions];
-  return read(value, place);
+/** Checks the actions of a rule, and reports their problems. */
+export function readActions(
+  rule: Readonly<Record<string, unknown>>,
+  { key, ...place }: ActionPlace,
+): RuleActions {
+  const given = Object.entries(READERS).filter(([name]) => rule[name] !== undefined);
+  const actions = given.map(([name, reader]) => {
+    const read: ActionReader<unknown> = reader;
+    return [name, read(rule[name], { ...place, key: `${key}.${name}` })] as const;
+  });
+  const settings = HANDLER_SETTINGS.flatMap(({ setting, field }) => {
+    const value = rule[setting];
+    if (value === undefined) return [];
+    const parsed = settingOf(setting).type.parse(value);
+    if (parsed === null) place.refuse(`${key}.${setting}`, value, expectedOf(setting));
+    return [[field, parsed?.value]];
+  });
+  return {
+    // Each reader returns the type of its action, or has reported a problem.
+    ...(Object.fromEntries(actions.filter(([, action]) => action !== null)) as RuleActions),
+    // The types of the settings parsed these values.
+    ...(settings.length === 0 ? {} : { settings: Object.fromEntries(settings) as RuleSettings }),
+  };
+}
+
+type RuleSettings = Partial<RouteSettings>;
+
+function readErrorPages(
+  value: unknown,
+  { key, refuse }: ActionPlace,
+): Record<string, string> | null {
+  if (!isRecord(value)) {
+    refuse(key, value, 'an object: { "404": "/404.html", "5xx": "/50x.html" }');
+    return null;
+  }
+  const pages = Object.entries(value).flatMap(([status, page]) => {
+    const place = `${key}[${JSON.stringify(status)}]`;
+    if (!/^[45](?:\d\d|xx)$/.test(status)) refuse(place, status, 'a status such as "404" or "5xx"');
+    const target = typeof page === "string" && /^\/[!-~]*$/.test(page) ? page : null;
+    if (target === null) refuse(place, page, 'the path of a page, such as "/404.html"');
+    return target === null ? [] : [[status, target]];
+  });
+  return Object.fromEntries(pages) as Record<string, string>; // Pairs of strings.
 }
 
 function readAddresses(value: unknown, { key, refuse }: ActionPlace): string[] {

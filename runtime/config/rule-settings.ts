@@ -1,7 +1,7 @@
 import { ADDRESS_RANGE_EXPECTED, isAddressRange } from "../lib/address-ranges.ts";
 import { parsePathPattern } from "../lib/path-pattern.ts";
 import { toHostName, HOST_NAME_EXPECTED } from "./host-name.ts";
-import { ACTION_NAMES, readAction, type RuleActions } from "./rule-actions.ts";
+import { ACTION_NAMES, readActions, type RuleActions } from "./rule-actions.ts";
 import { isRecord, readTexts, type Refuse, refuseUnknown, TOKEN } from "./rule-reader.ts";
 
 /** A rule after its check. Plain data: the primary compiles it (`rules/compile-rules.ts`). */
@@ -63,19 +63,10 @@ function readRule(rule: unknown, place: RulesPlace): RuleSetting | null {
     return null;
   }
   refuseUnknown(rule, [...CONDITION_NAMES, ...ACTION_NAMES], { key, refuse });
-  const given = ACTION_NAMES.filter((name) => rule[name] !== undefined);
-  if (given.length === 0) refuse(key, rule, `an action: ${ACTION_NAMES.join(", ")}`);
+  const hasAction = ACTION_NAMES.some((name) => rule[name] !== undefined);
+  if (!hasAction) refuse(key, rule, `an action: ${ACTION_NAMES.join(", ")}`);
   const when = readConditions(rule, key, refuse);
-  const actions = given.map((name) => {
-    const action = readAction(name, rule[name], { ...place, key: `${key}.${name}`, when });
-    return [name, action] as const;
-  });
-  return {
-    key,
-    when,
-    // Each reader returns the type of its action, or has reported a problem.
-    ...(Object.fromEntries(actions.filter(([, action]) => action !== null)) as RuleActions),
-  };
+  return { key, when, ...readActions(rule, { ...place, when }) };
 }
 
 function readConditions(

@@ -1,4 +1,5 @@
 import type { Duration, Size } from "./quantities.ts";
+import type { HandlerSettingName } from "./handler-settings.ts";
 import type { SettingInput, SettingName, SETTINGS, SiteSettingName } from "./settings.ts";
 
 export type { Duration, Size };
@@ -75,8 +76,13 @@ export interface UserSite extends SiteSettings {
 /** Requests that a limit counts together. Requests without the field or cookie count by their address. */
 export type LimitKey = "address" | "site" | { header: string } | { cookie: string };
 
+/** Settings of a handler that a rule may have for its requests. */
+type RouteSettings = {
+  -readonly [Name in HandlerSettingName]?: SettingInput<Name>;
+};
+
 /** A rule: conditions, all of which must hold, and actions. Without conditions it holds for every request. */
-export interface UserRule {
+export interface UserRule extends RouteSettings {
   /**
    * Patterns of the path: `"/about"`, `"/users/:id"` (one segment), `"/assets/*.css"` (within a segment), `"/admin/**"`
    * (`/admin` and all below it).
@@ -105,6 +111,11 @@ export interface UserRule {
   security?: boolean | UserSecurity;
   /** Lets pages of other origins read replies, and answers their preflights. `true`: all origins, without credentials. */
   cors?: boolean | UserCors;
+  /**
+   * Pages in place of errors, by status or class: `{ "404": "/404.html", "5xx": "/50x.html" }`. A page is a file of the
+   * public folder, or a path that a handler answers. The status stays.
+   */
+  errorPages?: Record<string, string>;
   /** Answers 503 to all clients but those that `allow` names. */
   maintenance?: boolean | UserMaintenance;
   /** Only these addresses and ranges get an answer; all others get 403. */

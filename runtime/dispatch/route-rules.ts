@@ -29,6 +29,7 @@ export class RuleBook {
     all: RouteRules;
     byMethod: ReadonlyMap<string, RouteRules>;
   } | null)[];
+  readonly #merged = new WeakMap<Partial<RouteSettings>, Map<RouteRules, RouteRules>>();
 
   /** @param reports Indexed by route number; `null` for routes of other pools. */
   constructor(reports: readonly (RouteReport | null)[], defaults: RouteSettings) {
@@ -55,12 +56,48 @@ export class RuleBook {
     return rules.byMethod.size === 0 ? rules.all : (rules.byMethod.get(method) ?? rules.all);
   }
 
+  /** Returns rules of this book with the settings of a request. The result is kept with the settings. */
+  withSettings(rules: RouteRules, settings: Partial<RouteSettings>): RouteRules {
+    let byRules = this.#merged.get(settings);
+    if (byRules === undefined) {
+      byRules = new Map();
+      this.#merged.set(settings, byRules);
+    }
+    let merged = byRules.get(rules);
+    if (merged === undefined) {
+      merged = merge(rules, settings);
+      byRules.set(rules, merged);
+    }
+    return merged;
+  }
+
   /** Returns all rules of a route: those of all methods, then those of single ones. */
   allOf(route: number): readonly RouteRules[] {
     const rules = this.#routes[route];
     const own = rules ?? null;
     return own === null ? [this.#default] : [own.all, ...own.byMethod.values()];
   }
+}
+
+const TRANSFER_FIELDS: readonly (keyof TransferLimits)[] = [
+  "bodyTimeoutMs",
+  "minBodyRateBytesPerSecond",
+  "sendTimeoutMs",
+];
+
+/** Returns a route's rules with other settings. */
+function merge(rules: RouteRules, settings: Partial<RouteSettings>): RouteRules {
+  const merged = { ...rules, ...settings };
+  const { bodyBufferBytes, bodyOverflow, responseOverflow } = merged;
+  const { bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs } = merged;
+  const transfer = { bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs };
+  const isOwn = TRANSFER_FIELDS.some((field) => field in settings);
+  return {
+    ...merged,
+    timeoutSetting: "requestTimeoutMs" in settings ? "requestTimeout" : rules.timeoutSetting,
+    buffering: { bodyBufferBytes, bodyOverflow, responseOverflow },
+    transfer: isOwn ? transfer : rules.transfer,
+  };
 }
 
 function toRules(limits: RouteLimits | null, defaults: RouteSettings): RouteRules {

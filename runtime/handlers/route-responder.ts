@@ -58,8 +58,9 @@ export class RouteResponder implements Responder {
   }
 
   answer(client: Client, target: ParsedTarget): void {
-    const { admission, intakes, onRequest } = this.#options;
-    const rules = this.rulesOf(client.head.method);
+    const { admission, intakes, onRequest, rules: book } = this.#options;
+    const own = this.rulesOf(client.head.method);
+    const rules = target.settings === undefined ? own : book.withSettings(own, target.settings);
     if (rules.transfer !== null) client.limitTransfers(rules.transfer);
     onRequest();
     if (this.#limiters !== null && !this.#admits(client, rules)) return;

@@ -1,3 +1,5 @@
+import type { RouteSettings } from "../config/handler-settings.ts";
+
 declare const brand: unique symbol;
 
 /**
@@ -17,6 +19,8 @@ export interface ParsedTarget {
   path: SafePath | null;
   /** Path parameters of the route that was found; `null`: there are none. */
   params: Record<string, string> | null;
+  /** Settings that replace those of the route; absent for nearly all requests. */
+  settings?: Partial<RouteSettings>;
 }
 
 /** A target that is not a valid URL. It is answered with 400. */

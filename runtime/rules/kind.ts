@@ -1,5 +1,5 @@
 import type { RuleSetting } from "../config/rule-settings.ts";
-import type { Client } from "../http/client.ts";
+import type { Client, ExchangeId } from "../http/client.ts";
 import type { Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import type { RuleGuards } from "./guards.ts";
@@ -9,6 +9,8 @@ export interface RuleContext {
   guards: RuleGuards;
   /** Serves a request with the stages after those of the rules. */
   serveRest: (client: Client, target: ParsedTarget) => void;
+  /** Returns the id of a request that the server makes to itself. */
+  nextId: () => ExchangeId;
   /** The URL that clients should use; `null`: any. */
   canonical: Canonical | null;
 }
@@ -41,8 +43,8 @@ export interface KindOptions {
 /** One kind of action. */
 export interface Kind {
   /**
-   * `first`: comes before all others, and needs no rule. `reply`: changes replies, also refusals for a path with several readings. `guard`: may refuse a request; a
-   * rewritten request passes the guards of both its paths. `answer`: all others.
+   * `first`: comes before all others, and needs no rule. `reply`: changes replies, also refusals for a path with several
+   * readings. `guard`: may refuse a request; a rewritten request passes the guards of both its paths. `answer`: all others.
    */
   readonly phase: "first" | "reply" | "guard" | "answer";
   /**

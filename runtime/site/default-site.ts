@@ -1,5 +1,5 @@
 import type { Config } from "../config/config.ts";
-import type { TransferLimits } from "../http/client.ts";
+import type { ExchangeId, TransferLimits } from "../http/client.ts";
 import type { PublicFolder } from "../files/public-folder.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
 import type { Development } from "./development.ts";
@@ -37,6 +37,8 @@ export interface DefaultSiteParts {
   development: Development | null;
   /** Returns whether the server can serve now, for health checks. */
   canServe: () => boolean;
+  /** Returns the id of a request that the server makes to itself. */
+  nextId: () => ExchangeId;
   /** Returns the ports on which the server listens. */
   ports: Canonical["ports"];
 }
@@ -66,6 +68,7 @@ export function createDefaultSite(parts: DefaultSiteParts): Site {
   const rules = compileRules(config.rules, {
     guards,
     serveRest: (client, target) => serveFrom(client, target, { stages: rest, from: 0 }),
+    nextId: parts.nextId,
     canonical: toCanonical(parts),
   });
   return { hosts: [], stages: [...withoutNull(firstStages(parts)), ...rules.stages, ...rest] };

@@ -91,6 +91,11 @@ describe("readRules()", () => {
       [{ cors: { origins: "a.example" } }, "cors.origins: an origin such as"],
       [{ cors: { origins: ["https://a.example/x"] } }, "cors.origins[0]: an origin such as"],
       [{ cors: { credentials: true } }, "cors.origins: a list of origins"],
+      [{ errorPages: "/404.html" }, "errorPages: an object"],
+      [{ errorPages: { "200": "/a" } }, 'errorPages["200"]: a status such as "404" or "5xx"'],
+      [{ errorPages: { "5xx": "a" } }, 'errorPages["5xx"]: the path of a page'],
+      [{ bodyLimit: "many" }, "bodyLimit: a size from 1 byte"],
+      [{ requestTimeout: 5 }, "requestTimeout: a duration"],
       [{ method: "GET", cors: true }, "method: no condition on the method"],
       [{ cors: { maxAge: "1 day" } }, "cors.maxAge: a duration"],
     ];

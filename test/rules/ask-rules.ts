@@ -66,6 +66,7 @@ export function createSite(
     guards: createTestGuards(settings),
     serveRest: (client, target) => void responder(client, target),
     canonical,
+    nextId: () => assert.fail("no page"),
   });
   return (asked) => {
     const question = typeof asked === "string" ? { target: asked } : asked;
