@@ -216,7 +216,7 @@ async function declareTypes() {
     }
     const text = readFileSync(path, "utf8");
     // tsc keeps the extension `.ts`, and the sources are not in the package.
-    writeFileSync(path, text.replaceAll(/(from "\.{1,2}\/[^"]*)\.ts"/g, '$1.js"'));
+    writeFileSync(path, text.replaceAll(/((?:from |import\()"\.{1,2}\/[^"]*)\.ts"/g, '$1.js"'));
   }
   cpSync(join(root, "runtime/imports.d.ts"), join(outdir, "types.d.ts"));
 }
@@ -225,7 +225,9 @@ async function declareTypes() {
 function findDeclarations(path, found = new Set()) {
   if (found.has(path)) return found;
   found.add(path);
-  for (const [, source] of readFileSync(path, "utf8").matchAll(/^(?! *\*).*\bfrom "(\.[^"]*)"/gm)) {
+  // Without comments, whose examples import, too. tsc names types that it infers with `import("...")`.
+  const text = readFileSync(path, "utf8").replaceAll(/^ *\/?\*.*$/gm, "");
+  for (const [, source] of text.matchAll(/\b(?:from |import\()"(\.[^"]*)"/g)) {
     findDeclarations(join(dirname(path), source.replace(/\.ts$/, ".d.ts")), found);
   }
   return found;

@@ -111,6 +111,8 @@ describe("clients that have to wait", { timeout: 120_000, concurrency: true }, (
       return held.socket.bytesRead > 0;
     });
     assert.equal(String((await held.response()).body), String(size));
+    // Else the stop of the server would wait for it.
+    quiet.destroy();
   });
 });
 
