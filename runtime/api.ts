@@ -112,6 +112,8 @@ export interface HandlerConfig extends HandlerSettings {
    * GET, HEAD, OPTIONS, PUT, DELETE and requests with an `Idempotency-Key`.
    */
   replay?: boolean | undefined;
+  /** `false`: answers are never compressed, for example because they have a secret beside text of the client. */
+  compression?: boolean | undefined;
   /** Name of the pool of workers that runs the handler. */
   pool?: string | undefined;
   /**

@@ -97,6 +97,8 @@ export interface WorkerSettings {
   bodyBufferBytes: number;
   /** Bytes of a response's body that a worker may send before the primary grants more. */
   responseCreditBytes: number;
+  /** How the worker compresses its answers; `null`: it does not. */
+  compression: "fast" | "balanced" | "best" | null;
   logLevel: "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
   logFormat: "auto" | "pretty" | "json";
   /** Absolute path; `null`: standard error. */

@@ -444,6 +444,27 @@ export const SETTINGS = {
     site: true,
     elsewhere: ["autoindex", "directorylisting", "browse", "dirlisting"],
   },
+  /** Whether text is compressed: answers of handlers and applications for each client, files once. Default: on. */
+  compression: {
+    field: "compression",
+    type: onOff(),
+    default: "on",
+    help: "compress text: on or off",
+    docs: "whether text is compressed: answers of handlers, of applications, and files ([more](compression.md))",
+    reload: "pools",
+    elsewhere: ["gzip", "brotli", "compress", "encode", "zstd"],
+  },
+  /** How much time a compression takes for how few bytes: `"fast"`, `"balanced"` or `"best"`. Default: `"balanced"`. */
+  compressionLevel: {
+    field: "compressionLevel",
+    type: oneOf("fast", "balanced", "best"),
+    placeholder: "LEVEL",
+    default: "balanced",
+    help: "fast, balanced or best",
+    docs: "time for few bytes: `fast`, `balanced` or `best` ([more](compression.md#levels))",
+    reload: "pools",
+    elsewhere: ["gzipcomplevel", "brotlicomplevel"],
+  },
   /** A larger request body goes to a worker while it comes, or to disk until it is complete. Default: `"stream"`. */
   bodyOverflow: {
     field: "bodyOverflow",

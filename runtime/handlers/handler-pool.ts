@@ -396,6 +396,7 @@ function toSettings(options: HandlerPoolOptions): Omit<WorkerSettings, "workerId
     trustsRequestIds: config.trustedProxies !== null,
     bodyBufferBytes: config.bodyBufferBytes,
     responseCreditBytes: config.responseBufferBytes,
+    compression: config.compression ? config.compressionLevel : null,
     logLevel: config.logLevel,
     logFormat: config.logFormat,
     logFile: config.logFile,

@@ -8,6 +8,15 @@ import type {
   ToWorker,
 } from "../channel/messages.ts";
 import { BODY_FOLLOWS, Kind, MAX_RESPONSE_HEAD } from "../channel/messages.ts";
+import { toPlainConditions } from "../compress/coded-tag.ts";
+import { LEAST_BYTES } from "../compress/compressible.ts";
+import {
+  ANSWER_CODINGS,
+  type CompressionLevel,
+  encodeAnswer,
+  StreamEncoder,
+} from "../compress/encoders.ts";
+import { type AnswerPlan, planAnswer } from "../compress/plan-answer.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { abortRequest } from "../web/fast-request.ts";
 import { FOUND } from "../web/file-stream.ts";
@@ -26,6 +35,8 @@ export interface ExchangeRunOptions {
   channel: Channel<ToWorker, ToPrimary>;
   responseCreditBytes: number;
   departures: Departures;
+  /** How answers are compressed; `null`: they are not. */
+  compression: CompressionLevel | null;
 }
 
 /**
@@ -60,7 +71,10 @@ export class ExchangeRun {
       message[9] === BODY_FOLLOWS
         ? new RequestBody((bytes) => channel.send([Kind.requestCredit, id, bytes]))
         : null;
-    this.#request = toRequest(message, this.requestBody);
+    this.#request = toRequest(
+      options.compression === null ? message : withPlainConditions(message),
+      this.requestBody,
+    );
   }
 
   /** Runs the handler. `null`: it is over already. Otherwise a promise that resolves when it is, and never rejects. */
@@ -102,7 +116,9 @@ export class ExchangeRun {
         this.#cancelUnsent(response, this.#abortError);
         return null;
       }
-      return this.#sendParts(readResponseParts(response, this.#method));
+      const parts = readResponseParts(response, this.#method);
+      const plan = this.#plan(parts);
+      return plan === null ? this.#sendParts(parts) : this.#sendPlanned(parts, plan);
     } catch (error) {
       // The handler answered, but its answer cannot be sent.
       return this.#giveUp(error);
@@ -116,7 +132,60 @@ export class ExchangeRun {
     this.#options.departures.watch(body, error);
   }
 
-  #sendParts(parts: SendableParts): Promise<void> | null {
+  /** Returns how the answer is compressed; `null`: it is sent as it is. Small answers cost a comparison. */
+  #plan({ status, fields, body, wholeBytes, file }: SendableParts): AnswerPlan | null {
+    const { compression, message } = this.#options;
+    if (compression === null || file !== undefined) return null;
+    const isStream = body instanceof ReadableStream;
+    const isShort = !isStream && body !== null && body.length < LEAST_BYTES;
+    if (isShort || (body === null && status !== 304 && this.#method !== "HEAD")) return null;
+    // Characters that take several bytes make no difference here.
+    const ownBytes = isStream || body === null ? wholeBytes : body.length;
+    const sizeBytes = ownBytes ?? (status === 304 ? null : announcedLength(fields));
+    // The answer to GET may be too small.
+    if (this.#method === "HEAD" && status !== 304 && sizeBytes === null) return null;
+    return planAnswer({ status, fields, sizeBytes }, message[6], ANSWER_CODINGS);
+  }
+
+  #sendPlanned(parts: SendableParts, plan: AnswerPlan): Promise<void> | null {
+    const { compression } = this.#options;
+    const { coding, fields, plainFields } = plan;
+    const { body } = parts;
+    if (coding === null || compression === null) return this.#sendParts({ ...parts, fields });
+    // Without its body, so that no length of it is announced.
+    if (this.#method === "HEAD") return this.#sendParts({ ...parts, fields, body: null });
+    if (body instanceof ReadableStream) {
+      const announcedBytes = parts.wholeBytes ?? announcedLength(parts.fields);
+      const encoder = new StreamEncoder(coding, compression);
+      return this.#sendParts({ ...parts, fields }, { encoder, announcedBytes });
+    }
+    const bytes = typeof body === "string" ? Buffer.from(body) : (body ?? NO_BYTES);
+    const send = (coded: Uint8Array): Promise<void> | null =>
+      this.#sendParts(
+        coded.length < bytes.length
+          ? { ...parts, fields, body: coded }
+          : { ...parts, fields: plainFields },
+      );
+    const encoded = encodeAnswer(bytes, coding, compression);
+    return encoded instanceof Promise ? this.#sendLater(encoded, send) : send(encoded);
+  }
+
+  async #sendLater(
+    encoded: Promise<Buffer>,
+    send: (coded: Uint8Array) => Promise<void> | null,
+  ): Promise<void> {
+    try {
+      const coded = await encoded;
+      if (this.#abortError === null) await send(coded);
+    } catch (error) {
+      this.#giveUp(error);
+    }
+  }
+
+  #sendParts(
+    parts: SendableParts,
+    stream: { encoder: StreamEncoder; announcedBytes: number | null } | null = null,
+  ): Promise<void> | null {
     const { status, statusText, fields, body, wholeBytes, file } = parts;
     const { channel, responseCreditBytes } = this.#options;
     const headSize = fields.length + statusText.length;
@@ -140,8 +209,9 @@ export class ExchangeRun {
     }
     const responseBody = new ResponseBody(body, {
       creditBytes: responseCreditBytes,
-      announcedBytes: wholeBytes ?? announcedBytes,
-      isCoded: fields.includes("content-encoding\n"),
+      announcedBytes: stream === null ? (wholeBytes ?? announcedBytes) : stream.announcedBytes,
+      isCoded: stream === null && fields.includes("content-encoding\n"),
+      encoder: stream?.encoder ?? null,
       send: (bytes) => channel.send([Kind.responseChunk, this.id, bytes], bytes.length),
     });
     channel.send([Kind.response, this.id, status, statusText, fields, BODY_FOLLOWS], headSize);
@@ -180,6 +250,16 @@ export class ExchangeRun {
       channel.send([Kind.responseAbort, this.id]);
     }
   }
+}
+
+const NO_BYTES = new Uint8Array();
+
+/** Returns the request with the tags of its handler in its conditions. */
+function withPlainConditions(message: RequestMessage): RequestMessage {
+  const fields = message[6];
+  if (!fields.includes("-match\n")) return message;
+  const [kind, id, route, params, method, url, , ...rest] = message;
+  return [kind, id, route, params, method, url, toPlainConditions(fields), ...rest];
 }
 
 /** Reads the size of the body that the handler announces; `null`: none, or no number. */

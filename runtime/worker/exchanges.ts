@@ -7,6 +7,7 @@ import type {
   ToWorker,
 } from "../channel/messages.ts";
 import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
+import type { CompressionLevel } from "../compress/encoders.ts";
 import { ExchangeTable } from "../lib/exchange-table.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { Waiters } from "../lib/waiters.ts";
@@ -22,6 +23,8 @@ export interface ExchangesOptions {
   scope: WorkerScope;
   responseCreditBytes: number;
   departures: Departures;
+  /** How answers are compressed, unless their route forbids it; `null`: none are. */
+  compression: CompressionLevel | null;
 }
 
 /** The exchanges of this worker: starts them, and passes the primary's messages on to them. */
@@ -55,7 +58,7 @@ export class Exchanges {
 
   #start(message: RequestMessage, route: LoadedRoute): void {
     const id = message[1];
-    const { channel, scope, responseCreditBytes, departures } = this.#options;
+    const { channel, scope, responseCreditBytes, departures, compression } = this.#options;
     const timeoutMs = message[8];
     const context = new ExchangeContext(scope, {
       id,
@@ -71,6 +74,7 @@ export class Exchanges {
       channel,
       responseCreditBytes,
       departures,
+      compression: compression === null || forbids(route, message[4]) ? null : compression,
     });
     // Its body may come before its handler has answered, and even if the handler answers at once.
     const follows = message[9] === BODY_FOLLOWS;
@@ -124,4 +128,9 @@ export class Exchanges {
     if (route !== undefined) return route;
     throw new RuntimeError("ERR_PROTOCOL", `Cannot run route ${number}: this generation has none`);
   }
+}
+
+/** Tells whether the config of a route, or of its method, turns compression off. */
+function forbids({ config, methodConfig }: LoadedRoute, method: string): boolean {
+  return (methodConfig[method] ?? config).compression === false;
 }

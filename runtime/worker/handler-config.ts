@@ -33,6 +33,7 @@ const FOLDER_ENTRIES: Record<keyof FolderConfig, Entry> = {
   ...SETTING_ENTRIES,
   reserved: onOff,
   replay: onOff,
+  compression: onOff,
   pool: {
     isValid: (value) => typeof value === "string" && isPoolName(value),
     expected: POOL_NAME_EXPECTED,

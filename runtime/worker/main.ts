@@ -180,6 +180,7 @@ class Worker {
         },
         responseCreditBytes: settings.responseCreditBytes,
         departures: this.#departures,
+        compression: settings.compression,
       });
       const routes = toReport(generation).map((route) => route && toRouteReport(route));
       // A request body up to this size travels whole, with others around it.

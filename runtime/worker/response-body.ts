@@ -1,4 +1,6 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { CHUNK_BYTES } from "../channel/messages.ts";
+import type { StreamEncoder } from "../compress/encoders.ts";
 import { RuntimeError } from "../lib/errors.ts";
 
 export interface ResponseBodyOptions {
@@ -7,6 +9,8 @@ export interface ResponseBodyOptions {
   announcedBytes: number | null;
   /** The response has a `content-encoding`: its length may be that of a body before `fetch` decoded it. */
   isCoded: boolean;
+  /** Compresses the body; `null`: it is sent as it is. */
+  encoder: StreamEncoder | null;
   /** Sends one chunk of at most `CHUNK_BYTES`. */
   send: (bytes: Uint8Array) => void;
 }
@@ -23,12 +27,14 @@ export class ResponseBody {
   #cancelled = false;
   readonly #announcedBytes: number | null;
   readonly #isCoded: boolean;
+  readonly #encoder: StreamEncoder | null;
   #readBytes = 0;
 
   constructor(stream: ReadableStream<unknown>, options: ResponseBodyOptions) {
     this.#reader = stream.getReader();
     this.#announcedBytes = options.announcedBytes;
     this.#isCoded = options.isCoded;
+    this.#encoder = options.encoder;
     this.#creditBytes = options.creditBytes;
     this.#send = options.send;
   }
@@ -40,12 +46,23 @@ export class ResponseBody {
    *   or not as many as the response announced.
    */
   async sendAll(): Promise<void> {
+    try {
+      await this.#sendAll();
+    } finally {
+      this.#encoder?.destroy();
+    }
+  }
+
+  async #sendAll(): Promise<void> {
     const announcedBytes = this.#announcedBytes;
     for (;;) {
-      const { done, value } = await this.#reader.read();
+      const { done, value } = await this.#read();
       if (this.#cancelled) return;
       if (done) {
-        if (announcedBytes === null || this.#readBytes === announcedBytes) return;
+        if (announcedBytes === null || this.#readBytes === announcedBytes) {
+          if (this.#encoder !== null) await this.#sendAllOf(await this.#encoder.end());
+          return;
+        }
         throw this.#misfit(`its stream ended after ${this.#readBytes} bytes`, announcedBytes);
       }
       if (!(value instanceof Uint8Array)) {
@@ -65,7 +82,31 @@ export class ResponseBody {
         this.cancel(error);
         throw error;
       }
-      await this.#sendChunk(value);
+      if (this.#encoder === null) await this.#sendChunk(value);
+      else await this.#sendAllOf(await this.#encoder.encode(value));
+    }
+  }
+
+  /** Reads the next chunk. If it does not come at once, the client gets all of the earlier ones first. */
+  async #read(): ReturnType<ReadableStreamDefaultReader<unknown>["read"]> {
+    const next = this.#reader.read();
+    const encoder = this.#encoder;
+    if (encoder?.isDirty !== true) return next;
+    let isHere = false;
+    const noteArrival = (): void => {
+      isHere = true;
+    };
+    // The caller gets an error of the stream from `next` itself.
+    next.then(noteArrival, noteArrival);
+    await nextTurn();
+    if (!isHere && !this.#cancelled) await this.#sendAllOf(await encoder.flush());
+    return next;
+  }
+
+  async #sendAllOf(pieces: readonly Uint8Array[]): Promise<void> {
+    for (const piece of pieces) {
+      if (this.#cancelled) return;
+      await this.#sendChunk(piece);
     }
   }
 

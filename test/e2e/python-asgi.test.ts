@@ -71,6 +71,21 @@ describe("an ASGI application", { timeout: 180_000, skip }, () => {
     it(`answers ${title}`, async () => assert.deepEqual(await ask(path, init), [status, body]));
   }
 
+  it("has its text compressed, whole and in pieces, and finds its own tags in conditions", async () => {
+    const headers = {
+      "accept-encoding": "br, gzip",
+      "if-none-match": 'W/"v1-gzip"',
+      "x-long": "x".repeat(2_000),
+    };
+    const whole = await server.fetch("/scope", { headers });
+    assert.equal(whole.headers.get("content-encoding"), "gzip");
+    assert.match(await whole.text(), /"if-none-match", "\\"v1\\""/);
+    const stream = await server.fetch("/stream-text?5", { headers });
+    assert.equal(stream.headers.get("content-encoding"), "gzip");
+    assert.equal(stream.headers.get("etag"), 'W/"v1-gzip"');
+    assert.equal(await stream.text(), `${"x".repeat(500_000)}end`);
+  });
+
   it("answers many requests at a time", async () => {
     // None of them is answered before all are with the application.
     const answers = Array.from({ length: 50 }, () => ask("/meet?50"));

@@ -34,6 +34,24 @@ for (const [codec, env] of [
       return [response.status, await response.text()];
     }
 
+    it("has its text compressed, piece by piece where it comes so", async () => {
+      for (const [path, init, expected] of [
+        ["/echo", { method: "POST", body: "text ".repeat(1_000) }, "text ".repeat(1_000)],
+        ["/pieces?3", {}, "0;1;2;"],
+      ] as const) {
+        const headers = { "accept-encoding": "gzip, br" };
+        const response = await server.fetch(path, { ...init, headers });
+        assert.equal(response.headers.get("content-encoding"), "gzip", path);
+        assert.equal(response.headers.get("vary"), "accept-encoding");
+        assert.equal(await response.text(), expected);
+      }
+      const plain = await server.raw(
+        "GET /pieces?3 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+      );
+      assert.match(plain, /\r\nvary: accept-encoding\r\n/i);
+      assert.ok(!/content-encoding/i.test(plain));
+    });
+
     it("has a complete environ", async () => {
       const raw = [
         "GET /environ/%C3%A9%2Fx;v=1?a=%20b&c HTTP/1.1",

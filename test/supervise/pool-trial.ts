@@ -73,6 +73,7 @@ export class Trial {
         trustsRequestIds: false,
         bodyBufferBytes: 1024,
         responseCreditBytes: 1024,
+        compression: null,
         logLevel: "info",
         logFormat: "json",
         logFile: null,

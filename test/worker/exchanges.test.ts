@@ -69,6 +69,7 @@ async function startTrial(t: TestContext, source: string): Promise<Trial> {
     },
     responseCreditBytes: 1024,
     departures: new Departures(),
+    compression: null,
   });
   return {
     exchanges,

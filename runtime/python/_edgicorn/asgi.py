@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections import deque
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from . import protocol as p
+from .compression import LEAST_BYTES, Compression, compress, make_encoder, plan_answer, to_plain_tags
 from .error_page import answer_failure
 from .fields import NO_BODY, BadAnswer, check_size, is_page_wanted, split_origin, split_url, to_length
 from .handed_file import to_handed
@@ -72,6 +74,10 @@ def to_scope(
     fields = message[p.FIELDS]
     if fields:
         parts = fields.split("\n")
+        if Compression.level is not None and "-match\n" in fields:
+            for at in range(0, len(parts) - 1, 2):
+                if parts[at] in ("if-none-match", "if-match"):
+                    parts[at + 1] = to_plain_tags(parts[at + 1])
         headers = [
             (_ENCODED[name], value.encode("latin-1")) for name, value in zip(parts[0::2], parts[1::2]) if "_" not in name
         ]
@@ -122,6 +128,8 @@ class AsgiExchange:
         "_sent",
         "_is_begun",
         "_is_ended",
+        "_is_planned",
+        "_encoder",
     )
 
     def __init__(self, worker: "AsgiWorker", message: "list[Any]") -> None:
@@ -149,6 +157,9 @@ class AsgiExchange:
         self._sent = 0
         self._is_begun = False
         self._is_ended = False
+        self._is_planned = False
+        #: Compresses a body that leaves in pieces.
+        self._encoder: Any = None
 
     async def run(self) -> None:
         """Runs the application for this request. Raises nothing."""
@@ -287,16 +298,21 @@ class AsgiExchange:
     async def _send_last(self, body: bytes) -> None:
         if not self._is_begun and (not self._has_body or len(body) <= p.CHUNK_BYTES):
             if not self._has_body:
+                self._compress(None)
                 self._end_with([p.RESPONSE, self.id, self._status, "", self._fields, None])
                 return
             self._sent += len(body)
             self._check_length()
+            if len(body) >= LEAST_BYTES and self._encoder is None:
+                body = self._compress(body) or b""
             self._end_with([p.RESPONSE, self.id, self._status, "", self._fields, body])
             return
         if body:
             await self._send_piece(body)
         if self._has_body:
             self._check_length()
+            if self._encoder is not None:
+                await self._stream(self._encoder.flush())
             self._end_with([p.RESPONSE_END, self.id])
 
     def _end_with(self, message: "list[Any]") -> None:
@@ -315,14 +331,61 @@ class AsgiExchange:
             if not self._is_begun:
                 # The head is the whole answer. Pieces that follow are left out.
                 self._is_begun = True
+                self._compress(None)
                 self._worker.send([p.RESPONSE, self.id, self._status, "", self._fields, None])
             return
         if self._length is not None and self._sent + len(body) > self._length:
             raise BadAnswer(f"Cannot send a response: its body is longer than the {self._length} bytes of its content-length")
+        self._sent += len(body)
+        if not self._is_planned:
+            self._plan_stream()
+        encoder = self._encoder
+        if encoder is not None:
+            if len(body) > p.CHUNK_BYTES:
+                body = await self._worker.loop.run_in_executor(None, encoder.compress, body)
+            else:
+                body = encoder.compress(body)
+            # A piece of a body without a length may be all that comes for a while.
+            if self._length is None:
+                body += encoder.flush(zlib.Z_SYNC_FLUSH)
+        await self._stream(body)
+
+    def _compress(self, body: "bytes | None") -> "bytes | None":
+        """Compresses a whole body where the client accepts it. Sets the fields that tell of it, also without a body."""
+        if Compression.level is None or self._is_planned:
+            return body
+        message = self._message
+        size = len(body) if body is not None else self._length
+        if body is None and self._status != 304 and (size is None or message[p.METHOD] != "HEAD"):
+            return None
+        plan = plan_answer(self._status, self._fields, None if self._status == 304 else size, message[p.FIELDS])
+        if plan is None:
+            return body
+        self._fields = plan.coded or plan.plain
+        if plan.coded is None or body is None:
+            return body
+        coded = compress(body)
+        if len(coded) < len(body):
+            return coded
+        self._fields = plan.plain
+        return body
+
+    def _plan_stream(self) -> None:
+        """Decides whether the pieces of the body are compressed."""
+        self._is_planned = True
+        if Compression.level is None:
+            return
+        plan = plan_answer(self._status, self._fields, self._length, self._message[p.FIELDS])
+        if plan is None:
+            return
+        self._fields = plan.coded or plan.plain
+        if plan.coded is not None:
+            self._encoder = make_encoder()
+
+    async def _stream(self, body: bytes) -> None:
         if not self._is_begun:
             self._is_begun = True
             self._worker.send([p.RESPONSE, self.id, self._status, "", self._fields, True])
-        self._sent += len(body)
         at = 0
         while at < len(body):
             while self._credit <= 0:
@@ -342,6 +405,8 @@ class AsgiExchange:
             raise BadAnswer("Cannot send http.response.pathsend before http.response.start")
         if self._is_ended or self._sent:
             raise BadAnswer("Cannot send http.response.pathsend after a part of the body")
+        # The primary sends files as they are. HEAD, and a file that this worker has to send, are like it.
+        self._is_planned = True
         if not self._has_body:
             await self._send_last(b"")
             return

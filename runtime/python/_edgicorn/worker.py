@@ -12,6 +12,7 @@ from typing import Any
 
 from . import protocol as p
 from .codec import FrameReader, codec_name, make_packer, to_frame
+from .compression import LEVELS, Compression
 from .current import Trust
 from .loading import FileSpec, LoadError, Spec, detect_kind, display, distrust_new_sources, load_application
 from .logs import Log, take_over_output
@@ -63,6 +64,7 @@ class _Boot:
         display.folder = app["cwd"]
         log = Log(settings)
         Trust.request_ids = settings["trustsRequestIds"]
+        Compression.level = LEVELS.get(settings["compression"])
         take_over_output(log)
         try:
             os.chdir(app["dir"])

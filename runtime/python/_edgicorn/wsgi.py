@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import threading
+import zlib
 from typing import Any, Callable, Iterable
 from urllib.parse import unquote_to_bytes
 
 from . import protocol as p
+from .compression import LEAST_BYTES, Compression, compress, make_encoder, plan_answer, to_plain_tags
 from .current import of_thread, to_current
 from .error_page import answer_failure
 from .fields import NO_BODY, PHRASES, BadAnswer, describe, is_page_wanted, split_origin, split_url, to_block
@@ -162,6 +164,10 @@ class WsgiRunner:
             environ.update(zip(map(_ENVIRON_NAMES.__getitem__, names), parts[1::2]))
             if len(environ) - before != len(names) or None in environ:
                 self._join_fields(environ, names, parts[1::2])
+            if Compression.level is not None and "-match\n" in fields:
+                for name in ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH"):
+                    if name in environ:
+                        environ[name] = to_plain_tags(environ[name])
         return environ
 
     def _split_path(self, environ: "dict[str, Any]", path: str, params: "dict[str, str] | None") -> None:
@@ -215,7 +221,7 @@ class WsgiRunner:
 class Answer:
     """The answer of one request: `start_response`, `write`, and the sending of the body."""
 
-    __slots__ = ("_runner", "_slot", "_exchange", "_status", "_phrase", "_fields", "_length", "_sent", "_is_begun", "_is_ended", "_has_body")
+    __slots__ = ("_runner", "_slot", "_exchange", "_status", "_phrase", "_fields", "_length", "_sent", "_is_begun", "_is_ended", "_has_body", "_is_planned", "_encoder")
 
     def __init__(self, runner: WsgiRunner, slot: Slot, exchange: Exchange) -> None:
         self._runner = runner
@@ -229,6 +235,9 @@ class Answer:
         self._is_begun = False
         self._is_ended = False
         self._has_body = True
+        self._is_planned = False
+        #: Compresses a body that leaves in pieces.
+        self._encoder: Any = None
 
     def start(self, status: str, headers: "list[tuple[str, str]]", exc_info: Any = None) -> "Callable[[bytes], None]":
         """`start_response` of PEP 3333."""
@@ -261,6 +270,9 @@ class Answer:
                 if type(data) is bytes and len(data) <= p.CHUNK_BYTES and self._length in (None, len(data)):
                     self._send_whole(data)
                     return
+            if kind is FileWrapper:
+                # The primary sends files as they are. HEAD, and a file that this worker has to send, are like it.
+                self._is_planned = True
             if kind is FileWrapper and self._hand_over(result.file):  # type: ignore[attr-defined]
                 return
             if isinstance(result, (str, bytes)):
@@ -320,12 +332,46 @@ class Answer:
             return
         if not self._has_body:
             body = None
+        if body is None or len(body) >= LEAST_BYTES:
+            body = self._compress(body)
         message = [p.RESPONSE, exchange.id, self._status, self._phrase, self._fields, body]
         try:
             self._runner.link.send_answer(self._slot, message)
         except UnicodeEncodeError as error:
             self._is_begun = self._is_ended = False
             raise BadAnswer(f"Cannot send the headers: {error}") from error
+
+    def _compress(self, body: "bytes | None") -> "bytes | None":
+        """Compresses a whole body where the client accepts it. Sets the fields that tell of it, also without a body."""
+        if Compression.level is None or self._is_planned:
+            return body
+        message = self._exchange.message
+        size = len(body) if body is not None else self._length
+        if body is None and self._status != 304 and (size is None or message[p.METHOD] != "HEAD"):
+            return None
+        plan = plan_answer(self._status, self._fields, None if self._status == 304 else size, message[p.FIELDS])
+        if plan is None:
+            return body
+        self._fields = plan.coded or plan.plain
+        if plan.coded is None or body is None:
+            return body
+        coded = compress(body)
+        if len(coded) < len(body):
+            return coded
+        self._fields = plan.plain
+        return body
+
+    def _plan_stream(self) -> None:
+        """Decides whether the pieces of the body are compressed."""
+        self._is_planned = True
+        if Compression.level is None:
+            return
+        plan = plan_answer(self._status, self._fields, self._length, self._exchange.message[p.FIELDS])
+        if plan is None:
+            return
+        self._fields = plan.coded or plan.plain
+        if plan.coded is not None:
+            self._encoder = make_encoder()
 
     def _send_piece(self, data: bytes) -> None:
         if type(data) is not bytes:
@@ -350,6 +396,13 @@ class Answer:
             self._tell_surplus()
             data = data[: length - self._sent]
         self._sent += len(data)
+        if not self._is_planned:
+            self._plan_stream()
+        if self._encoder is not None:
+            # A piece of a body without a length may be all that comes for a while.
+            data = self._encoder.compress(data)
+            if length is None:
+                data += self._encoder.flush(zlib.Z_SYNC_FLUSH)
         self._stream(data)
 
     def _stream(self, data: bytes) -> None:
@@ -382,6 +435,8 @@ class Answer:
             raise BadAnswer("Cannot send a response: start_response was not called")
         if self._is_ended:
             return
+        if self._encoder is not None and self._exchange.aborted is None and self._length in (None, self._sent):
+            self._stream(self._encoder.flush())
         if not self._is_begun:
             if self._length and self._has_body:
                 raise BadAnswer(f"Cannot send a response: its body is empty, expected the {self._length} bytes of its content-length")
