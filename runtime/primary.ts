@@ -39,6 +39,7 @@ import { Guards } from "./rules/guards.ts";
 import { createSites, listRules, listSiteSettings } from "./site/create-sites.ts";
 import { Development } from "./site/development.ts";
 import { serve, type Site } from "./site/site.ts";
+import type { LoadedCertificates, ServerCertificate } from "./tls/tls.ts";
 import { prepareForks } from "./supervise/fork-worker.ts";
 import { OomKills } from "./supervise/oom-kills.ts";
 
@@ -228,6 +229,35 @@ export class Primary {
    */
   rollback(id?: string): Promise<ReloadReport> {
     return this.#reloader.rollback(id);
+  }
+
+  /**
+   * Serves other certificates to new connections, and changes nothing else.
+   *
+   * @param load Loads them; it returns `null` to change nothing.
+   * @returns The loaded certificates; `null`: they are the present ones.
+   * @throws RuntimeError with the reason for a refusal; nothing has changed then. `ERR_DRAINING` when the server stops.
+   */
+  replaceCertificates(
+    load: () => Promise<LoadedCertificates | null>,
+  ): Promise<LoadedCertificates | null> {
+    return this.#reloader.between(async () => {
+      this.#stop.signal.throwIfAborted();
+      const loaded = await load();
+      if (loaded === null) return null;
+      const { certificates, warnings } = loaded;
+      const to = { ...this.#setup, certificates, warnings };
+      if (haveSameCertificates(this.#setup, to)) return null;
+      const prepared = await this.#listeners.prepareCertificates(certificates);
+      prepared.commit();
+      this.#setup = to;
+      return loaded;
+    });
+  }
+
+  /** The certificates that it serves, the default one first. */
+  get certificates(): readonly ServerCertificate[] {
+    return this.#setup.certificates ?? [];
   }
 
   /** Returns the generations on disk, the newest first. */

@@ -147,8 +147,13 @@ async function checkCertificates({ httpsPort, certsDir }: Config): Promise<Part>
   const summary =
     length === 0
       ? `no certificate (one for localhost will be made in ${showPath(certsDir, process.cwd())})`
-      : countOf(length, "certificate");
+      : `${countOf(length, "certificate")}, the first to expire on ${firstEnd(certificates)}`;
   return { summary, warnings };
+}
+
+function firstEnd(certificates: readonly { notAfterMs: number }[]): string {
+  const endMs = Math.min(...certificates.map(({ notAfterMs }) => notAfterMs));
+  return new Date(endMs).toISOString().slice(0, 10);
 }
 
 /**

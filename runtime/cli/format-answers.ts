@@ -66,6 +66,7 @@ export function formatStatus(status: Status): string {
         ]),
     ...formatTable(rows),
     ...formatTraffic(status.traffic),
+    ...status.certificates.map(formatCertificate),
     ...(lostLogLines === 0 ? [] : [`lines lost of its logs: ${lostLogLines}`]),
   ];
   return `${lines.join("\n")}\n`;
@@ -84,6 +85,12 @@ function formatSites(sites: NonNullable<Status["sites"]>): string {
 
 /** Sites that the text names. The JSON names all. */
 const MOST_SITES = 20;
+
+function formatCertificate({ names, notAfter, isDue }: Status["certificates"][number]): string {
+  const [first = "without names", ...others] = names;
+  const shown = others.length === 0 ? first : `${first} and ${others.length} more`;
+  return `certificate for ${shown}: until ${notAfter.slice(0, 10)}${isDue ? ", renewal is due" : ""}`;
+}
 
 function formatTraffic({ connections, requests, responses, limits }: Traffic): string[] {
   const { received, open, queued, inFlight } = requests;

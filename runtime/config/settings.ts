@@ -166,6 +166,15 @@ export const SETTINGS = {
     isPath: true,
     common: true,
   },
+  /** Whether the server loads certificates again when their files change, or at a reload only. Default: on. */
+  watchCerts: {
+    field: "watchCerts",
+    type: onOff(),
+    default: "on",
+    help: "load changed certificates at once",
+    docs: "whether the server loads certificates again when their files change; `off`: at a reload only",
+    reload: "switch",
+  },
   /**
    * Suites of TLS 1.2, in the words of OpenSSL; the suites of TLS 1.3 are always offered. Default: `"ECDHE+AESGCM:ECDHE+CHACHA20"`, which
    * leaves out everything without forward secrecy.

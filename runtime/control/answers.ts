@@ -99,5 +99,10 @@ export const statusSchema: z.ZodMiniType<Status> = z.object({
     z.object({ name: z.string(), generation: z.string(), workers: z.array(worker) }),
   ),
   traffic,
+  // Servers of earlier versions do not send it.
+  certificates: z._default(
+    z.array(z.object({ names: z.array(z.string()), notAfter: z.string(), isDue: z.boolean() })),
+    [],
+  ),
   lostLogLines: z.number(),
 });

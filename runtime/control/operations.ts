@@ -94,6 +94,8 @@ export interface Status {
   /** Replaced pools that still answer their requests. Oldest first. */
   retiring: RetiringPoolInfo[];
   traffic: Traffic;
+  /** The certificates that it serves, the default one first. */
+  certificates: CertificateInfo[];
   /** Number of log lines that were lost since it started, by a full disk or a reader that stopped. */
   lostLogLines: number;
 }
@@ -104,6 +106,15 @@ export interface SiteInfo {
   hosts: string[];
   /** Number of its routes. */
   routes: number;
+}
+
+export interface CertificateInfo {
+  /** Host names that select it. */
+  names: string[];
+  /** RFC 3339. */
+  notAfter: string;
+  /** Whether less than a third of its lifetime, or less than 30 days of a long one, are left. */
+  isDue: boolean;
 }
 
 export interface ListenerInfo {

@@ -72,6 +72,11 @@ export class Reloader {
     return this.#turns.run(() => this.#rollback(id));
   }
 
+  /** Runs a task while no reload or rollback runs. */
+  between<T>(task: () => Promise<T>): Promise<T> {
+    return this.#turns.run(task);
+  }
+
   /** Resolves when no reload or rollback runs or waits. */
   async settled(): Promise<void> {
     await this.#reloads.idle();

@@ -2,6 +2,7 @@ import { listNamedSites } from "../config/sites.ts";
 import type { Operations, Status } from "../control/operations.ts";
 import { packageVersion } from "../lib/package-version.ts";
 import type { Primary } from "../primary.ts";
+import { isDue } from "../tls/check-certificate.ts";
 import { toListeners } from "./addresses.ts";
 
 export interface OperationsOptions extends Pick<Operations, "reload" | "rollback" | "restarts"> {
@@ -54,6 +55,11 @@ export function createOperations({
           }),
         ),
         traffic: primary.traffic,
+        certificates: primary.certificates.map(({ names, notBeforeMs, notAfterMs }) => ({
+          names,
+          notAfter: new Date(notAfterMs).toISOString(),
+          isDue: isDue({ notBeforeMs, notAfterMs }, Date.now()),
+        })),
         lostLogLines: lostLogLines(),
       };
     },

@@ -12,6 +12,7 @@ import type { SourceWatcher } from "./source-watcher.ts";
 import type { StartCommand } from "./start-command.ts";
 import { readyTimeoutMs, type Takeover, type UpgradeOutcome } from "./takeover.ts";
 import { Upgrader } from "./upgrade.ts";
+import { watchCertificates } from "./watch-certificates.ts";
 import { watchSources } from "./watch-sources.ts";
 
 /** Longest wait for connections that a process keeps after an upgrade: an idle one is closed after 8 to 12 s. */
@@ -48,9 +49,11 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
 
   let watcher: SourceWatcher | null = null;
   let leaving: Promise<void> | null = null;
+  const certificates = watchCertificates(server);
   const leave = (): Promise<void> => {
     presence.withdraw();
     watcher?.close();
+    certificates.close();
     leaving ??= primary.leave(primary.config.drainGraceMs);
     return leaving;
   };

@@ -65,7 +65,16 @@ export function checkCertificate(pems: CertificatePems, now: Date): CheckedCerti
   };
 }
 
-const SOON_MS = 14 * 24 * 3_600_000;
+/** Longest time before the end of a certificate in which its renewal is due. */
+const MOST_DUE_MS = 30 * 24 * 3_600_000;
+
+/** Tells whether the renewal of a certificate is due: a third of its lifetime is left, or 30 days of a long one. */
+export function isDue(
+  { notBeforeMs, notAfterMs }: { notBeforeMs: number; notAfterMs: number },
+  nowMs: number,
+): boolean {
+  return notAfterMs - nowMs < Math.min((notAfterMs - notBeforeMs) / 3, MOST_DUE_MS);
+}
 
 function refuse(file: string, reason: string): CheckedCertificate {
   return { ok: false, problem: `Cannot use ${file}: ${reason}` };
@@ -142,7 +151,8 @@ function warnAboutDates({ validFrom, validTo }: X509Certificate, now: Date): str
   const notAfter = new Date(validTo);
   if (now > notAfter) return [`expired on ${formatDay(notAfter)}`];
   if (now < new Date(validFrom)) return [`is not valid before ${formatDay(new Date(validFrom))}`];
-  return notAfter.getTime() - now.getTime() < SOON_MS ? [`expires on ${formatDay(notAfter)}`] : [];
+  const life = { notBeforeMs: Date.parse(validFrom), notAfterMs: notAfter.getTime() };
+  return isDue(life, now.getTime()) ? [`expires on ${formatDay(notAfter)}`] : [];
 }
 
 function formatDay(date: Date): string {

@@ -13,6 +13,8 @@ export interface ServerCertificate extends CertificateFiles {
   /** DNS names to serve it for: lower case, perhaps `*.example.com`, each in one certificate only. */
   names: string[];
   /** Unix time. */
+  notBeforeMs: number;
+  /** Unix time. */
   notAfterMs: number;
   /** `development`: Edgicorn made it. `operator`: the operator put it there. */
   origin: "development" | "operator";
@@ -107,6 +109,7 @@ async function loadPair(files: CertificateFiles, now: Date): Promise<LoadedPair>
     certificate: {
       ...files,
       names,
+      notBeforeMs: Date.parse(certificate.validFrom),
       notAfterMs: Date.parse(certificate.validTo),
       origin: isOurs ? "development" : "operator",
       digest: createHash("sha256").update(pems.cert).update(pems.key).digest("hex"),

@@ -87,6 +87,7 @@ const STATUS: Status = {
     responses: { "2xx": 41, "3xx": 0, "4xx": 2, "5xx": 0, clientLeft: 1 },
     limits: { ...NO_LIMITS, bodyLimit: 2, queueLimit: 1 },
   },
+  certificates: [],
   lostLogLines: 0,
 };
 

@@ -159,6 +159,8 @@ describe("SIGHUP, with certificates", { timeout: 180_000 }, () => {
       handlers: { "index.ts": HELLO },
       workers: 1,
       https: true,
+      // Only the reload may take them.
+      flags: ["--watch-certs", "off"],
     });
     const port = server.port("https");
     const certs = join(server.dir, "certs");
@@ -197,6 +199,8 @@ describe("SIGHUP, with certificates", { timeout: 180_000 }, () => {
       handlers: { "index.ts": HELLO },
       workers: 1,
       https: true,
+      // Only the reload may take them.
+      flags: ["--watch-certs", "off"],
     });
     const port = server.port("https");
     const base = join(server.dir, "certs/default");
@@ -224,5 +228,26 @@ describe("SIGHUP, with certificates", { timeout: 180_000 }, () => {
     assert.equal((await connectTls(t, port, "any.test")).names, "DNS:second.test");
     connection.send(GET);
     assert.equal((await connection.response()).status, 200);
+  });
+});
+
+describe("certificates whose files change", { timeout: 60_000 }, () => {
+  it("are served without a reload, unless they cannot be used", async (t) => {
+    const server = await startServer(t, {
+      handlers: { "index.ts": HELLO },
+      workers: 1,
+      https: true,
+    });
+    const port = server.port("https");
+    const base = join(server.dir, "certs/default");
+    const kept = await connectTls(t, port);
+    makeCertificate({ base, altNames: "DNS:first.test" });
+    await server.until(({ msg }) => msg === "certificates changed");
+    assert.equal((await connectTls(t, port, "any.test")).names, "DNS:first.test");
+    kept.connection.send(GET);
+    assert.equal((await kept.connection.response()).status, 200);
+    writeFileSync(`${base}.crt`, "no certificate");
+    await server.until(({ msg }) => msg?.includes("certificates on disk are not used") === true);
+    assert.equal((await connectTls(t, port, "any.test")).names, "DNS:first.test");
   });
 });

@@ -49,12 +49,13 @@ describe("loadCertificates()", { timeout: 180_000 }, () => {
     assert.equal(first.created, true);
     assert.deepEqual(first.warnings, []);
     assert.deepEqual(
-      { ...certificate, notAfterMs: 0, digest: "" },
+      { ...certificate, notBeforeMs: 0, notAfterMs: 0, digest: "" },
       {
         name: "localhost",
         certPath: join(dir, "localhost.crt"),
         keyPath: join(dir, "localhost.key"),
         names: ["localhost"],
+        notBeforeMs: 0,
         notAfterMs: 0,
         origin: "development",
         digest: "",
@@ -167,7 +168,8 @@ describe("loadCertificates()", { timeout: 180_000 }, () => {
     makeCertificate({ base: join(dir, "a"), altNames: "DNS:a.test" });
     const at = async (days: number): Promise<string[]> =>
       (await loadCertificates(dir, { now: daysFromNow(days) })).warnings;
-    assert.deepEqual(await at(80), [`${dir}/a.crt expires on ${day(90)}`]);
+    assert.deepEqual(await at(59), []);
+    assert.deepEqual(await at(61), [`${dir}/a.crt expires on ${day(90)}`]);
     assert.deepEqual(await at(91), [`${dir}/a.crt expired on ${day(90)}`]);
     assert.deepEqual(await at(-1), [`${dir}/a.crt is not valid before ${day(0)}`]);
     chmodSync(join(dir, "a.key"), 0o644);

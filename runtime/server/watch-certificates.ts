@@ -1,0 +1,42 @@
+import { toError } from "../lib/errors.ts";
+import { CertificateWatcher } from "../tls/certificate-watcher.ts";
+import { loadCertificates } from "../tls/tls.ts";
+import type { OpenServer } from "./open.ts";
+
+/** The certificates of a server, which change while it runs. */
+export interface LiveCertificates {
+  /** Loads the certificates again. Logs the outcome, and never rejects. */
+  reload: () => Promise<void>;
+  close: () => void;
+}
+
+/**
+ * Loads certificates again when their files change. Files that cannot be used change nothing, and the log has the reason.
+ */
+export function watchCertificates({
+  log,
+  primary,
+}: Pick<OpenServer, "log" | "primary">): LiveCertificates {
+  const certsDir = (): string | null =>
+    primary.config.httpsPort === null ? null : primary.config.certsDir;
+  const watchedDir = (): string | null => (primary.config.watchCerts ? certsDir() : null);
+  const reload = async (): Promise<void> => {
+    try {
+      const changed = await primary.replaceCertificates(async () => {
+        const dir = certsDir();
+        return dir === null ? null : await loadCertificates(dir);
+      });
+      if (changed === null) return;
+      const { certificates, warnings } = changed;
+      for (const warning of warnings) log.warn(warning);
+      const names = certificates.flatMap((certificate) => certificate.names);
+      const until = new Date(Math.min(...certificates.map(({ notAfterMs }) => notAfterMs)));
+      log.info({ names, notAfter: until.toISOString() }, "certificates changed");
+    } catch (error) {
+      log.warn(`certificates on disk are not used, the old ones serve: ${toError(error).message}`);
+    }
+  };
+  const watcher = new CertificateWatcher({ certsDir: watchedDir, onChange: reload });
+  void watcher.start();
+  return { reload, close: () => watcher.close() };
+}
