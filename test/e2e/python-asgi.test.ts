@@ -27,10 +27,14 @@ describe("an ASGI application", { timeout: 180_000, skip }, () => {
   }
 
   it("has a complete scope, and the state of its lifespan", async () => {
-    const [status, text] = await ask("/scope/%C3%A9%2Fx?a=%20b", { headers: { "x-a": "1" } });
+    const forged = { "x-forwarded-proto": "https", "x-forwarded-for": "192.0.2.7" };
+    const [status, text] = await ask("/scope/%C3%A9%2Fx?a=%20b", {
+      headers: { "x-a": "1", ...forged },
+    });
     assert.equal(status, 200);
     const scope = JSON.parse(text) as Record<string, unknown>;
     const headers = new Map(scope["headers"] as [string, string][]);
+    for (const name of Object.keys(forged)) assert.equal(headers.has(name), false, name);
     assert.deepEqual(
       { ...scope, headers: [headers.get("host"), headers.get("x-a")] },
       {

@@ -61,6 +61,10 @@ for (const [codec, env] of [
         "Cookie: a=1",
         "Cookie: b=2",
         "X_Under: forged",
+        // No proxy is trusted: these change nothing.
+        "X-Forwarded-Proto: https",
+        "X-Forwarded-For: 192.0.2.7",
+        "X-Forwarded-Host: forged.example",
         "X-Edgicorn-User: forged",
         "Accept: text/plain",
         "Connection: close",

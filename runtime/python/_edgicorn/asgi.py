@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from . import protocol as p
 from .compression import LEAST_BYTES, Compression, compress, make_encoder, plan_answer, to_plain_tags
-from .error_page import answer_failure
+from .error_page import answer_failure, tell_failure
 from .fields import NO_BODY, BadAnswer, check_size, is_page_wanted, split_origin, split_url, to_length
 from .handed_file import to_handed
 from .mount import split_mount
@@ -432,7 +432,7 @@ class AsgiExchange:
 
     def _fail(self, error: BaseException) -> None:
         worker = self._worker
-        worker.tell_failure(self._message, error)
+        tell_failure(worker.log, self._message, error)
         if self._is_ended:
             return
         self._is_ended = True

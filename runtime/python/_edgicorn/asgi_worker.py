@@ -11,13 +11,11 @@ from . import protocol as p
 from .asgi import AsgiExchange
 from .codec import FrameReader, make_packer, to_frame
 from .current import of_task, to_current
-from .fields import BadAnswer
 from .lifespan import Lifespan
 from .loading import LoadError
 from .logs import Log
 from .mount import depth_of
 from .vitals import to_vitals
-from .wsgi_link import path_of
 
 #: Most bytes of messages in one frame, unless a single message is larger.
 _FLUSH_BYTES = 256 * 1024
@@ -140,17 +138,6 @@ class AsgiWorker(asyncio.Protocol):
         self._exchanges.pop(exchange.id, None)
         self._running.pop(exchange, None)
         self._look_drained()
-
-    def tell_failure(self, message: "list[Any]", error: BaseException) -> None:
-        """Writes a failed request to the log."""
-        code = "ERR_HANDLER_BAD_RESPONSE" if isinstance(error, BadAnswer) else "ERR_HANDLER_THREW"
-        self.log.failure(
-            f"application failed: {type(error).__name__}: {error}",
-            error,
-            code=code,
-            method=message[p.METHOD],
-            path=path_of(message[p.URL]),
-        )
 
     def _flush(self) -> None:
         queue = self._queue

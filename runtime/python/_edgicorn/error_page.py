@@ -1,14 +1,17 @@
-"""Answers for a request whose application failed."""
+"""The log line and the answer for a request whose application failed."""
 
 from __future__ import annotations
 
 import html
 import linecache
 import traceback
-from typing import Tuple
+from typing import Any, Tuple
 
+from . import protocol as p
+from .fields import BadAnswer
 from .loading import is_application_file
-from .logs import format_error, trim
+from .logs import Log, format_error, trim
+from .wsgi_link import path_of
 
 #: Status, field block and body.
 Answer = Tuple[int, str, bytes]
@@ -22,6 +25,18 @@ _STYLE = (
     "b{background:#ffd9d9;display:inline-block;min-width:100%}"
     "@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}pre{background:#242424}b{background:#5a2a2a}}"
 )
+
+
+def tell_failure(log: Log, message: "list[Any]", error: BaseException) -> None:
+    """Writes a failed request to the log."""
+    code = "ERR_HANDLER_BAD_RESPONSE" if isinstance(error, BadAnswer) else "ERR_HANDLER_THREW"
+    log.failure(
+        f"application failed: {type(error).__name__}: {error}",
+        error,
+        code=code,
+        method=message[p.METHOD],
+        path=path_of(message[p.URL]),
+    )
 
 
 def answer_failure(error: BaseException, *, is_development: bool, wants_page: bool) -> Answer:

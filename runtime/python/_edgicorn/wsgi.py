@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 from . import protocol as p
 from .compression import LEAST_BYTES, Compression, compress, make_encoder, plan_answer, to_plain_tags
 from .current import of_thread, to_current
-from .error_page import answer_failure
+from .error_page import answer_failure, tell_failure
 from .fields import NO_BODY, PHRASES, BadAnswer, describe, is_page_wanted, split_origin, split_url, to_block
 from .logs import Log, LogStream
 from .handed_file import FileWrapper, to_handed
@@ -205,15 +205,7 @@ class WsgiRunner:
         if left and isinstance(error, (ClientLeft, OSError)):
             self.log.debug("request given up", reason=exchange.aborted)
             return
-        message = exchange.message
-        code = "ERR_HANDLER_BAD_RESPONSE" if isinstance(error, BadAnswer) else "ERR_HANDLER_THREW"
-        self.log.failure(
-            f"application failed: {type(error).__name__}: {error}",
-            error,
-            code=code,
-            method=message[p.METHOD],
-            path=path_of(message[p.URL]),
-        )
+        tell_failure(self.log, exchange.message, error)
         if not left:
             answer.fail(error)
 
