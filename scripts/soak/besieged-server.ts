@@ -13,8 +13,12 @@ const CROWD_SECONDS = 16;
 const LATE_SECONDS = 60;
 const SETTLE_IN_SECONDS = 3;
 const SETTLE_MS = 60_000;
-export const READ_PATH = `/produces/0${formatOrder({ from: 0, bytes: 8 * 1024 ** 2, piece: 65_536, pauseEvery: 0, announced: false })}`;
 export const BODY_PATH = "/reads/0";
+
+/** Returns the target of slow readers: a stream of this size. */
+export function toReadPath(bytes: number): string {
+  return `/produces/0${formatOrder({ from: 0, bytes, piece: 65_536, pauseEvery: 0, announced: false })}`;
+}
 
 /** Measurements of one crowd. */
 export interface Siege {
@@ -29,6 +33,8 @@ export interface SiegeSetting {
   readonly traffic: Traffic;
   readonly size: number;
   readonly readers: number;
+  /** Target of slow readers. */
+  readonly readPath: string;
   readonly random: Random;
   readonly quietSeconds: number;
 }
@@ -57,12 +63,12 @@ export class BesiegedServer {
 
   /** Runs one crowd: it connects, stays until each kind has been cut off, and leaves. */
   async besiege(): Promise<void> {
-    const { traffic, quietSeconds, size, readers, random } = this.#setting;
+    const { traffic, quietSeconds, size, readers, readPath, random } = this.#setting;
     const crowd = await SlowCrowd.gather({
       port: this.#server.port("http"),
       size,
       readers,
-      readPath: READ_PATH,
+      readPath,
       bodyPath: BODY_PATH,
       random,
     });

@@ -4,6 +4,7 @@ import { type ClientResponse, HttpClient } from "../../test/helpers/http-client.
 import { Load } from "../../test/helpers/load.ts";
 import { type Files, startServer, type TestServer } from "../../test/helpers/start-server.ts";
 import type { Owner } from "../../test/helpers/temporary-folder.ts";
+import { pythonFlags, type Language } from "./language.ts";
 
 /** Connections of the load beside kills, and beside requests that crash workers. */
 const CONNECTIONS = 32;
@@ -44,6 +45,7 @@ export interface LossReport {
 }
 
 export interface KillOptions {
+  language: Language;
   method: "GET" | "POST";
   killEveryMs: number;
   /** Whether to stop after so many kills and requests. */
@@ -52,8 +54,8 @@ export interface KillOptions {
 
 /** Kills random workers, as `kill -9` does, under a load of one method. */
 export async function killUnderLoad(owner: Owner, options: KillOptions): Promise<LossReport> {
-  const { method, killEveryMs, isEnough } = options;
-  const server = await start(owner);
+  const { language, method, killEveryMs, isEnough } = options;
+  const server = await start(owner, { language });
   const load = startEchoes(owner, server, { method, connections: CONNECTIONS });
   for (let kills = 0; !isEnough(kills, load.results.length);) {
     await delay(killEveryMs);
@@ -77,9 +79,9 @@ export interface PoisonReport extends LossReport {
  */
 export async function poisonUnderLoad(
   owner: Owner,
-  options: { paths: readonly string[]; env: Record<string, string> },
+  options: { paths: readonly string[] } & StartedAs,
 ): Promise<PoisonReport> {
-  const server = await start(owner, options.env);
+  const server = await start(owner, options);
   const load = startEchoes(owner, server, { method: "GET", connections: POISON_CONNECTIONS });
   const client = new HttpClient(owner, server.http, { connections: 1 });
   const poison: number[] = [];
@@ -89,11 +91,20 @@ export async function poisonUnderLoad(
   return { ...losses, poison, quarantined };
 }
 
-function start(owner: Owner, env: Record<string, string> = {}): Promise<TestServer> {
+/** The code that a server runs, and its further settings. */
+interface StartedAs {
+  readonly language: Language;
+  readonly flags?: readonly string[];
+  readonly env?: Record<string, string>;
+}
+
+function start(owner: Owner, { language, flags = [], env = {} }: StartedAs): Promise<TestServer> {
   // On a slow machine, limits of the queue would refuse requests beside a blocked worker.
   const queue = ["--queue-delay", "0s", "--queue-timeout", "60s"];
-  const flags = ["--access-log", "off", "--hang-timeout", "2s", ...queue];
-  return startServer(owner, { handlers: HANDLERS, workers: 2, flags, env });
+  const all = ["--access-log", "off", "--hang-timeout", "2s", ...queue, ...flags];
+  return language === "python"
+    ? startServer(owner, { handlers: {}, workers: 2, flags: [...all, ...pythonFlags()], env })
+    : startServer(owner, { handlers: HANDLERS, workers: 2, flags: all, env });
 }
 
 /** The end of one request. */

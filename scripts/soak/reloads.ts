@@ -5,7 +5,9 @@ import { Reloads } from "../../test/helpers/reloads.ts";
 import { startServer, type TestServer } from "../../test/helpers/start-server.ts";
 import type { Way } from "../../runtime/drill/open-loop.ts";
 import { Disturbance, judgeTimes } from "./disturbance.ts";
+import { PYTHON_DIR, pythonFlags, soakOf, type Language } from "./language.ts";
 import { atLeast, milliseconds, none, shown, type Soak, queueFlags } from "./soak.ts";
+import type { Scope } from "./scope.ts";
 import { Traffic } from "./traffic.ts";
 
 const RELOADS = 100;
@@ -30,6 +32,10 @@ const P99_TIMES = 3;
 
 const CONFIG = "edgicorn.config.json";
 
+/** A module that the Python application imports. */
+const TURN = "site/turn.py";
+const PYTHON_APP = readFileSync(join(PYTHON_DIR, "app.py"), "utf8");
+
 const HANDLERS = {
   "index.ts": `export default () => new Response("hello");`,
   "echo/[n].ts": `export default (request) => new Response(request.body);`,
@@ -44,17 +50,8 @@ interface Breakage {
   readonly refusal: RegExp;
 }
 
-const BREAKAGES: readonly Breakage[] = [
-  {
-    name: "syntax error",
-    apply: breakHandler("\n\nexport default (;"),
-    refusal: /broken\.ts:3/,
-  },
-  {
-    name: "throw at import",
-    apply: breakHandler(`throw new Error("at import");`),
-    refusal: /broken\.ts/,
-  },
+/** Breakages of the settings, in both languages. */
+const COMMON: readonly Breakage[] = [
   {
     name: "warm-up failing",
     apply: replaceFile(CONFIG, JSON.stringify({ warmup: ["/fails"] })),
@@ -70,61 +67,113 @@ const BREAKAGES: readonly Breakage[] = [
     apply: replaceFile(CONFIG, JSON.stringify({ sendTimeout: -1 })),
     refusal: /sendTimeout/,
   },
-  {
-    name: "boot over time",
-    apply(server) {
-      const undo = [
-        replaceFile(CONFIG, JSON.stringify({ bootTimeout: SHORT_BOOT }))(server),
-        breakHandler("await new Promise((resolve) => setTimeout(resolve, 3_600_000));")(server),
-      ];
-      return () => undo.forEach((each) => each());
-    },
-    refusal: /Cannot/,
-  },
 ];
 
-/** Reloads under a steady load, every third one broken: clients must not notice. */
-export const reloads: Soak = {
-  name: "reloads",
-  about: "reloads under steady load, every third broken in another way: no client notices",
-  async run({ scope, seed, brief, say }) {
-    const server = await startServer(scope, {
-      workers: 2,
-      handlers: HANDLERS,
-      files: { [CONFIG]: "{}" },
-      https: true,
-      flags: [...queueFlags(brief), "--access-log", "off"],
-    });
-    const disturbance = new Disturbance(server.pid);
-    const traffic = await startTraffic(scope, server);
-    await delay((brief ? BRIEF_STEADY_SECONDS : STEADY_SECONDS) * 1000);
-    const steady = await traffic.cut();
-    const done = await reloadOften(server, {
-      times: brief ? BRIEF_RELOADS : RELOADS,
-      // A brief run has some kinds only: the seed decides which ones.
-      first: seed,
-      say,
-    });
-    const beside = await traffic.cut();
-    const { cores } = disturbance;
-    await traffic.stop();
-    return [
-      atLeast("reloads that took over", done.good, 1),
-      shown("reloads refused, as they must be", done.refused),
-      shown("requests", beside.count + steady.count),
-      none("requests that failed, and connections closed", traffic.losses),
-      shown("p99 without reloads", milliseconds(steady.p99Ms)),
-      shown("p99 with reloads", milliseconds(beside.p99Ms)),
-      ...judgeTimes(beside.p99Ms / steady.p99Ms, { cores, brief, most: P99_TIMES }),
-    ];
+/** The code of a language, and the ways to break it. */
+interface Code {
+  readonly start: (scope: Scope, flags: readonly string[]) => Promise<TestServer>;
+  /** Changes the code, so that all workers are new. */
+  readonly change: (server: TestServer, turn: number) => void;
+  readonly breakages: readonly Breakage[];
+}
+
+const CODES: Readonly<Record<Language, Code>> = {
+  javascript: {
+    start: (scope, flags) =>
+      startServer(scope, {
+        workers: 2,
+        handlers: HANDLERS,
+        files: { [CONFIG]: "{}" },
+        https: true,
+        flags,
+      }),
+    change: (server, turn) => {
+      const text = `export default () => new Response("${turn}");`;
+      writeFileSync(join(server.handlersDir, "turn.ts"), text);
+    },
+    breakages: [
+      {
+        name: "syntax error",
+        apply: breakHandler("\n\nexport default (;"),
+        refusal: /broken\.ts:3/,
+      },
+      {
+        name: "throw at import",
+        apply: breakHandler(`throw new Error("at import");`),
+        refusal: /broken\.ts/,
+      },
+      ...COMMON,
+      bootOverTime(breakHandler("await new Promise((resolve) => setTimeout(resolve, 3_600_000));")),
+    ],
+  },
+  python: {
+    start: (scope, flags) =>
+      startServer(scope, {
+        workers: 2,
+        handlers: {},
+        files: { [CONFIG]: "{}", "site/app.py": `import turn\n${PYTHON_APP}`, [TURN]: "" },
+        https: true,
+        flags: [...flags, ...pythonFlags("site")],
+      }),
+    change: (server, turn) => writeFileSync(join(server.dir, TURN), `TURN = ${turn}\n`),
+    breakages: [
+      {
+        name: "syntax error",
+        apply: replaceFile(TURN, "\n\nTURN = (\n"),
+        refusal: /turn\.py:3/,
+      },
+      {
+        name: "raise at import",
+        apply: replaceFile(TURN, `raise ValueError("at import")\n`),
+        refusal: /turn\.py/,
+      },
+      ...COMMON,
+      bootOverTime(replaceFile(TURN, "import time\ntime.sleep(3600)\n")),
+    ],
   },
 };
 
+/** Reloads under a steady load, every third one broken: clients must not notice. */
+export const reloads: Soak = reloadsOf("javascript");
+
+/** The same, with a Python application. */
+export const reloadsPython: Soak = reloadsOf("python");
+
+function reloadsOf(language: Language): Soak {
+  return soakOf(language, {
+    name: "reloads",
+    about: "reloads under steady load, every third broken in another way: no client notices",
+    async run({ scope, seed, brief, say }) {
+      const code = CODES[language];
+      const server = await code.start(scope, [...queueFlags(brief), "--access-log", "off"]);
+      const disturbance = new Disturbance(server.pid);
+      const traffic = await startTraffic(scope, server);
+      await delay((brief ? BRIEF_STEADY_SECONDS : STEADY_SECONDS) * 1000);
+      const steady = await traffic.cut();
+      const done = await reloadOften(server, code, {
+        times: brief ? BRIEF_RELOADS : RELOADS,
+        // A brief run has some kinds only: the seed decides which ones.
+        first: seed,
+        say,
+      });
+      const beside = await traffic.cut();
+      const { cores } = disturbance;
+      await traffic.stop();
+      return [
+        atLeast("reloads that took over", done.good, 1),
+        shown("reloads refused, as they must be", done.refused),
+        shown("requests", beside.count + steady.count),
+        none("requests that failed, and connections closed", traffic.losses),
+        shown("p99 without reloads", milliseconds(steady.p99Ms)),
+        shown("p99 with reloads", milliseconds(beside.p99Ms)),
+        ...judgeTimes(beside.p99Ms / steady.p99Ms, { cores, brief, most: P99_TIMES }),
+      ];
+    },
+  });
+}
+
 /** Starts four kinds of clients: HTTP and HTTPS, on kept and new connections. */
-function startTraffic(
-  scope: Parameters<typeof startServer>[0],
-  server: TestServer,
-): Promise<Traffic> {
+function startTraffic(scope: Scope, server: TestServer): Promise<Traffic> {
   const way = (secure: boolean, fresh: boolean): Way => ({
     endpoint: { port: server.port(secure ? "https" : "http"), secure },
     fresh,
@@ -140,15 +189,14 @@ function startTraffic(
 /** @throws AssertionError or Error for a reload with another result than expected. */
 async function reloadOften(
   server: TestServer,
+  { change, breakages }: Code,
   { times, first, say }: { times: number; first: number; say: (line: string) => void },
 ): Promise<{ good: number; refused: number }> {
   const orders = new Reloads(server);
   const done = { good: 0, refused: 0 };
   for (let time = 1; time <= times; time++) {
-    // A different build each time, so that all workers are new.
-    const text = `export default () => new Response("${time}");`;
-    writeFileSync(join(server.handlersDir, "turn.ts"), text);
-    const breakage = BREAKAGES[(first + time / 3) % BREAKAGES.length];
+    change(server, time);
+    const breakage = breakages[(first + time / 3) % breakages.length];
     if (time % 3 === 0 && breakage !== undefined) {
       const undo = breakage.apply(server);
       const message = await orders.refused();
@@ -165,6 +213,21 @@ async function reloadOften(
     await delay(PAUSE_MS);
   }
   return done;
+}
+
+/** @param hang Makes a worker boot for ever. */
+function bootOverTime(hang: Breakage["apply"]): Breakage {
+  return {
+    name: "boot over time",
+    apply(server) {
+      const undo = [
+        replaceFile(CONFIG, JSON.stringify({ bootTimeout: SHORT_BOOT }))(server),
+        hang(server),
+      ];
+      return () => undo.forEach((each) => each());
+    },
+    refusal: /Cannot/,
+  };
 }
 
 function breakHandler(text: string): Breakage["apply"] {

@@ -4,8 +4,9 @@ import { startServer, type TestServer } from "../../test/helpers/start-server.ts
 import { temporaryFolder } from "../../test/helpers/temporary-folder.ts";
 import { readOpenFilesLimit } from "../bench/proc.ts";
 import { spreadOf } from "../bench/statistics.ts";
-import { BesiegedServer, BODY_PATH, READ_PATH, type Siege } from "./besieged-server.ts";
+import { BesiegedServer, BODY_PATH, toReadPath, type Siege } from "./besieged-server.ts";
 import { measureCrowdTimes, type CrowdTimes } from "./crowd-times.ts";
+import { pythonFlags, soakOf, type Language } from "./language.ts";
 import { Holdings, snapshotEnvironment } from "./leftovers.ts";
 import { sequence } from "./random.ts";
 import { checkLogs } from "./server-log.ts";
@@ -30,6 +31,11 @@ const CROWD = 2_000;
 const OWN_FILES = 200;
 /** Slow readers when the system buffers 4 MB for each: with more, the system itself is the bottleneck. */
 const READERS = 20;
+/** Size of a response for slow readers, larger than all buffers. The whole response of a Python application goes to disk. */
+const READ_BYTES: Readonly<Record<Language, number>> = {
+  javascript: 8 * 1024 ** 2,
+  python: 1024 ** 2,
+};
 const WARM_UP_SECONDS = 5;
 /** How long the server may take to accept the connections of normal traffic. */
 const ACCEPT_MS = 30_000;
@@ -45,93 +51,105 @@ const LEFT_BYTES = 192 * 1024 ** 2;
 const HEAD_SECONDS = 15;
 
 /** Runs 2,000 clients that do everything slowly: normal clients must not notice. */
-export const slowClients: Soak = {
-  name: "slow-clients",
-  about: "2,000 slow clients at once beside normal traffic, which loses nothing",
-  buffersBytes: 64 * 1024,
-  async run({ scope, seed, seconds, brief, smallBuffers, say }) {
-    const dir = temporaryFolder(scope);
-    const size = Math.min(CROWD, readOpenFilesLimit() - OWN_FILES);
-    const options = {
-      workers: 2,
-      handlers: join(import.meta.dirname, "handlers"),
-      flags: [
-        ...queueFlags(brief),
-        "--access-log",
-        "off",
-        "--body-timeout",
-        "4s",
-        "--send-timeout",
-        "4s",
-      ],
-      env: snapshotEnvironment(dir),
-    };
-    const server = await startServer(scope, options);
-    const endpoint = { port: server.port("http"), secure: false };
-    const setting = {
-      size,
-      readers: smallBuffers ? Math.floor(size / 4) : Math.min(READERS, size),
-      random: sequence(seed),
-      quietSeconds: brief ? BRIEF_QUIET_SECONDS : QUIET_SECONDS,
-    };
-    const startTraffic = (): Promise<Traffic> => Traffic.start(scope, normalTraffic(endpoint));
+export const slowClients: Soak = slowClientsOf("javascript");
 
-    const traffics: Traffic[] = [];
-    let times: CrowdTimes | null = null;
-    if (!brief) {
-      const other = await startServer(scope, options);
+/** The same, with a Python application: two threads in all, of which slow clients hold none. */
+export const slowClientsPython: Soak = slowClientsOf("python");
+
+function slowClientsOf(language: Language): Soak {
+  return soakOf(language, {
+    name: "slow-clients",
+    about: "2,000 slow clients at once beside normal traffic, which loses nothing",
+    buffersBytes: 64 * 1024,
+    async run({ scope, seed, seconds, brief, smallBuffers, say }) {
+      const dir = temporaryFolder(scope);
+      const size = Math.min(CROWD, readOpenFilesLimit() - OWN_FILES);
+      const isPython = language === "python";
+      const readPath = toReadPath(READ_BYTES[language]);
+      const options = {
+        workers: 2,
+        handlers: isPython ? {} : join(import.meta.dirname, "handlers"),
+        flags: [
+          ...(isPython ? pythonFlags() : []),
+          ...queueFlags(brief),
+          "--access-log",
+          "off",
+          "--body-timeout",
+          "4s",
+          "--send-timeout",
+          "4s",
+        ],
+        env: snapshotEnvironment(dir),
+      };
+      const server = await startServer(scope, options);
+      const endpoint = { port: server.port("http"), secure: false };
+      const setting = {
+        size,
+        readers: smallBuffers ? Math.floor(size / 4) : Math.min(READERS, size),
+        readPath,
+        random: sequence(seed),
+        quietSeconds: brief ? BRIEF_QUIET_SECONDS : QUIET_SECONDS,
+      };
+      const startTraffic = (): Promise<Traffic> => Traffic.start(scope, normalTraffic(endpoint));
+
+      const traffics: Traffic[] = [];
+      let times: CrowdTimes | null = null;
+      if (!brief) {
+        const other = await startServer(scope, options);
+        const traffic = await startTraffic();
+        // New code is slow, and would distort the first answers.
+        await delay(WARM_UP_SECONDS * 1000);
+        const servers = { server, other };
+        times = await measureCrowdTimes(servers, { ...setting, traffic }, { seconds, say });
+        await traffic.stop();
+        traffics.push(traffic);
+        await other.stop();
+      }
+
+      // Leftovers are counted over one more crowd.
+      const workers = isPython ? [] : server.workers.values();
+      const holdings = await Holdings.read([server.pid, ...workers], dir);
+      const before = socketsOf(server.pid);
       const traffic = await startTraffic();
-      // New code is slow, and would distort the first answers.
-      await delay(WARM_UP_SECONDS * 1000);
-      const servers = { server, other };
-      times = await measureCrowdTimes(servers, { ...setting, traffic }, { seconds, say });
+      // The kernel completes connections before the server accepts them. The crowd's leftovers are counted beside these.
+      const deadlineMs = performance.now() + ACCEPT_MS;
+      while (socketsOf(server.pid) < before + NORMAL_CONNECTIONS) {
+        if (performance.now() > deadlineMs) throw new Error("the server accepts no connections");
+        await delay(10);
+      }
+      const besieged = new BesiegedServer(server, { ...setting, traffic });
+      await besieged.besiege();
+      const tests = await runSlowHttpTest({
+        port: endpoint.port,
+        connections: Math.floor(size / 3),
+        seconds: brief ? 6 : 20,
+        readPath,
+        bodyPath: BODY_PATH,
+      });
+      await besieged.untilLeft();
       await traffic.stop();
       traffics.push(traffic);
-      await other.stop();
-    }
-
-    // Leftovers are counted over one more crowd.
-    const holdings = await Holdings.read([server.pid, ...server.workers.values()], dir);
-    const before = socketsOf(server.pid);
-    const traffic = await startTraffic();
-    // The kernel completes connections before the server accepts them. The crowd's leftovers are counted beside these.
-    const deadlineMs = performance.now() + ACCEPT_MS;
-    while (socketsOf(server.pid) < before + NORMAL_CONNECTIONS) {
-      if (performance.now() > deadlineMs) throw new Error("the server accepts no connections");
-      await delay(10);
-    }
-    const besieged = new BesiegedServer(server, { ...setting, traffic });
-    await besieged.besiege();
-    const tests = await runSlowHttpTest({
-      port: endpoint.port,
-      connections: Math.floor(size / 3),
-      seconds: brief ? 6 : 20,
-      readPath: READ_PATH,
-      bodyPath: BODY_PATH,
-    });
-    await besieged.untilLeft();
-    await traffic.stop();
-    traffics.push(traffic);
-    const answered = traffics.reduce((sum, each) => sum + each.answered, 0);
-    // A heap snapshot takes memory, too.
-    const { sieges } = times?.beside ?? besieged;
-    return [
-      shown("slow clients at once", size),
-      shown("of them slow readers", setting.readers),
-      atLeast("normal requests answered", answered, 1),
-      none(
-        "normal requests lost",
-        traffics.flatMap(({ losses }) => losses),
-      ),
-      ...(times?.figures ?? []),
-      ...memoryFigures(sieges, size),
-      ...cutFigures(server, [...(times?.beside.cuts ?? []), ...besieged.cuts], brief),
-      ...testFigures(tests),
-      ...(await holdings.findLeftovers()),
-      checkLogs(server),
-    ];
-  },
-};
+      const answered = traffics.reduce((sum, each) => sum + each.answered, 0);
+      // A heap snapshot takes memory, too.
+      const { sieges } = times?.beside ?? besieged;
+      return [
+        shown("slow clients at once", size),
+        shown("of them slow readers", setting.readers),
+        atLeast("normal requests answered", answered, 1),
+        none(
+          "normal requests lost",
+          traffics.flatMap(({ losses }) => losses),
+        ),
+        ...(times?.figures ?? []),
+        ...memoryFigures(sieges, size),
+        ...cutFigures(server, [...(times?.beside.cuts ?? []), ...besieged.cuts], brief),
+        ...testFigures(tests),
+        ...(await holdings.findLeftovers()),
+        checkLogs(server),
+      ];
+    },
+  });
+}
 
 function memoryFigures(sieges: readonly Siege[], size: number): Figure[] {
   const crowd = Math.max(...sieges.map(({ crowdBytes }) => crowdBytes));

@@ -1,11 +1,11 @@
 import { corkedWrites } from "./corked-writes.ts";
 import { echo1g } from "./echo-1g.ts";
 import { exchanges } from "./exchanges.ts";
-import { killWorkers } from "./kill-workers.ts";
+import { killWorkers, killWorkersPython } from "./kill-workers.ts";
 import { overload } from "./overload.ts";
-import { poison } from "./poison.ts";
-import { reloads } from "./reloads.ts";
-import { slowClients } from "./slow-clients.ts";
+import { poison, poisonPython } from "./poison.ts";
+import { reloads, reloadsPython } from "./reloads.ts";
+import { slowClients, slowClientsPython } from "./slow-clients.ts";
 import { slowTransfers } from "./slow-transfers.ts";
 import type { Soak } from "./soak.ts";
 
@@ -15,8 +15,12 @@ export const SOAKS: readonly Soak[] = [
   reloads,
   exchanges,
   slowClients,
+  reloadsPython,
+  slowClientsPython,
   killWorkers,
+  killWorkersPython,
   poison,
+  poisonPython,
   overload,
   corkedWrites,
   echo1g,

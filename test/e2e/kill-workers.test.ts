@@ -5,6 +5,7 @@ import { startServer } from "../helpers/start-server.ts";
 
 // The long versions are in scripts/soak/kill-workers.ts and poison.ts.
 const KILLS = {
+  language: "javascript" as const,
   killEveryMs: 200,
   isEnough: (kills: number, requests: number): boolean => kills >= 6 && requests > 100,
 };
@@ -29,7 +30,7 @@ describe("a request that kills workers, sent again and again", { timeout: 180_00
     it(`costs two workers and nothing else: ${how}`, async (t) => {
       const paths = Array.from({ length: TIMES }, () => `/poison?how=${how}`);
       const env = { NODE_OPTIONS: "--max-old-space-size=48" };
-      const report = await poisonUnderLoad(t, { paths, env });
+      const report = await poisonUnderLoad(t, { language: "javascript", paths, env });
       assert.deepEqual([report.failed, report.wrong], [[], []]);
       assert.deepEqual(report.poison, [502, ...Array<number>(TIMES - 1).fill(503)]);
       assert.deepEqual([report.workers, report.quarantined], [2, 1]);
