@@ -12,8 +12,9 @@ const PROCESS_MODULES: ReadonlySet<string> = new Set(["node:child_process", "nod
 /** Replaces the web's objects in its process: tests that import it cannot share a process with others. */
 const REPLACES_GLOBALS = join("runtime", "web", "install.ts");
 
-/** Folders whose files run for long, each in a process of its own: so the last ones to run end at about the same time. */
-const LONG = ["e2e", "examples", "mistakes"].map((name) => join("test", name, "/"));
+/** Folders whose files run for long, so few of them share a process: the last ones should end at about the same time. */
+const LONG = ["e2e", "mistakes", "examples"].map((name) => join("test", name, "/"));
+const LONG_TOGETHER = 3;
 
 /** How many files run at a time. Many wait for a timer or a process most of the time, so there are more than cores. */
 const AT_A_TIME = 3;
@@ -26,10 +27,12 @@ if (files.length === 0) console.log("no test reaches a file that was changed");
 // One process for all files that can share it: starting one and compiling its imports takes longer than most tests.
 const folder = mkdtempSync(join(tmpdir(), "edgicorn-tests-"));
 try {
-  run([
-    ...["processes", "shared", "globals"].flatMap((name) => writeEntry(name, membersOf(name))),
-    ...membersOf("alone"),
-  ]);
+  const groups = [
+    ...["processes", "shared", "globals"].map((name) => membersOf(name)),
+    ...LONG.flatMap((name) => inPieces(membersOf(name), LONG_TOGETHER)),
+    ...inPieces(membersOf("alone"), 1),
+  ];
+  run(groups.filter((group) => group.length > 0).map(writeEntry));
 } finally {
   rmSync(folder, { recursive: true });
 }
@@ -55,17 +58,23 @@ function membersOf(group: string): string[] {
 function groupOf(file: string): string {
   if (!startsProcesses(file)) return replacesGlobals(file) ? "globals" : "shared";
   if (replacesGlobals(file)) return "alone";
-  if (LONG.some((long) => file.startsWith(long))) return "alone";
-  return "processes";
+  return LONG.find((long) => file.startsWith(long)) ?? "processes";
 }
 
-/** Writes a module that imports all files of a group: `node:test` then runs them all, one after another. */
-function writeEntry(name: string, members: readonly string[]): string[] {
-  if (members.length === 0) return [];
-  const path = join(folder, `${name}.mjs`);
+function inPieces<T>(all: readonly T[], size: number): T[][] {
+  const count = Math.ceil(all.length / size);
+  return Array.from({ length: count }, (_, piece) => all.slice(piece * size, (piece + 1) * size));
+}
+
+/**
+ * Writes a module that imports all files of a group: `node:test` then runs them all, one after another. The runner sorts
+ * modules by name.
+ */
+function writeEntry(members: readonly string[], number: number): string {
+  const path = join(folder, `${String(number).padStart(3, "0")}.mjs`);
   const lines = members.map((file) => `import ${JSON.stringify(pathToFileURL(resolve(file)))};\n`);
   writeFileSync(path, lines.join(""));
-  return [path];
+  return path;
 }
 
 function pickFiles(): string[] {
