@@ -119,10 +119,14 @@ function settingRows({ common }: { common: boolean }): string[] {
   return SETTING_NAMES.filter((name) => (settingOf(name).common === true) === common).map(
     (name) => {
       const { help, default: fallback } = settingOf(name);
-      return row(`--${flagName(name)} ${placeholderOf(name)}`, `${help} (${fallback})`);
+      const shown = fallback.length <= MOST_DEFAULT ? fallback : "see docs";
+      return row(`--${flagName(name)} ${placeholderOf(name)}`, `${help} (${shown})`);
     },
   );
 }
+
+/** Longest default that fits beside its text. */
+const MOST_DEFAULT = 30;
 
 function row(left: string, right: string): string {
   // A text that is too long for the column has a line of its own.
