@@ -39,6 +39,7 @@ export interface ForwardAuthOptions extends WaitingContext {
  *
  * - 2xx: the request passes, with the fields of `copy` from the answer.
  * - 401, 403 and redirects: the client gets that answer.
+ * - 503: 503 with `Retry-After`.
  * - Anything else, no answer, or too late: 502.
  *
  * Before all this it deletes the fields of `copy` from the request, for every answer: no client can forge them.
@@ -96,6 +97,8 @@ export class ForwardAuth {
                 body,
                 lengthBytes: null,
               });
+            } else if (verdict.kind === "overloaded") {
+              client.refuse(503, { retryAfterSeconds: RETRY_AFTER_SECONDS });
             } else client.refuse(502);
           };
         }),
@@ -130,9 +133,9 @@ export class ForwardAuth {
       return { kind: "pass", fields: fields.filter(([name]) => this.#copied.has(name)) };
     }
     const isForClient = status === 401 || status === 403 || (status >= 300 && status < 400);
-    return isForClient && status !== 304
-      ? { kind: "answer", answer }
-      : this.#fail(`status ${status}`);
+    if (isForClient && status !== 304) return { kind: "answer", answer };
+    const failed = this.#fail(`status ${status}`);
+    return status === 503 ? { kind: "overloaded" } : failed;
   }
 
   #fail(reason: string): Verdict {
@@ -145,7 +148,8 @@ export class ForwardAuth {
 type Verdict =
   | { kind: "pass"; fields: FieldPairs }
   | { kind: "answer"; answer: CheckAnswer }
-  | { kind: "failed" };
+  | { kind: "failed" }
+  | { kind: "overloaded" };
 
 function addFields(head: RequestHead, fields: FieldPairs): void {
   if (fields.length === 0) return;

@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { LIMIT_NAMES } from "../http/limit-names.ts";
+import { LIMIT_NAMES, type LimitName } from "../http/limit-names.ts";
 import type { GenerationInfo, Greeting, ReloadReport, RestartNeed, Status } from "./operations.ts";
 
 const change = z.object({
@@ -77,8 +77,14 @@ const traffic = z.object({
     "5xx": z.number(),
     clientLeft: z.number(),
   }),
-  limits: z.record(z.enum(LIMIT_NAMES), z.number()),
+  limits: z.pipe(z.record(z.string(), z.number()), z.transform(toKnownLimits)),
 });
+
+/** Takes the counts of the limits of this version. A server of another version may have others. */
+function toKnownLimits(counts: Readonly<Record<string, number>>): Record<LimitName, number> {
+  const known = LIMIT_NAMES.map((name) => [name, counts[name] ?? 0]);
+  return Object.fromEntries(known) as Record<LimitName, number>; // Has all names.
+}
 
 /** The answer to `/status`. */
 export const statusSchema: z.ZodMiniType<Status> = z.object({

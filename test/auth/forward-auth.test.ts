@@ -179,6 +179,9 @@ describe("ForwardAuth", { timeout: 60_000 }, () => {
       );
       assert.match(lines.join(""), reason);
     }
+    const overloaded = await startService(t, (_, response) => response.writeHead(503).end());
+    const { client } = await ask(t, overloaded.url);
+    assert.deepEqual(client.outcomes, [{ kind: "refused", status: 503, retryAfterSeconds: 1 }]);
     const { passed, lines } = await ask(t, new URL("http://127.0.0.1:1/"));
     assert.equal(passed, false);
     assert.match(lines.join(""), /ECONNREFUSED/);

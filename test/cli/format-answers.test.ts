@@ -195,6 +195,10 @@ describe("the shapes of answers", () => {
     assert.deepEqual(reloadReportSchema.parse({ ...REPORT, more: 1 }), REPORT);
     assert.deepEqual(generationsSchema.parse(GENERATIONS), GENERATIONS);
     assert.deepEqual(statusSchema.parse({ ...STATUS, more: 1 }), STATUS);
+    // A server of another version has other limits.
+    const { rateLimit, ...others } = STATUS.traffic.limits;
+    const traffic = { ...STATUS.traffic, limits: { ...others, unknownLimit: rateLimit } };
+    assert.deepEqual(statusSchema.parse({ ...STATUS, traffic }), STATUS);
     assert.throws(() => statusSchema.parse({ pid: 1 }));
   });
 });
