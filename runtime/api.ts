@@ -134,7 +134,13 @@ export interface HandlerConfig extends HandlerSettings {
 }
 
 /** The export `config` of a `_middleware` file: defaults for the handlers of its folder. */
-export type FolderConfig = Omit<HandlerConfig, "methods" | "schedule">;
+export interface FolderConfig extends Omit<HandlerConfig, "methods" | "schedule"> {
+  /**
+   * True if files of the public folder below this path run through the middleware, too: `next()` stands for the file. Must be
+   * written as `true` or `false`. Default: false.
+   */
+  files?: boolean | undefined;
+}
 
 /**
  * Gives a default or method export its type. `defineHandler<{ id: string }>(...)` declares the parameters of its route.

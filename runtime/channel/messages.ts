@@ -230,7 +230,12 @@ export type RequestMessage = readonly [
   /** Longest time for the answer from now, in ms; 0: no limit. */
   timeoutMs: number,
   body: Uint8Array | typeof BODY_FOLLOWS | null,
+  /** The file that the request found, for middleware that guards files. Absent for nearly all requests. */
+  found?: FoundHead,
 ];
+
+/** The head of the answer with a file that a request found. */
+export type FoundHead = readonly [status: number, fields: string];
 
 /** Why the primary aborts an exchange. A worker answers each abort with `settled`. */
 export type AbortReason = "client-left" | "body-too-large" | "deadline" | "shutdown";

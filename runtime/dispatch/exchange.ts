@@ -2,6 +2,7 @@ import type { ExchangeId, RouteNumber } from "../channel/messages.ts";
 import type { BODY_FOLLOWS } from "../channel/messages.ts";
 import type { Buffering } from "../bodies/buffering.ts";
 import type { Client } from "../http/client.ts";
+import type { FoundFile } from "../http/file-sender.ts";
 import type { RequestIntake } from "../bodies/request-intake.ts";
 import type { ResponseFeed } from "../bodies/response-feed.ts";
 import type { Fingerprint } from "../recovery/fingerprint.ts";
@@ -62,6 +63,8 @@ export interface ExchangeOptions {
   reserved: boolean;
   /** Receives the body, once it is started; `null`: there is none. */
   intake: RequestIntake | null;
+  /** The file that the request found, for middleware that guards files; absent for nearly all requests. */
+  found?: FoundFile;
 }
 
 /** One request on its way through the dispatcher. */
@@ -77,6 +80,7 @@ export class Exchange {
   readonly reserved: boolean;
   /** The whole body, `BODY_FOLLOWS` for one that streams, or `null` for none. */
   body: Uint8Array | typeof BODY_FOLLOWS | null = null;
+  readonly found: FoundFile | null;
   /** Receives the body until the exchange is settled. */
   intake: RequestIntake | null;
   /** Carries the response's body until it is complete. */
@@ -102,5 +106,6 @@ export class Exchange {
     this.buffering = options.buffering;
     this.reserved = options.reserved;
     this.intake = options.intake;
+    this.found = options.found ?? null;
   }
 }

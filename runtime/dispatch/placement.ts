@@ -1,5 +1,6 @@
-import type { RequestMessage } from "../channel/messages.ts";
+import type { FoundHead, RequestMessage } from "../channel/messages.ts";
 import { Kind } from "../channel/messages.ts";
+import type { FoundFile } from "../http/file-sender.ts";
 import type { ErrorCode } from "../lib/errors.ts";
 import { assertNever } from "../lib/errors.ts";
 import type { TurnClock } from "../lib/turn-clock.ts";
@@ -69,7 +70,7 @@ export class Placement {
   }
 
   dispatch(exchange: Exchange, lane: Lane): void {
-    const { client, body, intake, trouble } = exchange;
+    const { client, body, intake, trouble, found } = exchange;
     const nowMs = this.#clock.now();
     exchange.state = "dispatched";
     exchange.sinceMs = trouble?.firstMs ?? nowMs;
@@ -90,7 +91,9 @@ export class Placement {
       body,
     ];
     const bodyBytes = body instanceof Uint8Array ? body.length : 0;
-    lane.channel.send(message, client.head.fields.length + bodyBytes);
+    const size = client.head.fields.length + bodyBytes;
+    if (found === null) lane.channel.send(message, size);
+    else lane.channel.send(withFound(message, found), size + found.fields.length);
     intake?.feed({
       chunk: (bytes) =>
         lane.channel.sendLent([Kind.requestChunk, exchange.id, bytes], bytes.length),
@@ -213,4 +216,10 @@ function pickAhead(lanes: Lanes, exchange: Exchange | undefined): Lane | null {
 /** Returns how long a repeated exchange may still take, in ms; 0: no limit. */
 function timeLeftMs({ sinceMs, timeoutMs }: Exchange, nowMs: number): number {
   return timeoutMs === 0 ? 0 : Math.max(1, Math.ceil(sinceMs + timeoutMs - nowMs));
+}
+
+function withFound(message: RequestMessage, { status, fields }: FoundFile): RequestMessage {
+  const [kind, id, route, params, method, url, head, address, timeoutMs, body] = message;
+  const found: FoundHead = [status, fields];
+  return [kind, id, route, params, method, url, head, address, timeoutMs, body, found];
 }

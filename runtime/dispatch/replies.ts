@@ -189,7 +189,10 @@ export class Replies {
     client.onAbort(() => {});
     const [, , status, statusText, fields, path] = message;
     const { files } = this.#options;
-    if (path === null || files === null) client.refuse(500);
+    if (path === null) {
+      if (exchange.found === null) client.refuse(500);
+      else exchange.found.answer(client, { status, statusText, fields });
+    } else if (files === null) client.refuse(500);
     else files.answerWith(client, { path, status, statusText, fields });
     this.#placement.pump();
   }

@@ -2,11 +2,18 @@ import type { Client } from "../http/client.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import { FileIndex, type FileIndexOptions, type FileIndexStats } from "./file-index.ts";
 import type { ListedName } from "./listing.ts";
-import { serveStatic } from "./serve-files.ts";
+import type { FoundFile } from "../http/file-sender.ts";
+import { offerStatic, serveStatic, type StaticTarget } from "./serve-files.ts";
 
 export interface PublicFolderLog {
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
+}
+
+/** A file that the server chooses as an answer. */
+export interface NamedPage {
+  path: string;
+  use: "page" | "not-found";
 }
 
 export interface PublicFolderOptions extends FileIndexOptions {
@@ -51,12 +58,21 @@ export class PublicFolder {
   }
 
   /**
+   * Finds the file of a request for middleware. Returns false when no file there answers this request.
+   *
+   * @param onFound Called at once, or when the tag of the file was read. It must answer the request.
+   */
+  offer(client: Client, target: StaticTarget, onFound: (found: FoundFile) => void): boolean {
+    return offerStatic(client, target, this.#serving, { onFound, onError: this.#onError });
+  }
+
+  /**
    * Answers with a page that the client did not name, such as the one page of an application.
    *
-   * @param options.path Decoded path of its file.
-   * @param options.use `not-found`: with status 404.
+   * @param page.path Decoded path of its file.
+   * @param page.use `not-found`: with status 404.
    */
-  answerWith(client: Client, { path, use }: { path: string; use: "page" | "not-found" }): boolean {
+  answerWith(client: Client, { path, use }: NamedPage): boolean {
     return serveStatic(client, { path, search: "", use }, this.#serving, this.#onError);
   }
 

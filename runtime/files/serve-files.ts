@@ -5,8 +5,10 @@ import type { StaticEntry } from "./static-file.ts";
 import { FileBodySource } from "./file-body-source.ts";
 import { BytesSource } from "../bodies/body-sources.ts";
 import { findField } from "../http/find-field.ts";
+import { repeatChange } from "../http/change-fields.ts";
 import type { Client } from "../http/client.ts";
-import { isSmall } from "../http/reply.ts";
+import type { AnswerHead, FoundFile } from "../http/file-sender.ts";
+import { isSmall, type ReplyFilter } from "../http/reply.ts";
 import type { FileBody } from "./file-body.ts";
 import { joinBodies, type MultipartPart } from "./multipart.ts";
 import type { StaticFile } from "./static-file.ts";
@@ -55,6 +57,98 @@ export function serveStatic(
   });
   return true;
 }
+
+/**
+ * Finds a file for middleware, without sending it; false when no file answers this request.
+ *
+ * @param options.onFound Called at once, or when the tag of the file was read.
+ */
+export function offerStatic(
+  client: Client,
+  target: StaticTarget,
+  serving: () => FileIndex | null,
+  { onFound, onError }: OfferCallbacks,
+): boolean {
+  const entry = find(serving(), target);
+  const answer = entry === undefined ? null : resolve(client, target, entry);
+  if (answer === null) return false;
+  const offer = (found: StaticAnswer): void => {
+    const { status } = found;
+    const { contentLength, fields: own } = found;
+    const fields = contentLength === null ? own : `${own}\ncontent-length\n${contentLength}`;
+    onFound({
+      status,
+      fields,
+      answer: (asked, changed) => {
+        asked.filters = [repeatChanges({ status, fields }, changed), ...(asked.filters ?? [])];
+        if (!serveStatic(asked, target, serving, onError)) asked.refuse(404);
+      },
+    });
+  };
+  if (!("untagged" in answer)) {
+    offer(answer);
+    return true;
+  }
+  offerTagged(client, target, serving, offer).catch((error: unknown) => {
+    client.refuse(error instanceof RuntimeError ? error.status : 500);
+    onError(error);
+  });
+  return true;
+}
+
+async function offerTagged(
+  client: Client,
+  target: StaticTarget,
+  serving: () => FileIndex | null,
+  offer: (found: StaticAnswer) => void,
+): Promise<void> {
+  const found = await tagged(client, target, serving);
+  if (client.settled) return;
+  if (found === null) client.refuse(503, { retryAfterSeconds: RETRY_AFTER_SECONDS });
+  else offer(found);
+}
+
+export interface OfferCallbacks {
+  onFound: (found: FoundFile) => void;
+  onError: (error: unknown) => void;
+}
+
+/** Reads the tag of a file until the file stays the same. */
+async function tagged(
+  client: Client,
+  target: StaticTarget,
+  serving: () => FileIndex | null,
+): Promise<StaticAnswer | null> {
+  for (let attempt = 1; attempt <= MOST_LOOK_UPS; attempt++) {
+    const files = serving();
+    const entry = find(files, target);
+    if (files === null || entry === undefined) return null;
+    let answer = resolve(client, target, entry);
+    if (answer !== null && "untagged" in answer && (await files.readTag(answer.untagged))) {
+      answer = resolve(client, target, entry);
+    }
+    if (answer === null || !("untagged" in answer)) return answer;
+  }
+  return null;
+}
+
+/** Changes the answer with a file as middleware has changed the answer that it saw. A refusal stays as it is. */
+function repeatChanges(
+  seen: Pick<AnswerHead, "status" | "fields">,
+  changed: AnswerHead,
+): ReplyFilter {
+  return (reply) => {
+    if (reply.status !== seen.status && !FILE_STATUSES.has(reply.status)) return reply;
+    const fields = repeatChange(seen.fields, changed.fields, reply.fields);
+    if (changed.status === seen.status) return { ...reply, fields };
+    const { status, statusText } = changed;
+    return reply.status === seen.status
+      ? { ...reply, status, statusText, fields }
+      : { ...reply, fields };
+  };
+}
+
+const FILE_STATUSES: ReadonlySet<number> = new Set([200, 206, 301, 304, 412, 416]);
 
 function find(files: FileIndex | null, { path, use }: StaticTarget): StaticEntry | undefined {
   const entry = files?.lookup(path, Date.now());

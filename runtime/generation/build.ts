@@ -12,13 +12,14 @@ import type { Compiled } from "./compile.ts";
 import { createDraft, pruneGenerations } from "./generation-store.ts";
 import type { Draft } from "./generation-store.ts";
 import { hashPackages } from "./hash-packages.ts";
+import { describeUnused, toGuards } from "./guards.ts";
 import { hashModule } from "./import-graph.ts";
 import { writeLease } from "./lease.ts";
 import { MANIFEST_FILE } from "./manifest.ts";
 import type { Manifest, ManifestModule } from "./manifest.ts";
 import { isInNodeModules } from "./package-plugin.ts";
 import { PackageFinder } from "./packages.ts";
-import { readPool } from "./read-pool.ts";
+import { readConfig } from "./read-config.ts";
 import { recordBuild } from "./record-build.ts";
 import { addSites, type BuiltSite } from "./site-tables.ts";
 import type { Source } from "./source-plugin.ts";
@@ -111,10 +112,17 @@ async function fillDraft(
   // All files of a package under development that is not compiled: Node reads them when a worker starts.
   const developed = packageDirs.filter((dir) => !isInNodeModules(dir));
   const { sources } = compiled;
-  const pools = await readPools(table.modules, { sources, sourceDir });
-  const { routes, fallbacks, ...assigned } = assignPools(table, {
+  const pools = await readConfigs(table.modules, { sources, sourceDir });
+  const nameOf = (module: number): string =>
+    toDisplayPath(join(sourceDir, table.modules[module] ?? ""));
+  const guarded = toGuards(table.guards, {
+    isGuard: (module) => pools.guards.has(module),
+    display: nameOf,
+  });
+  const withGuards = { ...table, fallbacks: [...table.fallbacks, ...guarded.guards] };
+  const { routes, fallbacks, ...assigned } = assignPools(withGuards, {
     poolOf: (module) => pools.names[module] ?? null,
-    display: (module) => toDisplayPath(join(sourceDir, table.modules[module] ?? "")),
+    display: nameOf,
     sites,
   });
   const defaults = fileApps ?? { dir: process.cwd(), python: "python3", kind: "auto" };
@@ -132,7 +140,7 @@ async function fillDraft(
     ...developed,
     ...named.inputs,
   ].toSorted();
-  problems.push(...pools.problems, ...assigned.problems, ...named.problems);
+  problems.push(...pools.problems, ...guarded.problems, ...assigned.problems, ...named.problems);
   if (problems.length > 0) throw new BuildError(problems.join("\n"), { inputs });
 
   const isOfSites = sites.length > 0 || apps.some(({ site }) => site !== undefined);
@@ -151,7 +159,11 @@ async function fillDraft(
     fallbacks,
     packages: await hashPackages(sourceDir, packageDirs),
     inputs,
-    warnings: [...table.warnings, ...compiled.warnings],
+    warnings: [
+      ...table.warnings,
+      ...describeUnused(table.guards, { routes, fallbacks, nameOf }),
+      ...compiled.warnings,
+    ],
   };
   await writeFile(join(draft.dir, MANIFEST_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
   if (conditions !== undefined) {
@@ -172,25 +184,27 @@ async function fillDraft(
   return manifest;
 }
 
-/** The pool that each module names, by its number. */
-async function readPools(
+/** The pool that each module names, by its number, and the modules that guard files. */
+async function readConfigs(
   modules: readonly string[],
   { sources, sourceDir }: { sources: ReadonlyMap<string, Source>; sourceDir: string },
-): Promise<{ names: (string | null)[]; problems: string[] }> {
+): Promise<{ names: (string | null)[]; guards: Set<number>; problems: string[] }> {
+  const guards = new Set<number>();
   const problems: string[] = [];
   const names: (string | null)[] = [];
-  for (const module of modules) {
+  for (const [number, module] of modules.entries()) {
     // A link is compiled under its real name.
     const path = join(sourceDir, module);
     const source = sources.get(path) ?? sources.get(await realpath(path));
-    const reading = await readPool(source?.text ?? "", path);
+    const reading = await readConfig(source?.text ?? "", path);
     names.push(reading.ok ? reading.pool : null);
+    if (reading.ok && reading.files) guards.add(number);
     if (!reading.ok) {
       const { line, column, message } = reading;
       problems.push(`${toDisplayPath(path)}:${line}:${column}: ${message}`);
     }
   }
-  return { names, problems };
+  return { names, guards, problems };
 }
 
 function listPackageDirs({ links }: Compiled): string[] {
@@ -200,7 +214,7 @@ function listPackageDirs({ links }: Compiled): string[] {
 /** The routes of a folder that is not there. The record notes the place: a folder may come to be. */
 function noRoutes(handlersDir: string): DiscoveredRoutes {
   const folders = [resolve(handlersDir)];
-  const none = { modules: [], routes: [], fallbacks: [], apps: [] };
+  const none = { modules: [], routes: [], fallbacks: [], guards: [], apps: [] };
   return { ...none, problems: [], warnings: [], folders, read: [] };
 }
 

@@ -93,6 +93,8 @@ export interface TableFallback {
   error: number | null;
   /** The site that it belongs to; absent: the default one. */
   site?: string;
+  /** No `_404`: `module` is a middleware, and this is the chain that files of these paths pass through. */
+  files?: true;
 }
 
 export interface ManifestRoute extends TableRoute {
@@ -148,7 +150,10 @@ function findProblem(value: unknown): string | null {
     routes: isListOf(routes, (route) => isRoute(route, count)),
     fallbacks: isListOf(
       fallbacks,
-      (fallback) => isScope(fallback, count) && isIndex(fallback["module"], count),
+      (fallback) =>
+        isScope(fallback, count) &&
+        isIndex(fallback["module"], count) &&
+        (fallback["files"] === undefined || fallback["files"] === true),
     ),
     packages: isText(value["packages"]),
     inputs: isListOf(value["inputs"], isText),

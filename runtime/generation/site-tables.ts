@@ -43,6 +43,7 @@ export async function addSites(
     modules: [...table.modules],
     routes: [...table.routes],
     fallbacks: [...table.fallbacks],
+    guards: [...table.guards],
     apps: [...table.apps],
     problems: [...table.problems],
     warnings: [...table.warnings],
@@ -85,6 +86,9 @@ export async function addSites(
         module: module + first,
       }));
       all.routes.push({ ...shift(route), handlers } satisfies TableRoute);
+    }
+    for (const guard of own.guards) {
+      all.guards.push({ ...shift(guard), module: guard.module + first });
     }
     for (const fallback of own.fallbacks) {
       all.fallbacks.push({

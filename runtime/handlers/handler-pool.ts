@@ -44,9 +44,9 @@ import type { TurnClock } from "../lib/turn-clock.ts";
 /** How long before the end of the grace period the primary aborts requests, so that handlers can clean up. */
 const SHUTDOWN_NOTICE_MS = 1_000;
 
-/** Identifies a route or a fallback of a generation. */
+/** Identifies a route, a fallback or the middleware that guards files of a generation. */
 export interface RouteScope {
-  kind: "route" | "fallback";
+  kind: "route" | "fallback" | "guard";
   pattern: string;
   /** Absent: the default one. */
   site?: string | undefined;
@@ -120,8 +120,8 @@ export class HandlerPool {
     manifest.routes.forEach(({ pattern, site }, number) =>
       this.#numbers.set(toKey({ kind: "route", pattern, site }), number),
     );
-    manifest.fallbacks.forEach(({ pattern, site }, number) =>
-      this.#numbers.set(toKey({ kind: "fallback", pattern, site }), -1 - number),
+    manifest.fallbacks.forEach(({ pattern, site, files }, number) =>
+      this.#numbers.set(toKey({ kind: files ? "guard" : "fallback", pattern, site }), -1 - number),
     );
     this.#leases.hold(manifest.id);
     this.dispatcher = new Dispatcher({

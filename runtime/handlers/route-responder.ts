@@ -4,6 +4,7 @@ import type { ExchangeOptions } from "../dispatch/exchange.ts";
 import type { Lane } from "../dispatch/lane.ts";
 import type { RouteRules, RuleBook } from "../dispatch/route-rules.ts";
 import type { Client } from "../http/client.ts";
+import type { FoundFile } from "../http/file-sender.ts";
 import type { Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import type { Rate } from "../lib/rate.ts";
@@ -67,6 +68,15 @@ export class RouteResponder implements Responder {
     if (!admission.admits(client, { isReserved: rules.reserved })) return;
     const intake = client.head.bodyBytes === 0 ? null : intakes.open(rules);
     this.pool.dispatcher.admit(client, this.#exchangeOf(client, target, rules, intake));
+  }
+
+  /** Lets middleware guard a file that the request found. A body of the request is not read. */
+  answerFound(client: Client, target: ParsedTarget, found: FoundFile): void {
+    const { admission, onRequest } = this.#options;
+    const rules = this.rulesOf(client.head.method);
+    onRequest();
+    if (!admission.admits(client, { isReserved: rules.reserved })) return;
+    this.pool.dispatcher.admit(client, { ...this.#exchangeOf(client, target, rules, null), found });
   }
 
   /** Answers a request without a body that a reload makes. It goes before all others, and `maxRequests` does not count. */

@@ -6,6 +6,7 @@ import type { Manifest } from "../generation/manifest.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import type { Rate } from "../lib/rate.ts";
 import { RateLimiter, type RateLimiterOptions } from "../limits/rate-limiter.ts";
+import { createGuardMatcher, type GuardMatcher } from "../route/match-guard.ts";
 import { createMatcher, type Matcher } from "../route/match.ts";
 import type { HandlerPool, RouteScope, SharedParts } from "./handler-pool.ts";
 import { RouteResponder } from "./route-responder.ts";
@@ -27,23 +28,33 @@ interface SiteRoute {
   readonly route: Manifest["routes"][number];
 }
 
+interface SiteFallback {
+  readonly pattern: string;
+  readonly responder: RouteResponder;
+  /** No `_404`, but middleware that guards files. */
+  readonly files?: true;
+}
+
 /** The routes of one site in a generation that serves. */
 export class SiteRoutes {
   readonly #match: Matcher;
   readonly #routes: readonly SiteRoute[];
   readonly #fallbacks: readonly RouteResponder[];
+  /** `null`: no middleware guards files. */
+  readonly #guards: GuardMatcher | null;
   readonly #manifest: Manifest;
 
   constructor(options: {
     manifest: Manifest;
     routes: readonly SiteRoute[];
-    fallbacks: readonly { pattern: string; responder: RouteResponder }[];
+    fallbacks: readonly SiteFallback[];
   }) {
     const { manifest, routes, fallbacks } = options;
     this.#manifest = manifest;
     this.#routes = routes;
     this.#fallbacks = fallbacks.map(({ responder }) => responder);
     this.#match = createMatcher({ routes: routes.map(({ route }) => route), fallbacks });
+    this.#guards = createGuardMatcher(fallbacks);
   }
 
   /** Number of routes. */
@@ -67,6 +78,24 @@ export class SiteRoutes {
     if (!("route" in match)) return this.#fallbacks[match.fallback] ?? null;
     target.params = match.params;
     return this.#routes[match.route]?.responder ?? null;
+  }
+
+  /** Whether middleware guards files. */
+  get guardsFiles(): boolean {
+    return this.#guards !== null;
+  }
+
+  /** Returns the middleware that guards the files of a path; `null`: none does. */
+  findGuard({ path }: ParsedTarget): Pick<RouteResponder, "answerFound"> | null {
+    const match = path === null ? null : (this.#guards?.(path) ?? null);
+    const responder = match === null ? undefined : this.#fallbacks[match.fallback];
+    if (match === null || responder === undefined) return null;
+    return {
+      answerFound(client, target, found) {
+        target.params = match.params;
+        responder.answerFound(client, target, found);
+      },
+    };
   }
 
   describeRoutes(): RouteDescription[] {
@@ -127,16 +156,18 @@ export function createSiteRoutes(options: {
     const responder = toResponder(pool, { kind: "route", pattern, site });
     partsOf(site).routes.push({ route, responder });
   }
-  for (const { pattern, pool, site } of manifest.fallbacks) {
-    const responder = toResponder(pool, { kind: "fallback", pattern, site });
-    partsOf(site).fallbacks.push({ pattern, responder });
+  for (const { pattern, pool, site, files } of manifest.fallbacks) {
+    const kind = files === true ? "guard" : "fallback";
+    const responder = toResponder(pool, { kind, pattern, site });
+    const guard = files === true && { files };
+    partsOf(site).fallbacks.push({ pattern, responder, ...guard });
   }
   return new Map([...found].map(([name, parts]) => [name, new SiteRoutes(parts)]));
 }
 
 interface Parts {
   routes: SiteRoute[];
-  fallbacks: { pattern: string; responder: RouteResponder }[];
+  fallbacks: SiteFallback[];
 }
 
 /** The rules of pools under the settings of sites. Sites with equal settings share them. */

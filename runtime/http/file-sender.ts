@@ -24,10 +24,22 @@ export interface FileSender {
   answerWith(client: Client, file: NamedFile): void;
 }
 
-/** The file of the public folder that a request found, before middleware ran. */
+/** The head of an answer, without its body. */
+export interface AnswerHead {
+  status: number;
+  statusText: string;
+  /** Field block. */
+  fields: string;
+}
+
+/** The file of the public folder that a request found, before middleware runs. */
 export interface FoundFile {
   status: number;
+  /** Field block, with `content-length`. */
   fields: string;
-  /** Answers with the file as it is now. The fields are those above with the changes of the middleware. */
-  answer(client: Client, fields: string): void;
+  /**
+   * Answers with the file as it is by then. Its head differs from the head above in the same way as the given one does: as
+   * the middleware has changed it.
+   */
+  answer(client: Client, changed: AnswerHead): void;
 }

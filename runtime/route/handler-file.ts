@@ -36,7 +36,7 @@ export function readHandlerFile(path: string): HandlerFile {
   const special = isPython ? undefined : SPECIAL.get(name);
   if (special === undefined && /^[_.]/.test(name)) return IGNORED;
 
-  const read = folders.filter((folder) => !isGroup(folder)).map(readSegment);
+  const read = folders.filter((folder) => !isGroupName(folder)).map(readSegment);
   if (special !== undefined) return finish(read, (segments) => ({ kind: special, segments }));
   const { base, method } = splitMethod(name);
   if (base !== "index") read.push(readSegment(base));
@@ -66,7 +66,8 @@ export const SPECIAL: ReadonlyMap<string, "middleware" | "error" | "not-found"> 
   ["_404", "not-found"],
 ]);
 
-function isGroup(folder: string): boolean {
+/** Tells whether a folder only groups: `(shop)`. */
+export function isGroupName(folder: string): boolean {
   return /^\(.+\)$/.test(folder);
 }
 

@@ -24,7 +24,7 @@ export interface FallbackMatch {
 /** The part of a generation's manifest that a matcher is built from. */
 export interface PatternTable {
   routes: readonly { pattern: string }[];
-  fallbacks: readonly { pattern: string }[];
+  fallbacks: readonly { pattern: string; files?: true }[];
 }
 
 /** `pathname` is normalised and percent-encoded, as `parseTarget` returns it. */
@@ -57,7 +57,8 @@ export function createMatcher({ routes, fallbacks }: PatternTable): Matcher {
       addRoute(dynamicRoutes, "", toRouterPattern(segments), toDynamicRoute(route, segments));
     }
   });
-  fallbacks.forEach(({ pattern }, fallback) => {
+  fallbacks.forEach(({ pattern, files }, fallback) => {
+    if (files === true) return;
     addRoute(fallbackRoutes, "", toRouterPattern(parsePattern(pattern)), { fallback });
   });
 

@@ -1,6 +1,6 @@
 import { assertNever } from "../lib/errors.ts";
 import type { TableFallback, TableRoute } from "../generation/manifest.ts";
-import { readHandlerFile } from "./handler-file.ts";
+import { isGroupName, readHandlerFile } from "./handler-file.ts";
 import { formatPattern } from "./pattern.ts";
 import type { Segment } from "./pattern.ts";
 
@@ -12,10 +12,28 @@ export interface RouteTable {
   routes: TableRoute[];
   /** Sorted by pattern. */
   fallbacks: TableFallback[];
+  /** The middleware of each folder, sorted by pattern: it may guard files. */
+  guards: TableGuard[];
   /** Python applications, sorted by pattern. They are not among the modules and routes. */
   apps: TableApp[];
   /** One line each, empty if the table can be used. */
   problems: string[];
+}
+
+/** The middleware of a folder, which guards the files below if its `config.files` says so. */
+export interface TableGuard {
+  /** The paths of the folder and all below: `/admin/**`. */
+  pattern: string;
+  /** The `_middleware` module of the folder. */
+  module: number;
+  /** It and those of the folders above, outermost first. */
+  middleware: number[];
+  /** The nearest `_error` module. */
+  error: number | null;
+  /** The folder, or one above, only groups: its paths are also those of other folders. */
+  isGroup: boolean;
+  /** The site that it belongs to; absent: the default one. */
+  site?: string;
 }
 
 /** A Python application that is a file of the handlers folder. */
@@ -68,6 +86,7 @@ export function createRouteTable(paths: readonly string[], displayName: string):
   const routes: TableRoute[] = [];
   const fallbacks: TableFallback[] = [];
   const apps: TableApp[] = [];
+  const guards: TableGuard[] = [];
   for (const group of groups.values()) {
     const [first] = group;
     if (first === undefined) continue;
@@ -79,6 +98,10 @@ export function createRouteTable(paths: readonly string[], displayName: string):
       apps.push({ path, pattern: formatPattern(segments), segments, method });
     } else if (first.kind === "route") {
       routes.push(toRoute(first, group, scopes));
+    } else if (first.kind === "middleware") {
+      const pattern = formatPattern(fallbackSegments(first));
+      const isGroup = folderOf(first.path).split("/").some(isGroupName);
+      guards.push({ pattern, module: first.module, isGroup, ...scopes.find(first.path) });
     } else if (first.kind === "not-found") {
       const pattern = formatPattern(fallbackSegments(first));
       fallbacks.push({ pattern, module: first.module, ...scopes.find(first.path) });
@@ -87,7 +110,8 @@ export function createRouteTable(paths: readonly string[], displayName: string):
   routes.sort((a, b) => byCodeUnit(a.pattern, b.pattern));
   fallbacks.sort((a, b) => byCodeUnit(a.pattern, b.pattern));
   apps.sort((a, b) => byCodeUnit(a.pattern, b.pattern));
-  return { modules, routes, fallbacks, apps, problems };
+  guards.sort((a, b) => byCodeUnit(a.pattern, b.pattern));
+  return { modules, routes, fallbacks, guards, apps, problems };
 }
 
 /** Orders texts the same way on every machine, in any locale. */

@@ -12,10 +12,12 @@ import {
   answerApplication,
   answerListing,
   answerNotFoundPage,
+  type Pages,
   refuseMethods,
   refuseUnstored,
 } from "./stages/answer-without-route.ts";
 import { answerHealth } from "./stages/answer-health.ts";
+import { guardFiles, guardPages, unlessGuarded } from "./stages/guard-files.ts";
 import { explainNotFound } from "./stages/explain-not-found.ts";
 import { limitTransfers } from "./stages/limit-transfers.ts";
 import { showProblem } from "./stages/show-problem.ts";
@@ -48,6 +50,7 @@ export function createDefaultSite(parts: DefaultSiteParts): Site {
   const { config, files, routes, development, transfer } = parts;
   const rest = withoutNull([
     transfer === null ? null : limitTransfers(transfer),
+    files === null || routes?.guardsFiles !== true ? null : guardFiles({ files, routes }),
     files === null ? null : (client, target) => (files.answer(client, target) ? "done" : "next"),
     development === null
       ? null
@@ -57,7 +60,7 @@ export function createDefaultSite(parts: DefaultSiteParts): Site {
         ),
     ...(files === null ? [] : stagesWithoutRoute({ files, routes }, config)),
     routes === null ? null : (_, target) => routes.find(target) ?? "next",
-    files === null ? null : answerNotFoundPage({ files }),
+    files === null ? null : answerNotFoundPage({ files: toPages({ files, routes }) }),
     development !== null || config.spa === null ? null : refuseUnstored,
     development === null ? null : explainNotFound(() => findPlaces(parts)),
   ]);
@@ -85,11 +88,20 @@ function stagesWithoutRoute(
   parts: { files: PublicFolder; routes: SiteRoutes | null },
   { spa, listing }: Config,
 ): (Stage | null)[] {
+  const { routes } = parts;
+  // Names of files and their methods are not told where middleware guards the files.
+  const guarded = (stage: Stage): Stage =>
+    routes?.guardsFiles === true ? unlessGuarded(routes, stage) : stage;
   return [
-    refuseMethods(parts),
-    listing ? answerListing(parts) : null,
-    spa === null ? null : answerApplication(parts, spa),
+    guarded(refuseMethods(parts)),
+    listing ? guarded(answerListing(parts)) : null,
+    spa === null ? null : answerApplication({ routes, files: toPages(parts) }, spa),
   ];
+}
+
+/** Returns the pages that the server chooses as answers. */
+function toPages({ files, routes }: { files: PublicFolder; routes: SiteRoutes | null }): Pages {
+  return routes?.guardsFiles === true ? guardPages({ files, routes }) : files;
 }
 
 function withoutNull(stages: readonly (Stage | null)[]): Stage[] {

@@ -1,6 +1,14 @@
+import type { Client } from "../http/client.ts";
+import type { FoundFile } from "../http/file-sender.ts";
 import type { Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import type { KnownRoute } from "./stages/explain-not-found.ts";
+
+/** Middleware that guards files. */
+export interface FileGuard {
+  /** Answers with the file, with a changed file or with something else, as the middleware decides. */
+  answerFound(client: Client, target: ParsedTarget, found: FoundFile): void;
+}
 
 /** The routes of one site, in the generation that serves. */
 export interface SiteRoutes {
@@ -8,5 +16,9 @@ export interface SiteRoutes {
   hasRoute(target: ParsedTarget): boolean;
   /** Returns the responder for a target; `null`: there is none. Stores the route's parameters in the target. */
   find(target: ParsedTarget): Responder | null;
+  /** Whether middleware guards files. */
+  readonly guardsFiles: boolean;
+  /** Returns the middleware that guards the files of a path; `null`: none does. */
+  findGuard(target: ParsedTarget): FileGuard | null;
   describeRoutes(): readonly KnownRoute[];
 }

@@ -14,6 +14,7 @@ import { Waiters } from "../lib/waiters.ts";
 import { ExchangeContext, type WorkerScope } from "./context.ts";
 import type { Departures } from "./departures.ts";
 import { ExchangeRun, toFailure } from "./exchange-run.ts";
+import { noteFound } from "./found-file.ts";
 import type { LoadedGeneration } from "./load-handlers.ts";
 import type { LoadedRoute } from "./route-table.ts";
 
@@ -68,6 +69,7 @@ export class Exchanges {
       fields: message[6],
       deadline: timeoutMs === 0 ? null : Date.now() + timeoutMs,
     });
+    if (message[10] !== undefined) noteFound(context, message[10]);
     const exchange = new ExchangeRun({
       message,
       context,

@@ -29,7 +29,7 @@ const SETTING_ENTRIES = Object.fromEntries(
   ]),
 ) as Record<keyof HandlerSettings, Entry>; // Has exactly the keys of the table.
 
-const FOLDER_ENTRIES: Record<keyof FolderConfig, Entry> = {
+const SHARED_ENTRIES: Record<Exclude<keyof FolderConfig, "files">, Entry> = {
   ...SETTING_ENTRIES,
   reserved: onOff,
   replay: onOff,
@@ -52,8 +52,10 @@ const FOLDER_ENTRIES: Record<keyof FolderConfig, Entry> = {
   },
 };
 
+const FOLDER_ENTRIES: Record<keyof FolderConfig, Entry> = { ...SHARED_ENTRIES, files: onOff };
+
 const HANDLER_ENTRIES: Record<keyof HandlerConfig, Entry> = {
-  ...FOLDER_ENTRIES,
+  ...SHARED_ENTRIES,
   methods: {
     isValid: (value) => isListOf(value, (method) => METHOD_NAME.test(method)),
     expected: 'a list of upper-case methods such as ["GET", "POST"]',

@@ -18,6 +18,7 @@ import { type ModuleHooks, readHooks } from "./lifecycle.ts";
 import { findOddExports } from "./odd-exports.ts";
 import {
   toFallback,
+  toGuard,
   toRoute,
   type LoadedRoute,
   type RouteFrame,
@@ -131,6 +132,8 @@ class Loader {
   readonly #imports = new Map<number, ImportResult>();
   readonly #problems: Problem[] = [];
   readonly #shapes = new Map<string, unknown>();
+  /** Middleware whose `config.files` was refused. */
+  readonly #guardsChecked = new Set<number>();
 
   constructor(manifest: Manifest, options: LoadOptions) {
     this.#manifest = manifest;
@@ -191,6 +194,11 @@ class Loader {
   fallbacks(): (LoadedRoute | undefined)[] {
     return this.#manifest.fallbacks.map((fallback) => {
       if (!this.#isOurs(fallback)) return undefined;
+      if (fallback.files === true) {
+        const frame = this.#frame(fallback);
+        this.#checkPool(fallback, { number: fallback.module, own: {}, frame });
+        return toGuard(frame, this.#display(fallback.module));
+      }
       const target = this.#read("fallback", fallback.module, readFallbackModule);
       const frame = this.#frame(fallback);
       if (target === null) return undefined;
@@ -282,6 +290,16 @@ class Loader {
     this.#addProblem(owner ?? number, { message, exportName: "config" });
   }
 
+  /** The build has read `files` as well. */
+  #checkGuard(number: number, { files = false }: FolderConfig): void {
+    const { fallbacks } = this.#manifest;
+    const isGuard = fallbacks.some((each) => each.files === true && each.module === number);
+    if (isGuard === files || this.#guardsChecked.has(number)) return;
+    this.#guardsChecked.add(number);
+    const message = `config.files is ${files} when it runs, but the text does not say so, expected export const config = { files: ${files} }`;
+    this.#addProblem(number, { message, exportName: "config" });
+  }
+
   #middlewareThatNames(pool: string, middleware: readonly number[]): number | undefined {
     return middleware.findLast(
       (number) => this.#read("middleware", number, readMiddlewareModule)?.config.pool === pool,
@@ -296,6 +314,7 @@ class Loader {
     for (const number of route.middleware) {
       const shape = this.#read("middleware", number, readMiddlewareModule);
       if (shape === null) continue;
+      this.#checkGuard(number, shape.config);
       middleware.push({ source: this.#display(number), call: shape.handle });
       folderConfig = { ...folderConfig, ...shape.config };
     }

@@ -1,5 +1,6 @@
 import type { Context, ErrorHandler, FolderConfig, HandlerConfig, Middleware } from "../api.ts";
 import { adoptResponse } from "./adopt-response.ts";
+import { toFoundResponse } from "./found-file.ts";
 import { EXPORTED_METHODS, type HandlerModule, type Target } from "./handler-shape.ts";
 
 /** Something that answers one request, and the file to name when it does not. */
@@ -128,6 +129,18 @@ export function toFallback(frame: RouteFrame, source: string, target: Target): L
         return isThenable(result) ? result.then(correct) : correct(result);
       },
     },
+  };
+}
+
+/** Makes a route of the middleware that guards files: inside of it is the file that the request found. */
+export function toGuard(frame: RouteFrame, source: string): LoadedRoute {
+  return {
+    ...frame,
+    methods: null,
+    config: frame.folderConfig,
+    methodConfig: {},
+    byMethod: null,
+    otherwise: { source, call: (_, context) => toFoundResponse(context) },
   };
 }
 

@@ -30,6 +30,28 @@ export default () => sendFile("files/large.bin");`,
 export default () => new Response(readFileSync("/proc/self/io", "utf8"));`,
 };
 
+const GUARDED = {
+  "guarded/_middleware.js": `export const config = { files: true };
+export default async (request, context, next) => {
+  const { searchParams } = new URL(request.url);
+  if (request.headers.get("authorization") !== "let me in") return new Response("no", { status: 401 });
+  const response = await next();
+  const seen = [response.status, response.headers.get("content-length"), response.headers.has("etag")];
+  response.headers.set("x-seen", seen.join());
+  response.headers.delete("x-content-type-options");
+  if (searchParams.has("status")) return new Response(response.body, { status: 403, headers: response.headers });
+  if (searchParams.has("read")) await response.text();
+  return response;
+};`,
+  "guarded/handler.js": `export default () => new Response("handler");`,
+  "guarded/[user]/_middleware.js": `export const config = { files: true };
+export default async (request, context, next) => {
+  const response = await next();
+  response.headers.set("x-user", context.params.user);
+  return response;
+};`,
+};
+
 const WSGI = `
 import gzip, io, os, tempfile
 
@@ -88,6 +110,7 @@ describe("files that a handler hands over", { timeout: 180_000 }, () => {
     server = await startServer(owner, {
       handlers: {
         ...JS,
+        ...GUARDED,
         ...(PYTHON === null ? {} : { "wsgi/[...path].py": WSGI, "asgi.py": ASGI }),
       },
       files: {
@@ -98,8 +121,17 @@ describe("files that a handler hands over", { timeout: 180_000 }, () => {
         "files/folder/b.txt": "b",
         "secret.txt": "secret",
       },
+      public: {
+        "a.txt": "open",
+        "wrapped/a.txt": "a",
+        "guarded/index.html": "<p>index</p>",
+        "guarded/large.bin": Buffer.alloc(LARGE, "x"),
+        "guarded/ada/a.txt": "0123456789",
+        "guarded/names/b.txt": "b",
+        "404.html": "not found page",
+      },
       workers: 1,
-      flags: PYTHON === null ? [] : ["--python", PYTHON],
+      flags: ["--listing", "on", ...(PYTHON === null ? [] : ["--python", PYTHON])],
     });
   });
   after(() => owner.end());
@@ -157,6 +189,80 @@ describe("files that a handler hands over", { timeout: 180_000 }, () => {
     );
   });
 
+  const ALLOWED = { authorization: "let me in" };
+  const guarded: [path: string, init: RequestInit, status: number, body: string, seen: unknown][] =
+    [
+      ["/a.txt", {}, 200, "open", null],
+      ["/guarded/", { headers: ALLOWED }, 200, "<p>index</p>", "200,12,true"],
+      ["/guarded", { headers: ALLOWED, redirect: "manual" }, 301, "", "301,0,false"],
+      ["/guarded/ada/a.txt", { headers: ALLOWED }, 200, "0123456789", "200,10,true"],
+      [
+        "/guarded/ada/a.txt",
+        { headers: { ...ALLOWED, range: "bytes=2-4" } },
+        206,
+        "234",
+        "206,3,true",
+      ],
+      ["/guarded/ada/a.txt", { headers: ALLOWED, method: "HEAD" }, 200, "", "200,10,true"],
+      ["/guarded/ada/a.txt?status", { headers: ALLOWED }, 403, "0123456789", "200,10,true"],
+      ["/guarded/handler", { headers: ALLOWED }, 200, "handler", "200,,false"],
+      ["/guarded/none.txt", { headers: ALLOWED }, 404, "Not Found\n", null],
+      // No spelling passes by.
+      ["/guarded/ada/a.txt", {}, 401, "no", null],
+      ["/guarded/ada/a.txt", { headers: { "if-none-match": "*" } }, 401, "no", null],
+      ["/guarded", { redirect: "manual" }, 401, "no", null],
+      ["/%67uarded/ada/a.txt", {}, 401, "no", null],
+      ["/x/..%2Fguarded/ada/a.txt", {}, 404, "Not Found\n", null],
+      ["//guarded//ada//a.txt", {}, 401, "no", null],
+      ["/guarded/%2e/ada/a.txt", {}, 401, "no", null],
+      [
+        "/guarded/none",
+        { headers: { ...ALLOWED, accept: "text/html" } },
+        404,
+        "not found page",
+        "404,14,false",
+      ],
+      ["/guarded/none", { headers: { accept: "text/html" } }, 401, "no", null],
+      ["/none", { headers: { accept: "text/html" } }, 404, "not found page", null],
+      // Neither names of files nor their methods are told.
+      ["/guarded/names/", {}, 401, "no", null],
+      ["/guarded/names/", { headers: ALLOWED }, 404, "not found page", "404,14,false"],
+      ["/guarded/ada/a.txt", { method: "POST", headers: ALLOWED }, 404, "Not Found\n", null],
+    ];
+  for (const [path, init, status, body, seen] of guarded) {
+    const title = `${init.method ?? "GET"} ${path} ${JSON.stringify(init.headers ?? {})}`;
+    it(`guards files: ${title} is ${status}`, async () => {
+      const response = await server.fetch(path, init);
+      assert.deepEqual([response.status, await response.text()], [status, body]);
+      assert.equal(response.headers.get("x-seen"), seen);
+    });
+  }
+
+  it("says that middleware cannot read a file", async () => {
+    const response = await server.fetch("/guarded/ada/a.txt?read", { headers: ALLOWED });
+    assert.equal(response.status, 500);
+    await server.until((line) =>
+      JSON.stringify(line).includes("Cannot read the body of a file in a middleware"),
+    );
+  });
+
+  it("changes the fields of a guarded file, and keeps its conditions", async () => {
+    const path = "/guarded/ada/a.txt";
+    const { headers } = await server.fetch(path, { headers: ALLOWED });
+    assert.deepEqual(
+      ["x-user", "x-content-type-options", "accept-ranges", "content-type"].map((name) =>
+        headers.get(name),
+      ),
+      ["ada", null, "bytes", "text/plain; charset=utf-8"],
+    );
+    const etag = headers.get("etag") ?? "";
+    const known = await server.fetch(path, { headers: { ...ALLOWED, "if-none-match": etag } });
+    assert.deepEqual([known.status, known.headers.get("x-seen")], [304, "304,,true"]);
+    // Without the key, middleware runs for handlers only.
+    const other = await server.fetch("/wrapped/a.txt");
+    assert.equal(other.headers.get("content-type"), "text/plain; charset=utf-8");
+  });
+
   /** Bytes that a worker has read from anywhere but its channel. */
   async function readBytes(path: string): Promise<number> {
     const text = await (await server.fetch(path)).text();
@@ -172,6 +278,14 @@ describe("files that a handler hands over", { timeout: 180_000 }, () => {
   }
 
   it("passes no byte through a worker of JavaScript", () => assertNotRead("/large", "/read"));
+
+  it("passes no byte of a guarded file through a worker", async () => {
+    const startedAt = await readBytes("/read");
+    const response = await server.fetch("/guarded/large.bin", { headers: ALLOWED });
+    assert.equal((await response.arrayBuffer()).byteLength, LARGE);
+    const read = (await readBytes("/read")) - startedAt;
+    assert.ok(read < LARGE / 8, `the worker read ${read} bytes`);
+  });
 
   it("passes no byte through a worker of Python", { skip }, () =>
     assertNotRead("/wsgi/large", "/wsgi/read"),

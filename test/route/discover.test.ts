@@ -43,6 +43,7 @@ describe("discoverRoutes()", () => {
       modules: [],
       routes: [],
       fallbacks: [],
+      guards: [],
       apps: [],
       problems: [],
       warnings: [],

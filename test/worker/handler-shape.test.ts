@@ -241,7 +241,7 @@ describe("readMiddlewareModule()", () => {
     assert.deepEqual(
       problemsOf(readMiddlewareModule({ default: handle, config: { methods: ["GET"] } })),
       [
-        'config has an unknown key "methods", expected one of bodyLimitBytes, bodyBufferBytes, overflow, responseOverflow, timeoutMs, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, reserved, replay, compression, pool, cache, rateLimit',
+        'config has an unknown key "methods", expected one of bodyLimitBytes, bodyBufferBytes, overflow, responseOverflow, timeoutMs, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, reserved, replay, compression, pool, cache, rateLimit, files',
       ],
     );
   });

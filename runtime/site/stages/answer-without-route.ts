@@ -6,10 +6,11 @@ import {
   toListingPage,
   toQuery,
 } from "../../files/listing.ts";
-import type { PublicFolder } from "../../files/public-folder.ts";
+import type { NamedPage, PublicFolder } from "../../files/public-folder.ts";
 import { findField } from "../../http/find-field.ts";
 import type { Client } from "../../http/client.ts";
 import { toRefusal } from "../../http/reply.ts";
+import type { ParsedTarget } from "../../http/target-path.ts";
 import { PAGE_FIELDS } from "../../lib/html-page.ts";
 import { addVary } from "../filters/add-vary.ts";
 import type { Stage } from "../site.ts";
@@ -20,6 +21,13 @@ interface Parts {
   files: PublicFolder;
   /** `null`: the site has no handlers. */
   routes: Pick<SiteRoutes, "hasRoute"> | null;
+}
+
+/** Pages that the server chooses as answers. */
+export interface Pages {
+  hasFile(path: string): boolean;
+  /** Answers a request for the target with a page. Returns false if there is no such file. */
+  answerWith(client: Client, page: NamedPage, target: ParsedTarget): boolean;
 }
 
 /**
@@ -46,13 +54,16 @@ export function refuseMethods({ files, routes }: Parts): Stage {
  *
  * @param page Decoded path of the page's file, such as `/index.html`.
  */
-export function answerApplication({ files, routes }: Parts, page: string): Stage {
+export function answerApplication(
+  { files, routes }: Pick<Parts, "routes"> & { files: Pages },
+  page: string,
+): Stage {
   return (client, target) => {
     const { pathname } = target;
     if (!isRead(client) || !acceptsHtml(client) || hasExtension(pathname)) return "next";
     if (routes?.hasRoute(target) === true || !files.hasFile(page)) return "next";
     addVary(client, "accept");
-    return files.answerWith(client, { path: page, use: "page" }) ? "done" : "next";
+    return files.answerWith(client, { path: page, use: "page" }, target) ? "done" : "next";
   };
 }
 
@@ -73,11 +84,13 @@ export function answerListing({ files, routes }: Parts): Stage {
 }
 
 /** Creates a stage that answers with the `404.html` of the nearest folder. */
-export function answerNotFoundPage({ files }: Pick<Parts, "files">): Stage {
-  return (client, { path, pathname }) => {
+export function answerNotFoundPage({ files }: { files: Pages }): Stage {
+  return (client, target) => {
+    const { path, pathname } = target;
     if (!isRead(client) || !takesNotFoundPage(client, pathname)) return "next";
     for (const folder of foldersOf(path ?? "/")) {
-      if (files.answerWith(client, { path: `${folder}404.html`, use: "not-found" })) return "done";
+      const page = { path: `${folder}404.html`, use: "not-found" } as const;
+      if (files.answerWith(client, page, target)) return "done";
     }
     return "next";
   };

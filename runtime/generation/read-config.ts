@@ -6,41 +6,52 @@ import { type Loader, transform } from "esbuild";
 
 import { isPoolName, POOL_NAME_EXPECTED } from "../lib/pool-name.ts";
 
-/** The pool in a module's text. Lines and columns count from 1. */
-export type PoolReading =
-  /** `null`: it names none. */
-  { ok: true; pool: string | null } | { ok: false; line: number; column: number; message: string };
+/** The keys in a module's text that a build needs. Lines and columns count from 1. */
+export type ConfigReading =
+  | {
+      ok: true;
+      /** `null`: it names none. */
+      pool: string | null;
+      /** Whether the module, a middleware, guards files. */
+      files: boolean;
+    }
+  | { ok: false; line: number; column: number; message: string };
 
 /**
- * Reads `pool` out of `export const config = { ... }` without running the module.
+ * Reads `pool` and `files` out of `export const config = { ... }` without running the module.
  *
- * The pool decides which workers import the module, so its name must be known before. The name has to be written as a
- * string: a computed name is refused. A `config` that is no object literal, or is imported, counts as naming no pool. A
- * worker compares that with the value at run time (`load-handlers.ts`).
+ * The pool decides which workers import the module, and `files` which requests run it, so both must be known before. They
+ * have to be written as literals: a computed value is refused. A `config` that is no object literal, or is imported, counts
+ * as having neither. A worker compares that with the value at run time (`load-handlers.ts`).
  *
  * @param text The module's source, as it is in the file.
  * @param path Its name, for its extension.
  */
-export async function readPool(text: string, path: string): Promise<PoolReading> {
+export async function readConfig(text: string, path: string): Promise<ConfigReading> {
   // Nearly all modules end here.
-  if (!/\bpool\b/.test(text) || !/\bconfig\b/.test(text)) return NONE;
+  if (!/\b(?:pool|files)\b/.test(text) || !/\bconfig\b/.test(text)) return NONE;
   const plain = await toPlainScript(text, path);
-  if (plain === null) return NONE;
-  const config = findConfig(plain.program);
-  const value = config === null ? null : findPool(config);
-  if (value === null) return NONE;
-  const pool = readText(value);
-  if (pool !== null && isPoolName(pool)) return { ok: true, pool };
-  const found = pool === null ? "computed when the module runs" : JSON.stringify(pool);
-  const expected = pool === null ? 'a string such as "reports"' : POOL_NAME_EXPECTED;
-  return {
-    ok: false,
-    ...plain.locate(value),
-    message: `config.pool is ${found}, expected ${expected}`,
+  const config = plain === null ? null : findConfig(plain.program);
+  if (plain === null || config === null) return NONE;
+  const refuse = (value: Expression, message: string): ConfigReading => {
+    return { ok: false, ...plain.locate(value), message };
   };
+  const files = findKey(config, "files");
+  const isGuard = files?.type === "Literal" ? files.value : files === null ? false : null;
+  if (files !== null && typeof isGuard !== "boolean") {
+    return refuse(files, "config.files is computed when the module runs, expected true or false");
+  }
+  const value = findKey(config, "pool");
+  const pool = value === null ? null : readText(value);
+  if (value !== null && (pool === null || !isPoolName(pool))) {
+    const found = pool === null ? "computed when the module runs" : JSON.stringify(pool);
+    const expected = pool === null ? 'a string such as "reports"' : POOL_NAME_EXPECTED;
+    return refuse(value, `config.pool is ${found}, expected ${expected}`);
+  }
+  return { ok: true, pool, files: isGuard === true };
 }
 
-const NONE: PoolReading = { ok: true, pool: null };
+const NONE: ConfigReading = { ok: true, pool: null, files: false };
 
 interface PlainScript {
   program: Program;
@@ -107,14 +118,14 @@ function findConfig({ body }: Program): Expression | null {
   return local === null ? null : (declared.get(local) ?? null);
 }
 
-/** The value of its last key `pool`. */
-function findPool(config: Expression): Expression | null {
+/** The value of its last key of this name. */
+function findKey(config: Expression, wanted: string): Expression | null {
   if (config.type !== "ObjectExpression") return null;
   for (const property of config.properties.toReversed()) {
     if (property.type !== "Property" || property.computed) continue;
     const { key } = property;
     const name = key.type === "Identifier" ? key.name : key.type === "Literal" ? key.value : null;
-    if (name === "pool") return property.value;
+    if (name === wanted) return property.value;
   }
   return null;
 }

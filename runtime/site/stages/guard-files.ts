@@ -1,0 +1,41 @@
+import type { PublicFolder } from "../../files/public-folder.ts";
+import type { Pages } from "./answer-without-route.ts";
+import type { Stage } from "../site.ts";
+import type { SiteRoutes } from "../site-routes.ts";
+
+interface Parts {
+  files: PublicFolder;
+  routes: Pick<SiteRoutes, "findGuard">;
+}
+
+/** Creates a stage that lets middleware guard the file of a path (`config.files`). It comes before the files. */
+export function guardFiles({ files, routes }: Parts): Stage {
+  return (client, target) => {
+    const guard = routes.findGuard(target);
+    const { path, search } = target;
+    if (guard === null || path === null) return "next";
+    const isFound = files.offer(client, { path, search, use: "file" }, (found) => {
+      guard.answerFound(client, target, found);
+    });
+    return isFound ? "done" : "next";
+  };
+}
+
+/** Returns the pages of a folder, which middleware guards as it guards files. */
+export function guardPages({ files, routes }: Parts): Pages {
+  return {
+    hasFile: (path) => files.hasFile(path),
+    answerWith(client, page, target) {
+      const guard = routes.findGuard(target);
+      if (guard === null) return files.answerWith(client, page);
+      return files.offer(client, { ...page, search: "" }, (found) => {
+        guard.answerFound(client, target, found);
+      });
+    },
+  };
+}
+
+/** Leaves out a stage for paths whose files middleware guards. */
+export function unlessGuarded(routes: Parts["routes"], stage: Stage): Stage {
+  return (client, target) => (routes.findGuard(target) === null ? stage(client, target) : "next");
+}
