@@ -1,4 +1,5 @@
 import type { Client, RequestHead } from "../http/client.ts";
+import { addFilter } from "../http/reply.ts";
 import type { Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import { RefusalLog } from "../observe/refusal-log.ts";
@@ -29,7 +30,9 @@ export interface ForwardAuthOptions extends WaitingContext {
   ask: AskCheck;
   /** Fields of a positive answer that the request gets. In lower case, with `-`. */
   copy: readonly string[];
-  /** Fields of the request that the service gets, in lower case; `null`: all. */
+  /** Fields of a positive answer that the reply to the client gets. In lower case. */
+  copyToReply: readonly string[];
+  /** Fields of the request that the service gets, in lower case; `null`: all but those of `copy`. */
   requestFields: readonly string[] | null;
   timeoutMs: number;
 }
@@ -47,15 +50,17 @@ export interface ForwardAuthOptions extends WaitingContext {
 export class ForwardAuth {
   readonly #options: ForwardAuthOptions;
   readonly #copied: ReadonlySet<string>;
+  readonly #copiedToReply: ReadonlySet<string>;
   readonly #requestFields: ReadonlySet<string> | null;
   readonly #failures: RefusalLog;
   readonly #refusals: RefusalLog;
   #waiting = 0;
 
   constructor(options: ForwardAuthOptions) {
-    const { copy, requestFields, log, name } = options;
+    const { copy, copyToReply, requestFields, log, name } = options;
     this.#options = options;
     this.#copied = new Set(copy);
+    this.#copiedToReply = new Set(copyToReply);
     this.#requestFields = requestFields === null ? null : new Set(requestFields);
     const child = log.child({ service: name });
     this.#failures = new RefusalLog(child, {
@@ -73,7 +78,10 @@ export class ForwardAuth {
     client: Client,
     serveRest: (client: Client, target: ParsedTarget) => void,
   ): "done" | Responder {
-    client.head.fields = withoutNames(client.head.fields, this.#copied);
+    const { fields: sent } = client.head;
+    client.head.fields = withoutNames(sent, this.#copied);
+    // Fields that the service gets by name may be among those that it sets, such as `authorization`.
+    const asked = this.#requestFields === null ? client.head.fields : sent;
     if (this.#waiting >= MOST_WAITING) {
       this.#refusals.note(MOST_WAITING);
       client.refuse(503, { retryAfterSeconds: RETRY_AFTER_SECONDS });
@@ -82,10 +90,11 @@ export class ForwardAuth {
     return {
       answer: (_, target) =>
         waitFor(client, this.#options, async (signal) => {
-          const verdict = await this.#ask(client.head, signal);
+          const verdict = await this.#ask({ ...client.head, fields: asked }, signal);
           return () => {
             if (verdict.kind === "pass") {
               addFields(client.head, verdict.fields);
+              addToReply(client, verdict.replyFields);
               serveRest(client, target);
             } else if (verdict.kind === "answer") {
               const { status, fields, body } = verdict.answer;
@@ -130,7 +139,11 @@ export class ForwardAuth {
   #decide(answer: CheckAnswer): Verdict {
     const { status, fields } = answer;
     if (status >= 200 && status < 300) {
-      return { kind: "pass", fields: fields.filter(([name]) => this.#copied.has(name)) };
+      return {
+        kind: "pass",
+        fields: fields.filter(([name]) => this.#copied.has(name)),
+        replyFields: fields.filter(([name]) => this.#copiedToReply.has(name)),
+      };
     }
     const isForClient = status === 401 || status === 403 || (status >= 300 && status < 400);
     if (isForClient && status !== 304) return { kind: "answer", answer };
@@ -146,7 +159,7 @@ export class ForwardAuth {
 }
 
 type Verdict =
-  | { kind: "pass"; fields: FieldPairs }
+  | { kind: "pass"; fields: FieldPairs; replyFields: FieldPairs }
   | { kind: "answer"; answer: CheckAnswer }
   | { kind: "failed" }
   | { kind: "overloaded" };
@@ -154,4 +167,12 @@ type Verdict =
 function addFields(head: RequestHead, fields: FieldPairs): void {
   if (fields.length === 0) return;
   head.fields = toBlock([...fields, ...toPairs(head.fields)]);
+}
+
+function addToReply(client: Client, fields: FieldPairs): void {
+  if (fields.length === 0) return;
+  addFilter(client, (reply) => ({
+    ...reply,
+    fields: toBlock([...toPairs(reply.fields), ...fields]),
+  }));
 }

@@ -8,7 +8,7 @@ import type { Spool } from "./spool.ts";
 const HIGH_WATER_BYTES = 64 * 1024;
 
 /** Memory for bytes that arrive in spite of the pause. Beyond it they go to disk. */
-const BURST_BYTES = 1024 * 1024;
+const BURST_BYTES = 256 * 1024;
 
 export interface HeldBodyOptions {
   /** Holds bytes that arrive in spite of a pause; `null`: they stay in memory. */

@@ -46,6 +46,8 @@ export type ForwardAuthSetting =
       readonly url: string;
       /** Field names in lower case, with `-`. */
       readonly copy: readonly string[];
+      /** Field names in lower case. */
+      readonly copyToReply: readonly string[];
       /** Field names in lower case; `null`: all. */
       readonly requestFields: readonly string[] | null;
       readonly timeoutMs: number;
@@ -164,25 +166,28 @@ export function readForwardAuth(
     refuse(key, value, `${urlExpected}, { url, copy: ["x-user"] } or "off"`);
     return null;
   }
-  refuseUnknown(given, ["url", "copy", "requestFields", "timeout"], { key, refuse });
-  const { url, copy = [], requestFields, timeout = DEFAULT_TIMEOUT } = given;
+  refuseUnknown(given, ["url", "copy", "copyToReply", "requestFields", "timeout"], { key, refuse });
+  const { url, copy = [], copyToReply = [], requestFields, timeout = DEFAULT_TIMEOUT } = given;
   const isUrl = typeof url === "string" && (TARGET.test(url) || isHttpUrl(url));
   if (!isUrl) refuse(typeof value === "string" ? key : `${key}.url`, url, urlExpected);
   const copied = readNames(copy, `${key}.copy`, refuse);
-  for (const name of copied ?? []) {
-    if (!FRAMING.test(name)) continue;
-    refuse(`${key}.copy`, name, "fields other than those of framing and connection");
+  const toReply = readNames(copyToReply, `${key}.copyToReply`, refuse);
+  for (const [part, names] of Object.entries({ copy: copied, copyToReply: toReply })) {
+    const framing = names?.find((name) => FRAMING.test(name));
+    if (framing === undefined) continue;
+    refuse(`${key}.${part}`, framing, "fields other than those of framing and connection");
   }
   const asked =
     requestFields === undefined ? null : readNames(requestFields, `${key}.requestFields`, refuse);
   const timeoutMs = typeof timeout === "string" ? parseDurationMs(timeout) : null;
   const isTimeout = timeoutMs !== null && timeoutMs >= 1 && timeoutMs <= MOST_TIMEOUT_MS;
   if (!isTimeout) refuse(`${key}.timeout`, timeout, 'a time up to 60 s, such as "5s"');
-  if (!isUrl || copied === null || !isTimeout) return null;
+  if (!isUrl || copied === null || toReply === null || !isTimeout) return null;
   return {
     kind: "on",
     url,
     copy: copied.map((name) => name.replaceAll("_", "-")),
+    copyToReply: toReply,
     requestFields: asked,
     timeoutMs,
   };

@@ -140,12 +140,9 @@ export interface UserRule extends RouteSettings {
     | false;
   /**
    * Asks a service whether a request may pass: a URL, or the path of a handler. `copy`: fields of its answer that the
-   * request gets. `"off"`: asks for none of these requests: later rules do not count.
+   * request gets; `copyToReply`: those that the client gets. `"off"`: asks for none of these requests: later rules do not count.
    */
-  forwardAuth?:
-    | string
-    | { url: string; copy?: string[]; requestFields?: string[]; timeout?: Duration }
-    | false;
+  forwardAuth?: string | UserForwardAuth | false;
   /**
    * The place to which clients are sent: `"/new/:id"`, `"https://example.com/:splat"`. Parameters are those of `path`, and
    * `:splat` is that of `**`. The query of the request is kept. Default status: 308.
@@ -158,6 +155,20 @@ export interface UserRule extends RouteSettings {
   removeRequestFields?: string | string[];
   /** The path, perhaps with a query, as which the request is served: `"/posts/:id"`. */
   rewrite?: string;
+}
+
+/** A service that decides whether a request may pass. */
+export interface UserForwardAuth {
+  /** `"http://127.0.0.1:9000/check"`, or the path of a handler. */
+  url: string;
+  /** Fields of a positive answer that the request gets. Those of the client with these names are removed. */
+  copy?: string[];
+  /** Fields of a positive answer that the client gets with its reply: `["set-cookie"]`. */
+  copyToReply?: string[];
+  /** Fields of the request that the service gets. Default: all but those of `copy`. */
+  requestFields?: string[];
+  /** Default: `"5s"`. */
+  timeout?: Duration;
 }
 
 /** Fields that protect pages. `false` leaves one out. */

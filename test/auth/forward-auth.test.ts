@@ -8,6 +8,7 @@ import { CheckClient } from "../../runtime/auth/check-client.ts";
 import { ForwardAuth, type ForwardAuthOptions } from "../../runtime/auth/forward-auth.ts";
 import { WaitingRequests } from "../../runtime/auth/waiting-requests.ts";
 import { BlockPool } from "../../runtime/bodies/block-pool.ts";
+import { applyFilters, toRefusal } from "../../runtime/http/reply.ts";
 import { findField } from "../../runtime/http/find-field.ts";
 import { parseTarget } from "../../runtime/http/target-path.ts";
 import { FakeClient } from "../dispatch/fake-client.ts";
@@ -63,6 +64,7 @@ async function ask(
     name: url.href,
     ask: (_, fields, signal) => checks.ask(fields, signal),
     copy: ["x-user", "x-email"],
+    copyToReply: [],
     requestFields: null,
     timeoutMs: 60_000,
     ...options,
@@ -242,12 +244,21 @@ describe("ForwardAuth", { timeout: 60_000 }, () => {
     assert.deepEqual(received, ["body", "end"]);
   });
 
-  it("sends only the fields that it is told to", async (t) => {
-    const { url, requests } = await startService(t, (_, response) => response.end());
-    await ask(t, url, { client: request("\ncookie\na=b\nx-a\nb"), requestFields: ["cookie"] });
-    assert.deepEqual(
-      [requests[0]?.headers.cookie, requests[0]?.headers["x-a"]],
-      ["a=b", undefined],
-    );
+  it("sends only the fields that it is told to, also such as the service replaces", async (t) => {
+    const { url, requests } = await startService(t, (_, response) => {
+      response.writeHead(200, { authorization: "Bearer new", "set-cookie": ["a=1", "b=2"] }).end();
+    });
+    const client = request("\nauthorization\nBearer old\ncookie\na=b\nx-a\nb");
+    const options = {
+      copy: ["authorization"],
+      copyToReply: ["set-cookie"],
+      requestFields: ["cookie", "authorization"],
+    };
+    await ask(t, url, { client, ...options });
+    const { cookie, authorization, "x-a": other } = requests[0]?.headers ?? {};
+    assert.deepEqual([cookie, authorization, other], ["a=b", "Bearer old", undefined]);
+    assert.equal(findField(client.head.fields, "authorization"), "Bearer new");
+    const { fields } = applyFilters(toRefusal(404), client);
+    assert.match(fields, /\nset-cookie\na=1\nset-cookie\nb=2$/);
   });
 });
