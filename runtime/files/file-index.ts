@@ -5,7 +5,7 @@ import { webcrypto } from "node:crypto";
 import { toMemoryBody, type FileBody } from "./file-body.ts";
 import { DEFAULT_POLICY, type FilePolicy } from "./file-policy.ts";
 import { FileTree } from "./file-tree.ts";
-import { type PublicLinks, resolveLink } from "./folder.ts";
+import { findRootLinks, type PublicLinks, readLink, resolveLink, type RootLink } from "./folder.ts";
 import type { ListedName } from "./listing.ts";
 import { OpenFileBudget, OpenFiles } from "./open-files.ts";
 import { DEFAULT_RESIDENT_BYTES, ResidentBytes } from "./resident-bytes.ts";
@@ -57,6 +57,10 @@ export class FileIndex {
   #tree: FileTree | null = null;
   #next: FileTree | null = null;
   #entries: ReadonlyMap<string, StaticEntry> = NO_ENTRIES;
+  /** Symbolic links on the way to the root. */
+  #links: readonly RootLink[] = NO_LINKS;
+  /** The links were read in this turn of the event loop. */
+  #areLinksRead = false;
   #closing: Promise<void> | null = null;
 
   /** Walks the folder, and watches it until {@link close}. No content of the folder makes it fail. */
@@ -94,12 +98,16 @@ export class FileIndex {
    * Returns the entry of a path; `undefined` when no file or redirect is there.
    *
    * A miss costs one look into a map and never touches the disk. A hit on a file that was not checked within the last
-   * second checks the file on disk first. Answers are therefore at most a second stale.
+   * second checks the file on disk first. Answers are therefore at most a second stale. A root that is reached by a
+   * symbolic link is never stale: the link is read once in each turn of the event loop with a look-up, in a
+   * microsecond, and may lead elsewhere with the next request.
    *
    * @param path Decoded, without dot segments. Any string is safe: only names found in the folder are keys.
    * @param nowMs Wall clock. The time at which the turn of the event loop began is exact enough.
    */
   lookup(path: string, nowMs: number): StaticEntry | undefined {
+    if (this.#links.length > 0) this.#followLinks();
+    if (this.#tree?.isWalked === false) this.#tree.lookAhead(path);
     const entry = this.#entries.get(path);
     if (entry === undefined || entry.kind === "redirect") return entry;
     const ageMs = nowMs - entry.checkedAtMs;
@@ -113,6 +121,7 @@ export class FileIndex {
 
   /** Returns the names in a folder; `null`: no folder has the path. */
   list(path: string): ListedName[] | null {
+    if (this.#links.length > 0) this.#followLinks();
     return this.#tree?.list(path) ?? null;
   }
 
@@ -215,10 +224,35 @@ export class FileIndex {
       const next = this.#toTree(root);
       this.#next = next;
       await next.settled();
+      // A request may have found yet another root meanwhile.
+      if (this.#next !== next) return;
       this.#next = null;
       if (this.#closing === null) this.#useTree(next);
     }
   }
+
+  /** Uses the tree to which the links lead now. It serves while it is walked. */
+  #followLinks(): void {
+    if (this.#areLinksRead) return;
+    this.#areLinksRead = true;
+    setImmediate(this.#endTurn);
+    if (this.#links.every(({ path, target }) => readLink(path) === target)) return;
+    const root = findRoot(this.#root);
+    // A link may be removed before it is made anew. The check of each second finds out if it stays away.
+    if (root === null || this.#closing !== null) return;
+    this.#next?.close();
+    this.#next = null;
+    this.#links = findRootLinks(this.#root);
+    const tree = this.#tree;
+    if (tree?.realPath === root.realPath && tree.inode === root.inode) return;
+    const next = this.#toTree(root);
+    this.#useTree(next);
+    void next.settled();
+  }
+
+  readonly #endTurn = (): void => {
+    this.#areLinksRead = false;
+  };
 
   #toTree(root: { realPath: string; inode: number }): FileTree {
     const { log, onChange, maxFiles = 200_000, links = "inside" } = this.#options;
@@ -237,6 +271,7 @@ export class FileIndex {
     if (tree === before) return;
     this.#tree = tree;
     this.#entries = tree?.entries ?? NO_ENTRIES;
+    this.#links = tree === null ? NO_LINKS : findRootLinks(this.#root);
     before?.close();
     this.#options.onChange?.();
   }
@@ -256,6 +291,7 @@ const MOST_TAG_PIECES = 256;
 /** 64 bits of a hash: two versions of a file get the same tag by accident once in 10^19. */
 const TAG_BYTES = 8;
 const CHECK_EVERY_MS = 1000;
+const NO_LINKS: readonly RootLink[] = Object.freeze([]);
 const NO_ENTRIES: ReadonlyMap<string, StaticEntry> = new Map();
 
 /** A thread computes the hash, not the event loop. */

@@ -15,6 +15,7 @@ import {
   resolveLink,
   toFolder,
   type Child,
+  type File,
   type Folder,
   type PublicLinks,
 } from "./folder.ts";
@@ -54,6 +55,7 @@ export class FileTree {
   #sweeping: Iterator<Folder, undefined> | null = null;
   #working: Promise<void> | null = null;
   #fileCount = 0;
+  #isWalked = false;
   #isFullReported = false;
   #isUnwatchedReported = false;
   /** Links whose target is missing, by path. The target may appear later, in a folder that is not watched. */
@@ -96,6 +98,7 @@ export class FileTree {
    * @param path Decoded, with or without a slash at the end.
    */
   list(path: string): ListedName[] | null {
+    if (!this.#isWalked) this.lookAhead(path, { isListed: true });
     let folder = this.#root;
     for (const name of path.split("/")) {
       if (name === "") continue;
@@ -113,6 +116,44 @@ export class FileTree {
             modifiedMs: child.version.modifiedMs,
           },
     );
+  }
+
+  /** False until all folders were read once. */
+  get isWalked(): boolean {
+    return this.#isWalked;
+  }
+
+  /**
+   * Looks at all files on which the entry of a path depends. For a tree that serves before it is walked: a request must
+   * not wait for a thousand other folders.
+   *
+   * @param path Decoded. Any string is safe, as for `findChild`.
+   */
+  lookAhead(path: string, { isListed = false }: { isListed?: boolean } = {}): void {
+    let folder = this.#root;
+    const names = path.split("/").filter((name) => name !== "");
+    for (const [index, name] of names.entries()) {
+      if (index === names.length - 1) {
+        this.#lookAtFile(folder, name);
+        this.#lookAtFile(folder, `${name}.html`);
+      }
+      const child = this.#lookOnce(folder, name);
+      if (child?.isFolder !== true) return;
+      folder = child;
+    }
+    this.#lookAtFile(folder, "index.html");
+    if (!isListed) return;
+    for (const name of listNames(folder.realPath)) this.#lookOnce(folder, name);
+  }
+
+  #lookAtFile(folder: Folder, name: string): void {
+    for (const { suffix } of CODED_SIBLINGS) this.#lookOnce(folder, name + suffix);
+    this.#lookOnce(folder, name);
+  }
+
+  #lookOnce(folder: Folder, name: string): Folder | File | undefined {
+    if (!folder.children.has(name) && !UNSAFE_NAME.test(name)) this.#look(folder, name);
+    return folder.children.get(name);
   }
 
   /** Resolves when all changes that were noticed so far are in the entries. */
@@ -221,6 +262,7 @@ export class FileTree {
       await nextTurn();
       sliceEndMs = performance.now() + SLICE_MS;
     }
+    this.#isWalked = true;
     this.#options.onSettled();
   }
 
@@ -428,6 +470,10 @@ export class FileTree {
 }
 
 type Depth = "deep" | "shallow";
+
+/** A name that leads out of its folder, or that no file can have. */
+// oxlint-disable-next-line no-control-regex -- NUL ends a path for the operating system
+const UNSAFE_NAME = /^\.{0,2}$|[/\\\0]/;
 
 const SLICE_MS = 5;
 const YOUNG_MS = 2000;

@@ -1,5 +1,12 @@
-import { lstatSync, readdirSync, realpathSync, type FSWatcher, type Stats } from "node:fs";
-import { join, sep } from "node:path";
+import {
+  lstatSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  type FSWatcher,
+  type Stats,
+} from "node:fs";
+import { isAbsolute, join, sep } from "node:path";
 
 import type { FileSource } from "./static-file.ts";
 
@@ -99,6 +106,44 @@ export function lookAt(path: string): Stats | undefined {
 export function resolveLink(path: string): string | null {
   try {
     return realpathSync.native(path);
+  } catch {
+    return null;
+  }
+}
+
+/** A symbolic link on the way to a folder, and the text in it. */
+export interface RootLink {
+  readonly path: string;
+  readonly target: string;
+}
+
+/** Most links on the way to a folder, as in Linux. */
+const MOST_LINKS = 40;
+
+/** Finds all symbolic links on the way to a folder: `current` of `/srv/current/public`. */
+export function findRootLinks(path: string): RootLink[] {
+  const links: RootLink[] = [];
+  const names = path.split(sep).filter(Boolean);
+  let at: string = sep;
+  for (let name = names.shift(); name !== undefined; name = names.shift()) {
+    const next = join(at, name);
+    const target = readLink(next);
+    if (target === null) {
+      at = next;
+      continue;
+    }
+    links.push({ path: next, target });
+    if (links.length > MOST_LINKS) break;
+    if (isAbsolute(target)) at = sep;
+    names.unshift(...target.split(sep).filter(Boolean));
+  }
+  return links;
+}
+
+/** Returns the text in a symbolic link; `null`: none is there. */
+export function readLink(path: string): string | null {
+  try {
+    return readlinkSync(path);
   } catch {
     return null;
   }

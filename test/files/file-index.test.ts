@@ -604,6 +604,54 @@ describe("FileIndex > links that are swapped later", { timeout: 60_000 }, () => 
   });
 });
 
+describe("FileIndex > a root that is a symbolic link", { timeout: 20_000 }, () => {
+  it("is the new folder at the next look after a switch, before all of it is read", async (t) => {
+    const folder = new PublicFolder(t);
+    const release = (name: string) => join(folder.outside, "releases", name, "public");
+    const put = async (name: string, files: Record<string, string>): Promise<void> => {
+      for (const [path, content] of Object.entries(files)) {
+        await mkdir(join(release(name), path, ".."), { recursive: true });
+        await writeFile(join(release(name), path), content);
+      }
+    };
+    await put("1", { "a.txt": "1", "only-1.txt": "1", "sub/page.html": "1" });
+    await put("2", { "a.txt": "2", "sub/page.html": "2", "sub/deep/index.html": "2", "b.js": "2" });
+    await writeFile(join(release("2"), "b.js.br"), "coded");
+    await symlink("releases/1", join(folder.outside, "current"));
+    await symlink("current/public", folder.root);
+    const index = await folder.open();
+    assert.equal(await readBody(index, lookupFile(index, "/a.txt")), "1");
+    const old = await index.openBody(lookupFile(index, "/sub/page"), 0, 1);
+    symlinkSync("releases/2", join(folder.outside, "next"));
+    await nextTurn();
+    renameSync(join(folder.outside, "next"), join(folder.outside, "current"));
+    // No turn of the event loop since the switch: nothing has told the index.
+    const pages = ["/a.txt", "/sub/page", "/sub/page/", "/sub/deep/", "/b.js"];
+    const found = pages.map((path) => lookup(index, path));
+    assert.deepEqual(
+      found.map((entry) => entry?.path),
+      ["/a.txt", "/sub/page.html", "/sub/page", "/sub/deep/index.html", "/b.js"],
+    );
+    const [a, , , , script] = found;
+    assert.ok(a?.kind === "file" && script?.kind === "file");
+    assert.equal(script.variants.length, 1);
+    assert.equal(lookup(index, "/only-1.txt"), undefined);
+    for (const path of ["/../releases/1/public/a.txt", "/sub/../a.txt", "/./a.txt", "/\0"]) {
+      assert.equal(lookup(index, path), undefined, path);
+    }
+    assert.deepEqual(
+      index.list("/sub/")?.map(({ name }) => name),
+      ["page.html", "deep"],
+    );
+    assert.equal(await readBody(index, a), "2");
+    // An answer that has begun is of one release.
+    assert.equal(await old?.read(Buffer.alloc(1), 0), 1);
+    old?.close();
+    await folder.until(() => index.stats.files === 5);
+    assert.equal(lookup(index, "/sub/page")?.path, "/sub/page.html");
+  });
+});
+
 describe("FileIndex.openBody()", { timeout: 60_000 }, () => {
   const LARGE = { residentFileBytes: 0 };
 
