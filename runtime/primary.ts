@@ -108,7 +108,7 @@ export class Primary {
     this.#listeners = new Listeners(options.inherited);
     this.#requestLog = new RequestLog(options);
     this.#development = mode === "development" ? new Development() : null;
-    this.files = new PublicFolders(log);
+    this.files = new PublicFolders(log, { stateDir });
     this.stored = new StoredGenerations(stateDir, log, mode);
     const blocks = new BlockPool();
     this.#spool = new Spool({

@@ -1,4 +1,5 @@
 import { isRangeCurrent, resolvePrecondition, type FieldOf } from "../http/conditional.ts";
+import { FILE_CODINGS } from "../compress/encoders.ts";
 import { pickCoding } from "../http/content-coding.ts";
 import { type ByteRange, resolveRange } from "../http/range.ts";
 import { toMultipart, type MultipartPart } from "./multipart.ts";
@@ -86,7 +87,15 @@ function pickVariant(entry: StaticFile, field: FieldOf): StaticFile {
   if (variants.length === 0) return entry;
   const coding = pickCoding(field("accept-encoding"), codings);
   if (coding === null) return entry;
-  return variants.find((variant) => variant.coding === coding) ?? entry;
+  const variant = variants.find((each) => each.coding === coding);
+  // Parts of a form that may be gone tomorrow would not fit together.
+  if (variant === undefined || (variant.isMade && field("range") !== undefined)) return entry;
+  return variant;
+}
+
+/** Tells whether a client would take a form that the server could make of an uncompressed file. */
+export function wantsCompression({ method, field }: StaticRequest): boolean {
+  return method === "GET" && pickCoding(field("accept-encoding"), FILE_CODINGS) !== null;
 }
 
 function toHead(file: StaticFile): StaticAnswer {

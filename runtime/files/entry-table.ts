@@ -65,6 +65,14 @@ export class EntryTable {
     return isUnchanged(file) && file.variants.every(isUnchanged);
   }
 
+  /** Gives a file variants that the server made. They are checked together with the file. */
+  adopt(file: StaticFile, made: readonly StaticFile[]): void {
+    const origin = this.#origins.get(file);
+    if (origin === undefined) return;
+    for (const variant of made) this.#origins.set(variant, origin);
+    file.useMade(made);
+  }
+
   clear(): void {
     for (const entry of this.byPath.values()) this.#retire(entry);
     for (const page of this.#moved.values()) this.#retire(page);

@@ -2,6 +2,9 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { webcrypto } from "node:crypto";
 
+import { type CompressionLevel, FILE_CODINGS } from "../compress/encoders.ts";
+import { RuntimeError } from "../lib/errors.ts";
+import type { CompressedFiles } from "./compressed-files.ts";
 import { toMemoryBody, type FileBody } from "./file-body.ts";
 import { DEFAULT_POLICY, type FilePolicy } from "./file-policy.ts";
 import { FileTree } from "./file-tree.ts";
@@ -29,6 +32,8 @@ export interface FileIndexOptions {
   /** Bounds the files that are open at a time. Several indexes may share it. Default: its own. */
   openFiles?: OpenFileBudget;
   maxFiles?: number;
+  /** Makes compressed forms of files without a sibling. Default: none are made. */
+  compressed?: CompressedFiles;
   /** Called when changes on disk have reached the index. */
   onChange?: () => void;
 }
@@ -161,6 +166,37 @@ export class FileIndex {
     return true;
   }
 
+  /** Makes compressed forms of a file, unless that was begun already. Later requests get them. */
+  compress(file: StaticFile): void {
+    const { compressed } = this.#options;
+    const level = file.compressionLevel;
+    if (!file.isUncompressed || compressed?.isFull === true) return;
+    file.isUncompressed = false;
+    if (compressed === undefined || level === null || this.#closing !== null) return;
+    this.#compress(file, { compressed, level }).catch((error: unknown) => {
+      // All files are open. A later request tries again.
+      if (error instanceof RuntimeError && !file.isRetired) file.isUncompressed = true;
+      else this.#options.log.warn({ err: error, file: file.path }, "cannot compress a file");
+    });
+  }
+
+  async #compress(
+    file: StaticFile,
+    { compressed, level }: { compressed: CompressedFiles; level: CompressionLevel },
+  ): Promise<void> {
+    const isSmall = file.sizeBytes <= this.#residentFileBytes;
+    const bytes = isSmall ? await this.#loadWhole(file) : await this.#open.load(file);
+    if (bytes === null) return;
+    const key = Buffer.from((await digest(bytes)).subarray(0, KEY_BYTES)).toString("hex");
+    const made: StaticFile[] = [];
+    for (const coding of FILE_CODINGS) {
+      const source = await compressed.find({ bytes, key, coding, level });
+      if (source !== null) made.push(file.toMade(source, coding));
+    }
+    // The file may have changed meanwhile.
+    if (made.length > 0 && !file.isRetired) this.#tree?.adopt(file, made);
+  }
+
   /** Stops watching. Resolves when the last open body is closed. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -290,6 +326,8 @@ const MOST_TAG_PIECES = 256;
 
 /** 64 bits of a hash: two versions of a file get the same tag by accident once in 10^19. */
 const TAG_BYTES = 8;
+/** Bytes of a hash that name a content. Half of SHA-256: two contents never share it. */
+const KEY_BYTES = 16;
 const CHECK_EVERY_MS = 1000;
 const NO_LINKS: readonly RootLink[] = Object.freeze([]);
 const NO_ENTRIES: ReadonlyMap<string, StaticEntry> = new Map();

@@ -1,5 +1,7 @@
+import type { CompressionLevel } from "../compress/encoders.ts";
 import type { CacheRules } from "../lib/cache-rules.ts";
 import { IMMUTABLE } from "../lib/cache-rules.ts";
+import { isCompressibleType, LEAST_BYTES } from "../compress/compressible.ts";
 import { parseFileGlob } from "../lib/file-glob.ts";
 import { isHashedName } from "./hashed-name.ts";
 
@@ -10,23 +12,35 @@ export interface FileSettings {
   cleanUrls: boolean | "redirect";
   /** Slash at the end of the paths of pages. `auto`: a folder has one, another page has none. */
   trailingSlash: "auto" | "always" | "never";
+  /** Text without a compressed sibling is compressed once. */
+  compression: boolean;
+  compressionLevel: CompressionLevel;
 }
+
+/** Largest file that is compressed. The whole of it is in memory meanwhile. */
+const MOST_BYTES = 10 * 1024 * 1024;
 
 /** As without any setting. */
 export const DEFAULT_FILE_SETTINGS: FileSettings = Object.freeze({
   cacheControl: Object.freeze({ isAutomatic: true, rules: Object.freeze([]) }),
   cleanUrls: true,
   trailingSlash: "auto",
+  compression: true,
+  compressionLevel: "balanced",
 });
 
 /** These settings, ready for use. */
 export class FilePolicy {
   readonly cleanUrls: FileSettings["cleanUrls"];
   readonly trailingSlash: FileSettings["trailingSlash"];
+  /** How files are compressed; `null`: they are not. */
+  readonly compressionLevel: CompressionLevel | null;
   readonly #isAutomatic: boolean;
   readonly #rules: readonly { expression: RegExp; value: string | null }[];
 
-  constructor({ cacheControl, cleanUrls, trailingSlash }: FileSettings) {
+  constructor(settings: FileSettings) {
+    const { cacheControl, cleanUrls, trailingSlash, compression, compressionLevel } = settings;
+    this.compressionLevel = compression ? compressionLevel : null;
     this.cleanUrls = cleanUrls;
     this.trailingSlash = trailingSlash;
     this.#isAutomatic = cacheControl.isAutomatic;
@@ -34,6 +48,12 @@ export class FilePolicy {
       const expression = parseFileGlob(pattern);
       return expression === null ? [] : [{ expression, value }];
     });
+  }
+
+  /** Tells whether a file without a compressed sibling is compressed. */
+  compresses(contentType: string, sizeBytes: number): boolean {
+    if (this.compressionLevel === null) return false;
+    return sizeBytes >= LEAST_BYTES && sizeBytes <= MOST_BYTES && isCompressibleType(contentType);
   }
 
   /**

@@ -180,6 +180,11 @@ export class FileTree {
     void this.#work();
   }
 
+  /** Gives a file variants that the server made. */
+  adopt(file: StaticFile, made: readonly StaticFile[]): void {
+    this.#table.adopt(file, made);
+  }
+
   /** Removes the entry of a file that exists and cannot be read, until something about the file changes. */
   exclude(file: StaticFile): void {
     const origin = this.#table.originOf(file);

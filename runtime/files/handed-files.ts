@@ -180,6 +180,7 @@ const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 /** The file may be for one client only, also if its name has a hash: no cache may keep it without asking. */
 const REVALIDATED = new FilePolicy({
   ...DEFAULT_FILE_SETTINGS,
+  compression: false,
   cacheControl: { isAutomatic: false, rules: [["**", "no-cache"]] },
 });
 

@@ -1,4 +1,6 @@
+import { join } from "node:path";
 import type { Prepared } from "../lib/prepared.ts";
+import { CompressedFiles } from "./compressed-files.ts";
 import { FilePolicy, type FileSettings } from "./file-policy.ts";
 import type { FileIndexStats } from "./file-index.ts";
 import type { PublicLinks } from "./folder.ts";
@@ -33,8 +35,12 @@ export class PublicFolders {
   /** Folders that no site uses any more, of which files are still being sent. */
   readonly #old = new Set<PublicFolder>();
 
-  constructor(log: PublicFolderLog) {
+  readonly #compressed: CompressedFiles;
+
+  /** @param options.stateDir Folder of the server's own files. Compressed forms of files are kept there. */
+  constructor(log: PublicFolderLog, { stateDir }: { stateDir: string }) {
     this.#log = log;
+    this.#compressed = new CompressedFiles({ dir: join(stateDir, "compressed"), log });
   }
 
   /** The number of files and their bytes in all folders; `null`: no site has files. */
@@ -94,7 +100,11 @@ export class PublicFolders {
         const [key, settings] = next;
         const { publicDir, publicLinks: links } = settings;
         if (publicDir === null) continue;
-        const shared = { resident: this.#resident, openFiles: this.#openFiles };
+        const shared = {
+          resident: this.#resident,
+          openFiles: this.#openFiles,
+          compressed: this.#compressed,
+        };
         const own = { log: this.#log, links, policy: new FilePolicy(settings) };
         opened.set(key, await PublicFolder.open(publicDir, { ...own, ...shared }));
       }
@@ -130,6 +140,8 @@ export class PublicFolders {
 /** Equal for settings with the same effect. */
 function keyOf(settings: PublicFolderSettings): string | null {
   const { publicDir, publicLinks, cacheControl, cleanUrls, trailingSlash } = settings;
+  const { compression, compressionLevel } = settings;
   if (publicDir === null) return null;
-  return JSON.stringify([publicDir, publicLinks, cacheControl, cleanUrls, trailingSlash]);
+  const pages = [cacheControl, cleanUrls, trailingSlash];
+  return JSON.stringify([publicDir, publicLinks, ...pages, compression && compressionLevel]);
 }

@@ -1,5 +1,12 @@
 import { RuntimeError } from "../lib/errors.ts";
-import { type StaticAnswer, type Untagged, resolveNotFound, resolveStatic } from "./answer.ts";
+import {
+  type StaticAnswer,
+  type StaticRequest,
+  type Untagged,
+  resolveNotFound,
+  resolveStatic,
+  wantsCompression,
+} from "./answer.ts";
 import type { FileIndex } from "./file-index.ts";
 import type { StaticEntry } from "./static-file.ts";
 import { FileBodySource } from "./file-body-source.ts";
@@ -44,9 +51,18 @@ export function serveStatic(
   serving: () => FileIndex | null,
   onError: (error: unknown) => void,
 ): boolean {
-  const entry = find(serving(), target);
+  const files = serving();
+  const entry = find(files, target);
   const answer = entry === undefined ? null : resolve(client, target, entry);
-  if (answer === null) return false;
+  if (files === null || entry === undefined || answer === null) return false;
+  // This client, and others until it is done, get the file as it is.
+  if (
+    entry.kind === "file" &&
+    entry.isUncompressed &&
+    wantsCompression(toRequest(client, target))
+  ) {
+    files.compress(entry);
+  }
   if (!("untagged" in answer) && (answer.body.kind === "none" || answer.body.kind === "bytes")) {
     sendNow(client, answer);
     return true;
@@ -157,15 +173,18 @@ function find(files: FileIndex | null, { path, use }: StaticTarget): StaticEntry
   return isMoved ? files?.lookup(entry.path, Date.now()) : entry;
 }
 
+function toRequest(client: Client, { search: query }: StaticTarget): StaticRequest {
+  const { method, fields } = client.head;
+  return { method, query, field: (name) => findField(fields, name) };
+}
+
 function resolve(
   client: Client,
-  { search: query, use }: StaticTarget,
+  target: StaticTarget,
   entry: StaticEntry,
 ): StaticAnswer | Untagged | null {
-  const { method, fields } = client.head;
-  const field = (name: string): string | undefined => findField(fields, name);
-  const request = { method, query, field };
-  if (use !== "not-found") return resolveStatic(entry, request, Date.now());
+  const request = toRequest(client, target);
+  if (target.use !== "not-found") return resolveStatic(entry, request, Date.now());
   return entry.kind === "file" ? resolveNotFound(entry, request) : null;
 }
 

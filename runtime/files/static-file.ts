@@ -1,6 +1,7 @@
 import type { Stats } from "node:fs";
 
 import type { Validators } from "../http/conditional.ts";
+import type { CompressionLevel } from "../compress/encoders.ts";
 import type { ContentCoding } from "../http/content-coding.ts";
 import { DEFAULT_POLICY, type FilePolicy } from "./file-policy.ts";
 
@@ -62,12 +63,18 @@ export class StaticFile implements Validators {
   readonly contentType: string;
   readonly coding: ContentCoding | null;
   /** The same content under content codings, in order of preference. A variant has no variants itself. */
-  readonly variants: readonly StaticFile[];
+  variants: readonly StaticFile[];
   /** Decoded path of the file itself, also for a variant: `/docs/index.html`. */
   readonly path: string;
   readonly #policy: FilePolicy;
   /** Codings of the variants, in the same order. */
-  readonly codings: readonly ContentCoding[];
+  codings: readonly ContentCoding[];
+  /** The server made this variant, and can make it again. It has no ranges. */
+  readonly isMade: boolean;
+  /** The file has no compressed sibling, and gets a compressed form if a client asks for it. */
+  readonly isCompressible: boolean;
+  /** A compressible file for which no compression was begun. */
+  isUncompressed: boolean;
   /** The whole content while it is held in memory. */
   bytes: Buffer | null = null;
   /** `bytes` were served since memory was last short. */
@@ -76,6 +83,7 @@ export class StaticFile implements Validators {
   isRetired = false;
   /** The time of the last check that the file on disk has this version. */
   checkedAtMs = 0;
+  readonly #dated: FileVersion;
   #needsContentTag: boolean;
   #contentTag: string | null = null;
   #etag: string | null = null;
@@ -89,6 +97,8 @@ export class StaticFile implements Validators {
       coding?: ContentCoding;
       variants?: readonly StaticFile[];
       policy?: FilePolicy;
+      /** The file of which the server made this variant. It has the date. */
+      madeOf?: StaticFile;
     },
   ) {
     this.source = source;
@@ -99,6 +109,34 @@ export class StaticFile implements Validators {
     this.coding = representation.coding ?? null;
     this.variants = representation.variants ?? NO_VARIANTS;
     this.codings = this.variants.flatMap((variant) => variant.coding ?? []);
+    this.isMade = representation.madeOf !== undefined;
+    this.#dated = representation.madeOf?.source.version ?? source.version;
+    const hasSibling = this.coding !== null || this.variants.length > 0;
+    this.isCompressible = !hasSibling && this.#policy.compresses(this.contentType, this.sizeBytes);
+    this.isUncompressed = this.isCompressible;
+  }
+
+  /** Uses variants that the server made, in order of preference. */
+  useMade(made: readonly StaticFile[]): void {
+    this.variants = made;
+    this.codings = this.variants.flatMap((variant) => variant.coding ?? []);
+  }
+
+  /** How the file is compressed; `null`: it is not. */
+  get compressionLevel(): CompressionLevel | null {
+    return this.#policy.compressionLevel;
+  }
+
+  /** Returns a variant of this file that the server made. */
+  toMade(source: FileSource, coding: ContentCoding): StaticFile {
+    const { contentType, path } = this;
+    return new StaticFile(source, {
+      contentType,
+      path,
+      coding,
+      policy: this.#policy,
+      madeOf: this,
+    });
   }
 
   get sizeBytes(): number {
@@ -134,7 +172,7 @@ export class StaticFile implements Validators {
   }
 
   get lastModifiedMs(): number | null {
-    const { modifiedMs, changedMs } = this.source.version;
+    const { modifiedMs, changedMs } = this.#dated;
     if (!isRealTime(modifiedMs)) return null;
     // A server must not send a date in the future (RFC 9110 section 8.8.2.1). The inode's time never is in the future.
     return Math.floor(Math.min(modifiedMs, changedMs) / 1000) * 1000;
@@ -168,7 +206,7 @@ export class StaticFile implements Validators {
 
   /** Tells whether `Accept-Encoding` influenced the choice of this representation. */
   get isNegotiated(): boolean {
-    return this.coding !== null || this.variants.length > 0;
+    return this.coding !== null || this.isCompressible || this.variants.length > 0;
   }
 }
 

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import * as zlib from "node:zlib";
+import { eventually } from "../helpers/eventually.ts";
 import { fieldOf, type RawResponse } from "../helpers/raw-connection.ts";
 import { startServer } from "../helpers/start-server.ts";
 
@@ -57,7 +60,11 @@ function textOf(response: RawResponse): string {
 
 describe("compression of answers", { timeout: 180_000 }, () => {
   it("follows the client, and the answer", async (t) => {
-    const server = await startServer(t, { handlers: HANDLERS, workers: 1 });
+    const server = await startServer(t, {
+      handlers: HANDLERS,
+      public: { "style.css": TEXT, "photo.png": TEXT, "tiny.css": "a{}" },
+      workers: 1,
+    });
     const connection = await server.connect();
     const ask = async (line: string, ...fields: string[]): Promise<RawResponse> => {
       connection.send([`${line} HTTP/1.1`, "Host: localhost", ...fields, "", ""].join("\r\n"));
@@ -86,6 +93,40 @@ describe("compression of answers", { timeout: 180_000 }, () => {
         if (line === "GET /large") assert.equal(textOf(response), JSON.stringify(TEXT.repeat(20)));
         if (coding !== undefined) assert.ok(response.body.length < TEXT.length / 2, row);
       }
+    });
+
+    await t.test("files once, while the first client gets them as they are", async () => {
+      const first = await ask("GET /style.css", BROWSER);
+      assert.equal(fieldOf(first, "content-encoding"), undefined);
+      assert.equal(fieldOf(first, "vary"), "accept-encoding");
+      let coded = first;
+      await eventually(t, async () => {
+        coded = await ask("GET /style.css", BROWSER);
+        return fieldOf(coded, "content-encoding") === "br";
+      });
+      assert.equal(textOf(coded), TEXT);
+      const tag = fieldOf(coded, "etag") ?? "";
+      assert.match(tag, /^"[\w-]+-br"$/);
+      assert.equal(fieldOf(coded, "last-modified"), fieldOf(first, "last-modified"));
+      const gzip = await ask("GET /style.css", "Accept-Encoding: gzip");
+      assert.equal(textOf(gzip), TEXT);
+      assert.match(fieldOf(gzip, "etag") ?? "", /-gzip"$/);
+      const head = await ask("HEAD /style.css", BROWSER);
+      assert.equal(fieldOf(head, "etag"), tag);
+      assert.equal(fieldOf(head, "content-length"), String(coded.body.length));
+      const unchanged = await ask("GET /style.css", BROWSER, `If-None-Match: ${tag}`);
+      assert.equal(unchanged.status, 304);
+      assert.equal(fieldOf(unchanged, "vary"), "accept-encoding");
+      const part = await ask("GET /style.css", BROWSER, "Range: bytes=0-5");
+      assert.deepEqual([part.status, String(part.body)], [206, "A page"]);
+      assert.equal(fieldOf(part, "vary"), "accept-encoding");
+      const plain = await ask("GET /style.css");
+      assert.equal(String(plain.body), TEXT);
+      assert.equal(fieldOf(plain, "etag"), fieldOf(first, "etag"));
+      for (const path of ["/photo.png", "/tiny.css"]) {
+        assert.equal(fieldOf(await ask(`GET ${path}`, BROWSER), "vary"), undefined, path);
+      }
+      assert.equal(readdirSync(join(server.dir, ".edgicorn/compressed")).length, 2);
     });
 
     await t.test("with an entity tag for each coding, which its handler knows again", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { FilePolicy } from "../../runtime/files/file-policy.ts";
+import { DEFAULT_FILE_SETTINGS, FilePolicy } from "../../runtime/files/file-policy.ts";
 import { isHashedName } from "../../runtime/files/hashed-name.ts";
 import { IMMUTABLE } from "../../runtime/lib/cache-rules.ts";
 
@@ -58,7 +58,7 @@ describe("isHashedName()", () => {
 });
 
 describe("FilePolicy.cacheControlOf()", () => {
-  const settings = { cleanUrls: true, trailingSlash: "auto" } as const;
+  const settings = DEFAULT_FILE_SETTINGS;
 
   it("lets the first pattern decide, and then the name", () => {
     const policy = new FilePolicy({
