@@ -407,6 +407,7 @@ export class Primary {
       routesOf: (site) => generation.routesOf(site),
       development: this.#development,
       canServe: () => this.#closing === null && generation.isReady,
+      log: this.#log,
       ports: () => this.#ports(),
       nextId: () => this.#nextExchangeId(),
     });

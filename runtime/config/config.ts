@@ -32,7 +32,9 @@ import { listNamedSites, listSitePools, type SiteConfig } from "./sites.ts";
 import type { RuleSetting } from "./rule-settings.ts";
 import { findSuitesProblem } from "./tls-suites.ts";
 import { findWriteObstacle } from "./write-obstacle.ts";
+import { readFolderRules } from "./rule-files.ts";
 import { RuntimeError } from "../lib/errors.ts";
+import { toDisplayPath } from "../lib/display-path.ts";
 
 /** All settings after their check. Plain data, frozen: the primary sends it to workers as it is. */
 export interface Config extends SettingFields {
@@ -163,6 +165,7 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
     ...findFolderProblems(config, origins),
     ...findLogFileProblems(config, origins),
     ...findExposedPaths(config, origins),
+    ...findFolderRuleProblems(config),
     ...(await findSuiteProblems(config, origins)),
     ...(await findHostProblems(config, origins)),
   ];
@@ -379,6 +382,14 @@ function findLogFileProblems({ logFile, accessLog }: Config, origins: Origins): 
     );
   }
   return problems;
+}
+
+/** Checks the files of rules in the public folders. */
+function findFolderRuleProblems(config: Config): string[] {
+  const dirs = new Set([config.publicDir, ...config.sites.map(({ publicDir }) => publicDir)]);
+  return [...dirs].flatMap((dir) =>
+    dir === null ? [] : readFolderRules(dir, toDisplayPath(dir)).problems,
+  );
 }
 
 /** Returns a problem for each secret file or folder in a public folder, which every client can read. */

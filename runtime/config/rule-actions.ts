@@ -35,6 +35,8 @@ export interface RuleActions {
   readonly appendFields?: Readonly<Record<string, string>>;
   /** In lower case. */
   readonly removeFields?: readonly string[];
+  /** Fields of `_headers`: several rules join their values for one field. */
+  readonly joinFields?: Readonly<Record<string, readonly string[]>>;
   /** Fields for replies that do not have them. */
   readonly security?: Readonly<Record<string, string>>;
   readonly cors?: CorsSetting;
@@ -81,7 +83,7 @@ export interface MaintenanceSetting {
 
 /** One reader for each action. A new action has an entry here, and a kind in `rules/kinds.ts`. */
 const READERS: {
-  readonly [Name in Exclude<keyof RuleActions, "settings">]-?: ActionReader<
+  readonly [Name in Exclude<keyof RuleActions, "settings" | "joinFields">]-?: ActionReader<
     Required<RuleActions>[Name]
   >;
 } = {

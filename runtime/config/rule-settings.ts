@@ -15,6 +15,8 @@ export interface RuleSetting extends RuleActions {
 export interface RuleConditions {
   /** Patterns of `lib/path-pattern.ts`, at least one. */
   readonly paths: readonly string[] | null;
+  /** The patterns are those of `_headers` and `_redirects`. */
+  readonly isFromFile?: true;
   /** In upper case. A rule for GET is also for HEAD. */
   readonly methods: readonly string[] | null;
   /** Names in lower case without a port; `*.example.com`: any name with one label more. */

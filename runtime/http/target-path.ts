@@ -21,6 +21,8 @@ export interface ParsedTarget {
   params: Record<string, string> | null;
   /** Settings that replace those of the route; absent for nearly all requests. */
   settings?: Partial<RouteSettings>;
+  /** The path of the client, if a rule of `_redirects` has changed it. */
+  rewrittenFrom?: string;
 }
 
 /** A target that is not a valid URL. It is answered with 400. */

@@ -79,6 +79,42 @@ function toPart(segment: string, names: string[]): { source: string; key: string
   return { source: `/${source}`, key: texts.length === 1 ? key : null };
 }
 
+/**
+ * Parses a pattern of the files `_headers` and `_redirects`, as Netlify and Cloudflare Pages read them: `*` stands for any
+ * text, also with slashes, and has the name `splat`. `/blog/*` is also `/blog`.
+ *
+ * @returns The end of a sentence "found x, expected ..." for text that is no pattern.
+ */
+export function parseSplatPattern(text: string): PathPattern | { expected: string } {
+  const expected = 'a path such as "/about", "/blog/:id" or "/assets/*"';
+  if (!text.startsWith("/") || /[?#\\]/.test(text) || text.split("*").length > 2)
+    return { expected };
+  const path = text.length > 1 && text.endsWith("/") ? text.slice(0, -1) : text;
+  const names: string[] = [];
+  const keys: string[] = [];
+  let source = "";
+  for (const segment of path.slice(1).split("/")) {
+    const [, name] = NAME.exec(segment) ?? [];
+    const texts = segment.split("*").map(toStaticKey);
+    if (texts.includes(null)) return { expected };
+    if (name !== undefined) names.push(name);
+    else if (texts.length === 2) names.push("splat");
+    else if (names.length === 0 && segment !== "") keys.push(texts[0] ?? "");
+    source +=
+      name === undefined ? `/${texts.map((key) => escape(key ?? "")).join("(.*)")}` : "/([^/]+)";
+  }
+  if (new Set(names).size < names.length) return { expected };
+  const endsBelow = path.endsWith("/*");
+  if (endsBelow) source = source.replace(/\/\(\.\*\)$/, "(?:/(.*))?");
+  return {
+    kind: names.length === 0 ? "exact" : endsBelow && names.length === 1 ? "below" : "regular",
+    prefix: keys.map((key) => `/${key}`).join(""),
+    first: keys[0] ?? null,
+    expression: new RegExp(`^${source}$`, "s"),
+    names,
+  };
+}
+
 function toStaticKey(text: string): string | null {
   try {
     return encodePathText(decodeURIComponent(text));

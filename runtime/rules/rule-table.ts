@@ -3,7 +3,12 @@ import { findField } from "../http/find-field.ts";
 import type { Client } from "../http/client.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import { createAddressRanges } from "../lib/address-ranges.ts";
-import { matchesPattern, parsePathPattern, type PathPattern } from "../lib/path-pattern.ts";
+import {
+  matchesPattern,
+  parsePathPattern,
+  parseSplatPattern,
+  type PathPattern,
+} from "../lib/path-pattern.ts";
 
 /** Numbers of rules, in ascending order. */
 export type RuleNumbers = readonly number[];
@@ -29,22 +34,24 @@ export type RuleTable = (
 export function createRuleTable(rules: readonly RuleConditions[]): RuleTable {
   const compiled = rules.map((rule, number) => compileRule(rule, number));
   const anywhere = compiled.filter(({ firsts }) => firsts.includes(null));
+  const wild = compiled.filter(({ isExact }) => !isExact);
   const bySegment = new Map<string, readonly CompiledRule[]>();
-  const byPath = new Map<string, readonly CompiledRule[]>();
-  for (const { patterns } of compiled) {
-    for (const { kind, prefix, first } of patterns ?? []) {
+  const byPath = new Map<string, CompiledRule[]>();
+  for (const rule of compiled) {
+    for (const { kind, prefix, first } of rule.patterns ?? []) {
       if (kind === "exact") {
         const key = prefix === "" ? "/" : prefix;
-        byPath.set(key, byPath.get(key) ?? compiled.filter((rule) => matchesPath(rule, key)));
+        const own = byPath.get(key) ?? wild.filter((other) => matchesPath(other, key));
+        if (!own.includes(rule)) own.push(rule);
+        byPath.set(key, own);
       }
       if (first === null || bySegment.has(first)) continue;
-      // Paths of exact rules are found by the path.
-      const near = compiled.filter(
-        ({ firsts, isExact }) => firsts.includes(null) || (!isExact && firsts.includes(first)),
-      );
+      // Rules for exact paths are found by the path.
+      const near = wild.filter(({ firsts }) => firsts.includes(null) || firsts.includes(first));
       bySegment.set(first, near);
     }
   }
+  for (const own of byPath.values()) own.sort((a, b) => a.number - b.number);
   return (key, request, found) => {
     const own = byPath.get(key);
     if (own !== undefined) {
@@ -72,7 +79,7 @@ interface CompiledRule {
 type Condition = (client: Client, target: ParsedTarget) => boolean;
 
 function compileRule(rule: RuleConditions, number: number): CompiledRule {
-  const patterns = rule.paths?.map(toPattern) ?? null;
+  const patterns = toPatterns(rule);
   return {
     number,
     patterns,
@@ -84,11 +91,20 @@ function compileRule(rule: RuleConditions, number: number): CompiledRule {
   };
 }
 
-/** @throws TypeError for text that the check of the config refuses. */
-export function toPattern(text: string): PathPattern {
-  const pattern = parsePathPattern(text);
-  if ("expected" in pattern) throw new TypeError(`no pattern: ${text}`);
-  return pattern;
+/**
+ * Returns the patterns of a rule; `null`: it is for every path.
+ *
+ * @throws TypeError for text that the check of the config refuses.
+ */
+export function toPatterns({ paths, isFromFile }: RuleConditions): PathPattern[] | null {
+  const parse = isFromFile === true ? parseSplatPattern : parsePathPattern;
+  return (
+    paths?.map((text) => {
+      const pattern = parse(text);
+      if ("expected" in pattern) throw new TypeError(`no pattern: ${text}`);
+      return pattern;
+    }) ?? null
+  );
 }
 
 function firstSegmentOf(key: string): string {

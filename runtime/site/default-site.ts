@@ -3,8 +3,10 @@ import type { ExchangeId, TransferLimits } from "../http/client.ts";
 import type { PublicFolder } from "../files/public-folder.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
 import type { Development } from "./development.ts";
-import type { Canonical } from "../rules/kind.ts";
-import { compileRules } from "../rules/compile-rules.ts";
+import type { ParsedTarget } from "../http/target-path.ts";
+import { FolderRules, type FolderRulesOptions } from "../rules/folder-rules.ts";
+import type { Canonical, RuleContext } from "../rules/kind.ts";
+import { type CompiledRules, compileRules } from "../rules/compile-rules.ts";
 import type { NextGuards } from "../rules/guards.ts";
 import { serveFrom, type Site, type Stage } from "./site.ts";
 import type { SiteRoutes } from "./site-routes.ts";
@@ -41,6 +43,7 @@ export interface DefaultSiteParts {
   canServe: () => boolean;
   /** Returns the id of a request that the server makes to itself. */
   nextId: () => ExchangeId;
+  log: FolderRulesOptions["log"];
   /** Returns the ports on which the server listens. */
   ports: Canonical["ports"];
 }
@@ -48,33 +51,63 @@ export interface DefaultSiteParts {
 /** Creates a site. Leaves out stages that its settings do not ask for. */
 export function createDefaultSite(parts: DefaultSiteParts): Site {
   const { config, files, routes, development, transfer } = parts;
-  const rest = withoutNull([
-    transfer === null ? null : limitTransfers(transfer),
-    files === null || routes?.guardsFiles !== true ? null : guardFiles({ files, routes }),
-    files === null ? null : (client, target) => (files.answer(client, target) ? "done" : "next"),
-    development === null
-      ? null
-      : showProblem(
-          () => development.problem,
-          (target) => routes?.hasRoute(target) === true,
-        ),
-    ...(files === null ? [] : stagesWithoutRoute({ files, routes }, config)),
-    routes === null ? null : (_, target) => routes.find(target) ?? "next",
-    files === null ? null : answerNotFoundPage({ files: toPages({ files, routes }) }),
-    development !== null || config.spa === null ? null : refuseUnstored,
-    development === null ? null : explainNotFound(() => findPlaces(parts)),
-  ]);
+  const rest: Stage[] = [];
+  const serveRest: RuleContext["serveRest"] = (client, target) =>
+    serveFrom(client, target, { stages: rest, from: 0 });
   const guards = parts.guards.createFor(config.rules, {
     site: parts.name,
     find: (target) => routes?.find(target) ?? null,
   });
   const rules = compileRules(config.rules, {
     guards,
-    serveRest: (client, target) => serveFrom(client, target, { stages: rest, from: 0 }),
+    serveRest,
     nextId: parts.nextId,
     canonical: toCanonical(parts),
   });
+  const folder = files === null ? null : createFolderRules(parts, files, { rules, serveRest });
+  const stages = withoutNull([
+    transfer === null ? null : limitTransfers(transfer),
+    files === null || folder === null ? null : folder.around(answerFile({ files, routes })),
+    development === null
+      ? null
+      : showProblem(
+          () => development.problem,
+          (target) => routes?.hasRoute(target) === true,
+        ),
+    ...(files === null || folder === null
+      ? []
+      : stagesWithoutRoute({ files, routes, folder }, config)),
+    routes === null ? null : (_, target) => routes.find(target) ?? "next",
+    files === null || folder === null
+      ? null
+      : folder.withHeaders(answerNotFoundPage({ files: toPages({ files, routes }) })),
+    development !== null || config.spa === null ? null : refuseUnstored,
+    development === null ? null : explainNotFound(() => findPlaces(parts)),
+  ]);
+  rest.push(...stages);
   return { hosts: [], stages: [...withoutNull(firstStages(parts)), ...rules.stages, ...rest] };
+}
+
+/** Creates the stage that answers with files, perhaps through the middleware that guards them. */
+function answerFile({ files, routes }: { files: PublicFolder; routes: SiteRoutes | null }): Stage {
+  const answer: Stage = (client, target) => (files.answer(client, target) ? "done" : "next");
+  if (routes?.guardsFiles !== true) return answer;
+  const guard = guardFiles({ files, routes });
+  return (client, target) => {
+    const outcome = guard(client, target);
+    return outcome === "next" ? answer(client, target) : outcome;
+  };
+}
+
+function createFolderRules(
+  { routes, log }: DefaultSiteParts,
+  files: PublicFolder,
+  { rules, serveRest }: { rules: CompiledRules; serveRest: RuleContext["serveRest"] },
+): FolderRules {
+  const { guardRewritten } = rules;
+  const hasRoute = (target: ParsedTarget): boolean => routes?.hasRoute(target) === true;
+  const pages = toPages({ files, routes });
+  return new FolderRules({ folder: files, pages, log, hasRoute, serveRest, guardRewritten });
 }
 
 /** Returns the URL that clients of the site should use; `null`: any. */
@@ -85,7 +118,7 @@ function toCanonical({ config, ports }: DefaultSiteParts): Canonical | null {
 
 /** Returns the stages for files that answer only where no route does, and before the fallbacks of handlers. */
 function stagesWithoutRoute(
-  parts: { files: PublicFolder; routes: SiteRoutes | null },
+  parts: { files: PublicFolder; routes: SiteRoutes | null; folder: FolderRules },
   { spa, listing }: Config,
 ): (Stage | null)[] {
   const { routes } = parts;
@@ -94,8 +127,10 @@ function stagesWithoutRoute(
     routes?.guardsFiles === true ? unlessGuarded(routes, stage) : stage;
   return [
     guarded(refuseMethods(parts)),
-    listing ? guarded(answerListing(parts)) : null,
-    spa === null ? null : answerApplication({ routes, files: toPages(parts) }, spa),
+    listing ? parts.folder.withHeaders(guarded(answerListing(parts))) : null,
+    spa === null
+      ? null
+      : parts.folder.withHeaders(answerApplication({ routes, files: toPages(parts) }, spa)),
   ];
 }
 

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { UserConfig } from "../../runtime/config/user-config.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { fieldOf, type RawConnection, type RawResponse } from "../helpers/raw-connection.ts";
 import { startServer, type TestServer } from "../helpers/start-server.ts";
 import { SuiteOwner } from "../helpers/suite-owner.ts";
@@ -34,7 +35,7 @@ const HANDLERS = {
   "small/post.ts": `export const POST = async (request) => new Response(await request.text())`,
   "error.ts": `export default (request) => new Response("page for " + request.method + new URL(request.url).search, { headers: { "content-type": "text/plain" } })`,
   // As careless as programs are: it decodes first, merges slashes and resolves dots, then looks at the path.
-  "[...path].ts": `export default (request) => {
+  "_404.ts": `export default (request) => {
     const { pathname } = new URL(request.url);
     const lenient = pathname.replace(/%[2-7][0-9a-f]/gi, (c) => decodeURIComponent(c)).replaceAll("\\\\", "/");
     const paths = [lenient, lenient.replace(/\\/+/g, "/"), new URL("http://h" + lenient.replace(/\\/+/g, "/")).pathname];
@@ -47,6 +48,28 @@ const PUBLIC = {
   "admin/secret.txt": "SECRET",
   "admin/index.html": "SECRET",
   "open.txt": "open",
+  "forced.txt": "forced",
+  _headers: [
+    "/*",
+    "  X-From: all",
+    "/open.txt",
+    "  ! X-From",
+    "  X-From: file",
+    "  Cache-Control: max-age=5",
+    "/page/x",
+    "  X-Page: 1",
+  ].join("\n"),
+  _redirects: [
+    "/moved/*     /new/:splat      # 301",
+    "/open.txt    /elsewhere",
+    "/forced.txt  /elsewhere       302!",
+    "/page/*      /open.txt        200",
+    "/to-admin/*  /admin/:splat    200",
+    "/lost        /pages/404.html  404",
+    "/echo/*      /never",
+    "/other/*     /echo/:splat     200",
+    "/q           id=:id           /items/:id",
+  ].join("\n"),
   "pages/404.html": "<h1>not here</h1>",
   "pages/50x.html": "<h1>broken</h1>",
 };
@@ -137,6 +160,44 @@ describe("rules", { timeout: 120_000 }, () => {
     const redirected = await ask("POST /old/a?b=%2F", [], "body");
     assert.equal(redirected.status, 308);
     assert.equal(fieldOf(redirected, "location"), "/new/a?b=%2F");
+  });
+
+  it("of a public folder change its replies only", async () => {
+    const file = await ask("GET /open.txt");
+    assert.deepEqual([file.status, fieldOf(file, "x-from")], [200, "file"]);
+    assert.equal(fieldOf(file, "cache-control"), "max-age=5");
+    assert.equal(fieldOf(await ask("GET /echo/x"), "x-from"), undefined);
+    for (const name of ["/_headers", "/_redirects"]) {
+      assert.equal((await ask(`GET ${name}`)).status, 404);
+    }
+    const redirects: [line: string, status: number, location: string][] = [
+      ["GET /moved/a?b=%20", 301, "/new/a?b=%20"],
+      ["GET /forced.txt", 302, "/elsewhere"],
+      ["GET /q?id=a%2Fb&x=1", 301, "/items/a%2Fb?x=1"],
+    ];
+    for (const [line, status, location] of redirects) {
+      const reply = await ask(line);
+      assert.deepEqual([reply.status, fieldOf(reply, "location")], [status, location], line);
+    }
+    const page = await ask("GET /page/x");
+    assert.deepEqual([page.status, String(page.body), fieldOf(page, "x-page")], [200, "open", "1"]);
+    assert.match(String((await ask("GET /other/y")).body), /"url":"\/echo\/y"/);
+    const lost = await ask("GET /lost");
+    assert.deepEqual([lost.status, String(lost.body)], [404, "<h1>not here</h1>"]);
+    assert.equal((await ask("GET /to-admin/secret.txt")).status, 403);
+    assert.equal((await ask("GET /q")).status, 404);
+  });
+
+  it("of a public folder follow a change of the file, and ignore one with a mistake", async (t) => {
+    const file = join(server.publicDir, "_redirects");
+    writeFileSync(file, "/moved /b 299");
+    await eventually(t, async () => {
+      await ask("GET /open.txt");
+      return server.logs.some(({ msg }) => msg?.includes("_redirects:1") === true);
+    });
+    assert.equal((await ask("GET /moved/a")).status, 301);
+    writeFileSync(file, "/moved/* /b/:splat 302");
+    await eventually(t, async () => (await ask("GET /moved/a")).status === 302);
   });
 
   it("are passed by no spelling of a path that a file or a careless handler would answer", async () => {

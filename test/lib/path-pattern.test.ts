@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import {
   matchesPattern,
   parsePathPattern,
+  parseSplatPattern,
   readPatternValues,
 } from "../../runtime/lib/path-pattern.ts";
 
@@ -55,5 +56,37 @@ describe("parsePathPattern()", () => {
     assert.deepEqual(parsePathPattern("/admin/*"), {
       expected: '"/admin/**" (all below it) or "/admin/:name" (one segment)',
     });
+  });
+});
+
+describe("parseSplatPattern()", () => {
+  const cases: [pattern: string, key: string, values: Record<string, string> | null][] = [
+    ["/", "/", {}],
+    ["/a/b/", "/a/b", {}],
+    ["/a", "/b", null],
+    ["/*", "/", { splat: "" }],
+    ["/*", "/a/b", { splat: "a/b" }],
+    ["/blog/*", "/blog", { splat: "" }],
+    ["/blog/*", "/blog/a/b", { splat: "a/b" }],
+    ["/blog/*", "/blogs", null],
+    ["/*.jpg", "/a/b.jpg", { splat: "a/b" }],
+    ["/foo*", "/foobar/x", { splat: "bar/x" }],
+    ["/a/*/z", "/a/b/c/z", { splat: "b/c" }],
+    ["/a/:b/c/*", "/a/x/c/y", { b: "x", splat: "y" }],
+    ["/wiki/Special:All", "/wiki/Special%3AAll", {}],
+  ];
+  for (const [text, key, values] of cases) {
+    it(`compares ${text} with ${key}`, () => {
+      const pattern = parseSplatPattern(text);
+      assert.ok(!("expected" in pattern), text);
+      const isSame = matchesPattern(pattern, key);
+      assert.deepEqual(isSame ? readPatternValues(pattern, key) : null, values);
+    });
+  }
+
+  it("refuses other text", () => {
+    for (const text of ["", "a", "/*/*", "/a?b", "/:a/:a", "/%zz"]) {
+      assert.ok("expected" in parseSplatPattern(text), text);
+    }
   });
 });

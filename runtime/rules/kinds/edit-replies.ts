@@ -62,7 +62,7 @@ export function mergeEdits(
 ): (FieldEdits & { names: ReadonlySet<string> }) | null {
   const changes = new Map<string, Change>();
   const defaults = new Map<string, string>();
-  for (const { removeFields, setFields, appendFields, security } of rules) {
+  for (const { removeFields, setFields, appendFields, joinFields, security } of rules) {
     for (const name of removeFields ?? []) changes.set(name, { drops: true, values: [] });
     for (const [name, value] of Object.entries(setFields ?? {})) {
       changes.set(name, { drops: true, values: [value] });
@@ -70,6 +70,15 @@ export function mergeEdits(
     for (const [name, value] of Object.entries(appendFields ?? {})) {
       const { drops = false, values = [] } = changes.get(name) ?? {};
       changes.set(name, { drops, values: [...values, value] });
+    }
+    for (const [name, own] of Object.entries(joinFields ?? {})) {
+      const { drops = false, values = [] } = changes.get(name) ?? {};
+      const all = drops ? [...values, ...own] : own;
+      // Cookies cannot be joined (RFC 9110 section 5.3).
+      changes.set(name, {
+        drops: true,
+        values: name === "set-cookie" ? [...all] : [all.join(", ")],
+      });
     }
     for (const [name, value] of Object.entries(security ?? {})) defaults.set(name, value);
   }
