@@ -201,7 +201,8 @@ function findProblems(line: CommandLine, word: string): string[] {
 function describeExpected(command: CommandName, word: string): string {
   if (command === "init") return `--template ${word}`;
   if (command === "rollback") return "one id";
-  return command === "help" ? "one command" : "only flags";
+  if (command === "help") return "one command";
+  return takesApp(command) ? "only flags, or a Python application such as app:app," : "only flags";
 }
 
 /** @param line Has no problems. */

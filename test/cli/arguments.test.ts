@@ -160,7 +160,10 @@ describe("parseArguments()", () => {
     [["serve"], 'Cannot run serve: found an unknown command, did you mean "start"?'],
     [["--http"], "Cannot use --http: found no value, expected --http VALUE"],
     [["--http", "--https", "1"], "Cannot use --http: found no value, expected --http VALUE"],
-    [["start", "dev"], 'Cannot run start: found "dev", expected only flags after the command'],
+    [
+      ["start", "dev"],
+      'Cannot run start: found "dev", expected only flags, or a Python application such as app:app, after the command',
+    ],
     [
       ["--hots", "a", "--worker=2"],
       'Cannot use --hots: found an unknown flag, did you mean "--host"?\n' +

@@ -18,7 +18,14 @@ describe("formatHelp()", () => {
     for (const { name } of COMMANDS) assert.match(help, new RegExp(`^  ${name} `, "m"));
     for (const name of SETTING_NAMES)
       assert.match(help, new RegExp(`^  --${flagName(name)} `, "m"));
-    for (const text of ["--config", "--help", "EDGICORN_HTTP", "EDGICORN_BODY_LIMIT", "1.2.3"]) {
+    for (const text of [
+      "--config",
+      "--help",
+      "EDGICORN_HTTP",
+      "EDGICORN_BODY_LIMIT",
+      "start app:app",
+      "1.2.3",
+    ]) {
       assert.ok(help.includes(text), text);
     }
   });

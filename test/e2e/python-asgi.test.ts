@@ -90,6 +90,12 @@ describe("an ASGI application", { timeout: 180_000, skip }, () => {
     assert.equal(await stream.text(), `${"x".repeat(500_000)}end`);
   });
 
+  it("has context variables of its own in each request", async () => {
+    for (let turn = 0; turn < 2; turn++) {
+      assert.deepEqual(await ask("/context"), [200, "nothing, its own"]);
+    }
+  });
+
   it("answers many requests at a time", async () => {
     // None of them is answered before all are with the application.
     const answers = Array.from({ length: 50 }, () => ask("/meet?50"));
@@ -133,9 +139,14 @@ describe("an ASGI application in trouble", { timeout: 180_000, skip }, () => {
     assert.equal((await server.fetch("/pid")).status, 200);
   });
 
-  it("runs the shutdown of its lifespan when the server stops", async (t) => {
-    const server = await startPythonServer(t, { app: "asgi_behaviours:app" });
+  it("ends its streams and runs the shutdown of its lifespan when the server stops", async (t) => {
+    const flags = ["--drain-grace", "1s"];
+    const server = await startPythonServer(t, { app: "asgi_behaviours:app", flags });
+    const stream = await server.connect();
+    stream.send("GET /disconnect HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await stream.bytes(100);
     server.kill("SIGTERM");
+    await server.until(has("received http.disconnect"));
     await server.until(has("lifespan shutdown ran"));
     assert.deepEqual(await server.exit, { code: 0, signal: null });
   });

@@ -191,6 +191,12 @@ for (const [codec, env] of [
       await assert.rejects(ask("/short"));
     });
 
+    it("has context variables of its own in each request", async () => {
+      for (let turn = 0; turn < 2; turn++) {
+        assert.deepEqual(await ask("/context"), [200, "nothing, its own"]);
+      }
+    });
+
     it("closes each iterable once", async () => {
       const [, earlier] = await ask("/closed");
       await ask("/pieces?2");

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import zlib
+from contextvars import copy_context
 from typing import Any, Callable, Iterable
 from urllib.parse import unquote_to_bytes
 
@@ -483,7 +484,8 @@ def _serve(runner: WsgiRunner, link: Link, slot: Slot) -> None:
             if exchange is None:
                 return
             try:
-                runner.run(slot, exchange)
+                # Values of context variables must not stay for the thread's next request.
+                copy_context().run(runner.run, slot, exchange)
             finally:
                 link.finish(slot)
     except p.ChannelEnded:
