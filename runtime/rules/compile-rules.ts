@@ -57,19 +57,34 @@ export function compileRules(rules: readonly RuleSetting[], context: RuleContext
       client.refuse(400);
       return "done";
     }
-    const further = numbers.filter((number) => !before.includes(number));
-    return further.length === 0 ? "next" : guards.get(further)(client, target);
+    if (isSame(numbers, before)) return "next";
+    return guards.get([...before, rules.length, ...numbers])(client, target);
   }
 
   function compose(numbers: readonly number[], phases: readonly Kind["phase"][]): Step {
     const held = numbers.flatMap((number) => rules[number] ?? []);
     const kinds = KINDS.filter(({ phase }) => phases.includes(phase));
     const guardRewritten: Step = (client, target) => guard(client, target, numbers);
-    return composeSteps(held, { kinds, context, guardRewritten });
+    return composeSteps({ kinds, rulesOf: () => held, context, guardRewritten });
+  }
+
+  /** @param pair The rules of the path before a rewrite, the number of all rules, the rules of the path after it. */
+  function composeGuards(pair: readonly number[]): Step {
+    const middle = pair.indexOf(rules.length);
+    const before = pair.slice(0, middle).flatMap((number) => rules[number] ?? []);
+    const after = pair.slice(middle + 1).flatMap((number) => rules[number] ?? []);
+    const kinds = KINDS.filter(({ phase }) => phase === "guard");
+    const rulesOf = ({ firstOf }: Kind): RuleSetting[] => {
+      if (firstOf === undefined) return after.filter((rule) => !before.includes(rule));
+      const counts = (rule: RuleSetting): boolean => rule[firstOf] !== undefined;
+      // The first path may have turned off a rule that holds for both.
+      return after.find(counts) === before.find(counts) ? [] : after;
+    };
+    return composeSteps({ kinds, rulesOf, context, guardRewritten: () => "next" });
   }
 
   const all = new SetTable((numbers) => compose(numbers, ["first", "reply", "guard", "answer"]));
-  const guards = new SetTable((numbers) => compose(numbers, ["guard"]));
+  const guards = new SetTable(composeGuards);
   const replies = new SetTable((numbers) => compose(numbers, ["reply"]));
 
   function stage(client: Client, target: ParsedTarget): ReturnType<Step> {
@@ -100,20 +115,23 @@ function isSame(one: readonly number[], other: readonly number[]): boolean {
   return one.length === other.length && one.every((number, at) => number === other[at]);
 }
 
-/** Composes the steps of these kinds for the rules that hold for a request, in the order of the kinds. */
-function composeSteps(
-  rules: readonly RuleSetting[],
-  {
-    kinds,
-    context,
-    guardRewritten,
-  }: { kinds: readonly Kind[]; context: RuleContext; guardRewritten: Step },
-): Step {
+/** Composes the steps of these kinds for their rules, in the order of the kinds. */
+function composeSteps({
+  kinds,
+  rulesOf,
+  context,
+  guardRewritten,
+}: {
+  kinds: readonly Kind[];
+  rulesOf: (kind: Kind) => readonly RuleSetting[];
+  context: RuleContext;
+  guardRewritten: Step;
+}): Step {
   // From the last kind to the first: each gets the way to the steps after it.
   const steps: Step[] = [];
   let serveRest = context.serveRest;
   for (const kind of kinds.toReversed()) {
-    const step = kind.compose(rules, { context, serveRest, guardRewritten });
+    const step = kind.compose(rulesOf(kind), { context, serveRest, guardRewritten });
     if (step === null) continue;
     steps.unshift(step);
     const after = serveRest;

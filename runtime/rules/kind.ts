@@ -1,3 +1,4 @@
+import type { RuleActions } from "../config/rule-actions.ts";
 import type { RuleSetting } from "../config/rule-settings.ts";
 import type { Client, ExchangeId } from "../http/client.ts";
 import type { Responder } from "../http/responder.ts";
@@ -47,6 +48,8 @@ export interface Kind {
    * readings. `guard`: may refuse a request; a rewritten request passes the guards of both its paths. `answer`: all others.
    */
   readonly phase: "first" | "reply" | "guard" | "answer";
+  /** The action of which only the first rule counts. Guards need it; absent: all rules count. */
+  readonly firstOf?: keyof RuleActions;
   /**
    * Composes the step for requests for which exactly these rules hold, once for each such set.
    *

@@ -3,6 +3,9 @@ import { toPathKey } from "../lib/path-key.ts";
 /** Paths that programs read in more than one way: with an empty segment, an encoded slash or an encoded backslash. */
 const DOUBTFUL = /\/\/|%2f|%5c/i;
 
+/** The encoded characters that a program may take for a slash. */
+const SEPARATORS = [/%2f/gi, /%5c/gi, /%2f|%5c/gi];
+
 /** Returns the path in the spelling in which rules compare it, without a slash at its end. */
 export function toRuleKey(pathname: string): string {
   const key = toPathKey(pathname);
@@ -28,16 +31,16 @@ function decodeCharacter(encoded: string): string {
  */
 export function findOtherReadings(pathname: string): string[] | null {
   if (!DOUBTFUL.test(pathname)) return null;
-  const split = pathname.replace(/%2f|%5c/gi, "/");
-  const readings = [
-    merge(pathname),
-    split,
-    merge(split),
-    resolveDots(split),
-    resolveDots(merge(split)),
-    merge(resolveDots(split)),
-  ];
-  return [...new Set(readings.map(toRuleKey))];
+  const readings = new Set([toRuleKey(merge(pathname))]);
+  for (const separators of SEPARATORS) {
+    const split = pathname.replace(separators, "/");
+    const merged = merge(split);
+    const resolved = resolveDots(split);
+    for (const reading of [split, merged, resolved, resolveDots(merged), merge(resolved)]) {
+      readings.add(toRuleKey(reading));
+    }
+  }
+  return [...readings];
 }
 
 function merge(pathname: string): string {

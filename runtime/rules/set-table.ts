@@ -12,7 +12,7 @@ export class SetTable<Value> {
     this.#create = create;
   }
 
-  /** @param numbers In ascending order. */
+  /** @param numbers A set: in ascending order. A list is possible, too. */
   get(numbers: readonly number[]): Value {
     let node = this.#root;
     for (const number of numbers) {

@@ -75,6 +75,26 @@ describe("rewrite", () => {
     assert.equal(ask("/open/admin%2Fx").status, 400);
     assert.equal(ask("/open//admin/x").status, 403);
   });
+
+  it("leads past no fixed answer, and past no rule that is off for the first path", () => {
+    const credentials = { users: { ann: "{SHA}qUqP5cyxm6YcTAhz05Hph5gvu9M=" } };
+    const ask = createSite([
+      { path: "/open/**", rewrite: "/:splat", basicAuth: "off" },
+      { path: "/admin/**", respond: { status: 403 } },
+      { basicAuth: credentials },
+      { path: "/staff/**", basicAuth: { ...credentials, realm: "never asked" } },
+    ]);
+    assert.equal(ask("/open/admin").status, 401);
+    assert.equal(ask("/open/x").status, 401);
+    // The first rule wins for the new path as for each path.
+    assert.match(ask("/open/staff").field("www-authenticate") ?? "", /realm="(?!never)/);
+    const open = createSite([
+      { path: "/open/**", rewrite: "/:splat" },
+      { path: "/admin/**", respond: { status: 403 } },
+    ]);
+    assert.equal(open("/open/admin/x").status, 403);
+    assert.equal(open("/open/x").status, 200);
+  });
 });
 
 describe("fields of replies", () => {

@@ -124,6 +124,10 @@ describe("a path with several readings", () => {
     ["/admin/..%2Fpublic", 400],
     ["/x/%2e%2e%2fadmin", 400],
     ["/.//admin", 400],
+    // A program that decodes one of the two separators only.
+    ["/x%5cy/..%2Fadmin", 400],
+    ["/x%2Fy/..%5cadmin", 400],
+    ["/x/y%5cz/..%2F..%2Fadmin", 400],
     // The case counts: no file and no route answers for a path in another case.
     ["/ADMIN", 200],
     ["/admin%00", 200],

@@ -25,6 +25,7 @@ function admitBy(limiters: readonly { admits(client: Client): boolean }[]): Step
 /** Asks for a user's name and password. The first rule wins: it may turn authentication off. */
 export const authenticate: Kind = {
   phase: "guard",
+  firstOf: "basicAuth",
   compose(rules, { context, serveRest }) {
     const auths = rules.map((rule) => context.guards.basicAuthOf(rule));
     const auth = auths.find((each) => each !== undefined) ?? null;
@@ -35,6 +36,7 @@ export const authenticate: Kind = {
 /** Asks a service whether a request may pass. The first rule wins: it may turn this off. */
 export const askService: Kind = {
   phase: "guard",
+  firstOf: "forwardAuth",
   compose(rules, { context, serveRest }) {
     const auths = rules.map((rule) => context.guards.forwardAuthOf(rule));
     const auth = auths.find((each) => each !== undefined) ?? null;
