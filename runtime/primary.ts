@@ -9,7 +9,7 @@ import { BlockPool } from "./bodies/block-pool.ts";
 import { ByteBudget } from "./bodies/byte-budget.ts";
 import { Intakes } from "./bodies/intakes.ts";
 import { Spool } from "./bodies/spool.ts";
-import type { Engine, Listener } from "./engine/engine.ts";
+import type { Engine, Listener, ServedCertificate } from "./engine/engine.ts";
 import { Listeners, type ListenersOptions } from "./engine/listeners.ts";
 import { loadUwsEngine } from "./engine/uws/uws-engine.ts";
 import { ProxyNotes } from "./engine/proxy-notes.ts";
@@ -38,6 +38,7 @@ import { StoredGenerations } from "./reload/stored-generations.ts";
 import { Guards } from "./rules/guards.ts";
 import { createSites, listRules, listSiteSettings } from "./site/create-sites.ts";
 import { Development } from "./site/development.ts";
+import { Misdirection } from "./site/misdirection.ts";
 import { serve, type Site } from "./site/site.ts";
 import type { LoadedCertificates, ServerCertificate } from "./tls/tls.ts";
 import { prepareForks } from "./supervise/fork-worker.ts";
@@ -88,6 +89,7 @@ export class Primary {
   readonly #development: Development | null;
   #setup: Setup;
   #sites = new HostTable<Site>({ entries: [], otherwise: { hosts: [], stages: [] } });
+  #misdirection = new Misdirection([]);
   readonly #perAddress = new RequestsPerAddress();
   /** `null` until it is loaded. */
   #engine: Engine | null = null;
@@ -251,6 +253,7 @@ export class Primary {
       const prepared = await this.#listeners.prepareCertificates(certificates);
       prepared.commit();
       this.#setup = to;
+      this.#misdirection = new Misdirection(certificates);
       return loaded;
     });
   }
@@ -326,6 +329,7 @@ export class Primary {
     await Promise.allSettled(opening);
     this.#stop.signal.throwIfAborted();
     this.#sites = this.#createSites();
+    this.#misdirection = new Misdirection(certificates ?? []);
     const options = { ...this.#listenerOptions(), certificates };
     await this.#listeners.open(await loading, config, options);
   }
@@ -359,7 +363,7 @@ export class Primary {
       tls: this.config,
       clock: this.#clock,
       nextId: () => this.#nextExchangeId(),
-      onRequest: (client) => this.#onRequest(client),
+      onRequest: (client, certificate, origin) => this.#onRequest(client, certificate, origin),
       onFinished: (client, status, bytes) => requestLog.finished(client, status, bytes),
       onCut: (client, setting, value) => requestLog.cut(client, { setting, value }),
       onLimited: (client, setting) => requestLog.limited(client, setting),
@@ -386,11 +390,14 @@ export class Primary {
     return ++this.#lastExchangeId as ExchangeId;
   }
 
-  #onRequest(client: Client): void {
+  #onRequest(client: Client, certificate: ServedCertificate | null, ownOrigin: string): void {
     const target = parseTarget(client.head.target);
     if (target.ok) {
       const { only } = this.#sites;
-      serve(client, target, only ?? this.#sites.find(client.head.origin));
+      if (only !== null) serve(client, target, only);
+      else if (certificate !== null && this.#misdirection.isMisdirected(ownOrigin, certificate)) {
+        client.refuse(421);
+      } else serve(client, target, this.#sites.find(client.head.origin));
       return;
     }
     this.#requestLog.counters.limit("malformed", client);
@@ -474,6 +481,7 @@ export class Primary {
     this.#useSettings(setup.config);
     this.#development?.solved();
     this.#sites = this.#createSites();
+    this.#misdirection = new Misdirection(setup.certificates ?? []);
     this.#listeners.change(this.#listenerSettings());
   }
 

@@ -13,6 +13,8 @@ import { askControl } from "../control/control-client.ts";
 import type { RestartNeed } from "../control/operations.ts";
 import { findPortOwner, mayListen } from "../engine/port-owner.ts";
 import { cannotListen, describeTaken, LACKS_PRIVILEGE } from "../engine/probe-port.ts";
+import { listSiteCertificates } from "../config/sites.ts";
+import { warnOfUncovered } from "../server/load-certificates.ts";
 import { inspectCertificates } from "../tls/tls.ts";
 import { openLog, createLogger, pickLogLook } from "../log/log.ts";
 import { EXIT, RuntimeError } from "../lib/errors.ts";
@@ -140,9 +142,12 @@ interface Part {
   warnings: string[];
 }
 
-async function checkCertificates({ httpsPort, certsDir }: Config): Promise<Part> {
+async function checkCertificates(config: Config): Promise<Part> {
+  const { httpsPort, certsDir } = config;
   if (httpsPort === null) return { summary: "HTTPS off", warnings: [] };
-  const { certificates, warnings } = await inspectCertificates(certsDir);
+  const ofSites = listSiteCertificates(config);
+  const { certificates, warnings } = await inspectCertificates(certsDir, { ofSites });
+  warnings.push(...warnOfUncovered(config, certificates));
   const { length } = certificates;
   const summary =
     length === 0

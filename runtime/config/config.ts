@@ -28,7 +28,7 @@ import {
   type SettingValue,
   expectedOf,
 } from "./settings.ts";
-import { listNamedSites, listSitePools, type SiteConfig } from "./sites.ts";
+import { listNamedSites, listSiteCertificates, listSitePools, type SiteConfig } from "./sites.ts";
 import type { RuleSetting } from "./rule-settings.ts";
 import { findSuitesProblem } from "./tls-suites.ts";
 import { findWriteObstacle } from "./write-obstacle.ts";
@@ -406,6 +406,10 @@ function findExposedPaths(config: Config, origins: Origins): string[] {
       path === null ? [] : [{ path, content: `the handlers of ${name}` }],
     ),
     { path: config.certsDir, content: "the private keys" },
+    ...listSiteCertificates(config).map((certs) => ({
+      path: "dir" in certs ? certs.dir : certs.keyPath,
+      content: "a private key",
+    })),
     { path: config.stateDir, content: "the compiled handlers" },
     ...config.apps.map(({ dir }) => ({ path: dir, content: "the Python application" })),
     ...(configFile === null ? [] : [{ path: configFile, content: "the config file" }]),

@@ -36,8 +36,8 @@ export function toHostName(text: string): string | null {
 }
 
 /** Tells whether one of these names, perhaps with `*` as its first label, is that of the host. */
-export function isCovered(host: string, names: readonly string[]): boolean {
+export function isCovered(host: string, names: ReadonlySet<string>): boolean {
   const dot = host.indexOf(".");
-  const wild = dot < 1 || host.startsWith("*.") ? null : `*${host.slice(dot)}`;
-  return names.some((name) => name === host || name === wild);
+  if (names.has(host)) return true;
+  return dot > 0 && !host.startsWith("*.") && names.has(`*${host.slice(dot)}`);
 }

@@ -224,7 +224,7 @@ export const SETTINGS = {
     common: true,
     elsewhere: ["httpsport", "ssl", "tls"],
   },
-  /** Answer to a request whose host no site names: `"default"` (the default site answers) or `"refuse"` (421). Default: `"default"`. */
+  /** Answer to a request whose host no site names: `"default"` (the default site answers) or `"refuse"` (421, and no TLS handshake). Default: `"default"`. */
   unknownHost: {
     field: "unknownHost",
     type: oneOf("default", "refuse"),
@@ -232,7 +232,7 @@ export const SETTINGS = {
     // nginx: the first server block answers
     default: "default",
     help: "hosts without a site: default or refuse",
-    docs: "a request whose host no [site](sites.md) names: `default` (the default site answers) or `refuse` (421)",
+    docs: "a request whose host no [site](sites.md) names: `default` (the default site answers) or `refuse` (421, and no TLS handshake)",
     reload: "switch",
     elsewhere: ["defaultserver"],
   },

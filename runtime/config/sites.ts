@@ -35,6 +35,8 @@ export interface SiteConfig {
   readonly handlersDir: string | null;
   /** Absolute path of the folder of its files; `null`: none. */
   readonly publicDir: string | null;
+  /** Its certificates; `null`: those of the server. */
+  readonly certs: SiteCertificates | null;
   /** The pool of its handlers that name none. */
   readonly pool: string;
   /** Number of workers of that pool, if no other site has it; `null`: as `pools` says. */
@@ -48,6 +50,11 @@ export interface SiteConfig {
   /** Settings that it has for itself, by field. All others are those of the top level. */
   readonly own: Readonly<Partial<SettingFields>>;
 }
+
+/** A folder of certificates, or the two files of one. Absolute paths. */
+export type SiteCertificates =
+  | { readonly dir: string }
+  | { readonly certPath: string; readonly keyPath: string };
 
 export interface SitesResult {
   /** In order of their names. */
@@ -96,6 +103,7 @@ const PLAIN_DEFAULT: SiteConfig = Object.freeze({
   dir: "",
   handlersDir: null,
   publicDir: null,
+  certs: null,
   pool: DEFAULT_POOL,
   workers: null,
   mounts: [],
@@ -103,6 +111,11 @@ const PLAIN_DEFAULT: SiteConfig = Object.freeze({
   warmup: [],
   own: {},
 });
+
+/** Returns the certificates that sites have for themselves. */
+export function listSiteCertificates({ sites }: Pick<Config, "sites">): SiteCertificates[] {
+  return sites.flatMap(({ certs }) => certs ?? []);
+}
 
 /** Returns the pools of sites that `pools` does not name, with the number of their workers. */
 export function listSitePools({
@@ -124,6 +137,7 @@ const KNOWN_KEYS: readonly string[] = [
   "aliases",
   "handlers",
   "public",
+  "certs",
   "pool",
   "workers",
   "app",
@@ -191,6 +205,7 @@ class SitesReader {
       ]),
       handlersDir: isDefault ? null : this.#readFolder("handlers", place, entry["handlers"]),
       publicDir: isDefault ? null : this.#readFolder("public", place, entry["public"]),
+      certs: isDefault ? null : this.#readCerts(entry["certs"], place),
       ...(isDefault ? { pool: DEFAULT_POOL, workers: null } : this.#readPool(entry, place)),
       mounts: Object.freeze(isDefault ? [] : this.#readMounts(entry, key)),
       rules: Object.freeze(
@@ -218,7 +233,7 @@ class SitesReader {
 
   /** Returns the folder that the entry names, else `sites/NAME/PART` if it is there; `null`: neither. */
   #readFolder(
-    part: "handlers" | "public",
+    part: "handlers" | "public" | "certs",
     { name, key }: { name: string; key: string },
     value: unknown,
   ): string | null {
@@ -229,6 +244,30 @@ class SitesReader {
     if (path !== null && isFolder(path)) return path;
     this.#refuse(`${key}.${part}`, value, 'a folder that exists, or "off"');
     return null;
+  }
+
+  #readCerts(
+    value: unknown,
+    { name, key }: { name: string; key: string },
+  ): SiteCertificates | null {
+    if (!isEntry(value)) {
+      const dir = this.#readFolder("certs", { name, key }, value);
+      return dir === null ? null : Object.freeze({ dir });
+    }
+    const read = (part: "cert" | "key"): string => {
+      const path = value[part];
+      if (typeof path === "string" && isFile(resolve(this.#folder, path))) {
+        return resolve(this.#folder, path);
+      }
+      this.#refuse(`${key}.certs.${part}`, path, "a file that exists, in PEM");
+      return "";
+    };
+    for (const part of Object.keys(value)) {
+      if (part !== "cert" && part !== "key") {
+        this.#refuse(`${key}.certs.${part}`, value[part], '"cert" and "key"');
+      }
+    }
+    return Object.freeze({ certPath: read("cert"), keyPath: read("key") });
   }
 
   /** The keys of the application for all paths hold for all mounts of the site, as at the top level. */
@@ -378,6 +417,10 @@ function readFolder(path: string): Dirent[] {
     // There is no such folder: most projects have one site.
     return [];
   }
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 function isFolder(path: string): boolean {

@@ -65,6 +65,8 @@ export interface UserSite extends SiteSettings {
   mounts?: Record<string, string | UserMount>;
   /** Rules for its requests, after those of the top level. */
   rules?: UserConfig["rules"];
+  /** Its certificates: a folder, or the two files of one. Default: `sites/NAME/certs`, if there is one, and `certs`. */
+  certs?: string | false | { cert: string; key: string };
   /** The pool of its handlers, which other sites may name as well. Default: a pool of its own. */
   pool?: string;
   /** Number of workers of its own pool. Default: 1. Of its application's pool, too; default there: `workers`. */

@@ -60,6 +60,10 @@ export interface ServedCertificate {
   certPath: string;
   keyPath: string;
   names: readonly string[];
+  /** All names that it has, also those for which another certificate is served. */
+  covers: readonly string[];
+  /** Of the first certificate: it serves only its names. A client that names none of all names is refused. */
+  onlyByName?: boolean;
 }
 
 /** The certificates of a listener, the default one first; `null`: plain HTTP. */
@@ -99,8 +103,13 @@ export interface ListenerOptions {
   limits: TransferLimits & HeadLimits;
   /** False: `onFinished` gets 0 as the size of small bodies. */
   countsBytes?: boolean;
-  /** A request's head is complete. The callee must answer the client. */
-  onRequest: (client: Client) => void;
+  /**
+   * A request's head is complete. The callee must answer the client.
+   *
+   * @param certificate The certificate that the connection was opened with; `null`: it is plain.
+   * @param ownOrigin The origin that the client itself names; a trusted proxy may name another one in the head.
+   */
+  onRequest: (client: Client, certificate: ServedCertificate | null, ownOrigin: string) => void;
   /**
    * A request ended: its response is complete, its client left (status 499), or the server broke it off (502). Called
    * once for each request that had a `Client`, also for those refused by a limit.

@@ -17,6 +17,11 @@ export function haveSameCertificates(one: Setup, other: Setup): boolean {
 
 function describeCertificates({ certificates }: Setup): string {
   return JSON.stringify(
-    certificates?.map(({ certPath, names, digest }) => [certPath, names, digest]) ?? null,
+    certificates?.map(({ certPath, names, digest, onlyByName }) => [
+      certPath,
+      names,
+      digest,
+      onlyByName === true,
+    ]) ?? null,
   );
 }

@@ -6,7 +6,8 @@ import { describeUnknownVariables } from "../config/unknown-variables.ts";
 import type { Logger } from "../log/log.ts";
 import type { ServerLogs } from "../log/server-logs.ts";
 import { Primary } from "../primary.ts";
-import { type LoadedCertificates, loadCertificates } from "../tls/tls.ts";
+import { loadServerCertificates } from "./load-certificates.ts";
+import { type LoadedCertificates } from "../tls/tls.ts";
 import { fitConnections, fitSpoolFiles, readOpenFilesLimit } from "./connection-limit.ts";
 import { Presence } from "./presence.ts";
 import type { StartCommand } from "./start-command.ts";
@@ -93,7 +94,7 @@ async function complete(
     ? ([...wanted.automatic, "maxConnections"] as const)
     : wanted.automatic;
   const config = Object.freeze({ ...wanted, maxConnections, automatic });
-  const certificates = config.httpsPort === null ? null : await loadCertificates(config.certsDir);
+  const certificates = config.httpsPort === null ? null : await loadServerCertificates(config);
   const warnings = certificates?.warnings ?? [];
   for (const problem of warnings) log.warn(problem);
   if (certificates?.created === true) {

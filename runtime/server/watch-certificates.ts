@@ -1,6 +1,7 @@
 import { toError } from "../lib/errors.ts";
 import { CertificateWatcher } from "../tls/certificate-watcher.ts";
-import { loadCertificates } from "../tls/tls.ts";
+import { listSiteCertificates } from "../config/sites.ts";
+import { loadServerCertificates } from "./load-certificates.ts";
 import type { OpenServer } from "./open.ts";
 
 /** The certificates of a server, which change while it runs. */
@@ -23,8 +24,7 @@ export function watchCertificates({
   const reload = async (): Promise<void> => {
     try {
       const changed = await primary.replaceCertificates(async () => {
-        const dir = certsDir();
-        return dir === null ? null : await loadCertificates(dir);
+        return certsDir() === null ? null : await loadServerCertificates(primary.config);
       });
       if (changed === null) return;
       const { certificates, warnings } = changed;
@@ -36,7 +36,11 @@ export function watchCertificates({
       log.warn(`certificates on disk are not used, the old ones serve: ${toError(error).message}`);
     }
   };
-  const watcher = new CertificateWatcher({ certsDir: watchedDir, onChange: reload });
+  const watcher = new CertificateWatcher({
+    certsDir: watchedDir,
+    ofSites: () => listSiteCertificates(primary.config),
+    onChange: reload,
+  });
   void watcher.start();
   return { reload, close: () => watcher.close() };
 }

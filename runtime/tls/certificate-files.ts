@@ -13,6 +13,11 @@ export interface CertificateFiles {
   keyPath: string;
 }
 
+/** A folder of certificates, or the two files of one. Absolute paths. */
+export type CertificateSource =
+  | { readonly dir: string }
+  | { readonly certPath: string; readonly keyPath: string };
+
 export interface FoundCertificates {
   /** Sorted by name. */
   pairs: CertificateFiles[];
@@ -56,6 +61,32 @@ export async function findCertificateFiles(certsDir: string): Promise<FoundCerti
   }
   found.pairs.sort((a, b) => (a.name < b.name ? -1 : 1));
   return found;
+}
+
+/** Finds the certificates of several sources, each file once. Throws as `findCertificateFiles` does. */
+export async function findAllCertificateFiles(
+  sources: readonly CertificateSource[],
+): Promise<FoundCertificates> {
+  const all: FoundCertificates = { pairs: [], problems: [], warnings: [] };
+  const seen = new Set<string>();
+  for (const source of sources) {
+    // Sites may share a folder.
+    if ("dir" in source && seen.has(source.dir)) continue;
+    if ("dir" in source) seen.add(source.dir);
+    const found = "dir" in source ? await findCertificateFiles(source.dir) : toPair(source);
+    for (const pair of found.pairs) {
+      if (!seen.has(pair.certPath)) all.pairs.push(pair);
+      seen.add(pair.certPath);
+    }
+    all.problems.push(...found.problems);
+    all.warnings.push(...found.warnings);
+  }
+  return all;
+}
+
+function toPair({ certPath, keyPath }: { certPath: string; keyPath: string }): FoundCertificates {
+  const name = basename(certPath).replace(/\.\w+$/, "");
+  return { pairs: [{ name, certPath, keyPath }], problems: [], warnings: [] };
 }
 
 function addNamedPairs(found: FoundCertificates, dir: string, names: readonly string[]): void {

@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from "node:fs";
 import { stat } from "node:fs/promises";
-import { findCertificateFiles } from "./certificate-files.ts";
+import { type CertificateSource, findAllCertificateFiles } from "./certificate-files.ts";
 
 /** Time between two looks at the files. File systems of other machines and links report no events. */
 const LOOK_MS = 10_000;
@@ -11,6 +11,8 @@ const SETTLE_MS = 200;
 export interface CertificateWatcherOptions {
   /** Returns the folder of the certificates; `null`: there is no TLS port. */
   certsDir: () => string | null;
+  /** Returns the certificates of sites, which are looked at every 10 s. Default: none. */
+  ofSites?: () => readonly CertificateSource[];
   /** Called when a file was added, removed or changed. Must not reject. */
   onChange: () => Promise<void>;
 }
@@ -83,7 +85,8 @@ export class CertificateWatcher {
     const dir = this.#options.certsDir();
     if (dir === null) return "";
     try {
-      const { pairs } = await findCertificateFiles(dir);
+      const ofSites = this.#options.ofSites?.() ?? [];
+      const { pairs } = await findAllCertificateFiles([{ dir }, ...ofSites]);
       const paths = pairs.flatMap(({ certPath, keyPath }) => [certPath, keyPath]);
       const facts = await Promise.all(paths.map(describeFile));
       return [dir, ...facts].join("\n");

@@ -1,7 +1,12 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { RuntimeError } from "../lib/errors.ts";
-import { type CertificateFiles, findCertificateFiles } from "./certificate-files.ts";
+import {
+  type CertificateFiles,
+  type CertificateSource,
+  findAllCertificateFiles,
+  findCertificateFiles,
+} from "./certificate-files.ts";
 import { checkCertificate } from "./check-certificate.ts";
 import {
   createDevelopmentCertificate,
@@ -12,6 +17,10 @@ import {
 export interface ServerCertificate extends CertificateFiles {
   /** DNS names to serve it for: lower case, perhaps `*.example.com`, each in one certificate only. */
   names: string[];
+  /** All its DNS names, also those for which another certificate serves. */
+  covers: readonly string[];
+  /** The first certificate serves only clients that name one of its hosts. Absent: it serves all that no other one serves. */
+  onlyByName?: boolean;
   /** Unix time. */
   notBeforeMs: number;
   /** Unix time. */
@@ -39,16 +48,18 @@ export interface LoadedCertificates {
  * by name, else the development certificate.
  *
  * @param certsDir Absolute path.
+ * @param options.ofSites Certificates of sites. Where such a certificate and one of the folder have a name, the first serves it.
  * @throws ERR_CERTIFICATE whose message has one line per file that cannot be used.
  */
 export async function loadCertificates(
   certsDir: string,
-  { now = new Date() }: { now?: Date } = {},
+  { now = new Date(), ofSites = [] }: { now?: Date; ofSites?: readonly CertificateSource[] } = {},
 ): Promise<LoadedCertificates> {
-  const loaded = await loadFolder(certsDir, now);
+  const sources = { certsDir, ofSites };
+  const loaded = await loadAll(sources, now);
   if (!needsDevelopmentCertificate(loaded.certificates, now)) return finish(loaded, false);
   await createDevelopmentCertificate(certsDir, { now });
-  const again = await loadFolder(certsDir, now);
+  const again = await loadAll(sources, now);
   const warnings = [...new Set([...loaded.warnings, ...again.warnings])];
   return finish({ ...again, warnings }, true);
 }
@@ -61,20 +72,32 @@ export async function loadCertificates(
  */
 export function inspectCertificates(
   certsDir: string,
+  { ofSites = [] }: { ofSites?: readonly CertificateSource[] } = {},
 ): Promise<{ certificates: ServerCertificate[]; warnings: string[] }> {
-  return loadFolder(certsDir, new Date());
+  return loadAll({ certsDir, ofSites }, new Date());
 }
 
 /** A start or reload renews the development certificate this long before its end. */
 const RENEW_MS = 30 * 24 * 3_600_000;
 
-interface LoadedFolder {
+interface LoadedFiles {
+  /** Paths of the certificates of sites. */
+  ofSites: ReadonlySet<string>;
   certificates: ServerCertificate[];
   warnings: string[];
 }
 
-async function loadFolder(certsDir: string, now: Date): Promise<LoadedFolder> {
-  const { pairs, problems, warnings } = await findCertificateFiles(certsDir);
+async function loadAll(
+  { certsDir, ofSites }: { certsDir: string; ofSites: readonly CertificateSource[] },
+  now: Date,
+): Promise<LoadedFiles> {
+  const { pairs: own, problems, warnings } = await findCertificateFiles(certsDir);
+  const isOwn = new Set(own.map(({ certPath }) => certPath));
+  const found = await findAllCertificateFiles(ofSites);
+  const others = found.pairs.filter(({ certPath }) => !isOwn.has(certPath));
+  problems.push(...found.problems);
+  warnings.push(...found.warnings);
+  const pairs = [...own, ...others];
   const certificates: ServerCertificate[] = [];
   for (const files of pairs) {
     const loaded = await loadPair(files, now);
@@ -86,7 +109,7 @@ async function loadFolder(certsDir: string, now: Date): Promise<LoadedFolder> {
     }
   }
   if (problems.length > 0) throw new RuntimeError("ERR_CERTIFICATE", problems.join("\n"));
-  return { certificates, warnings };
+  return { certificates, warnings, ofSites: new Set(others.map(({ certPath }) => certPath)) };
 }
 
 type LoadedPair =
@@ -109,6 +132,7 @@ async function loadPair(files: CertificateFiles, now: Date): Promise<LoadedPair>
     certificate: {
       ...files,
       names,
+      covers: [...names],
       notBeforeMs: Date.parse(certificate.validFrom),
       notAfterMs: Date.parse(certificate.validTo),
       origin: isOurs ? "development" : "operator",
@@ -151,20 +175,33 @@ function needsDevelopmentCertificate(certificates: ServerCertificate[], now: Dat
   );
 }
 
-function finish({ certificates, warnings }: LoadedFolder, created: boolean): LoadedCertificates {
-  const [first, ...others] = certificates.toSorted((a, b) => rank(a) - rank(b));
+function finish(
+  { certificates, warnings, ofSites }: LoadedFiles,
+  created: boolean,
+): LoadedCertificates {
+  const isOfSite = ({ certPath }: ServerCertificate): boolean => ofSites.has(certPath);
+  const [first, ...others] = certificates.toSorted(
+    (a, b) => rank(a, isOfSite(a)) - rank(b, isOfSite(b)),
+  );
   if (first === undefined) {
     // The certificate was made a moment ago.
     throw new RuntimeError("ERR_CERTIFICATE", "Cannot load localhost.crt: it was just removed");
   }
-  const repeated = dropRepeatedNames([first, ...others]);
+  const all = [first, ...others];
+  const repeated = dropRepeatedNames([
+    ...all.filter(isOfSite),
+    ...all.filter((certificate) => !isOfSite(certificate)),
+  ]);
   return { certificates: [first, ...others], created, warnings: [...warnings, ...repeated] };
 }
 
-/** Orders certificates. The first is the default, and keeps a name that two have. Those of equal rank stay in order of name. */
-function rank({ name, origin }: ServerCertificate): number {
-  if (name === "default") return 0;
-  return origin === "operator" ? 1 : 2;
+/**
+ * Orders certificates. The first is the default, and keeps a name that two have, unless one is that of a site. Those of
+ * equal rank stay in order of name.
+ */
+function rank({ name, origin }: ServerCertificate, isOfSite: boolean): number {
+  if (name === "default" && !isOfSite) return 0;
+  return origin === "operator" ? (isOfSite ? 2 : 1) : 3;
 }
 
 /** Removes names that an earlier certificate has: uWebSockets.js ignores the second certificate and reports nothing. */

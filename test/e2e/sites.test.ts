@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { request } from "node:https";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import type { TLSSocket } from "node:tls";
+import { makeCertificate } from "../engine/uws/openssl.ts";
 import { askServer } from "../helpers/ask-server.ts";
 import { startServer, type TestServer } from "../helpers/start-server.ts";
 import { send } from "../helpers/send.ts";
+import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 /** A handler that names its folder and the worker's process. */
 function handler(name: string): string {
@@ -157,5 +161,52 @@ describe("sites", { timeout: 120_000 }, () => {
     // A balancer asks by address.
     assert.deepEqual(await ask(server, "127.0.0.1", "/up"), [200, "ok\n"]);
     await server.untilAccess({ host: "unknown.example", status: 421 });
+  });
+
+  it("have certificates of their own, which decide about hosts of a connection", async (t) => {
+    const dir = temporaryFolder(t);
+    mkdirSync(join(dir, "two"));
+    makeCertificate({ base: join(dir, "one"), altNames: "DNS:one.example" });
+    makeCertificate({ base: join(dir, "two/x"), altNames: "DNS:two.example,DNS:also.example" });
+    const sites = {
+      "one.example": { certs: { cert: join(dir, "one.crt"), key: join(dir, "one.key") } },
+      "two.example": { aliases: ["also.example"], certs: join(dir, "two") },
+      "bare.example": {},
+      "[::1]": {},
+    };
+    const config = { sites, unknownHost: "refuse", healthPath: "/up" };
+    const server = await startServer(t, {
+      handlers: { "index.ts": `export default () => new Response("default")` },
+      files: { "edgicorn.config.json": JSON.stringify(config) },
+      workers: 1,
+      https: true,
+    });
+    const { msg } = await server.until((line) => line.msg?.startsWith("No certificate") === true);
+    assert.equal(msg, "No certificate has the names bare.example: browsers refuse HTTPS there");
+    /** Returns the status of the health path, which every site answers, and the certificate's first name. */
+    const tell = (servername: string, host: string): Promise<[number, string | undefined]> =>
+      new Promise((resolve, reject) => {
+        const options = { servername, headers: { host }, agent: false, rejectUnauthorized: false };
+        const sent = request(`https://127.0.0.1:${server.port("https")}/up`, options, (answer) => {
+          // A connection over TLS has such a socket.
+          const { subjectaltname } = (answer.socket as TLSSocket).getPeerCertificate();
+          answer.resume();
+          resolve([answer.statusCode ?? 0, subjectaltname?.split(",")[0]]);
+        });
+        sent.once("error", reject);
+        sent.end();
+      });
+    assert.deepEqual(await tell("one.example", "one.example"), [200, "DNS:one.example"]);
+    assert.deepEqual(await tell("also.example", "two.example"), [200, "DNS:two.example"]);
+    assert.deepEqual(await tell("one.example", "two.example:8443"), [421, "DNS:one.example"]);
+    assert.deepEqual(await tell("one.example", "bare.example"), [200, "DNS:one.example"]);
+    await assert.rejects(tell("unknown.example", "one.example"), /disconnected|handshake|alert/);
+
+    const { unknownHost: _, ...open } = config;
+    writeFileSync(join(server.dir, "edgicorn.config.json"), JSON.stringify(open));
+    assert.equal((await askServer(["reload"], server.dir)).code, 0);
+    assert.deepEqual(await tell("unknown.example", "unknown.example"), [200, "DNS:one.example"]);
+    assert.deepEqual(await tell("unknown.example", "two.example"), [421, "DNS:one.example"]);
+    assert.deepEqual(await tell("two.example", "two.example"), [200, "DNS:two.example"]);
   });
 });

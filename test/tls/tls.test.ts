@@ -55,6 +55,7 @@ describe("loadCertificates()", { timeout: 180_000 }, () => {
         certPath: join(dir, "localhost.crt"),
         keyPath: join(dir, "localhost.key"),
         names: ["localhost"],
+        covers: ["localhost"],
         notBeforeMs: 0,
         notAfterMs: 0,
         origin: "development",
@@ -67,6 +68,33 @@ describe("loadCertificates()", { timeout: 180_000 }, () => {
     assert.deepEqual(second.certificates, first.certificates);
     assert.equal(readFileSync(certificate.certPath, "utf8"), pem);
     assert.deepEqual(structuredClone(second), second);
+  });
+
+  it("serves a name with the certificate of its site, and all others with the first of the folder", async (t) => {
+    const dir = temporaryFolder(t);
+    const [certs, site] = [join(dir, "certs"), join(dir, "site")];
+    for (const folder of [certs, site]) mkdirSync(folder);
+    makeCertificate({ base: join(certs, "z"), altNames: "DNS:a.test,DNS:b.test" });
+    makeCertificate({ base: join(site, "default"), altNames: "DNS:b.test" });
+    const pair = { certPath: join(site, "default.crt"), keyPath: join(site, "default.key") };
+    const { certificates, created } = await loadCertificates(certs, {
+      ofSites: [{ dir: site }, { dir: site }, pair, { dir: certs }],
+    });
+    assert.equal(created, false);
+    assert.deepEqual(
+      certificates.map(({ name, names: served, covers }) => [name, served, covers]),
+      [
+        ["z", ["a.test"], ["a.test", "b.test"]],
+        ["default", ["b.test"], ["b.test"]],
+      ],
+    );
+    // A certificate of a site is enough.
+    const alone = await loadCertificates(join(dir, "none"), { ofSites: [pair] });
+    assert.deepEqual([names(alone), alone.created], [["default"], false]);
+    await assert.rejects(
+      loadCertificates(certs, { ofSites: [{ ...pair, keyPath: join(certs, "z.key") }] }),
+      /found the key of another certificate/,
+    );
   });
 
   it("renews its own certificate before it expires", async (t) => {

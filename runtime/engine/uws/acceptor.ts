@@ -1,5 +1,5 @@
 import { RuntimeError } from "../../lib/errors.ts";
-import type { ServedCertificates } from "../engine.ts";
+import type { ServedCertificate, ServedCertificates } from "../engine.ts";
 import { cannotListen, type Place } from "../probe-port.ts";
 import { type TlsSettings, toSuites } from "../../tls/tls-suites.ts";
 import type { Prepared } from "../../lib/prepared.ts";
@@ -11,8 +11,16 @@ import type { HttpRequest, HttpResponse, ListenSocket, Uws, UwsApp } from "./uws
  */
 const LISTEN_SHARED = 0;
 
-/** @param knownMethod The method, if the router matched it; `null`: the callback must ask `req` for it. */
-export type OnRequest = (res: HttpResponse, req: HttpRequest, knownMethod: string | null) => void;
+/**
+ * @param knownMethod The method, if the router matched it; `null`: the callback must ask `req` for it.
+ * @param certificate The certificate of the connection; `null`: it is plain.
+ */
+export type OnRequest = (
+  res: HttpResponse,
+  req: HttpRequest,
+  knownMethod: string | null,
+  certificate: ServedCertificate | null,
+) => void;
 
 export interface AcceptorOptions {
   host: string | null;
@@ -129,16 +137,16 @@ export class Acceptor {
   }
 
   #createServing(certificates: ServedCertificates): ServingApp {
-    if (certificates === null) return this.#addRoutes(this.#uws.App());
+    if (certificates === null) return this.#addRoutes(this.#uws.App(), null);
     const [first, ...others] = certificates;
     const suites = { ssl_ciphers: this.#suites };
-    const app = this.#uws.SSLApp({
-      cert_file_name: first.certPath,
-      key_file_name: first.keyPath,
-      ...suites,
-    });
-    const serving = this.#addRoutes(app);
-    for (const certificate of others) {
+    const { onlyByName = false } = first;
+    const pems = { cert_file_name: first.certPath, key_file_name: first.keyPath };
+    if (onlyByName) this.#check(pems);
+    // Without a certificate the library refuses every handshake whose name it does not know.
+    const app = this.#uws.SSLApp({ ...(onlyByName ? {} : pems), ...suites });
+    const serving = this.#addRoutes(app, first);
+    for (const certificate of onlyByName ? certificates : others) {
       for (const name of certificate.names) {
         app.addServerName(name, {
           cert_file_name: certificate.certPath,
@@ -147,13 +155,18 @@ export class Acceptor {
         });
         // Each server name has its own, empty router. `domain` prints two lines to standard output. They cannot be
         // suppressed: Node cannot duplicate a file descriptor, so descriptor 1 cannot be replaced and restored.
-        route(app.domain(name), this.#options.onRequest);
+        route(app.domain(name), this.#options.onRequest, certificate);
       }
     }
     return serving;
   }
 
-  #addRoutes(app: UwsApp): ServingApp {
+  /** Throws the library's own error for a certificate that it refuses: it reports none for those of names. */
+  #check(pems: { cert_file_name: string; key_file_name: string }): void {
+    this.#uws.SSLApp({ ...pems, ssl_ciphers: this.#suites }).close();
+  }
+
+  #addRoutes(app: UwsApp, certificate: ServedCertificate | null): ServingApp {
     const { onRequest, onOpened, onClosed } = this.#options;
     const serving: ServingApp = { app, open: 0 };
     app.filter((res, change) => {
@@ -166,7 +179,7 @@ export class Acceptor {
       this.#forgetIfUnused(serving);
       onClosed();
     });
-    route(app, onRequest);
+    route(app, onRequest, certificate);
     return serving;
   }
 
@@ -211,8 +224,8 @@ function checkSuites(uws: Uws, tlsCiphers: string, suites: string): void {
 /**
  * Registers the methods that the library's router can match. For these, no string has to be made from the request line.
  */
-function route(app: UwsApp, onRequest: OnRequest): void {
-  app.get("/*", (res, req) => onRequest(res, req, "GET"));
-  app.post("/*", (res, req) => onRequest(res, req, "POST"));
-  app.any("/*", (res, req) => onRequest(res, req, null));
+function route(app: UwsApp, onRequest: OnRequest, certificate: ServedCertificate | null): void {
+  app.get("/*", (res, req) => onRequest(res, req, "GET", certificate));
+  app.post("/*", (res, req) => onRequest(res, req, "POST", certificate));
+  app.any("/*", (res, req) => onRequest(res, req, null, certificate));
 }

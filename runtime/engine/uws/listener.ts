@@ -190,7 +190,7 @@ export class UwsListener implements Listener, ListenerContext {
   }
 
   /** Runs for every request. Must not throw: an exception that reaches the library ends the process. */
-  readonly #onRequest: OnRequest = (res, req, knownMethod) => {
+  readonly #onRequest: OnRequest = (res, req, knownMethod, certificate) => {
     let client: UwsClient | null = null;
     try {
       const head = this.#reader.read(req, res, knownMethod);
@@ -204,7 +204,9 @@ export class UwsListener implements Listener, ListenerContext {
       const { isLast, libraryCloses } = this.#reader;
       client = new UwsClient(res, head, { context: this, isLast, libraryCloses });
       this.#inFlight++;
-      if (this.#admits(client)) this.#options.onRequest(client);
+      if (this.#admits(client)) {
+        this.#options.onRequest(client, certificate, this.#reader.ownOrigin);
+      }
     } catch (error) {
       this.#options.onError(error);
       if (client !== null) client.refuse(500);

@@ -84,6 +84,8 @@ export class HeadReader {
   readonly #onDropped: (name: string, peer: string) => void;
   /** The proxies whose forwarding fields count; `null`: none. Changes between two requests. */
   trust: Trust | null = null;
+  /** The origin that `Host` names in the head that was read last. A trusted proxy may name another one. */
+  ownOrigin = "";
   /** True if the connection must end with the response to the head that was read last. */
   isLast = false;
   /** True if the library itself ends the connection then. */
@@ -175,6 +177,7 @@ export class HeadReader {
       bodyBytes,
       clientAddress: this.#addresses.of(res),
     };
+    this.ownOrigin = origin;
     if (this.#forwarding !== null && !this.#applyForwarding(head, host)) {
       return { status: 400, reason: "a trusted proxy names no origin" };
     }

@@ -1,0 +1,229 @@
+/**
+ * Measures servers with one and with many sites side by side: start, reload, memory, and the CPU time of requests.
+ *
+ *     node --import tsx scripts/bench/many-sites.ts [--sites 1000] [--seconds 5]
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { runScript } from "../command-line.ts";
+
+const PROGRAM = join(import.meta.dirname, "../../dist/main.js");
+
+/** Of this many sites, one has handlers of its own, in a pool that it shares. */
+const SITES_PER_HANDLERS = 10;
+const POOLS = 4;
+
+/** Hosts of a server without sites. */
+const FEWEST_HOSTS = 1000;
+const HANDLER = `export default () => new Response("hello");`;
+
+/** Kernel ticks per second, in which `/proc` counts CPU time. */
+const TICKS_PER_SECOND = 100;
+
+interface Row {
+  case: string;
+  [column: string]: string;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      sites: { type: "string", default: "1000" },
+      seconds: { type: "string", default: "5" },
+    },
+  });
+  const seconds = Number(values.seconds);
+  const rows: Row[] = [];
+  for (const sites of [0, Number(values.sites)]) rows.push(await measure(sites, seconds));
+  console.table(rows);
+  return 0;
+}
+
+async function measure(sites: number, seconds: number): Promise<Row> {
+  const dir = mkdtempSync(join(tmpdir(), "edgicorn-sites-"));
+  try {
+    plant(dir, sites);
+    const cold = await Server.start(dir);
+    await cold.stop();
+    const server = await Server.start(dir);
+    try {
+      // Without sites, all hosts are those of the default site.
+      const hosts = toHosts(Math.max(sites, FEWEST_HOSTS));
+      const withHandlers = hosts.filter((_, number) => number % SITES_PER_HANDLERS === 0);
+      const memory = server.memory();
+      const reload = server.reload();
+      writeFileSync(join(dir, "handlers/changed.ts"), HANDLER);
+      const changed = server.reload();
+      const load = (path: string, of: readonly string[]): string =>
+        server.load({ dir, path, hosts: of, seconds });
+      return {
+        case: sites === 0 ? "no sites" : `${sites} sites`,
+        "start, ms": `${Math.round(cold.startedMs)} (again ${Math.round(server.startedMs)})`,
+        "reload, ms": `${reload} (one change ${changed})`,
+        "memory, MiB": `${memory.primary} (workers ${memory.workers})`,
+        "file, one host": load("/page.txt", hosts.slice(0, 1)),
+        "file, all hosts": load("/page.txt", hosts),
+        "handler, one host": load("/hello", hosts.slice(0, 1)),
+        "handler, all hosts": load("/hello", withHandlers),
+      };
+    } finally {
+      await server.stop();
+    }
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function toHosts(sites: number): string[] {
+  return Array.from({ length: sites }, (_, number) => `site-${number}.example`);
+}
+
+function plant(dir: string, sites: number): void {
+  const write = (path: string, text: string): void => {
+    mkdirSync(join(dir, path, ".."), { recursive: true });
+    writeFileSync(join(dir, path), text);
+  };
+  write("handlers/hello.ts", HANDLER);
+  write("public/page.txt", "page");
+  const entries: Record<string, object> = {};
+  for (const [number, host] of toHosts(sites).entries()) {
+    write(`sites/${host}/public/page.txt`, "page");
+    entries[host] = { aliases: `www.${host}`, pool: `shared-${number % POOLS}` };
+    if (number % SITES_PER_HANDLERS === 0) write(`sites/${host}/handlers/hello.ts`, HANDLER);
+  }
+  write("edgicorn.config.json", JSON.stringify({ sites: entries }));
+}
+
+class Server {
+  readonly startedMs: number;
+  readonly #child: ReturnType<typeof spawn>;
+  readonly #dir: string;
+  readonly #port: number;
+
+  private constructor(
+    child: ReturnType<typeof spawn>,
+    { dir, port, startedMs }: { dir: string; port: number; startedMs: number },
+  ) {
+    this.#child = child;
+    this.#dir = dir;
+    this.#port = port;
+    this.startedMs = startedMs;
+  }
+
+  static async start(dir: string): Promise<Server> {
+    const startedAtMs = performance.now();
+    const flags = ["--http", "0", "--https", "off", "--workers", "1", "--access-log", "off"];
+    // On a busy machine a server would refuse requests.
+    flags.push("--queue-delay", "0s");
+    const args = [PROGRAM, "start", ...flags, "--log-format", "json"];
+    const child = spawn(process.execPath, args, { cwd: dir, stdio: ["ignore", "ignore", "pipe"] });
+    for await (const line of createInterface(child.stderr)) {
+      const entry = JSON.parse(line) as { msg: string; listeners?: { port: number }[] };
+      if (entry.msg !== "listening") continue;
+      const port = entry.listeners?.[0]?.port ?? 0;
+      child.stderr.resume();
+      return new Server(child, { dir, port, startedMs: performance.now() - startedAtMs });
+    }
+    throw new Error("the server did not start");
+  }
+
+  /** Reloads, and returns the duration that the server reports. */
+  reload(): number {
+    const args = [PROGRAM, "reload", "--json"];
+    const { stdout, stderr } = spawnSync(process.execPath, args, { cwd: this.#dir });
+    const text = stdout.toString();
+    if (text === "") throw new Error(stderr.toString());
+    return (JSON.parse(text) as { durationMs: number }).durationMs;
+  }
+
+  memory(): { primary: number; workers: number } {
+    const ofWorkers = this.#workers().map(residentMib);
+    return {
+      primary: residentMib(this.#child.pid ?? 0),
+      workers: ofWorkers.reduce((sum, mib) => sum + mib, 0),
+    };
+  }
+
+  /** Sends requests to all hosts in turn, and returns rate and CPU time of the primary per request. */
+  load({
+    dir,
+    hosts,
+    path,
+    seconds,
+  }: {
+    dir: string;
+    hosts: readonly string[];
+    path: string;
+    seconds: number;
+  }): string {
+    const script = join(dir, "load.lua");
+    writeFileSync(
+      script,
+      `local hosts = {${hosts.map((host) => `"${host}"`).join(",")}}
+local requests = {}
+local at = 0
+function init()
+  for i, host in ipairs(hosts) do
+    requests[i] = wrk.format("GET", "${path}", { Host = host })
+  end
+end
+function request()
+  at = at % #requests + 1
+  return requests[at]
+end`,
+    );
+    const pid = this.#child.pid ?? 0;
+    const before = cpuSecondsOf(pid);
+    const url = `http://127.0.0.1:${this.#port}`;
+    const args = ["-t1", "-c32", `-d${seconds}s`, "-s", script, url];
+    const { stdout } = spawnSync("wrk", args);
+    const text = stdout.toString();
+    if (/Non-2xx/.test(text)) throw new Error(text);
+    const requests = Number(/(\d+) requests in/.exec(text)?.[1]);
+    const micros = ((cpuSecondsOf(pid) - before) / requests) * 1e6;
+    return `${micros.toFixed(1)} us (${Math.round(requests / seconds)}/s)`;
+  }
+
+  async stop(): Promise<void> {
+    this.#child.kill("SIGTERM");
+    await once(this.#child, "exit");
+  }
+
+  #workers(): number[] {
+    return readdirSync("/proc")
+      .map(Number)
+      .filter((pid) => parentOf(pid) === this.#child.pid);
+  }
+}
+
+function statOf(pid: number): string[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return text.slice(text.lastIndexOf(")") + 2).split(" ");
+  } catch {
+    // It has ended since the folder was read.
+    return [];
+  }
+}
+
+function parentOf(pid: number): number {
+  return Number(statOf(pid)[1]);
+}
+
+function cpuSecondsOf(pid: number): number {
+  const fields = statOf(pid);
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+function residentMib(pid: number): number {
+  const text = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Math.round(Number(/^VmRSS:\s*(\d+) kB$/m.exec(text)?.[1]) / 1024);
+}
+
+process.exitCode = await runScript(main);
