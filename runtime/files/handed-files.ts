@@ -20,8 +20,11 @@ export interface HandedFilesLog {
   error(fields: object, message: string): void;
 }
 
-/** Most handed-over files that are open at a time. */
+/** Most handed-over files that are open at a time. Any number of clients may read each. */
 const MOST_OPEN = 512;
+
+/** Most files that are being opened at a time: the thread pool has few threads, and each has a descriptor already. */
+const MOST_OPENING = 16;
 
 /**
  * Opens and sends the files that workers hand over. Opening and reading happen in the thread pool.
@@ -32,7 +35,11 @@ const MOST_OPEN = 512;
 export class HandedFiles implements FileSender {
   readonly #log: HandedFilesLog;
   readonly #mostOpen: number;
-  #count = 0;
+  /** By version: all clients of one version of a file share a descriptor. */
+  readonly #shared = new Map<string, Shared>();
+  /** Files that wait to be opened. */
+  readonly #waiting: (() => void)[] = [];
+  #opening = 0;
 
   constructor(log: HandedFilesLog, { mostOpen = MOST_OPEN }: { mostOpen?: number } = {}) {
     this.#log = log;
@@ -41,7 +48,7 @@ export class HandedFiles implements FileSender {
 
   /** Number of files that are open. */
   get count(): number {
-    return this.#count;
+    return this.#shared.size;
   }
 
   async openHanded(pid: number, file: HandedFile): Promise<BodySource | null> {
@@ -134,13 +141,12 @@ export class HandedFiles implements FileSender {
   }
 
   async #open(path: string): Promise<Opened> {
-    if (this.#count >= this.#mostOpen) {
-      throw new RuntimeError(
-        "ERR_OVERLOADED",
-        `Cannot open "${path}": found ${this.#mostOpen} files open, expected fewer`,
-      );
+    if (this.#opening >= MOST_OPENING) {
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+      });
     }
-    this.#count++;
+    this.#opening++;
     let handle: FileHandle | null = null;
     try {
       handle = await open(path, OPEN_FLAGS);
@@ -149,22 +155,52 @@ export class HandedFiles implements FileSender {
         const error = new Error(`Cannot send "${path}": found no regular file, expected one`);
         throw Object.assign(error, { code: "EISDIR" });
       }
-      const source = { realPath: path, version: toFileVersion(stats) };
-      return { handle, source, release: this.#releaseOnce(handle) };
+      return this.#share(handle, { realPath: path, version: toFileVersion(stats) });
     } catch (error) {
-      this.#count--;
       await handle?.close();
       throw error;
+    } finally {
+      this.#opening--;
+      this.#waiting.shift()?.();
     }
   }
 
-  #releaseOnce(handle: FileHandle): () => void {
-    return () => {
-      this.#count--;
-      // An error while closing a file that was only read does not matter.
-      handle.close().catch(() => {});
+  /** Returns the file. All clients of one version share a descriptor, so a second one is closed. */
+  #share(handle: FileHandle, source: FileSource): Opened {
+    const { device, inode, changedMs, sizeBytes } = source.version;
+    const key = `${device} ${inode} ${changedMs} ${sizeBytes}`;
+    let shared = this.#shared.get(key);
+    if (shared !== undefined) {
+      close(handle);
+    } else if (this.#shared.size < this.#mostOpen) {
+      shared = { handle, users: 0 };
+      this.#shared.set(key, shared);
+    } else {
+      throw new RuntimeError(
+        "ERR_OVERLOADED",
+        `Cannot open "${source.realPath}": found ${this.#mostOpen} files open, expected fewer`,
+      );
+    }
+    const held = shared;
+    held.users++;
+    const release = (): void => {
+      held.users--;
+      if (held.users > 0) return;
+      this.#shared.delete(key);
+      close(held.handle);
     };
+    return { handle: held.handle, source, release };
   }
+}
+
+interface Shared {
+  readonly handle: FileHandle;
+  users: number;
+}
+
+function close(handle: FileHandle): void {
+  // An error while closing a file that was only read does not matter.
+  handle.close().catch(() => {});
 }
 
 interface Opened {

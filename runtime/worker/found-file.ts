@@ -7,8 +7,8 @@ import { NULL_BODY_STATUSES } from "../web/null-body-statuses.ts";
 const heads = new WeakMap<object, FoundHead>();
 
 /** Notes the head of the file that a request found. */
-export function noteFound(context: object, head: FoundHead): void {
-  heads.set(context, head);
+export function noteFound(context: object, head: FoundHead | undefined): void {
+  if (head !== undefined) heads.set(context, head);
 }
 
 /** Returns the response with the file that a request found, for middleware to pass on. */

@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { closeSync, fstatSync, openSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  fstatSync,
+  openSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import type { HandedFile } from "../../runtime/channel/messages.ts";
@@ -50,17 +58,34 @@ describe("HandedFiles.openHanded()", { timeout: 60_000 }, () => {
     });
   }
 
+  it("shares the descriptor of a version of a file among all clients", async (t) => {
+    const files = new HandedFiles(LOG, { mostOpen: 2 });
+    const { file, path } = openFile(t);
+    const opening = Array.from({ length: 50 }, () => files.openHanded(process.pid, file));
+    const sources = await Promise.all(opening);
+    assert.ok(sources.every((source) => source !== null));
+    assert.equal(files.count, 1);
+    appendFileSync(path, "more");
+    const later = await files.openHanded(process.pid, file);
+    assert.equal(files.count, 2, "another version");
+    for (const source of sources) source?.cancel();
+    assert.equal(files.count, 1);
+    later?.cancel();
+    assert.equal(files.count, 0);
+  });
+
   it("opens a limited number of files", async (t) => {
     const files = new HandedFiles(LOG, { mostOpen: 1 });
-    const { file, path } = openFile(t);
+    const { file } = openFile(t);
+    const { file: another, path } = openFile(t);
     const first = await files.openHanded(process.pid, file);
-    assert.equal(await files.openHanded(process.pid, file), null);
+    assert.equal(await files.openHanded(process.pid, another), null);
     const client = new FakeClient(1);
     files.answerWith(client, { path, status: 200, statusText: "", fields: "" });
     await eventually(t, () => client.settled);
     assert.deepEqual(client.outcomes, [{ kind: "refused", status: 503, retryAfterSeconds: 1 }]);
     first?.cancel();
-    assert.notEqual(await files.openHanded(process.pid, file), null);
+    assert.notEqual(await files.openHanded(process.pid, another), null);
   });
 
   it("breaks off when the file becomes shorter while it is sent", async (t) => {
