@@ -36,7 +36,7 @@ import { Reloader, type ReloaderOptions } from "./reload/reloader.ts";
 import { haveSameCertificates, type Setup } from "./reload/setup.ts";
 import { StoredGenerations } from "./reload/stored-generations.ts";
 import { Guards } from "./rules/guards.ts";
-import { createSites, listRules, listSiteSettings } from "./site/create-sites.ts";
+import { createSites, listSiteSettings } from "./site/create-sites.ts";
 import { Development } from "./site/development.ts";
 import { Misdirection } from "./site/misdirection.ts";
 import { serve, type Site } from "./site/site.ts";
@@ -318,7 +318,7 @@ export class Primary {
       this.#listeners.probe(config),
       starting,
       this.files.prepare(listSiteSettings(config)).then((files) => files?.commit()),
-      this.#guards.prepare(listRules(config)).then((guards) => guards?.commit()),
+      this.#guards.prepare(listSiteSettings(config)).then((guards) => guards?.commit()),
     ];
     this.#spool
       .clean()
@@ -467,7 +467,7 @@ export class Primary {
           : this.#listeners.prepareCertificates(certificates);
       },
       ({ to }) => this.files.prepare(listSiteSettings(to.config)),
-      ({ to }) => this.#guards.prepare(listRules(to.config)),
+      ({ to }) => this.#guards.prepare(listSiteSettings(to.config)),
       (change, options) => this.handlers.prepare(change, options),
       ({ to }) => ({
         commit: () => this.#useSetup(to),

@@ -1,5 +1,6 @@
 import { unwatchFile, watchFile } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { isAbsolute, relative } from "node:path";
 import { RuntimeError } from "../lib/errors.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
 import type { Prepared } from "../lib/prepared.ts";
@@ -55,15 +56,23 @@ export class UserFiles {
    * Reads the files of the next config.
    *
    * @param paths Absolute.
+   * @param options.publicDirs Folders whose files every client can read.
    * @returns `null` if there are none, now and before.
    * @throws RuntimeError `ERR_CONFIG` with one line per problem, each with file and line.
    */
-  async prepare(paths: readonly string[]): Promise<Prepared | null> {
+  async prepare(
+    paths: readonly string[],
+    { publicDirs }: { publicDirs: readonly string[] },
+  ): Promise<Prepared | null> {
     const wanted = [...new Set(paths)];
     if (wanted.length === 0 && this.#files.size === 0) return null;
     const problems: string[] = [];
     const read = new Map<string, ReadFile>();
     for (const path of wanted) {
+      if (publicDirs.some((dir) => isServed(path, dir))) {
+        problems.push(`${toDisplayPath(path)}: found it in a public folder, expected another one`);
+        continue;
+      }
       const result = await readUsers(path);
       if ("problems" in result) problems.push(...result.problems);
       else read.set(path, result);
@@ -125,6 +134,12 @@ export class UserFiles {
     file.list = new UserList(result.users, this.#checks);
     this.#log.info({ file: shown, users: result.users.size }, "file of users read again");
   }
+}
+
+/** Tells whether clients can read a file of a public folder. Names that begin with a dot are not served. */
+function isServed(path: string, publicDir: string): boolean {
+  const name = relative(publicDir, path);
+  return !isAbsolute(name) && !/^\.|[\\/]\./.test(name);
 }
 
 async function readUsers(path: string): Promise<ReadFile | { problems: readonly string[] }> {

@@ -24,6 +24,12 @@ export interface GuardParts extends LimitContext, Omit<WaitingContext, "waiting"
   nextId: () => ExchangeId;
 }
 
+/** The settings of a site that name files. */
+export interface GuardedSettings {
+  rules: readonly RuleSetting[];
+  publicDir: string | null;
+}
+
 export interface GuardedSite {
   /** The name of the site. Its limits count for itself. */
   site: string;
@@ -60,8 +66,10 @@ export class Guards {
    *
    * @throws RuntimeError `ERR_CONFIG` with file and line of each problem.
    */
-  prepare(rules: readonly RuleSetting[]): Promise<Prepared | null> {
-    return this.#userFiles.prepare(listUserFiles(rules));
+  prepare(sites: readonly GuardedSettings[]): Promise<Prepared | null> {
+    const paths = sites.flatMap(({ rules }) => listUserFiles(rules));
+    const publicDirs = sites.flatMap(({ publicDir }) => publicDir ?? []);
+    return this.#userFiles.prepare(paths, { publicDirs });
   }
 
   /** Begins the next config. Its files are committed already. */

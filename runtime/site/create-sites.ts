@@ -1,5 +1,4 @@
 import type { Config } from "../config/config.ts";
-import type { RuleSetting } from "../config/rule-settings.ts";
 import { listSites, type SiteConfig, toSiteSettings } from "../config/sites.ts";
 import type { PublicFolders } from "../files/public-folders.ts";
 import type { TransferLimits } from "../http/client.ts";
@@ -61,11 +60,6 @@ function createRefusal(parts: SitesParts): Site {
       },
     ],
   };
-}
-
-/** Returns the rules of all sites. Those of the top level, which hold for all, come once. */
-export function listRules(config: Config): RuleSetting[] {
-  return [...config.rules, ...listSites(config).flatMap(({ rules }) => rules)];
 }
 
 /** Returns the settings of all sites, those of the default site first. */
