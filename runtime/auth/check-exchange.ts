@@ -32,6 +32,7 @@ export class CheckExchange implements Client {
   readonly answer: Promise<CheckAnswer>;
   workerId: WorkerId | null = null;
   limitedBy: LimitName | null = null;
+  isLogged = true;
   /** No stage sees the request. */
   readonly filters = null;
   readonly finishing = null;

@@ -37,6 +37,8 @@ export interface RuleActions {
   readonly removeFields?: readonly string[];
   /** Fields of `_headers`: several rules join their values for one field. */
   readonly joinFields?: Readonly<Record<string, readonly string[]>>;
+  /** Whether the access log has the request. */
+  readonly accessLog?: boolean;
   /** Fields for replies that do not have them. */
   readonly security?: Readonly<Record<string, string>>;
   readonly cors?: CorsSetting;
@@ -90,6 +92,7 @@ const READERS: {
   setFields: readFields,
   appendFields: readFields,
   removeFields: readNames,
+  accessLog: readOnOff,
   security: readSecurity,
   cors: readCors,
   errorPages: readErrorPages,
@@ -138,6 +141,12 @@ export function readActions(
 }
 
 type RuleSettings = Partial<RouteSettings>;
+
+function readOnOff(value: unknown, { key, refuse }: ActionPlace): boolean | null {
+  if (typeof value === "boolean") return value;
+  refuse(key, value, "true or false");
+  return null;
+}
 
 function readErrorPages(
   value: unknown,

@@ -106,6 +106,8 @@ export interface UserRule extends RouteSettings {
   setFields?: Record<string, string>;
   appendFields?: Record<string, string>;
   removeFields?: string | string[];
+  /** `false`: the access log has no line for the request. The last rule wins. */
+  accessLog?: boolean;
   /**
    * Fields that protect pages, for replies without them: `x-content-type-options`, `x-frame-options` with
    * `frame-ancestors`, `referrer-policy`, and HSTS over TLS.

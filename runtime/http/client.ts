@@ -108,6 +108,8 @@ export interface Client {
   workerId: WorkerId | null;
   /** The limit that refused the request or cut it off; `null`: none. For the access log. */
   limitedBy: LimitName | null;
+  /** The access log has a line for the request, if there is an access log. */
+  isLogged: boolean;
   /** Changes to every reply, in the order in which stages added them; `null` for nearly all requests. */
   filters: ReplyFilter[] | null;
   /** Callbacks for the end of the exchange (`when-finished.ts`); `null` for nearly all requests. */

@@ -62,6 +62,14 @@ export class InterposedClient implements Client {
     this.#inner.limitedBy = limit;
   }
 
+  get isLogged(): boolean {
+    return this.#inner.isLogged;
+  }
+
+  set isLogged(isLogged: boolean) {
+    this.#inner.isLogged = isLogged;
+  }
+
   get filters(): ReplyFilter[] | null {
     return this.#inner.filters;
   }

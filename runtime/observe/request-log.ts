@@ -103,7 +103,8 @@ export class RequestLog {
     this.counters.finished(status);
     if (status >= 500) this.served.failed(client.id);
     if (this.#recent !== null) this.#recent.note(client, status, performance.now());
-    if (this.#accessLog === null || client.head.target === this.#unloggedTarget) return;
+    if (this.#accessLog === null || !client.isLogged) return;
+    if (client.head.target === this.#unloggedTarget) return;
     if (this.#accessFilter !== null && !this.#accessFilter(client.head.target, status)) return;
     const { id, receivedMs, workerId: worker, limitedBy: limit, head } = client;
     const { method, target, origin, fields, clientAddress } = head;

@@ -2,6 +2,7 @@ import type { Kind } from "./kind.ts";
 import { checkAddresses } from "./kinds/check-addresses.ts";
 import { applySettings } from "./kinds/apply-settings.ts";
 import { answerCors } from "./kinds/answer-cors.ts";
+import { chooseLogging } from "./kinds/choose-logging.ts";
 import { editReplies } from "./kinds/edit-replies.ts";
 import { editRequests } from "./kinds/edit-requests.ts";
 import { askService, authenticate, limitConcurrency, limitRate } from "./kinds/guard.ts";
@@ -14,6 +15,7 @@ import { showErrorPages } from "./kinds/show-error-pages.ts";
 
 /** All kinds of actions, in the order in which a request passes them, not in the order of the rules. */
 export const KINDS: readonly Kind[] = [
+  chooseLogging,
   editReplies,
   redirectToCanonical,
   answerCors,

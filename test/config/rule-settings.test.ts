@@ -94,6 +94,7 @@ describe("readRules()", () => {
       [{ errorPages: "/404.html" }, "errorPages: an object"],
       [{ errorPages: { "200": "/a" } }, 'errorPages["200"]: a status such as "404" or "5xx"'],
       [{ errorPages: { "5xx": "a" } }, 'errorPages["5xx"]: the path of a page'],
+      [{ accessLog: "off" }, "accessLog: true or false"],
       [{ bodyLimit: "many" }, "bodyLimit: a size from 1 byte"],
       [{ requestTimeout: 5 }, "requestTimeout: a duration"],
       [{ method: "GET", cors: true }, "method: no condition on the method"],

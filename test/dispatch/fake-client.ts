@@ -26,6 +26,7 @@ export class FakeClient implements Client {
   readonly receivedMs: number;
   workerId: WorkerId | null = null;
   limitedBy: LimitName | null = null;
+  isLogged = true;
   filters: ReplyFilter[] | null = null;
   finishing: (() => void)[] | null = null;
   /** `null`: the limits of the listener. */

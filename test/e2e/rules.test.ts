@@ -22,6 +22,8 @@ const CONFIG: UserConfig = {
     { path: "/no-pages/**", errorPages: { "404": "/error" } },
     { path: "/gone", respond: { status: 410, body: "Gone\n", fields: { "x-why": "old" } } },
     { path: "/admin/**", deny: ["127.0.0.1", "::1"] },
+    { path: "/quiet/**", accessLog: false },
+    { path: "/quiet/not/**", accessLog: true },
     { path: "/small/**", bodyLimit: 4 },
     { path: "/v1/**", rewrite: "/echo/:splat?version=1", setRequestFields: { "x-user": "rule" } },
     { path: "/old/**", redirect: "/new/:splat" },
@@ -160,6 +162,13 @@ describe("rules", { timeout: 120_000 }, () => {
     const redirected = await ask("POST /old/a?b=%2F", [], "body");
     assert.equal(redirected.status, 308);
     assert.equal(fieldOf(redirected, "location"), "/new/a?b=%2F");
+  });
+
+  it("keep requests out of the access log", async () => {
+    await ask("GET /quiet/a");
+    await ask("GET /quiet/not/b");
+    await server.untilAccess({ path: "/quiet/not/b" });
+    assert.ok(!server.accessLines.some(({ path }) => path === "/quiet/a"));
   });
 
   it("of a public folder change its replies only", async () => {

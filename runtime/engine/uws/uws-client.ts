@@ -92,6 +92,7 @@ export class UwsClient implements Client {
   readonly receivedMs: number;
   workerId: WorkerId | null = null;
   limitedBy: LimitName | null = null;
+  isLogged = true;
   filters: ReplyFilter[] | null = null;
   finishing: (() => void)[] | null = null;
   /** The listener counted the request for its address (`RequestsPerAddress`). */
