@@ -188,6 +188,7 @@ export class EntryTable {
         coding,
         path: folder.path + name,
         policy: this.#policy,
+        siblings: folder.children,
       });
       this.#origins.set(variant, { folder, name: name + suffix });
       variants.push(variant);
@@ -197,6 +198,7 @@ export class EntryTable {
       variants,
       path: folder.path + name,
       policy: this.#policy,
+      siblings: folder.children,
     });
     this.#origins.set(file, { folder, name });
     return file;

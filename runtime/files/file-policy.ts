@@ -64,11 +64,12 @@ export class FilePolicy {
    * 4.2.2).
    *
    * @param path Decoded path of the file itself, such as `/docs/index.html`.
+   * @param siblings Names of all files in its folder.
    */
-  cacheControlOf(path: string): string | null {
+  cacheControlOf(path: string, siblings: Iterable<string> = []): string | null {
     for (const { expression, value } of this.#rules) if (expression.test(path)) return value;
     if (!this.#isAutomatic) return null;
-    return isHashedName(path) ? IMMUTABLE : "no-cache";
+    return isHashedName(path, siblings) ? IMMUTABLE : "no-cache";
   }
 }
 

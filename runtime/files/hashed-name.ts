@@ -6,14 +6,35 @@
  * and numbers are never hashes, and only types of files count that build tools name this way.
  *
  * @param path Decoded: `/assets/app.3f9a1c2b.js`.
+ * @param siblings Names of all files in its folder.
  */
-export function isHashedName(path: string): boolean {
+export function isHashedName(path: string, siblings: Iterable<string> = []): boolean {
   const match = NAME.exec(path);
   if (match === null) return false;
   if (TOOL_FOLDERS.test(path)) return true;
   const { stem = "" } = match.groups ?? {};
-  return (isHex(stem) && !UUID.test(stem)) || isBase32(stem) || isBase64Url(stem);
+  if ((isHex(stem) && !UUID.test(stem)) || isBase32(stem) || isBase64Url(stem)) return true;
+  return LOOSE.test(path) && /[A-Z\d_-]/.test(stem.slice(-8)) && isBuildFolder(siblings);
 }
+
+/**
+ * Tells whether all scripts and styles of a folder end in eight characters, at least two of them, and those of one are a
+ * hash without doubt. A third of the hashes of Vite have no digit between letters, and look like words.
+ */
+function isBuildFolder(names: Iterable<string>): boolean {
+  let count = 0;
+  let hasHash = false;
+  for (const name of names) {
+    if (!SCRIPT_OR_STYLE.test(name)) continue;
+    if (!LOOSE.test(name)) return false;
+    count++;
+    hasHash ||= isBase64Url(name.slice(0, name.lastIndexOf(".")));
+  }
+  return hasHash && count > 1;
+}
+
+const SCRIPT_OR_STYLE = /\.(?:m?js|css)$/;
+const LOOSE = /[^/]-[\w-]{8}\.(?:m?js|css)(?:\.map)?$/;
 
 /** Types of files that build tools name by their content. A page is not among them. */
 const NAME =

@@ -67,6 +67,8 @@ export class StaticFile implements Validators {
   /** Decoded path of the file itself, also for a variant: `/docs/index.html`. */
   readonly path: string;
   readonly #policy: FilePolicy;
+  /** Has the names of all files in the same folder. */
+  readonly #siblings: ReadonlyMap<string, unknown>;
   /** Codings of the variants, in the same order. */
   codings: readonly ContentCoding[];
   /** The server made this variant, and can make it again. It has no ranges. */
@@ -97,6 +99,7 @@ export class StaticFile implements Validators {
       coding?: ContentCoding;
       variants?: readonly StaticFile[];
       policy?: FilePolicy;
+      siblings?: ReadonlyMap<string, unknown>;
       /** The file of which the server made this variant. It has the date. */
       madeOf?: StaticFile;
     },
@@ -104,6 +107,7 @@ export class StaticFile implements Validators {
     this.source = source;
     this.path = representation.path;
     this.#policy = representation.policy ?? DEFAULT_POLICY;
+    this.#siblings = representation.siblings ?? NO_SIBLINGS;
     this.#needsContentTag = !isTelling(source.version.modifiedMs);
     this.contentType = representation.contentType;
     this.coding = representation.coding ?? null;
@@ -135,6 +139,7 @@ export class StaticFile implements Validators {
       path,
       coding,
       policy: this.#policy,
+      siblings: this.#siblings,
       madeOf: this,
     });
   }
@@ -186,7 +191,7 @@ export class StaticFile implements Validators {
 
   /** Fields of a 200 that guide caches (RFC 9110 section 15.4.5). */
   get cacheFields(): string {
-    const cacheControl = this.#policy.cacheControlOf(this.path);
+    const cacheControl = this.#policy.cacheControlOf(this.path, this.#siblings.keys());
     let fields = `etag\n${this.etag}`;
     if (cacheControl !== null) fields += `\ncache-control\n${cacheControl}`;
     if (this.isNegotiated) fields += "\nvary\naccept-encoding";
@@ -210,6 +215,7 @@ export class StaticFile implements Validators {
   }
 }
 
+const NO_SIBLINGS: ReadonlyMap<string, unknown> = new Map();
 const NO_VARIANTS: readonly StaticFile[] = Object.freeze([]);
 
 /**

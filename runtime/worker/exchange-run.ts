@@ -14,6 +14,7 @@ import {
   ANSWER_CODINGS,
   type CompressionLevel,
   encodeAnswer,
+  MOST_STREAMS,
   StreamEncoder,
 } from "../compress/encoders.ts";
 import { type AnswerPlan, planAnswer } from "../compress/plan-answer.ts";
@@ -37,6 +38,8 @@ export interface ExchangeRunOptions {
   departures: Departures;
   /** How answers are compressed; `null`: they are not. */
   compression: CompressionLevel | null;
+  /** The streams that this worker compresses. */
+  encoders: Set<StreamEncoder>;
 }
 
 /**
@@ -148,16 +151,21 @@ export class ExchangeRun {
   }
 
   #sendPlanned(parts: SendableParts, plan: AnswerPlan): Promise<void> | null {
-    const { compression } = this.#options;
+    const { compression, encoders } = this.#options;
     const { coding, fields, plainFields } = plan;
     const { body } = parts;
     if (coding === null || compression === null) return this.#sendParts({ ...parts, fields });
+    if (body instanceof ReadableStream && encoders.size >= MOST_STREAMS) {
+      return this.#sendParts({ ...parts, fields: plainFields });
+    }
     // Without its body, so that no length of it is announced.
     if (this.#method === "HEAD") return this.#sendParts({ ...parts, fields, body: null });
     if (body instanceof ReadableStream) {
       const announcedBytes = parts.wholeBytes ?? announcedLength(parts.fields);
-      const encoder = new StreamEncoder(coding, compression);
-      return this.#sendParts({ ...parts, fields }, { encoder, announcedBytes });
+      return this.#sendParts(
+        { ...parts, fields },
+        { announcedBytes, encode: () => new StreamEncoder(coding, compression) },
+      );
     }
     const bytes = typeof body === "string" ? Buffer.from(body) : (body ?? NO_BYTES);
     const send = (coded: Uint8Array): Promise<void> | null =>
@@ -184,7 +192,7 @@ export class ExchangeRun {
 
   #sendParts(
     parts: SendableParts,
-    stream: { encoder: StreamEncoder; announcedBytes: number | null } | null = null,
+    stream: { announcedBytes: number | null; encode: () => StreamEncoder } | null = null,
   ): Promise<void> | null {
     const { status, statusText, fields, body, wholeBytes, file } = parts;
     const { channel, responseCreditBytes } = this.#options;
@@ -207,11 +215,14 @@ export class ExchangeRun {
       channel.send([Kind.response, this.id, status, statusText, fields, body], size);
       return null;
     }
+    const encoder = stream === null ? null : stream.encode();
+    if (encoder !== null) this.#options.encoders.add(encoder);
     const responseBody = new ResponseBody(body, {
       creditBytes: responseCreditBytes,
       announcedBytes: stream === null ? (wholeBytes ?? announcedBytes) : stream.announcedBytes,
       isCoded: stream === null && fields.includes("content-encoding\n"),
-      encoder: stream?.encoder ?? null,
+      encoder,
+      onEncoded: (each) => this.#options.encoders.delete(each),
       send: (bytes) => channel.send([Kind.responseChunk, this.id, bytes], bytes.length),
     });
     channel.send([Kind.response, this.id, status, statusText, fields, BODY_FOLLOWS], headSize);

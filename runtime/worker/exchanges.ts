@@ -7,7 +7,7 @@ import type {
   ToWorker,
 } from "../channel/messages.ts";
 import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
-import type { CompressionLevel } from "../compress/encoders.ts";
+import type { CompressionLevel, StreamEncoder } from "../compress/encoders.ts";
 import { ExchangeTable } from "../lib/exchange-table.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { Waiters } from "../lib/waiters.ts";
@@ -33,6 +33,8 @@ export class Exchanges {
   readonly #options: ExchangesOptions;
   /** Exchanges in flight. An exchange that is answered within its own turn is never added. */
   readonly #inFlight = new ExchangeTable<ExchangeRun>();
+  /** The streams that are compressed now. */
+  readonly #encoders = new Set<StreamEncoder>();
   readonly #idleWaiters = new Waiters();
 
   constructor(options: ExchangesOptions) {
@@ -78,6 +80,7 @@ export class Exchanges {
       responseCreditBytes,
       departures,
       compression: compression === null || forbids(route, message[4]) ? null : compression,
+      encoders: this.#encoders,
     });
     // Its body may come before its handler has answered, and even if the handler answers at once.
     const follows = message[9] === BODY_FOLLOWS;

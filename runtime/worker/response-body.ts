@@ -11,6 +11,8 @@ export interface ResponseBodyOptions {
   isCoded: boolean;
   /** Compresses the body; `null`: it is sent as it is. */
   encoder: StreamEncoder | null;
+  /** Called when the encoder is not needed any more. */
+  onEncoded: (encoder: StreamEncoder) => void;
   /** Sends one chunk of at most `CHUNK_BYTES`. */
   send: (bytes: Uint8Array) => void;
 }
@@ -28,6 +30,7 @@ export class ResponseBody {
   readonly #announcedBytes: number | null;
   readonly #isCoded: boolean;
   readonly #encoder: StreamEncoder | null;
+  readonly #onEncoded: (encoder: StreamEncoder) => void;
   #readBytes = 0;
 
   constructor(stream: ReadableStream<unknown>, options: ResponseBodyOptions) {
@@ -35,6 +38,7 @@ export class ResponseBody {
     this.#announcedBytes = options.announcedBytes;
     this.#isCoded = options.isCoded;
     this.#encoder = options.encoder;
+    this.#onEncoded = options.onEncoded;
     this.#creditBytes = options.creditBytes;
     this.#send = options.send;
   }
@@ -49,7 +53,10 @@ export class ResponseBody {
     try {
       await this.#sendAll();
     } finally {
-      this.#encoder?.destroy();
+      if (this.#encoder !== null) {
+        this.#encoder.destroy();
+        this.#onEncoded(this.#encoder);
+      }
     }
   }
 

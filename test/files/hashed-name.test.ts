@@ -57,6 +57,29 @@ describe("isHashedName()", () => {
     it(`does not take ${path} for one`, () => assert.ok(!isHashedName(path)));
 });
 
+describe("isHashedName() among its siblings", () => {
+  const vite = [
+    "index-DiwrgTda.js",
+    "index-B8xk2Pbq.css",
+    "About-QwErTyUi.js",
+    "logo-MyImages.png",
+  ];
+  const rows: [path: string, siblings: string[], expected: boolean][] = [
+    ["/assets/index-DiwrgTda.js", vite, true],
+    ["/assets/index-DiwrgTda.js.map", vite, true],
+    ["/assets/logo-MyImages.png", vite, false],
+    ["/assets/index-DiwrgTda.js", [...vite, "hand.js"], false],
+    ["/assets/index-DiwrgTda.js", ["index-DiwrgTda.js", "page-MyModule.js"], false],
+    ["/assets/index-DiwrgTda.js", ["index-DiwrgTda.js"], false],
+    ["/assets/app-settings.js", ["app-settings.js", "index-B8xk2Pbq.css"], false],
+  ];
+  for (const [path, siblings, expected] of rows) {
+    it(`${expected ? "takes" : "does not take"} ${path} for one among ${siblings.join()}`, () => {
+      assert.equal(isHashedName(path, siblings), expected);
+    });
+  }
+});
+
 describe("FilePolicy.cacheControlOf()", () => {
   const settings = DEFAULT_FILE_SETTINGS;
 

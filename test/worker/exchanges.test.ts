@@ -18,7 +18,8 @@ import { installWebObjects } from "../../runtime/web/install.ts";
 import { BackgroundWork } from "../../runtime/worker/background-work.ts";
 import { toEnv } from "../../runtime/worker/context.ts";
 import { Departures } from "../../runtime/worker/departures.ts";
-import { Exchanges } from "../../runtime/worker/exchanges.ts";
+import { MOST_STREAMS } from "../../runtime/compress/encoders.ts";
+import { Exchanges, type ExchangesOptions } from "../../runtime/worker/exchanges.ts";
 import { loadGeneration } from "../../runtime/worker/load-handlers.ts";
 import { openSocketPair } from "../helpers/socket-pair.ts";
 import { writeGeneration } from "./write-generation.ts";
@@ -31,7 +32,11 @@ interface Trial {
 }
 
 /** The exchanges of a worker with one route, as the primary sees them. */
-async function startTrial(t: TestContext, source: string): Promise<Trial> {
+async function startTrial(
+  t: TestContext,
+  source: string,
+  { compression = null }: Partial<Pick<ExchangesOptions, "compression">> = {},
+): Promise<Trial> {
   const { cwd, generationDir } = await writeGeneration(t, {
     files: { "handler.ts": source },
     routes: [{ pattern: "/", handlers: [[null, "handler.ts"]] }],
@@ -69,7 +74,7 @@ async function startTrial(t: TestContext, source: string): Promise<Trial> {
     },
     responseCreditBytes: 1024,
     departures: new Departures(),
-    compression: null,
+    compression,
   });
   return {
     exchanges,
@@ -164,6 +169,28 @@ describe("Exchanges", { timeout: 60_000 }, () => {
         assert.equal(logs.length, 1, name);
       }
     }
+  });
+
+  it("compresses a bounded number of streams at a time", async (t) => {
+    const { exchanges, next } = await startTrial(
+      t,
+      `export default () => new Response(new ReadableStream(), { headers: { "content-type": "text/plain" } });`,
+      { compression: "fast" },
+    );
+    const run = async (id: number): Promise<boolean> => {
+      const [kind, number, route, params, method, url, , ...rest] = toRequest(id);
+      const fields = "accept-encoding\ngzip";
+      exchanges.run([kind, number, route, params, method, url, fields, ...rest]);
+      const message = await next();
+      assert.ok(message[0] === Kind.response && message[4].includes("vary\naccept-encoding"));
+      return message[4].includes("content-encoding\ngzip");
+    };
+    for (let id = 1; id <= MOST_STREAMS; id++) assert.ok(await run(id), `stream ${id}`);
+    assert.ok(!(await run(MOST_STREAMS + 1)));
+    // The place of a stream that ended is free.
+    exchanges.abort(1 as ExchangeId, "client-left");
+    assert.equal((await next())[0], Kind.settled);
+    for (let id = MOST_STREAMS + 2; !(await run(id)); id++);
   });
 
   it("answers 500 when even the report of a failure fails", async (t) => {

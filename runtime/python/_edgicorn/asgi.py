@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from . import protocol as p
-from .compression import LEAST_BYTES, Compression, compress, make_encoder, plan_answer, to_plain_tags
+from .compression import LEAST_BYTES, MOST_STREAMS, Compression, compress, make_encoder, plan_answer, to_plain_tags
 from .error_page import answer_failure, tell_failure
 from .fields import NO_BODY, BadAnswer, check_size, is_page_wanted, split_origin, split_url, to_length
 from .handed_file import to_handed
@@ -179,6 +179,8 @@ class AsgiExchange:
             elif not isinstance(error, OSError):
                 worker.log.debug(f"application failed after its client left: {type(error).__name__}: {error}")
         finally:
+            if self._encoder is not None:
+                Compression.streams -= 1
             worker.ended(self)
 
     async def receive(self) -> "dict[str, Any]":
@@ -378,9 +380,12 @@ class AsgiExchange:
         plan = plan_answer(self._status, self._fields, self._length, self._message[p.FIELDS])
         if plan is None:
             return
-        self._fields = plan.coded or plan.plain
-        if plan.coded is not None:
-            self._encoder = make_encoder()
+        if plan.coded is None or Compression.streams >= MOST_STREAMS:
+            self._fields = plan.plain
+            return
+        self._fields = plan.coded
+        self._encoder = make_encoder()
+        Compression.streams += 1
 
     async def _stream(self, body: bytes) -> None:
         if not self._is_begun:

@@ -12,6 +12,9 @@ LEAST_BYTES = 1024
 #: Level of gzip by the setting `compressionLevel`.
 LEVELS = {"fast": 1, "balanced": 6, "best": 9}
 
+#: Most streams that one worker compresses at a time: an encoder takes 220 KiB as long as its stream is open.
+MOST_STREAMS = 128
+
 _TYPES = re.compile(
     r"application/(?:[\w.-]+\+(?:json|xml|text)|ecmascript|graphql|javascript|json|json5|jsonl|jsonlines|ndjson|rtf|sql|toml"
     r"|vnd\.ms-fontobject|wasm|x-(?:javascript|ndjson|sh|yaml)|xml|yaml)|font/(?:otf|ttf)"
@@ -31,6 +34,8 @@ class Compression:
 
     #: `None`: it compresses none.
     level: "int | None" = None
+    #: Streams of an ASGI application that are compressed now.
+    streams = 0
 
 
 class Plan:
