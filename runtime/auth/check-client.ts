@@ -76,6 +76,11 @@ export class CheckClient {
           },
         );
       });
+      // Without a listener, no event would tell of the answer, nor of the signal after it.
+      request.on("upgrade", (_, socket) => {
+        socket.destroy();
+        reject(new Error("status 101"));
+      });
       request.on("error", (error) => {
         sent.isReused = request.reusedSocket;
         reject(error);

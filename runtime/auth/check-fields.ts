@@ -1,4 +1,5 @@
 import type { RequestHead } from "../http/client.ts";
+import type { ParsedTarget } from "../http/target-path.ts";
 
 /** A field as pairs of name and value. */
 export type FieldPairs = readonly (readonly [name: string, value: string])[];
@@ -35,6 +36,14 @@ export function toCheckFields(
     ["x-original-method", head.method],
     ["x-original-uri", head.target],
   ];
+}
+
+/**
+ * Returns the path and query about which the service decides: without dot segments and repeated slashes, because the
+ * server resolves them before it looks for a file. As the client wrote it, `/public/../staff` would look public.
+ */
+export function toCheckTarget({ pathname, search }: ParsedTarget): string {
+  return pathname.replace(/\/{2,}/g, "/") + search;
 }
 
 /** Returns the fields of a block. */

@@ -4,7 +4,14 @@ import type { Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import { RefusalLog } from "../observe/refusal-log.ts";
 import type { CheckAnswer } from "./check-client.ts";
-import { type FieldPairs, toBlock, toCheckFields, toPairs, withoutNames } from "./check-fields.ts";
+import {
+  type FieldPairs,
+  toBlock,
+  toCheckFields,
+  toCheckTarget,
+  toPairs,
+  withoutNames,
+} from "./check-fields.ts";
 import { waitFor, type WaitingContext } from "./waiting.ts";
 
 /** Most requests that wait for the service. All others are refused with 503. */
@@ -90,7 +97,8 @@ export class ForwardAuth {
     return {
       answer: (_, target) =>
         waitFor(client, this.#options, async (signal) => {
-          const verdict = await this.#ask({ ...client.head, fields: asked }, signal);
+          const head = { ...client.head, fields: asked, target: toCheckTarget(target) };
+          const verdict = await this.#ask(head, signal);
           return () => {
             if (verdict.kind === "pass") {
               addFields(client.head, verdict.fields);

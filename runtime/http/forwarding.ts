@@ -53,7 +53,7 @@ export interface VerifiedClient {
   /** Canonical address of the right-most hop that is no trusted proxy; the left-most hop if all are. */
   clientAddress: string;
   scheme: "http" | "https";
-  /** Host, with the port if it has one. It may be invalid. */
+  /** Host, with the port if it has one. It may be invalid: then the request is refused. */
   host: string;
   /** The forwarding fields that handlers may read. They hold the verified part only. */
   fields: Field[];
@@ -114,7 +114,7 @@ export function readForwarding(
   const scheme = toScheme(said?.proto) ?? connection.scheme;
   const port =
     kind === "forwarded" ? undefined : pick(fields, "x-forwarded-port", { at, of: hops.length });
-  const host = withPort(said?.host ?? connection.host, port, scheme);
+  const host = hops === UNREADABLE ? "" : withPort(said?.host ?? connection.host, port, scheme);
   const given = join(fields, "x-request-id");
   const requestId = given !== undefined && REQUEST_ID.test(given) ? given : null;
   const verified = toVerified(fields, { clientAddress, scheme, host, trusted, kind });
@@ -200,11 +200,16 @@ function toList(value: string | undefined): string[] {
 const ELEMENTS = /(?:"(?:[^"\\]|\\.)*"|[^",])+/g;
 const PAIRS = /(?:"(?:[^"\\]|\\.)*"|[^";])+/g;
 
-/** Reads `Forwarded` (RFC 7239 section 4). An element that cannot be read counts as a hop of unknown origin. */
-function readForwarded(value: string | undefined): Hop[] {
+/** A list in which a quote has no end. It could hide the hops behind it. */
+const UNREADABLE: readonly Hop[] = [];
+
+/**
+ * Reads `Forwarded` (RFC 7239 section 4). An element that cannot be read counts as a hop of unknown origin. No proxy
+ * leaves a quote open, so a client did: the request is refused, or the client would pass for the proxy.
+ */
+function readForwarded(value: string | undefined): readonly Hop[] {
   if (value === undefined) return [];
-  // A quote without its end could hide the hops behind it.
-  if (value.replaceAll(/"(?:[^"\\]|\\.)*"/g, "").includes('"')) return [];
+  if (value.replaceAll(/"(?:[^"\\]|\\.)*"/g, "").includes('"')) return UNREADABLE;
   return [...value.matchAll(ELEMENTS)]
     .map(([element]) => element.trim())
     .filter((element) => element !== "")

@@ -96,16 +96,22 @@ function request(fields: string): FakeClient {
   return client;
 }
 
+const upgrade: Answer = (_, { socket }) =>
+  void socket?.write("HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+
 describe("ForwardAuth", { timeout: 60_000 }, () => {
   it("passes a request with the copied fields of the answer, and never with the client's", async (t) => {
     const { url, requests } = await startService(t, (_, response) => {
       response.writeHead(204, { "X-User": "ann", "X-Role": "admin" }).end();
     });
+    const target = "/public/..//%2e/staff/%2F?a=//b";
     const client = request(
       "\nx-user\nforged\nx_user\nforged\nX_Email\nforged\nx-email\nforged\nx-role\nown\nrange\nbytes=0-1\nif-none-match\n*\nx-forwarded-for\nforged\nx_forwarded_uri\nforged\ncookie\na=b",
     );
+    client.head.target = target;
     const asked = await ask(t, url, { client });
     assert.equal(asked.passed, true);
+    assert.equal(client.head.target, target);
     assert.equal(
       client.head.fields,
       "x-user\nann\nhost\nexample.com\nx-role\nown\nrange\nbytes=0-1\nif-none-match\n*\nx-forwarded-for\nforged\nx_forwarded_uri\nforged\ncookie\na=b",
@@ -123,10 +129,10 @@ describe("ForwardAuth", { timeout: 60_000 }, () => {
       "x-forwarded-method": "GET",
       "x-forwarded-proto": "https",
       "x-forwarded-host": "example.com:8443",
-      "x-forwarded-uri": "/1",
+      "x-forwarded-uri": "/staff/%2F?a=//b",
       "x-forwarded-for": "192.0.2.1",
       "x-original-method": "GET",
-      "x-original-uri": "/1",
+      "x-original-uri": "/staff/%2F?a=//b",
     });
   });
 
@@ -160,6 +166,7 @@ describe("ForwardAuth", { timeout: 60_000 }, () => {
       ["404", (_, response) => response.writeHead(404).end(), /status 404/],
       ["304", (_, response) => response.writeHead(304).end(), /status 304/],
       ["no answer", (_, response) => response.destroy(), /socket hang up/],
+      ["101", upgrade, /status 101/],
       [
         "half an answer",
         (_, response) => {
