@@ -30,6 +30,7 @@ import { TurnClock } from "./lib/turn-clock.ts";
 import type { Logger } from "./log/log.ts";
 import type { Traffic } from "./observe/counters.ts";
 import { RequestLog, type RequestLogOptions } from "./observe/request-log.ts";
+import { hasAccessLog } from "./observe/site-access.ts";
 import { LiveHandlers } from "./reload/live-handlers.ts";
 import type { Part } from "./reload/part.ts";
 import { Reloader, type ReloaderOptions } from "./reload/reloader.ts";
@@ -380,8 +381,8 @@ export class Primary {
   /** Returns the options of the listeners that a reload may change. */
   #listenerSettings(): Parameters<Listeners["change"]>[0] {
     const { config } = this;
-    const { maxConnections, accessLog } = config;
-    const countsBytes = accessLog !== false;
+    const { maxConnections } = config;
+    const countsBytes = hasAccessLog(config);
     return { maxConnections, limits: config, countsBytes, trust: toTrust(config) };
   }
 

@@ -370,8 +370,15 @@ function findFolderProblems(config: Config, origins: Origins): string[] {
   return problems;
 }
 
-function findLogFileProblems({ logFile, accessLog }: Config, origins: Origins): string[] {
-  const problems: string[] = [];
+function findLogFileProblems({ logFile, accessLog, sites }: Config, origins: Origins): string[] {
+  const problems = sites.flatMap(({ name, own: { accessLog: path } }) => {
+    const obstacle = typeof path === "string" ? findWriteObstacle(path) : null;
+    if (obstacle === null) return [];
+    const label = `sites[${JSON.stringify(name)}].accessLog`;
+    return [
+      `Cannot use ${label}: found ${obstacle}, expected a file that can be written, in a folder that exists`,
+    ];
+  });
   for (const [name, path] of Object.entries({ logFile, accessLog })) {
     const obstacle = typeof path === "string" ? findWriteObstacle(path) : null;
     if (obstacle === null) continue;
@@ -415,7 +422,9 @@ function findExposedPaths(config: Config, origins: Origins): string[] {
     ...(configFile === null ? [] : [{ path: configFile, content: "the config file" }]),
     ...envFiles.map((path) => ({ path, content: "environment variables" })),
     ...(logFile === null ? [] : [{ path: logFile, content: "the log" }]),
-    ...(typeof accessLog === "string" ? [{ path: accessLog, content: "the access log" }] : []),
+    ...[accessLog, ...sites.map(({ own }) => own.accessLog)].flatMap((path) =>
+      typeof path === "string" ? [{ path, content: "an access log" }] : [],
+    ),
   ];
   return findContained([...labels.keys()], secrets).map(
     ({ folder, found: { path, content } }) =>

@@ -771,6 +771,7 @@ export const SETTINGS = {
     help: "one log line per request, where",
     docs: "one line per request: `on` (in the log), `off`, or a file ([more](operations.md#logs))",
     reload: "switch",
+    site: true,
     isPath: true,
     elsewhere: ["accesslogfile"],
   },
@@ -783,6 +784,7 @@ export const SETTINGS = {
     help: "json, combined, or a text with variables",
     docs: "`json`, `combined` (Nginx's and Apache's), or a text with Nginx's variables ([more](operations.md#access-lines))",
     reload: "switch",
+    site: true,
   },
   /** Statuses of answers that get an access line: a list such as `["4xx", "5xx", "301"]`, or `"all"`. Default: `"all"`. */
   accessLogStatus: {
@@ -793,6 +795,7 @@ export const SETTINGS = {
     help: "statuses that get a line: 4xx,5xx",
     docs: "statuses and classes of the answers that get a line: `4xx,5xx`; `all`",
     reload: "switch",
+    site: true,
   },
   /** Patterns of paths without access lines: `["/healthz", "/assets/**"]`, or `"off"`. Default: `"off"`. */
   accessLogSkip: {
@@ -802,6 +805,7 @@ export const SETTINGS = {
     help: "paths without access lines",
     docs: "patterns of paths without access lines, separated by commas: `/healthz,/assets/**`; `off`: none",
     reload: "switch",
+    site: true,
   },
   /** Share of the answers below status 400 that get an access line, from 0 to 1. Answers of 400 and above always get one. Default: 1. */
   accessLogSample: {
@@ -811,6 +815,7 @@ export const SETTINGS = {
     help: "share of the good answers with a line",
     docs: "share of the answers below 400 that get a line, from `0` to `1`; other answers always get one",
     reload: "switch",
+    site: true,
   },
   /** Names of query parameters whose values no log line has. A name also matches as a word of a longer one: `token` in `access_token`. Default: `token`, `key`, `password` and others. */
   redactQuery: {
@@ -831,6 +836,7 @@ export const SETTINGS = {
     help: "combined: referer and user agent too",
     docs: "`combined`: with referer and user agent; `common`: without",
     reload: "switch",
+    site: true,
   },
   /** Whether access lines have queries, which may hold tokens. Default: off. */
   accessLogQuery: {
@@ -841,6 +847,7 @@ export const SETTINGS = {
     help: "access lines have the query too",
     docs: "whether access lines have the query, which may hold tokens",
     reload: "switch",
+    site: true,
   },
   /** Least important messages that are logged. Default: `"info"`. */
   logLevel: {

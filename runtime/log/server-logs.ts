@@ -22,8 +22,8 @@ export class ServerLogs {
   #main: LogDestination = this.#stderr;
   #look: LogLook = JSON_LOOK;
   #log: Logger | null = null;
-  /** The file of the access log; `null`: it has none. */
-  #access: LogDestination | null = null;
+  /** The files of access logs. */
+  readonly #access = new Set<LogDestination>();
   /** Number of lines that files lost which are closed now. */
   #earlierLostLines = 0;
 
@@ -53,10 +53,10 @@ export class ServerLogs {
   createAccessLog(target: true | string, format: LineFormat | null): AccessLog {
     if (target === true) return createAccessLog(this.#main, { ...this.#look, format });
     const destination = openLogPath(target, { report: this.#report });
-    this.#access = destination;
+    this.#access.add(destination);
     if (this.#log !== null) reportLosses(this.#log, destination);
     const onClosed = (): void => {
-      if (this.#access === destination) this.#access = null;
+      this.#access.delete(destination);
       void destination.close().then(() => (this.#earlierLostLines += destination.droppedLines));
     };
     return createAccessLog(destination, { ...JSON_LOOK, format, onClosed });
@@ -70,7 +70,8 @@ export class ServerLogs {
   /** Number of lines that were lost because their reader was too slow or gone. */
   get lostLines(): number {
     const { droppedLines } = this.#main;
-    return droppedLines + (this.#access?.droppedLines ?? 0) + this.#earlierLostLines;
+    const ofAccess = [...this.#access].reduce((sum, each) => sum + each.droppedLines, 0);
+    return droppedLines + ofAccess + this.#earlierLostLines;
   }
 
   /** Reports in the log and on standard error that the process ends because of a bug. */
@@ -83,13 +84,13 @@ export class ServerLogs {
   /** Opens the files again after they were renamed. */
   reopen(): void {
     this.#main.reopen();
-    this.#access?.reopen();
+    for (const access of this.#access) access.reopen();
   }
 
   /** Writes all waiting lines synchronously. */
   flushSync(): void {
     this.#main.flushSync();
-    this.#access?.flushSync();
+    for (const access of this.#access) access.flushSync();
     this.#stderr.flushSync();
   }
 

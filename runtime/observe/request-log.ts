@@ -7,22 +7,18 @@ import type { Client, ExchangeId, RefusedHead } from "../http/client.ts";
 import { CHANGES_PATH } from "../lib/html-page.ts";
 import { toRequestId } from "../lib/request-id.ts";
 import type { Logger } from "../log/log.ts";
-import { type AccessFacts, type AccessRules, toAccessEntry } from "../log/access-entry.ts";
-import type { AccessLog } from "../log/access-log.ts";
-import { type AccessFilter, createAccessFilter } from "../log/access-filter.ts";
-import type { LineFormat } from "../log/access-line.ts";
+import { type AccessFacts, toAccessEntry } from "../log/access-entry.ts";
 import { createClientFields } from "../log/client-fields.ts";
-import { createFormattedLine } from "../log/format-line.ts";
-import { createRedactor } from "../log/redactor.ts";
 import { Counters } from "./counters.ts";
 import { RefusalLog } from "./refusal-log.ts";
 import { type RecentRequest, RecentRequests } from "./recent-requests.ts";
+import { type CreateAccessLog, type SiteAccess, SiteAccessLogs } from "./site-access.ts";
 import { ServedCounts } from "./served-counts.ts";
 
 export interface RequestLogOptions {
   log: Logger;
   /** Opens the access log: in the main log (`true`), or in a separate file. */
-  createAccessLog: (target: true | string, format: LineFormat | null) => AccessLog;
+  createAccessLog: CreateAccessLog;
 }
 
 /**
@@ -37,17 +33,7 @@ export class RequestLog {
   readonly #log: Logger;
   readonly #refusedConnections: RefusalLog;
   readonly #refusedRequests: RefusalLog;
-  readonly #createAccessLog: RequestLogOptions["createAccessLog"];
-  #accessLog: AccessLog | null = null;
-  /** The settings with which the access log was opened. */
-  #accessLogKey = "";
-  #accessRules: AccessRules = {
-    withQuery: false,
-    withClient: false,
-    redactQuery: createRedactor().query,
-  };
-  /** `null`: all requests have a line. */
-  #accessFilter: AccessFilter | null = null;
+  readonly #access: SiteAccessLogs;
   readonly #clientFields = createClientFields(findField);
   /** Target without access lines, which would fill the developer's terminal; `null`: none. */
   #unloggedTarget: string | null = null;
@@ -64,7 +50,7 @@ export class RequestLog {
       setting: "maxRequests",
       message: "overloaded: requests refused",
     });
-    this.#createAccessLog = createAccessLog;
+    this.#access = new SiteAccessLogs(createAccessLog);
   }
 
   /** The last safe requests, the most recent last. */
@@ -74,24 +60,9 @@ export class RequestLog {
 
   /** Opens or closes parts as the config requires. */
   useSettings(config: Config): void {
-    const { mode, accessLog, accessLogFormat, redactQuery, reloadProbe } = config;
+    const { mode, reloadProbe } = config;
     this.#unloggedTarget = mode === "development" ? CHANGES_PATH : null;
-    const key = JSON.stringify([accessLog, accessLogFormat, redactQuery]);
-    if (key !== this.#accessLogKey) {
-      this.#accessLog?.close();
-      const format =
-        accessLogFormat === "json"
-          ? null
-          : createFormattedLine(accessLogFormat, createRedactor(redactQuery).text);
-      this.#accessLog = accessLog === false ? null : this.#createAccessLog(accessLog, format);
-      this.#accessLogKey = key;
-    }
-    this.#accessRules = {
-      withQuery: config.accessLogQuery,
-      withClient: config.accessLogFields === "combined",
-      redactQuery: createRedactor(redactQuery).query,
-    };
-    this.#accessFilter = createAccessFilter(config);
+    this.#access.useSettings(config);
     if (reloadProbe === 0) this.#recent = null;
     else if (this.#recent?.most !== reloadProbe) this.#recent = new RecentRequests(reloadProbe);
   }
@@ -103,14 +74,15 @@ export class RequestLog {
     this.counters.finished(status);
     if (status >= 500) this.served.failed(client.id);
     if (this.#recent !== null) this.#recent.note(client, status, performance.now());
-    if (this.#accessLog === null || !client.isLogged) return;
+    const access = this.#access.of(client.head.origin);
+    if (access.log === null || !client.isLogged) return;
     if (client.head.target === this.#unloggedTarget) return;
-    if (this.#accessFilter !== null && !this.#accessFilter(client.head.target, status)) return;
+    if (access.filter !== null && !access.filter(client.head.target, status)) return;
     const { id, receivedMs, workerId: worker, limitedBy: limit, head } = client;
     const { method, target, origin, fields, clientAddress } = head;
     const { referer, userAgent, traceparent } = this.#clientFields(fields);
     const hostAt = origin.indexOf("/") + 2;
-    this.#logAccess({
+    writeLine(access, {
       clientAddress,
       scheme: hostAt === HTTPS_LENGTH ? "https" : "http",
       host: origin.slice(hostAt),
@@ -161,8 +133,9 @@ export class RequestLog {
     const requestId = this.#requestIdOf(refused.id);
     this.counters.finished(status);
     this.#log.debug({ requestId, status, reason }, "request refused");
-    if (this.#accessFilter !== null && !this.#accessFilter(target, status)) return;
-    this.#logAccess({
+    const access = this.#access.of(null);
+    if (access.filter !== null && !access.filter(target, status)) return;
+    writeLine(access, {
       clientAddress,
       scheme,
       host: null,
@@ -182,13 +155,13 @@ export class RequestLog {
     });
   }
 
-  #logAccess(facts: AccessFacts): void {
-    this.#accessLog?.line(toAccessEntry(facts, this.#accessRules));
-  }
-
   #requestIdOf(id: ExchangeId): string {
     return toRequestId(this.requestIdPrefix, id);
   }
+}
+
+function writeLine({ log, rules }: SiteAccess, facts: AccessFacts): void {
+  log?.line(toAccessEntry(facts, rules));
 }
 
 /** Length of `https://`. */

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { TLSSocket } from "node:tls";
 import { makeCertificate } from "../engine/uws/openssl.ts";
 import { askServer } from "../helpers/ask-server.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { startServer, type TestServer } from "../helpers/start-server.ts";
 import { send } from "../helpers/send.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
@@ -28,7 +29,12 @@ const FILES = {
 };
 
 const SITES = {
-  "one.example": { aliases: ["www.one.example", "*.one.example"], bodyLimit: 8 },
+  "one.example": {
+    aliases: ["www.one.example", "*.one.example"],
+    bodyLimit: 8,
+    accessLog: "one.log",
+    accessLogFormat: "$host $request_uri $status",
+  },
   "*.two.example": {
     aliases: ["two.example", "[::1]"],
     public: "two",
@@ -36,7 +42,7 @@ const SITES = {
     pool: "shared",
   },
   "shared.example": { public: "two", handlers: "handlers-of-two", pool: "shared" },
-  "empty.example": { public: false },
+  "empty.example": { public: false, accessLog: false },
 };
 
 /** Asks a server for a path at a host. */
@@ -123,6 +129,13 @@ describe("sites", { timeout: 120_000 }, () => {
       status.stdout,
       /^4 sites: \*\.two\.example \(1 route\), empty\.example, one\.example \(1 route\)/m,
     );
+
+    await server.untilAccess({ host: "two.example", path: "/users/me", status: 200 });
+    const logged = new Set(server.accessLines.map(({ host }) => host));
+    assert.ok(!logged.has("one.example") && !logged.has("empty.example"), [...logged].join());
+    const ofOne = join(server.dir, "one.log");
+    await eventually(t, () => readFileSync(ofOne, "utf8").includes("one.example /users/me 413\n"));
+    assert.match(readFileSync(ofOne, "utf8"), /^one\.example \/ 200\n/);
 
     // Only the pool of the changed site gets new workers.
     writeFileSync(join(server.dir, "sites/one.example/handlers/users/[id].ts"), handler("new one"));
