@@ -94,6 +94,7 @@ export class Primary {
   readonly #perAddress = new RequestsPerAddress();
   /** `null` until it is loaded. */
   #engine: Engine | null = null;
+  #challengeTokens: ReadonlyMap<string, string> = new Map();
   #lastExchangeId = 0;
   #lastWorkerId = 0;
   /** Aborts running builds and boots. */
@@ -259,6 +260,11 @@ export class Primary {
     });
   }
 
+  /** Replaces the answers of the tokens that certificate authorities ask for. */
+  setChallengeTokens(tokens: ReadonlyMap<string, string>): void {
+    this.#challengeTokens = tokens;
+  }
+
   /** The certificates that it serves, the default one first. */
   get certificates(): readonly ServerCertificate[] {
     return this.#setup.certificates ?? [];
@@ -416,6 +422,7 @@ export class Primary {
       development: this.#development,
       canServe: () => this.#closing === null && generation.isReady,
       log: this.#log,
+      challengeTokens: () => this.#challengeTokens,
       ports: () => this.#ports(),
       nextId: () => this.#nextExchangeId(),
     });

@@ -16,6 +16,7 @@ import { cannotListen, describeTaken, LACKS_PRIVILEGE } from "../engine/probe-po
 import { listSiteCertificates } from "../config/sites.ts";
 import { warnOfUncovered } from "../server/load-certificates.ts";
 import { inspectCertificates } from "../tls/tls.ts";
+import { AcmeFolder } from "../acme/acme-folder.ts";
 import { openLog, createLogger, pickLogLook } from "../log/log.ts";
 import { EXIT, RuntimeError } from "../lib/errors.ts";
 import { createAccessLog } from "../log/access-log.ts";
@@ -143,8 +144,9 @@ interface Part {
 }
 
 async function checkCertificates(config: Config): Promise<Part> {
-  const { httpsPort, certsDir } = config;
+  const { httpsPort, certsDir, acme } = config;
   if (httpsPort === null) return { summary: "HTTPS off", warnings: [] };
+  if (acme !== null) await new AcmeFolder(certsDir).checkModes();
   const ofSites = listSiteCertificates(config);
   const { certificates, warnings } = await inspectCertificates(certsDir, { ofSites });
   warnings.push(...warnOfUncovered(config, certificates));

@@ -28,6 +28,7 @@ import {
   type SettingValue,
   expectedOf,
 } from "./settings.ts";
+import { type AcmeSetting, findAcmeProblems } from "./acme.ts";
 import { listNamedSites, listSiteCertificates, listSitePools, type SiteConfig } from "./sites.ts";
 import type { RuleSetting } from "./rule-settings.ts";
 import { findSuitesProblem } from "./tls-suites.ts";
@@ -55,6 +56,8 @@ export interface Config extends SettingFields {
   readonly apps: readonly AppSetting[];
   /** The sites beside the default one, by their names; an entry `default` has more host names of the default site. */
   readonly sites: readonly SiteConfig[];
+  /** Orders of certificates; `null`: none. */
+  readonly acme: AcmeSetting | null;
   /** The rules for requests, in their order. */
   readonly rules: readonly RuleSetting[];
   /** Settings of the Python applications that are files among the handlers. */
@@ -148,6 +151,7 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
     warmup: fileSettings.warmup,
     apps,
     sites: fileSettings.sites,
+    acme: fileSettings.acme,
     rules: fileSettings.rules,
     fileApps: {
       dir: values.appDir,
@@ -161,6 +165,7 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
     ...findWorkerProblems(config, origins),
     ...findMountProblems(config),
     ...findSiteProblems(config, origins),
+    ...findAcmeProblems(config.acme, config),
     ...findSpoolProblems(config, origins),
     ...findFolderProblems(config, origins),
     ...findLogFileProblems(config, origins),

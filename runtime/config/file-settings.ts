@@ -5,6 +5,7 @@ import { readRules, type RuleSetting } from "./rule-settings.ts";
 import { parseSizeBytes } from "./units.ts";
 import { DEFAULT_POOL, isPoolName, POOL_NAME_EXPECTED } from "../lib/pool-name.ts";
 import { type MountSetting, readMounts } from "./mount-settings.ts";
+import { type AcmeSetting, readAcme } from "./acme.ts";
 import { readSites, type SiteConfig } from "./sites.ts";
 import { readWarmUp } from "./warm-up-paths.ts";
 
@@ -25,6 +26,8 @@ export interface FileSettings {
   readonly mounts: readonly MountSetting[];
   /** Also those that have a folder and no entry in the config file. */
   readonly sites: readonly SiteConfig[];
+  /** `null`: the server orders no certificates. */
+  readonly acme: AcmeSetting | null;
   readonly rules: readonly RuleSetting[];
 }
 
@@ -34,6 +37,7 @@ export const FILE_SETTING_NAMES = [
   "warmup",
   "mounts",
   "sites",
+  "acme",
   "rules",
 ] as const satisfies readonly (keyof FileSettings)[];
 
@@ -63,6 +67,7 @@ export function readFileSettings(
     warmup: Object.freeze(readWarmUp(values.warmup ?? [], refuse)),
     mounts: Object.freeze(readMounts(values.mounts ?? {}, { folder, refuse })),
     sites: sites.sites,
+    acme: readAcme(values.acme, refuse),
     rules: Object.freeze(readRules(values.rules ?? [], { key: "rules", folder, refuse })),
   };
   problems.push(...sites.problems);

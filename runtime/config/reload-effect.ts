@@ -19,6 +19,7 @@ export const RELOAD_EFFECT: Readonly<Record<SettingField, ReloadEffect>> = {
   pools: { name: "pools", effect: "switch" },
   apps: { name: "app", effect: "switch" },
   sites: { name: "sites", effect: "switch" },
+  acme: { name: "acme", effect: "switch" },
   rules: { name: "rules", effect: "switch" },
   // Follows from `appDir`, `python` and `appKind`.
   fileApps: { name: "python", effect: "source" },

@@ -37,6 +37,11 @@ export interface UserConfig extends Settings {
    */
   sites?: Record<string, UserSite>;
   /**
+   * Certificates that the server orders and renews, of Let's Encrypt unless `directory` names another authority: `{ email: "you@example.com" }`.
+   * With it you accept the terms of the authority. Default: none.
+   */
+  acme?: UserAcme | "off" | false;
+  /**
    * Rules for requests, in their order: `[{ path: "/old", respond: { status: 410 } }]`. Every rule whose conditions hold
    * applies, to files as to handlers. Where only one can answer, the first wins.
    */
@@ -46,6 +51,16 @@ export interface UserConfig extends Settings {
 type SiteSettings = {
   -readonly [Name in keyof Pick<typeof SETTINGS, SiteSettingName>]?: SettingInput<Name>;
 };
+
+/** Certificates that the server orders. */
+export interface UserAcme {
+  /** Address for messages of the authority. */
+  email?: string;
+  /** URL of the authority's directory. */
+  directory?: string;
+  /** Host names of one certificate. Default: those of the sites, one certificate for each site. */
+  names?: string[];
+}
 
 /** A site. A setting that it does not have is that of the default site. */
 export interface UserSite extends SiteSettings {

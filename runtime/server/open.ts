@@ -94,6 +94,10 @@ async function complete(
     ? ([...wanted.automatic, "maxConnections"] as const)
     : wanted.automatic;
   const config = Object.freeze({ ...wanted, maxConnections, automatic });
+  if (config.acme !== null) {
+    const { AcmeFolder } = await import("../acme/acme-folder.ts");
+    await new AcmeFolder(config.certsDir).checkModes();
+  }
   const certificates = config.httpsPort === null ? null : await loadServerCertificates(config);
   const warnings = certificates?.warnings ?? [];
   for (const problem of warnings) log.warn(problem);

@@ -5,6 +5,7 @@ import { toAddresses, toListeners } from "./addresses.ts";
 import { announce, warnOfUnignoredFiles } from "./announce.ts";
 import type { OpenServer } from "./open.ts";
 import { createOperations } from "./operations.ts";
+import { orderCertificates } from "./order-certificates.ts";
 import { staysAsParent } from "./presence.ts";
 import { createReloads } from "./reload.ts";
 import type { Deputy } from "./shutdown.ts";
@@ -50,10 +51,12 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
   let watcher: SourceWatcher | null = null;
   let leaving: Promise<void> | null = null;
   const certificates = watchCertificates(server);
+  const orders = orderCertificates(server, certificates);
   const leave = (): Promise<void> => {
     presence.withdraw();
     watcher?.close();
     certificates.close();
+    void orders.close();
     leaving ??= primary.leave(primary.config.drainGraceMs);
     return leaving;
   };
@@ -92,12 +95,18 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
       return outcome;
     },
   });
-  if (mode === "development") watcher = await watchSources(server, reloads.reload);
+  const reload: Operations["reload"] = async () => {
+    const report = await reloads.reload();
+    void orders.update();
+    return report;
+  };
+  if (mode === "development") watcher = await watchSources(server, reload);
   const operations = createOperations({
     primary,
     mode,
     lostLogLines: () => logs.lostLines,
     ...reloads,
+    reload,
   });
   const { manifest } = primary.generation;
   try {
@@ -112,9 +121,10 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
   }
   // After that: a reader of the log may look for the pid file and the control socket at once.
   announce(server);
+  void orders.update();
   void warnOfUnignoredFiles(server);
   return {
-    reload: reloads.reload,
+    reload,
     resize: (change) =>
       log.info({ workers: primary.handlers.resize(change) }, "number of workers changed"),
     upgrade() {

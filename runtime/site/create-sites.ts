@@ -9,7 +9,7 @@ import type { SiteRoutes } from "./site-routes.ts";
 
 export interface SitesParts extends Pick<
   DefaultSiteParts,
-  "development" | "canServe" | "ports" | "guards" | "nextId" | "log"
+  "development" | "canServe" | "challengeTokens" | "ports" | "guards" | "nextId" | "log"
 > {
   config: Config;
   files: PublicFolders;

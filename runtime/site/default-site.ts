@@ -18,6 +18,7 @@ import {
   refuseMethods,
   refuseUnstored,
 } from "./stages/answer-without-route.ts";
+import { answerChallenge } from "./stages/answer-challenge.ts";
 import { answerHealth } from "./stages/answer-health.ts";
 import { guardFiles, guardPages, unlessGuarded } from "./stages/guard-files.ts";
 import { explainNotFound } from "./stages/explain-not-found.ts";
@@ -41,6 +42,8 @@ export interface DefaultSiteParts {
   development: Development | null;
   /** Returns whether the server can serve now, for health checks. */
   canServe: () => boolean;
+  /** Returns the answers of the tokens that certificate authorities ask for. */
+  challengeTokens: () => ReadonlyMap<string, string>;
   /** Returns the id of a request that the server makes to itself. */
   nextId: () => ExchangeId;
   log: FolderRulesOptions["log"];
@@ -145,11 +148,16 @@ function withoutNull(stages: readonly (Stage | null)[]): Stage[] {
 
 /** Creates the stages that come before all others at every host, also at an unknown one. */
 export function firstStages({
-  config: { healthPath },
+  config: { acme, healthPath },
   development,
   canServe,
-}: Pick<DefaultSiteParts, "config" | "development" | "canServe">): (Stage | null)[] {
+  challengeTokens,
+}: Pick<
+  DefaultSiteParts,
+  "config" | "development" | "canServe" | "challengeTokens"
+>): (Stage | null)[] {
   return [
+    acme === null ? null : answerChallenge(challengeTokens),
     development === null ? null : tellChanges(() => development.buildCount),
     healthPath === null ? null : answerHealth(healthPath, canServe),
   ];

@@ -58,6 +58,7 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       publicLinks: "inside",
       certsDir: join(cwd, "certs"),
       tlsCiphers: "ECDHE+AESGCM:ECDHE+CHACHA20",
+      acme: null,
       tlsMinVersion: "1.2",
       watchCerts: true,
       trustedProxies: null,

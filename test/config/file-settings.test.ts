@@ -13,7 +13,7 @@ describe("readFileSettings()", () => {
   it("has nothing to say where nothing is said", () => {
     assert.deepEqual(readFileSettings({}, "/srv"), {
       ok: true,
-      settings: { pools: {}, warmup: [], mounts: [], rules: [], sites: [] },
+      settings: { pools: {}, warmup: [], mounts: [], rules: [], sites: [], acme: null },
     });
   });
 
@@ -35,6 +35,7 @@ describe("readFileSettings()", () => {
         mounts: [],
         rules: [],
         sites: [],
+        acme: null,
       },
     });
   });

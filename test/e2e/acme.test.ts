@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { chmodSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import { connect } from "node:tls";
+import { Load } from "../helpers/load.ts";
+import {
+  BLOCKED_NAME,
+  freePort,
+  type Pebble,
+  skipWithoutPebble,
+  startPebble,
+} from "../helpers/pebble.ts";
+import { Reloads } from "../helpers/reloads.ts";
+import { send } from "../helpers/send.ts";
+import {
+  spawnServer,
+  startServer,
+  type StartOptions,
+  type TestServer,
+} from "../helpers/start-server.ts";
+import { temporaryFolder } from "../helpers/temporary-folder.ts";
+
+const NAMES = ["a.test", "b.test"];
+
+/** Returns the names and the serial number of the certificate for a host name. */
+async function readCertificate(
+  port: number,
+  servername: string,
+): Promise<{ names: string; serial: string }> {
+  const socket = connect({ port, servername, rejectUnauthorized: false });
+  await once(socket, "secureConnect");
+  const { subjectaltname = "", serialNumber } = socket.getPeerCertificate();
+  socket.destroy();
+  return { names: subjectaltname, serial: serialNumber };
+}
+
+function options(
+  pebble: Pebble,
+  { config, flags }: { config: object; flags: readonly string[] },
+): StartOptions {
+  return {
+    handlers: { "index.ts": `export default () => new Response("hi");` },
+    workers: 1,
+    https: true,
+    files: { "edgicorn.config.json": JSON.stringify(config) },
+    flags,
+    env: { NODE_EXTRA_CA_CERTS: pebble.caPath },
+  };
+}
+
+const isIssued = ({ msg }: { msg?: string }): boolean => msg === "certificate issued";
+const isOrdering = ({ msg }: { msg?: string }): boolean => msg === "ordering a certificate";
+
+const isChanged = ({ msg }: { msg?: string }): boolean => msg === "certificates changed";
+
+describe("acme", { timeout: 180_000, skip: skipWithoutPebble() }, () => {
+  it("issues for two names in spite of redirects and rules, and renews under load without a failed connection", async (t) => {
+    const port = await freePort();
+    const pebble = await startPebble(t, { httpPort: port, validitySeconds: 12 });
+    const config = {
+      acme: { email: "me@a.test", directory: pebble.directory, names: NAMES },
+      httpsRedirect: true,
+      rules: [{ path: "/.well-known/**", respond: { status: 410 } }],
+    };
+    const server = await startServer(
+      t,
+      options(pebble, { config, flags: ["--http", String(port)] }),
+    );
+    const https = server.port("https");
+    // Until then, clients get the certificate for development.
+    assert.match((await readCertificate(https, "a.test")).names, /DNS:localhost/);
+    await server.until(({ msg }) => msg === "certificates changed");
+    const first = await readCertificate(https, "a.test");
+    assert.equal(first.names, "DNS:a.test, DNS:b.test");
+    assert.equal((await readCertificate(https, "b.test")).serial, first.serial);
+    // A token that is not live belongs to the site.
+    const unknown = await send(
+      `${server.http}/.well-known/acme-challenge/unknown-token-0123456789`,
+    );
+    assert.equal(unknown.status, 410);
+
+    const load = new Load(t, 4, async () => (await send(`${server.https}/`)).status);
+    await server.until((line) => isIssued(line) && server.logs.filter(isIssued).length > 1);
+    await server.until(
+      (line) =>
+        line.msg === "certificates changed" &&
+        server.logs.indexOf(line) > server.logs.findLastIndex(isIssued),
+    );
+    const renewed = await readCertificate(https, "a.test");
+    assert.notEqual(renewed.serial, first.serial);
+    const statuses = await load.stop();
+    assert.ok(statuses.length > 0 && statuses.every((status) => status === 200));
+    assert.deepEqual(readdirSync(join(server.dir, "certs/.acme/challenges")), []);
+  });
+
+  it("orders once for servers that share the folder and after restarts, and keeps the old certificate when an order fails", async (t) => {
+    const port = await freePort();
+    const pebble = await startPebble(t, { httpPort: port });
+    const certs = temporaryFolder(t);
+    const config = { acme: { directory: pebble.directory, names: NAMES } };
+    const start = (t2: TestContext, http: number): Promise<TestServer> => {
+      const flags = ["--http", String(http), "--certs", certs];
+      return startServer(t2, options(pebble, { config, flags }));
+    };
+    const other = await freePort();
+    const [server, second] = await Promise.all([start(t, port), start(t, other)]);
+    await Promise.all([server.until(isChanged), second.until(isChanged)]);
+    assert.equal(pebble.orders(), 1);
+    const { serial } = await readCertificate(second.port("https"), "b.test");
+    assert.equal((await readCertificate(server.port("https"), "a.test")).serial, serial);
+    await second.stop();
+
+    const third = await start(t, other);
+    assert.equal((await readCertificate(third.port("https"), "a.test")).serial, serial);
+    await third.stop();
+    assert.ok(!third.logs.some(isOrdering));
+
+    const more = { ...config.acme, names: [...NAMES, BLOCKED_NAME] };
+    writeFileSync(join(server.dir, "edgicorn.config.json"), JSON.stringify({ acme: more }));
+    await new Reloads(server).next();
+    const failed = await server.until(
+      ({ msg }) => msg?.startsWith("certificate not issued") === true,
+    );
+    assert.match(String(failed.msg), /the present one stays: .*blocked-domain\.example/is);
+    assert.ok(Date.parse(String(failed["nextAttempt"])) > Date.now() + 60_000);
+    assert.equal((await readCertificate(server.port("https"), "a.test")).serial, serial);
+    await server.stop();
+
+    chmodSync(join(certs, "a.test/privkey.pem"), 0o644);
+    const flags = ["--http", String(port), "--certs", certs];
+    const refused = spawnServer(t, options(pebble, { config, flags }));
+    assert.equal((await refused.exit).code, 70);
+    assert.match(refused.stderr, /privkey\.pem: found mode 0644, expected 0600/);
+  });
+});
