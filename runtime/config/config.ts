@@ -162,6 +162,7 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
   const problems = [
     ...unknownKeys,
     ...findPortProblems(config, origins),
+    ...findRedirectProblems(config, origins),
     ...findWorkerProblems(config, origins),
     ...findMountProblems(config),
     ...findSiteProblems(config, origins),
@@ -312,6 +313,23 @@ function findPortProblems({ httpPort, httpsPort }: Config, { http, https }: Orig
     ];
   }
   return [];
+}
+
+/** Refuses redirects to HTTPS that a client could only follow in circles: all its requests seem to come over HTTP. */
+function findRedirectProblems(config: Config, { https, ...origins }: Origins): string[] {
+  const { httpsPort, trustedProxies, sites } = config;
+  if (httpsPort !== null || trustedProxies !== null) return [];
+  const keys = [
+    ...(config.httpsRedirect ? [origins.httpsRedirect.label] : []),
+    ...sites.flatMap(({ name, own }) =>
+      own.httpsRedirect === true ? [`sites[${JSON.stringify(name)}].httpsRedirect`] : [],
+    ),
+  ];
+  return keys.map(
+    (label) =>
+      `Cannot use ${label}: found no port for HTTPS (${https.label} is off), ` +
+      "expected one, or in trustedProxies the proxy that ends TLS",
+  );
 }
 
 function findWorkerProblems({ workers, maxWorkers }: Config, origins: Origins): string[] {

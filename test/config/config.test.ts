@@ -364,6 +364,11 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       "Cannot listen: --http and the default of https are both 8443, expected two ports",
     ],
     [
+      "a redirect to HTTPS in circles",
+      { flags: { https: "off", httpsRedirect: "on" } },
+      "Cannot use --https-redirect: found no port for HTTPS (--https is off), expected one, or in trustedProxies the proxy that ends TLS",
+    ],
+    [
       "a config file that is not there",
       { flags: { config: "nope.ts" } },
       "Cannot use --config: found no file nope.ts, expected a config file",
