@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type HeadersRule, parseHeadersFile } from "./headers-file.ts";
 import { parseRedirectsFile, type RedirectEntry } from "./redirects-file.ts";
@@ -30,14 +30,19 @@ export function readFolderRules(dir: string, shownAs: string): FolderRules {
     parse: (text: string, report: ReportLine) => Entry[],
   ): Entry[] => {
     const path = join(shownAs, name);
-    const text = readText(join(dir, name));
-    if (text === null) return [];
+    const found = readText(join(dir, name));
+    if (found === null) return [];
+    if ("code" in found) {
+      problems.push(`Cannot use ${path}: found ${found.code}, expected a file that can be read`);
+      return [];
+    }
+    const { text } = found;
     if (text.length > MOST_BYTES) {
       problems.push(`Cannot use ${path}: found ${text.length} bytes, expected at most 1 MiB`);
       return [];
     }
-    return parse(text, (line, found, expected) => {
-      const shown = found.length > 80 ? `${found.slice(0, 76)}...` : found;
+    return parse(text, (line, wrong, expected) => {
+      const shown = wrong.length > 80 ? `${wrong.slice(0, 76)}...` : wrong;
       problems.push(
         `Cannot use ${path}:${line}: found ${JSON.stringify(shown)}, expected ${expected}`,
       );
@@ -51,11 +56,15 @@ export function readFolderRules(dir: string, shownAs: string): FolderRules {
 /** Reports a wrong line. Lines count from 1. */
 export type ReportLine = (line: number, found: string, expected: string) => void;
 
-function readText(path: string): string | null {
+/** Returns the text of a file; `null`: there is no such file. */
+function readText(path: string): { text: string } | { code: string } | null {
+  // Nearly always there is none. An error for each of 1,000 sites would cost more than the look.
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return null;
   try {
-    return readFileSync(path, "utf8");
-  } catch {
-    // Missing, as nearly always. A folder of this name has no rules.
-    return null;
+    return { text: readFileSync(path, "utf8") };
+  } catch (error) {
+    // Node's errors of files have a code.
+    const { code = "an error" } = error as NodeJS.ErrnoException;
+    return code === "ENOENT" ? null : { code };
   }
 }
