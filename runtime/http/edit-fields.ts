@@ -1,3 +1,5 @@
+import { withVary } from "./vary.ts";
+
 /** Changes to a field block. Names are in lower case. */
 export interface FieldEdits {
   /** Fields that are left out. */
@@ -6,10 +8,12 @@ export interface FieldEdits {
   readonly added: string;
   /** Fields to add if the block does not have them. */
   readonly defaults: readonly (readonly [name: string, value: string])[];
+  /** Field of the request that decides about the reply: `vary` names it. In lower case. */
+  readonly vary?: string;
 }
 
 /** Applies changes to a field block. */
-export function editFields(block: string, { dropped, added, defaults }: FieldEdits): string {
+export function editFields(block: string, { dropped, added, defaults, vary }: FieldEdits): string {
   const missing = new Map(defaults);
   const kept: string[] = [];
   const parts = block === "" ? [] : block.split("\n");
@@ -22,5 +26,6 @@ export function editFields(block: string, { dropped, added, defaults }: FieldEdi
   }
   for (const [name, value] of missing) kept.push(name, value);
   if (added !== "") kept.push(added);
-  return kept.join("\n");
+  const edited = kept.join("\n");
+  return vary === undefined ? edited : withVary(edited, vary);
 }

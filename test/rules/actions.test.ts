@@ -271,6 +271,19 @@ describe("cors", () => {
     assert.equal(ask("/api").field("vary"), "origin");
   });
 
+  it("names the origin in the one field Vary of a reply", () => {
+    const respond = { status: 200, fields: { vary: "Accept-Encoding" } };
+    const ask = createSite([listed, { path: "/api/**", respond }]);
+    for (const origin of ["https://a.example", "https://other.example"]) {
+      const { fields } = ask({ target: "/api", fields: { origin } });
+      const lines = fields.split("\n");
+      assert.deepEqual(
+        lines.filter((_, at) => lines[at - 1] === "vary"),
+        ["Accept-Encoding, origin"],
+      );
+    }
+  });
+
   it("is open to all with true, for the fields that the page asks for", () => {
     const ask = createSite([{ cors: true }]);
     const asked = ask(preflight("null", { "access-control-request-headers": "x-a,x-b" }));

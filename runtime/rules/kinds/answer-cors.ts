@@ -87,10 +87,10 @@ function toEdits({ origins, credentials, expose }: CorsSetting, origin: string |
     if (credentials) added.push(ALLOW_CREDENTIALS, "true");
     if (expose !== null) added.push(EXPOSE, expose);
   }
-  // A cache must not give one origin the reply for another.
-  if (origins !== "*") added.push("vary", "origin");
   const dropped = new Set([ALLOW_ORIGIN, ALLOW_CREDENTIALS, EXPOSE]);
-  return { dropped, added: added.join("\n"), defaults: [] };
+  const edits = { dropped, added: added.join("\n"), defaults: [] };
+  // A cache must not give one origin the reply for another.
+  return origins === "*" ? edits : { ...edits, vary: "origin" };
 }
 
 function toOriginTest(origins: CorsSetting["origins"]): (origin: string) => boolean {
