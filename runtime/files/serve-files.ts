@@ -12,7 +12,7 @@ import type { StaticEntry } from "./static-file.ts";
 import { FileBodySource } from "./file-body-source.ts";
 import { BytesSource } from "../bodies/body-sources.ts";
 import { findField } from "../http/find-field.ts";
-import { repeatChange } from "../http/change-fields.ts";
+import { dropFields, repeatChange } from "../http/change-fields.ts";
 import type { Client } from "../http/client.ts";
 import type { AnswerHead, FoundFile } from "../http/file-sender.ts";
 import { isSmall, type ReplyFilter } from "../http/reply.ts";
@@ -155,13 +155,23 @@ function repeatChanges(
 ): ReplyFilter {
   return (reply) => {
     if (reply.status !== seen.status && !FILE_STATUSES.has(reply.status)) return reply;
-    const fields = repeatChange(seen.fields, changed.fields, reply.fields);
+    const fields = repeatFields(seen.fields, changed.fields, reply.fields);
     if (changed.status === seen.status) return { ...reply, fields };
     const { status, statusText } = changed;
     return reply.status === seen.status
       ? { ...reply, status, statusText, fields }
       : { ...reply, fields };
   };
+}
+
+/** The type of several ranges names their boundary, which a client needs. */
+function repeatFields(before: string, after: string, on: string): string {
+  if (!on.includes("content-type\nmultipart/byteranges")) return repeatChange(before, after, on);
+  return repeatChange(dropFields(before, isType), dropFields(after, isType), on);
+}
+
+function isType(name: string): boolean {
+  return name === "content-type";
 }
 
 const FILE_STATUSES: ReadonlySet<number> = new Set([200, 206, 301, 304, 412, 416]);

@@ -39,6 +39,7 @@ export default async (request, context, next) => {
   const seen = [response.status, response.headers.get("content-length"), response.headers.has("etag")];
   response.headers.set("x-seen", seen.join());
   response.headers.delete("x-content-type-options");
+  if (searchParams.has("type")) response.headers.set("content-type", "text/x-own");
   if (searchParams.has("status")) return new Response(response.body, { status: 403, headers: response.headers });
   if (searchParams.has("read")) await response.text();
   return response;
@@ -237,6 +238,25 @@ describe("files that a handler hands over", { timeout: 180_000 }, () => {
       assert.equal(response.headers.get("x-seen"), seen);
     });
   }
+
+  it("keeps the boundary of several ranges, whose type middleware changes", async () => {
+    const path = "/guarded/ada/a.txt?type";
+    const whole = await server.fetch(path, { headers: ALLOWED });
+    assert.equal(whole.headers.get("content-type"), "text/x-own");
+    await whole.arrayBuffer();
+    const parts = await server.fetch(path, { headers: { ...ALLOWED, range: "bytes=0-1,4-5" } });
+    const boundary = /boundary=(.+)/.exec(parts.headers.get("content-type") ?? "")?.[1] ?? "none";
+    assert.ok((await parts.text()).includes(`--${boundary}--`));
+    assert.equal(parts.headers.get("x-user"), "ada");
+  });
+
+  it("takes a request with a body for a guarded file", async () => {
+    const connection = await server.connect();
+    const head = "Host: localhost\r\nAuthorization: let me in\r\nContent-Length: 5";
+    connection.send(`GET /guarded/ada/a.txt HTTP/1.1\r\n${head}\r\n\r\nhello`);
+    assert.equal((await connection.response()).status, 200);
+    connection.destroy();
+  });
 
   it("says that middleware cannot read a file", async () => {
     const response = await server.fetch("/guarded/ada/a.txt?read", { headers: ALLOWED });
