@@ -1,6 +1,9 @@
 /** Origins whose values are remembered. A request costs one look into a map then. */
 const REMEMBERED = 16_384;
 
+/** A longer origin has no name that DNS can have, and would only take memory. */
+const MOST_CHARACTERS = 270;
+
 export interface HostTableOptions<Value> {
   /** Host names as `toHostName` returns them, each in one entry only. */
   entries: readonly { readonly hosts: readonly string[]; readonly value: Value }[];
@@ -51,6 +54,7 @@ export class HostTable<Value> {
 
   #remember(origin: string): Value {
     const value = this.findHost(hostOf(origin));
+    if (origin.length > MOST_CHARACTERS) return value;
     // Clients choose the origins: a client that sends ever new ones costs a look-up each, and no memory.
     if (this.#known.size >= REMEMBERED) this.#known.clear();
     this.#known.set(origin, value);

@@ -1,4 +1,8 @@
-const REMEMBERED = 1024;
+/** Enough for thousands of sites, each with several names and ports. */
+const REMEMBERED = 16_384;
+
+/** A longer host is no name that DNS can have, with a port, and would only take memory. */
+const MOST_CHARACTERS = 260;
 
 /**
  * `reg-name`, IPv4 or `[IPv6]`, with an optional port (RFC 9110 section 7.2). Excludes everything that a URL parser
@@ -20,6 +24,7 @@ export class OriginResolver {
     let origin = this.#known.get(host);
     if (origin === undefined) {
       origin = parseOrigin(this.#scheme, host);
+      if (host.length > MOST_CHARACTERS) return origin;
       if (this.#known.size >= REMEMBERED) this.#known.clear();
       this.#known.set(host, origin);
     }

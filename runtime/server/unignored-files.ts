@@ -4,7 +4,8 @@ import { existsSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { text } from "node:stream/consumers";
 import type { Config } from "../config/config.ts";
-import { findCertificateFiles } from "../tls/certificate-files.ts";
+import { listSiteCertificates } from "../config/sites.ts";
+import { findAllCertificateFiles } from "../tls/certificate-files.ts";
 
 /** Longest wait for Git. It answers in milliseconds, unless a disk or a lock delays it. */
 const GIT_TIMEOUT_MS = 3_000;
@@ -16,9 +17,11 @@ const GIT_TIMEOUT_MS = 3_000;
 export async function describeUnignoredFiles({
   certsDir,
   stateDir,
-}: Pick<Config, "certsDir" | "stateDir">): Promise<string[]> {
+  sites,
+}: Pick<Config, "certsDir" | "stateDir" | "sites">): Promise<string[]> {
   // The start reports a folder that it cannot read.
-  const { pairs } = await findCertificateFiles(certsDir).catch(() => ({ pairs: [] }));
+  const sources = [{ dir: certsDir }, ...listSiteCertificates({ sites })];
+  const { pairs } = await findAllCertificateFiles(sources).catch(() => ({ pairs: [] }));
   const keys = pairs.map(({ keyPath }) => keyPath);
   // The name of a file in it shows Git that this is a folder, also when it does not exist yet.
   const state = join(stateDir, "generations");

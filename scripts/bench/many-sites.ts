@@ -1,7 +1,7 @@
 /**
  * Measures servers with one and with many sites side by side: start, reload, memory, and the CPU time of requests.
  *
- *     node --import tsx scripts/bench/many-sites.ts [--sites 1000] [--seconds 5]
+ *     node --import tsx scripts/bench/many-sites.ts [--sites 1000] [--seconds 1]
  */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -35,56 +35,100 @@ async function main(args: readonly string[]): Promise<number> {
     args: [...args],
     options: {
       sites: { type: "string", default: "1000" },
-      seconds: { type: "string", default: "5" },
+      seconds: { type: "string", default: "1" },
     },
   });
   const seconds = Number(values.seconds);
-  const rows: Row[] = [];
-  for (const sites of [0, Number(values.sites)]) rows.push(await measure(sites, seconds));
-  console.table(rows);
+  const sites = Number(values.sites);
+  const projects: Project[] = [
+    { sites: 0, areAlike: true },
+    { sites, areAlike: true },
+    { sites, areAlike: false },
+  ];
+  const subjects: Subject[] = [];
+  try {
+    for (const project of projects) subjects.push(await prepare(project));
+    // In turns: the machine may become slower or faster meanwhile.
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const subject of subjects) loadAll(subject, seconds);
+    }
+    console.table(subjects.map(({ row, cpu }) => ({ ...row, ...formatAll(cpu) })));
+  } finally {
+    for (const { dir, server } of subjects) {
+      await server.stop();
+      rmSync(dir, { recursive: true, force: true });
+    }
+  }
   return 0;
 }
 
-async function measure(sites: number, seconds: number): Promise<Row> {
+const ROUNDS = 5;
+
+interface Project {
+  sites: number;
+  /** All sites have the files, the handlers and the pool of the default one: only the host of a request differs. */
+  areAlike: boolean;
+}
+
+/** A server, with its results. */
+interface Subject {
+  dir: string;
+  server: Server;
+  hosts: readonly string[];
+  row: Row;
+  /** CPU time of the primary per request in each round, in microseconds, by the name of the load. */
+  cpu: Map<string, number[]>;
+}
+
+async function prepare(project: Project): Promise<Subject> {
+  const { sites, areAlike } = project;
   const dir = mkdtempSync(join(tmpdir(), "edgicorn-sites-"));
-  try {
-    plant(dir, sites);
-    const cold = await Server.start(dir);
-    await cold.stop();
-    const server = await Server.start(dir);
-    try {
-      // Without sites, all hosts are those of the default site.
-      const hosts = toHosts(Math.max(sites, FEWEST_HOSTS));
-      const withHandlers = hosts.filter((_, number) => number % SITES_PER_HANDLERS === 0);
-      const memory = server.memory();
-      const reload = server.reload();
-      writeFileSync(join(dir, "handlers/changed.ts"), HANDLER);
-      const changed = server.reload();
-      const load = (path: string, of: readonly string[]): string =>
-        server.load({ dir, path, hosts: of, seconds });
-      return {
-        case: sites === 0 ? "no sites" : `${sites} sites`,
-        "start, ms": `${Math.round(cold.startedMs)} (again ${Math.round(server.startedMs)})`,
-        "reload, ms": `${reload} (one change ${changed})`,
-        "memory, MiB": `${memory.primary} (workers ${memory.workers})`,
-        "file, one host": load("/page.txt", hosts.slice(0, 1)),
-        "file, all hosts": load("/page.txt", hosts),
-        "handler, one host": load("/hello", hosts.slice(0, 1)),
-        "handler, all hosts": load("/hello", withHandlers),
-      };
-    } finally {
-      await server.stop();
-    }
-  } finally {
-    rmSync(dir, { recursive: true, force: true });
+  plant(dir, project);
+  const cold = await Server.start(dir);
+  await cold.stop();
+  const server = await Server.start(dir);
+  const memory = server.memory();
+  const reload = server.reload();
+  writeFileSync(join(dir, "handlers/changed.ts"), HANDLER);
+  const changed = server.reload();
+  const row = {
+    case: sites === 0 ? "no sites" : `${sites} sites${areAlike ? ", all alike" : ""}`,
+    "start, ms": `${Math.round(cold.startedMs)} (again ${Math.round(server.startedMs)})`,
+    "reload, ms": `${reload} (one change ${changed})`,
+    "memory, MiB": `${memory.primary} (workers ${memory.workers})`,
+  };
+  // Without sites, all hosts are those of the default site.
+  return { dir, server, hosts: toHosts(Math.max(sites, FEWEST_HOSTS)), row, cpu: new Map() };
+}
+
+function loadAll({ dir, server, hosts, cpu }: Subject, seconds: number): void {
+  const withHandlers = hosts.filter((_, number) => number % SITES_PER_HANDLERS === 0);
+  const loads: [name: string, path: string, of: readonly string[]][] = [
+    ["file, one host", "/page.txt", hosts.slice(0, 1)],
+    ["file, all hosts", "/page.txt", hosts],
+    ["handler, one host", "/hello", hosts.slice(0, 1)],
+    ["handler, all hosts", "/hello", withHandlers],
+  ];
+  for (const [name, path, of] of loads) {
+    const micros = server.load({ dir, path, hosts: of, seconds });
+    cpu.set(name, [...(cpu.get(name) ?? []), micros]);
   }
+}
+
+function formatAll(cpu: ReadonlyMap<string, readonly number[]>): Record<string, string> {
+  return Object.fromEntries(
+    [...cpu].map(([name, all]) => {
+      const median = all.toSorted((a, b) => a - b)[Math.floor(all.length / 2)] ?? 0;
+      return [`${name}, us`, `${median.toFixed(1)} (least ${Math.min(...all).toFixed(1)})`];
+    }),
+  );
 }
 
 function toHosts(sites: number): string[] {
   return Array.from({ length: sites }, (_, number) => `site-${number}.example`);
 }
 
-function plant(dir: string, sites: number): void {
+function plant(dir: string, { sites, areAlike }: Project): void {
   const write = (path: string, text: string): void => {
     mkdirSync(join(dir, path, ".."), { recursive: true });
     writeFileSync(join(dir, path), text);
@@ -93,6 +137,10 @@ function plant(dir: string, sites: number): void {
   write("public/page.txt", "page");
   const entries: Record<string, object> = {};
   for (const [number, host] of toHosts(sites).entries()) {
+    if (areAlike) {
+      entries[host] = { handlers: "handlers", public: "public", pool: "default" };
+      continue;
+    }
     write(`sites/${host}/public/page.txt`, "page");
     entries[host] = { aliases: `www.${host}`, pool: `shared-${number % POOLS}` };
     if (number % SITES_PER_HANDLERS === 0) write(`sites/${host}/handlers/hello.ts`, HANDLER);
@@ -150,18 +198,9 @@ class Server {
     };
   }
 
-  /** Sends requests to all hosts in turn, and returns rate and CPU time of the primary per request. */
-  load({
-    dir,
-    hosts,
-    path,
-    seconds,
-  }: {
-    dir: string;
-    hosts: readonly string[];
-    path: string;
-    seconds: number;
-  }): string {
+  /** Sends requests to all hosts in turn. Returns the CPU time of the primary per request, in microseconds. */
+  load(options: { dir: string; hosts: readonly string[]; path: string; seconds: number }): number {
+    const { dir, hosts, path, seconds } = options;
     const script = join(dir, "load.lua");
     writeFileSync(
       script,
@@ -186,8 +225,7 @@ end`,
     const text = stdout.toString();
     if (/Non-2xx/.test(text)) throw new Error(text);
     const requests = Number(/(\d+) requests in/.exec(text)?.[1]);
-    const micros = ((cpuSecondsOf(pid) - before) / requests) * 1e6;
-    return `${micros.toFixed(1)} us (${Math.round(requests / seconds)}/s)`;
+    return ((cpuSecondsOf(pid) - before) / requests) * 1e6;
   }
 
   async stop(): Promise<void> {
