@@ -107,9 +107,11 @@ export class CompressedFiles {
     const found: { name: string; sizeBytes: number; madeMs: number }[] = [];
     for (const name of await readdir(folder)) {
       const stats = await stat(join(folder, name)).catch(() => null);
-      // A server that was killed left it.
-      if (name.startsWith(UNFINISHED)) await unlink(join(folder, name)).catch(() => {});
-      else if (stats?.isFile() === true) {
+      if (name.startsWith(UNFINISHED)) {
+        // A server that was killed left it, unless another server writes it just now.
+        const isOld = Date.now() - (stats?.ctimeMs ?? 0) > WRITING_MS;
+        if (isOld) await unlink(join(folder, name)).catch(() => {});
+      } else if (stats?.isFile() === true) {
         found.push({ name, sizeBytes: stats.size, madeMs: stats.ctimeMs });
       }
     }
@@ -170,3 +172,6 @@ export class CompressedFiles {
 }
 
 const UNFINISHED = "unfinished-";
+
+/** Longest time in which a server writes a compressed form. */
+const WRITING_MS = 60_000;

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { renameSync, rmSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { CHANGES_PATH } from "../../runtime/lib/html-page.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { openFilesOf } from "../helpers/proc.ts";
+import { openFilesOf, residentBytesOf } from "../helpers/proc.ts";
 import { fieldOf, type RawConnection, type RawResponse } from "../helpers/raw-connection.ts";
 import { startServer } from "../helpers/start-server.ts";
 
@@ -170,6 +170,24 @@ describe("static files", { timeout: 180_000 }, () => {
         const whole = await ask(connection, "GET /big.bin", `Range: ${range}`);
         assert.deepEqual([whole.status, whole.body.length], [200, size]);
       }
+    });
+
+    await t.test("one byte of 10 GiB at once, with the memory of one byte", async () => {
+      const size = 10 * 1024 ** 3;
+      // A file with a hole: it takes no room on disk.
+      writeFileSync(join(server.publicDir, "huge.bin"), "");
+      truncateSync(join(server.publicDir, "huge.bin"), size);
+      const connection = await server.connect();
+      const ask1 = () => ask(connection, "GET /huge.bin", "Range: bytes=5000000000-5000000000");
+      await eventually(t, async () => (await ask1()).status === 206);
+      const before = residentBytesOf(server.pid);
+      for (let round = 0; round < 20; round++) {
+        const response = await ask1();
+        assert.deepEqual([...response.body], [0]);
+        assert.equal(fieldOf(response, "content-range"), `bytes 5000000000-5000000000/${size}`);
+      }
+      assert.ok(residentBytesOf(server.pid) - before < 32 * 1024 ** 2);
+      rmSync(join(server.publicDir, "huge.bin"));
     });
 
     await t.test("in several ranges at once, of one version", async () => {
