@@ -115,7 +115,7 @@ export class AcmeClient {
     const made = await this.#post(newOrder, { identifiers });
     const orderUrl = made.location;
     if (orderUrl === null) throw new AcmeProblem("the order has no URL");
-    const order = orderSchema.parse(made.body);
+    const order = parseAnswer(orderSchema, made.body);
     await this.#prove(order.authorizations, steps);
     const ready = await this.#waitFor(orderUrl, ["ready", "processing", "valid"]);
     if (ready.status === "ready") {
@@ -133,7 +133,7 @@ export class AcmeClient {
     const pending: { url: string; challengeUrl: string }[] = [];
     const thumbprint = toThumbprint(toPublicJwk(this.#options.key));
     for (const url of urls) {
-      const authorization = authorizationSchema.parse((await this.#post(url, null)).body);
+      const authorization = parseAnswer(authorizationSchema, (await this.#post(url, null)).body);
       if (authorization.status === "valid") continue;
       const challenge = authorization.challenges.find(({ type }) => type === "http-01");
       const { token } = challenge ?? {};
@@ -153,7 +153,7 @@ export class AcmeClient {
   async #waitForProof(url: string): Promise<void> {
     await this.#poll(async () => {
       const answer = await this.#post(url, null);
-      const { status, identifier, challenges } = authorizationSchema.parse(answer.body);
+      const { status, identifier, challenges } = parseAnswer(authorizationSchema, answer.body);
       if (status === "valid") return { done: null };
       if (status === "pending") return { retryAfterMs: answer.retryAfterMs };
       const failed = challenges.find(({ error }) => error !== undefined);
@@ -165,7 +165,7 @@ export class AcmeClient {
   async #waitFor(url: string, statuses: readonly string[]): Promise<z.infer<typeof orderSchema>> {
     return this.#poll(async () => {
       const answer = await this.#post(url, null);
-      const order = orderSchema.parse(answer.body);
+      const order = parseAnswer(orderSchema, answer.body);
       if (statuses.includes(order.status)) return { done: order };
       if (order.status !== "invalid") return { retryAfterMs: answer.retryAfterMs };
       const { type, detail } = describeProblem(order.error);
@@ -201,7 +201,7 @@ export class AcmeClient {
       const { directory } = this.#options;
       const response = await this.#fetch(directory, { method: "GET" });
       if (!response.ok) throw await toProblem(response);
-      this.#directory = directorySchema.parse(await response.json());
+      this.#directory = parseAnswer(directorySchema, (await readAnswer(response)).body);
     }
     return this.#directory;
   }
@@ -257,7 +257,7 @@ async function readAnswer(response: Response): Promise<Answer> {
   if (text.length > MOST_ANSWER_BYTES) throw new AcmeProblem("the authority's answer is too large");
   const isJson = response.headers.get("content-type")?.includes("json") === true;
   return {
-    body: isJson ? (JSON.parse(text) as unknown) : null,
+    body: isJson ? parseJson(text) : null,
     text,
     location: response.headers.get("location"),
     retryAfterMs: readRetryAfter(response),
@@ -266,17 +266,29 @@ async function readAnswer(response: Response): Promise<Answer> {
 
 async function toProblem(response: Response): Promise<AcmeProblem> {
   const text = await response.text().catch(() => "");
-  let body: unknown = null;
-  try {
-    body = JSON.parse(text);
-  } catch {
-    // A proxy answered, or the server is down: the status says enough.
-  }
-  const { type, detail } = describeProblem(body);
+  const { type, detail } = describeProblem(parseJson(text));
   return new AcmeProblem(detail || `the authority answered ${response.status}`, {
     type,
     retryAfterMs: readRetryAfter(response),
   });
+}
+
+/** Returns `null` for text that is no JSON: a proxy answered, or the server is down. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** @throws AcmeProblem for an answer without the members that are needed. */
+function parseAnswer<T>(schema: z.ZodMiniType<T>, body: unknown): T {
+  const parsed = schema.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const [first] = parsed.error.issues;
+  const place = first === undefined || first.path.length === 0 ? "" : ` (${first.path.join(".")})`;
+  throw new AcmeProblem(`the answer has not the form that RFC 8555 describes${place}`);
 }
 
 function describeProblem(value: unknown): { type: string; detail: string } {

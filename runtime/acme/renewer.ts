@@ -142,7 +142,10 @@ export class Renewer {
   /** Looks at one certificate, and orders it if it is due. Returns the time until the next look. */
   async #look(wanted: Wanted): Promise<number> {
     const dueInMs = await this.#dueInMs(wanted);
-    if (dueInMs > 0) return dueInMs;
+    if (dueInMs > 0) {
+      await this.#tellOfWait(wanted);
+      return dueInMs;
+    }
     const release = await this.#folder.lock();
     if (release === null) return LOCKED_MS;
     try {
@@ -161,6 +164,20 @@ export class Renewer {
     const { nextAttemptMs } = await this.#folder.readAttempts(wanted);
     const dueMs = covers(present, wanted) ? toRenewalMs(present, this.#random) : 0;
     return Math.max(dueMs, nextAttemptMs) - Date.now();
+  }
+
+  /** Logs that an attempt has to wait because of an earlier one, perhaps of a process that ended. */
+  async #tellOfWait(wanted: Wanted): Promise<void> {
+    const { nextAttemptMs, failures, lastError } = await this.#folder.readAttempts(wanted);
+    if (failures === 0 || nextAttemptMs <= Date.now()) return;
+    const { name, names } = wanted;
+    const nextAttempt = new Date(nextAttemptMs).toISOString();
+    this.#tell(`wait ${name}`, nextAttempt, () =>
+      this.#log.warn(
+        { names, failures, lastError, nextAttempt },
+        "the next order of a certificate waits",
+      ),
+    );
   }
 
   async #attempt(wanted: Wanted): Promise<void> {
@@ -190,12 +207,14 @@ export class Renewer {
     const failed = failAttempt(begun, { nowMs: Date.now(), reason, retryAfterMs });
     await this.#folder.writeAttempts(wanted, failed);
     const present = await this.#folder.readCertificate(wanted);
-    const { names } = wanted;
+    const { name, names } = wanted;
+    const nextAttempt = new Date(failed.nextAttemptMs).toISOString();
+    this.#told.set(`wait ${name}`, nextAttempt);
     const fields = {
       names,
       ...(type === "" ? {} : { type }),
       failures: failed.failures,
-      nextAttempt: new Date(failed.nextAttemptMs).toISOString(),
+      nextAttempt,
       present: present === null ? null : new Date(present.notAfterMs).toISOString(),
     };
     const serving =

@@ -1,4 +1,6 @@
 import { toError } from "../lib/errors.ts";
+import { isDue } from "../tls/check-certificate.ts";
+import type { ServerCertificate } from "../tls/tls.ts";
 import { CertificateWatcher } from "../tls/certificate-watcher.ts";
 import { listSiteCertificates } from "../config/sites.ts";
 import { loadServerCertificates } from "./load-certificates.ts";
@@ -42,5 +44,32 @@ export function watchCertificates({
     onChange: reload,
   });
   void watcher.start();
-  return { reload, close: () => watcher.close() };
+  const daily = setInterval(() => {
+    for (const line of describeDue(primary.certificates, Date.now())) log.warn(line);
+  }, DAY_MS).unref();
+  return {
+    reload,
+    close() {
+      clearInterval(daily);
+      watcher.close();
+    },
+  };
+}
+
+const DAY_MS = 24 * 3_600_000;
+
+/** Returns a warning for each certificate whose renewal is due. Certificates for development are renewed at a start. */
+export function describeDue(
+  certificates: readonly Pick<
+    ServerCertificate,
+    "certPath" | "origin" | "notBeforeMs" | "notAfterMs"
+  >[],
+  nowMs: number,
+): string[] {
+  return certificates
+    .filter((certificate) => certificate.origin === "operator" && isDue(certificate, nowMs))
+    .map(({ certPath, notAfterMs }) => {
+      const verb = notAfterMs < nowMs ? "expired" : "expires";
+      return `${certPath} ${verb} on ${new Date(notAfterMs).toISOString().slice(0, 10)}: its renewal is due`;
+    });
 }

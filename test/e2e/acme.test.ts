@@ -128,8 +128,19 @@ describe("acme", { timeout: 180_000, skip: skipWithoutPebble() }, () => {
     assert.equal((await readCertificate(server.port("https"), "a.test")).serial, serial);
     await server.stop();
 
-    chmodSync(join(certs, "a.test/privkey.pem"), 0o644);
+    const orders = pebble.orders();
     const flags = ["--http", String(port), "--certs", certs];
+    const restarted = await startServer(t, options(pebble, { config: { acme: more }, flags }));
+    const waiting = await restarted.until(
+      ({ msg }) => msg === "the next order of a certificate waits",
+    );
+    assert.equal(waiting["nextAttempt"], failed["nextAttempt"]);
+    assert.match(String(waiting["lastError"]), /blocked-domain\.example/);
+    assert.equal((await readCertificate(restarted.port("https"), "a.test")).serial, serial);
+    await restarted.stop();
+    assert.equal(pebble.orders(), orders);
+
+    chmodSync(join(certs, "a.test/privkey.pem"), 0o644);
     const refused = spawnServer(t, options(pebble, { config, flags }));
     assert.equal((await refused.exit).code, 70);
     assert.match(refused.stderr, /privkey\.pem: found mode 0644, expected 0600/);
