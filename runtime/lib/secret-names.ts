@@ -43,12 +43,13 @@ function toWords(name: string): string {
 
 const MOST_CHARACTERS = 200;
 
-function decode(name: string): string {
-  if (!name.includes("%")) return name;
+/** Decodes a text of a query as far as its encoding is well-formed. */
+export function decode(text: string): string {
+  if (!text.includes("%")) return text;
   try {
-    return decodeURIComponent(name);
+    return decodeURIComponent(text);
   } catch {
     // Malformed encoding. The well-formed part may still hold the name.
-    return name.replaceAll(/%[0-7][\da-f]/gi, (encoded) => decodeURIComponent(encoded));
+    return text.replaceAll(/%[0-7][\da-f]/gi, (encoded) => decodeURIComponent(encoded));
   }
 }

@@ -1,4 +1,4 @@
-import { createSecretNames, DEFAULT_SECRET_NAMES } from "../lib/secret-names.ts";
+import { createSecretNames, decode, DEFAULT_SECRET_NAMES } from "../lib/secret-names.ts";
 
 /** Keeps secrets out of all logs. */
 export interface Redactor {
@@ -22,10 +22,11 @@ const SECRET_MEMBERS: ReadonlySet<string> = new Set([
 ]);
 
 /** Lines without any of these have no secret. */
-const SUSPICIOUS = /authorization|cookie|password|bearer|basic|[?&;][^=&\s"]{1,200}=/i;
+const SUSPICIOUS = /authorization|cookie|password|bearer|basic|[?&;#][^=&\s"]{1,200}=/i;
 
-/** A parameter in an address. */
-const PARAMETER = /([?&;])([^=&;?#\s"'<>]{1,200})=([^&;#\s"'<>]*)/g;
+/** A parameter in an address. A `;` or `?` that begins no parameter belongs to the value. */
+const PARAMETER =
+  /([?&;#])([^=&;?#\s"'<>]{1,200})=([^&;?#\s"'<>]*(?:[;?](?![^=&;?#\s"'<>]*=)[^&;?#\s"'<>]*)*)/g;
 
 /** A field with its value up to the end of the line or of a quote: `Cookie: a=b`, `"authorization": "Basic x"`. */
 const FIELD =
@@ -46,7 +47,8 @@ export function createRedactor(names: readonly string[] = DEFAULT_SECRET_NAMES):
         const equals = pair.indexOf("=");
         if (equals === -1) return pair;
         const name = pair.slice(0, equals);
-        return isSecret(name) ? `${name}=${REDACTED}` : pair;
+        if (isSecret(name) || hidesSecret(pair)) return `${name}=${REDACTED}`;
+        return pair.includes("?") ? text(pair) : pair;
       })
       .join("&");
   }
@@ -54,11 +56,18 @@ export function createRedactor(names: readonly string[] = DEFAULT_SECRET_NAMES):
   function text(given: string): string {
     if (!SUSPICIOUS.test(given)) return given;
     return given
-      .replace(PARAMETER, (all, before: string, name: string) =>
-        isSecret(name) ? `${before}${name}=${REDACTED}` : all,
+      .replace(PARAMETER, (all, before: string, name: string, held: string) =>
+        isSecret(name) || hidesSecret(held) ? `${before}${name}=${REDACTED}` : all,
       )
       .replace(FIELD, (_, name: string, between: string) => `${name}${between}${REDACTED}`)
       .replace(SCHEME, (_, scheme: string) => `${scheme} ${REDACTED}`);
+  }
+
+  /** Tells whether a value is an encoded address with a secret parameter: `next=%2Fa%3Ftoken%3Db`. */
+  function hidesSecret(encoded: string): boolean {
+    if (!/%3d/i.test(encoded)) return false;
+    const decoded = decode(encoded);
+    return text(decoded) !== decoded;
   }
 
   function value(given: unknown): unknown {

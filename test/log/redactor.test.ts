@@ -14,6 +14,9 @@ describe("createRedactor()", () => {
       ["%74oken=S&TOKEN=S", "%74oken=[redacted]&TOKEN=[redacted]"],
       ["%74oken%zz=S", "%74oken%zz=[redacted]"],
       ["token=S=S", "token=[redacted]"],
+      ["token=a;S?S&b=1;2", "token=[redacted]&b=1;2"],
+      ["next=/a?token=S&b", "next=/a?token=[redacted]&b"],
+      ["next=%2Fa%3Ftoken%3DS&b=%3D", "next=[redacted]&b=%3D"],
       ["token", "token"],
       ["tokens=1&keyboard=2&monkey=3", "tokens=1&keyboard=2&monkey=3"],
       ["", ""],
@@ -29,6 +32,12 @@ describe("createRedactor()", () => {
   it("replaces secrets in texts, and nothing else", () => {
     const cases: [given: string, expected: string][] = [
       ["GET /a?x=1&token=S#b", "GET /a?x=1&token=[redacted]#b"],
+      ["GET /a?token=S;S?S&b=1;2", "GET /a?token=[redacted]&b=1;2"],
+      ["GET /a?token=S;b=1", "GET /a?token=[redacted];b=1"],
+      ["GET /a?next=/b?token=S", "GET /a?next=/b?token=[redacted]"],
+      ["GET /a?next=%2Fb%3Ftoken%3DS%26c&d", "GET /a?next=[redacted]&d"],
+      ["GET /a?next=%252Fb%253Ftoken%253DS", "GET /a?next=%252Fb%253Ftoken%253DS"],
+      ["at https://a/#access_token=S", "at https://a/#access_token=[redacted]"],
       ["see https://a.example/?key=S, please", "see https://a.example/?key=[redacted] please"],
       ["Cookie: a=S; b=S\nnext", "Cookie: [redacted]\nnext"],
       ["{ 'HTTP_COOKIE': 'a=S', 'x': 'y' }", "{ 'HTTP_COOKIE': '[redacted]', 'x': 'y' }"],

@@ -20,6 +20,9 @@ json.dump([redactor.redact(text) for text in texts], sys.stdout)
 const CASES: [given: string, expected: string][] = [
   ["GET /a?x=1&access_token=S#b", "GET /a?x=1&access_token=[redacted]#b"],
   ["/?accessToken=S&%74oken=S&tokens=1", "/?accessToken=[redacted]&%74oken=[redacted]&tokens=1"],
+  ["/?token=S;S?S&b=1;2", "/?token=[redacted]&b=1;2"],
+  ["/?next=/b?token=S", "/?next=/b?token=[redacted]"],
+  ["/?next=%2Fb%3Ftoken%3DS&d=%3D", "/?next=[redacted]&d=%3D"],
   ['{"msg":"Cookie: a=S; b=S\\nnext"}', '{"msg":"Cookie: [redacted]\\nnext"}'],
   ["{'HTTP_COOKIE': 'a=S', 'x': 'y'}", "{'HTTP_COOKIE': '[redacted]', 'x': 'y'}"],
   [

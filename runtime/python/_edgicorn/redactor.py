@@ -8,10 +8,13 @@ from urllib.parse import unquote
 _REDACTED = "[redacted]"
 
 #: Texts without any of these have no secret.
-_SUSPICIOUS = re.compile(r"authorization|cookie|password|bearer|basic|[?&;][^=&\s\"]{1,200}=", re.IGNORECASE)
+_SUSPICIOUS = re.compile(r"authorization|cookie|password|bearer|basic|[?&;#][^=&\s\"]{1,200}=", re.IGNORECASE)
 
-#: A parameter in an address.
-_PARAMETER = re.compile(r"([?&;])([^=&;?#\s\"'<>\\]{1,200})=([^&;#\s\"'<>\\]*)")
+#: A parameter in an address. A `;` or `?` that begins no parameter belongs to the value.
+_PARAMETER = re.compile(
+    r"([?&;#])([^=&;?#\s\"'<>\\]{1,200})="
+    r"([^&;?#\s\"'<>\\]*(?:[;?](?![^=&;?#\s\"'<>\\]*=)[^&;?#\s\"'<>\\]*)*)"
+)
 
 #: A field with its value, also as a member of JSON or of a printed environ: `Cookie: a=b`, `'HTTP_COOKIE': 'a=b'`.
 _FIELD = re.compile(
@@ -43,9 +46,17 @@ class Redactor:
 
     def _replace_parameter(self, found: "re.Match[str]") -> str:
         words = _to_words(unquote(found.group(2)))
-        if any(each in words for each in self._wanted):
+        if any(each in words for each in self._wanted) or self._hides_secret(found.group(3)):
             return f"{found.group(1)}{found.group(2)}={_REDACTED}"
         return found.group(0)
+
+
+    def _hides_secret(self, encoded: str) -> bool:
+        """Tells whether a value is an encoded address with a secret parameter: `next=%2Fa%3Ftoken%3Db`."""
+        if "%3d" not in encoded.lower():
+            return False
+        decoded = unquote(encoded)
+        return self.redact(decoded) != decoded
 
 
 def _to_words(name: str) -> str:
