@@ -163,7 +163,13 @@ export function defineErrorHandler(handler: ErrorHandler): ErrorHandler {
   return handler;
 }
 
-export { defineConfig, type Duration, type Size, type UserConfig } from "./config/user-config.ts";
+export {
+  defineConfig,
+  type Duration,
+  type Size,
+  type UserConfig,
+  type UserRule,
+} from "./config/user-config.ts";
 export { sendFile, type SendFileInit } from "./web/send-file.ts";
 export {
   fromNode,

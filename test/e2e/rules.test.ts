@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { UserConfig } from "../../runtime/config/user-config.ts";
@@ -198,14 +198,18 @@ describe("rules", { timeout: 120_000 }, () => {
   });
 
   it("of a public folder follow a change of the file, and ignore one with a mistake", async (t) => {
-    const file = join(server.publicDir, "_redirects");
-    writeFileSync(file, "/moved /b 299");
+    // In one step, as deployments do: the server must not see an empty file in between.
+    const replace = (text: string): void => {
+      writeFileSync(join(server.dir, "next"), text);
+      renameSync(join(server.dir, "next"), join(server.publicDir, "_redirects"));
+    };
+    replace("/moved /b 299");
     await eventually(t, async () => {
       await ask("GET /open.txt");
       return server.logs.some(({ msg }) => msg?.includes("_redirects:1") === true);
     });
     assert.equal((await ask("GET /moved/a")).status, 301);
-    writeFileSync(file, "/moved/* /b/:splat 302");
+    replace("/moved/* /b/:splat 302");
     await eventually(t, async () => (await ask("GET /moved/a")).status === 302);
   });
 
