@@ -8,12 +8,15 @@ export interface FieldEdits {
   readonly added: string;
   /** Fields to add if the block does not have them. */
   readonly defaults: readonly (readonly [name: string, value: string])[];
-  /** Field of the request that decides about the reply: `vary` names it. In lower case. */
-  readonly vary?: string;
+  /** Fields of the request that decide about the reply: `vary` names them, in one line. In lower case. */
+  readonly vary?: readonly string[];
 }
 
 /** Applies changes to a field block. */
-export function editFields(block: string, { dropped, added, defaults, vary }: FieldEdits): string {
+export function editFields(
+  block: string,
+  { dropped, added, defaults, vary = [] }: FieldEdits,
+): string {
   const missing = new Map(defaults);
   const kept: string[] = [];
   const parts = block === "" ? [] : block.split("\n");
@@ -26,6 +29,7 @@ export function editFields(block: string, { dropped, added, defaults, vary }: Fi
   }
   for (const [name, value] of missing) kept.push(name, value);
   if (added !== "") kept.push(added);
-  const edited = kept.join("\n");
-  return vary === undefined ? edited : withVary(edited, vary);
+  let edited = kept.join("\n");
+  for (const name of vary) edited = withVary(edited, name);
+  return edited;
 }

@@ -139,6 +139,16 @@ describe("fields of replies", () => {
     assert.equal(ask("/no%2F").field("x-c"), null);
   });
 
+  it("keep Vary in one line", () => {
+    const ask = createSite([
+      { appendFields: { vary: "Accept, X-A" } },
+      { cors: { origins: ["https://a.example"] } },
+      { path: "/x", respond: { fields: { vary: "x-a" } } },
+    ]);
+    assert.match(ask("/x").fields, /(?:^|\n)vary\nx-a, accept, origin$/);
+    assert.match(ask("/").fields, /(?:^|\n)vary\naccept, x-a, origin$/);
+  });
+
   it("have HSTS only over TLS", () => {
     const hsts = { "strict-transport-security": "max-age=1" };
     for (const rule of [{ security: true }, { setFields: hsts }, { appendFields: hsts }] as const) {

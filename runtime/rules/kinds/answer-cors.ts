@@ -88,9 +88,9 @@ function toEdits({ origins, credentials, expose }: CorsSetting, origin: string |
     if (expose !== null) added.push(EXPOSE, expose);
   }
   const dropped = new Set([ALLOW_ORIGIN, ALLOW_CREDENTIALS, EXPOSE]);
-  const edits = { dropped, added: added.join("\n"), defaults: [] };
   // A cache must not give one origin the reply for another.
-  return origins === "*" ? edits : { ...edits, vary: "origin" };
+  const vary = origins === "*" ? [] : ["origin"];
+  return { dropped, added: added.join("\n"), defaults: [], vary };
 }
 
 function toOriginTest(origins: CorsSetting["origins"]): (origin: string) => boolean {

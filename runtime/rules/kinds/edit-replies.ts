@@ -62,12 +62,15 @@ export function mergeEdits(
 ): (FieldEdits & { names: ReadonlySet<string> }) | null {
   const changes = new Map<string, Change>();
   const defaults = new Map<string, string>();
+  const vary: string[] = [];
   for (const { removeFields, setFields, appendFields, joinFields, security } of rules) {
     for (const name of removeFields ?? []) changes.set(name, { drops: true, values: [] });
     for (const [name, value] of Object.entries(setFields ?? {})) {
       changes.set(name, { drops: true, values: [value] });
     }
     for (const [name, value] of Object.entries(appendFields ?? {})) {
+      if (name === "vary") vary.push(...value.toLowerCase().split(/ *, */));
+      if (name === "vary") continue;
       const { drops = false, values = [] } = changes.get(name) ?? {};
       changes.set(name, { drops, values: [...values, value] });
     }
@@ -83,7 +86,7 @@ export function mergeEdits(
     for (const [name, value] of Object.entries(security ?? {})) defaults.set(name, value);
   }
   const names = new Set([...changes.keys(), ...defaults.keys()]);
-  if (names.size === 0) return null;
+  if (names.size === 0 && vary.length === 0) return null;
   if (without !== undefined) {
     changes.delete(without);
     defaults.delete(without);
@@ -93,5 +96,6 @@ export function mergeEdits(
   const added = [...changes].flatMap(([name, { values }]) =>
     values.flatMap((value) => [name, value]),
   );
-  return { names, dropped: new Set(dropped), added: added.join("\n"), defaults: [...defaults] };
+  const edits = { dropped: new Set(dropped), added: added.join("\n"), defaults: [...defaults] };
+  return { ...edits, names, vary };
 }
