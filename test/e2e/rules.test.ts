@@ -198,18 +198,13 @@ describe("rules", { timeout: 120_000 }, () => {
   });
 
   it("of a public folder follow a change of the file, and ignore one with a mistake", async (t) => {
-    // In one step, as deployments do: the server must not see an empty file in between.
-    const replace = (text: string): void => {
-      writeFileSync(join(server.dir, "next"), text);
-      renameSync(join(server.dir, "next"), join(server.publicDir, "_redirects"));
-    };
-    replace("/moved /b 299");
+    replaceRedirects(server, "/moved /b 299");
     await eventually(t, async () => {
       await ask("GET /open.txt");
       return server.logs.some(({ msg }) => msg?.includes("_redirects:1") === true);
     });
     assert.equal((await ask("GET /moved/a")).status, 301);
-    replace("/moved/* /b/:splat 302");
+    replaceRedirects(server, "/moved/* /b/:splat 302");
     await eventually(t, async () => (await ask("GET /moved/a")).status === 302);
   });
 
@@ -257,6 +252,12 @@ describe("rules", { timeout: 120_000 }, () => {
 
 const SEGMENTS = ["admin", "%61dmin", "ADMIN", "secret.txt", "x", "..", ".", "%2e%2E", ".%2e", ""];
 const SEPARATORS = ["/", "/", "/", "//", "%2f", "%2F", "%5c", "\\", "/./", "/%2e/"];
+
+/** Writes `_redirects` in one step, as deployments do: the server must not see an empty file in between. */
+function replaceRedirects({ dir, publicDir }: TestServer, text: string): void {
+  writeFileSync(join(dir, "next"), text);
+  renameSync(join(dir, "next"), join(publicDir, "_redirects"));
+}
 
 /** Returns a generator of whole numbers below a limit (mulberry32). */
 function createRandom(seed: number): (limit: number) => number {
