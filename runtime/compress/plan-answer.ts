@@ -23,8 +23,22 @@ export interface AnswerPlan {
   plainFields: string;
 }
 
+/** Decisions that follow from the fields of an answer alone; `null`: it leaves as it is. */
+interface FieldsPlan {
+  plainFields: string;
+  /** It is a part of a representation. */
+  isPart: boolean;
+}
+
+/** Decisions by field block. Few different blocks occur, and deciding anew takes 2 µs. */
+export type FieldsPlans = Map<string, FieldsPlan | null>;
+
+/** Most decisions that are kept, and the length of the longest block. Longer ones have a cookie or a date. */
+const MOST_PLANS = 256;
+const MOST_CHARACTERS = 512;
+
 /**
- * Decides how an answer of a handler is compressed. Pure.
+ * Decides how an answer of a handler is compressed.
  *
  * Stays plain: all but text, bodies below {@link LEAST_BYTES}, everything with a coding, a range or a digest, and
  * `no-transform` (RFC 9111 section 5.2.2.6). A request from another site (`Sec-Fetch-Site`) gets plain text, too: by
@@ -32,28 +46,48 @@ export interface AnswerPlan {
  *
  * @param requestFields Field block of the request.
  * @param codings The available codings, the preferred one first.
+ * @param plans Earlier decisions, to which this one is added.
  * @returns `null`: the answer leaves as it is, and would for any client.
  */
 export function planAnswer(
   { status, fields, sizeBytes }: AnswerHead,
   requestFields: string,
   codings: readonly ContentCoding[],
+  plans: FieldsPlans = new Map(),
 ): AnswerPlan | null {
   if (sizeBytes !== null && sizeBytes < LEAST_BYTES) return null;
   if (status === 204 || status === 205) return null;
   if (status === 304) return planUnchanged(fields, requestFields, codings);
-  const type = findField(fields, "content-type");
-  if (type === undefined || !isCompressibleType(type)) return null;
-  const names = namesOf(fields);
-  if (KEPT.some((name) => names.has(name)) || forbidsTransform(fields)) return null;
-  const plainFields = withVary(fields, "accept-encoding");
+  const planned = recallFields(fields, plans);
+  if (planned === null) return null;
+  const { plainFields, isPart } = planned;
   const plain = { coding: null, fields: plainFields, plainFields };
-  if (status === 206 || names.has("content-range")) return plain;
+  if (status === 206 || isPart) return plain;
   if (findField(requestFields, "sec-fetch-site") === "cross-site") return plain;
   const coding = pickCoding(findField(requestFields, "accept-encoding"), codings);
   if (coding === null) return plain;
   const coded = toCodedFields(plainFields, coding);
   return { coding, fields: `${coded}\ncontent-encoding\n${coding}`, plainFields };
+}
+
+function recallFields(fields: string, plans: FieldsPlans): FieldsPlan | null {
+  const known = plans.get(fields);
+  if (known !== undefined) return known;
+  const planned = planFields(fields);
+  if (fields.length <= MOST_CHARACTERS) {
+    if (plans.size >= MOST_PLANS) plans.clear();
+    plans.set(fields, planned);
+  }
+  return planned;
+}
+
+function planFields(fields: string): FieldsPlan | null {
+  const type = findField(fields, "content-type");
+  if (type === undefined || !isCompressibleType(type)) return null;
+  const names = namesOf(fields);
+  if (KEPT.some((name) => names.has(name)) || forbidsTransform(fields)) return null;
+  const plainFields = withVary(fields, "accept-encoding");
+  return { plainFields, isPart: names.has("content-range") };
 }
 
 /** An answer with one of these fields has a coding already, or would be false with one. */

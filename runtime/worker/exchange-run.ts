@@ -17,7 +17,7 @@ import {
   MOST_STREAMS,
   StreamEncoder,
 } from "../compress/encoders.ts";
-import { type AnswerPlan, planAnswer } from "../compress/plan-answer.ts";
+import { type AnswerPlan, type FieldsPlans, planAnswer } from "../compress/plan-answer.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { abortRequest } from "../web/fast-request.ts";
 import { FOUND } from "../web/file-stream.ts";
@@ -40,6 +40,8 @@ export interface ExchangeRunOptions {
   compression: CompressionLevel | null;
   /** The streams that this worker compresses. */
   encoders: Set<StreamEncoder>;
+  /** Decisions about compression, by the fields of answers. */
+  plans: FieldsPlans;
 }
 
 /**
@@ -137,7 +139,7 @@ export class ExchangeRun {
 
   /** Returns how the answer is compressed; `null`: it is sent as it is. Small answers cost a comparison. */
   #plan({ status, fields, body, wholeBytes, file }: SendableParts): AnswerPlan | null {
-    const { compression, message } = this.#options;
+    const { compression, message, plans } = this.#options;
     if (compression === null || file !== undefined) return null;
     const isStream = body instanceof ReadableStream;
     const isShort = !isStream && body !== null && body.length < LEAST_BYTES;
@@ -147,7 +149,7 @@ export class ExchangeRun {
     const sizeBytes = ownBytes ?? (status === 304 ? null : announcedLength(fields));
     // The answer to GET may be too small.
     if (this.#method === "HEAD" && status !== 304 && sizeBytes === null) return null;
-    return planAnswer({ status, fields, sizeBytes }, message[6], ANSWER_CODINGS);
+    return planAnswer({ status, fields, sizeBytes }, message[6], ANSWER_CODINGS, plans);
   }
 
   #sendPlanned(parts: SendableParts, plan: AnswerPlan): Promise<void> | null {

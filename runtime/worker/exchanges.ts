@@ -8,6 +8,7 @@ import type {
 } from "../channel/messages.ts";
 import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
 import type { CompressionLevel, StreamEncoder } from "../compress/encoders.ts";
+import type { FieldsPlans } from "../compress/plan-answer.ts";
 import { ExchangeTable } from "../lib/exchange-table.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { Waiters } from "../lib/waiters.ts";
@@ -35,6 +36,7 @@ export class Exchanges {
   readonly #inFlight = new ExchangeTable<ExchangeRun>();
   /** The streams that are compressed now. */
   readonly #encoders = new Set<StreamEncoder>();
+  readonly #plans: FieldsPlans = new Map();
   readonly #idleWaiters = new Waiters();
 
   constructor(options: ExchangesOptions) {
@@ -81,6 +83,7 @@ export class Exchanges {
       departures,
       compression: compression === null || forbids(route, message[4]) ? null : compression,
       encoders: this.#encoders,
+      plans: this.#plans,
     });
     // Its body may come before its handler has answered, and even if the handler answers at once.
     const follows = message[9] === BODY_FOLLOWS;
