@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import * as fc from "fast-check";
+import { readRules } from "../../runtime/config/rule-settings.ts";
 import type { UserRule } from "../../runtime/config/user-config.ts";
 import { createSite, type Question } from "./ask-rules.ts";
+
+const OWN = "https://own.example";
 
 describe("redirect", () => {
   const cases: [rule: UserRule, question: Question | string, location: string | null][] = [
@@ -37,6 +41,43 @@ describe("redirect", () => {
       assert.equal(result.field("location"), location);
     });
   }
+
+  it("leads to the host of the rule only, for every rule that the check accepts", () => {
+    const parts = [
+      "/",
+      "/a",
+      ":id",
+      ":splat",
+      "**",
+      "*",
+      "//",
+      "?",
+      "#",
+      "\\",
+      "%2F",
+      "%zz",
+      "..",
+      "@",
+    ];
+    const text = fc.array(fc.constantFrom(...parts), { maxLength: 5 }).map((all) => all.join(""));
+    const start = fc.constantFrom("/", "https://a.example/", "https://a.example");
+    const targets = ["/", "/a", "/a//evil.example", "/a/%5cevil", "/a%2Fb?c", "/a/..%2f/b", "/%zz"];
+    const rule = fc.record({ path: text, first: start, end: text });
+    fc.assert(
+      fc.property(rule, fc.constantFrom(...targets), ({ path, first, end }, target) => {
+        const to = first + end;
+        const one: UserRule = { path: `/${path}`, redirect: to };
+        let isRefused = false;
+        const refuse = (): void => void (isRefused = true);
+        readRules([one], { key: "rules", folder: "/", refuse });
+        if (isRefused) return;
+        const location = createSite([one])(target).field("location");
+        if (location === null) return;
+        assert.equal(new URL(location, OWN).host, new URL(to, OWN).host, location);
+      }),
+      { numRuns: 2000 },
+    );
+  });
 
   it("has the status of the first rule that redirects elsewhere", () => {
     const ask = createSite([
