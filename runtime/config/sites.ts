@@ -1,4 +1,4 @@
-import { type Dirent, readdirSync, statSync } from "node:fs";
+import { type Dirent, readdirSync, type Stats, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { pickNearest } from "../lib/nearest.ts";
 import { DEFAULT_POOL, isPoolName, POOL_NAME_EXPECTED } from "../lib/pool-name.ts";
@@ -277,7 +277,13 @@ class SitesReader {
     const own =
       app === undefined || app === "off" || app === false
         ? {}
-        : { "/": { app, ...defaults, workers: entry["pool"] === undefined ? workers : undefined } };
+        : {
+            "/": {
+              app,
+              ...defaults,
+              workers: entry["pool"] === undefined && isCount(workers) ? workers : undefined,
+            },
+          };
     const others = isEntry(mounts)
       ? Object.fromEntries(
           Object.entries(mounts).map(([path, mount]) => [path, withDefaults(mount, defaults)]),
@@ -305,8 +311,7 @@ class SitesReader {
       const expected = isShared
         ? `none here: pools.${named ?? "NAME"}.workers says it, for all sites of the pool`
         : "a whole number from 1 to 1024";
-      const isFine = Number.isInteger(workers) && Number(workers) >= 1 && Number(workers) <= 1024;
-      if (isShared || !isFine) this.#refuse(`${key}.workers`, workers, expected);
+      if (isShared || !isCount(workers)) this.#refuse(`${key}.workers`, workers, expected);
     }
     return {
       pool: named ?? this.#toPoolName(name),
@@ -419,12 +424,26 @@ function readFolder(path: string): Dirent[] {
   }
 }
 
+/** Tells whether a value is a number of workers. */
+function isCount(value: unknown): value is number {
+  return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 1024;
+}
+
+function lookAt(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch {
+    // It lies in a folder that this user may not enter, or its name is too long: the server cannot use it.
+    return undefined;
+  }
+}
+
 function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  return lookAt(path)?.isFile() === true;
 }
 
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  return lookAt(path)?.isDirectory() === true;
 }
 
 function isEntry(value: unknown): value is Entry {
