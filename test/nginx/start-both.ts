@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
+import { makeCertificate } from "../engine/uws/openssl.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { startServer } from "../helpers/start-server.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
@@ -32,16 +33,20 @@ export async function startBoth(t: TestContext): Promise<Both> {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, content);
   }
+  const certs = join(dir, "certs");
+  mkdirSync(certs);
+  makeCertificate({ base: join(certs, "default"), altNames: "DNS:*.example.test" });
   const server = await startServer(t, {
     handlers: {},
     publicFromFile: true,
     https: true,
     files: { "edgicorn.config.ts": toEdgicornConfig({ htpasswd, root }) },
+    flags: ["--certs", certs],
     workers: 1,
   });
   const certificates = {
-    certificate: join(server.dir, "certs/localhost.crt"),
-    key: join(server.dir, "certs/localhost.key"),
+    certificate: join(certs, "default.crt"),
+    key: join(certs, "default.key"),
   };
   const sockets = await startNginx(t, (own) =>
     toNginxConfig(own, { root, htpasswd, ...certificates }),
