@@ -6,7 +6,7 @@ import { signRequest, toPublicJwk, toThumbprint } from "./jws.ts";
 
 /** A refusal of the authority (RFC 8555 section 6.7), or an answer that it should not give. */
 export class AcmeProblem extends Error {
-  /** Such as `urn:ietf:params:acme:error:rateLimited`. */
+  /** Name of the problem, such as `urn:ietf:params:acme:error:rateLimited`. */
   readonly type: string;
   /** Time for which the authority wants no further try. */
   readonly retryAfterMs: number | null;

@@ -87,7 +87,7 @@ export class ForwardAuth {
   ): "done" | Responder {
     const { fields: sent } = client.head;
     client.head.fields = withoutNames(sent, this.#copied);
-    // Fields that the service gets by name may be among those that it sets, such as `authorization`.
+    // The service may set a field that it gets by name, such as `authorization`.
     const asked = this.#requestFields === null ? client.head.fields : sent;
     if (this.#waiting >= MOST_WAITING) {
       this.#refusals.note(MOST_WAITING);

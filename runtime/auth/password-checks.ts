@@ -46,7 +46,7 @@ export class PasswordChecks {
   /**
    * Compares a password with a hash.
    *
-   * @param client Names the client, or the network that it may take all addresses of.
+   * @param client Names the client: its address, or the network whose addresses it may all use.
    * @throws Error when the thread fails.
    */
   verify(question: HashQuestion, client: string): Promise<PasswordVerdict> {

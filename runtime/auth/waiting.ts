@@ -41,7 +41,7 @@ export function waitFor(
     try {
       const carryOut = await decide(leaving.signal);
       if (leaving.signal.aborted || client.settled) return;
-      // A client that leaves from now on is the business of the next responder.
+      // From now on the next responder handles a client that leaves.
       client.onAbort(() => {});
       carryOut();
     } catch (error) {

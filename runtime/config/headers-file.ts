@@ -7,7 +7,7 @@ import type { RuleConditions, RuleSetting } from "./rule-settings.ts";
 /** A rule that changes fields of replies. */
 export type HeadersRule = RuleSetting;
 
-/** Bounds against files that are no such files. Cloudflare Pages takes 100 rules. */
+/** Bounds of a file. A larger file was hardly written as `_headers`. Cloudflare Pages takes 100 rules. */
 const MOST_RULES = 1_000;
 const MOST_CHARACTERS = 2_000;
 

@@ -18,7 +18,7 @@ export interface RedirectEntry {
   readonly fromQuery: Readonly<Record<string, string>>;
 }
 
-/** Bounds against files that are no such files. Cloudflare Pages takes 2,000 rules, and 100 with wildcards. */
+/** Bounds of a file. A larger file was hardly written as `_redirects`. Cloudflare Pages takes 2,000 rules, and 100 with wildcards. */
 const MOST_RULES = 5_000;
 const MOST_WILD = 500;
 const MOST_CHARACTERS = 1_000;

@@ -383,7 +383,7 @@ class SitesReader {
   };
 }
 
-/** Returns the names of the sites that have a folder with `handlers/` or `public/`. Other folders are none of ours. */
+/** Returns the names of the sites that have a folder with `handlers/` or `public/`. Skips other folders. */
 function listSiteFolders(folder: string): string[] {
   const root = join(folder, SITES_FOLDER);
   return readFolder(root)

@@ -62,7 +62,7 @@ export interface ServedCertificate {
   names: readonly string[];
   /** All names that it has, also those for which another certificate is served. */
   covers: readonly string[];
-  /** Of the first certificate: it serves only its names. A client that names none of all names is refused. */
+  /** Set for the first certificate only: it serves its own names, and clients that name no known host are refused. */
   onlyByName?: boolean;
 }
 

@@ -50,7 +50,7 @@ const MOST_JOBS = 1000;
 export class CompressedFiles {
   readonly #options: CompressedFilesOptions;
   readonly #limitBytes: number;
-  /** Size of each file by its name. Those that were used last come last. */
+  /** Size of each file by its name. The files that were used last come last. */
   readonly #sizes = new Map<string, number>();
   /** Names of forms that save too little. */
   readonly #useless = new Set<string>();

@@ -18,8 +18,8 @@ export function isHashedName(path: string, siblings: Iterable<string> = []): boo
 }
 
 /**
- * Tells whether all scripts and styles of a folder end in eight characters, at least two of them, and those of one are a
- * hash without doubt. A third of the hashes of Vite have no digit between letters, and look like words.
+ * Tells whether the names of all scripts and styles in a folder end in eight characters. There must be at least two such
+ * files, and the eight characters of one must be a hash without doubt. A third of the hashes of Vite have no digit between letters, and look like words.
  */
 function isBuildFolder(names: Iterable<string>): boolean {
   let count = 0;

@@ -3,7 +3,7 @@ import { findField } from "./find-field.ts";
 /**
  * Returns the value of a cookie in a field block (RFC 6265 section 5.4), without the quotes around it.
  *
- * @returns `undefined` when there is no such cookie. Of several, the first: it has the longest path.
+ * @returns `undefined` when there is no such cookie. The first of several counts: it has the longest path.
  */
 export function findCookie(block: string, name: string): string | undefined {
   const cookies = findField(block, "cookie");

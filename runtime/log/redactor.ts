@@ -1,6 +1,6 @@
 import { createSecretNames, decode, DEFAULT_SECRET_NAMES } from "../lib/secret-names.ts";
 
-/** Keeps secrets out of all logs. */
+/** Keeps secrets out of logs. JSON access lines use `query` only: they have no fields with credentials, and the user agent as the client sent it. */
 export interface Redactor {
   /** Replaces the values of secret parameters in a query. */
   readonly query: (query: string) => string;

@@ -10,9 +10,6 @@ import {
   type PathPattern,
 } from "../lib/path-pattern.ts";
 
-/** Numbers of rules, in ascending order. */
-export type RuleNumbers = readonly number[];
-
 /**
  * Finds the rules that hold for a request.
  *

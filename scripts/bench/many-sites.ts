@@ -14,7 +14,7 @@ import { runScript } from "../command-line.ts";
 
 const PROGRAM = join(import.meta.dirname, "../../dist/main.js");
 
-/** Of this many sites, one has handlers of its own, in a pool that it shares. */
+/** Number of sites for each site that has handlers, in a pool that it shares. */
 const SITES_PER_HANDLERS = 10;
 const POOLS = 4;
 
