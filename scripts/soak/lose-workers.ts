@@ -147,18 +147,33 @@ function judgeEcho({ status, body }: ClientResponse, expected: string): Omit<Sam
 /** Stops the load and the server, and counts. */
 async function report(server: TestServer, load: Load<Sample>): Promise<LossReport> {
   const samples = await load.stop();
+  // A request is answered when its worker is lost. Only a running server reports the exit, which may come later.
+  await server.until(() => lostWorkers(server).every((id) => exitsOf(server).has(id)));
   // The log is complete after the end.
   await server.stop();
   const { logs } = server;
   return {
     requests: samples.length,
-    workers: logs.filter(({ msg }) => msg?.startsWith("worker exited") === true).length,
+    workers: exitsOf(server).size,
     failed: samples.flatMap(({ failed }) => failed ?? []),
     wrong: samples.flatMap(({ wrong }) => wrong ?? []),
     lost: sum(logs.map((line) => (line.msg === "exchanges lost" ? line["exchanges"] : 0))),
     replayed: sum(logs.map((line) => line["replayed"])),
     slowestMs: Math.round(summarize(samples.map(({ ms }) => ms)).maxMs),
   };
+}
+
+/** Returns the numbers of the workers that took exchanges with them. */
+function lostWorkers({ logs }: TestServer): unknown[] {
+  const isLoss = (msg: string | undefined): boolean =>
+    msg === "exchanges lost" || msg === "exchanges go to another worker";
+  return logs.filter(({ msg }) => isLoss(msg)).map((line) => line["workerId"]);
+}
+
+/** Returns the numbers of the workers whose exit the log has. */
+function exitsOf({ logs }: TestServer): Set<unknown> {
+  const exits = logs.filter(({ msg }) => msg?.startsWith("worker exited") === true);
+  return new Set(exits.map((line) => line["workerId"]));
 }
 
 /** Returns whether there was a worker to kill. */
