@@ -165,9 +165,9 @@ async function report(server: TestServer, load: Load<Sample>): Promise<LossRepor
 
 /** Returns the numbers of the workers that took exchanges with them. */
 function lostWorkers({ logs }: TestServer): unknown[] {
-  const isLoss = (msg: string | undefined): boolean =>
-    msg === "exchanges lost" || msg === "exchanges go to another worker";
-  return logs.filter(({ msg }) => isLoss(msg)).map((line) => line["workerId"]);
+  return logs
+    .filter(({ msg }) => msg === "exchanges lost" || msg === "exchanges go to another worker")
+    .map((line) => line["workerId"]);
 }
 
 /** Returns the numbers of the workers whose exit the log has. */
