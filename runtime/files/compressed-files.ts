@@ -37,15 +37,18 @@ const LEAST_SAVING = 0.1;
 
 const DEFAULT_LIMIT_BYTES = 256 * 1024 * 1024;
 
-/** Jobs that wait. A file beyond them is served as it is, and is tried again at a later request. */
-const MOST_JOBS = 1000;
+/** Turns that wait. A file beyond them is served as it is, and is tried again at a later request. */
+const MOST_TURNS = 1000;
+
+/** Names of useless forms that are kept. */
+const MOST_USELESS = 1000;
 
 /**
  * Keeps compressed forms of static files on disk, by their content: a file that a deployment copies is not compressed
  * again. Several servers may share the folder.
  *
- * One job runs at a time, in a thread, so that the other threads are free to read files. When the folder is full, the
- * form that was not asked for the longest time goes.
+ * One turn runs at a time. So the content of one file is in memory, and one thread compresses while the others are free
+ * to read files. When the folder is full, the form that was not asked for the longest time goes.
  */
 export class CompressedFiles {
   readonly #options: CompressedFilesOptions;
@@ -56,8 +59,8 @@ export class CompressedFiles {
   readonly #useless = new Set<string>();
   #totalBytes = 0;
   #folder: Promise<string> | null = null;
-  #last: Promise<unknown> = Promise.resolve();
-  #jobs = 0;
+  #lastTurn: Promise<unknown> = Promise.resolve();
+  #turns = 0;
   #isBrokenReported = false;
 
   constructor(options: CompressedFilesOptions) {
@@ -71,22 +74,27 @@ export class CompressedFiles {
   }
 
   get isFull(): boolean {
-    return this.#jobs >= MOST_JOBS;
+    return this.#turns >= MOST_TURNS;
   }
 
-  /** Returns the compressed form of a content; `null`: there is none that is worth it, or the disk refused it. */
-  async find(job: CompressionJob): Promise<FileSource | null> {
-    this.#jobs++;
-    const run = this.#last.then(() => this.#find(job));
-    this.#last = run;
+  /** Runs a task after all earlier ones: it reads a file, and finds the forms of its content. */
+  async inTurn(task: () => Promise<void>): Promise<void> {
+    this.#turns++;
+    const turn = this.#lastTurn.then(task);
+    // An error is for the caller of its own turn.
+    this.#lastTurn = turn.catch(() => {});
     try {
-      return await run;
+      await turn;
     } finally {
-      this.#jobs--;
+      this.#turns--;
     }
   }
 
-  async #find(job: CompressionJob): Promise<FileSource | null> {
+  /**
+   * Returns the compressed form of a content; `null`: there is none that is worth it, or the disk refused it. Must be
+   * called in a turn.
+   */
+  async find(job: CompressionJob): Promise<FileSource | null> {
     const name = `${job.key}-${job.level}.${job.coding}`;
     if (this.#useless.has(name)) return null;
     try {
@@ -133,7 +141,7 @@ export class CompressedFiles {
   async #make(name: string, path: string, { bytes, coding, level }: CompressionJob) {
     const coded = await encodeFile(bytes, coding, level);
     if (coded.length > bytes.length * (1 - LEAST_SAVING) || coded.length > this.#limitBytes) {
-      if (this.#useless.size < MOST_JOBS) this.#useless.add(name);
+      if (this.#useless.size < MOST_USELESS) this.#useless.add(name);
       return null;
     }
     const unfinished = join(path, "..", UNFINISHED + randomBytes(8).toString("hex"));

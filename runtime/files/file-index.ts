@@ -173,7 +173,8 @@ export class FileIndex {
     if (!file.isUncompressed || compressed?.isFull === true) return;
     file.isUncompressed = false;
     if (compressed === undefined || level === null || this.#closing !== null) return;
-    this.#compress(file, { compressed, level }).catch((error: unknown) => {
+    const task = (): Promise<void> => this.#compress(file, { compressed, level });
+    compressed.inTurn(task).catch((error: unknown) => {
       // All files are open. A later request tries again.
       if (error instanceof RuntimeError && !file.isRetired) file.isUncompressed = true;
       else this.#options.log.warn({ err: error, file: file.path }, "cannot compress a file");
@@ -184,6 +185,8 @@ export class FileIndex {
     file: StaticFile,
     { compressed, level }: { compressed: CompressedFiles; level: CompressionLevel },
   ): Promise<void> {
+    // The file may have changed, or the folder may be gone, since the turn was asked for.
+    if (file.isRetired || this.#closing !== null) return;
     const isSmall = file.sizeBytes <= this.#residentFileBytes;
     const bytes = isSmall ? await this.#loadWhole(file) : await this.#open.load(file);
     if (bytes === null) return;
@@ -320,7 +323,7 @@ const TAG_PIECE_BYTES = MEBIBYTE;
 
 /**
  * Most pieces of a file that go into its tag. The first client of a version waits for the tag, about a second for 256
- * MiB. Of a larger file the tag covers this many pieces, the first and the last among them.
+ * MiB. The tag of a larger file covers this many pieces, the first and the last among them.
  */
 const MOST_TAG_PIECES = 256;
 

@@ -34,6 +34,27 @@ describe("CompressedFiles", () => {
     assert.deepEqual(readdirSync(dir), ["a-fast.br"]);
   });
 
+  it("takes one turn at a time, so that one file is in memory, and goes on after a failure", async (t) => {
+    const { files } = open(temporaryFolder(t));
+    let running = 0;
+    const most: number[] = [];
+    const turns = Array.from({ length: 20 }, (_, number) =>
+      files.inTurn(async () => {
+        most.push(++running);
+        await files.find(toJob(TEXT, `key${number}`));
+        running--;
+        if (number === 5) throw new Error("cannot read the file");
+      }),
+    );
+    const ends = await Promise.allSettled(turns);
+    assert.deepEqual(
+      ends.map(({ status }) => status),
+      Array.from({ length: 20 }, (_, number) => (number === 5 ? "rejected" : "fulfilled")),
+    );
+    assert.deepEqual(most, Array<number>(20).fill(1));
+    assert.equal(files.isFull, false);
+  });
+
   it("keeps within its limit, and drops the forms that were not used for the longest time", async (t) => {
     const dir = temporaryFolder(t);
     const { files: unbound } = open(join(dir, "measured"));
