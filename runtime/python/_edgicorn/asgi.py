@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from . import protocol as p
-from .compression import LEAST_BYTES, MOST_STREAMS, Compression, compress, make_encoder, plan_answer, to_plain_tags
+from .compression import LEAST_BYTES, MOST_STREAMS, Compression, compress_whole, make_encoder, plan_answer, to_plain_tags
 from .error_page import answer_failure, tell_failure
 from .fields import NO_BODY, BadAnswer, check_size, is_page_wanted, split_origin, split_url, to_length
 from .handed_file import to_handed
@@ -354,22 +354,11 @@ class AsgiExchange:
 
     def _compress(self, body: "bytes | None") -> "bytes | None":
         """Compresses a whole body where the client accepts it. Sets the fields that tell of it, also without a body."""
-        if Compression.level is None or self._is_planned:
+        if self._is_planned:
             return body
         message = self._message
-        size = len(body) if body is not None else self._length
-        if body is None and self._status != 304 and (size is None or message[p.METHOD] != "HEAD"):
-            return None
-        plan = plan_answer(self._status, self._fields, None if self._status == 304 else size, message[p.FIELDS])
-        if plan is None:
-            return body
-        self._fields = plan.coded or plan.plain
-        if plan.coded is None or body is None:
-            return body
-        coded = compress(body)
-        if len(coded) < len(body):
-            return coded
-        self._fields = plan.plain
+        answer = (self._status, self._fields, self._length)
+        self._fields, body = compress_whole(answer, (message[p.METHOD], message[p.FIELDS]), body)
         return body
 
     def _plan_stream(self) -> None:

@@ -113,6 +113,33 @@ def compress(data: bytes) -> bytes:
     return encoder.compress(data) + encoder.flush()
 
 
+def compress_whole(
+    answer: "tuple[int, str, int | None]", request: "tuple[str, str]", body: "bytes | None"
+) -> "tuple[str, bytes | None]":
+    """
+    Compresses a whole body where the client accepts it.
+
+    answer: status, field block and announced length; request: method and field block.
+    Returns the fields and the body. The fields tell of the coding also where there is no body (HEAD, 304).
+    """
+    status, fields, length = answer
+    method, request_fields = request
+    size = len(body) if body is not None else length
+    if Compression.level is None:
+        return fields, body
+    if body is None and status != 304 and (size is None or method != "HEAD"):
+        return fields, None
+    plan = plan_answer(status, fields, None if status == 304 else size, request_fields)
+    if plan is None:
+        return fields, body
+    if plan.coded is None:
+        return plan.plain, body
+    if body is None:
+        return plan.coded, None
+    coded = compress(body)
+    return (plan.coded, coded) if len(coded) < len(body) else (plan.plain, body)
+
+
 def make_encoder() -> Any:
     """Returns an encoder for a body that comes in pieces."""
     return zlib.compressobj(Compression.level or 0, zlib.DEFLATED, 31)
