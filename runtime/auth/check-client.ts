@@ -1,6 +1,6 @@
 import { Agent, type IncomingMessage, request as startPlain } from "node:http";
 import type { Agent as TlsAgent } from "node:https";
-import type { FieldPairs } from "./check-fields.ts";
+import type { Field } from "../http/field-block.ts";
 
 /** Most connections to one service. */
 const MOST_CONNECTIONS = 64;
@@ -15,13 +15,14 @@ const MOST_BODY_BYTES = 1024 * 1024;
 export interface CheckAnswer {
   status: number;
   /** Names in lower case. */
-  fields: FieldPairs;
+  fields: readonly Field[];
   body: Uint8Array;
 }
 
 /**
  * Asks services over HTTP, with connections that are used again. A connection that the service closed while the request
- * was under way is replaced once: a GET may be repeated.
+ * was under way is replaced once: a GET may be repeated. Idle connections close by themselves, so a client that a reload
+ * drops needs no end.
  */
 export class CheckClient {
   readonly #url: URL;
@@ -38,7 +39,7 @@ export class CheckClient {
    *
    * @throws Error when there is no whole answer; the signal's reason.
    */
-  async ask(fields: FieldPairs, signal: AbortSignal): Promise<CheckAnswer> {
+  async ask(fields: readonly Field[], signal: AbortSignal): Promise<CheckAnswer> {
     const sent = { isReused: false };
     try {
       return await this.#send(fields, signal, sent);
@@ -48,14 +49,8 @@ export class CheckClient {
     }
   }
 
-  /** Closes all connections. */
-  close(): void {
-    this.#plain.destroy();
-    this.#tls?.destroy();
-  }
-
   async #send(
-    fields: FieldPairs,
+    fields: readonly Field[],
     signal: AbortSignal,
     sent: { isReused: boolean },
   ): Promise<CheckAnswer> {
@@ -113,7 +108,7 @@ const AGENT_OPTIONS = {
   timeout: IDLE_MS,
 } as const;
 
-function toHeaders(fields: FieldPairs, host: string): string[] {
+function toHeaders(fields: readonly Field[], host: string): string[] {
   return ["host", host, ...fields.flat()];
 }
 

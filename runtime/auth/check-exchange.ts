@@ -10,7 +10,7 @@ import type {
 import type { LimitName } from "../http/limit-names.ts";
 import { isSource, type Reply, toRefusal } from "../http/reply.ts";
 import type { CheckAnswer } from "./check-client.ts";
-import { toPairs } from "./check-fields.ts";
+import { parseBlock } from "../http/field-block.ts";
 
 /** Largest body of an answer. */
 const MOST_BODY_BYTES = 1024 * 1024;
@@ -86,7 +86,7 @@ export class CheckExchange implements Client {
       return;
     }
     this.#settled = true;
-    const head = { status, fields: toPairs(fields) };
+    const head = { status, fields: parseBlock(fields) };
     if (isSource(body)) this.#read(body, head);
     else this.#resolve({ ...head, body: new Uint8Array(Buffer.from(body ?? "")) });
   }

@@ -1,8 +1,7 @@
+import { dropFields } from "../http/change-fields.ts";
 import type { RequestHead } from "../http/client.ts";
+import { type Field, parseBlock } from "../http/field-block.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
-
-/** A field as pairs of name and value. */
-export type FieldPairs = readonly (readonly [name: string, value: string])[];
 
 /**
  * Fields of the request that the check does not get: framing, the connection, conditions and ranges, which would
@@ -21,13 +20,13 @@ const DROPPED =
 export function toCheckFields(
   head: RequestHead,
   { only }: { only: ReadonlySet<string> | null },
-): [name: string, value: string][] {
+): Field[] {
   const colon = head.origin.indexOf("://");
-  const fields = toPairs(head.fields).filter(
+  const fields = parseBlock(head.fields).filter(
     ([name]) => !DROPPED.test(name) && (only === null || only.has(name)),
   );
   return [
-    ...fields.map(([name, value]): [string, string] => [name, value]),
+    ...fields,
     ["x-forwarded-method", head.method],
     ["x-forwarded-proto", head.origin.slice(0, colon)],
     ["x-forwarded-host", head.origin.slice(colon + "://".length)],
@@ -46,21 +45,6 @@ export function toCheckTarget({ pathname, search }: ParsedTarget): string {
   return pathname.replace(/\/{2,}/g, "/") + search;
 }
 
-/** Returns the fields of a block. */
-export function toPairs(block: string): FieldPairs {
-  const parts = block === "" ? [] : block.split("\n");
-  const pairs: [string, string][] = [];
-  for (let at = 0; at + 1 < parts.length; at += 2) {
-    pairs.push([parts[at] ?? "", parts[at + 1] ?? ""]);
-  }
-  return pairs;
-}
-
-/** Returns the block of these fields. */
-export function toBlock(pairs: FieldPairs): string {
-  return pairs.map(([name, value]) => `${name}\n${value}`).join("\n");
-}
-
 /** Tells in little time whether one of these names may be in a block, in any case and with `_` or `-`. */
 function mayContain(block: string, names: ReadonlySet<string>): boolean {
   const text = block.toLowerCase().replaceAll("_", "-");
@@ -76,7 +60,5 @@ function mayContain(block: string, names: ReadonlySet<string>): boolean {
  */
 export function withoutNames(block: string, names: ReadonlySet<string>): string {
   if (!mayContain(block, names)) return block;
-  const pairs = toPairs(block);
-  const kept = pairs.filter(([name]) => !names.has(name.toLowerCase().replaceAll("_", "-")));
-  return kept.length === pairs.length ? block : toBlock(kept);
+  return dropFields(block, (name) => names.has(name.toLowerCase().replaceAll("_", "-")));
 }

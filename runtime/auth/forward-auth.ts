@@ -1,17 +1,11 @@
 import type { Client, RequestHead } from "../http/client.ts";
+import { type Field, formatBlock, parseBlock } from "../http/field-block.ts";
 import { addFilter } from "../http/reply.ts";
 import type { Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import { RefusalLog } from "../observe/refusal-log.ts";
 import type { CheckAnswer } from "./check-client.ts";
-import {
-  type FieldPairs,
-  toBlock,
-  toCheckFields,
-  toCheckTarget,
-  toPairs,
-  withoutNames,
-} from "./check-fields.ts";
+import { toCheckFields, toCheckTarget, withoutNames } from "./check-fields.ts";
 import { waitFor, type WaitingContext } from "./waiting.ts";
 
 /** Most requests that wait for the service. All others are refused with 503. */
@@ -27,7 +21,7 @@ const HOP_BY_HOP =
 /** Asks whether a request may pass. Rejects when there is no answer. */
 export type AskCheck = (
   head: RequestHead,
-  fields: FieldPairs,
+  fields: readonly Field[],
   signal: AbortSignal,
 ) => Promise<CheckAnswer>;
 
@@ -110,7 +104,7 @@ export class ForwardAuth {
               client.reply({
                 status,
                 statusText: "",
-                fields: toBlock(kept),
+                fields: formatBlock(kept),
                 body,
                 lengthBytes: null,
               });
@@ -167,20 +161,20 @@ export class ForwardAuth {
 }
 
 type Verdict =
-  | { kind: "pass"; fields: FieldPairs; replyFields: FieldPairs }
+  | { kind: "pass"; fields: readonly Field[]; replyFields: readonly Field[] }
   | { kind: "answer"; answer: CheckAnswer }
   | { kind: "failed" }
   | { kind: "overloaded" };
 
-function addFields(head: RequestHead, fields: FieldPairs): void {
+function addFields(head: RequestHead, fields: readonly Field[]): void {
   if (fields.length === 0) return;
-  head.fields = toBlock([...fields, ...toPairs(head.fields)]);
+  head.fields = formatBlock([...fields, ...parseBlock(head.fields)]);
 }
 
-function addToReply(client: Client, fields: FieldPairs): void {
+function addToReply(client: Client, fields: readonly Field[]): void {
   if (fields.length === 0) return;
   addFilter(client, (reply) => ({
     ...reply,
-    fields: toBlock([...toPairs(reply.fields), ...fields]),
+    fields: formatBlock([...parseBlock(reply.fields), ...fields]),
   }));
 }

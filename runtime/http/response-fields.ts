@@ -1,3 +1,5 @@
+import { SERVER_FIELDS } from "../lib/server-fields.ts";
+
 /** Response fields in a form that the engine writes in one call. */
 export interface FieldLines {
   /** Name of the first field; empty: there are no fields. */
@@ -40,22 +42,6 @@ const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
  */
 const LENGTH = /^\d{1,15}$/;
 
-/**
- * Fields that only this server writes: framing, connection and time (RFC 9110 sections 6.6.1, 7.6.1; RFC 9112 section
- * 6). A handler that proxies an answer may pass them on.
- */
-const OURS: ReadonlySet<string> = new Set([
-  "connection",
-  "content-length",
-  "date",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
-
 /** Checks and prepares response fields. Caches the results, since few different blocks occur. */
 export class ResponseFields {
   readonly #known = new Map<string, PreparedFields>();
@@ -92,7 +78,8 @@ export function prepareFields(block: string): PreparedFields | null {
     if (!TOKEN.test(fieldName) || !VALUE.test(fieldValue)) return null;
     const lower = fieldName.toLowerCase();
     if (lower === "content-length" && LENGTH.test(fieldValue)) contentLength = fieldValue;
-    if (OURS.has(lower)) continue;
+    // A handler that proxies an answer may pass them on.
+    if (SERVER_FIELDS.has(lower)) continue;
     if (name === "") {
       name = fieldName;
       value = fieldValue;

@@ -1,7 +1,6 @@
 import { BasicAuth } from "../auth/basic-auth.ts";
 import { CheckClient } from "../auth/check-client.ts";
 import { CheckExchange } from "../auth/check-exchange.ts";
-import { toBlock } from "../auth/check-fields.ts";
 import { type AskCheck, ForwardAuth } from "../auth/forward-auth.ts";
 import { PasswordChecks } from "../auth/password-checks.ts";
 import { UserFiles } from "../auth/user-files.ts";
@@ -11,6 +10,7 @@ import { WaitingRequests } from "../auth/waiting-requests.ts";
 import type { BasicAuthSetting, ForwardAuthSetting } from "../config/guard-settings.ts";
 import type { RuleSetting } from "../config/rule-settings.ts";
 import type { ExchangeId } from "../http/client.ts";
+import { formatBlock } from "../http/field-block.ts";
 import type { Responder } from "../http/responder.ts";
 import { parseTarget, type ParsedTarget } from "../http/target-path.ts";
 import type { Prepared } from "../lib/prepared.ts";
@@ -206,7 +206,7 @@ function askHandler(path: string, { find, nextId }: GuardOptions): AskCheck {
       ...head,
       method: "GET",
       target: path,
-      fields: toBlock([["host", host], ...fields]),
+      fields: formatBlock([["host", host], ...fields]),
       bodyBytes: 0,
     };
     const exchange = new CheckExchange(check, { id: nextId(), nowMs: performance.now(), signal });

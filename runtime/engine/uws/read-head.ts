@@ -1,3 +1,4 @@
+import { dropFields } from "../../http/change-fields.ts";
 import type { RequestHead } from "../../http/client.ts";
 import type { ConnectionAddresses } from "./client-address.ts";
 import type { HeadSize } from "../../http/head-limits.ts";
@@ -216,7 +217,7 @@ export class HeadReader {
     head.requestId = found.requestId;
     // All programs behind this server must see the same host.
     if (found.host !== host) {
-      const rest = withoutFields(this.#fields, HOST_ONLY);
+      const rest = dropFields(this.#fields, (name) => HOST_ONLY.has(name));
       this.#fields = `host\n${found.host}${rest === "" ? "" : `\n${rest}`}`;
     }
     for (const [name, value] of found.fields) this.#fields += `\n${name}\n${value}`;
@@ -299,7 +300,8 @@ export class HeadReader {
     const named = options.split(",").map((option) => option.trim().toLowerCase());
     if (named.includes("close")) this.isLast = true;
     const dropped = named.filter((name) => !PLAIN_OPTIONS.has(name) && !END_TO_END.test(name));
-    if (dropped.length > 0) this.#fields = withoutFields(this.#fields, new Set(dropped));
+    if (dropped.length > 0)
+      this.#fields = dropFields(this.#fields, (name) => dropped.includes(name));
   }
 
   /** Returns the length of the body (RFC 9112 section 6.3): a number of bytes, 0 for no body, `null` for chunked. */
@@ -349,10 +351,4 @@ function refusalOfCoding(coding: string): HeadRefusal | null {
   return isChunkedOnce
     ? { status: 501, reason: "Transfer-Encoding is not chunked alone" }
     : { status: 400, reason: "Transfer-Encoding does not end in chunked, once" };
-}
-
-/** Returns a field block without the fields of these names. */
-function withoutFields(block: string, names: ReadonlySet<string>): string {
-  const parts = block.split("\n");
-  return parts.filter((_, at) => !names.has(parts[at - (at % 2)] ?? "")).join("\n");
 }

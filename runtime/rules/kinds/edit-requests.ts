@@ -1,3 +1,4 @@
+import { dropFields } from "../../http/change-fields.ts";
 import type { Kind } from "../kind.ts";
 
 /**
@@ -16,10 +17,8 @@ export const editRequests: Kind = {
     const names = new Set([...values.keys()].map(toTwin));
     const added = [...values].flatMap((field) => (field[1] === null ? [] : field)).join("\n");
     return ({ head }) => {
-      const parts = head.fields === "" ? [] : head.fields.split("\n");
-      const kept = parts.filter((_, at) => !names.has(toTwin(parts[at - (at % 2)] ?? "")));
-      if (added !== "") kept.push(added);
-      head.fields = kept.join("\n");
+      const kept = dropFields(head.fields, (name) => names.has(toTwin(name)));
+      head.fields = [kept, added].filter(Boolean).join("\n");
       return "next";
     };
   },
