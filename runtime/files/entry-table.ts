@@ -172,7 +172,13 @@ export class EntryTable {
   }
 
   #toFile(folder: Folder, name: string, source: File): StaticFile {
-    const contentType = resolveContentType(name);
+    // A compressed sibling answers for the file.
+    const common = {
+      contentType: resolveContentType(name),
+      path: folder.path + name,
+      policy: this.#policy,
+      siblings: folder.children,
+    };
     const variants: StaticFile[] = [];
     for (const { coding, suffix } of CODED_SIBLINGS) {
       const sibling = folder.children.get(name + suffix);
@@ -183,23 +189,11 @@ export class EntryTable {
         this.leftBehind.set(path, source.version.modifiedMs);
         continue;
       }
-      const variant = new StaticFile(sibling, {
-        contentType,
-        coding,
-        path: folder.path + name,
-        policy: this.#policy,
-        siblings: folder.children,
-      });
+      const variant = new StaticFile(sibling, { ...common, coding });
       this.#origins.set(variant, { folder, name: name + suffix });
       variants.push(variant);
     }
-    const file = new StaticFile(source, {
-      contentType,
-      variants,
-      path: folder.path + name,
-      policy: this.#policy,
-      siblings: folder.children,
-    });
+    const file = new StaticFile(source, { ...common, variants });
     this.#origins.set(file, { folder, name });
     return file;
   }

@@ -116,31 +116,28 @@ export function toFallback(frame: RouteFrame, source: string, target: Target): L
     const response = isResponse(value) ? value : adoptResponse(value);
     return response === null ? value : replaceOk(response, 404);
   };
-  return {
-    ...frame,
-    methods: null,
-    config: frame.folderConfig,
-    methodConfig: {},
-    byMethod: null,
-    otherwise: {
-      source,
-      call: (request, context) => {
-        const result = call(request, context);
-        return isThenable(result) ? result.then(correct) : correct(result);
-      },
+  return forAnyMethod(frame, {
+    source,
+    call: (request, context) => {
+      const result = call(request, context);
+      return isThenable(result) ? result.then(correct) : correct(result);
     },
-  };
+  });
 }
 
 /** Makes a route of the middleware that guards files: inside of it is the file that the request found. */
 export function toGuard(frame: RouteFrame, source: string): LoadedRoute {
+  return forAnyMethod(frame, { source, call: (_, context) => toFoundResponse(context) });
+}
+
+function forAnyMethod(frame: RouteFrame, otherwise: Runnable): LoadedRoute {
   return {
     ...frame,
     methods: null,
     config: frame.folderConfig,
     methodConfig: {},
     byMethod: null,
-    otherwise: { source, call: (_, context) => toFoundResponse(context) },
+    otherwise,
   };
 }
 
