@@ -84,7 +84,7 @@ export interface UserSite extends SiteSettings {
   certs?: string | false | { cert: string; key: string };
   /** The pool of its handlers, which other sites may name as well. Default: a pool of its own. */
   pool?: string;
-  /** Number of workers of its own pool. Default: 1. Of its application's pool, too; default there: `workers`. */
+  /** Number of workers of its own pool. Default: 1. The number also holds for its application's pool; default there: `workers`. */
   workers?: number;
   /** Paths that the server requests of each new worker at the first host of the site. Default: none. */
   warmup?: string[];
@@ -142,7 +142,7 @@ export interface UserRule extends RouteSettings {
   /** These addresses and ranges get 403. */
   deny?: string | string[];
   /**
-   * Most requests of one client address: `"100/min"`. So many may come at once (`burst` sets another number), and the next
+   * Most requests of one client address: `"100/min"`. As many may come at once (`burst` sets another number), and the next
    * ones as time passes. All others are answered with 429. `key` counts by something else, `"site"` all together.
    */
   rateLimit?: string | { rate: string; burst?: number; key?: LimitKey; dryRun?: boolean };
@@ -169,7 +169,7 @@ export interface UserRule extends RouteSettings {
   redirect?: string | { to: string; status?: 301 | 302 | 303 | 307 | 308 };
   /** A fixed answer. Default: status 200, an empty body. */
   respond?: { status?: number; body?: string; fields?: Record<string, string> };
-  /** Fields of the request for the handler. Those of the client with these names are removed. */
+  /** Fields of the request for the handler. They replace those of the client with these names. */
   setRequestFields?: Record<string, string>;
   removeRequestFields?: string | string[];
   /** The path, perhaps with a query, as which the request is served: `"/posts/:id"`. */
@@ -180,7 +180,7 @@ export interface UserRule extends RouteSettings {
 export interface UserForwardAuth {
   /** `"http://127.0.0.1:9000/check"`, or the path of a handler. */
   url: string;
-  /** Fields of a positive answer that the request gets. Those of the client with these names are removed. */
+  /** Fields of a positive answer that the request gets. They replace those of the client with these names. */
   copy?: string[];
   /** Fields of a positive answer that the client gets with its reply: `["set-cookie"]`. */
   copyToReply?: string[];

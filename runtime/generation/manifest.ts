@@ -43,7 +43,7 @@ export interface ManifestSite {
 }
 
 export interface ManifestModule {
-  /** Source file relative to `sourceDir`, with `/`: error messages name it. Those of sites begin with `../`. */
+  /** Source file relative to `sourceDir`, with `/`: error messages name it. The paths of sites begin with `../`. */
   source: string;
   /** Compiled file relative to the generation's folder, with `/`. */
   compiled: string;

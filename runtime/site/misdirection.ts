@@ -11,8 +11,8 @@ export interface NamedCertificate {
  * Finds requests on a connection whose certificate does not have their host (RFC 9110 section 7.4): the client connected to
  * another site, or a proxy sent them to the wrong place. Their answer is 421.
  *
- * A host that no certificate has is fine: its clients accept any certificate, and could not choose a better one. So is a
- * certificate that has the host although another one is served for it: browsers use one connection for several hosts.
+ * Two cases are fine. Clients of a host that no certificate has accept any certificate, and could not choose a better one.
+ * A certificate may have the host although another one is served for it: browsers use one connection for several hosts.
  */
 export class Misdirection {
   readonly #served: HostTable<NamedCertificate | null>;

@@ -196,8 +196,8 @@ function finish(
 }
 
 /**
- * Orders certificates. The first is the default, and keeps a name that two have, unless one is that of a site. Those of
- * equal rank stay in order of name.
+ * Orders certificates. The first is the default. It keeps a name that two have, unless one belongs to a site. Certificates
+ * of equal rank stay in order of name.
  */
 function rank({ name, origin }: ServerCertificate, isOfSite: boolean): number {
   if (name === "default" && !isOfSite) return 0;

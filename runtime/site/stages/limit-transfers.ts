@@ -1,7 +1,7 @@
 import type { TransferLimits } from "../../http/client.ts";
 import type { Stage } from "../site.ts";
 
-/** Applies the limits for slow clients that a site has for itself. Those of a route replace them. */
+/** Applies the limits for slow clients that a site has for itself. The limits of a route replace them. */
 export function limitTransfers(limits: TransferLimits): Stage {
   return (client) => {
     client.limitTransfers(limits);
