@@ -9,7 +9,7 @@ import { BlockPool } from "./bodies/block-pool.ts";
 import { ByteBudget } from "./bodies/byte-budget.ts";
 import { Intakes } from "./bodies/intakes.ts";
 import { Spool } from "./bodies/spool.ts";
-import type { Engine, Listener, ServedCertificate } from "./engine/engine.ts";
+import type { Engine, Listener } from "./engine/engine.ts";
 import { Listeners, type ListenersOptions } from "./engine/listeners.ts";
 import { loadUwsEngine } from "./engine/uws/uws-engine.ts";
 import { ProxyNotes } from "./engine/proxy-notes.ts";
@@ -18,10 +18,7 @@ import { PublicFolders } from "./files/public-folders.ts";
 import { isHandlerProblem } from "./handlers/handler-problem.ts";
 import type { LiveGeneration } from "./handlers/live-generation.ts";
 import { Admission } from "./http/admission.ts";
-import type { Client } from "./http/client.ts";
-import { HostTable } from "./http/host-table.ts";
 import { RequestsPerAddress } from "./http/requests-per-address.ts";
-import { parseTarget } from "./http/target-path.ts";
 import { toTrust } from "./http/trusted-proxies.ts";
 import { RuntimeError } from "./lib/errors.ts";
 import { settledWithin } from "./lib/settled-within.ts";
@@ -39,8 +36,7 @@ import { StoredGenerations } from "./reload/stored-generations.ts";
 import { Guards } from "./rules/guards.ts";
 import { createSites, listSiteSettings } from "./site/create-sites.ts";
 import { Development } from "./site/development.ts";
-import { Misdirection } from "./site/misdirection.ts";
-import { serve, type Site } from "./site/site.ts";
+import { LiveSites } from "./site/live-sites.ts";
 import type { LoadedCertificates, ServerCertificate } from "./tls/tls.ts";
 import { prepareForks } from "./supervise/fork-worker.ts";
 import { OomKills } from "./supervise/oom-kills.ts";
@@ -89,8 +85,7 @@ export class Primary {
   /** `null` in production. */
   readonly #development: Development | null;
   #setup: Setup;
-  #sites = new HostTable<Site>({ entries: [], otherwise: { hosts: [], stages: [] } });
-  #misdirection = new Misdirection([]);
+  readonly #sites: LiveSites;
   readonly #perAddress = new RequestsPerAddress();
   /** `null` until it is loaded. */
   #engine: Engine | null = null;
@@ -107,6 +102,7 @@ export class Primary {
     this.#options = options;
     this.#log = log;
     this.#setup = { config, certificates, warnings };
+    this.#sites = new LiveSites((client) => this.#requestLog.counters.limit("malformed", client));
     // Each worker that is warmed up adds a listener. Node would report so many as a leak.
     setMaxListeners(0, this.#stop.signal);
     this.#listeners = new Listeners(options.inherited);
@@ -254,8 +250,7 @@ export class Primary {
       if (haveSameCertificates(this.#setup, to)) return null;
       const prepared = await this.#listeners.prepareCertificates(certificates);
       prepared.commit();
-      this.#setup = to;
-      this.#misdirection = new Misdirection(certificates);
+      this.#adopt(to);
       return loaded;
     });
   }
@@ -335,8 +330,8 @@ export class Primary {
     for (const part of opening) part.catch((error: unknown) => this.#stop.abort(error));
     await Promise.allSettled(opening);
     this.#stop.signal.throwIfAborted();
-    this.#sites = this.#createSites();
-    this.#misdirection = new Misdirection(certificates ?? []);
+    this.#adopt(this.#setup);
+    this.#renewSites();
     const options = { ...this.#listenerOptions(), certificates };
     await this.#listeners.open(await loading, config, options);
   }
@@ -370,7 +365,7 @@ export class Primary {
       tls: this.config,
       clock: this.#clock,
       nextId: () => this.#nextExchangeId(),
-      onRequest: (client, certificate, origin) => this.#onRequest(client, certificate, origin),
+      onRequest: (client, certificate, origin) => this.#sites.serve(client, certificate, origin),
       onFinished: (client, status, bytes) => requestLog.finished(client, status, bytes),
       onCut: (client, setting, value) => requestLog.cut(client, { setting, value }),
       onLimited: (client, setting) => requestLog.limited(client, setting),
@@ -397,21 +392,8 @@ export class Primary {
     return ++this.#lastExchangeId as ExchangeId;
   }
 
-  #onRequest(client: Client, certificate: ServedCertificate | null, ownOrigin: string): void {
-    const target = parseTarget(client.head.target);
-    if (target.ok) {
-      const { only } = this.#sites;
-      if (only !== null) serve(client, target, only);
-      else if (certificate !== null && this.#misdirection.isMisdirected(ownOrigin, certificate)) {
-        client.refuse(421);
-      } else serve(client, target, this.#sites.find(client.head.origin));
-      return;
-    }
-    this.#requestLog.counters.limit("malformed", client);
-    client.refuse(400);
-  }
-
-  #createSites(): HostTable<Site> {
+  /** Creates all sites again, for the present config and generation. */
+  #renewSites(): void {
     const { generation } = this;
     const guards = this.#guards.begin();
     const sites = createSites({
@@ -427,7 +409,7 @@ export class Primary {
       nextId: () => this.#nextExchangeId(),
     });
     guards.commit();
-    return sites;
+    this.#sites.useSites(sites);
   }
 
   #ports(): { http: number | null; https: number | null } {
@@ -478,18 +460,23 @@ export class Primary {
       ({ to }) => this.#guards.prepare(listSiteSettings(to.config)),
       (change, options) => this.handlers.prepare(change, options),
       ({ to }) => ({
-        commit: () => this.#useSetup(to),
+        commit: () => this.#switchTo(to),
         discard: () => Promise.resolve(),
       }),
     ];
   }
 
-  #useSetup(setup: Setup): void {
+  /** Makes this the present setup. Its certificates serve already. */
+  #adopt(setup: Setup): void {
     this.#setup = setup;
+    this.#sites.useCertificates(setup.certificates ?? []);
+  }
+
+  #switchTo(setup: Setup): void {
+    this.#adopt(setup);
     this.#useSettings(setup.config);
     this.#development?.solved();
-    this.#sites = this.#createSites();
-    this.#misdirection = new Misdirection(setup.certificates ?? []);
+    this.#renewSites();
     this.#listeners.change(this.#listenerSettings());
   }
 

@@ -3,23 +3,24 @@ import { listSites, type SiteConfig, toSiteSettings } from "../config/sites.ts";
 import type { PublicFolders } from "../files/public-folders.ts";
 import type { TransferLimits } from "../http/client.ts";
 import { HostTable } from "../http/host-table.ts";
-import { createDefaultSite, type DefaultSiteParts, firstStages } from "./default-site.ts";
+import { createStages, type SiteParts } from "./create-stages.ts";
+import { createFirstStages } from "./first-stages.ts";
+import type { RouteFinder } from "./route-finder.ts";
 import type { Site } from "./site.ts";
-import type { SiteRoutes } from "./site-routes.ts";
 
 export interface SitesParts extends Pick<
-  DefaultSiteParts,
+  SiteParts,
   "development" | "canServe" | "challengeTokens" | "ports" | "guards" | "nextId" | "log"
 > {
   config: Config;
   files: PublicFolders;
   /** Returns the routes of a site by its name; `null`: it has none. */
-  routesOf: (site: string) => SiteRoutes | null;
+  routesOf: (site: string) => RouteFinder | null;
 }
 
 /** Creates all sites of a config. */
 export function createSites(parts: SitesParts): HostTable<Site> {
-  const [byDefault, ...others] = listSites(parts.config).map((site) => createNamed(site, parts));
+  const [byDefault, ...others] = listSites(parts.config).map((site) => createSite(site, parts));
   if (byDefault === undefined) throw new TypeError("there is always a default site");
   const refuses = parts.config.unknownHost === "refuse";
   return new HostTable({
@@ -28,9 +29,9 @@ export function createSites(parts: SitesParts): HostTable<Site> {
   });
 }
 
-function createNamed(site: SiteConfig, { config, files, routesOf, ...rest }: SitesParts): Site {
+function createSite(site: SiteConfig, { config, files, routesOf, ...rest }: SitesParts): Site {
   const settings = toSiteSettings(config, site);
-  const { stages } = createDefaultSite({
+  const stages = createStages({
     ...rest,
     name: site.name,
     config: settings,
@@ -49,11 +50,10 @@ const TRANSFER_FIELDS: readonly (keyof TransferLimits)[] = [
 
 /** Creates the site for unknown hosts. It answers 421 to every request that the first stages leave. */
 function createRefusal(parts: SitesParts): Site {
-  const stages = firstStages(parts).filter((stage) => stage !== null);
   return {
     hosts: [],
     stages: [
-      ...stages,
+      ...createFirstStages(parts),
       (client) => {
         client.refuse(421);
         return "done";

@@ -14,13 +14,13 @@ import type { ParsedTarget } from "../../http/target-path.ts";
 import { PAGE_FIELDS } from "../../lib/html-page.ts";
 import { addVary } from "../filters/add-vary.ts";
 import type { Stage } from "../site.ts";
-import type { SiteRoutes } from "../site-routes.ts";
+import type { RouteFinder } from "../route-finder.ts";
 
 /** The parts of a site that these stages ask. */
 interface Parts {
   files: PublicFolder;
   /** `null`: the site has no handlers. */
-  routes: Pick<SiteRoutes, "hasRoute"> | null;
+  routes: Pick<RouteFinder, "hasRoute"> | null;
 }
 
 /** Pages that the server chooses as answers. */

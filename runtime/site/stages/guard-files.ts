@@ -1,11 +1,11 @@
 import type { PublicFolder } from "../../files/public-folder.ts";
 import type { Pages } from "./answer-without-route.ts";
 import type { Stage } from "../site.ts";
-import type { SiteRoutes } from "../site-routes.ts";
+import type { RouteFinder } from "../route-finder.ts";
 
 interface Parts {
   files: PublicFolder;
-  routes: Pick<SiteRoutes, "findGuard">;
+  routes: Pick<RouteFinder, "findGuard">;
 }
 
 /** Creates a stage that lets middleware guard the file of a path (`config.files`). It comes before the files. */

@@ -10,8 +10,11 @@ export interface FileGuard {
   answerFound(client: Client, target: ParsedTarget, found: FoundFile): void;
 }
 
-/** The routes of one site, in the generation that serves. */
-export interface SiteRoutes {
+/**
+ * The questions that stages ask about the routes of their site, in the generation that serves. `SiteRoutes` in
+ * `handlers/` answers them.
+ */
+export interface RouteFinder {
   /** Tells whether a route matches the target. A fallback does not count. */
   hasRoute(target: ParsedTarget): boolean;
   /** Returns the responder for a target; `null`: there is none. Stores the route's parameters in the target. */

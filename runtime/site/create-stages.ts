@@ -1,0 +1,86 @@
+import type { Config } from "../config/config.ts";
+import type { PublicFolder } from "../files/public-folder.ts";
+import type { ExchangeId, TransferLimits } from "../http/client.ts";
+import { toDisplayPath } from "../lib/display-path.ts";
+import { compileRules } from "../rules/compile-rules.ts";
+import type { FolderRulesOptions } from "../rules/folder-rules.ts";
+import type { NextGuards } from "../rules/guards.ts";
+import type { Canonical, RuleContext } from "../rules/kind.ts";
+import { createFileStages } from "./file-stages.ts";
+import { createFirstStages, type FirstStagesParts } from "./first-stages.ts";
+import type { RouteFinder } from "./route-finder.ts";
+import { serveFrom, type Stage } from "./site.ts";
+import { refuseUnstored } from "./stages/answer-without-route.ts";
+import { explainNotFound, type KnownPlaces } from "./stages/explain-not-found.ts";
+import { limitTransfers } from "./stages/limit-transfers.ts";
+import { showProblem } from "./stages/show-problem.ts";
+
+export interface SiteParts extends FirstStagesParts {
+  /** The settings of the site. */
+  config: Config;
+  /** `null`: the site has no files. */
+  files: PublicFolder | null;
+  /** `null`: the site has no handlers. */
+  routes: RouteFinder | null;
+  /** The limits for slow clients that the site has for itself; `null`: those of the server. */
+  transfer: TransferLimits | null;
+  /** The name of the site. */
+  name: string;
+  guards: NextGuards;
+  /** Returns the id of a request that the server makes to itself. */
+  nextId: () => ExchangeId;
+  log: FolderRulesOptions["log"];
+  /** Returns the ports on which the server listens. */
+  ports: Canonical["ports"];
+}
+
+/** Creates the stages of one site, in their order. Leaves out stages that its settings do not ask for. */
+export function createStages(parts: SiteParts): Stage[] {
+  const { config, files, routes, development, transfer, log } = parts;
+  const rest: Stage[] = [];
+  const serveRest: RuleContext["serveRest"] = (client, target) =>
+    serveFrom(client, target, { stages: rest, from: 0 });
+  const guards = parts.guards.createFor(config.rules, {
+    site: parts.name,
+    find: (target) => routes?.find(target) ?? null,
+  });
+  const { stages: rules, guardRewritten } = compileRules(config.rules, {
+    guards,
+    serveRest,
+    nextId: parts.nextId,
+    canonical: toCanonical(parts),
+  });
+  const ofFiles =
+    files === null
+      ? null
+      : createFileStages({ config, files, routes, log, serveRest, guardRewritten });
+  if (transfer !== null) rest.push(limitTransfers(transfer));
+  if (ofFiles !== null) rest.push(...ofFiles.beforeRoutes);
+  if (development !== null) {
+    const hasRoute: Parameters<typeof showProblem>[1] = (target) =>
+      routes?.hasRoute(target) === true;
+    rest.push(showProblem(() => development.problem, hasRoute));
+  }
+  if (ofFiles !== null) rest.push(...ofFiles.withoutRoute);
+  if (routes !== null) rest.push((_, target) => routes.find(target) ?? "next");
+  if (ofFiles !== null) rest.push(...ofFiles.afterRoutes);
+  if (development !== null) rest.push(explainNotFound(() => findPlaces(parts)));
+  else if (config.spa !== null) rest.push(refuseUnstored);
+  return [...createFirstStages(parts), ...rules, ...rest];
+}
+
+/** Returns the URL that clients of the site should use; `null`: any. */
+function toCanonical({ config, ports }: SiteParts): Canonical | null {
+  const { httpsRedirect: https, canonicalHost: host } = config;
+  return https || host !== null ? { https, host, ports } : null;
+}
+
+function findPlaces({ config, files, routes }: SiteParts): KnownPlaces {
+  const { handlersDir, publicDir } = config;
+  return {
+    routes: routes?.describeRoutes() ?? [],
+    files: files?.paths ?? [],
+    handlersDir: toDisplayPath(handlersDir),
+    publicDir: publicDir === null ? null : toDisplayPath(publicDir),
+  };
+}

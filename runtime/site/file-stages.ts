@@ -1,0 +1,77 @@
+import type { Config } from "../config/config.ts";
+import type { PublicFolder } from "../files/public-folder.ts";
+import { FolderRules, type FolderRulesOptions } from "../rules/folder-rules.ts";
+import type { RouteFinder } from "./route-finder.ts";
+import type { Stage } from "./site.ts";
+import {
+  answerApplication,
+  answerListing,
+  answerNotFoundPage,
+  type Pages,
+  refuseMethods,
+} from "./stages/answer-without-route.ts";
+import { guardFiles, guardPages, unlessGuarded } from "./stages/guard-files.ts";
+
+export interface FileStagesParts extends Pick<
+  FolderRulesOptions,
+  "log" | "serveRest" | "guardRewritten"
+> {
+  config: Pick<Config, "listing" | "spa">;
+  files: PublicFolder;
+  /** `null`: the site has no handlers. */
+  routes: RouteFinder | null;
+}
+
+/** The stages that answer with files of a public folder. The routes of handlers come between them. */
+export interface FileStages {
+  /** Stages before all routes: files, and the redirects of the folder. */
+  beforeRoutes: readonly Stage[];
+  /** Stages for paths that no route has. They come before the fallbacks of handlers. */
+  withoutRoute: readonly Stage[];
+  /** Stages for requests that no handler takes. */
+  afterRoutes: readonly Stage[];
+}
+
+/** Creates the stages of a public folder. Leaves out stages that the settings do not ask for. */
+export function createFileStages(parts: FileStagesParts): FileStages {
+  const { config, files, routes, log, serveRest, guardRewritten } = parts;
+  const pages = toPages(parts);
+  const folder = new FolderRules({
+    folder: files,
+    pages,
+    log,
+    hasRoute: (target) => routes?.hasRoute(target) === true,
+    serveRest,
+    guardRewritten,
+  });
+  // Names of files and their methods are not told where middleware guards the files.
+  const guarded = (stage: Stage): Stage =>
+    routes?.guardsFiles === true ? unlessGuarded(routes, stage) : stage;
+  const withoutRoute = [guarded(refuseMethods(parts))];
+  if (config.listing) withoutRoute.push(folder.withHeaders(guarded(answerListing(parts))));
+  if (config.spa !== null) {
+    const application = answerApplication({ routes, files: pages }, config.spa);
+    withoutRoute.push(folder.withHeaders(application));
+  }
+  return {
+    beforeRoutes: [folder.around(answerFile(parts))],
+    withoutRoute,
+    afterRoutes: [folder.withHeaders(answerNotFoundPage({ files: pages }))],
+  };
+}
+
+/** Creates the stage that answers with files, perhaps through the middleware that guards them. */
+function answerFile({ files, routes }: Pick<FileStagesParts, "files" | "routes">): Stage {
+  const answer: Stage = (client, target) => (files.answer(client, target) ? "done" : "next");
+  if (routes?.guardsFiles !== true) return answer;
+  const guard = guardFiles({ files, routes });
+  return (client, target) => {
+    const outcome = guard(client, target);
+    return outcome === "next" ? answer(client, target) : outcome;
+  };
+}
+
+/** Returns the pages that the server chooses as answers. */
+function toPages({ files, routes }: Pick<FileStagesParts, "files" | "routes">): Pages {
+  return routes?.guardsFiles === true ? guardPages({ files, routes }) : files;
+}
