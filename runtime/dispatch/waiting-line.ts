@@ -1,7 +1,7 @@
 import type { Exchange } from "./exchange.ts";
 import type { Lanes } from "./lanes.ts";
-import { findQueueBreach, type QueueSetting } from "./queue-policy.ts";
-import { BoundedQueue } from "./queue.ts";
+import { findQueueBreach, type QueueSetting } from "../lib/queue-policy.ts";
+import { BoundedQueue } from "../lib/bounded-queue.ts";
 
 /** Most reserved exchanges that wait. */
 const RESERVED_LIMIT = 100;

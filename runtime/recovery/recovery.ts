@@ -7,7 +7,7 @@ import type { Exchange, Trouble } from "../dispatch/exchange.ts";
 import { Isolation, type IsolatedRun } from "./isolation.ts";
 import type { Lane } from "../dispatch/lane.ts";
 import { fingerprintOf, Quarantine } from "./quarantine.ts";
-import { BoundedQueue } from "../dispatch/queue.ts";
+import { BoundedQueue } from "../lib/bounded-queue.ts";
 import { type Blame, judge, mayRunTwice } from "./replay-policy.ts";
 
 /** How a worker was lost. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as fc from "fast-check";
-import { BoundedQueue } from "../../runtime/dispatch/queue.ts";
+import { BoundedQueue } from "../../runtime/lib/bounded-queue.ts";
 
 describe("BoundedQueue", () => {
   it("behaves like a list of bounded length", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { findQueueBreach, type QueueState } from "../../runtime/dispatch/queue-policy.ts";
+import { findQueueBreach, type QueueState } from "../../runtime/lib/queue-policy.ts";
 
 const LIMITS = { limit: 1_000, delayMs: 500 };
 
