@@ -7,6 +7,7 @@ import { DEFAULT_POOL, isPoolName, POOL_NAME_EXPECTED } from "../lib/pool-name.t
 import { type MountSetting, readMounts } from "./mount-settings.ts";
 import { type AcmeSetting, readAcme } from "./acme.ts";
 import { readSites, type SiteConfig } from "./sites.ts";
+import { readUpstreams, type UpstreamGroupSetting } from "./upstream-settings.ts";
 import { readWarmUp } from "./warm-up-paths.ts";
 
 /** Settings of one pool of workers. `null`: the server's own. */
@@ -29,6 +30,8 @@ export interface FileSettings {
   /** `null`: the server orders no certificates. */
   readonly acme: AcmeSetting | null;
   readonly rules: readonly RuleSetting[];
+  /** Groups of upstream servers. */
+  readonly upstreams: readonly UpstreamGroupSetting[];
 }
 
 /** Keys of the config file that are neither flags nor variables. */
@@ -39,6 +42,7 @@ export const FILE_SETTING_NAMES = [
   "sites",
   "acme",
   "rules",
+  "upstreams",
 ] as const satisfies readonly (keyof FileSettings)[];
 
 export type FileSettingName = (typeof FILE_SETTING_NAMES)[number];
@@ -69,6 +73,9 @@ export function readFileSettings(
     sites: sites.sites,
     acme: readAcme(values.acme, refuse),
     rules: Object.freeze(readRules(values.rules ?? [], { key: "rules", folder, refuse })),
+    upstreams: Object.freeze(
+      readUpstreams(values.upstreams ?? {}, { key: "upstreams", folder, refuse }),
+    ),
   };
   problems.push(...sites.problems);
   return problems.length > 0 ? { ok: false, problems } : { ok: true, settings };

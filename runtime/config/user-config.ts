@@ -46,6 +46,102 @@ export interface UserConfig extends Settings {
    * applies, to files as to handlers. Where only one can answer, the first wins.
    */
   rules?: UserRule[];
+  /**
+   * Groups of upstream servers by name, for `proxy`: `{ api: ["http://10.0.0.1:3000", "http://10.0.0.2:3000"] }`. The servers
+   * of a group share its requests.
+   */
+  upstreams?: Record<string, string | (string | UserUpstreamServer)[] | UserUpstreamGroup>;
+}
+
+/** A group of upstream servers. */
+export interface UserUpstreamGroup {
+  /** `"http://10.0.0.1:3000"`, `"https://api.internal"` (all addresses of the name), `"unix:/run/api.sock"`. */
+  servers: string | (string | UserUpstreamServer)[];
+  /**
+   * The server of a request: the one with the fewest requests in flight, each in turn, or by a hash of one part of the
+   * request, so that equal requests go to the same server. Default: `"least-busy"`.
+   */
+  balance?: "least-busy" | "round-robin" | { hash: UserHashKey };
+  /** A cookie that keeps a client at its server while the server works: its name, or an object. Default: none. */
+  sticky?: string | UserSticky | false;
+  /** How the group finds out that a server fails. `"off"`: it never leaves a server out. */
+  health?: UserUpstreamHealth | "off" | false;
+  /** Most requests of each server at a time; more of them wait. Default: 1000. */
+  maxConnections?: number;
+  /** Most requests that wait for a server; above it the answer is 503. Default: 10000. */
+  queueLimit?: number;
+  /** Longest expected wait; above it the answer is 503 at once. Default: `"500ms"`. */
+  queueDelay?: Duration;
+  /** Longest wait, also while no server works; after it the answer is 503. Default: `"10s"`. */
+  queueTimeout?: Duration;
+  /** Longest time until a new connection can carry a request. Default: `"5s"`. */
+  connectTimeout?: Duration;
+  /** Longest time from the end of a request to the first byte of its response. Default: `"60s"`. */
+  firstByteTimeout?: Duration;
+  /** Longest pause within a request or a response. Default: `"60s"`. */
+  idleTimeout?: Duration;
+  /** For servers with `https:`. */
+  tls?: UserUpstreamTls;
+}
+
+/** One upstream server. */
+export interface UserUpstreamServer {
+  url: string;
+  /** Its share of the requests, relative to other servers. Default: 1. */
+  weight?: number;
+  /** It gets requests only when no other server can. */
+  backup?: boolean;
+  /** Default: that of the group. */
+  maxConnections?: number;
+}
+
+/** The part of a request whose hash chooses a server. A request without it counts by its address. */
+export type UserHashKey = "address" | "path" | { header: string } | { cookie: string };
+
+/** A cookie that keeps a client at its server. */
+export interface UserSticky {
+  cookie: string;
+  /** Key of the hash that stands for a server in the cookie, at least 16 characters. Default: a hash without a key. */
+  secret?: string;
+  /** How long a browser keeps it. Default: until the browser ends. */
+  maxAge?: Duration;
+}
+
+/** How a group finds out that a server fails, and that it works again. */
+export interface UserUpstreamHealth {
+  /** A server is out after so many failed requests in a row. Default: 3. */
+  failures?: number;
+  /** Longest time from the first of them to the last. Default: `"10s"`. */
+  window?: Duration;
+  /** How long it is out the first time; each further time twice as long, up to 64 times as long. Default: `"1s"`. */
+  outTime?: Duration;
+  /** Time in which the share of a server that returns grows to its weight. Default: `"10s"`. */
+  slowStart?: Duration;
+  /** Path that is requested of each server from time to time: `"/healthz"`. Default: none is. */
+  path?: string;
+  /** Default: `"5s"`. */
+  interval?: Duration;
+  /** Longest time to the head of an answer. Default: `"5s"`. */
+  timeout?: Duration;
+  /** Good answers in a row after which a server is in again. Default: 2. */
+  rise?: number;
+  /** Bad answers in a row after which a server is out. Default: 3. */
+  fall?: number;
+  /** Statuses of good answers. Default: `"2xx,3xx"`. */
+  status?: string | string[];
+}
+
+/** Connections with TLS to upstream servers. Paths are relative to the config file. */
+export interface UserUpstreamTls {
+  /** File with the certificates of the authorities, in PEM. Default: the authorities of Node. */
+  ca?: string;
+  /** Name that the certificate must have. Default: the host of the address. */
+  serverName?: string;
+  /** `false` accepts any certificate. */
+  verify?: boolean;
+  /** Certificate and key that are shown to the server. */
+  cert?: string;
+  key?: string;
 }
 
 type SiteSettings = {

@@ -13,7 +13,15 @@ describe("readFileSettings()", () => {
   it("has nothing to say where nothing is said", () => {
     assert.deepEqual(readFileSettings({}, "/srv"), {
       ok: true,
-      settings: { pools: {}, warmup: [], mounts: [], rules: [], sites: [], acme: null },
+      settings: {
+        pools: {},
+        warmup: [],
+        mounts: [],
+        rules: [],
+        upstreams: [],
+        sites: [],
+        acme: null,
+      },
     });
   });
 
@@ -34,6 +42,7 @@ describe("readFileSettings()", () => {
         warmup: ["/", "/a?b=c"],
         mounts: [],
         rules: [],
+        upstreams: [],
         sites: [],
         acme: null,
       },
