@@ -43,6 +43,13 @@ export class Listeners {
     return this.#all;
   }
 
+  /** The port of each scheme; `null`: no listener has it. */
+  get ports(): { http: number | null; https: number | null } {
+    const portOf = (scheme: Listener["scheme"]): number | null =>
+      this.#all.find((listener) => listener.scheme === scheme)?.port ?? null;
+    return { http: portOf("http"), https: portOf("https") };
+  }
+
   /**
    * Checks that the ports are free. Skips inherited ports and port 0.
    *

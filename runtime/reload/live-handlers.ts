@@ -57,6 +57,15 @@ export class LiveHandlers {
     return [...this.#retiring.all, ...this.#generation.pools.values()];
   }
 
+  /** Requests in all queues, and requests that workers answer now. */
+  get load(): { queued: number; inFlight: number } {
+    const loads = this.pools.map(({ dispatcher }) => dispatcher.load);
+    return {
+      queued: loads.reduce((sum, { queued }) => sum + queued, 0),
+      inFlight: loads.reduce((sum, { inFlight }) => sum + inFlight, 0),
+    };
+  }
+
   /**
    * Starts the pools that the present generation lacks, and tests them.
    *

@@ -1,5 +1,13 @@
-import { describeHandlerProblem, refusesSaves } from "../handlers/handler-problem.ts";
+import {
+  describeHandlerProblem,
+  isHandlerProblem,
+  refusesSaves,
+} from "../handlers/handler-problem.ts";
 import type { HandlerProblem } from "../lib/developer-page.ts";
+
+interface StartLog {
+  error(fields: { code: string }, message: string): void;
+}
 
 /**
  * The state of development for the pages that the developer sees: the number of reloads, and the problem of the last
@@ -24,9 +32,37 @@ export class Development {
     return this.#problem;
   }
 
-  /** Counts a finished reload. */
-  built(): void {
-    this.#buildCount++;
+  /** Follows a reload: counts it, and keeps the reason if it is refused. Settles like the reload. */
+  async follow<T>(reload: () => Promise<T>): Promise<T> {
+    try {
+      return await reload();
+    } catch (error) {
+      await this.refused(error);
+      throw error;
+    } finally {
+      this.#buildCount++;
+    }
+  }
+
+  /**
+   * Follows the start of the first handlers. If they cannot load, keeps and logs the reason, and resolves: the server
+   * waits for a change of the handlers.
+   *
+   * @throws Every other error of the start; the signal's reason.
+   */
+  async followStart(
+    starting: Promise<void>,
+    { log, signal }: { log: StartLog; signal: AbortSignal },
+  ): Promise<void> {
+    try {
+      await starting;
+    } catch (error) {
+      if (!isHandlerProblem(error)) throw error;
+      signal.throwIfAborted();
+      const { code, message } = error;
+      log.error({ code }, `waiting for a change of the handlers: ${message}`);
+      await this.refused(error);
+    }
   }
 
   /** Clears the problem: the server now uses the handlers and settings on disk. */

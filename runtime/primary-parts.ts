@@ -1,0 +1,120 @@
+import { type BodyStore, createBodyStore } from "./bodies/body-store.ts";
+import { IdSource } from "./channel/id-source.ts";
+import type { Config } from "./config/config.ts";
+import { Listeners } from "./engine/listeners.ts";
+import { HandedFiles } from "./files/handed-files.ts";
+import { PublicFolders } from "./files/public-folders.ts";
+import { Admission } from "./http/admission.ts";
+import { RequestsPerAddress } from "./http/requests-per-address.ts";
+import { TurnClock } from "./lib/turn-clock.ts";
+import { LimitStates } from "./limits/limit-states.ts";
+import type { Logger } from "./log/log.ts";
+import { RequestLog, type RequestLogOptions } from "./observe/request-log.ts";
+import { LiveHandlers } from "./reload/live-handlers.ts";
+import { StoredGenerations } from "./reload/stored-generations.ts";
+import { Guards } from "./rules/guards.ts";
+import { Development } from "./site/development.ts";
+import { LiveSites } from "./site/live-sites.ts";
+import { OomKills } from "./supervise/oom-kills.ts";
+
+export interface PartsOptions extends Pick<RequestLogOptions, "createAccessLog"> {
+  config: Config;
+  log: Logger;
+  /** Returns the most bodies that may be on disk at the same time under a config. Each needs a file descriptor. */
+  maxSpoolFiles: (config: Config) => number;
+  /**
+   * Ports of the process that this one replaces. The new server may share them. If its port is 0, it takes the
+   * inherited one.
+   */
+  inherited?: readonly { scheme: "http" | "https"; port: number }[];
+}
+
+/** The parts of a primary, in the order in which a request meets them. They outlive every reload. */
+export interface PrimaryParts {
+  readonly listeners: Listeners;
+  readonly perAddress: RequestsPerAddress;
+  readonly clock: TurnClock;
+  readonly ids: IdSource;
+  readonly sites: LiveSites;
+  readonly guards: Guards;
+  readonly files: PublicFolders;
+  /** `null` in production. */
+  readonly development: Development | null;
+  readonly admission: Admission;
+  readonly bodies: BodyStore;
+  readonly handlers: LiveHandlers;
+  /** The generations on disk. */
+  readonly stored: StoredGenerations;
+  readonly requestLog: RequestLog;
+  readonly log: Logger;
+  /** See `PartsOptions`. */
+  readonly maxSpoolFiles: (config: Config) => number;
+}
+
+/** Creates the parts of a primary. None of them opens anything before the primary starts. */
+export function createParts(options: PartsOptions): PrimaryParts {
+  const { config, log, maxSpoolFiles } = options;
+  const { mode, stateDir } = config;
+  const requestLog = new RequestLog(options);
+  const { counters } = requestLog;
+  const clock = new TurnClock();
+  const ids = new IdSource();
+  const nextId = (): ReturnType<IdSource["nextExchange"]> => ids.nextExchange();
+  const bodies = createBodyStore({ ...config, maxFiles: maxSpoolFiles(config), log });
+  const { blocks, spool } = bodies;
+  const admission = new Admission({
+    counters,
+    onRefused: (limit) => requestLog.requestRefused(limit),
+  });
+  const guards = new Guards({ log, counters, spool, blocks, nextId });
+  const stored = new StoredGenerations(stateDir, log, mode);
+  const { leases } = stored;
+  const handlers = new LiveHandlers({
+    config,
+    leases,
+    shared: {
+      ...bodies,
+      log,
+      clock,
+      admission,
+      counters,
+      files: new HandedFiles(log),
+      limitStates: new LimitStates(),
+      requestIdPrefix: requestLog.requestIdPrefix,
+      oomKills: new OomKills(),
+      leases,
+      nextWorkerId: () => ids.nextWorker(),
+    },
+    untilPassed: () => guards.untilPassed(),
+    nextId,
+    recent: () => requestLog.recent,
+    beginCounts: (id) => requestLog.served.begin(id, ids.upcomingExchange),
+  });
+  return {
+    listeners: new Listeners(options.inherited),
+    perAddress: new RequestsPerAddress(),
+    clock,
+    ids,
+    sites: new LiveSites((client) => counters.limit("malformed", client)),
+    guards,
+    files: new PublicFolders(log, { stateDir }),
+    development: mode === "development" ? new Development() : null,
+    admission,
+    bodies,
+    handlers,
+    stored,
+    requestLog,
+    log,
+    maxSpoolFiles,
+  };
+}
+
+/** Applies the settings for the primary itself. */
+export function useSettings(parts: PrimaryParts, config: Config): void {
+  const { log, admission, perAddress, bodies, maxSpoolFiles, requestLog } = parts;
+  log.level = config.logLevel;
+  admission.limit = config.maxRequests;
+  perAddress.most = config.maxRequestsPerAddress;
+  bodies.spool.maxFiles = maxSpoolFiles(config);
+  requestLog.useSettings(config);
+}
