@@ -71,6 +71,8 @@ export interface UpstreamFailure {
   phase: "connect" | "tls" | "send" | "first-byte" | "head" | "body";
   /** Reason for the log, in plain English, with the code of the system where there is one. */
   reason: string;
+  /** Code of the system or of TLS, such as `ECONNREFUSED`; `null`: there is none. */
+  code: string | null;
   /** Some bytes of the request may have left: false only if none has. */
   sent: boolean;
   /** At least one byte of the response arrived. */

@@ -38,6 +38,8 @@ export interface UpstreamServerOptions {
   limits: UpstreamLimits;
   /** For requests that bring no timeouts of their own. */
   timeouts: UpstreamTimeouts;
+  /** Called when `inFlight` has become smaller, also by `abort`; `null`: the caller does not ask. */
+  onSettled: (() => void) | null;
 }
 
 /** Opens an upstream server: connects with the first request. The caller closes it. */
