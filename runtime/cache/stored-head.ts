@@ -26,10 +26,12 @@ export interface StoredHead {
   readonly staleWhileRevalidateMs: number;
   /** Time after the lifetime in which the entry may be served instead of an error (RFC 5861 section 4). */
   readonly staleIfErrorMs: number;
-  /** The entry is never served stale: `must-revalidate`, `proxy-revalidate` or `s-maxage` (RFC 9111 section 5.2.2). */
+  /** The entry is never served stale: `must-revalidate` or `proxy-revalidate` (RFC 9111 section 5.2.2). */
   readonly mustRevalidate: boolean;
   /** Each use of the entry needs a successful validation: `no-cache` without field names (section 5.2.2.4). */
   readonly alwaysValidate: boolean;
+  /** A client that reloads the page gets the entry while it is fresh (RFC 8246 section 2). */
+  readonly isImmutable: boolean;
   /** Names of `vary`, in lower case, sorted. */
   readonly vary: readonly string[];
   /** Names by which the entry can be purged. */

@@ -2,8 +2,8 @@ import { parseHttpDate } from "./http-date.ts";
 
 /** The validators of one state of a representation. */
 export interface Validators {
-  /** Entity tag with its quotes, e.g. `"400-5f5e100"`. */
-  etag: string;
+  /** Entity tag with its quotes, e.g. `"400-5f5e100"`, or a weak one, e.g. `W/"a"`; `null`: there is none. */
+  etag: string | null;
   /**
    * Modification time in milliseconds since the epoch, rounded to whole seconds; `null`: the file has no usable time.
    */
@@ -75,10 +75,14 @@ function isModifiedSince(
 // the list cannot be split at them.
 const ENTITY_TAG = /[ \t,]*(W\/)?("[\x21\x23-\x7e\x80-\uffff]*")[ \t]*(?=,|$)/gy;
 
-function matchesAny(list: string, etag: string, comparison: "strong" | "weak"): boolean {
-  if (list === etag || list === "*") return true;
+function matchesAny(list: string, etag: string | null, comparison: "strong" | "weak"): boolean {
+  if (list === "*") return true;
+  const isWeak = etag?.startsWith("W/") === true;
+  if (etag === null || (isWeak && comparison === "strong")) return false;
+  if (list === etag) return true;
+  const own = isWeak ? etag.slice(2) : etag;
   for (const [, weak, opaque] of list.matchAll(ENTITY_TAG)) {
-    if (opaque === etag && (comparison === "weak" || weak === undefined)) return true;
+    if (opaque === own && (comparison === "weak" || weak === undefined)) return true;
   }
   return false;
 }

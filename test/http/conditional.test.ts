@@ -20,6 +20,36 @@ function resolve(fields: Fields, validators = current): Precondition {
   return resolvePrecondition((name) => fields[name], validators, NOW);
 }
 
+describe("resolvePrecondition() of a weak tag, or of none", () => {
+  const weak: Validators = { etag: 'W/"xyzzy"', lastModifiedMs: null };
+  const none: Validators = { etag: null, lastModifiedMs: null };
+  const cases: [Fields, Validators, Precondition][] = [
+    // RFC 9110 section 8.8.3.2: the weak comparison ignores the mark, the strong one never matches a weak tag.
+    [{ "if-none-match": 'W/"xyzzy"' }, weak, "not-modified"],
+    [{ "if-none-match": '"xyzzy"' }, weak, "not-modified"],
+    [{ "if-none-match": '"other"' }, weak, "proceed"],
+    [{ "if-match": 'W/"xyzzy"' }, weak, "failed"],
+    [{ "if-match": '"xyzzy"' }, weak, "failed"],
+    [{ "if-match": "*" }, weak, "proceed"],
+    [{ "if-none-match": '"xyzzy"' }, none, "proceed"],
+    [{ "if-none-match": "" }, none, "proceed"],
+    [{ "if-none-match": "*" }, none, "not-modified"],
+    [{ "if-match": '"xyzzy"' }, none, "failed"],
+    [{ "if-match": "*" }, none, "proceed"],
+  ];
+  for (const [fields, validators, expected] of cases) {
+    it(`${JSON.stringify(fields)} against ${validators.etag ?? "none"}: ${expected}`, () => {
+      assert.equal(resolve(fields, validators), expected);
+    });
+  }
+
+  it("takes no range for a weak tag", () => {
+    assert.equal(isRangeCurrent('W/"xyzzy"', weak, NOW), false);
+    assert.equal(isRangeCurrent('"xyzzy"', weak, NOW), false);
+    assert.equal(isRangeCurrent('"xyzzy"', none, NOW), false);
+  });
+});
+
 describe("resolvePrecondition()", () => {
   const cases: [Fields, Precondition][] = [
     [{}, "proceed"],

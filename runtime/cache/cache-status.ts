@@ -1,0 +1,44 @@
+/** The handling of a request by the cache, for its `cache-status` field (RFC 9211 section 2). */
+export type CacheOutcome =
+  | { kind: "hit"; ttlSeconds: number }
+  | {
+      kind: "forward";
+      /** Why the request went to the responder (section 2.2). */
+      reason: ForwardReason;
+      /** Status of the responder's answer, where it differs from that of the reply; absent: the same. */
+      status?: number;
+      /** The answer was stored. */
+      isStored?: boolean;
+      /** The request waited for the answer to another one. */
+      isCollapsed?: boolean;
+      /** Lifetime that is left; negative: the answer is stale. */
+      ttlSeconds?: number;
+      /** A token that says more, e.g. why an answer was not stored. */
+      detail?: string;
+    };
+
+export type ForwardReason =
+  | "bypass"
+  | "method"
+  | "uri-miss"
+  | "vary-miss"
+  | "miss"
+  | "request"
+  | "stale"
+  | "partial";
+
+/** Name of this cache in the list. */
+export const CACHE_NAME = "Edgicorn";
+
+/** Returns this cache's member of the `cache-status` field. It is appended to the members of caches behind this one. */
+export function formatCacheStatus(outcome: CacheOutcome): string {
+  if (outcome.kind === "hit") return `${CACHE_NAME}; hit; ttl=${outcome.ttlSeconds}`;
+  const { reason, status, isStored, isCollapsed, ttlSeconds, detail } = outcome;
+  let member = `${CACHE_NAME}; fwd=${reason}`;
+  if (status !== undefined) member += `; fwd-status=${status}`;
+  if (ttlSeconds !== undefined) member += `; ttl=${ttlSeconds}`;
+  if (isStored === true) member += "; stored";
+  if (isCollapsed === true) member += "; collapsed";
+  if (detail !== undefined) member += `; detail=${detail}`;
+  return member;
+}
