@@ -28,6 +28,8 @@ export interface UpstreamRequest {
   upgrade: string | null;
   /** `null`: those of the server. */
   timeouts: UpstreamTimeouts | null;
+  /** True: it goes on a new connection, since a kept one was stale. Absent: it may use a kept one. */
+  isFresh?: boolean;
 }
 
 /** The head of a final response, or of a 101. */
