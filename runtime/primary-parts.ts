@@ -7,12 +7,12 @@ import { PublicFolders } from "./files/public-folders.ts";
 import { Admission } from "./http/admission.ts";
 import { RequestsPerAddress } from "./http/requests-per-address.ts";
 import { TurnClock } from "./lib/turn-clock.ts";
-import { LimitStates } from "./limits/limit-states.ts";
+import { KeptStates } from "./lib/kept-states.ts";
 import type { Logger } from "./log/log.ts";
 import { RequestLog, type RequestLogOptions } from "./observe/request-log.ts";
 import { LiveHandlers } from "./reload/live-handlers.ts";
 import { StoredGenerations } from "./reload/stored-generations.ts";
-import { Guards } from "./rules/guards.ts";
+import { Gates } from "./rules/gates.ts";
 import { Development } from "./site/development.ts";
 import { LiveSites } from "./site/live-sites.ts";
 import { OomKills } from "./supervise/oom-kills.ts";
@@ -36,7 +36,7 @@ export interface PrimaryParts {
   readonly clock: TurnClock;
   readonly ids: IdSource;
   readonly sites: LiveSites;
-  readonly guards: Guards;
+  readonly gates: Gates;
   readonly files: PublicFolders;
   /** `null` in production. */
   readonly development: Development | null;
@@ -66,7 +66,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
     counters,
     onRefused: (limit) => requestLog.requestRefused(limit),
   });
-  const guards = new Guards({ log, counters, spool, blocks, nextId });
+  const gates = new Gates({ log, counters, spool, blocks, nextId });
   const stored = new StoredGenerations(stateDir, log, mode);
   const { leases } = stored;
   const handlers = new LiveHandlers({
@@ -79,13 +79,13 @@ export function createParts(options: PartsOptions): PrimaryParts {
       admission,
       counters,
       files: new HandedFiles(log),
-      limitStates: new LimitStates(),
+      limitStates: new KeptStates(),
       requestIdPrefix: requestLog.requestIdPrefix,
       oomKills: new OomKills(),
       leases,
       nextWorkerId: () => ids.nextWorker(),
     },
-    untilPassed: () => guards.untilPassed(),
+    untilPassed: () => gates.untilPassed(),
     nextId,
     recent: () => requestLog.recent,
     beginCounts: (id) => requestLog.served.begin(id, ids.upcomingExchange),
@@ -96,7 +96,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
     clock,
     ids,
     sites: new LiveSites((client) => counters.limit("malformed", client)),
-    guards,
+    gates,
     files: new PublicFolders(log, { stateDir }),
     development: mode === "development" ? new Development() : null,
     admission,

@@ -224,14 +224,14 @@ export class Primary {
   async destroy(): Promise<void> {
     this.#stop.abort(stopping());
     this.#parts.listeners.close();
-    const parts = [this.handlers.destroy(), this.files.destroy(), this.#parts.guards.close()];
+    const parts = [this.handlers.destroy(), this.files.destroy(), this.#parts.gates.close()];
     await Promise.all([this.#reloader.settled(), ...parts]);
     await this.#releaseGenerations();
   }
 
   async #open(): Promise<void> {
     const { config, certificates } = this.#setup;
-    const { listeners, perAddress, clock, ids, sites, guards, files, bodies, requestLog, log } =
+    const { listeners, perAddress, clock, ids, sites, gates, files, bodies, requestLog, log } =
       this.#parts;
     useSettings(this.#parts, config);
     const starting = this.#startHandlers();
@@ -243,7 +243,7 @@ export class Primary {
       listeners.probe(config),
       starting,
       files.prepare(listSiteSettings(config)).then((prepared) => prepared?.commit()),
-      guards.prepare(listSiteSettings(config)).then((prepared) => prepared?.commit()),
+      gates.prepare(listSiteSettings(config)).then((prepared) => prepared?.commit()),
     ];
     bodies.spool
       .clean()
@@ -292,11 +292,11 @@ export class Primary {
   /** Creates all sites again, for the present config and generation. */
   #renewSites(): void {
     const { generation } = this;
-    const { sites, guards, ids } = this.#parts;
-    const nextGuards = guards.begin();
+    const { sites, gates, ids } = this.#parts;
+    const nextGates = gates.begin();
     const next = createSites({
       ...this.#parts,
-      guards: nextGuards,
+      gates: nextGates,
       config: this.config,
       routesOf: (site) => generation.routesOf(site),
       canServe: () => this.#closing === null && generation.isReady,
@@ -304,7 +304,7 @@ export class Primary {
       ports: () => this.#parts.listeners.ports,
       nextId: () => ids.nextExchange(),
     });
-    nextGuards.commit();
+    nextGates.commit();
     sites.useSites(next);
   }
 
@@ -319,7 +319,7 @@ export class Primary {
           : this.#parts.listeners.prepareCertificates(certificates);
       },
       ({ to }) => this.files.prepare(listSiteSettings(to.config)),
-      ({ to }) => this.#parts.guards.prepare(listSiteSettings(to.config)),
+      ({ to }) => this.#parts.gates.prepare(listSiteSettings(to.config)),
       (change, options) => this.handlers.prepare(change, options),
       ({ to }) => ({
         commit: () => this.#switchTo(to),
@@ -346,7 +346,7 @@ export class Primary {
     const deadlineMs = performance.now() + graceMs;
     this.#parts.listeners.stopAccepting();
     this.#stop.abort(stopping());
-    await settledWithin(this.#parts.guards.untilPassed(), graceMs);
+    await settledWithin(this.#parts.gates.untilPassed(), graceMs);
     // The handlers' answers come first, then the clients that still read theirs.
     const leftMs = Math.max(0, deadlineMs - performance.now());
     await Promise.all([
@@ -359,7 +359,7 @@ export class Primary {
       const fields = { clients, setting: "drainGrace", graceMs: this.config.drainGraceMs };
       this.#parts.log.warn(fields, "clients cut off: they took longer than the grace");
     }
-    await Promise.all([this.files.destroy(), this.#parts.guards.close()]);
+    await Promise.all([this.files.destroy(), this.#parts.gates.close()]);
     await this.#releaseGenerations();
   }
 

@@ -72,7 +72,7 @@ export class BasicAuth {
     switch (verdict.kind) {
       case "user": {
         const name = Buffer.from(verdict.user, "utf8").toString("latin1");
-        // The guards of a rewritten path may have another file of users.
+        // The gates of a rewritten path may have another file of users.
         const rest = withoutNames(client.head.fields, USER_FIELDS);
         client.head.fields = `${USER_FIELD}\n${name}\n${rest}`;
         return true;

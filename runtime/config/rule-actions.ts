@@ -14,7 +14,7 @@ import {
   readConcurrencyLimit,
   readForwardAuth,
   readRateLimit,
-} from "./guard-settings.ts";
+} from "./gate-settings.ts";
 import {
   type ActionPlace,
   type ActionReader,

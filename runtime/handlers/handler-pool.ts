@@ -23,7 +23,7 @@ import type { FileSender } from "../http/file-sender.ts";
 import { type RuntimeError, toError } from "../lib/errors.ts";
 import { toGenerationDir } from "../generation/generation-store.ts";
 import type { Manifest } from "../generation/manifest.ts";
-import type { LimitStates } from "../limits/limit-states.ts";
+import type { KeptStates } from "../lib/kept-states.ts";
 import type { Logger } from "../log/log.ts";
 import type { Counters } from "../observe/counters.ts";
 import type { GenerationLeases } from "../generation/generation-leases.ts";
@@ -63,7 +63,7 @@ export interface SharedParts {
   counters: Counters;
   files: FileSender;
   /** The buckets of the routes' rate limits. They outlive generations. */
-  limitStates: LimitStates;
+  limitStates: KeptStates;
   requestIdPrefix: string;
   nextWorkerId: () => WorkerId;
   oomKills: OomKills;

@@ -6,7 +6,7 @@ import type { Manifest } from "../generation/manifest.ts";
 import { HandlerPool, type SharedParts } from "./handler-pool.ts";
 import { findReasons, planPools, type PoolPlan } from "./pool-plan.ts";
 import { createSiteRoutes, type RouteDescription, type SiteRoutes } from "./site-routes.ts";
-import { LimitStates, type NextLimitStates } from "../limits/limit-states.ts";
+import { KeptStates, type NextStates } from "../lib/kept-states.ts";
 
 export interface LiveGenerationOptions extends SharedParts {
   config: Config;
@@ -35,7 +35,7 @@ export class LiveGeneration {
   /** Counts of the requests that the routes of this generation take. */
   counts = { requests: 0, errors: 0 };
   /** The buckets of the routes' rate limits. They are committed when the generation serves. */
-  readonly limitStates: NextLimitStates;
+  readonly limitStates: NextStates;
   /** By name of the site. A site without handlers has no entry. */
   readonly #sites: ReadonlyMap<string, SiteRoutes>;
 
@@ -56,7 +56,7 @@ export class LiveGeneration {
     this.config = config;
     this.pools = pools;
     this.changes = changes;
-    this.limitStates = (shared?.limitStates ?? new LimitStates()).begin();
+    this.limitStates = (shared?.limitStates ?? new KeptStates()).begin();
     const { limitStates: states } = this;
     const onRequest = (): void => void this.counts.requests++;
     this.#sites =

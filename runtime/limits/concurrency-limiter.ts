@@ -3,7 +3,7 @@ import { whenFinished } from "../http/when-finished.ts";
 import { RefusalLog } from "../observe/refusal-log.ts";
 import { createKeyReader, type KeyReader, type LimitKey } from "./limit-key.ts";
 import type { LimitContext } from "./limit-context.ts";
-import type { NextLimitStates } from "./limit-states.ts";
+import type { NextStates } from "../lib/kept-states.ts";
 
 /** A limit of requests at a time, as the config says it. Plain data. */
 export interface ConcurrencyLimit {
@@ -17,7 +17,7 @@ export interface ConcurrencyLimiterOptions extends LimitContext {
   place: string;
   /** Names the limit among all others. A limit that a reload does not change keeps its name. */
   id: string;
-  states: NextLimitStates;
+  states: NextStates;
 }
 
 /** `Retry-After` of a refused request. */

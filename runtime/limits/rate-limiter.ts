@@ -3,7 +3,7 @@ import { addFilter } from "../http/reply.ts";
 import { RefusalLog } from "../observe/refusal-log.ts";
 import { createKeyReader, type KeyReader, type LimitKey } from "./limit-key.ts";
 import type { LimitContext } from "./limit-context.ts";
-import type { NextLimitStates } from "./limit-states.ts";
+import type { NextStates } from "../lib/kept-states.ts";
 import { formatRate, type Rate } from "../lib/rate.ts";
 import { type Taking, TokenBuckets } from "./token-buckets.ts";
 
@@ -22,7 +22,7 @@ export interface RateLimiterOptions extends LimitContext {
   place: string;
   /** Names the limit among all others. A limit that a reload does not change keeps its name. */
   id: string;
-  states: NextLimitStates;
+  states: NextStates;
 }
 
 /** Admits as many requests of each client as a rate allows. Answers all others with 429. */

@@ -12,11 +12,11 @@ export interface CompiledRules {
   /** Stages of the site, one or none. */
   stages: readonly Step[];
   /**
-   * Passes a request whose target was changed after the rules to the guards of rules that hold only for its new path.
+   * Passes a request whose target was changed after the rules to the gates of rules that hold only for its new path.
    *
    * @param before The path for which the request has passed the rules.
    */
-  guardRewritten: (client: Client, target: ParsedTarget, before: string) => ReturnType<Step>;
+  checkRewritten: (client: Client, target: ParsedTarget, before: string) => ReturnType<Step>;
 }
 
 /**
@@ -27,7 +27,7 @@ export interface CompiledRules {
  */
 export function compileRules(rules: readonly RuleSetting[], context: RuleContext): CompiledRules {
   const isAlwaysNeeded = context.canonical !== null;
-  if (rules.length === 0 && !isAlwaysNeeded) return { stages: [], guardRewritten: () => "next" };
+  if (rules.length === 0 && !isAlwaysNeeded) return { stages: [], checkRewritten: () => "next" };
   const find = createRuleTable(rules.map(({ when }) => when));
 
   function findFor(client: Client, target: ParsedTarget, pathname: string): Found {
@@ -47,44 +47,40 @@ export function compileRules(rules: readonly RuleSetting[], context: RuleContext
   }
 
   /** Serves a request to a path with the kinds of these phases. `before`: rules that it has passed. */
-  function guard(
-    client: Client,
-    target: ParsedTarget,
-    before: readonly number[],
-  ): ReturnType<Step> {
+  function gate(client: Client, target: ParsedTarget, before: readonly number[]): ReturnType<Step> {
     const { numbers, isClear } = findFor(client, target, target.pathname);
     if (!isClear) {
       client.refuse(400);
       return "done";
     }
     if (isSame(numbers, before)) return "next";
-    return guards.get([...before, rules.length, ...numbers])(client, target);
+    return gates.get([...before, rules.length, ...numbers])(client, target);
   }
 
   function compose(numbers: readonly number[], phases: readonly Kind["phase"][]): Step {
     const held = numbers.flatMap((number) => rules[number] ?? []);
     const kinds = KINDS.filter(({ phase }) => phases.includes(phase));
-    const guardRewritten: Step = (client, target) => guard(client, target, numbers);
-    return composeSteps({ kinds, rulesOf: () => held, context, guardRewritten });
+    const checkRewritten: Step = (client, target) => gate(client, target, numbers);
+    return composeSteps({ kinds, rulesOf: () => held, context, checkRewritten });
   }
 
   /** @param pair The rules of the path before a rewrite, the number of all rules, the rules of the path after it. */
-  function composeGuards(pair: readonly number[]): Step {
+  function composeGates(pair: readonly number[]): Step {
     const middle = pair.indexOf(rules.length);
     const before = pair.slice(0, middle).flatMap((number) => rules[number] ?? []);
     const after = pair.slice(middle + 1).flatMap((number) => rules[number] ?? []);
-    const kinds = KINDS.filter(({ phase }) => phase === "guard");
+    const kinds = KINDS.filter(({ phase }) => phase === "gate");
     const rulesOf = ({ firstOf }: Kind): RuleSetting[] => {
       if (firstOf === undefined) return after.filter((rule) => !before.includes(rule));
       const counts = (rule: RuleSetting): boolean => rule[firstOf] !== undefined;
       // The first path may have turned off a rule that holds for both.
       return after.find(counts) === before.find(counts) ? [] : after;
     };
-    return composeSteps({ kinds, rulesOf, context, guardRewritten: () => "next" });
+    return composeSteps({ kinds, rulesOf, context, checkRewritten: () => "next" });
   }
 
-  const all = new SetTable((numbers) => compose(numbers, ["first", "reply", "guard", "answer"]));
-  const guards = new SetTable(composeGuards);
+  const all = new SetTable((numbers) => compose(numbers, ["first", "reply", "gate", "answer"]));
+  const gates = new SetTable(composeGates);
   const replies = new SetTable((numbers) => compose(numbers, ["reply"]));
 
   function stage(client: Client, target: ParsedTarget): ReturnType<Step> {
@@ -99,8 +95,8 @@ export function compileRules(rules: readonly RuleSetting[], context: RuleContext
 
   return {
     stages: [stage],
-    guardRewritten: (client, target, before) =>
-      guard(client, target, findFor(client, target, before).numbers),
+    checkRewritten: (client, target, before) =>
+      gate(client, target, findFor(client, target, before).numbers),
   };
 }
 
@@ -120,18 +116,18 @@ function composeSteps({
   kinds,
   rulesOf,
   context,
-  guardRewritten,
+  checkRewritten,
 }: {
   kinds: readonly Kind[];
   rulesOf: (kind: Kind) => readonly RuleSetting[];
   context: RuleContext;
-  guardRewritten: Step;
+  checkRewritten: Step;
 }): Step {
   // From the last kind to the first: each gets the way to the steps after it.
   const steps: Step[] = [];
   let serveRest = context.serveRest;
   for (const kind of kinds.toReversed()) {
-    const step = kind.compose(rulesOf(kind), { context, serveRest, guardRewritten });
+    const step = kind.compose(rulesOf(kind), { context, serveRest, checkRewritten });
     if (step === null) continue;
     steps.unshift(step);
     const after = serveRest;

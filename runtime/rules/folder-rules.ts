@@ -38,7 +38,7 @@ export interface FolderRulesOptions {
   hasRoute: (target: ParsedTarget) => boolean;
   /** Serves a request with the stages from the public folder on. */
   serveRest: (client: Client, target: ParsedTarget) => void;
-  guardRewritten: CompiledRules["guardRewritten"];
+  checkRewritten: CompiledRules["checkRewritten"];
 }
 
 /**
@@ -134,7 +134,7 @@ export class FolderRules {
     client: Client,
     target: ParsedTarget,
   ): ReturnType<Step> {
-    const { pages, guardRewritten, serveRest } = this.#options;
+    const { pages, checkRewritten, serveRest } = this.#options;
     const before = target.pathname;
     const rewritten = parseTarget(location.replace(/#.*$/s, ""));
     if (!rewritten.ok) {
@@ -142,7 +142,7 @@ export class FolderRules {
       return "done";
     }
     Object.assign(target, rewritten, { rewrittenFrom: before });
-    const outcome = guardRewritten(client, target, before);
+    const outcome = checkRewritten(client, target, before);
     if (outcome !== "next") return outcome;
     const { path } = target;
     const use = status === 404 ? "not-found" : "page";

@@ -3,11 +3,11 @@ import type { RuleSetting } from "../config/rule-settings.ts";
 import type { Client, ExchangeId } from "../http/client.ts";
 import type { Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
-import type { RuleGuards } from "./guards.ts";
+import type { RuleGates } from "./gates.ts";
 
 /** The parts of the server that rules use. */
 export interface RuleContext {
-  guards: RuleGuards;
+  gates: RuleGates;
   /** Serves a request with the stages after those of the rules. */
   serveRest: (client: Client, target: ParsedTarget) => void;
   /** Returns the id of a request that the server makes to itself. */
@@ -37,18 +37,18 @@ export interface KindOptions {
    * `receiveBody` into a paused intake and calls `serveRest` later.
    */
   serveRest: (client: Client, target: ParsedTarget) => void;
-  /** Passes a request whose target a rule has changed to the guards of rules that hold only for the new path. */
-  guardRewritten: Step;
+  /** Passes a request whose target a rule has changed to the gates of rules that hold only for the new path. */
+  checkRewritten: Step;
 }
 
 /** One kind of action. */
 export interface Kind {
   /**
    * `first`: comes before all others, and needs no rule. `reply`: changes replies, also refusals for a path with several
-   * readings. `guard`: may refuse a request; a rewritten request passes the guards of both its paths. `answer`: all others.
+   * readings. `gate`: may refuse a request; a rewritten request passes the gates of both its paths. `answer`: all others.
    */
-  readonly phase: "first" | "reply" | "guard" | "answer";
-  /** The action of which only the first rule counts. Guards need it; absent: all rules count. */
+  readonly phase: "first" | "reply" | "gate" | "answer";
+  /** The action of which only the first rule counts. Gates need it; absent: all rules count. */
   readonly firstOf?: keyof RuleActions;
   /**
    * Composes the step for requests for which exactly these rules hold, once for each such set.

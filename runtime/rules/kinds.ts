@@ -5,7 +5,7 @@ import { answerCors } from "./kinds/answer-cors.ts";
 import { chooseLogging } from "./kinds/choose-logging.ts";
 import { editReplies } from "./kinds/edit-replies.ts";
 import { editRequests } from "./kinds/edit-requests.ts";
-import { askService, authenticate, limitConcurrency, limitRate } from "./kinds/guard.ts";
+import { askService, authenticate, limitConcurrency, limitRate } from "./kinds/gates.ts";
 import { pauseForMaintenance } from "./kinds/pause-for-maintenance.ts";
 import { redirect } from "./kinds/redirect.ts";
 import { redirectToCanonical } from "./kinds/redirect-to-canonical.ts";

@@ -10,7 +10,7 @@ import type { Site } from "./site.ts";
 
 export interface SitesParts extends Pick<
   SiteParts,
-  "development" | "canServe" | "challengeTokens" | "ports" | "guards" | "nextId" | "log"
+  "development" | "canServe" | "challengeTokens" | "ports" | "gates" | "nextId" | "log"
 > {
   config: Config;
   files: PublicFolders;

@@ -4,7 +4,7 @@ import type { ExchangeId, TransferLimits } from "../http/client.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
 import { compileRules } from "../rules/compile-rules.ts";
 import type { FolderRulesOptions } from "../rules/folder-rules.ts";
-import type { NextGuards } from "../rules/guards.ts";
+import type { NextGates } from "../rules/gates.ts";
 import type { Canonical, RuleContext } from "../rules/kind.ts";
 import { createFileStages } from "./file-stages.ts";
 import { createFirstStages, type FirstStagesParts } from "./first-stages.ts";
@@ -26,7 +26,7 @@ export interface SiteParts extends FirstStagesParts {
   transfer: TransferLimits | null;
   /** The name of the site. */
   name: string;
-  guards: NextGuards;
+  gates: NextGates;
   /** Returns the id of a request that the server makes to itself. */
   nextId: () => ExchangeId;
   log: FolderRulesOptions["log"];
@@ -40,12 +40,12 @@ export function createStages(parts: SiteParts): Stage[] {
   const rest: Stage[] = [];
   const serveRest: RuleContext["serveRest"] = (client, target) =>
     serveFrom(client, target, { stages: rest, from: 0 });
-  const guards = parts.guards.createFor(config.rules, {
+  const gates = parts.gates.createFor(config.rules, {
     site: parts.name,
     find: (target) => routes?.find(target) ?? null,
   });
-  const { stages: rules, guardRewritten } = compileRules(config.rules, {
-    guards,
+  const { stages: rules, checkRewritten } = compileRules(config.rules, {
+    gates,
     serveRest,
     nextId: parts.nextId,
     canonical: toCanonical(parts),
@@ -53,7 +53,7 @@ export function createStages(parts: SiteParts): Stage[] {
   const ofFiles =
     files === null
       ? null
-      : createFileStages({ config, files, routes, log, serveRest, guardRewritten });
+      : createFileStages({ config, files, routes, log, serveRest, checkRewritten });
   if (transfer !== null) rest.push(limitTransfers(transfer));
   if (ofFiles !== null) rest.push(...ofFiles.beforeRoutes);
   if (development !== null) {

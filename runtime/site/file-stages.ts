@@ -14,7 +14,7 @@ import { guardFiles, guardPages, unlessGuarded } from "./stages/guard-files.ts";
 
 export interface FileStagesParts extends Pick<
   FolderRulesOptions,
-  "log" | "serveRest" | "guardRewritten"
+  "log" | "serveRest" | "checkRewritten"
 > {
   config: Pick<Config, "listing" | "spa">;
   files: PublicFolder;
@@ -34,7 +34,7 @@ export interface FileStages {
 
 /** Creates the stages of a public folder. Leaves out stages that the settings do not ask for. */
 export function createFileStages(parts: FileStagesParts): FileStages {
-  const { config, files, routes, log, serveRest, guardRewritten } = parts;
+  const { config, files, routes, log, serveRest, checkRewritten } = parts;
   const pages = toPages(parts);
   const folder = new FolderRules({
     folder: files,
@@ -42,7 +42,7 @@ export function createFileStages(parts: FileStagesParts): FileStages {
     log,
     hasRoute: (target) => routes?.hasRoute(target) === true,
     serveRest,
-    guardRewritten,
+    checkRewritten,
   });
   // Names of files and their methods are not told where middleware guards the files.
   const guarded = (stage: Stage): Stage =>

@@ -6,7 +6,7 @@ import { applyFilters, toRefusal } from "../../runtime/http/reply.ts";
 import { findField } from "../../runtime/http/find-field.ts";
 import { runFinishing } from "../../runtime/http/when-finished.ts";
 import { ConcurrencyLimiter } from "../../runtime/limits/concurrency-limiter.ts";
-import { LimitStates, type NextLimitStates } from "../../runtime/limits/limit-states.ts";
+import { KeptStates, type NextStates } from "../../runtime/lib/kept-states.ts";
 import { type RateLimit, RateLimiter } from "../../runtime/limits/rate-limiter.ts";
 import { Counters } from "../../runtime/observe/counters.ts";
 import { FakeClient } from "../dispatch/fake-client.ts";
@@ -19,7 +19,7 @@ const BY_ADDRESS: RateLimit = {
 };
 
 /** Parts of a server, and the messages that it logs. */
-function createParts(states: NextLimitStates = new LimitStates().begin()) {
+function createParts(states: NextStates = new KeptStates().begin()) {
   const lines: { msg: string; refused: number }[] = [];
   // Each line is one of RefusalLog.
   const log = pino(
@@ -93,7 +93,7 @@ describe("RateLimiter", () => {
   });
 
   it("keeps its buckets as long as the limit is the same", () => {
-    const states = new LimitStates();
+    const states = new KeptStates();
     function reload(limit: RateLimit): RateLimiter {
       const next = states.begin();
       const limiter = new RateLimiter(limit, createParts(next).options);
@@ -137,7 +137,7 @@ describe("ConcurrencyLimiter", () => {
   });
 
   it("counts requests of the old config against a changed limit", () => {
-    const states = new LimitStates();
+    const states = new KeptStates();
     const first = states.begin();
     const old = new ConcurrencyLimiter({ most: 5, key: "site" }, createParts(first).options);
     const clients = [request(), request(), request()];

@@ -103,7 +103,7 @@ describe("rewrite", () => {
     });
   }
 
-  it("leads past no guard of the new path", () => {
+  it("leads past no gate of the new path", () => {
     const ask = createSite([
       { path: "/open/**", rewrite: "/:splat" },
       { path: "/admin/**", deny: "127.0.0.1" },

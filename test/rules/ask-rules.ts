@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import pino from "pino";
 import { BlockPool } from "../../runtime/bodies/block-pool.ts";
 import type { ExchangeId } from "../../runtime/channel/messages.ts";
-import { Guards, type RuleGuards } from "../../runtime/rules/guards.ts";
+import { Gates, type RuleGates } from "../../runtime/rules/gates.ts";
 import { Counters } from "../../runtime/observe/counters.ts";
 import { readRules, type RuleSetting } from "../../runtime/config/rule-settings.ts";
 import type { UserRule } from "../../runtime/config/user-config.ts";
@@ -38,8 +38,8 @@ export function toRules(rules: readonly UserRule[]): RuleSetting[] {
 }
 
 /** Creates the limits and the authentication of rules, without files and handlers. */
-function createTestGuards(rules: readonly RuleSetting[]): RuleGuards {
-  const guards = new Guards({
+function createTestGates(rules: readonly RuleSetting[]): RuleGates {
+  const gates = new Gates({
     log: pino({ enabled: false }),
     counters: new Counters(),
     spool: null,
@@ -47,7 +47,7 @@ function createTestGuards(rules: readonly RuleSetting[]): RuleGuards {
     // Ids are made in tests only here.
     nextId: () => 1 as ExchangeId,
   });
-  return guards.begin().createFor(rules, { site: "default", find: () => null });
+  return gates.begin().createFor(rules, { site: "default", find: () => null });
 }
 
 /** Returns a function that asks a site with these rules, whose responder answers 200 "served". */
@@ -63,7 +63,7 @@ export function createSite(
   };
   const settings = toRules(rules);
   const { stages } = compileRules(settings, {
-    guards: createTestGuards(settings),
+    gates: createTestGates(settings),
     serveRest: (client, target) => void responder(client, target),
     canonical,
     nextId: () => assert.fail("no page"),

@@ -3,7 +3,7 @@ import type { Kind } from "../kind.ts";
 
 /** Refuses clients by their addresses with 403. Every rule counts: one that refuses is enough. */
 export const checkAddresses: Kind = {
-  phase: "guard",
+  phase: "gate",
   compose(rules) {
     const denied = createAddressRanges(rules.flatMap(({ deny }) => deny ?? []));
     const allowed = rules.flatMap(({ allow }) => (allow === undefined ? [] : [allow]));

@@ -1,8 +1,8 @@
 import type { Kind } from "../kind.ts";
 
-/** Answers with a fixed text. The first rule wins. A guard: a 403 for a path holds for requests that a rewrite leads there. */
+/** Answers with a fixed text. The first rule wins. A gate: a 403 for a path holds for requests that a rewrite leads there. */
 export const respond: Kind = {
-  phase: "guard",
+  phase: "gate",
   firstOf: "respond",
   compose(rules) {
     const setting = rules.find((rule) => rule.respond !== undefined)?.respond;

@@ -2,10 +2,10 @@ import { parseTarget } from "../../http/target-path.ts";
 import type { Kind } from "../kind.ts";
 import { compileTemplate } from "../fill-path.ts";
 
-/** Changes the target for the responder. The first rule wins. The guards of the new path see the request, too. */
+/** Changes the target for the responder. The first rule wins. The gates of the new path see the request, too. */
 export const rewrite: Kind = {
   phase: "answer",
-  compose(rules, { guardRewritten }) {
+  compose(rules, { checkRewritten }) {
     const rule = rules.find((each) => each.rewrite !== undefined);
     if (rule?.rewrite === undefined) return null;
     const fill = compileTemplate(rule.rewrite, rule);
@@ -16,7 +16,7 @@ export const rewrite: Kind = {
         return "done";
       }
       Object.assign(target, rewritten);
-      return guardRewritten(client, target);
+      return checkRewritten(client, target);
     };
   },
 };

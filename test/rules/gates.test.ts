@@ -5,7 +5,7 @@ import { createSite } from "./ask-rules.ts";
 /** The password is "secret". No request of these tests has one. */
 const basicAuth = { users: { ann: "$apr1$r31....x$Jes0CdiVJZdAL8kbFK200/" } };
 
-describe("guards of rules", () => {
+describe("gates of rules", () => {
   it("ask for a password before anything but CORS answers", () => {
     const ask = createSite([
       { path: "/**", basicAuth, cors: { origins: "https://a.example" } },

@@ -7,7 +7,7 @@ import { UserFiles } from "../auth/user-files.ts";
 import { UserList } from "../auth/user-list.ts";
 import type { WaitingContext } from "../auth/waiting.ts";
 import { WaitingRequests } from "../auth/waiting-requests.ts";
-import type { BasicAuthSetting, ForwardAuthSetting } from "../config/guard-settings.ts";
+import type { BasicAuthSetting, ForwardAuthSetting } from "../config/gate-settings.ts";
 import type { RuleSetting } from "../config/rule-settings.ts";
 import type { ExchangeId } from "../http/client.ts";
 import { formatBlock } from "../http/field-block.ts";
@@ -16,47 +16,47 @@ import { parseTarget, type ParsedTarget } from "../http/target-path.ts";
 import type { Prepared } from "../lib/prepared.ts";
 import { ConcurrencyLimiter } from "../limits/concurrency-limiter.ts";
 import type { LimitContext } from "../limits/limit-context.ts";
-import { LimitStates, type NextLimitStates } from "../limits/limit-states.ts";
+import { KeptStates, type NextStates } from "../lib/kept-states.ts";
 import { RateLimiter } from "../limits/rate-limiter.ts";
 
-/** The parts of a server with which rules limit and authenticate. */
-export interface GuardParts extends LimitContext, Omit<WaitingContext, "waiting"> {
+/** The parts of a server that gates need. */
+export interface GateParts extends LimitContext, Omit<WaitingContext, "waiting"> {
   nextId: () => ExchangeId;
 }
 
 /** The settings of a site that name files. */
-export interface GuardedSettings {
+export interface GatedSettings {
   rules: readonly RuleSetting[];
   publicDir: string | null;
 }
 
-export interface GuardedSite {
+export interface GatedSite {
   /** The name of the site. Its limits count for itself. */
   site: string;
   /** Returns the handler for a target; `null`: there is none. */
   find: (target: ParsedTarget) => Responder | null;
 }
 
-interface GuardOptions extends GuardParts, WaitingContext, GuardedSite {
-  /** The states of the limits under the next config. */
-  states: NextLimitStates;
+interface GateOptions extends GateParts, WaitingContext, GatedSite {
+  /** Counts of limits, lists of users and clients of services under the next config. */
+  states: NextStates;
   userFiles: UserFiles;
   passwordChecks: PasswordChecks;
 }
 
 /**
- * The limits and the authentication of all sites, with all that outlives a reload: counts, files of users, checked
- * credentials, and the thread that checks them.
+ * The gates of all sites: the limits and the authentication that a request must pass. Has everything of them that
+ * outlives a reload: counts, files of users, checked credentials, and the thread that checks them.
  */
-export class Guards {
-  readonly #parts: GuardParts;
-  readonly #states = new LimitStates();
+export class Gates {
+  readonly #parts: GateParts;
+  readonly #states = new KeptStates();
   readonly #passwordChecks = new PasswordChecks();
   readonly #userFiles: UserFiles;
   /** The requests that wait under the present config. */
   #waiting = new WaitingRequests();
 
-  constructor(parts: GuardParts) {
+  constructor(parts: GateParts) {
     this.#parts = parts;
     this.#userFiles = new UserFiles(parts.log, this.#passwordChecks);
   }
@@ -66,14 +66,14 @@ export class Guards {
    *
    * @throws RuntimeError `ERR_CONFIG` with file and line of each problem.
    */
-  prepare(sites: readonly GuardedSettings[]): Promise<Prepared | null> {
+  prepare(sites: readonly GatedSettings[]): Promise<Prepared | null> {
     const paths = sites.flatMap(({ rules }) => listUserFiles(rules));
     const publicDirs = sites.flatMap(({ publicDir }) => publicDir ?? []);
     return this.#userFiles.prepare(paths, { publicDirs });
   }
 
   /** Begins the next config. Its files are committed already. */
-  begin(): NextGuards {
+  begin(): NextGates {
     const states = this.#states.begin();
     const waiting = new WaitingRequests();
     const shared = {
@@ -84,7 +84,7 @@ export class Guards {
       states,
     };
     return {
-      createFor: (rules, site) => createGuards(rules, { ...shared, ...site }),
+      createFor: (rules, site) => createGates(rules, { ...shared, ...site }),
       commit: () => {
         states.commit();
         this.#waiting = waiting;
@@ -107,24 +107,24 @@ export class Guards {
   }
 }
 
-/** The limits and the authentication under the next config. */
-export interface NextGuards {
+/** The gates under the next config. */
+export interface NextGates {
   /** Creates those of the rules of a site. */
-  createFor(rules: readonly RuleSetting[], site: GuardedSite): RuleGuards;
+  createFor(rules: readonly RuleSetting[], site: GatedSite): RuleGates;
   /** Drops the states that no rule has any more. */
   commit(): void;
 }
 
-/** The limits and the authentication of each rule. `null`: authentication is off for the requests of the rule. */
-export interface RuleGuards {
+/** The gates of each rule. `null`: authentication is off for the requests of the rule. */
+export interface RuleGates {
   rateLimiterOf(rule: RuleSetting): RateLimiter | undefined;
   concurrencyLimiterOf(rule: RuleSetting): ConcurrencyLimiter | undefined;
   basicAuthOf(rule: RuleSetting): BasicAuth | null | undefined;
   forwardAuthOf(rule: RuleSetting): ForwardAuth | null | undefined;
 }
 
-/** Creates the limits and the authentication of all rules of a site. All sets of rules share those of a rule. */
-function createGuards(rules: readonly RuleSetting[], options: GuardOptions): RuleGuards {
+/** Creates the gates of all rules of a site. All sets of rules share those of a rule. */
+function createGates(rules: readonly RuleSetting[], options: GateOptions): RuleGates {
   const ids = toIds(rules, options.site);
   const rates = new Map<RuleSetting, RateLimiter>();
   const concurrencies = new Map<RuleSetting, ConcurrencyLimiter>();
@@ -166,7 +166,7 @@ function toIds(rules: readonly RuleSetting[], site: string): ReadonlyMap<RuleSet
   );
 }
 
-function createBasicAuth(setting: BasicAuthSetting, options: GuardOptions): BasicAuth | null {
+function createBasicAuth(setting: BasicAuthSetting, options: GateOptions): BasicAuth | null {
   if (setting.kind === "off") return null;
   const { userFiles, passwordChecks, states } = options;
   const { realm } = setting;
@@ -180,14 +180,14 @@ function createBasicAuth(setting: BasicAuthSetting, options: GuardOptions): Basi
   return new BasicAuth({ ...options, realm, users: () => list });
 }
 
-function createForwardAuth(setting: ForwardAuthSetting, options: GuardOptions): ForwardAuth | null {
+function createForwardAuth(setting: ForwardAuthSetting, options: GateOptions): ForwardAuth | null {
   if (setting.kind === "off") return null;
   const { url } = setting;
   const ask = url.startsWith("/") ? askHandler(url, options) : askServer(url, options);
   return new ForwardAuth({ ...options, ...setting, name: url, ask });
 }
 
-function askServer(url: string, { states }: GuardOptions): AskCheck {
+function askServer(url: string, { states }: GateOptions): AskCheck {
   const client = states.take(
     JSON.stringify(["check client", url]),
     () => new CheckClient(new URL(url)),
@@ -196,7 +196,7 @@ function askServer(url: string, { states }: GuardOptions): AskCheck {
 }
 
 /** Asks a handler of this server, past all stages. */
-function askHandler(path: string, { find, nextId }: GuardOptions): AskCheck {
+function askHandler(path: string, { find, nextId }: GateOptions): AskCheck {
   return (head, fields, signal) => {
     const target = parseTarget(path);
     const handler = target.ok ? find(target) : null;

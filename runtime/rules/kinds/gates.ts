@@ -3,16 +3,16 @@ import type { Kind, Step } from "../kind.ts";
 
 /** Admits requests at a rate. All limits of all rules count. */
 export const limitRate: Kind = {
-  phase: "guard",
+  phase: "gate",
   compose: (rules, { context }) =>
-    admitBy(rules.flatMap((rule) => context.guards.rateLimiterOf(rule) ?? [])),
+    admitBy(rules.flatMap((rule) => context.gates.rateLimiterOf(rule) ?? [])),
 };
 
 /** Admits a number of requests at a time. All limits of all rules count. */
 export const limitConcurrency: Kind = {
-  phase: "guard",
+  phase: "gate",
   compose: (rules, { context }) =>
-    admitBy(rules.flatMap((rule) => context.guards.concurrencyLimiterOf(rule) ?? [])),
+    admitBy(rules.flatMap((rule) => context.gates.concurrencyLimiterOf(rule) ?? [])),
 };
 
 function admitBy(limiters: readonly { admits(client: Client): boolean }[]): Step | null {
@@ -24,10 +24,10 @@ function admitBy(limiters: readonly { admits(client: Client): boolean }[]): Step
 
 /** Asks for a user's name and password. The first rule wins: it may turn authentication off. */
 export const authenticate: Kind = {
-  phase: "guard",
+  phase: "gate",
   firstOf: "basicAuth",
   compose(rules, { context, serveRest }) {
-    const auths = rules.map((rule) => context.guards.basicAuthOf(rule));
+    const auths = rules.map((rule) => context.gates.basicAuthOf(rule));
     const auth = auths.find((each) => each !== undefined) ?? null;
     return auth === null ? null : (client) => auth.check(client, serveRest);
   },
@@ -35,10 +35,10 @@ export const authenticate: Kind = {
 
 /** Asks a service whether a request may pass. The first rule wins: it may turn this off. */
 export const askService: Kind = {
-  phase: "guard",
+  phase: "gate",
   firstOf: "forwardAuth",
   compose(rules, { context, serveRest }) {
-    const auths = rules.map((rule) => context.guards.forwardAuthOf(rule));
+    const auths = rules.map((rule) => context.gates.forwardAuthOf(rule));
     const auth = auths.find((each) => each !== undefined) ?? null;
     return auth === null ? null : (client) => auth.check(client, serveRest);
   },
