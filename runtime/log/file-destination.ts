@@ -169,14 +169,19 @@ export class FileDestination implements LogDestination {
     this.#fd = null;
   }
 
+  get #isIdle(): boolean {
+    return this.#state === "idle";
+  }
+
   #advance(): void {
-    if (this.#state !== "idle") return;
+    if (!this.#isIdle) return;
     if (this.#endsWhenDone) {
       this.#end();
       return;
     }
     if (this.#reopens || this.#fd === null) this.#open();
-    if (this.#chunk === null && this.#waiting === "") return;
+    // The listener of problems may have called `reopen`, which has begun a write.
+    if (!this.#isIdle || (this.#chunk === null && this.#waiting === "")) return;
     if (this.#fd === null) {
       this.#retryLater(RETRY_MS);
       return;
@@ -196,11 +201,9 @@ export class FileDestination implements LogDestination {
     write(fd, this.#chunk, this.#written, length - this.#written, null, (error, bytes) => {
       this.#state = "idle";
       if (error !== null) {
-        if (isBusy(error)) this.#retryLater(BUSY_RETRY_MS);
-        else {
-          this.#trouble("write", error);
-          this.#retryLater(RETRY_MS);
-        }
+        // Must come first: the listener of problems may call `reopen`, which writes again.
+        this.#retryLater(isBusy(error) ? BUSY_RETRY_MS : RETRY_MS);
+        if (!isBusy(error)) this.#trouble("write", error);
         return;
       }
       this.#written += bytes;
