@@ -21,17 +21,18 @@ describe("the access log", { timeout: 120_000 }, () => {
       public: { "page.txt": "page" },
       workers: 1,
     });
-    const { requestId } = (await (await server.fetch("/inspect?secret=1")).json()) as {
-      requestId: string;
-    };
-    await server.fetch("/respond", { method: "HEAD" });
-    await server.fetch("/respond?plan=%7B%22bytes%22:100000%7D");
-    await server.fetch("/page.txt");
-    await server.fetch("/page.txt?v=1", { method: "HEAD" });
-    await server.fetch("/nothing%20here");
-    await server.fetch("/throws");
-    await server.fetch("/small-bodies", { method: "POST", body: "x".repeat(11) });
-    await server.fetch("/users/7", { method: "POST" });
+    // To the end of each answer: the line is written then, and the lines have the order of the requests.
+    const ask = async (path: string, init?: RequestInit): Promise<string> =>
+      (await server.fetch(path, init)).text();
+    const { requestId } = JSON.parse(await ask("/inspect?secret=1")) as { requestId: string };
+    await ask("/respond", { method: "HEAD" });
+    await ask("/respond?plan=%7B%22bytes%22:100000%7D");
+    await ask("/page.txt");
+    await ask("/page.txt?v=1", { method: "HEAD" });
+    await ask("/nothing%20here");
+    await ask("/throws");
+    await ask("/small-bodies", { method: "POST", body: "x".repeat(11) });
+    await ask("/users/7", { method: "POST" });
     const leaver = await server.connect();
     leaver.send("GET /never-answers?gone HTTP/1.1\r\nHost: localhost\r\n\r\n");
     await server.until(({ msg }) => msg === "began");

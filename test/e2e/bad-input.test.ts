@@ -406,6 +406,7 @@ describe("clients that leave", { timeout: 120_000 }, () => {
     const sockets = socketsOf(server.pid);
     const connection = await server.connect();
     connection.socket.pause();
+    await eventually(t, () => socketsOf(server.pid) > sockets);
     // 100 times 5 MB of answers.
     const requests = toHead("GET /page.txt HTTP/1.1").repeat(1_000);
     for (let round = 0; round < 100; round++) connection.send(requests);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { CHANGES_PATH } from "../../runtime/lib/html-page.ts";
@@ -8,6 +8,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { runCommand } from "../helpers/run-command.ts";
 import { fieldValue, send } from "../helpers/send.ts";
 import { spawnServer, startServer, type TestServer } from "../helpers/start-server.ts";
+import { writeAtOnce } from "../helpers/write-at-once.ts";
 
 const HELLO = `export default () => new Response("hello");`;
 const BROKEN = `export default () => {\n  const x = "<b>";\n  return new Response(;\n};\n`;
@@ -16,7 +17,7 @@ const PAGE_FETCH = { accept: "text/html", "sec-fetch-mode": "cors" };
 const OLD_BROWSER = { accept: "text/html,application/xhtml+xml" };
 
 function write(server: TestServer, path: string, source: string): void {
-  writeFileSync(join(server.handlersDir, path), source);
+  writeAtOnce(join(server.handlersDir, path), source);
 }
 
 /** Reloads are the watcher's: what it has seen is told by the log. */
@@ -93,7 +94,7 @@ describe("edgicorn dev", { timeout: 180_000 }, () => {
     ];
     for (const [text, shown] of configs) {
       await next(server, "reload refused", () =>
-        writeFileSync(join(server.dir, "edgicorn.config.ts"), text),
+        writeAtOnce(join(server.dir, "edgicorn.config.ts"), text),
       );
       const [code, settings] = await ask(server, BROWSER);
       assert.equal(code, 500);
@@ -185,7 +186,7 @@ describe("edgicorn dev", { timeout: 180_000 }, () => {
     // It is outside of the handlers: the build that failed has named it.
     await next(server, "reloaded", () => {
       mkdirSync(join(server.dir, "lib"), { recursive: true });
-      writeFileSync(join(server.dir, "lib/app.ts"), HELLO);
+      writeAtOnce(join(server.dir, "lib/app.ts"), HELLO);
     });
     assert.deepEqual(await ask(server, BROWSER), [200, "hello"]);
     assert.equal((await server.fetch("/health")).status, 200);
@@ -216,7 +217,7 @@ describe("edgicorn dev", { timeout: 180_000 }, () => {
 
     const save = (path: string, text: string) => (): void => {
       mkdirSync(join(server.dir, path, ".."), { recursive: true });
-      writeFileSync(join(server.dir, path), text);
+      writeAtOnce(join(server.dir, path), text);
     };
     await next(server, "reloaded", save("public/late.txt", "late"));
     assert.equal((await send(`${server.http}/late.txt`)).text, "late");

@@ -77,11 +77,11 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
       const server = await startServer(t, { workers: 2, handlers: HANDLERS, flags });
       const { pid, answer } = await blockOne(server);
       await server.until(isSilent);
-      // Were they spread by load alone, it would get most of them: it has one to do.
+      // Were they spread by load alone, it would get most of them, because it has one to do. Its line below says that it
+      // had none of them.
       const asked = Array.from({ length: 10 }, () => server.fetch("/slow-pid"));
       const answers = await Promise.all(asked.map(async (each) => (await each).text()));
-      assert.equal(new Set(answers).size, 1);
-      assert.notEqual(answers[0], String(pid));
+      assert.ok(!answers.includes(String(pid)));
       assert.equal(await answer, 504);
       const hung = await server.until(isHung);
       const workerId = Number(hung["workerId"]);

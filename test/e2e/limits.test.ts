@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { rmSync, writeFileSync } from "node:fs";
 import { request, type IncomingMessage } from "node:http";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { eventually } from "../helpers/eventually.ts";
@@ -126,7 +128,11 @@ describe("--health-path", { timeout: 120_000 }, () => {
   it("tells whether a worker is ready, whatever handlers and files say", async (t) => {
     const blocks = "setTimeout(() => process.kill(process.pid, 'SIGKILL')); ";
     const handlers = {
-      "up.ts": "export default () => { throw new Error(); }",
+      // The next worker is ready once the file is gone: else it could be ready before the test looks.
+      "up.ts": `
+        import { existsSync } from "node:fs";
+        while (existsSync("hold")) await new Promise((resolve) => setTimeout(resolve, 5));
+        export default () => { throw new Error(); }`,
       "die.ts": `export default () => { ${blocks} return new Response("bye"); }`,
     };
     const flags = ["--health-path", "/up"];
@@ -138,8 +144,10 @@ describe("--health-path", { timeout: 120_000 }, () => {
     assert.deepEqual([head.status, await head.text()], [200, ""]);
     const post = await server.fetch("/up", { method: "POST", body: "x" });
     assert.deepEqual([post.status, post.headers.get("allow")], [405, "GET, HEAD"]);
+    writeFileSync(join(server.dir, "hold"), "");
     await server.fetch("/die");
     await eventually(t, async () => (await server.fetch("/up")).status === 503);
+    rmSync(join(server.dir, "hold"));
     await eventually(t, async () => (await server.fetch("/up")).status === 200);
   });
 });
@@ -182,7 +190,9 @@ describe("limits of a handler's own", { timeout: 120_000, concurrency: true }, (
     other.send(halfSent("/other"));
     short.send(halfSent("/short"));
     assert.equal((await short.response()).status, 408);
-    const line = await server.until(({ msg }) => msg === "slow client cut off");
+    const line = await server.until(
+      ({ msg, path }) => msg === "slow client cut off" && path === "/short",
+    );
     const { setting, value, method, path, clientAddress } = line;
     assert.deepEqual([setting, value], ["bodyTimeout", 100]);
     assert.deepEqual([method, path, clientAddress], ["POST", "/short", "127.0.0.1"]);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { probePort } from "../../runtime/engine/probe-port.ts";
@@ -121,8 +122,11 @@ describe("a server that is refused for its settings", { timeout: 180_000 }, () =
 describe("a server that starts", { timeout: 120_000 }, () => {
   it("refuses connections until it can answer them, and then answers each", async (t) => {
     const port = await probePort({ scheme: "http", host: null, port: 0 });
+    // It loads once a client was refused, however late the first client is.
+    const waits = `import { existsSync } from "node:fs";
+      while (!existsSync("go")) await new Promise((resolve) => setTimeout(resolve, 5));`;
     const server = spawnServer(t, {
-      handlers: { "index.ts": GOOD },
+      handlers: { "index.ts": `${waits}\n${GOOD}` },
       flags: ["--http", String(port)],
     });
     const seen = { refused: 0, answered: 0 };
@@ -137,6 +141,7 @@ describe("a server that starts", { timeout: 120_000 }, () => {
           error instanceof Error && "code" in error && error.code === "ECONNREFUSED";
         if (!isRefused || seen.answered > 0) throw error;
         seen.refused++;
+        writeFileSync(join(server.dir, "go"), "");
         await delay(1);
       }
     }

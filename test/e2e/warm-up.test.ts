@@ -3,7 +3,12 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { Reloads } from "../helpers/reloads.ts";
-import { spawnServer, startServer, type StartOptions } from "../helpers/start-server.ts";
+import {
+  type LogLine,
+  spawnServer,
+  startServer,
+  type StartOptions,
+} from "../helpers/start-server.ts";
 
 const CONFIG = "edgicorn.config.json";
 
@@ -32,8 +37,12 @@ describe("warm-up", { timeout: 180_000 }, () => {
       }),
       workers: 2,
     });
-    const listening = server.logs.findIndex(({ msg }) => msg === "listening");
-    const asked = server.logs.slice(0, listening).filter(({ msg }) => msg === "asked");
+    // A worker and the primary write to the log each for themselves, so the lines tell the order by their times.
+    const linesOf = (name: string): LogLine[] => server.logs.filter(({ msg }) => msg === name);
+    await server.until(() => linesOf("asked").length >= 4);
+    const asked = linesOf("asked");
+    const [listening] = linesOf("listening");
+    for (const { time } of asked) assert.ok(String(time) <= String(listening?.["time"]));
     const seen = asked.map(
       ({ pid, url, agent }) => `${String(pid)} ${String(url)} ${String(agent)}`,
     );
@@ -79,14 +88,16 @@ describe("warm-up", { timeout: 180_000 }, () => {
     const seen = server.logs.length;
     writeFileSync(join(server.handlersDir, "index.ts"), `${TELLS} // changed`);
     await reloads.next();
-    const asked = server.logs.slice(seen).filter(({ msg }) => msg === "asked");
-    assert.deepEqual(
-      asked.map(({ url }) => url),
-      ["http://localhost/"],
-    );
+    const asked = (): unknown[] =>
+      server.logs.slice(seen).flatMap(({ msg, url }) => (msg === "asked" ? [url] : []));
+    // The line of a worker may come after those of the primary.
+    await server.until(() => asked().length > 0);
     writeFileSync(join(server.handlersDir, "index.ts"), `export default () => process.exit(3);`);
     assert.match(await reloads.refused(), /Cannot warm up: worker \d+ answered GET \/ with 50[23]/);
     assert.equal(await (await server.fetch("/")).text(), "hello");
+    // The second one is that of the client.
+    await server.until(() => asked().length > 1);
+    assert.deepEqual(asked(), ["http://localhost/", `${server.http}/`]);
   });
 });
 

@@ -26,6 +26,8 @@ export interface Pebble {
   orders: () => number;
   /** All that it wrote. */
   log: () => string;
+  /** Sends a signal to it. */
+  kill: (signal: NodeJS.Signals) => void;
 }
 
 /** A port that is free at present. */
@@ -90,6 +92,7 @@ export async function startPebble(
     caPath: join(dir, "ca.crt"),
     orders: () => authority.log().split(" orders in the db").length - 1,
     log: authority.log,
+    kill: authority.kill,
   };
 }
 
@@ -98,7 +101,11 @@ function run(
   program: string,
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): { log: () => string; until: (text: string) => Promise<void> } {
+): {
+  log: () => string;
+  kill: (signal: NodeJS.Signals) => void;
+  until: (text: string) => Promise<void>;
+} {
   const child: ChildProcess = spawn(program, args, {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -123,6 +130,7 @@ function run(
   }
   return {
     log: () => log,
+    kill: (signal) => void child.kill(signal),
     async until(text) {
       while (!log.includes(text)) {
         if (isEnded) throw new Error(`${program} ended: ${log}`);
