@@ -65,7 +65,7 @@ export function isUsableOnError(
 ): boolean {
   if (head.mustRevalidate || head.alwaysValidate || directives?.noCache === true) return false;
   const allowedMs = Math.max(head.staleIfErrorMs, (directives?.staleIfError ?? 0) * 1000);
-  return stalenessMs(head, nowMs) <= allowedMs;
+  return stalenessMs(head, nowMs) < allowedMs;
 }
 
 /** Statuses after which a stale entry may be served (RFC 5861 section 4). */

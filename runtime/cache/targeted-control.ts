@@ -22,8 +22,9 @@ export interface FoundDirectives {
 export function findDirectives(field: FieldOf, targets: readonly string[]): FoundDirectives {
   for (const name of targets) {
     const value = field(name);
-    const members = value === undefined ? null : parseDictionary(value);
-    if (members !== null && members.length > 0) {
+    const isThere = value !== undefined && value.trim() !== "";
+    const members = isThere ? parseDictionary(value) : null;
+    if (members !== null) {
       return { directives: toResponseDirectives(members), isTargeted: true };
     }
   }

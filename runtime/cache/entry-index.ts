@@ -1,0 +1,214 @@
+import { type CacheKey, reduceQuery, splitPage, toPage } from "./cache-key.ts";
+import type { Purge } from "./store.ts";
+import { varyValues } from "./vary-values.ts";
+
+/** A place in the index: one variant of one key. */
+export interface Indexed {
+  readonly key: CacheKey;
+  /** Names of `vary`, sorted, and their values in the request that was answered. */
+  readonly vary: readonly string[];
+  readonly varyValues: string;
+  readonly tags: readonly string[];
+  /** Wall clock. Of two entries for one place, the newer one stays. */
+  readonly receivedMs: number;
+}
+
+/** Most variants of one key. The oldest one makes room: a `vary` by a field of many values must not fill the cache. */
+export const MOST_VARIANTS = 32;
+
+/** Finds entries by key and `vary` (RFC 9111 section 4.1), and by URL, prefix and tag for purges. */
+export class EntryIndex<T extends Indexed> {
+  readonly #pages = new Map<string, Map<string, KeyRecord<T>>>();
+  readonly #tags = new Map<string, Set<T>>();
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Returns the newest entry that matches. */
+  find(key: CacheKey, requestFields: string): T | null {
+    const record = this.#pages.get(key.page)?.get(toRest(key));
+    if (record === undefined) return null;
+    let newest: T | null = null;
+    for (const { names, byValues } of record.groups) {
+      const values = names.length === 0 ? "" : varyValues(names, requestFields);
+      const entry = byValues.get(values);
+      if (entry !== undefined && (newest === null || entry.receivedMs > newest.receivedMs)) {
+        newest = entry;
+      }
+    }
+    return newest;
+  }
+
+  /**
+   * Adds an entry.
+   *
+   * @returns The entries that it replaces: the one in its place, or the oldest variant; `null`: a newer entry is in its
+   *   place, and nothing was added.
+   */
+  add(entry: T): T[] | null {
+    const record = this.#recordFor(entry.key);
+    const group = groupFor(record, entry.vary);
+    const replaced: T[] = [];
+    const before = group.byValues.get(entry.varyValues);
+    if (before !== undefined) {
+      if (before.receivedMs > entry.receivedMs) return null;
+      replaced.push(before);
+    } else if (record.entries.size >= MOST_VARIANTS) {
+      const [oldest] = record.entries;
+      if (oldest !== undefined) replaced.push(oldest);
+    }
+    group.byValues.set(entry.varyValues, entry);
+    record.entries.add(entry);
+    this.#size++;
+    for (const tag of entry.tags) this.#addTag(tag, entry);
+    for (const each of replaced) this.#forget(record, each);
+    return replaced;
+  }
+
+  /** Puts an entry into the place of another with the same key and variant. */
+  replace(before: T, after: T): void {
+    const record = this.#pages.get(before.key.page)?.get(toRest(before.key));
+    if (record?.entries.has(before) !== true) return;
+    groupFor(record, after.vary).byValues.set(after.varyValues, after);
+    record.entries.add(after);
+    this.#size++;
+    for (const tag of after.tags) this.#addTag(tag, after);
+    this.#forget(record, before);
+  }
+
+  /** Returns `false` when the entry is not in the index. */
+  delete(entry: T): boolean {
+    const page = this.#pages.get(entry.key.page);
+    const record = page?.get(toRest(entry.key));
+    if (page === undefined || record?.entries.has(entry) !== true) return false;
+    this.#forget(record, entry);
+    if (record.entries.size === 0) {
+      page.delete(toRest(entry.key));
+      if (page.size === 0) this.#pages.delete(entry.key.page);
+    }
+    return true;
+  }
+
+  /** Returns the entries that a purge covers. */
+  covered(purge: Purge): T[] {
+    switch (purge.kind) {
+      case "tag":
+        return [...(this.#tags.get(purge.tag) ?? [])].filter((entry) => covers(purge, entry));
+      case "url": {
+        const page = this.#pages.get(toPage(splitUrl(purge.url).page, purge.space ?? ""));
+        const records = [...(page?.values() ?? [])];
+        return records.flatMap(({ entries }) => [...entries].filter((each) => covers(purge, each)));
+      }
+      case "prefix":
+      case "all":
+        return this.#collect(purge);
+    }
+  }
+
+  *[Symbol.iterator](): Generator<T> {
+    for (const page of this.#pages.values()) {
+      for (const { entries } of page.values()) yield* entries;
+    }
+  }
+
+  #collect(purge: Purge): T[] {
+    const found: T[] = [];
+    for (const page of this.#pages.values()) {
+      for (const { entries } of page.values()) {
+        for (const entry of entries) if (covers(purge, entry)) found.push(entry);
+      }
+    }
+    return found;
+  }
+
+  #recordFor(key: CacheKey): KeyRecord<T> {
+    let page = this.#pages.get(key.page);
+    if (page === undefined) {
+      page = new Map();
+      this.#pages.set(key.page, page);
+    }
+    const rest = toRest(key);
+    let record = page.get(rest);
+    if (record === undefined) {
+      record = { groups: [], entries: new Set() };
+      page.set(rest, record);
+    }
+    return record;
+  }
+
+  #forget(record: KeyRecord<T>, entry: T): void {
+    record.entries.delete(entry);
+    this.#size--;
+    const at = record.groups.findIndex(({ names }) => isSame(names, entry.vary));
+    const group = record.groups[at];
+    if (group?.byValues.get(entry.varyValues) === entry) group.byValues.delete(entry.varyValues);
+    if (group?.byValues.size === 0) record.groups.splice(at, 1);
+    for (const tag of entry.tags) {
+      const tagged = this.#tags.get(tag);
+      tagged?.delete(entry);
+      if (tagged?.size === 0) this.#tags.delete(tag);
+    }
+  }
+
+  #addTag(tag: string, entry: T): void {
+    const tagged = this.#tags.get(tag);
+    if (tagged === undefined) this.#tags.set(tag, new Set([entry]));
+    else tagged.add(entry);
+  }
+}
+
+/** Tells whether a purge covers an entry. For a writer whose tags are not known yet, `tags` is empty. */
+export function covers(purge: Purge, { key, tags }: Pick<Indexed, "key" | "tags">): boolean {
+  const { space, url } = splitPage(key.page);
+  if (purge.kind === "all") return purge.space === undefined || purge.space === space;
+  if ((purge.space ?? "") !== space) return false;
+  switch (purge.kind) {
+    case "tag":
+      return tags.includes(purge.tag);
+    case "prefix":
+      return (url + key.search).startsWith(purge.prefix);
+    case "url": {
+      const { page, search } = splitUrl(purge.url);
+      return url === page && key.search === reduceQuery(search, key.rule);
+    }
+  }
+}
+
+interface KeyRecord<T> {
+  groups: VaryGroup<T>[];
+  /** In the order of their arrival. */
+  entries: Set<T>;
+}
+
+/** The variants of a key that vary by the same fields. */
+interface VaryGroup<T> {
+  names: readonly string[];
+  byValues: Map<string, T>;
+}
+
+function groupFor<T>(record: KeyRecord<T>, names: readonly string[]): VaryGroup<T> {
+  const known = record.groups.find((group) => isSame(group.names, names));
+  if (known !== undefined) return known;
+  const group: VaryGroup<T> = { names, byValues: new Map() };
+  record.groups.push(group);
+  return group;
+}
+
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  return a === b || (a.length === b.length && a.every((name, at) => name === b[at]));
+}
+
+function toRest({ search, cookies }: CacheKey): string {
+  return cookies === "" ? search : `${search}\n${cookies}`;
+}
+
+/** Splits a URL as the key has it: without a fragment. */
+function splitUrl(url: string): { page: string; search: string } {
+  const whole = url.split("#", 1)[0] ?? "";
+  const at = whole.indexOf("?");
+  return at === -1
+    ? { page: whole, search: "" }
+    : { page: whole.slice(0, at), search: whole.slice(at) };
+}
