@@ -119,7 +119,7 @@ export class ResponseReader {
       case "head":
         return "the upstream closed the connection within the head of its answer";
       case "body":
-        if (this.#left !== Number.POSITIVE_INFINITY)
+        if (this.#chunks !== null || this.#left !== Number.POSITIVE_INFINITY)
           return "the upstream closed the connection before its body was complete";
         this.#complete(false);
         return null;
