@@ -8,7 +8,7 @@ import type {
   UpstreamTimeouts,
 } from "./exchange.ts";
 import { type ExchangeConnection, ExchangeRun } from "./exchange-run.ts";
-import { toReason } from "./failure-reason.ts";
+import { codeOf, toReason } from "./failure-reason.ts";
 import { delayWriteErrors } from "./late-write-error.ts";
 import type { SocketOpener } from "./open-socket.ts";
 import type { FieldNames, ParsedHead } from "./response-head.ts";
@@ -31,6 +31,14 @@ export interface ConnectionOwner {
   onTunnel(connection: UpstreamConnection): void;
   /** The connection is of no further use. Called once. */
   onClosed(connection: UpstreamConnection): void;
+}
+
+/** Facts about a failure that the connection cannot see itself. */
+interface FailureDetails {
+  timedOut?: boolean;
+  /** False: no byte of the request has left. */
+  sent?: boolean;
+  code?: string | null;
 }
 
 /** A whole body of this size travels with its head, in one write. */
@@ -167,8 +175,8 @@ export class UpstreamConnection implements ExchangeConnection, ReaderSink {
     if (run !== null) this.#owner.onSettled();
   }
 
-  fail(reason: string, { timedOut = false, sent = true } = {}): void {
-    const failure = this.#toFailure(reason, { timedOut, sent });
+  fail(reason: string, details: FailureDetails = {}): void {
+    const failure = this.#toFailure(reason, details);
     const run = this.#takeRun();
     this.destroy();
     if (run === null) return;
@@ -326,7 +334,7 @@ export class UpstreamConnection implements ExchangeConnection, ReaderSink {
 
   #onError(error: Error): void {
     if (this.#tunnel !== null) this.#tunnel.destroy(error);
-    else this.fail(toReason(error), { sent: !this.#isRefusedWrite(error) });
+    else this.fail(toReason(error), { code: codeOf(error), sent: !this.#isRefusedWrite(error) });
   }
 
   #onClose(): void {
@@ -343,14 +351,18 @@ export class UpstreamConnection implements ExchangeConnection, ReaderSink {
     );
   }
 
-  #toFailure(reason: string, options: { timedOut: boolean; sent: boolean }): UpstreamFailure {
+  #toFailure(
+    reason: string,
+    { timedOut = false, sent = true, code = null }: FailureDetails,
+  ): UpstreamFailure {
     return {
       phase: this.#phase(),
       reason,
-      sent: this.#openness === "open" && options.sent,
+      code,
+      sent: this.#openness === "open" && sent,
       begun: this.#reader.isBegun,
       reused: this.#served > 0,
-      timedOut: options.timedOut,
+      timedOut,
     };
   }
 

@@ -123,6 +123,7 @@ export function failLater(
   const failure: UpstreamFailure = {
     phase: "connect",
     reason: options.reason,
+    code: null,
     sent: false,
     begun: false,
     reused: false,

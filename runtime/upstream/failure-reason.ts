@@ -29,10 +29,15 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** Returns the reason of a failed connection for the log, with its code. */
 export function toReason(error: Error): string {
-  const code = "code" in error && typeof error.code === "string" ? error.code : null;
+  const code = codeOf(error);
   if (code === null) return `the connection to the upstream failed: ${error.message}`;
   const reason = REASONS[code];
   return reason === undefined
     ? `the connection to the upstream failed: ${error.message} (${code})`
     : `${reason} (${code})`;
+}
+
+/** Returns the code of an error of the system or of TLS; `null`: it has none. */
+export function codeOf(error: Error): string | null {
+  return "code" in error && typeof error.code === "string" ? error.code : null;
 }

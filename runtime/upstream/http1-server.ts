@@ -83,7 +83,8 @@ class Http1Server implements UpstreamServer, ConnectionOwner {
     if (this.#inFlight === 0) this.sweep.wake();
     this.#inFlight += 1;
     this.#requests += 1;
-    return (this.#takeIdle() ?? this.#connect()).begin(request, { head, events, timeouts });
+    const kept = request.isFresh === true ? null : this.#takeIdle();
+    return (kept ?? this.#connect()).begin(request, { head, events, timeouts });
   }
 
   status(): UpstreamStatus {
@@ -117,6 +118,7 @@ class Http1Server implements UpstreamServer, ConnectionOwner {
 
   onSettled(): void {
     this.#inFlight -= 1;
+    this.#options.onSettled?.();
     if (this.#isClosing) this.#settled.release();
   }
 

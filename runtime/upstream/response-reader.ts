@@ -41,8 +41,8 @@ const MOST_INFORMATIONAL = 64;
 const HEAD_END = "\r\n\r\n";
 /** Characters of a head that show whether it is one. */
 const HEAD_START = "HTTP/1.1 ".length;
-/** A LF without a CR. It may be the first character: the text before ends with no CR then. */
-const BARE_LINE_FEED = /(?:^|[^\r])\n/;
+/** A LF without a CR. One at the start of a head is no status line either. */
+const BARE_LINE_FEED = /[^\r]\n/;
 
 /** Reads responses (RFC 9112), one after the other, from bytes in pieces of any size. */
 export class ResponseReader {
