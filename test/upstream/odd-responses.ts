@@ -630,7 +630,9 @@ const CHUNKS: OddResponse[] = [
   {
     section: "7.1",
     name: "chunks of one byte",
-    bytes: chunked(`${[..."hello"].map((letter) => `1\r\n${letter}\r\n`).join("")}0\r\n\r\n`),
+    bytes: chunked(
+      `${["h", "e", "l", "l", "o"].map((letter) => `1\r\n${letter}\r\n`).join("")}0\r\n\r\n`,
+    ),
     meaning: hello,
   },
   {

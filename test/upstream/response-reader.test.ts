@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
+import { array, assert as assertProperty, constantFrom, double, property } from "fast-check";
 import { FieldNames } from "../../runtime/upstream/response-head.ts";
 import { ResponseReader } from "../../runtime/upstream/response-reader.ts";
 import { ODD_RESPONSES, type OddResponse } from "./odd-responses.ts";
@@ -118,10 +118,10 @@ describe("ResponseReader", () => {
   });
 
   it("tells the same for any split of any response", () => {
-    fc.assert(
-      fc.property(
-        fc.constantFrom(...ODD_RESPONSES),
-        fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 12 }),
+    assertProperty(
+      property(
+        constantFrom(...ODD_RESPONSES),
+        array(double({ min: 0, max: 1, noNaN: true }), { maxLength: 12 }),
         (odd, shares) => {
           const cuts = shares
             .map((share) => Math.floor(share * odd.bytes.length))
@@ -134,7 +134,7 @@ describe("ResponseReader", () => {
   });
 
   it("keeps to its two ends for any bytes", () => {
-    const pieces = fc.constantFrom(
+    const pieces = constantFrom(
       "HTTP/1.1 200 OK\r\n",
       "Content-Length: 5\r\n",
       "Transfer-Encoding: chunked\r\n",
@@ -150,8 +150,8 @@ describe("ResponseReader", () => {
       "hello",
       "HTTP/1.1 100 C\r\n\r\n",
     );
-    fc.assert(
-      fc.property(fc.array(pieces, { maxLength: 12 }), (parts) => {
+    assertProperty(
+      property(array(pieces, { maxLength: 12 }), (parts) => {
         const odd: OddResponse = { section: "", name: "", bytes: parts.join(""), meaning: null };
         const heard = read(odd);
         assert.notEqual(heard.end, "none");
