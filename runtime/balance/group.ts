@@ -57,7 +57,7 @@ export class Group {
     this.#queue = new GroupQueue({
       limits: loaded.setting,
       now: parts.now,
-      pick: (wish: Wish) => this.pick(wish),
+      pick: (wish: Wish) => this.#pick(wish),
       isChoosy: ({ tried }) => tried.length > 0,
     });
     this.#overload = new OverloadNotes(log);
@@ -80,14 +80,14 @@ export class Group {
     this.#members.use(loaded);
   }
 
-  /** Chooses a server for a request; `null`: none is up, all are full, or the request has failed at all of them. */
+  /**
+   * Chooses a server for a request; `null`: none is up, all are full, other requests wait already, or the request has failed
+   * at all servers.
+   */
   pick(wish: Wish): UpstreamServer | null {
-    const members = this.#members;
-    members.ramp();
-    const member = this.#pickSticky(wish) ?? this.#pickTrial(wish) ?? this.#pickAny(wish);
-    if (member === null) return null;
-    member.requests++;
-    return member.server;
+    // A new request does not overtake those that wait. One that has failed somewhere has waited before.
+    if (this.#queue.size > 0 && wish.tried.length === 0) return null;
+    return this.#pick(wish);
   }
 
   /**
@@ -114,7 +114,10 @@ export class Group {
       onEnd(typeof end === "string" ? this.#refuse(end) : end);
     };
     const waiting = this.#queue.push(wish, noted, state);
-    return typeof waiting === "string" ? this.#refuse(waiting) : waiting;
+    if (typeof waiting === "string") return this.#refuse(waiting);
+    // A server may have a free place: the requests before this one perhaps could not use it.
+    this.#onFree();
+    return waiting;
   }
 
   /** Notes the head of a response. @param ms Time since the request was sent. */
@@ -163,6 +166,15 @@ export class Group {
   destroy(): void {
     this.#queue.clear("down");
     this.#members.destroy();
+  }
+
+  #pick(wish: Wish): UpstreamServer | null {
+    const members = this.#members;
+    members.ramp();
+    const member = this.#pickSticky(wish) ?? this.#pickTrial(wish) ?? this.#pickAny(wish);
+    if (member === null) return null;
+    member.requests++;
+    return member.server;
   }
 
   #pickSticky({ cookie, tried }: Wish): Member | null {

@@ -67,7 +67,17 @@ export type HealthEvent =
   | { readonly type: "failed"; readonly reason: string; readonly isDecisive: boolean }
   | { readonly type: "probed"; readonly problem: string | null }
   /** The time of a server that is out is over. */
-  | { readonly type: "due" };
+  | { readonly type: "due" }
+  /** No other server is up any more. */
+  | { readonly type: "last" };
+
+/** The facts beside the health of one server. */
+export interface HealthContext {
+  readonly policy: HealthPolicy;
+  readonly nowMs: number;
+  /** Another server of the group is up. */
+  readonly isOtherUp: boolean;
+}
 
 /** The longest time for which a server is out, as a multiple of the first. */
 export const MOST_TIMES = 64;
@@ -90,58 +100,58 @@ export function startProbing(nowMs: number): Health {
   return { kind: "probing", sinceMs: nowMs, rises: 0, reason: "it is new", times: 0 };
 }
 
-/** Returns the next health. Pure. An event that a state does not expect changes nothing. */
-export function nextHealth(
-  health: Health,
-  event: HealthEvent,
-  { policy, nowMs }: { policy: HealthPolicy; nowMs: number },
-): Health {
+/**
+ * Returns the next health. Pure. An event that a state does not expect changes nothing.
+ *
+ * The last server that is up goes out only when nothing listens at its address, or by its checks. No other server could take
+ * its requests, and a client with a few slow requests must not shut out all others. For the same reason it has no trial.
+ */
+export function nextHealth(health: Health, event: HealthEvent, context: HealthContext): Health {
+  const { nowMs } = context;
   switch (event.type) {
     case "succeeded":
       if (health.kind === "up") return health.failures === 0 ? health : { ...health, failures: 0 };
       return health.kind === "trial" ? returned(health, nowMs) : health;
     case "failed":
-      return afterFailure(health, event, { policy, nowMs });
+      return afterFailure(health, event, context);
     case "probed":
       return event.problem === null
-        ? afterGoodProbe(health, { policy, nowMs })
-        : afterBadProbe(health, event.problem, { policy, nowMs });
+        ? afterGoodProbe(health, context)
+        : afterBadProbe(health, event.problem, context);
     case "due":
       if (health.kind !== "out" || nowMs < health.untilMs) return health;
       return { ...restOf(health), kind: "probing", rises: 0 };
+    case "last":
+      return health.kind === "trial" ? returned(health, nowMs) : health;
     default:
       return health;
   }
 }
 
-interface Context {
-  policy: HealthPolicy;
-  nowMs: number;
-}
-
 function afterFailure(
   health: Health,
   { reason, isDecisive }: { reason: string; isDecisive: boolean },
-  { policy, nowMs }: Context,
+  { policy, nowMs, isOtherUp }: HealthContext,
 ): Health {
   if (health.kind === "trial") return goOut(health, reason, { policy, nowMs });
   if (health.kind !== "up") return health;
   const isFirst = health.failures === 0 || nowMs - health.firstMs > policy.windowMs;
   const failures = isFirst ? 1 : health.failures + 1;
-  if (isDecisive || failures >= policy.failures) return goOut(health, reason, { policy, nowMs });
+  const isOut = isDecisive || (failures >= policy.failures && isOtherUp);
+  if (isOut) return goOut(health, reason, { policy, nowMs });
   return { ...health, failures, firstMs: isFirst ? nowMs : health.firstMs };
 }
 
-function afterGoodProbe(health: Health, { policy, nowMs }: Context): Health {
+function afterGoodProbe(health: Health, { policy, nowMs, isOtherUp }: HealthContext): Health {
   if (health.kind === "up") return health.falls === 0 ? health : { ...health, falls: 0 };
   if (health.kind !== "probing") return health;
   const rises = health.rises + 1;
   if (rises < policy.rise) return { ...health, rises };
-  if (policy.hasChecks) return returned(health, nowMs);
+  if (policy.hasChecks || !isOtherUp) return returned(health, nowMs);
   return { ...restOf(health), kind: "trial" };
 }
 
-function afterBadProbe(health: Health, reason: string, { policy, nowMs }: Context): Health {
+function afterBadProbe(health: Health, reason: string, { policy, nowMs }: HealthContext): Health {
   if (health.kind === "up") {
     const falls = health.falls + 1;
     return falls >= policy.fall ? goOut(health, reason, { policy, nowMs }) : { ...health, falls };
@@ -150,7 +160,11 @@ function afterBadProbe(health: Health, reason: string, { policy, nowMs }: Contex
   return health.kind === "probing" ? { ...health, rises: 0, reason } : health;
 }
 
-function goOut(health: Health, reason: string, { policy, nowMs }: Context): Health {
+function goOut(
+  health: Health,
+  reason: string,
+  { policy, nowMs }: Pick<HealthContext, "policy" | "nowMs">,
+): Health {
   const isSoon = health.kind !== "up" || nowMs - health.sinceMs < FORGET_MS;
   const times = isSoon ? health.times + 1 : 1;
   const outMs = policy.outTimeMs * Math.min(2 ** (times - 1), MOST_TIMES);

@@ -277,13 +277,17 @@ export class Members {
     const policy = this.#policy();
     if (policy === null) return;
     const before = member.health;
-    const after = nextHealth(before, event, { policy, nowMs: this.#options.now() });
+    const isOtherUp = this.#all.some((each) => each !== member && each.isUp);
+    const after = nextHealth(before, event, { policy, nowMs: this.#options.now(), isOtherUp });
     if (after === before) return;
     member.health = after;
     if (after.kind === before.kind) return;
     this.#note(member, before);
     this.#schedule(member, "changed");
     this.#arrange();
+    if (before.kind === "up" && !isOtherUp) {
+      for (const each of this.#trials) this.#apply(each, { type: "last" });
+    }
   }
 
   #policy(): HealthPolicy | null {

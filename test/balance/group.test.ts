@@ -246,6 +246,45 @@ describe("Group", () => {
     assert.equal(group.status().queued, 0);
   });
 
+  it("lets no new request overtake those that wait", async (t) => {
+    const scene = new Scene(t, { servers: A, maxConnections: 1 });
+    const { group } = scene;
+    scene.find(A).occupy();
+    const ends: string[] = [];
+    const wait = (name: string): void => {
+      group.wait(GET, (end) => {
+        ends.push(`${name} ${typeof end}`);
+        if (typeof end !== "string") (end as FakeUpstream).occupy();
+      });
+    };
+    wait("first");
+    scene.find(A).answer();
+    assert.equal(group.pick(GET), null, "the place is for the first in the queue");
+    wait("second");
+    await turn();
+    assert.deepEqual(ends, ["first object"]);
+    scene.find(A).answer();
+    await turn();
+    assert.deepEqual(ends, ["first object", "second object"]);
+    assert.equal(group.pick(GET), null);
+    scene.find(A).answer();
+    assert.equal(group.pick(GET), scene.find(A));
+  });
+
+  it("does not leave the last server out for slow answers", async (t) => {
+    const scene = new Scene(t, { servers: [A, B], health: { outTime: "100ms" } });
+    const { group } = scene;
+    const [a, b] = [scene.find(A), scene.find(B)];
+    for (let each = 0; each < 3; each++) group.failed(a, { ...FAILURE, timedOut: true });
+    assert.deepEqual(scene.states(), [`${A} out`, `${B} up`]);
+    for (let each = 0; each < 9; each++) group.failed(b, { ...FAILURE, timedOut: true });
+    assert.deepEqual(scene.states(), [`${A} out`, `${B} up`]);
+    assert.deepEqual(scene.picks(1), [B]);
+    group.failed(b, REFUSED);
+    assert.deepEqual(scene.states(), [`${A} out`, `${B} out`]);
+    assert.deepEqual(scene.picks(1), ["none"]);
+  });
+
   it("bounds the queue by number, age and expected wait", async (t) => {
     const queue = { queueLimit: 2, queueTimeout: "3s", queueDelay: "1s" };
     const scene = new Scene(t, { servers: A, maxConnections: 1, ...queue });
@@ -373,7 +412,7 @@ describe("Group", () => {
     const address = listening.address();
     assert.ok(typeof address === "object" && address !== null);
     const trial = `http://127.0.0.1:${address.port}`;
-    const health = { outTime: "100ms", slowStart: "0s" };
+    const health = { outTime: "100ms", slowStart: "60s" };
     const scene = new Scene(t, { servers: [trial, B], health });
     scene.takeOut(trial);
     await scene.pass(100);
@@ -384,8 +423,8 @@ describe("Group", () => {
     assert.deepEqual(scene.picks(1), [trial]);
     scene.find(trial).occupy();
     assert.deepEqual(scene.picks(3), [B, B, B], "one request at a time");
-    scene.group.succeeded(scene.find(trial), 1);
-    assert.deepEqual(scene.states(), [`${trial} up`, `${B} up`]);
+    scene.group.failed(scene.find(B), REFUSED);
+    assert.deepEqual(scene.states(), [`${trial} slow start`, `${B} out`], "it is the last one");
   });
 });
 

@@ -36,7 +36,7 @@ type Step = [atMs: number, event: HealthEvent, kind: Health["kind"]];
 function walk(policy: HealthPolicy, steps: readonly Step[], from: Health = START_UP): Health {
   let health = from;
   for (const [at, [nowMs, event, kind]] of steps.entries()) {
-    health = nextHealth(health, event, { policy, nowMs });
+    health = nextHealth(health, event, { policy, nowMs, isOtherUp: true });
     assert.equal(health.kind, kind, `step ${at}: ${event.type}`);
   }
   return health;
@@ -109,7 +109,7 @@ describe("nextHealth()", () => {
     let nowMs = 0;
     const lengths: number[] = [];
     for (let each = 0; each < 9; each++) {
-      health = nextHealth(health, refused, { policy: PASSIVE, nowMs });
+      health = nextHealth(health, refused, { policy: PASSIVE, nowMs, isOtherUp: true });
       assert.ok(health.kind === "out");
       lengths.push(health.untilMs - nowMs);
       assert.equal(health.sinceMs, 0, "it has been out since the first failure");
@@ -181,6 +181,33 @@ describe("nextHealth()", () => {
     );
   });
 
+  it("leaves the last server in, unless nothing listens there or its checks fail", () => {
+    const alone = (
+      policy: HealthPolicy,
+      from: Health,
+      events: readonly HealthEvent[],
+    ): string[] => {
+      let health = from;
+      return events.map((event, at) => {
+        health = nextHealth(health, event, { policy, nowMs: 1000 * at, isOtherUp: false });
+        return health.kind;
+      });
+    };
+    const many = [failed, failed, failed, failed, failed];
+    assert.deepEqual(alone(PASSIVE, START_UP, many), ["up", "up", "up", "up", "up"]);
+    assert.deepEqual(alone(PASSIVE, START_UP, [refused, due, good]), ["out", "probing", "up"]);
+    assert.deepEqual(alone(CHECKED, START_UP, [bad, bad, bad]), ["up", "up", "out"]);
+    const trial: Health = { kind: "trial", sinceMs: 0, reason: "", times: 1 };
+    assert.deepEqual(alone(PASSIVE, trial, [{ type: "last" }]), ["up"]);
+    assert.deepEqual(alone(PASSIVE, START_UP, [{ type: "last" }]), ["up"]);
+    // With another server up again, the failures in a row count.
+    let health: Health = START_UP;
+    for (let nowMs = 0; nowMs < 4; nowMs++) {
+      health = nextHealth(health, failed, { policy: PASSIVE, nowMs, isOtherUp: nowMs === 3 });
+    }
+    assert.equal(health.kind, "out");
+  });
+
   it("comes back from everything when the server works, and never leaves it out for too long", () => {
     const event = fc.constantFrom(good, bad, succeeded, failed, refused, due);
     const steps = fc.array(fc.tuple(fc.nat(20_000), event), { maxLength: 60 });
@@ -190,14 +217,14 @@ describe("nextHealth()", () => {
         let nowMs = 0;
         for (const [passedMs, each] of events) {
           nowMs += passedMs;
-          health = nextHealth(health, each, { policy, nowMs });
+          health = nextHealth(health, each, { policy, nowMs, isOtherUp: true });
           if (health.kind === "out") {
             assert.ok(health.untilMs - nowMs <= policy.outTimeMs * MOST_TIMES);
           }
         }
         if (health.kind === "out") nowMs = health.untilMs;
         for (const each of [due, good, good, succeeded]) {
-          health = nextHealth(health, each, { policy, nowMs });
+          health = nextHealth(health, each, { policy, nowMs, isOtherUp: true });
         }
         assert.equal(health.kind, "up");
       }),
