@@ -5,6 +5,8 @@ import type {
   ReloadReport,
   Status,
 } from "../control/operations.ts";
+import { formatTable } from "./format-table.ts";
+import { formatUpstreams } from "./format-upstreams.ts";
 import type { Traffic } from "../observe/counters.ts";
 
 /** Formats the changes of a reload or a rollback, pool by pool. Ends with a line feed. */
@@ -65,6 +67,7 @@ export function formatStatus(status: Status): string {
           `rolled back from ${rolledBackFrom}: the next reload or start builds the handlers folder anew`,
         ]),
     ...formatTable(rows),
+    ...formatUpstreams(status.upstreams ?? []),
     ...formatTraffic(status.traffic),
     ...status.certificates.map(formatCertificate),
     ...(lostLogLines === 0 ? [] : [`lines lost of its logs: ${lostLogLines}`]),
@@ -124,20 +127,4 @@ function toRows({ name, workers }: PoolInfo, remark: string): string[][] {
 function toRow({ name, change, workers, reasons }: PoolChange): string[] {
   const count = `${workers} ${workers === 1 ? "worker" : "workers"}`;
   return [`  pool ${name}`, change, count, reasons.join("; ")];
-}
-
-/** Formats rows, with columns as wide as their widest cell. */
-function formatTable(rows: readonly (readonly string[])[]): string[] {
-  const widths: number[] = [];
-  for (const row of rows) {
-    for (const [column, cell] of row.entries()) {
-      widths[column] = Math.max(widths[column] ?? 0, cell.length);
-    }
-  }
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd(),
-  );
 }

@@ -86,6 +86,25 @@ function toKnownLimits(counts: Readonly<Record<string, number>>): Record<LimitNa
   return Object.fromEntries(known) as Record<LimitName, number>; // Has all names.
 }
 
+const upstreamServer = z.object({
+  name: z.string(),
+  state: z.enum(["up", "slow start", "out", "probing", "trial", "draining"]),
+  outMs: z.nullable(z.number()),
+  backup: z.boolean(),
+  weight: z.number(),
+  inFlight: z.number(),
+  requests: z.number(),
+  failures: z.number(),
+  lastReason: z.nullable(z.string()),
+});
+
+const upstreamGroup = z.object({
+  name: z.string(),
+  servers: z.array(upstreamServer),
+  queued: z.number(),
+  unresolved: z.array(z.string()),
+});
+
 /** The answer to `/status`. */
 export const statusSchema: z.ZodMiniType<Status> = z.object({
   pid: z.number(),
@@ -105,6 +124,7 @@ export const statusSchema: z.ZodMiniType<Status> = z.object({
     z.object({ name: z.string(), generation: z.string(), workers: z.array(worker) }),
   ),
   traffic,
+  upstreams: z.optional(z.array(upstreamGroup)),
   // Servers of earlier versions do not send it.
   certificates: z._default(
     z.array(z.object({ names: z.array(z.string()), notAfter: z.string(), isDue: z.boolean() })),

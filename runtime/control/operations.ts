@@ -74,6 +74,36 @@ export interface GenerationInfo {
 }
 
 /** The present state of a server. */
+/** A group of upstream servers. */
+export interface UpstreamGroupInfo {
+  name: string;
+  servers: UpstreamServerInfo[];
+  /** Requests that wait for a server. */
+  queued: number;
+  /** Names that have no address yet, or could not be resolved the last time. */
+  unresolved: string[];
+}
+
+/** One upstream server. */
+export interface UpstreamServerInfo {
+  /** The address. */
+  name: string;
+  /**
+   * `slow start`: it gets few requests at first. `out`: it gets none. `probing`: it gets probes only. `trial`: it gets one request
+   * at a time, until one succeeds. `draining`: it finishes its requests, and the config or the DNS has removed it.
+   */
+  state: "up" | "slow start" | "out" | "probing" | "trial" | "draining";
+  /** How long it has not been up; `null`: it is up. */
+  outMs: number | null;
+  backup: boolean;
+  weight: number;
+  inFlight: number;
+  requests: number;
+  failures: number;
+  /** The last failure, for a person; `null`: there was none. */
+  lastReason: string | null;
+}
+
 export interface Status {
   pid: number;
   version: string;
@@ -94,6 +124,8 @@ export interface Status {
   /** Replaced pools that still answer their requests. Oldest first. */
   retiring: RetiringPoolInfo[];
   traffic: Traffic;
+  /** The groups of upstream servers; absent: none. */
+  upstreams?: UpstreamGroupInfo[] | undefined;
   /** The certificates that it serves, the default one first. */
   certificates: CertificateInfo[];
   /** Number of log lines that were lost since it started, by a full disk or a reader that stopped. */

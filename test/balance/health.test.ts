@@ -42,6 +42,15 @@ function walk(policy: HealthPolicy, steps: readonly Step[], from: Health = START
   return health;
 }
 
+/** Returns the kinds of the health of a server without others, after each event. */
+function alone(policy: HealthPolicy, from: Health, events: readonly HealthEvent[]): string[] {
+  let health = from;
+  return events.map((event, at) => {
+    health = nextHealth(health, event, { policy, nowMs: 1000 * at, isOtherUp: false });
+    return health.kind;
+  });
+}
+
 describe("nextHealth()", () => {
   it("takes a server out after failures in a row within the window", () => {
     walk(PASSIVE, [
@@ -182,17 +191,6 @@ describe("nextHealth()", () => {
   });
 
   it("leaves the last server in, unless nothing listens there or its checks fail", () => {
-    const alone = (
-      policy: HealthPolicy,
-      from: Health,
-      events: readonly HealthEvent[],
-    ): string[] => {
-      let health = from;
-      return events.map((event, at) => {
-        health = nextHealth(health, event, { policy, nowMs: 1000 * at, isOtherUp: false });
-        return health.kind;
-      });
-    };
     const many = [failed, failed, failed, failed, failed];
     assert.deepEqual(alone(PASSIVE, START_UP, many), ["up", "up", "up", "up", "up"]);
     assert.deepEqual(alone(PASSIVE, START_UP, [refused, due, good]), ["out", "probing", "up"]);

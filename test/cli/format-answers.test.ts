@@ -185,6 +185,44 @@ describe("formatStatus()", () => {
     );
   });
 
+  it("shows upstream servers, their health, and names without addresses", () => {
+    const server = {
+      name: "http://10.0.0.1:3000",
+      state: "up" as const,
+      outMs: null,
+      backup: false,
+      weight: 1,
+      inFlight: 2,
+      requests: 1234,
+      failures: 0,
+      lastReason: null,
+    };
+    const out = { name: "http://10.0.0.2:3000", state: "out" as const, outMs: 2345, backup: true };
+    const lastReason = "connect: connection refused (ECONNREFUSED)";
+    const upstreams = [
+      {
+        name: "api",
+        servers: [server, { ...server, ...out, inFlight: 0, failures: 3, lastReason }],
+        queued: 7,
+        unresolved: ["b.internal"],
+      },
+    ];
+    const status = { ...STATUS, upstreams };
+    assert.ok(
+      formatStatus(status).includes(
+        [
+          "",
+          "upstream api  http://10.0.0.1:3000           up             2 in flight  1234 requests, 0 failed",
+          `upstream api  http://10.0.0.2:3000 (backup)  out for 2.3 s  0 in flight  1234 requests, 3 failed, last: ${lastReason}`,
+          "upstream api: 7 wait for a server",
+          "upstream api: cannot resolve b.internal",
+          "connections: ",
+        ].join("\n"),
+      ),
+    );
+    assert.deepEqual(statusSchema.parse(status), status);
+  });
+
   it("says when log lines were lost", () => {
     assert.match(formatStatus({ ...STATUS, lostLogLines: 7 }), /\nlines lost of its logs: 7\n$/);
   });
