@@ -21,6 +21,8 @@ export interface RequestHead {
   bodyBytes: number | null;
   /** IPv4 or IPv6 in canonical text form: that of the peer, or the one that a trusted proxy names. */
   clientAddress: string;
+  /** Address of the trusted proxy that named the client, in the same form; absent: the client is the peer. */
+  peerAddress?: string;
   /** Number that a trusted proxy gave to the request; `null` or absent: the server's own counts. */
   requestId?: string | null;
 }
@@ -82,6 +84,18 @@ export interface BodySource {
   cancel(): void;
 }
 
+/** A request's way through an upstream server, for the access log. */
+export interface UpstreamNote {
+  /** The server, as the config names it. With several attempts, the last one. */
+  name: string;
+  /** Number of servers and connections on which the request was tried. */
+  attempts: number;
+  /** Status of its response; `null`: it has sent none. */
+  status: number | null;
+  /** From the first attempt to the head of the response, or to the failure. */
+  durationMs: number | null;
+}
+
 /** Limits for slow clients. 0 turns a limit off. */
 export interface TransferLimits {
   /** Longest pause between two pieces of a request body. */
@@ -108,6 +122,8 @@ export interface Client {
   workerId: WorkerId | null;
   /** The limit that refused the request or cut it off; `null`: none. For the access log. */
   limitedBy: LimitName | null;
+  /** The upstream server that has or had the request; `null` or absent: none. For the access log. */
+  upstream?: UpstreamNote | null;
   /** The access log has a line for the request, if there is an access log. */
   isLogged: boolean;
   /** Changes to every reply, in the order in which stages added them; `null` for nearly all requests. */

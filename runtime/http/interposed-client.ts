@@ -6,6 +6,7 @@ import type {
   HeldBodySink,
   RequestHead,
   TransferLimits,
+  UpstreamNote,
   WorkerId,
 } from "./client.ts";
 import type { LimitName } from "./limit-names.ts";
@@ -52,6 +53,14 @@ export class InterposedClient implements Client {
 
   set workerId(workerId: WorkerId | null) {
     this.#inner.workerId = workerId;
+  }
+
+  get upstream(): UpstreamNote | null {
+    return this.#inner.upstream ?? null;
+  }
+
+  set upstream(note: UpstreamNote | null) {
+    this.#inner.upstream = note;
   }
 
   get limitedBy(): LimitName | null {

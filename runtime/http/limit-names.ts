@@ -25,6 +25,9 @@ export const LIMIT_NAMES = [
   "minBodyRate",
   "sendTimeout",
   "drainGrace",
+  "connectTimeout",
+  "firstByteTimeout",
+  "idleTimeout",
 ] as const;
 
 export type LimitName = (typeof LIMIT_NAMES)[number];

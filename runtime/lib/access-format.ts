@@ -28,6 +28,9 @@ export const ACCESS_FACTS = [
   "request_id",
   "traceparent",
   "worker",
+  "upstream_addr",
+  "upstream_status",
+  "upstream_header_time",
   "limit",
   "pid",
 ] as const;

@@ -45,6 +45,7 @@ export function toAccessEntry(facts: AccessFacts, rules: AccessRules): AccessEnt
     durationMs: facts.durationMs,
     worker: facts.worker,
     limit: facts.limit ?? undefined,
+    upstream: facts.upstream,
     requestId: facts.requestId,
     referer: withClient
       ? toText(withQuery ? redact(referer, rules) : withoutQuery(referer))

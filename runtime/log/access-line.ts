@@ -1,4 +1,5 @@
 import { styleText } from "node:util";
+import type { UpstreamNote } from "../http/client.ts";
 import type { LimitName } from "../http/limit-names.ts";
 
 /** One finished exchange. Its texts come from clients and may contain any character. */
@@ -18,6 +19,8 @@ export interface AccessEntry {
   durationMs: number;
   /** Number of the worker that answered; `null`: the primary answered (a static file, a refusal). */
   worker: number | null;
+  /** The upstream server that answered, or failed last; absent: none had the request. */
+  upstream?: UpstreamNote | undefined;
   /** The setting that refused the request or cut it off; `undefined`: none. */
   limit: LimitName | undefined;
   requestId: string;
@@ -56,6 +59,7 @@ export function createJsonLine(): LineFormat {
     duration(entry.durationMs) +
     ',"worker":' +
     (entry.worker === null ? "null" : number(entry.worker)) +
+    (entry.upstream === undefined ? "" : upstreamPart(entry.upstream)) +
     (entry.limit === undefined ? "" : `,"limit":"${entry.limit}"`) +
     ',"requestId":' +
     quote(entry.requestId) +
@@ -70,7 +74,8 @@ export function createPrettyLine(color: boolean): LineFormat {
     color ? styleText(style, text, { validateStream: false }) : text;
   return (entry, timeMs) => {
     const style = STATUS_STYLE[Math.floor(entry.status / 100)] ?? "white";
-    const by = entry.worker === null ? "primary" : `worker ${entry.worker}`;
+    const other = entry.upstream?.name ?? "primary";
+    const by = entry.worker === null ? escape(other) : `worker ${entry.worker}`;
     const limit = entry.limit === undefined ? "" : `  ${entry.limit}`;
     const time = new Date(timeMs);
     const clock = [time.getHours(), time.getMinutes(), time.getSeconds()]
@@ -87,6 +92,15 @@ export function createPrettyLine(color: boolean): LineFormat {
       `${paint("bold", escape(target))}  ${paint("dim", details)}\n`
     );
   };
+}
+
+function upstreamPart({ name, attempts, status, durationMs }: UpstreamNote): string {
+  return (
+    `,"upstream":${quote(name)}` +
+    `,"upstreamStatus":${status === null ? "null" : number(status)}` +
+    `,"upstreamMs":${durationMs === null ? "null" : duration(durationMs)}` +
+    (attempts > 1 ? `,"attempts":${number(attempts)}` : "")
+  );
 }
 
 /**

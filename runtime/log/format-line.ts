@@ -73,6 +73,11 @@ function createFacts(): Record<AccessFact, Piece> {
     request_id: ({ requestId }) => escapeText(requestId),
     traceparent: ({ traceparent }) => traceparent ?? "-",
     worker: ({ worker }) => (worker === null ? "-" : String(worker)),
+    upstream_addr: ({ upstream }) => escapeText(upstream?.name),
+    upstream_status: ({ upstream }) => String(upstream?.status ?? "-"),
+    // Seconds, as in Nginx.
+    upstream_header_time: ({ upstream }) =>
+      upstream?.durationMs == null ? "-" : (upstream.durationMs / 1000).toFixed(3),
     limit: ({ limit }) => limit ?? "-",
     pid: () => pid,
   };

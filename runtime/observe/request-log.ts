@@ -93,6 +93,7 @@ export class RequestLog {
       // The turn's clock would give 0 for an answer within the same turn.
       durationMs: performance.now() - receivedMs,
       worker,
+      upstream: client.upstream ?? undefined,
       limit,
       requestId: head.requestId ?? this.#requestIdOf(id),
       referer,

@@ -8,6 +8,7 @@ import type {
   HeldBodySink,
   RequestHead,
   TransferLimits,
+  UpstreamNote,
 } from "../../runtime/http/client.ts";
 import { isSource, type Reply, type ReplyFilter } from "../../runtime/http/reply.ts";
 import type { LimitName } from "../../runtime/http/limit-names.ts";
@@ -25,6 +26,7 @@ export class FakeClient implements Client {
   readonly head: RequestHead;
   readonly receivedMs: number;
   workerId: WorkerId | null = null;
+  upstream: UpstreamNote | null = null;
   limitedBy: LimitName | null = null;
   isLogged = true;
   filters: ReplyFilter[] | null = null;

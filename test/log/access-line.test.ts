@@ -73,6 +73,20 @@ function repair(text: string): string {
 }
 
 describe("createJsonLine()", () => {
+  it("names the upstream server, and the number of attempts after a retry", () => {
+    const upstream = { name: "http://10.0.0.1:80", attempts: 1, status: 200, durationMs: 0.3 };
+    const line = createJsonLine()({ ...entry, worker: null, upstream }, 0);
+    assert.match(
+      line,
+      /"worker":null,"upstream":"http:\/\/10\.0\.0\.1:80","upstreamStatus":200,"upstreamMs":0\.300,"requestId"/,
+    );
+    const failed = { ...upstream, attempts: 3, status: null, durationMs: null };
+    assert.match(
+      createJsonLine()({ ...entry, upstream: failed }, 0),
+      /"upstreamStatus":null,"upstreamMs":null,"attempts":3,/,
+    );
+  });
+
   it("gives the fields of the other log lines first", () => {
     assert.equal(
       createJsonLine()(entry, Date.UTC(2026, 0, 2, 3, 4, 5, 6)),
@@ -181,6 +195,12 @@ describe("createPrettyLine()", () => {
       format({ ...entry, limit: "bodyLimit" }, time),
       "03:04:05.006 200 GET /hello  12 B  0.420 ms  worker 1  bodyLimit  192.0.2.1  01J9\n",
     );
+  });
+
+  it("names the upstream server", () => {
+    const upstream = { name: "http://10.0.0.1:80", attempts: 1, status: 200, durationMs: 0.3 };
+    const line = createPrettyLine(false)({ ...entry, worker: null, upstream }, 0);
+    assert.match(line, / {2}http:\/\/10\.0\.0\.1:80 {2}192\.0\.2\.1 /);
   });
 
   it("has the query when it is given", () => {

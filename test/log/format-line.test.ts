@@ -42,10 +42,22 @@ describe("createFormattedLine()", () => {
       ["$time_iso8601 $request_id $worker $limit", "2026-01-02T03:04:05.006Z 01J9 1 -"],
       ["[$http_x_a] $http_x_empty $http_none $traceparent", "[caf\\xC3\\xA9] - - -"],
       ["$server_protocol $remote_user", "HTTP/1.1 -"],
+      ["$upstream_addr $upstream_status $upstream_header_time", "- - -"],
     ];
     for (const [format, line] of cases) {
       assert.equal(createFormattedLine(format, keep)(entry, TIME), `${line}\n`, format);
     }
+  });
+
+  it("names the upstream server", () => {
+    const format = createFormattedLine(
+      "$upstream_addr $upstream_status $upstream_header_time",
+      keep,
+    );
+    const upstream = { name: "unix:/run/a.sock", attempts: 2, status: 201, durationMs: 12.3 };
+    assert.equal(format({ ...entry, upstream }, TIME), "unix:/run/a.sock 201 0.012\n");
+    const failed = { ...upstream, status: null, durationMs: null };
+    assert.equal(format({ ...entry, upstream: failed }, TIME), "unix:/run/a.sock - -\n");
   });
 
   it("lets no client end a line or a quote", () => {

@@ -213,6 +213,7 @@ export class HeadReader {
     const origin = this.#origins[found.scheme].resolve(found.host);
     if (origin === null) return false;
     head.origin = origin;
+    head.peerAddress = peer;
     head.clientAddress = found.clientAddress;
     head.requestId = found.requestId;
     // All programs behind this server must see the same host.

@@ -6,6 +6,7 @@ import type {
   ExchangeId,
   HeldBodySink,
   RequestHead,
+  UpstreamNote,
   WorkerId,
 } from "../../http/client.ts";
 import type { LimitName } from "../../http/limit-names.ts";
@@ -91,6 +92,7 @@ export class UwsClient implements Client {
   readonly head: RequestHead;
   readonly receivedMs: number;
   workerId: WorkerId | null = null;
+  upstream: UpstreamNote | null = null;
   limitedBy: LimitName | null = null;
   isLogged = true;
   filters: ReplyFilter[] | null = null;
