@@ -10,6 +10,7 @@ import { TurnClock } from "./lib/turn-clock.ts";
 import { KeptStates } from "./lib/kept-states.ts";
 import type { Logger } from "./log/log.ts";
 import { RequestLog, type RequestLogOptions } from "./observe/request-log.ts";
+import { Proxies } from "./proxy/proxies.ts";
 import { LiveHandlers } from "./reload/live-handlers.ts";
 import { StoredGenerations } from "./reload/stored-generations.ts";
 import { Gates } from "./rules/gates.ts";
@@ -43,6 +44,7 @@ export interface PrimaryParts {
   readonly admission: Admission;
   readonly bodies: BodyStore;
   readonly handlers: LiveHandlers;
+  readonly proxies: Proxies;
   /** The generations on disk. */
   readonly stored: StoredGenerations;
   readonly requestLog: RequestLog;
@@ -66,6 +68,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
     counters,
     onRefused: (limit) => requestLog.requestRefused(limit),
   });
+  const { requestIdPrefix } = requestLog;
   const gates = new Gates({ log, counters, spool, blocks, nextId });
   const stored = new StoredGenerations(stateDir, log, mode);
   const { leases } = stored;
@@ -80,7 +83,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
       counters,
       files: new HandedFiles(log),
       limitStates: new KeptStates(),
-      requestIdPrefix: requestLog.requestIdPrefix,
+      requestIdPrefix,
       oomKills: new OomKills(),
       leases,
       nextWorkerId: () => ids.nextWorker(),
@@ -102,6 +105,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
     admission,
     bodies,
     handlers,
+    proxies: new Proxies({ ...bodies, log, clock, admission, counters, requestIdPrefix }),
     stored,
     requestLog,
     log,

@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Config } from "./config/config.ts";
-import type { GenerationInfo, ReloadReport } from "./control/operations.ts";
+import type { GenerationInfo, ReloadReport, UpstreamGroupInfo } from "./control/operations.ts";
 import type { Engine, Listener } from "./engine/engine.ts";
 import { toListenerSettings } from "./engine/listener-settings.ts";
 import { recordRequests } from "./engine/record-requests.ts";
@@ -94,6 +94,11 @@ export class Primary {
   /** The public folders of all sites. */
   get files(): PublicFolders {
     return this.#parts.files;
+  }
+
+  /** The groups of upstream servers. */
+  get upstreams(): UpstreamGroupInfo[] {
+    return this.#parts.proxies.status();
   }
 
   get handlers(): LiveHandlers {
@@ -224,6 +229,7 @@ export class Primary {
   async destroy(): Promise<void> {
     this.#stop.abort(stopping());
     this.#parts.listeners.close();
+    this.#parts.proxies.destroy();
     const parts = [this.handlers.destroy(), this.files.destroy(), this.#parts.gates.close()];
     await Promise.all([this.#reloader.settled(), ...parts]);
     await this.#releaseGenerations();
@@ -231,8 +237,8 @@ export class Primary {
 
   async #open(): Promise<void> {
     const { config, certificates } = this.#setup;
-    const { listeners, perAddress, clock, ids, sites, gates, files, bodies, requestLog, log } =
-      this.#parts;
+    const { listeners, perAddress, clock, ids, sites, gates, files, proxies } = this.#parts;
+    const { bodies, requestLog, log } = this.#parts;
     useSettings(this.#parts, config);
     const starting = this.#startHandlers();
     // Loading the engine's binary blocks this process for 20 ms, so the workers must run by then.
@@ -244,6 +250,7 @@ export class Primary {
       starting,
       files.prepare(listSiteSettings(config)).then((prepared) => prepared?.commit()),
       gates.prepare(listSiteSettings(config)).then((prepared) => prepared?.commit()),
+      proxies.prepare(config).then((prepared) => prepared?.commit()),
     ];
     bodies.spool
       .clean()
@@ -292,13 +299,14 @@ export class Primary {
   /** Creates all sites again, for the present config and generation. */
   #renewSites(): void {
     const { generation } = this;
-    const { sites, gates, ids } = this.#parts;
+    const { sites, gates, ids, proxies } = this.#parts;
     const nextGates = gates.begin();
     const next = createSites({
       ...this.#parts,
       gates: nextGates,
       config: this.config,
       routesOf: (site) => generation.routesOf(site),
+      proxiesOf: (settings) => proxies.forSite(settings),
       canServe: () => this.#closing === null && generation.isReady,
       challengeTokens: () => this.#challengeTokens,
       ports: () => this.#parts.listeners.ports,
@@ -320,6 +328,7 @@ export class Primary {
       },
       ({ to }) => this.files.prepare(listSiteSettings(to.config)),
       ({ to }) => this.#parts.gates.prepare(listSiteSettings(to.config)),
+      ({ to }) => this.#parts.proxies.prepare(to.config),
       (change, options) => this.handlers.prepare(change, options),
       ({ to }) => ({
         commit: () => this.#switchTo(to),
@@ -359,6 +368,7 @@ export class Primary {
       const fields = { clients, setting: "drainGrace", graceMs: this.config.drainGraceMs };
       this.#parts.log.warn(fields, "clients cut off: they took longer than the grace");
     }
+    this.#parts.proxies.destroy();
     await Promise.all([this.files.destroy(), this.#parts.gates.close()]);
     await this.#releaseGenerations();
   }

@@ -147,6 +147,11 @@ export class RequestIntake implements BodySink {
     return this.#receivedBytes;
   }
 
+  /** Tells whether the whole body has arrived. */
+  get isComplete(): boolean {
+    return this.#complete;
+  }
+
   /** Sends the body to the worker that has the request now. An earlier worker gets no more of it. */
   feed(target: ChunkTarget): void {
     if (this.#state !== "waiting" && !this.rereadable) return;

@@ -31,6 +31,8 @@ import {
 import { type AcmeSetting, findAcmeProblems } from "./acme.ts";
 import { listNamedSites, listSiteCertificates, listSitePools, type SiteConfig } from "./sites.ts";
 import type { RuleSetting } from "./rule-settings.ts";
+import { findProxyProblems, listProxies } from "./proxies.ts";
+import type { UpstreamGroupSetting } from "./upstream-settings.ts";
 import { findSuitesProblem } from "./tls-suites.ts";
 import { findWriteObstacle } from "./write-obstacle.ts";
 import { readFolderRules } from "./rule-files.ts";
@@ -60,6 +62,8 @@ export interface Config extends SettingFields {
   readonly acme: AcmeSetting | null;
   /** The rules for requests, in their order. */
   readonly rules: readonly RuleSetting[];
+  /** The groups of upstream servers that the config file names. */
+  readonly upstreams: readonly UpstreamGroupSetting[];
   /** Settings of the Python applications that are files among the handlers. */
   readonly fileApps: FileAppSettings;
 }
@@ -153,6 +157,7 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
     sites: fileSettings.sites,
     acme: fileSettings.acme,
     rules: fileSettings.rules,
+    upstreams: fileSettings.upstreams,
     fileApps: {
       dir: values.appDir,
       python: python ?? findPython(values.appDir, sources.env),
@@ -163,6 +168,7 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
     ...unknownKeys,
     ...findPortProblems(config, origins),
     ...findRedirectProblems(config, origins),
+    ...findProxyProblems(config, { proxy: origins.proxy.label, spa: origins.spa.label }),
     ...findWorkerProblems(config, origins),
     ...findMountProblems(config),
     ...findSiteProblems(config, origins),
@@ -352,8 +358,8 @@ function findSpoolProblems(config: Config, { spoolLimit, bodyLimit }: Origins): 
 
 function findFolderProblems(config: Config, origins: Origins): string[] {
   const problems: string[] = [];
-  // An application and a site need no handlers. A folder that the operator names must be there.
-  const others = config.apps.length + listNamedSites(config).length;
+  // An application, a site and a proxy need no handlers. A folder that the operator names must be there.
+  const others = config.apps.length + listNamedSites(config).length + listProxies(config).length;
   const needsHandlers = others === 0 || !origins.handlers.isDefault;
   if (needsHandlers && !isFolder(config.handlersDir)) {
     problems.push(

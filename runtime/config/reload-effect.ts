@@ -21,6 +21,7 @@ export const RELOAD_EFFECT: Readonly<Record<SettingField, ReloadEffect>> = {
   sites: { name: "sites", effect: "switch" },
   acme: { name: "acme", effect: "switch" },
   rules: { name: "rules", effect: "switch" },
+  upstreams: { name: "upstreams", effect: "switch" },
   // Follows from `appDir`, `python` and `appKind`.
   fileApps: { name: "python", effect: "source" },
   // Workers that were not asked for these paths have not shown that they can answer them.

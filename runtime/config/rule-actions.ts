@@ -24,6 +24,7 @@ import {
   refuseUnknown,
   TOKEN,
 } from "./rule-reader.ts";
+import { type ProxySetting, readProxy } from "./proxy-setting.ts";
 import { HANDLER_SETTINGS, type RouteSettings } from "./handler-settings.ts";
 import { expectedOf, settingOf } from "./settings.ts";
 import { readSecurity } from "./security-fields.ts";
@@ -60,6 +61,7 @@ export interface RuleActions {
   readonly removeRequestFields?: readonly string[];
   /** A template of `lib/path-template.ts`. */
   readonly rewrite?: string;
+  readonly proxy?: ProxySetting;
 }
 
 export interface RedirectSetting {
@@ -108,6 +110,7 @@ const READERS: {
   setRequestFields: readRequestFields,
   removeRequestFields: readRequestNames,
   rewrite: readRewrite,
+  proxy: readProxy,
 };
 
 export const ACTION_NAMES: readonly string[] = [

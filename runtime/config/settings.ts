@@ -29,6 +29,7 @@ import {
   wholeNumber,
   tlsSuites,
 } from "./setting-types.ts";
+import { proxySetting } from "./proxy-setting.ts";
 import { MODERN_SUITES } from "./tls-suites.ts";
 
 /** The effect of a reload on a setting that has changed. */
@@ -154,6 +155,22 @@ export const SETTINGS = {
     isPath: true,
     common: true,
     elsewhere: ["root", "static"],
+  },
+  /**
+   * Upstream for requests that neither a file nor a handler answers: `"http://127.0.0.1:3000"`, `"unix:/run/app.sock"`, a key of
+   * `upstreams`, or an object with more. Default: `"off"`.
+   */
+  proxy: {
+    field: "proxy",
+    type: proxySetting(),
+    // nginx: proxy_pass
+    default: "off",
+    help: "upstream that answers the rest",
+    docs: "upstream for requests that neither a file nor a handler answers: a URL, `unix:` and a path, or a key of `upstreams` ([proxy.md](proxy.md)); `off`: none",
+    reload: "switch",
+    common: true,
+    site: true,
+    elsewhere: ["proxypass", "fastcgipass", "uwsgipass", "target", "backend"],
   },
   /** Folder of the certificates: `NAME.crt` with `NAME.key`, or certbot's folders. Default: `certs`. */
   certs: {

@@ -81,8 +81,8 @@ export function toSiteSettings(config: Config, site: SiteConfig): Config {
   const { publicDir } = site;
   // A site without handlers may get them in this folder.
   const handlersDir = site.handlersDir ?? join(site.dir, "handlers");
-  // The host name of the default site is not that of another.
-  const notInherited = { publicDir, handlersDir, canonicalHost: null };
+  // The host name and the upstream of the default site are not those of another.
+  const notInherited = { publicDir, handlersDir, canonicalHost: null, proxy: null };
   return Object.freeze({ ...config, ...notInherited, ...site.own, rules });
 }
 

@@ -1,8 +1,9 @@
 import type { Duration, Size } from "./quantities.ts";
+import type { UserProxy } from "./proxy-setting.ts";
 import type { HandlerSettingName } from "./handler-settings.ts";
 import type { SettingInput, SettingName, SETTINGS, SiteSettingName } from "./settings.ts";
 
-export type { Duration, Size };
+export type { Duration, Size, UserProxy };
 
 /** Settings that are also a flag (`bodyLimit` is `--body-limit`) and an environment variable (`EDGICORN_BODY_LIMIT`). */
 type Settings = {
@@ -270,6 +271,8 @@ export interface UserRule extends RouteSettings {
   removeRequestFields?: string | string[];
   /** The path, perhaps with a query, as which the request is served: `"/posts/:id"`. */
   rewrite?: string;
+  /** The upstream that answers, before files and handlers: `"http://127.0.0.1:3000"`, a key of `upstreams`, or an object. */
+  proxy?: string | UserProxy;
 }
 
 /** A service that decides whether a request may pass. */

@@ -73,15 +73,14 @@ export interface GenerationInfo {
   errors: number;
 }
 
-/** The present state of a server. */
 /** A group of upstream servers. */
 export interface UpstreamGroupInfo {
   name: string;
-  servers: UpstreamServerInfo[];
+  servers: readonly UpstreamServerInfo[];
   /** Requests that wait for a server. */
   queued: number;
   /** Names that have no address yet, or could not be resolved the last time. */
-  unresolved: string[];
+  unresolved: readonly string[];
 }
 
 /** One upstream server. */
@@ -104,6 +103,7 @@ export interface UpstreamServerInfo {
   lastReason: string | null;
 }
 
+/** The present state of a server. */
 export interface Status {
   pid: number;
   version: string;

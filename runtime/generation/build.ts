@@ -32,6 +32,8 @@ export interface BuildOptions {
   stateDir: string;
   /** Development maps carry the source text. */
   mode: "development" | "production";
+  /** The folder may be missing: other parts of the server answer requests. Default: only applications and sites do. */
+  isOptional?: boolean | undefined;
   /** The sites beside the default one that have handlers. */
   sites?: readonly BuiltSite[] | undefined;
   /** Python applications: they answer what no handler answers. */
@@ -81,12 +83,22 @@ export async function buildGeneration(options: BuildOptions): Promise<Manifest> 
 
 async function fillDraft(
   draft: Draft,
-  { handlersDir, mode, conditions, signal, apps = [], fileApps, sites = [] }: BuildOptions,
+  {
+    handlersDir,
+    mode,
+    conditions,
+    signal,
+    apps = [],
+    fileApps,
+    sites = [],
+    isOptional,
+  }: BuildOptions,
 ): Promise<Manifest> {
   // The clock of the file system may differ from this machine's.
   const startedAtMs = Math.min(Date.now(), (await stat(draft.dir)).mtimeMs);
-  // A project of applications or sites alone needs no such folder.
-  const hasHandlers = apps.length + sites.length === 0 || existsSync(handlersDir);
+  // A project of applications, sites or proxies alone needs no such folder.
+  const mayLack = isOptional === true || apps.length + sites.length > 0;
+  const hasHandlers = !mayLack || existsSync(handlersDir);
   // Compiled code and `import.meta.url` name real paths, as Node itself does.
   const finding = (hasHandlers ? realpath(handlersDir) : realpath(".")).then(findTsconfig);
   // The walk through the folder says it better when it cannot be read.

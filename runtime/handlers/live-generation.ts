@@ -1,5 +1,6 @@
 import { setMaxListeners } from "node:events";
 import type { Config } from "../config/config.ts";
+import { listProxies } from "../config/proxies.ts";
 import { listNamedSites } from "../config/sites.ts";
 import type { PoolChange } from "../control/operations.ts";
 import type { Manifest } from "../generation/manifest.ts";
@@ -125,11 +126,12 @@ export class LiveGeneration {
 
   /**
    * True while at least one pool can answer. A pool that is down affects only its own routes. A server of sites that have
-   * files alone needs no pool.
+   * files alone, or of proxies, needs no pool.
    */
   get isReady(): boolean {
     if (this.pools.size === 0) {
-      return this.#sites.size > 0 && listNamedSites(this.config).length > 0;
+      const others = listNamedSites(this.config).length + listProxies(this.config).length;
+      return this.#sites.size > 0 && others > 0;
     }
     return [...this.pools.values()].some(({ isReady }) => isReady);
   }

@@ -4,6 +4,7 @@ import type { PoolSetting } from "../config/file-settings.ts";
 import { RELOAD_EFFECT } from "../config/reload-effect.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
 import type { Manifest, ManifestApp, ManifestModule } from "../generation/manifest.ts";
+import { listProxies } from "../config/proxies.ts";
 import { DEFAULT_POOL } from "../lib/pool-name.ts";
 
 /** Number of workers of a pool without settings. One worker is enough to isolate its handlers. */
@@ -41,12 +42,13 @@ export interface AppPlan extends ManifestApp {
 }
 
 /**
- * Returns the pools of a generation under a config: the pools of its routes, or the default pool if it has no routes.
+ * Returns the pools of a generation under a config: the pools of its routes, or the default pool if it has no routes. A
+ * server of proxies alone has no pool.
  */
 export function planPools(manifest: Manifest, config: Config): PoolPlan[] {
   const { routes, fallbacks } = manifest;
   const names = new Set([...routes, ...fallbacks].map(({ pool }) => pool));
-  if (names.size === 0) names.add(DEFAULT_POOL);
+  if (names.size === 0 && listProxies(config).length === 0) names.add(DEFAULT_POOL);
   return [...names].toSorted().map((name) => planPool(name, { manifest, config }));
 }
 

@@ -1,4 +1,5 @@
 import type { Config } from "../config/config.ts";
+import { listProxies } from "../config/proxies.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { refuseChangedApps } from "../generation/apps.ts";
 import { BuildError } from "../generation/build-error.ts";
@@ -116,6 +117,7 @@ export class StoredGenerations {
         apps: config.apps,
         fileApps: config.fileApps,
         sites: listBuiltSites(config),
+        isOptional: listProxies(config).length > 0,
         conditions: this.#describeConditions(config) ?? undefined,
         leaseTo: process.pid,
         // The new generation must not displace an older one before it was tested.

@@ -1,4 +1,5 @@
 import type { RuleActions } from "../config/rule-actions.ts";
+import type { ProxySetting } from "../config/proxy-setting.ts";
 import type { RuleSetting } from "../config/rule-settings.ts";
 import type { Client, ExchangeId } from "../http/client.ts";
 import type { Responder } from "../http/responder.ts";
@@ -12,6 +13,8 @@ export interface RuleContext {
   serveRest: (client: Client, target: ParsedTarget) => void;
   /** Returns the id of a request that the server makes to itself. */
   nextId: () => ExchangeId;
+  /** Returns the responder of a proxy, the same one for the same setting. */
+  proxyOf: (setting: ProxySetting) => Responder;
   /** The URL that clients should use; `null`: any. */
   canonical: Canonical | null;
 }

@@ -7,6 +7,7 @@ import { editReplies } from "./kinds/edit-replies.ts";
 import { editRequests } from "./kinds/edit-requests.ts";
 import { askService, authenticate, limitConcurrency, limitRate } from "./kinds/gates.ts";
 import { pauseForMaintenance } from "./kinds/pause-for-maintenance.ts";
+import { proxy } from "./kinds/proxy.ts";
 import { redirect } from "./kinds/redirect.ts";
 import { redirectToCanonical } from "./kinds/redirect-to-canonical.ts";
 import { respond } from "./kinds/respond.ts";
@@ -31,4 +32,5 @@ export const KINDS: readonly Kind[] = [
   respond,
   editRequests,
   rewrite,
+  proxy,
 ];

@@ -35,6 +35,7 @@ export function createOperations({
         hosts: [...hosts],
         routes: generation.routesOf(name)?.count ?? 0,
       }));
+      const { upstreams } = primary;
       return {
         pid: process.pid,
         version,
@@ -55,6 +56,7 @@ export function createOperations({
           }),
         ),
         traffic: primary.traffic,
+        ...(upstreams.length > 0 && { upstreams }),
         certificates: primary.certificates.map(({ names, notBeforeMs, notAfterMs }) => ({
           names,
           notAfter: new Date(notAfterMs).toISOString(),

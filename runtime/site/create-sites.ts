@@ -1,8 +1,10 @@
 import type { Config } from "../config/config.ts";
+import type { ProxySetting } from "../config/proxy-setting.ts";
 import { listSites, type SiteConfig, toSiteSettings } from "../config/sites.ts";
 import type { PublicFolders } from "../files/public-folders.ts";
 import type { TransferLimits } from "../http/client.ts";
 import { HostTable } from "../http/host-table.ts";
+import type { Responder } from "../http/responder.ts";
 import { createStages, type SiteParts } from "./create-stages.ts";
 import { createFirstStages } from "./first-stages.ts";
 import type { RouteFinder } from "./route-finder.ts";
@@ -16,6 +18,8 @@ export interface SitesParts extends Pick<
   files: PublicFolders;
   /** Returns the routes of a site by its name; `null`: it has none. */
   routesOf: (site: string) => RouteFinder | null;
+  /** Returns the function that creates the responders of a site's proxies, under the settings of the site. */
+  proxiesOf: (settings: Config) => (setting: ProxySetting) => Responder;
 }
 
 /** Creates all sites of a config. */
@@ -29,7 +33,10 @@ export function createSites(parts: SitesParts): HostTable<Site> {
   });
 }
 
-function createSite(site: SiteConfig, { config, files, routesOf, ...rest }: SitesParts): Site {
+function createSite(
+  site: SiteConfig,
+  { config, files, routesOf, proxiesOf, ...rest }: SitesParts,
+): Site {
   const settings = toSiteSettings(config, site);
   const stages = createStages({
     ...rest,
@@ -37,6 +44,7 @@ function createSite(site: SiteConfig, { config, files, routesOf, ...rest }: Site
     config: settings,
     files: files.folderOf(settings),
     routes: routesOf(site.name),
+    proxyOf: proxiesOf(settings),
     transfer: TRANSFER_FIELDS.some((field) => field in site.own) ? settings : null,
   });
   return { hosts: site.hosts, stages };

@@ -1,6 +1,8 @@
 import type { Config } from "../config/config.ts";
+import type { ProxySetting } from "../config/proxy-setting.ts";
 import type { PublicFolder } from "../files/public-folder.ts";
 import type { ExchangeId, TransferLimits } from "../http/client.ts";
+import type { Responder } from "../http/responder.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
 import { compileRules } from "../rules/compile-rules.ts";
 import type { FolderRulesOptions } from "../rules/folder-rules.ts";
@@ -30,6 +32,8 @@ export interface SiteParts extends FirstStagesParts {
   /** Returns the id of a request that the server makes to itself. */
   nextId: () => ExchangeId;
   log: FolderRulesOptions["log"];
+  /** Returns the responder of a proxy under the settings of the site, the same one for the same proxy. */
+  proxyOf: (setting: ProxySetting) => Responder;
   /** Returns the ports on which the server listens. */
   ports: Canonical["ports"];
 }
@@ -48,6 +52,7 @@ export function createStages(parts: SiteParts): Stage[] {
     gates,
     serveRest,
     nextId: parts.nextId,
+    proxyOf: parts.proxyOf,
     canonical: toCanonical(parts),
   });
   const ofFiles =
@@ -60,6 +65,10 @@ export function createStages(parts: SiteParts): Stage[] {
     const hasRoute: Parameters<typeof showProblem>[1] = (target) =>
       routes?.hasRoute(target) === true;
     rest.push(showProblem(() => development.problem, hasRoute));
+  }
+  if (config.proxy !== null) {
+    const proxy = parts.proxyOf(config.proxy);
+    rest.push((_, target) => (routes?.hasRoute(target) === true ? "next" : proxy));
   }
   if (ofFiles !== null) rest.push(...ofFiles.withoutRoute);
   if (routes !== null) rest.push((_, target) => routes.find(target) ?? "next");

@@ -185,6 +185,7 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       compression: ["off", "compression", false],
       compressionLevel: ["best", "compressionLevel", "best"],
       spa: ["app.html", "spa", "/app.html"],
+      proxy: ["off", "proxy", null],
       listing: ["on", "listing", true],
       certs: ["other", "certsDir", join(cwd, "other")],
       tlsCiphers: ["ECDHE+AES256", "tlsCiphers", "ECDHE+AES256"],

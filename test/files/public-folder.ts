@@ -30,11 +30,8 @@ export class PublicFolder {
     }
   }
 
-  async open({
-    root = this.root,
-    ...options
-  }: Partial<FileIndexOptions> & { root?: string } = {}): Promise<FileIndex> {
-    const index = await FileIndex.open(root, {
+  async open(options: Partial<FileIndexOptions> = {}): Promise<FileIndex> {
+    const index = await FileIndex.open(this.root, {
       log: { warn: (_fields, message) => void this.warnings.push(message) },
       onChange: () => {
         for (const check of this.#waiting) check();

@@ -67,6 +67,7 @@ export function createSite(
     serveRest: (client, target) => void responder(client, target),
     canonical,
     nextId: () => assert.fail("no page"),
+    proxyOf: () => assert.fail("no proxy"),
   });
   return (asked) => {
     const question = typeof asked === "string" ? { target: asked } : asked;
