@@ -549,6 +549,20 @@ describe("FileIndex > what changes", { timeout: 60_000 }, () => {
     await rm(folder.root);
     await folder.until(() => index.stats.files === 0);
   });
+
+  it("finds the root again after a folder above it was moved, and a link leads there", async (t) => {
+    const folder = new PublicFolder(t);
+    const app = join(folder.outside, "app");
+    await mkdir(join(app, "public"), { recursive: true });
+    await writeFile(join(app, "public", "a.txt"), "A");
+    const index = await folder.open({ root: join(app, "public"), residentFileBytes: 0 });
+    const before = lookupFile(index, "/a.txt");
+    await rename(app, join(folder.outside, "app-1"));
+    await symlink("app-1", app);
+    assert.equal(await readBody(index, before), null);
+    await folder.until(() => lookup(index, "/a.txt") !== undefined);
+    assert.equal(await readBody(index, lookupFile(index, "/a.txt")), "A");
+  });
 });
 
 describe("FileIndex > links that are swapped later", { timeout: 60_000 }, () => {

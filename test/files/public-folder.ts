@@ -30,8 +30,11 @@ export class PublicFolder {
     }
   }
 
-  async open(options: Partial<FileIndexOptions> = {}): Promise<FileIndex> {
-    const index = await FileIndex.open(this.root, {
+  async open({
+    root = this.root,
+    ...options
+  }: Partial<FileIndexOptions> & { root?: string } = {}): Promise<FileIndex> {
+    const index = await FileIndex.open(root, {
       log: { warn: (_fields, message) => void this.warnings.push(message) },
       onChange: () => {
         for (const check of this.#waiting) check();

@@ -135,4 +135,27 @@ describe("ResponseFields", () => {
       assert.equal(prepared.prepare("a\n1\r"), null);
     }
   });
+
+  it("prepares the blocks of a thousand files once, and keeps none that occurred once", () => {
+    const prepared = new ResponseFields();
+    const blocks = Array.from({ length: 1_000 }, (_, number) => `etag\n"4-${number}"`);
+    const [first, second, third] = [1, 2, 3].map(() =>
+      blocks.map((each) => prepared.prepare(each)),
+    );
+    assert.ok(second !== undefined && third !== undefined);
+    const isKept = (from: typeof first, to: typeof first): number =>
+      blocks.filter((_, at) => from?.[at] === to?.[at]).length;
+    assert.equal(isKept(first, second), 0);
+    assert.ok(isKept(second, third) > 980);
+  });
+
+  it("goes on when more blocks come again than it keeps", () => {
+    const prepared = new ResponseFields();
+    for (let number = 0; number < 10_000; number++) {
+      const block = `x-long\n${number}${"y".repeat(400)}`;
+      prepared.prepare(block);
+      assert.deepEqual(prepared.prepare(block), prepareFields(block));
+      assert.equal(prepared.prepare(block), prepared.prepare(block));
+    }
+  });
 });
