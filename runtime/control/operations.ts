@@ -125,7 +125,7 @@ export interface Status {
   retiring: RetiringPoolInfo[];
   traffic: Traffic;
   /** The groups of upstream servers; absent: none. */
-  upstreams?: UpstreamGroupInfo[] | undefined;
+  upstreams?: readonly UpstreamGroupInfo[] | undefined;
   /** The certificates that it serves, the default one first. */
   certificates: CertificateInfo[];
   /** Number of log lines that were lost since it started, by a full disk or a reader that stopped. */
