@@ -1,9 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { summarize } from "../../runtime/drill/latencies.ts";
-import { type ClientResponse, HttpClient } from "../../test/helpers/http-client.ts";
+import { HttpClient } from "../../test/helpers/http-client.ts";
 import { Load } from "../../test/helpers/load.ts";
 import { type Files, startServer, type TestServer } from "../../test/helpers/start-server.ts";
 import type { Owner } from "../../test/helpers/temporary-folder.ts";
+import { judgeEcho } from "./judge-echo.ts";
 import { pythonFlags, type Language } from "./language.ts";
 
 /** Connections of the load beside kills, and beside requests that crash workers. */
@@ -135,13 +136,6 @@ function startEchoes(
       );
     return { ms: performance.now() - startMs, ...end };
   });
-}
-
-function judgeEcho({ status, body }: ClientResponse, expected: string): Omit<Sample, "ms"> {
-  if (status !== 200) return { failed: String(status), wrong: null };
-  const text = String(body);
-  if (text === expected) return { failed: null, wrong: null };
-  return { failed: null, wrong: `${text.slice(0, 50)}, expected ${expected.slice(0, 50)}` };
 }
 
 /** Stops the load and the server, and counts. */

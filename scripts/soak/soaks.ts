@@ -8,6 +8,7 @@ import { reloads, reloadsPython } from "./reloads.ts";
 import { slowClients, slowClientsPython } from "./slow-clients.ts";
 import { slowTransfers } from "./slow-transfers.ts";
 import type { Soak } from "./soak.ts";
+import { upstreams } from "./upstreams.ts";
 
 /** All soaks. When a few run at a time, the longest begin first. */
 export const SOAKS: readonly Soak[] = [
@@ -19,6 +20,7 @@ export const SOAKS: readonly Soak[] = [
   slowClientsPython,
   killWorkers,
   killWorkersPython,
+  upstreams,
   poison,
   poisonPython,
   overload,
