@@ -39,8 +39,16 @@ export interface CaseRequest {
   readonly body: string;
 }
 
-/** Names a server's program. `files` has no code: a folder is served. */
-export type App = "hello" | "post-json" | "stream-64k" | "echo" | "events" | "files" | PythonApp;
+/** Names a server's program. `files` has no code: a folder is served. `upstream` runs behind the server. */
+export type App =
+  | "hello"
+  | "post-json"
+  | "stream-64k"
+  | "echo"
+  | "events"
+  | "files"
+  | "upstream"
+  | PythonApp;
 
 /** Names a Python application: a module of `peers/python/` with an `application`. */
 export type PythonApp = "wsgi" | "flask_app" | "django_app" | "fastapi_app";
@@ -139,6 +147,15 @@ export const CASES: readonly Case[] = [
     ...pythonCase("fastapi", { app: "fastapi_app", title: "a view of FastAPI" }),
     servers: ["edgicorn-python", "nginx-uvicorn"],
   },
+  proxyCase("proxy", { title: "1 KiB from an upstream", size: 1024 }),
+  {
+    ...proxyCase("proxy-post", { title: "JSON of 1 KiB posted to an upstream", size: 1024 }),
+    request: { method: "POST", path: "/", fields: BROWSER_FIELDS, body: JSON_1K },
+  },
+  {
+    ...proxyCase("proxy-stream", { title: "1 MiB from an upstream", size: 1024 ** 2 }),
+    request: { method: "GET", path: "/large", fields: [], body: "" },
+  },
   {
     ...helloCase("idle", "hello world over HTTP beside 5,000 idle connections"),
     isDefault: false,
@@ -178,6 +195,17 @@ function pythonCase(id: string, { app, title }: { app: PythonApp; title: string 
     app,
     servers: ["edgicorn-python", "nginx-gunicorn", "nginx-gunicorn-gthread", "nginx-uwsgi"],
     baseline: "edgicorn-python",
+  };
+}
+
+function proxyCase(id: string, { title, size }: { title: string; size: number }): Case {
+  return {
+    ...plainCase(id, title),
+    app: "upstream",
+    servers: ["edgicorn-proxy", "nginx-proxy", "caddy-proxy"],
+    baseline: "edgicorn-proxy",
+    refuse: (answer) =>
+      refuse(answer, { type: "text/plain;charset=utf-8", body: "a".repeat(size) }),
   };
 }
 

@@ -21,6 +21,14 @@ export function launchNginx(setting: Setting): Launch {
 
 /** Nginx in front of one Node process, which runs the source of `peer`. */
 export function launchNginxNode(setting: Setting, peer: string): Launch {
+  const { app, upstreamPort } = setting;
+  // Nginx cannot carry an echo that begins before the request has ended: see the source.
+  const source = app === "echo" ? "echo-spooled" : app;
+  return launchNginxBefore(setting, nodePeer({ ...setting, port: upstreamPort }, peer, source));
+}
+
+/** Nginx in front of a program that listens on the port for upstreams. */
+export function launchNginxBefore(setting: Setting, upstream: Command): Launch {
   const { certificate, certificateKey, upstreamPort, connections, clientConnections, tls, app } =
     setting;
   return {
@@ -36,11 +44,7 @@ export function launchNginxNode(setting: Setting, peer: string): Launch {
         serverOptions: SERVER_OPTIONS[app] ?? "",
       }),
     ],
-    commands: [
-      // Nginx cannot carry an echo that begins before the request has ended: see the source.
-      nodePeer({ ...setting, port: upstreamPort }, peer, app === "echo" ? "echo-spooled" : app),
-      nginxCommand(setting),
-    ],
+    commands: [upstream, nginxCommand(setting)],
   };
 }
 

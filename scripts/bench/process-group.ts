@@ -40,9 +40,19 @@ export class ProcessGroup {
     return readFileSync(this.#options.outputFile, "utf8").trim().slice(-LAST_WORDS_CHARS);
   }
 
-  /** Returns the ids of the sessions. A child leads its session, so its process id is the id of the session. */
+  /** Returns the ids of all sessions. A child leads its session, so its process id is the id of the session. */
   get sessions(): ReadonlySet<number> {
-    return new Set(this.#children.flatMap(({ pid }) => (pid === undefined ? [] : [pid])));
+    return this.#sessionsOf(() => true);
+  }
+
+  /** Returns the ids of the sessions that are measured: all but those of upstreams. */
+  get measuredSessions(): ReadonlySet<number> {
+    return this.#sessionsOf((command) => command.isUpstream !== true);
+  }
+
+  /** Returns the ids of the sessions of upstreams. */
+  get upstreamSessions(): ReadonlySet<number> {
+    return this.#sessionsOf((command) => command.isUpstream === true);
   }
 
   /** Returns the living processes that hold clients' connections. */
@@ -76,6 +86,15 @@ export class ProcessGroup {
         // The process has ended since it was listed.
       }
     }
+  }
+
+  #sessionsOf(isWanted: (command: Command) => boolean): ReadonlySet<number> {
+    return new Set(
+      this.#children.flatMap(({ pid }, index) => {
+        const command = this.#commands[index];
+        return pid !== undefined && command !== undefined && isWanted(command) ? [pid] : [];
+      }),
+    );
   }
 
   #start({ file, args, env }: Command): ChildProcess {

@@ -6,6 +6,7 @@ import {
   launchNginxUvicorn,
   launchNginxUwsgi,
 } from "./nginx.ts";
+import { launchCaddyProxy, launchEdgicornProxy, launchNginxProxy } from "./proxies.ts";
 import { nodePeer, toFlags, type Command, type Launch, type Setting } from "./setting.ts";
 import type { ToolName } from "./tools.ts";
 
@@ -75,6 +76,21 @@ export const SERVERS = {
     title: "Nginx -> Uvicorn, 2 workers",
     needs: ["nginx", "uvicorn"],
     launch: launchNginxUvicorn,
+  },
+  "edgicorn-proxy": {
+    title: "Edgicorn -> uWebSockets.js",
+    needs: ["edgicorn", "uWebSockets.js"],
+    launch: launchEdgicornProxy,
+  },
+  "nginx-proxy": {
+    title: "Nginx -> uWebSockets.js",
+    needs: ["nginx", "uWebSockets.js"],
+    launch: launchNginxProxy,
+  },
+  "caddy-proxy": {
+    title: "Caddy -> uWebSockets.js",
+    needs: ["caddy", "uWebSockets.js"],
+    launch: launchCaddyProxy,
   },
   deno: { title: "deno serve", needs: ["deno"], launch: launchDeno },
   bun: { title: "Bun.serve", needs: ["bun"], launch: launchBun },

@@ -13,6 +13,8 @@ export interface Command {
    * as garbage collection.
    */
   readonly clientsAt?: "leader" | "all";
+  /** The upstream of a measured proxy: its processor time and memory are not counted. */
+  readonly isUpstream?: true;
 }
 
 /** A configuration file to write before the commands run: a template of `peers/` with its `{{names}}` filled in. */

@@ -65,6 +65,9 @@ export const TARGETS: readonly Target[] = [
   cost("flask", "nginx-gunicorn", 0.5),
   cost("flask", "nginx-uwsgi", 0.8),
   cost("fastapi", "nginx-uvicorn", 0.7),
+  ...proxied("proxy"),
+  ...proxied("proxy-post"),
+  ...proxied("proxy-stream"),
   limit("idle", "bytes for an idle connection", { metric: "idleBytes", atMost: 6 * 1024 }),
   limit("idle", "p99 with idle connections / without", { metric: "p99Times", atMost: 1.2 }),
   ...noneFailed("idle"),
@@ -87,9 +90,21 @@ function ratio(id: string, server: ServerId, atLeast: number): Target {
   return { kind: "ratio", claim, of: `${id}/edgicorn`, over: `${id}/${server}`, atLeast };
 }
 
-function cost(id: string, server: ServerId, atMost: number): Target {
+function cost(
+  id: string,
+  server: ServerId,
+  atMost: number,
+  own: ServerId = "edgicorn-python",
+): Target {
   const claim = `${id}: CPU of Edgicorn / ${SERVERS[server].title}`;
-  return { kind: "cost", claim, of: `${id}/edgicorn-python`, over: `${id}/${server}`, atMost };
+  return { kind: "cost", claim, of: `${id}/${own}`, over: `${id}/${server}`, atMost };
+}
+
+function proxied(id: string): readonly Target[] {
+  return [
+    cost(id, "nginx-proxy", 1, "edgicorn-proxy"),
+    cost(id, "caddy-proxy", 0.25, "edgicorn-proxy"),
+  ];
 }
 
 function limit(

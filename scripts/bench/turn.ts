@@ -100,7 +100,7 @@ export async function runTurn(entry: Entry, round: number, bench: Bench): Promis
     const figures = await applyLoad({
       ...run,
       observe: (part) => observe(group, part, memoryIntervalMs),
-      readMemoryBytes: () => readMemoryBytes(readSessions(group.sessions).keys()),
+      readMemoryBytes: () => readMemoryBytes(readSessions(group.measuredSessions).keys()),
       readClientsAtBytes: () => readMemoryBytes(group.clientsAt),
     });
     if (group.failure !== undefined) throw new Error(group.failure);
@@ -125,27 +125,29 @@ async function observe(
   load: () => Promise<LoadReport>,
   memoryIntervalMs: number,
 ): Promise<Observed> {
-  const { sessions } = group;
+  const sessions = group.measuredSessions;
+  const { upstreamSessions } = group;
   let peakMemoryBytes = 0;
   const watch = (): void => {
     peakMemoryBytes = Math.max(peakMemoryBytes, readMemoryBytes(readSessions(sessions).keys()));
   };
   const timer = setInterval(watch, memoryIntervalMs);
   try {
-    const before = readClocks(sessions);
+    const before = readClocks(sessions, upstreamSessions);
     const report = await load();
-    const after = readClocks(sessions);
+    const after = readClocks(sessions, upstreamSessions);
     watch();
     const wallMs = after.wallMs - before.wallMs;
     const serverMs = after.serverMs - before.serverMs;
     const loadMs = after.loadMs - before.loadMs;
+    const upstreamMs = after.upstreamMs - before.upstreamMs;
     const busyMs = after.machine.busyMs - before.machine.busyMs;
     return {
       ...report,
       cpuUsPerUnit: (serverMs * 1000) / report.count,
       peakMemoryBytes,
       loadCores: loadMs / wallMs,
-      otherCores: Math.max(0, busyMs - serverMs - loadMs) / wallMs,
+      otherCores: Math.max(0, busyMs - serverMs - upstreamMs - loadMs) / wallMs,
       stolenCores: (after.machine.stolenMs - before.machine.stolenMs) / wallMs,
     };
   } finally {
@@ -153,16 +155,21 @@ async function observe(
   }
 }
 
-function readClocks(sessions: ReadonlySet<number>): {
+function readClocks(
+  sessions: ReadonlySet<number>,
+  upstreamSessions: ReadonlySet<number>,
+): {
   readonly wallMs: number;
   readonly serverMs: number;
+  readonly upstreamMs: number;
   readonly loadMs: number;
   readonly machine: ReturnType<typeof readMachineCpu>;
 } {
   const serverMs = readCpuMs(sessions);
+  const upstreamMs = upstreamSessions.size === 0 ? 0 : readCpuMs(upstreamSessions);
   // The load generator is the only program of the benchmark that ends during a measurement.
   const loadMs = readOwnChildrenCpuMs();
-  return { wallMs: performance.now(), serverMs, loadMs, machine: readMachineCpu() };
+  return { wallMs: performance.now(), serverMs, upstreamMs, loadMs, machine: readMachineCpu() };
 }
 
 async function fillIn({ from, to, values }: Template): Promise<void> {
