@@ -24,13 +24,23 @@ const REASONS: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: "the upstream's certificate has expired",
   CERT_NOT_YET_VALID: "the upstream's certificate is not valid yet",
   ERR_TLS_CERT_ALTNAME_INVALID: "the upstream's certificate has another name",
-  ERR_SSL_WRONG_VERSION_NUMBER: "the upstream does not speak TLS",
 };
+
+/** Reason within a message of OpenSSL: `...:SSL routines:FUNCTION:REASON:FILE:LINE`. */
+const OPENSSL_REASON = /:SSL routines:[^:]*:([^:]+):/;
+
+/** Reasons of OpenSSL for bytes that are no record of TLS. */
+const NO_RECORD = new Set(["wrong version number", "packet length too long", "http request"]);
 
 /** Returns the reason of a failed connection for the log, with its code. */
 export function toReason(error: Error): string {
   const code = codeOf(error);
   if (code === null) return `the connection to the upstream failed: ${error.message}`;
+  const refused = OPENSSL_REASON.exec(error.message)?.[1];
+  if (refused !== undefined) {
+    const isPlain = NO_RECORD.has(refused);
+    return `${isPlain ? "the upstream does not speak TLS" : "TLS with the upstream failed"}: ${refused} (${code})`;
+  }
   const reason = REASONS[code];
   return reason === undefined
     ? `the connection to the upstream failed: ${error.message} (${code})`
