@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, request as startRequest } from "node:http";
+import { request as startTlsRequest } from "node:https";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { after, before, describe, it } from "node:test";
-import { startServer, type TestServer } from "../helpers/start-server.ts";
+import { findPython, skipWithoutPython } from "../helpers/python.ts";
+import { cleanEnvironment, startServer, type TestServer } from "../helpers/start-server.ts";
 import { SuiteOwner } from "../helpers/suite-owner.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 import { startRawUpstream, startUpstream, type TestUpstream } from "../helpers/upstreams.ts";
@@ -335,3 +340,89 @@ describe("a proxy to a socket and to a server that restarts", TIMEOUT, () => {
     assert.deepEqual(front.workers.size, 0, "a proxy alone needs no worker");
   });
 });
+
+describe("an unchanged Django application in Gunicorn behind a proxy", TIMEOUT, () => {
+  const packages = ["gunicorn", "django"];
+  it(
+    "sees the client's URL, and its forms, redirects and streams work",
+    {
+      skip: skipWithoutPython(packages),
+    },
+    async (t) => {
+      const dir = temporaryFolder(t);
+      const path = join(dir, "app.sock");
+      writeFileSync(join(dir, "site_of_test.py"), DJANGO);
+      const python = findPython(packages) ?? assert.fail("checked above");
+      const args = [
+        "-m",
+        "gunicorn",
+        "--bind",
+        `unix:${path}`,
+        "--workers",
+        "1",
+        "site_of_test:app",
+      ];
+      const gunicorn = spawn(python, args, {
+        cwd: dir,
+        env: { ...cleanEnvironment(), FORWARDED_ALLOW_IPS: "*" },
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      const exited = once(gunicorn, "exit");
+      t.after(async () => {
+        gunicorn.kill("SIGTERM");
+        await exited;
+      });
+      for await (const line of createInterface(gunicorn.stderr)) {
+        if (line.includes("Booting worker")) break;
+      }
+      gunicorn.stderr.resume();
+      const flags = ["--proxy", `unix:${path}`];
+      const front = await startServer(t, { handlers: {}, flags, https: true });
+      const url = await front.fetch("/where?q=1");
+      assert.equal(await url.text(), `${front.http}/where?q=1 from 127.0.0.1`);
+      // Certificates of the development server are signed by nobody.
+      const { headers } = await new Promise<IncomingMessage>((resolve, reject) => {
+        const options = { rejectUnauthorized: false };
+        startTlsRequest(`${front.https}/login`, options, resolve).once("error", reject).end();
+      });
+      assert.equal(headers.location, `${front.https}/welcome`);
+      const form = new FormData();
+      form.set("file", new Blob([LARGE.subarray(0, 700_000)]), "a.bin");
+      const upload = await front.fetch("/upload", { method: "POST", body: form });
+      assert.equal(await upload.text(), "a.bin 700000");
+      const stream = await front.fetch("/stream");
+      assert.equal(await stream.text(), "0123456789");
+    },
+  );
+});
+
+const DJANGO = `
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.urls import path
+
+settings.configure(
+    ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="x", MIDDLEWARE=[],
+    SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https"),
+)
+
+def where(request):
+    client = request.META["HTTP_X_FORWARDED_FOR"]
+    return HttpResponse(f"{request.build_absolute_uri()} from {client}")
+
+def login(request):
+    return HttpResponseRedirect(request.build_absolute_uri("/welcome"))
+
+def upload(request):
+    file = request.FILES["file"]
+    return HttpResponse(f"{file.name} {file.size}")
+
+def stream(request):
+    return StreamingHttpResponse(str(number) for number in range(10))
+
+urlpatterns = [
+    path("where", where), path("login", login), path("upload", upload), path("stream", stream),
+]
+app = get_wsgi_application()
+`;
