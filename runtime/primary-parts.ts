@@ -13,6 +13,7 @@ import { RequestLog, type RequestLogOptions } from "./observe/request-log.ts";
 import { Proxies } from "./proxy/proxies.ts";
 import { LiveHandlers } from "./reload/live-handlers.ts";
 import { StoredGenerations } from "./reload/stored-generations.ts";
+import { FolderRuleFiles } from "./rules/folder-rule-files.ts";
 import { Gates } from "./rules/gates.ts";
 import { Development } from "./site/development.ts";
 import { LiveSites } from "./site/live-sites.ts";
@@ -39,6 +40,7 @@ export interface PrimaryParts {
   readonly sites: LiveSites;
   readonly gates: Gates;
   readonly files: PublicFolders;
+  readonly ruleFiles: FolderRuleFiles;
   /** `null` in production. */
   readonly development: Development | null;
   readonly admission: Admission;
@@ -70,6 +72,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
   });
   const { requestIdPrefix } = requestLog;
   const gates = new Gates({ log, counters, spool, blocks, nextId });
+  const ruleFiles = new FolderRuleFiles(log);
   const stored = new StoredGenerations(stateDir, log, mode);
   const { leases } = stored;
   const handlers = new LiveHandlers({
@@ -100,7 +103,8 @@ export function createParts(options: PartsOptions): PrimaryParts {
     ids,
     sites: new LiveSites((client) => counters.limit("malformed", client)),
     gates,
-    files: new PublicFolders(log, { stateDir }),
+    files: new PublicFolders(log, { stateDir, onChange: (dir) => ruleFiles.refresh(dir) }),
+    ruleFiles,
     development: mode === "development" ? new Development() : null,
     admission,
     bodies,

@@ -19,6 +19,7 @@ import type { Part } from "./reload/part.ts";
 import { Reloader, type ReloaderOptions } from "./reload/reloader.ts";
 import { haveSameCertificates, type Setup } from "./reload/setup.ts";
 import type { StoredGenerations } from "./reload/stored-generations.ts";
+import { listPublicDirs } from "./config/sites.ts";
 import { createSites, listSiteSettings } from "./site/create-sites.ts";
 import type { LoadedCertificates, ServerCertificate } from "./tls/tls.ts";
 import { prepareForks } from "./supervise/fork-worker.ts";
@@ -238,7 +239,7 @@ export class Primary {
   async #open(): Promise<void> {
     const { config, certificates } = this.#setup;
     const { listeners, perAddress, clock, ids, sites, gates, files, proxies } = this.#parts;
-    const { bodies, requestLog, log } = this.#parts;
+    const { bodies, ruleFiles, requestLog, log } = this.#parts;
     useSettings(this.#parts, config);
     const starting = this.#startHandlers();
     // Loading the engine's binary blocks this process for 20 ms, so the workers must run by then.
@@ -249,6 +250,7 @@ export class Primary {
       listeners.probe(config),
       starting,
       files.prepare(listSiteSettings(config)).then((prepared) => prepared?.commit()),
+      ruleFiles.prepare(listPublicDirs(config)).then((prepared) => prepared.commit()),
       gates.prepare(listSiteSettings(config)).then((prepared) => prepared?.commit()),
       proxies.prepare(config).then((prepared) => prepared?.commit()),
     ];
@@ -327,6 +329,7 @@ export class Primary {
           : this.#parts.listeners.prepareCertificates(certificates);
       },
       ({ to }) => this.files.prepare(listSiteSettings(to.config)),
+      ({ to }) => this.#parts.ruleFiles.prepare(listPublicDirs(to.config)),
       ({ to }) => this.#parts.gates.prepare(listSiteSettings(to.config)),
       ({ to }) => this.#parts.proxies.prepare(to.config),
       (change, options) => this.handlers.prepare(change, options),

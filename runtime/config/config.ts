@@ -29,7 +29,13 @@ import {
   expectedOf,
 } from "./settings.ts";
 import { type AcmeSetting, findAcmeProblems } from "./acme.ts";
-import { listNamedSites, listSiteCertificates, listSitePools, type SiteConfig } from "./sites.ts";
+import {
+  listNamedSites,
+  listPublicDirs,
+  listSiteCertificates,
+  listSitePools,
+  type SiteConfig,
+} from "./sites.ts";
 import type { RuleSetting } from "./rule-settings.ts";
 import { findProxyProblems, listProxies } from "./proxies.ts";
 import type { UpstreamGroupSetting } from "./upstream-settings.ts";
@@ -177,7 +183,7 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
     ...findFolderProblems(config, origins),
     ...findLogFileProblems(config, origins),
     ...findExposedPaths(config, origins),
-    ...findFolderRuleProblems(config),
+    ...(await findFolderRuleProblems(config)),
     ...(await findSuiteProblems(config, origins)),
     ...(await findHostProblems(config, origins)),
   ];
@@ -421,11 +427,11 @@ function findLogFileProblems({ logFile, accessLog, sites }: Config, origins: Ori
 }
 
 /** Checks the files of rules in the public folders. */
-function findFolderRuleProblems(config: Config): string[] {
-  const dirs = new Set([config.publicDir, ...config.sites.map(({ publicDir }) => publicDir)]);
-  return [...dirs].flatMap((dir) =>
-    dir === null ? [] : readFolderRules(dir, toDisplayPath(dir)).problems,
+async function findFolderRuleProblems(config: Config): Promise<string[]> {
+  const read = await Promise.all(
+    listPublicDirs(config).map((dir) => readFolderRules(dir, toDisplayPath(dir))),
   );
+  return read.flatMap(({ problems }) => problems);
 }
 
 /** Returns a problem for each secret file or folder in a public folder, which every client can read. */

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type HeadersRule, parseHeadersFile } from "./headers-file.ts";
 import { parseRedirectsFile, type RedirectEntry } from "./redirects-file.ts";
@@ -23,14 +23,14 @@ export interface FolderRules {
  *
  * @param shownAs The folder in messages.
  */
-export function readFolderRules(dir: string, shownAs: string): FolderRules {
+export async function readFolderRules(dir: string, shownAs: string): Promise<FolderRules> {
   const problems: string[] = [];
-  const read = <Entry>(
+  const read = async <Entry>(
     name: string,
     parse: (text: string, report: ReportLine) => Entry[],
-  ): Entry[] => {
+  ): Promise<Entry[]> => {
     const path = join(shownAs, name);
-    const found = readText(join(dir, name));
+    const found = await readText(join(dir, name));
     if (found === null) return [];
     if ("code" in found) {
       problems.push(`Cannot use ${path}: found ${found.code}, expected a file that can be read`);
@@ -48,20 +48,35 @@ export function readFolderRules(dir: string, shownAs: string): FolderRules {
       );
     });
   };
-  const headers = read(HEADERS_FILE, parseHeadersFile);
-  const redirects = read(REDIRECTS_FILE, parseRedirectsFile);
+  const headers = await read(HEADERS_FILE, parseHeadersFile);
+  const redirects = await read(REDIRECTS_FILE, parseRedirectsFile);
   return { headers, redirects, problems };
+}
+
+/** Returns a text that differs after a change of one of the files. Never rejects. */
+export async function readRulesVersion(dir: string): Promise<string> {
+  const versions = await Promise.all(
+    [HEADERS_FILE, REDIRECTS_FILE].map(async (name) => {
+      try {
+        const { ino, size, mtimeMs, ctimeMs } = await stat(join(dir, name));
+        return `${ino}.${size}.${mtimeMs}.${ctimeMs}`;
+      } catch {
+        // It is missing, or cannot be examined. The attempt to read it tells which.
+        return "none";
+      }
+    }),
+  );
+  return versions.join(" ");
 }
 
 /** Reports a wrong line. Lines count from 1. */
 export type ReportLine = (line: number, found: string, expected: string) => void;
 
 /** Returns the text of a file; `null`: there is no such file. */
-function readText(path: string): { text: string } | { code: string } | null {
-  // Nearly always there is none. An error for each of 1,000 sites would cost more than the look.
-  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return null;
+async function readText(path: string): Promise<{ text: string } | { code: string } | null> {
   try {
-    return { text: readFileSync(path, "utf8") };
+    if (!(await stat(path)).isFile()) return null;
+    return { text: await readFile(path, "utf8") };
   } catch (error) {
     // Node's errors of files have a code.
     const { code = "an error" } = error as NodeJS.ErrnoException;

@@ -92,6 +92,12 @@ export function listSites({ sites }: Pick<Config, "sites">): SiteConfig[] {
   return [entry ?? PLAIN_DEFAULT, ...sites.filter((site) => site !== entry)];
 }
 
+/** Returns the public folders of all sites. Absolute paths. */
+export function listPublicDirs(config: Pick<Config, "sites" | "publicDir">): string[] {
+  const dirs = [config.publicDir, ...listNamedSites(config).map(({ publicDir }) => publicDir)];
+  return [...new Set(dirs.flatMap((dir) => dir ?? []))];
+}
+
 /** Returns the sites beside the default one. */
 export function listNamedSites({ sites }: Pick<Config, "sites">): SiteConfig[] {
   return sites.filter(({ name }) => name !== DEFAULT_SITE);

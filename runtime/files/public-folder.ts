@@ -30,32 +30,20 @@ export class PublicFolder {
   readonly #log: PublicFolderLog;
   /** Absolute path. */
   readonly dir: string;
-  readonly #changes: { count: number };
   /** The folder that has its place since it is retired; `null`: it serves, or nothing has its place. */
   #successor: PublicFolder | null = null;
   #isRetired = false;
 
-  private constructor(
-    index: FileIndex,
-    { dir, log, changes }: { dir: string; log: PublicFolderLog; changes: { count: number } },
-  ) {
+  private constructor(index: FileIndex, { dir, log }: { dir: string; log: PublicFolderLog }) {
     this.#index = index;
     this.dir = dir;
     this.#log = log;
-    this.#changes = changes;
   }
 
   /** Walks the folder, and watches it until it is retired. No content of the folder makes it fail. */
   static async open(dir: string, options: PublicFolderOptions): Promise<PublicFolder> {
-    const changes = { count: 0 };
-    const onChange = (): void => void changes.count++;
-    const index = await FileIndex.open(dir, { ...options, onChange });
-    return new PublicFolder(index, { dir, log: options.log, changes });
-  }
-
-  /** Counts the changes on disk that the server noticed, also of files that it does not serve. */
-  get changes(): number {
-    return this.#changes.count;
+    const index = await FileIndex.open(dir, options);
+    return new PublicFolder(index, { dir, log: options.log });
   }
 
   /** The paths of all files, decoded. */

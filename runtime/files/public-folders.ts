@@ -37,9 +37,19 @@ export class PublicFolders {
 
   readonly #compressed: CompressedFiles;
 
-  /** @param options.stateDir Folder of the server's own files. Compressed forms of files are kept there. */
-  constructor(log: PublicFolderLog, { stateDir }: { stateDir: string }) {
+  readonly #onChange: (dir: string) => void;
+
+  /**
+   * @param options.stateDir Folder of the server's own files. Compressed forms of files are kept there.
+   * @param options.onChange Called when the server noticed changes in a public folder, also of files that it does not
+   *   serve.
+   */
+  constructor(
+    log: PublicFolderLog,
+    { stateDir, onChange }: { stateDir: string; onChange: (dir: string) => void },
+  ) {
     this.#log = log;
+    this.#onChange = onChange;
     this.#compressed = new CompressedFiles({ dir: join(stateDir, "compressed"), log });
   }
 
@@ -104,6 +114,7 @@ export class PublicFolders {
           resident: this.#resident,
           openFiles: this.#openFiles,
           compressed: this.#compressed,
+          onChange: () => this.#onChange(publicDir),
         };
         const own = { log: this.#log, links, policy: new FilePolicy(settings) };
         opened.set(key, await PublicFolder.open(publicDir, { ...own, ...shared }));

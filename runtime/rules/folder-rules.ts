@@ -1,27 +1,15 @@
-import { statSync } from "node:fs";
-import { join } from "node:path";
-import type { HeadersRule } from "../config/headers-file.ts";
-import type { RedirectEntry } from "../config/redirects-file.ts";
-import { HEADERS_FILE, readFolderRules, REDIRECTS_FILE } from "../config/rule-files.ts";
 import type { Client } from "../http/client.ts";
-import { addFilter, type ReplyFilter } from "../http/reply.ts";
+import { addFilter } from "../http/reply.ts";
 import { parseTarget, type ParsedTarget } from "../http/target-path.ts";
-import { toDisplayPath } from "../lib/display-path.ts";
 import type { CompiledRules } from "./compile-rules.ts";
-import { compileTemplate, type FillPath } from "./fill-path.ts";
+import type { CurrentFolderRules } from "./folder-rule-files.ts";
 import type { Step } from "./kind.ts";
-import { createFieldFilter, mergeEdits } from "./kinds/edit-replies.ts";
 import { toRuleKey } from "./path-readings.ts";
-import { createRuleTable, type RuleTable, schemeOf } from "./rule-table.ts";
-import { SetTable } from "./set-table.ts";
+import type { CompiledRedirect, RedirectRules, RedirectTable } from "./redirect-rules.ts";
 
 export interface FolderRulesOptions {
-  folder: {
-    /** Absolute path. */
-    readonly dir: string;
-    /** Differs after a change in the folder. */
-    readonly changes: number;
-  };
+  /** The rules of the folder. A change of its files replaces them. */
+  rules: CurrentFolderRules;
   pages: {
     /** Answers with the file of a decoded path; false: there is none. */
     answerWith(
@@ -31,10 +19,6 @@ export interface FolderRulesOptions {
     ): boolean;
     hasFile(path: string): boolean;
   };
-  log: {
-    error(fields: object, message: string): void;
-    info(fields: object, message: string): void;
-  };
   hasRoute: (target: ParsedTarget) => boolean;
   /** Serves a request with the stages from the public folder on. */
   serveRest: (client: Client, target: ParsedTarget) => void;
@@ -42,22 +26,16 @@ export interface FolderRulesOptions {
 }
 
 /**
- * The rules of the files `_headers` and `_redirects` in a public folder, as Netlify and Cloudflare Pages read them. Reads
- * the files again when they change. A file with a mistake changes nothing.
+ * The stages of a public folder with the rules of its files `_headers` and `_redirects`, as Netlify and Cloudflare Pages
+ * read them.
  */
 export class FolderRules {
   readonly #options: FolderRulesOptions;
-  #headers: HeaderRules | null = null;
-  #redirects: RedirectRules | null = null;
-  #seenChanges: number;
-  #version: string;
+  readonly #rules: CurrentFolderRules;
 
   constructor(options: FolderRulesOptions) {
-    const { folder } = options;
     this.#options = options;
-    this.#seenChanges = folder.changes;
-    this.#version = versionOf(folder.dir);
-    this.#read();
+    this.#rules = options.rules;
   }
 
   /**
@@ -67,10 +45,9 @@ export class FolderRules {
   around(answerFile: Step): Step {
     const withHeaders = this.withHeaders(answerFile);
     return (client, target) => {
-      if (this.#seenChanges !== this.#options.folder.changes) this.#follow();
-      const redirects = this.#redirects;
+      const { headers, redirects } = this.#rules;
       if (redirects === null) {
-        return this.#headers === null ? answerFile(client, target) : withHeaders(client, target);
+        return headers === null ? answerFile(client, target) : withHeaders(client, target);
       }
       const forced = this.#redirect(redirects.forced, client, target);
       if (forced !== "next") return forced;
@@ -90,7 +67,7 @@ export class FolderRules {
   /** Returns a stage whose replies have the fields of `_headers`, if it answers. */
   withHeaders(stage: Step): Step {
     return (client, target) => {
-      const filter = this.#headers?.filterOf(client, target) ?? null;
+      const filter = this.#rules.headers?.filterOf(client, target) ?? null;
       if (filter === null) return stage(client, target);
       const before = client.filters?.length ?? 0;
       addFilter(client, filter);
@@ -154,87 +131,4 @@ export class FolderRules {
     else serveRest(client, target);
     return "done";
   }
-
-  #follow(): void {
-    const { folder } = this.#options;
-    this.#seenChanges = folder.changes;
-    const version = versionOf(folder.dir);
-    if (version === this.#version) return;
-    this.#version = version;
-    this.#read();
-  }
-
-  #read(): void {
-    const { folder, log } = this.#options;
-    const { headers, redirects, problems } = readFolderRules(folder.dir, toDisplayPath(folder.dir));
-    for (const problem of problems) log.error({ code: "ERR_CONFIG" }, problem);
-    if (problems.length > 0) return;
-    this.#headers = headers.length === 0 ? null : new HeaderRules(headers);
-    this.#redirects = redirects.length === 0 ? null : compileRedirects(redirects);
-  }
-}
-
-/** The filters of `_headers`, by the rules that hold for a request. */
-class HeaderRules {
-  readonly #find: RuleTable;
-  readonly #filters: SetTable<{ secure: ReplyFilter; plain: ReplyFilter } | null>;
-
-  constructor(rules: readonly HeadersRule[]) {
-    this.#find = createRuleTable(rules.map(({ when }) => when));
-    this.#filters = new SetTable((numbers) => {
-      const held = numbers.flatMap((number) => rules[number] ?? []);
-      const [secure, plain] = [mergeEdits(held), mergeEdits(held, "strict-transport-security")];
-      if (secure === null || plain === null) return null;
-      return { secure: createFieldFilter(secure), plain: createFieldFilter(plain) };
-    });
-  }
-
-  filterOf(client: Client, target: ParsedTarget): ReplyFilter | null {
-    const found: number[] = [];
-    this.#find(toRuleKey(target.rewrittenFrom ?? target.pathname), { client, target }, found);
-    const filters = found.length === 0 ? null : this.#filters.get(found);
-    return filters?.[schemeOf(client.head.origin) === "https" ? "secure" : "plain"] ?? null;
-  }
-}
-
-interface CompiledRedirect {
-  status: number;
-  fill: FillPath;
-}
-
-interface RedirectTable {
-  find: RuleTable;
-  entries: readonly CompiledRedirect[];
-}
-
-interface RedirectRules {
-  forced: RedirectTable;
-  unforced: RedirectTable;
-}
-
-function compileRedirects(entries: readonly RedirectEntry[]): RedirectRules {
-  return {
-    forced: toTable(entries.filter(({ isForced }) => isForced)),
-    unforced: toTable(entries.filter(({ isForced }) => !isForced)),
-  };
-}
-
-function toTable(entries: readonly RedirectEntry[]): RedirectTable {
-  return {
-    find: createRuleTable(entries.map(({ when }) => when)),
-    entries: entries.map((entry) => ({
-      status: entry.status,
-      fill: compileTemplate(entry.to, entry),
-    })),
-  };
-}
-
-/** Differs if one of the files does. */
-function versionOf(dir: string): string {
-  return [HEADERS_FILE, REDIRECTS_FILE]
-    .map((name) => {
-      const stats = statSync(join(dir, name), { throwIfNoEntry: false });
-      return stats === undefined ? "" : `${stats.ino}.${stats.size}.${stats.mtimeMs}`;
-    })
-    .join(" ");
 }

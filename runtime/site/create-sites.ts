@@ -12,7 +12,7 @@ import type { Site } from "./site.ts";
 
 export interface SitesParts extends Pick<
   SiteParts,
-  "development" | "canServe" | "challengeTokens" | "ports" | "gates" | "nextId" | "log"
+  "development" | "canServe" | "challengeTokens" | "ports" | "gates" | "nextId" | "ruleFiles"
 > {
   config: Config;
   files: PublicFolders;

@@ -5,7 +5,7 @@ import type { ExchangeId, TransferLimits } from "../http/client.ts";
 import type { Responder } from "../http/responder.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
 import { compileRules } from "../rules/compile-rules.ts";
-import type { FolderRulesOptions } from "../rules/folder-rules.ts";
+import type { FolderRuleFiles } from "../rules/folder-rule-files.ts";
 import type { NextGates } from "../rules/gates.ts";
 import type { Canonical, RuleContext } from "../rules/kind.ts";
 import { createFileStages } from "./file-stages.ts";
@@ -31,7 +31,8 @@ export interface SiteParts extends FirstStagesParts {
   gates: NextGates;
   /** Returns the id of a request that the server makes to itself. */
   nextId: () => ExchangeId;
-  log: FolderRulesOptions["log"];
+  /** The files of rules of all public folders. Those of `files` are read already. */
+  ruleFiles: FolderRuleFiles;
   /** Returns the responder of a proxy under the settings of the site, the same one for the same proxy. */
   proxyOf: (setting: ProxySetting) => Responder;
   /** Returns the ports on which the server listens. */
@@ -40,7 +41,7 @@ export interface SiteParts extends FirstStagesParts {
 
 /** Creates the stages of one site, in their order. Leaves out stages that its settings do not ask for. */
 export function createStages(parts: SiteParts): Stage[] {
-  const { config, files, routes, development, transfer, log } = parts;
+  const { config, files, routes, development, transfer, ruleFiles } = parts;
   const rest: Stage[] = [];
   const serveRest: RuleContext["serveRest"] = (client, target) =>
     serveFrom(client, target, { stages: rest, from: 0 });
@@ -48,7 +49,7 @@ export function createStages(parts: SiteParts): Stage[] {
     site: parts.name,
     find: (target) => routes?.find(target) ?? null,
   });
-  const { stages: rules, checkRewritten } = compileRules(config.rules, {
+  const { stages: ofRules, checkRewritten } = compileRules(config.rules, {
     gates,
     serveRest,
     nextId: parts.nextId,
@@ -58,7 +59,14 @@ export function createStages(parts: SiteParts): Stage[] {
   const ofFiles =
     files === null
       ? null
-      : createFileStages({ config, files, routes, log, serveRest, checkRewritten });
+      : createFileStages({
+          config,
+          files,
+          routes,
+          rules: ruleFiles.rulesOf(files.dir),
+          serveRest,
+          checkRewritten,
+        });
   if (transfer !== null) rest.push(limitTransfers(transfer));
   if (ofFiles !== null) rest.push(...ofFiles.beforeRoutes);
   if (development !== null) {
@@ -75,7 +83,7 @@ export function createStages(parts: SiteParts): Stage[] {
   if (ofFiles !== null) rest.push(...ofFiles.afterRoutes);
   if (development !== null) rest.push(explainNotFound(() => findPlaces(parts)));
   else if (config.spa !== null) rest.push(refuseUnstored);
-  return [...createFirstStages(parts), ...rules, ...rest];
+  return [...createFirstStages(parts), ...ofRules, ...rest];
 }
 
 /** Returns the URL that clients of the site should use; `null`: any. */

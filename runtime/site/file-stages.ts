@@ -14,7 +14,7 @@ import { guardFiles, guardPages, unlessGuarded } from "./stages/guard-files.ts";
 
 export interface FileStagesParts extends Pick<
   FolderRulesOptions,
-  "log" | "serveRest" | "checkRewritten"
+  "rules" | "serveRest" | "checkRewritten"
 > {
   config: Pick<Config, "listing" | "spa">;
   files: PublicFolder;
@@ -34,12 +34,11 @@ export interface FileStages {
 
 /** Creates the stages of a public folder. Leaves out stages that the settings do not ask for. */
 export function createFileStages(parts: FileStagesParts): FileStages {
-  const { config, files, routes, log, serveRest, checkRewritten } = parts;
+  const { config, routes, rules, serveRest, checkRewritten } = parts;
   const pages = toPages(parts);
   const folder = new FolderRules({
-    folder: files,
+    rules,
     pages,
-    log,
     hasRoute: (target) => routes?.hasRoute(target) === true,
     serveRest,
     checkRewritten,

@@ -6,12 +6,12 @@ import { readFolderRules } from "../../runtime/config/rule-files.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 describe("readFolderRules()", () => {
-  it("has no rules without files", (t) => {
+  it("has no rules without files", async (t) => {
     const none = { headers: [], redirects: [], problems: [] };
-    assert.deepEqual(readFolderRules(temporaryFolder(t), "public"), none);
+    assert.deepEqual(await readFolderRules(temporaryFolder(t), "public"), none);
   });
 
-  it("reads paths, fields, comments, statuses, placeholders and conditions on the query", (t) => {
+  it("reads paths, fields, comments, statuses, placeholders and conditions on the query", async (t) => {
     const dir = temporaryFolder(t);
     const headers = [
       "# All pages",
@@ -31,7 +31,7 @@ describe("readFolderRules()", () => {
     ];
     writeFileSync(join(dir, "_headers"), headers.join("\r\n"));
     writeFileSync(join(dir, "_redirects"), redirects.join("\n"));
-    const found = readFolderRules(dir, "public");
+    const found = await readFolderRules(dir, "public");
     assert.deepEqual(found.problems, []);
     assert.deepEqual(
       found.headers.map(({ key, when: { paths, hosts, scheme }, removeFields, joinFields }) => [
@@ -81,7 +81,7 @@ describe("readFolderRules()", () => {
     );
   });
 
-  it("names file and line of a mistake", (t) => {
+  it("names file and line of a mistake", async (t) => {
     const dir = temporaryFolder(t);
     const headers = [
       "X-A: 1",
@@ -101,7 +101,7 @@ describe("readFolderRules()", () => {
     ];
     writeFileSync(join(dir, "_headers"), `${headers.join("\n")}\nhttps://*.a.example/\n`);
     writeFileSync(join(dir, "_redirects"), redirects.join("\n"));
-    const { problems } = readFolderRules(dir, "public");
+    const { problems } = await readFolderRules(dir, "public");
     assert.deepEqual(
       problems.map((problem) =>
         /^Cannot use (\S+): found (".*?"), expected (.{10,20})/.exec(problem)?.slice(1),
