@@ -28,21 +28,28 @@ export interface GroupQueueOptions<Wish, Server> {
 
 /** Requests that wait for a server of a group, in their order. Each ends once: with a server, a refusal, or `cancel`. */
 export class GroupQueue<Wish, Server extends object> {
-  limits: QueueLimits;
   readonly #options: GroupQueueOptions<Wish, Server>;
-  #queue: BoundedQueue<Waiting<Wish, Server>>;
+  #limits: QueueLimits;
+  readonly #queue: BoundedQueue<Waiting<Wish, Server>>;
   #timer: NodeJS.Timeout | null = null;
   #isServing = false;
 
   constructor(options: GroupQueueOptions<Wish, Server>) {
     this.#options = options;
-    this.limits = options.limits;
+    this.#limits = options.limits;
     // The limit may change with a reload, so `push` checks it.
     this.#queue = new BoundedQueue(Infinity);
   }
 
   get size(): number {
     return this.#queue.size;
+  }
+
+  /** Applies the next config, also to the requests that wait. */
+  use(limits: QueueLimits): void {
+    this.#limits = limits;
+    // In a later turn: the callers of a reload must not be called back within it.
+    if (this.#timer !== null) this.#wake(0);
   }
 
   /** Returns the function that ends the wait, or the setting that forbids it. */
@@ -54,7 +61,7 @@ export class GroupQueue<Wish, Server extends object> {
     const nowMs = this.#options.now();
     const first = this.#queue.peek();
     const firstWaitsMs = first === undefined ? 0 : nowMs - first.sinceMs;
-    const { queueLimit: limit, queueDelayMs: delayMs } = this.limits;
+    const { queueLimit: limit, queueDelayMs: delayMs } = this.#limits;
     const full = { ...state, queued: this.#queue.size, firstWaitsMs };
     const breach = findQueueBreach(full, { limit, delayMs });
     if (breach !== null) return breach;
@@ -98,14 +105,19 @@ export class GroupQueue<Wish, Server extends object> {
     for (;;) {
       const first = this.#queue.peek();
       if (first === undefined) return;
-      const leftMs = first.sinceMs + this.limits.queueTimeoutMs - nowMs;
+      const leftMs = first.sinceMs + this.#limits.queueTimeoutMs - nowMs;
       if (leftMs > 0) {
-        this.#timer = setTimeout(() => this.#watch(this.#options.now()), Math.ceil(leftMs));
+        this.#wake(Math.ceil(leftMs));
         return;
       }
       this.#queue.remove(first);
       first.onEnd("queueTimeout");
     }
+  }
+
+  #wake(ms: number): void {
+    this.#stopWatching();
+    this.#timer = setTimeout(() => this.#watch(this.#options.now()), ms);
   }
 
   #stopWatching(): void {

@@ -76,7 +76,7 @@ export class Group {
   /** Applies the next config. Nothing that has begun is lost. */
   use(loaded: LoadedGroup): void {
     this.#loaded = loaded;
-    this.#queue.limits = loaded.setting;
+    this.#queue.use(loaded.setting);
     this.#members.use(loaded);
   }
 

@@ -16,7 +16,7 @@ createServer(async (request, response) => {
   if (request.method === "POST") appendFileSync(posts, id + "\\n");
   const pieces = [];
   for await (const piece of request) pieces.push(piece);
-  await new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * 5));
+  await new Promise((resolve) => setTimeout(resolve, 10 + Math.random() * 20));
   response.end(id + ";" + Buffer.concat(pieces));
 }).listen(Number(port), "127.0.0.1", () => console.log("listening"));
 `;

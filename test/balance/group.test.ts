@@ -309,6 +309,27 @@ describe("Group", () => {
     assert.deepEqual(scene.lines[1]?.["refused"], { queueDelay: 1, queueTimeout: 2 });
   });
 
+  it("applies a shorter wait to the requests that wait already, and to the next ones", async (t) => {
+    const scene = new Scene(t, {
+      servers: A,
+      maxConnections: 1,
+      queueDelay: "0s",
+      queueTimeout: "1h",
+    });
+    scene.find(A).occupy();
+    const ends: unknown[] = [];
+    scene.group.wait(GET, (end) => ends.push(end));
+    await scene.pass(1000);
+    scene.use({ servers: A, maxConnections: 1, queueDelay: "0s", queueTimeout: "2s" });
+    await scene.pass(900);
+    assert.equal(ends.length, 0);
+    scene.group.wait(GET, (end) => ends.push(end));
+    await scene.pass(200);
+    assert.deepEqual(ends, ["queueTimeout"]);
+    await scene.pass(1900);
+    assert.deepEqual(ends, ["queueTimeout", "queueTimeout"]);
+  });
+
   it("lets requests wait for a server that restarts, and refuses them when it is down for long", async (t) => {
     const health = { path: "/healthz", rise: 1 };
     const scene = new Scene(t, { servers: A, health, queueTimeout: "4s" });
