@@ -150,7 +150,7 @@ export class ProxyExchange implements ExchangeEvents {
     if (this.#state !== "sent") return;
     const { replyFields } = this.#options;
     const server = this.#noteHead(head);
-    const reply = replyFields.of(head.fields, toAuthority(server.name));
+    const reply = replyFields.of(head.fields, server.name);
     if (!reply.ok) {
       this.#logFailure(server, { phase: "head", reason: reply.reason }, 502);
       this.#fail(502);

@@ -1,3 +1,4 @@
+import { toAuthority } from "./authority.ts";
 import { CookieChange, type CookieChanges } from "./set-cookie.ts";
 import { type LocationChanges, toClientLocation } from "./location.ts";
 
@@ -46,9 +47,9 @@ export class ReplyFieldMaker {
    * (`X-Accel-Buffering`): every response streams.
    *
    * @param block Of the upstream's client: without hop-by-hop and framing fields, names in lower case.
-   * @param upstream The authority of the upstream server in its own URLs, such as `10.0.0.1:3000`; `null`: it has none.
+   * @param upstream The upstream server as the config names it.
    */
-  of(block: string, upstream: string | null): ReplyFields {
+  of(block: string, upstream: string): ReplyFields {
     if (!SPECIAL.test(block)) return { ok: true, fields: block };
     const parts = block.split("\n");
     const kept: string[] = [];
@@ -64,14 +65,14 @@ export class ReplyFieldMaker {
     return { ok: true, fields: kept.join("\n") };
   }
 
-  #change(name: string, value: string, upstream: string | null): string {
+  #change(name: string, value: string, upstream: string): string {
     const { location } = this.#rules;
     switch (name) {
       case "location":
       case "content-location":
-        return location === null ? value : toClientLocation(value, location, upstream);
+        return location === null ? value : toClientLocation(value, location, toAuthority(upstream));
       case "refresh":
-        return location === null ? value : changeRefresh(value, location, upstream);
+        return location === null ? value : changeRefresh(value, location, toAuthority(upstream));
       case "set-cookie":
         return this.#cookies === null ? value : this.#cookies.of(value);
       default:

@@ -1,8 +1,12 @@
+import { REQUEST_ID_FIELD } from "../lib/request-id.ts";
 import type { UpstreamRequest } from "./exchange.ts";
 
 /** Most cached blocks, and the length of the longest one: browsers send up to 1 KiB without large cookies. */
 const REMEMBERED = 512;
 const REMEMBERED_LENGTH = 1024;
+
+/** Field that differs in each request (see `lib/request-id.ts`), behind another one, up to its value. */
+const REQUEST_ID = `\n${REQUEST_ID_FIELD}\n`;
 
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
@@ -41,13 +45,28 @@ export class RequestHeads {
     return `${method} ${target} HTTP/1.1\r\n${this.#linesOf(request.fields)}${own}${framingOf(request)}${connection}\r\n`;
   }
 
+  /** Formats the number of the request apart from the rest, which is the same for many requests. */
   #linesOf(block: string): string {
+    const at = block.indexOf(REQUEST_ID);
+    if (at === -1) return this.#knownLines(block);
+    const before = block.slice(0, at);
+    // It may also be the value of another field.
+    if (!this.#known.has(before) && before.split("\n").length % 2 !== 0)
+      return this.#knownLines(block);
+    const valueEnd = block.indexOf("\n", at + REQUEST_ID.length);
+    const id = toLines(block.slice(at + 1, valueEnd === -1 ? block.length : valueEnd));
+    const lines = this.#knownLines(before) + id;
+    return valueEnd === -1 ? lines : lines + this.#knownLines(block.slice(valueEnd + 1));
+  }
+
+  #knownLines(block: string): string {
     const known = this.#known.get(block);
     if (known !== undefined) return known;
     const lines = toLines(block);
     if (block.length <= REMEMBERED_LENGTH) {
       if (this.#known.size >= REMEMBERED) this.#known.clear();
-      this.#known.set(block, lines);
+      // A part of a string keeps the whole string in memory; a copy does not.
+      this.#known.set(Buffer.from(block, "latin1").toString("latin1"), lines);
     }
     return lines;
   }

@@ -11,7 +11,7 @@ const RULES: ReplyFieldRules = {
 function make(
   fields: readonly string[],
   rules: Partial<ReplyFieldRules> = {},
-  upstream: string | null = "10.0.0.1:3000",
+  upstream = "http://10.0.0.1:3000",
 ): string[] | string {
   const made = new ReplyFieldMaker({ ...RULES, ...rules }).of(fields.join("\n"), upstream);
   if (!made.ok) return made.reason;
