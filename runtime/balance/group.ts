@@ -157,12 +157,7 @@ export class Group {
     this.#members.rest();
   }
 
-  /** Refuses the requests that wait, and closes all servers when their requests have ended. */
-  async close(graceMs: number): Promise<void> {
-    this.#queue.clear("down");
-    await this.#members.close(graceMs);
-  }
-
+  /** Refuses the requests that wait, and ends all others and all connections at once. */
   destroy(): void {
     this.#queue.clear("down");
     this.#members.destroy();
@@ -183,11 +178,11 @@ export class Group {
     return member?.isUp === true && canTake(member, tried) ? member : null;
   }
 
-  /** Returns a server on trial that has no request yet. */
+  /** Returns a server on trial that has no request for it yet. */
   #pickTrial({ tried, mayRepeat }: Wish): Member | null {
     const { trials } = this.#members;
     if (trials.length === 0 || !mayRepeat) return null;
-    return trials.find(({ server }) => server.inFlight === 0 && !tried.includes(server)) ?? null;
+    return trials.find((member) => member.canTry() && canTake(member, tried)) ?? null;
   }
 
   #pickAny(wish: Wish): Member | null {

@@ -54,13 +54,12 @@ export class Groups {
     return [...this.#entries.values()].map(({ group }) => group.status());
   }
 
-  /** Closes all groups when their requests have ended, or after the grace period. */
-  async close(graceMs: number): Promise<void> {
-    await Promise.all([...this.#takeAll()].map((group) => group.close(graceMs)));
-  }
-
+  /** Refuses the requests that wait, and ends all others and all connections at once. */
   destroy(): void {
-    for (const group of this.#takeAll()) group.destroy();
+    const all = [...this.#entries.values()].map(({ group }) => group);
+    for (const group of [...all, ...this.#leaving.keys()]) group.destroy();
+    for (const timer of this.#leaving.values()) clearTimeout(timer);
+    this.#leaving.clear();
   }
 
   #commit(all: readonly LoadedGroup[]): void {
@@ -90,14 +89,6 @@ export class Groups {
     }, graceMs);
     end.unref();
     this.#leaving.set(group, end);
-  }
-
-  /** Removes and returns all groups. */
-  #takeAll(): Group[] {
-    const all = [...[...this.#entries.values()].map(({ group }) => group), ...this.#leaving.keys()];
-    for (const timer of this.#leaving.values()) clearTimeout(timer);
-    this.#leaving.clear();
-    return all;
   }
 
   #warn({ setting: { name: group, tls, servers } }: LoadedGroup): void {

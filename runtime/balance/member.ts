@@ -40,6 +40,8 @@ export class Member implements Choosable {
   /** Ends the probe that runs; `null`: none does. */
   stopProbe: (() => void) | null = null;
   #setting: MemberSetting;
+  /** Requests in flight without the one of the trial: those that began before the server was out. */
+  #untried = 0;
 
   constructor(server: UpstreamServer, target: Target, health: Health) {
     this.server = server;
@@ -80,6 +82,18 @@ export class Member implements Choosable {
     const part = health.kind === "up" ? rampOf(nowMs - health.sinceMs, slowStartMs) : 1;
     this.share = this.#setting.weight * part;
     return part < 1;
+  }
+
+  /** Begins a trial. Requests from before, such as long streams, do not count. */
+  beginTrial(): void {
+    this.#untried = this.server.inFlight;
+  }
+
+  /** Tells whether the server has no request of its trial now. */
+  canTry(): boolean {
+    const { inFlight } = this.server;
+    this.#untried = Math.min(this.#untried, inFlight);
+    return inFlight === this.#untried;
   }
 
   /** Ends the timer and the probe. */

@@ -157,15 +157,6 @@ export class Members {
     for (const member of this.#all) member.stopProbes();
   }
 
-  /** Closes all servers when their requests have ended, or after the grace period. */
-  async close(graceMs: number): Promise<void> {
-    this.rest();
-    await Promise.all([
-      ...this.#all.map(({ server }) => server.close(graceMs)),
-      ...this.#draining.values(),
-    ]);
-  }
-
   destroy(): void {
     this.rest();
     for (const { server } of [...this.#all, ...this.#draining.keys()]) server.destroy();
@@ -282,6 +273,7 @@ export class Members {
     if (after === before) return;
     member.health = after;
     if (after.kind === before.kind) return;
+    if (after.kind === "trial") member.beginTrial();
     this.#note(member, before);
     this.#schedule(member, "changed");
     this.#arrange();

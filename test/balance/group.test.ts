@@ -435,6 +435,8 @@ describe("Group", () => {
     const trial = `http://127.0.0.1:${address.port}`;
     const health = { outTime: "100ms", slowStart: "60s" };
     const scene = new Scene(t, { servers: [trial, B], health });
+    // A long stream from before does not end the chance of the server.
+    scene.find(trial).occupy();
     scene.takeOut(trial);
     await scene.pass(100);
     // The kernel accepts the connection of the probe.
@@ -444,6 +446,9 @@ describe("Group", () => {
     assert.deepEqual(scene.picks(1), [trial]);
     scene.find(trial).occupy();
     assert.deepEqual(scene.picks(3), [B, B, B], "one request at a time");
+    scene.find(trial).answer();
+    scene.find(trial).answer();
+    assert.deepEqual(scene.picks(1), [trial], "its client may have left");
     scene.group.failed(scene.find(B), REFUSED);
     assert.deepEqual(scene.states(), [`${trial} slow start`, `${B} out`], "it is the last one");
   });
