@@ -22,6 +22,7 @@ import { EXIT, RuntimeError } from "../lib/errors.ts";
 import { createAccessLog } from "../log/access-log.ts";
 import { Primary } from "../primary.ts";
 import { describeFailure } from "../server/bugs.ts";
+import { describeSites } from "./describe-sites.ts";
 import { findRunning } from "./find-server.ts";
 import type { StartOptions } from "../server/start.ts";
 import { describeUnignoredFiles } from "../server/unignored-files.ts";
@@ -94,6 +95,8 @@ export async function check(
       if (exitCode === EXIT.drained) exitCode = failure.exitCode;
     }
   }
+  const sites = describeSites(config);
+  if (sites !== null) found.push(sites);
   const { configFile } = config;
   const files = describeEnvFiles(config, cwd);
   if (files !== null) found.push(files);

@@ -400,6 +400,19 @@ function listSiteFolders(folder: string): string[] {
     .toSorted();
 }
 
+/**
+ * Returns the paths of the parts that each folder in `sites/` may have, whether they exist or not: `sites/NAME/handlers`.
+ * A part that comes or goes changes the sites.
+ *
+ * @param folder Folder of the config file, or the working folder.
+ */
+export function listSitePlaces(folder: string): string[] {
+  const root = join(folder, SITES_FOLDER);
+  return readFolder(root)
+    .filter(({ name }) => toSiteName(name) === name && name !== DEFAULT_SITE)
+    .flatMap(({ name }) => [...PARTS, "certs"].map((part) => join(root, name, part)));
+}
+
 /** Names of the members of a mount, as a site has them for its application. */
 const OWN_NAMES: Readonly<Record<string, string>> = {
   app: "app",

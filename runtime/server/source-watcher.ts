@@ -24,6 +24,8 @@ export interface WatchTargets {
   trees: readonly string[];
   /** Files, or folders of which only the existence counts. They need not exist yet. */
   files: readonly string[];
+  /** Folders of which the names in them count. They need not exist yet. */
+  lists: readonly string[];
 }
 
 export interface WatchOptions {
@@ -134,7 +136,7 @@ interface Survey {
 }
 
 /** Finds the folders to watch, and the time of the last change. */
-function survey({ trees, files }: WatchTargets): Survey {
+function survey({ trees, files, lists }: WatchTargets): Survey {
   const found: Survey = { folders: new Map(), newestMs: -Infinity };
   const seen = new Set<string>();
   for (const tree of trees) {
@@ -146,6 +148,13 @@ function survey({ trees, files }: WatchTargets): Survey {
     const stats = look(file);
     // The time of a folder changes with its content, which does not count here.
     if (stats?.isFile() === true) note(found, stats);
+  }
+  for (const folder of lists) {
+    addName(found, folder);
+    const stats = look(folder);
+    if (stats?.isDirectory() !== true) continue;
+    found.folders.set(folder, null);
+    note(found, stats);
   }
   return found;
 }

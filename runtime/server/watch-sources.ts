@@ -1,6 +1,7 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { CONFIG_FILES } from "../config/config-file.ts";
 import { SETTINGS } from "../config/settings.ts";
+import { listSitePlaces, SITES_FOLDER } from "../config/sites.ts";
 import type { OpenServer } from "./open.ts";
 import type { SourceWatcher } from "./source-watcher.ts";
 
@@ -17,6 +18,7 @@ export async function watchSources(
     targets: () => {
       const { handlersDir, configFile, publicDir, sites } = primary.config;
       const ofSites = sites.flatMap((site) => site.handlersDir ?? []);
+      const folder = configFile === null ? cwd : dirname(configFile);
       return {
         trees: [handlersDir, ...ofSites, ...primary.stored.sources],
         files: [
@@ -25,7 +27,9 @@ export async function watchSources(
           ...WATCHED_FILES.map((name) => join(cwd, name)),
           // While the folder exists, the server looks at it for each request.
           ...(publicDir === null ? [join(cwd, SETTINGS.public.default)] : []),
+          ...listSitePlaces(folder),
         ],
+        lists: [join(folder, SITES_FOLDER)],
       };
     },
     reload: async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { CHANGES_PATH } from "../../runtime/lib/html-page.ts";
@@ -234,6 +234,13 @@ describe("edgicorn dev", { timeout: 180_000 }, () => {
     );
     await next(server, "reloaded", save("lib/late.ts", HELLO));
     assert.deepEqual(await ask(server, {}), [200, "hello"]);
+    // A site is in its place at once, as from a checkout.
+    save("new/a.example/public/page.txt", "site")();
+    await next(server, "reloaded", () =>
+      renameSync(join(server.dir, "new"), join(server.dir, "sites")),
+    );
+    const headers = { host: "a.example" };
+    assert.equal((await send(`${server.http}/page.txt`, { headers })).text, "site");
   });
 
   it("stops in order while it waits for handlers that compile", async (t) => {

@@ -59,6 +59,7 @@ class Project {
     return {
       trees: [this.at("handlers"), ...this.sources.map((path) => this.at(path))],
       files: [this.at("tsconfig.json"), this.at("public"), this.at("deep/er/config.ts")],
+      lists: [this.at("sites")],
     };
   }
 }
@@ -99,6 +100,18 @@ describe("SourceWatcher", { timeout: 60_000 }, () => {
       () => project.write("releases/1/a.ts"),
     ];
     for (const change of changes) await project.reloadsAfter(change);
+    assert.deepEqual(project.errors, []);
+  });
+
+  it("reloads when names in a listed folder come and go, and not for files below them", async (t) => {
+    const project = new Project(t);
+    await project.reloadsAfter(() => mkdirSync(project.at("sites")));
+    await project.reloadsAfter(() => mkdirSync(project.at("sites/a.example")));
+    assert.equal(project.reloads, 2);
+    project.write("sites/a.example/page.txt");
+    project.write("sites/a.example/deep/page.txt");
+    await project.reloadsAfter(() => rmSync(project.at("sites/a.example"), { recursive: true }));
+    assert.equal(project.reloads, 3);
     assert.deepEqual(project.errors, []);
   });
 
