@@ -33,7 +33,8 @@ function wordsIn(text: string): string[] {
 
 /** Keys of a rule and of a site, from the types that an editor shows. */
 function keysInTypes(): Set<string> {
-  const source = readFileSync("runtime/config/user-config.ts", "utf8");
+  const files = ["runtime/config/user-config.ts", "runtime/config/proxy-setting.ts"];
+  const source = files.map((path) => readFileSync(path, "utf8")).join("\n");
   return new Set([...source.matchAll(/^ {2}(\w+)\??:/gm)].map(([, key = ""]) => key));
 }
 
