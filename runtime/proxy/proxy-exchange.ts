@@ -265,10 +265,7 @@ export class ProxyExchange implements ExchangeEvents {
     const client = this.#client;
     const { head } = client;
     const requestId = this.#requestId();
-    const { fields, ownFields, isLooping } = requestFields.of(head, {
-      requestId,
-      host: toHost(host, server),
-    });
+    const { fields, isLooping } = requestFields.of(head, { requestId, host: toHost(host, server) });
     if (isLooping) {
       this.#fail(LOOP_DETECTED);
       return;
@@ -284,7 +281,6 @@ export class ProxyExchange implements ExchangeEvents {
         method: head.method,
         target: this.#target,
         fields,
-        ownFields,
         body: upload === null ? this.#body : "follows",
         bodyBytes: upload === null ? null : (upload.wholeBytes ?? head.bodyBytes),
         upgrade: null,

@@ -18,8 +18,6 @@ export interface RequestFieldRules {
 export interface UpstreamFields {
   /** Field block with `host`, without fields of framing and connection. */
   fields: string;
-  /** More of the block: the number of the request, which differs each time; `""`: the request has its own. */
-  ownFields: string;
   /** The request has passed so many Edgicorn servers that its way must be a circle. */
   isLooping: boolean;
 }
@@ -157,8 +155,8 @@ export class RequestFields {
     if (rest !== "") kept += `${rest}\n`;
     if (host !== null) kept = `host\n${host}\n${kept}`;
     if (this.#clientFields !== null) kept += `${this.#clientFields.of(head, given)}\n`;
-    const ownFields = hasRequestId ? "" : `x-request-id\n${requestId}`;
-    return { fields: kept + this.#end, ownFields, isLooping: hops >= MOST_HOPS };
+    if (!hasRequestId) kept += `x-request-id\n${requestId}\n`;
+    return { fields: kept + this.#end, isLooping: hops >= MOST_HOPS };
   }
 }
 

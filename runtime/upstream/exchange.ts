@@ -20,8 +20,6 @@ export interface UpstreamRequest {
    * framing and `connection`. Names and values must be valid: the client sends them as they are.
    */
   fields: string;
-  /** More of the block, with values that differ for each request: the lines of `fields` are reused. Absent: none. */
-  ownFields?: string;
   /** `follows`: `write` and `end` of the exchange bring it. Bytes are lent for the call of `open`. */
   body: Uint8Array | "follows" | null;
   /** Size of a body that follows; `null`: unknown, the client sends it in chunks. Ignored for the other bodies. */

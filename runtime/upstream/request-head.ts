@@ -34,15 +34,14 @@ export class RequestHeads {
    * @throws TypeError For a method, a target or a field that would change the meaning of the head.
    */
   format(request: UpstreamRequest): string {
-    const { method, target, upgrade, ownFields } = request;
-    const own = ownFields === undefined ? "" : toLines(ownFields);
+    const { method, target, upgrade } = request;
     if (UNSAFE.test(target) || target === "" || !NAME.test(method))
       throw new TypeError(`Cannot send a request: its method or target is invalid`);
     const connection =
       upgrade === null ? this.#connection : `connection: upgrade\r\nupgrade: ${upgrade}\r\n`;
     if (upgrade !== null && !VALUE.test(upgrade))
       throw new TypeError("Cannot send a request: its upgrade field is invalid");
-    return `${method} ${target} HTTP/1.1\r\n${this.#linesOf(request.fields)}${own}${framingOf(request)}${connection}\r\n`;
+    return `${method} ${target} HTTP/1.1\r\n${this.#linesOf(request.fields)}${framingOf(request)}${connection}\r\n`;
   }
 
   /** Formats the number of the request apart from the rest, which is the same for many requests. */

@@ -257,6 +257,7 @@ describe("HeadReader", () => {
       fields:
         "host\nexample.com\nx-forwarded-for\n6.6.6.6\nx-forwarded-proto\nhttps\nx-request-id\nmine",
       clientAddress: "6.6.6.6",
+      peerAddress: "127.0.0.1",
       requestId: "mine",
     });
   });
