@@ -53,8 +53,9 @@ export class RequestHeads {
     if (!this.#known.has(before) && before.split("\n").length % 2 !== 0)
       return this.#knownLines(block);
     const valueEnd = block.indexOf("\n", at + REQUEST_ID.length);
-    const id = toLines(block.slice(at + 1, valueEnd === -1 ? block.length : valueEnd));
-    const lines = this.#knownLines(before) + id;
+    const id = block.slice(at + REQUEST_ID.length, valueEnd === -1 ? block.length : valueEnd);
+    if (!VALUE.test(id)) throw new TypeError("Cannot send a request: its number is invalid");
+    const lines = `${this.#knownLines(before)}${REQUEST_ID_FIELD}: ${id}\r\n`;
     return valueEnd === -1 ? lines : lines + this.#knownLines(block.slice(valueEnd + 1));
   }
 
