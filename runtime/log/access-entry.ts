@@ -1,21 +1,82 @@
+import type { ExchangeId } from "../channel/messages.ts";
+import type { RequestHead, UpstreamNote } from "../http/client.ts";
+import { findField } from "../http/find-field.ts";
 import type { LimitName } from "../http/limit-names.ts";
-import type { AccessEntry } from "./access-line.ts";
+import { toRequestId } from "../lib/request-id.ts";
+import { toTraceParent } from "./trace-parent.ts";
 
-/** The facts about a finished exchange, before the rules are applied. */
-export interface AccessFacts extends Omit<
-  AccessEntry,
-  "path" | "query" | "limit" | "referer" | "userAgent"
-> {
-  /** Path and query, as the client sent them. */
-  target: string;
+/** An exchange that ended. A `Client` is one. */
+export interface FinishedExchange {
+  readonly id: ExchangeId;
+  readonly head: LoggedHead;
+  /** `performance.now()` when the head was complete. */
+  readonly receivedMs: number;
+  readonly workerId: number | null;
   /** The limit that refused the request or cut it off; `null`: none. */
-  limit: LimitName | null;
-  /** Values of fields, one character per byte. `undefined`: the request has no such field. */
-  referer: string | undefined;
-  userAgent: string | undefined;
+  readonly limitedBy: LimitName | null;
+  /** The upstream server that had the request; `null` or absent: none. */
+  readonly upstream?: UpstreamNote | null;
 }
 
-/** Rules that select the logged facts. */
+/** The parts of a head that a line may have. */
+export interface LoggedHead extends Pick<
+  RequestHead,
+  "method" | "target" | "origin" | "clientAddress" | "requestId"
+> {
+  /** Field block; `null`: the fields could not be parsed. */
+  readonly fields: string | null;
+}
+
+/** The end of an exchange. */
+export interface ExchangeEnd {
+  readonly status: number;
+  /** Bytes of the response body. */
+  readonly bytes: number;
+  /** The time by `performance.now()`. */
+  readonly nowMs: number;
+  /** The same time as Unix time, in whole milliseconds. */
+  readonly timeMs: number;
+}
+
+/** The parts of a line that are known before the answer. The texts come from clients and may contain any character. */
+export interface RequestPart {
+  clientAddress: string;
+  scheme: "http" | "https";
+  /** Host with its port, unless that is the scheme's default; `null`: the request has no valid host. */
+  host: string | null;
+  method: string;
+  /** Path as the client sent it, without the query. */
+  path: string;
+  /** Text after the question mark; `null`: there is none; `undefined`: it is not logged. */
+  query: string | null | undefined;
+}
+
+/** The parts of a line that come from fields of the request. `null`: there is no such field; `undefined`: it is not logged. */
+export interface FieldsPart {
+  referer: string | null | undefined;
+  userAgent: string | null | undefined;
+  /** A valid `traceparent` of the request; `undefined`: it has none. */
+  traceparent: string | undefined;
+}
+
+/** All parts of a line. */
+export interface AccessEntry extends RequestPart, FieldsPart {
+  status: number;
+  /** Bytes of the response body. */
+  bytes: number;
+  durationMs: number;
+  /** Number of the worker that answered; `null`: the primary answered (a static file, a refusal). */
+  worker: number | null;
+  /** The upstream server that answered, or failed last; absent: none had the request. */
+  upstream?: UpstreamNote | undefined;
+  /** The setting that refused the request or cut it off; `undefined`: none. */
+  limit: LimitName | undefined;
+  requestId: string;
+  /** Field block of the request, for formats with other fields. */
+  fields: string;
+}
+
+/** Rules that select the logged parts. */
 export interface AccessRules {
   withQuery: boolean;
   /** Logs referer and user agent. */
@@ -24,35 +85,69 @@ export interface AccessRules {
   redactQuery: (query: string) => string;
 }
 
-/**
- * Picks the facts to log. If queries are not logged, removes the referer's query, too: it may be an address of this
- * server.
- */
-export function toAccessEntry(facts: AccessFacts, rules: AccessRules): AccessEntry {
-  const { withQuery, withClient } = rules;
-  const { target, referer, userAgent } = facts;
+/** The parts of a line that the server decides. */
+export interface LineOptions {
+  rules: AccessRules;
+  /** Prefix of the ids that the server gives to requests. */
+  requestIdPrefix: string;
+}
+
+/** Writes the line of an exchange. */
+export type WriteLine = (exchange: FinishedExchange, end: ExchangeEnd) => void;
+
+/** Picks the parts of a head, except those in its fields. */
+export function toRequestPart(
+  head: LoggedHead,
+  { withQuery, redactQuery }: AccessRules,
+): RequestPart {
+  const { clientAddress, origin, method, target } = head;
+  const schemeEnd = origin.indexOf(":");
   const queryAt = target.indexOf("?");
-  const query = withQuery && queryAt !== -1 ? rules.redactQuery(target.slice(queryAt + 1)) : null;
+  const query = withQuery && queryAt !== -1 ? redactQuery(target.slice(queryAt + 1)) : null;
   return {
-    clientAddress: facts.clientAddress,
-    scheme: facts.scheme,
-    host: facts.host,
-    method: facts.method,
+    clientAddress,
+    scheme: schemeEnd === HTTPS_LENGTH ? "https" : "http",
+    host: origin.slice(schemeEnd + 3) || null,
+    method,
     path: queryAt === -1 ? target : target.slice(0, queryAt),
     query: withQuery ? query : undefined,
-    status: facts.status,
-    bytes: facts.bytes,
-    durationMs: facts.durationMs,
-    worker: facts.worker,
-    limit: facts.limit ?? undefined,
-    upstream: facts.upstream,
-    requestId: facts.requestId,
+  };
+}
+
+/**
+ * Picks the parts of a field block. If queries are not logged, removes the referer's query, too: it may be an address of
+ * this server.
+ */
+export function toFieldsPart(block: string | null, rules: AccessRules): FieldsPart {
+  if (block === null) return { referer: undefined, userAgent: undefined, traceparent: undefined };
+  const { withClient, withQuery } = rules;
+  const referer = withClient ? findField(block, "referer") : undefined;
+  return {
     referer: withClient
       ? toText(withQuery ? redact(referer, rules) : withoutQuery(referer))
       : undefined,
-    userAgent: withClient ? toText(userAgent) : undefined,
-    traceparent: facts.traceparent,
-    fields: facts.fields,
+    userAgent: withClient ? toText(findField(block, "user-agent")) : undefined,
+    traceparent: toTraceParent(findField(block, "traceparent")),
+  };
+}
+
+/** Picks all parts of a line. */
+export function toAccessEntry(
+  { id, head, receivedMs, workerId, limitedBy, upstream }: FinishedExchange,
+  { status, bytes, nowMs }: ExchangeEnd,
+  { rules, requestIdPrefix }: LineOptions,
+): AccessEntry {
+  return {
+    ...toRequestPart(head, rules),
+    ...toFieldsPart(head.fields, rules),
+    status,
+    bytes,
+    durationMs: nowMs - receivedMs,
+    worker: workerId,
+    limit: limitedBy ?? undefined,
+    upstream: upstream ?? undefined,
+    requestId: head.requestId ?? toRequestId(requestIdPrefix, id),
+    fields: head.fields ?? "",
   };
 }
 
@@ -76,3 +171,6 @@ function toText(value: string | undefined): string | null {
   if (value === undefined) return null;
   return NOT_ASCII.test(value) ? Buffer.from(value, "latin1").toString("utf8") : value;
 }
+
+/** Length of `https`. */
+const HTTPS_LENGTH = 5;

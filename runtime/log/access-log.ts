@@ -1,14 +1,13 @@
+import { type LineOptions, toAccessEntry, type WriteLine } from "./access-entry.ts";
+import { createPrettyLine, type LineFormat } from "./access-line.ts";
 import type { LogDestination } from "./destination.ts";
-import {
-  type AccessEntry,
-  createJsonLine,
-  createPrettyLine,
-  type LineFormat,
-} from "./access-line.ts";
+import { createJsonLines } from "./json-line.ts";
+import { LineBatch } from "./line-batch.ts";
 
 /** The access log: one line per exchange, buffered. */
 export interface AccessLog {
-  line(entry: AccessEntry): void;
+  /** Returns a function that writes lines by these rules. It has no effect once the log is closed. */
+  lines(options: LineOptions): WriteLine;
   /** Passes the buffered lines to the destination. */
   flush(): void;
   /** Flushes and stops. Does not close the destination. Idempotent. */
@@ -18,9 +17,9 @@ export interface AccessLog {
 /**
  * Creates the access log.
  *
- * While a request is handled, `line()` only joins strings. Lines reach the destination in batches: when a batch is full
- * or 100 ms old, and when the process exits. `kill -9` loses at most the lines of the last 100 ms and those that a slow
- * reader has not taken.
+ * While a request is handled, its line is only written to memory. Lines reach the destination in batches: when a batch is
+ * full or 100 ms old, and when the process exits. `kill -9` loses at most the lines of the last 100 ms and those that a
+ * slow reader has not taken.
  *
  * @param options.pretty Writes a short line for terminals instead of JSON.
  * @param options.format Writes lines of this format instead.
@@ -30,50 +29,35 @@ export function createAccessLog(
   destination: LogDestination,
   options: { pretty: boolean; color: boolean; format?: LineFormat | null; onClosed?: () => void },
 ): AccessLog {
-  const format =
-    options.format ?? (options.pretty ? createPrettyLine(options.color) : createJsonLine());
-  const batchAgeMs = options.pretty ? 0 : BATCH_AGE_MS;
-  let batch = "";
-  let timer: NodeJS.Timeout | null = null;
-  let isClosed = false;
-
-  function flush(): void {
-    if (batch === "") return;
-    const lines = batch;
-    batch = "";
-    destination.write(lines);
-  }
-
-  // A full batch does not stop the timer. This keeps it at ten timers per second for any number of batches.
-  function flushLater(): void {
-    timer = null;
-    flush();
-  }
+  const format = options.format ?? (options.pretty ? createPrettyLine(options.color) : null);
+  const batch = new LineBatch(destination, options.pretty ? 0 : BATCH_AGE_MS);
 
   function flushAtExit(): void {
-    flush();
+    batch.flush();
     destination.flushSync();
   }
   process.on("exit", flushAtExit);
 
   return {
-    line(entry) {
-      if (isClosed) return;
-      const line = format(entry, Date.now());
-      if (batch.length + line.length > destination.atomicBytes) flush();
-      batch += line;
-      timer ??= setTimeout(flushLater, batchAgeMs).unref();
-    },
-    flush,
+    lines: (lineOptions) =>
+      format === null
+        ? createJsonLines(batch, lineOptions)
+        : createTextLines(batch, format, lineOptions),
+    flush: () => batch.flush(),
     close() {
-      if (isClosed) return;
-      isClosed = true;
+      if (batch.isClosed) return;
       process.off("exit", flushAtExit);
-      if (timer !== null) clearTimeout(timer);
-      flush();
+      batch.close();
       options.onClosed?.();
     },
   };
 }
 
 const BATCH_AGE_MS = 100;
+
+function createTextLines(batch: LineBatch, format: LineFormat, options: LineOptions): WriteLine {
+  return (exchange, end) => {
+    if (batch.isClosed) return;
+    batch.addText(format(toAccessEntry(exchange, end, options), end.timeMs));
+  };
+}

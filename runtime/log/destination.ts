@@ -9,8 +9,8 @@
  * itself lose them.
  */
 export interface LogDestination {
-  /** Writes whole lines: text that ends with a line feed. */
-  write(lines: string): void;
+  /** Writes whole lines: text, or its bytes in UTF-8, that ends with a line feed. Copies the bytes that it keeps. */
+  write(lines: string | Buffer): void;
   /** Largest text that reaches the reader in one piece, not mixed with lines of other processes. */
   readonly atomicBytes: number;
   /** Number of lines that were dropped so far. */
@@ -31,8 +31,8 @@ export const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 /** Timeout of closing while the reader is stuck. */
 export const MAX_CLOSE_MS = 1000;
 
-/** Counts the line feeds of a text. */
-export function countLines(text: string): number {
+/** Counts the line feeds of a text or of its bytes. */
+export function countLines(text: string | Buffer): number {
   let lines = 0;
   for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) lines++;
   return lines;
@@ -47,7 +47,7 @@ export class LostLines {
     return this.#total;
   }
 
-  add(text: string): void {
+  add(text: string | Buffer): void {
     this.#total += countLines(text);
   }
 

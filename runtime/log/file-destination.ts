@@ -29,6 +29,11 @@ const CHECK_MS = 100;
 
 const CLOSE_POLL_MS = 5;
 
+/** Size from which lines are copied into memory that is used again. Node takes smaller pieces from a pool. */
+const LEAST_REUSED_BYTES = 4096;
+
+const NOTHING = Buffer.alloc(0);
+
 /**
  * Opens a file for appending, and creates it if it is missing.
  *
@@ -75,7 +80,12 @@ export class FileDestination implements LogDestination {
   /** The path must be opened again before the next write. */
   #reopens = false;
   /** Whole lines that wait to be written. */
-  #waiting = "";
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  /** Memory for a full batch, which is used again; `null` before the first one. */
+  #memory: Buffer | null = null;
+  /** Lines in the memory wait or are being written. */
+  #memoryIsUsed = false;
   /** The bytes of the present write. */
   #chunk: Buffer | null = null;
   /** Number of these bytes that are written. */
@@ -100,14 +110,41 @@ export class FileDestination implements LogDestination {
     return this.#lost.total;
   }
 
-  write(lines: string): void {
-    const waitingBytes = this.#waiting.length + (this.#chunk?.length ?? 0);
+  write(lines: string | Buffer): void {
+    const waitingBytes = this.#waitingBytes + (this.#chunk?.length ?? 0);
     if (this.#closed !== null || waitingBytes + lines.length > MAX_WAITING_BYTES) {
       this.#lost.add(lines);
       return;
     }
-    this.#waiting += lines;
+    const bytes = this.#keep(lines);
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
     if (!this.#exiting) this.#advance();
+  }
+
+  /** Copies lines. Most batches are written before the next one comes, and have the same memory. */
+  #keep(lines: string | Buffer): Buffer {
+    if (typeof lines === "string" || lines.length < LEAST_REUSED_BYTES) return Buffer.from(lines);
+    if (this.#memoryIsUsed || lines.length > this.atomicBytes) return Buffer.from(lines);
+    this.#memoryIsUsed = true;
+    this.#memory ??= Buffer.allocUnsafeSlow(this.atomicBytes);
+    lines.copy(this.#memory);
+    return this.#memory.subarray(0, lines.length);
+  }
+
+  /** Returns all waiting lines, which then no longer wait. */
+  #takeWaiting(): Buffer {
+    const [first = NOTHING, ...others] = this.#waiting;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    if (others.length === 0) return first;
+    const all = Buffer.concat([first, ...others]);
+    this.#memoryIsUsed = this.#isMemory(this.#chunk);
+    return all;
+  }
+
+  #isMemory(bytes: Buffer | null): boolean {
+    return this.#memory !== null && bytes !== null && bytes.buffer === this.#memory.buffer;
   }
 
   reopen(): void {
@@ -119,14 +156,15 @@ export class FileDestination implements LogDestination {
   flushSync(): void {
     // A write that runs in the thread pool is left to Node, which waits for it before the process ends.
     const rest = this.#state === "writing" ? null : this.#chunk?.subarray(this.#written);
-    const bytes = Buffer.concat([rest ?? Buffer.alloc(0), Buffer.from(this.#waiting)]);
-    this.#waiting = "";
+    const bytes = Buffer.concat([rest ?? NOTHING, this.#takeWaiting()]);
     if (this.#state !== "writing") this.#chunk = null;
+    // All other lines are copied.
+    this.#memoryIsUsed = this.#isMemory(this.#chunk);
     if (bytes.length === 0) return;
     if (this.#fd === null) this.#open();
     const written = this.#fd === null ? 0 : this.#writeSync(this.#fd, bytes);
     if (written === bytes.length) return;
-    this.#lost.add(bytes.toString("latin1", written));
+    this.#lost.add(bytes.subarray(written));
     this.#report(`Cannot write the log ${this.#path ?? ""}: ${this.droppedLines} lines are lost`);
   }
 
@@ -181,7 +219,7 @@ export class FileDestination implements LogDestination {
     }
     if (this.#reopens || this.#fd === null) this.#open();
     // The listener of problems may have called `reopen`, which has begun a write.
-    if (!this.#isIdle || (this.#chunk === null && this.#waiting === "")) return;
+    if (!this.#isIdle || (this.#chunk === null && this.#waiting.length === 0)) return;
     if (this.#fd === null) {
       this.#retryLater(RETRY_MS);
       return;
@@ -193,8 +231,7 @@ export class FileDestination implements LogDestination {
 
   #write(fd: number): void {
     if (this.#chunk === null) {
-      this.#chunk = Buffer.from(this.#waiting);
-      this.#waiting = "";
+      this.#chunk = this.#takeWaiting();
       this.#written = 0;
     }
     const { length } = this.#chunk;
@@ -213,9 +250,10 @@ export class FileDestination implements LogDestination {
         this.#write(fd);
         return;
       }
+      if (this.#isMemory(this.#chunk)) this.#memoryIsUsed = false;
       this.#chunk = null;
       this.#reported.write = false;
-      if (this.#waiting === "") this.#lost.report(this.onLost);
+      if (this.#waiting.length === 0) this.#lost.report(this.onLost);
       this.#advance();
     });
   }

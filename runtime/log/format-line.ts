@@ -5,7 +5,8 @@ import {
   parseAccessFormat,
 } from "../lib/access-format.ts";
 import { findField } from "../http/find-field.ts";
-import { type AccessEntry, type LineFormat, MOST_CHARACTERS } from "./access-line.ts";
+import type { AccessEntry } from "./access-entry.ts";
+import { type LineFormat, MOST_CHARACTERS } from "./access-line.ts";
 
 type Piece = (entry: AccessEntry, timeMs: number) => string;
 

@@ -3,11 +3,7 @@ import { isatty } from "node:tty";
 import type { LogDestination } from "./destination.ts";
 import { FileDestination, openLogFile } from "./file-destination.ts";
 import type { Writable } from "node:stream";
-import {
-  openSocketDestination,
-  openStreamDestination,
-  type StreamDestination,
-} from "./stream-destination.ts";
+import { openSocketDestination, openStreamDestination } from "./stream-destination.ts";
 
 /** Descriptor of standard error. */
 const STDERR = 2;
@@ -28,7 +24,7 @@ export function openStderr(): LogDestination {
  * @param native Returns Node's own stream of the descriptor.
  * @returns `null` for a terminal or a file, and if Node or the system does not support it.
  */
-export function openStandardStream(fd: number, native: () => Writable): StreamDestination | null {
+export function openStandardStream(fd: number, native: () => Writable): LogDestination | null {
   if (isatty(fd)) return null;
   switch (kindOf(fd)) {
     case "file":

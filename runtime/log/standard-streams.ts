@@ -1,7 +1,7 @@
 import { Writable } from "node:stream";
 import type { Logger } from "./log.ts";
 import { openStandardStream } from "./open-destination.ts";
-import type { StreamDestination } from "./stream-destination.ts";
+import type { LogDestination } from "./destination.ts";
 
 /** Standard output and standard error of this process after `guardStandardStreams`. */
 export interface StandardStreams {
@@ -63,7 +63,7 @@ function guard(name: "stdout" | "stderr", fd: number, onLost: (lines: number) =>
   }
 }
 
-function createWritable(destination: StreamDestination): Writable {
+function createWritable(destination: LogDestination): Writable {
   return new Writable({
     write(chunk: Buffer, _encoding, callback): void {
       destination.write(chunk);

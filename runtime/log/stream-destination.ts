@@ -3,11 +3,6 @@ import type { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { type LogDestination, LostLines, MAX_CLOSE_MS, MAX_WAITING_BYTES } from "./destination.ts";
 
-/** A destination that also accepts bytes, for output that programs print. */
-export interface StreamDestination extends LogDestination {
-  write(lines: string | Buffer): void;
-}
-
 /**
  * Opens a pipe or a terminal (`| jq`, a container's log) for writing without waiting, on Linux.
  *
@@ -20,7 +15,7 @@ export interface StreamDestination extends LogDestination {
  * @returns `null` if the target cannot be opened in this way: the system is not Linux, or the pipe belongs to another
  *   user.
  */
-export function openStreamDestination(target: number | string): StreamDestination | null {
+export function openStreamDestination(target: number | string): LogDestination | null {
   const path = typeof target === "string" ? target : `/proc/self/fd/${target}`;
   try {
     const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
@@ -38,7 +33,7 @@ export function openStreamDestination(target: number | string): StreamDestinatio
  * @param stream Node's own stream of the socket.
  * @returns `null` if this version of Node offers no way to do so.
  */
-export function openSocketDestination(stream: Writable): StreamDestination | null {
+export function openSocketDestination(stream: Writable): LogDestination | null {
   // libuv's handle is undocumented, so it may disappear.
   const { _handle: handle, fd } = stream as {
     _handle?: { setBlocking?: (isBlocking: boolean) => number };
@@ -57,7 +52,7 @@ export function openSocketDestination(stream: Writable): StreamDestination | nul
 function createStreamDestination(
   fd: number,
   { closes, prepare }: { closes: boolean; prepare: () => void },
-): StreamDestination {
+): LogDestination {
   const waiting: Buffer[] = [];
   let waitingBytes = 0;
   const lost = new LostLines();
@@ -85,7 +80,7 @@ function createStreamDestination(
   /** Drops all waiting lines, because the reader is gone. */
   function giveUp(): void {
     isGone = true;
-    for (const bytes of waiting.splice(0)) lost.add(bytes.toString("latin1"));
+    for (const bytes of waiting.splice(0)) lost.add(bytes);
     waitingBytes = 0;
   }
 
@@ -126,20 +121,21 @@ function createStreamDestination(
   }
   process.on("exit", flushSync);
 
-  const destination: StreamDestination = {
+  const destination: LogDestination = {
     atomicBytes: PIPE_BUF_BYTES,
     onLost: null,
     write(lines) {
-      const bytes = Buffer.from(lines);
+      const bytes = typeof lines === "string" ? Buffer.from(lines) : lines;
       if (isGone || closed !== null || waitingBytes + bytes.length > MAX_WAITING_BYTES) {
-        lost.add(textOf(lines));
+        lost.add(lines);
         return;
       }
       const written = waiting.length === 0 ? tryWrite(bytes) : 0;
       if (isGone) {
-        lost.add(textOf(lines));
+        lost.add(lines);
       } else if (written < bytes.length) {
-        waiting.push(bytes.subarray(written));
+        const rest = bytes.subarray(written);
+        waiting.push(bytes === lines ? Buffer.from(rest) : rest);
         waitingBytes += bytes.length - written;
         drainLater(RETRY_MS);
       }
@@ -162,11 +158,6 @@ function createStreamDestination(
     },
   };
   return destination;
-}
-
-/** Returns a text with the same number of line feeds. One character per byte is sufficient for that. */
-function textOf(lines: string | Buffer): string {
-  return typeof lines === "string" ? lines : lines.toString("latin1");
 }
 
 /**

@@ -1,18 +1,16 @@
 import { randomBytes } from "node:crypto";
 import type { Config } from "../config/config.ts";
-import { findField } from "../http/find-field.ts";
 import type { HeadSetting } from "../http/head-limits.ts";
 import type { TransferSetting } from "../http/transfer-limits.ts";
 import type { Client, ExchangeId, RefusedHead } from "../http/client.ts";
 import { CHANGES_PATH } from "../lib/html-page.ts";
 import { toRequestId } from "../lib/request-id.ts";
+import { WallClock } from "../lib/wall-clock.ts";
 import type { Logger } from "../log/log.ts";
-import { type AccessFacts, toAccessEntry } from "../log/access-entry.ts";
-import { createClientFields } from "../log/client-fields.ts";
 import { Counters } from "./counters.ts";
 import { RefusalLog } from "./refusal-log.ts";
 import { type RecentRequest, RecentRequests } from "./recent-requests.ts";
-import { type CreateAccessLog, type SiteAccess, SiteAccessLogs } from "./site-access.ts";
+import { type CreateAccessLog, SiteAccessLogs } from "./site-access.ts";
 import { ServedCounts } from "./served-counts.ts";
 
 export interface RequestLogOptions {
@@ -34,7 +32,7 @@ export class RequestLog {
   readonly #refusedConnections: RefusalLog;
   readonly #refusedRequests: RefusalLog;
   readonly #access: SiteAccessLogs;
-  readonly #clientFields = createClientFields(findField);
+  readonly #clock = new WallClock();
   /** Target without access lines, which would fill the developer's terminal; `null`: none. */
   #unloggedTarget: string | null = null;
   /** `null`: reloads do not test new workers with recent requests. */
@@ -50,7 +48,7 @@ export class RequestLog {
       setting: "maxRequests",
       message: "overloaded: requests refused",
     });
-    this.#access = new SiteAccessLogs(createAccessLog);
+    this.#access = new SiteAccessLogs(createAccessLog, this.requestIdPrefix);
   }
 
   /** The last safe requests, the most recent last. */
@@ -74,33 +72,13 @@ export class RequestLog {
     this.counters.finished(status);
     if (status >= 500) this.served.failed(client.id);
     if (this.#recent !== null) this.#recent.note(client, status, performance.now());
-    const access = this.#access.of(client.head.origin);
-    if (access.log === null || !client.isLogged) return;
-    if (client.head.target === this.#unloggedTarget) return;
-    if (access.filter !== null && !access.filter(client.head.target, status)) return;
-    const { id, receivedMs, workerId: worker, limitedBy: limit, head } = client;
-    const { method, target, origin, fields, clientAddress } = head;
-    const { referer, userAgent, traceparent } = this.#clientFields(fields);
-    const hostAt = origin.indexOf("/") + 2;
-    writeLine(access, {
-      clientAddress,
-      scheme: hostAt === HTTPS_LENGTH ? "https" : "http",
-      host: origin.slice(hostAt),
-      method,
-      target,
-      status,
-      bytes,
-      // The turn's clock would give 0 for an answer within the same turn.
-      durationMs: performance.now() - receivedMs,
-      worker,
-      upstream: client.upstream ?? undefined,
-      limit,
-      requestId: head.requestId ?? this.#requestIdOf(id),
-      referer,
-      userAgent,
-      traceparent,
-      fields,
-    });
+    const { head } = client;
+    const { write, filter } = this.#access.of(head.origin);
+    if (write === null || !client.isLogged || head.target === this.#unloggedTarget) return;
+    if (filter !== null && !filter(head.target, status)) return;
+    // The turn's clock would give a duration of 0 for an answer within the same turn.
+    const nowMs = performance.now();
+    write(client, { status, bytes, nowMs, timeMs: this.#clock.toUnixMs(nowMs) });
   }
 
   /** Records a client that was cut off for being slow. */
@@ -130,40 +108,21 @@ export class RequestLog {
 
   /** Records a head that was refused. No other method is called for it. */
   headRefused(refused: RefusedHead): void {
-    const { clientAddress, scheme, method, target, status, reason, bodyBytes: bytes } = refused;
-    const requestId = this.#requestIdOf(refused.id);
+    const { id, receivedMs, method, target, clientAddress } = refused;
+    const { scheme, status, reason, bodyBytes: bytes } = refused;
     this.counters.finished(status);
-    this.#log.debug({ requestId, status, reason }, "request refused");
-    const access = this.#access.of(null);
-    if (access.filter !== null && !access.filter(target, status)) return;
-    writeLine(access, {
-      clientAddress,
-      scheme,
-      host: null,
-      method,
-      target,
-      status,
-      bytes,
-      requestId,
-      durationMs: performance.now() - refused.receivedMs,
-      worker: null,
-      limit: "malformed",
-      // The fields could not be parsed.
-      referer: undefined,
-      userAgent: undefined,
-      traceparent: undefined,
-      fields: "",
-    });
+    this.#log.debug({ requestId: this.#requestIdOf(id), status, reason }, "request refused");
+    const { write, filter } = this.#access.of(null);
+    if (write === null || (filter !== null && !filter(target, status))) return;
+    const nowMs = performance.now();
+    const head = { method, target, origin: `${scheme}:`, clientAddress, fields: null };
+    write(
+      { id, head, receivedMs, workerId: null, limitedBy: "malformed" },
+      { status, bytes, nowMs, timeMs: this.#clock.toUnixMs(nowMs) },
+    );
   }
 
   #requestIdOf(id: ExchangeId): string {
     return toRequestId(this.requestIdPrefix, id);
   }
 }
-
-function writeLine({ log, rules }: SiteAccess, facts: AccessFacts): void {
-  log?.line(toAccessEntry(facts, rules));
-}
-
-/** Length of `https://`. */
-const HTTPS_LENGTH = 8;

@@ -2,7 +2,7 @@ import type { Config } from "../config/config.ts";
 import { listSites, toSiteSettings } from "../config/sites.ts";
 import { HostTable } from "../http/host-table.ts";
 import { type AccessFilter, createAccessFilter } from "../log/access-filter.ts";
-import type { AccessRules } from "../log/access-entry.ts";
+import type { WriteLine } from "../log/access-entry.ts";
 import type { AccessLog } from "../log/access-log.ts";
 import type { LineFormat } from "../log/access-line.ts";
 import { createFormattedLine } from "../log/format-line.ts";
@@ -11,8 +11,7 @@ import { createRedactor } from "../log/redactor.ts";
 /** The access lines of a site. */
 export interface SiteAccess {
   /** `null`: there are none. */
-  readonly log: AccessLog | null;
-  readonly rules: AccessRules;
+  readonly write: WriteLine | null;
   /** `null`: all requests have a line. */
   readonly filter: AccessFilter | null;
 }
@@ -39,19 +38,17 @@ const OTHER_LISTENERS = 10;
  */
 export class SiteAccessLogs {
   readonly #create: CreateAccessLog;
+  readonly #requestIdPrefix: string;
   /** By target and form. */
   readonly #open = new Map<string, AccessLog>();
   /** Before `useSettings` there are no lines. */
-  #byDefault: SiteAccess = {
-    log: null,
-    rules: { withQuery: false, withClient: false, redactQuery: createRedactor().query },
-    filter: null,
-  };
+  #byDefault: SiteAccess = { write: null, filter: null };
   /** `null`: all sites have the settings of the default one. */
   #sites: HostTable<SiteAccess> | null = null;
 
-  constructor(create: CreateAccessLog) {
+  constructor(create: CreateAccessLog, requestIdPrefix: string) {
     this.#create = create;
+    this.#requestIdPrefix = requestIdPrefix;
   }
 
   /** Returns the access lines for an origin; `null`: the request names none. */
@@ -92,7 +89,7 @@ export class SiteAccessLogs {
       redactQuery: createRedactor(redactQuery).query,
     };
     const filter = createAccessFilter(settings);
-    if (target === false) return { log: null, rules, filter };
+    if (target === false) return { write: null, filter };
     const key = JSON.stringify([target, accessLogFormat, redactQuery]);
     used.add(key);
     let log = this.#open.get(key);
@@ -106,7 +103,7 @@ export class SiteAccessLogs {
       log = this.#create(target, format);
       this.#open.set(key, log);
     }
-    return { log, rules, filter };
+    return { write: log.lines({ rules, requestIdPrefix: this.#requestIdPrefix }), filter };
   }
 }
 

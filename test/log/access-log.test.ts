@@ -1,40 +1,16 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import type { AccessEntry } from "../../runtime/log/access-line.ts";
-import { createAccessLog } from "../../runtime/log/access-log.ts";
-import type { LogDestination } from "../../runtime/log/destination.ts";
+import type { ExchangeEnd, FinishedExchange } from "../../runtime/log/access-entry.ts";
+import { type AccessLog, createAccessLog } from "../../runtime/log/access-log.ts";
+import { MOST_CHARACTERS } from "../../runtime/log/access-line.ts";
+import { createFormattedLine } from "../../runtime/log/format-line.ts";
+import { fakeDestination } from "../helpers/fake-destination.ts";
+import { FEW_PARTS, finishedExchange } from "../helpers/finished-exchange.ts";
 
-const entry: AccessEntry = {
-  clientAddress: "192.0.2.1",
-  scheme: "http",
-  host: "localhost",
-  method: "GET",
-  path: "/",
-  query: undefined,
-  status: 200,
-  bytes: 0,
-  durationMs: 1,
-  worker: 0,
-  limit: undefined,
-  requestId: "a",
-  referer: undefined,
-  userAgent: undefined,
-  traceparent: undefined,
-  fields: "",
-};
+const end: ExchangeEnd = { status: 200, bytes: 0, nowMs: 1, timeMs: 0 };
 
-function fakeDestination(atomicBytes = 4096): LogDestination & { writes: string[] } {
-  const writes: string[] = [];
-  return {
-    writes,
-    atomicBytes,
-    droppedLines: 0,
-    onLost: null,
-    write: (lines) => void writes.push(lines),
-    reopen: () => {},
-    flushSync: () => {},
-    close: async () => {},
-  };
+function writeTo(log: AccessLog, exchange: FinishedExchange = finishedExchange()): void {
+  log.lines({ rules: FEW_PARTS, requestIdPrefix: "a-" })(exchange, end);
 }
 
 function mockTime(t: TestContext): void {
@@ -47,9 +23,9 @@ describe("createAccessLog()", () => {
     const destination = fakeDestination();
     const log = createAccessLog(destination, { pretty: false, color: false });
     t.after(() => log.close());
-    log.line(entry);
+    writeTo(log, finishedExchange({ target: "/" }));
     t.mock.timers.tick(60);
-    log.line({ ...entry, path: "/second" });
+    writeTo(log, finishedExchange({ target: "/second" }));
     assert.deepEqual(destination.writes, []);
     t.mock.timers.tick(40);
     assert.equal(destination.writes.length, 1);
@@ -58,33 +34,31 @@ describe("createAccessLog()", () => {
     assert.equal(destination.writes.length, 1);
   });
 
-  it("never makes a batch of several lines larger than an atomic write", (t) => {
+  it("writes lines of a format, with characters outside of ASCII and of any length", (t) => {
     mockTime(t);
-    const destination = fakeDestination(1000);
-    const log = createAccessLog(destination, { pretty: false, color: false });
-    for (let index = 0; index < 100; index++) log.line({ ...entry, path: "/é".repeat(index % 30) });
+    const destination = fakeDestination();
+    const format = createFormattedLine("€ $uri", (text) => text);
+    const log = createAccessLog(destination, { pretty: false, color: false, format });
+    const targets = ["/a", `/${"b".repeat(9000)}`, "/c"];
+    for (const target of targets) writeTo(log, finishedExchange({ target }));
     log.close();
-    let lines = 0;
-    for (const batch of destination.writes) {
-      const here = batch.trimEnd().split("\n").length;
-      assert.ok(batch.endsWith("}\n"));
-      assert.ok(Buffer.byteLength(batch) <= 1000 || here === 1);
-      lines += here;
-    }
-    assert.equal(lines, 100);
+    const lines = ["€ /a", `€ /${"b".repeat(MOST_CHARACTERS - 1)}...`, "€ /c", ""];
+    assert.deepEqual(destination.writes.join("").split("\n"), lines);
   });
 
   it("writes the rest when closed, and nothing after", (t) => {
     mockTime(t);
-    const destination = fakeDestination();
-    const before = process.listenerCount("exit");
-    const log = createAccessLog(destination, { pretty: true, color: false });
-    log.line(entry);
-    log.close();
-    log.close();
-    log.line(entry);
-    t.mock.timers.tick(1000);
-    assert.equal(destination.writes.length, 1);
-    assert.equal(process.listenerCount("exit"), before);
+    for (const pretty of [true, false]) {
+      const destination = fakeDestination();
+      const before = process.listenerCount("exit");
+      const log = createAccessLog(destination, { pretty, color: false });
+      writeTo(log);
+      log.close();
+      log.close();
+      writeTo(log);
+      t.mock.timers.tick(1000);
+      assert.equal(destination.writes.length, 1);
+      assert.equal(process.listenerCount("exit"), before);
+    }
   });
 });

@@ -63,6 +63,25 @@ describe("FileDestination", { timeout: 180_000 }, () => {
     assert.deepEqual(problems, []);
   });
 
+  it("copies the bytes that it keeps: batches of any size, while others wait, and text between them", async (t) => {
+    const path = join(temporaryFolder(t), "log");
+    const { destination } = open(t, path);
+    const memory = Buffer.alloc(80_000);
+    let expected = "";
+    for (let count = 0; count < 60; count++) {
+      // Sizes below and above that of memory which is used again.
+      const line = `${String(count).repeat([10, 3000, 30_000, 37_000][count % 4] ?? 1)}\n`;
+      const lines = memory.subarray(0, memory.write(line, "latin1"));
+      destination.write(count % 7 === 3 ? line : lines);
+      memory.fill("?");
+      expected += line;
+      if (count % 5 === 0) await eventually(t, () => contentOf(path) === expected);
+    }
+    await destination.close();
+    assert.equal(contentOf(path), expected);
+    assert.equal(destination.droppedLines, 0);
+  });
+
   it("writes lines from before the close once the thread pool goes on", async (t) => {
     const dir = temporaryFolder(t);
     const [path, fifo] = [join(dir, "log"), join(dir, "fifo")];

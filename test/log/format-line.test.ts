@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import * as fc from "fast-check";
 import { COMBINED_FORMAT, parseAccessFormat } from "../../runtime/lib/access-format.ts";
-import type { AccessEntry } from "../../runtime/log/access-line.ts";
+import type { AccessEntry } from "../../runtime/log/access-entry.ts";
 import { createFormattedLine } from "../../runtime/log/format-line.ts";
 
 const entry: AccessEntry = {
