@@ -1,11 +1,8 @@
-import { lookup } from "node:dns/promises";
-import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type AppSetting, type FileAppSettings, findPython, toApps } from "./apps.ts";
 import { availableCpus } from "./available-cpus.ts";
 import { availableMemoryBytes } from "./available-memory.ts";
 import { type ConfigFile, describeValue, findConfigFile, loadConfigFile } from "./config-file.ts";
-import { findContained } from "./contained-folders.ts";
 import { defaultMemoryLimit } from "./memory-limit.ts";
 import {
   FILE_SETTING_NAMES,
@@ -14,6 +11,9 @@ import {
   readFileSettings,
 } from "./file-settings.ts";
 import { readEnvFiles } from "./env-files.ts";
+import { findConfigProblems } from "./config-problems.ts";
+import { isFolder } from "./is-folder.ts";
+import { findOrigins, type Origins } from "./origins.ts";
 import { findByOtherName, whyMissing } from "./other-names.ts";
 import { pickNearest } from "../lib/nearest.ts";
 import { DEFAULT_POOL } from "../lib/pool-name.ts";
@@ -21,29 +21,16 @@ import {
   SETTING_NAMES,
   SETTINGS,
   type SettingName,
-  environmentName,
-  flagName,
   settingOf,
   type SettingFields,
   type SettingValue,
   expectedOf,
 } from "./settings.ts";
-import { type AcmeSetting, findAcmeProblems } from "./acme.ts";
-import {
-  listNamedSites,
-  listPublicDirs,
-  listSiteCertificates,
-  listSitePools,
-  type SiteConfig,
-} from "./sites.ts";
+import type { AcmeSetting } from "./acme.ts";
+import { listSitePools, type SiteConfig } from "./sites.ts";
 import type { RuleSetting } from "./rule-settings.ts";
-import { findProxyProblems, listProxies } from "./proxies.ts";
 import type { UpstreamGroupSetting } from "./upstream-settings.ts";
-import { findSuitesProblem } from "./tls-suites.ts";
-import { findWriteObstacle } from "./write-obstacle.ts";
-import { readFolderRules } from "./rule-files.ts";
 import { RuntimeError } from "../lib/errors.ts";
-import { toDisplayPath } from "../lib/display-path.ts";
 
 /** All settings after their check. Plain data, frozen: the primary sends it to workers as it is. */
 export interface Config extends SettingFields {
@@ -104,7 +91,7 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
   const file = await readConfigFile(sources);
   const unknownKeys = file === null ? [] : findUnknownKeys(file);
 
-  const origins = collect(sources, file);
+  const origins = findOrigins(sources, file);
   const parsed = parseSettings(origins);
   const fromFile = pickFileSettings(file, sources.cwd);
   // The other checks need valid values.
@@ -170,38 +157,10 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
       kind: values.appKind,
     },
   };
-  const problems = [
-    ...unknownKeys,
-    ...findPortProblems(config, origins),
-    ...findRedirectProblems(config, origins),
-    ...findProxyProblems(config, { proxy: origins.proxy.label, spa: origins.spa.label }),
-    ...findWorkerProblems(config, origins),
-    ...findMountProblems(config),
-    ...findSiteProblems(config, origins),
-    ...findAcmeProblems(config.acme, config),
-    ...findSpoolProblems(config, origins),
-    ...findFolderProblems(config, origins),
-    ...findLogFileProblems(config, origins),
-    ...findExposedPaths(config, origins),
-    ...(await findFolderRuleProblems(config)),
-    ...(await findSuiteProblems(config, origins)),
-    ...(await findHostProblems(config, origins)),
-  ];
+  const problems = [...unknownKeys, ...(await findConfigProblems(config, origins))];
   if (problems.length > 0) throw refusal(problems);
   return Object.freeze(config);
 }
-
-/** The source of a setting's value. */
-interface Origin {
-  /** `--http`, `EDGICORN_HTTP`, `http in edgicorn.config.ts`, `the default of http`. */
-  label: string;
-  value: unknown;
-  /** The folder to which a path is relative. */
-  baseDir: string;
-  isDefault: boolean;
-}
-
-type Origins = Record<SettingName, Origin>;
 
 type SettingValues = { readonly [Name in SettingName]: SettingValue<Name> };
 
@@ -286,249 +245,10 @@ function pickFileSettings(
   return { ok: false, problems };
 }
 
-function collect({ flags, env, cwd }: ConfigSources, file: ConfigFile | null): Origins {
-  const fromFile = file?.values ?? {};
-  const pick = (name: SettingName): Origin => {
-    const flag = flags[name];
-    const variable = environmentName(name);
-    const fromEnv = env[variable];
-    if (flag !== undefined) {
-      return { label: `--${flagName(name)}`, value: flag, baseDir: cwd, isDefault: false };
-    }
-    if (fromEnv !== undefined && fromEnv !== "") {
-      return { label: variable, value: fromEnv, baseDir: cwd, isDefault: false };
-    }
-    if (file !== null && fromFile[name] !== undefined) {
-      const label = `${name} in ${file.shownAs}`;
-      return { label, value: fromFile[name], baseDir: dirname(file.path), isDefault: false };
-    }
-    return {
-      label: `the default of ${name}`,
-      value: SETTINGS[name].default,
-      baseDir: cwd,
-      isDefault: true,
-    };
-  };
-  // Every name of SETTING_NAMES, which are exactly the keys of Origins.
-  return Object.fromEntries(SETTING_NAMES.map((name) => [name, pick(name)])) as Origins;
-}
-
-function findPortProblems({ httpPort, httpsPort }: Config, { http, https }: Origins): string[] {
-  if (httpPort === null && httpsPort === null) {
-    return [
-      `Cannot listen: ${http.label} and ${https.label} are both off, expected at least one port`,
-    ];
-  }
-  if (httpPort === httpsPort && httpPort !== 0) {
-    return [
-      `Cannot listen: ${http.label} and ${https.label} are both ${httpPort}, expected two ports`,
-    ];
-  }
-  return [];
-}
-
-/** Refuses redirects to HTTPS that a client could only follow in circles: all its requests seem to come over HTTP. */
-function findRedirectProblems(config: Config, { https, ...origins }: Origins): string[] {
-  const { httpsPort, trustedProxies, sites } = config;
-  if (httpsPort !== null || trustedProxies !== null) return [];
-  const keys = [
-    ...(config.httpsRedirect ? [origins.httpsRedirect.label] : []),
-    ...sites.flatMap(({ name, own }) =>
-      own.httpsRedirect === true ? [`sites[${JSON.stringify(name)}].httpsRedirect`] : [],
-    ),
-  ];
-  return keys.map(
-    (label) =>
-      `Cannot use ${label}: found no port for HTTPS (${https.label} is off), ` +
-      "expected one, or in trustedProxies the proxy that ends TLS",
-  );
-}
-
-function findWorkerProblems({ workers, maxWorkers }: Config, origins: Origins): string[] {
-  if (maxWorkers >= workers) return [];
-  return [
-    `Cannot use ${origins.maxWorkers.label}: found ${maxWorkers}, expected at least ${workers}, ` +
-      `as ${origins.workers.label} says`,
-  ];
-}
-
-/** Refuses a spool limit that leaves no room for a body of the largest size. */
-function findSpoolProblems(config: Config, { spoolLimit, bodyLimit }: Origins): string[] {
-  const { bodyOverflow, spoolLimitBytes, bodyLimitBytes } = config;
-  if (bodyOverflow !== "spool" || spoolLimitBytes >= bodyLimitBytes) return [];
-  return [
-    `Cannot use ${spoolLimit.label}: found ${spoolLimitBytes} bytes, expected at least ${bodyLimitBytes}, ` +
-      `as ${bodyLimit.label} says, since bodies are spooled`,
-  ];
-}
-
-function findFolderProblems(config: Config, origins: Origins): string[] {
-  const problems: string[] = [];
-  // An application, a site and a proxy need no handlers. A folder that the operator names must be there.
-  const others = config.apps.length + listNamedSites(config).length + listProxies(config).length;
-  const needsHandlers = others === 0 || !origins.handlers.isDefault;
-  if (needsHandlers && !isFolder(config.handlersDir)) {
-    problems.push(
-      `Cannot use ${origins.handlers.label}: found no folder ${config.handlersDir}, ` +
-        'expected the folder of the handlers (create it, such as with "edgicorn init", or name another with --handlers DIR)',
-    );
-  }
-  for (const { dir, mount, site } of config.apps) {
-    if (isFolder(dir)) continue;
-    const place = site === undefined ? "" : `sites[${JSON.stringify(site)}].`;
-    const own = place !== "" && mount === "" ? "appDir" : `mounts["${mount || "/"}"].dir`;
-    const label = dir === config.appDir ? origins.appDir.label : `${place}${own}`;
-    problems.push(
-      `Cannot use ${label}: found no folder ${dir}, expected the folder of the Python application`,
-    );
-  }
-  if (config.publicDir !== null && !isFolder(config.publicDir)) {
-    problems.push(
-      `Cannot use ${origins.public.label}: found no folder ${config.publicDir}, ` +
-        'expected the folder of the static files, or "off"',
-    );
-  }
-  // A self-signed certificate must not replace one that the operator named.
-  const needsCerts = config.httpsPort !== null && !origins.certs.isDefault;
-  if (needsCerts && !isFolder(config.certsDir)) {
-    problems.push(
-      `Cannot use ${origins.certs.label}: found no folder ${config.certsDir}, ` +
-        "expected the folder of the certificates (without it, one for localhost is made in certs/)",
-    );
-  }
-  if (config.pidFile !== null && !isFolder(dirname(config.pidFile))) {
-    problems.push(
-      `Cannot use ${origins.pidFile.label}: found no folder ${dirname(config.pidFile)}, ` +
-        "expected a file in a folder that exists",
-    );
-  }
-  return problems;
-}
-
-function findLogFileProblems({ logFile, accessLog, sites }: Config, origins: Origins): string[] {
-  const problems = sites.flatMap(({ name, own: { accessLog: path } }) => {
-    const obstacle = typeof path === "string" ? findWriteObstacle(path) : null;
-    if (obstacle === null) return [];
-    const label = `sites[${JSON.stringify(name)}].accessLog`;
-    return [
-      `Cannot use ${label}: found ${obstacle}, expected a file that can be written, in a folder that exists`,
-    ];
-  });
-  for (const [name, path] of Object.entries({ logFile, accessLog })) {
-    const obstacle = typeof path === "string" ? findWriteObstacle(path) : null;
-    if (obstacle === null) continue;
-    // The keys of the object above.
-    const { label } = origins[name as "logFile" | "accessLog"];
-    problems.push(
-      `Cannot use ${label}: found ${obstacle}, expected a file that can be written, in a folder that exists`,
-    );
-  }
-  return problems;
-}
-
-/** Checks the files of rules in the public folders. */
-async function findFolderRuleProblems(config: Config): Promise<string[]> {
-  const read = await Promise.all(
-    listPublicDirs(config).map((dir) => readFolderRules(dir, toDisplayPath(dir))),
-  );
-  return read.flatMap(({ problems }) => problems);
-}
-
-/** Returns a problem for each secret file or folder in a public folder, which every client can read. */
-function findExposedPaths(config: Config, origins: Origins): string[] {
-  const { publicDir, configFile, envFiles, logFile, accessLog, sites } = config;
-  const labels = new Map<string, string>();
-  for (const { name, publicDir: dir } of sites) {
-    if (dir !== null) labels.set(dir, `sites[${JSON.stringify(name)}].public`);
-  }
-  if (publicDir !== null) labels.set(publicDir, origins.public.label);
-  const secrets = [
-    { path: config.handlersDir, content: "the handlers" },
-    ...sites.flatMap(({ name, handlersDir: path }) =>
-      path === null ? [] : [{ path, content: `the handlers of ${name}` }],
-    ),
-    { path: config.certsDir, content: "the private keys" },
-    ...listSiteCertificates(config).map((certs) => ({
-      path: "dir" in certs ? certs.dir : certs.keyPath,
-      content: "a private key",
-    })),
-    { path: config.stateDir, content: "the compiled handlers" },
-    ...config.apps.map(({ dir }) => ({ path: dir, content: "the Python application" })),
-    ...(configFile === null ? [] : [{ path: configFile, content: "the config file" }]),
-    ...envFiles.map((path) => ({ path, content: "environment variables" })),
-    ...(logFile === null ? [] : [{ path: logFile, content: "the log" }]),
-    ...[accessLog, ...sites.map(({ own }) => own.accessLog)].flatMap((path) =>
-      typeof path === "string" ? [{ path, content: "an access log" }] : [],
-    ),
-  ];
-  return findContained([...labels.keys()], secrets).map(
-    ({ folder, found: { path, content } }) =>
-      `Cannot use ${labels.get(folder)}: found that ${folder} contains ${content} (${path}), ` +
-      "expected a folder whose files every client may read",
-  );
-}
-
-/** Refuses a server that would refuse every request. */
-function findSiteProblems({ unknownHost, sites }: Config, origins: Origins): string[] {
-  if (unknownHost === "default" || sites.some(({ hosts }) => hosts.length > 0)) return [];
-  return [
-    `Cannot use ${origins.unknownHost.label}: found "refuse" and no site with a host name, ` +
-      'expected a site in "sites", or "default"',
-  ];
-}
-
-async function findSuiteProblems({ tlsCiphers }: Config, origins: Origins): Promise<string[]> {
-  const problem = await findSuitesProblem(tlsCiphers);
-  if (problem === null) return [];
-  return [
-    `Cannot use ${origins.tlsCiphers.label}: found ${describeValue(tlsCiphers)} (${problem}), ` +
-      `expected ${expectedOf("tlsCiphers")}`,
-  ];
-}
-
-async function findHostProblems({ host }: Config, origins: Origins): Promise<string[]> {
-  if (host === null) return [];
-  try {
-    await lookup(host);
-    return [];
-  } catch {
-    return [
-      `Cannot use ${origins.host.label}: found ${describeValue(host)}, which has no address, ` +
-        `expected ${expectedOf("host")}`,
-    ];
-  }
-}
-
 /** A name without a slash is looked for in `PATH`. */
 function toPython(value: string, baseDir: string): string | null {
   if (value === "auto") return null;
   return value.includes("/") ? resolve(baseDir, value) : value;
-}
-
-/** Two applications for one path would hide each other. */
-function findMountProblems({ apps }: Config): string[] {
-  const seen = new Set<string>();
-  return apps.flatMap(({ mount, site = "" }) => {
-    const key = `${site} ${mount}`;
-    const isNew = !seen.has(key);
-    seen.add(key);
-    const path = mount === "" ? "/" : mount;
-    const place = site === "" ? "" : `sites[${JSON.stringify(site)}].`;
-    return isNew
-      ? []
-      : [
-          `Cannot use ${place}mounts["${path}"]: found two applications for this path, expected one`,
-        ];
-  });
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return statSync(path).isDirectory();
-  } catch {
-    // It is missing, or lies in a folder that this user may not enter: the server cannot use it.
-    return false;
-  }
 }
 
 function refusal(problems: readonly string[]): RuntimeError {

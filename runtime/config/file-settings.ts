@@ -6,7 +6,8 @@ import { parseSizeBytes } from "./units.ts";
 import { DEFAULT_POOL, isPoolName, POOL_NAME_EXPECTED } from "../lib/pool-name.ts";
 import { type MountSetting, readMounts } from "./mount-settings.ts";
 import { type AcmeSetting, readAcme } from "./acme.ts";
-import { readSites, type SiteConfig } from "./sites.ts";
+import { readSites } from "./read-sites.ts";
+import type { SiteConfig } from "./sites.ts";
 import { readUpstreams, type UpstreamGroupSetting } from "./upstream-settings.ts";
 import { readWarmUp } from "./warm-up-paths.ts";
 

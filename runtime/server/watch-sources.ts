@@ -1,7 +1,8 @@
 import { dirname, join } from "node:path";
 import { CONFIG_FILES } from "../config/config-file.ts";
+import { listSitePlaces } from "../config/read-sites.ts";
 import { SETTINGS } from "../config/settings.ts";
-import { listSitePlaces, SITES_FOLDER } from "../config/sites.ts";
+import { SITES_FOLDER } from "../config/sites.ts";
 import type { OpenServer } from "./open.ts";
 import type { SourceWatcher } from "./source-watcher.ts";
 

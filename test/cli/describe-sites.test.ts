@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { describeSites } from "../../runtime/cli/describe-sites.ts";
-import { listSitePlaces, readSites } from "../../runtime/config/sites.ts";
+import { listSitePlaces, readSites } from "../../runtime/config/read-sites.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 describe("describeSites()", () => {

@@ -6,7 +6,7 @@ import {
   readAcme,
   toNameGroups,
 } from "../../runtime/config/acme.ts";
-import { readSites } from "../../runtime/config/sites.ts";
+import { readSites } from "../../runtime/config/read-sites.ts";
 
 function read(value: unknown): { acme: ReturnType<typeof readAcme>; problems: string[] } {
   const problems: string[] = [];

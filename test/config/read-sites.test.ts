@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { isCovered, toHostName } from "../../runtime/config/host-name.ts";
-import { readSites } from "../../runtime/config/sites.ts";
+import { readSites } from "../../runtime/config/read-sites.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 describe("toHostName()", () => {
