@@ -2,6 +2,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { summarize } from "../../runtime/drill/latencies.ts";
+import type { Status } from "../../runtime/control/operations.ts";
+import { askServer } from "../../test/helpers/ask-server.ts";
 import { HttpClient } from "../../test/helpers/http-client.ts";
 import { Load } from "../../test/helpers/load.ts";
 import { Reloads } from "../../test/helpers/reloads.ts";
@@ -17,17 +19,14 @@ const CONNECTIONS = 32;
 const BRIEF_SECONDS = 10;
 
 /** How long an upstream may take for the first byte. */
-const FIRST_BYTE_MS = 1000;
+const FIRST_BYTE_MS = 3000;
 
 /** How long a killed upstream is away, and how long a paused one is stopped. */
 const AWAY_MS = 700;
-const PAUSED_MS = 3000;
+const PAUSED_MS = 6000;
 
 /** Longest time until a paused upstream is out: requests must be sent to it first. */
 const MOST_UNTIL_OUT_MS = FIRST_BYTE_MS + 500;
-
-/** Time for the requests of an upstream that the config no longer has. */
-const DRAIN_MS = 500;
 
 const CONFIG_FILE = "edgicorn.config.json";
 
@@ -103,11 +102,14 @@ export const upstreams: Soak = {
       await delay(FIRST_BYTE_MS);
       phase = "removed";
       await use(all.filter((upstream) => upstream !== killed));
-      await delay(DRAIN_MS);
+      await untilDrained(server);
       await killed.kill();
       await killed.start();
+      const known = server.logs.length;
       await use(all);
       phase = "quiet";
+      const { url: upstream } = killed;
+      await untilLogged(server, { logged: known, msg: "upstream server is up", upstream });
       say(`round ${returnsMs.length}`);
     }
     const samples = await load.stop();
@@ -212,6 +214,16 @@ async function untilLogged(
     if (performance.now() > deadlineMs) throw new Error(`no line "${msg}" for ${upstream}`);
     await delay(20);
   }
+}
+
+/** Waits until an upstream that the config no longer has has answered its requests. */
+async function untilDrained({ dir }: TestServer): Promise<void> {
+  const isDraining = async (): Promise<boolean> => {
+    const { stdout } = await askServer(["status", "--json"], dir);
+    const { upstreams: groups = [] } = JSON.parse(stdout) as Status; // A server of this version.
+    return groups.some(({ servers }) => servers.some(({ state }) => state === "draining"));
+  };
+  while (await isDraining()) await delay(20);
 }
 
 function pickTwo(
