@@ -1,4 +1,5 @@
 import { type CacheKey, reduceQuery, splitPage, toPage } from "./cache-key.ts";
+import { CompactMap } from "./compact-map.ts";
 import type { Purge } from "./store.ts";
 import { varyValues } from "./vary-values.ts";
 
@@ -18,7 +19,7 @@ export const MOST_VARIANTS = 32;
 
 /** Finds entries by key and `vary` (RFC 9111 section 4.1), and by URL, prefix and tag for purges. */
 export class EntryIndex<T extends Indexed> {
-  readonly #pages = new Map<string, Map<string, KeyRecord<T>>>();
+  readonly #pages = new Map<string, CompactMap<KeyRecord<T>>>();
   readonly #tags = new Map<string, Set<T>>();
   #size = 0;
 
@@ -55,12 +56,11 @@ export class EntryIndex<T extends Indexed> {
     if (before !== undefined) {
       if (before.receivedMs > entry.receivedMs) return null;
       replaced.push(before);
-    } else if (record.entries.size >= MOST_VARIANTS) {
-      const [oldest] = record.entries;
-      if (oldest !== undefined) replaced.push(oldest);
+    } else if (record.count >= MOST_VARIANTS) {
+      replaced.push(...oldestOf(record));
     }
     group.byValues.set(entry.varyValues, entry);
-    record.entries.add(entry);
+    record.count++;
     this.#size++;
     for (const tag of entry.tags) this.#addTag(tag, entry);
     for (const each of replaced) this.#forget(record, each);
@@ -70,9 +70,9 @@ export class EntryIndex<T extends Indexed> {
   /** Puts an entry into the place of another with the same key and variant. */
   replace(before: T, after: T): void {
     const record = this.#pages.get(before.key.page)?.get(toRest(before.key));
-    if (record?.entries.has(before) !== true) return;
+    if (record === undefined || !has(record, before)) return;
     groupFor(record, after.vary).byValues.set(after.varyValues, after);
-    record.entries.add(after);
+    record.count++;
     this.#size++;
     for (const tag of after.tags) this.#addTag(tag, after);
     this.#forget(record, before);
@@ -82,9 +82,9 @@ export class EntryIndex<T extends Indexed> {
   delete(entry: T): boolean {
     const page = this.#pages.get(entry.key.page);
     const record = page?.get(toRest(entry.key));
-    if (page === undefined || record?.entries.has(entry) !== true) return false;
+    if (page === undefined || record === undefined || !has(record, entry)) return false;
     this.#forget(record, entry);
-    if (record.entries.size === 0) {
+    if (record.count === 0) {
       page.delete(toRest(entry.key));
       if (page.size === 0) this.#pages.delete(entry.key.page);
     }
@@ -99,7 +99,9 @@ export class EntryIndex<T extends Indexed> {
       case "url": {
         const page = this.#pages.get(toPage(splitUrl(purge.url).page, purge.space ?? ""));
         const records = [...(page?.values() ?? [])];
-        return records.flatMap(({ entries }) => [...entries].filter((each) => covers(purge, each)));
+        return records.flatMap((record) =>
+          [...entriesOf(record)].filter((each) => covers(purge, each)),
+        );
       }
       case "prefix":
       case "all":
@@ -109,15 +111,19 @@ export class EntryIndex<T extends Indexed> {
 
   *[Symbol.iterator](): Generator<T> {
     for (const page of this.#pages.values()) {
-      for (const { entries } of page.values()) yield* entries;
+      for (const record of page.values()) yield* entriesOf(record);
     }
   }
 
-  #collect(purge: Purge): T[] {
+  #collect(purge: Extract<Purge, { kind: "prefix" | "all" }>): T[] {
     const found: T[] = [];
-    for (const page of this.#pages.values()) {
-      for (const { entries } of page.values()) {
-        for (const entry of entries) if (covers(purge, entry)) found.push(entry);
+    // Most pages are passed over without a look at their entries.
+    const start = purge.kind === "all" ? "" : toPage(purge.prefix, purge.space ?? "");
+    const [startPage = ""] = start.split("?", 1);
+    for (const [name, page] of this.#pages) {
+      if (!name.startsWith(start) && name !== startPage) continue;
+      for (const record of page.values()) {
+        for (const entry of entriesOf(record)) if (covers(purge, entry)) found.push(entry);
       }
     }
     return found;
@@ -126,20 +132,20 @@ export class EntryIndex<T extends Indexed> {
   #recordFor(key: CacheKey): KeyRecord<T> {
     let page = this.#pages.get(key.page);
     if (page === undefined) {
-      page = new Map();
+      page = new CompactMap();
       this.#pages.set(key.page, page);
     }
     const rest = toRest(key);
     let record = page.get(rest);
     if (record === undefined) {
-      record = { groups: [], entries: new Set() };
+      record = { groups: [], count: 0 };
       page.set(rest, record);
     }
     return record;
   }
 
   #forget(record: KeyRecord<T>, entry: T): void {
-    record.entries.delete(entry);
+    record.count--;
     this.#size--;
     const at = record.groups.findIndex(({ names }) => isSame(names, entry.vary));
     const group = record.groups[at];
@@ -178,20 +184,33 @@ export function covers(purge: Purge, { key, tags }: Pick<Indexed, "key" | "tags"
 
 interface KeyRecord<T> {
   groups: VaryGroup<T>[];
-  /** In the order of their arrival. */
-  entries: Set<T>;
+  /** Number of variants in all groups. */
+  count: number;
 }
 
 /** The variants of a key that vary by the same fields. */
 interface VaryGroup<T> {
   names: readonly string[];
-  byValues: Map<string, T>;
+  byValues: CompactMap<T>;
+}
+
+function* entriesOf<T>({ groups }: KeyRecord<T>): Generator<T> {
+  for (const { byValues } of groups) yield* byValues.values();
+}
+
+function has<T extends Indexed>({ groups }: KeyRecord<T>, entry: T): boolean {
+  return groups.some(({ byValues }) => byValues.get(entry.varyValues) === entry);
+}
+
+/** Returns the oldest variant, or none. */
+function oldestOf<T extends Indexed>(record: KeyRecord<T>): T[] {
+  return [...entriesOf(record)].toSorted((a, b) => a.receivedMs - b.receivedMs).slice(0, 1);
 }
 
 function groupFor<T>(record: KeyRecord<T>, names: readonly string[]): VaryGroup<T> {
   const known = record.groups.find((group) => isSame(group.names, names));
   if (known !== undefined) return known;
-  const group: VaryGroup<T> = { names, byValues: new Map() };
+  const group: VaryGroup<T> = { names, byValues: new CompactMap() };
   record.groups.push(group);
   return group;
 }

@@ -127,7 +127,7 @@ export interface BodyOnDisk {
 }
 
 /** Memory of a loaded entry beside its fields and its body. */
-const HEAD_BYTES = 600;
+const HEAD_BYTES = 400;
 
 /** Opens a part of a body that is on disk. */
 export type OpenFile = (

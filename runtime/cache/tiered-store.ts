@@ -41,7 +41,7 @@ const DISK_PAUSE_MS = 5_000;
 
 /**
  * Answers in memory, and on disk if there is a folder. Every entry that fits goes to memory at once and to disk later.
- * An entry that memory drops is loaded again from disk. decisions/053 describes limits and files.
+ * An entry that memory drops is loaded again from disk. decisions/058 describes limits and files.
  */
 export class TieredStore implements CacheStore {
   readonly #memoryBytes: number;

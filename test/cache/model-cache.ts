@@ -85,8 +85,7 @@ export class ModelCache {
     this.refreshed = [];
     const { method = "GET" } = step;
     const fields = toBlock(step.fields ?? {});
-    const field = (name: string): string | undefined => findField(fields, name);
-    const access = resolveAccess(method, field, this.#policy);
+    const access = resolveAccess(method, fields, this.#policy);
     const target = parseTarget(step.target ?? "/");
     if (!target.ok) throw new Error(target.reason);
     const url = ORIGIN + target.pathname + target.search;
