@@ -117,11 +117,6 @@ export interface HandlerConfig extends HandlerSettings {
   /** Name of the pool of workers that runs the handler. */
   pool?: string | undefined;
   /**
-   * How long an answer may be reused if it does not say so itself; `false`: never. Has no effect in this version: no
-   * answer is stored. Set `cache-control` for browsers and proxies.
-   */
-  cache?: false | { maxAgeMs: number; staleMs?: number | undefined } | undefined;
-  /**
    * Requests to the route that the server admits from one client address: `"100/min"`. A client may send so many at
    * once, and the next ones as time passes. All others are answered with 429 before they reach a worker.
    */

@@ -1,5 +1,9 @@
+import { join } from "node:path";
 import { type BodyStore, createBodyStore } from "./bodies/body-store.ts";
 import { IdSource } from "./channel/id-source.ts";
+import { ResponseCache } from "./cache/response-cache.ts";
+import type { CacheStore } from "./cache/store.ts";
+import { TieredStore } from "./cache/tiered-store.ts";
 import type { Config } from "./config/config.ts";
 import { Listeners } from "./engine/listeners.ts";
 import { HandedFiles } from "./files/handed-files.ts";
@@ -44,6 +48,7 @@ export interface PrimaryParts {
   /** `null` in production. */
   readonly development: Development | null;
   readonly admission: Admission;
+  readonly cache: ResponseCache;
   readonly bodies: BodyStore;
   readonly handlers: LiveHandlers;
   readonly proxies: Proxies;
@@ -75,6 +80,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
   const ruleFiles = new FolderRuleFiles(log);
   const stored = new StoredGenerations(stateDir, log, mode);
   const { leases } = stored;
+  const cache = new ResponseCache({ openStore: () => openStore(options), nextId });
   const handlers = new LiveHandlers({
     config,
     leases,
@@ -83,6 +89,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
       log,
       clock,
       admission,
+      cache,
       counters,
       files: new HandedFiles(log),
       limitStates: new KeptStates(),
@@ -107,6 +114,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
     ruleFiles,
     development: mode === "development" ? new Development() : null,
     admission,
+    cache,
     bodies,
     handlers,
     proxies: new Proxies({ ...bodies, log, clock, admission, counters, requestIdPrefix }),
@@ -119,10 +127,21 @@ export function createParts(options: PartsOptions): PrimaryParts {
 
 /** Applies the settings for the primary itself. */
 export function useSettings(parts: PrimaryParts, config: Config): void {
-  const { log, admission, perAddress, bodies, maxSpoolFiles, requestLog } = parts;
+  const { log, admission, perAddress, cache, bodies, maxSpoolFiles, requestLog } = parts;
   log.level = config.logLevel;
   admission.limit = config.maxRequests;
   perAddress.most = config.maxRequestsPerAddress;
+  cache.waitMs = config.cacheWaitMs;
   bodies.spool.maxFiles = maxSpoolFiles(config);
   requestLog.useSettings(config);
+}
+
+function openStore({ config, log }: PartsOptions): CacheStore {
+  const { stateDir, cacheDir, cacheMemoryBytes: memoryBytes, cacheDiskBytes: limitBytes } = config;
+  const dir = cacheDir ?? join(stateDir, "cache");
+  return new TieredStore({
+    memoryBytes,
+    disk: limitBytes === 0 ? null : { dir, limitBytes },
+    onProblem: (error) => log.warn({ err: error }, "answers are not stored on disk"),
+  });
 }

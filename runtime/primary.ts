@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { ResponseCache } from "./cache/response-cache.ts";
 import type { Config } from "./config/config.ts";
 import type { GenerationInfo, ReloadReport, UpstreamGroupInfo } from "./control/operations.ts";
 import type { Engine, Listener } from "./engine/engine.ts";
@@ -149,7 +150,8 @@ export class Primary {
    * @throws RuntimeError with the reason for a refusal; nothing has changed then. `ERR_DRAINING` when the server stops.
    */
   reload(): Promise<ReloadReport> {
-    const reload = (): Promise<ReloadReport> => this.#reloader.reload();
+    const reload = async (): Promise<ReloadReport> =>
+      this.#purgeTags(await this.#reloader.reload());
     return this.#parts.development === null ? reload() : this.#parts.development.follow(reload);
   }
 
@@ -160,8 +162,22 @@ export class Primary {
    * @throws RuntimeError `ERR_HANDLER_LOAD` when there is no such generation or it serves already; otherwise like
    *   `reload`.
    */
-  rollback(id?: string): Promise<ReloadReport> {
-    return this.#reloader.rollback(id);
+  async rollback(id?: string): Promise<ReloadReport> {
+    return this.#purgeTags(await this.#reloader.rollback(id));
+  }
+
+  /** The stored answers. */
+  get cache(): ResponseCache {
+    return this.#parts.cache;
+  }
+
+  /** Purges the answers whose tags the setting `cacheReload` names, if other code serves now. */
+  #purgeTags(report: ReloadReport): ReloadReport {
+    const { cacheReload } = this.config;
+    if (typeof cacheReload === "string") return report;
+    if (report.pools.every(({ change }) => change === "kept")) return report;
+    for (const tag of cacheReload) this.cache.purge({ kind: "tag", tag });
+    return report;
   }
 
   /**
@@ -230,8 +246,9 @@ export class Primary {
   async destroy(): Promise<void> {
     this.#stop.abort(stopping());
     this.#parts.listeners.close();
-    this.#parts.proxies.destroy();
-    const parts = [this.handlers.destroy(), this.files.destroy(), this.#parts.gates.close()];
+    const { cache, gates, proxies } = this.#parts;
+    proxies.destroy();
+    const parts = [this.handlers.destroy(), this.files.destroy(), gates.close(), cache.close()];
     await Promise.all([this.#reloader.settled(), ...parts]);
     await this.#releaseGenerations();
   }
@@ -371,8 +388,9 @@ export class Primary {
       const fields = { clients, setting: "drainGrace", graceMs: this.config.drainGraceMs };
       this.#parts.log.warn(fields, "clients cut off: they took longer than the grace");
     }
-    this.#parts.proxies.destroy();
-    await Promise.all([this.files.destroy(), this.#parts.gates.close()]);
+    const { cache, gates, proxies } = this.#parts;
+    proxies.destroy();
+    await Promise.all([this.files.destroy(), gates.close(), cache.close()]);
     await this.#releaseGenerations();
   }
 

@@ -37,7 +37,7 @@ export interface ControlInvocation {
   flags: Flags;
   /** For programs: print the server's answer unchanged. */
   json: boolean;
-  /** The argument of the command: the generation to roll back to. */
+  /** The argument of the command: the generation to roll back to, or the answers to purge. */
   id: string | null;
 }
 
@@ -183,7 +183,11 @@ function findProblems(line: CommandLine, word: string): string[] {
   problems.push(...unknownFlags.map((flag) => describeUnknownFlag(flag, command)));
   if (command === null) return problems;
   const app = findApp(command, words);
-  const mayHaveWord = command === "rollback" || command === "help" || app !== null;
+  const mayHaveWord =
+    command === "rollback" || command === "purge" || command === "help" || app !== null;
+  if (command === "purge" && extra === undefined) {
+    problems.push(`Cannot run purge: found nothing, expected ${describeExpected("purge", "")}`);
+  }
   const unexpected = mayHaveWord ? words[2] : extra;
   if (unexpected !== undefined) {
     const expected = describeExpected(command, unexpected);
@@ -201,6 +205,7 @@ function findProblems(line: CommandLine, word: string): string[] {
 function describeExpected(command: CommandName, word: string): string {
   if (command === "init") return `--template ${word}`;
   if (command === "rollback") return "one id";
+  if (command === "purge") return "one URL, URL*, tag:NAME or all";
   if (command === "help") return "one command";
   return takesApp(command) ? "only flags, or a Python application such as app:app," : "only flags";
 }
@@ -225,6 +230,7 @@ function toInvocation(command: CommandName, line: CommandLine): Invocation {
     case "rollback":
     case "generations":
     case "status":
+    case "purge":
     case "stop":
       return { command, flags, json, id: extra ?? null };
     case "help":

@@ -2,7 +2,14 @@ import { TEMPLATE_NAMES } from "./init/templates.ts";
 import { EXERCISE_NAMES, wordOf } from "../drill/exercise-names.ts";
 
 /** Commands that a server executes while it runs. They find it by its state folder. */
-export const CONTROL_COMMANDS = ["reload", "rollback", "generations", "status", "stop"] as const;
+export const CONTROL_COMMANDS = [
+  "reload",
+  "rollback",
+  "generations",
+  "status",
+  "purge",
+  "stop",
+] as const;
 
 export type ControlCommandName = (typeof CONTROL_COMMANDS)[number];
 
@@ -144,6 +151,18 @@ export const COMMANDS: readonly CommandText[] = [
     details: [
       "Shows process id, ports, generation and workers; connections, requests and",
       "answers since the start; and how often each limit refused or cut off requests.",
+    ],
+  },
+  {
+    name: "purge",
+    help: "remove stored answers: a URL, URL*, tag:NAME or all",
+    usage: "URL|URL*|tag:NAME|all [--state-dir DIR] [--config FILE] [--json]",
+    details: [
+      "Removes answers from the response cache, with all their variants, and prints how",
+      "many. https://example.com/news is one URL, with all values of its cookies;",
+      "'https://example.com/news/*' (in quotes) all URLs that begin so; tag:NAME all",
+      "answers whose field cache-tag names it. Answers that are under way are not",
+      "stored any more.",
     ],
   },
   {

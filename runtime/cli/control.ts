@@ -1,5 +1,10 @@
 import type * as z from "zod/mini";
-import { generationsSchema, reloadReportSchema, statusSchema } from "../control/answers.ts";
+import {
+  generationsSchema,
+  purgeReportSchema,
+  reloadReportSchema,
+  statusSchema,
+} from "../control/answers.ts";
 import { type ControlRequest, askControl } from "../control/control-client.ts";
 import { EXIT, assertNever } from "../lib/errors.ts";
 import type { ControlInvocation } from "./arguments.ts";
@@ -75,6 +80,9 @@ const RELOAD_TIMEOUT_MS = 30 * 60_000;
 /** Longest wait for a stop: longer than the longest grace. */
 const STOP_TIMEOUT_MS = 2 * 3_600_000;
 
+/** Longest wait for a purge, which removes many files. */
+const PURGE_TIMEOUT_MS = 10 * 60_000;
+
 const QUESTION_TIMEOUT_MS = 10_000;
 
 function toRequest(command: ControlInvocation["command"], id: string | null): ControlRequest {
@@ -88,6 +96,13 @@ function toRequest(command: ControlInvocation["command"], id: string | null): Co
       const body = id === null ? {} : { id };
       return { method: "POST", path: "/rollback", body, timeoutMs: RELOAD_TIMEOUT_MS };
     }
+    case "purge":
+      return {
+        method: "POST",
+        path: "/purge",
+        body: { entries: id ?? "" },
+        timeoutMs: PURGE_TIMEOUT_MS,
+      };
     case "stop":
       return { method: "POST", path: "/stop", timeoutMs: STOP_TIMEOUT_MS };
     default:
@@ -105,6 +120,8 @@ function format(command: ControlInvocation["command"], value: unknown): string |
       return formatAs(generationsSchema, value, formatGenerations);
     case "status":
       return formatAs(statusSchema, value, formatStatus);
+    case "purge":
+      return formatAs(purgeReportSchema, value, ({ purged }) => `purged ${purged}\n`);
     case "stop":
       return "stopped\n";
     default:

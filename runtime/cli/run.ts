@@ -49,6 +49,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
       case "rollback":
       case "generations":
       case "status":
+      case "purge":
       case "stop":
         await tellOutcome(invocation);
     }

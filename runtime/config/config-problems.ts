@@ -174,6 +174,7 @@ function findExposedPaths(config: Config, origins: Origins): string[] {
       content: "a private key",
     })),
     { path: config.stateDir, content: "the compiled handlers" },
+    ...(config.cacheDir === null ? [] : [{ path: config.cacheDir, content: "stored answers" }]),
     ...config.apps.map(({ dir }) => ({ path: dir, content: "the Python application" })),
     ...(configFile === null ? [] : [{ path: configFile, content: "the config file" }]),
     ...envFiles.map((path) => ({ path, content: "environment variables" })),

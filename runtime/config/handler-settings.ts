@@ -5,6 +5,7 @@ import {
   type SETTINGS,
   type SettingValue,
 } from "./settings.ts";
+import type { HandlerCache } from "./cache-setting.ts";
 import type { HandlerType } from "./setting-types.ts";
 
 type Settings = typeof SETTINGS;
@@ -16,9 +17,11 @@ export type HandlerSettingName = {
 
 type Handled = Pick<Settings, HandlerSettingName>;
 
-/** Settings in a handler's own `config`: plain numbers in the unit that the key names, and words. */
+/** Settings in a handler's own `config`: plain numbers in the unit that the key names, words, and the object of `cache`. */
 export type HandlerSettings = {
-  -readonly [Name in keyof Handled as Handled[Name]["handler"]]?: SettingValue<Name> | undefined;
+  -readonly [Name in keyof Handled as Handled[Name]["handler"]]?:
+    | (Name extends "cache" ? HandlerCache : SettingValue<Name>)
+    | undefined;
 };
 
 /** All of these settings; `null`: the server's own. */
@@ -53,9 +56,12 @@ export const HANDLER_SETTINGS: readonly HandlerSetting[] = SETTING_NAMES.flatMap
   return [setting as HandlerSetting]; // The entry has a handler key, so the types above have its names.
 });
 
-/** Takes a handler's settings, with `null` for each that it leaves to the server. */
+/** Takes a handler's checked settings, with `null` for each that it leaves to the server. */
 export function toHandlerLimits(settings: HandlerSettings): HandlerLimits {
-  const entries = HANDLER_SETTINGS.map(({ key }) => [key, settings[key] ?? null]);
+  const entries = HANDLER_SETTINGS.map(({ key, type }) => {
+    const value = settings[key];
+    return [key, value === undefined ? null : (type.parse(value)?.value ?? null)];
+  });
   return Object.fromEntries(entries) as HandlerLimits; // Has exactly the keys of the table.
 }
 

@@ -132,7 +132,11 @@ export function readActions(
     const value = rule[setting];
     if (value === undefined) return [];
     const parsed = settingOf(setting).type.parse(value);
-    if (parsed === null) place.refuse(`${key}.${setting}`, value, expectedOf(setting));
+    if (parsed === null) {
+      const whole = { key: "", value, expected: expectedOf(setting) };
+      const wrong = settingOf(setting).type.explain?.(value) ?? whole;
+      place.refuse(`${key}.${setting}${wrong.key}`, wrong.value, wrong.expected);
+    }
     return [[field, parsed?.value]];
   });
   return {

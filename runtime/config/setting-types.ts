@@ -236,6 +236,18 @@ export function orAll<Input, Value>(
   };
 }
 
+/** `null` for "auto"; otherwise a value of the type. */
+export function orAuto<Input, Value>(
+  type: SettingType<Input, Value>,
+): SettingType<Input | "auto", Value | null> {
+  return {
+    placeholder: `${type.placeholder}|auto`,
+    expected: `${type.expected}, or "auto"`,
+    parse: (value) => (value === "auto" ? { value: null } : type.parse(value)),
+    inHandler: null,
+  };
+}
+
 /** A TCP port: 0 for any free port. */
 export function port(): SettingType<number, number> {
   return {

@@ -1,4 +1,5 @@
 import { cacheRules } from "./cache-rules.ts";
+import { cachePolicy, cacheReload } from "./cache-setting.ts";
 import { DEFAULT_SECRET_NAMES } from "../lib/secret-names.ts";
 import {
   accessFormat,
@@ -16,6 +17,7 @@ import {
   onOffOrFile,
   onOffOrPage,
   orAll,
+  orAuto,
   orOff,
   orWord,
   orZero,
@@ -413,6 +415,71 @@ export const SETTINGS = {
     reload: "switch",
     site: true,
     elsewhere: ["disablesymlinks", "followsymlinks", "symlinks"],
+  },
+  /** Whether answers are stored and reused: `"off"`, `"on"` (if their own `Cache-Control` allows it), a time for answers that name none (`"1m"`), or `{ maxAge: "1m", stale: "1h", query: ["page"], cookies: ["lang"] }`. A handler's `config.cache` wins. Default: `"off"`. */
+  cache: {
+    field: "cache",
+    type: cachePolicy(),
+    // nginx: proxy_cache off
+    default: "off",
+    help: "store answers: on, off, or for a time",
+    docs: "whether answers of handlers and applications are stored and reused: `off`, `on` (if their own `Cache-Control` allows it), or a time for answers that name none, such as `1m` ([more](cache.md))",
+    reload: "switch",
+    site: true,
+    handler: "cache",
+    elsewhere: ["proxycache", "proxycachevalid", "fastcgicache", "uwsgicache", "responsecache"],
+  },
+  /** Memory for stored answers. Default: `"64mb"`. */
+  cacheMemory: {
+    field: "cacheMemoryBytes",
+    type: size(0, 1024 ** 4, "64mb"),
+    default: "64mb",
+    help: "memory for stored answers",
+    docs: "memory for stored answers ([more](cache.md#memory-and-disk))",
+    reload: "restart",
+    elsewhere: ["keyszone"],
+  },
+  /** Disk space for stored answers, which outlive a restart there; 0: memory only. Default: `"1gb"`. */
+  cacheDisk: {
+    field: "cacheDiskBytes",
+    type: size(0, 1024 ** 5, "1gb"),
+    expected: 'a size such as "1gb", 0 for none',
+    // nginx: proxy_cache_path max_size, without a bound by default
+    default: "1gb",
+    help: "disk space for stored answers; 0: none",
+    docs: "disk space for stored answers, which outlive a restart there; `0`: memory only",
+    reload: "restart",
+    elsewhere: ["proxycachepath", "fastcgicachepath"],
+  },
+  /** Folder for stored answers; `"auto"`: `cache` in `stateDir`. Default: `"auto"`. */
+  cacheDir: {
+    field: "cacheDir",
+    type: orAuto(folder()),
+    default: "auto",
+    help: "folder for stored answers",
+    docs: "folder for stored answers; `auto`: `cache` in `stateDir`",
+    reload: "restart",
+    isPath: true,
+  },
+  /** How long a request waits for the answer that the server fetches for another one. Then the server fetches it once more, for all requests that wait. Default: `"5s"`. */
+  cacheWait: {
+    field: "cacheWaitMs",
+    type: duration(1, 3_600_000),
+    // nginx: proxy_cache_lock_timeout 5s
+    default: "5s",
+    help: "wait for an answer that is fetched already",
+    docs: "how long requests wait for an answer that another one fetches; then the server fetches it once more, for all that wait",
+    reload: "switch",
+    elsewhere: ["proxycachelocktimeout", "proxycachelock", "proxycachelockage"],
+  },
+  /** Stored answers of handlers after a reload or a start with other code: `"drop"`, `"keep"`, or tags of answers to purge (`"pages,menu"`). Default: `"drop"`. */
+  cacheReload: {
+    field: "cacheReload",
+    type: cacheReload(),
+    default: "drop",
+    help: "after new code: drop, keep, or tags",
+    docs: "stored answers of handlers once other code serves: `drop`, `keep`, or tags of answers to purge, separated by commas",
+    reload: "switch",
   },
   /** `Cache-Control` of the static files: `"auto"` (hashed names for a year, all others are revalidated), `"off"`, or values by pattern: `{ "/assets/**": "immutable", "*.pdf": "1d" }`. Default: `"auto"`. */
   cacheControl: {

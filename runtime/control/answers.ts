@@ -1,6 +1,13 @@
 import * as z from "zod/mini";
 import { LIMIT_NAMES, type LimitName } from "../http/limit-names.ts";
-import type { GenerationInfo, Greeting, ReloadReport, RestartNeed, Status } from "./operations.ts";
+import type {
+  GenerationInfo,
+  Greeting,
+  PurgeReport,
+  ReloadReport,
+  RestartNeed,
+  Status,
+} from "./operations.ts";
 
 const change = z.object({
   name: z.string(),
@@ -24,6 +31,9 @@ export const reloadReportSchema: z.ZodMiniType<ReloadReport> = z.object({
     z.object({ link: z.string(), from: z.string(), to: z.string(), pid: z.number() }),
   ),
 });
+
+/** The answer to `/purge`. */
+export const purgeReportSchema: z.ZodMiniType<PurgeReport> = z.object({ purged: z.number() });
 
 /** The answer to `/`. */
 export const greetingSchema: z.ZodMiniType<Greeting> = z.object({

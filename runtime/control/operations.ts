@@ -28,6 +28,12 @@ export interface Moved {
   pid: number;
 }
 
+/** The result of a purge. */
+export interface PurgeReport {
+  /** Number of stored answers that were removed, with all variants. */
+  purged: number;
+}
+
 /** Facts about a server, which it also sends while it starts. */
 export interface Greeting {
   pid: number;
@@ -203,6 +209,13 @@ export interface Operations {
    * @throws RuntimeError `ERR_CONFIG` when the settings are wrong.
    */
   restarts(): Promise<RestartNeed[]>;
+  /**
+   * Removes stored answers.
+   *
+   * @param entries A URL, the beginning of URLs with a `*` at its end, `tag:NAME`, or `all`.
+   * @throws RuntimeError `ERR_CONFIG` when the text names none of these.
+   */
+  purge(entries: string): Promise<PurgeReport>;
   /** Adds or removes a worker; one stays at least. Returns the new number. */
   resize(change: 1 | -1): number;
   status(): Status;

@@ -30,6 +30,7 @@ const METHODS: ReadonlyMap<string, string> = new Map([
   ["/restarts", "GET"],
   ["/reload", "POST"],
   ["/rollback", "POST"],
+  ["/purge", "POST"],
   ["/stop", "POST"],
 ]);
 
@@ -78,8 +79,24 @@ async function runOperation(
         ? refuse(400, `Cannot roll back: ${expected}`)
         : answered(await operations.rollback?.(id));
     }
+    case "/purge": {
+      const entries = readMember(body, "entries");
+      return typeof entries === "string"
+        ? answered(await operations.purge?.(entries))
+        : refuse(400, 'Cannot purge: expected {"entries": "..."}');
+    }
     default:
       return null;
+  }
+}
+
+/** Returns a member of a JSON object; `undefined`: there is none, or the body has another form. */
+function readMember(body: string, name: string): unknown {
+  try {
+    const value: unknown = JSON.parse(body);
+    return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
+  } catch {
+    return undefined;
   }
 }
 

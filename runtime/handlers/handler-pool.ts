@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { getHeapStatistics } from "node:v8";
 import { join } from "node:path";
 import type {
@@ -8,6 +9,7 @@ import type {
   WorkerReport,
   WorkerSettings,
 } from "../channel/messages.ts";
+import type { ResponseCache } from "../cache/response-cache.ts";
 import type { Config } from "../config/config.ts";
 import type { WorkerInfo } from "../control/operations.ts";
 import { describeHang } from "../supervise/hang/describe-hang.ts";
@@ -62,6 +64,7 @@ export interface SharedParts {
   spool: Spool;
   counters: Counters;
   files: FileSender;
+  cache: ResponseCache;
   /** The buckets of the routes' rate limits. They outlive generations. */
   limitStates: KeptStates;
   requestIdPrefix: string;
@@ -213,6 +216,16 @@ export class HandlerPool {
       const isSilent = kind === "ready" && this.#lanes.get(id)?.isSilent === true;
       return { id, pid, state: isSilent ? "silent" : kind };
     });
+  }
+
+  /** A tag for stored answers of this pool's code. Equal code has the same tag, also in another process. */
+  get codeTag(): string {
+    const { code, others } = this.plan;
+    const packages = others.get("packages") ?? "";
+    // In development, each build is code of its own.
+    const build = others.get("build") ?? "";
+    const hash = createHash("sha256").update(JSON.stringify([[...code], packages, build]));
+    return `edgicorn-code:${hash.digest("base64url").slice(0, 16)}`;
   }
 
   /**

@@ -9,6 +9,7 @@ import type { Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import type { Rate } from "../lib/rate.ts";
 import type { RateLimiter } from "../limits/rate-limiter.ts";
+import type { CachePolicy } from "../lib/cache-policy.ts";
 import type { HandlerPool, SharedParts } from "./handler-pool.ts";
 
 export interface RouteResponderOptions extends Pick<SharedParts, "admission" | "intakes"> {
@@ -21,6 +22,8 @@ export interface RouteResponderOptions extends Pick<SharedParts, "admission" | "
   onRequest: () => void;
   /** Creates the limiter of the route for a rate. */
   createLimiter: (rate: Rate) => RateLimiter;
+  /** Puts the response cache in front of a responder. */
+  cacheAround: (inner: Responder, policy: CachePolicy) => Responder;
 }
 
 /** Rules that replace those of the route for an internal request of a reload. */
@@ -37,6 +40,8 @@ export class RouteResponder implements Responder {
   readonly #options: RouteResponderOptions;
   /** The limiters of the rules that have a rate; `null` for most routes. */
   readonly #limiters: ReadonlyMap<Rate, RateLimiter> | null;
+  /** The cache in front of this route, by policy; `null`: no request has needed it so far. */
+  #cached: Map<CachePolicy, Responder> | null = null;
 
   constructor(options: RouteResponderOptions) {
     const { pool, route, rules, createLimiter } = options;
@@ -59,15 +64,39 @@ export class RouteResponder implements Responder {
   }
 
   answer(client: Client, target: ParsedTarget): void {
-    const { admission, intakes, onRequest, rules: book } = this.#options;
-    const own = this.rulesOf(client.head.method);
-    const rules = target.settings === undefined ? own : book.withSettings(own, target.settings);
+    const { onRequest } = this.#options;
+    const rules = this.#rulesFor(client, target);
     if (rules.transfer !== null) client.limitTransfers(rules.transfer);
     onRequest();
     if (this.#limiters !== null && !this.#admits(client, rules)) return;
+    if (rules.cache === "off") this.#run(client, target, rules);
+    else this.#cachedBy(rules.cache).answer(client, target);
+  }
+
+  /** Gives a request to the handlers. */
+  #run(client: Client, target: ParsedTarget, rules: RouteRules): void {
+    const { admission, intakes } = this.#options;
     if (!admission.admits(client, { isReserved: rules.reserved })) return;
     const intake = client.head.bodyBytes === 0 ? null : intakes.open(rules);
     this.pool.dispatcher.admit(client, this.#exchangeOf(client, target, rules, intake));
+  }
+
+  #rulesFor(client: Client, { settings }: ParsedTarget): RouteRules {
+    const own = this.rulesOf(client.head.method);
+    return settings === undefined ? own : this.#options.rules.withSettings(own, settings);
+  }
+
+  #cachedBy(policy: CachePolicy): Responder {
+    this.#cached ??= new Map();
+    let cached = this.#cached.get(policy);
+    if (cached === undefined) {
+      const inner: Responder = {
+        answer: (client, target) => this.#run(client, target, this.#rulesFor(client, target)),
+      };
+      cached = this.#options.cacheAround(inner, policy);
+      this.#cached.set(policy, cached);
+    }
+    return cached;
   }
 
   /** Lets middleware guard a file that the request found. A body of the request is not read. */

@@ -9,7 +9,7 @@ import { RateLimiter, type RateLimiterOptions } from "../limits/rate-limiter.ts"
 import { createGuardMatcher, type GuardMatcher } from "../route/match-guard.ts";
 import { createMatcher, type Matcher } from "../route/match.ts";
 import type { HandlerPool, RouteScope, SharedParts } from "./handler-pool.ts";
-import { RouteResponder } from "./route-responder.ts";
+import { RouteResponder, type RouteResponderOptions } from "./route-responder.ts";
 
 /** A route for messages: methods (none: any), pattern, and the files that answer. */
 export interface RouteDescription {
@@ -137,7 +137,10 @@ export function createSiteRoutes(options: {
       const limit = { rate, burst: rate.requests, key: "address", dryRun: false } as const;
       return new RateLimiter(limit, { ...shared, place, id: place });
     };
-    const own = { pool, route, rules, createLimiter };
+    const version = config.cacheReload === "drop" ? pool.codeTag : null;
+    const cacheAround: RouteResponderOptions["cacheAround"] = (inner, policy) =>
+      shared.cache.around(inner, { policy, version });
+    const own = { pool, route, rules, createLimiter, cacheAround };
     return new RouteResponder({ ...own, admission, intakes, onRequest });
   };
   const found = new Map<string, ConstructorParameters<typeof SiteRoutes>[0] & Parts>();

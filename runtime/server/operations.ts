@@ -27,6 +27,7 @@ export function createOperations({
     rollback,
     restarts,
     generations: () => primary.generations(),
+    purge: async (entries) => ({ purged: await primary.cache.purgeNamed(entries) }),
     resize: (change) => primary.handlers.resize(change),
     status(): Status {
       const { generation, config } = primary;

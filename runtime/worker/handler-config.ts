@@ -38,11 +38,6 @@ const SHARED_ENTRIES: Record<Exclude<keyof FolderConfig, "files">, Entry> = {
     isValid: (value) => typeof value === "string" && isPoolName(value),
     expected: POOL_NAME_EXPECTED,
   },
-  cache: {
-    isValid: (value) =>
-      value === false || hasOnly(value, { maxAgeMs: isDuration, staleMs: optional(isDuration) }),
-    expected: "false or { maxAgeMs, staleMs? } in whole milliseconds",
-  },
   rateLimit: {
     isValid: (value) =>
       typeof value === "string"
@@ -131,14 +126,6 @@ function hasOnly(
     Object.keys(value).every((key) => Object.hasOwn(keys, key)) &&
     Object.entries(keys).every(([key, isValid]) => isValid(value[key]))
   );
-}
-
-function optional(isValid: (value: unknown) => boolean): (value: unknown) => boolean {
-  return (value) => value === undefined || isValid(value);
-}
-
-function isDuration(value: unknown): boolean {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 function isPositive(value: unknown): boolean {

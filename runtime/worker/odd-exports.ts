@@ -25,7 +25,6 @@ export function findOddExports(
 
 /** Keys of `config` that this version does not act on, and their replacements. */
 const IDLE_CONFIG: Readonly<Record<string, string>> = {
-  cache: 'no response is stored. Set the field "cache-control" for browsers and proxies',
   schedule: "nothing is run. Let a timer of the system (cron, systemd) send a request to a route",
 };
 

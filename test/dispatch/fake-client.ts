@@ -45,16 +45,22 @@ export class FakeClient implements Client {
 
   constructor(
     id: number,
-    options: { bodyBytes?: number | null; method?: string; receivedMs?: number } = {},
+    options: {
+      bodyBytes?: number | null;
+      method?: string;
+      receivedMs?: number;
+      target?: string;
+      fieldBlock?: string;
+    } = {},
   ) {
     // Ids are made in tests only here.
     this.id = id as ExchangeId;
     this.receivedMs = options.receivedMs ?? 0;
     this.head = {
       method: options.method ?? "GET",
-      target: `/${id}`,
+      target: options.target ?? `/${id}`,
       origin: "http://localhost",
-      fields: "host\nlocalhost",
+      fields: options.fieldBlock ?? "host\nlocalhost",
       bodyBytes: options.bodyBytes ?? (options.bodyBytes === null ? null : 0),
       clientAddress: "127.0.0.1",
     };

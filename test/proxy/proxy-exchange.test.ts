@@ -34,6 +34,7 @@ const GROUP = readUpstreamGroup("api", ["http://10.0.0.1"], {
 });
 
 const SETTINGS: ProxySettings = {
+  cache: "off",
   bodyLimitBytes: 10 * KIB * KIB,
   bodyBufferBytes: 1 * KIB,
   bodyOverflow: "stream",

@@ -187,7 +187,7 @@ describe("readHandlerModule()", () => {
     ],
     [
       { maxBodySize: 1 },
-      'config has an unknown key "maxBodySize", expected one of bodyLimitBytes, bodyBufferBytes, overflow, responseOverflow, timeoutMs, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, reserved, replay, compression, pool, cache, rateLimit, methods, schedule',
+      'config has an unknown key "maxBodySize", expected one of bodyLimitBytes, bodyBufferBytes, cache, overflow, responseOverflow, timeoutMs, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, reserved, replay, compression, pool, rateLimit, methods, schedule',
     ],
     [
       { timeoutMs: "10s" },
@@ -210,7 +210,7 @@ describe("readHandlerModule()", () => {
     ],
     [
       { cache: { maxAge: 1 } },
-      "config.cache is object { maxAge }, expected false or { maxAgeMs, staleMs? } in whole milliseconds",
+      "config.cache is object { maxAge }, expected true, false or { maxAgeMs?, staleMs?, query?, ignoreQuery?, cookies? }: whole milliseconds, and lists of names",
     ],
     [
       { rateLimit: { requests: 1 } },
@@ -241,7 +241,7 @@ describe("readMiddlewareModule()", () => {
     assert.deepEqual(
       problemsOf(readMiddlewareModule({ default: handle, config: { methods: ["GET"] } })),
       [
-        'config has an unknown key "methods", expected one of bodyLimitBytes, bodyBufferBytes, overflow, responseOverflow, timeoutMs, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, reserved, replay, compression, pool, cache, rateLimit, files',
+        'config has an unknown key "methods", expected one of bodyLimitBytes, bodyBufferBytes, cache, overflow, responseOverflow, timeoutMs, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, reserved, replay, compression, pool, rateLimit, files',
       ],
     );
   });

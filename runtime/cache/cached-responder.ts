@@ -1,0 +1,174 @@
+import type { Client } from "../http/client.ts";
+import { findField } from "../http/find-field.ts";
+import { addFilter } from "../http/reply.ts";
+import type { Responder } from "../http/responder.ts";
+import type { ParsedTarget } from "../http/target-path.ts";
+import { answerWith, toAnswerable } from "./answer-entry.ts";
+import { toKey } from "./cache-key.ts";
+import type { CacheParts } from "./cache-parts.ts";
+import { hasOwnWishes } from "./fetch-head.ts";
+import { resolveInvalidation } from "./invalidation.ts";
+import { Line, passBy } from "./line.ts";
+import { resolveAccess, resolveReuse } from "./reuse.ts";
+import { isPersonal, type RoutePolicy } from "./route-policy.ts";
+import type { StoredEntry } from "./store.ts";
+import type { UnstoredKeys } from "./unstored-keys.ts";
+import { toCanonicalEncodings } from "./vary-values.ts";
+import type { Forward, Visit } from "./visit.ts";
+
+export interface CachedResponderOptions {
+  parts: CacheParts;
+  policy: RoutePolicy;
+  /** A tag for the answers of this version of the responder's code: answers of other versions are not used. `null`: all are. */
+  version: string | null;
+  /** Lines of all responders, by key. */
+  lines: Map<string, Line>;
+  unstored: UnstoredKeys;
+  /** Removes the entries of these URLs. */
+  invalidate: (urls: readonly string[]) => void;
+}
+
+/** A responder that answers from the cache where it can, and stores the answers of the responder behind it. */
+export class CachedResponder implements Responder {
+  readonly #inner: Responder;
+  readonly #options: CachedResponderOptions;
+  readonly #parts: CacheParts;
+
+  constructor(inner: Responder, options: CachedResponderOptions) {
+    this.#inner = inner;
+    this.#options = options;
+    this.#parts = options.parts;
+  }
+
+  answer(client: Client, target: ParsedTarget): void {
+    const { policy: policies } = this.#options;
+    const { method, fields, origin, bodyBytes } = client.head;
+    const isOwn = policies.personal !== null && isPersonal(fields, policies.shared.cookies);
+    const policy = isOwn ? (policies.personal ?? policies.shared) : policies.shared;
+    const access = resolveAccess(method, fields, policy);
+    if (access.kind === "bypass" || bodyBytes !== 0) {
+      this.#bypass(client, target);
+      return;
+    }
+    const { pathname, search } = target;
+    const shared = toKey({ origin, pathname, search, fields }, policy);
+    const key = isOwn ? { ...shared, cookies: `${shared.cookies}${OWN}` } : shared;
+    const { directives } = access;
+    this.#lookUp({ client, target, key, policy, directives, hasLeft: false });
+  }
+
+  #lookUp(visit: Visit): void {
+    if (visit.hasLeft) return;
+    const { client, key } = visit;
+    const found = this.#parts.store.find(key, client.head.fields);
+    if (found === null) this.#miss(visit);
+    else if (found.isLoaded) this.#use(visit, found);
+    else {
+      client.onAbort(() => {
+        visit.hasLeft = true;
+      });
+      found.load((entry) => {
+        if (visit.hasLeft) return;
+        if (entry === null) this.#miss(visit);
+        else this.#use(visit, entry);
+      });
+    }
+  }
+
+  #use(visit: Visit, entry: StoredEntry): void {
+    const { version } = this.#options;
+    if (version !== null && !entry.head.tags.includes(version)) {
+      this.#miss(visit);
+      return;
+    }
+    const nowMs = this.#parts.now();
+    const { client, directives } = visit;
+    const reuse = resolveReuse(entry.head, directives, nowMs);
+    switch (reuse) {
+      case "serve":
+      case "serve-and-refresh":
+        answerWith(client, toAnswerable(entry), {
+          outcome: null,
+          nowMs,
+          hitFields: this.#parts.hitFields,
+          onGone: () => this.#miss(visit),
+        });
+        if (reuse === "serve-and-refresh") this.#lineOf(visit).refresh(visit, entry);
+        return;
+      case "validate":
+        this.#lineOf(visit).join(visit, { kind: "forward", reason: "stale" }, entry);
+        return;
+      case "unavailable":
+        client.refuse(504);
+    }
+  }
+
+  #miss(visit: Visit): void {
+    const why: Forward = { kind: "forward", reason: "miss" };
+    const { client, target } = visit;
+    if (visit.directives?.onlyIfCached === true) {
+      client.refuse(504);
+      return;
+    }
+    const id = lineKey(visit);
+    const { unstored } = this.#options;
+    if (!unstored.has(id, this.#parts.now())) {
+      this.#lineOf(visit).join(visit, why, null);
+    } else if (hasOwnWishes(client.head)) {
+      passBy(visit, why);
+      this.#inner.answer(client, target);
+    } else this.#createLine(visit, () => {}).fetchAlone(visit, why);
+  }
+
+  #lineOf(visit: Visit): Line {
+    const { lines } = this.#options;
+    const id = lineKey(visit);
+    const known = lines.get(id);
+    if (known !== undefined) return known;
+    const line = this.#createLine(visit, () => {
+      if (lines.get(id) === line) lines.delete(id);
+    });
+    lines.set(id, line);
+    return line;
+  }
+
+  #createLine(visit: Visit, onEmpty: () => void): Line {
+    const { parts, version, unstored } = this.#options;
+    const id = lineKey(visit);
+    return new Line({
+      parts,
+      inner: this.#inner,
+      version,
+      retry: (other) => this.#lookUp(other),
+      onRefused: () => unstored.add(id, parts.now()),
+      onEmpty,
+    });
+  }
+
+  /** Lets the responder answer, and removes the entries that the answer makes invalid (RFC 9111 section 4.4). */
+  #bypass(client: Client, target: ParsedTarget): void {
+    const { method, origin } = client.head;
+    const isSafe = method === "GET" || method === "HEAD" || method === "OPTIONS";
+    if (isSafe) passBy({ client }, { kind: "forward", reason: "bypass" });
+    else {
+      const url = origin + target.pathname + target.search;
+      addFilter(client, (reply) => {
+        const urls = resolveInvalidation({ method, url }, reply);
+        if (urls.length > 0) this.#options.invalidate(urls);
+        return reply;
+      });
+      passBy({ client }, { kind: "forward", reason: "method" });
+    }
+    this.#inner.answer(client, target);
+  }
+}
+
+/** Ends the cookies of a key for personal requests. A cookie has no line break. */
+const OWN = "\n";
+
+/** Returns the name of a line: visitors with other codings get other answers. */
+function lineKey({ key, client }: Visit): string {
+  const encodings = findField(client.head.fields, "accept-encoding");
+  const codings = encodings === undefined ? "-" : toCanonicalEncodings(encodings);
+  return `${key.page}\n${key.search}\n${key.cookies}\n${codings}`;
+}

@@ -1,0 +1,126 @@
+import type { ExchangeId } from "../http/client.ts";
+import type { Responder } from "../http/responder.ts";
+import { RuntimeError } from "../lib/errors.ts";
+import type { CachePolicy } from "../lib/cache-policy.ts";
+import { CachedResponder } from "./cached-responder.ts";
+import { HitFields } from "./hit-fields.ts";
+import type { Line } from "./line.ts";
+import { parsePurge, PURGE_EXPECTED } from "./parse-purge.ts";
+import { toRoutePolicy } from "./route-policy.ts";
+import type { CacheStore, Purge, StoreStats } from "./store.ts";
+import { UnstoredKeys } from "./unstored-keys.ts";
+
+export interface ResponseCacheOptions {
+  /** Opens the store: called once, when the first route has a cache. */
+  openStore: () => CacheStore;
+  /** Returns the id of a request that the cache sends. */
+  nextId: () => ExchangeId;
+  /** Returns the wall clock. */
+  now?: () => number;
+}
+
+const DEFAULT_WAIT_MS = 5_000;
+
+/** The response cache of a primary. Costs nothing until a route has a cache. */
+export class ResponseCache {
+  /** How long a visitor waits for an answer that is fetched for another one. May change at any time. */
+  waitMs: number = DEFAULT_WAIT_MS;
+  readonly #options: ResponseCacheOptions;
+  readonly #hitFields = new HitFields();
+  readonly #lines = new Map<string, Line>();
+  readonly #unstored = new UnstoredKeys();
+  #store: CacheStore | null = null;
+  #closing: Promise<void> | null = null;
+
+  constructor(options: ResponseCacheOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Returns a responder that answers from the cache where it can. Make one per route, not per request.
+   *
+   * @param options.version Tag for the answers of this version of the responder's code. Answers of other versions
+   *   are not used. `null`: all are.
+   */
+  around(
+    inner: Responder,
+    { policy, version }: { policy: CachePolicy; version: string | null },
+  ): Responder {
+    const { nextId, now = Date.now } = this.#options;
+    const waitMs = (): number => this.waitMs;
+    return new CachedResponder(inner, {
+      parts: { store: this.store, hitFields: this.#hitFields, nextId, now, waitMs },
+      policy: toRoutePolicy(policy),
+      version,
+      lines: this.#lines,
+      unstored: this.#unstored,
+      invalidate: (urls) => {
+        for (const url of urls) this.purge({ kind: "url", url });
+      },
+    });
+  }
+
+  /** The store, which is opened by the first use. */
+  get store(): CacheStore {
+    this.#store ??= this.#options.openStore();
+    return this.#store;
+  }
+
+  /** Numbers for the status; `null`: no route has a cache. */
+  get stats(): StoreStats | null {
+    return this.#store?.stats() ?? null;
+  }
+
+  /**
+   * Removes entries, with all their variants. Answers that are under way are not stored if they may be older than the
+   * purge, and later visitors do not wait for them.
+   *
+   * @param onDone Called with the number of removed entries, once the files are gone, too.
+   */
+  purge(purge: Purge, onDone?: (count: number) => void): void {
+    for (const [id, line] of this.#lines) {
+      if (!mayCover(purge, id)) continue;
+      line.outdate();
+      this.#lines.delete(id);
+    }
+    this.store.purge(purge, onDone);
+  }
+
+  /**
+   * Removes the entries that an operator or a handler names (`parse-purge.ts`).
+   *
+   * @returns The number of removed entries, once their files are gone, too.
+   * @throws RuntimeError `ERR_CONFIG` when the text names none.
+   */
+  async purgeNamed(text: string): Promise<number> {
+    const purge = parsePurge(text);
+    if (purge === null) {
+      throw new RuntimeError(
+        "ERR_CONFIG",
+        `Cannot purge: found ${JSON.stringify(text)}, expected ${PURGE_EXPECTED}`,
+      );
+    }
+    return new Promise((resolve) => this.purge(purge, resolve));
+  }
+
+  /** Writes the committed entries. Then ends. */
+  close(): Promise<void> {
+    this.#closing ??= this.#store?.close() ?? Promise.resolve();
+    return this.#closing;
+  }
+}
+
+/** Whether a purge may cover the answers of a line. Their tags are not known before they are here. */
+function mayCover(purge: Purge, id: string): boolean {
+  switch (purge.kind) {
+    case "url": {
+      const [url = ""] = purge.url.split(/[?#]/, 1);
+      return id.startsWith(`${url}\n`);
+    }
+    case "prefix":
+      return id.startsWith(purge.prefix.split("?", 1)[0] ?? "");
+    case "tag":
+    case "all":
+      return true;
+  }
+}
