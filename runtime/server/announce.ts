@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.ts";
 import { describeEnvFiles } from "../config/env-files.ts";
+import { listProxies } from "../config/proxies.ts";
 import { listNamedSites, SITES_FOLDER } from "../config/sites.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
 import { packageVersion } from "../lib/package-version.ts";
@@ -51,6 +52,7 @@ function toBannerInfo(primary: Primary, certificates: LoadedCertificates | null)
     routes: generation.describeRoutes(),
     handlersDir: toDisplayPath(handlersDir),
     sites: listNamedSites(config).map(({ name }) => name),
+    proxies: [...new Set(listProxies(config).map(({ proxy }) => proxy.group))],
     publicFiles:
       files.stats === null
         ? null

@@ -12,6 +12,8 @@ export interface BannerInfo {
   handlersDir: string;
   /** Names of the sites beside the default one. Default: none. */
   sites?: readonly string[];
+  /** Upstream servers and groups of proxies. Default: none. */
+  proxies?: readonly string[];
   /** `null`: no static files. */
   publicFiles: { dir: string; count: number } | null;
   /** `3 variables from .env`; `null`: no file of variables was read. */
@@ -98,8 +100,11 @@ export function formatBanner(info: BannerInfo, terminal: Terminal): string {
     lines.push(...rest.map((line) => " ".repeat(INDENT) + line));
   };
   if (info.sites !== undefined && info.sites.length > 0) row("sites", listSome(info.sites));
-  row("routes", describeRoutes(info));
+  const { proxies = [] } = info;
+  // A server of proxies alone has no workers.
+  if (proxies.length === 0 || info.routes.length > 0) row("routes", describeRoutes(info));
   lines.push(...formatRoutes(info.routes, terminal).map((line) => `    ${line}`));
+  if (proxies.length > 0) row("proxy", listSome(proxies));
   if (info.publicFiles !== null) {
     const { dir, count } = info.publicFiles;
     row("files", `${countOf(count, "file")} from ${dir}/`);

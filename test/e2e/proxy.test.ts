@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { createServer, type IncomingMessage, request as startRequest } from "node:http";
+import {
+  createServer,
+  type IncomingMessage,
+  request as startRequest,
+  type ServerResponse,
+} from "node:http";
 import { request as startTlsRequest } from "node:https";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -30,7 +35,8 @@ const SHA = createHash("sha256").update(LARGE).digest("hex");
 
 const owner = new SuiteOwner();
 let server: TestServer;
-/** Events of requests that an upstream sees end early, by their path. */
+/** Called when an upstream has a request, and when it sees the client leave, by the path of the request. */
+const arrived = new Map<string, () => void>();
 const left = new Map<string, () => void>();
 
 before(async () => {
@@ -51,6 +57,7 @@ before(async () => {
       response.on("close", () => left.get("/events")?.());
     } else if (url === "/waits") {
       response.on("close", () => left.get("/waits")?.());
+      arrived.get("/waits")?.();
     } else if (url === "/early") {
       response.writeHead(413, { connection: "close" }).end("early");
     } else if (url === "/missing") {
@@ -248,27 +255,28 @@ describe("a proxy", TIMEOUT, () => {
     assert.equal(response.headers.get("x-accel-redirect"), null);
   });
 
-  it("tells the upstream when the client leaves, before and within the response", async () => {
-    for (const path of ["/waits", "/events"]) {
-      const ended = new Promise<void>((resolve) => left.set(path, resolve));
-      const leaving = new AbortController();
-      const response = server.fetch(path, { signal: leaving.signal });
-      if (path === "/events") {
-        const reader = (await response).body?.getReader();
-        const first = await reader?.read();
-        assert.equal(
-          Buffer.from(first?.value ?? [])
-            .toString()
-            .includes("data: 1"),
-          true,
-        );
-      } else response.catch(() => {});
-      if (path === "/waits")
-        await server.connect().then((connection) => connection.socket.destroy());
-      leaving.abort();
-      await ended;
-      await server.untilAccess({ path, status: 499 });
-    }
+  it("tells the upstream when the client leaves before the response", async () => {
+    const has = new Promise<void>((resolve) => arrived.set("/waits", resolve));
+    const ended = new Promise<void>((resolve) => left.set("/waits", resolve));
+    const leaving = new AbortController();
+    const response = server.fetch("/waits", { signal: leaving.signal });
+    await has;
+    leaving.abort();
+    await assert.rejects(response);
+    await ended;
+    await server.untilAccess({ path: "/waits", status: 499 });
+  });
+
+  it("tells the upstream when the client leaves within the response", async () => {
+    const ended = new Promise<void>((resolve) => left.set("/events", resolve));
+    const leaving = new AbortController();
+    const response = await server.fetch("/events", { signal: leaving.signal });
+    const reader = response.body?.getReader();
+    const first = await reader?.read();
+    assert.ok(Buffer.from(first?.value ?? []).includes("data: 1"));
+    leaving.abort();
+    await ended;
+    await server.untilAccess({ path: "/events", status: 499 });
   });
 
   it("passes on an early answer to a body that the upstream does not read", async () => {
@@ -338,6 +346,20 @@ describe("a proxy to a socket and to a server that restarts", TIMEOUT, () => {
       app = await start();
     }
     assert.deepEqual(front.workers.size, 0, "a proxy alone needs no worker");
+  });
+
+  it("finishes the requests at its upstreams before it stops", async (t) => {
+    const requests = new EventEmitter();
+    const app = await startUpstream(t, (_, response) => requests.emit("request", response));
+    const front = await startServer(t, { handlers: {}, flags: ["--proxy", app.url] });
+    const waiting = once(requests, "request");
+    const response = front.fetch("/slow");
+    const [upstream] = (await waiting) as [ServerResponse];
+    front.kill("SIGTERM");
+    await front.until(({ msg }) => msg?.includes("stopping") === true);
+    upstream.end("done");
+    assert.equal(await (await response).text(), "done");
+    assert.deepEqual(await front.exit, { code: 0, signal: null });
   });
 });
 

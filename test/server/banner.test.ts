@@ -57,6 +57,16 @@ describe("formatBanner()", () => {
     assert.match(banner, /\n {2}library {3}uWebSockets\.js from uws-pack 20\.0\.8\n/);
   });
 
+  it("names the upstreams of proxies, and misses no handlers beside them", () => {
+    const proxies = ["http://127.0.0.1:3000", "api"];
+    const both = formatBanner({ ...info, proxies }, plain);
+    assert.match(both, /\n {2}routes {4}2 from handlers\/\n/);
+    assert.match(both, /\n {2}proxy {5}http:\/\/127\.0\.0\.1:3000, api\n/);
+    const alone = formatBanner({ ...info, proxies, routes: [], workers: [] }, plain);
+    assert.match(alone, /\n {2}proxy {5}http:/);
+    assert.doesNotMatch(alone, /routes|none/);
+  });
+
   it("keeps to a narrow terminal", () => {
     const banner = formatBanner(info, { ...plain, columns: 44 });
     for (const line of banner.split("\n")) assert.ok(line.length <= 44, line);
