@@ -5,7 +5,15 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -21,6 +29,9 @@ const POOLS = 4;
 /** Hosts of a server without sites. */
 const FEWEST_HOSTS = 1000;
 const HANDLER = `export default () => new Response("hello");`;
+
+/** A time in 2023. It has a fraction, because a file with a time of whole seconds gets its entity tag from its content. */
+const FIRST_CHANGE_SECONDS = 1_700_000_000.123;
 
 /** Kernel ticks per second, in which `/proc` counts CPU time. */
 const TICKS_PER_SECOND = 100;
@@ -142,6 +153,9 @@ function plant(dir: string, { sites, areAlike }: Project): void {
       continue;
     }
     write(`sites/${host}/public/page.txt`, "page");
+    // Files that are written within one tick of the kernel's clock would have one entity tag, unlike those of real sites.
+    const changedAt = FIRST_CHANGE_SECONDS + number;
+    utimesSync(join(dir, `sites/${host}/public/page.txt`), changedAt, changedAt);
     entries[host] = { aliases: `www.${host}`, pool: `shared-${number % POOLS}` };
     if (number % SITES_PER_HANDLERS === 0) write(`sites/${host}/handlers/hello.ts`, HANDLER);
   }
