@@ -1,8 +1,10 @@
 import {
   BROWSER_FIELDS,
   JSON_1K,
+  JSON_4K,
   PUBLIC_FILES,
   publicFileText,
+  TAKES_GZIP,
   type Fields,
   type PublicFile,
 } from "./payloads.ts";
@@ -43,6 +45,7 @@ export interface CaseRequest {
 export type App =
   | "hello"
   | "post-json"
+  | "json-4k"
   | "stream-64k"
   | "echo"
   | "events"
@@ -74,6 +77,7 @@ export type Unit = "request" | "MiB" | "event";
 export interface Answer {
   readonly status: number;
   readonly contentType: string;
+  /** Decompressed. */
   readonly body: string;
 }
 
@@ -155,6 +159,44 @@ export const CASES: readonly Case[] = [
   {
     ...proxyCase("proxy-stream", { title: "1 MiB from an upstream", size: 1024 ** 2 }),
     request: { method: "GET", path: "/large", fields: [], body: "" },
+  },
+  {
+    ...helloCase(
+      "door",
+      "hello world, asked for as a browser does, with more of the settings in use",
+    ),
+    isDefault: false,
+    request: { method: "GET", path: "/", fields: BROWSER_FIELDS, body: "" },
+    servers: [
+      "edgicorn",
+      "edgicorn-ten-rules",
+      "edgicorn-one-rule",
+      "edgicorn-fields",
+      "edgicorn-rate-limit",
+      "edgicorn-log-json",
+      "edgicorn-log-combined",
+      "edgicorn-log-own",
+    ],
+  },
+  {
+    ...plainCase("json-gzip", "4 KiB of JSON from a handler, for a client that takes gzip"),
+    app: "json-4k",
+    request: { method: "GET", path: "/", fields: TAKES_GZIP, body: "" },
+    servers: ["edgicorn-uncompressed", "edgicorn"],
+    baseline: "edgicorn-uncompressed",
+    refuse: (answer) => refuse(answer, { type: "application/json", body: JSON_4K }),
+  },
+  {
+    ...staticCase("static-gzip", PUBLIC_FILES["100k"]),
+    title: "a static file of 100 KiB, for a client that takes gzip",
+    request: {
+      method: "GET",
+      path: `/${PUBLIC_FILES["100k"].name}`,
+      fields: TAKES_GZIP,
+      body: "",
+    },
+    servers: ["edgicorn-uncompressed", "edgicorn"],
+    baseline: "edgicorn-uncompressed",
   },
   {
     ...helloCase("idle", "hello world over HTTP beside 5,000 idle connections"),

@@ -18,6 +18,18 @@ export const BROWSER_FIELDS: Fields = [
 /** An order of 1 KiB, as `JSON.stringify` formats it: an echo is equal byte by byte. */
 export const JSON_1K = jsonOfSize(1024);
 
+/** A list of about 4 KiB, as the handler of `json-4k` makes it. */
+export const JSON_4K = JSON.stringify({
+  items: Array.from({ length: 91 }, (_, id) => ({
+    id,
+    title: `Item ${id * 7919}`,
+    price: (id * 37) / 10,
+  })),
+});
+
+/** The fields of a client that takes one coding only. */
+export const TAKES_GZIP: Fields = [["Accept-Encoding", "gzip"]];
+
 /** A file of the static cases. */
 export interface PublicFile {
   readonly name: string;

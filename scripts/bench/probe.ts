@@ -2,6 +2,7 @@ import * as http from "node:http";
 import * as https from "node:https";
 import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { gunzipSync } from "node:zlib";
 import type { Answer, CaseRequest } from "./cases.ts";
 
 export interface ReadyOptions {
@@ -66,12 +67,12 @@ export function ask(
     const request = client.request(url, options, (response) => {
       const contentType = response.headers["content-type"] ?? "";
       const chunks: Buffer[] = [];
-      const settle = (): void =>
-        resolve({
-          status: response.statusCode ?? 0,
-          contentType,
-          body: Buffer.concat(chunks).toString(),
-        });
+      const isCoded = response.headers["content-encoding"] === "gzip";
+      const settle = (): void => {
+        const bytes = Buffer.concat(chunks);
+        const text = String(isCoded ? gunzipSync(bytes) : bytes);
+        resolve({ status: response.statusCode ?? 0, contentType, body: text });
+      };
       response.on("data", (chunk: Buffer) => {
         chunks.push(chunk);
         if (!contentType.startsWith("text/event-stream") || !chunk.includes("data:")) return;

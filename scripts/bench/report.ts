@@ -31,7 +31,7 @@ export function formatHeading(run: {
     `${options.rounds} rounds of ${options.seconds} s, ${options.connections} connections; medians over the rounds`,
     names.join(", "),
     "CPU: user and system time of all processes of the server. load: how busy the load generator was; near 100 %, it is",
-    "the limit and the server had time left. Peak memory, growth: sum of Pss. / Edgicorn: by rates, round by round.",
+    "the limit and the server had time left. Peak memory, growth: sum of Pss. / Edgicorn: by rates, round by round; CPU /: by CPU.",
   ].join("\n");
 }
 
@@ -57,6 +57,7 @@ function formatCase(each: Case, results: readonly Result[]): string {
     "server",
     ...columns.map(({ title }) => title.replace("UNIT", each.unit)),
     `/ ${SERVERS[each.baseline].title}`,
+    "CPU /",
   ];
   const rows = own.map((result) => toRow(result, { columns, results }));
   return `${each.title}\n\n${formatTable(header, rows)}`;
@@ -116,14 +117,21 @@ function toRow(
     const values = samplesOf(results, entry.id, metric).map(({ value }) => value);
     return values.length === 0 ? "-" : format(pick(values));
   });
-  return { kind: "cells", cells: [title, ...cells, formatRatio(result, results)] };
+  const ratios = (["rate", "cpuUsPerUnit"] as const).map((metric) =>
+    formatRatio(result, { metric, results }),
+  );
+  return { kind: "cells", cells: [title, ...cells, ...ratios] };
 }
 
-function formatRatio({ entry }: Result, results: readonly Result[]): string {
+/** Formats the ratio of a figure to that of the baseline, which is taken within each round. */
+function formatRatio(
+  { entry }: Result,
+  { metric, results }: { readonly metric: Metric; readonly results: readonly Result[] },
+): string {
   if (entry.server === entry.case.baseline) return "1";
   const ratio = pairedRatio(
-    samplesOf(results, entry.id, "rate"),
-    samplesOf(results, `${entry.case.id}/${entry.case.baseline}`, "rate"),
+    samplesOf(results, entry.id, metric),
+    samplesOf(results, `${entry.case.id}/${entry.case.baseline}`, metric),
   );
   return ratio === undefined ? "-" : formatSpread(ratio, 2);
 }

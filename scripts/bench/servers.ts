@@ -9,6 +9,7 @@ import {
 import { launchCaddyProxy, launchEdgicornProxy, launchNginxProxy } from "./proxies.ts";
 import { nodePeer, toFlags, type Command, type Launch, type Setting } from "./setting.ts";
 import type { ToolName } from "./tools.ts";
+import { flagsOf, VARIANTS } from "./variants.ts";
 
 /** The commands that start one server. Pure data, run by `turn.ts`. */
 export interface Server {
@@ -20,7 +21,12 @@ export interface Server {
 
 /** All servers, each configured as its own documentation recommends for production. */
 export const SERVERS = {
-  edgicorn: { title: "Edgicorn", needs: ["edgicorn"], launch: launchEdgicorn },
+  edgicorn: {
+    title: "Edgicorn",
+    needs: ["edgicorn"],
+    launch: (setting) => launchEdgicorn(setting),
+  },
+  ...variantServers(),
   uws: {
     title: "uWebSockets.js, bare, one process",
     needs: ["uWebSockets.js"],
@@ -100,7 +106,22 @@ export const SERVERS = {
 /** Names a server on the command line and in the JSON file. */
 export type ServerId = keyof typeof SERVERS;
 
-function launchEdgicorn(setting: Setting): Launch {
+type VariantServers = { readonly [Id in keyof typeof VARIANTS]: Server };
+
+function variantServers(): VariantServers {
+  const servers = Object.entries(VARIANTS).map(([id, variant]): [string, Server] => [
+    id,
+    {
+      title: variant.title,
+      needs: ["edgicorn"],
+      launch: (setting) => launchEdgicorn(setting, flagsOf(variant, setting)),
+    },
+  ]);
+  // The keys are those of the table.
+  return Object.fromEntries(servers) as VariantServers;
+}
+
+function launchEdgicorn(setting: Setting, own: Readonly<Record<string, string>> = {}): Launch {
   const { tls, port, app, peersFolder, publicFolder } = setting;
   const areFiles = app === "files";
   const profile =
@@ -124,6 +145,7 @@ function launchEdgicorn(setting: Setting): Launch {
         "--access-log": setting.accessLog ? "on" : "off",
         // The default of 1 MiB would refuse the body of the echo.
         ...(app === "echo" ? { "--body-limit": "1gb" } : {}),
+        ...own,
       }),
       ...(setting.workers === undefined ? [] : ["--workers", String(setting.workers)]),
     ],
