@@ -1,12 +1,21 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { assertOpens, openLogPath } from "../../runtime/log/open-destination.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -213,8 +222,8 @@ describe("openLogPath()", { timeout: 180_000 }, () => {
   it("writes to a named pipe without waiting for its reader", async (t) => {
     const pipe = makePipe(temporaryFolder(t));
     const cat = spawn("cat", [pipe], { stdio: ["ignore", "pipe", "ignore"] });
-    // The test has it open for both: the pipe has a reader from the start.
-    const fd = openSync(pipe, "r+");
+    // It can be opened without waiting once the reader has it. The reader goes on until the test closes it.
+    const fd = await openOnceRead(t, pipe);
     const destination = openLogPath(pipe, { report: assert.fail });
     const line = "x".repeat(99).concat("\n");
     const lines = Buffer.from(line.repeat(2_000));
@@ -245,6 +254,20 @@ describe("assertOpens()", () => {
     assert.throws(() => assertOpens(makePipe(dir)), { code: "ENXIO" });
   });
 });
+
+/** Opens a pipe for writing, once another process has it open for reading. */
+async function openOnceRead(t: TestContext, path: string): Promise<number> {
+  let fd: number | null = null;
+  await eventually(t, () => {
+    try {
+      fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "ENXIO")) throw error;
+    }
+    return fd !== null;
+  });
+  return fd ?? assert.fail("opened");
+}
 
 async function untilContent(path: string, content: string): Promise<void> {
   for (;;) {
