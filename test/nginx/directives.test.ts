@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { connect, type SecureVersion } from "node:tls";
 import { send, fieldValue } from "../helpers/send.ts";
@@ -57,13 +59,27 @@ describe("directives that concern files and connections", { timeout: 120_000 }, 
   let server: TestServer;
 
   before(async () => {
+    const upstream = createServer((_, response) => void response.writeHead(500).end("inside"));
+    upstream.listen(0, "127.0.0.1");
+    await once(upstream, "listening");
+    owner.after(() => {
+      upstream.closeAllConnections();
+      upstream.close();
+    });
+    // A server on a port has such an address.
+    const { port } = upstream.address() as AddressInfo;
     const rules = [
+      {
+        path: "/app/**",
+        proxy: `http://127.0.0.1:${port}`,
+        errorPages: { "5xx": "/broken.html" },
+      },
       { path: "/data.bin", setFields: { "content-type": "application/vnd.own" } },
       { path: "/bare.txt", removeFields: ["last-modified", "etag"] },
     ];
     server = await startServer(owner, {
       handlers: {},
-      public: { "data.bin": "data", "bare.txt": "bare" },
+      public: { "data.bin": "data", "bare.txt": "bare", "broken.html": "<p>broken" },
       files: { "edgicorn.config.json": JSON.stringify({ rules }) },
       https: true,
       workers: 1,
@@ -84,6 +100,11 @@ describe("directives that concern files and connections", { timeout: 120_000 }, 
     assert.equal(fieldValue(bare, "last-modified"), undefined);
     assert.equal(fieldValue(bare, "etag"), undefined);
     assert.notEqual(fieldValue(await send(`${server.http}/data.bin`), "etag"), undefined);
+  });
+
+  it("errorPages replaces an error of an upstream", async () => {
+    const { status, text } = await send(`${server.http}/app/x`);
+    assert.deepEqual([status, text], [500, "<p>broken"]);
   });
 
   it("a client resumes a session of TLS 1.2 and of TLS 1.3", async () => {

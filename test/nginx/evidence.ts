@@ -191,19 +191,52 @@ export const EVIDENCE: Readonly<Record<string, Evidence>> = {
     test: "e2e/control",
     title: "tells what came, and what was refused by which limit",
   },
-  proxy_pass: NOT_BUILT,
+  proxy_pass: {
+    test: "e2e/proxy",
+    title: "strips a prefix, tells the upstream, and leads redirects back behind it",
+  },
+  upstream: {
+    test: "e2e/upstreams",
+    title: "answers GETs and POSTs while one of them is away, and shows its state",
+  },
+  proxy_set_header: {
+    test: "proxy/request-fields",
+    title: "sets and removes fields, with their twins in",
+  },
+  proxy_hide_header: {
+    test: "proxy/reply-fields",
+    title: "leaves out the name of the upstream's program, unless the rules keep it",
+  },
+  proxy_redirect: {
+    test: "proxy/reply-fields",
+    title: "replaces starts of addresses that the config names, the first that fits",
+  },
+  proxy_http_version: {
+    test: "proxy/proxy-exchange",
+    title: "tries once on a fresh connection when the kept one was stale",
+  },
   proxy_buffering: {
     test: "e2e/spooling",
     title: "frees its worker, which may even be replaced, while the client still reads",
   },
-  proxy_read_timeout: {
-    test: "e2e/bad-input",
-    title: "or take longer than the timeout, are answered with 504 and told to stop",
+  proxy_connect_timeout: {
+    test: "proxy/proxy-exchange",
+    title: "answers 504 after a timeout, and names its setting",
   },
-  proxy_next_upstream: {
-    test: "e2e/worker-loss",
-    title: "costs nothing that can be sent again, and is replaced at once",
+  proxy_next_upstream: { test: "proxy/retry-policy", title: "follows its table" },
+  proxy_intercept_errors: {
+    test: "nginx/directives",
+    title: "errorPages replaces an error of an upstream",
   },
+  proxy_ssl_verify: {
+    test: "upstream/encrypted-server",
+    title: "asks for the name, checks it, and speaks HTTP/1.1",
+  },
+  proxy_ignore_headers: {
+    test: "e2e/proxy",
+    title: "answers 502 to a response that asks for a file, without the path",
+  },
+  fastcgi_pass: NOTHING_TO_SET,
   resolver: NOTHING_TO_SET,
   mirror: OWN_CODE,
   empty_gif: { test: "nginx/directives", title: "respond answers 204 without a body" },
