@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { CacheByPolicy } from "./cache/by-policy.ts";
 import type { ResponseCache } from "./cache/response-cache.ts";
 import type { Config } from "./config/config.ts";
 import type { GenerationInfo, ReloadReport, UpstreamGroupInfo } from "./control/operations.ts";
@@ -318,14 +319,18 @@ export class Primary {
   /** Creates all sites again, for the present config and generation. */
   #renewSites(): void {
     const { generation } = this;
-    const { sites, gates, ids, proxies } = this.#parts;
+    const { sites, gates, ids, proxies, cache } = this.#parts;
     const nextGates = gates.begin();
     const next = createSites({
       ...this.#parts,
       gates: nextGates,
       config: this.config,
       routesOf: (site) => generation.routesOf(site),
-      proxiesOf: (settings) => proxies.forSite(settings),
+      proxiesOf: (settings) => {
+        const proxyOf = proxies.forSite(settings);
+        const { cache: policy } = settings;
+        return (setting) => new CacheByPolicy(proxyOf(setting), { cache, policy });
+      },
       canServe: () => this.#closing === null && generation.isReady,
       challengeTokens: () => this.#challengeTokens,
       ports: () => this.#parts.listeners.ports,

@@ -423,7 +423,7 @@ export const SETTINGS = {
     // nginx: proxy_cache off
     default: "off",
     help: "store answers: on, off, or for a time",
-    docs: "whether answers of handlers and applications are stored and reused: `off`, `on` (if their own `Cache-Control` allows it), or a time for answers that name none, such as `1m` ([more](cache.md))",
+    docs: "whether answers of handlers, applications and upstreams are stored and reused: `off`, `on` (if their own `Cache-Control` allows it), or a time for answers that name none, such as `1m` ([more](cache.md))",
     reload: "switch",
     site: true,
     handler: "cache",
