@@ -237,6 +237,51 @@ export const EVIDENCE: Readonly<Record<string, Evidence>> = {
     title: "answers 502 to a response that asks for a file, without the path",
   },
   fastcgi_pass: NOTHING_TO_SET,
+  proxy_cache: {
+    test: "e2e/response-cache",
+    title: "makes one call of a thousand requests for a slow answer",
+  },
+  proxy_cache_valid: {
+    test: "cache/response-cache",
+    title: "fills in a time only where the answer is silent, and not for personal requests",
+  },
+  proxy_cache_path: {
+    test: "cache/tiered-store",
+    title: "loads from disk the entries that memory has dropped, and stays within both limits",
+  },
+  proxy_cache_key: {
+    test: "cache/response-cache",
+    title: "hides parameters that do not count from the responder",
+  },
+  proxy_cache_lock: {
+    test: "cache/response-cache",
+    title: "makes one call for a thousand misses, and answers all of them",
+  },
+  proxy_cache_use_stale: {
+    test: "cache/response-cache",
+    title: "keeps a good copy through an outage, where stale answers are allowed",
+  },
+  proxy_cache_revalidate: {
+    test: "cache/response-cache",
+    title: "refreshes a stale entry with a 304, and serves it",
+  },
+  proxy_cache_bypass: { test: "config/cache-setting", title: "takes words, a time, and an object" },
+  proxy_cache_methods: {
+    test: "cache/response-cache",
+    title: "answers HEAD from GET, and stores the whole for it",
+  },
+  proxy_cache_min_uses: {
+    test: "e2e/response-cache",
+    title: "serves ranges, conditions and HEAD from the stored whole",
+  },
+  proxy_cache_purge: {
+    test: "e2e/response-cache",
+    title: "removes answers on the operator's command",
+  },
+  $upstream_cache_status: {
+    test: "cache/response-cache",
+    title: "passes by what may not come from a store, and tells why",
+  },
   resolver: NOTHING_TO_SET,
   mirror: OWN_CODE,
   empty_gif: { test: "nginx/directives", title: "respond answers 204 without a body" },

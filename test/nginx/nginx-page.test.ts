@@ -46,9 +46,10 @@ function wordsIn(text: string): string[] {
 
 /** Keys of a rule and of a site, from the types that an editor shows. */
 function keysInTypes(): Set<string> {
-  const files = ["runtime/config/user-config.ts", "runtime/config/proxy-setting.ts"];
-  const source = files.map((path) => readFileSync(path, "utf8")).join("\n");
-  return new Set([...source.matchAll(/^ {2}(\w+)\??:/gm)].map(([, key = ""]) => key));
+  const files = ["user-config", "proxy-setting", "cache-setting"];
+  const source = files.map((name) => readFileSync(`runtime/config/${name}.ts`, "utf8")).join("\n");
+  // Members of the setting `cache` stand deeper.
+  return new Set([...source.matchAll(/^ {2,6}(\w+)\??:/gm)].map(([, key = ""]) => key));
 }
 
 /** Returns the first directive of each row. */
