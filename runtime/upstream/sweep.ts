@@ -15,6 +15,7 @@ export class Sweep {
   #intervalMs = LONGEST_BUSY_MS;
   #nowMs = performance.now();
   #timer: NodeJS.Timeout | null = null;
+  #immediate: NodeJS.Immediate | null = null;
   #isSlow = false;
 
   /** @param look Looks at all connections. `done`: there are none. */
@@ -41,14 +42,17 @@ export class Sweep {
   /** Called when the first request is in flight. */
   wake(): void {
     this.#nowMs = performance.now();
-    if (this.#timer !== null && !this.#isSlow) return;
+    const isArmed = this.#timer !== null || this.#immediate !== null;
+    if (isArmed && !this.#isSlow) return;
     this.#isSlow = false;
     this.#arm(this.#intervalMs);
   }
 
   stop(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#immediate !== null) clearImmediate(this.#immediate);
     this.#timer = null;
+    this.#immediate = null;
   }
 
   #arm(delayMs: number): void {
@@ -59,6 +63,13 @@ export class Sweep {
 
   readonly #onTimer = (): void => {
     this.#timer = null;
+    // A process that had no processor for a while finds its timers due and the answers of upstreams unread. Timers come
+    // first, so the look waits until the sockets have been read.
+    this.#immediate = setImmediate(this.#onRead);
+  };
+
+  readonly #onRead = (): void => {
+    this.#immediate = null;
     this.#nowMs = performance.now();
     const found = this.#look(this.#nowMs);
     if (found === "done" || this.#timer !== null) return;
