@@ -275,9 +275,13 @@ describe("static files", { timeout: 180_000 }, () => {
         await eventually(t, () => !isHoleOpen());
       }
       rmSync(path);
-      const many = await Promise.all(Array.from({ length: 20 }, () => server.connect()));
-      for (const [number, connection] of many.entries()) {
+      const asking = Array.from({ length: 20 }, async () => {
+        const connection = await server.connect();
+        // At once: on a slow machine the last connection would be idle for too long.
         connection.send("GET /big.bin HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        return connection;
+      });
+      for (const [number, connection] of (await Promise.all(asking)).entries()) {
         await connection.bytes(1 + number * 1_000);
         connection.destroy();
       }
