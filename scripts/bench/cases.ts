@@ -179,11 +179,17 @@ export const CASES: readonly Case[] = [
     ],
   },
   {
+    ...staticCase("cache-hit", PUBLIC_FILES["1k"]),
+    title: "1 KiB from the response cache, beside a static file of the same content",
+    servers: ["edgicorn", "edgicorn-cached"],
+    baseline: "edgicorn",
+  },
+  {
     ...plainCase("json-gzip", "4 KiB of JSON from a handler, for a client that takes gzip"),
     app: "json-4k",
     request: { method: "GET", path: "/", fields: TAKES_GZIP, body: "" },
-    servers: ["edgicorn-uncompressed", "edgicorn"],
-    baseline: "edgicorn-uncompressed",
+    servers: ["edgicorn", "edgicorn-compressed"],
+    baseline: "edgicorn",
     refuse: (answer) => refuse(answer, { type: "application/json", body: JSON_4K }),
   },
   {
@@ -195,8 +201,8 @@ export const CASES: readonly Case[] = [
       fields: TAKES_GZIP,
       body: "",
     },
-    servers: ["edgicorn-uncompressed", "edgicorn"],
-    baseline: "edgicorn-uncompressed",
+    servers: ["edgicorn", "edgicorn-compressed"],
+    baseline: "edgicorn",
   },
   {
     ...helloCase("idle", "hello world over HTTP beside 5,000 idle connections"),

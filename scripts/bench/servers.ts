@@ -143,6 +143,8 @@ function launchEdgicorn(setting: Setting, own: Readonly<Record<string, string>> 
         "--http": tls ? "off" : String(port),
         "--https": tls ? String(port) : "off",
         "--access-log": setting.accessLog ? "on" : "off",
+        // No peer compresses.
+        "--compression": "off",
         // The default of 1 MiB would refuse the body of the echo.
         ...(app === "echo" ? { "--body-limit": "1gb" } : {}),
         ...own,

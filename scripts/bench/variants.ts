@@ -8,12 +8,19 @@ export interface Variant {
   readonly flags?: Readonly<Record<string, string>>;
   /** Name of a config file in `peers/edgicorn/configs/`. */
   readonly config?: string;
+  /** Name of a folder of handlers in `peers/edgicorn/`, which answer instead of files. */
+  readonly handlers?: string;
 }
 
 export const VARIANTS = {
-  "edgicorn-uncompressed": {
-    title: "Edgicorn, compression off",
-    flags: { "--compression": "off" },
+  "edgicorn-compressed": {
+    title: "Edgicorn, compression on",
+    flags: { "--compression": "on" },
+  },
+  "edgicorn-cached": {
+    title: "Edgicorn, a cached answer of a handler",
+    flags: { "--cache": "1h" },
+    handlers: "text-1k",
   },
   "edgicorn-ten-rules": { title: "Edgicorn, ten rules, none holds", config: "ten-rules.json" },
   "edgicorn-one-rule": { title: "Edgicorn, ten rules, one holds", config: "one-rule.json" },
@@ -42,9 +49,13 @@ export const VARIANTS = {
 
 /** Returns the flags of a variant. */
 export function flagsOf(
-  { flags = {}, config }: Variant,
+  { flags = {}, config, handlers }: Variant,
   { peersFolder }: Pick<RunSetting, "peersFolder">,
 ): Readonly<Record<string, string>> {
-  if (config === undefined) return flags;
-  return { ...flags, "--config": join(peersFolder, "edgicorn/configs", config) };
+  const folder = join(peersFolder, "edgicorn");
+  return {
+    ...flags,
+    ...(config === undefined ? {} : { "--config": join(folder, "configs", config) }),
+    ...(handlers === undefined ? {} : { "--handlers": join(folder, handlers), "--public": "off" }),
+  };
 }
