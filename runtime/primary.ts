@@ -4,7 +4,12 @@ import { fileURLToPath } from "node:url";
 import { CacheByPolicy } from "./cache/by-policy.ts";
 import type { ResponseCache } from "./cache/response-cache.ts";
 import type { Config } from "./config/config.ts";
-import type { GenerationInfo, ReloadReport, UpstreamGroupInfo } from "./control/operations.ts";
+import type {
+  CacheInfo,
+  GenerationInfo,
+  ReloadReport,
+  UpstreamGroupInfo,
+} from "./control/operations.ts";
 import type { Engine, Listener } from "./engine/engine.ts";
 import { toListenerSettings } from "./engine/listener-settings.ts";
 import { recordRequests } from "./engine/record-requests.ts";
@@ -102,6 +107,13 @@ export class Primary {
   /** The groups of upstream servers. */
   get upstreams(): UpstreamGroupInfo[] {
     return this.#parts.proxies.status();
+  }
+
+  /** The response cache; `null`: no site, rule or handler has used it since the start. */
+  get cacheInfo(): CacheInfo | null {
+    const { cache, requestLog } = this.#parts;
+    const { stats } = cache;
+    return stats === null ? null : { ...stats, results: { ...requestLog.counters.cached } };
   }
 
   get handlers(): LiveHandlers {

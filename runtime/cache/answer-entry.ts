@@ -1,9 +1,10 @@
 import type { BodySource, Client } from "../http/client.ts";
 import { findField } from "../http/find-field.ts";
-import { type CacheOutcome, formatCacheStatus } from "./cache-status.ts";
+import { type CacheOutcome, formatCacheStatus, toCacheResult } from "./cache-status.ts";
 import { type EntryAnswer, resolveEntryAnswer } from "./entry-answer.ts";
 import { currentAgeMs } from "./freshness.ts";
 import type { HitFields } from "./hit-fields.ts";
+import { stalenessMs } from "./reuse.ts";
 import type { StoredEntry } from "./store.ts";
 import type { StoredHead } from "./stored-head.ts";
 
@@ -50,6 +51,8 @@ export interface AnswerOptions {
 export function answerWith(client: Client, found: Answerable, options: AnswerOptions): void {
   const { head, bytes, sizeBytes } = found;
   const { method, fields } = client.head;
+  if (options.outcome !== null) client.cached = toCacheResult(options.outcome);
+  else client.cached = stalenessMs(head, options.nowMs) < 0 ? "hit" : "stale";
   // Nearly all requests: one search for a part of the names is cheaper than one for each name.
   const isPlain = !fields.includes("if-") && !fields.includes("range");
   if (isPlain && method === "GET" && bytes !== null) {

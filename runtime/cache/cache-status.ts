@@ -1,3 +1,5 @@
+import type { CacheResult } from "../http/cache-result.ts";
+
 /** The handling of a request by the cache, for its `cache-status` field (RFC 9211 section 2). */
 export type CacheOutcome =
   | { kind: "hit"; ttlSeconds: number }
@@ -41,4 +43,26 @@ export function formatCacheStatus(outcome: CacheOutcome): string {
   if (isCollapsed === true) member += "; collapsed";
   if (detail !== undefined) member += `; detail=${detail}`;
   return member;
+}
+
+/** Returns the result of the cache for the access log and the counters: one word, where `cache-status` has details. */
+export function toCacheResult(outcome: CacheOutcome): CacheResult {
+  if (outcome.kind === "hit") return outcome.ttlSeconds >= 0 ? "hit" : "stale";
+  const { reason, status, isCollapsed, ttlSeconds } = outcome;
+  // Only an entry that is served after a failure has a lifetime here.
+  if (ttlSeconds !== undefined) return "stale";
+  if (isCollapsed === true) return "collapsed";
+  switch (reason) {
+    case "bypass":
+    case "method":
+      return "bypass";
+    case "stale":
+      return status === 304 ? "revalidated" : "expired";
+    case "uri-miss":
+    case "vary-miss":
+    case "miss":
+    case "request":
+    case "partial":
+      return "miss";
+  }
 }

@@ -4,6 +4,7 @@ import type {
   Client,
   ExchangeId,
   RequestHead,
+  UpstreamNote,
   WorkerId,
 } from "../http/client.ts";
 import type { LimitName } from "../http/limit-names.ts";
@@ -29,6 +30,7 @@ export class FetchClient implements Client {
   readonly head: RequestHead;
   readonly receivedMs: number;
   workerId: WorkerId | null = null;
+  upstream: UpstreamNote | null = null;
   limitedBy: LimitName | null = null;
   isLogged = false;
   /** The replies to visitors pass their own filters. */

@@ -88,5 +88,6 @@ export function announcedBytes({ fields, body, lengthBytes }: Reply): number | n
 /** Passes facts about a fetch on to the client that gets its answer, for the access log. */
 export function noteFetch(client: Client, fetch: FetchClient): void {
   client.workerId = fetch.workerId;
+  client.upstream = fetch.upstream;
   client.limitedBy = fetch.limitedBy;
 }

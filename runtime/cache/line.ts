@@ -1,7 +1,7 @@
 import { addFilter, isSource, type Reply, toRefusal } from "../http/reply.ts";
 import type { Responder } from "../http/responder.ts";
 import { answerWith, type Answerable, toAnswerable } from "./answer-entry.ts";
-import { formatCacheStatus } from "./cache-status.ts";
+import { formatCacheStatus, toCacheResult } from "./cache-status.ts";
 import { announcedBytes, type Fetch, fill, noteFetch } from "./fetch.ts";
 import { FetchClient } from "./fetch-client.ts";
 import { hasOwnWishes, toFetchHead } from "./fetch-head.ts";
@@ -234,7 +234,7 @@ export class Line {
       // The visitor asked for a part, or with conditions, and the fetch did not.
       dropBody(reply);
       inner.answer(leader.client, leader.target);
-    } else leader.client.reply(withStatus(reply, { ...fetch.why, detail }));
+    } else replyAs(leader, reply, { ...fetch.why, detail });
     for (const visit of this.#takeWaiting(null)) {
       passBy(visit, { kind: "forward", reason: "miss", detail });
       inner.answer(visit.client, visit.target);
@@ -275,7 +275,7 @@ export class Line {
     if (leader === null || mayServe(leader)) dropBody(reply);
     if (leader !== null) {
       if (mayServe(leader)) serve(leader);
-      else leader.client.reply(withStatus(reply, fetch.why));
+      else replyAs(leader, reply, fetch.why);
     }
     // Another fetch may still bring the answer.
     if (this.#asking.size > 0) return;
@@ -284,7 +284,7 @@ export class Line {
     for (const visit of this.#takeWaiting(null)) {
       if (mayServe(visit)) serve(visit);
       // The body of a failure may be about the visitor whose request was sent.
-      else visit.client.reply(withStatus(refusal, { ...fetch.why, isCollapsed: true }));
+      else replyAs(visit, refusal, { ...fetch.why, isCollapsed: true });
     }
   }
 
@@ -355,7 +355,13 @@ export class Line {
 
 /** Makes the reply to a visit that goes to the responder itself name the reason. */
 export function passBy({ client }: Pick<Visit, "client">, why: Forward): void {
+  client.cached = toCacheResult(why);
   addFilter(client, (reply) => withStatus(reply, why));
+}
+
+function replyAs({ client }: Visit, reply: Reply, why: Forward): void {
+  client.cached = toCacheResult(why);
+  client.reply(withStatus(reply, why));
 }
 
 function withStatus(reply: Reply, why: Forward): Reply {

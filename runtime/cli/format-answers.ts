@@ -5,8 +5,10 @@ import type {
   ReloadReport,
   Status,
 } from "../control/operations.ts";
+import { formatCache } from "./format-cache.ts";
 import { formatTable } from "./format-table.ts";
 import { formatUpstreams } from "./format-upstreams.ts";
+import { toCounts } from "./to-counts.ts";
 import type { Traffic } from "../observe/counters.ts";
 
 /** Formats the changes of a reload or a rollback, pool by pool. Ends with a line feed. */
@@ -68,6 +70,7 @@ export function formatStatus(status: Status): string {
         ]),
     ...formatTable(rows),
     ...formatUpstreams(status.upstreams ?? []),
+    ...(status.cache === undefined ? [] : formatCache(status.cache)),
     ...formatTraffic(status.traffic),
     ...status.certificates.map(formatCertificate),
     ...(lostLogLines === 0 ? [] : [`lines lost of its logs: ${lostLogLines}`]),
@@ -105,14 +108,6 @@ function formatTraffic({ connections, requests, responses, limits }: Traffic): s
     `answers: ${toCounts(classes) || "none"}; clients left: ${clientLeft}`,
     ...(limited === "" ? [] : [`refused or cut off by: ${limited}`]),
   ];
-}
-
-/** Formats counts as `2xx 12, 5xx 1`, without zeros. */
-function toCounts(counts: Readonly<Record<string, number>>): string {
-  return Object.entries(counts)
-    .filter(([, count]) => count > 0)
-    .map(([name, count]) => `${name} ${count}`)
-    .join(", ");
 }
 
 function toRows({ name, workers }: PoolInfo, remark: string): string[][] {

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { CACHE_RESULTS, type CacheResult } from "../http/cache-result.ts";
 import { LIMIT_NAMES, type LimitName } from "../http/limit-names.ts";
 import type {
   GenerationInfo,
@@ -115,6 +116,26 @@ const upstreamGroup = z.object({
   unresolved: z.array(z.string()),
 });
 
+const cache = z.object({
+  entries: z.number(),
+  memoryBytes: z.number(),
+  memoryLimitBytes: z.number(),
+  diskEntries: z.number(),
+  diskBytes: z.number(),
+  diskLimitBytes: z.number(),
+  evictions: z.number(),
+  rejections: z.number(),
+  isScanning: z.boolean(),
+  isDiskFailing: z.boolean(),
+  results: z.pipe(z.record(z.string(), z.number()), z.transform(toKnownResults)),
+});
+
+/** Takes the counts of the results of this version. A server of another version may have others. */
+function toKnownResults(counts: Readonly<Record<string, number>>): Record<CacheResult, number> {
+  const known = CACHE_RESULTS.map((name) => [name, counts[name] ?? 0]);
+  return Object.fromEntries(known) as Record<CacheResult, number>; // Has all names.
+}
+
 /** The answer to `/status`. */
 export const statusSchema: z.ZodMiniType<Status> = z.object({
   pid: z.number(),
@@ -135,6 +156,7 @@ export const statusSchema: z.ZodMiniType<Status> = z.object({
   ),
   traffic,
   upstreams: z.optional(z.array(upstreamGroup)),
+  cache: z.optional(cache),
   // Servers of earlier versions do not send it.
   certificates: z._default(
     z.array(z.object({ names: z.array(z.string()), notAfter: z.string(), isDue: z.boolean() })),

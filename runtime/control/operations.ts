@@ -1,3 +1,4 @@
+import type { CacheResult } from "../http/cache-result.ts";
 import type { Traffic } from "../observe/counters.ts";
 
 /** The changes of a reload or a rollback. */
@@ -89,6 +90,29 @@ export interface UpstreamGroupInfo {
   unresolved: readonly string[];
 }
 
+/** The response cache. */
+export interface CacheInfo {
+  /** Stored answers, in memory or on disk. */
+  entries: number;
+  /** Memory of the answers and of the index of those on disk. */
+  memoryBytes: number;
+  memoryLimitBytes: number;
+  diskEntries: number;
+  diskBytes: number;
+  /** 0: the answers are in memory only. */
+  diskLimitBytes: number;
+  /** Answers that were removed to make room, since the start. */
+  evictions: number;
+  /** Answers that were not stored for lack of room, or because the disk failed or was slow, since the start. */
+  rejections: number;
+  /** The folder is still being read after the start. */
+  isScanning: boolean;
+  /** The disk refused a write a short time ago. */
+  isDiskFailing: boolean;
+  /** Number of finished requests since the start, by the result of the cache. */
+  results: Record<CacheResult, number>;
+}
+
 /** One upstream server. */
 export interface UpstreamServerInfo {
   /** The address. */
@@ -132,6 +156,8 @@ export interface Status {
   traffic: Traffic;
   /** The groups of upstream servers; absent: none. */
   upstreams?: readonly UpstreamGroupInfo[] | undefined;
+  /** The response cache; absent: no site, rule or handler has used it. */
+  cache?: CacheInfo | undefined;
   /** The certificates that it serves, the default one first. */
   certificates: CertificateInfo[];
   /** Number of log lines that were lost since it started, by a full disk or a reader that stopped. */

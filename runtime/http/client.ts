@@ -1,4 +1,5 @@
 import type { ExchangeId, WorkerId } from "../channel/messages.ts";
+import type { CacheResult } from "./cache-result.ts";
 import type { LimitName } from "./limit-names.ts";
 import type { Reply, ReplyFilter } from "./reply.ts";
 
@@ -124,6 +125,8 @@ export interface Client {
   limitedBy: LimitName | null;
   /** The upstream server that has or had the request; `null` or absent: none. For the access log. */
   upstream?: UpstreamNote | null;
+  /** The result of the response cache; `null` or absent: the request has none. For the access log. */
+  cached?: CacheResult | null;
   /** The access log has a line for the request, if there is an access log. */
   isLogged: boolean;
   /** Changes to every reply, in the order in which stages added them; `null` for nearly all requests. */

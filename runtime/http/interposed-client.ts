@@ -9,6 +9,7 @@ import type {
   UpstreamNote,
   WorkerId,
 } from "./client.ts";
+import type { CacheResult } from "./cache-result.ts";
 import type { LimitName } from "./limit-names.ts";
 import { isSource, type Reply, type ReplyFilter, toRefusal } from "./reply.ts";
 
@@ -61,6 +62,14 @@ export class InterposedClient implements Client {
 
   set upstream(note: UpstreamNote | null) {
     this.#inner.upstream = note;
+  }
+
+  get cached(): CacheResult | null {
+    return this.#inner.cached ?? null;
+  }
+
+  set cached(result: CacheResult | null) {
+    this.#inner.cached = result;
   }
 
   get limitedBy(): LimitName | null {

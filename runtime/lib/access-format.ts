@@ -31,6 +31,7 @@ export const ACCESS_FACTS = [
   "upstream_addr",
   "upstream_status",
   "upstream_header_time",
+  "upstream_cache_status",
   "limit",
   "pid",
 ] as const;

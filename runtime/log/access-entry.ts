@@ -1,4 +1,5 @@
 import type { ExchangeId } from "../channel/messages.ts";
+import type { CacheResult } from "../http/cache-result.ts";
 import type { RequestHead, UpstreamNote } from "../http/client.ts";
 import { findField } from "../http/find-field.ts";
 import type { LimitName } from "../http/limit-names.ts";
@@ -16,6 +17,8 @@ export interface FinishedExchange {
   readonly limitedBy: LimitName | null;
   /** The upstream server that had the request; `null` or absent: none. */
   readonly upstream?: UpstreamNote | null;
+  /** The result of the response cache; `null` or absent: the request has none. */
+  readonly cached?: CacheResult | null;
 }
 
 /** The parts of a head that a line may have. */
@@ -69,6 +72,8 @@ export interface AccessEntry extends RequestPart, FieldsPart {
   worker: number | null;
   /** The upstream server that answered, or failed last; absent: none had the request. */
   upstream?: UpstreamNote | undefined;
+  /** The result of the response cache; absent: the request has none. */
+  cached?: CacheResult | undefined;
   /** The setting that refused the request or cut it off; `undefined`: none. */
   limit: LimitName | undefined;
   requestId: string;
@@ -133,7 +138,7 @@ export function toFieldsPart(block: string | null, rules: AccessRules): FieldsPa
 
 /** Picks all parts of a line. */
 export function toAccessEntry(
-  { id, head, receivedMs, workerId, limitedBy, upstream }: FinishedExchange,
+  { id, head, receivedMs, workerId, limitedBy, upstream, cached }: FinishedExchange,
   { status, bytes, nowMs }: ExchangeEnd,
   { rules, requestIdPrefix }: LineOptions,
 ): AccessEntry {
@@ -146,6 +151,7 @@ export function toAccessEntry(
     worker: workerId,
     limit: limitedBy ?? undefined,
     upstream: upstream ?? undefined,
+    cached: cached ?? undefined,
     requestId: head.requestId ?? toRequestId(requestIdPrefix, id),
     fields: head.fields ?? "",
   };

@@ -79,6 +79,8 @@ function createFacts(): Record<AccessFact, Piece> {
     // Seconds, as in Nginx.
     upstream_header_time: ({ upstream }) =>
       upstream?.durationMs == null ? "-" : (upstream.durationMs / 1000).toFixed(3),
+    // In capitals, as in Nginx.
+    upstream_cache_status: ({ cached }) => cached?.toUpperCase() ?? "-",
     limit: ({ limit }) => limit ?? "-",
     pid: () => pid,
   };

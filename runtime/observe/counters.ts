@@ -1,3 +1,4 @@
+import { CACHE_RESULTS, type CacheResult } from "../http/cache-result.ts";
 import { LIMIT_NAMES, type LimitName } from "../http/limit-names.ts";
 
 /**
@@ -19,6 +20,11 @@ export class Counters {
   readonly limits: Record<LimitName, number> = Object.fromEntries(
     LIMIT_NAMES.map((name) => [name, 0]),
   ) as Record<LimitName, number>;
+
+  /** Number of requests by the result of the response cache. */
+  readonly cached: Record<CacheResult, number> = Object.fromEntries(
+    CACHE_RESULTS.map((result) => [result, 0]),
+  ) as Record<CacheResult, number>;
 
   /** Counts a request that a limit refused or cut off, and stores the limit for its access line. */
   limit(name: LimitName, request: { limitedBy: LimitName | null }): void {

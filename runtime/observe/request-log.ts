@@ -70,6 +70,8 @@ export class RequestLog {
    */
   finished(client: Client, status: number, bytes: number): void {
     this.counters.finished(status);
+    const { cached } = client;
+    if (cached !== null && cached !== undefined) this.counters.cached[cached]++;
     if (status >= 500) this.served.failed(client.id);
     if (this.#recent !== null) this.#recent.note(client, status, performance.now());
     const { head } = client;

@@ -36,7 +36,7 @@ export function createOperations({
         hosts: [...hosts],
         routes: generation.routesOf(name)?.count ?? 0,
       }));
-      const { upstreams } = primary;
+      const { upstreams, cacheInfo } = primary;
       return {
         pid: process.pid,
         version,
@@ -58,6 +58,7 @@ export function createOperations({
         ),
         traffic: primary.traffic,
         ...(upstreams.length > 0 && { upstreams }),
+        ...(cacheInfo !== null && { cache: cacheInfo }),
         certificates: primary.certificates.map(({ names, notBeforeMs, notAfterMs }) => ({
           names,
           notAfter: new Date(notAfterMs).toISOString(),

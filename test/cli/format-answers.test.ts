@@ -10,6 +10,7 @@ import {
   reloadReportSchema,
   statusSchema,
 } from "../../runtime/control/answers.ts";
+import { CACHE_RESULTS, type CacheResult } from "../../runtime/http/cache-result.ts";
 import { Counters } from "../../runtime/observe/counters.ts";
 import type { GenerationInfo, ReloadReport, Status } from "../../runtime/control/operations.ts";
 
@@ -221,6 +222,45 @@ describe("formatStatus()", () => {
       ),
     );
     assert.deepEqual(statusSchema.parse(status), status);
+  });
+
+  it("has the size and the results of the response cache", () => {
+    const results = Object.fromEntries(CACHE_RESULTS.map((result) => [result, 0]));
+    const cache = {
+      entries: 12,
+      memoryBytes: 1024 * 1024,
+      memoryLimitBytes: 64 * 1024 * 1024,
+      diskEntries: 11,
+      diskBytes: 1.5 * 1024 * 1024,
+      diskLimitBytes: 1024 * 1024 * 1024,
+      evictions: 3,
+      rejections: 4,
+      isScanning: true,
+      isDiskFailing: true,
+      results: { ...results, hit: 100, miss: 7 } as Record<CacheResult, number>, // Has all names.
+    };
+    const status = { ...STATUS, cache };
+    assert.ok(
+      formatStatus(status).includes(
+        [
+          "",
+          "cache: 12 answers, 1.0 MiB of 64.0 MiB in memory, 1.5 MiB of 1024.0 MiB on disk (11 answers)",
+          "cache results: hit 100, miss 7; removed for room: 3, not stored for lack of room: 4",
+          "cache: its folder is still being read",
+          "cache: the disk refuses writes, see the log",
+          "connections: ",
+        ].join("\n"),
+      ),
+    );
+    const small = { ...cache, diskLimitBytes: 0, isScanning: false, isDiskFailing: false };
+    const short = formatStatus({ ...STATUS, cache: small });
+    assert.match(short, /in memory, no disk\n/);
+    assert.doesNotMatch(short, /folder|refuses/);
+    assert.deepEqual(statusSchema.parse(status), status);
+    // A server of another version has other results.
+    const { hit, ...others } = cache.results;
+    const other = { ...status, cache: { ...cache, results: { ...others, unknown: hit } } };
+    assert.deepEqual(statusSchema.parse(other).cache?.results.hit, 0);
   });
 
   it("says when log lines were lost", () => {

@@ -10,6 +10,7 @@ import type {
   TransferLimits,
   UpstreamNote,
 } from "../../runtime/http/client.ts";
+import type { CacheResult } from "../../runtime/http/cache-result.ts";
 import { isSource, type Reply, type ReplyFilter } from "../../runtime/http/reply.ts";
 import type { LimitName } from "../../runtime/http/limit-names.ts";
 
@@ -27,6 +28,7 @@ export class FakeClient implements Client {
   readonly receivedMs: number;
   workerId: WorkerId | null = null;
   upstream: UpstreamNote | null = null;
+  cached: CacheResult | null = null;
   limitedBy: LimitName | null = null;
   isLogged = true;
   filters: ReplyFilter[] | null = null;

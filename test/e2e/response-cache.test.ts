@@ -3,6 +3,7 @@ import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { purgeReportSchema, statusSchema } from "../../runtime/control/answers.ts";
+import type { Status } from "../../runtime/control/operations.ts";
 import { askControl } from "../../runtime/control/control-client.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { startCommand } from "../helpers/run-command.ts";
@@ -62,11 +63,15 @@ async function callsOf(at: TestServer, name: string): Promise<number> {
 }
 
 /** Number of requests that the server has not answered so far. */
-async function openAt({ dir }: TestServer): Promise<number> {
+async function openAt(at: TestServer): Promise<number> {
+  return (await statusOf(at)).traffic.requests.open;
+}
+
+async function statusOf({ dir }: TestServer): Promise<Status> {
   const ask = { method: "GET", path: "/status", timeoutMs: 60_000 } as const;
   const answer = await askControl(join(dir, ".edgicorn"), ask);
   assert.equal(answer.kind, "done");
-  return statusSchema.parse(answer.kind === "done" ? answer.value : null).traffic.requests.open;
+  return statusSchema.parse(answer.kind === "done" ? answer.value : null);
 }
 
 /** Sends many requests at the same time, and waits until all of them are at the server. */
@@ -154,6 +159,25 @@ describe("the response cache", () => {
     const head = await at.fetch(path, { method: "HEAD" });
     assert.deepEqual([head.status, head.headers.get("content-length")], [200, "7"]);
     assert.equal(await callsOf(at, "parts"), 1);
+  });
+
+  it("is visible in the access log and in the status", { timeout: 60_000 }, async () => {
+    const at = await server();
+    const path = "/origin?name=counted&cc=public,max-age=60";
+    const before = (await statusOf(at)).cache?.results ?? assert.fail("no cache in the status");
+    await (await at.fetch(path)).text();
+    await (await at.fetch(path)).text();
+    await (await at.fetch(path, { method: "POST" })).text();
+    for (const cache of ["miss", "hit", "bypass"]) {
+      await at.untilAccess({ path: "/origin", status: 200, cache });
+    }
+    const { results, entries } = (await statusOf(at)).cache ?? assert.fail();
+    assert.ok(entries > 0);
+    assert.ok(results.miss > before.miss);
+    assert.ok(results.hit > before.hit);
+    assert.equal(results.bypass, before.bypass + 1);
+    const shown = await startCommand(["status"], at.dir).result;
+    assert.match(shown.stdout, /\ncache results: hit \d+, /);
   });
 
   it("stores large bodies, which travel in pieces", async () => {

@@ -50,6 +50,7 @@ describe("toAccessEntry()", () => {
       worker: 2,
       limit: undefined,
       upstream: undefined,
+      cached: undefined,
       requestId: "a-11",
       referer: "https://example.com/b?token=3#4",
       userAgent: "curl",

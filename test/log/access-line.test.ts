@@ -76,6 +76,11 @@ describe("createPrettyLine()", () => {
     assert.match(line, / {2}http:\/\/10\.0\.0\.1:80 {2}192\.0\.2\.1 /);
   });
 
+  it("has the result of the cache", () => {
+    const line = createPrettyLine(false)({ ...entry, worker: null, cached: "hit" }, 0);
+    assert.match(line, / {2}primary {2}cache hit {2}192\.0\.2\.1 /);
+  });
+
   it("has the query when it is given", () => {
     assert.match(createPrettyLine(false)({ ...entry, query: "a=1" }, 0), / \/hello\?a=1 {2}/);
   });

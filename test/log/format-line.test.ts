@@ -60,6 +60,12 @@ describe("createFormattedLine()", () => {
     assert.equal(format({ ...entry, upstream: failed }, TIME), "unix:/run/a.sock - -\n");
   });
 
+  it("has the result of the cache as Nginx writes it", () => {
+    const format = createFormattedLine("$upstream_cache_status", keep);
+    assert.equal(format({ ...entry, cached: "revalidated" }, TIME), "REVALIDATED\n");
+    assert.equal(format(entry, TIME), "-\n");
+  });
+
   it("lets no client end a line or a quote", () => {
     const any = fc.string({ unit: "binary", maxLength: 700 });
     const format = createFormattedLine(

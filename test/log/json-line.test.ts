@@ -111,6 +111,12 @@ describe("createJsonLines()", () => {
     );
   });
 
+  it("has the result of the cache", () => {
+    const line = lineOf(finishedExchange({}, { workerId: null, cached: "stale" }));
+    assert.match(line, /"worker":null,"cache":"stale","requestId"/);
+    assert.doesNotMatch(lineOf(finishedExchange({}, { cached: null })), /cache/);
+  });
+
   it("names the upstream server, and the number of attempts after a retry", () => {
     const upstream = { name: "http://10.0.0.1:80", attempts: 1, status: 200, durationMs: 0.3 };
     assert.match(

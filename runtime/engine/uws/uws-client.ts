@@ -9,6 +9,7 @@ import type {
   UpstreamNote,
   WorkerId,
 } from "../../http/client.ts";
+import type { CacheResult } from "../../http/cache-result.ts";
 import type { LimitName } from "../../http/limit-names.ts";
 import type { TurnClock } from "../../lib/turn-clock.ts";
 import { BodyReading, type SavedMasks } from "./body-reading.ts";
@@ -93,6 +94,7 @@ export class UwsClient implements Client {
   readonly receivedMs: number;
   workerId: WorkerId | null = null;
   upstream: UpstreamNote | null = null;
+  cached: CacheResult | null = null;
   limitedBy: LimitName | null = null;
   isLogged = true;
   filters: ReplyFilter[] | null = null;
