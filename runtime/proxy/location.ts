@@ -16,7 +16,8 @@ export interface LocationChanges {
  * - The change of the request's path is undone: `/login` becomes `/api/login` behind a prefix that was stripped. An
  *   address that has the prefix already stays: the application knows it from `X-Forwarded-Prefix`.
  *
- * All other addresses stay as they are.
+ * All other addresses stay as they are. A change never makes an address of another host: the path `//evil.example` of the
+ * upstream becomes `/.//evil.example`, which browsers read as that path.
  *
  * @param upstream The authority of the upstream server in its own URLs; `null`: it has none, as behind a Unix socket.
  */
@@ -26,10 +27,23 @@ export function toClientLocation(
   upstream: string | null,
 ): string {
   for (const [from, to] of replacements) {
-    if (address.startsWith(from)) return to + address.slice(from.length);
+    if (!address.startsWith(from)) continue;
+    const rest = address.slice(from.length);
+    return NETWORK_PATH.test(to) ? to + rest : toLocalPath(to + rest);
   }
   const own = upstream === null ? address : withoutAuthority(address, upstream);
-  return own.startsWith("/") && !own.startsWith("//") ? undo(own, path) : own;
+  const namesHost = own === address && own.startsWith("//");
+  if (!own.startsWith("/") || namesHost) return own;
+  const changed = undo(own, path);
+  return changed === address ? address : toLocalPath(changed);
+}
+
+/** Start of an address with a host and without a scheme, as browsers read it: `\` is `/`, and a tab is ignored. */
+const NETWORK_PATH = /^\t*[/\\]\t*[/\\]/;
+
+/** Returns a path in a spelling that names no host. */
+function toLocalPath(address: string): string {
+  return NETWORK_PATH.test(address) ? `/.${address}` : address;
 }
 
 /** Returns the path of an absolute URL of this server; other addresses unchanged. */

@@ -89,11 +89,23 @@ describe("ReplyFieldMaker", () => {
       ["/base/login", "/api/login", { strip: "/api", add: "/base" }],
       ["/base", "/api", { strip: "/api", add: "/base" }],
       ["/login", "/login", { strip: "/api", add: "/base" }],
+      // Paths that would name a host if they stood alone.
+      ["http://10.0.0.1:3000//evil.example/x", "/.//evil.example/x"],
+      ["http://10.0.0.1:3000//evil.example", "/api//evil.example", { strip: "/api", add: "" }],
+      ["/base//evil.example/x", "/.//evil.example/x", { strip: "", add: "/base" }],
+      ["/base/\\evil.example", "/./\\evil.example", { strip: "", add: "/base" }],
+      ["/base/\t/evil.example", "/./\t/evil.example", { strip: "", add: "/base" }],
+      ["/base//evil.example", "/api//evil.example", { strip: "/api", add: "/base" }],
+      ["http://10.0.0.1:3000/base//evil.example", "/.//evil.example", { strip: "", add: "/base" }],
+      ["/\\evil.example", "/api/\\evil.example", { strip: "/api", add: "" }],
     ];
     for (const [location, expected, path = { strip: "", add: "" }] of cases) {
       for (const name of ["location", "content-location"]) {
         const made = make([name, location], { location: { path, replacements: [] } });
         assert.deepEqual(made, [name, expected], `${location} with ${JSON.stringify(path)}`);
+        const { host: given } = new URL(location, "http://10.0.0.1:3000");
+        const { host: reached } = new URL(expected, "http://10.0.0.1:3000");
+        assert.ok(["10.0.0.1:3000", given].includes(reached), `${expected} leads to ${reached}`);
       }
     }
   });
@@ -111,6 +123,17 @@ describe("ReplyFieldMaker", () => {
       "/office/x",
     ]);
     assert.deepEqual(make(["location", "http://app.internal/x"], { location }), ["location", "/x"]);
+    const odd = make(["location", "http://app.internal//evil.example/x"], { location });
+    assert.deepEqual(odd, ["location", "/.//evil.example/x"]);
+    const toHost = {
+      ...location,
+      replacements: [
+        ["http:", ""],
+        ["https://app/", "//b/"],
+      ],
+    } as const;
+    const named = make(["location", "https://app/x"], { location: toHost });
+    assert.deepEqual(named, ["location", "//b/x"]);
   });
 
   it("keeps addresses where the rules say so", () => {
