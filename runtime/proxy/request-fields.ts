@@ -120,7 +120,10 @@ export class RequestFields {
       const end = lineEnd === -1 ? fields.length : lineEnd;
       const name = fields.slice(at, nameEnd);
       const treatment = TREATMENTS.get(name);
-      let isKept = replaced === null || !replaced.has(toTwin(name));
+      const twin = toTwin(name);
+      let isKept = replaced === null || !replaced.has(twin);
+      // Many programs cannot tell it from the field that the server drops or writes anew.
+      if (twin !== name && TREATMENTS.has(twin)) isKept = false;
       switch (treatment) {
         case undefined:
           break;

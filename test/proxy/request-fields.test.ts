@@ -90,6 +90,21 @@ describe("RequestFields", () => {
     }
   });
 
+  it("leaves out fields that look like its own to programs that do not tell `_` from `-`", () => {
+    const host: [string, string] = ["host", "example.com"];
+    for (const name of [
+      "content_length",
+      "proxy_authorization",
+      "transfer_encoding",
+      "x_forwarded_for",
+      "x-forwarded_for",
+      "x_real_ip",
+      "x_request_id",
+    ]) {
+      assert.deepEqual(make({ fields: [host, [name, "1"]] }).fields, [host, ...ADDED], name);
+    }
+  });
+
   it("yields the kept fields of any block, in their order", () => {
     const name = constantFrom("host", "te", "upgrade", "accept", "x-a", "x_a", "cookie", "trailer");
     const value = string({ unit: "grapheme-ascii", maxLength: 8 });
