@@ -81,11 +81,14 @@ export class ReplyFieldMaker {
   }
 }
 
-/** A delay and an address: `5; url=/next`. */
-const REFRESH = /^(\s*\d+\s*[;,]\s*url\s*=\s*)(["']?)(.*?)(["']?\s*)$/i;
+/** A delay and an address: `5; url=/next`. No part can match the same characters as its neighbour: values may be long. */
+const REFRESH = /^(\s*\d+\s*[;,]\s*url\s*=\s*)(["']?)(.*)$/i;
 
 function changeRefresh(value: string, location: LocationChanges, upstream: string | null): string {
-  const [, start, quote, address, end] = REFRESH.exec(value) ?? [];
-  if (address === undefined) return value;
+  const [, start, quote = "", rest] = REFRESH.exec(value) ?? [];
+  if (rest === undefined) return value;
+  const isQuoted = quote !== "" && rest.endsWith(quote);
+  const address = isQuoted ? rest.slice(0, -1) : rest;
+  const end = isQuoted ? quote : "";
   return `${start}${quote}${toClientLocation(address, location, upstream)}${end}`;
 }

@@ -22,8 +22,9 @@ export class CookieChange {
 
   /** Returns an attribute of a cookie; `null`: it is left out. */
   #change(attribute: string): string | null {
-    const [, start, name = "", value] = /^(\s*([^=\s]+)\s*=\s*)(.*?)\s*$/.exec(attribute) ?? [];
-    if (start === undefined || value === undefined) return attribute;
+    const [, start, name = "", rest] = /^(\s*([^=\s]+)\s*=\s*)(.*)$/.exec(attribute) ?? [];
+    if (start === undefined || rest === undefined) return attribute;
+    const value = rest.trimEnd();
     switch (name.toLowerCase()) {
       case "domain": {
         const domain = this.#changes.domains.get(value.toLowerCase().replace(/^\./, ""));

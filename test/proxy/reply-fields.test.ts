@@ -151,6 +151,8 @@ describe("ReplyFieldMaker", () => {
     const cases: [string, string][] = [
       ["5; url=/next", "5; url=/api/next"],
       ["0;URL='http://10.0.0.1:3000/next'", "0;URL='/api/next'"],
+      ['0; url="/next"', '0; url="/api/next"'],
+      ["0; url='/next", "0; url='/api/next"],
       ["5", "5"],
       ["odd text", "odd text"],
     ];
@@ -158,6 +160,24 @@ describe("ReplyFieldMaker", () => {
       assert.deepEqual(make(["refresh", value], { location }), ["refresh", expected]);
     }
   });
+
+  it(
+    "reads values of the largest heads at once, whatever they contain",
+    { timeout: 30_000 },
+    () => {
+      const location = { path: { strip: "/api", add: "" }, replacements: [] };
+      const cookies = { domains: new Map<string, null>(), paths: [["/", "/b/"]] } as const;
+      const gap = " ".repeat(2 ** 20);
+      for (const [name, value] of [
+        ["refresh", `5;url=x${gap}x`],
+        ["refresh", `5;url=${gap}"x`],
+        ["set-cookie", `a=b; path=x${gap}x`],
+        ["set-cookie", `a=b;${gap}path${gap}x`],
+      ] as const) {
+        assert.deepEqual(make([name, value], { location, cookies }), [name, value]);
+      }
+    },
+  );
 
   it("changes domain and path of cookies, and nothing else of them", () => {
     const cookies = {
