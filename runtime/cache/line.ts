@@ -170,8 +170,8 @@ export class Line {
           return;
         case "replace":
       }
-    } else if (reply.status >= 500) {
-      this.#fail(fetch, reply, null);
+    } else if (reply.status >= 500 || reply.status === 304) {
+      this.#fail(fetch, reply.status === 304 ? toBadGateway(reply) : reply, null);
       this.#settle();
       return;
     }
@@ -372,6 +372,12 @@ function withStatus(reply: Reply, why: Forward): Reply {
 function withVersion(head: StoredHead, version: string | null): StoredHead {
   if (version === null || head.tags.includes(version)) return head;
   return Object.freeze({ ...head, tags: [...head.tags, version] });
+}
+
+/** A request without conditions cannot have a 304: its visitors would get no body (RFC 9110 section 15.4.5). */
+function toBadGateway(reply: Reply): Reply {
+  dropBody(reply);
+  return toRefusal(502);
 }
 
 function dropBody({ body }: Reply): void {

@@ -1,7 +1,7 @@
 /**
  * Cases of the rules for HTTP caches, as data. Each is a script: requests of a client, the answers of an origin, and the
- * expected answer to the client. The table runs against the decisions alone (`conformance.test.ts`), and can run against a
- * server with a scripted origin.
+ * expected answer to the client. The table runs against the decisions alone (`conformance.test.ts`), and against a server
+ * with a scripted origin (`test/e2e/cache-conformance.test.ts`).
  */
 export interface ConformanceCase {
   /** Group of the case, e.g. `storing`. */

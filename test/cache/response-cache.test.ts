@@ -82,6 +82,18 @@ describe("ResponseCache: many visitors of one URL", () => {
     }
   });
 
+  it("says 502 when the responder says 304 to a request without conditions", () => {
+    const origin = new Origin();
+    const clients = origin.visits(3);
+    origin.call.reply("cache-control\nmax-age=60", null, 304);
+    assert.deepEqual(
+      clients.map((client) => answerOf(client).status),
+      [502, 502, 502],
+    );
+    origin.visit();
+    assert.equal(origin.calls.length, 2);
+  });
+
   it("goes on when the visitor leaves whose request is fetched", () => {
     const origin = new Origin();
     const [first, second] = origin.visits(2);
