@@ -88,6 +88,8 @@ export class ProxyExchange implements ExchangeEvents {
   #hasTriedFresh = false;
   /** The next attempt needs a new connection. */
   #isFresh = false;
+  /** Facts for the access log; `null`: before the first attempt. */
+  #note: UpstreamNote | null = null;
   #firstSentMs = 0;
   #sentMs = 0;
   /** The head of the response, until the client gets it. */
@@ -211,8 +213,8 @@ export class ProxyExchange implements ExchangeEvents {
     this.#upload?.detach();
     const { group, parts } = this.#options;
     group.failed(server, failure);
-    const note = this.#client.upstream;
-    if (note != null) note.durationMs ??= parts.clock.now() - this.#firstSentMs;
+    const note = this.#note;
+    if (note !== null) note.durationMs ??= parts.clock.now() - this.#firstSentMs;
     const willRetry = this.#state === "sent" && this.#tryAgain(server, failure);
     const status = statusOfFailure(failure);
     this.#logFailure(server, failure, willRetry ? null : status);
@@ -339,7 +341,10 @@ export class ProxyExchange implements ExchangeEvents {
   }
 
   #noteAttempt({ name }: UpstreamServer): UpstreamNote {
-    const note = (this.#client.upstream ??= { name, attempts: 0, status: null, durationMs: null });
+    this.#note ??= { name, attempts: 0, status: null, durationMs: null };
+    const note = this.#note;
+    // The access line describes the request itself, and not the error page that was fetched for it afterwards.
+    this.#client.upstream ??= note;
     note.name = name;
     note.attempts++;
     return note;
@@ -352,8 +357,8 @@ export class ProxyExchange implements ExchangeEvents {
     if (server === null) throw new TypeError("a response without a server");
     const nowMs = parts.clock.now();
     group.succeeded(server, nowMs - this.#sentMs);
-    const note = this.#client.upstream;
-    if (note != null) {
+    const note = this.#note;
+    if (note !== null) {
       note.status = status;
       note.durationMs = nowMs - this.#firstSentMs;
     }

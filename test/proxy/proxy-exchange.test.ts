@@ -187,6 +187,23 @@ describe("ProxyResponder", () => {
     bench.assertIdle();
   });
 
+  it("notes the request for the access log, and not the error page that follows it", () => {
+    const bench = new Bench();
+    const note = { name: "http://10.0.0.9:80", attempts: 3, status: 500, durationMs: 7 };
+    const client = new FakeClient(1);
+    client.upstream = note;
+    bench.answer(client);
+    bench.server(0).last.answer("page");
+    assertAnswered(client, "page");
+    assert.equal(client.upstream, note);
+    assert.deepEqual(note, {
+      name: "http://10.0.0.9:80",
+      attempts: 3,
+      status: 500,
+      durationMs: 7,
+    });
+  });
+
   it("gathers small bodies of known length from several pieces", () => {
     const bench = new Bench();
     const client = bench.ask();
