@@ -267,10 +267,16 @@ function readClientFields(value: unknown, { key, refuse }: Place): ProxySetting[
 const OWN_FIELDS =
   /^(?:host|content-length|transfer-encoding|connection|keep-alive|te|trailer|upgrade|expect|proxy-connection|via)$/;
 
+/** Fields that no upstream gets. A setting that removes them has no effect, and is right nevertheless. */
+const NEVER_SENT = /^(?:http2-settings|proxy|proxy-authenticate|proxy-authorization)$/;
+
 function readRequestFields(value: unknown, place: Place): Record<string, string> {
   if (value === undefined) return {};
   const fields = readFields(value, place);
-  refuseOwn(Object.keys(fields), place);
+  const names = Object.keys(fields);
+  refuseOwn(names, place);
+  const lost = names.find((name) => NEVER_SENT.test(name));
+  if (lost !== undefined) place.refuse(place.key, lost, "fields that upstream servers get");
   return fields;
 }
 

@@ -152,6 +152,10 @@ describe("readProxy()", () => {
         /^proxy\.setRequestFields\["connection"\]: .*other than those of framing/,
       ],
       [
+        { to, setRequestFields: { "Proxy-Authorization": "Basic eA==" } },
+        /^proxy\.setRequestFields: .*fields that upstream servers get/,
+      ],
+      [
         { to, removeRequestFields: ["content-length"] },
         /^proxy\.removeRequestFields: .*other than those of framing/,
       ],
