@@ -45,6 +45,18 @@ export interface Context<P extends Params = Params, E = Environment> {
    * Lets `promise` go on after the response was sent. The worker waits for it before it exits, within its grace period.
    */
   waitUntil(promise: Promise<unknown>): void;
+  /**
+   * Removes answers of this site from the response cache, with all their variants, and waits until their files are gone, too.
+   * Answers that are under way are not stored if they may be older than the purge.
+   *
+   *     await context.purge(new URL("/news/7", request.url));
+   *     context.waitUntil(context.purge("tag:news"));
+   *
+   * @param entries A URL; the beginning of URLs with a `*` at its end; `tag:NAME` for answers with this `cache-tag`; or `all`.
+   * @returns The number of removed answers. Rejects with a `TypeError` for a text that names none of these, and for a URL of
+   *   another site.
+   */
+  purge(entries: string | URL): Promise<number>;
   /** Has no effect: there is no origin server behind this one to which a request could be passed. */
   passThroughOnException(): void;
 }

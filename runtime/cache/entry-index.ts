@@ -168,6 +168,7 @@ export class EntryIndex<T extends Indexed> {
 /** Tells whether a purge covers an entry. For a writer whose tags are not known yet, `tags` is empty. */
 export function covers(purge: Purge, { key, tags }: Pick<Indexed, "key" | "tags">): boolean {
   const { space, url } = splitPage(key.page);
+  if (!isWithin(purge, key)) return false;
   if (purge.kind === "all") return purge.space === undefined || purge.space === space;
   if ((purge.space ?? "") !== space) return false;
   switch (purge.kind) {
@@ -180,6 +181,13 @@ export function covers(purge: Purge, { key, tags }: Pick<Indexed, "key" | "tags"
       return url === page && key.search === reduceQuery(search, key.rule);
     }
   }
+}
+
+/** Tells whether a purge may reach the origin of a key. */
+export function isWithin({ within }: Purge, { page }: Pick<CacheKey, "page">): boolean {
+  if (within === undefined) return true;
+  const { url } = splitPage(page);
+  return within(url.slice(0, url.indexOf("/", url.indexOf("//") + 2)));
 }
 
 interface KeyRecord<T> {

@@ -3,6 +3,7 @@ import type { Responder } from "../http/responder.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import type { CachePolicy } from "../lib/cache-policy.ts";
 import { CachedResponder } from "./cached-responder.ts";
+import { isWithin } from "./entry-index.ts";
 import { HitFields } from "./hit-fields.ts";
 import type { Line } from "./line.ts";
 import { parsePurge, PURGE_EXPECTED } from "./parse-purge.ts";
@@ -17,6 +18,13 @@ export interface ResponseCacheOptions {
   nextId: () => ExchangeId;
   /** Returns the wall clock. */
   now?: () => number;
+}
+
+/** A site whose handler purges. */
+export interface PurgingSite {
+  readonly name: string;
+  /** Tells whether the host of an origin belongs to the site. */
+  hasOrigin(origin: string): boolean;
 }
 
 const DEFAULT_WAIT_MS = 5_000;
@@ -89,18 +97,20 @@ export class ResponseCache {
   /**
    * Removes the entries that an operator or a handler names (`parse-purge.ts`).
    *
+   * @param site The site that purges. It reaches the entries of its own hosts. Absent: the purge reaches all.
    * @returns The number of removed entries, once their files are gone, too.
-   * @throws RuntimeError `ERR_CONFIG` when the text names none.
+   * @throws RuntimeError `ERR_CONFIG` when the text names none, or names a URL of another site.
    */
-  async purgeNamed(text: string): Promise<number> {
+  async purgeNamed(text: string, site?: PurgingSite): Promise<number> {
     const purge = parsePurge(text);
-    if (purge === null) {
-      throw new RuntimeError(
-        "ERR_CONFIG",
-        `Cannot purge: found ${JSON.stringify(text)}, expected ${PURGE_EXPECTED}`,
-      );
+    if (purge === null) throw toRefusal(text, PURGE_EXPECTED);
+    if (site === undefined) return new Promise((resolve) => this.purge(purge, resolve));
+    const url = purge.kind === "url" ? purge.url : purge.kind === "prefix" ? purge.prefix : null;
+    const within = (origin: string): boolean => site.hasOrigin(origin);
+    if (url !== null && !isWithin({ ...purge, within }, { page: url })) {
+      throw toRefusal(text, `a host of the site ${site.name}`);
     }
-    return new Promise((resolve) => this.purge(purge, resolve));
+    return new Promise((resolve) => this.purge({ ...purge, within }, resolve));
   }
 
   /** Writes the committed entries. Then ends. */
@@ -110,8 +120,15 @@ export class ResponseCache {
   }
 }
 
+function toRefusal(text: string, expected: string): RuntimeError {
+  const found = JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}...` : text);
+  return new RuntimeError("ERR_CONFIG", `Cannot purge: found ${found}, expected ${expected}`);
+}
+
 /** Whether a purge may cover the answers of a line. Their tags are not known before they are here. */
 function mayCover(purge: Purge, id: string): boolean {
+  const [page = ""] = id.split("\n", 1);
+  if (!isWithin(purge, { page })) return false;
   switch (purge.kind) {
     case "url": {
       const [url = ""] = purge.url.split(/[?#]/, 1);

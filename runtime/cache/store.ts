@@ -95,8 +95,14 @@ export interface EntryWriter {
   abort(): void;
 }
 
-/** Entries to remove. `space`: as in the key; absent: the default space. */
-export type Purge =
+/** Entries to remove. */
+export type Purge = PurgedEntries & {
+  /** Tells which origins the purge may reach; absent: all. */
+  readonly within?: (origin: string) => boolean;
+};
+
+/** `space`: as in the key; absent: the default space. */
+type PurgedEntries =
   /** One URL in its full form, with all variants and all cookies. */
   | { readonly kind: "url"; readonly url: string; readonly space?: string }
   /** All URLs that begin with this text. */

@@ -6,7 +6,7 @@ import type { CacheKey } from "./cache-key.ts";
 import { toEntryBody } from "./entry-body.ts";
 import { toChecksums } from "./entry-file.ts";
 import { EntryFolder, type FoundFile } from "./entry-folder.ts";
-import { covers, EntryIndex } from "./entry-index.ts";
+import { covers, EntryIndex, isWithin } from "./entry-index.ts";
 import { BodyWriter, type WrittenBody } from "./entry-writer.ts";
 import { FolderScan, type ScannedFile } from "./folder-scan.ts";
 import { type BodyOnDisk, DiskFile, type EntryContent, LoadedEntry, Slot } from "./slot.ts";
@@ -161,8 +161,9 @@ export class TieredStore implements CacheStore {
   purge(purge: Purge, onDone: (count: number) => void = () => {}): void {
     for (const writer of this.#writers) {
       // The tags of an answer are known when it is complete.
-      if (purge.kind === "tag") writer.purgedTags.add(purge.tag);
-      else if (covers(purge, { key: writer.key, tags: [] })) writer.giveUp();
+      if (purge.kind === "tag") {
+        if (isWithin(purge, writer.key)) writer.purgedTags.add(purge.tag);
+      } else if (covers(purge, { key: writer.key, tags: [] })) writer.giveUp();
     }
     for (const slot of this.#unpublished) if (covers(purge, slot)) slot.isGone = true;
     const slots = this.#index.covered(purge);

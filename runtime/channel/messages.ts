@@ -35,6 +35,7 @@ export const Kind = {
   ping: 7,
   probe: 8,
   fileTaken: 9,
+  purged: 10,
   workerHello: 16,
   ready: 17,
   bootFailed: 18,
@@ -51,6 +52,7 @@ export const Kind = {
   returned: 29,
   responseFile: 30,
   responsePath: 31,
+  purge: 32,
 } as const;
 
 /** The code of a file that a worker runs: its top level, or one of its hooks. */
@@ -186,6 +188,9 @@ export interface BootFailure {
 /** Tells the answers to different pings apart: integer, 1 upwards, per worker. */
 export type PingNumber = number;
 
+/** Tells the purges of a worker apart: integer, 1 upwards. */
+export type PurgeNumber = number;
+
 /** A worker's own measurements. */
 export interface Vitals {
   /** Resident memory of the process. */
@@ -214,6 +219,7 @@ export type ToWorker =
    * file, and waits for another response.
    */
   | readonly [kind: typeof Kind.fileTaken, id: ExchangeId, isTaken: boolean]
+  | PurgedMessage
   | readonly [kind: typeof Kind.ping, number: PingNumber];
 
 export type RequestMessage = readonly [
@@ -258,6 +264,7 @@ export type ToPrimary =
   /** The worker has not begun this exchange, and will not: its threads are busy with slow ones. */
   | readonly [kind: typeof Kind.returned, id: ExchangeId]
   | readonly [kind: typeof Kind.drained]
+  | PurgeMessage
   | PongMessage;
 
 /**
@@ -303,6 +310,24 @@ export type ExchangeMessage = Extract<
   ToPrimary,
   readonly [kind: number, id: ExchangeId, ...rest: unknown[]]
 >;
+
+/** A handler asks to remove entries of the response cache. Answered with `purged`. */
+export type PurgeMessage = readonly [
+  kind: typeof Kind.purge,
+  number: PurgeNumber,
+  /** The route of the handler: a site removes its own entries only. */
+  route: RouteNumber,
+  /** A URL, the beginning of URLs with a `*` at its end, `tag:NAME`, or `all`. */
+  entries: string,
+];
+
+/** The answer to `purge`. */
+export type PurgedMessage = readonly [
+  kind: typeof Kind.purged,
+  number: PurgeNumber,
+  /** Number of removed entries, or why none can be removed. */
+  result: number | string,
+];
 
 /** The answer to a ping, sent at once. */
 export type PongMessage = readonly [kind: typeof Kind.pong, number: PingNumber, vitals: Vitals];

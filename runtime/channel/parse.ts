@@ -5,6 +5,7 @@ import type {
   ModuleStep,
   PathMessage,
   PongMessage,
+  PurgeMessage,
   ResponseMessage,
   ToPrimary,
 } from "./messages.ts";
@@ -59,6 +60,8 @@ export function parseToPrimary(value: unknown): ToPrimary {
       return parseLoading(value);
     case Kind.drained:
       return [Kind.drained];
+    case Kind.purge:
+      return isPurge(value) ? value : refuse(value);
     default:
       return refuse(value);
   }
@@ -96,6 +99,15 @@ function isPath(value: unknown): boolean {
 
 function isPong(value: unknown[]): value is unknown[] & PongMessage {
   return typeof value[1] === "number" && isVitals(value[2]);
+}
+
+function isPurge(value: unknown[]): value is unknown[] & PurgeMessage {
+  const [, number, route, entries] = value;
+  return isPositive(number) && isInteger(route) && isString(entries);
+}
+
+function isInteger(value: unknown): boolean {
+  return Number.isInteger(value);
 }
 
 /** Workers of earlier versions name no step; they do not tell of `dispose`. */
@@ -205,6 +217,14 @@ const ELEMENTS = new Map<unknown, readonly Element[]>([
   [Kind.settled, [ID]],
   [Kind.probed, [ID]],
   [Kind.returned, [ID]],
+  [
+    Kind.purge,
+    [
+      { name: "number", isValid: isPositive, expected: "a number above 0" },
+      { name: "route", isValid: isInteger, expected: "an integer" },
+      { name: "entries", isValid: isString, expected: "a string" },
+    ],
+  ],
   [
     Kind.loading,
     [

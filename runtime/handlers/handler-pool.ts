@@ -3,6 +3,7 @@ import { getHeapStatistics } from "node:v8";
 import { join } from "node:path";
 import type {
   AppSettings,
+  PurgeMessage,
   RouteNumber,
   RouteReport,
   WorkerId,
@@ -22,13 +23,14 @@ import { RuleBook } from "../dispatch/route-rules.ts";
 import type { Spool } from "../bodies/spool.ts";
 import type { Admission } from "../http/admission.ts";
 import type { FileSender } from "../http/file-sender.ts";
-import { type RuntimeError, toError } from "../lib/errors.ts";
+import { RuntimeError, toError } from "../lib/errors.ts";
 import { toGenerationDir } from "../generation/generation-store.ts";
 import type { Manifest } from "../generation/manifest.ts";
 import type { KeptStates } from "../lib/kept-states.ts";
 import type { Logger } from "../log/log.ts";
 import type { Counters } from "../observe/counters.ts";
 import type { GenerationLeases } from "../generation/generation-leases.ts";
+import { HandlerPurges } from "./purges.ts";
 import { type AppPlan, memoryLimitOf, type PoolPlan } from "./pool-plan.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
 import { toRequestId } from "../lib/request-id.ts";
@@ -40,6 +42,7 @@ import type { OomKills } from "../supervise/oom-kills.ts";
 import { Pool } from "../supervise/pool.ts";
 import { toUsedHeapLimit } from "../supervise/memory-bounds.ts";
 import type { RecycleLimits } from "../supervise/recycle-policy.ts";
+import type { WorkerProcess } from "../supervise/worker-process.ts";
 import type { WorkerLoad } from "../supervise/worker-gauge.ts";
 import type { TurnClock } from "../lib/turn-clock.ts";
 
@@ -97,6 +100,7 @@ export class HandlerPool {
   readonly #log: Logger;
   readonly #requestIdPrefix: string;
   readonly #leases: GenerationLeases;
+  readonly #purges: HandlerPurges;
   readonly #pool: Pool;
   readonly #lanes = new Map<WorkerId, Lane>();
   readonly #numbers = new Map<string, RouteNumber>();
@@ -120,6 +124,7 @@ export class HandlerPool {
     this.#log = log;
     this.#requestIdPrefix = options.requestIdPrefix;
     this.#leases = options.leases;
+    this.#purges = new HandlerPurges(options);
     manifest.routes.forEach(({ pattern, site }, number) =>
       this.#numbers.set(toKey({ kind: "route", pattern, site }), number),
     );
@@ -170,6 +175,7 @@ export class HandlerPool {
         this.#lanes.set(worker.id, lane);
       },
       onRetire: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane)),
+      onPurge: (worker, message) => this.#purge(worker, message),
       onUnreachable: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane)),
       onLost: (worker, error, cause) => this.#onLost(worker.id, error, cause),
       onDown: (isDown) => this.dispatcher.markDown(isDown),
@@ -234,6 +240,7 @@ export class HandlerPool {
    */
   adopt(config: Config): void {
     this.#config = config;
+    this.#purges.adopt(config);
     this.#pool.limitMemory(memoryLimitOf(this.plan.name, config));
   }
 
@@ -320,6 +327,15 @@ export class HandlerPool {
     this.#reports = routes;
     this.#warnings = warnings;
     this.#rules = new RuleBook(routes, this.#config);
+  }
+
+  #purge({ channel }: WorkerProcess, [, number, route, entries]: PurgeMessage): void {
+    const scope = scopeOf(this.manifest, route);
+    if (scope === undefined) {
+      throw new RuntimeError("ERR_PROTOCOL", `Cannot purge for route ${route}: there is none`);
+    }
+    const { site } = scope;
+    void this.#purges.run({ number, entries, site }, (message) => channel.send(message));
   }
 
   #loadOf(workerId: WorkerId): WorkerLoad {

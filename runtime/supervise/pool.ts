@@ -1,4 +1,10 @@
-import type { BootFailure, WorkerId, WorkerReport, WorkerSettings } from "../channel/messages.ts";
+import type {
+  BootFailure,
+  PurgeMessage,
+  WorkerId,
+  WorkerReport,
+  WorkerSettings,
+} from "../channel/messages.ts";
 import { assertNever, RuntimeError } from "../lib/errors.ts";
 import type { StackFrame } from "../lib/stack-frames.ts";
 import type { Logger } from "../log/log.ts";
@@ -52,6 +58,8 @@ export interface PoolOptions {
   /** The worker serves and is about to drain: it must get nothing new. */
   onRetire: (worker: WorkerProcess) => void;
   onUnreachable: (worker: WorkerProcess) => void;
+  /** A handler asks for a purge: the callee answers it. */
+  onPurge: (worker: WorkerProcess, message: PurgeMessage) => void;
   onLost: (worker: WorkerProcess, error: RuntimeError, cause: LossCause) => void;
   /** True when no worker serves and boots fail again and again; false when a worker serves again. */
   onDown: (isDown: boolean) => void;
@@ -286,6 +294,7 @@ export class Pool {
           this.#heartbeat.forget(unreachable);
           this.#options.onUnreachable(unreachable);
         },
+        onPurge: this.#options.onPurge,
         onLost: this.#options.onLost,
         onExit: (exited, exit) => this.#onExit(exited, exit),
       });

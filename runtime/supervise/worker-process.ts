@@ -3,6 +3,7 @@ import type {
   BootFailure,
   ExchangeMessage,
   PingNumber,
+  PurgeMessage,
   ToPrimary,
   ToWorker,
   Vitals,
@@ -67,6 +68,8 @@ export interface WorkerProcessOptions {
   onReady: (worker: WorkerProcess, report: WorkerReport) => void;
   onBootFailed: (worker: WorkerProcess, failure: BootFailure) => void;
   onPong: (worker: WorkerProcess, number: PingNumber) => void;
+  /** A handler asks for a purge. */
+  onPurge: (worker: WorkerProcess, message: PurgeMessage) => void;
   /** The worker gets no more messages. Its last messages may follow, and the cause is not known yet. Called once. */
   onUnreachable: (worker: WorkerProcess) => void;
   /** The worker sends no more messages. Called once, after `onUnreachable`. */
@@ -246,6 +249,9 @@ export class WorkerProcess {
       case Kind.pong:
         this.#vitals = message[2];
         this.#options.onPong(this, message[1]);
+        return;
+      case Kind.purge:
+        this.#options.onPurge(this, message);
         return;
       case Kind.workerHello:
         throw new RuntimeError("ERR_PROTOCOL", "Cannot greet a worker twice");

@@ -1,7 +1,9 @@
 import type { Logger } from "pino";
 import type { Context, Environment, Params } from "../api.ts";
+import type { RouteNumber } from "../channel/messages.ts";
 import { findGivenRequestId, toRequestId } from "../lib/request-id.ts";
 import type { BackgroundWork } from "./background-work.ts";
+import type { Purges } from "./purges.ts";
 
 /** The parts that all exchanges of a worker share. */
 export interface WorkerScope {
@@ -12,12 +14,15 @@ export interface WorkerScope {
   /** Whether a request may bring the id that a trusted proxy gave it. */
   readonly trustsRequestIds: boolean;
   readonly background: BackgroundWork;
+  readonly purges: Pick<Purges, "purge">;
 }
 
 /** The facts about one exchange when it arrives. */
 export interface ExchangeFacts {
   readonly id: number;
   readonly pattern: string;
+  /** Number of its route. */
+  readonly route: RouteNumber;
   readonly params: Params | null;
   readonly clientAddress: string;
   /** Field block of the request. */
@@ -84,6 +89,10 @@ export class ExchangeContext implements Context {
       this.#scope.background.add(promise, (reason) => {
         this.log.error({ err: reason }, "waitUntil() promise was rejected");
       });
+  }
+
+  get purge(): (entries: string | URL) => Promise<number> {
+    return (entries) => this.#scope.purges.purge(this.#facts.route, entries);
   }
 
   get passThroughOnException(): () => void {

@@ -68,6 +68,7 @@ export class Exchanges {
     const context = new ExchangeContext(scope, {
       id,
       pattern: route.pattern,
+      route: message[2],
       params: message[3],
       clientAddress: message[7],
       fields: message[6],

@@ -42,6 +42,7 @@ import {
   type RouteReport as LoadedRouteReport,
   toReport,
 } from "./load-handlers.ts";
+import { Purges } from "./purges.ts";
 import { VitalsMeter } from "./vitals.ts";
 
 /** Runs this process as a worker: it lives as long as its channel to the primary. */
@@ -58,6 +59,7 @@ class Worker {
   readonly #channel: Channel<ToWorker, ToPrimary>;
   readonly #background = new BackgroundWork();
   readonly #departures = new Departures();
+  readonly #purges: Purges;
   readonly #vitals = new VitalsMeter();
   readonly #closeInspector: () => void;
   readonly #streams: StandardStreams;
@@ -82,6 +84,7 @@ class Worker {
         process.exit(error === null ? (process.exitCode ?? EXIT.drained) : EXIT.failed);
       },
     });
+    this.#purges = new Purges(this.#channel);
     this.#channel.send([Kind.workerHello, PROTOCOL_VERSION]);
   }
 
@@ -113,6 +116,9 @@ class Worker {
         return;
       case Kind.fileTaken:
         // For workers that hand files over by descriptor. This one names them by path.
+        return;
+      case Kind.purged:
+        this.#purges.settle(message);
         return;
       case Kind.ping:
         this.#channel.send([Kind.pong, message[1], this.#vitals.read()]);
@@ -177,6 +183,7 @@ class Worker {
           requestIdPrefix: settings.requestIdPrefix,
           trustsRequestIds: settings.trustsRequestIds,
           background: this.#background,
+          purges: this.#purges,
         },
         responseCreditBytes: settings.responseCreditBytes,
         departures: this.#departures,

@@ -21,6 +21,10 @@ function entry(
 
 const A = keyOf("https://x.example/a");
 
+function within(origin: string): boolean {
+  return origin === "https://x.example";
+}
+
 describe("EntryIndex", () => {
   it("lets the oldest variant go beyond the limit of one key", () => {
     const index = new EntryIndex<Entry>();
@@ -74,10 +78,13 @@ describe("EntryIndex", () => {
     [{ kind: "tag", tag: "none" }, []],
     [{ kind: "all", space: "s" }, ["space"]],
     [{ kind: "all", space: "" }, ["a", "a/b", "a?1", "a?2", "ab", "other", "plain"]],
+    [{ kind: "all", within }, ["a", "a/b", "a?1", "a?2", "ab", "space"]],
+    [{ kind: "tag", tag: "t", within }, ["a", "a?2"]],
+    [{ kind: "url", url: "https://y.example/a", within }, []],
     [{ kind: "all" }, ["a", "a/b", "a?1", "a?2", "ab", "other", "plain", "space"]],
   ];
   for (const [purge, expected] of purges) {
-    it(`finds the entries of a purge: ${JSON.stringify(purge)}`, () => {
+    it(`finds the entries of a purge: ${JSON.stringify(purge)}${purge.within ? " of a site" : ""}`, () => {
       const index = new EntryIndex<Entry>();
       for (const [name, key, tags] of tree) index.add(entry(name, key, { tags }));
       const found = index.covered(purge);

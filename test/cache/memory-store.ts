@@ -1,5 +1,6 @@
 import { BytesSource } from "../../runtime/bodies/body-sources.ts";
-import { type CacheKey, reduceQuery } from "../../runtime/cache/cache-key.ts";
+import type { CacheKey } from "../../runtime/cache/cache-key.ts";
+import { covers } from "../../runtime/cache/entry-index.ts";
 import type { CacheStore, EntryWriter, Purge, StoredEntry } from "../../runtime/cache/store.ts";
 import type { StoredHead } from "../../runtime/cache/stored-head.ts";
 import { varyValues } from "../../runtime/cache/vary-values.ts";
@@ -77,8 +78,10 @@ export class MemoryStore implements CacheStore {
 
   purge(purge: Purge, onDone?: (count: number) => void): void {
     const before = this.#all.length;
-    for (const { key, giveUp } of this.#writers) if (covers(purge, key, [])) giveUp();
-    this.#all = this.#all.filter(({ entry }) => !covers(purge, entry.key, entry.head.tags));
+    for (const { key, giveUp } of this.#writers) if (covers(purge, { key, tags: [] })) giveUp();
+    this.#all = this.#all.filter(
+      ({ entry }) => !covers(purge, { key: entry.key, tags: entry.head.tags }),
+    );
     onDone?.(before - this.#all.length);
   }
 
@@ -114,19 +117,4 @@ export class MemoryStore implements CacheStore {
 
 function toId({ page, search, cookies }: CacheKey): string {
   return `${page}\n${search}\n${cookies}`;
-}
-
-function covers(purge: Purge, { page, search, rule }: CacheKey, tags: readonly string[]): boolean {
-  switch (purge.kind) {
-    case "url": {
-      const url = new URL(purge.url);
-      return page === url.origin + url.pathname && search === reduceQuery(url.search, rule);
-    }
-    case "prefix":
-      return (page + search).startsWith(purge.prefix);
-    case "tag":
-      return tags.includes(purge.tag);
-    case "all":
-      return true;
-  }
 }

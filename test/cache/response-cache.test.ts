@@ -396,6 +396,33 @@ describe("ResponseCache: requests and entries", () => {
     }
   });
 
+  it("stores an answer that was under way during a purge of another site", () => {
+    const origin = new Origin();
+    origin.visit("/a");
+    origin.cache.purge({ kind: "all", within: () => false });
+    origin.call.reply(CACHED, "kept");
+    assert.equal(answerOf(origin.visit("/a")).body, "kept");
+    assert.equal(origin.calls.length, 1);
+  });
+
+  it("refuses a site the URLs of another one", async () => {
+    const { cache } = new Origin();
+    const site = {
+      name: "one.example",
+      hasOrigin: (origin: string) => origin === "https://one.example:8443",
+    };
+    for (const text of ["https://two.example/", "https://one.example/a*"]) {
+      await assert.rejects(cache.purgeNamed(text, site), {
+        code: "ERR_CONFIG",
+        message: `Cannot purge: found "${text}", expected a host of the site one.example`,
+      });
+    }
+    for (const text of ["https://one.example:8443/*", "tag:news", "all"]) {
+      assert.equal(await cache.purgeNamed(text, site), 0, text);
+    }
+    await assert.rejects(cache.purgeNamed("news".repeat(1_000), site), /expected a URL/);
+  });
+
   it("does not store an answer that was under way during a purge", () => {
     const origin = new Origin();
     const early = origin.visit("/a");

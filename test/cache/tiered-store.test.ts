@@ -92,6 +92,10 @@ async function text(store: TieredStore, url: string, fields = ""): Promise<strin
   return body === null || body === "failed" ? body : body.toString();
 }
 
+function isOfX(origin: string): boolean {
+  return origin === "https://x.example";
+}
+
 function purge(store: TieredStore, what: Purge): Promise<number> {
   return new Promise((resolve) => store.purge(what, resolve));
 }
@@ -198,12 +202,25 @@ describe("TieredStore in memory", () => {
     assert.equal(store.stats().memoryBytes, 0);
   });
 
+  it("keeps what other sites write while one site purges", async (t) => {
+    const store = open(t);
+    for (const what of [{ kind: "all" }, { kind: "tag", tag: "t" }] as const) {
+      const writer = store.begin(keyOf("https://y.example/"), { fields: "", bodyBytes: null });
+      await purge(store, { ...what, within: isOfX });
+      writer.commit(storedHead({ tags: ["t"] }));
+      assert.equal(store.find(keyOf("https://y.example/"), "")?.isLoaded, true, what.kind);
+      await purge(store, { kind: "all" });
+    }
+  });
+
   it("ends the writers of a purged URL or tag: their bytes may be older than the purge", async (t) => {
     const purges: Purge[] = [
       { kind: "url", url: A },
       { kind: "prefix", prefix: "https://x.example/" },
       { kind: "tag", tag: "t" },
+      { kind: "tag", tag: "t", within: isOfX },
       { kind: "all" },
+      { kind: "all", within: isOfX },
     ];
     for (const what of purges) {
       const store = open(t);
@@ -214,7 +231,7 @@ describe("TieredStore in memory", () => {
       other.commit(storedHead({ tags: ["u"] }));
       assert.equal(store.find(keyOf(A), ""), null, what.kind);
       const isOtherKept = store.find(keyOf("https://y.example/"), "") !== null;
-      assert.equal(isOtherKept, what.kind !== "all", what.kind);
+      assert.equal(isOtherKept, what.kind !== "all" || what.within !== undefined, what.kind);
     }
   });
 

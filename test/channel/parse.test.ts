@@ -28,6 +28,7 @@ const LIMITS = {
   sendTimeoutMs: 5,
   reserved: true,
   replay: null,
+  cache: null,
   rateLimit: { requests: 5, windowMs: 1_000 },
 };
 const FILE = { fd: 7, device: 1, inode: 2 ** 60, start: 0, lengthBytes: 9 };
@@ -73,6 +74,8 @@ describe("parseToPrimary()", () => {
       [Kind.loading, "handlers/x.ts", "import"],
       [Kind.loading, "handlers/x.ts", "dispose"],
       [Kind.drained],
+      [Kind.purge, 1, 0, "tag:news"],
+      [Kind.purge, 2, -1, ""],
       [Kind.pong, 1, VITALS],
       // A worker on a system that does not tell its memory.
       [Kind.pong, 1, { rssBytes: 0, heapUsedBytes: 0, loopUtilization: 0 }],
@@ -169,6 +172,10 @@ describe("parseToPrimary()", () => {
       [Kind.pong, 1, { ...VITALS, heapUsedBytes: "1" }],
       [Kind.pong, 1, { ...VITALS, loopUtilization: Number.NaN }],
       [Kind.pong, 1, { ...VITALS, loopUtilization: Infinity }],
+      [Kind.purge],
+      [Kind.purge, 0, 0, "all"],
+      [Kind.purge, 1, 0.5, "all"],
+      [Kind.purge, 1, 0, ["all"]],
       [Kind.loading],
       [Kind.loading, 7, "init"],
       [Kind.loading, "handlers/x.ts", "end"],
@@ -205,6 +212,7 @@ describe("parseToPrimary()", () => {
       [[Kind.response, 1, 200, "", [], null], /fields is an array of 0, expected a string/],
       [[Kind.responseChunk, 0, BYTES], /id is 0, expected a number above 0/],
       [[Kind.responseChunk, 1, "x".repeat(50)], /bytes is 'x{40}'\.\.\. 10 more characters/],
+      [[Kind.purge, 1, 0, null], /entries is nil, expected a string/],
       [[Kind.pong, 1, { ...VITALS, rssBytes: -1 }], /vitals is a map, expected a map of rssBytes/],
       [[Kind.ready, null], /kind 17: report is nil$/],
       [
@@ -237,6 +245,8 @@ describe("parseToWorker()", () => {
       [Kind.abort, 1, "deadline"],
       [Kind.responseCredit, 1, 65_536],
       [Kind.drain, 1000],
+      [Kind.purged, 1, 12],
+      [Kind.purged, 2, "Cannot purge"],
       [Kind.ping, 1],
     ];
     for (const message of messages) assert.deepEqual(parseToWorker(message), message);
@@ -247,7 +257,7 @@ describe("parseToWorker()", () => {
       ...NONSENSE,
       [-1],
       [Number.NaN],
-      [Kind.fileTaken + 1],
+      [Kind.purged + 1],
       [Kind.response, 1, 200, "", "", null],
       [Kind.hello],
       [Kind.hello, PROTOCOL_VERSION + 1, {}],

@@ -50,7 +50,18 @@ export default (request) => {
 };
 `;
 
-const handlers = { "origin.ts": ORIGIN, "control.ts": CONTROL };
+/** Purges as its query says, and answers with the number of removed answers, or with the error. */
+const PURGE = `
+export default async (request, { purge }) => {
+  try {
+    return Response.json(await purge(new URL(request.url).searchParams.get("entries")));
+  } catch (error) {
+    return Response.json(error.name + ": " + error.message);
+  }
+};
+`;
+
+const handlers = { "origin.ts": ORIGIN, "control.ts": CONTROL, "purge.ts": PURGE };
 
 // No machine is so slow that a request waits for too long.
 const server = shareServer({ handlers, flags: ["--cache-wait", "1h"] });
@@ -218,6 +229,12 @@ describe("the response cache", () => {
   });
 });
 
+/** Asks the handler of `PURGE` at a host. */
+async function purgeBy(at: TestServer, host: string, entries: string): Promise<unknown> {
+  const path = `/purge?entries=${encodeURIComponent(entries)}`;
+  return JSON.parse((await send(at.http + path, { headers: { host } })).text);
+}
+
 function entryPath(number: number): string {
   return `/origin?name=n${number}&cc=public,max-age=3600&size=${number * 20_011}`;
 }
@@ -226,6 +243,52 @@ function pageOf(text: string): string {
   return `export const config = { cache: { maxAgeMs: 60_000 } };
 export default () => new Response("${text}");`;
 }
+
+describe("a purge by a handler", () => {
+  it(
+    "removes answers by URL, prefix and tag, before it resolves",
+    { timeout: 60_000 },
+    async () => {
+      const at = await server();
+      const { host } = new URL(at.http);
+      const path = "/origin?name=removed&cc=public,max-age=600&tag=own";
+      const purges = [at.http + path, `${at.http}/origin?name=rem*`, "tag:own"];
+      for (const [index, entries] of purges.entries()) {
+        assert.equal(await (await at.fetch(path)).text(), `call ${index + 1} `);
+        assert.equal(await purgeBy(at, host, entries), 1, entries);
+      }
+      assert.equal(await (await at.fetch(path)).text(), "call 4 ");
+      const refused = await purgeBy(at, host, "news");
+      assert.match(String(refused), /^TypeError: Cannot purge: found "news", expected a URL/);
+    },
+  );
+
+  it("reaches the answers of its own site only", { timeout: 120_000 }, async (t) => {
+    const at = await startServer(t, {
+      handlers,
+      files: {
+        "sites/one.example/handlers/origin.ts": ORIGIN,
+        "sites/one.example/handlers/purge.ts": PURGE,
+      },
+    });
+    const path = "/origin?name=shared&cc=public,max-age=600&tag=all";
+    const hosts = ["one.example", "other.example"] as const;
+    const fill = (): Promise<string[]> =>
+      Promise.all(
+        hosts.map(async (host) => (await send(at.http + path, { headers: { host } })).text),
+      );
+    assert.deepEqual(await fill(), ["call 1 ", "call 1 "]);
+    assert.equal(await purgeBy(at, "one.example", "tag:all"), 1);
+    assert.deepEqual(await fill(), ["call 2 ", "call 1 "]);
+    assert.equal(await purgeBy(at, "other.example", "all"), 1);
+    assert.deepEqual(await fill(), ["call 2 ", "call 2 "]);
+    assert.equal(
+      await purgeBy(at, "one.example", "http://other.example/*"),
+      'TypeError: Cannot purge: found "http://other.example/*", expected a host of the site one.example',
+    );
+    assert.deepEqual(await fill(), ["call 2 ", "call 2 "]);
+  });
+});
 
 describe("stored answers", () => {
   it(

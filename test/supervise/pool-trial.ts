@@ -87,6 +87,7 @@ export class Trial {
       retireGraceMs: 30_000,
       loadOf: ({ id }) => ({ requests: this.requests.get(id) ?? 0, inFlight: 0 }),
       queueAgeMs: () => 0,
+      onPurge: () => assert.fail("no handler purges here"),
       onReady: (worker) => {
         const { id } = worker;
         worker.onExchange = (message) => {

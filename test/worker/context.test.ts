@@ -9,23 +9,26 @@ function createContext(facts: Partial<ExchangeFacts> = {}, trustsRequestIds = fa
   const lines: Record<string, unknown>[] = [];
   const write = (line: string): void => void lines.push(JSON.parse(line) as never);
   const background = new BackgroundWork();
+  const purges: unknown[][] = [];
   const scope = {
     env: toEnv({ A: "1" }),
     log: pino({}, { write }),
     requestIdPrefix: "p-",
     trustsRequestIds,
     background,
+    purges: { purge: (...call: unknown[]) => Promise.resolve(purges.push(call)) },
   };
   const context = new ExchangeContext(scope, {
     id: 36,
     pattern: "/users/:id",
+    route: 3,
     params: { id: "7" },
     clientAddress: "192.0.2.1",
     fields: "host\na\nx-request-id\nof-the-proxy",
     deadline: 5,
     ...facts,
   });
-  return { context, background, lines };
+  return { context, background, lines, purges };
 }
 
 describe("ExchangeContext", () => {
@@ -51,6 +54,13 @@ describe("ExchangeContext", () => {
     const { params } = createContext({ params: null }).context;
     assert.equal(params["toString"], undefined);
     assert.ok(Object.isFrozen(params));
+  });
+
+  it("purges for its own route, also without the context as this", async () => {
+    const { context, purges } = createContext();
+    const { purge } = context;
+    assert.equal(await purge("tag:news"), 1);
+    assert.deepEqual(purges, [[3, "tag:news"]]);
   });
 
   it("logs with request id and route", () => {

@@ -19,6 +19,7 @@ import { BackgroundWork } from "../../runtime/worker/background-work.ts";
 import { toEnv } from "../../runtime/worker/context.ts";
 import { Departures } from "../../runtime/worker/departures.ts";
 import { MOST_STREAMS } from "../../runtime/compress/encoders.ts";
+import { Purges } from "../../runtime/worker/purges.ts";
 import { Exchanges, type ExchangesOptions } from "../../runtime/worker/exchanges.ts";
 import { loadGeneration } from "../../runtime/worker/load-handlers.ts";
 import { openSocketPair } from "../helpers/socket-pair.ts";
@@ -71,6 +72,7 @@ async function startTrial(
       requestIdPrefix: "test-",
       trustsRequestIds: false,
       background: new BackgroundWork(),
+      purges: new Purges(channel),
     },
     responseCreditBytes: 1024,
     departures: new Departures(),

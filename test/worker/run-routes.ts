@@ -51,6 +51,7 @@ export async function startRunner(
     requestIdPrefix: "test-",
     trustsRequestIds: false,
     background,
+    purges: { purge: () => Promise.resolve(0) },
   };
   let id = 0;
   return {
@@ -65,6 +66,7 @@ export async function startRunner(
       const facts = {
         id,
         pattern,
+        route: 0,
         params: params ?? null,
         clientAddress: "::1",
         fields: "",
