@@ -19,6 +19,7 @@ import type { LiveGeneration } from "./handlers/live-generation.ts";
 import { RuntimeError } from "./lib/errors.ts";
 import { settledWithin } from "./lib/settled-within.ts";
 import type { Traffic } from "./observe/counters.ts";
+import { toDestination } from "./proxy/destination.ts";
 import { listGenerations } from "./reload/list-generations.ts";
 import type { LiveHandlers } from "./reload/live-handlers.ts";
 import { createParts, type PartsOptions, type PrimaryParts, useSettings } from "./primary-parts.ts";
@@ -341,7 +342,10 @@ export class Primary {
       proxiesOf: (settings) => {
         const proxyOf = proxies.forSite(settings);
         const { cache: policy } = settings;
-        return (setting) => new CacheByPolicy(proxyOf(setting), { cache, policy });
+        return (setting) => {
+          const destination = toDestination(setting);
+          return new CacheByPolicy(proxyOf(setting), { cache, policy, destination });
+        };
       },
       canServe: () => this.#closing === null && generation.isReady,
       challengeTokens: () => this.#challengeTokens,

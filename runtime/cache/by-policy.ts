@@ -10,15 +10,23 @@ export class CacheByPolicy implements Responder {
   readonly #cache: Pick<ResponseCache, "around">;
   /** The policy of the site. */
   readonly #policy: CachePolicy | "off";
+  readonly #destination: string;
   readonly #cached = new Map<CachePolicy, Responder>();
 
   constructor(
     inner: Responder,
-    { cache, policy }: { cache: Pick<ResponseCache, "around">; policy: CachePolicy | "off" },
+    options: {
+      cache: Pick<ResponseCache, "around">;
+      policy: CachePolicy | "off";
+      /** Name of the responder: no other one gets its answers. */
+      destination: string;
+    },
   ) {
+    const { cache, policy, destination } = options;
     this.#inner = inner;
     this.#cache = cache;
     this.#policy = policy;
+    this.#destination = destination;
   }
 
   answer(client: Client, target: ParsedTarget): void {
@@ -30,7 +38,8 @@ export class CacheByPolicy implements Responder {
     let cached = this.#cached.get(policy);
     if (cached === undefined) {
       // No code of this server makes the answers: a reload keeps them.
-      cached = this.#cache.around(this.#inner, { policy, version: null });
+      const destination = this.#destination;
+      cached = this.#cache.around(this.#inner, { policy, version: null, destination });
       this.#cached.set(policy, cached);
     }
     cached.answer(client, target);

@@ -21,6 +21,8 @@ export interface CachedResponderOptions {
   policy: RoutePolicy;
   /** A tag for the answers of this version of the responder's code: answers of other versions are not used. `null`: all are. */
   version: string | null;
+  /** Name of the responder, which is a part of the keys; `""`: no other responder answers for its URLs. */
+  destination: string;
   /** Lines of all responders, by key. */
   lines: Map<string, Line>;
   unstored: UnstoredKeys;
@@ -41,7 +43,7 @@ export class CachedResponder implements Responder {
   }
 
   answer(client: Client, target: ParsedTarget): void {
-    const { policy: policies } = this.#options;
+    const { policy: policies, destination } = this.#options;
     const { method, fields, origin, bodyBytes } = client.head;
     const isOwn = policies.personal !== null && isPersonal(fields, policies.shared.cookies);
     const policy = isOwn ? (policies.personal ?? policies.shared) : policies.shared;
@@ -52,7 +54,8 @@ export class CachedResponder implements Responder {
     }
     const { pathname, search } = target;
     const shared = toKey({ origin, pathname, search, fields }, policy);
-    const key = isOwn ? { ...shared, cookies: `${shared.cookies}${OWN}` } : shared;
+    const suffix = isOwn ? destination + OWN : destination;
+    const key = suffix === "" ? shared : { ...shared, cookies: `${shared.cookies}\n${suffix}` };
     const { directives } = access;
     this.#lookUp({ client, target, key, policy, directives, hasLeft: false });
   }
@@ -110,7 +113,7 @@ export class CachedResponder implements Responder {
       client.refuse(504);
       return;
     }
-    const id = lineKey(visit);
+    const id = lineKey(visit, this.#options.version);
     const { unstored } = this.#options;
     if (!unstored.has(id, this.#parts.now())) {
       this.#lineOf(visit).join(visit, why, null);
@@ -122,7 +125,7 @@ export class CachedResponder implements Responder {
 
   #lineOf(visit: Visit): Line {
     const { lines } = this.#options;
-    const id = lineKey(visit);
+    const id = lineKey(visit, this.#options.version);
     const known = lines.get(id);
     if (known !== undefined) return known;
     const line = this.#createLine(visit, () => {
@@ -134,7 +137,7 @@ export class CachedResponder implements Responder {
 
   #createLine(visit: Visit, onEmpty: () => void): Line {
     const { parts, version, unstored } = this.#options;
-    const id = lineKey(visit);
+    const id = lineKey(visit, this.#options.version);
     return new Line({
       parts,
       inner: this.#inner,
@@ -163,12 +166,15 @@ export class CachedResponder implements Responder {
   }
 }
 
-/** Ends the cookies of a key for personal requests. A cookie has no line break. */
-const OWN = "\n";
+/** Ends the cookies of a key for personal requests. A cookie has no line break, and a destination no space. */
+const OWN = " own";
 
-/** Returns the name of a line: visitors with other codings get other answers. */
-function lineKey({ key, client }: Visit): string {
+/**
+ * Returns the name of a line: visitors with other codings get other answers, and visitors after a reload do not wait for
+ * an answer of earlier code.
+ */
+function lineKey({ key, client }: Visit, version: string | null): string {
   const encodings = findField(client.head.fields, "accept-encoding");
   const codings = encodings === undefined ? "-" : toCanonicalEncodings(encodings);
-  return `${key.page}\n${key.search}\n${key.cookies}\n${codings}`;
+  return `${key.page}\n${key.search}\n${key.cookies}\n${codings}\n${version ?? ""}`;
 }

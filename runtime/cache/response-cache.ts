@@ -49,10 +49,15 @@ export class ResponseCache {
    *
    * @param options.version Tag for the answers of this version of the responder's code. Answers of other versions
    *   are not used. `null`: all are.
+   * @param options.destination Name of the responder, where several ones answer for one URL. They share no answers.
    */
   around(
     inner: Responder,
-    { policy, version }: { policy: CachePolicy; version: string | null },
+    {
+      policy,
+      version,
+      destination = "",
+    }: { policy: CachePolicy; version: string | null; destination?: string },
   ): Responder {
     const { nextId, now = Date.now } = this.#options;
     const waitMs = (): number => this.waitMs;
@@ -60,6 +65,7 @@ export class ResponseCache {
       parts: { store: this.store, hitFields: this.#hitFields, nextId, now, waitMs },
       policy: toRoutePolicy(policy),
       version,
+      destination,
       lines: this.#lines,
       unstored: this.#unstored,
       invalidate: (urls) => {

@@ -15,7 +15,11 @@ describe("CacheByPolicy", () => {
     ] as const;
     for (const [site, rule, calls] of rows) {
       const origin = new Origin();
-      const responder = new CacheByPolicy(origin, { cache: origin.cache, policy: site });
+      const responder = new CacheByPolicy(origin, {
+        cache: origin.cache,
+        policy: site,
+        destination: "a",
+      });
       for (let at = 1; at <= 2; at++) {
         const client = new FakeClient(at, { target: "/" });
         const target = parseTarget("/");

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { findField } from "../../runtime/http/find-field.ts";
-import { answerOf, FedSource, Origin } from "./origin.ts";
+import { FakeClient } from "../dispatch/fake-client.ts";
+import { answerOf, FedSource, ON, Origin } from "./origin.ts";
 
 const CACHED = "content-type\ntext/plain\ncache-control\npublic, max-age=60";
 const PRIVATE = "cache-control\nprivate";
@@ -481,5 +482,16 @@ describe("ResponseCache: requests and entries", () => {
     const calls = origin.calls.length;
     next.answer(again, { ok: true, pathname: "/", search: "", path: null, params: null });
     assert.equal(origin.calls.length, calls + 1);
+  });
+
+  it("does not wait for an answer of other code", () => {
+    const origin = new Origin({}, "code:1");
+    const early = origin.visit();
+    const next = origin.cache.around(origin, { policy: ON, version: "code:2" });
+    const late = new FakeClient(1, { target: "/" });
+    next.answer(late, { ok: true, pathname: "/", search: "", path: null, params: null });
+    assert.equal(origin.calls.length, 2);
+    for (const [at, call] of origin.calls.entries()) call.reply(CACHED, `code ${at + 1}`);
+    assert.deepEqual([answerOf(early).body, answerOf(late).body], ["code 1", "code 2"]);
   });
 });
