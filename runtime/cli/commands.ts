@@ -156,10 +156,10 @@ export const COMMANDS: readonly CommandText[] = [
   {
     name: "purge",
     help: "remove stored answers: a URL, URL*, tag:NAME or all",
-    usage: "URL|URL*|tag:NAME|all [--state-dir DIR] [--config FILE] [--json]",
+    usage: "WHAT [--state-dir DIR] [--config FILE] [--json]",
     details: [
       "Removes answers from the response cache, with all their variants, and prints how",
-      "many. https://example.com/news is one URL, with all values of its cookies;",
+      "many. WHAT: https://example.com/news is one URL, with all values of its cookies;",
       "'https://example.com/news/*' (in quotes) all URLs that begin so; tag:NAME all",
       "answers whose field cache-tag names it. Answers that are under way are not",
       "stored any more.",

@@ -14,7 +14,7 @@ function beginsAnd(next: string): string {
   }));`;
 }
 
-describe("the access log", { timeout: 120_000 }, () => {
+describe("the access log", { timeout: 300_000 }, () => {
   it("has one line for each request, with what came of it", async (t) => {
     const server = await startServer(t, {
       handlers: FIXTURE_HANDLERS,

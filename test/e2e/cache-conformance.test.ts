@@ -86,7 +86,7 @@ function reasonToSkip({ steps, settings = {} }: ConformanceCase): string | null 
 
 const RUNS = CONFORMANCE.map((each, at) => new Run(each, at));
 
-const TIMEOUT = { timeout: 120_000 };
+const TIMEOUT = { timeout: 300_000 };
 const owner = new SuiteOwner();
 const agent = new Agent({ keepAlive: true, maxSockets: 16 });
 let server: TestServer;

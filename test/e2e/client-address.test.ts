@@ -29,7 +29,7 @@ async function askAddress(connection: RawConnection): Promise<unknown> {
   return seen["clientAddress"];
 }
 
-describe("context.clientAddress", { timeout: 120_000 }, () => {
+describe("context.clientAddress", { timeout: 300_000 }, () => {
   it("is that of the client, also among others that come, go and break off", async (t) => {
     const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
     const port = server.port("http");

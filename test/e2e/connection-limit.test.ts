@@ -5,7 +5,7 @@ import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
 import { send } from "../helpers/send.ts";
 import { startServer } from "../helpers/start-server.ts";
 
-describe("--max-connections", { timeout: 120_000 }, () => {
+describe("--max-connections", { timeout: 300_000 }, () => {
   it("counts the connections of all listeners together", async (t) => {
     const flags = ["--max-connections", "2"];
     const server = await startServer(t, { handlers: FIXTURE_HANDLERS, https: true, flags });

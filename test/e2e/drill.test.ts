@@ -21,7 +21,7 @@ function run(cwd: string, args: readonly string[]): Promise<Finished> {
   });
 }
 
-describe("edgicorn drill", { timeout: 120_000 }, () => {
+describe("edgicorn drill", { timeout: 300_000 }, () => {
   it("breaks a copy, loses nothing, and leaves the folder as it was", async (t) => {
     const dir = temporaryFolder(t);
     mkdirSync(join(dir, "handlers"));

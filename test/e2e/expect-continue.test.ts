@@ -16,7 +16,7 @@ function head(path: string, ...fields: string[]): string {
   return [`POST ${path} HTTP/1.1`, "Host: a", ...fields, "", ""].join("\r\n");
 }
 
-describe("Expect: 100-continue", { timeout: 120_000 }, () => {
+describe("Expect: 100-continue", { timeout: 300_000 }, () => {
   it("is answered 100 before the body, wherever the body goes", async (t) => {
     const server = await startServer(t, { handlers: HANDLERS });
     const body = randomBytes(300_000);

@@ -68,10 +68,10 @@ function isSilent({ msg }: LogLine): boolean {
   return msg?.startsWith("worker is silent") === true;
 }
 
-describe("a worker that is blocked", { timeout: 120_000 }, () => {
+describe("a worker that is blocked", { timeout: 300_000 }, () => {
   it(
     "gets no more requests while it is silent, and is killed and replaced",
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async (t) => {
       const flags = ["--hang-timeout", "2s", "--log-level", "debug"];
       const server = await startServer(t, { workers: 2, handlers: HANDLERS, flags });
@@ -168,7 +168,7 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
     assert.deepEqual(await pidsOf(server, 5), new Set([pid]));
   });
 
-  it("does not outlive a primary that is told twice to stop", { timeout: 120_000 }, async (t) => {
+  it("does not outlive a primary that is told twice to stop", { timeout: 300_000 }, async (t) => {
     const server = await startServer(t, { workers: 2, handlers: HANDLERS });
     await blockOne(server);
     server.kill("SIGTERM");
@@ -180,7 +180,7 @@ describe("a worker that is blocked", { timeout: 120_000 }, () => {
     assert.equal((await server.exit).code, 143);
   });
 
-  it("does not outlive a primary that is killed", { timeout: 120_000 }, async (t) => {
+  it("does not outlive a primary that is killed", { timeout: 300_000 }, async (t) => {
     const server = await startServer(t, { workers: 2, handlers: HANDLERS });
     await blockOne(server);
     server.kill("SIGKILL");

@@ -46,7 +46,7 @@ function neverAnswers(replay: boolean): string {
     };`;
 }
 
-describe("a handler that must not run twice", { timeout: 120_000 }, () => {
+describe("a handler that must not run twice", { timeout: 300_000 }, () => {
   it("says so, and one that may says that", async (t) => {
     const handlers = { "never.ts": neverAnswers(false), "always.ts": neverAnswers(true) };
     const server = await startServer(t, { handlers, workers: 2 });

@@ -29,7 +29,7 @@ function halfSent(path: string): string {
   return `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\na`;
 }
 
-describe("limits of a head", { timeout: 120_000 }, () => {
+describe("limits of a head", { timeout: 300_000 }, () => {
   const handlers = { "index.ts": HELLO, "[...path].ts": HELLO };
   const flags = ["--url-limit", "100", "--header-count-limit", "5", "--header-limit", "1kb"];
 
@@ -85,7 +85,7 @@ describe("limits of a head", { timeout: 120_000 }, () => {
   });
 });
 
-describe("limits of requests in flight", { timeout: 120_000 }, () => {
+describe("limits of requests in flight", { timeout: 300_000 }, () => {
   it("--max-requests-per-address answers 429, and forgets what is over", async (t) => {
     const handlers = { "index.ts": HELLO, "hold.ts": HOLD };
     const flags = ["--max-requests-per-address", "3", "--health-path", "/up"];
@@ -124,7 +124,7 @@ describe("limits of requests in flight", { timeout: 120_000 }, () => {
   });
 });
 
-describe("--health-path", { timeout: 120_000 }, () => {
+describe("--health-path", { timeout: 300_000 }, () => {
   it("tells whether a worker is ready, whatever handlers and files say", async (t) => {
     const blocks = "setTimeout(() => process.kill(process.pid, 'SIGKILL')); ";
     const handlers = {
@@ -183,7 +183,7 @@ const own = shareServer({
 });
 
 // Side by side: most of them wait for a timer.
-describe("limits of a handler's own", { timeout: 120_000, concurrency: true }, () => {
+describe("limits of a handler's own", { timeout: 300_000, concurrency: true }, () => {
   it("bodyTimeoutMs cuts a body that stands still, and the log says by what", async () => {
     const server = await own();
     const [short, other] = [await server.connect(), await server.connect()];
@@ -236,7 +236,7 @@ describe("limits of a handler's own", { timeout: 120_000, concurrency: true }, (
   });
 });
 
-describe("overload", { timeout: 120_000 }, () => {
+describe("overload", { timeout: 300_000 }, () => {
   it("is answered 503 at once above what the workers can do, and leaves nothing behind", async (t) => {
     const busy = `export default () => {
       const endMs = performance.now() + 5;

@@ -119,7 +119,7 @@ const PROJECT = {
     };`,
 };
 
-describe("types of the packed package", { timeout: 120_000 }, () => {
+describe("types of the packed package", { timeout: 300_000 }, () => {
   it("compile in strict projects, with TypeScript 5 and 7", async (t) => {
     const { dir: packed } = await packPackage(t);
     const dir = temporaryFolder(t);

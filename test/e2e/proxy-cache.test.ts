@@ -10,7 +10,7 @@ import { startServer, type TestServer } from "../helpers/start-server.ts";
 import { SuiteOwner } from "../helpers/suite-owner.ts";
 import { startUpstream } from "../helpers/upstreams.ts";
 
-const TIMEOUT = { timeout: 120_000 };
+const TIMEOUT = { timeout: 300_000 };
 const FRESH = { "cache-control": "public, max-age=600" };
 
 const owner = new SuiteOwner();

@@ -19,7 +19,7 @@ import { SuiteOwner } from "../helpers/suite-owner.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 import { startRawUpstream, startUpstream, type TestUpstream } from "../helpers/upstreams.ts";
 
-const TIMEOUT = { timeout: 120_000 };
+const TIMEOUT = { timeout: 300_000 };
 
 /** The request as an upstream saw it. */
 interface Seen {

@@ -42,7 +42,7 @@ function run(cwd: string, args: readonly string[]): { status: number | null; tex
   return { status, text: stdout + stderr };
 }
 
-describe("the command line of a Python application", { timeout: 120_000, skip }, () => {
+describe("the command line of a Python application", { timeout: 300_000, skip }, () => {
   it("takes its name as Gunicorn does, in a folder with nothing else", async (t) => {
     const cwd = temporaryFolder(t);
     writeFileSync(join(cwd, "shop.py"), answering('"shop"'));
@@ -162,7 +162,7 @@ describe("the command line of a Python application", { timeout: 120_000, skip },
   });
 });
 
-describe("a reload of a Python application", { timeout: 120_000, skip }, () => {
+describe("a reload of a Python application", { timeout: 300_000, skip }, () => {
   it("proves new code before it serves, and rolls back only to code that is there", async (t) => {
     const files = { "shop.py": answering("1") };
     const flags = ["--app", "shop:app", "--python", PYTHON];

@@ -207,7 +207,7 @@ for (const [codec, env] of [
   });
 }
 
-describe("a WSGI application in trouble", { timeout: 120_000, skip }, () => {
+describe("a WSGI application in trouble", { timeout: 300_000, skip }, () => {
   const owner = new SuiteOwner();
   let server: TestServer;
 

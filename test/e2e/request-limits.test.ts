@@ -12,7 +12,7 @@ function countOf(statuses: readonly number[]): Record<number, number> {
   return counts;
 }
 
-describe("config.rateLimit of a handler", { timeout: 120_000 }, () => {
+describe("config.rateLimit of a handler", { timeout: 300_000 }, () => {
   it("admits exactly its rate of 200 clients at once, also across a reload", async (t) => {
     const limited = `export const config = { rateLimit: "150/day" };
       export const GET = () => new Response("a");

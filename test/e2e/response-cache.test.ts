@@ -102,7 +102,7 @@ async function bodiesOf(answers: readonly Promise<Response>[]): Promise<Set<stri
 }
 
 describe("the response cache", () => {
-  it("makes one call of a thousand requests for a slow answer", { timeout: 120_000 }, async (t) => {
+  it("makes one call of a thousand requests for a slow answer", { timeout: 300_000 }, async (t) => {
     const at = await server();
     const path = "/origin?name=slow&wait&cc=public,max-age=60";
     const answers = await rush(t, { at, path, count: 1_000 });
@@ -114,7 +114,7 @@ describe("the response cache", () => {
     assert.match(hit.headers.get("age") ?? "", /^\d+$/);
   });
 
-  it("gives a failure to all that wait, after one call", { timeout: 120_000 }, async (t) => {
+  it("gives a failure to all that wait, after one call", { timeout: 300_000 }, async (t) => {
     const at = await server();
     const answers = await rush(t, { at, path: "/origin?name=fails&wait&status=503", count: 300 });
     await at.fetch("/control?release=fails");
@@ -124,7 +124,7 @@ describe("the response cache", () => {
     await bodiesOf(answers);
   });
 
-  it("gives each visitor a private answer of its own", { timeout: 120_000 }, async (t) => {
+  it("gives each visitor a private answer of its own", { timeout: 300_000 }, async (t) => {
     const at = await server();
     const answers = await rush(t, {
       at,
@@ -141,7 +141,7 @@ describe("the response cache", () => {
 
   it(
     "goes on for all others when the client of the call leaves",
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async (t) => {
       const at = await server();
       const path = "/origin?name=leaves&wait&cc=public,max-age=60";
@@ -263,7 +263,7 @@ describe("a purge by a handler", () => {
     },
   );
 
-  it("reaches the answers of its own site only", { timeout: 120_000 }, async (t) => {
+  it("reaches the answers of its own site only", { timeout: 300_000 }, async (t) => {
     const at = await startServer(t, {
       handlers,
       files: {
@@ -293,7 +293,7 @@ describe("a purge by a handler", () => {
 describe("stored answers", () => {
   it(
     "outlive a kill of the server while it writes, whole or not at all",
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async (t) => {
       const first = await startServer(t, { handlers });
       const dir = join(first.dir, ".edgicorn/cache");
@@ -323,7 +323,7 @@ describe("stored answers", () => {
     },
   );
 
-  it("are not used by other code after a reload", { timeout: 120_000 }, async (t) => {
+  it("are not used by other code after a reload", { timeout: 300_000 }, async (t) => {
     const at = await startServer(t, { handlers: { "page.ts": pageOf("old") } });
     for (const text of ["old", "old"]) assert.equal(await (await at.fetch("/page")).text(), text);
     writeFileSync(join(at.handlersDir, "page.ts"), pageOf("new"));

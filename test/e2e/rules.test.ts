@@ -76,7 +76,7 @@ const PUBLIC = {
   "pages/50x.html": "<h1>broken</h1>",
 };
 
-describe("rules", { timeout: 120_000 }, () => {
+describe("rules", { timeout: 300_000 }, () => {
   const owner = new SuiteOwner();
   after(() => owner.end());
   let server: TestServer;

@@ -262,7 +262,7 @@ describe("SIGTERM", { timeout: 180_000 }, () => {
   });
 });
 
-describe("SIGKILL of the primary", { timeout: 120_000 }, () => {
+describe("SIGKILL of the primary", { timeout: 300_000 }, () => {
   it("leaves no worker behind, not even a busy one", async (t) => {
     const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS });
     const held = await holdRequest(server, "never");

@@ -57,7 +57,7 @@ interface User {
   pid: number;
 }
 
-describe("sites", { timeout: 120_000 }, () => {
+describe("sites", { timeout: 300_000 }, () => {
   it("answer for their hosts, and change in one reload or not at all", async (t) => {
     const write = (config: object): void =>
       writeFileSync(join(server.dir, "edgicorn.config.json"), JSON.stringify(config));

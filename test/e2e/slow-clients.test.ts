@@ -22,7 +22,7 @@ function assertNotCutOff(server: TestServer): void {
   assert.ok(!server.logs.some(({ setting }) => setting === "drainGrace"));
 }
 
-describe("clients that stand still", { timeout: 120_000 }, () => {
+describe("clients that stand still", { timeout: 300_000 }, () => {
   it("are cut off by the named setting, and nothing of them is left", async (t) => {
     const flags = ["--body-timeout", "1s", "--send-timeout", "1s", "--drain-grace", "3s"];
     const server = await start(t, flags);
@@ -79,7 +79,7 @@ describe("clients that stand still", { timeout: 120_000 }, () => {
 });
 
 // Side by side: they do nothing for longer than our timers, and than the library's of 8 to 12 s, which cannot be set.
-describe("clients that have to wait", { timeout: 120_000, concurrency: true }, () => {
+describe("clients that have to wait", { timeout: 300_000, concurrency: true }, () => {
   it("are not cut off when their body was held back to its end", async (t) => {
     const server = await start(t, ["--body-timeout", "5s", "--send-timeout", "5s"]);
     const answers = [0, 1].map(async () => {
@@ -116,7 +116,7 @@ describe("clients that have to wait", { timeout: 120_000, concurrency: true }, (
   });
 });
 
-describe("any exchange", { timeout: 120_000 }, () => {
+describe("any exchange", { timeout: 300_000 }, () => {
   it("ends in exactly one outcome, and leaves nothing behind", async (t) => {
     const seed = Number(process.env["SEED"] ?? randomInt(1, 2 ** 31));
     t.diagnostic(`SEED=${seed}`);

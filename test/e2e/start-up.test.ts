@@ -119,7 +119,7 @@ describe("a server that is refused for its settings", { timeout: 180_000 }, () =
   }
 });
 
-describe("a server that starts", { timeout: 120_000 }, () => {
+describe("a server that starts", { timeout: 300_000 }, () => {
   it("refuses connections until it can answer them, and then answers each", async (t) => {
     const port = await probePort({ scheme: "http", host: null, port: 0 });
     // It loads once a client was refused, however late the first client is.

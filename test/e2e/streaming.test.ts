@@ -240,7 +240,7 @@ describe("large bodies", { timeout: 240_000 }, () => {
   });
 });
 
-describe("event streams", { timeout: 120_000 }, () => {
+describe("event streams", { timeout: 300_000 }, () => {
   it("open at once, and bring each event when it is made", async () => {
     const server = await shared();
     const client = await server.connect();
@@ -281,7 +281,7 @@ describe("event streams", { timeout: 120_000 }, () => {
   });
 });
 
-describe("streams that do not go well", { timeout: 120_000 }, () => {
+describe("streams that do not go well", { timeout: 300_000 }, () => {
   it("break the connection when they fail, and never end in order", async () => {
     const server = await shared();
     const client = await server.connect();
@@ -360,7 +360,7 @@ describe("streams that do not go well", { timeout: 120_000 }, () => {
   });
 });
 
-describe("answers before the body is there", { timeout: 120_000 }, () => {
+describe("answers before the body is there", { timeout: 300_000 }, () => {
   it("reach a client that sends all before it reads", async () => {
     const server = await shared();
     // More than the kernel takes unread: 4 MiB of the sender, 6 MiB of the receiver.
@@ -415,7 +415,7 @@ describe("answers before the body is there", { timeout: 120_000 }, () => {
   });
 });
 
-describe("responses to HEAD", { timeout: 120_000 }, () => {
+describe("responses to HEAD", { timeout: 300_000 }, () => {
   it("have no body, and cancel the stream that would have been it", async () => {
     const server = await shared();
     const connection = await server.connect();

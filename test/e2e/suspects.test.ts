@@ -30,7 +30,7 @@ const HANDLERS = {
 
 const CONNECTIONS = 8;
 
-describe("the only worker of a pool, after a crash", { timeout: 120_000 }, () => {
+describe("the only worker of a pool, after a crash", { timeout: 300_000 }, () => {
   it("serves new requests, answers innocent suspects, and quarantines the cause", async (t) => {
     // No limit of the queue refuses the others, however slow the machine is.
     const flags = ["--access-log", "off", "--queue-timeout", "60s", "--queue-delay", "0s"];

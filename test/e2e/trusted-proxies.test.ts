@@ -66,7 +66,7 @@ function start(t: TestContext, config: object): Promise<TestServer> {
   });
 }
 
-describe("trustedProxies", { timeout: 120_000 }, () => {
+describe("trustedProxies", { timeout: 300_000 }, () => {
   it("shows handlers, limits and logs the client that the proxy names, and believes no other peer", async (t) => {
     const config = { trustedProxies: [PROXY], maxRequestsPerAddress: 1 };
     const server = await start(t, config);

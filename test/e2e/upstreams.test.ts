@@ -12,7 +12,7 @@ import { startServer, type TestServer } from "../helpers/start-server.ts";
 import { SuiteOwner } from "../helpers/suite-owner.ts";
 import { findFreePort } from "../helpers/upstreams.ts";
 
-const TIMEOUT = { timeout: 120_000 };
+const TIMEOUT = { timeout: 300_000 };
 
 const CONFIG_FILE = "edgicorn.config.json";
 
