@@ -75,6 +75,7 @@ export class BasicAuth {
         // The gates of a rewritten path may have another file of users.
         const rest = withoutNames(client.head.fields, USER_FIELDS);
         client.head.fields = `${USER_FIELD}\n${name}\n${rest}`;
+        client.head.hasKnownUser = true;
         return true;
       }
       case "wrong":

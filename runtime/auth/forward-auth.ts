@@ -96,6 +96,7 @@ export class ForwardAuth {
           return () => {
             if (verdict.kind === "pass") {
               addFields(client.head, verdict.fields);
+              client.head.hasKnownUser = true;
               addToReply(client, verdict.replyFields);
               serveRest(client, target);
             } else if (verdict.kind === "answer") {

@@ -45,7 +45,7 @@ export class CachedResponder implements Responder {
   answer(client: Client, target: ParsedTarget): void {
     const { policy: policies, destination } = this.#options;
     const { method, fields, origin, bodyBytes } = client.head;
-    const isOwn = policies.personal !== null && isPersonal(fields, policies.shared.cookies);
+    const isOwn = policies.personal !== null && isPersonal(client.head, policies.shared.cookies);
     const policy = isOwn ? (policies.personal ?? policies.shared) : policies.shared;
     const access = resolveAccess(method, fields, policy);
     if (access.kind === "bypass" || bodyBytes !== 0) {

@@ -1,4 +1,5 @@
 import { findField } from "../http/find-field.ts";
+import type { RequestHead } from "../http/client.ts";
 import type { CachePolicy as Setting } from "../lib/cache-policy.ts";
 import type { QueryRule } from "./cache-key.ts";
 import { type CachePolicy, DEFAULT_POLICY } from "./policy.ts";
@@ -45,9 +46,12 @@ function toQueryRule(only: readonly string[] | null, except: readonly string[]):
   return except.length > 0 ? { kind: "except", names: except } : DEFAULT_POLICY.query;
 }
 
-/** Tells whether a request has credentials, or a cookie that does not belong to the key. */
-export function isPersonal(fields: string, cookies: readonly string[]): boolean {
-  if (findField(fields, "authorization") !== undefined) return true;
+/** Tells whether a request has credentials, a user that a rule knows, or a cookie that does not belong to the key. */
+export function isPersonal(
+  { fields, hasKnownUser }: Pick<RequestHead, "fields" | "hasKnownUser">,
+  cookies: readonly string[],
+): boolean {
+  if (hasKnownUser === true || findField(fields, "authorization") !== undefined) return true;
   const sent = findField(fields, "cookie");
   if (sent === undefined) return false;
   return sent.split(";").some((pair) => {

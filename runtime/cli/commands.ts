@@ -155,14 +155,14 @@ export const COMMANDS: readonly CommandText[] = [
   },
   {
     name: "purge",
-    help: "remove stored answers: a URL, URL*, tag:NAME or all",
-    usage: "WHAT [--state-dir DIR] [--config FILE] [--json]",
+    help: "remove stored answers: of one page, a prefix, a tag, or all",
+    usage: "ANSWERS [--state-dir DIR] [--config FILE] [--json]",
     details: [
       "Removes answers from the response cache, with all their variants, and prints how",
-      "many. WHAT: https://example.com/news is one URL, with all values of its cookies;",
-      "'https://example.com/news/*' (in quotes) all URLs that begin so; tag:NAME all",
-      "answers whose field cache-tag names it. Answers that are under way are not",
-      "stored any more.",
+      "many. ANSWERS: https://example.com/news for one URL, with all values of its",
+      "cookies; 'https://example.com/news/*' (in quotes) for all URLs that begin so;",
+      "tag:NAME for all whose field cache-tag names it; or all. Answers that are under",
+      "way are not stored any more.",
     ],
   },
   {

@@ -24,6 +24,8 @@ export interface RequestHead {
   clientAddress: string;
   /** Address of the trusted proxy that named the client, in the same form; absent: the client is the peer. */
   peerAddress?: string;
+  /** A rule has authenticated the visitor: an answer may be about this visitor. Absent: no rule has. */
+  hasKnownUser?: boolean;
   /** Number that a trusted proxy gave to the request; `null` or absent: the server's own counts. */
   requestId?: string | null;
 }

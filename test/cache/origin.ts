@@ -75,6 +75,16 @@ export class Origin implements Responder {
     return client;
   }
 
+  /** Makes a request whose user a rule has found out. */
+  visitAs(target: string): FakeClient {
+    const client = new FakeClient(++this.#id, { target });
+    client.head.hasKnownUser = true;
+    const parsed = parseTarget(target);
+    assert.ok(parsed.ok);
+    this.responder.answer(client, parsed);
+    return client;
+  }
+
   visits(
     count: number,
     target = "/",

@@ -459,6 +459,18 @@ describe("ResponseCache: requests and entries", () => {
     assert.equal(origin.calls.length, 7);
   });
 
+  it("takes a request for personal when a rule knows its user", () => {
+    const origin = new Origin({ maxAgeMs: 60_000 });
+    for (let visit = 1; visit <= 2; visit++) {
+      origin.visitAs("/silent");
+      origin.call.reply("", "personal");
+      assert.equal(origin.calls.length, visit);
+    }
+    const client = origin.visit("/silent");
+    origin.call.reply("");
+    assert.equal(answerOf(client).body, "body");
+  });
+
   it("hides parameters that do not count from the responder", () => {
     const origin = new Origin({ query: ["page"] });
     origin.visit("/list?utm_source=x&page=2");
