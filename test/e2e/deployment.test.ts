@@ -30,8 +30,19 @@ function plantReleases(root: string): { current: string; link: (name: string) =>
   return { current, link };
 }
 
+/**
+ * Asks on a connection of its own. Asks again if it was reset: a connection that waits in the queue of the process that is
+ * replaced may be (docs/operations.md, `tcp_migrate_req`).
+ */
 async function text(server: TestServer, path: string): Promise<string> {
-  return (await server.fetch(path, { headers: { connection: "close" } })).text();
+  for (let left = 3; ; left--) {
+    try {
+      const response = await server.fetch(path, { headers: { connection: "close" } });
+      return await response.text();
+    } catch (error) {
+      if (left === 0) throw error;
+    }
+  }
 }
 
 /** @param seen How many log lines there were before. */
