@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { loadedLibrary } from "../helpers/library.ts";
 import { RawConnection } from "../helpers/raw-connection.ts";
 import { startServer } from "../helpers/start-server.ts";
+import { untilRead } from "../helpers/until-read.ts";
 import { CHUNKS, FRAMING } from "./raw-requests/framing.ts";
 import { CONNECTIONS, FIELDS, TARGETS } from "./raw-requests/heads.ts";
 import type { Outcome, Row } from "./raw-requests/row.ts";
@@ -65,7 +66,10 @@ async function run(
     if (typeof write === "object") {
       const isDue = (): boolean => write.after?.test(text) ?? statusesOf(text).length >= index;
       while (!isDue() && !connection.closed && !isLate()) await delay(20);
-    } else if (index > 0) await delay(PAUSE_MS);
+    } else if (index > 0) {
+      await untilRead(connection.socket);
+      await delay(PAUSE_MS);
+    }
     if (!connection.closed) connection.send(typeof write === "string" ? write : write.later);
   }
   const answers = expected.split(",").length;
