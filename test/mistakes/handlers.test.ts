@@ -159,13 +159,9 @@ describeMistakes("handlers", [
       "handlers/b.ts": `${HELLO}export const config = { cache: false, pool: "other" };`,
     },
     code: 0,
-    says: [
-      /handlers\/_middleware\.ts:2:\d+: config\.cache has no effect.*cache-control/,
-      /handlers\/a\.ts:2:\d+: config\.cache has no effect.*cache-control/,
-      /handlers\/a\.ts:2:\d+: config\.schedule has no effect.*cron/,
-    ],
-    // Two pools load the middleware.
-    neverSays: [/_middleware[^]*_middleware/, /config\.rateLimit/, /handlers\/b\.ts/],
+    says: [/handlers\/a\.ts:2:\d+: config\.schedule has no effect.*cron/],
+    // All else acts.
+    neverSays: [/_middleware/, /config\.(?:rateLimit|cache)/, /handlers\/b\.ts/],
   },
   {
     name: "options of routes in Next.js",
