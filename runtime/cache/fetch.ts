@@ -2,7 +2,7 @@ import type { Client } from "../http/client.ts";
 import { findField } from "../http/find-field.ts";
 import { isSource, type Reply } from "../http/reply.ts";
 import type { Answerable } from "./answer-entry.ts";
-import type { FetchClient } from "./fetch-client.ts";
+import type { OwnClient } from "../http/own-client.ts";
 import { SharedBody } from "./shared-body.ts";
 import type { EntryWriter, StoredEntry } from "./store.ts";
 import type { StoredHead } from "./stored-head.ts";
@@ -10,7 +10,7 @@ import type { Forward, Visit } from "./visit.ts";
 
 /** A request of the cache to the responder, from its beginning to the end of its body. */
 export interface Fetch {
-  readonly client: FetchClient;
+  readonly client: OwnClient;
   /** The visitor whose request it carries; `null`: it left, or the entry is fetched in the background. */
   leader: Visit | null;
   /** It goes on without visitors, since it refreshes an entry. */
@@ -86,7 +86,7 @@ export function announcedBytes({ fields, body, lengthBytes }: Reply): number | n
 }
 
 /** Passes facts about a fetch on to the client that gets its answer, for the access log. */
-export function noteFetch(client: Client, fetch: FetchClient): void {
+export function noteFetch(client: Client, fetch: OwnClient): void {
   client.workerId = fetch.workerId;
   client.upstream = fetch.upstream;
   client.limitedBy = fetch.limitedBy;

@@ -1,9 +1,9 @@
+import { OwnClient } from "../http/own-client.ts";
 import { addFilter, isSource, type Reply, toRefusal } from "../http/reply.ts";
 import type { Responder } from "../http/responder.ts";
 import { answerWith, type Answerable, toAnswerable } from "./answer-entry.ts";
 import { formatCacheStatus, toCacheResult } from "./cache-status.ts";
 import { announcedBytes, type Fetch, fill, noteFetch } from "./fetch.ts";
-import { FetchClient } from "./fetch-client.ts";
 import { hasOwnWishes, toFetchHead } from "./fetch-head.ts";
 import { currentAgeMs } from "./freshness.ts";
 import type { CacheParts } from "./cache-parts.ts";
@@ -95,9 +95,10 @@ export class Line {
     const { target, key } = visit;
     const conditions = own.stale === null ? "" : toConditions(own.stale.head);
     const head = toFetchHead(visit.client.head, { target, key, conditions });
-    const client = new FetchClient({
+    const client = new OwnClient({
       id: parts.nextId(),
       head,
+      isLogged: false,
       onReply: (reply) => this.#onReply(fetch, visit, reply),
     });
     const fetch: Fetch = {

@@ -118,19 +118,3 @@ const KEPT: ReadonlySet<string> = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
-
-/**
- * Tells whether the answer to a HEAD request contradicts an entry (RFC 9111 section 4.3.5). Such an entry is removed.
- *
- * @param fields Field block of an answer with status 200.
- */
-export function isContradicted(head: StoredHead, fields: string): boolean {
-  const etag = findField(fields, "etag");
-  const modified = findField(fields, "last-modified");
-  const length = findField(fields, "content-length");
-  return (
-    (etag !== undefined && etag !== head.etag) ||
-    (modified !== undefined && modified !== head.lastModified) ||
-    (length !== undefined && Number(length) !== head.bodyBytes)
-  );
-}

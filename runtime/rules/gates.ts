@@ -209,8 +209,8 @@ function askHandler(path: string, { find, nextId }: GateOptions): AskCheck {
       fields: formatBlock([["host", host], ...fields]),
       bodyBytes: 0,
     };
-    const exchange = new CheckExchange(check, { id: nextId(), nowMs: performance.now(), signal });
-    handler.answer(exchange, target);
+    const exchange = new CheckExchange(check, { id: nextId(), signal });
+    handler.answer(exchange.client, target);
     return exchange.answer;
   };
 }

@@ -6,12 +6,14 @@ import type {
   RequestHead,
   UpstreamNote,
   WorkerId,
-} from "../http/client.ts";
-import type { LimitName } from "../http/limit-names.ts";
-import { isSource, type Reply, toRefusal } from "../http/reply.ts";
+} from "./client.ts";
+import type { LimitName } from "./limit-names.ts";
+import { isSource, type Reply, toRefusal } from "./reply.ts";
 
-export interface FetchClientOptions {
+export interface OwnClientOptions {
   id: ExchangeId;
+  /** The access log has a line for the request. */
+  isLogged: boolean;
   /** A GET request without a body. */
   head: RequestHead;
   /** Called once with the reply, in which bytes are lent; never after `leave`. */
@@ -19,29 +21,30 @@ export interface FetchClientOptions {
 }
 
 /**
- * The client of a request that the cache sends to the responder behind it. It is no visitor: the request goes on when the
- * visitor leaves for whom it was sent.
+ * The client of a request that the server itself sends to one of its responders. No socket belongs to it: the owner of the
+ * request gets the reply, and ends the request with `leave`.
  *
  *     open ──reply, refusal──▶ settled
  *       └────── leave ───────────▲
  */
-export class FetchClient implements Client {
+export class OwnClient implements Client {
   readonly id: ExchangeId;
   readonly head: RequestHead;
   readonly receivedMs: number;
   workerId: WorkerId | null = null;
   upstream: UpstreamNote | null = null;
   limitedBy: LimitName | null = null;
-  isLogged = false;
-  /** The replies to visitors pass their own filters. */
+  isLogged: boolean;
+  /** No stage sees the request. */
   readonly filters = null;
   readonly finishing = null;
   readonly #onReply: (reply: Reply) => void;
   #onAbort: (() => void) | null = null;
   #settled = false;
 
-  constructor({ id, head, onReply }: FetchClientOptions) {
+  constructor({ id, head, isLogged, onReply }: OwnClientOptions) {
     this.id = id;
+    this.isLogged = isLogged;
     this.head = head;
     this.receivedMs = performance.now();
     this.#onReply = onReply;
@@ -63,7 +66,7 @@ export class FetchClient implements Client {
   /** Does nothing: there is no body. */
   holdBody(): void {}
 
-  /** Does nothing: the limits are those of visitors. */
+  /** Does nothing: this client is never slow. */
   limitTransfers(): void {}
 
   onAbort(callback: () => void): void {
