@@ -243,16 +243,23 @@ describe("Upgrader", { timeout: 180_000 }, () => {
   });
 
   it("passes signals on, and ends with the exit code of the process that serves", async (t) => {
+    const marker = join(temporaryFolder(t), "reloaded");
     const { upgrader, deputy, exits } = trial(
       t,
-      `let hasReloaded = false;
-      process.on("SIGHUP", () => (hasReloaded = true));
+      `import { writeFileSync } from "node:fs";
+      let hasReloaded = false;
+      process.on("SIGHUP", () => {
+        hasReloaded = true;
+        writeFileSync(${JSON.stringify(marker)}, "");
+      });
       process.on("SIGTERM", () => process.exit(hasReloaded ? 5 : 6));
       ${READY} ${STAYS_UP}`,
     );
     await upgrader.upgrade();
     const { pass, close } = deputy() ?? assert.fail("no deputy");
     pass("SIGHUP");
+    // Of two signals that wait for a process, either may be handled first.
+    await eventually(t, () => existsSync(marker));
     assert.equal(await close("SIGTERM"), 5);
     assert.deepEqual(exits(), [5]);
   });

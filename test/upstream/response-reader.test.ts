@@ -66,7 +66,7 @@ function read({ bytes, method, asksForUpgrade }: OddResponse, cuts: readonly num
   const whole = Buffer.from(bytes, "latin1");
   let at = 0;
   for (const cut of [...cuts, whole.length]) {
-    if (cut <= at) continue;
+    if (cut <= at || cut > whole.length) continue;
     const taken = reader.push(whole, at, cut);
     // After a switch, bytes belong to the tunnel, and after the end to no response.
     if (heard.end === "switched" && at + taken < cut) heard.body += bytes.slice(at + taken, cut);
