@@ -1,5 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { extname } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { CacheByPolicy } from "./cache/by-policy.ts";
 import type { ResponseCache } from "./cache/response-cache.ts";
@@ -19,6 +20,7 @@ import type { LiveGeneration } from "./handlers/live-generation.ts";
 import { RuntimeError } from "./lib/errors.ts";
 import { settledWithin } from "./lib/settled-within.ts";
 import type { Traffic } from "./observe/counters.ts";
+import { isReady, type Readiness } from "./observe/readiness.ts";
 import { toDestination } from "./proxy/destination.ts";
 import { listGenerations } from "./reload/list-generations.ts";
 import type { LiveHandlers } from "./reload/live-handlers.ts";
@@ -223,6 +225,19 @@ export class Primary {
     this.#challengeTokens = tokens;
   }
 
+  /** The facts for readiness probes. */
+  get readiness(): Readiness {
+    const { generation, config } = this;
+    const pools = [...generation.pools].map(([name, { dispatcher }]) => ({
+      name,
+      readyWorkers: dispatcher.readyWorkers,
+      // A pool's name may be `constructor`.
+      isOptional: Object.hasOwn(config.pools, name) && config.pools[name]?.optional === true,
+    }));
+    const phase = this.#closing === null ? "serving" : "draining";
+    return { phase, canServe: generation.isReady, pools };
+  }
+
   /** The certificates that it serves, the default one first. */
   get certificates(): readonly ServerCertificate[] {
     return this.#setup.certificates ?? [];
@@ -237,9 +252,11 @@ export class Primary {
   /**
    * Accepts no new connections, answers all requests in flight, then ends everything. Cuts off requests that exceed the
    * grace period.
+   *
+   * @param options.delayMs How long it serves on before that. Health checks fail from the call on.
    */
-  close(graceMs: number): Promise<void> {
-    this.#closing ??= this.#close(graceMs);
+  close(graceMs: number, { delayMs = 0 }: { delayMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(graceMs, delayMs);
     return this.#closing;
   }
 
@@ -348,6 +365,7 @@ export class Primary {
         };
       },
       canServe: () => this.#closing === null && generation.isReady,
+      isReady: () => isReady(this.readiness),
       challengeTokens: () => this.#challengeTokens,
       ports: () => this.#parts.listeners.ports,
       nextId: () => ids.nextExchange(),
@@ -392,7 +410,8 @@ export class Primary {
     this.#parts.listeners.change(toListenerSettings(setup.config));
   }
 
-  async #close(graceMs: number): Promise<void> {
+  async #close(graceMs: number, delayMs: number): Promise<void> {
+    if (delayMs > 0) await delay(delayMs, null, { ref: false });
     const deadlineMs = performance.now() + graceMs;
     this.#parts.listeners.stopAccepting();
     this.#stop.abort(stopping());

@@ -18,6 +18,8 @@ export interface PoolSetting {
   readonly concurrency: number | null;
   /** Memory limit of each of its workers, in bytes; 0: none. */
   readonly memoryLimitBytes: number | null;
+  /** The server is ready for traffic without a worker of this pool. */
+  readonly optional: boolean;
 }
 
 /** Settings that only the config file has, since their values are more than a word. */
@@ -89,9 +91,12 @@ const POOL_KEYS = {
     schema: memorySize(),
     expected: 'a size from 64mb to 1024gb, such as "512mb", or "off"',
   },
+  optional: { schema: z.boolean(), expected: "true or false" },
 } as const;
 
 type PoolKey = keyof typeof POOL_KEYS;
+
+type PoolValue<Key extends PoolKey> = z.output<(typeof POOL_KEYS)[Key]["schema"]>;
 
 const POOL_KEY_NAMES = Object.keys(POOL_KEYS);
 
@@ -120,12 +125,13 @@ function readPool(
     const hint = nearest === null ? POOL_KEY_NAMES.join(" or ") : `"${nearest}"`;
     refuse(`${key}.${unknown}`, pool[unknown], hint);
   }
-  const read = (part: PoolKey): number | null => {
+  const read = <Key extends PoolKey>(part: Key): PoolValue<Key> | null => {
     const value = pool[part];
     if (value === undefined) return null;
     const { schema, expected } = POOL_KEYS[part];
     const parsed = schema.safeParse(value);
-    if (parsed.success) return parsed.data;
+    // The schema of this key.
+    if (parsed.success) return parsed.data as PoolValue<Key>;
     refuse(`${key}.${part}`, value, expected);
     return null;
   };
@@ -137,6 +143,7 @@ function readPool(
     workers: read("workers"),
     concurrency: read("concurrency"),
     memoryLimitBytes: read("memoryLimit"),
+    optional: read("optional") ?? false,
   });
 }
 

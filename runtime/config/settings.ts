@@ -736,6 +736,36 @@ export const SETTINGS = {
     docs: "path that the server answers itself, such as `/healthz`: 200 or 503",
     reload: "switch",
   },
+  /** Path of liveness probes, such as `/livez`: 200 while the primary runs, also without workers; or `"off"`. Default: `"off"`. */
+  livePath: {
+    field: "livePath",
+    type: orOff(urlPath()),
+    default: "off",
+    help: "path of liveness probes",
+    docs: "path of liveness probes, such as `/livez`: 200 while the primary runs, also without workers ([more](operations.md#health-checks))",
+    reload: "switch",
+    elsewhere: ["livenesspath", "livez"],
+  },
+  /** Path of readiness probes, such as `/readyz`: 200 while each pool that is not `optional` has a ready worker, 503 otherwise and while the server drains; or `"off"`. Default: `"off"`. */
+  readyPath: {
+    field: "readyPath",
+    type: orOff(urlPath()),
+    default: "off",
+    help: "path of readiness probes",
+    docs: "path of readiness probes, such as `/readyz`: 200 while each pool that is not `optional` has a ready worker; 503 otherwise, and while the server drains ([more](operations.md#health-checks))",
+    reload: "switch",
+    elsewhere: ["readinesspath", "readyz"],
+  },
+  /** How long a stopping server still accepts connections while its health checks fail, so that a load balancer takes it out first. Default: `"0s"`. */
+  shutdownDelay: {
+    field: "shutdownDelayMs",
+    type: duration(0, 3_600_000),
+    default: "0s",
+    help: "time to accept on after SIGTERM",
+    docs: "how long a stopping server still accepts connections while its health checks answer 503, so that a load balancer takes it out first; `drainGrace` begins after it",
+    reload: "switch",
+    elsewhere: ["prestop", "terminationdelay", "lameduck"],
+  },
   /** How long a handler may take to the first byte of its response; after it the answer is 504. Default: `"60s"`. */
   requestTimeout: {
     field: "requestTimeoutMs",

@@ -350,6 +350,8 @@ export interface UserPool {
   concurrency?: number;
   /** Memory above which one of its workers is replaced, or `"off"`. Default: `workerMemoryLimit`. */
   memoryLimit?: Size | false;
+  /** The readiness path answers 200 also while no worker of the pool is ready. Default: `false`. */
+  optional?: boolean;
 }
 
 /** Returns its argument: gives `edgicorn.config.ts` types and completion. */

@@ -70,7 +70,9 @@ export async function start({ mode, flags }: StartOptions): Promise<void> {
       const opened = await Promise.race([opening.catch(() => null), late]);
       opened?.presence.leave();
       await Promise.all([
-        opened?.primary.close(opened.primary.config.drainGraceMs),
+        opened?.primary.close(opened.primary.config.drainGraceMs, {
+          delayMs: isServing ? opened.primary.config.shutdownDelayMs : 0,
+        }),
         Promise.race([serving.catch(() => null), late]).then((server) => server?.abortUpgrade()),
       ]);
       logs.log?.info("stopped");

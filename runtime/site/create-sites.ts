@@ -12,7 +12,14 @@ import type { Site } from "./site.ts";
 
 export interface SitesParts extends Pick<
   SiteParts,
-  "development" | "canServe" | "challengeTokens" | "ports" | "gates" | "nextId" | "ruleFiles"
+  | "development"
+  | "canServe"
+  | "isReady"
+  | "challengeTokens"
+  | "ports"
+  | "gates"
+  | "nextId"
+  | "ruleFiles"
 > {
   config: Config;
   files: PublicFolders;

@@ -3,26 +3,31 @@ import type { Development } from "./development.ts";
 import type { Stage } from "./site.ts";
 import { answerChallenge } from "./stages/answer-challenge.ts";
 import { answerHealth } from "./stages/answer-health.ts";
+import { answerLive, answerReady } from "./stages/answer-probes.ts";
 import { tellChanges } from "./stages/tell-changes.ts";
 
 export interface FirstStagesParts {
-  config: Pick<Config, "acme" | "healthPath">;
+  config: Pick<Config, "acme" | "healthPath" | "livePath" | "readyPath">;
   /** `null` in production. */
   development: Development | null;
-  /** Returns whether the server can serve now, for health checks. */
+  /** Returns whether any pool can answer, for the health path. */
   canServe: () => boolean;
+  /** Returns whether all pools can answer that must, for readiness probes. */
+  isReady: () => boolean;
   /** Returns the answers of the tokens that certificate authorities ask for. */
   challengeTokens: () => ReadonlyMap<string, string>;
 }
 
 /** Creates the stages that come before all others at every host, also at an unknown one. */
 export function createFirstStages(parts: FirstStagesParts): Stage[] {
-  const { config, development, canServe, challengeTokens } = parts;
-  const { acme, healthPath } = config;
+  const { config, development, canServe, isReady, challengeTokens } = parts;
+  const { acme, healthPath, livePath, readyPath } = config;
   const stages: (Stage | null)[] = [
     acme === null ? null : answerChallenge(challengeTokens),
     development === null ? null : tellChanges(() => development.buildCount),
     healthPath === null ? null : answerHealth(healthPath, canServe),
+    livePath === null ? null : answerLive(livePath),
+    readyPath === null ? null : answerReady(readyPath, isReady),
   ];
   return stages.filter((stage) => stage !== null);
 }

@@ -27,7 +27,7 @@ describe("readFileSettings()", () => {
 
   it("reads pools and paths", () => {
     const pools = {
-      reports: { workers: 2, concurrency: 10, memoryLimit: "512mb" },
+      reports: { workers: 2, concurrency: 10, memoryLimit: "512mb", optional: true },
       constructor: {},
       default: { memoryLimit: "off" },
     };
@@ -35,9 +35,19 @@ describe("readFileSettings()", () => {
       ok: true,
       settings: {
         pools: {
-          reports: { workers: 2, concurrency: 10, memoryLimitBytes: 512 * 1024 ** 2 },
-          constructor: { workers: null, concurrency: null, memoryLimitBytes: null },
-          default: { workers: null, concurrency: null, memoryLimitBytes: 0 },
+          reports: {
+            workers: 2,
+            concurrency: 10,
+            memoryLimitBytes: 512 * 1024 ** 2,
+            optional: true,
+          },
+          constructor: {
+            workers: null,
+            concurrency: null,
+            memoryLimitBytes: null,
+            optional: false,
+          },
+          default: { workers: null, concurrency: null, memoryLimitBytes: 0, optional: false },
         },
         warmup: ["/", "/a?b=c"],
         mounts: [],
@@ -57,7 +67,7 @@ describe("readFileSettings()", () => {
     const pools = {
       Reports: {},
       a: 3,
-      b: { workers: 0, concurency: 1, memoryLimit: "1mb" },
+      b: { workers: 0, concurency: 1, memoryLimit: "1mb", optional: "yes" },
       default: { workers: 2 },
     };
     assert.deepEqual(problems({ pools, warmup: ["a", 7] }), [
@@ -66,6 +76,7 @@ describe("readFileSettings()", () => {
       'pools.b.concurency: "concurrency"',
       "pools.b.workers: a whole number from 1 to 1024",
       'pools.b.memoryLimit: a size from 64mb to 1024gb, such as "512mb", or "off"',
+      "pools.b.optional: true or false",
       'pools.default.workers: none here: the key "workers" says it',
       'warmup[0]: a path that begins with "/", encoded as in a URL',
       'warmup[1]: a path that begins with "/", encoded as in a URL',

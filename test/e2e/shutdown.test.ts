@@ -42,7 +42,13 @@ async function isAccepting(server: TestServer): Promise<boolean> {
 describe("SIGTERM", { timeout: 180_000 }, () => {
   it("ends a server that has nothing to do, with exit code 0", async (t) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      const server = await startServer(t, { workers: 2, handlers: FIXTURE_HANDLERS, https: true });
+      const server = await startServer(t, {
+        workers: 2,
+        handlers: FIXTURE_HANDLERS,
+        https: true,
+        // The drain follows after the delay.
+        flags: signal === "SIGINT" ? ["--shutdown-delay", "20ms"] : [],
+      });
       const idle = await server.connect();
       idle.send(GET);
       await idle.response();

@@ -76,8 +76,8 @@ describe("planPools(), findReasons()", () => {
       ["default", 3, 1000],
       ["reports", 1, 1000],
     ]);
-    const reports = { workers: 2, concurrency: 4, memoryLimitBytes: null };
-    const own = { workers: null, concurrency: 9, memoryLimitBytes: null };
+    const reports = { workers: 2, concurrency: 4, memoryLimitBytes: null, optional: false };
+    const own = { workers: null, concurrency: 9, memoryLimitBytes: null, optional: false };
     assert.deepEqual(size({ pools: { reports, default: own } }), [
       ["default", 3, 9],
       ["reports", 2, 4],
@@ -148,7 +148,7 @@ describe("planPools(), findReasons()", () => {
       default: ["bodyBuffer changed"],
       reports: ["bodyBuffer changed"],
     });
-    const reports = { workers: 2, concurrency: null, memoryLimitBytes: null };
+    const reports = { workers: 2, concurrency: null, memoryLimitBytes: null, optional: false };
     assert.deepEqual(reasons({}, { pools: { reports } }), {
       default: [],
       reports: ["number of workers changed"],
@@ -161,7 +161,7 @@ describe("planPools(), findReasons()", () => {
     const changed = ["memory limit changed"];
     const automatic = config.automatic.filter((name) => name !== "workerMemoryLimitBytes");
     assert.deepEqual(reasons({}, { automatic }), { default: changed, reports: changed });
-    const reports = { workers: 1, concurrency: null, memoryLimitBytes: 0 };
+    const reports = { workers: 1, concurrency: null, memoryLimitBytes: 0, optional: false };
     assert.deepEqual(reasons({}, { pools: { reports } }), { default: [], reports: changed });
   });
 
@@ -201,7 +201,7 @@ describe("planPools(), findReasons()", () => {
   });
 
   it("finds configured pools without handlers", () => {
-    const pool = { workers: 1, concurrency: null, memoryLimitBytes: null };
+    const pool = { workers: 1, concurrency: null, memoryLimitBytes: null, optional: false };
     const pools = { default: pool, reports: pool, typo: pool };
     const configured = { ...config, pools };
     assert.deepEqual(findUnusedPools(planPools(BASE, configured), configured), ["typo"]);

@@ -4,6 +4,7 @@ import type { Responder } from "../../runtime/http/responder.ts";
 import { parseTarget, type ParsedTarget } from "../../runtime/http/target-path.ts";
 import { serve, type Stage } from "../../runtime/site/site.ts";
 import { answerHealth } from "../../runtime/site/stages/answer-health.ts";
+import { answerLive, answerReady } from "../../runtime/site/stages/answer-probes.ts";
 import { FakeClient } from "../dispatch/fake-client.ts";
 
 function toTarget(text: string): ParsedTarget {
@@ -59,5 +60,28 @@ describe("answerHealth()", () => {
     assert.equal(statusOf(ask(stages, "/healthz/")), 404);
     canServe = false;
     assert.equal(statusOf(ask(stages, "/healthz")), 503);
+  });
+});
+
+describe("answerLive(), answerReady()", () => {
+  it("answer their paths, and leave good answers out of the access log", () => {
+    let isReady = true;
+    const stages = [answerLive("/livez"), answerReady("/readyz", () => isReady)];
+    const outcomes = (): unknown[] =>
+      ["/livez", "/readyz", "/other"].map((path) => {
+        const client = ask(stages, path);
+        return [statusOf(client), client.isLogged];
+      });
+    assert.deepEqual(outcomes(), [
+      [200, false],
+      [200, false],
+      [404, true],
+    ]);
+    isReady = false;
+    assert.deepEqual(outcomes(), [
+      [200, false],
+      [503, true],
+      [404, true],
+    ]);
   });
 });

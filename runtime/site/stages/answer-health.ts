@@ -10,13 +10,17 @@ const FIELDS = "content-type\ntext/plain;charset=UTF-8\ncache-control\nno-store"
 export function answerHealth(healthPath: string, canServe: () => boolean): Stage {
   return (client, { pathname }) => {
     if (pathname !== healthPath) return "next";
-    answer(client, canServe());
+    const isServing = canServe();
+    answerCheck(client, {
+      status: isServing ? 200 : 503,
+      body: isServing ? "ok\n" : "no worker is ready\n",
+    });
     return "done";
   };
 }
 
-/** Health checks use the status. The text is for people. */
-function answer(client: Client, isServing: boolean): void {
+/** Answers a health check, which uses the status: the text is for people. Answers 405 to other methods than GET and HEAD. */
+export function answerCheck(client: Client, answer: { status: number; body: string }): void {
   const { method } = client.head;
   if (method !== "GET" && method !== "HEAD") {
     const fields = `${FIELDS}\nallow\nGET, HEAD`;
@@ -24,6 +28,6 @@ function answer(client: Client, isServing: boolean): void {
     client.reply({ status: 405, statusText: "", fields, body, lengthBytes: null });
     return;
   }
-  const [status, body] = isServing ? [200, "ok\n"] : [503, "no worker is ready\n"];
+  const { status, body } = answer;
   client.reply({ status, statusText: "", fields: FIELDS, body, lengthBytes: null });
 }
