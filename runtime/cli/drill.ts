@@ -100,6 +100,7 @@ function toFlags(
     pidFile: "off",
     http: "0",
     https: "0",
+    admin: "off",
     host: "127.0.0.1",
     workers: String(count),
     maxWorkers: String(count),

@@ -2,6 +2,7 @@ import { lookup } from "node:dns/promises";
 import { dirname } from "node:path";
 import { toDisplayPath } from "../lib/display-path.ts";
 import { findAcmeProblems } from "./acme.ts";
+import { findAdminProblems } from "./admin-problems.ts";
 import { describeValue } from "./config-file.ts";
 import type { Config } from "./config.ts";
 import { findContained } from "./contained-folders.ts";
@@ -24,6 +25,7 @@ export async function findConfigProblems(config: Config, origins: Origins): Prom
     ...findMountProblems(config),
     ...findSiteProblems(config, origins),
     ...findAcmeProblems(config.acme, config),
+    ...findAdminProblems(config, origins.admin.label),
     ...findSpoolProblems(config, origins),
     ...findFolderProblems(config, origins),
     ...findLogFileProblems(config, origins),

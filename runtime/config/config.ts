@@ -27,6 +27,8 @@ import {
   expectedOf,
 } from "./settings.ts";
 import type { AcmeSetting } from "./acme.ts";
+import type { AdminAddress } from "./admin-setting.ts";
+import { readAdminToken } from "./admin-token.ts";
 import { listSitePools, type SiteConfig } from "./sites.ts";
 import type { RuleSetting } from "./rule-settings.ts";
 import type { UpstreamGroupSetting } from "./upstream-settings.ts";
@@ -100,6 +102,8 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
     throw refusal([...unknownKeys, ...wrong]);
   }
   const { values } = parsed;
+  const token = readAdminToken(values.adminToken, origins.adminToken);
+  if ("problem" in token) throw refusal([...unknownKeys, token.problem]);
   const fileSettings = fromFile.settings;
   const publicDir = values.public;
   const hasPublic = publicDir !== null && isFolder(publicDir);
@@ -137,6 +141,8 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
     configFile: file?.path ?? null,
     envFiles,
     variables,
+    admin: toAdmin(values.admin, origins.admin.baseDir),
+    adminTokenDigest: token.digest,
     publicDir: hasPublic || !origins.public.isDefault ? publicDir : null,
     workers,
     maxWorkers,
@@ -243,6 +249,12 @@ function pickFileSettings(
       `Cannot use ${key}${place}: found ${describeValue(value)}, expected ${expected}`,
   );
   return { ok: false, problems };
+}
+
+/** Makes the path of a socket absolute. */
+function toAdmin(address: AdminAddress | null, baseDir: string): AdminAddress | null {
+  if (address?.kind !== "unix") return address;
+  return { ...address, path: resolve(baseDir, address.path) };
 }
 
 /** A name without a slash is looked for in `PATH`. */

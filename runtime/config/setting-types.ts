@@ -79,6 +79,7 @@ export function orOff<Input, Value>(
     placeholder: `${type.placeholder}|off`,
     expected: `${type.expected}, or "off"`,
     parse: (value) => (value === "off" || value === false ? { value: null } : type.parse(value)),
+    ...(type.explain !== undefined && { explain: type.explain }),
     inHandler: null,
   };
 }

@@ -1,3 +1,4 @@
+import { adminAddress, adminToken } from "./admin-setting.ts";
 import { cacheRules } from "./cache-rules.ts";
 import { cachePolicy, cacheReload } from "./cache-setting.ts";
 import { DEFAULT_SECRET_NAMES } from "../lib/secret-names.ts";
@@ -735,6 +736,36 @@ export const SETTINGS = {
     help: "path that reports whether it serves",
     docs: "path that the server answers itself, such as `/healthz`: 200 or 503",
     reload: "switch",
+  },
+  /**
+   * Address for operators: metrics and health, apart from all sites: `"127.0.0.1:9090"`, a port number (of this machine alone), or
+   * `"unix:/run/edgicorn/admin.sock"`. Default: `"off"`.
+   */
+  admin: {
+    field: "admin",
+    type: orOff(adminAddress()),
+    default: "off",
+    help: "address for operators: metrics and health",
+    docs: "address for operators, apart from all sites: `127.0.0.1:9090`, a port (of this machine alone), or `unix:` and a path ([more](operations.md#the-admin-listener))",
+    reload: "restart",
+    elsewhere: [
+      "adminport",
+      "adminlisten",
+      "stubstatus",
+      "managementport",
+      "metricsport",
+      "metrics",
+    ],
+  },
+  /** Token that the admin listener asks for, at least 16 characters, or `"file:/run/secrets/admin-token"`. Without it, `admin` must be an address of this machine. Default: `"off"`. */
+  adminToken: {
+    field: "adminTokenDigest",
+    type: orOff(adminToken()),
+    default: "off",
+    help: "token for it: file:PATH",
+    docs: "token that the admin listener asks for, at least 16 characters (not as a flag), or `file:` and a path; without it, `admin` must be an address of this machine",
+    reload: "switch",
+    elsewhere: ["adminkey", "adminsecret", "adminpassword"],
   },
   /** Path of liveness probes, such as `/livez`: 200 while the primary runs, also without workers; or `"off"`. Default: `"off"`. */
   livePath: {

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, renameSync, statSync, unlinkSync } from "node:fs";
+import { chmodSync, existsSync, renameSync } from "node:fs";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
@@ -9,6 +9,7 @@ import { askControl } from "./control-client.ts";
 import { greetingSchema } from "./answers.ts";
 import type { Greeting, Operations } from "./operations.ts";
 import { MAX_BODY_BYTES, runCommand } from "./run-command.ts";
+import { inodeOf, removeFile } from "./socket-file.ts";
 import { fitSocketPath, toControlSocket } from "./socket-path.ts";
 
 /** Most connections at a time. Few operators have the right to ask. */
@@ -116,7 +117,7 @@ export class ControlServer {
     this.#isClosed = true;
     const inode = this.#inode;
     if (inode !== null) {
-      for (const path of [this.#ownPath, this.#path]) if (inodeOf(path) === inode) remove(path);
+      for (const path of [this.#ownPath, this.#path]) if (inodeOf(path) === inode) removeFile(path);
     }
     this.#server.close();
   }
@@ -138,7 +139,7 @@ export class ControlServer {
 
   async #bind(): Promise<void> {
     // A process of the same number may have been killed at this point.
-    remove(this.#ownPath);
+    removeFile(this.#ownPath);
     const fitting = fitSocketPath(this.#ownPath);
     try {
       this.#server.listen(fitting.path);
@@ -196,17 +197,4 @@ function alreadyRunning(
 
 function cannotListen(path: string, problem: string): RuntimeError {
   return new RuntimeError("ERR_LISTEN", `Cannot take commands on ${path}: ${problem}`);
-}
-
-function inodeOf(path: string): bigint | null {
-  return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino ?? null;
-}
-
-/** Removes a file, if it exists. */
-function remove(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
-  }
 }

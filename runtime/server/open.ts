@@ -9,6 +9,8 @@ import { Primary } from "../primary.ts";
 import { loadServerCertificates } from "./load-certificates.ts";
 import { type LoadedCertificates } from "../tls/tls.ts";
 import { fitConnections, fitSpoolFiles, readOpenFilesLimit } from "./connection-limit.ts";
+import type { AdminServer } from "../admin/admin-server.ts";
+import { openAdmin } from "./admin.ts";
 import { Presence } from "./presence.ts";
 import type { StartCommand } from "./start-command.ts";
 import type { Takeover } from "./takeover.ts";
@@ -34,6 +36,8 @@ export interface OpenServer {
   logs: ServerLogs;
   presence: Presence;
   primary: Primary;
+  /** `null`: no operator asked for it. */
+  admin: AdminServer | null;
   /** The certificates of the start. */
   certificates: LoadedCertificates | null;
   /** Warnings about these certificates. */
@@ -53,6 +57,13 @@ export async function openServer(options: OpenOptions, signal: AbortSignal): Pro
   makeStateDir(stateDir);
   const { config, certificates, warnings } = await complete(options.config, log);
   const presence = await Presence.open({ config, log, takeover, stop, start });
+  let started: Primary | null = null;
+  const admin = await openAdmin({
+    config,
+    log,
+    primary: () => started,
+    isSuccessor: takeover !== null,
+  });
   const primary = await Primary.start(
     {
       config,
@@ -68,13 +79,18 @@ export async function openServer(options: OpenOptions, signal: AbortSignal): Pro
       maxSpoolFiles: (counts) => fitSpoolFiles(toFiles(counts), readOpenFilesLimit()),
     },
     { signal },
-  );
+  ).catch((error: unknown) => {
+    admin?.close();
+    throw error;
+  });
+  started = primary;
   const sources = { flag: envFile, env: process.env, cwd: start.startedIn };
   return {
     log,
     logs,
     presence,
     primary,
+    admin,
     certificates,
     warnings,
     envFiles: listEnvFiles(sources),

@@ -44,7 +44,7 @@ export interface Serving extends Pick<Operations, "reload"> {
  * @throws RuntimeError `ERR_LISTEN` when the pid file cannot be written; the server is closed then.
  */
 export async function serve(server: OpenServer, options: ServeOptions): Promise<Serving> {
-  const { log, logs, presence, primary, warnings } = server;
+  const { log, logs, presence, primary, admin, warnings } = server;
   const { start, takeover, setDeputy } = options;
   const { mode, pidFile, bootTimeoutMs } = primary.config;
 
@@ -54,6 +54,7 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
   const orders = orderCertificates(server, certificates);
   const leave = (): Promise<void> => {
     presence.withdraw();
+    admin?.close();
     watcher?.close();
     certificates.close();
     void orders.close();
@@ -119,6 +120,7 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
     await primary.destroy();
     throw error;
   }
+  admin?.takeOver();
   // After that: a reader of the log may look for the pid file and the control socket at once.
   announce(server);
   void orders.update();

@@ -7,6 +7,7 @@ import { describe, it, type TestContext } from "node:test";
 import { type Config, type ConfigSources, loadConfig } from "../../runtime/config/config.ts";
 import { availableMemoryBytes } from "../../runtime/config/available-memory.ts";
 import { defaultMemoryLimit } from "../../runtime/config/memory-limit.ts";
+import { digestOf } from "../../runtime/config/admin-token.ts";
 import { FILE_SETTING_NAMES } from "../../runtime/config/file-settings.ts";
 import { SETTINGS, SETTING_NAMES, environmentName } from "../../runtime/config/settings.ts";
 import { RuntimeError } from "../../runtime/lib/errors.ts";
@@ -118,6 +119,8 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       queueDelayMs: 500,
       queueTimeoutMs: 10_000,
       healthPath: null,
+      admin: null,
+      adminTokenDigest: null,
       livePath: null,
       readyPath: null,
       shutdownDelayMs: 0,
@@ -248,6 +251,8 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       queueLimit: ["0", "queueLimit", 0],
       queueDelay: ["0s", "queueDelayMs", 0],
       queueTimeout: ["2s", "queueTimeoutMs", 2_000],
+      admin: ["[::1]:9090", "admin", { kind: "tcp", host: "::1", port: 9090 }],
+      adminToken: ["correct-horse-battery", "adminTokenDigest", digestOf("correct-horse-battery")],
       healthPath: ["/up", "healthPath", "/up"],
       livePath: ["/livez", "livePath", "/livez"],
       readyPath: ["/readyz", "readyPath", "/readyz"],
