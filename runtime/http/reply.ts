@@ -1,5 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { BodySource, Client } from "./client.ts";
+import { findField } from "./find-field.ts";
 
 /** An answer, before an engine writes it. A plain value: filters return a new one and never change it in place. */
 export interface Reply {
@@ -53,6 +54,23 @@ const WHOLE_BYTES = 16_000;
  */
 export function isSmall(body: string | Uint8Array): boolean {
   return body.length <= (typeof body === "string" ? WHOLE_BYTES / 3 : WHOLE_BYTES);
+}
+
+/** Tells whether a response has a body (RFC 9110 section 6.4.1). */
+export function hasBody(method: string, status: number): boolean {
+  return method !== "HEAD" && status !== 204 && status !== 304;
+}
+
+/** A comment line. An `EventSource` opens when it arrives, and otherwise ignores it (HTML standard section 9.2.6). */
+export const EVENT_STREAM_OPENING: Buffer = Buffer.from(":\n\n");
+
+/**
+ * Tells whether a comment line may be sent into the body: it is an event stream without content coding. Plain bytes
+ * before coded ones would break the client's decoder.
+ */
+export function takesComments(fields: string): boolean {
+  const isEventStream = findField(fields, "content-type")?.startsWith("text/event-stream") === true;
+  return isEventStream && findField(fields, "content-encoding") === undefined;
 }
 
 /** Adds a filter. It runs after the filters that were added before. */

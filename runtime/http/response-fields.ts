@@ -1,3 +1,4 @@
+import type { Field } from "./field-block.ts";
 import { SeenBefore } from "../lib/seen-before.ts";
 import { SERVER_FIELDS } from "../lib/server-fields.ts";
 
@@ -9,7 +10,15 @@ export interface FieldLines {
   value: Buffer;
 }
 
-/** A checked field block, ready to be written. */
+/** The fields of a block that an engine may write. */
+export interface CheckedFields {
+  /** Without the fields that only the server writes. Names are as the responder spelled them. */
+  fields: readonly Field[];
+  /** The block's `content-length`; `null`: none, or not a number. */
+  contentLength: string | null;
+}
+
+/** A checked field block, ready to be written by uWebSockets.js. */
 export interface PreparedFields {
   /** The fields of a response that leaves the connection open. */
   kept: FieldLines;
@@ -45,26 +54,32 @@ const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const LENGTH = /^\d{1,15}$/;
 
 /**
- * Checks and prepares response fields. Caches the results for blocks that occur more than once: blocks with a date or an
+ * Caches response fields in the form that an engine writes, for blocks that occur more than once: blocks with a date or an
  * identifier differ each time, and would push out all others.
  */
-export class ResponseFields {
-  readonly #known = new Map<string, PreparedFields>();
+export class ResponseFields<T extends object> {
+  readonly #prepare: (block: string) => T | null;
+  readonly #known = new Map<string, T>();
   readonly #seen = new SeenBefore();
   #characters = 0;
 
+  /** @param prepare Returns the prepared form of a block; `null` when it is invalid. */
+  constructor(prepare: (block: string) => T | null) {
+    this.#prepare = prepare;
+  }
+
   /** Returns `null` when a name or a value is invalid: it could break out of its line. */
-  prepare(block: string): PreparedFields | null {
+  prepare(block: string): T | null {
     const known = this.#known.get(block);
     if (known !== undefined) return known;
-    const prepared = prepareFields(block);
+    const prepared = this.#prepare(block);
     if (prepared !== null && block.length <= REMEMBERED_LENGTH && this.#seen.note(block)) {
       this.#remember(block, prepared);
     }
     return prepared;
   }
 
-  #remember(block: string, prepared: PreparedFields): void {
+  #remember(block: string, prepared: T): void {
     if (this.#characters + block.length > REMEMBERED_CHARACTERS) {
       this.#known.clear();
       this.#characters = 0;
@@ -75,6 +90,28 @@ export class ResponseFields {
 }
 
 /**
+ * Checks a field block, and leaves out the fields that only the server writes.
+ *
+ * @returns `null` when a name or a value is invalid.
+ */
+export function checkFields(block: string): CheckedFields | null {
+  const parts = block === "" ? [] : block.split("\n");
+  if (parts.length % 2 !== 0) return null;
+  const fields: Field[] = [];
+  let contentLength: string | null = null;
+  for (let at = 0; at < parts.length; at += 2) {
+    const name = parts[at] ?? "";
+    const value = parts[at + 1] ?? "";
+    if (!TOKEN.test(name) || !VALUE.test(value)) return null;
+    const lower = name.toLowerCase();
+    if (lower === "content-length" && LENGTH.test(value)) contentLength = value;
+    // A handler that proxies an answer may pass them on.
+    if (!SERVER_FIELDS.has(lower)) fields.push([name, value]);
+  }
+  return { fields, contentLength };
+}
+
+/**
  * Checks a field block and prepares it for one call: the name of the first field, and a value that contains all further
  * lines. Leaves out the fields that only the server writes. uWebSockets.js writes values unchanged, and each call into
  * it costs more than the text.
@@ -82,36 +119,22 @@ export class ResponseFields {
  * @returns `null` when a name or a value is invalid.
  */
 export function prepareFields(block: string): PreparedFields | null {
-  const parts = block === "" ? [] : block.split("\n");
-  if (parts.length % 2 !== 0) return null;
-  let name = "";
-  let value = "";
-  let contentLength: string | null = null;
-  for (let at = 0; at < parts.length; at += 2) {
-    const fieldName = parts[at] ?? "";
-    const fieldValue = parts[at + 1] ?? "";
-    if (!TOKEN.test(fieldName) || !VALUE.test(fieldValue)) return null;
-    const lower = fieldName.toLowerCase();
-    if (lower === "content-length" && LENGTH.test(fieldValue)) contentLength = fieldValue;
-    // A handler that proxies an answer may pass them on.
-    if (SERVER_FIELDS.has(lower)) continue;
-    if (name === "") {
-      name = fieldName;
-      value = fieldValue;
-    } else {
-      value += `\r\n${fieldName}: ${fieldValue}`;
-    }
-  }
+  const checked = checkFields(block);
+  if (checked === null) return null;
+  const { fields, contentLength } = checked;
+  const [first, ...others] = fields;
   // Each character of a field is one byte, whereas the library would write a string as UTF-8. Buffers are faster, too:
   // the library converts a string each time, which takes 1.3 µs of the primary's 11 per response (server CPU, side by
   // side).
-  if (name === "") {
+  if (first === undefined) {
     return {
       kept: { name: Buffer.from("Keep-Alive"), value: Buffer.from(KEEP_ALIVE) },
       last: NONE,
       contentLength,
     };
   }
+  const [name, firstValue] = first;
+  const value = others.reduce((text, field) => `${text}\r\n${field[0]}: ${field[1]}`, firstValue);
   const bytes = Buffer.from(`${value}\r\nKeep-Alive: ${KEEP_ALIVE}`, "latin1");
   const nameBytes = Buffer.from(name);
   return {

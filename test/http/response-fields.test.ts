@@ -124,7 +124,7 @@ describe("prepareFields()", () => {
 
 describe("ResponseFields", () => {
   it("gives the same as prepareFields(), also for blocks that it has seen, long ones and many", () => {
-    const prepared = new ResponseFields();
+    const prepared = new ResponseFields(prepareFields);
     for (let round = 0; round < 2; round++) {
       for (let number = 0; number < 1_500; number++) {
         const block = `x-number\n${number}\ncontent-length\n${number}`;
@@ -137,7 +137,7 @@ describe("ResponseFields", () => {
   });
 
   it("prepares the blocks of a thousand files once, and keeps none that occurred once", () => {
-    const prepared = new ResponseFields();
+    const prepared = new ResponseFields(prepareFields);
     const blocks = Array.from({ length: 1_000 }, (_, number) => `etag\n"4-${number}"`);
     const [first, second, third] = [1, 2, 3].map(() =>
       blocks.map((each) => prepared.prepare(each)),
@@ -150,7 +150,7 @@ describe("ResponseFields", () => {
   });
 
   it("goes on when more blocks come again than it keeps", () => {
-    const prepared = new ResponseFields();
+    const prepared = new ResponseFields(prepareFields);
     for (let number = 0; number < 10_000; number++) {
       const block = `x-long\n${number}${"y".repeat(400)}`;
       prepared.prepare(block);

@@ -1,25 +1,22 @@
 import type { ExchangeId } from "../../http/client.ts";
 import type { TurnClock } from "../../lib/turn-clock.ts";
 import type { Prepared } from "../../lib/prepared.ts";
-import { Waiters } from "../../lib/waiters.ts";
 import { Acceptor, type OnRequest, toPlace } from "./acceptor.ts";
 import type { Listener, ListenerChanges, ListenerOptions, ServedCertificates } from "../engine.ts";
 import type { SavedMasks } from "./body-reading.ts";
 import { ConnectionAddresses } from "./client-address.ts";
-import { findHeadBreach } from "../../http/head-limits.ts";
+import { ListenerCounts } from "../listener-counts.ts";
 import { probePort } from "../probe-port.ts";
-import { HeadReader, type HeadRefusal } from "./read-head.ts";
+import type { HeadRefusal } from "../head-fields.ts";
+import { HeadReader } from "./read-head.ts";
 import { refuseHead } from "./refuse-head.ts";
-import { ResponseFields } from "../../http/response-fields.ts";
+import { type PreparedFields, prepareFields, ResponseFields } from "../../http/response-fields.ts";
 import type { TransferLimits, TransferSetting } from "../../http/transfer-limits.ts";
-import { TransferSweep } from "./transfer-sweep.ts";
+import { TransferSweep } from "../transfer-sweep.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
 import { type ListenerContext, UwsClient } from "./uws-client.ts";
 import type { HttpResponse, Uws } from "./uws.ts";
 import { WriteAllowance } from "./write-allowance.ts";
-
-/** `Retry-After` for a client with too many requests in flight: one of them may be answered at any moment. */
-const RETRY_AFTER_SECONDS = 1;
 
 /** The library, with the state that all of its listeners share. */
 export interface Library {
@@ -31,20 +28,17 @@ export interface Library {
  * A bound port that accepts connections, with or without TLS. Hands over a client for each request with a valid head.
  */
 export class UwsListener implements Listener, ListenerContext {
-  readonly fields: ResponseFields = new ResponseFields();
+  readonly fields: ResponseFields<PreparedFields> = new ResponseFields(prepareFields);
   readonly scheme: "http" | "https";
   readonly secure: boolean;
   readonly port: number;
   readonly unread: UnreadBytes = new UnreadBytes();
   readonly savedMasks: SavedMasks;
   #closing = false;
-  #inFlight = 0;
+  readonly #counts = new ListenerCounts(() => this.#options);
   /** Clients with a request or response body in transfer. */
   readonly #transfers = new TransferSweep<UwsClient>((error) => this.#options.onError(error));
   readonly #writes: WriteAllowance;
-  readonly #idleWaiters = new Waiters();
-  #open = 0;
-  readonly #disconnectedWaiters = new Waiters();
   #options: ListenerOptions;
   readonly #addresses = new ConnectionAddresses();
   readonly #reader: HeadReader;
@@ -130,18 +124,15 @@ export class UwsListener implements Listener, ListenerContext {
   }
 
   onFinished(client: UwsClient, status: number, bodyBytes: number): void {
-    this.#inFlight--;
-    if (client.countsForAddress) this.#options.perAddress.finished(client.head.clientAddress);
-    this.#options.onFinished(client, status, bodyBytes);
-    if (this.#inFlight === 0) this.#idleWaiters.release();
+    this.#counts.finished(client, status, bodyBytes);
   }
 
   idle(): Promise<void> {
-    return this.#inFlight === 0 ? Promise.resolve() : this.#idleWaiters.wait();
+    return this.#counts.idle();
   }
 
   disconnected(): Promise<void> {
-    return this.#open === 0 ? Promise.resolve() : this.#disconnectedWaiters.wait();
+    return this.#counts.disconnected();
   }
 
   stopAccepting(): void {
@@ -169,24 +160,15 @@ export class UwsListener implements Listener, ListenerContext {
   }
 
   #onOpened(res: HttpResponse): void {
-    const { counters, maxConnections } = this.#options;
-    const { connections, limits } = counters;
-    connections.open++;
-    connections.accepted++;
-    this.#open++;
     this.#addresses.opened(res);
     // Without this limit the library would spin when the process runs out of file descriptors (docs/uwebsockets.md
     // section 1).
-    if (connections.open <= maxConnections) return;
-    limits.maxConnections++;
-    this.#options.onConnectionRefused();
-    res.close();
+    if (!this.#counts.opened()) res.close();
   }
 
   #onClosed(): void {
-    this.#options.counters.connections.open--;
     this.#addresses.closed();
-    if (--this.#open === 0) this.#disconnectedWaiters.release();
+    this.#counts.closed();
   }
 
   /** Runs for every request. Must not throw: an exception that reaches the library ends the process. */
@@ -203,8 +185,7 @@ export class UwsListener implements Listener, ListenerContext {
       }
       const { isLast, libraryCloses } = this.#reader;
       client = new UwsClient(res, head, { context: this, isLast, libraryCloses });
-      this.#inFlight++;
-      if (this.#admits(client)) {
+      if (this.#counts.begin(client, this.#reader.size)) {
         this.#options.onRequest(client, certificate, this.#reader.ownOrigin);
       }
     } catch (error) {
@@ -214,41 +195,18 @@ export class UwsListener implements Listener, ListenerContext {
     }
   };
 
-  /** Returns whether a request is within the limits that concern its head and its address. If not, answers it. */
-  #admits(client: UwsClient): boolean {
-    const { limits, perAddress, counters, onLimited } = this.#options;
-    counters.requests++;
-    // Comes first, because `onFinished` counts every request as finished, also a refused one.
-    client.countsForAddress = perAddress.most !== null;
-    const isAddressFine = !client.countsForAddress || perAddress.started(client.head.clientAddress);
-    const breach = findHeadBreach(this.#reader.size, limits);
-    if (breach === null && isAddressFine) return true;
-    const setting = breach?.setting ?? "maxRequestsPerAddress";
-    counters.limit(setting, client);
-    onLimited(client, setting);
-    if (breach === null) client.refuse(429, { retryAfterSeconds: RETRY_AFTER_SECONDS });
-    else client.refuse(breach.status);
-    return false;
-  }
-
   /** Answers an invalid head. For such a request only `onHeadRefused` is called. */
   #refuse(res: HttpResponse, refusal: HeadRefusal & { method: string; target: string }): void {
-    const { counters, onHeadRefused } = this.#options;
-    counters.requests++;
-    counters.limits.malformed++;
-    const known = {
-      ...refusal,
+    const { method, target, reason } = refusal;
+    const clientAddress = this.#reader.clientAddress(res);
+    const onFinished = this.#counts.beginRefusal({
+      method,
+      target,
+      reason,
       scheme: this.scheme,
-      clientAddress: this.#reader.clientAddress(res),
-      id: this.nextId(),
-      receivedMs: this.clock.now(),
-    };
-    this.#inFlight++;
-    const { libraryCloses } = this.#reader;
-    refuseHead(res, { ...refusal, libraryCloses }, (outcome) => {
-      this.#inFlight--;
-      onHeadRefused({ ...known, ...outcome });
-      if (this.#inFlight === 0) this.#idleWaiters.release();
+      clientAddress,
     });
+    const { libraryCloses } = this.#reader;
+    refuseHead(res, { ...refusal, libraryCloses }, onFinished);
   }
 }

@@ -1,4 +1,4 @@
-import type { HeadRefusal } from "./read-head.ts";
+import type { HeadRefusal } from "../head-fields.ts";
 import type { HttpResponse } from "./uws.ts";
 import { prepareFields, type PreparedFields } from "../../http/response-fields.ts";
 import { bodyBytesOf, writeResponse } from "./write-response.ts";

@@ -15,14 +15,16 @@ import type { TurnClock } from "../../lib/turn-clock.ts";
 import { BodyReading, type SavedMasks } from "./body-reading.ts";
 import { BytesSource } from "../../bodies/body-sources.ts";
 import { LINGER_MS, LINGER_TOTAL_MS, LingeringBody } from "./lingering-body.ts";
-import { findField } from "../../http/find-field.ts";
 import { runFinishing } from "../../http/when-finished.ts";
 import {
   applyFilters,
+  EVENT_STREAM_OPENING,
+  hasBody,
   isSmall,
   isSource,
   type Reply,
   type ReplyFilter,
+  takesComments,
   toRefusal,
 } from "../../http/reply.ts";
 import type { PreparedFields, ResponseFields } from "../../http/response-fields.ts";
@@ -41,13 +43,10 @@ import { StreamWriter } from "./write-stream.ts";
 const CLIENT_LEFT = 499;
 const BROKEN_OFF = 502;
 
-/** A comment line. An `EventSource` opens when it arrives, and otherwise ignores it (HTML standard section 9.2.6). */
-const EVENT_STREAM_OPENING = Buffer.from(":\n\n");
-
 /** The parts of a listener that its exchanges share. */
 export interface ListenerContext {
   readonly clock: TurnClock;
-  readonly fields: ResponseFields;
+  readonly fields: ResponseFields<PreparedFields>;
   nextId(): ExchangeId;
   /**
    * Returns whether these bytes may be written at once in this turn of the event loop. If not, they must be written as
@@ -557,18 +556,4 @@ export class UwsClient implements Client {
     this.#context.onFinished(this, status, bodyBytes);
     if (this.finishing !== null) runFinishing(this);
   }
-}
-
-/** Tells whether a response has a body (RFC 9110 section 6.4.1). */
-function hasBody(method: string, status: number): boolean {
-  return method !== "HEAD" && status !== 204 && status !== 304;
-}
-
-/**
- * Tells whether a comment line may be sent into the body: it is an event stream without content coding. Plain bytes
- * before coded ones would break the client's decoder.
- */
-function takesComments(fields: string): boolean {
-  const isEventStream = findField(fields, "content-type")?.startsWith("text/event-stream") === true;
-  return isEventStream && findField(fields, "content-encoding") === undefined;
 }

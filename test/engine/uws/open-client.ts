@@ -1,5 +1,5 @@
 import type { ExchangeId } from "../../../runtime/http/client.ts";
-import { ResponseFields } from "../../../runtime/http/response-fields.ts";
+import { prepareFields, ResponseFields } from "../../../runtime/http/response-fields.ts";
 import type { HttpResponse } from "../../../runtime/engine/uws/uws.ts";
 import { UnreadBytes } from "../../../runtime/engine/uws/unread-bytes.ts";
 import { type ListenerContext, UwsClient } from "../../../runtime/engine/uws/uws-client.ts";
@@ -9,7 +9,7 @@ import { TurnClock } from "../../../runtime/lib/turn-clock.ts";
 export function createContext(own: Partial<ListenerContext> = {}): ListenerContext {
   return {
     clock: new TurnClock(),
-    fields: new ResponseFields(),
+    fields: new ResponseFields(prepareFields),
     // Ids are made in tests only here.
     nextId: () => 1 as ExchangeId,
     admitWrite: () => true,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import type { ExchangeId } from "../../../runtime/channel/messages.ts";
-import { type Transferring, TransferSweep } from "../../../runtime/engine/uws/transfer-sweep.ts";
+import type { ExchangeId } from "../../runtime/channel/messages.ts";
+import { type Transferring, TransferSweep } from "../../runtime/engine/transfer-sweep.ts";
 
 /** Notes when it is looked at, in milliseconds since the beginning, and when the library is told as well. */
 class Client implements Transferring {

@@ -1,4 +1,4 @@
-import { ExchangeTable, type Numbered } from "../../lib/exchange-table.ts";
+import { ExchangeTable, type Numbered } from "../lib/exchange-table.ts";
 
 /** Interval at which each client with a body in transfer is checked. */
 const SWEEP_MS = 1_000;
