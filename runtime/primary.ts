@@ -14,7 +14,7 @@ import type {
 import type { Engine, Listener } from "./engine/engine.ts";
 import { toListenerSettings } from "./engine/listener-settings.ts";
 import { recordRequests } from "./engine/record-requests.ts";
-import { loadUwsEngine } from "./engine/uws/uws-engine.ts";
+import { loadEngine } from "./engine/load-engine.ts";
 import type { PublicFolders } from "./files/public-folders.ts";
 import type { LiveGeneration } from "./handlers/live-generation.ts";
 import { RuntimeError } from "./lib/errors.ts";
@@ -328,7 +328,7 @@ export class Primary {
   }
 
   async #loadEngine(): Promise<Engine> {
-    const engine = await loadUwsEngine(this.config, (message) => this.#parts.log.warn(message));
+    const engine = await loadEngine(this.config, (message) => this.#parts.log.warn(message));
     this.#engine = engine;
     return engine;
   }

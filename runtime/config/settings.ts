@@ -810,6 +810,28 @@ export const SETTINGS = {
     handler: "timeoutMs",
     elsewhere: ["timeout", "proxyreadtimeout"],
   },
+  /** Longest time for the head of a request, and for a TLS handshake; then the answer is 408. Only for the Node engine. Default: `"60s"`. */
+  headTimeout: {
+    field: "headTimeoutMs",
+    type: duration(1_000, 24 * 3_600_000),
+    // nginx: client_header_timeout 60s
+    default: "60s",
+    help: "longest time for the head of a request (Node engine)",
+    docs: "longest time for the head of a request, and for a TLS handshake; with uWebSockets.js always 8 to 12 s ([more](http.md#engines))",
+    reload: "switch",
+    elsewhere: ["clientheadertimeout", "headerstimeout", "sslhandshaketimeout"],
+  },
+  /** Longest time that a connection stays open without a request. Only for the Node engine. Default: `"75s"`. */
+  keepAliveTimeout: {
+    field: "keepAliveTimeoutMs",
+    type: duration(1_000, 24 * 3_600_000),
+    // nginx: keepalive_timeout 75s
+    default: "75s",
+    help: "longest time without a request (Node engine)",
+    docs: "longest time that a connection stays open without a request; with uWebSockets.js always 8 to 12 s ([more](http.md#engines))",
+    reload: "switch",
+    elsewhere: ["keepalive"],
+  },
   /** Longest pause within a request body; then the answer is 408. 0 is none. Default: `"60s"`. */
   bodyTimeout: {
     field: "bodyTimeoutMs",
@@ -1025,6 +1047,20 @@ export const SETTINGS = {
     reload: "restart",
     isPath: true,
     elsewhere: ["errorlog", "errorlogfile"],
+  },
+  /**
+   * The program that holds the connections: `"uws"` (uWebSockets.js), `"node"` (Node's own sockets), or `"auto"`, which is
+   * uWebSockets.js where a binary of it loads, else Node. Default: `"auto"`.
+   */
+  engine: {
+    field: "engine",
+    type: oneOf("auto", "uws", "node"),
+    // runtime/decisions/060
+    default: "auto",
+    help: "holder of the connections: auto, uws or node",
+    docs: "holder of the connections: `uws` (uWebSockets.js), `node` (Node's own sockets), or `auto`, which is `uws` where a binary loads, else `node` ([more](http.md#engines))",
+    // The listeners belong to it.
+    reload: "restart",
   },
   /** The package whose binary of uWebSockets.js is loaded; `"auto"`: the preferred one that loads, see `docs/dependencies.md`. Default: `"auto"`. */
   uws: {

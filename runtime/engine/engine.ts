@@ -14,6 +14,8 @@ export interface Engine {
   readonly label: string;
   /** True when Edgicorn chose the package, false when the operator did. */
   readonly isUsual: boolean;
+  /** Reason why this engine serves instead of uWebSockets.js; absent: it is the one that the settings ask for. */
+  readonly instead?: string;
   /**
    * Binds the port and accepts connections from then on.
    *
@@ -69,10 +71,18 @@ export interface ServedCertificate {
 /** The certificates of a listener, the default one first; `null`: plain HTTP. */
 export type ServedCertificates = readonly [ServedCertificate, ...ServedCertificate[]] | null;
 
+/** Timeouts of connections. */
+export interface ConnectionTimeouts {
+  /** Longest time for a head, and for a TLS handshake. */
+  headTimeoutMs: number;
+  /** Longest time without a request. */
+  keepAliveTimeoutMs: number;
+}
+
 /** Options that can change while the listener is open. */
 export type ListenerChanges = Pick<
   ListenerOptions,
-  "maxConnections" | "limits" | "countsBytes" | "trust"
+  "maxConnections" | "limits" | "timeouts" | "countsBytes" | "trust"
 >;
 
 export interface ListenerOptions {
@@ -101,6 +111,8 @@ export interface ListenerOptions {
   /** Returns an id that is unique among the requests of all listeners. */
   nextId: () => ExchangeId;
   limits: TransferLimits & HeadLimits;
+  /** uWebSockets.js has its own, which cannot change. */
+  timeouts: ConnectionTimeouts;
   /** False: `onFinished` gets 0 as the size of small bodies. */
   countsBytes?: boolean;
   /**

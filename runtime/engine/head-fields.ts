@@ -15,7 +15,7 @@ import { OriginResolver } from "../http/origin.ts";
  * answer.
  */
 export interface HeadRefusal {
-  status: 400 | 405 | 417 | 501 | 505;
+  status: 400 | 405 | 408 | 414 | 417 | 431 | 501 | 505;
   reason: string;
 }
 
@@ -53,7 +53,7 @@ const SEPARATORS_BYTES = 4;
 const REMEMBERED_NAMES = 1024;
 
 /**
- * Collects the fields of a request head, and makes a `RequestHead` of them. Has the rules that hold whatever the engine:
+ * Collects the fields of a request head, and makes a `RequestHead` of them. Has the rules that all engines share:
  * which fields are refused, which ones are left out, and which client and host a trusted proxy names.
  *
  * Each listener has one object. Its state describes one head, from `begin` to `toHead`.

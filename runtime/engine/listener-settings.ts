@@ -7,5 +7,11 @@ import type { ListenerChanges } from "./engine.ts";
 export function toListenerSettings(config: Config): Required<ListenerChanges> {
   const { maxConnections } = config;
   const countsBytes = hasAccessLog(config);
-  return { maxConnections, limits: config, countsBytes, trust: toTrust(config) };
+  return {
+    maxConnections,
+    limits: config,
+    timeouts: config,
+    countsBytes,
+    trust: toTrust(config),
+  };
 }

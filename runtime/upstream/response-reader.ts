@@ -1,5 +1,5 @@
 import { assertNever } from "../lib/errors.ts";
-import { ChunkDecoder } from "./chunk-decoder.ts";
+import { ChunkDecoder } from "../lib/chunk-decoder.ts";
 import {
   BAD_LINES,
   type AnsweredRequest,
@@ -8,6 +8,7 @@ import {
   NO_STATUS_LINE,
   type ParsedHead,
   parseResponseHead,
+  refuseTrailers,
 } from "./response-head.ts";
 
 /** Receives the parts of a response, in the order of the bytes. It may stop the reader in each call. */
@@ -195,10 +196,18 @@ export class ResponseReader {
     else this.#options.sink.onInformational(status, fields);
   }
 
+  #decodeChunks(): ChunkDecoder {
+    const options = this.#options;
+    return new ChunkDecoder({
+      headBytes: options.headBytes,
+      refuseTrailers: (trailers) => refuseTrailers(trailers, options),
+    });
+  }
+
   #beginBody(head: ParsedHead, hasMore: boolean): void {
     this.#state = "body";
     this.#left = head.framing === "length" ? (head.bodyBytes ?? 0) : Number.POSITIVE_INFINITY;
-    this.#chunks = head.framing === "chunked" ? new ChunkDecoder(this.#options) : null;
+    this.#chunks = head.framing === "chunked" ? this.#decodeChunks() : null;
     this.#options.sink.onHead(head);
     if (head.framing === "none" && this.#state === "body") this.#complete(hasMore);
   }

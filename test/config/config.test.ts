@@ -140,6 +140,9 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       logLevel: "info",
       logFormat: "auto",
       logFile: null,
+      engine: "auto",
+      headTimeoutMs: 60_000,
+      keepAliveTimeoutMs: 75_000,
       uws: "auto",
     });
   });
@@ -275,6 +278,9 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       logLevel: ["warn", "logLevel", "warn"],
       logFormat: ["json", "logFormat", "json"],
       logFile: ["all.log", "logFile", join(cwd, "all.log")],
+      engine: ["node", "engine", "node"],
+      headTimeout: ["20s", "headTimeoutMs", 20_000],
+      keepAliveTimeout: ["4m", "keepAliveTimeoutMs", 240_000],
       uws: ["uws-pack", "uws", "uws-pack"],
     };
     const env = Object.fromEntries(

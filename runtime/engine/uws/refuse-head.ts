@@ -1,13 +1,11 @@
 import type { HeadRefusal } from "../head-fields.ts";
+import { refusalFields } from "../refusal-page.ts";
 import type { HttpResponse } from "./uws.ts";
 import { prepareFields, type PreparedFields } from "../../http/response-fields.ts";
 import { bodyBytesOf, writeResponse } from "./write-response.ts";
 
-/** Methods that a resource of this server may have. For the `Allow` field of a 405 (RFC 9110 section 15.5.6). */
-const ALLOW = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-
-const FIELDS = toFields("content-type\ntext/plain;charset=UTF-8");
-const FIELDS_OF_405 = toFields(`content-type\ntext/plain;charset=UTF-8\nallow\n${ALLOW}`);
+const FIELDS = toFields(refusalFields(400));
+const FIELDS_OF_405 = toFields(refusalFields(405));
 
 /**
  * Answers an invalid head and closes the connection, because it is not certain where the request ends.

@@ -1,5 +1,3 @@
-import { type FieldNames, refuseTrailers } from "./response-head.ts";
-
 /** Longest line of a chunk's size, with its extensions. */
 const LINE_BYTES = 4096;
 
@@ -19,10 +17,10 @@ const SIZE_LINE =
 type State = "size" | "data" | "data-end" | "trailers" | "ended";
 
 export interface ChunkDecoderOptions {
-  names: FieldNames;
-  /** Largest trailer section, and most fields in it. */
+  /** Largest trailer section. */
   headBytes: number;
-  fields: number;
+  /** Returns the reason to refuse a trailer section; `null`: it is valid. Called for one that has fields. */
+  refuseTrailers: (trailers: string) => string | null;
 }
 
 /**
@@ -48,7 +46,7 @@ export class ChunkDecoder {
     return this.#state === "ended";
   }
 
-  /** The reason of a refusal; it completes "the upstream sent ...". */
+  /** The reason of a refusal; it completes "the sender sent ...". */
   get problem(): string | null {
     return this.#problem;
   }
@@ -133,7 +131,7 @@ export class ChunkDecoder {
       if (this.#trailers.length > this.#options.headBytes) this.#problem = this.#tooLong();
       return;
     }
-    if (this.#trailers !== "") this.#problem = refuseTrailers(this.#trailers, this.#options);
+    if (this.#trailers !== "") this.#problem = this.#options.refuseTrailers(this.#trailers);
     this.#state = "ended";
   }
 }

@@ -1,0 +1,529 @@
+import type { Socket } from "node:net";
+import { HEADER_SLACK_BYTES } from "../../http/head-limits.ts";
+import type { Reply } from "../../http/reply.ts";
+import { ChunkDecoder } from "../../lib/chunk-decoder.ts";
+import type { ServedCertificate } from "../engine.ts";
+import type { HeadRefusal } from "../head-fields.ts";
+import { ALLOW, refusalFields } from "../refusal-page.ts";
+import { type Http1Head, readHttp1Head, refusePartOfHead, refuseTrailers } from "./http1-head.ts";
+import {
+  formatHead,
+  frameEnd,
+  framePart,
+  type Framing,
+  joinHead,
+  pickFraming,
+} from "./http1-response.ts";
+import { NodeClient } from "./node-client.ts";
+import type { NodeListenerContext } from "./listener-context.ts";
+import { toCanonicalAddress } from "./peer-address.ts";
+import { prepareHead } from "./prepared-head.ts";
+import type { ResponseHead, Transport } from "./transport.ts";
+
+/** Longest pause of a client that still sends after the last response, like Nginx's `lingering_timeout`. */
+const LINGER_MS = 5_000;
+
+/** Longest total time for such a client, like Nginx's `lingering_time`. */
+const LINGER_TOTAL_MS = 30_000;
+
+/** Bytes of further requests that are read while a request waits for its answer. More stay in the kernel. */
+const MOST_AHEAD_BYTES = 64 * 1024;
+
+/** Bytes of responses that may wait for the client when its next request is begun. */
+const MOST_UNSENT_BYTES = 64 * 1024;
+
+/** Most pipelined requests that are begun in one turn of the event loop. */
+const REQUESTS_PER_TURN = 32;
+
+/** Bytes of an incomplete head that the access log may show. */
+const MOST_LOGGED = 1024;
+
+/** The answer about the server as a whole (RFC 9110 section 9.3.7). */
+const OPTIONS_REPLY: Reply = {
+  status: 204,
+  statusText: "",
+  fields: `allow\n${ALLOW}`,
+  body: null,
+  lengthBytes: null,
+};
+
+const HEAD_END = "\r\n\r\n";
+const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
+const CR = 0x0d;
+const LF = 0x0a;
+
+/**
+ * A connection of HTTP/1. It runs one request after the other, in their order; the next one begins when the response
+ * before it is complete.
+ *
+ *     idle ──first byte──▶ head ──complete──▶ exchange ──response and body complete──▶ idle
+ *       │                   └── refused ──┐      └── the connection ends with it ──┐
+ *       └──────────────── time is over ───┴───────▶ leaving ◀─────────────────────┘──▶ closed
+ *
+ * `leaving`: all is written, and the client may still send. Its bytes are read and dropped, since closing would reset the
+ * connection, and the client could lose the response.
+ */
+export class Http1Connection implements Transport {
+  readonly #socket: Socket;
+  readonly #context: NodeListenerContext;
+  readonly #certificate: ServedCertificate | null;
+  readonly #peer: string;
+  #state: "idle" | "head" | "exchange" | "leaving" | "closed" = "idle";
+  /** Time at which the present state began, or in which the client last sent something while it is left. */
+  #sinceMs: number;
+  /** End of the time for a client that is left. */
+  #leaveEndMs = 0;
+  /** Bytes that were read and not yet used; `null`: none. */
+  #input: Buffer | null = null;
+  /** Bytes of an incomplete head that were searched for its end. */
+  #searched = 0;
+  #isRunning = false;
+  #runsLater = false;
+  /** The client has ended its side. */
+  #halfClosed = false;
+  #client: NodeClient | null = null;
+  #minor: 0 | 1 = 1;
+  /** The connection ends with the present response. */
+  #isLast = false;
+  /** Bytes left of a body with a length; `null`: the body is chunked. */
+  #bodyLeft: number | null = 0;
+  #chunks: ChunkDecoder | null = null;
+  #bodyDone = true;
+  #bodyPaused = false;
+  #bodyDropped = false;
+  #awaitsContinue = false;
+  /** The response is complete as soon as its bytes have left. */
+  #isFlushing = false;
+  /** Head of a response that leaves with the first part of its body. */
+  #head = "";
+  #framing: Framing = "length";
+
+  constructor(
+    socket: Socket,
+    options: { context: NodeListenerContext; certificate: ServedCertificate | null; peer: string },
+  ) {
+    this.#socket = socket;
+    this.#context = options.context;
+    this.#certificate = options.certificate;
+    this.#peer = options.peer;
+    this.#sinceMs = options.context.clock.now();
+    socket.on("data", (bytes: Buffer) => this.#onData(bytes));
+    socket.on("end", () => this.#onEnd());
+    socket.on("close", () => this.#onClose());
+    // "close" follows, and the exchange ends there.
+    socket.on("error", () => {});
+  }
+
+  get isBlocked(): boolean {
+    return this.#socket.writableLength > 0;
+  }
+
+  writeWhole(
+    head: ResponseHead,
+    { body, cutsOff }: { body: string | Uint8Array | null; cutsOff: boolean },
+  ): void {
+    const text = this.#beginResponse(head, cutsOff);
+    this.#write(joinHead(text, head.hasBody ? body : null));
+    if (cutsOff) this.#cutOff();
+    else this.#responseDone();
+  }
+
+  writeHead(head: ResponseHead): void {
+    this.#head = this.#beginResponse(head, false);
+  }
+
+  write(bytes: Uint8Array): void {
+    const head = this.#head;
+    this.#head = "";
+    this.#write(framePart(head, bytes, this.#framing));
+  }
+
+  end(): void {
+    const rest = frameEnd(this.#head, this.#framing);
+    this.#head = "";
+    if (rest !== "") this.#write(Buffer.from(rest, "latin1"));
+    if (this.isBlocked) this.#isFlushing = true;
+    else this.#responseDone();
+  }
+
+  destroy(): void {
+    // A reset, because the orderly end of a connection ends a response of HTTP/1.0 without a length.
+    this.#context.reset(this.#socket);
+  }
+
+  wantBody(): void {
+    if (!this.#awaitsContinue || this.#bodyDone) return;
+    this.#awaitsContinue = false;
+    this.#write(Buffer.from(CONTINUE));
+  }
+
+  pauseBody(): void {
+    if (this.#bodyDone || this.#bodyDropped) return;
+    this.#bodyPaused = true;
+    this.#socket.pause();
+  }
+
+  resumeBody(): void {
+    if (!this.#bodyPaused) return;
+    this.#bodyPaused = false;
+    this.#socket.resume();
+    this.#runLater();
+  }
+
+  dropBody(): void {
+    this.#bodyDropped = true;
+    this.#awaitsContinue = false;
+    this.resumeBody();
+    // A body that has arrived already does not cost the connection.
+    if (!this.#bodyDone && this.#input !== null) this.#consumeBody();
+  }
+
+  /** Ends a connection whose time is over. The listener calls this about once a second. */
+  check(nowMs: number): void {
+    const { keepAliveTimeoutMs, headTimeoutMs, limits } = this.#context;
+    const ageMs = nowMs - this.#sinceMs;
+    switch (this.#state) {
+      case "idle":
+        if (this.isBlocked) {
+          if (limits.sendTimeoutMs > 0 && ageMs > limits.sendTimeoutMs) this.destroy();
+        } else if (ageMs > keepAliveTimeoutMs || this.#context.closing) this.#leave();
+        break;
+      case "head":
+        if (ageMs > headTimeoutMs) this.#refuseSlowHead();
+        break;
+      case "leaving":
+        if (ageMs > LINGER_MS || nowMs > this.#leaveEndMs) this.#socket.destroy();
+        break;
+      case "exchange":
+      case "closed":
+        break;
+    }
+  }
+
+  #onData(bytes: Buffer): void {
+    if (this.#state === "leaving") {
+      this.#sinceMs = this.#context.clock.now();
+      return;
+    }
+    this.#input = this.#input === null ? bytes : Buffer.concat([this.#input, bytes]);
+    this.#run();
+  }
+
+  #onEnd(): void {
+    this.#halfClosed = true;
+    if (this.#state === "exchange") {
+      // The rest of the body will never come.
+      if (!this.#bodyDone) this.destroy();
+    } else this.#settleReading();
+  }
+
+  #onClose(): void {
+    this.#state = "closed";
+    this.#input = null;
+    const client = this.#client;
+    this.#client = null;
+    client?.onGone();
+    this.#context.onConnectionClosed(this);
+  }
+
+  /** Uses the bytes that were read, as far as possible now. */
+  #run(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    try {
+      let requests = 0;
+      while (this.#input !== null) {
+        if (this.#state === "exchange") {
+          if (this.#bodyDone || this.#bodyPaused) break;
+          this.#consumeBody();
+        } else if (this.#state === "idle" || this.#state === "head") {
+          if (this.#socket.writableLength > MOST_UNSENT_BYTES) break;
+          if (requests === REQUESTS_PER_TURN) break;
+          if (!this.#readHead()) break;
+          requests++;
+        } else break;
+      }
+    } finally {
+      this.#isRunning = false;
+    }
+    const isWaiting = this.#state === "idle" && this.#socket.writableLength <= MOST_UNSENT_BYTES;
+    if (isWaiting) this.#runLater();
+    this.#settleReading();
+  }
+
+  #runLater(): void {
+    if (this.#runsLater || this.#isRunning || this.#input === null) return;
+    this.#runsLater = true;
+    setImmediate(() => {
+      this.#runsLater = false;
+      this.#run();
+    });
+  }
+
+  /** Reads no further while many bytes wait for their turn. */
+  #settleReading(): void {
+    if (this.#state === "closed") return;
+    const waits = this.#bodyPaused || (this.#input?.length ?? 0) > MOST_AHEAD_BYTES;
+    if (waits !== this.#socket.isPaused()) {
+      if (waits) this.#socket.pause();
+      else this.#socket.resume();
+    }
+    if (this.#halfClosed) this.#leaveIfHalfClosed();
+  }
+
+  /** Leaves a client that has ended its side, once all its requests are answered. */
+  #leaveIfHalfClosed(): void {
+    const isDone = this.#state === "head" || (this.#state === "idle" && this.#input === null);
+    if (this.#halfClosed && isDone) this.#leave();
+  }
+
+  /** Drops the first bytes of the input. */
+  #take(bytes: number): void {
+    const input = this.#input;
+    if (input === null) return;
+    this.#input = bytes < input.length ? input.subarray(bytes) : null;
+  }
+
+  /** Reads a head and begins its exchange. Returns false when more bytes are needed. */
+  #readHead(): boolean {
+    const input = this.#input;
+    if (input === null) return false;
+    if (this.#state === "idle") {
+      this.#state = "head";
+      this.#sinceMs = this.#context.clock.now();
+      this.#searched = 0;
+      // An empty line before the request line (RFC 9112 section 2.2).
+      if (input[0] === CR && input[1] === LF) {
+        this.#take(2);
+        return this.#readHead();
+      }
+    }
+    const from = Math.max(0, this.#searched - HEAD_END.length + 1);
+    const end = input.indexOf(HEAD_END, from, "latin1");
+    if (end === -1) {
+      this.#readPartOfHead(input);
+      return false;
+    }
+    const head = readHttp1Head(input.toString("latin1", 0, end), {
+      fields: this.#context.heads,
+      scheme: this.#context.scheme,
+      ownHost: () => this.#ownHost(),
+    });
+    this.#take(end + HEAD_END.length);
+    if ("reason" in head) this.#refuse(head);
+    else this.#begin(head);
+    return true;
+  }
+
+  /** Looks at a head that is not complete. */
+  #readPartOfHead(input: Buffer): void {
+    const refusal = refusePartOfHead(input, this.#searched);
+    this.#searched = input.length;
+    const mostBytes = this.#context.headerLimitBytes + HEADER_SLACK_BYTES;
+    if (refusal !== null) this.#refuse(refusal);
+    else if (input.length > mostBytes) {
+      const lineEnd = input.indexOf("\r\n", 0, "latin1");
+      const [method = "", target = ""] = input
+        .toString("latin1", 0, Math.max(0, lineEnd))
+        .split(" ");
+      const status = lineEnd === -1 ? 414 : 431;
+      this.#refuse({ status, reason: `head of more than ${mostBytes} bytes`, method, target });
+    }
+  }
+
+  /** Host and port of this end of the connection, for requests of HTTP/1.0 that name none. */
+  #ownHost(): string {
+    const { localAddress = "", localPort } = this.#socket;
+    const address = toCanonicalAddress(localAddress);
+    return `${address.includes(":") ? `[${address}]` : address}:${localPort}`;
+  }
+
+  #begin(start: Http1Head): void {
+    const { heads } = this.#context;
+    const bodyBytes = heads.bodyBytes();
+    const request = { method: start.method, target: start.target, peer: this.#peer };
+    const head =
+      typeof bodyBytes === "object" && bodyBytes !== null
+        ? bodyBytes
+        : heads.toHead({ ...request, bodyBytes });
+    if ("reason" in head) {
+      this.#refuse({ ...head, ...request });
+      return;
+    }
+    const keepsAlive = start.minor === 1 || /\bkeep-alive\b/i.test(heads.connection ?? "");
+    this.#isLast = heads.hasClose || !keepsAlive;
+    this.#minor = start.minor;
+    this.#bodyLeft = head.bodyBytes;
+    this.#bodyDone = head.bodyBytes === 0;
+    this.#bodyDropped = false;
+    this.#chunks = head.bodyBytes === null ? this.#decodeChunks() : null;
+    this.#awaitsContinue = start.minor === 1 && heads.expect !== null && head.bodyBytes !== 0;
+    this.#state = "exchange";
+    const client = new NodeClient(head, { transport: this, context: this.#context });
+    this.#client = client;
+    this.#serve(client);
+    if (this.#bodyDone) client.onBodyEnd();
+  }
+
+  #decodeChunks(): ChunkDecoder {
+    return new ChunkDecoder({ headBytes: this.#context.headerLimitBytes, refuseTrailers });
+  }
+
+  /** Hands the request over. */
+  #serve(client: NodeClient): void {
+    const context = this.#context;
+    try {
+      if (!context.counts.begin(client, context.heads.size)) return;
+      if (client.head.target === "*") client.reply(OPTIONS_REPLY);
+      else context.onRequest(client, this.#certificate, context.heads.ownOrigin);
+    } catch (error) {
+      context.onError(error);
+      client.refuse(500);
+    }
+  }
+
+  /** Passes on or drops as much of the body as has come. */
+  #consumeBody(): void {
+    while (this.#input !== null && !this.#bodyDone && !this.#bodyPaused) {
+      if (this.#chunks === null) this.#consumeLength(this.#input);
+      else if (!this.#consumeChunks(this.#chunks, this.#input)) return;
+    }
+  }
+
+  #consumeLength(input: Buffer): void {
+    const part = Math.min(this.#bodyLeft ?? 0, input.length);
+    this.#bodyLeft = (this.#bodyLeft ?? 0) - part;
+    this.#take(part);
+    this.#passOn(input.subarray(0, part));
+    if (this.#bodyLeft === 0) this.#bodyEnded();
+  }
+
+  /** Returns false when the body is invalid. */
+  #consumeChunks(chunks: ChunkDecoder, input: Buffer): boolean {
+    const at = chunks.skip(input, 0, input.length);
+    if (chunks.problem !== null) {
+      this.#refuseBody();
+      return false;
+    }
+    const part = chunks.dataBytes(input.length - at);
+    if (part > 0) chunks.take(part);
+    this.#take(at + part);
+    if (part > 0) this.#passOn(input.subarray(at, at + part));
+    else if (chunks.isEnded) this.#bodyEnded();
+    return true;
+  }
+
+  #passOn(bytes: Buffer): void {
+    this.#awaitsContinue = false;
+    if (!this.#bodyDropped) this.#client?.onBody(bytes);
+  }
+
+  #bodyEnded(): void {
+    if (this.#bodyDone) return;
+    this.#bodyDone = true;
+    this.#bodyPaused = false;
+    this.#chunks = null;
+    this.#client?.onBodyEnd();
+  }
+
+  /** Ends the connection after an invalid body: it is unknown where the next request begins. */
+  #refuseBody(): void {
+    this.#isLast = true;
+    this.#bodyDone = true;
+    this.#input = null;
+    const client = this.#client;
+    if (client === null) this.#socket.destroy();
+    else client.onBadBody();
+  }
+
+  /** Returns the head of a response as text, and decides whether the connection ends with it. */
+  #beginResponse(head: ResponseHead, cutsOff: boolean): string {
+    const context = this.#context;
+    const framing = pickFraming(head, this.#minor);
+    this.#framing = framing;
+    this.#isLast ||= cutsOff || context.closing || !this.#bodyDone || framing === "close";
+    const connection = this.#isLast
+      ? "Connection: close\r\n"
+      : this.#minor === 1
+        ? context.keepAliveLine
+        : `Connection: keep-alive\r\n${context.keepAliveLine}`;
+    return formatHead(head, { framing, connection, date: context.date() });
+  }
+
+  #responseDone(): void {
+    this.#isFlushing = false;
+    this.#client = null;
+    if (this.#isLast) {
+      this.#leave();
+      return;
+    }
+    this.#state = "idle";
+    this.#sinceMs = this.#context.clock.now();
+    // Not in this call: it may be one of the exchange that ends.
+    this.#runLater();
+    this.#leaveIfHalfClosed();
+  }
+
+  /** Answers an invalid head, and ends the connection: it is not certain where the request ends. */
+  #refuse({
+    status,
+    reason,
+    method,
+    target,
+  }: HeadRefusal & Pick<Http1Head, "method" | "target">): void {
+    const context = this.#context;
+    const clientAddress = context.heads.clientAddress(this.#peer);
+    const { scheme } = context;
+    const finish = context.counts.beginRefusal({ method, target, reason, scheme, clientAddress });
+    const body = `${reason}\n`;
+    const fields = prepareHead(refusalFields(status));
+    if (fields === null) throw new TypeError("a refusal has fields that cannot be written");
+    const hasBody = method !== "HEAD";
+    this.#isLast = true;
+    this.#input = null;
+    const lengthBytes = Buffer.byteLength(body);
+    const head = { status, statusText: "", fields, lengthBytes, hasBody };
+    this.#write(joinHead(this.#beginResponse(head, true), hasBody ? body : null));
+    this.#leave();
+    finish({ status, bodyBytes: hasBody ? lengthBytes : 0 });
+  }
+
+  #refuseSlowHead(): void {
+    const input = this.#input?.toString("latin1", 0, MOST_LOGGED) ?? "";
+    const [method = "", target = ""] = input.slice(0, Math.max(0, input.indexOf("\r"))).split(" ");
+    this.#refuse({ status: 408, reason: "head is not complete in time", method, target });
+  }
+
+  readonly #onWritten = (error?: Error | null): void => {
+    if (error !== undefined && error !== null) return;
+    if (this.isBlocked || this.#state === "closed") return;
+    if (this.#state === "idle") this.#sinceMs = this.#context.clock.now();
+    this.#client?.onRoom();
+    if (this.#isFlushing) this.#responseDone();
+    else this.#runLater();
+  };
+
+  #write(bytes: Buffer): void {
+    this.#socket.write(bytes, this.#onWritten);
+  }
+
+  /** Ends the connection in order: the client may still send, and has time to read. */
+  #leave(): void {
+    if (this.#state === "leaving" || this.#state === "closed") return;
+    this.#state = "leaving";
+    this.#input = null;
+    this.#sinceMs = this.#context.clock.now();
+    this.#leaveEndMs = this.#sinceMs + LINGER_TOTAL_MS;
+    this.#socket.end();
+    this.#socket.resume();
+  }
+
+  /** Ends the connection as soon as its bytes have left, although the client may still send. */
+  #cutOff(): void {
+    this.#client = null;
+    this.#state = "leaving";
+    this.#input = null;
+    this.#leaveEndMs = 0;
+    this.#socket.destroySoon();
+  }
+}

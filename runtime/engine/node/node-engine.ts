@@ -1,0 +1,11 @@
+import type { Engine } from "../engine.ts";
+import { NodeListener } from "./node-listener.ts";
+
+/** Returns the engine on Node's own sockets, which works on every system. */
+export function createNodeEngine(): Engine {
+  return {
+    label: `Node ${process.versions.node}`,
+    isUsual: true,
+    open: (options) => NodeListener.open(options),
+  };
+}

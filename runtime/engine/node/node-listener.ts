@@ -1,0 +1,293 @@
+import { randomBytes } from "node:crypto";
+import { createServer, type Server, type Socket } from "node:net";
+import {
+  createServer as createTlsServer,
+  type Server as TlsServer,
+  type TLSSocket,
+} from "node:tls";
+import type { ExchangeId } from "../../http/client.ts";
+import { ResponseFields } from "../../http/response-fields.ts";
+import type { TransferLimits, TransferSetting } from "../../http/transfer-limits.ts";
+import { RuntimeError } from "../../lib/errors.ts";
+import type { Prepared } from "../../lib/prepared.ts";
+import type { TurnClock } from "../../lib/turn-clock.ts";
+import type { Listener, ListenerChanges, ListenerOptions, ServedCertificates } from "../engine.ts";
+import { HeadFields } from "../head-fields.ts";
+import { ListenerCounts } from "../listener-counts.ts";
+import { cannotListen, explainListenError } from "../probe-port.ts";
+import { TransferSweep } from "../transfer-sweep.ts";
+import { CertificateTable } from "./certificate-table.ts";
+import { ConnectionSweep } from "./connection-sweep.ts";
+import { Http1Connection } from "./http1-connection.ts";
+import type { NodeListenerContext, OpenConnection } from "./listener-context.ts";
+import type { NodeClient } from "./node-client.ts";
+import { toCanonicalAddress } from "./peer-address.ts";
+import { prepareHead } from "./prepared-head.ts";
+import type { PreparedHead } from "./transport.ts";
+
+/** Connections that the kernel holds until they are accepted. */
+const BACKLOG = 511;
+
+/** Size of the keys for session tickets, as OpenSSL needs it. */
+const TICKET_KEYS_BYTES = 48;
+
+const SECOND_MS = 1_000;
+
+/** A bound port on Node's own sockets, with or without TLS. */
+export class NodeListener implements Listener, NodeListenerContext {
+  readonly fields: ResponseFields<PreparedHead> = new ResponseFields(prepareHead);
+  readonly scheme: "http" | "https";
+  readonly secure: boolean;
+  readonly heads: HeadFields;
+  readonly counts: ListenerCounts;
+  readonly #server: Server;
+  readonly #tlsServer: TlsServer | null;
+  #certificates: CertificateTable | null;
+  /** Keys of session tickets. They outlive the certificates, so that clients resume sessions after a change. */
+  readonly #ticketKeys = randomBytes(TICKET_KEYS_BYTES);
+  #options: ListenerOptions;
+  #port = 0;
+  #closing = false;
+  readonly #transfers = new TransferSweep<NodeClient>((error) => this.#options.onError(error));
+  readonly #connections = new ConnectionSweep<OpenConnection>((error) =>
+    this.#options.onError(error),
+  );
+  readonly #sockets = new Set<Socket>();
+  #date = "";
+  #dateMs = -Infinity;
+
+  private constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.secure = options.certificates !== null;
+    this.scheme = this.secure ? "https" : "http";
+    this.counts = new ListenerCounts(() => this.#options);
+    this.heads = new HeadFields({
+      scheme: this.scheme,
+      onNewName: (name) => this.#options.onNewField?.(name),
+      onDropped: (name, peer) => this.#options.onForwardingDropped?.(name, peer),
+    });
+    this.heads.trust = options.trust ?? null;
+    const { certificates, tls } = options;
+    this.#certificates = certificates === null ? null : new CertificateTable(certificates, tls);
+    this.#tlsServer = this.#certificates === null ? null : this.#createTls(this.#certificates);
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+      this.#onConnection(socket),
+    );
+  }
+
+  /**
+   * Binds the port and accepts connections from then on.
+   *
+   * @throws RuntimeError `ERR_LISTEN` with the reason: the port is in use or needs a privilege, or the address is not
+   *   one of this machine.
+   */
+  static async open(options: ListenerOptions): Promise<NodeListener> {
+    const listener = new NodeListener(options);
+    await listener.#listen();
+    return listener;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get clock(): TurnClock {
+    return this.#options.clock;
+  }
+
+  get limits(): TransferLimits {
+    return this.#options.limits;
+  }
+
+  get headerLimitBytes(): number {
+    return this.#options.limits.headerLimitBytes;
+  }
+
+  get keepAliveTimeoutMs(): number {
+    return this.#options.timeouts.keepAliveTimeoutMs;
+  }
+
+  get headTimeoutMs(): number {
+    return this.#options.timeouts.headTimeoutMs;
+  }
+
+  get keepAliveLine(): string {
+    return `Keep-Alive: timeout=${Math.max(1, Math.floor(this.keepAliveTimeoutMs / SECOND_MS) - 1)}\r\n`;
+  }
+
+  get closing(): boolean {
+    return this.#closing;
+  }
+
+  get countsBytes(): boolean {
+    return this.#options.countsBytes ?? true;
+  }
+
+  get onRequest(): ListenerOptions["onRequest"] {
+    return this.#options.onRequest;
+  }
+
+  nextId(): ExchangeId {
+    return this.#options.nextId();
+  }
+
+  date(): string {
+    const nowMs = this.clock.now();
+    if (nowMs - this.#dateMs >= SECOND_MS) {
+      const wallMs = Date.now();
+      this.#date = new Date(wallMs).toUTCString();
+      // The text is right until the second ends.
+      this.#dateMs = nowMs - (wallMs % SECOND_MS);
+    }
+    return this.#date;
+  }
+
+  reset(socket: Socket): void {
+    // A TLS socket cannot be reset. Its client sees that the end of the session is missing.
+    if (this.secure) socket.destroy();
+    else socket.resetAndDestroy();
+  }
+
+  onConnectionClosed(connection: OpenConnection): void {
+    this.#connections.delete(connection);
+  }
+
+  onTransferStart(client: NodeClient): void {
+    this.#transfers.add(client);
+  }
+
+  onTransferEnd(client: NodeClient): void {
+    this.#transfers.delete(client);
+  }
+
+  onCut(client: NodeClient, setting: TransferSetting, value: number): void {
+    this.#options.onCut(client, setting, value);
+  }
+
+  onMalformed(client: NodeClient): void {
+    this.#options.counters.limit("malformed", client);
+  }
+
+  onError(error: unknown): void {
+    this.#options.onError(error);
+  }
+
+  onFinished(client: NodeClient, status: number, bodyBytes: number): void {
+    this.counts.finished(client, status, bodyBytes);
+  }
+
+  idle(): Promise<void> {
+    return this.counts.idle();
+  }
+
+  disconnected(): Promise<void> {
+    return this.counts.disconnected();
+  }
+
+  stopAccepting(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#server.close();
+  }
+
+  close({ graceIsOver = false }: { graceIsOver?: boolean } = {}): number {
+    this.stopAccepting();
+    // `drainGrace` has already counted the clients that it answered 503 and that still send.
+    const busy = this.#transfers.stop().filter(({ limitedBy }) => limitedBy !== "drainGrace");
+    if (graceIsOver) for (const client of busy) this.#options.counters.limit("drainGrace", client);
+    this.#connections.stop();
+    for (const socket of this.#sockets) socket.destroy();
+    return busy.length;
+  }
+
+  change(changes: ListenerChanges): void {
+    this.#options = { ...this.#options, ...changes };
+    this.heads.trust = this.#options.trust ?? null;
+  }
+
+  prepareCertificates(certificates: NonNullable<ServedCertificates>): Prepared {
+    const server = this.#tlsServer;
+    if (server === null) throw new TypeError("a plain listener has no certificates");
+    let next: CertificateTable;
+    try {
+      next = new CertificateTable(certificates, this.#options.tls);
+    } catch (cause) {
+      const { certPath, keyPath } = certificates[0];
+      const message = `Cannot use ${certPath} with ${keyPath}: OpenSSL refuses them`;
+      throw new RuntimeError("ERR_CERTIFICATE", message, { cause });
+    }
+    return {
+      commit: () => {
+        this.#certificates = next;
+        server.setSecureContext({ ...next.defaults, ticketKeys: this.#ticketKeys });
+      },
+      discard: () => Promise.resolve(),
+    };
+  }
+
+  #createTls({ defaults }: CertificateTable): TlsServer {
+    const server = createTlsServer({
+      ...defaults,
+      allowHalfOpen: true,
+      ticketKeys: this.#ticketKeys,
+      handshakeTimeout: this.headTimeoutMs,
+      ALPNProtocols: ["http/1.1"],
+      SNICallback: (name, done) => {
+        const table = this.#certificates;
+        const context = table?.find(name);
+        if (context === undefined && table?.onlyByName === true) done(new Error("unknown name"));
+        else done(null, context);
+      },
+    });
+    server.on("secureConnection", (socket) => this.#onSecure(socket));
+    // The socket closes by itself.
+    server.on("tlsClientError", () => {});
+    return server;
+  }
+
+  #listen(): Promise<void> {
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", (error) => {
+        reject(
+          cannotListen({ scheme: this.scheme, host, port }, explainListenError(error, port), error),
+        );
+      });
+      // `exclusive` keeps node:cluster from sharing the socket.
+      const place = { port, exclusive: true, backlog: BACKLOG, ...(host === null ? {} : { host }) };
+      this.#server.listen(place, () => {
+        const address = this.#server.address();
+        this.#port = typeof address === "object" && address !== null ? address.port : 0;
+        resolve();
+      });
+    });
+  }
+
+  #onConnection(socket: Socket): void {
+    const isAdmitted = this.counts.opened();
+    this.#sockets.add(socket);
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      this.counts.closed();
+    });
+    if (!isAdmitted) socket.destroy();
+    else if (this.#tlsServer === null) this.#serve(socket, null);
+    else this.#tlsServer.emit("connection", socket);
+  }
+
+  #onSecure(socket: TLSSocket): void {
+    const certificate = socket.getX509Certificate();
+    const served =
+      certificate === undefined ? null : this.#certificates?.findServed(certificate.raw);
+    this.#serve(socket, served ?? this.#options.certificates?.[0] ?? null);
+  }
+
+  #serve(
+    socket: Socket,
+    certificate: ConstructorParameters<typeof Http1Connection>[1]["certificate"],
+  ): void {
+    const peer = toCanonicalAddress(socket.remoteAddress ?? "");
+    const connection = new Http1Connection(socket, { context: this, certificate, peer });
+    this.#connections.add(connection);
+  }
+}

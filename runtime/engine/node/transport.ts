@@ -1,0 +1,55 @@
+import type { CheckedFields } from "../../http/response-fields.ts";
+
+/** The head of a response. */
+export interface ResponseHead {
+  status: number;
+  /** Reason phrase; `""`: the standard one. HTTP/2 has none. */
+  statusText: string;
+  fields: PreparedHead;
+  /** Length to announce; `null`: unknown, or there is none to announce. */
+  lengthBytes: number | null;
+  /** False: the response has no body, in spite of its length (HEAD, 204, 304). */
+  hasBody: boolean;
+}
+
+/** Checked fields in the form that a protocol writes. */
+export interface PreparedHead extends Pick<CheckedFields, "contentLength"> {
+  /** HTTP/1: lines, each with its end; one character is one byte. */
+  readonly lines: string;
+  /** HTTP/2: names in lower case. Made when first asked for. */
+  readonly fields: CheckedFields["fields"];
+}
+
+/**
+ * The way of one exchange to its client, over one protocol. Made together with a `NodeClient`, whose methods `on...` it
+ * calls for events of the request.
+ *
+ * All bytes are lent: valid during the call only.
+ */
+export interface Transport {
+  /**
+   * True while written bytes wait for the client. The client of the exchange then writes no more until `onRoom`, which
+   * the transport calls when all bytes have left.
+   */
+  readonly isBlocked: boolean;
+  /** Writes a whole response. `cutsOff`: ends the connection then, although the client may still send. */
+  writeWhole(
+    head: ResponseHead,
+    options: { body: string | Uint8Array | null; cutsOff: boolean },
+  ): void;
+  /** Begins a response whose body follows. The head may leave with the first part of the body. */
+  writeHead(head: ResponseHead): void;
+  /** Writes a part of the body, at least one byte. */
+  write(bytes: Uint8Array): void;
+  /** Ends the body. If the length was announced, all of it was written. */
+  end(): void;
+  /** Breaks off the exchange, so that the client cannot take an incomplete response for a whole one. */
+  destroy(): void;
+  /** The request body is wanted: a client that waits for 100 (Continue) may send it. */
+  wantBody(): void;
+  /** Stops and resumes `onBody`. After `dropBody` they have no effect. */
+  pauseBody(): void;
+  resumeBody(): void;
+  /** The rest of the request body is not needed: reads and drops it. */
+  dropBody(): void;
+}
