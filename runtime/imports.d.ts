@@ -1,6 +1,6 @@
 /**
- * Types of the files that handlers may import in addition to code and JSON. Used by `"types": ["edgicorn/types"]` in a
- * tsconfig.json, or `/// <reference types="edgicorn/types" />`. `LOADERS` in generation/compile.ts has the same list.
+ * Types of the files that handlers may import in addition to code and JSON, and of the global `caches`. Used by
+ * `"types": ["edgicorn/types"]` in a tsconfig.json, or `/// <reference types="edgicorn/types" />`. `LOADERS` in generation/compile.ts has the same list.
  */
 
 declare module "*.txt" {
@@ -58,3 +58,27 @@ declare module "*.wasm" {
   const module: WasmModule;
   export default module;
 }
+
+/**
+ * A cache of this site's handlers, in the store of the response cache (docs/cache.md). Its other methods reject: this server
+ * does not have them.
+ */
+interface Cache {
+  /** Returns the fresh answer to a GET request, or its part or a 304, as the fields of the request ask. */
+  match(
+    request: Request | string | URL,
+    options?: { ignoreMethod?: boolean },
+  ): Promise<Response | undefined>;
+  /** Stores an answer as long as its `cache-control` allows, and consumes its body. */
+  put(request: Request | string | URL, response: Response): Promise<void>;
+  /** Removes the answers to a URL. Returns whether there was one. */
+  delete(request: Request | string | URL, options?: { ignoreMethod?: boolean }): Promise<boolean>;
+}
+
+/** The caches of this site's handlers: the default one, and others by name. */
+interface CacheStorage {
+  readonly default: Cache;
+  open(name: string): Promise<Cache>;
+}
+
+declare var caches: CacheStorage;

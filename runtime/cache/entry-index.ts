@@ -21,6 +21,8 @@ export const MOST_VARIANTS = 32;
 export class EntryIndex<T extends Indexed> {
   readonly #pages = new Map<string, CompactMap<KeyRecord<T>>>();
   readonly #tags = new Map<string, Set<T>>();
+  /** Number of pages of each space. */
+  readonly #spaces = new Map<string, number>();
   #size = 0;
 
   get size(): number {
@@ -86,7 +88,10 @@ export class EntryIndex<T extends Indexed> {
     this.#forget(record, entry);
     if (record.count === 0) {
       page.delete(toRest(entry.key));
-      if (page.size === 0) this.#pages.delete(entry.key.page);
+      if (page.size === 0) {
+        this.#pages.delete(entry.key.page);
+        this.#countPage(entry.key.page, -1);
+      }
     }
     return true;
   }
@@ -97,10 +102,12 @@ export class EntryIndex<T extends Indexed> {
       case "tag":
         return [...(this.#tags.get(purge.tag) ?? [])].filter((entry) => covers(purge, entry));
       case "url": {
-        const page = this.#pages.get(toPage(splitUrl(purge.url).page, purge.space ?? ""));
-        const records = [...(page?.values() ?? [])];
-        return records.flatMap((record) =>
-          [...entriesOf(record)].filter((each) => covers(purge, each)),
+        const url = splitUrl(purge.url).page;
+        const spaces = purge.space === undefined ? this.#spaces.keys() : [purge.space];
+        return [...spaces].flatMap((space) =>
+          [...(this.#pages.get(toPage(url, space))?.values() ?? [])].flatMap((record) =>
+            [...entriesOf(record)].filter((each) => covers(purge, each)),
+          ),
         );
       }
       case "prefix":
@@ -118,10 +125,11 @@ export class EntryIndex<T extends Indexed> {
   #collect(purge: Extract<Purge, { kind: "prefix" | "all" }>): T[] {
     const found: T[] = [];
     // Most pages are passed over without a look at their entries.
-    const start = purge.kind === "all" ? "" : toPage(purge.prefix, purge.space ?? "");
+    const start = purge.kind === "all" ? "" : purge.prefix;
     const [startPage = ""] = start.split("?", 1);
     for (const [name, page] of this.#pages) {
-      if (!name.startsWith(start) && name !== startPage) continue;
+      const at = name.indexOf("\n") + 1;
+      if (!name.startsWith(start, at) && (at === 0 ? name : name.slice(at)) !== startPage) continue;
       for (const record of page.values()) {
         for (const entry of entriesOf(record)) if (covers(purge, entry)) found.push(entry);
       }
@@ -134,6 +142,7 @@ export class EntryIndex<T extends Indexed> {
     if (page === undefined) {
       page = new CompactMap();
       this.#pages.set(key.page, page);
+      this.#countPage(key.page, 1);
     }
     const rest = toRest(key);
     let record = page.get(rest);
@@ -142,6 +151,13 @@ export class EntryIndex<T extends Indexed> {
       page.set(rest, record);
     }
     return record;
+  }
+
+  #countPage(page: string, change: 1 | -1): void {
+    const { space } = splitPage(page);
+    const count = (this.#spaces.get(space) ?? 0) + change;
+    if (count === 0) this.#spaces.delete(space);
+    else this.#spaces.set(space, count);
   }
 
   #forget(record: KeyRecord<T>, entry: T): void {
@@ -169,9 +185,10 @@ export class EntryIndex<T extends Indexed> {
 export function covers(purge: Purge, { key, tags }: Pick<Indexed, "key" | "tags">): boolean {
   const { space, url } = splitPage(key.page);
   if (!isWithin(purge, key)) return false;
-  if (purge.kind === "all") return purge.space === undefined || purge.space === space;
-  if ((purge.space ?? "") !== space) return false;
+  if (purge.space !== undefined && purge.space !== space) return false;
   switch (purge.kind) {
+    case "all":
+      return true;
     case "tag":
       return tags.includes(purge.tag);
     case "prefix":
@@ -183,11 +200,11 @@ export function covers(purge: Purge, { key, tags }: Pick<Indexed, "key" | "tags"
   }
 }
 
-/** Tells whether a purge may reach the origin of a key. */
+/** Tells whether a purge may reach the space and the origin of a key. */
 export function isWithin({ within }: Purge, { page }: Pick<CacheKey, "page">): boolean {
   if (within === undefined) return true;
-  const { url } = splitPage(page);
-  return within(url.slice(0, url.indexOf("/", url.indexOf("//") + 2)));
+  const { space, url } = splitPage(page);
+  return within({ space, origin: url.slice(0, url.indexOf("/", url.indexOf("//") + 2)) });
 }
 
 interface KeyRecord<T> {

@@ -8,7 +8,8 @@ import { HitFields } from "./hit-fields.ts";
 import type { Line } from "./line.ts";
 import { parsePurge, PURGE_EXPECTED } from "./parse-purge.ts";
 import { toRoutePolicy } from "./route-policy.ts";
-import type { CacheStore, Purge, StoreStats } from "./store.ts";
+import { siteOfSpace } from "./named-caches.ts";
+import type { CacheStore, EntryPlace, Purge, StoreStats } from "./store.ts";
 import { UnstoredKeys } from "./unstored-keys.ts";
 
 export interface ResponseCacheOptions {
@@ -69,7 +70,7 @@ export class ResponseCache {
       lines: this.#lines,
       unstored: this.#unstored,
       invalidate: (urls) => {
-        for (const url of urls) this.purge({ kind: "url", url });
+        for (const url of urls) this.purge({ kind: "url", url, space: "" });
       },
     });
   }
@@ -112,7 +113,8 @@ export class ResponseCache {
     if (purge === null) throw toRefusal(text, PURGE_EXPECTED);
     if (site === undefined) return new Promise((resolve) => this.purge(purge, resolve));
     const url = purge.kind === "url" ? purge.url : purge.kind === "prefix" ? purge.prefix : null;
-    const within = (origin: string): boolean => site.hasOrigin(origin);
+    const within = ({ space, origin }: EntryPlace): boolean =>
+      space === "" ? site.hasOrigin(origin) : siteOfSpace(space) === site.name;
     if (url !== null && !isWithin({ ...purge, within }, { page: url })) {
       throw toRefusal(text, `a host of the site ${site.name}`);
     }
@@ -131,8 +133,12 @@ function toRefusal(text: string, expected: string): RuntimeError {
   return new RuntimeError("ERR_CONFIG", `Cannot purge: found ${found}, expected ${expected}`);
 }
 
-/** Whether a purge may cover the answers of a line. Their tags are not known before they are here. */
+/**
+ * Whether a purge may cover the answers of a line, which are in the default space. Their tags are not known before they are
+ * here.
+ */
 function mayCover(purge: Purge, id: string): boolean {
+  if (purge.space !== undefined && purge.space !== "") return false;
   const [page = ""] = id.split("\n", 1);
   if (!isWithin(purge, { page })) return false;
   switch (purge.kind) {

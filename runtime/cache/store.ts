@@ -97,11 +97,19 @@ export interface EntryWriter {
 
 /** Entries to remove. */
 export type Purge = PurgedEntries & {
-  /** Tells which origins the purge may reach; absent: all. */
-  readonly within?: (origin: string) => boolean;
+  /** Tells which spaces and origins the purge may reach; absent: all. */
+  readonly within?: (place: EntryPlace) => boolean;
 };
 
-/** `space`: as in the key; absent: the default space. */
+/** The part of an entry's key that tells which site it belongs to. */
+export interface EntryPlace {
+  /** As in the key; `""`: the default space. */
+  readonly space: string;
+  /** Scheme and authority of the entry's URL. */
+  readonly origin: string;
+}
+
+/** `space`: as in the key, `""` for the default space; absent: all spaces. */
 type PurgedEntries =
   /** One URL in its full form, with all variants and all cookies. */
   | { readonly kind: "url"; readonly url: string; readonly space?: string }
@@ -109,7 +117,7 @@ type PurgedEntries =
   | { readonly kind: "prefix"; readonly prefix: string; readonly space?: string }
   /** All entries with this tag. */
   | { readonly kind: "tag"; readonly tag: string; readonly space?: string }
-  /** All entries of the space; `space` absent: of all spaces. */
+  /** All entries. */
   | { readonly kind: "all"; readonly space?: string };
 
 /** Numbers for the status page. */

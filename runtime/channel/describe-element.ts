@@ -12,3 +12,10 @@ export function describeElement(value: unknown): string {
   if (isMap(value)) return "a map";
   return value === null ? "nil" : inspect(value, { maxStringLength: 40, breakLength: Infinity });
 }
+
+/** An element of a message after its kind: its name for messages, and the test that it must pass. */
+export interface Element {
+  name: string;
+  isValid: (value: unknown) => boolean;
+  expected: string;
+}

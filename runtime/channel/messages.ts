@@ -36,6 +36,11 @@ export const Kind = {
   probe: 8,
   fileTaken: 9,
   purged: 10,
+  cacheAnswer: 11,
+  cacheChunk: 12,
+  cacheBroken: 13,
+  cacheDone: 14,
+  cacheCredit: 15,
   workerHello: 16,
   ready: 17,
   bootFailed: 18,
@@ -53,6 +58,13 @@ export const Kind = {
   responseFile: 30,
   responsePath: 31,
   purge: 32,
+  cacheMatch: 33,
+  cachePut: 34,
+  cacheDelete: 35,
+  cachePiece: 36,
+  cachePutEnd: 37,
+  cacheGrant: 38,
+  cacheCancel: 39,
 } as const;
 
 /** The code of a file that a worker runs: its top level, or one of its hooks. */
@@ -78,6 +90,12 @@ export const MAX_RESPONSE_HEAD = 1024 * 1024;
  * handler has taken.
  */
 export const REQUEST_CREDIT_BYTES = 128 * 1024;
+
+/**
+ * Bytes of a body that one side of `caches` may send before the other side grants more: the primary of an answer, the worker
+ * of an answer that it stores.
+ */
+export const CACHE_CREDIT_BYTES = 128 * 1024;
 
 /** The settings that a worker needs before it can load handlers. */
 export interface WorkerSettings {
@@ -191,6 +209,9 @@ export type PingNumber = number;
 /** Tells the purges of a worker apart: integer, 1 upwards. */
 export type PurgeNumber = number;
 
+/** Tells the calls of a worker to `caches` apart: integer, 1 upwards. */
+export type CacheNumber = number;
+
 /** A worker's own measurements. */
 export interface Vitals {
   /** Resident memory of the process. */
@@ -220,6 +241,7 @@ export type ToWorker =
    */
   | readonly [kind: typeof Kind.fileTaken, id: ExchangeId, isTaken: boolean]
   | PurgedMessage
+  | CacheReply
   | readonly [kind: typeof Kind.ping, number: PingNumber];
 
 export type RequestMessage = readonly [
@@ -265,6 +287,7 @@ export type ToPrimary =
   | readonly [kind: typeof Kind.returned, id: ExchangeId]
   | readonly [kind: typeof Kind.drained]
   | PurgeMessage
+  | CacheMessage
   | PongMessage;
 
 /**
@@ -310,6 +333,60 @@ export type ExchangeMessage = Extract<
   ToPrimary,
   readonly [kind: number, id: ExchangeId, ...rest: unknown[]]
 >;
+
+/** A message about a call of a handler to `caches`. Calls have the fields of `CacheCall`. */
+export type CacheMessage =
+  /** Looks for an answer. The reply is `cacheAnswer`. */
+  | readonly [...CacheCall<typeof Kind.cacheMatch>, requestFields: string]
+  /** Stores an answer. The reply is `cacheDone`. */
+  | readonly [
+      ...CacheCall<typeof Kind.cachePut>,
+      requestFields: string,
+      status: number,
+      statusText: string,
+      fields: string,
+      body: string | Uint8Array | typeof BODY_FOLLOWS | null,
+    ]
+  /** Removes the answers of a URL. The reply is `cacheDone`. */
+  | CacheCall<typeof Kind.cacheDelete>
+  /** The next bytes of the body of `cachePut`. */
+  | readonly [kind: typeof Kind.cachePiece, number: CacheNumber, bytes: Uint8Array]
+  /** No more bytes follow. False: the body broke off, and the answer is not stored. */
+  | readonly [kind: typeof Kind.cachePutEnd, number: CacheNumber, isWhole: boolean]
+  /** The worker takes so many more bytes of the body of `cacheAnswer`. The first ones come after the first grant. */
+  | readonly [kind: typeof Kind.cacheGrant, number: CacheNumber, bytes: number]
+  /** The worker takes no more of this body. */
+  | readonly [kind: typeof Kind.cacheCancel, number: CacheNumber];
+
+/** The elements at the beginning of a call to `caches`. */
+export type CacheCall<K extends number> = readonly [
+  kind: K,
+  number: CacheNumber,
+  /** The route of the handler: each site has its own caches. */
+  route: RouteNumber,
+  /** As in `caches.open`; `null`: `caches.default`. */
+  cache: string | null,
+  /** Absolute, without a fragment. */
+  url: string,
+];
+
+/** A message about the reply to a call to `caches`. */
+export type CacheReply =
+  /** A stored answer. `null` in place of its head: there is none. */
+  | readonly [
+      kind: typeof Kind.cacheAnswer,
+      number: CacheNumber,
+      head: readonly [status: number, statusText: string, fields: string] | null,
+      body: Uint8Array | typeof BODY_FOLLOWS | null,
+    ]
+  /** The next bytes of its body, of the size in its `content-length`. */
+  | readonly [kind: typeof Kind.cacheChunk, number: CacheNumber, bytes: Uint8Array]
+  /** The rest of its body will never come. */
+  | readonly [kind: typeof Kind.cacheBroken, number: CacheNumber]
+  /** The end of `cachePut` (whether the answer is stored, or why not) and of `cacheDelete` (whether there was one). */
+  | readonly [kind: typeof Kind.cacheDone, number: CacheNumber, result: boolean | string]
+  /** The primary takes so many more bytes of the body of `cachePut`. */
+  | readonly [kind: typeof Kind.cacheCredit, number: CacheNumber, bytes: number];
 
 /** A handler asks to remove entries of the response cache. Answered with `purged`. */
 export type PurgeMessage = readonly [

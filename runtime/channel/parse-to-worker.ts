@@ -16,7 +16,7 @@ export function parseToWorker(value: unknown): ToWorker {
   if (!Array.isArray(value)) return refuse(value);
   const kind: unknown = value[0];
   if (kind === Kind.hello) checkVersion(value[1]);
-  if (typeof kind !== "number" || !(kind >= Kind.hello && kind <= Kind.purged))
+  if (typeof kind !== "number" || !(kind >= Kind.hello && kind <= Kind.cacheCredit))
     return refuse(value);
   // The primary of the same version made it from a `ToWorker`.
   return value as unknown as ToWorker;

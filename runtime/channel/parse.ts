@@ -10,7 +10,8 @@ import type {
   ToPrimary,
 } from "./messages.ts";
 import { BODY_FOLLOWS, Kind } from "./messages.ts";
-import { describeElement, isMap } from "./describe-element.ts";
+import { describeElement, type Element, isMap } from "./describe-element.ts";
+import { CACHE_ELEMENTS, parseCacheMessage } from "./parse-cache.ts";
 import { checkVersion } from "./protocol-version.ts";
 import { parseBootFailure, type Parsed, parseReport } from "./parse-report.ts";
 
@@ -62,6 +63,14 @@ export function parseToPrimary(value: unknown): ToPrimary {
       return [Kind.drained];
     case Kind.purge:
       return isPurge(value) ? value : refuse(value);
+    case Kind.cacheMatch:
+    case Kind.cachePut:
+    case Kind.cacheDelete:
+    case Kind.cachePiece:
+    case Kind.cachePutEnd:
+    case Kind.cacheGrant:
+    case Kind.cacheCancel:
+      return parseCacheMessage(value) ?? refuse(value);
     default:
       return refuse(value);
   }
@@ -173,12 +182,6 @@ function accept<T>(kind: number, parsed: Parsed<T>): T {
   throw new RuntimeError("ERR_PROTOCOL", `Cannot read a message of kind ${kind}: ${parsed.fault}`);
 }
 
-interface Element {
-  name: string;
-  isValid: (value: unknown) => boolean;
-  expected: string;
-}
-
 const ID: Element = { name: "id", isValid: isId, expected: "a number above 0" };
 
 /** The elements before the body of a response. */
@@ -217,6 +220,7 @@ const ELEMENTS = new Map<unknown, readonly Element[]>([
   [Kind.settled, [ID]],
   [Kind.probed, [ID]],
   [Kind.returned, [ID]],
+  ...CACHE_ELEMENTS,
   [
     Kind.purge,
     [

@@ -3,6 +3,7 @@ import { getHeapStatistics } from "node:v8";
 import { join } from "node:path";
 import type {
   AppSettings,
+  CacheMessage,
   PurgeMessage,
   RouteNumber,
   RouteReport,
@@ -12,6 +13,7 @@ import type {
 } from "../channel/messages.ts";
 import type { ResponseCache } from "../cache/response-cache.ts";
 import type { Config } from "../config/config.ts";
+import { DEFAULT_SITE } from "../config/sites.ts";
 import type { WorkerInfo } from "../control/operations.ts";
 import { describeHang } from "../supervise/hang/describe-hang.ts";
 import type { BlockPool } from "../bodies/block-pool.ts";
@@ -30,6 +32,7 @@ import type { KeptStates } from "../lib/kept-states.ts";
 import type { Logger } from "../log/log.ts";
 import type { Counters } from "../observe/counters.ts";
 import type { GenerationLeases } from "../generation/generation-leases.ts";
+import { HandlerCaches } from "./caches.ts";
 import { HandlerPurges } from "./purges.ts";
 import { type AppPlan, memoryLimitOf, type PoolPlan } from "./pool-plan.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
@@ -101,6 +104,7 @@ export class HandlerPool {
   readonly #requestIdPrefix: string;
   readonly #leases: GenerationLeases;
   readonly #purges: HandlerPurges;
+  readonly #caches: HandlerCaches;
   readonly #pool: Pool;
   readonly #lanes = new Map<WorkerId, Lane>();
   readonly #numbers = new Map<string, RouteNumber>();
@@ -111,6 +115,9 @@ export class HandlerPool {
   #leased = true;
   /** The config of the generation that the pool serves now. */
   #config: Config;
+  #codeTag: string | null = null;
+  /** Returns the tags of the code of all pools of that generation. */
+  #codeTags: () => ReadonlySet<string> = () => new Set([this.codeTag]);
   /** Lowest number of workers. */
   #least: number;
 
@@ -125,6 +132,12 @@ export class HandlerPool {
     this.#requestIdPrefix = options.requestIdPrefix;
     this.#leases = options.leases;
     this.#purges = new HandlerPurges(options);
+    const drops = (): boolean => this.#config.cacheReload === "drop";
+    this.#caches = new HandlerCaches({
+      cache: options.cache,
+      codeTag: () => (drops() ? this.codeTag : null),
+      codeTags: () => (drops() ? this.#codeTags() : null),
+    });
     manifest.routes.forEach(({ pattern, site }, number) =>
       this.#numbers.set(toKey({ kind: "route", pattern, site }), number),
     );
@@ -176,8 +189,12 @@ export class HandlerPool {
       },
       onRetire: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane)),
       onPurge: (worker, message) => this.#purge(worker, message),
+      onCache: (worker, message) => this.#useCaches(worker, message),
       onUnreachable: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane)),
-      onLost: (worker, error, cause) => this.#onLost(worker.id, error, cause),
+      onLost: (worker, error, cause) => {
+        this.#caches.lose(worker.id);
+        this.#onLost(worker.id, error, cause);
+      },
       onDown: (isDown) => this.dispatcher.markDown(isDown),
       heartbeat: {
         hangTimeoutMs: areWorkersDebugged() ? 0 : config.hangTimeoutMs,
@@ -226,20 +243,19 @@ export class HandlerPool {
 
   /** A tag for stored answers of this pool's code. Equal code has the same tag, also in another process. */
   get codeTag(): string {
-    const { code, others } = this.plan;
-    const packages = others.get("packages") ?? "";
-    // In development, each build is code of its own.
-    const build = others.get("build") ?? "";
-    const hash = createHash("sha256").update(JSON.stringify([[...code], packages, build]));
-    return `edgicorn-code:${hash.digest("base64url").slice(0, 16)}`;
+    this.#codeTag ??= toCodeTag(this.plan);
+    return this.#codeTag;
   }
 
   /**
    * Makes the pool serve another generation. That generation's settings may differ only where the running workers are
    * not affected.
+   *
+   * @param codeTags Returns the tags of the code of all pools of the generation.
    */
-  adopt(config: Config): void {
+  adopt(config: Config, codeTags: () => ReadonlySet<string>): void {
     this.#config = config;
+    this.#codeTags = codeTags;
     this.#purges.adopt(config);
     this.#pool.limitMemory(memoryLimitOf(this.plan.name, config));
   }
@@ -338,6 +354,14 @@ export class HandlerPool {
     void this.#purges.run({ number, entries, site }, (message) => channel.send(message));
   }
 
+  #useCaches(worker: WorkerProcess, message: CacheMessage): void {
+    this.#caches.take(worker, message, (route) => {
+      const scope = scopeOf(this.manifest, route);
+      if (scope !== undefined) return scope.site ?? DEFAULT_SITE;
+      throw new RuntimeError("ERR_PROTOCOL", `Cannot use caches for route ${route}: there is none`);
+    });
+  }
+
   #loadOf(workerId: WorkerId): WorkerLoad {
     const lane = this.#lanes.get(workerId);
     return { requests: lane?.dispatched ?? 0, inFlight: lane?.inFlight.size ?? 0 };
@@ -383,6 +407,14 @@ export class HandlerPool {
       this.#log.error({ ...fields, exchanges: failed, first }, "exchanges lost");
     } else if (replayed > 0) this.#log.warn(fields, "exchanges go to another worker");
   }
+}
+
+function toCodeTag({ code, others }: PoolPlan): string {
+  const packages = others.get("packages") ?? "";
+  // In development, each build is code of its own.
+  const build = others.get("build") ?? "";
+  const hash = createHash("sha256").update(JSON.stringify([[...code], packages, build]));
+  return `edgicorn-code:${hash.digest("base64url").slice(0, 16)}`;
 }
 
 function scopeOf(

@@ -37,6 +37,7 @@ export class LiveGeneration {
   counts = { requests: 0, errors: 0 };
   /** The buckets of the routes' rate limits. They are committed when the generation serves. */
   readonly limitStates: NextStates;
+  #codeTags: ReadonlySet<string> | null = null;
   /** By name of the site. A site without handlers has no entry. */
   readonly #sites: ReadonlyMap<string, SiteRoutes>;
 
@@ -118,6 +119,12 @@ export class LiveGeneration {
         shared: null,
       },
     );
+  }
+
+  /** Tags for stored answers of the code of its pools. */
+  get codeTags(): ReadonlySet<string> {
+    this.#codeTags ??= new Set([...this.pools.values()].map(({ codeTag }) => codeTag));
+    return this.#codeTags;
   }
 
   get workerPids(): number[] {

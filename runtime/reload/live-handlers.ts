@@ -146,7 +146,7 @@ export class LiveHandlers {
     this.#isLeased = true;
     next.limitStates.commit();
     next.counts = this.#options.beginCounts(next.manifest.id);
-    for (const pool of next.pools.values()) pool.adopt(config);
+    for (const pool of next.pools.values()) pool.adopt(config, () => next.codeTags);
     for (const [name, pool] of previous.pools) {
       if (next.pools.get(name) !== pool) this.#retiring.add(pool, config.drainGraceMs, after);
     }

@@ -1,5 +1,6 @@
 import type {
   BootFailure,
+  CacheMessage,
   PurgeMessage,
   WorkerId,
   WorkerReport,
@@ -60,6 +61,8 @@ export interface PoolOptions {
   onUnreachable: (worker: WorkerProcess) => void;
   /** A handler asks for a purge: the callee answers it. */
   onPurge: (worker: WorkerProcess, message: PurgeMessage) => void;
+  /** A handler uses `caches`: the callee answers it. */
+  onCache: (worker: WorkerProcess, message: CacheMessage) => void;
   onLost: (worker: WorkerProcess, error: RuntimeError, cause: LossCause) => void;
   /** True when no worker serves and boots fail again and again; false when a worker serves again. */
   onDown: (isDown: boolean) => void;
@@ -295,6 +298,7 @@ export class Pool {
           this.#options.onUnreachable(unreachable);
         },
         onPurge: this.#options.onPurge,
+        onCache: this.#options.onCache,
         onLost: this.#options.onLost,
         onExit: (exited, exit) => this.#onExit(exited, exit),
       });

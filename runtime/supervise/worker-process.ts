@@ -3,6 +3,7 @@ import type {
   BootFailure,
   ExchangeMessage,
   PingNumber,
+  CacheMessage,
   PurgeMessage,
   ToPrimary,
   ToWorker,
@@ -70,6 +71,8 @@ export interface WorkerProcessOptions {
   onPong: (worker: WorkerProcess, number: PingNumber) => void;
   /** A handler asks for a purge. */
   onPurge: (worker: WorkerProcess, message: PurgeMessage) => void;
+  /** A handler uses `caches`. */
+  onCache: (worker: WorkerProcess, message: CacheMessage) => void;
   /** The worker gets no more messages. Its last messages may follow, and the cause is not known yet. Called once. */
   onUnreachable: (worker: WorkerProcess) => void;
   /** The worker sends no more messages. Called once, after `onUnreachable`. */
@@ -252,6 +255,15 @@ export class WorkerProcess {
         return;
       case Kind.purge:
         this.#options.onPurge(this, message);
+        return;
+      case Kind.cacheMatch:
+      case Kind.cachePut:
+      case Kind.cacheDelete:
+      case Kind.cachePiece:
+      case Kind.cachePutEnd:
+      case Kind.cacheGrant:
+      case Kind.cacheCancel:
+        this.#options.onCache(this, message);
         return;
       case Kind.workerHello:
         throw new RuntimeError("ERR_PROTOCOL", "Cannot greet a worker twice");

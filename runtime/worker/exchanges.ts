@@ -1,8 +1,10 @@
+import type { AsyncLocalStorage } from "node:async_hooks";
 import type { Channel } from "../channel/channel.ts";
 import type {
   AbortReason,
   ExchangeId,
   RequestMessage,
+  RouteNumber,
   ToPrimary,
   ToWorker,
 } from "../channel/messages.ts";
@@ -27,6 +29,8 @@ export interface ExchangesOptions {
   departures: Departures;
   /** How answers are compressed, unless their route forbids it; `null`: none are. */
   compression: CompressionLevel | null;
+  /** Has the route of the exchange whose code runs; `null`: no code asks for it. */
+  running: AsyncLocalStorage<RouteNumber> | null;
 }
 
 /** The exchanges of this worker: starts them, and passes the primary's messages on to them. */
@@ -63,7 +67,7 @@ export class Exchanges {
 
   #start(message: RequestMessage, route: LoadedRoute): void {
     const id = message[1];
-    const { channel, scope, responseCreditBytes, departures, compression } = this.#options;
+    const { channel, scope, responseCreditBytes, departures, compression, running } = this.#options;
     const timeoutMs = message[8];
     const context = new ExchangeContext(scope, {
       id,
@@ -89,7 +93,10 @@ export class Exchanges {
     // Its body may come before its handler has answered, and even if the handler answers at once.
     const follows = message[9] === BODY_FOLLOWS;
     if (follows) this.#inFlight.add(exchange);
-    const done = exchange.start(route);
+    const done =
+      running === null
+        ? exchange.start(route)
+        : running.run(message[2], () => exchange.start(route));
     if (done === null) {
       if (follows) this.#remove(id);
       return;

@@ -1,5 +1,6 @@
 import { join, relative, sep } from "node:path";
 import type { ErrorHandler, FolderConfig, HandlerConfig, Middleware } from "../api.ts";
+import type { RouteNumber } from "../channel/messages.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { loadManifest, type Manifest, type ManifestModule } from "../generation/manifest.ts";
 import { DEFAULT_POOL } from "../lib/pool-name.ts";
@@ -54,6 +55,8 @@ export interface LoadedGeneration {
   routes: (LoadedRoute | undefined)[];
   /** By their number in the manifest; `undefined` for those of other pools. */
   fallbacks: (LoadedRoute | undefined)[];
+  /** A route of each site that the pool serves, by name of the site; `""`: the default site. */
+  sites: ReadonlyMap<string, RouteNumber>;
   /** Functions that its modules run before the first request and after the last one; middleware from the outside in first. */
   hooks: ModuleHooks[];
   /** Exports without effect, one line each: `handlers/x.ts:12:3: message`. */
@@ -97,8 +100,9 @@ export async function loadGeneration(
   await loader.throwProblems();
   const warnings = await loader.warnings();
   const hooks = loader.hooks();
+  const sites = loader.sites();
   const durationMs = performance.now() - startedAt;
-  return { id: manifest.id, routes, fallbacks, hooks, warnings, durationMs };
+  return { id: manifest.id, routes, fallbacks, sites, hooks, warnings, durationMs };
 }
 
 /** Returns the worker's report about its routes, in the manifest's order; `null` for routes of other pools. */
@@ -213,6 +217,19 @@ class Loader {
     const lines = await Promise.all(problems.map((problem) => this.#toLine(problem)));
     const message = `Cannot load handlers:\n${[...new Set(lines)].join("\n")}`;
     throw new RuntimeError("ERR_HANDLER_LOAD", message, { cause: problems[0]?.cause });
+  }
+
+  /** Returns a route of each site that the pool serves. */
+  sites(): Map<string, RouteNumber> {
+    const { routes, fallbacks } = this.#manifest;
+    const sites = new Map<string, RouteNumber>();
+    routes.forEach((route, number) => {
+      if (this.#isOurs(route)) sites.set(route.site ?? "", number);
+    });
+    fallbacks.forEach((fallback, number) => {
+      if (this.#isOurs(fallback)) sites.set(fallback.site ?? "", -1 - number);
+    });
+    return sites;
   }
 
   /** Describes exports that have no effect, one line each. */

@@ -31,9 +31,11 @@ import { installWebObjects } from "../web/install.ts";
 import { BackgroundWork } from "./background-work.ts";
 import { BootNotes, IGNORED_SIGNALS } from "./boot-notes.ts";
 import { BootWatch } from "./boot-watch.ts";
+import { WorkerCaches } from "./caches.ts";
 import { toEnv } from "./context.ts";
 import { Departures } from "./departures.ts";
 import { Exchanges } from "./exchanges.ts";
+import { findCallers } from "./find-callers.ts";
 import { guardInspector } from "./inspector-door.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import {
@@ -60,6 +62,7 @@ class Worker {
   readonly #background = new BackgroundWork();
   readonly #departures = new Departures();
   readonly #purges: Purges;
+  readonly #caches: WorkerCaches;
   readonly #vitals = new VitalsMeter();
   readonly #closeInspector: () => void;
   readonly #streams: StandardStreams;
@@ -85,6 +88,7 @@ class Worker {
       },
     });
     this.#purges = new Purges(this.#channel);
+    this.#caches = new WorkerCaches(this.#channel);
     this.#channel.send([Kind.workerHello, PROTOCOL_VERSION]);
   }
 
@@ -120,6 +124,13 @@ class Worker {
       case Kind.purged:
         this.#purges.settle(message);
         return;
+      case Kind.cacheAnswer:
+      case Kind.cacheChunk:
+      case Kind.cacheBroken:
+      case Kind.cacheDone:
+      case Kind.cacheCredit:
+        this.#caches.receive(message);
+        return;
       case Kind.ping:
         this.#channel.send([Kind.pong, message[1], this.#vitals.read()]);
         this.#closeInspector();
@@ -137,6 +148,7 @@ class Worker {
   async #boot(settings: WorkerSettings): Promise<void> {
     const { generationDir, pool, mode, bodyBufferBytes } = settings;
     installWebObjects();
+    this.#caches.install();
     const watch = new BootWatch((message) => {
       // Sent within this turn: the process ends with it.
       this.#channel.sendLent([Kind.bootFailed, { code: "ERR_HANDLER_LOAD", message }], 0);
@@ -174,6 +186,11 @@ class Worker {
       });
       await notes.settle();
       watch.close();
+      const callers = await findCallers(generation.sites, {
+        generationDir,
+        isUsed: this.#caches.isUsed,
+      });
+      this.#caches.serve(callers, log);
       this.#exchanges = new Exchanges({
         channel: this.#channel,
         generation,
@@ -188,6 +205,7 @@ class Worker {
         responseCreditBytes: settings.responseCreditBytes,
         departures: this.#departures,
         compression: settings.compression,
+        running: callers.running,
       });
       const routes = toReport(generation).map((route) => route && toRouteReport(route));
       // A request body up to this size travels whole, with others around it.

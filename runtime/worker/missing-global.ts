@@ -1,7 +1,5 @@
 /** Globals of other platforms, and their replacements here. */
 const MISSING: Readonly<Record<string, string>> = {
-  caches:
-    'the Cache API of Workers is not available: set the field "cache-control" and config.cache, or keep values in a Map or a database',
   HTMLRewriter:
     "HTMLRewriter of Workers is not available: use a parser from npm, such as htmlrewriter or parse5",
   WebSocketPair:

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 
 import { type CacheKey, toKey } from "../../runtime/cache/cache-key.ts";
 import { EntryIndex, type Indexed, MOST_VARIANTS } from "../../runtime/cache/entry-index.ts";
-import type { Purge } from "../../runtime/cache/store.ts";
+import type { EntryPlace, Purge } from "../../runtime/cache/store.ts";
 import { varyValues } from "../../runtime/cache/vary-values.ts";
 import { keyOf } from "./stored-heads.ts";
 
@@ -21,7 +21,7 @@ function entry(
 
 const A = keyOf("https://x.example/a");
 
-function within(origin: string): boolean {
+function within({ origin }: EntryPlace): boolean {
   return origin === "https://x.example";
 }
 
@@ -65,21 +65,28 @@ describe("EntryIndex", () => {
     ["space", keyOf("https://x.example/a", "s"), ["t"]],
   ];
   const purges: [Purge, string[]][] = [
-    [{ kind: "url", url: "https://x.example/a" }, ["a"]],
-    [{ kind: "url", url: "https://x.example/a#part" }, ["a"]],
+    [{ kind: "url", url: "https://x.example/a" }, ["a", "space"]],
+    [{ kind: "url", url: "https://x.example/a", space: "" }, ["a"]],
+    [{ kind: "url", url: "https://x.example/a#part", space: "" }, ["a"]],
     [{ kind: "url", url: "https://x.example/a?q=1" }, ["a?1"]],
     [{ kind: "url", url: "https://x.example/a", space: "s" }, ["space"]],
     [{ kind: "url", url: "https://x.example/none" }, []],
-    [{ kind: "prefix", prefix: "https://x.example/a" }, ["a", "a/b", "a?1", "a?2", "ab"]],
+    [{ kind: "prefix", prefix: "https://x.example/a" }, ["a", "a/b", "a?1", "a?2", "ab", "space"]],
+    [{ kind: "prefix", prefix: "https://x.example/a", space: "s" }, ["space"]],
+    [
+      { kind: "prefix", prefix: "https://x.example/a", space: "" },
+      ["a", "a/b", "a?1", "a?2", "ab"],
+    ],
     [{ kind: "prefix", prefix: "https://x.example/a?" }, ["a?1", "a?2"]],
     [{ kind: "prefix", prefix: "https://x.example/a/" }, ["a/b"]],
-    [{ kind: "tag", tag: "t" }, ["a", "a?2", "other"]],
+    [{ kind: "tag", tag: "t" }, ["a", "a?2", "other", "space"]],
+    [{ kind: "tag", tag: "t", space: "" }, ["a", "a?2", "other"]],
     [{ kind: "tag", tag: "t", space: "s" }, ["space"]],
     [{ kind: "tag", tag: "none" }, []],
     [{ kind: "all", space: "s" }, ["space"]],
     [{ kind: "all", space: "" }, ["a", "a/b", "a?1", "a?2", "ab", "other", "plain"]],
     [{ kind: "all", within }, ["a", "a/b", "a?1", "a?2", "ab", "space"]],
-    [{ kind: "tag", tag: "t", within }, ["a", "a?2"]],
+    [{ kind: "tag", tag: "t", within }, ["a", "a?2", "space"]],
     [{ kind: "url", url: "https://y.example/a", within }, []],
     [{ kind: "all" }, ["a", "a/b", "a?1", "a?2", "ab", "other", "plain", "space"]],
   ];

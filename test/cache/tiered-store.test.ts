@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 
 import { BLOCK_BYTES } from "../../runtime/cache/entry-file.ts";
-import type { Purge, StoredEntry } from "../../runtime/cache/store.ts";
+import type { EntryPlace, Purge, StoredEntry } from "../../runtime/cache/store.ts";
 import type { StoredHead } from "../../runtime/cache/stored-head.ts";
 import { TieredStore } from "../../runtime/cache/tiered-store.ts";
 import type { BodySource } from "../../runtime/http/client.ts";
@@ -92,7 +92,7 @@ async function text(store: TieredStore, url: string, fields = ""): Promise<strin
   return body === null || body === "failed" ? body : body.toString();
 }
 
-function isOfX(origin: string): boolean {
+function isOfX({ origin }: EntryPlace): boolean {
   return origin === "https://x.example";
 }
 

@@ -95,6 +95,17 @@ const PROJECT = {
     // @ts-expect-error
     fromNode({ listen: true });
     export default fromNode((req, res) => { res.end(req.url); });`,
+  "handlers/caches.ts": `export default async (request: Request): Promise<Response> => {
+      const named: Cache = await caches.open("name");
+      const found = await caches.default.match(request, { ignoreMethod: true });
+      // @ts-expect-error
+      const text: string = await found.text();
+      const gone: boolean = await named.delete(new URL(request.url));
+      const done: void = await named.put("https://example.com/", new Response(text));
+      // @ts-expect-error
+      await caches.default.put(request, "text");
+      return found ?? new Response([gone, done].join());
+    };`,
   "handlers/imports.ts": `import type { HandlerConfig, Logger, Middleware } from "edgicorn";
     import text from "./a.sql";
     import page from "./a.html";

@@ -273,7 +273,7 @@ describeMistakes("handlers", [
     command: "start",
     files: {
       "handlers/[name].ts": `export default async (request, { params }) => {
-        if (params.name === "caches") return caches.default.match(request);
+        if (params.name === "caches") return caches.match(request);
         return new HTMLRewriter().transform(new Response());
       };`,
     },
@@ -281,8 +281,7 @@ describeMistakes("handlers", [
     status: 500,
     says: [
       /handlers\/\[name\]\.ts/,
-      /caches is not defined/,
-      /Cache API of Workers.*cache-control/,
+      /caches\.match: it is not there, use caches\.default\.match\(\)/,
     ],
   },
   {

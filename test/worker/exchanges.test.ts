@@ -77,6 +77,7 @@ async function startTrial(
     responseCreditBytes: 1024,
     departures: new Departures(),
     compression,
+    running: null,
   });
   return {
     exchanges,
