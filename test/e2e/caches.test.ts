@@ -109,6 +109,10 @@ async function match(at: TestServer, script: object, host?: string): Promise<Fou
   return (await call(at, { op: "match", ...script }, host)) as Found | null;
 }
 
+function digest(part: Buffer): string {
+  return createHash("sha256").update(part).digest("hex");
+}
+
 describe("caches of handlers", { timeout: 300_000 }, () => {
   it("return the answer that was put, until it is deleted", async () => {
     const at = await server();
@@ -137,7 +141,6 @@ describe("caches of handlers", { timeout: 300_000 }, () => {
       const url = `https://sizes.test/${size}`;
       assert.equal(await call(at, { op: "put", url, answer: { size, headers: FRESH } }), "done");
       const bytes = Buffer.alloc(size, "0123456789abcdef");
-      const digest = (part: Buffer): string => createHash("sha256").update(part).digest("hex");
       const whole = (await match(at, { url })) ?? assert.fail(String(size));
       assert.deepEqual([whole.size, whole.sha256], [size, digest(bytes)]);
       if (size < 100) continue;
@@ -254,7 +257,7 @@ describe("answers that handlers stored", { timeout: 300_000 }, () => {
       if (found === null) continue;
       hits++;
       const bytes = Buffer.alloc(number * 100_003, "0123456789abcdef");
-      assert.equal(found.sha256, createHash("sha256").update(bytes).digest("hex"));
+      assert.equal(found.sha256, digest(bytes));
     }
     assert.ok(hits > 0, "no answer outlived the server");
     assert.equal(await match(second, { url: torn }), null);

@@ -88,12 +88,13 @@ function streamOf(pieces: Iterable<Uint8Array>): {
   const body = new ReadableStream<Uint8Array>(
     {
       pull(controller) {
-        const { done, value } = source.next();
-        if (done === true) controller.close();
-        else {
-          count += value.length;
-          controller.enqueue(value);
+        const next: IteratorResult<Uint8Array, unknown> = source.next();
+        if (next.done === true) {
+          controller.close();
+          return;
         }
+        count += next.value.length;
+        controller.enqueue(next.value);
       },
     },
     { highWaterMark: 0 },
@@ -103,6 +104,11 @@ function streamOf(pieces: Iterable<Uint8Array>): {
 
 function* endless(): Generator<Uint8Array> {
   for (;;) yield new Uint8Array(10_000);
+}
+
+function* breaks(): Generator<Uint8Array> {
+  yield new Uint8Array(200_000);
+  throw new Error("the source broke");
 }
 
 /** Lets all messages that are on their way arrive. */
@@ -188,10 +194,6 @@ describe("caches, from handler to store", () => {
 
   it("store nothing of a body that breaks off, and tell the handler why", async () => {
     const { caches, store, toPrimary } = start();
-    function* breaks(): Generator<Uint8Array> {
-      yield new Uint8Array(200_000);
-      throw new Error("the source broke");
-    }
     const { body } = streamOf(breaks());
     await assert.rejects(caches.default.put(URL_A, new Response(body, { headers: FRESH })), {
       message: "the source broke",
@@ -350,8 +352,8 @@ describe("the objects of caches", () => {
 
   it("look like those of the web", async () => {
     const { caches } = start();
-    assert.equal(String(caches), "[object CacheStorage]");
-    assert.equal(String(await caches.open("a")), "[object Cache]");
+    assert.equal(caches[Symbol.toStringTag], "CacheStorage");
+    assert.equal((await caches.open("a"))[Symbol.toStringTag], "Cache");
     assert.equal(caches.default, caches.default);
   });
 });
