@@ -13,10 +13,11 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
+import { writeCodeCaches } from "./code-cache/write-code-caches.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
@@ -34,6 +35,7 @@ const inputs = [
   "package.json",
   "package-lock.json",
   "scripts/build.mjs",
+  "scripts/code-cache",
   "scripts/tsconfig.declarations.json",
 ];
 
@@ -46,22 +48,51 @@ const NATIVE = ["uWebSockets.js", "esbuild", "msgpackr-extract"];
 /** Packages that are loaded rarely. */
 const RARE = ["jsonc-parser", "pino-pretty"];
 
-/** The program of the primary, of the processes that it starts for a build, and of its thread. */
-const PRIMARY = {
-  main: "runtime/main.ts",
-  "build-child": "runtime/generation/build-child.ts",
-  "hash-thread": "runtime/auth/hash-thread.ts",
+/** Commands that run a server. Their program is ten times as large as the rest of the command line. */
+const SERVER_COMMANDS = ["start", "dev", "check", "drill"];
+const SERVER_SOURCES = ["server/start.ts", "cli/check.ts", "cli/drill.ts"];
+
+/**
+ * Each script is one CommonJS file, which runs with V8's code of an earlier run (`runtime/lib/cached-script.ts`). An
+ * entry runs one of its scripts.
+ */
+const SCRIPTS = {
+  server: { source: "runtime/cli/run.ts" },
+  commands: { source: "runtime/cli/run.ts", without: SERVER_SOURCES },
+  compiler: { source: "runtime/generation/build-child.ts" },
 };
+
+/** Modules that run scripts. */
+const SCRIPT_ENTRIES = {
+  main: { source: "runtime/main.ts", runs: "runtime/cli/run.ts" },
+  "build-child": {
+    source: "runtime/generation/build-child.ts",
+    runs: "runtime/generation/build-child.ts",
+  },
+};
+
+/** The thread of the primary that hashes passwords. */
+const THREAD = { "hash-thread": "runtime/auth/hash-thread.ts" };
 
 /**
  * A worker, and the package that handlers import: both use the same instances. Compiled apart from the primary, they
- * share no files with it, and a worker loads 3 files instead of 14.
+ * share no files with it, and a worker loads 3 files.
  */
 const WORKER = { worker: "runtime/worker/main.ts", api: "runtime/api.ts" };
 
-const ENTRIES = { ...PRIMARY, ...WORKER };
+const ENTRIES = { ...SCRIPT_ENTRIES, ...THREAD, ...WORKER };
 
-/** The primary's program names the entry of workers, which is compiled apart. */
+/** A script has no `import()`: its entry passes a function. */
+const importByEntry = {
+  name: "import-by-entry",
+  setup({ onLoad }) {
+    onLoad({ filter: /[/\\]lib[/\\]import-module\.ts$/ }, () => ({
+      contents: "export const importModule = edgicornImport;",
+    }));
+  },
+};
+
+/** The entry of the workers is compiled apart. */
 const workerApart = {
   name: "worker-apart",
   setup({ onResolve }) {
@@ -71,6 +102,9 @@ const workerApart = {
     }));
   },
 };
+
+/** The module that records V8's code of the scripts. Only a build needs it. */
+const RECORDER = "record-code";
 
 const REQUIRE =
   'import { createRequire as edgicornRequire } from "node:module"; const require = edgicornRequire(import.meta.url);';
@@ -234,30 +268,109 @@ function findDeclarations(path, found = new Set()) {
 }
 
 async function compile(esbuild) {
-  await Promise.all([PRIMARY, WORKER].map((entries) => compileEntries(esbuild, entries)));
-}
-
-async function compileEntries(esbuild, entryPoints) {
-  await esbuild.build({
+  const options = {
     absWorkingDir: root,
-    entryPoints,
-    plugins: [workerApart],
     outdir,
     bundle: true,
-    splitting: true,
-    format: "esm",
     platform: "node",
     target: "node20.19",
     // Plain JavaScript is bundled: a worker that reads one file boots twice as fast as one that resolves 150.
     external: [...NATIVE, ...RARE, "edgicorn/package.json"],
-    // Some packages are CommonJS and require Node's own modules.
-    banner: { js: REQUIRE },
     legalComments: "linked",
     sourcemap: "linked",
     // Lines and names are enough for stack traces. The sources would double the size of the package.
     sourcesContent: false,
     logLevel: "warning",
+  };
+  const modules = {
+    ...options,
+    format: "esm",
+    // Some packages are CommonJS and require Node's own modules.
+    banner: { js: REQUIRE },
+  };
+  const scripts = compileScripts(esbuild, options);
+  await Promise.all([
+    scripts.then((names) => compileScriptEntries(esbuild, { names, modules })),
+    esbuild.build({ ...modules, entryPoints: WORKER, splitting: true }),
+    esbuild.build({ ...modules, entryPoints: THREAD }),
+    esbuild.build({ ...modules, entryPoints: { [RECORDER]: "scripts/code-cache/record.ts" } }),
+  ]);
+  await writeCodeCaches(outdir, { dist, recorder: `${RECORDER}.js`, scripts: await scripts }).catch(
+    ({ message }) => {
+      process.stderr.write(
+        `dist/ is complete, but starts take longer than they could: ${message}\n`,
+      );
+    },
+  );
+  for (const name of [`${RECORDER}.js`, `${RECORDER}.js.map`]) rmSync(join(outdir, name));
+}
+
+/** Returns the name of each script's file. */
+async function compileScripts(esbuild, options) {
+  const compiling = Object.entries(SCRIPTS).map(async ([name, { source, without = [] }]) => {
+    const { metafile } = await esbuild.build({
+      ...options,
+      entryPoints: { [name]: source },
+      // V8 must never use the code of another script: see cached-script.ts.
+      entryNames: "[name]-[hash]",
+      outExtension: { ".js": ".cjs" },
+      format: "cjs",
+      define: { "import.meta": "edgicornMeta" },
+      // A script has no `import()`: it requires names that are known now.
+      supported: { "dynamic-import": false },
+      plugins: [importByEntry, ...without.map(leaveOut)],
+      metafile: true,
+    });
+    return [
+      name,
+      Object.keys(metafile.outputs)
+        .map((path) => basename(path))
+        .find((file) => file.endsWith(".cjs")),
+    ];
   });
+  return Object.fromEntries(await Promise.all(compiling));
+}
+
+async function compileScriptEntries(esbuild, { names, modules }) {
+  const { server, commands, compiler } = names;
+  const choice = {
+    main: `process.argv.some((word) => ${JSON.stringify(SERVER_COMMANDS)}.includes(word)) ? "${server}" : "${commands}"`,
+    "build-child": JSON.stringify(compiler),
+  };
+  const compiling = Object.entries(SCRIPT_ENTRIES).map(([entry, { source, runs }]) =>
+    esbuild.build({
+      ...modules,
+      entryPoints: { [entry]: source },
+      plugins: [workerApart, replaceSource(runs, toRunner(choice[entry]))],
+    }),
+  );
+  await Promise.all(compiling);
+}
+
+/** Returns a module that runs a script. Only the command line has an export that another module uses. */
+function toRunner(file) {
+  return `import { runScript } from "./runtime/lib/cached-script.ts";
+    const importModule = (specifier) => import(specifier);
+    export const { runCommandLine } = runScript(${file}, { meta: import.meta, importModule });`;
+}
+
+function leaveOut(source) {
+  return replaceSource(
+    `runtime/${source}`,
+    `throw new Error("Cannot load ${source}: it is in another script");`,
+  );
+}
+
+function replaceSource(source, contents) {
+  const path = join(root, source);
+  return {
+    name: `replace-${basename(source)}`,
+    setup({ onLoad }) {
+      onLoad({ filter: /\.ts$/ }, (file) =>
+        file.path === path ? { contents, resolveDir: root } : null,
+      );
+    },
+  };
 }
 
 /** Returns whether the last build is newer than all of its inputs. */

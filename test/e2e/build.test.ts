@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync 
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
+import { CachedScript } from "../../runtime/lib/cached-script.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -37,7 +38,15 @@ describe("scripts/build.mjs", { timeout: 300_000 }, () => {
     for (const name of ["api.js", "api.d.ts", "types.d.ts", "templates"]) {
       assert.ok(names.includes(name), name);
     }
-    assert.doesNotMatch(names.join(), /OLD|HALF|owner/);
+    for (const part of ["server", "commands", "compiler"]) {
+      const file = names.find((name) => name.startsWith(`${part}-`) && name.endsWith(".cjs"));
+      assert.ok(file !== undefined, part);
+      assert.ok(
+        new CachedScript(join(dir, "dist", file)).isCached,
+        `V8 accepts its code of ${file}`,
+      );
+    }
+    assert.doesNotMatch(names.join(), /OLD|HALF|owner|record/);
     assert.equal(existsSync(join(dir, "dist.building")), false);
   });
 });

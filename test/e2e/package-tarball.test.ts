@@ -13,6 +13,8 @@ describe("npm pack", { timeout: 180_000 }, () => {
     // Python keeps caches beside the modules that it runs.
     assert.ok(files.includes("dist/python/start.py"));
     assert.ok(!files.some((file) => file.endsWith(".pyc")), "no caches of Python");
+    // V8 accepts its code in one version only.
+    assert.ok(!files.some((file) => file.endsWith(".cache")), "no caches of V8");
     const sources = files.filter(
       (file) => /(?<!\.d)\.tsx?$/.test(file) && !file.startsWith("dist/templates/"),
     );

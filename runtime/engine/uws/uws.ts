@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import type { HttpRequest, HttpResponse, us_listen_socket } from "uWebSockets.js";
 import { RuntimeError } from "../../lib/errors.ts";
+import { importModule } from "../../lib/import-module.ts";
 import {
   describeNoBinary,
   explainFailure,
@@ -113,7 +114,7 @@ async function importUws(specifier: string): Promise<Uws> {
   } catch (error) {
     if (!isEsOnly(error)) throw error;
   }
-  return (await import(specifier)) as Uws;
+  return (await importModule(specifier)) as Uws;
 }
 
 function isEsOnly(error: unknown): boolean {
