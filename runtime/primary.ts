@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { CacheByPolicy } from "./cache/by-policy.ts";
 import type { ResponseCache } from "./cache/response-cache.ts";
 import type { Config } from "./config/config.ts";
+import type { Explanation, Question } from "./control/explanation.ts";
 import type {
   CacheInfo,
   GenerationInfo,
@@ -180,6 +181,19 @@ export class Primary {
    */
   async rollback(id?: string): Promise<ReloadReport> {
     return this.#purgeTags(await this.#reloader.rollback(id));
+  }
+
+  /**
+   * Explains the answer to a request, and asks no handler and no upstream server.
+   *
+   * @throws RuntimeError `ERR_CONFIG` for a question that is no request.
+   */
+  async explain(question: Question): Promise<Explanation> {
+    const { explain } = await import("./explain/explain.ts");
+    const { sites, listeners, ids } = this.#parts;
+    const { config, certificates } = this;
+    const nextId = (): ReturnType<typeof ids.nextExchange> => ids.nextExchange();
+    return explain(question, { config, sites, certificates, ports: listeners.ports, nextId });
   }
 
   /** The stored answers. */

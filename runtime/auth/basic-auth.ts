@@ -56,15 +56,15 @@ export class BasicAuth {
     const network = toNetwork(client.head.clientAddress);
     const verdict = this.#options.users().check(authorization, network);
     if (!("then" in verdict)) return this.#apply(verdict, client) ? "next" : "done";
-    return {
-      answer: (_, target) =>
-        waitFor(client, this.#options, async () => {
-          const late = await verdict;
-          return () => {
-            if (this.#apply(late, client)) serveRest(client, target);
-          };
-        }),
-    };
+    const answer: Responder["answer"] = (_, target) =>
+      waitFor(client, this.#options, async () => {
+        const late = await verdict;
+        return () => {
+          if (this.#apply(late, client)) serveRest(client, target);
+        };
+      });
+    // The check of a password changes nothing: it is carried out for an explanation, too.
+    return { answer, explain: answer };
   }
 
   /** Admits a request, or answers it. Returns whether it is admitted. */

@@ -83,6 +83,12 @@ export class ForwardAuth {
     client.head.fields = withoutNames(sent, this.#copied);
     // The service may set a field that it gets by name, such as `authorization`.
     const asked = this.#requestFields === null ? client.head.fields : sent;
+    if (client.inquiry !== undefined) {
+      const { name } = this.#options;
+      client.inquiry.note(`${name} would be asked: explained as if it lets the request pass`);
+      client.head.hasKnownUser = true;
+      return { answer: (_, target) => serveRest(client, target), explain: serveRest };
+    }
     if (this.#waiting >= MOST_WAITING) {
       this.#refusals.note(MOST_WAITING);
       client.refuse(503, { retryAfterSeconds: RETRY_AFTER_SECONDS });

@@ -1,5 +1,5 @@
 import type { Client } from "../http/client.ts";
-import type { Responder } from "../http/responder.ts";
+import { lead, type Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import type { CachePolicy } from "../lib/cache-policy.ts";
 import type { ResponseCache } from "./response-cache.ts";
@@ -30,11 +30,16 @@ export class CacheByPolicy implements Responder {
   }
 
   answer(client: Client, target: ParsedTarget): void {
+    this.#responderFor(target).answer(client, target);
+  }
+
+  explain(client: Client, target: ParsedTarget): void {
+    lead(this.#responderFor(target), client, target);
+  }
+
+  #responderFor(target: ParsedTarget): Responder {
     const policy = target.settings?.cache ?? this.#policy;
-    if (policy === "off") {
-      this.#inner.answer(client, target);
-      return;
-    }
+    if (policy === "off") return this.#inner;
     let cached = this.#cached.get(policy);
     if (cached === undefined) {
       // No code of this server makes the answers: a reload keeps them.
@@ -42,6 +47,6 @@ export class CacheByPolicy implements Responder {
       cached = this.#cache.around(this.#inner, { policy, version: null, destination });
       this.#cached.set(policy, cached);
     }
-    cached.answer(client, target);
+    return cached;
   }
 }

@@ -1,12 +1,14 @@
 import type { Client } from "../http/client.ts";
 import { findField } from "../http/find-field.ts";
 import { addFilter } from "../http/reply.ts";
-import type { Responder } from "../http/responder.ts";
+import type { Inquiry } from "../http/inquiry.ts";
+import { lead, type Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import { answerWith, toAnswerable } from "./answer-entry.ts";
-import { toKey } from "./cache-key.ts";
+import { splitPage, toKey } from "./cache-key.ts";
 import type { CacheParts } from "./cache-parts.ts";
 import { hasOwnWishes } from "./fetch-head.ts";
+import { currentAgeMs } from "./freshness.ts";
 import { resolveInvalidation } from "./invalidation.ts";
 import { Line, passBy } from "./line.ts";
 import { resolveAccess, resolveReuse } from "./reuse.ts";
@@ -43,21 +45,72 @@ export class CachedResponder implements Responder {
   }
 
   answer(client: Client, target: ParsedTarget): void {
+    const visit = this.#toVisit(client, target);
+    if (visit === null) this.#bypass(client, target);
+    else this.#lookUp(visit);
+  }
+
+  /** Returns the visit of a request; `null`: the cache does not concern it. */
+  #toVisit(client: Client, target: ParsedTarget): Visit | null {
     const { policy: policies, destination } = this.#options;
     const { method, fields, origin, bodyBytes } = client.head;
     const isOwn = policies.personal !== null && isPersonal(client.head, policies.shared.cookies);
     const policy = isOwn ? (policies.personal ?? policies.shared) : policies.shared;
     const access = resolveAccess(method, fields, policy);
-    if (access.kind === "bypass" || bodyBytes !== 0) {
-      this.#bypass(client, target);
-      return;
-    }
+    if (access.kind === "bypass" || bodyBytes !== 0) return null;
     const { pathname, search } = target;
     const shared = toKey({ origin, pathname, search, fields }, policy);
     const suffix = isOwn ? destination + OWN : destination;
     const key = suffix === "" ? shared : { ...shared, cookies: `${shared.cookies}\n${suffix}` };
     const { directives } = access;
-    this.#lookUp({ client, target, key, policy, directives, hasLeft: false });
+    return { client, target, key, policy, directives, hasLeft: false };
+  }
+
+  /** Describes the use of the cache: looks the request up, and fetches nothing. */
+  explain(client: Client, target: ParsedTarget, inquiry: Inquiry): void {
+    const { shared } = this.#options.policy;
+    const fact = {
+      kind: "cache",
+      url: client.head.origin + target.pathname + target.search,
+      cookies: shared.cookies,
+      isPersonal: isPersonal(client.head, shared.cookies),
+      ageMs: null,
+      lifetimeMs: null,
+    } as const;
+    const visit = this.#toVisit(client, target);
+    if (visit === null) {
+      inquiry.tell({ ...fact, result: "bypass" });
+      lead(this.#inner, client, target);
+      return;
+    }
+    const { key, directives } = visit;
+    const url = splitPage(key.page).url + key.search;
+    const decide = (entry: StoredEntry | null): void => {
+      const { version } = this.#options;
+      const isOfVersion = version === null || entry?.head.tags.includes(version) === true;
+      const nowMs = this.#parts.now();
+      if (entry === null || !isOfVersion) {
+        inquiry.tell({ ...fact, url, result: "miss" });
+        if (directives?.onlyIfCached === true) client.refuse(504);
+        else lead(this.#inner, client, target);
+        return;
+      }
+      const reuse = resolveReuse(entry.head, directives, nowMs);
+      const result =
+        reuse === "serve" ? "hit" : reuse === "serve-and-refresh" ? "stale" : "validate";
+      const { lifetimeMs } = entry.head;
+      inquiry.tell({ ...fact, url, result, ageMs: currentAgeMs(entry.head, nowMs), lifetimeMs });
+      if (reuse === "unavailable") client.refuse(504);
+      else if (reuse === "validate") lead(this.#inner, client, target);
+      else {
+        const { hitFields } = this.#parts;
+        const onGone = (): void => lead(this.#inner, client, target);
+        answerWith(client, toAnswerable(entry), { outcome: null, nowMs, hitFields, onGone });
+      }
+    };
+    const found = this.#parts.store.find(key, client.head.fields);
+    if (found === null || found.isLoaded) decide(found);
+    else found.load(decide);
   }
 
   #lookUp(visit: Visit): void {

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import type { Config, FlagName, Flags } from "../config/config.ts";
 import { flagName, SETTING_NAMES } from "../config/settings.ts";
+import type { Question } from "../control/explanation.ts";
 import { assertNever, RuntimeError } from "../lib/errors.ts";
 import { type CommandName, type ControlCommandName, findCommand, formatUsage } from "./commands.ts";
 import {
@@ -19,6 +20,8 @@ import {
   FLAGS,
   type UnknownFlag,
 } from "./flag-problems.ts";
+import { findOwners, findOwnFlag, OWN_OPTIONS } from "./own-flags.ts";
+import { parseQuestion } from "./parse-question.ts";
 import type { TemplateName } from "./init/templates.ts";
 
 /** The parsed command line. */
@@ -39,6 +42,8 @@ export interface ControlInvocation {
   json: boolean;
   /** The argument of the command: the generation to roll back to, or the answers to purge. */
   id: string | null;
+  /** The request to explain. Only `explain` has it. */
+  question?: Question;
 }
 
 /** A drill of the server that a start would run. */
@@ -86,6 +91,8 @@ interface CommandLine {
   flags: Partial<Record<FlagName, string>>;
   json: boolean;
   drill: DrillFlags;
+  /** Values of the flags that only this command has, by name. */
+  own: Record<string, string[]>;
   template: string | null;
   /** The flag that asks for another command. */
   instead: "help" | "version" | null;
@@ -108,11 +115,14 @@ function readTokens(argv: readonly string[]): CommandLine {
     flags: {},
     json: false,
     drill: {},
+    own: {},
     template: null,
     instead: null,
     unknownFlags: [],
     problems: [],
   };
+  const word = tokens.find((token) => token.kind === "positional")?.value;
+  const command = word === undefined ? "start" : findCommand(word);
   /** Index of the value of a refused flag: it is no word of its own. */
   let valueIndex = -1;
   for (const token of tokens) {
@@ -124,6 +134,23 @@ function readTokens(argv: readonly string[]): CommandLine {
     const { rawName, value, inlineValue } = token;
     if (token.name === "help" || token.name === "version") {
       line.instead ??= token.name;
+      continue;
+    }
+    const ownFlag = findOwnFlag(command, token.name);
+    if (ownFlag !== null && (ownFlag.value === null) === (value === undefined)) {
+      (line.own[token.name] ??= []).push(value ?? "");
+      continue;
+    }
+    if (ownFlag !== null) {
+      const expected =
+        ownFlag.value === null ? "it without a value" : `${rawName} ${ownFlag.value}`;
+      const found = value === undefined ? "no value" : `"${value}"`;
+      line.problems.push(`Cannot use ${rawName}: found ${found}, expected ${expected}`);
+      continue;
+    }
+    const owners = FLAGS.has(rawName) ? [] : findOwners(token.name);
+    if (owners.length > 0) {
+      line.problems.push(`Cannot use ${rawName}: only ${owners.join(" and ")} has it`);
       continue;
     }
     if (token.name === "json" || token.name === "brief") {
@@ -172,7 +199,7 @@ function addValue(before: string | undefined, value: string): string {
 }
 
 function findProblems(line: CommandLine, word: string): string[] {
-  const { words, flags, json, drill, template, unknownFlags } = line;
+  const { words, flags, json, drill, template, unknownFlags, own } = line;
   const [, extra] = words;
   const command = findCommand(word);
   const problems = [...line.problems];
@@ -182,13 +209,14 @@ function findProblems(line: CommandLine, word: string): string[] {
   }
   problems.push(...unknownFlags.map((flag) => describeUnknownFlag(flag, command)));
   if (command === null) return problems;
+  if (command === "explain") problems.push(...parseQuestion(words.slice(1), own).problems);
   const app = findApp(command, words);
   const mayHaveWord =
     command === "rollback" || command === "purge" || command === "help" || app !== null;
   if (command === "purge" && extra === undefined) {
     problems.push(`Cannot run purge: found nothing, expected ${describeExpected("purge", "")}`);
   }
-  const unexpected = mayHaveWord ? words[2] : extra;
+  const unexpected = command === "explain" ? undefined : mayHaveWord ? words[2] : extra;
   if (unexpected !== undefined) {
     const expected = describeExpected(command, unexpected);
     const found = `found "${unexpected}", expected ${expected} after the command`;
@@ -226,6 +254,10 @@ function toInvocation(command: CommandName, line: CommandLine): Invocation {
       return { command, mode: "development", flags };
     case "drill":
       return { command, flags, json, ...parseDrillFlags(drill).request };
+    case "explain": {
+      const { question } = parseQuestion(words.slice(1), line.own);
+      return { command, flags, json, id: null, question };
+    }
     case "reload":
     case "rollback":
     case "generations":
@@ -256,6 +288,7 @@ function takesApp(command: CommandName | null): boolean {
 }
 
 const OPTIONS = {
+  ...OWN_OPTIONS,
   ...Object.fromEntries(
     [...SETTING_NAMES.map(flagName), "config", "env-file"].map((name) => [
       name,

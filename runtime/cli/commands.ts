@@ -8,6 +8,7 @@ export const CONTROL_COMMANDS = [
   "generations",
   "status",
   "purge",
+  "explain",
   "stop",
 ] as const;
 
@@ -163,6 +164,18 @@ export const COMMANDS: readonly CommandText[] = [
       "cookies; 'https://example.com/news/*' (in quotes) for all URLs that begin so;",
       "tag:NAME for all whose field cache-tag names it; or all. Answers that are under",
       "way are not stored any more.",
+    ],
+  },
+  {
+    name: "explain",
+    help: "tell how the server would answer a request, and why",
+    usage: "[METHOD] URL [-H FIELD] [--client ADDRESS] [flags]",
+    details: [
+      "Asks the running server which site, certificate, rules, file or route get the",
+      "request, which rule decides, the result of the response cache, and which limits apply",
+      "and where each was set. No handler runs, no upstream server is asked, and no",
+      "limit counts the request. A service of forwardAuth counts as one that lets the",
+      "request pass. URL: https://example.com/path, or a path alone.",
     ],
   },
   {

@@ -1,4 +1,5 @@
 import type * as z from "zod/mini";
+import { explanationSchema } from "../control/explanation-schema.ts";
 import {
   generationsSchema,
   purgeReportSchema,
@@ -9,6 +10,7 @@ import { type ControlRequest, askControl } from "../control/control-client.ts";
 import { EXIT, assertNever } from "../lib/errors.ts";
 import type { ControlInvocation } from "./arguments.ts";
 import { describeNeighbours, findServer, refuseOtherFolder } from "./find-server.ts";
+import { formatExplanation } from "./format-explanation.ts";
 import { formatGenerations, formatReloadReport, formatStatus } from "./format-answers.ts";
 import { packageVersion } from "../lib/package-version.ts";
 
@@ -35,12 +37,13 @@ export interface Outcome {
  * @throws ERR_CONFIG when a named config file is missing.
  */
 export async function runControl(
-  { command, flags, json, id }: ControlInvocation,
+  invocation: ControlInvocation,
   { env, cwd }: { env: Readonly<Record<string, string | undefined>>; cwd: string },
 ): Promise<Outcome> {
+  const { command, flags, json } = invocation;
   const { stateDir, note } = await findServer({ flags, env, cwd });
   if (command === "reload") await refuseOtherFolder(stateDir, { env, cwd });
-  const answer = await askControl(stateDir, toRequest(command, id));
+  const answer = await askControl(stateDir, toRequest(invocation));
   const said = note === null ? [] : [note];
   switch (answer.kind) {
     case "unreachable": {
@@ -85,7 +88,7 @@ const PURGE_TIMEOUT_MS = 10 * 60_000;
 
 const QUESTION_TIMEOUT_MS = 10_000;
 
-function toRequest(command: ControlInvocation["command"], id: string | null): ControlRequest {
+function toRequest({ command, id, question }: ControlInvocation): ControlRequest {
   switch (command) {
     case "status":
     case "generations":
@@ -102,6 +105,13 @@ function toRequest(command: ControlInvocation["command"], id: string | null): Co
         path: "/purge",
         body: { entries: id ?? "" },
         timeoutMs: PURGE_TIMEOUT_MS,
+      };
+    case "explain":
+      return {
+        method: "POST",
+        path: "/explain",
+        body: question,
+        timeoutMs: QUESTION_TIMEOUT_MS,
       };
     case "stop":
       return { method: "POST", path: "/stop", timeoutMs: STOP_TIMEOUT_MS };
@@ -122,6 +132,8 @@ function format(command: ControlInvocation["command"], value: unknown): string |
       return formatAs(statusSchema, value, formatStatus);
     case "purge":
       return formatAs(purgeReportSchema, value, ({ purged }) => `purged ${purged}\n`);
+    case "explain":
+      return formatAs(explanationSchema, value, formatExplanation);
     case "stop":
       return "stopped\n";
     default:

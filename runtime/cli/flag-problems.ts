@@ -4,6 +4,7 @@ import { flagName, SETTING_NAMES, type SettingName } from "../config/settings.ts
 import { pickNearest } from "../lib/nearest.ts";
 import { COMMANDS, type CommandName, CONTROL_SETTINGS, isControlCommand } from "./commands.ts";
 import { DRILL_VALUES, type DrillFlags, parseDrillFlags } from "./drill-flags.ts";
+import { OWN_FLAGS } from "./own-flags.ts";
 import { TEMPLATE_NAMES, type TemplateName } from "./init/templates.ts";
 import { explainOtherCommand, findCommandOfFlag, findLongFlag } from "./other-words.ts";
 
@@ -101,7 +102,8 @@ function flagsOf(command: CommandName | null): string[] {
   const general = ["--help", "--version"];
   if (command === "prune") return general;
   if (command !== null && isControlCommand(command)) {
-    return [...CONTROL_SETTINGS.map(flagName), "config", "env-file", "json"]
+    const own = (OWN_FLAGS[command] ?? []).map(({ name }) => name);
+    return [...CONTROL_SETTINGS.map(flagName), "config", "env-file", "json", ...own]
       .map((name) => `--${name}`)
       .concat(general);
   }

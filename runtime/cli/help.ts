@@ -1,5 +1,6 @@
 import { SETTING_NAMES, flagName, placeholderOf, settingOf } from "../config/settings.ts";
 import { TEMPLATE_NAMES } from "./init/templates.ts";
+import { OWN_FLAGS } from "./own-flags.ts";
 import { COMMANDS, type CommandName, formatUsage, isControlCommand, textOf } from "./commands.ts";
 
 /** Returns the help text: plain ASCII, at most 80 columns, ends with a line feed. */
@@ -67,6 +68,7 @@ function flagsOf(command: CommandName): string[] {
       row("--config FILE", "config file that may name it (edgicorn.config.ts)"),
       ENV_FILE_ROW,
       row("--json", "print data for programs"),
+      ...ownRows(command),
       "",
       "Exits with 0 when it is done, with 69 when no server runs with this state",
       "folder, with 70 or 78 when the server refuses.",
@@ -91,6 +93,13 @@ function flagsOf(command: CommandName): string[] {
     "",
     ...SOURCES,
   ];
+}
+
+function ownRows(command: CommandName): string[] {
+  return (OWN_FLAGS[command] ?? []).map(({ name, short, value, help }) => {
+    const left = `${short === undefined ? "" : `-${short}, `}--${name} ${value ?? ""}`;
+    return row(left.trimEnd(), help);
+  });
 }
 
 const FLAGS_OF_START = [

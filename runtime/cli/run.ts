@@ -50,6 +50,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
       case "generations":
       case "status":
       case "purge":
+      case "explain":
       case "stop":
         await tellOutcome(invocation);
     }

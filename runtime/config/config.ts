@@ -13,7 +13,7 @@ import {
 import { readEnvFiles } from "./env-files.ts";
 import { findConfigProblems } from "./config-problems.ts";
 import { isFolder } from "./is-folder.ts";
-import { findOrigins, type Origins } from "./origins.ts";
+import { findOrigins, type Origins, toLabels } from "./origins.ts";
 import { findByOtherName, whyMissing } from "./other-names.ts";
 import { pickNearest } from "../lib/nearest.ts";
 import { DEFAULT_POOL } from "../lib/pool-name.ts";
@@ -39,6 +39,8 @@ export interface Config extends SettingFields {
   readonly mode: "production" | "development";
   /** Fields whose values are derived from other settings or from the machine. The operator did not ask for their changes. */
   readonly automatic: readonly AutomaticField[];
+  /** The sources of settings that are set: `--http`, `EDGICORN_HTTP`, `EDGICORN_HTTP in .env`, `http in edgicorn.config.ts`. */
+  readonly origins: Readonly<Partial<Record<SettingName, string>>>;
   /** Absolute path of the config file, or `null` if there is none. */
   readonly configFile: string | null;
   /** Absolute paths of the files from which `variables` were read. */
@@ -88,7 +90,8 @@ export interface ConfigSources {
  * @throws ERR_CONFIG whose message has one line per problem: the source, the value found, the value expected.
  */
 export async function loadConfig(given: ConfigSources): Promise<Config> {
-  const { files: envFiles, variables } = readEnvFiles({ ...given, flag: given.flags.envFile });
+  const envSources = { ...given, flag: given.flags.envFile };
+  const { files: envFiles, variables, places } = readEnvFiles(envSources);
   const sources = { ...given, env: { ...variables, ...given.env }, variables };
   const file = await readConfigFile(sources);
   const unknownKeys = file === null ? [] : findUnknownKeys(file);
@@ -138,6 +141,7 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
     ...toFields(values),
     mode: sources.mode,
     automatic,
+    origins: toLabels(origins, places),
     configFile: file?.path ?? null,
     envFiles,
     variables,

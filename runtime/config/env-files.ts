@@ -24,6 +24,8 @@ export interface EnvFiles {
   files: readonly string[];
   /** Values by name, without the names that the environment has already. */
   variables: Readonly<Record<string, string>>;
+  /** The file of each of these variables, for messages. */
+  places: Readonly<Record<string, string>>;
 }
 
 /**
@@ -36,15 +38,18 @@ export interface EnvFiles {
 export function readEnvFiles(sources: EnvFileSources): EnvFiles {
   const files: string[] = [];
   const found: Record<string, string> = {};
+  const places: Record<string, string> = {};
   for (const { path, label } of pickFiles(sources)) {
     const text = readFile(path, { label, cwd: sources.cwd });
     if (text === null) continue;
     refuseNul(text, showPath(path, sources.cwd));
     files.push(path);
-    Object.assign(found, parseEnvFile(text));
+    const own = parseEnvFile(text);
+    Object.assign(found, own);
+    for (const name of Object.keys(own)) places[name] = showPath(path, sources.cwd);
   }
   const added = Object.entries(found).filter(([name]) => sources.env[name] === undefined);
-  return { files, variables: Object.freeze(Object.fromEntries(added)) };
+  return { files, variables: Object.freeze(Object.fromEntries(added)), places };
 }
 
 /** Returns the absolute paths of the files for which a start looks, whether they exist or not. */

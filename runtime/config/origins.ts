@@ -22,6 +22,24 @@ export interface Origin {
 /** The source of each setting's value. */
 export type Origins = Record<SettingName, Origin>;
 
+/**
+ * Returns the labels of the settings that are not defaults.
+ *
+ * @param places The files of the variables that files have set, by name.
+ */
+export function toLabels(
+  origins: Origins,
+  places: Readonly<Record<string, string>>,
+): Partial<Record<SettingName, string>> {
+  return Object.fromEntries(
+    SETTING_NAMES.flatMap((name) => {
+      const { label, isDefault } = origins[name];
+      const place = places[label];
+      return isDefault ? [] : [[name, place === undefined ? label : `${label} in ${place}`]];
+    }),
+  );
+}
+
 /** Finds the source of each setting: a flag, else the environment, else the config file, else the default. */
 export function findOrigins({ flags, env, cwd }: ConfigSources, file: ConfigFile | null): Origins {
   const fromFile = file?.values ?? {};

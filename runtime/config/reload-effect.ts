@@ -36,7 +36,7 @@ function ofSettings(): Record<keyof SettingFields, ReloadEffect> {
   return Object.fromEntries(entries) as Record<keyof SettingFields, ReloadEffect>; // One for each entry of the table.
 }
 
-type SettingField = Exclude<keyof Config, "automatic">;
+type SettingField = Exclude<keyof Config, "automatic" | "origins">;
 
 /** A setting whose value differs. */
 export interface ChangedSetting extends ReloadEffect {

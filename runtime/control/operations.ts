@@ -1,4 +1,5 @@
 import type { CacheResult } from "../http/cache-result.ts";
+import type { Explanation, Question } from "./explanation.ts";
 import type { Traffic } from "../observe/counters.ts";
 
 /** The changes of a reload or a rollback. */
@@ -242,6 +243,12 @@ export interface Operations {
    * @throws RuntimeError `ERR_CONFIG` when the text names none of these.
    */
   purge(entries: string): Promise<PurgeReport>;
+  /**
+   * Explains the answer to a request without giving it.
+   *
+   * @throws RuntimeError `ERR_CONFIG` for a question that is no request.
+   */
+  explain(question: Question): Promise<Explanation>;
   /** Adds or removes a worker; one stays at least. Returns the new number. */
   resize(change: 1 | -1): number;
   status(): Status;

@@ -1,10 +1,14 @@
 import type { IncomingMessage } from "node:http";
 import { RuntimeError } from "../lib/errors.ts";
 import type { Logger } from "../log/log.ts";
+import type { Question } from "./explanation.ts";
 import type { Greeting, Operations } from "./operations.ts";
 
 /** Longest body of a command: it holds an id at most. */
 export const MAX_BODY_BYTES = 4096;
+
+/** Longest body of a question: it holds the head of a request. */
+const MAX_QUESTION_BYTES = 256 * 1024;
 
 /** The answer to a command, as JSON. */
 export interface CommandAnswer {
@@ -31,6 +35,7 @@ const METHODS: ReadonlyMap<string, string> = new Map([
   ["/reload", "POST"],
   ["/rollback", "POST"],
   ["/purge", "POST"],
+  ["/explain", "POST"],
   ["/stop", "POST"],
 ]);
 
@@ -47,7 +52,8 @@ export async function runCommand(
     return { ...refuse(405, message), allow: expected };
   }
   try {
-    const body = await readBody(request);
+    const maxBytes = pathname === "/explain" ? MAX_QUESTION_BYTES : MAX_BODY_BYTES;
+    const body = await readBody(request, maxBytes);
     if (body === null) return refuse(413, `Cannot read ${pathname}: expected a short request`);
     if (pathname === "/") return { status: 200, value: greet() };
     const answer = await runOperation(await operations, { pathname, body });
@@ -85,9 +91,33 @@ async function runOperation(
         ? answered(await operations.purge?.(entries))
         : refuse(400, 'Cannot purge: expected {"entries": "..."}');
     }
+    case "/explain": {
+      const question = toQuestion(body);
+      return question === null
+        ? refuse(400, `Cannot explain: expected ${QUESTION_EXPECTED}`)
+        : answered(await operations.explain?.(question));
+    }
     default:
       return null;
   }
+}
+
+const QUESTION_EXPECTED =
+  '{"method": "GET", "url": "https://...", "fields": [["name", "value"]], "client": "192.0.2.1" or null}';
+
+/** @returns `null`: the body has another form. */
+function toQuestion(body: string): Question | null {
+  const [method, url] = [readMember(body, "method"), readMember(body, "url")];
+  const [fields, client] = [readMember(body, "fields") ?? [], readMember(body, "client") ?? null];
+  if (typeof method !== "string" || typeof url !== "string" || !Array.isArray(fields)) return null;
+  if (client !== null && typeof client !== "string") return null;
+  return fields.every(isField) ? { method, url, fields, client } : null;
+}
+
+function isField(field: unknown): field is [string, string] {
+  return (
+    Array.isArray(field) && field.length === 2 && field.every((part) => typeof part === "string")
+  );
 }
 
 /** Returns a member of a JSON object; `undefined`: there is none, or the body has another form. */
@@ -119,13 +149,13 @@ function readId(body: string): string | undefined | false {
 }
 
 /** @returns `null`: the body is too long. */
-async function readBody(request: IncomingMessage): Promise<string | null> {
+async function readBody(request: IncomingMessage, maxBytes: number): Promise<string | null> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   // Requests of node:http yield buffers as long as no encoding is set.
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) return null;
+    if (bytes > maxBytes) return null;
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");

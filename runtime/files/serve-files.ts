@@ -15,6 +15,7 @@ import { findField } from "../http/find-field.ts";
 import { dropFields, repeatChange } from "../http/change-fields.ts";
 import type { Client } from "../http/client.ts";
 import type { AnswerHead, FoundFile } from "../http/file-sender.ts";
+import type { Inquiry } from "../http/inquiry.ts";
 import { isSmall, type ReplyFilter } from "../http/reply.ts";
 import type { FileBody } from "./file-body.ts";
 import { joinBodies, type MultipartPart } from "./multipart.ts";
@@ -55,6 +56,7 @@ export function serveStatic(
   const entry = find(files, target);
   const answer = entry === undefined ? null : resolve(client, target, entry);
   if (files === null || entry === undefined || answer === null) return false;
+  if (client.inquiry !== undefined) tellFile(client.inquiry, entry);
   // This client, and others until it is done, get the file as it is.
   if (
     entry.kind === "file" &&
@@ -74,6 +76,11 @@ export function serveStatic(
   return true;
 }
 
+function tellFile(inquiry: Inquiry, entry: StaticEntry): void {
+  if (entry.kind === "redirect") inquiry.note(`the page has another path: ${entry.path}`);
+  else inquiry.tell({ kind: "file", file: entry.source.realPath });
+}
+
 /**
  * Finds a file for middleware, without sending it; false when no file answers this request.
  *
@@ -87,7 +94,8 @@ export function offerStatic(
 ): boolean {
   const entry = find(serving(), target);
   const answer = entry === undefined ? null : resolve(client, target, entry);
-  if (answer === null) return false;
+  if (entry === undefined || answer === null) return false;
+  if (client.inquiry !== undefined) tellFile(client.inquiry, entry);
   const offer = (found: StaticAnswer): void => {
     const { status } = found;
     const { contentLength, fields: own } = found;

@@ -5,7 +5,8 @@ import type { Lane } from "../dispatch/lane.ts";
 import type { RouteRules, RuleBook } from "../dispatch/route-rules.ts";
 import type { Client } from "../http/client.ts";
 import type { FoundFile } from "../http/file-sender.ts";
-import type { Responder } from "../http/responder.ts";
+import type { Inquiry } from "../http/inquiry.ts";
+import { lead, type Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import type { Rate } from "../lib/rate.ts";
 import type { RateLimiter } from "../limits/rate-limiter.ts";
@@ -63,6 +64,26 @@ export class RouteResponder implements Responder {
     return this.pool.reports[this.#options.route]?.methods ?? null;
   }
 
+  /** Describes the answer: the limits of the route, its cache and its pool. No worker gets the request. */
+  explain(client: Client, target: ParsedTarget, inquiry: Inquiry): void {
+    const rules = this.#rulesFor(client, target);
+    const report = this.pool.reports[this.#options.route];
+    const limits = report?.methodLimits[client.head.method] ?? report?.limits ?? null;
+    inquiry.tell({ kind: "handler-limits", limits });
+    if (this.#limiters !== null && !this.#admits(client, rules)) return;
+    if (rules.cache === "off") this.#explainPool(client, inquiry);
+    else lead(this.#cachedBy(rules.cache), client, target);
+  }
+
+  #explainPool(client: Client, inquiry: Inquiry): void {
+    const { admission } = this.#options;
+    const { workers, plan } = this.pool;
+    const isReserved = this.rulesOf(client.head.method).reserved;
+    const ready = workers.filter(({ state }) => state === "ready").length;
+    inquiry.tell({ kind: "pool", pool: plan.name, ready, workers: workers.length });
+    if (admission.admits(client, { isReserved })) inquiry.conclude();
+  }
+
   answer(client: Client, target: ParsedTarget): void {
     const { onRequest } = this.#options;
     const rules = this.#rulesFor(client, target);
@@ -92,6 +113,7 @@ export class RouteResponder implements Responder {
     if (cached === undefined) {
       const inner: Responder = {
         answer: (client, target) => this.#run(client, target, this.#rulesFor(client, target)),
+        explain: (client, _, inquiry) => this.#explainPool(client, inquiry),
       };
       cached = this.#options.cacheAround(inner, policy);
       this.#cached.set(policy, cached);
@@ -103,6 +125,11 @@ export class RouteResponder implements Responder {
   answerFound(client: Client, target: ParsedTarget, found: FoundFile): void {
     const { admission, onRequest } = this.#options;
     const rules = this.rulesOf(client.head.method);
+    if (client.inquiry !== undefined) {
+      client.inquiry.note("middleware gets the file, and may answer with something else");
+      this.#explainPool(client, client.inquiry);
+      return;
+    }
     onRequest();
     if (!admission.admits(client, { isReserved: rules.reserved })) return;
     this.pool.dispatcher.admit(client, { ...this.#exchangeOf(client, target, rules, null), found });

@@ -3,6 +3,7 @@ import type { Config } from "../config/config.ts";
 import { DEFAULT_SITE, listSites, toSiteSettings } from "../config/sites.ts";
 import { RuleBook } from "../dispatch/route-rules.ts";
 import type { Manifest } from "../generation/manifest.ts";
+import type { Inquiry } from "../http/inquiry.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import type { Rate } from "../lib/rate.ts";
 import { RateLimiter, type RateLimiterOptions } from "../limits/rate-limiter.ts";
@@ -30,16 +31,21 @@ interface SiteRoute {
 
 interface SiteFallback {
   readonly pattern: string;
+  /** Number of its module in the manifest. */
+  readonly module: number;
   readonly responder: RouteResponder;
   /** No `_404`, but middleware that guards files. */
   readonly files?: true;
 }
 
+/** Most other routes that an explanation names. */
+const MOST_LOSERS = 10;
+
 /** The routes of one site in a generation that serves. */
 export class SiteRoutes {
   readonly #match: Matcher;
   readonly #routes: readonly SiteRoute[];
-  readonly #fallbacks: readonly RouteResponder[];
+  readonly #fallbacks: readonly SiteFallback[];
   /** `null`: no middleware guards files. */
   readonly #guards: GuardMatcher | null;
   readonly #manifest: Manifest;
@@ -52,7 +58,7 @@ export class SiteRoutes {
     const { manifest, routes, fallbacks } = options;
     this.#manifest = manifest;
     this.#routes = routes;
-    this.#fallbacks = fallbacks.map(({ responder }) => responder);
+    this.#fallbacks = fallbacks;
     this.#match = createMatcher({ routes: routes.map(({ route }) => route), fallbacks });
     this.#guards = createGuardMatcher(fallbacks);
   }
@@ -75,7 +81,7 @@ export class SiteRoutes {
   find(target: ParsedTarget): RouteResponder | null {
     const match = this.#match(target.pathname);
     if (match === null) return null;
-    if (!("route" in match)) return this.#fallbacks[match.fallback] ?? null;
+    if (!("route" in match)) return this.#fallbacks[match.fallback]?.responder ?? null;
     target.params = match.params;
     return this.#routes[match.route]?.responder ?? null;
   }
@@ -88,7 +94,7 @@ export class SiteRoutes {
   /** Returns the middleware that guards the files of a path; `null`: none does. */
   findGuard({ path }: ParsedTarget): Pick<RouteResponder, "answerFound"> | null {
     const match = path === null ? null : (this.#guards?.(path) ?? null);
-    const responder = match === null ? undefined : this.#fallbacks[match.fallback];
+    const responder = match === null ? undefined : this.#fallbacks[match.fallback]?.responder;
     if (match === null || responder === undefined) return null;
     return {
       answerFound(client, target, found) {
@@ -99,19 +105,60 @@ export class SiteRoutes {
   }
 
   describeRoutes(): RouteDescription[] {
+    return this.#routes.map((route) => this.#describe(route));
+  }
+
+  /** Tells which route or fallback gets a target, and which other routes match its path. */
+  explain(target: ParsedTarget, inquiry: Inquiry): void {
+    const match = this.#match(target.pathname);
+    if (match === null) return;
+    if (!("route" in match)) {
+      const fallback = this.#fallbacks[match.fallback];
+      if (fallback === undefined) return;
+      const { pattern, module } = fallback;
+      const file = this.#manifest.modules[module]?.source ?? "";
+      const none = { methods: [], params: {}, losers: [] };
+      inquiry.tell({ kind: "route", use: "fallback", pattern, file, ...none });
+      return;
+    }
+    const found = this.#routes[match.route];
+    if (found === undefined) return;
+    const { pattern, file, methods } = this.#describe(found);
+    const params = match.params ?? {};
+    const losers = this.#findLosers(target, found).map((route) => ({
+      pattern: route.pattern,
+      file: route.file,
+    }));
+    inquiry.tell({ kind: "route", use: "route", pattern, file, methods, params, losers });
+  }
+
+  /** Finds the routes that would get a target if all before them were not there. The nearest one comes first. */
+  #findLosers(target: ParsedTarget, winner: SiteRoute): RouteDescription[] {
+    const losers: RouteDescription[] = [];
+    let left = this.#routes.filter((route) => route !== winner);
+    while (losers.length < MOST_LOSERS) {
+      const matcher = createMatcher({ routes: left.map(({ route }) => route), fallbacks: [] });
+      const match = matcher(target.pathname);
+      const next = match !== null && "route" in match ? left[match.route] : undefined;
+      if (next === undefined) break;
+      losers.push(this.#describe(next));
+      left = left.filter((route) => route !== next);
+    }
+    return losers;
+  }
+
+  #describe({ route, responder }: SiteRoute): RouteDescription {
+    const { pattern, handlers } = route;
+    const site = route.site ?? null;
     const { modules, sites = [] } = this.#manifest;
-    return this.#routes.map(({ route: { pattern, handlers, site = null }, responder }) => {
-      const dir = sites.find(({ name }) => name === site)?.dir;
-      const nameOf = (source: string): string =>
-        dir !== undefined && source.startsWith(`${dir}/`) ? source.slice(dir.length + 1) : source;
-      const own = handlers.map(({ module }) => modules[module]);
-      const isApp = own.some(
-        (module) => module?.app !== undefined && module.app.file === undefined,
-      );
-      const file = own.map((module) => (isApp ? module?.app?.spec : nameOf(module?.source ?? "")));
-      const { methods } = responder;
-      return { methods: methods ?? [], pattern, file: file.join(", "), isApp, site };
-    });
+    const dir = sites.find(({ name }) => name === site)?.dir;
+    const nameOf = (source: string): string =>
+      dir !== undefined && source.startsWith(`${dir}/`) ? source.slice(dir.length + 1) : source;
+    const own = handlers.map(({ module }) => modules[module]);
+    const isApp = own.some((module) => module?.app !== undefined && module.app.file === undefined);
+    const file = own.map((module) => (isApp ? module?.app?.spec : nameOf(module?.source ?? "")));
+    const { methods } = responder;
+    return { methods: methods ?? [], pattern, file: file.join(", "), isApp, site };
   }
 }
 
@@ -159,11 +206,11 @@ export function createSiteRoutes(options: {
     const responder = toResponder(pool, { kind: "route", pattern, site });
     partsOf(site).routes.push({ route, responder });
   }
-  for (const { pattern, pool, site, files } of manifest.fallbacks) {
+  for (const { pattern, pool, site, files, module } of manifest.fallbacks) {
     const kind = files === true ? "guard" : "fallback";
     const responder = toResponder(pool, { kind, pattern, site });
     const guard = files === true && { files };
-    partsOf(site).fallbacks.push({ pattern, responder, ...guard });
+    partsOf(site).fallbacks.push({ pattern, module, responder, ...guard });
   }
   return new Map([...found].map(([name, parts]) => [name, new SiteRoutes(parts)]));
 }

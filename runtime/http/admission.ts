@@ -30,8 +30,11 @@ export class Admission {
     const { limit } = this;
     const { counters, onRefused } = this.#options;
     if (limit === null || isReserved || counters.admitted < limit) return true;
-    counters.limit("maxRequests", client);
-    onRefused(limit);
+    if (client.inquiry === undefined) {
+      counters.limit("maxRequests", client);
+      onRefused(limit);
+    }
+    client.inquiry?.note(`as many requests are in flight as maxRequests allows: ${limit}`);
     client.refuse(503, { retryAfterSeconds: RETRY_AFTER_SECONDS });
     return false;
   }

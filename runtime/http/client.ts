@@ -1,5 +1,6 @@
 import type { ExchangeId, WorkerId } from "../channel/messages.ts";
 import type { CacheResult } from "./cache-result.ts";
+import type { Inquiry } from "./inquiry.ts";
 import type { LimitName } from "./limit-names.ts";
 import type { Reply, ReplyFilter } from "./reply.ts";
 
@@ -133,6 +134,8 @@ export interface Client {
   isLogged: boolean;
   /** Changes to every reply, in the order in which stages added them; `null` for nearly all requests. */
   filters: ReplyFilter[] | null;
+  /** Gets the decisions about a request that is explained, and not answered; absent for all requests of visitors. */
+  readonly inquiry?: Inquiry | undefined;
   /** Callbacks for the end of the exchange (`when-finished.ts`); `null` for nearly all requests. */
   finishing: (() => void)[] | null;
 

@@ -10,6 +10,7 @@ import type {
   WorkerId,
 } from "./client.ts";
 import type { CacheResult } from "./cache-result.ts";
+import type { Inquiry } from "./inquiry.ts";
 import type { LimitName } from "./limit-names.ts";
 import { isSource, type Reply, type ReplyFilter, toRefusal } from "./reply.ts";
 
@@ -94,6 +95,10 @@ export class InterposedClient implements Client {
 
   set filters(filters: ReplyFilter[] | null) {
     this.#inner.filters = filters;
+  }
+
+  get inquiry(): Inquiry | undefined {
+    return this.#inner.inquiry;
   }
 
   get finishing(): (() => void)[] | null {

@@ -57,6 +57,13 @@ export class ConcurrencyLimiter {
   admits(client: Client): boolean {
     const key = this.#keyOf(client);
     const inFlight = this.#inFlight.get(key) ?? 0;
+    const { inquiry } = client;
+    if (inquiry !== undefined) {
+      inquiry.note(`${this.#options.place}: ${inFlight} of ${this.#most} requests are in flight`);
+      if (inFlight < this.#most) return true;
+      client.refuse(this.#status, { retryAfterSeconds: RETRY_AFTER_SECONDS });
+      return false;
+    }
     if (inFlight >= this.#most) {
       this.#refusals.note(this.#most);
       this.#options.counters.limit("concurrencyLimit", client);

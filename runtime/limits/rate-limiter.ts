@@ -1,4 +1,5 @@
 import type { Client } from "../http/client.ts";
+import type { Inquiry } from "../http/inquiry.ts";
 import { addFilter } from "../http/reply.ts";
 import { RefusalLog } from "../observe/refusal-log.ts";
 import { createKeyReader, type KeyReader, type LimitKey } from "./limit-key.ts";
@@ -58,6 +59,7 @@ export class RateLimiter {
 
   /** Tells whether the client may send this request now. If not, answers it. */
   admits(client: Client): boolean {
+    if (client.inquiry !== undefined) return this.#explain(client, client.inquiry);
     const taking = this.#buckets.take(this.#keyOf(client), client.receivedMs);
     if (this.#isDryRun) {
       if (!taking.isAllowed) this.#refusals.note(this.#buckets.rate.requests);
@@ -67,6 +69,19 @@ export class RateLimiter {
     if (taking.isAllowed) return true;
     this.#refusals.note(this.#buckets.rate.requests);
     this.#options.counters.limit("rateLimit", client);
+    client.refuse(429, { retryAfterSeconds: toSeconds(taking.waitMs) });
+    return false;
+  }
+
+  /** As `admits`, but takes no token and counts nothing. */
+  #explain(client: Client, inquiry: Inquiry): boolean {
+    const taking = this.#buckets.peek(this.#keyOf(client), client.receivedMs);
+    const { place } = this.#options;
+    inquiry.note(
+      `${place}: ${this.#itemName} admits ${taking.left} more requests of this client now` +
+        (this.#isDryRun ? " (dry run: refuses none)" : ""),
+    );
+    if (this.#isDryRun || taking.isAllowed) return true;
     client.refuse(429, { retryAfterSeconds: toSeconds(taking.waitMs) });
     return false;
   }

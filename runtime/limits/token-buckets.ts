@@ -101,6 +101,16 @@ export class TokenBuckets {
     return { isAllowed, left, waitMs: missing * this.#tokenMs };
   }
 
+  /** Returns the answer of `take` without taking: `left` counts the token that a request would take. */
+  peek(key: string, nowMs: number): Taking {
+    const { tokens: before, atMs } = this.#buckets.get(key) ?? { tokens: this.burst, atMs: nowMs };
+    const tokens = Math.min(this.burst, before + Math.max(0, nowMs - atMs) / this.#tokenMs);
+    const isAllowed = tokens >= 1 - EPSILON;
+    const left = Math.floor(tokens + EPSILON);
+    const missing = isAllowed ? this.burst - tokens : 1 - tokens;
+    return { isAllowed, left, waitMs: missing * this.#tokenMs };
+  }
+
   #add(key: string, nowMs: number): Bucket {
     if (this.#buckets.size >= this.#mostKeys) this.#removeFullest();
     const bucket = { key, tokens: this.burst, atMs: nowMs } as Bucket;

@@ -4,6 +4,7 @@ import type { Intakes } from "../bodies/intakes.ts";
 import type { Spool } from "../bodies/spool.ts";
 import type { Admission } from "../http/admission.ts";
 import type { Client } from "../http/client.ts";
+import type { Inquiry } from "../http/inquiry.ts";
 import type { Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import type { TurnClock } from "../lib/turn-clock.ts";
@@ -36,7 +37,7 @@ export interface ProxyParts {
 /** The part of a group that its requests use. */
 export type ServerChoice = Pick<
   Group,
-  "setting" | "pick" | "wait" | "succeeded" | "failed" | "stickyCookieOf"
+  "setting" | "status" | "pick" | "wait" | "succeeded" | "failed" | "stickyCookieOf"
 >;
 
 /** One proxy: a group of upstream servers, with the rules for the requests that it gets. */
@@ -71,5 +72,18 @@ export class ProxyResponder implements Responder {
     if (!options.parts.admission.admits(client, { isReserved: false })) return;
     const own = { target: toUpstreamTarget(target, options.path), rules, options };
     new ProxyExchange(client, own).begin();
+  }
+
+  /** Names the upstream servers, and the target that they would get. */
+  explain(client: Client, target: ParsedTarget, inquiry: Inquiry): void {
+    const { group, path, parts } = this.#options;
+    const { name, servers } = group.status();
+    inquiry.tell({
+      kind: "proxy",
+      group: name,
+      target: toUpstreamTarget(target, path),
+      servers: servers.map((server) => ({ name: server.name, state: server.state })),
+    });
+    if (parts.admission.admits(client, { isReserved: false })) inquiry.conclude();
   }
 }

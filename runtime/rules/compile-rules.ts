@@ -1,5 +1,6 @@
 import type { RuleSetting } from "../config/rule-settings.ts";
 import type { Client } from "../http/client.ts";
+import { lead } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import type { Kind, RuleContext, Step } from "./kind.ts";
 import { KINDS } from "./kinds.ts";
@@ -49,23 +50,24 @@ export function compileRules(rules: readonly RuleSetting[], context: RuleContext
   /** Serves a request to a path with the kinds of these phases. `before`: rules that it has passed. */
   function gate(client: Client, target: ParsedTarget, before: readonly number[]): ReturnType<Step> {
     const { numbers, isClear } = findFor(client, target, target.pathname);
-    if (!isClear) {
-      client.refuse(400);
-      return "done";
-    }
+    if (!isClear) return refuseReadings(client);
     if (isSame(numbers, before)) return "next";
+    const { gates } = tablesFor(client);
     return gates.get([...before, rules.length, ...numbers])(client, target);
   }
 
-  function compose(numbers: readonly number[], phases: readonly Kind["phase"][]): Step {
+  function compose(
+    numbers: readonly number[],
+    { phases, isRecorded }: { phases: readonly Kind["phase"][]; isRecorded: boolean },
+  ): Step {
     const held = numbers.flatMap((number) => rules[number] ?? []);
     const kinds = KINDS.filter(({ phase }) => phases.includes(phase));
     const checkRewritten: Step = (client, target) => gate(client, target, numbers);
-    return composeSteps({ kinds, rulesOf: () => held, context, checkRewritten });
+    return composeSteps({ kinds, rulesOf: () => held, context, checkRewritten, isRecorded });
   }
 
   /** @param pair The rules of the path before a rewrite, the number of all rules, the rules of the path after it. */
-  function composeGates(pair: readonly number[]): Step {
+  function composeGates(pair: readonly number[], isRecorded: boolean): Step {
     const middle = pair.indexOf(rules.length);
     const before = pair.slice(0, middle).flatMap((number) => rules[number] ?? []);
     const after = pair.slice(middle + 1).flatMap((number) => rules[number] ?? []);
@@ -76,21 +78,36 @@ export function compileRules(rules: readonly RuleSetting[], context: RuleContext
       // The first path may have turned off a rule that holds for both.
       return after.find(counts) === before.find(counts) ? [] : after;
     };
-    return composeSteps({ kinds, rulesOf, context, checkRewritten: () => "next" });
+    return composeSteps({ kinds, rulesOf, context, checkRewritten: () => "next", isRecorded });
   }
 
-  const all = new SetTable((numbers) => compose(numbers, ["first", "reply", "gate", "answer"]));
-  const gates = new SetTable(composeGates);
-  const replies = new SetTable((numbers) => compose(numbers, ["reply"]));
+  /** Creates the tables of the steps by the set of rules. */
+  function createTables(isRecorded: boolean): Tables {
+    return {
+      all: new SetTable((numbers) => compose(numbers, { phases: ALL_PHASES, isRecorded })),
+      gates: new SetTable((pair) => composeGates(pair, isRecorded)),
+      replies: new SetTable((numbers) => compose(numbers, { phases: ["reply"], isRecorded })),
+    };
+  }
+
+  const tables = createTables(false);
+  /** The same steps for requests that are explained. `null`: there was none. */
+  let recorded: Tables | null = null;
+
+  function tablesFor(client: Client): Tables {
+    if (client.inquiry === undefined) return tables;
+    recorded ??= createTables(true);
+    return recorded;
+  }
 
   function stage(client: Client, target: ParsedTarget): ReturnType<Step> {
     const { numbers, isClear } = findFor(client, target, target.pathname);
+    const { all, replies } = tablesFor(client);
     if (isClear) {
       return numbers.length > 0 || isAlwaysNeeded ? all.get(numbers)(client, target) : "next";
     }
     const outcome = replies.get(numbers)(client, target);
-    if (outcome === "next") client.refuse(400);
-    return "done";
+    return outcome === "next" ? refuseReadings(client) : "done";
   }
 
   return {
@@ -107,6 +124,29 @@ interface Found {
   isClear: boolean;
 }
 
+/** The steps of requests, by the rules that hold for them. */
+interface Tables {
+  readonly all: SetTable<Step>;
+  readonly gates: SetTable<Step>;
+  readonly replies: SetTable<Step>;
+}
+
+const ALL_PHASES: readonly Kind["phase"][] = ["first", "reply", "gate", "answer"];
+
+/** Answers a request whose path has several readings, of which different rules hold. */
+function refuseReadings(client: Client): "done" {
+  const refuse = (): "done" => {
+    client.refuse(400);
+    return "done";
+  };
+  return client.inquiry === undefined
+    ? refuse()
+    : client.inquiry.step(
+        { name: "readings of the path choose different rules", rules: [] },
+        refuse,
+      );
+}
+
 function isSame(one: readonly number[], other: readonly number[]): boolean {
   return one.length === other.length && one.every((number, at) => number === other[at]);
 }
@@ -117,24 +157,29 @@ function composeSteps({
   rulesOf,
   context,
   checkRewritten,
+  isRecorded,
 }: {
   kinds: readonly Kind[];
   rulesOf: (kind: Kind) => readonly RuleSetting[];
   context: RuleContext;
   checkRewritten: Step;
+  /** The steps are for requests that are explained. */
+  isRecorded: boolean;
 }): Step {
   // From the last kind to the first: each gets the way to the steps after it.
   const steps: Step[] = [];
   let serveRest = context.serveRest;
   for (const kind of kinds.toReversed()) {
-    const step = kind.compose(rulesOf(kind), { context, serveRest, checkRewritten });
-    if (step === null) continue;
+    const own = rulesOf(kind);
+    const composed = kind.compose(own, { context, serveRest, checkRewritten });
+    if (composed === null) continue;
+    const step = isRecorded ? record(composed, kind, own) : composed;
     steps.unshift(step);
     const after = serveRest;
     serveRest = (client, target) => {
       const outcome = step(client, target);
       if (outcome === "next") after(client, target);
-      else if (outcome !== "done") outcome.answer(client, target);
+      else if (outcome !== "done") lead(outcome, client, target);
     };
   }
   const [only, ...others] = steps;
@@ -146,5 +191,17 @@ function composeSteps({
       if (outcome !== "next") return outcome;
     }
     return "next";
+  };
+}
+
+/** Makes a step record itself in the inquiry of the request. */
+function record(step: Step, { actions }: Kind, rules: readonly RuleSetting[]): Step {
+  const held = rules.filter((rule) => actions.some((action) => rule[action] !== undefined));
+  const carriedOut = actions.filter((action) => held.some((rule) => rule[action] !== undefined));
+  const name = carriedOut.length === 0 ? "httpsRedirect, canonicalHost" : carriedOut.join(", ");
+  const named = { name, rules: held.map(({ key }) => key) };
+  return (client, target) => {
+    const run = (): ReturnType<Step> => step(client, target);
+    return client.inquiry === undefined ? run() : client.inquiry.step(named, run);
   };
 }

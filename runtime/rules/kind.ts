@@ -46,6 +46,8 @@ export interface KindOptions {
 
 /** One kind of action. */
 export interface Kind {
+  /** The actions that it carries out, the main one first. Empty: it needs no rule. */
+  readonly actions: readonly (keyof RuleActions)[];
   /**
    * `first`: comes before all others, and needs no rule. `reply`: changes replies, also refusals for a path with several
    * readings. `gate`: may refuse a request; a rewritten request passes the gates of both its paths. `answer`: all others.

@@ -28,6 +28,7 @@ export function createOperations({
     restarts,
     generations: () => primary.generations(),
     purge: async (entries) => ({ purged: await primary.cache.purgeNamed(entries) }),
+    explain: (question) => primary.explain(question),
     resize: (change) => primary.handlers.resize(change),
     status(): Status {
       const { generation, config } = primary;

@@ -8,7 +8,7 @@ import type { Responder } from "../http/responder.ts";
 import { createStages, type SiteParts } from "./create-stages.ts";
 import { createFirstStages } from "./first-stages.ts";
 import type { RouteFinder } from "./route-finder.ts";
-import type { Site } from "./site.ts";
+import { labelled, type Site } from "./site.ts";
 
 export interface SitesParts extends Pick<
   SiteParts,
@@ -54,7 +54,7 @@ function createSite(
     proxyOf: proxiesOf(settings),
     transfer: TRANSFER_FIELDS.some((field) => field in site.own) ? settings : null,
   });
-  return { hosts: site.hosts, stages };
+  return { name: site.name, hosts: site.hosts, stages };
 }
 
 const TRANSFER_FIELDS: readonly (keyof TransferLimits)[] = [
@@ -69,10 +69,10 @@ function createRefusal(parts: SitesParts): Site {
     hosts: [],
     stages: [
       ...createFirstStages(parts),
-      (client) => {
+      labelled("unknownHost", (client) => {
         client.refuse(421);
         return "done";
-      },
+      }),
     ],
   };
 }

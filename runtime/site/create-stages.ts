@@ -11,7 +11,7 @@ import type { Canonical, RuleContext } from "../rules/kind.ts";
 import { createFileStages } from "./file-stages.ts";
 import { createFirstStages, type FirstStagesParts } from "./first-stages.ts";
 import type { RouteFinder } from "./route-finder.ts";
-import { serveFrom, type Stage } from "./site.ts";
+import { labelled, serveFrom, type Stage } from "./site.ts";
 import { refuseUnstored } from "./stages/answer-without-route.ts";
 import { explainNotFound, type KnownPlaces } from "./stages/explain-not-found.ts";
 import { limitTransfers } from "./stages/limit-transfers.ts";
@@ -72,18 +72,40 @@ export function createStages(parts: SiteParts): Stage[] {
   if (development !== null) {
     const hasRoute: Parameters<typeof showProblem>[1] = (target) =>
       routes?.hasRoute(target) === true;
-    rest.push(showProblem(() => development.problem, hasRoute));
+    rest.push(
+      labelled(
+        "development",
+        showProblem(() => development.problem, hasRoute),
+      ),
+    );
   }
   if (config.proxy !== null) {
     const proxy = parts.proxyOf(config.proxy);
-    rest.push((_, target) => (routes?.hasRoute(target) === true ? "next" : proxy));
+    rest.push(
+      labelled("proxy", (_, target) => (routes?.hasRoute(target) === true ? "next" : proxy)),
+    );
   }
   if (ofFiles !== null) rest.push(...ofFiles.withoutRoute);
-  if (routes !== null) rest.push((_, target) => routes.find(target) ?? "next");
+  if (routes !== null) rest.push(labelled("routes", findRoute(routes)));
   if (ofFiles !== null) rest.push(...ofFiles.afterRoutes);
-  if (development !== null) rest.push(explainNotFound(() => findPlaces(parts)));
-  else if (config.spa !== null) rest.push(refuseUnstored);
+  if (development !== null) {
+    rest.push(
+      labelled(
+        "development: not found",
+        explainNotFound(() => findPlaces(parts)),
+      ),
+    );
+  }
+  if (development === null && config.spa !== null) rest.push(refuseUnstored);
   return [...createFirstStages(parts), ...ofRules, ...rest];
+}
+
+function findRoute(routes: RouteFinder): Stage {
+  return (client, target) => {
+    const responder = routes.find(target);
+    if (client.inquiry !== undefined) routes.explain(target, client.inquiry);
+    return responder ?? "next";
+  };
 }
 
 /** Returns the URL that clients of the site should use; `null`: any. */

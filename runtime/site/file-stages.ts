@@ -2,7 +2,7 @@ import type { Config } from "../config/config.ts";
 import type { PublicFolder } from "../files/public-folder.ts";
 import { FolderRules, type FolderRulesOptions } from "../rules/folder-rules.ts";
 import type { RouteFinder } from "./route-finder.ts";
-import type { Stage } from "./site.ts";
+import { labelled, type Stage } from "./site.ts";
 import {
   answerApplication,
   answerListing,
@@ -46,16 +46,18 @@ export function createFileStages(parts: FileStagesParts): FileStages {
   // Names of files and their methods are not told where middleware guards the files.
   const guarded = (stage: Stage): Stage =>
     routes?.guardsFiles === true ? unlessGuarded(routes, stage) : stage;
-  const withoutRoute = [guarded(refuseMethods(parts))];
-  if (config.listing) withoutRoute.push(folder.withHeaders(guarded(answerListing(parts))));
+  const withoutRoute = [labelled("methods of files", guarded(refuseMethods(parts)))];
+  if (config.listing) {
+    withoutRoute.push(labelled("listing", folder.withHeaders(guarded(answerListing(parts)))));
+  }
   if (config.spa !== null) {
     const application = answerApplication({ routes, files: pages }, config.spa);
-    withoutRoute.push(folder.withHeaders(application));
+    withoutRoute.push(labelled("spa", folder.withHeaders(application)));
   }
   return {
-    beforeRoutes: [folder.around(answerFile(parts))],
+    beforeRoutes: [labelled("files", folder.around(answerFile(parts)))],
     withoutRoute,
-    afterRoutes: [folder.withHeaders(answerNotFoundPage({ files: pages }))],
+    afterRoutes: [labelled("404.html", folder.withHeaders(answerNotFoundPage({ files: pages })))],
   };
 }
 

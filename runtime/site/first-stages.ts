@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.ts";
 import type { Development } from "./development.ts";
-import type { Stage } from "./site.ts";
+import { labelled, type Stage } from "./site.ts";
 import { answerChallenge } from "./stages/answer-challenge.ts";
 import { answerHealth } from "./stages/answer-health.ts";
 import { answerLive, answerReady } from "./stages/answer-probes.ts";
@@ -23,11 +23,16 @@ export function createFirstStages(parts: FirstStagesParts): Stage[] {
   const { config, development, canServe, isReady, challengeTokens } = parts;
   const { acme, healthPath, livePath, readyPath } = config;
   const stages: (Stage | null)[] = [
-    acme === null ? null : answerChallenge(challengeTokens),
-    development === null ? null : tellChanges(() => development.buildCount),
-    healthPath === null ? null : answerHealth(healthPath, canServe),
-    livePath === null ? null : answerLive(livePath),
-    readyPath === null ? null : answerReady(readyPath, isReady),
+    acme === null ? null : labelled("acme", answerChallenge(challengeTokens)),
+    development === null
+      ? null
+      : labelled(
+          "development",
+          tellChanges(() => development.buildCount),
+        ),
+    healthPath === null ? null : labelled("healthPath", answerHealth(healthPath, canServe)),
+    livePath === null ? null : labelled("livePath", answerLive(livePath)),
+    readyPath === null ? null : labelled("readyPath", answerReady(readyPath, isReady)),
   ];
   return stages.filter((stage) => stage !== null);
 }

@@ -39,13 +39,15 @@ export class LiveSites {
   serve(client: Client, certificate: NamedCertificate | null, ownOrigin: string): void {
     const target = parseTarget(client.head.target);
     if (!target.ok) {
-      this.#onMalformed(client);
+      if (client.inquiry === undefined) this.#onMalformed(client);
+      client.inquiry?.note(`the target is malformed: ${target.reason}`);
       client.refuse(400);
       return;
     }
     const { only } = this.#sites;
     if (only !== null) serve(client, target, only);
     else if (certificate !== null && this.#misdirection.isMisdirected(ownOrigin, certificate)) {
+      client.inquiry?.note("another certificate than that of the connection serves this host");
       client.refuse(421);
     } else serve(client, target, this.#sites.find(client.head.origin));
   }

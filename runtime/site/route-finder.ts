@@ -1,5 +1,6 @@
 import type { Client } from "../http/client.ts";
 import type { FoundFile } from "../http/file-sender.ts";
+import type { Inquiry } from "../http/inquiry.ts";
 import type { Responder } from "../http/responder.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
 import type { KnownRoute } from "./stages/explain-not-found.ts";
@@ -24,4 +25,6 @@ export interface RouteFinder {
   /** Returns the middleware that guards the files of a path; `null`: none does. */
   findGuard(target: ParsedTarget): FileGuard | null;
   describeRoutes(): readonly KnownRoute[];
+  /** Tells which route `find` returns for a target, and why not another one. */
+  explain(target: ParsedTarget, inquiry: Inquiry): void;
 }

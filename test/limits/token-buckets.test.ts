@@ -37,6 +37,24 @@ describe("TokenBuckets", () => {
     assert.equal(buckets.take("a", 0).waitMs, 1_200);
   });
 
+  it("tells without taking what the next request would get", () => {
+    const step = fc.record({ key: fc.constantFrom("a", "b"), afterMs: fc.nat({ max: 900 }) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const buckets = createBuckets({ rate: { requests: 3, windowMs: 1_000 }, burst: 3 });
+        let nowMs = 0;
+        for (const { key, afterMs } of steps) {
+          nowMs += afterMs;
+          const before = [buckets.peek(key, nowMs), buckets.peek(key, nowMs)];
+          const { isAllowed, left } = buckets.take(key, nowMs);
+          assert.deepEqual(before[0], before[1]);
+          assert.equal(before[0]?.isAllowed, isAllowed);
+          assert.equal(before[0]?.left, isAllowed ? left + 1 : left);
+        }
+      }),
+    );
+  });
+
   it("never goes back in time", () => {
     const buckets = createBuckets({ burst: 1 });
     assert.equal(buckets.take("a", 10_000).isAllowed, true);

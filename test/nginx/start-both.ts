@@ -12,7 +12,7 @@ import { startNginx } from "./nginx-server.ts";
 import { FILES } from "./requests.ts";
 
 /** The user `ada` with the password `lovelace`. */
-const HTPASSWD = "ada:$apr1$abcdefgh$prTPVrJcZSUV5JTgFyzIZ/\n";
+export const HTPASSWD = "ada:$apr1$abcdefgh$prTPVrJcZSUV5JTgFyzIZ/\n";
 
 export interface Both {
   nginx: (question: Question) => Promise<Answer>;

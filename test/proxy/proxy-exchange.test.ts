@@ -94,6 +94,7 @@ class Bench {
       },
       group: {
         setting: { ...GROUP, sticky },
+        status: () => ({ name: "", servers: [], queued: 0, unresolved: [] }),
         pick: ({ tried }) => this.servers.find((server) => !tried.includes(server)) ?? null,
         wait: (wish, onEnd) => {
           const waiting = { wish, onEnd };

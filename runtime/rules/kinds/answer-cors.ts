@@ -19,6 +19,7 @@ const FIELD_NAMES = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: *, *[!#$%&'*+\-.^_`|~0-9A-
  * 3.3). The first rule wins. Fields of the handler with these names do not count.
  */
 export const answerCors: Kind = {
+  actions: ["cors"],
   phase: "reply",
   compose(rules) {
     const setting = rules.find((rule) => rule.cors !== undefined)?.cors;

@@ -3,6 +3,7 @@ import type { Kind } from "../kind.ts";
 
 /** Refuses clients by their addresses with 403. Every rule counts: one that refuses is enough. */
 export const checkAddresses: Kind = {
+  actions: ["allow", "deny"],
   phase: "gate",
   compose(rules) {
     const denied = createAddressRanges(rules.flatMap(({ deny }) => deny ?? []));
@@ -13,6 +14,9 @@ export const checkAddresses: Kind = {
       const { clientAddress } = client.head;
       const isAllowed = lists.every((list) => list.has(clientAddress));
       if (isAllowed && !denied.has(clientAddress)) return "next";
+      client.inquiry?.note(
+        `the address ${clientAddress} is ${isAllowed ? "in a list of deny" : "not in every list of allow"}`,
+      );
       client.refuse(403);
       return "done";
     };

@@ -2,6 +2,7 @@ import type { Kind } from "../kind.ts";
 
 /** Leaves requests out of the access log. The last rule wins. Counts and other logs have them. */
 export const chooseLogging: Kind = {
+  actions: ["accessLog"],
   phase: "reply",
   compose(rules) {
     const chosen = rules.flatMap(({ accessLog }) => accessLog ?? []).at(-1);

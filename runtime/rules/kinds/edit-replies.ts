@@ -12,6 +12,7 @@ const HSTS = "strict-transport-security";
  * of `security` come last, for replies without them.
  */
 export const editReplies: Kind = {
+  actions: ["setFields", "appendFields", "removeFields", "joinFields", "security"],
   phase: "reply",
   compose(rules) {
     const edits = mergeEdits(rules);

@@ -6,6 +6,7 @@ import type { Kind } from "../kind.ts";
  * whose names differ only in `_`: a WSGI application cannot tell `x_user` from `x-user`.
  */
 export const editRequests: Kind = {
+  actions: ["setRequestFields", "removeRequestFields"],
   phase: "answer",
   compose(rules) {
     const values = new Map<string, string | null>();

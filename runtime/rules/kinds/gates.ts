@@ -3,6 +3,7 @@ import type { Kind, Step } from "../kind.ts";
 
 /** Admits requests at a rate. All limits of all rules count. */
 export const limitRate: Kind = {
+  actions: ["rateLimit"],
   phase: "gate",
   compose: (rules, { context }) =>
     admitBy(rules.flatMap((rule) => context.gates.rateLimiterOf(rule) ?? [])),
@@ -10,6 +11,7 @@ export const limitRate: Kind = {
 
 /** Admits a number of requests at a time. All limits of all rules count. */
 export const limitConcurrency: Kind = {
+  actions: ["concurrencyLimit"],
   phase: "gate",
   compose: (rules, { context }) =>
     admitBy(rules.flatMap((rule) => context.gates.concurrencyLimiterOf(rule) ?? [])),
@@ -24,6 +26,7 @@ function admitBy(limiters: readonly { admits(client: Client): boolean }[]): Step
 
 /** Asks for a user's name and password. The first rule wins: it may turn authentication off. */
 export const authenticate: Kind = {
+  actions: ["basicAuth"],
   phase: "gate",
   firstOf: "basicAuth",
   compose(rules, { context, serveRest }) {
@@ -35,6 +38,7 @@ export const authenticate: Kind = {
 
 /** Asks a service whether a request may pass. The first rule wins: it may turn this off. */
 export const askService: Kind = {
+  actions: ["forwardAuth"],
   phase: "gate",
   firstOf: "forwardAuth",
   compose(rules, { context, serveRest }) {

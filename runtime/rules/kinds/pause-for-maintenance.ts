@@ -3,6 +3,7 @@ import type { Kind } from "../kind.ts";
 
 /** Answers 503 to all clients but those that a rule names. The first rule wins. */
 export const pauseForMaintenance: Kind = {
+  actions: ["maintenance"],
   phase: "gate",
   firstOf: "maintenance",
   compose(rules) {

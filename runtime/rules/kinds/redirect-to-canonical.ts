@@ -9,6 +9,7 @@ const HTTPS_PORT = 443;
 
 /** Redirects to the scheme and the host name that clients should use, in one step. */
 export const redirectToCanonical: Kind = {
+  actions: [],
   phase: "first",
   compose(_, { context: { canonical } }) {
     if (canonical === null) return null;

@@ -3,6 +3,7 @@ import { compileTemplate } from "../fill-path.ts";
 
 /** Redirects to another URL. The first rule wins whose target is not the URL of the request. */
 export const redirect: Kind = {
+  actions: ["redirect"],
   phase: "answer",
   compose(rules) {
     const redirects = rules.flatMap((rule) =>

@@ -2,6 +2,7 @@ import type { Kind } from "../kind.ts";
 
 /** Answers with a fixed text. The first rule wins. A gate: a 403 for a path holds for requests that a rewrite leads there. */
 export const respond: Kind = {
+  actions: ["respond"],
   phase: "gate",
   firstOf: "respond",
   compose(rules) {

@@ -4,6 +4,7 @@ import { compileTemplate } from "../fill-path.ts";
 
 /** Changes the target for the responder. The first rule wins. The gates of the new path see the request, too. */
 export const rewrite: Kind = {
+  actions: ["rewrite"],
   phase: "answer",
   compose(rules, { checkRewritten }) {
     const rule = rules.find((each) => each.rewrite !== undefined);

@@ -2,6 +2,7 @@ import type { Client, RequestHead } from "../../http/client.ts";
 import { editFields } from "../../http/edit-fields.ts";
 import { InterposedClient } from "../../http/interposed-client.ts";
 import { isSource, type Reply, toRefusal } from "../../http/reply.ts";
+import type { Responder } from "../../http/responder.ts";
 import { parseTarget, type ParsedTarget } from "../../http/target-path.ts";
 import type { Kind, RuleContext } from "../kind.ts";
 
@@ -10,6 +11,7 @@ import type { Kind, RuleContext } from "../kind.ts";
  * wins, and a status wins over its class (`5xx`). The status stays, as do fields that concern it.
  */
 export const showErrorPages: Kind = {
+  actions: ["errorPages"],
   phase: "answer",
   compose(rules, { context, serveRest }) {
     const pages = new Map(rules.flatMap(({ errorPages }) => Object.entries(errorPages ?? {})));
@@ -18,17 +20,16 @@ export const showErrorPages: Kind = {
       status < 400
         ? null
         : (pages.get(`${status}`) ?? pages.get(`${Math.floor(status / 100)}xx`) ?? null);
-    return () => ({
-      answer(client, target) {
-        const { id, head } = client;
-        const onReply = (reply: Reply): void => {
-          const page = pageOf(reply.status);
-          if (page === null) client.reply(reply);
-          else showPage(client, { reply, page, context });
-        };
-        serveRest(new InterposedClient(client, { id, head, onReply }), target);
-      },
-    });
+    const answer: Responder["answer"] = (client, target) => {
+      const { id, head } = client;
+      const onReply = (reply: Reply): void => {
+        const page = pageOf(reply.status);
+        if (page === null) client.reply(reply);
+        else showPage(client, { reply, page, context });
+      };
+      serveRest(new InterposedClient(client, { id, head, onReply }), target);
+    };
+    return () => ({ answer, explain: answer });
   },
 };
 
@@ -40,13 +41,14 @@ function showPage(
   if (isSource(reply.body)) reply.body.cancel();
   const { status, statusText } = reply;
   const fields = editFields(reply.fields, KEPT_OF_ERROR);
+  client.inquiry?.note(`the page ${page} replaces the body of the error`);
   const target = parseTarget(page);
   const plain = { ...toRefusal(status), statusText };
   const withoutPage = { ...plain, fields: `${plain.fields}${fields === "" ? "" : "\n"}${fields}` };
   // Later: the exchange that replied with the error has not ended yet.
   setImmediate(() => {
     if (client.settled) return;
-    if (!target.ok) {
+    if (!target.ok || client.inquiry !== undefined) {
       client.reply(withoutPage);
       return;
     }

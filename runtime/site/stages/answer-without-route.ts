@@ -13,7 +13,7 @@ import { toRefusal } from "../../http/reply.ts";
 import type { ParsedTarget } from "../../http/target-path.ts";
 import { PAGE_FIELDS } from "../../lib/html-page.ts";
 import { addVary } from "../filters/add-vary.ts";
-import type { Stage } from "../site.ts";
+import { labelled, type Stage } from "../site.ts";
 import type { RouteFinder } from "../route-finder.ts";
 
 /** The parts of a site that these stages ask. */
@@ -97,11 +97,11 @@ export function answerNotFoundPage({ files }: { files: Pages }): Stage {
 }
 
 /** Answers 404, and forbids caches to keep the answer: a deployment may be about to add the file. */
-export const refuseUnstored: Stage = (client) => {
+export const refuseUnstored: Stage = labelled("spa: not found", (client) => {
   const refusal = toRefusal(404);
   client.reply({ ...refusal, fields: `${refusal.fields}\ncache-control\nno-store` });
   return "done";
-};
+});
 
 function isRead({ head: { method } }: Client): boolean {
   return method === "GET" || method === "HEAD";

@@ -1,0 +1,52 @@
+import type { CommandName } from "./commands.ts";
+
+/** A flag that only some commands have. */
+export interface OwnFlag {
+  /** `client`, for `--client`. */
+  readonly name: string;
+  /** `H`, for `-H`. */
+  readonly short?: string;
+  /** Placeholder of its value in the help text; `null`: it has none. */
+  readonly value: string | null;
+  readonly help: string;
+}
+
+/** The flags of commands that look into a server. */
+export const OWN_FLAGS: Readonly<Partial<Record<CommandName, readonly OwnFlag[]>>> = {
+  explain: [
+    {
+      name: "header",
+      short: "H",
+      value: "'NAME: VALUE'",
+      help: "field of the request, once or more",
+    },
+    { name: "client", value: "ADDRESS", help: "address of the client (127.0.0.1)" },
+  ],
+};
+
+/** Values of such flags by name, in their order. A flag without a value has an empty one. */
+export type OwnValues = Readonly<Record<string, readonly string[]>>;
+
+/** Returns the flag of a command by its name; `null`: the command has none. */
+export function findOwnFlag(command: CommandName | null, name: string): OwnFlag | null {
+  const own = command === null ? undefined : OWN_FLAGS[command];
+  return own?.find((flag) => flag.name === name) ?? null;
+}
+
+/** Returns the commands that have a flag of this name. */
+export function findOwners(name: string): string[] {
+  return Object.entries(OWN_FLAGS).flatMap(([command, flags]) =>
+    flags.some((flag) => flag.name === name) ? [command] : [],
+  );
+}
+
+/** The options of `parseArgs` for these flags. */
+export const OWN_OPTIONS: Readonly<Record<string, { type: "string" | "boolean"; short?: string }>> =
+  Object.fromEntries(
+    Object.values(OWN_FLAGS)
+      .flat()
+      .map(({ name, short, value }) => [
+        name,
+        { type: value === null ? "boolean" : "string", ...(short !== undefined && { short }) },
+      ]),
+  );
