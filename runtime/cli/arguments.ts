@@ -263,6 +263,8 @@ function toInvocation(command: CommandName, line: CommandLine): Invocation {
     case "generations":
     case "status":
     case "purge":
+    case "config":
+    case "routes":
     case "stop":
       return { command, flags, json, id: extra ?? null };
     case "help":

@@ -9,6 +9,8 @@ export const CONTROL_COMMANDS = [
   "status",
   "purge",
   "explain",
+  "config",
+  "routes",
   "stop",
 ] as const;
 
@@ -172,10 +174,30 @@ export const COMMANDS: readonly CommandText[] = [
     usage: "[METHOD] URL [-H FIELD] [--client ADDRESS] [flags]",
     details: [
       "Asks the running server which site, certificate, rules, file or route get the",
-      "request, which rule decides, the result of the response cache, and which limits apply",
+      "request, which rule decides, how the response cache is used, which limits apply",
       "and where each was set. No handler runs, no upstream server is asked, and no",
       "limit counts the request. A service of forwardAuth counts as one that lets the",
       "request pass. URL: https://example.com/path, or a path alone.",
+    ],
+  },
+  {
+    name: "config",
+    help: "show the settings that hold, and where each was set",
+    usage: "[--state-dir DIR] [--config FILE] [--json]",
+    details: [
+      "Shows each setting with its value and its source: default, config file, file of",
+      "variables, environment, flag, or site. Passwords, tokens and the like are shown",
+      "as ***. Without a running server: the settings that a start would use.",
+    ],
+  },
+  {
+    name: "routes",
+    help: "list the routes: site, methods, path, file, pool, own settings",
+    usage: "[--state-dir DIR] [--config FILE] [--json]",
+    details: [
+      "Lists the routes of the running server, and the other routes over which each of",
+      "them wins where both match: segment by segment, a text wins over a parameter,",
+      'and a parameter over the rest of the path. "edgicorn explain" asks for one URL.',
     ],
   },
   {

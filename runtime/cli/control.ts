@@ -1,17 +1,23 @@
 import type * as z from "zod/mini";
 import { explanationSchema } from "../control/explanation-schema.ts";
 import {
+  effectiveConfigSchema,
   generationsSchema,
   purgeReportSchema,
   reloadReportSchema,
+  routesSchema,
   statusSchema,
 } from "../control/answers.ts";
+import { type ConfigSources, type Flags, loadConfig } from "../config/config.ts";
+import { listEffective } from "../config/list-effective.ts";
 import { type ControlRequest, askControl } from "../control/control-client.ts";
 import { EXIT, assertNever } from "../lib/errors.ts";
 import type { ControlInvocation } from "./arguments.ts";
 import { describeNeighbours, findServer, refuseOtherFolder } from "./find-server.ts";
+import { formatConfig } from "./format-config.ts";
 import { formatExplanation } from "./format-explanation.ts";
 import { formatGenerations, formatReloadReport, formatStatus } from "./format-answers.ts";
+import { formatRoutes } from "./format-routes.ts";
 import { packageVersion } from "../lib/package-version.ts";
 
 /** A command's output and exit code. */
@@ -48,6 +54,7 @@ export async function runControl(
   switch (answer.kind) {
     case "unreachable": {
       const isAbsent = answer.why === "none" || answer.why === "stale";
+      if (command === "config" && isAbsent) return showOwnConfig(flags, { env, cwd, json });
       const neighbours = isAbsent ? await describeNeighbours(stateDir, cwd) : null;
       const hints = neighbours === null ? [] : [neighbours];
       return {
@@ -77,6 +84,19 @@ export async function runControl(
   }
 }
 
+/** Shows the settings that a start in this folder would use. */
+async function showOwnConfig(
+  flags: Flags,
+  { json, ...sources }: Pick<ConfigSources, "env" | "cwd"> & { json: boolean },
+): Promise<Outcome> {
+  const config = listEffective(await loadConfig({ mode: "production", flags, ...sources }));
+  return {
+    text: json ? toJson(config) : formatConfig(config),
+    problem: "no server runs with this state folder: these are the settings of a start",
+    exitCode: EXIT.drained,
+  };
+}
+
 /** Longest wait for a reload. A build and the start of all workers have shorter limits of their own. */
 const RELOAD_TIMEOUT_MS = 30 * 60_000;
 
@@ -92,6 +112,8 @@ function toRequest({ command, id, question }: ControlInvocation): ControlRequest
   switch (command) {
     case "status":
     case "generations":
+    case "config":
+    case "routes":
       return { method: "GET", path: `/${command}`, timeoutMs: QUESTION_TIMEOUT_MS };
     case "reload":
       return { method: "POST", path: "/reload", timeoutMs: RELOAD_TIMEOUT_MS };
@@ -134,6 +156,10 @@ function format(command: ControlInvocation["command"], value: unknown): string |
       return formatAs(purgeReportSchema, value, ({ purged }) => `purged ${purged}\n`);
     case "explain":
       return formatAs(explanationSchema, value, formatExplanation);
+    case "config":
+      return formatAs(effectiveConfigSchema, value, formatConfig);
+    case "routes":
+      return formatAs(routesSchema, value, formatRoutes);
     case "stop":
       return "stopped\n";
     default:

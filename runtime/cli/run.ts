@@ -51,6 +51,8 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
       case "status":
       case "purge":
       case "explain":
+      case "config":
+      case "routes":
       case "stop":
         await tellOutcome(invocation);
     }

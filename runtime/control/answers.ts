@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import type { EffectiveConfig } from "../config/list-effective.ts";
 import { CACHE_RESULTS, type CacheResult } from "../http/cache-result.ts";
 import { LIMIT_NAMES, type LimitName } from "../http/limit-names.ts";
 import type {
@@ -7,6 +8,7 @@ import type {
   PurgeReport,
   ReloadReport,
   RestartNeed,
+  RouteInfo,
   Status,
 } from "./operations.ts";
 
@@ -59,6 +61,31 @@ export const generationsSchema: z.ZodMiniType<GenerationInfo[]> = z.array(
     rollback: z.boolean(),
     requests: z.number(),
     errors: z.number(),
+  }),
+);
+
+const settings = z.array(z.object({ name: z.string(), value: z.string(), from: z.string() }));
+
+/** The answer to `/config`. */
+export const effectiveConfigSchema: z.ZodMiniType<EffectiveConfig> = z.object({
+  configFile: z.nullable(z.string()),
+  envFiles: z.array(z.string()),
+  variables: z.array(z.string()),
+  settings,
+  sites: z.array(z.object({ name: z.string(), hosts: z.array(z.string()), settings })),
+  others: settings,
+});
+
+/** The answer to `/routes`. */
+export const routesSchema: z.ZodMiniType<RouteInfo[]> = z.array(
+  z.object({
+    site: z.string(),
+    use: z.enum(["route", "fallback"]),
+    methods: z.array(z.string()),
+    pattern: z.string(),
+    file: z.string(),
+    pool: z.string(),
+    settings: z.array(z.object({ name: z.string(), value: z.string() })),
   }),
 );
 

@@ -1,3 +1,4 @@
+import type { EffectiveConfig } from "../config/list-effective.ts";
 import type { CacheResult } from "../http/cache-result.ts";
 import type { Explanation, Question } from "./explanation.ts";
 import type { Traffic } from "../observe/counters.ts";
@@ -79,6 +80,22 @@ export interface GenerationInfo {
   requests: number;
   /** Number of these requests that ended with a status of 500 or above. */
   errors: number;
+}
+
+/** A route, or a fallback for paths without one. */
+export interface RouteInfo {
+  /** Name of its site. */
+  site: string;
+  /** `fallback`: the `_404` of a folder. */
+  use: "route" | "fallback";
+  /** Empty: any. */
+  methods: readonly string[];
+  pattern: string;
+  /** Relative to the folder of the site's handlers; for a Python application its name. */
+  file: string;
+  pool: string;
+  /** Settings in the handler's own `config`. */
+  settings: readonly { name: string; value: string }[];
 }
 
 /** A group of upstream servers. */
@@ -249,6 +266,10 @@ export interface Operations {
    * @throws RuntimeError `ERR_CONFIG` for a question that is no request.
    */
   explain(question: Question): Promise<Explanation>;
+  /** The settings that hold. Secrets are masked. */
+  config(): EffectiveConfig;
+  /** The routes and fallbacks of all sites. */
+  routes(): RouteInfo[];
   /** Adds or removes a worker; one stays at least. Returns the new number. */
   resize(change: 1 | -1): number;
   status(): Status;

@@ -36,6 +36,8 @@ const METHODS: ReadonlyMap<string, string> = new Map([
   ["/rollback", "POST"],
   ["/purge", "POST"],
   ["/explain", "POST"],
+  ["/config", "GET"],
+  ["/routes", "GET"],
   ["/stop", "POST"],
 ]);
 
@@ -76,6 +78,10 @@ async function runOperation(
       return answered(await operations.generations?.());
     case "/restarts":
       return answered(await operations.restarts?.());
+    case "/config":
+      return answered(operations.config?.());
+    case "/routes":
+      return answered(operations.routes?.());
     case "/reload":
       return answered(await operations.reload?.());
     case "/rollback": {

@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import type { Config } from "../config/config.ts";
 import { listProxies } from "../config/proxies.ts";
 import { listNamedSites } from "../config/sites.ts";
-import type { PoolChange } from "../control/operations.ts";
+import type { PoolChange, RouteInfo } from "../control/operations.ts";
 import type { Manifest } from "../generation/manifest.ts";
 import { HandlerPool, type SharedParts } from "./handler-pool.ts";
 import { findReasons, planPools, type PoolPlan } from "./pool-plan.ts";
@@ -146,6 +146,11 @@ export class LiveGeneration {
   /** Returns the routes of all sites for messages. */
   describeRoutes(): RouteDescription[] {
     return [...this.#sites.values()].flatMap((routes) => routes.describeRoutes());
+  }
+
+  /** Lists the routes and fallbacks of all sites. */
+  listRoutes(): RouteInfo[] {
+    return [...this.#sites].flatMap(([site, routes]) => routes.list(site));
   }
 
   /** Returns the routes of a site by its name; `null`: the site has no handlers. */

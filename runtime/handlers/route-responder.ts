@@ -1,4 +1,4 @@
-import type { RouteNumber } from "../channel/messages.ts";
+import type { RouteLimits, RouteNumber } from "../channel/messages.ts";
 import type { RequestIntake } from "../bodies/request-intake.ts";
 import type { ExchangeOptions } from "../dispatch/exchange.ts";
 import type { Lane } from "../dispatch/lane.ts";
@@ -57,6 +57,11 @@ export class RouteResponder implements Responder {
   rulesOf(method: string): RouteRules {
     const { rules, route } = this.#options;
     return rules.rulesOf(route, method);
+  }
+
+  /** The limits in the handler's own `config`, for methods without others; `null`: its workers have reported none. */
+  get limits(): RouteLimits | null {
+    return this.pool.reports[this.#options.route]?.limits ?? null;
   }
 
   /** The methods that the route answers; `null`: any. */

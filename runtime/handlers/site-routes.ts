@@ -1,11 +1,18 @@
-import { type RouteSettings, toRouteSettings } from "../config/handler-settings.ts";
+import type { RouteLimits } from "../channel/messages.ts";
+import {
+  HANDLER_SETTINGS,
+  type RouteSettings,
+  toRouteSettings,
+} from "../config/handler-settings.ts";
 import type { Config } from "../config/config.ts";
+import { showValue } from "../config/show-value.ts";
 import { DEFAULT_SITE, listSites, toSiteSettings } from "../config/sites.ts";
+import type { RouteInfo } from "../control/operations.ts";
 import { RuleBook } from "../dispatch/route-rules.ts";
 import type { Manifest } from "../generation/manifest.ts";
 import type { Inquiry } from "../http/inquiry.ts";
 import type { ParsedTarget } from "../http/target-path.ts";
-import type { Rate } from "../lib/rate.ts";
+import { formatRate, type Rate } from "../lib/rate.ts";
 import { RateLimiter, type RateLimiterOptions } from "../limits/rate-limiter.ts";
 import { createGuardMatcher, type GuardMatcher } from "../route/match-guard.ts";
 import { createMatcher, type Matcher } from "../route/match.ts";
@@ -36,6 +43,20 @@ interface SiteFallback {
   readonly responder: RouteResponder;
   /** No `_404`, but middleware that guards files. */
   readonly files?: true;
+}
+
+/** Returns the settings that a handler has for itself. */
+function describeLimits(limits: RouteLimits | null): RouteInfo["settings"] {
+  if (limits === null) return [];
+  const rows = HANDLER_SETTINGS.flatMap(({ key, field }): { name: string; value: string }[] => {
+    const value = limits[key];
+    return value === null ? [] : [{ name: key, value: showValue(field, value) }];
+  });
+  const { reserved, replay, rateLimit } = limits;
+  if (rateLimit !== null) rows.push({ name: "rateLimit", value: formatRate(rateLimit) });
+  if (reserved !== null) rows.push({ name: "reserved", value: String(reserved) });
+  if (replay !== null) rows.push({ name: "replay", value: String(replay) });
+  return rows;
 }
 
 /** Most other routes that an explanation names. */
@@ -102,6 +123,32 @@ export class SiteRoutes {
         responder.answerFound(client, target, found);
       },
     };
+  }
+
+  /** Lists routes and fallbacks, for an operator. */
+  list(site: string): RouteInfo[] {
+    const routes = this.#routes.map((route) => {
+      const { pattern, file, methods } = this.#describe(route);
+      const { pool, limits } = route.responder;
+      const settings = describeLimits(limits);
+      return {
+        site,
+        use: "route",
+        methods,
+        pattern,
+        file,
+        pool: pool.plan.name,
+        settings,
+      } as const;
+    });
+    const fallbacks = this.#fallbacks
+      .filter(({ files }) => files !== true)
+      .map(({ pattern, module, responder: { pool } }) => {
+        const file = this.#manifest.modules[module]?.source ?? "";
+        const own = { methods: [], pattern, file, pool: pool.plan.name, settings: [] };
+        return { site, use: "fallback", ...own } as const;
+      });
+    return [...routes, ...fallbacks];
   }
 
   describeRoutes(): RouteDescription[] {

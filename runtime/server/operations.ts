@@ -1,3 +1,4 @@
+import { listEffective } from "../config/list-effective.ts";
 import { listNamedSites } from "../config/sites.ts";
 import type { Operations, Status } from "../control/operations.ts";
 import { packageVersion } from "../lib/package-version.ts";
@@ -29,6 +30,8 @@ export function createOperations({
     generations: () => primary.generations(),
     purge: async (entries) => ({ purged: await primary.cache.purgeNamed(entries) }),
     explain: (question) => primary.explain(question),
+    config: () => listEffective(primary.config),
+    routes: () => primary.generation.listRoutes(),
     resize: (change) => primary.handlers.resize(change),
     status(): Status {
       const { generation, config } = primary;

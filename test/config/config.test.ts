@@ -37,12 +37,27 @@ async function refusal(cwd: string, sources: Partial<ConfigSources>): Promise<st
 }
 
 describe("loadConfig()", { timeout: 180_000 }, () => {
+  it("remembers where each value was set", async (t) => {
+    const cwd = project(t);
+    writeFileSync(join(cwd, "edgicorn.config.json"), JSON.stringify({ bodyLimit: "2mb", http: 1 }));
+    writeFileSync(join(cwd, ".env.local"), "EDGICORN_WORKERS=3\n");
+    const sources = { flags: { http: "81" }, env: { EDGICORN_HTTPS: "off" } };
+    const { origins } = await load(cwd, sources);
+    assert.deepEqual(origins, {
+      http: "--http",
+      https: "EDGICORN_HTTPS",
+      workers: "EDGICORN_WORKERS in .env.local",
+      bodyLimit: "bodyLimit in edgicorn.config.json",
+    });
+  });
+
   it("has a default for everything", async (t) => {
     const cwd = project(t);
     const workers = Math.max(2, availableParallelism() - 1);
     assert.deepEqual(await load(cwd), {
       mode: "production",
       automatic: ["workers", "maxWorkers", "workerMemoryLimitBytes"],
+      origins: {},
       configFile: null,
       envFiles: [],
       variables: {},

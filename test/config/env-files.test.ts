@@ -66,7 +66,7 @@ describe("readEnvFiles()", () => {
     const env = { EDGICORN_ENV_FILE: join(cwd, "other.env") };
     assert.deepEqual(readEnvFiles({ flag: undefined, env, cwd }).variables, { A: "other" });
     const off = readEnvFiles({ flag: undefined, env: { EDGICORN_ENV_FILE: "off" }, cwd });
-    assert.deepEqual(off, { files: [], variables: {} });
+    assert.deepEqual(off, { files: [], variables: {}, places: {} });
   });
 
   it("needs no file, and takes a folder .env for none", (t) => {

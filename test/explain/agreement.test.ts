@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { effectiveConfigSchema, routesSchema } from "../../runtime/control/answers.ts";
 import { askControl } from "../../runtime/control/control-client.ts";
 import type { Explanation } from "../../runtime/control/explanation.ts";
 import { explanationSchema } from "../../runtime/control/explanation-schema.ts";
@@ -290,14 +291,50 @@ describe("explain()", { timeout: 300_000 }, () => {
   });
 
   async function statusOf(): Promise<unknown> {
-    const status = { method: "GET", path: "/status", timeoutMs: 60_000 } as const;
-    const answer = await askControl(join(server.dir, ".edgicorn"), status);
     // The shape of the answer of /status.
-    const { traffic } = (answer.kind === "done" ? answer.value : {}) as {
+    const { traffic } = (await read("/status")) as {
       traffic: { requests: object; limits: object };
     };
     return [traffic.requests, traffic.limits];
   }
+
+  async function read(path: string): Promise<unknown> {
+    const question = { method: "GET", path, timeoutMs: 60_000 } as const;
+    const answer = await askControl(join(server.dir, ".edgicorn"), question);
+    return answer.kind === "done" ? answer.value : answer;
+  }
+
+  it("serves the lists of settings and routes that the commands show", async () => {
+    const config = effectiveConfigSchema.safeParse(await read("/config"));
+    assert.ok(config.success, String(config.error));
+    const { settings, others, sites } = config.data;
+    const find = (name: string): unknown => settings.find((each) => each.name === name);
+    assert.deepEqual(find("compression"), {
+      name: "compression",
+      value: "off",
+      from: "--compression",
+    });
+    const from = "trustedProxies in edgicorn.config.json";
+    assert.deepEqual(find("trustedProxies"), { name: "trustedProxies", value: "loopback", from });
+    const [www] = sites.filter(({ name }) => name === "www.example.test");
+    assert.ok(www?.settings.some(({ name, value }) => name === "bodyLimit" && value === "1kb"));
+    assert.ok(others.some(({ name }) => name === "rules[3]"));
+    // The hash of a password.
+    assert.doesNotMatch(JSON.stringify(config.data), /apr1/);
+    const routes = routesSchema.safeParse(await read("/routes"));
+    assert.ok(routes.success, String(routes.error));
+    const [slow] = routes.data.filter(({ file }) => file === "slow.ts");
+    assert.deepEqual(slow, {
+      site: "app.example.test",
+      use: "route",
+      methods: [],
+      pattern: "/slow",
+      file: "slow.ts",
+      pool: "slow",
+      settings: [{ name: "timeoutMs", value: "5s" }],
+    });
+    assert.equal(routes.data.filter(({ use }) => use === "fallback").length, 1);
+  });
 
   it("refuses a question that is no request", async () => {
     const answer = await askControl(join(server.dir, ".edgicorn"), {
