@@ -64,6 +64,8 @@ export function isPythonApp(app: App): app is PythonApp {
 /** The kind of load; `load.ts` describes each. */
 export type LoadKind =
   | { readonly kind: "wrk" }
+  /** `h2load`: HTTP/2 with this many streams at a time on each connection, and as many requests in flight as `wrk` has. */
+  | { readonly kind: "h2load"; readonly streams: number }
   /** One client sends a body of this size and reads it back, once per turn. */
   | { readonly kind: "echo"; readonly sizeBytes: number }
   /** This many clients stay connected and read events. */
@@ -80,6 +82,9 @@ export interface Answer {
   /** Decompressed. */
   readonly body: string;
 }
+
+/** Streams at a time on each connection of HTTP/2. */
+const H2_STREAMS = 4;
 
 /** All cases. A new one is an entry here, plus its sources in `peers/` and `servers.ts`. */
 export const CASES: readonly Case[] = [
@@ -99,6 +104,19 @@ export const CASES: readonly Case[] = [
     ],
   },
   { ...helloCase("hello-tls", "hello world over HTTPS"), tls: true },
+  {
+    ...helloCase("hello-tls-node", "hello world over HTTPS, on the Node engine"),
+    tls: true,
+    isDefault: false,
+    servers: ["edgicorn-node", "edgicorn", "nginx-node"],
+    baseline: "edgicorn-node",
+  },
+  {
+    ...helloCase("hello-h2", "hello world over HTTP/2"),
+    isDefault: false,
+    tls: true,
+    load: { kind: "h2load", streams: H2_STREAMS },
+  },
   {
     ...helloCase("hello-log", "hello world over HTTP with the access log on, written to a file"),
     accessLog: true,
@@ -135,6 +153,12 @@ export const CASES: readonly Case[] = [
     refuse: (answer) => refuse(answer, { type: "application/octet-stream", body: "Hello, echo!" }),
   },
   staticCase("static-1k", PUBLIC_FILES["1k"]),
+  {
+    ...staticCase("static-1k-h2", PUBLIC_FILES["1k"]),
+    title: "a static file of 1 KiB over HTTP/2",
+    tls: true,
+    load: { kind: "h2load", streams: H2_STREAMS },
+  },
   staticCase("static-100k", PUBLIC_FILES["100k"]),
   staticCase("static-10m", PUBLIC_FILES["10m"]),
   {

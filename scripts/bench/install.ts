@@ -1,9 +1,8 @@
 import { spawnSync } from "node:child_process";
-import type { ToolName } from "./tools.ts";
 
 export interface InstallOptions {
   readonly peersFolder: string;
-  readonly debianPackages: readonly ToolName[];
+  readonly debianPackages: readonly string[];
   readonly say: (line: string) => void;
 }
 
@@ -29,9 +28,9 @@ export function installPeers({ peersFolder, debianPackages, say }: InstallOption
   if (status !== 0) say("npm could not install them all: the rows that need them are skipped");
 }
 
-function installDebianPackages(packages: readonly ToolName[], say: (line: string) => void): void {
+function installDebianPackages(packages: readonly string[], say: (line: string) => void): void {
   if (packages.length === 0) return;
-  // The tools have the names of their packages. uWSGI needs its plugin besides.
+  // uWSGI needs its plugin besides.
   const plugins = packages.includes("uwsgi") ? ["uwsgi-plugin-python3"] : [];
   const names = [...packages, ...plugins];
   const install = ["install", "--yes", "--no-install-recommends", ...names];

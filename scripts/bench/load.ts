@@ -2,6 +2,7 @@ import { assertNever } from "../../runtime/lib/errors.ts";
 import type { Case, LoadKind } from "./cases.ts";
 import { ClientProcess, runClient } from "../clients/client-process.ts";
 import type { Observed } from "./turn.ts";
+import { runH2load } from "./h2load.ts";
 import { runWrk, type WrkRun } from "./wrk.ts";
 
 /** The results of a load generator. The kind of the load decides which latencies there are. */
@@ -33,6 +34,8 @@ export interface LoadTarget {
   readonly url: string;
   /** Path of `wrk`. */
   readonly wrk: string;
+  /** Path of `h2load`; empty if the case does not need it. */
+  readonly h2load: string;
   readonly connections: number;
   readonly seconds: number;
   readonly warmUpSeconds: number;
@@ -57,6 +60,13 @@ export async function applyLoad(target: LoadTarget): Promise<Observed & ExtraFig
     case "wrk":
       await runWrk(wrkRun(target, target.warmUpSeconds));
       return observe(() => runWrk(wrkRun(target, target.seconds)));
+    case "h2load": {
+      const { h2load: file, url, connections, signal } = target;
+      const { streams } = load;
+      const run = { file, url, streams, connections: Math.ceil(connections / streams), signal };
+      await runH2load({ ...run, seconds: target.warmUpSeconds });
+      return observe(() => runH2load({ ...run, seconds: target.seconds }));
+    }
     case "echo":
       return applyEcho(target, load.sizeBytes);
     case "events": {
@@ -76,6 +86,7 @@ export async function applyLoad(target: LoadTarget): Promise<Observed & ExtraFig
 export function extraConnections(load: LoadKind): number {
   switch (load.kind) {
     case "wrk":
+    case "h2load":
       return 0;
     case "echo":
       return 1;

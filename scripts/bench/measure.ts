@@ -53,7 +53,9 @@ export function stateBefore(
     const reason = `${needed} open files needed, ${openFilesLimit} allowed (ulimit -Hn ${needed})`;
     return { kind: "skipped", reason };
   }
-  for (const name of SERVERS[entry.server].needs) {
+  const { load } = entry.case;
+  const needs: readonly ToolName[] = SERVERS[entry.server].needs;
+  for (const name of load.kind === "h2load" ? [...needs, "h2load" as const] : needs) {
     const tool = tools.get(name);
     if (tool?.kind !== "found") {
       return { kind: "skipped", reason: `${name} ${tool?.reason ?? "is unknown"}` };

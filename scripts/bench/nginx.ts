@@ -14,7 +14,13 @@ import {
 export function launchNginx(setting: Setting): Launch {
   const { publicFolder } = setting;
   return {
-    templates: [nginxTemplate(setting, "nginx", { publicFolder })],
+    templates: [
+      nginxTemplate(setting, "nginx", {
+        publicFolder,
+        ...tlsValues(setting),
+        tlsOptions: tlsOptions(setting),
+      }),
+    ],
     commands: [nginxCommand(setting)],
   };
 }
@@ -29,7 +35,7 @@ export function launchNginxNode(setting: Setting, peer: string): Launch {
 
 /** Nginx in front of a program that listens on the port for upstreams. */
 export function launchNginxBefore(setting: Setting, upstream: Command): Launch {
-  const { certificate, certificateKey, upstreamPort, connections, clientConnections, tls, app } =
+  const { certificate, certificateKey, upstreamPort, connections, clientConnections, app } =
     setting;
   return {
     templates: [
@@ -40,7 +46,7 @@ export function launchNginxBefore(setting: Setting, upstream: Command): Launch {
         connections: String(connections),
         // One worker may accept all connections if the other one is slower. It opens as many to Node.
         workerConnections: String(Math.max(4096, 2 * clientConnections)),
-        listenOptions: tls ? " ssl" : "",
+        ...tlsValues(setting),
         serverOptions: SERVER_OPTIONS[app] ?? "",
       }),
     ],
@@ -125,6 +131,15 @@ const SERVER_OPTIONS: Partial<Readonly<Record<App, string>>> = {
   echo: "    client_max_body_size 0;\n",
   events: "    proxy_buffering off;\n",
 };
+
+function tlsValues({ tls, isHttp2 }: Setting): Readonly<Record<string, string>> {
+  return { listenOptions: tls ? (isHttp2 ? " ssl http2" : " ssl") : "" };
+}
+
+/** Lines for a template that does not always have a certificate. */
+function tlsOptions({ tls, certificate, certificateKey }: Setting): string {
+  return tls ? `  ssl_certificate ${certificate};\n  ssl_certificate_key ${certificateKey};\n` : "";
+}
 
 function nginxTemplate(
   setting: Setting,

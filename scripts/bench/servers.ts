@@ -143,6 +143,7 @@ function launchEdgicorn(setting: Setting, own: Readonly<Record<string, string>> 
         "--http": tls ? "off" : String(port),
         "--https": tls ? String(port) : "off",
         "--access-log": setting.accessLog ? "on" : "off",
+        ...(setting.isHttp2 ? { "--http2": "on" } : {}),
         // No peer compresses.
         "--compression": "off",
         // The default of 1 MiB would refuse the body of the echo.

@@ -52,6 +52,8 @@ export interface Setting extends RunSetting {
   readonly folder: string;
   readonly app: App;
   readonly tls: boolean;
+  /** The server also speaks HTTP/2. */
+  readonly isHttp2: boolean;
   readonly accessLog: boolean;
   /** Most client connections at once: those of `wrk` and all others. */
   readonly clientConnections: number;

@@ -23,6 +23,7 @@ const TOOLS = {
   "uWebSockets.js": ({ projectFolder }) =>
     findPackage(join(projectFolder, "node_modules", "uWebSockets.js")),
   wrk: program("wrk", "-v"),
+  h2load: program("h2load", "--version"),
   openssl: program("openssl", "version"),
   nginx: program("nginx", "-v"),
   caddy: program("caddy", "version"),
@@ -41,9 +42,10 @@ const TOOLS = {
   workerd: peerBinary("workerd", "@cloudflare/*/bin/workerd"),
 } as const satisfies Readonly<Record<string, Find>>;
 
-/** The tools that are Debian packages of the same name. */
+/** The tools that are in Debian packages, most of them in one of the same name. */
 const DEBIAN: readonly ToolName[] = [
   "wrk",
+  "h2load",
   "openssl",
   "nginx",
   "caddy",
@@ -64,8 +66,9 @@ export function findTools(places: Places): ReadonlyMap<ToolName, Tool> {
 }
 
 /** Returns the Debian packages of all missing tools. */
-export function missingDebianPackages(tools: ReadonlyMap<ToolName, Tool>): readonly ToolName[] {
-  return DEBIAN.filter((name) => tools.get(name)?.kind === "missing");
+export function missingDebianPackages(tools: ReadonlyMap<ToolName, Tool>): readonly string[] {
+  const missing = DEBIAN.filter((name) => tools.get(name)?.kind === "missing");
+  return missing.map((name) => (name === "h2load" ? "nghttp2-client" : name));
 }
 
 function findProject({ projectFolder }: Places): Tool {

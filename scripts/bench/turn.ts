@@ -68,7 +68,8 @@ export async function runTurn(entry: Entry, round: number, bench: Bench): Promis
   const profileFolder = bench.profilesFolder && join(bench.profilesFolder, entry.case.id);
   const clientConnections = bench.setting.connections + extraConnections(load);
   const ports = { port, upstreamPort };
-  const own = { folder, app, tls, accessLog, clientConnections, profileFolder };
+  const isHttp2 = load.kind === "h2load";
+  const own = { folder, app, tls, isHttp2, accessLog, clientConnections, profileFolder };
   const setting: Setting = { ...bench.setting, ...ports, ...own };
   const { templates, commands } = SERVERS[entry.server].launch(setting);
   for (const template of templates) await fillIn(template);
@@ -94,9 +95,10 @@ export async function runTurn(entry: Entry, round: number, bench: Bench): Promis
     });
     const startMs = performance.now() - startedAt;
     const { wrk, seconds, warmUpSeconds } = bench;
+    const h2load = isHttp2 ? bench.setting.tool("h2load") : "";
     const { connections } = bench.setting;
     const memoryIntervalMs = load.kind === "echo" ? MEMORY_INTERVAL_MS / 4 : MEMORY_INTERVAL_MS;
-    const run = { case: entry.case, url, wrk, connections, seconds, warmUpSeconds, signal };
+    const run = { case: entry.case, url, wrk, h2load, connections, seconds, warmUpSeconds, signal };
     const figures = await applyLoad({
       ...run,
       observe: (part) => observe(group, part, memoryIntervalMs),

@@ -17,6 +17,7 @@ export const VARIANTS = {
     title: "Edgicorn, compression on",
     flags: { "--compression": "on" },
   },
+  "edgicorn-node": { title: "Edgicorn on the Node engine", flags: { "--engine": "node" } },
   "edgicorn-cached": {
     title: "Edgicorn, a cached answer of a handler",
     flags: { "--cache": "1h" },

@@ -95,10 +95,15 @@ export class FrameConnection {
     return this.#closed;
   }
 
+  /** The names of the error codes of all GOAWAY frames. */
+  get goaways(): string[] {
+    const frames = this.frames.filter(({ type }) => type === TYPE.goaway);
+    return frames.map(({ payload }) => errorName(payload.readUInt32BE(4)));
+  }
+
   /** The name of the error code of the server's last GOAWAY frame; `null`: it has sent none. */
   get goaway(): string | null {
-    const last = this.frames.findLast(({ type }) => type === TYPE.goaway);
-    return last === undefined ? null : errorName(last.payload.readUInt32BE(4));
+    return this.goaways.at(-1) ?? null;
   }
 
   /** Sends bytes, frames or not, in one write. */
