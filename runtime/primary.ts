@@ -13,7 +13,7 @@ import type {
   UpstreamGroupInfo,
 } from "./control/operations.ts";
 import type { Engine, Listener } from "./engine/engine.ts";
-import { toListenerSettings } from "./engine/listener-settings.ts";
+import { toHttp2Options, toListenerSettings } from "./engine/listener-settings.ts";
 import { recordRequests } from "./engine/record-requests.ts";
 import { loadEngine } from "./engine/load-engine.ts";
 import type { PublicFolders } from "./files/public-folders.ts";
@@ -332,6 +332,7 @@ export class Primary {
         maxConnections: () => this.config.maxConnections,
       }),
       ...toListenerSettings(config),
+      http2: toHttp2Options(config),
       certificates,
       tls: config,
       clock,

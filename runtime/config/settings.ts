@@ -1062,6 +1062,37 @@ export const SETTINGS = {
     // The listeners belong to it.
     reload: "restart",
   },
+  /** HTTP/2 beside HTTP/1 on the HTTPS port, for clients that ask for it. The Node engine then has this port. Default: off. */
+  http2: {
+    field: "http2",
+    type: onOff(),
+    // nginx: http2 off
+    default: "off",
+    help: "HTTP/2 on the HTTPS port",
+    docs: "HTTP/2 beside HTTP/1 on the HTTPS port, which the Node engine then has ([more](http.md#http2))",
+    // The listeners belong to it.
+    reload: "restart",
+  },
+  /** HTTP/2 without TLS on the HTTP port, for clients that begin with it. The Node engine then has this port. Default: off. */
+  h2c: {
+    field: "h2c",
+    type: onOff(),
+    default: "off",
+    help: "HTTP/2 without TLS on the HTTP port",
+    docs: "HTTP/2 without TLS on the HTTP port, for clients that begin with it (prior knowledge); the Node engine then has this port",
+    reload: "restart",
+  },
+  /** Most streams of an HTTP/2 connection at a time. Default: 128. */
+  maxConcurrentStreams: {
+    field: "maxConcurrentStreams",
+    type: wholeNumber(1, 10_000),
+    // nginx: http2_max_concurrent_streams 128
+    default: "128",
+    help: "most streams of an HTTP/2 connection",
+    docs: "most streams of an HTTP/2 connection at a time",
+    reload: "restart",
+    elsewhere: ["http2maxconcurrentstreams"],
+  },
   /** The package whose binary of uWebSockets.js is loaded; `"auto"`: the preferred one that loads, see `docs/dependencies.md`. Default: `"auto"`. */
   uws: {
     field: "uws",

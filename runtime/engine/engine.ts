@@ -85,6 +85,12 @@ export type ListenerChanges = Pick<
   "maxConnections" | "limits" | "timeouts" | "countsBytes" | "trust"
 >;
 
+/** Settings of HTTP/2. */
+export interface Http2Options {
+  /** Most streams of a connection at a time. */
+  maxConcurrentStreams: number;
+}
+
 export interface ListenerOptions {
   /** `null`: all addresses, IPv6 and IPv4. */
   host: string | null;
@@ -103,6 +109,11 @@ export interface ListenerOptions {
    * them.
    */
   maxConnections: number;
+  /**
+   * Speaks HTTP/2, too: with TLS to clients that ask for it by ALPN, without TLS to those that begin with it (RFC 9113
+   * section 3.3). Absent or `null`: only HTTP/1. The engine `uws` has no HTTP/2.
+   */
+  http2?: Http2Options | null;
   /** Counters that several listeners may share. */
   counters: Counters;
   /** Bounds the requests in flight of one client address. */

@@ -1,5 +1,6 @@
 import type {
   Engine,
+  Http2Options,
   Listener,
   ListenerChanges,
   ListenerOptions,
@@ -24,7 +25,13 @@ interface InheritedPort {
 }
 
 /** Options of all listeners. */
-export type ListenersOptions = Omit<ListenerOptions, keyof Place | "isShared">;
+export interface ListenersOptions extends Omit<
+  ListenerOptions,
+  keyof Place | "isShared" | "http2"
+> {
+  /** The options of HTTP/2 for each scheme; absent: only HTTP/1. */
+  http2?: Record<Listener["scheme"], Http2Options | null>;
+}
 
 /** The listeners of a server: one for HTTP, one for HTTPS, or one of the two. They open, change and close together. */
 export class Listeners {
@@ -71,7 +78,8 @@ export class Listeners {
     for (const { scheme, ...place } of this.#toPlaces(places)) {
       const certificates = scheme === "https" ? options.certificates : null;
       if (scheme === "https" && certificates === null) continue;
-      this.#all.push(await engine.open({ ...options, ...place, certificates }));
+      const http2 = options.http2?.[scheme] ?? null;
+      this.#all.push(await engine.open({ ...options, ...place, certificates, http2 }));
     }
   }
 

@@ -13,13 +13,23 @@ export async function loadEngine(config: Config, warn: (message: string) => void
   if (config.engine === "node") return loadNode();
   try {
     const { loadUwsEngine } = await import("./uws/uws-engine.ts");
-    return await loadUwsEngine(config, warn);
+    const uws = await loadUwsEngine(config, warn);
+    return config.http2 || config.h2c ? withHttp2(uws, await loadNode()) : uws;
   } catch (error) {
     // A package that the operator chose must not be replaced in silence.
     const mayReplace = config.engine === "auto" && config.uws === "auto";
     if (!mayReplace || !(error instanceof RuntimeError)) throw error;
     return { ...(await loadNode()), instead: error.message };
   }
+}
+
+/** Returns an engine that opens the ports with HTTP/2 on Node's own sockets, and all others with uWebSockets.js. */
+function withHttp2(uws: Engine, node: Engine): Engine {
+  return {
+    ...uws,
+    label: `${uws.label}, ${node.label} for HTTP/2`,
+    open: (options) => ((options.http2 ?? null) === null ? uws : node).open(options),
+  };
 }
 
 async function loadNode(): Promise<Engine> {

@@ -6,6 +6,9 @@ import type { Reply, ReplyFilter } from "./reply.ts";
 
 export type { ExchangeId, WorkerId };
 
+/** A protocol as access logs name it. */
+export type Protocol = "HTTP/1.0" | "HTTP/1.1" | "HTTP/2.0";
+
 /** The head of a request. */
 export interface RequestHead {
   /** The method as the client sent it, a case-sensitive token (RFC 9110 section 9.1). */
@@ -27,6 +30,8 @@ export interface RequestHead {
   peerAddress?: string;
   /** A rule has authenticated the visitor: an answer may be about this visitor. Absent: no rule has. */
   hasKnownUser?: boolean;
+  /** Version of the protocol that the client speaks; absent: `HTTP/1.1`. */
+  protocol?: Protocol;
   /** Number that a trusted proxy gave to the request; `null` or absent: the server's own counts. */
   requestId?: string | null;
 }
@@ -36,6 +41,8 @@ export interface RefusedHead {
   /** Status of the answer; 499: the client left before the answer. */
   status: number;
   reason: string;
+  /** Version of the protocol that the client speaks; absent: `HTTP/1.1`. */
+  protocol?: Protocol;
   /** Method and target as the client sent them. They may be invalid. */
   method: string;
   target: string;

@@ -1,6 +1,6 @@
 import type { ExchangeId } from "../channel/messages.ts";
 import type { CacheResult } from "../http/cache-result.ts";
-import type { RequestHead, UpstreamNote } from "../http/client.ts";
+import type { Protocol, RequestHead, UpstreamNote } from "../http/client.ts";
 import { findField } from "../http/find-field.ts";
 import type { LimitName } from "../http/limit-names.ts";
 import { toRequestId } from "../lib/request-id.ts";
@@ -24,7 +24,7 @@ export interface FinishedExchange {
 /** The parts of a head that a line may have. */
 export interface LoggedHead extends Pick<
   RequestHead,
-  "method" | "target" | "origin" | "clientAddress" | "requestId"
+  "method" | "target" | "origin" | "clientAddress" | "requestId" | "protocol"
 > {
   /** Field block; `null`: the fields could not be parsed. */
   readonly fields: string | null;
@@ -48,6 +48,7 @@ export interface RequestPart {
   /** Host with its port, unless that is the scheme's default; `null`: the request has no valid host. */
   host: string | null;
   method: string;
+  protocol: Protocol;
   /** Path as the client sent it, without the query. */
   path: string;
   /** Text after the question mark; `null`: there is none; `undefined`: it is not logged. */
@@ -105,7 +106,7 @@ export function toRequestPart(
   head: LoggedHead,
   { withQuery, redactQuery }: AccessRules,
 ): RequestPart {
-  const { clientAddress, origin, method, target } = head;
+  const { clientAddress, origin, method, target, protocol = "HTTP/1.1" } = head;
   const schemeEnd = origin.indexOf(":");
   const queryAt = target.indexOf("?");
   const query = withQuery && queryAt !== -1 ? redactQuery(target.slice(queryAt + 1)) : null;
@@ -114,6 +115,7 @@ export function toRequestPart(
     scheme: schemeEnd === HTTPS_LENGTH ? "https" : "http",
     host: origin.slice(schemeEnd + 3) || null,
     method,
+    protocol,
     path: queryAt === -1 ? target : target.slice(0, queryAt),
     query: withQuery ? query : undefined,
   };

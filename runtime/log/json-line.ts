@@ -95,7 +95,8 @@ function createRequestBytes(rules: AccessRules): (head: LoggedHead, timeMs: numb
       head.target !== last.target ||
       head.clientAddress !== last.clientAddress ||
       head.method !== last.method ||
-      head.origin !== last.origin
+      head.origin !== last.origin ||
+      head.protocol !== last.protocol
     ) {
       last = head;
       bytes = toBytes(
@@ -112,10 +113,11 @@ function createRequestBytes(rules: AccessRules): (head: LoggedHead, timeMs: numb
 const MS_AT = 20;
 
 function formatRequest(request: RequestPart): string {
-  const { clientAddress, scheme, host, method, path, query } = request;
+  const { clientAddress, scheme, host, method, path, query, protocol } = request;
   return (
     `","component":"access","clientAddress":${quote(clientAddress)}` +
     `,"scheme":"${scheme}","host":${quoteOrNull(host)}` +
+    (protocol === "HTTP/1.1" ? "" : `,"protocol":"${protocol}"`) +
     `,"method":${quote(method)},"path":${quote(path)}` +
     (query === undefined ? "" : `,"query":${quoteOrNull(query)}`) +
     ',"status":'

@@ -111,13 +111,13 @@ export class RequestLog {
   /** Records a head that was refused. No other method is called for it. */
   headRefused(refused: RefusedHead): void {
     const { id, receivedMs, method, target, clientAddress } = refused;
-    const { scheme, status, reason, bodyBytes: bytes } = refused;
+    const { scheme, status, reason, bodyBytes: bytes, protocol = "HTTP/1.1" } = refused;
     this.counters.finished(status);
     this.#log.debug({ requestId: this.#requestIdOf(id), status, reason }, "request refused");
     const { write, filter } = this.#access.of(null);
     if (write === null || (filter !== null && !filter(target, status))) return;
     const nowMs = performance.now();
-    const head = { method, target, origin: `${scheme}:`, clientAddress, fields: null };
+    const head = { method, target, protocol, origin: `${scheme}:`, clientAddress, fields: null };
     write(
       { id, head, receivedMs, workerId: null, limitedBy: "malformed" },
       { status, bytes, nowMs, timeMs: this.#clock.toUnixMs(nowMs) },

@@ -44,6 +44,7 @@ export const TARGETS: readonly Target[] = [
   ratio("hello", "nginx-node", 2),
   ratio("hello", "nginx-gunicorn", 8),
   ratio("hello-tls", "nginx-node", 1.2),
+  cost("hello-h2", "nginx-node", 1, "edgicorn"),
   limit("hello", "start to first answer, ms", { metric: "startMs", atMost: 1000 }),
   ...noneFailed("hello"),
   ratio("post-json", "nginx-fastify", 2),

@@ -67,8 +67,8 @@ export function findTools(places: Places): ReadonlyMap<ToolName, Tool> {
 
 /** Returns the Debian packages of all missing tools. */
 export function missingDebianPackages(tools: ReadonlyMap<ToolName, Tool>): readonly string[] {
-  const missing = DEBIAN.filter((name) => tools.get(name)?.kind === "missing");
-  return missing.map((name) => (name === "h2load" ? "nghttp2-client" : name));
+  const names = DEBIAN.filter((name) => tools.get(name)?.kind === "missing");
+  return names.map((name) => (name === "h2load" ? "nghttp2-client" : name));
 }
 
 function findProject({ projectFolder }: Places): Tool {

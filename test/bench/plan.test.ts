@@ -19,7 +19,12 @@ describe("pickEntries()", () => {
   it("picks a server in the cases of the scope", () => {
     assert.deepEqual(idsOf(["nginx"]), []);
     const all = pickEntries(["nginx"], "all").map(({ id }) => id);
-    assert.deepEqual(all, ["static-1k/nginx", "static-100k/nginx", "static-10m/nginx"]);
+    assert.deepEqual(all, [
+      "static-1k/nginx",
+      "static-1k-h2/nginx",
+      "static-100k/nginx",
+      "static-10m/nginx",
+    ]);
   });
 
   it("picks a case, a server in all its cases, or one of the pairs", () => {

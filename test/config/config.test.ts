@@ -158,6 +158,9 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       engine: "auto",
       headTimeoutMs: 60_000,
       keepAliveTimeoutMs: 75_000,
+      http2: false,
+      h2c: false,
+      maxConcurrentStreams: 128,
       uws: "auto",
     });
   });
@@ -296,6 +299,9 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       engine: ["node", "engine", "node"],
       headTimeout: ["20s", "headTimeoutMs", 20_000],
       keepAliveTimeout: ["4m", "keepAliveTimeoutMs", 240_000],
+      http2: ["on", "http2", true],
+      h2c: ["on", "h2c", true],
+      maxConcurrentStreams: ["64", "maxConcurrentStreams", 64],
       uws: ["uws-pack", "uws", "uws-pack"],
     };
     const env = Object.fromEntries(

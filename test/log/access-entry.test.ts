@@ -42,6 +42,7 @@ describe("toAccessEntry()", () => {
       scheme: "https",
       host: "example.com:8443",
       method: "GET",
+      protocol: "HTTP/1.1",
       path: "/a",
       query: "token=1?2",
       status: 200,

@@ -10,6 +10,7 @@ const entry: AccessEntry = {
   scheme: "https",
   host: "example.com",
   method: "GET",
+  protocol: "HTTP/1.1",
   path: "/hello",
   query: "a=1",
   status: 200,
@@ -58,6 +59,12 @@ describe("createFormattedLine()", () => {
     assert.equal(format({ ...entry, upstream }, TIME), "unix:/run/a.sock 201 0.012\n");
     const failed = { ...upstream, status: null, durationMs: null };
     assert.equal(format({ ...entry, upstream: failed }, TIME), "unix:/run/a.sock - -\n");
+  });
+
+  it("names the protocol of the request", () => {
+    const format = createFormattedLine('"$request" $server_protocol', keep);
+    const line = format({ ...entry, protocol: "HTTP/2.0" }, TIME);
+    assert.equal(line, '"GET /hello?a=1 HTTP/2.0" HTTP/2.0\n');
   });
 
   it("has the result of the cache as Nginx writes it", () => {

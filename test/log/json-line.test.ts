@@ -117,6 +117,15 @@ describe("createJsonLines()", () => {
     assert.doesNotMatch(lineOf(finishedExchange({}, { cached: null })), /cache/);
   });
 
+  it("names the protocol unless it is HTTP/1.1, also behind an equal request", () => {
+    const format = formatter(FEW_PARTS);
+    const line = (protocol?: "HTTP/2.0"): string =>
+      format(finishedExchange(protocol === undefined ? {} : { protocol }), end);
+    assert.doesNotMatch(line(), /protocol/);
+    assert.match(line("HTTP/2.0"), /"host":"[^"]+","protocol":"HTTP\/2\.0","method"/);
+    assert.doesNotMatch(line(), /protocol/);
+  });
+
   it("names the upstream server, and the number of attempts after a retry", () => {
     const upstream = { name: "http://10.0.0.1:80", attempts: 1, status: 200, durationMs: 0.3 };
     assert.match(

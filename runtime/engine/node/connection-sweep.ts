@@ -6,6 +6,7 @@ const CHECKS_PER_TURN = 512;
 
 interface Checked {
   check(nowMs: number): void;
+  drain(): void;
 }
 
 /** Checks regularly whether the time of a connection is over. Has no timer while there are no connections. */
@@ -27,6 +28,17 @@ export class ConnectionSweep<T extends Checked> {
 
   delete(connection: T): void {
     this.#all.delete(connection);
+  }
+
+  /** Tells all connections to end once their requests are answered. */
+  drain(): void {
+    for (const connection of this.#all) {
+      try {
+        connection.drain();
+      } catch (error) {
+        this.#onError(error);
+      }
+    }
   }
 
   /** Checks no connection any more. */

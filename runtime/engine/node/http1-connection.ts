@@ -178,6 +178,9 @@ export class Http1Connection implements Transport {
     if (!this.#bodyDone && this.#input !== null) this.#consumeBody();
   }
 
+  /** An idle connection ends with the next check, and one that answers with its response. */
+  drain(): void {}
+
   /** Ends a connection whose time is over. The listener calls this about once a second. */
   check(nowMs: number): void {
     const { keepAliveTimeoutMs, headTimeoutMs, limits } = this.#context;

@@ -15,6 +15,9 @@ export interface NodeListenerContext extends ClientContext {
   readonly headerLimitBytes: number;
   readonly keepAliveTimeoutMs: number;
   readonly headTimeoutMs: number;
+  readonly headerCountLimit: number;
+  /** Most streams of a connection of HTTP/2 at a time. */
+  readonly maxConcurrentStreams: number;
   /** The field `Keep-Alive` as a line with its end; empty: it is not sent. */
   readonly keepAliveLine: string;
   readonly onRequest: ListenerOptions["onRequest"];
@@ -30,4 +33,6 @@ export interface NodeListenerContext extends ClientContext {
 export interface OpenConnection {
   /** Ends the connection if its time is over. */
   check(nowMs: number): void;
+  /** Ends the connection once its requests are answered. Called when the listener stops accepting connections. */
+  drain(): void;
 }

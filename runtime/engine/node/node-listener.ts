@@ -11,14 +11,22 @@ import type { TransferLimits, TransferSetting } from "../../http/transfer-limits
 import { RuntimeError } from "../../lib/errors.ts";
 import type { Prepared } from "../../lib/prepared.ts";
 import type { TurnClock } from "../../lib/turn-clock.ts";
-import type { Listener, ListenerChanges, ListenerOptions, ServedCertificates } from "../engine.ts";
+import type {
+  Listener,
+  ListenerChanges,
+  ListenerOptions,
+  ServedCertificate,
+  ServedCertificates,
+} from "../engine.ts";
 import { HeadFields } from "../head-fields.ts";
 import { ListenerCounts } from "../listener-counts.ts";
 import { cannotListen, explainListenError } from "../probe-port.ts";
 import { TransferSweep } from "../transfer-sweep.ts";
 import { CertificateTable } from "./certificate-table.ts";
 import { ConnectionSweep } from "./connection-sweep.ts";
+import { FirstBytes } from "./first-bytes.ts";
 import { Http1Connection } from "./http1-connection.ts";
+import { Http2Connection } from "./http2-connection.ts";
 import type { NodeListenerContext, OpenConnection } from "./listener-context.ts";
 import type { NodeClient } from "./node-client.ts";
 import { toCanonicalAddress } from "./peer-address.ts";
@@ -107,6 +115,14 @@ export class NodeListener implements Listener, NodeListenerContext {
     return this.#options.timeouts.keepAliveTimeoutMs;
   }
 
+  get headerCountLimit(): number {
+    return this.#options.limits.headerCountLimit;
+  }
+
+  get maxConcurrentStreams(): number {
+    return this.#options.http2?.maxConcurrentStreams ?? 0;
+  }
+
   get headTimeoutMs(): number {
     return this.#options.timeouts.headTimeoutMs;
   }
@@ -188,6 +204,7 @@ export class NodeListener implements Listener, NodeListenerContext {
     if (this.#closing) return;
     this.#closing = true;
     this.#server.close();
+    this.#connections.drain();
   }
 
   close({ graceIsOver = false }: { graceIsOver?: boolean } = {}): number {
@@ -231,7 +248,7 @@ export class NodeListener implements Listener, NodeListenerContext {
       allowHalfOpen: true,
       ticketKeys: this.#ticketKeys,
       handshakeTimeout: this.headTimeoutMs,
-      ALPNProtocols: ["http/1.1"],
+      ALPNProtocols: this.#hasHttp2 ? ["h2", "http/1.1"] : ["http/1.1"],
       SNICallback: (name, done) => {
         const table = this.#certificates;
         const context = table?.find(name);
@@ -282,12 +299,34 @@ export class NodeListener implements Listener, NodeListenerContext {
     this.#serve(socket, served ?? this.#options.certificates?.[0] ?? null);
   }
 
-  #serve(
+  #serve(socket: Socket, certificate: ServedCertificate | null): void {
+    if (certificate !== null || !this.#hasHttp2) {
+      const isHttp2 = "alpnProtocol" in socket && socket.alpnProtocol === "h2";
+      this.#connect(isHttp2 ? Http2Connection : Http1Connection, socket, certificate);
+    } else {
+      // Without TLS the first bytes tell the protocol.
+      const waiting = new FirstBytes(socket, {
+        timeoutMs: this.headTimeoutMs,
+        onProtocol: (isHttp2) => {
+          this.#connections.delete(waiting);
+          this.#connect(isHttp2 ? Http2Connection : Http1Connection, socket, null);
+        },
+        onClosed: () => this.#connections.delete(waiting),
+      });
+      this.#connections.add(waiting);
+    }
+  }
+
+  #connect(
+    Connection: typeof Http1Connection | typeof Http2Connection,
     socket: Socket,
-    certificate: ConstructorParameters<typeof Http1Connection>[1]["certificate"],
+    certificate: ServedCertificate | null,
   ): void {
     const peer = toCanonicalAddress(socket.remoteAddress ?? "");
-    const connection = new Http1Connection(socket, { context: this, certificate, peer });
-    this.#connections.add(connection);
+    this.#connections.add(new Connection(socket, { context: this, certificate, peer }));
+  }
+
+  get #hasHttp2(): boolean {
+    return (this.#options.http2 ?? null) !== null;
   }
 }

@@ -1,3 +1,4 @@
+import type { OutgoingHttpHeaders } from "node:http2";
 import type { CheckedFields } from "../../http/response-fields.ts";
 
 /** The head of a response. */
@@ -18,6 +19,8 @@ export interface PreparedHead extends Pick<CheckedFields, "contentLength"> {
   readonly lines: string;
   /** HTTP/2: names in lower case. Made when first asked for. */
   readonly fields: CheckedFields["fields"];
+  /** HTTP/2: the same fields in the form of `node:http2`; absent: not needed so far. */
+  http2?: OutgoingHttpHeaders;
 }
 
 /**

@@ -18,7 +18,7 @@ import {
 } from "../../helpers/http2-frames/frames.ts";
 import type { Owner } from "../../helpers/temporary-folder.ts";
 import { GET, get, POST, post } from "./http2-cases/requests.ts";
-import { echo, openListener } from "./open-listener.ts";
+import { createSignal, echo, openListener } from "./open-listener.ts";
 
 const TIMEOUT = { timeout: 60_000 };
 const LIMITS = {
@@ -99,15 +99,14 @@ describe("Http2Connection", { concurrency: true }, () => {
 
   it("takes no more of a body than the window while its owner pauses it", TIMEOUT, async (t) => {
     let received = 0;
-    let ended = (): void => {};
-    const end = new Promise<void>((resolve) => (ended = resolve));
+    const end = createSignal();
     let flow: BodyFlow | null = null;
     const { port } = await openListener(t, {
       onRequest: (client) => {
         flow = client.receiveBody({
           chunk: (bytes) => (received += bytes.length),
           end: () => {
-            ended();
+            end.fire();
             reply(client, "all");
           },
         });
@@ -128,7 +127,7 @@ describe("Http2Connection", { concurrency: true }, () => {
     assert.ok(received <= WINDOW_BYTES, `${received} bytes`);
     assert.ok(flow !== null);
     (flow as BodyFlow).resume();
-    await end;
+    await end.fired;
     assert.equal(received, size);
     stream.resume();
     await once(stream, "close");
@@ -172,18 +171,17 @@ describe("Http2Connection", { concurrency: true }, () => {
   });
 
   it("tells the exchange when the client resets its stream", TIMEOUT, async (t) => {
-    let arrived = (): void => {};
-    const arrival = new Promise<void>((resolve) => (arrived = resolve));
+    const arrival = createSignal();
     let left = 0;
     const { port, finished, untilFinished } = await openListener(t, {
       onRequest: (client) => {
         client.onAbort(() => left++);
-        arrived();
+        arrival.fire();
       },
     });
     const connection = await openFrames(t, port);
     connection.send(get());
-    await arrival;
+    await arrival.fired;
     connection.send(rstStream(1, constants.NGHTTP2_CANCEL));
     await untilFinished(1);
     assert.equal(left, 1);
@@ -196,8 +194,7 @@ describe("Http2Connection", { concurrency: true }, () => {
       const name = `takes a body for incomplete after a reset with code ${code}${isPaused ? ", paused" : ""}`;
       it(name, TIMEOUT, async (t) => {
         const seen: string[] = [];
-        let begun = (): void => {};
-        const begin = new Promise<void>((resolve) => (begun = resolve));
+        const begin = createSignal();
         const { port, finished, untilFinished } = await openListener(t, {
           onRequest: (client) => {
             client.onAbort(() => seen.push("left"));
@@ -206,12 +203,12 @@ describe("Http2Connection", { concurrency: true }, () => {
               end: () => void seen.push("end"),
             });
             if (isPaused) flow.pause();
-            begun();
+            begin.fire();
           },
         });
         const connection = await openFrames(t, port);
         connection.send(post(), data(1, "part"));
-        await begin;
+        await begin.fired;
         connection.send(rstStream(1, code));
         await untilFinished(1);
         await connection.untilRead();
@@ -375,17 +372,16 @@ describe("Http2Connection", { concurrency: true }, () => {
 
   it("answers open streams after GOAWAY, and then closes", TIMEOUT, async (t) => {
     const waiting: Client[] = [];
-    let arrived = (): void => {};
-    const arrival = new Promise<void>((resolve) => (arrived = resolve));
+    const arrival = createSignal();
     const { port, listener, finished } = await openListener(t, {
       onRequest: (client) => {
         waiting.push(client);
-        if (waiting.length === 2) arrived();
+        if (waiting.length === 2) arrival.fire();
       },
     });
     const connection = await openFrames(t, port);
     connection.send(get(), headers(3, GET, { end: true }));
-    await arrival;
+    await arrival.fired;
     listener.stopAccepting();
     const goaway = await connection.frame(({ type }) => type === TYPE.goaway);
     assert.equal(goaway.payload.readUInt32BE(0), 3, "the last stream that is answered");
@@ -456,7 +452,7 @@ describe("Http2Connection", { concurrency: true }, () => {
   it("ends a connection that opens and resets streams all the time", TIMEOUT, async (t) => {
     const { port, counters } = await openListener(t, {
       onRequest() {},
-      timeouts: { headTimeoutMs: 60_000, keepAliveTimeoutMs: 100 },
+      timeouts: { headTimeoutMs: 60_000, keepAliveTimeoutMs: 2_000 },
     });
     const connection = await openFrames(t, port);
     for (let stream = 1; stream < 8_000 && !connection.closed; stream += 2) {

@@ -23,7 +23,14 @@ export interface OpenListener {
   /** Settings because of which the listener cut off a client or refused a request. */
   limited: string[];
   /** Resolves when so many requests have ended. */
-  untilFinished(count: number): Promise<void>;
+  untilFinished: (count: number) => Promise<void>;
+}
+
+/** Returns a promise and the function that resolves it. */
+export function createSignal(): { fired: Promise<void>; fire: () => void } {
+  let resolve: (() => void) | null = null;
+  const fired = new Promise<void>((resolved) => (resolve = resolved));
+  return { fired, fire: () => resolve?.() };
 }
 
 /** Opens a plain listener of the Node engine with HTTP/2, and closes it after the test. Errors of its own fail the test. */
@@ -35,7 +42,7 @@ export async function openListener(
   const finished: Finished[] = [];
   const limited: string[] = [];
   const errors: unknown[] = [];
-  let wake = (): void => {};
+  let wake: (() => void) | null = null;
   let id = 0;
   const listener = await NodeListener.open({
     host: "127.0.0.1",
@@ -60,7 +67,7 @@ export async function openListener(
     timeouts: { headTimeoutMs: 60_000, keepAliveTimeoutMs: 75_000 },
     onFinished: (client, status, bodyBytes) => {
       finished.push({ client, status, bodyBytes });
-      wake();
+      wake?.();
     },
     onCut: (_client, setting) => void limited.push(setting),
     onLimited: (_client, setting) => void limited.push(setting),

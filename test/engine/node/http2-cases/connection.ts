@@ -340,6 +340,7 @@ export const STREAMS: readonly Row[] = [
   {
     section: "5.1",
     name: "DATA after the end of the request",
+    isCut: true,
     send: [get(), data(1, "a")],
     outcome: ["reset STREAM_CLOSED", "goaway STREAM_CLOSED"],
   },

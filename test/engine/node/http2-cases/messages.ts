@@ -415,6 +415,12 @@ export const BODIES: readonly Row[] = [
   },
   {
     section: "RFC 9110 10.1.1",
+    name: "another expectation",
+    send: [post([["expect", "200-ok"]]), data(1, "a", { end: true })],
+    outcome: 417,
+  },
+  {
+    section: "RFC 9110 10.1.1",
     name: "expect: 100-continue",
     send: [
       headers(1, [...POST, ["expect", "100-continue"]]),

@@ -19,6 +19,8 @@ export interface Row {
   hides?: RegExp;
   /** An outcome that RFC 9113 does not allow. The server has it because of nghttp2, which Node uses (docs/http.md). */
   deviation?: Outcome;
+  /** The connection ends because a response cannot leave: the listener has a short `sendTimeout`. */
+  isCut?: boolean;
   /** The client sends the bytes instead of a preface. */
   isRaw?: boolean;
 }

@@ -1,0 +1,292 @@
+import {
+  constants,
+  performServerHandshake,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import type { Socket } from "node:net";
+import type { RequestHead } from "../../http/client.ts";
+import { HEADER_SLACK_BYTES } from "../../http/head-limits.ts";
+import type { Reply } from "../../http/reply.ts";
+import type { ServedCertificate } from "../engine.ts";
+import type { HeadRefusal } from "../head-fields.ts";
+import { ALLOW, refusalFields } from "../refusal-page.ts";
+import { type Http2RequestLine, readHttp2Head } from "./http2-head.ts";
+import { treatConnection } from "./http2-health.ts";
+import { type Http2Owner, Http2Transport } from "./http2-transport.ts";
+import type { NodeListenerContext, OpenConnection } from "./listener-context.ts";
+import { NodeClient } from "./node-client.ts";
+import { prepareHead } from "./prepared-head.ts";
+
+const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_FLAG_END_STREAM } = constants;
+
+/**
+ * Codes for errors of nghttp2 that a client causes. Node would send INTERNAL_ERROR for all of them. nghttp2.h:
+ * `NGHTTP2_ERR_PROTO`, `NGHTTP2_ERR_STREAM_CLOSED`, `NGHTTP2_ERR_FLOODED`, `NGHTTP2_ERR_FLOW_CONTROL`,
+ * `NGHTTP2_ERR_BAD_CLIENT_MAGIC`.
+ */
+const CODES: ReadonlyMap<unknown, number> = new Map([
+  [-505, constants.NGHTTP2_PROTOCOL_ERROR],
+  [-510, constants.NGHTTP2_STREAM_CLOSED],
+  [-524, constants.NGHTTP2_FLOW_CONTROL_ERROR],
+  [-903, constants.NGHTTP2_PROTOCOL_ERROR],
+  [-904, NGHTTP2_ENHANCE_YOUR_CALM],
+]);
+
+/**
+ * Fields of a request that Node reads beyond `headerCountLimit`. Up to there the request gets an answer, beyond it
+ * ENHANCE_YOUR_CALM. Clients split cookies into several fields, which count as one for the limit.
+ */
+const SPARE_FIELDS = 128;
+
+/** Overhead of a field in SETTINGS_MAX_HEADER_LIST_SIZE (RFC 9113 section 6.5.2). */
+const FIELD_BYTES = 32;
+
+/** Memory of a connection in MB, besides the bodies of requests. Beyond it, Node refuses further streams. */
+const SESSION_MEGABYTES = 10;
+
+/** Time for a client to close a connection that has ended, like Nginx's `lingering_timeout`. */
+const LINGER_MS = 5_000;
+
+/** The answer to `OPTIONS *` (RFC 9110 section 9.3.7). */
+const SERVER_WIDE_OPTIONS: Reply = {
+  status: 204,
+  statusText: "",
+  fields: `allow\n${ALLOW}`,
+  body: null,
+  lengthBytes: null,
+};
+
+/**
+ * A connection of HTTP/2. Its streams run side by side.
+ *
+ *     open ──drain(), or idle──▶ draining (GOAWAY is sent) ──last stream closed──▶ ended ──▶ closed
+ *       └──────────────── error of the client, or too many bytes without content ──▲
+ */
+export class Http2Connection implements OpenConnection, Http2Owner {
+  readonly #socket: Socket;
+  readonly #session: ServerHttp2Session;
+  readonly #context: NodeListenerContext;
+  readonly #certificate: ServedCertificate | null;
+  readonly #peer: string;
+  readonly #open = new Set<Http2Transport>();
+  /** Time at which a stream began or ended. */
+  #activeMs: number;
+  /** Time at which the connection had nothing left to do but to close; `null`: it has. */
+  #spentMs: number | null = null;
+  #requestBytes = 0;
+  #seenRequestBytes = 0;
+  #provenBytes = 0;
+  /** Bytes that were sent and received when the last PING frame was submitted; `null`: it has left, or there was none. */
+  #probed: { sentBytes: number; receivedBytes: number } | null = null;
+
+  /**
+   * Takes over a socket whose peer has chosen HTTP/2 by ALPN or by prior knowledge. Its bytes may have been read partly;
+   * the caller must have put them back.
+   */
+  constructor(
+    socket: Socket,
+    options: { context: NodeListenerContext; certificate: ServedCertificate | null; peer: string },
+  ) {
+    const { context } = options;
+    this.#socket = socket;
+    this.#context = context;
+    this.#certificate = options.certificate;
+    this.#peer = options.peer;
+    this.#activeMs = context.clock.now();
+    const pairs = 2 * context.headerCountLimit + SPARE_FIELDS;
+    this.#session = performServerHandshake(socket, {
+      maxHeaderListPairs: pairs,
+      maxSessionMemory: SESSION_MEGABYTES,
+      settings: {
+        maxConcurrentStreams: context.maxConcurrentStreams,
+        maxHeaderListSize: context.headerLimitBytes + HEADER_SLACK_BYTES + FIELD_BYTES * pairs,
+      },
+    });
+    sendOwnCodes(this.#session);
+    this.#session.on("error", ignore);
+    this.#session.on("stream", this.#onStream);
+    // A client that ends its side can acknowledge nothing and open no window.
+    socket.on("end", () => socket.destroy());
+    socket.on("close", () => context.onConnectionClosed(this));
+  }
+
+  now(): number {
+    return this.#context.clock.now();
+  }
+
+  onBodyBytes(bytes: number): void {
+    this.#requestBytes += bytes;
+  }
+
+  onStreamClosed(transport: Http2Transport): void {
+    this.#open.delete(transport);
+    this.#activeMs = this.#context.clock.now();
+  }
+
+  /** Sends GOAWAY. The connection ends once its streams are over. */
+  drain(): void {
+    if (!this.#session.closed) this.#session.close();
+  }
+
+  /** Ends a connection whose time is over, or whose client does harm. The listener calls this about once a second. */
+  check(nowMs: number): void {
+    const session = this.#session;
+    const waits = this.#cutSlowStreams(nowMs);
+    if (this.#isSpent) {
+      this.#spentMs ??= nowMs;
+      if (nowMs - this.#spentMs > LINGER_MS) this.#socket.destroy();
+    } else this.#spentMs = null;
+    if (session.destroyed) return;
+    if (this.#context.closing) this.drain();
+    const { bytesRead, bytesWritten } = this.#socket;
+    const treatment = treatConnection({
+      receivedBytes: bytesRead,
+      provenBytes: this.#provenBytes,
+      requestBytes: this.#requestBytes,
+      seenRequestBytes: this.#seenRequestBytes,
+      sentBytes: bytesWritten,
+      probedBytes: this.#probed?.sentBytes ?? null,
+      waits,
+      openStreams: this.#open.size,
+      quietMs: nowMs - this.#activeMs,
+      keepAliveTimeoutMs: this.#context.keepAliveTimeoutMs,
+    });
+    this.#seenRequestBytes = this.#requestBytes;
+    if (this.#probed !== null) this.#prove(this.#probed.receivedBytes);
+    this.#probed = null;
+    switch (treatment) {
+      case "keep":
+        break;
+      case "probe":
+        this.#probe({ sentBytes: bytesWritten, receivedBytes: bytesRead });
+        break;
+      case "dead":
+        this.#socket.destroy();
+        break;
+      case "flood":
+        session.destroy(undefined, NGHTTP2_ENHANCE_YOUR_CALM);
+        break;
+      case "idle":
+        this.drain();
+        break;
+    }
+  }
+
+  /** The connection has ended, or waits only for streams that were cut off. */
+  get #isSpent(): boolean {
+    if (this.#session.destroyed) return true;
+    for (const { isCut } of this.#open) if (!isCut) return false;
+    return this.#open.size > 0 || this.#session.closed;
+  }
+
+  /**
+   * Cuts off streams whose response is complete, and whose client takes no byte of it. The limits of the exchange do not
+   * hold for them, because to the exchange they are over.
+   *
+   * @returns Whether bytes of any stream wait for the client.
+   */
+  #cutSlowStreams(nowMs: number): boolean {
+    const { sendTimeoutMs } = this.#context.limits;
+    let waits = false;
+    for (const transport of this.#open) {
+      const { writtenMs } = transport;
+      if (writtenMs !== null && sendTimeoutMs > 0 && nowMs - writtenMs > sendTimeoutMs) {
+        transport.destroy();
+      }
+      waits ||= transport.waitsForClient;
+    }
+    return waits;
+  }
+
+  #probe(bytes: { sentBytes: number; receivedBytes: number }): void {
+    const isSubmitted = this.#session.ping((error) => {
+      // The client's answer is no news.
+      if (error === null) this.#prove(this.#socket.bytesRead);
+    });
+    if (isSubmitted) this.#probed = bytes;
+  }
+
+  #prove(receivedBytes: number): void {
+    this.#provenBytes = Math.max(this.#provenBytes, receivedBytes);
+  }
+
+  readonly #onStream = (
+    stream: ServerHttp2Stream,
+    _headers: IncomingHttpHeaders,
+    flags: number,
+    list: string[],
+  ): void => {
+    const isComplete = (flags & NGHTTP2_FLAG_END_STREAM) !== 0;
+    const { heads } = this.#context;
+    const { line, head } = readHttp2Head(heads, { list, isComplete, peer: this.#peer });
+    this.#requestBytes += heads.size.requestLineBytes + heads.size.fieldsBytes;
+    this.#activeMs = this.#context.clock.now();
+    const hasBody = !isComplete;
+    const transport = new Http2Transport(stream, this, {
+      hasBody,
+      expects: hasBody && heads.expect !== null,
+    });
+    this.#open.add(transport);
+    try {
+      if ("reason" in head) this.#refuse(transport, { ...head, ...line });
+      else this.#serve(transport, head);
+    } catch (error) {
+      this.#context.onError(error);
+      transport.destroy();
+    }
+  };
+
+  /** Hands the request over. */
+  #serve(transport: Http2Transport, head: RequestHead): void {
+    const context = this.#context;
+    const client = new NodeClient(head, { transport, context });
+    transport.attach(client);
+    try {
+      if (!context.counts.begin(client, context.heads.size)) return;
+      if (head.target === "*") client.reply(SERVER_WIDE_OPTIONS);
+      else context.onRequest(client, this.#certificate, context.heads.ownOrigin);
+      if (head.bodyBytes === 0) client.onBodyEnd();
+    } catch (error) {
+      context.onError(error);
+      client.refuse(500);
+    }
+  }
+
+  /** Answers an invalid head. The other streams of the connection go on. */
+  #refuse(
+    transport: Http2Transport,
+    { status, reason, method, target }: HeadRefusal & Http2RequestLine,
+  ): void {
+    const { counts, heads, scheme } = this.#context;
+    const clientAddress = heads.clientAddress(this.#peer);
+    const finish = counts.beginRefusal({
+      method,
+      target,
+      reason,
+      scheme,
+      clientAddress,
+      protocol: "HTTP/2.0",
+    });
+    const fields = prepareHead(refusalFields(status));
+    if (fields === null) throw new TypeError("a refusal has fields that cannot be written");
+    const body = `${reason}\n`;
+    const lengthBytes = Buffer.byteLength(body);
+    const hasBody = method !== "HEAD";
+    transport.writeWhole({ status, statusText: "", fields, lengthBytes, hasBody }, { body });
+    finish({ status, bodyBytes: hasBody ? lengthBytes : 0 });
+  }
+}
+
+/** Makes Node end the connection with the code of the client's error. */
+function sendOwnCodes(session: ServerHttp2Session): void {
+  const destroy = session.destroy.bind(session);
+  session.destroy = (error, code) => {
+    // Node passes `null` when a closed session has no more streams.
+    const own = error instanceof Error && "errno" in error ? CODES.get(error.errno) : undefined;
+    destroy(error, code ?? own);
+  };
+}
+
+function ignore(): void {}
