@@ -120,6 +120,11 @@ export class Group {
     return waiting;
   }
 
+  /** Tells whether a server that is up, full or not, is none of these. */
+  hasOther(tried: readonly UpstreamServer[]): boolean {
+    return this.#members.serving.some(({ server }) => !tried.includes(server));
+  }
+
   /** Notes the head of a response. @param ms Time since the request was sent. */
   succeeded(server: UpstreamServer, ms: number): void {
     this.#latencyMs += (ms - this.#latencyMs) * LATENCY_SHARE;

@@ -77,7 +77,7 @@ export interface UserUpstreamGroup {
   queueTimeout?: Duration;
   /** Longest time until a new connection can carry a request. Default: `"5s"`. */
   connectTimeout?: Duration;
-  /** Longest time from the end of a request to the first byte of its response. Default: `"60s"`. */
+  /** Longest time from the end of a request to the whole head of its response. Default: `"60s"`. */
   firstByteTimeout?: Duration;
   /** Longest pause within a request or a response. Default: `"60s"`. */
   idleTimeout?: Duration;

@@ -45,7 +45,7 @@ const TIMEOUTS = {
   tls: "connectTimeout",
   send: "idleTimeout",
   "first-byte": "firstByteTimeout",
-  head: "idleTimeout",
+  head: "firstByteTimeout",
   body: "idleTimeout",
 } as const satisfies Record<UpstreamFailure["phase"], LimitName>;
 
@@ -318,9 +318,12 @@ export class ProxyExchange implements ExchangeEvents {
         this.#retries++;
         this.#tried = [...this.#tried, server];
         const next = group.pick(this.#wish());
-        if (next === null) return !failure.sent && this.#waitAgain();
+        if (next === null && !failure.sent) return this.#waitAgain();
+        // Others are full: the request waits for one of them, and never goes back to a server that failed.
+        if (next === null && !group.hasOther(this.#tried)) return false;
         if (!budget.take()) return false;
-        this.#send(next);
+        if (next === null) this.#wait();
+        else this.#send(next);
         return true;
       }
       case "wait":

@@ -37,7 +37,7 @@ export interface ProxyParts {
 /** The part of a group that its requests use. */
 export type ServerChoice = Pick<
   Group,
-  "setting" | "status" | "pick" | "wait" | "succeeded" | "failed" | "stickyCookieOf"
+  "setting" | "status" | "pick" | "hasOther" | "wait" | "succeeded" | "failed" | "stickyCookieOf"
 >;
 
 /** One proxy: a group of upstream servers, with the rules for the requests that it gets. */

@@ -301,8 +301,9 @@ export class UpstreamConnection implements ExchangeConnection, ReaderSink {
 
   #read(bytes: Buffer, size: number): void {
     const run = this.#run;
-    this.#sinceMs = this.#owner.sweep.nowMs;
     const taken = this.#reader.push(bytes, 0, size);
+    // A head that comes byte by byte has no more time than one that comes at once.
+    if (this.#hasHead) this.#sinceMs = this.#owner.sweep.nowMs;
     if (taken < size && run !== null && this.#run === run) this.#hold(bytes.subarray(taken, size));
   }
 
@@ -386,9 +387,11 @@ export class UpstreamConnection implements ExchangeConnection, ReaderSink {
     if (this.#isPaused) return null;
     if (!this.isFlushed) return { ms: idleMs, text: "the upstream took no bytes of the request" };
     if (!run.isEnded) return null;
-    return this.#reader.state === "first-byte"
-      ? { ms: firstByteMs, text: "the upstream sent no answer" }
-      : { ms: idleMs, text: "the upstream sent no further bytes of its answer" };
+    if (this.#hasHead)
+      return { ms: idleMs, text: "the upstream sent no further bytes of its answer" };
+    return this.#reader.isBegun
+      ? { ms: firstByteMs, text: "the upstream sent no whole head of its answer" }
+      : { ms: firstByteMs, text: "the upstream sent no answer" };
   }
 }
 

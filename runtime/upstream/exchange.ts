@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 export interface UpstreamTimeouts {
   /** From the start of a new connection until it can carry a request, with the TLS handshake. */
   connectMs: number;
-  /** From the last byte of the request that left until the first byte of the response. */
+  /** From the last byte of the request that left until the head of the final response is whole. */
   firstByteMs: number;
   /** Longest pause: between two reads of a response, and between two writes that the upstream takes. */
   idleMs: number;

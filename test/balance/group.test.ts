@@ -364,6 +364,8 @@ describe("Group", () => {
         (end as FakeUpstream).occupy();
       });
     };
+    assert.equal(scene.group.hasOther([a]), true);
+    assert.equal(scene.group.hasOther([a, b]), false);
     wait("choosy", { ...GET, tried: [a] });
     wait("other", GET);
     a.answer();

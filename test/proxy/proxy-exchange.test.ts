@@ -56,6 +56,8 @@ class Bench {
     wish: Wish;
     onEnd: (end: UpstreamServer | QueueRefusal) => void;
   }>();
+  /** Servers that take no request. */
+  readonly full = new Set<UpstreamServer>();
   readonly logged: Record<string, unknown>[] = [];
   readonly responder: ProxyResponder;
 
@@ -95,7 +97,9 @@ class Bench {
       group: {
         setting: { ...GROUP, sticky },
         status: () => ({ name: "", servers: [], queued: 0, unresolved: [] }),
-        pick: ({ tried }) => this.servers.find((server) => !tried.includes(server)) ?? null,
+        pick: ({ tried }) =>
+          this.servers.find((server) => !tried.includes(server) && !this.full.has(server)) ?? null,
+        hasOther: (tried) => this.servers.some((server) => !tried.includes(server)),
         wait: (wish, onEnd) => {
           const waiting = { wish, onEnd };
           this.waiting.add(waiting);
@@ -495,6 +499,39 @@ describe("ProxyResponder", () => {
     bench.assertIdle();
   });
 
+  it("waits for another server when a GET has failed at one and all others are full", () => {
+    const bench = new Bench(2);
+    bench.full.add(bench.server(1));
+    const client = bench.ask();
+    bench.server(0).last.fail({ phase: "first-byte", sent: true });
+    assert.equal(client.outcomes.length, 0);
+    const [waiting, ...others] = bench.waiting;
+    assert.equal(others.length, 0);
+    // It never goes back to the server that has failed.
+    assert.deepEqual(waiting?.wish.tried, [bench.server(0)]);
+    bench.full.clear();
+    waiting?.onEnd(bench.server(1));
+    bench.server(1).last.answer("ok");
+    assertAnswered(client, "ok");
+    assert.deepEqual([client.upstream?.name, client.upstream?.attempts], [bench.server(1).name, 2]);
+    bench.assertIdle();
+  });
+
+  it("answers at once when a GET has failed at the only server, or a POST at one of several", () => {
+    for (const [method, servers] of [
+      ["GET", 1],
+      ["POST", 2],
+    ] as const) {
+      const bench = new Bench(servers);
+      for (const server of bench.servers.slice(1)) bench.full.add(server);
+      const client = bench.ask({ method });
+      bench.server(0).last.fail({ phase: "first-byte", sent: true });
+      assertRefused(client, 502);
+      assert.equal(bench.waiting.size, 0);
+      bench.assertIdle();
+    }
+  });
+
   it("gives up when servers come back and fail again and again", () => {
     const bench = new Bench(1);
     const client = bench.ask();
@@ -517,11 +554,17 @@ describe("ProxyResponder", () => {
       ["tls", "connectTimeout"],
       ["send", "idleTimeout"],
       ["first-byte", "firstByteTimeout"],
-      ["head", "idleTimeout"],
+      ["head", "firstByteTimeout"],
+      ["body", "idleTimeout"],
     ] as const;
     for (const [phase, setting] of cases) {
       const client = bench.ask({ method: "POST" });
-      bench.server(0).last.fail({ phase, timedOut: true, sent: true, begun: phase === "head" });
+      bench.server(0).last.fail({
+        phase,
+        timedOut: true,
+        sent: true,
+        begun: phase === "head" || phase === "body",
+      });
       assertRefused(client, 504);
       assert.equal(client.limitedBy, setting);
     }

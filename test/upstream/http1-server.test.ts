@@ -524,6 +524,21 @@ describe("openUpstreamServer()", { timeout: 60_000 }, () => {
       await peers[0]?.closed();
     });
 
+    it("when the head of the answer comes byte by byte, and is not whole in time", async (t) => {
+      const { port, peers } = await openRawUpstream(t, async (peer) => {
+        await peer.until("\r\n\r\n");
+        peer.send("HTTP/1.1 200 OK\r\nX-Slow: ");
+        const drip = setInterval(() => peer.send("a"), 5);
+        await peer.closed();
+        clearInterval(drip);
+      });
+      const timeouts = { ...TIMEOUTS, firstByteMs: 100, idleMs: 60_000 };
+      const failure = await new Asked(openServer(t, port, { timeouts })).failed();
+      assert.deepEqual([failure.phase, failure.timedOut, failure.begun], ["head", true, true]);
+      assert.equal(failure.reason, "the upstream sent no whole head of its answer within 100 ms");
+      await peers[0]?.closed();
+    });
+
     it("when the answer stops for too long", async (t) => {
       const { port } = await openRawUpstream(
         t,
