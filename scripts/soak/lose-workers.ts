@@ -51,13 +51,15 @@ export interface KillOptions {
   killEveryMs: number;
   /** Whether to stop after so many kills and requests. */
   isEnough: (kills: number, requests: number) => boolean;
+  /** The time between two requests of a connection. Default: none. */
+  pauseMs?: number;
 }
 
 /** Kills random workers, as `kill -9` does, under a load of one method. */
 export async function killUnderLoad(owner: Owner, options: KillOptions): Promise<LossReport> {
-  const { language, method, killEveryMs, isEnough } = options;
+  const { language, method, killEveryMs, isEnough, pauseMs } = options;
   const server = await start(owner, { language });
-  const load = startEchoes(owner, server, { method, connections: CONNECTIONS });
+  const load = startEchoes(owner, server, { method, connections: CONNECTIONS, pauseMs });
   for (let kills = 0; !isEnough(kills, load.results.length);) {
     await delay(killEveryMs);
     if (killOne([...server.workers.values()])) kills++;
@@ -76,14 +78,16 @@ export interface PoisonReport extends LossReport {
 /**
  * Sends requests that crash workers, beside a load of harmless GETs.
  *
- * @param options `paths`: requested one after another.
+ * @param options `paths`: requested one after another; `pauseMs`: the time between two harmless requests of a connection.
  */
 export async function poisonUnderLoad(
   owner: Owner,
-  options: { paths: readonly string[] } & StartedAs,
+  options: { paths: readonly string[]; pauseMs?: number } & StartedAs,
 ): Promise<PoisonReport> {
   const server = await start(owner, options);
-  const load = startEchoes(owner, server, { method: "GET", connections: POISON_CONNECTIONS });
+  const { pauseMs } = options;
+  const harmless = { method: "GET" as const, connections: POISON_CONNECTIONS, pauseMs };
+  const load = startEchoes(owner, server, harmless);
   const client = new HttpClient(owner, server.http, { connections: 1 });
   const poison: number[] = [];
   for (const path of options.paths) poison.push((await client.request(path)).status);
@@ -121,10 +125,11 @@ interface Sample {
 function startEchoes(
   owner: Owner,
   server: TestServer,
-  { method, connections }: { method: "GET" | "POST"; connections: number },
+  options: { method: "GET" | "POST"; connections: number; pauseMs?: number | undefined },
 ): Load<Sample> {
+  const { method, connections, pauseMs } = options;
   const client = new HttpClient(owner, server.http, { connections });
-  return new Load(owner, connections, async (number) => {
+  const send = async (number: number): Promise<Sample> => {
     const id = `r${number}`;
     const body = method === "GET" ? "" : id.repeat(50);
     const startMs = performance.now();
@@ -135,7 +140,8 @@ function startEchoes(
         (error: unknown) => ({ failed: String(error), wrong: null }),
       );
     return { ms: performance.now() - startMs, ...end };
-  });
+  };
+  return new Load(owner, connections, send, { pauseMs });
 }
 
 /** Stops the load and the server, and counts. */

@@ -140,7 +140,7 @@ describe("RequestIntake", () => {
         assert.ok(Buffer.concat(passage.delivered).equals(Buffer.concat(sent)));
         assert.equal(budget.heldBytes, 0);
       }),
-      { numRuns: 400 },
+      { numRuns: 200 },
     );
   });
 

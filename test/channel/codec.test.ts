@@ -114,7 +114,7 @@ describe("Codec", () => {
           if (!isProtocolError(error)) throw error;
         }
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 });

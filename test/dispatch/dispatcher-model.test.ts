@@ -518,7 +518,7 @@ describe("Dispatcher, with any events in any order", { timeout: 60_000 }, () => 
         assert.equal(pair.counters.admitted, 0);
         assert.ok(pair.exchanges.every(({ client }) => client.outcomes.length === 1));
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });

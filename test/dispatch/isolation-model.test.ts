@@ -458,7 +458,7 @@ describe("Dispatcher, with any causes of crashes", { timeout: 60_000 }, () => {
         assert.deepEqual(watch.dispatcher.load, { queued: 0, inFlight: 0 });
         assert.ok(watch.requests.every(({ client }) => client.outcomes.length === 1));
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });

@@ -30,6 +30,12 @@ const WAITS = `
     return new Response("late");
   };`;
 
+/** Blocks its worker, without a cost to the machine. */
+const BLOCKS = `export default () => {
+    console.error("blocked");
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  };`;
+
 /** For tests that leave its handlers as they were. */
 const shared = shareServer({ handlers: { "index.ts": HELLO } });
 
@@ -77,11 +83,12 @@ describe("edgicorn reload", { timeout: 180_000 }, () => {
   it("is one for all who ask while another one runs", async (t) => {
     const server = await startServer(t, { handlers: { "index.ts": HELLO }, workers: 1 });
     write(server, "index.ts", LOADS_LATE);
-    const first = startCommand(["reload", "--json"], server.dir);
+    const reload = () => askServer(["reload", "--json"], server.dir);
+    const first = reload();
     await server.until(({ msg }) => msg === "loading");
-    const others = [1, 2].map(() => startCommand(["reload", "--json"], server.dir));
+    const others = [reload(), reload()];
     writeFileSync(join(server.dir, "go"), "");
-    const [one, two, three] = await Promise.all([first, ...others].map(({ result }) => result));
+    const [one, two, three] = await Promise.all([first, ...others]);
     assert.ok(one !== undefined && two !== undefined && three !== undefined);
     assert.deepEqual([one.code, two.code, three.code], [0, 0, 0]);
     const ids = [one, two, three].map(({ stdout }) => valueOf(stdout, "generation"));
@@ -112,7 +119,7 @@ describe("edgicorn status", { timeout: 180_000 }, () => {
     await server.until(({ msg }) => msg === "waiting");
     const before = await statusOf(server);
     write(server, "index.ts", HELLO);
-    assert.equal((await runCommand(["reload"], server.dir)).code, 0);
+    assert.equal((await askServer(["reload"], server.dir)).code, 0);
     const { retiring } = await statusOf(server);
     assert.deepEqual(retiring, [{ ...before.pools[0], generation: before.generation }]);
     writeFileSync(join(server.dir, "go"), "");
@@ -120,9 +127,10 @@ describe("edgicorn status", { timeout: 180_000 }, () => {
     await eventually(t, async () => (await statusOf(server)).retiring.length === 0);
   });
 
-  it("tells what came, and what was refused by which limit", async (t) => {
+  it("tells what came, what was refused by which limit, and which worker is blocked", async (t) => {
+    const handlers = { "index.ts": HELLO, "blocks.ts": BLOCKS };
     const flags = ["--body-limit", "10"];
-    const server = await startServer(t, { handlers: { "index.ts": HELLO }, flags });
+    const server = await startServer(t, { handlers, workers: 2, flags });
     assert.equal((await server.fetch("/")).status, 200);
     const large = await server.fetch("/", { method: "POST", body: "more than ten" });
     assert.equal(large.status, 413);
@@ -131,12 +139,7 @@ describe("edgicorn status", { timeout: 180_000 }, () => {
       const { "2xx": found, "4xx": refused } = responses;
       return [requests.received, found, refused, limits.bodyLimit].join() === "2,1,1,1";
     });
-  });
 
-  it("tells which worker is blocked", async (t) => {
-    const blocks = `export default () => { console.error("blocked"); for (;;) {} };`;
-    const handlers = { "index.ts": HELLO, "blocks.ts": blocks };
-    const server = await startServer(t, { handlers, workers: 2 });
     const answer = server.fetch("/blocks").catch(() => null);
     await server.until(({ msg }) => msg === "blocked");
     await eventually(t, async () => {
@@ -336,23 +339,24 @@ describe("edgicorn check", { timeout: 240_000 }, () => {
   });
 
   it("names each problem and exits with 70, or with 78 when settings are wrong", async (t) => {
-    const server = await startServer(t, { handlers: { "index.ts": HELLO }, workers: 1 });
-    write(server, "index.ts", "\n\nthrow new Error('no database');");
-    mkdirSync(join(server.dir, "certs"), { recursive: true });
-    writeFileSync(join(server.dir, "certs/example.crt"), "no certificate");
-    writeFileSync(join(server.dir, "certs/example.key"), "no key");
-    const broken = await runCommand(["check"], server.dir);
+    const dir = temporaryFolder(t);
+    for (const folder of ["handlers", "certs"]) mkdirSync(join(dir, folder));
+    writeFileSync(join(dir, "handlers/index.ts"), "\n\nthrow new Error('no database');");
+    writeFileSync(join(dir, "certs/example.crt"), "no certificate");
+    writeFileSync(join(dir, "certs/example.key"), "no key");
+    const broken = await runCommand(["check", "--http", "0", "--https", "0"], dir);
     assert.equal(broken.code, 70);
     assert.match(broken.stderr, /example\.crt/);
     assert.match(broken.stderr, /index\.ts:3.*no database/s);
-    const wrong = await runCommand(["check", "--workers", "many"], server.dir);
+    const wrong = await runCommand(["check", "--workers", "many"], dir);
     assert.equal(wrong.code, 78);
     assert.match(wrong.stderr, /^Cannot use --workers/);
   });
 
   it("leaves nothing behind when it is interrupted", async (t) => {
-    const server = await startServer(t, { handlers: { "index.ts": HELLO }, workers: 1 });
+    const server = await shared();
     write(server, "index.ts", `process.send?.("x"); ${LOADS_LATE}`);
+    t.after(() => write(server, "index.ts", HELLO));
     const check = startCommand(["check"], server.dir);
     const state = join(server.dir, ".edgicorn");
     await eventually(t, () => readdirSync(state).some((name) => name.startsWith("check-")));

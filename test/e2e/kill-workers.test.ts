@@ -8,6 +8,8 @@ const KILLS = {
   language: "javascript" as const,
   killEveryMs: 200,
   isEnough: (kills: number, requests: number): boolean => kills >= 6 && requests > 100,
+  // Half of the connections have a request in flight. The soaks have no pauses, and take all processors.
+  pauseMs: 5,
 };
 const TIMES = 20;
 
@@ -30,7 +32,8 @@ describe("a request that kills workers, sent again and again", { timeout: 180_00
     it(`costs two workers and nothing else: ${how}`, async (t) => {
       const paths = Array.from({ length: TIMES }, () => `/poison?how=${how}`);
       const env = { NODE_OPTIONS: "--max-old-space-size=48" };
-      const report = await poisonUnderLoad(t, { language: "javascript", paths, env });
+      const { pauseMs } = KILLS;
+      const report = await poisonUnderLoad(t, { language: "javascript", paths, env, pauseMs });
       assert.deepEqual([report.failed, report.wrong], [[], []]);
       assert.deepEqual(report.poison, [502, ...Array<number>(TIMES - 1).fill(503)]);
       assert.deepEqual([report.workers, report.quarantined], [2, 1]);

@@ -1,4 +1,5 @@
 import { EventEmitter, once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Owner } from "./temporary-folder.ts";
 
 /**
@@ -19,16 +20,18 @@ export class Load<T> {
    * @param t A test, or the scope of a soak.
    * @param concurrency How many requests are under way at any time.
    * @param send Sends one request, which gets a number of its own, and says what came of it.
+   * @param options.pauseMs The time between two requests of the same loop. Without it a load takes all processors.
    */
   constructor(
     t: Owner & { readonly signal?: AbortSignal },
     concurrency: number,
     send: (number: number) => Promise<T>,
+    { pauseMs = 0 }: { pauseMs?: number | undefined } = {},
   ) {
     t.signal?.addEventListener("abort", () => {
       this.#isStopped = true;
     });
-    const loops = Array.from({ length: concurrency }, () => this.#loop(send));
+    const loops = Array.from({ length: concurrency }, () => this.#loop(send, pauseMs));
     this.#done = Promise.all(loops);
   }
 
@@ -48,7 +51,7 @@ export class Load<T> {
     return this.results;
   }
 
-  async #loop(send: (number: number) => Promise<T>): Promise<void> {
+  async #loop(send: (number: number) => Promise<T>, pauseMs: number): Promise<void> {
     while (!this.#isStopped) {
       try {
         this.results.push(await send(this.#started++));
@@ -57,6 +60,7 @@ export class Load<T> {
         this.#failure ??= error instanceof Error ? error : new Error(String(error));
       }
       this.#events.emit("result");
+      if (pauseMs > 0) await delay(pauseMs);
     }
   }
 }

@@ -130,7 +130,7 @@ describe("a pool, with any events in any order", { timeout: 60_000 }, () => {
           assert.ok(state.members.every((member) => member.kind === "ready" && !member.recycle));
         },
       ),
-      { numRuns: 1_000 },
+      { numRuns: 500 },
     );
   });
 
