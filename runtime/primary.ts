@@ -20,7 +20,7 @@ import type { PublicFolders } from "./files/public-folders.ts";
 import type { LiveGeneration } from "./handlers/live-generation.ts";
 import { RuntimeError } from "./lib/errors.ts";
 import { settledWithin } from "./lib/settled-within.ts";
-import type { Traffic } from "./observe/counters.ts";
+import type { Counters, Traffic } from "./observe/counters.ts";
 import { isReady, type Readiness } from "./observe/readiness.ts";
 import { toDestination } from "./proxy/destination.ts";
 import { listGenerations } from "./reload/list-generations.ts";
@@ -150,6 +150,16 @@ export class Primary {
 
   get generation(): LiveGeneration {
     return this.handlers.generation;
+  }
+
+  /** Bodies that wait on disk. */
+  get spoolUsage(): { files: number; heldBytes: number } {
+    return this.#parts.bodies.spool.usage;
+  }
+
+  /** All that was counted since the start. */
+  get counters(): Counters {
+    return this.#parts.requestLog.counters;
   }
 
   /** The traffic since the start, and the present requests. */
@@ -364,12 +374,13 @@ export class Primary {
   /** Creates all sites again, for the present config and generation. */
   #renewSites(): void {
     const { generation } = this;
-    const { sites, gates, ids, proxies, cache } = this.#parts;
+    const { sites, gates, ids, proxies, cache, requestLog } = this.#parts;
     const nextGates = gates.begin();
     const next = createSites({
       ...this.#parts,
       gates: nextGates,
       config: this.config,
+      seriesOf: (site, place) => requestLog.counters.finishedRequests.idOf(site, place),
       routesOf: (site) => generation.routesOf(site),
       proxiesOf: (settings) => {
         const proxyOf = proxies.forSite(settings);

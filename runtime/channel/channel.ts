@@ -22,6 +22,13 @@ const MOST_UNCLOCKED = 16;
 
 export interface ChannelOptions<In> {
   maxFrameBytes: number;
+  /** Counts bytes and frames; absent: nothing does. */
+  traffic?: {
+    sentBytes: number;
+    sentFrames: number;
+    receivedBytes: number;
+    receivedFrames: number;
+  };
   /** Narrows one received message; throws `ERR_PROTOCOL` for an invalid one. */
   parse: (value: unknown) => In;
   /**
@@ -138,11 +145,18 @@ export class Channel<In, Out extends readonly unknown[]> {
     this.#queue = [];
     this.#queuedBytes = 0;
     const frame = this.#codec.encode(messages, memory);
+    const { traffic } = this.#options;
+    if (traffic !== undefined) {
+      traffic.sentBytes += frame.length;
+      traffic.sentFrames++;
+    }
     if (frame.buffer === memory.bytes.buffer) this.#socket.write(frame, memory.release);
     else this.#socket.write(frame);
   };
 
   readonly #onFrame = (frame: Buffer): void => {
+    const { traffic } = this.#options;
+    if (traffic !== undefined) traffic.receivedFrames++;
     for (const value of this.#codec.decode(frame)) {
       if (this.#closed) return;
       this.#options.onMessage(this.#options.parse(value));
@@ -151,6 +165,8 @@ export class Channel<In, Out extends readonly unknown[]> {
 
   #receive(bytes: number): void {
     if (this.#closed) return;
+    const { traffic } = this.#options;
+    if (traffic !== undefined) traffic.receivedBytes += bytes;
     try {
       this.#buffer.filled(bytes, this.#onFrame);
     } catch (error) {

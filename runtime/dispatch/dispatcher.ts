@@ -50,6 +50,8 @@ export interface DispatcherOptions {
   /** Memory for response bytes that wait for the client. */
   blocks: BlockPool;
   counters: Counters;
+  /** Called for each exchange that had to wait for a worker, when a worker gets it. */
+  onWaited?: (ms: number) => void;
   /** Sends files that workers hand over. Without it, a worker sends their bytes. */
   files?: FileSender;
   /** How long the dispatcher remembers a request that was in flight when a worker was lost; 0: it remembers none. */
@@ -107,7 +109,12 @@ export class Dispatcher {
       overloadLog: this.#overloadLog,
     });
     const { clock, spool, responseCreditBytes, blocks } = options;
-    this.#placement = new Placement({ ...parts, clock, settlement: this.#settlement });
+    this.#placement = new Placement({
+      ...parts,
+      clock,
+      settlement: this.#settlement,
+      onWaited: options.onWaited ?? (() => {}),
+    });
     this.#replies = new Replies({
       ...parts,
       clock,

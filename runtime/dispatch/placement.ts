@@ -18,6 +18,8 @@ export interface PlacementOptions {
   line: WaitingLine;
   recovery: Recovery;
   settlement: Settlement;
+  /** Called for each exchange that had to wait for a worker, when a worker gets it. */
+  onWaited: (ms: number) => void;
 }
 
 /** Gives exchanges to workers: at once if a worker has room, else in queue order when a worker gets room. */
@@ -27,16 +29,18 @@ export class Placement {
   readonly #line: WaitingLine;
   readonly #recovery: Recovery;
   readonly #settlement: Settlement;
+  readonly #onWaited: (ms: number) => void;
   /** Why nothing is dispatched any more; `null`: dispatching goes on. */
   #closed: ErrorCode | null = null;
   #isDown = false;
 
-  constructor({ clock, lanes, line, recovery, settlement }: PlacementOptions) {
+  constructor({ clock, lanes, line, recovery, settlement, onWaited }: PlacementOptions) {
     this.#clock = clock;
     this.#lanes = lanes;
     this.#line = line;
     this.#recovery = recovery;
     this.#settlement = settlement;
+    this.#onWaited = onWaited;
   }
 
   /** Notes whether the pool is without workers for a while. Then queued and new exchanges are refused at once. */
@@ -72,6 +76,7 @@ export class Placement {
   dispatch(exchange: Exchange, lane: Lane): void {
     const { client, body, intake, trouble, found } = exchange;
     const nowMs = this.#clock.now();
+    if (exchange.state === "queued") this.#onWaited(nowMs - exchange.sinceMs);
     exchange.state = "dispatched";
     exchange.sinceMs = trouble?.firstMs ?? nowMs;
     exchange.lane = lane;

@@ -114,7 +114,7 @@ export interface ListenerOptions {
    * section 3.3). Absent or `null`: only HTTP/1. The engine `uws` has no HTTP/2.
    */
   http2?: Http2Options | null;
-  /** Counters that several listeners may share. */
+  /** Counters that several listeners may share: the listener counts connections, heads, and bytes of request bodies. */
   counters: Counters;
   /** Bounds the requests in flight of one client address. */
   perAddress: RequestsPerAddress;

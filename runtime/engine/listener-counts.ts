@@ -36,6 +36,9 @@ export class ListenerCounts {
     const { connections, limits } = counters;
     connections.open++;
     connections.accepted++;
+    const scheme = this.#ofScheme();
+    scheme.open++;
+    scheme.accepted++;
     this.#open++;
     if (connections.open <= maxConnections) return true;
     limits.maxConnections++;
@@ -45,6 +48,7 @@ export class ListenerCounts {
 
   closed(): void {
     this.#options().counters.connections.open--;
+    this.#ofScheme().open--;
     if (--this.#open === 0) this.#disconnectedWaiters.release();
   }
 
@@ -68,6 +72,11 @@ export class ListenerCounts {
     if (breach === null) client.refuse(429, { retryAfterSeconds: RETRY_AFTER_SECONDS });
     else client.refuse(breach.status);
     return false;
+  }
+
+  /** Counts bytes of a request body. */
+  received(bytes: number): void {
+    this.#options().counters.receivedBodyBytes += bytes;
   }
 
   finished(client: CountedClient, status: number, bodyBytes: number): void {
@@ -110,5 +119,10 @@ export class ListenerCounts {
   /** Resolves when no connection is open. */
   disconnected(): Promise<void> {
     return this.#open === 0 ? Promise.resolve() : this.#disconnectedWaiters.wait();
+  }
+
+  #ofScheme(): { open: number; accepted: number } {
+    const { certificates, counters } = this.#options();
+    return counters.schemes[certificates === null ? "http" : "https"];
   }
 }

@@ -6,7 +6,7 @@ import type { Http2Options, Listener, ListenerChanges } from "./engine.ts";
 /** Returns the options of listeners that follow from the config. A reload may change them. */
 export function toListenerSettings(config: Config): Required<ListenerChanges> {
   const { maxConnections } = config;
-  const countsBytes = hasAccessLog(config);
+  const countsBytes = hasAccessLog(config) || config.admin !== null;
   return {
     maxConnections,
     limits: config,

@@ -31,6 +31,7 @@ import type { Manifest } from "../generation/manifest.ts";
 import type { KeptStates } from "../lib/kept-states.ts";
 import type { Logger } from "../log/log.ts";
 import type { Counters } from "../observe/counters.ts";
+import { count, type PoolMeter } from "../observe/pool-meters.ts";
 import type { GenerationLeases } from "../generation/generation-leases.ts";
 import { HandlerCaches } from "./caches.ts";
 import { HandlerPurges } from "./purges.ts";
@@ -58,6 +59,20 @@ export interface RouteScope {
   pattern: string;
   /** Absent: the default one. */
   site?: string | undefined;
+}
+
+/** The measurements of one worker. `null`: the worker has not sent them yet. */
+export interface WorkerFigures {
+  readonly id: WorkerId;
+  /** Number of requests that it got. */
+  readonly requests: number;
+  readonly inFlight: number;
+  readonly rssBytes: number | null;
+  readonly heapUsedBytes: number | null;
+  /** Share of the last second in which its event loop was busy. */
+  readonly loopUtilization: number | null;
+  /** How long it took to answer its last ping. */
+  readonly pongMs: number | null;
 }
 
 /** The parts that all pools of a primary share. */
@@ -106,6 +121,7 @@ export class HandlerPool {
   readonly #purges: HandlerPurges;
   readonly #caches: HandlerCaches;
   readonly #pool: Pool;
+  readonly #meter: PoolMeter;
   readonly #lanes = new Map<WorkerId, Lane>();
   readonly #numbers = new Map<string, RouteNumber>();
   #reports: readonly (RouteReport | null)[] = [];
@@ -124,6 +140,8 @@ export class HandlerPool {
   private constructor(options: HandlerPoolOptions) {
     const { config, log, manifest, plan } = options;
     this.plan = plan;
+    const meter = options.counters.pools.of(plan.name);
+    this.#meter = meter;
     this.#least = plan.workers;
     this.#config = config;
     this.#rules = new RuleBook([], config);
@@ -157,6 +175,7 @@ export class HandlerPool {
       responseCreditBytes: config.responseBufferBytes,
       blocks: options.blocks,
       counters: options.counters,
+      onWaited: (ms) => meter.waits.note(ms),
       files: options.files,
       quarantineMs: config.quarantineMs,
       routes: {
@@ -174,6 +193,7 @@ export class HandlerPool {
       variables: config.variables,
       nextWorkerId: options.nextWorkerId,
       oomKills: options.oomKills,
+      traffic: meter.channel,
       bootTimeoutMs: config.bootTimeoutMs,
       get retireGraceMs() {
         return retireGraceMs();
@@ -181,18 +201,23 @@ export class HandlerPool {
       loadOf: (worker) => this.#loadOf(worker.id),
       queueAgeMs: (nowMs) => this.dispatcher.queueAgeMs(nowMs),
       onReady: (worker, report) => {
+        meter.started++;
         if (this.#reports.length === 0) this.#keepReport(report);
         const { threads, pid } = report;
         const lane = this.dispatcher.attach(worker.id, worker.channel, { threads, pid });
         worker.onExchange = this.dispatcher.receiverOf(lane);
         this.#lanes.set(worker.id, lane);
       },
-      onRetire: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane)),
+      onRetire: (worker, reason) => {
+        count(meter.recycled, reason);
+        this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane));
+      },
       onPurge: (worker, message) => this.#purge(worker, message),
       onCache: (worker, message) => this.#useCaches(worker, message),
       onUnreachable: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane)),
       onLost: (worker, error, cause) => {
         this.#caches.lose(worker.id);
+        count(meter.ended, cause);
         this.#onLost(worker.id, error, cause);
       },
       onDown: (isDown) => this.dispatcher.markDown(isDown),
@@ -238,6 +263,17 @@ export class HandlerPool {
     return this.#pool.workers.map(({ id, pid, state: { kind } }) => {
       const isSilent = kind === "ready" && this.#lanes.get(id)?.isSilent === true;
       return { id, pid, state: isSilent ? "silent" : kind };
+    });
+  }
+
+  /** The measurements of the workers, also of those that start or drain. */
+  get gauges(): WorkerFigures[] {
+    return this.#pool.workers.map((worker) => {
+      const { requests, inFlight } = this.#loadOf(worker.id);
+      const { rssBytes = null, heapUsedBytes = null, loopUtilization = null } = worker.vitals ?? {};
+      const pongMs = this.#pool.pongMs(worker);
+      const { id } = worker;
+      return { id, requests, inFlight, rssBytes, heapUsedBytes, loopUtilization, pongMs };
     });
   }
 
@@ -401,6 +437,8 @@ export class HandlerPool {
     this.#lanes.delete(workerId);
     const loss = { code: "ERR_WORKER_EXITED", ownDoing: isOwnDoing(cause) } as const;
     const { failed, replayed, firstFailed } = this.dispatcher.detach(lane, loss);
+    this.#meter.replayed += replayed;
+    this.#meter.lost += failed;
     const fields = { workerId, cause, reason: error.message, replayed };
     if (firstFailed !== null) {
       const first = this.#describe(firstFailed);

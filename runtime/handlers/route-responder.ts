@@ -17,6 +17,8 @@ export interface RouteResponderOptions extends Pick<SharedParts, "admission" | "
   pool: HandlerPool;
   /** The route's number in the pool. */
   route: RouteNumber;
+  /** Counts the requests of the route (`observe/request-meters.ts`). */
+  series: number;
   /** The rules of the pool's routes under the config of the serving generation. */
   rules: RuleBook;
   /** Called for each request to the route. */
@@ -90,7 +92,8 @@ export class RouteResponder implements Responder {
   }
 
   answer(client: Client, target: ParsedTarget): void {
-    const { onRequest } = this.#options;
+    const { onRequest, series } = this.#options;
+    client.series = series;
     const rules = this.#rulesFor(client, target);
     if (rules.transfer !== null) client.limitTransfers(rules.transfer);
     onRequest();
@@ -128,7 +131,8 @@ export class RouteResponder implements Responder {
 
   /** Lets middleware guard a file that the request found. A body of the request is not read. */
   answerFound(client: Client, target: ParsedTarget, found: FoundFile): void {
-    const { admission, onRequest } = this.#options;
+    const { admission, onRequest, series } = this.#options;
+    client.series = series;
     const rules = this.rulesOf(client.head.method);
     if (client.inquiry !== undefined) {
       client.inquiry.note("middleware gets the file, and may answer with something else");

@@ -234,7 +234,10 @@ export function createSiteRoutes(options: {
     const version = config.cacheReload === "drop" ? pool.codeTag : null;
     const cacheAround: RouteResponderOptions["cacheAround"] = (inner, policy) =>
       shared.cache.around(inner, { policy, version });
-    const own = { pool, route, rules, createLimiter, cacheAround };
+    const names = { route: scope.pattern, fallback: "unmatched", guard: "files" } as const;
+    const { finishedRequests } = shared.counters;
+    const series = finishedRequests.idOf(scope.site ?? DEFAULT_SITE, names[scope.kind]);
+    const own = { pool, route, rules, series, createLimiter, cacheAround };
     return new RouteResponder({ ...own, admission, intakes, onRequest });
   };
   const found = new Map<string, ConstructorParameters<typeof SiteRoutes>[0] & Parts>();

@@ -139,6 +139,8 @@ export interface Client {
   cached?: CacheResult | null;
   /** The access log has a line for the request, if there is an access log. */
   isLogged: boolean;
+  /** The site and route that count the request (`observe/request-meters.ts`); absent or 0: none has seen it. */
+  series?: number;
   /** Changes to every reply, in the order in which stages added them; `null` for nearly all requests. */
   filters: ReplyFilter[] | null;
   /** Gets the decisions about a request that is explained, and not answered; absent for all requests of visitors. */

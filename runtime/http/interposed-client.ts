@@ -89,6 +89,14 @@ export class InterposedClient implements Client {
     this.#inner.isLogged = isLogged;
   }
 
+  get series(): number {
+    return this.#inner.series ?? 0;
+  }
+
+  set series(series: number) {
+    this.#inner.series = series;
+  }
+
   get filters(): ReplyFilter[] | null {
     return this.#inner.filters;
   }

@@ -34,6 +34,7 @@ export class OwnClient implements Client {
   workerId: WorkerId | null = null;
   upstream: UpstreamNote | null = null;
   limitedBy: LimitName | null = null;
+  series = 0;
   isLogged: boolean;
   /** No stage sees the request. */
   readonly filters = null;

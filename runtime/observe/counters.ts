@@ -1,5 +1,9 @@
 import { CACHE_RESULTS, type CacheResult } from "../http/cache-result.ts";
 import { LIMIT_NAMES, type LimitName } from "../http/limit-names.ts";
+import { Histogram } from "./histogram.ts";
+import { Meters, PoolMeter } from "./pool-meters.ts";
+import { ReloadMeter } from "./reload-meter.ts";
+import { RequestMeters } from "./request-meters.ts";
 
 /**
  * Counters of a primary since its start. All of its listeners and dispatchers share them. They are plain integers,
@@ -8,6 +12,17 @@ import { LIMIT_NAMES, type LimitName } from "../http/limit-names.ts";
 export class Counters {
   /** Connections; `maxConnections` limits `open`. */
   readonly connections = { open: 0, accepted: 0 };
+  /** The same by scheme. */
+  readonly schemes = { http: { open: 0, accepted: 0 }, https: { open: 0, accepted: 0 } };
+  /** Bytes of request bodies that were read. */
+  receivedBodyBytes = 0;
+  /** Finished requests by site, route, method and result. */
+  readonly finishedRequests: RequestMeters = new RequestMeters();
+  /** Workers, queues and channels, by name of the pool. */
+  readonly pools: Meters<PoolMeter> = new Meters(() => new PoolMeter());
+  /** Time from a request to the head of the response of an upstream server, by group. */
+  readonly upstreams: Meters<Histogram> = new Meters(() => new Histogram());
+  readonly reloads: ReloadMeter = new ReloadMeter();
   /** Number of heads that were read, including refused ones. */
   requests = 0;
   /** Number of requests that a dispatcher admitted and has not settled. */

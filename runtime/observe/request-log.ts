@@ -11,6 +11,7 @@ import { Counters } from "./counters.ts";
 import { RefusalLog } from "./refusal-log.ts";
 import { type RecentRequest, RecentRequests } from "./recent-requests.ts";
 import { type CreateAccessLog, SiteAccessLogs } from "./site-access.ts";
+import { REFUSED_SERIES } from "./request-meters.ts";
 import { ServedCounts } from "./served-counts.ts";
 
 export interface RequestLogOptions {
@@ -70,16 +71,18 @@ export class RequestLog {
    */
   finished(client: Client, status: number, bytes: number): void {
     this.counters.finished(status);
-    const { cached } = client;
+    const { head, cached } = client;
+    // The turn's clock would give a duration of 0 for an answer within the same turn.
+    const nowMs = performance.now();
+    const ms = nowMs - client.receivedMs;
+    const { method } = head;
+    this.counters.finishedRequests.note(client.series ?? 0, { method, status, ms, bytes });
     if (cached !== null && cached !== undefined) this.counters.cached[cached]++;
     if (status >= 500) this.served.failed(client.id);
-    if (this.#recent !== null) this.#recent.note(client, status, performance.now());
-    const { head } = client;
+    if (this.#recent !== null) this.#recent.note(client, status, nowMs);
     const { write, filter } = this.#access.of(head.origin);
     if (write === null || !client.isLogged || head.target === this.#unloggedTarget) return;
     if (filter !== null && !filter(head.target, status)) return;
-    // The turn's clock would give a duration of 0 for an answer within the same turn.
-    const nowMs = performance.now();
     write(client, { status, bytes, nowMs, timeMs: this.#clock.toUnixMs(nowMs) });
   }
 
@@ -113,6 +116,8 @@ export class RequestLog {
     const { id, receivedMs, method, target, clientAddress } = refused;
     const { scheme, status, reason, bodyBytes: bytes, protocol = "HTTP/1.1" } = refused;
     this.counters.finished(status);
+    const ms = performance.now() - receivedMs;
+    this.counters.finishedRequests.note(REFUSED_SERIES, { method, status, ms, bytes });
     this.#log.debug({ requestId: this.#requestIdOf(id), status, reason }, "request refused");
     const { write, filter } = this.#access.of(null);
     if (write === null || (filter !== null && !filter(target, status))) return;

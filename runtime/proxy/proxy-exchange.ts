@@ -360,6 +360,7 @@ export class ProxyExchange implements ExchangeEvents {
     if (server === null) throw new TypeError("a response without a server");
     const nowMs = parts.clock.now();
     group.succeeded(server, nowMs - this.#sentMs);
+    parts.counters.upstreams.of(group.setting.name).note(nowMs - this.#sentMs);
     const note = this.#note;
     if (note !== null) {
       note.status = status;

@@ -48,6 +48,7 @@ export class InternalClient implements Client {
   readonly outcome: Promise<InternalOutcome>;
   workerId: WorkerId | null = null;
   limitedBy: LimitName | null = null;
+  series = 0;
   isLogged = true;
   /** No stage sees an internal request. */
   readonly filters = null;

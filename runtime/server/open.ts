@@ -62,6 +62,7 @@ export async function openServer(options: OpenOptions, signal: AbortSignal): Pro
     config,
     log,
     primary: () => started,
+    lostLogLines: () => logs.lostLines,
     isSuccessor: takeover !== null,
   });
   const primary = await Primary.start(

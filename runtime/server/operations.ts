@@ -22,7 +22,6 @@ export function createOperations({
   rollback,
   restarts,
 }: OperationsOptions): Operations {
-  const version = packageVersion();
   return {
     reload,
     rollback,
@@ -33,43 +32,48 @@ export function createOperations({
     config: () => listEffective(primary.config),
     routes: () => primary.generation.listRoutes(),
     resize: (change) => primary.handlers.resize(change),
-    status(): Status {
-      const { generation, config } = primary;
-      const sites = listNamedSites(config).map(({ name, hosts }) => ({
-        name,
-        hosts: [...hosts],
-        routes: generation.routesOf(name)?.count ?? 0,
-      }));
-      const { upstreams, cacheInfo } = primary;
-      return {
-        pid: process.pid,
-        version,
-        library: primary.library,
-        mode,
-        startedAt: new Date(performance.timeOrigin).toISOString(),
-        generation: generation.manifest.id,
-        routes: generation.manifest.routes.length,
-        ...(sites.length > 0 && { sites }),
-        rolledBackFrom: primary.stored.rolledBackFrom,
-        listeners: toListeners(primary),
-        pools: [...generation.pools].map(([name, { workers }]) => ({ name, workers })),
-        retiring: primary.handlers.retiring.map(
-          ({ plan: { name }, manifest: { id }, workers }) => ({
-            name,
-            generation: id,
-            workers,
-          }),
-        ),
-        traffic: primary.traffic,
-        ...(upstreams.length > 0 && { upstreams }),
-        ...(cacheInfo !== null && { cache: cacheInfo }),
-        certificates: primary.certificates.map(({ names, notBeforeMs, notAfterMs }) => ({
-          names,
-          notAfter: new Date(notAfterMs).toISOString(),
-          isDue: isDue({ notBeforeMs, notAfterMs }, Date.now()),
-        })),
-        lostLogLines: lostLogLines(),
-      };
-    },
+    status: () => readStatus({ primary, mode, lostLogLines }),
+  };
+}
+
+/** Returns the present state of a server. */
+export function readStatus({
+  primary,
+  mode,
+  lostLogLines,
+}: Pick<OperationsOptions, "primary" | "mode" | "lostLogLines">): Status {
+  const { generation, config } = primary;
+  const sites = listNamedSites(config).map(({ name, hosts }) => ({
+    name,
+    hosts: [...hosts],
+    routes: generation.routesOf(name)?.count ?? 0,
+  }));
+  const { upstreams, cacheInfo } = primary;
+  return {
+    pid: process.pid,
+    version: packageVersion(),
+    library: primary.library,
+    mode,
+    startedAt: new Date(performance.timeOrigin).toISOString(),
+    generation: generation.manifest.id,
+    routes: generation.manifest.routes.length,
+    ...(sites.length > 0 && { sites }),
+    rolledBackFrom: primary.stored.rolledBackFrom,
+    listeners: toListeners(primary),
+    pools: [...generation.pools].map(([name, { workers }]) => ({ name, workers })),
+    retiring: primary.handlers.retiring.map(({ plan: { name }, manifest: { id }, workers }) => ({
+      name,
+      generation: id,
+      workers,
+    })),
+    traffic: primary.traffic,
+    ...(upstreams.length > 0 && { upstreams }),
+    ...(cacheInfo !== null && { cache: cacheInfo }),
+    certificates: primary.certificates.map(({ names, notBeforeMs, notAfterMs }) => ({
+      names,
+      notAfter: new Date(notAfterMs).toISOString(),
+      isDue: isDue({ notBeforeMs, notAfterMs }, Date.now()),
+    })),
+    lostLogLines: lostLogLines(),
   };
 }

@@ -49,10 +49,14 @@ async function runAndLog(
   { primary, log }: OpenServer,
   { kind, run }: { kind: "reload" | "rollback"; run: () => Promise<ReloadReport> },
 ): Promise<ReloadReport> {
+  const startedAtMs = performance.now();
+  const note = (outcome: "done" | "refused"): void =>
+    primary.counters.reloads.note(kind, outcome, performance.now() - startedAtMs);
   try {
     const warning = leaveDeletedFolder();
     if (warning !== null) log.warn(warning);
     const report = await run();
+    note("done");
     const { generation, durationMs, pools, settings } = report;
     const routes = primary.generation.manifest.routes.length;
     const done = kind === "reload" ? "reloaded" : "rolled back";
@@ -61,7 +65,10 @@ async function runAndLog(
   } catch (error) {
     const code = error instanceof RuntimeError ? error.code : undefined;
     if (code === "ERR_DRAINING") log.info(`${kind} given up: the server stops`);
-    else log.error({ code }, `${kind} refused, nothing has changed: ${toError(error).message}`);
+    else {
+      note("refused");
+      log.error({ code }, `${kind} refused, nothing has changed: ${toError(error).message}`);
+    }
     throw error;
   }
 }

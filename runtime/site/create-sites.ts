@@ -5,6 +5,7 @@ import type { PublicFolders } from "../files/public-folders.ts";
 import type { TransferLimits } from "../http/client.ts";
 import { HostTable } from "../http/host-table.ts";
 import type { Responder } from "../http/responder.ts";
+import { answerAs, type SiteSeries } from "./count-as.ts";
 import { createStages, type SiteParts } from "./create-stages.ts";
 import { createFirstStages } from "./first-stages.ts";
 import type { RouteFinder } from "./route-finder.ts";
@@ -23,6 +24,8 @@ export interface SitesParts extends Pick<
 > {
   config: Config;
   files: PublicFolders;
+  /** Returns the number that counts the requests of a place in a site (`observe/request-meters.ts`). */
+  seriesOf: (site: string, place: keyof SiteSeries) => number;
   /** Returns the routes of a site by its name; `null`: it has none. */
   routesOf: (site: string) => RouteFinder | null;
   /** Returns the function that creates the responders of a site's proxies, under the settings of the site. */
@@ -42,19 +45,32 @@ export function createSites(parts: SitesParts): HostTable<Site> {
 
 function createSite(
   site: SiteConfig,
-  { config, files, routesOf, proxiesOf, ...rest }: SitesParts,
+  { config, files, routesOf, proxiesOf, seriesOf, ...rest }: SitesParts,
 ): Site {
   const settings = toSiteSettings(config, site);
+  const series = toSeries(site.name, seriesOf);
+  const proxyOf = proxiesOf(settings);
   const stages = createStages({
     ...rest,
     name: site.name,
     config: settings,
     files: files.folderOf(settings),
     routes: routesOf(site.name),
-    proxyOf: proxiesOf(settings),
+    proxyOf: (setting) => answerAs(series.proxy, proxyOf(setting)),
+    series,
     transfer: TRANSFER_FIELDS.some((field) => field in site.own) ? settings : null,
   });
-  return { name: site.name, hosts: site.hosts, stages };
+  return { name: site.name, hosts: site.hosts, stages, series: series.unmatched };
+}
+
+function toSeries(site: string, seriesOf: SitesParts["seriesOf"]): SiteSeries {
+  return {
+    unmatched: seriesOf(site, "unmatched"),
+    files: seriesOf(site, "files"),
+    proxy: seriesOf(site, "proxy"),
+    rules: seriesOf(site, "rules"),
+    server: seriesOf(site, "server"),
+  };
 }
 
 const TRANSFER_FIELDS: readonly (keyof TransferLimits)[] = [
@@ -65,10 +81,12 @@ const TRANSFER_FIELDS: readonly (keyof TransferLimits)[] = [
 
 /** Creates the site for unknown hosts. It answers 421 to every request that the first stages leave. */
 function createRefusal(parts: SitesParts): Site {
+  const series = toSeries("", parts.seriesOf);
   return {
     hosts: [],
+    series: series.unmatched,
     stages: [
-      ...createFirstStages(parts),
+      ...createFirstStages({ ...parts, series }),
       labelled("unknownHost", (client) => {
         client.refuse(421);
         return "done";

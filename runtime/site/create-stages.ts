@@ -9,6 +9,7 @@ import type { FolderRuleFiles } from "../rules/folder-rule-files.ts";
 import type { NextGates } from "../rules/gates.ts";
 import type { Canonical, RuleContext } from "../rules/kind.ts";
 import { createFileStages } from "./file-stages.ts";
+import { countAs } from "./count-as.ts";
 import { createFirstStages, type FirstStagesParts } from "./first-stages.ts";
 import type { RouteFinder } from "./route-finder.ts";
 import { labelled, serveFrom, type Stage } from "./site.ts";
@@ -41,7 +42,8 @@ export interface SiteParts extends FirstStagesParts {
 
 /** Creates the stages of one site, in their order. Leaves out stages that its settings do not ask for. */
 export function createStages(parts: SiteParts): Stage[] {
-  const { config, files, routes, development, transfer, ruleFiles } = parts;
+  const { config, files, routes, development, transfer, ruleFiles, series } = parts;
+  const countAsFiles = (stage: Stage): Stage => countAs(series.files, series, stage);
   const rest: Stage[] = [];
   const serveRest: RuleContext["serveRest"] = (client, target) =>
     serveFrom(client, target, { stages: rest, from: 0 });
@@ -68,7 +70,7 @@ export function createStages(parts: SiteParts): Stage[] {
           checkRewritten,
         });
   if (transfer !== null) rest.push(limitTransfers(transfer));
-  if (ofFiles !== null) rest.push(...ofFiles.beforeRoutes);
+  if (ofFiles !== null) rest.push(...ofFiles.beforeRoutes.map(countAsFiles));
   if (development !== null) {
     const hasRoute: Parameters<typeof showProblem>[1] = (target) =>
       routes?.hasRoute(target) === true;
@@ -85,7 +87,7 @@ export function createStages(parts: SiteParts): Stage[] {
       labelled("proxy", (_, target) => (routes?.hasRoute(target) === true ? "next" : proxy)),
     );
   }
-  if (ofFiles !== null) rest.push(...ofFiles.withoutRoute);
+  if (ofFiles !== null) rest.push(...ofFiles.withoutRoute.map(countAsFiles));
   if (routes !== null) rest.push(labelled("routes", findRoute(routes)));
   if (ofFiles !== null) rest.push(...ofFiles.afterRoutes);
   if (development !== null) {
@@ -97,7 +99,15 @@ export function createStages(parts: SiteParts): Stage[] {
     );
   }
   if (development === null && config.spa !== null) rest.push(refuseUnstored);
-  return [...createFirstStages(parts), ...ofRules, ...rest];
+  const counted = ofRules.map((stage) => countAs(series.rules, series, stage));
+  // A request that a rule has held goes on with these.
+  if (counted.length > 0) {
+    rest.unshift((client) => {
+      client.series = series.unmatched;
+      return "next";
+    });
+  }
+  return [...createFirstStages(parts), ...counted, ...rest];
 }
 
 function findRoute(routes: RouteFinder): Stage {

@@ -1,4 +1,5 @@
 import type { Config } from "../config/config.ts";
+import { countAs, type SiteSeries } from "./count-as.ts";
 import type { Development } from "./development.ts";
 import { labelled, type Stage } from "./site.ts";
 import { answerChallenge } from "./stages/answer-challenge.ts";
@@ -8,6 +9,7 @@ import { tellChanges } from "./stages/tell-changes.ts";
 
 export interface FirstStagesParts {
   config: Pick<Config, "acme" | "healthPath" | "livePath" | "readyPath">;
+  series: SiteSeries;
   /** `null` in production. */
   development: Development | null;
   /** Returns whether any pool can answer, for the health path. */
@@ -20,7 +22,7 @@ export interface FirstStagesParts {
 
 /** Creates the stages that come before all others at every host, also at an unknown one. */
 export function createFirstStages(parts: FirstStagesParts): Stage[] {
-  const { config, development, canServe, isReady, challengeTokens } = parts;
+  const { config, series, development, canServe, isReady, challengeTokens } = parts;
   const { acme, healthPath, livePath, readyPath } = config;
   const stages: (Stage | null)[] = [
     acme === null ? null : labelled("acme", answerChallenge(challengeTokens)),
@@ -34,5 +36,7 @@ export function createFirstStages(parts: FirstStagesParts): Stage[] {
     livePath === null ? null : labelled("livePath", answerLive(livePath)),
     readyPath === null ? null : labelled("readyPath", answerReady(readyPath, isReady)),
   ];
-  return stages.filter((stage) => stage !== null);
+  return stages
+    .flatMap((stage) => stage ?? [])
+    .map((stage) => countAs(series.server, series, stage));
 }

@@ -11,7 +11,7 @@ import { serve, type Site } from "./site.ts";
  */
 export class LiveSites {
   readonly #onMalformed: (client: Client) => void;
-  #sites = new HostTable<Site>({ entries: [], otherwise: { hosts: [], stages: [] } });
+  #sites = new HostTable<Site>({ entries: [], otherwise: { hosts: [], stages: [], series: 0 } });
   #misdirection = new Misdirection([]);
 
   /** @param onMalformed Called for each request whose target is malformed. */

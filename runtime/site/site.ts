@@ -25,10 +25,14 @@ export interface Site {
   readonly hosts: readonly string[];
   /** Stages in the order in which they see a request. */
   readonly stages: readonly Stage[];
+  /** Counts its requests until a route or a stage takes them (`observe/request-meters.ts`). */
+  readonly series: number;
 }
 
 /** Answers a request with the stages of its site. Answers 404 if no stage takes it. */
-export function serve(client: Client, target: ParsedTarget, { stages, name }: Site): void {
+export function serve(client: Client, target: ParsedTarget, site: Site): void {
+  const { stages, name, series } = site;
+  client.series = series;
   client.inquiry?.tell({ kind: "site", name: name ?? null });
   serveFrom(client, target, { stages, from: 0 });
 }

@@ -28,7 +28,7 @@ import { Reaper } from "./reaper.ts";
 import { type Action, reconcile, type RetireReason } from "./reconcile.ts";
 import { pickRecycleReason, type RecycleLimits } from "./recycle-policy.ts";
 import { WorkerGauge, type WorkerLoad } from "./worker-gauge.ts";
-import { WorkerProcess, type WorkerExit } from "./worker-process.ts";
+import { WorkerProcess, type WorkerExit, type WorkerProcessOptions } from "./worker-process.ts";
 
 /** Time between inspections. It bounds how much memory a worker can allocate before it is killed. */
 const INSPECT_MS = 500;
@@ -46,6 +46,8 @@ export interface PoolOptions {
   /** Added to the environment of the workers. */
   variables: Readonly<Record<string, string>>;
   nextWorkerId: () => WorkerId;
+  /** Counts the bytes and frames of all channels. */
+  traffic?: NonNullable<WorkerProcessOptions["traffic"]>;
   oomKills: OomKills;
   bootTimeoutMs: number;
   /** How long a retired worker may take to finish its exchanges. */
@@ -57,7 +59,7 @@ export interface PoolOptions {
   /** The worker serves: the callee sets its `onExchange`. */
   onReady: (worker: WorkerProcess, report: WorkerReport) => void;
   /** The worker serves and is about to drain: it must get nothing new. */
-  onRetire: (worker: WorkerProcess) => void;
+  onRetire: (worker: WorkerProcess, reason: RetireReason) => void;
   onUnreachable: (worker: WorkerProcess) => void;
   /** A handler asks for a purge: the callee answers it. */
   onPurge: (worker: WorkerProcess, message: PurgeMessage) => void;
@@ -117,6 +119,11 @@ export class Pool {
   /** All workers, also while they start or drain. */
   get workers(): WorkerProcess[] {
     return [...this.#processes.values()];
+  }
+
+  /** How long a worker took to answer its last ping; `null`: it has answered none. */
+  pongMs(worker: WorkerProcess): number | null {
+    return this.#heartbeat.pongMs(worker);
   }
 
   /** The desired number of workers. */
@@ -284,6 +291,7 @@ export class Pool {
         log: this.#log,
         oomKills: this.#options.oomKills,
         settings: { ...this.#options.settings, workerId },
+        ...(this.#options.traffic !== undefined && { traffic: this.#options.traffic }),
         variables: this.#options.variables,
         bootTimeoutMs: this.#options.bootTimeoutMs,
         heapLimitBytes: pickHeapBound(limitBytes, this.#options.recycle.heapBytes),
@@ -319,7 +327,7 @@ export class Pool {
     // A worker that was given up and has not gone yet gets no message.
     if (worker === undefined || worker.channel.closed) return;
     this.#log.info({ workerId: id, workerPid: worker.pid, reason }, "worker retires");
-    this.#options.onRetire(worker);
+    this.#options.onRetire(worker, reason);
     worker.drain(this.#options.retireGraceMs);
   }
 

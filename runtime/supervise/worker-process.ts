@@ -59,6 +59,8 @@ export interface WorkerProcessOptions {
   /** Shared by all workers that are counted together. */
   oomKills: OomKills;
   settings: WorkerSettings;
+  /** Counts the bytes and frames of its channel. */
+  traffic?: NonNullable<ConstructorParameters<typeof Channel>[1]["traffic"]>;
   /** Added to the environment of this process. */
   variables: Readonly<Record<string, string>>;
   /** Longest time from the fork to `ready`. After it the primary kills the worker. */
@@ -133,6 +135,7 @@ export class WorkerProcess {
     this.#process = launchWorker(env, options);
     this.channel = new Channel(this.#process.socket, {
       maxFrameBytes: MAX_FRAME_BYTES,
+      ...(options.traffic !== undefined && { traffic: options.traffic }),
       parse: parseToPrimary,
       onMessage: (message) => this.#receiveSafely(message),
       onClose: (error) => this.#onChannelClosed(error),

@@ -31,6 +31,7 @@ export class FakeClient implements Client {
   cached: CacheResult | null = null;
   limitedBy: LimitName | null = null;
   isLogged = true;
+  series = 0;
   filters: ReplyFilter[] | null = null;
   finishing: (() => void)[] | null = null;
   /** `null`: the limits of the listener. */

@@ -79,7 +79,7 @@ export function createSite(
     Object.assign(client.head, { target: "/", ...question, fields });
     const target = parseTarget(client.head.target);
     assert.ok(target.ok, client.head.target);
-    serve(client, target, { hosts: ["*"], stages: [...stages, responder] });
+    serve(client, target, { hosts: ["*"], stages: [...stages, responder], series: 0 });
     const [outcome, ...others] = client.outcomes;
     assert.deepEqual(others, []);
     assert.ok(outcome?.kind === "answered" || outcome?.kind === "refused", "an answer at once");

@@ -28,7 +28,7 @@ const FORBID: Stage = (client) => {
 /** Serves a request of one client. */
 function ask(stages: readonly Stage[], path = "/", method = "GET"): FakeClient {
   const client = new FakeClient(1, { method });
-  serve(client, toTarget(path), { hosts: ["*"], stages });
+  serve(client, toTarget(path), { hosts: ["*"], stages, series: 0 });
   return client;
 }
 

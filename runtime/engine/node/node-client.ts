@@ -49,6 +49,8 @@ export interface ClientContext {
   /** True when the access log or another reader needs the size of small bodies. */
   readonly countsBytes: boolean;
   nextId(): ExchangeId;
+  /** Bytes of a request body were read. */
+  onBodyBytes(bytes: number): void;
   /** A request or response body is in transfer: the listener must call `check` every second. */
   onTransferStart(client: NodeClient): void;
   onTransferEnd(client: NodeClient): void;
@@ -81,6 +83,7 @@ export class NodeClient implements CountedClient, Transferring {
   cached: CacheResult | null = null;
   limitedBy: LimitName | null = null;
   isLogged = true;
+  series = 0;
   filters: ReplyFilter[] | null = null;
   finishing: (() => void)[] | null = null;
   countsForAddress = false;
@@ -175,6 +178,7 @@ export class NodeClient implements CountedClient, Transferring {
 
   /** The transport has a part of the body. Called after the callback for the head has returned. */
   onBody(bytes: Uint8Array): void {
+    this.#context.onBodyBytes(bytes.length);
     this.#progress?.onChunk(bytes.length);
     if (this.#state !== "finished") this.#sink?.chunk(bytes);
   }

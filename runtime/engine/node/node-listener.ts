@@ -168,6 +168,10 @@ export class NodeListener implements Listener, NodeListenerContext {
     this.#connections.delete(connection);
   }
 
+  onBodyBytes(bytes: number): void {
+    this.counts.received(bytes);
+  }
+
   onTransferStart(client: NodeClient): void {
     this.#transfers.add(client);
   }

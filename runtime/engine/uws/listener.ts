@@ -107,6 +107,10 @@ export class UwsListener implements Listener, ListenerContext {
     return this.#options.limits;
   }
 
+  onBodyBytes(bytes: number): void {
+    this.#counts.received(bytes);
+  }
+
   onTransferStart(client: UwsClient): void {
     this.#transfers.add(client);
   }

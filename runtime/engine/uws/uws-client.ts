@@ -63,6 +63,8 @@ export interface ListenerContext {
   readonly secure: boolean;
   /** True when the access log or another reader needs the size of small bodies. */
   readonly countsBytes: boolean;
+  /** Bytes of a request body were read. */
+  onBodyBytes(bytes: number): void;
   /** A request or response body is in transfer: the listener must call `check` every second. */
   onTransferStart(client: UwsClient): void;
   onTransferEnd(client: UwsClient): void;
@@ -96,6 +98,7 @@ export class UwsClient implements Client {
   cached: CacheResult | null = null;
   limitedBy: LimitName | null = null;
   isLogged = true;
+  series = 0;
   filters: ReplyFilter[] | null = null;
   finishing: (() => void)[] | null = null;
   /** The listener counted the request for its address (`RequestsPerAddress`). */
@@ -191,6 +194,7 @@ export class UwsClient implements Client {
     this.#receives = true;
     this.#res.onData((chunk, last) => {
       this.#parsedMs = this.#context.clock.now();
+      this.#context.onBodyBytes(chunk.byteLength);
       if (last) {
         this.#bodyOpen = false;
         this.#timed = reading.discardRest();
@@ -412,7 +416,10 @@ export class UwsClient implements Client {
     this.#waitForRest();
     if (this.#receives || !this.#bodyOpen) return;
     this.#receives = true;
-    this.#res.onData((_, last) => this.#onRest(last));
+    this.#res.onData((chunk, last) => {
+      this.#context.onBodyBytes(chunk.byteLength);
+      this.#onRest(last);
+    });
   }
 
   #waitForRest(): void {
@@ -506,7 +513,8 @@ export class UwsClient implements Client {
     this.#lingerTimer = setTimeout(() => lingering.letEnd(), LINGER_MS);
     if (this.#receives) return lingering;
     this.#receives = true;
-    this.#res.onData((_, last) => {
+    this.#res.onData((chunk, last) => {
+      this.#context.onBodyBytes(chunk.byteLength);
       if (!last) return;
       this.#bodyOpen = false;
       this.#letEnd();

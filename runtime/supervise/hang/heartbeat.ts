@@ -47,6 +47,8 @@ interface Pulse {
   silentTicks: number;
   /** When the unanswered ping was sent. */
   pingedMs: number;
+  /** How long the last answer took; `null`: none has come. */
+  pongMs: number | null;
   /** Aborts when the worker is lost. */
   readonly gone: AbortController;
 }
@@ -79,6 +81,7 @@ export class Heartbeat<W extends Watched> {
       receivedBytes: worker.channel.receivedBytes,
       silentTicks: 0,
       pingedMs: 0,
+      pongMs: null,
       gone: new AbortController(),
     });
     // Read first the bytes that came in while this process was busy: they may be the sign of life.
@@ -99,7 +102,13 @@ export class Heartbeat<W extends Watched> {
     const pulse = this.#pulses.get(worker);
     if (pulse === undefined || pulse.number !== number) return;
     pulse.isAwaited = false;
+    pulse.pongMs = performance.now() - pulse.pingedMs;
     this.#revive(worker, pulse);
+  }
+
+  /** How long a worker took to answer its last ping; `null`: it has answered none, or is lost. */
+  pongMs(worker: W): number | null {
+    return this.#pulses.get(worker)?.pongMs ?? null;
   }
 
   readonly #tick = (): void => {

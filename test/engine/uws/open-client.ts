@@ -20,6 +20,7 @@ export function createContext(own: Partial<ListenerContext> = {}): ListenerConte
     secure: false,
     limits: { bodyTimeoutMs: 0, minBodyRateBytesPerSecond: 0, sendTimeoutMs: 0 },
     countsBytes: false,
+    onBodyBytes() {},
     onTransferStart() {},
     onTransferEnd() {},
     onCut() {},

@@ -1,0 +1,16 @@
+import type { Family } from "./family.ts";
+import { POOL_FAMILIES } from "./pool-families.ts";
+import { REQUEST_FAMILIES } from "./request-families.ts";
+import { SERVER_FAMILIES } from "./server-families.ts";
+
+/** All metrics. `docs/metrics.md` has the same table (`npm run docs` writes it). */
+export const FAMILIES: readonly Family[] = [
+  ...REQUEST_FAMILIES,
+  ...POOL_FAMILIES,
+  ...SERVER_FAMILIES,
+];
+
+/** Returns the name that a query uses: counters end with `_total`. */
+export function nameOf({ name, type }: Pick<Family, "name" | "type">): string {
+  return type === "counter" ? `${name}_total` : name;
+}

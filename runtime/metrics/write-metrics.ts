@@ -1,0 +1,103 @@
+import { BOUNDS_MS, Histogram } from "../observe/histogram.ts";
+import type { MetricsFacts } from "./facts.ts";
+import type { Family } from "./family.ts";
+import { nameOf } from "./families.ts";
+
+/** The two text formats of Prometheus. */
+export type MetricsFormat = "text" | "openmetrics";
+
+export const CONTENT_TYPES: Readonly<Record<MetricsFormat, string>> = {
+  text: "text/plain; version=0.0.4; charset=utf-8",
+  openmetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8",
+};
+
+/** Upper bounds of the buckets that are written, in ms. All are bounds of `Histogram`, whose other buckets are added up. */
+export const WRITTEN_BOUNDS_MS: readonly number[] = [
+  1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000,
+];
+
+/** The index of each of these bounds in a histogram. */
+const WRITTEN = WRITTEN_BOUNDS_MS.map((bound) => BOUNDS_MS.indexOf(bound));
+
+/** Returns the format that a client asks for. A client that accepts OpenMetrics gets it. */
+export function pickFormat(accept: string | undefined): MetricsFormat {
+  const ranges = (accept ?? "").toLowerCase().split(",");
+  const isWanted = ranges.some((range) => {
+    const [type = "", ...parameters] = range.split(";").map((part) => part.trim());
+    return (
+      type === "application/openmetrics-text" &&
+      !parameters.some((part) => /^q=0(\.0*)?$/.test(part))
+    );
+  });
+  return isWanted ? "openmetrics" : "text";
+}
+
+/** Writes all samples in a format. Leaves out metrics without samples. */
+export function writeMetrics(
+  families: readonly Family[],
+  facts: MetricsFacts,
+  format: MetricsFormat,
+): string {
+  const texts = families.map((family) => writeFamily(family, facts, format));
+  return texts.join("") + (format === "openmetrics" ? "# EOF\n" : "");
+}
+
+function writeFamily(family: Family, facts: MetricsFacts, format: MetricsFormat): string {
+  const { type, unit, labels, help } = family;
+  const name = nameOf(family);
+  const lines: string[] = [];
+  for (const [values, value] of family.collect(facts)) {
+    const set = labels.map((label, index) => `${label}="${escapeLabel(values[index] ?? "")}"`);
+    if (value instanceof Histogram) writeHistogram(lines, name, set, value);
+    else lines.push(`${name}${inBraces(set)} ${value}`);
+  }
+  if (lines.length === 0) return "";
+  // OpenMetrics names a counter without the ending of its samples.
+  const described = format === "openmetrics" ? family.name : name;
+  const isUnit = format === "openmetrics" && unit !== null;
+  return [
+    `# HELP ${described} ${escapeHelp(help)}`,
+    `# TYPE ${described} ${type}`,
+    ...(isUnit ? [`# UNIT ${described} ${unit}`] : []),
+    ...lines,
+    "",
+  ].join("\n");
+}
+
+function writeHistogram(
+  lines: string[],
+  name: string,
+  set: readonly string[],
+  { counts, sumMs }: Histogram,
+): void {
+  let seen = 0;
+  let from = 0;
+  for (const [number, index] of WRITTEN.entries()) {
+    for (; from <= index; from++) seen += counts[from] ?? 0;
+    const bound = (WRITTEN_BOUNDS_MS[number] ?? 0) / 1_000;
+    lines.push(`${name}_bucket${inBraces([...set, `le="${toFloat(bound)}"`])} ${seen}`);
+  }
+  for (; from < counts.length; from++) seen += counts[from] ?? 0;
+  lines.push(
+    `${name}_bucket${inBraces([...set, 'le="+Inf"'])} ${seen}`,
+    `${name}_sum${inBraces(set)} ${sumMs / 1_000}`,
+    `${name}_count${inBraces(set)} ${seen}`,
+  );
+}
+
+function inBraces(set: readonly string[]): string {
+  return set.length === 0 ? "" : `{${set.join(",")}}`;
+}
+
+/** Writes a bound as both formats have it: OpenMetrics wants `1.0`. */
+function toFloat(value: number): string {
+  return Number.isInteger(value) ? `${value}.0` : String(value);
+}
+
+function escapeLabel(value: string): string {
+  return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+}
+
+function escapeHelp(value: string): string {
+  return value.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
+}
