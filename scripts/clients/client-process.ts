@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { LoadReport } from "../bench/load.ts";
 import type { EchoTask } from "./echo.ts";
 import type { EventsTask } from "./events.ts";
+import type { AttackReport, AttackTask } from "./http2-attack.ts";
 import type { IdleTask } from "./idle.ts";
 import type { TrafficReport, TrafficTask } from "./traffic.ts";
 
@@ -11,6 +12,7 @@ import type { TrafficReport, TrafficTask } from "./traffic.ts";
 export interface ClientKinds {
   readonly echo: { readonly task: EchoTask; readonly report: LoadReport };
   readonly events: { readonly task: EventsTask; readonly report: LoadReport };
+  readonly "http2-attack": { readonly task: AttackTask; readonly report: AttackReport };
   /** A report is the number of connections that are still open. */
   readonly idle: { readonly task: IdleTask; readonly report: number };
   readonly traffic: { readonly task: TrafficTask; readonly report: TrafficReport };

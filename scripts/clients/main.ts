@@ -2,6 +2,7 @@ import { once } from "node:events";
 import type { ClientKind, ClientKinds, FromClient, Order } from "./client-process.ts";
 import { echo } from "./echo.ts";
 import { takeEvents } from "./events.ts";
+import { attackHttp2 } from "./http2-attack.ts";
 import { openIdle } from "./idle.ts";
 import { startTraffic } from "./traffic.ts";
 
@@ -17,7 +18,13 @@ type Result<Kind extends ClientKind> =
 
 const CLIENTS: {
   readonly [Kind in ClientKind]: (task: ClientKinds[Kind]["task"]) => Promise<Result<Kind>>;
-} = { echo, events: takeEvents, idle: openIdle, traffic: startTraffic };
+} = {
+  echo,
+  events: takeEvents,
+  "http2-attack": attackHttp2,
+  idle: openIdle,
+  traffic: startTraffic,
+};
 
 // `client-process.ts` starts this process, and wrote the arguments.
 const [, , kind = "", task = ""] = process.argv;

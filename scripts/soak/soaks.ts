@@ -1,6 +1,7 @@
 import { corkedWrites } from "./corked-writes.ts";
 import { echo1g } from "./echo-1g.ts";
 import { exchanges } from "./exchanges.ts";
+import { http2Attacks } from "./http2-attacks.ts";
 import { killWorkers, killWorkersPython } from "./kill-workers.ts";
 import { overload } from "./overload.ts";
 import { poison, poisonPython } from "./poison.ts";
@@ -23,6 +24,7 @@ export const SOAKS: readonly Soak[] = [
   upstreams,
   poison,
   poisonPython,
+  http2Attacks,
   overload,
   corkedWrites,
   echo1g,

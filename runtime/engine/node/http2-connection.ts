@@ -80,6 +80,8 @@ export class Http2Connection implements OpenConnection, Http2Owner {
   #provenBytes = 0;
   /** Bytes that were sent and received when the last PING frame was submitted; `null`: it has left, or there was none. */
   #probed: { sentBytes: number; receivedBytes: number } | null = null;
+  /** Time at which the PING frame was submitted that the client has not answered; `null`: it has answered all. */
+  #askedMs: number | null = null;
 
   /**
    * Takes over a socket whose peer has chosen HTTP/2 by ALPN or by prior knowledge. Its bytes may have been read partly;
@@ -148,6 +150,7 @@ export class Http2Connection implements OpenConnection, Http2Owner {
       seenRequestBytes: this.#seenRequestBytes,
       sentBytes: bytesWritten,
       probedBytes: this.#probed?.sentBytes ?? null,
+      unansweredMs: this.#askedMs === null ? null : nowMs - this.#askedMs,
       waits,
       openStreams: this.#open.size,
       quietMs: nowMs - this.#activeMs,
@@ -160,7 +163,7 @@ export class Http2Connection implements OpenConnection, Http2Owner {
       case "keep":
         break;
       case "probe":
-        this.#probe({ sentBytes: bytesWritten, receivedBytes: bytesRead });
+        this.#probe(nowMs, { sentBytes: bytesWritten, receivedBytes: bytesRead });
         break;
       case "dead":
         this.#socket.destroy();
@@ -200,12 +203,16 @@ export class Http2Connection implements OpenConnection, Http2Owner {
     return waits;
   }
 
-  #probe(bytes: { sentBytes: number; receivedBytes: number }): void {
+  #probe(nowMs: number, bytes: { sentBytes: number; receivedBytes: number }): void {
     const isSubmitted = this.#session.ping((error) => {
+      if (error !== null) return;
+      this.#askedMs = null;
       // The client's answer is no news.
-      if (error === null) this.#prove(this.#socket.bytesRead);
+      this.#prove(this.#socket.bytesRead);
     });
-    if (isSubmitted) this.#probed = bytes;
+    if (!isSubmitted) return;
+    this.#probed = bytes;
+    this.#askedMs = nowMs;
   }
 
   #prove(receivedBytes: number): void {

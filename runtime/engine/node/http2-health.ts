@@ -11,6 +11,8 @@ export interface Http2Facts {
   sentBytes: number;
   /** `sentBytes` when the last PING frame was submitted that should have left by now; `null`: there is none. */
   probedBytes: number | null;
+  /** Time for which the client has not answered a PING frame; `null`: it has answered all. */
+  unansweredMs: number | null;
   /** Bytes wait for the client, so that a PING frame may wait as well. */
   waits: boolean;
   openStreams: number;
@@ -25,7 +27,7 @@ export interface Http2Facts {
  * - `keep`: nothing to do.
  * - `probe`: submit a PING frame, to see whether nghttp2 still writes. After a connection error it has sent GOAWAY and
  *   writes nothing more, and Node neither tells nor closes the socket.
- * - `dead`: nghttp2 has given the connection up.
+ * - `dead`: nghttp2 has given the connection up, or the client has left without a word.
  * - `flood`: the client sends frames that are no part of requests.
  * - `idle`: no request came for a long time.
  */
@@ -38,13 +40,20 @@ export type Http2Treatment = "keep" | "probe" | "dead" | "flood" | "idle";
 const SPARE_BYTES = 1024 * 1024;
 const MOST_OVERHEAD = 8;
 
+/**
+ * Longest time until a client without streams answers a PING frame. After too many reset streams, nghttp2 sends GOAWAY and
+ * Node reads no further: neither the answer nor the end of the client arrives.
+ */
+const ANSWER_MS = 10_000;
+
 /** Decides about a connection. Pure. */
 export function treatConnection(facts: Http2Facts): Http2Treatment {
-  const { receivedBytes, requestBytes, probedBytes, waits } = facts;
+  const { receivedBytes, requestBytes, probedBytes, unansweredMs, waits } = facts;
   if (receivedBytes / MOST_OVERHEAD > requestBytes + SPARE_BYTES) return "flood";
   if (probedBytes !== null && !waits && facts.sentBytes === probedBytes) return "dead";
+  if (facts.openStreams === 0 && unansweredMs !== null && unansweredMs > ANSWER_MS) return "dead";
   if (facts.openStreams === 0 && facts.quietMs > facts.keepAliveTimeoutMs) return "idle";
   const isQuiet = requestBytes === facts.seenRequestBytes;
   const isUnproven = receivedBytes !== facts.provenBytes;
-  return isQuiet && isUnproven && !waits && probedBytes === null ? "probe" : "keep";
+  return isQuiet && isUnproven && !waits && unansweredMs === null ? "probe" : "keep";
 }
