@@ -45,6 +45,11 @@ export class CachedResponder implements Responder {
   }
 
   answer(client: Client, target: ParsedTarget): void {
+    // The answer is a connection, or the upstream's reason why there is none.
+    if ((client.webSocket ?? null) !== null) {
+      this.#inner.answer(client, target);
+      return;
+    }
     const visit = this.#toVisit(client, target);
     if (visit === null) this.#bypass(client, target);
     else this.#lookUp(visit);

@@ -9,6 +9,7 @@ import {
 } from "../http/forwarding.ts";
 import type { HeadSize } from "../http/head-limits.ts";
 import { OriginResolver } from "../http/origin.ts";
+import { listTokens } from "../http/web-socket-handshake.ts";
 
 /**
  * The reason why a head is refused: its framing or its field names cannot be trusted. The connection ends with the
@@ -238,6 +239,11 @@ export class HeadFields {
   /** A value that is not in the field block has a control character. */
   get hasControl(): boolean {
     return this.#hasControl;
+  }
+
+  /** True if `Connection` has the option `upgrade`. */
+  get asksForUpgrade(): boolean {
+    return listTokens(this.connection?.toLowerCase() ?? "").includes("upgrade");
   }
 
   /** Returns the address of the client that sent the head that was read last, also of a refused head. */

@@ -3,6 +3,7 @@ import type { CacheResult } from "./cache-result.ts";
 import type { Inquiry } from "./inquiry.ts";
 import type { LimitName } from "./limit-names.ts";
 import type { Reply, ReplyFilter } from "./reply.ts";
+import type { WebSocketOffer } from "./web-socket.ts";
 
 export type { ExchangeId, WorkerId };
 
@@ -119,7 +120,7 @@ export interface TransferLimits {
 
 /**
  * The client's side of one request, independent of the engine that holds the socket. It is settled once `reply` or
- * `refuse` was called, or the client left: a stream may still be flowing then. Further calls have no effect.
+ * `refuse` was called, a WebSocket was accepted, or the client left: a stream may still be flowing then. Further calls have no effect.
  */
 export interface Client {
   readonly id: ExchangeId;
@@ -145,6 +146,8 @@ export interface Client {
   filters: ReplyFilter[] | null;
   /** Gets the decisions about a request that is explained, and not answered; absent for all requests of visitors. */
   readonly inquiry?: Inquiry | undefined;
+  /** The client asks for a WebSocket, and can get one; `null` or absent for nearly all requests. */
+  readonly webSocket?: WebSocketOffer | null;
   /** Callbacks for the end of the exchange (`when-finished.ts`); `null` for nearly all requests. */
   finishing: (() => void)[] | null;
 

@@ -13,6 +13,7 @@ import type { CacheResult } from "./cache-result.ts";
 import type { Inquiry } from "./inquiry.ts";
 import type { LimitName } from "./limit-names.ts";
 import { isSource, type Reply, type ReplyFilter, toRefusal } from "./reply.ts";
+import type { WebSocketOffer } from "./web-socket.ts";
 
 export interface InterposedOptions {
   id: ExchangeId;
@@ -107,6 +108,10 @@ export class InterposedClient implements Client {
 
   get inquiry(): Inquiry | undefined {
     return this.#inner.inquiry;
+  }
+
+  get webSocket(): WebSocketOffer | null {
+    return this.#inner.webSocket ?? null;
   }
 
   get finishing(): (() => void)[] | null {

@@ -58,8 +58,8 @@ export class Counters {
 
   /** Returns all counters as plain data. */
   snapshot(load: { queued: number; inFlight: number }): Traffic {
-    const [, , success = 0, redirect = 0, client = 0, server = 0] = this.#byClass;
-    const finished = success + redirect + client + server + this.#left;
+    const [, switched = 0, success = 0, redirect = 0, client = 0, server = 0] = this.#byClass;
+    const finished = switched + success + redirect + client + server + this.#left;
     return {
       connections: { ...this.connections },
       requests: { received: this.requests, open: this.requests - finished, ...load },

@@ -16,8 +16,9 @@ import { ProxyRuleBook, type ProxySettings } from "./proxy-rules.ts";
 import { ReplyFieldMaker } from "./reply-fields.ts";
 import { RequestFields } from "./request-fields.ts";
 import { RetryBudget } from "./retry-budget.ts";
+import { LazyFrames } from "./web-socket-frames.ts";
 
-export type ProxiesOptions = Omit<ProxyParts, "failures" | "open">;
+export type ProxiesOptions = Omit<ProxyParts, "failures" | "open" | "frames">;
 
 /** The settings of a site that its proxies use. */
 export type ProxySite = ProxySettings & Pick<Config, "trustedProxyFields">;
@@ -36,7 +37,12 @@ export class Proxies {
       resolve: createResolveName(),
       now: () => performance.now(),
     });
-    this.#parts = { ...parts, failures: new FailureLog(parts.log), open: new OpenRequests() };
+    this.#parts = {
+      ...parts,
+      failures: new FailureLog(parts.log),
+      open: new OpenRequests(),
+      frames: new LazyFrames(),
+    };
   }
 
   /** Prepares the groups of upstream servers of the next config; `null`: they do not change. */

@@ -4,6 +4,9 @@ import type { RequestIntake } from "../bodies/request-intake.ts";
 import { ResponseFeed } from "../bodies/response-feed.ts";
 import type { Client, UpstreamNote } from "../http/client.ts";
 import type { LimitName } from "../http/limit-names.ts";
+import { toRefusal } from "../http/reply.ts";
+import { createKey, WEB_SOCKET_VERSION } from "../http/web-socket-handshake.ts";
+import type { WebSocketOffer } from "../http/web-socket.ts";
 import { assertNever, statusOf } from "../lib/errors.ts";
 import { toRequestId } from "../lib/request-id.ts";
 import type {
@@ -17,7 +20,10 @@ import { toAuthority } from "./authority.ts";
 import type { ProxyOptions } from "./proxy-responder.ts";
 import type { ProxyRules } from "./proxy-rules.ts";
 import { decideRetry, isIdempotentMethod, statusOfFailure } from "./retry-policy.ts";
+import { Tunnel } from "./tunnel.ts";
+import { checkUpgrade, toUpgradeRequest } from "./upgrade.ts";
 import { Upload } from "./upload.ts";
+import type { WebSocketFrames } from "./web-socket-frames.ts";
 import { toWish } from "./wish.ts";
 
 /** Largest body that is gathered before the client gets it: the engine writes it with its head in one call. */
@@ -51,6 +57,18 @@ const TIMEOUTS = {
 
 const NONE: readonly UpstreamServer[] = [];
 
+/** Fields of the answer to a request for another version of the protocol (RFC 6455 section 4.4). */
+const VERSION_FIELDS = `content-type\ntext/plain;charset=UTF-8\nsec-websocket-version\n${WEB_SOCKET_VERSION}`;
+
+/** A request for a WebSocket. */
+interface WebSocketWish {
+  readonly offer: WebSocketOffer;
+  /** The key for the upstream. */
+  readonly key: string;
+  /** `null`: until they are loaded. */
+  frames: WebSocketFrames | null;
+}
+
 /** Status of a request that has passed this server many times (RFC 5842 section 7.2). */
 const LOOP_DETECTED = 508;
 
@@ -60,7 +78,8 @@ const LOOP_DETECTED = 508;
  *     receiving ──body is here──▶ waiting ──server──▶ sent ──head──▶ gathering ──whole body──▶ settled
  *         │                        ▲  │                │                  └─large body─▶ answering ──last byte──▶ settled
  *         │                        └──│──retry─────────┤                                      │
- *         └── refused, client left ───┴────────────────┴── failed, client left ───────────────┴──▶ settled
+ *         └── refused, client left ───┴────────────────┼── failed, client left ───────────────┴──▶ settled
+ *                                                      └──101──▶ relaying ──both sides closed──▶ settled
  *
  * The events of an attempt that ended are never delivered, so one object takes those of all attempts.
  */
@@ -69,7 +88,10 @@ export class ProxyExchange implements ExchangeEvents {
   readonly #options: ProxyOptions;
   readonly #rules: ProxyRules;
   readonly #target: string;
-  #state: "receiving" | "waiting" | "sent" | "gathering" | "answering" | "settled" = "receiving";
+  #state: "receiving" | "waiting" | "sent" | "gathering" | "answering" | "relaying" | "settled" =
+    "receiving";
+  /** `null`: the client asks for no WebSocket. */
+  #webSocket: WebSocketWish | null = null;
   /** Receives the body; `null`: there is none. */
   #intake: RequestIntake | null = null;
   /** The whole body; `null`: there is none, or it follows. */
@@ -120,6 +142,11 @@ export class ProxyExchange implements ExchangeEvents {
     counters.admitted++;
     open.begin();
     client.onAbort(() => this.#leave());
+    const offer = client.webSocket ?? null;
+    if (offer !== null) {
+      this.#beginUpgrade(offer);
+      return;
+    }
     if (client.head.bodyBytes === 0) {
       this.#place();
       return;
@@ -194,12 +221,31 @@ export class ProxyExchange implements ExchangeEvents {
     }
   }
 
-  onUpgraded(_head: UpstreamHead, socket: Duplex): void {
-    // Never asked for: the request had no `upgrade`.
-    socket.destroy();
-    const reason = "the response is a 101 that was not asked for";
-    if (this.#server !== null) this.#logFailure(this.#server, { phase: "head", reason }, 502);
-    this.#fail(502);
+  onUpgraded(head: UpstreamHead, socket: Duplex, first: Uint8Array): void {
+    const wish = this.#webSocket;
+    if (this.#state !== "sent" || wish === null || wish.frames === null) {
+      socket.destroy();
+      return;
+    }
+    // The connection is the tunnel's now.
+    this.#exchange = null;
+    const server = this.#noteHead(head);
+    const { frames, offer, key } = wish;
+    const tunnel = new Tunnel(socket, { frames, onOver: () => this.#settle() });
+    const answer = checkUpgrade(head.fields, { key, fields: this.#client.head.fields });
+    const reply = answer.ok ? this.#options.replyFields.of(answer.fields, server.name) : answer;
+    if (!answer.ok || !reply.ok) {
+      const reason = reply.ok ? "" : reply.reason;
+      tunnel.abandon();
+      this.#logFailure(server, { phase: "head", reason }, 502);
+      this.#fail(502);
+      return;
+    }
+    this.#state = "relaying";
+    const fields = this.#withStickyCookie(reply.fields, server);
+    const side = offer.accept({ protocol: answer.protocol, fields }, tunnel);
+    if (side === null) tunnel.abandon();
+    else tunnel.begin(side, first);
   }
 
   onDrain(): void {
@@ -221,6 +267,28 @@ export class ProxyExchange implements ExchangeEvents {
     if (willRetry) return;
     if (failure.timedOut) parts.counters.limit(TIMEOUTS[failure.phase], this.#client);
     this.#fail(status);
+  }
+
+  /** Sends a request for a WebSocket once messages can be framed: bytes may come with the answer. */
+  #beginUpgrade(offer: WebSocketOffer): void {
+    if (!offer.isCurrent) {
+      this.#settle();
+      this.#client.reply({ ...toRefusal(426), fields: VERSION_FIELDS });
+      return;
+    }
+    const wish: WebSocketWish = { offer, key: createKey(), frames: null };
+    this.#webSocket = wish;
+    this.#options.parts.frames.load().then(
+      (frames) => {
+        if (this.#state !== "receiving") return;
+        wish.frames = frames;
+        this.#place();
+      },
+      (error: unknown) => {
+        this.#options.parts.log.error({ err: error }, "cannot load the package ws for WebSockets");
+        this.#fail(502);
+      },
+    );
   }
 
   /** Called in the turn of the event loop in which the head of a response without a length came, after its chunks. */
@@ -267,8 +335,10 @@ export class ProxyExchange implements ExchangeEvents {
     const client = this.#client;
     const { head } = client;
     const requestId = this.#requestId();
-    const { fields, isLooping } = requestFields.of(head, { requestId, host: toHost(host, server) });
-    if (isLooping) {
+    const made = requestFields.of(head, { requestId, host: toHost(host, server) });
+    const wish = this.#webSocket;
+    const fields = wish === null ? made.fields : toUpgradeRequest(made.fields, wish.key);
+    if (made.isLooping) {
       this.#fail(LOOP_DETECTED);
       return;
     }
@@ -285,7 +355,7 @@ export class ProxyExchange implements ExchangeEvents {
         fields,
         body: upload === null ? this.#body : "follows",
         bodyBytes: upload === null ? null : (upload.wholeBytes ?? head.bodyBytes),
-        upgrade: null,
+        upgrade: wish === null ? null : "websocket",
         timeouts,
         isFresh: this.#isFresh,
       },

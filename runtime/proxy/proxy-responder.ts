@@ -18,6 +18,7 @@ import type { ProxyRuleBook } from "./proxy-rules.ts";
 import type { ReplyFieldMaker } from "./reply-fields.ts";
 import type { RequestFields } from "./request-fields.ts";
 import type { RetryBudget } from "./retry-budget.ts";
+import type { LazyFrames } from "./web-socket-frames.ts";
 import { type PathChange, toUpstreamTarget } from "./target.ts";
 
 /** The parts of the server that all proxies share. */
@@ -32,6 +33,7 @@ export interface ProxyParts {
   readonly requestIdPrefix: string;
   readonly failures: FailureLog;
   readonly open: OpenRequests;
+  readonly frames: LazyFrames;
 }
 
 /** The part of a group that its requests use. */

@@ -36,6 +36,17 @@ export class TunnelSocket extends Duplex {
     this.#socket.write(chunk, done);
   }
 
+  /** Writes all pieces in one call: those of a close frame must not arrive apart from each other. */
+  override _writev(
+    chunks: { chunk: Buffer; encoding: BufferEncoding }[],
+    done: (error?: Error | null) => void,
+  ): void {
+    this.#socket.cork();
+    for (const [at, { chunk }] of chunks.entries())
+      this.#socket.write(chunk, at === chunks.length - 1 ? done : undefined);
+    this.#socket.uncork();
+  }
+
   override _final(done: (error?: Error | null) => void): void {
     this.#socket.end(done);
   }

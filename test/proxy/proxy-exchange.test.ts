@@ -20,6 +20,7 @@ import { ProxyRuleBook, type ProxySettings } from "../../runtime/proxy/proxy-rul
 import { ReplyFieldMaker } from "../../runtime/proxy/reply-fields.ts";
 import { RequestFields } from "../../runtime/proxy/request-fields.ts";
 import { RetryBudget } from "../../runtime/proxy/retry-budget.ts";
+import { LazyFrames } from "../../runtime/proxy/web-socket-frames.ts";
 import type { UpstreamFailure, UpstreamServer } from "../../runtime/upstream/exchange.ts";
 import { FakeClient } from "../dispatch/fake-client.ts";
 import { createSpool, NO_SPOOL } from "../dispatch/spooling.ts";
@@ -93,6 +94,7 @@ class Bench {
         requestIdPrefix: "id-",
         failures: new FailureLog(log),
         open: this.open,
+        frames: new LazyFrames(),
       },
       group: {
         setting: { ...GROUP, sticky },

@@ -3,7 +3,16 @@ import type { ServedCertificate, ServedCertificates } from "../engine.ts";
 import { cannotListen, type Place } from "../probe-port.ts";
 import { type TlsSettings, toSuites } from "../../tls/tls-suites.ts";
 import type { Prepared } from "../../lib/prepared.ts";
-import type { HttpRequest, HttpResponse, ListenSocket, Uws, UwsApp } from "./uws.ts";
+import { LARGEST_MESSAGE_BYTES } from "../../http/web-socket.ts";
+import type {
+  HttpRequest,
+  HttpResponse,
+  ListenSocket,
+  UpgradeContext,
+  Uws,
+  UwsApp,
+} from "./uws.ts";
+import type { UwsWebSocket } from "./uws-web-socket.ts";
 
 /**
  * The library's default, SO_REUSEPORT: another process of the same user can listen on the port, too, and so replace
@@ -12,15 +21,34 @@ import type { HttpRequest, HttpResponse, ListenSocket, Uws, UwsApp } from "./uws
 const LISTEN_SHARED = 0;
 
 /**
+ * Largest message of a client that the library hands over: it cuts the connection for a larger one. Those between the
+ * server's own limit and this one are answered with the close code 1009.
+ */
+const HANDED_OVER_BYTES = 2 * LARGEST_MESSAGE_BYTES;
+
+/**
+ * Seconds after which the library cuts a WebSocket on which it neither sent nor received, its largest value. The server's
+ * own limits come first. This one ends connections that the library closes by itself.
+ */
+const IDLE_SECONDS = 960;
+
+/**
  * @param knownMethod The method, if the router matched it; `null`: the callback must ask `req` for it.
  * @param certificate The certificate of the connection; `null`: it is plain.
+ * @param upgrade The library's part of an upgrade, if the request has a `Sec-WebSocket-Key`; otherwise `null`.
  */
 export type OnRequest = (
   res: HttpResponse,
   req: HttpRequest,
   knownMethod: string | null,
   certificate: ServedCertificate | null,
+  upgrade: UpgradeContext | null,
 ) => void;
+
+/** The data of a WebSocket of the library. */
+export interface SocketData {
+  readonly side: UwsWebSocket;
+}
 
 export interface AcceptorOptions {
   host: string | null;
@@ -155,7 +183,7 @@ export class Acceptor {
         });
         // Each server name has its own, empty router. `domain` prints two lines to standard output. They cannot be
         // suppressed: Node cannot duplicate a file descriptor, so descriptor 1 cannot be replaced and restored.
-        route(app.domain(name), this.#options.onRequest, certificate);
+        this.#route(app.domain(name), serving, certificate);
       }
     }
     return serving;
@@ -167,20 +195,53 @@ export class Acceptor {
   }
 
   #addRoutes(app: UwsApp, certificate: ServedCertificate | null): ServingApp {
-    const { onRequest, onOpened, onClosed } = this.#options;
+    const { onOpened } = this.#options;
     const serving: ServingApp = { app, open: 0 };
     app.filter((res, change) => {
-      if (change > 0) {
-        serving.open++;
-        onOpened(res);
+      if (change < 0) {
+        this.#onClosed(serving);
         return;
       }
-      serving.open--;
-      this.#forgetIfUnused(serving);
-      onClosed();
+      serving.open++;
+      onOpened(res);
     });
-    route(app, onRequest, certificate);
+    this.#route(app, serving, certificate);
     return serving;
+  }
+
+  #onClosed(serving: ServingApp): void {
+    serving.open--;
+    this.#forgetIfUnused(serving);
+    this.#options.onClosed();
+  }
+
+  /**
+   * Registers the methods that the library's router can match. For these, no string has to be made from the request
+   * line.
+   */
+  #route(app: UwsApp, serving: ServingApp, certificate: ServedCertificate | null): void {
+    const { onRequest } = this.#options;
+    app.ws<SocketData>("/*", {
+      maxPayloadLength: HANDED_OVER_BYTES,
+      maxBackpressure: 0,
+      idleTimeout: IDLE_SECONDS,
+      sendPingsAutomatically: false,
+      resetIdleTimeoutOnSend: true,
+      upgrade: (res, req, context) => onRequest(res, req, "GET", certificate, context),
+      open: (socket) => socket.getUserData().side.opened(socket),
+      message: (socket, bytes, isBinary) => socket.getUserData().side.onMessage(bytes, isBinary),
+      drain: (socket) => socket.getUserData().side.onDrain(),
+      ping: (socket, bytes) => socket.getUserData().side.onPing(bytes),
+      pong: (socket, bytes) => socket.getUserData().side.onPong(bytes),
+      close: (socket, code, reason) => {
+        // The library does not call the filter for a connection that has become a WebSocket.
+        this.#onClosed(serving);
+        socket.getUserData().side.onClosed(code, reason);
+      },
+    });
+    app.get("/*", (res, req) => onRequest(res, req, "GET", certificate, null));
+    app.post("/*", (res, req) => onRequest(res, req, "POST", certificate, null));
+    app.any("/*", (res, req) => onRequest(res, req, null, certificate, null));
   }
 
   #listen(): ListenSocket {
@@ -219,13 +280,4 @@ function checkSuites(uws: Uws, tlsCiphers: string, suites: string): void {
       "expected suites of TLS 1.2 with ECDHE (BoringSSL has none with DHE)";
     throw new RuntimeError("ERR_CONFIG", message, { cause });
   }
-}
-
-/**
- * Registers the methods that the library's router can match. For these, no string has to be made from the request line.
- */
-function route(app: UwsApp, onRequest: OnRequest, certificate: ServedCertificate | null): void {
-  app.get("/*", (res, req) => onRequest(res, req, "GET", certificate));
-  app.post("/*", (res, req) => onRequest(res, req, "POST", certificate));
-  app.any("/*", (res, req) => onRequest(res, req, null, certificate));
 }

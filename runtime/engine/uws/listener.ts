@@ -11,11 +11,13 @@ import type { HeadRefusal } from "../head-fields.ts";
 import { HeadReader } from "./read-head.ts";
 import { refuseHead } from "./refuse-head.ts";
 import { type PreparedFields, prepareFields, ResponseFields } from "../../http/response-fields.ts";
+import { readHandshake } from "../../http/web-socket-handshake.ts";
 import type { TransferLimits, TransferSetting } from "../../http/transfer-limits.ts";
 import { TransferSweep } from "../transfer-sweep.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
 import { type ListenerContext, UwsClient } from "./uws-client.ts";
-import type { HttpResponse, Uws } from "./uws.ts";
+import type { HttpResponse, UpgradeContext, Uws } from "./uws.ts";
+import type { UwsWebSocket } from "./uws-web-socket.ts";
 import { WriteAllowance } from "./write-allowance.ts";
 
 /** The library, with the state that all of its listeners share. */
@@ -38,6 +40,8 @@ export class UwsListener implements Listener, ListenerContext {
   readonly #counts = new ListenerCounts(() => this.#options);
   /** Clients with a request or response body in transfer. */
   readonly #transfers = new TransferSweep<UwsClient>((error) => this.#options.onError(error));
+  /** WebSockets of clients. */
+  readonly #sockets = new TransferSweep<UwsWebSocket>((error) => this.#options.onError(error));
   readonly #writes: WriteAllowance;
   #options: ListenerOptions;
   readonly #addresses = new ConnectionAddresses();
@@ -119,6 +123,14 @@ export class UwsListener implements Listener, ListenerContext {
     this.#transfers.delete(client);
   }
 
+  onWebSocket(side: UwsWebSocket): void {
+    this.#sockets.add(side);
+  }
+
+  onWebSocketEnd(side: UwsWebSocket): void {
+    this.#sockets.delete(side);
+  }
+
   onError(error: unknown): void {
     this.#options.onError(error);
   }
@@ -150,8 +162,13 @@ export class UwsListener implements Listener, ListenerContext {
     // `drainGrace` has already counted the clients that it answered 503 and that still send.
     const busy = this.#transfers.stop().filter(({ limitedBy }) => limitedBy !== "drainGrace");
     if (graceIsOver) for (const client of busy) this.#options.counters.limit("drainGrace", client);
+    const sockets = this.#sockets.stop();
+    for (const side of sockets) {
+      if (graceIsOver) this.#options.counters.limit("drainGrace", side.request);
+      side.dismiss();
+    }
     this.#acceptor.close();
-    return busy.length;
+    return busy.length + sockets.length;
   }
 
   change(changes: ListenerChanges): void {
@@ -176,7 +193,7 @@ export class UwsListener implements Listener, ListenerContext {
   }
 
   /** Runs for every request. Must not throw: an exception that reaches the library ends the process. */
-  readonly #onRequest: OnRequest = (res, req, knownMethod, certificate) => {
+  readonly #onRequest: OnRequest = (res, req, knownMethod, certificate, upgrade) => {
     let client: UwsClient | null = null;
     try {
       const head = this.#reader.read(req, res, knownMethod);
@@ -189,6 +206,7 @@ export class UwsListener implements Listener, ListenerContext {
       }
       const { isLast, libraryCloses } = this.#reader;
       client = new UwsClient(res, head, { context: this, isLast, libraryCloses });
+      if (upgrade !== null) this.#offerWebSocket(client, upgrade);
       if (this.#counts.begin(client, this.#reader.size)) {
         this.#options.onRequest(client, certificate, this.#reader.ownOrigin);
       }
@@ -198,6 +216,14 @@ export class UwsListener implements Listener, ListenerContext {
       else res.close();
     }
   };
+
+  /** Lets the responder accept a WebSocket, if the client asks for one and the rest of its head allows it. */
+  #offerWebSocket(client: UwsClient, upgrade: UpgradeContext): void {
+    const { head } = client;
+    if (this.#reader.isLast || head.bodyBytes !== 0 || !this.#reader.asksForUpgrade) return;
+    const handshake = readHandshake(head.fields);
+    if (handshake !== null) client.offerWebSocket(handshake, upgrade);
+  }
 
   /** Answers an invalid head. For such a request only `onHeadRefused` is called. */
   #refuse(res: HttpResponse, refusal: HeadRefusal & { method: string; target: string }): void {

@@ -110,6 +110,11 @@ export class HeadReader {
     return this.#checkValues(head);
   }
 
+  /** True if the `Connection` field of the head that was read last has the option `upgrade`. */
+  get asksForUpgrade(): boolean {
+    return this.#fields.asksForUpgrade;
+  }
+
   /** Returns the address of the client that sent the head that was read last, also of a refused head. */
   clientAddress(res: HttpResponse): string {
     return this.#fields.clientAddress(this.#addresses.of(res));

@@ -35,9 +35,26 @@ import {
   valueOf,
 } from "../../http/transfer-limits.ts";
 import type { UnreadBytes } from "./unread-bytes.ts";
-import type { HttpResponse } from "./uws.ts";
-import { bodyBytesOf, type Ending, type ResponseToWrite, writeResponse } from "./write-response.ts";
+import type { Handshake } from "../../http/web-socket-handshake.ts";
+import type { WebSocketEvents, WebSocketOffer, WebSocketSide } from "../../http/web-socket.ts";
+import type { HttpResponse, UpgradeContext } from "./uws.ts";
+import {
+  acceptWebSocket,
+  bodyBytesOf,
+  type Ending,
+  type ResponseToWrite,
+  writeResponse,
+} from "./write-response.ts";
 import { StreamWriter } from "./write-stream.ts";
+import { UwsWebSocket } from "./uws-web-socket.ts";
+
+/** An answer to a request for a WebSocket, and the parts of the request that the library needs. */
+interface Acceptance {
+  protocol: string | null;
+  fields: string;
+  key: string;
+  upgrade: UpgradeContext;
+}
 
 /** Statuses for the log only. Nginx introduced 499. */
 const CLIENT_LEFT = 499;
@@ -68,6 +85,9 @@ export interface ListenerContext {
   /** A request or response body is in transfer: the listener must call `check` every second. */
   onTransferStart(client: UwsClient): void;
   onTransferEnd(client: UwsClient): void;
+  /** The request became this WebSocket. Its client is checked every second from now on. */
+  onWebSocket(side: UwsWebSocket): void;
+  onWebSocketEnd(side: UwsWebSocket): void;
   /** The client was cut off because of this setting. `value` is the one that applied: a route may have its own. */
   onCut(client: UwsClient, setting: TransferSetting, value: number): void;
   /** A bug in Edgicorn, which spoiled one reply. */
@@ -82,7 +102,8 @@ export interface ListenerContext {
  * The client's side of an exchange on uWebSockets.js.
  *
  *     open ──respond──▶ answering ──last byte taken──▶ finished
- *       └──────────────────┴────── client left ──────────▲
+ *       ├──────────────────┴────── client left ──────────▲
+ *       └──accept──▶ a WebSocket (`UwsWebSocket`) ──end──┘
  *
  * Invariant: no method of `res` is called after the library has the last byte of the response or has called
  * `onAborted`. Otherwise the library throws, which ends the process (docs/uwebsockets.md section 4). To the library a
@@ -101,6 +122,7 @@ export class UwsClient implements Client {
   series = 0;
   filters: ReplyFilter[] | null = null;
   finishing: (() => void)[] | null = null;
+  webSocket: WebSocketOffer | null = null;
   /** The listener counted the request for its address (`RequestsPerAddress`). */
   countsForAddress = false;
   readonly #res: HttpResponse;
@@ -209,6 +231,46 @@ export class UwsClient implements Client {
       if (last) this.#letEnd();
     });
     return reading;
+  }
+
+  /** Lets the responder accept a WebSocket. */
+  offerWebSocket({ key, isCurrent }: Handshake, upgrade: UpgradeContext): void {
+    this.webSocket = {
+      isCurrent,
+      accept: (answer, events) => this.#accept({ ...answer, key, upgrade }, events),
+    };
+  }
+
+  #accept(
+    { protocol, fields, key, upgrade }: Acceptance,
+    events: WebSocketEvents,
+  ): WebSocketSide | null {
+    if (this.#state !== "open") return null;
+    const answer = { status: 101, statusText: "", fields, body: null, lengthBytes: null };
+    const reply = this.filters === null ? answer : this.#filter(answer);
+    const prepared = reply.status === 101 ? this.#context.fields.prepare(reply.fields) : null;
+    if (prepared === null) {
+      this.refuse(502);
+      return null;
+    }
+    this.#state = "answering";
+    this.#abort = null;
+    const context = this.#context;
+    const side: UwsWebSocket = new UwsWebSocket({
+      request: this,
+      events,
+      now: () => context.clock.now(),
+      sendTimeoutMs: this.#limits.sendTimeoutMs,
+      onSlow: () => context.onCut(this, "sendTimeout", this.#limits.sendTimeoutMs),
+      onEnd: (sentBytes) => {
+        context.onWebSocketEnd(side);
+        this.#finish(101, sentBytes);
+      },
+      onError: (error) => context.onError(error),
+    });
+    context.onWebSocket(side);
+    acceptWebSocket(this.#res, { fields: prepared.last, protocol, key, data: { side }, upgrade });
+    return side;
   }
 
   limitTransfers(limits: TransferLimits): void {

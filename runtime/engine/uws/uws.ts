@@ -1,5 +1,10 @@
 import { createRequire } from "node:module";
-import type { HttpRequest, HttpResponse, us_listen_socket } from "uWebSockets.js";
+import type {
+  HttpRequest,
+  HttpResponse,
+  us_listen_socket,
+  us_socket_context_t,
+} from "uWebSockets.js";
 import { RuntimeError } from "../../lib/errors.ts";
 import { importModule } from "../../lib/import-module.ts";
 import {
@@ -12,9 +17,12 @@ import {
   readMachine,
   type UwsChoice,
 } from "./uws-packages.ts";
+import type { FrameSocket } from "./web-socket-writer.ts";
 
 export type { HttpRequest, HttpResponse };
 export type ListenSocket = us_listen_socket;
+/** The library's settings and callbacks for the WebSockets of one route. */
+export type UpgradeContext = us_socket_context_t;
 
 /** `listen` passes `false` when it fails, without a reason. */
 type OnListen = (socket: ListenSocket | false) => void;
@@ -26,6 +34,8 @@ export interface UwsApp {
   get(pattern: string, handler: (res: HttpResponse, req: HttpRequest) => void): UwsApp;
   post(pattern: string, handler: (res: HttpResponse, req: HttpRequest) => void): UwsApp;
   any(pattern: string, handler: (res: HttpResponse, req: HttpRequest) => void): UwsApp;
+  /** Registers callbacks for GETs with a `Sec-WebSocket-Key` of 24 characters. Must come before `get`. */
+  ws<T>(pattern: string, behavior: SocketBehavior<T>): UwsApp;
   /** Selects the router of a server name, which starts out empty. `""` selects the root router. */
   domain(name: string): UwsApp;
   addServerName(
@@ -43,6 +53,34 @@ export interface UwsApp {
   removeChildAppDescriptor(descriptor: unknown): void;
   /** Closes its listeners and all its connections at once. */
   close(): UwsApp;
+}
+
+/** A WebSocket of the library, from `open` until `close`. Afterwards every method throws. */
+export interface LibrarySocket<T> extends FrameSocket {
+  ping(bytes: Uint8Array): number;
+  /** Sends a close frame. Calls `close` before it returns. */
+  end(code: number, reason: string): void;
+  /** Cuts the connection. Calls `close` before it returns. */
+  close(): void;
+  getUserData(): T;
+}
+
+/** The callbacks and settings of WebSockets. Bytes are detached when a callback returns. */
+export interface SocketBehavior<T> {
+  maxPayloadLength: number;
+  /** Bytes above which the library drops messages; 0: none. */
+  maxBackpressure: number;
+  /** 0, or 8 to 960 seconds: another value ends the process. */
+  idleTimeout: number;
+  sendPingsAutomatically: boolean;
+  resetIdleTimeoutOnSend: boolean;
+  upgrade: (res: HttpResponse, req: HttpRequest, context: UpgradeContext) => void;
+  open: (socket: LibrarySocket<T>) => void;
+  message: (socket: LibrarySocket<T>, bytes: ArrayBuffer, isBinary: boolean) => void;
+  drain: (socket: LibrarySocket<T>) => void;
+  ping: (socket: LibrarySocket<T>, bytes: ArrayBuffer) => void;
+  pong: (socket: LibrarySocket<T>, bytes: ArrayBuffer) => void;
+  close: (socket: LibrarySocket<T>, code: number, reason: ArrayBuffer) => void;
 }
 
 /** The parts of the library that Edgicorn uses. */

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { FieldLines, PreparedFields } from "../../http/response-fields.ts";
-import type { HttpResponse } from "./uws.ts";
+import type { HttpResponse, UpgradeContext } from "./uws.ts";
 
 const STATUS_TEXT = /^[\t\x20-\x7e]*$/;
 
@@ -79,6 +79,30 @@ function writeLastHead(res: HttpResponse, response: ResponseToWrite): void {
 
 const COLON = Buffer.from(": ");
 const LINE_END = Buffer.from("\r\n");
+
+/**
+ * Answers 101. The library calls `open` of the context before this returns, and the response must not be used any more.
+ *
+ * The status line comes before the fields: the first field would make it 200.
+ */
+export function acceptWebSocket(
+  res: HttpResponse,
+  answer: {
+    fields: FieldLines;
+    protocol: string | null;
+    key: string;
+    data: unknown;
+    upgrade: UpgradeContext;
+  },
+): void {
+  const { fields, protocol, key, data, upgrade } = answer;
+  res.cork(() => {
+    res.writeStatus("101 Switching Protocols");
+    if (fields.name.length > 0) res.writeHeader(fields.name, fields.value);
+    // No extensions: the last but one argument.
+    res.upgrade(data, key, protocol ?? "", "", upgrade);
+  });
+}
 
 /** Returns the size of the body that `writeResponse` sends. Strings have to be measured. */
 export function bodyBytesOf({

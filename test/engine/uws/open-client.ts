@@ -23,6 +23,8 @@ export function createContext(own: Partial<ListenerContext> = {}): ListenerConte
     onBodyBytes() {},
     onTransferStart() {},
     onTransferEnd() {},
+    onWebSocket() {},
+    onWebSocketEnd() {},
     onCut() {},
     onError(error) {
       throw error;

@@ -1,0 +1,227 @@
+import type { ExchangeId } from "../../http/client.ts";
+import type { LimitName } from "../../http/limit-names.ts";
+import { judgeSilence } from "../../http/web-socket-liveness.ts";
+import {
+  CLOSE_CODES,
+  LARGEST_MESSAGE_BYTES,
+  type WebSocketEnd,
+  type WebSocketEvents,
+  type WebSocketSide,
+} from "../../http/web-socket.ts";
+import type { Transferring } from "../transfer-sweep.ts";
+import type { LibrarySocket } from "./uws.ts";
+import { WebSocketWriter } from "./web-socket-writer.ts";
+
+/** Time in which a client must take the messages that wait before its close frame. */
+const CLOSING_MS = 30_000;
+
+/** Payload of the server's own pings. Their answers are not passed on. */
+const OWN_PING = Buffer.from("edgicorn");
+
+/** Texts with which the library explains why it ended a WebSocket. It gives the code 1006 for all of them. */
+const LIBRARY_REASONS: ReadonlyMap<string, number> = new Map([
+  ["Received too big message", CLOSE_CODES.messageTooBig],
+  ["Received invalid UTF-8", CLOSE_CODES.invalidText],
+  ["Received invalid WebSocket frame", CLOSE_CODES.protocolError],
+  // The client sent a close frame with a code that the library does not know, such as 3000.
+  ["Received invalid close payload", CLOSE_CODES.none],
+]);
+
+export interface UwsWebSocketOptions {
+  /** The request that became the WebSocket. */
+  request: { readonly id: ExchangeId; limitedBy: LimitName | null };
+  events: WebSocketEvents;
+  now: () => number;
+  /** Longest time in which the client takes no bytes; 0: no limit. */
+  sendTimeoutMs: number;
+  /** The client took no bytes for `sendTimeoutMs`. Its connection is cut afterwards. */
+  onSlow: () => void;
+  /** The WebSocket is over. Called before `onClose`. */
+  onEnd: (sentBytes: number) => void;
+  /** A bug in Edgicorn: a callback threw. The connection is cut. */
+  onError: (error: unknown) => void;
+}
+
+/**
+ * The client's side of a WebSocket on uWebSockets.js.
+ *
+ *     open ──close──▶ closing ──messages left──▶ ended
+ *       └── client's close frame, cut, lost ──────▲
+ *
+ * Invariant: no method of the library's socket is called once the library has called `close`. Otherwise it throws.
+ */
+export class UwsWebSocket implements WebSocketSide, Transferring {
+  readonly request: UwsWebSocketOptions["request"];
+  readonly #options: UwsWebSocketOptions;
+  #socket: LibrarySocket<unknown> | null = null;
+  #writer: WebSocketWriter | null = null;
+  #state: "open" | "closing" | "ended" = "open";
+  /** The close frame that follows the messages that wait. */
+  #farewell: WebSocketEnd = { code: CLOSE_CODES.none, reason: "" };
+  #closingMs = 0;
+  #heardMs: number;
+  #pings = 0;
+  #pingedMs = 0;
+  /** Bytes sent until the client was last heard. */
+  #sentBefore = 0;
+
+  constructor(options: UwsWebSocketOptions) {
+    this.request = options.request;
+    this.#options = options;
+    this.#heardMs = options.now();
+  }
+
+  get id(): ExchangeId {
+    return this.request.id;
+  }
+
+  /** Takes the library's socket. Must be called in its callback `open`. */
+  opened(socket: LibrarySocket<unknown>): void {
+    this.#socket = socket;
+    this.#writer = new WebSocketWriter(socket, {
+      now: this.#options.now,
+      defer: (callback) => setImmediate(() => this.#guard(callback)),
+      onRoom: () => this.#onRoom(),
+    });
+  }
+
+  send(bytes: Uint8Array, isBinary: boolean): "took" | "buffered" | "dropped" {
+    const writer = this.#writer;
+    if (this.#state !== "open" || writer === null) return "dropped";
+    return writer.send(bytes, isBinary) ? "took" : "buffered";
+  }
+
+  ping(bytes: Uint8Array): void {
+    if (this.#state === "open") this.#socket?.ping(bytes);
+  }
+
+  close(code: number, reason: string): void {
+    if (this.#state !== "open") return;
+    this.#state = "closing";
+    this.#closingMs = this.#options.now();
+    this.#farewell = { code, reason };
+    if (this.#writer?.isBlocked !== true) this.#sayFarewell();
+  }
+
+  destroy(): void {
+    if (this.#state !== "ended") this.#socket?.close();
+  }
+
+  /** Closes at once because the server stops: with a close frame, unless messages wait. */
+  dismiss(): void {
+    this.close(CLOSE_CODES.goingAway, "the server stops");
+    this.destroy();
+  }
+
+  cutOff(): void {
+    this.destroy();
+  }
+
+  /** Cuts off a client that is lost or too slow, and pings a silent one. Called about once a second. */
+  check(nowMs: number, options: { keepAlive: boolean }): void {
+    const writer = this.#writer;
+    const socket = this.#socket;
+    if (writer === null || socket === null || this.#state === "ended") return;
+    if (options.keepAlive) writer.nudge();
+    const { sendTimeoutMs } = this.#options;
+    if (this.#state === "closing" && nowMs - this.#closingMs > CLOSING_MS) {
+      this.destroy();
+    } else if (writer.isBlocked && sendTimeoutMs > 0 && nowMs - writer.progressMs > sendTimeoutMs) {
+      this.#options.onSlow();
+      this.destroy();
+    } else if (this.#state === "open") this.#checkSilence(socket, nowMs);
+  }
+
+  #checkSilence(socket: LibrarySocket<unknown>, nowMs: number): void {
+    const silence = {
+      heardMs: this.#heardMs,
+      pings: this.#pings,
+      pingedMs: this.#pingedMs,
+      sentBytes: this.#sentBytes - this.#sentBefore,
+    };
+    const verdict = judgeSilence(silence, nowMs);
+    if (verdict === "lost") this.destroy();
+    else if (verdict === "ping") {
+      this.#pings++;
+      this.#pingedMs = nowMs;
+      socket.ping(OWN_PING);
+    }
+  }
+
+  /** A callback of the library: the client sent a message. */
+  onMessage(bytes: ArrayBuffer, isBinary: boolean): void {
+    this.#hear();
+    if (this.#state !== "open") return;
+    if (bytes.byteLength > LARGEST_MESSAGE_BYTES) {
+      this.close(CLOSE_CODES.messageTooBig, "a message may have 16 MiB");
+      return;
+    }
+    this.#guard(() => this.#options.events.onMessage(new Uint8Array(bytes), isBinary));
+  }
+
+  /** A callback of the library, which has answered the ping. */
+  onPing(bytes: ArrayBuffer): void {
+    this.#hear();
+    if (this.#state !== "open") return;
+    this.#guard(() => this.#options.events.onPing(new Uint8Array(bytes)));
+  }
+
+  /** A callback of the library: the client answered a ping. */
+  onPong(bytes: ArrayBuffer): void {
+    this.#hear();
+    if (this.#state !== "open" || OWN_PING.equals(new Uint8Array(bytes))) return;
+    this.#guard(() => this.#options.events.onPong(new Uint8Array(bytes)));
+  }
+
+  /** A callback of the library: it holds fewer bytes than before. */
+  onDrain(): void {
+    this.#guard(() => this.#writer?.onDrain());
+  }
+
+  /** A callback of the library: the WebSocket is over. */
+  onClosed(code: number, text: ArrayBuffer): void {
+    if (this.#state === "ended") return;
+    const isOwn = this.#state === "closing";
+    this.#state = "ended";
+    this.#writer?.stop();
+    this.#guard(() => this.#options.onEnd(this.#sentBytes));
+    const end = isOwn ? this.#farewell : toEnd(code, Buffer.from(text).toString());
+    this.#guard(() => this.#options.events.onClose(end));
+  }
+
+  get #sentBytes(): number {
+    return this.#writer?.sentBytes ?? 0;
+  }
+
+  #onRoom(): void {
+    if (this.#state === "open") this.#options.events.onRoom();
+    else if (this.#state === "closing") this.#sayFarewell();
+  }
+
+  #sayFarewell(): void {
+    const { code, reason } = this.#farewell;
+    this.#socket?.end(code, reason);
+  }
+
+  #hear(): void {
+    this.#heardMs = this.#options.now();
+    this.#pings = 0;
+    this.#sentBefore = this.#sentBytes;
+  }
+
+  /** Runs code that must not throw: an exception that reaches the library ends the process. */
+  #guard(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      this.#options.onError(error);
+      this.destroy();
+    }
+  }
+}
+
+/** Returns the end of a WebSocket from the code and the text that the library gives. */
+function toEnd(code: number, text: string): WebSocketEnd {
+  if (code !== CLOSE_CODES.abnormal) return { code, reason: text };
+  return { code: LIBRARY_REASONS.get(text) ?? code, reason: "" };
+}

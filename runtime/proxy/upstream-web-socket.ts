@@ -1,0 +1,184 @@
+import type { Duplex } from "node:stream";
+import { CLOSE_CODES, LARGEST_MESSAGE_BYTES, type WebSocketEnd } from "../http/web-socket.ts";
+import type { FrameReceiver, FrameSender, WebSocketFrames } from "./web-socket-frames.ts";
+
+/** Time in which an upstream must take some of the bytes that wait, or close its side. */
+const CLOSING_MS = 10_000;
+
+/** Receives the events of the upstream's side. */
+export interface UpstreamWebSocketEvents {
+  /** A whole message. The bytes are the receiver's. */
+  onMessage(bytes: Buffer, isBinary: boolean): void;
+  onPing(bytes: Buffer): void;
+  /** The upstream ended the WebSocket or broke a rule. Not called after `close` or `drop`. */
+  onEnd(end: WebSocketEnd): void;
+  /** The connection is closed. Called once, last. */
+  onClosed(): void;
+}
+
+/**
+ * The upstream's side of a WebSocket, over a connection that was upgraded.
+ *
+ *     open ──close, drop, or an end by the upstream──▶ closing ──connection closed, or no progress for 10 s──▶ closed
+ *
+ * In `closing` messages of the upstream are dropped, but still read: its close frame follows them.
+ */
+export class UpstreamWebSocket {
+  readonly #socket: Duplex;
+  readonly #events: UpstreamWebSocketEvents;
+  readonly #sender: FrameSender;
+  readonly #receiver: FrameReceiver;
+  #state: "open" | "closing" | "closed" = "open";
+  /** No further frame is read: the upstream's close frame has come, or an invalid one. */
+  #isRead = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    socket: Duplex,
+    { frames, events }: { frames: WebSocketFrames; events: UpstreamWebSocketEvents },
+  ) {
+    this.#socket = socket;
+    this.#events = events;
+    this.#sender = frames.createSender(socket);
+    const receiver = frames.createReceiver({ largestBytes: LARGEST_MESSAGE_BYTES });
+    this.#receiver = receiver;
+    receiver.on("message", (bytes: Buffer, isBinary: boolean) => {
+      if (this.#state === "open") events.onMessage(bytes, isBinary);
+    });
+    receiver.on("ping", (bytes: Buffer) => {
+      if (this.#state === "open") events.onPing(bytes);
+    });
+    receiver.on("conclude", (code: number, reason: Buffer) => this.#onCloseFrame(code, reason));
+    // `#read` handles it.
+    receiver.on("error", () => {});
+    socket.on("end", () => this.#onLost());
+    // `close` follows.
+    socket.on("error", () => {});
+    socket.on("close", () => this.#onClosed());
+  }
+
+  /** Begins to read. */
+  begin(first: Uint8Array): void {
+    this.#socket.on("data", (bytes: Buffer) => this.#read(bytes));
+    if (first.length > 0) this.#read(Buffer.from(first));
+  }
+
+  /** Bytes that wait for the upstream. */
+  get waitingBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  /** Sends a message. The bytes are copied. */
+  send(bytes: Uint8Array, isBinary: boolean): void {
+    if (this.#state !== "open") return;
+    this.#sender.send(bytes, { binary: isBinary, fin: true, mask: true, compress: false });
+  }
+
+  ping(bytes: Uint8Array): void {
+    if (this.#state === "open") this.#sender.ping(Buffer.from(bytes), true);
+  }
+
+  pong(bytes: Uint8Array): void {
+    if (this.#state === "open") this.#sender.pong(Buffer.from(bytes), true);
+  }
+
+  /** Lets no message come from the next one on, until `resume`. */
+  pause(): void {
+    if (this.#state === "open") this.#socket.pause();
+  }
+
+  resume(): void {
+    if (this.#state === "open") this.#socket.resume();
+  }
+
+  /** Sends a close frame, and waits for that of the upstream. */
+  close({ code, reason }: WebSocketEnd): void {
+    if (this.#state !== "open") return;
+    this.#sender.close(isSendable(code) ? code : undefined, reason, true);
+    this.#leave();
+  }
+
+  /** Closes the connection without a close frame, behind the messages that were sent. */
+  drop(): void {
+    if (this.#state !== "open") return;
+    this.#leave();
+    this.#socket.end();
+  }
+
+  /** Cuts the connection. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #read(bytes: Buffer): void {
+    if (this.#isRead) return;
+    this.#receiver.write(bytes);
+    const problem = this.#receiver.errored;
+    if (problem === null) return;
+    this.#isRead = true;
+    this.#end({ code: toCloseCode(problem), reason: "" });
+  }
+
+  #onCloseFrame(code: number, reason: Buffer): void {
+    this.#isRead = true;
+    this.#end({ code, reason: reason.toString() });
+  }
+
+  /** Answers the end that the upstream began, and tells of it unless the client's side ended first. */
+  #end(end: WebSocketEnd): void {
+    const wasOpen = this.#state === "open";
+    this.close(end);
+    this.#socket.end();
+    if (wasOpen) this.#events.onEnd(end);
+  }
+
+  /** The connection ended without a close frame. */
+  #onLost(): void {
+    if (this.#state !== "open") return;
+    this.#leave();
+    this.#events.onEnd({ code: CLOSE_CODES.abnormal, reason: "" });
+  }
+
+  #onClosed(): void {
+    this.#onLost();
+    clearTimeout(this.#timer);
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#events.onClosed();
+  }
+
+  #leave(): void {
+    this.#state = "closing";
+    this.#limitClosing();
+    this.#socket.resume();
+  }
+
+  /** Cuts the connection if the upstream neither closes it nor takes bytes. */
+  #limitClosing(): void {
+    const waitingBytes = this.waitingBytes;
+    this.#timer = setTimeout(() => {
+      if (this.waitingBytes < waitingBytes) this.#limitClosing();
+      else this.#socket.destroy();
+    }, CLOSING_MS);
+  }
+}
+
+/** Tells whether a close frame may have this code (RFC 6455 section 7.4). */
+function isSendable(code: number): boolean {
+  if (code >= 3000) return code <= 4999;
+  return code >= 1000 && code <= 1014 && (code < 1004 || code > 1006);
+}
+
+/** Returns the code for the sender of a frame that was refused, by the code of the error of `ws`. */
+function toCloseCode(problem: Error): number {
+  switch ("code" in problem ? problem.code : null) {
+    case "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH":
+    case "WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH":
+    case "WS_ERR_TOO_MANY_BUFFERED_PARTS":
+      return CLOSE_CODES.messageTooBig;
+    case "WS_ERR_INVALID_UTF8":
+      return CLOSE_CODES.invalidText;
+    default:
+      return CLOSE_CODES.protocolError;
+  }
+}

@@ -1,0 +1,82 @@
+import { randomFillSync } from "node:crypto";
+import type { Duplex, Writable } from "node:stream";
+
+/** Frames bytes as messages: the class `Sender` of the package `ws`, which its types leave out. */
+export interface FrameSender {
+  send(
+    bytes: Uint8Array,
+    options: { binary: boolean; fin: boolean; mask: boolean; compress: boolean },
+  ): void;
+  ping(bytes: Uint8Array, mask: boolean): void;
+  pong(bytes: Uint8Array, mask: boolean): void;
+  /** @throws Error For a code that no frame may have, and for a reason of more than 123 bytes. */
+  close(code: number | undefined, reason: string, mask: boolean): void;
+}
+
+/**
+ * Reads frames: the class `Receiver` of the package `ws`. Emits `message` (Buffer, isBinary), `ping`, `pong` (Buffer),
+ * `conclude` (code, Buffer) and `error`, the first four within `write`.
+ */
+export type FrameReceiver = Writable;
+
+/** The parts of the package `ws` that frame and read messages. */
+export interface WebSocketFrames {
+  createSender(socket: Duplex): FrameSender;
+  createReceiver(options: { largestBytes: number }): FrameReceiver;
+}
+
+/**
+ * Most fragments of a message, and most chunks that wait for the rest of a frame. The package's own limits for a
+ * server.
+ */
+const MOST_FRAGMENTS = 16 * 1024;
+const MOST_CHUNKS = 256 * 1024;
+
+/** The classes as the package exports them. */
+interface Exports {
+  Sender: new (
+    socket: Duplex,
+    extensions: undefined,
+    generateMask: (mask: Buffer) => void,
+  ) => FrameSender;
+  Receiver: new (options: {
+    isServer: boolean;
+    maxPayload: number;
+    maxFragments: number;
+    maxBufferedChunks: number;
+    allowSynchronousEvents: boolean;
+  }) => FrameReceiver;
+}
+
+/** Loads the package `ws` with the first WebSocket: importing it takes 15 ms. */
+export class LazyFrames {
+  #loading: Promise<WebSocketFrames> | null = null;
+
+  load(): Promise<WebSocketFrames> {
+    this.#loading ??= importFrames();
+    return this.#loading;
+  }
+}
+
+async function importFrames(): Promise<WebSocketFrames> {
+  // The package exports both classes, and its types do not declare them.
+  const { Sender, Receiver } = (await import("ws")) as unknown as Exports;
+  return {
+    createSender: (socket) => new Sender(socket, undefined, fillMask),
+    createReceiver: ({ largestBytes }) =>
+      new Receiver({
+        isServer: false,
+        maxPayload: largestBytes,
+        maxFragments: MOST_FRAGMENTS,
+        maxBufferedChunks: MOST_CHUNKS,
+        // Otherwise it holds messages back, and a pause of the socket does not stop these.
+        allowSynchronousEvents: true,
+      }),
+  };
+}
+
+/** Fills in a random mask. With a mask of zeros the package would send lent bytes without a copy. */
+function fillMask(mask: Buffer): void {
+  randomFillSync(mask);
+  if (mask.readUInt32BE(0) === 0) mask[0] = 1;
+}
