@@ -38,8 +38,8 @@ interface Message {
  *
  *     free ──piece did not fit──▶ full ──drained──▶ resuming ──next turn──▶ free, or full again
  *
- * Invariant: while messages wait, the state is not `free`. While it is `full`, the library holds bytes, so that a
- * `drain` will come. While it is `resuming`, a deferred call will come.
+ * Invariant: while messages wait, the state is not `free`. While it is `full`, the library waits for the kernel, so
+ * that a `drain` will come. While it is `resuming`, a deferred call will come.
  *
  * Nothing is sent within the library's callback `drain`: there the library forgets to wait for the kernel after a large
  * piece (docs/uwebsockets.md section 7).

@@ -1,0 +1,298 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { ExchangeId } from "../../../runtime/http/client.ts";
+import { LARGEST_MESSAGE_BYTES, type WebSocketEnd } from "../../../runtime/http/web-socket.ts";
+import type { LibrarySocket } from "../../../runtime/engine/uws/uws.ts";
+import { UwsWebSocket } from "../../../runtime/engine/uws/uws-web-socket.ts";
+
+const EMPTY = new ArrayBuffer(0);
+
+/** The library's socket: it throws once it is closed, and closes within `end` and `close`. */
+class ClosableSocket implements LibrarySocket<null> {
+  readonly calls: string[] = [];
+  heldBytes = 0;
+  isFull = false;
+  isClosed = false;
+  onClosed: (code: number, text: string) => void = () => {};
+
+  send(bytes: Uint8Array): number {
+    return this.#call(`send ${bytes.length}`);
+  }
+
+  sendFirstFragment(bytes: Uint8Array): number {
+    return this.#call(`first ${bytes.length}`);
+  }
+
+  sendFragment(bytes: Uint8Array): number {
+    return this.#call(`next ${bytes.length}`);
+  }
+
+  sendLastFragment(bytes: Uint8Array): number {
+    return this.#call(`last ${bytes.length}`);
+  }
+
+  ping(bytes: Uint8Array): number {
+    return this.#call(`ping ${String(bytes)}`);
+  }
+
+  getBufferedAmount(): number {
+    assert.equal(this.isClosed, false);
+    return this.heldBytes;
+  }
+
+  cork(callback: () => void): void {
+    assert.equal(this.isClosed, false);
+    callback();
+  }
+
+  end(code: number, reason: string): void {
+    this.#call(`end ${code} ${reason}`);
+    this.isClosed = true;
+    this.onClosed(code, reason);
+  }
+
+  close(): void {
+    this.#call("close");
+    this.isClosed = true;
+    this.onClosed(1006, "");
+  }
+
+  getUserData(): null {
+    return null;
+  }
+
+  #call(text: string): number {
+    assert.equal(this.isClosed, false, text);
+    this.calls.push(text);
+    if (!this.isFull) return 1;
+    this.heldBytes = 1;
+    return 0;
+  }
+}
+
+class Bench {
+  readonly socket = new ClosableSocket();
+  readonly ends: WebSocketEnd[] = [];
+  readonly errors: unknown[] = [];
+  readonly events: string[] = [];
+  slow = 0;
+  finished = 0;
+  nowMs = 0;
+  onMessage: () => void = () => {};
+  readonly side: UwsWebSocket;
+
+  constructor({ sendTimeoutMs = 60_000 } = {}) {
+    this.side = new UwsWebSocket({
+      // Ids are made in tests only here.
+      request: { id: 1 as ExchangeId, limitedBy: null },
+      now: () => this.nowMs,
+      sendTimeoutMs,
+      onSlow: () => void this.slow++,
+      onEnd: () => void this.finished++,
+      onError: (error) => void this.errors.push(error),
+      events: {
+        onMessage: (bytes, isBinary) => {
+          this.events.push(`message ${bytes.length} ${isBinary}`);
+          this.onMessage();
+        },
+        onPing: (bytes) => void this.events.push(`ping ${bytes.length}`),
+        onPong: (bytes) => void this.events.push(`pong ${bytes.length}`),
+        onRoom: () => void this.events.push("room"),
+        onClose: (end) => void this.ends.push(end),
+      },
+    });
+    this.socket.onClosed = (code, text) => this.side.onClosed(code, toBytes(text));
+    this.side.opened(this.socket);
+  }
+
+  /** Lets time pass, and looks every second. */
+  pass(ms: number): void {
+    for (const endMs = this.nowMs + ms; this.nowMs < endMs;) {
+      this.nowMs += 1_000;
+      this.side.check(this.nowMs, { keepAlive: this.nowMs % 4_000 === 0 });
+    }
+  }
+
+  async drain(): Promise<void> {
+    this.socket.isFull = false;
+    this.socket.heldBytes = 0;
+    this.side.onDrain();
+    await nextTurn();
+  }
+}
+
+function toBytes(text: string): ArrayBuffer {
+  return new Uint8Array(Buffer.from(text)).buffer;
+}
+
+describe("UwsWebSocket", () => {
+  it("pings a silent client, and cuts one that answers no ping", () => {
+    const bench = new Bench();
+    bench.pass(25_000);
+    assert.deepEqual(bench.socket.calls, ["ping edgicorn"]);
+    bench.side.onPong(toBytes("edgicorn"));
+    bench.pass(74_000);
+    assert.deepEqual(bench.socket.calls, ["ping edgicorn", "ping edgicorn", "ping edgicorn"]);
+    assert.deepEqual(bench.ends, []);
+    bench.pass(1_000);
+    assert.deepEqual(bench.ends, [{ code: 1006, reason: "" }]);
+    assert.equal(bench.finished, 1);
+    assert.deepEqual(bench.events, [], "answers to its own pings stay");
+  });
+
+  it("sends no ping to a client that is heard", () => {
+    const bench = new Bench();
+    for (const hear of [
+      () => bench.side.onMessage(EMPTY, true),
+      () => bench.side.onPing(EMPTY),
+      () => bench.side.onPong(EMPTY),
+    ]) {
+      bench.pass(24_000);
+      hear();
+    }
+    bench.pass(24_000);
+    assert.deepEqual(bench.socket.calls, []);
+    assert.deepEqual(bench.events, ["message 0 true", "ping 0", "pong 0"]);
+  });
+
+  it("cuts a client that takes nothing, not one that takes little", async () => {
+    const bench = new Bench();
+    bench.socket.isFull = true;
+    assert.equal(bench.side.send(new Uint8Array(3), true), "buffered");
+    bench.side.onPong(EMPTY);
+    bench.pass(50_000);
+    assert.equal(bench.slow, 0);
+    await bench.drain();
+    bench.side.onPong(EMPTY);
+    bench.socket.isFull = true;
+    bench.side.send(new Uint8Array(3), true);
+    bench.pass(20_000);
+    bench.side.onPong(EMPTY);
+    bench.pass(41_000);
+    assert.equal(bench.slow, 1);
+    assert.equal(bench.socket.calls.at(-1), "close");
+  });
+
+  it("cuts no slow client without `sendTimeout`", () => {
+    const bench = new Bench({ sendTimeoutMs: 0 });
+    bench.socket.isFull = true;
+    bench.side.send(new Uint8Array(3), true);
+    for (let at = 0; at < 100; at++) {
+      bench.pass(10_000);
+      bench.side.onPong(EMPTY);
+    }
+    assert.deepEqual(bench.ends, []);
+  });
+
+  it("tells of room once the messages have left", async () => {
+    const bench = new Bench();
+    bench.socket.isFull = true;
+    assert.equal(bench.side.send(new Uint8Array(3), true), "buffered");
+    assert.equal(bench.side.send(new Uint8Array(4), false), "buffered");
+    bench.side.onDrain();
+    await nextTurn();
+    assert.deepEqual(bench.socket.calls, ["send 3"]);
+    await bench.drain();
+    assert.deepEqual(bench.socket.calls, ["send 3", "send 4"]);
+    assert.deepEqual(bench.events, ["room"]);
+    assert.equal(bench.side.send(new Uint8Array(5), true), "took");
+  });
+
+  it("sends its close frame behind the messages that wait", async () => {
+    const bench = new Bench();
+    bench.socket.isFull = true;
+    bench.side.send(new Uint8Array(3), true);
+    bench.side.send(new Uint8Array(4), true);
+    bench.side.close(4000, "bye");
+    assert.equal(bench.side.send(new Uint8Array(5), true), "dropped");
+    bench.side.ping(new Uint8Array(1));
+    bench.side.onMessage(EMPTY, true);
+    bench.side.close(1000, "again");
+    await bench.drain();
+    assert.deepEqual(bench.socket.calls, ["send 3", "send 4", "end 4000 bye"]);
+    assert.deepEqual(bench.ends, [{ code: 4000, reason: "bye" }]);
+    assert.deepEqual(bench.events, []);
+  });
+
+  it("cuts a client that does not take them in time", () => {
+    const bench = new Bench({ sendTimeoutMs: 0 });
+    bench.socket.isFull = true;
+    bench.side.send(new Uint8Array(3), true);
+    bench.side.close(4000, "bye");
+    bench.pass(30_000);
+    assert.deepEqual(bench.ends, []);
+    bench.pass(1_000);
+    assert.deepEqual(bench.ends, [{ code: 4000, reason: "bye" }]);
+    assert.equal(bench.socket.calls.at(-1), "close");
+  });
+
+  it("touches nothing after its end", async () => {
+    const bench = new Bench();
+    bench.socket.isFull = true;
+    bench.side.send(new Uint8Array(3), true);
+    bench.socket.heldBytes = 0;
+    bench.side.onDrain();
+    bench.side.destroy();
+    await nextTurn();
+    bench.side.destroy();
+    bench.side.close(1000, "");
+    bench.side.ping(new Uint8Array(1));
+    bench.side.dismiss();
+    bench.pass(100_000);
+    assert.equal(bench.side.send(new Uint8Array(3), true), "dropped");
+    assert.deepEqual(bench.socket.calls, ["send 3", "close"]);
+    assert.equal(bench.ends.length, 1);
+    assert.equal(bench.finished, 1);
+  });
+
+  it("says goodbye when the server stops, unless messages wait", () => {
+    const bench = new Bench();
+    bench.side.dismiss();
+    assert.deepEqual(bench.socket.calls, ["end 1001 the server stops"]);
+    const full = new Bench();
+    full.socket.isFull = true;
+    full.side.send(new Uint8Array(3), true);
+    full.side.dismiss();
+    assert.deepEqual(full.socket.calls, ["send 3", "close"]);
+    assert.equal(full.ends[0]?.code, 1001);
+  });
+
+  it("closes after a message that is too large", () => {
+    const bench = new Bench();
+    bench.side.onMessage(new ArrayBuffer(LARGEST_MESSAGE_BYTES), true);
+    assert.equal(bench.events.length, 1);
+    bench.side.onMessage(new ArrayBuffer(LARGEST_MESSAGE_BYTES + 1), true);
+    assert.equal(bench.events.length, 1);
+    assert.equal(bench.ends[0]?.code, 1009);
+  });
+
+  it("cuts the client when its responder throws", () => {
+    const bench = new Bench();
+    bench.onMessage = () => {
+      throw new Error("a bug");
+    };
+    bench.side.onMessage(EMPTY, true);
+    assert.equal(bench.errors.length, 1);
+    assert.equal(bench.ends[0]?.code, 1006);
+  });
+
+  for (const [code, text, expected] of [
+    [1000, "", 1000],
+    [4001, "bye", 4001],
+    [1005, "", 1005],
+    [1006, "Received TCP FIN before WebSocket close frame", 1006],
+    [1006, "", 1006],
+    [1006, "Received too big message", 1009],
+    [1006, "Received invalid UTF-8", 1007],
+    [1006, "Received invalid WebSocket frame", 1002],
+    [1006, "Received invalid close payload", 1005],
+  ] as const) {
+    it(`reads the end ${code} "${text}" of the library as ${expected}`, () => {
+      const bench = new Bench();
+      bench.socket.isClosed = true;
+      bench.side.onClosed(code, toBytes(text));
+      assert.deepEqual(bench.ends, [{ code: expected, reason: code === 1006 ? "" : text }]);
+    });
+  }
+});
