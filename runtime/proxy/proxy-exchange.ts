@@ -278,17 +278,19 @@ export class ProxyExchange implements ExchangeEvents {
     }
     const wish: WebSocketWish = { offer, key: createKey(), frames: null };
     this.#webSocket = wish;
-    this.#options.parts.frames.load().then(
-      (frames) => {
-        if (this.#state !== "receiving") return;
-        wish.frames = frames;
-        this.#place();
-      },
-      (error: unknown) => {
-        this.#options.parts.log.error({ err: error }, "cannot load the package ws for WebSockets");
-        this.#fail(502);
-      },
-    );
+    void this.#sendUpgrade(wish);
+  }
+
+  async #sendUpgrade(wish: WebSocketWish): Promise<void> {
+    const { frames, log } = this.#options.parts;
+    try {
+      wish.frames = await frames.load();
+    } catch (error) {
+      log.error({ err: error }, "cannot load the package ws for WebSockets");
+      this.#fail(502);
+      return;
+    }
+    if (this.#state === "receiving") this.#place();
   }
 
   /** Called in the turn of the event loop in which the head of a response without a length came, after its chunks. */

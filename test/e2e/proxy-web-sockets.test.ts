@@ -377,12 +377,12 @@ describe("a WebSocket through a proxy", () => {
   });
 
   it("serves 500 at once, and holds none of them afterwards", TIMEOUT, async (t) => {
-    const before = await traffic(server);
+    const earlier = await traffic(server);
     const sockets = await Promise.all(
       Array.from({ length: 500 }, () => open(t, `${toUrl(server.http)}/echo`)),
     );
     const during = await traffic(server);
-    assert.equal(during.open - before.open, 500);
+    assert.equal(during.open - earlier.open, 500);
     await Promise.all(
       sockets.map(async (socket, at) => {
         const arriving = nextMessage(socket);
@@ -394,7 +394,7 @@ describe("a WebSocket through a proxy", () => {
     );
     await eventually(t, async () => {
       const now = await traffic(server);
-      return now.open <= before.open && now.connections <= before.connections;
+      return now.open <= earlier.open && now.connections <= earlier.connections;
     });
     await eventually(t, () => app.openSockets() === 0);
   });

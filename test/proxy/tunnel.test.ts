@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Duplex } from "node:stream";
 import { describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { WebSocketSide } from "../../runtime/http/web-socket.ts";
 import { Tunnel } from "../../runtime/proxy/tunnel.ts";
 import { LazyFrames } from "../../runtime/proxy/web-socket-frames.ts";

@@ -5,6 +5,7 @@ import { Acceptor, type OnRequest, toPlace } from "./acceptor.ts";
 import type { Listener, ListenerChanges, ListenerOptions, ServedCertificates } from "../engine.ts";
 import type { SavedMasks } from "./body-reading.ts";
 import { ConnectionAddresses } from "./client-address.ts";
+import { CorkAnchor } from "./cork-anchor.ts";
 import { ListenerCounts } from "../listener-counts.ts";
 import { probePort } from "../probe-port.ts";
 import type { HeadRefusal } from "../head-fields.ts";
@@ -36,6 +37,7 @@ export class UwsListener implements Listener, ListenerContext {
   readonly port: number;
   readonly unread: UnreadBytes = new UnreadBytes();
   readonly savedMasks: SavedMasks;
+  readonly anchor: CorkAnchor;
   #closing = false;
   readonly #counts = new ListenerCounts(() => this.#options);
   /** Clients with a request or response body in transfer. */
@@ -50,6 +52,7 @@ export class UwsListener implements Listener, ListenerContext {
 
   private constructor({ uws, savedMasks }: Library, options: ListenerOptions) {
     this.savedMasks = savedMasks;
+    this.anchor = new CorkAnchor(uws);
     this.#options = options;
     this.scheme = options.certificates === null ? "http" : "https";
     this.secure = this.scheme === "https";
@@ -168,6 +171,7 @@ export class UwsListener implements Listener, ListenerContext {
       side.dismiss();
     }
     this.#acceptor.close();
+    this.anchor.close();
     return busy.length + sockets.length;
   }
 

@@ -13,6 +13,7 @@ import type { CacheResult } from "../../http/cache-result.ts";
 import type { LimitName } from "../../http/limit-names.ts";
 import type { TurnClock } from "../../lib/turn-clock.ts";
 import { BodyReading, type SavedMasks } from "./body-reading.ts";
+import type { CorkAnchor } from "./cork-anchor.ts";
 import { BytesSource } from "../../bodies/body-sources.ts";
 import { LINGER_MS, LINGER_TOTAL_MS, LingeringBody } from "./lingering-body.ts";
 import { runFinishing } from "../../http/when-finished.ts";
@@ -75,6 +76,8 @@ export interface ListenerContext {
   readonly limits: TransferLimits;
   readonly port: number;
   readonly unread: UnreadBytes;
+  /** Runs upgrades. */
+  readonly anchor: Pick<CorkAnchor, "prepare" | "run">;
   readonly savedMasks: SavedMasks;
   /** The connections of the listener use TLS. */
   readonly secure: boolean;
@@ -235,6 +238,7 @@ export class UwsClient implements Client {
 
   /** Lets the responder accept a WebSocket. */
   offerWebSocket({ key, isCurrent }: Handshake, upgrade: UpgradeContext): void {
+    this.#context.anchor.prepare();
     this.webSocket = {
       isCurrent,
       accept: (answer, events) => this.#accept({ ...answer, key, upgrade }, events),
@@ -269,7 +273,15 @@ export class UwsClient implements Client {
       onError: (error) => context.onError(error),
     });
     context.onWebSocket(side);
-    acceptWebSocket(this.#res, { fields: prepared.last, protocol, key, data: { side }, upgrade });
+    const { anchor } = context;
+    acceptWebSocket(this.#res, {
+      fields: prepared.last,
+      protocol,
+      key,
+      data: { side },
+      upgrade,
+      anchor,
+    });
     return side;
   }
 

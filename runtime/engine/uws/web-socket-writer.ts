@@ -16,7 +16,7 @@ export interface FrameSocket {
   sendLastFragment(bytes: Uint8Array): number;
   /** Bytes that the library holds. It calls `drain` when they become fewer, and always when none is left. */
   getBufferedAmount(): number;
-  /** Writes what the library holds, as far as the kernel takes it. */
+  /** Writes the bytes that the library holds, as far as the kernel takes them. */
   cork(callback: () => void): void;
 }
 

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { FieldLines, PreparedFields } from "../../http/response-fields.ts";
+import type { CorkAnchor } from "./cork-anchor.ts";
 import type { HttpResponse, UpgradeContext } from "./uws.ts";
 
 const STATUS_TEXT = /^[\t\x20-\x7e]*$/;
@@ -84,6 +85,9 @@ const LINE_END = Buffer.from("\r\n");
  * Answers 101. The library calls `open` of the context before this returns, and the response must not be used any more.
  *
  * The status line comes before the fields: the first field would make it 200.
+ *
+ * @param answer.anchor Runs the upgrade itself, because the response's own `cork` is unsafe for it. While the anchor is not
+ *   open, the library prints a warning.
  */
 export function acceptWebSocket(
   res: HttpResponse,
@@ -93,15 +97,17 @@ export function acceptWebSocket(
     key: string;
     data: unknown;
     upgrade: UpgradeContext;
+    anchor: Pick<CorkAnchor, "run">;
   },
 ): void {
-  const { fields, protocol, key, data, upgrade } = answer;
+  const { fields, protocol, key, data, upgrade, anchor } = answer;
   res.cork(() => {
     res.writeStatus("101 Switching Protocols");
     if (fields.name.length > 0) res.writeHeader(fields.name, fields.value);
-    // No extensions: the last but one argument.
-    res.upgrade(data, key, protocol ?? "", "", upgrade);
   });
+  // The last but one argument: no extensions.
+  const accept = (): void => res.upgrade(data, key, protocol ?? "", "", upgrade);
+  if (!anchor.run(accept)) accept();
 }
 
 /** Returns the size of the body that `writeResponse` sends. Strings have to be measured. */

@@ -16,6 +16,7 @@ export function createContext(own: Partial<ListenerContext> = {}): ListenerConte
     closing: false,
     port: 0,
     unread: new UnreadBytes(),
+    anchor: { prepare() {}, run: () => false },
     savedMasks: new Set(),
     secure: false,
     limits: { bodyTimeoutMs: 0, minBodyRateBytesPerSecond: 0, sendTimeoutMs: 0 },
