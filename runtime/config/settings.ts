@@ -816,7 +816,7 @@ export const SETTINGS = {
     type: duration(1_000, 24 * 3_600_000),
     // nginx: client_header_timeout 60s
     default: "60s",
-    help: "longest time for the head of a request (Node engine)",
+    help: "longest time for a head (Node engine)",
     docs: "longest time for the head of a request, and for a TLS handshake; with uWebSockets.js always 8 to 12 s ([more](http.md#engines))",
     reload: "switch",
     elsewhere: ["clientheadertimeout", "headerstimeout", "sslhandshaketimeout"],
@@ -1057,7 +1057,7 @@ export const SETTINGS = {
     type: oneOf("auto", "uws", "node"),
     // runtime/decisions/060
     default: "auto",
-    help: "holder of the connections: auto, uws or node",
+    help: "engine of the ports: auto, uws or node",
     docs: "holder of the connections: `uws` (uWebSockets.js), `node` (Node's own sockets), or `auto`, which is `uws` where a binary loads, else `node` ([more](http.md#engines))",
     // The listeners belong to it.
     reload: "restart",
