@@ -20,7 +20,8 @@ import {
   FLAGS,
   type UnknownFlag,
 } from "./flag-problems.ts";
-import { findOwners, findOwnFlag, OWN_OPTIONS } from "./own-flags.ts";
+import { findShell, type Shell, SHELLS } from "./completion/shells.ts";
+import { findOwners, findOwnFlag, OWN_OPTIONS, type OwnValues } from "./own-flags.ts";
 import { parseQuestion } from "./parse-question.ts";
 import type { TemplateName } from "./init/templates.ts";
 
@@ -30,6 +31,8 @@ export type Invocation =
   | ControlInvocation
   | DrillInvocation
   | { command: "init"; template: TemplateName | null }
+  | LogsInvocation
+  | { command: "completion"; shell: Shell }
   | { command: "help"; about: CommandName | null }
   | { command: "version" | "prune" };
 
@@ -44,6 +47,14 @@ export interface ControlInvocation {
   id: string | null;
   /** The request to explain. Only `explain` has it. */
   question?: Question;
+}
+
+/** A look into the access log of a running server. */
+export interface LogsInvocation {
+  command: "logs";
+  flags: Flags;
+  json: boolean;
+  own: OwnValues;
 }
 
 /** A drill of the server that a start would run. */
@@ -211,8 +222,11 @@ function findProblems(line: CommandLine, word: string): string[] {
   if (command === null) return problems;
   if (command === "explain") problems.push(...parseQuestion(words.slice(1), own).problems);
   const app = findApp(command, words);
-  const mayHaveWord =
-    command === "rollback" || command === "purge" || command === "help" || app !== null;
+  const mayHaveWord = ["rollback", "purge", "help", "completion"].includes(command) || app !== null;
+  if (command === "completion" && findShell(extra) === null) {
+    const found = extra === undefined ? "nothing" : `"${extra}"`;
+    problems.push(`Cannot run completion: found ${found}, expected ${SHELLS.join(", ")}`);
+  }
   if (command === "purge" && extra === undefined) {
     problems.push(`Cannot run purge: found nothing, expected ${describeExpected("purge", "")}`);
   }
@@ -245,6 +259,10 @@ function toInvocation(command: CommandName, line: CommandLine): Invocation {
   const app = findApp(command, words);
   const flags = app === null ? line.flags : { app, ...line.flags };
   switch (command) {
+    case "logs":
+      return { command, flags, json, own: line.own };
+    case "completion":
+      return { command, shell: findShell(extra) ?? "bash" };
     case "init":
       return { command, template: findTemplate(template) };
     case "start":

@@ -26,6 +26,8 @@ export type CommandName =
   | "check"
   | "drill"
   | "prune"
+  | "logs"
+  | "completion"
   | "help"
   | "version"
   | ControlCommandName;
@@ -201,6 +203,17 @@ export const COMMANDS: readonly CommandText[] = [
     ],
   },
   {
+    name: "logs",
+    help: "show access lines, with filters, also as they come",
+    usage: "[-f] [-n N] [--status LIST] [--route PATH] [flags]",
+    details: [
+      "Shows the last access lines of the running server, from its files, and with -f",
+      "the lines that come, also after the files were rotated. Each filter may be given",
+      "several times. Needs the setting accessLog FILE (or logFile); filters need",
+      "accessLogFormat json. --json prints the lines unchanged.",
+    ],
+  },
+  {
     name: "stop",
     help: "finish the requests in flight, then end",
     usage: "[--state-dir DIR] [--config FILE] [--json]",
@@ -213,6 +226,16 @@ export const COMMANDS: readonly CommandText[] = [
     details: [
       "For images: removes the binaries of uWebSockets.js that are not for this system",
       "and this Node, more than 200 MB. Another Node needs an npm ci afterwards.",
+    ],
+  },
+  {
+    name: "completion",
+    help: "print a script that completes commands and flags in a shell",
+    usage: "bash|zsh|fish",
+    details: [
+      "For bash, in ~/.bashrc: source <(edgicorn completion bash)",
+      "For zsh, in a folder of $fpath: edgicorn completion zsh > _edgicorn",
+      "For fish: edgicorn completion fish > ~/.config/fish/completions/edgicorn.fish",
     ],
   },
   {
@@ -240,6 +263,11 @@ export function textOf(command: CommandName): CommandText {
   const text = COMMANDS.find(({ name }) => name === command);
   if (text === undefined) throw new TypeError(`no text for ${command}`);
   return text;
+}
+
+/** Whether the command takes only the flags by which it finds a running server, and its own. */
+export function findsServer(command: CommandName): boolean {
+  return command === "logs" || isControlCommand(command);
 }
 
 /** Whether a running server executes the command. */

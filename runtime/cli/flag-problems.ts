@@ -2,7 +2,7 @@ import type { FlagName } from "../config/config.ts";
 import { findByOtherName } from "../config/other-names.ts";
 import { flagName, SETTING_NAMES, type SettingName } from "../config/settings.ts";
 import { pickNearest } from "../lib/nearest.ts";
-import { COMMANDS, type CommandName, CONTROL_SETTINGS, isControlCommand } from "./commands.ts";
+import { COMMANDS, type CommandName, CONTROL_SETTINGS, findsServer } from "./commands.ts";
 import { DRILL_VALUES, type DrillFlags, parseDrillFlags } from "./drill-flags.ts";
 import { OWN_FLAGS } from "./own-flags.ts";
 import { TEMPLATE_NAMES, type TemplateName } from "./init/templates.ts";
@@ -30,14 +30,14 @@ export function findForeignFlags(
   command: CommandName,
   { flags, json }: { flags: Partial<Record<FlagName, string>>; json: boolean },
 ): string[] {
-  if (command === "init" || command === "prune") {
+  if (command === "init" || command === "prune" || command === "completion") {
     const expected = command === "init" ? "expected only --template" : "it has no flags";
     return [...Object.keys(flags), ...(json ? ["json"] : [])].map(
       // Other names are spelt as those of settings are.
       (name) => `Cannot use --${flagName(name as SettingName)} with ${command}: ${expected}`,
     );
   }
-  if (!isControlCommand(command)) {
+  if (!findsServer(command)) {
     const mayPrint = command === "help" || command === "version" || command === "drill";
     return json && !mayPrint ? [`Cannot use --json with ${command}: it prints no data`] : [];
   }
@@ -100,8 +100,8 @@ export function describeUnknownFlag(
 /** Returns the flags that the user may have meant. */
 function flagsOf(command: CommandName | null): string[] {
   const general = ["--help", "--version"];
-  if (command === "prune") return general;
-  if (command !== null && isControlCommand(command)) {
+  if (command === "prune" || command === "completion") return general;
+  if (command !== null && findsServer(command)) {
     const own = (OWN_FLAGS[command] ?? []).map(({ name }) => name);
     return [...CONTROL_SETTINGS.map(flagName), "config", "env-file", "json", ...own]
       .map((name) => `--${name}`)

@@ -1,7 +1,7 @@
 import { SETTING_NAMES, flagName, placeholderOf, settingOf } from "../config/settings.ts";
 import { TEMPLATE_NAMES } from "./init/templates.ts";
 import { OWN_FLAGS } from "./own-flags.ts";
-import { COMMANDS, type CommandName, formatUsage, isControlCommand, textOf } from "./commands.ts";
+import { COMMANDS, type CommandName, findsServer, formatUsage, textOf } from "./commands.ts";
 
 /** Returns the help text: plain ASCII, at most 80 columns, ends with a line feed. */
 export function formatHelp({ version }: { version: string }): string {
@@ -61,7 +61,8 @@ function flagsOf(command: CommandName): string[] {
     return ["No flags. Exits with 0, or with 78 when the packages are not the project's."];
   if (command === "help" || command === "version") return ['All flags: "edgicorn help"'];
   if (command === "init") return ["Flags", TEMPLATE_ROW];
-  if (isControlCommand(command)) {
+  if (command === "completion") return ["No flags."];
+  if (findsServer(command)) {
     return [
       "Flags",
       row("--state-dir DIR", "state folder of the server (.edgicorn)"),

@@ -22,6 +22,15 @@ export const OWN_FLAGS: Readonly<Partial<Record<CommandName, readonly OwnFlag[]>
     },
     { name: "client", value: "ADDRESS", help: "address of the client (127.0.0.1)" },
   ],
+  logs: [
+    { name: "follow", short: "f", value: null, help: "show lines as they come" },
+    { name: "lines", short: "n", value: "N", help: "number of past lines (10)" },
+    { name: "status", value: "LIST", help: "statuses and classes: 404,5xx" },
+    { name: "route", value: "PATH", help: "path as edgicorn routes lists it: /users/:id" },
+    { name: "method", value: "NAME", help: "method: POST" },
+    { name: "host", value: "NAME", help: "host, with or without its port" },
+    { name: "slower", value: "TIME", help: "requests that took longer: 500ms" },
+  ],
 };
 
 /** Values of such flags by name, in their order. A flag without a value has an empty one. */

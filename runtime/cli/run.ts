@@ -1,4 +1,4 @@
-import { type ControlInvocation, parseArguments } from "./arguments.ts";
+import { type ControlInvocation, type LogsInvocation, parseArguments } from "./arguments.ts";
 import { describeFailure } from "../server/bugs.ts";
 import { packageVersion } from "../lib/package-version.ts";
 
@@ -42,6 +42,14 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
       case "drill":
         await (await import("./drill.ts")).runDrill(invocation);
         return;
+      case "logs":
+        await followLogs(invocation);
+        return;
+      case "completion": {
+        const { formatCompletion } = await import("./completion/format-completion.ts");
+        process.stdout.write(formatCompletion(invocation.shell));
+        return;
+      }
       case "prune":
         (await import("./prune.ts")).runPrune();
         return;
@@ -66,6 +74,25 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
 /** Ignores that a reader has gone, as in `edgicorn status | head -1`. */
 function ignoreGoneReaders(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+}
+
+async function followLogs({ flags, json, own }: LogsInvocation): Promise<void> {
+  const { showLogs } = await import("./logs/logs.ts");
+  const ending = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => ending.abort());
+  process.stdout.once("error", () => ending.abort());
+  const { problem, exitCode } = await showLogs({
+    flags,
+    json,
+    own,
+    env: process.env,
+    cwd: process.cwd(),
+    signal: ending.signal,
+    write: (text) => void process.stdout.write(text),
+    color: process.stdout.isTTY && process.env["NO_COLOR"] === undefined,
+  });
+  if (problem !== "") process.stderr.write(`${problem}\n`);
+  process.exitCode = exitCode;
 }
 
 async function tellOutcome(invocation: ControlInvocation): Promise<void> {
