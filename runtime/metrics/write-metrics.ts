@@ -16,8 +16,11 @@ export const WRITTEN_BOUNDS_MS: readonly number[] = [
   1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000,
 ];
 
-/** The index of each of these bounds in a histogram. */
-const WRITTEN = WRITTEN_BOUNDS_MS.map((bound) => BOUNDS_MS.indexOf(bound));
+/** The index of each of these bounds in a histogram, and the end of its line before the count. */
+const WRITTEN = WRITTEN_BOUNDS_MS.map((bound) => ({
+  index: BOUNDS_MS.indexOf(bound),
+  end: `le="${toFloat(bound / 1_000)}"} `,
+}));
 
 /** Returns the format that a client asks for. A client that accepts OpenMetrics gets it. */
 export function pickFormat(accept: string | undefined): MetricsFormat {
@@ -48,7 +51,7 @@ function writeFamily(family: Family, facts: MetricsFacts, format: MetricsFormat)
   const lines: string[] = [];
   for (const [values, value] of family.collect(facts)) {
     const set = labels.map((label, index) => `${label}="${escapeLabel(values[index] ?? "")}"`);
-    if (value instanceof Histogram) writeHistogram(lines, name, set, value);
+    if (value instanceof Histogram) lines.push(toHistogramLines(name, set, value));
     else lines.push(`${name}${inBraces(set)} ${value}`);
   }
   if (lines.length === 0) return "";
@@ -64,25 +67,23 @@ function writeFamily(family: Family, facts: MetricsFacts, format: MetricsFormat)
   ].join("\n");
 }
 
-function writeHistogram(
-  lines: string[],
+/** Makes texts of the labels once per histogram: a server has thousands of buckets. */
+function toHistogramLines(
   name: string,
   set: readonly string[],
   { counts, sumMs }: Histogram,
-): void {
+): string {
+  const start = `${name}_bucket{${set.map((label) => `${label},`).join("")}`;
+  const labels = inBraces(set);
+  let text = "";
   let seen = 0;
   let from = 0;
-  for (const [number, index] of WRITTEN.entries()) {
+  for (const { index, end } of WRITTEN) {
     for (; from <= index; from++) seen += counts[from] ?? 0;
-    const bound = (WRITTEN_BOUNDS_MS[number] ?? 0) / 1_000;
-    lines.push(`${name}_bucket${inBraces([...set, `le="${toFloat(bound)}"`])} ${seen}`);
+    text += `${start}${end}${seen}\n`;
   }
   for (; from < counts.length; from++) seen += counts[from] ?? 0;
-  lines.push(
-    `${name}_bucket${inBraces([...set, 'le="+Inf"'])} ${seen}`,
-    `${name}_sum${inBraces(set)} ${sumMs / 1_000}`,
-    `${name}_count${inBraces(set)} ${seen}`,
-  );
+  return `${text}${start}le="+Inf"} ${seen}\n${name}_sum${labels} ${sumMs / 1_000}\n${name}_count${labels} ${seen}`;
 }
 
 function inBraces(set: readonly string[]): string {
