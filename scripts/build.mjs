@@ -27,8 +27,8 @@ const outdir = join(root, "dist.building");
 const OWNER = /^owner-(\d+)$/;
 const owner = join(outdir, `owner-${process.pid}`);
 
-/** Longest wait for the build of another process. A build takes a second, and longer on a busy machine. */
-const MAX_WAIT_MS = 60_000;
+/** Longest wait for the build of another process. A build takes four seconds, and twenty times as long on a busy machine. */
+const MAX_WAIT_MS = 300_000;
 
 const inputs = [
   "runtime",
@@ -130,9 +130,7 @@ async function build() {
     return;
   }
   const startedAt = new Date();
-  // Both must have stopped writing before the folder is removed.
-  const ends = await Promise.allSettled([compile(esbuild), declareTypes()]);
-  for (const end of ends) if (end.status === "rejected") throw end.reason;
+  await allEnded([compile(esbuild), declareTypes()]);
   // `edgicorn init` copies these files.
   cpSync(join(root, "runtime/cli/init/templates"), join(outdir, "templates"), { recursive: true });
   // Modules of Python workers, as they are.
@@ -143,6 +141,13 @@ async function build() {
   // Sources that change during the build make it stale.
   utimesSync(join(outdir, "main.js"), startedAt, startedAt);
   publish();
+}
+
+/** Returns all results. Throws the first failure, once all have ended: they write into the folder that is removed then. */
+async function allEnded(promises) {
+  const ends = await Promise.allSettled(promises);
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+  return ends.map(({ value }) => value);
 }
 
 /** Returns the compiler; `null` in a clone without packages. */
@@ -289,7 +294,7 @@ async function compile(esbuild) {
     banner: { js: REQUIRE },
   };
   const scripts = compileScripts(esbuild, options);
-  await Promise.all([
+  await allEnded([
     scripts.then((names) => compileScriptEntries(esbuild, { names, modules })),
     esbuild.build({ ...modules, entryPoints: WORKER, splitting: true }),
     esbuild.build({ ...modules, entryPoints: THREAD }),
@@ -321,14 +326,30 @@ async function compileScripts(esbuild, options) {
       plugins: [importByEntry, ...without.map(leaveOut)],
       metafile: true,
     });
-    return [
-      name,
-      Object.keys(metafile.outputs)
-        .map((path) => basename(path))
-        .find((file) => file.endsWith(".cjs")),
-    ];
+    const file = Object.keys(metafile.outputs)
+      .map((path) => basename(path))
+      .find((output) => output.endsWith(".cjs"));
+    refuseModuleSyntax(readFileSync(join(outdir, file), "utf8"), source);
+    return [name, file];
   });
-  return Object.fromEntries(await Promise.all(compiling));
+  return Object.fromEntries(await allEnded(compiling));
+}
+
+/** Throws if a script uses parts of modules that its entry does not pass (`ScriptScope` in cached-script.ts). */
+function refuseModuleSyntax(text, source) {
+  const required = /=> __toESM\(require\((?!")([^)]*)\)/.exec(text);
+  if (required !== null) {
+    throw new Error(
+      `Cannot compile ${source}: found import(${required[1]}), expected a constant name, or importModule() of runtime/lib/`,
+    );
+  }
+  const meta = /\bedgicornMeta\.(?!(?:url|resolve)\b)\w+/.exec(text);
+  if (meta !== null) {
+    const name = meta[0].replace("edgicornMeta", "import.meta");
+    throw new Error(
+      `Cannot compile ${source}: found ${name}, expected import.meta.url or import.meta.resolve`,
+    );
+  }
 }
 
 async function compileScriptEntries(esbuild, { names, modules }) {
@@ -344,7 +365,7 @@ async function compileScriptEntries(esbuild, { names, modules }) {
       plugins: [workerApart, replaceSource(runs, toRunner(choice[entry]))],
     }),
   );
-  await Promise.all(compiling);
+  await allEnded(compiling);
 }
 
 /** Returns a module that runs a script. Only the command line has an export that another module uses. */

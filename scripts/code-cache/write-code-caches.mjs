@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 /** Longest duration of all runs. They take two seconds, and longer on a busy machine. */
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 180_000;
 
 /** Handlers whose build uses the usual parts of the compiler. */
 const HANDLERS = {
@@ -18,8 +18,8 @@ const HANDLERS = {
 };
 
 /**
- * Runs the scripts of `dist/` in a folder of their own, and writes V8's code of them. The run of the server is a start
- * with the handlers of an earlier one, a request and a reload.
+ * Runs the scripts of `dist/` in a folder of their own, and writes V8's code of them. The server runs twice: the second
+ * run is a start with the handlers of the first, a request and a reload. The runs end with this process.
  *
  * @param folder Absolute path of the folder with the scripts and their entries.
  * @param dist The folder to which they will be moved.
@@ -30,7 +30,6 @@ export async function writeCodeCaches(folder, { dist, recorder, scripts }) {
   const dir = mkdtempSync(join(tmpdir(), "edgicorn-code-"));
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   const handlersDir = join(dir, "handlers");
-  const main = join(folder, "main.js");
   const record = (entry, script) => [
     ...[recorder, entry, script].map((name) => join(folder, name)),
     join(dist, script),
@@ -48,7 +47,7 @@ export async function writeCodeCaches(folder, { dist, recorder, scripts }) {
     await runCompiler(record("build-child.js", scripts.compiler), { order, dir, signal });
     const flags = ["--handlers", handlersDir, "--public", "off", "--http", "0", "--https", "off"];
     const args = ["start", ...flags, "--workers", "1", "--log-format", "json"];
-    await runServer([main, ...args], { dir, signal });
+    await runServer([...record("main.js", scripts.server), ...args], { dir, signal });
     const use = async ({ port, reload, log }) => {
       await (await fetch(`http://127.0.0.1:${port}/`)).text();
       await runCommand([...record("main.js", scripts.commands), "status"], { dir, signal });
@@ -65,7 +64,7 @@ async function runCommand(args, { dir, signal }) {
   const child = spawn(process.execPath, args, {
     cwd: dir,
     env: environment(),
-    stdio: "ignore",
+    stdio: ["pipe", "ignore", "ignore"],
     signal,
   });
   const [code] = await once(child, "exit");
@@ -73,7 +72,7 @@ async function runCommand(args, { dir, signal }) {
 }
 
 async function runCompiler([path, ...args], { order, dir, signal }) {
-  const stdio = ["ignore", "ignore", "inherit", "ipc"];
+  const stdio = ["pipe", "ignore", "inherit", "ipc"];
   const child = fork(path, args, { cwd: dir, env: environment(), stdio, signal });
   const exit = once(child, "exit");
   child.send(order);
@@ -84,7 +83,7 @@ async function runCompiler([path, ...args], { order, dir, signal }) {
 
 /** Starts a server, uses it and stops it. */
 async function runServer(args, { dir, signal, use = async () => {} }) {
-  const stdio = ["ignore", "ignore", "pipe"];
+  const stdio = ["pipe", "ignore", "pipe"];
   const child = spawn(process.execPath, args, { cwd: dir, env: environment(), stdio, signal });
   const exit = once(child, "close");
   const log = new Log(child.stderr);

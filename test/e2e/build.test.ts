@@ -10,7 +10,7 @@ import { temporaryFolder } from "../helpers/temporary-folder.ts";
 const ROOT = join(import.meta.dirname, "../..");
 const run = promisify(execFile);
 
-describe("scripts/build.mjs", { timeout: 300_000 }, () => {
+describe("scripts/build.mjs", { timeout: 600_000 }, () => {
   it("builds whole programs when several processes build, after one that was killed", async (t) => {
     const dir = temporaryFolder(t);
     for (const part of [
