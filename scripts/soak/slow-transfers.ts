@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { residentBytesOf } from "../../test/helpers/proc.ts";
 import { startServer } from "../../test/helpers/start-server.ts";
 import { Connection, type Endpoint } from "../../runtime/drill/connection.ts";
 import type { LatencySummary } from "../../runtime/drill/latencies.ts";
@@ -7,7 +8,16 @@ import { Disturbance, judgeTimes } from "./disturbance.ts";
 import { findOther, patternOf } from "./pattern.ts";
 import { formatOrder } from "./produce.ts";
 import { checkLogs } from "./server-log.ts";
-import { atLeast, mebibytes, milliseconds, none, shown, type Soak, queueFlags } from "./soak.ts";
+import {
+  atLeast,
+  atMost,
+  mebibytes,
+  milliseconds,
+  none,
+  shown,
+  type Soak,
+  queueFlags,
+} from "./soak.ts";
 import { normalTraffic, Traffic } from "./traffic.ts";
 
 const UPLOAD_BYTES = 100 * 1024;
@@ -19,19 +29,45 @@ const BRIEF_QUIET_SECONDS = 1;
 /** How often the clients check whether more bytes are due. */
 const POLL_MS = 50;
 
+/** Most memory that the server may take for all slow clients: some buffers of sockets for each. */
+const MOST_GROWTH_BYTES = 128 * 1024 ** 2;
+
 /** Uploads at 2 KB/s and downloads at 1 KB/s complete, although uWebSockets.js would cut both off after 12 s. */
-export const slowTransfers: Soak = {
+export const slowTransfers: Soak = slowTransfersOf({
   name: "slow-transfers",
   about: "uploads at 2 KB/s and downloads at 1 KB/s go through, beside normal traffic",
-  buffersBytes: 64 * 1024,
-  async run({ scope, seconds, brief, say }) {
-    const server = await startServer(scope, {
+  isProxied: false,
+});
+
+/** The same through a proxy: the upstream's application sees neither. */
+export const slowTransfersProxy: Soak = slowTransfersOf({
+  name: "slow-transfers-proxy",
+  about: "the same, through a proxy to an upstream server",
+  isProxied: true,
+});
+
+function slowTransfersOf({
+  isProxied,
+  ...names
+}: Pick<Soak, "name" | "about"> & { readonly isProxied: boolean }): Soak {
+  const run: Soak["run"] = async ({ scope, seconds, brief, say }) => {
+    const flags = [...queueFlags(brief), "--access-log", "off"];
+    const origin = {
       workers: 2,
       handlers: join(import.meta.dirname, "handlers"),
       public: { "file.bin": patternOf(0, DOWNLOAD_BYTES) },
-      https: true,
-      flags: [...queueFlags(brief), "--access-log", "off"],
-    });
+      https: !isProxied,
+      flags,
+    };
+    const first = await startServer(scope, origin);
+    const server = isProxied
+      ? await startServer(scope, {
+          handlers: {},
+          https: true,
+          flags,
+          files: { "edgicorn.config.json": JSON.stringify({ proxy: first.http }) },
+        })
+      : first;
     const plain = { port: server.port("http"), secure: false };
     const endpoints: readonly Endpoint[] = [plain, { port: server.port("https"), secure: true }];
     const traffic = await Traffic.start(scope, normalTraffic(plain));
@@ -43,6 +79,7 @@ export const slowTransfers: Soak = {
     };
     const disturbance = new Disturbance(server.pid);
     const before = await quiet();
+    const bytesBefore = residentBytesOf(server.pid);
     const enough = new AbortController();
     const downloads = Promise.all(
       endpoints.flatMap((endpoint) =>
@@ -58,6 +95,7 @@ export const slowTransfers: Soak = {
     say(`${uploaded.length} uploads went through`);
     // Longer than any setting allows for a client that reads nothing: these read a little.
     if (!brief) await delay(Math.max(20, seconds - UPLOAD_SECONDS) * 1000);
+    const grownBytes = residentBytesOf(server.pid) - bytesBefore;
     enough.abort();
     const taken = await downloads;
     const beside = await traffic.cut();
@@ -75,10 +113,12 @@ export const slowTransfers: Soak = {
       shown("p99 before, after", `${milliseconds(before.p99Ms)}, ${milliseconds(after.p99Ms)}`),
       shown("p99 beside", milliseconds(beside.p99Ms)),
       ...judgeTimes(times, { cores, brief }),
-      checkLogs(server),
+      atMost("memory of the primary, grown", grownBytes, MOST_GROWTH_BYTES, mebibytes),
+      ...[...new Set([server, first])].map((each) => checkLogs(each)),
     ];
-  },
-};
+  };
+  return { ...names, buffersBytes: 64 * 1024, run };
+}
 
 const UPLOAD_SECONDS = UPLOAD_BYTES / UPLOAD_BYTES_PER_SECOND;
 

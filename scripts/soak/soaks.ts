@@ -7,13 +7,14 @@ import { overload } from "./overload.ts";
 import { poison, poisonPython } from "./poison.ts";
 import { reloads, reloadsPython } from "./reloads.ts";
 import { slowClients, slowClientsPython } from "./slow-clients.ts";
-import { slowTransfers } from "./slow-transfers.ts";
+import { slowTransfers, slowTransfersProxy } from "./slow-transfers.ts";
 import type { Soak } from "./soak.ts";
 import { upstreams } from "./upstreams.ts";
 
 /** All soaks. When a few run at a time, the longest begin first. */
 export const SOAKS: readonly Soak[] = [
   slowTransfers,
+  slowTransfersProxy,
   reloads,
   exchanges,
   slowClients,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
@@ -91,6 +92,11 @@ async function text(store: TieredStore, url: string, fields = ""): Promise<strin
   const body = entry === null ? null : await readBody(entry);
   return body === null || body === "failed" ? body : body.toString();
 }
+
+const cannotMount =
+  spawnSync("unshare", ["--mount", "true"]).status === 0 && process.getuid?.() === 0
+    ? false
+    : "needs the right to mount a file system";
 
 function isOfX({ origin }: EntryPlace): boolean {
   return origin === "https://x.example";
@@ -446,6 +452,51 @@ describe("TieredStore on disk", () => {
     await second.close();
     assert.deepEqual(filesIn(dir).toSorted(), [join(dir, "README"), kept].toSorted());
   });
+
+  it(
+    "keeps on when the disk is full, and writes again once there is room",
+    { skip: cannotMount },
+    async (t) => {
+      const stores: TieredStore[] = [];
+      // Hooks run in their order: the folder is removed after this one.
+      t.after(async () => {
+        for (const each of stores) await each.close();
+        execFileSync("umount", [dir]);
+      });
+      const dir = temporaryFolder(t);
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", dir]);
+      const problems: Error[] = [];
+      let nowMs = 0;
+      const options = { dir, problems, memoryBytes: 32 * MIB, now: () => nowMs };
+      const store = open(t, options);
+      stores.push(store);
+      await scanned(store);
+      const urls = Array.from({ length: 40 }, (_, at) => `https://x.example/${at}`);
+      for (const url of urls)
+        assert.notEqual(await put(store, url, url.padEnd(100_000, "x")), null);
+      // Files are written one after the other.
+      while (!store.stats().isDiskFailing) await purge(store, { kind: "tag", tag: "none" });
+      assert.equal(problems.length, 1);
+      assert.match(problems[0]?.message ?? "", /^Cannot write to the cache: ENOSPC/);
+      for (const url of urls)
+        assert.equal((await text(store, url))?.trimEnd(), url.padEnd(100_000, "x"));
+      // A body for the disk alone is not stored, and no part of it stays.
+      nowMs = 100_000;
+      assert.equal(await put(store, A, pattern(2 * MIB)), null);
+      await purge(store, { kind: "all" });
+      assert.equal(store.stats().entries, 0);
+      nowMs = 200_000;
+      assert.notEqual(await put(store, B, pattern(100_000)), null);
+      await store.close();
+      const second = open(t, options);
+      stores.push(second);
+      assert.deepEqual(await text(second, B), pattern(100_000).toString());
+      assert.deepEqual(
+        [second.stats().entries, second.stats().diskEntries, await text(second, A)],
+        [1, 1, null],
+      );
+    },
+  );
 
   it("answers from memory when the disk refuses everything, and says so once", async (t) => {
     const dir = join(temporaryFolder(t), "file");

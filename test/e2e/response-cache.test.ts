@@ -129,14 +129,15 @@ describe("the response cache", () => {
     const answers = await rush(t, {
       at,
       path: "/origin?name=private&wait&cc=private&cookie",
-      count: 100,
+      count: 1_000,
     });
     await at.fetch("/control?release=private");
-    assert.equal((await bodiesOf(answers)).size, 100);
+    assert.equal((await bodiesOf(answers)).size, 1_000);
+    assert.equal(await callsOf(at, "private"), 1_000);
     const cookies = await Promise.all(
       answers.map(async (answer) => (await answer).headers.get("set-cookie")),
     );
-    assert.equal(new Set(cookies).size, 100);
+    assert.equal(new Set(cookies).size, 1_000);
   });
 
   it(
@@ -244,6 +245,16 @@ function pageOf(text: string): string {
 export default () => new Response("${text}");`;
 }
 
+/** Counts its calls. Its answers have the tag of the query. */
+function taggedPage(text: string): string {
+  return `export const config = { cache: true };
+let calls = 0;
+export default ({ url }) => {
+  const headers = { "cache-control": "max-age=600", "cache-tag": new URL(url).searchParams.get("tag") };
+  return new Response("${text} " + ++calls, { headers });
+};`;
+}
+
 describe("a purge by a handler", () => {
   it(
     "removes answers by URL, prefix and tag, before it resolves",
@@ -329,5 +340,23 @@ describe("stored answers", () => {
     writeFileSync(join(at.handlersDir, "page.ts"), pageOf("new"));
     assert.equal((await startCommand(["reload"], at.dir).result).code, 0);
     assert.equal(await (await at.fetch("/page")).text(), "new");
+  });
+
+  it("are purged by the tags of the setting after a reload", { timeout: 300_000 }, async (t) => {
+    const at = await startServer(t, {
+      handlers: { "page.ts": taggedPage("old") },
+      flags: ["--cache-reload", "menu,pages"],
+    });
+    const texts = (): Promise<string[]> =>
+      Promise.all(
+        ["menu", "pages", "other"].map(async (tag) => (await at.fetch(`/page?tag=${tag}`)).text()),
+      );
+    const before = await texts();
+    assert.deepEqual(await texts(), before);
+    writeFileSync(join(at.handlersDir, "page.ts"), taggedPage("new"));
+    assert.equal((await startCommand(["reload"], at.dir).result).code, 0);
+    const [menu, pages, other] = await texts();
+    assert.match(`${menu} ${pages}`, /^new \d new \d$/);
+    assert.equal(other, before[2]);
   });
 });
