@@ -32,6 +32,8 @@ const HOST_ONLY: ReadonlySet<string> = new Set(["host"]);
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const DIGITS = /^\d+$/;
+/** Recipients that count with 64 bits misread a length from here on. */
+const MOST_LENGTH = 2 ** 63;
 const DEL = "\x7f";
 
 /**
@@ -199,7 +201,9 @@ export class HeadFields {
     }
     if (length === null) return 0;
     if (!DIGITS.test(length)) return { status: 400, reason: "Content-Length is not a number" };
-    return Number(length);
+    const bytes = Number(length);
+    if (bytes >= MOST_LENGTH) return { status: 400, reason: "Content-Length is too large" };
+    return bytes;
   }
 
   /**
@@ -334,7 +338,8 @@ export function isToken(text: string): boolean {
  */
 function refusalOfCoding(coding: string): HeadRefusal | null {
   if (coding === "chunked") return null;
-  const codings = coding.split(",").map((name) => name.trim());
+  // `trim` would also take a no-break space (0xa0), which is no part of a list.
+  const codings = coding.split(/[\t ]*,[\t ]*/);
   const isChunkedOnce = codings.indexOf("chunked") === codings.length - 1;
   // A body without `chunked` as its last coding has no known end (RFC 9112 section 6.3). Other codings are not
   // supported here (section 6.1).

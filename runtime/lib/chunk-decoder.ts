@@ -9,10 +9,10 @@ const LF = 0x0a;
 
 /**
  * `chunk-size [chunk-ext] CRLF` (RFC 9112 section 7.1). Sixteen digits are more than a number can count to, which is
- * checked afterwards.
+ * checked afterwards; zeros before them do not count.
  */
 const SIZE_LINE =
-  /^([0-9A-Fa-f]{1,16})((?:[\t ]*;[\t ]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[\t ]*=[\t ]*(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"))?)*)\r\n$/;
+  /^0*([0-9A-Fa-f]{1,16})((?:[\t ]*;[\t ]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[\t ]*=[\t ]*(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80-\xff])*"))?)*)\r\n$/;
 
 type State = "size" | "data" | "data-end" | "trailers" | "ended";
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { loadedLibrary } from "../helpers/library.ts";
 import { RawConnection } from "../helpers/raw-connection.ts";
-import { startServer } from "../helpers/start-server.ts";
+import { startServer, type TestServer } from "../helpers/start-server.ts";
 import { untilRead } from "../helpers/until-read.ts";
 import { CHUNKS, FRAMING } from "./raw-requests/framing.ts";
 import { CONNECTIONS, FIELDS, TARGETS } from "./raw-requests/heads.ts";
@@ -99,25 +99,62 @@ describe("raw requests", { timeout: 180_000 }, () => {
   });
 
   it("end as the table says, and none of them is read in two ways", async (t) => {
+    const server = await start(t, "uws");
+    const library = (await loadedLibrary()).startsWith("uws-pack") ? "pack" : "btc";
+    await check(
+      server,
+      (row) => row[library] ?? row.here ?? row.rfc,
+      ({ sees }) => sees,
+    );
+    // With the Node engine some are run by right, and each that is run has an answer that the table counts.
+    const paths = server.accessLines.map(({ path }) => path);
+    assert.ok(!paths.includes("/smuggled"), "a hidden request was run");
+  });
+
+  it("end as the RFC asks for with the Node engine, but for a few", async (t) => {
+    const server = await start(t, "node");
+    await check(
+      server,
+      (row) => row.node ?? row.rfc,
+      (row) => row.nodeSees ?? row.sees,
+    );
+  });
+
+  async function start(t: TestContext, engine: "uws" | "node"): Promise<TestServer> {
     const server = await startServer(t, {
       workers: 2,
       handlers: HANDLERS,
       public: { "file.txt": "a file" },
       // All rows at once must not look like overload on a slow machine.
-      flags: ["--body-limit", "1mb", "--queue-delay", "0s", "--health-path", "/healthz"],
+      flags: [
+        ...["--engine", engine, "--body-limit", "1mb", "--queue-delay", "0s"],
+        ...["--health-path", "/healthz"],
+        // One row waits for it with the Node engine.
+        ...(engine === "node" ? ["--body-timeout", "15s"] : []),
+      ],
     });
-    const library = (await loadedLibrary()).startsWith("uws-pack") ? "pack" : "btc";
     // Into memory: from then on it is answered at once.
     await (await server.fetch("/file.txt")).text();
+    return server;
+  }
+
+  async function check(
+    server: TestServer,
+    outcomeOf: (row: Row) => Outcome,
+    seesOf: (row: Row) => RegExp | undefined,
+  ): Promise<void> {
     const wrong: string[] = [];
     await Promise.all(
       rows.map(async (row) => {
-        const expected = row[library] ?? row.here ?? row.rfc;
+        const expected = outcomeOf(row);
         const { outcome, text } = await run(server.port("http"), row, expected);
         const isClosed = row.mayClose === true && outcome === expected.replace("open", "closed");
         if (outcome !== expected && !isClosed)
           wrong.push(`${row.name}: ${outcome}, expected ${expected}`);
-        for (const pattern of [row.sees, row.answer]) {
+        const sees = expected.startsWith("200") ? seesOf(row) : undefined;
+        // The answer belongs to the outcome of the other engine then.
+        const answer = row.here !== undefined && expected !== row.here ? undefined : row.answer;
+        for (const pattern of [sees, answer]) {
           if (pattern?.test(text) === false)
             wrong.push(`${row.name}: no ${String(pattern)} in ${text}`);
         }
@@ -126,9 +163,8 @@ describe("raw requests", { timeout: 180_000 }, () => {
     assert.deepEqual(wrong, []);
     const paths = server.accessLines.map(({ path }) => path);
     assert.ok(paths.includes("/a"));
-    assert.ok(!paths.includes("/smuggled"), "a hidden request was run");
     // It serves as before, with the workers that it started with.
     assert.equal((await server.fetch("/a")).status, 200);
     assert.deepEqual(new Set(server.workers.keys()), new Set([1, 2]));
-  });
+  }
 });

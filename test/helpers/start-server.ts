@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { builtProgram } from "./built-program.ts";
 import { RawConnection } from "./raw-connection.ts";
+import { testedEngine } from "./engine.ts";
 import { testedLibrary } from "./library.ts";
 import { type Owner, temporaryFolder } from "./temporary-folder.ts";
 
@@ -301,7 +302,11 @@ export function cleanEnvironment(): NodeJS.ProcessEnv {
     ([name]) => !/^(?:EDGICORN_|NODE_OPTIONS$|NODE_TEST_CONTEXT$)/.test(name),
   );
   // Else a server takes the first that loads; `npm run test:node` chooses.
-  return { ...Object.fromEntries(entries), EDGICORN_UWS: testedLibrary() };
+  return {
+    ...Object.fromEntries(entries),
+    EDGICORN_UWS: testedLibrary(),
+    EDGICORN_ENGINE: testedEngine(),
+  };
 }
 
 function parseLine(text: string): LogLine {

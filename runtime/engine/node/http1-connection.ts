@@ -40,7 +40,7 @@ const MOST_LOGGED = 1024;
 
 /** The answer about the server as a whole (RFC 9110 section 9.3.7). */
 const OPTIONS_REPLY: Reply = {
-  status: 204,
+  status: 200,
   statusText: "",
   fields: `allow\n${ALLOW}`,
   body: null,
@@ -92,6 +92,8 @@ export class Http1Connection implements Transport {
   #bodyPaused = false;
   #bodyDropped = false;
   #awaitsContinue = false;
+  /** The client expects something else than 100 (RFC 9110 section 10.1.1). */
+  #hasUnknownExpectation = false;
   /** The response is complete as soon as its bytes have left. */
   #isFlushing = false;
   /** Head of a response that leaves with the first part of its body. */
@@ -361,6 +363,8 @@ export class Http1Connection implements Transport {
     this.#bodyDropped = false;
     this.#chunks = head.bodyBytes === null ? this.#decodeChunks() : null;
     this.#awaitsContinue = start.minor === 1 && heads.expect !== null && head.bodyBytes !== 0;
+    this.#hasUnknownExpectation =
+      start.minor === 1 && heads.expect !== null && heads.expect.toLowerCase() !== "100-continue";
     this.#state = "exchange";
     const client = new NodeClient(head, { transport: this, context: this.#context });
     this.#client = client;
@@ -377,7 +381,8 @@ export class Http1Connection implements Transport {
     const context = this.#context;
     try {
       if (!context.counts.begin(client, context.heads.size)) return;
-      if (client.head.target === "*") client.reply(OPTIONS_REPLY);
+      if (this.#hasUnknownExpectation) client.refuse(417);
+      else if (client.head.target === "*") client.reply(OPTIONS_REPLY);
       else context.onRequest(client, this.#certificate, context.heads.ownOrigin);
     } catch (error) {
       context.onError(error);

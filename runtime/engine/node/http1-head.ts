@@ -143,8 +143,6 @@ function checkVersion(
     if (fields.host === null) fields.add("host", ownHost());
   } else if (fields.host === null) {
     fields.refuse(400, "no Host");
-  } else if (fields.expect !== null && fields.expect.toLowerCase() !== "100-continue") {
-    fields.refuse(417, "Expect is not 100-continue");
   }
 }
 

@@ -319,9 +319,11 @@ export class NodeClient implements CountedClient, Transferring {
     head: ResponseHead,
     { body, cutsOff }: { body: string | Uint8Array | null; cutsOff: boolean },
   ): void {
+    // Comes first: a part of the body that has come may be invalid, and is answered 400 then.
+    this.#dropBody();
+    if (this.#state !== "open") return;
     this.#state = "answering";
     this.#abort = null;
-    this.#dropBody();
     this.#transport.writeWhole(head, { body, cutsOff });
     const size = head.hasBody && this.#context.countsBytes ? (head.lengthBytes ?? 0) : 0;
     this.#finish(head.status, size);

@@ -305,6 +305,7 @@ export const CHUNKS: Row[] = [
     rfc: "501 closed",
     section: "9112 section 6.1",
     here: "400 closed",
+    node: "400 closed",
   },
   {
     name: "the coding twice",
@@ -474,6 +475,8 @@ export const CHUNKS: Row[] = [
     rfc: "200 open",
     section: "9112 section 7.1.1",
     here: "silent",
+    // The grammar asks for a name behind ";".
+    node: "400 closed",
   },
   ...["zz", "0x5", "-5", "+5", "5.0"].map((size): Row => ({
     name: `a chunk size of ${JSON.stringify(size)}`,
@@ -538,6 +541,8 @@ export const CHUNKS: Row[] = [
     rfc: "400 closed",
     section: "9112 section 7.1",
     here: "200 closed",
+    // "XX" may be the beginning of a trailer.
+    node: "408 closed",
   },
   {
     name: "a bare CR behind a chunk size",

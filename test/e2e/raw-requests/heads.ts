@@ -90,6 +90,7 @@ export const FIELDS: Row[] = [
     section: "9110 section 5.5",
     // Both drop it: see docs/http.md, "Requests that the parser misreads". RFC: `Jos\xc3\xa9`.
     sees: /"x-a":"Jos"/,
+    nodeSees: /"x-a":"Jos\u00c3\u0083\u00c2\u00a9"/,
   },
   {
     name: "UTF-8 at the end of a value, in quotes",
@@ -274,6 +275,8 @@ export const TARGETS: Row[] = [
     send: head(`GET ${target} HTTP/1.1`),
     rfc: "400 open",
     section: "9112 section 3.2",
+    // A control character may be one of a line end that another recipient sees.
+    ...(target === "/a\x7f" ? { node: "400 closed" } : {}),
   })),
   ...['/a"b', "/a<b>", "/a{b}", "/a|b", "/a\\b", "/a^b", "/a`b", "/a[b]", "/a#b"].map(
     (target): Row => ({
@@ -283,6 +286,7 @@ export const TARGETS: Row[] = [
       section: "3986 section 3.3",
       // As the URL standard and other servers do, which browsers rely on.
       here: OPEN,
+      node: OPEN,
     }),
   ),
   {
@@ -336,6 +340,8 @@ export const TARGETS: Row[] = [
       rfc: version === "HTTP/1.0" ? "200 closed" : version === "HTTP/1.2" ? OPEN : "505 closed",
       section: "9112 section 2.3",
       here: "505 closed",
+      // No version at all, so the line is malformed (section 3).
+      ...(/^HTTP\/\d\.\d$/.test(version) ? {} : { node: "400 closed" }),
     }),
   ),
   {
@@ -423,7 +429,7 @@ export const CONNECTIONS: Row[] = [
     send: get(),
     rfc: OPEN,
     section: "9112 section 9.3",
-    answer: /\r\nKeep-Alive: timeout=7\r\n/,
+    answer: /\r\nKeep-Alive: timeout=(?:7|74)\r\n/,
   },
   ...["keep-alive", "Keep-Alive", "te", "upgrade", "closed", "x-close", ""].map((value): Row => ({
     name: `Connection: ${JSON.stringify(value)}`,

@@ -23,10 +23,14 @@ export interface Row {
   here?: Outcome;
   pack?: Outcome;
   btc?: Outcome;
+  /** The outcome with the Node engine, where it is another than the RFC asks for. */
+  node?: Outcome;
   /** The connection is paused and unread, so the library's timer may close it before the test looks: on a slow machine. */
   mayClose?: boolean;
   /** Matches what the handler was given, as JSON: `{ path, query, body, fields }`. */
   sees?: RegExp;
+  /** The same with the Node engine, where it is another. */
+  nodeSees?: RegExp;
   /** Matches the answer's bytes. */
   answer?: RegExp;
 }
