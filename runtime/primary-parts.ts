@@ -32,7 +32,7 @@ export interface PartsOptions extends Pick<RequestLogOptions, "createAccessLog">
    * Ports of the process that this one replaces. The new server may share them. If its port is 0, it takes the
    * inherited one.
    */
-  inherited?: readonly { scheme: "http" | "https"; port: number }[];
+  inherited?: readonly { scheme: "http" | "https"; port: number; descriptor?: number }[];
 }
 
 /** The parts of a primary, in the order in which a request meets them. They outlive every reload. */

@@ -31,6 +31,8 @@ export interface Listener {
   /** True if the connections use TLS. */
   readonly secure: boolean;
   readonly port: number;
+  /** The socket that listens, for a process that inherits it; `null`: that process binds the port itself. */
+  readonly descriptor: number | null;
   /** Resolves when no request is in flight. Open connections may still send requests, even after `stopAccepting`. */
   idle(): Promise<void>;
   /** Resolves when no connection is open. After `stopAccepting` idle connections end within seconds. */
@@ -100,6 +102,8 @@ export interface ListenerOptions {
    * The process that this one replaces still listens on the port. The engine then does not check that the port is free.
    */
   isShared?: boolean;
+  /** A socket that listens on the port, inherited from that process. An engine that cannot use it binds the port. */
+  descriptor?: number | undefined;
   /** Certificates, the default one first; `null`: plain HTTP. */
   certificates: ServedCertificates;
   /** TLS settings for all certificates. */

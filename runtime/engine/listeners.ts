@@ -22,12 +22,14 @@ export interface ListenPlaces {
 interface InheritedPort {
   scheme: "http" | "https";
   port: number;
+  /** The socket that listens there, if this process has inherited it. */
+  descriptor?: number | undefined;
 }
 
 /** Options of all listeners. */
 export interface ListenersOptions extends Omit<
   ListenerOptions,
-  keyof Place | "isShared" | "http2"
+  keyof Place | "isShared" | "descriptor" | "http2"
 > {
   /** The options of HTTP/2 for each scheme; absent: only HTTP/1. */
   http2?: Record<Listener["scheme"], Http2Options | null>;
@@ -135,7 +137,10 @@ export class Listeners {
     return clients;
   }
 
-  #toPlaces({ host, httpPort, httpsPort }: ListenPlaces): (Place & { isShared: boolean })[] {
+  #toPlaces({ host, httpPort, httpsPort }: ListenPlaces): (Place & {
+    isShared: boolean;
+    descriptor: number | undefined;
+  })[] {
     const wanted = [
       { scheme: "http", port: httpPort },
       { scheme: "https", port: httpsPort },
@@ -145,7 +150,8 @@ export class Listeners {
       const found = this.#inherited.find(
         (inherited) => inherited.scheme === scheme && (port === 0 || inherited.port === port),
       );
-      return [{ scheme, host, port: found?.port ?? port, isShared: found !== undefined }];
+      const isShared = found !== undefined;
+      return [{ scheme, host, port: found?.port ?? port, isShared, descriptor: found?.descriptor }];
     });
   }
 }

@@ -1,10 +1,20 @@
 import type { Config } from "../config/config.ts";
 import type { ListenerInfo } from "../control/operations.ts";
 import type { Primary } from "../primary.ts";
+import type { SharedPort } from "./takeover.ts";
 
 /** Returns the ports on which a server listens, as plain data. */
 export function toListeners({ listeners }: Primary): ListenerInfo[] {
   return listeners.map(({ scheme, port }) => ({ scheme, port }));
+}
+
+/** Returns the same with the descriptors that a successor may inherit. They have a meaning in this process only. */
+export function toSharedPorts({ listeners }: Primary): SharedPort[] {
+  return listeners.map(({ scheme, port, descriptor }) => ({
+    scheme,
+    port,
+    ...(descriptor === null ? {} : { descriptor }),
+  }));
 }
 
 /** Returns the addresses for a browser: the configured host, or `localhost`. */

@@ -1,7 +1,7 @@
 import type { Operations } from "../control/operations.ts";
 import { EXIT } from "../lib/errors.ts";
 import { settledWithin } from "../lib/settled-within.ts";
-import { toAddresses, toListeners } from "./addresses.ts";
+import { toAddresses, toListeners, toSharedPorts } from "./addresses.ts";
 import { announce, warnOfUnignoredFiles } from "./announce.ts";
 import type { OpenServer } from "./open.ts";
 import { createOperations } from "./operations.ts";
@@ -71,7 +71,7 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
     start,
     timeoutMs: readyTimeoutMs(bootTimeoutMs),
     stays,
-    listeners: () => toListeners(primary),
+    listeners: () => toSharedPorts(primary),
     setDeputy,
     // A parent that stays is still the process that systemd or the shell knows.
     handOver: async (pid) => (stays ? presence.withdraw() : presence.handOver(pid)),

@@ -4,6 +4,11 @@ import { TAKEOVER_VARIABLE } from "../lib/takeover-variable.ts";
 export interface SharedPort {
   scheme: "http" | "https";
   port: number;
+  /**
+   * Descriptor of the socket that listens there; absent: the new process binds the port itself. In the process of the
+   * listener it is the number there, in a `Place` the number in the new process.
+   */
+  descriptor?: number;
 }
 
 /** The place that a server takes. */

@@ -207,11 +207,12 @@ export class Successor {
   readonly #child: ChildProcess;
 
   constructor({ cwd, command: [program, ...args] }: StartCommand, place: Place) {
+    const { listeners, descriptors } = passDescriptors(place.listeners);
     // In this process group, with this terminal: signals for this server reach that one too.
     const child = spawn(program, args, {
       cwd,
-      env: { ...process.env, [TAKEOVER_VARIABLE]: JSON.stringify(place) },
-      stdio: ["inherit", "inherit", "inherit", "ipc"],
+      env: { ...process.env, [TAKEOVER_VARIABLE]: JSON.stringify({ ...place, listeners }) },
+      stdio: ["inherit", "inherit", "inherit", "ipc", ...descriptors],
     });
     this.#child = child;
     this.pid = child.pid ?? 0;
@@ -300,6 +301,23 @@ export class Successor {
     clearTimeout(timer);
     if (this.#child.connected) this.#child.disconnect();
   }
+}
+
+/** The first descriptor behind those for input, output, errors and messages. */
+const FIRST_PASSED = 4;
+
+/** Returns the descriptors that a new process inherits, and the listeners with the numbers that it sees. */
+function passDescriptors(given: Place["listeners"]): {
+  listeners: Place["listeners"];
+  descriptors: number[];
+} {
+  const descriptors: number[] = [];
+  const listeners = given.map((listener) => {
+    if (listener.descriptor === undefined) return listener;
+    descriptors.push(listener.descriptor);
+    return { ...listener, descriptor: FIRST_PASSED + descriptors.length - 1 };
+  });
+  return { listeners, descriptors };
 }
 
 function serverStops(): RuntimeError {

@@ -14,6 +14,7 @@ import {
   joinHead,
   pickFraming,
 } from "./http1-response.ts";
+import { hasPeer } from "./has-peer.ts";
 import { NodeClient } from "./node-client.ts";
 import type { NodeListenerContext } from "./listener-context.ts";
 import { toCanonicalAddress } from "./peer-address.ts";
@@ -25,6 +26,12 @@ const LINGER_MS = 5_000;
 
 /** Longest total time for such a client, like Nginx's `lingering_time`. */
 const LINGER_TOTAL_MS = 30_000;
+
+/** Bytes of a body that are read although no exchange needs them, so that the connection can stay open. */
+const MOST_DROPPED_BYTES = 1024 * 1024;
+
+/** Pause before the kernel asks whether a silent client of HTTP/1.0 that has ended its side is still there. */
+const PROBE_MS = 10_000;
 
 /** Bytes of further requests that are read while a request waits for its answer. More stay in the kernel. */
 const MOST_AHEAD_BYTES = 64 * 1024;
@@ -91,9 +98,13 @@ export class Http1Connection implements Transport {
   #bodyDone = true;
   #bodyPaused = false;
   #bodyDropped = false;
+  /** A responder has asked for the body. A body that is refused from the start is not worth reading. */
+  #isBodyWanted = false;
   #awaitsContinue = false;
   /** The client expects something else than 100 (RFC 9110 section 10.1.1). */
   #hasUnknownExpectation = false;
+  /** The head of the response is made. */
+  #hasBegun = false;
   /** The response is complete as soon as its bytes have left. */
   #isFlushing = false;
   /** Head of a response that leaves with the first part of its body. */
@@ -154,6 +165,7 @@ export class Http1Connection implements Transport {
   }
 
   wantBody(): void {
+    this.#isBodyWanted = true;
     if (!this.#awaitsContinue || this.#bodyDone) return;
     this.#awaitsContinue = false;
     this.#write(Buffer.from(CONTINUE));
@@ -174,7 +186,8 @@ export class Http1Connection implements Transport {
 
   dropBody(): void {
     this.#bodyDropped = true;
-    this.#awaitsContinue = false;
+    // Such a client sends its body or does not.
+    if (this.#awaitsContinue) this.#isLast = true;
     this.resumeBody();
     // A body that has arrived already does not cost the connection.
     if (!this.#bodyDone && this.#input !== null) this.#consumeBody();
@@ -200,6 +213,8 @@ export class Http1Connection implements Transport {
         if (ageMs > LINGER_MS || nowMs > this.#leaveEndMs) this.#socket.destroy();
         break;
       case "exchange":
+        if (this.#isGone(ageMs)) this.destroy();
+        break;
       case "closed":
         break;
     }
@@ -216,10 +231,31 @@ export class Http1Connection implements Transport {
 
   #onEnd(): void {
     this.#halfClosed = true;
-    if (this.#state === "exchange") {
-      // The rest of the body will never come.
-      if (!this.#bodyDone) this.destroy();
-    } else this.#settleReading();
+    this.#sinceMs = this.#context.clock.now();
+    if (this.#state !== "exchange") this.#settleReading();
+    // The rest of the body will never come.
+    else if (!this.#bodyDone) this.destroy();
+    else this.#probe();
+  }
+
+  /**
+   * Finds out whether a client that has ended its side has closed the connection. Then its kernel answers the next bytes
+   * with a reset, which `check` sees. A client that waits for its response drops a response 100 (RFC 9110 section 15.2).
+   */
+  #probe(): void {
+    if (this.#hasBegun) return;
+    if (this.#minor === 1) this.#write(Buffer.from(CONTINUE));
+    else this.#socket.setKeepAlive(true, PROBE_MS);
+  }
+
+  /** Tells whether the client of the present exchange has left without a sign of it from Node. */
+  #isGone(ageMs: number): boolean {
+    // The rest of a body that no exchange needs.
+    if (this.#client === null) return ageMs > LINGER_MS;
+    // Such a socket is not read, so Node does not notice a reset.
+    if ((this.#bodyPaused || this.#halfClosed) && !hasPeer(this.#socket)) return true;
+    // A stream without bytes has no other way to find out, and most clients that end their side have left.
+    return this.#halfClosed && this.#hasBegun && !this.isBlocked && ageMs > LINGER_MS;
   }
 
   #onClose(): void {
@@ -361,10 +397,12 @@ export class Http1Connection implements Transport {
     this.#bodyLeft = head.bodyBytes;
     this.#bodyDone = head.bodyBytes === 0;
     this.#bodyDropped = false;
+    this.#isBodyWanted = false;
     this.#chunks = head.bodyBytes === null ? this.#decodeChunks() : null;
     this.#awaitsContinue = start.minor === 1 && heads.expect !== null && head.bodyBytes !== 0;
     this.#hasUnknownExpectation =
       start.minor === 1 && heads.expect !== null && heads.expect.toLowerCase() !== "100-continue";
+    this.#hasBegun = false;
     this.#state = "exchange";
     const client = new NodeClient(head, { transport: this, context: this.#context });
     this.#client = client;
@@ -423,6 +461,7 @@ export class Http1Connection implements Transport {
 
   #passOn(bytes: Buffer): void {
     this.#awaitsContinue = false;
+    this.#sinceMs = this.#context.clock.now();
     if (!this.#bodyDropped) this.#client?.onBody(bytes);
   }
 
@@ -431,7 +470,8 @@ export class Http1Connection implements Transport {
     this.#bodyDone = true;
     this.#bodyPaused = false;
     this.#chunks = null;
-    this.#client?.onBodyEnd();
+    if (this.#client !== null) this.#client.onBodyEnd();
+    else if (this.#state === "exchange") this.#becomeIdle();
   }
 
   /** Ends the connection after an invalid body: it is unknown where the next request begins. */
@@ -449,13 +489,23 @@ export class Http1Connection implements Transport {
     const context = this.#context;
     const framing = pickFraming(head, this.#minor);
     this.#framing = framing;
-    this.#isLast ||= cutsOff || context.closing || !this.#bodyDone || framing === "close";
+    this.#hasBegun = true;
+    const isBodyFine = this.#bodyDone || this.#isBodyWorthReading;
+    this.#isLast ||= cutsOff || context.closing || !isBodyFine || framing === "close";
     const connection = this.#isLast
       ? "Connection: close\r\n"
       : this.#minor === 1
         ? context.keepAliveLine
         : `Connection: keep-alive\r\n${context.keepAliveLine}`;
     return formatHead(head, { framing, connection, date: context.date() });
+  }
+
+  /** Tells whether the rest of the body is read for the sake of the connection. */
+  get #isBodyWorthReading(): boolean {
+    const left = this.#bodyLeft;
+    return (
+      this.#isBodyWanted && left !== null && left <= MOST_DROPPED_BYTES && !this.#awaitsContinue
+    );
   }
 
   #responseDone(): void {
@@ -465,6 +515,11 @@ export class Http1Connection implements Transport {
       this.#leave();
       return;
     }
+    if (this.#bodyDone) this.#becomeIdle();
+    else this.#sinceMs = this.#context.clock.now();
+  }
+
+  #becomeIdle(): void {
     this.#state = "idle";
     this.#sinceMs = this.#context.clock.now();
     // Not in this call: it may be one of the exchange that ends.
@@ -512,6 +567,7 @@ export class Http1Connection implements Transport {
   };
 
   #write(bytes: Buffer): void {
+    if (this.#halfClosed) this.#sinceMs = this.#context.clock.now();
     this.#socket.write(bytes, this.#onWritten);
   }
 

@@ -28,7 +28,7 @@ export function formatHead(
       : lengthBytes === null
         ? ""
         : `Content-Length: ${lengthBytes}\r\n`;
-  return `HTTP/1.1 ${statusLine(status, statusText)}\r\n${fields.lines}Date: ${date}\r\n${connection}${length}\r\n`;
+  return `HTTP/1.1 ${statusLine(status, statusText)}\r\n${fields.lines}${length}Date: ${date}\r\n${connection}\r\n`;
 }
 
 function statusLine(status: number, statusText: string): string {

@@ -20,7 +20,7 @@ import type {
 } from "../engine.ts";
 import { HeadFields } from "../head-fields.ts";
 import { ListenerCounts } from "../listener-counts.ts";
-import { cannotListen, explainListenError } from "../probe-port.ts";
+import { cannotListen, explainListenError, probePort } from "../probe-port.ts";
 import { TransferSweep } from "../transfer-sweep.ts";
 import { CertificateTable } from "./certificate-table.ts";
 import { ConnectionSweep } from "./connection-sweep.ts";
@@ -40,6 +40,19 @@ const BACKLOG = 511;
 const TICKET_KEYS_BYTES = 48;
 
 const SECOND_MS = 1_000;
+
+/** Whether Node can bind a port that another process has bound for sharing. */
+const SHARES_PORTS = sharesPorts(process.versions.node);
+
+/** Tells whether a version of Node has the option `reusePort`: from 22.12 and 23.1 on. */
+function sharesPorts(version: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
+}
+
+function schemeOf({ certificates }: Pick<ListenerOptions, "certificates">): "http" | "https" {
+  return certificates === null ? "http" : "https";
+}
 
 /** A bound port on Node's own sockets, with or without TLS. */
 export class NodeListener implements Listener, NodeListenerContext {
@@ -66,8 +79,8 @@ export class NodeListener implements Listener, NodeListenerContext {
 
   private constructor(options: ListenerOptions) {
     this.#options = options;
-    this.secure = options.certificates !== null;
-    this.scheme = this.secure ? "https" : "http";
+    this.scheme = schemeOf(options);
+    this.secure = this.scheme === "https";
     this.counts = new ListenerCounts(() => this.#options);
     this.heads = new HeadFields({
       scheme: this.scheme,
@@ -90,13 +103,24 @@ export class NodeListener implements Listener, NodeListenerContext {
    *   one of this machine.
    */
   static async open(options: ListenerOptions): Promise<NodeListener> {
-    const listener = new NodeListener(options);
+    // A port that several processes may share is bound without an error even if another server uses it.
+    const isProbed = SHARES_PORTS && options.isShared !== true;
+    const place = { scheme: schemeOf(options), host: options.host, port: options.port };
+    const port = isProbed ? await probePort(place) : options.port;
+    const listener = new NodeListener({ ...options, port });
     await listener.#listen();
     return listener;
   }
 
   get port(): number {
     return this.#port;
+  }
+
+  get descriptor(): number | null {
+    // Node has no public way to ask for the descriptor of a server.
+    const { _handle: handle } = this.#server as { _handle?: { fd?: number } | null };
+    const { fd = -1 } = handle ?? {};
+    return fd < 0 ? null : fd;
   }
 
   get clock(): TurnClock {
@@ -267,7 +291,7 @@ export class NodeListener implements Listener, NodeListenerContext {
   }
 
   #listen(): Promise<void> {
-    const { host, port } = this.#options;
+    const { host, port, descriptor } = this.#options;
     return new Promise((resolve, reject) => {
       this.#server.once("error", (error) => {
         reject(
@@ -276,7 +300,8 @@ export class NodeListener implements Listener, NodeListenerContext {
       });
       // `exclusive` keeps node:cluster from sharing the socket.
       const place = { port, exclusive: true, backlog: BACKLOG, ...(host === null ? {} : { host }) };
-      this.#server.listen(place, () => {
+      const shared = SHARES_PORTS ? { ...place, reusePort: true } : place;
+      this.#server.listen(descriptor === undefined ? shared : { fd: descriptor }, () => {
         const address = this.#server.address();
         this.#port = typeof address === "object" && address !== null ? address.port : 0;
         resolve();

@@ -35,6 +35,8 @@ export class UwsListener implements Listener, ListenerContext {
   readonly scheme: "http" | "https";
   readonly secure: boolean;
   readonly port: number;
+  /** The library cannot use a socket of another process. */
+  readonly descriptor: null = null;
   readonly unread: UnreadBytes = new UnreadBytes();
   readonly savedMasks: SavedMasks;
   readonly anchor: CorkAnchor;
