@@ -139,6 +139,15 @@ export class Primary {
     return this.#engine?.isUsual === false ? this.#engine.label : null;
   }
 
+  /** A line for the banner about an engine that is not uWebSockets.js; `null`: it is. */
+  get engineNote(): string | null {
+    const engine = this.#engine;
+    if (engine === null || engine.kind === "uws") return null;
+    return engine.isInstead === undefined
+      ? engine.label
+      : `${engine.label}: no binary of uWebSockets.js loads here, which would be faster (the log has the reason)`;
+  }
+
   get listeners(): readonly Listener[] {
     return this.#parts.listeners.all;
   }

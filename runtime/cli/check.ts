@@ -1,3 +1,4 @@
+import { describeLibrary } from "../lib/describe-library.ts";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, rmdir } from "node:fs/promises";
 import { constants } from "node:os";
@@ -247,7 +248,7 @@ async function checkHandlers(config: Config, signal: AbortSignal): Promise<Part>
     // In order: handlers may have opened connections that their dispose() closes.
     await primary.close(config.drainGraceMs);
     const routes = countOf(manifest.routes.length, "route");
-    const summary = `${routes} in ${countOf(pools.size, "pool")}, uWebSockets.js from ${library}`;
+    const summary = `${routes} in ${countOf(pools.size, "pool")}, ${describeLibrary(library)}`;
     return { summary, warnings: [] };
   } finally {
     await folder.remove();

@@ -1,3 +1,4 @@
+import { describeLibrary } from "../lib/describe-library.ts";
 import type {
   GenerationInfo,
   PoolChange,
@@ -59,7 +60,7 @@ export function formatStatus(status: Status): string {
   ];
   const lines = [
     `serving, ${mode}, version ${version}, pid ${pid}, since ${startedAt}`,
-    `uWebSockets.js from ${library}`,
+    describeLibrary(library),
     `listening: ${listeners.map(({ scheme, port }) => `${scheme} ${port}`).join(", ")}`,
     `generation ${generation}, ${routes} ${routes === 1 ? "route" : "routes"}`,
     ...(sites.length === 0 ? [] : [formatSites(sites)]),

@@ -10,12 +10,13 @@ import type { TlsSettings } from "../tls/tls-suites.ts";
 
 /** Opens ports and hands over a `Client` for each request. */
 export interface Engine {
-  /** The package with its version: `uws-pack 20.0.8`. */
+  readonly kind: "uws" | "node";
+  /** The package with its version: `uws-pack 20.0.8`, or Node with its version. */
   readonly label: string;
   /** True when Edgicorn chose the package, false when the operator did. */
   readonly isUsual: boolean;
-  /** Reason why this engine serves instead of uWebSockets.js; absent: it is the one that the settings ask for. */
-  readonly instead?: string;
+  /** It serves because no binary of uWebSockets.js loads. */
+  readonly isInstead?: true;
   /**
    * Binds the port and accepts connections from then on.
    *

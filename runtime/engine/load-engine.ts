@@ -5,7 +5,7 @@ import type { Engine } from "./engine.ts";
 /**
  * Loads the engine that the settings ask for. Only the module of this engine is loaded.
  *
- * @param warn Gets a line for each package of the operator that could not be used.
+ * @param warn Gets the reason why uWebSockets.js is not used, or a package of the operator.
  * @throws RuntimeError `ERR_LISTEN` when uWebSockets.js is asked for, and no installed package has a binary for this
  *   machine.
  */
@@ -19,7 +19,8 @@ export async function loadEngine(config: Config, warn: (message: string) => void
     // A package that the operator chose must not be replaced in silence.
     const mayReplace = config.engine === "auto" && config.uws === "auto";
     if (!mayReplace || !(error instanceof RuntimeError)) throw error;
-    return { ...(await loadNode()), instead: error.message };
+    warn(`the Node engine serves instead of uWebSockets.js. ${error.message}`);
+    return { ...(await loadNode()), isInstead: true };
   }
 }
 

@@ -64,6 +64,7 @@ function toBannerInfo(primary: Primary, certificates: LoadedCertificates | null)
     workers: generation.workerPids.map((pid) => ({ pid })),
     certificate: certificates === null ? null : toBannerCertificate(certificates, config),
     library: primary.chosenLibrary,
+    engine: primary.engineNote,
     pid: process.pid,
     startedInMs: performance.now(),
   };

@@ -24,6 +24,8 @@ export interface BannerInfo {
   certificate: BannerCertificate | null;
   /** The package of uWebSockets.js that an operator chose: `uws-pack 20.0.8`. `null`: Edgicorn chose one. */
   library: string | null;
+  /** The engine, with the reason for it; `null`: uWebSockets.js. */
+  engine: string | null;
   pid: number;
   /** Time from the start of the process until it answered. */
   startedInMs: number;
@@ -114,6 +116,7 @@ export function formatBanner(info: BannerInfo, terminal: Terminal): string {
     row("workers", `${info.workers.length} (pid ${info.workers.map(({ pid }) => pid).join(", ")})`);
   }
   if (info.certificate !== null) row("https", describeCertificate(info.certificate));
+  if (info.engine !== null) row("engine", info.engine);
   if (info.library !== null) row("library", `uWebSockets.js from ${info.library}`);
   row(
     "stop",

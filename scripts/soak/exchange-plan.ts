@@ -1,3 +1,4 @@
+import { isNodeEngine } from "../../test/helpers/engine.ts";
 import { formatOrder } from "./produce.ts";
 import { pickOne, type Random } from "./random.ts";
 
@@ -14,7 +15,7 @@ export type Asked =
   | "waits"
   | "file";
 
-/** How a client leaves: normally, with a reset, or by ending its own direction only, which Edgicorn treats the same. */
+/** How a client leaves: normally, with a reset, or by ending its own direction only, which uWebSockets.js treats the same. */
 export type Leaving = "close" | "reset" | "half-close";
 
 /** Where a client leaves or stops. Offsets count from the first byte of the head, or of the response's body. */
@@ -128,7 +129,11 @@ function planBreak(plan: ExchangePlan, timed: boolean, random: Random): Break | 
     if ((plan.asked !== "reads" && plan.asked !== "echo") || plan.requestBytes === 0) return null;
     return { kind: "stalls-sending", atByte: sentBytes - 1 - random(plan.requestBytes) };
   }
-  const how = pickOne<Leaving>(random, ["close", "reset", "half-close"]);
+  // The Node engine answers a client that has ended its own direction only.
+  const how = pickOne<Leaving>(
+    random,
+    isNodeEngine() ? ["close", "reset"] : ["close", "reset", "half-close"],
+  );
   switch (random(9)) {
     case 0:
       return { kind: "leaves-sending", atByte: random(sentBytes), how };

@@ -23,6 +23,7 @@ const info: BannerInfo = {
     notAfterMs: 0,
   },
   library: null,
+  engine: null,
   pid: 10,
   startedInMs: 412.3,
 };

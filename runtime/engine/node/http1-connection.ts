@@ -561,8 +561,10 @@ export class Http1Connection implements Transport {
     if (error !== undefined && error !== null) return;
     if (this.isBlocked || this.#state === "closed") return;
     if (this.#state === "idle") this.#sinceMs = this.#context.clock.now();
+    // The exchange may write its last bytes in `onRoom`, and these have not left.
+    const isComplete = this.#isFlushing;
     this.#client?.onRoom();
-    if (this.#isFlushing) this.#responseDone();
+    if (isComplete) this.#responseDone();
     else this.#runLater();
   };
 

@@ -21,5 +21,5 @@ export async function loadUwsEngine(
     if (isOwn) warn(`cannot use the package ${other}, which ${reason}: using ${label}`);
   }
   const library = { uws, savedMasks: new Set<boolean>() };
-  return { label, isUsual, open: (options) => UwsListener.open(library, options) };
+  return { kind: "uws", label, isUsual, open: (options) => UwsListener.open(library, options) };
 }

@@ -1,0 +1,236 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { join } from "node:path";
+import { describe, it, type TestContext } from "node:test";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+import type { Listener, ServedCertificate } from "../../../runtime/engine/engine.ts";
+import type { BodySource, Client } from "../../../runtime/http/client.ts";
+import { temporaryFolder } from "../../helpers/temporary-folder.ts";
+import { makeCertificate } from "../uws/openssl.ts";
+import { connectTo, echo, openListener, readAll } from "./open-http1-listener.ts";
+
+const GET = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/** The status codes of all responses, and the lines of their bodies. */
+function answersOf(text: string): string[] {
+  return text.match(/^HTTP\/1\.1 \d{3}|^(?:GET|POST|PUT) \/.*$/gm) ?? [];
+}
+
+describe("NodeListener", { timeout: 120_000 }, () => {
+  it("answers pipelined requests in their order, wherever their bytes are split", async (t) => {
+    const listener = await openListener(t, echo);
+    const wire = Buffer.from(
+      `${GET}POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc` +
+        "PUT /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n0\r\nX: y\r\n\r\n" +
+        "GET http://b/d HTTP/1.0\r\n\r\n",
+    );
+    const expected = ["GET /a ", "POST /b abc", "PUT /c de", "GET /d "].flatMap((line) => [
+      "HTTP/1.1 200",
+      line,
+    ]);
+    for (let at = 0; at <= wire.length; at += 3) {
+      const socket = await connectTo(t, listener);
+      const all = readAll(socket);
+      socket.write(wire.subarray(0, at));
+      // A turn of the event loop of this process, which is also the server's.
+      await new Promise((resolve) => setImmediate(resolve));
+      socket.write(wire.subarray(at));
+      assert.deepEqual(answersOf(await all), expected, `split at byte ${at}`);
+      socket.destroy();
+    }
+  });
+
+  it("answers a client that has ended its side", async (t) => {
+    const waiting: Client[] = [];
+    const listener = await openListener(t, (client) => {
+      waiting.push(client);
+      setImmediate(() => setImmediate(() => echo(client)));
+      client.holdBody({
+        start() {},
+        chunk() {},
+        end() {},
+        release(sink) {
+          sink.end();
+          return { pause() {}, resume() {} };
+        },
+      });
+    });
+    const socket = await connectTo(t, listener);
+    const all = readAll(socket);
+    socket.end(GET);
+    assert.deepEqual(answersOf(await all).slice(-2), ["HTTP/1.1 200", "GET /a "]);
+    assert.equal(waiting.length, 1);
+  });
+
+  it("notices a client that has closed its connection while it waits", async (t) => {
+    let onFinished: (status: number) => void = () => {};
+    const finished = new Promise<number>((resolve) => (onFinished = resolve));
+    let onBegun: () => void = () => {};
+    const begun = new Promise<void>((resolve) => (onBegun = resolve));
+    const listener = await openListener(t, () => onBegun(), {
+      onFinished: (_, status) => onFinished(status),
+    });
+    const socket = await connectTo(t, listener);
+    socket.write(GET);
+    await begun;
+    socket.destroy();
+    assert.equal(await finished, 499);
+    await listener.idle();
+  });
+
+  it("breaks the connection when a body of unknown length fails, also for HTTP/1.0", async (t) => {
+    for (const version of ["1.0", "1.1"]) {
+      const pieces = [Buffer.from("piece")];
+      const source: BodySource & { state: BodySource["state"] } = {
+        state: "open",
+        onChange: null,
+        read: () => pieces.pop() ?? null,
+        cancel() {},
+      };
+      const listener = await openListener(t, (client) => {
+        client.reply({ status: 200, statusText: "", fields: "", body: source, lengthBytes: null });
+      });
+      const socket = await connectTo(t, listener);
+      const closed = new Promise<boolean>((resolve) => socket.once("close", resolve));
+      let text = "";
+      socket.on("data", (bytes: Buffer) => {
+        text += String(bytes);
+        if (!text.includes("piece")) return;
+        source.state = "failed";
+        source.onChange?.();
+      });
+      socket.write(`GET / HTTP/${version}\r\nHost: a\r\n\r\n`);
+      assert.equal(await closed, true, `HTTP/${version} was reset`);
+      assert.ok(!text.endsWith("0\r\n\r\n"));
+    }
+  });
+
+  it("closes idle connections and slow heads after their time", async (t) => {
+    const timeouts = { headTimeoutMs: 1, keepAliveTimeoutMs: 1 };
+    const listener = await openListener(t, echo, { timeouts });
+    const idle = await connectTo(t, listener);
+    const slow = await connectTo(t, listener);
+    slow.write("GET / HT");
+    assert.equal(await readAll(idle), "");
+    assert.match(await readAll(slow), /^HTTP\/1\.1 408 .*Connection: close/s);
+    idle.end();
+    slow.end();
+    await listener.disconnected();
+  });
+
+  it("ends each connection with its next response once it accepts no more", async (t) => {
+    const listener = await openListener(t, echo);
+    const socket = await connectTo(t, listener);
+    socket.write(GET);
+    await once(socket, "readable");
+    socket.read();
+    listener.stopAccepting();
+    const all = readAll(socket);
+    socket.write(GET);
+    assert.match(await all, /^HTTP\/1\.1 200 .*\r\nConnection: close\r\n/s);
+    socket.end();
+    await listener.disconnected();
+  });
+
+  it("closes connections above maxConnections", async (t) => {
+    let refused = 0;
+    const listener = await openListener(t, echo, {
+      maxConnections: 1,
+      onConnectionRefused: () => void refused++,
+    });
+    const first = await connectTo(t, listener);
+    const second = await connectTo(t, listener);
+    assert.equal(await readAll(second), "");
+    assert.equal(refused, 1);
+    const answer = readAll(first);
+    first.end(GET);
+    assert.deepEqual(answersOf(await answer).slice(-2), ["HTTP/1.1 200", "GET /a "]);
+  });
+});
+
+describe("NodeListener with TLS", { timeout: 120_000 }, () => {
+  function certificate(
+    dir: string,
+    name: string,
+    own: Partial<ServedCertificate> = {},
+  ): ServedCertificate {
+    const base = join(dir, name);
+    makeCertificate({ base, altNames: `DNS:${name}.test,DNS:*.${name}.test` });
+    const names = [`${name}.test`, `*.${name}.test`];
+    return { certPath: `${base}.crt`, keyPath: `${base}.key`, names, covers: names, ...own };
+  }
+
+  async function connect(
+    t: TestContext,
+    { port }: Listener,
+    options: { servername?: string; session?: Buffer } = {},
+  ): Promise<TLSSocket> {
+    // The certificates are self-signed.
+    const socket = connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options });
+    t.after(() => socket.destroy());
+    await once(socket, "secureConnect");
+    return socket;
+  }
+
+  function namesOf(socket: TLSSocket): string | undefined {
+    return socket.getPeerX509Certificate()?.subjectAltName?.split(",")[0];
+  }
+
+  it("serves certificates by name, and others to new connections after a change", async (t) => {
+    const dir = temporaryFolder(t);
+    const [a, b, c] = ["a", "b", "c"].map((name) => certificate(dir, name));
+    assert.ok(a !== undefined && b !== undefined && c !== undefined);
+    const seen: (readonly string[] | undefined)[] = [];
+    const listener = await openListener(t, echo, {
+      certificates: [a, b],
+      onRequest: (client, served) => {
+        seen.push(served?.names);
+        echo(client);
+      },
+    });
+    const old = await connect(t, listener, { servername: "x.b.test" });
+    assert.equal(namesOf(old), "DNS:b.test");
+    assert.equal(namesOf(await connect(t, listener, { servername: "x.y.b.test" })), "DNS:a.test");
+    assert.equal(namesOf(await connect(t, listener)), "DNS:a.test");
+
+    listener.prepareCertificates([c]).commit();
+    const next = await connect(t, listener, { servername: "x.b.test" });
+    assert.equal(namesOf(next), "DNS:c.test");
+    for (const socket of [old, next]) {
+      const all = readAll(socket);
+      socket.write(`GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+      assert.deepEqual(answersOf(await all), ["HTTP/1.1 200", "GET /a "]);
+    }
+    assert.deepEqual(seen, [b.names, c.names]);
+  });
+
+  it("resumes sessions, also after a change of the certificates", async (t) => {
+    const dir = temporaryFolder(t);
+    const served = certificate(dir, "a");
+    const listener = await openListener(t, echo, { certificates: [served] });
+    const first = await connect(t, listener, { servername: "a.test" });
+    const [session] = (await once(first, "session")) as [Buffer];
+    listener.prepareCertificates([served]).commit();
+    const again = await connect(t, listener, { servername: "a.test", session });
+    assert.equal(again.isSessionReused(), true);
+  });
+
+  it("refuses connections that name no known host, where the first certificate asks for it", async (t) => {
+    const dir = temporaryFolder(t);
+    const served = certificate(dir, "a", { onlyByName: true });
+    const listener = await openListener(t, echo, { certificates: [served] });
+    assert.equal(namesOf(await connect(t, listener, { servername: "a.test" })), "DNS:a.test");
+    await assert.rejects(connect(t, listener, { servername: "b.test" }));
+    await assert.rejects(connect(t, listener));
+  });
+
+  it("keeps its certificates when others cannot be loaded", async (t) => {
+    const dir = temporaryFolder(t);
+    const [a, b] = ["a", "b"].map((name) => certificate(dir, name));
+    assert.ok(a !== undefined && b !== undefined);
+    const listener = await openListener(t, echo, { certificates: [a] });
+    const mixed = { ...b, keyPath: a.keyPath };
+    assert.throws(() => listener.prepareCertificates([mixed]), { code: "ERR_CERTIFICATE" });
+    assert.equal(namesOf(await connect(t, listener)), "DNS:a.test");
+  });
+});
