@@ -90,6 +90,30 @@ async function run(
   return { outcome: `${statuses} ${state}`, text };
 }
 
+async function start(t: TestContext, engine: "uws" | "node"): Promise<TestServer> {
+  const server = await startServer(t, {
+    workers: 2,
+    handlers: HANDLERS,
+    public: { "file.txt": "a file" },
+    // All rows at once must not look like overload on a slow machine.
+    flags: [
+      "--engine",
+      engine,
+      "--body-limit",
+      "1mb",
+      "--queue-delay",
+      "0s",
+      "--health-path",
+      "/healthz",
+      // One row waits for it with the Node engine.
+      ...(engine === "node" ? ["--body-timeout", "15s"] : []),
+    ],
+  });
+  // Into memory: from then on it is answered at once.
+  await (await server.fetch("/file.txt")).text();
+  return server;
+}
+
 describe("raw requests", { timeout: 180_000 }, () => {
   const rows = [...FRAMING, ...CHUNKS, ...FIELDS, ...TARGETS, ...CONNECTIONS];
 
@@ -119,24 +143,6 @@ describe("raw requests", { timeout: 180_000 }, () => {
       (row) => row.nodeSees ?? row.sees,
     );
   });
-
-  async function start(t: TestContext, engine: "uws" | "node"): Promise<TestServer> {
-    const server = await startServer(t, {
-      workers: 2,
-      handlers: HANDLERS,
-      public: { "file.txt": "a file" },
-      // All rows at once must not look like overload on a slow machine.
-      flags: [
-        ...["--engine", engine, "--body-limit", "1mb", "--queue-delay", "0s"],
-        ...["--health-path", "/healthz"],
-        // One row waits for it with the Node engine.
-        ...(engine === "node" ? ["--body-timeout", "15s"] : []),
-      ],
-    });
-    // Into memory: from then on it is answered at once.
-    await (await server.fetch("/file.txt")).text();
-    return server;
-  }
 
   async function check(
     server: TestServer,

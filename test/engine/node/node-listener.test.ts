@@ -16,6 +16,33 @@ function answersOf(text: string): string[] {
   return text.match(/^HTTP\/1\.1 \d{3}|^(?:GET|POST|PUT) \/.*$/gm) ?? [];
 }
 
+function certificate(
+  dir: string,
+  name: string,
+  own: Partial<ServedCertificate> = {},
+): ServedCertificate {
+  const base = join(dir, name);
+  makeCertificate({ base, altNames: `DNS:${name}.test,DNS:*.${name}.test` });
+  const names = [`${name}.test`, `*.${name}.test`];
+  return { certPath: `${base}.crt`, keyPath: `${base}.key`, names, covers: names, ...own };
+}
+
+async function connect(
+  t: TestContext,
+  { port }: Listener,
+  options: { servername?: string; session?: Buffer } = {},
+): Promise<TLSSocket> {
+  // The certificates are self-signed.
+  const socket = connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options });
+  t.after(() => socket.destroy());
+  await once(socket, "secureConnect");
+  return socket;
+}
+
+function namesOf(socket: TLSSocket): string | undefined {
+  return socket.getPeerX509Certificate()?.subjectAltName?.split(",")[0];
+}
+
 describe("NodeListener", { timeout: 120_000 }, () => {
   it("answers pipelined requests in their order, wherever their bytes are split", async (t) => {
     const listener = await openListener(t, echo);
@@ -63,12 +90,12 @@ describe("NodeListener", { timeout: 120_000 }, () => {
   });
 
   it("notices a client that has closed its connection while it waits", async (t) => {
-    let onFinished: (status: number) => void = () => {};
+    let onFinished: ((status: number) => void) | null = null;
     const finished = new Promise<number>((resolve) => (onFinished = resolve));
-    let onBegun: () => void = () => {};
+    let onBegun: (() => void) | null = null;
     const begun = new Promise<void>((resolve) => (onBegun = resolve));
-    const listener = await openListener(t, () => onBegun(), {
-      onFinished: (_, status) => onFinished(status),
+    const listener = await openListener(t, () => onBegun?.(), {
+      onFinished: (_, status) => onFinished?.(status),
     });
     const socket = await connectTo(t, listener);
     socket.write(GET);
@@ -149,33 +176,6 @@ describe("NodeListener", { timeout: 120_000 }, () => {
 });
 
 describe("NodeListener with TLS", { timeout: 120_000 }, () => {
-  function certificate(
-    dir: string,
-    name: string,
-    own: Partial<ServedCertificate> = {},
-  ): ServedCertificate {
-    const base = join(dir, name);
-    makeCertificate({ base, altNames: `DNS:${name}.test,DNS:*.${name}.test` });
-    const names = [`${name}.test`, `*.${name}.test`];
-    return { certPath: `${base}.crt`, keyPath: `${base}.key`, names, covers: names, ...own };
-  }
-
-  async function connect(
-    t: TestContext,
-    { port }: Listener,
-    options: { servername?: string; session?: Buffer } = {},
-  ): Promise<TLSSocket> {
-    // The certificates are self-signed.
-    const socket = connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options });
-    t.after(() => socket.destroy());
-    await once(socket, "secureConnect");
-    return socket;
-  }
-
-  function namesOf(socket: TLSSocket): string | undefined {
-    return socket.getPeerX509Certificate()?.subjectAltName?.split(",")[0];
-  }
-
   it("serves certificates by name, and others to new connections after a change", async (t) => {
     const dir = temporaryFolder(t);
     const [a, b, c] = ["a", "b", "c"].map((name) => certificate(dir, name));
