@@ -33,6 +33,7 @@ export type Invocation =
   | { command: "init"; template: TemplateName | null }
   | LogsInvocation
   | { command: "completion"; shell: Shell }
+  | { command: "import"; words: readonly string[]; json: boolean }
   | { command: "help"; about: CommandName | null }
   | { command: "version" | "prune" };
 
@@ -230,7 +231,10 @@ function findProblems(line: CommandLine, word: string): string[] {
   if (command === "purge" && extra === undefined) {
     problems.push(`Cannot run purge: found nothing, expected ${describeExpected("purge", "")}`);
   }
-  const unexpected = command === "explain" ? undefined : mayHaveWord ? words[2] : extra;
+  if (command === "import" && extra === undefined) {
+    problems.push(`Cannot run import: found nothing, expected ${describeExpected("import", "")}`);
+  }
+  const unexpected = words[mostWords(command, mayHaveWord)];
   if (unexpected !== undefined) {
     const expected = describeExpected(command, unexpected);
     const found = `found "${unexpected}", expected ${expected} after the command`;
@@ -244,11 +248,19 @@ function findProblems(line: CommandLine, word: string): string[] {
   ];
 }
 
+/** Returns how many words a command line may have, the command included. */
+function mostWords(command: CommandName, mayHaveWord: boolean): number {
+  if (command === "explain") return Infinity;
+  if (command === "import") return 4;
+  return mayHaveWord ? 2 : 1;
+}
+
 function describeExpected(command: CommandName, word: string): string {
   if (command === "init") return `--template ${word}`;
   if (command === "rollback") return "one id";
   if (command === "purge") return "one URL, URL*, tag:NAME or all";
   if (command === "help") return "one command";
+  if (command === "import") return "nginx.conf, gunicorn.conf.py or both, and perhaps MODULE:NAME,";
   return takesApp(command) ? "only flags, or a Python application such as app:app," : "only flags";
 }
 
@@ -285,6 +297,8 @@ function toInvocation(command: CommandName, line: CommandLine): Invocation {
     case "routes":
     case "stop":
       return { command, flags, json, id: extra ?? null };
+    case "import":
+      return { command, words: words.slice(1), json };
     case "help":
       return { command, about: extra === undefined ? null : findCommand(extra) };
     case "version":

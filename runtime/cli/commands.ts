@@ -21,6 +21,7 @@ export const CONTROL_SETTINGS = ["stateDir"] as const;
 
 export type CommandName =
   | "init"
+  | "import"
   | "start"
   | "dev"
   | "check"
@@ -56,6 +57,21 @@ export const COMMANDS: readonly CommandText[] = [
       "",
       "Templates: hello (one handler, the default), api (JSON), hono (a Hono app),",
       "react (pages that React renders on the server), static (files, no program).",
+    ],
+  },
+  {
+    name: "import",
+    help: "make a config file of those of Nginx and Gunicorn",
+    usage: "[nginx.conf] [gunicorn.conf.py] [MODULE:NAME] [--json]",
+    details: [
+      "Writes edgicorn.config.ts, and lists each line that has no equivalent, acts in",
+      "another way, or leaves something to do. The config file of Nginx may be that of",
+      "one site; files that it includes are read. Python evaluates the one of Gunicorn.",
+      "With both, the application runs in the workers of this server, not behind a",
+      "proxy. MODULE:NAME is the application, if no file names it.",
+      "",
+      "Exits with 0 when every line is carried over, with 1 when some need a look, with",
+      "78 when a file cannot be read. --json prints the config, and writes nothing.",
     ],
   },
   {

@@ -30,11 +30,18 @@ export function findForeignFlags(
   command: CommandName,
   { flags, json }: { flags: Partial<Record<FlagName, string>>; json: boolean },
 ): string[] {
-  if (command === "init" || command === "prune" || command === "completion") {
-    const expected = command === "init" ? "expected only --template" : "it has no flags";
-    return [...Object.keys(flags), ...(json ? ["json"] : [])].map(
+  if (command === "init" || command === "prune" || command === "completion" || command === "import") {
+    const expected = {
+      completion: "it has no flags",
+      init: "expected only --template",
+      prune: "it has no flags",
+      import: "expected only --json",
+    };
+    const hasJson = json && command !== "import";
+    return [...Object.keys(flags), ...(hasJson ? ["json"] : [])].map(
       // Other names are spelt as those of settings are.
-      (name) => `Cannot use --${flagName(name as SettingName)} with ${command}: ${expected}`,
+      (name) =>
+        `Cannot use --${flagName(name as SettingName)} with ${command}: ${expected[command]}`,
     );
   }
   if (!findsServer(command)) {
@@ -108,6 +115,7 @@ function flagsOf(command: CommandName | null): string[] {
       .concat(general);
   }
   if (command === "init") return ["--template", ...general];
+  if (command === "import") return ["--json", ...general];
   const drill = command === "drill" || command === null;
   const own = drill ? ["--json", "--brief", ...DRILL_VALUES.map((name) => `--${name}`)] : [];
   return [...FLAGS.keys(), ...own, ...general];

@@ -32,6 +32,15 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
         process.stdout.write(await initProject({ dir: process.cwd(), template }));
         return;
       }
+      case "import": {
+        const { runImport } = await import("./import/import.ts");
+        const { words, json } = invocation;
+        const { cwd, env } = { cwd: process.cwd(), env: process.env };
+        const { text, exitCode } = await runImport({ words, json, cwd, env });
+        process.stdout.write(text);
+        process.exitCode = exitCode;
+        return;
+      }
       case "start":
       case "dev":
         await (await import("../server/start.ts")).start(invocation);

@@ -1,0 +1,224 @@
+import { hasVariables, toRate } from "./nginx-values.ts";
+import type { Directive } from "./parse-nginx.ts";
+import type { Report } from "./report.ts";
+import { findAll, findOne, hasOwn, type Scope, valueOf } from "./scope.ts";
+import { Section, type Value } from "./section.ts";
+
+/** Names that a zone of a limit counts by. */
+export interface LimitZones {
+  readonly rates: ReadonlyMap<string, { key: string; rate: string }>;
+  readonly connections: ReadonlyMap<string, string>;
+}
+
+/** Reads `limit_req_zone` and `limit_conn_zone`. */
+export function readZones(directives: readonly Directive[]): LimitZones {
+  const rates = new Map<string, { key: string; rate: string }>();
+  const connections = new Map<string, string>();
+  for (const { name, args } of directives) {
+    if (name !== "limit_req_zone" && name !== "limit_conn_zone") continue;
+    const [key = ""] = args;
+    const zone = /^zone=([^:]+)/.exec(args.find((arg) => arg.startsWith("zone=")) ?? "")?.[1];
+    const rate = args.find((arg) => arg.startsWith("rate="))?.slice(5) ?? "";
+    if (zone === undefined) continue;
+    if (name === "limit_req_zone") rates.set(zone, { key, rate });
+    else connections.set(zone, key);
+  }
+  return { rates, connections };
+}
+
+/** Adds the access rules that hold in a block to its rule. */
+export function addAccess(
+  scope: Scope,
+  { report, zones }: { report: Report; zones: LimitZones },
+): void {
+  addAddresses(scope, report);
+  addUsers(scope, report);
+  if (hasOwn(scope, "limit_req")) addRateLimits(scope, { report, zones });
+  if (hasOwn(scope, "limit_conn")) addConcurrencyLimit(scope, { report, zones });
+}
+
+function addAddresses(scope: Scope, report: Report): void {
+  const own = scope.directives.filter(({ name }) => name === "allow" || name === "deny");
+  const [first] = own;
+  if (first === undefined) return;
+  const allowed: string[] = [];
+  const denied: string[] = [];
+  // The first line that names an address decides.
+  for (const directive of own) {
+    const [range = ""] = directive.args;
+    if (range === "unix:") continue;
+    if (range !== "all") (directive.name === "allow" ? allowed : denied).push(range);
+    else if (directive.name === "deny" && allowed.length === 0)
+      scope.rule.set("deny", ["0.0.0.0/0", "::/0"]);
+    else if (directive.name === "deny") scope.rule.set("allow", allowed);
+    if (range === "all") break;
+  }
+  const isOpen = scope.rule.get("allow") === undefined && scope.rule.get("deny") === undefined;
+  if (isOpen && denied.length > 0) scope.rule.set("deny", denied);
+  else if (!isOpen && denied.length > 0) {
+    report.changed(first, "`deny` wins over `allow`: check addresses that are in both");
+    scope.rule.set("deny", denied);
+  }
+  const isNarrower = scope.parent !== null && hasAddresses(scope.parent);
+  if (isOpen && allowed.length > 0 && isNarrower) {
+    report.lost(
+      first,
+      "a rule for a part of the paths cannot admit clients that a rule for all of them refuses",
+    );
+  }
+}
+
+function hasAddresses(scope: Scope): boolean {
+  return findAll(scope, "deny").length > 0;
+}
+
+function addUsers(scope: Scope, report: Report): void {
+  const own = scope.directives.findLast(({ name }) => name === "auth_basic");
+  if (own !== undefined) {
+    const [realm = ""] = own.args;
+    const file = valueOf(scope, "auth_basic_user_file");
+    if (realm === "off") {
+      // Nothing to switch off.
+      if (scope.parent !== null && findOne(scope.parent, "auth_basic") !== null)
+        scope.rule.set("basicAuth", "off");
+    } else if (file === null || hasVariables(file)) {
+      report.lost(own, "there is no file with users: set `basicAuth` by hand");
+    } else scope.rule.set("basicAuth", new Section({ file: toFile(file), realm: toRealm(realm) }));
+  }
+  const request = scope.directives.findLast(({ name }) => name === "auth_request");
+  if (request === undefined) return;
+  if (request.args[0] === "off") {
+    scope.rule.set("forwardAuth", "off");
+    return;
+  }
+  addForwardAuth(request, scope, report);
+}
+
+/** Files of Nginx are relative to its own folder. */
+export function toFile(file: string): string {
+  return file.startsWith("/") ? file : `/etc/nginx/${file}`;
+}
+
+function toRealm(text: string): string {
+  const realm = text.replaceAll(/["\\\u0000-\u001f\u007f-\uffff]/g, "").trim();
+  return realm === "" ? "Restricted" : realm;
+}
+
+function addForwardAuth(directive: Directive, scope: Scope, report: Report): void {
+  const [path = ""] = directive.args;
+  const service = findLocation(scope, path);
+  const url = service?.block?.find(({ name }) => name === "proxy_pass")?.args[0];
+  if (url !== undefined && (hasVariables(url) || url.startsWith("http://unix:"))) {
+    report.lost(directive, "`forwardAuth` needs the URL of the service, without variables");
+    return;
+  }
+  const auth = new Section({ url: url ?? path });
+  const copied = findAll(scope, "auth_request_set").flatMap(({ args }) => {
+    const [variable = "", value = ""] = args;
+    const field = /^\$upstream_http_(\w+)$/.exec(value)?.[1]?.replaceAll("_", "-");
+    return field === undefined ? [] : [{ variable, field }];
+  });
+  const toRequest = copied.filter(({ variable }) =>
+    findAll(scope, "proxy_set_header").some(({ args }) => args[1] === variable),
+  );
+  const toReply = copied.filter(({ variable }) =>
+    findAll(scope, "add_header").some(({ args }) => args[1] === variable),
+  );
+  if (toRequest.length > 0)
+    auth.set(
+      "copy",
+      toRequest.map(({ field }) => field),
+    );
+  if (toReply.length > 0)
+    auth.set(
+      "copyToReply",
+      toReply.map(({ field }) => field),
+    );
+  scope.rule.set("forwardAuth", auth);
+}
+
+/** Returns the location of a server with exactly these arguments; `null`: there is none. */
+export function findLocation(scope: Scope, path: string): Directive | null {
+  for (let at: Scope | null = scope; at !== null; at = at.parent) {
+    const found = at.directives.find(
+      ({ name, args }) => name === "location" && args.at(-1) === path,
+    );
+    if (found !== undefined) return found;
+  }
+  return null;
+}
+
+function addRateLimits(
+  scope: Scope,
+  { report, zones }: { report: Report; zones: LimitZones },
+): void {
+  const limits = scope.directives.filter(({ name }) => name === "limit_req");
+  for (const [index, directive] of limits.entries()) {
+    const options = new Map(
+      directive.args.map((arg): [string, string] => {
+        const [name = "", value = ""] = arg.split("=");
+        return [name, value];
+      }),
+    );
+    const zone = zones.rates.get(options.get("zone") ?? "");
+    const key = zone === undefined ? null : toLimitKey(zone.key);
+    const rate = zone === undefined ? null : toRate(zone.rate);
+    if (zone === undefined || key === null || rate === null) {
+      report.lost(
+        directive,
+        "its zone is not known, or counts by a variable that `rateLimit` has not",
+      );
+    } else if (index > 0) {
+      report.lost(directive, "a rule has one `rateLimit`: write a further rule");
+    } else {
+      // Nginx admits one request and a burst of others.
+      const limit = new Section({ rate, burst: Number(options.get("burst") ?? 0) + 1 });
+      if (key !== "address") limit.set("key", key);
+      if (valueOf(scope, "limit_req_dry_run") === "on") limit.set("dryRun", true);
+      scope.rule.set("rateLimit", limit);
+      if (options.has("burst") && !options.has("nodelay")) {
+        report.changed(directive, "requests of a burst are not delayed");
+      }
+    }
+  }
+}
+
+function addConcurrencyLimit(
+  scope: Scope,
+  { report, zones }: { report: Report; zones: LimitZones },
+): void {
+  const limits = scope.directives.filter(({ name }) => name === "limit_conn");
+  for (const [index, directive] of limits.entries()) {
+    const [zone = "", most = ""] = directive.args;
+    const variable = zones.connections.get(zone);
+    const key = variable === undefined ? null : toLimitKey(variable);
+    if (key === null || !/^[1-9]\d*$/.test(most)) {
+      report.lost(
+        directive,
+        "its zone is not known, or counts by a variable that `concurrencyLimit` has not",
+      );
+    } else if (index > 0)
+      report.lost(directive, "a rule has one `concurrencyLimit`: write a further rule");
+    else {
+      const limit = new Section({ most: Number(most) });
+      if (key !== "address") limit.set("key", key);
+      scope.rule.set("concurrencyLimit", key === "address" ? Number(most) : limit);
+    }
+  }
+}
+
+function toLimitKey(variable: string): Value | null {
+  if (
+    /^\$(?:binary_remote_addr|remote_addr|http_x_forwarded_for|http_cf_connecting_ip|http_x_real_ip)$/.test(
+      variable,
+    )
+  ) {
+    return "address";
+  }
+  if (/^\$(?:server_name|host|http_host)$/.test(variable)) return "site";
+  const [, kind, name] = /^\$(http|cookie)_(\w+)$/.exec(variable) ?? [];
+  if (name === undefined) return null;
+  return kind === "http"
+    ? new Section({ header: name.replaceAll("_", "-") })
+    : new Section({ cookie: name });
+}
