@@ -138,6 +138,8 @@ async function build() {
     recursive: true,
     filter: (path) => !path.endsWith("__pycache__"),
   });
+  // `edgicorn import` lets Python run it. Compiled code looks for it beside itself.
+  cpSync(join(root, "runtime/cli/import/dump_gunicorn.py"), join(outdir, "dump_gunicorn.py"));
   // Sources that change during the build make it stale.
   utimesSync(join(outdir, "main.js"), startedAt, startedAt);
   publish();

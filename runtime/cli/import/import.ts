@@ -1,9 +1,10 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { findConfigFile } from "../../config/config-file.ts";
 import { RuntimeError } from "../../lib/errors.ts";
-import { addGunicorn, bindsOf, readGunicorn } from "./import-gunicorn.ts";
+import { addGunicorn } from "./import-gunicorn.ts";
 import { importNginx } from "./import-nginx.ts";
+import { bindsOf, readGunicorn } from "./read-gunicorn.ts";
 import { readNginx } from "./read-nginx.ts";
 import { type Remark, Report } from "./report.ts";
 import { Section } from "./section.ts";
@@ -35,7 +36,7 @@ export interface ImportOutcome {
  * @throws RuntimeError `ERR_CONFIG` for a file that cannot be read or understood, and if the folder has a config file.
  */
 export async function runImport({ words, json, cwd, env }: ImportOptions): Promise<ImportOutcome> {
-  const { nginx, gunicorn, app } = sortWords(words);
+  const sources = sortWords(words, cwd);
   const existing = findConfigFile(cwd);
   if (existing !== null && !json) {
     throw new RuntimeError(
@@ -44,13 +45,24 @@ export async function runImport({ words, json, cwd, env }: ImportOptions): Promi
     );
   }
   const report = new Report();
+  const config = await convert(sources, { cwd, env, report });
+  const { remarks } = report;
+  const exitCode = remarks.length > 0 ? EXIT_REMARKS : 0;
+  if (json) {
+    return { text: `${JSON.stringify({ config, remarks }, null, 2)}\n`, exitCode };
+  }
+  const files = [sources.nginx, sources.gunicorn].filter((word) => word !== null);
+  writeWhole(resolve(cwd, CONFIG_FILE), writeConfig(config, files));
+  return { text: describe(remarks), exitCode };
+}
+
+async function convert(
+  { nginx, gunicorn, app }: Sources,
+  { cwd, env, report }: { cwd: string; env: NodeJS.ProcessEnv; report: Report },
+): Promise<Section> {
+  const python = env["EDGICORN_PYTHON"] ?? "python3";
   const settings =
-    gunicorn === null
-      ? null
-      : await readGunicorn(resolve(cwd, gunicorn), {
-          cwd,
-          python: env["EDGICORN_PYTHON"] ?? "python3",
-        });
+    gunicorn === null ? null : await readGunicorn(resolve(cwd, gunicorn), { cwd, python });
   const config =
     nginx === null
       ? new Section()
@@ -63,14 +75,19 @@ export async function runImport({ words, json, cwd, env }: ImportOptions): Promi
       addGunicorn(config, settings, { report, app, hasNginx: nginx !== null }),
     );
   } else if (app !== null) config.set("app", app);
-  const sources = [nginx, gunicorn].filter((word) => word !== null);
-  const { remarks } = report;
-  const exitCode = remarks.length > 0 ? EXIT_REMARKS : 0;
-  if (json) {
-    return { text: `${JSON.stringify({ config, remarks }, null, 2)}\n`, exitCode };
+  return config;
+}
+
+/** Writes a new file, or nothing. */
+function writeWhole(file: string, text: string): void {
+  try {
+    writeFileSync(file, text, { flag: "wx" });
+  } catch (cause) {
+    // A full disk leaves a part of the file.
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+    if (code !== "EEXIST") rmSync(file, { force: true });
+    throw new RuntimeError("ERR_CONFIG", `Cannot write ${basename(file)}: ${code}`, { cause });
   }
-  writeFileSync(resolve(cwd, CONFIG_FILE), writeConfig(config, sources), { flag: "wx" });
-  return { text: describe(remarks), exitCode };
 }
 
 function describe(remarks: readonly Remark[]): string {
@@ -96,22 +113,17 @@ const LABELS: Readonly<Record<Remark["kind"], string>> = {
   todo: "to do  ",
 };
 
-function sortWords(words: readonly string[]): {
+interface Sources {
   nginx: string | null;
   gunicorn: string | null;
   app: string | null;
-} {
-  const sorted: { nginx: string | null; gunicorn: string | null; app: string | null } = {
-    nginx: null,
-    gunicorn: null,
-    app: null,
-  };
+}
+
+function sortWords(words: readonly string[], cwd: string): Sources {
+  const sorted: Sources = { nginx: null, gunicorn: null, app: null };
   for (const word of words) {
-    const kind = word.endsWith(".py")
-      ? "gunicorn"
-      : /^[\w.]+:[\w.()]+$/.test(word) && !existsSync(word)
-        ? "app"
-        : "nginx";
+    const isApp = /^[\w.]+:[\w.]+(?:\(.*\))?$/.test(word) && !existsSync(resolve(cwd, word));
+    const kind = word.endsWith(".py") ? "gunicorn" : isApp ? "app" : "nginx";
     if (sorted[kind] !== null) {
       throw new RuntimeError(
         "ERR_CONFIG",

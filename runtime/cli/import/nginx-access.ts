@@ -1,7 +1,7 @@
-import { hasVariables, toRate } from "./nginx-values.ts";
+import { hasVariables, toNginxFile, toRate } from "./nginx-values.ts";
 import type { Directive } from "./parse-nginx.ts";
 import type { Report } from "./report.ts";
-import { findAll, findOne, hasOwn, type Scope, valueOf } from "./scope.ts";
+import { findAll, findLocation, findOne, hasOwn, type Scope, valueOf } from "./scope.ts";
 import { Section, type Value } from "./section.ts";
 
 /** Names that a zone of a limit counts by. */
@@ -83,7 +83,8 @@ function addUsers(scope: Scope, report: Report): void {
         scope.rule.set("basicAuth", "off");
     } else if (file === null || hasVariables(file)) {
       report.lost(own, "there is no file with users: set `basicAuth` by hand");
-    } else scope.rule.set("basicAuth", new Section({ file: toFile(file), realm: toRealm(realm) }));
+    } else
+      scope.rule.set("basicAuth", new Section({ file: toNginxFile(file), realm: toRealm(realm) }));
   }
   const request = scope.directives.findLast(({ name }) => name === "auth_request");
   if (request === undefined) return;
@@ -94,13 +95,8 @@ function addUsers(scope: Scope, report: Report): void {
   addForwardAuth(request, scope, report);
 }
 
-/** Files of Nginx are relative to its own folder. */
-export function toFile(file: string): string {
-  return file.startsWith("/") ? file : `/etc/nginx/${file}`;
-}
-
 function toRealm(text: string): string {
-  const realm = text.replaceAll(/["\\\u0000-\u001f\u007f-\uffff]/g, "").trim();
+  const realm = text.replaceAll(/[^ -~]|["\\]/g, "").trim();
   return realm === "" ? "Restricted" : realm;
 }
 
@@ -135,17 +131,6 @@ function addForwardAuth(directive: Directive, scope: Scope, report: Report): voi
       toReply.map(({ field }) => field),
     );
   scope.rule.set("forwardAuth", auth);
-}
-
-/** Returns the location of a server with exactly these arguments; `null`: there is none. */
-export function findLocation(scope: Scope, path: string): Directive | null {
-  for (let at: Scope | null = scope; at !== null; at = at.parent) {
-    const found = at.directives.find(
-      ({ name, args }) => name === "location" && args.at(-1) === path,
-    );
-    if (found !== undefined) return found;
-  }
-  return null;
 }
 
 function addRateLimits(

@@ -1,74 +1,88 @@
-/** Directives whose job is always done, or that the import reads together with another one. */
-export const NOT_NEEDED: ReadonlySet<string> = new Set([
-  ..."events use multi_accept accept_mutex accept_mutex_delay worker_processes worker_connections worker_rlimit_nofile daemon master_process worker_shutdown_timeout".split(
-    " ",
-  ),
-  ..."sendfile sendfile_max_chunk tcp_nopush tcp_nodelay aio aio_write directio output_buffers postpone_output read_ahead".split(
-    " ",
-  ),
-  ..."types default_type types_hash_max_size types_hash_bucket_size charset charset_types override_charset source_charset etag".split(
-    " ",
-  ),
-  ..."if_modified_since max_ranges open_file_cache open_file_cache_valid open_file_cache_min_uses open_file_cache_errors disable_symlinks merge_slashes".split(
-    " ",
-  ),
-  ..."server_tokens server_names_hash_bucket_size server_names_hash_max_size variables_hash_max_size variables_hash_bucket_size map_hash_bucket_size map_hash_max_size proxy_headers_hash_max_size proxy_headers_hash_bucket_size limit_req_log_level limit_conn_log_level".split(
-    " ",
-  ),
-  ..."server_name_in_redirect absolute_redirect port_in_redirect recursive_error_pages log_not_found log_subrequest msie_padding msie_refresh chunked_transfer_encoding".split(
-    " ",
-  ),
-  ..."gzip_types gzip_min_length gzip_comp_level gzip_vary gzip_proxied gzip_disable gzip_buffers gzip_http_version gzip_static gunzip brotli brotli_types brotli_comp_level brotli_static brotli_min_length zstd zstd_types zstd_comp_level".split(
-    " ",
-  ),
-  ..."client_body_temp_path client_body_in_file_only client_body_in_single_buffer client_header_buffer_size request_pool_size connection_pool_size lingering_close lingering_time lingering_timeout reset_timedout_connection underscores_in_headers ignore_invalid_headers".split(
-    " ",
-  ),
-  ..."keepalive_timeout keepalive_requests keepalive_time keepalive_disable client_header_timeout".split(
-    " ",
-  ),
-  ..."proxy_http_version proxy_buffering proxy_buffers proxy_buffer_size proxy_busy_buffers_size proxy_request_buffering proxy_max_temp_file_size proxy_temp_file_write_size proxy_temp_path proxy_send_timeout proxy_next_upstream proxy_next_upstream_timeout proxy_intercept_errors proxy_socket_keepalive proxy_ssl_server_name proxy_ssl_session_reuse proxy_ssl_protocols proxy_ignore_client_abort proxy_set_body".split(
-    " ",
-  ),
-  ..."proxy_set_header proxy_connect_timeout proxy_read_timeout proxy_next_upstream_tries proxy_redirect proxy_cookie_domain proxy_cookie_path proxy_pass_header proxy_hide_header proxy_ssl_verify proxy_ssl_trusted_certificate proxy_ssl_name proxy_ssl_certificate proxy_ssl_certificate_key".split(
-    " ",
-  ),
-  ..."proxy_cache_lock proxy_cache_lock_timeout proxy_cache_lock_age proxy_cache_use_stale proxy_cache_background_update proxy_cache_revalidate proxy_cache_methods proxy_cache_convert_head proxy_cache_min_uses proxy_cache_valid proxy_cache_key".split(
-    " ",
-  ),
-  ..."ssl ssl_certificate_key ssl_session_cache ssl_session_timeout ssl_session_tickets ssl_session_ticket_key ssl_prefer_server_ciphers ssl_ciphers ssl_dhparam ssl_ecdh_curve ssl_stapling ssl_stapling_verify ssl_trusted_certificate ssl_buffer_size ssl_early_data ssl_conf_command".split(
-    " ",
-  ),
-  ..."resolver resolver_timeout real_ip_recursive auth_basic_user_file auth_request_set limit_req_status limit_conn_status internal autoindex_exact_size autoindex_format autoindex_localtime upstream server location limit_req_zone limit_conn_zone log_format proxy_cache_path".split(
-    " ",
-  ),
-  ..."server_name listen index fastcgi_param fastcgi_index fastcgi_split_path_info fastcgi_read_timeout fastcgi_send_timeout fastcgi_connect_timeout fastcgi_buffers fastcgi_buffer_size fastcgi_busy_buffers_size fastcgi_intercept_errors fastcgi_hide_header fastcgi_request_buffering fastcgi_temp_file_write_size fastcgi_keep_conn fastcgi_buffering fastcgi_max_temp_file_size fastcgi_pass_header uwsgi_param uwsgi_read_timeout uwsgi_send_timeout uwsgi_connect_timeout uwsgi_buffering uwsgi_buffers uwsgi_buffer_size uwsgi_busy_buffers_size uwsgi_max_temp_file_size scgi_param".split(
-    " ",
-  ),
-]);
+/** Makes a set of the words of several lines. */
+function words(...lines: readonly string[]): ReadonlySet<string> {
+  return new Set(lines.flatMap((line) => line.split(" ")));
+}
+
+/** Directives whose job is always done, or for which there is nothing to choose. */
+export const NOT_NEEDED: ReadonlySet<string> = words(
+  "events use multi_accept accept_mutex accept_mutex_delay worker_processes worker_connections",
+  "worker_rlimit_nofile worker_rlimit_core worker_aio_requests daemon master_process",
+  "worker_shutdown_timeout timer_resolution pcre_jit thread_pool lock_file debug_connection",
+  "load_module ssl_engine sendfile sendfile_max_chunk tcp_nopush tcp_nodelay aio aio_write",
+  "directio directio_alignment output_buffers postpone_output read_ahead types default_type",
+  "types_hash_max_size types_hash_bucket_size charset_types override_charset source_charset",
+  "charset_map if_modified_since max_ranges open_file_cache open_file_cache_valid",
+  "open_file_cache_min_uses open_file_cache_errors disable_symlinks merge_slashes server_tokens",
+  "server_names_hash_bucket_size server_names_hash_max_size variables_hash_max_size",
+  "variables_hash_bucket_size map_hash_bucket_size map_hash_max_size",
+  "proxy_headers_hash_max_size proxy_headers_hash_bucket_size limit_req_log_level",
+  "limit_conn_log_level server_name_in_redirect absolute_redirect port_in_redirect",
+  "recursive_error_pages log_not_found log_subrequest rewrite_log uninitialized_variable_warn",
+  "msie_padding msie_refresh chunked_transfer_encoding index",
+  "gzip_types gzip_min_length gzip_comp_level gzip_vary gzip_proxied gzip_disable gzip_buffers",
+  "gzip_http_version gzip_static gunzip gunzip_buffers brotli brotli_types brotli_comp_level",
+  "brotli_static brotli_min_length brotli_window brotli_buffers zstd zstd_types zstd_comp_level",
+  "zstd_static zstd_min_length client_body_temp_path client_body_in_file_only",
+  "client_body_in_single_buffer client_header_buffer_size request_pool_size",
+  "connection_pool_size lingering_close lingering_time lingering_timeout",
+  "reset_timedout_connection underscores_in_headers ignore_invalid_headers keepalive_timeout",
+  "keepalive_requests keepalive_time keepalive_disable keepalive_min_timeout",
+  "client_header_timeout send_lowat subrequest_output_buffer_size status_zone access_log_buffer",
+  "open_log_file_cache http2_max_concurrent_streams http2_chunk_size http2_body_preread_size",
+  "http2_recv_buffer_size http2_idle_timeout http2_max_field_size http2_max_header_size",
+  "http2_max_requests http2_recv_timeout http2_max_concurrent_pushes resolver resolver_timeout",
+  "real_ip_recursive limit_req_status limit_conn_status autoindex_exact_size autoindex_format",
+  "autoindex_localtime ssl_session_cache ssl_session_timeout ssl_session_tickets",
+  "ssl_session_ticket_key ssl_prefer_server_ciphers ssl_ciphers ssl_dhparam ssl_ecdh_curve",
+  "ssl_stapling ssl_stapling_verify ssl_stapling_file ssl_stapling_responder",
+  "ssl_trusted_certificate ssl_buffer_size ssl_early_data ssl_conf_command",
+  "proxy_http_version proxy_buffering proxy_buffers proxy_buffer_size",
+  "proxy_busy_buffers_size proxy_request_buffering proxy_max_temp_file_size",
+  "proxy_temp_file_write_size proxy_temp_path proxy_send_timeout proxy_send_lowat",
+  "proxy_next_upstream_timeout proxy_socket_keepalive proxy_ssl_server_name",
+  "proxy_ssl_session_reuse proxy_ssl_protocols proxy_ssl_ciphers proxy_ignore_client_abort",
+  "proxy_cache_lock proxy_cache_lock_timeout proxy_cache_lock_age proxy_cache_background_update",
+  "proxy_cache_revalidate proxy_cache_methods proxy_cache_convert_head proxy_cache_min_uses",
+  "proxy_cache_key proxy_cache_max_range_offset proxy_cache_path proxy_force_ranges",
+);
+
+/** Directives that the import reads together with another one. */
+export const READ_ELSEWHERE: ReadonlySet<string> = words(
+  "http server location upstream listen server_name default_server ssl ssl_certificate",
+  "ssl_certificate_key ssl_reject_handshake limit_req_zone limit_conn_zone log_format allow deny",
+  "auth_basic auth_basic_user_file auth_request auth_request_set limit_req limit_conn",
+  "limit_req_dry_run limit_conn_dry_run proxy_set_header proxy_connect_timeout proxy_read_timeout",
+  "proxy_next_upstream proxy_next_upstream_tries proxy_redirect proxy_cookie_domain",
+  "proxy_cookie_path proxy_pass_header proxy_intercept_errors proxy_ssl_verify",
+  "proxy_cache_use_stale proxy_cache_valid include least_conn ip_hash hash keepalive",
+  // Their `fastcgi_pass` or `uwsgi_pass` has the remark.
+  "fastcgi_param fastcgi_index fastcgi_split_path_info fastcgi_read_timeout fastcgi_send_timeout",
+  "fastcgi_connect_timeout fastcgi_buffers fastcgi_buffer_size fastcgi_busy_buffers_size",
+  "fastcgi_intercept_errors fastcgi_hide_header fastcgi_request_buffering",
+  "fastcgi_temp_file_write_size fastcgi_temp_path fastcgi_keep_conn fastcgi_buffering",
+  "fastcgi_max_temp_file_size fastcgi_pass_header fastcgi_ignore_client_abort",
+  "fastcgi_next_upstream fastcgi_ignore_headers fastcgi_pass_request_headers uwsgi_param",
+  "uwsgi_read_timeout uwsgi_send_timeout uwsgi_connect_timeout uwsgi_buffering uwsgi_buffers",
+  "uwsgi_buffer_size uwsgi_busy_buffers_size uwsgi_max_temp_file_size uwsgi_temp_path",
+  "uwsgi_request_buffering uwsgi_ignore_client_abort uwsgi_pass_header uwsgi_hide_header",
+  "uwsgi_intercept_errors scgi_param scgi_temp_path",
+);
 
 /** Directives without an equivalent, and the reason or the way around. */
 export const LOST: Readonly<Record<string, string>> = {
   user: "start the server as this user (User= of systemd with AmbientCapabilities=CAP_NET_BIND_SERVICE)",
   worker_cpu_affinity: "use CPUAffinity= of systemd",
   worker_priority: "use Nice= of systemd",
-  timer_resolution: "nothing to choose",
-  pcre_jit: "nothing to choose",
-  thread_pool: "nothing to choose",
-  load_module: "handlers and _middleware.ts take the place of modules",
   env: "put it into .env",
   working_directory: "use WorkingDirectory= of systemd",
   stream: "this server speaks HTTP only",
   mail: "this server speaks HTTP only",
-  map: "write a rule for each case, or decide in _middleware.ts",
   geo: "write a rule with `address` for each case",
   geoip2: "decide in _middleware.ts",
   geoip_country: "decide in _middleware.ts",
   geoip_city: "decide in _middleware.ts",
   split_clients: "decide in _middleware.ts",
   set: "rules have no variables: write a rule for each case, or decide in _middleware.ts",
-  break: "rules have no order of this kind",
-  satisfy: "allow, deny, basicAuth and forwardAuth must all admit a request",
   limit_rate: "there is no limit for the rate of an answer",
   limit_rate_after: "there is no limit for the rate of an answer",
   limit_except: "write a rule with `method` and `deny`",
@@ -83,6 +97,7 @@ export const LOST: Readonly<Record<string, string>> = {
   ssi: "build the page in a handler",
   image_filter: "change the image in a handler",
   xslt_stylesheet: "build the page in a handler",
+  addition_types: "change the page in a handler",
   secure_link: "check the link in a handler, which hands the file over",
   secure_link_md5: "check the link in a handler, which hands the file over",
   secure_link_secret: "check the link in a handler, which hands the file over",
@@ -91,9 +106,8 @@ export const LOST: Readonly<Record<string, string>> = {
   auth_jwt: "use forwardAuth, or check the token in _middleware.ts",
   auth_jwt_key_file: "use forwardAuth, or check the token in _middleware.ts",
   ssl_client_certificate:
-    "certificates of clients are not supported: this server would let all clients in",
-  ssl_verify_client:
-    "certificates of clients are not supported: this server would let all clients in",
+    "certificates of clients are not supported: this server lets all clients in",
+  ssl_verify_client: "certificates of clients are not supported: this server lets all clients in",
   ssl_verify_depth: "certificates of clients are not supported",
   ssl_crl: "certificates of clients are not supported",
   ssl_password_file: "decrypt the key first: openssl rsa -in KEY -out NEW",
@@ -112,13 +126,16 @@ export const LOST: Readonly<Record<string, string>> = {
   proxy_bind: "the system chooses the address",
   proxy_method: "a proxy keeps the method of the request",
   proxy_store: "use `cache`",
-  proxy_cache_bypass: 'use a rule with cache: "off" for these requests',
-  proxy_no_cache: 'use a rule with cache: "off" for these requests',
   proxy_cache_purge: 'use "edgicorn purge"',
   proxy_ignore_headers: "answers say by themselves how long they are fresh",
   proxy_limit_rate: "there is no limit for the rate of an upstream",
-  proxy_pass_request_headers: "a proxy passes all fields on",
+  proxy_pass_request_headers: "a proxy passes all fields on: see `removeRequestFields`",
   proxy_pass_request_body: "a proxy passes the body on",
+  proxy_set_body: "a proxy passes the body on",
+  proxy_ssl_trusted_certificate: "set `tls` of a group in `upstreams`",
+  proxy_ssl_name: "set `tls` of a group in `upstreams`",
+  proxy_ssl_certificate: "set `tls` of a group in `upstreams`",
+  proxy_ssl_certificate_key: "set `tls` of a group in `upstreams`",
   fastcgi_cache: "use `cache` once the application runs behind `proxy` or in workers",
   fastcgi_cache_path: "use `cacheDisk`",
   fastcgi_cache_valid: "use `cache`",
@@ -132,6 +149,27 @@ export const LOST: Readonly<Record<string, string>> = {
   quic_retry: "there is no HTTP/3",
   post_action: "do it in a handler, with context.waitUntil",
   slice: "the cache stores whole answers",
-  zone: "one process owns the state of upstreams",
+  health_check: "set `health: { path: ... }` of the group in `upstreams`",
+  match: "set `health: { path: ... }` of the group in `upstreams`",
+  status: '"edgicorn status" shows the connections and requests',
+  api: '"edgicorn status" shows the connections and requests',
+  vhost_traffic_status: '"edgicorn status" shows the connections and requests',
+  vhost_traffic_status_zone: '"edgicorn status" shows the connections and requests',
+  acme_issuer: "use `acme`",
+  acme_certificate: "use `acme`",
+  uwsgi_cache: "use `cache` once the application runs behind `proxy` or in workers",
+  auth_delay: "limit failed passwords by `rateLimit`",
+  auth_gssapi: "use forwardAuth",
+  auth_ldap: "use forwardAuth",
+  modsecurity: "put a firewall for applications in front, or check requests in _middleware.ts",
+  pagespeed: "build pages and images beforehand",
+  passenger_enabled: "run the application in the workers of this server, or behind `proxy`",
+  image_filter_buffer: "change the image in a handler",
+  secure_link_expires: "check the link in a handler, which hands the file over",
+  uwsgi_cache_path: "use `cacheDisk`",
+  js_path: "write a handler or _middleware.ts",
+  js_set: "write a handler or _middleware.ts",
+  perl_modules: "write a handler",
+  perl_set: "write a handler",
   more_set_headers: "write `setFields`",
 };

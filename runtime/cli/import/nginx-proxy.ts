@@ -1,5 +1,7 @@
+import { toHostName } from "../../config/host-name.ts";
 import { hasVariables, toTime } from "./nginx-values.ts";
 import type { Directive } from "./parse-nginx.ts";
+import type { Context } from "./context.ts";
 import type { Report } from "./report.ts";
 import { findAll, findOne, type Scope, valueOf } from "./scope.ts";
 import { Section, type Value } from "./section.ts";
@@ -12,10 +14,14 @@ const SET_ANYWAY =
 export function toProxy(
   directive: Directive,
   scope: Scope,
-  { report, groups }: { report: Report; groups: ReadonlySet<string> },
+  { report, groups, usedGroups }: Context,
 ): Value | null {
   const [url = ""] = directive.args;
   const parsed = parseUpstream(url, groups);
+  if (parsed?.to === null) {
+    report.lost(directive, "its group of upstreams has no server");
+    return null;
+  }
   if (parsed === null) {
     report.lost(
       directive,
@@ -25,18 +31,38 @@ export function toProxy(
     );
     return null;
   }
+  const paths = findPaths(parsed.path, scope);
+  if (paths === null) {
+    report.lost(directive, "no setting of `proxy` changes the path in this way");
+    return null;
+  }
+  if (parsed.isGroup) usedGroups.add(parsed.to);
   const proxy = new Section({ to: parsed.to });
-  addPaths(proxy, parsed.path, scope);
+  if (scope.match?.isExact === true && paths.add !== paths.strip) {
+    scope.rule.set("rewrite", paths.add === "" ? "/" : paths.add);
+  } else {
+    if (paths.strip !== "") proxy.set("stripPrefix", paths.strip);
+    if (paths.add !== "") proxy.set("addPrefix", paths.add);
+  }
+  if (!paths.isEven)
+    report.changed(
+      directive,
+      "the path for the upstream has one slash, where Nginx makes two or none",
+    );
+  // Without a line for it, Nginx sends the name of the upstream.
+  const host = findAll(scope, "proxy_set_header").some(({ args }) => /^host$/i.test(args[0] ?? ""));
+  const own = parsed.isGroup ? parsed.name : parsed.isSocket ? "localhost" : "upstream";
+  if (!host) proxy.set("host", toHostName(own) === null ? "upstream" : own);
   addFields(proxy, scope, report);
   for (const [name, key] of [
     ["proxy_connect_timeout", "connectTimeout"],
     ["proxy_read_timeout", "firstByteTimeout"],
     ["proxy_read_timeout", "idleTimeout"],
   ] as const) {
-    const time = toTime(valueOf(scope, name) ?? "");
+    const isConnect = key === "connectTimeout";
+    const time = toTime(valueOf(scope, name) ?? "", isConnect ? 3_600 : undefined);
     // 60 s is the default of both programs, but for connecting.
-    if (time !== null && !(time === "1m" && key !== "connectTimeout"))
-      proxy.set(key, capTime(time));
+    if (time !== null && time !== "0s" && (isConnect || time !== "1m")) proxy.set(key, time);
   }
   const tries = valueOf(scope, "proxy_next_upstream_tries");
   if (tries !== null && /^[1-9]\d?$/.test(tries)) proxy.set("retries", Number(tries) - 1);
@@ -54,35 +80,55 @@ export function toProxy(
   return proxy.size === 1 ? parsed.to : proxy;
 }
 
-/** Longest time-out that a proxy takes. */
-const MOST_HOURS = 24;
-
-function capTime(time: string): string {
-  const [, count, unit] = /^(\d+)(\w+)$/.exec(time) ?? [];
-  return unit === "h" && Number(count) > MOST_HOURS ? `${MOST_HOURS}h` : time;
+interface ParsedUpstream {
+  /** `to` of a proxy. */
+  to: string;
+  /** The path that replaces that of the location; `null`: none does. */
+  path: string | null;
+  isGroup: boolean;
+  isSocket: boolean;
+  /** Name of the group, as Nginx has it. */
+  name: string;
 }
 
 function parseUpstream(
   url: string,
-  groups: ReadonlySet<string>,
-): { to: string; path: string | null } | null {
-  const [, socket, socketPath] = /^http:\/\/unix:([^:$]+?)(?::(\/[^$]*))?$/.exec(url) ?? [];
-  if (socket !== undefined)
-    return { to: `unix:${socket.replace(/:$/, "")}`, path: socketPath ?? null };
-  const [, origin, scheme = "", host = "", path] =
-    /^((https?):\/\/([^/$]+))(\/[^$]*)?$/.exec(url) ?? [];
+  groups: Context["groups"],
+): ParsedUpstream | { to: null } | null {
+  if (url.includes("$")) return null;
+  const [, socket, socketPath] = /^http:\/\/unix:(\/[^:\s]+):?(\/.*)?$/.exec(url) ?? [];
+  if (socket !== undefined) {
+    const to = `unix:${socket}`;
+    return { to, path: socketPath ?? null, isGroup: false, isSocket: true, name: "" };
+  }
+  const [, origin, scheme, host = "", path = null] =
+    /^((https?):\/\/(\[[\da-f:.]+\](?::\d{1,5})?|[\w.-]+(?::\d{1,5})?))(\/.*)?$/i.exec(url) ?? [];
   if (origin === undefined) return null;
-  return { to: groups.has(host) && scheme === "http" ? host : origin, path: path ?? null };
+  const group = scheme === "http" ? groups.get(host) : undefined;
+  if (group === null) return { to: null };
+  const isGroup = group !== undefined;
+  return { to: group ?? origin, path, isGroup, isSocket: false, name: host };
 }
 
-/** `proxy_pass` with a path replaces the prefix of the location by it. */
-function addPaths(proxy: Section, path: string | null, { match }: Scope): void {
-  if (path === null) return;
-  const prefix = (match?.prefix ?? "").replace(/\/$/, "");
-  const added = path.replace(/\/$/, "");
-  if (prefix === added) return;
-  if (prefix !== "") proxy.set("stripPrefix", prefix);
-  if (added !== "") proxy.set("addPrefix", added);
+/** A path that `stripPrefix` and `addPrefix` take. */
+const PLAIN_PATH = /^(?:\/[\w.~-]+)*$/;
+
+/**
+ * `proxy_pass` with a path replaces the prefix of the location by it.
+ *
+ * @returns `null`: no setting does.
+ */
+function findPaths(
+  path: string | null,
+  { match }: Scope,
+): { strip: string; add: string; isEven: boolean } | null {
+  if (path === null) return { strip: "", add: "", isEven: true };
+  if (match !== null && match.prefix === null) return null;
+  const written = match?.prefix ?? "/";
+  const [strip, add] = [written.replace(/\/$/, ""), path.replace(/\/$/, "")];
+  if (!PLAIN_PATH.test(strip) || !PLAIN_PATH.test(add)) return null;
+  const isEven = written.endsWith("/") === path.endsWith("/") || match?.isExact === true;
+  return strip === add ? { strip: "", add: "", isEven } : { strip, add, isEven };
 }
 
 function addFields(proxy: Section, scope: Scope, report: Report): void {
@@ -92,7 +138,9 @@ function addFields(proxy: Section, scope: Scope, report: Report): void {
     const [name = "", value = ""] = directive.args;
     const lower = name.toLowerCase();
     if (lower === "host") addHost(proxy, directive, report);
-    else if (SET_ANYWAY.test(lower)) continue;
+    else if (lower === "upgrade" && value !== "") {
+      report.lostOnce(directive, "WebSockets are not passed on to upstreams");
+    } else if (SET_ANYWAY.test(lower)) continue;
     else if (value === "") removed.push(lower);
     // The field of the client itself.
     else if (value === `$http_${lower.replaceAll("-", "_")}`) continue;
@@ -142,95 +190,4 @@ function addAddresses(proxy: Section, scope: Scope, report: Report): void {
       else proxy.child(key).set(from.replace(/^\./, ""), to);
     }
   }
-}
-
-/** Returns the entry of `upstreams` that takes the place of an `upstream` block. */
-export function toUpstreamGroup(block: Directive, report: Report): Value {
-  const group = new Section();
-  const servers: Value[] = [];
-  let isPlain = true;
-  for (const directive of block.block ?? []) {
-    const { name, args } = directive;
-    switch (name) {
-      case "server": {
-        const server = toUpstreamServer(directive, group, report);
-        if (server === null) break;
-        servers.push(server.size === 1 ? (server.get("url") ?? "") : server);
-        break;
-      }
-      case "least_conn":
-      case "keepalive":
-      case "keepalive_timeout":
-      case "keepalive_requests":
-      case "keepalive_time":
-      case "zone":
-      case "random":
-      case "least_time":
-      case "resolver":
-        break;
-      case "ip_hash":
-        group.set("balance", new Section({ hash: "address" }));
-        isPlain = false;
-        break;
-      case "hash": {
-        const key = toHashKey(args[0] ?? "");
-        if (key === null)
-          report.lost(directive, "a hash is one of the address, the path, a field or a cookie");
-        else group.set("balance", new Section({ hash: key }));
-        isPlain &&= key === null;
-        break;
-      }
-      case "sticky":
-        group.set("sticky", args[1] ?? "server");
-        isPlain = false;
-        break;
-      default:
-        report.lost(directive, "a group of upstreams has nothing of this kind");
-    }
-  }
-  if (group.size === 0 && isPlain) return servers.length === 1 ? (servers[0] ?? "") : servers;
-  const whole = new Section({ servers });
-  for (const [key, value] of group.members) whole.set(key, value);
-  return whole;
-}
-
-function toUpstreamServer(directive: Directive, group: Section, report: Report): Section | null {
-  const [address = "", ...options] = directive.args;
-  if (options.includes("down")) return null;
-  const server = new Section({
-    url: address.startsWith("unix:") ? address.replace(/:$/, "") : `http://${address}`,
-  });
-  for (const option of options) {
-    const [name = "", value = ""] = option.split("=");
-    const count = Number(value);
-    if (name === "weight" && count !== 1) server.set("weight", count);
-    else if (name === "backup") server.set("backup", true);
-    else if (name === "max_conns" && count > 0) server.set("maxConnections", count);
-    else if (name === "max_fails") {
-      if (count === 0) group.set("health", "off");
-      else if (group.get("health") !== "off") group.child("health").set("failures", count);
-    } else if (name === "fail_timeout") {
-      const time = toTime(value);
-      // Nginx counts nothing with `fail_timeout=0`.
-      if (time !== null && time !== "0s" && group.get("health") !== "off")
-        group.child("health").set("window", time);
-    } else if (name === "slow_start") {
-      const time = toTime(value);
-      if (time !== null && group.get("health") !== "off")
-        group.child("health").set("slowStart", time);
-    } else if (!["weight", "resolve", "max_conns"].includes(name)) {
-      report.lost(directive, `a server of a group has no "${name}"`);
-    }
-  }
-  return server;
-}
-
-function toHashKey(text: string): Value | null {
-  if (/^\$(?:binary_remote_addr|remote_addr)$/.test(text)) return "address";
-  if (/^\$(?:request_uri|uri)$/.test(text)) return "path";
-  const [, kind, name] = /^\$(http|cookie)_(\w+)$/.exec(text) ?? [];
-  if (name === undefined) return null;
-  return kind === "http"
-    ? new Section({ header: name.replaceAll("_", "-") })
-    : new Section({ cookie: name });
 }

@@ -1,4 +1,4 @@
-import type { PathMatch } from "./nginx-patterns.ts";
+import type { PathMatch } from "./nginx-expressions.ts";
 
 /** The target of a redirect or a rewrite in a rule. */
 export interface Target {
@@ -24,7 +24,8 @@ export function toTarget(url: string, match: PathMatch | null): Target | null {
   let text = url.replace(/^\$scheme:\/\/\$(?:host|http_host|server_name)/, "");
   let path: string | null = null;
   if (REQUEST_URI.test(text)) {
-    path = match?.path ?? "/**";
+    // The part of a segment has no name.
+    path = (match?.path ?? "/**").replace(/\*\/\*\*$/, "/**");
     const own = path.replace(/\/\*\*$/, "/:splat");
     // A path with other wildcards has no whole text of its own.
     if (/[*]|:p\d/.test(own)) return null;
@@ -49,7 +50,9 @@ export function toRewriteTarget(target: string, { groups }: PathMatch): string |
 }
 
 function fill(text: string, groups: ReadonlyMap<string, string>): string {
-  return text.replaceAll(/\$(\d)/g, (whole, number: string) => groups.get(number) ?? whole);
+  const filled = text.replaceAll(/\$(\w+)/g, (whole, name: string) => groups.get(name) ?? whole);
+  // A target such as `/$1` of a group with its slash.
+  return filled.replace(/(?<!:)\/\/:splat/, "/:splat");
 }
 
 /** How a server or a condition sends clients to another scheme or host. */
@@ -60,7 +63,7 @@ export type HostRedirect =
 /** Returns the meaning of a URL that keeps path and query: `https://www.example.com$request_uri`. `null`: it is another. */
 export function toHostRedirect(url: string, names: readonly string[]): HostRedirect | null {
   const [, scheme, host] =
-    /^(https?|\$scheme):\/\/(\$host|\$http_host|\$server_name|[\w.-]+)(?:\$request_uri|\$uri|\/\$1|\$1)(?:\$is_args\$args)?\??$/.exec(
+    /^(https?|\$scheme):\/\/(\$host|\$http_host|\$server_name|[\w.-]+)(?:\$request_uri|\$uri|\/?\$1)(?:\$is_args\$args)?\??$/.exec(
       url,
     ) ?? [];
   if (scheme === undefined || host === undefined) return null;

@@ -1,7 +1,8 @@
-/** Returns a size of Nginx (`8k`, `10m`, `1g`) in our form; `null`: it is none. */
+/** Returns a size of Nginx (`8k`, `10m`, `1g`) in our form, `0b` for none; `null`: it is no size. */
 export function toSize(text: string): string | null {
   const [, count, unit = ""] = /^(\d+)([kmg]?)$/i.exec(text) ?? [];
   if (count === undefined) return null;
+  if (Number(count) === 0) return "0b";
   const name = { k: "kb", m: "mb", g: "gb", "": "b" }[unit.toLowerCase()] ?? "b";
   return `${Number(count)}${name}`;
 }
@@ -25,10 +26,14 @@ export function toSeconds(text: string): number | null {
   return parts.reduce((sum, [, count, unit = ""]) => sum + Number(count) * (SECONDS[unit] ?? 1), 0);
 }
 
-/** Returns a time of Nginx in our form: `1h`, `90s`, `500ms`. `null`: it is none. */
-export function toTime(text: string): string | null {
-  const seconds = toSeconds(text);
-  if (seconds === null) return null;
+/** Longest time that most settings take. */
+const DAY_SECONDS = 86_400;
+
+/** Returns a time of Nginx in our form, at most the longest that a setting takes: `1h`, `90s`, `500ms`. `null`: it is none. */
+export function toTime(text: string, mostSeconds: number = DAY_SECONDS): string | null {
+  const written = toSeconds(text);
+  if (written === null) return null;
+  const seconds = Math.min(written, mostSeconds);
   if (seconds >= 3_600 && seconds % 3_600 === 0) return `${seconds / 3_600}h`;
   if (seconds >= 60 && seconds % 60 === 0) return `${seconds / 60}m`;
   return Number.isInteger(seconds) ? `${seconds}s` : `${Math.round(seconds * 1_000)}ms`;
@@ -43,4 +48,9 @@ export function toRate(text: string): string | null {
 /** Tells whether a text has variables of Nginx. */
 export function hasVariables(text: string): boolean {
   return /\$[\w{]/.test(text);
+}
+
+/** Returns the path of a file that is named relative to the folder of Nginx's config. */
+export function toNginxFile(file: string): string {
+  return file.startsWith("/") ? file : `/etc/nginx/${file}`;
 }

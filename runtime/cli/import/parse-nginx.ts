@@ -2,6 +2,8 @@
 export interface Directive {
   readonly name: string;
   readonly args: readonly string[];
+  /** The directive as it is written, on one line and without its block: `listen 443 ssl`. */
+  readonly text: string;
   /** `nginx.conf:12`. */
   readonly place: string;
   /** The directives between its braces; `null`: it has none. */
@@ -16,6 +18,9 @@ export class NginxSyntaxError extends Error {
   }
 }
 
+/** Blocks within blocks. Configs have about five. */
+const MOST_DEPTH = 100;
+
 /**
  * Parses a config file of Nginx, as Nginx reads it: words, quoted texts, comments, and blocks in braces. Includes stay
  * directives.
@@ -24,13 +29,15 @@ export class NginxSyntaxError extends Error {
  * @throws NginxSyntaxError
  */
 export function parseNginx(text: string, file: string): Directive[] {
-  const reader = new Reader(text.replace(/^\uFEFF/, ""), file);
-  const directives = readBlock(reader, false);
-  return directives;
+  return readBlock(new Reader(text.replace(/^\uFEFF/, ""), file), 0);
 }
 
-function readBlock(reader: Reader, isInner: boolean): Directive[] {
+function readBlock(reader: Reader, depth: number): Directive[] {
   const directives: Directive[] = [];
+  const isInner = depth > 0;
+  if (depth > MOST_DEPTH) {
+    throw new NginxSyntaxError(reader.place, `more than ${MOST_DEPTH} blocks within each other`);
+  }
   for (;;) {
     reader.skipSpace();
     if (reader.isAtEnd) {
@@ -41,12 +48,12 @@ function readBlock(reader: Reader, isInner: boolean): Directive[] {
       if (!isInner) throw new NginxSyntaxError(reader.place, "} without {");
       return directives;
     }
-    directives.push(readDirective(reader));
+    directives.push(readDirective(reader, depth));
   }
 }
 
-function readDirective(reader: Reader): Directive {
-  const { place } = reader;
+function readDirective(reader: Reader, depth: number): Directive {
+  const { place, offset: start } = reader;
   const words: string[] = [];
   for (;;) {
     reader.skipSpace();
@@ -54,16 +61,17 @@ function readDirective(reader: Reader): Directive {
     if (reader.isAtEnd) throw new NginxSyntaxError(place, `"${name}" without ;`);
     if (reader.take(";")) {
       if (words.length === 0) throw new NginxSyntaxError(place, "; without a directive");
-      return { name, args, place, block: null };
+      return { name, args, text: reader.textFrom(start, 1), place, block: null };
     }
     if (reader.take("{")) {
       if (words.length === 0) throw new NginxSyntaxError(place, "{ without a directive");
+      const text = reader.textFrom(start, 1);
       // Code of another language, in which braces and semicolons mean something else.
       if (name.endsWith("_by_lua_block")) {
-        reader.skipBraces(place);
-        return { name, args, place, block: [] };
+        reader.skipCode(place);
+        return { name, args, text, place, block: [] };
       }
-      return { name, args, place, block: readBlock(reader, true) };
+      return { name, args, text, place, block: readBlock(reader, depth + 1) };
     }
     if (reader.isAt("}")) throw new NginxSyntaxError(place, `"${name}" without ;`);
     words.push(reader.readWord());
@@ -95,8 +103,20 @@ class Reader {
     return `${this.#file}:${this.#line}`;
   }
 
+  get offset(): number {
+    return this.#at;
+  }
+
   get isAtEnd(): boolean {
     return this.#at >= this.#text.length;
+  }
+
+  /** Returns the text since an offset on one line, without its last characters. */
+  textFrom(start: number, left: number): string {
+    return this.#text
+      .slice(start, this.#at - left)
+      .replaceAll(/\s+/g, " ")
+      .trim();
   }
 
   isAt(character: string): boolean {
@@ -133,7 +153,7 @@ class Reader {
         return word;
       }
       if (quote === null ? this.#endsWord(word) : character === quote) {
-        if (quote !== null) this.#at++;
+        if (quote !== null) this.#endQuote(place);
         return word;
       }
       this.#next();
@@ -146,14 +166,32 @@ class Reader {
     }
   }
 
-  /** Skips to the brace that closes the present block. */
-  skipBraces(place: string): void {
+  /** Skips the Lua code up to the brace that closes its block. Braces in texts and comments do not count. */
+  skipCode(place: string): void {
     for (let depth = 1; depth > 0;) {
       if (this.isAtEnd) throw new NginxSyntaxError(place, "{ without }");
       const character = this.#next();
       if (character === "{") depth++;
       if (character === "}") depth--;
+      if (character === '"' || character === "'") this.#skipText(character);
+      if (character === "-" && this.isAt("-")) {
+        while (!this.isAtEnd && !this.isAt("\n")) this.#at++;
+      }
     }
+  }
+
+  #skipText(quote: string): void {
+    while (!this.isAtEnd && !this.isAt(quote) && !this.isAt("\n")) {
+      if (this.#next() === "\\") this.#next();
+    }
+    this.#next();
+  }
+
+  #endQuote(place: string): void {
+    this.#at++;
+    const next = this.#text[this.#at];
+    if (next === undefined || /[\s;{)]/.test(next)) return;
+    throw new NginxSyntaxError(place, `"${next}" right after a quoted text`);
   }
 
   /** Tells whether an unquoted word ends here. The brace of `${name}` does not end it. */

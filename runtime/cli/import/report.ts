@@ -1,19 +1,24 @@
-import type { Directive } from "./parse-nginx.ts";
-
 /** A line of the old config that the new one does not carry over, or not quite. */
 export interface Remark {
   /** `nginx.conf:12`. */
   place: string;
-  /** The line: `gzip_static on`. */
+  /** The line as it is written: `gzip_static on`. */
   line: string;
   reason: string;
   /** `lost`: it has no equivalent. `changed`: it acts in another way. `todo`: something remains to do by hand. */
   kind: "lost" | "changed" | "todo";
 }
 
+/** A line that a remark is about. */
+export interface Line {
+  readonly place: string;
+  readonly text: string;
+}
+
 /** Collects the remarks of an import, in the order of the lines. */
 export class Report {
   readonly remarks: Remark[] = [];
+  readonly #known = new Set<string>();
   #section: { notes: Remark[] } | null = null;
 
   /** Puts the remarks from now on also into the notes of this section of the new config. */
@@ -28,27 +33,31 @@ export class Report {
   }
 
   /** The line has no equivalent. */
-  lost(directive: Directive, reason: string): void {
-    this.#add(directive, reason, "lost");
+  lost(line: Line, reason: string): void {
+    this.#add(line, reason, "lost");
+  }
+
+  /** The line is one of several with the same reason: the first of them has the remark. */
+  lostOnce(line: Line, reason: string): void {
+    if (!this.remarks.some((remark) => remark.reason === reason)) this.lost(line, reason);
   }
 
   /** The line is carried over, but acts in another way. */
-  changed(directive: Directive, reason: string): void {
-    this.#add(directive, reason, "changed");
+  changed(line: Line, reason: string): void {
+    this.#add(line, reason, "changed");
   }
 
   /** The line is carried over once the user has done something. */
-  todo(directive: Directive, reason: string): void {
-    this.#add(directive, reason, "todo");
+  todo(line: Line, reason: string): void {
+    this.#add(line, reason, "todo");
   }
 
-  #add(directive: Directive, reason: string, kind: Remark["kind"]): void {
-    const remark = { place: directive.place, line: showDirective(directive), reason, kind };
-    const isKnown = this.remarks.some(
-      (other) =>
-        other.place === remark.place && other.line === remark.line && other.reason === reason,
-    );
-    if (isKnown) return;
+  #add({ place, text }: Line, reason: string, kind: Remark["kind"]): void {
+    const remark = { place, line: shorten(text), reason, kind };
+    const key = JSON.stringify([place, text, reason]);
+    // Several servers may include one file.
+    if (this.#known.has(key)) return;
+    this.#known.add(key);
     this.remarks.push(remark);
     this.#section?.notes.push(remark);
   }
@@ -57,11 +66,6 @@ export class Report {
 /** Longest line of the old config that a remark repeats. */
 const MOST_CHARACTERS = 100;
 
-function showDirective({ name, args, block }: Directive): string {
-  const words = [
-    name,
-    ...args.map((arg) => (/^[^\s;{}"']+$/.test(arg) ? arg : JSON.stringify(arg))),
-  ];
-  const line = `${words.join(" ")}${block === null ? "" : " { ... }"}`;
+function shorten(line: string): string {
   return line.length > MOST_CHARACTERS ? `${line.slice(0, MOST_CHARACTERS - 3)}...` : line;
 }

@@ -28,6 +28,17 @@ export class Section {
     return this.#members.get(key);
   }
 
+  /** Returns the values of a key that holds a list or one value; empty: there is none. */
+  list(key: string): readonly Value[] {
+    const found = this.#members.get(key);
+    if (found === undefined) return [];
+    return isList(found) ? found : [found];
+  }
+
+  delete(key: string): void {
+    this.#members.delete(key);
+  }
+
   /** Returns the section of a key, which is created if there is none. */
   child(key: string): Section {
     const found = this.#members.get(key);
@@ -37,8 +48,13 @@ export class Section {
     return section;
   }
 
-  /** Returns plain data: what `JSON.parse` would return. */
+  /** Returns plain data for `JSON.stringify`. */
   toJSON(): Record<string, unknown> {
     return Object.fromEntries(this.#members);
   }
+}
+
+/** Narrows a value to a list, which `Array.isArray` does not do for read-only ones. */
+export function isList(value: Value): value is readonly Value[] {
+  return Array.isArray(value);
 }

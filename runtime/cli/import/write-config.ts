@@ -1,11 +1,11 @@
-import { Section, type Value } from "./section.ts";
+import { isList, Section, type Value } from "./section.ts";
 
 const MOST_COLUMNS = 100;
 
 /** Returns the text of `edgicorn.config.ts`. */
 export function writeConfig(config: Section, sources: readonly string[]): string {
   return [
-    `// Made from ${sources.join(" and ")} by "edgicorn import". Comments with a place are lines that need a look.`,
+    `// Made from ${clean(sources.join(" and "))} by "edgicorn import". Comments with a place are lines that need a look.`,
     'import { defineConfig } from "edgicorn";',
     "",
     `export default defineConfig(${writeValue(config, "")});`,
@@ -63,7 +63,9 @@ function clean(text: string): string {
 }
 
 function writeKey(key: string): string {
-  return /^[A-Za-z_$][\w$]*$/.test(key) ? key : JSON.stringify(key);
+  // Without brackets it would be the prototype.
+  if (key === "__proto__") return '["__proto__"]';
+  return /^[A-Za-z_$][\w$]*$/.test(key) ? key : writeText(key);
 }
 
 function writeText(value: string | number | boolean): string {
@@ -72,8 +74,4 @@ function writeText(value: string | number | boolean): string {
     /[\u2028\u2029]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16)}`,
   );
-}
-
-function isList(value: Value): value is readonly Value[] {
-  return Array.isArray(value);
 }

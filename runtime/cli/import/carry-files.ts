@@ -1,0 +1,189 @@
+import { carryProxy } from "./carry-proxy.ts";
+import type { Context } from "./context.ts";
+import { hasVariables } from "./nginx-values.ts";
+import type { Directive } from "./parse-nginx.ts";
+import { findLocation, hasWithin, type Scope, valueOf } from "./scope.ts";
+import { Section } from "./section.ts";
+
+/**
+ * Returns the public folder of a server: its `root`, or that of `location /`; `null`: there is none.
+ *
+ * @param outer Directives around the server, whose `root` it inherits.
+ */
+export function findPublicFolder(
+  server: readonly Directive[],
+  outer: readonly Directive[],
+): string | null {
+  const whole = server.find(
+    ({ name, args }) => name === "location" && args.length === 1 && args[0] === "/",
+  );
+  const inWhole = (whole?.block ?? []).filter(({ name }) => name === "root" || name === "alias");
+  const roots = [server, outer].map((block) => block.find(({ name }) => name === "root"));
+  const [folder] = [...inWhole, ...roots].flatMap((directive) => directive?.args[0] ?? []);
+  return folder === undefined || hasVariables(folder) ? null : toFolder(folder);
+}
+
+/** Tells whether clients can get files of the public folder of a server. */
+export function servesFiles(server: readonly Directive[]): boolean {
+  const locations = server.filter(({ name }) => name === "location");
+  const hasWhole = locations.some(({ args }) => args.length === 1 && args[0] === "/");
+  return (!hasWhole && answersWithFiles(server)) || locations.some(isOfFiles);
+}
+
+function isOfFiles({ args, block }: Directive): boolean {
+  if (block === null || (args.at(-1) ?? "").startsWith("@")) return false;
+  return answersWithFiles(block) || block.some((one) => one.name === "location" && isOfFiles(one));
+}
+
+function answersWithFiles(block: readonly Directive[]): boolean {
+  const triesFiles = block.some(
+    ({ name, args }) => name === "try_files" && args.some((arg) => arg.includes("$uri")),
+  );
+  return triesFiles || !block.some(({ name }) => NO_FILES.has(name));
+}
+
+/** Directives that answer in place of files. */
+const NO_FILES: ReadonlySet<string> = new Set([
+  "proxy_pass",
+  "fastcgi_pass",
+  "uwsgi_pass",
+  "scgi_pass",
+  "grpc_pass",
+  "return",
+  "internal",
+  "deny",
+]);
+
+/** `root` and `alias` become `public`, or links into the public folder. */
+export function carryFolder(directive: Directive, scope: Scope, { report }: Context): void {
+  const { site, match, level } = scope;
+  const [folder = ""] = directive.args;
+  if (site === null) return;
+  if (hasVariables(folder)) {
+    report.lost(directive, "a folder has no variables: write a site for each case");
+    return;
+  }
+  if (scope.directives.some(({ name }) => NO_FILES.has(name))) return;
+  const absolute = toFolder(folder);
+  const own = site.publicFolder;
+  if (level === "server" || match === null || match.paths === null) {
+    if (own !== absolute) report.lost(directive, "a site has one folder of files");
+    return;
+  }
+  const { prefix } = match;
+  if (prefix === null) {
+    if (absolute !== own) {
+      report.lost(directive, "a site has one folder of files: link the files into it");
+    }
+    return;
+  }
+  const path = prefix.replace(/\/$/, "");
+  const target = directive.name === "alias" ? absolute : `${absolute}${path}`;
+  if (own !== null && `${own}${path}` === target) return;
+  const root = own ?? "public";
+  site.section.set("publicLinks", "follow");
+  const parent = path.slice(0, path.lastIndexOf("/"));
+  report.todo(
+    directive,
+    `link it into the public folder: mkdir -p ${root}${parent} && ln -s ${target} ${root}${path}`,
+  );
+}
+
+/** A relative folder is below the folder of Debian's Nginx. */
+function toFolder(folder: string): string {
+  const absolute = folder.startsWith("/") ? folder : `/usr/share/nginx/${folder}`;
+  return absolute.length > 1 ? absolute.replace(/\/+$/, "") : absolute;
+}
+
+/** `try_files` becomes `spa` or a proxy after files. Files come first anyway. */
+export function carryTryFiles(directive: Directive, scope: Scope, context: Context): void {
+  const { site, match, level } = scope;
+  const { report } = context;
+  const last = directive.args.at(-1) ?? "";
+  if (site === null) return;
+  const [fixed] = directive.args
+    .slice(0, -1)
+    .filter((file) => !/\$(?:uri|request_filename)/.test(file));
+  if (fixed !== undefined) {
+    report.lost(
+      directive,
+      `${fixed} answers before or after others: \`rewrite\` or \`maintenance\` of a rule may do it`,
+    );
+  }
+  const isWhole = level === "server" || match === null || match.paths === null;
+  if (last.startsWith("=")) return;
+  if (last.startsWith("@")) {
+    carryNamed(directive, scope, context);
+    return;
+  }
+  const page = last.replace(/[?$].*$/, "");
+  if (page.endsWith(".php")) {
+    report.lost(directive, "this server runs no PHP: pass these paths on with `proxy`");
+  } else if (/\.html?$/.test(page)) {
+    if (isWhole && page === "/404.html") return;
+    if (!isWhole) report.changed(directive, "`spa` holds for all paths of a site");
+    site.section.set("spa", page === "/index.html" ? true : page.slice(1));
+  } else if (page !== "" && !/\$(?:uri|request_filename)/.test(last)) {
+    report.lost(directive, "write a handler for these paths, or `_404`");
+  }
+}
+
+/** The last word of `try_files` names a location that answers the rest. */
+function carryNamed(directive: Directive, scope: Scope, context: Context): void {
+  const name = directive.args.at(-1) ?? "";
+  const named = findLocation(scope, name);
+  const block = named?.block ?? [];
+  const pass = block.find((one) => one.name === "proxy_pass");
+  if (pass === undefined) {
+    context.report.lost(
+      directive,
+      `${name} is no proxy: files come before handlers, and \`_404\` or a rule answers the rest`,
+    );
+    return;
+  }
+  const inner: Scope = { ...scope, parent: scope, directives: block };
+  carryProxy(pass, inner, { context, isAfterFiles: true });
+}
+
+/** `error_page` becomes `errorPages`. */
+export function carryErrorPage(directive: Directive, scope: Scope, { report }: Context): void {
+  const { args } = directive;
+  const page = args.at(-1) ?? "";
+  const statuses = args.slice(0, -1).filter((arg) => !arg.startsWith("="));
+  if (page.startsWith("@") || hasVariables(page) || !page.startsWith("/")) {
+    report.lost(
+      directive,
+      "an error page is a file of the public folder, or a path that a handler answers",
+    );
+    return;
+  }
+  if (args.slice(0, -1).some((arg) => arg.startsWith("="))) {
+    report.changed(directive, "the status of the error stays");
+  }
+  const passes = ["proxy_pass", "uwsgi_pass"];
+  if (valueOf(scope, "proxy_intercept_errors") !== "on" && hasWithin(scope.directives, passes)) {
+    report.changed(directive, "errors of upstreams get this page, too");
+  }
+  for (const status of statuses) {
+    if (/^[45]\d\d$/.test(status) && !/^49\d$/.test(status)) {
+      scope.rule.child("errorPages").set(status, page.replace(/[?#].*$/, ""));
+    } else report.lost(directive, `${status} is no status of an error page`);
+  }
+}
+
+/** A location with `internal` answers no client. */
+export function carryInternal(directive: Directive, scope: Scope, { report }: Context): void {
+  const { match, rule, site } = scope;
+  if (scope.level !== "location" || match === null || site === null) return;
+  if (match.paths !== null) rule.set("respond", new Section({ status: 404 }));
+  const pages = site.errorPaths;
+  const isAsked =
+    match.prefix !== null && pages.some((page) => page.startsWith(match.prefix ?? ""));
+  const hasFiles = scope.directives.some(({ name }) => name === "root" || name === "alias");
+  if (hasFiles && !isAsked) {
+    report.lost(
+      directive,
+      "this server sends no files for an upstream (X-Accel-Redirect): a handler hands them over",
+    );
+  }
+}
