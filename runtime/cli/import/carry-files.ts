@@ -30,6 +30,11 @@ export function servesFiles(server: readonly Directive[]): boolean {
   return (!hasWhole && answersWithFiles(server)) || locations.some(isOfFiles);
 }
 
+/** Tells whether a location of a server answers with files. */
+export function hasFileLocation(server: readonly Directive[]): boolean {
+  return server.some((one) => one.name === "location" && isOfFiles(one));
+}
+
 function isOfFiles({ args, block }: Directive): boolean {
   if (block === null || (args.at(-1) ?? "").startsWith("@")) return false;
   return answersWithFiles(block) || block.some((one) => one.name === "location" && isOfFiles(one));
@@ -81,6 +86,7 @@ export function carryFolder(directive: Directive, scope: Scope, { report }: Cont
   const target = directive.name === "alias" ? absolute : `${absolute}${path}`;
   if (own !== null && `${own}${path}` === target) return;
   const root = own ?? "public";
+  if (own === null) site.section.set("public", root);
   site.section.set("publicLinks", "follow");
   const parent = path.slice(0, path.lastIndexOf("/"));
   report.todo(

@@ -1,6 +1,6 @@
 import { carryHttp2 } from "./carry-settings.ts";
 import { setsControlOfProxies } from "./carry-fields.ts";
-import { findPublicFolder, servesFiles } from "./carry-files.ts";
+import { findPublicFolder, hasFileLocation, servesFiles } from "./carry-files.ts";
 import { WIDER } from "./carry-redirects.ts";
 import type { Context } from "./context.ts";
 import { addAccess, readZones, type LimitZones } from "./nginx-access.ts";
@@ -217,7 +217,9 @@ class NginxImport {
         rule: draft.base,
         match: null,
       };
-      if (servesFiles(block)) section.set("public", publicFolder ?? "public");
+      // Files without a folder are in that of the project.
+      const folder = publicFolder ?? (isAlone && hasFileLocation(block) ? "public" : null);
+      if (folder !== null && servesFiles(block)) section.set("public", folder);
       for (const directive of block) {
         if (directive.name !== "location") carry(directive, scope, this.#context);
       }

@@ -8,7 +8,7 @@ import { Section, type Value } from "./section.ts";
 
 /** Fields of requests that a proxy of ours sets by itself, in lower case. */
 const SET_ANYWAY =
-  /^(?:host|connection|upgrade|accept-encoding|via|forwarded|x-real-ip|x-request-id|x-scheme|x-client-ip|x-original-uri|x-url-scheme|x-nginx-proxy|x-forwarded-[a-z]+|remote-host|remote-addr|client-ip)$/;
+  /^(?:host|proxy|connection|upgrade|accept-encoding|via|forwarded|x-real-ip|x-request-id|x-scheme|x-client-ip|x-original-uri|x-url-scheme|x-nginx-proxy|x-forwarded-[a-z]+|remote-host|remote-addr|client-ip)$/;
 
 /** Returns the value of `proxy` that takes the place of `proxy_pass`; `null`: none does. */
 export function toProxy(

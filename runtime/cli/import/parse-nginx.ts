@@ -57,25 +57,30 @@ function readDirective(reader: Reader, depth: number): Directive {
   const words: string[] = [];
   for (;;) {
     reader.skipSpace();
-    const [name = "", ...args] = words;
-    if (reader.isAtEnd) throw new NginxSyntaxError(place, `"${name}" without ;`);
-    if (reader.take(";")) {
-      if (words.length === 0) throw new NginxSyntaxError(place, "; without a directive");
-      return { name, args, text: reader.textFrom(start, 1), place, block: null };
-    }
+    if (reader.take(";")) return toDirective(words, { reader, start, place, end: ";" });
     if (reader.take("{")) {
-      if (words.length === 0) throw new NginxSyntaxError(place, "{ without a directive");
-      const text = reader.textFrom(start, 1);
+      const directive = toDirective(words, { reader, start, place, end: "{" });
       // Code of another language, in which braces and semicolons mean something else.
-      if (name.endsWith("_by_lua_block")) {
-        reader.skipCode(place);
-        return { name, args, text, place, block: [] };
+      if (!directive.name.endsWith("_by_lua_block")) {
+        return { ...directive, block: readBlock(reader, depth + 1) };
       }
-      return { name, args, text, place, block: readBlock(reader, depth + 1) };
+      reader.skipCode(place);
+      return { ...directive, block: [] };
     }
-    if (reader.isAt("}")) throw new NginxSyntaxError(place, `"${name}" without ;`);
+    if (reader.isAtEnd || reader.isAt("}")) {
+      throw new NginxSyntaxError(place, `"${words[0] ?? ""}" without ;`);
+    }
     words.push(reader.readWord());
   }
+}
+
+function toDirective(
+  words: readonly string[],
+  { reader, start, place, end }: { reader: Reader; start: number; place: string; end: string },
+): Directive {
+  const [name, ...args] = words;
+  if (name === undefined) throw new NginxSyntaxError(place, `${end} without a directive`);
+  return { name, args, text: reader.textFrom(start, end.length), place, block: null };
 }
 
 /** Escapes that Nginx replaces in words. All others keep their backslash, as expressions need it. */

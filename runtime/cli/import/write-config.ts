@@ -53,7 +53,7 @@ function writeSection(section: Section, indent: string): string {
 function notesOf(value: Value, indent: string): string {
   if (!(value instanceof Section)) return "";
   return value.notes
-    .map(({ place, line, reason }) => `${indent}// ${place} ${clean(line)}: ${clean(reason)}\n`)
+    .map(({ place, line, reason }) => `${indent}// ${clean(`${place} ${line}: ${reason}`)}\n`)
     .join("");
 }
 
