@@ -20,5 +20,8 @@ export function convert(text: string, gunicornBinds: readonly string[] = []): Co
 export function convertServer(lines: string): Converted {
   const { config, remarks } = convert(`server { listen 80; ${lines} }`);
   const { http: _http, https: _https, public: folder, ...rest } = config;
-  return { config: folder === false || folder === undefined ? rest : { public: folder, ...rest }, remarks };
+  return {
+    config: folder === false || folder === undefined ? rest : { public: folder, ...rest },
+    remarks,
+  };
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { matchExpression } from "../../runtime/cli/import/nginx-expressions.ts";
 import { parsePathPattern } from "../../runtime/lib/path-pattern.ts";
 

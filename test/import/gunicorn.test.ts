@@ -100,14 +100,6 @@ describe("addGunicorn()", () => {
 });
 
 describe("readGunicorn()", { skip: skipWithoutPython(), timeout: 120_000 }, () => {
-  function read(t: TestContext, text: string, timeoutMs?: number): Promise<GunicornSettings> {
-    const cwd = temporaryFolder(t);
-    const file = join(cwd, "gunicorn.conf.py");
-    writeFileSync(file, text);
-    const python = findPython() ?? "python3";
-    return readGunicorn(file, { cwd, python, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
-  }
-
   it("returns computed values, functions and lines, whatever the file prints", async (t) => {
     const { values, lines, computed } = await read(
       t,
@@ -167,3 +159,11 @@ describe("readGunicorn()", { skip: skipWithoutPython(), timeout: 120_000 }, () =
     });
   });
 });
+
+function read(t: TestContext, text: string, timeoutMs?: number): Promise<GunicornSettings> {
+  const cwd = temporaryFolder(t);
+  const file = join(cwd, "gunicorn.conf.py");
+  writeFileSync(file, text);
+  const python = findPython() ?? "python3";
+  return readGunicorn(file, { cwd, python, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+}

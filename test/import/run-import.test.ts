@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { type ImportOutcome, runImport } from "../../runtime/cli/import/import.ts";
 import { Section } from "../../runtime/cli/import/section.ts";
 import { writeConfig } from "../../runtime/cli/import/write-config.ts";
