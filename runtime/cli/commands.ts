@@ -61,7 +61,7 @@ export const COMMANDS: readonly CommandText[] = [
   },
   {
     name: "import",
-    help: "make a config file of those of Nginx and Gunicorn",
+    help: "write a config from nginx.conf and gunicorn.conf.py",
     usage: "[nginx.conf] [gunicorn.conf.py] [MODULE:NAME] [--json]",
     details: [
       "Writes edgicorn.config.ts, and lists each line that has no equivalent, acts in",
