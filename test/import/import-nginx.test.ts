@@ -49,12 +49,12 @@ describe("importNginx(): directives of a server", () => {
     ],
     [
       "root /a; location /s/ { expires 1h; }",
-      { public: "/a", cacheControl: { "/s/**": "public, max-age=3600" } },
+      { public: "/a", cacheControl: { "/s/**": "max-age=3600" } },
       [],
     ],
     [
       "root /a; location /s/ { expires 1y; add_header Cache-Control public,immutable; }",
-      { public: "/a", cacheControl: { "/s/**": "public, immutable, max-age=31536000" } },
+      { public: "/a", cacheControl: { "/s/**": "max-age=31536000, public, immutable" } },
       [],
     ],
     [

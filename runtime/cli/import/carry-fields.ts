@@ -55,8 +55,8 @@ function toCacheControl(expires: string, control: string | null): string | null 
   const seconds = expires === "max" ? 315_360_000 : toSeconds(expires);
   if (seconds === null) return null;
   if (control !== null && /no-(?:cache|store)|max-age/.test(control)) return control;
-  const words = (control ?? "public").split(/\s*,\s*/).filter((word) => word !== "");
-  return [...words, `max-age=${seconds}`].join(", ");
+  const words = (control ?? "").split(/\s*,\s*/).filter((word) => word !== "");
+  return [`max-age=${seconds}`, ...words].join(", ");
 }
 
 function setCacheControl(scope: Scope, value: string): void {
