@@ -235,8 +235,8 @@ function describeDifference(one: Answer, other: Answer): string {
   const isPage = one.status >= 300;
   return COMPARED.filter((name) => !(isPage && name === "content-type"))
     .map((name) => [name, normalise(name, one), normalise(name, other)] as const)
-    .filter(([name, before, now]) => before !== now && !(before === "" && ADDED.has(name)))
-    .map(([name, before, now]) => `${name}: ${before} became ${now}`)
+    .filter(([name, was, is]) => was !== is && !(was === "" && ADDED.has(name)))
+    .map(([name, was, is]) => `${name}: ${was} became ${is}`)
     .join(", ");
 }
 
