@@ -287,11 +287,15 @@ describe("importNginx(): servers", () => {
   });
 
   it("has one remark for a reason that concerns several lines", () => {
-    const { remarks } = convert(`
-      server { listen 443 ssl http2; listen [::]:443 ssl http2; root /a; }`);
-    const lines = remarks.map(({ line }) => line);
-    assert(lines.length <= 1, JSON.stringify(remarks));
-    if (lines.length === 1) assert.equal(lines[0], "listen 443 ssl http2");
+    const location = "{ proxy_pass http://a; proxy_set_header Upgrade $http_upgrade; }";
+    const { config, remarks } = convert(`
+      server { listen 443 ssl http2; listen [::]:443 ssl http2; location / ${location}
+        location /x/ ${location} }`);
+    assert.equal(config["http2"], true);
+    assert.deepEqual(
+      remarks.map(({ line, reason }) => [line, reason.includes("passes no WebSockets on")]),
+      [["proxy_set_header Upgrade $http_upgrade", true]],
+    );
   });
 
   it("carries over the groups that a proxy uses", () => {

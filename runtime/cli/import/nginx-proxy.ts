@@ -138,8 +138,11 @@ function addFields(proxy: Section, scope: Scope, report: Report): void {
     const [name = "", value = ""] = directive.args;
     const lower = name.toLowerCase();
     if (lower === "host") addHost(proxy, directive, report);
-    else if (lower === "upgrade" && value !== "") {
-      report.lostOnce(directive, "WebSockets are not passed on to upstreams");
+    else if (lower === "upgrade" && value !== "" && scope.top.get("http2") === true) {
+      report.lostOnce(
+        directive,
+        "the engine that speaks HTTP/2 passes no WebSockets on: without `http2`, they are passed on",
+      );
     } else if (SET_ANYWAY.test(lower)) continue;
     else if (value === "") removed.push(lower);
     // The field of the client itself.
