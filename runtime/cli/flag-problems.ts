@@ -30,7 +30,12 @@ export function findForeignFlags(
   command: CommandName,
   { flags, json }: { flags: Partial<Record<FlagName, string>>; json: boolean },
 ): string[] {
-  if (command === "init" || command === "prune" || command === "completion" || command === "import") {
+  if (
+    command === "init" ||
+    command === "prune" ||
+    command === "completion" ||
+    command === "import"
+  ) {
     const expected = {
       completion: "it has no flags",
       init: "expected only --template",
