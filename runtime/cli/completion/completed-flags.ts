@@ -19,6 +19,7 @@ export function listFlags(command: CommandName): CompletedFlag[] {
     const help = "template of the project";
     return [{ flag: "--template", help, values: TEMPLATE_NAMES }, HELP];
   }
+  if (command === "import") return [JSON_FLAG, HELP];
   const own = (OWN_FLAGS[command] ?? []).map(({ name, value, help }): CompletedFlag => {
     return { flag: `--${name}`, help, values: value === null ? "none" : [] };
   });
