@@ -33,7 +33,7 @@ describe("formatHelp()", () => {
 
 /** That begin a line. */
 function flags(text: string): string[] {
-  return text.match(/^ {2}--[a-z-]+/gm) ?? [];
+  return text.match(/^ {2}--[a-z0-9-]+/gm) ?? [];
 }
 
 describe("formatCommandHelp()", () => {
