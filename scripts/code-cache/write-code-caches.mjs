@@ -1,4 +1,4 @@
-// Writes V8's code of the compiled scripts beside them (runtime/decisions/060-...).
+// Writes V8's code of the compiled scripts beside them (runtime/decisions/063).
 import { fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

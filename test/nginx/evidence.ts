@@ -40,7 +40,10 @@ export const EVIDENCE: Readonly<Record<string, Evidence>> = {
     title: "listens on the address that it was given, IPv6 too",
   },
   "listen ... ssl": { compared: "fields" },
-  "listen ... http2": NOT_BUILT,
+  "listen ... http2": {
+    test: "e2e/http2",
+    title: "serves handlers and files beside HTTP/1.1, with and without TLS, and drains",
+  },
   "listen ... proxy_protocol": {
     test: "e2e/trusted-proxies",
     title: "does not read addresses of the PROXY protocol",
@@ -189,7 +192,7 @@ export const EVIDENCE: Readonly<Record<string, Evidence>> = {
   },
   stub_status: {
     test: "e2e/control",
-    title: "tells what came, and what was refused by which limit",
+    title: "tells what came, what was refused by which limit, and which worker is blocked",
   },
   proxy_pass: {
     test: "e2e/proxy",
