@@ -591,7 +591,7 @@ const CHUNKS: OddResponse[] = [
   size("above what a number can count", "20000000000001\r\nhello\r\n0\r\n\r\n"),
   size("of 2 to the 64th power and five", "10000000000000005\r\nhello\r\n0\r\n\r\n"),
   size("of all ones", "FFFFFFFFFFFFFFFF\r\nhello\r\n0\r\n\r\n"),
-  size("of a hundred zeros", `${"0".repeat(100)}5\r\nhello\r\n0\r\n\r\n`),
+  size("of five thousand zeros", `${"0".repeat(5000)}5\r\nhello\r\n0\r\n\r\n`),
   size("with LF only", "5\nhello\r\n0\r\n\r\n"),
   size("with CR only", "5\rhello\r\n0\r\n\r\n"),
   size("with CR CR LF", "5\r\r\nhello\r\n0\r\n\r\n"),

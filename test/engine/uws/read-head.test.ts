@@ -146,7 +146,7 @@ describe("HeadReader", () => {
       [[coding("gzip,")], 400],
       [[coding("identity")], 400],
       [[coding("chunked;q=1")], 400],
-      [[coding(" chunked")], 501],
+      [[coding(" chunked")], 400],
       [[coding("")], 400],
       [[coding("chunked"), coding("chunked")], 400],
       [[coding("chunked"), length("5")], 400],
