@@ -57,18 +57,25 @@ describe("another Node", { timeout: 180_000 }, () => {
 
   const { platform, glibc } = readMachine();
   const isOld = platform === "linux" && Number(glibc?.split(".")[1]) < 38;
-  it("serves with the engine of Node and says why, with Node 24 and an old glibc", { skip: !isOld }, (t) => {
-    const node = nodeOf(t, "24");
-    if (node === null) return;
-    const { status, stderr } = check(node, ENTRY, project(t));
-    assert.equal(status, 0, stderr);
-    assert.match(stderr, /the Node engine serves instead of uWebSockets\.js/);
-    assert.match(stderr, /found Node v24\.\d+\.\d+ \(ABI 137\) on linux-\w+ with glibc 2\.\d+/);
-    assert.match(stderr, /expected Node 22, or glibc 2\.38 or later \(Debian 13, Ubuntu 24\.04\)/);
-    assert.match(stderr, /@btc-vision\/uwebsockets\.js \d[\d.]+ needs glibc 2\.38\n/);
-    assert.match(stderr, /uws-pack \d[\d.]+ has no binary for Node ABI 137 on linux-/);
-    assert.match(stderr, /docs\/dependencies\.md/);
-  });
+  it(
+    "serves with the engine of Node and says why, with Node 24 and an old glibc",
+    { skip: !isOld },
+    (t) => {
+      const node = nodeOf(t, "24");
+      if (node === null) return;
+      const { status, stderr } = check(node, ENTRY, project(t));
+      assert.equal(status, 0, stderr);
+      assert.match(stderr, /the Node engine serves instead of uWebSockets\.js/);
+      assert.match(stderr, /found Node v24\.\d+\.\d+ \(ABI 137\) on linux-\w+ with glibc 2\.\d+/);
+      assert.match(
+        stderr,
+        /expected Node 22, or glibc 2\.38 or later \(Debian 13, Ubuntu 24\.04\)/,
+      );
+      assert.match(stderr, /@btc-vision\/uwebsockets\.js \d[\d.]+ needs glibc 2\.38\n/);
+      assert.match(stderr, /uws-pack \d[\d.]+ has no binary for Node ABI 137 on linux-/);
+      assert.match(stderr, /docs\/dependencies\.md/);
+    },
+  );
 
   it('names "edgicorn prune", which removed the binary that another Node needs', (t) => {
     // Of two Nodes whose binaries need the same glibc.

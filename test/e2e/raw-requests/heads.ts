@@ -582,6 +582,7 @@ export const CONNECTIONS: Row[] = [
     send: `${post("Content-Length: 5", "Expect: miracles")}hello`,
     rfc: "417 open",
     section: "9110 section 10.1.1",
+    mayClose: true,
     // It may be ignored.
     here: OPEN,
   },
