@@ -160,8 +160,10 @@ export class Http1Connection implements Transport {
   }
 
   destroy(): void {
-    // A reset, because the orderly end of a connection ends a response of HTTP/1.0 without a length.
-    this.#context.reset(this.#socket);
+    // The orderly end of a connection ends a response of HTTP/1.0 without a length, so that one needs a reset. A client that
+    // reads nothing would keep its bytes in the kernel. All others get the bytes that were written.
+    if (this.#framing === "close" || this.isBlocked) this.#context.reset(this.#socket);
+    else this.#socket.destroy();
   }
 
   wantBody(): void {

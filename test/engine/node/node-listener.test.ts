@@ -120,6 +120,7 @@ describe("NodeListener", { timeout: 120_000 }, () => {
       const socket = await connectTo(t, listener);
       const closed = new Promise<boolean>((resolve) => socket.once("close", resolve));
       let text = "";
+      socket.once("end", () => socket.end());
       socket.on("data", (bytes: Buffer) => {
         text += String(bytes);
         if (!text.includes("piece")) return;
@@ -127,7 +128,8 @@ describe("NodeListener", { timeout: 120_000 }, () => {
         source.onChange?.();
       });
       socket.write(`GET / HTTP/${version}\r\nHost: a\r\n\r\n`);
-      assert.equal(await closed, true, `HTTP/${version} was reset`);
+      // Chunks show by themselves that the last one is missing.
+      assert.equal(await closed, version === "1.0", `HTTP/${version} was reset`);
       assert.ok(!text.endsWith("0\r\n\r\n"));
     }
   });
