@@ -22,10 +22,17 @@ export async function findCallers(
   return { only: null, running: isWanted ? new AsyncLocalStorage() : null };
 }
 
+/** Looks at compiled files only: a link of `node_modules` leads to a package, which can be any size and link back. */
 async function namesCaches(dir: string): Promise<boolean> {
-  for (const name of await readdir(dir, { recursive: true })) {
-    if (!/\.[cm]?js$/.test(name)) continue;
-    if (/\bcaches\b/.test(await readFile(join(dir, name), "utf8"))) return true;
+  const folders = [dir];
+  // An array is visited to the end also while it grows.
+  for (const folder of folders) {
+    for (const entry of await readdir(folder, { withFileTypes: true })) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory() && entry.name !== "node_modules") folders.push(path);
+      if (!entry.isFile() || !/\.[cm]?js$/.test(entry.name)) continue;
+      if (/\bcaches\b/.test(await readFile(path, "utf8"))) return true;
+    }
   }
   return false;
 }
