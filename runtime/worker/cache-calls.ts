@@ -58,7 +58,10 @@ export class CacheCalls implements CacheCalling {
     const headers = parseFields(block);
     const init = { status, statusText, headers };
     if (body !== BODY_FOLLOWS) return new Response(body, init);
-    return new Response(this.#openBody(number, Number(headers.get("content-length"))), init);
+    const stream = this.#reading.get(number)?.openStream();
+    if (stream === undefined) throw new TypeError("an answer whose body was not expected");
+    this.#dropped.register(stream, number);
+    return new Response(stream, init);
   }
 
   async put(
@@ -116,6 +119,10 @@ export class CacheCalls implements CacheCalling {
         // The primary may decide before the whole body was sent.
         const sending = this.#sending.get(number);
         this.#sending.delete(number);
+        // The handler goes on in a later turn, and the body may break before it.
+        if (waiting !== undefined && reply[0] === Kind.cacheAnswer && reply[3] === BODY_FOLLOWS) {
+          this.#expectBody(number, reply[2]?.[2] ?? "");
+        }
         waiting?.settle(keep(reply));
         sending?.cancel(new DOMException("The answer is not stored", "AbortError"));
         return;
@@ -170,9 +177,9 @@ export class CacheCalls implements CacheCalling {
     }
   }
 
-  #openBody(number: CacheNumber, sizeBytes: number): ReadableStream<Uint8Array> {
+  #expectBody(number: CacheNumber, fields: string): void {
     const body = new CachedBody({
-      sizeBytes,
+      sizeBytes: Number(parseFields(fields).get("content-length")),
       grant: (bytes) => this.#send([Kind.cacheGrant, number, bytes], 0),
       onEnd: (isWhole) => {
         if (isWhole) this.#reading.delete(number);
@@ -180,9 +187,6 @@ export class CacheCalls implements CacheCalling {
       },
     });
     this.#reading.set(number, body);
-    const stream = body.openStream();
-    this.#dropped.register(stream, number);
-    return stream;
   }
 
   #cancel(number: CacheNumber): void {

@@ -254,6 +254,27 @@ describe("caches, from handler to store", () => {
     assert.equal(store.entries.length, 1);
   });
 
+  it("fail the read of a body that breaks right behind its answer", async () => {
+    const sent: ToPrimary[] = [];
+    const calls = new CacheCalls({
+      channel: { send: (message: ToPrimary) => void sent.push(message) },
+      routeOf: () => 0,
+      log: () => null,
+    });
+    const found = new Caches(calls).default.match(URL_A);
+    await settle();
+    const [number] = sent.flatMap((each) => (each[0] === Kind.cacheMatch ? [each[1]] : []));
+    if (number === undefined) assert.fail();
+    // Both come with one read of the channel.
+    calls.receive([Kind.cacheAnswer, number, [200, "", "content-length\n100000"], true]);
+    calls.receive([Kind.cacheBroken, number]);
+    const response = (await found) ?? assert.fail();
+    let error: unknown = null;
+    response.arrayBuffer().catch((reason: unknown) => (error = reason));
+    await settle();
+    assert.match(String(error), /it is gone/);
+  });
+
   it("find no answer of other code, and no stale one", async () => {
     const codeTags = ["old"];
     const { caches, store } = start({ codeTags });
