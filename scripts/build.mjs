@@ -48,8 +48,13 @@ const NATIVE = ["uWebSockets.js", "esbuild", "msgpackr-extract"];
 /** Packages that are loaded rarely. */
 const RARE = ["jsonc-parser", "pino-pretty"];
 
-/** Commands that run a server. Their program is ten times as large as the rest of the command line. */
+/**
+ * Commands that run a server; without a command, one starts, too. Their program is ten times as large as the rest of the
+ * command line.
+ */
 const SERVER_COMMANDS = ["start", "dev", "check", "drill"];
+/** Flags that run none, if they come first. */
+const TELLING_FLAGS = ["--help", "-h", "--version", "-v"];
 const SERVER_SOURCES = ["server/start.ts", "cli/check.ts", "cli/drill.ts"];
 
 /**
@@ -356,8 +361,10 @@ function refuseModuleSyntax(text, source) {
 
 async function compileScriptEntries(esbuild, { names, modules }) {
   const { server, commands, compiler } = names;
+  const isWithoutServer = `((word = "--") => ${JSON.stringify(TELLING_FLAGS)}.includes(word) ||
+    !(word.startsWith("-") || ${JSON.stringify(SERVER_COMMANDS)}.includes(word)))(process.argv[2])`;
   const choice = {
-    main: `process.argv.some((word) => ${JSON.stringify(SERVER_COMMANDS)}.includes(word)) ? "${server}" : "${commands}"`,
+    main: `${isWithoutServer} ? "${commands}" : "${server}"`,
     "build-child": JSON.stringify(compiler),
   };
   const compiling = Object.entries(SCRIPT_ENTRIES).map(([entry, { source, runs }]) =>

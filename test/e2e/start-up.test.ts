@@ -7,6 +7,7 @@ import { probePort } from "../../runtime/engine/probe-port.ts";
 import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
 import { RawConnection } from "../helpers/raw-connection.ts";
 import { runCommand } from "../helpers/run-command.ts";
+import { temporaryFolder } from "../helpers/temporary-folder.ts";
 import { spawnServer, startServer, type StartOptions } from "../helpers/start-server.ts";
 
 const GOOD = `export default () => new Response("hello")`;
@@ -72,6 +73,12 @@ describe("a server that cannot start", { timeout: 180_000 }, () => {
       assert.doesNotMatch(server.stderr, /^\s+at .*(?:dist|runtime)\//m);
     });
   }
+
+  it("without the word start finds its mistakes as well", async (t) => {
+    const { code, stderr } = await runCommand(["--http", "nonsense"], temporaryFolder(t));
+    assert.match(stderr, /^Cannot use --http: found "nonsense"/);
+    assert.equal(code, 78);
+  });
 
   it("because its port is in use says so before anybody waits for handlers, and leaves the other one alone", async (t) => {
     const first = await startServer(t, { handlers: FIXTURE_HANDLERS });
