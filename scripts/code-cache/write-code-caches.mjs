@@ -46,6 +46,7 @@ export async function writeCodeCaches(folder, { dist, recorder, scripts }) {
     };
     await runCompiler(record("build-child.js", scripts.compiler), { order, dir, signal });
     const flags = ["--handlers", handlersDir, "--public", "off", "--http", "0", "--https", "off"];
+    flags.push("--host", "127.0.0.1");
     const args = ["start", ...flags, "--workers", "1", "--log-format", "json"];
     await runServer([...record("main.js", scripts.server), ...args], { dir, signal });
     const use = async ({ port, reload, log }) => {
@@ -74,11 +75,12 @@ async function runCommand(args, { dir, signal }) {
 async function runCompiler([path, ...args], { order, dir, signal }) {
   const stdio = ["pipe", "ignore", "inherit", "ipc"];
   const child = fork(path, args, { cwd: dir, env: environment(), stdio, signal });
-  const exit = once(child, "exit");
+  let isBuilt = false;
+  child.on("message", ({ type }) => (isBuilt = type === "built"));
   child.send(order);
-  const [[result], [code]] = await Promise.all([once(child, "message", { signal }), exit]);
-  if (result.type !== "built" || code !== 0)
-    throw new Error(`the compiler ended with code ${code}`);
+  // Its messages come first. A process that dies may send none.
+  const [code] = await once(child, "close");
+  if (!isBuilt || code !== 0) throw new Error(`the compiler ended with code ${code}`);
 }
 
 /** Starts a server, uses it and stops it. */
@@ -86,6 +88,8 @@ async function runServer(args, { dir, signal, use = async () => {} }) {
   const stdio = ["pipe", "ignore", "pipe"];
   const child = spawn(process.execPath, args, { cwd: dir, env: environment(), stdio, signal });
   const exit = once(child, "close");
+  // The wait for the log may be the first to fail. This one is awaited afterwards.
+  exit.catch(() => {});
   const log = new Log(child.stderr);
   try {
     const { listeners } = await log.until("listening");
@@ -131,10 +135,10 @@ class Log {
   }
 }
 
-/** Returns the environment of this process without variables that configure Node or the server. */
+/** Returns the environment of this process without variables that configure Node or the server, or that systemd reads. */
 function environment() {
   const entries = Object.entries(process.env);
-  return Object.fromEntries(entries.filter(([name]) => !/^(?:EDGICORN_|NODE_OPTIONS$)/.test(name)));
+  return Object.fromEntries(entries.filter(([name]) => !/^(?:EDGICORN_|NODE_OPTIONS$|NOTIFY_SOCKET$|WATCHDOG_|LISTEN_)/.test(name)));
 }
 
 function parseLine(line) {
