@@ -1,5 +1,6 @@
 import { showPath } from "./config-file.ts";
 import type { AutomaticField, Config } from "./config.ts";
+import { maskSecrets } from "./mask-secrets.ts";
 import { type SettingName, SETTINGS } from "./settings.ts";
 import { showValue } from "./show-value.ts";
 import type { SiteConfig } from "./sites.ts";
@@ -8,7 +9,7 @@ import type { SiteConfig } from "./sites.ts";
 export interface EffectiveSetting {
   /** Name in the config file. */
   readonly name: string;
-  /** In the words of the config file. */
+  /** In the words of the config file, without secrets. */
   readonly value: string;
   /** `default`, `automatic`, `--http`, `EDGICORN_HTTP in .env`, `http in edgicorn.config.ts`, `sites["x"].cache in ...`. */
   readonly from: string;
@@ -20,7 +21,7 @@ export function toEffective(
   { settings, site }: { settings: Config; site: SiteConfig },
 ): EffectiveSetting {
   const { field } = SETTINGS[name];
-  const value = showValue(field, settings[field]);
+  const value = showValue(field, maskSecrets(settings[field], name));
   return { name, value, from: originOf(name, { settings, site }) };
 }
 

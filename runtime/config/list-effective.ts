@@ -30,22 +30,18 @@ export function listEffective(config: Config): EffectiveConfig {
     configFile,
     envFiles,
     variables: Object.keys(variables).toSorted(),
-    settings: SETTING_NAMES.map((name) => mask(toEffective(name, { settings, site: byDefault }))),
+    settings: SETTING_NAMES.map((name) => toEffective(name, { settings, site: byDefault })),
     sites: listNamedSites(config).map((site) => {
       const own = SETTING_NAMES.filter((name) => Object.hasOwn(site.own, SETTINGS[name].field));
       const values = toSiteSettings(config, site);
       return {
         name: site.name,
         hosts: site.hosts,
-        settings: own.map((name) => mask(toEffective(name, { settings: values, site }))),
+        settings: own.map((name) => toEffective(name, { settings: values, site })),
       };
     }),
     others: listOthers(config),
   };
-}
-
-function mask(setting: EffectiveSetting): EffectiveSetting {
-  return { ...setting, value: String(maskSecrets(setting.value, setting.name)) };
 }
 
 function listOthers(config: Config): EffectiveSetting[] {
