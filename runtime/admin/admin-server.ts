@@ -156,11 +156,11 @@ export class AdminServer {
     const { method = "GET", url = "/", headers: fields } = request;
     const [path = "/", search = ""] = url.split(/\?(.*)/s, 2);
     const page = this.#pages.get(path);
-    const { host, authorization, origin } = fields;
+    const { host, authorization, origin, via } = fields;
     const { address, tokenDigest } = this.#options;
     const refusal = decideAccess(
       page ?? { access: "operator" },
-      { host, authorization, origin, "sec-fetch-site": toSingle(fields["sec-fetch-site"]) },
+      { host, authorization, origin, via, "sec-fetch-site": toSingle(fields["sec-fetch-site"]) },
       { address, tokenDigest: tokenDigest() },
     );
     if (refusal !== null) {

@@ -10,6 +10,7 @@ export interface AccessFields {
   readonly authorization: string | undefined;
   readonly origin: string | undefined;
   readonly "sec-fetch-site": string | undefined;
+  readonly via: string | undefined;
 }
 
 /** The rules of a listener. */
@@ -30,6 +31,7 @@ export interface Refusal {
  *
  * A socket of the file system needs no token: its mode lets in the owner alone. Without a token, any web page could send requests
  * to a loopback port under a name of its own (DNS rebinding), so that the host must be an address, or the name in the config.
+ * Requests through a proxy are refused then, since a site may lead to the listener under another of its names.
  * Requests that a page of another site sends are refused in any case (Fetch Metadata, and RFC 6454 section 7).
  */
 export function decideAccess(
@@ -41,6 +43,10 @@ export function decideAccess(
   if (address.kind === "tcp" && tokenDigest === null && !isOwnHost(fields.host, address.host)) {
     const expected = `expected the address of the admin listener, or ${address.host}`;
     return { status: 421, reason: `Cannot answer for the host ${fields.host ?? ""}: ${expected}` };
+  }
+  if (isOpen && fields.via !== undefined) {
+    const reason = "Cannot answer a request through a proxy: expected a token (adminToken)";
+    return { status: 403, reason };
   }
   if (access === "probe") return null;
   if (!isOpen && !hasToken(fields.authorization, tokenDigest)) {

@@ -11,6 +11,7 @@ const NO_FIELDS: AccessFields = {
   authorization: undefined,
   origin: undefined,
   "sec-fetch-site": undefined,
+  via: undefined,
 };
 
 function statusOf(
@@ -53,6 +54,15 @@ describe("decideAccess()", () => {
         null,
         host,
       );
+    }
+  });
+
+  it("refuses requests through a proxy, where there is no token", () => {
+    const via = "1.1 edgicorn";
+    for (const access of ["operator", "probe"] as const) {
+      for (const address of [TCP, UNIX]) assert.equal(statusOf({ via }, { access, address }), 403);
+      const authorization = `Bearer ${TOKEN}`;
+      assert.equal(statusOf({ via, authorization }, { access, token: TOKEN }), null);
     }
   });
 
