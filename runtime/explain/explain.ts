@@ -2,16 +2,18 @@ import type { Config } from "../config/config.ts";
 import { inConfigFile } from "../config/effective.ts";
 import { listSites, toSiteSettings } from "../config/sites.ts";
 import type { Explanation, ExplainedRequest, Question, Verdict } from "../control/explanation.ts";
-import type { ExchangeId } from "../http/client.ts";
+import type { ExchangeId, RequestHead } from "../http/client.ts";
 import { findField } from "../http/find-field.ts";
+import { OwnClient } from "../http/own-client.ts";
+import { isSource, type Reply } from "../http/reply.ts";
 import { HostTable } from "../http/host-table.ts";
 import { toTrust } from "../http/trusted-proxies.ts";
 import { settledWithin } from "../lib/settled-within.ts";
 import type { LiveSites } from "../site/live-sites.ts";
 import type { ServerCertificate } from "../tls/tls.ts";
-import { AskingClient, type InquiryEnd } from "./asking-client.ts";
 import { readQuestion } from "./explained-request.ts";
 import { listLimits } from "./limits.ts";
+import { InquiryRecord } from "./record.ts";
 
 /** Longest wait for a decision: the check of a password, a file that is opened. */
 const LONGEST_MS = 5_000;
@@ -51,21 +53,20 @@ export async function explain(question: Question, parts: ExplainParts): Promise<
   const { head, scheme, serverName, ownOrigin, peer, breach } = read;
   const request = { ...toRequest(question, peer), client: head.clientAddress };
   const certificate = scheme === "https" ? pickCertificate(certificates, serverName) : null;
-  const client = new AskingClient({ id: nextId(), head });
-  const { inquiry } = client;
+  const { client, inquiry, ended } = createClient(nextId(), head);
   if (breach !== null) {
     inquiry.step({ name: breach.setting, rules: [] }, () => client.refuse(breach.status));
   } else sites.serve(client, certificate, ownOrigin);
-  await settledWithin(client.ended, LONGEST_MS);
+  await settledWithin(ended, LONGEST_MS);
   const isOpen = !client.settled;
   client.leave();
-  const end = await client.ended;
+  const reply = isOpen ? null : await ended;
   const [byDefault, ...others] = listSites(config);
   if (byDefault === undefined) throw new TypeError("there is always a default site");
   const siteName = inquiry.find("site")?.name ?? null;
   const site = others.find(({ name }) => name === siteName) ?? byDefault;
   const settings = toSiteSettings(config, site);
-  const verdict = isOpen ? ({ kind: "open" } as const) : toVerdict(end, client);
+  const verdict = isOpen ? ({ kind: "open" } as const) : toVerdict(reply, { client, inquiry });
   const answers = verdict.kind === "handler" || verdict.kind === "proxy" ? verdict.kind : "server";
   const steps = inquiry.toSteps().map((step) => ({
     ...step,
@@ -84,10 +85,40 @@ export async function explain(question: Question, parts: ExplainParts): Promise<
           },
     steps,
     verdict,
-    ...pickFacts(client),
+    ...pickFacts(inquiry),
     limits: listLimits(inquiry, { settings, site, answers }),
     remarks: [...remarks, ...inquiry.remarks],
   };
+}
+
+/**
+ * Creates the client of a request that is explained. It has no body, and its reply goes nowhere.
+ *
+ * @returns `ended`: the reply, after its filters; `null`: a worker or an upstream server would answer.
+ */
+function createClient(
+  id: ExchangeId,
+  head: RequestHead,
+): { client: OwnClient; inquiry: InquiryRecord; ended: Promise<Reply | null> } {
+  let end: (reply: Reply | null) => void = () => {};
+  const ended = new Promise<Reply | null>((resolve) => {
+    end = resolve;
+  });
+  const inquiry = new InquiryRecord(() => {
+    client.leave();
+    end(null);
+  });
+  const client = new OwnClient({
+    id,
+    head,
+    inquiry,
+    isLogged: false,
+    onReply(reply) {
+      if (isSource(reply.body)) reply.body.cancel();
+      end(reply);
+    },
+  });
+  return { client, inquiry, ended };
 }
 
 const NOTHING = { site: null, certificate: null, limits: [] };
@@ -105,16 +136,19 @@ function pickCertificate(
   return new HostTable({ entries, otherwise: certificates[0] ?? null }).findHost(serverName);
 }
 
-function toVerdict(end: InquiryEnd, { inquiry, cached }: AskingClient): Verdict {
-  if (end === null) return { kind: inquiry.find("proxy") === null ? "handler" : "proxy" };
-  const { status, fields } = end;
+function toVerdict(
+  reply: Reply | null,
+  { client: { cached }, inquiry }: { client: OwnClient; inquiry: InquiryRecord },
+): Verdict {
+  if (reply === null) return { kind: inquiry.find("proxy") === null ? "handler" : "proxy" };
+  const { status, fields } = reply;
   if (cached === "hit" || cached === "stale") return { kind: "cached", status };
   return { kind: "reply", status, location: findField(fields, "location") ?? null };
 }
 
-function pickFacts({
-  inquiry,
-}: AskingClient): Pick<Explanation, "file" | "route" | "pool" | "cache" | "proxy"> {
+function pickFacts(
+  inquiry: InquiryRecord,
+): Pick<Explanation, "file" | "route" | "pool" | "cache" | "proxy"> {
   const facts: Pick<Explanation, "file" | "route" | "pool" | "cache" | "proxy"> = {};
   for (const kind of ["file", "route", "pool", "cache", "proxy"] as const) {
     const fact = inquiry.find(kind);

@@ -7,8 +7,11 @@ import type {
   UpstreamNote,
   WorkerId,
 } from "./client.ts";
+import type { CacheResult } from "./cache-result.ts";
+import type { Inquiry } from "./inquiry.ts";
 import type { LimitName } from "./limit-names.ts";
-import { isSource, type Reply, toRefusal } from "./reply.ts";
+import { applyFilters, isSource, type Reply, type ReplyFilter, toRefusal } from "./reply.ts";
+import { runFinishing } from "./when-finished.ts";
 
 export interface OwnClientOptions {
   id: ExchangeId;
@@ -16,13 +19,15 @@ export interface OwnClientOptions {
   isLogged: boolean;
   /** A GET request without a body. */
   head: RequestHead;
-  /** Called once with the reply, in which bytes are lent; never after `leave`. */
+  /** The request is explained, and not answered. */
+  inquiry?: Inquiry;
+  /** Called once with the reply, after its filters, in which bytes are lent; never after `leave`. */
   onReply: (reply: Reply) => void;
 }
 
 /**
- * The client of a request that the server itself sends to one of its responders. No socket belongs to it: the owner of the
- * request gets the reply, and ends the request with `leave`.
+ * The client of a request that the server itself sends to one of its responders, or explains. No socket belongs to it: the
+ * owner of the request gets the reply, and ends the request with `leave`.
  *
  *     open ──reply, refusal──▶ settled
  *       └────── leave ───────────▲
@@ -36,17 +41,19 @@ export class OwnClient implements Client {
   limitedBy: LimitName | null = null;
   series = 0;
   isLogged: boolean;
-  /** No stage sees the request. */
-  readonly filters = null;
-  readonly finishing = null;
+  cached: CacheResult | null = null;
+  filters: ReplyFilter[] | null = null;
+  finishing: (() => void)[] | null = null;
+  readonly inquiry: Inquiry | undefined;
   readonly #onReply: (reply: Reply) => void;
   #onAbort: (() => void) | null = null;
   #settled = false;
 
-  constructor({ id, head, isLogged, onReply }: OwnClientOptions) {
+  constructor({ id, head, isLogged, inquiry, onReply }: OwnClientOptions) {
     this.id = id;
     this.isLogged = isLogged;
     this.head = head;
+    this.inquiry = inquiry;
     this.receivedMs = performance.now();
     this.#onReply = onReply;
   }
@@ -80,7 +87,8 @@ export class OwnClient implements Client {
       return;
     }
     this.#settled = true;
-    this.#onReply(reply);
+    this.#onReply(this.filters === null ? reply : applyFilters(reply, this));
+    if (this.finishing !== null) runFinishing(this);
   }
 
   refuse(status: number, options: { close?: boolean; retryAfterSeconds?: number } = {}): void {
@@ -92,5 +100,6 @@ export class OwnClient implements Client {
     if (this.#settled) return;
     this.#settled = true;
     this.#onAbort?.();
+    if (this.finishing !== null) runFinishing(this);
   }
 }
