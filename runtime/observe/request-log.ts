@@ -116,12 +116,12 @@ export class RequestLog {
     const { id, receivedMs, method, target, clientAddress } = refused;
     const { scheme, status, reason, bodyBytes: bytes, protocol = "HTTP/1.1" } = refused;
     this.counters.finished(status);
-    const ms = performance.now() - receivedMs;
+    const nowMs = performance.now();
+    const ms = nowMs - receivedMs;
     this.counters.finishedRequests.note(REFUSED_SERIES, { method, status, ms, bytes });
     this.#log.debug({ requestId: this.#requestIdOf(id), status, reason }, "request refused");
     const { write, filter } = this.#access.of(null);
     if (write === null || (filter !== null && !filter(target, status))) return;
-    const nowMs = performance.now();
     const head = { method, target, protocol, origin: `${scheme}:`, clientAddress, fields: null };
     write(
       { id, head, receivedMs, workerId: null, limitedBy: "malformed" },

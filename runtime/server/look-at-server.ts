@@ -1,6 +1,7 @@
 import { type IntervalHistogram, monitorEventLoopDelay, performance } from "node:perf_hooks";
 import type { Status } from "../control/operations.ts";
 import type { MetricsFacts, PoolFacts, ProcessFacts } from "../metrics/facts.ts";
+import { mergePools } from "../metrics/merge-pools.ts";
 import type { Primary } from "../primary.ts";
 import type { HandlerPool } from "../handlers/handler-pool.ts";
 
@@ -24,8 +25,8 @@ export class ServerLook {
       counters,
       status,
       readiness,
-      pools: handlers.pools.map((pool) =>
-        toPoolFacts(pool, { isServing: serving.has(pool), nowMs }),
+      pools: mergePools(
+        handlers.pools.map((pool) => toPoolFacts(pool, { isServing: serving.has(pool), nowMs })),
       ),
       spool: spoolUsage,
       process: this.#lookAtProcess(),

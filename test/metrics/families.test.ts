@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { FAMILIES, nameOf } from "../../runtime/metrics/families.ts";
+import { mergePools } from "../../runtime/metrics/merge-pools.ts";
 import { writeMetrics } from "../../runtime/metrics/write-metrics.ts";
 import { readMetricsPage, withMetricsTable } from "../../scripts/metrics-table.ts";
 import { createFacts } from "./sample-facts.ts";
@@ -41,6 +42,24 @@ describe("FAMILIES", () => {
       });
       assert.equal(new Set(sets).size, sets.length, name);
     }
+  });
+
+  it("count two pools with one version of the code together", () => {
+    const facts = createFacts();
+    const [pool] = facts.pools;
+    assert.ok(pool !== undefined);
+    const retiring = { ...pool, desired: 0, queueAgeMs: pool.queueAgeMs + 5 };
+    const other = { ...pool, generation: "another" };
+    const [both, last, ...rest] = mergePools([pool, retiring, other]);
+    assert.deepEqual(rest, []);
+    assert.equal(last, other);
+    assert.deepEqual(both, {
+      ...pool,
+      queued: 2 * pool.queued,
+      inFlight: 2 * pool.inFlight,
+      queueAgeMs: pool.queueAgeMs + 5,
+      workers: [...pool.workers, ...pool.workers],
+    });
   });
 
   it("are the table of docs/metrics.md (`npm run docs` writes it)", () => {
