@@ -100,13 +100,13 @@ function createClient(
   id: ExchangeId,
   head: RequestHead,
 ): { client: OwnClient; inquiry: InquiryRecord; ended: Promise<Reply | null> } {
-  let end: (reply: Reply | null) => void = () => {};
+  let end: ((reply: Reply | null) => void) | null = null;
   const ended = new Promise<Reply | null>((resolve) => {
     end = resolve;
   });
   const inquiry = new InquiryRecord(() => {
     client.leave();
-    end(null);
+    end?.(null);
   });
   const client = new OwnClient({
     id,
@@ -115,7 +115,7 @@ function createClient(
     isLogged: false,
     onReply(reply) {
       if (isSource(reply.body)) reply.body.cancel();
-      end(reply);
+      end?.(reply);
     },
   });
   return { client, inquiry, ended };
