@@ -138,7 +138,11 @@ class Log {
 /** Returns the environment of this process without variables that configure Node or the server, or that systemd reads. */
 function environment() {
   const entries = Object.entries(process.env);
-  return Object.fromEntries(entries.filter(([name]) => !/^(?:EDGICORN_|NODE_OPTIONS$|NOTIFY_SOCKET$|WATCHDOG_|LISTEN_)/.test(name)));
+  return Object.fromEntries(
+    entries.filter(
+      ([name]) => !/^(?:EDGICORN_|NODE_OPTIONS$|NOTIFY_SOCKET$|WATCHDOG_|LISTEN_)/.test(name),
+    ),
+  );
 }
 
 function parseLine(line) {
