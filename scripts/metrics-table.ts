@@ -2,27 +2,14 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { FAMILIES, nameOf } from "../runtime/metrics/families.ts";
+import { withTable } from "./docs-table.ts";
 
 const PAGE = join(import.meta.dirname, "../docs/metrics.md");
-const BEGIN = "<!-- metrics -->\n";
-const END = "<!-- /metrics -->\n";
 
 /** Returns the page with a table of the metrics in the code. */
 export function withMetricsTable(page: string): string {
-  const [before, after] = [page.indexOf(BEGIN), page.indexOf(END)];
-  if (before === -1 || after < before) throw new TypeError(`the page has no ${BEGIN}${END}`);
-  return page.slice(0, before) + BEGIN + formatTable() + page.slice(after);
-}
-
-/** Reads the page. */
-export function readMetricsPage(): string {
-  return readFileSync(PAGE, "utf8");
-}
-
-function formatTable(): string {
-  const rows = [
+  return withTable(page, "metrics", [
     ["metric", "type", "unit", "labels", "meaning"],
-    ["---", "---", "---", "---", "---"],
     ...FAMILIES.map((family) => [
       `\`${nameOf(family)}\``,
       family.type,
@@ -30,8 +17,12 @@ function formatTable(): string {
       family.labels.map((label) => `\`${label}\``).join(" "),
       family.help,
     ]),
-  ];
-  return `\n${rows.map((cells) => `| ${cells.join(" | ")} |\n`).join("")}\n`;
+  ]);
+}
+
+/** Reads the page. */
+export function readMetricsPage(): string {
+  return readFileSync(PAGE, "utf8");
 }
 
 if (import.meta.filename === process.argv[1]) {

@@ -8,32 +8,23 @@ import {
   type SettingName,
   settingOf,
 } from "../runtime/config/settings.ts";
+import { withTable } from "./docs-table.ts";
 
 const PAGE = join(import.meta.dirname, "../docs/configuration.md");
-const BEGIN = "<!-- settings -->\n";
-const END = "<!-- /settings -->\n";
 
 /** Returns the page with a table of the settings in the code. */
 export function withSettingsTable(page: string): string {
-  const [before, after] = [page.indexOf(BEGIN), page.indexOf(END)];
-  if (before === -1 || after < before) throw new TypeError(`the page has no ${BEGIN}${END}`);
-  return page.slice(0, before) + BEGIN + formatTable() + page.slice(after);
+  return withTable(page, "settings", [
+    ["flag", "variable", "key", "without it", "effect"],
+    ...SETTING_NAMES.map(toCells),
+    ["`--config`", "`EDGICORN_CONFIG`", "", "see below", "the config file"],
+    ["`--env-file`", "`EDGICORN_ENV_FILE`", "", "see below", "files of environment variables"],
+  ]);
 }
 
 /** Reads the page. */
 export function readPage(): string {
   return readFileSync(PAGE, "utf8");
-}
-
-function formatTable(): string {
-  const rows = [
-    ["flag", "variable", "key", "without it", "effect"],
-    ["---", "---", "---", "---", "---"],
-    ...SETTING_NAMES.map(toCells),
-    ["`--config`", "`EDGICORN_CONFIG`", "", "see below", "the config file"],
-    ["`--env-file`", "`EDGICORN_ENV_FILE`", "", "see below", "files of environment variables"],
-  ];
-  return `\n${rows.map((cells) => `| ${cells.join(" | ")} |\n`).join("")}\n`;
 }
 
 function toCells(name: SettingName): string[] {
