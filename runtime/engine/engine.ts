@@ -134,7 +134,8 @@ export interface ListenerOptions {
   /**
    * A request's head is complete. The callee must answer the client.
    *
-   * @param certificate The certificate that the connection was opened with; `null`: it is plain.
+   * @param certificate The certificate that the connection was opened with; `null`: it is plain, or the
+   *   certificate is unknown (a resumed session without a name) or no longer served.
    * @param ownOrigin The origin that the client itself names; a trusted proxy may name another one in the head.
    */
   onRequest: (client: Client, certificate: ServedCertificate | null, ownOrigin: string) => void;

@@ -33,7 +33,7 @@ export class LiveSites {
    * Answers a request. Answers 400 if its target is malformed, and 421 if its host needs the certificate of another
    * connection.
    *
-   * @param certificate The certificate of the connection; `null`: it has none.
+   * @param certificate The certificate of the connection; `null`: it has none, or an unknown one.
    * @param ownOrigin The origin that the client itself names. A trusted proxy may name another one.
    */
   serve(client: Client, certificate: NamedCertificate | null, ownOrigin: string): void {

@@ -16,6 +16,11 @@ export function toTlsOptions({ tlsCiphers, tlsMinVersion }: TlsSettings): Secure
   };
 }
 
+interface Entry {
+  context: SecureContext;
+  certificate: ServedCertificate;
+}
+
 /** The certificates of a listener, loaded. A listener replaces the table as a whole. */
 export class CertificateTable {
   /** Options of the context for connections that name no known host. Without a certificate if they are refused. */
@@ -23,7 +28,7 @@ export class CertificateTable {
   /** Whether connections that name no known host are refused. */
   readonly onlyByName: boolean;
   readonly #first: ServedCertificate;
-  readonly #byName = new Map<string, SecureContext>();
+  readonly #byName = new Map<string, Entry>();
   readonly #byFingerprint = new Map<string, ServedCertificate>();
 
   /**
@@ -40,21 +45,23 @@ export class CertificateTable {
     const firstContext = createSecureContext(ofFirst);
     this.defaults = this.onlyByName ? options : ofFirst;
     // A name of the first certificate needs an entry only where other names are refused.
-    for (const name of this.onlyByName ? first.names : []) this.#add(name, firstContext);
+    for (const name of this.onlyByName ? first.names : []) {
+      this.#add(name, { context: firstContext, certificate: first });
+    }
     for (const certificate of others) {
       const context = createSecureContext({ ...options, ...this.#read(certificate) });
-      for (const name of certificate.names) this.#add(name, context);
+      for (const name of certificate.names) this.#add(name, { context, certificate });
     }
   }
 
   /** Returns the context for a server name; `undefined`: the default one. */
   find(name: string): SecureContext | undefined {
-    const lower = name.toLowerCase();
-    const exact = this.#byName.get(lower);
-    if (exact !== undefined) return exact;
-    const dot = lower.indexOf(".");
-    // `*` stands for one label (RFC 6125 section 6.4.3).
-    return dot === -1 ? undefined : this.#byName.get(`*${lower.slice(dot)}`);
+    return this.#entryOf(name)?.context;
+  }
+
+  /** Returns the certificate that serves this server name; `null`: connections with this name are refused. */
+  findNamed(name: string): ServedCertificate | null {
+    return this.#entryOf(name)?.certificate ?? (this.onlyByName ? null : this.#first);
   }
 
   /** Returns the certificate with these bytes; `null`: it is none of the table. */
@@ -63,9 +70,18 @@ export class CertificateTable {
     return this.#byFingerprint.get(fingerprint(raw)) ?? null;
   }
 
-  #add(name: string, context: SecureContext): void {
+  #entryOf(name: string): Entry | undefined {
     const lower = name.toLowerCase();
-    if (!this.#byName.has(lower)) this.#byName.set(lower, context);
+    const exact = this.#byName.get(lower);
+    if (exact !== undefined) return exact;
+    const dot = lower.indexOf(".");
+    // `*` stands for one label (RFC 6125 section 6.4.3).
+    return dot === -1 ? undefined : this.#byName.get(`*${lower.slice(dot)}`);
+  }
+
+  #add(name: string, entry: Entry): void {
+    const lower = name.toLowerCase();
+    if (!this.#byName.has(lower)) this.#byName.set(lower, entry);
   }
 
   #read(certificate: ServedCertificate): { cert: Buffer; key: Buffer } {

@@ -322,14 +322,24 @@ export class NodeListener implements Listener, NodeListenerContext {
   }
 
   #onSecure(socket: TLSSocket): void {
+    this.#serve(socket, this.#certificateOf(socket));
+  }
+
+  /** Returns the certificate of a connection; `null`: it is unknown, or none of the present ones. */
+  #certificateOf(socket: TLSSocket): ServedCertificate | null {
+    const table = this.#certificates;
+    if (socket.isSessionReused()) {
+      // OpenSSL does not call `SNICallback` for a resumed session, and the socket has the default certificate. With TLS
+      // 1.2 it has no name either.
+      const { servername: name } = socket;
+      return typeof name === "string" ? (table?.findNamed(name) ?? null) : null;
+    }
     const certificate = socket.getX509Certificate();
-    const served =
-      certificate === undefined ? null : this.#certificates?.findServed(certificate.raw);
-    this.#serve(socket, served ?? this.#options.certificates?.[0] ?? null);
+    return certificate === undefined ? null : (table?.findServed(certificate.raw) ?? null);
   }
 
   #serve(socket: Socket, certificate: ServedCertificate | null): void {
-    if (certificate !== null || !this.#hasHttp2) {
+    if (this.secure || !this.#hasHttp2) {
       const isHttp2 = "alpnProtocol" in socket && socket.alpnProtocol === "h2";
       this.#connect(isHttp2 ? Http2Connection : Http1Connection, socket, certificate);
     } else {

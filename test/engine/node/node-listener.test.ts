@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { connect as connectTls, type TLSSocket } from "node:tls";
+import { connect as connectTls, type SecureVersion, type TLSSocket } from "node:tls";
 import type { Listener, ServedCertificate } from "../../../runtime/engine/engine.ts";
 import type { BodySource, Client } from "../../../runtime/http/client.ts";
 import { temporaryFolder } from "../../helpers/temporary-folder.ts";
@@ -30,7 +30,7 @@ function certificate(
 async function connect(
   t: TestContext,
   { port }: Listener,
-  options: { servername?: string; session?: Buffer } = {},
+  options: { servername?: string; session?: Buffer; maxVersion?: SecureVersion } = {},
 ): Promise<TLSSocket> {
   // The certificates are self-signed.
   const socket = connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false, ...options });
@@ -216,6 +216,37 @@ describe("NodeListener with TLS", { timeout: 120_000 }, () => {
     const again = await connect(t, listener, { servername: "a.test", session });
     assert.equal(again.isSessionReused(), true);
   });
+
+  for (const version of ["TLSv1.2", "TLSv1.3"] as const) {
+    it(`takes no other certificate for that of a resumed session (${version})`, async (t) => {
+      const dir = temporaryFolder(t);
+      const [a, b] = ["a", "b"].map((name) => certificate(dir, name));
+      assert.ok(a !== undefined && b !== undefined);
+      const seen: (readonly string[] | undefined)[] = [];
+      const listener = await openListener(t, echo, {
+        certificates: [a, b],
+        onRequest: (client, served) => {
+          seen.push(served?.names);
+          echo(client);
+        },
+      });
+      for (const servername of ["x.b.test", "a.test"]) {
+        const first = await connect(t, listener, { servername, maxVersion: version });
+        // With TLS 1.3 the session arrives after the handshake, with TLS 1.2 within it.
+        if (version === "TLSv1.3") await once(first, "session");
+        const session = first.getSession();
+        assert.ok(session !== undefined);
+        const again = await connect(t, listener, { servername, session, maxVersion: version });
+        assert.equal(again.isSessionReused(), true);
+        const all = readAll(again);
+        again.write("GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        await all;
+      }
+      // With TLS 1.2 OpenSSL does not tell the name.
+      const isNamed = version === "TLSv1.3";
+      assert.deepEqual(seen, isNamed ? [b.names, a.names] : [undefined, undefined]);
+    });
+  }
 
   it("refuses connections that name no known host, where the first certificate asks for it", async (t) => {
     const dir = temporaryFolder(t);
