@@ -161,6 +161,9 @@ export interface ListenerOptions {
   onForwardingDropped?: (field: string, peer: string) => void;
   /** A request has a field name, in lower case, that the engine has not seen before or no longer remembers. */
   onNewField?: (name: string) => void;
-  /** A bug in Edgicorn: the engine answered the request with 500, or cut off its client. */
+  /**
+   * A bug in Edgicorn: the engine answered the request with 500, or cut off its client. Or the kernel could not accept a
+   * connection.
+   */
   onError: (error: unknown) => void;
 }

@@ -293,17 +293,21 @@ export class NodeListener implements Listener, NodeListenerContext {
   #listen(): Promise<void> {
     const { host, port, descriptor } = this.#options;
     return new Promise((resolve, reject) => {
-      this.#server.once("error", (error) => {
+      const onListenError = (error: Error): void => {
         reject(
           cannotListen({ scheme: this.scheme, host, port }, explainListenError(error, port), error),
         );
-      });
+      };
+      this.#server.once("error", onListenError);
       // `exclusive` keeps node:cluster from sharing the socket.
       const place = { port, exclusive: true, backlog: BACKLOG, ...(host === null ? {} : { host }) };
       const shared = SHARES_PORTS ? { ...place, reusePort: true } : place;
       this.#server.listen(descriptor === undefined ? shared : { fd: descriptor }, () => {
         const address = this.#server.address();
         this.#port = typeof address === "object" && address !== null ? address.port : 0;
+        // From now on an error means that the kernel could not accept a connection.
+        this.#server.off("error", onListenError);
+        this.#server.on("error", (error) => this.onError(error));
         resolve();
       });
     });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { Server } from "node:net";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { connect as connectTls, type SecureVersion, type TLSSocket } from "node:tls";
@@ -159,6 +160,23 @@ describe("NodeListener", { timeout: 120_000 }, () => {
     assert.match(await all, /^HTTP\/1\.1 200 .*\r\nConnection: close\r\n/s);
     socket.end();
     await listener.disconnected();
+  });
+
+  it("reports a connection that cannot be accepted, and goes on", async (t) => {
+    const listening = t.mock.method(Server.prototype, "listen");
+    const seen: unknown[] = [];
+    const listener = await openListener(t, echo, { onError: (error) => void seen.push(error) });
+    const errors = ["ENFILE", "ENOBUFS"].map((code) => new Error(`accept ${code}`));
+    // The kernel cannot be made to fail here. Node reports its failure by this event.
+    // Only a server has this method.
+    const servers = listening.mock.calls.map((call) => call.this as Server);
+    const own = servers.filter((server) => server.listening);
+    for (const error of errors) for (const server of own) server.emit("error", error);
+    assert.deepEqual(seen, errors);
+    const socket = await connectTo(t, listener);
+    const answer = readAll(socket);
+    socket.end(GET);
+    assert.deepEqual(answersOf(await answer).slice(-2), ["HTTP/1.1 200", "GET /a "]);
   });
 
   it("closes connections above maxConnections", async (t) => {
