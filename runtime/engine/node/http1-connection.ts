@@ -78,7 +78,7 @@ export class Http1Connection implements Transport {
   #state: "idle" | "head" | "exchange" | "leaving" | "closed" = "idle";
   /** Time at which the present state began, or in which the client last sent something while it is left. */
   #sinceMs: number;
-  /** End of the time for a client that is left. */
+  /** End of the time for a client that still sends after its response. */
   #leaveEndMs = 0;
   /** Bytes that were read and not yet used; `null`: none. */
   #input: Buffer | null = null;
@@ -215,7 +215,7 @@ export class Http1Connection implements Transport {
         if (ageMs > LINGER_MS || nowMs > this.#leaveEndMs) this.#socket.destroy();
         break;
       case "exchange":
-        if (this.#isGone(ageMs)) this.destroy();
+        if (this.#isGone(nowMs)) this.destroy();
         break;
       case "closed":
         break;
@@ -251,9 +251,10 @@ export class Http1Connection implements Transport {
   }
 
   /** Tells whether the client of the present exchange has left without a sign of it from Node. */
-  #isGone(ageMs: number): boolean {
+  #isGone(nowMs: number): boolean {
+    const ageMs = nowMs - this.#sinceMs;
     // The rest of a body that no exchange needs.
-    if (this.#client === null) return ageMs > LINGER_MS;
+    if (this.#client === null) return ageMs > LINGER_MS || nowMs > this.#leaveEndMs;
     // Such a socket is not read, so Node does not notice a reset.
     if ((this.#bodyPaused || this.#halfClosed) && !hasPeer(this.#socket)) return true;
     // A stream without bytes has no other way to find out, and most clients that end their side have left.
@@ -518,7 +519,7 @@ export class Http1Connection implements Transport {
       return;
     }
     if (this.#bodyDone) this.#becomeIdle();
-    else this.#sinceMs = this.#context.clock.now();
+    else this.#startLinger();
   }
 
   #becomeIdle(): void {
@@ -580,10 +581,15 @@ export class Http1Connection implements Transport {
     if (this.#state === "leaving" || this.#state === "closed") return;
     this.#state = "leaving";
     this.#input = null;
-    this.#sinceMs = this.#context.clock.now();
-    this.#leaveEndMs = this.#sinceMs + LINGER_TOTAL_MS;
+    this.#startLinger();
     this.#socket.end();
     this.#socket.resume();
+  }
+
+  /** Starts the times for a client that still sends after its response. */
+  #startLinger(): void {
+    this.#sinceMs = this.#context.clock.now();
+    this.#leaveEndMs = this.#sinceMs + LINGER_TOTAL_MS;
   }
 
   /** Ends the connection as soon as its bytes have left, although the client may still send. */

@@ -6,6 +6,7 @@ import { describe, it, type TestContext } from "node:test";
 import { connect as connectTls, type SecureVersion, type TLSSocket } from "node:tls";
 import type { Listener, ServedCertificate } from "../../../runtime/engine/engine.ts";
 import type { BodySource, Client } from "../../../runtime/http/client.ts";
+import { TurnClock } from "../../../runtime/lib/turn-clock.ts";
 import { temporaryFolder } from "../../helpers/temporary-folder.ts";
 import { makeCertificate } from "../uws/openssl.ts";
 import { connectTo, echo, openListener, readAll } from "./open-http1-listener.ts";
@@ -146,6 +147,30 @@ describe("NodeListener", { timeout: 120_000 }, () => {
     idle.end();
     slow.end();
     await listener.disconnected();
+  });
+
+  it("ends a connection whose client sends the rest of a body for too long", async (t) => {
+    const clock = new TurnClock();
+    let aheadMs = 0;
+    t.mock.method(clock, "now", () => performance.now() + aheadMs);
+    const listener = await openListener(
+      t,
+      (client) => {
+        client.receiveBody({ chunk() {}, end() {} });
+        // The answer was 31 s ago.
+        aheadMs = -31_000;
+        client.reply({ status: 200, statusText: "", fields: "", body: "a", lengthBytes: null });
+        // Every byte from now on is new.
+        aheadMs = 600_000;
+      },
+      { clock },
+    );
+    const socket = await connectTo(t, listener);
+    const all = readAll(socket);
+    socket.write("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n");
+    await once(socket, "data");
+    socket.write("part");
+    assert.match(await all, /^HTTP\/1\.1 200 .*Keep-Alive: timeout/s);
   });
 
   it("ends each connection with its next response once it accepts no more", async (t) => {
