@@ -1,3 +1,4 @@
+import { closeSync } from "node:fs";
 import type {
   Engine,
   Http2Options,
@@ -71,7 +72,8 @@ export class Listeners {
   }
 
   /**
-   * Accepts connections at all of these places.
+   * Accepts connections at all of these places. Closes inherited sockets that no listener took: they would hold
+   * connections that this process never accepts.
    *
    * @throws RuntimeError `ERR_LISTEN`, like `Engine.open`. The caller must close the listeners that this method opened
    *   before.
@@ -83,6 +85,7 @@ export class Listeners {
       const http2 = options.http2?.[scheme] ?? null;
       this.#all.push(await engine.open({ ...options, ...place, certificates, http2 }));
     }
+    this.#closeUnused();
   }
 
   /** Applies these rules to connections and requests that begin from now on. */
@@ -135,6 +138,13 @@ export class Listeners {
     let clients = 0;
     for (const listener of this.#all) clients += listener.close(options);
     return clients;
+  }
+
+  #closeUnused(): void {
+    const taken = new Set(this.#all.map((listener) => listener.descriptor));
+    for (const { descriptor } of this.#inherited) {
+      if (descriptor !== undefined && !taken.has(descriptor)) closeSync(descriptor);
+    }
   }
 
   #toPlaces({ host, httpPort, httpsPort }: ListenPlaces): (Place & {
