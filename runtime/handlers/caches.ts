@@ -42,6 +42,12 @@ const MOST_BODIES = 1_000;
 /** Most open bodies of which a worker has read nothing. Beyond it the oldest one ends: its handler has dropped it, perhaps. */
 const MOST_UNREAD = 256;
 
+/** Most answers that a worker may send at a time: further large answers are not stored. */
+const MOST_PUTS = 1_000;
+
+/** An answer is given up if no piece of it comes between two sweeps. */
+const SWEEP_MS = 60_000;
+
 /** The calls of the handlers of a pool to `caches`. A lost worker leaves nothing behind: its unfinished answers are dropped. */
 export class HandlerCaches {
   readonly #options: HandlerCachesOptions;
@@ -80,6 +86,8 @@ interface Put {
   readonly head: StoredHead;
   /** Bytes that the worker may send. */
   creditBytes: number;
+  /** A piece has come since the last sweep. */
+  isMoving: boolean;
 }
 
 type Call<K extends CacheMessage[0]> = Extract<CacheMessage, readonly [K, ...unknown[]]>;
@@ -93,6 +101,8 @@ class WorkerCalls {
   readonly #bodies = new Map<CacheNumber, SentBody>();
   /** Open bodies of which it has read nothing, the oldest first. */
   readonly #unread = new Map<CacheNumber, SentBody>();
+  /** Gives up stalled answers; `null`: no answer is arriving. */
+  #sweep: NodeJS.Timeout | null = null;
   #isClosed = false;
 
   constructor(worker: CallingWorker, options: HandlerCachesOptions) {
@@ -127,6 +137,7 @@ class WorkerCalls {
 
   close(): void {
     this.#isClosed = true;
+    this.#stopSweep();
     for (const { writer } of this.#puts.values()) writer.abort();
     this.#puts.clear();
     for (const number of [...this.#bodies.keys(), ...this.#unread.keys()]) this.#cancel(number);
@@ -236,14 +247,17 @@ class WorkerCalls {
       this.#finish(number, decision.reason);
       return;
     }
+    if (body === BODY_FOLLOWS && this.#puts.size >= MOST_PUTS) {
+      this.#finish(number, "too-many");
+      return;
+    }
     const { head } = decision;
     const bytes =
       body === BODY_FOLLOWS ? null : body instanceof Uint8Array ? body : Buffer.from(body ?? "");
     const bodyBytes = bytes === null ? announcedSize(fields) : bytes.length;
     const writer = cache.store.begin(key, { fields: requestFields, bodyBytes });
     if (bytes === null) {
-      const put = { writer, head, creditBytes: CACHE_CREDIT_BYTES };
-      if (writer.isStoring) this.#puts.set(number, put);
+      if (writer.isStoring) this.#expect(number, writer, head);
       else this.#finish(number, NO_ROOM);
       return;
     }
@@ -251,10 +265,30 @@ class WorkerCalls {
     this.#commit(number, writer, head);
   }
 
+  #expect(number: CacheNumber, writer: EntryWriter, head: StoredHead): void {
+    this.#puts.set(number, { writer, head, creditBytes: CACHE_CREDIT_BYTES, isMoving: true });
+    this.#sweep ??= setInterval(() => this.#giveUpStalled(), SWEEP_MS).unref();
+  }
+
+  /** Aborts stalled answers. A worker always has credit for the next piece, so the stall is in the handler's stream. */
+  #giveUpStalled(): void {
+    for (const [number, put] of this.#puts) {
+      if (!put.isMoving) this.#endPut(number, false);
+      put.isMoving = false;
+    }
+    if (this.#puts.size === 0) this.#stopSweep();
+  }
+
+  #stopSweep(): void {
+    if (this.#sweep !== null) clearInterval(this.#sweep);
+    this.#sweep = null;
+  }
+
   #receive(number: CacheNumber, bytes: Uint8Array): void {
     const put = this.#puts.get(number);
     // The store gave it up, and the worker did not know yet.
     if (put === undefined) return;
+    put.isMoving = true;
     put.creditBytes -= bytes.length;
     if (put.creditBytes < 0) {
       throw new RuntimeError(

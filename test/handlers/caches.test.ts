@@ -116,6 +116,11 @@ async function settle(): Promise<void> {
   for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Returns a worker's message that begins to store an answer whose body follows. */
+function toPut(number: number) {
+  return [Kind.cachePut, number, 0, null, `${URL_A}${number}`, "", 200, "", "", true] as const;
+}
+
 describe("caches, from handler to store", () => {
   it("store an answer and find it, and keep names apart", async () => {
     const { caches } = start();
@@ -252,6 +257,44 @@ describe("caches, from handler to store", () => {
     // The end of the body was on its way.
     primary.take(worker, [Kind.cachePutEnd, 3, true], () => "site0");
     assert.equal(store.entries.length, 1);
+  });
+
+  it("give up an answer of which no piece comes", async (t) => {
+    t.mock.timers.enable({ apis: ["setInterval"] });
+    const { caches, store, notes, primary } = start();
+    let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+    let isCancelled = false;
+    const body = new ReadableStream<Uint8Array>({
+      start: (own) => void (controller = own),
+      cancel: () => void (isCancelled = true),
+    });
+    const put = caches.default.put(URL_A, new Response(body, { headers: FRESH }));
+    for (let round = 0; round < 5; round++) {
+      controller?.enqueue(new Uint8Array(10));
+      await settle();
+      t.mock.timers.tick(60_000);
+    }
+    await settle();
+    assert.deepEqual(notes, [], "pieces came");
+    t.mock.timers.tick(60_000);
+    await put;
+    assert.deepEqual(notes, [{ url: URL_A, reason: "partial" }]);
+    await settle();
+    assert.equal(isCancelled, true);
+    assert.deepEqual(store.entries, []);
+    primary.lose(ID);
+  });
+
+  it("store at most 1,000 answers of a worker at a time", () => {
+    const { primary, worker, toWorker } = start();
+    for (let number = 0; number < 1_000; number++) primary.take(worker, toPut(number), () => "s");
+    assert.deepEqual(toWorker, []);
+    primary.take(worker, toPut(1_000), () => "s");
+    assert.deepEqual(toWorker, [[Kind.cacheDone, 1_000, "too-many"]]);
+    primary.take(worker, [Kind.cachePutEnd, 0, false], () => "s");
+    primary.take(worker, toPut(1_001), () => "s");
+    assert.equal(toWorker.length, 2);
+    primary.lose(ID);
   });
 
   it("fail the read of a body that breaks right behind its answer", async () => {
