@@ -1,6 +1,7 @@
 import type { GroupStatus } from "../balance/group.ts";
 import { Groups } from "../balance/groups.ts";
 import { createResolveName } from "../balance/names/resolve-name.ts";
+import { availableMemoryBytes } from "../config/available-memory.ts";
 import type { Config } from "../config/config.ts";
 import { listUpstreamGroups } from "../config/proxies.ts";
 import type { ProxySetting } from "../config/proxy-setting.ts";
@@ -16,9 +17,13 @@ import { ProxyRuleBook, type ProxySettings } from "./proxy-rules.ts";
 import { ReplyFieldMaker } from "./reply-fields.ts";
 import { RequestFields } from "./request-fields.ts";
 import { RetryBudget } from "./retry-budget.ts";
+import { WaitingBytes } from "./waiting-bytes.ts";
 import { LazyFrames } from "./web-socket-frames.ts";
 
-export type ProxiesOptions = Omit<ProxyParts, "failures" | "open" | "frames">;
+export type ProxiesOptions = Omit<ProxyParts, "failures" | "open" | "frames" | "waiting">;
+
+/** Share of the memory that messages waiting for upstreams may take. */
+const WAITING_SHARE = 1 / 8;
 
 /** The settings of a site that its proxies use. */
 export type ProxySite = ProxySettings & Pick<Config, "trustedProxyFields">;
@@ -42,6 +47,7 @@ export class Proxies {
       failures: new FailureLog(parts.log),
       open: new OpenRequests(),
       frames: new LazyFrames(),
+      waiting: new WaitingBytes(availableMemoryBytes() * WAITING_SHARE),
     };
   }
 

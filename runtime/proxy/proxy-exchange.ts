@@ -231,7 +231,8 @@ export class ProxyExchange implements ExchangeEvents {
     this.#exchange = null;
     const server = this.#noteHead(head);
     const { frames, offer, key } = wish;
-    const tunnel = new Tunnel(socket, { frames, onOver: () => this.#settle() });
+    const { waiting } = this.#options.parts;
+    const tunnel = new Tunnel(socket, { frames, waiting, onOver: () => this.#settle() });
     const answer = checkUpgrade(head.fields, { key, fields: this.#client.head.fields });
     const reply = answer.ok ? this.#options.replyFields.of(answer.fields, server.name) : answer;
     if (!answer.ok || !reply.ok) {

@@ -18,8 +18,9 @@ import type { ProxyRuleBook } from "./proxy-rules.ts";
 import type { ReplyFieldMaker } from "./reply-fields.ts";
 import type { RequestFields } from "./request-fields.ts";
 import type { RetryBudget } from "./retry-budget.ts";
-import type { LazyFrames } from "./web-socket-frames.ts";
 import { type PathChange, toUpstreamTarget } from "./target.ts";
+import type { WaitingBytes } from "./waiting-bytes.ts";
+import type { LazyFrames } from "./web-socket-frames.ts";
 
 /** The parts of the server that all proxies share. */
 export interface ProxyParts {
@@ -34,6 +35,7 @@ export interface ProxyParts {
   readonly failures: FailureLog;
   readonly open: OpenRequests;
   readonly frames: LazyFrames;
+  readonly waiting: WaitingBytes;
 }
 
 /** The part of a group that its requests use. */

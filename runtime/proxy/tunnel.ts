@@ -6,13 +6,16 @@ import {
   type WebSocketSide,
 } from "../http/web-socket.ts";
 import { UpstreamWebSocket } from "./upstream-web-socket.ts";
+import type { WaitingBytes } from "./waiting-bytes.ts";
 import type { WebSocketFrames } from "./web-socket-frames.ts";
 
-/**
- * Most bytes that wait for an upstream: four of the largest messages. The engine cannot pause a client, so a client that
- * sends faster than its upstream reads is closed.
- */
-const MOST_WAITING_BYTES = 64 * 1024 * 1024;
+export interface TunnelOptions {
+  frames: WebSocketFrames;
+  /** The bytes of all tunnels. */
+  waiting: WaitingBytes;
+  /** Called once, when both sides are closed. */
+  onOver: () => void;
+}
 
 /**
  * Relays the messages of a WebSocket between a client and an upstream.
@@ -28,17 +31,19 @@ const MOST_WAITING_BYTES = 64 * 1024 * 1024;
  */
 export class Tunnel implements WebSocketEvents {
   readonly #upstream: UpstreamWebSocket;
+  readonly #waiting: WaitingBytes;
   readonly #onOver: () => void;
   /** `null`: the client's side is not there yet. */
   #client: WebSocketSide | null = null;
   #isClientOver = false;
   #isUpstreamOver = false;
 
-  /** @param options.onOver Called once, when both sides are closed. */
-  constructor(socket: Duplex, { frames, onOver }: { frames: WebSocketFrames; onOver: () => void }) {
+  constructor(socket: Duplex, { frames, waiting, onOver }: TunnelOptions) {
+    this.#waiting = waiting;
     this.#onOver = onOver;
     this.#upstream = new UpstreamWebSocket(socket, {
       frames,
+      waiting,
       events: {
         onMessage: (bytes, isBinary) => {
           if (this.#client?.send(bytes, isBinary) === "buffered") this.#upstream.pause();
@@ -74,16 +79,17 @@ export class Tunnel implements WebSocketEvents {
 
   onMessage(bytes: Uint8Array, isBinary: boolean): void {
     this.#upstream.send(bytes, isBinary);
-    if (this.#upstream.waitingBytes > MOST_WAITING_BYTES)
-      this.#client?.close(CLOSE_CODES.tryAgainLater, "the upstream reads too slowly");
+    this.#limit();
   }
 
   onPing(bytes: Uint8Array): void {
     this.#upstream.ping(bytes);
+    this.#limit();
   }
 
   onPong(bytes: Uint8Array): void {
     this.#upstream.pong(bytes);
+    this.#limit();
   }
 
   onRoom(): void {
@@ -95,6 +101,12 @@ export class Tunnel implements WebSocketEvents {
     if (end.code === CLOSE_CODES.abnormal) this.#upstream.drop();
     else this.#upstream.close(end);
     this.#endIfOver();
+  }
+
+  /** Closes a client that sends faster than its upstream reads: the engine cannot pause it. */
+  #limit(): void {
+    if (this.#waiting.isTooMuch(this.#upstream.waitingBytes))
+      this.#client?.close(CLOSE_CODES.tryAgainLater, "the upstream reads too slowly");
   }
 
   #endIfOver(): void {

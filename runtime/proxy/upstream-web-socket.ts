@@ -1,9 +1,13 @@
 import type { Duplex } from "node:stream";
 import { CLOSE_CODES, LARGEST_MESSAGE_BYTES, type WebSocketEnd } from "../http/web-socket.ts";
+import type { WaitingBytes } from "./waiting-bytes.ts";
 import type { FrameReceiver, FrameSender, WebSocketFrames } from "./web-socket-frames.ts";
 
 /** Time in which an upstream must take some of the bytes that wait, or close its side. */
 const CLOSING_MS = 10_000;
+
+/** Memory that a frame takes while it waits, beside its bytes: millions of empty messages are not small. */
+const FRAME_COST_BYTES = 512;
 
 /** Receives the events of the upstream's side. */
 export interface UpstreamWebSocketEvents {
@@ -32,12 +36,21 @@ export class UpstreamWebSocket {
   /** No further frame is read: the upstream's close frame has come, or an invalid one. */
   #isRead = false;
   #timer: NodeJS.Timeout | undefined;
+  readonly #waiting: WaitingBytes;
+  #waitingFrames = 0;
+  /** The part of `#waiting` that is this connection's. */
+  #countedBytes = 0;
 
   constructor(
     socket: Duplex,
-    { frames, events }: { frames: WebSocketFrames; events: UpstreamWebSocketEvents },
+    {
+      frames,
+      waiting,
+      events,
+    }: { frames: WebSocketFrames; waiting: WaitingBytes; events: UpstreamWebSocketEvents },
   ) {
     this.#socket = socket;
+    this.#waiting = waiting;
     this.#events = events;
     this.#sender = frames.createSender(socket);
     const receiver = frames.createReceiver({ largestBytes: LARGEST_MESSAGE_BYTES });
@@ -63,23 +76,32 @@ export class UpstreamWebSocket {
     if (first.length > 0) this.#read(Buffer.from(first));
   }
 
-  /** Bytes that wait for the upstream. */
+  /** Bytes that wait for the upstream, with the memory that their frames take. */
   get waitingBytes(): number {
-    return this.#socket.writableLength;
+    return this.#socket.writableLength + this.#waitingFrames * FRAME_COST_BYTES;
   }
 
   /** Sends a message. The bytes are copied. */
   send(bytes: Uint8Array, isBinary: boolean): void {
     if (this.#state !== "open") return;
-    this.#sender.send(bytes, { binary: isBinary, fin: true, mask: true, compress: false });
+    this.#waitingFrames++;
+    const options = { binary: isBinary, fin: true, mask: true, compress: false };
+    this.#sender.send(bytes, options, this.#onSent);
+    this.#count();
   }
 
   ping(bytes: Uint8Array): void {
-    if (this.#state === "open") this.#sender.ping(Buffer.from(bytes), true);
+    if (this.#state !== "open") return;
+    this.#waitingFrames++;
+    this.#sender.ping(Buffer.from(bytes), true, this.#onSent);
+    this.#count();
   }
 
   pong(bytes: Uint8Array): void {
-    if (this.#state === "open") this.#sender.pong(Buffer.from(bytes), true);
+    if (this.#state !== "open") return;
+    this.#waitingFrames++;
+    this.#sender.pong(Buffer.from(bytes), true, this.#onSent);
+    this.#count();
   }
 
   /** Lets no message come from the next one on, until `resume`. */
@@ -144,7 +166,20 @@ export class UpstreamWebSocket {
     clearTimeout(this.#timer);
     if (this.#state === "closed") return;
     this.#state = "closed";
+    this.#waiting.change(this.#countedBytes, 0);
     this.#events.onClosed();
+  }
+
+  readonly #onSent = (): void => {
+    this.#waitingFrames--;
+    this.#count();
+  };
+
+  #count(): void {
+    if (this.#state === "closed") return;
+    const bytes = this.waitingBytes;
+    this.#waiting.change(this.#countedBytes, bytes);
+    this.#countedBytes = bytes;
   }
 
   #leave(): void {

@@ -1,14 +1,18 @@
 import { randomFillSync } from "node:crypto";
 import type { Duplex, Writable } from "node:stream";
 
-/** Frames bytes as messages: the class `Sender` of the package `ws`, which its types leave out. */
+/**
+ * Frames bytes as messages: the class `Sender` of the package `ws`, which its types leave out. `onSent` is called once the
+ * frame waits no longer, also if the connection is lost.
+ */
 export interface FrameSender {
   send(
     bytes: Uint8Array,
     options: { binary: boolean; fin: boolean; mask: boolean; compress: boolean },
+    onSent: () => void,
   ): void;
-  ping(bytes: Uint8Array, mask: boolean): void;
-  pong(bytes: Uint8Array, mask: boolean): void;
+  ping(bytes: Uint8Array, mask: boolean, onSent: () => void): void;
+  pong(bytes: Uint8Array, mask: boolean, onSent: () => void): void;
   /** @throws Error For a code that no frame may have, and for a reason of more than 123 bytes. */
   close(code: number | undefined, reason: string, mask: boolean): void;
 }

@@ -20,6 +20,7 @@ import { ProxyRuleBook, type ProxySettings } from "../../runtime/proxy/proxy-rul
 import { ReplyFieldMaker } from "../../runtime/proxy/reply-fields.ts";
 import { RequestFields } from "../../runtime/proxy/request-fields.ts";
 import { RetryBudget } from "../../runtime/proxy/retry-budget.ts";
+import { WaitingBytes } from "../../runtime/proxy/waiting-bytes.ts";
 import { LazyFrames } from "../../runtime/proxy/web-socket-frames.ts";
 import type { UpstreamFailure, UpstreamServer } from "../../runtime/upstream/exchange.ts";
 import { FakeClient } from "../dispatch/fake-client.ts";
@@ -95,6 +96,7 @@ class Bench {
         failures: new FailureLog(log),
         open: this.open,
         frames: new LazyFrames(),
+        waiting: new WaitingBytes(1e9),
       },
       group: {
         setting: { ...GROUP, sticky },

@@ -5,6 +5,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import * as fc from "fast-check";
 import type { WebSocketSide } from "../../runtime/http/web-socket.ts";
 import { Tunnel } from "../../runtime/proxy/tunnel.ts";
+import { WaitingBytes } from "../../runtime/proxy/waiting-bytes.ts";
 import { LazyFrames } from "../../runtime/proxy/web-socket-frames.ts";
 
 /** The connection to an upstream. The test sends the upstream's bytes, and sees those for it. */
@@ -67,8 +68,9 @@ class Bench {
   over = 0;
   readonly tunnel: Tunnel;
 
-  constructor(first = Buffer.alloc(0)) {
-    this.tunnel = new Tunnel(this.connection, { frames, onOver: () => void this.over++ });
+  constructor({ first = Buffer.alloc(0), waiting = new WaitingBytes(1e9) } = {}) {
+    const onOver = (): void => void this.over++;
+    this.tunnel = new Tunnel(this.connection, { frames, waiting, onOver });
     this.tunnel.begin(this.side, first);
   }
 
@@ -135,7 +137,7 @@ describe("Tunnel", () => {
   });
 
   it("passes on messages that came with the upstream's answer", () => {
-    const bench = new Bench(Buffer.concat([toFrame(1, "a"), toFrame(1, "b")]));
+    const bench = new Bench({ first: Buffer.concat([toFrame(1, "a"), toFrame(1, "b")]) });
     assert.deepEqual(bench.side.sent, ["a", "b"]);
   });
 
@@ -241,6 +243,50 @@ describe("Tunnel", () => {
     }
     assert.deepEqual(bench.side.closes, [[1013, "the upstream reads too slowly"]]);
     bench.connection.destroy();
+  });
+
+  for (const [name, send] of [
+    ["messages", (tunnel) => tunnel.onMessage(Buffer.alloc(0), true)],
+    ["pings", (tunnel) => tunnel.onPing(Buffer.alloc(0))],
+    ["pongs", (tunnel) => tunnel.onPong(Buffer.alloc(0))],
+  ] as const satisfies [string, (tunnel: Tunnel) => void][]) {
+    it(`closes a client that floods its upstream with empty ${name}`, () => {
+      const bench = new Bench();
+      bench.connection.isStuck = true;
+      let sent = 0;
+      while (bench.side.closes.length === 0 && sent++ < 1_000_000) send(bench.tunnel);
+      assert.ok(sent < 150_000, String(sent));
+      bench.connection.destroy();
+    });
+  }
+
+  it("counts the frames that wait, and none that has left", async () => {
+    const bench = new Bench();
+    for (let round = 0; round < 20; round++) {
+      for (let at = 0; at < 10_000; at++) bench.tunnel.onPing(Buffer.alloc(0));
+      await nextTurn();
+    }
+    assert.deepEqual(bench.side.closes, []);
+  });
+
+  it("bounds the bytes of all tunnels, and closes those with more than a share", async () => {
+    const waiting = new WaitingBytes(300_000);
+    const benches = Array.from({ length: 3 }, () => new Bench({ waiting }));
+    const [large = assert.fail(), next = assert.fail(), small = assert.fail()] = benches;
+    for (const { connection } of benches) connection.isStuck = true;
+    large.tunnel.onMessage(Buffer.alloc(200_000), true);
+    small.tunnel.onMessage(Buffer.alloc(1_000), true);
+    assert.deepEqual(large.side.closes, []);
+    next.tunnel.onMessage(Buffer.alloc(120_000), true);
+    small.tunnel.onMessage(Buffer.alloc(1_000), true);
+    large.tunnel.onMessage(Buffer.alloc(1), true);
+    const codes = benches.map(({ side }) => side.closes.map(([code]) => code));
+    assert.deepEqual(codes, [[1013], [1013], []]);
+    large.connection.destroy();
+    await nextTurn();
+    small.tunnel.onMessage(Buffer.alloc(170_000), true);
+    assert.deepEqual(small.side.closes, [], "the bytes of the lost connection count no longer");
+    for (const { connection } of benches) connection.destroy();
   });
 
   it("cuts an upstream that does not close, unless it still takes bytes", (t) => {
