@@ -156,6 +156,13 @@ describe("Tunnel", () => {
     ]);
   });
 
+  it("masks each frame anew", () => {
+    const bench = new Bench();
+    for (let at = 0; at < 5_000; at++) bench.tunnel.onPong(Buffer.alloc(0));
+    const masks = bench.connection.written.map((frame) => frame.readUInt32BE(2));
+    assert.ok(new Set(masks).size > 4_980, "a few may be equal");
+  });
+
   it("passes pings of the upstream on", async () => {
     const bench = new Bench();
     bench.connection.push(toFrame(9, "ping"));
