@@ -5,7 +5,8 @@ import {
   type WebSocketEvents,
   type WebSocketSide,
 } from "../http/web-socket.ts";
-import { UpstreamWebSocket } from "./upstream-web-socket.ts";
+import { assertNever } from "../lib/errors.ts";
+import { type UpstreamEnd, UpstreamWebSocket } from "./upstream-web-socket.ts";
 import type { WaitingBytes } from "./waiting-bytes.ts";
 import type { WebSocketFrames } from "./web-socket-frames.ts";
 
@@ -35,8 +36,7 @@ export class Tunnel implements WebSocketEvents {
   readonly #onOver: () => void;
   /** `null`: the client's side is not there yet. */
   #client: WebSocketSide | null = null;
-  #isClientOver = false;
-  #isUpstreamOver = false;
+  #state: "both" | "upstream only" | "client only" | "over" = "both";
 
   constructor(socket: Duplex, { frames, waiting, onOver }: TunnelOptions) {
     this.#waiting = waiting;
@@ -49,14 +49,11 @@ export class Tunnel implements WebSocketEvents {
           if (this.#client?.send(bytes, isBinary) === "buffered") this.#upstream.pause();
         },
         onPing: (bytes) => this.#client?.ping(bytes),
-        onEnd: ({ code, reason }) => {
-          const isLost = code === CLOSE_CODES.abnormal || code === CLOSE_CODES.protocolError;
-          this.#client?.close(isLost ? CLOSE_CODES.internalError : code, reason);
+        onEnd: (end) => {
+          const { code, reason } = toClientEnd(end);
+          this.#client?.close(code, reason);
         },
-        onClosed: () => {
-          this.#isUpstreamOver = true;
-          this.#endIfOver();
-        },
+        onClosed: () => this.#leave("client only"),
       },
     });
   }
@@ -73,7 +70,7 @@ export class Tunnel implements WebSocketEvents {
 
   /** Ends before it began: the client gets no WebSocket. */
   abandon(): void {
-    this.#isClientOver = true;
+    this.#state = "upstream only";
     this.#upstream.destroy();
   }
 
@@ -97,10 +94,9 @@ export class Tunnel implements WebSocketEvents {
   }
 
   onClose(end: WebSocketEnd): void {
-    this.#isClientOver = true;
     if (end.code === CLOSE_CODES.abnormal) this.#upstream.drop();
     else this.#upstream.close(end);
-    this.#endIfOver();
+    this.#leave("upstream only");
   }
 
   /** Closes a client that sends faster than its upstream reads: the engine cannot pause it. */
@@ -109,7 +105,24 @@ export class Tunnel implements WebSocketEvents {
       this.#client?.close(CLOSE_CODES.tryAgainLater, "the upstream reads too slowly");
   }
 
-  #endIfOver(): void {
-    if (this.#isClientOver && this.#isUpstreamOver) this.#onOver();
+  /** One side has closed. */
+  #leave(rest: "upstream only" | "client only"): void {
+    this.#state = this.#state === "both" ? rest : "over";
+    if (this.#state === "over") this.#onOver();
+  }
+}
+
+/** Returns the end that the client gets: it must not take the blame for a rule that the upstream broke. */
+function toClientEnd(end: UpstreamEnd): WebSocketEnd {
+  switch (end.kind) {
+    case "closed":
+      return end;
+    case "too-large":
+      return { code: CLOSE_CODES.messageTooBig, reason: "" };
+    case "invalid":
+    case "lost":
+      return { code: CLOSE_CODES.internalError, reason: "" };
+    default:
+      return assertNever(end);
   }
 }

@@ -9,13 +9,22 @@ const CLOSING_MS = 10_000;
 /** Memory that a frame takes while it waits, beside its bytes: millions of empty messages are not small. */
 const FRAME_COST_BYTES = 512;
 
+/** How the upstream's side ended. */
+export type UpstreamEnd =
+  /** With the upstream's close frame. */
+  | ({ readonly kind: "closed" } & WebSocketEnd)
+  /** The upstream sent a frame or a message that is not valid, or a message that is too large. */
+  | { readonly kind: "invalid" | "too-large" }
+  /** The connection ended without a close frame. */
+  | { readonly kind: "lost" };
+
 /** Receives the events of the upstream's side. */
 export interface UpstreamWebSocketEvents {
   /** A whole message. The bytes are the receiver's. */
   onMessage(bytes: Buffer, isBinary: boolean): void;
   onPing(bytes: Buffer): void;
   /** The upstream ended the WebSocket or broke a rule. Not called after `close` or `drop`. */
-  onEnd(end: WebSocketEnd): void;
+  onEnd(end: UpstreamEnd): void;
   /** The connection is closed. Called once, last. */
   onClosed(): void;
 }
@@ -138,18 +147,21 @@ export class UpstreamWebSocket {
     const problem = this.#receiver.errored;
     if (problem === null) return;
     this.#isRead = true;
-    this.#end({ code: toCloseCode(problem), reason: "" });
+    const code = toCloseCode(problem);
+    const kind = code === CLOSE_CODES.messageTooBig ? "too-large" : "invalid";
+    this.#answerEnd({ code, reason: "" }, { kind });
   }
 
   #onCloseFrame(code: number, reason: Buffer): void {
     this.#isRead = true;
-    this.#end({ code, reason: reason.toString() });
+    const end = { code, reason: reason.toString() };
+    this.#answerEnd(end, { kind: "closed", ...end });
   }
 
   /** Answers the end that the upstream began, and tells of it unless the client's side ended first. */
-  #end(end: WebSocketEnd): void {
+  #answerEnd(answer: WebSocketEnd, end: UpstreamEnd): void {
     const wasOpen = this.#state === "open";
-    this.close(end);
+    this.close(answer);
     this.#socket.end();
     if (wasOpen) this.#events.onEnd(end);
   }
@@ -158,7 +170,7 @@ export class UpstreamWebSocket {
   #onLost(): void {
     if (this.#state !== "open") return;
     this.#leave();
-    this.#events.onEnd({ code: CLOSE_CODES.abnormal, reason: "" });
+    this.#events.onEnd({ kind: "lost" });
   }
 
   #onClosed(): void {

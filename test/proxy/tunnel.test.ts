@@ -211,6 +211,16 @@ describe("Tunnel", () => {
     assert.equal(bench.over, 1);
   });
 
+  for (const code of [1002, 1007, 1011]) {
+    it(`passes the code ${code} of the upstream's close frame on`, async () => {
+      const bench = new Bench();
+      bench.connection.push(toFrame(8, Buffer.from([code >> 8, code & 0xff])));
+      await nextTurn();
+      assert.deepEqual(bench.side.closes, [[code, ""]]);
+      bench.connection.destroy();
+    });
+  }
+
   it("closes the client's side with 1011 when the upstream is lost", async () => {
     const bench = new Bench();
     bench.connection.destroy(new Error("reset"));
@@ -223,7 +233,7 @@ describe("Tunnel", () => {
   for (const [name, bytes, toClient, toUpstream] of [
     ["an unknown opcode", Buffer.from([0x83, 0]), 1011, 1002],
     ["a mask", Buffer.from([0x81, 0x80, 0, 0, 0, 0]), 1011, 1002],
-    ["text that is not UTF-8", Buffer.from([0x81, 1, 0xff]), 1007, 1007],
+    ["text that is not UTF-8", Buffer.from([0x81, 1, 0xff]), 1011, 1007],
     ["a message above 16 MiB", Buffer.from([0x82, 127, 0, 0, 0, 0, 1, 0, 0, 1]), 1009, 1009],
   ] as const) {
     it(`ends both sides after ${name} of the upstream`, async () => {
