@@ -278,6 +278,21 @@ describe("a WebSocket through a proxy", () => {
     assert.equal((await atUpstream)[0], 1009);
   });
 
+  it("cuts a client that sends pings and does not read the answers", TIMEOUT, async (t) => {
+    const path = "/ping-flood";
+    const client = await open(t, toUrl(server.http) + path);
+    const { socket: upstream } = await app.socket(path);
+    const atUpstream = closed(upstream, () => {});
+    client.pause();
+    const ping = async (): Promise<boolean> =>
+      new Promise((resolve) => {
+        client.ping(Buffer.alloc(125), true, (error) => resolve(!error));
+      });
+    let isSent = true;
+    while (isSent) isSent = (await Promise.all(Array.from({ length: 100 }, ping))).every(Boolean);
+    assert.equal((await atUpstream)[0], 1006);
+  });
+
   it("passes on messages that come with the answer of the upstream", TIMEOUT, async (t) => {
     const client = new WebSocket(`${toUrl(server.http)}/broken/first`);
     t.after(() => client.terminate());

@@ -15,6 +15,12 @@ import { WebSocketWriter } from "./web-socket-writer.ts";
 /** Time in which a client must take the messages that wait before its close frame. */
 const CLOSING_MS = 30_000;
 
+/**
+ * Most bytes that the library may hold for a client. The writer hands over pieces of 16,000 bytes and waits, so more are
+ * answers to pings of a client that does not read.
+ */
+const MOST_HELD_BYTES = 1024 * 1024;
+
 /** Payload of the server's own pings. Their answers are not passed on. */
 const OWN_PING = Buffer.from("edgicorn");
 
@@ -64,6 +70,14 @@ export class UwsWebSocket implements WebSocketSide, Transferring {
   #pingedMs = 0;
   /** Bytes sent until the client was last heard. */
   #sentBefore = 0;
+  /** Bytes that the library held at the last check while no message waited. */
+  #heldBytes = 0;
+  /** Last time at which the client took bytes, or nothing waited for it. */
+  #progressMs = 0;
+  /** A ping waits in the library. */
+  #pingWaits = false;
+  /** The latest ping that came meanwhile; it stands for all of them (RFC 6455 section 5.5.3). */
+  #nextPing: Uint8Array | null = null;
 
   constructor(options: UwsWebSocketOptions) {
     this.request = options.request;
@@ -92,7 +106,15 @@ export class UwsWebSocket implements WebSocketSide, Transferring {
   }
 
   ping(bytes: Uint8Array): void {
-    if (this.#state === "open") this.#socket?.ping(bytes);
+    const socket = this.#socket;
+    if (this.#state !== "open" || socket === null) return;
+    if (this.#pingWaits && socket.getBufferedAmount() > 0) {
+      this.#nextPing = bytes;
+      return;
+    }
+    this.#nextPing = null;
+    socket.ping(bytes);
+    this.#pingWaits = socket.getBufferedAmount() > 0;
   }
 
   close(code: number, reason: string): void {
@@ -126,10 +148,26 @@ export class UwsWebSocket implements WebSocketSide, Transferring {
     const { sendTimeoutMs } = this.#options;
     if (this.#state === "closing" && nowMs - this.#closingMs > CLOSING_MS) {
       this.destroy();
-    } else if (writer.isBlocked && sendTimeoutMs > 0 && nowMs - writer.progressMs > sendTimeoutMs) {
+      return;
+    }
+    if (writer.isBlocked) {
+      this.#heldBytes = 0;
+      this.#progressMs = writer.progressMs;
+    } else this.#checkHeld(socket, nowMs);
+    if (sendTimeoutMs > 0 && nowMs - this.#progressMs > sendTimeoutMs) {
       this.#options.onSlow();
       this.destroy();
-    } else if (this.#state === "open") this.#checkSilence(socket, nowMs);
+    } else if (this.#state === "open") {
+      if (this.#nextPing !== null) this.ping(this.#nextPing);
+      this.#checkSilence(socket, nowMs);
+    }
+  }
+
+  /** Notes whether the client takes the pings and the answers to pings that the library holds. */
+  #checkHeld(socket: LibrarySocket<unknown>, nowMs: number): void {
+    const heldBytes = socket.getBufferedAmount();
+    if (this.#heldBytes === 0 || heldBytes < this.#heldBytes) this.#progressMs = nowMs;
+    this.#heldBytes = heldBytes;
   }
 
   #checkSilence(socket: LibrarySocket<unknown>, nowMs: number): void {
@@ -162,6 +200,7 @@ export class UwsWebSocket implements WebSocketSide, Transferring {
   /** A callback of the library, which has answered the ping. */
   onPing(bytes: ArrayBuffer): void {
     this.#hear();
+    this.#limitHeld();
     if (this.#state !== "open") return;
     this.#guard(() => this.#options.events.onPing(new Uint8Array(bytes)));
   }
@@ -175,7 +214,10 @@ export class UwsWebSocket implements WebSocketSide, Transferring {
 
   /** A callback of the library: it holds fewer bytes than before. */
   onDrain(): void {
-    this.#guard(() => this.#writer?.onDrain());
+    this.#guard(() => {
+      if (this.#socket?.getBufferedAmount() === 0) this.#pingWaits = false;
+      this.#writer?.onDrain();
+    });
   }
 
   /** A callback of the library: the WebSocket is over. */
@@ -201,6 +243,13 @@ export class UwsWebSocket implements WebSocketSide, Transferring {
   #sayFarewell(): void {
     const { code, reason } = this.#farewell;
     this.#socket?.end(code, reason);
+  }
+
+  /** Cuts a client that sends pings and does not read the answers. */
+  #limitHeld(): void {
+    const socket = this.#socket;
+    if (this.#state === "ended" || socket === null) return;
+    if (socket.getBufferedAmount() > MOST_HELD_BYTES) this.destroy();
   }
 
   #hear(): void {

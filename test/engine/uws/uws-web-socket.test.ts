@@ -185,6 +185,83 @@ describe("UwsWebSocket", () => {
     assert.deepEqual(bench.ends, []);
   });
 
+  it("cuts a client that does not take the answers to its pings", () => {
+    const bench = new Bench();
+    const pingFor = (seconds: number, heldBytes: () => number): void => {
+      for (let at = 0; at < seconds; at += 10) {
+        bench.socket.heldBytes = heldBytes();
+        bench.side.onPing(EMPTY);
+        bench.pass(10_000);
+      }
+    };
+    let held = 1_000;
+    pingFor(300, () => held--);
+    pingFor(60, () => held);
+    assert.deepEqual([bench.slow, bench.ends], [0, []]);
+    pingFor(10, () => held);
+    assert.equal(bench.slow, 1);
+    assert.equal(bench.socket.calls.at(-1), "close");
+  });
+
+  it("gives a client time for the answers to its pings behind a slow message", async () => {
+    const bench = new Bench();
+    bench.socket.heldBytes = 10;
+    bench.pass(50_000);
+    bench.side.onPong(EMPTY);
+    bench.socket.isFull = true;
+    bench.side.send(new Uint8Array(3), true);
+    bench.pass(20_000);
+    await bench.drain();
+    bench.side.onPong(EMPTY);
+    bench.socket.heldBytes = 20;
+    bench.pass(40_000);
+    assert.deepEqual([bench.slow, bench.ends], [0, []]);
+  });
+
+  for (const state of ["open", "closing"]) {
+    it(`cuts a client that floods the server with pings, while ${state}`, () => {
+      const bench = new Bench();
+      if (state === "closing") {
+        bench.socket.isFull = true;
+        bench.side.send(new Uint8Array(3), true);
+        bench.side.close(1000, "");
+      }
+      bench.socket.heldBytes = 1024 * 1024;
+      bench.side.onPing(EMPTY);
+      assert.deepEqual(bench.ends, []);
+      bench.socket.heldBytes++;
+      bench.side.onPing(EMPTY);
+      assert.equal(bench.ends.length, 1);
+      assert.equal(bench.socket.calls.at(-1), "close");
+    });
+  }
+
+  it("lets one ping wait, and sends the latest of the others", async () => {
+    const bench = new Bench();
+    bench.side.ping(new Uint8Array([1]));
+    bench.side.ping(new Uint8Array([2]));
+    bench.socket.isFull = true;
+    for (const name of [3, 4, 5]) bench.side.ping(new Uint8Array([name]));
+    bench.pass(2_000);
+    assert.deepEqual(bench.socket.calls, ["ping 1", "ping 2", "ping 3"]);
+    await bench.drain();
+    bench.pass(2_000);
+    assert.deepEqual(bench.socket.calls, ["ping 1", "ping 2", "ping 3", "ping 5"]);
+  });
+
+  it("passes pings between the pieces of a message", async () => {
+    const bench = new Bench();
+    bench.socket.isFull = true;
+    bench.side.send(new Uint8Array(40_000), true);
+    for (const name of [1, 2, 3]) {
+      bench.side.ping(new Uint8Array([name]));
+      await bench.drain();
+      bench.socket.isFull = true;
+    }
+    const pings = bench.socket.calls.filter((call) => call.startsWith("ping"));
+    assert.deepEqual(pings, ["ping 1", "ping 2", "ping 3"]);
+  });
+
   it("tells of room once the messages have left", async () => {
     const bench = new Bench();
     bench.socket.isFull = true;
