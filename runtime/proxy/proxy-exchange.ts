@@ -262,10 +262,18 @@ export class ProxyExchange implements ExchangeEvents {
     group.failed(server, failure);
     const note = this.#note;
     if (note !== null) note.durationMs ??= parts.clock.now() - this.#firstSentMs;
-    const willRetry = this.#state === "sent" && this.#tryAgain(server, failure);
+    const next = this.#state === "sent" ? this.#tryAgain(server, failure) : "give-up";
+    if (next === "goes-on") {
+      this.#logFailure(server, failure, null);
+      return;
+    }
+    if (next !== "give-up") {
+      this.#logFailure(server, failure, 503);
+      this.#refuse(next);
+      return;
+    }
     const status = statusOfFailure(failure);
-    this.#logFailure(server, failure, willRetry ? null : status);
-    if (willRetry) return;
+    this.#logFailure(server, failure, status);
     if (failure.timedOut) parts.counters.limit(TIMEOUTS[failure.phase], this.#client);
     this.#fail(status);
   }
@@ -304,21 +312,26 @@ export class ProxyExchange implements ExchangeEvents {
     const { group, budget } = this.#options;
     budget.note();
     const server = group.pick(this.#wish());
-    if (server === null) this.#wait();
-    else this.#send(server);
+    if (server !== null) {
+      this.#send(server);
+      return;
+    }
+    const refusal = this.#wait();
+    if (refusal !== null) this.#refuse(refusal);
   }
 
-  /** Waits for a server that can take the request. */
-  #wait(): void {
+  /** Waits for a server that can take the request. Returns why it may not wait; `null`: it waits. */
+  #wait(): QueueRefusal | null {
     const { group } = this.#options;
-    this.#state = "waiting";
     const waiting = group.wait(this.#wish(), (end) => {
       this.#stopWaiting = null;
       if (typeof end === "string") this.#refuse(end);
       else this.#send(end);
     });
-    if (typeof waiting === "string") this.#refuse(waiting);
-    else this.#stopWaiting = waiting;
+    if (typeof waiting === "string") return waiting;
+    this.#state = "waiting";
+    this.#stopWaiting = waiting;
+    return null;
   }
 
   #wish(): Wish {
@@ -369,8 +382,15 @@ export class ProxyExchange implements ExchangeEvents {
     upload?.attach(exchange);
   }
 
-  /** Sends the request again after a failure, or lets it wait for a server. Returns false if it must not run again. */
-  #tryAgain(server: UpstreamServer, failure: UpstreamFailure): boolean {
+  /**
+   * Sends the request again after a failure, or lets it wait for a server.
+   *
+   * @returns `give-up`: it must not run again. A reason of the queue: no server has got it, and it may not wait for one.
+   */
+  #tryAgain(
+    server: UpstreamServer,
+    failure: UpstreamFailure,
+  ): "goes-on" | "give-up" | QueueRefusal {
     const { group, retries, budget, parts } = this.#options;
     const decision = decideRetry({
       failure,
@@ -386,34 +406,37 @@ export class ProxyExchange implements ExchangeEvents {
         this.#hasTriedFresh = true;
         this.#isFresh = true;
         this.#send(server);
-        return true;
+        return "goes-on";
       case "other": {
         this.#retries++;
         this.#tried = [...this.#tried, server];
         const next = group.pick(this.#wish());
-        if (next === null && !failure.sent) return this.#waitAgain();
+        if (next !== null) {
+          if (!budget.take()) return "give-up";
+          this.#send(next);
+          return "goes-on";
+        }
+        if (!failure.sent) return this.#waitAgain();
         // Others are full: the request waits for one of them, and never goes back to a server that failed.
-        if (next === null && !group.hasOther(this.#tried)) return false;
-        if (!budget.take()) return false;
-        if (next === null) this.#wait();
-        else this.#send(next);
-        return true;
+        if (!budget.hasRoom || !group.hasOther(this.#tried)) return "give-up";
+        if (this.#wait() !== null) return "give-up";
+        budget.take();
+        return "goes-on";
       }
       case "wait":
         return this.#waitAgain();
       case "give-up":
-        return false;
+        return "give-up";
       default:
         return assertNever(decision);
     }
   }
 
   /** Waits for the first server that can be reached again, after no byte of the request has left. */
-  #waitAgain(): boolean {
+  #waitAgain(): "goes-on" | QueueRefusal {
     this.#waits++;
     this.#tried = NONE;
-    this.#wait();
-    return true;
+    return this.#wait() ?? "goes-on";
   }
 
   #noteAttempt({ name }: UpstreamServer): UpstreamNote {

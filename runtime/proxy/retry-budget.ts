@@ -16,9 +16,14 @@ export class RetryBudget {
     this.#tokens = Math.min(MOST, this.#tokens + SHARE);
   }
 
+  /** Tells whether a request may be sent again. */
+  get hasRoom(): boolean {
+    return this.#tokens >= 1;
+  }
+
   /** Returns whether a request may be sent again, and counts it. */
   take(): boolean {
-    if (this.#tokens < 1) return false;
+    if (!this.hasRoom) return false;
     this.#tokens--;
     return true;
   }

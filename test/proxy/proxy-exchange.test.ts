@@ -58,6 +58,8 @@ class Bench {
     wish: Wish;
     onEnd: (end: UpstreamServer | QueueRefusal) => void;
   }>();
+  /** Why no request may wait; `null`: they may. */
+  refusal: QueueRefusal | null = null;
   /** Servers that take no request. */
   readonly full = new Set<UpstreamServer>();
   readonly logged: Record<string, unknown>[] = [];
@@ -105,6 +107,7 @@ class Bench {
           this.servers.find((server) => !tried.includes(server) && !this.full.has(server)) ?? null,
         hasOther: (tried) => this.servers.some((server) => !tried.includes(server)),
         wait: (wish, onEnd) => {
+          if (this.refusal !== null) return this.refusal;
           const waiting = { wish, onEnd };
           this.waiting.add(waiting);
           return () => this.waiting.delete(waiting);
@@ -518,6 +521,36 @@ describe("ProxyResponder", () => {
     bench.server(1).last.answer("ok");
     assertAnswered(client, "ok");
     assert.deepEqual([client.upstream?.name, client.upstream?.attempts], [bench.server(1).name, 2]);
+    bench.assertIdle();
+  });
+
+  it("answers with the failure when a GET may not wait for another server", () => {
+    const budget = new RetryBudget();
+    const bench = new Bench(2, { budget });
+    bench.full.add(bench.server(1));
+    bench.refusal = "queueLimit";
+    let tokens = 0;
+    for (; budget.hasRoom && tokens < 1_000; tokens++) {
+      const client = bench.ask();
+      bench.server(0).last.fail({ phase: "first-byte", sent: true, timedOut: true });
+      assertRefused(client, 504);
+      assert.equal(client.limitedBy, "firstByteTimeout");
+    }
+    assert.equal(tokens, 1_000, "no retry was counted");
+    assert.equal(bench.logged[0]?.["status"], 504);
+    bench.assertIdle();
+  });
+
+  it("answers 503 when no server has got the request, and it may not wait", () => {
+    const bench = new Bench(1);
+    bench.refusal = "queueDelay";
+    const client = bench.ask();
+    bench.server(0).last.fail();
+    const outcome = only(client);
+    assert.ok(outcome.kind === "refused");
+    assert.deepEqual([outcome.status, outcome.retryAfterSeconds], [503, 1]);
+    assert.equal(client.limitedBy, "queueDelay");
+    assert.equal(bench.logged[0]?.["status"], 503);
     bench.assertIdle();
   });
 
