@@ -4,7 +4,7 @@ import type { ParsedTarget } from "../http/target-path.ts";
 import type { CachePolicy } from "../lib/cache-policy.ts";
 import type { ResponseCache } from "./response-cache.ts";
 
-/** Puts the cache in front of a responder for requests whose rule, or site, has a policy. */
+/** Puts the cache in front of a proxy for requests whose rule, or site, has a policy. */
 export class CacheByPolicy implements Responder {
   readonly #inner: Responder;
   readonly #cache: Pick<ResponseCache, "around">;
@@ -43,8 +43,12 @@ export class CacheByPolicy implements Responder {
     let cached = this.#cached.get(policy);
     if (cached === undefined) {
       // No code of this server makes the answers: a reload keeps them.
-      const destination = this.#destination;
-      cached = this.#cache.around(this.#inner, { policy, version: null, destination });
+      cached = this.#cache.around(this.#inner, {
+        policy,
+        version: null,
+        destination: this.#destination,
+        acceptsWebSockets: true,
+      });
       this.#cached.set(policy, cached);
     }
     return cached;

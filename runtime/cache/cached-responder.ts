@@ -25,6 +25,8 @@ export interface CachedResponderOptions {
   version: string | null;
   /** Name of the responder, which is a part of the keys; `""`: no other responder answers for its URLs. */
   destination: string;
+  /** The responder accepts WebSockets, so that it gets all requests for one. */
+  acceptsWebSockets: boolean;
   /** Lines of all responders, by key. */
   lines: Map<string, Line>;
   unstored: UnstoredKeys;
@@ -46,7 +48,7 @@ export class CachedResponder implements Responder {
 
   answer(client: Client, target: ParsedTarget): void {
     // The answer is a connection, or the upstream's reason why there is none.
-    if ((client.webSocket ?? null) !== null) {
+    if (this.#options.acceptsWebSockets && (client.webSocket ?? null) !== null) {
       this.#inner.answer(client, target);
       return;
     }

@@ -51,6 +51,8 @@ export class ResponseCache {
    * @param options.version Tag for the answers of this version of the responder's code. Answers of other versions
    *   are not used. `null`: all are.
    * @param options.destination Name of the responder, where several ones answer for one URL. They share no answers.
+   * @param options.acceptsWebSockets Requests for a WebSocket pass the cache by. Only for a responder that accepts some:
+   *   any client can ask for one.
    */
   around(
     inner: Responder,
@@ -58,7 +60,13 @@ export class ResponseCache {
       policy,
       version,
       destination = "",
-    }: { policy: CachePolicy; version: string | null; destination?: string },
+      acceptsWebSockets = false,
+    }: {
+      policy: CachePolicy;
+      version: string | null;
+      destination?: string;
+      acceptsWebSockets?: boolean;
+    },
   ): Responder {
     const { nextId, now = Date.now } = this.#options;
     const waitMs = (): number => this.waitMs;
@@ -67,6 +75,7 @@ export class ResponseCache {
       policy: toRoutePolicy(policy),
       version,
       destination,
+      acceptsWebSockets,
       lines: this.#lines,
       unstored: this.#unstored,
       invalidate: (urls) => {

@@ -32,4 +32,26 @@ describe("CacheByPolicy", () => {
       assert.equal(origin.calls.length, calls);
     }
   });
+
+  it("passes requests for a WebSocket on, which a handler's cache answers", () => {
+    const origin = new Origin();
+    const proxy = new CacheByPolicy(origin, { cache: origin.cache, policy: ON, destination: "a" });
+    const target = parseTarget("/");
+    assert.ok(target.ok);
+    for (const [responder, calls] of [
+      [proxy, 3],
+      [origin.responder, 1],
+    ] as const) {
+      origin.calls.length = 0;
+      for (let at = 1; at <= 3; at++) {
+        const client = Object.assign(new FakeClient(at, { target: "/" }), {
+          webSocket: { isCurrent: true, accept: () => null },
+        });
+        responder.answer(client, target);
+        if (!client.settled) origin.call.reply("cache-control\npublic, max-age=60");
+        assert.equal(answerOf(client).body, "body");
+      }
+      assert.equal(origin.calls.length, calls);
+    }
+  });
 });
