@@ -258,7 +258,7 @@ class WorkerCalls {
     const writer = cache.store.begin(key, { fields: requestFields, bodyBytes });
     if (bytes === null) {
       if (writer.isStoring) this.#expect(number, writer, head);
-      else this.#finish(number, NO_ROOM);
+      else this.#finish(number, NOT_KEPT);
       return;
     }
     writer.push(bytes);
@@ -299,7 +299,7 @@ class WorkerCalls {
     put.writer.push(bytes);
     if (!put.writer.isStoring) {
       this.#puts.delete(number);
-      this.#finish(number, NO_ROOM);
+      this.#finish(number, NOT_KEPT);
       return;
     }
     if (put.creditBytes > CACHE_CREDIT_BYTES / 2) return;
@@ -321,8 +321,8 @@ class WorkerCalls {
 
   #commit(number: CacheNumber, writer: EntryWriter, head: StoredHead): void {
     if (writer.isStoring) {
-      writer.commit(head, (entry) => this.#finish(number, entry === null ? NO_ROOM : true));
-    } else this.#finish(number, NO_ROOM);
+      writer.commit(head, (entry) => this.#finish(number, entry === null ? NOT_KEPT : true));
+    } else this.#finish(number, NOT_KEPT);
   }
 
   #delete([, number, , , url]: Call<typeof Kind.cacheDelete>, space: string): void {
@@ -339,8 +339,8 @@ class WorkerCalls {
   }
 }
 
-/** The store has no room for the answer, was purged meanwhile, or has a newer answer. */
-const NO_ROOM = "too-large";
+/** The answer is too large, the disk fails or is too slow, a purge covers the answer, or a newer one is stored. */
+const NOT_KEPT = "not-kept";
 
 /** Returns the size that an answer announces; `null`: none. */
 function announcedSize(fields: string): number | null {

@@ -227,7 +227,7 @@ describe("caches, from handler to store", () => {
     await caches.default.put(URL_A, new Response(large.body, { headers: FRESH }));
     assert.deepEqual(notes, [
       { url: URL_A, reason: "private" },
-      { url: URL_A, reason: "too-large" },
+      { url: URL_A, reason: "not-kept" },
     ]);
     assert.deepEqual(store.entries, []);
   });
