@@ -1,3 +1,5 @@
+import { LARGEST_MESSAGE_BYTES } from "./web-socket.ts";
+
 /**
  * Pause after which the server pings a silent client. Balancers cut connections that are silent for 60 s, and mobile
  * networks after 30 s.
@@ -12,6 +14,12 @@ const MOST_UNANSWERED = 2;
  * answer comes after as long as they take.
  */
 const SLOWEST_BYTES_PER_MS = 4;
+
+/**
+ * Shortest wait for an answer after the last ping. A client answers no ping while it sends a message, and is heard at the
+ * end of the message: 16 MiB take as long at 64 KB/s.
+ */
+const LARGE_MESSAGE_MS = LARGEST_MESSAGE_BYTES / 64;
 
 /** The silence of a client. */
 export interface Silence {
@@ -37,5 +45,6 @@ export function judgeSilence(
   if (pings === 0) return nowMs - heardMs < PING_AFTER_MS ? "wait" : "ping";
   const sincePingMs = nowMs - pingedMs;
   if (pings < MOST_UNANSWERED) return sincePingMs < PING_AFTER_MS ? "wait" : "ping";
-  return sincePingMs < PING_AFTER_MS + sentBytes / SLOWEST_BYTES_PER_MS ? "wait" : "lost";
+  const patienceMs = Math.max(sentBytes / SLOWEST_BYTES_PER_MS, LARGE_MESSAGE_MS);
+  return sincePingMs < PING_AFTER_MS + patienceMs ? "wait" : "lost";
 }

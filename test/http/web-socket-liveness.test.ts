@@ -11,7 +11,8 @@ describe("judgeSilence()", () => {
     ["a ping that is young", { ...HEARD, pings: 1, pingedMs: 26_000 }, 49_999, "wait"],
     ["a ping without an answer", { ...HEARD, pings: 1, pingedMs: 26_000 }, 50_000, "ping"],
     ["a second ping that is young", { ...HEARD, pings: 2, pingedMs: 51_000 }, 74_999, "wait"],
-    ["two pings without an answer", { ...HEARD, pings: 2, pingedMs: 51_000 }, 75_000, "lost"],
+    ["a message that takes long", { ...HEARD, pings: 2, pingedMs: 51_000 }, 337_000, "wait"],
+    ["two pings without an answer", { ...HEARD, pings: 2, pingedMs: 51_000 }, 338_000, "lost"],
     // A process that was stopped for an hour has to read the answers first.
     ["one ping long ago", { ...HEARD, pings: 1, pingedMs: 26_000 }, 3_600_000, "ping"],
     [

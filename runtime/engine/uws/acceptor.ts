@@ -27,8 +27,8 @@ const LISTEN_SHARED = 0;
 const HANDED_OVER_BYTES = 2 * LARGEST_MESSAGE_BYTES;
 
 /**
- * Seconds after which the library cuts a WebSocket on which it neither sent nor received, its largest value. The server's
- * own limits come first. This one ends connections that the library closes by itself.
+ * Seconds after which the library cuts a WebSocket from which it received no byte, its largest value. The server's own
+ * limits come first. This one ends connections that the library closes by itself.
  */
 const IDLE_SECONDS = 960;
 
