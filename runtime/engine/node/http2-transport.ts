@@ -61,7 +61,7 @@ export class Http2Transport implements Transport {
   /** Passes the events of the request on to this client. */
   attach(client: NodeClient): void {
     this.#client = client;
-    // After a reset with NO_ERROR, Node closes a stream only once its body was read, which may be paused.
+    // After a reset with NO_ERROR, Node closes a stream only once its body was read. Its reader may have paused it.
     if (this.#bodyOpen) this.#stream.on("aborted", this.#onAborted);
   }
 
@@ -163,7 +163,11 @@ export class Http2Transport implements Transport {
     if (!this.#stream.aborted) this.#client?.onBodyEnd();
   };
 
-  readonly #onAborted = (): void => this.#client?.onGone();
+  readonly #onAborted = (): void => {
+    this.#client?.onGone();
+    // Node closes the stream once its body is read.
+    this.dropBody();
+  };
 
   readonly #onClose = (): void => {
     this.#client?.onGone();

@@ -195,7 +195,7 @@ describe("Http2Connection", { concurrency: true }, () => {
       it(name, TIMEOUT, async (t) => {
         const seen: string[] = [];
         const begin = createSignal();
-        const { port, finished, untilFinished } = await openListener(t, {
+        const { port, listener, finished, untilFinished } = await openListener(t, {
           onRequest: (client) => {
             client.onAbort(() => seen.push("left"));
             const flow = client.receiveBody({
@@ -214,6 +214,8 @@ describe("Http2Connection", { concurrency: true }, () => {
         await connection.untilRead();
         assert.deepEqual(seen, ["left"]);
         assert.equal(finished[0]?.status, 499);
+        listener.stopAccepting();
+        await listener.disconnected();
       });
     }
   }
