@@ -281,6 +281,7 @@ export class Http2Connection implements OpenConnection, Http2Owner {
     const body = `${reason}\n`;
     const lengthBytes = Buffer.byteLength(body);
     const hasBody = method !== "HEAD";
+    transport.dropBody();
     transport.writeWhole({ status, statusText: "", fields, lengthBytes, hasBody }, { body });
     finish({ status, bodyBytes: hasBody ? lengthBytes : 0 });
   }

@@ -11,11 +11,14 @@ const { NGHTTP2_NO_ERROR } = constants;
  */
 const BLOCKED_BYTES = 16 * 1024;
 
+/** Bytes of a body that the client may send ahead of the server: Node's window for a stream (RFC 9113 section 6.9.2). */
+const WINDOW_BYTES = 65_535;
+
 /** A connection of HTTP/2, as its streams see it. */
 export interface Http2Owner {
   /** The stream has closed: its request and its response are over. */
   onStreamClosed(transport: Http2Transport): void;
-  /** The client sent a part of a body. */
+  /** The client sent a part of a body, or may have sent it to a stream that has closed. */
   onBodyBytes(bytes: number): void;
   /** Time by the clock of the listener. */
   now(): number;
@@ -142,6 +145,8 @@ export class Http2Transport implements Transport {
 
   dropBody(): void {
     this.#client = null;
+    // Dropped bytes count as well: a connection that sends mostly frames without content is cut off.
+    this.#read();
     this.#stream.resume();
   }
 
@@ -192,7 +197,11 @@ export class Http2Transport implements Transport {
   #letGo(): void {
     if (!this.#bodyOpen) return;
     const stream = this.#stream;
-    stream.once("finish", () => stream.close(NGHTTP2_NO_ERROR));
+    stream.once("finish", () => {
+      // The client may have sent a whole window before it learns of the end. nghttp2 drops these bytes without a word.
+      if (this.#bodyOpen) this.#owner.onBodyBytes(WINDOW_BYTES);
+      stream.close(NGHTTP2_NO_ERROR);
+    });
   }
 }
 

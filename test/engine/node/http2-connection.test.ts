@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { type ClientHttp2Session, connect, constants } from "node:http2";
+import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from "node:http2";
 import { describe, it } from "node:test";
 import { BytesSource } from "../../../runtime/bodies/body-sources.ts";
 import type { BodyFlow, BodySource, Client } from "../../../runtime/http/client.ts";
@@ -277,6 +277,30 @@ describe("Http2Connection", { concurrency: true }, () => {
     assert.equal(connection.resetOf(1), "NO_ERROR");
     connection.send(data(1, "more"), headers(3, GET, { end: true }));
     assert.equal((await connection.response(3)).status, 413);
+  });
+
+  it("keeps a connection whose uploads it refuses early", TIMEOUT, async (t) => {
+    const timeouts = { headTimeoutMs: 60_000, keepAliveTimeoutMs: 60_000 };
+    const { port } = await openListener(t, {
+      onRequest: (client) => client.refuse(413),
+      timeouts,
+    });
+    const session = openSession(t, port);
+    const closed = new Promise<number>((resolve) => session.once("goaway", resolve));
+    // Invalid heads are refused as well.
+    for (const [authority, status] of [["a", 413] as const, ["a:b", 400] as const]) {
+      for (let left = 150; left > 0; left--) {
+        const stream = session.request({ ":method": "POST", ":authority": authority });
+        stream.resume();
+        stream.write(Buffer.alloc(WINDOW_BYTES));
+        const [answer] = await Promise.all([once(stream, "response"), once(stream, "close")]);
+        const [fields] = answer as [IncomingHttpHeaders];
+        assert.equal(fields[":status"], status);
+      }
+    }
+    // A connection that is idle for too long is checked for harm first.
+    timeouts.keepAliveTimeoutMs = 1;
+    assert.equal(await closed, constants.NGHTTP2_NO_ERROR);
   });
 
   it("sends a body of several pieces whole", TIMEOUT, async (t) => {
