@@ -183,7 +183,8 @@ export class Http1Connection implements Transport {
     if (!this.#bodyPaused) return;
     this.#bodyPaused = false;
     this.#socket.resume();
-    this.#runLater();
+    if (this.#input === null) this.#endIfCutShort();
+    else this.#runLater();
   }
 
   dropBody(): void {
@@ -235,9 +236,15 @@ export class Http1Connection implements Transport {
     this.#halfClosed = true;
     this.#sinceMs = this.#context.clock.now();
     if (this.#state !== "exchange") this.#settleReading();
-    // The rest of the body will never come.
-    else if (!this.#bodyDone) this.destroy();
-    else this.#probe();
+    else if (this.#bodyDone) this.#probe();
+    else this.#endIfCutShort();
+  }
+
+  /** Ends the connection if the rest of a body will never come. */
+  #endIfCutShort(): void {
+    if (!this.#halfClosed || this.#state !== "exchange" || this.#bodyDone) return;
+    // A paused reader still takes the bytes that have come.
+    if (!this.#bodyPaused && this.#input === null) this.destroy();
   }
 
   /**
@@ -292,6 +299,7 @@ export class Http1Connection implements Transport {
     }
     const isWaiting = this.#state === "idle" && this.#socket.writableLength <= MOST_UNSENT_BYTES;
     if (isWaiting) this.#runLater();
+    this.#endIfCutShort();
     this.#settleReading();
   }
 
@@ -473,8 +481,10 @@ export class Http1Connection implements Transport {
     this.#bodyDone = true;
     this.#bodyPaused = false;
     this.#chunks = null;
-    if (this.#client !== null) this.#client.onBodyEnd();
-    else if (this.#state === "exchange") this.#becomeIdle();
+    if (this.#client !== null) {
+      this.#client.onBodyEnd();
+      if (this.#halfClosed) this.#probe();
+    } else if (this.#state === "exchange") this.#becomeIdle();
   }
 
   /** Ends the connection after an invalid body: it is unknown where the next request begins. */

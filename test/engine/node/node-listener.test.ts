@@ -91,6 +91,39 @@ describe("NodeListener", { timeout: 120_000 }, () => {
     assert.equal(waiting.length, 1);
   });
 
+  it("passes on a paused body whose client has ended its side", async (t) => {
+    for (const isWhole of [true, false]) {
+      let onFinished: ((status: number) => void) | null = null;
+      const finished = new Promise<number>((resolve) => (onFinished = resolve));
+      const chunks: string[] = [];
+      const listener = await openListener(
+        t,
+        (client) => {
+          const flow = client.receiveBody({
+            chunk(bytes) {
+              chunks.push(Buffer.from(bytes).toString("latin1"));
+              flow.pause();
+              setImmediate(() => setImmediate(() => flow.resume()));
+            },
+            end() {
+              const body = `GET ${client.head.target} ${chunks.join("")}\n`;
+              client.reply({ status: 200, statusText: "", fields: "", body, lengthBytes: null });
+            },
+          });
+        },
+        { onFinished: (_, status) => onFinished?.(status) },
+      );
+      const socket = await connectTo(t, listener);
+      const all = readAll(socket);
+      const head = "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+      socket.end(`${head}1\r\na\r\n1\r\nb\r\n${isWhole ? "0\r\n\r\n" : ""}`);
+      const answers = answersOf(await all).slice(-2);
+      assert.deepEqual(answers, isWhole ? ["HTTP/1.1 200", "GET /a ab"] : []);
+      assert.equal(await finished, isWhole ? 200 : 499);
+      assert.deepEqual(chunks, ["a", "b"]);
+    }
+  });
+
   it("notices a client that has closed its connection while it waits", async (t) => {
     let onFinished: ((status: number) => void) | null = null;
     const finished = new Promise<number>((resolve) => (onFinished = resolve));
