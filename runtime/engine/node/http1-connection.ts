@@ -283,7 +283,7 @@ export class Http1Connection implements Transport {
     this.#isRunning = true;
     try {
       let requests = 0;
-      while (this.#input !== null) {
+      while (this.#hasInput) {
         if (this.#state === "exchange") {
           if (this.#bodyDone || this.#bodyPaused) break;
           this.#consumeBody();
@@ -304,7 +304,7 @@ export class Http1Connection implements Transport {
   }
 
   #runLater(): void {
-    if (this.#runsLater || this.#isRunning || this.#input === null) return;
+    if (this.#runsLater || this.#isRunning || !this.#hasInput) return;
     this.#runsLater = true;
     setImmediate(() => {
       this.#runsLater = false;
@@ -325,7 +325,7 @@ export class Http1Connection implements Transport {
 
   /** Leaves a client that has ended its side, once all its requests are answered. */
   #leaveIfHalfClosed(): void {
-    const isDone = this.#state === "head" || (this.#state === "idle" && this.#input === null);
+    const isDone = this.#state === "head" || (this.#state === "idle" && !this.#hasInput);
     if (this.#halfClosed && isDone) this.#leave();
   }
 
@@ -338,18 +338,15 @@ export class Http1Connection implements Transport {
 
   /** Reads a head and begins its exchange. Returns false when more bytes are needed. */
   #readHead(): boolean {
-    const input = this.#input;
-    if (input === null) return false;
     if (this.#state === "idle") {
+      this.#dropEmptyLines();
+      if (!this.#hasInput) return false;
       this.#state = "head";
       this.#sinceMs = this.#context.clock.now();
       this.#searched = 0;
-      // An empty line before the request line (RFC 9112 section 2.2).
-      if (input[0] === CR && input[1] === LF) {
-        this.#take(2);
-        return this.#readHead();
-      }
     }
+    const input = this.#input;
+    if (input === null) return false;
     const from = Math.max(0, this.#searched - HEAD_END.length + 1);
     const end = input.indexOf(HEAD_END, from, "latin1");
     if (end === -1) {
@@ -365,6 +362,19 @@ export class Http1Connection implements Transport {
     if ("reason" in head) this.#refuse(head);
     else this.#begin(head);
     return true;
+  }
+
+  /** Drops empty lines before a request line (RFC 9112 section 2.2). */
+  #dropEmptyLines(): void {
+    let end = 0;
+    while (this.#input?.[end] === CR && this.#input[end + 1] === LF) end += 2;
+    if (end > 0) this.#take(end);
+  }
+
+  /** True while bytes wait for their turn. Half of an empty line between requests waits for its other half. */
+  get #hasInput(): boolean {
+    const input = this.#input;
+    return input !== null && (this.#state !== "idle" || input.length > 1 || input[0] !== CR);
   }
 
   /** Looks at a head that is not complete. */

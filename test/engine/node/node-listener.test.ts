@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { Server } from "node:net";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { connect as connectTls, type SecureVersion, type TLSSocket } from "node:tls";
 import type { Listener, ServedCertificate } from "../../../runtime/engine/engine.ts";
+import { Http1Connection } from "../../../runtime/engine/node/http1-connection.ts";
 import type { BodySource, Client } from "../../../runtime/http/client.ts";
 import { TurnClock } from "../../../runtime/lib/turn-clock.ts";
 import { temporaryFolder } from "../../helpers/temporary-folder.ts";
@@ -43,6 +44,17 @@ async function connect(
 
 function namesOf(socket: TLSSocket): string | undefined {
   return socket.getPeerX509Certificate()?.subjectAltName?.split(",")[0];
+}
+
+/** Returns an emitter of `check` for each check of a connection of HTTP/1. */
+function watchChecks(t: TestContext): EventEmitter {
+  const checks = new EventEmitter();
+  const { check } = Http1Connection.prototype;
+  t.mock.method(Http1Connection.prototype, "check", function (this: Http1Connection, nowMs: number) {
+    check.call(this, nowMs);
+    checks.emit("check");
+  });
+  return checks;
 }
 
 describe("NodeListener", { timeout: 120_000 }, () => {
@@ -180,6 +192,31 @@ describe("NodeListener", { timeout: 120_000 }, () => {
     idle.end();
     slow.end();
     await listener.disconnected();
+  });
+
+  for (const line of ["\r\n", "\r"]) {
+    it(`stays idle after ${JSON.stringify(line)} between requests`, async (t) => {
+      const timeouts = { headTimeoutMs: 1, keepAliveTimeoutMs: 60_000 };
+      const listener = await openListener(t, echo, { timeouts });
+      const socket = await connectTo(t, listener);
+      const checks = watchChecks(t);
+      const all = readAll(socket);
+      socket.write(`${GET}${line}`);
+      await once(socket, "data");
+      // The listener may check its connections before the rest of these bytes has come.
+      for (const _ of [1, 2]) await once(checks, "check");
+      socket.end(`${"\r\n\r\n".slice(line.length)}${GET}`);
+      const answer = ["HTTP/1.1 200", "GET /a "];
+      assert.deepEqual(answersOf(await all), [...answer, ...answer]);
+    });
+  }
+
+  it("ends a connection that has ended with half of an empty line", async (t) => {
+    const listener = await openListener(t, echo);
+    const socket = await connectTo(t, listener);
+    const all = readAll(socket);
+    socket.end(`${GET}\r`);
+    assert.deepEqual(answersOf(await all).slice(-2), ["HTTP/1.1 200", "GET /a "]);
   });
 
   it("ends a connection whose client sends the rest of a body for too long", async (t) => {
