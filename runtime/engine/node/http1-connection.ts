@@ -213,7 +213,10 @@ export class Http1Connection implements Transport {
         if (ageMs > headTimeoutMs) this.#refuseSlowHead();
         break;
       case "leaving":
-        if (ageMs > LINGER_MS || nowMs > this.#leaveEndMs) this.#socket.destroy();
+        if (this.isBlocked && nowMs <= this.#leaveEndMs) {
+          // Responses still wait for the client.
+          if (limits.sendTimeoutMs > 0 && ageMs > limits.sendTimeoutMs) this.destroy();
+        } else if (ageMs > LINGER_MS || nowMs > this.#leaveEndMs) this.#socket.destroy();
         break;
       case "exchange":
         if (this.#isGone(nowMs)) this.destroy();
@@ -225,7 +228,7 @@ export class Http1Connection implements Transport {
 
   #onData(bytes: Buffer): void {
     if (this.#state === "leaving") {
-      this.#sinceMs = this.#context.clock.now();
+      if (!this.isBlocked) this.#sinceMs = this.#context.clock.now();
       return;
     }
     this.#input = this.#input === null ? bytes : Buffer.concat([this.#input, bytes]);
@@ -584,6 +587,7 @@ export class Http1Connection implements Transport {
     if (error !== undefined && error !== null) return;
     if (this.isBlocked || this.#state === "closed") return;
     if (this.#state === "idle") this.#sinceMs = this.#context.clock.now();
+    else if (this.#state === "leaving" && this.#leaveEndMs === Infinity) this.#startLinger();
     // The exchange may write its last bytes in `onRoom`, and these have not left.
     const isComplete = this.#isFlushing;
     this.#client?.onRoom();
@@ -602,6 +606,8 @@ export class Http1Connection implements Transport {
     this.#state = "leaving";
     this.#input = null;
     this.#startLinger();
+    // The times begin once the client has taken its responses.
+    if (this.isBlocked) this.#leaveEndMs = Infinity;
     this.#socket.end();
     this.#socket.resume();
   }

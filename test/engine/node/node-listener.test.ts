@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
-import { Server } from "node:net";
+import { Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { connect as connectTls, type SecureVersion, type TLSSocket } from "node:tls";
@@ -13,6 +13,15 @@ import { makeCertificate } from "../uws/openssl.ts";
 import { connectTo, echo, openListener, readAll } from "./open-http1-listener.ts";
 
 const GET = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+
+const LIMITS = {
+  bodyTimeoutMs: 0,
+  minBodyRateBytesPerSecond: 0,
+  sendTimeoutMs: 0,
+  headerLimitBytes: 16 * 1024,
+  headerCountLimit: 98,
+  urlLimitBytes: 8 * 1024,
+};
 
 /** The status codes of all responses, and the lines of their bodies. */
 function answersOf(text: string): string[] {
@@ -253,6 +262,44 @@ describe("NodeListener", { timeout: 120_000 }, () => {
     const all = readAll(socket);
     socket.write(GET);
     assert.match(await all, /^HTTP\/1\.1 200 .*\r\nConnection: close\r\n/s);
+    socket.end();
+    await listener.disconnected();
+  });
+
+  it("leaves a client that reads slowly the time of sendTimeout", async (t) => {
+    const clock = new TurnClock();
+    let aheadMs = 0;
+    t.mock.method(clock, "now", () => performance.now() + aheadMs);
+    const listening = t.mock.method(Server.prototype, "listen");
+    const sockets: Socket[] = [];
+    const left = new EventEmitter();
+    let answered = 0;
+    const listener = await openListener(
+      t,
+      (client) => {
+        answered++;
+        // The kernel takes no more. The present response is the last one, and began 10 s ago.
+        if (sockets.some(({ writableLength }) => writableLength > 0)) {
+          aheadMs = -10_000;
+          listener.stopAccepting();
+          left.emit("left");
+        }
+        const body = "a".repeat(5_000);
+        client.reply({ status: 200, statusText: "", fields: "", body, lengthBytes: null });
+      },
+      { clock, limits: { ...LIMITS, sendTimeoutMs: 600_000 } },
+    );
+    // Only a server has this method.
+    for (const { this: server } of listening.mock.calls) {
+      (server as Server).on("connection", (socket: Socket) => void sockets.push(socket));
+    }
+    const socket = await connectTo(t, listener);
+    const checks = watchChecks(t);
+    const begun = once(left, "left");
+    for (let at = 0; at < 10; at++) socket.write(GET.repeat(1_000));
+    await begun;
+    await once(checks, "check");
+    assert.equal((await readAll(socket)).match(/a{5000}/g)?.length, answered);
     socket.end();
     await listener.disconnected();
   });
