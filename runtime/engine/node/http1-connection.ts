@@ -131,6 +131,10 @@ export class Http1Connection implements Transport {
     return this.#socket.writableLength > 0;
   }
 
+  get awaitsContinue(): boolean {
+    return this.#awaitsContinue;
+  }
+
   writeWhole(
     head: ResponseHead,
     { body, cutsOff }: { body: string | Uint8Array | null; cutsOff: boolean },

@@ -72,6 +72,10 @@ export class Http2Transport implements Transport {
     return this.#unsentBytes >= (this.#hasEnded ? 1 : BLOCKED_BYTES);
   }
 
+  get awaitsContinue(): boolean {
+    return this.#expects;
+  }
+
   /** True once the server has reset the stream, whether or not the frame can leave. */
   get isCut(): boolean {
     return this.#isCut;

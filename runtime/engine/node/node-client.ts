@@ -99,6 +99,8 @@ export class NodeClient implements CountedClient, Transferring {
   #progress: BodyProgress | null = null;
   /** Receives the body for a responder that is not known yet. */
   #held: HeldBodySink | null = null;
+  /** The client waits for 100 (Continue), and gets it with the decision. Its time does not run until then. */
+  #isHeldBack = false;
   #stream: ReplyStream | null = null;
   /** The listener checks the transfer limits. */
   #isChecked = false;
@@ -133,17 +135,39 @@ export class NodeClient implements CountedClient, Transferring {
   }
 
   holdBody(held: HeldBodySink): void {
-    held.start(this.receiveBody(held));
+    const flow = this.#receive(held);
+    this.#isHeldBack = this.#transport.awaitsContinue;
+    if (this.#isHeldBack) this.#progress?.pause();
+    else this.#wantBody();
+    held.start(flow);
     this.#held = held;
   }
 
   receiveBody(sink: BodySink): BodyFlow {
-    if (this.#held !== null) return this.#held.release(sink);
+    if (this.#held === null) {
+      const flow = this.#receive(sink);
+      this.#wantBody();
+      return flow;
+    }
+    if (this.#isHeldBack) this.#letSend();
+    return this.#held.release(sink);
+  }
+
+  #letSend(): void {
+    this.#isHeldBack = false;
+    this.#progress?.resume();
+    this.#wantBody();
+  }
+
+  #wantBody(): void {
+    if (this.#bodyOpen) this.#transport.wantBody();
+  }
+
+  #receive(sink: BodySink): BodyFlow {
     this.#sink = sink;
     if (this.#bodyOpen) {
       this.#progress = new BodyProgress(this.receivedMs);
       this.#startChecks();
-      this.#transport.wantBody();
     }
     return { pause: () => this.#pauseBody(), resume: () => this.#resumeBody() };
   }
@@ -179,6 +203,8 @@ export class NodeClient implements CountedClient, Transferring {
   /** The transport has a part of the body. Called after the callback for the head has returned. */
   onBody(bytes: Uint8Array): void {
     this.#context.onBodyBytes(bytes.length);
+    // The client does not wait after all.
+    if (this.#isHeldBack) this.#letSend();
     this.#progress?.onChunk(bytes.length);
     if (this.#state !== "finished") this.#sink?.chunk(bytes);
   }

@@ -35,6 +35,8 @@ export interface Transport {
    * the transport calls when all bytes have left.
    */
   readonly isBlocked: boolean;
+  /** True while the client waits for 100 (Continue) before it sends the body. */
+  readonly awaitsContinue: boolean;
   /** Writes a whole response. `cutsOff`: ends the connection then, although the client may still send. */
   writeWhole(
     head: ResponseHead,

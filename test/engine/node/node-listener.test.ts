@@ -4,6 +4,8 @@ import { Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import { connect as connectTls, type SecureVersion, type TLSSocket } from "node:tls";
+import { BlockPool } from "../../../runtime/bodies/block-pool.ts";
+import { HeldBody } from "../../../runtime/bodies/held-body.ts";
 import type { Listener, ServedCertificate } from "../../../runtime/engine/engine.ts";
 import { Http1Connection } from "../../../runtime/engine/node/http1-connection.ts";
 import type { BodySource, Client } from "../../../runtime/http/client.ts";
@@ -22,6 +24,11 @@ const LIMITS = {
   headerCountLimit: 98,
   urlLimitBytes: 8 * 1024,
 };
+
+/** Returns a head whose client waits for 100 (Continue). */
+function expecting(target: string): string {
+  return `POST ${target} HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n`;
+}
 
 /** The status codes of all responses, and the lines of their bodies. */
 function answersOf(text: string): string[] {
@@ -58,11 +65,16 @@ function namesOf(socket: TLSSocket): string | undefined {
 /** Returns an emitter of `check` for each check of a connection of HTTP/1. */
 function watchChecks(t: TestContext): EventEmitter {
   const checks = new EventEmitter();
+  // oxlint-disable-next-line typescript/unbound-method -- called with its own `this`
   const { check } = Http1Connection.prototype;
-  t.mock.method(Http1Connection.prototype, "check", function (this: Http1Connection, nowMs: number) {
-    check.call(this, nowMs);
-    checks.emit("check");
-  });
+  t.mock.method(
+    Http1Connection.prototype,
+    "check",
+    function (this: Http1Connection, nowMs: number) {
+      check.call(this, nowMs);
+      checks.emit("check");
+    },
+  );
   return checks;
 }
 
@@ -110,6 +122,24 @@ describe("NodeListener", { timeout: 120_000 }, () => {
     socket.end(GET);
     assert.deepEqual(answersOf(await all).slice(-2), ["HTTP/1.1 200", "GET /a "]);
     assert.equal(waiting.length, 1);
+  });
+
+  it("answers 100 once the decision about a request is made", async (t) => {
+    const listener = await openListener(t, (client) => {
+      const held = new HeldBody({ spool: null, blocks: new BlockPool() });
+      client.holdBody(held);
+      setImmediate(() => {
+        if (client.head.target === "/a") echo(client);
+        else client.refuse(401);
+      });
+    });
+    const socket = await connectTo(t, listener);
+    const all = readAll(socket);
+    socket.write(expecting("/a"));
+    await once(socket, "data");
+    socket.write(`abc${expecting("/b")}`);
+    const lines = ["HTTP/1.1 100", "HTTP/1.1 200", "POST /a abc", "HTTP/1.1 401"];
+    assert.deepEqual(answersOf(await all), lines);
   });
 
   it("passes on a paused body whose client has ended its side", async (t) => {
