@@ -910,6 +910,16 @@ export const SETTINGS = {
     docs: "how long a handler may block its worker; then the worker is killed; `0s`: any time",
     reload: "pools",
   },
+  /** How long a handler may block its worker before the log names it, with file, line and stack; the worker goes on. 0 is never. Default: `"1s"`. */
+  blockWarn: {
+    field: "blockWarnMs",
+    type: orZero(duration(100, 3_600_000)),
+    default: "1s",
+    help: "how long it may before the log names it",
+    docs: "how long a handler may block its worker before the log names file and line, at most once a minute for each worker; the worker goes on ([more](operations.md#blocked-workers)); `0s`: never",
+    reload: "pools",
+    elsewhere: ["blockedat", "eventlooplag", "maxeventloopdelay"],
+  },
   /** How many of the last requests a reload repeats with the new workers, which must not fail where the old ones did not. Only GETs without query, cookie and credentials count. 0 is none. Default: 0. */
   reloadProbe: {
     field: "reloadProbe",

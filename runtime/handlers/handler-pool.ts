@@ -223,6 +223,8 @@ export class HandlerPool {
       onDown: (isDown) => this.dispatcher.markDown(isDown),
       heartbeat: {
         hangTimeoutMs: areWorkersDebugged() ? 0 : config.hangTimeoutMs,
+        blockWarnMs: areWorkersDebugged() ? 0 : config.blockWarnMs,
+        onBlocked: () => meter.blocked++,
         onStalled: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.stall(lane)),
         onRecovered: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.resume(lane)),
         describe: (worker, stack) => this.#describeHang(worker.id, stack),

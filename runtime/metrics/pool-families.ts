@@ -67,6 +67,14 @@ export const POOL_FAMILIES: readonly Family[] = [
     collect: ({ counters }) => ofCounts(counters.pools.list(), ({ recycled }) => recycled),
   },
   {
+    name: "edgicorn_workers_blocked",
+    type: "counter",
+    unit: null,
+    labels: ["pool"],
+    help: "Times that a handler blocked the event loop of a worker for the setting blockWarn.",
+    collect: (facts) => ofMeters(facts, ({ blocked }) => blocked),
+  },
+  {
     name: "edgicorn_requests_replayed",
     type: "counter",
     unit: null,

@@ -16,6 +16,8 @@ export class PoolMeter {
   readonly ended: Map<string, number> = new Map();
   /** Number of workers that were replaced in order, by reason (`supervise/reconcile.ts`). */
   readonly recycled: Map<string, number> = new Map();
+  /** How often a worker was blocked for `blockWarn`. */
+  blocked = 0;
   /** Requests of lost workers: those that another worker got, and those that failed. */
   replayed = 0;
   lost = 0;

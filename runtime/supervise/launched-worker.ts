@@ -11,7 +11,7 @@ export interface LaunchedWorker {
   onExit(callback: (exit: ProcessExit) => void): void;
   /** Ends the process at once. The process cannot ignore this. */
   kill(): void;
-  /** Finds out where the process is blocked. Never rejects; ends with the signal. The process is not usable after that. */
+  /** Finds out where the process is blocked. Never rejects; ends with the signal. The process can go on. */
   examine(options: { signal: AbortSignal }): Promise<Findings>;
   /** Returns the stack that the process wrote when it crashed; empty: it wrote none. */
   crashStack(): Findings["stack"];

@@ -70,7 +70,10 @@ export function spawnPythonWorker(
         return { processState, stack: [] };
       stacks.forget();
       child.kill("SIGUSR1");
-      return { processState, stack: await stacks.next(signal) };
+      const stack = await stacks.next(signal);
+      // The worker may go on. A later crash must not show this stack.
+      stacks.forget();
+      return { processState, stack };
     },
     crashStack: () => stacks.read(),
   };
@@ -102,16 +105,20 @@ class StackPipe {
   /** Waits for a stack, at most until the signal aborts. */
   async next(signal: AbortSignal): Promise<StackFrame[]> {
     let quiet: NodeJS.Timeout | undefined;
+    const refresh = (): void => {
+      quiet?.refresh();
+    };
     try {
       await once(this.#socket, "data", { signal });
       await new Promise<void>((resolve) => {
         quiet = setTimeout(resolve, STACK_QUIET_MS);
-        this.#socket.on("data", () => quiet?.refresh());
+        this.#socket.on("data", refresh);
       });
     } catch {
       // The worker wrote nothing in time, or is gone.
     } finally {
       clearTimeout(quiet);
+      this.#socket.off("data", refresh);
     }
     return this.read();
   }

@@ -192,7 +192,7 @@ export class WorkerProcess {
     else this.channel.destroy(error);
   }
 
-  /** Finds out where it is blocked. Never rejects; ends with the signal. It is not usable after that. */
+  /** Finds out where it is blocked. Never rejects; ends with the signal. The worker can go on. */
   examine(options: { signal: AbortSignal }): Promise<Findings> {
     return this.#process.examine(options);
   }

@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { findLoopbackPorts } from "../../runtime/supervise/hang/loopback-ports.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
+import { temporaryFolder } from "../helpers/temporary-folder.ts";
 import { shareServer } from "../helpers/shared-server.ts";
 import { type LogLine, startServer, type TestServer } from "../helpers/start-server.ts";
 
@@ -21,6 +24,13 @@ const HANDLERS = {
     }
   };
   export const config = { timeoutMs: 1_000 };`,
+  // Until the test lets it go on.
+  "blocks-for-a-file.ts": `import { existsSync } from "node:fs";
+  export default (request) => {
+    const file = new URL(request.url).searchParams.get("file");
+    while (!existsSync(file));
+    return new Response(String(process.pid));
+  };`,
   "pid.ts": "export default () => new Response(String(process.pid));",
   // The same, a moment later.
   "slow-pid.ts": `export default () => new Promise((resolve) => {
@@ -111,6 +121,29 @@ describe("a worker that is blocked", { timeout: 300_000 }, () => {
       assert.equal(work?.["requestId"], access["requestId"]);
     },
   );
+
+  it("is named with handler, line and request while it is blocked, and serves on", async (t) => {
+    const flags = ["--block-warn", "200ms"];
+    const server = await startServer(t, { workers: 1, handlers: HANDLERS, flags });
+    const [[workerId, pid] = [0, 0]] = server.workers;
+    const file = join(temporaryFolder(t), "go-on");
+    const answer = server.fetch(`/blocks-for-a-file?file=${encodeURIComponent(file)}`);
+    const line = await server.until(({ msg }) => msg === "worker is blocked");
+    writeFileSync(file, "");
+    const response = await answer;
+    assert.deepEqual([response.status, await response.text()], [200, String(pid)]);
+    assert.deepEqual(
+      [line["level"], line["workerId"], line["workerPid"], line["handler"], line["routes"]],
+      ["warn", workerId, pid, "handlers/blocks-for-a-file.ts", ["/blocks-for-a-file"]],
+    );
+    assert.match(String(line["blockedAt"]), /^handlers\/blocks-for-a-file\.ts:4:/);
+    assert.ok(Number(line["blockedForMs"]) >= 200);
+    const [work] = line["inFlight"] as Record<string, unknown>[];
+    // The query may hold secrets.
+    assert.deepEqual([work?.["path"], work?.["state"]], ["/blocks-for-a-file", "waiting"]);
+    await eventually(t, async () => (await findLoopbackPorts(pid)).length === 0);
+    assert.deepEqual(await pidsOf(server, 2), new Set([pid]));
+  });
 
   it("is killed when it is stopped too", async (t) => {
     const flags = ["--hang-timeout", "1s"];

@@ -130,9 +130,11 @@ describe("an ASGI application", { timeout: 180_000, skip }, () => {
 
 describe("an ASGI application in trouble", { timeout: 180_000, skip }, () => {
   it("that blocks its event loop is named by line, killed and replaced", async (t) => {
-    const flags = ["--hang-timeout", "1s", "--request-timeout", "30s"];
+    const flags = ["--hang-timeout", "4s", "--block-warn", "300ms", "--request-timeout", "30s"];
     const server = await startPythonServer(t, { app: "asgi_behaviours:app", flags });
     const answer = server.fetch("/block", { method: "POST" });
+    const blocked = await server.until(has("worker is blocked"));
+    assert.match(String(blocked["blockedAt"]), /asgi_behaviours\.py:\d+$/);
     const hung = await server.until(has("worker hangs"));
     assert.match(String(hung["blockedAt"]), /asgi_behaviours\.py:\d+$/);
     assert.equal((await answer).status, 502);

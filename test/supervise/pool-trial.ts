@@ -103,6 +103,8 @@ export class Trial {
       onDown: (isDown) => note(isDown ? "down" : "up"),
       heartbeat: {
         hangTimeoutMs: options.hangTimeoutMs ?? 0,
+        blockWarnMs: 0,
+        onBlocked: () => {},
         onStalled: ({ id }) => note(`stalled ${id}`),
         onRecovered: ({ id }) => note(`recovered ${id}`),
         describe: () => ({ exchanges: 7 }),

@@ -19,8 +19,8 @@ export type ProcessState = "running" | "waiting" | "stopped" | "exited";
 /**
  * Examines a worker whose event loop is blocked. Never rejects; ends with the signal.
  *
- * The worker's own process makes the stack, because only this process can map places to the sources. After that the
- * worker is not usable.
+ * The worker's own process makes the stack, because only this process can map places to the sources. The worker can go
+ * on after that: its inspector is closed again.
  */
 export async function examine(
   pid: number,
@@ -34,7 +34,7 @@ export async function examine(
     try {
       return { processState, stack: toFrames(await inspector.evaluate(STACK, signal)) };
     } finally {
-      inspector.close();
+      await inspector.shut(signal);
     }
   } catch {
     // It did not open its inspector in time, or it exited: return the rest.
@@ -47,11 +47,17 @@ export async function examine(
  * `Atomics.wait`. A `prepareStackTrace` of the handlers would not map the places.
  */
 const STACK = `(function here() {
-  Error.stackTraceLimit = 256;
-  Error.prepareStackTrace = undefined;
-  const target = {};
-  Error.captureStackTrace(target, here);
-  return target.stack;
+  const { stackTraceLimit, prepareStackTrace } = Error;
+  try {
+    Error.stackTraceLimit = 256;
+    Error.prepareStackTrace = undefined;
+    const target = {};
+    Error.captureStackTrace(target, here);
+    return target.stack;
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+    Error.prepareStackTrace = prepareStackTrace;
+  }
 })()`;
 
 function toFrames(stack: unknown): StackFrame[] {

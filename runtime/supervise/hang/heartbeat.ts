@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { Kind, type PingNumber, type ToWorker, type WorkerId } from "../../channel/messages.ts";
 import { toDisplayPath } from "../../lib/display-path.ts";
 import { RuntimeError } from "../../lib/errors.ts";
@@ -11,6 +12,12 @@ const SILENCE_LOG_MS = 10_000;
 
 /** Longest time for which the primary examines a hung worker before it kills it. */
 const EXAMINE_MS = 1_000;
+
+/** Least time between two warnings about the same worker. */
+const WARN_INTERVAL_MS = 60_000;
+
+/** Longest examination of a blocked worker, which goes on meanwhile: a busy machine may take seconds. */
+const LOOK_MS = 5_000;
 
 /** Most frames of a stack that are logged. */
 const LOGGED_FRAMES = 20;
@@ -29,11 +36,15 @@ export interface HeartbeatOptions<W extends Watched> {
   log: Logger;
   /** A worker that is silent for this long is hung, and killed; 0: no silence is too long. */
   hangTimeoutMs: number;
-  /** The worker has been silent for a tick: it should get nothing new. */
+  /** The log names the code that blocks a worker for so long; 0: it does not. */
+  blockWarnMs: number;
+  /** The worker has been silent for `blockWarnMs`. Called once for each silence. */
+  onBlocked: (worker: W) => void;
+  /** The worker has been silent for a tick of a second, or less: it should get nothing new. */
   onStalled: (worker: W) => void;
   /** The worker sends again. Called once after each `onStalled`, unless the worker is lost before. */
   onRecovered: (worker: W) => void;
-  /** Returns more log fields about a hung worker: its exchanges, and the code that blocks it. */
+  /** Returns more log fields about a blocked worker: its exchanges, and the code that blocks it. */
   describe: (worker: W, stack: readonly StackFrame[]) => object;
 }
 
@@ -49,6 +60,10 @@ interface Pulse {
   pingedMs: number;
   /** How long the last answer took; `null`: none has come. */
   pongMs: number | null;
+  /** The last time at which a warning about it was due. */
+  warnedMs: number;
+  /** The examination for a warning, which never rejects; `null`: none runs. */
+  looking: Promise<void> | null;
   /** Aborts when the worker is lost. */
   readonly gone: AbortController;
 }
@@ -69,7 +84,7 @@ export class Heartbeat<W extends Watched> {
 
   constructor(options: HeartbeatOptions<W>) {
     this.#options = options;
-    this.#rhythm = toRhythm(options.hangTimeoutMs);
+    this.#rhythm = toRhythm(options);
   }
 
   /** Watches a worker until `forget`. */
@@ -82,6 +97,8 @@ export class Heartbeat<W extends Watched> {
       silentTicks: 0,
       pingedMs: 0,
       pongMs: null,
+      warnedMs: -Infinity,
+      looking: null,
       gone: new AbortController(),
     });
     // Read first the bytes that came in while this process was busy: they may be the sign of life.
@@ -135,7 +152,8 @@ export class Heartbeat<W extends Watched> {
 
   #judge(worker: W, pulse: Pulse): void {
     const before = pulse.verdict;
-    pulse.verdict = judge(pulse.silentTicks, this.#rhythm.hangTicks);
+    pulse.verdict = judge(pulse.silentTicks, this.#rhythm);
+    if (pulse.silentTicks === this.#rhythm.warnTicks) this.#onBlocked(worker, pulse);
     if (pulse.verdict === before) return;
     if (before === "live") {
       this.#options.log.debug({ workerId: worker.id }, "worker is silent: it gets nothing new");
@@ -153,11 +171,50 @@ export class Heartbeat<W extends Watched> {
     if (pulse.verdict === "live") pulse.silentTicks = 0;
   }
 
+  #onBlocked(worker: W, pulse: Pulse): void {
+    this.#options.onBlocked(worker);
+    const nowMs = performance.now();
+    if (pulse.verdict === "hung" || pulse.looking !== null) return;
+    if (nowMs - pulse.warnedMs < WARN_INTERVAL_MS) return;
+    pulse.warnedMs = nowMs;
+    pulse.looking = this.#warn(worker, pulse).finally(() => {
+      pulse.looking = null;
+    });
+  }
+
+  /** Logs where a worker is blocked. The worker goes on. */
+  async #warn(worker: W, pulse: Pulse): Promise<void> {
+    const { log, describe } = this.#options;
+    const { number } = pulse;
+    const signal = AbortSignal.any([pulse.gone.signal, AbortSignal.timeout(LOOK_MS)]);
+    const { processState, stack } = await worker.examine({ signal });
+    if (pulse.gone.signal.aborted || pulse.verdict === "hung") return;
+    // Without a stack, a worker that has answered meanwhile was blocked for hardly longer than the limit.
+    if (stack.length === 0 && (pulse.number !== number || !pulse.isAwaited)) return;
+    const fields = {
+      workerId: worker.id,
+      workerPid: worker.pid,
+      blockedForMs: this.#silenceMs(pulse, performance.now()),
+      processState,
+      ...toStackFields(stack),
+    };
+    try {
+      log.warn({ ...fields, ...describe(worker, stack) }, "worker is blocked");
+    } catch (error) {
+      // A bug in the description must not end the primary.
+      log.warn({ ...fields, err: error }, "worker is blocked; its description failed");
+    }
+  }
+
+  /** Returns how long a worker has been silent: by the clock, unless the clock ran on while the machine slept. */
+  #silenceMs(pulse: Pulse, nowMs: number): number {
+    const mostMs = (pulse.silentTicks + 1) * this.#rhythm.tickMs;
+    return Math.round(Math.min(nowMs - pulse.pingedMs, mostMs));
+  }
+
   #logSilence(worker: W, pulse: Pulse): void {
     const nowMs = performance.now();
-    // By the clock, unless the clock ran on while the machine slept.
-    const mostMs = (pulse.silentTicks + 1) * this.#rhythm.tickMs;
-    const silentForMs = Math.round(Math.min(nowMs - pulse.pingedMs, mostMs));
+    const silentForMs = this.#silenceMs(pulse, nowMs);
     if (nowMs - this.#silenceLoggedMs < SILENCE_LOG_MS) {
       this.#silencesNotLogged++;
       return;
@@ -175,6 +232,8 @@ export class Heartbeat<W extends Watched> {
   async #giveUp(worker: W, pulse: Pulse): Promise<void> {
     const { log, describe } = this.#options;
     const signal = AbortSignal.any([pulse.gone.signal, AbortSignal.timeout(EXAMINE_MS)]);
+    // Two examinations at a time would take the inspector from each other.
+    if (pulse.looking !== null) await Promise.race([pulse.looking, once(signal, "abort")]);
     const { processState, stack } = await worker.examine({ signal });
     if (pulse.gone.signal.aborted) return;
     const silentForMs = pulse.silentTicks * this.#rhythm.tickMs;

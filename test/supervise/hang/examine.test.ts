@@ -3,12 +3,14 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { describe, it, type TestContext } from "node:test";
 import {
   INSPECTOR_OPTION,
   INSPECTOR_PORT_OPTION,
 } from "../../../runtime/supervise/hang/inspector-options.ts";
 import { examine, toProcessState } from "../../../runtime/supervise/hang/examine.ts";
+import { findLoopbackPorts } from "../../../runtime/supervise/hang/loopback-ports.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { temporaryFolder } from "../../helpers/temporary-folder.ts";
 
@@ -21,18 +23,35 @@ const PROGRAM = `
     wait: () => (begin(), Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)),
     listens: () => require("node:net").createServer().listen(0, "127.0.0.1", spin),
     formats: () => { Error.prepareStackTrace = () => { throw new Error("mine"); }; spin(); },
+    waits: () => {
+      Error.stackTraceLimit = 3;
+      Error.prepareStackTrace = undefined;
+      begin();
+      while (!require("node:fs").existsSync(process.argv[3]));
+      const { stackTraceLimit } = Error;
+      setInterval(() => {}, 1_000);
+      require("node:fs").writeSync(1, JSON.stringify({ stackTraceLimit, port: process.debugPort }));
+    },
     ignores: () => { process.on("SIGUSR1", () => {}); spin(); },
   };
   setTimeout(function handler() { ways[process.argv[2]](); });
 `;
 
 /** A process that blocks in a named way. */
-async function block(t: TestContext, way: string): Promise<ChildProcess & { pid: number }> {
+async function block(
+  t: TestContext,
+  way: string,
+  ...more: string[]
+): Promise<ChildProcess & { pid: number; stdout: Readable }> {
   const file = join(temporaryFolder(t), "program.cjs");
   writeFileSync(file, PROGRAM);
-  const child = spawn(process.execPath, [INSPECTOR_OPTION, INSPECTOR_PORT_OPTION, file, way], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = spawn(
+    process.execPath,
+    [INSPECTOR_OPTION, INSPECTOR_PORT_OPTION, file, way, ...more],
+    {
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   t.after(() => child.kill("SIGKILL"));
   child.stderr.resume();
   await once(child.stdout, "data");
@@ -59,6 +78,22 @@ describe("examine()", { timeout: 180_000, skip: process.platform !== "linux" }, 
     assert.deepEqual(regex.slice(0, 2), ["RegExp.test", "Object.regex"]);
     const wait = await namesOf(t, "wait");
     assert.deepEqual(wait.slice(0, 2), ["Atomics.wait", "Object.wait"]);
+  });
+
+  it("closes the inspector, and leaves the process as it was, to go on", async (t) => {
+    const release = join(temporaryFolder(t), "release");
+    const child = await block(t, "waits", release);
+    for (const time of ["first", "second"]) {
+      const { stack } = await examine(child.pid, { ...HOW, signal: AbortSignal.timeout(60_000) });
+      assert.ok(
+        stack.some(({ name }) => name === "Object.waits"),
+        `${time}: ${JSON.stringify(stack)}`,
+      );
+      await eventually(t, async () => (await findLoopbackPorts(child.pid)).length === 0);
+    }
+    writeFileSync(release, "");
+    const [text] = (await once(child.stdout, "data")) as [Buffer];
+    assert.deepEqual(JSON.parse(text.toString()), { stackTraceLimit: 3, port: 0 });
   });
 
   it("is not misled by other ports of the process, nor by its own format of stacks", async (t) => {

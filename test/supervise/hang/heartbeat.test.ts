@@ -4,12 +4,15 @@ import { setImmediate as immediate } from "node:timers/promises";
 import pino from "pino";
 import { Kind, type ToWorker, type WorkerId } from "../../../runtime/channel/messages.ts";
 import { examine } from "../../../runtime/supervise/hang/examine.ts";
+import type { StackFrame } from "../../../runtime/lib/stack-frames.ts";
 import { Heartbeat, type Watched } from "../../../runtime/supervise/hang/heartbeat.ts";
 
 /** A worker that answers when the test says so. There is no such process, so nothing of it can be examined. */
 class FakeWorker implements Watched {
   readonly id: WorkerId;
   readonly pid = 0;
+  /** The stack that an examination finds. */
+  stack: StackFrame[] = [];
   readonly pings: number[] = [];
   receivedBytes = 0;
   readonly channel: Watched["channel"];
@@ -33,8 +36,9 @@ class FakeWorker implements Watched {
     });
   }
 
-  examine({ signal }: { signal: AbortSignal }): ReturnType<typeof examine> {
-    return examine(this.pid, { signal, canInspect: false });
+  async examine({ signal }: { signal: AbortSignal }): ReturnType<typeof examine> {
+    const findings = await examine(this.pid, { signal, canInspect: false });
+    return { ...findings, stack: this.stack };
   }
 
   giveUp(cause: "hung", error: Error): void {
@@ -56,6 +60,7 @@ class Trial {
     t: TestContext,
     hangTimeoutMs = 4_000,
     describeWork: () => object = () => ({ exchanges: 3 }),
+    blockWarnMs = 0,
   ) {
     this.#t = t;
     t.mock.method(performance, "now", () => this.nowMs);
@@ -68,6 +73,8 @@ class Trial {
         { write: (line) => this.logs.push(JSON.parse(line) as Record<string, unknown>) },
       ),
       hangTimeoutMs,
+      blockWarnMs,
+      onBlocked: ({ id }) => this.events.push(`blocked ${id}`),
       onStalled: ({ id }) => this.events.push(`stalled ${id}`),
       onRecovered: ({ id }) => this.events.push(`recovered ${id}`),
       describe: describeWork,
@@ -92,6 +99,10 @@ class Trial {
     worker.receivedBytes += 10;
     this.heartbeat.onPong(worker, worker.pings.at(-1) ?? 0);
   }
+}
+
+function failToDescribe(): object {
+  throw new TypeError("no such route");
 }
 
 /** Takes longer than it takes to examine a worker. */
@@ -259,6 +270,71 @@ describe("Heartbeat", { timeout: 60_000 }, () => {
     const next = trial.watch(3);
     trial.tick();
     assert.deepEqual(next.pings, [1]);
+  });
+
+  it("names the code that blocks a worker, which goes on", async (t) => {
+    const trial = new Trial(t, 30_000, undefined, 2_000);
+    const worker = trial.watch(1);
+    worker.stack = [{ name: "spin", position: { file: "/srv/spin.ts", line: 7, column: 5 } }];
+    trial.tick(2);
+    await examined();
+    assert.deepEqual([trial.events, trial.logs], [["stalled 1"], []]);
+    trial.tick();
+    await examined();
+    assert.deepEqual(trial.events, ["stalled 1", "blocked 1"]);
+    const [line] = trial.logs;
+    assert.deepEqual(
+      [line?.["level"], line?.["msg"], line?.["workerId"], line?.["blockedForMs"]],
+      [40, "worker is blocked", 1, 2_000],
+    );
+    assert.deepEqual([line?.["exchanges"], line?.["blockedAt"]], [3, "/srv/spin.ts:7:5"]);
+    trial.answer(worker);
+    assert.equal(trial.events.at(-1), "recovered 1");
+  });
+
+  it("warns about a worker once a minute, and counts each time", async (t) => {
+    const trial = new Trial(t, 30_000, undefined, 1_000);
+    const worker = trial.watch(1);
+    for (let number = 0; number < 100; number++) {
+      trial.tick(2);
+      await examined();
+      trial.answer(worker);
+    }
+    assert.equal(trial.events.filter((event) => event === "blocked 1").length, 100);
+    const warnings = trial.logs.filter(({ msg }) => msg === "worker is blocked");
+    assert.equal(warnings.length, 4);
+  });
+
+  it("does not warn without a stack about a worker that has answered meanwhile", async (t) => {
+    const trial = new Trial(t, 30_000, undefined, 1_000);
+    const worker = trial.watch(1);
+    trial.tick(2);
+    trial.answer(worker);
+    await examined();
+    assert.deepEqual(
+      trial.logs.map(({ msg }) => msg),
+      ["worker was silent: a handler blocked its event loop"],
+    );
+  });
+
+  it("warns although the description of its work fails", async (t) => {
+    const trial = new Trial(t, 30_000, failToDescribe, 1_000);
+    trial.watch(1);
+    trial.tick(2);
+    await examined();
+    assert.match(JSON.stringify(trial.logs), /worker is blocked; its description failed/);
+  });
+
+  it("gives up a worker that hangs during its examination, and warns no more", async (t) => {
+    const trial = new Trial(t, 4_000, undefined, 1_000);
+    const worker = trial.watch(1);
+    trial.tick(5);
+    assert.match(await worker.givenUp, /^hung/);
+    await examined();
+    assert.deepEqual(
+      trial.logs.map(({ msg }) => msg),
+      ["worker hangs: killing it"],
+    );
   });
 
   it("writes few lines about silence, and counts the lines that it leaves out", (t) => {
