@@ -123,6 +123,8 @@ export interface WorkerSettings {
   logFormat: "auto" | "pretty" | "json";
   /** Absolute path; `null`: standard error. */
   logFile: string | null;
+  /** Whether the worker measures its handlers (`handler-time.ts`). */
+  measures: boolean;
   /** Names of parameters whose values no log line has. */
   redactQuery: readonly string[];
   /** The Python application that the worker runs; `null`: it runs JavaScript handlers. */

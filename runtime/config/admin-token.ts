@@ -3,12 +3,14 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { FILE_PREFIX, isToken, LEAST_TOKEN_LENGTH } from "./admin-setting.ts";
 import type { Origin } from "./origins.ts";
+import { environmentName, type SettingName } from "./settings.ts";
 
 /**
  * Returns the digest of the token that a setting names, or the problem with it: a config holds no token, so that no log, answer
  * or message can show it.
  */
-export function readAdminToken(
+export function readToken(
+  setting: SettingName,
   token: string | null,
   { label, baseDir }: Pick<Origin, "label" | "baseDir">,
 ): { digest: string | null } | { problem: string } {
@@ -18,7 +20,7 @@ export function readAdminToken(
     return {
       problem:
         `Cannot use ${label}: found a token, which all users of the machine see among the processes, ` +
-        'expected "file:" and the path of a file that has it (or the variable EDGICORN_ADMIN_TOKEN)',
+        `expected "file:" and the path of a file that has it (or the variable ${environmentName(setting)})`,
     };
   }
   const path = resolve(baseDir, token.slice(FILE_PREFIX.length));

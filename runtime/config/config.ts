@@ -28,7 +28,7 @@ import {
 } from "./settings.ts";
 import type { AcmeSetting } from "./acme.ts";
 import type { AdminAddress } from "./admin-setting.ts";
-import { readAdminToken } from "./admin-token.ts";
+import { readToken } from "./admin-token.ts";
 import { listSitePools, type SiteConfig } from "./sites.ts";
 import type { RuleSetting } from "./rule-settings.ts";
 import type { UpstreamGroupSetting } from "./upstream-settings.ts";
@@ -105,8 +105,18 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
     throw refusal([...unknownKeys, ...wrong]);
   }
   const { values } = parsed;
-  const token = readAdminToken(values.adminToken, origins.adminToken);
-  if ("problem" in token) throw refusal([...unknownKeys, token.problem]);
+  const token = readToken("adminToken", values.adminToken, origins.adminToken);
+  const timingToken = readToken(
+    "serverTimingToken",
+    values.serverTimingToken,
+    origins.serverTimingToken,
+  );
+  const wrongTokens = [token, timingToken].flatMap((each) =>
+    "problem" in each ? each.problem : [],
+  );
+  if ("problem" in token || "problem" in timingToken) {
+    throw refusal([...unknownKeys, ...wrongTokens]);
+  }
   const fileSettings = fromFile.settings;
   const publicDir = values.public;
   const hasPublic = publicDir !== null && isFolder(publicDir);
@@ -147,6 +157,7 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
     variables,
     admin: toAdmin(values.admin, origins.admin.baseDir),
     adminTokenDigest: token.digest,
+    serverTimingTokenDigest: timingToken.digest,
     publicDir: hasPublic || !origins.public.isDefault ? publicDir : null,
     workers,
     maxWorkers,

@@ -767,6 +767,25 @@ export const SETTINGS = {
     reload: "switch",
     elsewhere: ["adminkey", "adminsecret", "adminpassword"],
   },
+  /** Whether each answer tells by the field `Server-Timing` where its time went. All visitors see it. Default: off. */
+  serverTiming: {
+    field: "serverTiming",
+    type: onOff(),
+    default: "off",
+    help: "answers tell where their time went",
+    docs: "whether each answer has the field `Server-Timing`: queue, channel, handler, cache, upstream ([more](operations.md#server-timing)). All visitors see it",
+    // Workers measure their handlers.
+    reload: "pools",
+  },
+  /** Token for one such answer, which a request has in the field `x-edgicorn-timing`: a text of at least 16 characters, or `"file:"` and a path; or `"off"`. Default: `"off"`. */
+  serverTimingToken: {
+    field: "serverTimingTokenDigest",
+    type: orOff(adminToken()),
+    default: "off",
+    help: "token for it: file:PATH",
+    docs: "token with which a request gets this field, in its own field `x-edgicorn-timing`: at least 16 characters (not as a flag), or `file:` and a path",
+    reload: "pools",
+  },
   /** Path of liveness probes, such as `/livez`: 200 while the primary runs, also without workers; or `"off"`. Default: `"off"`. */
   livePath: {
     field: "livePath",

@@ -51,7 +51,9 @@ export interface DispatcherOptions {
   blocks: BlockPool;
   counters: Counters;
   /** Called for each exchange that had to wait for a worker, when a worker gets it. */
-  onWaited?: (ms: number) => void;
+  onWaited?: (ms: number, exchange: Exchange) => void;
+  /** Whether workers measure their handlers. */
+  measures?: boolean;
   /** Sends files that workers hand over. Without it, a worker sends their bytes. */
   files?: FileSender;
   /** How long the dispatcher remembers a request that was in flight when a worker was lost; 0: it remembers none. */
@@ -124,6 +126,7 @@ export class Dispatcher {
       settlement: this.#settlement,
       placement: this.#placement,
       files: options.files ?? null,
+      measures: options.measures ?? false,
       onDiskError: (exchange, cause) =>
         this.#logDisk(exchange, cause, "cannot spool a response body"),
     });

@@ -19,7 +19,7 @@ export interface PlacementOptions {
   recovery: Recovery;
   settlement: Settlement;
   /** Called for each exchange that had to wait for a worker, when a worker gets it. */
-  onWaited: (ms: number) => void;
+  onWaited: (ms: number, exchange: Exchange) => void;
 }
 
 /** Gives exchanges to workers: at once if a worker has room, else in queue order when a worker gets room. */
@@ -29,7 +29,7 @@ export class Placement {
   readonly #line: WaitingLine;
   readonly #recovery: Recovery;
   readonly #settlement: Settlement;
-  readonly #onWaited: (ms: number) => void;
+  readonly #onWaited: PlacementOptions["onWaited"];
   /** Why nothing is dispatched any more; `null`: dispatching goes on. */
   #closed: ErrorCode | null = null;
   #isDown = false;
@@ -76,7 +76,7 @@ export class Placement {
   dispatch(exchange: Exchange, lane: Lane): void {
     const { client, body, intake, trouble, found } = exchange;
     const nowMs = this.#clock.now();
-    if (exchange.state === "queued") this.#onWaited(nowMs - exchange.sinceMs);
+    if (exchange.state === "queued") this.#onWaited(nowMs - exchange.sinceMs, exchange);
     exchange.state = "dispatched";
     exchange.sinceMs = trouble?.firstMs ?? nowMs;
     exchange.lane = lane;

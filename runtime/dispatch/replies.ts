@@ -4,6 +4,7 @@ import type {
   PathMessage,
   ResponseMessage,
 } from "../channel/messages.ts";
+import { takeHandlerTime } from "../channel/handler-time.ts";
 import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
 import { assertNever, RuntimeError } from "../lib/errors.ts";
 import type { TurnClock } from "../lib/turn-clock.ts";
@@ -31,6 +32,8 @@ export interface RepliesOptions {
   spool: Spool;
   /** Bytes of a response's body that a worker may send before the client, or the disk, has taken any of them. */
   responseCreditBytes: number;
+  /** Whether workers measure their handlers: their responses then have the time. */
+  measures: boolean;
   /** Memory for response bytes that wait for the client. */
   blocks: BlockPool;
   /** Sends files that workers hand over; `null`: workers send the bytes. */
@@ -123,7 +126,8 @@ export class Replies {
   #onResponse(exchange: Exchange, message: ResponseMessage): void {
     this.#noteAnswer(exchange);
     const { lane, trouble } = exchange;
-    const [, , status, statusText, fields, body] = message;
+    const [, , status, statusText, , body] = message;
+    const fields = this.#takeTime(exchange, message[4]);
     if (body === BODY_FOLLOWS) {
       this.#beginStream(exchange, { status, statusText, fields });
       return;
@@ -148,9 +152,23 @@ export class Replies {
     lane?.ahead?.onAnswer(sinceMs, nowMs);
   }
 
+  /** Returns the fields of a response without the worker's measurement, and notes it for a request that is measured. */
+  #takeTime({ client, sinceMs }: Exchange, measured: string): string {
+    if (!this.#options.measures) return measured;
+    const { fields, time } = takeHandlerTime(measured);
+    const { timings } = client;
+    if (timings !== null && timings !== undefined) {
+      timings.dispatchedMs = sinceMs;
+      timings.answeredMs = performance.now();
+      timings.handler = time;
+    }
+    return fields;
+  }
+
   /** Opens a file that the worker holds open. Meanwhile the client may leave, or the worker may be lost. */
   #onFile(lane: Lane, exchange: Exchange, message: FileMessage): void {
     this.#noteAnswer(exchange);
+    this.#takeTime(exchange, message[4]);
     exchange.state = "opening";
     const opening = this.#options.files?.openHanded(lane.pid, message[5]);
     const settled = (body: BodySource | null): void => {
@@ -187,7 +205,8 @@ export class Replies {
     if (trouble !== null && lane !== null) this.#recovery.clear(lane, exchange);
     // The exchange is over. The client may still leave before the file is open.
     client.onAbort(() => {});
-    const [, , status, statusText, fields, path] = message;
+    const [, , status, statusText, , path] = message;
+    const fields = this.#takeTime(exchange, message[4]);
     const { files } = this.#options;
     if (path === null) {
       if (exchange.found === null) client.refuse(500);

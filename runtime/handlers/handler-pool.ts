@@ -175,7 +175,12 @@ export class HandlerPool {
       responseCreditBytes: config.responseBufferBytes,
       blocks: options.blocks,
       counters: options.counters,
-      onWaited: (ms) => meter.waits.note(ms),
+      onWaited: (ms, { client }) => {
+        meter.waits.note(ms);
+        const { timings } = client;
+        if (timings !== null && timings !== undefined) timings.queueMs += ms;
+      },
+      measures: measuresHandlers(config),
       files: options.files,
       quarantineMs: config.quarantineMs,
       routes: {
@@ -501,6 +506,7 @@ function toSettings(options: HandlerPoolOptions): Omit<WorkerSettings, "workerId
     logLevel: config.logLevel,
     logFormat: config.logFormat,
     logFile: config.logFile,
+    measures: measuresHandlers(config),
     redactQuery: config.redactQuery,
     app: plan.app === null ? null : toAppSettings(plan.app, options),
   };
@@ -509,6 +515,11 @@ function toSettings(options: HandlerPoolOptions): Omit<WorkerSettings, "workerId
 function toAppSettings(app: AppPlan, { manifest }: HandlerPoolOptions): AppSettings {
   const { file = null } = app;
   return { ...app, file, spools: true, routes: manifest.routes.length, cwd: process.cwd() };
+}
+
+/** Tells whether a setting asks for the time that handlers take. */
+function measuresHandlers({ serverTiming, serverTimingTokenDigest }: Config): boolean {
+  return serverTiming || serverTimingTokenDigest !== null;
 }
 
 /** Returns the grace of a retiring worker: `drainGrace`, or `requestTimeout` where that is longer. */

@@ -3,6 +3,7 @@ import type { CacheResult } from "./cache-result.ts";
 import type { Inquiry } from "./inquiry.ts";
 import type { LimitName } from "./limit-names.ts";
 import type { Reply, ReplyFilter } from "./reply.ts";
+import type { Timings } from "./timings.ts";
 import type { WebSocketOffer } from "./web-socket.ts";
 
 export type { ExchangeId, WorkerId };
@@ -138,6 +139,8 @@ export interface Client {
   upstream?: UpstreamNote | null;
   /** The result of the response cache; `null` or absent: the request has none. For the access log. */
   cached?: CacheResult | null;
+  /** Where its time went; `null` or absent for nearly all requests: no setting asks for it. */
+  timings?: Timings | null;
   /** The access log has a line for the request, if there is an access log. */
   isLogged: boolean;
   /** The site and route that count the request (`observe/request-meters.ts`); absent or 0: none has seen it. */

@@ -13,6 +13,7 @@ import type { CacheResult } from "./cache-result.ts";
 import type { Inquiry } from "./inquiry.ts";
 import type { LimitName } from "./limit-names.ts";
 import { isSource, type Reply, type ReplyFilter, toRefusal } from "./reply.ts";
+import type { Timings } from "./timings.ts";
 import type { WebSocketOffer } from "./web-socket.ts";
 
 export interface InterposedOptions {
@@ -72,6 +73,14 @@ export class InterposedClient implements Client {
 
   set cached(result: CacheResult | null) {
     this.#inner.cached = result;
+  }
+
+  get timings(): Timings | null {
+    return this.#inner.timings ?? null;
+  }
+
+  set timings(timings: Timings | null) {
+    this.#inner.timings = timings;
   }
 
   get limitedBy(): LimitName | null {

@@ -16,6 +16,7 @@ import { labelled, serveFrom, type Stage } from "./site.ts";
 import { refuseUnstored } from "./stages/answer-without-route.ts";
 import { explainNotFound, type KnownPlaces } from "./stages/explain-not-found.ts";
 import { limitTransfers } from "./stages/limit-transfers.ts";
+import { timeRequests } from "./stages/time-requests.ts";
 import { showProblem } from "./stages/show-problem.ts";
 
 export interface SiteParts extends FirstStagesParts {
@@ -107,7 +108,12 @@ export function createStages(parts: SiteParts): Stage[] {
       return "next";
     });
   }
-  return [...createFirstStages(parts), ...counted, ...rest];
+  const { serverTiming: all, serverTimingTokenDigest: tokenDigest } = config;
+  const timing =
+    all || tokenDigest !== null
+      ? [labelled("serverTiming", timeRequests({ all, tokenDigest }))]
+      : [];
+  return [...timing, ...createFirstStages(parts), ...counted, ...rest];
 }
 
 function findRoute(routes: RouteFinder): Stage {

@@ -7,6 +7,7 @@ import type {
   ToPrimary,
   ToWorker,
 } from "../channel/messages.ts";
+import { addHandlerTime } from "../channel/handler-time.ts";
 import { BODY_FOLLOWS, Kind, MAX_RESPONSE_HEAD } from "../channel/messages.ts";
 import { toPlainConditions } from "../compress/coded-tag.ts";
 import { LEAST_BYTES } from "../compress/compressible.ts";
@@ -36,6 +37,8 @@ export interface ExchangeRunOptions {
   channel: Channel<ToWorker, ToPrimary>;
   responseCreditBytes: number;
   departures: Departures;
+  /** Whether the response has the time that the handler took. */
+  measures: boolean;
   /** How answers are compressed; `null`: they are not. */
   compression: CompressionLevel | null;
   /** The streams that this worker compresses. */
@@ -63,6 +66,10 @@ export class ExchangeRun {
   #responseBody: ResponseBody | null = null;
   /** The body stream of the handler's response. */
   #stream: ReadableStream | null = null;
+  /** When the handler began; `null`: it is not measured. */
+  #startedMs: number | null = null;
+  /** When the handler had its response; `null`: not yet. */
+  #answeredMs: number | null = null;
   /** Why it was aborted; `null`: it was not. */
   #abortError: Error | null = null;
 
@@ -84,6 +91,7 @@ export class ExchangeRun {
 
   /** Runs the handler. `null`: it is over already. Otherwise a promise that resolves when it is, and never rejects. */
   start(route: LoadedRoute): Promise<void> | null {
+    if (this.#options.measures) this.#startedMs = performance.now();
     let response: Response | Promise<Response>;
     try {
       response = runHandler(route, this.#request, this.#options.context);
@@ -116,6 +124,7 @@ export class ExchangeRun {
   }
 
   #send(response: Response): Promise<void> | null {
+    if (this.#startedMs !== null) this.#answeredMs = performance.now();
     try {
       if (this.#abortError !== null) {
         this.#cancelUnsent(response, this.#abortError);
@@ -207,14 +216,16 @@ export class ExchangeRun {
     }
     if (file !== undefined) {
       const path = file === FOUND ? null : file;
-      channel.send([Kind.responsePath, this.id, status, statusText, fields, path], headSize);
+      const head = this.#measured(fields);
+      channel.send([Kind.responsePath, this.id, status, statusText, head, path], headSize);
       return null;
     }
     const announcedBytes = fields.includes("length\n") ? announcedLength(fields) : null;
     if (announcedBytes !== null) this.#compareLength(announcedBytes, parts);
     if (!(body instanceof ReadableStream)) {
       const size = headSize + (body === null ? 0 : body.length);
-      channel.send([Kind.response, this.id, status, statusText, fields, body], size);
+      const head = this.#measured(fields);
+      channel.send([Kind.response, this.id, status, statusText, head, body], size);
       return null;
     }
     const encoder = stream === null ? null : stream.encode();
@@ -227,10 +238,21 @@ export class ExchangeRun {
       onEncoded: (each) => this.#options.encoders.delete(each),
       send: (bytes) => channel.send([Kind.responseChunk, this.id, bytes], bytes.length),
     });
-    channel.send([Kind.response, this.id, status, statusText, fields, BODY_FOLLOWS], headSize);
+    const head = this.#measured(fields);
+    channel.send([Kind.response, this.id, status, statusText, head, BODY_FOLLOWS], headSize);
     this.#responseBody = responseBody;
     this.#stream = body;
     return this.#sendBody(responseBody);
+  }
+
+  /** Returns the fields with the time that the handler took, if it was measured. */
+  #measured(fields: string): string {
+    const startedMs = this.#startedMs;
+    if (startedMs === null) return fields;
+    return addHandlerTime(fields, {
+      startMs: performance.timeOrigin + startedMs,
+      durationMs: (this.#answeredMs ?? performance.now()) - startedMs,
+    });
   }
 
   /** A whole body is sent with its own length. That the handler says otherwise is worth a line. */

@@ -29,6 +29,8 @@ export interface ExchangesOptions {
   departures: Departures;
   /** How answers are compressed, unless their route forbids it; `null`: none are. */
   compression: CompressionLevel | null;
+  /** Whether responses have the time that their handlers took. */
+  measures: boolean;
   /** Has the route of the exchange whose code runs; `null`: no code asks for it. */
   running: AsyncLocalStorage<RouteNumber> | null;
 }
@@ -67,7 +69,8 @@ export class Exchanges {
 
   #start(message: RequestMessage, route: LoadedRoute): void {
     const id = message[1];
-    const { channel, scope, responseCreditBytes, departures, compression, running } = this.#options;
+    const { channel, scope, responseCreditBytes, departures, compression, running, measures } =
+      this.#options;
     const timeoutMs = message[8];
     const context = new ExchangeContext(scope, {
       id,
@@ -86,6 +89,7 @@ export class Exchanges {
       channel,
       responseCreditBytes,
       departures,
+      measures,
       compression: compression === null || forbids(route, message[4]) ? null : compression,
       encoders: this.#encoders,
       plans: this.#plans,

@@ -206,6 +206,7 @@ class Worker {
         departures: this.#departures,
         compression: settings.compression,
         running: callers.running,
+        measures: settings.measures,
       });
       const routes = toReport(generation).map((route) => route && toRouteReport(route));
       // A request body up to this size travels whole, with others around it.

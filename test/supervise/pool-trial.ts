@@ -77,6 +77,7 @@ export class Trial {
         logLevel: "info",
         logFormat: "json",
         logFile: null,
+        measures: false,
         redactQuery: [],
         app: null,
       },

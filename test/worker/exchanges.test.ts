@@ -36,7 +36,10 @@ interface Trial {
 async function startTrial(
   t: TestContext,
   source: string,
-  { compression = null }: Partial<Pick<ExchangesOptions, "compression">> = {},
+  {
+    compression = null,
+    measures = false,
+  }: Partial<Pick<ExchangesOptions, "compression" | "measures">> = {},
 ): Promise<Trial> {
   const { cwd, generationDir } = await writeGeneration(t, {
     files: { "handler.ts": source },
@@ -78,6 +81,7 @@ async function startTrial(
     departures: new Departures(),
     compression,
     running: null,
+    measures,
   });
   return {
     exchanges,
