@@ -38,7 +38,7 @@ const MOST_HOPS = 10;
  *   `proxy-authorization`. Programs that run as CGI would take `proxy` for a setting.
  * - `client`: it describes the client, and the server writes it anew.
  */
-type Treatment = "drop" | "client" | "host" | "via" | "request-id";
+export type Treatment = "drop" | "client" | "host" | "via" | "request-id";
 
 const TREATMENTS: ReadonlyMap<string, Treatment> = new Map([
   ["host", "host"],
@@ -69,6 +69,11 @@ const TREATMENTS: ReadonlyMap<string, Treatment> = new Map([
     "x-real-ip",
   ]),
 ]);
+
+/** Returns the treatment of a field of the request, by its name in lower case; `undefined`: the upstream gets it as it is. */
+export function treatmentOf(name: string): Treatment | undefined {
+  return TREATMENTS.get(name);
+}
 
 function treat(treatment: Treatment, names: readonly string[]): [string, Treatment][] {
   return names.map((name) => [name, treatment]);

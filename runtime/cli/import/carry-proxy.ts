@@ -1,5 +1,5 @@
 import type { Carry, Context } from "./context.ts";
-import { toProxy } from "./nginx-proxy.ts";
+import { addFields, toProxy } from "./nginx-proxy.ts";
 import { toTime } from "./nginx-values.ts";
 import type { Directive } from "./parse-nginx.ts";
 import { findAll, findOne, type Scope } from "./scope.ts";
@@ -22,6 +22,7 @@ export function carryProxy(
   if (site === null) return;
   if (context.replaced?.(directive.args[0] ?? "") === true) {
     site.section.set("app", APP);
+    addFields(rule, scope, context.report);
     return;
   }
   const proxy = toProxy(directive, scope, context);

@@ -1,14 +1,11 @@
 import { toHostName } from "../../config/host-name.ts";
+import { treatmentOf } from "../../proxy/request-fields.ts";
 import { hasVariables, toTime } from "./nginx-values.ts";
 import type { Directive } from "./parse-nginx.ts";
 import type { Context } from "./context.ts";
 import type { Report } from "./report.ts";
 import { findAll, findOne, type Scope, valueOf } from "./scope.ts";
 import { Section, type Value } from "./section.ts";
-
-/** Fields of requests that a proxy of ours sets by itself, in lower case. */
-const SET_ANYWAY =
-  /^(?:host|proxy|connection|upgrade|accept-encoding|via|forwarded|x-real-ip|x-request-id|x-scheme|x-client-ip|x-original-uri|x-url-scheme|x-nginx-proxy|x-forwarded-[a-z]+|remote-host|remote-addr|client-ip)$/;
 
 /** Returns the value of `proxy` that takes the place of `proxy_pass`; `null`: none does. */
 export function toProxy(
@@ -50,9 +47,12 @@ export function toProxy(
       "the path for the upstream has one slash, where Nginx makes two or none",
     );
   // Without a line for it, Nginx sends the name of the upstream.
-  const host = findAll(scope, "proxy_set_header").some(({ args }) => /^host$/i.test(args[0] ?? ""));
+  const hosts = findAll(scope, "proxy_set_header").filter(({ args: [name = ""] }) =>
+    /^host$/i.test(name),
+  );
   const own = parsed.isGroup ? parsed.name : parsed.isSocket ? "localhost" : "upstream";
-  if (!host) proxy.set("host", toHostName(own) === null ? "upstream" : own);
+  if (hosts.length === 0) proxy.set("host", toHostName(own) === null ? "upstream" : own);
+  for (const line of hosts) addHost(proxy, line, report);
   addFields(proxy, scope, report);
   for (const [name, key] of [
     ["proxy_connect_timeout", "connectTimeout"],
@@ -131,31 +131,44 @@ function findPaths(
   return strip === add ? { strip: "", add: "", isEven } : { strip, add, isEven };
 }
 
-function addFields(proxy: Section, scope: Scope, report: Report): void {
+/** Adds `setRequestFields` and `removeRequestFields` to a proxy, or to a rule for an application. */
+export function addFields(target: Section, scope: Scope, report: Report): void {
   const set = new Section();
   const removed: string[] = [];
   for (const directive of findAll(scope, "proxy_set_header")) {
     const [name = "", value = ""] = directive.args;
     const lower = name.toLowerCase();
-    if (lower === "host") addHost(proxy, directive, report);
-    else if (lower === "upgrade" && value !== "" && scope.top.get("http2") === true) {
+    const treatment = treatmentOf(lower);
+    if (treatment === "host") continue;
+    if (lower === "upgrade" && value !== "" && scope.top.get("http2") === true) {
       report.lostOnce(
         directive,
         "the engine that speaks HTTP/2 passes no WebSockets on: without `http2`, they are passed on",
       );
-    } else if (SET_ANYWAY.test(lower)) continue;
+    } else if (treatment === "drop" || treatment === "via") continue;
     else if (value === "") removed.push(lower);
-    // The field of the client itself.
+    else if (treatment !== undefined) continue;
+    // The field of the client itself, or of a service that was asked about the client.
     else if (value === `$http_${lower.replaceAll("-", "_")}`) continue;
+    else if (isCopied(lower, value, scope)) continue;
     else if (hasVariables(value)) {
-      report.lost(
-        directive,
-        "a field of a rule has no variables: the upstream gets that of the client, if there is one",
-      );
+      // The upstream may trust it, so the value of the client must not reach it.
+      removed.push(lower);
+      report.lost(directive, "a field of a rule has no variables: the upstream gets no such field");
     } else set.set(lower, value);
   }
-  if (set.size > 0) proxy.set("setRequestFields", set);
-  if (removed.length > 0) proxy.set("removeRequestFields", removed);
+  if (set.size > 0) target.set("setRequestFields", set);
+  if (removed.length > 0) target.set("removeRequestFields", removed);
+}
+
+/** Tells whether `copy` of `forwardAuth` sets the field to this variable. */
+function isCopied(name: string, value: string, scope: Scope): boolean {
+  const service = valueOf(scope, "auth_request");
+  if (service === null || service === "off") return false;
+  return findAll(scope, "auth_request_set").some(
+    ({ args: [variable, from] }) =>
+      variable === value && from === `$upstream_http_${name.replaceAll("-", "_")}`,
+  );
 }
 
 function addHost(proxy: Section, directive: Directive, report: Report): void {

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { convert, convertServer } from "./convert.ts";
+
+const UP = "proxy_pass http://127.0.0.1:1; proxy_set_header Host $host;";
+
+describe("importNginx(): fields that an upstream trusts", () => {
+  it("removes the fields that it cannot set, with a remark unless Nginx removes them, too", () => {
+    const imported = convertServer(`location / { ${UP}
+      proxy_set_header X-Forwarded-User ""; proxy_set_header X-Client-IP $remote_addr;
+      proxy_set_header X-Remote-User $remote_user; proxy_set_header X-Original-URI $request_uri;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Real-IP "";
+      proxy_set_header Connection ""; proxy_set_header X-Scheme https; }`);
+    assert.deepEqual(imported.config["proxy"], {
+      to: "http://127.0.0.1:1",
+      setRequestFields: { "x-scheme": "https" },
+      removeRequestFields: [
+        "x-forwarded-user",
+        "x-client-ip",
+        "x-remote-user",
+        "x-original-uri",
+        "x-real-ip",
+      ],
+    });
+    assert.deepEqual(
+      imported.remarks.map(({ line, kind }) => [line, kind]),
+      [
+        ["proxy_set_header X-Client-IP $remote_addr", "lost"],
+        ["proxy_set_header X-Remote-User $remote_user", "lost"],
+        ["proxy_set_header X-Original-URI $request_uri", "lost"],
+      ],
+    );
+  });
+
+  it("removes them before an application, too", () => {
+    const { config } = convert(
+      "server { listen 80; location / { proxy_pass http://127.0.0.1:1; proxy_set_header Host $host; proxy_set_header X-Remote-User $remote_user; } }",
+      ["127.0.0.1:1"],
+    );
+    assert.deepEqual(config["rules"], [{ removeRequestFields: ["x-remote-user"] }]);
+  });
+
+  it("keeps the fields that the service of auth_request gives", () => {
+    const { config } = convertServer(`location = /check { internal; proxy_pass http://127.0.0.1:2; }
+      location / { auth_request /check; auth_request_set $user $upstream_http_x_user; ${UP}
+        proxy_set_header X-User $user; proxy_set_header X-Name $user; }`);
+    assert.deepEqual(config["proxy"], {
+      to: "http://127.0.0.1:1",
+      removeRequestFields: ["x-name"],
+    });
+  });
+});
