@@ -50,3 +50,20 @@ describe("importNginx(): fields that an upstream trusts", () => {
     });
   });
 });
+
+describe("importNginx(): locations that guard", () => {
+  it("hold for all paths that begin as they do, also with a dot in the last segment", () => {
+    const cases = {
+      "location /api/v1.2 { auth_basic A; auth_basic_user_file /u; }": "/api/v1.2*/**",
+      "location /admin.php { deny all; }": "/admin.php*/**",
+      "location /notes.txt { deny all; }": "/notes.txt*/**",
+      "location = /admin.php { deny all; }": "/admin.php",
+      "location /robots.txt { access_log off; add_header x-a 1; }": "/robots.txt",
+    };
+    for (const [lines, path] of Object.entries(cases)) {
+      const { config } = convertServer(`root /a; ${lines}`);
+      const [rule] = config["rules"] as { path: string }[];
+      assert.equal(rule?.path, path, lines);
+    }
+  });
+});

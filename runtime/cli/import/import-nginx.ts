@@ -282,7 +282,7 @@ class NginxImport {
       this.#reportChallenges(block, site);
       return;
     }
-    const match = matchLocation(args, { index, outer: parent.match });
+    const match = matchLocation(args, { index, block, outer: parent.match });
     if (match === null) {
       this.#reportLocation(directive, site);
       return;

@@ -1,4 +1,5 @@
 import { matchExpression, type PathMatch } from "./nginx-expressions.ts";
+import type { Directive } from "./parse-nginx.ts";
 
 /** A location as Nginx chooses it. */
 export interface LocationMatch {
@@ -39,12 +40,17 @@ export function rankWithin(rank: Rank): Rank {
  * Returns the paths of a location.
  *
  * @param options.index Place among the locations of its block.
+ * @param options.block Directives of the location.
  * @param options.outer The location around it; `null`: there is none.
  * @returns `null`: no pattern says the same.
  */
 export function matchLocation(
   args: readonly string[],
-  { index, outer }: { index: number; outer: LocationMatch | null },
+  {
+    index,
+    block,
+    outer,
+  }: { index: number; block: readonly Directive[]; outer: LocationMatch | null },
 ): LocationMatch | null {
   const [first = "", second] = args;
   const [modifier, uri] = second === undefined ? splitModifier(first) : [first, second];
@@ -62,12 +68,22 @@ export function matchLocation(
   }
   if (uri === "/") return { ...base, paths: null, rank: [...around, PREFIX] };
   const rank = [...around, (modifier === "^~" ? FIRM_PREFIX : PREFIX) - uri.length];
-  // A file such as /favicon.ico has no paths below it.
-  if (/\.\w+$/.test(uri)) return { ...base, paths: [toMatch(uri)], rank, isExact: true };
+  // No path is below /favicon.ico. Locations that guard, or pass requests on, hold for all paths that begin so.
+  const isFile = FILE.test(uri) && block.every(({ name }) => OF_FILES.has(name));
+  if (isFile) return { ...base, paths: [toMatch(uri)], rank, isExact: true };
   // `location /app` is also /apple.
   const path = uri.endsWith("/") ? `${uri}**` : `${uri}*/**`;
   return { ...base, paths: [toMatch(path)], rank };
 }
+
+const FILE = /\.(?:ico|txt|xml|png|svg|json|webmanifest|html?)$/;
+
+/** Directives that only say where a file is and how it is sent. */
+const OF_FILES: ReadonlySet<string> = new Set(
+  "access_log log_not_found error_log expires etag add_header default_type charset root alias try_files".split(
+    " ",
+  ),
+);
 
 /** Limits a pattern to the paths of the location around it; `null`: no pattern says so. */
 function within(match: PathMatch, outer: LocationMatch | null): PathMatch | null {
