@@ -67,3 +67,28 @@ describe("importNginx(): locations that guard", () => {
     }
   });
 });
+
+describe("importNginx(): the block around the servers", () => {
+  it("keeps its rules beside those of one server, and of several", () => {
+    const one = "server { listen 80; server_name a.test; root /a; location /p/ { deny all; } }";
+    const own = { path: "/p/**", deny: ["0.0.0.0/0", "::/0"] };
+    const outer = { deny: ["203.0.113.9"] };
+    const alone = convert(`http { deny 203.0.113.9; ${one} }`);
+    assert.deepEqual(alone.config["rules"], [own, outer]);
+    const another = "server { listen 80; server_name b.test; root /b; }";
+    const both = convert(`http { deny 203.0.113.9; ${one} ${another} }`);
+    assert.deepEqual(both.config["rules"], [outer]);
+  });
+
+  it("gives its users way to those of a server", () => {
+    const users = (name: string): string => `auth_basic A; auth_basic_user_file /${name};`;
+    const { config } = convert(`http { ${users("all")}
+      server { listen 80; server_name a.test; root /a; ${users("own")} }
+      server { listen 80; server_name b.test; root /b; } }`);
+    assert.equal(config["rules"], undefined);
+    const sites = config["sites"] as Record<string, { rules: { basicAuth: { file: string } }[] }>;
+    const files = (name: string): string[] | undefined =>
+      sites[name]?.rules.map(({ basicAuth }) => basicAuth.file);
+    assert.deepEqual([files("a.test"), files("b.test")], [["/own", "/all"], ["/all"]]);
+  });
+});

@@ -97,7 +97,6 @@ class NginxImport {
       addAccess(this.#scope, { report, zones: this.#zones });
       return kept;
     });
-    if (this.#scope.rule.size > 0) top.set("rules", [this.#scope.rule]);
     // Its place in the file is before the sites.
     const upstreams = top.child("upstreams");
     this.#convertServers(reached);
@@ -147,7 +146,11 @@ class NginxImport {
       return this.#convertSite(server, { isAlone, isDefault: server === whole });
     });
     redirects.finish(drafts, isAlone);
-    for (const draft of drafts) this.#finish(draft);
+    const outer = this.#scope.rule;
+    // Rules of the top come first, but of these actions the server's own must win.
+    const isOuterOfSites = isAlone || ["basicAuth", "forwardAuth"].some((key) => outer.get(key));
+    if (!isOuterOfSites && outer.size > 0) this.#top.set("rules", [outer]);
+    for (const draft of drafts) this.#finish(draft, isOuterOfSites ? outer : null);
     const [first] = merged;
     if (first === undefined || whole !== undefined || merged.length < 2) return;
     if (this.#top.get("unknownHost") !== undefined) return;
@@ -160,9 +163,9 @@ class NginxImport {
     );
   }
 
-  #finish(draft: SiteDraft): void {
+  #finish(draft: SiteDraft, outer: Section | null): void {
     const { section } = draft;
-    draft.finish(this.#report);
+    draft.finish(outer, this.#report);
     const line = draft.httpsLine;
     if (
       line !== null &&

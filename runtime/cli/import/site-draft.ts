@@ -72,8 +72,12 @@ export class SiteDraft {
     this.#refusesScripts = true;
   }
 
-  /** Puts the rules into the section, in their order. */
-  finish(report: Report): void {
+  /**
+   * Puts the rules into the section, in their order.
+   *
+   * @param outer The rule of the block around the server; `null`: it is not among the rules of this site.
+   */
+  finish(outer: Section | null, report: Report): void {
     for (const { pattern, value } of this.#controls.toSorted((a, b) =>
       compareRanks(a.rank, b.rank),
     )) {
@@ -84,7 +88,12 @@ export class SiteDraft {
     for (const draft of drafts) this.#separate(draft, { drafts, report });
     const own = drafts.map(({ rule }) => rule);
     const scripts = this.#refusesScripts ? [toScriptRule()] : [];
-    const { rules, notes } = orderRules([...own, ...scripts, this.base]);
+    const { rules, notes } = orderRules([
+      ...own,
+      ...scripts,
+      this.base,
+      ...(outer === null ? [] : [outer]),
+    ]);
     this.section.notes.push(...notes);
     const all: Value[] = rules;
     if (all.length > 0) this.section.set("rules", all);
