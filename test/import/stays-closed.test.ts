@@ -92,3 +92,83 @@ describe("importNginx(): the block around the servers", () => {
     assert.deepEqual([files("a.test"), files("b.test")], [["/own", "/all"], ["/all"]]);
   });
 });
+
+describe("importNginx(): access of a part of the paths", () => {
+  const everyone = ["0.0.0.0/0", "::/0"];
+  const cases: readonly [name: string, lines: string, rules: unknown, reasons: RegExp[]][] = [
+    [
+      "tells that a location cannot admit clients that the server refuses",
+      "root /a; deny all; location /open/ { allow all; }",
+      [{ deny: everyone }],
+      [/every list must admit them/],
+    ],
+    [
+      "tells that nested lists of addresses must all admit a client",
+      "root /a; allow 10.0.0.1; deny all; location /b/ { allow 10.0.0.2; deny all; }",
+      [{ path: "/b/**", allow: ["10.0.0.2"] }, { allow: ["10.0.0.1"] }],
+      [/every list must admit them/],
+    ],
+    [
+      "reads a file of users of its own with the realm of the server",
+      "root /a; auth_basic A; auth_basic_user_file /all; location /b/ { auth_basic_user_file /few; }",
+      [
+        { path: "/b/**", basicAuth: { file: "/few", realm: "A" } },
+        { basicAuth: { file: "/all", realm: "A" } },
+      ],
+      [],
+    ],
+    [
+      "keeps clients out where the file of users has variables",
+      "root /a; location /b/ { auth_basic A; auth_basic_user_file /users/$host; }",
+      [{ path: "/b/**", deny: everyone }],
+      [/in place of this `deny`/],
+    ],
+    [
+      "asks a service by the path of its location",
+      "root /a; location = /check { internal; proxy_pass http://127.0.0.1:1; proxy_set_header Host a; } location /b/ { auth_request /check; }",
+      [
+        {
+          path: "/check",
+          respond: { status: 404 },
+          proxy: { to: "http://127.0.0.1:1", host: "a" },
+        },
+        { path: "/b/**", forwardAuth: { url: "http://127.0.0.1:1/check" } },
+      ],
+      [],
+    ],
+    [
+      "keeps clients out where a service has variables",
+      "root /a; location = /check { internal; proxy_pass http://$a; } location /b/ { auth_request /check; }",
+      [
+        { path: "/check", respond: { status: 404 } },
+        { path: "/b/**", deny: everyone },
+      ],
+      [/has no variables/, /in place of this `deny`/],
+    ],
+  ];
+  for (const [name, lines, rules, reasons] of cases) {
+    it(name, () => {
+      const { config, remarks } = convertServer(lines);
+      assert.deepEqual(config["rules"], rules);
+      assert.equal(remarks.length, reasons.length, JSON.stringify(remarks));
+      for (const [index, { reason }] of remarks.entries()) {
+        assert.match(reason, reasons[index] ?? /^$/);
+      }
+    });
+  }
+
+  it("keeps clients out where a service is a group of upstreams", () => {
+    const { config, remarks } = convert(`upstream group { server 127.0.0.1:1; }
+      server { listen 80; root /a; location = /check { internal; proxy_pass http://group/ok; }
+        location /b/ { auth_request /check; } }`);
+    assert.deepEqual((config["rules"] as unknown[])[1], { path: "/b/**", deny: everyone });
+    assert(remarks.some(({ reason }) => reason.includes("no group of upstreams")));
+  });
+
+  it("makes no limit of a dry run", () => {
+    const { config, remarks } = convert(`limit_conn_zone $binary_remote_addr zone=a:1m;
+      limit_conn_dry_run on; server { listen 80; root /a; limit_conn a 1; }`);
+    assert.equal(config["rules"], undefined);
+    assert.match(remarks[0]?.reason ?? "", /no dry run/);
+  });
+});

@@ -1,3 +1,4 @@
+import type { LimitZones } from "./nginx-access.ts";
 import type { LogFormats } from "./nginx-logs.ts";
 import type { Directive } from "./parse-nginx.ts";
 import type { Report } from "./report.ts";
@@ -11,6 +12,7 @@ export interface Context {
   /** Names of the groups that a proxy uses. */
   readonly usedGroups: Set<string>;
   readonly formats: LogFormats;
+  readonly zones: LimitZones;
   /** Tells whether an application takes the place of an upstream; `null`: none does. */
   readonly replaced: ((url: string) => boolean) | null;
 }

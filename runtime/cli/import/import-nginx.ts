@@ -3,7 +3,7 @@ import { setsControlOfProxies } from "./carry-fields.ts";
 import { findPublicFolder, hasFileLocation, servesFiles } from "./carry-files.ts";
 import { WIDER } from "./carry-redirects.ts";
 import type { Context } from "./context.ts";
-import { addAccess, readZones, type LimitZones } from "./nginx-access.ts";
+import { addAccess, readZones } from "./nginx-access.ts";
 import { carry } from "./nginx-directives.ts";
 import { readLogFormats } from "./nginx-logs.ts";
 import { isAboutHiddenFiles, matchLocation } from "./nginx-patterns.ts";
@@ -45,7 +45,6 @@ class NginxImport {
   readonly #http: readonly Directive[];
   readonly #report: Report;
   readonly #context: Context;
-  readonly #zones: LimitZones;
   readonly #scope: Scope;
 
   constructor(directives: readonly Directive[], { report, gunicornBinds }: NginxImportOptions) {
@@ -56,7 +55,6 @@ class NginxImport {
     this.#http = isBare ? directives : blocks.flatMap(({ block }) => block ?? []);
     this.#report = report;
     const upstreams = this.#http.filter(({ name }) => name === "upstream");
-    this.#zones = readZones(this.#http);
     this.#context = {
       report,
       groups: new Map(
@@ -67,6 +65,7 @@ class NginxImport {
       ),
       usedGroups: new Set(),
       formats: readLogFormats(this.#http),
+      zones: readZones(this.#http),
       replaced:
         gunicornBinds.length === 0 ? null : (url) => isReplaced(url, { upstreams, gunicornBinds }),
     };
@@ -94,7 +93,7 @@ class NginxImport {
       for (const directive of this.#http) {
         if (directive.name !== "server") carry(directive, this.#scope, this.#context);
       }
-      addAccess(this.#scope, { report, zones: this.#zones });
+      addAccess(this.#scope, this.#context);
       return kept;
     });
     // Its place in the file is before the sites.
@@ -226,7 +225,7 @@ class NginxImport {
       for (const directive of block) {
         if (directive.name !== "location") carry(directive, scope, this.#context);
       }
-      addAccess(scope, { report: this.#report, zones: this.#zones });
+      addAccess(scope, this.#context);
       this.#convertLocations(block, scope);
     });
     if (section.get("public") === undefined) section.set("public", false);
@@ -304,7 +303,7 @@ class NginxImport {
       for (const one of block) {
         if (one.name !== "location") carry(one, scope, this.#context);
       }
-      addAccess(scope, { report: this.#report, zones: this.#zones });
+      addAccess(scope, this.#context);
     });
     site.add({ rule, rank: match.rank, location: { directive, scope, match } });
     this.#convertLocations(block, scope);

@@ -1,3 +1,4 @@
+import type { Context } from "./context.ts";
 import { hasVariables, toNginxFile, toRate } from "./nginx-values.ts";
 import type { Directive } from "./parse-nginx.ts";
 import type { Report } from "./report.ts";
@@ -26,13 +27,18 @@ export function readZones(directives: readonly Directive[]): LimitZones {
   return { rates, connections };
 }
 
+/** All addresses: a rule that denies them keeps every client out. */
+const EVERYONE = ["0.0.0.0/0", "::/0"];
+
+/** Facts of the whole config that access rules refer to. */
+type AccessContext = Pick<Context, "report" | "groups" | "replaced" | "zones">;
+
 /** Adds the access rules that hold in a block to its rule. */
-export function addAccess(
-  scope: Scope,
-  { report, zones }: { report: Report; zones: LimitZones },
-): void {
+export function addAccess(scope: Scope, context: AccessContext): void {
+  const { report, zones } = context;
   addAddresses(scope, report);
   addUsers(scope, report);
+  addService(scope, context);
   if (hasOwn(scope, "limit_req")) addRateLimits(scope, { report, zones });
   if (hasOwn(scope, "limit_conn")) addConcurrencyLimit(scope, { report, zones });
 }
@@ -48,8 +54,7 @@ function addAddresses(scope: Scope, report: Report): void {
     const [range = ""] = directive.args;
     if (range === "unix:") continue;
     if (range !== "all") (directive.name === "allow" ? allowed : denied).push(range);
-    else if (directive.name === "deny" && allowed.length === 0)
-      scope.rule.set("deny", ["0.0.0.0/0", "::/0"]);
+    else if (directive.name === "deny" && allowed.length === 0) scope.rule.set("deny", EVERYONE);
     else if (directive.name === "deny") scope.rule.set("allow", allowed);
     if (range === "all") break;
   }
@@ -59,11 +64,11 @@ function addAddresses(scope: Scope, report: Report): void {
     report.changed(first, "`deny` wins over `allow`: check addresses that are in both");
     scope.rule.set("deny", denied);
   }
-  const isNarrower = scope.parent !== null && hasAddresses(scope.parent);
-  if (isOpen && allowed.length > 0 && isNarrower) {
+  const admits = own.some(({ name }) => name === "allow");
+  if (admits && scope.parent !== null && hasAddresses(scope.parent)) {
     report.lost(
       first,
-      "a rule for a part of the paths cannot admit clients that a rule for all of them refuses",
+      "a rule for a part of the paths cannot admit clients that a rule for all of them refuses: every list must admit them",
     );
   }
 }
@@ -73,26 +78,23 @@ function hasAddresses(scope: Scope): boolean {
 }
 
 function addUsers(scope: Scope, report: Report): void {
-  const own = scope.directives.findLast(({ name }) => name === "auth_basic");
-  if (own !== undefined) {
-    const [realm = ""] = own.args;
-    const file = valueOf(scope, "auth_basic_user_file");
-    if (realm === "off") {
-      // Nothing to switch off.
-      if (scope.parent !== null && findOne(scope.parent, "auth_basic") !== null)
-        scope.rule.set("basicAuth", "off");
-    } else if (file === null || hasVariables(file)) {
-      report.lost(own, "there is no file with users: set `basicAuth` by hand");
-    } else
-      scope.rule.set("basicAuth", new Section({ file: toNginxFile(file), realm: toRealm(realm) }));
-  }
-  const request = scope.directives.findLast(({ name }) => name === "auth_request");
-  if (request === undefined) return;
-  if (request.args[0] === "off") {
-    scope.rule.set("forwardAuth", "off");
-    return;
-  }
-  addForwardAuth(request, scope, report);
+  const line = scope.directives.findLast(
+    ({ name }) => name === "auth_basic" || name === "auth_basic_user_file",
+  );
+  const realm = valueOf(scope, "auth_basic");
+  if (line === undefined || realm === null) return;
+  const file = valueOf(scope, "auth_basic_user_file");
+  if (realm === "off") {
+    // Nothing to switch off.
+    if (scope.parent !== null && findOne(scope.parent, "auth_basic") !== null)
+      scope.rule.set("basicAuth", "off");
+  } else if (file === null) {
+    report.lost(line, "there is no file with users: set `basicAuth` by hand");
+  } else if (hasVariables(file)) {
+    scope.rule.set("deny", EVERYONE);
+    report.lost(line, "the file of users has variables: set `basicAuth` in place of this `deny`");
+  } else
+    scope.rule.set("basicAuth", new Section({ file: toNginxFile(file), realm: toRealm(realm) }));
 }
 
 function toRealm(text: string): string {
@@ -100,15 +102,45 @@ function toRealm(text: string): string {
   return realm === "" ? "Restricted" : realm;
 }
 
-function addForwardAuth(directive: Directive, scope: Scope, report: Report): void {
+/** `auth_request` becomes `forwardAuth`. */
+function addService(scope: Scope, context: AccessContext): void {
+  const { report, groups, replaced } = context;
+  const directive = scope.directives.findLast(({ name }) => name === "auth_request");
+  if (directive === undefined) return;
   const [path = ""] = directive.args;
-  const service = findLocation(scope, path);
-  const url = service?.block?.find(({ name }) => name === "proxy_pass")?.args[0];
-  if (url !== undefined && (hasVariables(url) || url.startsWith("http://unix:"))) {
-    report.lost(directive, "`forwardAuth` needs the URL of the service, without variables");
+  if (path === "off") {
+    scope.rule.set("forwardAuth", "off");
     return;
   }
-  const auth = new Section({ url: url ?? path });
+  const service = findLocation(scope, path);
+  const url = service?.block?.find(({ name }) => name === "proxy_pass")?.args[0];
+  const host = /^https?:\/\/([^/]*)/.exec(url ?? "")?.[1] ?? "";
+  if (url !== undefined && (hasVariables(url) || url.startsWith("http://unix:"))) {
+    scope.rule.set("deny", EVERYONE);
+    report.lost(
+      directive,
+      "`forwardAuth` needs the URL of the service, without variables: set it in place of this `deny`",
+    );
+    return;
+  }
+  if (groups.has(host)) {
+    scope.rule.set("deny", EVERYONE);
+    report.lost(
+      directive,
+      "`forwardAuth` asks one URL, no group of upstreams: set it in place of this `deny`",
+    );
+    return;
+  }
+  if (url === undefined && replaced === null) {
+    report.lost(
+      directive,
+      "`forwardAuth` asks a handler of this path, or set the URL of a service",
+    );
+  }
+  // Without a path of its own, the service gets that of the location.
+  const auth = new Section({
+    url: url === `http://${host}` || url === `https://${host}` ? `${url}${path}` : (url ?? path),
+  });
   const copied = findAll(scope, "auth_request_set").flatMap(({ args }) => {
     const [variable = "", value = ""] = args;
     const field = /^\$upstream_http_(\w+)$/.exec(value)?.[1]?.replaceAll("_", "-");
@@ -182,6 +214,8 @@ function addConcurrencyLimit(
         directive,
         "its zone is not known, or counts by a variable that `concurrencyLimit` has not",
       );
+    } else if (valueOf(scope, "limit_conn_dry_run") === "on") {
+      report.lost(directive, "`concurrencyLimit` has no dry run");
     } else if (index > 0)
       report.lost(directive, "a rule has one `concurrencyLimit`: write a further rule");
     else {
