@@ -172,3 +172,31 @@ describe("importNginx(): access of a part of the paths", () => {
     assert.match(remarks[0]?.reason ?? "", /no dry run/);
   });
 });
+
+describe("importNginx(): a folder that also holds the source of an application", () => {
+  it("is not public where a proxy answers the other paths", () => {
+    const { config, remarks } = convertServer(`root /srv/app; location / { ${UP} }
+      location /static/ { expires 1h; } location = /robots.txt {} location ~ ^/api/ { ${UP} }`);
+    assert.equal(config["public"], "public");
+    assert.equal(config["publicLinks"], "follow");
+    assert.deepEqual(
+      remarks.map(({ line, reason }) => [line, reason.replace(/^.*: /, "")]),
+      [
+        ["location /static/", "mkdir -p public && ln -s /srv/app/static public/static"],
+        [
+          "location = /robots.txt",
+          "mkdir -p public && ln -s /srv/app/robots.txt public/robots.txt",
+        ],
+      ],
+    );
+  });
+
+  it("is public where files come first, as for Nginx", () => {
+    const cases = [
+      `root /a; location / { try_files $uri @app; } location @app { ${UP} }`,
+      `root /a; location /api/ { ${UP} }`,
+      `root /a; deny 192.0.2.1; location /api/ { ${UP} }`,
+    ];
+    for (const lines of cases) assert.equal(convertServer(lines).config["public"], "/a", lines);
+  });
+});

@@ -2,11 +2,13 @@ import { carryProxy } from "./carry-proxy.ts";
 import type { Context } from "./context.ts";
 import { hasVariables } from "./nginx-values.ts";
 import type { Directive } from "./parse-nginx.ts";
-import { findLocation, hasWithin, type Scope, valueOf } from "./scope.ts";
+import type { Report } from "./report.ts";
+import { findLocation, findOne, hasOwn, hasWithin, type Scope, valueOf } from "./scope.ts";
 import { Section } from "./section.ts";
 
 /**
- * Returns the public folder of a server: its `root`, or that of `location /`; `null`: there is none.
+ * Returns the public folder of a server: its `root`, or that of `location /`; `null`: there is none, or only some
+ * locations have files. The folder may then also hold the source of the application behind the others.
  *
  * @param outer Directives around the server, whose `root` it inherits.
  */
@@ -14,10 +16,10 @@ export function findPublicFolder(
   server: readonly Directive[],
   outer: readonly Directive[],
 ): string | null {
-  const whole = server.find(
-    ({ name, args }) => name === "location" && args.length === 1 && args[0] === "/",
+  if (!hasFilesEverywhere(server)) return null;
+  const inWhole = (findWhole(server)?.block ?? []).filter(
+    ({ name }) => name === "root" || name === "alias",
   );
-  const inWhole = (whole?.block ?? []).filter(({ name }) => name === "root" || name === "alias");
   const roots = [server, outer].map((block) => block.find(({ name }) => name === "root"));
   const [folder] = [...inWhole, ...roots].flatMap((directive) => directive?.args[0] ?? []);
   return folder === undefined || hasVariables(folder) ? null : toFolder(folder);
@@ -25,9 +27,20 @@ export function findPublicFolder(
 
 /** Tells whether clients can get files of the public folder of a server. */
 export function servesFiles(server: readonly Directive[]): boolean {
-  const locations = server.filter(({ name }) => name === "location");
-  const hasWhole = locations.some(({ args }) => args.length === 1 && args[0] === "/");
-  return (!hasWhole && answersWithFiles(server)) || locations.some(isOfFiles);
+  return hasFilesEverywhere(server) || hasFileLocation(server);
+}
+
+function findWhole(server: readonly Directive[]): Directive | undefined {
+  return server.find(
+    ({ name, args }) => name === "location" && args.length === 1 && args[0] === "/",
+  );
+}
+
+/** Tells whether paths without a location of their own are files. */
+function hasFilesEverywhere(server: readonly Directive[]): boolean {
+  const block = findWhole(server)?.block ?? server;
+  // A rule refuses these clients.
+  return answersWithFiles(block.filter(({ name }) => name !== "deny"));
 }
 
 /** Tells whether a location of a server answers with files. */
@@ -44,7 +57,12 @@ function answersWithFiles(block: readonly Directive[]): boolean {
   const triesFiles = block.some(
     ({ name, args }) => name === "try_files" && args.some((arg) => arg.includes("$uri")),
   );
-  return triesFiles || !block.some(({ name }) => NO_FILES.has(name));
+  return triesFiles || !block.some(hidesFiles);
+}
+
+/** Tells whether a block with this directive answers no client with files. */
+function hidesFiles({ name, args }: Directive): boolean {
+  return NO_FILES.has(name) && (name !== "deny" || args[0] === "all");
 }
 
 /** Directives that answer in place of files. */
@@ -61,24 +79,45 @@ const NO_FILES: ReadonlySet<string> = new Set([
 
 /** `root` and `alias` become `public`, or links into the public folder. */
 export function carryFolder(directive: Directive, scope: Scope, { report }: Context): void {
+  linkFolder(directive, scope, { line: directive, report });
+}
+
+/** Links the files of a location into the public folder, where its server has a `root` that is not public as a whole. */
+export function carryOuterFolder(directive: Directive, scope: Scope, { report }: Context): void {
+  const { site, parent } = scope;
+  const root = findOne(scope, "root");
+  if (site === null || site.publicFolder !== null || root === null) return;
+  const isLinked = ["root", "alias"].some((name) => hasOwn(scope, name));
+  const isInLink = parent?.level === "location" && answersWithFiles(parent.directives);
+  if (isLinked || isInLink || !answersWithFiles(scope.directives)) return;
+  linkFolder(root, scope, { line: directive, report });
+}
+
+/** @param options.line The line that the remark is about. */
+function linkFolder(
+  directive: Directive,
+  scope: Scope,
+  { line, report }: { line: Directive; report: Report },
+): void {
   const { site, match, level } = scope;
   const [folder = ""] = directive.args;
   if (site === null) return;
   if (hasVariables(folder)) {
-    report.lost(directive, "a folder has no variables: write a site for each case");
+    report.lost(line, "a folder has no variables: write a site for each case");
     return;
   }
-  if (scope.directives.some(({ name }) => NO_FILES.has(name))) return;
+  if (scope.directives.some(hidesFiles)) return;
   const absolute = toFolder(folder);
   const own = site.publicFolder;
   if (level === "server" || match === null || match.paths === null) {
-    if (own !== absolute) report.lost(directive, "a site has one folder of files");
+    // Without a folder of the site, the locations that have files get links.
+    if (own !== null && own !== absolute) report.lost(line, "a site has one folder of files");
     return;
   }
   const { prefix } = match;
   if (prefix === null) {
     if (absolute !== own) {
-      report.lost(directive, "a site has one folder of files: link the files into it");
+      report.lost(line, "a site has one folder of files: link the files into it");
     }
     return;
   }
@@ -90,7 +129,7 @@ export function carryFolder(directive: Directive, scope: Scope, { report }: Cont
   site.section.set("publicLinks", "follow");
   const parent = path.slice(0, path.lastIndexOf("/"));
   report.todo(
-    directive,
+    line,
     `link it into the public folder: mkdir -p ${root}${parent} && ln -s ${target} ${root}${path}`,
   );
 }

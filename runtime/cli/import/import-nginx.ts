@@ -1,6 +1,6 @@
 import { carryHttp2 } from "./carry-settings.ts";
 import { setsControlOfProxies } from "./carry-fields.ts";
-import { findPublicFolder, hasFileLocation, servesFiles } from "./carry-files.ts";
+import { carryOuterFolder, findPublicFolder, hasFileLocation, servesFiles } from "./carry-files.ts";
 import { WIDER } from "./carry-redirects.ts";
 import type { Context } from "./context.ts";
 import { addAccess, readZones } from "./nginx-access.ts";
@@ -303,6 +303,7 @@ class NginxImport {
       for (const one of block) {
         if (one.name !== "location") carry(one, scope, this.#context);
       }
+      carryOuterFolder(directive, scope, this.#context);
       addAccess(scope, this.#context);
     });
     site.add({ rule, rank: match.rank, location: { directive, scope, match } });
