@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { parsePathPattern } from "../../runtime/lib/path-pattern.ts";
 import { convert, convertServer } from "./convert.ts";
 
 const UP = "proxy_pass http://127.0.0.1:1; proxy_set_header Host $host;";
@@ -198,5 +199,59 @@ describe("importNginx(): a folder that also holds the source of an application",
       `root /a; deny 192.0.2.1; location /api/ { ${UP} }`,
     ];
     for (const lines of cases) assert.equal(convertServer(lines).config["public"], "/a", lines);
+  });
+});
+
+describe("importNginx(): hidden files", () => {
+  const proxy = `location / { ${UP} }`;
+  const cases: readonly [expression: string, closed: string[], open: string[], gap: RegExp][] = [
+    [
+      "/\\.git",
+      ["/.git/objects/0a/1", "/a/.git/config", "/a/b/.gitignore"],
+      ["/git"],
+      /two segments/,
+    ],
+    [
+      "/\\.",
+      ["/.env", "/.a/b/c", "/a/.b/c/d", "/a/b/c/.d/e", "/.well-known/x"],
+      ["/a.b"],
+      /two segments/,
+    ],
+    ["(^|/)\\.(ht|svn)", ["/.htaccess", "/a/b/.svn/entries"], ["/.git/config"], /two segments/],
+    ["/\\.(?!well-known).*", ["/.git/config", "/a/.env"], ["/.well-known/x"], /\.env, \.git/],
+  ];
+  for (const [expression, closed, open, gap] of cases) {
+    it(`stay closed before a proxy: ${expression}`, () => {
+      const { config, remarks } = convertServer(`location ~ ${expression} { deny all; } ${proxy}`);
+      const [rule] = config["rules"] as { path: string[]; deny: string[] }[];
+      assert.deepEqual(rule?.deny, ["0.0.0.0/0", "::/0"]);
+      const patterns = rule.path.map((text) => {
+        const pattern = parsePathPattern(text);
+        assert(!("expected" in pattern), text);
+        return pattern.expression;
+      });
+      const isClosed = (path: string): boolean => patterns.some((one) => one.test(path));
+      for (const path of closed) assert(isClosed(path), path);
+      for (const path of open) assert(!isClosed(path), path);
+      assert.deepEqual(
+        remarks.map(({ kind }) => kind),
+        ["lost"],
+      );
+      assert.match(remarks[0]?.reason ?? "", gap);
+    });
+  }
+
+  it("need no rule where files alone answer, apart from /.well-known/", () => {
+    const rulesOf = (lines: string): unknown => convertServer(`root /a; ${lines}`).config["rules"];
+    assert.equal(rulesOf("location ~ /\\.ht { deny all; }"), undefined);
+    assert.equal(rulesOf("location ~ /\\.(?!well-known) { deny all; }"), undefined);
+    assert.deepEqual(rulesOf("location ~ /\\. { return 404; }"), [
+      { path: "/.well-known/**", respond: { status: 404 } },
+    ]);
+  });
+
+  it("are lost where no pattern says the same", () => {
+    const { remarks } = convertServer(`location ~ /\\.[a-z] { deny all; } ${proxy}`);
+    assert.match(remarks[0]?.reason ?? "", /clients get these paths/);
   });
 });

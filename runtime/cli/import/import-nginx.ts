@@ -6,8 +6,9 @@ import type { Context } from "./context.ts";
 import { addAccess, readZones } from "./nginx-access.ts";
 import { carry } from "./nginx-directives.ts";
 import { readLogFormats } from "./nginx-logs.ts";
-import { isAboutHiddenFiles, matchLocation } from "./nginx-patterns.ts";
+import { matchLocation } from "./nginx-patterns.ts";
 import { convertPorts } from "./nginx-ports.ts";
+import { matchHidden } from "./hidden-paths.ts";
 import { HostRedirects } from "./host-redirects.ts";
 import {
   findHostRedirect,
@@ -279,12 +280,18 @@ class NginxImport {
     // Named locations are read where they are named.
     if (site === null || target.startsWith("@")) return;
     const isExpression = args[0]?.startsWith("~") === true;
-    if (isExpression && isAboutHiddenFiles(target) && refuses(block)) return;
+    const hidden = isExpression && refuses(block) ? matchHidden(target, serverOf(parent)) : null;
+    if (hidden?.paths.length === 0) return;
     if (target.startsWith("/.well-known/acme-challenge")) {
       this.#reportChallenges(block, site);
       return;
     }
-    const match = matchLocation(args, { index, block, outer: parent.match });
+    const match = matchLocation(args, {
+      index,
+      block,
+      outer: parent.match,
+      known: hidden?.paths ?? null,
+    });
     if (match === null) {
       this.#reportLocation(directive, site);
       return;
@@ -300,6 +307,7 @@ class NginxImport {
       if (args[0] === "~*" && refuses(block)) {
         this.#report.changed(directive, "patterns of paths are compared by case");
       }
+      if (hidden !== null && hidden.gap !== null) this.#report.lost(directive, hidden.gap);
       for (const one of block) {
         if (one.name !== "location") carry(one, scope, this.#context);
       }
@@ -341,4 +349,11 @@ function refuses(block: readonly Directive[]): boolean {
       name === "auth_basic" ||
       name === "auth_request",
   );
+}
+
+/** Returns the directives of the server around a block. */
+function serverOf(scope: Scope): readonly Directive[] {
+  return scope.level === "location" && scope.parent !== null
+    ? serverOf(scope.parent)
+    : scope.directives;
 }

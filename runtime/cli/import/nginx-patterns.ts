@@ -42,6 +42,7 @@ export function rankWithin(rank: Rank): Rank {
  * @param options.index Place among the locations of its block.
  * @param options.block Directives of the location.
  * @param options.outer The location around it; `null`: there is none.
+ * @param options.known Paths of its expression that are known already; `null`: find them.
  * @returns `null`: no pattern says the same.
  */
 export function matchLocation(
@@ -50,16 +51,23 @@ export function matchLocation(
     index,
     block,
     outer,
-  }: { index: number; block: readonly Directive[]; outer: LocationMatch | null },
+    known = null,
+  }: {
+    index: number;
+    block: readonly Directive[];
+    outer: LocationMatch | null;
+    known?: readonly PathMatch[] | null;
+  },
 ): LocationMatch | null {
   const [first = "", second] = args;
   const [modifier, uri] = second === undefined ? splitModifier(first) : [first, second];
   const around = outer?.rank ?? [];
   if (modifier === "~" || modifier === "~*") {
-    const paths = matchExpression(uri)?.map((match) => within(match, outer)) ?? null;
+    const all = known ?? matchExpression(uri);
+    const paths = all?.map((match) => within(match, outer)) ?? null;
     if (paths === null || paths.includes(null)) return null;
-    const known = paths.filter((match) => match !== null);
-    return { paths: known, rank: [...around, EXPRESSION + index], prefix: null, isExact: false };
+    const inside = paths.filter((match) => match !== null);
+    return { paths: inside, rank: [...around, EXPRESSION + index], prefix: null, isExact: false };
   }
   if (!isPlainPath(uri)) return null;
   const base = { prefix: uri, isExact: false };
@@ -125,9 +133,4 @@ function isDecodable(uri: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** Tells whether an expression is about hidden files, which no server of ours sends. */
-export function isAboutHiddenFiles(expression: string): boolean {
-  return /^\^?(?:\/|\(\^\|\/\)|\(\?:\^\|\/\))\\\./.test(expression);
 }
