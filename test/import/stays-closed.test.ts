@@ -255,3 +255,30 @@ describe("importNginx(): hidden files", () => {
     assert.match(remarks[0]?.reason ?? "", /clients get these paths/);
   });
 });
+
+describe("importNginx(): a named location after files", () => {
+  it("keeps its access rules", () => {
+    const { config, remarks } = convertServer(`root /a; location / { try_files $uri @app; }
+      location /open/ { try_files $uri =404; }
+      location @app { auth_basic A; auth_basic_user_file /u; deny 192.0.2.1; add_header x-a 1; ${UP} }`);
+    assert.deepEqual(config["rules"], [
+      { path: "/open/**", basicAuth: "off" },
+      { deny: ["192.0.2.1"], basicAuth: { file: "/u", realm: "A" } },
+    ]);
+    assert.deepEqual(
+      remarks.map(({ line, kind }) => [line, kind]),
+      [
+        ["add_header x-a 1", "lost"],
+        ["location @app", "changed"],
+        ["deny 192.0.2.1", "changed"],
+      ],
+    );
+  });
+
+  it("opens no files by its own access rules", () => {
+    const { config, remarks } = convertServer(`root /a; auth_basic A; auth_basic_user_file /u;
+      location / { try_files $uri @app; } location @app { auth_basic off; ${UP} }`);
+    assert.deepEqual(config["rules"], [{ basicAuth: { file: "/u", realm: "A" } }]);
+    assert(remarks.some(({ reason, kind }) => kind === "lost" && /stays on/.test(reason)));
+  });
+});

@@ -1,5 +1,8 @@
 import { carryProxy } from "./carry-proxy.ts";
 import type { Context } from "./context.ts";
+import { addAccess } from "./nginx-access.ts";
+import { NOT_NEEDED, READ_ELSEWHERE } from "./nginx-known.ts";
+import { rankWithin } from "./nginx-patterns.ts";
 import { hasVariables } from "./nginx-values.ts";
 import type { Directive } from "./parse-nginx.ts";
 import type { Report } from "./report.ts";
@@ -178,6 +181,7 @@ function carryNamed(directive: Directive, scope: Scope, context: Context): void 
   const name = directive.args.at(-1) ?? "";
   const named = findLocation(scope, name);
   const block = named?.block ?? [];
+  if (named !== null) carryNamedAccess(named, scope, context);
   const pass = block.find((one) => one.name === "proxy_pass");
   if (pass === undefined) {
     context.report.lost(
@@ -189,6 +193,43 @@ function carryNamed(directive: Directive, scope: Scope, context: Context): void 
   const inner: Scope = { ...scope, parent: scope, directives: block };
   carryProxy(pass, inner, { context, isAfterFiles: true });
 }
+
+/** Adds a rule with the access rules of a named location. Its other lines, apart from those of the proxy, are lost. */
+function carryNamedAccess(named: Directive, scope: Scope, context: Context): void {
+  const { site, match } = scope;
+  const { report } = context;
+  const block = named.block ?? [];
+  for (const line of block) {
+    if (NOT_NEEDED.has(line.name) || READ_ELSEWHERE.has(line.name)) continue;
+    if (READ_IN_NAMED.has(line.name)) continue;
+    report.lost(line, "a named location has no rule of its own: write one for its paths");
+  }
+  if (site === null || !block.some(({ name }) => GUARDS.has(name))) return;
+  report.changed(named, "its access rules also hold for the files of these paths");
+  const path = scope.rule.get("path");
+  const rule = new Section(path === undefined ? {} : { path });
+  const inner: Scope = { ...scope, parent: scope, directives: block, rule };
+  addAccess(inner, context);
+  for (const key of ["basicAuth", "forwardAuth"]) {
+    if (rule.get(key) !== "off") continue;
+    rule.delete(key);
+    report.lost(named, `\`${key}\` stays on: a rule would also switch it off for files`);
+  }
+  const rank = match === null ? [AFTER_LOCATIONS] : rankWithin(match.rank);
+  const own = match ?? { paths: null, prefix: "/", isExact: false };
+  site.add({ rule, rank, location: { directive: named, scope: inner, match: { ...own, rank } } });
+}
+
+/** Directives of a named location that the import reads, or that do nothing there. */
+const READ_IN_NAMED: ReadonlySet<string> = new Set(["proxy_pass", "internal", "root", "alias"]);
+
+/** Directives that keep clients out. */
+const GUARDS: ReadonlySet<string> = new Set(
+  "allow deny auth_basic auth_basic_user_file auth_request limit_req limit_conn".split(" "),
+);
+
+/** Rank of a rule for paths that no location takes. */
+const AFTER_LOCATIONS = 50_000;
 
 /** `error_page` becomes `errorPages`. */
 export function carryErrorPage(directive: Directive, scope: Scope, { report }: Context): void {
