@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import http from "node:http";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import * as fc from "fast-check";
@@ -176,12 +177,12 @@ describe("importNginx(): directives of a server", () => {
         public: "/a",
         rules: [
           {
-            method: ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"],
+            method: http.METHODS.filter((method) => method !== "GET" && method !== "HEAD"),
             respond: { status: 405 },
           },
         ],
       },
-      [],
+      [/further ones pass/],
     ],
     [
       'root /a; if ($arg_token = "") { return 401 "no token"; }',

@@ -282,3 +282,32 @@ describe("importNginx(): a named location after files", () => {
     assert(remarks.some(({ reason, kind }) => kind === "lost" && /stays on/.test(reason)));
   });
 });
+
+describe("importNginx(): rules that are wider than the config of Nginx", () => {
+  const users = "auth_basic A; auth_basic_user_file /u;";
+  const closed = [{ basicAuth: { file: "/u", realm: "A" } }];
+
+  it("switch off no access rule", () => {
+    const cases = [
+      `root /a; ${users} location ~ ^/p/\\d+$ { auth_basic off; }`,
+      `root /a; location / { ${users} } location ~ ^/p/\\d+$ { expires off; }`,
+    ];
+    for (const lines of cases) {
+      const { config, remarks } = convertServer(lines);
+      assert.deepEqual(config["rules"], closed, lines);
+      assert(remarks.some(({ reason, kind }) => kind === "lost" && /stays on/.test(reason)));
+    }
+  });
+
+  it("name the methods of Node.js in place of all others, with a remark", () => {
+    const { config, remarks } = convertServer(
+      "root /a; if ($request_method !~ ^(GET|POST)$) { return 405; }",
+    );
+    const [rule] = config["rules"] as { method: string[] }[];
+    for (const method of ["HEAD", "PUT", "MOVE", "PROPFIND", "TRACE", "UNLINK"]) {
+      assert(rule?.method.includes(method), method);
+    }
+    assert(!rule?.method.includes("GET") && !rule?.method.includes("POST"));
+    assert.match(remarks[0]?.reason ?? "", /further ones pass/);
+  });
+});

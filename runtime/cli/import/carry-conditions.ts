@@ -1,3 +1,4 @@
+import http from "node:http";
 import { applyHostRedirect } from "./carry-redirects.ts";
 import type { Carry, Context } from "./context.ts";
 import { rankWithin } from "./nginx-patterns.ts";
@@ -29,6 +30,12 @@ export function carryIf(
   if (when === null || block.some(({ name }) => !IN_CONDITIONS.has(name))) {
     report.lost(directive, "no condition of a rule says the same: decide in _middleware.ts");
     return;
+  }
+  if (/^\$request_method !/.test(condition)) {
+    report.changed(
+      directive,
+      "the rule names all other methods that Node.js knows: further ones pass",
+    );
   }
   const path = scope.rule.get("path");
   const rule = new Section({ ...(path === undefined ? {} : { path }), ...when });
@@ -85,8 +92,8 @@ const IS_HTTPS =
   /^\$(?:scheme|https|http_x_forwarded_proto) (?:!?=|!~\*?) ?"?(?:http|https|on)?"?$/;
 const IS_HOST = /^\$(?:host|http_host) !?(?:=|~\*?) /;
 
-/** Methods that a rule names in place of "all others". One for GET is also for HEAD. */
-const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"];
+/** Methods that a rule names in place of "all others": Node.js knows these. */
+const METHODS = http.METHODS;
 
 /** Forms of conditions, and the conditions of a rule. */
 const FORMS: readonly [RegExp, (first: string, second: string) => Record<string, Value> | null][] =

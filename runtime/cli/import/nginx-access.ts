@@ -43,6 +43,16 @@ export function addAccess(scope: Scope, context: AccessContext): void {
   if (hasOwn(scope, "limit_conn")) addConcurrencyLimit(scope, { report, zones });
 }
 
+/** Switches an access rule off for the paths of a location, unless the pattern takes more paths than its expression. */
+export function switchOffAccess(
+  rule: Section,
+  key: "basicAuth" | "forwardAuth",
+  { match, line, report }: { match: Scope["match"]; line: Directive; report: Report },
+): void {
+  if (match?.paths?.some(({ isWider }) => isWider) !== true) rule.set(key, "off");
+  else report.lost(line, `\`${key}\` stays on: the pattern takes more paths than the expression`);
+}
+
 function addAddresses(scope: Scope, report: Report): void {
   const own = scope.directives.filter(({ name }) => name === "allow" || name === "deny");
   const [first] = own;
@@ -87,7 +97,7 @@ function addUsers(scope: Scope, report: Report): void {
   if (realm === "off") {
     // Nothing to switch off.
     if (scope.parent !== null && findOne(scope.parent, "auth_basic") !== null)
-      scope.rule.set("basicAuth", "off");
+      switchOffAccess(scope.rule, "basicAuth", { match: scope.match, line, report });
   } else if (file === null) {
     report.lost(line, "there is no file with users: set `basicAuth` by hand");
   } else if (hasVariables(file)) {
@@ -109,7 +119,7 @@ function addService(scope: Scope, context: AccessContext): void {
   if (directive === undefined) return;
   const [path = ""] = directive.args;
   if (path === "off") {
-    scope.rule.set("forwardAuth", "off");
+    switchOffAccess(scope.rule, "forwardAuth", { match: scope.match, line: directive, report });
     return;
   }
   const service = findLocation(scope, path);

@@ -1,6 +1,7 @@
 import type { Directive } from "./parse-nginx.ts";
 import type { LocationMatch, Rank } from "./nginx-patterns.ts";
 import { compareRanks, isWithin } from "./nginx-patterns.ts";
+import { switchOffAccess } from "./nginx-access.ts";
 import type { Report } from "./report.ts";
 import { findOne, type Scope } from "./scope.ts";
 import { Section, type Value } from "./section.ts";
@@ -111,7 +112,7 @@ export class SiteDraft {
         ? [{ ...draft, location: draft.location }]
         : [],
     );
-    for (const other of others) switchOff(rule, other);
+    for (const other of others) switchOff(rule, other, report);
     const siblings = others.filter((other) => !isInside(other.location.scope, location.scope));
     const limits = LIMITS.filter((name) =>
       location.scope.directives.some((one) => one.name === name),
@@ -141,10 +142,15 @@ const SWITCHES = { basicAuth: "auth_basic", forwardAuth: "auth_request", cache: 
 function switchOff(
   outer: Section,
   { rule, location }: RuleDraft & { location: NonNullable<RuleDraft["location"]> },
+  report: Report,
 ): void {
+  const { match, directive: line } = location;
   for (const [key, directive] of Object.entries(SWITCHES)) {
     if (outer.get(key) === undefined || rule.get(key) !== undefined) continue;
-    if (findOne(location.scope, directive) === null) rule.set(key, "off");
+    if (findOne(location.scope, directive) !== null) continue;
+    if (key === "basicAuth" || key === "forwardAuth")
+      switchOffAccess(rule, key, { match, line, report });
+    else rule.set(key, "off");
   }
 }
 
