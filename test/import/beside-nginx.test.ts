@@ -220,7 +220,6 @@ describe("an imported config beside Nginx", { skip: skipWithoutNginx(), timeout:
 
 /** Known differences, which docs/nginx.md tells. */
 const DIFFERENT: Readonly<Record<string, string>> = {
-  "spa.test /.env": "403 became 404",
   // The name of a site is a setting, whose redirect keeps the method.
   "old.test /": "301 became 308",
   "old.test /a/b?c=d": "301 became 308",
