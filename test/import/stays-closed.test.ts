@@ -3,6 +3,16 @@ import { describe, it } from "node:test";
 import { parsePathPattern } from "../../runtime/lib/path-pattern.ts";
 import { convert, convertServer } from "./convert.ts";
 
+/** Lines for the users of one file. */
+function users(name: string): string {
+  return `auth_basic A; auth_basic_user_file /${name};`;
+}
+
+/** Rules of a server whose files are in `/a`. */
+function rulesOf(lines: string): unknown {
+  return convertServer(`root /a; ${lines}`).config["rules"];
+}
+
 const UP = "proxy_pass http://127.0.0.1:1; proxy_set_header Host $host;";
 
 describe("importNginx(): fields that an upstream trusts", () => {
@@ -82,7 +92,6 @@ describe("importNginx(): the block around the servers", () => {
   });
 
   it("gives its users way to those of a server", () => {
-    const users = (name: string): string => `auth_basic A; auth_basic_user_file /${name};`;
     const { config } = convert(`http { ${users("all")}
       server { listen 80; server_name a.test; root /a; ${users("own")} }
       server { listen 80; server_name b.test; root /b; } }`);
@@ -242,7 +251,6 @@ describe("importNginx(): hidden files", () => {
   }
 
   it("need no rule where files alone answer, apart from /.well-known/", () => {
-    const rulesOf = (lines: string): unknown => convertServer(`root /a; ${lines}`).config["rules"];
     assert.equal(rulesOf("location ~ /\\.ht { deny all; }"), undefined);
     assert.equal(rulesOf("location ~ /\\.(?!well-known) { deny all; }"), undefined);
     assert.deepEqual(rulesOf("location ~ /\\. { return 404; }"), [
@@ -284,13 +292,12 @@ describe("importNginx(): a named location after files", () => {
 });
 
 describe("importNginx(): rules that are wider than the config of Nginx", () => {
-  const users = "auth_basic A; auth_basic_user_file /u;";
   const closed = [{ basicAuth: { file: "/u", realm: "A" } }];
 
   it("switch off no access rule", () => {
     const cases = [
-      `root /a; ${users} location ~ ^/p/\\d+$ { auth_basic off; }`,
-      `root /a; location / { ${users} } location ~ ^/p/\\d+$ { expires off; }`,
+      `root /a; ${users("u")} location ~ ^/p/\\d+$ { auth_basic off; }`,
+      `root /a; location / { ${users("u")} } location ~ ^/p/\\d+$ { expires off; }`,
     ];
     for (const lines of cases) {
       const { config, remarks } = convertServer(lines);
