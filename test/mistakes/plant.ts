@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { describe, it } from "node:test";
+import { after, describe, it } from "node:test";
 import { builtProgram } from "../helpers/built-program.ts";
+import { CommandHost } from "../helpers/command-host.ts";
 import { type Received, type Sent, send } from "../helpers/send.ts";
 import { cleanEnvironment, type LogLine, TestServer } from "../helpers/start-server.ts";
 import { type Owner, temporaryFolder } from "../helpers/temporary-folder.ts";
@@ -18,6 +19,8 @@ export interface Planted {
   /**
    * - `check`: runs until it ends. The quickest, so prefer it.
    * - `init`: runs until it ends, with `flags` only.
+   *
+   *   All of these run in one process, unless they have environment variables of their own.
    * - `start`, `dev`: run until the server listens or exits. A server that listens gets `request`, then SIGTERM.
    */
   command: "check" | "init" | "start" | "dev";
@@ -55,7 +58,7 @@ export interface Outcome {
  *     assert.match(output, /_midleware\.ts/);
  */
 export async function plant(t: Owner, planted: Planted): Promise<Outcome> {
-  const { files, command, flags = [], env = {}, prepare } = planted;
+  const { files, command, flags = [], env, prepare } = planted;
   let server: TestServer | null = null;
   // Hooks run in the order in which they were set: the server stops before its folder goes.
   t.after(() => server?.stop());
@@ -68,7 +71,12 @@ export async function plant(t: Owner, planted: Planted): Promise<Outcome> {
   const serves = command === "start" || command === "dev";
   const ports = command === "init" ? [] : ["--http", "0", "--https", "off"];
   const more = !serves ? [] : ["--workers", "1", "--log-format", "json"];
-  const child = spawn(process.execPath, [builtProgram(), command, ...ports, ...more, ...flags], {
+  const args = [command, ...ports, ...more, ...flags];
+  if (!serves && env === undefined) {
+    const { code, stdout, stderr } = await host.run(args, dir);
+    return { output: stdout + stderr, code, logs: [], response: null };
+  }
+  const child = spawn(process.execPath, [builtProgram(), ...args], {
     cwd: dir,
     env: { ...cleanEnvironment(), ...env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -90,6 +98,8 @@ export async function plant(t: Owner, planted: Planted): Promise<Outcome> {
   const output = stdout + server.logs.map((line) => `${textsOf(line).join("\n")}\n`).join("");
   return { output, code, logs: serves ? server.logs : [], response };
 }
+
+const host = new CommandHost({ after });
 
 const MODULE = `{ "type": "module" }\n`;
 
