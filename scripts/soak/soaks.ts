@@ -2,6 +2,7 @@ import { corkedWrites } from "./corked-writes.ts";
 import { echo1g } from "./echo-1g.ts";
 import { exchanges } from "./exchanges.ts";
 import { http2Attacks } from "./http2-attacks.ts";
+import { http2Reloads } from "./http2-reloads.ts";
 import { killWorkers, killWorkersPython } from "./kill-workers.ts";
 import { overload } from "./overload.ts";
 import { poison, poisonPython } from "./poison.ts";
@@ -17,6 +18,7 @@ export const SOAKS: readonly Soak[] = [
   slowTransfersProxy,
   reloads,
   exchanges,
+  http2Reloads,
   slowClients,
   reloadsPython,
   slowClientsPython,

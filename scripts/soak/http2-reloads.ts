@@ -1,0 +1,82 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { Reloads } from "../../test/helpers/reloads.ts";
+import { startServer } from "../../test/helpers/start-server.ts";
+import { Http2Load } from "./http2-load.ts";
+import { atLeast, none, queueFlags, shown, type Soak } from "./soak.ts";
+
+const RELOADS = 100;
+const BRIEF_RELOADS = 4;
+const CONNECTIONS = 8;
+
+/** Streams of each kind on each connection. */
+const LANES = 2;
+
+/** Load between two reloads. */
+const PAUSE_MS = 100;
+
+/** Answers after the upgrade. */
+const ANSWERS_AFTER = 500;
+
+/** Longest time until all connections have moved to the new process. */
+const MOVE_MS = 60_000;
+
+const HANDLERS = {
+  "index.ts": `export default () => new Response("hello");`,
+  "echo/[n].ts": `export default (request) => new Response(request.body);`,
+};
+
+/** Reloads and an upgrade under a load of HTTP/2: no stream is lost. */
+export const http2Reloads: Soak = {
+  name: "http2-reloads",
+  about: "reloads and an upgrade beside busy streams of HTTP/2: no stream is lost",
+  async run({ scope, brief, say }) {
+    const server = await startServer(scope, {
+      handlers: HANDLERS,
+      workers: 2,
+      https: true,
+      flags: [...queueFlags(brief), "--http2", "on", "--access-log", "off"],
+    });
+    const load = new Http2Load(server.port("https"), { connections: CONNECTIONS, lanes: LANES });
+    scope.after(() => load.stop());
+    const orders = new Reloads(server);
+    const times = brief ? BRIEF_RELOADS : RELOADS;
+    for (let time = 1; time <= times && load.losses.length === 0; time++) {
+      const text = `export default () => new Response("${time}");`;
+      writeFileSync(join(server.handlersDir, "turn.ts"), text);
+      await orders.next();
+      load.turn++;
+      await delay(PAUSE_MS);
+      if (time % 10 === 0) say(`${time} reloads, ${load.answers} answers`);
+    }
+    const { answers: beforeUpgrade, goaways: early } = load;
+    const longStreams = load.answered.long;
+    server.kill("SIGUSR2");
+    await server.until(({ msg }) => msg?.startsWith("took over") === true);
+    // Long streams that the old process answers end now, at the earliest.
+    load.turn += 2;
+    const deadlineMs = performance.now() + MOVE_MS;
+    const isMoving = (): boolean =>
+      load.goaways < early + CONNECTIONS && performance.now() < deadlineMs;
+    while (isMoving()) await delay(PAUSE_MS);
+    const { answers: moved } = load;
+    while (load.answers < moved + ANSWERS_AFTER && load.losses.length === 0) {
+      await delay(PAUSE_MS);
+    }
+    await load.stop();
+    return [
+      shown("reloads", times),
+      atLeast("requests during reloads", beforeUpgrade, 1),
+      atLeast("of which streams longer than a reload", longStreams, 1),
+      atLeast("requests in all", load.answers, beforeUpgrade + ANSWERS_AFTER),
+      atLeast("connections that the upgrade moved", load.goaways - early, CONNECTIONS),
+      none(
+        "connections that a reload ended",
+        Array.from({ length: early }, () => "GOAWAY"),
+      ),
+      shown("requests sent again after GOAWAY", load.repeated),
+      none("streams lost", load.losses),
+    ];
+  },
+};
