@@ -134,15 +134,17 @@ export class Primary {
     return this.#engine?.label ?? "";
   }
 
-  /** The same if the operator chose the package; `null`: Edgicorn chose it. */
+  /** The same if the operator chose the package; `null`: Edgicorn chose it, or `engineNote` names it. */
   get chosenLibrary(): string | null {
-    return this.#engine?.isUsual === false ? this.#engine.label : null;
+    const engine = this.#engine;
+    return engine?.isUsual === false && engine.kind !== "both" ? engine.label : null;
   }
 
-  /** A line for the banner about an engine that is not uWebSockets.js; `null`: it is. */
+  /** A line for the banner about engines other than uWebSockets.js; `null`: it has all ports. */
   get engineNote(): string | null {
     const engine = this.#engine;
     if (engine === null || engine.kind === "uws") return null;
+    if (engine.kind === "both") return `uWebSockets.js from ${engine.label}`;
     return engine.isInstead === undefined
       ? engine.label
       : `${engine.label}: no binary of uWebSockets.js loads here, which would be faster (the log has the reason)`;

@@ -19,6 +19,7 @@ import { findWriteObstacle } from "./write-obstacle.ts";
 export async function findConfigProblems(config: Config, origins: Origins): Promise<string[]> {
   return [
     ...findPortProblems(config, origins),
+    ...findEngineProblems(config, origins),
     ...findRedirectProblems(config, origins),
     ...findProxyProblems(config, { proxy: origins.proxy.label, spa: origins.spa.label }),
     ...findWorkerProblems(config, origins),
@@ -48,6 +49,22 @@ function findPortProblems({ httpPort, httpsPort }: Config, { http, https }: Orig
     ];
   }
   return [];
+}
+
+/** Refuses HTTP/2 on a port that the operator gave to uWebSockets.js. */
+function findEngineProblems({ engine, http2, h2c }: Config, origins: Origins): string[] {
+  if (typeof engine === "string") return [];
+  const asked = [
+    { scheme: "https", has: http2, by: origins.http2.label },
+    { scheme: "http", has: h2c, by: origins.h2c.label },
+  ] as const;
+  return asked
+    .filter(({ scheme, has }) => has && engine[scheme] === "uws")
+    .map(
+      ({ scheme, by }) =>
+        `Cannot use ${origins.engine.label}: found "uws" for ${scheme} beside ${by}, ` +
+        'expected "node" or "auto": uWebSockets.js has no HTTP/2',
+    );
 }
 
 /** Refuses redirects to HTTPS that a client could only follow in circles: all its requests seem to come over HTTP. */

@@ -1,6 +1,7 @@
 import { adminAddress, adminToken } from "./admin-setting.ts";
 import { cacheRules } from "./cache-rules.ts";
 import { cachePolicy, cacheReload } from "./cache-setting.ts";
+import { engineSetting } from "./engine-setting.ts";
 import { DEFAULT_SECRET_NAMES } from "../lib/secret-names.ts";
 import {
   accessFormat,
@@ -1079,15 +1080,15 @@ export const SETTINGS = {
   },
   /**
    * The program that holds the connections: `"uws"` (uWebSockets.js), `"node"` (Node's own sockets), or `"auto"`, which is
-   * uWebSockets.js where a binary of it loads, else Node. Default: `"auto"`.
+   * uWebSockets.js where a binary of it loads, else Node. For each port: `{ http: "uws", https: "node" }`. Default: `"auto"`.
    */
   engine: {
     field: "engine",
-    type: oneOf("auto", "uws", "node"),
+    type: engineSetting(),
     // runtime/decisions/060
     default: "auto",
     help: "engine of the ports: auto, uws or node",
-    docs: "holder of the connections: `uws` (uWebSockets.js), `node` (Node's own sockets), or `auto`, which is `uws` where a binary loads, else `node` ([more](http.md#engines))",
+    docs: "holder of the connections: `uws` (uWebSockets.js), `node` (Node's own sockets), or `auto`, which is `uws` where a binary loads, else `node`; for each port: `http=uws,https=node` ([more](http.md#engines))",
     // The listeners belong to it.
     reload: "restart",
   },

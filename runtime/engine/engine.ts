@@ -10,7 +10,8 @@ import type { TlsSettings } from "../tls/tls-suites.ts";
 
 /** Opens ports and hands over a `Client` for each request. */
 export interface Engine {
-  readonly kind: "uws" | "node";
+  /** `both`: the ports have different ones. */
+  readonly kind: "uws" | "node" | "both";
   /** The package with its version: `uws-pack 20.0.8`, or Node with its version. */
   readonly label: string;
   /** True when Edgicorn chose the package, false when the operator did. */

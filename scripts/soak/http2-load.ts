@@ -8,6 +8,9 @@ const { NGHTTP2_CANCEL, NGHTTP2_REFUSED_STREAM } = constants;
 /** Longest time for one answer, apart from that of a long stream. */
 const ANSWER_MS = 60_000;
 
+/** Pause between two requests of a lane: reloads need a part of the processor. */
+const THINK_MS = 10;
+
 /** Most times that one request is sent. */
 const MOST_SENDS = 10;
 
@@ -115,6 +118,7 @@ export class Http2Load {
       }
       if (outcome === "answered") this.answered[kind]++;
       else this.losses.push(outcome === "untaken" ? `${kind}: never taken` : outcome.loss);
+      await delay(THINK_MS);
     }
   }
 

@@ -8,16 +8,16 @@ import { atLeast, none, shown, type Soak } from "./soak.ts";
 
 const RELOADS = 100;
 const BRIEF_RELOADS = 4;
-const CONNECTIONS = 8;
+const CONNECTIONS = 6;
 
 /** Streams of each kind on each connection. */
-const LANES = 2;
+const LANES = 1;
 
 /** Load between two reloads. */
 const PAUSE_MS = 100;
 
 /** Answers after the upgrade. */
-const ANSWERS_AFTER = 500;
+const ANSWERS_AFTER = 200;
 
 /** Longest time until all connections have moved to the new process. */
 const MOVE_MS = 60_000;

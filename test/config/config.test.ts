@@ -306,7 +306,7 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       logLevel: ["warn", "logLevel", "warn"],
       logFormat: ["json", "logFormat", "json"],
       logFile: ["all.log", "logFile", join(cwd, "all.log")],
-      engine: ["node", "engine", "node"],
+      engine: ["http=node,https=node", "engine", { http: "node", https: "node" }],
       headTimeout: ["20s", "headTimeoutMs", 20_000],
       keepAliveTimeout: ["4m", "keepAliveTimeoutMs", 240_000],
       http2: ["on", "http2", true],
@@ -429,6 +429,21 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       "two ports that are one",
       { flags: { http: "8443" } },
       "Cannot listen: --http and the default of https are both 8443, expected two ports",
+    ],
+    [
+      "HTTP/2 on a port of uWebSockets.js",
+      { flags: { engine: "http=node,https=uws", http2: "on" } },
+      'Cannot use --engine: found "uws" for https beside --http2, expected "node" or "auto": uWebSockets.js has no HTTP/2',
+    ],
+    [
+      "HTTP/2 without TLS on a port of uWebSockets.js",
+      { flags: { engine: "http=uws", h2c: "on" } },
+      'Cannot use --engine: found "uws" for http beside --h2c, expected "node" or "auto": uWebSockets.js has no HTTP/2',
+    ],
+    [
+      "an engine for a port that is none",
+      { flags: { engine: "ftp=uws" } },
+      'Cannot use --engine: found "ftp=uws", expected "auto", "uws" or "node", or one for each port: "http=uws,https=node"',
     ],
     [
       "a redirect to HTTPS in circles",

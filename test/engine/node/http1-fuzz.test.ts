@@ -19,7 +19,8 @@ describe("Http1Connection", () => {
         const own = await parser.read([bytes]);
         const expected = await reference.read(bytes);
         common += Math.min(own.requests.length, expected.requests.length);
-        assert.equal(findDifference(own, expected, bytes.toString("latin1")), null);
+        const text = bytes.toString("latin1");
+        assert.equal(findDifference(own, expected, text), null, JSON.stringify(text));
       }),
       { numRuns: Number(FUZZ_RUNS), seed: Number(FUZZ_SEED) },
     );

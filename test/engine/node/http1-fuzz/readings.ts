@@ -23,7 +23,7 @@ export interface Reading {
 }
 
 /** Status and text of a refusal, which ends its connection. */
-const REFUSAL = /HTTP\/1\.1 (4(?!17)\d\d|505) (?:.|\r\n(?!\r\n))*\r\n\r\n(.*)/;
+const REFUSAL = /HTTP\/1\.1 ((?:4(?!17)|5)\d\d) (?:.|\r\n(?!\r\n))*\r\n\r\n(.*)/;
 
 /** Reads bytes with the parser of the Node engine. */
 export class OwnParser {
