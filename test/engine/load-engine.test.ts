@@ -37,7 +37,10 @@ describe("loadEngine()", () => {
   it("does not load uWebSockets.js for a port that is off", async (t) => {
     const cwd = temporaryFolder(t);
     const flags = { app: "app:app", engine: "http=uws,https=node", http: "off", https: "0" };
-    const engine = await loadEngine(await loadConfig({ mode: "production", flags, env: {}, cwd }), () => {});
+    const engine = await loadEngine(
+      await loadConfig({ mode: "production", flags, env: {}, cwd }),
+      () => {},
+    );
     assert.deepEqual([engine.kind, engine.label], ["node", `Node ${process.versions.node}`]);
   });
 });

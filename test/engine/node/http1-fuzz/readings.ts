@@ -63,7 +63,7 @@ export class OwnParser {
     this.#requests = [];
     const options = { context: this.#context, certificate: null, peer: "127.0.0.1" };
     // It has the members of a socket that a connection uses.
-    new Http1Connection(socket as unknown as Socket, options);
+    void new Http1Connection(socket as unknown as Socket, options);
     await feed(socket, parts);
     const [, status, reason = ""] = REFUSAL.exec(socket.received) ?? [];
     const refusal = status === undefined ? null : `${status} ${reason}`;
