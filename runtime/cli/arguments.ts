@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import type { Config, FlagName, Flags } from "../config/config.ts";
 import { flagName, SETTING_NAMES } from "../config/settings.ts";
 import type { Question } from "../control/explanation.ts";
+import type { ProfileRequest } from "../control/profiling.ts";
 import { assertNever, RuntimeError } from "../lib/errors.ts";
 import { type CommandName, type ControlCommandName, findCommand, formatUsage } from "./commands.ts";
 import {
@@ -23,6 +24,7 @@ import {
 import { findShell, type Shell, SHELLS } from "./completion/shells.ts";
 import { findOwners, findOwnFlag, OWN_OPTIONS, type OwnValues } from "./own-flags.ts";
 import { parseQuestion } from "./parse-question.ts";
+import { parseProfile } from "./profile/parse-profile.ts";
 import type { TemplateName } from "./init/templates.ts";
 
 /** The parsed command line. */
@@ -32,6 +34,7 @@ export type Invocation =
   | DrillInvocation
   | { command: "init"; template: TemplateName | null }
   | LogsInvocation
+  | ProfileInvocation
   | { command: "completion"; shell: Shell }
   | { command: "import"; words: readonly string[]; json: boolean }
   | { command: "help"; about: CommandName | null }
@@ -56,6 +59,16 @@ export interface LogsInvocation {
   flags: Flags;
   json: boolean;
   own: OwnValues;
+}
+
+/** A profile of a process of the running server. */
+export interface ProfileInvocation {
+  command: "profile";
+  flags: Flags;
+  json: boolean;
+  request: ProfileRequest;
+  /** `null`: a name is made. */
+  output: string | null;
 }
 
 /** A drill of the server that a start would run. */
@@ -160,7 +173,9 @@ function readTokens(argv: readonly string[]): CommandLine {
       line.problems.push(`Cannot use ${rawName}: found ${found}, expected ${expected}`);
       continue;
     }
-    const owners = FLAGS.has(rawName) ? [] : findOwners(token.name);
+    const isDrills =
+      command === "drill" && DRILL_VALUES.some((candidate) => candidate === token.name);
+    const owners = FLAGS.has(rawName) || isDrills ? [] : findOwners(token.name);
     if (owners.length > 0) {
       line.problems.push(`Cannot use ${rawName}: only ${owners.join(" and ")} has it`);
       continue;
@@ -221,9 +236,11 @@ function findProblems(line: CommandLine, word: string): string[] {
   }
   problems.push(...unknownFlags.map((flag) => describeUnknownFlag(flag, command)));
   if (command === null) return problems;
+  if (command === "profile") problems.push(...parseProfile(words.slice(1), own).problems);
   if (command === "explain") problems.push(...parseQuestion(words.slice(1), own).problems);
   const app = findApp(command, words);
-  const mayHaveWord = ["rollback", "purge", "help", "completion"].includes(command) || app !== null;
+  const mayHaveWord =
+    ["rollback", "purge", "profile", "help", "completion"].includes(command) || app !== null;
   if (command === "completion" && findShell(extra) === null) {
     const found = extra === undefined ? "nothing" : `"${extra}"`;
     problems.push(`Cannot run completion: found ${found}, expected ${SHELLS.join(", ")}`);
@@ -258,6 +275,7 @@ function mostWords(command: CommandName, mayHaveWord: boolean): number {
 function describeExpected(command: CommandName, word: string): string {
   if (command === "init") return `--template ${word}`;
   if (command === "rollback") return "one id";
+  if (command === "profile") return "one worker, or primary,";
   if (command === "purge") return "one URL, URL*, tag:NAME or all";
   if (command === "help") return "one command";
   if (command === "import") return "nginx.conf, gunicorn.conf.py or both, and perhaps MODULE:NAME,";
@@ -273,6 +291,8 @@ function toInvocation(command: CommandName, line: CommandLine): Invocation {
   switch (command) {
     case "logs":
       return { command, flags, json, own: line.own };
+    case "profile":
+      return { command, flags, json, ...parseProfile(words.slice(1), line.own).wish };
     case "completion":
       return { command, shell: findShell(extra) ?? "bash" };
     case "init":

@@ -28,6 +28,7 @@ export type CommandName =
   | "drill"
   | "prune"
   | "logs"
+  | "profile"
   | "completion"
   | "help"
   | "version"
@@ -230,6 +231,21 @@ export const COMMANDS: readonly CommandText[] = [
     ],
   },
   {
+    name: "profile",
+    help: "record where a running worker spends its time, or memory",
+    usage: "WORKER|primary [--heap] [--seconds N] [--output FILE]",
+    details: [
+      "Records the CPU time of a worker of the running server in a .cpuprofile, or with",
+      "--heap all objects of its memory in a .heapsnapshot. WORKER: a number or a",
+      "process id of edgicorn status. Chrome's DevTools and Visual Studio Code open",
+      "both files. Ctrl+C ends a CPU profile early, and keeps it.",
+      "",
+      "During a heap snapshot the process stands still, for seconds if it is large, and",
+      "takes up to twice its memory. A worker gets no new requests meanwhile; primary",
+      "means that all connections wait. Both files may contain secrets: mode 0600.",
+    ],
+  },
+  {
     name: "stop",
     help: "finish the requests in flight, then end",
     usage: "[--state-dir DIR] [--config FILE] [--json]",
@@ -283,7 +299,7 @@ export function textOf(command: CommandName): CommandText {
 
 /** Whether the command takes only the flags by which it finds a running server, and its own. */
 export function findsServer(command: CommandName): boolean {
-  return command === "logs" || isControlCommand(command);
+  return command === "logs" || command === "profile" || isControlCommand(command);
 }
 
 /** Whether a running server executes the command. */

@@ -22,6 +22,11 @@ export const OWN_FLAGS: Readonly<Partial<Record<CommandName, readonly OwnFlag[]>
     },
     { name: "client", value: "ADDRESS", help: "address of the client (127.0.0.1)" },
   ],
+  profile: [
+    { name: "seconds", value: "N", help: "length of a CPU profile (10)" },
+    { name: "heap", value: null, help: "a heap snapshot instead" },
+    { name: "output", value: "FILE", help: "file to write, which must not exist" },
+  ],
   logs: [
     { name: "follow", short: "f", value: null, help: "show lines as they come" },
     { name: "lines", short: "n", value: "N", help: "number of past lines (10)" },

@@ -1,4 +1,9 @@
-import { type ControlInvocation, type LogsInvocation, parseArguments } from "./arguments.ts";
+import {
+  type ControlInvocation,
+  type LogsInvocation,
+  type ProfileInvocation,
+  parseArguments,
+} from "./arguments.ts";
 import { describeFailure } from "../server/bugs.ts";
 import { packageVersion } from "../lib/package-version.ts";
 
@@ -54,6 +59,9 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
       case "logs":
         await followLogs(invocation);
         return;
+      case "profile":
+        await profile(invocation);
+        return;
       case "completion": {
         const { formatCompletion } = await import("./completion/format-completion.ts");
         process.stdout.write(formatCompletion(invocation.shell));
@@ -100,6 +108,21 @@ async function followLogs({ flags, json, own }: LogsInvocation): Promise<void> {
     write: (text) => void process.stdout.write(text),
     color: process.stdout.isTTY && process.env["NO_COLOR"] === undefined,
   });
+  if (problem !== "") process.stderr.write(`${problem}\n`);
+  process.exitCode = exitCode;
+}
+
+async function profile(invocation: ProfileInvocation): Promise<void> {
+  const { runProfile } = await import("./profile/profile.ts");
+  const ending = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => ending.abort());
+  const { text, problem, exitCode } = await runProfile(invocation, {
+    env: process.env,
+    cwd: process.cwd(),
+    signal: ending.signal,
+    tell: (line) => void process.stderr.write(`${line}\n`),
+  });
+  process.stdout.write(text);
   if (problem !== "") process.stderr.write(`${problem}\n`);
   process.exitCode = exitCode;
 }

@@ -52,7 +52,72 @@ export async function askControl(stateDir: string, ask: ControlRequest): Promise
   }
 }
 
-function open(socketPath: string, ask: ControlRequest, signal: AbortSignal): ClientRequest {
+export interface StreamOptions {
+  /** Ends the stream. */
+  signal: AbortSignal;
+  /** Takes an event. The next one is read when the returned promise has resolved. A rejection ends the stream. */
+  onEvent: (event: unknown) => Promise<void> | void;
+}
+
+/**
+ * Asks the server for a stream of events, one JSON text in each line. `done`: the stream has ended, or the signal has aborted.
+ * Rejects only when `onEvent` does.
+ */
+export async function streamControl(
+  stateDir: string,
+  ask: Omit<ControlRequest, "timeoutMs">,
+  { signal, onEvent }: StreamOptions,
+): Promise<ControlAnswer> {
+  const path = toControlSocket(stateDir);
+  let hadAnswer = false;
+  let failure: { error: unknown } | null = null;
+  let fitting: ReturnType<typeof fitSocketPath> | null = null;
+  try {
+    fitting = fitSocketPath(path);
+    const sending = open(fitting.path, ask, signal);
+    const response = await responseOf(sending);
+    hadAnswer = true;
+    if (response.statusCode !== 200) {
+      return toAnswer(response.statusCode ?? 0, await readText(response));
+    }
+    response.setEncoding("utf8");
+    let rest = "";
+    // With an encoding, responses yield texts.
+    for await (const text of response as AsyncIterable<string>) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        const event: unknown = JSON.parse(line);
+        const refusal = toRefusal(event);
+        if (refusal !== null) return refusal;
+        try {
+          await onEvent(event);
+        } catch (error) {
+          failure = { error };
+          throw error;
+        }
+      }
+    }
+    return { kind: "done", value: null };
+  } catch (error) {
+    if (failure !== null) throw failure.error;
+    return signal.aborted ? { kind: "done", value: null } : unreachable(path, { error, hadAnswer });
+  } finally {
+    fitting?.release();
+  }
+}
+
+/** Returns the failure that ends a stream; `null`: the event is another one. */
+function toRefusal(event: unknown): ControlAnswer | null {
+  const isFailure = typeof event === "object" && event !== null && "error" in event;
+  return isFailure ? toAnswer(0, JSON.stringify(event)) : null;
+}
+
+function open(
+  socketPath: string,
+  ask: Omit<ControlRequest, "timeoutMs">,
+  signal: AbortSignal,
+): ClientRequest {
   const body = ask.body === undefined ? "" : JSON.stringify(ask.body);
   const sending = request({
     socketPath,

@@ -9,6 +9,7 @@ import { askControl } from "./control-client.ts";
 import { greetingSchema } from "./answers.ts";
 import type { Greeting, Operations } from "./operations.ts";
 import { MAX_BODY_BYTES, runCommand } from "./run-command.ts";
+import { isStream, runStream } from "./run-stream.ts";
 import { inodeOf, removeFile } from "./socket-file.ts";
 import { fitSocketPath, toControlSocket } from "./socket-path.ts";
 
@@ -52,6 +53,8 @@ export class ControlServer {
   #inode: bigint | null = null;
   #isPublished = false;
   #isClosed = false;
+  /** Ends streams of events. */
+  readonly #closing = new AbortController();
   /** Resolves when it is closed and each command has its answer. */
   readonly answered: Promise<void>;
 
@@ -119,6 +122,7 @@ export class ControlServer {
     if (inode !== null) {
       for (const path of [this.#ownPath, this.#path]) if (inodeOf(path) === inode) removeFile(path);
     }
+    this.#closing.abort();
     this.#server.close();
   }
 
@@ -163,6 +167,11 @@ export class ControlServer {
       // The end of the process is the rest of the answer: it closes the connection.
       response.writeHead(202, FIELDS).flushHeaders();
       this.#options.stop();
+      return;
+    }
+    if (isStream(pathname)) {
+      const closing = this.#closing.signal;
+      await runStream(request, response, { pathname, closing, ...this.#options });
       return;
     }
     const { status, value, allow } = await runCommand(request, { pathname, ...this.#options });

@@ -1,3 +1,4 @@
+import type { ProfileEvent, ProfileRequest } from "./profiling.ts";
 import type { EffectiveConfig } from "../config/list-effective.ts";
 import type { CacheResult } from "../http/cache-result.ts";
 import type { Explanation, Question } from "./explanation.ts";
@@ -270,6 +271,12 @@ export interface Operations {
   config(): EffectiveConfig;
   /** The routes and fallbacks of all sites. */
   routes(): RouteInfo[];
+  /**
+   * Profiles a process until its events end, or the signal aborts.
+   *
+   * @throws RuntimeError `ERR_CONFIG`, at the first event, when there is no such process, or it cannot be profiled.
+   */
+  profile(request: ProfileRequest, signal: AbortSignal): AsyncIterable<ProfileEvent>;
   /** Adds or removes a worker; one stays at least. Returns the new number. */
   resize(change: 1 | -1): number;
   status(): Status;

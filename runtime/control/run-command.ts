@@ -154,8 +154,8 @@ function readId(body: string): string | undefined | false {
   }
 }
 
-/** @returns `null`: the body is too long. */
-async function readBody(request: IncomingMessage, maxBytes: number): Promise<string | null> {
+/** Returns the body of a request as text; `null`: it is too long. */
+export async function readBody(request: IncomingMessage, maxBytes: number): Promise<string | null> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   // Requests of node:http yield buffers as long as no encoding is set.
@@ -167,11 +167,13 @@ async function readBody(request: IncomingMessage, maxBytes: number): Promise<str
   return Buffer.concat(chunks).toString("utf8");
 }
 
-function refuse(status: number, message: string): CommandAnswer {
+/** Returns the answer to a command that is refused. */
+export function refuse(status: number, message: string): CommandAnswer {
   return { status, value: { error: { code: null, message } } };
 }
 
-function toRefusal(error: unknown): CommandAnswer {
+/** Returns the answer to a command that failed. */
+export function toRefusal(error: unknown): CommandAnswer {
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof RuntimeError ? error.code : null;
   const fault = error instanceof RuntimeError ? error.fault : "runtime";

@@ -43,7 +43,7 @@ import type { StackFrame } from "../lib/stack-frames.ts";
 import { areWorkersDebugged } from "../supervise/fork-worker.ts";
 import { isOwnDoing, type LossCause } from "../supervise/loss-cause.ts";
 import type { OomKills } from "../supervise/oom-kills.ts";
-import { Pool } from "../supervise/pool.ts";
+import { Pool, type WorkerLease } from "../supervise/pool.ts";
 import { toUsedHeapLimit } from "../supervise/memory-bounds.ts";
 import type { RecycleLimits } from "../supervise/recycle-policy.ts";
 import type { WorkerProcess } from "../supervise/worker-process.ts";
@@ -282,6 +282,16 @@ export class HandlerPool {
       const { id } = worker;
       return { id, requests, inFlight, rssBytes, heapUsedBytes, loopUtilization, pongMs };
     });
+  }
+
+  /**
+   * Opens the inspector of a worker for a client on this machine. The worker is not killed for its silence meanwhile.
+   *
+   * @param options.standsStill The worker will stand still: it gets no new requests.
+   * @throws RuntimeError `ERR_OVERLOADED` when the worker does not open its inspector; `ERR_CONFIG` when another client has it.
+   */
+  leaseInspector(workerId: number, options: { standsStill: boolean }): Promise<WorkerLease> {
+    return this.#pool.leaseInspector(workerId, options);
   }
 
   /** A tag for stored answers of this pool's code. Equal code has the same tag, also in another process. */

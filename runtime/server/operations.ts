@@ -4,6 +4,8 @@ import type { Operations, Status } from "../control/operations.ts";
 import { packageVersion } from "../lib/package-version.ts";
 import type { Primary } from "../primary.ts";
 import { isDue } from "../tls/check-certificate.ts";
+import { profileWorker } from "./profile.ts";
+import { profilePrimary } from "./profile-primary.ts";
 import { toListeners } from "./addresses.ts";
 
 export interface OperationsOptions extends Pick<Operations, "reload" | "rollback" | "restarts"> {
@@ -31,6 +33,10 @@ export function createOperations({
     explain: (question) => primary.explain(question),
     config: () => listEffective(primary.config),
     routes: () => primary.generation.listRoutes(),
+    profile: ({ target, kind, seconds }, signal) =>
+      target === "primary"
+        ? profilePrimary({ kind, seconds }, { stateDir: primary.config.stateDir, signal })
+        : profileWorker(primary.handlers.pools, { target, kind }, signal),
     resize: (change) => primary.handlers.resize(change),
     status: () => readStatus({ primary, mode, lostLogLines }),
   };

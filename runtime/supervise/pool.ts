@@ -11,6 +11,7 @@ import type { StackFrame } from "../lib/stack-frames.ts";
 import type { Logger } from "../log/log.ts";
 import { decideScale, UNDECIDED } from "./autoscale.ts";
 import { describeBootLoss } from "./boot-loss.ts";
+import { leaseInspector } from "./hang/inspector-lease.ts";
 import { Heartbeat, type HeartbeatOptions } from "./hang/heartbeat.ts";
 import type { LossCause } from "./loss-cause.ts";
 import { pickHeapBound, pickMemoryLimit, toMemoryBounds } from "./memory-bounds.ts";
@@ -71,6 +72,15 @@ export interface PoolOptions {
   heartbeat: Omit<HeartbeatOptions<WorkerProcess>, "log">;
 }
 
+/** An open inspector of a worker. */
+export interface WorkerLease {
+  readonly url: string;
+  /** Aborts when the worker is lost. */
+  readonly ended: AbortSignal;
+  /** Closes the inspector. Never rejects. */
+  end(): Promise<void>;
+}
+
 /**
  * Keeps the desired number of workers with the same code running, and replaces worn ones.
  *
@@ -124,6 +134,33 @@ export class Pool {
   /** How long a worker took to answer its last ping; `null`: it has answered none. */
   pongMs(worker: WorkerProcess): number | null {
     return this.#heartbeat.pongMs(worker);
+  }
+
+  /** See `HandlerPool.leaseInspector`. */
+  async leaseInspector(
+    workerId: number,
+    { standsStill }: { standsStill: boolean },
+  ): Promise<WorkerLease> {
+    const worker = this.workers.find(({ id }) => id === workerId);
+    const pause = worker === undefined ? null : this.#heartbeat.pause(worker, { standsStill });
+    if (worker === undefined || pause === null) {
+      throw new RuntimeError(
+        "ERR_CONFIG",
+        `Cannot inspect worker ${workerId}: it has ended, hangs, or another client inspects it`,
+      );
+    }
+    try {
+      const lease = await leaseInspector(worker.pid);
+      return {
+        url: lease.url,
+        ended: pause.lost,
+        end: () => lease.end().finally(pause.resume),
+      };
+    } catch (error) {
+      pause.resume();
+      const message = `Cannot inspect worker ${workerId}: it did not open its inspector, expected it to leave SIGUSR1 to Node`;
+      throw new RuntimeError("ERR_OVERLOADED", message, { cause: error });
+    }
   }
 
   /** The desired number of workers. */

@@ -21,7 +21,11 @@ export function listFlags(command: CommandName): CompletedFlag[] {
   }
   if (command === "import") return [JSON_FLAG, HELP];
   const own = (OWN_FLAGS[command] ?? []).map(({ name, value, help }): CompletedFlag => {
-    return { flag: `--${name}`, help, values: value === null ? "none" : [] };
+    return {
+      flag: `--${name}`,
+      help,
+      values: value === null ? "none" : value === "FILE" ? "file" : [],
+    };
   });
   if (findsServer(command)) {
     return [...CONTROL_SETTINGS.map(toFlag), ...SOURCES, JSON_FLAG, ...own, HELP];

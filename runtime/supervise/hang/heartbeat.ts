@@ -62,6 +62,8 @@ interface Pulse {
   pongMs: number | null;
   /** The last time at which a warning about it was due. */
   warnedMs: number;
+  /** The worker is inspected: its silence means nothing. `standsStill`: it gets nothing new. `null`: it is not. */
+  paused: { standsStill: boolean } | null;
   /** The examination for a warning, which never rejects; `null`: none runs. */
   looking: Promise<void> | null;
   /** Aborts when the worker is lost. */
@@ -98,6 +100,7 @@ export class Heartbeat<W extends Watched> {
       pingedMs: 0,
       pongMs: null,
       warnedMs: -Infinity,
+      paused: null,
       looking: null,
       gone: new AbortController(),
     });
@@ -112,6 +115,35 @@ export class Heartbeat<W extends Watched> {
     if (this.#pulses.size > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
+  }
+
+  /**
+   * Stops pinging and judging a worker. The caller must call `resume`, and may do so after the worker is lost.
+   *
+   * @returns `null`: the worker is lost, hangs, or is paused already.
+   */
+  pause(
+    worker: W,
+    { standsStill }: { standsStill: boolean },
+  ): { lost: AbortSignal; resume: () => void } | null {
+    const pulse = this.#pulses.get(worker);
+    if (pulse === undefined || pulse.verdict === "hung" || pulse.paused !== null) return null;
+    pulse.paused = { standsStill };
+    if (standsStill && pulse.verdict === "live") {
+      pulse.verdict = "stalled";
+      this.#options.onStalled(worker);
+    }
+    const resume = (): void => {
+      if (pulse.paused === null) return;
+      pulse.paused = null;
+      pulse.silentTicks = 0;
+      // Its earlier silence is over, or begins anew.
+      if (pulse.verdict === "stalled" && this.#pulses.get(worker) === pulse) {
+        pulse.verdict = "live";
+        this.#options.onRecovered(worker);
+      }
+    };
+    return { lost: pulse.gone.signal, resume };
   }
 
   /** Notes a worker's answer to a ping. An answer to an earlier ping says nothing about now. */
@@ -130,7 +162,7 @@ export class Heartbeat<W extends Watched> {
 
   readonly #tick = (): void => {
     for (const [worker, pulse] of this.#pulses) {
-      if (pulse.verdict === "hung") continue;
+      if (pulse.verdict === "hung" || pulse.paused !== null) continue;
       const { receivedBytes } = worker.channel;
       if (receivedBytes !== pulse.receivedBytes) {
         pulse.receivedBytes = receivedBytes;
@@ -163,6 +195,7 @@ export class Heartbeat<W extends Watched> {
   }
 
   #revive(worker: W, pulse: Pulse): void {
+    if (pulse.paused?.standsStill === true) return;
     if (pulse.verdict === "stalled") {
       pulse.verdict = "live";
       this.#logSilence(worker, pulse);

@@ -21,9 +21,10 @@ interface Call {
 export class InspectorSession {
   readonly #socket: WebSocket;
   readonly #calls = new Map<number, Call>();
+  readonly #over = new AbortController();
   #lastId = 0;
-  /** Receives the events of the other process. Nothing more is read until the returned promise resolves. */
-  onEvent: (method: string, params: unknown) => Promise<void> | void = () => {};
+  /** Receives the events of the other process. Must not throw. */
+  onEvent: (method: string, params: unknown) => void = () => {};
 
   /** Rejects when the connection cannot be opened, and with the signal. */
   static async connect(
@@ -51,7 +52,13 @@ export class InspectorSession {
       const error = new Error("the inspector closed the session");
       for (const { reject } of this.#calls.values()) reject(error);
       this.#calls.clear();
+      this.#over.abort();
     });
+  }
+
+  /** Aborts when the session has ended. */
+  get ended(): AbortSignal {
+    return this.#over.signal;
   }
 
   /** Returns the result of a method. Rejects when the method fails, when the session ends, and with the signal. */
@@ -115,10 +122,7 @@ export class InspectorSession {
       error?: { message?: string };
     };
     if (id === undefined) {
-      const taken = this.onEvent(method ?? "", params);
-      if (taken === undefined) return;
-      this.#socket.pause();
-      void taken.finally(() => this.#socket.resume());
+      this.onEvent(method ?? "", params);
       return;
     }
     const call = this.#calls.get(id);

@@ -351,3 +351,43 @@ describe("Heartbeat", { timeout: 60_000 }, () => {
     );
   });
 });
+
+describe("Heartbeat.pause()", { timeout: 60_000 }, () => {
+  it("neither pings nor judges a worker until it resumes", (t) => {
+    const trial = new Trial(t, 4_000);
+    const worker = trial.watch(1);
+    trial.tick();
+    const pause = trial.heartbeat.pause(worker, { standsStill: false });
+    assert.equal(trial.heartbeat.pause(worker, { standsStill: false }), null);
+    trial.tick(100);
+    assert.deepEqual([worker.pings, trial.events, trial.logs], [[1], [], []]);
+    pause?.resume();
+    pause?.resume();
+    trial.answer(worker);
+    trial.tick();
+    assert.deepEqual([worker.pings, trial.events], [[1, 2], []]);
+  });
+
+  it("gives nothing new to a worker that stands still, also when it answers", (t) => {
+    const trial = new Trial(t, 4_000);
+    const worker = trial.watch(1);
+    trial.tick();
+    const pause = trial.heartbeat.pause(worker, { standsStill: true });
+    trial.answer(worker);
+    trial.tick(10);
+    assert.deepEqual(trial.events, ["stalled 1"]);
+    pause?.resume();
+    assert.deepEqual(trial.events, ["stalled 1", "recovered 1"]);
+  });
+
+  it("tells that the worker is lost, and then recovers nothing", (t) => {
+    const trial = new Trial(t, 4_000);
+    const worker = trial.watch(1);
+    const pause = trial.heartbeat.pause(worker, { standsStill: true });
+    trial.heartbeat.forget(worker);
+    assert.ok(pause?.lost.aborted);
+    pause.resume();
+    assert.deepEqual(trial.events, ["stalled 1"]);
+    assert.equal(trial.heartbeat.pause(worker, { standsStill: true }), null);
+  });
+});

@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { findLoopbackPorts } from "../../runtime/supervise/hang/loopback-ports.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { runCommand, startCommand } from "../helpers/run-command.ts";
+import { shareServer } from "../helpers/shared-server.ts";
+import { startServer, type TestServer } from "../helpers/start-server.ts";
+
+const HANDLERS = {
+  "burn.ts": `class KeptByTheTest { text = "a text of the heap"; }
+  const kept = new KeptByTheTest();
+  export function burnSomeTime() {
+    const end = performance.now() + 20;
+    while (performance.now() < end);
+  }
+  export default () => {
+    burnSomeTime();
+    return new Response(kept.text + process.pid);
+  };`,
+};
+
+/** Takes a heap snapshot of a worker for longer than its heartbeat allows it to be silent. */
+const shared = shareServer({
+  handlers: HANDLERS,
+  workers: 1,
+  flags: ["--hang-timeout", "400ms", "--log-level", "debug"],
+});
+
+/** Keeps the worker busy until the returned function is called. */
+function keepBusy(server: TestServer): () => Promise<void> {
+  const over = new AbortController();
+  const asking = (async () => {
+    while (!over.signal.aborted) await (await server.fetch("/burn")).arrayBuffer();
+  })();
+  return async () => {
+    over.abort();
+    await asking;
+  };
+}
+
+function modeOf(path: string): number {
+  return statSync(path).mode & 0o777;
+}
+
+/** The functions of a CPU profile. */
+function functionsOf(path: string): string[] {
+  // The format of DevTools.
+  const { nodes } = JSON.parse(readFileSync(path, "utf8")) as {
+    nodes: { callFrame: { functionName: string } }[];
+  };
+  return nodes.map(({ callFrame }) => callFrame.functionName);
+}
+
+describe("edgicorn profile", { timeout: 300_000 }, () => {
+  it("records the functions of a worker, which serves on, and replaces no file", async (t) => {
+    const server = await shared();
+    const [[number, pid] = [0, 0]] = server.workers;
+    const idle = keepBusy(server);
+    const args = ["profile", String(number), "--seconds", "0.5", "--output", "a.cpuprofile"];
+    const result = await runCommand(args, server.dir);
+    await idle();
+    const path = join(server.dir, "a.cpuprofile");
+    assert.deepEqual([result.code, result.stdout], [0, `${path}\n`], result.stderr);
+    assert.ok(functionsOf(path).includes("burnSomeTime"));
+    assert.equal(modeOf(path), 0o600);
+    await eventually(t, async () => (await findLoopbackPorts(pid)).length === 0);
+    assert.equal(await (await server.fetch("/burn")).text(), `a text of the heap${pid}`);
+
+    const again = await runCommand(args, server.dir);
+    assert.equal(again.code, 78);
+    assert.match(again.stderr, /a\.cpuprofile: it exists already, expected a new file/);
+  });
+
+  it("takes the heap of a worker, named by its process id, which is not killed meanwhile", async () => {
+    const server = await shared();
+    const [[number, pid] = [0, 0]] = server.workers;
+    await (await server.fetch("/burn")).arrayBuffer();
+    const args = ["profile", String(pid), "--heap", "--json", "--output", "b.heapsnapshot"];
+    const { code, stdout, stderr } = await runCommand(args, server.dir);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, new RegExp(`worker ${number} .* stands still meanwhile.*secrets`));
+    const { file, bytes } = JSON.parse(stdout) as { file: string; bytes: number };
+    assert.deepEqual([statSync(file).size, modeOf(file)], [bytes, 0o600]);
+    const { strings } = JSON.parse(readFileSync(file, "utf8")) as { strings: string[] };
+    assert.ok(strings.includes("KeptByTheTest") && strings.includes("a text of the heap"));
+    assert.equal(await (await server.fetch("/burn")).text(), `a text of the heap${pid}`);
+  });
+
+  it("profiles the primary, and leaves no file in the state folder", async () => {
+    const server = await shared();
+    const idle = keepBusy(server);
+    const cpu = await runCommand(
+      ["profile", "primary", "--seconds", "0.3", "--output", "c.cpuprofile"],
+      server.dir,
+    );
+    await idle();
+    assert.equal(cpu.code, 0, cpu.stderr);
+    assert.ok(functionsOf(join(server.dir, "c.cpuprofile")).length > 1);
+    const heap = await runCommand(
+      ["profile", "primary", "--heap", "--output", "c.heapsnapshot"],
+      server.dir,
+    );
+    assert.equal(heap.code, 0, heap.stderr);
+    const text = readFileSync(join(server.dir, "c.heapsnapshot"), "utf8");
+    const { strings } = JSON.parse(text) as { strings: string[] };
+    assert.ok(strings.includes("Dispatcher"));
+    const left = readdirSync(join(server.dir, ".edgicorn"));
+    assert.deepEqual(
+      left.filter((name) => name.endsWith(".heapsnapshot")),
+      [],
+    );
+  });
+
+  it("keeps what it has when it is interrupted", async () => {
+    const server = await shared();
+    const [[number] = [0]] = server.workers;
+    const args = ["profile", String(number), "--seconds", "600", "--output", "d.cpuprofile"];
+    const { child, result } = startCommand(args, server.dir);
+    assert.ok(child.stderr !== null);
+    await once(child.stderr, "data");
+    child.kill("SIGINT");
+    const { code, stderr } = await result;
+    assert.equal(code, 0, stderr);
+    assert.ok(functionsOf(join(server.dir, "d.cpuprofile")).length > 0);
+  });
+
+  it("refuses workers that do not exist, and says when none is left to ask", async () => {
+    const server = await shared();
+    const unknown = await runCommand(["profile", "99"], server.dir);
+    assert.equal(unknown.code, 78);
+    assert.match(unknown.stderr, /found no such worker, expected \d+ \(process \d+\) or primary/);
+    const nowhere = await runCommand(["profile", "1", "--state-dir", "none"], server.dir);
+    assert.equal(nowhere.code, 69);
+    const files = readdirSync(server.dir).filter((name) => name.startsWith("edgicorn-"));
+    assert.deepEqual(files, []);
+  });
+
+  it("leaves no file when the worker ends meanwhile", async (t) => {
+    const server = await startServer(t, { handlers: HANDLERS, workers: 1 });
+    const [[number, pid] = [0, 0]] = server.workers;
+    const args = ["profile", String(number), "--seconds", "600", "--output", "e.cpuprofile"];
+    const { child, result } = startCommand(args, server.dir);
+    assert.ok(child.stderr !== null);
+    await once(child.stderr, "data");
+    process.kill(pid, "SIGKILL");
+    const { code, stderr } = await result;
+    assert.equal(code, 70, stderr);
+    assert.match(stderr, /the worker ended meanwhile/);
+    assert.ok(!existsSync(join(server.dir, "e.cpuprofile")));
+  });
+});
