@@ -1,5 +1,4 @@
 // Runs the end-to-end tests of connections against the engine on Node's own sockets. `npm test` runs them against uWebSockets.js.
-// Not among them is `upgrade`: on Node 20 a second upgrade finds the port in use (docs/http.md).
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 
@@ -16,6 +15,7 @@ const NAMES = [
   "static-files",
   "streaming",
   "tls-suites",
+  "upgrade",
 ];
 
 process.chdir(join(import.meta.dirname, ".."));

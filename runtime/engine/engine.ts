@@ -4,6 +4,7 @@ import type { HeadLimits, HeadSetting } from "../http/head-limits.ts";
 import type { RequestsPerAddress } from "../http/requests-per-address.ts";
 import type { TransferLimits, TransferSetting } from "../http/transfer-limits.ts";
 import type { Prepared } from "../lib/prepared.ts";
+import type { SocketHandle } from "../lib/socket-handle.ts";
 import type { TurnClock } from "../lib/turn-clock.ts";
 import type { Counters } from "../observe/counters.ts";
 import type { TlsSettings } from "../tls/tls-suites.ts";
@@ -35,6 +36,8 @@ export interface Listener {
   readonly port: number;
   /** The socket that listens, for a process that inherits it; `null`: that process binds the port itself. */
   readonly descriptor: number | null;
+  /** The same socket in the form in which Node sends it to another process. */
+  readonly handle: SocketHandle | null;
   /** Resolves when no request is in flight. Open connections may still send requests, even after `stopAccepting`. */
   idle(): Promise<void>;
   /** Resolves when no connection is open. After `stopAccepting` idle connections end within seconds. */

@@ -1,7 +1,7 @@
 import type { Config } from "../config/config.ts";
 import type { ListenerInfo } from "../control/operations.ts";
 import type { Primary } from "../primary.ts";
-import type { SharedPort } from "./takeover.ts";
+import type { PassedSocket, SharedPort } from "./takeover.ts";
 
 /** Returns the ports on which a server listens, as plain data. */
 export function toListeners({ listeners }: Primary): ListenerInfo[] {
@@ -15,6 +15,13 @@ export function toSharedPorts({ listeners }: Primary): SharedPort[] {
     port,
     ...(descriptor === null ? {} : { descriptor }),
   }));
+}
+
+/** Returns the sockets that listen, for a process that does not inherit them. */
+export function toPassedSockets({ listeners }: Primary): PassedSocket[] {
+  return listeners.flatMap(({ scheme, port, handle }) =>
+    handle === null ? [] : [{ scheme, port, handle }],
+  );
 }
 
 /** Returns the addresses for a browser: the configured host, or `localhost`. */

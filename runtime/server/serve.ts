@@ -1,7 +1,7 @@
 import type { Operations } from "../control/operations.ts";
 import { EXIT } from "../lib/errors.ts";
 import { settledWithin } from "../lib/settled-within.ts";
-import { toAddresses, toListeners, toSharedPorts } from "./addresses.ts";
+import { toAddresses, toListeners, toPassedSockets, toSharedPorts } from "./addresses.ts";
 import { announce, warnOfUnignoredFiles } from "./announce.ts";
 import type { OpenServer } from "./open.ts";
 import { createOperations } from "./operations.ts";
@@ -79,6 +79,7 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
     close: () => primary.close(primary.config.drainGraceMs),
     answered: () => presence.answered(),
   });
+  if (takeover !== null) takeover.sockets = () => toPassedSockets(primary);
   const upgrade = async (): Promise<UpgradeOutcome> => {
     if (takeover?.isWaiting === true) {
       const message = "this server is still taking the place of another one, try again";

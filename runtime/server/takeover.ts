@@ -1,3 +1,5 @@
+import type { SendHandle } from "node:child_process";
+import type { SocketHandle } from "../lib/socket-handle.ts";
 import { TAKEOVER_VARIABLE } from "../lib/takeover-variable.ts";
 
 /** A port on which two servers listen while the new one takes the place of the old one. */
@@ -9,6 +11,13 @@ export interface SharedPort {
    * listener it is the number there, in a `Place` the number in the new process.
    */
   descriptor?: number;
+}
+
+/** A socket that listens on a port. */
+export interface PassedSocket {
+  scheme: "http" | "https";
+  port: number;
+  handle: SocketHandle;
 }
 
 /** The place that a server takes. */
@@ -35,8 +44,13 @@ export const NO_FACTS: ServingFacts = Object.freeze({ generation: null, warnings
  * may change.
  */
 export type FromSuccessor =
-  | { type: "ready"; listeners: readonly SharedPort[]; facts?: ServingFacts }
+  /** `passes`: it answers "pass-sockets". */
+  | { type: "ready"; listeners: readonly SharedPort[]; facts?: ServingFacts; passes?: true }
   | { type: "failed"; message: string }
+  /** Answers "pass-sockets", with a socket that listens on this port. */
+  | { type: "socket"; scheme: "http" | "https"; port: number }
+  /** Comes after the last socket. */
+  | { type: "sockets-passed" }
   /** Asks the parent that stays for an upgrade. */
   | { type: "upgrade" };
 
@@ -44,6 +58,8 @@ export type FromSuccessor =
 export type ToSuccessor =
   /** The new process has the place. `stays`: the old process stays as its parent and passes signals on. */
   | { type: "take-over"; stays: boolean }
+  /** Asks for the sockets that listen, for the next process: only their owner has them, and the parent starts it. */
+  | { type: "pass-sockets" }
   /** Another server has taken the place of the receiver. */
   | { type: "leave"; next?: { pid: number; facts: ServingFacts } }
   /** Answers "upgrade": the receiver serves on. */
@@ -74,6 +90,8 @@ const ANSWER_MS = 5_000;
 export class Takeover {
   readonly place: Place;
   readonly #onLeave: () => void;
+  /** Returns the sockets that the next process may use. */
+  sockets: () => readonly PassedSocket[] = () => [];
   #state: "starting" | "guarded" | "alone" = "starting";
   #onTakeOver: () => void = () => {};
   #onUpgraded: (outcome: UpgradeOutcome) => void = () => {};
@@ -123,7 +141,7 @@ export class Takeover {
   /** Reports that this server serves. Resolves when this process has the place. */
   async ready(listeners: readonly SharedPort[], facts: ServingFacts): Promise<void> {
     const taken = new Promise<void>((resolve) => (this.#onTakeOver = resolve));
-    await send({ type: "ready", listeners, facts });
+    await send({ type: "ready", listeners, facts, passes: true });
     await taken;
   }
 
@@ -151,12 +169,22 @@ export class Takeover {
     });
   }
 
+  async #passSockets(): Promise<void> {
+    for (const { scheme, port, handle } of this.sockets()) {
+      await send({ type: "socket", scheme, port }, handle);
+    }
+    await send({ type: "sockets-passed" });
+  }
+
   #onMessage(message: ToSuccessor): void {
     switch (message.type) {
       case "take-over":
         // At once: the end of the channel may be the next event.
         this.#state = message.stays ? "guarded" : "alone";
         this.#onTakeOver();
+        break;
+      case "pass-sockets":
+        void this.#passSockets();
         break;
       case "leave": {
         const { pid = 0, facts = NO_FACTS } = message.next ?? {};
@@ -170,10 +198,16 @@ export class Takeover {
   }
 }
 
-/** Resolves when the message is on its way. If the parent is gone, the end of the channel reports that. */
-function send(message: FromSuccessor): Promise<void> {
+/**
+ * Resolves when the message is on its way. If the parent is gone, the end of the channel reports that.
+ *
+ * @param handle A socket that the parent gets with it.
+ */
+function send(message: FromSuccessor, handle?: SocketHandle): Promise<void> {
   return new Promise((resolve) => {
-    if (process.connected) process.send?.(message, undefined, {}, () => resolve());
+    // Node sends it, too.
+    const sent = handle as SendHandle | undefined;
+    if (process.connected) process.send?.(message, sent, {}, () => resolve());
     else resolve();
   });
 }

@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { setTimeout as delay } from "node:timers/promises";
 import { EXIT, RuntimeError, toError } from "../lib/errors.ts";
+import type { SocketHandle } from "../lib/socket-handle.ts";
 import { TAKEOVER_VARIABLE } from "../lib/takeover-variable.ts";
 import { keepsConnections } from "../lib/tcp-migration.ts";
 import type { Logger } from "../log/log.ts";
@@ -8,8 +10,10 @@ import type { StartCommand } from "./start-command.ts";
 import {
   type FromSuccessor,
   NO_FACTS,
+  type PassedSocket,
   type Place,
   type ServingFacts,
+  type SharedPort,
   type ToSuccessor,
   type UpgradeOutcome,
 } from "./takeover.ts";
@@ -91,15 +95,20 @@ export class Upgrader {
     const { log, start, timeoutMs, stays, listeners } = this.#options;
     const before = this.#successor;
     const serving = before ?? { pid: process.pid, listeners: listeners() };
-    const place = { serving: serving.pid, listeners: serving.listeners };
     const startedAtMs = performance.now();
-    log.info(place, "upgrading: starting the program anew beside this one");
+    log.info(
+      { serving: serving.pid, listeners: serving.listeners },
+      "upgrading: starting the program anew beside this one",
+    );
     let next: Successor;
     try {
+      const shared = before === null ? serving.listeners : await before.borrowSockets();
       if (this.#stopping.signal.aborted) throw serverStops();
-      next = new Successor(start, place);
+      next = new Successor(start, { serving: serving.pid, listeners: shared });
+      before?.returnSockets();
       await next.ready(this.#stopping.signal, { timeoutMs });
     } catch (error) {
+      before?.returnSockets();
       return this.#refuse(error);
     }
     const { pid, facts } = next;
@@ -205,6 +214,11 @@ export class Successor {
   /** Called when this process asks for a successor of its own. */
   onUpgradeWanted: () => void = () => {};
   readonly #child: ChildProcess;
+  /** It answers "pass-sockets". */
+  #passes = false;
+  /** Its sockets, while this process has them as well. */
+  #borrowed: PassedSocket[] = [];
+  #onSocketsPassed: () => void = () => {};
 
   constructor({ cwd, command: [program, ...args] }: StartCommand, place: Place) {
     const { listeners, descriptors } = passDescriptors(place.listeners);
@@ -243,16 +257,51 @@ export class Successor {
       }
       this.listeners = answer.listeners;
       this.facts = answer.facts ?? NO_FACTS;
+      this.#passes = answer.passes ?? false;
     } catch (error) {
       await this.end("SIGTERM", killAfterMs);
       if (stop.aborted) throw serverStops();
       if (!timeout.aborted) throw error;
       throw refusal(`the new process was not ready within ${timeoutMs} ms, so it was ended`);
     }
-    this.#child.on("message", (message) => {
-      // Only this program writes the messages.
-      if ((message as FromSuccessor).type === "upgrade") this.onUpgradeWanted();
+    // Only this program writes the messages.
+    this.#child.on("message", (message, handle) =>
+      this.#onMessage(message as FromSuccessor, handle),
+    );
+  }
+
+  /**
+   * Asks it for the sockets that listen, so that the next process can inherit them: two sockets on a port would need
+   * SO_REUSEPORT, which Node has from 22.12 on.
+   *
+   * @returns Its ports. The descriptors are valid until `returnSockets`. Ports whose socket does not come have none.
+   */
+  async borrowSockets(): Promise<readonly SharedPort[]> {
+    if (this.#passes) {
+      const passed = new Promise<void>((resolve) => (this.#onSocketsPassed = resolve));
+      await this.send({ type: "pass-sockets" });
+      await Promise.race([passed, this.exited, delay(PASS_MS, undefined, { ref: false })]);
+    }
+    return this.listeners.map((listener) => {
+      const { scheme, port } = listener;
+      const socket = this.#borrowed.find((each) => each.scheme === scheme && each.port === port);
+      return socket === undefined ? listener : { ...listener, descriptor: socket.handle.fd };
     });
+  }
+
+  /** Closes the sockets in this process. Without that, they would hold connections after their owner has ended. */
+  returnSockets(): void {
+    for (const { handle } of this.#borrowed.splice(0)) handle.close();
+  }
+
+  #onMessage(message: FromSuccessor, handle: unknown): void {
+    if (message.type === "upgrade") this.onUpgradeWanted();
+    else if (message.type === "sockets-passed") this.#onSocketsPassed();
+    else if (message.type === "socket" && handle !== undefined && handle !== null) {
+      const { scheme, port } = message;
+      // It was sent as a handle, so it comes as one, and accepts nothing.
+      this.#borrowed.push({ scheme, port, handle: handle as SocketHandle });
+    }
   }
 
   #firstAnswer(stop: AbortSignal): Promise<FromSuccessor> {
@@ -302,6 +351,9 @@ export class Successor {
     if (this.#child.connected) this.#child.disconnect();
   }
 }
+
+/** Longest time until a process that serves has passed its sockets. */
+const PASS_MS = 10_000;
 
 /** The first descriptor behind those for input, output, errors and messages. */
 const FIRST_PASSED = 4;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
 import pino from "pino";
@@ -31,6 +32,11 @@ function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Returns all that a server of this machine sends to a new connection. */
+async function answerOf(port: number): Promise<string> {
+  return (await connect({ port, host: "127.0.0.1" }).setEncoding("utf8").toArray()).join("");
 }
 
 async function start(
@@ -79,6 +85,38 @@ describe("Successor", { timeout: 180_000 }, () => {
     assert.deepEqual(await successor.exited, { code: 3, signal: null });
     // The process is gone: no message reaches it, and the call does not wait.
     await successor.send({ type: "leave", next: { pid: 1, facts: NO_FACTS } });
+  });
+
+  it("lends its sockets to the next process without this one accepting connections", async (t) => {
+    const serves = `const { createServer } = await import("node:net");
+      const server = createServer((socket) => socket.end(place.serving + ""));
+      const { descriptor } = place.listeners[0];
+      server.listen(descriptor === undefined ? { port: 0, host: "127.0.0.1" } : { fd: descriptor }, () => {
+        const listeners = [{ scheme: "http", port: server.address().port }];
+        process.send({ type: "ready", listeners, passes: true });
+      });
+      process.on("message", ({ type }) => {
+        if (type === "leave") server.close();
+        if (type !== "pass-sockets") return;
+        process.send({ type: "socket", scheme: "http", port: server.address().port }, server._handle);
+        process.send({ type: "sockets-passed" });
+      });`;
+    const first = await start(program(t, serves));
+    t.after(() => first.kill("SIGKILL"));
+    await first.takeOver({ stays: true });
+    const listeners = await first.borrowSockets();
+    const second = new Successor(program(t, serves), { serving: 43, listeners });
+    t.after(() => second.kill("SIGKILL"));
+    first.returnSockets();
+    await second.ready(new AbortController().signal, { timeoutMs: 60_000 });
+    assert.deepEqual(second.listeners, first.listeners);
+    await first.send({ type: "leave" });
+    const [{ port } = { port: 0 }] = second.listeners;
+    // Until the first process has closed its server, either may answer.
+    await eventually(t, async () => (await answerOf(port)) === "43");
+    second.kill("SIGKILL");
+    await second.exited;
+    await assert.rejects(answerOf(port), { code: "ECONNREFUSED" });
   });
 
   const failures: [name: string, code: string, message: RegExp][] = [

@@ -10,6 +10,7 @@ import { ResponseFields } from "../../http/response-fields.ts";
 import type { TransferLimits, TransferSetting } from "../../http/transfer-limits.ts";
 import { RuntimeError } from "../../lib/errors.ts";
 import type { Prepared } from "../../lib/prepared.ts";
+import type { SocketHandle } from "../../lib/socket-handle.ts";
 import type { TurnClock } from "../../lib/turn-clock.ts";
 import type {
   Listener,
@@ -117,10 +118,13 @@ export class NodeListener implements Listener, NodeListenerContext {
   }
 
   get descriptor(): number | null {
-    // Node has no public way to ask for the descriptor of a server.
-    const { _handle: handle } = this.#server as { _handle?: { fd?: number } | null };
-    const { fd = -1 } = handle ?? {};
-    return fd < 0 ? null : fd;
+    return this.handle?.fd ?? null;
+  }
+
+  get handle(): SocketHandle | null {
+    // Node has no public way to ask for the handle and the descriptor of a server.
+    const { _handle: handle } = this.#server as { _handle?: SocketHandle | null };
+    return handle !== undefined && handle !== null && handle.fd >= 0 ? handle : null;
   }
 
   get clock(): TurnClock {

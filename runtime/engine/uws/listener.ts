@@ -37,6 +37,7 @@ export class UwsListener implements Listener, ListenerContext {
   readonly port: number;
   /** The library cannot use a socket of another process. */
   readonly descriptor: null = null;
+  readonly handle: null = null;
   readonly unread: UnreadBytes = new UnreadBytes();
   readonly savedMasks: SavedMasks;
   readonly anchor: CorkAnchor;
