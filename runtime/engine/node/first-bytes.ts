@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { LAST_REQUEST_MS } from "./last-request.ts";
 import type { OpenConnection } from "./listener-context.ts";
 
 /** The first bytes of HTTP/2 (RFC 9113 section 3.4) that no request of HTTP/1 begins with. */
@@ -12,7 +13,7 @@ const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
  */
 export class FirstBytes implements OpenConnection {
   readonly #socket: Socket;
-  readonly #timeoutMs: number;
+  #timeoutMs: number;
   readonly #onProtocol: (isHttp2: boolean) => void;
   readonly #onClosed: () => void;
   readonly #sinceMs = performance.now();
@@ -41,8 +42,9 @@ export class FirstBytes implements OpenConnection {
     if (nowMs - this.#sinceMs > this.#timeoutMs) this.#socket.destroy();
   }
 
+  /** The first bytes may be on their way, and the connection then ends with its first response. */
   drain(): void {
-    if (this.#bytes.length === 0) this.#socket.destroy();
+    this.#timeoutMs = Math.min(this.#timeoutMs, LAST_REQUEST_MS);
   }
 
   readonly #onData = (bytes: Buffer): void => {

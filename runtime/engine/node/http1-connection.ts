@@ -15,6 +15,7 @@ import {
   pickFraming,
 } from "./http1-response.ts";
 import { hasPeer } from "./has-peer.ts";
+import { LAST_REQUEST_MS } from "./last-request.ts";
 import { NodeClient } from "./node-client.ts";
 import type { NodeListenerContext } from "./listener-context.ts";
 import { toCanonicalAddress } from "./peer-address.ts";
@@ -200,18 +201,18 @@ export class Http1Connection implements Transport {
     if (!this.#bodyDone && this.#input !== null) this.#consumeBody();
   }
 
-  /** An idle connection ends with the next check, and one that answers with its response. */
+  /** The connection ends with its next response, or when it stays idle. */
   drain(): void {}
 
   /** Ends a connection whose time is over. The listener calls this about once a second. */
   check(nowMs: number): void {
-    const { keepAliveTimeoutMs, headTimeoutMs, limits } = this.#context;
+    const { headTimeoutMs, limits } = this.#context;
     const ageMs = nowMs - this.#sinceMs;
     switch (this.#state) {
       case "idle":
         if (this.isBlocked) {
           if (limits.sendTimeoutMs > 0 && ageMs > limits.sendTimeoutMs) this.destroy();
-        } else if (ageMs > keepAliveTimeoutMs || this.#context.closing) this.#leave();
+        } else if (ageMs > this.#mostIdleMs) this.#leave();
         break;
       case "head":
         if (ageMs > headTimeoutMs) this.#refuseSlowHead();
@@ -228,6 +229,11 @@ export class Http1Connection implements Transport {
       case "closed":
         break;
     }
+  }
+
+  get #mostIdleMs(): number {
+    const { keepAliveTimeoutMs, closing } = this.#context;
+    return closing ? Math.min(keepAliveTimeoutMs, LAST_REQUEST_MS) : keepAliveTimeoutMs;
   }
 
   #onData(bytes: Buffer): void {
