@@ -38,7 +38,6 @@ function unless(program: string): string | false {
 
 /** A page with 100 assets, each of its own content. Its script reports which of them have loaded, and how. */
 function pageFiles(): Record<string, string> {
-  const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
   const filler = "/* filler */\n".repeat(200);
   const files: Record<string, string> = {};
   for (const n of numbers(SCRIPTS)) files[`s${n}.js`] = `${filler}globalThis.sum += ${n + 1};`;
@@ -123,3 +122,7 @@ describe("clients of HTTP/2", { timeout: 600_000 }, () => {
     });
   });
 });
+
+function numbers(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index);
+}
