@@ -65,6 +65,7 @@ export const Kind = {
   cachePutEnd: 37,
   cacheGrant: 38,
   cacheCancel: 39,
+  failed: 40,
 } as const;
 
 /** The code of a file that a worker runs: its top level, or one of its hooks. */
@@ -205,6 +206,18 @@ export interface BootFailure {
   message: string;
 }
 
+/** Why a handler failed, for operators. Sent before the answer of the request. */
+export interface HandlerFailure {
+  /** The id of the request, as in the log. */
+  readonly requestId: string;
+  /** The error in one line: `TypeError: x is not a function`. */
+  readonly message: string;
+  /** The file that answers the route, or the name of the application. */
+  readonly handler: string;
+  /** The place in the code of the application: `handlers/a.ts:12`; `null`: not known. */
+  readonly place: string | null;
+}
+
 /** Tells the answers to different pings apart: integer, 1 upwards, per worker. */
 export type PingNumber = number;
 
@@ -288,6 +301,7 @@ export type ToPrimary =
   /** The worker has not begun this exchange, and will not: its threads are busy with slow ones. */
   | readonly [kind: typeof Kind.returned, id: ExchangeId]
   | readonly [kind: typeof Kind.drained]
+  | readonly [kind: typeof Kind.failed, failure: HandlerFailure]
   | PurgeMessage
   | CacheMessage
   | PongMessage;

@@ -1,7 +1,7 @@
 import * as z from "zod/mini";
 import { HANDLER_SETTINGS } from "../config/handler-settings.ts";
 import { describeElement } from "./describe-element.ts";
-import type { BootFailure, RouteLimits, WorkerReport } from "./messages.ts";
+import type { BootFailure, HandlerFailure, RouteLimits, WorkerReport } from "./messages.ts";
 
 /** An absent limit means the same as nil: the server's own. */
 function orServers<T extends z.core.$ZodType>(schema: T): z.ZodMiniDefault<z.ZodMiniNullable<T>> {
@@ -47,6 +47,13 @@ const failureSchema = z.object({
   message: z.string(),
 }) satisfies z.ZodMiniType<BootFailure>;
 
+const handlerFailureSchema = z.object({
+  requestId: z.string(),
+  message: z.string(),
+  handler: z.string(),
+  place: z._default(z.nullable(z.string()), null),
+}) satisfies z.ZodMiniType<HandlerFailure>;
+
 /** A value of the type, or a description of the first fault and its place. */
 export type Parsed<T> = { ok: true; value: T } | { ok: false; fault: string };
 
@@ -58,6 +65,11 @@ export function parseReport(value: unknown): Parsed<WorkerReport> {
 /** Checks a worker's reason for not serving. */
 export function parseBootFailure(value: unknown): Parsed<BootFailure> {
   return parse(failureSchema, value, "failure");
+}
+
+/** Checks a worker's reason for the failure of a request. */
+export function parseHandlerFailure(value: unknown): Parsed<HandlerFailure> {
+  return parse(handlerFailureSchema, value, "failure");
 }
 
 function parse<T>(schema: z.ZodMiniType<T>, value: unknown, name: string): Parsed<T> {

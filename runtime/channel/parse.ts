@@ -13,7 +13,7 @@ import { BODY_FOLLOWS, Kind } from "./messages.ts";
 import { describeElement, type Element, isMap } from "./describe-element.ts";
 import { CACHE_ELEMENTS, parseCacheMessage } from "./parse-cache.ts";
 import { checkVersion } from "./protocol-version.ts";
-import { parseBootFailure, type Parsed, parseReport } from "./parse-report.ts";
+import { parseBootFailure, parseHandlerFailure, type Parsed, parseReport } from "./parse-report.ts";
 
 /**
  * Checks a message from a worker. Workers are trusted not to attack, but may have bugs, and may be written in another
@@ -61,6 +61,8 @@ export function parseToPrimary(value: unknown): ToPrimary {
       return parseLoading(value);
     case Kind.drained:
       return [Kind.drained];
+    case Kind.failed:
+      return [Kind.failed, accept(Kind.failed, parseHandlerFailure(value[1]))];
     case Kind.purge:
       return isPurge(value) ? value : refuse(value);
     case Kind.cacheMatch:

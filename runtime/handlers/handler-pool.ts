@@ -15,13 +15,14 @@ import type { ResponseCache } from "../cache/response-cache.ts";
 import type { Config } from "../config/config.ts";
 import { DEFAULT_SITE } from "../config/sites.ts";
 import type { WorkerInfo } from "../control/operations.ts";
-import { describeHang } from "../supervise/hang/describe-hang.ts";
+import { describeHang, toWords } from "../supervise/hang/describe-hang.ts";
 import type { BlockPool } from "../bodies/block-pool.ts";
 import type { Intakes } from "../bodies/intakes.ts";
 import type { Exchange } from "../dispatch/exchange.ts";
 import { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Lane } from "../dispatch/lane.ts";
 import { RuleBook } from "../dispatch/route-rules.ts";
+import { findOldestWork } from "../dispatch/work.ts";
 import type { Spool } from "../bodies/spool.ts";
 import type { Admission } from "../http/admission.ts";
 import type { FileSender } from "../http/file-sender.ts";
@@ -32,8 +33,11 @@ import type { KeptStates } from "../lib/kept-states.ts";
 import type { Logger } from "../log/log.ts";
 import type { Counters } from "../observe/counters.ts";
 import { count, type PoolMeter } from "../observe/pool-meters.ts";
+import type { OldestRequest } from "../observe/oldest-request.ts";
+import type { ServerEvents } from "../observe/server-events.ts";
 import type { GenerationLeases } from "../generation/generation-leases.ts";
 import { HandlerCaches } from "./caches.ts";
+import { describeLoss } from "./describe-loss.ts";
 import { HandlerPurges } from "./purges.ts";
 import { type AppPlan, memoryLimitOf, type PoolPlan } from "./pool-plan.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
@@ -73,6 +77,9 @@ export interface WorkerFigures {
   readonly loopUtilization: number | null;
   /** How long it took to answer its last ping. */
   readonly pongMs: number | null;
+  readonly pid: number;
+  /** How long it has been ready. */
+  readonly readyForMs: number | null;
 }
 
 /** The parts that all pools of a primary share. */
@@ -122,6 +129,9 @@ export class HandlerPool {
   readonly #caches: HandlerCaches;
   readonly #pool: Pool;
   readonly #meter: PoolMeter;
+  readonly #events: ServerEvents;
+  /** The worker that hung last, and the file that blocked it. */
+  #hang: { workerId: WorkerId; handler: string | null } | null = null;
   readonly #lanes = new Map<WorkerId, Lane>();
   readonly #numbers = new Map<string, RouteNumber>();
   #reports: readonly (RouteReport | null)[] = [];
@@ -142,6 +152,7 @@ export class HandlerPool {
     this.plan = plan;
     const meter = options.counters.pools.of(plan.name);
     this.#meter = meter;
+    this.#events = options.counters.events;
     this.#least = plan.workers;
     this.#config = config;
     this.#rules = new RuleBook([], config);
@@ -217,6 +228,7 @@ export class HandlerPool {
         count(meter.recycled, reason);
         this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane));
       },
+      onFailed: (failure) => options.counters.failures.explain(failure),
       onPurge: (worker, message) => this.#purge(worker, message),
       onCache: (worker, message) => this.#useCaches(worker, message),
       onUnreachable: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane)),
@@ -279,8 +291,10 @@ export class HandlerPool {
       const { requests, inFlight } = this.#loadOf(worker.id);
       const { rssBytes = null, heapUsedBytes = null, loopUtilization = null } = worker.vitals ?? {};
       const pongMs = this.#pool.pongMs(worker);
-      const { id } = worker;
-      return { id, requests, inFlight, rssBytes, heapUsedBytes, loopUtilization, pongMs };
+      const { id, pid, readyAtMs } = worker;
+      const readyForMs = readyAtMs === null ? null : performance.now() - readyAtMs;
+      const load = { requests, inFlight, rssBytes, heapUsedBytes, loopUtilization };
+      return { id, ...load, pongMs, pid, readyForMs };
     });
   }
 
@@ -292,6 +306,25 @@ export class HandlerPool {
    */
   leaseInspector(workerId: number, options: { standsStill: boolean }): Promise<WorkerLease> {
     return this.#pool.leaseInspector(workerId, options);
+  }
+
+  /** Returns the request that each worker has had for the longest time, by worker. Workers without a request are not in it. */
+  oldestRequests(nowMs: number): Map<WorkerId, OldestRequest> {
+    const found = new Map<WorkerId, OldestRequest>();
+    for (const [workerId, lane] of this.#lanes) {
+      const work = findOldestWork(lane, nowMs);
+      if (work === null) continue;
+      const { id, givenId, method, target, route, state, forMs } = work;
+      found.set(workerId, {
+        requestId: givenId ?? toRequestId(this.#requestIdPrefix, id),
+        method,
+        route: scopeOf(this.manifest, route)?.pattern ?? "",
+        path: target.split("?", 1)[0] ?? "",
+        state: toWords(state),
+        ageMs: forMs,
+      });
+    }
+    return found;
   }
 
   /** A tag for stored answers of this pool's code. Equal code has the same tag, also in another process. */
@@ -322,6 +355,11 @@ export class HandlerPool {
   resize(change: 1 | -1): number {
     this.#least = this.#pool.resize(this.#least + change);
     return this.#least;
+  }
+
+  /** Replaces a worker: it drains once a fresh one serves. Returns false if no ready worker has this number. */
+  recycle(workerId: number): boolean {
+    return this.#pool.recycle(workerId);
   }
 
   /** The ready workers, as the dispatcher's lanes. */
@@ -428,11 +466,13 @@ export class HandlerPool {
   #describeHang(workerId: WorkerId, stack: readonly StackFrame[]): object {
     const lane = this.#lanes.get(workerId);
     if (lane === undefined) return {};
-    return describeHang(this.dispatcher.workOf(lane), {
+    const description = describeHang(this.dispatcher.workOf(lane), {
       stack,
       manifest: this.manifest,
       requestIdOf: ({ id, givenId }) => givenId ?? toRequestId(this.#requestIdPrefix, id),
     });
+    this.#hang = { workerId, handler: description.handler ?? null };
+    return description;
   }
 
   /** Returns the fields that name a request in the log. */
@@ -457,6 +497,11 @@ export class HandlerPool {
     this.#meter.replayed += replayed;
     this.#meter.lost += failed;
     const fields = { workerId, cause, reason: error.message, replayed };
+    if (cause !== "retired") {
+      const hang = this.#hang?.workerId === workerId ? this.#hang.handler : null;
+      const lost = { workerId, pool: this.plan.name, cause, handler: hang, failed, replayed };
+      this.#events.add({ kind: "worker", isGood: false, text: describeLoss(lost) });
+    }
     if (firstFailed !== null) {
       const first = this.#describe(firstFailed);
       this.#log.error({ ...fields, exchanges: failed, first }, "exchanges lost");

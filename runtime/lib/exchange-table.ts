@@ -73,6 +73,20 @@ export class ExchangeTable<T extends Numbered> {
     this.#size = 0;
   }
 
+  /** Returns the item with the lowest value of a measure; `null`: the table is empty. */
+  least(measure: (item: T) => number): T | null {
+    let found: T | null = null;
+    let lowest = Infinity;
+    for (const item of this.#slots) {
+      if (item === undefined) continue;
+      const value = measure(item);
+      if (found !== null && value >= lowest) continue;
+      found = item;
+      lowest = value;
+    }
+    return found;
+  }
+
   /** Returns all items, sorted by number, which is the order of insertion. */
   values(): T[] {
     return this.#slots.filter((item) => item !== undefined).toSorted((a, b) => a.id - b.id);

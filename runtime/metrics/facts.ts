@@ -1,5 +1,6 @@
 import type { Status } from "../control/operations.ts";
 import type { Counters } from "../observe/counters.ts";
+import type { OldestRequest } from "../observe/oldest-request.ts";
 import type { Readiness } from "../observe/readiness.ts";
 
 /** All that metrics are made of: one look at a server. */
@@ -37,6 +38,10 @@ export interface WorkerFacts {
   readonly heapUsedBytes: number | null;
   readonly loopUtilization: number | null;
   readonly pongMs: number | null;
+  readonly pid: number;
+  readonly readyForMs: number | null;
+  /** The request that it has had for the longest time; `null`: it has none. */
+  readonly oldest: OldestRequest | null;
 }
 
 /** Measurements of a process. */

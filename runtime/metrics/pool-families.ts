@@ -63,7 +63,7 @@ export const POOL_FAMILIES: readonly Family[] = [
     type: "counter",
     unit: null,
     labels: ["pool", "reason"],
-    help: "Workers that were replaced in order, by reason: requests, age, idle, memory or surplus.",
+    help: "Workers that were replaced in order, by reason: requests, age, idle, memory, command or surplus.",
     collect: ({ counters }) => ofCounts(counters.pools.list(), ({ recycled }) => recycled),
   },
   {

@@ -2,8 +2,10 @@ import { CACHE_RESULTS, type CacheResult } from "../http/cache-result.ts";
 import { LIMIT_NAMES, type LimitName } from "../http/limit-names.ts";
 import { Histogram } from "./histogram.ts";
 import { Meters, PoolMeter } from "./pool-meters.ts";
+import { RecentFailures } from "./recent-failures.ts";
 import { ReloadMeter } from "./reload-meter.ts";
 import { RequestMeters } from "./request-meters.ts";
+import { ServerEvents } from "./server-events.ts";
 
 /**
  * Counters of a primary since its start. All of its listeners and dispatchers share them. They are plain integers,
@@ -23,6 +25,9 @@ export class Counters {
   /** Time from a request to the head of the response of an upstream server, by group. */
   readonly upstreams: Meters<Histogram> = new Meters(() => new Histogram());
   readonly reloads: ReloadMeter = new ReloadMeter();
+  /** The newest requests that failed, and their reasons. */
+  readonly failures: RecentFailures = new RecentFailures();
+  readonly events: ServerEvents = new ServerEvents();
   /** Number of heads that were read, including refused ones. */
   requests = 0;
   /** Number of requests that a dispatcher admitted and has not settled. */

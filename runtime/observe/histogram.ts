@@ -32,17 +32,23 @@ export class Histogram {
    * @param share From 0 to 1: 0.99 is the 99th percentile.
    */
   quantile(share: number): number | null {
-    const wanted = Math.max(1, Math.ceil(this.count * share));
-    let seen = 0;
-    for (const [index, count] of this.counts.entries()) {
-      seen += count;
-      if (count === 0 || seen < wanted) continue;
-      const high = BOUNDS_MS[index] ?? BOUNDS_MS.at(-1) ?? 0;
-      const low = index === 0 ? 0 : (BOUNDS_MS[index - 1] ?? high);
-      return (low + high) / 2;
-    }
-    return null;
+    return quantileOf(this.counts, share);
   }
+}
+
+/** Returns the same of counts as those of a histogram. */
+export function quantileOf(counts: Readonly<Float64Array>, share: number): number | null {
+  const all = counts.reduce((sum, count) => sum + count, 0);
+  const wanted = Math.max(1, Math.ceil(all * share));
+  let seen = 0;
+  for (const [index, count] of counts.entries()) {
+    seen += count;
+    if (count === 0 || seen < wanted) continue;
+    const high = BOUNDS_MS[index] ?? BOUNDS_MS.at(-1) ?? 0;
+    const low = index === 0 ? 0 : (BOUNDS_MS[index - 1] ?? high);
+    return (low + high) / 2;
+  }
+  return null;
 }
 
 /** Returns the first bucket whose bound is not below the duration. */

@@ -76,14 +76,31 @@ export class RequestLog {
     const nowMs = performance.now();
     const ms = nowMs - client.receivedMs;
     const { method } = head;
-    this.counters.finishedRequests.note(client.series ?? 0, { method, status, ms, bytes });
+    this.counters.finishedRequests.note(client.series ?? 0, { method, status, ms, bytes, nowMs });
     if (cached !== null && cached !== undefined) this.counters.cached[cached]++;
-    if (status >= 500) this.served.failed(client.id);
+    if (status >= 500) this.#failed(client, status);
     if (this.#recent !== null) this.#recent.note(client, status, nowMs);
     const { write, filter } = this.#access.of(head.origin);
     if (write === null || !client.isLogged || head.target === this.#unloggedTarget) return;
     if (filter !== null && !filter(head.target, status)) return;
     write(client, { status, bytes, nowMs, timeMs: this.#clock.toUnixMs(nowMs) });
+  }
+
+  #failed(client: Client, status: number): void {
+    const { id, head, limitedBy, workerId, upstream = null } = client;
+    this.served.failed(id);
+    const [path = ""] = head.target.split("?", 1);
+    this.counters.failures.note({
+      requestId: head.requestId ?? this.#requestIdOf(id),
+      series: client.series ?? REFUSED_SERIES,
+      method: head.method,
+      path,
+      status,
+      limitedBy,
+      upstream: upstream?.name ?? null,
+      workerId,
+      timeMs: Date.now(),
+    });
   }
 
   /** Records a client that was cut off for being slow. */
@@ -118,7 +135,7 @@ export class RequestLog {
     this.counters.finished(status);
     const nowMs = performance.now();
     const ms = nowMs - receivedMs;
-    this.counters.finishedRequests.note(REFUSED_SERIES, { method, status, ms, bytes });
+    this.counters.finishedRequests.note(REFUSED_SERIES, { method, status, ms, bytes, nowMs });
     this.#log.debug({ requestId: this.#requestIdOf(id), status, reason }, "request refused");
     const { write, filter } = this.#access.of(null);
     if (write === null || (filter !== null && !filter(target, status))) return;

@@ -32,6 +32,8 @@ export interface RequestMeter {
   readonly durations: Histogram;
   /** Size of the bodies of the answers. */
   bytes: number;
+  /** `performance.now()` at the end of the newest request. */
+  lastMs: number;
 }
 
 /** The requests of one route, method and result, with their names. */
@@ -42,6 +44,18 @@ export interface NamedMeter extends RequestMeter {
   readonly route: string;
   readonly method: (typeof METHODS)[number];
   readonly result: (typeof RESULTS)[number];
+}
+
+/** A request that has ended. */
+export interface FinishedRequest {
+  readonly method: string;
+  /** 499: its client left. */
+  readonly status: number;
+  readonly ms: number;
+  /** Size of the body of its answer. */
+  readonly bytes: number;
+  /** `performance.now()` at its end. */
+  readonly nowMs: number;
 }
 
 interface Series {
@@ -78,20 +92,27 @@ export class RequestMeters {
     return id;
   }
 
-  /** Counts a finished request. `status` 499: its client left. */
-  note(id: SeriesId, request: { method: string; status: number; ms: number; bytes: number }): void {
+  /** Counts a finished request. */
+  note(id: SeriesId, request: FinishedRequest): void {
     const series = this.#series[id];
     if (series === undefined) return;
-    const { method, status, ms, bytes } = request;
+    const { method, status, ms, bytes, nowMs } = request;
     const result = status === 499 ? 0 : Math.trunc(status / 100);
     const at = indexOf(method) * RESULTS.length + result;
     let meter = series.meters[at] ?? null;
     if (meter === null) {
-      meter = { durations: new Histogram(), bytes: 0 };
+      meter = { durations: new Histogram(), bytes: 0, lastMs: 0 };
       series.meters[at] = meter;
     }
     meter.durations.note(ms);
     meter.bytes += bytes;
+    meter.lastMs = nowMs;
+  }
+
+  /** Returns the site and the route of a number. */
+  nameOf(id: SeriesId): { site: string; route: string } {
+    const { site, route } = this.#series[id] ?? { site: "", route: "other" };
+    return { site, route };
   }
 
   /** All meters that have counted a request. */

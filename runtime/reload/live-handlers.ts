@@ -114,6 +114,12 @@ export class LiveHandlers {
     return pool?.resize(change) ?? 0;
   }
 
+  /** Replaces a worker of the serving generation. Returns the name of its pool; `null`: no ready worker has this number. */
+  recycle(workerId: number): string | null {
+    const pools = [...this.#generation.pools];
+    return pools.find(([, pool]) => pool.recycle(workerId))?.[0] ?? null;
+  }
+
   /** Returns the state of a generation on disk. */
   stateOf(id: string): GenerationInfo["state"] {
     const hasCodeOf = ({ manifest }: HandlerPool): boolean => manifest.id === id;

@@ -1,6 +1,7 @@
 import type {
   BootFailure,
   CacheMessage,
+  HandlerFailure,
   PurgeMessage,
   WorkerId,
   WorkerReport,
@@ -64,6 +65,8 @@ export interface PoolOptions {
   onUnreachable: (worker: WorkerProcess) => void;
   /** A handler asks for a purge: the callee answers it. */
   onPurge: (worker: WorkerProcess, message: PurgeMessage) => void;
+  /** A handler failed. */
+  onFailed: (failure: HandlerFailure) => void;
   /** A handler uses `caches`: the callee answers it. */
   onCache: (worker: WorkerProcess, message: CacheMessage) => void;
   onLost: (worker: WorkerProcess, error: RuntimeError, cause: LossCause) => void;
@@ -217,6 +220,15 @@ export class Pool {
     return least;
   }
 
+  /** Replaces a worker: it drains once a fresh one serves. Returns false if no ready worker has this number. */
+  recycle(workerId: number): boolean {
+    const member = this.#state.members.find(({ id }) => id === workerId);
+    if (member?.kind !== "ready" || this.#ending) return false;
+    this.#apply({ type: "worn", id: member.id, reason: "command" });
+    this.#reconcile();
+    return true;
+  }
+
   /**
    * Changes the memory limit of a worker; 0: none. Running workers keep the lower limit of the two: the bound
    * of their heap cannot be raised.
@@ -343,6 +355,7 @@ export class Pool {
           this.#options.onUnreachable(unreachable);
         },
         onPurge: this.#options.onPurge,
+        onFailed: this.#options.onFailed,
         onCache: this.#options.onCache,
         onLost: this.#options.onLost,
         onExit: (exited, exit) => this.#onExit(exited, exit),

@@ -1,5 +1,5 @@
-/** Why a fresh worker should replace a ready one. */
-export type RecycleReason = "requests" | "age" | "idle" | "memory";
+/** Why a fresh worker should replace a ready one. `command`: an operator asks for it. */
+export type RecycleReason = "requests" | "age" | "idle" | "memory" | "command";
 
 /** When a worker is worn. 0: never for this reason. */
 export interface RecycleLimits {

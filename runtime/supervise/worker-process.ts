@@ -2,6 +2,7 @@ import { Channel } from "../channel/channel.ts";
 import type {
   BootFailure,
   ExchangeMessage,
+  HandlerFailure,
   PingNumber,
   CacheMessage,
   PurgeMessage,
@@ -71,6 +72,8 @@ export interface WorkerProcessOptions {
   onReady: (worker: WorkerProcess, report: WorkerReport) => void;
   onBootFailed: (worker: WorkerProcess, failure: BootFailure) => void;
   onPong: (worker: WorkerProcess, number: PingNumber) => void;
+  /** A handler failed. */
+  onFailed: (failure: HandlerFailure) => void;
   /** A handler asks for a purge. */
   onPurge: (worker: WorkerProcess, message: PurgeMessage) => void;
   /** A handler uses `caches`. */
@@ -154,6 +157,11 @@ export class WorkerProcess {
 
   get state(): WorkerState {
     return this.#state;
+  }
+
+  /** `performance.now()` when it became ready; `null`: it has not. */
+  get readyAtMs(): number | null {
+    return this.#readyAtMs;
   }
 
   /** The handlers' file that the worker loads, or loaded last; `null`: none yet. */
@@ -255,6 +263,9 @@ export class WorkerProcess {
       case Kind.pong:
         this.#vitals = message[2];
         this.#options.onPong(this, message[1]);
+        return;
+      case Kind.failed:
+        this.#options.onFailed(message[1]);
         return;
       case Kind.purge:
         this.#options.onPurge(this, message);

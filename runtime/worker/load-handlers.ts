@@ -40,6 +40,8 @@ export interface LoadOptions {
   isResponse?: (value: unknown) => value is Response;
   /** Messages name files relative to this folder. */
   cwd?: string;
+  /** Called for each failure of a handler. */
+  onFailure?: RunRules["onFailure"];
 }
 
 export interface LoadTimeout {
@@ -142,8 +144,8 @@ class Loader {
   constructor(manifest: Manifest, options: LoadOptions) {
     this.#manifest = manifest;
     this.#options = options;
-    const { mode, isResponse = isGlobalResponse, cwd = process.cwd() } = options;
-    this.#rules = { mode, isResponse, cwd };
+    const { mode, isResponse = isGlobalResponse, cwd = process.cwd(), onFailure } = options;
+    this.#rules = { mode, isResponse, cwd, onFailure };
   }
 
   async importAll(generationDir: string): Promise<void> {

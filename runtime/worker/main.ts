@@ -35,6 +35,7 @@ import { WorkerCaches } from "./caches.ts";
 import { toEnv } from "./context.ts";
 import { Departures } from "./departures.ts";
 import { Exchanges } from "./exchanges.ts";
+import { FailureReports } from "./failure-reports.ts";
 import { findCallers } from "./find-callers.ts";
 import { guardInspector } from "./inspector-door.ts";
 import { Lifecycle } from "./lifecycle.ts";
@@ -63,6 +64,7 @@ class Worker {
   readonly #departures = new Departures();
   readonly #purges: Purges;
   readonly #caches: WorkerCaches;
+  readonly #failures = new FailureReports((failure) => this.#channel.send([Kind.failed, failure]));
   readonly #vitals = new VitalsMeter();
   readonly #closeInspector: () => void;
   readonly #streams: StandardStreams;
@@ -177,6 +179,7 @@ class Worker {
         pool,
         timeout: toTimeout(settings),
         onImport: (source) => onRun(source, "import"),
+        onFailure: (failure) => this.#failures.note(failure, performance.now()),
       });
       const env = toEnv();
       this.#lifecycle = new Lifecycle(generation.hooks);

@@ -1,4 +1,5 @@
 import type { Context, ErrorHandler, FolderConfig, HandlerConfig, Middleware } from "../api.ts";
+import type { HandlerFailure } from "../channel/messages.ts";
 import { adoptResponse } from "./adopt-response.ts";
 import { toFoundResponse } from "./found-file.ts";
 import { EXPORTED_METHODS, type HandlerModule, type Target } from "./handler-shape.ts";
@@ -15,6 +16,8 @@ export interface RunRules {
   readonly isResponse: (value: unknown) => value is Response;
   /** Messages and logs name files relative to this folder. */
   readonly cwd: string;
+  /** Called for each failure of a handler that is logged as an error. */
+  readonly onFailure?: ((failure: HandlerFailure) => void) | undefined;
 }
 
 /** A route, ready to run: `runHandler` only looks things up. */

@@ -73,6 +73,8 @@ describe("parseToPrimary()", () => {
       [Kind.returned, 1],
       [Kind.loading, "handlers/x.ts", "import"],
       [Kind.loading, "handlers/x.ts", "dispose"],
+      [Kind.failed, { requestId: "a-1", message: "Error: no", handler: "x.ts", place: "x.ts:1" }],
+      [Kind.failed, { requestId: "a-1", message: "Error: no", handler: "app:app", place: null }],
       [Kind.drained],
       [Kind.purge, 1, 0, "tag:news"],
       [Kind.purge, 2, -1, ""],
@@ -204,6 +206,9 @@ describe("parseToPrimary()", () => {
       [Kind.bootFailed, "ERR_HANDLER_LOAD"],
       [Kind.bootFailed, { code: 1, message: "" }],
       [Kind.bootFailed, { code: "" }],
+      [Kind.failed],
+      [Kind.failed, { requestId: 1, message: "", handler: "", place: null }],
+      [Kind.failed, { requestId: "", message: "", handler: "", place: 3 }],
     ];
     assert.deepEqual(
       [...wrong, ...others].filter((value) => !isRefused(() => parseToPrimary(value))),

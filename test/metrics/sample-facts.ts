@@ -6,8 +6,14 @@ import { Counters } from "../../runtime/observe/counters.ts";
 export function createFacts(): MetricsFacts {
   const counters = new Counters();
   const id = counters.finishedRequests.idOf("a.example", '/it"s\\a/:name');
-  counters.finishedRequests.note(id, { method: "GET", status: 200, ms: 3, bytes: 7 });
-  counters.finishedRequests.note(id, { method: "POST", status: 503, ms: 70_000, bytes: 5 });
+  counters.finishedRequests.note(id, { method: "GET", status: 200, ms: 3, bytes: 7, nowMs: 900 });
+  counters.finishedRequests.note(id, {
+    method: "POST",
+    status: 503,
+    ms: 70_000,
+    bytes: 5,
+    nowMs: 950,
+  });
   const meter = counters.pools.of("default");
   meter.ended.set("crashed", 2);
   meter.recycled.set("memory", 1);
@@ -19,7 +25,15 @@ export function createFacts(): MetricsFacts {
     canServe: true,
     pools: [{ name: "default", readyWorkers: 1, isOptional: false }],
   } as const;
-  const worker = { requests: 3, inFlight: 1, rssBytes: 5, heapUsedBytes: 4 };
+  const worker = {
+    requests: 3,
+    inFlight: 1,
+    rssBytes: 5,
+    heapUsedBytes: 4,
+    pid: 10,
+    readyForMs: 5_000,
+    oldest: null,
+  };
   return {
     counters,
     readiness,

@@ -14,7 +14,7 @@ describe("RequestMeters", () => {
     const users = meters.idOf("default", "/users/:id");
     const other = meters.idOf("a.example", "/users/:id");
     const note = (id: number, method: string, status: number): void =>
-      meters.note(id, { method, status, ms: 1, bytes: 10 });
+      meters.note(id, { method, status, ms: 1, bytes: 10, nowMs: 5 });
     note(users, "GET", 200);
     note(users, "GET", 204);
     note(users, "GET", 499);
@@ -43,7 +43,8 @@ describe("RequestMeters", () => {
 
   it("has a meter for each method that it names", () => {
     const meters = new RequestMeters();
-    for (const method of METHODS) meters.note(0, { method, status: 200, ms: 1, bytes: 0 });
+    for (const method of METHODS)
+      meters.note(0, { method, status: 200, ms: 1, bytes: 0, nowMs: 5 });
     assert.deepEqual(
       [...meters.list()].map(({ method }) => method),
       METHODS,
@@ -56,13 +57,13 @@ describe("RequestMeters", () => {
     for (let number = 0; number < 60_000; number++) ids.add(meters.idOf("default", `/${number}`));
     assert.ok(ids.size <= 50_001, String(ids.size));
     const last = meters.idOf("default", "/more");
-    meters.note(last, { method: "GET", status: 200, ms: 1, bytes: 1 });
+    meters.note(last, { method: "GET", status: 200, ms: 1, bytes: 1, nowMs: 5 });
     assert.deepEqual(list(meters), [" other GET 2xx 1 1"]);
   });
 
   it("ignores a number that it has not given", () => {
     const meters = new RequestMeters();
-    meters.note(7, { method: "GET", status: 200, ms: 1, bytes: 1 });
+    meters.note(7, { method: "GET", status: 200, ms: 1, bytes: 1, nowMs: 5 });
     assert.deepEqual(list(meters), []);
   });
 });

@@ -89,6 +89,7 @@ export class Trial {
       loadOf: ({ id }) => ({ requests: this.requests.get(id) ?? 0, inFlight: 0 }),
       queueAgeMs: () => 0,
       onPurge: () => assert.fail("no handler purges here"),
+      onFailed: () => assert.fail("no handler fails here"),
       onCache: () => assert.fail("no handler uses caches here"),
       onReady: (worker) => {
         const { id } = worker;

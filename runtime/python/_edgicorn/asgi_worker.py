@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from typing import Any, Callable
 
@@ -76,6 +77,8 @@ class AsgiWorker(asyncio.Protocol):
         self.application = application
         self.log = log
         self.loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        log.send_failure = self.send_failure
         self.credit_bytes = settings["responseCreditBytes"]
         self.is_development = settings["mode"] == "development"
         self.mount: str = settings["app"]["mount"]
@@ -132,6 +135,14 @@ class AsgiWorker(asyncio.Protocol):
             self._queued_bytes += len(message[2])
             if self._queued_bytes > _FLUSH_BYTES:
                 self._flush()
+
+    def send_failure(self, failure: "dict[str, Any]") -> None:
+        """Reports why a request fails. Threads of the application may call it, too."""
+        message = [p.FAILED, failure]
+        if threading.get_ident() == self._thread:
+            self.send(message)
+        else:
+            self.loop.call_soon_threadsafe(self.send, message)
 
     def ended(self, exchange: AsgiExchange) -> None:
         """The task of an exchange has ended."""

@@ -37,6 +37,7 @@ def tell_failure(log: Log, message: "list[Any]", error: BaseException) -> None:
         method=message[p.METHOD],
         path=path_of(message[p.URL]),
     )
+    log.report(error)
 
 
 def answer_failure(error: BaseException, *, is_development: bool, wants_page: bool) -> Answer:

@@ -220,7 +220,7 @@ def _may_be_meant(value: Any) -> bool:
 
 def _describe(spec: AnySpec, error: BaseException, text: "str | None") -> str:
     """Returns a title, a line `file:line: text`, the traceback and where Python looked."""
-    place = _place_of(error)
+    place = place_of(error)
     what = text or f"{type(error).__name__}: {error}"
     lines = [f"Cannot load the application {spec.text}"]
     lines.append(f"{place}: {what}" if place is not None else what)
@@ -232,7 +232,8 @@ def _describe(spec: AnySpec, error: BaseException, text: "str | None") -> str:
     return "\n".join(lines)
 
 
-def _place_of(error: BaseException) -> "str | None":
+def place_of(error: BaseException) -> "str | None":
+    """Returns `file:line` of the innermost frame of the application; `None` where there is none."""
     if isinstance(error, SyntaxError) and error.filename is not None and error.lineno is not None:
         return f"{_display(error.filename)}:{error.lineno}"
     frames = traceback.extract_tb(trim(error.__traceback__))

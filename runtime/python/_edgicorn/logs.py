@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import traceback
-from typing import Any, Iterable
+from typing import Any, Callable, Iterable
 
 from .current import current_id, to_request_id
 from .redactor import Redactor
@@ -32,6 +32,12 @@ PYTHON_LEVELS = {
 #: Time between looks whether the log file was moved away by a program that rotates logs.
 _LOOK_SECONDS = 1.0
 
+#: Least time between two reports of failures to the primary.
+_REPORT_SECONDS = 0.05
+
+#: Longest message of such a report.
+_LONGEST_REPORT = 300
+
 #: Longest line of a print that waits for its end.
 _MOST_UNENDED = 64 * 1024
 
@@ -48,6 +54,10 @@ class Log:
         self._looked_at = 0.0
         self._lock = threading.Lock()
         self._prefix = settings["requestIdPrefix"]
+        self._app = settings["app"]["spec"]
+        #: Sends a reason to the primary, once the worker can.
+        self.send_failure: "Callable[[dict[str, Any]], None] | None" = None
+        self._reported_at = float("-inf")
         self._redact = Redactor(settings["redactQuery"]).redact
         self._base = {"pid": os.getpid(), "workerId": settings["workerId"]}
         form = settings["logFormat"]
@@ -96,6 +106,28 @@ class Log:
         kind = type(error).__name__
         err = {"type": kind, "message": str(error), "stack": format_error(error)}
         self.write("error", message, {"err": err, **fields})
+
+    def report(self, error: BaseException) -> None:
+        """Reports to the primary why the request that the calling code answers fails: few reports of a flood."""
+        number = current_id()
+        now = time.monotonic()
+        if self.send_failure is None or not number or now - self._reported_at < _REPORT_SECONDS:
+            return
+        self._reported_at = now
+        # That module needs this one.
+        from .loading import place_of
+
+        try:
+            self.send_failure(
+                {
+                    "requestId": to_request_id(self._prefix, number),
+                    "message": " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_REPORT],
+                    "handler": self._app,
+                    "place": place_of(error),
+                }
+            )
+        except Exception:  # A report that fails must not change the answer.
+            return
 
     def _write(self, data: bytes) -> None:
         with self._lock:
@@ -262,6 +294,9 @@ class LogHandler(logging.Handler):
             fields: "dict[str, Any]" = {"logger": record.name}
             if record.exc_info and record.exc_info[1] is not None:
                 error = record.exc_info[1]
+                if record.levelno >= logging.ERROR:
+                    # A framework answers 500 by itself, and logs the exception.
+                    self._log.report(error)
                 fields["err"] = {
                     "type": type(error).__name__,
                     "message": str(error),

@@ -30,6 +30,7 @@ PROBED = 27
 LOADING = 28
 RETURNED = 29
 RESPONSE_FILE = 30
+FAILED = 40
 
 # Elements of a request.
 ID = 1

@@ -99,6 +99,7 @@ class _Boot:
 
         app = settings["app"]
         link = Link(self._sock, self._reader, settings, log)
+        log.send_failure = lambda failure: link.send([[p.FAILED, failure]])
         runner = WsgiRunner(
             application,
             link,

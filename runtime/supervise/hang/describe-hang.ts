@@ -93,7 +93,8 @@ function routesOf(module: number, { routes }: Pick<Manifest, "routes">): number[
   );
 }
 
-function toWords(state: Work["state"]): WorkDescription["state"] {
+/** Returns the state of an exchange in words for operators. */
+export function toWords(state: Work["state"]): WorkDescription["state"] {
   if (state === "settled") return "given up";
   return state === "answering" ? "answering" : "waiting";
 }
