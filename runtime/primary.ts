@@ -61,6 +61,8 @@ export class Primary {
   /** Aborts running builds and boots. */
   readonly #stop = new AbortController();
   #closing: Promise<void> | null = null;
+  /** An operator has taken the server out of rotation. */
+  #isOutOfRotation = false;
 
   private constructor(options: PrimaryOptions) {
     const { config, certificates, warnings, loadSetup } = options;
@@ -269,8 +271,17 @@ export class Primary {
       // A pool's name may be `constructor`.
       isOptional: Object.hasOwn(config.pools, name) && config.pools[name]?.optional === true,
     }));
-    const phase = this.#closing === null ? "serving" : "draining";
+    const phase = this.#takesTraffic ? "serving" : "draining";
     return { phase, canServe: generation.isReady, pools };
+  }
+
+  get #takesTraffic(): boolean {
+    return this.#closing === null && !this.#isOutOfRotation;
+  }
+
+  /** Makes readiness probes fail, or lets them succeed again. The server serves on in both cases. */
+  setOutOfRotation(isOut: boolean): void {
+    this.#isOutOfRotation = isOut;
   }
 
   /** The certificates that it serves, the default one first. */
@@ -401,7 +412,7 @@ export class Primary {
           return new CacheByPolicy(proxyOf(setting), { cache, policy, destination });
         };
       },
-      canServe: () => this.#closing === null && generation.isReady,
+      canServe: () => this.#takesTraffic && generation.isReady,
       isReady: () => isReady(this.readiness),
       challengeTokens: () => this.#challengeTokens,
       ports: () => this.#parts.listeners.ports,

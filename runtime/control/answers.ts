@@ -2,6 +2,7 @@ import * as z from "zod/mini";
 import type { EffectiveConfig } from "../config/list-effective.ts";
 import { CACHE_RESULTS, type CacheResult } from "../http/cache-result.ts";
 import { LIMIT_NAMES, type LimitName } from "../http/limit-names.ts";
+import { isSnapshot, type LiveSnapshot } from "../live/snapshot.ts";
 import type {
   GenerationInfo,
   Greeting,
@@ -190,4 +191,10 @@ export const statusSchema: z.ZodMiniType<Status> = z.object({
     [],
   ),
   lostLogLines: z.number(),
+  // A server of another version may send another form.
+  live: z.pipe(z.unknown(), z.transform(toKnownSnapshot)),
 });
+
+function toKnownSnapshot(value: unknown): LiveSnapshot | undefined {
+  return isSnapshot(value) ? value : undefined;
+}

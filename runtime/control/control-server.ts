@@ -10,6 +10,7 @@ import { greetingSchema } from "./answers.ts";
 import type { Greeting, Operations } from "./operations.ts";
 import { MAX_BODY_BYTES, runCommand } from "./run-command.ts";
 import { isStream, runStream } from "./run-stream.ts";
+import { streamTo } from "../live/stream-to.ts";
 import { inodeOf, removeFile } from "./socket-file.ts";
 import { fitSocketPath, toControlSocket } from "./socket-path.ts";
 
@@ -51,6 +52,8 @@ export class ControlServer {
   readonly #ownPath: string;
   /** Inode of the socket file, which stays when the file is renamed. */
   #inode: bigint | null = null;
+  /** Responses that show the server live. They have no end of their own. */
+  readonly #watched = new Set<ServerResponse>();
   #isPublished = false;
   #isClosed = false;
   /** Ends streams of events. */
@@ -124,6 +127,28 @@ export class ControlServer {
     }
     this.#closing.abort();
     this.#server.close();
+    for (const response of this.#watched) response.destroy();
+  }
+
+  /** Answers with a snapshot on each line, until the client leaves. */
+  async #watch(response: ServerResponse): Promise<void> {
+    const { watch } = await this.#options.operations.catch(() => ({ watch: undefined }));
+    if (watch === undefined || response.destroyed) {
+      refuseWatch(response, "it does not offer it");
+      return;
+    }
+    const isWatching = await streamTo(response, {
+      watch,
+      fields: LIVE_FIELDS,
+      toText: (json) => `${json}\n`,
+    });
+    if (!isWatching) {
+      refuseWatch(response, "too many others watch it");
+      return;
+    }
+    this.#watched.add(response);
+    response.once("close", () => this.#watched.delete(response));
+    if (this.#isClosed) response.destroy();
   }
 
   async #refuseAnother(): Promise<void> {
@@ -174,13 +199,25 @@ export class ControlServer {
       await runStream(request, response, { pathname, closing, ...this.#options });
       return;
     }
+    if (pathname === "/live" && request.method === "GET") {
+      await this.#watch(response);
+      return;
+    }
     const { status, value, allow } = await runCommand(request, { pathname, ...this.#options });
     response.writeHead(status, allow === undefined ? FIELDS : { ...FIELDS, allow });
     response.end(`${JSON.stringify(value, null, 2)}\n`);
   }
 }
 
+const LIVE_FIELDS = { "content-type": "application/x-ndjson", connection: "close" } as const;
+
 const FIELDS = { "content-type": "application/json", connection: "close" } as const;
+
+function refuseWatch(response: ServerResponse, reason: string): void {
+  const message = `Cannot show the server live: ${reason}`;
+  response.writeHead(503, FIELDS);
+  response.end(`${JSON.stringify({ error: { code: "ERR_OVERLOADED", message } })}\n`);
+}
 
 function pidIn(value: unknown): number | null {
   if (typeof value !== "object" || value === null) return null;

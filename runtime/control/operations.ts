@@ -1,6 +1,8 @@
 import type { ProfileEvent, ProfileRequest } from "./profiling.ts";
 import type { EffectiveConfig } from "../config/list-effective.ts";
 import type { CacheResult } from "../http/cache-result.ts";
+import type { LiveReader } from "../live/live-feed.ts";
+import type { LiveSnapshot } from "../live/snapshot.ts";
 import type { Explanation, Question } from "./explanation.ts";
 import type { Traffic } from "../observe/counters.ts";
 
@@ -30,6 +32,17 @@ export interface Moved {
   to: string;
   /** Process id of the server that serves now. */
   pid: number;
+}
+
+/** The result of the replacement of a worker, which has begun. */
+export interface RecycleReport {
+  worker: number;
+  pool: string;
+}
+
+/** Whether the server asks load balancers to send it nothing. */
+export interface DrainReport {
+  draining: boolean;
 }
 
 /** The result of a purge. */
@@ -181,6 +194,8 @@ export interface Status {
   certificates: CertificateInfo[];
   /** Number of log lines that were lost since it started, by a full disk or a reader that stopped. */
   lostLogLines: number;
+  /** The same moment as the status page shows it, without rates; absent: the server does not tell. */
+  live?: LiveSnapshot | undefined;
 }
 
 export interface SiteInfo {
@@ -280,4 +295,20 @@ export interface Operations {
   /** Adds or removes a worker; one stays at least. Returns the new number. */
   resize(change: 1 | -1): number;
   status(): Status;
+  /**
+   * Replaces a worker of the serving generation: it drains once a fresh one serves.
+   *
+   * @throws RuntimeError `ERR_CONFIG` when no ready worker has this number.
+   */
+  recycle(worker: number): RecycleReport;
+  /** Makes readiness probes fail, or lets them succeed again. The server serves on in both cases. */
+  drain(isDraining: boolean): DrainReport;
+  /** One look at the server, without rates. */
+  look(): Promise<LiveSnapshot>;
+  /**
+   * Sends a snapshot to the reader each second.
+   *
+   * @returns A function that ends it; `null`: there are too many readers.
+   */
+  watch(reader: LiveReader): Promise<(() => void) | null>;
 }

@@ -38,6 +38,8 @@ const METHODS: ReadonlyMap<string, string> = new Map([
   ["/explain", "POST"],
   ["/config", "GET"],
   ["/routes", "GET"],
+  ["/recycle", "POST"],
+  ["/drain", "POST"],
   ["/stop", "POST"],
 ]);
 
@@ -58,11 +60,22 @@ export async function runCommand(
     const body = await readBody(request, maxBytes);
     if (body === null) return refuse(413, `Cannot read ${pathname}: expected a short request`);
     if (pathname === "/") return { status: 200, value: greet() };
-    const answer = await runOperation(await operations, { pathname, body });
+    return await answerCommand(await operations, { pathname, body, log });
+  } catch (error) {
+    return toLoggedRefusal(error, log);
+  }
+}
+
+/** Runs the command of a path. Never rejects: the answer has the failure. */
+export async function answerCommand(
+  operations: Partial<Operations>,
+  { pathname, body, log }: { pathname: string; body: string; log: Logger },
+): Promise<CommandAnswer> {
+  try {
+    const answer = await runOperation(operations, { pathname, body });
     return answer ?? refuse(404, `Cannot ${pathname.slice(1)}: this server does not offer it`);
   } catch (error) {
-    if (!(error instanceof RuntimeError)) log.error({ err: error }, "a command failed: bug");
-    return toRefusal(error);
+    return toLoggedRefusal(error, log);
   }
 }
 
@@ -72,8 +85,22 @@ async function runOperation(
   { pathname, body }: { pathname: string; body: string },
 ): Promise<CommandAnswer | null> {
   switch (pathname) {
-    case "/status":
-      return answered(operations.status?.());
+    case "/status": {
+      const status = operations.status?.();
+      return answered(status && { ...status, live: await operations.look?.() });
+    }
+    case "/recycle": {
+      const worker = readMember(body, "worker");
+      return Number.isSafeInteger(worker)
+        ? answered(operations.recycle?.(Number(worker)))
+        : refuse(400, 'Cannot recycle: expected {"worker": 3} with the number of a worker');
+    }
+    case "/drain": {
+      const draining = readMember(body, "draining");
+      return typeof draining === "boolean"
+        ? answered(operations.drain?.(draining))
+        : refuse(400, 'Cannot drain: expected {"draining": true} or {"draining": false}');
+    }
     case "/generations":
       return answered(await operations.generations?.());
     case "/restarts":
@@ -170,6 +197,11 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
 /** Returns the answer to a command that is refused. */
 export function refuse(status: number, message: string): CommandAnswer {
   return { status, value: { error: { code: null, message } } };
+}
+
+function toLoggedRefusal(error: unknown, log: Logger): CommandAnswer {
+  if (!(error instanceof RuntimeError)) log.error({ err: error }, "a command failed: bug");
+  return toRefusal(error);
 }
 
 /** Returns the answer to a command that failed. */

@@ -8,12 +8,16 @@ import type { HandlerPool } from "../handlers/handler-pool.ts";
 /** Interval of the timer that measures delays. A shorter one would cost more than the figures are worth. */
 const DELAY_RESOLUTION_MS = 20;
 
-/** Looks at a server for metrics. Measures delays of the event loop from its creation on. */
+/** Looks at a server, for metrics and for live views. */
 export class ServerLook {
-  readonly #delays: IntervalHistogram = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
+  readonly #delays: IntervalHistogram | null;
 
-  constructor() {
-    this.#delays.enable();
+  /** @param options.measuresDelays Measures delays of the event loop from now on. Otherwise all of them are 0. */
+  constructor({ measuresDelays = true }: { measuresDelays?: boolean } = {}) {
+    this.#delays = measuresDelays
+      ? monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
+      : null;
+    this.#delays?.enable();
   }
 
   /** Returns all facts now. */
@@ -34,23 +38,14 @@ export class ServerLook {
   }
 
   close(): void {
-    this.#delays.disable();
+    this.#delays?.disable();
   }
 
   #lookAtProcess(): ProcessFacts {
     const { user, system } = process.cpuUsage();
     const { rss, heapUsed } = process.memoryUsage();
     const { active, idle } = performance.eventLoopUtilization();
-    const delays = this.#delays;
-    // The histogram has the whole interval of its timer.
-    const toDelayMs = (nanoseconds: number): number =>
-      delays.count === 0 ? 0 : Math.max(0, nanoseconds / 1e6 - DELAY_RESOLUTION_MS);
-    const loopDelay = {
-      p50Ms: toDelayMs(delays.percentile(50)),
-      p99Ms: toDelayMs(delays.percentile(99)),
-      maxMs: toDelayMs(delays.max),
-    };
-    delays.reset();
+    const loopDelay = this.#takeDelays();
     return {
       cpuSeconds: (user + system) / 1e6,
       rssBytes: rss,
@@ -61,6 +56,24 @@ export class ServerLook {
       loopDelay,
     };
   }
+
+  /** Returns the delays since the last look. */
+  #takeDelays(): ProcessFacts["loopDelay"] {
+    const delays = this.#delays;
+    if (delays === null || delays.count === 0) return { p50Ms: 0, p99Ms: 0, maxMs: 0 };
+    const loopDelay = {
+      p50Ms: toDelayMs(delays.percentile(50)),
+      p99Ms: toDelayMs(delays.percentile(99)),
+      maxMs: toDelayMs(delays.max),
+    };
+    delays.reset();
+    return loopDelay;
+  }
+}
+
+/** The histogram has the whole interval of its timer. */
+function toDelayMs(nanoseconds: number): number {
+  return Math.max(0, nanoseconds / 1e6 - DELAY_RESOLUTION_MS);
 }
 
 function toPoolFacts(
@@ -68,6 +81,7 @@ function toPoolFacts(
   { isServing, nowMs }: { isServing: boolean; nowMs: number },
 ): PoolFacts {
   const { plan, manifest, dispatcher, workers, gauges } = pool;
+  const oldest = pool.oldestRequests(nowMs);
   const states = new Map(workers.map(({ id, state }) => [id, state]));
   return {
     name: plan.name,
@@ -75,6 +89,10 @@ function toPoolFacts(
     desired: isServing ? pool.desired : 0,
     ...dispatcher.load,
     queueAgeMs: dispatcher.queueAgeMs(nowMs),
-    workers: gauges.map((gauge) => ({ ...gauge, state: states.get(gauge.id) ?? "exited" })),
+    workers: gauges.map((gauge) => ({
+      ...gauge,
+      state: states.get(gauge.id) ?? "exited",
+      oldest: oldest.get(gauge.id) ?? null,
+    })),
   };
 }

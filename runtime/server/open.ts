@@ -9,8 +9,7 @@ import { Primary } from "../primary.ts";
 import { loadServerCertificates } from "./load-certificates.ts";
 import { type LoadedCertificates } from "../tls/tls.ts";
 import { fitConnections, fitSpoolFiles, readOpenFilesLimit } from "./connection-limit.ts";
-import type { AdminServer } from "../admin/admin-server.ts";
-import { openAdmin } from "./admin.ts";
+import { type Admin, openAdmin } from "./admin.ts";
 import { Presence } from "./presence.ts";
 import type { StartCommand } from "./start-command.ts";
 import type { Takeover } from "./takeover.ts";
@@ -37,7 +36,7 @@ export interface OpenServer {
   presence: Presence;
   primary: Primary;
   /** `null`: no operator asked for it. */
-  admin: AdminServer | null;
+  admin: Admin | null;
   /** The certificates of the start. */
   certificates: LoadedCertificates | null;
   /** Warnings about these certificates. */
@@ -81,7 +80,7 @@ export async function openServer(options: OpenOptions, signal: AbortSignal): Pro
     },
     { signal },
   ).catch((error: unknown) => {
-    admin?.close();
+    admin?.server.close();
     throw error;
   });
   started = primary;

@@ -1,18 +1,23 @@
 import { listEffective } from "../config/list-effective.ts";
 import { listNamedSites } from "../config/sites.ts";
-import type { Operations, Status } from "../control/operations.ts";
+import type { Operations, RecycleReport, Status } from "../control/operations.ts";
+import { RuntimeError } from "../lib/errors.ts";
 import { packageVersion } from "../lib/package-version.ts";
+import type { Logger } from "../log/log.ts";
 import type { Primary } from "../primary.ts";
 import { isDue } from "../tls/check-certificate.ts";
 import { profileWorker } from "./profile.ts";
 import { profilePrimary } from "./profile-primary.ts";
 import { toListeners } from "./addresses.ts";
+import type { LiveViews } from "./live-views.ts";
 
 export interface OperationsOptions extends Pick<Operations, "reload" | "rollback" | "restarts"> {
   primary: Primary;
   mode: Status["mode"];
   /** Returns how many lines of its logs were lost. */
   lostLogLines: () => number;
+  log: Logger;
+  live: LiveViews;
 }
 
 /** Creates the commands for operators of this server. The given reload and rollback also notify the service manager. */
@@ -20,6 +25,8 @@ export function createOperations({
   primary,
   mode,
   lostLogLines,
+  log,
+  live,
   reload,
   rollback,
   restarts,
@@ -39,7 +46,37 @@ export function createOperations({
         : profileWorker(primary.handlers.pools, { target, kind }, signal),
     resize: (change) => primary.handlers.resize(change),
     status: () => readStatus({ primary, mode, lostLogLines }),
+    recycle: (worker) => recycle(primary, { worker, log }),
+    drain(isDraining) {
+      primary.setOutOfRotation(isDraining);
+      const text = isDraining
+        ? "taken out of rotation: readiness probes fail, and the server serves on"
+        : "back in rotation: readiness probes succeed again";
+      log.info(text);
+      primary.counters.events.add({ kind: "drain", isGood: true, text });
+      return { draining: isDraining };
+    },
+    look: () => live.look(),
+    watch: (reader) => live.watch(reader),
   };
+}
+
+function recycle(
+  primary: Primary,
+  { worker, log }: { worker: number; log: Logger },
+): RecycleReport {
+  const pool = primary.handlers.recycle(worker);
+  if (pool === null) {
+    const message = `Cannot recycle worker ${worker}: no ready worker has this number, expected one of "edgicorn status"`;
+    throw new RuntimeError("ERR_CONFIG", message);
+  }
+  log.info({ workerId: worker, pool }, "worker is replaced: an operator asks for it");
+  primary.counters.events.add({
+    kind: "recycle",
+    isGood: true,
+    text: `worker ${worker} of pool ${pool} is replaced on command`,
+  });
+  return { worker, pool };
 }
 
 /** Returns the present state of a server. */

@@ -52,12 +52,15 @@ async function runAndLog(
   const startedAtMs = performance.now();
   const note = (outcome: "done" | "refused"): void =>
     primary.counters.reloads.note(kind, outcome, performance.now() - startedAtMs);
+  const tell = (event: { isGood: boolean; text: string }): void =>
+    primary.counters.events.add({ kind, ...event });
   try {
     const warning = leaveDeletedFolder();
     if (warning !== null) log.warn(warning);
     const report = await run();
     note("done");
     const { generation, durationMs, pools, settings } = report;
+    tell({ isGood: true, text: describeChange(report) });
     const routes = primary.generation.manifest.routes.length;
     const done = kind === "reload" ? "reloaded" : "rolled back";
     log.info({ generation, routes, durationMs, pools, settings }, done);
@@ -67,10 +70,22 @@ async function runAndLog(
     if (code === "ERR_DRAINING") log.info(`${kind} given up: the server stops`);
     else {
       note("refused");
+      tell({ isGood: false, text: `refused: ${toError(error).message}` });
       log.error({ code }, `${kind} refused, nothing has changed: ${toError(error).message}`);
     }
     throw error;
   }
+}
+
+/** Describes a reload in one line: `generation g2 serves after 900 ms: pool default replaced; settings admin`. */
+function describeChange({ generation, durationMs, pools, settings }: ReloadReport): string {
+  const changed = pools.filter(({ change }) => change !== "kept");
+  const parts = [
+    ...changed.map(({ name, change }) => `pool ${name} ${change}`),
+    ...(settings.length === 0 ? [] : [`settings ${settings.join(", ")}`]),
+  ];
+  const changes = parts.length === 0 ? "nothing has changed" : parts.join("; ");
+  return `generation ${generation} serves after ${durationMs} ms: ${changes}`;
 }
 
 /**

@@ -11,6 +11,7 @@ import { createReloads } from "./reload.ts";
 import type { Deputy } from "./shutdown.ts";
 import type { SourceWatcher } from "./source-watcher.ts";
 import type { StartCommand } from "./start-command.ts";
+import { LiveViews } from "./live-views.ts";
 import { readyTimeoutMs, type Takeover, type UpgradeOutcome } from "./takeover.ts";
 import { Upgrader } from "./upgrade.ts";
 import { watchCertificates } from "./watch-certificates.ts";
@@ -54,7 +55,7 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
   const orders = orderCertificates(server, certificates);
   const leave = (): Promise<void> => {
     presence.withdraw();
-    admin?.close();
+    admin?.server.close();
     watcher?.close();
     certificates.close();
     void orders.close();
@@ -103,13 +104,18 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
     return report;
   };
   if (mode === "development") watcher = await watchSources(server, reload);
+  const lostLogLines = (): number => logs.lostLines;
+  const live = new LiveViews({ primary, mode, lostLogLines });
   const operations = createOperations({
     primary,
     mode,
-    lostLogLines: () => logs.lostLines,
+    lostLogLines,
+    log,
+    live,
     ...reloads,
     reload,
   });
+  admin?.serve(operations);
   const { manifest } = primary.generation;
   try {
     await presence.announce(operations, {
@@ -121,7 +127,7 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
     await primary.destroy();
     throw error;
   }
-  admin?.takeOver();
+  admin?.server.takeOver();
   // After that: a reader of the log may look for the pid file and the control socket at once.
   announce(server);
   void orders.update();
