@@ -305,6 +305,7 @@ async function compile(esbuild) {
     scripts.then((names) => compileScriptEntries(esbuild, { names, modules })),
     esbuild.build({ ...modules, entryPoints: WORKER, splitting: true }),
     esbuild.build({ ...modules, entryPoints: THREAD }),
+    compileStatusPage(esbuild),
     esbuild.build({ ...modules, entryPoints: { [RECORDER]: "scripts/code-cache/record.ts" } }),
   ]);
   await writeCodeCaches(outdir, { dist, recorder: `${RECORDER}.js`, scripts: await scripts }).catch(
@@ -315,6 +316,22 @@ async function compile(esbuild) {
     },
   );
   for (const name of [`${RECORDER}.js`, `${RECORDER}.js.map`]) rmSync(join(outdir, name));
+}
+
+/** Compiles the status page for browsers. `runtime/admin/page-files.ts` does the same from source. */
+async function compileStatusPage(esbuild) {
+  await esbuild.build({
+    absWorkingDir: root,
+    entryPoints: {
+      page: "runtime/admin/page/page.ts",
+      styles: "runtime/admin/page/styles.css",
+    },
+    outdir: join(outdir, "status-page"),
+    bundle: true,
+    minify: true,
+    logLevel: "warning",
+  });
+  cpSync(join(root, "runtime/admin/page/page.html"), join(outdir, "status-page/page.html"));
 }
 
 /** Returns the name of each script's file. */

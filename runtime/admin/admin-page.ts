@@ -1,15 +1,18 @@
-import type { IncomingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 
 /** One thing that the admin listener answers. */
 export interface AdminPage {
   readonly path: string;
   /** With GET, the page answers HEAD as well. */
   readonly methods: readonly ("GET" | "POST")[];
-  /** `probe`: answered without the token, because it tells nothing secret and supervisors carry none. */
-  readonly access: "probe" | "operator";
+  /**
+   * `probe`: answered without the token, because it tells nothing secret and supervisors carry none. `action`: it changes the server,
+   * so that a TCP listener needs a token.
+   */
+  readonly access: "probe" | "operator" | "action";
   /** One line for the list of all pages. */
   readonly about: string;
-  readonly answer: (request: AdminRequest) => AdminReply | Promise<AdminReply>;
+  readonly answer: (request: AdminRequest) => AdminAnswer | Promise<AdminAnswer>;
 }
 
 /** A request that may be answered. */
@@ -18,12 +21,26 @@ export interface AdminRequest {
   readonly query: URLSearchParams;
   /** Names in lower case. */
   readonly fields: IncomingHttpHeaders;
+  /** Empty with GET. */
+  readonly body: string;
+  /** Whether its client may change the server. */
+  readonly mayAct: boolean;
 }
+
+export type AdminAnswer = AdminReply | AdminStream;
 
 export interface AdminReply {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
+  /** Further fields. */
+  readonly fields?: Readonly<Record<string, string>>;
+}
+
+/** An answer without an end. */
+export interface AdminStream {
+  /** Writes head and body. Returns a reply if it does not, and has written nothing then. */
+  readonly stream: (response: ServerResponse) => Promise<AdminReply | null>;
 }
 
 /** Returns a reply of plain text. */

@@ -4,7 +4,7 @@ import { type AdminAddress, formatAdminAddress } from "../config/admin-setting.t
 import { explainListenError } from "../engine/probe-port.ts";
 import { RuntimeError, toError } from "../lib/errors.ts";
 import type { Logger } from "../log/log.ts";
-import { type AdminPage, type AdminReply, toText } from "./admin-page.ts";
+import { type AdminAnswer, type AdminPage, type AdminReply, toText } from "./admin-page.ts";
 import { bindSocket, type BoundSocket } from "./bind-socket.ts";
 import { decideAccess } from "./decide-access.ts";
 
@@ -16,6 +16,9 @@ const REQUEST_TIMEOUT_MS = 10_000;
 
 /** How long an idle connection stays open: longer than the usual interval of a scrape. */
 const KEEP_ALIVE_MS = 75_000;
+
+/** Longest body of a request: it names a generation or a worker. */
+const MAX_BODY_BYTES = 4_096;
 
 /** How often a server that takes the place of another one tries to bind its port. */
 const RETRY_MS = 100;
@@ -136,33 +139,41 @@ export class AdminServer {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     // The client may leave before it has its answer.
     response.on("error", () => {});
-    let reply: AdminReply;
+    let reply: AdminReply | null;
     try {
-      reply = await this.#reply(request, response);
+      const answer = await this.#reply(request, response);
+      reply = "stream" in answer ? await answer.stream(response) : answer;
     } catch (error) {
       this.#options.log.error({ err: error }, "admin page failed");
       reply = toText(500, "Internal Server Error\n");
+    }
+    if (reply === null) return;
+    if (response.headersSent) {
+      response.destroy();
+      return;
     }
     response.writeHead(reply.status, {
       "content-type": reply.contentType,
       "cache-control": "no-store",
       "x-content-type-options": "nosniff",
       "content-length": Buffer.byteLength(reply.body),
+      ...reply.fields,
     });
     response.end(request.method === "HEAD" ? "" : reply.body);
   }
 
-  async #reply(request: IncomingMessage, response: ServerResponse): Promise<AdminReply> {
+  async #reply(request: IncomingMessage, response: ServerResponse): Promise<AdminAnswer> {
     const { method = "GET", url = "/", headers: fields } = request;
     const [path = "/", search = ""] = url.split(/\?(.*)/s, 2);
     const page = this.#pages.get(path);
     const { host, authorization, origin, via } = fields;
     const { address, tokenDigest } = this.#options;
-    const refusal = decideAccess(
-      page ?? { access: "operator" },
-      { host, authorization, origin, via, "sec-fetch-site": toSingle(fields["sec-fetch-site"]) },
-      { address, tokenDigest: tokenDigest() },
-    );
+    const asked = {
+      ...{ host, authorization, origin, via },
+      "sec-fetch-site": toSingle(fields["sec-fetch-site"]),
+    };
+    const rules = { address, tokenDigest: tokenDigest() };
+    const refusal = decideAccess(page ?? { access: "operator" }, asked, rules);
     if (refusal !== null) {
       if (refusal.status === 401) {
         // Browsers ask for a password.
@@ -175,13 +186,31 @@ export class AdminServer {
     }
     const pages = [...this.#pages.values()];
     if (page === undefined) return path === "/" ? listPages(pages) : notFound(path, pages);
+    // The list is for programs and terminals.
+    if (path === "/" && fields.accept?.includes("text/html") !== true) return listPages(pages);
     const methods = page.methods.flatMap((each) => (each === "GET" ? ["GET", "HEAD"] : [each]));
     if (!methods.includes(method)) {
       response.setHeader("allow", methods.join(", "));
       return toText(405, `Cannot ${method} ${path}: expected ${methods.join(" or ")}\n`);
     }
-    return page.answer({ method, query: new URLSearchParams(search), fields });
+    const body = method === "POST" ? await readBody(request) : "";
+    if (body === null) return toText(413, `Cannot ${method} ${path}: expected a short body\n`);
+    const mayAct = decideAccess({ access: "action" }, asked, rules) === null;
+    return page.answer({ method, query: new URLSearchParams(search), fields, body, mayAct });
   }
+}
+
+/** Returns `null` for a body that is too long. */
+async function readBody(request: IncomingMessage): Promise<string | null> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  // Requests of node:http yield buffers as long as no encoding is set.
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_BODY_BYTES) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
 }
 
 function toSingle(field: string | string[] | undefined): string | undefined {

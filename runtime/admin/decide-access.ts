@@ -55,8 +55,13 @@ export function decideAccess(
       reason: 'Cannot answer without the token: expected "Authorization: Bearer TOKEN"',
     };
   }
-  return isOfAnotherSite(fields)
-    ? { status: 403, reason: "Cannot answer a request of another site: expected one of this page" }
+  if (isOfAnotherSite(fields)) {
+    const reason = "Cannot answer a request of another site: expected one of this page";
+    return { status: 403, reason };
+  }
+  // All users of the machine reach a port. The control socket lets in the owner alone.
+  return access === "action" && address.kind === "tcp" && tokenDigest === null
+    ? { status: 403, reason: "Cannot change the server without a token: expected adminToken" }
     : null;
 }
 

@@ -23,7 +23,7 @@ function statusOf(
   }: Partial<{
     address: typeof TCP | typeof UNIX;
     token: string;
-    access: "operator" | "probe";
+    access: "operator" | "probe" | "action";
   }> = {},
 ): number | null {
   const rules = { address, tokenDigest: token === undefined ? null : digestOf(token) };
@@ -55,6 +55,18 @@ describe("decideAccess()", () => {
         host,
       );
     }
+  });
+
+  it("lets a TCP listener act with a token only", () => {
+    const bearer = { authorization: `Bearer ${TOKEN}` };
+    assert.equal(statusOf({}, { access: "action" }), 403);
+    assert.equal(statusOf({}, { access: "action", address: UNIX }), null);
+    assert.equal(statusOf({}, { access: "action", token: TOKEN }), 401);
+    assert.equal(statusOf(bearer, { access: "action", token: TOKEN }), null);
+    const foreign = { ...bearer, origin: "https://evil.example" };
+    assert.equal(statusOf(foreign, { access: "action", token: TOKEN }), 403);
+    const sent = { ...bearer, "sec-fetch-site": "cross-site" };
+    assert.equal(statusOf(sent, { access: "action", token: TOKEN }), 403);
   });
 
   it("refuses requests through a proxy, where there is no token", () => {
