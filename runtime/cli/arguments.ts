@@ -33,7 +33,7 @@ export type Invocation =
   | ControlInvocation
   | DrillInvocation
   | { command: "init"; template: TemplateName | null }
-  | LogsInvocation
+  | LookInvocation
   | ProfileInvocation
   | { command: "completion"; shell: Shell }
   | { command: "import"; words: readonly string[]; json: boolean }
@@ -47,15 +47,15 @@ export interface ControlInvocation {
   flags: Flags;
   /** For programs: print the server's answer unchanged. */
   json: boolean;
-  /** The argument of the command: the generation to roll back to, or the answers to purge. */
+  /** The argument of the command: a generation, answers to purge, a worker, or `off`. */
   id: string | null;
   /** The request to explain. Only `explain` has it. */
   question?: Question;
 }
 
-/** A look into the access log of a running server. */
-export interface LogsInvocation {
-  command: "logs";
+/** A look into the access log of a running server, or at the server itself. */
+export interface LookInvocation {
+  command: "logs" | "top";
   flags: Flags;
   json: boolean;
   own: OwnValues;
@@ -239,14 +239,20 @@ function findProblems(line: CommandLine, word: string): string[] {
   if (command === "profile") problems.push(...parseProfile(words.slice(1), own).problems);
   if (command === "explain") problems.push(...parseQuestion(words.slice(1), own).problems);
   const app = findApp(command, words);
-  const mayHaveWord =
-    ["rollback", "purge", "profile", "help", "completion"].includes(command) || app !== null;
+  const mayHaveWord = WITH_WORD.has(command) || app !== null;
   if (command === "completion" && findShell(extra) === null) {
     const found = extra === undefined ? "nothing" : `"${extra}"`;
     problems.push(`Cannot run completion: found ${found}, expected ${SHELLS.join(", ")}`);
   }
   if (command === "purge" && extra === undefined) {
     problems.push(`Cannot run purge: found nothing, expected ${describeExpected("purge", "")}`);
+  }
+  if (command === "recycle" && !/^\d{1,15}$/.test(extra ?? "")) {
+    const found = extra === undefined ? "nothing" : `"${extra}"`;
+    problems.push(`Cannot run recycle: found ${found}, expected the number of a worker`);
+  }
+  if (command === "drain" && extra !== undefined && extra !== "off") {
+    problems.push(`Cannot run drain: found "${extra}", expected nothing or off`);
   }
   if (command === "import" && extra === undefined) {
     problems.push(`Cannot run import: found nothing, expected ${describeExpected("import", "")}`);
@@ -265,6 +271,17 @@ function findProblems(line: CommandLine, word: string): string[] {
   ];
 }
 
+/** Commands that may have one word behind them. */
+const WITH_WORD: ReadonlySet<CommandName> = new Set([
+  "rollback",
+  "purge",
+  "profile",
+  "recycle",
+  "drain",
+  "help",
+  "completion",
+]);
+
 /** Returns how many words a command line may have, the command included. */
 function mostWords(command: CommandName, mayHaveWord: boolean): number {
   if (command === "explain") return Infinity;
@@ -277,6 +294,8 @@ function describeExpected(command: CommandName, word: string): string {
   if (command === "rollback") return "one id";
   if (command === "profile") return "one worker, or primary,";
   if (command === "purge") return "one URL, URL*, tag:NAME or all";
+  if (command === "recycle") return "one number of a worker";
+  if (command === "drain") return "nothing or off";
   if (command === "help") return "one command";
   if (command === "import") return "nginx.conf, gunicorn.conf.py or both, and perhaps MODULE:NAME,";
   return takesApp(command) ? "only flags, or a Python application such as app:app," : "only flags";
@@ -290,6 +309,7 @@ function toInvocation(command: CommandName, line: CommandLine): Invocation {
   const flags = app === null ? line.flags : { app, ...line.flags };
   switch (command) {
     case "logs":
+    case "top":
       return { command, flags, json, own: line.own };
     case "profile":
       return { command, flags, json, ...parseProfile(words.slice(1), line.own).wish };
@@ -315,6 +335,8 @@ function toInvocation(command: CommandName, line: CommandLine): Invocation {
     case "purge":
     case "config":
     case "routes":
+    case "recycle":
+    case "drain":
     case "stop":
       return { command, flags, json, id: extra ?? null };
     case "import":

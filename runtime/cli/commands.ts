@@ -11,6 +11,8 @@ export const CONTROL_COMMANDS = [
   "explain",
   "config",
   "routes",
+  "recycle",
+  "drain",
   "stop",
 ] as const;
 
@@ -29,6 +31,7 @@ export type CommandName =
   | "prune"
   | "logs"
   | "profile"
+  | "top"
   | "completion"
   | "help"
   | "version"
@@ -171,8 +174,9 @@ export const COMMANDS: readonly CommandText[] = [
     help: "show the server, its workers and its traffic",
     usage: "[--state-dir DIR] [--config FILE] [--json]",
     details: [
-      "Shows process id, ports, generation and workers; connections, requests and",
-      "answers since the start; and how often each limit refused or cut off requests.",
+      "Shows problems first; then process id, ports, generation, and the workers with",
+      "their present work; connections, requests, answers and percentiles since the",
+      "start; limits that acted; slow and failing routes, recent failures and reloads.",
     ],
   },
   {
@@ -246,6 +250,37 @@ export const COMMANDS: readonly CommandText[] = [
     ],
   },
   {
+    name: "top",
+    help: "watch requests, latency, workers and routes live",
+    usage: "[--interval TIME] [--state-dir DIR] [--config FILE] [--json]",
+    details: [
+      "Follows the running server in a terminal: rates and percentiles of the last",
+      "seconds, the queue, and for each worker its oldest request and its age. Keys at",
+      "the bottom sort the tables; q ends it. Without a terminal it prints one text,",
+      "with --json one snapshot, and with --interval one for each interval.",
+      "Exits with 69 when no server runs, and when the server ends.",
+    ],
+  },
+  {
+    name: "recycle",
+    help: "replace a worker: it drains once a fresh one serves",
+    usage: "WORKER [--state-dir DIR] [--config FILE] [--json]",
+    details: [
+      'WORKER is the number of a ready worker in "edgicorn status". No request is lost.',
+      "Returns at once: status and top show the progress.",
+    ],
+  },
+  {
+    name: "drain",
+    help: "make readiness probes fail, and serve on; off undoes it",
+    usage: "[off] [--state-dir DIR] [--config FILE] [--json]",
+    details: [
+      "Takes the server out of the rotation of load balancers that ask /readyz or the",
+      'path of readyPath. It serves on until "edgicorn drain off" puts it back, or',
+      '"edgicorn stop" ends it. A restart puts it back, too.',
+    ],
+  },
+  {
     name: "stop",
     help: "finish the requests in flight, then end",
     usage: "[--state-dir DIR] [--config FILE] [--json]",
@@ -299,7 +334,7 @@ export function textOf(command: CommandName): CommandText {
 
 /** Whether the command takes only the flags by which it finds a running server, and its own. */
 export function findsServer(command: CommandName): boolean {
-  return command === "logs" || command === "profile" || isControlCommand(command);
+  return ["logs", "top", "profile"].includes(command) || isControlCommand(command);
 }
 
 /** Whether a running server executes the command. */

@@ -1,9 +1,11 @@
 import type * as z from "zod/mini";
 import { explanationSchema } from "../control/explanation-schema.ts";
 import {
+  drainReportSchema,
   effectiveConfigSchema,
   generationsSchema,
   purgeReportSchema,
+  recycleReportSchema,
   reloadReportSchema,
   routesSchema,
   statusSchema,
@@ -135,6 +137,20 @@ function toRequest({ command, id, question }: ControlInvocation): ControlRequest
         body: question,
         timeoutMs: QUESTION_TIMEOUT_MS,
       };
+    case "recycle":
+      return {
+        method: "POST",
+        path: "/recycle",
+        body: { worker: Number(id) },
+        timeoutMs: QUESTION_TIMEOUT_MS,
+      };
+    case "drain":
+      return {
+        method: "POST",
+        path: "/drain",
+        body: { draining: id !== "off" },
+        timeoutMs: QUESTION_TIMEOUT_MS,
+      };
     case "stop":
       return { method: "POST", path: "/stop", timeoutMs: STOP_TIMEOUT_MS };
     default:
@@ -160,6 +176,18 @@ function format(command: ControlInvocation["command"], value: unknown): string |
       return formatAs(effectiveConfigSchema, value, formatConfig);
     case "routes":
       return formatAs(routesSchema, value, formatRoutes);
+    case "recycle":
+      return formatAs(
+        recycleReportSchema,
+        value,
+        ({ worker, pool }) => `worker ${worker} of pool ${pool} drains once a fresh one serves\n`,
+      );
+    case "drain":
+      return formatAs(drainReportSchema, value, ({ draining }) =>
+        draining
+          ? 'out of rotation: readiness probes fail, the server serves on ("edgicorn drain off" undoes it)\n'
+          : "in rotation: readiness probes succeed again\n",
+      );
     case "stop":
       return "stopped\n";
     default:

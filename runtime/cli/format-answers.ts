@@ -7,7 +7,9 @@ import type {
   Status,
 } from "../control/operations.ts";
 import { formatCache } from "./format-cache.ts";
+import { formatLive, formatProblems, toWorkerCells } from "./format-live.ts";
 import { formatTable } from "./format-table.ts";
+import type { LiveSnapshot } from "../live/snapshot.ts";
 import { formatUpstreams } from "./format-upstreams.ts";
 import { toCounts } from "./to-counts.ts";
 import type { Traffic } from "../observe/counters.ts";
@@ -53,12 +55,13 @@ export function formatGenerations(generations: readonly GenerationInfo[]): strin
 /** Formats the state of a server. Ends with a line feed. */
 export function formatStatus(status: Status): string {
   const { pid, version, mode, startedAt, generation, routes, listeners, pools } = status;
-  const { retiring, library, lostLogLines, rolledBackFrom, sites = [] } = status;
+  const { retiring, library, lostLogLines, rolledBackFrom, sites = [], live } = status;
   const rows = [
-    ...pools.flatMap((pool) => toRows(pool, "")),
-    ...retiring.flatMap((pool) => toRows(pool, `, retiring: generation ${pool.generation}`)),
+    ...pools.flatMap((pool) => toRows(pool, "", live)),
+    ...retiring.flatMap((pool) => toRows(pool, `, retiring: generation ${pool.generation}`, live)),
   ];
   const lines = [
+    ...(live === undefined ? [] : formatProblems(live)),
     `serving, ${mode}, version ${version}, pid ${pid}, since ${startedAt}`,
     describeLibrary(library),
     `listening: ${listeners.map(({ scheme, port }) => `${scheme} ${port}`).join(", ")}`,
@@ -73,6 +76,7 @@ export function formatStatus(status: Status): string {
     ...formatUpstreams(status.upstreams ?? []),
     ...(status.cache === undefined ? [] : formatCache(status.cache)),
     ...formatTraffic(status.traffic),
+    ...(live === undefined ? [] : formatLive(live)),
     ...status.certificates.map(formatCertificate),
     ...(lostLogLines === 0 ? [] : [`lines lost of its logs: ${lostLogLines}`]),
   ];
@@ -111,12 +115,17 @@ function formatTraffic({ connections, requests, responses, limits }: Traffic): s
   ];
 }
 
-function toRows({ name, workers }: PoolInfo, remark: string): string[][] {
+function toRows(
+  { name, workers }: PoolInfo,
+  remark: string,
+  live: LiveSnapshot | undefined,
+): string[][] {
   return workers.map(({ id, pid, state }) => [
     `pool ${name}`,
     `worker ${id}`,
     `pid ${pid}`,
     `${state}${remark}`,
+    ...toWorkerCells(live?.workers.find((worker) => worker.id === id)),
   ]);
 }
 

@@ -27,6 +27,7 @@ export const OWN_FLAGS: Readonly<Partial<Record<CommandName, readonly OwnFlag[]>
     { name: "heap", value: null, help: "a heap snapshot instead" },
     { name: "output", value: "FILE", help: "file to write, which must not exist" },
   ],
+  top: [{ name: "interval", value: "TIME", help: "time between two snapshots, from 1s on: 5s" }],
   logs: [
     { name: "follow", short: "f", value: null, help: "show lines as they come" },
     { name: "lines", short: "n", value: "N", help: "number of past lines (10)" },

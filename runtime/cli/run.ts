@@ -1,6 +1,6 @@
 import {
   type ControlInvocation,
-  type LogsInvocation,
+  type LookInvocation,
   type ProfileInvocation,
   parseArguments,
 } from "./arguments.ts";
@@ -62,6 +62,9 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
       case "profile":
         await profile(invocation);
         return;
+      case "top":
+        await followServer(invocation);
+        return;
       case "completion": {
         const { formatCompletion } = await import("./completion/format-completion.ts");
         process.stdout.write(formatCompletion(invocation.shell));
@@ -78,6 +81,8 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
       case "explain":
       case "config":
       case "routes":
+      case "recycle":
+      case "drain":
       case "stop":
         await tellOutcome(invocation);
     }
@@ -93,18 +98,42 @@ function ignoreGoneReaders(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 }
 
-async function followLogs({ flags, json, own }: LogsInvocation): Promise<void> {
-  const { showLogs } = await import("./logs/logs.ts");
+/** Aborts at a signal to end, and when the reader of standard output has gone. */
+function untilEnded(): AbortSignal {
   const ending = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => ending.abort());
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.once(signal, () => ending.abort());
+  }
   process.stdout.once("error", () => ending.abort());
+  return ending.signal;
+}
+
+async function followServer({ flags, json, own }: LookInvocation): Promise<void> {
+  const { showTop } = await import("./top/top.ts");
+  const { problem, exitCode } = await showTop({
+    flags,
+    json,
+    own,
+    env: process.env,
+    cwd: process.cwd(),
+    signal: untilEnded(),
+    output: process.stdout,
+    input: process.stdin,
+    color: process.stdout.isTTY && process.env["NO_COLOR"] === undefined,
+  });
+  if (problem !== "") process.stderr.write(`${problem}\n`);
+  process.exitCode = exitCode;
+}
+
+async function followLogs({ flags, json, own }: LookInvocation): Promise<void> {
+  const { showLogs } = await import("./logs/logs.ts");
   const { problem, exitCode } = await showLogs({
     flags,
     json,
     own,
     env: process.env,
     cwd: process.cwd(),
-    signal: ending.signal,
+    signal: untilEnded(),
     write: (text) => void process.stdout.write(text),
     color: process.stdout.isTTY && process.env["NO_COLOR"] === undefined,
   });

@@ -4,9 +4,11 @@ import { CACHE_RESULTS, type CacheResult } from "../http/cache-result.ts";
 import { LIMIT_NAMES, type LimitName } from "../http/limit-names.ts";
 import { isSnapshot, type LiveSnapshot } from "../live/snapshot.ts";
 import type {
+  DrainReport,
   GenerationInfo,
   Greeting,
   PurgeReport,
+  RecycleReport,
   ReloadReport,
   RestartNeed,
   RouteInfo,
@@ -38,6 +40,15 @@ export const reloadReportSchema: z.ZodMiniType<ReloadReport> = z.object({
 
 /** The answer to `/purge`. */
 export const purgeReportSchema: z.ZodMiniType<PurgeReport> = z.object({ purged: z.number() });
+
+/** The answer to `/recycle`. */
+export const recycleReportSchema: z.ZodMiniType<RecycleReport> = z.object({
+  worker: z.number(),
+  pool: z.string(),
+});
+
+/** The answer to `/drain`. */
+export const drainReportSchema: z.ZodMiniType<DrainReport> = z.object({ draining: z.boolean() });
 
 /** The answer to `/`. */
 export const greetingSchema: z.ZodMiniType<Greeting> = z.object({
@@ -192,7 +203,7 @@ export const statusSchema: z.ZodMiniType<Status> = z.object({
   ),
   lostLogLines: z.number(),
   // A server of another version may send another form.
-  live: z.pipe(z.unknown(), z.transform(toKnownSnapshot)),
+  live: z.optional(z.pipe(z.unknown(), z.transform(toKnownSnapshot))),
 });
 
 function toKnownSnapshot(value: unknown): LiveSnapshot | undefined {

@@ -13,6 +13,7 @@ const NAMES: readonly CommandName[] = COMMANDS.map(({ name }) => name);
 /** The words after a command that are no flags. */
 function wordsAfter(command: CommandName): readonly string[] {
   if (command === "help") return NAMES;
+  if (command === "drain") return ["off"];
   return command === "completion" ? SHELLS : [];
 }
 

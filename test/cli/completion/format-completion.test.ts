@@ -31,8 +31,8 @@ function hasShell(name: string): boolean {
 
 describe("formatCompletion()", () => {
   const cases: [words: string[], completions: string[]][] = [
-    [["re"], ["reload"]],
-    [["r"], ["reload", "rollback", "routes"]],
+    [["re"], ["reload", "recycle"]],
+    [["r"], ["reload", "rollback", "routes", "recycle"]],
     [["ex"], ["explain"]],
     [
       ["help", "st"],
