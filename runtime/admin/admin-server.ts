@@ -169,7 +169,10 @@ export class AdminServer {
     const { host, authorization, origin, via } = fields;
     const { address, tokenDigest } = this.#options;
     const asked = {
-      ...{ host, authorization, origin, via },
+      host,
+      authorization,
+      origin,
+      via,
       "sec-fetch-site": toSingle(fields["sec-fetch-site"]),
     };
     const rules = { address, tokenDigest: tokenDigest() };

@@ -21,7 +21,7 @@ export async function openLiveView(
   { signal }: { signal: AbortSignal },
 ): Promise<LiveView> {
   const path = toControlSocket(stateDir);
-  let release = (): void => {};
+  let release: (() => void) | null = null;
   try {
     const fitting = fitSocketPath(path);
     release = fitting.release;
@@ -39,7 +39,7 @@ export async function openLiveView(
         : String(error);
     return { kind: "failed", isAbsent, message: `Cannot reach the server at ${path}: ${reason}` };
   } finally {
-    release();
+    release?.();
   }
 }
 

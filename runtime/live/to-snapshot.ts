@@ -306,15 +306,17 @@ const CACHEABLE = CACHE_RESULTS.filter((result) => result !== "bypass");
 
 function toCache({ status: { cache } }: MetricsFacts, window: CountsWindow): CacheView | null {
   if (cache === undefined) return null;
-  const share = (countOf: (result: CacheResult) => number): number | null => {
-    const all = sum(CACHEABLE, countOf);
-    return all === 0 ? null : sum(HITS, countOf) / all;
-  };
   return {
     ...cache,
-    hitShare: share((result) => window.growthOf(`cache ${result}`) ?? 0),
-    hitShareSinceStart: share((result) => cache.results[result]),
+    hitShare: toShare((result) => window.growthOf(`cache ${result}`) ?? 0),
+    hitShareSinceStart: toShare((result) => cache.results[result]),
   };
+}
+
+/** Returns the share of hits; `null`: there were no requests. */
+function toShare(countOf: (result: CacheResult) => number): number | null {
+  const all = sum(CACHEABLE, countOf);
+  return all === 0 ? null : sum(HITS, countOf) / all;
 }
 
 function toFailures({ failures, finishedRequests }: Counters, timeMs: number): FailureView[] {

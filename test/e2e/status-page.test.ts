@@ -172,9 +172,9 @@ describe("the status page", { timeout: 240_000 }, () => {
 
   it("prints the same figures with top, without a terminal", async () => {
     const { dir } = await getServer();
-    const once = await runCommand(["top", "--json"], dir);
-    const snapshot = JSON.parse(once.stdout) as LiveSnapshot;
-    assert.deepEqual([once.code, once.stderr, snapshot.windowMs > 0], [0, "", true]);
+    const printed = await runCommand(["top", "--json"], dir);
+    const snapshot = JSON.parse(printed.stdout) as LiveSnapshot;
+    assert.deepEqual([printed.code, printed.stderr, snapshot.windowMs > 0], [0, "", true]);
     const text = await runCommand(["top"], dir);
     assert.match(text.stdout, /^edgicorn .*\nrequests .*p99/);
     assert.match(text.stdout, /^worker +pool +state +oldest request/m);

@@ -3,6 +3,7 @@ import { formatCount, formatMs } from "../../live/format-figures.ts";
 import type { LiveSnapshot } from "../../live/snapshot.ts";
 
 /** A constant of the types only: the library exports no value for it. */
+// oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- The enum is not there at run time.
 const LOGARITHMIC = 3 as uPlot.Scale.Distr;
 
 /** Seconds that the charts show. */

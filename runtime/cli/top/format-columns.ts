@@ -58,7 +58,7 @@ export function formatColumns<Row>(
 
 /** Cuts a text. A text that is cut ends with an ellipsis. */
 export function clip(text: string, width: number): string {
-  const characters = [...toHarmless(text)];
+  const characters = Array.from(toHarmless(text));
   if (characters.length <= width) return characters.join("");
   return width <= 0 ? "" : `${characters.slice(0, width - 1).join("")}…`;
 }
@@ -69,7 +69,7 @@ function toHarmless(text: string): string {
 }
 
 function lengthOf(text: string): number {
-  return [...text].length;
+  return Array.from(text).length;
 }
 
 function countFitting(widths: readonly number[], columns: number): number {

@@ -126,8 +126,11 @@ function formatHead({ server, traffic, primary, cache }: LiveSnapshot, look: Loo
 }
 
 /** Answers of all statuses. A client that left has none. */
-function countAnswers({ clientLeft: _, ...classes }: Record<string, number>): number {
-  return Object.values(classes).reduce((sum, count) => sum + count, 0);
+function countAnswers(byClass: Readonly<Record<string, number>>): number {
+  return Object.entries(byClass).reduce(
+    (sum, [name, count]) => (name === "clientLeft" ? sum : sum + count),
+    0,
+  );
 }
 
 function formatProblems(problems: readonly Problem[], { columns, style }: Look): string[] {

@@ -54,7 +54,7 @@ export async function showTop(command: TopCommand): Promise<Outcome> {
   }
   const known = checkSnapshots(view.snapshots);
   try {
-    if (json || output.isTTY !== true) return await print(known, command, intervalMs);
+    if (json || !output.isTTY) return await print(known, command, intervalMs);
     // With `isTTY` it is the stream of a terminal.
     return await follow(known, { ...command, output: output as WriteStream, ending, intervalMs });
   } finally {

@@ -75,6 +75,12 @@ function wordsBelow(lines: readonly string[], head: string): string[] {
     .map((line) => line.trim().split(/\s+/)[0] ?? "");
 }
 
+/** Returns the lines after some keys. */
+function show(keys: string): string[] {
+  const order = Array.from(keys).reduce(reorder, FIRST_ORDER);
+  return formatTop(createSnapshot({ workers: 3 }), { ...PLAIN, order });
+}
+
 describe("formatTop()", () => {
   it("names problems, workers with their oldest request, routes and failures", () => {
     const text = formatTop(createSnapshot(), { ...PLAIN, columns: 160 }).join("\n");
@@ -104,7 +110,7 @@ describe("formatTop()", () => {
           const footer = describeKeys(FIRST_ORDER, columns);
           const lines = formatTop(snapshot, { ...PLAIN, columns, rows, footer });
           assert.equal(lines.length, rows);
-          for (const line of lines) assert.ok([...line].length <= columns, line);
+          for (const line of lines) assert.ok(Array.from(line).length <= columns, line);
           assert.ok(lines.at(-1)?.startsWith("q quit"));
           const colored = formatTop(snapshot, { ...PLAIN, columns, rows, footer, color: true });
           const codes = new RegExp(`${ESCAPE}\\[\\d+m`, "g");
@@ -130,10 +136,6 @@ describe("formatTop()", () => {
   });
 
   it("sorts by the key that was pressed last", () => {
-    const show = (keys: string): string[] => {
-      const order = [...keys].reduce(reorder, FIRST_ORDER);
-      return formatTop(createSnapshot({ workers: 3 }), { ...PLAIN, order });
-    };
     assert.deepEqual(wordsBelow(show(""), "worker"), ["1", "2", "3"]);
     assert.deepEqual(wordsBelow(show("a"), "worker"), ["3", "2", "1"]);
     assert.deepEqual(wordsBelow(show("am"), "worker"), ["3", "2", "1"]);

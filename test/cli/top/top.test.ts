@@ -35,8 +35,8 @@ function createCommand(stateDir: string, more: Partial<TopCommand> = {}) {
     output: {
       isTTY: false,
       write: (text: string) => written.push(text) > 0,
-    } as TopCommand["output"],
-    input: process.stdin as TopCommand["input"],
+    },
+    input: process.stdin,
     color: false,
     ...more,
   };
