@@ -4,8 +4,9 @@
  */
 import type { Logger } from "pino";
 import type { HandlerSettings } from "./config/handler-settings.ts";
+import type { ServerSocket } from "./web/server-socket.ts";
 
-export type { Logger };
+export type { Logger, ServerSocket };
 
 /** Values of the pattern's parameters, decoded: `{ id: "7" }` for `/users/:id`. */
 export type Params = Readonly<Record<string, string>>;
@@ -57,6 +58,12 @@ export interface Context<P extends Params = Params, E = Environment> {
    *   another site.
    */
   purge(entries: string | URL): Promise<number>;
+  /**
+   * Sends a message to all WebSockets of this site that are subscribed to a topic, whichever worker is their home.
+   *
+   * @throws TypeError for a topic that is no text of 1 to 256 characters, and for data that is neither text nor bytes.
+   */
+  publish(topic: string, data: string | ArrayBuffer | ArrayBufferView): void;
   /** Has no effect: there is no origin server behind this one to which a request could be passed. */
   passThroughOnException(): void;
 }
@@ -72,6 +79,12 @@ export interface FetchHandler<E = Environment> {
   fetch(request: Request, env: E, context: Context<Params, E>): Response | Promise<Response>;
   /** Never called by this version. The server warns about it at its start. */
   scheduled?(event: unknown, env: E, context: Context<Params, E>): unknown;
+  /** Like the named export `webSocketMessage`. */
+  webSocketMessage?: WebSocketMessageHandler<E>;
+  /** Like the named export `webSocketClose`. */
+  webSocketClose?: WebSocketCloseHandler<E>;
+  /** Like the named export `webSocketError`. */
+  webSocketError?: WebSocketErrorHandler<E>;
   /** Like the named export `init`, if the default export is a plain object. */
   init?(env: E): unknown;
   /** Like the named export `dispose`, if the default export is a plain object. */
@@ -89,6 +102,33 @@ export type Init<E = Environment> = (env: E) => unknown;
  * its last request and `waitUntil()`, and may return a promise. The grace period (`drainGrace`) ends it.
  */
 export type Dispose = () => unknown;
+
+/**
+ * The export `webSocketMessage` of a handler module: receives the messages of the WebSockets that its requests became. The
+ * next message of the same WebSocket waits for the promise that it returns. After a reload or the loss of a worker, another
+ * worker receives the messages that this one has not confirmed.
+ */
+export type WebSocketMessageHandler<E = Environment> = (
+  socket: ServerSocket,
+  message: string | ArrayBuffer,
+  context: Context<Params, E>,
+) => unknown;
+
+/** The export `webSocketClose` of a handler module. `code` is 1006 when the connection ended without a close frame. */
+export type WebSocketCloseHandler<E = Environment> = (
+  socket: ServerSocket,
+  code: number,
+  reason: string,
+  wasClean: boolean,
+  context: Context<Params, E>,
+) => unknown;
+
+/** The export `webSocketError` of a handler module: gets the error of a `webSocketMessage` or `webSocketClose`. */
+export type WebSocketErrorHandler<E = Environment> = (
+  socket: ServerSocket,
+  error: unknown,
+  context: Context<Params, E>,
+) => unknown;
 
 /** The default export of a handler module. */
 export type Handler<E = Environment> = HandlerFunction<Params, E> | FetchHandler<E>;
@@ -184,3 +224,5 @@ export {
   type NodeListener,
   type NodeNext,
 } from "./web/from-node.ts";
+export { upgradeWebSocket, type UpgradeWebSocketOptions } from "./web/upgrade-web-socket.ts";
+export type { WebSocketPair } from "./web/web-socket-pair.ts";

@@ -82,3 +82,10 @@ interface CacheStorage {
 }
 
 declare var caches: CacheStorage;
+
+/**
+ * Both ends of a WebSocket, as in Workers (docs/websockets.md): `[0]` belongs into `new Response(null, { status: 101, webSocket })`,
+ * and `[1]` is the handler's.
+ */
+// oxlint-disable-next-line typescript/consistent-type-imports -- an import statement would make this file a module
+declare var WebSocketPair: new () => import("edgicorn").WebSocketPair;

@@ -20,6 +20,7 @@ import { StoredGenerations } from "./reload/stored-generations.ts";
 import { FolderRuleFiles } from "./rules/folder-rule-files.ts";
 import { Gates } from "./rules/gates.ts";
 import { Development } from "./site/development.ts";
+import { HandlerSockets } from "./sockets/handler-sockets.ts";
 import { LiveSites } from "./site/live-sites.ts";
 import { OomKills } from "./supervise/oom-kills.ts";
 
@@ -51,6 +52,8 @@ export interface PrimaryParts {
   readonly cache: ResponseCache;
   readonly bodies: BodyStore;
   readonly handlers: LiveHandlers;
+  /** The WebSockets of handlers. */
+  readonly sockets: HandlerSockets;
   readonly proxies: Proxies;
   /** The generations on disk. */
   readonly stored: StoredGenerations;
@@ -81,7 +84,14 @@ export function createParts(options: PartsOptions): PrimaryParts {
   const stored = new StoredGenerations(stateDir, log, mode);
   const { leases } = stored;
   const cache = new ResponseCache({ openStore: () => openStore(options), nextId });
-  const handlers = new LiveHandlers({
+  const sockets = new HandlerSockets({
+    log,
+    counters,
+    now: () => clock.now(),
+    settingsOf: (request) => handlers.socketSettings(request),
+    locate: (socket) => handlers.locateSocket(socket),
+  });
+  const handlers: LiveHandlers = new LiveHandlers({
     config,
     leases,
     shared: {
@@ -97,6 +107,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
       oomKills: new OomKills(),
       leases,
       nextWorkerId: () => ids.nextWorker(),
+      sockets,
     },
     untilPassed: () => gates.untilPassed(),
     nextId,
@@ -117,6 +128,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
     cache,
     bodies,
     handlers,
+    sockets,
     proxies: new Proxies({ ...bodies, log, clock, admission, counters, requestIdPrefix }),
     stored,
     requestLog,
@@ -127,9 +139,10 @@ export function createParts(options: PartsOptions): PrimaryParts {
 
 /** Applies the settings for the primary itself. */
 export function useSettings(parts: PrimaryParts, config: Config): void {
-  const { log, admission, perAddress, cache, bodies, maxSpoolFiles, requestLog } = parts;
+  const { log, admission, perAddress, cache, bodies, maxSpoolFiles, requestLog, sockets } = parts;
   log.level = config.logLevel;
   admission.limit = config.maxRequests;
+  sockets.limit = config.maxWebSockets;
   perAddress.most = config.maxRequestsPerAddress;
   cache.waitMs = config.cacheWaitMs;
   bodies.spool.maxFiles = maxSpoolFiles(config);

@@ -43,6 +43,9 @@ export interface PrimaryOptions extends Setup, PartsOptions, Pick<ReloaderOption
 /** Share of the grace period in which a server that leaves waits for its connections. */
 const LEAVING_SHARE = 0.9;
 
+/** Share of the grace period over which the closing of WebSockets is spread. */
+const SOCKETS_SHARE = 0.5;
+
 /**
  * The half of the server that corresponds to Nginx: owns all client sockets, static files and queues, and runs no user
  * code.
@@ -323,8 +326,9 @@ export class Primary {
   async destroy(): Promise<void> {
     this.#stop.abort(stopping());
     this.#parts.listeners.close();
-    const { cache, gates, proxies } = this.#parts;
+    const { cache, gates, proxies, sockets } = this.#parts;
     proxies.destroy();
+    sockets.destroy();
     const parts = [this.handlers.destroy(), this.files.destroy(), gates.close(), cache.close()];
     await Promise.all([this.#reloader.settled(), ...parts]);
     await this.#releaseGenerations();
@@ -463,7 +467,12 @@ export class Primary {
     const deadlineMs = performance.now() + graceMs;
     this.#parts.listeners.stopAccepting();
     this.#stop.abort(stopping());
-    await settledWithin(this.#parts.gates.untilPassed(), graceMs);
+    const { sockets } = this.#parts;
+    const socketsMs = graceMs * SOCKETS_SHARE;
+    await Promise.all([
+      settledWithin(this.#parts.gates.untilPassed(), graceMs),
+      settledWithin(sockets.close(socketsMs), socketsMs),
+    ]);
     // The handlers' answers come first, then the clients that still read theirs.
     const leftMs = Math.max(0, deadlineMs - performance.now());
     await Promise.all([

@@ -23,7 +23,7 @@ export const PROTOCOL_VERSION = 2;
 /** File descriptor of the channel in a worker. */
 export const CHANNEL_FD = 4;
 
-/** Message kinds. Below 16: primary to worker. From 16: worker to primary. */
+/** Message kinds. Below 16 and from 64 to 79: primary to worker. All others: worker to primary. */
 export const Kind = {
   hello: 0,
   request: 1,
@@ -66,7 +66,39 @@ export const Kind = {
   cacheGrant: 38,
   cacheCancel: 39,
   failed: 40,
+  socketAdopt: 64,
+  socketMessage: 65,
+  socketClosed: 66,
+  socketForget: 67,
+  socketBuffered: 68,
+  socketOpened: 69,
+  responseSocket: 80,
+  socketActs: 81,
 } as const;
+
+/** First elements of the acts of handlers on WebSockets. */
+export const Act = {
+  send: 0,
+  close: 1,
+  attach: 2,
+  subscribe: 3,
+  unsubscribe: 4,
+  publish: 5,
+  confirm: 6,
+  announce: 7,
+} as const;
+
+/** Longest message of a WebSocket of a handler, in bytes: it travels in one frame with others. */
+export const MAX_SOCKET_MESSAGE_BYTES = 8 * 1024 * 1024;
+
+/** Largest attachment of a WebSocket, in bytes. */
+export const MAX_ATTACHMENT_BYTES = 16 * 1024;
+
+/** Most topics of a WebSocket. */
+export const MAX_TOPICS = 128;
+
+/** Longest name of a topic, in characters. */
+export const MAX_TOPIC_LENGTH = 256;
 
 /** The code of a file that a worker runs: its top level, or one of its hooks. */
 export type ModuleStep = "import" | "init" | "dispose";
@@ -188,6 +220,8 @@ export interface RouteReport {
   limits: RouteLimits;
   /** Limits of single methods that differ from `limits`. */
   methodLimits: Record<string, RouteLimits>;
+  /** Whether its module exports `webSocketMessage`: its WebSockets may move to another worker. Absent: it does not. */
+  hasSockets?: boolean;
 }
 
 /** A route's limits. `null`: the server's own. */
@@ -257,6 +291,7 @@ export type ToWorker =
   | readonly [kind: typeof Kind.fileTaken, id: ExchangeId, isTaken: boolean]
   | PurgedMessage
   | CacheReply
+  | SocketMessage
   | readonly [kind: typeof Kind.ping, number: PingNumber];
 
 export type RequestMessage = readonly [
@@ -304,6 +339,8 @@ export type ToPrimary =
   | readonly [kind: typeof Kind.failed, failure: HandlerFailure]
   | PurgeMessage
   | CacheMessage
+  | UpgradeMessage
+  | SocketActsMessage
   | PongMessage;
 
 /**
@@ -434,3 +471,92 @@ export type ResponseMessage = readonly [
   fields: string,
   body: string | Uint8Array | typeof BODY_FOLLOWS | null,
 ];
+
+/** Names a WebSocket of a handler: the exchange that became it. */
+export type SocketId = ExchangeId;
+
+/** Numbers the events of one WebSocket, from 1. A worker confirms an event once its handler has ended. */
+export type SocketEventNumber = number;
+
+/** A WebSocket as a worker gets it that did not accept it. */
+export interface SocketState {
+  route: RouteNumber;
+  params: Record<string, string> | null;
+  url: string;
+  /** Field block of the request, without large fields. */
+  fields: string;
+  clientAddress: string;
+  /** The subprotocol; `""`: none. */
+  protocol: string;
+  attachment: Uint8Array | null;
+  topics: string[];
+}
+
+/** A message about a WebSocket. */
+export type SocketMessage =
+  /** The worker is the home of the WebSocket from now on. */
+  | readonly [kind: typeof Kind.socketAdopt, id: SocketId, state: SocketState]
+  /** The client sent a message. Text is UTF-8. */
+  | readonly [
+      kind: typeof Kind.socketMessage,
+      id: SocketId,
+      number: SocketEventNumber,
+      bytes: Uint8Array,
+      isBinary: boolean,
+    ]
+  /** The WebSocket is over. */
+  | readonly [
+      kind: typeof Kind.socketClosed,
+      id: SocketId,
+      number: SocketEventNumber,
+      code: number,
+      reason: string,
+      wasClean: boolean,
+    ]
+  /** The worker is no longer the home of the WebSocket. */
+  | readonly [kind: typeof Kind.socketForget, id: SocketId]
+  /** So many bytes wait for a client that is slow. 0: it takes more. */
+  | readonly [kind: typeof Kind.socketBuffered, id: SocketId, bytes: number]
+  /** The client has the answer 101. Only for WebSockets whose listeners are in the worker. */
+  | readonly [kind: typeof Kind.socketOpened, id: SocketId];
+
+/** A handler accepts a WebSocket instead of a response. The exchange is over. */
+export type UpgradeMessage = readonly [
+  kind: typeof Kind.responseSocket,
+  id: ExchangeId,
+  /** Field block of the answer 101. */
+  fields: string,
+  /** Whether its listeners are in this worker: it cannot move. */
+  isBound: boolean,
+  /** Acts of the handler before the answer. */
+  acts: readonly SocketAct[],
+];
+
+/** The acts of one turn of the event loop. The primary carries out all of them, or none. */
+export type SocketActsMessage = readonly [kind: typeof Kind.socketActs, acts: readonly SocketAct[]];
+
+/** One act of a handler on a WebSocket. */
+export type SocketAct =
+  | readonly [act: typeof Act.send, id: SocketId, bytes: Uint8Array, isBinary: boolean]
+  | readonly [act: typeof Act.close, id: SocketId, code: number, reason: string]
+  | readonly [act: typeof Act.attach, id: SocketId, bytes: Uint8Array | null]
+  | readonly [act: typeof Act.subscribe, id: SocketId, topic: string]
+  | readonly [act: typeof Act.unsubscribe, id: SocketId, topic: string]
+  /** Sends to all other subscribers of the topic. */
+  | readonly [
+      act: typeof Act.publish,
+      id: SocketId,
+      topic: string,
+      bytes: Uint8Array,
+      isBinary: boolean,
+    ]
+  /** The handlers of all events up to this one have ended. */
+  | readonly [act: typeof Act.confirm, id: SocketId, number: SocketEventNumber]
+  /** Sends to all subscribers of the topic, in the site of the route. */
+  | readonly [
+      act: typeof Act.announce,
+      route: RouteNumber,
+      topic: string,
+      bytes: Uint8Array,
+      isBinary: boolean,
+    ];

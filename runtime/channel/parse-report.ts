@@ -35,6 +35,7 @@ const reportSchema = z.object({
         methods: z.nullable(z.array(z.string())),
         limits: limitsSchema,
         methodLimits: z.record(z.string(), limitsSchema),
+        hasSockets: z._default(z.boolean(), false),
       }),
     ),
   ),

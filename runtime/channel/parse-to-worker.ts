@@ -16,10 +16,14 @@ export function parseToWorker(value: unknown): ToWorker {
   if (!Array.isArray(value)) return refuse(value);
   const kind: unknown = value[0];
   if (kind === Kind.hello) checkVersion(value[1]);
-  if (typeof kind !== "number" || !(kind >= Kind.hello && kind <= Kind.cacheCredit))
-    return refuse(value);
+  if (typeof kind !== "number" || !isForWorkers(kind)) return refuse(value);
   // The primary of the same version made it from a `ToWorker`.
   return value as unknown as ToWorker;
+}
+
+function isForWorkers(kind: number): boolean {
+  if (kind <= Kind.cacheCredit) return kind >= Kind.hello;
+  return kind >= Kind.socketAdopt && kind <= Kind.socketOpened;
 }
 
 function refuse(value: unknown): never {

@@ -12,6 +12,7 @@ import type {
 import { BODY_FOLLOWS, Kind } from "./messages.ts";
 import { describeElement, type Element, isMap } from "./describe-element.ts";
 import { CACHE_ELEMENTS, parseCacheMessage } from "./parse-cache.ts";
+import { parseSocketMessage, SOCKET_ELEMENTS } from "./parse-sockets.ts";
 import { checkVersion } from "./protocol-version.ts";
 import { parseBootFailure, parseHandlerFailure, type Parsed, parseReport } from "./parse-report.ts";
 
@@ -73,6 +74,9 @@ export function parseToPrimary(value: unknown): ToPrimary {
     case Kind.cacheGrant:
     case Kind.cacheCancel:
       return parseCacheMessage(value) ?? refuse(value);
+    case Kind.responseSocket:
+    case Kind.socketActs:
+      return parseSocketMessage(value) ?? refuse(value);
     default:
       return refuse(value);
   }
@@ -223,6 +227,7 @@ const ELEMENTS = new Map<unknown, readonly Element[]>([
   [Kind.probed, [ID]],
   [Kind.returned, [ID]],
   ...CACHE_ELEMENTS,
+  ...SOCKET_ELEMENTS,
   [
     Kind.purge,
     [

@@ -35,6 +35,7 @@ import {
 } from "./setting-types.ts";
 import { proxySetting } from "./proxy-setting.ts";
 import { MODERN_SUITES } from "./tls-suites.ts";
+import { webSocketOrigins } from "./web-socket-origins.ts";
 
 /** The effect of a reload on a setting that has changed. */
 export type ReloadEffectKind =
@@ -889,6 +890,77 @@ export const SETTINGS = {
     reload: "switch",
     site: true,
     handler: "sendTimeoutMs",
+  },
+  /** Most WebSockets of handlers at a time; further ones are refused with 503. Default: `"off"`. */
+  maxWebSockets: {
+    field: "maxWebSockets",
+    type: orOff(wholeNumber(1, 10_000_000)),
+    default: "off",
+    help: "most WebSockets of handlers at a time",
+    docs: "most WebSockets of handlers at a time; further ones are answered 503; `off`: `maxConnections` alone counts",
+    reload: "switch",
+    elsewhere: ["wsmaxconnections"],
+  },
+  /** Origins whose pages may open WebSockets of handlers: `"same"` (those of the host itself), `"any"`, or a list such as `["https://example.com"]`. Default: `"same"`. */
+  webSocketOrigins: {
+    field: "webSocketOrigins",
+    type: webSocketOrigins(),
+    default: "same",
+    help: "pages that may open WebSockets",
+    docs: "origins whose pages may open WebSockets of handlers: `same` (those of the host itself), `any`, or a list such as `https://example.com,https://example.org`; others are answered 403 ([more](websockets.md))",
+    reload: "switch",
+    site: true,
+    handler: "webSocketOrigins",
+    elsewhere: ["allowedorigins", "checkorigin", "corsallowedorigins"],
+  },
+  /** Largest message of a client over a WebSocket of a handler. Default: `"1mb"`. */
+  webSocketMessageLimit: {
+    field: "webSocketMessageLimitBytes",
+    type: size(1, 8 * 1024 ** 2, "1mb"),
+    // ws: maxPayload 100 MiB; uvicorn: --ws-max-size 16 MiB
+    default: "1mb",
+    help: "largest message of a WebSocket",
+    docs: "largest message of a client over a WebSocket of a handler; a larger one closes it (1009)",
+    reload: "switch",
+    site: true,
+    handler: "webSocketMessageLimitBytes",
+    elsewhere: ["maxpayload", "maxpayloadlength", "wsmaxsize", "maxhttpbuffersize"],
+  },
+  /** How much may wait for a slow client of a WebSocket, and how many bytes of its messages for their handler. Default: `"1mb"`. */
+  webSocketBuffer: {
+    field: "webSocketBufferBytes",
+    type: size(1024, 1024 ** 3, "1mb"),
+    default: "1mb",
+    help: "bytes that may wait, for each WebSocket",
+    docs: "bytes that may wait for a slow client of a WebSocket, and bytes of its messages that may wait for their handler; more closes it (1013)",
+    reload: "switch",
+    site: true,
+    handler: "webSocketBufferBytes",
+    elsewhere: ["maxbackpressure", "backpressurelimit", "wsmaxqueue"],
+  },
+  /** Silence after which the server pings the client of a WebSocket. A client that misses two pings is cut off. Default: `"25s"`. */
+  webSocketPing: {
+    field: "webSocketPingMs",
+    type: duration(1_000, 600_000),
+    // Balancers cut silent connections after 60 s; uvicorn: --ws-ping-interval 20
+    default: "25s",
+    help: "silence before a WebSocket is pinged",
+    docs: "silence after which the server pings the client of a WebSocket of a handler; a client that misses two pings is cut off (1006)",
+    reload: "switch",
+    site: true,
+    handler: "webSocketPingMs",
+    elsewhere: ["wspinginterval", "pinginterval", "heartbeat"],
+  },
+  /** How long a WebSocket may be without a message of its client; then it is closed. 0 is any time. Default: `"0s"`. */
+  webSocketIdleTimeout: {
+    field: "webSocketIdleTimeoutMs",
+    type: orZero(duration(1_000, 7 * 24 * 3_600_000)),
+    default: "0s",
+    help: "longest time without a message; 0: any",
+    docs: "longest time without a message of the client of a WebSocket of a handler; then it is closed (1001); `0s`: any time",
+    reload: "switch",
+    site: true,
+    handler: "webSocketIdleTimeoutMs",
   },
   /** How long the server refuses a request that makes workers crash or hang. 0 is never. Default: `"60s"`. */
   quarantine: {

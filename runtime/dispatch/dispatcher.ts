@@ -14,7 +14,7 @@ import { Lanes } from "./lanes.ts";
 import { OverloadLog } from "./overload-log.ts";
 import { Placement } from "./placement.ts";
 import { type LossOutcome, type Loss, Recovery, type RoutePolicy } from "../recovery/recovery.ts";
-import { Replies } from "./replies.ts";
+import { type OnUpgrade, Replies } from "./replies.ts";
 import type { RequestIntake } from "../bodies/request-intake.ts";
 import { RequestTimeouts } from "./request-timeouts.ts";
 import { Settlement } from "./settlement.ts";
@@ -56,6 +56,8 @@ export interface DispatcherOptions {
   measures?: boolean;
   /** Sends files that workers hand over. Without it, a worker sends their bytes. */
   files?: FileSender;
+  /** Makes WebSockets of requests. Without it, such a request is answered 500. */
+  onUpgrade?: OnUpgrade;
   /** How long the dispatcher remembers a request that was in flight when a worker was lost; 0: it remembers none. */
   quarantineMs: number;
   routes: RoutePolicy;
@@ -127,6 +129,7 @@ export class Dispatcher {
       placement: this.#placement,
       files: options.files ?? null,
       measures: options.measures ?? false,
+      onUpgrade: options.onUpgrade ?? null,
       onDiskError: (exchange, cause) =>
         this.#logDisk(exchange, cause, "cannot spool a response body"),
     });

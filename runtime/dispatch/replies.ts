@@ -3,6 +3,7 @@ import type {
   FileMessage,
   PathMessage,
   ResponseMessage,
+  UpgradeMessage,
 } from "../channel/messages.ts";
 import { takeHandlerTime } from "../channel/handler-time.ts";
 import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
@@ -39,7 +40,12 @@ export interface RepliesOptions {
   /** Sends files that workers hand over; `null`: workers send the bytes. */
   files: FileSender | null;
   onDiskError: (exchange: Exchange, cause: unknown) => void;
+  /** Makes a WebSocket of a request whose handler asks for it; `null`: the request is refused. */
+  onUpgrade: OnUpgrade | null;
 }
+
+/** Called once the exchange is settled. `lane` is that of the worker with the handler. */
+export type OnUpgrade = (exchange: Exchange, lane: Lane, message: UpgradeMessage) => void;
 
 /** Handles the workers' messages about exchanges: passes answers to clients, and dispatches waiting exchanges. */
 export class Replies {
@@ -90,6 +96,9 @@ export class Replies {
         return;
       case Kind.responsePath:
         this.#onPath(exchange, message);
+        return;
+      case Kind.responseSocket:
+        this.#onSocket(lane, exchange, message);
         return;
       case Kind.responseChunk:
         feedOf(exchange).push(message[2]);
@@ -213,6 +222,18 @@ export class Replies {
       else exchange.found.answer(client, { status, statusText, fields });
     } else if (files === null) client.refuse(500);
     else files.answerWith(client, { path, status, statusText, fields });
+    this.#placement.pump();
+  }
+
+  #onSocket(lane: Lane, exchange: Exchange, message: UpgradeMessage): void {
+    this.#noteAnswer(exchange);
+    const { client, trouble } = exchange;
+    this.#settlement.settle(exchange);
+    if (trouble !== null) this.#recovery.clear(lane, exchange);
+    client.onAbort(() => {});
+    const { onUpgrade } = this.#options;
+    if (onUpgrade === null) client.refuse(500);
+    else onUpgrade(exchange, lane, message);
     this.#placement.pump();
   }
 

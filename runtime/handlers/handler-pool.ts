@@ -6,6 +6,7 @@ import type {
   CacheMessage,
   PurgeMessage,
   RouteNumber,
+  SocketActsMessage,
   RouteReport,
   WorkerId,
   WorkerReport,
@@ -36,6 +37,8 @@ import { count, type PoolMeter } from "../observe/pool-meters.ts";
 import type { OldestRequest } from "../observe/oldest-request.ts";
 import type { ServerEvents } from "../observe/server-events.ts";
 import type { GenerationLeases } from "../generation/generation-leases.ts";
+import type { HandlerSockets } from "../sockets/handler-sockets.ts";
+import type { SocketHome } from "../sockets/socket-home.ts";
 import { HandlerCaches } from "./caches.ts";
 import { describeLoss } from "./describe-loss.ts";
 import { HandlerPurges } from "./purges.ts";
@@ -99,6 +102,8 @@ export interface SharedParts {
   nextWorkerId: () => WorkerId;
   oomKills: OomKills;
   leases: GenerationLeases;
+  /** The WebSockets of all handlers. */
+  sockets: HandlerSockets;
 }
 
 export interface HandlerPoolOptions extends SharedParts {
@@ -133,6 +138,11 @@ export class HandlerPool {
   /** The worker that hung last, and the file that blocked it. */
   #hang: { workerId: WorkerId; handler: string | null } | null = null;
   readonly #lanes = new Map<WorkerId, Lane>();
+  readonly #sockets: HandlerSockets;
+  /** The workers that are ready, for WebSockets. */
+  readonly #homes = new Map<WorkerId, SocketHome>();
+  /** Those that take nothing new, but still have WebSockets. */
+  readonly #formerHomes = new Map<WorkerId, SocketHome>();
   readonly #numbers = new Map<string, RouteNumber>();
   #reports: readonly (RouteReport | null)[] = [];
   #warnings: readonly string[] = [];
@@ -160,6 +170,7 @@ export class HandlerPool {
     this.#log = log;
     this.#requestIdPrefix = options.requestIdPrefix;
     this.#leases = options.leases;
+    this.#sockets = options.sockets;
     this.#purges = new HandlerPurges(options);
     const drops = (): boolean => this.#config.cacheReload === "drop";
     this.#caches = new HandlerCaches({
@@ -193,6 +204,15 @@ export class HandlerPool {
       },
       measures: measuresHandlers(config),
       files: options.files,
+      onUpgrade: (exchange, lane, message) => {
+        const home = this.#homes.get(lane.workerId) ?? this.#formerHomes.get(lane.workerId);
+        if (home === undefined) exchange.client.refuse(503);
+        else {
+          const { client, route, url } = exchange;
+          const site = scopeOf(this.manifest, route)?.site ?? DEFAULT_SITE;
+          this.#sockets.accept(client, { home, site, url }, message);
+        }
+      },
       quarantineMs: config.quarantineMs,
       routes: {
         mayReplay: (route, method) => this.#rules.rulesOf(route, method).replay,
@@ -223,18 +243,27 @@ export class HandlerPool {
         const lane = this.dispatcher.attach(worker.id, worker.channel, { threads, pid });
         worker.onExchange = this.dispatcher.receiverOf(lane);
         this.#lanes.set(worker.id, lane);
+        this.#addHome(worker);
       },
       onRetire: (worker, reason) => {
         count(meter.recycled, reason);
+        this.#retireHome(worker.id, retireGraceMs());
         this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane));
       },
       onFailed: (failure) => options.counters.failures.explain(failure),
       onPurge: (worker, message) => this.#purge(worker, message),
       onCache: (worker, message) => this.#useCaches(worker, message),
-      onUnreachable: (worker) => this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane)),
+      onSocketActs: (worker, message) => this.#takeActs(worker, message),
+      onUnreachable: (worker) => {
+        const home = this.#homes.get(worker.id);
+        this.#homes.delete(worker.id);
+        if (home !== undefined) this.#formerHomes.set(worker.id, home);
+        this.#withLane(worker.id, (lane) => this.dispatcher.retire(lane));
+      },
       onLost: (worker, error, cause) => {
         this.#caches.lose(worker.id);
         count(meter.ended, cause);
+        this.#loseHome(worker.id, cause);
         this.#onLost(worker.id, error, cause);
       },
       onDown: (isDown) => this.dispatcher.markDown(isDown),
@@ -385,6 +414,21 @@ export class HandlerPool {
     return this.#reports;
   }
 
+  /** The ready workers, for WebSockets. */
+  get homes(): Iterable<SocketHome> {
+    return this.#homes.values();
+  }
+
+  /** Tells whether a route takes WebSockets that another worker has accepted. */
+  takesSockets(route: RouteNumber): boolean {
+    return this.#reports[route]?.hasSockets === true;
+  }
+
+  /** Lets WebSockets leave its workers, which take nothing new. Must be called when another generation serves. */
+  releaseSockets(graceMs: number): void {
+    for (const id of this.#homes.keys()) this.#retireHome(id, graceMs);
+  }
+
   /** True while the pool has a ready worker. */
   get isReady(): boolean {
     return this.dispatcher.readyWorkers > 0;
@@ -406,6 +450,7 @@ export class HandlerPool {
    */
   async close(graceMs: number): Promise<void> {
     const deadlineMs = performance.now() + graceMs;
+    this.releaseSockets(graceMs);
     // Handlers whose requests are cut off learn it from `request.signal`. They have the rest of the grace period to
     // clean up.
     const noticeMs = Math.min(SHUTDOWN_NOTICE_MS, graceMs / 10);
@@ -451,6 +496,34 @@ export class HandlerPool {
       if (scope !== undefined) return scope.site ?? DEFAULT_SITE;
       throw new RuntimeError("ERR_PROTOCOL", `Cannot use caches for route ${route}: there is none`);
     });
+  }
+
+  #takeActs({ id }: WorkerProcess, [, acts]: SocketActsMessage): void {
+    const home = this.#homes.get(id) ?? this.#formerHomes.get(id);
+    if (home === undefined) return;
+    const siteOf = (route: number): string => scopeOf(this.manifest, route)?.site ?? DEFAULT_SITE;
+    this.#sockets.take(home, siteOf, acts);
+  }
+
+  #addHome({ id, channel }: WorkerProcess): void {
+    const send: SocketHome["send"] = (message, bytes) => channel.send(message, bytes);
+    this.#homes.set(id, { workerId: id, send, awake: 0 });
+    this.#sockets.ready();
+  }
+
+  #retireHome(id: WorkerId, graceMs: number): void {
+    const home = this.#homes.get(id);
+    if (home === undefined) return;
+    this.#homes.delete(id);
+    this.#formerHomes.set(id, home);
+    this.#sockets.retire(home, graceMs);
+  }
+
+  #loseHome(id: WorkerId, cause: LossCause): void {
+    const home = this.#homes.get(id) ?? this.#formerHomes.get(id);
+    this.#homes.delete(id);
+    this.#formerHomes.delete(id);
+    if (home !== undefined) this.#sockets.lose(home, { isSuspect: isOwnDoing(cause) });
   }
 
   #loadOf(workerId: WorkerId): WorkerLoad {

@@ -11,9 +11,13 @@ import type { ParsedTarget } from "../http/target-path.ts";
 import type { Rate } from "../lib/rate.ts";
 import type { RateLimiter } from "../limits/rate-limiter.ts";
 import type { CachePolicy } from "../lib/cache-policy.ts";
+import { isAllowedOrigin } from "../sockets/origin.ts";
 import type { HandlerPool, SharedParts } from "./handler-pool.ts";
 
-export interface RouteResponderOptions extends Pick<SharedParts, "admission" | "intakes"> {
+export interface RouteResponderOptions extends Pick<
+  SharedParts,
+  "admission" | "intakes" | "sockets"
+> {
   pool: HandlerPool;
   /** The route's number in the pool. */
   route: RouteNumber;
@@ -61,6 +65,11 @@ export class RouteResponder implements Responder {
     return rules.rulesOf(route, method);
   }
 
+  /** The route's number in the pool. */
+  get route(): RouteNumber {
+    return this.#options.route;
+  }
+
   /** The limits in the handler's own `config`, for methods without others; `null`: its workers have reported none. */
   get limits(): RouteLimits | null {
     return this.pool.reports[this.#options.route]?.limits ?? null;
@@ -98,8 +107,18 @@ export class RouteResponder implements Responder {
     if (rules.transfer !== null) client.limitTransfers(rules.transfer);
     onRequest();
     if (this.#limiters !== null && !this.#admits(client, rules)) return;
+    if ((client.webSocket ?? null) !== null && !this.#admitsSocket(client, rules)) return;
     if (rules.cache === "off") this.#run(client, target, rules);
     else this.#cachedBy(rules.cache).answer(client, target);
+  }
+
+  /** Tells whether a request for a WebSocket may reach the handler. If not, answers it. */
+  #admitsSocket(client: Client, { webSocketOrigins: allowed }: RouteRules): boolean {
+    const { fields, origin: ownOrigin } = client.head;
+    if (isAllowedOrigin(fields, { ownOrigin, allowed }))
+      return this.#options.sockets.admits(client);
+    client.refuse(403);
+    return false;
   }
 
   /** Gives a request to the handlers. */

@@ -107,6 +107,14 @@ export class SiteRoutes {
     return this.#routes[match.route]?.responder ?? null;
   }
 
+  /** Finds the route of a path without a request; `null`: there is none, or only a fallback. */
+  locate(pathname: string): { responder: RouteResponder; params: ParsedTarget["params"] } | null {
+    const match = this.#match(pathname);
+    if (match === null || !("route" in match)) return null;
+    const found = this.#routes[match.route];
+    return found === undefined ? null : { responder: found.responder, params: match.params };
+  }
+
   /** Whether middleware guards files. */
   get guardsFiles(): boolean {
     return this.#guards !== null;
@@ -219,7 +227,7 @@ export function createSiteRoutes(options: {
   onRequest: () => void;
 }): Map<string, SiteRoutes> {
   const { manifest, config, pools, shared, onRequest } = options;
-  const { admission, intakes } = shared;
+  const { admission, intakes, sockets } = shared;
   const books = new RuleBooks(config);
   const toResponder = (name: string, scope: RouteScope): RouteResponder => {
     const pool = pools.get(name);
@@ -238,7 +246,7 @@ export function createSiteRoutes(options: {
     const { finishedRequests } = shared.counters;
     const series = finishedRequests.idOf(scope.site ?? DEFAULT_SITE, names[scope.kind]);
     const own = { pool, route, rules, series, createLimiter, cacheAround };
-    return new RouteResponder({ ...own, admission, intakes, onRequest });
+    return new RouteResponder({ ...own, admission, intakes, sockets, onRequest });
   };
   const found = new Map<string, ConstructorParameters<typeof SiteRoutes>[0] & Parts>();
   const partsOf = (site: string | undefined): Parts => {

@@ -28,6 +28,9 @@ export const LIMIT_NAMES = [
   "connectTimeout",
   "firstByteTimeout",
   "idleTimeout",
+  "maxWebSockets",
+  "webSocketMessageLimit",
+  "webSocketBuffer",
 ] as const;
 
 export type LimitName = (typeof LIMIT_NAMES)[number];

@@ -15,11 +15,8 @@ const MOST_UNANSWERED = 2;
  */
 const SLOWEST_BYTES_PER_MS = 4;
 
-/**
- * Shortest wait for an answer after the last ping. A client answers no ping while it sends a message, and is heard at the
- * end of the message: 16 MiB take as long at 64 KB/s.
- */
-const LARGE_MESSAGE_MS = LARGEST_MESSAGE_BYTES / 64;
+/** Slowest client whose large message is waited for. It answers no ping, and is not heard, before the end of the message. */
+const SLOWEST_SENDER_BYTES_PER_MS = 64;
 
 /** The silence of a client. */
 export interface Silence {
@@ -33,18 +30,31 @@ export interface Silence {
   readonly sentBytes: number;
 }
 
+/** Limits of the silence of a client. */
+export interface SilenceLimits {
+  /** Pause before each ping, and time for its answer. */
+  readonly pingAfterMs?: number | undefined;
+  /** Largest message of the client. */
+  readonly largestBytes?: number | undefined;
+}
+
 /**
  * Decides whether a client gets a ping, or counts as lost. Pure.
  *
  * Counts pings and not only time: a process that was stopped for minutes must read the answers that came meanwhile.
+ *
  */
 export function judgeSilence(
   { heardMs, pings, pingedMs, sentBytes }: Silence,
   nowMs: number,
+  { pingAfterMs = PING_AFTER_MS, largestBytes = LARGEST_MESSAGE_BYTES }: SilenceLimits = {},
 ): "wait" | "ping" | "lost" {
-  if (pings === 0) return nowMs - heardMs < PING_AFTER_MS ? "wait" : "ping";
+  if (pings === 0) return nowMs - heardMs < pingAfterMs ? "wait" : "ping";
   const sincePingMs = nowMs - pingedMs;
-  if (pings < MOST_UNANSWERED) return sincePingMs < PING_AFTER_MS ? "wait" : "ping";
-  const patienceMs = Math.max(sentBytes / SLOWEST_BYTES_PER_MS, LARGE_MESSAGE_MS);
-  return sincePingMs < PING_AFTER_MS + patienceMs ? "wait" : "lost";
+  if (pings < MOST_UNANSWERED) return sincePingMs < pingAfterMs ? "wait" : "ping";
+  const patienceMs = Math.max(
+    sentBytes / SLOWEST_BYTES_PER_MS,
+    largestBytes / SLOWEST_SENDER_BYTES_PER_MS,
+  );
+  return sincePingMs < pingAfterMs + patienceMs ? "wait" : "lost";
 }

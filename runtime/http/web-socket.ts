@@ -1,3 +1,5 @@
+import type { SilenceLimits } from "./web-socket-liveness.ts";
+
 /**
  * Largest message that a WebSocket carries, in either direction. Proxies and engines hold whole messages in memory
  * (decision 059).
@@ -11,6 +13,7 @@ export const CLOSE_CODES = {
   invalidText: 1007,
   messageTooBig: 1009,
   internalError: 1011,
+  restart: 1012,
   tryAgainLater: 1013,
   /** The close frame had no code. */
   none: 1005,
@@ -34,10 +37,11 @@ export interface WebSocketOffer {
    *
    * @param answer.protocol The subprotocol, one of those that the client offers; `null`: none.
    * @param answer.fields Field block of the answer, without the fields of the handshake.
+   * @param answer.silence When a silent client is pinged and cut off; absent: as usual.
    * @returns `null`: the client has left, or its request was answered already.
    */
   accept(
-    answer: { protocol: string | null; fields: string },
+    answer: { protocol: string | null; fields: string; silence?: SilenceLimits },
     events: WebSocketEvents,
   ): WebSocketSide | null;
 }
@@ -70,6 +74,8 @@ export interface WebSocketSide {
    *   `dropped`: the WebSocket is closing or closed.
    */
   send(bytes: Uint8Array, isBinary: boolean): "took" | "buffered" | "dropped";
+  /** Bytes of messages that wait for the client. */
+  readonly bufferedBytes: number;
   /** Sends a ping of at most 125 bytes, also between the pieces of a message. */
   ping(bytes: Uint8Array): void;
   /** Sends a close frame behind the buffered messages, and closes. Events other than `onClose` no longer come. */

@@ -9,6 +9,8 @@ import { DEFAULT_POOL } from "../lib/pool-name.ts";
 import type { Prepared } from "../lib/prepared.ts";
 import type { RecentRequest } from "../observe/recent-requests.ts";
 import type { Counts } from "../observe/served-counts.ts";
+import type { SocketPlace } from "../sockets/socket-home.ts";
+import type { SocketSettings } from "../sockets/socket-settings.ts";
 import type { Change } from "./part.ts";
 import { proveGeneration } from "./prove-generation.ts";
 import { RetiringPools } from "./retiring-pools.ts";
@@ -101,6 +103,21 @@ export class LiveHandlers {
     };
   }
 
+  /** Finds the handlers that answer for a WebSocket now; `null`: none takes it. */
+  locateSocket({ site, url }: { site: string; url: string }): SocketPlace | null {
+    const found = this.#generation.routesOf(site)?.locate(new URL(url).pathname) ?? null;
+    if (found === null) return null;
+    const { responder, params } = found;
+    const { pool, route } = responder;
+    return pool.takesSockets(route) ? { route, params, homes: pool.homes } : null;
+  }
+
+  /** Returns the settings of WebSockets of the route that has this URL now. */
+  socketSettings({ site, url }: { site: string; url: string }): SocketSettings {
+    const found = this.#generation.routesOf(site)?.locate(new URL(url).pathname) ?? null;
+    return found === null ? this.#generation.config : found.responder.rulesOf("GET");
+  }
+
   /**
    * Adds or removes one worker of the default pool, or of the first pool if there is no default one. At least one
    * stays. The number applies until the pool is replaced or the server restarts.
@@ -153,8 +170,12 @@ export class LiveHandlers {
     next.limitStates.commit();
     next.counts = this.#options.beginCounts(next.manifest.id);
     for (const pool of next.pools.values()) pool.adopt(config, () => next.codeTags);
+    const { sockets } = this.#options.shared;
     for (const [name, pool] of previous.pools) {
-      if (next.pools.get(name) !== pool) this.#retiring.add(pool, config.drainGraceMs, after);
+      if (next.pools.get(name) === pool) continue;
+      pool.releaseSockets(config.drainGraceMs);
+      this.#retiring.add(pool, config.drainGraceMs, after);
     }
+    sockets.closeStrays(config.drainGraceMs);
   }
 }

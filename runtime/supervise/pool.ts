@@ -3,6 +3,7 @@ import type {
   CacheMessage,
   HandlerFailure,
   PurgeMessage,
+  SocketActsMessage,
   WorkerId,
   WorkerReport,
   WorkerSettings,
@@ -69,6 +70,8 @@ export interface PoolOptions {
   onFailed: (failure: HandlerFailure) => void;
   /** A handler uses `caches`: the callee answers it. */
   onCache: (worker: WorkerProcess, message: CacheMessage) => void;
+  /** Handlers act on WebSockets. */
+  onSocketActs: (worker: WorkerProcess, message: SocketActsMessage) => void;
   onLost: (worker: WorkerProcess, error: RuntimeError, cause: LossCause) => void;
   /** True when no worker serves and boots fail again and again; false when a worker serves again. */
   onDown: (isDown: boolean) => void;
@@ -357,6 +360,7 @@ export class Pool {
         onPurge: this.#options.onPurge,
         onFailed: this.#options.onFailed,
         onCache: this.#options.onCache,
+        onSocketActs: this.#options.onSocketActs,
         onLost: this.#options.onLost,
         onExit: (exited, exit) => this.#onExit(exited, exit),
       });

@@ -6,6 +6,7 @@ import type {
   PingNumber,
   CacheMessage,
   PurgeMessage,
+  SocketActsMessage,
   ToPrimary,
   ToWorker,
   Vitals,
@@ -78,6 +79,8 @@ export interface WorkerProcessOptions {
   onPurge: (worker: WorkerProcess, message: PurgeMessage) => void;
   /** A handler uses `caches`. */
   onCache: (worker: WorkerProcess, message: CacheMessage) => void;
+  /** Handlers act on WebSockets. */
+  onSocketActs: (worker: WorkerProcess, message: SocketActsMessage) => void;
   /** The worker gets no more messages. Its last messages may follow, and the cause is not known yet. Called once. */
   onUnreachable: (worker: WorkerProcess) => void;
   /** The worker sends no more messages. Called once, after `onUnreachable`. */
@@ -251,6 +254,7 @@ export class WorkerProcess {
       case Kind.response:
       case Kind.responseFile:
       case Kind.responsePath:
+      case Kind.responseSocket:
       case Kind.responseChunk:
       case Kind.responseEnd:
       case Kind.responseAbort:
@@ -278,6 +282,9 @@ export class WorkerProcess {
       case Kind.cacheGrant:
       case Kind.cacheCancel:
         this.#options.onCache(this, message);
+        return;
+      case Kind.socketActs:
+        this.#options.onSocketActs(this, message);
         return;
       case Kind.workerHello:
         throw new RuntimeError("ERR_PROTOCOL", "Cannot greet a worker twice");

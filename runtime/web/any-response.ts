@@ -10,6 +10,8 @@ import {
 } from "./foreign-response.ts";
 import { NativeHeaders, NativeResponse } from "./native.ts";
 import { bodyOf, isDisturbed, takeSource } from "./response-body.ts";
+import type { ServerSocket } from "./server-socket.ts";
+import { SWITCHING, upgradeOf } from "./upgrade-response.ts";
 
 /**
  * The parts of a response that are sent. `fields` is a field block; a stream in `body` is neither locked nor read from.
@@ -19,6 +21,8 @@ export interface ResponseParts {
   statusText: string;
   fields: string;
   body: FixedBody | ReadableStream<Uint8Array> | null;
+  /** The WebSocket that the response accepts; absent for all others. */
+  webSocket?: ServerSocket;
 }
 
 /**
@@ -38,6 +42,10 @@ export function readAnyResponse(value: unknown): ResponseParts | null {
   const headers: unknown = value.headers; // overridden, it may be of any kind
   const own = headers instanceof NativeHeaders ? headers : new NativeHeaders(headers as Headers);
   let fields = formatFields(own);
+  if (status === SWITCHING) {
+    const webSocket = upgradeOf(value);
+    if (webSocket !== null) return { status, statusText: "", fields, body: null, webSocket };
+  }
   checkStatus(value);
   if (value.bodyUsed) throw usedResponse();
   const coding = own.get("content-encoding");

@@ -20,6 +20,7 @@ import {
   materialise,
   responseState,
 } from "./response-state.ts";
+import { readUpgradeInit } from "./upgrade-response.ts";
 
 /**
  * The global `Response`: keeps simple responses as their parts and returns Node's own object for all others.
@@ -33,6 +34,11 @@ export function FastResponse(this: object, body: unknown = null, init?: unknown)
   const read = readInit(init);
   const state = read.plain ? toState(body, read, "text/plain;charset=UTF-8") : null;
   if (state === null) {
+    const upgrade = read.plain ? null : readUpgradeInit(body, init);
+    if (upgrade !== null) {
+      attachResponse(this, upgrade.state);
+      return Object.assign(this, { webSocket: upgrade.webSocket });
+    }
     return Reflect.construct(NativeResponse, [body, toNativeInit(read)], new.target) as object;
   }
   attachResponse(this, state);

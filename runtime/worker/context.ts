@@ -4,6 +4,7 @@ import type { RouteNumber } from "../channel/messages.ts";
 import { findGivenRequestId, toRequestId } from "../lib/request-id.ts";
 import type { BackgroundWork } from "./background-work.ts";
 import type { Purges } from "./purges.ts";
+import type { WorkerSockets } from "./sockets.ts";
 
 /** The parts that all exchanges of a worker share. */
 export interface WorkerScope {
@@ -15,6 +16,7 @@ export interface WorkerScope {
   readonly trustsRequestIds: boolean;
   readonly background: BackgroundWork;
   readonly purges: Pick<Purges, "purge">;
+  readonly sockets: Pick<WorkerSockets, "accept" | "publish">;
 }
 
 /** The facts about one exchange when it arrives. */
@@ -93,6 +95,10 @@ export class ExchangeContext implements Context {
 
   get purge(): (entries: string | URL) => Promise<number> {
     return (entries) => this.#scope.purges.purge(this.#facts.route, entries);
+  }
+
+  get publish(): Context["publish"] {
+    return (topic, data) => this.#scope.sockets.publish(this.#facts.route, topic, data);
   }
 
   get passThroughOnException(): () => void {

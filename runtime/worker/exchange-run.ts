@@ -25,9 +25,11 @@ import { FOUND } from "../web/file-stream.ts";
 import type { ExchangeContext } from "./context.ts";
 import type { Departures } from "./departures.ts";
 import { readResponseParts, type SendableParts } from "./from-response.ts";
+import { SWITCHING } from "../web/upgrade-response.ts";
 import { RequestBody } from "./request-body.ts";
 import { ResponseBody } from "./response-body.ts";
 import type { LoadedRoute } from "./route-table.ts";
+import type { WorkerSockets } from "./sockets.ts";
 import { runHandler } from "./run-handler.ts";
 import { toRequest } from "./to-request.ts";
 
@@ -39,6 +41,8 @@ export interface ExchangeRunOptions {
   departures: Departures;
   /** Whether the response has the time that the handler took. */
   measures: boolean;
+  route: LoadedRoute;
+  sockets: Pick<WorkerSockets, "accept">;
   /** How answers are compressed; `null`: they are not. */
   compression: CompressionLevel | null;
   /** The streams that this worker compresses. */
@@ -131,12 +135,29 @@ export class ExchangeRun {
         return null;
       }
       const parts = readResponseParts(response, this.#method);
+      if (parts.status === SWITCHING) return this.#upgrade(parts);
       const plan = this.#plan(parts);
       return plan === null ? this.#sendParts(parts) : this.#sendPlanned(parts, plan);
     } catch (error) {
       // The handler answered, but its answer cannot be sent.
       return this.#giveUp(error);
     }
+  }
+
+  /** Answers with a WebSocket. The exchange is over. */
+  #upgrade({ webSocket, fields }: SendableParts): null {
+    const { sockets, route, context, message } = this.#options;
+    if (webSocket === undefined) throw new TypeError("a response 101 has no WebSocket");
+    sockets.accept({
+      id: this.id,
+      socket: webSocket,
+      context,
+      hooks: route.sockets,
+      url: message[5],
+      requestFields: message[6],
+      fields,
+    });
+    return null;
   }
 
   /** The stream is told that no client reads it. */

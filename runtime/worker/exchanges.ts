@@ -71,6 +71,7 @@ export class Exchanges {
     const id = message[1];
     const { channel, scope, responseCreditBytes, departures, compression, running, measures } =
       this.#options;
+    const { sockets } = scope;
     const timeoutMs = message[8];
     const context = new ExchangeContext(scope, {
       id,
@@ -90,6 +91,8 @@ export class Exchanges {
       responseCreditBytes,
       departures,
       measures,
+      route,
+      sockets,
       compression: compression === null || forbids(route, message[4]) ? null : compression,
       encoders: this.#encoders,
       plans: this.#plans,

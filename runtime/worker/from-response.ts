@@ -2,6 +2,7 @@ import { CHUNK_BYTES } from "../channel/messages.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { fileOf } from "../web/file-stream.ts";
 import { readResponse } from "../web/fast-response.ts";
+import type { ServerSocket } from "../web/server-socket.ts";
 
 /** A response taken apart: as it can be sent. */
 export interface SendableParts {
@@ -11,6 +12,8 @@ export interface SendableParts {
   body: string | Uint8Array | ReadableStream<Uint8Array> | null;
   /** The size of a body that was made a stream because it is large. */
   wholeBytes?: number;
+  /** The WebSocket that it accepts. */
+  webSocket?: ServerSocket;
   /** The file whose bytes the primary sends in place of a body: see `web/file-stream.ts`. */
   file?: string;
 }

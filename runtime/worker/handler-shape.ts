@@ -8,6 +8,7 @@ import type {
 } from "../api.ts";
 import { describeValue, isClass } from "./describe-value.ts";
 import { describeNodeApplication } from "./node-style.ts";
+import { readSocketHooks, type SocketHooks } from "./socket-hooks.ts";
 import { readFolderConfig, readHandlerConfig, type ConfigResult } from "./handler-config.ts";
 
 /** Method names that a handler module may export, in the order in which `Allow` lists them. */
@@ -32,6 +33,8 @@ export interface HandlerModule {
   any: Target | null;
   methods: ReadonlyMap<string, Target>;
   config: HandlerConfig;
+  /** Receives the events of WebSockets; `null`: the module exports none of these functions. */
+  sockets: SocketHooks | null;
 }
 
 export interface MiddlewareModule {
@@ -70,15 +73,16 @@ export function readHandlerModule(
   const any = readDefault(exports, problems);
   const methods = readMethods(exports, problems);
   const config = keepConfig(readHandlerConfig(exports["config"]), problems);
+  const sockets = readSocketHooks(exports, problems);
   if (any === null) problems.push(...lowerCaseMethods(exports));
   if (problems.length === 0 && any === null && methods.size === 0) {
     problems.push(nothingToRun(exports));
   }
-  problems.push(...methodConflicts({ any, methods, config }, fileMethod));
+  problems.push(...methodConflicts({ any, methods, config, sockets }, fileMethod));
 
   return problems.length > 0
     ? { ok: false, problems }
-    : { ok: true, module: { any, methods, config } };
+    : { ok: true, module: { any, methods, config, sockets } };
 }
 
 /** Reads the exports of a `_middleware` file: a default function and, if it likes, a `config` for its folder. */

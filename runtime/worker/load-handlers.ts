@@ -73,6 +73,8 @@ export interface RouteReport {
   config: HandlerConfig;
   /** Configs that differ by method: `methodConfig[method] ?? config`. */
   methodConfig: Record<string, HandlerConfig>;
+  /** Whether its module receives the events of WebSockets. */
+  hasSockets: boolean;
 }
 
 const DEFAULT_TIMEOUT: LoadTimeout = { ms: 30_000, limit: "30000 ms" };
@@ -111,11 +113,12 @@ export async function loadGeneration(
 export function toReport(generation: LoadedGeneration): (RouteReport | null)[] {
   return generation.routes.map((route) => {
     if (route === undefined) return null;
-    const { methods, config, methodConfig } = route;
+    const { methods, config, methodConfig, sockets } = route;
     return {
       methods: methods === null ? null : [...methods],
       config,
       methodConfig: { ...methodConfig },
+      hasSockets: sockets !== null,
     };
   });
 }

@@ -32,7 +32,7 @@ import { BackgroundWork } from "./background-work.ts";
 import { BootNotes, IGNORED_SIGNALS } from "./boot-notes.ts";
 import { BootWatch } from "./boot-watch.ts";
 import { WorkerCaches } from "./caches.ts";
-import { toEnv } from "./context.ts";
+import { toEnv, type WorkerScope } from "./context.ts";
 import { Departures } from "./departures.ts";
 import { Exchanges } from "./exchanges.ts";
 import { FailureReports } from "./failure-reports.ts";
@@ -46,6 +46,7 @@ import {
   toReport,
 } from "./load-handlers.ts";
 import { Purges } from "./purges.ts";
+import { WorkerSockets } from "./sockets.ts";
 import { VitalsMeter } from "./vitals.ts";
 
 /** Runs this process as a worker: it lives as long as its channel to the primary. */
@@ -65,6 +66,7 @@ class Worker {
   readonly #purges: Purges;
   readonly #caches: WorkerCaches;
   readonly #failures = new FailureReports((failure) => this.#channel.send([Kind.failed, failure]));
+  readonly #sockets: WorkerSockets;
   readonly #vitals = new VitalsMeter();
   readonly #closeInspector: () => void;
   readonly #streams: StandardStreams;
@@ -91,6 +93,7 @@ class Worker {
     });
     this.#purges = new Purges(this.#channel);
     this.#caches = new WorkerCaches(this.#channel);
+    this.#sockets = new WorkerSockets(this.#channel);
     this.#channel.send([Kind.workerHello, PROTOCOL_VERSION]);
   }
 
@@ -133,6 +136,14 @@ class Worker {
       case Kind.cacheCredit:
         this.#caches.receive(message);
         return;
+      case Kind.socketAdopt:
+      case Kind.socketMessage:
+      case Kind.socketClosed:
+      case Kind.socketForget:
+      case Kind.socketBuffered:
+      case Kind.socketOpened:
+        this.#sockets.receive(message);
+        return;
       case Kind.ping:
         this.#channel.send([Kind.pong, message[1], this.#vitals.read()]);
         this.#closeInspector();
@@ -151,6 +162,7 @@ class Worker {
     const { generationDir, pool, mode, bodyBufferBytes } = settings;
     installWebObjects();
     this.#caches.install();
+    this.#sockets.install();
     const watch = new BootWatch((message) => {
       // Sent within this turn: the process ends with it.
       this.#channel.sendLent([Kind.bootFailed, { code: "ERR_HANDLER_LOAD", message }], 0);
@@ -194,17 +206,20 @@ class Worker {
         isUsed: this.#caches.isUsed,
       });
       this.#caches.serve(callers, log);
+      const scope: WorkerScope = {
+        env,
+        log,
+        requestIdPrefix: settings.requestIdPrefix,
+        trustsRequestIds: settings.trustsRequestIds,
+        background: this.#background,
+        purges: this.#purges,
+        sockets: this.#sockets,
+      };
+      this.#sockets.serve(generation, scope);
       this.#exchanges = new Exchanges({
         channel: this.#channel,
         generation,
-        scope: {
-          env,
-          log,
-          requestIdPrefix: settings.requestIdPrefix,
-          trustsRequestIds: settings.trustsRequestIds,
-          background: this.#background,
-          purges: this.#purges,
-        },
+        scope,
         responseCreditBytes: settings.responseCreditBytes,
         departures: this.#departures,
         compression: settings.compression,
@@ -241,6 +256,7 @@ class Worker {
   async #drain(graceMs: number): Promise<void> {
     const deadlineMs = performance.now() + graceMs;
     await this.#exchanges?.idle();
+    await this.#sockets.idle();
     await this.#background.settled();
     if (this.#log !== null) {
       const leftMs = Math.max(0, deadlineMs - performance.now());
@@ -280,9 +296,11 @@ async function openWorkerLog(settings: WorkerSettings): Promise<Logger> {
   return log;
 }
 
-function toRouteReport({ methods, config, methodConfig }: LoadedRouteReport): RouteReport {
+function toRouteReport(loaded: LoadedRouteReport): RouteReport {
+  const { methods, config, methodConfig, hasSockets } = loaded;
   return {
     methods,
+    hasSockets,
     limits: toLimits(config),
     methodLimits: Object.fromEntries(
       Object.entries(methodConfig).map(([method, own]) => [method, toLimits(own)]),

@@ -2,8 +2,6 @@
 const MISSING: Readonly<Record<string, string>> = {
   HTMLRewriter:
     "HTMLRewriter of Workers is not available: use a parser from npm, such as htmlrewriter or parse5",
-  WebSocketPair:
-    "WebSockets of Workers are not available: this version answers no upgrade requests",
   FixedLengthStream:
     "FixedLengthStream of Workers is not available: return a stream and set content-length",
   IdentityTransformStream:

@@ -2,6 +2,7 @@ import type { Context, ErrorHandler, FolderConfig, HandlerConfig, Middleware } f
 import type { HandlerFailure } from "../channel/messages.ts";
 import { adoptResponse } from "./adopt-response.ts";
 import { toFoundResponse } from "./found-file.ts";
+import type { SocketHooks } from "./socket-hooks.ts";
 import { EXPORTED_METHODS, type HandlerModule, type Target } from "./handler-shape.ts";
 
 /** Something that answers one request, and the file to name when it does not. */
@@ -36,6 +37,8 @@ export interface LoadedRoute {
   readonly middleware: readonly Runnable<Middleware>[];
   readonly error: Runnable<ErrorHandler> | null;
   readonly rules: RunRules;
+  /** Receives the events of WebSockets of the module that answers GET; `null`: there is none. */
+  readonly sockets: SocketHooks | null;
 }
 
 /** A handler module in its place: which of its route's methods its file is for. */
@@ -102,6 +105,7 @@ export function toRoute(frame: RouteFrame, modules: readonly RouteModule[]): Rou
       methods,
       config: { ...frame.folderConfig, ...main?.module.config },
       methodConfig: modules.length > 1 ? methodConfig : {},
+      sockets: pickSockets(modules),
       byMethod: byMethod.size === 0 ? null : byMethod,
       otherwise:
         any === null || rest === null
@@ -109,6 +113,15 @@ export function toRoute(frame: RouteFrame, modules: readonly RouteModule[]): Rou
           : toRunnable(rest, any.source),
     },
   };
+}
+
+/** A request for a WebSocket is a GET: its module is the one whose file name says so, or the only one for all methods. */
+function pickSockets(modules: readonly RouteModule[]): SocketHooks | null {
+  const own =
+    modules.find(({ fileMethod }) => fileMethod === "GET") ??
+    modules.find(({ module }) => module.methods.has("GET")) ??
+    modules.find(({ fileMethod }) => fileMethod === null);
+  return own?.module.sockets ?? null;
 }
 
 /** Makes a route of a `_404` module: any method; a status of 200 becomes 404. */
@@ -139,6 +152,7 @@ function forAnyMethod(frame: RouteFrame, otherwise: Runnable): LoadedRoute {
     methods: null,
     config: frame.folderConfig,
     methodConfig: {},
+    sockets: null,
     byMethod: null,
     otherwise,
   };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Kind, PROTOCOL_VERSION } from "../../runtime/channel/messages.ts";
+import { Act, Kind, PROTOCOL_VERSION } from "../../runtime/channel/messages.ts";
 import { parseToPrimary } from "../../runtime/channel/parse.ts";
 import { parseToWorker } from "../../runtime/channel/parse-to-worker.ts";
 import { RuntimeError } from "../../runtime/lib/errors.ts";
@@ -26,13 +26,18 @@ const LIMITS = {
   bodyTimeoutMs: null,
   minBodyRateBytesPerSecond: 0,
   sendTimeoutMs: 5,
+  webSocketOrigins: ["https://a.example"],
+  webSocketMessageLimitBytes: 9,
+  webSocketBufferBytes: 2048,
+  webSocketPingMs: null,
+  webSocketIdleTimeoutMs: 0,
   reserved: true,
   replay: null,
   cache: null,
   rateLimit: { requests: 5, windowMs: 1_000 },
 };
 const FILE = { fd: 7, device: 1, inode: 2 ** 60, start: 0, lengthBytes: 9 };
-const ROUTE = { methods: ["GET"], limits: LIMITS, methodLimits: { GET: LIMITS } };
+const ROUTE = { methods: ["GET"], limits: LIMITS, methodLimits: { GET: LIMITS }, hasSockets: true };
 const VITALS = { rssBytes: 2 ** 33, heapUsedBytes: 1024, loopUtilization: 0.5 };
 const REPORT = { pid: 7, routes: [ROUTE], warnings: ["handlers/x.ts: no effect"], threads: null };
 
@@ -76,6 +81,24 @@ describe("parseToPrimary()", () => {
       [Kind.failed, { requestId: "a-1", message: "Error: no", handler: "x.ts", place: "x.ts:1" }],
       [Kind.failed, { requestId: "a-1", message: "Error: no", handler: "app:app", place: null }],
       [Kind.drained],
+      [
+        Kind.responseSocket,
+        1,
+        "",
+        true,
+        [
+          [Act.send, 1, BYTES, true],
+          [Act.close, 1, 4999, "why"],
+          [Act.attach, 1, BYTES],
+          [Act.attach, 1, null],
+          [Act.subscribe, 1, "room"],
+          [Act.unsubscribe, 1, "room"],
+          [Act.publish, 1, "room", BYTES, false],
+          [Act.confirm, 1, 7],
+          [Act.announce, -1, "room", BYTES, false],
+        ],
+      ],
+      [Kind.socketActs, []],
       [Kind.purge, 1, 0, "tag:news"],
       [Kind.purge, 2, -1, ""],
       [Kind.cacheMatch, 1, 0, null, "https://x.example/", "accept\n*"],
@@ -184,6 +207,23 @@ describe("parseToPrimary()", () => {
       [Kind.pong, 1, { ...VITALS, heapUsedBytes: "1" }],
       [Kind.pong, 1, { ...VITALS, loopUtilization: Number.NaN }],
       [Kind.pong, 1, { ...VITALS, loopUtilization: Infinity }],
+      [Kind.socketActs],
+      [Kind.responseSocket, 1, "", 1, []],
+      ...[
+        null,
+        [],
+        [99, 1],
+        [Act.send, 0, BYTES, true],
+        [Act.send, 1, "x", false],
+        [Act.close, 1, 1006, ""],
+        [Act.close, 1, 999, ""],
+        [Act.attach, 1, Buffer.alloc(16 * 1024 + 1)],
+        [Act.subscribe, 1, ""],
+        [Act.subscribe, 1, "x".repeat(257)],
+        [Act.publish, 1, "room", BYTES],
+        [Act.confirm, 1, 0],
+        [Act.announce, 0.5, "room", BYTES, true],
+      ].map((act) => [Kind.socketActs, [act]]),
       [Kind.purge],
       [Kind.purge, 0, 0, "all"],
       [Kind.purge, 1, 0.5, "all"],

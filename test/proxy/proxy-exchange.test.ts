@@ -46,6 +46,11 @@ const SETTINGS: ProxySettings = {
   minBodyRateBytesPerSecond: 0,
   sendTimeoutMs: 0,
   responseBufferBytes: 64 * KIB,
+  webSocketOrigins: "same",
+  webSocketMessageLimitBytes: 1 * KIB,
+  webSocketBufferBytes: 1 * KIB,
+  webSocketPingMs: 25_000,
+  webSocketIdleTimeoutMs: 0,
 };
 
 class Bench {

@@ -38,6 +38,7 @@ class FakeSide implements WebSocketSide {
   readonly sent: string[] = [];
   readonly closes: [number, string][] = [];
   readonly pings: string[] = [];
+  readonly bufferedBytes = 0;
   isFull = false;
   isWaiting = false;
 

@@ -91,6 +91,7 @@ export class Trial {
       onPurge: () => assert.fail("no handler purges here"),
       onFailed: () => assert.fail("no handler fails here"),
       onCache: () => assert.fail("no handler uses caches here"),
+      onSocketActs: () => assert.fail("no handler has WebSockets here"),
       onReady: (worker) => {
         const { id } = worker;
         worker.onExchange = (message) => {

@@ -17,6 +17,7 @@ function createContext(facts: Partial<ExchangeFacts> = {}, trustsRequestIds = fa
     trustsRequestIds,
     background,
     purges: { purge: (...call: unknown[]) => Promise.resolve(purges.push(call)) },
+    sockets: { accept: () => {}, publish: (...call: unknown[]) => void purges.push(call) },
   };
   const context = new ExchangeContext(scope, {
     id: 36,

@@ -19,6 +19,7 @@ import { BackgroundWork } from "../../runtime/worker/background-work.ts";
 import { toEnv } from "../../runtime/worker/context.ts";
 import { Departures } from "../../runtime/worker/departures.ts";
 import { MOST_STREAMS } from "../../runtime/compress/encoders.ts";
+import { WorkerSockets } from "../../runtime/worker/sockets.ts";
 import { Purges } from "../../runtime/worker/purges.ts";
 import { Exchanges, type ExchangesOptions } from "../../runtime/worker/exchanges.ts";
 import { loadGeneration } from "../../runtime/worker/load-handlers.ts";
@@ -76,6 +77,7 @@ async function startTrial(
       trustsRequestIds: false,
       background: new BackgroundWork(),
       purges: new Purges(channel),
+      sockets: new WorkerSockets(channel),
     },
     responseCreditBytes: 1024,
     departures: new Departures(),

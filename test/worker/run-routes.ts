@@ -52,6 +52,7 @@ export async function startRunner(
     trustsRequestIds: false,
     background,
     purges: { purge: () => Promise.resolve(0) },
+    sockets: { accept: () => {}, publish: () => {} },
   };
   let id = 0;
   return {

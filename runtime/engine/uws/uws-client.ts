@@ -37,6 +37,7 @@ import {
 } from "../../http/transfer-limits.ts";
 import type { UnreadBytes } from "./unread-bytes.ts";
 import type { Handshake } from "../../http/web-socket-handshake.ts";
+import type { SilenceLimits } from "../../http/web-socket-liveness.ts";
 import type { WebSocketEvents, WebSocketOffer, WebSocketSide } from "../../http/web-socket.ts";
 import type { HttpResponse, UpgradeContext } from "./uws.ts";
 import {
@@ -53,6 +54,7 @@ import { UwsWebSocket } from "./uws-web-socket.ts";
 interface Acceptance {
   protocol: string | null;
   fields: string;
+  silence?: SilenceLimits;
   key: string;
   upgrade: UpgradeContext;
 }
@@ -246,7 +248,7 @@ export class UwsClient implements Client {
   }
 
   #accept(
-    { protocol, fields, key, upgrade }: Acceptance,
+    { protocol, fields, silence, key, upgrade }: Acceptance,
     events: WebSocketEvents,
   ): WebSocketSide | null {
     if (this.#state !== "open") return null;
@@ -265,6 +267,7 @@ export class UwsClient implements Client {
       events,
       now: () => context.clock.now(),
       sendTimeoutMs: this.#limits.sendTimeoutMs,
+      silence,
       onSlow: () => context.onCut(this, "sendTimeout", this.#limits.sendTimeoutMs),
       onEnd: (sentBytes) => {
         context.onWebSocketEnd(side);

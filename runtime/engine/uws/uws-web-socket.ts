@@ -1,6 +1,6 @@
 import type { ExchangeId } from "../../http/client.ts";
 import type { LimitName } from "../../http/limit-names.ts";
-import { judgeSilence } from "../../http/web-socket-liveness.ts";
+import { judgeSilence, type SilenceLimits } from "../../http/web-socket-liveness.ts";
 import {
   CLOSE_CODES,
   LARGEST_MESSAGE_BYTES,
@@ -40,6 +40,8 @@ export interface UwsWebSocketOptions {
   now: () => number;
   /** Longest time in which the client takes no bytes; 0: no limit. */
   sendTimeoutMs: number;
+  /** When a silent client is pinged and cut off; absent: as usual. */
+  silence: SilenceLimits | undefined;
   /** The client took no bytes for `sendTimeoutMs`. Its connection is cut afterwards. */
   onSlow: () => void;
   /** The WebSocket is over. Called before `onClose`. */
@@ -103,6 +105,10 @@ export class UwsWebSocket implements WebSocketSide, Transferring {
     const writer = this.#writer;
     if (this.#state !== "open" || writer === null) return "dropped";
     return writer.send(bytes, isBinary) ? "took" : "buffered";
+  }
+
+  get bufferedBytes(): number {
+    return this.#writer?.bufferedBytes ?? 0;
   }
 
   ping(bytes: Uint8Array): void {
@@ -177,7 +183,7 @@ export class UwsWebSocket implements WebSocketSide, Transferring {
       pingedMs: this.#pingedMs,
       sentBytes: this.#sentBytes - this.#sentBefore,
     };
-    const verdict = judgeSilence(silence, nowMs);
+    const verdict = judgeSilence(silence, nowMs, this.#options.silence);
     if (verdict === "lost") this.destroy();
     else if (verdict === "ping") {
       this.#pings++;

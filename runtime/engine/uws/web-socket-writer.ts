@@ -56,6 +56,8 @@ export class WebSocketWriter {
   #state: "free" | "full" | "resuming" | "stopped" = "free";
   /** Bytes that the library held at the last look. */
   #heldBytes = 0;
+  /** Bytes of messages that were not handed to the library. */
+  #waitingBytes = 0;
   /** Bytes of all messages that were handed to the library. */
   sentBytes = 0;
   /** Time at which the client last took bytes, while it is slow. */
@@ -71,9 +73,15 @@ export class WebSocketWriter {
     return this.#state !== "free";
   }
 
+  /** Bytes that wait for the client, here and in the library. */
+  get bufferedBytes(): number {
+    return this.#state === "stopped" ? 0 : this.#waitingBytes + this.#socket.getBufferedAmount();
+  }
+
   /** Sends a message. Returns false if it waits: `onRoom` follows. */
   send(bytes: Uint8Array, isBinary: boolean): boolean {
     if (this.#state === "stopped") return true;
+    this.#waitingBytes += bytes.length;
     this.#waiting.push({ bytes, isBinary });
     return this.#state === "free" && this.#write();
   }
@@ -96,6 +104,7 @@ export class WebSocketWriter {
   stop(): void {
     this.#state = "stopped";
     this.#waiting = [];
+    this.#waitingBytes = 0;
   }
 
   #resumeLater(): void {
@@ -147,6 +156,7 @@ export class WebSocketWriter {
     const to = Math.min(bytes.length, from + PIECE_BYTES);
     this.#sentOfNext = to;
     this.sentBytes += to - from;
+    this.#waitingBytes -= to - from;
     const isLast = to === bytes.length;
     if (from === 0 && isLast) return this.#socket.send(bytes, isBinary);
     const piece = bytes.subarray(from, to);

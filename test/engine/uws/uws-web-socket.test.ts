@@ -88,6 +88,7 @@ class Bench {
       request: { id: 1 as ExchangeId, limitedBy: null },
       now: () => this.nowMs,
       sendTimeoutMs,
+      silence: undefined,
       onSlow: () => void this.slow++,
       onEnd: () => void this.finished++,
       onError: (error) => void this.errors.push(error),

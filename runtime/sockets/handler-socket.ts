@@ -1,0 +1,350 @@
+import {
+  Kind,
+  MAX_TOPICS,
+  type SocketId,
+  type SocketState,
+  type WorkerId,
+} from "../channel/messages.ts";
+import type { Client } from "../http/client.ts";
+import {
+  CLOSE_CODES,
+  type WebSocketEnd,
+  type WebSocketEvents,
+  type WebSocketSide,
+} from "../http/web-socket.ts";
+import { EventLine, type SocketEvent } from "./event-line.ts";
+import {
+  moveOn,
+  MOST_CRASHES,
+  type Residence,
+  type ResidenceEvent,
+  settledAt,
+} from "./residence.ts";
+import type { SocketHome, SocketPlace, SocketRequest } from "./socket-home.ts";
+import type { SocketSettings } from "./socket-settings.ts";
+import type { Topics } from "./topics.ts";
+
+/** Most characters of request fields that are kept for a worker that did not see the request. */
+const MOST_FIELDS = 4096;
+
+/** The parts that all WebSockets of handlers share. */
+export interface SocketContext {
+  readonly topics: Topics<HandlerSocket>;
+  now(): number;
+  /** Finds the handlers for a WebSocket; `null`: its route is gone, or does not take WebSockets any more. */
+  locate(socket: HandlerSocket): SocketPlace | null;
+  /** Events wait for a worker, and none is ready. `onReady` of the WebSocket must follow. */
+  onHomeless(socket: HandlerSocket): void;
+  /** A limit ended it. */
+  onLimit(socket: HandlerSocket, limit: "webSocketBuffer" | "webSocketMessageLimit"): void;
+  /** Its message was in several workers that crashed. */
+  onPoison(socket: HandlerSocket): void;
+  onOver(socket: HandlerSocket): void;
+}
+
+/**
+ * A WebSocket that a handler accepted. The connection is the primary's; the handler's state for it has a home in one
+ * worker, and moves to another one when that worker is lost or retires (`residence.ts`).
+ *
+ * With `isBound`, its listeners are closures in the worker that accepted it. Then it ends with that worker.
+ */
+export class HandlerSocket implements WebSocketEvents {
+  readonly id: SocketId;
+  readonly site: string;
+  readonly isBound: boolean;
+  readonly client: Client;
+  readonly url: string;
+  readonly settings: SocketSettings;
+  protocol = "";
+  readonly #context: SocketContext;
+  readonly #fields: string;
+  readonly #line = new EventLine();
+  readonly #topics = new Set<string>();
+  #attachment: Uint8Array | null = null;
+  #state: Residence;
+  #home: SocketHome | null;
+  #side: WebSocketSide | null = null;
+  #heardMs: number;
+  /** The home was told that bytes wait for the client. */
+  #isSlow = false;
+
+  constructor(
+    client: Client,
+    { home, site, url }: SocketRequest,
+    options: { isBound: boolean; settings: SocketSettings; context: SocketContext },
+  ) {
+    this.id = client.id;
+    this.client = client;
+    this.site = site;
+    this.url = url;
+    const { isBound, settings, context } = options;
+    this.settings = settings;
+    this.isBound = isBound;
+    this.#context = context;
+    this.#fields = isBound ? "" : withoutLarge(client.head.fields);
+    this.#state = settledAt(home.workerId);
+    this.#home = home;
+    home.awake++;
+    this.#heardMs = context.now();
+  }
+
+  /** The worker that has the handler's state; `null`: none needs to. */
+  get home(): SocketHome | null {
+    return this.#home;
+  }
+
+  /** Tells whether a worker has the handler's state. */
+  isHome(home: SocketHome): boolean {
+    return this.#home === home;
+  }
+
+  /** Events that the handler has not confirmed. */
+  get unconfirmed(): number {
+    return this.#state.received - this.#state.confirmed;
+  }
+
+  /** The client is connected. */
+  get isOpen(): boolean {
+    return this.#side !== null && !this.#state.isClosed;
+  }
+
+  /** Takes the client's side, once. */
+  opened(side: WebSocketSide): void {
+    this.#side = side;
+    if (this.isBound) this.#home?.send([Kind.socketOpened, this.id]);
+  }
+
+  /** The client left before it became a WebSocket: the worker must forget it. */
+  abandon(): void {
+    this.onClose({ code: CLOSE_CODES.abnormal, reason: "" });
+  }
+
+  send(bytes: Uint8Array, isBinary: boolean): void {
+    const side = this.#side;
+    if (side === null || this.#state.isClosed) return;
+    if (side.send(bytes, isBinary) === "buffered") this.#onBuffered(side);
+  }
+
+  close(code: number, reason: string): void {
+    this.#side?.close(code, reason);
+  }
+
+  /** Keeps a copy of the handler's state. */
+  attach(bytes: Uint8Array | null): void {
+    this.#attachment = bytes === null ? null : Uint8Array.from(bytes);
+  }
+
+  subscribe(topic: string): void {
+    if (this.#state.isClosed || this.#topics.size >= MAX_TOPICS) return;
+    this.#topics.add(topic);
+    this.#context.topics.add(topic, this);
+  }
+
+  unsubscribe(topic: string): void {
+    if (this.#topics.delete(topic)) this.#context.topics.delete(topic, this);
+  }
+
+  /** A worker has ended the handlers of all events up to this one. */
+  confirm(home: WorkerId, number: number): void {
+    this.#move({ type: "confirmed", home, number });
+    this.#line.confirm(this.#state.confirmed);
+  }
+
+  /** A worker is lost. */
+  lose(home: SocketHome, { isSuspect }: { isSuspect: boolean }): void {
+    if (this.#home !== home) return;
+    if (this.isBound) {
+      this.#end();
+      this.close(CLOSE_CODES.restart, "the handler's worker ended");
+      return;
+    }
+    this.#move({ type: "lost", home: home.workerId, isSuspect });
+  }
+
+  /** A worker takes nothing new. A WebSocket with closures stays there. */
+  leave(home: SocketHome): void {
+    if (this.#home === home && !this.isBound) {
+      this.#move({ type: "retired", home: home.workerId });
+    }
+  }
+
+  /** A worker is ready: events that wait may go to it. */
+  onReady(): void {
+    if (this.#state.at === "waiting") this.#findHome();
+  }
+
+  /** Closes a WebSocket without messages for too long. */
+  check(nowMs: number): void {
+    const { webSocketIdleTimeoutMs: idleMs } = this.settings;
+    if (idleMs > 0 && nowMs - this.#heardMs > idleMs) {
+      this.close(CLOSE_CODES.goingAway, "no message for too long");
+    }
+  }
+
+  onMessage(bytes: Uint8Array, isBinary: boolean): void {
+    if (this.#state.at === "over") return;
+    this.#heardMs = this.#context.now();
+    const { webSocketMessageLimitBytes: most } = this.settings;
+    if (bytes.length > most) {
+      this.#context.onLimit(this, "webSocketMessageLimit");
+      this.close(CLOSE_CODES.messageTooBig, `a message may have ${most} bytes`);
+      return;
+    }
+    if (this.#line.bytes > this.settings.webSocketBufferBytes) {
+      this.#context.onLimit(this, "webSocketBuffer");
+      this.close(CLOSE_CODES.tryAgainLater, "the handler reads too slowly");
+      return;
+    }
+    this.#receive({ kind: "message", bytes: Uint8Array.from(bytes), isBinary });
+  }
+
+  onPing(): void {
+    // The engine answers it.
+  }
+
+  onPong(): void {
+    // Not an answer to a ping of this side.
+  }
+
+  onRoom(): void {
+    if (!this.#isSlow) return;
+    this.#isSlow = false;
+    this.#home?.send([Kind.socketBuffered, this.id, 0]);
+  }
+
+  onClose(end: WebSocketEnd): void {
+    for (const topic of this.#topics) this.#context.topics.delete(topic, this);
+    this.#topics.clear();
+    if (this.#state.at === "over") return;
+    this.#receive({ kind: "close", end });
+  }
+
+  #onBuffered(side: WebSocketSide): void {
+    const bytes = side.bufferedBytes;
+    if (bytes > this.settings.webSocketBufferBytes) {
+      this.#context.onLimit(this, "webSocketBuffer");
+      this.close(CLOSE_CODES.tryAgainLater, "the client reads too slowly");
+      return;
+    }
+    this.#isSlow = true;
+    this.#home?.send([Kind.socketBuffered, this.id, bytes]);
+  }
+
+  #receive(event: SocketEvent): void {
+    this.#line.add(event);
+    this.#move({ type: "received", isLast: event.kind === "close" });
+  }
+
+  /** Changes the state, and carries out the difference. */
+  #move(event: ResidenceEvent): void {
+    const before = this.#state;
+    const after = moveOn(before, event);
+    if (after === before) return;
+    this.#state = after;
+    const isLeft = before.home !== null && before.home !== after.home;
+    if (isLeft) this.#leaveHome(event.type);
+    if (after.home !== null) this.#deliver(before.home === after.home ? before.delivered : null);
+    if (after.at === "over") this.#end();
+    else if (after.at === "waiting" && before.at !== "waiting") {
+      if (after.crashes >= MOST_CRASHES) this.#onPoison();
+      else this.#findHome();
+    }
+  }
+
+  #leaveHome(why: ResidenceEvent["type"]): void {
+    const home = this.#home;
+    if (home === null) return;
+    this.#home = null;
+    home.awake--;
+    if (why !== "lost") home.send([Kind.socketForget, this.id]);
+  }
+
+  /** @param delivered Number of the last event that the home has; `null`: it does not know the WebSocket. */
+  #deliver(delivered: number | null): void {
+    const home = this.#home;
+    if (home === null) return;
+    const { delivered: last, confirmed } = this.#state;
+    for (let number = (delivered ?? confirmed) + 1; number <= last; number++) {
+      const event = this.#line.at(number);
+      if (event === undefined) continue;
+      if (event.kind === "message") {
+        const { bytes, isBinary } = event;
+        home.send([Kind.socketMessage, this.id, number, bytes, isBinary], bytes.length);
+      } else {
+        const { code, reason } = event.end;
+        const wasClean = code !== CLOSE_CODES.abnormal;
+        home.send([Kind.socketClosed, this.id, number, code, reason, wasClean]);
+      }
+    }
+  }
+
+  /** Gives the WebSocket to the ready worker with the fewest. */
+  #findHome(): void {
+    const place = this.#context.locate(this);
+    if (place === null) {
+      this.#end();
+      this.close(CLOSE_CODES.restart, "the route is gone");
+      return;
+    }
+    let best: SocketHome | null = null;
+    for (const home of place.homes) {
+      if (best === null || home.awake < best.awake) best = home;
+    }
+    if (best === null) {
+      this.#context.onHomeless(this);
+      return;
+    }
+    this.#home = best;
+    best.awake++;
+    best.send([Kind.socketAdopt, this.id, this.#describe(place)]);
+    this.#move({ type: "found", home: best.workerId });
+    if (this.#isSlow) best.send([Kind.socketBuffered, this.id, this.#side?.bufferedBytes ?? 0]);
+  }
+
+  #describe({ route, params }: SocketPlace): SocketState {
+    return {
+      route,
+      params,
+      url: this.url,
+      fields: this.#fields,
+      clientAddress: this.client.head.clientAddress,
+      protocol: this.protocol,
+      attachment: this.#attachment,
+      topics: [...this.#topics],
+    };
+  }
+
+  #onPoison(): void {
+    this.#context.onPoison(this);
+    this.#end();
+    this.close(CLOSE_CODES.internalError, "the handler failed");
+  }
+
+  /** No worker gets an event of it any more. */
+  #end(): void {
+    const home = this.#home;
+    if (home !== null) {
+      this.#home = null;
+      home.awake--;
+    }
+    this.#state = { ...this.#state, at: "over", home: null };
+    this.#line.confirm(this.#state.received);
+    this.#context.onOver(this);
+  }
+}
+
+/** Returns a field block without the largest lines, so that it has at most `MOST_FIELDS` characters. */
+function withoutLarge(block: string): string {
+  if (block.length <= MOST_FIELDS) return block;
+  const parts = block.split("\n");
+  const lines: string[] = [];
+  for (let at = 0; at + 1 < parts.length; at += 2) lines.push(`${parts[at]}\n${parts[at + 1]}`);
+  const kept = new Set(lines.toSorted((a, b) => a.length - b.length));
+  let length = block.length;
+  for (const line of [...kept].toReversed()) {
+    if (length <= MOST_FIELDS) break;
+    kept.delete(line);
+    length -= line.length + 1;
+  }
+  return lines.filter((line) => kept.has(line)).join("\n");
+}

@@ -1,0 +1,122 @@
+import type { WorkerId } from "../channel/messages.ts";
+import { assertNever } from "../lib/errors.ts";
+
+/**
+ * Events that a worker has at a time, at most. A reload moves a WebSocket once the worker has confirmed these, so the
+ * number bounds how long a slow handler delays it.
+ */
+export const MOST_DELIVERED = 16;
+
+/** How many losses of a worker the same event may be a part of, before it counts as their cause. */
+export const MOST_CRASHES = 2;
+
+/**
+ * Where the state of a WebSocket is, and which events its handler has confirmed.
+ *
+ *     asleep ──event──▶ waiting ──home found──▶ awake ──last event confirmed──▶ over
+ *       ▲                 ▲                      │ │
+ *       │                 └── lost, or left ─────┘ │
+ *       └── lost or left, all events confirmed ────┘
+ *
+ * `asleep`: no worker knows the WebSocket, and none is needed. `waiting`: events wait for a worker. `awake`: the worker
+ * `home` knows it. With `leaves`, the home gets no more events, and the WebSocket leaves it once it has confirmed the
+ * events that it has.
+ *
+ * Invariant: `confirmed` ≤ `delivered` ≤ `received`, and in all states but `awake`, `delivered` is `confirmed`.
+ */
+export interface Residence {
+  readonly at: "asleep" | "waiting" | "awake" | "over";
+  /** `null` in all states but `awake`. */
+  readonly home: WorkerId | null;
+  readonly leaves: boolean;
+  /** Number of the last event that came. Events are numbered from 1. */
+  readonly received: number;
+  /** Number of the last event that the home has. */
+  readonly delivered: number;
+  /** Number of the last event whose handler has ended. */
+  readonly confirmed: number;
+  /** The event that ends the WebSocket has come: it is the last one. */
+  readonly isClosed: boolean;
+  /** How many workers crashed since the last confirmation, while they had events of this WebSocket. */
+  readonly crashes: number;
+}
+
+/** An event in the life of a WebSocket. */
+export type ResidenceEvent =
+  /** The client sent a message, or, with `isLast`, the WebSocket ended. */
+  | { readonly type: "received"; readonly isLast: boolean }
+  /** A ready worker takes the WebSocket. */
+  | { readonly type: "found"; readonly home: WorkerId }
+  | { readonly type: "confirmed"; readonly home: WorkerId; readonly number: number }
+  /** A worker is lost. With `isSuspect`, its own work may be the cause. */
+  | { readonly type: "lost"; readonly home: WorkerId; readonly isSuspect: boolean }
+  /** A worker takes nothing new. */
+  | { readonly type: "retired"; readonly home: WorkerId };
+
+/** The state of a WebSocket that its worker has just accepted. */
+export function settledAt(home: WorkerId): Residence {
+  return { ...NEW, at: "awake", home };
+}
+
+const NEW: Residence = {
+  at: "asleep",
+  home: null,
+  leaves: false,
+  received: 0,
+  delivered: 0,
+  confirmed: 0,
+  isClosed: false,
+  crashes: 0,
+};
+
+/**
+ * Returns the next state. Pure: the caller compares both states. A `home` that is new must be told about the WebSocket,
+ * events up to `delivered` must be sent, and a home that is `null` now must forget it.
+ *
+ * An event that a state does not expect changes nothing: confirmations of former homes come late.
+ */
+export function moveOn(state: Residence, event: ResidenceEvent): Residence {
+  if (state.at === "over") return state;
+  switch (event.type) {
+    case "received": {
+      if (state.isClosed) return state;
+      const next = { ...state, received: state.received + 1, isClosed: event.isLast };
+      if (state.at === "asleep") return { ...next, at: "waiting" };
+      return state.at === "awake" ? deliver(next) : next;
+    }
+    case "found":
+      return state.at === "waiting" ? deliver({ ...state, at: "awake", home: event.home }) : state;
+    case "confirmed": {
+      const { number } = event;
+      if (state.home !== event.home || number <= state.confirmed || number > state.delivered) {
+        return state;
+      }
+      const next = { ...state, confirmed: number, crashes: 0 };
+      if (next.isClosed && number === next.received) return { ...vacate(next), at: "over" };
+      if (next.leaves) return number === next.delivered ? vacate(next) : next;
+      return deliver(next);
+    }
+    case "lost": {
+      if (state.home !== event.home) return state;
+      const isInvolved = event.isSuspect && state.delivered > state.confirmed;
+      return vacate({ ...state, crashes: state.crashes + (isInvolved ? 1 : 0) });
+    }
+    case "retired":
+      if (state.home !== event.home) return state;
+      return state.delivered === state.confirmed ? vacate(state) : { ...state, leaves: true };
+    default:
+      return assertNever(event);
+  }
+}
+
+function deliver(state: Residence): Residence {
+  if (state.leaves) return state;
+  const delivered = Math.min(state.received, state.confirmed + MOST_DELIVERED);
+  return delivered === state.delivered ? state : { ...state, delivered };
+}
+
+/** Returns the state without a home. The events that are not confirmed wait for another one. */
+function vacate(state: Residence): Residence {
+  const at = state.received > state.confirmed ? "waiting" : "asleep";
+  return { ...state, at, home: null, leaves: false, delivered: state.confirmed };
+}

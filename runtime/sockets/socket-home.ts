@@ -1,0 +1,28 @@
+import type { RouteNumber, ToWorker, WorkerId } from "../channel/messages.ts";
+
+/** A worker that has WebSockets, or may get some. */
+export interface SocketHome {
+  readonly workerId: WorkerId;
+  /** Sends a message. Dropped if the worker is gone. `bytes`: about its size. */
+  send(message: ToWorker, bytes?: number): void;
+  /** Number of WebSockets of which it is the home. Counted by `HandlerSockets`. */
+  awake: number;
+}
+
+/** The handlers that answer for a WebSocket now. */
+export interface SocketPlace {
+  /** Number of the route in its pool. */
+  readonly route: RouteNumber;
+  readonly params: Record<string, string> | null;
+  /** The ready workers of its pool. */
+  readonly homes: Iterable<SocketHome>;
+}
+
+/** A request for a WebSocket that a handler accepts. */
+export interface SocketRequest {
+  readonly home: SocketHome;
+  /** Name of the site, which has topics of its own. */
+  readonly site: string;
+  /** As the handler sees it. */
+  readonly url: string;
+}

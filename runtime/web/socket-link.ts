@@ -1,0 +1,63 @@
+/** The way of a handler's WebSocket to its client. */
+export interface SocketLink {
+  send(bytes: Uint8Array, isBinary: boolean): void;
+  close(code: number, reason: string): void;
+  /** Keeps bytes for the worker that gets the WebSocket next; `null`: none. */
+  attach(bytes: Uint8Array | null): void;
+  subscribe(topic: string): void;
+  unsubscribe(topic: string): void;
+  /** Sends to all other subscribers of a topic. */
+  publish(topic: string, bytes: Uint8Array, isBinary: boolean): void;
+}
+
+/** Limits of a WebSocket. */
+export interface SocketBounds {
+  readonly messageBytes: number;
+  readonly attachmentBytes: number;
+  readonly topics: number;
+  readonly topicLength: number;
+}
+
+/** Collects the calls of a handler before its WebSocket is there, in their order. */
+export class PendingLink implements SocketLink {
+  readonly #calls: ((link: SocketLink) => void)[] = [];
+
+  /** Repeats all calls. */
+  replay(link: SocketLink): void {
+    for (const call of this.#calls.splice(0)) call(link);
+  }
+
+  send(bytes: Uint8Array, isBinary: boolean): void {
+    this.#calls.push((link) => link.send(bytes, isBinary));
+  }
+
+  close(code: number, reason: string): void {
+    this.#calls.push((link) => link.close(code, reason));
+  }
+
+  attach(bytes: Uint8Array | null): void {
+    this.#calls.push((link) => link.attach(bytes));
+  }
+
+  subscribe(topic: string): void {
+    this.#calls.push((link) => link.subscribe(topic));
+  }
+
+  unsubscribe(topic: string): void {
+    this.#calls.push((link) => link.unsubscribe(topic));
+  }
+
+  publish(topic: string, bytes: Uint8Array, isBinary: boolean): void {
+    this.#calls.push((link) => link.publish(topic, bytes, isBinary));
+  }
+}
+
+/** The link of a WebSocket that is over. */
+export const NO_LINK: SocketLink = {
+  send() {},
+  close() {},
+  attach() {},
+  subscribe() {},
+  unsubscribe() {},
+  publish() {},
+};

@@ -1,0 +1,54 @@
+import type { ServerSocket } from "./server-socket.ts";
+import type { WebSocketPair } from "./web-socket-pair.ts";
+
+/** Options of `upgradeWebSocket`. */
+export interface UpgradeWebSocketOptions {
+  /** The subprotocol, one of those that the client offers. */
+  protocol?: string;
+  /** Fields of the answer 101. */
+  headers?: ConstructorParameters<typeof Headers>[0];
+}
+
+/**
+ * Accepts a request for a WebSocket.
+ *
+ *     export default (request) => {
+ *       const { socket, response } = upgradeWebSocket(request);
+ *       socket.serializeAttachment({ name: "eve" });
+ *       return response;
+ *     };
+ *     export function webSocketMessage(socket, message) { socket.send(message); }
+ *
+ * Its messages go to the export `webSocketMessage` of the module, and the WebSocket outlives reloads and lost workers. After
+ * `socket.accept()`, listeners in this worker receive them instead, and the WebSocket ends with the worker.
+ *
+ * @throws TypeError for a request that asks for no WebSocket, and for a subprotocol that the client does not offer.
+ */
+export function upgradeWebSocket(
+  request: Request,
+  { protocol, headers }: UpgradeWebSocketOptions = {},
+): { socket: ServerSocket; response: Response } {
+  if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+    throw new TypeError(
+      'Cannot upgrade a request: found no "upgrade: websocket", expected a request of a WebSocket client. Answer others with status 426',
+    );
+  }
+  const offered = request.headers.get("sec-websocket-protocol")?.split(",") ?? [];
+  if (protocol !== undefined && !offered.some((each) => each.trim() === protocol)) {
+    throw new TypeError(
+      `Cannot upgrade a request: found the subprotocol "${protocol}", expected one that the client offers`,
+    );
+  }
+  const Pair = Reflect.get(globalThis, "WebSocketPair") as (new () => WebSocketPair) | undefined;
+  if (Pair === undefined) {
+    throw new TypeError(
+      "Cannot upgrade a request: found no WebSocketPair, expected to run in a worker of Edgicorn",
+    );
+  }
+  const { 0: webSocket, 1: socket } = new Pair();
+  const fields = new Headers(headers);
+  if (protocol !== undefined) fields.set("sec-websocket-protocol", protocol);
+  // The types of the Fetch API do not have `webSocket`.
+  const init = { status: 101, headers: fields, webSocket } as ResponseInit;
+  return { socket, response: new Response(null, init) };
+}

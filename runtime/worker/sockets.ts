@@ -1,0 +1,349 @@
+import type { Context } from "../api.ts";
+import type { Channel } from "../channel/channel.ts";
+import {
+  Act,
+  Kind,
+  MAX_ATTACHMENT_BYTES,
+  MAX_SOCKET_MESSAGE_BYTES,
+  MAX_TOPIC_LENGTH,
+  MAX_TOPICS,
+  type RouteNumber,
+  type SocketEventNumber,
+  type SocketId,
+  type SocketMessage,
+  type SocketState,
+  type ToPrimary,
+  type ToWorker,
+} from "../channel/messages.ts";
+import { RuntimeError } from "../lib/errors.ts";
+import { Waiters } from "../lib/waiters.ts";
+import { parseFields } from "../web/fields.ts";
+import { checkTopic, ServerSocket, toBytes, toMessage } from "../web/server-socket.ts";
+import { SocketErrorEvent } from "../web/socket-events.ts";
+import type { SocketBounds, SocketLink } from "../web/socket-link.ts";
+import { createPairClass } from "../web/web-socket-pair.ts";
+import { ExchangeContext, type WorkerScope } from "./context.ts";
+import type { LoadedGeneration } from "./load-handlers.ts";
+import type { SocketHooks } from "./socket-hooks.ts";
+import { SocketOutbox } from "./socket-outbox.ts";
+
+const BOUNDS: SocketBounds = {
+  messageBytes: MAX_SOCKET_MESSAGE_BYTES,
+  attachmentBytes: MAX_ATTACHMENT_BYTES,
+  topics: MAX_TOPICS,
+  topicLength: MAX_TOPIC_LENGTH,
+};
+
+/** An event of a WebSocket for its handler. */
+type Event =
+  | { readonly kind: "message"; readonly data: string | ArrayBuffer }
+  | {
+      readonly kind: "close";
+      readonly code: number;
+      readonly reason: string;
+      readonly wasClean: boolean;
+    };
+
+/** A WebSocket of which this worker is the home. */
+interface Seat {
+  readonly id: SocketId;
+  readonly socket: ServerSocket;
+  readonly context: Context;
+  /** The functions of its module; `null`: listeners of the socket receive its events. */
+  readonly hooks: SocketHooks | null;
+  readonly waiting: { readonly number: SocketEventNumber; readonly event: Event }[];
+  /** A handler runs that has returned a promise. */
+  isBusy: boolean;
+}
+
+/** The request that a handler accepts as a WebSocket. */
+export interface AcceptedSocket {
+  readonly id: SocketId;
+  readonly socket: ServerSocket;
+  readonly context: Context;
+  readonly hooks: SocketHooks | null;
+  readonly url: string;
+  /** Field block of the request. */
+  readonly requestFields: string;
+  /** Field block of the answer. */
+  readonly fields: string;
+}
+
+/**
+ * The WebSockets whose home is this worker. The primary has their connections, and sends their events; this worker
+ * confirms each event when its handler has ended. The events of one WebSocket run one after the other.
+ */
+export class WorkerSockets {
+  readonly #channel: Channel<ToWorker, ToPrimary>;
+  readonly #outbox: SocketOutbox;
+  readonly #seats = new Map<SocketId, Seat>();
+  readonly #idleWaiters = new Waiters();
+  #generation: LoadedGeneration | null = null;
+  #scope: WorkerScope | null = null;
+  /** WebSockets that cannot move, and handlers that run. */
+  #busy = 0;
+
+  constructor(channel: Channel<ToWorker, ToPrimary>) {
+    this.#channel = channel;
+    this.#outbox = new SocketOutbox(channel);
+  }
+
+  /** Defines the global `WebSocketPair`. The class is created by the first use. */
+  install(): void {
+    Object.defineProperty(globalThis, "WebSocketPair", {
+      get: () => {
+        const value = createPairClass(BOUNDS);
+        definePair(value);
+        return value;
+      },
+      set: definePair,
+      enumerable: false,
+      configurable: true,
+    });
+  }
+
+  /** The worker serves from now on. */
+  serve(generation: LoadedGeneration, scope: WorkerScope): void {
+    this.#generation = generation;
+    this.#scope = scope;
+  }
+
+  /**
+   * Answers a request with a WebSocket.
+   *
+   * @throws RuntimeError `ERR_HANDLER_BAD_RESPONSE` if neither listeners nor the module receive its events.
+   */
+  accept({ id, socket, context, hooks, url, requestFields, fields }: AcceptedSocket): void {
+    const isBound =
+      ServerSocket.isBound(socket) || (hooks === null && ServerSocket.hasListeners(socket));
+    if (!isBound && hooks === null) {
+      throw new RuntimeError(
+        "ERR_HANDLER_BAD_RESPONSE",
+        "Cannot accept a WebSocket: found neither accept() nor an export webSocketMessage, expected one of both",
+      );
+    }
+    const acts: Parameters<SocketOutbox["add"]>[0][] = [];
+    const link = this.#linkOf(id, (act) => void acts.push(act));
+    const protocol = /(?:^|\n)sec-websocket-protocol\n([^\n]*)/.exec(fields)?.[1] ?? "";
+    ServerSocket.connect(socket, link, toFacts(url, requestFields, protocol));
+    this.#channel.send([Kind.responseSocket, id, fields, isBound, acts], fields.length);
+    // Sent with the answer until here.
+    ServerSocket.connect(socket, this.#linkOf(id), toFacts(url, requestFields, protocol));
+    this.#seat({ id, socket, context, hooks: isBound ? null : hooks });
+  }
+
+  /** Sends to all subscribers of a topic, in the site of a route. */
+  publish(route: RouteNumber, topic: string, data: unknown): void {
+    checkTopic(topic, MAX_TOPIC_LENGTH);
+    const bytes = toBytes(data, MAX_SOCKET_MESSAGE_BYTES);
+    this.#outbox.add([Act.announce, route, topic, bytes, typeof data !== "string"], bytes.length);
+  }
+
+  /** Takes a message of the primary. */
+  receive(message: SocketMessage): void {
+    const id = message[1];
+    if (message[0] === Kind.socketAdopt) {
+      this.#adopt(id, message[2]);
+      return;
+    }
+    const seat = this.#seats.get(id);
+    if (seat === undefined) return;
+    switch (message[0]) {
+      case Kind.socketMessage: {
+        const [, , number, bytes, isBinary] = message;
+        this.#onEvent(seat, number, { kind: "message", data: toMessage(bytes, isBinary) });
+        return;
+      }
+      case Kind.socketClosed: {
+        const [, , number, code, reason, wasClean] = message;
+        this.#onEvent(seat, number, { kind: "close", code, reason, wasClean });
+        return;
+      }
+      case Kind.socketForget:
+        this.#unseat(seat);
+        return;
+      case Kind.socketBuffered:
+        ServerSocket.buffered(seat.socket, message[2]);
+        return;
+      case Kind.socketOpened:
+        ServerSocket.opened(seat.socket);
+    }
+  }
+
+  /** Resolves when no WebSocket depends on this worker, and no handler runs. */
+  idle(): Promise<void> {
+    return this.#busy === 0 ? Promise.resolve() : this.#idleWaiters.wait();
+  }
+
+  #adopt(id: SocketId, state: SocketState): void {
+    const { route, params, url, fields, clientAddress, protocol, attachment, topics } = state;
+    const loaded = this.#generation?.routes[route];
+    const scope = this.#scope;
+    if (loaded === undefined || loaded.sockets === null || scope === null) {
+      throw new RuntimeError("ERR_PROTOCOL", `Cannot take a WebSocket of route ${route}`);
+    }
+    const { pattern, sockets: hooks } = loaded;
+    const facts = { id, pattern, route, params, clientAddress, fields, deadline: null };
+    const context = new ExchangeContext(scope, facts);
+    const socket = new ServerSocket(BOUNDS);
+    const own = attachment === null ? null : Uint8Array.from(attachment);
+    ServerSocket.restore(socket, { attachment: own, topics });
+    ServerSocket.connect(socket, this.#linkOf(id), toFacts(url, fields, protocol));
+    this.#seat({ id, socket, context, hooks });
+  }
+
+  #seat(seat: Pick<Seat, "id" | "socket" | "context" | "hooks">): void {
+    const { socket, context } = seat;
+    socket.onFailure = (error) => {
+      context.log.error({ err: error }, "listener of a WebSocket failed");
+      if (!isErrorEvent(error)) socket.dispatchEvent(new SocketErrorEvent(error));
+    };
+    if (seat.hooks === null) this.#busy++;
+    this.#seats.set(seat.id, { ...seat, waiting: [], isBusy: false });
+  }
+
+  #unseat(seat: Seat): void {
+    if (!this.#seats.delete(seat.id)) return;
+    if (seat.hooks === null) this.#release();
+  }
+
+  #onEvent(seat: Seat, number: SocketEventNumber, event: Event): void {
+    if (seat.isBusy) seat.waiting.push({ number, event });
+    else this.#run(seat, number, event);
+  }
+
+  #run(seat: Seat, number: SocketEventNumber, event: Event): void {
+    const result = this.#outbox.hold(() => {
+      const running = this.#call(seat, event);
+      if (running === null) this.#confirm(seat, number, event);
+      return running;
+    });
+    if (result === null) return;
+    seat.isBusy = true;
+    this.#busy++;
+    void this.#goOn(seat, { number, event }, result);
+  }
+
+  /** Runs the events that waited for a handler, once it has ended. */
+  async #goOn(
+    seat: Seat,
+    { number, event }: { number: SocketEventNumber; event: Event },
+    running: Promise<void>,
+  ): Promise<void> {
+    await running;
+    seat.isBusy = false;
+    this.#confirm(seat, number, event);
+    this.#runWaiting(seat);
+    this.#release();
+  }
+
+  #runWaiting(seat: Seat): void {
+    while (!seat.isBusy) {
+      const next = seat.waiting.shift();
+      if (next === undefined) return;
+      this.#run(seat, next.number, next.event);
+    }
+  }
+
+  /** Calls a handler. Returns a promise that never rejects while it runs; `null`: it has ended. */
+  #call(seat: Seat, event: Event): Promise<void> | null {
+    const { socket, hooks, context } = seat;
+    if (event.kind === "close") {
+      ServerSocket.ended(socket, event, { isTold: hooks === null });
+    }
+    if (hooks === null) {
+      if (event.kind === "message") ServerSocket.message(socket, event.data);
+      return null;
+    }
+    try {
+      const result =
+        event.kind === "message"
+          ? hooks.message(socket, event.data, context)
+          : hooks.close?.(socket, event.code, event.reason, event.wasClean, context);
+      return isThenable(result) ? this.#settle(seat, result) : null;
+    } catch (error) {
+      return this.#fail(seat, error);
+    }
+  }
+
+  async #settle(seat: Seat, result: PromiseLike<unknown>): Promise<void> {
+    try {
+      await result;
+    } catch (error) {
+      await this.#fail(seat, error);
+    }
+  }
+
+  /** A handler failed. The WebSocket goes on, unless the module closes it. */
+  #fail({ socket, hooks, context }: Seat, error: unknown): Promise<void> | null {
+    context.log.error({ err: error, code: "ERR_HANDLER_THREW" }, "handler of a WebSocket failed");
+    const report = (second: unknown): void =>
+      context.log.error({ err: second }, "webSocketError() failed");
+    try {
+      const result = hooks?.error?.(socket, error, context);
+      if (!isThenable(result)) return null;
+      return Promise.resolve(result).then(ignore, report);
+    } catch (second) {
+      report(second);
+      return null;
+    }
+  }
+
+  #confirm(seat: Seat, number: SocketEventNumber, event: Event): void {
+    this.#outbox.add([Act.confirm, seat.id, number]);
+    if (event.kind === "close") this.#unseat(seat);
+  }
+
+  #release(): void {
+    this.#busy--;
+    if (this.#busy === 0) this.#idleWaiters.release();
+  }
+
+  #linkOf(id: SocketId, add = this.#add): SocketLink {
+    return {
+      send: (bytes, isBinary) => add([Act.send, id, bytes, isBinary], bytes.length),
+      close: (code, reason) => add([Act.close, id, code, reason], 0),
+      attach: (bytes) => add([Act.attach, id, bytes], bytes?.length ?? 0),
+      subscribe: (topic) => add([Act.subscribe, id, topic], 0),
+      unsubscribe: (topic) => add([Act.unsubscribe, id, topic], 0),
+      publish: (topic, bytes, isBinary) =>
+        add([Act.publish, id, topic, bytes, isBinary], bytes.length),
+    };
+  }
+
+  readonly #add = (act: Parameters<SocketOutbox["add"]>[0], bytes: number): void => {
+    this.#outbox.add(act, bytes);
+  };
+}
+
+/** Programs may replace the class, as they may replace `fetch`. */
+function definePair(value: unknown): void {
+  const own = { value, enumerable: false, writable: true, configurable: true };
+  Object.defineProperty(globalThis, "WebSocketPair", own);
+}
+
+function toFacts(
+  url: string,
+  fields: string,
+  protocol: string,
+): Parameters<typeof ServerSocket.connect>[2] {
+  let headers: Headers | null = null;
+  return { url, protocol, headers: () => (headers ??= parseFields(fields)) };
+}
+
+function ignore(): void {
+  // The result of a handler of errors has no meaning.
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "then" in value &&
+    typeof value.then === "function"
+  );
+}
+
+function isErrorEvent(error: unknown): boolean {
+  return error instanceof SocketErrorEvent;
+}

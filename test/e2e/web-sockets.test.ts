@@ -1,0 +1,341 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { after, before, describe, it } from "node:test";
+import { Reloads } from "../helpers/reloads.ts";
+import { startServer, type TestServer } from "../helpers/start-server.ts";
+import { SuiteOwner } from "../helpers/suite-owner.ts";
+import { WebSocketClient } from "../helpers/web-socket-client.ts";
+
+const TIMEOUT = { timeout: 600_000 };
+
+/** Counts the messages of each WebSocket in its attachment, and publishes what comes for a topic. */
+const CHAT = `
+import { upgradeWebSocket } from "edgicorn";
+export function GET(request) {
+  if (request.headers.get("upgrade") === null) return new Response("a chat");
+  const protocol = request.headers.get("sec-websocket-protocol")?.split(",").at(-1).trim();
+  const { socket, response } = upgradeWebSocket(request, { protocol, headers: { "x-chat": "yes" } });
+  const url = new URL(request.url);
+  socket.serializeAttachment({ name: url.searchParams.get("name"), count: 0 });
+  for (const topic of url.searchParams.getAll("topic")) socket.subscribe(topic);
+  socket.send("welcome");
+  return response;
+}
+export async function POST(request, context) {
+  context.publish("news", await request.text());
+  return new Response(null, { status: 204 });
+}
+export function webSocketMessage(socket, message, context) {
+  if (message === "throw") throw new Error("as told");
+  if (message === "facts") {
+    const { url, protocol, readyState, topics, headers } = socket;
+    const agent = headers.get("x-agent");
+    socket.send(JSON.stringify({ path: new URL(url).pathname, protocol, readyState, topics, agent, address: context.clientAddress }));
+    return;
+  }
+  if (message === "close") return socket.close(4001, "as told");
+  if (typeof message !== "string") return void socket.send(message);
+  if (message.startsWith("publish ")) return socket.publish("news", message.slice(8));
+  if (message.startsWith("later ")) return answerLater(socket, message);
+  const state = socket.deserializeAttachment();
+  state.count++;
+  socket.serializeAttachment(state);
+  socket.send(state.name + " " + state.count + " " + message + " " + process.pid);
+}
+async function answerLater(socket, message) {
+  await new Promise((resolve) => setImmediate(resolve));
+  socket.send(message);
+}
+export function webSocketError(socket, error) {
+  socket.send("error: " + error.message);
+}
+export function webSocketClose(socket, code, reason, wasClean, context) {
+  context.publish("ends", code + " " + reason + " " + wasClean);
+}
+`;
+
+/** The form of Workers: listeners in the worker that accepted. */
+const PAIR = `
+export default {
+  fetch(request) {
+    const pair = new WebSocketPair();
+    const [client, server] = Object.values(pair);
+    server.accept();
+    server.addEventListener("message", ({ data }) => {
+      if (data === "throw") throw new Error("as told");
+      if (data === "reject") return Promise.reject(new Error("as told"));
+      server.send(data);
+    });
+    server.onclose = ({ code, reason, wasClean }) => globalThis.lastClose = { code, reason, wasClean };
+    return new Response(null, { status: 101, webSocket: client });
+  },
+};
+`;
+
+const packageFile = (name: string): string => fileURLToPath(import.meta.resolve(name));
+
+const HONO = `
+import { Hono } from "${packageFile("hono")}";
+import { upgradeWebSocket } from "${packageFile("hono/cloudflare-workers")}";
+const app = new Hono();
+app.get("/hono", upgradeWebSocket((c) => ({
+  onMessage(event, ws) { ws.send(c.req.query("name") + ": " + event.data); },
+})));
+export default app;
+`;
+
+const owner = new SuiteOwner();
+let server: TestServer;
+
+before(async () => {
+  server = await startServer(owner, {
+    handlers: {
+      "chat.ts": CHAT,
+      "pair.ts": PAIR,
+      "hono.ts": HONO,
+      "bare.ts": `export default () => new Response(null, { status: 101, webSocket: new WebSocketPair()[0] });`,
+      "deno.ts": `import { upgradeWebSocket } from "edgicorn";
+        export default (request) => {
+          const { socket, response } = upgradeWebSocket(request);
+          socket.onopen = () => socket.send("open " + socket.readyState);
+          socket.onmessage = ({ data }) => socket.send("got " + data);
+          return response;
+        };`,
+      "small.ts": `export const config = { webSocketMessageLimitBytes: 100, webSocketOrigins: ["https://a.example"] };
+        export default { fetch: () => new Response(null, { status: 101, webSocket: new WebSocketPair()[0] }),
+          webSocketMessage(socket, message) { socket.send(message); } };`,
+    },
+    https: true,
+    workers: 2,
+    flags: ["--access-log", "off"],
+  });
+});
+
+after(() => owner.end());
+
+function open(
+  t: { after: (callback: () => void) => void },
+  path: string,
+  options: Parameters<typeof WebSocketClient.open>[2] = {},
+): Promise<WebSocketClient> {
+  return WebSocketClient.open(t, server.http + path, options);
+}
+
+describe("a WebSocket of a handler", () => {
+  it("carries text and bytes of all sizes, also through TLS", TIMEOUT, async (t) => {
+    for (const base of [server.http, server.https]) {
+      const client = await WebSocketClient.open(t, `${base}/chat?name=eve`);
+      assert.equal(await client.next(), "welcome");
+      for (const size of [0, 1, 125, 126, 16_000, 65_536, 1024 * 1024]) {
+        const bytes = randomBytes(size);
+        client.send(bytes);
+        const echoed = await client.next();
+        assert.ok(bytes.equals(Buffer.from(echoed)), `${size} bytes`);
+      }
+      client.send("ü€😀");
+      assert.match(String(await client.next()), /^eve 1 ü€😀 \d+$/);
+      assert.equal((await client.close()).code, 1000);
+    }
+  });
+
+  it("runs the messages of one client one after the other", TIMEOUT, async (t) => {
+    const client = await open(t, "/chat?name=eve");
+    await client.next();
+    for (let at = 0; at < 50; at++) client.send(at % 3 === 0 ? `later ${at}` : String(at));
+    const answers = (await client.take(50)).map((text) => String(text).split(" ").slice(0, 3));
+    let count = 0;
+    const expected = answers.map((_, at) =>
+      at % 3 === 0 ? ["later", String(at)] : ["eve", String(++count), String(at)],
+    );
+    assert.deepEqual(
+      answers.map((words, at) => (at % 3 === 0 ? words.slice(0, 2) : words)),
+      expected,
+    );
+  });
+
+  it("tells its handler the facts of the request", TIMEOUT, async (t) => {
+    const client = await open(t, "/chat?name=eve&topic=a&topic=b", {
+      protocols: ["v1", "v2"],
+      headers: { "x-agent": "test" },
+    });
+    assert.equal(client.socket.protocol, "v2");
+    await client.next();
+    client.send("facts");
+    assert.deepEqual(JSON.parse(String(await client.next())), {
+      path: "/chat",
+      protocol: "v2",
+      readyState: 1,
+      topics: ["a", "b"],
+      agent: "test",
+      address: "127.0.0.1",
+    });
+  });
+
+  it("goes on after a handler that throws", TIMEOUT, async (t) => {
+    const client = await open(t, "/chat?name=eve");
+    await client.next();
+    client.send("throw");
+    assert.equal(await client.next(), "error: as told");
+    client.send("hello");
+    assert.match(String(await client.next()), /^eve 1 hello /);
+    await server.until(({ msg }) => msg === "handler of a WebSocket failed");
+  });
+
+  it("publishes to subscribers in all workers", TIMEOUT, async (t) => {
+    const clients = await Promise.all(
+      ["a", "b", "c", "d"].map((name) => open(t, `/chat?name=${name}&topic=news`)),
+    );
+    for (const client of clients) await client.next();
+    const [first = assert.fail(), ...others] = clients;
+    first.send("publish hello");
+    for (const client of others) assert.equal(await client.next(), "hello");
+    await server.fetch("/chat", { method: "POST", body: "to all" });
+    for (const client of clients) assert.equal(await client.next(), "to all");
+  });
+
+  it("tells the other side how it ended", TIMEOUT, async (t) => {
+    const watcher = await open(t, "/chat?name=watcher&topic=ends");
+    await watcher.next();
+    const closing = await open(t, "/chat?name=eve");
+    await closing.close(1000);
+    assert.equal(await watcher.next(), "1000  true");
+    const cut = await open(t, "/chat?name=eve");
+    await cut.next();
+    cut.socket.terminate();
+    assert.equal(await watcher.next(), "1006  false");
+    const closed = await open(t, "/chat?name=eve");
+    closed.send("close");
+    assert.deepEqual(await closed.closed, { code: 4001, reason: "as told" });
+    assert.equal(await watcher.next(), "4001 as told true");
+  });
+
+  it(
+    "is refused to pages of other origins, and to requests that ask for none",
+    TIMEOUT,
+    async (t) => {
+      const refused = async (path: string, origin: string): Promise<void> => {
+        await assert.rejects(open(t, path, { origin }), /Unexpected server response: 403/);
+      };
+      await refused("/chat", "http://evil.example");
+      await refused("/chat", "null");
+      await refused("/small", "https://b.example");
+      await open(t, "/chat", { origin: server.http });
+      await open(t, "/small", { origin: "https://a.example" });
+      assert.equal((await server.fetch("/chat")).status, 200);
+      const plain = await server.fetch("/small");
+      assert.deepEqual([plain.status, plain.headers.get("sec-websocket-version")], [426, "13"]);
+    },
+  );
+
+  it("ends with 1009 for a message above its limit", TIMEOUT, async (t) => {
+    const client = await open(t, "/small");
+    client.send("x".repeat(100));
+    assert.equal(String(await client.next()).length, 100);
+    client.send("x".repeat(101));
+    assert.equal((await client.closed).code, 1009);
+  });
+
+  it("answers 500 if nothing receives its messages", TIMEOUT, async (t) => {
+    await assert.rejects(open(t, "/bare"), /Unexpected server response: 500/);
+    const { err } = (await server.until(({ msg }) => msg === "response failed")) as {
+      err?: { message: string };
+    };
+    assert.match(err?.message ?? "", /neither accept\(\) nor an export webSocketMessage/);
+  });
+
+  it("works with listeners, as in Workers and Deno, and with Hono", TIMEOUT, async (t) => {
+    const pair = await open(t, "/pair");
+    for (const message of ["hello", "throw", "reject", "again"]) pair.send(message);
+    assert.deepEqual(await pair.take(2), ["hello", "again"]);
+    const deno = await open(t, "/deno");
+    assert.equal(await deno.next(), "open 1");
+    deno.send("x");
+    assert.equal(await deno.next(), "got x");
+    const hono = await open(t, "/hono?name=eve");
+    hono.send("x");
+    assert.equal(await hono.next(), "eve: x");
+  });
+
+  it("outlives workers and reloads with its state, without a lost message", TIMEOUT, async (t) => {
+    const SOCKETS = 40;
+    const MESSAGES = 120;
+    const clients = await Promise.all(
+      Array.from({ length: SOCKETS }, (_, at) => open(t, `/chat?name=n${at}`)),
+    );
+    const bound = await open(t, "/pair");
+    const reloads = new Reloads(server);
+    const state = { isDone: false };
+    const disturb = async (): Promise<number> => {
+      let rounds = 0;
+      for (; !state.isDone || rounds < 4; rounds++) {
+        // The newest one: workers of a former generation end without a line in the log.
+        const pid = [...server.workers.values()].at(-1);
+        if (rounds % 2 === 0 && pid !== undefined) {
+          process.kill(pid, "SIGKILL");
+          await server.until(
+            ({ msg, workerPid }) => msg?.startsWith("worker exited") === true && workerPid === pid,
+          );
+        } else {
+          writeFileSync(join(server.handlersDir, "chat.ts"), `${CHAT}// ${rounds}\n`);
+          await reloads.next();
+        }
+      }
+      return rounds;
+    };
+    const talk = async (client: WebSocketClient, at: number): Promise<Set<string>> => {
+      const pids = new Set<string>();
+      assert.equal(await client.next(), "welcome");
+      for (let sent = 0; sent < MESSAGES; sent += 3) {
+        for (const number of [1, 2, 3]) client.send(`m${sent + number}`);
+        for (const number of [1, 2, 3]) {
+          const [name, count, text, pid = ""] = String(await client.next()).split(" ");
+          assert.deepEqual(
+            [name, count, text],
+            [`n${at}`, `${sent + number}`, `m${sent + number}`],
+          );
+          pids.add(pid);
+        }
+      }
+      return pids;
+    };
+    const disturbing = disturb();
+    const rounds: Promise<Set<string>>[] = clients.map(talk);
+    const pids = await Promise.all(rounds);
+    state.isDone = true;
+    await disturbing;
+    // A message after all of that has the state of before.
+    for (const [at, client] of clients.entries()) {
+      client.send("last");
+      const [, count, , pid = ""] = String(await client.next()).split(" ");
+      assert.equal(count, String(MESSAGES + 1));
+      pids[at]?.add(pid);
+    }
+    assert.ok(
+      pids.every((seen) => seen.size > 1),
+      "each WebSocket has changed its worker",
+    );
+    assert.ok(clients.every(({ socket }) => socket.readyState === socket.OPEN));
+    assert.equal((await bound.closed).code, 1012);
+  });
+
+  it(
+    "ends with 1012 if its route is gone, and with 1001 if the server stops",
+    TIMEOUT,
+    async (t) => {
+      const small = await open(t, "/small");
+      const chat = await open(t, "/chat?name=eve");
+      writeFileSync(
+        join(server.handlersDir, "small.ts"),
+        `export default () => new Response("no more")`,
+      );
+      await new Reloads(server).next();
+      assert.equal((await small.closed).code, 1012);
+      server.kill("SIGTERM");
+      assert.equal((await chat.closed).code, 1001);
+      assert.equal((await server.exit).code, 0);
+    },
+  );
+});

@@ -1,0 +1,295 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { array, assert as check, constant, nat, oneof, property, record } from "fast-check";
+import { Act, Kind } from "../../runtime/channel/messages.ts";
+import { FakeClient, FakeServer, type FakeWorker } from "./fake-workers.ts";
+
+describe("HandlerSockets", () => {
+  it("loses no message and no state, and keeps their order, whatever becomes of workers", () => {
+    const step = oneof(
+      { weight: 6, arbitrary: record({ do: constant("say"), at: nat(2) }) },
+      { weight: 6, arbitrary: record({ do: constant("step"), at: nat(5) }) },
+      { weight: 1, arbitrary: record({ do: constant("kill"), at: nat(5) }) },
+      { weight: 1, arbitrary: record({ do: constant("retire"), at: nat(5) }) },
+      { weight: 1, arbitrary: record({ do: constant("start"), at: constant(0) }) },
+      { weight: 1, arbitrary: record({ do: constant("reload"), at: constant(0) }) },
+    );
+    check(
+      property(array(step, { maxLength: 80 }), (steps) => {
+        const server = new FakeServer();
+        const all: FakeWorker[] = [server.startWorker()];
+        const clients = [1, 2, 3].map((id) => new FakeClient(id));
+        for (const client of clients) server.accept(all[0] ?? assert.fail(), client);
+        const said = [0, 0, 0];
+        for (const { do: what, at } of steps) {
+          const worker = all[at % all.length] ?? assert.fail();
+          if (what === "say") {
+            said[at] = (said[at] ?? 0) + 1;
+            clients[at]?.say(`message ${said[at]}`);
+          } else if (what === "step") server.step(worker);
+          else if (what === "kill") server.kill(worker);
+          else if (what === "retire") server.retire(worker);
+          else if (what === "start") all.push(server.startWorker());
+          else {
+            const old = [...server.workers];
+            all.push(server.startWorker(), server.startWorker());
+            for (const each of old) server.retire(each);
+          }
+        }
+        // Workers that retire still run.
+        for (const worker of all) while (server.step(worker) !== null);
+        if (server.workers.size === 0) all.push(server.startWorker());
+        server.settle();
+        clients.forEach((client, at) => {
+          const expected = Array.from(
+            { length: said[at] ?? 0 },
+            (_, index) => `${index + 1} message ${index + 1}`,
+          );
+          assert.deepEqual(client.sent, expected);
+          assert.equal(client.end, null);
+        });
+        const { open, awake } = server.sockets.count;
+        assert.equal(open, 3);
+        const counted = [...all].reduce((sum, { home }) => sum + home.awake, 0);
+        assert.equal(awake, counted);
+        for (const client of clients) client.close({ code: 1000, reason: "" });
+        server.settle();
+        assert.equal(server.sockets.count.open, 0);
+        for (const { home } of all) assert.equal(home.awake, 0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("tells a new worker the attachment, the topics and the facts of the request", () => {
+    const server = new FakeServer();
+    const first = server.startWorker();
+    const fields = `cookie\n${"x".repeat(5000)}\nuser-agent\nfetch`;
+    const client = new FakeClient(1, { fields });
+    const acts = [[Act.subscribe, client.client.id, "room"] as const];
+    server.accept(first, client, { acts: [...acts] });
+    client.say("one");
+    server.settle();
+    server.kill(first);
+    const second = server.startWorker();
+    assert.deepEqual(second.received, [], "a WebSocket without events needs no worker");
+    client.say("two");
+    const [kind, id, state] = second.received[0] ?? [];
+    assert.equal(kind, Kind.socketAdopt);
+    assert.equal(id, 1);
+    assert.deepEqual(state, {
+      route: 3,
+      params: null,
+      url: "http://a.example/chat",
+      // Without the cookie, which is too large.
+      fields: "user-agent\nfetch",
+      clientAddress: "192.0.2.1",
+      protocol: "",
+      attachment: new Uint8Array(Buffer.from("1")),
+      topics: ["room"],
+    });
+  });
+
+  it("closes a WebSocket whose message is in two workers that crash, and no other", () => {
+    const server = new FakeServer();
+    const [poison, other] = [new FakeClient(1), new FakeClient(2)];
+    const first = server.startWorker();
+    server.accept(first, poison);
+    server.accept(first, other);
+    poison.say("crash");
+    server.startWorker();
+    server.kill(first, { isSuspect: true });
+    assert.deepEqual(poison.ends, []);
+    const [second] = server.workers;
+    server.startWorker();
+    server.kill(second ?? assert.fail(), { isSuspect: true });
+    assert.deepEqual(poison.ends, [1011]);
+    assert.equal(server.errors.length, 1);
+    other.say("hello");
+    server.settle();
+    assert.deepEqual(other.sent, ["1 hello"]);
+  });
+
+  it("forgives an event that was in two workers which others killed", () => {
+    const server = new FakeServer();
+    const client = new FakeClient(1);
+    server.accept(server.startWorker(), client);
+    client.say("hello");
+    for (let round = 0; round < 5; round++) {
+      const [worker = assert.fail()] = server.workers;
+      server.startWorker();
+      server.kill(worker);
+    }
+    server.settle();
+    assert.deepEqual(client.sent, ["1 hello"]);
+  });
+
+  it("closes WebSockets with closures when their worker is lost or retires", () => {
+    for (const end of ["kill", "retire"] as const) {
+      const server = new FakeServer();
+      const [worker] = [server.startWorker(), server.startWorker()];
+      const client = new FakeClient(1);
+      server.accept(worker, client, { isBound: true });
+      server[end](worker);
+      assert.equal(client.end?.code, 1012);
+    }
+  });
+
+  it("closes WebSockets whose route is gone", () => {
+    const server = new FakeServer();
+    const client = new FakeClient(1);
+    server.accept(server.startWorker(), client);
+    server.hasRoute = false;
+    server.sockets.closeStrays(0);
+    assert.deepEqual(client.end, { code: 1012, reason: "the route is gone" });
+  });
+
+  it("publishes to all subscribers of a site but the sender", () => {
+    const server = new FakeServer();
+    const worker = server.startWorker();
+    const clients = [1, 2, 3].map((id) => new FakeClient(id));
+    for (const client of clients) {
+      const { id } = client.client;
+      server.accept(worker, client, { acts: id === 3 ? [] : [[Act.subscribe, id, "news"]] });
+    }
+    const [sender = assert.fail()] = clients;
+    const bytes = Buffer.from("hi");
+    server.sockets.take(worker.home, "", [[Act.publish, sender.client.id, "news", bytes, false]]);
+    server.sockets.take(worker.home, () => "", [[Act.announce, 3, "news", bytes, false]]);
+    server.sockets.take(worker.home, () => "other", [[Act.announce, 3, "news", bytes, false]]);
+    assert.deepEqual(
+      clients.map(({ sent }) => sent),
+      [["hi"], ["hi", "hi"], []],
+    );
+  });
+
+  it("ignores the state of a former home", () => {
+    const server = new FakeServer();
+    const first = server.startWorker();
+    const client = new FakeClient(1);
+    server.accept(first, client);
+    const second = server.startWorker();
+    server.retire(first);
+    server.sockets.take(first.home, "", [[Act.attach, client.client.id, Buffer.from("9")]]);
+    client.say("hello");
+    server.step(second);
+    assert.deepEqual(client.sent, ["1 hello"]);
+  });
+
+  it("closes a client that takes too little, and one that sends too much", () => {
+    const server = new FakeServer();
+    const worker = server.startWorker();
+    const [slow, fast, large] = [new FakeClient(1), new FakeClient(2), new FakeClient(3)];
+    for (const client of [slow, fast, large]) server.accept(worker, client);
+    slow.waiting = 4000;
+    const bytes = Buffer.alloc(200);
+    server.sockets.take(worker.home, "", [[Act.send, slow.client.id, bytes, true]]);
+    for (let at = 0; at < 100 && fast.end === null; at++) fast.say("x".repeat(100));
+    large.say("x".repeat(1025));
+    assert.deepEqual(
+      [slow, fast, large].map(({ end }) => end?.code),
+      [1013, 1013, 1009],
+    );
+    assert.deepEqual(server.limits, [
+      "webSocketBuffer",
+      "webSocketBuffer",
+      "webSocketMessageLimit",
+    ]);
+  });
+
+  it("tells the handler that bytes wait, and when they have left", () => {
+    const server = new FakeServer();
+    const worker = server.startWorker();
+    const client = new FakeClient(1);
+    server.accept(worker, client);
+    client.waiting = 0;
+    server.sockets.take(worker.home, "", [[Act.send, client.client.id, Buffer.alloc(7), true]]);
+    client.events?.onRoom();
+    const told = worker.received.filter(([kind]) => kind === Kind.socketBuffered);
+    assert.deepEqual(told, [
+      [Kind.socketBuffered, 1, 7],
+      [Kind.socketBuffered, 1, 0],
+    ]);
+  });
+
+  it("closes WebSockets without a message for too long", (t) => {
+    t.mock.timers.enable({ apis: ["setInterval"] });
+    const server = new FakeServer({ webSocketIdleTimeoutMs: 10_000 });
+    const client = new FakeClient(1);
+    server.accept(server.startWorker(), client);
+    server.nowMs = 9_000;
+    client.say("hello");
+    server.settle();
+    server.nowMs = 19_000;
+    t.mock.timers.tick(1_000);
+    assert.deepEqual(client.ends, []);
+    server.nowMs = 19_001;
+    t.mock.timers.tick(1_000);
+    assert.deepEqual(client.ends, [1001]);
+    server.sockets.destroy();
+  });
+
+  it("answers 426 to a request that asks for no WebSocket, and forgets it", () => {
+    const server = new FakeServer();
+    const worker = server.startWorker();
+    const client = new FakeClient(1, { offersSocket: false });
+    server.accept(worker, client);
+    assert.deepEqual(client.replies, [426]);
+    server.settle();
+    assert.equal(server.sockets.count.open, 0);
+  });
+
+  it("forgets a WebSocket whose client left before its answer", () => {
+    const server = new FakeServer();
+    const client = new FakeClient(1);
+    client.hasLeft = true;
+    server.accept(server.startWorker(), client);
+    server.settle();
+    assert.equal(server.sockets.count.open, 0);
+  });
+
+  it("takes a subprotocol only if the client offers it, and leaves fields of the handshake out", () => {
+    for (const [offered, chosen, expected] of [
+      ["a, b", "b", "b"],
+      ["a", "b", null],
+    ] as const) {
+      const server = new FakeServer();
+      const client = new FakeClient(1, { fields: `sec-websocket-protocol\n${offered}` });
+      const fields = `upgrade\nwebsocket\nx-own\nyes\nsec-websocket-protocol\n${chosen}`;
+      server.accept(server.startWorker(), client, { fields });
+      assert.equal(client.protocol, expected);
+      assert.equal(client.fields, "x-own\nyes");
+    }
+  });
+
+  it("refuses more WebSockets than its limit", () => {
+    const server = new FakeServer();
+    server.sockets.limit = 1;
+    const [first, second] = [new FakeClient(1), new FakeClient(2)];
+    assert.equal(server.sockets.admits(first.client), true);
+    server.accept(server.startWorker(), first);
+    assert.equal(server.sockets.admits(second.client), false);
+    assert.deepEqual(second.refusals, [503]);
+  });
+
+  it("spreads the closing over the grace when the server stops", async (t) => {
+    t.mock.timers.enable({ apis: ["setInterval", "setTimeout"] });
+    const server = new FakeServer();
+    const worker = server.startWorker();
+    const clients = Array.from({ length: 100 }, (_, at) => new FakeClient(at + 1));
+    for (const client of clients) server.accept(worker, client);
+    const closing = server.sockets.close(10_000);
+    const perStep: number[] = [];
+    for (let before = 0; before < 100;) {
+      const closed = clients.filter(({ end }) => end !== null).length;
+      perStep.push(closed - before);
+      before = closed;
+      t.mock.timers.tick(100);
+    }
+    assert.equal(clients[0]?.end?.code, 1001);
+    assert.ok(perStep.length >= 50, `${perStep.length} steps`);
+    assert.ok(Math.max(...perStep) <= (100 / perStep.length) * 2, perStep.join(" "));
+    server.settle();
+    await closing;
+  });
+});
