@@ -11,6 +11,7 @@ import { slowClients, slowClientsPython } from "./slow-clients.ts";
 import { slowTransfers, slowTransfersProxy } from "./slow-transfers.ts";
 import type { Soak } from "./soak.ts";
 import { upstreams } from "./upstreams.ts";
+import { webSockets } from "./web-sockets.ts";
 
 /** All soaks. When a few run at a time, the longest begin first. */
 export const SOAKS: readonly Soak[] = [
@@ -25,6 +26,7 @@ export const SOAKS: readonly Soak[] = [
   killWorkers,
   killWorkersPython,
   upstreams,
+  webSockets,
   poison,
   poisonPython,
   http2Attacks,
