@@ -6,8 +6,9 @@ import type { LiveSnapshot } from "../../live/snapshot.ts";
 // oxlint-disable-next-line typescript/no-unsafe-enum-assignment -- The enum is not there at run time.
 const LOGARITHMIC = 3 as uPlot.Scale.Distr;
 
-/** Seconds that the charts show. */
+/** Most seconds that the charts show, and the fewest, before they have more. */
 const SHOWN_SECONDS = 300;
+const LEAST_SECONDS = 60;
 
 interface Line {
   readonly label: string;
@@ -161,7 +162,7 @@ class Chart {
         padding: [8, 8, 0, 0],
         scales: {
           x: {
-            range: (_, __, latest) => [latest - SHOWN_SECONDS, latest],
+            range: (_, first, latest) => [Math.min(first, latest - LEAST_SECONDS), latest],
           },
           y: isLogarithmic
             ? {
@@ -175,7 +176,7 @@ class Chart {
             ...axis,
             space: 60,
             size: 28,
-            values: (_, times) => times.map((time) => clockOf(time)),
+            values: (_, times) => times.map((time) => clockOf(time, times)),
           },
           {
             ...axis,
@@ -208,10 +209,12 @@ class Chart {
   }
 }
 
-function clockOf(seconds: number): string {
+/** With seconds where two labels would be equal without them. */
+function clockOf(seconds: number, [first = 0, second = 0]: readonly number[]): string {
   return new Date(seconds * 1_000).toLocaleTimeString([], {
     hour: "2-digit",
     minute: "2-digit",
+    ...(second - first < 60 && { second: "2-digit" }),
     hour12: false,
   });
 }
