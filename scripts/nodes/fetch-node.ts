@@ -9,6 +9,7 @@ export const NODE_VERSIONS: Readonly<Record<string, string>> = {
   22: "22.23.3",
   24: "24.21.0",
   25: "25.9.0",
+  26: "26.12.1",
 };
 
 /** Folder for the downloads of the scripts: outside of the project, where `npm ci` would remove them. */

@@ -27,9 +27,13 @@ describe("pickEngines()", () => {
 describe("loadEngine()", () => {
   it("opens each port with its engine, and names both", async (t) => {
     const cwd = temporaryFolder(t);
-    const flags = { app: "app:app", engine: "http=node,https=uws", http: "0", https: "0" };
+    const flags = { app: "app:app", engine: "http=node,https=auto", http: "0", https: "0" };
     const config = await loadConfig({ mode: "production", flags, env: {}, cwd });
     const engine = await loadEngine(config, () => {});
+    if (engine.isInstead === true) {
+      t.skip("no binary of uWebSockets.js loads here");
+      return;
+    }
     assert.equal(engine.kind, "both");
     assert.match(engine.label, /^\S+ \S+, Node [\d.]+ for HTTP$/);
   });

@@ -55,5 +55,7 @@ export function treatConnection(facts: Http2Facts): Http2Treatment {
   if (facts.openStreams === 0 && facts.quietMs > facts.keepAliveTimeoutMs) return "idle";
   const isQuiet = requestBytes === facts.seenRequestBytes;
   const isUnproven = receivedBytes !== facts.provenBytes;
-  return isQuiet && isUnproven && !waits && unansweredMs === null ? "probe" : "keep";
+  // nghttp2 may give the connection up before it reads the answer to an earlier PING frame.
+  const isAsked = unansweredMs !== null && unansweredMs <= ANSWER_MS;
+  return isQuiet && isUnproven && !waits && !isAsked ? "probe" : "keep";
 }

@@ -37,6 +37,11 @@ const CASES: readonly [name: string, facts: Partial<Http2Facts>, expected: Http2
   ["a PING frame is not answered", { unansweredMs: 10_001 }, "dead"],
   ["nor is it while a stream is open", { unansweredMs: 10_001, openStreams: 1 }, "keep"],
   ["bytes came before the answer", { receivedBytes: 1_017, unansweredMs: 1_000 }, "keep"],
+  [
+    "bytes came, and an earlier PING frame is not answered for long",
+    { receivedBytes: 1_017, unansweredMs: 10_001, openStreams: 1 },
+    "probe",
+  ],
   ["frames without content", { receivedBytes: 8 * MIB + 4_001 }, "flood"],
   ["as many frames without content as allowed", { receivedBytes: 8 * MIB + 4_000 }, "probe"],
   [

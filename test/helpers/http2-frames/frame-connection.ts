@@ -198,6 +198,9 @@ export class FrameConnection {
     this.frames.push(received);
     const isSettings = received.type === TYPE.settings && received.flags === 0;
     if (isSettings) this.send(frame(TYPE.settings, FLAG.ack, 0, NOTHING));
+    // On a busy machine, the server would take a client that does not answer for one that has left.
+    const isPing = received.type === TYPE.ping && received.flags === 0;
+    if (isPing) this.send(frame(TYPE.ping, FLAG.ack, 0, received.payload));
   }
 
   #wake(): void {
