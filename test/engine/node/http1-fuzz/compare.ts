@@ -50,7 +50,7 @@ export function findDifference(own: Reading, reference: Reading, text: string): 
     const ours = own.requests[at];
     if (ours === undefined) {
       const found = `${own.requests.length} requests, llhttp: ${reference.requests.length}`;
-      // A request with an unknown expectation ends the connection if its body has not come whole.
+      // A request that the engine answers itself ends the connection if its body has not come whole.
       const mayEnd = own.refusal !== null || own.requests.at(-1)?.body === null;
       return mayEnd ? null : found;
     }
@@ -61,7 +61,7 @@ export function findDifference(own: Reading, reference: Reading, text: string): 
   }
   const more = own.requests[reference.requests.length];
   const { refusal } = reference;
-  // A request with an unknown expectation is answered before its body.
+  // The engine answers some requests itself, before their body.
   if (more === undefined || more.body === null) return null;
   if (refusal !== null && isAccepted(more, { refusal, text })) return null;
   return `${JSON.stringify(more)}, llhttp: ${refusal ?? "nothing"}`;

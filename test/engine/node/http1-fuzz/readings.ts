@@ -35,10 +35,13 @@ export class OwnParser {
     this.#context = context;
   }
 
-  /** Must be called for each request that has ended. The engine itself refuses unknown expectations, and drops the body. */
+  /**
+   * Must be called for each request that has ended. The engine itself refuses unknown expectations and answers `OPTIONS *`,
+   * and drops the body.
+   */
   readonly onFinished = ({ head }: Client, status: number): void => {
     const { method, target, fields } = head;
-    if (status === 417) {
+    if (status === 417 || target === "*") {
       this.#requests.push({ method, target, fields: toPairs(fields), body: null });
     }
   };
