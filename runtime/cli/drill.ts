@@ -98,6 +98,9 @@ function toFlags(
     certs: certsDir,
     stateDir,
     pidFile: "off",
+    // Its folder belongs to the user of the drill.
+    user: "off",
+    group: "off",
     http: "0",
     https: "0",
     admin: "off",

@@ -66,6 +66,21 @@ export function tlsSuites(): SettingType<string, string> {
   );
 }
 
+/** The largest number of a user or group: the one above it means "none". */
+const LARGEST_ID = 2 ** 32 - 2;
+
+/** A user or group of the system, by its name or its number. The number comes as text. */
+export function accountName(): SettingType<string | number, string> {
+  const expected = 'a name such as "www-data", or a number such as 10001';
+  return create("NAME", expected, (value) => {
+    const text = typeof value === "number" ? String(value) : value;
+    if (typeof text !== "string" || !/^[^\s:,/-][^\s:,/]*$/.test(text)) return null;
+    const isNumber = /^[\d.+e]+$/.test(text);
+    if (isNumber && !(/^\d{1,10}$/.test(text) && Number(text) <= LARGEST_ID)) return null;
+    return { value: text };
+  });
+}
+
 /** A file of any name. */
 export function anyFile(): SettingType<string, string> {
   return create("FILE", "a file", parseText);

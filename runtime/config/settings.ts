@@ -5,6 +5,7 @@ import { engineSetting } from "./engine-setting.ts";
 import { DEFAULT_SECRET_NAMES } from "../lib/secret-names.ts";
 import {
   accessFormat,
+  accountName,
   addressList,
   anyFile,
   appName,
@@ -1229,6 +1230,27 @@ export const SETTINGS = {
     reload: "restart",
     isPath: true,
     elsewhere: ["pid"],
+  },
+  /** User as which a server runs that root starts, by name or number; or `"off"`. Its ports may still be below 1024. Default: `"off"`. */
+  user: {
+    field: "user",
+    type: orOff(accountName()),
+    // gunicorn: the user that starts it
+    default: "off",
+    help: "user to run as, when root starts it",
+    docs: "user as which a server runs that root starts, by name or number ([more](deploy.md#root-and-other-users)); `off`: the user that starts it",
+    reload: "restart",
+    elsewhere: ["uid", "username", "runas", "setuid"],
+  },
+  /** Group for `user`, by name or number; `"off"`: its own group. Default: `"off"`. */
+  group: {
+    field: "group",
+    type: orOff(accountName()),
+    default: "off",
+    help: "group to run as, beside user",
+    docs: "group for `user`, by name or number; `off`: the user's own group",
+    reload: "restart",
+    elsewhere: ["gid", "setgid"],
   },
 } as const satisfies Record<string, Setting>;
 

@@ -1,10 +1,16 @@
 import { pickNearest } from "../lib/nearest.ts";
+import { LAUNCHED_VARIABLE } from "../lib/launched-variable.ts";
 import { TAKEOVER_VARIABLE } from "../lib/takeover-variable.ts";
 import { findByOtherName } from "./other-names.ts";
 import { SETTING_NAMES, environmentName } from "./settings.ts";
 
 const PREFIX = "EDGICORN_";
-const OWN: readonly string[] = [`${PREFIX}CONFIG`, `${PREFIX}ENV_FILE`, TAKEOVER_VARIABLE];
+const OWN: readonly string[] = [
+  `${PREFIX}CONFIG`,
+  `${PREFIX}ENV_FILE`,
+  TAKEOVER_VARIABLE,
+  LAUNCHED_VARIABLE,
+];
 
 /**
  * Returns a warning for each variable that looks like a setting and is none. An unknown flag or key is an error; a variable

@@ -23,6 +23,8 @@ export interface OpenOptions {
   envFile: string | undefined;
   /** `null`: it takes the place of no other server. */
   takeover: Takeover | null;
+  /** Whether a process of root has started this one as another user, and stays as its parent. */
+  isLaunched: boolean;
   /** Reads the present settings, with the flags and the environment of the start. */
   readConfig: (signal: AbortSignal) => Promise<Config>;
   /** Begins to stop, in order. */
@@ -48,14 +50,14 @@ export interface OpenServer {
 
 /** Warns of odd settings, makes the state folder, loads certificates, and starts workers and listeners. */
 export async function openServer(options: OpenOptions, signal: AbortSignal): Promise<OpenServer> {
-  const { log, logs, start, envFile, takeover, readConfig, stop } = options;
+  const { log, logs, start, envFile, takeover, isLaunched, readConfig, stop } = options;
   const { envFiles, variables, stateDir } = options.config;
   for (const line of describeEnvFileProblems(envFiles, start.startedIn)) log.warn(line);
   for (const line of describeUnknownVariables({ ...variables, ...process.env })) log.warn(line);
   // The last check of the settings: only an attempt shows whether the folder can be made. Nothing was made before it.
   makeStateDir(stateDir);
   const { config, certificates, warnings } = await complete(options.config, log);
-  const presence = await Presence.open({ config, log, takeover, stop, start });
+  const presence = await Presence.open({ config, log, takeover, isLaunched, stop, start });
   let started: Primary | null = null;
   const admin = await openAdmin({
     config,

@@ -16,14 +16,16 @@ import { packageVersion } from "../lib/package-version.ts";
  * A container's runtime, npm, a shell or a supervisor waits for the end of the process that it started, and would take
  * it for the end of the service. So that process stays as the parent of its successor, passes signals on, and ends as
  * the successor ends. It leaves where the successor can be found without it: systemd is told its number, or the pid
- * file names it. Process 1 always stays: its end is the end of its container.
+ * file names it. Process 1 always stays: its end is the end of its container. A server that a process of root has launched
+ * as another user stays too: that process ends with it.
  */
 export function staysAsParent(facts: {
   pid: number;
   hasPidFile: boolean;
   hasServiceManager: boolean;
+  isLaunched: boolean;
 }): boolean {
-  return facts.pid === 1 || !(facts.hasPidFile || facts.hasServiceManager);
+  return facts.pid === 1 || facts.isLaunched || !(facts.hasPidFile || facts.hasServiceManager);
 }
 
 export interface PresenceOptions {
@@ -31,6 +33,8 @@ export interface PresenceOptions {
   log: Logger;
   /** `null`: it takes the place of no other server. */
   takeover: Takeover | null;
+  /** Whether a process of root has started this one as another user, and stays as its parent. */
+  isLaunched: boolean;
   /** Begins to stop, in order. */
   stop: () => void;
   start: StartCommand;
@@ -59,12 +63,17 @@ export class Presence {
 
   private constructor(options: PresenceOptions) {
     this.#options = options;
-    const { log, takeover } = options;
+    const { log, takeover, isLaunched } = options;
     this.#manager = ServiceManager.find({
       env: process.env,
       log,
-      isSuccessor: takeover !== null,
+      isSuccessor: takeover !== null || isLaunched,
     });
+  }
+
+  /** Whether a process of root has started this one as another user. */
+  get isLaunched(): boolean {
+    return this.#options.isLaunched;
   }
 
   /** @throws RuntimeError `ERR_LISTEN` when another server lives that has the same state folder or pid file. */

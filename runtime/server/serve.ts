@@ -66,6 +66,7 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
     pid: process.pid,
     hasPidFile: pidFile !== null,
     hasServiceManager: (process.env["NOTIFY_SOCKET"] ?? "") !== "",
+    isLaunched: presence.isLaunched,
   });
   const upgrader = new Upgrader({
     log,

@@ -12,7 +12,7 @@ export interface ServiceManagerOptions {
   log: Logger;
   /** The program that sends the messages. Default: `systemd-notify`. */
   program?: string;
-  /** Whether a server with the number `WATCHDOG_PID` started this process as its successor. */
+  /** Whether a process with the number `WATCHDOG_PID` started this one: as its successor, or as another user. */
   isSuccessor?: boolean;
 }
 

@@ -4,6 +4,8 @@ import { EXIT } from "../lib/errors.ts";
 import { ServerLogs } from "../log/server-logs.ts";
 import { guardStandardStreams, tellLostOutput } from "../log/standard-streams.ts";
 import { describeFailure, exitOnBug } from "./bugs.ts";
+import type { LaunchedServer } from "./launch-as-user.ts";
+import { takeLaunchedMark } from "./launched-mark.ts";
 import type { OpenServer } from "./open.ts";
 import type { Serving } from "./serve.ts";
 import { obeySignals } from "./shutdown.ts";
@@ -29,7 +31,9 @@ export async function start({ mode, flags }: StartOptions): Promise<void> {
   exitOnBug((error) => logs.reportBug(error, describeFailure(error).text));
   // Read at once: a deployment may delete the folder or move the link later.
   const command = toStartCommand({ ...process, cwd: process.cwd(), pwd: process.env["PWD"] });
+  const isLaunched = takeLaunchedMark(process.env);
   const stopping = new AbortController();
+  let launched: LaunchedServer | null = null;
   const takeover = Takeover.receive({
     onOrphaned: stop,
     onLeave: () => whenServing((server) => void server.leaveAndExit()),
@@ -43,9 +47,17 @@ export async function start({ mode, flags }: StartOptions): Promise<void> {
       readConfig(stopping.signal),
       import("./open.ts"),
     ]);
+    if (config.user !== null || config.group !== null) {
+      const { launchAsUser } = await import("./launch-as-user.ts");
+      launched = await launchAsUser(config, { start: command, signal: stopping.signal });
+      if (launched !== null) {
+        setDeputy(launched.toDeputy());
+        process.exit(await launched.exited);
+      }
+    }
     const log = await logs.open(config);
     tellLostOutput(log, streams);
-    const options = { config, log, logs, start: command, envFile: flags.envFile };
+    const options = { config, log, logs, start: command, envFile: flags.envFile, isLaunched };
     return openServer({ ...options, takeover, readConfig, stop }, stopping.signal);
   };
   const opening = open();
@@ -82,7 +94,10 @@ export async function start({ mode, flags }: StartOptions): Promise<void> {
     reload: () => whenServing((server) => void server.reload().catch(() => {})),
     reopenLogs: () => logs.reopen(),
     resize: (change) => whenServing((server) => server.resize(change)),
-    upgrade: () => whenServing((server) => server.upgrade()),
+    upgrade: () => {
+      if (launched === null) whenServing((server) => server.upgrade());
+      else launched.pass("SIGUSR2");
+    },
   });
   try {
     await serving;

@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:net";
+import { once } from "node:events";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { builtProgram } from "../helpers/built-program.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { send } from "../helpers/send.ts";
+import { spawnServer, startServer, type TestServer } from "../helpers/start-server.ts";
+import { type Owner, temporaryFolder } from "../helpers/temporary-folder.ts";
+
+/** Numbers that no account of a usual system has. */
+const UID = 54_321;
+const GID = 54_322;
+
+const AS_USER = ["--reuid", String(UID), "--regid", String(GID), "--clear-groups"];
+
+const HANDLER = `
+import { readFileSync } from "node:fs";
+export default () => {
+  let key;
+  try { key = readFileSync("root-key.pem", "utf8"); } catch (error) { key = error.code; }
+  return Response.json({ uid: process.getuid(), gid: process.getgid(), groups: process.getgroups(), home: process.env.HOME,
+    mark: process.env.EDGICORN_LAUNCHED ?? null, key, primary: process.ppid });
+};`;
+
+/** Whether the tests may change users here, and another user may read this program. */
+function lacksRights(): string | false {
+  if (process.getuid?.() !== 0) return "needs root";
+  const { status } = spawnSync("setpriv", [...AS_USER, "test", "-r", builtProgram()]);
+  return status === 0 ? false : "needs setpriv, and a program that all users may read";
+}
+
+/** A folder of the user, with a file that only root may read. */
+function userFolder(t: Owner): string {
+  const dir = temporaryFolder(t);
+  mkdirSync(join(dir, "handlers"));
+  writeFileSync(join(dir, "handlers/index.js"), HANDLER);
+  writeFileSync(join(dir, "root-key.pem"), "secret", { mode: 0o600 });
+  chmodSync(join(dir, "handlers"), 0o755);
+  chownSync(dir, UID, GID);
+  return dir;
+}
+
+/** Finds a port below 1024 that is free now. */
+async function findLowPort(): Promise<number> {
+  for (let port = 1023; port > 600; port--) {
+    const probe = createServer().listen(port);
+    const isFree = await once(probe, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    await new Promise((resolve) => probe.close(resolve));
+    return port;
+  }
+  throw new Error("all ports are taken");
+}
+
+function statusOf(pid: unknown): string {
+  return readFileSync(`/proc/${String(pid)}/status`, "utf8");
+}
+
+/** Asks the handler over a connection of its own. */
+async function ask(server: TestServer): Promise<Record<string, unknown>> {
+  // The handler above answers with an object.
+  return JSON.parse((await send(server.http)).text) as Record<string, unknown>;
+}
+
+const skip = lacksRights();
+
+describe("a server that root starts with a user", { timeout: 180_000, skip }, () => {
+  it("has a port below 1024 as this user, also after an upgrade, and obeys signals", async (t) => {
+    const dir = userFolder(t);
+    const port = String(await findLowPort());
+    const server = await startServer(t, {
+      handlers: join(dir, "handlers"),
+      cwd: dir,
+      flags: ["--http", port, "--user", String(UID), "--group", String(GID)],
+    });
+    const { pid } = server.logs.find(({ msg }) => msg === "listening") ?? {};
+    assert.notEqual(pid, server.pid);
+    const status = statusOf(pid);
+    assert.match(status, new RegExp(`^Uid:${`\t${UID}`.repeat(4)}$`, "m"));
+    assert.match(status, new RegExp(`^Gid:${`\t${GID}`.repeat(4)}$`, "m"));
+    assert.match(status, /^NoNewPrivs:\t1$/m);
+    assert.match(status, /^CapEff:\t0000000000000400$/m);
+    const answer = { uid: UID, gid: GID, groups: [GID], home: "/", mark: null, key: "EACCES" };
+    assert.deepEqual(await ask(server), { ...answer, primary: pid });
+    assert.equal(statSync(join(dir, ".edgicorn/control.sock")).uid, UID);
+
+    server.kill("SIGHUP");
+    await server.until(({ msg }) => msg?.startsWith("reloaded") === true);
+    server.kill("SIGUSR2");
+    const next = await server.until(({ msg }) => msg?.startsWith("took over") === true);
+    assert.match(statusOf(next["pid"]), new RegExp(`^Uid:\t${UID}\t`, "m"));
+    // The old process may still have connections that are being made, and resets them when it leaves.
+    const isNext = async (): Promise<boolean> => {
+      const found = await ask(server).catch(() => null);
+      if (found?.["primary"] !== next["pid"]) return false;
+      assert.deepEqual(found, { ...answer, primary: next["pid"] });
+      return true;
+    };
+    await eventually(t, isNext);
+
+    server.kill("SIGTERM");
+    assert.deepEqual(await server.exit, { code: 0, signal: null });
+  });
+
+  it("stops in order when the process of root is killed", async (t) => {
+    const dir = userFolder(t);
+    const server = await startServer(t, {
+      handlers: join(dir, "handlers"),
+      cwd: dir,
+      flags: ["--user", String(UID), "--group", String(GID)],
+    });
+    const { pid } = server.logs.find(({ msg }) => msg === "listening") ?? {};
+    server.kill("SIGKILL");
+    await server.until(({ msg }) => msg === "stopped");
+    await eventually(t, () => !existsSync(`/proc/${String(pid)}`));
+  });
+
+  it("is refused where the user cannot go, and starts nothing", async (t) => {
+    // Only root may enter the folder of this server.
+    const server = spawnServer(t, {
+      handlers: { "index.js": HANDLER },
+      flags: ["--user", String(UID), "--group", String(GID)],
+    });
+    assert.deepEqual(await server.exit, { code: 78, signal: null });
+    assert.deepEqual(
+      server.logs.map(({ msg }) => msg),
+      [
+        `Cannot run the server as user "${UID}": found that this user cannot enter ${server.dir}, ` +
+          "expected a folder whose path is open to the user",
+      ],
+    );
+  });
+});
