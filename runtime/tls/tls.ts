@@ -161,7 +161,13 @@ async function readPem(
     const { mode } = await file.stat();
     return { ok: true, content: await file.readFile(), mode };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    // Errors of the file system have a code.
+    const { code, message } = error as NodeJS.ErrnoException;
+    const user = process.getuid?.();
+    const reason =
+      code === "EACCES"
+        ? `found no permission for user ${user}, expected a file that this user may read, in folders that this user may enter`
+        : message;
     return { ok: false, problem: `Cannot read ${path}: ${reason}` };
   } finally {
     await file?.close();

@@ -145,4 +145,26 @@ describe("a server that root starts with a user", { timeout: 180_000, skip }, ()
       ],
     );
   });
+
+  it("is refused where the user may not read a key, before a renewal would fail", async (t) => {
+    const dir = userFolder(t);
+    const certs = join(dir, "certs");
+    mkdirSync(certs);
+    const key = join(certs, "shop.key");
+    writeFileSync(key, "secret", { mode: 0o600 });
+    writeFileSync(join(certs, "shop.crt"), "");
+    const server = spawnServer(t, {
+      handlers: join(dir, "handlers"),
+      cwd: dir,
+      https: true,
+      flags: ["--user", String(UID), "--group", String(GID)],
+    });
+    assert.deepEqual(await server.exit, { code: 70, signal: null });
+    assert.deepEqual(
+      server.logs.map(({ msg }) => msg),
+      [
+        `Cannot read ${key}: found no permission for user ${UID}, expected a file that this user may read, in folders that this user may enter`,
+      ],
+    );
+  });
 });
