@@ -45,7 +45,11 @@ export function pickListed(
   { sort, isDescending, offset }: ListingView,
 ): { shown: readonly ListedName[]; next: number | null } {
   const isSorted = all.length <= MOST_SORTED;
-  const compare = all.length <= MOST_NATURAL ? natural.compare : compareText;
+  // The first collator of a process takes 20 ms, later ones 0.01 ms. Few servers list folders.
+  const { compare } =
+    all.length <= MOST_NATURAL
+      ? new Intl.Collator("en", { numeric: true })
+      : { compare: compareText };
   const direction = isDescending ? -1 : 1;
   const valueOf = ({ sizeBytes, modifiedMs }: ListedName): number =>
     sort === "name" ? 0 : ((sort === "size" ? sizeBytes : modifiedMs) ?? 0);
@@ -58,8 +62,6 @@ export function pickListed(
   const end = offset + PAGE_NAMES;
   return { shown: sorted.slice(offset, end), next: end < all.length ? end : null };
 }
-
-const natural = new Intl.Collator("en", { numeric: true });
 
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;

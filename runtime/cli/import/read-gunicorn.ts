@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { RuntimeError } from "../../lib/errors.ts";
 import type { Line } from "./report.ts";
 
