@@ -8,6 +8,7 @@ import { describe, it, type TestContext } from "node:test";
 import type { StoredEntry } from "../../runtime/cache/store.ts";
 import { TieredStore } from "../../runtime/cache/tiered-store.ts";
 import type { BodySource } from "../../runtime/http/client.ts";
+import { compileProgram } from "../helpers/compile-program.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 import { bodyOf } from "./numbered-bodies.ts";
 import { keyOf } from "./stored-heads.ts";
@@ -17,7 +18,7 @@ const PAGES = 40;
 
 /** Runs the program until it has stored so many entries, and kills it. Resolves with the number it came to. */
 async function storeAndKill(t: TestContext, dir: string, start: number): Promise<number> {
-  const args = ["--import", "tsx", PROGRAM, dir, String(start)];
+  const args = [compileProgram(t, { path: PROGRAM }), dir, String(start)];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   const exited = once(child, "exit");
   t.after(() => {

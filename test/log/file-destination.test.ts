@@ -13,13 +13,11 @@ import {
 import { open as openFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it, type TestContext } from "node:test";
-import { fileURLToPath } from "node:url";
 import { MAX_WAITING_BYTES } from "../../runtime/log/destination.ts";
 import { FileDestination } from "../../runtime/log/file-destination.ts";
+import { compileProgram } from "../helpers/compile-program.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
-
-const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** Size of libuv's thread pool, unless its variable says otherwise. */
 const POOL_THREADS = Number(process.env["UV_THREADPOOL_SIZE"] ?? 4);
@@ -195,13 +193,12 @@ describe("FileDestination", { timeout: 180_000 }, () => {
   for (const ending of ["process.exit(0);", "setImmediate(() => { throw new Error('bug'); });"]) {
     it(`writes the waiting lines at the end: ${ending}`, (t) => {
       const path = join(temporaryFolder(t), "log");
-      const program = `
+      const text = `
         import { FileDestination } from "./runtime/log/file-destination.ts";
         const destination = new FileDestination(${JSON.stringify(path)});
         for (let index = 0; index < 999; index++) destination.write("line\\n");
         ${ending}`;
-      const args = ["--import", "tsx", "--input-type=module", "--eval", program];
-      spawnSync(process.execPath, args, { cwd: root });
+      spawnSync(process.execPath, [compileProgram(t, { text })]);
       assert.equal(contentOf(path), "line\n".repeat(999));
     });
   }
@@ -210,7 +207,7 @@ describe("FileDestination", { timeout: 180_000 }, () => {
     const dir = temporaryFolder(t);
     const path = join(dir, "log");
     // A limit on the size of files stands for a full disk: the write is cut short, and the next one fails.
-    const program = `
+    const text = `
       import { renameSync } from "node:fs";
       import { FileDestination } from "./runtime/log/file-destination.ts";
       const path = ${JSON.stringify(path)};
@@ -220,10 +217,8 @@ describe("FileDestination", { timeout: 180_000 }, () => {
         void destination.close();
       });
       for (let index = 1000; index < 1700; index++) destination.write("line " + index + "\\n");`;
-    const shell = `trap '' XFSZ; ulimit -f 8; exec "$0" --import tsx --input-type=module --eval "$1"`;
-    // A cache file may be larger.
-    const env = { ...process.env, TSX_DISABLE_CACHE: "1" };
-    execFileSync("sh", ["-c", shell, process.execPath, program], { cwd: root, env });
+    const shell = `trap '' XFSZ; ulimit -f 8; exec "$0" "$1"`;
+    execFileSync("sh", ["-c", shell, process.execPath, compileProgram(t, { text })]);
     const [before, after] = [contentOf(`${path}.1`), contentOf(path)];
     assert.equal(before.length, 4096);
     const whole = before.slice(0, before.lastIndexOf("\n") + 1);

@@ -13,16 +13,14 @@ import {
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { describe, it, type TestContext } from "node:test";
-import { fileURLToPath } from "node:url";
 import { assertOpens, openLogPath } from "../../runtime/log/open-destination.ts";
+import { compileProgram } from "../helpers/compile-program.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
-
 /** Runs a program that has `destination` (descriptor 2) and `log` (an access log), with standard error at `target`. */
 function run(t: TestContext, program: string, target: number | "pipe"): ChildProcess {
-  const code = `
+  const text = `
     import { openStderr } from "./runtime/log/open-destination.ts";
     import { createAccessLog } from "./runtime/log/access-log.ts";
     const destination = openStderr();
@@ -36,11 +34,9 @@ function run(t: TestContext, program: string, target: number | "pipe"): ChildPro
         { status: 200, bytes, nowMs: 1, timeMs: 0 },
       );
     ${program}`;
-  const child = spawn(
-    process.execPath,
-    ["--import", "tsx", "--input-type=module", "--eval", code],
-    { cwd: root, stdio: ["ignore", "pipe", target] },
-  );
+  const child = spawn(process.execPath, [compileProgram(t, { text })], {
+    stdio: ["ignore", "pipe", target],
+  });
   t.after(() => child.kill("SIGKILL"));
   return child;
 }
@@ -148,23 +144,16 @@ describe("openStderr()", { timeout: 600_000 }, () => {
   });
 
   it("survives a reader that went away", async (t) => {
-    const child = spawn(
-      process.execPath,
-      [
-        "--import",
-        "tsx",
-        "--input-type=module",
-        "--eval",
-        `import { openStderr } from "./runtime/log/open-destination.ts";
+    const program = compileProgram(t, {
+      text: `import { openStderr } from "./runtime/log/open-destination.ts";
          const destination = openStderr();
          process.stdin.once("data", () => {
            for (let index = 0; index < 10; index++) destination.write("lost\\n");
            setTimeout(() => { destination.write("lost\\n"); console.log("alive"); process.exit(0); }, 50);
          });
          console.log("ready");`,
-      ],
-      { cwd: root, stdio: ["pipe", "pipe", "pipe"] },
-    );
+    });
+    const child = spawn(process.execPath, [program], { stdio: ["pipe", "pipe", "pipe"] });
     t.after(() => child.kill("SIGKILL"));
     await once(child.stdout, "data");
     child.stderr.destroy();

@@ -1,13 +1,10 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
-import { temporaryFolder } from "../helpers/temporary-folder.ts";
+import { compileProgram } from "../helpers/compile-program.ts";
 
 const run = promisify(execFile);
-const MODULE = JSON.stringify(import.meta.resolve("../../runtime/log/standard-streams.ts"));
 
 describe("guardStandardStreams()", { timeout: 180_000 }, () => {
   for (const [kind, pipeline] of [
@@ -15,10 +12,8 @@ describe("guardStandardStreams()", { timeout: 180_000 }, () => {
     ["pipes", "2>&1 | cat"],
   ] as const) {
     it(`writes lines that come after end() and destroy(): ${kind}`, async (t) => {
-      const file = join(temporaryFolder(t), "prints.mjs");
-      writeFileSync(
-        file,
-        `import { guardStandardStreams } from ${MODULE};
+      const file = compileProgram(t, {
+        text: `import { guardStandardStreams } from "./runtime/log/standard-streams.ts";
         guardStandardStreams();
         const turn = () => new Promise((resolve) => setTimeout(resolve, 1));
         console.log("first");
@@ -31,9 +26,8 @@ describe("guardStandardStreams()", { timeout: 180_000 }, () => {
         process.stdout.destroy(new Error("a handler's"));
         await turn();
         console.log("after an error");`,
-      );
-      const loader = import.meta.resolve("tsx");
-      const command = ["-c", `"$@" ${pipeline}`, "-", process.execPath, "--import", loader, file];
+      });
+      const command = ["-c", `"$@" ${pipeline}`, "-", process.execPath, file];
       const { stdout } = await run("bash", command);
       assert.equal(stdout, "first\nended\nafter end\nafter destroy\nafter an error\n");
     });

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { describe, it } from "node:test";
 import { describeFailure } from "../../runtime/server/bugs.ts";
 import { RuntimeError } from "../../runtime/lib/errors.ts";
+import { compileProgram } from "../helpers/compile-program.ts";
 
 describe("describeFailure()", () => {
   it("tells a person's mistake without a stack", () => {
@@ -21,17 +22,16 @@ describe("describeFailure()", () => {
 });
 
 describe("exitOnBug()", { timeout: 180_000 }, () => {
-  const module = new URL("../../runtime/server/bugs.ts", import.meta.url).href;
   for (const [what, code] of [
     ["an exception", `setImmediate(() => { throw new Error("lost"); });`],
     ["a rejection", `Promise.reject(new Error("lost"));`],
   ] as const) {
-    it(`reports ${what} that nobody caught and exits with 70`, () => {
-      const program = `import { exitOnBug } from ${JSON.stringify(module)};
+    it(`reports ${what} that nobody caught and exits with 70`, (t) => {
+      const text = `import { exitOnBug } from "./runtime/server/bugs.ts";
         exitOnBug((error) => console.error("reported", error.message));
         setInterval(() => {}, 1000);
         ${code}`;
-      const args = ["--import", "tsx", "--input-type=module", "-e", program];
+      const args = [compileProgram(t, { text })];
       const { status, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
       assert.deepEqual([status, stderr], [70, "reported lost\n"]);
     });

@@ -1,26 +1,21 @@
 import assert from "node:assert/strict";
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, it } from "node:test";
 import { TAKEOVER_VARIABLE } from "../../runtime/lib/takeover-variable.ts";
-import { temporaryFolder } from "../helpers/temporary-folder.ts";
+import { compileProgram } from "../helpers/compile-program.ts";
 
 describe("Takeover", { timeout: 180_000 }, () => {
   it("asks its parent once for upgrades that are wanted at the same time", async (t) => {
-    const file = join(temporaryFolder(t), "server.mjs");
-    const module = JSON.stringify(import.meta.resolve("../../runtime/server/takeover.ts"));
-    writeFileSync(
-      file,
-      `import { Takeover } from ${module};
+    const program = compileProgram(t, {
+      text: `import { Takeover } from "./runtime/server/takeover.ts";
       const takeover = Takeover.receive({ onOrphaned: process.exit, onLeave: () => {} });
       const upgrades = [takeover.upgrade(50_000), takeover.upgrade(50_000)];
       process.channel.ref();
       process.send({ outcomes: await Promise.all(upgrades) }, () => process.disconnect());`,
-    );
-    const child = fork(file, {
-      execArgv: ["--import", import.meta.resolve("tsx")],
+    });
+    const child = fork(program, {
+      execArgv: [],
       env: { ...process.env, [TAKEOVER_VARIABLE]: JSON.stringify({ serving: 1, listeners: [] }) },
     });
     t.after(() => child.kill("SIGKILL"));

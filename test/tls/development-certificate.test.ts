@@ -7,15 +7,13 @@ import type { IncomingMessage } from "node:http";
 import { createServer, get } from "node:https";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
 import {
   createDevelopmentCertificate,
   isDevelopmentCertificate,
 } from "../../runtime/tls/development-certificate.ts";
+import { compileProgram } from "../helpers/compile-program.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
 import { makeCertificate, openssl } from "../engine/uws/openssl.ts";
-
-const root = fileURLToPath(new URL("../../", import.meta.url));
 
 function read(dir: string): { certificate: X509Certificate; cert: string; key: string } {
   const cert = readFileSync(join(dir, "localhost.crt"), "utf8");
@@ -113,21 +111,21 @@ describe("createDevelopmentCertificate()", { timeout: 180_000 }, () => {
   });
 
   it("makes one pair when several processes start at once", async (t) => {
-    for (let round = 0; round < 3; round++) {
-      const dir = join(temporaryFolder(t), "certs");
-      const go = join(temporaryFolder(t), "go");
-      const program = `
+    const program = compileProgram(t, {
+      text: `
         import { existsSync } from "node:fs";
         import { loadCertificates } from "./runtime/tls/tls.ts";
         import "./runtime/tls/sign-certificate.ts";
+        const [, , dir, go] = process.argv;
         console.log("ready");
-        while (!existsSync(${JSON.stringify(go)}));
-        await loadCertificates(${JSON.stringify(dir)});`;
+        while (!existsSync(go));
+        await loadCertificates(dir);`,
+    });
+    for (let round = 0; round < 3; round++) {
+      const dir = join(temporaryFolder(t), "certs");
+      const go = join(temporaryFolder(t), "go");
       const children = Array.from({ length: 4 }, () =>
-        spawn(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", program], {
-          cwd: root,
-          stdio: ["ignore", "pipe", "inherit"],
-        }),
+        spawn(process.execPath, [program, dir, go], { stdio: ["ignore", "pipe", "inherit"] }),
       );
       t.after(() => children.forEach((child) => child.kill("SIGKILL")));
       const exits = children.map((child) => once(child, "exit"));
