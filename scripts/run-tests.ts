@@ -1,6 +1,6 @@
 // Runs tests: `all`; `unit`, the tests that start no process; or `changed`, the tests that import a changed file.
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -12,12 +12,16 @@ const PROCESS_MODULES: ReadonlySet<string> = new Set(["node:child_process", "nod
 /** Replaces the web's objects in its process: tests that import it cannot share a process with others. */
 const REPLACES_GLOBALS = join("runtime", "web", "install.ts");
 
-/**
- * Folders whose files run for long, so few of them share a process: the last ones should end at about the same time. The
- * folder with the shortest files is the last.
- */
+/** Folders whose files run for long. Few of them share a process, since the last processes should end at the same time. */
 const LONG = ["mistakes", "examples", "e2e"].map((name) => join("test", name, "/"));
-const LONG_TOGETHER = 3;
+
+/** Calls and rows that start a server or a command, or build again. Each takes about a second of processor time. */
+const STARTS =
+  /\b(?:start|spawn|share)[A-Z]\w*\(|\brunCommand\(|\bcommand: "|"reload"|SIGHUP|"rollback"/g;
+/** The time of the rest of a file, in starts. */
+const REST = 3;
+/** Fewer starts are not worth a process: loading the tests takes as long as one. */
+const FEWEST_STARTS = 10;
 
 /** How many files run at a time. Many wait for a timer or a process most of the time, so there are more than cores. */
 const AT_A_TIME = 3;
@@ -32,8 +36,8 @@ const folder = mkdtempSync(join(tmpdir(), "edgicorn-tests-"));
 try {
   const groups = [
     ...["processes", "shared", "globals"].map((name) => membersOf(name)),
-    ...LONG.flatMap((name) => inPieces(membersOf(name), LONG_TOGETHER)),
-    ...inPieces(membersOf("alone"), 1),
+    ...inShrinkingPieces(membersOf("long")),
+    ...membersOf("alone").map((file) => [file]),
   ];
   run(groups.filter((group) => group.length > 0).map(writeEntry));
 } finally {
@@ -61,12 +65,34 @@ function membersOf(group: string): string[] {
 function groupOf(file: string): string {
   if (!startsProcesses(file)) return replacesGlobals(file) ? "globals" : "shared";
   if (replacesGlobals(file)) return "alone";
-  return LONG.find((long) => file.startsWith(long)) ?? "processes";
+  return LONG.some((long) => file.startsWith(long)) ? "long" : "processes";
 }
 
-function inPieces<T>(all: readonly T[], size: number): T[][] {
-  const count = Math.ceil(all.length / size);
-  return Array.from({ length: count }, (_, piece) => all.slice(piece * size, (piece + 1) * size));
+/**
+ * Divides files into groups, those that start most first. Each group gets an equal share of half of what is left: a
+ * process for each file would cost a second, and a long last process would run alone.
+ */
+function inShrinkingPieces(all: readonly string[]): string[][] {
+  const weighed = all
+    .map((file) => ({ file, weight: weigh(file) }))
+    .toSorted((a, b) => b.weight - a.weight);
+  let left = weighed.reduce((sum, { weight }) => sum + weight, 0);
+  let room = 0;
+  const pieces: string[][] = [];
+  for (const { file, weight } of weighed) {
+    if (room <= 0) {
+      room = Math.max(left / (2 * AT_A_TIME), FEWEST_STARTS);
+      pieces.push([]);
+    }
+    pieces.at(-1)?.push(file);
+    room -= weight;
+    left -= weight;
+  }
+  return pieces;
+}
+
+function weigh(file: string): number {
+  return REST + (readFileSync(file, "utf8").match(STARTS)?.length ?? 0);
 }
 
 /**
