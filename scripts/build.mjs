@@ -43,7 +43,7 @@ const inputs = [
 const tsc = join(root, "node_modules/typescript/bin/tsc");
 
 /** Packages that bring binaries. */
-const NATIVE = ["uWebSockets.js", "esbuild", "msgpackr-extract"];
+const NATIVE = ["uWebSockets.js", "esbuild"];
 
 /** Packages that are loaded rarely. */
 const RARE = ["jsonc-parser", "pino-pretty"];
@@ -94,6 +94,39 @@ const importByEntry = {
     onLoad({ filter: /[/\\]lib[/\\]import-module\.ts$/ }, () => ({
       contents: "export const importModule = edgicornImport;",
     }));
+  },
+};
+
+/**
+ * Loads the binary of msgpackr-extract that its package would find. The package reads a dozen files to tell the C library,
+ * which costs each process 20 ms. It still does where this is no common Linux.
+ */
+const BINARY_OF_MSGPACKR = `
+  const { existsSync } = require("node:fs");
+  const { arch, platform, versions } = process;
+  const cpu = { x64: "x86_64", arm64: "aarch64" }[arch];
+  const isCommon =
+    platform === "linux" && cpu !== undefined && !existsSync("/lib/ld-musl-" + cpu + ".so.1");
+  const load = () => {
+    for (const api of isCommon ? ["abi" + versions.modules, "napi"] : []) {
+      try {
+        return require("@msgpackr-extract/msgpackr-extract-linux-" + arch + "/node." + api + ".glibc.node");
+      } catch {
+        // There is none for this version of Node, or the package is not where this program looks for it.
+      }
+    }
+    return require("msgpackr-extract");
+  };
+  module.exports = load();`;
+
+const binaryOfMsgpackr = {
+  name: "binary-of-msgpackr",
+  setup({ onLoad, onResolve }) {
+    const namespace = "binary-of-msgpackr";
+    onResolve({ filter: /^msgpackr-extract$/ }, ({ path, ...from }) =>
+      from.namespace === namespace ? { path, external: true } : { path, namespace },
+    );
+    onLoad({ filter: /./, namespace }, () => ({ contents: BINARY_OF_MSGPACKR }));
   },
 };
 
@@ -303,7 +336,12 @@ async function compile(esbuild) {
   const scripts = compileScripts(esbuild, options);
   await allEnded([
     scripts.then((names) => compileScriptEntries(esbuild, { names, modules })),
-    esbuild.build({ ...modules, entryPoints: WORKER, splitting: true }),
+    esbuild.build({
+      ...modules,
+      entryPoints: WORKER,
+      splitting: true,
+      plugins: [binaryOfMsgpackr],
+    }),
     esbuild.build({ ...modules, entryPoints: THREAD }),
     compileStatusPage(esbuild),
     esbuild.build({ ...modules, entryPoints: { [RECORDER]: "scripts/code-cache/record.ts" } }),
@@ -347,7 +385,7 @@ async function compileScripts(esbuild, options) {
       define: { "import.meta": "edgicornMeta" },
       // A script has no `import()`: it requires names that are known now.
       supported: { "dynamic-import": false },
-      plugins: [importByEntry, ...without.map(leaveOut)],
+      plugins: [importByEntry, binaryOfMsgpackr, ...without.map(leaveOut)],
       metafile: true,
     });
     const file = Object.keys(metafile.outputs)
