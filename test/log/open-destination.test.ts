@@ -20,7 +20,7 @@ import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 /** Runs a program that has `destination` (descriptor 2) and `log` (an access log), with standard error at `target`. */
 function run(t: TestContext, program: string, target: number | "pipe"): ChildProcess {
-  const text = `
+  const code = `
     import { openStderr } from "./runtime/log/open-destination.ts";
     import { createAccessLog } from "./runtime/log/access-log.ts";
     const destination = openStderr();
@@ -34,7 +34,7 @@ function run(t: TestContext, program: string, target: number | "pipe"): ChildPro
         { status: 200, bytes, nowMs: 1, timeMs: 0 },
       );
     ${program}`;
-  const child = spawn(process.execPath, [compileProgram(t, { text })], {
+  const child = spawn(process.execPath, [compileProgram(t, { text: code })], {
     stdio: ["ignore", "pipe", target],
   });
   t.after(() => child.kill("SIGKILL"));
