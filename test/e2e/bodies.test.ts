@@ -4,9 +4,12 @@ import { describe, it } from "node:test";
 import { FIXTURE_HANDLERS } from "../helpers/fixture-handlers.ts";
 import { HttpClient } from "../helpers/http-client.ts";
 import { fieldOf } from "../helpers/raw-connection.ts";
+import { shareServer } from "../helpers/shared-server.ts";
 import { startServer } from "../helpers/start-server.ts";
 
 const MIB = 1024 * 1024;
+
+const shared = shareServer({ handlers: FIXTURE_HANDLERS });
 
 function digest(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
@@ -27,7 +30,7 @@ function toHead(path: string, ...fields: string[]): string {
 
 describe("request bodies", { timeout: 180_000 }, () => {
   it("reach the handler and come back byte by byte, whatever their size and framing", async (t) => {
-    const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
+    const server = await shared();
 
     await t.test("with a length, from nothing to the limit", async () => {
       for (const size of [0, 1, 1_023, 65_535, 65_536, 65_537, 524_288, MIB - 1, MIB]) {
@@ -227,8 +230,8 @@ describe("large responses", { timeout: 180_000 }, () => {
     assert.deepEqual([...server.workers.keys()], [1]);
   });
 
-  it("reach a slow reader complete, while others are served", async (t) => {
-    const server = await startServer(t, { handlers: FIXTURE_HANDLERS });
+  it("reach a slow reader complete, while others are served", async () => {
+    const server = await shared();
     const size = 10 * MIB;
     const slow = await server.connect();
     slow.socket.pause();

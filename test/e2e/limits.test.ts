@@ -29,12 +29,21 @@ function halfSent(path: string): string {
   return `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\na`;
 }
 
-describe("limits of a head", { timeout: 300_000 }, () => {
-  const handlers = { "index.ts": HELLO, "[...path].ts": HELLO };
-  const flags = ["--url-limit", "100", "--header-count-limit", "5", "--header-limit", "1kb"];
+const strict = shareServer({
+  handlers: {
+    // A handler that answers before its body is too large has answered.
+    "index.ts": "export default async (request) => new Response(await request.text());",
+    "[...path].ts": HELLO,
+  },
+  flags: ["--url-limit", "100", "--header-count-limit", "5", "--header-limit", "1kb"].concat([
+    "--log-level",
+    "debug",
+  ]),
+});
 
-  it("are answered with their status, on a connection that goes on", async (t) => {
-    const server = await startServer(t, { handlers, flags: [...flags, "--log-level", "debug"] });
+describe("limits of a head", { timeout: 300_000 }, () => {
+  it("are answered with their status, on a connection that goes on", async () => {
+    const server = await strict();
     const connection = await server.connect();
     const cases: [head: string, status: number, setting: string | null][] = [
       [get(`/${"a".repeat(99)}`), 200, null],
@@ -58,13 +67,8 @@ describe("limits of a head", { timeout: 300_000 }, () => {
     await server.untilAccess({ status: 414 });
   });
 
-  it("reach a client that sends a large body behind the head, and asked to close after it", async (t) => {
-    // One that answers before its body is too large has answered.
-    const reading = `export default async (request) => new Response(await request.text())`;
-    const server = await startServer(t, {
-      handlers: { ...handlers, "index.ts": reading },
-      flags,
-    });
+  it("reach a client that sends a large body behind the head, and asked to close after it", async () => {
+    const server = await strict();
     const cases: [path: string, headers: Record<string, string>, status: number][] = [
       [`/${"a".repeat(200)}`, {}, 414],
       ["/", { large: "a".repeat(2_000) }, 431],
