@@ -142,7 +142,7 @@ export interface Mistake extends Planted {
 }
 
 /** Time limits, shortest first, for rows that run into one. */
-const TIME_LIMITS = ["2s", "8s", "30s"];
+const TIME_LIMITS = ["1s", "5s", "30s"];
 
 /** How many rows run at a time: each is a process tree of its own, and the machine has few cores. */
 const AT_A_TIME = 2;
