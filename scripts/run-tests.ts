@@ -69,7 +69,7 @@ function groupOf(file: string): string {
 }
 
 /**
- * Divides files into groups, those that start most first. Each group gets an equal share of half of what is left: a
+ * Divides files into groups, those that start most first. Each group gets an equal share of half of the rest: a
  * process for each file would cost a second, and a long last process would run alone.
  */
 function inShrinkingPieces(all: readonly string[]): string[][] {
