@@ -22,6 +22,7 @@ import { Gates } from "./rules/gates.ts";
 import { Development } from "./site/development.ts";
 import { HandlerSockets } from "./sockets/handler-sockets.ts";
 import { LiveSites } from "./site/live-sites.ts";
+import { Tracer } from "./trace/tracer.ts";
 import { OomKills } from "./supervise/oom-kills.ts";
 
 export interface PartsOptions extends Pick<RequestLogOptions, "createAccessLog"> {
@@ -58,6 +59,7 @@ export interface PrimaryParts {
   /** The generations on disk. */
   readonly stored: StoredGenerations;
   readonly requestLog: RequestLog;
+  readonly tracer: Tracer;
   readonly log: Logger;
   /** See `PartsOptions`. */
   readonly maxSpoolFiles: (config: Config) => number;
@@ -80,6 +82,8 @@ export function createParts(options: PartsOptions): PrimaryParts {
   });
   const { requestIdPrefix } = requestLog;
   const gates = new Gates({ log, counters, spool, blocks, nextId });
+  const tracer = new Tracer({ log, requestIdPrefix, env: process.env });
+  requestLog.onTraced = (client, end) => tracer.finish(client, end);
   const ruleFiles = new FolderRuleFiles(log);
   const stored = new StoredGenerations(stateDir, log, mode);
   const { leases } = stored;
@@ -132,6 +136,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
     proxies: new Proxies({ ...bodies, log, clock, admission, counters, requestIdPrefix }),
     stored,
     requestLog,
+    tracer,
     log,
     maxSpoolFiles,
   };
@@ -139,7 +144,8 @@ export function createParts(options: PartsOptions): PrimaryParts {
 
 /** Applies the settings for the primary itself. */
 export function useSettings(parts: PrimaryParts, config: Config): void {
-  const { log, admission, perAddress, cache, bodies, maxSpoolFiles, requestLog, sockets } = parts;
+  const { log, admission, perAddress, cache, bodies, maxSpoolFiles, requestLog, sockets, tracer } =
+    parts;
   log.level = config.logLevel;
   admission.limit = config.maxRequests;
   sockets.limit = config.maxWebSockets;
@@ -147,6 +153,7 @@ export function useSettings(parts: PrimaryParts, config: Config): void {
   cache.waitMs = config.cacheWaitMs;
   bodies.spool.maxFiles = maxSpoolFiles(config);
   requestLog.useSettings(config);
+  tracer.useSettings(config);
 }
 
 function openStore({ config, log }: PartsOptions): CacheStore {

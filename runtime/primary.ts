@@ -40,6 +40,9 @@ export interface PrimaryOptions extends Setup, PartsOptions, Pick<ReloaderOption
   config: Config;
 }
 
+/** Longest time for the last traces, after the grace period: an operator waits for it when the collector is gone. */
+const LAST_TRACES_MS = 2_000;
+
 /** Share of the grace period in which a server that leaves waits for its connections. */
 const LEAVING_SHARE = 0.9;
 
@@ -176,6 +179,11 @@ export class Primary {
   /** All that was counted since the start. */
   get counters(): Counters {
     return this.#parts.requestLog.counters;
+  }
+
+  /** Number of traced requests that a collector got, and of those that were dropped. */
+  get traceCounts(): Readonly<{ exported: number; dropped: number }> {
+    return this.#parts.tracer.counts;
   }
 
   /** The traffic since the start, and the present requests. */
@@ -326,10 +334,17 @@ export class Primary {
   async destroy(): Promise<void> {
     this.#stop.abort(stopping());
     this.#parts.listeners.close();
-    const { cache, gates, proxies, sockets } = this.#parts;
+    const { cache, gates, proxies, sockets, tracer } = this.#parts;
     proxies.destroy();
     sockets.destroy();
-    const parts = [this.handlers.destroy(), this.files.destroy(), gates.close(), cache.close()];
+    const traced = tracer.close(0);
+    const parts = [
+      traced,
+      this.handlers.destroy(),
+      this.files.destroy(),
+      gates.close(),
+      cache.close(),
+    ];
     await Promise.all([this.#reloader.settled(), ...parts]);
     await this.#releaseGenerations();
   }
@@ -402,8 +417,10 @@ export class Primary {
     const { generation } = this;
     const { sites, gates, ids, proxies, cache, requestLog } = this.#parts;
     const nextGates = gates.begin();
+    const { tracer } = this.#parts;
     const next = createSites({
       ...this.#parts,
+      trace: this.config.otlp === null ? null : (client) => tracer.begin(client),
       gates: nextGates,
       config: this.config,
       seriesOf: (site, place) => requestLog.counters.finishedRequests.idOf(site, place),
@@ -485,9 +502,10 @@ export class Primary {
       const fields = { clients, setting: "drainGrace", graceMs: this.config.drainGraceMs };
       this.#parts.log.warn(fields, "clients cut off: they took longer than the grace");
     }
-    const { cache, gates, proxies } = this.#parts;
+    const { cache, gates, proxies, tracer } = this.#parts;
     proxies.destroy();
-    await Promise.all([this.files.destroy(), gates.close(), cache.close()]);
+    const traced = tracer.close(LAST_TRACES_MS);
+    await Promise.all([this.files.destroy(), gates.close(), cache.close(), traced]);
     await this.#releaseGenerations();
   }
 

@@ -3,7 +3,7 @@ const MARK = "x-edgicorn-handler-time\n";
 
 /** The time that a handler took for its response, without the body of a stream. */
 export interface HandlerTime {
-  /** Unix time of its start, in ms. */
+  /** Its start by the monotonic clock of the system (`lib/monotonic.ts`). */
   startMs: number;
   durationMs: number;
 }

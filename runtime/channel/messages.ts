@@ -158,6 +158,8 @@ export interface WorkerSettings {
   logFile: string | null;
   /** Whether the worker measures its handlers (`handler-time.ts`). */
   measures: boolean;
+  /** Whether handlers run within the trace that the field `traceparent` names, if the project has OpenTelemetry. */
+  traces: boolean;
   /** Names of parameters whose values no log line has. */
   redactQuery: readonly string[];
   /** The Python application that the worker runs; `null`: it runs JavaScript handlers. */

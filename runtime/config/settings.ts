@@ -34,6 +34,7 @@ import {
   wholeNumber,
   tlsSuites,
 } from "./setting-types.ts";
+import { otlpEndpoint } from "./otlp-setting.ts";
 import { proxySetting } from "./proxy-setting.ts";
 import { MODERN_SUITES } from "./tls-suites.ts";
 import { webSocketOrigins } from "./web-socket-origins.ts";
@@ -788,6 +789,27 @@ export const SETTINGS = {
     help: "token for it: file:PATH",
     docs: "token with which a request gets this field, in its own field `x-edgicorn-timing`: at least 16 characters (not as a flag), or `file:` and a path",
     reload: "pools",
+  },
+  /** URL of an OpenTelemetry collector, which gets the traces of requests over OTLP/HTTP: `"http://127.0.0.1:4318"`; or `"off"`. Default: `"off"`. */
+  otlp: {
+    field: "otlp",
+    type: orOff(otlpEndpoint()),
+    default: "off",
+    help: "OpenTelemetry collector for traces",
+    docs: "URL of an OpenTelemetry collector, which gets the traces of requests over OTLP/HTTP ([more](tracing.md)); `off`: requests are not traced",
+    // Workers run handlers within their traces.
+    reload: "pools",
+    elsewhere: ["opentelemetry", "otel", "otelexporter", "tracing"],
+  },
+  /** Share of the traces that are sent, from 0 to 1. A trusted proxy decides about its own. Default: 1. */
+  traceSample: {
+    field: "traceSample",
+    type: share(),
+    default: "1",
+    help: "share of the traces that are sent",
+    docs: "share of the traces that are sent, from `0` to `1`; a trusted proxy that sends `traceparent` decides itself",
+    reload: "switch",
+    elsewhere: ["otelsample", "sampler", "samplingratio"],
   },
   /** Path of liveness probes, such as `/livez`: 200 while the primary runs, also without workers; or `"off"`. Default: `"off"`. */
   livePath: {

@@ -635,6 +635,7 @@ function toSettings(options: HandlerPoolOptions): Omit<WorkerSettings, "workerId
     logFormat: config.logFormat,
     logFile: config.logFile,
     measures: measuresHandlers(config),
+    traces: config.otlp !== null,
     redactQuery: config.redactQuery,
     app: plan.app === null ? null : toAppSettings(plan.app, options),
   };
@@ -646,8 +647,8 @@ function toAppSettings(app: AppPlan, { manifest }: HandlerPoolOptions): AppSetti
 }
 
 /** Tells whether a setting asks for the time that handlers take. */
-function measuresHandlers({ serverTiming, serverTimingTokenDigest }: Config): boolean {
-  return serverTiming || serverTimingTokenDigest !== null;
+function measuresHandlers({ serverTiming, serverTimingTokenDigest, otlp }: Config): boolean {
+  return serverTiming || serverTimingTokenDigest !== null || otlp !== null;
 }
 
 /** Returns the grace of a retiring worker: `drainGrace`, or `requestTimeout` where that is longer. */

@@ -3,6 +3,7 @@ import type { CacheResult } from "./cache-result.ts";
 import type { Inquiry } from "./inquiry.ts";
 import type { LimitName } from "./limit-names.ts";
 import type { Reply, ReplyFilter } from "./reply.ts";
+import type { TraceContext } from "../lib/trace-context.ts";
 import type { Timings } from "./timings.ts";
 import type { WebSocketOffer } from "./web-socket.ts";
 
@@ -141,6 +142,8 @@ export interface Client {
   cached?: CacheResult | null;
   /** Where its time went; `null` or absent for nearly all requests: no setting asks for it. */
   timings?: Timings | null;
+  /** Its place in a trace that is sampled; `null` or absent: it is in none. */
+  trace?: TraceContext | null;
   /** The access log has a line for the request, if there is an access log. */
   isLogged: boolean;
   /** The site and route that count the request (`observe/request-meters.ts`); absent or 0: none has seen it. */

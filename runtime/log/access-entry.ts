@@ -4,7 +4,7 @@ import type { Protocol, RequestHead, UpstreamNote } from "../http/client.ts";
 import { findField } from "../http/find-field.ts";
 import type { LimitName } from "../http/limit-names.ts";
 import { toRequestId } from "../lib/request-id.ts";
-import { toTraceParent } from "./trace-parent.ts";
+import { toTraceParent } from "../lib/trace-parent.ts";
 
 /** An exchange that ended. A `Client` is one. */
 export interface FinishedExchange {

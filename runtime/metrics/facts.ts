@@ -11,6 +11,8 @@ export interface MetricsFacts {
   readonly pools: readonly PoolFacts[];
   /** Bodies that wait on disk. */
   readonly spool: { readonly files: number; readonly heldBytes: number };
+  /** Traced requests that a collector got, and those that were dropped. */
+  readonly traces: { readonly exported: number; readonly dropped: number };
   /** The primary's own process. */
   readonly process: ProcessFacts;
 }

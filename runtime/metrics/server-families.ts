@@ -111,6 +111,22 @@ export const SERVER_FAMILIES: readonly Family[] = [
     collect: ({ status }) => one(status.lostLogLines),
   },
   {
+    name: "edgicorn_traces_exported",
+    type: "counter",
+    unit: null,
+    labels: [],
+    help: "Traced requests that the collector of the setting otlp got.",
+    collect: ({ traces }) => one(traces.exported),
+  },
+  {
+    name: "edgicorn_traces_dropped",
+    type: "counter",
+    unit: null,
+    labels: [],
+    help: "Traced requests that were dropped: the collector was too slow, or refused them.",
+    collect: ({ traces }) => one(traces.dropped),
+  },
+  {
     name: "edgicorn_ready",
     type: "gauge",
     unit: null,

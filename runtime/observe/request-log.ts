@@ -36,6 +36,9 @@ export class RequestLog {
   readonly #clock = new WallClock();
   /** Target without access lines, which would fill the developer's terminal; `null`: none. */
   #unloggedTarget: string | null = null;
+  /** Called for each sampled request of a trace that ended. */
+  onTraced: (client: Client, end: { route: string; status: number; bytes: number }) => void =
+    () => {};
   /** `null`: reloads do not test new workers with recent requests. */
   #recent: RecentRequests | null = null;
 
@@ -79,6 +82,10 @@ export class RequestLog {
     this.counters.finishedRequests.note(client.series ?? 0, { method, status, ms, bytes, nowMs });
     if (cached !== null && cached !== undefined) this.counters.cached[cached]++;
     if (status >= 500) this.#failed(client, status);
+    if (client.trace !== null && client.trace !== undefined) {
+      const route = this.counters.finishedRequests.routeOf(client.series ?? 0);
+      this.onTraced(client, { route, status, bytes });
+    }
     if (this.#recent !== null) this.#recent.note(client, status, nowMs);
     const { write, filter } = this.#access.of(head.origin);
     if (write === null || !client.isLogged || head.target === this.#unloggedTarget) return;

@@ -115,6 +115,11 @@ export class RequestMeters {
     return { site, route };
   }
 
+  /** Returns the pattern of the route, or the name of the place, of a number. */
+  routeOf(id: SeriesId): string {
+    return this.#series[id]?.route ?? "";
+  }
+
   /** All meters that have counted a request. */
   *list(): Generator<NamedMeter> {
     for (const { site, route, meters } of this.#series) {

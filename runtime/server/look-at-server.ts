@@ -33,6 +33,7 @@ export class ServerLook {
         handlers.pools.map((pool) => toPoolFacts(pool, { isServing: serving.has(pool), nowMs })),
       ),
       spool: spoolUsage,
+      traces: primary.traceCounts,
       process: this.#lookAtProcess(),
     };
   }

@@ -20,6 +20,7 @@ export interface SitesParts extends Pick<
   | "ports"
   | "gates"
   | "nextId"
+  | "trace"
   | "ruleFiles"
 > {
   config: Config;

@@ -1,7 +1,7 @@
 import type { Config } from "../config/config.ts";
 import type { ProxySetting } from "../config/proxy-setting.ts";
 import type { PublicFolder } from "../files/public-folder.ts";
-import type { ExchangeId, TransferLimits } from "../http/client.ts";
+import type { Client, ExchangeId, TransferLimits } from "../http/client.ts";
 import type { Responder } from "../http/responder.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
 import { compileRules } from "../rules/compile-rules.ts";
@@ -16,6 +16,7 @@ import { labelled, serveFrom, type Stage } from "./site.ts";
 import { refuseUnstored } from "./stages/answer-without-route.ts";
 import { explainNotFound, type KnownPlaces } from "./stages/explain-not-found.ts";
 import { limitTransfers } from "./stages/limit-transfers.ts";
+import { traceRequests } from "./stages/trace-requests.ts";
 import { timeRequests } from "./stages/time-requests.ts";
 import { showProblem } from "./stages/show-problem.ts";
 
@@ -37,6 +38,8 @@ export interface SiteParts extends FirstStagesParts {
   ruleFiles: FolderRuleFiles;
   /** Returns the responder of a proxy under the settings of the site, the same one for the same proxy. */
   proxyOf: (setting: ProxySetting) => Responder;
+  /** Begins the trace of a request; `null`: requests are not traced. */
+  trace: ((client: Client) => void) | null;
   /** Returns the ports on which the server listens. */
   ports: Canonical["ports"];
 }
@@ -113,7 +116,9 @@ export function createStages(parts: SiteParts): Stage[] {
     all || tokenDigest !== null
       ? [labelled("serverTiming", timeRequests({ all, tokenDigest }))]
       : [];
-  return [...timing, ...createFirstStages(parts), ...counted, ...rest];
+  const { trace } = parts;
+  const tracing = trace === null ? [] : [labelled("otlp", traceRequests(trace))];
+  return [...tracing, ...timing, ...createFirstStages(parts), ...counted, ...rest];
 }
 
 function findRoute(routes: RouteFinder): Stage {

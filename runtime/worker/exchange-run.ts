@@ -20,6 +20,7 @@ import {
 } from "../compress/encoders.ts";
 import { type AnswerPlan, type FieldsPlans, planAnswer } from "../compress/plan-answer.ts";
 import { RuntimeError } from "../lib/errors.ts";
+import { monotonicMs } from "../lib/monotonic.ts";
 import { abortRequest } from "../web/fast-request.ts";
 import { FOUND } from "../web/file-stream.ts";
 import type { ExchangeContext } from "./context.ts";
@@ -70,7 +71,7 @@ export class ExchangeRun {
   #responseBody: ResponseBody | null = null;
   /** The body stream of the handler's response. */
   #stream: ReadableStream | null = null;
-  /** When the handler began; `null`: it is not measured. */
+  /** When the handler began, by the monotonic clock of the system; `null`: it is not measured. */
   #startedMs: number | null = null;
   /** When the handler had its response; `null`: not yet. */
   #answeredMs: number | null = null;
@@ -95,7 +96,7 @@ export class ExchangeRun {
 
   /** Runs the handler. `null`: it is over already. Otherwise a promise that resolves when it is, and never rejects. */
   start(route: LoadedRoute): Promise<void> | null {
-    if (this.#options.measures) this.#startedMs = performance.now();
+    if (this.#options.measures) this.#startedMs = monotonicMs();
     let response: Response | Promise<Response>;
     try {
       response = runHandler(route, this.#request, this.#options.context);
@@ -128,7 +129,7 @@ export class ExchangeRun {
   }
 
   #send(response: Response): Promise<void> | null {
-    if (this.#startedMs !== null) this.#answeredMs = performance.now();
+    if (this.#startedMs !== null) this.#answeredMs = monotonicMs();
     try {
       if (this.#abortError !== null) {
         this.#cancelUnsent(response, this.#abortError);
@@ -271,8 +272,8 @@ export class ExchangeRun {
     const startedMs = this.#startedMs;
     if (startedMs === null) return fields;
     return addHandlerTime(fields, {
-      startMs: performance.timeOrigin + startedMs,
-      durationMs: (this.#answeredMs ?? performance.now()) - startedMs,
+      startMs: startedMs,
+      durationMs: (this.#answeredMs ?? monotonicMs()) - startedMs,
     });
   }
 

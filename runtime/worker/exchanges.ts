@@ -19,6 +19,7 @@ import type { Departures } from "./departures.ts";
 import { ExchangeRun, toFailure } from "./exchange-run.ts";
 import { noteFound } from "./found-file.ts";
 import type { LoadedGeneration } from "./load-handlers.ts";
+import type { TraceScope } from "./trace-scope.ts";
 import type { LoadedRoute } from "./route-table.ts";
 
 export interface ExchangesOptions {
@@ -31,6 +32,8 @@ export interface ExchangesOptions {
   compression: CompressionLevel | null;
   /** Whether responses have the time that their handlers took. */
   measures: boolean;
+  /** Runs handlers within their traces; `null`: requests are not traced, or the project has no OpenTelemetry. */
+  traces: Pick<TraceScope, "run"> | null;
   /** Has the route of the exchange whose code runs; `null`: no code asks for it. */
   running: AsyncLocalStorage<RouteNumber> | null;
 }
@@ -69,8 +72,16 @@ export class Exchanges {
 
   #start(message: RequestMessage, route: LoadedRoute): void {
     const id = message[1];
-    const { channel, scope, responseCreditBytes, departures, compression, running, measures } =
-      this.#options;
+    const {
+      channel,
+      scope,
+      responseCreditBytes,
+      departures,
+      compression,
+      running,
+      measures,
+      traces,
+    } = this.#options;
     const { sockets } = scope;
     const timeoutMs = message[8];
     const context = new ExchangeContext(scope, {
@@ -101,15 +112,22 @@ export class Exchanges {
     const follows = message[9] === BODY_FOLLOWS;
     if (follows) this.#inFlight.add(exchange);
     const done =
-      running === null
+      running === null && traces === null
         ? exchange.start(route)
-        : running.run(message[2], () => exchange.start(route));
+        : this.#startWithin(message, () => exchange.start(route));
     if (done === null) {
       if (follows) this.#remove(id);
       return;
     }
     this.#inFlight.add(exchange);
     void done.then(() => this.#remove(id));
+  }
+
+  /** Starts an exchange within the contexts that code of its handler asks for. */
+  #startWithin(message: RequestMessage, start: () => Promise<void> | null): Promise<void> | null {
+    const { running, traces } = this.#options;
+    const run = traces === null ? start : () => traces.run(message[6], start);
+    return running === null ? run() : running.run(message[2], run);
   }
 
   /**

@@ -47,6 +47,7 @@ import {
 } from "./load-handlers.ts";
 import { Purges } from "./purges.ts";
 import { WorkerSockets } from "./sockets.ts";
+import type { TraceScope } from "./trace-scope.ts";
 import { VitalsMeter } from "./vitals.ts";
 
 /** Runs this process as a worker: it lives as long as its channel to the primary. */
@@ -225,6 +226,7 @@ class Worker {
         compression: settings.compression,
         running: callers.running,
         measures: settings.measures,
+        traces: settings.traces ? await loadTraceScope(log) : null,
       });
       const routes = toReport(generation).map((route) => route && toRouteReport(route));
       // A request body up to this size travels whole, with others around it.
@@ -273,6 +275,12 @@ class Worker {
   #tellStep(source: string, step: ModuleStep): void {
     this.#channel.sendLent([Kind.loading, source, step], 0);
   }
+}
+
+/** Loaded only where requests are traced. */
+async function loadTraceScope(log: Logger): Promise<TraceScope | null> {
+  const module = await import("./trace-scope.ts");
+  return module.TraceScope.load(log);
 }
 
 /** Ends before the primary ends this process, which then could not say why. */

@@ -138,6 +138,8 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       healthPath: null,
       admin: null,
       adminTokenDigest: null,
+      otlp: null,
+      traceSample: 1,
       serverTiming: false,
       serverTimingTokenDigest: null,
       livePath: null,
@@ -287,6 +289,8 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       queueTimeout: ["2s", "queueTimeoutMs", 2_000],
       admin: ["[::1]:9090", "admin", { kind: "tcp", host: "::1", port: 9090 }],
       adminToken: ["correct-horse-battery", "adminTokenDigest", digestOf("correct-horse-battery")],
+      otlp: ["http://127.0.0.1:4318", "otlp", "http://127.0.0.1:4318/v1/traces"],
+      traceSample: ["0.01", "traceSample", 0.01],
       serverTiming: ["on", "serverTiming", true],
       serverTimingToken: [
         "correct-horse-battery",

@@ -37,6 +37,7 @@ export function createFacts(): MetricsFacts {
   return {
     counters,
     readiness,
+    traces: { exported: 6, dropped: 7 },
     status: {
       pid: 1,
       version: "0.1.0",

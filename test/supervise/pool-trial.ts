@@ -78,6 +78,7 @@ export class Trial {
         logFormat: "json",
         logFile: null,
         measures: false,
+        traces: false,
         redactQuery: [],
         app: null,
       },

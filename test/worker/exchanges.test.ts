@@ -84,6 +84,7 @@ async function startTrial(
     compression,
     running: null,
     measures,
+    traces: null,
   });
   return {
     exchanges,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { toTraceParent } from "../../runtime/log/trace-parent.ts";
+import { toTraceParent } from "../../runtime/lib/trace-parent.ts";
 
 const VALID = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

@@ -1,0 +1,113 @@
+import type { Config } from "../config/config.ts";
+import type { Client } from "../http/client.ts";
+import { findField } from "../http/find-field.ts";
+import { beginTimings } from "../http/timings.ts";
+import { monotonicMs } from "../lib/monotonic.ts";
+import { packageVersion } from "../lib/package-version.ts";
+import { toRequestId } from "../lib/request-id.ts";
+import type { Logger } from "../log/log.ts";
+import { type ExportCounts, Exporter } from "./exporter.ts";
+import { parseResource, parseHeaders } from "./otel-variables.ts";
+import { toAttribute, toIntervals, toOtlpSpans } from "./span.ts";
+import { placeInTrace, TraceIds, withTraceFields } from "./trace-context.ts";
+
+/** Longest time for the last batch of an exporter that a reload replaces. */
+const REPLACED_GRACE_MS = 5_000;
+
+export interface TracerOptions {
+  log: Logger;
+  requestIdPrefix: string;
+  /** The variables of OpenTelemetry: `OTEL_SERVICE_NAME` and others. */
+  env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Traces the requests of a primary: places them in traces, and sends the sampled ones to a collector. */
+export class Tracer {
+  readonly counts: ExportCounts = { exported: 0, dropped: 0 };
+  readonly #options: TracerOptions;
+  readonly #ids = new TraceIds();
+  #exporter: Exporter | null = null;
+  #url: string | null = null;
+  #sample = 1;
+
+  constructor(options: TracerOptions) {
+    this.#options = options;
+  }
+
+  /** Uses the settings of a config from now on. */
+  useSettings({ otlp, traceSample, variables }: Config): void {
+    this.#sample = traceSample;
+    if (otlp === this.#url) return;
+    void this.#exporter?.close(REPLACED_GRACE_MS);
+    this.#url = otlp;
+    this.#exporter = otlp === null ? null : this.#createExporter(otlp, variables);
+  }
+
+  /** Places a request in a trace: its handler and upstream servers see the trace in `traceparent`. */
+  begin(client: Client): void {
+    const { head } = client;
+    const context = placeInTrace(head.fields, {
+      // A trusted proxy named the client, and decides for it.
+      trustsParent: head.peerAddress !== undefined,
+      sample: this.#sample,
+      ids: this.#ids,
+    });
+    head.fields = withTraceFields(head.fields, context);
+    if (!context.isSampled) return;
+    client.trace = context;
+    beginTimings(client);
+  }
+
+  /** Sends a sampled request that has ended. */
+  finish(client: Client, end: { route: string; status: number; bytes: number }): void {
+    const { trace, head, receivedMs, cached, upstream, workerId, id } = client;
+    if (this.#exporter === null || trace === undefined || trace === null) return;
+    const nowMs = performance.now();
+    const unixOffsetMs = Date.now() - nowMs;
+    const clocks = { unixOffsetMs, monotonicOffsetMs: monotonicMs() - nowMs };
+    const [path = ""] = head.target.split("?", 1);
+    this.#exporter.add({
+      context: trace,
+      method: head.method,
+      path,
+      origin: head.origin,
+      protocol: head.protocol ?? "HTTP/1.1",
+      clientAddress: head.clientAddress,
+      userAgent: findField(head.fields, "user-agent"),
+      ...end,
+      requestId: head.requestId ?? toRequestId(this.#options.requestIdPrefix, id),
+      workerId,
+      cached: cached ?? null,
+      upstream: upstream ?? null,
+      startMs: receivedMs + unixOffsetMs,
+      endMs: nowMs + unixOffsetMs,
+      ...toIntervals(client, clocks),
+    });
+  }
+
+  /** Sends all that waits, for at most this time. */
+  async close(graceMs: number): Promise<void> {
+    await this.#exporter?.close(graceMs);
+  }
+
+  #createExporter(url: string, variables: Config["variables"]): Exporter {
+    const env = { ...variables, ...this.#options.env };
+    const resource = {
+      attributes: Object.entries(parseResource(env)).map(([key, value]) => toAttribute(key, value)),
+    };
+    const scope = { name: "edgicorn", version: packageVersion() };
+    const { log } = this.#options;
+    return new Exporter(
+      {
+        url,
+        headers: parseHeaders(env),
+        log,
+        encode: (batch) => {
+          const spans = batch.flatMap((span) => toOtlpSpans(span, () => this.#ids.next(8)));
+          return JSON.stringify({ resourceSpans: [{ resource, scopeSpans: [{ scope, spans }] }] });
+        },
+      },
+      this.counts,
+    );
+  }
+}
