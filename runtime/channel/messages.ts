@@ -156,8 +156,8 @@ export interface WorkerSettings {
   logFormat: "auto" | "pretty" | "json";
   /** Absolute path; `null`: standard error. */
   logFile: string | null;
-  /** Whether the worker measures its handlers (`handler-time.ts`). */
-  measures: boolean;
+  /** The requests whose handlers the worker measures (`handler-time.ts`). */
+  measures: MeasuredRequests;
   /** Whether handlers run within the trace that the field `traceparent` names, if the project has OpenTelemetry. */
   traces: boolean;
   /** Names of parameters whose values no log line has. */
@@ -165,6 +165,9 @@ export interface WorkerSettings {
   /** The Python application that the worker runs; `null`: it runs JavaScript handlers. */
   app: AppSettings | null;
 }
+
+/** `sampled`: those whose `traceparent` says that their trace is sampled. */
+export type MeasuredRequests = "all" | "sampled" | "none";
 
 /** A Python application, and how a worker runs it. */
 export interface AppSettings {

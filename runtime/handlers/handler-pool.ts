@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type {
   AppSettings,
   CacheMessage,
+  MeasuredRequests,
   PurgeMessage,
   RouteNumber,
   SocketActsMessage,
@@ -202,7 +203,7 @@ export class HandlerPool {
         const { timings } = client;
         if (timings !== null && timings !== undefined) timings.queueMs += ms;
       },
-      measures: measuresHandlers(config),
+      measures: measuredRequests(config) !== "none",
       files: options.files,
       onUpgrade: (exchange, lane, message) => {
         const home = this.#homes.get(lane.workerId) ?? this.#formerHomes.get(lane.workerId);
@@ -634,7 +635,7 @@ function toSettings(options: HandlerPoolOptions): Omit<WorkerSettings, "workerId
     logLevel: config.logLevel,
     logFormat: config.logFormat,
     logFile: config.logFile,
-    measures: measuresHandlers(config),
+    measures: measuredRequests(config),
     traces: config.otlp !== null,
     redactQuery: config.redactQuery,
     app: plan.app === null ? null : toAppSettings(plan.app, options),
@@ -646,9 +647,14 @@ function toAppSettings(app: AppPlan, { manifest }: HandlerPoolOptions): AppSetti
   return { ...app, file, spools: true, routes: manifest.routes.length, cwd: process.cwd() };
 }
 
-/** Tells whether a setting asks for the time that handlers take. */
-function measuresHandlers({ serverTiming, serverTimingTokenDigest, otlp }: Config): boolean {
-  return serverTiming || serverTimingTokenDigest !== null || otlp !== null;
+/** Returns the requests for which a setting asks for the time of their handlers. */
+function measuredRequests({
+  serverTiming,
+  serverTimingTokenDigest,
+  otlp,
+}: Config): MeasuredRequests {
+  if (serverTiming || serverTimingTokenDigest !== null) return "all";
+  return otlp === null ? "none" : "sampled";
 }
 
 /** Returns the grace of a retiring worker: `drainGrace`, or `requestTimeout` where that is longer. */

@@ -12,3 +12,14 @@ export function toTraceParent(value: string | undefined): string | undefined {
   // Version 00 has exactly four parts. Parts of later versions could hold any character.
   return value.startsWith("00") && value.length > 55 ? undefined : value.slice(0, 55);
 }
+
+/** Tells whether the last `traceparent` of a field block, which the primary wrote, says that its trace is sampled. */
+export function isSampled(fields: string): boolean {
+  const at = fields.lastIndexOf(NAME);
+  return at !== -1 && fields[at + NAME.length + FLAG_AT] === "1";
+}
+
+const NAME = "traceparent\n";
+
+/** Index of the last digit of the flags in version 00. The primary sets no other flag. */
+const FLAG_AT = 54;

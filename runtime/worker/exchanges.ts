@@ -3,6 +3,7 @@ import type { Channel } from "../channel/channel.ts";
 import type {
   AbortReason,
   ExchangeId,
+  MeasuredRequests,
   RequestMessage,
   RouteNumber,
   ToPrimary,
@@ -11,6 +12,7 @@ import type {
 import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
 import type { CompressionLevel, StreamEncoder } from "../compress/encoders.ts";
 import type { FieldsPlans } from "../compress/plan-answer.ts";
+import { isSampled } from "../lib/trace-parent.ts";
 import { ExchangeTable } from "../lib/exchange-table.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { Waiters } from "../lib/waiters.ts";
@@ -30,8 +32,8 @@ export interface ExchangesOptions {
   departures: Departures;
   /** How answers are compressed, unless their route forbids it; `null`: none are. */
   compression: CompressionLevel | null;
-  /** Whether responses have the time that their handlers took. */
-  measures: boolean;
+  /** The requests whose responses have the time that their handlers took. */
+  measures: MeasuredRequests;
   /** Runs handlers within their traces; `null`: requests are not traced, or the project has no OpenTelemetry. */
   traces: Pick<TraceScope, "run"> | null;
   /** Has the route of the exchange whose code runs; `null`: no code asks for it. */
@@ -101,7 +103,7 @@ export class Exchanges {
       channel,
       responseCreditBytes,
       departures,
-      measures,
+      measures: measures === "all" || (measures === "sampled" && isSampled(message[6])),
       route,
       sockets,
       compression: compression === null || forbids(route, message[4]) ? null : compression,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { toTraceParent } from "../../runtime/lib/trace-parent.ts";
+import { isSampled, toTraceParent } from "../../runtime/lib/trace-parent.ts";
 
 const VALID = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -24,3 +24,24 @@ describe("toTraceParent()", () => {
     for (const [value, expected] of cases) assert.equal(toTraceParent(value), expected, value);
   });
 });
+
+describe("isSampled()", () => {
+  const cases: [fields: string, sampled: boolean][] = [
+    ["", false],
+    ["a\nb", false],
+    [field("01"), true],
+    [field("00"), false],
+    [`a\nb\n${field("01")}\ntracestate\nx=1`, true],
+    [`${field("01")}\n${field("00")}`, false],
+    ["traceparent\n", false],
+  ];
+  for (const [fields, sampled] of cases) {
+    it(`is ${sampled} for ${JSON.stringify(fields)}`, () => {
+      assert.equal(isSampled(fields), sampled);
+    });
+  }
+});
+
+function field(flags: string): string {
+  return `traceparent\n00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-${flags}`;
+}

@@ -77,7 +77,7 @@ export class Trial {
         logLevel: "info",
         logFormat: "json",
         logFile: null,
-        measures: false,
+        measures: "none",
         traces: false,
         redactQuery: [],
         app: null,

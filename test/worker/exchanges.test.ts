@@ -39,7 +39,7 @@ async function startTrial(
   source: string,
   {
     compression = null,
-    measures = false,
+    measures = "none",
   }: Partial<Pick<ExchangesOptions, "compression" | "measures">> = {},
 ): Promise<Trial> {
   const { cwd, generationDir } = await writeGeneration(t, {
