@@ -51,14 +51,14 @@ export function mustLaunch(
  * Returns the arguments of setpriv(1) for an account.
  *
  * The new process keeps one capability: ports below 1024, also for later reloads and upgrades. No program that it
- * starts can gain another. When this process is killed, the new one stops in order.
+ * starts can gain another.
  */
 export function toSetprivArguments(account: Account, own: Identity): string[] {
   const bind = "-all,+net_bind_service";
   const mayBind = has(own, CAP.netBindService);
   const args = ["--reuid", String(account.uid), "--regid", String(account.gid)];
   args.push(account.entry === null ? "--clear-groups" : "--init-groups");
-  args.push("--no-new-privs", "--pdeathsig", "TERM");
+  args.push("--no-new-privs");
   if (mayBind) args.push("--inh-caps", bind, "--ambient-caps", bind);
   return [...args, "--"];
 }
@@ -124,7 +124,7 @@ async function checkAccess({ account, setpriv, start }: Launch): Promise<void> {
     [OBSTACLES.script]: `found that this user cannot read ${script}, expected a program whose path is open to the user`,
   }[String(code)];
   const reason =
-    obstacle ?? `setpriv failed (${output}), expected setpriv of util-linux 2.33 or later`;
+    obstacle ?? `setpriv failed (${output}), expected setpriv of util-linux 2.31 or later`;
   throw new RuntimeError(
     "ERR_CONFIG",
     `Cannot run the server as user ${JSON.stringify(account.label)}: ${reason}`,
@@ -162,7 +162,8 @@ export class LaunchedServer {
         HOME: home,
         [LAUNCHED_VARIABLE]: "1",
       },
-      stdio: "inherit",
+      // The server notices by the fourth that this process is gone.
+      stdio: ["inherit", "inherit", "inherit", "ipc"],
     });
     this.exited = new Promise((resolve, reject) => {
       this.#child.once("exit", (code, signal) => resolve(exitCodeOf({ code, signal })));

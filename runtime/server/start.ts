@@ -31,7 +31,7 @@ export async function start({ mode, flags }: StartOptions): Promise<void> {
   exitOnBug((error) => logs.reportBug(error, describeFailure(error).text));
   // Read at once: a deployment may delete the folder or move the link later.
   const command = toStartCommand({ ...process, cwd: process.cwd(), pwd: process.env["PWD"] });
-  const isLaunched = takeLaunchedMark(process.env);
+  const isLaunched = takeLaunchedMark({ onOrphaned: stop });
   const stopping = new AbortController();
   let launched: LaunchedServer | null = null;
   const takeover = Takeover.receive({

@@ -45,7 +45,7 @@ describe("toSetprivArguments()", () => {
   it("keeps the groups of an account, and the capability for low ports alone", () => {
     assert.equal(
       toSetprivArguments(APP, ROOT).join(" "),
-      "--reuid 33 --regid 44 --init-groups --no-new-privs --pdeathsig TERM " +
+      "--reuid 33 --regid 44 --init-groups --no-new-privs " +
         "--inh-caps -all,+net_bind_service --ambient-caps -all,+net_bind_service --",
     );
   });
@@ -54,7 +54,7 @@ describe("toSetprivArguments()", () => {
     const own = { ...ROOT, capabilities: without(10) };
     assert.equal(
       toSetprivArguments({ ...APP, entry: null }, own).join(" "),
-      "--reuid 33 --regid 44 --clear-groups --no-new-privs --pdeathsig TERM --",
+      "--reuid 33 --regid 44 --clear-groups --no-new-privs --",
     );
   });
 });
