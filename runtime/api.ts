@@ -7,6 +7,18 @@ import type { HandlerSettings } from "./config/handler-settings.ts";
 import type { ServerSocket } from "./web/server-socket.ts";
 
 export type { Logger, ServerSocket };
+export type { Counter } from "./bindings/counter.ts";
+export type {
+  KvGetOptions,
+  KvListOptions,
+  KvListResult,
+  KvNamespace,
+  KvPutOptions,
+  KvType,
+  KvValue,
+} from "./bindings/kv-namespace.ts";
+export type { Lock, LockOptions, Locks } from "./bindings/lock.ts";
+export type { RateLimiter } from "./bindings/rate-limiter.ts";
 
 /** Values of the pattern's parameters, decoded: `{ id: "7" }` for `/users/:id`. */
 export type Params = Readonly<Record<string, string>>;
@@ -20,7 +32,7 @@ export type Params = Readonly<Record<string, string>>;
 export interface Env {}
 
 /**
- * Environment variables of the worker at its start. Frozen. A name that `Env` declares has the declared type. Every
+ * Environment variables of the worker at its start, and the bindings of the config (docs/bindings.md). Frozen. A name that `Env` declares has the declared type. Every
  * other name is a `string`, or `undefined` if the variable is not set.
  */
 export type Environment = Env & { readonly [name: string]: string | undefined };

@@ -43,7 +43,7 @@ const inputs = [
 const tsc = join(root, "node_modules/typescript/bin/tsc");
 
 /** Packages that bring binaries. */
-const NATIVE = ["uWebSockets.js", "esbuild"];
+const NATIVE = ["uWebSockets.js", "esbuild", "lmdb"];
 
 /** Packages that are loaded rarely. */
 const RARE = ["jsonc-parser", "pino-pretty"];

@@ -1,4 +1,5 @@
 import type { HandlerLimits } from "../config/handler-settings.ts";
+import type { WorkerBindings } from "../lib/binding-settings.ts";
 import type { Rate } from "../lib/rate.ts";
 /**
  * Every message that crosses between the primary and a worker, in both directions. The same protocol in prose, for
@@ -162,6 +163,8 @@ export interface WorkerSettings {
   traces: boolean;
   /** Names of parameters whose values no log line has. */
   redactQuery: readonly string[];
+  /** The bindings of its handlers; `null`: `env` has the environment variables, and nothing else. */
+  bindings: WorkerBindings | null;
   /** The Python application that the worker runs; `null`: it runs JavaScript handlers. */
   app: AppSettings | null;
 }

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { toDisplayPath } from "../lib/display-path.ts";
 import { findAcmeProblems } from "./acme.ts";
 import { findAdminProblems } from "./admin-problems.ts";
+import { findBindingProblems } from "./binding-settings.ts";
 import { describeValue } from "./config-file.ts";
 import type { Config } from "./config.ts";
 import { findContained } from "./contained-folders.ts";
@@ -27,6 +28,7 @@ export async function findConfigProblems(config: Config, origins: Origins): Prom
     ...findSiteProblems(config, origins),
     ...findAcmeProblems(config.acme, config),
     ...findAdminProblems(config, origins.admin.label),
+    ...findBindingProblems(config),
     ...findSpoolProblems(config, origins),
     ...findFolderProblems(config, origins),
     ...findLogFileProblems(config, origins),
@@ -195,6 +197,9 @@ function findExposedPaths(config: Config, origins: Origins): string[] {
     { path: config.stateDir, content: "the compiled handlers" },
     ...(config.cacheDir === null ? [] : [{ path: config.cacheDir, content: "stored answers" }]),
     ...config.apps.map(({ dir }) => ({ path: dir, content: "the Python application" })),
+    ...config.bindings.flatMap(({ value }) =>
+      value.kind === "secret" ? [{ path: value.file, content: "a secret" }] : [],
+    ),
     ...(configFile === null ? [] : [{ path: configFile, content: "the config file" }]),
     ...envFiles.map((path) => ({ path, content: "environment variables" })),
     ...(logFile === null ? [] : [{ path: logFile, content: "the log" }]),

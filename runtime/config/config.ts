@@ -30,6 +30,7 @@ import type { AcmeSetting } from "./acme.ts";
 import type { AdminAddress } from "./admin-setting.ts";
 import { readToken } from "./admin-token.ts";
 import { listSitePools, type SiteConfig } from "./sites.ts";
+import type { BindingSetting, StoreSetting } from "../lib/binding-settings.ts";
 import type { RuleSetting } from "./rule-settings.ts";
 import type { UpstreamGroupSetting } from "./upstream-settings.ts";
 import { RuntimeError } from "../lib/errors.ts";
@@ -61,6 +62,12 @@ export interface Config extends SettingFields {
   readonly rules: readonly RuleSetting[];
   /** The groups of upstream servers that the config file names. */
   readonly upstreams: readonly UpstreamGroupSetting[];
+  /** Values of `env` that the config file declares. Some are secrets: never logged. */
+  readonly bindings: readonly BindingSetting[];
+  /** The stores of the bindings. */
+  readonly stores: readonly StoreSetting[];
+  /** Names of environment variables that `env` has, with `*` at the end for all that begin so; `null`: all. */
+  readonly envVariables: readonly string[] | null;
   /** Settings of the Python applications that are files among the handlers. */
   readonly fileApps: FileAppSettings;
 }
@@ -172,6 +179,9 @@ export async function loadConfig(given: ConfigSources): Promise<Config> {
     acme: fileSettings.acme,
     rules: fileSettings.rules,
     upstreams: fileSettings.upstreams,
+    bindings: fileSettings.bindings,
+    stores: fileSettings.stores,
+    envVariables: fileSettings.envVariables,
     fileApps: {
       dir: values.appDir,
       python: python ?? findPython(values.appDir, sources.env),

@@ -6,6 +6,8 @@ import { parseSizeBytes } from "./units.ts";
 import { DEFAULT_POOL, isPoolName, POOL_NAME_EXPECTED } from "../lib/pool-name.ts";
 import { type MountSetting, readMounts } from "./mount-settings.ts";
 import { type AcmeSetting, readAcme } from "./acme.ts";
+import type { BindingSetting, StoreSetting } from "../lib/binding-settings.ts";
+import { readBindings, readEnvVariables, readStores } from "./binding-settings.ts";
 import { readSites } from "./read-sites.ts";
 import type { SiteConfig } from "./sites.ts";
 import { readUpstreams, type UpstreamGroupSetting } from "./upstream-settings.ts";
@@ -35,6 +37,12 @@ export interface FileSettings {
   readonly rules: readonly RuleSetting[];
   /** Groups of upstream servers. */
   readonly upstreams: readonly UpstreamGroupSetting[];
+  /** Values of `env`. */
+  readonly bindings: readonly BindingSetting[];
+  /** Stores of bindings, the default one among them. */
+  readonly stores: readonly StoreSetting[];
+  /** Names of environment variables that `env` has; `null`: all. */
+  readonly envVariables: readonly string[] | null;
 }
 
 /** Keys of the config file that are neither flags nor variables. */
@@ -46,6 +54,9 @@ export const FILE_SETTING_NAMES = [
   "acme",
   "rules",
   "upstreams",
+  "bindings",
+  "stores",
+  "envVariables",
 ] as const satisfies readonly (keyof FileSettings)[];
 
 export type FileSettingName = (typeof FILE_SETTING_NAMES)[number];
@@ -79,6 +90,9 @@ export function readFileSettings(
     upstreams: Object.freeze(
       readUpstreams(values.upstreams ?? {}, { key: "upstreams", folder, refuse }),
     ),
+    bindings: Object.freeze(readBindings(values.bindings, { folder, refuse })),
+    stores: Object.freeze(readStores(values.stores, { folder, refuse })),
+    envVariables: readEnvVariables(values.envVariables, refuse),
   };
   problems.push(...sites.problems);
   return problems.length > 0 ? { ok: false, problems } : { ok: true, settings };

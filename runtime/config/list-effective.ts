@@ -45,13 +45,26 @@ export function listEffective(config: Config): EffectiveConfig {
 }
 
 function listOthers(config: Config): EffectiveSetting[] {
-  const { rules, pools, upstreams, warmup, apps, acme, sites } = config;
+  const { rules, pools, upstreams, warmup, apps, acme, sites, bindings, envVariables } = config;
+  const stores = config.stores.filter(({ name }) =>
+    config.bindings.some(({ value }) => "store" in value && value.store === name),
+  );
   const ofRules = [...rules, ...sites.flatMap((site) => site.rules)].map(
     ({ key, ...rule }): [string, unknown] => [key, rule],
   );
   const named: [string, unknown][] = [
     ...Object.entries(pools).map(([name, pool]): [string, unknown] => [`pools.${name}`, pool]),
     ...upstreams.map((group): [string, unknown] => [`upstreams.${group.name}`, group]),
+    ...bindings.map(({ name, value, pools: ofPools, sites: ofSites }): [string, unknown] => [
+      `bindings.${name}`,
+      {
+        ...value,
+        ...(ofPools !== null && { pools: ofPools }),
+        ...(ofSites !== null && { sites: ofSites }),
+      },
+    ]),
+    ...stores.map(({ name, ...store }): [string, unknown] => [`stores.${name}`, store]),
+    ...(envVariables === null ? [] : [["envVariables", envVariables] satisfies [string, unknown]]),
     ...(warmup.length > 0 ? [["warmup", warmup] satisfies [string, unknown]] : []),
     ...(acme === null ? [] : [["acme", acme] satisfies [string, unknown]]),
     ...ofRules,

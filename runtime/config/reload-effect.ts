@@ -22,6 +22,10 @@ export const RELOAD_EFFECT: Readonly<Record<SettingField, ReloadEffect>> = {
   acme: { name: "acme", effect: "switch" },
   rules: { name: "rules", effect: "switch" },
   upstreams: { name: "upstreams", effect: "switch" },
+  // Workers of the pools that have them are replaced: see `planPools`.
+  bindings: { name: "bindings", effect: "switch" },
+  stores: { name: "stores", effect: "switch" },
+  envVariables: { name: "envVariables", effect: "pools" },
   // Follows from `appDir`, `python` and `appKind`.
   fileApps: { name: "python", effect: "source" },
   // Workers that were not asked for these paths have not shown that they can answer them.

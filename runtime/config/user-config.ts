@@ -1,4 +1,5 @@
 import type { Duration, Size } from "./quantities.ts";
+import type { UserBinding, UserStore } from "./binding-settings.ts";
 import type { UserProxy } from "./proxy-setting.ts";
 import type { HandlerSettingName } from "./handler-settings.ts";
 import type { SettingInput, SettingName, SETTINGS, SiteSettingName } from "./settings.ts";
@@ -52,6 +53,15 @@ export interface UserConfig extends Settings {
    * of a group share its requests.
    */
   upstreams?: Record<string, string | (string | UserUpstreamServer)[] | UserUpstreamGroup>;
+  /**
+   * Values of `env` by name: `{ SESSIONS: { kv: "sessions" }, API_KEY: { secret: "secrets/api-key" } }`. A binding wins over an
+   * environment variable of the same name.
+   */
+  bindings?: Record<string, UserBinding>;
+  /** Stores of bindings by name. Default: `default`, in the state folder. */
+  stores?: Record<string, UserStore>;
+  /** Environment variables that `env` has: `["DATABASE_URL", "APP_*"]`, or `"all"`. Default: all. */
+  envVariables?: readonly string[] | "all";
 }
 
 /** A group of upstream servers. */

@@ -638,6 +638,7 @@ function toSettings(options: HandlerPoolOptions): Omit<WorkerSettings, "workerId
     measures: measuredRequests(config),
     traces: config.otlp !== null,
     redactQuery: config.redactQuery,
+    bindings: plan.bindings,
     app: plan.app === null ? null : toAppSettings(plan.app, options),
   };
 }

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Config } from "../config/config.ts";
+import type { WorkerBindings } from "../lib/binding-settings.ts";
 import type { PoolSetting } from "../config/file-settings.ts";
 import { RELOAD_EFFECT } from "../config/reload-effect.ts";
 import { toDisplayPath } from "../lib/display-path.ts";
@@ -24,6 +25,8 @@ export interface PoolPlan {
   readonly concurrency: number;
   /** The Python application that its workers run; `null`: they run handlers. */
   readonly app: AppPlan | null;
+  /** `null`: its handlers have no bindings. */
+  readonly bindings: WorkerBindings | null;
   /** Memory limit of one worker; 0: no limit. */
   readonly memoryLimitBytes: number;
   /** Whether the operator chose the memory limit. */
@@ -116,6 +119,8 @@ function planPool(
   if (warmups.length > 0) {
     others.set("warmup of its sites", JSON.stringify(warmups.map(({ warmup }) => warmup)));
   }
+  const bindings = app === null ? toBindings(name, config) : null;
+  if (bindings !== null) others.set("bindings", JSON.stringify(bindings));
   if (app !== null) others.set("application", JSON.stringify(app));
   if (modules.some(({ usesPackages }) => usesPackages)) others.set("packages", manifest.packages);
   // In development every build replaces the workers. The developer then sees the effects of loading the handlers, and
@@ -128,8 +133,27 @@ function planPool(
   const code = new Map(modules.map(({ source, hash }) => [source, hash]));
   const { sourceDir } = manifest;
   const numbers = { workers, maxWorkers, concurrency, memoryLimitBytes, hasOwnMemoryLimit };
-  return { name, sourceDir, ...numbers, app, code, others };
+  return { name, sourceDir, ...numbers, app, bindings, code, others };
 }
+
+/** Returns the bindings that the handlers of a pool have, and the stores that these need. */
+function toBindings(
+  pool: string,
+  { bindings, stores, envVariables, stateDir }: Config,
+): WorkerBindings | null {
+  const own = bindings.filter(({ pools }) => pools === null || pools.includes(pool));
+  if (own.length === 0 && envVariables === null) return null;
+  const needed = new Set(own.flatMap(({ value }) => ("store" in value ? [value.store] : [])));
+  return {
+    bindings: own,
+    stores: stores.filter(({ name }) => needed.has(name)),
+    dir: join(stateDir, STORES_FOLDER),
+    variables: envVariables,
+  };
+}
+
+/** Folder of the embedded stores, in the state folder. */
+const STORES_FOLDER = "stores";
 
 function toAppPlan(
   app: ManifestApp | undefined,

@@ -28,6 +28,8 @@ export interface ExchangesOptions {
   channel: Channel<ToWorker, ToPrimary>;
   generation: LoadedGeneration;
   scope: WorkerScope;
+  /** Returns the scope of a route, where sites have different bindings; `null`: all routes have `scope`. */
+  scopeOf: ((route: RouteNumber) => WorkerScope) | null;
   responseCreditBytes: number;
   departures: Departures;
   /** How answers are compressed, unless their route forbids it; `null`: none are. */
@@ -76,7 +78,7 @@ export class Exchanges {
     const id = message[1];
     const {
       channel,
-      scope,
+      scopeOf,
       responseCreditBytes,
       departures,
       compression,
@@ -84,6 +86,7 @@ export class Exchanges {
       measures,
       traces,
     } = this.#options;
+    const scope = scopeOf === null ? this.#options.scope : scopeOf(message[2]);
     const { sockets } = scope;
     const timeoutMs = message[8];
     const context = new ExchangeContext(scope, {

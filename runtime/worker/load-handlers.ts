@@ -59,6 +59,8 @@ export interface LoadedGeneration {
   fallbacks: (LoadedRoute | undefined)[];
   /** A route of each site that the pool serves, by name of the site; `""`: the default site. */
   sites: ReadonlyMap<string, RouteNumber>;
+  /** Returns the site of a route; `""`: the default one. */
+  siteOf: (route: RouteNumber) => string;
   /** Functions that its modules run before the first request and after the last one; middleware from the outside in first. */
   hooks: ModuleHooks[];
   /** Exports without effect, one line each: `handlers/x.ts:12:3: message`. */
@@ -105,8 +107,10 @@ export async function loadGeneration(
   const warnings = await loader.warnings();
   const hooks = loader.hooks();
   const sites = loader.sites();
+  const siteOf = (route: RouteNumber): string =>
+    (route >= 0 ? manifest.routes[route] : manifest.fallbacks[-1 - route])?.site ?? "";
   const durationMs = performance.now() - startedAt;
-  return { id: manifest.id, routes, fallbacks, sites, hooks, warnings, durationMs };
+  return { id: manifest.id, routes, fallbacks, sites, siteOf, hooks, warnings, durationMs };
 }
 
 /** Returns the worker's report about its routes, in the manifest's order; `null` for routes of other pools. */

@@ -4,6 +4,7 @@ import type { HandlerConfig } from "../api.ts";
 import type {
   ModuleStep,
   RouteLimits,
+  RouteNumber,
   RouteReport,
   ToPrimary,
   ToWorker,
@@ -32,6 +33,7 @@ import { BackgroundWork } from "./background-work.ts";
 import { BootNotes, IGNORED_SIGNALS } from "./boot-notes.ts";
 import { BootWatch } from "./boot-watch.ts";
 import { WorkerCaches } from "./caches.ts";
+import type { OpenBindings } from "../bindings/open-bindings.ts";
 import { toEnv, type WorkerScope } from "./context.ts";
 import { Departures } from "./departures.ts";
 import { Exchanges } from "./exchanges.ts";
@@ -41,6 +43,7 @@ import { guardInspector } from "./inspector-door.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import {
   loadGeneration,
+  type LoadedGeneration,
   type LoadTimeout,
   type RouteReport as LoadedRouteReport,
   toReport,
@@ -73,6 +76,7 @@ class Worker {
   readonly #streams: StandardStreams;
   #exchanges: Exchanges | null = null;
   #lifecycle: Lifecycle | null = null;
+  #bindings: OpenBindings | null = null;
   #log: Logger | null = null;
 
   /** The channel keeps it alive. */
@@ -194,7 +198,9 @@ class Worker {
         onImport: (source) => onRun(source, "import"),
         onFailure: (failure) => this.#failures.note(failure, performance.now()),
       });
-      const env = toEnv();
+      const bindings = await openWorkerBindings(settings);
+      this.#bindings = bindings;
+      const env = bindings === null ? toEnv() : bindings.envOf(null);
       this.#lifecycle = new Lifecycle(generation.hooks);
       await this.#lifecycle.start(env, {
         timeout: toTimeout(settings),
@@ -221,6 +227,10 @@ class Worker {
         channel: this.#channel,
         generation,
         scope,
+        scopeOf:
+          bindings !== null && hasSiteBindings(settings)
+            ? toScopes(scope, { bindings, generation })
+            : null,
         responseCreditBytes: settings.responseCreditBytes,
         departures: this.#departures,
         compression: settings.compression,
@@ -267,8 +277,17 @@ class Worker {
         log: this.#log,
         onDispose: (source) => this.#tellStep(source, "dispose"),
       });
+      await this.#closeBindings(this.#log);
     }
     this.#channel.send([Kind.drained]);
+  }
+
+  async #closeBindings(log: Logger): Promise<void> {
+    try {
+      await this.#bindings?.close();
+    } catch (error) {
+      log.warn({ err: error }, "a store of bindings did not close");
+    }
   }
 
   /** Sends it before the code runs, which may never end. */
@@ -291,6 +310,35 @@ function toTimeout({ bootTimeoutMs }: WorkerSettings): LoadTimeout {
 }
 
 const LAST_WORDS_MS = 2_000;
+
+/** Opens the bindings of the worker. Without any, it loads no code for them. */
+async function openWorkerBindings({ bindings }: WorkerSettings): Promise<OpenBindings | null> {
+  if (bindings === null) return null;
+  const { openBindings } = await import("../bindings/open-bindings.ts");
+  try {
+    return await openBindings(bindings, process.env);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new RuntimeError("ERR_HANDLER_LOAD", `Cannot open the bindings: ${reason}`, {
+      cause: error,
+    });
+  }
+}
+
+function hasSiteBindings({ bindings }: WorkerSettings): boolean {
+  return bindings?.bindings.some(({ sites }) => sites !== null) === true;
+}
+
+/** Returns a function that finds the scope of a route: sites have bindings of their own. */
+function toScopes(
+  scope: WorkerScope,
+  { bindings, generation }: { bindings: OpenBindings; generation: LoadedGeneration },
+): (route: RouteNumber) => WorkerScope {
+  const scopes = new Map(
+    [...generation.sites.keys()].map((site) => [site, { ...scope, env: bindings.envOf(site) }]),
+  );
+  return (route) => scopes.get(generation.siteOf(route)) ?? scope;
+}
 
 async function openWorkerLog(settings: WorkerSettings): Promise<Logger> {
   const { logFile, logFormat, logLevel, redactQuery, workerId } = settings;

@@ -80,6 +80,7 @@ export class Trial {
         measures: "none",
         traces: false,
         redactQuery: [],
+        bindings: null,
         app: null,
       },
       variables: {},

@@ -85,6 +85,7 @@ async function startTrial(
     running: null,
     measures,
     traces: null,
+    scopeOf: null,
   });
   return {
     exchanges,

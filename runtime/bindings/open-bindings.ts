@@ -1,0 +1,107 @@
+import { join } from "node:path";
+import type { Environment } from "../api.ts";
+import type { BindingValue, StoreSetting, WorkerBindings } from "../lib/binding-settings.ts";
+import { openEmbeddedStore } from "../stores/embedded-store.ts";
+import type { Store } from "../stores/store.ts";
+import { createCounter } from "./counter.ts";
+import { createKvNamespace } from "./kv-namespace.ts";
+import { createLocks } from "./lock.ts";
+import { createRateLimiter } from "./rate-limiter.ts";
+
+/** Longest wait for an operation of a store. */
+const STORE_TIMEOUT_MS = 10_000;
+
+/** The bindings of a worker. */
+export interface OpenBindings {
+  /** Returns `env` for the handlers of a site; `""`: the default one; `null`: without the bindings of single sites. */
+  envOf(site: string | null): Environment;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the stores that the bindings of this worker use, and creates `env`. A binding wins over a variable of the same name.
+ *
+ * @throws StoreError when a store cannot be opened.
+ */
+export async function openBindings(
+  settings: WorkerBindings,
+  variables: NodeJS.ProcessEnv,
+): Promise<OpenBindings> {
+  const stores = new Map<string, Store>();
+  try {
+    for (const setting of settings.stores) {
+      // oxlint-disable-next-line no-await-in-loop -- Few, and each takes a few milliseconds.
+      stores.set(setting.name, await openStore(setting, settings));
+    }
+  } catch (error) {
+    await closeAll(stores);
+    throw error;
+  }
+  const storeOf = (name: string): Store => {
+    const store = stores.get(name);
+    if (store !== undefined) return store;
+    throw new TypeError(`Cannot open bindings: found no store ${name}`);
+  };
+  const values = settings.bindings.map(({ name, sites, value }) => ({
+    name,
+    sites,
+    value: createValue(value, storeOf),
+  }));
+  const base = pickVariables(variables, settings.variables);
+  const envOf = (site: string | null): Environment => {
+    const own = values.filter(
+      ({ sites }) => sites === null || (site !== null && sites.includes(site || "default")),
+    );
+    const env = Object.assign(Object.create(null) as object, base, toObject(own));
+    // Names that a project declares have the types of its declaration.
+    return Object.freeze(env) as Environment;
+  };
+  return { envOf, close: () => closeAll(stores) };
+}
+
+function openStore(setting: StoreSetting, { dir }: WorkerBindings): Promise<Store> {
+  return openEmbeddedStore({
+    path: join(dir, `${setting.name}.lmdb`),
+    durability: setting.durability,
+    timeoutMs: STORE_TIMEOUT_MS,
+  });
+}
+
+async function closeAll(stores: ReadonlyMap<string, Store>): Promise<void> {
+  await Promise.all([...stores.values()].map((store) => store.close()));
+}
+
+function createValue(value: BindingValue, storeOf: (name: string) => Store): unknown {
+  switch (value.kind) {
+    case "var":
+      return value.text;
+    case "secret":
+      return value.secret;
+    case "kv":
+      return createKvNamespace(storeOf(value.store), { space: `kv:${value.space}` });
+    case "counter":
+      return createCounter(storeOf(value.store), { space: `counter:${value.space}` });
+    case "lock":
+      return createLocks(storeOf(value.store), { space: `lock:${value.space}` });
+    case "rateLimit": {
+      const { limit, periodMs } = value;
+      const space = `limit:${value.space}:${periodMs}`;
+      return createRateLimiter(storeOf(value.store), { space, limit, periodMs });
+    }
+  }
+}
+
+/** Returns the variables that `env` has. A name with `*` at its end stands for all that begin so. */
+function pickVariables(
+  variables: NodeJS.ProcessEnv,
+  names: readonly string[] | null,
+): NodeJS.ProcessEnv {
+  if (names === null) return variables;
+  const isListed = (name: string): boolean =>
+    names.some((each) => (each.endsWith("*") ? name.startsWith(each.slice(0, -1)) : each === name));
+  return Object.fromEntries(Object.entries(variables).filter(([name]) => isListed(name)));
+}
+
+function toObject(values: readonly { name: string; value: unknown }[]): Record<string, unknown> {
+  return Object.fromEntries(values.map(({ name, value }) => [name, value]));
+}

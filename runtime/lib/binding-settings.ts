@@ -1,0 +1,46 @@
+/** A value of `env` that the config declares. Plain data: the primary sends it to the workers. */
+export interface BindingSetting {
+  /** Its name in `env`. */
+  readonly name: string;
+  /** The pools whose workers have it; `null`: all. */
+  readonly pools: readonly string[] | null;
+  /** The sites whose handlers have it; `null`: all. */
+  readonly sites: readonly string[] | null;
+  readonly value: BindingValue;
+}
+
+export type BindingValue =
+  | { readonly kind: "var"; readonly text: string }
+  /** `secret` is the content of the file: never logged. */
+  | { readonly kind: "secret"; readonly file: string; readonly secret: string }
+  | { readonly kind: "kv"; readonly space: string; readonly store: string }
+  | { readonly kind: "counter"; readonly space: string; readonly store: string }
+  | { readonly kind: "lock"; readonly space: string; readonly store: string }
+  | {
+      readonly kind: "rateLimit";
+      readonly space: string;
+      readonly store: string;
+      readonly limit: number;
+      readonly periodMs: number;
+    };
+
+/** A place that keeps the data of bindings. */
+export type StoreSetting = EmbeddedStoreSetting;
+
+/** Files in the state folder, which all workers of the machine share. */
+export interface EmbeddedStoreSetting {
+  readonly kind: "embedded";
+  readonly name: string;
+  /** An acknowledged write outlives a crash of all processes, or also one of the machine. */
+  readonly durability: "process" | "disk";
+}
+
+/** The bindings of the workers of one pool, and the stores that they use. */
+export interface WorkerBindings {
+  readonly bindings: readonly BindingSetting[];
+  readonly stores: readonly StoreSetting[];
+  /** Absolute path of the folder of the embedded stores. */
+  readonly dir: string;
+  /** Names of environment variables that `env` has, with `*` at the end for all that begin so; `null`: all. */
+  readonly variables: readonly string[] | null;
+}

@@ -1,0 +1,321 @@
+import { randomInt } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import type * as Lmdb from "lmdb";
+import type { Database, RootDatabase } from "lmdb";
+import {
+  decodeEntry,
+  encodeEntry,
+  readExpiryKey,
+  toExpiryKey,
+  toFileKey,
+} from "./embedded-entry.ts";
+import {
+  type Entry,
+  type KeyedEntry,
+  type ListOptions,
+  type NewEntry,
+  type Store,
+  StoreError,
+} from "./store.ts";
+import { within } from "./within.ts";
+
+export interface EmbeddedStoreOptions {
+  /** Absolute path of the file. Its folder is created. */
+  path: string;
+  /** `disk`: a write is acknowledged when the disk has it; `process`: when the kernel has it. */
+  durability: "process" | "disk";
+  /** Longest wait for a write, in ms. */
+  timeoutMs: number;
+  now?: () => number;
+}
+
+/** An operation that other processes keep making stale gives up after so many attempts. */
+const MOST_ATTEMPTS = 10_000;
+
+/** Expired entries that a write removes at most: files of entries that expire do not grow without end. */
+const SWEPT_PER_WRITE = 4;
+
+/** Address space for the file, not memory: a larger one needs no change of the mapping for long. */
+const FIRST_MAP_BYTES = 4 * 1024 ** 3;
+
+/** Longest key of the library, less the parts that this file adds. */
+const MAX_KEY_BYTES = 1_900;
+
+/**
+ * Opens a store in a file that several processes of this machine share (LMDB). Reads come from the mapped file. Writes are
+ * queued, and a thread of the library commits them together: no process holds the lock of the file while its own code runs.
+ *
+ * @throws StoreError when the library has no binary for this machine, or the file cannot be opened.
+ */
+export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store> {
+  let lmdb: typeof Lmdb;
+  try {
+    lmdb = await import("lmdb");
+  } catch (cause) {
+    throw new StoreError(
+      "Cannot open an embedded store: the package lmdb does not load, expected it to be installed (npm install lmdb)",
+      { cause },
+    );
+  }
+  try {
+    mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
+    const db = lmdb.open<Buffer, Buffer>({
+      path: options.path,
+      noSubdir: true,
+      encoding: "binary",
+      keyEncoding: "binary",
+      useVersions: true,
+      // The library enlarges it when needed.
+      mapSize: FIRST_MAP_BYTES,
+    });
+    return new EmbeddedStore(db, options);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new StoreError(
+      `Cannot open the store ${options.path}: ${reason}, expected a file that can be written`,
+      { cause },
+    );
+  }
+}
+
+/** An entry with the facts that a write needs. */
+interface Found {
+  readonly entry: NewEntry;
+  readonly version: number;
+  readonly isExpired: boolean;
+}
+
+class EmbeddedStore implements Store {
+  readonly #db: RootDatabase<Buffer, Buffer>;
+  readonly #options: EmbeddedStoreOptions;
+  readonly #now: () => number;
+  /** Sums of this process that wait for the one in flight, by key. */
+  readonly #sums = new Map<string, Promise<unknown>>();
+  #closing: Promise<void> | null = null;
+
+  constructor(db: RootDatabase<Buffer, Buffer>, options: EmbeddedStoreOptions) {
+    this.#db = db;
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+  }
+
+  get(space: string, key: string): Promise<Entry | null> {
+    return this.#try(() => {
+      const found = this.#find(toFileKey(space, key));
+      return found === null || found.isExpired ? null : toEntry(found);
+    });
+  }
+
+  put(
+    space: string,
+    key: string,
+    { version: expected, ...entry }: NewEntry & { version?: string | null },
+  ): Promise<string | null> {
+    return this.#repeat(async () => {
+      const fileKey = toCheckedKey(space, key);
+      const found = this.#find(fileKey);
+      const present = found === null || found.isExpired ? null : String(found.version);
+      if (expected !== undefined && expected !== present) return { value: null };
+      return this.#replace(fileKey, found, { fileKey, entry });
+    });
+  }
+
+  delete(space: string, key: string, version?: string): Promise<boolean> {
+    return this.#repeat(async () => {
+      const fileKey = toCheckedKey(space, key);
+      const found = this.#find(fileKey);
+      if (found === null || found.isExpired) return { value: false };
+      if (version !== undefined && version !== String(found.version)) return { value: false };
+      const result = await this.#replace(fileKey, found, null);
+      return result === null ? null : { value: true };
+    });
+  }
+
+  move(
+    space: string,
+    from: { key: string; version: string },
+    { key, ...entry }: NewEntry & { key: string },
+  ): Promise<string | null> {
+    return this.#repeat(async () => {
+      const fileKey = toCheckedKey(space, from.key);
+      const found = this.#find(fileKey);
+      if (found === null || found.isExpired || String(found.version) !== from.version) {
+        return { value: null };
+      }
+      return this.#replace(fileKey, found, { fileKey: toCheckedKey(space, key), entry });
+    });
+  }
+
+  /** Sums of one process for a key go one after the other: they would only make each other stale. */
+  async add(
+    space: string,
+    key: string,
+    { by, expiresMs }: { by: number; expiresMs: number },
+  ): Promise<number> {
+    const name = `${space}\0${key}`;
+    const earlier = this.#sums.get(name);
+    const own = (async () => {
+      // Its own caller learns its failure.
+      await earlier?.catch(() => {});
+      return this.#repeat(async () => {
+        const fileKey = toCheckedKey(space, key);
+        const found = this.#find(fileKey);
+        const isThere = found !== null && !found.isExpired;
+        const sum = (isThere ? toNumber(found.entry.value, key) : 0) + by;
+        const entry: NewEntry = {
+          value: Buffer.from(String(sum)),
+          metadata: isThere ? found.entry.metadata : null,
+          expiresMs: isThere ? found.entry.expiresMs : expiresMs,
+        };
+        const result = await this.#replace(fileKey, found, { fileKey, entry });
+        return result === null ? null : { value: sum };
+      });
+    })();
+    this.#sums.set(name, own);
+    try {
+      return await own;
+    } finally {
+      if (this.#sums.get(name) === own) this.#sums.delete(name);
+    }
+  }
+
+  list(space: string, { prefix, after, limit }: ListOptions): Promise<KeyedEntry[]> {
+    return this.#try(() => {
+      this.#db.resetReadTxn();
+      const head = toFileKey(space, "");
+      const first = toFileKey(space, prefix);
+      const last = after === null ? null : toFileKey(space, after);
+      const start = last === null || Buffer.compare(last, first) < 0 ? first : last;
+      const now = this.#now();
+      const entries: KeyedEntry[] = [];
+      for (const { key, value, version = 0 } of this.#db.getRange({ start, versions: true })) {
+        if (entries.length >= limit || !startsWith(key, first)) break;
+        if (last !== null && Buffer.compare(key, last) <= 0) continue;
+        const entry = decodeEntry(value);
+        if (isExpired(entry, now)) continue;
+        const name = Buffer.from(key).toString("utf8", head.length);
+        entries.push({ key: name, ...entry, version: String(version) });
+      }
+      return entries;
+    });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#db.close();
+    return this.#closing;
+  }
+
+  #find(fileKey: Buffer): Found | null {
+    // A snapshot of an earlier operation may be older than a write of another process.
+    this.#db.resetReadTxn();
+    const found = this.#db.getEntry(fileKey);
+    if (found === undefined) return null;
+    const entry = decodeEntry(found.value);
+    return { entry, version: found.version ?? 0, isExpired: isExpired(entry, this.#now()) };
+  }
+
+  /**
+   * Replaces the entry of a key, or removes it, if it is still as it was found. Returns the version of the new entry; `null`:
+   * another write was faster.
+   */
+  async #replace(
+    fileKey: Buffer,
+    found: Found | null,
+    next: { fileKey: Buffer; entry: NewEntry } | null,
+  ): Promise<{ value: string } | null> {
+    const db: Database<Buffer, Buffer> = this.#db;
+    const version = randomInt(1, 2 ** 48 - 1);
+    const swept = this.#findSwept();
+    const write = (): void => {
+      if (next === null || !next.fileKey.equals(fileKey)) void db.remove(fileKey);
+      if (found !== null && found.entry.expiresMs > 0) {
+        void db.remove(toExpiryKey(found.entry.expiresMs, fileKey));
+      }
+      if (next === null) return;
+      void db.put(next.fileKey, encodeEntry(next.entry), version);
+      const { expiresMs } = next.entry;
+      if (expiresMs > 0) void db.put(toExpiryKey(expiresMs, next.fileKey), EMPTY, 1);
+    };
+    const done =
+      found === null ? db.ifNoExists(fileKey, write) : db.ifVersion(fileKey, found.version, write);
+    for (const sweep of swept) sweep();
+    const { timeoutMs, durability, path } = this.#options;
+    const isDone = await within(done, timeoutMs, `a write to ${path}`);
+    if (!isDone) return null;
+    if (durability === "disk") await within(db.flushed, timeoutMs, `the disk of ${path}`);
+    return { value: String(version) };
+  }
+
+  /** Returns functions that remove the oldest expired entries, unless these were written again. */
+  #findSwept(): (() => void)[] {
+    const end = toExpiryKey(this.#now(), EMPTY);
+    const db: Database<Buffer, Buffer> = this.#db;
+    const records = db.getKeys({ start: FIRST_EXPIRY, end, limit: SWEPT_PER_WRITE });
+    return [...records].map((record) => {
+      const { expiresMs, fileKey } = readExpiryKey(record);
+      const found = db.getEntry(fileKey);
+      const isCurrent = found !== undefined && decodeEntry(found.value).expiresMs === expiresMs;
+      return () => {
+        void db.remove(Buffer.from(record));
+        if (!isCurrent) return;
+        void db.ifVersion(fileKey, found.version ?? 0, () => void db.remove(fileKey));
+      };
+    });
+  }
+
+  /** Runs an operation again while other processes make it stale. */
+  async #repeat<T>(attempt: () => Promise<{ value: T } | null>): Promise<T> {
+    for (let count = 0; count < MOST_ATTEMPTS; count += 1) {
+      // oxlint-disable-next-line no-await-in-loop -- Each attempt follows the failure of the one before.
+      const result = await this.#try(attempt);
+      if (result !== null) return result.value;
+    }
+    throw new StoreError(
+      `Cannot write to ${this.#options.path}: other writes to the same key were faster ${MOST_ATTEMPTS} times`,
+    );
+  }
+
+  async #try<T>(run: () => T | Promise<T>): Promise<T> {
+    if (this.#closing !== null) throw new StoreError("Cannot use the store: it is closed");
+    try {
+      return await run();
+    } catch (cause) {
+      if (cause instanceof StoreError || cause instanceof TypeError) throw cause;
+      throw new StoreError(
+        `Cannot use the store ${this.#options.path}: ${cause instanceof Error ? cause.message : String(cause)}`,
+        { cause },
+      );
+    }
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+const FIRST_EXPIRY = Buffer.from("x");
+
+function toEntry({ entry, version }: Found): Entry {
+  return { ...entry, version: String(version) };
+}
+
+function isExpired({ expiresMs }: NewEntry, now: number): boolean {
+  return expiresMs > 0 && expiresMs <= now;
+}
+
+function startsWith(key: Uint8Array, prefix: Uint8Array): boolean {
+  return Buffer.compare(key.subarray(0, prefix.length), prefix) === 0;
+}
+
+function toCheckedKey(space: string, key: string): Buffer {
+  const fileKey = toFileKey(space, key);
+  if (fileKey.length <= MAX_KEY_BYTES) return fileKey;
+  throw new TypeError(
+    `Cannot use a key of ${Buffer.byteLength(key)} bytes in a store, expected at most ${MAX_KEY_BYTES - toFileKey(space, "").length}`,
+  );
+}
+
+/** Reads the number of a counter. */
+function toNumber(value: Uint8Array, key: string): number {
+  const number = Number(Buffer.from(value).toString("latin1"));
+  if (Number.isSafeInteger(number)) return number;
+  throw new StoreError(`Cannot add to ${JSON.stringify(key)}: found no whole number`);
+}

@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { createCounter } from "../../runtime/bindings/counter.ts";
+import { createLocks } from "../../runtime/bindings/lock.ts";
+import { createRateLimiter } from "../../runtime/bindings/rate-limiter.ts";
+import { openEmbeddedStore } from "../../runtime/stores/embedded-store.ts";
+import type { Store } from "../../runtime/stores/store.ts";
+import { type Owner, temporaryFolder } from "../helpers/temporary-folder.ts";
+
+interface Clock {
+  nowMs: number;
+}
+
+async function open(t: Owner, clock: Clock): Promise<Store> {
+  const path = join(temporaryFolder(t), "main.lmdb");
+  const now = (): number => clock.nowMs;
+  const store = await openEmbeddedStore({ path, durability: "process", timeoutMs: 60_000, now });
+  t.after(() => store.close());
+  return store;
+}
+
+describe("createCounter()", { timeout: 60_000 }, () => {
+  it("adds, subtracts, reads and resets", async (t) => {
+    const counter = createCounter(await open(t, { nowMs: 1 }), { space: "c" });
+    assert.equal(await counter.get("a"), 0);
+    assert.equal(await counter.add("a"), 1);
+    assert.equal(await counter.add("a", 5), 6);
+    assert.equal(await counter.add("a", -7), -1);
+    assert.equal(await counter.get("a"), -1);
+    assert.equal(await counter.get("b"), 0);
+    await counter.reset("a");
+    assert.equal(await counter.add("a"), 1);
+    await assert.rejects(async () => counter.add("a", 0.5), /Cannot add 0.5/);
+    await assert.rejects(async () => counter.add(""), /its name/);
+  });
+});
+
+describe("createLocks()", { timeout: 60_000 }, () => {
+  it("has one holder at a time, and is free after its time", async (t) => {
+    const clock = { nowMs: 1_000 };
+    const store = await open(t, clock);
+    const locks = createLocks(store, { space: "l", now: () => clock.nowMs });
+    const lock = (await locks.acquire("a", { ttlMs: 100 })) ?? assert.fail("not free");
+    assert.equal(await locks.acquire("a"), null);
+    assert.notEqual(await locks.acquire("b"), null);
+    clock.nowMs += 60;
+    assert.equal(await lock.extend(), true);
+    clock.nowMs += 60;
+    assert.equal(await locks.acquire("a"), null);
+    clock.nowMs += 60;
+    const second = (await locks.acquire("a", { ttlMs: 100 })) ?? assert.fail("not free");
+    assert.equal(await lock.extend(), false);
+    assert.equal(await lock.release(), false);
+    assert.equal(await locks.acquire("a"), null, "the first holder took nothing from the second");
+    assert.equal(await second.release(), true);
+    assert.equal(await second.release(), false);
+    assert.notEqual(await locks.acquire("a"), null);
+  });
+
+  it("runs tasks one after the other", async (t) => {
+    const store = await open(t, { nowMs: 1 });
+    const locks = createLocks(store, { space: "l", now: () => 1 });
+    let running = 0;
+    let most = 0;
+    const results = await Promise.all(
+      Array.from({ length: 12 }, (_, at) =>
+        locks.run(
+          "a",
+          async (signal) => {
+            running += 1;
+            most = Math.max(most, running);
+            await store.add("x", "n", { by: 1, expiresMs: 0 });
+            running -= 1;
+            assert.equal(signal.aborted, false);
+            return at;
+          },
+          { waitMs: 50_000 },
+        ),
+      ),
+    );
+    assert.equal(most, 1);
+    assert.deepEqual(
+      results,
+      Array.from({ length: 12 }, (_, at) => at),
+    );
+    await assert.rejects(
+      locks.run("a", () => Promise.reject(new Error("of the task"))),
+      /of the task/,
+    );
+    assert.notEqual(await locks.acquire("a"), null, "a task that fails gives the lock back");
+    await assert.rejects(
+      locks.run("a", () => 1, { waitMs: 20 }),
+      /another holder has it for 20 ms/,
+    );
+    await assert.rejects(locks.acquire("a", { waitMs: 60_000, signal: AbortSignal.timeout(20) }), {
+      name: /AbortError|TimeoutError/,
+    });
+  });
+});
+
+describe("createRateLimiter()", { timeout: 60_000 }, () => {
+  it("admits exactly the limit in each period, for each key", async (t) => {
+    const clock = { nowMs: 600_000 };
+    const store = await open(t, clock);
+    const options = { space: "r", limit: 7, periodMs: 60_000, now: () => clock.nowMs };
+    const limiters = Array.from({ length: 8 }, () => createRateLimiter(store, options));
+    const admitted = async (key: string): Promise<number> => {
+      const results = await Promise.all(
+        Array.from({ length: 40 }, async (_, at) => limiters[at % 8]?.limit({ key })),
+      );
+      return results.filter((result) => result?.success === true).length;
+    };
+    assert.equal(await admitted("a"), 7);
+    assert.equal(await admitted("a"), 0);
+    assert.equal(await admitted("b"), 7);
+    clock.nowMs += 59_999;
+    assert.equal(await admitted("a"), 0);
+    clock.nowMs += 1;
+    assert.equal(await admitted("a"), 7);
+    await assert.rejects(
+      async () => limiters[0]?.limit({ key: 7 as unknown as string }),
+      TypeError,
+    );
+  });
+});

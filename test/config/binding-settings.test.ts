@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import {
+  findBindingProblems,
+  readBindings,
+  readEnvVariables,
+  readStores,
+} from "../../runtime/config/binding-settings.ts";
+import { maskSecrets } from "../../runtime/config/mask-secrets.ts";
+import { temporaryFolder } from "../helpers/temporary-folder.ts";
+
+type Problem = [key: string, value: unknown, expected: string];
+
+function read<T>(run: (refuse: (...problem: Problem) => void) => T): {
+  result: T;
+  problems: Problem[];
+} {
+  const problems: Problem[] = [];
+  const result = run((...problem) => problems.push(problem));
+  return { result, problems };
+}
+
+describe("readBindings()", () => {
+  it("reads every kind", (t) => {
+    const folder = temporaryFolder(t);
+    writeFileSync(join(folder, "key"), "hunter2\r\n");
+    const given = {
+      GREETING: "hello",
+      MODE: { var: "fast", pools: ["api"], sites: ["default", "Example.COM"] },
+      KEY: { secret: "key" },
+      SESSIONS: { kv: "sessions", store: "shared" },
+      HITS: { counter: "hits" },
+      LOCKS: { lock: "jobs" },
+      LIMITER: { rateLimit: { limit: 5, period: "1m" } },
+    };
+    const { result, problems } = read((refuse) => readBindings(given, { folder, refuse }));
+    assert.deepEqual(problems, []);
+    const all = { pools: null, sites: null };
+    const store = "default";
+    assert.deepEqual(result, [
+      { name: "GREETING", ...all, value: { kind: "var", text: "hello" } },
+      {
+        name: "MODE",
+        pools: ["api"],
+        sites: ["default", "example.com"],
+        value: { kind: "var", text: "fast" },
+      },
+      {
+        name: "KEY",
+        ...all,
+        value: { kind: "secret", file: join(folder, "key"), secret: "hunter2" },
+      },
+      { name: "SESSIONS", ...all, value: { kind: "kv", space: "sessions", store: "shared" } },
+      { name: "HITS", ...all, value: { kind: "counter", space: "hits", store } },
+      { name: "LOCKS", ...all, value: { kind: "lock", space: "jobs", store } },
+      {
+        name: "LIMITER",
+        ...all,
+        value: { kind: "rateLimit", space: "LIMITER", store, limit: 5, periodMs: 60_000 },
+      },
+    ]);
+    assert.ok(!JSON.stringify(maskSecrets(result, "")).includes("hunter2"));
+  });
+
+  const wrong: [name: string, value: unknown, key: RegExp, expected: RegExp][] = [
+    ["no object", 7, /^bindings$/, /an object/],
+    ["a name", { "A-B": "x" }, /^bindings\.A-B$/, /letters, digits and underscores/],
+    ["no kind", { A: {} }, /^bindings\.A$/, /one of var, secret, kv/],
+    ["two kinds", { A: { kv: "a", lock: "b" } }, /^bindings\.A$/, /one of var/],
+    ["an unknown key", { A: { kv: "a", pool: "b" } }, /^bindings\.A\.pool$/, /"pools"/],
+    ["a namespace", { A: { kv: "a b" } }, /^bindings\.A\.kv$/, /up to 64/],
+    ["pools", { A: { kv: "a", pools: "api" } }, /^bindings\.A\.pools$/, /a list of pools/],
+    ["sites", { A: { kv: "a", sites: ["a b"] } }, /^bindings\.A\.sites$/, /names in "sites"/],
+    [
+      "a store of a text",
+      { A: { var: "a", store: "b" } },
+      /^bindings\.A\.store$/,
+      /needs no store/,
+    ],
+    ["a missing file", { A: { secret: "none" } }, /^bindings\.A\.secret$/, /path of a file/],
+    ["a limit", { A: { rateLimit: { limit: 0, period: "1m" } } }, /\.rateLimit\.limit$/, /from 1/],
+    ["a period", { A: { rateLimit: { limit: 1, period: 5 } } }, /\.rateLimit\.period$/, /unit/],
+  ];
+  for (const [name, given, key, expected] of wrong) {
+    it(`refuses ${name}`, (t) => {
+      const folder = temporaryFolder(t);
+      const { problems } = read((refuse) => readBindings(given, { folder, refuse }));
+      assert.match(problems[0]?.[0] ?? "", key);
+      assert.match(problems[0]?.[2] ?? "", expected);
+    });
+  }
+
+  it("shows no value that may be a secret", (t) => {
+    const folder = temporaryFolder(t);
+    const given = {
+      A: { secret: "hunter2\nhunter2" },
+      B: { vars: "hunter2" },
+      C: { var: ["hunter2"] },
+    };
+    const { problems } = read((refuse) => readBindings(given, { folder, refuse }));
+    assert.equal(problems.length, 3);
+    assert.ok(!JSON.stringify(problems).includes("hunter2"));
+  });
+});
+
+const place = (refuse: (...problem: Problem) => void) => ({ folder: "/", refuse });
+
+describe("readStores()", () => {
+  it("always has the default store", () => {
+    const plain = { kind: "embedded", name: "default", durability: "process" };
+    assert.deepEqual(read((refuse) => readStores(undefined, place(refuse))).result, [plain]);
+    const { result } = read((refuse) =>
+      readStores({ safe: { durability: "disk" } }, place(refuse)),
+    );
+    assert.deepEqual(result, [plain, { ...plain, name: "safe", durability: "disk" }]);
+    const { problems } = read((refuse) =>
+      readStores({ default: { durability: "x" } }, place(refuse)),
+    );
+    assert.deepEqual(problems, [["stores.default.durability", "x", '"process" or "disk"']]);
+  });
+});
+
+describe("readEnvVariables()", () => {
+  it("reads names, also with a star at the end", () => {
+    const { result, problems } = read((refuse) => [
+      readEnvVariables(undefined, refuse),
+      readEnvVariables("all", refuse),
+      readEnvVariables(["A", "B_*"], refuse),
+      readEnvVariables([], refuse),
+    ]);
+    assert.deepEqual(result, [null, null, ["A", "B_*"], []]);
+    assert.deepEqual(problems, []);
+    for (const wrong of ["A", [7], ["*A"], ["A=B"]]) {
+      const refused = read((refuse) => readEnvVariables(wrong, refuse));
+      assert.equal(refused.problems[0]?.[0], "envVariables");
+    }
+  });
+});
+
+describe("findBindingProblems()", () => {
+  it("names stores and sites that are not there", () => {
+    const bindings = [
+      {
+        name: "A",
+        pools: null,
+        sites: ["b.example"],
+        value: { kind: "kv", space: "a", store: "x" },
+      },
+    ] as const;
+    const stores = [{ kind: "embedded", name: "default", durability: "disk" }] as const;
+    const problems = findBindingProblems({ bindings, stores, sites: [{ name: "c.example" }] });
+    assert.equal(problems.length, 2);
+    assert.match(problems[0] ?? "", /bindings\.A\.store: found "x", expected one of default/);
+    assert.match(problems[1] ?? "", /bindings\.A\.sites: found "b\.example".*default, c\.example/);
+  });
+});

@@ -1,0 +1,214 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { Owner } from "../helpers/temporary-folder.ts";
+import type { NewEntry, Store } from "../../runtime/stores/store.ts";
+
+export interface OpenedStore {
+  store: Store;
+  /** Opens the same data once more, as another process does. */
+  again: () => Promise<Store>;
+  /** Lets this time pass for the store. */
+  pass: (ms: number) => Promise<void>;
+  now: () => number;
+}
+
+function entry(value: string, more: Partial<NewEntry> = {}): NewEntry {
+  return { value: Buffer.from(value), metadata: null, expiresMs: 0, ...more };
+}
+
+function text(found: { value: Uint8Array } | null): string | null {
+  return found === null ? null : Buffer.from(found.value).toString();
+}
+
+/** The behaviour that every kind of store has. `open` returns a store without entries. */
+export function describeStore(name: string, open: (t: Owner) => Promise<OpenedStore>): void {
+  describe(name, { timeout: 120_000 }, () => {
+    it("returns the value, the metadata and the time of an entry", async (t) => {
+      const { store, now } = await open(t);
+      assert.equal(await store.get("a", "k"), null);
+      const bytes = Uint8Array.from({ length: 256 }, (_, at) => at);
+      const expiresMs = now() + 60_000;
+      const version = await store.put("a", "k", { value: bytes, metadata: '{"x":"é"}', expiresMs });
+      assert.notEqual(version, null);
+      const found = (await store.get("a", "k")) ?? assert.fail("no entry");
+      assert.deepEqual(new Uint8Array(found.value), bytes);
+      assert.equal(found.metadata, '{"x":"é"}');
+      assert.equal(found.expiresMs, expiresMs);
+      assert.equal(found.version, version);
+    });
+
+    it("keeps empty values and keys of any characters", async (t) => {
+      const { store } = await open(t);
+      for (const key of ["", " ", "a:b", "{x}", "é", "😀", "a\u0000b", "\n", "x".repeat(512)]) {
+        await store.put("a", key, entry(""));
+        assert.equal(text(await store.get("a", key)), "", JSON.stringify(key));
+      }
+      assert.equal((await store.list("a", { prefix: "", after: null, limit: 99 })).length, 9);
+    });
+
+    it("replaces and removes entries, each time with another version", async (t) => {
+      const { store } = await open(t);
+      const first = await store.put("a", "k", entry("1", { metadata: "1" }));
+      const second = await store.put("a", "k", entry("2"));
+      assert.notEqual(first, second);
+      assert.equal((await store.get("a", "k"))?.metadata, null);
+      assert.equal(await store.delete("a", "k"), true);
+      assert.equal(await store.delete("a", "k"), false);
+      assert.equal(await store.get("a", "k"), null);
+      const third = await store.put("a", "k", entry("1"));
+      assert.ok(![first, second, null].includes(third));
+    });
+
+    it("writes only if the entry has the expected version", async (t) => {
+      const { store } = await open(t);
+      assert.equal(await store.put("a", "k", { ...entry("1"), version: "123" }), null);
+      const first = await store.put("a", "k", { ...entry("1"), version: null });
+      assert.notEqual(first, null);
+      assert.equal(await store.put("a", "k", { ...entry("2"), version: null }), null);
+      assert.equal(text(await store.get("a", "k")), "1");
+      const second = await store.put("a", "k", { ...entry("2"), version: first });
+      assert.equal(await store.put("a", "k", { ...entry("3"), version: first }), null);
+      assert.equal(text(await store.get("a", "k")), "2");
+      assert.equal(await store.delete("a", "k", first ?? ""), false);
+      assert.equal(await store.delete("a", "k", second ?? ""), true);
+    });
+
+    it("lets one of many writers win", async (t) => {
+      const { store, again } = await open(t);
+      const stores = [store, await again(), await again()];
+      const results = await Promise.all(
+        Array.from({ length: 30 }, (_, at) =>
+          (stores[at % 3] ?? store).put("a", "k", { ...entry(String(at)), version: null }),
+        ),
+      );
+      const winners = results.flatMap((version, at) => (version === null ? [] : [at]));
+      assert.equal(winners.length, 1);
+      assert.equal(text(await store.get("a", "k")), String(winners[0]));
+    });
+
+    it("moves an entry in one step", async (t) => {
+      const { store } = await open(t);
+      const version = (await store.put("a", "1", entry("x"))) ?? assert.fail("not written");
+      assert.equal(
+        await store.move("a", { key: "1", version: "9" }, { key: "2", ...entry("y") }),
+        null,
+      );
+      assert.equal(await store.get("a", "2"), null);
+      const moved = await store.move("a", { key: "1", version }, { key: "2", ...entry("y") });
+      assert.equal(await store.get("a", "1"), null);
+      assert.equal((await store.get("a", "2"))?.version, moved);
+      assert.equal(await store.move("a", { key: "1", version }, { key: "3", ...entry("z") }), null);
+      const same = await store.move(
+        "a",
+        { key: "2", version: moved ?? "" },
+        { key: "2", ...entry("w") },
+      );
+      assert.notEqual(same, null);
+      assert.equal(text(await store.get("a", "2")), "w");
+      const all = await store.list("a", { prefix: "", after: null, limit: 9 });
+      assert.deepEqual(
+        all.map(({ key }) => key),
+        ["2"],
+      );
+    });
+
+    it("forgets entries when they expire", async (t) => {
+      const { store, pass, now } = await open(t);
+      await store.put("a", "soon", entry("1", { expiresMs: now() + 300 }));
+      await store.put("a", "later", entry("2", { expiresMs: now() + 600_000 }));
+      const kept = await store.put("a", "kept", entry("3", { expiresMs: now() + 300 }));
+      await store.put("a", "kept", { ...entry("3"), version: kept });
+      await store.add("a", "sum", { by: 5, expiresMs: now() + 300 });
+      await pass(400);
+      assert.equal(await store.get("a", "soon"), null);
+      assert.equal(await store.delete("a", "soon"), false);
+      assert.equal(text(await store.get("a", "later")), "2");
+      assert.equal(text(await store.get("a", "kept")), "3");
+      const left = await store.list("a", { prefix: "", after: null, limit: 9 });
+      assert.deepEqual(
+        left.map(({ key }) => key),
+        ["kept", "later"],
+      );
+      assert.notEqual(await store.put("a", "soon", { ...entry("4"), version: null }), null);
+      assert.equal(text(await store.get("a", "soon")), "4");
+      assert.equal(await store.add("a", "sum", { by: 1, expiresMs: 0 }), 1);
+    });
+
+    it("lists keys in the order of their bytes, in pages", async (t) => {
+      const { store } = await open(t);
+      const keys = [
+        "b",
+        "a",
+        "aa",
+        "a\u0000",
+        "B",
+        "é",
+        "z",
+        "😀",
+        "\uffff",
+        "ab/1",
+        "ab/2",
+        "ab0",
+      ];
+      await Promise.all(
+        keys.map((key) => store.put("a", key, entry(key, { metadata: `"${key}"` }))),
+      );
+      await store.put("a2", "other", entry("space"));
+      await store.put("", "other", entry("space"));
+      const sorted = keys.toSorted((one, other) =>
+        Buffer.compare(Buffer.from(one), Buffer.from(other)),
+      );
+      const found: string[] = [];
+      for (let after: string | null = null; ;) {
+        const page = await store.list("a", { prefix: "", after, limit: 5 });
+        found.push(...page.map(({ key }) => key));
+        for (const { key, ...each } of page) assert.equal(text(each), key);
+        if (page.length < 5) break;
+        after = page.at(-1)?.key ?? null;
+      }
+      assert.deepEqual(found, sorted);
+      const under = await store.list("a", { prefix: "ab/", after: null, limit: 9 });
+      assert.deepEqual(
+        under.map(({ key }) => key),
+        ["ab/1", "ab/2"],
+      );
+      const rest = await store.list("a", { prefix: "ab/", after: "ab/1", limit: 9 });
+      assert.deepEqual(
+        rest.map(({ key }) => key),
+        ["ab/2"],
+      );
+      assert.equal(under[0]?.metadata, '"ab/1"');
+      assert.notEqual(under[0]?.version, undefined);
+    });
+
+    it("adds without losing a sum, in several processes at a time", async (t) => {
+      const { store, again } = await open(t);
+      const stores = [store, await again(), await again()];
+      const sums = await Promise.all(
+        Array.from({ length: 90 }, (_, at) =>
+          (stores[at % 3] ?? store).add("a", "n", { by: 2, expiresMs: 0 }),
+        ),
+      );
+      assert.deepEqual(
+        sums.toSorted((one, other) => one - other),
+        Array.from({ length: 90 }, (_, at) => 2 * (at + 1)),
+      );
+      assert.equal(await store.add("a", "n", { by: -180, expiresMs: 0 }), 0);
+      assert.equal(text(await store.get("a", "n")), "0");
+      await store.put("a", "text", entry("no number"));
+      await assert.rejects(store.add("a", "text", { by: 1, expiresMs: 0 }), /whole number/);
+    });
+
+    it("has its entries when it is opened again", async (t) => {
+      const { store, again } = await open(t);
+      await store.put("a", "k", entry("1"));
+      const other = await again();
+      assert.equal(text(await other.get("a", "k")), "1");
+      await other.put("a", "k", entry("2"));
+      assert.equal(text(await store.get("a", "k")), "2");
+      await store.close();
+      await assert.rejects(store.get("a", "k"), /closed/);
+      assert.equal(text(await other.get("a", "k")), "2");
+    });
+  });
+}
