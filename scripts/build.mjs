@@ -46,7 +46,7 @@ const tsc = join(root, "node_modules/typescript/bin/tsc");
 const NATIVE = ["uWebSockets.js", "esbuild", "lmdb"];
 
 /** Packages that are loaded rarely. */
-const RARE = ["jsonc-parser", "pino-pretty"];
+const RARE = ["@redis/client", "jsonc-parser", "pino-pretty"];
 
 /**
  * Commands that run a server; without a command, one starts, too. Their program is ten times as large as the rest of the

@@ -1,14 +1,13 @@
 import { join } from "node:path";
 import type { Environment } from "../api.ts";
 import type { BindingValue, StoreSetting, WorkerBindings } from "../lib/binding-settings.ts";
-import { openEmbeddedStore } from "../stores/embedded-store.ts";
 import type { Store } from "../stores/store.ts";
 import { createCounter } from "./counter.ts";
 import { createKvNamespace } from "./kv-namespace.ts";
 import { createLocks } from "./lock.ts";
 import { createRateLimiter } from "./rate-limiter.ts";
 
-/** Longest wait for an operation of a store. */
+/** Longest wait for a write to an embedded store. */
 const STORE_TIMEOUT_MS = 10_000;
 
 /** The bindings of a worker. */
@@ -59,7 +58,12 @@ export async function openBindings(
   return { envOf, close: () => closeAll(stores) };
 }
 
-function openStore(setting: StoreSetting, { dir }: WorkerBindings): Promise<Store> {
+async function openStore(setting: StoreSetting, { dir }: WorkerBindings): Promise<Store> {
+  if (setting.kind === "redis") {
+    const { createRedisStore } = await import("../stores/redis-store.ts");
+    return createRedisStore(setting);
+  }
+  const { openEmbeddedStore } = await import("../stores/embedded-store.ts");
   return openEmbeddedStore({
     path: join(dir, `${setting.name}.lmdb`),
     durability: setting.durability,

@@ -37,11 +37,20 @@ export type UserBindingValue =
   /** Calls that are admitted for each key in each period. */
   | { rateLimit: { limit: number; period: Duration } };
 
-/** A store of bindings in the config file. */
-export interface UserStore {
-  /** `"process"`: a write outlives a crash of the server; `"disk"`: also one of the machine. Default: `"process"`. */
-  durability?: "process" | "disk";
-}
+/** A store of bindings in the config file: a file in the state folder, or a server of Redis or Valkey. */
+export type UserStore =
+  | {
+      /** `"process"`: a write outlives a crash of the server; `"disk"`: also one of the machine. Default: `"process"`. */
+      durability?: "process" | "disk";
+    }
+  | {
+      /** `"redis://user:password@host:6379/0"`, `"rediss://..."` with TLS, `"unix:/run/redis.sock"`. */
+      redis: string;
+      /** Goes before all names in Redis. Default: `"edgicorn"`. */
+      prefix?: string;
+      /** Longest time for a connection, and for the answer to a command. Default: `"5s"`. */
+      timeout?: Duration;
+    };
 
 interface Place {
   /** Folder of the config file: paths are relative to it. */
@@ -221,9 +230,11 @@ function readStore(
   { key, refuse }: { key: string; refuse: Refuse },
 ): StoreSetting | null {
   if (!isRecord(value)) {
-    refuse(key, value, 'an object: { durability: "disk" }');
+    // A text may be a URL with a password.
+    refuse(key, "(hidden)", 'an object: { durability: "disk" }, or { redis: "redis://..." }');
     return null;
   }
+  if (value["redis"] !== undefined) return readRedis(name, value, { key, refuse });
   refuseUnknown(value, ["durability"], { key, refuse });
   const { durability = "process" } = value;
   if (durability === "process" || durability === "disk") {
@@ -231,6 +242,37 @@ function readStore(
   }
   refuse(`${key}.durability`, durability, '"process" or "disk"');
   return null;
+}
+
+function readRedis(
+  name: string,
+  value: Readonly<Record<string, unknown>>,
+  { key, refuse }: { key: string; refuse: Refuse },
+): StoreSetting | null {
+  refuseUnknown(value, ["redis", "prefix", "timeout"], { key, refuse });
+  const { redis: url, prefix = "edgicorn", timeout = "5s" } = value;
+  const isAddress = typeof url === "string" && isRedisUrl(url);
+  if (!isAddress) {
+    // It may have a password.
+    refuse(
+      `${key}.redis`,
+      "(hidden)",
+      'a URL such as "redis://127.0.0.1:6379", "rediss://user:password@host:6379/0" or "unix:/run/redis.sock"',
+    );
+  }
+  const isPrefix = typeof prefix === "string" && SPACE.test(prefix);
+  if (!isPrefix) refuse(`${key}.prefix`, prefix, SPACE_EXPECTED);
+  const type = duration(10, 60_000);
+  const time = type.parse(timeout);
+  if (time === null) refuse(`${key}.timeout`, timeout, type.expected);
+  if (!isAddress || !isPrefix || time === null) return null;
+  return { kind: "redis", name, url, prefix, timeoutMs: time.value };
+}
+
+function isRedisUrl(text: string): boolean {
+  if (text.startsWith("unix:/")) return true;
+  const url = URL.canParse(text) ? new URL(text) : null;
+  return url !== null && /^rediss?:$/.test(url.protocol) && url.hostname !== "";
 }
 
 /** Checks the key `envVariables`. `null`: all variables. */

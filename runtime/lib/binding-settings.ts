@@ -25,7 +25,7 @@ export type BindingValue =
     };
 
 /** A place that keeps the data of bindings. */
-export type StoreSetting = EmbeddedStoreSetting;
+export type StoreSetting = EmbeddedStoreSetting | RedisStoreSetting;
 
 /** Files in the state folder, which all workers of the machine share. */
 export interface EmbeddedStoreSetting {
@@ -33,6 +33,18 @@ export interface EmbeddedStoreSetting {
   readonly name: string;
   /** An acknowledged write outlives a crash of all processes, or also one of the machine. */
   readonly durability: "process" | "disk";
+}
+
+/** A server of Redis or Valkey, which several machines share. */
+export interface RedisStoreSetting {
+  readonly kind: "redis";
+  readonly name: string;
+  /** `redis://user:password@host:6379/0`, `rediss://...`, `unix:/run/redis.sock`. */
+  readonly url: string;
+  /** Goes before all names in Redis. */
+  readonly prefix: string;
+  /** Longest time for a connection, and for the answer to a command. */
+  readonly timeoutMs: number;
 }
 
 /** The bindings of the workers of one pool, and the stores that they use. */

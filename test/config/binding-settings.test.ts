@@ -122,6 +122,39 @@ describe("readStores()", () => {
   });
 });
 
+describe("readStores(), with Redis", () => {
+  it("reads addresses, and shows none in a message", () => {
+    const stores = {
+      a: { redis: "redis://user:hunter2@host:6379/2" },
+      b: { redis: "unix:/run/redis.sock", prefix: "shop", timeout: "200ms" },
+    };
+    const { result, problems } = read((refuse) => readStores(stores, place(refuse)));
+    assert.deepEqual(problems, []);
+    const [, a, b] = result;
+    const redis = { kind: "redis", prefix: "edgicorn", timeoutMs: 5_000 };
+    assert.deepEqual(a, { ...redis, name: "a", url: "redis://user:hunter2@host:6379/2" });
+    assert.deepEqual(b, {
+      ...redis,
+      name: "b",
+      url: "unix:/run/redis.sock",
+      prefix: "shop",
+      timeoutMs: 200,
+    });
+    assert.ok(!JSON.stringify(maskSecrets(result, "")).includes("hunter2"));
+    for (const wrong of ["http://a:hunter2@b", "redis:", "hunter2", 7]) {
+      const refused = read((refuse) => readStores({ a: { redis: wrong } }, place(refuse)));
+      assert.equal(refused.problems[0]?.[0], "stores.a.redis");
+      assert.ok(!JSON.stringify(refused.problems).includes("hunter2"));
+    }
+    const others = { a: { redis: "redis://a", prefix: "{", timeout: "0s", durability: "disk" } };
+    const refused = read((refuse) => readStores(others, place(refuse)));
+    assert.deepEqual(
+      refused.problems.map(([key]) => key),
+      ["stores.a.durability", "stores.a.prefix", "stores.a.timeout"],
+    );
+  });
+});
+
 describe("readEnvVariables()", () => {
   it("reads names, also with a star at the end", () => {
     const { result, problems } = read((refuse) => [

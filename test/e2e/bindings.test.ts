@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { noRedis, RedisServer } from "../helpers/redis-server.ts";
 import { runCommand } from "../helpers/run-command.ts";
 import { send } from "../helpers/send.ts";
 import { startServer } from "../helpers/start-server.ts";
@@ -105,5 +106,44 @@ describe("bindings", { timeout: 180_000 }, () => {
     assert.match(shown.stdout, /bindings\.KEY.*\*\*\*/);
     assert.ok(!shown.stdout.includes("hunter2"));
     assert.ok(!`${server.stderr}${second.stderr}`.includes("hunter2"), "no log has the secret");
+  });
+
+  it("act as one on two servers with one Redis", { skip: noRedis }, async (t) => {
+    const redis = await RedisServer.start(t);
+    const options = {
+      handlers: { "hit.js": HANDLERS["hit.js"], "limit.js": HANDLERS["limit.js"] },
+      workers: 2,
+      files: {
+        "edgicorn.config.mjs": `export default {
+          stores: { shared: { redis: "unix:${redis.socket}", timeout: "20s" } },
+          bindings: {
+            HITS: { counter: "hits", store: "shared" },
+            LIMITER: { rateLimit: { limit: 5, period: "24h" }, store: "shared" },
+          },
+        };`,
+      },
+    };
+    const servers = await Promise.all([startServer(t, options), startServer(t, options)]);
+    const ask = async (path: string): Promise<unknown[]> =>
+      Promise.all(
+        Array.from(
+          { length: 30 },
+          async (_, at) => (await servers[at % 2]?.fetch(path))?.json() as Promise<unknown>,
+        ),
+      );
+    const sums = (await ask("/hit")).map((answer) => (answer as [number])[0]);
+    assert.deepEqual(
+      sums.toSorted((one, other) => one - other),
+      Array.from({ length: 30 }, (_, at) => at + 1),
+    );
+    const admitted = (await ask("/limit")).filter((success) => success === true);
+    assert.equal(admitted.length, 5);
+
+    await redis.kill();
+    assert.equal((await servers[0].fetch("/hit")).status, 500);
+    await redis.start();
+    const after = (await (await servers[1].fetch("/hit")).json()) as [number];
+    assert.equal(after[0], 31, "each server connects again");
+    assert.equal((await servers[0].fetch("/hit")).status, 200);
   });
 });

@@ -1,0 +1,226 @@
+import { randomBytes } from "node:crypto";
+import type { RedisClientType } from "@redis/client";
+import { ADD, DELETE, LIST, MOVE, PUT } from "./redis-scripts.ts";
+import {
+  type Entry,
+  type KeyedEntry,
+  type ListOptions,
+  type NewEntry,
+  type Store,
+  StoreError,
+} from "./store.ts";
+import { within } from "./within.ts";
+
+export interface RedisStoreOptions {
+  /** `redis://user:password@host:6379/0`, `rediss://...`, `unix:/run/redis.sock`. */
+  url: string;
+  /** Goes before all names in Redis. */
+  prefix: string;
+  /** Longest time for a connection, and for the answer to a command, in ms. */
+  timeoutMs: number;
+}
+
+/**
+ * Returns a store in Redis or Valkey, which several machines share. It connects with the first operation.
+ *
+ * Nothing is sent twice: an operation whose answer does not come rejects with a `StoreError`, and may have taken effect. The next
+ * operation connects again.
+ */
+export function createRedisStore(options: RedisStoreOptions): Store {
+  return new RedisStore(options);
+}
+
+class RedisStore implements Store {
+  readonly #options: RedisStoreOptions;
+  #client: Promise<RedisClientType> | null = null;
+  #isClosed = false;
+
+  constructor(options: RedisStoreOptions) {
+    this.#options = options;
+  }
+
+  async get(space: string, key: string): Promise<Entry | null> {
+    const [name] = this.#names(space, key);
+    const reply = await this.#send(["HMGET", name, "v", "m", "x", "r"]);
+    return toEntry(reply as Reply[]); // The reply of HMGET.
+  }
+
+  async put(
+    space: string,
+    key: string,
+    { version: expected, ...entry }: NewEntry & { version?: string | null },
+  ): Promise<string | null> {
+    const version = createVersion();
+    const condition = expected === undefined ? "any" : (expected ?? "none");
+    const written = await this.#run(PUT, this.#names(space, key), [
+      this.#prefix(space),
+      key,
+      condition,
+      ...toArguments(entry, version),
+    ]);
+    return written === 1 ? version : null;
+  }
+
+  async delete(space: string, key: string, version = "any"): Promise<boolean> {
+    const given = [this.#prefix(space), key, version];
+    return (await this.#run(DELETE, this.#names(space, key), given)) === 1;
+  }
+
+  async move(
+    space: string,
+    from: { key: string; version: string },
+    { key, ...entry }: NewEntry & { key: string },
+  ): Promise<string | null> {
+    const version = createVersion();
+    const names = [...this.#names(space, from.key), `${this.#prefix(space)}${key}`];
+    const moved = await this.#run(MOVE, names, [
+      this.#prefix(space),
+      from.key,
+      from.version,
+      key,
+      ...toArguments(entry, version),
+    ]);
+    return moved === 1 ? version : null;
+  }
+
+  async add(
+    space: string,
+    key: string,
+    { by, expiresMs }: { by: number; expiresMs: number },
+  ): Promise<number> {
+    const given = [this.#prefix(space), key, String(by), String(expiresMs), createVersion()];
+    return Number(await this.#run(ADD, this.#names(space, key), given));
+  }
+
+  async list(space: string, { prefix, after, limit }: ListOptions): Promise<KeyedEntry[]> {
+    const isAfter = after !== null && Buffer.compare(Buffer.from(after), Buffer.from(prefix)) >= 0;
+    const first = isAfter ? `(${after}` : `[${prefix}`;
+    // No UTF-8 has this byte.
+    const last = Buffer.concat([Buffer.from(`[${prefix}`), Buffer.of(255)]);
+    const given = [this.#prefix(space), first, last, String(limit)];
+    const rows = await this.#run(LIST, this.#names(space, ""), given);
+    // The script returns rows.
+    return (rows as Reply[][]).flatMap(([key, ...row]) => {
+      const entry = toEntry(row);
+      return entry === null || !Buffer.isBuffer(key) ? [] : [{ key: key.toString(), ...entry }];
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const client = await this.#client?.catch(() => null);
+    this.#client = null;
+    client?.destroy();
+  }
+
+  /** Names of entries of a space begin so. In a cluster, all names of a space are on one server. */
+  #prefix(space: string): string {
+    return `${this.#options.prefix}:{${space}}:e:`;
+  }
+
+  /** Returns the names of an entry and of the two sets of its space. */
+  #names(space: string, key: string): [entry: string, keys: string, times: string] {
+    const base = `${this.#options.prefix}:{${space}}`;
+    return [`${this.#prefix(space)}${key}`, `${base}:k`, `${base}:t`];
+  }
+
+  #run(
+    script: string,
+    names: readonly string[],
+    given: readonly (string | Buffer)[],
+  ): Promise<Reply> {
+    return this.#send(["EVAL", script, String(names.length), ...names, ...given]);
+  }
+
+  async #send(command: readonly (string | Buffer)[]): Promise<Reply> {
+    const { timeoutMs } = this.#options;
+    let connecting = this.#connect();
+    try {
+      let client = await connecting;
+      if (!client.isReady) {
+        // It ended while it was idle: nothing was sent on it.
+        if (this.#client === connecting) this.#client = null;
+        connecting = this.#connect();
+        client = await connecting;
+      }
+      return await within(client.sendCommand<Reply>(command), timeoutMs, "an answer of Redis");
+    } catch (cause) {
+      throw await this.#fail(cause, connecting);
+    }
+  }
+
+  #connect(): Promise<RedisClientType> {
+    if (this.#isClosed) return Promise.reject(new StoreError("Cannot use the store: it is closed"));
+    this.#client ??= this.#open();
+    return this.#client;
+  }
+
+  async #open(): Promise<RedisClientType> {
+    const { url, timeoutMs } = this.#options;
+    const { createClient, RESP_TYPES } = await import("@redis/client");
+    const common = { connectTimeout: timeoutMs, reconnectStrategy: false } as const;
+    const place = url.startsWith("unix:")
+      ? { socket: { path: url.slice("unix:".length), tls: false as const, ...common } }
+      : { url, socket: common };
+    const client = createClient({
+      ...place,
+      RESP: 2,
+      disableOfflineQueue: true,
+      commandOptions: { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
+    });
+    // Each operation reports the failure that it meets.
+    client.on("error", () => {});
+    try {
+      await within(client.connect(), timeoutMs, "a connection to Redis");
+    } catch (error) {
+      if (client.isOpen) client.destroy();
+      throw error;
+    }
+    // Only `sendCommand` is used, whose replies are read as `Reply`.
+    return client as unknown as RedisClientType;
+  }
+
+  /** Gives the connection up, unless Redis answered on it. */
+  async #fail(cause: unknown, connecting: Promise<RedisClientType>): Promise<Error> {
+    if (this.#isClosed) return new StoreError("Cannot use the store: it is closed", { cause });
+    const { message = String(cause), name = "" } = cause instanceof Error ? cause : {};
+    if (name === "ErrorReply" || message.includes("not an integer")) {
+      const text = message.includes("not an integer")
+        ? "Cannot add: found no whole number"
+        : `Cannot use Redis: ${message}`;
+      return new StoreError(text, { cause });
+    }
+    if (this.#client === connecting) this.#client = null;
+    const client = await connecting.catch(() => null);
+    if (client?.isOpen === true) client.destroy();
+    if (cause instanceof StoreError) return cause;
+    return new StoreError(`Cannot reach Redis: ${message || name || "the connection ended"}`, {
+      cause,
+    });
+  }
+}
+
+type Reply = Buffer | number | null | Reply[];
+
+/** The fields v, m, x and r. `null`: there is no entry. */
+function toEntry([value, metadata, expiresMs, version]: readonly Reply[]): Entry | null {
+  if (!Buffer.isBuffer(value) || !Buffer.isBuffer(version)) return null;
+  const text = String(metadata);
+  return {
+    value: new Uint8Array(value),
+    metadata: text === "" ? null : text,
+    expiresMs: Number(String(expiresMs)),
+    version: version.toString(),
+  };
+}
+
+function toArguments(
+  { value, metadata, expiresMs }: NewEntry,
+  version: string,
+): (string | Buffer)[] {
+  return [Buffer.from(value), metadata ?? "", String(expiresMs), version];
+}
+
+function createVersion(): string {
+  return randomBytes(9).toString("base64url");
+}
