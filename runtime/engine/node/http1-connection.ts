@@ -1,10 +1,9 @@
 import type { Socket } from "node:net";
 import { HEADER_SLACK_BYTES } from "../../http/head-limits.ts";
-import type { Reply } from "../../http/reply.ts";
 import { ChunkDecoder } from "../../lib/chunk-decoder.ts";
 import type { ServedCertificate } from "../engine.ts";
 import type { HeadRefusal } from "../head-fields.ts";
-import { ALLOW, refusalFields } from "../refusal-page.ts";
+import { refusalFields } from "../refusal-page.ts";
 import { type Http1Head, readHttp1Head, refusePartOfHead, refuseTrailers } from "./http1-head.ts";
 import {
   formatHead,
@@ -19,6 +18,7 @@ import { LAST_REQUEST_MS } from "./last-request.ts";
 import { NodeClient } from "./node-client.ts";
 import type { NodeListenerContext } from "./listener-context.ts";
 import { toCanonicalAddress } from "./peer-address.ts";
+import { OPTIONS_REPLY } from "./options-reply.ts";
 import { prepareHead } from "./prepared-head.ts";
 import type { ResponseHead, Transport } from "./transport.ts";
 
@@ -45,15 +45,6 @@ const REQUESTS_PER_TURN = 32;
 
 /** Bytes of an incomplete head that the access log may show. */
 const MOST_LOGGED = 1024;
-
-/** The answer about the server as a whole (RFC 9110 section 9.3.7). */
-const OPTIONS_REPLY: Reply = {
-  status: 200,
-  statusText: "",
-  fields: `allow\n${ALLOW}`,
-  body: null,
-  lengthBytes: null,
-};
 
 const HEAD_END = "\r\n\r\n";
 const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -425,6 +416,7 @@ export class Http1Connection implements Transport {
       this.#refuse({ ...head, ...request });
       return;
     }
+    if (start.minor === 0) head.protocol = "HTTP/1.0";
     const keepsAlive = start.minor === 1 || /\bkeep-alive\b/i.test(heads.connection ?? "");
     this.#isLast = heads.hasClose || !keepsAlive;
     this.#minor = start.minor;

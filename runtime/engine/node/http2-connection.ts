@@ -8,15 +8,15 @@ import {
 import type { Socket } from "node:net";
 import type { RequestHead } from "../../http/client.ts";
 import { HEADER_SLACK_BYTES } from "../../http/head-limits.ts";
-import type { Reply } from "../../http/reply.ts";
 import type { ServedCertificate } from "../engine.ts";
 import type { HeadRefusal } from "../head-fields.ts";
-import { ALLOW, refusalFields } from "../refusal-page.ts";
+import { refusalFields } from "../refusal-page.ts";
 import { type Http2RequestLine, readHttp2Head } from "./http2-head.ts";
 import { treatConnection } from "./http2-health.ts";
 import { type Http2Owner, Http2Transport } from "./http2-transport.ts";
 import type { NodeListenerContext, OpenConnection } from "./listener-context.ts";
 import { NodeClient } from "./node-client.ts";
+import { OPTIONS_REPLY } from "./options-reply.ts";
 import { prepareHead } from "./prepared-head.ts";
 
 const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_FLAG_END_STREAM } = constants;
@@ -49,15 +49,6 @@ const SESSION_MEGABYTES = 10;
 /** Time for a client to close a connection that has ended, like Nginx's `lingering_timeout`. */
 const LINGER_MS = 5_000;
 
-/** The answer to `OPTIONS *` (RFC 9110 section 9.3.7). */
-const SERVER_WIDE_OPTIONS: Reply = {
-  status: 204,
-  statusText: "",
-  fields: `allow\n${ALLOW}`,
-  body: null,
-  lengthBytes: null,
-};
-
 /**
  * A connection of HTTP/2. Its streams run side by side.
  *
@@ -78,6 +69,8 @@ export class Http2Connection implements OpenConnection, Http2Owner {
   #requestBytes = 0;
   #seenRequestBytes = 0;
   #provenBytes = 0;
+  /** Bytes that the client had sent when the last PING frame was submitted after which something was written. */
+  #halfProvenBytes = 0;
   /** Bytes that were sent and received when the last PING frame was submitted; `null`: it has left, or there was none. */
   #probed: { sentBytes: number; receivedBytes: number } | null = null;
   /** Time at which the PING frame was submitted that the client has not answered; `null`: it has answered all. */
@@ -143,13 +136,16 @@ export class Http2Connection implements OpenConnection, Http2Owner {
     if (session.destroyed) return;
     if (this.#context.closing) this.drain();
     const { bytesRead, bytesWritten } = this.#socket;
+    const probed = this.#probed;
+    this.#probed = null;
+    if (probed !== null) this.#judgeProbe(probed, bytesWritten);
     const treatment = treatConnection({
       receivedBytes: bytesRead,
       provenBytes: this.#provenBytes,
       requestBytes: this.#requestBytes,
       seenRequestBytes: this.#seenRequestBytes,
       sentBytes: bytesWritten,
-      probedBytes: this.#probed?.sentBytes ?? null,
+      probedBytes: probed?.sentBytes ?? null,
       unansweredMs: this.#askedMs === null ? null : nowMs - this.#askedMs,
       waits,
       openStreams: this.#open.size,
@@ -157,8 +153,6 @@ export class Http2Connection implements OpenConnection, Http2Owner {
       keepAliveTimeoutMs: this.#context.keepAliveTimeoutMs,
     });
     this.#seenRequestBytes = this.#requestBytes;
-    if (this.#probed !== null) this.#prove(this.#probed.receivedBytes);
-    this.#probed = null;
     switch (treatment) {
       case "keep":
         break;
@@ -212,7 +206,17 @@ export class Http2Connection implements OpenConnection, Http2Owner {
     });
     if (!isSubmitted) return;
     this.#probed = bytes;
-    this.#askedMs = nowMs;
+    this.#askedMs ??= nowMs;
+  }
+
+  /**
+   * The bytes that were written may have been GOAWAY: nghttp2 writes it after an earlier write has ended, and then drops
+   * the PING frame. After a second frame, they cannot.
+   */
+  #judgeProbe(probed: { sentBytes: number; receivedBytes: number }, sentBytes: number): void {
+    if (sentBytes === probed.sentBytes) return;
+    if (this.#halfProvenBytes === probed.receivedBytes) this.#prove(probed.receivedBytes);
+    else this.#halfProvenBytes = probed.receivedBytes;
   }
 
   #prove(receivedBytes: number): void {
@@ -252,7 +256,7 @@ export class Http2Connection implements OpenConnection, Http2Owner {
     transport.attach(client);
     try {
       if (!context.counts.begin(client, context.heads.size)) return;
-      if (head.target === "*") client.reply(SERVER_WIDE_OPTIONS);
+      if (head.target === "*") client.reply(OPTIONS_REPLY);
       else context.onRequest(client, this.#certificate, context.heads.ownOrigin);
       if (head.bodyBytes === 0) client.onBodyEnd();
     } catch (error) {

@@ -102,6 +102,27 @@ describe("NodeListener", { timeout: 120_000 }, () => {
     }
   });
 
+  it("names the protocol of each request for the access log", async (t) => {
+    const protocols: (string | undefined)[] = [];
+    const listener = await openListener(t, (client) => {
+      protocols.push(client.head.protocol);
+      client.refuse(404);
+    });
+    const socket = await connectTo(t, listener);
+    const all = readAll(socket);
+    socket.write(`${GET}GET /d HTTP/1.0\r\n\r\n`);
+    await all;
+    assert.deepEqual(protocols, [undefined, "HTTP/1.0"]);
+  });
+
+  it("answers OPTIONS * itself", async (t) => {
+    const listener = await openListener(t, () => assert.fail("no part of the server is asked"));
+    const socket = await connectTo(t, listener);
+    const all = readAll(socket);
+    socket.write("OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert.match(await all, /^HTTP\/1\.1 200 OK\r\nallow: GET, [^\r]+\r\ncontent-length: 0\r\n/i);
+  });
+
   it("answers a client that has ended its side", async (t) => {
     const waiting: Client[] = [];
     const listener = await openListener(t, (client) => {
