@@ -12,7 +12,7 @@ import type {
 } from "../../http/client.ts";
 import type { LimitName } from "../../http/limit-names.ts";
 import {
-  applyFilters,
+  filterReply,
   EVENT_STREAM_OPENING,
   hasBody,
   isSmall,
@@ -291,7 +291,7 @@ export class NodeClient implements CountedClient, Transferring {
    * @returns False: the reply has a field that cannot be written, and nothing was written.
    */
   #send(unfiltered: Reply, cutsOff = false): boolean {
-    const reply = this.filters === null ? unfiltered : this.#filter(unfiltered);
+    const reply = this.filters === null ? unfiltered : filterReply(unfiltered, this, this.#context);
     const { status, statusText, body } = reply;
     const fields = this.#context.fields.prepare(reply.fields);
     if (fields === null) {
@@ -323,21 +323,6 @@ export class NodeClient implements CountedClient, Transferring {
       this.#begin({ status, statusText, fields, lengthBytes: length, body: source, opening: null });
     }
     return true;
-  }
-
-  /**
-   * Applies the filters. A filter that throws is a bug in Edgicorn: it costs this reply, and does not count against the
-   * worker.
-   */
-  #filter(reply: Reply): Reply {
-    try {
-      return applyFilters(reply, this);
-    } catch (error) {
-      this.#context.onError(error);
-      if (isSource(reply.body)) reply.body.cancel();
-      this.filters = null;
-      return toRefusal(500);
-    }
   }
 
   /** Writes a response that is complete at once. */

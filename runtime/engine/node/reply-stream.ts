@@ -1,3 +1,4 @@
+import { letEnd } from "../../bodies/let-end.ts";
 import type { BodySource } from "../../http/client.ts";
 import type { PreparedHead, Transport } from "./transport.ts";
 
@@ -7,9 +8,6 @@ const LARGEST_PIECE_BYTES = 256 * 1024;
 
 /** Most bytes that one stream writes in one turn of the event loop. A client that reads fast gets the rest later. */
 const TURN_BYTES = 1024 * 1024;
-
-/** Timeout for a source to end after the last byte of an announced length. */
-const END_GRACE_MS = 1_000;
 
 /** The outcome of a stream: complete, or broken off after (`broken`) or before (`unbegun`) the head was written. */
 export type StreamOutcome = "complete" | "broken" | "unbegun";
@@ -195,20 +193,4 @@ export class ReplyStream {
     this.#state = "done";
     this.#done("complete", this.#sentBytes);
   }
-}
-
-/** Stops a source after all announced bytes. A source that continued would wait for a reader forever. */
-function letEnd(body: BodySource): void {
-  if (body.state !== "open") {
-    // Tells the source that its last bytes, which it may have lent, are no longer needed.
-    body.cancel();
-    return;
-  }
-  const timer = setTimeout(() => body.cancel(), END_GRACE_MS);
-  timer.unref();
-  body.onChange = () => {
-    if (body.state === "open" && body.read(1) === null) return;
-    clearTimeout(timer);
-    body.cancel();
-  };
 }

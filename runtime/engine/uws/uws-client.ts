@@ -18,7 +18,7 @@ import { BytesSource } from "../../bodies/body-sources.ts";
 import { LINGER_MS, LINGER_TOTAL_MS, LingeringBody } from "./lingering-body.ts";
 import { runFinishing } from "../../http/when-finished.ts";
 import {
-  applyFilters,
+  filterReply,
   EVENT_STREAM_OPENING,
   hasBody,
   isSmall,
@@ -253,7 +253,7 @@ export class UwsClient implements Client {
   ): WebSocketSide | null {
     if (this.#state !== "open") return null;
     const answer = { status: 101, statusText: "", fields, body: null, lengthBytes: null };
-    const reply = this.filters === null ? answer : this.#filter(answer);
+    const reply = this.filters === null ? answer : filterReply(answer, this, this.#context);
     const prepared = reply.status === 101 ? this.#context.fields.prepare(reply.fields) : null;
     if (prepared === null) {
       this.refuse(502);
@@ -323,7 +323,7 @@ export class UwsClient implements Client {
    * @returns False: the reply has a field that cannot be written, and nothing was written.
    */
   #send(unfiltered: Reply, cutsOff = false): boolean {
-    const reply = this.filters === null ? unfiltered : this.#filter(unfiltered);
+    const reply = this.filters === null ? unfiltered : filterReply(unfiltered, this, this.#context);
     const { status, statusText, body, lengthBytes } = reply;
     const fields = this.#context.fields.prepare(reply.fields);
     if (fields === null) {
@@ -345,21 +345,6 @@ export class UwsClient implements Client {
       this.#write({ method, status, statusText, fields, body: null, lengthBytes, ending });
     }
     return true;
-  }
-
-  /**
-   * Applies the filters. A filter that throws is a bug in Edgicorn: it costs this reply, and does not count against the
-   * worker.
-   */
-  #filter(reply: Reply): Reply {
-    try {
-      return applyFilters(reply, this);
-    } catch (error) {
-      this.#context.onError(error);
-      if (isSource(reply.body)) reply.body.cancel();
-      this.filters = null;
-      return toRefusal(500);
-    }
   }
 
   /** Cuts off the client if it breaks a limit. The listener calls this once a second while a body is in transfer. */

@@ -1,3 +1,4 @@
+import { letEnd } from "../../bodies/let-end.ts";
 import type { BodySource } from "../../http/client.ts";
 import type { PreparedFields } from "../../http/response-fields.ts";
 import type { HttpResponse } from "./uws.ts";
@@ -55,9 +56,6 @@ export interface StreamResponse {
   /** The connection uses TLS. */
   secure: boolean;
 }
-
-/** Timeout for a source to end after the last byte of an announced length. */
-const END_GRACE_MS = 1_000;
 
 /** The outcome of a stream: complete, or broken off after (`broken`) or before (`unbegun`) the head was written. */
 export type StreamOutcome = "complete" | "broken" | "unbegun";
@@ -440,20 +438,4 @@ export class StreamWriter {
     letEnd(this.#response.body);
     this.#done("complete", this.#sentBytes);
   }
-}
-
-/** Stops a source after all announced bytes. A source that continued would wait for a reader forever. */
-function letEnd(body: BodySource): void {
-  if (body.state !== "open") {
-    // Tells the source that its last bytes, which it may have lent, are no longer needed.
-    body.cancel();
-    return;
-  }
-  const timer = setTimeout(() => body.cancel(), END_GRACE_MS);
-  timer.unref();
-  body.onChange = () => {
-    if (body.state === "open" && body.read(1) === null) return;
-    clearTimeout(timer);
-    body.cancel();
-  };
 }
