@@ -89,8 +89,8 @@ export type HandlerFunction<P extends Params = Params, E = Environment> = (
 /** A handler in module syntax. Hono, h3, itty-router and others call it an app. */
 export interface FetchHandler<E = Environment> {
   fetch(request: Request, env: E, context: Context<Params, E>): Response | Promise<Response>;
-  /** Never called by this version. The server warns about it at its start. */
-  scheduled?(event: unknown, env: E, context: Context<Params, E>): unknown;
+  /** Like the named export `scheduled`. */
+  scheduled?(event: ScheduledEvent, env: E, context: Context<Params, E>): unknown;
   /** Like the named export `webSocketMessage`. */
   webSocketMessage?: WebSocketMessageHandler<E>;
   /** Like the named export `webSocketClose`. */
@@ -101,6 +101,42 @@ export interface FetchHandler<E = Environment> {
   init?(env: E): unknown;
   /** Like the named export `dispose`, if the default export is a plain object. */
   dispose?(): unknown;
+}
+
+/** An object as default export that answers no request, and runs at times only. */
+export interface ScheduledHandler<E = Environment> {
+  scheduled(event: ScheduledEvent, env: E, context: Context<Params, E>): unknown;
+}
+
+/**
+ * The export `scheduled` of a handler module: runs at the times of `config.schedule`, in one worker, and may return a
+ * promise. It has failed when it throws or its promise rejects. It may take as long as `config.timeoutMs`.
+ */
+export type Scheduled<E = Environment> = ScheduledHandler<E>["scheduled"];
+
+/** A run of `scheduled()`. Compatible with the `ScheduledController` of Workers. */
+export interface ScheduledEvent {
+  readonly type: "scheduled";
+  /** The cron expression whose time has come. */
+  readonly cron: string;
+  /** That time in milliseconds since 1970. It has passed long ago when the run makes up for a missed one. */
+  readonly scheduledTime: number;
+  /** Aborts when the time of `timeoutMs` is over, and when the server stops. */
+  readonly signal: AbortSignal;
+  /** Has no effect: a run that fails is not repeated. A run whose worker is lost is repeated, unless `config.replay` is false. */
+  noRetry(): void;
+}
+
+/** Times of `scheduled()`. */
+export interface ScheduleConfig {
+  /** Five fields, six with seconds in front, or a name such as `@hourly`. */
+  cron: string;
+  /** IANA name such as `Europe/Berlin`. Default: `UTC`. */
+  timeZone?: string | undefined;
+  /** When a time comes and the run before has not ended: leaves the new run out (default), lets it wait, or runs both. */
+  overlap?: "skip" | "queue" | "allow" | undefined;
+  /** After a time without server: runs once if a run was missed (default), once for each missed run, or not. */
+  catchUp?: "none" | "one" | "all" | undefined;
 }
 
 /**
@@ -185,11 +221,8 @@ export interface HandlerConfig extends HandlerSettings {
    * once, and the next ones as time passes. All others are answered with 429 before they reach a worker.
    */
   rateLimit?: string | { requests: number; windowMs: number } | undefined;
-  /**
-   * Times at which `scheduled()` runs: cron expressions of five fields. Has no effect in this version: `scheduled()`
-   * never runs.
-   */
-  schedule?: string | string[] | undefined;
+  /** Times at which `scheduled()` runs: cron expressions such as `0 3 * * *`, alone or with more. */
+  schedule?: string | ScheduleConfig | readonly (string | ScheduleConfig)[] | undefined;
 }
 
 /** The export `config` of a `_middleware` file: defaults for the handlers of its folder. */
@@ -207,7 +240,7 @@ export interface FolderConfig extends Omit<HandlerConfig, "methods" | "schedule"
 export function defineHandler<P extends Params = Params>(
   handler: HandlerFunction<P>,
 ): HandlerFunction<P>;
-export function defineHandler<T extends FetchHandler>(handler: T): T;
+export function defineHandler<T extends FetchHandler | ScheduledHandler>(handler: T): T;
 export function defineHandler<T>(handler: T): T {
   return handler;
 }

@@ -6,8 +6,11 @@ import { CacheByPolicy } from "./cache/by-policy.ts";
 import type { ResponseCache } from "./cache/response-cache.ts";
 import type { Config } from "./config/config.ts";
 import type { Explanation, Question } from "./control/explanation.ts";
+import type { CronJobs } from "./cron/cron-jobs.ts";
 import type {
   CacheInfo,
+  CronJobInfo,
+  CronRunReport,
   GenerationInfo,
   ReloadReport,
   UpstreamGroupInfo,
@@ -69,6 +72,11 @@ export class Primary {
   #closing: Promise<void> | null = null;
   /** An operator has taken the server out of rotation. */
   #isOutOfRotation = false;
+  /** `waiting`: another process serves, or this one is not ready. `off`: it begins no more runs. */
+  #cronPhase: "waiting" | "on" | "off" = "waiting";
+  /** `null`: no handler has had times so far. */
+  #cron: Promise<CronJobs> | null = null;
+  #cronJobs: CronJobs | null = null;
 
   private constructor(options: PrimaryOptions) {
     const { config, certificates, warnings, loadSetup } = options;
@@ -230,6 +238,36 @@ export class Primary {
     return explain(question, { config, sites, certificates, ports: listeners.ports, nextId });
   }
 
+  /** The handlers that run at times. */
+  get cronJobs(): CronJobInfo[] {
+    return this.#cronJobs?.info ?? [];
+  }
+
+  /** Begins the runs of handlers with times, now and after each reload. Call once this process serves alone. */
+  startCron(): void {
+    if (this.#cronPhase !== "waiting") return;
+    this.#cronPhase = "on";
+    this.#renewCron();
+  }
+
+  /** Begins no further run. Runs in flight go on. */
+  stopCron(): void {
+    this.#cronPhase = "off";
+    this.#cronJobs?.stop();
+  }
+
+  /**
+   * Runs a handler with times now, and waits for its end.
+   *
+   * @throws RuntimeError `ERR_CONFIG` when there is none of this name; `ERR_OVERLOADED` when it runs already.
+   */
+  async runCron(route: string, cron: string | null): Promise<CronRunReport> {
+    const jobs = await this.#cron;
+    if (jobs !== null) return jobs.run(route, cron);
+    const found = this.config.cron ? "no handler with config.schedule" : 'the setting cron "off"';
+    throw new RuntimeError("ERR_CONFIG", `Cannot run ${route}: found ${found}`);
+  }
+
   /** The stored answers. */
   get cache(): ResponseCache {
     return this.#parts.cache;
@@ -332,6 +370,7 @@ export class Primary {
 
   /** Ends everything now. */
   async destroy(): Promise<void> {
+    this.stopCron();
     this.#stop.abort(stopping());
     this.#parts.listeners.close();
     const { cache, gates, proxies, sockets, tracer } = this.#parts;
@@ -477,9 +516,34 @@ export class Primary {
     this.#parts.development?.solved();
     this.#renewSites();
     this.#parts.listeners.change(toListenerSettings(setup.config));
+    this.#renewCron();
+  }
+
+  /** Gives the handlers with times of the present generation to the part that runs them, which is loaded on demand. */
+  #renewCron(): void {
+    if (this.#cronPhase !== "on") return;
+    const handlers = this.config.cron ? this.generation.listScheduled() : [];
+    if (handlers.length === 0 && this.#cron === null) return;
+    this.#cron ??= this.#loadCron();
+    const { log } = this.#parts;
+    this.#cron
+      .then((jobs) => jobs.use(handlers))
+      .catch((error: unknown) => log.error({ err: error }, "cannot run handlers at their times"));
+  }
+
+  async #loadCron(): Promise<CronJobs> {
+    const { CronJobs } = await import("./cron/cron-jobs.ts");
+    const { log, ids } = this.#parts;
+    const { stateDir } = this.config;
+    const jobs = new CronJobs({ log, stateDir, nextId: () => ids.nextExchange() });
+    this.#cronJobs = jobs;
+    // The server may have been stopped meanwhile.
+    if (this.#cronPhase === "off") jobs.stop();
+    return jobs;
   }
 
   async #close(graceMs: number, delayMs: number): Promise<void> {
+    this.stopCron();
     if (delayMs > 0) await delay(delayMs, null, { ref: false });
     const deadlineMs = performance.now() + graceMs;
     this.#parts.listeners.stopAccepting();
@@ -505,7 +569,9 @@ export class Primary {
     const { cache, gates, proxies, tracer } = this.#parts;
     proxies.destroy();
     const traced = tracer.close(LAST_TRACES_MS);
-    await Promise.all([this.files.destroy(), gates.close(), cache.close(), traced]);
+    const { files } = this;
+    const cron = this.#cronJobs?.close();
+    await Promise.all([files.destroy(), gates.close(), cache.close(), traced, cron]);
     await this.#releaseGenerations();
   }
 

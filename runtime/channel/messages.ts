@@ -1,6 +1,7 @@
 import type { HandlerLimits } from "../config/handler-settings.ts";
 import type { WorkerBindings } from "../lib/binding-settings.ts";
 import type { Rate } from "../lib/rate.ts";
+import type { Schedule } from "../lib/schedules.ts";
 /**
  * Every message that crosses between the primary and a worker, in both directions. The same protocol in prose, for
  * workers in other languages: `docs/protocol.md`.
@@ -103,6 +104,19 @@ export const MAX_TOPIC_LENGTH = 256;
 
 /** The code of a file that a worker runs: its top level, or one of its hooks. */
 export type ModuleStep = "import" | "init" | "dispose";
+
+/**
+ * Method of a request that runs `scheduled()` of a handler. No client can send it: it is no token of HTTP. The fields are
+ * those of `SCHEDULED_FIELDS`. The status of the response is 204 after success, and 500 after a failure that was logged.
+ */
+export const SCHEDULED_METHOD = "@scheduled";
+
+/** Fields of such a request: index of the handler in its route, cron expression, time in ms since 1970. */
+export const SCHEDULED_FIELDS = {
+  handler: "handler",
+  cron: "cron",
+  time: "scheduled-time",
+} as const;
 
 /** Stands in place of a body that follows in chunks. */
 export const BODY_FOLLOWS = true;
@@ -230,6 +244,15 @@ export interface RouteReport {
   methodLimits: Record<string, RouteLimits>;
   /** Whether its module exports `webSocketMessage`: its WebSockets may move to another worker. Absent: it does not. */
   hasSockets?: boolean;
+  /** Handlers of the route that run at times; absent: none. */
+  scheduled?: ScheduledReport[] | undefined;
+}
+
+/** A handler with `scheduled()`, and its times. */
+export interface ScheduledReport {
+  /** Index of the handler among those of its route. */
+  handler: number;
+  schedules: Schedule[];
 }
 
 /** A route's limits. `null`: the server's own. */

@@ -1,5 +1,6 @@
 import * as z from "zod/mini";
 import { HANDLER_SETTINGS } from "../config/handler-settings.ts";
+import { CATCH_UPS, OVERLAPS } from "../lib/schedules.ts";
 import { describeElement } from "./describe-element.ts";
 import type { BootFailure, HandlerFailure, RouteLimits, WorkerReport } from "./messages.ts";
 
@@ -27,6 +28,18 @@ const limitsSchema = z.object({
   rateLimit: orServers(rate),
 }) as unknown as z.ZodMiniType<RouteLimits>; // The table has an entry for each other key.
 
+const schedule = z.object({
+  cron: z.string(),
+  timeZone: z.string(),
+  overlap: z.enum(OVERLAPS),
+  catchUp: z.enum(CATCH_UPS),
+});
+
+const scheduledHandler = z.object({
+  handler: z.int().check(z.minimum(0)),
+  schedules: z.array(schedule),
+});
+
 const reportSchema = z.object({
   pid: z.number(),
   routes: z.array(
@@ -36,6 +49,7 @@ const reportSchema = z.object({
         limits: limitsSchema,
         methodLimits: z.record(z.string(), limitsSchema),
         hasSockets: z._default(z.boolean(), false),
+        scheduled: z.optional(z.array(scheduledHandler)),
       }),
     ),
   ),

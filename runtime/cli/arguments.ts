@@ -51,6 +51,8 @@ export interface ControlInvocation {
   id: string | null;
   /** The request to explain. Only `explain` has it. */
   question?: Question;
+  /** The handler to run now. Only `cron run` has it. */
+  run?: { route: string; cron: string | null };
 }
 
 /** A look into the access log of a running server, or at the server itself. */
@@ -254,6 +256,11 @@ function findProblems(line: CommandLine, word: string): string[] {
   if (command === "drain" && extra !== undefined && extra !== "off") {
     problems.push(`Cannot run drain: found "${extra}", expected nothing or off`);
   }
+  if (command === "cron" && extra !== undefined && (extra !== "run" || words.length < 3)) {
+    const found = extra === "run" ? "no route" : `"${extra}"`;
+    problems.push(`Cannot run cron: found ${found}, expected nothing, or run and a route`);
+    return problems;
+  }
   if (command === "import" && extra === undefined) {
     problems.push(`Cannot run import: found nothing, expected ${describeExpected("import", "")}`);
   }
@@ -285,7 +292,7 @@ const WITH_WORD: ReadonlySet<CommandName> = new Set([
 /** Returns how many words a command line may have, the command included. */
 function mostWords(command: CommandName, mayHaveWord: boolean): number {
   if (command === "explain") return Infinity;
-  if (command === "import") return 4;
+  if (command === "import" || command === "cron") return 4;
   return mayHaveWord ? 2 : 1;
 }
 
@@ -297,6 +304,7 @@ function describeExpected(command: CommandName, word: string): string {
   if (command === "recycle") return "one number of a worker";
   if (command === "drain") return "nothing or off";
   if (command === "help") return "one command";
+  if (command === "cron") return "run, a route and perhaps one of its times";
   if (command === "import") return "nginx.conf, gunicorn.conf.py or both, and perhaps MODULE:NAME,";
   return takesApp(command) ? "only flags, or a Python application such as app:app," : "only flags";
 }
@@ -327,6 +335,11 @@ function toInvocation(command: CommandName, line: CommandLine): Invocation {
     case "explain": {
       const { question } = parseQuestion(words.slice(1), line.own);
       return { command, flags, json, id: null, question };
+    }
+    case "cron": {
+      const [, , route, cron = null] = words;
+      const own = { command, flags, json, id: null } as const;
+      return route === undefined ? own : { ...own, run: { route, cron } };
     }
     case "reload":
     case "rollback":

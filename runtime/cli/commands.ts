@@ -13,6 +13,7 @@ export const CONTROL_COMMANDS = [
   "routes",
   "recycle",
   "drain",
+  "cron",
   "stop",
 ] as const;
 
@@ -221,6 +222,19 @@ export const COMMANDS: readonly CommandText[] = [
       "Lists the routes of the running server, and the other routes over which each of",
       "them wins where both match: segment by segment, a text wins over a parameter,",
       'and a parameter over the rest of the path. "edgicorn explain" asks for one URL.',
+    ],
+  },
+  {
+    name: "cron",
+    help: "list the handlers that run at times, or run one now",
+    usage: "[run ROUTE [CRON]] [--state-dir DIR] [--json]",
+    details: [
+      "Lists each handler with config.schedule: its next run, its last one with result",
+      "and duration, and how many runs were left out or missed since the start.",
+      "",
+      "edgicorn cron run ROUTE runs scheduled() of a handler now and waits for its end.",
+      "ROUTE is its path or its file; CRON, in quotes, chooses among several times.",
+      "Exits with 0 when the run succeeded, with 70 when not.",
     ],
   },
   {

@@ -2,6 +2,8 @@ import type * as z from "zod/mini";
 import { explanationSchema } from "../control/explanation-schema.ts";
 import {
   drainReportSchema,
+  cronRunSchema,
+  cronSchema,
   effectiveConfigSchema,
   generationsSchema,
   purgeReportSchema,
@@ -17,6 +19,7 @@ import { EXIT, assertNever } from "../lib/errors.ts";
 import type { ControlInvocation } from "./arguments.ts";
 import { describeNeighbours, findServer, refuseOtherFolder } from "./find-server.ts";
 import { formatConfig } from "./format-config.ts";
+import { formatCron, formatCronRun } from "./format-cron.ts";
 import { formatExplanation } from "./format-explanation.ts";
 import { formatGenerations, formatReloadReport, formatStatus } from "./format-answers.ts";
 import { formatRoutes } from "./format-routes.ts";
@@ -79,7 +82,7 @@ export async function runControl(
       }
       const warnings = command === "reload" ? toWarnings(answer.value) : [];
       const problem = [...said, ...warnings].join("\n");
-      return { text, problem, exitCode: EXIT.drained };
+      return { text, problem, exitCode: hasFailed(answer.value) ? EXIT.failed : EXIT.drained };
     }
     default:
       return assertNever(answer);
@@ -110,13 +113,20 @@ const PURGE_TIMEOUT_MS = 10 * 60_000;
 
 const QUESTION_TIMEOUT_MS = 10_000;
 
-function toRequest({ command, id, question }: ControlInvocation): ControlRequest {
+/** Longest wait for a run of a handler, which has a shorter limit of its own in most cases. */
+const RUN_TIMEOUT_MS = 24 * 3_600_000;
+
+function toRequest({ command, id, question, run }: ControlInvocation): ControlRequest {
   switch (command) {
     case "status":
     case "generations":
     case "config":
     case "routes":
       return { method: "GET", path: `/${command}`, timeoutMs: QUESTION_TIMEOUT_MS };
+    case "cron":
+      return run === undefined
+        ? { method: "GET", path: "/cron", timeoutMs: QUESTION_TIMEOUT_MS }
+        : { method: "POST", path: "/cron/run", body: run, timeoutMs: RUN_TIMEOUT_MS };
     case "reload":
       return { method: "POST", path: "/reload", timeoutMs: RELOAD_TIMEOUT_MS };
     case "rollback": {
@@ -188,6 +198,10 @@ function format(command: ControlInvocation["command"], value: unknown): string |
           ? 'out of rotation: readiness probes fail, the server serves on ("edgicorn drain off" undoes it)\n'
           : "in rotation: readiness probes succeed again\n",
       );
+    case "cron":
+      return (
+        formatAs(cronSchema, value, formatCron) ?? formatAs(cronRunSchema, value, formatCronRun)
+      );
     case "stop":
       return "stopped\n";
     default:
@@ -209,6 +223,12 @@ function formatAs<T>(
 function toWarnings(value: unknown): string[] {
   const report = reloadReportSchema.safeParse(value);
   return report.success ? report.data.warnings.map((warning) => `warning: ${warning}`) : [];
+}
+
+/** Tells whether the answer is that to `cron run`, and the run failed. */
+function hasFailed(value: unknown): boolean {
+  const run = cronRunSchema.safeParse(value);
+  return run.success && run.data.result !== "done";
 }
 
 function toJson(value: unknown): string {

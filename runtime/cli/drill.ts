@@ -110,6 +110,8 @@ function toFlags(
     // All clients of a drill have the same address.
     maxRequests: "off",
     maxRequestsPerAddress: "off",
+    // A drill must not send mails, or run other work of the handlers.
+    cron: "off",
     accessLog: "off",
     logFile: "off",
     logFormat: "json",

@@ -6,6 +6,7 @@ import type {
   ReloadReport,
   Status,
 } from "../control/operations.ts";
+import { formatCron } from "./format-cron.ts";
 import { formatCache } from "./format-cache.ts";
 import { formatLive, formatProblems, toWorkerCells } from "./format-live.ts";
 import { formatTable } from "./format-table.ts";
@@ -75,6 +76,7 @@ export function formatStatus(status: Status): string {
     ...formatTable(rows),
     ...formatUpstreams(status.upstreams ?? []),
     ...(status.cache === undefined ? [] : formatCache(status.cache)),
+    ...(status.cron === undefined ? [] : formatCron(status.cron).trimEnd().split("\n")),
     ...formatTraffic(status.traffic),
     ...(live === undefined ? [] : formatLive(live)),
     ...status.certificates.map(formatCertificate),

@@ -83,6 +83,7 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
       case "routes":
       case "recycle":
       case "drain":
+      case "cron":
       case "stop":
         await tellOutcome(invocation);
     }

@@ -781,6 +781,15 @@ export const SETTINGS = {
     // Workers measure their handlers.
     reload: "pools",
   },
+  /** Whether this server runs handlers at the times of their `config.schedule`. Default: on. */
+  cron: {
+    field: "cron",
+    type: onOff(),
+    default: "on",
+    help: "run scheduled() of handlers at their times",
+    docs: "whether this server runs `scheduled()` of handlers at the times of `config.schedule` ([more](handlers.md#at-times)). Of several servers with the same handlers, one should",
+    reload: "switch",
+  },
   /** Token for one such answer, which a request has in the field `x-edgicorn-timing`: a text of at least 16 characters, or `"file:"` and a path; or `"off"`. Default: `"off"`. */
   serverTimingToken: {
     field: "serverTimingTokenDigest",

@@ -5,6 +5,8 @@ import { LIMIT_NAMES, type LimitName } from "../http/limit-names.ts";
 import { isSnapshot, type LiveSnapshot } from "../live/snapshot.ts";
 import type {
   DrainReport,
+  CronJobInfo,
+  CronRunReport,
   GenerationInfo,
   Greeting,
   PurgeReport,
@@ -155,6 +157,36 @@ const upstreamGroup = z.object({
   unresolved: z.array(z.string()),
 });
 
+const cronJob = z.object({
+  site: z.string(),
+  route: z.string(),
+  file: z.string(),
+  pool: z.string(),
+  cron: z.string(),
+  timeZone: z.string(),
+  next: z.nullable(z.string()),
+  running: z.number(),
+  waiting: z.number(),
+  last: z.nullable(z.string()),
+  result: z.nullable(z.string()),
+  durationMs: z.nullable(z.number()),
+  lastSuccess: z.nullable(z.string()),
+  runs: z.record(z.string(), z.number()),
+  skipped: z.number(),
+  missed: z.number(),
+});
+
+/** The answer to `/cron`. */
+export const cronSchema: z.ZodMiniType<CronJobInfo[]> = z.array(cronJob);
+
+/** The answer to `/cron/run`. */
+export const cronRunSchema: z.ZodMiniType<CronRunReport> = z.object({
+  route: z.string(),
+  cron: z.string(),
+  result: z.string(),
+  durationMs: z.number(),
+});
+
 const cache = z.object({
   entries: z.number(),
   memoryBytes: z.number(),
@@ -196,6 +228,7 @@ export const statusSchema: z.ZodMiniType<Status> = z.object({
   traffic,
   upstreams: z.optional(z.array(upstreamGroup)),
   cache: z.optional(cache),
+  cron: z.optional(z.array(cronJob)),
   // Servers of earlier versions do not send it.
   certificates: z._default(
     z.array(z.object({ names: z.array(z.string()), notAfter: z.string(), isDue: z.boolean() })),

@@ -112,6 +112,45 @@ export interface RouteInfo {
   settings: readonly { name: string; value: string }[];
 }
 
+/** A handler that runs at times, with one of its times. Times are in RFC 3339; `null`: none. */
+export interface CronJobInfo {
+  /** Name of its site. */
+  site: string;
+  /** Its path, without that of the site's mount. */
+  route: string;
+  /** Relative to the folder of the site's handlers. */
+  file: string;
+  pool: string;
+  cron: string;
+  timeZone: string;
+  next: string | null;
+  /** Number of runs in flight. */
+  running: number;
+  /** Number of runs that wait for one in flight. */
+  waiting: number;
+  /** When the last run that has ended began, also before a restart. */
+  last: string | null;
+  /** Its result: `done`, `failed`, `timed out`, `worker lost`, `refused` or `interrupted`. */
+  result: string | null;
+  durationMs: number | null;
+  /** When the last run that succeeded ended. */
+  lastSuccess: string | null;
+  /** Number of runs since the start, by result. */
+  runs: Readonly<Record<string, number>>;
+  /** Runs since the start that were left out, since the run before had not ended. */
+  skipped: number;
+  /** Runs since the start that did not begin in time, such as those while no server ran. */
+  missed: number;
+}
+
+/** The result of a run for an operator. */
+export interface CronRunReport {
+  route: string;
+  cron: string;
+  result: string;
+  durationMs: number;
+}
+
 /** A group of upstream servers. */
 export interface UpstreamGroupInfo {
   name: string;
@@ -190,6 +229,8 @@ export interface Status {
   upstreams?: readonly UpstreamGroupInfo[] | undefined;
   /** The response cache; absent: no site, rule or handler has used it. */
   cache?: CacheInfo | undefined;
+  /** Handlers that run at times; absent: none. */
+  cron?: readonly CronJobInfo[] | undefined;
   /** The certificates that it serves, the default one first. */
   certificates: CertificateInfo[];
   /** Number of log lines that were lost since it started, by a full disk or a reader that stopped. */
@@ -292,6 +333,16 @@ export interface Operations {
    * @throws RuntimeError `ERR_CONFIG`, at the first event, when there is no such process, or it cannot be profiled.
    */
   profile(request: ProfileRequest, signal: AbortSignal): AsyncIterable<ProfileEvent>;
+  /** The handlers that run at times. */
+  cron(): readonly CronJobInfo[];
+  /**
+   * Runs such a handler now, and waits for its end.
+   *
+   * @param route Its path, or its file.
+   * @param cron Which of its times; `null`: it has only one.
+   * @throws RuntimeError `ERR_CONFIG` when there is no such handler; `ERR_OVERLOADED` when it runs already.
+   */
+  runCron(route: string, cron: string | null): Promise<CronRunReport>;
   /** Adds or removes a worker; one stays at least. Returns the new number. */
   resize(change: 1 | -1): number;
   status(): Status;

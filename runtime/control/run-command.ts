@@ -40,6 +40,8 @@ const METHODS: ReadonlyMap<string, string> = new Map([
   ["/routes", "GET"],
   ["/recycle", "POST"],
   ["/drain", "POST"],
+  ["/cron", "GET"],
+  ["/cron/run", "POST"],
   ["/stop", "POST"],
 ]);
 
@@ -109,6 +111,14 @@ async function runOperation(
       return answered(operations.config?.());
     case "/routes":
       return answered(operations.routes?.());
+    case "/cron":
+      return answered(operations.cron?.());
+    case "/cron/run": {
+      const [route, cron] = [readMember(body, "route"), readMember(body, "cron") ?? null];
+      return typeof route === "string" && (cron === null || typeof cron === "string")
+        ? answered(await operations.runCron?.(route, cron))
+        : refuse(400, 'Cannot run: expected {"route": "/path"}, perhaps with "cron"');
+    }
     case "/reload":
       return answered(await operations.reload?.());
     case "/rollback": {

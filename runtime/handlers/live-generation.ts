@@ -6,7 +6,12 @@ import type { PoolChange, RouteInfo } from "../control/operations.ts";
 import type { Manifest } from "../generation/manifest.ts";
 import { HandlerPool, type SharedParts } from "./handler-pool.ts";
 import { findReasons, planPools, type PoolPlan } from "./pool-plan.ts";
-import { createSiteRoutes, type RouteDescription, type SiteRoutes } from "./site-routes.ts";
+import {
+  createSiteRoutes,
+  type RouteDescription,
+  type ScheduledHandler,
+  type SiteRoutes,
+} from "./site-routes.ts";
 import { KeptStates, type NextStates } from "../lib/kept-states.ts";
 
 export interface LiveGenerationOptions extends SharedParts {
@@ -151,6 +156,11 @@ export class LiveGeneration {
   /** Lists the routes and fallbacks of all sites. */
   listRoutes(): RouteInfo[] {
     return [...this.#sites].flatMap(([site, routes]) => routes.list(site));
+  }
+
+  /** Lists the handlers of all sites that run at times. */
+  listScheduled(): ScheduledHandler[] {
+    return [...this.#sites].flatMap(([site, routes]) => routes.listScheduled(site));
   }
 
   /** Returns the routes of a site by its name; `null`: the site has no handlers. */

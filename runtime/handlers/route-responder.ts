@@ -1,4 +1,4 @@
-import type { RouteLimits, RouteNumber } from "../channel/messages.ts";
+import type { RouteLimits, RouteNumber, ScheduledReport } from "../channel/messages.ts";
 import type { RequestIntake } from "../bodies/request-intake.ts";
 import type { ExchangeOptions } from "../dispatch/exchange.ts";
 import type { Lane } from "../dispatch/lane.ts";
@@ -78,6 +78,11 @@ export class RouteResponder implements Responder {
   /** The methods that the route answers; `null`: any. */
   get methods(): readonly string[] | null {
     return this.pool.reports[this.#options.route]?.methods ?? null;
+  }
+
+  /** The handlers of the route that run at times. */
+  get scheduled(): readonly ScheduledReport[] {
+    return this.pool.reports[this.#options.route]?.scheduled ?? [];
   }
 
   /** Describes the answer: the limits of the route, its cache and its pool. No worker gets the request. */
@@ -171,6 +176,17 @@ export class RouteResponder implements Responder {
     const exchange = this.#exchangeOf(client, target, rules, null);
     if (lane === null) dispatcher.admit(client, exchange);
     else dispatcher.admitTo(lane, client, exchange);
+  }
+
+  /**
+   * Gives a run of `scheduled()` to the handlers. It goes before all requests, and the limit of the handler for its time
+   * holds. Rate limits, the cache and `maxRequests` do not count.
+   */
+  answerScheduled(client: Client, url: string): void {
+    const { requestTimeoutMs: timeoutMs, timeoutSetting, buffering } = this.rulesOf("GET");
+    const { route } = this.#options;
+    const own = { route, params: null, url, timeoutMs, timeoutSetting, buffering };
+    this.pool.dispatcher.admit(client, { ...own, reserved: true, intake: null });
   }
 
   #admits(client: Client, { rateLimit }: RouteRules): boolean {

@@ -7,6 +7,8 @@ import {
 import type { Config } from "../config/config.ts";
 import { showValue } from "../config/show-value.ts";
 import { DEFAULT_SITE, listSites, toSiteSettings } from "../config/sites.ts";
+import type { Client } from "../http/client.ts";
+import type { Schedule } from "../lib/schedules.ts";
 import type { RouteInfo } from "../control/operations.ts";
 import { RuleBook } from "../dispatch/route-rules.ts";
 import type { Manifest } from "../generation/manifest.ts";
@@ -29,6 +31,25 @@ export interface RouteDescription {
   isApp: boolean;
   /** The site that it belongs to; `null`: the default one. */
   site: string | null;
+}
+
+/** A handler that runs at times, with one of its times. */
+export interface ScheduledHandler {
+  /** The same for the same file and times in each generation. */
+  readonly id: string;
+  /** Name of its site. */
+  readonly site: string;
+  readonly pattern: string;
+  /** Relative to the folder of the site's handlers. */
+  readonly file: string;
+  readonly pool: string;
+  /** Index of the handler in its route. */
+  readonly handler: number;
+  readonly schedule: Schedule;
+  /** Longest time of a run; 0: no limit. */
+  readonly timeoutMs: number;
+  /** Gives a run to a worker. The client gets the outcome. */
+  readonly run: (client: Client, url: string) => void;
 }
 
 interface SiteRoute {
@@ -70,14 +91,18 @@ export class SiteRoutes {
   /** `null`: no middleware guards files. */
   readonly #guards: GuardMatcher | null;
   readonly #manifest: Manifest;
+  /** With those that only run at times, which answer no request. */
+  readonly #allRoutes: readonly SiteRoute[];
 
   constructor(options: {
     manifest: Manifest;
     routes: readonly SiteRoute[];
     fallbacks: readonly SiteFallback[];
   }) {
-    const { manifest, routes, fallbacks } = options;
+    const { manifest, routes: allRoutes, fallbacks } = options;
+    const routes = allRoutes.filter(({ responder }) => responder.methods?.length !== 0);
     this.#manifest = manifest;
+    this.#allRoutes = allRoutes;
     this.#routes = routes;
     this.#fallbacks = fallbacks;
     this.#match = createMatcher({ routes: routes.map(({ route }) => route), fallbacks });
@@ -159,6 +184,27 @@ export class SiteRoutes {
     return [...routes, ...fallbacks];
   }
 
+  /** Returns the handlers that run at times. */
+  listScheduled(site: string): ScheduledHandler[] {
+    return this.#allRoutes.flatMap(({ route, responder }) =>
+      responder.scheduled.flatMap(({ handler, schedules }) => {
+        const number = route.handlers[handler]?.module ?? -1;
+        const file = this.#nameOf(this.#manifest.modules[number]?.source ?? "", route.site);
+        return schedules.map((schedule) => ({
+          id: [site, file, schedule.cron, schedule.timeZone].join(" "),
+          site,
+          pattern: route.pattern,
+          file,
+          pool: responder.pool.plan.name,
+          handler,
+          schedule,
+          timeoutMs: responder.rulesOf("GET").requestTimeoutMs,
+          run: (client: Client, url: string) => responder.answerScheduled(client, url),
+        }));
+      }),
+    );
+  }
+
   describeRoutes(): RouteDescription[] {
     return this.#routes.map((route) => this.#describe(route));
   }
@@ -205,15 +251,22 @@ export class SiteRoutes {
   #describe({ route, responder }: SiteRoute): RouteDescription {
     const { pattern, handlers } = route;
     const site = route.site ?? null;
-    const { modules, sites = [] } = this.#manifest;
-    const dir = sites.find(({ name }) => name === site)?.dir;
-    const nameOf = (source: string): string =>
-      dir !== undefined && source.startsWith(`${dir}/`) ? source.slice(dir.length + 1) : source;
+    const { modules } = this.#manifest;
+    const nameOf = (source: string): string => this.#nameOf(source, route.site);
     const own = handlers.map(({ module }) => modules[module]);
     const isApp = own.some((module) => module?.app !== undefined && module.app.file === undefined);
     const file = own.map((module) => (isApp ? module?.app?.spec : nameOf(module?.source ?? "")));
     const { methods } = responder;
     return { methods: methods ?? [], pattern, file: file.join(", "), isApp, site };
+  }
+
+  /** Returns the name of a file in the folder of its site's handlers. */
+  #nameOf(source: string, site: string | undefined): string {
+    const { sites = [] } = this.#manifest;
+    const dir = sites.find(({ name }) => name === site)?.dir;
+    return dir !== undefined && source.startsWith(`${dir}/`)
+      ? source.slice(dir.length + 1)
+      : source;
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Family } from "./family.ts";
+import { CRON_FAMILIES } from "./cron-families.ts";
 import { POOL_FAMILIES } from "./pool-families.ts";
 import { REQUEST_FAMILIES } from "./request-families.ts";
 import { SERVER_FAMILIES } from "./server-families.ts";
@@ -7,6 +8,7 @@ import { SERVER_FAMILIES } from "./server-families.ts";
 export const FAMILIES: readonly Family[] = [
   ...REQUEST_FAMILIES,
   ...POOL_FAMILIES,
+  ...CRON_FAMILIES,
   ...SERVER_FAMILIES,
 ];
 

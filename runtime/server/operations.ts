@@ -44,6 +44,8 @@ export function createOperations({
       target === "primary"
         ? profilePrimary({ kind, seconds }, { stateDir: primary.config.stateDir, signal })
         : profileWorker(primary.handlers.pools, { target, kind }, signal),
+    cron: () => primary.cronJobs,
+    runCron: (route, cron) => primary.runCron(route, cron),
     resize: (change) => primary.handlers.resize(change),
     status: () => readStatus({ primary, mode, lostLogLines }),
     recycle: (worker) => recycle(primary, { worker, log }),
@@ -91,7 +93,7 @@ export function readStatus({
     hosts: [...hosts],
     routes: generation.routesOf(name)?.count ?? 0,
   }));
-  const { upstreams, cacheInfo } = primary;
+  const { upstreams, cacheInfo, cronJobs } = primary;
   return {
     pid: process.pid,
     version: packageVersion(),
@@ -112,6 +114,7 @@ export function readStatus({
     traffic: primary.traffic,
     ...(upstreams.length > 0 && { upstreams }),
     ...(cacheInfo !== null && { cache: cacheInfo }),
+    ...(cronJobs.length > 0 && { cron: cronJobs }),
     certificates: primary.certificates.map(({ names, notBeforeMs, notAfterMs }) => ({
       names,
       notAfter: new Date(notAfterMs).toISOString(),

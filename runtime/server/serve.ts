@@ -54,6 +54,7 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
   const certificates = watchCertificates(server);
   const orders = orderCertificates(server, certificates);
   const leave = (): Promise<void> => {
+    primary.stopCron();
     presence.withdraw();
     admin?.server.close();
     watcher?.close();
@@ -76,7 +77,11 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
     listeners: () => toSharedPorts(primary),
     setDeputy,
     // A parent that stays is still the process that systemd or the shell knows.
-    handOver: async (pid) => (stays ? presence.withdraw() : presence.handOver(pid)),
+    handOver: async (pid) => {
+      // From here on, the new process begins the runs of handlers with times.
+      primary.stopCron();
+      return stays ? presence.withdraw() : presence.handOver(pid);
+    },
     leave,
     close: () => primary.close(primary.config.drainGraceMs),
     answered: () => presence.answered(),
@@ -129,6 +134,8 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
     throw error;
   }
   admin?.server.takeOver();
+  // The process that served before begins no more runs.
+  primary.startCron();
   // After that: a reader of the log may look for the pid file and the control socket at once.
   announce(server);
   void orders.update();

@@ -25,6 +25,7 @@ import { abortRequest } from "../web/fast-request.ts";
 import { FOUND } from "../web/file-stream.ts";
 import type { ExchangeContext } from "./context.ts";
 import type { Departures } from "./departures.ts";
+import { toAbortError } from "./abort-error.ts";
 import { readResponseParts, type SendableParts } from "./from-response.ts";
 import { SWITCHING } from "../web/upgrade-response.ts";
 import { RequestBody } from "./request-body.ts";
@@ -329,17 +330,4 @@ function announcedLength(fields: string): number | null {
 export function toFailure(id: ExchangeId): ResponseMessage {
   const fields = "content-type\ntext/plain;charset=UTF-8";
   return [Kind.response, id, 500, "", fields, "Internal Server Error\n"];
-}
-
-function toAbortError(reason: AbortReason): DOMException {
-  switch (reason) {
-    case "client-left":
-      return new DOMException("The client left, or was cut off", "AbortError");
-    case "body-too-large":
-      return new DOMException("The request body is longer than its limit", "AbortError");
-    case "deadline":
-      return new DOMException("The deadline of the request has passed", "TimeoutError");
-    case "shutdown":
-      return new DOMException("The server shuts down", "AbortError");
-  }
 }

@@ -9,7 +9,7 @@ import type {
   ToPrimary,
   ToWorker,
 } from "../channel/messages.ts";
-import { BODY_FOLLOWS, Kind } from "../channel/messages.ts";
+import { BODY_FOLLOWS, Kind, SCHEDULED_METHOD } from "../channel/messages.ts";
 import type { CompressionLevel, StreamEncoder } from "../compress/encoders.ts";
 import type { FieldsPlans } from "../compress/plan-answer.ts";
 import { isSampled } from "../lib/trace-parent.ts";
@@ -23,6 +23,7 @@ import { noteFound } from "./found-file.ts";
 import type { LoadedGeneration } from "./load-handlers.ts";
 import type { TraceScope } from "./trace-scope.ts";
 import type { LoadedRoute } from "./route-table.ts";
+import { ScheduledRun } from "./scheduled-run.ts";
 
 export interface ExchangesOptions {
   channel: Channel<ToWorker, ToPrimary>;
@@ -46,7 +47,7 @@ export interface ExchangesOptions {
 export class Exchanges {
   readonly #options: ExchangesOptions;
   /** Exchanges in flight. An exchange that is answered within its own turn is never added. */
-  readonly #inFlight = new ExchangeTable<ExchangeRun>();
+  readonly #inFlight = new ExchangeTable<ExchangeRun | ScheduledRun>();
   /** The streams that are compressed now. */
   readonly #encoders = new Set<StreamEncoder>();
   readonly #plans: FieldsPlans = new Map();
@@ -98,6 +99,10 @@ export class Exchanges {
       fields: message[6],
       deadline: timeoutMs === 0 ? null : Date.now() + timeoutMs,
     });
+    if (message[4] === SCHEDULED_METHOD) {
+      this.#startScheduled(new ScheduledRun({ message, route, context, channel, departures }));
+      return;
+    }
     // Reading past the end of an array would be slower.
     if (message.length > 10) noteFound(context, message[10]);
     const exchange = new ExchangeRun({
@@ -133,6 +138,13 @@ export class Exchanges {
     const { running, traces } = this.#options;
     const run = traces === null ? start : () => traces.run(message[6], start);
     return running === null ? run() : running.run(message[2], run);
+  }
+
+  #startScheduled(run: ScheduledRun): void {
+    const { running } = this.#options;
+    this.#inFlight.add(run);
+    const done = running === null ? run.start() : running.run(run.route, () => run.start());
+    void done.then(() => this.#remove(run.id));
   }
 
   /**

@@ -3,12 +3,12 @@ import { HANDLER_SETTINGS, type HandlerSettings } from "../config/handler-settin
 import { describeValue } from "./describe-value.ts";
 import { pickNearest } from "../lib/nearest.ts";
 import { parseRate, type Rate, RATE_EXPECTED } from "../lib/rate.ts";
+import { SCHEDULE_EXPECTED, toSchedules } from "../lib/schedules.ts";
 import { isPoolName, POOL_NAME_EXPECTED } from "../lib/pool-name.ts";
 
 // No schemas of a library: every worker would load it at its boot.
 
 const METHOD_NAME = /^[A-Z][A-Z0-9-]*$/;
-const CRON = /^\S+(\s+\S+){4}$/;
 
 /** One key of a `config` export. */
 interface Entry {
@@ -56,8 +56,8 @@ const HANDLER_ENTRIES: Record<keyof HandlerConfig, Entry> = {
     expected: 'a list of upper-case methods such as ["GET", "POST"]',
   },
   schedule: {
-    isValid: (value) => isListOf([value].flat(), (each) => CRON.test(each)),
-    expected: 'a cron expression of five fields such as "0 3 * * *", or a list of them',
+    isValid: (value) => toSchedules(value) !== null,
+    expected: SCHEDULE_EXPECTED,
   },
 };
 

@@ -5,8 +5,11 @@ import type {
   HandlerConfig,
   HandlerFunction,
   Middleware,
+  Scheduled,
 } from "../api.ts";
+import { toSchedules, type Schedule } from "../lib/schedules.ts";
 import { describeValue, isClass } from "./describe-value.ts";
+import { findScheduled, isScheduledOnly } from "./find-scheduled.ts";
 import { describeNodeApplication } from "./node-style.ts";
 import { readSocketHooks, type SocketHooks } from "./socket-hooks.ts";
 import { readFolderConfig, readHandlerConfig, type ConfigResult } from "./handler-config.ts";
@@ -35,6 +38,15 @@ export interface HandlerModule {
   config: HandlerConfig;
   /** Receives the events of WebSockets; `null`: the module exports none of these functions. */
   sockets: SocketHooks | null;
+  /** Its function that runs at times; `null`: none. */
+  scheduled: ScheduledTarget | null;
+}
+
+/** A function that runs at times. */
+export interface ScheduledTarget {
+  call: Scheduled;
+  /** Empty: it never runs. */
+  schedules: readonly Schedule[];
 }
 
 export interface MiddlewareModule {
@@ -74,15 +86,16 @@ export function readHandlerModule(
   const methods = readMethods(exports, problems);
   const config = keepConfig(readHandlerConfig(exports["config"]), problems);
   const sockets = readSocketHooks(exports, problems);
+  const scheduled = readScheduled(exports, config);
   if (any === null) problems.push(...lowerCaseMethods(exports));
-  if (problems.length === 0 && any === null && methods.size === 0) {
+  if (problems.length === 0 && any === null && methods.size === 0 && scheduled === null) {
     problems.push(nothingToRun(exports));
   }
   problems.push(...methodConflicts({ any, methods, config, sockets }, fileMethod));
 
   return problems.length > 0
     ? { ok: false, problems }
-    : { ok: true, module: { any, methods, config, sockets } };
+    : { ok: true, module: { any, methods, config, scheduled, sockets } };
 }
 
 /** Reads the exports of a `_middleware` file: a default function and, if it likes, a `config` for its folder. */
@@ -140,7 +153,9 @@ function readDefault(exports: Namespace, problems: ShapeProblem[]): Target | nul
   if (value === undefined) return null;
   const application = describeNodeApplication(value);
   const target = application === null ? toTarget(value) : null;
-  if (target === null) problems.push({ message: defaultProblem(value), exportName: "default" });
+  if (target === null && !isScheduledOnly(exports)) {
+    problems.push({ message: defaultProblem(value), exportName: "default" });
+  }
   return target;
 }
 
@@ -251,7 +266,16 @@ function lowerCaseMethods(exports: Namespace): ShapeProblem[] {
   });
 }
 
-function methodConflicts(module: HandlerModule, fileMethod: string | null): ShapeProblem[] {
+function readScheduled(exports: Namespace, config: HandlerConfig): ScheduledTarget | null {
+  const call = findScheduled(exports);
+  const schedules = config.schedule === undefined ? [] : (toSchedules(config.schedule) ?? []);
+  return call === null ? null : { call, schedules };
+}
+
+function methodConflicts(
+  module: Omit<HandlerModule, "scheduled">,
+  fileMethod: string | null,
+): ShapeProblem[] {
   const problems: ShapeProblem[] = [];
   if (fileMethod !== null) {
     for (const method of module.methods.keys()) {

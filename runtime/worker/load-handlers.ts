@@ -1,8 +1,9 @@
 import { join, relative, sep } from "node:path";
 import type { ErrorHandler, FolderConfig, HandlerConfig, Middleware } from "../api.ts";
-import type { RouteNumber } from "../channel/messages.ts";
+import type { RouteNumber, ScheduledReport } from "../channel/messages.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { loadManifest, type Manifest, type ManifestModule } from "../generation/manifest.ts";
+import { type Schedule, toSchedules } from "../lib/schedules.ts";
 import { DEFAULT_POOL } from "../lib/pool-name.ts";
 import type { SourcePosition } from "./error-location.ts";
 import {
@@ -77,6 +78,8 @@ export interface RouteReport {
   methodConfig: Record<string, HandlerConfig>;
   /** Whether its module receives the events of WebSockets. */
   hasSockets: boolean;
+  /** Handlers that run at times, and when; absent: none. */
+  scheduled?: ScheduledReport[];
 }
 
 const DEFAULT_TIMEOUT: LoadTimeout = { ms: 30_000, limit: "30000 ms" };
@@ -103,6 +106,7 @@ export async function loadGeneration(
   await loader.importAll(generationDir);
   const routes = loader.routes();
   const fallbacks = loader.fallbacks();
+  await loader.checkSchedules();
   await loader.throwProblems();
   const warnings = await loader.warnings();
   const hooks = loader.hooks();
@@ -118,13 +122,23 @@ export function toReport(generation: LoadedGeneration): (RouteReport | null)[] {
   return generation.routes.map((route) => {
     if (route === undefined) return null;
     const { methods, config, methodConfig, sockets } = route;
+    const scheduled = toScheduledReports(route);
     return {
       methods: methods === null ? null : [...methods],
       config,
       methodConfig: { ...methodConfig },
       hasSockets: sockets !== null,
+      ...(scheduled.length > 0 && { scheduled }),
     };
   });
+}
+
+function toScheduledReports({ scheduled }: LoadedRoute): ScheduledReport[] {
+  const reports = [...(scheduled ?? [])].map(([handler, { schedules }]) => ({
+    handler,
+    schedules: [...schedules],
+  }));
+  return reports.filter(({ schedules }) => schedules.length > 0);
 }
 
 interface Problem {
@@ -218,6 +232,29 @@ class Loader {
       this.#checkPool(fallback, { number: fallback.module, own: {}, frame });
       return toFallback(frame, this.#display(fallback.module), target);
     });
+  }
+
+  /** Checks the times of all handlers. Loads the library for that only where a handler has any. */
+  async checkSchedules(): Promise<void> {
+    const found: [module: number, schedules: readonly Schedule[]][] = [];
+    for (const { handlers } of this.#manifest.routes) {
+      for (const { module } of handlers) {
+        const exports = this.#imports.get(module);
+        if (exports === undefined || !exports.ok) continue;
+        const { config } = unwrapCommonJs(exports.namespace);
+        const value = typeof config === "object" && config !== null ? config : {};
+        const schedules = toSchedules(Reflect.get(value, "schedule"));
+        if (schedules !== null) found.push([module, schedules]);
+      }
+    }
+    if (found.length === 0) return;
+    const { findScheduleProblem } = await import("../lib/cron-times.ts");
+    for (const [module, schedules] of found) {
+      for (const schedule of schedules) {
+        const message = findScheduleProblem(schedule);
+        if (message !== null) this.#addProblem(module, { message, exportName: "config" });
+      }
+    }
   }
 
   async throwProblems(): Promise<void> {

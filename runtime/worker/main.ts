@@ -353,10 +353,11 @@ async function openWorkerLog(settings: WorkerSettings): Promise<Logger> {
 }
 
 function toRouteReport(loaded: LoadedRouteReport): RouteReport {
-  const { methods, config, methodConfig, hasSockets } = loaded;
+  const { methods, config, methodConfig, hasSockets, scheduled } = loaded;
   return {
     methods,
     hasSockets,
+    ...(scheduled !== undefined && { scheduled }),
     limits: toLimits(config),
     methodLimits: Object.fromEntries(
       Object.entries(methodConfig).map(([method, own]) => [method, toLimits(own)]),

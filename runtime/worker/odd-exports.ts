@@ -1,5 +1,6 @@
 import { isProxy } from "node:util/types";
 import { describeValue, isClass } from "./describe-value.ts";
+import { findScheduled } from "./find-scheduled.ts";
 import { EXPORTED_METHODS, type ShapeProblem } from "./handler-shape.ts";
 
 type Exports = Readonly<Record<string, unknown>>;
@@ -17,25 +18,24 @@ export function findOddExports(
   return [
     ...findEvents(exports),
     ...Object.keys(exports).flatMap((name) => findOddity(name, exports[name])),
-    ...findIdleConfig(exports["config"]),
+    ...(answers === null ? [] : findIdleSchedule(exports)),
     ...findLostHook(exports),
     ...(answers === null ? [] : findTwoForms(exports, answers)),
   ];
 }
 
-/** Keys of `config` that this version does not act on, and their replacements. */
-const IDLE_CONFIG: Readonly<Record<string, string>> = {
-  schedule: "nothing is run. Let a timer of the system (cron, systemd) send a request to a route",
-};
-
-function findIdleConfig(config: unknown): ShapeProblem[] {
-  if (typeof config !== "object" || config === null) return [];
-  return Object.entries(IDLE_CONFIG).flatMap(([key, instead]) => {
-    const value: unknown = Reflect.get(config, key);
-    if (value === undefined || value === false) return [];
-    const message = `config.${key} has no effect in this version: ${instead}`;
-    return [{ message, exportName: "config" }];
-  });
+/** A schedule without a function, and a function without a schedule. */
+function findIdleSchedule(exports: Exports): ShapeProblem[] {
+  const { config } = exports;
+  const isObject = typeof config === "object" && config !== null;
+  const hasTimes = isObject && Reflect.get(config, "schedule") !== undefined;
+  const hasFunction = findScheduled(exports) !== null;
+  if (hasTimes === hasFunction) return [];
+  const message = hasTimes
+    ? "config.schedule has no effect: expected a function scheduled(event, env, context), exported or in the default export"
+    : 'scheduled() never runs: expected export const config = { schedule: "0 3 * * *" } with its times';
+  const isNamed = typeof exports["scheduled"] === "function";
+  return [{ message, exportName: hasTimes ? "config" : isNamed ? "scheduled" : "default" }];
 }
 
 /** Methods that the name of a handler's file leaves to its exports; `null`: the file is no handler. */
@@ -43,7 +43,6 @@ export type OddExportsRole = "all" | "one" | null;
 
 /** Events of Cloudflare Workers, and how the same is done here. */
 const EVENTS: Readonly<Record<string, string>> = {
-  scheduled: "let a timer of the system (cron, systemd) send a request to a route",
   queue: "let the consumer of the queue send its messages to a route",
   email: "let the mail server send a request to a route",
   tail: "read the access log",
@@ -52,9 +51,6 @@ const EVENTS: Readonly<Record<string, string>> = {
 
 function findEvents(exports: Exports): ShapeProblem[] {
   const problems: ShapeProblem[] = [];
-  if (typeof exports["scheduled"] === "function") {
-    problems.push(eventProblem("exports scheduled()", "scheduled", "scheduled"));
-  }
   const app = exports["default"];
   // A router that is a proxy seems to have methods of any name.
   if (typeof app !== "object" || app === null || isProxy(app)) return problems;

@@ -3,7 +3,12 @@ import type { HandlerFailure } from "../channel/messages.ts";
 import { adoptResponse } from "./adopt-response.ts";
 import { toFoundResponse } from "./found-file.ts";
 import type { SocketHooks } from "./socket-hooks.ts";
-import { EXPORTED_METHODS, type HandlerModule, type Target } from "./handler-shape.ts";
+import {
+  EXPORTED_METHODS,
+  type HandlerModule,
+  type ScheduledTarget,
+  type Target,
+} from "./handler-shape.ts";
 
 /** Something that answers one request, and the file to name when it does not. */
 export interface Runnable<F = (request: Request, context: Context) => unknown> {
@@ -39,6 +44,13 @@ export interface LoadedRoute {
   readonly rules: RunRules;
   /** Receives the events of WebSockets of the module that answers GET; `null`: there is none. */
   readonly sockets: SocketHooks | null;
+  /** Functions that run at times, by the index of their handler; absent: none. */
+  readonly scheduled?: ReadonlyMap<number, ScheduledRunnable>;
+}
+
+/** A function that runs at times, and its file. */
+export interface ScheduledRunnable extends ScheduledTarget {
+  readonly source: string;
 }
 
 /** A handler module in its place: which of its route's methods its file is for. */
@@ -95,7 +107,10 @@ export function toRoute(frame: RouteFrame, modules: readonly RouteModule[]): Rou
   if (problems.length > 0) return { ok: false, problems };
 
   addHead(byMethod, methodConfig);
-  const methods = any === null ? addOptions(byMethod) : null;
+  const scheduled = findScheduled(modules);
+  // A route whose handlers only run at times answers no request.
+  const isSilent = any === null && byMethod.size === 0;
+  const methods = isSilent ? [] : any === null ? addOptions(byMethod) : null;
   const rest = any?.module.any ?? null;
   const main = any ?? (modules.length === 1 ? modules[0] : undefined);
   return {
@@ -111,6 +126,7 @@ export function toRoute(frame: RouteFrame, modules: readonly RouteModule[]): Rou
         any === null || rest === null
           ? notAllowed([...byMethod.keys()])
           : toRunnable(rest, any.source),
+      ...(scheduled.size > 0 && { scheduled }),
     },
   };
 }
@@ -122,6 +138,15 @@ function pickSockets(modules: readonly RouteModule[]): SocketHooks | null {
     modules.find(({ module }) => module.methods.has("GET")) ??
     modules.find(({ fileMethod }) => fileMethod === null);
   return own?.module.sockets ?? null;
+}
+
+function findScheduled(modules: readonly RouteModule[]): Map<number, ScheduledRunnable> {
+  const found = new Map<number, ScheduledRunnable>();
+  for (const [index, { source, module }] of modules.entries()) {
+    const { scheduled } = module;
+    if (scheduled !== null) found.set(index, { ...scheduled, source });
+  }
+  return found;
 }
 
 /** Makes a route of a `_404` module: any method; a status of 200 becomes 404. */

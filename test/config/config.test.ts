@@ -144,6 +144,7 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       otlp: null,
       traceSample: 1,
       serverTiming: false,
+      cron: true,
       serverTimingTokenDigest: null,
       livePath: null,
       readyPath: null,
@@ -295,6 +296,7 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       otlp: ["http://127.0.0.1:4318", "otlp", "http://127.0.0.1:4318/v1/traces"],
       traceSample: ["0.01", "traceSample", 0.01],
       serverTiming: ["on", "serverTiming", true],
+      cron: ["off", "cron", false],
       serverTimingToken: [
         "correct-horse-battery",
         "serverTimingTokenDigest",

@@ -100,9 +100,9 @@ describeMistakes("handlers", [
     },
     code: 0,
     says: [
-      /handlers\/cron\.ts:1:\d+: default export has scheduled\(\).*cron, systemd/,
+      /handlers\/cron\.ts:1:\d+: scheduled\(\) never runs: expected .*schedule/,
       /handlers\/cron\.ts:1:\d+: default export has queue\(\).*consumer of the queue/,
-      /handlers\/named\.ts:2:\d+: exports scheduled\(\)/,
+      /handlers\/named\.ts:2:\d+: scheduled\(\) never runs/,
     ],
     neverSays: [/router\.ts/],
   },
@@ -150,7 +150,7 @@ describeMistakes("handlers", [
     ],
   },
   {
-    name: "config that this version does not act on",
+    name: "times without a function",
     command: "check",
     files: {
       "handlers/_middleware.ts": `export default (request, context, next) => next();
@@ -159,7 +159,7 @@ describeMistakes("handlers", [
       "handlers/b.ts": `${HELLO}export const config = { cache: false, pool: "other" };`,
     },
     code: 0,
-    says: [/handlers\/a\.ts:2:\d+: config\.schedule has no effect.*cron/],
+    says: [/handlers\/a\.ts:2:\d+: config\.schedule has no effect: expected a function scheduled/],
     // All else acts.
     neverSays: [/_middleware/, /config\.(?:rateLimit|cache)/, /handlers\/b\.ts/],
   },
