@@ -187,7 +187,7 @@ describe("readHandlerModule()", () => {
     ],
     [
       { maxBodySize: 1 },
-      'config has an unknown key "maxBodySize", expected one of bodyLimitBytes, bodyBufferBytes, cache, overflow, responseOverflow, timeoutMs, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, reserved, replay, compression, pool, rateLimit, methods, schedule',
+      'config has an unknown key "maxBodySize", expected one of bodyLimitBytes, bodyBufferBytes, cache, overflow, responseOverflow, timeoutMs, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, webSocketOrigins, webSocketMessageLimitBytes, webSocketBufferBytes, webSocketPingMs, webSocketIdleTimeoutMs, reserved, replay, compression, pool, rateLimit, methods, schedule',
     ],
     [
       { timeoutMs: "10s" },
@@ -218,7 +218,7 @@ describe("readHandlerModule()", () => {
     ],
     [
       { schedule: "daily" },
-      'config.schedule is string "daily", expected a cron expression of five fields such as "0 3 * * *", or a list of them',
+      'config.schedule is string "daily", expected a cron expression such as "0 3 * * *", { cron, timeZone, overlap, catchUp } with overlap "skip", "queue" or "allow" and catchUp "none", "one" or "all", or a list of them, each once',
     ],
     [
       { timeoutMs: NaN, pool: 1 },
@@ -241,7 +241,7 @@ describe("readMiddlewareModule()", () => {
     assert.deepEqual(
       problemsOf(readMiddlewareModule({ default: handle, config: { methods: ["GET"] } })),
       [
-        'config has an unknown key "methods", expected one of bodyLimitBytes, bodyBufferBytes, cache, overflow, responseOverflow, timeoutMs, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, reserved, replay, compression, pool, rateLimit, files',
+        'config has an unknown key "methods", expected one of bodyLimitBytes, bodyBufferBytes, cache, overflow, responseOverflow, timeoutMs, bodyTimeoutMs, minBodyRateBytesPerSecond, sendTimeoutMs, webSocketOrigins, webSocketMessageLimitBytes, webSocketBufferBytes, webSocketPingMs, webSocketIdleTimeoutMs, reserved, replay, compression, pool, rateLimit, files',
       ],
     );
   });

@@ -75,18 +75,25 @@ describe("loadGeneration()", () => {
     const folder = { timeoutMs: 7, pool: "b" };
     const get = { ...folder, timeoutMs: 1 };
     assert.deepEqual(toReport(generation), [
-      { methods: null, config: {}, methodConfig: {} },
-      { methods: ["GET", "HEAD", "POST", "OPTIONS"], config: {}, methodConfig: {} },
-      { methods: null, config: {}, methodConfig: {} },
+      { methods: null, config: {}, methodConfig: {}, hasSockets: false },
+      {
+        methods: ["GET", "HEAD", "POST", "OPTIONS"],
+        config: {},
+        methodConfig: {},
+        hasSockets: false,
+      },
+      { methods: null, config: {}, methodConfig: {}, hasSockets: false },
       {
         methods: ["GET", "HEAD", "OPTIONS", "PROPFIND"],
         config: { methods: ["PROPFIND", "GET"], timeoutMs: 5 },
         methodConfig: {},
+        hasSockets: false,
       },
       {
         methods: ["GET", "HEAD", "POST", "OPTIONS"],
         config: folder,
         methodConfig: { GET: get, HEAD: get, POST: { ...folder, bodyLimitBytes: 9 } },
+        hasSockets: false,
       },
     ]);
     assert.equal(generation.id, "test");
