@@ -46,8 +46,11 @@ const HANDLERS = {
   };`,
 };
 
+/** For a server without warnings about silent workers: they need an examination, which opens the inspector. */
+const SHARED_FLAGS = ["--log-level", "debug", "--block-warn", "0s"];
+
 /** For tests that leave its worker as it was. */
-const shared = shareServer({ handlers: HANDLERS, flags: ["--log-level", "debug"] });
+const shared = shareServer({ handlers: HANDLERS, flags: SHARED_FLAGS });
 
 /** Asks for what never ends, and waits until a worker is blocked by it. */
 async function blockOne(server: TestServer): Promise<{ pid: number; answer: Promise<number> }> {
