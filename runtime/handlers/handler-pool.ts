@@ -572,7 +572,9 @@ export class HandlerPool {
     this.#meter.lost += failed;
     const fields = { workerId, cause, reason: error.message, replayed };
     if (cause !== "retired") {
-      const hang = this.#hang?.workerId === workerId ? this.#hang.handler : null;
+      // A worker that was blocked for a while has a description, too, and may be lost for another reason.
+      const isHung = cause === "hung" && this.#hang?.workerId === workerId;
+      const hang = isHung ? (this.#hang?.handler ?? null) : null;
       const lost = { workerId, pool: this.plan.name, cause, handler: hang, failed, replayed };
       this.#events.add({ kind: "worker", isGood: false, text: describeLoss(lost) });
     }

@@ -25,10 +25,9 @@ export function placeInTrace(
   const parent = fields.includes("traceparent\n")
     ? toTraceParent(findField(fields, "traceparent"))
     : undefined;
-  const isDrawn = (): boolean => sample === 1 || (sample > 0 && ids.draw() < sample);
   if (parent === undefined) {
     const [traceId, spanId] = [ids.next(16), ids.next(8)];
-    return { traceId, spanId, parentId: null, traceState: "", isSampled: isDrawn() };
+    return { traceId, spanId, parentId: null, traceState: "", isSampled: draw(sample, ids) };
   }
   const [, traceId = "", parentId = "", flags = ""] = parent.split("-");
   const state = findField(fields, "tracestate") ?? "";
@@ -37,8 +36,12 @@ export function placeInTrace(
     spanId: ids.next(8),
     parentId,
     traceState: state.length > MOST_STATE ? "" : state,
-    isSampled: trustsParent ? (Number.parseInt(flags, 16) & 1) === 1 : isDrawn(),
+    isSampled: trustsParent ? (Number.parseInt(flags, 16) & 1) === 1 : draw(sample, ids),
   };
+}
+
+function draw(sample: number, ids: Pick<TraceIds, "draw">): boolean {
+  return sample === 1 || (sample > 0 && ids.draw() < sample);
 }
 
 /** Returns a field block whose `traceparent` names this server's span. The `tracestate` of the client stays with its trace. */
@@ -58,33 +61,38 @@ function isOld(name: string): boolean {
 }
 
 const POOL_BYTES = 4096;
+/** The last eight digits of an id decide whether it may be zero, so that nearly all are read once. */
+const ZEROS = "00000000";
 
-/** Makes random ids. Takes random bytes in advance: a call of the system for each id would cost more than the rest of a trace. */
+/**
+ * Makes random ids. Takes random digits in advance: a call of the system, or a call into Node for each id, would cost more
+ * than the rest of a trace.
+ */
 export class TraceIds {
   readonly #pool = Buffer.alloc(POOL_BYTES);
-  #at = POOL_BYTES;
+  #digits = "";
+  #at = 0;
 
   /** Returns an id of so many bytes, in hex, that is not all zeros. */
   next(bytes: 8 | 16): string {
     for (;;) {
-      const at = this.#take(bytes);
-      const id = this.#pool.toString("hex", at, at + bytes);
-      if (/[^0]/.test(id)) return id;
+      const id = this.#take(2 * bytes);
+      if (!id.endsWith(ZEROS) || /[^0]/.test(id)) return id;
     }
   }
 
   /** Returns a number from 0 to 1, without 1. */
   draw(): number {
-    return this.#pool.readUInt32LE(this.#take(4)) / 2 ** 32;
+    return Number.parseInt(this.#take(8), 16) / 2 ** 32;
   }
 
-  #take(bytes: number): number {
-    if (this.#at + bytes > POOL_BYTES) {
-      randomFillSync(this.#pool);
+  #take(length: number): string {
+    if (this.#at + length > this.#digits.length) {
+      this.#digits = randomFillSync(this.#pool).toString("hex");
       this.#at = 0;
     }
     const at = this.#at;
-    this.#at += bytes;
-    return at;
+    this.#at += length;
+    return this.#digits.slice(at, at + length);
   }
 }

@@ -27,7 +27,8 @@ export class Tracer {
   readonly #options: TracerOptions;
   readonly #ids = new TraceIds();
   #exporter: Exporter | null = null;
-  #url: string | null = null;
+  /** All settings and variables on which the exporter depends. */
+  #target = "";
   #sample = 1;
 
   constructor(options: TracerOptions) {
@@ -37,10 +38,13 @@ export class Tracer {
   /** Uses the settings of a config from now on. */
   useSettings({ otlp, traceSample, variables }: Config): void {
     this.#sample = traceSample;
-    if (otlp === this.#url) return;
+    const env = { ...variables, ...this.#options.env };
+    const target =
+      otlp === null ? "" : JSON.stringify([otlp, parseHeaders(env), parseResource(env)]);
+    if (target === this.#target) return;
     void this.#exporter?.close(REPLACED_GRACE_MS);
-    this.#url = otlp;
-    this.#exporter = otlp === null ? null : this.#createExporter(otlp, variables);
+    this.#target = target;
+    this.#exporter = otlp === null ? null : this.#createExporter(otlp, env);
   }
 
   /** Places a request in a trace: its handler and upstream servers see the trace in `traceparent`. */
@@ -90,8 +94,7 @@ export class Tracer {
     await this.#exporter?.close(graceMs);
   }
 
-  #createExporter(url: string, variables: Config["variables"]): Exporter {
-    const env = { ...variables, ...this.#options.env };
+  #createExporter(url: string, env: TracerOptions["env"]): Exporter {
     const resource = {
       attributes: Object.entries(parseResource(env)).map(([key, value]) => toAttribute(key, value)),
     };
