@@ -39,6 +39,7 @@ export interface AdminReply {
 
 /** An answer without an end. */
 export interface AdminStream {
+  readonly contentType: string;
   /** Writes head and body. Returns a reply if it does not, and has written nothing then. */
   readonly stream: (response: ServerResponse) => Promise<AdminReply | null>;
 }

@@ -142,7 +142,11 @@ export class AdminServer {
     let reply: AdminReply | null;
     try {
       const answer = await this.#reply(request, response);
-      reply = "stream" in answer ? await answer.stream(response) : answer;
+      if (!("stream" in answer)) reply = answer;
+      // A HEAD request asks whether the page is there, and takes no events.
+      else if (request.method === "HEAD")
+        reply = { status: 200, contentType: answer.contentType, body: "" };
+      else reply = await answer.stream(response);
     } catch (error) {
       this.#options.log.error({ err: error }, "admin page failed");
       reply = toText(500, "Internal Server Error\n");

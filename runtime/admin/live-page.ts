@@ -20,6 +20,7 @@ export function createLivePage(watch: () => StreamOptions["watch"] | null): Admi
     access: "operator",
     about: "the state of the server each second, as server-sent events",
     answer: () => ({
+      contentType: FIELDS["content-type"],
       async stream(response) {
         const add = watch();
         if (add === null) return toText(503, "the server starts\n");

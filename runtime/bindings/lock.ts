@@ -114,11 +114,18 @@ export function createLocks(
 
 const NOTHING = new Uint8Array(0);
 
+/** A day: longer work extends its lock. */
+const MOST_TTL_MS = 24 * 3_600_000;
+
 function check(name: unknown, times: { ttlMs: number; waitMs: number }): void {
   if (typeof name !== "string" || name === "" || Buffer.byteLength(name) > 512) {
     throw new TypeError("Cannot use a lock: its name is no text of 1 to 512 bytes");
   }
-  if (!(times.ttlMs >= 1) || !(times.waitMs >= 0)) {
-    throw new TypeError("Cannot use a lock: ttlMs is not above 0, or waitMs is below 0");
+  const { ttlMs, waitMs } = times;
+  if (!Number.isInteger(ttlMs) || ttlMs < 1 || ttlMs > MOST_TTL_MS) {
+    throw new TypeError(`Cannot use a lock: ttlMs is not a whole number from 1 to ${MOST_TTL_MS}`);
+  }
+  if (!(waitMs >= 0 && waitMs < Number.POSITIVE_INFINITY)) {
+    throw new TypeError("Cannot use a lock: waitMs is not a finite number from 0 on");
   }
 }

@@ -100,10 +100,7 @@ function readBinding(
     refuse(key, found, `a text, or an object with one of ${KINDS.join(", ")}: { kv: "sessions" }`);
     return null;
   }
-  refuseUnknown(value, [kind, ...SCOPES], {
-    key,
-    refuse: (each, _, expected) => refuse(each, "(hidden)", expected),
-  });
+  refuseUnknown(value, [kind, ...SCOPES], { key, refuse: hiding(refuse) });
   const pools = readNames(value["pools"], `${key}.pools`, {
     refuse,
     parse: (each) => (isPoolName(each) ? each : null),
@@ -235,7 +232,7 @@ function readStore(
     return null;
   }
   if (value["redis"] !== undefined) return readRedis(name, value, { key, refuse });
-  refuseUnknown(value, ["durability"], { key, refuse });
+  refuseUnknown(value, ["durability", "redis"], { key, refuse: hiding(refuse) });
   const { durability = "process" } = value;
   if (durability === "process" || durability === "disk") {
     return { kind: "embedded", name, durability };
@@ -244,12 +241,17 @@ function readStore(
   return null;
 }
 
+/** Refuses without the value: under a wrong key, it may be a password. */
+function hiding(refuse: Refuse): Refuse {
+  return (key, _, expected) => refuse(key, "(hidden)", expected);
+}
+
 function readRedis(
   name: string,
   value: Readonly<Record<string, unknown>>,
   { key, refuse }: { key: string; refuse: Refuse },
 ): StoreSetting | null {
-  refuseUnknown(value, ["redis", "prefix", "timeout"], { key, refuse });
+  refuseUnknown(value, ["redis", "prefix", "timeout"], { key, refuse: hiding(refuse) });
   const { redis: url, prefix = "edgicorn", timeout = "5s" } = value;
   const isAddress = typeof url === "string" && isRedisUrl(url);
   if (!isAddress) {

@@ -70,8 +70,8 @@ export class LiveFeed {
    */
   add(reader: LiveReader): (() => void) | null {
     if (this.#readers.size >= MOST_READERS) return null;
-    this.#readers.set(reader, 0);
     if (this.#timer === undefined) this.#begin();
+    this.#readers.set(reader, 0);
     if (this.#last !== null) reader.send(this.#last);
     return () => this.#remove(reader);
   }

@@ -253,8 +253,13 @@ function toRow(meters: readonly NamedMeter[], window: CountsWindow, nowMs: numbe
     left: countOf("left"),
     latency: window.latencyOf(answered),
     sinceStart: latencySinceStart(answered),
-    lastMs: Math.max(0, Math.round(nowMs - Math.max(...meters.map(({ lastMs }) => lastMs)))),
+    lastMs: Math.max(0, Math.round(nowMs - latestOf(meters))),
   };
+}
+
+/** Time of the last answer. `Math.max(...)` has no room for the meters of thousands of routes. */
+function latestOf(meters: readonly { lastMs: number }[]): number {
+  return meters.reduce((latest, { lastMs }) => Math.max(latest, lastMs), Number.NEGATIVE_INFINITY);
 }
 
 /** Returns the busiest, slowest and most failing routes, the busiest first. */

@@ -6,7 +6,8 @@ import { findField } from "../http/find-field.ts";
  * each such request, and the cookies of the server with it: a page of another site could act in the visitor's name.
  * Programs that are no browsers send none, and may.
  *
- * @param ownOrigin Scheme and authority of the request. The schemes may differ: a balancer may end TLS.
+ * @param ownOrigin Scheme and authority of the request. A page over HTTPS may ask a server that only
+ *   knows HTTP, since a balancer may end TLS. A page over HTTP may not ask one over HTTPS: others on the way may have changed the page.
  */
 export function isAllowedOrigin(
   fields: string,
@@ -16,7 +17,8 @@ export function isAllowedOrigin(
   const origin = findField(fields, "origin");
   if (origin === undefined) return true;
   const own = authorityOf(ownOrigin);
-  if (own !== null && authorityOf(origin) === own) return true;
+  const isWeaker = ownOrigin.startsWith("https:") && !/^https:/i.test(origin);
+  if (own !== null && !isWeaker && authorityOf(origin) === own) return true;
   return allowed !== "same" && allowed.includes(origin.toLowerCase());
 }
 

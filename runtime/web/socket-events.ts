@@ -42,7 +42,7 @@ export class SocketErrorEvent extends Event {
  */
 export class SafeEventTarget extends EventTarget {
   /** Gets the errors of listeners. */
-  onFailure: (error: unknown) => void = () => {};
+  onFailure: (error: unknown, type: string) => void = () => {};
   /** The function that is registered for each listener. */
   readonly #safe = new WeakMap<object, (event: Event) => void>();
   readonly #handlers = new Map<string, (event: Event) => unknown>();
@@ -87,9 +87,10 @@ export class SafeEventTarget extends EventTarget {
           typeof listener === "function"
             ? (Reflect.apply(listener, this, [event]) as unknown)
             : listener.handleEvent(event as never);
-        if (result instanceof Promise) result.catch((error: unknown) => this.onFailure(error));
+        if (result instanceof Promise)
+          result.catch((error: unknown) => this.onFailure(error, event.type));
       } catch (error) {
-        this.onFailure(error);
+        this.onFailure(error, event.type);
       }
     };
     this.#safe.set(listener, safe);

@@ -222,15 +222,16 @@ class Worker {
         purges: this.#purges,
         sockets: this.#sockets,
       };
-      this.#sockets.serve(generation, scope);
+      const scopeOf =
+        bindings !== null && hasSiteBindings(settings)
+          ? toScopes(scope, { bindings, generation })
+          : null;
+      this.#sockets.serve(generation, scopeOf ?? (() => scope));
       this.#exchanges = new Exchanges({
         channel: this.#channel,
         generation,
         scope,
-        scopeOf:
-          bindings !== null && hasSiteBindings(settings)
-            ? toScopes(scope, { bindings, generation })
-            : null,
+        scopeOf,
         responseCreditBytes: settings.responseCreditBytes,
         departures: this.#departures,
         compression: settings.compression,

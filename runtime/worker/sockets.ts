@@ -25,7 +25,11 @@ import { createPairClass } from "../web/web-socket-pair.ts";
 import { ExchangeContext, type WorkerScope } from "./context.ts";
 import type { LoadedGeneration } from "./load-handlers.ts";
 import type { SocketHooks } from "./socket-hooks.ts";
+import { isThenable } from "./route-table.ts";
 import { SocketOutbox } from "./socket-outbox.ts";
+
+/** Most bytes that a handler sends before its answer, which carries them all in one message. */
+const MOST_FIRST_BYTES = 4 * 1024 * 1024;
 
 const BOUNDS: SocketBounds = {
   messageBytes: MAX_SOCKET_MESSAGE_BYTES,
@@ -79,7 +83,7 @@ export class WorkerSockets {
   readonly #seats = new Map<SocketId, Seat>();
   readonly #idleWaiters = new Waiters();
   #generation: LoadedGeneration | null = null;
-  #scope: WorkerScope | null = null;
+  #scopeOf: ((route: RouteNumber) => WorkerScope) | null = null;
   /** WebSockets that cannot move, and handlers that run. */
   #busy = 0;
 
@@ -103,9 +107,9 @@ export class WorkerSockets {
   }
 
   /** The worker serves from now on. */
-  serve(generation: LoadedGeneration, scope: WorkerScope): void {
+  serve(generation: LoadedGeneration, scopeOf: (route: RouteNumber) => WorkerScope): void {
     this.#generation = generation;
-    this.#scope = scope;
+    this.#scopeOf = scopeOf;
   }
 
   /**
@@ -123,10 +127,17 @@ export class WorkerSockets {
       );
     }
     const acts: Parameters<SocketOutbox["add"]>[0][] = [];
-    const link = this.#linkOf(id, (act) => void acts.push(act));
+    let bytes = fields.length;
+    const link = this.#linkOf(id, (act, actBytes) => {
+      if (bytes + actBytes > MOST_FIRST_BYTES) {
+        throw new RangeError("Cannot send more than 4 MiB before the WebSocket is open");
+      }
+      bytes += actBytes;
+      acts.push(act);
+    });
     const protocol = /(?:^|\n)sec-websocket-protocol\n([^\n]*)/.exec(fields)?.[1] ?? "";
     ServerSocket.connect(socket, link, toFacts(url, requestFields, protocol));
-    this.#channel.send([Kind.responseSocket, id, fields, isBound, acts], fields.length);
+    this.#channel.send([Kind.responseSocket, id, fields, isBound, acts], bytes);
     // Sent with the answer until here.
     ServerSocket.connect(socket, this.#linkOf(id), toFacts(url, requestFields, protocol));
     this.#seat({ id, socket, context, hooks: isBound ? null : hooks });
@@ -178,7 +189,7 @@ export class WorkerSockets {
   #adopt(id: SocketId, state: SocketState): void {
     const { route, params, url, fields, clientAddress, protocol, attachment, topics } = state;
     const loaded = this.#generation?.routes[route];
-    const scope = this.#scope;
+    const scope = this.#scopeOf?.(route) ?? null;
     if (loaded === undefined || loaded.sockets === null || scope === null) {
       throw new RuntimeError("ERR_PROTOCOL", `Cannot take a WebSocket of route ${route}`);
     }
@@ -194,9 +205,10 @@ export class WorkerSockets {
 
   #seat(seat: Pick<Seat, "id" | "socket" | "context" | "hooks">): void {
     const { socket, context } = seat;
-    socket.onFailure = (error) => {
+    socket.onFailure = (error, type) => {
       context.log.error({ err: error }, "listener of a WebSocket failed");
-      if (!isErrorEvent(error)) socket.dispatchEvent(new SocketErrorEvent(error));
+      // A listener of errors that fails would be called for its own error, without end.
+      if (type !== "error") socket.dispatchEvent(new SocketErrorEvent(error));
     };
     if (seat.hooks === null) this.#busy++;
     this.#seats.set(seat.id, { ...seat, waiting: [], isBusy: false });
@@ -333,17 +345,4 @@ function toFacts(
 
 function ignore(): void {
   // The result of a handler of errors has no meaning.
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    "then" in value &&
-    typeof value.then === "function"
-  );
-}
-
-function isErrorEvent(error: unknown): boolean {
-  return error instanceof SocketErrorEvent;
 }

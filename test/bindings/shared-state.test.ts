@@ -37,6 +37,17 @@ describe("createCounter()", { timeout: 60_000 }, () => {
 });
 
 describe("createLocks()", { timeout: 60_000 }, () => {
+  it("refuses times that a store cannot keep", async (t) => {
+    const locks = createLocks(await open(t, { nowMs: 0 }), { space: "l" });
+    for (const ttlMs of [0, 100.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 33]) {
+      await assert.rejects(
+        async () => locks.acquire("a", { ttlMs }),
+        /ttlMs is not a whole number/,
+      );
+    }
+    await assert.rejects(async () => locks.acquire("a", { waitMs: Number.NaN }), /waitMs/);
+  });
+
   it("has one holder at a time, and is free after its time", async (t) => {
     const clock = { nowMs: 1_000 };
     const store = await open(t, clock);

@@ -146,6 +146,16 @@ describe("readStores(), with Redis", () => {
       assert.equal(refused.problems[0]?.[0], "stores.a.redis");
       assert.ok(!JSON.stringify(refused.problems).includes("hunter2"));
     }
+    const misnamed = {
+      a: { url: "redis://u:hunter2@h" },
+      b: { redis: "redis://h", password: "hunter2" },
+    };
+    const hidden = read((refuse) => readStores(misnamed, place(refuse)));
+    assert.deepEqual(
+      hidden.problems.map(([key]) => key),
+      ["stores.a.url", "stores.b.password"],
+    );
+    assert.ok(!JSON.stringify(hidden.problems).includes("hunter2"));
     const others = { a: { redis: "redis://a", prefix: "{", timeout: "0s", durability: "disk" } };
     const refused = read((refuse) => readStores(others, place(refuse)));
     assert.deepEqual(

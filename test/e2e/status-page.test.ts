@@ -202,6 +202,11 @@ describe("the status page", { timeout: 240_000 }, () => {
         return socket;
       }),
     );
+    const asked = await fetch(`${await adminOf(server)}/live`, {
+      method: "HEAD",
+      headers: AUTHORIZED,
+    });
+    assert.deepEqual([asked.status, asked.headers.get("content-type")], [200, "text/event-stream"]);
     const refused = await fetch(`${await adminOf(server)}/live`, { headers: AUTHORIZED });
     assert.deepEqual(
       [refused.status, await refused.text()],

@@ -9,8 +9,8 @@ describe("isAllowedOrigin()", () => {
     ["", "same", true],
     ["origin\nhttps://example.com:8443", "same", true],
     ["origin\nhttps://EXAMPLE.com:8443", "same", true],
-    // A balancer may end TLS.
-    ["origin\nhttp://example.com:8443", "same", true],
+    // Others on the way may have changed this page.
+    ["origin\nhttp://example.com:8443", "same", false],
     ["origin\nhttps://example.com", "same", false],
     ["origin\nhttps://evil.example", "same", false],
     ["origin\nhttps://example.com:8443.evil.example", "same", false],
@@ -24,6 +24,11 @@ describe("isAllowedOrigin()", () => {
     ["origin\nhttps://evil.example", ["https://app.example"], false],
     ["origin\nhttps://example.com:8443", ["https://app.example"], true],
   ];
+  it("allows a page over HTTPS where a balancer ends TLS", () => {
+    const options = { ownOrigin: "http://example.com", allowed: "same" } as const;
+    assert.equal(isAllowedOrigin("origin\nhttps://example.com", options), true);
+  });
+
   for (const [fields, allowed, expected] of cases) {
     it(`${expected ? "allows" : "refuses"} "${fields.replaceAll("\n", " ")}" for ${String(allowed)}`, () => {
       assert.equal(isAllowedOrigin(fields, { ownOrigin: OWN, allowed }), expected);
