@@ -1,10 +1,12 @@
 import type { HandlerFailure } from "../channel/messages.ts";
+import { toCountedMethod } from "./request-meters.ts";
 
 /** A request that ended with a status of 500 or above. */
 export interface FailedRequest {
   readonly requestId: string;
   /** The number of its site and route (`RequestMeters`). */
   readonly series: number;
+  /** One of those that are counted apart, else `other` (`METHODS` in `request-meters.ts`). */
   readonly method: string;
   /** Without the query, which may hold secrets. */
   readonly path: string;
@@ -63,7 +65,9 @@ export class RecentFailures {
 
   /** Adds a request that failed. */
   note(failed: FailedRequest): void {
-    const { series, method, status, limitedBy, upstream, requestId } = failed;
+    const { series, status, limitedBy, upstream, requestId } = failed;
+    // Clients may make up any number of methods.
+    const method = toCountedMethod(failed.method);
     const reason = this.#reasons.get(requestId) ?? null;
     if (reason !== null) this.#reasons.delete(requestId);
     const kind = `${series} ${method} ${status} ${limitedBy ?? ""} ${upstream ?? ""}`;
@@ -72,7 +76,7 @@ export class RecentFailures {
         ? (this.#newest.get(kind) ?? kind)
         : `${kind} ${reason.handler} ${reason.place ?? reason.message}`;
     const known = this.#groups.get(key);
-    const last = { ...failed, path: failed.path.slice(0, LONGEST_PATH) };
+    const last = { ...failed, method, path: failed.path.slice(0, LONGEST_PATH) };
     this.#groups.delete(key);
     this.#groups.set(key, {
       count: (known?.count ?? 0) + 1,

@@ -133,6 +133,11 @@ export class RequestMeters {
   }
 }
 
+/** Returns the name under which a method is counted. */
+export function toCountedMethod(method: string): (typeof METHODS)[number] {
+  return METHODS[indexOf(method)] ?? "other";
+}
+
 /** Returns the index of a method in `METHODS`. */
 function indexOf(method: string): number {
   switch (method) {

@@ -217,6 +217,8 @@ export class Successor {
   /** It answers "pass-sockets". */
   #passes = false;
   /** Its sockets, while this process has them as well. */
+  /** Whether sockets of the process are borrowed now. */
+  #loan: "open" | "over" = "over";
   #borrowed: PassedSocket[] = [];
   #onSocketsPassed: () => void = () => {};
 
@@ -277,6 +279,7 @@ export class Successor {
    * @returns Its ports. The descriptors are valid until `returnSockets`. Ports whose socket does not come have none.
    */
   async borrowSockets(): Promise<readonly SharedPort[]> {
+    this.#loan = "open";
     if (this.#passes) {
       const passed = new Promise<void>((resolve) => (this.#onSocketsPassed = resolve));
       await this.send({ type: "pass-sockets" });
@@ -291,16 +294,21 @@ export class Successor {
 
   /** Closes the sockets in this process. Without that, they would hold connections after their owner has ended. */
   returnSockets(): void {
+    this.#loan = "over";
     for (const { handle } of this.#borrowed.splice(0)) handle.close();
   }
 
   #onMessage(message: FromSuccessor, handle: unknown): void {
     if (message.type === "upgrade") this.onUpgradeWanted();
-    else if (message.type === "sockets-passed") this.#onSocketsPassed();
-    else if (message.type === "socket" && handle !== undefined && handle !== null) {
+    else if (message.type === "sockets-passed") {
+      if (this.#loan === "open") this.#onSocketsPassed();
+    } else if (message.type === "socket" && handle !== undefined && handle !== null) {
       const { scheme, port } = message;
       // It was sent as a handle, so it comes as one, and accepts nothing.
-      this.#borrowed.push({ scheme, port, handle: handle as SocketHandle });
+      const socket = { scheme, port, handle: handle as SocketHandle };
+      if (this.#loan === "open") this.#borrowed.push(socket);
+      // It comes after the time for it: kept here, it would hold connections that no process accepts.
+      else socket.handle.close();
     }
   }
 

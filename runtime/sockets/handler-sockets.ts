@@ -39,6 +39,7 @@ export class HandlerSockets {
   /** Closings that are spread over a time. */
   readonly #spreading = new Set<() => void>();
   #checking: NodeJS.Timeout | undefined;
+  #state: "open" | "closing" = "open";
 
   constructor(options: HandlerSocketsOptions) {
     const { log, counters, now, locate } = options;
@@ -66,6 +67,10 @@ export class HandlerSockets {
 
   /** Tells whether one more WebSocket may be opened. If not, answers the request with 503. */
   admits(client: Client): boolean {
+    if (this.#state === "closing") {
+      client.refuse(503, { retryAfterSeconds: 1 });
+      return false;
+    }
     if (this.limit === null || this.#sockets.size < this.limit) return true;
     this.#options.counters.limit("maxWebSockets", client);
     client.refuse(503, { retryAfterSeconds: 1 });
@@ -78,8 +83,14 @@ export class HandlerSockets {
     const { home } = request;
     const settings = this.#options.settingsOf(request);
     const own = { isBound, settings, context: this.#context };
+    // While the handler ran, others may have been opened, or the server begun to stop.
+    const isAdmitted = this.admits(client);
     const socket = new HandlerSocket(client, request, own);
     this.#sockets.set(socket.id, socket);
+    if (!isAdmitted) {
+      socket.abandon();
+      return;
+    }
     const offer = client.webSocket ?? null;
     if (offer === null || !offer.isCurrent) {
       const version = `sec-websocket-version\n${WEB_SOCKET_VERSION}`;
@@ -198,6 +209,7 @@ export class HandlerSockets {
 
   /** Closes all WebSockets, spread over a time. Resolves when all are closed and their handlers know. */
   async close(graceMs: number): Promise<void> {
+    this.#state = "closing";
     clearInterval(this.#checking);
     const all = [...this.#sockets.values()];
     this.#closeAll(all, graceMs, { code: CLOSE_CODES.goingAway, reason: "the server stops" });

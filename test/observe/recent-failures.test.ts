@@ -48,6 +48,14 @@ describe("RecentFailures", () => {
     ]);
   });
 
+  it("keeps a failure while clients make up methods", () => {
+    const failures = new RecentFailures();
+    failures.note(failed("r1", { status: 502 }));
+    for (let at = 0; at < 200; at++) failures.note(failed(`m${at}`, { method: `M${at}` }));
+    assert.deepEqual(list(failures), ["200 m199 500 -", "1 r1 502 -"]);
+    assert.equal(failures.all[0]?.last.method, "other");
+  });
+
   it("tells places apart, and counts failures without a reason to the newest place", () => {
     const failures = new RecentFailures();
     const explain = (requestId: string, place: string): void =>

@@ -272,6 +272,29 @@ describe("HandlerSockets", () => {
     assert.deepEqual(second.refusals, [503]);
   });
 
+  it("keeps its limit when several handlers answer at once", () => {
+    const server = new FakeServer();
+    server.sockets.limit = 1;
+    const clients = [new FakeClient(1), new FakeClient(2)];
+    for (const { client } of clients) assert.equal(server.sockets.admits(client), true);
+    const worker = server.startWorker();
+    for (const client of clients) server.accept(worker, client);
+    assert.deepEqual(
+      clients.map(({ refusals }) => refusals),
+      [[], [503]],
+    );
+    server.settle();
+    assert.equal(server.sockets.count.open, 1);
+  });
+
+  it("opens no WebSocket once the server stops", async () => {
+    const server = new FakeServer();
+    await server.sockets.close(0);
+    const { client, refusals } = new FakeClient(1);
+    assert.equal(server.sockets.admits(client), false);
+    assert.deepEqual(refusals, [503]);
+  });
+
   it("spreads the closing over the grace when the server stops", async (t) => {
     t.mock.timers.enable({ apis: ["setInterval", "setTimeout"] });
     const server = new FakeServer();
