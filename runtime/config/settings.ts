@@ -697,7 +697,7 @@ export const SETTINGS = {
     // gunicorn: worker_connections 1000
     default: "1000",
     help: "most requests of a worker at a time",
-    docs: "requests of one worker at a time, at most",
+    docs: "requests of one worker at a time, at most ([streams](http.md#streams-and-places))",
     // Each pool may have its own: see `planPools`.
     reload: "switch",
     elsewhere: ["workerconnections"],

@@ -5,6 +5,12 @@ import { ExchangeTable } from "../lib/exchange-table.ts";
 import { Ahead } from "./ahead.ts";
 import { WorkerWindow } from "./worker-window.ts";
 
+/** How many streams beyond its places a worker may have, for each place. */
+const STREAMS_PER_PLACE = 10;
+
+/** With fewer places, a stream keeps its place: so small a number is there to bound the work at a time. */
+const MANY_PLACES = 100;
+
 /** A worker for the dispatcher: its channel, and its exchanges in flight. */
 export class Lane {
   readonly workerId: WorkerId;
@@ -25,7 +31,7 @@ export class Lane {
   isSilent = false;
 
   /**
-   * @param most The upper bound of `cap`, however fast the worker is.
+   * @param most Most exchanges that the worker has not begun to answer, however fast it is.
    * @param threads Number of exchanges that the worker can run at a time; `null`: it has an event loop, whose delay
    *   decides. A worker with threads that all work is slow to reach a message, and has no room anyway.
    */
@@ -48,9 +54,15 @@ export class Lane {
     return this.inFlight.size - this.streams;
   }
 
-  /** How many exchanges the worker may have in flight now. */
+  /**
+   * How many exchanges the worker may have in flight now.
+   *
+   * Where places are many, a stream that has begun gives its place back. Otherwise a thousand clients that read slowly, or
+   * wait for events, would keep all others out. A stream of a worker with threads keeps its thread.
+   */
   get cap(): number {
     if (this.ahead !== null) return this.#most;
-    return Math.min(this.#most, this.window.size + this.streams);
+    if (this.#most < MANY_PLACES) return Math.min(this.#most, this.window.size + this.streams);
+    return this.window.size + Math.min(this.streams, STREAMS_PER_PLACE * this.#most);
   }
 }

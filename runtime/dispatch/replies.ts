@@ -255,7 +255,7 @@ export class Replies {
     exchange.intake?.commit();
     if (trouble !== null && lane !== null) this.#recovery.clear(lane, exchange);
     exchange.client.reply({ ...head, body: feed, lengthBytes: null });
-    if (trouble !== null) this.#placement.pump();
+    this.#placement.pump();
   }
 
   /** Another worker runs an exchange that this one has not begun. */

@@ -21,8 +21,19 @@ const SETTLE_MS = 60_000;
 const HANDLERS = {
   "index.ts": `export default () => new Response("hello");`,
   "echo/[n].ts": `export default (request) => new Response(request.body);`,
-  "large.ts": `const bytes = new Uint8Array(1024 * 1024);
-export default () => new Response(bytes);`,
+  // Hardly any work for its handler: the attack is the unread stream.
+  "large.ts": `const chunk = new Uint8Array(65_536);
+export default () => {
+  let left = 16;
+  return new Response(
+    new ReadableStream({
+      pull(controller) {
+        if (left-- > 0) controller.enqueue(chunk);
+        else controller.close();
+      },
+    }),
+  );
+};`,
 };
 
 /** Attacks on HTTP/2: a client on another connection hardly notices, and nothing is left. */

@@ -1024,6 +1024,39 @@ describe("Dispatcher", { timeout: 60_000 }, () => {
     assert.deepEqual([lane.busy, lane.streams], [0, 0]);
   });
 
+  it("gives a place to a waiting request when a stream begins, unless places are few", async (t) => {
+    for (const [workerConcurrency, queued] of [
+      [100, 0],
+      [99, 1],
+    ] as const) {
+      const dispatcher = createDispatcher(t, { workerConcurrency, queueLimit: 1_000 });
+      const { lane } = await FakeWorker.attach(t, dispatcher, 1);
+      const receive = dispatcher.receiverOf(lane);
+      const clients = createClients(workerConcurrency + 1);
+      admitAll(dispatcher, clients);
+      for (const { id } of clients.slice(0, workerConcurrency)) {
+        receive([Kind.response, id, 200, "", "", BODY_FOLLOWS]);
+      }
+      assert.equal(dispatcher.load.queued, queued);
+    }
+  });
+
+  it("bounds the streams of a worker to ten times its places", async (t) => {
+    const dispatcher = createDispatcher(t, { workerConcurrency: 100, queueLimit: 10_000 });
+    const { lane } = await FakeWorker.attach(t, dispatcher, 1);
+    const receive = dispatcher.receiverOf(lane);
+    const clients = createClients(1_300);
+    admitAll(dispatcher, clients);
+    for (const { id } of clients) {
+      if (lane.inFlight.get(id) !== undefined)
+        receive([Kind.response, id, 200, "", "", BODY_FOLLOWS]);
+    }
+    assert.deepEqual(
+      [lane.cap, lane.inFlight.size, dispatcher.load.queued],
+      [lane.window.size + 1_000, lane.window.size + 1_000, 300 - lane.window.size],
+    );
+  });
+
   it("resolves all calls of idle()", async (t) => {
     const dispatcher = createDispatcher(t);
     const client = new FakeClient(1);
