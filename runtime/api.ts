@@ -32,6 +32,19 @@ export type Params = Readonly<Record<string, string>>;
 export interface Env {}
 
 /**
+ * Routes of the project by their patterns, with parameters and methods. `edgicorn types` declares them. A route of another site
+ * than the default one has the site's name before its pattern.
+ */
+export interface Routes {}
+
+/** Parameters of a route that `edgicorn types` has declared: `defineHandler<RouteParams<"/users/:id">>(...)`. */
+export type RouteParams<Pattern extends keyof Routes> = Routes[Pattern] extends {
+  params: infer Found extends Params;
+}
+  ? Found
+  : never;
+
+/**
  * Environment variables of the worker at its start, and the bindings of the config (docs/bindings.md). Frozen. A name that `Env` declares has the declared type. Every
  * other name is a `string`, or `undefined` if the variable is not set.
  */

@@ -35,6 +35,7 @@ export type Invocation =
   | { command: "init"; template: TemplateName | null }
   | LookInvocation
   | ProfileInvocation
+  | { command: "types"; flags: Flags; check: boolean; output: string | null }
   | { command: "completion"; shell: Shell }
   | { command: "import"; words: readonly string[]; json: boolean }
   | { command: "help"; about: CommandName | null }
@@ -240,6 +241,9 @@ function findProblems(line: CommandLine, word: string): string[] {
   if (command === null) return problems;
   if (command === "profile") problems.push(...parseProfile(words.slice(1), own).problems);
   if (command === "explain") problems.push(...parseQuestion(words.slice(1), own).problems);
+  if (command === "types" && own["output"]?.at(-1) === "") {
+    problems.push("Cannot use --output: found no name, expected a file");
+  }
   const app = findApp(command, words);
   const mayHaveWord = WITH_WORD.has(command) || app !== null;
   if (command === "completion" && findShell(extra) === null) {
@@ -323,6 +327,10 @@ function toInvocation(command: CommandName, line: CommandLine): Invocation {
       return { command, flags, json, ...parseProfile(words.slice(1), line.own).wish };
     case "completion":
       return { command, shell: findShell(extra) ?? "bash" };
+    case "types": {
+      const { check, output } = line.own;
+      return { command, flags, check: check !== undefined, output: output?.at(-1) ?? null };
+    }
     case "init":
       return { command, template: findTemplate(template) };
     case "start":

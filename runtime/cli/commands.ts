@@ -28,6 +28,7 @@ export type CommandName =
   | "start"
   | "dev"
   | "check"
+  | "types"
   | "drill"
   | "prune"
   | "logs"
@@ -121,6 +122,19 @@ export const COMMANDS: readonly CommandText[] = [
       "and checks whether the ports are free. Opens no port and disturbs no server.",
       "Takes the flags of start. Exits with 0, with 78 when settings are wrong, with",
       "70 when handlers, certificates or ports cannot be used.",
+    ],
+  },
+  {
+    name: "types",
+    help: "write types of env, routes and their parameters",
+    usage: "[--check] [--output FILE] [flags]",
+    details: [
+      "Writes edgicorn-env.d.ts: types of the bindings that the config file declares,",
+      "and of the routes, as the names of their files say. Runs no handler. Variables",
+      "have a type if envVariables lists them. A file that was written by hand stays.",
+      "",
+      "--check writes nothing, and exits with 1 when the file is out of date. Exits with",
+      "78 when settings are wrong, and with 70 when names of handlers are.",
     ],
   },
   {

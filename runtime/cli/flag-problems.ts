@@ -123,7 +123,8 @@ function flagsOf(command: CommandName | null): string[] {
   if (command === "import") return ["--json", ...general];
   const drill = command === "drill" || command === null;
   const own = drill ? ["--json", "--brief", ...DRILL_VALUES.map((name) => `--${name}`)] : [];
-  return [...FLAGS.keys(), ...own, ...general];
+  const ofCommand = command === null ? [] : (OWN_FLAGS[command] ?? []);
+  return [...FLAGS.keys(), ...own, ...ofCommand.map(({ name }) => `--${name}`), ...general];
 }
 
 /** Returns a problem that names the command which the user may have meant. */

@@ -84,6 +84,8 @@ function flagsOf(command: CommandName): string[] {
       ...FLAGS_OF_START,
     ];
   }
+  const own = ownRows(command);
+  if (own.length > 0) return ["Flags", ...own, "", ...FLAGS_OF_START];
   if (command !== "start") return FLAGS_OF_START;
   return [
     "Flags (and their defaults)",

@@ -11,7 +11,7 @@ export interface OwnFlag {
   readonly help: string;
 }
 
-/** The flags of commands that look into a server. */
+/** The flags that are no settings, by command. */
 export const OWN_FLAGS: Readonly<Partial<Record<CommandName, readonly OwnFlag[]>>> = {
   explain: [
     {
@@ -26,6 +26,10 @@ export const OWN_FLAGS: Readonly<Partial<Record<CommandName, readonly OwnFlag[]>
     { name: "seconds", value: "N", help: "length of a CPU profile (10)" },
     { name: "heap", value: null, help: "a heap snapshot instead" },
     { name: "output", value: "FILE", help: "file to write, which must not exist" },
+  ],
+  types: [
+    { name: "check", value: null, help: "only compare; exit with 1 if it is out of date" },
+    { name: "output", value: "FILE", help: "another file (edgicorn-env.d.ts)" },
   ],
   top: [{ name: "interval", value: "TIME", help: "time between two snapshots, from 1s on: 5s" }],
   logs: [

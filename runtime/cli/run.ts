@@ -4,6 +4,7 @@ import {
   type ProfileInvocation,
   parseArguments,
 } from "./arguments.ts";
+import type { Outcome } from "./control.ts";
 import { describeFailure } from "../server/bugs.ts";
 import { packageVersion } from "../lib/package-version.ts";
 
@@ -53,6 +54,13 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
       case "check":
         await (await import("./check.ts")).runCheck(invocation);
         return;
+      case "types": {
+        const { runTypes } = await import("./types/run-types.ts");
+        const { flags, check, output } = invocation;
+        const { cwd, env } = { cwd: process.cwd(), env: process.env };
+        tell(await runTypes({ flags, check, output, cwd, env }));
+        return;
+      }
       case "drill":
         await (await import("./drill.ts")).runDrill(invocation);
         return;
@@ -159,10 +167,10 @@ async function profile(invocation: ProfileInvocation): Promise<void> {
 
 async function tellOutcome(invocation: ControlInvocation): Promise<void> {
   const { runControl } = await import("./control.ts");
-  const { text, problem, exitCode } = await runControl(invocation, {
-    env: process.env,
-    cwd: process.cwd(),
-  });
+  tell(await runControl(invocation, { env: process.env, cwd: process.cwd() }));
+}
+
+function tell({ text, problem, exitCode }: Outcome): void {
   process.stdout.write(text);
   if (problem !== "") process.stderr.write(`${problem}\n`);
   process.exitCode = exitCode;

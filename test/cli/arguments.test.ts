@@ -51,6 +51,11 @@ describe("parseArguments()", () => {
       { command: "status", flags: { stateDir: "s", config: "c.ts" }, json: true, id: null },
     ],
     [["prune"], { command: "prune" }],
+    [["types"], { command: "types", flags: {}, check: false, output: null }],
+    [
+      ["types", "--check", "--output", "e.d.ts", "--handlers=api"],
+      { command: "types", flags: { handlers: "api" }, check: true, output: "e.d.ts" },
+    ],
     [["stop", "--help"], { command: "help", about: "stop" }],
     [
       ["drill", "--brief", "--seconds", "2", "--path=/a?b", "--workers", "3"],

@@ -4,6 +4,7 @@ import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "nod
 import { dirname, join } from "node:path";
 import { describe, it } from "node:test";
 import { promisify } from "node:util";
+import { writeTypes } from "../../runtime/cli/types/write-types.ts";
 import { packPackage } from "../helpers/packed-package.ts";
 import { startServer } from "../helpers/start-server.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
@@ -75,6 +76,20 @@ const PROJECT = {
   "env.d.ts": `/// <reference types="edgicorn/types" />
     export {};
     declare module "edgicorn" { interface Env { CACHE: { get(key: string): Promise<string> }; DATABASE_URL: string } }`,
+  // As `edgicorn types` writes it, beside the declarations of env.d.ts.
+  "edgicorn-env.d.ts": writeTypes({
+    bindings: [
+      { name: "SESSIONS", pools: null, sites: null, value: { kind: "kv", space: "a", store: "b" } },
+    ],
+    variables: null,
+    routes: [{ site: null, pattern: "/users/:id", files: ["handlers/users.ts"], methods: null }],
+  }),
+  "handlers/users.ts": `import { defineHandler, type RouteParams } from "edgicorn";
+    export default defineHandler<RouteParams<"/users/:id">>(async (_, { params, env }) => {
+      // @ts-expect-error
+      const missing = params.name;
+      return new Response([params.id, env.DATABASE_URL, await env.SESSIONS.get("a"), missing].join());
+    });`,
   "handlers/module.ts": `import { defineHandler, type Context, type Environment, type Env } from "edgicorn";
     export const config = { timeoutMs: 1000 };
     export default {

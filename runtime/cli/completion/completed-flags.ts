@@ -31,7 +31,7 @@ export function listFlags(command: CommandName): CompletedFlag[] {
     return [...CONTROL_SETTINGS.map(toFlag), ...SOURCES, JSON_FLAG, ...own, HELP];
   }
   const drill = command === "drill" ? DRILL : [];
-  return [...SETTING_NAMES.map(toFlag), ...SOURCES, ...drill, HELP];
+  return [...own, ...SETTING_NAMES.map(toFlag), ...SOURCES, ...drill, HELP];
 }
 
 function toFlag(name: (typeof SETTING_NAMES)[number]): CompletedFlag {

@@ -317,7 +317,8 @@ function codeOf(error: unknown): string | undefined {
   return error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
 }
 
-function readTemplate(template: string, path: string): string {
+/** Returns the text of a file that `init` copies into a project. */
+export function readTemplate(template: string, path: string): string {
   return readFileSync(join(TEMPLATES_DIR, template, path), "utf8");
 }
 
