@@ -39,7 +39,7 @@ import type { OldestRequest } from "../observe/oldest-request.ts";
 import type { ServerEvents } from "../observe/server-events.ts";
 import type { GenerationLeases } from "../generation/generation-leases.ts";
 import type { HandlerSockets } from "../sockets/handler-sockets.ts";
-import type { SocketHome } from "../sockets/socket-home.ts";
+import { createHome, type SocketHome } from "../sockets/socket-home.ts";
 import { HandlerCaches } from "./caches.ts";
 import { describeLoss } from "./describe-loss.ts";
 import { HandlerPurges } from "./purges.ts";
@@ -142,7 +142,7 @@ export class HandlerPool {
   readonly #sockets: HandlerSockets;
   /** The workers that are ready, for WebSockets. */
   readonly #homes = new Map<WorkerId, SocketHome>();
-  /** Those that take nothing new, but still have WebSockets. */
+  /** The workers that take nothing new, but still have WebSockets. */
   readonly #formerHomes = new Map<WorkerId, SocketHome>();
   readonly #numbers = new Map<string, RouteNumber>();
   #reports: readonly (RouteReport | null)[] = [];
@@ -508,7 +508,7 @@ export class HandlerPool {
 
   #addHome({ id, channel }: WorkerProcess): void {
     const send: SocketHome["send"] = (message, bytes) => channel.send(message, bytes);
-    this.#homes.set(id, { workerId: id, send, awake: 0 });
+    this.#homes.set(id, createHome(id, send));
     this.#sockets.ready();
   }
 
@@ -524,7 +524,9 @@ export class HandlerPool {
     const home = this.#homes.get(id) ?? this.#formerHomes.get(id);
     this.#homes.delete(id);
     this.#formerHomes.delete(id);
-    if (home !== undefined) this.#sockets.lose(home, { isSuspect: isOwnDoing(cause) });
+    if (home === undefined) return;
+    const hasOtherWork = (this.#lanes.get(id)?.busy ?? 0) > 0;
+    this.#sockets.lose(home, { isSuspect: isOwnDoing(cause), hasOtherWork });
   }
 
   #loadOf(workerId: WorkerId): WorkerLoad {

@@ -109,7 +109,7 @@ export class LiveHandlers {
     if (found === null) return null;
     const { responder, params } = found;
     const { pool, route } = responder;
-    return pool.takesSockets(route) ? { route, params, homes: pool.homes } : null;
+    return pool.takesSockets(route) ? { pool, route, params, homes: pool.homes } : null;
   }
 
   /** Returns the settings of WebSockets of the route that has this URL now. */

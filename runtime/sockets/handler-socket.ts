@@ -14,8 +14,9 @@ import {
 } from "../http/web-socket.ts";
 import { EventLine, type SocketEvent } from "./event-line.ts";
 import {
+  isBusy,
+  isSuspect,
   moveOn,
-  MOST_CRASHES,
   type Residence,
   type ResidenceEvent,
   settledAt,
@@ -37,7 +38,11 @@ export interface SocketContext {
   onHomeless(socket: HandlerSocket): void;
   /** A limit ended it. */
   onLimit(socket: HandlerSocket, limit: "webSocketBuffer" | "webSocketMessageLimit"): void;
-  /** Its message was in several workers that crashed. */
+  /** Its next event was in a worker that crashed. `runAt` or `giveUp` must follow. */
+  onSuspect(socket: HandlerSocket, place: SocketPlace): void;
+  /** It has left a worker. */
+  onLeft(socket: HandlerSocket, home: SocketHome): void;
+  /** Its message is the cause of crashes. */
   onPoison(socket: HandlerSocket): void;
   onOver(socket: HandlerSocket): void;
 }
@@ -151,14 +156,14 @@ export class HandlerSocket implements WebSocketEvents {
   }
 
   /** A worker is lost. */
-  lose(home: SocketHome, { isSuspect }: { isSuspect: boolean }): void {
+  lose(home: SocketHome, loss: { isSuspect: boolean; isAlone: boolean }): void {
     if (this.#home !== home) return;
     if (this.isBound) {
       this.#end();
       this.close(CLOSE_CODES.restart, "the handler's worker ended");
       return;
     }
-    this.#move({ type: "lost", home: home.workerId, isSuspect });
+    this.#move({ type: "lost", home: home.workerId, ...loss });
   }
 
   /** A worker takes nothing new. A WebSocket with closures stays there. */
@@ -166,6 +171,24 @@ export class HandlerSocket implements WebSocketEvents {
     if (this.#home === home && !this.isBound) {
       this.#move({ type: "retired", home: home.workerId });
     }
+  }
+
+  /** A worker is kept for suspects: events that it has not yet got go to another one. */
+  makeRoom(home: SocketHome): void {
+    if (isBusy(this.#state)) this.leave(home);
+  }
+
+  /** Goes to a worker with one event, and leaves it afterwards. */
+  runAt(home: SocketHome, place: SocketPlace): void {
+    if (this.#state.at !== "waiting") return;
+    this.#moveTo(home, place);
+    this.leave(home);
+  }
+
+  /** Closes a WebSocket that no handler takes any more. */
+  giveUp(): void {
+    this.#end();
+    this.close(CLOSE_CODES.restart, "the route is gone");
   }
 
   /** A worker is ready: events that wait may go to it. */
@@ -232,6 +255,8 @@ export class HandlerSocket implements WebSocketEvents {
 
   #receive(event: SocketEvent): void {
     this.#line.add(event);
+    // Without events there, the WebSocket leaves at once.
+    if (this.#home?.isKept === true) this.leave(this.#home);
     this.#move({ type: "received", isLast: event.kind === "close" });
   }
 
@@ -240,15 +265,22 @@ export class HandlerSocket implements WebSocketEvents {
     const before = this.#state;
     const after = moveOn(before, event);
     if (after === before) return;
-    this.#state = after;
+    this.#setState(after);
     const isLeft = before.home !== null && before.home !== after.home;
     if (isLeft) this.#leaveHome(event.type);
     if (after.home !== null) this.#deliver(before.home === after.home ? before.delivered : null);
     if (after.at === "over") this.#end();
     else if (after.at === "waiting" && before.at !== "waiting") {
-      if (after.crashes >= MOST_CRASHES) this.#onPoison();
+      if (after.isPoison) this.#onPoison();
       else this.#findHome();
     }
+  }
+
+  /** Changes the state, and counts it at the home of both states. */
+  #setState(after: Residence): void {
+    const home = this.#home;
+    if (home !== null) home.busy += Number(isBusy(after)) - Number(isBusy(this.#state));
+    this.#state = after;
   }
 
   #leaveHome(why: ResidenceEvent["type"]): void {
@@ -257,6 +289,7 @@ export class HandlerSocket implements WebSocketEvents {
     this.#home = null;
     home.awake--;
     if (why !== "lost") home.send([Kind.socketForget, this.id]);
+    this.#context.onLeft(this, home);
   }
 
   /** @param delivered Number of the last event that the home has; `null`: it does not know the WebSocket. */
@@ -282,23 +315,28 @@ export class HandlerSocket implements WebSocketEvents {
   #findHome(): void {
     const place = this.#context.locate(this);
     if (place === null) {
-      this.#end();
-      this.close(CLOSE_CODES.restart, "the route is gone");
+      this.giveUp();
+      return;
+    }
+    if (isSuspect(this.#state)) {
+      this.#context.onSuspect(this, place);
       return;
     }
     let best: SocketHome | null = null;
     for (const home of place.homes) {
+      if (home.isKept) continue;
       if (best === null || home.awake < best.awake) best = home;
     }
-    if (best === null) {
-      this.#context.onHomeless(this);
-      return;
-    }
-    this.#home = best;
-    best.awake++;
-    best.send([Kind.socketAdopt, this.id, this.#describe(place)]);
-    this.#move({ type: "found", home: best.workerId });
-    if (this.#isSlow) best.send([Kind.socketBuffered, this.id, this.#side?.bufferedBytes ?? 0]);
+    if (best === null) this.#context.onHomeless(this);
+    else this.#moveTo(best, place);
+  }
+
+  #moveTo(home: SocketHome, place: SocketPlace): void {
+    this.#home = home;
+    home.awake++;
+    home.send([Kind.socketAdopt, this.id, this.#describe(place)]);
+    this.#move({ type: "found", home: home.workerId });
+    if (this.#isSlow) home.send([Kind.socketBuffered, this.id, this.#side?.bufferedBytes ?? 0]);
   }
 
   #describe({ route, params }: SocketPlace): SocketState {
@@ -323,12 +361,20 @@ export class HandlerSocket implements WebSocketEvents {
   /** No worker gets an event of it any more. */
   #end(): void {
     const home = this.#home;
+    const { received } = this.#state;
+    this.#setState({
+      ...this.#state,
+      at: "over",
+      home: null,
+      delivered: received,
+      confirmed: received,
+    });
+    this.#line.confirm(received);
     if (home !== null) {
       this.#home = null;
       home.awake--;
+      this.#context.onLeft(this, home);
     }
-    this.#state = { ...this.#state, at: "over", home: null };
-    this.#line.confirm(this.#state.received);
     this.#context.onOver(this);
   }
 }

@@ -10,6 +10,7 @@ import type { Logger } from "../log/log.ts";
 import { HandlerSocket, type SocketContext } from "./handler-socket.ts";
 import type { SocketHome, SocketPlace, SocketRequest } from "./socket-home.ts";
 import type { SocketSettings } from "./socket-settings.ts";
+import { SocketIsolation } from "./socket-isolation.ts";
 import { spreadOut } from "./spread.ts";
 import { Topics } from "./topics.ts";
 
@@ -35,6 +36,7 @@ export class HandlerSockets {
   readonly #topics = new Topics<HandlerSocket>();
   /** WebSockets with events that wait for a ready worker. */
   readonly #homeless = new Set<HandlerSocket>();
+  readonly #isolation: SocketIsolation<HandlerSocket>;
   readonly #context: SocketContext;
   /** Closings that are spread over a time. */
   readonly #spreading = new Set<() => void>();
@@ -44,15 +46,28 @@ export class HandlerSockets {
   constructor(options: HandlerSocketsOptions) {
     const { log, counters, now, locate } = options;
     this.#options = options;
+    const isolation = new SocketIsolation<HandlerSocket>({
+      now,
+      locate,
+      onKept: (home) => {
+        for (const socket of this.#sockets.values()) {
+          if (socket.home === home) socket.makeRoom(home);
+        }
+      },
+      onOpen: () => this.#placeHomeless(),
+    });
+    this.#isolation = isolation;
     this.#context = {
       topics: this.#topics,
       now,
       locate,
       onHomeless: (socket) => this.#homeless.add(socket),
       onLimit: ({ client }, limit) => counters.limit(limit, client),
+      onSuspect: (socket, place) => isolation.add(socket, place),
+      onLeft: (socket, home) => isolation.finish(home, socket),
       onPoison: ({ url, client }) => {
         const fields = { exchangeId: client.id, path: new URL(url).pathname };
-        log.error(fields, "WebSocket closed: its message was in workers that crashed");
+        log.error(fields, "WebSocket closed: its message makes workers crash");
       },
       onOver: (socket) => this.#forget(socket),
     };
@@ -133,6 +148,7 @@ export class HandlerSockets {
       const socket = this.#sockets.get(act[1]);
       if (socket !== undefined) this.#carryOut(socket, home, act);
     }
+    if (this.#isolation.isActive) this.#isolation.step();
   }
 
   #carryOut(
@@ -173,16 +189,24 @@ export class HandlerSockets {
 
   /** A worker is ready: it may get WebSockets whose events wait. */
   ready(): void {
-    const waiting = [...this.#homeless];
-    this.#homeless.clear();
-    for (const socket of waiting) socket.onReady();
+    this.#placeHomeless();
+    this.#isolation.step();
   }
 
-  /** A worker is lost. Its WebSockets move, and those with closures end. */
-  lose(home: SocketHome, options: { isSuspect: boolean }): void {
+  /**
+   * A worker is lost. Its WebSockets move, and those with closures end.
+   *
+   * @param options.isSuspect Its own work may be the cause.
+   * @param options.hasOtherWork It answered requests, too.
+   */
+  lose(home: SocketHome, options: { isSuspect: boolean; hasOtherWork: boolean }): void {
+    const { isSuspect, hasOtherWork } = options;
+    const isAlone = home.busy === 1 && !hasOtherWork;
+    this.#isolation.detach(home);
     for (const socket of this.#sockets.values()) {
-      if (socket.home === home) socket.lose(home, options);
+      if (socket.home === home) socket.lose(home, { isSuspect, isAlone });
     }
+    this.#isolation.step();
   }
 
   /**
@@ -191,12 +215,14 @@ export class HandlerSockets {
    */
   retire(home: SocketHome, graceMs: number): void {
     const bound: HandlerSocket[] = [];
+    this.#isolation.detach(home);
     for (const socket of this.#sockets.values()) {
       if (socket.home !== home) continue;
       if (socket.isBound) bound.push(socket);
       else socket.leave(home);
     }
     this.#closeAll(bound, graceMs, { code: CLOSE_CODES.restart, reason: "the server reloads" });
+    this.#isolation.step();
   }
 
   /** Closes the WebSockets whose routes are gone, or take none any more, spread over a time. */
@@ -224,7 +250,14 @@ export class HandlerSockets {
     this.#spreading.clear();
     this.#sockets.clear();
     this.#homeless.clear();
+    this.#isolation.destroy();
     this.#releaseIfEmpty();
+  }
+
+  #placeHomeless(): void {
+    const waiting = [...this.#homeless];
+    this.#homeless.clear();
+    for (const socket of waiting) socket.onReady();
   }
 
   readonly #onEmpty: (() => void)[] = [];
@@ -258,6 +291,7 @@ export class HandlerSockets {
   #forget(socket: HandlerSocket): void {
     this.#sockets.delete(socket.id);
     this.#homeless.delete(socket);
+    this.#isolation.remove(socket);
     this.#releaseIfEmpty();
   }
 

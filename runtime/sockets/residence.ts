@@ -7,8 +7,10 @@ import { assertNever } from "../lib/errors.ts";
  */
 export const MOST_DELIVERED = 16;
 
-/** How many losses of a worker the same event may be a part of, before it counts as their cause. */
-export const MOST_CRASHES = 2;
+/**
+ * How many crashes an event may be a part of, before it counts as their cause although its worker also had other work.
+ */
+const MOST_CRASHES = 3;
 
 /**
  * Where the state of a WebSocket is, and which events its handler has confirmed.
@@ -39,6 +41,20 @@ export interface Residence {
   readonly isClosed: boolean;
   /** How many workers crashed since the last confirmation, while they had events of this WebSocket. */
   readonly crashes: number;
+  /** Number of the last event that a worker had when it crashed; 0: none. Events up to it are suspects. */
+  readonly suspectTo: number;
+  /** The event after `confirmed` is the cause of crashes. */
+  readonly isPoison: boolean;
+}
+
+/** Tells whether the next event was in a worker that crashed. Such an event is delivered alone. */
+export function isSuspect({ confirmed, suspectTo }: Residence): boolean {
+  return confirmed < suspectTo;
+}
+
+/** Tells whether a worker has events that it has not confirmed. */
+export function isBusy({ delivered, confirmed }: Residence): boolean {
+  return delivered > confirmed;
 }
 
 /** An event in the life of a WebSocket. */
@@ -48,8 +64,16 @@ export type ResidenceEvent =
   /** A ready worker takes the WebSocket. */
   | { readonly type: "found"; readonly home: WorkerId }
   | { readonly type: "confirmed"; readonly home: WorkerId; readonly number: number }
-  /** A worker is lost. With `isSuspect`, its own work may be the cause. */
-  | { readonly type: "lost"; readonly home: WorkerId; readonly isSuspect: boolean }
+  /**
+   * A worker is lost. With `isSuspect`, its own work may be the cause. With `isAlone`, the events of this WebSocket were
+   * its only work.
+   */
+  | {
+      readonly type: "lost";
+      readonly home: WorkerId;
+      readonly isSuspect: boolean;
+      readonly isAlone: boolean;
+    }
   /** A worker takes nothing new. */
   | { readonly type: "retired"; readonly home: WorkerId };
 
@@ -67,6 +91,8 @@ const NEW: Residence = {
   confirmed: 0,
   isClosed: false,
   crashes: 0,
+  suspectTo: 0,
+  isPoison: false,
 };
 
 /**
@@ -98,12 +124,16 @@ export function moveOn(state: Residence, event: ResidenceEvent): Residence {
     }
     case "lost": {
       if (state.home !== event.home) return state;
-      const isInvolved = event.isSuspect && state.delivered > state.confirmed;
-      return vacate({ ...state, crashes: state.crashes + (isInvolved ? 1 : 0) });
+      if (!event.isSuspect || !isBusy(state)) return vacate(state);
+      const crashes = state.crashes + 1;
+      // One event was delivered, and it is in its second crash, or in more.
+      const isPoison = isSuspect(state) && (event.isAlone || crashes >= MOST_CRASHES);
+      const suspectTo = Math.max(state.suspectTo, state.delivered);
+      return vacate({ ...state, crashes, suspectTo, isPoison });
     }
     case "retired":
       if (state.home !== event.home) return state;
-      return state.delivered === state.confirmed ? vacate(state) : { ...state, leaves: true };
+      return isBusy(state) ? { ...state, leaves: true } : vacate(state);
     default:
       return assertNever(event);
   }
@@ -111,7 +141,8 @@ export function moveOn(state: Residence, event: ResidenceEvent): Residence {
 
 function deliver(state: Residence): Residence {
   if (state.leaves) return state;
-  const delivered = Math.min(state.received, state.confirmed + MOST_DELIVERED);
+  const most = isSuspect(state) ? 1 : MOST_DELIVERED;
+  const delivered = Math.min(state.received, state.confirmed + most);
   return delivered === state.delivered ? state : { ...state, delivered };
 }
 

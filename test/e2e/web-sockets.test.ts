@@ -37,6 +37,7 @@ export function webSocketMessage(socket, message, context) {
     return;
   }
   if (message === "close") return socket.close(4001, "as told");
+  if (message === "crash") process.exit(3);
   if (typeof message !== "string") return void socket.send(message);
   if (message.startsWith("publish ")) return socket.publish("news", message.slice(8));
   if (message.startsWith("later ")) return answerLater(socket, message);
@@ -268,6 +269,28 @@ describe("a WebSocket of a handler", () => {
     const hono = await open(t, "/hono?name=eve");
     hono.send("x");
     assert.equal(await hono.next(), "eve: x");
+  });
+
+  it("is closed with 1011 for a message that makes workers crash, alone", TIMEOUT, async (t) => {
+    const clients = await Promise.all(
+      Array.from({ length: 12 }, (_, at) => open(t, `/chat?name=n${at}`)),
+    );
+    for (const client of clients) assert.equal(await client.next(), "welcome");
+    const [poisoner = assert.fail(), ...others] = clients;
+    const state = { isOver: false };
+    void poisoner.closed.then(() => (state.isOver = true));
+    poisoner.send("crash");
+    let said = 0;
+    do {
+      said++;
+      for (const client of others) client.send(`m${said}`);
+      for (const [at, client] of others.entries()) {
+        const [name, count, text] = String(await client.next()).split(" ");
+        assert.deepEqual([name, count, text], [`n${at + 1}`, String(said), `m${said}`]);
+      }
+    } while (!state.isOver);
+    assert.equal((await poisoner.closed).code, 1011);
+    for (const { socket } of others) assert.equal(socket.readyState, socket.OPEN);
   });
 
   it("outlives workers and reloads with its state, without a lost message", TIMEOUT, async (t) => {

@@ -17,7 +17,7 @@ import type {
 import type { LimitName } from "../../runtime/http/limit-names.ts";
 import type { Logger } from "../../runtime/log/log.ts";
 import { HandlerSockets } from "../../runtime/sockets/handler-sockets.ts";
-import type { SocketHome } from "../../runtime/sockets/socket-home.ts";
+import { createHome, type SocketHome } from "../../runtime/sockets/socket-home.ts";
 import type { SocketSettings } from "../../runtime/sockets/socket-settings.ts";
 
 export const SETTINGS: SocketSettings = {
@@ -114,11 +114,7 @@ export class FakeWorker {
   isAlive = true;
 
   constructor(id: number) {
-    this.home = {
-      workerId: id as WorkerId,
-      awake: 0,
-      send: (message) => this.#receive(message),
-    };
+    this.home = createHome(id as WorkerId, (message) => this.#receive(message));
   }
 
   /** Returns the acts of the handler of the next event; `null`: there is none. */
@@ -172,6 +168,9 @@ export class FakeWorker {
   }
 }
 
+/** Text of a message at which a worker crashes. */
+export const POISON = "poison";
+
 /** WebSockets of one route, and the workers that answer for it. */
 export class FakeServer {
   readonly workers = new Set<FakeWorker>();
@@ -180,6 +179,7 @@ export class FakeServer {
   readonly sockets: HandlerSockets;
   hasRoute = true;
   nowMs = 0;
+  crashes = 0;
   #lastWorker = 0;
 
   constructor(settings: Partial<SocketSettings> = {}) {
@@ -191,7 +191,7 @@ export class FakeServer {
       locate: () => {
         if (!this.hasRoute) return null;
         const homes = [...this.workers].filter(({ isAlive }) => isAlive);
-        return { route: 3, params: null, homes: homes.map(({ home }) => home) };
+        return { pool: this, route: 3, params: null, homes: homes.map(({ home }) => home) };
       },
     });
   }
@@ -209,14 +209,21 @@ export class FakeServer {
     this.sockets.retire(worker.home, 0);
   }
 
-  kill(worker: FakeWorker, { isSuspect = false } = {}): void {
+  kill(worker: FakeWorker, { isSuspect = false, hasOtherWork = false } = {}): void {
     this.workers.delete(worker);
     worker.isAlive = false;
-    this.sockets.lose(worker.home, { isSuspect });
+    this.sockets.lose(worker.home, { isSuspect, hasOtherWork });
   }
 
-  /** The worker carries out the handler of its next event. */
+  /** The worker carries out the handler of its next event. At `POISON` it crashes, and another one takes its place. */
   step(worker: FakeWorker): ReturnType<FakeWorker["step"]> {
+    const [next] = worker.waiting;
+    if (worker.isAlive && next?.text === POISON) {
+      this.crashes++;
+      this.startWorker();
+      this.kill(worker, { isSuspect: true });
+      return { acts: [], text: POISON, id: next.id };
+    }
     const done = worker.isAlive ? worker.step() : null;
     if (done !== null) this.sockets.take(worker.home, "", done.acts);
     return done;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { array, assert as check, constant, nat, oneof, property, record } from "fast-check";
 import { Act, Kind } from "../../runtime/channel/messages.ts";
-import { FakeClient, FakeServer, type FakeWorker } from "./fake-workers.ts";
+import { FakeClient, FakeServer, type FakeWorker, POISON } from "./fake-workers.ts";
 
 describe("HandlerSockets", () => {
   it("loses no message and no state, and keeps their order, whatever becomes of workers", () => {
@@ -90,24 +90,100 @@ describe("HandlerSockets", () => {
     });
   });
 
-  it("closes a WebSocket whose message is in two workers that crash, and no other", () => {
+  it("closes the WebSocket whose message makes workers crash, and no other", () => {
     const server = new FakeServer();
-    const [poison, other] = [new FakeClient(1), new FakeClient(2)];
-    const first = server.startWorker();
-    server.accept(first, poison);
-    server.accept(first, other);
-    poison.say("crash");
-    server.startWorker();
-    server.kill(first, { isSuspect: true });
-    assert.deepEqual(poison.ends, []);
-    const [second] = server.workers;
-    server.startWorker();
-    server.kill(second ?? assert.fail(), { isSuspect: true });
-    assert.deepEqual(poison.ends, [1011]);
-    assert.equal(server.errors.length, 1);
-    other.say("hello");
+    const workers = [server.startWorker(), server.startWorker()];
+    const clients = Array.from({ length: 50 }, (_, at) => new FakeClient(at));
+    clients.forEach((client, at) => server.accept(workers[at % 2] ?? assert.fail(), client));
+    for (const client of clients) client.say("before");
+    const [poisoner = assert.fail()] = clients;
+    poisoner.say(POISON);
+    for (const client of clients) client.say("after");
     server.settle();
-    assert.deepEqual(other.sent, ["1 hello"]);
+    assert.deepEqual(poisoner.ends, [1011]);
+    assert.equal(server.crashes, 2);
+    assert.equal(server.errors.length, 1);
+    for (const client of clients.slice(1)) {
+      assert.deepEqual(client.sent, ["1 before", "2 after"]);
+      assert.equal(client.end, null);
+    }
+  });
+
+  it("blames only poison, whatever comes meanwhile", () => {
+    const step = oneof(
+      { weight: 6, arbitrary: record({ do: constant("say"), at: nat(5) }) },
+      { weight: 1, arbitrary: record({ do: constant("poison"), at: nat(1) }) },
+      { weight: 8, arbitrary: record({ do: constant("step"), at: nat(20) }) },
+      { weight: 1, arbitrary: record({ do: constant("reload"), at: constant(0) }) },
+    );
+    check(
+      property(array(step, { maxLength: 120 }), (steps) => {
+        const server = new FakeServer();
+        const first = server.startWorker();
+        const clients = Array.from({ length: 6 }, (_, at) => new FakeClient(at));
+        for (const client of clients) server.accept(first, client);
+        server.startWorker();
+        const said = clients.map(() => 0);
+        const poisoned = new Set<FakeClient>();
+        for (const { do: what, at } of steps) {
+          const workers = [...server.workers];
+          const client = clients[at % clients.length] ?? assert.fail();
+          if (what === "say") {
+            said[at] = (said[at] ?? 0) + 1;
+            client.say(`message ${said[at]}`);
+          } else if (what === "poison") {
+            poisoned.add(client);
+            client.say(POISON);
+          } else if (what === "step") server.step(workers[at % workers.length] ?? assert.fail());
+          else {
+            for (let count = 0; count < 2; count++) server.startWorker();
+            for (const each of workers) server.retire(each);
+            // The retired workers still run what they have.
+            for (const each of workers) while (server.step(each) !== null);
+          }
+        }
+        server.settle();
+        clients.forEach((client, at) => {
+          if (poisoned.has(client)) assert.deepEqual(client.ends, [1011]);
+          else {
+            assert.deepEqual(client.ends, []);
+            assert.equal(client.sent.length, said[at], `client ${at}`);
+          }
+        });
+        for (const client of clients) client.close({ code: 1000, reason: "" });
+        server.settle();
+        assert.equal(server.sockets.count.open, 0);
+        for (const { home } of server.workers) {
+          assert.deepEqual([home.awake, home.busy, home.isKept], [0, 0, false]);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("gives suspects to an only worker, too, and closes poison beside other work", (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const server = new FakeServer();
+    const first = server.startWorker();
+    const [poisoner, other] = [new FakeClient(1), new FakeClient(2)];
+    for (const client of [poisoner, other]) server.accept(first, client);
+    for (let crash = 1; crash <= 3; crash++) {
+      if (crash === 1) poisoner.say(POISON);
+      other.say("hello");
+      for (let look = 0; look < 8 && poisoner.end === null; look++) {
+        const [worker = assert.fail()] = server.workers;
+        if (worker.waiting.some(({ text }) => text === POISON)) {
+          server.kill(worker, { isSuspect: true, hasOtherWork: true });
+          server.startWorker();
+        } else while (server.step(worker) !== null);
+        server.nowMs += 500;
+        t.mock.timers.tick(500);
+      }
+    }
+    server.settle();
+    assert.deepEqual(poisoner.ends, [1011]);
+    assert.deepEqual(other.ends, []);
+    assert.equal(other.sent.length, 3);
   });
 
   it("forgives an event that was in two workers which others killed", () => {

@@ -22,7 +22,12 @@ const confirmed = (number: number, home = A): ResidenceEvent => ({
   home,
   number,
 });
-const lost = (isSuspect = false): ResidenceEvent => ({ type: "lost", home: A, isSuspect });
+const lost = (isSuspect = false, { home = A, isAlone = false } = {}): ResidenceEvent => ({
+  type: "lost",
+  home,
+  isSuspect,
+  isAlone,
+});
 const retired: ResidenceEvent = { type: "retired", home: A };
 const found: ResidenceEvent = { type: "found", home: B };
 
@@ -58,6 +63,32 @@ describe("moveOn()", () => {
     ["counts crashes of busy homes", [said, lost(true)], { crashes: 1 }],
     ["counts no crashes of idle homes", [lost(true)], { crashes: 0 }],
     ["counts no losses by others", [said, lost(false)], { crashes: 0 }],
+    [
+      "delivers suspects one by one",
+      [said, said, said, lost(true), found],
+      { delivered: 1, crashes: 1, suspectTo: 3, isPoison: false },
+    ],
+    [
+      "stays suspect until all events of the crash are confirmed",
+      [said, said, lost(true), found, confirmed(1, B), said],
+      { delivered: 2, confirmed: 1 },
+    ],
+    [
+      "trusts again afterwards",
+      [said, lost(true), found, said, said, confirmed(1, B)],
+      { delivered: 3 },
+    ],
+    [
+      "blames a suspect that was alone in a crash",
+      [said, said, lost(true), found, lost(true, { home: B, isAlone: true })],
+      { isPoison: true, at: "waiting" },
+    ],
+    ["blames none in its first crash", [said, lost(true, { isAlone: true })], { isPoison: false }],
+    [
+      "blames a suspect beside other work in its third crash",
+      [said, lost(true), found, lost(true, { home: B }), found, lost(true, { home: B })],
+      { isPoison: true },
+    ],
     ["forgets crashes", [said, lost(true), found, confirmed(1, B)], { crashes: 0, confirmed: 1 }],
   ];
   for (const [name, events, expected] of cases) {
