@@ -40,8 +40,12 @@ export interface AdminReply {
 /** An answer without an end. */
 export interface AdminStream {
   readonly contentType: string;
-  /** Writes head and body. Returns a reply if it does not, and has written nothing then. */
-  readonly stream: (response: ServerResponse) => Promise<AdminReply | null>;
+  /**
+   * Writes head and body. Returns a reply if it does not, and has written nothing then.
+   *
+   * @param mayRead Whether the client may still read. A reload may revoke or change the token.
+   */
+  readonly stream: (response: ServerResponse, mayRead: () => boolean) => Promise<AdminReply | null>;
 }
 
 /** Returns a reply of plain text. */

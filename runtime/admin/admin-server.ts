@@ -1,12 +1,13 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AdminAddress, formatAdminAddress } from "../config/admin-setting.ts";
+import { readBody } from "../control/run-command.ts";
 import { explainListenError } from "../engine/probe-port.ts";
 import { RuntimeError, toError } from "../lib/errors.ts";
 import type { Logger } from "../log/log.ts";
 import { type AdminAnswer, type AdminPage, type AdminReply, toText } from "./admin-page.ts";
 import { bindSocket, type BoundSocket } from "./bind-socket.ts";
-import { decideAccess } from "./decide-access.ts";
+import { decideAccess, type Refusal } from "./decide-access.ts";
 
 /** Most connections at a time: those of a few operators, probes and collectors of metrics. */
 const MAX_CONNECTIONS = 64;
@@ -146,7 +147,7 @@ export class AdminServer {
       // A HEAD request asks whether the page is there, and takes no events.
       else if (request.method === "HEAD")
         reply = { status: 200, contentType: answer.contentType, body: "" };
-      else reply = await answer.stream(response);
+      else reply = await answer.stream(response, () => this.#decide(request) === null);
     } catch (error) {
       this.#options.log.error({ err: error }, "admin page failed");
       reply = toText(500, "Internal Server Error\n");
@@ -170,17 +171,7 @@ export class AdminServer {
     const { method = "GET", url = "/", headers: fields } = request;
     const [path = "/", search = ""] = url.split(/\?(.*)/s, 2);
     const page = this.#pages.get(path);
-    const { host, authorization, origin, via } = fields;
-    const { address, tokenDigest } = this.#options;
-    const asked = {
-      host,
-      authorization,
-      origin,
-      via,
-      "sec-fetch-site": toSingle(fields["sec-fetch-site"]),
-    };
-    const rules = { address, tokenDigest: tokenDigest() };
-    const refusal = decideAccess(page ?? { access: "operator" }, asked, rules);
+    const refusal = this.#decide(request);
     if (refusal !== null) {
       if (refusal.status === 401) {
         // Browsers ask for a password.
@@ -192,32 +183,35 @@ export class AdminServer {
       return toText(refusal.status, `${refusal.reason}\n`);
     }
     const pages = [...this.#pages.values()];
-    if (page === undefined) return path === "/" ? listPages(pages) : notFound(path, pages);
-    // The list is for programs and terminals.
-    if (path === "/" && fields.accept?.includes("text/html") !== true) return listPages(pages);
-    const methods = page.methods.flatMap((each) => (each === "GET" ? ["GET", "HEAD"] : [each]));
+    if (page === undefined && path !== "/") return notFound(path, pages);
+    const methods = (page?.methods ?? ["GET"]).flatMap((each) =>
+      each === "GET" ? ["GET", "HEAD"] : [each],
+    );
     if (!methods.includes(method)) {
       response.setHeader("allow", methods.join(", "));
       return toText(405, `Cannot ${method} ${path}: expected ${methods.join(" or ")}\n`);
     }
-    const body = method === "POST" ? await readBody(request) : "";
+    // The list is for programs and terminals.
+    const isForBrowser = fields.accept?.includes("text/html") === true;
+    if (page === undefined || (path === "/" && !isForBrowser)) return listPages(pages);
+    const body = method === "POST" ? await readBody(request, MAX_BODY_BYTES) : "";
     if (body === null) return toText(413, `Cannot ${method} ${path}: expected a short body\n`);
-    const mayAct = decideAccess({ access: "action" }, asked, rules) === null;
+    const mayAct = this.#decide(request, "action") === null;
     return page.answer({ method, query: new URLSearchParams(search), fields, body, mayAct });
   }
-}
 
-/** Returns `null` for a body that is too long. */
-async function readBody(request: IncomingMessage): Promise<string | null> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  // Requests of node:http yield buffers as long as no encoding is set.
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MAX_BODY_BYTES) return null;
-    chunks.push(chunk);
+  /** Decides whether a request may be answered, by the present token. Default access: that of its page. */
+  #decide({ url = "/", headers }: IncomingMessage, access?: AdminPage["access"]): Refusal | null {
+    const [path = "/"] = url.split("?", 1);
+    const { host, authorization, origin, via } = headers;
+    const fetchSite = toSingle(headers["sec-fetch-site"]);
+    const { address, tokenDigest } = this.#options;
+    return decideAccess(
+      { access: access ?? this.#pages.get(path)?.access ?? "operator" },
+      { host, authorization, origin, via, "sec-fetch-site": fetchSite },
+      { address, tokenDigest: tokenDigest() },
+    );
   }
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 function toSingle(field: string | string[] | undefined): string | undefined {

@@ -21,10 +21,15 @@ export function createLivePage(watch: () => StreamOptions["watch"] | null): Admi
     about: "the state of the server each second, as server-sent events",
     answer: () => ({
       contentType: FIELDS["content-type"],
-      async stream(response) {
+      async stream(response, mayRead) {
         const add = watch();
         if (add === null) return toText(503, "the server starts\n");
-        const isSent = await streamTo(response, { watch: add, fields: FIELDS, toText: toEvent });
+        const isSent = await streamTo(response, {
+          watch: add,
+          fields: FIELDS,
+          toText: toEvent,
+          mayRead,
+        });
         return isSent ? null : toText(503, "too many clients watch this server\n");
       },
     }),

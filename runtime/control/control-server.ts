@@ -130,8 +130,18 @@ export class ControlServer {
     for (const response of this.#watched) response.destroy();
   }
 
-  /** Answers with a snapshot on each line, until the client leaves. */
+  /** Answers with a snapshot on each line, until the client leaves. Never rejects. */
   async #watch(response: ServerResponse): Promise<void> {
+    try {
+      await this.#stream(response);
+    } catch (error) {
+      this.#options.log.error({ err: error }, "live view failed: bug");
+      if (response.headersSent) response.destroy();
+      else refuseWatch(response, "a bug, which is in the log");
+    }
+  }
+
+  async #stream(response: ServerResponse): Promise<void> {
     const { watch } = await this.#options.operations.catch(() => ({ watch: undefined }));
     if (watch === undefined || response.destroyed) {
       refuseWatch(response, "it does not offer it");

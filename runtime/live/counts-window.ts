@@ -1,5 +1,6 @@
-import { type Histogram, quantileOf } from "../observe/histogram.ts";
+import type { Histogram } from "../observe/histogram.ts";
 import type { Latency } from "./snapshot.ts";
+import { toLatency } from "./tally.ts";
 
 /** All counts of a server at one moment. They only grow. */
 export interface Sample {
@@ -69,53 +70,13 @@ export class CountsWindow {
     return growth === null || this.ms <= 0 ? null : growth / (this.ms / 1_000);
   }
 
-  /** Returns the number of durations in the window per second; `null`: there is one sample only. */
-  rateOfAll(histograms: readonly Histogram[]): number | null {
-    if (this.ms <= 0) return null;
-    const counts = this.#growthOfAll(histograms);
-    return (counts?.reduce((sum, count) => sum + count, 0) ?? 0) / (this.ms / 1_000);
-  }
-
-  /** Returns percentiles of the durations in the window; `null`: there are none. */
-  latencyOf(histograms: readonly Histogram[]): Latency | null {
-    const counts = this.#growthOfAll(histograms);
-    return counts === null ? null : toLatency(counts);
-  }
-
-  /** Adds up how much the counts of histograms have grown. */
-  #growthOfAll(histograms: readonly Histogram[]): Float64Array | null {
+  /** Returns percentiles of the durations of a histogram in the window; `null`: there are none. */
+  latencyOf(histogram: Histogram): Latency | null {
     const [oldest] = this.#samples;
     const newest = this.#samples.at(-1);
-    if (oldest === undefined || newest === undefined || oldest === newest) return null;
-    let sum: Float64Array | null = null;
-    for (const histogram of histograms) {
-      const after = newest.histograms.get(histogram);
-      const before = oldest.histograms.get(histogram);
-      if (after === undefined || after === before) continue;
-      sum ??= new Float64Array(after.counts.length);
-      for (let at = 0; at < sum.length; at++) {
-        const grown = (after.counts[at] ?? 0) - (before?.counts[at] ?? 0);
-        sum[at] = (sum[at] ?? 0) + grown;
-      }
-    }
-    return sum;
+    const after = newest?.histograms.get(histogram);
+    const before = oldest?.histograms.get(histogram);
+    if (oldest === newest || after === undefined || after === before) return null;
+    return toLatency(after.counts.map((count, at) => count - (before?.counts[at] ?? 0)));
   }
-}
-
-/** Returns percentiles of all durations of histograms; `null`: there are none. */
-export function latencySinceStart(histograms: readonly Histogram[]): Latency | null {
-  const [first, ...others] = histograms;
-  if (first === undefined) return null;
-  const sum = first.counts.slice();
-  for (const { counts } of others) {
-    for (let at = 0; at < sum.length; at++) sum[at] = (sum[at] ?? 0) + (counts[at] ?? 0);
-  }
-  return toLatency(sum);
-}
-
-function toLatency(counts: Readonly<Float64Array>): Latency | null {
-  const p50Ms = quantileOf(counts, 0.5);
-  if (p50Ms === null) return null;
-  const p95Ms = quantileOf(counts, 0.95) ?? p50Ms;
-  return { p50Ms, p95Ms, p99Ms: quantileOf(counts, 0.99) ?? p95Ms };
 }

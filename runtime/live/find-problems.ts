@@ -1,4 +1,5 @@
 import type { Readiness } from "../observe/readiness.ts";
+import { formatCount, formatShare } from "./format-figures.ts";
 import type { LiveSnapshot, Problem } from "./snapshot.ts";
 
 /** Share of failing answers that is bad; a smaller one is a warning. */
@@ -58,15 +59,10 @@ function ofReadiness({ phase, canServe, pools }: Readiness): Problem[] {
   ];
 }
 
-function ofAnswers({ traffic: { perSecond } }: Pick<LiveSnapshot, "traffic">): Problem[] {
-  if (perSecond === null) return [];
-  const { clientLeft: _, ...classes } = perSecond.byClass;
-  const all = Object.values(classes).reduce((sum, count) => sum + count, 0);
-  const failing = classes["5xx"];
-  if (failing === 0) return [];
-  const share = failing / all;
-  const text = `${toPercent(share)} of all answers fail (${toRate(failing)} with status 5xx)`;
-  return [share >= BAD_SHARE ? bad(text) : warn(text)];
+function ofAnswers({ traffic: { failing } }: Pick<LiveSnapshot, "traffic">): Problem[] {
+  if (failing === null || failing.perSecond === 0) return [];
+  const text = `${formatShare(failing.share)} of all answers fail (${toRate(failing.perSecond)} with status 5xx)`;
+  return [failing.share >= BAD_SHARE ? bad(text) : warn(text)];
 }
 
 function ofWorkers({ workers, events }: Omit<LiveSnapshot, "problems">): Problem[] {
@@ -159,11 +155,7 @@ function warn(text: string): Problem {
 }
 
 function toRate(perSecond: number): string {
-  return `${perSecond < 10 ? Number(perSecond.toFixed(1)) : Math.round(perSecond)} per second`;
-}
-
-function toPercent(share: number): string {
-  return `${Number((share * 100).toFixed(share < 0.1 ? 1 : 0))} %`;
+  return `${formatCount(perSecond)} per second`;
 }
 
 function toSeconds(ms: number): string {

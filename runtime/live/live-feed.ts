@@ -1,7 +1,8 @@
 import type { MetricsFacts } from "../metrics/facts.ts";
 import { CountsWindow } from "./counts-window.ts";
+import { RouteTallies } from "./route-tallies.ts";
 import type { LiveSnapshot } from "./snapshot.ts";
-import { toSample, toSnapshot } from "./to-snapshot.ts";
+import { type Moment, type Recent, toSample, toSnapshot } from "./to-snapshot.ts";
 
 /** Time between two snapshots. */
 const INTERVAL_MS = 1_000;
@@ -32,6 +33,13 @@ export interface Lookout {
   close(): void;
 }
 
+interface Clock {
+  /** `performance.now()` */
+  now: () => number;
+  /** In ms since 1970. */
+  time: () => number;
+}
+
 /**
  * Sends a snapshot of the server to all readers each second. Without readers it has no timer, and keeps no counts.
  *
@@ -39,24 +47,27 @@ export interface Lookout {
  */
 export class LiveFeed {
   readonly #open: () => Lookout;
-  readonly #clock: { now: () => number; time: () => number };
+  readonly #onBug: (error: unknown) => void;
+  readonly #clock: Clock;
   /** By reader, the number of snapshots that it has missed in a row. */
   readonly #readers = new Map<LiveReader, number>();
   #lookout: Lookout | null = null;
-  #window: CountsWindow | null = null;
+  #recent: Recent | null = null;
   #timer: NodeJS.Timeout | undefined;
   /** The last snapshot, for a further reader. */
   #last: string | null = null;
 
+  /** @param options.onBug Called when a look throws after the first one. All readers are dropped then. */
   constructor(
     open: () => Lookout,
-    clock: { now: () => number; time: () => number } = {
-      now: () => performance.now(),
-      time: () => Date.now(),
-    },
+    options: { onBug: (error: unknown) => void; clock?: Clock | undefined },
   ) {
     this.#open = open;
-    this.#clock = clock;
+    this.#onBug = options.onBug;
+    this.#clock = options.clock ?? {
+      now: () => performance.now(),
+      time: () => Date.now(),
+    };
   }
 
   get readers(): number {
@@ -67,6 +78,7 @@ export class LiveFeed {
    * Adds a reader. It gets a snapshot at once, and then one each second.
    *
    * @returns A function that removes it; `null`: there are too many readers.
+   * @throws The bug of the first look.
    */
   add(reader: LiveReader): (() => void) | null {
     if (this.#readers.size >= MOST_READERS) return null;
@@ -76,22 +88,29 @@ export class LiveFeed {
     return () => this.#remove(reader);
   }
 
-  /** Drops all readers. */
-  close(): void {
-    for (const reader of this.#readers.keys()) reader.drop();
-    this.#readers.clear();
-    this.#end();
-  }
-
   #begin(): void {
     this.#lookout = this.#open();
-    this.#window = new CountsWindow(SAMPLES);
-    this.#look();
+    this.#recent = createRecent(SAMPLES);
+    try {
+      this.#look();
+    } catch (error) {
+      this.#end();
+      throw error;
+    }
     this.#timer = setInterval(() => this.#tick(), INTERVAL_MS).unref();
   }
 
+  /** Never throws: a bug in a view costs its readers, and not the server. */
   #tick(): void {
-    this.#look();
+    try {
+      this.#look();
+    } catch (error) {
+      this.#onBug(error);
+      for (const reader of this.#readers.keys()) reader.drop();
+      this.#readers.clear();
+      this.#end();
+      return;
+    }
     const json = this.#last;
     if (json === null) return;
     for (const [reader, missed] of this.#readers) {
@@ -108,11 +127,9 @@ export class LiveFeed {
 
   #look(): void {
     const facts = this.#lookout?.look() ?? null;
-    const window = this.#window;
-    if (facts === null || window === null) return;
-    const nowMs = this.#clock.now();
-    window.add(toSample(facts, nowMs));
-    this.#last = JSON.stringify(toSnapshot(facts, window, { nowMs, timeMs: this.#clock.time() }));
+    if (facts === null || this.#recent === null) return;
+    const moment = { nowMs: this.#clock.now(), timeMs: this.#clock.time() };
+    this.#last = JSON.stringify(lookAgain(facts, this.#recent, moment));
   }
 
   #remove(reader: LiveReader): void {
@@ -125,14 +142,22 @@ export class LiveFeed {
     this.#timer = undefined;
     this.#lookout?.close();
     this.#lookout = null;
-    this.#window = null;
+    this.#recent = null;
     this.#last = null;
   }
 }
 
 /** Returns one snapshot, without rates. */
 export function lookOnce(facts: MetricsFacts, nowMs: number, timeMs: number): LiveSnapshot {
-  const window = new CountsWindow(1);
-  window.add(toSample(facts, nowMs));
-  return toSnapshot(facts, window, { nowMs, timeMs });
+  return lookAgain(facts, createRecent(1), { nowMs, timeMs });
+}
+
+function createRecent(samples: number): Recent {
+  return { window: new CountsWindow(samples), tallies: new RouteTallies(samples) };
+}
+
+function lookAgain(facts: MetricsFacts, recent: Recent, moment: Moment): LiveSnapshot {
+  recent.window.add(toSample(facts, moment.nowMs));
+  recent.tallies.look(facts.counters.finishedRequests, moment.nowMs);
+  return toSnapshot(facts, recent, moment);
 }

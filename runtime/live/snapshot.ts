@@ -2,7 +2,7 @@ import type { CacheInfo, Status, UpstreamServerInfo } from "../control/operation
 import type { OldestRequest } from "../observe/oldest-request.ts";
 
 /** Number of the form of snapshots. Another one means another version of Edgicorn. */
-export const SNAPSHOT_FORMAT = 1;
+export const SNAPSHOT_FORMAT = 2;
 
 /**
  * The state of a server at one moment, for the status page, `edgicorn top` and `edgicorn status`. Plain data.
@@ -80,6 +80,11 @@ export interface TrafficView {
     readonly receivedBytes: number;
     readonly connections: number;
   } | null;
+  /**
+   * Answers of sites with a status of 5xx; `null`: there are no rates, or no answers. Refusals of requests that no site has seen are not
+   * counted: a client that sends garbage does not make a server fail.
+   */
+  readonly failing: { readonly perSecond: number; readonly share: number } | null;
   readonly latency: Latency | null;
   readonly sinceStart: Latency | null;
   readonly requests: number;
@@ -208,6 +213,8 @@ export interface FailureView {
 }
 
 export interface EventView {
+  /** 1 for the first one since the start. */
+  readonly number: number;
   readonly kind: string;
   readonly isGood: boolean;
   readonly text: string;

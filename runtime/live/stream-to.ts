@@ -7,6 +7,8 @@ export interface StreamOptions {
   fields: Readonly<Record<string, string>>;
   /** Writes a snapshot in the form of the stream. */
   toText: (json: string) => string;
+  /** Asked before each snapshot: the right of a client may end while it reads. The response is destroyed then. Default: it stays. */
+  mayRead?: (() => boolean) | undefined;
 }
 
 /**
@@ -16,13 +18,17 @@ export interface StreamOptions {
  */
 export async function streamTo(
   response: ServerResponse,
-  { watch, fields, toText }: StreamOptions,
+  { watch, fields, toText, mayRead = () => true }: StreamOptions,
 ): Promise<boolean> {
   const reader: LiveReader = {
     get isBlocked() {
       return response.writableNeedDrain;
     },
     send(json) {
+      if (!mayRead()) {
+        response.destroy();
+        return;
+      }
       if (!response.headersSent) response.writeHead(200, fields);
       response.write(toText(json));
     },

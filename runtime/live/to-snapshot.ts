@@ -4,9 +4,10 @@ import type { Counters } from "../observe/counters.ts";
 import type { Histogram } from "../observe/histogram.ts";
 import type { PoolMeter } from "../observe/pool-meters.ts";
 import { isReady } from "../observe/readiness.ts";
-import type { NamedMeter } from "../observe/request-meters.ts";
-import { type CountsWindow, latencySinceStart, type Sample } from "./counts-window.ts";
+import type { CountsWindow, Sample } from "./counts-window.ts";
 import { findProblems } from "./find-problems.ts";
+import { pickMost } from "./pick-most.ts";
+import type { RouteTallies, TrafficTally } from "./route-tallies.ts";
 import {
   type CacheView,
   type FailureView,
@@ -19,6 +20,7 @@ import {
   type UpstreamView,
   type WorkerView,
 } from "./snapshot.ts";
+import { toLatency } from "./tally.ts";
 
 /** Most routes of a snapshot: the busiest ones, the slowest ones and the most failing ones. */
 const MOST_BUSY = 100;
@@ -36,7 +38,13 @@ export interface Moment {
   readonly timeMs: number;
 }
 
-/** Returns all counts of which a snapshot has rates or percentiles. */
+/** Counts of the last seconds: those of names, and those of routes. */
+export interface Recent {
+  readonly window: CountsWindow;
+  readonly tallies: RouteTallies;
+}
+
+/** Returns all counts but those of routes, of which a snapshot has rates or percentiles. */
 export function toSample(facts: MetricsFacts, nowMs: number): Sample {
   const { counters, status, pools, process } = facts;
   const { requests, responses } = status.traffic;
@@ -45,7 +53,6 @@ export function toSample(facts: MetricsFacts, nowMs: number): Sample {
     ...Object.entries(responses).map(([name, count]) => [`class ${name}`, count] as const),
     ["connections", counters.connections.accepted],
     ["received bytes", counters.receivedBodyBytes],
-    ["sent bytes", sum([...counters.finishedRequests.list()], ({ bytes }) => bytes)],
     ["cpu seconds", process.cpuSeconds],
     ["loop active", process.loopActiveSeconds],
     ["loop idle", process.loopIdleSeconds],
@@ -64,26 +71,24 @@ export function toSample(facts: MetricsFacts, nowMs: number): Sample {
   return { nowMs, counts, histograms: listHistograms(counters) };
 }
 
-function* listHistograms({ finishedRequests, pools, upstreams }: Counters): Generator<Histogram> {
-  for (const { durations } of finishedRequests.list()) yield durations;
+function* listHistograms({ pools, upstreams }: Counters): Generator<Histogram> {
   for (const [, { waits }] of pools.list()) yield waits;
   for (const [, durations] of upstreams.list()) yield durations;
 }
 
-/** Makes a snapshot of facts. Pure. `window` has the sample of these facts as its newest one. */
+/** Makes a snapshot of facts. Pure. The recent counts include those of these facts. */
 export function toSnapshot(
   facts: MetricsFacts,
-  window: CountsWindow,
+  recent: Recent,
   { nowMs, timeMs }: Moment,
 ): LiveSnapshot {
   const { counters, status, readiness, pools, process } = facts;
-  const meters = [...counters.finishedRequests.list()];
+  const { window, tallies } = recent;
   const busy = window.growthOf("loop active");
   const idle = window.growthOf("loop idle");
   const { pid, version, library, mode, startedAt, generation, routes, rolledBackFrom } = status;
   const { listeners, lostLogLines } = status;
-  const rows = toRouteViews(meters, window, nowMs);
-  const chosen = pickRoutes(rows);
+  const chosen = pickRoutes(tallies);
   const snapshot: Omit<LiveSnapshot, "problems"> = {
     format: SNAPSHOT_FORMAT,
     time: new Date(timeMs).toISOString(),
@@ -103,7 +108,7 @@ export function toSnapshot(
       isReady: isReady(readiness),
       uptimeMs: Math.max(0, timeMs - Date.parse(startedAt)),
     },
-    traffic: toTraffic(facts, window, meters),
+    traffic: toTraffic(facts, recent),
     primary: {
       rssBytes: process.rssBytes,
       heapUsedBytes: process.heapUsedBytes,
@@ -114,9 +119,14 @@ export function toSnapshot(
     },
     pools: pools.map((pool) => toPool(pool, counters.pools.of(pool.name), window)),
     workers: pools.flatMap((pool) => toWorkers(pool, window)),
-    sites: toSites(meters, window, nowMs),
-    routes: chosen,
-    otherRoutes: rows.length - chosen.length,
+    sites: pickMost(tallies.sites(), MOST_SITES, busiestFirst).map((tally) =>
+      toRow(tally, window.ms, nowMs),
+    ),
+    routes: chosen.map((tally): RouteView => ({
+      ...toRow(tally, window.ms, nowMs),
+      route: tally.route,
+    })),
+    otherRoutes: tallies.size - chosen.length,
     upstreams: toUpstreams(facts, window),
     cache: toCache(facts, window),
     certificates: status.certificates,
@@ -141,12 +151,11 @@ export function toSnapshot(
 
 function toTraffic(
   { counters, status, pools, spool }: MetricsFacts,
-  window: CountsWindow,
-  meters: readonly NamedMeter[],
+  { window, tallies }: Recent,
 ): TrafficView {
   const { requests, responses, connections } = status.traffic;
   const rate = (name: string): number => window.rateOf(name) ?? 0;
-  const answered = meters.filter(({ result }) => result !== "left").map(toDurations);
+  const { inWindow, sinceStart } = tallies.all;
   return {
     perSecond:
       window.rateOf("requests") === null
@@ -160,12 +169,13 @@ function toTraffic(
               "5xx": rate("class 5xx"),
               clientLeft: rate("class clientLeft"),
             },
-            sentBytes: rate("sent bytes"),
+            sentBytes: perSecond(inWindow?.bytes, window.ms) ?? 0,
             receivedBytes: rate("received bytes"),
             connections: rate("connections"),
           },
-    latency: window.latencyOf(answered),
-    sinceStart: latencySinceStart(answered),
+    failing: toFailing(tallies, window.ms),
+    latency: inWindow === null ? null : toLatency(inWindow.buckets),
+    sinceStart: toLatency(sinceStart.buckets),
     requests: requests.received,
     byClass: responses,
     open: requests.open,
@@ -173,10 +183,21 @@ function toTraffic(
     queueAgeMs: Math.max(0, ...pools.map(({ queueAgeMs }) => queueAgeMs)),
     inFlight: requests.inFlight,
     connections: connections.open,
-    sentBytes: sum(meters, ({ bytes }) => bytes),
+    sentBytes: sinceStart.bytes,
     receivedBytes: counters.receivedBodyBytes,
     spooledBytes: spool.heldBytes,
   };
+}
+
+/** Returns the failing answers of sites in the window. */
+function toFailing({ all, refused }: RouteTallies, windowMs: number): TrafficView["failing"] {
+  const count = (name: "requests" | "left" | "failures"): number =>
+    (all.inWindow?.[name] ?? 0) - (refused?.inWindow?.[name] ?? 0);
+  const answers = count("requests") - count("left");
+  const rate = perSecond(count("failures"), windowMs);
+  return rate === null || answers === 0
+    ? null
+    : { perSecond: rate, share: count("failures") / answers };
 }
 
 function toPool(pool: PoolFacts, meter: PoolMeter, window: CountsWindow): PoolView {
@@ -190,8 +211,8 @@ function toPool(pool: PoolFacts, meter: PoolMeter, window: CountsWindow): PoolVi
     queueAgeMs,
     isRetiring: desired === 0,
     ready: workers.filter(({ state }) => state === "ready").length,
-    wait: window.latencyOf([meter.waits]),
-    waitSinceStart: latencySinceStart([meter.waits]),
+    wait: window.latencyOf(meter.waits),
+    waitSinceStart: toLatency(meter.waits.counts),
     started: meter.started,
     ended: Object.fromEntries(meter.ended),
     recycled: Object.fromEntries(meter.recycled),
@@ -213,76 +234,48 @@ function toWorkers(
   }));
 }
 
-function toSites(
-  meters: readonly NamedMeter[],
-  window: CountsWindow,
-  nowMs: number,
-): readonly TrafficRow[] {
-  return [...group(meters, ({ site }) => site).values()]
-    .map((all) => toRow(all, window, nowMs))
-    .toSorted(busiestFirst)
-    .slice(0, MOST_SITES);
-}
-
-function toRouteViews(
-  meters: readonly NamedMeter[],
-  window: CountsWindow,
-  nowMs: number,
-): RouteView[] {
-  return [...group(meters, ({ site, route }) => `${site}\n${route}`).values()].map((all) => ({
-    ...toRow(all, window, nowMs),
-    route: all[0]?.route ?? "",
-  }));
-}
-
-function toRow(meters: readonly NamedMeter[], window: CountsWindow, nowMs: number): TrafficRow {
-  const countOf = (result: NamedMeter["result"]): number =>
-    sum(
-      meters.filter((meter) => meter.result === result),
-      ({ durations }) => durations.count,
-    );
-  const answered = meters.filter(({ result }) => result !== "left").map(toDurations);
-  const failed = meters.filter(({ result }) => result === "5xx").map(toDurations);
+function toRow(tally: TrafficTally, windowMs: number, nowMs: number): TrafficRow {
+  const { site, sinceStart, inWindow, lastMs } = tally;
+  const { requests, clientErrors, failures, left } = sinceStart;
   return {
-    site: meters[0]?.site ?? "",
-    requests: sum(meters, ({ durations }) => durations.count),
-    perSecond: window.rateOfAll(meters.map(toDurations)),
-    clientErrors: countOf("4xx"),
-    failures: countOf("5xx"),
-    failuresPerSecond: window.rateOfAll(failed),
-    left: countOf("left"),
-    latency: window.latencyOf(answered),
-    sinceStart: latencySinceStart(answered),
-    lastMs: Math.max(0, Math.round(nowMs - latestOf(meters))),
+    site,
+    requests,
+    perSecond: perSecond(inWindow?.requests, windowMs),
+    clientErrors,
+    failures,
+    failuresPerSecond: perSecond(inWindow?.failures, windowMs),
+    left,
+    latency: inWindow === null ? null : toLatency(inWindow.buckets),
+    sinceStart: toLatency(sinceStart.buckets),
+    lastMs: Math.max(0, Math.round(nowMs - lastMs)),
   };
 }
 
-/** Time of the last answer. `Math.max(...)` has no room for the meters of thousands of routes. */
-function latestOf(meters: readonly { lastMs: number }[]): number {
-  return meters.reduce((latest, { lastMs }) => Math.max(latest, lastMs), Number.NEGATIVE_INFINITY);
+/** Returns a rate; `null`: there is one look only. */
+function perSecond(count: number | undefined, windowMs: number): number | null {
+  return windowMs <= 0 ? null : (count ?? 0) / (windowMs / 1_000);
 }
 
-/** Returns the busiest, slowest and most failing routes, the busiest first. */
-function pickRoutes(rows: readonly RouteView[]): RouteView[] {
-  const busiest = rows.toSorted(busiestFirst);
+/** Returns the busiest, slowest and most failing routes, the busiest first. Builds no rows: a server may have thousands of routes. */
+function pickRoutes(tallies: RouteTallies): TrafficTally[] {
   const picked = new Set([
-    ...busiest.slice(0, MOST_BUSY),
-    ...rows.toSorted((one, other) => slowness(other) - slowness(one)).slice(0, MOST_SLOW),
-    ...rows.toSorted((one, other) => other.failures - one.failures).slice(0, MOST_FAILING),
+    ...pickMost(tallies.routes(), MOST_BUSY, busiestFirst),
+    ...pickMost(tallies.routes(), MOST_SLOW, (one, other) => other.p99Ms - one.p99Ms),
+    ...pickMost(
+      tallies.routes(),
+      MOST_FAILING,
+      (one, other) => other.sinceStart.failures - one.sinceStart.failures,
+    ),
   ]);
-  return busiest.filter((row) => picked.has(row));
+  return [...picked].toSorted(busiestFirst);
 }
 
-function busiestFirst(one: TrafficRow, other: TrafficRow): number {
+function busiestFirst(one: TrafficTally, other: TrafficTally): number {
   return (
-    (other.perSecond ?? 0) - (one.perSecond ?? 0) ||
-    other.requests - one.requests ||
-    one.site.localeCompare(other.site)
+    (other.inWindow?.requests ?? 0) - (one.inWindow?.requests ?? 0) ||
+    other.sinceStart.requests - one.sinceStart.requests ||
+    (one.site < other.site ? -1 : Number(one.site > other.site))
   );
-}
-
-function slowness({ latency, sinceStart }: TrafficRow): number {
-  return latency?.p99Ms ?? sinceStart?.p99Ms ?? 0;
 }
 
 function toUpstreams({ counters, status }: MetricsFacts, window: CountsWindow): UpstreamView[] {
@@ -292,8 +285,8 @@ function toUpstreams({ counters, status }: MetricsFacts, window: CountsWindow): 
       name,
       queued,
       unresolved,
-      latency: window.latencyOf([durations]),
-      sinceStart: latencySinceStart([durations]),
+      latency: window.latencyOf(durations),
+      sinceStart: toLatency(durations.counts),
       servers: servers.map((server) => ({
         ...server,
         perSecond: window.rateOf(`upstream ${name} ${server.name}`),
@@ -345,21 +338,6 @@ function toFailures({ failures, finishedRequests }: Counters, timeMs: number): F
   });
 }
 
-function toDurations({ durations }: NamedMeter): Histogram {
-  return durations;
-}
-
 function sum<T>(items: readonly T[], of: (item: T) => number): number {
   return items.reduce((total, item) => total + of(item), 0);
-}
-
-function group<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const known = groups.get(key);
-    if (known === undefined) groups.set(key, [item]);
-    else known.push(item);
-  }
-  return groups;
 }

@@ -32,8 +32,6 @@ export interface RequestMeter {
   readonly durations: Histogram;
   /** Size of the bodies of the answers. */
   bytes: number;
-  /** `performance.now()` at the end of the newest request. */
-  lastMs: number;
 }
 
 /** The requests of one route, method and result, with their names. */
@@ -58,11 +56,20 @@ export interface FinishedRequest {
   readonly nowMs: number;
 }
 
-interface Series {
+/** The requests of one site and route. */
+export interface SeriesMeters {
+  readonly id: SeriesId;
   readonly site: string;
   readonly route: string;
-  /** By method and result. `null`: there was no such request. */
+  /** `performance.now()` at the end of the newest request. */
+  readonly lastMs: number;
+  /** By method and result. `null`: there was no such request. `resultAt` has the result of an index. */
+  readonly meters: readonly (RequestMeter | null)[];
+}
+
+interface Series extends Omit<SeriesMeters, "id"> {
   readonly meters: (RequestMeter | null)[];
+  lastMs: number;
 }
 
 /**
@@ -87,7 +94,7 @@ export class RequestMeters {
     if (this.#series.length >= MOST_SERIES && route !== "other") return this.idOf("", "other");
     const id = this.#series.length;
     const meters = Array.from({ length: METHODS.length * RESULTS.length }, () => null);
-    this.#series.push({ site, route, meters });
+    this.#series.push({ site, route, meters, lastMs: Number.NEGATIVE_INFINITY });
     this.#ids.set(key, id);
     return id;
   }
@@ -101,12 +108,12 @@ export class RequestMeters {
     const at = indexOf(method) * RESULTS.length + result;
     let meter = series.meters[at] ?? null;
     if (meter === null) {
-      meter = { durations: new Histogram(), bytes: 0, lastMs: 0 };
+      meter = { durations: new Histogram(), bytes: 0 };
       series.meters[at] = meter;
     }
     meter.durations.note(ms);
     meter.bytes += bytes;
-    meter.lastMs = nowMs;
+    series.lastMs = nowMs;
   }
 
   /** Returns the site and the route of a number. */
@@ -120,17 +127,29 @@ export class RequestMeters {
     return this.#series[id]?.route ?? "";
   }
 
+  /** Sites and routes that have counted a request at a time or later. */
+  *changedSince(ms: number): Generator<SeriesMeters> {
+    for (const [id, series] of this.#series.entries()) {
+      const { lastMs } = series;
+      if (lastMs >= ms && lastMs !== Number.NEGATIVE_INFINITY) yield { id, ...series };
+    }
+  }
+
   /** All meters that have counted a request. */
   *list(): Generator<NamedMeter> {
     for (const { site, route, meters } of this.#series) {
       for (const [at, meter] of meters.entries()) {
         const method = METHODS[Math.trunc(at / RESULTS.length)];
-        const result = RESULTS[at % RESULTS.length];
-        if (meter === null || method === undefined || result === undefined) continue;
-        yield { site, route, method, result, ...meter };
+        if (meter === null || method === undefined) continue;
+        yield { site, route, method, result: resultAt(at), ...meter };
       }
     }
   }
+}
+
+/** Returns the result of an index among the meters of a series. */
+export function resultAt(index: number): NamedMeter["result"] {
+  return RESULTS[index % RESULTS.length] ?? "5xx";
 }
 
 /** Returns the name under which a method is counted. */

@@ -1,11 +1,13 @@
 import type { Status } from "../control/operations.ts";
 import type { LiveFeed, LiveReader, Lookout } from "../live/live-feed.ts";
 import type { LiveSnapshot } from "../live/snapshot.ts";
+import type { Logger } from "../log/log.ts";
 import type { Primary } from "../primary.ts";
 import { ServerLook } from "./look-at-server.ts";
 import { readStatus } from "./operations.ts";
 
 export interface LiveViewsOptions {
+  log: Logger;
   primary: Primary;
   mode: Status["mode"];
   /** Returns how many lines of the logs were lost. */
@@ -16,7 +18,6 @@ export interface LiveViewsOptions {
 export class LiveViews {
   readonly #options: LiveViewsOptions;
   #feed: LiveFeed | null = null;
-  #isClosed = false;
 
   constructor(options: LiveViewsOptions) {
     this.#options = options;
@@ -33,15 +34,10 @@ export class LiveViews {
   /** Sends a snapshot to the reader each second. Returns a function that ends it; `null`: there are too many readers. */
   async watch(reader: LiveReader): Promise<(() => void) | null> {
     const { LiveFeed: Feed } = await import("../live/live-feed.ts");
-    if (this.#isClosed) return null;
-    this.#feed ??= new Feed(() => this.#open());
+    this.#feed ??= new Feed(() => this.#open(), {
+      onBug: (error) => this.#options.log.error({ err: error }, "live view failed: bug"),
+    });
     return this.#feed.add(reader);
-  }
-
-  /** Drops all readers. */
-  close(): void {
-    this.#isClosed = true;
-    this.#feed?.close();
   }
 
   #open(): Lookout {

@@ -111,7 +111,7 @@ export async function serve(server: OpenServer, options: ServeOptions): Promise<
   };
   if (mode === "development") watcher = await watchSources(server, reload);
   const lostLogLines = (): number => logs.lostLines;
-  const live = new LiveViews({ primary, mode, lostLogLines });
+  const live = new LiveViews({ primary, mode, lostLogLines, log });
   const operations = createOperations({
     primary,
     mode,

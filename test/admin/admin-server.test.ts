@@ -6,6 +6,8 @@ import { text } from "node:stream/consumers";
 import { describe, it, type TestContext } from "node:test";
 import { type AdminPage, toText } from "../../runtime/admin/admin-page.ts";
 import { AdminServer, type AdminServerOptions } from "../../runtime/admin/admin-server.ts";
+import { createLivePage } from "../../runtime/admin/live-page.ts";
+import type { LiveReader } from "../../runtime/live/live-feed.ts";
 import { createHealthPages } from "../../runtime/admin/health-pages.ts";
 import { digestOf } from "../../runtime/config/admin-token.ts";
 import { toError } from "../../runtime/lib/errors.ts";
@@ -94,6 +96,8 @@ describe("AdminServer", { timeout: 60_000 }, () => {
     const wrong = await ask(opened, "/act");
     assert.deepEqual([wrong.status, wrong.fields["allow"]], [405, "POST"]);
     assert.match((await ask(opened, "/")).body, /^\/livez +200 while the primary runs\n\/readyz /);
+    const post = await ask(opened, "/", { method: "POST" });
+    assert.deepEqual([post.status, post.fields["allow"]], [405, "GET, HEAD"]);
     const none = await ask(opened, "/metrics/");
     assert.equal(none.status, 404);
     assert.equal(
@@ -134,6 +138,31 @@ describe("AdminServer", { timeout: 60_000 }, () => {
     assert.equal((await ask(opened, "/echo", { headers })).status, 200);
     tokenDigest = digestOf("another-token-of-operators");
     assert.equal((await ask(opened, "/echo", { headers })).status, 401);
+  });
+
+  it("ends a stream whose token is revoked or changed", async (t) => {
+    const readers: LiveReader[] = [];
+    let tokenDigest: string | null = digestOf(TOKEN);
+    const live = createLivePage(() => async (reader) => {
+      readers.push(reader);
+      reader.send('{"number":0}');
+      return () => void readers.splice(readers.indexOf(reader), 1);
+    });
+    const opened = await open(t, { tokenDigest: () => tokenDigest, pages: [live] });
+    const port = Number(opened.address().split(":").at(-1));
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    const asking = request({ host: "127.0.0.1", port, path: "/live", agent: false, headers }).end();
+    // Of this event the types say only that it has arguments.
+    const [response] = (await once(asking, "response")) as [IncomingMessage];
+    const events = response.setEncoding("utf8")[Symbol.asyncIterator]();
+    assert.equal((await events.next()).value, 'data: {"number":0}\n\n');
+    const [reader] = readers;
+    reader?.send('{"number":1}');
+    assert.equal((await events.next()).value, 'data: {"number":1}\n\n');
+    tokenDigest = digestOf("another-token-of-operators");
+    reader?.send('{"number":2}');
+    await assert.rejects(async () => events.next(), { code: "ECONNRESET" });
+    assert.equal(readers.length, 0, "its reader is gone");
   });
 
   it("refuses hosts that an attacker can point at it", async (t) => {

@@ -28,16 +28,8 @@ function find(change: Partial<LiveSnapshot>, facts: Partial<OtherFacts> = {}): s
   return problems.map(({ level, text }) => `${level}: ${text}`);
 }
 
-function withClasses(byClass: Partial<Record<"2xx" | "4xx" | "5xx" | "clientLeft", number>>): {
-  traffic: LiveSnapshot["traffic"];
-} {
-  const classes = { "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0, clientLeft: 0, ...byClass };
-  return {
-    traffic: {
-      ...createSnapshot().traffic,
-      perSecond: { requests: 1, byClass: classes, sentBytes: 0, receivedBytes: 0, connections: 0 },
-    },
-  };
+function withFailing(perSecond: number, share: number): { traffic: LiveSnapshot["traffic"] } {
+  return { traffic: { ...createSnapshot().traffic, failing: { perSecond, share } } };
 }
 
 const [worker] = createSnapshot().workers;
@@ -48,19 +40,19 @@ const lost = { kind: "worker", isGood: false, text: "worker 3 of pool default cr
 describe("findProblems()", () => {
   it("finds none where all is well", () => {
     assert.deepEqual(find({}), []);
-    assert.deepEqual(find(withClasses({ "2xx": 100, "4xx": 50, clientLeft: 10 })), []);
+    assert.deepEqual(find(withFailing(0, 0)), []);
   });
 
   const cases: [string, Partial<LiveSnapshot>, Partial<OtherFacts>, string[]][] = [
     [
       "failing answers",
-      withClasses({ "2xx": 75, "5xx": 25 }),
+      withFailing(25, 0.25),
       {},
       ["bad: 25 % of all answers fail (25 per second with status 5xx)"],
     ],
     [
       "few failing answers",
-      withClasses({ "2xx": 999, "5xx": 1 }),
+      withFailing(1, 0.001),
       {},
       ["warn: 0.1 % of all answers fail (1 per second with status 5xx)"],
     ],
@@ -115,9 +107,9 @@ describe("findProblems()", () => {
       "lost workers, for some minutes",
       {
         events: [
-          { ...lost, agoMs: 3_000 },
-          { ...lost, agoMs: 60_000 },
-          { ...lost, agoMs: 301_000 },
+          { number: 1, ...lost, agoMs: 3_000 },
+          { number: 1, ...lost, agoMs: 60_000 },
+          { number: 1, ...lost, agoMs: 301_000 },
         ],
       },
       {},

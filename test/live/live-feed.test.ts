@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { LiveFeed, type LiveReader, MOST_READERS } from "../../runtime/live/live-feed.ts";
 import type { LiveSnapshot } from "../../runtime/live/snapshot.ts";
+import { REFUSED_SERIES } from "../../runtime/observe/request-meters.ts";
 import { createFacts } from "../metrics/sample-facts.ts";
+
+function isOfAnswers({ text }: { text: string }): boolean {
+  return text.includes("answers fail");
+}
 
 class FakeReader implements LiveReader {
   isBlocked = false;
@@ -22,6 +27,8 @@ function createFeed(t: TestContext) {
   t.mock.timers.enable({ apis: ["setInterval"] });
   const facts = createFacts();
   const counts = { opened: 0, closed: 0, looks: 0 };
+  const bugs: unknown[] = [];
+  const bug: { error: Error | null } = { error: null };
   let nowMs = 0;
   const feed = new LiveFeed(
     () => {
@@ -29,18 +36,22 @@ function createFeed(t: TestContext) {
       return {
         look() {
           counts.looks++;
+          if (bug.error !== null) throw bug.error;
           return facts;
         },
         close: () => void counts.closed++,
       };
     },
-    { now: () => nowMs, time: () => 1_700_000_000_000 + nowMs },
+    {
+      onBug: (error) => bugs.push(error),
+      clock: { now: () => nowMs, time: () => 1_700_000_000_000 + nowMs },
+    },
   );
   const tick = (): void => {
     nowMs += 1_000;
     t.mock.timers.tick(1_000);
   };
-  return { feed, facts, counts, tick };
+  return { feed, facts, counts, tick, bug, bugs };
 }
 
 describe("LiveFeed", () => {
@@ -64,8 +75,8 @@ describe("LiveFeed", () => {
     assert.deepEqual(counts, { opened: 1, closed: 1, looks: 4 });
     feed.add(one);
     assert.equal(one.got.at(-1)?.windowMs, 0, "an earlier window does not count");
-    feed.close();
-    assert.deepEqual([one.isDropped, counts.closed], [true, 2]);
+    removeOne?.();
+    assert.equal(counts.closed, 2);
   });
 
   it("has rates and percentiles of the last seconds", (t) => {
@@ -96,6 +107,24 @@ describe("LiveFeed", () => {
     assert.ok((quiet?.sinceStart?.p50Ms ?? 0) > 8);
   });
 
+  it("does not count refused heads as failing answers", (t) => {
+    const { feed, facts, tick } = createFeed(t);
+    const reader = new FakeReader();
+    feed.add(reader);
+    const meters = facts.counters.finishedRequests;
+    const note = (series: number, status: number, nowMs: number): void =>
+      meters.note(series, { method: "BREW", status, ms: 1, bytes: 0, nowMs });
+    for (const status of [400, 501, 505]) note(REFUSED_SERIES, status, 500);
+    tick();
+    assert.equal(reader.got.at(-1)?.traffic.failing, null, "there are no answers of a site");
+    assert.deepEqual(reader.got.at(-1)?.problems.filter(isOfAnswers), []);
+    const id = meters.idOf("default", "/a");
+    for (const status of [200, 200, 200, 499, 500]) note(id, status, 1_500);
+    tick();
+    assert.deepEqual(reader.got.at(-1)?.traffic.failing, { perSecond: 0.5, share: 0.25 });
+    assert.equal(reader.got.at(-1)?.problems.filter(isOfAnswers).length, 1);
+  });
+
   it("skips a reader that is blocked, and drops one that stays blocked", (t) => {
     const { feed, tick } = createFeed(t);
     const [slow, quick] = [new FakeReader(), new FakeReader()];
@@ -113,15 +142,30 @@ describe("LiveFeed", () => {
     assert.equal(quick.got.length, 11);
   });
 
+  it("drops its readers when a look fails, and serves later ones", (t) => {
+    const { feed, counts, tick, bug, bugs } = createFeed(t);
+    const reader = new FakeReader();
+    feed.add(reader);
+    bug.error = new Error("bug");
+    tick();
+    tick();
+    assert.deepEqual([bugs, reader.isDropped, feed.readers], [[bug.error], true, 0]);
+    assert.throws(() => feed.add(new FakeReader()), bug.error);
+    assert.deepEqual(counts, { opened: 2, closed: 2, looks: 3 });
+    bug.error = null;
+    const later = new FakeReader();
+    feed.add(later);
+    assert.deepEqual([later.got.length, feed.readers, counts.opened], [1, 1, 3]);
+  });
+
   it("bounds its readers", (t) => {
     const { feed } = createFeed(t);
-    for (let count = 0; count < MOST_READERS; count++) {
-      assert.notEqual(feed.add(new FakeReader()), null);
-    }
+    const removals = Array.from({ length: MOST_READERS }, () => feed.add(new FakeReader()));
+    assert.ok(removals.every((remove) => remove !== null));
     const refused = new FakeReader();
     assert.equal(feed.add(refused), null);
     assert.equal(refused.got.length, 0);
-    feed.close();
+    for (const remove of removals) remove();
     assert.equal(feed.readers, 0);
   });
 

@@ -32,9 +32,9 @@ const TILES: readonly Tile[] = [
   },
   {
     label: "Failing (5xx)",
-    figure: ({ traffic }) => formatShare(failingShare(traffic.perSecond?.byClass ?? null)),
+    figure: ({ traffic }) => formatShare(traffic.failing?.share ?? null),
     note: ({ traffic }) => `${formatCount(traffic.byClass["5xx"])} since start`,
-    tone: ({ traffic }) => ((traffic.perSecond?.byClass["5xx"] ?? 0) > 0 ? "bad" : ""),
+    tone: ({ traffic }) => ((traffic.failing?.perSecond ?? 0) > 0 ? "bad" : ""),
   },
   {
     label: "Latency p50",
@@ -188,13 +188,6 @@ function createTile({ label, figure, note, tone }: Tile): {
       element.className = tone?.(snapshot) ?? "";
     },
   };
-}
-
-function failingShare(classes: Readonly<Record<string, number>> | null): number | null {
-  if (classes === null) return null;
-  const { clientLeft: _, ...answered } = classes;
-  const all = Object.values(answered).reduce((sum, count) => sum + count, 0);
-  return all === 0 ? null : (classes["5xx"] ?? 0) / all;
 }
 
 function perSecond(bytes: number | null): string {

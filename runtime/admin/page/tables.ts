@@ -1,3 +1,4 @@
+import { describeReason, levelOfAge } from "../../live/describe-row.ts";
 import {
   formatBytes,
   formatCount,
@@ -16,10 +17,6 @@ import type {
   WorkerView,
 } from "../../live/snapshot.ts";
 import { type Column, Table } from "./table.ts";
-
-/** Age of a request that is worth attention. */
-const OLD_MS = 1_000;
-const VERY_OLD_MS = 10_000;
 
 type Server = UpstreamView["servers"][number] & { readonly group: string };
 type Limit = LiveSnapshot["limits"][number];
@@ -71,7 +68,9 @@ function createFailures(): Table<FailureView> {
   return new Table({
     caption: "Recent failures (status 5xx)",
     empty: "None.",
-    keyOf: ({ requestId }) => requestId,
+    // The id of the last request is another one with each failure of the group.
+    keyOf: ({ site, route, method, status, limitedBy, upstream, handler, place, message }) =>
+      JSON.stringify([site, route, method, status, limitedBy, upstream, handler, place ?? message]),
     columns: [
       ago(({ lastMs }) => lastMs),
       number("count", ({ count }) => count, formatCount),
@@ -84,13 +83,7 @@ function createFailures(): Table<FailureView> {
       {
         label: "reason",
         isLong: true,
-        text: ({ message, limitedBy, upstream }) =>
-          message ??
-          (limitedBy === null
-            ? upstream === null
-              ? "no error was reported"
-              : `upstream server ${upstream}`
-            : `limit ${limitedBy}`),
+        text: describeReason,
       },
       { label: "place", text: ({ place, handler }) => place ?? handler ?? NONE },
       number("worker", ({ worker }) => worker, orNone, { isWide: true }),
@@ -320,7 +313,7 @@ function createEvents(): Table<EventView> {
   return new Table({
     caption: "Reloads, lost workers and commands",
     empty: "None since the start.",
-    keyOf: ({ kind, text, agoMs }) => `${kind} ${text} ${Math.round((Date.now() - agoMs) / 5_000)}`,
+    keyOf: ({ number: count }) => String(count),
     columns: [
       ago(({ agoMs }) => agoMs),
       {
@@ -360,8 +353,7 @@ function formatAgo(ms: number): string {
 }
 
 function toneOfAge(ms: number): string {
-  if (ms >= VERY_OLD_MS) return "bad";
-  return ms >= OLD_MS ? "warn" : "";
+  return levelOfAge(ms) ?? "";
 }
 
 function withSite(site: string, route: string): string {

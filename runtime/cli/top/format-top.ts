@@ -1,3 +1,4 @@
+import { describeReason, levelOfAge } from "../../live/describe-row.ts";
 import {
   formatBytes,
   formatCount,
@@ -36,10 +37,6 @@ const MOST_FAILURES = 5;
 
 /** Fewest rows of the table of routes. */
 const LEAST_ROUTES = 4;
-
-/** Age of a request that is worth attention. */
-const OLD_MS = 1_000;
-const VERY_OLD_MS = 10_000;
 
 /** Formats a snapshot as lines, none of them wider than the terminal. Pure. */
 export function formatTop(snapshot: LiveSnapshot, options: TopOptions): string[] {
@@ -88,8 +85,6 @@ function formatHead({ server, traffic, primary, cache }: LiveSnapshot, look: Loo
   const { columns, style } = look;
   const { perSecond, latency } = traffic;
   const { version, mode, pid, uptimeMs, phase, generation } = server;
-  const failing = perSecond?.byClass["5xx"] ?? null;
-  const answers = perSecond === null ? 0 : countAnswers(perSecond.byClass);
   const gap = columns < WIDE ? "  " : "   ";
   return [
     style(
@@ -102,7 +97,7 @@ function formatHead({ server, traffic, primary, cache }: LiveSnapshot, look: Loo
     clip(
       [
         `requests ${formatCount(perSecond?.requests ?? null)}/s`,
-        `5xx ${formatShare(failing === null || answers === 0 ? null : failing / answers)}`,
+        `5xx ${formatShare(traffic.failing?.share ?? null)}`,
         `p50 ${formatMs(latency?.p50Ms ?? null)}`,
         `p95 ${formatMs(latency?.p95Ms ?? null)}`,
         `p99 ${formatMs(latency?.p99Ms ?? null)}`,
@@ -126,13 +121,6 @@ function formatHead({ server, traffic, primary, cache }: LiveSnapshot, look: Loo
 }
 
 /** Answers of all statuses. A client that left has none. */
-function countAnswers(byClass: Readonly<Record<string, number>>): number {
-  return Object.entries(byClass).reduce(
-    (sum, [name, count]) => (name === "clientLeft" ? sum : sum + count),
-    0,
-  );
-}
-
 function formatProblems(problems: readonly Problem[], { columns, style }: Look): string[] {
   if (problems.length === 0) return [style("all is well", "green")];
   const shown = problems.slice(0, MOST_PROBLEMS).map(({ level, text }) => {
@@ -213,9 +201,7 @@ function failureColumns(isWide: boolean): Column<FailureView>[] {
     {
       head: "reason",
       isFlexible: true,
-      cell: ({ message, limitedBy, upstream }) =>
-        message ??
-        (limitedBy === null ? (upstream ?? "no error was reported") : `limit ${limitedBy}`),
+      cell: describeReason,
     },
     {
       head: "place",
@@ -231,8 +217,8 @@ function number<Row>(head: string, cell: (row: Row) => string): Column<Row> {
 }
 
 function styleOfAge(ms: number): Style | null {
-  if (ms >= VERY_OLD_MS) return "red";
-  return ms >= OLD_MS ? "yellow" : null;
+  const level = levelOfAge(ms);
+  return level === null ? null : level === "bad" ? "red" : "yellow";
 }
 
 /** Shares the lines below the head among the tables. Each table has a line for its head. */

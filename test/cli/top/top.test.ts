@@ -83,7 +83,7 @@ describe("showTop()", { timeout: 60_000 }, () => {
     );
     const old = await serve(t, (response) => response.writeHead(404).end("{}"));
     assert.match((await showTop(createCommand(old).command)).problem, /another version/);
-    const other = await serve(t, (response) => response.write('{"format":2}\n'));
+    const other = await serve(t, (response) => response.write('{"format":1}\n'));
     await assert.rejects(showTop(createCommand(other).command), { code: "ERR_PROTOCOL" });
   });
 
