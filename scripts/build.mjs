@@ -46,7 +46,14 @@ const tsc = join(root, "node_modules/typescript/bin/tsc");
 const NATIVE = ["uWebSockets.js", "esbuild", "lmdb"];
 
 /** Packages that are loaded rarely. */
-const RARE = ["@redis/client", "jsonc-parser", "pino-pretty"];
+const RARE = [
+  "@redis/client",
+  "html-rewriter-wasm",
+  "jsonc-parser",
+  "pino-pretty",
+  "undici",
+  "urlpattern-polyfill",
+];
 
 /**
  * Commands that run a server; without a command, one starts, too. Their program is ten times as large as the rest of the

@@ -1,5 +1,6 @@
 import { CHUNK_BYTES } from "../channel/messages.ts";
 import { RuntimeError } from "../lib/errors.ts";
+import { lengthOf } from "../platform/stream-classes.ts";
 import { fileOf } from "../web/file-stream.ts";
 import { readResponse } from "../web/fast-response.ts";
 import type { ServerSocket } from "../web/server-socket.ts";
@@ -41,9 +42,12 @@ export function readResponseParts(response: Response, method: string): SendableP
       body.cancel().catch(() => {});
       return { ...parts, body: null, file };
     }
-    if (method !== "HEAD") return parts;
+    const length = lengthOf(body);
+    const hasOwn = length === null || /(?:^|\n)content-length\n/.test(parts.fields);
+    const fields = hasOwn ? parts.fields : withLength(parts.fields, length);
+    if (method !== "HEAD") return hasOwn ? parts : { ...parts, fields };
     body.cancel().catch(() => {});
-    return { ...parts, body: null };
+    return { ...parts, fields, body: null };
   }
   // A string's length is not its size, which is at most three times as much.
   if (body === null || body.length * 3 <= CHUNK_BYTES) return parts;

@@ -28,6 +28,8 @@ import {
   type StandardStreams,
   tellLostOutput,
 } from "../log/standard-streams.ts";
+import { GlobalEvents } from "../platform/global-events.ts";
+import { installGlobals } from "../platform/install-globals.ts";
 import { installWebObjects } from "../web/install.ts";
 import { BackgroundWork } from "./background-work.ts";
 import { BootNotes, IGNORED_SIGNALS } from "./boot-notes.ts";
@@ -71,6 +73,9 @@ class Worker {
   readonly #caches: WorkerCaches;
   readonly #failures = new FailureReports((failure) => this.#channel.send([Kind.failed, failure]));
   readonly #sockets: WorkerSockets;
+  readonly #events = new GlobalEvents({
+    onReport: (err) => this.#log?.error({ err }, "error reported in a handler"),
+  });
   readonly #vitals = new VitalsMeter();
   readonly #closeInspector: () => void;
   readonly #streams: StandardStreams;
@@ -168,6 +173,7 @@ class Worker {
     installWebObjects();
     this.#caches.install();
     this.#sockets.install();
+    installGlobals(this.#events);
     const watch = new BootWatch((message) => {
       // Sent within this turn: the process ends with it.
       this.#channel.sendLent([Kind.bootFailed, { code: "ERR_HANDLER_LOAD", message }], 0);
@@ -182,12 +188,15 @@ class Worker {
       const log = await openWorkerLog(settings);
       this.#log = log;
       tellLostOutput(log, this.#streams);
-      process.on("unhandledRejection", (reason) => {
+      process.on("unhandledRejection", (reason, promise) => {
         if (this.#exchanges === null) notes.onRejection(reason);
-        else if (!this.#departures.explain(reason, log)) tellRejection(reason, log);
+        else if (this.#departures.explain(reason, log)) return;
+        else if (!this.#events.onRejection(reason, promise)) tellRejection(reason, log);
       });
       process.on("uncaughtException", (error) => {
         if (this.#departures.explain(error, log)) return;
+        // No listener can prevent the end of this process.
+        this.#events.onError(error);
         if (this.#exchanges === null) watch.fail(error);
         this.#fail(error, log);
       });

@@ -1,13 +1,5 @@
 /** Globals of other platforms, and their replacements here. */
 const MISSING: Readonly<Record<string, string>> = {
-  HTMLRewriter:
-    "HTMLRewriter of Workers is not available: use a parser from npm, such as htmlrewriter or parse5",
-  FixedLengthStream:
-    "FixedLengthStream of Workers is not available: return a stream and set content-length",
-  IdentityTransformStream:
-    "IdentityTransformStream of Workers is not available: use new TransformStream()",
-  scheduler:
-    'scheduler of Workers is not available: import { setTimeout } from "node:timers/promises"',
   EdgeRuntime: "handlers run in Node, not in an edge runtime",
   Deno: "handlers run in Node, not in Deno: use the modules of Node",
   Bun: "handlers run in Node, not in Bun: use the modules of Node",
@@ -17,8 +9,6 @@ const MISSING: Readonly<Record<string, string>> = {
   document: "handlers run in Node, which has no DOM: this code is for a browser",
   window: "handlers run in Node, which has no window: this code is for a browser",
   localStorage: "handlers run in Node, which has no storage of a browser: use a database",
-  WebSocket: "WebSocket needs Node 22: use the package ws on this version of Node",
-  navigator: "navigator needs Node 21: leave it out on this version of Node",
   EventSource: "EventSource is not available in Node: use the package eventsource",
   XMLHttpRequest: "XMLHttpRequest is not available in Node: use fetch()",
 };

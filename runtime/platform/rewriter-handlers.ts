@@ -1,0 +1,151 @@
+/** The parser of one document, as the package `html-rewriter-wasm` has it. */
+export interface WasmRewriter {
+  on(selector: string, handlers: object): void;
+  onDocument(handlers: object): void;
+  write(chunk: Uint8Array): Promise<void>;
+  end(): Promise<void>;
+  free(): void;
+}
+
+/** The state that all handlers of one document share. */
+export interface RewriterCalls {
+  /** The first error of a handler, or the reason of the client's cancellation; `null`: none. */
+  failure: { readonly error: unknown } | null;
+}
+
+const NAMES = ["element", "comments", "text", "doctype", "end"] as const;
+
+type TokenHandler = (token: object) => unknown;
+
+/**
+ * Wraps the handlers of a selector or of the document: their errors are kept in `calls`, and none is called after the first
+ * one. They are called as methods of their object, as in Workers.
+ */
+export function guardHandlers(handlers: object, calls: RewriterCalls): object {
+  const guarded: Record<string, TokenHandler> = {};
+  for (const name of NAMES) {
+    const handler: unknown = Reflect.get(handlers, name);
+    if (handler === undefined || handler === null) continue;
+    if (typeof handler !== "function") {
+      throw new TypeError(
+        `Cannot use the handler "${name}" of HTMLRewriter: found ${typeof handler}, expected a function`,
+      );
+    }
+    const run = guard((token) => Reflect.apply(handler, handlers, [token]) as unknown, calls);
+    guarded[name] = (token) => run(prepareToken(token, calls));
+  }
+  return guarded;
+}
+
+/** Returns a function that never throws and whose promise never rejects. */
+function guard(call: TokenHandler, calls: RewriterCalls): TokenHandler {
+  const fail = (error: unknown): void => {
+    calls.failure ??= { error };
+  };
+  return (token) => {
+    if (calls.failure !== null) return undefined;
+    try {
+      const result = call(token);
+      return isThenable(result) ? Promise.resolve(result).then(() => undefined, fail) : undefined;
+    } catch (error) {
+      fail(error);
+      return undefined;
+    }
+  };
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    typeof value === "object" && value !== null && typeof Reflect.get(value, "then") === "function"
+  );
+}
+
+/** Methods of tokens whose first argument is content. */
+const CONTENT_METHODS = ["before", "after", "replace", "prepend", "append", "setInnerContent"];
+
+/** Methods of elements whose arguments are texts. */
+const TEXT_METHODS = ["getAttribute", "hasAttribute", "setAttribute", "removeAttribute"];
+
+/**
+ * Makes a token of the parser safe: the parser would read memory that is not its own for an argument that is no text. The
+ * prototypes of the package belong to this class alone, so they are changed once.
+ */
+function prepareToken(token: object, calls: RewriterCalls): object {
+  const prototype = Object.getPrototypeOf(token) as object;
+  if (!Object.hasOwn(prototype, PREPARED)) preparePrototype(prototype);
+  if (Reflect.get(token, "onEndTag") !== undefined) {
+    const onEndTag = Reflect.get(token, "onEndTag") as (handler: TokenHandler) => void;
+    Object.defineProperty(token, "onEndTag", {
+      value: (handler: unknown) => {
+        if (typeof handler !== "function") {
+          const found = handler === null ? "null" : typeof handler;
+          throw new TypeError(`Cannot call onEndTag(): found ${found}, expected a function`);
+        }
+        const run = guard((tag) => Reflect.apply(handler, token, [tag]) as unknown, calls);
+        Reflect.apply(onEndTag, token, [(tag: object) => run(prepareToken(tag, calls))]);
+      },
+      configurable: true,
+    });
+  }
+  return token;
+}
+
+const PREPARED = Symbol("prepared");
+
+function preparePrototype(prototype: object): void {
+  Object.defineProperty(prototype, PREPARED, { value: true });
+  for (const name of CONTENT_METHODS) {
+    wrapMethod(prototype, name, ([content, options]) => [
+      toContent(name, content),
+      toOptions(options),
+    ]);
+  }
+  for (const name of TEXT_METHODS) wrapMethod(prototype, name, (texts) => texts.map(String));
+  for (const name of ["tagName", "name", "text"]) wrapSetter(prototype, name);
+}
+
+function wrapMethod(
+  prototype: object,
+  name: string,
+  convert: (parameters: unknown[]) => unknown[],
+): void {
+  const method: unknown = Reflect.get(
+    Object.getOwnPropertyDescriptor(prototype, name) ?? {},
+    "value",
+  );
+  if (typeof method !== "function") return;
+  Object.defineProperty(prototype, name, {
+    value: function call(this: unknown, ...parameters: unknown[]): unknown {
+      return Reflect.apply(method, this, convert(parameters)) as unknown;
+    },
+    configurable: true,
+    writable: true,
+  });
+}
+
+function wrapSetter(prototype: object, name: string): void {
+  const own = Object.getOwnPropertyDescriptor(prototype, name);
+  const set: unknown = Reflect.get(own ?? {}, "set");
+  if (own === undefined || typeof set !== "function") return;
+  Object.defineProperty(prototype, name, {
+    ...own,
+    set(this: unknown, value: unknown) {
+      Reflect.apply(set, this, [String(value)]);
+    },
+  });
+}
+
+/** Workers also take a stream or a response, which this parser cannot wait for. */
+function toContent(method: string, content: unknown): string {
+  if (content instanceof ReadableStream || content instanceof Response) {
+    throw new TypeError(
+      `Cannot call ${method}() with a ${content instanceof Response ? "Response" : "stream"}: expected text, such as "await response.text()" in an async handler`,
+    );
+  }
+  return String(content);
+}
+
+function toOptions(options: unknown): { html: boolean } {
+  const isObject = typeof options === "object" && options !== null;
+  return { html: isObject && Boolean(Reflect.get(options, "html")) };
+}
