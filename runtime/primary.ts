@@ -46,6 +46,9 @@ export interface PrimaryOptions extends Setup, PartsOptions, Pick<ReloaderOption
 /** Longest time for the last traces, after the grace period: an operator waits for it when the collector is gone. */
 const LAST_TRACES_MS = 2_000;
 
+/** Longest time for the last writes to the disk when all clients are gone. */
+const LAST_CLOSE_MS = 5_000;
+
 /** Share of the grace period in which a server that leaves waits for its connections. */
 const LEAVING_SHARE = 0.9;
 
@@ -533,9 +536,14 @@ export class Primary {
 
   async #loadCron(): Promise<CronJobs> {
     const { CronJobs } = await import("./cron/cron-jobs.ts");
-    const { log, ids } = this.#parts;
+    const { log, ids, requestLog } = this.#parts;
     const { stateDir } = this.config;
-    const jobs = new CronJobs({ log, stateDir, nextId: () => ids.nextExchange() });
+    const jobs = new CronJobs({
+      log,
+      stateDir,
+      nextId: () => ids.nextExchange(),
+      onFailure: (client, status) => requestLog.noteFailure(client, status),
+    });
     this.#cronJobs = jobs;
     // The server may have been stopped meanwhile.
     if (this.#cronPhase === "off") jobs.stop();
@@ -571,7 +579,9 @@ export class Primary {
     const traced = tracer.close(LAST_TRACES_MS);
     const { files } = this;
     const cron = this.#cronJobs?.close();
-    await Promise.all([files.destroy(), gates.close(), cache.close(), traced, cron]);
+    // A disk that hangs must not keep the process.
+    const closed = Promise.all([files.destroy(), gates.close(), cache.close(), traced, cron]);
+    await Promise.race([closed, delay(LAST_CLOSE_MS, null, { ref: false })]);
     await this.#releaseGenerations();
   }
 

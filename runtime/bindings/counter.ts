@@ -13,7 +13,7 @@ export interface Counter {
 /** Returns the numbers that a space of a store has. */
 export function createCounter(store: Store, { space }: { space: string }): Counter {
   return Object.freeze({
-    add: (name: string, by = 1) => {
+    add: async (name: string, by = 1) => {
       if (!Number.isSafeInteger(by)) {
         throw new TypeError(`Cannot add ${String(by)}, expected a whole number`);
       }

@@ -120,7 +120,7 @@ export function createKvNamespace(
       const expected = version === undefined ? {} : { version };
       return store.put(space, key, { value: bytes, metadata, expiresMs, ...expected });
     },
-    delete: (key: string, { ifVersion }: { ifVersion?: string } = {}): Promise<boolean> => {
+    delete: async (key: string, { ifVersion }: { ifVersion?: string } = {}): Promise<boolean> => {
       checkKey(key);
       return store.delete(space, key, ifVersion);
     },
@@ -128,7 +128,12 @@ export function createKvNamespace(
       const most = toLimit(limit);
       const after = cursor === undefined || cursor === null ? null : readCursor(cursor);
       // One more tells whether there is another page.
-      const found = await store.list(space, { prefix, after, limit: most + 1 });
+      const found = await store.list(space, {
+        prefix,
+        after,
+        limit: most + 1,
+        withoutValues: true,
+      });
       const page = found.slice(0, most);
       const last = page.at(-1);
       const isComplete = found.length <= most;

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Store } from "../stores/store.ts";
 
@@ -43,22 +44,9 @@ export function createLocks(
   store: Store,
   { space, now = Date.now }: { space: string; now?: () => number },
 ): Locks {
-  const entry = (ttlMs: number) => ({ value: NOTHING, metadata: null, expiresMs: now() + ttlMs });
   const tryOnce = async (name: string, ttlMs: number): Promise<Lock | null> => {
-    let version = await store.put(space, name, { ...entry(ttlMs), version: null });
-    if (version === null) return null;
-    return {
-      release: async () => {
-        const held = version;
-        version = null;
-        return held !== null && (await store.delete(space, name, held));
-      },
-      extend: async () => {
-        if (version === null) return false;
-        version = await store.put(space, name, { ...entry(ttlMs), version });
-        return version !== null;
-      },
-    };
+    const held = new HeldLock(store, { space, name, ttlMs, now });
+    return (await held.take()) ? held.lock : null;
   };
   const acquire = async (name: string, options: LockOptions = {}): Promise<Lock | null> => {
     const { ttlMs = DEFAULT_MS, waitMs = 0, signal } = options;
@@ -112,7 +100,90 @@ export function createLocks(
   return Object.freeze({ acquire, run });
 }
 
-const NOTHING = new Uint8Array(0);
+interface HeldLockOptions {
+  space: string;
+  name: string;
+  ttlMs: number;
+  now: () => number;
+}
+
+/**
+ * A lock of one holder.
+ *
+ *     free ──take──▶ held ──extend──▶ held ──release, or taken by another holder──▶ gone
+ *                     └──no answer of the store──▶ unsure ──look──▶ held, gone
+ */
+class HeldLock {
+  readonly #store: Store;
+  readonly #options: HeldLockOptions;
+  /** Tells the entry of this holder from that of another one. */
+  readonly #token = randomBytes(12);
+  #state: { kind: "free" | "unsure" | "gone" } | { kind: "held"; version: string } = {
+    kind: "free",
+  };
+  /** The operations so far, one after the other: each needs the version that the one before wrote. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(store: Store, options: HeldLockOptions) {
+    this.#store = store;
+    this.#options = options;
+  }
+
+  /** The methods for handlers. */
+  get lock(): Lock {
+    return {
+      extend: () => this.#queue(() => this.#extend()),
+      release: () => this.#queue(() => this.#release()),
+    };
+  }
+
+  /** Returns whether the lock was free. */
+  take(): Promise<boolean> {
+    return this.#write(null);
+  }
+
+  #queue(operation: () => Promise<boolean>): Promise<boolean> {
+    const own = this.#last.then(operation);
+    this.#last = own.catch(() => {});
+    return own;
+  }
+
+  async #extend(): Promise<boolean> {
+    const version = await this.#look();
+    return version !== null && (await this.#write(version));
+  }
+
+  async #release(): Promise<boolean> {
+    const version = await this.#look();
+    this.#state = { kind: "gone" };
+    const { space, name } = this.#options;
+    return version !== null && (await this.#store.delete(space, name, version));
+  }
+
+  async #write(expected: string | null): Promise<boolean> {
+    const { space, name, ttlMs, now } = this.#options;
+    // The write may take effect even if no answer comes.
+    this.#state = { kind: "unsure" };
+    const version = await this.#store.put(space, name, {
+      value: this.#token,
+      metadata: null,
+      expiresMs: now() + ttlMs,
+      version: expected,
+    });
+    this.#state = version === null ? { kind: "gone" } : { kind: "held", version };
+    return version !== null;
+  }
+
+  /** Returns the version of the entry of this holder; `null`: it has none. */
+  async #look(): Promise<string | null> {
+    const state = this.#state;
+    if (state.kind === "held") return state.version;
+    if (state.kind !== "unsure") return null;
+    const { space, name } = this.#options;
+    const entry = await this.#store.get(space, name);
+    return entry !== null && this.#token.equals(entry.value) ? entry.version : null;
+  }
+}
 
 /** A day: longer work extends its lock. */
 const MOST_TTL_MS = 24 * 3_600_000;

@@ -2,12 +2,12 @@ import type { CronJobInfo } from "../control/operations.ts";
 import type { ScheduledHandler } from "../handlers/site-routes.ts";
 import type { ExchangeId } from "../http/client.ts";
 import { CronTimes } from "../lib/cron-times.ts";
+import { isAlive } from "../lib/is-alive.ts";
 import { settledWithin } from "../lib/settled-within.ts";
 import type { Logger } from "../log/log.ts";
-import { decideDue, decideOverlap, pickStart } from "./decide-due.ts";
-import { isAlive } from "./is-alive.ts";
+import { decideDue, decideOverlap, LATE_MS, mayBegin, pickStart } from "./decide-due.ts";
 import type { EndedRun, JobRecord, OpenRun, RunJournal, RunResult } from "./journal.ts";
-import { sendRun } from "./send-run.ts";
+import { sendRun, type SendRunOptions } from "./send-run.ts";
 
 /** Longest wait for the disk before a run begins. */
 const DISK_MS = 1_000;
@@ -21,6 +21,8 @@ export interface CronJobOptions {
   /** Returns the time in ms since 1970. */
   now: () => number;
   nextId: () => ExchangeId;
+  /** Called when a run has failed with this status. */
+  onFailure: SendRunOptions["onFailure"];
   /** Whether the server has stopped to begin runs. */
   isStopped: () => boolean;
 }
@@ -47,6 +49,9 @@ export class CronJob {
   #nextMs: number | null;
   readonly #running = new Set<Promise<EndedRun>>();
   #waiting: WaitingRun[] = [];
+  /** Times without a finished run that the next look decides about. */
+  #owed: number[] = [];
+  #runningLate = 0;
   /** Runs that another process has begun and may still run. */
   #foreign: OpenRun[] = [];
   #last: EndedRun | null = null;
@@ -57,7 +62,7 @@ export class CronJob {
   #skipped = 0;
   #missed = 0;
 
-  /** @param record Its state on disk; `undefined`: no server has had it. */
+  /** @param record Its state in the journal; `undefined`: no server has had it. */
   constructor(handler: ScheduledHandler, record: JobRecord | undefined, options: CronJobOptions) {
     this.handler = handler;
     this.#options = options;
@@ -66,7 +71,10 @@ export class CronJob {
     this.#seenMs = pickStart(record?.seenMs ?? nowMs, nowMs);
     this.#nextMs = this.#times.next(this.#seenMs);
     if (record === undefined) this.#noteSeen();
-    else this.#resume(record);
+    else {
+      this.#owed = [...record.waiting];
+      this.#resume(record);
+    }
   }
 
   /** When the next run is due; `null`: never. */
@@ -119,22 +127,34 @@ export class CronJob {
       this.#seenMs = startMs;
       this.#nextMs = this.#times.next(startMs);
     }
-    if (this.#nextMs === null || this.#nextMs > nowMs) return;
-    const { times, hasMore } = this.#times.between(this.#seenMs, nowMs);
-    this.#seenMs = times.at(-1) ?? nowMs;
-    this.#nextMs = this.#times.next(this.#seenMs);
+    const isDue = this.#nextMs !== null && this.#nextMs <= nowMs;
+    if (isDue || this.#owed.length > 0) this.#decide(nowMs, { isDue });
+    this.pump();
+  }
+
+  #decide(nowMs: number, { isDue }: { isDue: boolean }): void {
+    const { times, hasMore } = isDue
+      ? this.#times.between(this.#seenMs, nowMs)
+      : { times: [], hasMore: false };
+    if (isDue) {
+      this.#seenMs = times.at(-1) ?? nowMs;
+      this.#nextMs = this.#times.next(this.#seenMs);
+    }
     const { catchUp } = this.handler.schedule;
-    const { runs, missed } = decideDue(times, { nowMs, catchUp });
+    const owed = this.#owed;
+    this.#owed = [];
+    const { runs, missed } = decideDue(times, { nowMs, catchUp, owed });
     if (missed > 0) {
       this.#missed += missed;
       const made = runs.length;
       const fields = { ...this.#fields, missed, ...(hasMore && { andMore: true }), catchUp };
-      log.warn({ ...fields, runs: made }, "scheduled runs were missed");
+      this.#options.log.warn({ ...fields, runs: made }, "scheduled runs were missed");
     }
-    const fresh = times.length - missed;
-    const late = runs.length - Math.min(runs.length, fresh);
-    if (runs.length === 0) this.#noteSeen();
-    for (const [index, time] of runs.entries()) this.#admit({ time, isLate: index < late });
+    for (const time of owed) if (!runs.includes(time)) this.#note("drop", time);
+    if (runs.length === 0 && isDue) this.#noteSeen();
+    for (const time of runs) {
+      this.#admit({ time, isLate: nowMs - time > LATE_MS || owed.includes(time) });
+    }
   }
 
   /**
@@ -146,18 +166,19 @@ export class CronJob {
     const { overlap } = this.handler.schedule;
     const running = this.#running.size + this.#foreign.length;
     if (running > 0 && overlap !== "allow") return null;
-    return this.#begin(this.#options.now(), { isManual: true });
+    return this.#begin({ time: this.#options.now(), isLate: false }, { isManual: true });
   }
 
   /** Compares the runs of other processes with the journal. */
   compare(record: JobRecord | undefined): void {
     if (!this.isForeign || record === undefined) return;
     this.#resume(record);
-    this.pump();
+    this.tick();
   }
 
-  /** Lets no further run wait. */
+  /** Lets no further run wait. The journal has those that waited. */
   clear(): void {
+    this.#owed.push(...this.#waiting.map(({ time }) => time));
     this.#waiting = [];
   }
 
@@ -166,7 +187,7 @@ export class CronJob {
     return { site, route: pattern, handler: file, cron: schedule.cron };
   }
 
-  /** Takes over the state on disk, and finds runs that were interrupted. */
+  /** Takes over the state in the journal, and finds runs that were interrupted. */
   #resume({ open, last }: JobRecord): void {
     const { now, journal, log } = this.#options;
     const nowMs = now();
@@ -180,7 +201,9 @@ export class CronJob {
       return pid !== process.pid && nowMs < startedMs + longestMs && isAlive(pid);
     });
     const lost = others.filter((run) => !this.#foreign.includes(run));
-    for (const { time, startedMs, pid } of lost) {
+    for (const { time, startedMs, pid, manual } of lost) {
+      // Before the line that ends it: a crash in between must not lose the time.
+      if (!manual) this.#note("wait", time);
       const durationMs = Math.max(0, nowMs - startedMs);
       const run = { time, startedMs, result: "interrupted", durationMs } as const;
       void journal.add({ at: "end", job: this.handler.id, pid, ...run });
@@ -189,9 +212,7 @@ export class CronJob {
       const fields = { ...this.#fields, scheduledTime: toText(time), catchUp: this.#catchUp };
       log.warn(fields, "a scheduled run was interrupted: its server ended");
     }
-    const again = lost.filter(({ manual }) => !manual).map(({ time }) => time);
-    const redone = this.#catchUp === "all" ? again : this.#catchUp === "one" ? again.slice(-1) : [];
-    for (const time of redone) this.#waiting.push({ time, isLate: true });
+    this.#owed.push(...lost.filter(({ manual }) => !manual).map(({ time }) => time));
   }
 
   get #catchUp(): ScheduledHandler["schedule"]["catchUp"] {
@@ -207,31 +228,34 @@ export class CronJob {
     );
     switch (step) {
       case "run":
-        void this.#begin(run.time, { isManual: false });
+        void this.#begin(run, { isManual: false });
         return;
       case "wait":
+        this.#note("wait", run.time);
         this.#waiting.push(run);
         return;
       case "skip": {
         this.#skipped++;
-        this.#noteSeen();
+        this.#note("drop", run.time);
         const fields = { ...this.#fields, scheduledTime: toText(run.time), overlap };
         this.#options.log.warn(fields, "scheduled run left out: the run before has not ended");
       }
     }
   }
 
-  #begin(time: number, { isManual }: { isManual: boolean }): Promise<EndedRun> {
+  #begin({ time, isLate }: WaitingRun, { isManual }: { isManual: boolean }): Promise<EndedRun> {
     this.#startedMs = Math.max(this.#options.now(), this.#startedMs + 1);
     const run = this.#run(time, { startedMs: this.#startedMs, isManual });
     this.#running.add(run);
-    void this.#follow(run);
+    if (isLate) this.#runningLate++;
+    void this.#follow(run, { isLate });
     return run;
   }
 
-  async #follow(run: Promise<EndedRun>): Promise<void> {
+  async #follow(run: Promise<EndedRun>, { isLate }: { isLate: boolean }): Promise<void> {
     const ended = await run;
     this.#running.delete(run);
+    if (isLate) this.#runningLate--;
     this.#tell(ended);
     this.pump();
   }
@@ -240,12 +264,14 @@ export class CronJob {
     time: number,
     { startedMs, isManual }: { startedMs: number; isManual: boolean },
   ): Promise<EndedRun> {
-    const { journal, now, nextId, isStopped } = this.#options;
+    const { journal, now, nextId, isStopped, onFailure } = this.#options;
     const job = this.handler.id;
     const { pid } = process;
     const begin = { at: "begin", job, time, startedMs, pid, manual: isManual } as const;
     await settledWithin(journal.add(begin), DISK_MS);
-    const sent = isStopped() ? null : await sendRun(this.handler, { time, id: nextId() });
+    const sent = isStopped()
+      ? null
+      : await sendRun(this.handler, { time, id: nextId(), onFailure });
     const durationMs = Math.max(0, Math.round(now() - startedMs));
     // The next process sees a run that has begun and not ended.
     const isCut = sent === null || (sent === "refused" && isStopped());
@@ -265,11 +291,18 @@ export class CronJob {
     else log.warn(fields, "scheduled run ended without success");
   }
 
-  /** Begins the next run that waits, unless one runs. */
+  /** Begins the runs that wait, as far as they may begin. */
   pump(): void {
-    if (this.#options.isStopped() || this.#running.size > 0 || this.isForeign) return;
-    const next = this.#waiting.shift();
-    if (next !== undefined) void this.#begin(next.time, { isManual: false });
+    const { overlap } = this.handler.schedule;
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      const running = this.#running.size + this.#foreign.length;
+      const runningLate = this.#runningLate;
+      const { isLate } = next;
+      if (this.#options.isStopped()) return;
+      if (!mayBegin({ running, runningLate }, { overlap, isLate })) return;
+      this.#waiting.shift();
+      void this.#begin(next, { isManual: false });
+    }
   }
 
   #count(result: RunResult): void {
@@ -277,7 +310,11 @@ export class CronJob {
   }
 
   #noteSeen(): void {
-    void this.#options.journal.add({ at: "seen", job: this.handler.id, time: this.#seenMs });
+    this.#note("seen", this.#seenMs);
+  }
+
+  #note(at: "seen" | "wait" | "drop", time: number): void {
+    void this.#options.journal.add({ at, job: this.handler.id, time });
   }
 }
 

@@ -24,6 +24,8 @@ export interface CronJobsOptions {
   log: Logger;
   stateDir: string;
   nextId: () => ExchangeId;
+  /** Called when a run has failed with this status. */
+  onFailure: CronJobOptions["onFailure"];
   clock?: CronClock;
 }
 
@@ -43,8 +45,8 @@ export class CronJobs {
   #cancelTimer: (() => void) | null = null;
   #isStopped = false;
   #hasStarted = false;
-  /** Jobs that the present generation does not have, and whose runs have not ended. */
-  readonly #removed = new Set<CronJob>();
+  /** Jobs that the present generation does not have, and whose runs have not ended, by their id. */
+  readonly #removed = new Map<string, CronJob>();
 
   constructor(options: CronJobsOptions) {
     const { clock = SYSTEM_CLOCK, log, stateDir } = options;
@@ -103,11 +105,11 @@ export class CronJobs {
     for (const job of this.#jobs.values()) job.clear();
   }
 
-  /** Stops, and resolves when the last run has ended and is on disk. */
+  /** Stops, and resolves when the last run has ended and is in the journal. */
   async close(): Promise<void> {
     this.stop();
     await this.#using;
-    const jobs = [...this.#jobs.values(), ...this.#removed];
+    const jobs = [...this.#jobs.values(), ...this.#removed.values()];
     await Promise.all(jobs.flatMap(({ running }) => running));
     await this.#journal.flushed();
   }
@@ -124,13 +126,12 @@ export class CronJobs {
     const ids = new Set(handlers.map(({ id }) => id));
     for (const [id, job] of this.#jobs) if (!ids.has(id)) this.#remove(id, job);
     for (const handler of handlers) {
-      const known = this.#jobs.get(handler.id);
+      // A job that an earlier reload removed may still run.
+      const known = this.#jobs.get(handler.id) ?? this.#removed.get(handler.id);
+      this.#removed.delete(handler.id);
       if (known !== undefined) known.handler = handler;
-      else {
-        const job = new CronJob(handler, records.get(handler.id), this.#jobOptions());
-        this.#jobs.set(handler.id, job);
-        job.pump();
-      }
+      const job = known ?? new CronJob(handler, records.get(handler.id), this.#jobOptions());
+      this.#jobs.set(handler.id, job);
     }
     this.#tick();
   }
@@ -138,13 +139,21 @@ export class CronJobs {
   #remove(id: string, job: CronJob): void {
     this.#jobs.delete(id);
     job.clear();
-    this.#removed.add(job);
-    void Promise.all(job.running).then(() => this.#removed.delete(job));
+    this.#removed.set(id, job);
+    void this.#forget(id, job);
+  }
+
+  /** Forgets a removed job once its runs have ended, unless it has come back. */
+  async #forget(id: string, job: CronJob): Promise<void> {
+    await Promise.all(job.running);
+    // It may have come back and be removed again, with runs that have not ended.
+    if (this.#removed.get(id) === job && job.running.length === 0) this.#removed.delete(id);
   }
 
   #jobOptions(): CronJobOptions {
-    const { log, nextId } = this.#options;
+    const { log, nextId, onFailure } = this.#options;
     return {
+      onFailure,
       log,
       journal: this.#journal,
       now: () => this.#clock.now(),

@@ -22,23 +22,27 @@ export interface Due {
  * process was stopped.
  *
  * @param times Oldest first, none after `nowMs`.
+ * @param options.owed Times whose run was interrupted or still waited when its server ended. They count as late.
  */
 export function decideDue(
   times: readonly number[],
-  { nowMs, catchUp }: { nowMs: number; catchUp: Schedule["catchUp"] },
+  { nowMs, catchUp, owed = [] }: { nowMs: number; catchUp: Catching; owed?: readonly number[] },
 ): Due {
-  const late = times.filter((time) => nowMs - time > LATE_MS);
-  const fresh = times.slice(late.length);
+  const missed = times.filter((time) => nowMs - time > LATE_MS);
+  const fresh = times.slice(missed.length);
+  const late = [...new Set([...owed, ...missed])].toSorted((a, b) => a - b);
   switch (catchUp) {
     case "none":
-      return { runs: fresh, missed: late.length };
+      return { runs: fresh, missed: missed.length };
     case "one":
-      // A run that is due anyway makes up for the missed ones.
-      return { runs: fresh.length > 0 ? fresh : late.slice(-1), missed: late.length };
+      // A run that is due anyway makes up for all others.
+      return { runs: fresh.length > 0 ? fresh : late.slice(-1), missed: missed.length };
     case "all":
-      return { runs: times, missed: late.length };
+      return { runs: [...late, ...fresh], missed: missed.length };
   }
 }
+
+type Catching = Schedule["catchUp"];
 
 /** The next step for a run: it begins, waits for the run before, or is left out. */
 export type Step = "run" | "wait" | "skip";
@@ -57,6 +61,18 @@ export function decideOverlap(
   if (overlap === "allow" && !isLate && running < MOST_AT_A_TIME) return "run";
   if (overlap !== "skip" || isLate) return mayWait ? "wait" : "skip";
   return "skip";
+}
+
+/**
+ * Tells whether the run at the head of the waiting ones begins. Runs that may overlap do not wait for each other, but runs that make
+ * up for missed ones go one at a time.
+ */
+export function mayBegin(
+  { running, runningLate }: { running: number; runningLate: number },
+  { overlap, isLate }: { overlap: Schedule["overlap"]; isLate: boolean },
+): boolean {
+  if (overlap !== "allow") return running === 0;
+  return running < MOST_AT_A_TIME && !(isLate && runningLate > 0);
 }
 
 /** The clock of the machine may be set back by so much without effect: no time comes twice. */

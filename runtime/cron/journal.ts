@@ -8,6 +8,10 @@ export type RunResult = "done" | "failed" | "timed out" | "worker lost" | "refus
 export type JournalEntry =
   /** The job is known from this time on, or the times up to this one have been dealt with. */
   | { at: "seen"; job: string; time: number }
+  /** A run for this time waits. */
+  | { at: "wait"; job: string; time: number }
+  /** The time gets no run. */
+  | { at: "drop"; job: string; time: number }
   | { at: "begin"; job: string; time: number; startedMs: number; pid: number; manual: boolean }
   | {
       at: "end";
@@ -35,11 +39,13 @@ export interface EndedRun {
   readonly durationMs: number;
 }
 
-/** The state of a job on disk. */
+/** The state of a job in the journal. */
 export interface JobRecord {
   /** The last time that has been dealt with. */
   readonly seenMs: number;
   readonly open: readonly OpenRun[];
+  /** Times whose runs wait, oldest first. */
+  readonly waiting: readonly number[];
   readonly last: EndedRun | null;
 }
 
@@ -52,7 +58,7 @@ const LONGEST_BYTES = 256 * 1024;
 /** Jobs that no server has had for this long are forgotten. */
 const FORGET_MS = 400 * 24 * 3_600_000;
 
-/** Most runs of one job that are kept as open. */
+/** Most runs of one job that are kept as open, and most that wait. */
 const MOST_OPEN = 100;
 
 /**
@@ -72,11 +78,21 @@ function apply(before: JobRecord = NEW_RECORD, entry: JournalEntry): JobRecord {
   switch (entry.at) {
     case "seen":
       return { ...before, seenMs: Math.max(before.seenMs, entry.time) };
+    case "wait": {
+      const waiting = [...without(before.waiting, entry.time), entry.time];
+      const sorted = waiting.toSorted((a, b) => a - b).slice(-MOST_OPEN);
+      return { ...before, seenMs: Math.max(before.seenMs, entry.time), waiting: sorted };
+    }
+    case "drop": {
+      const waiting = without(before.waiting, entry.time);
+      return { ...before, seenMs: Math.max(before.seenMs, entry.time), waiting };
+    }
     case "begin": {
       const { time, startedMs, pid, manual } = entry;
       const seenMs = manual ? before.seenMs : Math.max(before.seenMs, time);
       const open = [...before.open, { time, startedMs, pid, manual }].slice(-MOST_OPEN);
-      return { ...before, seenMs, open };
+      const waiting = manual ? before.waiting : without(before.waiting, time);
+      return { ...before, seenMs, open, waiting };
     }
     case "end": {
       const { time, startedMs, pid, result, durationMs } = entry;
@@ -86,7 +102,11 @@ function apply(before: JobRecord = NEW_RECORD, entry: JournalEntry): JobRecord {
   }
 }
 
-const NEW_RECORD: JobRecord = { seenMs: 0, open: [], last: null };
+function without(times: readonly number[], time: number): number[] {
+  return times.filter((each) => each !== time);
+}
+
+const NEW_RECORD: JobRecord = { seenMs: 0, open: [], waiting: [], last: null };
 
 /** @returns `null`: the line is empty, damaged, or of another version. */
 function parseEntry(line: string): JournalEntry | null {
@@ -98,7 +118,8 @@ function parseEntry(line: string): JournalEntry | null {
     if (typeof job !== "string" || typeof time !== "number") return null;
     const isRun = typeof startedMs === "number" && typeof pid === "number";
     const isEnd = isRun && typeof durationMs === "number" && typeof result === "string";
-    const isValid = at === "seen" || (at === "begin" && isRun) || (at === "end" && isEnd);
+    const isTime = at === "seen" || at === "wait" || at === "drop";
+    const isValid = isTime || (at === "begin" && isRun) || (at === "end" && isEnd);
     // Its members have the types of the kind. A result of a later version is shown as it is.
     return isValid ? (value as JournalEntry) : null;
   } catch {
@@ -113,7 +134,7 @@ export interface RunJournalOptions {
 }
 
 /**
- * The runs of all jobs, on disk: one line for each event. Several processes may write to it at the same time, as during an
+ * The runs of all jobs, in a file: one line for each event. Several processes may write to it at the same time, as during an
  * upgrade.
  */
 export class RunJournal {
@@ -152,7 +173,10 @@ export class RunJournal {
     return this.#writing;
   }
 
-  /** Adds a line. Resolves when it is on disk, or the disk has refused it; never rejects. */
+  /**
+   * Adds a line. Resolves when the kernel has it, or has refused it; never rejects. A crash of the machine may lose the last
+   * lines, a crash of the process none.
+   */
   add(entry: JournalEntry): Promise<void> {
     this.#waiting.push(entry);
     if (this.#waiting.length === 1) this.#writing = this.#writing.then(() => this.#write());
@@ -205,11 +229,12 @@ export class RunJournal {
 }
 
 /** Returns lines from which `foldJournal` computes the record. */
-function toEntries(job: string, { seenMs, open, last }: JobRecord): JournalEntry[] {
+function toEntries(job: string, { seenMs, open, waiting, last }: JobRecord): JournalEntry[] {
   return [
     { at: "seen", job, time: seenMs },
     ...(last === null ? [] : [{ at: "end", job, pid: 0, ...last } as const]),
     ...open.map((run) => ({ at: "begin", job, ...run }) as const),
+    ...waiting.map((time) => ({ at: "wait", job, time }) as const),
   ];
 }
 

@@ -1,9 +1,16 @@
 import { SCHEDULED_FIELDS, SCHEDULED_METHOD } from "../channel/messages.ts";
 import type { ScheduledHandler } from "../handlers/site-routes.ts";
-import type { ExchangeId } from "../http/client.ts";
+import type { Client, ExchangeId } from "../http/client.ts";
 import { OwnClient } from "../http/own-client.ts";
 import { isSource } from "../http/reply.ts";
 import type { RunResult } from "./journal.ts";
+
+export interface SendRunOptions {
+  time: number;
+  id: ExchangeId;
+  /** Called when the run has failed with this status. */
+  onFailure: (client: Client, status: number) => void;
+}
 
 /**
  * Gives a run to a worker, and returns its result. A run whose worker is lost goes to another worker, as the request of a
@@ -11,7 +18,7 @@ import type { RunResult } from "./journal.ts";
  */
 export function sendRun(
   handler: ScheduledHandler,
-  { time, id }: { time: number; id: ExchangeId },
+  { time, id, onFailure }: SendRunOptions,
 ): Promise<RunResult> {
   const { cron } = handler.schedule;
   const fields = [
@@ -37,6 +44,7 @@ export function sendRun(
       },
       onReply({ status, body }) {
         if (isSource(body)) body.cancel();
+        if (status >= 500) onFailure(client, status);
         resolve(toResult(status));
       },
     });

@@ -1,5 +1,6 @@
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { isAlive } from "../lib/is-alive.ts";
 
 /**
  * Records in a generation's folder that a process uses it. Several servers share a state folder (production beside
@@ -28,15 +29,3 @@ export async function isLeased(dir: string): Promise<boolean> {
 }
 
 const LEASE = "lease-";
-
-function isAlive(pid: number): boolean {
-  // Zero and below are groups of processes.
-  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // It lives and belongs to another user.
-    return error instanceof Error && "code" in error && error.code === "EPERM";
-  }
-}

@@ -184,7 +184,8 @@ export class RouteResponder implements Responder {
    */
   answerScheduled(client: Client, url: string): void {
     const { requestTimeoutMs: timeoutMs, timeoutSetting, buffering } = this.rulesOf("GET");
-    const { route } = this.#options;
+    const { route, series } = this.#options;
+    client.series = series;
     const own = { route, params: null, url, timeoutMs, timeoutSetting, buffering };
     this.pool.dispatcher.admit(client, { ...own, reserved: true, intake: null });
   }

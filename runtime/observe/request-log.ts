@@ -81,7 +81,10 @@ export class RequestLog {
     const { method } = head;
     this.counters.finishedRequests.note(client.series ?? 0, { method, status, ms, bytes, nowMs });
     if (cached !== null && cached !== undefined) this.counters.cached[cached]++;
-    if (status >= 500) this.#failed(client, status);
+    if (status >= 500) {
+      this.served.failed(client.id);
+      this.noteFailure(client, status);
+    }
     if (client.trace !== null && client.trace !== undefined) {
       const route = this.counters.finishedRequests.routeOf(client.series ?? 0);
       this.onTraced(client, { route, status, bytes });
@@ -93,9 +96,9 @@ export class RequestLog {
     write(client, { status, bytes, nowMs, timeMs: this.#clock.toUnixMs(nowMs) });
   }
 
-  #failed(client: Client, status: number): void {
+  /** Adds a request or a run to the recent failures. */
+  noteFailure(client: Client, status: number): void {
     const { id, head, limitedBy, workerId, upstream = null } = client;
-    this.served.failed(id);
     const [path = ""] = head.target.split("?", 1);
     this.counters.failures.note({
       requestId: head.requestId ?? this.#requestIdOf(id),

@@ -1,16 +1,33 @@
 import { pack, unpack } from "msgpackr";
 import type { NewEntry } from "./store.ts";
 
-/** Returns the bytes of an entry in a file. Its version is kept beside them. */
-export function encodeEntry({ value, metadata, expiresMs }: NewEntry): Buffer {
-  // The library writes the bytes later, from where they are. The packer uses its memory again.
-  return Buffer.from(pack([expiresMs, metadata, value]));
+/** Longer values have a record of their own: a list, and a write with a condition, do not read them. */
+const LONG_BYTES = 2_048;
+
+/** An entry as its first record has it. */
+export interface FileEntry {
+  readonly metadata: string | null;
+  readonly expiresMs: number;
+  /** `null`: it has a record of its own (`toValueKey`). */
+  readonly value: Uint8Array | null;
 }
 
-/** Reads the bytes of `encodeEntry`. */
-export function decodeEntry(bytes: Uint8Array): NewEntry {
+/** Returns the records of an entry. The version is kept beside them. */
+export function encodeEntry({ value, metadata, expiresMs }: NewEntry): {
+  head: Buffer;
+  /** `null`: the first record has it. */
+  value: Buffer | null;
+} {
+  const isLong = value.length > LONG_BYTES;
+  // The library writes the bytes later, from where they are. The packer uses its memory again, and the caller its own.
+  const head = Buffer.from(pack([expiresMs, metadata, isLong ? null : value]));
+  return { head, value: isLong ? Buffer.from(value) : null };
+}
+
+/** Reads the first record of an entry. */
+export function decodeEntry(bytes: Uint8Array): FileEntry {
   // No other function writes the values of the file.
-  const [expiresMs, metadata, value] = unpack(bytes) as [number, string | null, Uint8Array];
+  const [expiresMs, metadata, value] = unpack(bytes) as [number, string | null, Uint8Array | null];
   return { value, metadata, expiresMs };
 }
 
@@ -18,6 +35,13 @@ export function decodeEntry(bytes: Uint8Array): NewEntry {
 export function toFileKey(space: string, key: string): Buffer {
   return Buffer.from(`e${space}\0${key}`);
 }
+
+/** Returns the key of the record that has a long value. */
+export function toValueKey(fileKey: Uint8Array): Buffer {
+  return Buffer.concat([VALUE_PREFIX, fileKey]);
+}
+
+const VALUE_PREFIX = Buffer.from("v");
 
 /** Returns the key of the record that an entry expires. Such records are in the order of their times. */
 export function toExpiryKey(expiresMs: number, fileKey: Uint8Array): Buffer {

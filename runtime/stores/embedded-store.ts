@@ -3,13 +3,18 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import type * as Lmdb from "lmdb";
 import type { Database, RootDatabase } from "lmdb";
+import { settledWithin } from "../lib/settled-within.ts";
+import { describeFailure, ignoreFailure } from "./commit-failure.ts";
 import {
   decodeEntry,
   encodeEntry,
+  type FileEntry,
   readExpiryKey,
   toExpiryKey,
   toFileKey,
+  toValueKey,
 } from "./embedded-entry.ts";
+import { InFlight } from "./in-flight.ts";
 import {
   type Entry,
   type KeyedEntry,
@@ -25,13 +30,13 @@ export interface EmbeddedStoreOptions {
   path: string;
   /** `disk`: a write is acknowledged when the disk has it; `process`: when the kernel has it. */
   durability: "process" | "disk";
-  /** Longest wait for a write, in ms. */
+  /** Longest time of an operation with all its attempts, in ms. */
   timeoutMs: number;
   now?: () => number;
 }
 
-/** An operation that other processes keep making stale gives up after so many attempts. */
-const MOST_ATTEMPTS = 10_000;
+/** Longest wait for the library when all operations have ended. */
+const CLOSE_MS = 2_000;
 
 /** Expired entries that a write removes at most: files of entries that expire do not grow without end. */
 const SWEPT_PER_WRITE = 4;
@@ -66,6 +71,8 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
       encoding: "binary",
       keyEncoding: "binary",
       useVersions: true,
+      // Its batches make promises of their own, whose rejection no code can handle when a commit fails.
+      eventTurnBatching: false,
       // The library enlarges it when needed.
       mapSize: FIRST_MAP_BYTES,
     });
@@ -81,7 +88,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
 
 /** An entry with the facts that a write needs. */
 interface Found {
-  readonly entry: NewEntry;
+  readonly entry: FileEntry;
   readonly version: number;
   readonly isExpired: boolean;
 }
@@ -92,6 +99,7 @@ class EmbeddedStore implements Store {
   readonly #now: () => number;
   /** Sums of this process that wait for the one in flight, by key. */
   readonly #sums = new Map<string, Promise<unknown>>();
+  readonly #inFlight = new InFlight();
   #closing: Promise<void> | null = null;
 
   constructor(db: RootDatabase<Buffer, Buffer>, options: EmbeddedStoreOptions) {
@@ -102,8 +110,9 @@ class EmbeddedStore implements Store {
 
   get(space: string, key: string): Promise<Entry | null> {
     return this.#try(() => {
-      const found = this.#find(toFileKey(space, key));
-      return found === null || found.isExpired ? null : toEntry(found);
+      const fileKey = toFileKey(space, key);
+      const found = this.#find(fileKey);
+      return found === null || found.isExpired ? null : this.#toEntry(fileKey, found);
     });
   }
 
@@ -112,22 +121,22 @@ class EmbeddedStore implements Store {
     key: string,
     { version: expected, ...entry }: NewEntry & { version?: string | null },
   ): Promise<string | null> {
-    return this.#repeat(async () => {
+    return this.#repeat(async (deadlineMs) => {
       const fileKey = toCheckedKey(space, key);
       const found = this.#find(fileKey);
       const present = found === null || found.isExpired ? null : String(found.version);
       if (expected !== undefined && expected !== present) return { value: null };
-      return this.#replace(fileKey, found, { fileKey, entry });
+      return this.#replace({ fileKey, found }, { fileKey, entry }, deadlineMs);
     });
   }
 
   delete(space: string, key: string, version?: string): Promise<boolean> {
-    return this.#repeat(async () => {
+    return this.#repeat(async (deadlineMs) => {
       const fileKey = toCheckedKey(space, key);
       const found = this.#find(fileKey);
       if (found === null || found.isExpired) return { value: false };
       if (version !== undefined && version !== String(found.version)) return { value: false };
-      const result = await this.#replace(fileKey, found, null);
+      const result = await this.#replace({ fileKey, found }, null, deadlineMs);
       return result === null ? null : { value: true };
     });
   }
@@ -137,13 +146,14 @@ class EmbeddedStore implements Store {
     from: { key: string; version: string },
     { key, ...entry }: NewEntry & { key: string },
   ): Promise<string | null> {
-    return this.#repeat(async () => {
+    return this.#repeat(async (deadlineMs) => {
       const fileKey = toCheckedKey(space, from.key);
       const found = this.#find(fileKey);
       if (found === null || found.isExpired || String(found.version) !== from.version) {
         return { value: null };
       }
-      return this.#replace(fileKey, found, { fileKey: toCheckedKey(space, key), entry });
+      const next = { fileKey: toCheckedKey(space, key), entry };
+      return this.#replace({ fileKey, found }, next, deadlineMs);
     });
   }
 
@@ -155,23 +165,22 @@ class EmbeddedStore implements Store {
   ): Promise<number> {
     const name = `${space}\0${key}`;
     const earlier = this.#sums.get(name);
-    const own = (async () => {
+    const own = this.#repeat(async (deadlineMs) => {
       // Its own caller learns its failure.
-      await earlier?.catch(() => {});
-      return this.#repeat(async () => {
-        const fileKey = toCheckedKey(space, key);
-        const found = this.#find(fileKey);
-        const isThere = found !== null && !found.isExpired;
-        const sum = (isThere ? toNumber(found.entry.value, key) : 0) + by;
-        const entry: NewEntry = {
-          value: Buffer.from(String(sum)),
-          metadata: isThere ? found.entry.metadata : null,
-          expiresMs: isThere ? found.entry.expiresMs : expiresMs,
-        };
-        const result = await this.#replace(fileKey, found, { fileKey, entry });
-        return result === null ? null : { value: sum };
-      });
-    })();
+      const settled = Promise.allSettled([earlier]);
+      await within(settled, leftOf(deadlineMs), "the sums before this one");
+      const fileKey = toCheckedKey(space, key);
+      const found = this.#find(fileKey);
+      const isThere = found !== null && !found.isExpired;
+      const sum = (isThere ? toNumber(found.entry.value, key) : 0) + by;
+      const entry: NewEntry = {
+        value: Buffer.from(String(sum)),
+        metadata: isThere ? found.entry.metadata : null,
+        expiresMs: isThere ? found.entry.expiresMs : expiresMs,
+      };
+      const result = await this.#replace({ fileKey, found }, { fileKey, entry }, deadlineMs);
+      return result === null ? null : { value: sum };
+    });
     this.#sums.set(name, own);
     try {
       return await own;
@@ -180,7 +189,8 @@ class EmbeddedStore implements Store {
     }
   }
 
-  list(space: string, { prefix, after, limit }: ListOptions): Promise<KeyedEntry[]> {
+  list(space: string, options: ListOptions): Promise<KeyedEntry[]> {
+    const { prefix, after, limit, withoutValues = false } = options;
     return this.#try(() => {
       this.#db.resetReadTxn();
       const head = toFileKey(space, "");
@@ -195,15 +205,28 @@ class EmbeddedStore implements Store {
         const entry = decodeEntry(value);
         if (isExpired(entry, now)) continue;
         const name = Buffer.from(key).toString("utf8", head.length);
-        entries.push({ key: name, ...entry, version: String(version) });
+        const found = { entry: withoutValues ? { ...entry, value: EMPTY } : entry, version };
+        entries.push({ key: name, ...this.#toEntry(key, found) });
       }
       return entries;
     });
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#db.close();
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#inFlight.close();
+    // After a commit that failed, the library never ends its own wait.
+    await settledWithin(this.#db.close(), CLOSE_MS);
+  }
+
+  /** Adds the value, if it has a record of its own. Must run in the turn in which the entry was found. */
+  #toEntry(fileKey: Uint8Array, { entry, version }: Pick<Found, "entry" | "version">): Entry {
+    const value = entry.value ?? this.#db.get(toValueKey(fileKey)) ?? EMPTY;
+    return { ...entry, value, version: String(version) };
   }
 
   #find(fileKey: Buffer): Found | null {
@@ -220,31 +243,41 @@ class EmbeddedStore implements Store {
    * another write was faster.
    */
   async #replace(
-    fileKey: Buffer,
-    found: Found | null,
+    { fileKey, found }: { fileKey: Buffer; found: Found | null },
     next: { fileKey: Buffer; entry: NewEntry } | null,
+    deadlineMs: number,
   ): Promise<{ value: string } | null> {
     const db: Database<Buffer, Buffer> = this.#db;
     const version = randomInt(1, 2 ** 48 - 1);
     const swept = this.#findSwept();
+    const records = next === null ? null : encodeEntry(next.entry);
     const write = (): void => {
-      if (next === null || !next.fileKey.equals(fileKey)) void db.remove(fileKey);
-      if (found !== null && found.entry.expiresMs > 0) {
-        void db.remove(toExpiryKey(found.entry.expiresMs, fileKey));
-      }
-      if (next === null) return;
-      void db.put(next.fileKey, encodeEntry(next.entry), version);
+      if (next === null || !next.fileKey.equals(fileKey)) ignoreFailure(db.remove(fileKey));
+      if (found !== null) this.#removeBeside(fileKey, found.entry);
+      if (next === null || records === null) return;
+      ignoreFailure(db.put(next.fileKey, records.head, version));
+      if (records.value !== null) ignoreFailure(db.put(toValueKey(next.fileKey), records.value, 1));
       const { expiresMs } = next.entry;
-      if (expiresMs > 0) void db.put(toExpiryKey(expiresMs, next.fileKey), EMPTY, 1);
+      if (expiresMs > 0) ignoreFailure(db.put(toExpiryKey(expiresMs, next.fileKey), EMPTY, 1));
     };
     const done =
       found === null ? db.ifNoExists(fileKey, write) : db.ifVersion(fileKey, found.version, write);
+    ignoreFailure(done);
     for (const sweep of swept) sweep();
-    const { timeoutMs, durability, path } = this.#options;
-    const isDone = await within(done, timeoutMs, `a write to ${path}`);
+    const { durability, path } = this.#options;
+    const isDone = await within(done, leftOf(deadlineMs), `a write to ${path}`);
     if (!isDone) return null;
-    if (durability === "disk") await within(db.flushed, timeoutMs, `the disk of ${path}`);
+    if (durability === "disk") {
+      await within(db.flushed, leftOf(deadlineMs), `the disk of ${path}`);
+    }
     return { value: String(version) };
+  }
+
+  /** Removes the records of an entry that are beside its first one. */
+  #removeBeside(fileKey: Buffer, { value, expiresMs }: FileEntry): void {
+    const db: Database<Buffer, Buffer> = this.#db;
+    if (value === null) ignoreFailure(db.remove(toValueKey(fileKey)));
+    if (expiresMs > 0) ignoreFailure(db.remove(toExpiryKey(expiresMs, fileKey)));
   }
 
   /** Returns functions that remove the oldest expired entries, unless these were written again. */
@@ -255,49 +288,56 @@ class EmbeddedStore implements Store {
     return [...records].map((record) => {
       const { expiresMs, fileKey } = readExpiryKey(record);
       const found = db.getEntry(fileKey);
-      const isCurrent = found !== undefined && decodeEntry(found.value).expiresMs === expiresMs;
+      const entry = found === undefined ? null : decodeEntry(found.value);
       return () => {
-        void db.remove(Buffer.from(record));
-        if (!isCurrent) return;
-        void db.ifVersion(fileKey, found.version ?? 0, () => void db.remove(fileKey));
+        ignoreFailure(db.remove(Buffer.from(record)));
+        if (entry?.expiresMs !== expiresMs) return;
+        const remove = (): void => {
+          ignoreFailure(db.remove(fileKey));
+          this.#removeBeside(fileKey, entry);
+        };
+        ignoreFailure(db.ifVersion(fileKey, found?.version ?? 0, remove));
       };
     });
   }
 
-  /** Runs an operation again while other processes make it stale. */
-  async #repeat<T>(attempt: () => Promise<{ value: T } | null>): Promise<T> {
-    for (let count = 0; count < MOST_ATTEMPTS; count += 1) {
-      // oxlint-disable-next-line no-await-in-loop -- Each attempt follows the failure of the one before.
-      const result = await this.#try(attempt);
-      if (result !== null) return result.value;
-    }
-    throw new StoreError(
-      `Cannot write to ${this.#options.path}: other writes to the same key were faster ${MOST_ATTEMPTS} times`,
-    );
+  /** Runs an operation again while other processes make it stale, until its time is over. */
+  #repeat<T>(attempt: (deadlineMs: number) => Promise<{ value: T } | null>): Promise<T> {
+    const { timeoutMs, path } = this.#options;
+    const deadlineMs = performance.now() + timeoutMs;
+    return this.#try(async () => {
+      do {
+        // oxlint-disable-next-line no-await-in-loop -- Each attempt follows the failure of the one before.
+        const result = await attempt(deadlineMs);
+        if (result !== null) return result.value;
+      } while (performance.now() < deadlineMs);
+      throw new StoreError(
+        `Cannot write to ${path}: other writes to the same key were faster for ${timeoutMs} ms`,
+      );
+    });
   }
 
-  async #try<T>(run: () => T | Promise<T>): Promise<T> {
-    if (this.#closing !== null) throw new StoreError("Cannot use the store: it is closed");
-    try {
-      return await run();
-    } catch (cause) {
-      if (cause instanceof StoreError || cause instanceof TypeError) throw cause;
-      throw new StoreError(
-        `Cannot use the store ${this.#options.path}: ${cause instanceof Error ? cause.message : String(cause)}`,
-        { cause },
-      );
-    }
+  #try<T>(run: () => T | Promise<T>): Promise<T> {
+    return this.#inFlight.run(async () => {
+      try {
+        return await run();
+      } catch (cause) {
+        if (cause instanceof StoreError || cause instanceof TypeError) throw cause;
+        const reason = await describeFailure(cause);
+        throw new StoreError(`Cannot use the store ${this.#options.path}: ${reason}`, { cause });
+      }
+    });
   }
 }
 
 const EMPTY = Buffer.alloc(0);
 const FIRST_EXPIRY = Buffer.from("x");
 
-function toEntry({ entry, version }: Found): Entry {
-  return { ...entry, version: String(version) };
+function leftOf(deadlineMs: number): number {
+  return Math.max(0, deadlineMs - performance.now());
 }
 
-function isExpired({ expiresMs }: NewEntry, now: number): boolean {
+function isExpired({ expiresMs }: Pick<NewEntry, "expiresMs">, now: number): boolean {
   return expiresMs > 0 && expiresMs <= now;
 }
 
@@ -314,8 +354,8 @@ function toCheckedKey(space: string, key: string): Buffer {
 }
 
 /** Reads the number of a counter. */
-function toNumber(value: Uint8Array, key: string): number {
-  const number = Number(Buffer.from(value).toString("latin1"));
+function toNumber(value: Uint8Array | null, key: string): number {
+  const number = value === null ? Number.NaN : Number(Buffer.from(value).toString("latin1"));
   if (Number.isSafeInteger(number)) return number;
   throw new StoreError(`Cannot add to ${JSON.stringify(key)}: found no whole number`);
 }

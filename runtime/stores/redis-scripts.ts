@@ -10,15 +10,24 @@ for _, key in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 
   redis.call('ZREM', KEYS[3], key)
 end`;
 
-/** Writes an entry: its name in Redis, its key, value, metadata, time, version. */
+/**
+ * Writes an entry: its name in Redis, its key, value, metadata, time, version. Redis removes an entry at once whose time has passed:
+ * it must not be in the sets, and the function returns 0.
+ */
 const WRITE = `
 local function write(name, key, value, metadata, expires, version)
   redis.call('DEL', name)
   redis.call('HSET', name, 'v', value, 'm', metadata, 'x', expires, 'r', version)
+  if expires ~= '0' then redis.call('PEXPIREAT', name, expires) end
+  if redis.call('EXISTS', name) == 0 then
+    redis.call('ZREM', KEYS[2], key)
+    redis.call('ZREM', KEYS[3], key)
+    return 0
+  end
   redis.call('ZADD', KEYS[2], 0, key)
-  if expires == '0' then redis.call('ZREM', KEYS[3], key) return end
-  redis.call('ZADD', KEYS[3], expires, key)
-  redis.call('PEXPIREAT', name, expires)
+  if expires == '0' then redis.call('ZREM', KEYS[3], key)
+  else redis.call('ZADD', KEYS[3], expires, key) end
+  return 1
 end`;
 
 const REMOVE = `
@@ -52,19 +61,23 @@ return 1`;
 
 /** ARGV: prefix of names, key, number to add, time of a new entry, version. */
 export const ADD = `${WRITE}${SWEEP}
-if redis.call('EXISTS', KEYS[1]) == 0 then write(KEYS[1], ARGV[2], '0', '', ARGV[4], ARGV[5]) end
+if redis.call('EXISTS', KEYS[1]) == 0
+  and write(KEYS[1], ARGV[2], '0', '', ARGV[4], ARGV[5]) == 0 then return tonumber(ARGV[3]) end
 local sum = redis.call('HINCRBY', KEYS[1], 'v', ARGV[3])
 redis.call('HSET', KEYS[1], 'r', ARGV[5])
 return sum`;
 
-/** ARGV: prefix of names, first and last key in the words of ZRANGEBYLEX, most entries. */
+/**
+ * ARGV: prefix of names, first and last key in the words of ZRANGEBYLEX, most entries, the field of values (`v`; another name
+ * leaves the values out).
+ */
 export const LIST = `
 local out = {}
 local first, most = ARGV[2], tonumber(ARGV[4])
 while #out < most do
   local keys = redis.call('ZRANGEBYLEX', KEYS[2], first, ARGV[3], 'LIMIT', 0, most)
   for _, key in ipairs(keys) do
-    local entry = redis.call('HMGET', ARGV[1] .. key, 'v', 'm', 'x', 'r')
+    local entry = redis.call('HMGET', ARGV[1] .. key, ARGV[5], 'm', 'x', 'r')
     if not entry[4] then redis.call('ZREM', KEYS[2], key)
     elseif #out < most then out[#out + 1] = { key, entry[1], entry[2], entry[3], entry[4] } end
   end

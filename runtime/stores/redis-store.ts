@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { RedisClientType } from "@redis/client";
+import { InFlight } from "./in-flight.ts";
 import { ADD, DELETE, LIST, MOVE, PUT } from "./redis-scripts.ts";
 import {
   type Entry,
@@ -33,7 +34,8 @@ export function createRedisStore(options: RedisStoreOptions): Store {
 class RedisStore implements Store {
   readonly #options: RedisStoreOptions;
   #client: Promise<RedisClientType> | null = null;
-  #isClosed = false;
+  readonly #inFlight = new InFlight();
+  #closing: Promise<void> | null = null;
 
   constructor(options: RedisStoreOptions) {
     this.#options = options;
@@ -92,12 +94,14 @@ class RedisStore implements Store {
     return Number(await this.#run(ADD, this.#names(space, key), given));
   }
 
-  async list(space: string, { prefix, after, limit }: ListOptions): Promise<KeyedEntry[]> {
+  async list(space: string, options: ListOptions): Promise<KeyedEntry[]> {
+    const { prefix, after, limit, withoutValues = false } = options;
     const isAfter = after !== null && Buffer.compare(Buffer.from(after), Buffer.from(prefix)) >= 0;
     const first = isAfter ? `(${after}` : `[${prefix}`;
     // No UTF-8 has this byte.
     const last = Buffer.concat([Buffer.from(`[${prefix}`), Buffer.of(255)]);
-    const given = [this.#prefix(space), first, last, String(limit)];
+    const field = withoutValues ? NO_FIELD : "v";
+    const given = [this.#prefix(space), first, last, String(limit), field];
     const rows = await this.#run(LIST, this.#names(space, ""), given);
     // The script returns rows.
     return (rows as Reply[][]).flatMap(([key, ...row]) => {
@@ -106,8 +110,14 @@ class RedisStore implements Store {
     });
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    // Answers may still be on the way.
+    await this.#inFlight.close();
     const client = await this.#client?.catch(() => null);
     this.#client = null;
     client?.destroy();
@@ -132,7 +142,11 @@ class RedisStore implements Store {
     return this.#send(["EVAL", script, String(names.length), ...names, ...given]);
   }
 
-  async #send(command: readonly (string | Buffer)[]): Promise<Reply> {
+  #send(command: readonly (string | Buffer)[]): Promise<Reply> {
+    return this.#inFlight.run(() => this.#exchange(command));
+  }
+
+  async #exchange(command: readonly (string | Buffer)[]): Promise<Reply> {
     const { timeoutMs } = this.#options;
     let connecting = this.#connect();
     try {
@@ -150,7 +164,6 @@ class RedisStore implements Store {
   }
 
   #connect(): Promise<RedisClientType> {
-    if (this.#isClosed) return Promise.reject(new StoreError("Cannot use the store: it is closed"));
     this.#client ??= this.#open();
     return this.#client;
   }
@@ -182,7 +195,6 @@ class RedisStore implements Store {
 
   /** Gives the connection up, unless Redis answered on it. */
   async #fail(cause: unknown, connecting: Promise<RedisClientType>): Promise<Error> {
-    if (this.#isClosed) return new StoreError("Cannot use the store: it is closed", { cause });
     const { message = String(cause), name = "" } = cause instanceof Error ? cause : {};
     if (name === "ErrorReply" || message.includes("not an integer")) {
       const text = message.includes("not an integer")
@@ -200,14 +212,18 @@ class RedisStore implements Store {
   }
 }
 
+/** A field that no entry has. */
+const NO_FIELD = "-";
+
 type Reply = Buffer | number | null | Reply[];
 
 /** The fields v, m, x and r. `null`: there is no entry. */
 function toEntry([value, metadata, expiresMs, version]: readonly Reply[]): Entry | null {
-  if (!Buffer.isBuffer(value) || !Buffer.isBuffer(version)) return null;
+  if (!Buffer.isBuffer(version)) return null;
   const text = String(metadata);
   return {
-    value: new Uint8Array(value),
+    // A list without values has none.
+    value: Buffer.isBuffer(value) ? new Uint8Array(value) : NOTHING,
     metadata: text === "" ? null : text,
     expiresMs: Number(String(expiresMs)),
     version: version.toString(),
@@ -220,6 +236,8 @@ function toArguments(
 ): (string | Buffer)[] {
   return [Buffer.from(value), metadata ?? "", String(expiresMs), version];
 }
+
+const NOTHING = new Uint8Array(0);
 
 function createVersion(): string {
   return randomBytes(9).toString("base64url");

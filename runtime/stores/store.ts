@@ -24,6 +24,8 @@ export interface ListOptions {
   /** Only keys after this one; `null`: from the first. */
   readonly after: string | null;
   readonly limit: number;
+  /** Leaves the values out, which are empty then. */
+  readonly withoutValues?: boolean;
 }
 
 /**
@@ -53,7 +55,7 @@ export interface Store {
   add(space: string, key: string, sum: { by: number; expiresMs: number }): Promise<number>;
   /** Returns entries in the order of the bytes of their keys. */
   list(space: string, options: ListOptions): Promise<KeyedEntry[]>;
-  /** Waits for operations in flight. */
+  /** Refuses new operations, and waits for those in flight, each of which has a timeout. */
   close(): Promise<void>;
 }
 

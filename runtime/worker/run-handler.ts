@@ -5,8 +5,8 @@ import { isForeignResponse } from "../web/foreign-response.ts";
 import { toChangeable } from "../web/changeable-response.ts";
 import { adoptResponse } from "./adopt-response.ts";
 import { describeValue } from "./describe-value.ts";
-import { describeError } from "./describe-error.ts";
-import { locateError, type SourcePosition } from "./error-location.ts";
+import { reportFailure } from "./report-failure.ts";
+import { locateError } from "./error-location.ts";
 import { developmentErrorPage, productionErrorPage } from "./error-page.ts";
 import { explainMissing } from "./missing-global.ts";
 import { explainNodeStyle, looksNodeStyle, NODE_STYLE_REMEDY } from "./node-style.ts";
@@ -205,26 +205,6 @@ function isAbort(request: Request, error: unknown): boolean {
   return error === request.signal.reason || (error instanceof Error && error.name === "AbortError");
 }
 
-/** Reports it to the primary. A report that fails must not change the answer. */
-function report(
-  { context, route }: Pick<Run, "context" | "route">,
-  {
-    error,
-    handler,
-    position,
-  }: { error: unknown; handler: string; position: SourcePosition | null },
-): void {
-  const { onFailure, cwd } = route.rules;
-  if (onFailure === undefined) return;
-  try {
-    const place = position === null ? null : `${relative(cwd, position.file)}:${position.line}`;
-    const { requestId } = context;
-    onFailure({ requestId, message: describeError(error), handler, place });
-  } catch (problem) {
-    context.log.debug({ err: problem }, "a failure could not be reported");
-  }
-}
-
 function log({ context, route }: Run, error: unknown, handler: string): void {
   // A runtime error without a place of its own reports another error. The log names the place of that error.
   const position =
@@ -239,7 +219,7 @@ function log({ context, route }: Run, error: unknown, handler: string): void {
   const hint = explainMissing(error);
   const advice = hint === null ? {} : { hint };
   context.log[level]({ err, code, handler, ...place, ...advice }, "handler failed");
-  if (level === "error") report({ context, route }, { error, handler, position });
+  if (level === "error") reportFailure({ context, route }, { error, handler, position });
 }
 
 function thrownValue(value: unknown, handler: string): RuntimeError {

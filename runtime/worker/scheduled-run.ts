@@ -12,7 +12,10 @@ import type { ScheduledEvent } from "../api.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import type { ExchangeContext } from "./context.ts";
 import type { Departures } from "./departures.ts";
+import { parseFields } from "../web/fields.ts";
 import { toAbortError } from "./abort-error.ts";
+import { locateError } from "./error-location.ts";
+import { reportFailure } from "./report-failure.ts";
 import type { LoadedRoute } from "./route-table.ts";
 
 export interface ScheduledRunOptions {
@@ -48,7 +51,7 @@ export class ScheduledRun {
   /** Runs the function. Resolves when it has ended, and never rejects. */
   async start(): Promise<void> {
     const { message, route, context, channel } = this.#options;
-    const fields = readFields(message[6]);
+    const fields = parseFields(message[6]);
     const handler = Number(fields.get(SCHEDULED_FIELDS.handler));
     const target = route.scheduled?.get(handler);
     const event: ScheduledEvent = {
@@ -72,6 +75,8 @@ export class ScheduledRun {
         const handlerName = target?.source ?? "";
         const own = { err, code: "ERR_HANDLER_THREW", handler: handlerName, cron: event.cron };
         context.log.error(own, "scheduled() failed");
+        const failure = { error: err, handler: handlerName, position: locateError(err) };
+        reportFailure({ context, route }, failure);
       }
     }
     if (!this.#stop.signal.aborted) channel.send([Kind.response, this.id, status, "", "", null]);
@@ -87,12 +92,4 @@ export class ScheduledRun {
 
   /** Does nothing: its response has no body. */
   grant(): void {}
-}
-
-/** Reads a field block, in which names and values alternate. */
-function readFields(block: string): Map<string, string> {
-  const parts = block.split("\n");
-  const fields = new Map<string, string>();
-  for (let at = 0; at + 1 < parts.length; at += 2) fields.set(parts[at] ?? "", parts[at + 1] ?? "");
-  return fields;
 }

@@ -5,7 +5,7 @@ import { createCounter } from "../../runtime/bindings/counter.ts";
 import { createLocks } from "../../runtime/bindings/lock.ts";
 import { createRateLimiter } from "../../runtime/bindings/rate-limiter.ts";
 import { openEmbeddedStore } from "../../runtime/stores/embedded-store.ts";
-import type { Store } from "../../runtime/stores/store.ts";
+import { type Store, StoreError } from "../../runtime/stores/store.ts";
 import { type Owner, temporaryFolder } from "../helpers/temporary-folder.ts";
 
 interface Clock {
@@ -31,8 +31,8 @@ describe("createCounter()", { timeout: 60_000 }, () => {
     assert.equal(await counter.get("b"), 0);
     await counter.reset("a");
     assert.equal(await counter.add("a"), 1);
-    await assert.rejects(async () => counter.add("a", 0.5), /Cannot add 0.5/);
-    await assert.rejects(async () => counter.add(""), /its name/);
+    await assert.rejects(counter.add("a", 0.5), /Cannot add 0.5/);
+    await assert.rejects(counter.add(""), /its name/);
   });
 });
 
@@ -66,6 +66,40 @@ describe("createLocks()", { timeout: 60_000 }, () => {
     assert.equal(await locks.acquire("a"), null, "the first holder took nothing from the second");
     assert.equal(await second.release(), true);
     assert.equal(await second.release(), false);
+    assert.notEqual(await locks.acquire("a"), null);
+  });
+
+  it("releases a lock that is being extended", async (t) => {
+    const locks = createLocks(await open(t, { nowMs: 1_000 }), { space: "l", now: () => 1_000 });
+    const lock = (await locks.acquire("a")) ?? assert.fail("not free");
+    const results = await Promise.all([lock.extend(), lock.extend(), lock.release()]);
+    assert.deepEqual(results, [true, true, true]);
+    assert.equal(await lock.extend(), false);
+    assert.notEqual(await locks.acquire("a"), null);
+  });
+
+  it("finds out whether it holds a lock when the store gave no answer", async (t) => {
+    const store = await open(t, { nowMs: 1_000 });
+    let isSilent = false;
+    const silent: Store = Object.assign(Object.create(store) as Store, {
+      get: store.get.bind(store),
+      delete: store.delete.bind(store),
+      put: async (...given: Parameters<Store["put"]>) => {
+        const version = await store.put(...given);
+        if (isSilent) throw new StoreError("Cannot wait longer");
+        return version;
+      },
+    });
+    const locks = createLocks(silent, { space: "l", now: () => 1_000 });
+    const lock = (await locks.acquire("a")) ?? assert.fail("not free");
+    isSilent = true;
+    await assert.rejects(lock.extend(), /Cannot wait longer/);
+    isSilent = false;
+    assert.equal(await lock.extend(), true);
+    isSilent = true;
+    await assert.rejects(lock.extend(), /Cannot wait longer/);
+    isSilent = false;
+    assert.equal(await lock.release(), true);
     assert.notEqual(await locks.acquire("a"), null);
   });
 

@@ -114,7 +114,8 @@ function setUp(t: Owner): Setup {
   // Numbers are ids in this test only.
   const nextId = (): ExchangeId => ++id as ExchangeId;
   const { log } = fake;
-  const create = (): CronJobs => new CronJobs({ log, stateDir, nextId, clock });
+  const create = (): CronJobs =>
+    new CronJobs({ log, stateDir, nextId, clock, onFailure: () => {} });
   return { clock, handler, fake, stateDir, create };
 }
 
@@ -273,7 +274,7 @@ describe("CronJobs", { timeout: 60_000 }, () => {
 
   it("repeats a run that was interrupted by the end of its server", async (t) => {
     const { clock, handler, fake, stateDir, create } = setUp(t);
-    const scheduled = handler.with({ cron: "0 * * * *" });
+    const scheduled = handler.with({ cron: "30 * * * *" });
     // No process has this id.
     const run = { job: scheduled.id, time: START - 1_000, startedMs: START - 900, pid: 2 ** 30 };
     appendFileSync(
@@ -295,6 +296,97 @@ describe("CronJobs", { timeout: 60_000 }, () => {
     await after.use([scheduled]);
     assert.equal(after.info[0]?.result, "done");
     await after.close();
+  });
+
+  it("makes up once, with catchUp one, for an interrupted run and a time that has come", async (t) => {
+    const { clock, handler, fake, stateDir, create } = setUp(t);
+    const scheduled = handler.with({ cron: "* * * * *", catchUp: "one" });
+    const run = { job: scheduled.id, time: START, startedMs: START, pid: 2 ** 30, manual: false };
+    appendFileSync(join(stateDir, "cron.jsonl"), `${JSON.stringify({ at: "begin", ...run })}\n`);
+    clock.ms += 3 * MINUTE + 20_000;
+    const jobs = create();
+    await jobs.use([scheduled]);
+    await handler.began(1);
+    handler.end();
+    await untilEnded(fake, 1);
+    assert.deepEqual(handler.times, [START + 3 * MINUTE]);
+    assert.equal(jobs.info[0]?.waiting, 0);
+    await jobs.close();
+    const record = foldJournal(readFileSync(join(stateDir, "cron.jsonl"), "utf8"));
+    assert.deepEqual(record.get(scheduled.id)?.waiting, []);
+  });
+
+  it("keeps runs that wait, with catchUp all, over the end of the server", async (t) => {
+    const { clock, handler, fake, stateDir, create } = setUp(t);
+    const scheduled = handler.with({ cron: "30 * * * *", catchUp: "all" });
+    const add = (entry: object): void =>
+      appendFileSync(join(stateDir, "cron.jsonl"), `${JSON.stringify(entry)}\n`);
+    for (const time of [START - 3_000, START - 2_000, START - 1_000]) {
+      add({ at: "begin", job: scheduled.id, time, startedMs: time, pid: 2 ** 30, manual: false });
+    }
+    const before = create();
+    await before.use([scheduled]);
+    await handler.began(1);
+    assert.equal(before.info[0]?.waiting, 2);
+    // A time comes that is left out, since late runs wait.
+    clock.advance(30 * MINUTE);
+    assert.equal(before.info[0]?.skipped, 1);
+    before.stop();
+    handler.end();
+    await untilEnded(fake, 1);
+    await before.close();
+    const jobs = create();
+    await jobs.use([scheduled]);
+    for (const count of [2, 3]) {
+      await handler.began(count);
+      handler.end();
+      await untilEnded(fake, count);
+    }
+    assert.deepEqual(handler.times, [START - 3_000, START - 2_000, START - 1_000]);
+    assert.equal(jobs.info[0]?.waiting, 0);
+    await jobs.close();
+  });
+
+  it("keeps the overlap of a job that a reload removes and another one brings back", async (t) => {
+    const { clock, handler, fake, create } = setUp(t);
+    const jobs = create();
+    const scheduled = handler.with({ cron: "* * * * *", overlap: "queue" });
+    const other = new FakeHandler().with({ cron: "0 0 1 1 *" });
+    await jobs.use([scheduled, other]);
+    clock.advance(MINUTE);
+    await handler.began(1);
+    await jobs.use([other]);
+    await jobs.use([scheduled, other]);
+    clock.advance(MINUTE);
+    const find = (): number | undefined =>
+      jobs.info.find(({ cron }) => cron === "* * * * *")?.waiting;
+    assert.equal(find(), 1);
+    assert.equal(handler.times.length, 1);
+    handler.end();
+    await handler.began(2);
+    handler.end();
+    await untilEnded(fake, 2);
+    await jobs.close();
+  });
+
+  it("begins late runs beside others that may overlap", async (t) => {
+    const { clock, handler, stateDir, create } = setUp(t);
+    const scheduled = handler.with({ cron: "* * * * *", overlap: "allow", catchUp: "all" });
+    const line = { at: "seen", job: scheduled.id, time: START - 2 * MINUTE };
+    appendFileSync(join(stateDir, "cron.jsonl"), `${JSON.stringify(line)}\n`);
+    clock.ms += 20_000;
+    const jobs = create();
+    await jobs.use([scheduled]);
+    await handler.began(1);
+    // The second late run waits for the first one, and later times do not wait.
+    clock.advance(3 * MINUTE);
+    await handler.began(4);
+    assert.equal(jobs.info[0]?.waiting, 1);
+    handler.end();
+    await handler.began(5);
+    assert.equal(handler.times[4], START);
+    for (let count = 0; count < 4; count++) handler.end();
+    await jobs.close();
   });
 
   it("begins no run while another process runs the job", async (t) => {
@@ -341,6 +433,7 @@ describe("CronJobs", { timeout: 60_000 }, () => {
       log,
       clock,
       stateDir: "/proc/none",
+      onFailure: () => {},
       nextId: () => 1 as ExchangeId, // The only exchange of this test.
     });
     await jobs.use([handler.with({ cron: "* * * * *" })]);

@@ -18,12 +18,26 @@ describe("foldJournal()", () => {
     const begin = JSON.stringify({ at: "begin", ...RUN, manual: false });
     const end = JSON.stringify({ at: "end", ...RUN, result: "done", durationMs: 5 });
     const { job: _, ...open } = { ...RUN, manual: false };
-    assert.deepEqual(foldJournal(begin).get("a"), { seenMs: 1_000, open: [open], last: null });
+    const expected = { seenMs: 1_000, open: [open], waiting: [], last: null };
+    assert.deepEqual(foldJournal(begin).get("a"), expected);
     assert.deepEqual(foldJournal(`${begin}\n${end}`).get("a"), {
       seenMs: 1_000,
       open: [],
+      waiting: [],
       last: { time: 1_000, startedMs: 1_001, result: "done", durationMs: 5 },
     });
+  });
+
+  it("has times whose runs wait, until these begin or are left out", () => {
+    const wait = [3_000, 1_000, 2_000, 1_000].map((time) => ({ at: "wait", job: "a", time }));
+    const lines = [...wait, { at: "begin", ...RUN, manual: false }, { ...wait[2], at: "drop" }];
+    const fold = (count: number): unknown => {
+      const text = lines.slice(0, count).map((line) => JSON.stringify(line));
+      return foldJournal(text.join("\n")).get("a")?.waiting;
+    };
+    assert.deepEqual(fold(4), [1_000, 2_000, 3_000]);
+    assert.deepEqual(fold(5), [2_000, 3_000]);
+    assert.deepEqual(fold(6), [3_000]);
   });
 
   it("does not count the time of a run for an operator", () => {

@@ -16,6 +16,10 @@ function entry(value: string, more: Partial<NewEntry> = {}): NewEntry {
   return { value: Buffer.from(value), metadata: null, expiresMs: 0, ...more };
 }
 
+function long(byte: number): Buffer {
+  return Buffer.alloc(200_000, byte);
+}
+
 function text(found: { value: Uint8Array } | null): string | null {
   return found === null ? null : Buffer.from(found.value).toString();
 }
@@ -197,6 +201,67 @@ export function describeStore(name: string, open: (t: Owner) => Promise<OpenedSt
       assert.equal(text(await store.get("a", "n")), "0");
       await store.put("a", "text", entry("no number"));
       await assert.rejects(store.add("a", "text", { by: 1, expiresMs: 0 }), /whole number/);
+    });
+
+    it("keeps nothing of a write whose time has passed", async (t) => {
+      const { store, now } = await open(t);
+      const expiresMs = now() - 1_000;
+      assert.equal(await store.add("a", "sum", { by: 5, expiresMs }), 5);
+      assert.equal(await store.get("a", "sum"), null);
+      assert.equal(await store.add("a", "sum", { by: 3, expiresMs }), 3);
+      assert.notEqual(await store.put("a", "k", entry("1", { expiresMs })), null);
+      assert.equal(await store.get("a", "k"), null);
+      const version = (await store.put("a", "from", entry("1"))) ?? assert.fail("not written");
+      await store.move("a", { key: "from", version }, { key: "to", ...entry("1", { expiresMs }) });
+      assert.deepEqual(await store.list("a", { prefix: "", after: null, limit: 9 }), []);
+      assert.equal(await store.add("a", "sum", { by: 2, expiresMs: 0 }), 2);
+    });
+
+    it("keeps long values, and lists entries without their values", async (t) => {
+      const { store } = await open(t);
+      const read = async (key: string): Promise<Buffer> =>
+        Buffer.from((await store.get("a", key))?.value ?? []);
+      const own = long(1);
+      const written = store.put("a", "long", { value: own, metadata: '"m"', expiresMs: 0 });
+      const version = (await written) ?? assert.fail("not written");
+      own.fill(9);
+      assert.deepEqual(await read("long"), long(1));
+      await store.put("a", "short", entry("1"));
+      const range = { prefix: "", after: null, limit: 9 };
+      const bare = await store.list("a", { ...range, withoutValues: true });
+      assert.deepEqual(
+        bare.map(({ key, value, metadata }) => [key, value.length, metadata]),
+        [
+          ["long", 0, '"m"'],
+          ["short", 0, null],
+        ],
+      );
+      assert.equal(bare[0]?.version, version);
+      const whole = await store.list("a", range);
+      assert.deepEqual(
+        whole.map(({ value }) => value.length),
+        [200_000, 1],
+      );
+      await store.put("a", "long", entry("2"));
+      assert.equal((await read("long")).toString(), "2");
+      const again = await store.put("a", "long", { ...entry(""), value: long(3) });
+      await store.move("a", { key: "long", version: again ?? "" }, { key: "moved", ...entry("4") });
+      assert.equal(await store.get("a", "long"), null);
+      await store.put("a", "long", { ...entry(""), value: long(5) });
+      assert.equal(await store.delete("a", "long"), true);
+      await store.put("a", "long", entry("6"));
+      assert.deepEqual([(await read("long")).length, (await read("moved")).length], [1, 1]);
+    });
+
+    it("ends the writes in flight before it closes", async (t) => {
+      const { store, again } = await open(t);
+      const writes = Array.from({ length: 20 }, (_, at) => store.put("a", `k${at}`, entry("1")));
+      const closed = store.close();
+      await assert.rejects(store.put("a", "late", entry("1")), /closed/);
+      await closed;
+      for (const version of await Promise.all(writes)) assert.notEqual(version, null);
+      const other = await again();
+      assert.equal((await other.list("a", { prefix: "", after: null, limit: 99 })).length, 20);
     });
 
     it("has its entries when it is opened again", async (t) => {

@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
-import { fork } from "node:child_process";
+import { fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { openEmbeddedStore } from "../../runtime/stores/embedded-store.ts";
 import type { Store } from "../../runtime/stores/store.ts";
 import { type Owner, temporaryFolder } from "../helpers/temporary-folder.ts";
 import { describeStore } from "./conformance.ts";
+
+/** The words of the system for a file that may not grow. */
+const FULL = /^StoreError: .*(?:File too large|Input\/output error)/;
 
 const LIMITS = { timeoutMs: 60_000 };
 
@@ -72,6 +76,39 @@ describe("openEmbeddedStore()", { timeout: 120_000 }, () => {
     child.kill("SIGKILL");
     await once(child, "close");
     assert.deepEqual((await store.get("a", "k9"))?.value, entry.value);
+  });
+
+  it("reports a full disk to each write, with the reason, and reads on", async (t) => {
+    const path = join(temporaryFolder(t), "main.lmdb");
+    const program = join(import.meta.dirname, "write-until-full.ts");
+    // The size of the files of a process is limited in blocks of 512 or 1024 bytes.
+    const command = `ulimit -f 1500; exec "$0" --import tsx "$1" "$2"`;
+    const child = spawn("sh", ["-c", command, process.execPath, program, path], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const [output] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, "close"),
+    ]);
+    const { reasons, unhandled, value } = JSON.parse(output) as Record<string, unknown>;
+    assert.deepEqual(unhandled, []);
+    assert.equal(value, 50_000);
+    assert.ok(Array.isArray(reasons) && reasons.length === 3);
+    for (const reason of reasons) assert.match(String(reason), FULL);
+  });
+
+  it("gives up on a sum whose time is over", async (t) => {
+    const path = join(temporaryFolder(t), "main.lmdb");
+    const store = await openEmbeddedStore({ path, durability: "process", timeoutMs: 1 });
+    t.after(() => store.close().catch(() => {}));
+    const sums = Array.from({ length: 2_000 }, () => store.add("a", "n", { by: 1, expiresMs: 0 }));
+    const results = await Promise.allSettled(sums);
+    const failed = results.flatMap((each) =>
+      each.status === "rejected" ? [String(each.reason)] : [],
+    );
+    assert.ok(failed.length > 0);
+    for (const reason of failed) assert.match(reason, /^StoreError: .*within \d+|for 1 ms/);
   });
 
   it("refuses keys that are too long for the library", async (t) => {
