@@ -4,6 +4,7 @@ import { IdSource } from "./channel/id-source.ts";
 import { ResponseCache } from "./cache/response-cache.ts";
 import type { CacheStore } from "./cache/store.ts";
 import { TieredStore } from "./cache/tiered-store.ts";
+import { availableMemoryBytes } from "./config/available-memory.ts";
 import type { Config } from "./config/config.ts";
 import { Listeners } from "./engine/listeners.ts";
 import { HandedFiles } from "./files/handed-files.ts";
@@ -12,6 +13,7 @@ import { Admission } from "./http/admission.ts";
 import { RequestsPerAddress } from "./http/requests-per-address.ts";
 import { TurnClock } from "./lib/turn-clock.ts";
 import { KeptStates } from "./lib/kept-states.ts";
+import { WAITING_SHARE } from "./lib/waiting-bytes.ts";
 import type { Logger } from "./log/log.ts";
 import { RequestLog, type RequestLogOptions } from "./observe/request-log.ts";
 import { Proxies } from "./proxy/proxies.ts";
@@ -92,6 +94,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
     log,
     counters,
     now: () => clock.now(),
+    mostWaitingBytes: availableMemoryBytes() * WAITING_SHARE,
     settingsOf: (request) => handlers.socketSettings(request),
     locate: (socket) => handlers.locateSocket(socket),
   });

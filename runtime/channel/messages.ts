@@ -519,6 +519,8 @@ export interface SocketState {
   clientAddress: string;
   /** The subprotocol; `""`: none. */
   protocol: string;
+  /** Longest time for the function of one event, in ms; 0: no limit. */
+  timeoutMs: number;
   attachment: Uint8Array | null;
   topics: string[];
 }
@@ -544,12 +546,12 @@ export type SocketMessage =
       reason: string,
       wasClean: boolean,
     ]
-  /** The worker is no longer the home of the WebSocket. */
+  /** The worker is no longer the home of the WebSocket, or its request was refused. */
   | readonly [kind: typeof Kind.socketForget, id: SocketId]
   /** So many bytes wait for a client that is slow. 0: it takes more. */
   | readonly [kind: typeof Kind.socketBuffered, id: SocketId, bytes: number]
-  /** The client has the answer 101. Only for WebSockets whose listeners are in the worker. */
-  | readonly [kind: typeof Kind.socketOpened, id: SocketId];
+  /** The client has the answer 101. The function of one event may take `timeoutMs`; 0: no limit. */
+  | readonly [kind: typeof Kind.socketOpened, id: SocketId, timeoutMs: number];
 
 /** A handler accepts a WebSocket instead of a response. The exchange is over. */
 export type UpgradeMessage = readonly [

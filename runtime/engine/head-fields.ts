@@ -9,7 +9,7 @@ import {
 } from "../http/forwarding.ts";
 import type { HeadSize } from "../http/head-limits.ts";
 import { OriginResolver } from "../http/origin.ts";
-import { listTokens } from "../http/web-socket-handshake.ts";
+import { listTokens } from "../lib/list-tokens.ts";
 
 /**
  * The reason why a head is refused: its framing or its field names cannot be trusted. The connection ends with the

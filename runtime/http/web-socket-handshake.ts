@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
+import { listTokens } from "../lib/list-tokens.ts";
 import { findField } from "./find-field.ts";
 
 /** RFC 6455 section 1.3. */
@@ -49,12 +50,4 @@ export function toAccept(key: string): string {
   return createHash("sha1")
     .update(key + GUID)
     .digest("base64");
-}
-
-/** Returns the elements of a comma-separated list. */
-export function listTokens(list: string): string[] {
-  return list
-    .split(",")
-    .map((token) => token.trim())
-    .filter((token) => token !== "");
 }

@@ -6,6 +6,9 @@ import { LARGEST_MESSAGE_BYTES } from "./web-socket.ts";
  */
 export const PING_AFTER_MS = 25_000;
 
+/** Time for the answer to a ping, unless the pause before pings is shorter. */
+const ANSWER_MS = 10_000;
+
 /** Number of pings without an answer after which a client counts as lost. */
 const MOST_UNANSWERED = 2;
 
@@ -32,7 +35,7 @@ export interface Silence {
 
 /** Limits of the silence of a client. */
 export interface SilenceLimits {
-  /** Pause before each ping, and time for its answer. */
+  /** Silence before the first ping. */
   readonly pingAfterMs?: number | undefined;
   /** Largest message of the client. */
   readonly largestBytes?: number | undefined;
@@ -43,6 +46,8 @@ export interface SilenceLimits {
  *
  * Counts pings and not only time: a process that was stopped for minutes must read the answers that came meanwhile.
  *
+ * With the pause of 25 s, a second ping follows after 10 s. A client counts as lost 10 s later, or once its largest
+ * message could have come: at 1 MiB after 52 s of silence, at 16 MiB after 5 minutes.
  */
 export function judgeSilence(
   { heardMs, pings, pingedMs, sentBytes }: Silence,
@@ -51,10 +56,13 @@ export function judgeSilence(
 ): "wait" | "ping" | "lost" {
   if (pings === 0) return nowMs - heardMs < pingAfterMs ? "wait" : "ping";
   const sincePingMs = nowMs - pingedMs;
-  if (pings < MOST_UNANSWERED) return sincePingMs < pingAfterMs ? "wait" : "ping";
+  const answerMs = Math.min(pingAfterMs, ANSWER_MS);
+  if (pings < MOST_UNANSWERED) return sincePingMs < answerMs ? "wait" : "ping";
+  // A message that delays the answers began before the answer to the first ping.
   const patienceMs = Math.max(
+    answerMs,
     sentBytes / SLOWEST_BYTES_PER_MS,
     largestBytes / SLOWEST_SENDER_BYTES_PER_MS,
   );
-  return sincePingMs < pingAfterMs + patienceMs ? "wait" : "lost";
+  return sincePingMs < patienceMs ? "wait" : "lost";
 }

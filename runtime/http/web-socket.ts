@@ -74,7 +74,7 @@ export interface WebSocketSide {
    *   `dropped`: the WebSocket is closing or closed.
    */
   send(bytes: Uint8Array, isBinary: boolean): "took" | "buffered" | "dropped";
-  /** Bytes of messages that wait for the client. */
+  /** Bytes of messages that wait for the client, with the memory that each message takes beside them. */
   readonly bufferedBytes: number;
   /** Sends a ping of at most 125 bytes, also between the pieces of a message. */
   ping(bytes: Uint8Array): void;

@@ -17,13 +17,10 @@ import { ProxyRuleBook, type ProxySettings } from "./proxy-rules.ts";
 import { ReplyFieldMaker } from "./reply-fields.ts";
 import { RequestFields } from "./request-fields.ts";
 import { RetryBudget } from "./retry-budget.ts";
-import { WaitingBytes } from "./waiting-bytes.ts";
+import { WaitingBytes, WAITING_SHARE } from "../lib/waiting-bytes.ts";
 import { LazyFrames } from "./web-socket-frames.ts";
 
 export type ProxiesOptions = Omit<ProxyParts, "failures" | "open" | "frames" | "waiting">;
-
-/** Share of the memory that messages waiting for upstreams may take. */
-const WAITING_SHARE = 1 / 8;
 
 /** The settings of a site that its proxies use. */
 export type ProxySite = ProxySettings & Pick<Config, "trustedProxyFields">;

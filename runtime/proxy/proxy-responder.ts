@@ -19,7 +19,7 @@ import type { ReplyFieldMaker } from "./reply-fields.ts";
 import type { RequestFields } from "./request-fields.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import { type PathChange, toUpstreamTarget } from "./target.ts";
-import type { WaitingBytes } from "./waiting-bytes.ts";
+import type { WaitingBytes } from "../lib/waiting-bytes.ts";
 import type { LazyFrames } from "./web-socket-frames.ts";
 
 /** The parts of the server that all proxies share. */

@@ -7,7 +7,7 @@ import {
 } from "../http/web-socket.ts";
 import { assertNever } from "../lib/errors.ts";
 import { type UpstreamEnd, UpstreamWebSocket } from "./upstream-web-socket.ts";
-import type { WaitingBytes } from "./waiting-bytes.ts";
+import type { WaitingBytes } from "../lib/waiting-bytes.ts";
 import type { WebSocketFrames } from "./web-socket-frames.ts";
 
 export interface TunnelOptions {

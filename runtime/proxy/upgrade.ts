@@ -1,11 +1,7 @@
 import { dropFields } from "../http/change-fields.ts";
 import { findField } from "../http/find-field.ts";
-import {
-  listTokens,
-  offeredProtocols,
-  toAccept,
-  WEB_SOCKET_VERSION,
-} from "../http/web-socket-handshake.ts";
+import { offeredProtocols, toAccept, WEB_SOCKET_VERSION } from "../http/web-socket-handshake.ts";
+import { listTokens } from "../lib/list-tokens.ts";
 
 /** A checked 101 of an upstream. */
 export type UpgradeAnswer =

@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import { CLOSE_CODES, LARGEST_MESSAGE_BYTES, type WebSocketEnd } from "../http/web-socket.ts";
-import type { WaitingBytes } from "./waiting-bytes.ts";
+import { isSendableCloseCode } from "../lib/close-codes.ts";
+import type { WaitingBytes } from "../lib/waiting-bytes.ts";
 import type { FrameReceiver, FrameSender, WebSocketFrames } from "./web-socket-frames.ts";
 
 /** Time in which an upstream must take some of the bytes that wait, or close its side. */
@@ -125,7 +126,7 @@ export class UpstreamWebSocket {
   /** Sends a close frame, and waits for that of the upstream. */
   close({ code, reason }: WebSocketEnd): void {
     if (this.#state !== "open") return;
-    this.#sender.close(isSendable(code) ? code : undefined, reason, true);
+    this.#sender.close(isSendableCloseCode(code) ? code : undefined, reason, true);
     this.#leave();
   }
 
@@ -208,12 +209,6 @@ export class UpstreamWebSocket {
       else this.#socket.destroy();
     }, CLOSING_MS);
   }
-}
-
-/** Tells whether a close frame may have this code (RFC 6455 section 7.4). */
-function isSendable(code: number): boolean {
-  if (code >= 3000) return code <= 4999;
-  return code >= 1000 && code <= 1014 && (code < 1004 || code > 1006);
 }
 
 /** Returns the code for the sender of a frame that was refused, by the code of the error of `ws`. */

@@ -6,6 +6,7 @@ import {
   type WorkerId,
 } from "../channel/messages.ts";
 import type { Client } from "../http/client.ts";
+import type { WaitingBytes } from "../lib/waiting-bytes.ts";
 import {
   CLOSE_CODES,
   type WebSocketEnd,
@@ -31,11 +32,15 @@ const MOST_FIELDS = 4096;
 /** The parts that all WebSockets of handlers share. */
 export interface SocketContext {
   readonly topics: Topics<HandlerSocket>;
+  /** Bytes that wait for handlers and for clients, of all WebSockets. */
+  readonly waiting: WaitingBytes;
   now(): number;
   /** Finds the handlers for a WebSocket; `null`: its route is gone, or does not take WebSockets any more. */
   locate(socket: HandlerSocket): SocketPlace | null;
   /** Events wait for a worker, and none is ready. `onReady` of the WebSocket must follow. */
   onHomeless(socket: HandlerSocket): void;
+  /** Bytes wait for its client. `tellBuffered` must follow in a later turn of the event loop. */
+  onSlow(socket: HandlerSocket): void;
   /** A limit ended it. */
   onLimit(socket: HandlerSocket, limit: "webSocketBuffer" | "webSocketMessageLimit"): void;
   /** Its next event was in a worker that crashed. `runAt` or `giveUp` must follow. */
@@ -70,8 +75,12 @@ export class HandlerSocket implements WebSocketEvents {
   #home: SocketHome | null;
   #side: WebSocketSide | null = null;
   #heardMs: number;
+  /** Bytes that waited for the client when one more message had to wait; 0: none waits. */
+  #slowBytes = 0;
   /** The home was told that bytes wait for the client. */
-  #isSlow = false;
+  #isHomeTold = false;
+  /** The part of `context.waiting` that is this WebSocket's. */
+  #countedBytes = 0;
 
   constructor(
     client: Client,
@@ -116,12 +125,18 @@ export class HandlerSocket implements WebSocketEvents {
   /** Takes the client's side, once. */
   opened(side: WebSocketSide): void {
     this.#side = side;
-    if (this.isBound) this.#home?.send([Kind.socketOpened, this.id]);
+    this.#home?.send([Kind.socketOpened, this.id, this.settings.requestTimeoutMs]);
   }
 
-  /** The client left before it became a WebSocket: the worker must forget it. */
+  /** The client left before it became a WebSocket: its handler learns that it is over. */
   abandon(): void {
     this.onClose({ code: CLOSE_CODES.abnormal, reason: "" });
+  }
+
+  /** The client got another answer: there never was a WebSocket. */
+  refuse(): void {
+    this.#home?.send([Kind.socketForget, this.id]);
+    this.#end();
   }
 
   send(bytes: Uint8Array, isBinary: boolean): void {
@@ -153,6 +168,7 @@ export class HandlerSocket implements WebSocketEvents {
   confirm(home: WorkerId, number: number): void {
     this.#move({ type: "confirmed", home, number });
     this.#line.confirm(this.#state.confirmed);
+    this.#countWaiting();
   }
 
   /** A worker is lost. */
@@ -218,6 +234,7 @@ export class HandlerSocket implements WebSocketEvents {
       this.close(CLOSE_CODES.tryAgainLater, "the handler reads too slowly");
       return;
     }
+    if (this.#isTooMuch()) return;
     this.#receive({ kind: "message", bytes: Uint8Array.from(bytes), isBinary });
   }
 
@@ -230,31 +247,58 @@ export class HandlerSocket implements WebSocketEvents {
   }
 
   onRoom(): void {
-    if (!this.#isSlow) return;
-    this.#isSlow = false;
+    this.#slowBytes = 0;
+    this.#countWaiting();
+    if (!this.#isHomeTold) return;
+    this.#isHomeTold = false;
     this.#home?.send([Kind.socketBuffered, this.id, 0]);
   }
 
   onClose(end: WebSocketEnd): void {
     for (const topic of this.#topics) this.#context.topics.delete(topic, this);
     this.#topics.clear();
+    this.#slowBytes = 0;
+    this.#countWaiting();
     if (this.#state.at === "over") return;
     this.#receive({ kind: "close", end });
   }
 
+  /** Tells the home how many bytes wait for the client. */
+  tellBuffered(): void {
+    const home = this.#home;
+    if (home === null || this.#slowBytes === 0) return;
+    this.#isHomeTold = true;
+    home.send([Kind.socketBuffered, this.id, this.#slowBytes]);
+  }
+
   #onBuffered(side: WebSocketSide): void {
-    const bytes = side.bufferedBytes;
-    if (bytes > this.settings.webSocketBufferBytes) {
+    this.#slowBytes = side.bufferedBytes;
+    this.#countWaiting();
+    if (this.#slowBytes > this.settings.webSocketBufferBytes) {
       this.#context.onLimit(this, "webSocketBuffer");
       this.close(CLOSE_CODES.tryAgainLater, "the client reads too slowly");
       return;
     }
-    this.#isSlow = true;
-    this.#home?.send([Kind.socketBuffered, this.id, bytes]);
+    if (!this.#isTooMuch()) this.#context.onSlow(this);
+  }
+
+  /** Closes the WebSocket if too much waits in all, and here more than an equal share. */
+  #isTooMuch(): boolean {
+    if (!this.#context.waiting.isTooMuch(this.#countedBytes)) return false;
+    this.#context.onLimit(this, "webSocketBuffer");
+    this.close(CLOSE_CODES.tryAgainLater, "too many messages wait in the server");
+    return true;
+  }
+
+  #countWaiting(): void {
+    const bytes = this.#line.bytes + this.#slowBytes;
+    this.#context.waiting.change(this.#countedBytes, bytes);
+    this.#countedBytes = bytes;
   }
 
   #receive(event: SocketEvent): void {
     this.#line.add(event);
+    this.#countWaiting();
     // Without events there, the WebSocket leaves at once.
     if (this.#home?.isKept === true) this.leave(this.#home);
     this.#move({ type: "received", isLast: event.kind === "close" });
@@ -287,6 +331,7 @@ export class HandlerSocket implements WebSocketEvents {
     const home = this.#home;
     if (home === null) return;
     this.#home = null;
+    this.#isHomeTold = false;
     home.awake--;
     if (why !== "lost") home.send([Kind.socketForget, this.id]);
     this.#context.onLeft(this, home);
@@ -335,8 +380,8 @@ export class HandlerSocket implements WebSocketEvents {
     this.#home = home;
     home.awake++;
     home.send([Kind.socketAdopt, this.id, this.#describe(place)]);
+    this.tellBuffered();
     this.#move({ type: "found", home: home.workerId });
-    if (this.#isSlow) home.send([Kind.socketBuffered, this.id, this.#side?.bufferedBytes ?? 0]);
   }
 
   #describe({ route, params }: SocketPlace): SocketState {
@@ -347,6 +392,7 @@ export class HandlerSocket implements WebSocketEvents {
       fields: this.#fields,
       clientAddress: this.client.head.clientAddress,
       protocol: this.protocol,
+      timeoutMs: this.settings.requestTimeoutMs,
       attachment: this.#attachment,
       topics: [...this.#topics],
     };
@@ -370,6 +416,7 @@ export class HandlerSocket implements WebSocketEvents {
       confirmed: received,
     });
     this.#line.confirm(received);
+    this.#countWaiting();
     if (home !== null) {
       this.#home = null;
       home.awake--;

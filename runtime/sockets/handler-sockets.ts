@@ -6,6 +6,7 @@ import { CLOSE_CODES } from "../http/web-socket.ts";
 import { offeredProtocols, WEB_SOCKET_VERSION } from "../http/web-socket-handshake.ts";
 import { toRefusal } from "../http/reply.ts";
 import { assertNever } from "../lib/errors.ts";
+import { WaitingBytes } from "../lib/waiting-bytes.ts";
 import type { Logger } from "../log/log.ts";
 import { HandlerSocket, type SocketContext } from "./handler-socket.ts";
 import type { SocketHome, SocketPlace, SocketRequest } from "./socket-home.ts";
@@ -20,6 +21,8 @@ const CHECK_MS = 1_000;
 export interface HandlerSocketsOptions {
   log: Logger;
   now: () => number;
+  /** Most bytes that wait for handlers and for clients, of all WebSockets. */
+  mostWaitingBytes: number;
   counters: { limit(name: LimitName, client: Client): void };
   /** Returns the settings of the route of a request. */
   settingsOf: (request: { site: string; url: string }) => SocketSettings;
@@ -36,6 +39,8 @@ export class HandlerSockets {
   readonly #topics = new Topics<HandlerSocket>();
   /** WebSockets with events that wait for a ready worker. */
   readonly #homeless = new Set<HandlerSocket>();
+  /** WebSockets whose home must be told how many bytes wait for the client. */
+  readonly #slow = new Set<HandlerSocket>();
   readonly #isolation: SocketIsolation<HandlerSocket>;
   readonly #context: SocketContext;
   /** Closings that are spread over a time. */
@@ -44,7 +49,7 @@ export class HandlerSockets {
   #state: "open" | "closing" = "open";
 
   constructor(options: HandlerSocketsOptions) {
-    const { log, counters, now, locate } = options;
+    const { log, counters, now, locate, mostWaitingBytes } = options;
     this.#options = options;
     const isolation = new SocketIsolation<HandlerSocket>({
       now,
@@ -59,9 +64,11 @@ export class HandlerSockets {
     this.#isolation = isolation;
     this.#context = {
       topics: this.#topics,
+      waiting: new WaitingBytes(mostWaitingBytes),
       now,
       locate,
       onHomeless: (socket) => this.#homeless.add(socket),
+      onSlow: (socket) => this.#noteSlow(socket),
       onLimit: ({ client }, limit) => counters.limit(limit, client),
       onSuspect: (socket, place) => isolation.add(socket, place),
       onLeft: (socket, home) => isolation.finish(home, socket),
@@ -103,7 +110,7 @@ export class HandlerSockets {
     const socket = new HandlerSocket(client, request, own);
     this.#sockets.set(socket.id, socket);
     if (!isAdmitted) {
-      socket.abandon();
+      socket.refuse();
       return;
     }
     const offer = client.webSocket ?? null;
@@ -111,7 +118,7 @@ export class HandlerSockets {
       const version = `sec-websocket-version\n${WEB_SOCKET_VERSION}`;
       const refusal = toRefusal(426);
       client.reply({ ...refusal, fields: `${refusal.fields}\n${version}` });
-      socket.abandon();
+      socket.refuse();
       return;
     }
     socket.protocol = pickProtocol(fields, client.head.fields) ?? "";
@@ -230,7 +237,12 @@ export class HandlerSockets {
     const strays = [...this.#sockets.values()].filter(
       (socket) => !socket.isBound && this.#options.locate(socket) === null,
     );
-    this.#closeAll(strays, graceMs, { code: CLOSE_CODES.restart, reason: "the route is gone" });
+    this.#closeAll(strays, graceMs, {
+      code: CLOSE_CODES.restart,
+      reason: "the route is gone",
+      // Another reload may have brought the route back meanwhile.
+      isDue: (socket) => this.#options.locate(socket) === null,
+    });
   }
 
   /** Closes all WebSockets, spread over a time. Resolves when all are closed and their handlers know. */
@@ -252,6 +264,17 @@ export class HandlerSockets {
     this.#homeless.clear();
     this.#isolation.destroy();
     this.#releaseIfEmpty();
+  }
+
+  /** Gathers the slow clients of one turn of the event loop: a home needs only the last number of each. */
+  #noteSlow(socket: HandlerSocket): void {
+    this.#slow.add(socket);
+    if (this.#slow.size > 1) return;
+    setImmediate(() => {
+      const told = [...this.#slow];
+      this.#slow.clear();
+      for (const slow of told) slow.tellBuffered();
+    });
   }
 
   #placeHomeless(): void {
@@ -280,10 +303,17 @@ export class HandlerSockets {
   #closeAll(
     sockets: readonly HandlerSocket[],
     overMs: number,
-    { code, reason }: { code: number; reason: string },
+    {
+      code,
+      reason,
+      isDue = () => true,
+    }: { code: number; reason: string; isDue?: (socket: HandlerSocket) => boolean },
   ): void {
     if (sockets.length === 0) return;
-    const stop = spreadOut(sockets, { overMs, call: (socket) => socket.close(code, reason) });
+    const call = (socket: HandlerSocket): void => {
+      if (isDue(socket)) socket.close(code, reason);
+    };
+    const stop = spreadOut(sockets, { overMs, call });
     this.#spreading.add(stop);
     setTimeout(() => this.#spreading.delete(stop), overMs).unref();
   }

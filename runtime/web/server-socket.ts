@@ -1,4 +1,5 @@
 import { deserialize, serialize } from "node:v8";
+import { isOwnCloseCode } from "../lib/close-codes.ts";
 import {
   type ListenerOptions,
   SafeEventTarget,
@@ -204,9 +205,9 @@ export class ServerSocket extends SafeEventTarget {
 
   /** Begins to close. The event "close" follows. */
   close(code = 1000, reason = ""): void {
-    if (!Number.isInteger(code) || !(code === 1000 || isOwnCode(code))) {
+    if (!isOwnCloseCode(code)) {
       throw new DOMException(
-        `Cannot close a WebSocket: found the code ${code}, expected 1000, 1001, 1007 to 1014 or 3000 to 4999`,
+        `Cannot close a WebSocket: found the code ${code}, expected 1000, 1001, 1007 to 1009, 1011 to 1014 or 3000 to 4999`,
         "InvalidAccessError",
       );
     }
@@ -369,10 +370,4 @@ function toText(bytes: Uint8Array): string {
 
 function toBuffer(bytes: Uint8Array): ArrayBuffer {
   return Uint8Array.from(bytes).buffer;
-}
-
-/** Codes that a close frame of an application may have (RFC 6455 section 7.4). */
-function isOwnCode(code: number): boolean {
-  if (code >= 3000) return code <= 4999;
-  return code === 1001 || (code >= 1007 && code <= 1014 && code !== 1010);
 }

@@ -16,6 +16,8 @@ import {
   type ToWorker,
 } from "../channel/messages.ts";
 import { RuntimeError } from "../lib/errors.ts";
+import { listTokens } from "../lib/list-tokens.ts";
+import { settledWithin } from "../lib/settled-within.ts";
 import { Waiters } from "../lib/waiters.ts";
 import { parseFields } from "../web/fields.ts";
 import { checkTopic, ServerSocket, toBytes, toMessage } from "../web/server-socket.ts";
@@ -38,6 +40,11 @@ const BOUNDS: SocketBounds = {
   topicLength: MAX_TOPIC_LENGTH,
 };
 
+const PROTOCOL = "sec-websocket-protocol";
+
+/** The end of a WebSocket whose request got another answer. */
+const NEVER_OPENED = { code: 1006, reason: "", wasClean: false };
+
 /** An event of a WebSocket for its handler. */
 type Event =
   | { readonly kind: "message"; readonly data: string | ArrayBuffer }
@@ -58,6 +65,16 @@ interface Seat {
   readonly waiting: { readonly number: SocketEventNumber; readonly event: Event }[];
   /** A handler runs that has returned a promise. */
   isBusy: boolean;
+  /** Longest time for the handler of one event, in ms; 0: no limit. */
+  timeoutMs: number;
+}
+
+/** A handler that has returned a promise. */
+interface Run {
+  /** Never rejects. */
+  readonly done: Promise<void>;
+  /** The next events no longer wait for it. */
+  isLate: boolean;
 }
 
 /** The request that a handler accepts as a WebSocket. */
@@ -135,12 +152,13 @@ export class WorkerSockets {
       bytes += actBytes;
       acts.push(act);
     });
-    const protocol = /(?:^|\n)sec-websocket-protocol\n([^\n]*)/.exec(fields)?.[1] ?? "";
+    const protocol = pickProtocol(fields, requestFields);
     ServerSocket.connect(socket, link, toFacts(url, requestFields, protocol));
     this.#channel.send([Kind.responseSocket, id, fields, isBound, acts], bytes);
     // Sent with the answer until here.
     ServerSocket.connect(socket, this.#linkOf(id), toFacts(url, requestFields, protocol));
-    this.#seat({ id, socket, context, hooks: isBound ? null : hooks });
+    // The primary sends the limit once the WebSocket is open.
+    this.#seat({ id, socket, context, hooks: isBound ? null : hooks, timeoutMs: 0 });
   }
 
   /** Sends to all subscribers of a topic, in the site of a route. */
@@ -171,13 +189,16 @@ export class WorkerSockets {
         return;
       }
       case Kind.socketForget:
+        // A WebSocket with listeners never moves: its request was refused.
+        if (seat.hooks === null) ServerSocket.ended(seat.socket, NEVER_OPENED, { isTold: true });
         this.#unseat(seat);
         return;
       case Kind.socketBuffered:
         ServerSocket.buffered(seat.socket, message[2]);
         return;
       case Kind.socketOpened:
-        ServerSocket.opened(seat.socket);
+        seat.timeoutMs = message[2];
+        if (seat.hooks === null) ServerSocket.opened(seat.socket);
     }
   }
 
@@ -188,6 +209,7 @@ export class WorkerSockets {
 
   #adopt(id: SocketId, state: SocketState): void {
     const { route, params, url, fields, clientAddress, protocol, attachment, topics } = state;
+    const { timeoutMs } = state;
     const loaded = this.#generation?.routes[route];
     const scope = this.#scopeOf?.(route) ?? null;
     if (loaded === undefined || loaded.sockets === null || scope === null) {
@@ -200,10 +222,10 @@ export class WorkerSockets {
     const own = attachment === null ? null : Uint8Array.from(attachment);
     ServerSocket.restore(socket, { attachment: own, topics });
     ServerSocket.connect(socket, this.#linkOf(id), toFacts(url, fields, protocol));
-    this.#seat({ id, socket, context, hooks });
+    this.#seat({ id, socket, context, hooks, timeoutMs });
   }
 
-  #seat(seat: Pick<Seat, "id" | "socket" | "context" | "hooks">): void {
+  #seat(seat: Omit<Seat, "waiting" | "isBusy">): void {
     const { socket, context } = seat;
     socket.onFailure = (error, type) => {
       context.log.error({ err: error }, "listener of a WebSocket failed");
@@ -225,28 +247,44 @@ export class WorkerSockets {
   }
 
   #run(seat: Seat, number: SocketEventNumber, event: Event): void {
-    const result = this.#outbox.hold(() => {
+    const run = this.#outbox.hold(() => {
       const running = this.#call(seat, event);
       if (running === null) this.#confirm(seat, number, event);
       return running;
     });
-    if (result === null) return;
+    if (run === null) return;
     seat.isBusy = true;
     this.#busy++;
-    void this.#goOn(seat, { number, event }, result);
+    void this.#goOn(seat, { number, event }, run);
   }
 
-  /** Runs the events that waited for a handler, once it has ended. */
+  /** Runs the events that waited for a handler, once it has ended or taken too long. */
   async #goOn(
     seat: Seat,
     { number, event }: { number: SocketEventNumber; event: Event },
-    running: Promise<void>,
+    run: Run,
   ): Promise<void> {
-    await running;
+    await this.#waitFor(seat, run);
     seat.isBusy = false;
     this.#confirm(seat, number, event);
     this.#runWaiting(seat);
     this.#release();
+  }
+
+  /** Resolves when a handler has ended. One that takes too long goes on, but its WebSocket does not wait for it. */
+  async #waitFor(seat: Seat, run: Run): Promise<void> {
+    const { timeoutMs } = seat;
+    if (timeoutMs === 0) return run.done;
+    const state = { hasEnded: false };
+    const done = run.done.then(() => void (state.hasEnded = true));
+    await settledWithin(done, timeoutMs);
+    if (state.hasEnded) return;
+    run.isLate = true;
+    const found = `Cannot wait for the function of a WebSocket: it took more than ${timeoutMs} ms`;
+    const remedy = "The next message runs beside it. Raise timeoutMs, or end it earlier";
+    seat.context.log.error({ code: "ERR_HANDLER_TIMEOUT" }, `${found}. ${remedy}`);
+    const report = this.#tellModule(seat, new DOMException(found, "TimeoutError"));
+    if (report !== null) await settledWithin(report, timeoutMs);
   }
 
   #runWaiting(seat: Seat): void {
@@ -257,8 +295,8 @@ export class WorkerSockets {
     }
   }
 
-  /** Calls a handler. Returns a promise that never rejects while it runs; `null`: it has ended. */
-  #call(seat: Seat, event: Event): Promise<void> | null {
+  /** Calls a handler. `null`: it has ended. */
+  #call(seat: Seat, event: Event): Run | null {
     const { socket, hooks, context } = seat;
     if (event.kind === "close") {
       ServerSocket.ended(socket, event, { isTold: hooks === null });
@@ -274,21 +312,29 @@ export class WorkerSockets {
           : hooks.close?.(socket, event.code, event.reason, event.wasClean, context);
       return isThenable(result) ? this.#settle(seat, result) : null;
     } catch (error) {
-      return this.#fail(seat, error);
+      const done = this.#fail(seat, error);
+      return done === null ? null : { done, isLate: false };
     }
   }
 
-  async #settle(seat: Seat, result: PromiseLike<unknown>): Promise<void> {
-    try {
-      await result;
-    } catch (error) {
-      await this.#fail(seat, error);
-    }
+  #settle(seat: Seat, result: PromiseLike<unknown>): Run {
+    const onFailure = async (error: unknown): Promise<void> => {
+      if (run.isLate) logFailure(seat, error);
+      else await this.#fail(seat, error);
+    };
+    const done = Promise.resolve(result).then(ignore, onFailure);
+    const run: Run = { done, isLate: false };
+    return run;
   }
 
   /** A handler failed. The WebSocket goes on, unless the module closes it. */
-  #fail({ socket, hooks, context }: Seat, error: unknown): Promise<void> | null {
-    context.log.error({ err: error, code: "ERR_HANDLER_THREW" }, "handler of a WebSocket failed");
+  #fail(seat: Seat, error: unknown): Promise<void> | null {
+    logFailure(seat, error);
+    return this.#tellModule(seat, error);
+  }
+
+  /** Calls the module's function for errors. Returns a promise that never rejects while it runs; `null`: it has ended. */
+  #tellModule({ socket, hooks, context }: Seat, error: unknown): Promise<void> | null {
     const report = (second: unknown): void =>
       context.log.error({ err: second }, "webSocketError() failed");
     try {
@@ -334,6 +380,14 @@ function definePair(value: unknown): void {
   Object.defineProperty(globalThis, "WebSocketPair", own);
 }
 
+/** Returns the subprotocol of an answer, as the primary sends it: only if the client offers it. */
+function pickProtocol(fields: string, requestFields: string): string {
+  const chosen = parseFields(fields).get(PROTOCOL);
+  if (chosen === null) return "";
+  const offered = parseFields(requestFields).get(PROTOCOL) ?? "";
+  return listTokens(offered).includes(chosen) ? chosen : "";
+}
+
 function toFacts(
   url: string,
   fields: string,
@@ -343,6 +397,10 @@ function toFacts(
   return { url, protocol, headers: () => (headers ??= parseFields(fields)) };
 }
 
+function logFailure({ context }: Seat, error: unknown): void {
+  context.log.error({ err: error, code: "ERR_HANDLER_THREW" }, "handler of a WebSocket failed");
+}
+
 function ignore(): void {
-  // The result of a handler of errors has no meaning.
+  // The results of these functions have no meaning.
 }

@@ -20,7 +20,7 @@ import { ProxyRuleBook, type ProxySettings } from "../../runtime/proxy/proxy-rul
 import { ReplyFieldMaker } from "../../runtime/proxy/reply-fields.ts";
 import { RequestFields } from "../../runtime/proxy/request-fields.ts";
 import { RetryBudget } from "../../runtime/proxy/retry-budget.ts";
-import { WaitingBytes } from "../../runtime/proxy/waiting-bytes.ts";
+import { WaitingBytes } from "../../runtime/lib/waiting-bytes.ts";
 import { LazyFrames } from "../../runtime/proxy/web-socket-frames.ts";
 import type { UpstreamFailure, UpstreamServer } from "../../runtime/upstream/exchange.ts";
 import { FakeClient } from "../dispatch/fake-client.ts";

@@ -21,6 +21,7 @@ import { createHome, type SocketHome } from "../../runtime/sockets/socket-home.t
 import type { SocketSettings } from "../../runtime/sockets/socket-settings.ts";
 
 export const SETTINGS: SocketSettings = {
+  requestTimeoutMs: 30_000,
   webSocketMessageLimitBytes: 1024,
   webSocketBufferBytes: 4096,
   webSocketPingMs: 25_000,
@@ -182,10 +183,11 @@ export class FakeServer {
   crashes = 0;
   #lastWorker = 0;
 
-  constructor(settings: Partial<SocketSettings> = {}) {
+  constructor(settings: Partial<SocketSettings> = {}, { mostWaitingBytes = 1e9 } = {}) {
     this.sockets = new HandlerSockets({
       log: { error: (_: object, text: string) => this.errors.push(text) } as unknown as Logger,
       now: () => this.nowMs,
+      mostWaitingBytes,
       counters: { limit: (name) => void this.limits.push(name) },
       settingsOf: () => ({ ...SETTINGS, ...settings }),
       locate: () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { array, assert as check, constant, nat, oneof, property, record } from "fast-check";
 import { Act, Kind } from "../../runtime/channel/messages.ts";
 import { FakeClient, FakeServer, type FakeWorker, POISON } from "./fake-workers.ts";
@@ -85,6 +86,7 @@ describe("HandlerSockets", () => {
       fields: "user-agent\nfetch",
       clientAddress: "192.0.2.1",
       protocol: "",
+      timeoutMs: 30_000,
       attachment: new Uint8Array(Buffer.from("1")),
       topics: ["room"],
     });
@@ -220,6 +222,21 @@ describe("HandlerSockets", () => {
     assert.deepEqual(client.end, { code: 1012, reason: "the route is gone" });
   });
 
+  it("keeps WebSockets whose route comes back while others are closed", (t) => {
+    t.mock.timers.enable({ apis: ["setInterval", "setTimeout"] });
+    const server = new FakeServer();
+    const worker = server.startWorker();
+    const clients = Array.from({ length: 100 }, (_, at) => new FakeClient(at + 1));
+    for (const client of clients) server.accept(worker, client);
+    server.hasRoute = false;
+    server.sockets.closeStrays(10_000);
+    server.hasRoute = true;
+    server.sockets.closeStrays(10_000);
+    t.mock.timers.tick(20_000);
+    const closed = clients.filter(({ end }) => end !== null).length;
+    assert.ok(closed < 50, `${closed} were closed`);
+  });
+
   it("publishes to all subscribers of a site but the sender", () => {
     const server = new FakeServer();
     const worker = server.startWorker();
@@ -273,19 +290,77 @@ describe("HandlerSockets", () => {
     ]);
   });
 
-  it("tells the handler that bytes wait, and when they have left", () => {
+  it("tells the handler once a turn that bytes wait, and when they have left", async () => {
     const server = new FakeServer();
     const worker = server.startWorker();
     const client = new FakeClient(1);
     server.accept(worker, client);
     client.waiting = 0;
-    server.sockets.take(worker.home, "", [[Act.send, client.client.id, Buffer.alloc(7), true]]);
+    const send = (): void =>
+      server.sockets.take(worker.home, "", [[Act.send, client.client.id, Buffer.alloc(7), true]]);
+    const told = (): unknown[] => worker.received.filter(([kind]) => kind === Kind.socketBuffered);
+    send();
+    send();
+    await nextTurn();
     client.events?.onRoom();
-    const told = worker.received.filter(([kind]) => kind === Kind.socketBuffered);
-    assert.deepEqual(told, [
-      [Kind.socketBuffered, 1, 7],
+    assert.deepEqual(told(), [
+      [Kind.socketBuffered, 1, 14],
       [Kind.socketBuffered, 1, 0],
     ]);
+    send();
+    client.events?.onRoom();
+    await nextTurn();
+    assert.equal(told().length, 2, "all has left in the same turn");
+  });
+
+  it("bounds the messages that wait in all WebSockets together", () => {
+    const server = new FakeServer({}, { mostWaitingBytes: 4500 });
+    const worker = server.startWorker();
+    const clients = Array.from({ length: 10 }, (_, at) => new FakeClient(at));
+    for (const client of clients) server.accept(worker, client);
+    const [greedy = assert.fail(), ...others] = clients;
+    for (let count = 0; count < 5; count++) greedy.say("x".repeat(100));
+    for (const client of others) client.say("x".repeat(300));
+    greedy.say("x".repeat(100));
+    assert.deepEqual(greedy.ends, []);
+    others.at(-1)?.say("x".repeat(600));
+    greedy.say("one more");
+    assert.deepEqual(greedy.ends, [1013]);
+    assert.deepEqual(server.limits, ["webSocketBuffer"]);
+    server.settle();
+    for (const client of others) {
+      assert.deepEqual(client.ends, []);
+      for (let count = 0; count < 3; count++) {
+        client.say("x".repeat(1000));
+        server.settle();
+      }
+      assert.ok(client.sent.length >= 4);
+    }
+  });
+
+  it("counts messages that wait for slow clients in the bound of all", async () => {
+    const server = new FakeServer({}, { mostWaitingBytes: 5000 });
+    const worker = server.startWorker();
+    const clients = [1, 2, 3].map((id) => new FakeClient(id));
+    for (const client of clients) {
+      server.accept(worker, client);
+      client.waiting = 0;
+    }
+    const send = (client: FakeClient, size: number): void => {
+      const { id } = client.client;
+      server.sockets.take(worker.home, "", [[Act.send, id, Buffer.alloc(size), true]]);
+    };
+    const [first = assert.fail(), second = assert.fail(), third = assert.fail()] = clients;
+    send(first, 2500);
+    send(second, 1000);
+    send(third, 2000);
+    assert.deepEqual([first.ends, second.ends, third.ends], [[], [], [1013]]);
+    // The clients that took all, and the closed one, make room for others.
+    first.waiting = 0;
+    first.events?.onRoom();
+    send(second, 2500);
+    assert.deepEqual(second.ends, []);
+    await nextTurn();
   });
 
   it("closes WebSockets without a message for too long", (t) => {
@@ -311,8 +386,9 @@ describe("HandlerSockets", () => {
     const client = new FakeClient(1, { offersSocket: false });
     server.accept(worker, client);
     assert.deepEqual(client.replies, [426]);
-    server.settle();
     assert.equal(server.sockets.count.open, 0);
+    assert.deepEqual(worker.received, [[Kind.socketForget, 1]], "its handler sees no end");
+    assert.equal(worker.home.awake, 0);
   });
 
   it("forgets a WebSocket whose client left before its answer", () => {

@@ -21,8 +21,8 @@ import type { UwsWebSocket } from "./uws-web-socket.ts";
 const LISTEN_SHARED = 0;
 
 /**
- * Largest message of a client that the library hands over: it cuts the connection for a larger one. Those between the
- * server's own limit and this one are answered with the close code 1009.
+ * Largest message of a client that the library hands over: it cuts the connection for a larger one. Messages between
+ * the server's own limit and this one are answered with the close code 1009.
  */
 const HANDED_OVER_BYTES = 2 * LARGEST_MESSAGE_BYTES;
 

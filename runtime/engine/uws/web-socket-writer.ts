@@ -5,6 +5,9 @@
  */
 export const PIECE_BYTES = 16_000;
 
+/** Memory that a message takes while it waits, beside its bytes: a million empty messages are not small. */
+const MESSAGE_COST_BYTES = 256;
+
 /** Result of the library's `send`: all bytes are with the kernel, or in the cork buffer. */
 const TOOK = 1;
 
@@ -73,9 +76,11 @@ export class WebSocketWriter {
     return this.#state !== "free";
   }
 
-  /** Bytes that wait for the client, here and in the library. */
+  /** Bytes that wait for the client, here and in the library, with the memory that messages take here. */
   get bufferedBytes(): number {
-    return this.#state === "stopped" ? 0 : this.#waitingBytes + this.#socket.getBufferedAmount();
+    if (this.#state === "stopped") return 0;
+    const costBytes = (this.#waiting.length - this.#left) * MESSAGE_COST_BYTES;
+    return this.#waitingBytes + costBytes + this.#socket.getBufferedAmount();
   }
 
   /** Sends a message. Returns false if it waits: `onRoom` follows. */

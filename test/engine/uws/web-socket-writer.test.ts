@@ -230,6 +230,20 @@ describe("WebSocketWriter", () => {
     assert.equal(bench.rooms, 1);
   });
 
+  it("counts the memory that messages without bytes take", () => {
+    const bench = new Bench(100);
+    bench.writer.send(new Uint8Array(1_000), true);
+    const before = bench.writer.bufferedBytes;
+    for (let count = 0; count < 1_000; count++) bench.writer.send(new Uint8Array(0), true);
+    assert.ok(bench.writer.bufferedBytes - before >= 64 * 1_000);
+    for (let at = 0; at < 2_000 && bench.rooms === 0; at++) {
+      bench.socket.take(100);
+      bench.turn();
+    }
+    assert.equal(bench.rooms, 1);
+    assert.equal(bench.writer.bufferedBytes, 0);
+  });
+
   it("sends nothing after it was stopped", () => {
     const bench = new Bench(100);
     bench.writer.send(new Uint8Array(1_000), true);
