@@ -4,9 +4,10 @@
  */
 import type { Logger } from "pino";
 import type { HandlerSettings } from "./config/handler-settings.ts";
+import type { EventStreamInit } from "./web/event-response.ts";
 import type { ServerSocket } from "./web/server-socket.ts";
 
-export type { Logger, ServerSocket };
+export type { EventStreamInit, Logger, ServerSocket };
 export type { Counter } from "./bindings/counter.ts";
 export type {
   KvGetOptions,
@@ -89,6 +90,16 @@ export interface Context<P extends Params = Params, E = Environment> {
    * @throws TypeError for a topic that is no text of 1 to 256 characters, and for data that is neither text nor bytes.
    */
   publish(topic: string, data: string | ArrayBuffer | ArrayBufferView): void;
+  /**
+   * Returns a response whose client gets the messages of topics of this site as server-sent events. The connection belongs to
+   * the server: it stays open when this worker ends, and costs it nothing. See docs/server-sent-events.md.
+   *
+   *     export const GET = (request, context) => context.sse("news", { first: JSON.stringify(state) });
+   *
+   * @param topics One topic, or at most 128 of them, each of 1 to 256 characters.
+   * @throws TypeError for topics and options that are not what they should be.
+   */
+  sse(topics: string | readonly string[], init?: EventStreamInit): Response;
   /** Has no effect: there is no origin server behind this one to which a request could be passed. */
   passThroughOnException(): void;
 }

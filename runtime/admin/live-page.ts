@@ -1,3 +1,4 @@
+import { toEvent } from "../lib/server-sent-event.ts";
 import { streamTo, type StreamOptions } from "../live/stream-to.ts";
 import { type AdminPage, toText } from "./admin-page.ts";
 
@@ -34,8 +35,4 @@ export function createLivePage(watch: () => StreamOptions["watch"] | null): Admi
       },
     }),
   };
-}
-
-function toEvent(json: string): string {
-  return `data: ${json}\n\n`;
 }

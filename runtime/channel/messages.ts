@@ -76,6 +76,7 @@ export const Kind = {
   socketOpened: 69,
   responseSocket: 80,
   socketActs: 81,
+  responseTopics: 82,
 } as const;
 
 /** First elements of the acts of handlers on WebSockets. */
@@ -96,8 +97,11 @@ export const MAX_SOCKET_MESSAGE_BYTES = 8 * 1024 * 1024;
 /** Largest attachment of a WebSocket, in bytes. */
 export const MAX_ATTACHMENT_BYTES = 16 * 1024;
 
-/** Most topics of a WebSocket. */
+/** Most topics of a WebSocket, and of an event stream. */
 export const MAX_TOPICS = 128;
+
+/** Most characters of an event stream before its first message. */
+export const MAX_OPENING = 64 * 1024;
 
 /** Longest name of a topic, in characters. */
 export const MAX_TOPIC_LENGTH = 256;
@@ -358,6 +362,7 @@ export type ToPrimary =
   | ResponseMessage
   | FileMessage
   | PathMessage
+  | TopicsMessage
   | readonly [kind: typeof Kind.responseChunk, id: ExchangeId, bytes: Uint8Array]
   | readonly [kind: typeof Kind.responseEnd, id: ExchangeId]
   | readonly [kind: typeof Kind.responseAbort, id: ExchangeId]
@@ -410,6 +415,18 @@ export type PathMessage = readonly [
   fields: string,
   /** Absolute path; `null`: the file that the request found. */
   path: string | null,
+];
+
+/** A response whose body is made by the primary: the messages of topics, as server-sent events. The exchange is over. */
+export type TopicsMessage = readonly [
+  kind: typeof Kind.responseTopics,
+  id: ExchangeId,
+  status: number,
+  statusText: string,
+  fields: string,
+  topics: readonly string[],
+  /** Text before the first message. */
+  opening: string,
 ];
 
 /** A worker's message about one exchange. */

@@ -85,7 +85,8 @@ function isAttachment(value: unknown): boolean {
   return value instanceof Uint8Array && value.length <= MAX_ATTACHMENT_BYTES;
 }
 
-function isTopic(value: unknown): boolean {
+/** Tells whether a value may name a topic. */
+export function isTopic(value: unknown): value is string {
   return isString(value) && value.length > 0 && value.length <= MAX_TOPIC_LENGTH;
 }
 

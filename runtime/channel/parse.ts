@@ -7,12 +7,13 @@ import type {
   PongMessage,
   PurgeMessage,
   ResponseMessage,
+  TopicsMessage,
   ToPrimary,
 } from "./messages.ts";
-import { BODY_FOLLOWS, Kind } from "./messages.ts";
+import { BODY_FOLLOWS, Kind, MAX_OPENING, MAX_TOPICS } from "./messages.ts";
 import { describeElement, type Element, isMap } from "./describe-element.ts";
 import { CACHE_ELEMENTS, parseCacheMessage } from "./parse-cache.ts";
-import { parseSocketMessage, SOCKET_ELEMENTS } from "./parse-sockets.ts";
+import { isTopic, parseSocketMessage, SOCKET_ELEMENTS } from "./parse-sockets.ts";
 import { checkVersion } from "./protocol-version.ts";
 import { parseBootFailure, parseHandlerFailure, type Parsed, parseReport } from "./parse-report.ts";
 
@@ -32,6 +33,8 @@ export function parseToPrimary(value: unknown): ToPrimary {
       return isFileResponse(value) ? value : refuse(value);
     case Kind.responsePath:
       return isPathResponse(value) ? value : refuse(value);
+    case Kind.responseTopics:
+      return isTopicsResponse(value) ? value : refuse(value);
     case Kind.responseChunk:
       return isId(value[1]) && value[2] instanceof Uint8Array
         ? [Kind.responseChunk, value[1], value[2]]
@@ -95,6 +98,20 @@ function isFileResponse(value: unknown[]): value is unknown[] & FileMessage {
 
 function isPathResponse(value: unknown[]): value is unknown[] & PathMessage {
   return isHead(value) && isPath(value[5]);
+}
+
+function isTopicsResponse(value: unknown[]): value is unknown[] & TopicsMessage {
+  return isHead(value) && isTopics(value[5]) && isOpening(value[6]);
+}
+
+function isTopics(value: unknown): boolean {
+  return (
+    Array.isArray(value) && value.length > 0 && value.length <= MAX_TOPICS && value.every(isTopic)
+  );
+}
+
+function isOpening(value: unknown): boolean {
+  return isString(value) && value.length <= MAX_OPENING;
 }
 
 function isHead([, id, status, statusText, fields]: unknown[]): boolean {
@@ -218,6 +235,18 @@ const ELEMENTS = new Map<unknown, readonly Element[]>([
   [
     Kind.responsePath,
     [...HEAD, { name: "path", isValid: isPath, expected: "an absolute path, or nil" }],
+  ],
+  [
+    Kind.responseTopics,
+    [
+      ...HEAD,
+      { name: "topics", isValid: isTopics, expected: `an array of 1 to ${MAX_TOPICS} topics` },
+      {
+        name: "opening",
+        isValid: isOpening,
+        expected: `a string of at most ${MAX_OPENING} characters`,
+      },
+    ],
   ],
   [Kind.responseChunk, [ID, { name: "bytes", isValid: isBytes, expected: "bytes" }]],
   [Kind.responseEnd, [ID]],

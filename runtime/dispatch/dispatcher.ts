@@ -14,7 +14,7 @@ import { Lanes } from "./lanes.ts";
 import { OverloadLog } from "./overload-log.ts";
 import { Placement } from "./placement.ts";
 import { type LossOutcome, type Loss, Recovery, type RoutePolicy } from "../recovery/recovery.ts";
-import { type OnUpgrade, Replies } from "./replies.ts";
+import { type OnUpgrade, type OpenTopics, Replies } from "./replies.ts";
 import type { RequestIntake } from "../bodies/request-intake.ts";
 import { RequestTimeouts } from "./request-timeouts.ts";
 import { Settlement } from "./settlement.ts";
@@ -58,6 +58,8 @@ export interface DispatcherOptions {
   files?: FileSender;
   /** Makes WebSockets of requests. Without it, such a request is answered 500. */
   onUpgrade?: OnUpgrade;
+  /** Opens event streams of topics. Without it, such a request is answered 500. */
+  openTopics?: OpenTopics;
   /** How long the dispatcher remembers a request that was in flight when a worker was lost; 0: it remembers none. */
   quarantineMs: number;
   routes: RoutePolicy;
@@ -130,6 +132,7 @@ export class Dispatcher {
       files: options.files ?? null,
       measures: options.measures ?? false,
       onUpgrade: options.onUpgrade ?? null,
+      openTopics: options.openTopics ?? null,
       onDiskError: (exchange, cause) =>
         this.#logDisk(exchange, cause, "cannot spool a response body"),
     });

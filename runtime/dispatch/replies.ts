@@ -3,6 +3,7 @@ import type {
   FileMessage,
   PathMessage,
   ResponseMessage,
+  TopicsMessage,
   UpgradeMessage,
 } from "../channel/messages.ts";
 import { takeHandlerTime } from "../channel/handler-time.ts";
@@ -42,10 +43,15 @@ export interface RepliesOptions {
   onDiskError: (exchange: Exchange, cause: unknown) => void;
   /** Makes a WebSocket of a request whose handler asks for it; `null`: the request is refused. */
   onUpgrade: OnUpgrade | null;
+  /** Returns the body of a response with the messages of topics; `null`: the request is refused. */
+  openTopics: OpenTopics | null;
 }
 
 /** Called once the exchange is settled. `lane` is that of the worker with the handler. */
 export type OnUpgrade = (exchange: Exchange, lane: Lane, message: UpgradeMessage) => void;
+
+/** Called once the exchange is settled. */
+export type OpenTopics = (exchange: Exchange, message: TopicsMessage) => BodySource;
 
 /** Handles the workers' messages about exchanges: passes answers to clients, and dispatches waiting exchanges. */
 export class Replies {
@@ -96,6 +102,9 @@ export class Replies {
         return;
       case Kind.responsePath:
         this.#onPath(exchange, message);
+        return;
+      case Kind.responseTopics:
+        this.#onTopics(exchange, message);
         return;
       case Kind.responseSocket:
         this.#onSocket(lane, exchange, message);
@@ -222,6 +231,24 @@ export class Replies {
       else exchange.found.answer(client, { status, statusText, fields });
     } else if (files === null) client.refuse(500);
     else files.answerWith(client, { path, status, statusText, fields });
+    this.#placement.pump();
+  }
+
+  /** The worker has nothing to do with the messages. The client gets them from the primary. */
+  #onTopics(exchange: Exchange, message: TopicsMessage): void {
+    this.#noteAnswer(exchange);
+    const { client, lane, trouble } = exchange;
+    this.#settlement.settle(exchange);
+    if (trouble !== null && lane !== null) this.#recovery.clear(lane, exchange);
+    client.onAbort(() => {});
+    const [, , status, statusText, measured] = message;
+    const fields = this.#takeTime(exchange, measured);
+    const { openTopics } = this.#options;
+    if (openTopics === null) client.refuse(500);
+    else {
+      const body = client.head.method === "HEAD" ? null : openTopics(exchange, message);
+      client.reply({ status, statusText, fields, body, lengthBytes: null });
+    }
     this.#placement.pump();
   }
 

@@ -214,6 +214,11 @@ export class HandlerPool {
           this.#sockets.accept(client, { home, site, url }, message);
         }
       },
+      openTopics: ({ client, route, url }, message) => {
+        const site = scopeOf(this.manifest, route)?.site ?? DEFAULT_SITE;
+        const mostBytes = this.#sockets.bufferBytesOf({ site, url });
+        return this.#sockets.streams.open(client, { site, mostBytes }, message);
+      },
       quarantineMs: config.quarantineMs,
       routes: {
         mayReplay: (route, method) => this.#rules.rulesOf(route, method).replay,

@@ -24,6 +24,7 @@ import {
 } from "./residence.ts";
 import type { SocketHome, SocketPlace, SocketRequest } from "./socket-home.ts";
 import type { SocketSettings } from "./socket-settings.ts";
+import type { Subscriber, TopicMessage } from "./topic-message.ts";
 import type { Topics } from "./topics.ts";
 
 /** Most characters of request fields that are kept for a worker that did not see the request. */
@@ -31,7 +32,7 @@ const MOST_FIELDS = 4096;
 
 /** The parts that all WebSockets of handlers share. */
 export interface SocketContext {
-  readonly topics: Topics<HandlerSocket>;
+  readonly topics: Topics<Subscriber>;
   /** Bytes that wait for handlers and for clients, of all WebSockets. */
   readonly waiting: WaitingBytes;
   now(): number;
@@ -137,6 +138,10 @@ export class HandlerSocket implements WebSocketEvents {
   refuse(): void {
     this.#home?.send([Kind.socketForget, this.id]);
     this.#end();
+  }
+
+  deliver({ bytes, isBinary }: TopicMessage): void {
+    this.send(bytes, isBinary);
   }
 
   send(bytes: Uint8Array, isBinary: boolean): void {

@@ -8,11 +8,13 @@ import { toRefusal } from "../http/reply.ts";
 import { assertNever } from "../lib/errors.ts";
 import { WaitingBytes } from "../lib/waiting-bytes.ts";
 import type { Logger } from "../log/log.ts";
+import { EventStreams } from "./event-streams.ts";
 import { HandlerSocket, type SocketContext } from "./handler-socket.ts";
 import type { SocketHome, SocketPlace, SocketRequest } from "./socket-home.ts";
 import type { SocketSettings } from "./socket-settings.ts";
 import { SocketIsolation } from "./socket-isolation.ts";
 import { spreadOut } from "./spread.ts";
+import { type Subscriber, TopicMessage } from "./topic-message.ts";
 import { Topics } from "./topics.ts";
 
 /** Time between two checks of idle WebSockets. */
@@ -36,7 +38,9 @@ export class HandlerSockets {
   limit: number | null = null;
   readonly #options: HandlerSocketsOptions;
   readonly #sockets = new Map<SocketId, HandlerSocket>();
-  readonly #topics = new Topics<HandlerSocket>();
+  readonly #topics = new Topics<Subscriber>();
+  /** The event streams whose clients get messages of topics, too. */
+  readonly streams: EventStreams;
   /** WebSockets with events that wait for a ready worker. */
   readonly #homeless = new Set<HandlerSocket>();
   /** WebSockets whose home must be told how many bytes wait for the client. */
@@ -51,6 +55,7 @@ export class HandlerSockets {
   constructor(options: HandlerSocketsOptions) {
     const { log, counters, now, locate, mostWaitingBytes } = options;
     this.#options = options;
+    this.streams = new EventStreams({ topics: this.#topics, counters });
     const isolation = new SocketIsolation<HandlerSocket>({
       now,
       locate,
@@ -138,6 +143,11 @@ export class HandlerSockets {
     socket.opened(side);
     if (settings.webSocketIdleTimeoutMs > 0) this.#startChecks();
     this.take(home, request.site, acts);
+  }
+
+  /** Returns how many bytes may wait for a slow client of a route. */
+  bufferBytesOf(request: { site: string; url: string }): number {
+    return this.#options.settingsOf(request).webSocketBufferBytes;
   }
 
   /** Carries out the acts of handlers in one worker, all in one turn of the event loop. */
@@ -249,6 +259,7 @@ export class HandlerSockets {
   async close(graceMs: number): Promise<void> {
     this.#state = "closing";
     clearInterval(this.#checking);
+    this.streams.close(graceMs);
     const all = [...this.#sockets.values()];
     this.#closeAll(all, graceMs, { code: CLOSE_CODES.goingAway, reason: "the server stops" });
     while (this.#sockets.size > 0)
@@ -258,6 +269,7 @@ export class HandlerSockets {
   /** Forgets all. Their connections are closed already. */
   destroy(): void {
     clearInterval(this.#checking);
+    this.streams.destroy();
     for (const stop of this.#spreading) stop();
     this.#spreading.clear();
     this.#sockets.clear();
@@ -292,11 +304,11 @@ export class HandlerSockets {
   ): void {
     const { isBinary, except } = message;
     // One copy for all: the channel lends the bytes, and engines keep them.
-    let bytes: Uint8Array | null = null;
-    for (const socket of this.#topics.of(site, topic)) {
-      if (socket === except) continue;
-      bytes ??= Uint8Array.from(message.bytes);
-      socket.send(bytes, isBinary);
+    let copy: TopicMessage | null = null;
+    for (const subscriber of this.#topics.of(site, topic)) {
+      if (subscriber === except) continue;
+      copy ??= new TopicMessage(Uint8Array.from(message.bytes), isBinary);
+      subscriber.deliver(copy);
     }
   }
 

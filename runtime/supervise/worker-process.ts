@@ -254,6 +254,7 @@ export class WorkerProcess {
       case Kind.response:
       case Kind.responseFile:
       case Kind.responsePath:
+      case Kind.responseTopics:
       case Kind.responseSocket:
       case Kind.responseChunk:
       case Kind.responseEnd:

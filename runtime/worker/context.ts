@@ -1,7 +1,13 @@
 import type { Logger } from "pino";
 import type { Context, Environment, Params } from "../api.ts";
-import type { RouteNumber } from "../channel/messages.ts";
+import {
+  MAX_OPENING,
+  MAX_TOPIC_LENGTH,
+  MAX_TOPICS,
+  type RouteNumber,
+} from "../channel/messages.ts";
 import { findGivenRequestId, toRequestId } from "../lib/request-id.ts";
+import { toEventResponse } from "../web/event-response.ts";
 import type { BackgroundWork } from "./background-work.ts";
 import type { Purges } from "./purges.ts";
 import type { WorkerSockets } from "./sockets.ts";
@@ -33,6 +39,11 @@ export interface ExchangeFacts {
 }
 
 const NO_PARAMS: Params = Object.freeze(withoutPrototype({}));
+const EVENT_STREAM_BOUNDS = {
+  topics: MAX_TOPICS,
+  topicLength: MAX_TOPIC_LENGTH,
+  opening: MAX_OPENING,
+} as const;
 const NO_PROPS = Object.freeze({});
 
 /**
@@ -99,6 +110,10 @@ export class ExchangeContext implements Context {
 
   get publish(): Context["publish"] {
     return (topic, data) => this.#scope.sockets.publish(this.#facts.route, topic, data);
+  }
+
+  get sse(): Context["sse"] {
+    return (topics, init = {}) => toEventResponse(topics, init, EVENT_STREAM_BOUNDS);
   }
 
   get passThroughOnException(): () => void {

@@ -170,9 +170,9 @@ export class ExchangeRun {
   }
 
   /** Returns how the answer is compressed; `null`: it is sent as it is. Small answers cost a comparison. */
-  #plan({ status, fields, body, wholeBytes, file }: SendableParts): AnswerPlan | null {
+  #plan({ status, fields, body, wholeBytes, file, topics }: SendableParts): AnswerPlan | null {
     const { compression, message, plans } = this.#options;
-    if (compression === null || file !== undefined) return null;
+    if (compression === null || file !== undefined || topics !== undefined) return null;
     const isStream = body instanceof ReadableStream;
     const isShort = !isStream && body !== null && body.length < LEAST_BYTES;
     if (isShort || (body === null && status !== 304 && this.#method !== "HEAD")) return null;
@@ -228,7 +228,7 @@ export class ExchangeRun {
     parts: SendableParts,
     stream: { announcedBytes: number | null; encode: () => StreamEncoder } | null = null,
   ): Promise<void> | null {
-    const { status, statusText, fields, body, wholeBytes, file } = parts;
+    const { status, statusText, fields, body, wholeBytes, file, topics } = parts;
     const { channel, responseCreditBytes } = this.#options;
     const headSize = fields.length + statusText.length;
     if (headSize > MAX_RESPONSE_HEAD) {
@@ -241,6 +241,13 @@ export class ExchangeRun {
       const path = file === FOUND ? null : file;
       const head = this.#measured(fields);
       channel.send([Kind.responsePath, this.id, status, statusText, head, path], headSize);
+      return null;
+    }
+    if (topics !== undefined) {
+      const head = this.#measured(fields);
+      const { topics: names, opening } = topics;
+      const size = headSize + opening.length * 3;
+      channel.send([Kind.responseTopics, this.id, status, statusText, head, names, opening], size);
       return null;
     }
     const announcedBytes = fields.includes("length\n") ? announcedLength(fields) : null;

@@ -3,6 +3,7 @@ import { RuntimeError } from "../lib/errors.ts";
 import { lengthOf } from "../platform/stream-classes.ts";
 import { fileOf } from "../web/file-stream.ts";
 import { readResponse } from "../web/fast-response.ts";
+import { topicsOf, type TopicStream } from "../web/topic-stream.ts";
 import type { ServerSocket } from "../web/server-socket.ts";
 
 /** A response taken apart: as it can be sent. */
@@ -17,6 +18,8 @@ export interface SendableParts {
   webSocket?: ServerSocket;
   /** The file whose bytes the primary sends in place of a body: see `web/file-stream.ts`. */
   file?: string;
+  /** The topics whose messages the primary sends in place of a body: see `web/topic-stream.ts`. */
+  topics?: TopicStream;
 }
 
 /**
@@ -42,6 +45,8 @@ export function readResponseParts(response: Response, method: string): SendableP
       body.cancel().catch(() => {});
       return { ...parts, body: null, file };
     }
+    const topics = topicsOf(body);
+    if (topics !== null) return { ...parts, body: null, topics };
     const length = lengthOf(body);
     const hasOwn = length === null || /(?:^|\n)content-length\n/.test(parts.fields);
     const fields = hasOwn ? parts.fields : withLength(parts.fields, length);
