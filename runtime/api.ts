@@ -97,7 +97,7 @@ export interface Context<P extends Params = Params, E = Environment> {
    *     export const GET = (request, context) => context.sse("news", { first: JSON.stringify(state) });
    *
    * @param topics One topic, or at most 128 of them, each of 1 to 256 characters.
-   * @throws TypeError for topics and options that are not what they should be.
+   * @throws TypeError for a wrong topic or option.
    */
   sse(topics: string | readonly string[], init?: EventStreamInit): Response;
   /** Has no effect: there is no origin server behind this one to which a request could be passed. */

@@ -29,7 +29,7 @@ const FIELDS = {
 /**
  * Returns a response whose client gets the messages of topics as server-sent events.
  *
- * @throws TypeError for topics and options that are not what they should be.
+ * @throws TypeError for a wrong topic or option.
  */
 export function toEventResponse(
   topics: string | readonly string[],

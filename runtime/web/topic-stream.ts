@@ -1,4 +1,4 @@
-/** What the server sends to a client as an event stream. Plain data. */
+/** Topics, and the text before their first message. Plain data. */
 export interface TopicStream {
   readonly topics: readonly string[];
   /** Text that the client gets before the first message. */
