@@ -21,6 +21,8 @@ import { recordRequests } from "./engine/record-requests.ts";
 import { loadEngine } from "./engine/load-engine.ts";
 import type { PublicFolders } from "./files/public-folders.ts";
 import type { LiveGeneration } from "./handlers/live-generation.ts";
+import type { Client, ExchangeId } from "./http/client.ts";
+import { parseTarget } from "./http/target-path.ts";
 import { RuntimeError } from "./lib/errors.ts";
 import { settledWithin } from "./lib/settled-within.ts";
 import type { Counters, Traffic } from "./observe/counters.ts";
@@ -36,7 +38,7 @@ import type { StoredGenerations } from "./reload/stored-generations.ts";
 import { listPublicDirs } from "./config/sites.ts";
 import { createSites, listSiteSettings } from "./site/create-sites.ts";
 import type { LoadedCertificates, ServerCertificate } from "./tls/tls.ts";
-import { prepareForks } from "./supervise/fork-worker.ts";
+import { prepareForks, type WorkerOutput } from "./supervise/fork-worker.ts";
 import { untilForked } from "./supervise/until-forked.ts";
 
 export interface PrimaryOptions extends Setup, PartsOptions, Pick<ReloaderOptions, "loadSetup"> {
@@ -104,13 +106,13 @@ export class Primary {
    */
   static async start(
     options: PrimaryOptions,
-    { signal }: { signal?: AbortSignal } = {},
+    { signal, workerOutput }: { signal?: AbortSignal; workerOutput?: WorkerOutput } = {},
   ): Promise<Primary> {
     const primary = new Primary(options);
     const stop = (): void => primary.#stop.abort(stopping());
     if (signal?.aborted === true) stop();
     signal?.addEventListener("abort", stop, { once: true });
-    prepareForks(workerEntry());
+    prepareForks(workerEntry(), workerOutput);
     try {
       await primary.#open();
     } catch (error) {
@@ -239,6 +241,21 @@ export class Primary {
     const { config, certificates } = this;
     const nextId = (): ReturnType<typeof ids.nextExchange> => ids.nextExchange();
     return explain(question, { config, sites, certificates, ports: listeners.ports, nextId });
+  }
+
+  /**
+   * Gives a request to the route of a site, past all stages: no rule, no authentication and no file of the site counts.
+   *
+   * @param create Creates the client of the request.
+   * @returns Whether a route, or a fallback, has got the request.
+   */
+  answerByRoute(create: (id: ExchangeId) => Client, site: string): boolean {
+    const client = create(this.#parts.ids.nextExchange());
+    const target = parseTarget(client.head.target);
+    const responder = target.ok ? this.generation.routesOf(site)?.find(target) : undefined;
+    if (!target.ok || responder === undefined || responder === null) return false;
+    responder.answer(client, target);
+    return true;
   }
 
   /** The handlers that run at times. */

@@ -24,6 +24,7 @@ import {
 import { findShell, type Shell, SHELLS } from "./completion/shells.ts";
 import { findOwners, findOwnFlag, OWN_OPTIONS, type OwnValues } from "./own-flags.ts";
 import { parseQuestion } from "./parse-question.ts";
+import { type FetchWish, parseFetch } from "./fetch/parse-fetch.ts";
 import { parseProfile } from "./profile/parse-profile.ts";
 import type { TemplateName } from "./init/templates.ts";
 
@@ -36,6 +37,7 @@ export type Invocation =
   | LookInvocation
   | ProfileInvocation
   | { command: "types"; flags: Flags; check: boolean; output: string | null }
+  | { command: "fetch"; flags: Flags; wish: FetchWish }
   | { command: "completion"; shell: Shell }
   | { command: "import"; words: readonly string[]; json: boolean }
   | { command: "help"; about: CommandName | null }
@@ -241,6 +243,7 @@ function findProblems(line: CommandLine, word: string): string[] {
   if (command === null) return problems;
   if (command === "profile") problems.push(...parseProfile(words.slice(1), own).problems);
   if (command === "explain") problems.push(...parseQuestion(words.slice(1), own).problems);
+  if (command === "fetch") problems.push(...parseFetch(words.slice(1), own).problems);
   if (command === "types" && own["output"]?.at(-1) === "") {
     problems.push("Cannot use --output: found no name, expected a file");
   }
@@ -291,6 +294,7 @@ const WITH_WORD: ReadonlySet<CommandName> = new Set([
   "drain",
   "help",
   "completion",
+  "fetch",
 ]);
 
 /** Returns how many words a command line may have, the command included. */
@@ -308,6 +312,7 @@ function describeExpected(command: CommandName, word: string): string {
   if (command === "recycle") return "one number of a worker";
   if (command === "drain") return "nothing or off";
   if (command === "help") return "one command";
+  if (command === "fetch") return "one path or URL";
   if (command === "cron") return "run, a route and perhaps one of its times";
   if (command === "import") return "nginx.conf, gunicorn.conf.py or both, and perhaps MODULE:NAME,";
   return takesApp(command) ? "only flags, or a Python application such as app:app," : "only flags";
@@ -327,6 +332,8 @@ function toInvocation(command: CommandName, line: CommandLine): Invocation {
       return { command, flags, json, ...parseProfile(words.slice(1), line.own).wish };
     case "completion":
       return { command, shell: findShell(extra) ?? "bash" };
+    case "fetch":
+      return { command, flags, wish: parseFetch(words.slice(1), line.own).wish };
     case "types": {
       const { check, output } = line.own;
       return { command, flags, check: check !== undefined, output: output?.at(-1) ?? null };

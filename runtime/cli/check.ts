@@ -1,12 +1,9 @@
 import { describeLibrary } from "../lib/describe-library.ts";
-import { existsSync } from "node:fs";
-import { mkdtemp, rm, rmdir } from "node:fs/promises";
 import { constants } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { type Config, loadConfig } from "../config/config.ts";
 import { showPath } from "../config/config-file.ts";
 import { describeEnvFileProblems, describeEnvFiles } from "../config/env-files.ts";
-import { makeStateDir } from "../config/make-state-dir.ts";
 import { SETTINGS } from "../config/settings.ts";
 import { describeUnknownVariables } from "../config/unknown-variables.ts";
 import { restartsSchema } from "../control/answers.ts";
@@ -18,14 +15,12 @@ import { listSiteCertificates } from "../config/sites.ts";
 import { warnOfUncovered } from "../server/load-certificates.ts";
 import { inspectCertificates } from "../tls/tls.ts";
 import { AcmeFolder } from "../acme/acme-folder.ts";
-import { openLog, createLogger, pickLogLook } from "../log/log.ts";
 import { EXIT, RuntimeError } from "../lib/errors.ts";
-import { createAccessLog } from "../log/access-log.ts";
-import { Primary } from "../primary.ts";
 import { describeFailure } from "../server/bugs.ts";
 import { describeSites } from "./describe-sites.ts";
 import { findRunning } from "./find-server.ts";
 import type { StartOptions } from "../server/start.ts";
+import { withPrimary } from "./with-primary.ts";
 import { describeUnignoredFiles } from "../server/unignored-files.ts";
 
 /** Checks, prints the result and the problems, and sets the exit code. A signal ends it after it has tidied up. */
@@ -207,68 +202,14 @@ async function checkPorts({ httpPort, httpsPort, host, stateDir }: Config): Prom
 }
 
 async function checkHandlers(config: Config, signal: AbortSignal): Promise<Part> {
-  const destination = openLog();
-  // The log lines stand among lines for people.
-  const logFormat = config.logFormat === "auto" ? "pretty" : config.logFormat;
-  const look = pickLogLook(logFormat, { isTTY: process.stderr.isTTY, env: process.env });
   const logLevel = config.logLevel === "silent" ? "silent" : "warn";
-  const { redactQuery } = config;
-  const log = await createLogger({ logLevel, redactQuery }, destination, look);
-  const folder = await openFolder(config.stateDir);
-  try {
-    const setup = {
-      // One worker of each pool loads the same code as all others. It gets no requests, and no handler runs.
-      config: {
-        ...config,
-        logLevel,
-        httpPort: null,
-        httpsPort: null,
-        accessLog: false,
-        workers: 1,
-        pools: {},
-        sites: config.sites.map((site) => ({ ...site, workers: null })),
-        warmup: [],
-        stateDir: folder.dir,
-      } as const,
-      certificates: null,
-      warnings: [],
-    };
-    const primary = await Primary.start(
-      {
-        ...setup,
-        log,
-        createAccessLog: () => createAccessLog(destination, look),
-        loadSetup: () => Promise.resolve(setup),
-        maxSpoolFiles: () => 0,
-      },
-      { signal },
-    );
-    const { library } = primary;
-    const { manifest, pools } = primary.generation;
-    // In order: handlers may have opened connections that their dispose() closes.
-    await primary.close(config.drainGraceMs);
+  // It gets no requests, and no handler runs.
+  return withPrimary(config, { name: "check", logLevel, signal }, ({ library, generation }) => {
+    const { manifest, pools } = generation;
     const routes = countOf(manifest.routes.length, "route");
     const summary = `${routes} in ${countOf(pools.size, "pool")}, ${describeLibrary(library)}`;
     return { summary, warnings: [] };
-  } finally {
-    await folder.remove();
-    await destination.close();
-  }
-}
-
-/** A folder in the state folder: packages resolve there as they do from a real build. */
-async function openFolder(stateDir: string): Promise<{ dir: string; remove: () => Promise<void> }> {
-  const existed = existsSync(stateDir);
-  makeStateDir(stateDir);
-  const dir = await mkdtemp(join(stateDir, "check-"));
-  return {
-    dir,
-    async remove() {
-      await rm(dir, { recursive: true, force: true });
-      // A check by root must leave no folder to which the server may not write. Another process may use it by now.
-      if (!existed) await rmdir(stateDir).catch(() => {});
-    },
-  };
+  });
 }
 
 function countOf(count: number, noun: string): string {

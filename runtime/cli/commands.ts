@@ -29,6 +29,7 @@ export type CommandName =
   | "dev"
   | "check"
   | "types"
+  | "fetch"
   | "drill"
   | "prune"
   | "logs"
@@ -133,8 +134,24 @@ export const COMMANDS: readonly CommandText[] = [
       "and of the routes, as the names of their files say. Runs no handler. Variables",
       "have a type if envVariables lists them. A file that was written by hand stays.",
       "",
-      "--check writes nothing, and exits with 1 when the file is out of date. Exits with",
+      "--check writes nothing, and exits with 1 if the file is out of date. Exits with",
       "78 when settings are wrong, and with 70 when names of handlers are.",
+    ],
+  },
+  {
+    name: "fetch",
+    help: "call a handler once, without a server",
+    usage: "PATH [-X METHOD] [-H FIELD] [-d BODY] [--include] [flags]",
+    details: [
+      "Builds the handlers, runs the one of PATH in a worker with its middleware and",
+      "bindings, and prints the body of its answer. PATH may be a URL, whose host",
+      "chooses the site. Opens no port. Rules, files and stored answers have no part in",
+      'it: "edgicorn explain" tells about these. Logs and console.log go to standard',
+      "error.",
+      "",
+      "-d without -X means POST; -d @FILE sends a file, -d @- standard input. Exits",
+      "with 0 for a status below 400 and with 22 from there on; with 78 when settings",
+      "are wrong, with 70 when handlers do not load or the answer breaks off.",
     ],
   },
   {

@@ -27,6 +27,17 @@ export const OWN_FLAGS: Readonly<Partial<Record<CommandName, readonly OwnFlag[]>
     { name: "heap", value: null, help: "a heap snapshot instead" },
     { name: "output", value: "FILE", help: "file to write, which must not exist" },
   ],
+  fetch: [
+    { name: "request", short: "X", value: "METHOD", help: "method (GET, with a body POST)" },
+    {
+      name: "header",
+      short: "H",
+      value: "'NAME: VALUE'",
+      help: "field of the request, once or more",
+    },
+    { name: "data", short: "d", value: "BODY", help: "body: a text, @FILE, or @- for input" },
+    { name: "include", value: null, help: "print status and fields, too" },
+  ],
   types: [
     { name: "check", value: null, help: "only compare; exit with 1 if it is out of date" },
     { name: "output", value: "FILE", help: "another file (edgicorn-env.d.ts)" },

@@ -20,6 +20,24 @@ export function parseQuestion(
       `Cannot run explain: found ${found}, expected a URL, or a method and a URL: GET https://example.com/path`,
     );
   }
+  const { fields, problems: ofFields } = parseFields(own);
+  problems.push(...ofFields);
+  return { question: { method, url, fields, client: own["client"]?.at(-1) ?? null }, problems };
+}
+
+/** Tells whether a text may be a method: a token (RFC 9110 section 9.1). */
+export function isMethod(text: string): boolean {
+  return METHOD.test(text);
+}
+
+/** Tells whether a text begins like a URL, or like a path. */
+export function isUrlOrPath(text: string): boolean {
+  return URL_START.test(text);
+}
+
+/** Parses the fields of `-H 'NAME: VALUE'`. */
+export function parseFields(own: OwnValues): { fields: [string, string][]; problems: string[] } {
+  const problems: string[] = [];
   const fields = (own["header"] ?? []).map((line): [string, string] => {
     const colon = line.indexOf(":");
     const name = line.slice(0, colon).trim();
@@ -28,5 +46,5 @@ export function parseQuestion(
     }
     return [name, line.slice(colon + 1).trim()];
   });
-  return { question: { method, url, fields, client: own["client"]?.at(-1) ?? null }, problems };
+  return { fields, problems };
 }

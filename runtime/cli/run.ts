@@ -54,6 +54,15 @@ export async function runCommandLine(argv: readonly string[]): Promise<void> {
       case "check":
         await (await import("./check.ts")).runCheck(invocation);
         return;
+      case "fetch": {
+        const { runFetch } = await import("./fetch/run-fetch.ts");
+        const { flags, wish } = invocation;
+        const { stdin: input, stdout: output } = process;
+        const { cwd, env } = { cwd: process.cwd(), env: process.env };
+        const own = { flags, wish, input, output, cwd, env, signal: untilEnded() };
+        tell({ text: "", ...(await runFetch(own)) });
+        return;
+      }
       case "types": {
         const { runTypes } = await import("./types/run-types.ts");
         const { flags, check, output } = invocation;

@@ -153,7 +153,7 @@ function toBindings(
 }
 
 /** Folder of the embedded stores, in the state folder. */
-const STORES_FOLDER = "stores";
+export const STORES_FOLDER = "stores";
 
 function toAppPlan(
   app: ManifestApp | undefined,

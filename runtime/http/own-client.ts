@@ -17,13 +17,19 @@ export interface OwnClientOptions {
   id: ExchangeId;
   /** The access log has a line for the request. */
   isLogged: boolean;
-  /** A GET request without a body. */
   head: RequestHead;
+  /** The body of the request. Absent: it has none. */
+  body?: Uint8Array;
   /** The request is explained, and not answered. */
   inquiry?: Inquiry;
   /** Called once with the reply, after its filters, in which bytes are lent; never after `leave`. */
   onReply: (reply: Reply) => void;
 }
+
+const NO_BODY = new Uint8Array(0);
+
+/** Largest chunk of a body. */
+const CHUNK_BYTES = 64 * 1024;
 
 /**
  * The client of a request that the server itself sends to one of its responders, or explains. No socket belongs to it: the
@@ -46,15 +52,17 @@ export class OwnClient implements Client {
   finishing: (() => void)[] | null = null;
   readonly inquiry: Inquiry | undefined;
   readonly #onReply: (reply: Reply) => void;
+  readonly #body: Uint8Array;
   #onAbort: (() => void) | null = null;
   #settled = false;
 
-  constructor({ id, head, isLogged, inquiry, onReply }: OwnClientOptions) {
+  constructor({ id, head, isLogged, inquiry, body, onReply }: OwnClientOptions) {
     this.id = id;
     this.isLogged = isLogged;
     this.head = head;
     this.inquiry = inquiry;
     this.receivedMs = performance.now();
+    this.#body = body ?? NO_BODY;
     this.#onReply = onReply;
   }
 
@@ -67,11 +75,39 @@ export class OwnClient implements Client {
   }
 
   receiveBody(sink: BodySink): BodyFlow {
+    if (this.#body.length > 0) return this.#feed(sink);
     sink.end();
     return { pause: () => {}, resume: () => {} };
   }
 
-  /** Does nothing: there is no body. */
+  #feed(sink: BodySink): BodyFlow {
+    let at = 0;
+    const state = { isPaused: false, isOver: false };
+    const pump = (): void => {
+      while (!state.isPaused && !state.isOver && !this.#settled) {
+        if (at === this.#body.length) {
+          state.isOver = true;
+          sink.end();
+          return;
+        }
+        const chunk = this.#body.subarray(at, at + CHUNK_BYTES);
+        at += chunk.length;
+        sink.chunk(chunk);
+      }
+    };
+    // The sink gets the flow before the first chunk, which may pause it.
+    setImmediate(pump);
+    return {
+      pause: () => (state.isPaused = true),
+      resume() {
+        if (!state.isPaused) return;
+        state.isPaused = false;
+        setImmediate(pump);
+      },
+    };
+  }
+
+  /** Does nothing: the body is in memory, and waits there. */
   holdBody(): void {}
 
   /** Does nothing: this client is never slow. */

@@ -17,13 +17,24 @@ export interface ForkedWorker {
   socket: Socket;
 }
 
+/** The stream of this process that workers get as their standard output. */
+export type WorkerOutput = "stdout" | "stderr";
+
+/** Returns the file descriptor that a worker of Python gets as its standard output: the same as forks have. */
+export function workerOutputFd(): number {
+  return cluster.settings.stdio?.[1] === STDERR_FD ? STDERR_FD : STDOUT_FD;
+}
+
+const STDOUT_FD = 1;
+const STDERR_FD = 2;
+
 /** Tells `node:cluster` how to fork workers. Call it once per primary, before the first fork. */
-export function prepareForks(workerEntry: string): void {
+export function prepareForks(workerEntry: string, output: WorkerOutput = "stdout"): void {
   cluster.setupPrimary({
     exec: workerEntry,
     args: [],
     // The channel is a socketpair of its own; Node's JSON "ipc" is left to node:cluster (docs/protocol.md).
-    stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
+    stdio: ["ignore", output === "stdout" ? "inherit" : STDERR_FD, "inherit", "ipc", "pipe"],
     execArgv: workerExecArgv(),
     ...(canInspectWorkers() && { inspectPort: 0 }),
   });

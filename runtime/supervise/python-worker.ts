@@ -8,6 +8,7 @@ import { RuntimeError } from "../lib/errors.ts";
 import type { StackFrame } from "../lib/stack-frames.ts";
 import type { Logger } from "../log/log.ts";
 import { leaveDeletedFolder } from "../lib/deleted-folder.ts";
+import { workerOutputFd } from "./fork-worker.ts";
 import { type Findings, readProcessState } from "./hang/examine.ts";
 import { parsePythonStack } from "./hang/python-stack.ts";
 import type { LaunchedWorker } from "./launched-worker.ts";
@@ -38,7 +39,7 @@ export function spawnPythonWorker(
   const child = spawn(app.python, [startFile(), app.spec], {
     cwd: app.dir,
     env: { ...process.env, ...env },
-    stdio: ["ignore", "inherit", "inherit", "pipe", "pipe"],
+    stdio: ["ignore", workerOutputFd(), "inherit", "pipe", "pipe"],
   });
   let spawnError: Error | null = null;
   child.on("error", (error) => (spawnError ??= error));

@@ -51,6 +51,20 @@ describe("parseArguments()", () => {
       { command: "status", flags: { stateDir: "s", config: "c.ts" }, json: true, id: null },
     ],
     [["prune"], { command: "prune" }],
+    [
+      ["fetch", "/users/7", "-d", "a", "-H", "x-a: b", "--include", "--handlers", "api"],
+      {
+        command: "fetch",
+        flags: { handlers: "api" },
+        wish: {
+          method: "POST",
+          url: "/users/7",
+          fields: [["x-a", "b"]],
+          data: ["a"],
+          include: true,
+        },
+      },
+    ],
     [["types"], { command: "types", flags: {}, check: false, output: null }],
     [
       ["types", "--check", "--output", "e.d.ts", "--handlers=api"],
