@@ -8,6 +8,7 @@ const NAMES = [
   "connection-limit",
   "expect-continue",
   "limits",
+  "proxy-web-sockets",
   "reload",
   "request-limits",
   "responses",
@@ -16,6 +17,7 @@ const NAMES = [
   "streaming",
   "tls-suites",
   "upgrade",
+  "web-sockets",
 ];
 
 process.chdir(join(import.meta.dirname, ".."));

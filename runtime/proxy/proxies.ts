@@ -18,7 +18,7 @@ import { ReplyFieldMaker } from "./reply-fields.ts";
 import { RequestFields } from "./request-fields.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import { WaitingBytes, WAITING_SHARE } from "../lib/waiting-bytes.ts";
-import { LazyFrames } from "./web-socket-frames.ts";
+import { LazyFrames } from "../http/web-socket-frames.ts";
 
 export type ProxiesOptions = Omit<ProxyParts, "failures" | "open" | "frames" | "waiting">;
 

@@ -23,7 +23,7 @@ import { decideRetry, isIdempotentMethod, statusOfFailure } from "./retry-policy
 import { Tunnel } from "./tunnel.ts";
 import { checkUpgrade, toUpgradeRequest } from "./upgrade.ts";
 import { Upload } from "./upload.ts";
-import type { WebSocketFrames } from "./web-socket-frames.ts";
+import type { WebSocketFrames } from "../http/web-socket-frames.ts";
 import { toWish } from "./wish.ts";
 
 /** Largest body that is gathered before the client gets it: the engine writes it with its head in one call. */

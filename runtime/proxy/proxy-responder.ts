@@ -20,7 +20,7 @@ import type { RequestFields } from "./request-fields.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import { type PathChange, toUpstreamTarget } from "./target.ts";
 import type { WaitingBytes } from "../lib/waiting-bytes.ts";
-import type { LazyFrames } from "./web-socket-frames.ts";
+import type { LazyFrames } from "../http/web-socket-frames.ts";
 
 /** The parts of the server that all proxies share. */
 export interface ProxyParts {

@@ -8,7 +8,7 @@ import {
 import { assertNever } from "../lib/errors.ts";
 import { type UpstreamEnd, UpstreamWebSocket } from "./upstream-web-socket.ts";
 import type { WaitingBytes } from "../lib/waiting-bytes.ts";
-import type { WebSocketFrames } from "./web-socket-frames.ts";
+import type { WebSocketFrames } from "../http/web-socket-frames.ts";
 
 export interface TunnelOptions {
   frames: WebSocketFrames;

@@ -2,7 +2,12 @@ import type { Duplex } from "node:stream";
 import { CLOSE_CODES, LARGEST_MESSAGE_BYTES, type WebSocketEnd } from "../http/web-socket.ts";
 import { isSendableCloseCode } from "../lib/close-codes.ts";
 import type { WaitingBytes } from "../lib/waiting-bytes.ts";
-import type { FrameReceiver, FrameSender, WebSocketFrames } from "./web-socket-frames.ts";
+import {
+  type FrameReceiver,
+  type FrameSender,
+  toCloseCode,
+  type WebSocketFrames,
+} from "../http/web-socket-frames.ts";
 
 /** Time in which an upstream must take some of the bytes that wait, or close its side. */
 const CLOSING_MS = 10_000;
@@ -63,7 +68,10 @@ export class UpstreamWebSocket {
     this.#waiting = waiting;
     this.#events = events;
     this.#sender = frames.createSender(socket);
-    const receiver = frames.createReceiver({ largestBytes: LARGEST_MESSAGE_BYTES });
+    const receiver = frames.createReceiver({
+      largestBytes: LARGEST_MESSAGE_BYTES,
+      isServer: false,
+    });
     this.#receiver = receiver;
     receiver.on("message", (bytes: Buffer, isBinary: boolean) => {
       if (this.#state === "open") events.onMessage(bytes, isBinary);
@@ -208,19 +216,5 @@ export class UpstreamWebSocket {
       if (this.waitingBytes < waitingBytes) this.#limitClosing();
       else this.#socket.destroy();
     }, CLOSING_MS);
-  }
-}
-
-/** Returns the code for the sender of a frame that was refused, by the code of the error of `ws`. */
-function toCloseCode(problem: Error): number {
-  switch ("code" in problem ? problem.code : null) {
-    case "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH":
-    case "WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH":
-    case "WS_ERR_TOO_MANY_BUFFERED_PARTS":
-      return CLOSE_CODES.messageTooBig;
-    case "WS_ERR_INVALID_UTF8":
-      return CLOSE_CODES.invalidText;
-    default:
-      return CLOSE_CODES.protocolError;
   }
 }

@@ -21,7 +21,7 @@ import { ReplyFieldMaker } from "../../runtime/proxy/reply-fields.ts";
 import { RequestFields } from "../../runtime/proxy/request-fields.ts";
 import { RetryBudget } from "../../runtime/proxy/retry-budget.ts";
 import { WaitingBytes } from "../../runtime/lib/waiting-bytes.ts";
-import { LazyFrames } from "../../runtime/proxy/web-socket-frames.ts";
+import { LazyFrames } from "../../runtime/http/web-socket-frames.ts";
 import type { UpstreamFailure, UpstreamServer } from "../../runtime/upstream/exchange.ts";
 import { FakeClient } from "../dispatch/fake-client.ts";
 import { createSpool, NO_SPOOL } from "../dispatch/spooling.ts";

@@ -6,7 +6,7 @@ import * as fc from "fast-check";
 import type { WebSocketSide } from "../../runtime/http/web-socket.ts";
 import { Tunnel } from "../../runtime/proxy/tunnel.ts";
 import { WaitingBytes } from "../../runtime/lib/waiting-bytes.ts";
-import { LazyFrames } from "../../runtime/proxy/web-socket-frames.ts";
+import { LazyFrames } from "../../runtime/http/web-socket-frames.ts";
 
 /** The connection to an upstream. The test sends the upstream's bytes, and sees those for it. */
 class FakeConnection extends Duplex {

@@ -1,5 +1,7 @@
 import type { Socket } from "node:net";
+import type { RequestHead } from "../../http/client.ts";
 import { HEADER_SLACK_BYTES } from "../../http/head-limits.ts";
+import { type Handshake, readHandshake, toAccept } from "../../http/web-socket-handshake.ts";
 import { ChunkDecoder } from "../../lib/chunk-decoder.ts";
 import type { ServedCertificate } from "../engine.ts";
 import type { HeadRefusal } from "../head-fields.ts";
@@ -16,10 +18,12 @@ import {
 import { hasPeer } from "./has-peer.ts";
 import { LAST_REQUEST_MS } from "./last-request.ts";
 import { NodeClient } from "./node-client.ts";
+import type { UpgradedStream } from "./node-web-socket.ts";
 import type { NodeListenerContext } from "./listener-context.ts";
 import { toCanonicalAddress } from "./peer-address.ts";
 import { OPTIONS_REPLY } from "./options-reply.ts";
 import { prepareHead } from "./prepared-head.ts";
+import { serveUpgrade } from "./serve-upgrade.ts";
 import type { ResponseHead, Transport } from "./transport.ts";
 
 /** Longest pause of a client that still sends after the last response, like Nginx's `lingering_timeout`. */
@@ -46,6 +50,9 @@ const REQUESTS_PER_TURN = 32;
 /** Bytes of an incomplete head that the access log may show. */
 const MOST_LOGGED = 1024;
 
+/** Shortest `Connection` with the option `upgrade`. */
+const LEAST_UPGRADE = "upgrade".length;
+
 const HEAD_END = "\r\n\r\n";
 const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 const CR = 0x0d;
@@ -56,8 +63,9 @@ const LF = 0x0a;
  * before it is complete.
  *
  *     idle ──first byte──▶ head ──complete──▶ exchange ──response and body complete──▶ idle
- *       │                   └── refused ──┐      └── the connection ends with it ──┐
+ *       │                   └── refused ──┐      ├── the connection ends with it ──┐
  *       └──────────────── time is over ───┴───────▶ leaving ◀─────────────────────┘──▶ closed
+ *                                                └── a WebSocket is accepted ──▶ upgraded ──▶ closed
  *
  * `leaving`: all is written, and the client may still send. Its bytes are read and dropped, since closing would reset the
  * connection, and the client could lose the response.
@@ -67,7 +75,7 @@ export class Http1Connection implements Transport {
   readonly #context: NodeListenerContext;
   readonly #certificate: ServedCertificate | null;
   readonly #peer: string;
-  #state: "idle" | "head" | "exchange" | "leaving" | "closed" = "idle";
+  #state: "idle" | "head" | "exchange" | "leaving" | "upgraded" | "closed" = "idle";
   /** Time at which the present state began, or in which the client last sent something while it is left. */
   #sinceMs: number;
   /** End of the time for a client that still sends after its response. */
@@ -192,6 +200,36 @@ export class Http1Connection implements Transport {
     if (!this.#bodyDone && this.#input !== null) this.#consumeBody();
   }
 
+  upgrade(
+    head: ResponseHead,
+    { key, protocol }: { key: string | null; protocol: string | null },
+  ): UpgradedStream | null {
+    if (this.#halfClosed || this.#state !== "exchange") return null;
+    const accept = `Sec-WebSocket-Accept: ${toAccept(key ?? "")}\r\n`;
+    const chosen = protocol === null ? "" : `Sec-WebSocket-Protocol: ${protocol}\r\n`;
+    const connection = `Connection: Upgrade\r\nUpgrade: websocket\r\n${accept}${chosen}`;
+    this.#write(
+      joinHead(
+        formatHead(head, { framing: "length", connection, date: this.#context.date() }),
+        null,
+      ),
+    );
+    this.#state = "upgraded";
+    this.#client = null;
+    const socket = this.#socket;
+    const early = this.#input;
+    this.#input = null;
+    // Reading goes on in a later turn, with the bytes that came before.
+    socket.pause();
+    if (early !== null) socket.unshift(early);
+    process.nextTick(() => socket.resume());
+    return {
+      duplex: socket,
+      writesAtOnce: this.#context.scheme === "http",
+      cut: () => this.destroy(),
+    };
+  }
+
   /** The connection ends with its next response, or when it stays idle. */
   drain(): void {}
 
@@ -217,6 +255,7 @@ export class Http1Connection implements Transport {
       case "exchange":
         if (this.#isGone(nowMs)) this.destroy();
         break;
+      case "upgraded":
       case "closed":
         break;
     }
@@ -228,6 +267,7 @@ export class Http1Connection implements Transport {
   }
 
   #onData(bytes: Buffer): void {
+    if (this.#state === "upgraded") return;
     if (this.#state === "leaving") {
       if (!this.isBlocked) this.#sinceMs = this.#context.clock.now();
       return;
@@ -237,6 +277,7 @@ export class Http1Connection implements Transport {
   }
 
   #onEnd(): void {
+    if (this.#state === "upgraded") return;
     this.#halfClosed = true;
     this.#sinceMs = this.#context.clock.now();
     if (this.#state !== "exchange") this.#settleReading();
@@ -318,7 +359,7 @@ export class Http1Connection implements Transport {
 
   /** Reads no further while many bytes wait for their turn. */
   #settleReading(): void {
-    if (this.#state === "closed") return;
+    if (this.#state === "closed" || this.#state === "upgraded") return;
     const waits = this.#bodyPaused || (this.#input?.length ?? 0) > MOST_AHEAD_BYTES;
     if (waits !== this.#socket.isPaused()) {
       if (waits) this.#socket.pause();
@@ -432,8 +473,19 @@ export class Http1Connection implements Transport {
     this.#state = "exchange";
     const client = new NodeClient(head, { transport: this, context: this.#context });
     this.#client = client;
-    this.#serve(client);
+    this.#serve(client, start.minor === 1 ? this.#readHandshake(head) : null);
     if (this.#bodyDone) client.onBodyEnd();
+  }
+
+  /** Returns the request for a WebSocket in a head; `null`: it asks for none (RFC 6455 section 4.2.1). */
+  #readHandshake(head: RequestHead): Handshake | null {
+    const { heads } = this.#context;
+    const { connection } = heads;
+    if (connection === null || connection.length < LEAST_UPGRADE || head.method !== "GET") {
+      return null;
+    }
+    if (connection === "keep-alive" || this.#isLast || !this.#bodyDone) return null;
+    return heads.asksForUpgrade ? readHandshake(head.fields) : null;
   }
 
   #decodeChunks(): ChunkDecoder {
@@ -441,11 +493,12 @@ export class Http1Connection implements Transport {
   }
 
   /** Hands the request over. */
-  #serve(client: NodeClient): void {
+  #serve(client: NodeClient, handshake: Handshake | null): void {
     const context = this.#context;
     try {
       if (!context.counts.begin(client, context.heads.size)) return;
       if (this.#hasUnknownExpectation) client.refuse(417);
+      else if (handshake !== null) serveUpgrade(client, handshake, context, this.#certificate);
       else if (client.head.target === "*") client.reply(OPTIONS_REPLY);
       else context.onRequest(client, this.#certificate, context.heads.ownOrigin);
     } catch (error) {
@@ -587,7 +640,7 @@ export class Http1Connection implements Transport {
 
   readonly #onWritten = (error?: Error | null): void => {
     if (error !== undefined && error !== null) return;
-    if (this.isBlocked || this.#state === "closed") return;
+    if (this.isBlocked || this.#state === "closed" || this.#state === "upgraded") return;
     if (this.#state === "idle") this.#sinceMs = this.#context.clock.now();
     else if (this.#state === "leaving" && this.#leaveEndMs === Infinity) this.#startLinger();
     // The exchange may write its last bytes in `onRoom`, and these have not left.

@@ -7,7 +7,9 @@ import {
 } from "node:http2";
 import type { Socket } from "node:net";
 import type { RequestHead } from "../../http/client.ts";
+import { findField } from "../../http/find-field.ts";
 import { HEADER_SLACK_BYTES } from "../../http/head-limits.ts";
+import { WEB_SOCKET_VERSION } from "../../http/web-socket-handshake.ts";
 import type { ServedCertificate } from "../engine.ts";
 import type { HeadRefusal } from "../head-fields.ts";
 import { refusalFields } from "../refusal-page.ts";
@@ -15,9 +17,10 @@ import { type Http2RequestLine, readHttp2Head } from "./http2-head.ts";
 import { treatConnection } from "./http2-health.ts";
 import { type Http2Owner, Http2Transport } from "./http2-transport.ts";
 import type { NodeListenerContext, OpenConnection } from "./listener-context.ts";
-import { NodeClient } from "./node-client.ts";
+import { NodeClient, type UpgradeRequest } from "./node-client.ts";
 import { OPTIONS_REPLY } from "./options-reply.ts";
 import { prepareHead } from "./prepared-head.ts";
+import { serveUpgrade } from "./serve-upgrade.ts";
 
 const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_FLAG_END_STREAM } = constants;
 
@@ -96,6 +99,8 @@ export class Http2Connection implements OpenConnection, Http2Owner {
       maxSessionMemory: SESSION_MEGABYTES,
       settings: {
         maxConcurrentStreams: context.maxConcurrentStreams,
+        // RFC 8441 section 3.
+        enableConnectProtocol: true,
         maxHeaderListSize: context.headerLimitBytes + HEADER_SLACK_BYTES + FIELD_BYTES * pairs,
       },
     });
@@ -242,7 +247,7 @@ export class Http2Connection implements OpenConnection, Http2Owner {
     this.#open.add(transport);
     try {
       if ("reason" in head) this.#refuse(transport, { ...head, ...line });
-      else this.#serve(transport, head);
+      else this.#serve(transport, head, line.isUpgrade === true && !isComplete);
     } catch (error) {
       this.#context.onError(error);
       transport.destroy();
@@ -250,13 +255,14 @@ export class Http2Connection implements OpenConnection, Http2Owner {
   };
 
   /** Hands the request over. */
-  #serve(transport: Http2Transport, head: RequestHead): void {
+  #serve(transport: Http2Transport, head: RequestHead, isUpgrade: boolean): void {
     const context = this.#context;
     const client = new NodeClient(head, { transport, context });
     transport.attach(client);
     try {
       if (!context.counts.begin(client, context.heads.size)) return;
-      if (head.target === "*") client.reply(OPTIONS_REPLY);
+      if (isUpgrade) serveUpgrade(client, readUpgrade(head), context, this.#certificate);
+      else if (head.target === "*") client.reply(OPTIONS_REPLY);
       else context.onRequest(client, this.#certificate, context.heads.ownOrigin);
       if (head.bodyBytes === 0) client.onBodyEnd();
     } catch (error) {
@@ -289,6 +295,14 @@ export class Http2Connection implements OpenConnection, Http2Owner {
     transport.writeWhole({ status, statusText: "", fields, lengthBytes, hasBody }, { body });
     finish({ status, bodyBytes: hasBody ? lengthBytes : 0 });
   }
+}
+
+/** Reads a request for a WebSocket, which has no key (RFC 8441 section 5). */
+function readUpgrade({ fields }: RequestHead): UpgradeRequest {
+  return {
+    key: null,
+    isCurrent: findField(fields, "sec-websocket-version") === WEB_SOCKET_VERSION,
+  };
 }
 
 /** Makes Node end the connection with the code of the client's error. */

@@ -20,6 +20,8 @@ const HTTP1_ONLY: ReadonlySet<string> = new Set([
 export interface Http2RequestLine {
   method: string;
   target: string;
+  /** The request asks for a WebSocket (RFC 8441). To the rest of the server it is a GET with `Upgrade`. */
+  isUpgrade?: boolean;
 }
 
 /**
@@ -40,6 +42,7 @@ export function readHttp2Head(
   let target = "";
   let scheme = "";
   let authority: string | null = null;
+  let protocol: string | null = null;
   let at = 0;
   // nghttp2 resets streams with an unknown pseudo-field, and with one behind a field.
   for (; list[at]?.startsWith(":") === true; at += 2) {
@@ -57,6 +60,10 @@ export function readHttp2Head(
         break;
       case ":authority":
         authority = value;
+        break;
+      case ":protocol":
+        // nghttp2 lets it pass with CONNECT only (RFC 8441 section 4).
+        protocol = value;
         break;
       default:
         fields.begin({ method, target, bytes: 0 });
@@ -82,17 +89,25 @@ export function readHttp2Head(
     } else fields.add(name, value);
   }
   if (cookie !== null) fields.add("cookie", cookie);
-  const line = { method, target };
+  const line: Http2RequestLine = { method, target };
+  if (protocol !== null) {
+    if (method !== "CONNECT") fields.refuse(400, ":protocol without CONNECT");
+    else if (protocol.toLowerCase() !== "websocket") fields.refuse(501, `protocol ${protocol}`);
+    line.isUpgrade = true;
+    line.method = "GET";
+    fields.add("upgrade", "websocket");
+  }
   if (fields.expect !== null && fields.expect.toLowerCase() !== "100-continue") {
     fields.refuse(417, "Expect is not 100-continue");
   }
-  const refusal = fields.refusal ?? findRefusal({ method, target, scheme });
+  const refusal = fields.refusal ?? findRefusal({ method: line.method, target, scheme });
   if (refusal !== null) return { line, head: refusal };
-  const bodyBytes = isComplete ? 0 : toLength(fields.contentLength);
+  const hasBody = !isComplete && line.isUpgrade !== true;
+  const bodyBytes = hasBody ? toLength(fields.contentLength) : 0;
   if (bodyBytes === "invalid") {
     return { line, head: refuse(400, "Content-Length is not a number") };
   }
-  const head = fields.toHead({ method, target, bodyBytes, peer });
+  const head = fields.toHead({ method: line.method, target, bodyBytes, peer });
   if (!("reason" in head)) head.protocol = "HTTP/2.0";
   return { line, head };
 }

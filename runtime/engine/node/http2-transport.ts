@@ -1,6 +1,7 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { toHttp2Headers, withSingleValues } from "./http2-fields.ts";
 import type { NodeClient } from "./node-client.ts";
+import type { UpgradedStream } from "./node-web-socket.ts";
 import type { ResponseHead, Transport } from "./transport.ts";
 
 const { NGHTTP2_NO_ERROR } = constants;
@@ -38,6 +39,7 @@ export class Http2Transport implements Transport {
   #unsentBytes = 0;
   #hasEnded = false;
   #isCut = false;
+  #isUpgraded = false;
   /** Time at which a whole response was written; `null`: none was. It leaves as soon as the client takes it. */
   writtenMs: number | null = null;
 
@@ -83,6 +85,7 @@ export class Http2Transport implements Transport {
 
   /** True while bytes wait until the client takes them. */
   get waitsForClient(): boolean {
+    if (this.#isUpgraded) return !this.#isCut && this.#stream.writableLength > 0;
     return !this.#isCut && (this.#unsentBytes > 0 || this.writtenMs !== null);
   }
 
@@ -147,6 +150,24 @@ export class Http2Transport implements Transport {
     this.#stream.resume();
   }
 
+  upgrade(head: ResponseHead, { protocol }: { protocol: string | null }): UpgradedStream | null {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed || stream.aborted) return null;
+    const headers = { ...toHttp2Headers({ ...head, status: 200 }) };
+    if (protocol !== null) headers["sec-websocket-protocol"] = protocol;
+    try {
+      stream.respond(headers);
+    } catch (error) {
+      if (!isRepeated(error)) throw error;
+      stream.respond(withSingleValues(headers));
+    }
+    this.#client = null;
+    this.#isUpgraded = true;
+    // Counts the bytes.
+    this.#read();
+    return { duplex: stream, writesAtOnce: false, cut: () => this.destroy() };
+  }
+
   dropBody(): void {
     this.#client = null;
     // Dropped bytes count as well: a connection that sends mostly frames without content is cut off.
@@ -201,6 +222,11 @@ export class Http2Transport implements Transport {
   #letGo(): void {
     if (!this.#bodyOpen) return;
     const stream = this.#stream;
+    // Nothing else reads the bytes behind a refused request for a WebSocket.
+    if (!this.#reads) {
+      this.#read();
+      stream.resume();
+    }
     stream.once("finish", () => {
       // The client may have sent a whole window before it learns of the end. nghttp2 drops these bytes without a word.
       if (this.#bodyOpen) this.#owner.onBodyBytes(WINDOW_BYTES);

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { LazyFrames } from "../../http/web-socket-frames.ts";
 import type { ListenerOptions } from "../engine.ts";
 import type { HeadFields } from "../head-fields.ts";
 import type { ListenerCounts } from "../listener-counts.ts";
@@ -21,6 +22,8 @@ export interface NodeListenerContext extends ClientContext {
   /** The field `Keep-Alive` as a line with its end; empty: it is not sent. */
   readonly keepAliveLine: string;
   readonly onRequest: ListenerOptions["onRequest"];
+  /** Frames the messages of WebSockets. */
+  readonly frames: LazyFrames;
   /** Returns the value of the field `Date`. */
   date(): string;
   /** Resets a connection, so that its client cannot take a part of a response for all of it. */

@@ -29,17 +29,26 @@ import {
   type TransferSetting,
   valueOf,
 } from "../../http/transfer-limits.ts";
+import type { Handshake } from "../../http/web-socket-handshake.ts";
+import type { WebSocketFrames } from "../../http/web-socket-frames.ts";
+import type { SilenceLimits } from "../../http/web-socket-liveness.ts";
+import type { WebSocketEvents, WebSocketOffer, WebSocketSide } from "../../http/web-socket.ts";
 import { runFinishing } from "../../http/when-finished.ts";
 import type { TurnClock } from "../../lib/turn-clock.ts";
+import { ClientWebSocket } from "../client-web-socket.ts";
 import type { CountedClient } from "../listener-counts.ts";
 import type { Transferring } from "../transfer-sweep.ts";
 import { BodyProgress } from "./body-progress.ts";
+import { NodeWebSocket } from "./node-web-socket.ts";
 import { ReplyStream } from "./reply-stream.ts";
 import type { PreparedHead, ResponseHead, Transport } from "./transport.ts";
 
 /** Statuses for the log only. Nginx introduced 499. */
 const CLIENT_LEFT = 499;
 const BROKEN_OFF = 502;
+
+/** A valid request for a WebSocket. With HTTP/2 it has no key. */
+export type UpgradeRequest = Omit<Handshake, "key"> & { readonly key: string | null };
 
 /** The parts of a listener that its exchanges share. */
 export interface ClientContext {
@@ -54,6 +63,9 @@ export interface ClientContext {
   /** A request or response body is in transfer: the listener must call `check` every second. */
   onTransferStart(client: NodeClient): void;
   onTransferEnd(client: NodeClient): void;
+  /** The request became this WebSocket. Its client is checked every second from now on. */
+  onWebSocket(side: ClientWebSocket): void;
+  onWebSocketEnd(side: ClientWebSocket): void;
   /** The client was cut off because of this setting. `value` is the one that applied: a route may have its own. */
   onCut(client: NodeClient, setting: TransferSetting, value: number): void;
   /** The request has an invalid body. */
@@ -70,7 +82,8 @@ export interface ClientContext {
  * The client's side of an exchange on Node's sockets, in all protocols. A `Transport` writes the bytes.
  *
  *     open ──respond──▶ answering ──last byte taken──▶ finished
- *       └──────────────────┴────── client left ──────────▲
+ *       ├──────────────────┴────── client left ──────────▲
+ *       └──accept──▶ a WebSocket (`ClientWebSocket`) ──end──┘
  *
  * Invariant: nothing is written to the transport once the exchange is finished.
  */
@@ -86,6 +99,7 @@ export class NodeClient implements CountedClient, Transferring {
   series = 0;
   filters: ReplyFilter[] | null = null;
   finishing: (() => void)[] | null = null;
+  webSocket: WebSocketOffer | null = null;
   countsForAddress = false;
   readonly #transport: Transport;
   readonly #context: ClientContext;
@@ -170,6 +184,67 @@ export class NodeClient implements CountedClient, Transferring {
       this.#startChecks();
     }
     return { pause: () => this.#pauseBody(), resume: () => this.#resumeBody() };
+  }
+
+  /** Lets the responder accept a WebSocket. */
+  offerWebSocket(request: UpgradeRequest, frames: WebSocketFrames): void {
+    this.webSocket = {
+      isCurrent: request.isCurrent,
+      accept: (answer, events) => this.#accept({ ...answer, key: request.key, frames }, events),
+    };
+  }
+
+  #accept(
+    answer: {
+      protocol: string | null;
+      fields: string;
+      silence?: SilenceLimits;
+      key: string | null;
+      frames: WebSocketFrames;
+    },
+    events: WebSocketEvents,
+  ): WebSocketSide | null {
+    if (this.#state !== "open") return null;
+    const { protocol, silence, key, frames } = answer;
+    const plain = {
+      status: 101,
+      statusText: "",
+      fields: answer.fields,
+      body: null,
+      lengthBytes: null,
+    };
+    const reply = this.filters === null ? plain : filterReply(plain, this, this.#context);
+    const fields = reply.status === 101 ? this.#context.fields.prepare(reply.fields) : null;
+    if (fields === null) {
+      this.refuse(502);
+      return null;
+    }
+    const head = { status: 101, statusText: "", fields, lengthBytes: null, hasBody: false };
+    const stream = this.#transport.upgrade(head, { key, protocol });
+    if (stream === null) {
+      this.#abort = null;
+      this.cutOff();
+      return null;
+    }
+    this.#state = "answering";
+    this.#abort = null;
+    const context = this.#context;
+    const side: ClientWebSocket = new ClientWebSocket({
+      request: this,
+      events,
+      now: () => context.clock.now(),
+      sendTimeoutMs: this.#limits.sendTimeoutMs,
+      silence,
+      onSlow: () => context.onCut(this, "sendTimeout", this.#limits.sendTimeoutMs),
+      onEnd: (sentBytes) => {
+        context.onWebSocketEnd(side);
+        this.#finish(101, sentBytes);
+      },
+      onError: (error) => context.onError(error),
+    });
+    context.onWebSocket(side);
+    side.opened(new NodeWebSocket(stream, { frames, side }));
+    return side;
   }
 
   limitTransfers(limits: TransferLimits): void {

@@ -8,10 +8,12 @@ import {
 import type { ExchangeId } from "../../http/client.ts";
 import { ResponseFields } from "../../http/response-fields.ts";
 import type { TransferLimits, TransferSetting } from "../../http/transfer-limits.ts";
+import { LazyFrames } from "../../http/web-socket-frames.ts";
 import { RuntimeError } from "../../lib/errors.ts";
 import type { Prepared } from "../../lib/prepared.ts";
 import type { SocketHandle } from "../../lib/socket-handle.ts";
 import type { TurnClock } from "../../lib/turn-clock.ts";
+import type { ClientWebSocket } from "../client-web-socket.ts";
 import type {
   Listener,
   ListenerChanges,
@@ -62,6 +64,7 @@ export class NodeListener implements Listener, NodeListenerContext {
   readonly secure: boolean;
   readonly heads: HeadFields;
   readonly counts: ListenerCounts;
+  readonly frames: LazyFrames = new LazyFrames();
   readonly #server: Server;
   readonly #tlsServer: TlsServer | null;
   #certificates: CertificateTable | null;
@@ -71,6 +74,10 @@ export class NodeListener implements Listener, NodeListenerContext {
   #port = 0;
   #closing = false;
   readonly #transfers = new TransferSweep<NodeClient>((error) => this.#options.onError(error));
+  /** WebSockets of clients. */
+  readonly #webSockets = new TransferSweep<ClientWebSocket>((error) =>
+    this.#options.onError(error),
+  );
   readonly #connections = new ConnectionSweep<OpenConnection>((error) =>
     this.#options.onError(error),
   );
@@ -208,6 +215,14 @@ export class NodeListener implements Listener, NodeListenerContext {
     this.#transfers.delete(client);
   }
 
+  onWebSocket(side: ClientWebSocket): void {
+    this.#webSockets.add(side);
+  }
+
+  onWebSocketEnd(side: ClientWebSocket): void {
+    this.#webSockets.delete(side);
+  }
+
   onCut(client: NodeClient, setting: TransferSetting, value: number): void {
     this.#options.onCut(client, setting, value);
   }
@@ -244,9 +259,14 @@ export class NodeListener implements Listener, NodeListenerContext {
     // `drainGrace` has already counted the clients that it answered 503 and that still send.
     const busy = this.#transfers.stop().filter(({ limitedBy }) => limitedBy !== "drainGrace");
     if (graceIsOver) for (const client of busy) this.#options.counters.limit("drainGrace", client);
+    const webSockets = this.#webSockets.stop();
+    for (const side of webSockets) {
+      if (graceIsOver) this.#options.counters.limit("drainGrace", side.request);
+      side.dismiss();
+    }
     this.#connections.stop();
     for (const socket of this.#sockets) socket.destroy();
-    return busy.length;
+    return busy.length + webSockets.length;
   }
 
   change(changes: ListenerChanges): void {

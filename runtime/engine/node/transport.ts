@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from "node:http2";
 import type { CheckedFields } from "../../http/response-fields.ts";
+import type { UpgradedStream } from "./node-web-socket.ts";
 
 /** The head of a response. */
 export interface ResponseHead {
@@ -57,4 +58,16 @@ export interface Transport {
   resumeBody(): void;
   /** The rest of the request body is not needed: reads and drops it. */
   dropBody(): void;
+  /**
+   * Accepts a WebSocket. The stream is the caller's then, and brings the bytes that the client has sent before. They come in
+   * a later turn of the event loop.
+   *
+   * @param head With status 101. HTTP/2 has 200 in its place (RFC 8441 section 5).
+   * @param answer.key Key of the request; `null` with HTTP/2, which has none.
+   * @returns `null`: the client has left.
+   */
+  upgrade(
+    head: ResponseHead,
+    answer: { key: string | null; protocol: string | null },
+  ): UpgradedStream | null;
 }

@@ -12,7 +12,8 @@ import type {
   Uws,
   UwsApp,
 } from "./uws.ts";
-import type { UwsWebSocket } from "./uws-web-socket.ts";
+import type { ClientWebSocket } from "../client-web-socket.ts";
+import { toEnd } from "./library-end.ts";
 
 /**
  * The library's default, SO_REUSEPORT: another process of the same user can listen on the port, too, and so replace
@@ -47,7 +48,7 @@ export type OnRequest = (
 
 /** The data of a WebSocket of the library. */
 export interface SocketData {
-  readonly side: UwsWebSocket;
+  readonly side: ClientWebSocket;
 }
 
 export interface AcceptorOptions {
@@ -229,14 +230,15 @@ export class Acceptor {
       resetIdleTimeoutOnSend: true,
       upgrade: (res, req, context) => onRequest(res, req, "GET", certificate, context),
       open: (socket) => socket.getUserData().side.opened(socket),
-      message: (socket, bytes, isBinary) => socket.getUserData().side.onMessage(bytes, isBinary),
+      message: (socket, bytes, isBinary) =>
+        socket.getUserData().side.onMessage(new Uint8Array(bytes), isBinary),
       drain: (socket) => socket.getUserData().side.onDrain(),
-      ping: (socket, bytes) => socket.getUserData().side.onPing(bytes),
-      pong: (socket, bytes) => socket.getUserData().side.onPong(bytes),
+      ping: (socket, bytes) => socket.getUserData().side.onPing(new Uint8Array(bytes)),
+      pong: (socket, bytes) => socket.getUserData().side.onPong(new Uint8Array(bytes)),
       close: (socket, code, reason) => {
         // The library does not call the filter for a connection that has become a WebSocket.
         this.#onClosed(serving);
-        socket.getUserData().side.onClosed(code, reason);
+        socket.getUserData().side.onClosed(toEnd(code, Buffer.from(reason).toString()));
       },
     });
     app.get("/*", (res, req) => onRequest(res, req, "GET", certificate, null));

@@ -18,7 +18,7 @@ import { TransferSweep } from "../transfer-sweep.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
 import { type ListenerContext, UwsClient } from "./uws-client.ts";
 import type { HttpResponse, UpgradeContext, Uws } from "./uws.ts";
-import type { UwsWebSocket } from "./uws-web-socket.ts";
+import type { ClientWebSocket } from "../client-web-socket.ts";
 import { WriteAllowance } from "./write-allowance.ts";
 
 /** The library, with the state that all of its listeners share. */
@@ -46,7 +46,7 @@ export class UwsListener implements Listener, ListenerContext {
   /** Clients with a request or response body in transfer. */
   readonly #transfers = new TransferSweep<UwsClient>((error) => this.#options.onError(error));
   /** WebSockets of clients. */
-  readonly #sockets = new TransferSweep<UwsWebSocket>((error) => this.#options.onError(error));
+  readonly #sockets = new TransferSweep<ClientWebSocket>((error) => this.#options.onError(error));
   readonly #writes: WriteAllowance;
   #options: ListenerOptions;
   readonly #addresses = new ConnectionAddresses();
@@ -129,11 +129,11 @@ export class UwsListener implements Listener, ListenerContext {
     this.#transfers.delete(client);
   }
 
-  onWebSocket(side: UwsWebSocket): void {
+  onWebSocket(side: ClientWebSocket): void {
     this.#sockets.add(side);
   }
 
-  onWebSocketEnd(side: UwsWebSocket): void {
+  onWebSocketEnd(side: ClientWebSocket): void {
     this.#sockets.delete(side);
   }
 

@@ -48,7 +48,7 @@ import {
   writeResponse,
 } from "./write-response.ts";
 import { StreamWriter } from "./write-stream.ts";
-import { UwsWebSocket } from "./uws-web-socket.ts";
+import { ClientWebSocket } from "../client-web-socket.ts";
 
 /** An answer to a request for a WebSocket, and the parts of the request that the library needs. */
 interface Acceptance {
@@ -91,8 +91,8 @@ export interface ListenerContext {
   onTransferStart(client: UwsClient): void;
   onTransferEnd(client: UwsClient): void;
   /** The request became this WebSocket. Its client is checked every second from now on. */
-  onWebSocket(side: UwsWebSocket): void;
-  onWebSocketEnd(side: UwsWebSocket): void;
+  onWebSocket(side: ClientWebSocket): void;
+  onWebSocketEnd(side: ClientWebSocket): void;
   /** The client was cut off because of this setting. `value` is the one that applied: a route may have its own. */
   onCut(client: UwsClient, setting: TransferSetting, value: number): void;
   /** A bug in Edgicorn, which spoiled one reply. */
@@ -108,7 +108,7 @@ export interface ListenerContext {
  *
  *     open ──respond──▶ answering ──last byte taken──▶ finished
  *       ├──────────────────┴────── client left ──────────▲
- *       └──accept──▶ a WebSocket (`UwsWebSocket`) ──end──┘
+ *       └──accept──▶ a WebSocket (`ClientWebSocket`) ──end──┘
  *
  * Invariant: no method of `res` is called after the library has the last byte of the response or has called
  * `onAborted`. Otherwise the library throws, which ends the process (docs/uwebsockets.md section 4). To the library a
@@ -262,7 +262,7 @@ export class UwsClient implements Client {
     this.#state = "answering";
     this.#abort = null;
     const context = this.#context;
-    const side: UwsWebSocket = new UwsWebSocket({
+    const side: ClientWebSocket = new ClientWebSocket({
       request: this,
       events,
       now: () => context.clock.now(),

@@ -17,7 +17,7 @@ import {
   readMachine,
   type UwsChoice,
 } from "./uws-packages.ts";
-import type { FrameSocket } from "./web-socket-writer.ts";
+import type { EngineSocket } from "../client-web-socket.ts";
 
 export type { HttpRequest, HttpResponse };
 export type ListenSocket = us_listen_socket;
@@ -56,12 +56,7 @@ export interface UwsApp {
 }
 
 /** A WebSocket of the library, from `open` until `close`. Afterwards every method throws. */
-export interface LibrarySocket<T> extends FrameSocket {
-  ping(bytes: Uint8Array): number;
-  /** Sends a close frame. Calls `close` before it returns. */
-  end(code: number, reason: string): void;
-  /** Cuts the connection. Calls `close` before it returns. */
-  close(): void;
+export interface LibrarySocket<T> extends EngineSocket {
   getUserData(): T;
 }
 

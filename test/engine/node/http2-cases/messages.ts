@@ -171,9 +171,21 @@ export const PSEUDO_FIELDS: readonly Row[] = [
   },
   {
     section: "RFC 8441 3",
-    name: "extended CONNECT, which the server did not allow",
+    name: "extended CONNECT for a WebSocket in a stream that has ended: an ordinary request",
     send: [getWith({ ":method": "CONNECT", ":protocol": "websocket" })],
-    outcome: [...MALFORMED, 405],
+    outcome: 200,
+  },
+  {
+    section: "RFC 8441 4",
+    name: "extended CONNECT for another protocol",
+    send: [getWith({ ":method": "CONNECT", ":protocol": "connect-udp" })],
+    outcome: 501,
+  },
+  {
+    section: "RFC 8441 4",
+    name: ":protocol in a GET",
+    send: [getWith({ ":protocol": "websocket" })],
+    outcome: MALFORMED,
   },
   {
     section: "RFC 9110 9.3.8",

@@ -1,5 +1,6 @@
 import { randomFillSync } from "node:crypto";
 import type { Duplex, Writable } from "node:stream";
+import { CLOSE_CODES } from "./web-socket.ts";
 
 /**
  * Frames bytes as messages: the class `Sender` of the package `ws`, which its types leave out. `onSent` is called once the
@@ -26,7 +27,8 @@ export type FrameReceiver = Writable;
 /** The parts of the package `ws` that frame and read messages. */
 export interface WebSocketFrames {
   createSender(socket: Duplex): FrameSender;
-  createReceiver(options: { largestBytes: number }): FrameReceiver;
+  /** @param options.isServer The frames come from a client, so they have masks. */
+  createReceiver(options: { largestBytes: number; isServer: boolean }): FrameReceiver;
 }
 
 /**
@@ -55,10 +57,30 @@ interface Exports {
 /** Loads the package `ws` with the first WebSocket: importing it takes 15 ms. */
 export class LazyFrames {
   #loading: Promise<WebSocketFrames> | null = null;
+  #loaded: WebSocketFrames | null = null;
+
+  /** The package, if it is loaded. */
+  get loaded(): WebSocketFrames | null {
+    return this.#loaded;
+  }
 
   load(): Promise<WebSocketFrames> {
-    this.#loading ??= importFrames();
+    this.#loading ??= importFrames().then((frames) => (this.#loaded = frames));
     return this.#loading;
+  }
+}
+
+/** Returns the code for the sender of a frame that was refused, by the code of the error of `ws`. */
+export function toCloseCode(problem: Error): number {
+  switch ("code" in problem ? problem.code : null) {
+    case "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH":
+    case "WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH":
+    case "WS_ERR_TOO_MANY_BUFFERED_PARTS":
+      return CLOSE_CODES.messageTooBig;
+    case "WS_ERR_INVALID_UTF8":
+      return CLOSE_CODES.invalidText;
+    default:
+      return CLOSE_CODES.protocolError;
   }
 }
 
@@ -67,9 +89,9 @@ async function importFrames(): Promise<WebSocketFrames> {
   const { Sender, Receiver } = (await import("ws")) as unknown as Exports;
   return {
     createSender: (socket) => new Sender(socket, undefined, fillMask),
-    createReceiver: ({ largestBytes }) =>
+    createReceiver: ({ largestBytes, isServer }) =>
       new Receiver({
-        isServer: false,
+        isServer,
         maxPayload: largestBytes,
         maxFragments: MOST_FRAGMENTS,
         maxBufferedChunks: MOST_CHUNKS,

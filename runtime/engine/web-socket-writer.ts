@@ -1,6 +1,6 @@
 /**
  * Largest piece that is handed to the library at once. A larger message leaves in fragments, which an intermediary may
- * make (RFC 6455 section 5.4): pings pass between them, and progress shows. From 16 KiB on, the library stops to write
+ * make (RFC 6455 section 5.4): pings pass between them, and progress shows. From 16 KiB on, uWebSockets.js stops to write
  * if the piece is sent within its callback `drain` and does not fit (docs/uwebsockets.md section 7).
  */
 export const PIECE_BYTES = 16_000;
@@ -8,10 +8,10 @@ export const PIECE_BYTES = 16_000;
 /** Memory that a message takes while it waits, beside its bytes: a million empty messages are not small. */
 const MESSAGE_COST_BYTES = 256;
 
-/** Result of the library's `send`: all bytes are with the kernel, or in the cork buffer. */
+/** Result of the library's `send`: it takes more. */
 const TOOK = 1;
 
-/** The part of the library's WebSocket that sends messages. Each method returns 1: sent, or 0: the library holds bytes. */
+/** The part of a library's WebSocket that sends messages. Each method returns 1: it takes more, or 0: it holds bytes. */
 export interface FrameSocket {
   send(bytes: Uint8Array, isBinary: boolean): number;
   sendFirstFragment(bytes: Uint8Array, isBinary: boolean): number;
@@ -44,7 +44,7 @@ interface Message {
  * Invariant: while messages wait, the state is not `free`. While it is `full`, the library waits for the kernel, so
  * that a `drain` will come. While it is `resuming`, a deferred call will come.
  *
- * Nothing is sent within the library's callback `drain`: there the library forgets to wait for the kernel after a large
+ * Nothing is sent within the library's callback `drain`: there uWebSockets.js forgets to wait for the kernel after a large
  * piece (docs/uwebsockets.md section 7).
  */
 export class WebSocketWriter {

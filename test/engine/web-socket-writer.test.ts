@@ -5,7 +5,7 @@ import {
   type FrameSocket,
   PIECE_BYTES,
   WebSocketWriter,
-} from "../../../runtime/engine/uws/web-socket-writer.ts";
+} from "../../runtime/engine/web-socket-writer.ts";
 
 /** Size from which the library writes in the way that does not note a failure. */
 const LARGE_BYTES = 16 * 1024;

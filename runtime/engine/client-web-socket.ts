@@ -1,16 +1,15 @@
-import type { ExchangeId } from "../../http/client.ts";
-import type { LimitName } from "../../http/limit-names.ts";
-import { judgeSilence, type SilenceLimits } from "../../http/web-socket-liveness.ts";
+import type { ExchangeId } from "../http/client.ts";
+import type { LimitName } from "../http/limit-names.ts";
+import { judgeSilence, type SilenceLimits } from "../http/web-socket-liveness.ts";
 import {
   CLOSE_CODES,
   LARGEST_MESSAGE_BYTES,
   type WebSocketEnd,
   type WebSocketEvents,
   type WebSocketSide,
-} from "../../http/web-socket.ts";
-import type { Transferring } from "../transfer-sweep.ts";
-import type { LibrarySocket } from "./uws.ts";
-import { WebSocketWriter } from "./web-socket-writer.ts";
+} from "../http/web-socket.ts";
+import type { Transferring } from "./transfer-sweep.ts";
+import { type FrameSocket, WebSocketWriter } from "./web-socket-writer.ts";
 
 /** Time in which a client must take the messages that wait before its close frame. */
 const CLOSING_MS = 30_000;
@@ -24,16 +23,16 @@ const MOST_HELD_BYTES = 1024 * 1024;
 /** Payload of the server's own pings. Their answers are not passed on. */
 const OWN_PING = Buffer.from("edgicorn");
 
-/** Texts with which the library explains why it ended a WebSocket. It gives the code 1006 for all of them. */
-const LIBRARY_REASONS: ReadonlyMap<string, number> = new Map([
-  ["Received too big message", CLOSE_CODES.messageTooBig],
-  ["Received invalid UTF-8", CLOSE_CODES.invalidText],
-  ["Received invalid WebSocket frame", CLOSE_CODES.protocolError],
-  // The client sent a close frame with a code that the library does not know, such as 3000.
-  ["Received invalid close payload", CLOSE_CODES.none],
-]);
+/** A WebSocket of an engine's library, until it calls `onClosed`. Afterwards every method may throw. */
+export interface EngineSocket extends FrameSocket {
+  ping(bytes: Uint8Array): void;
+  /** Sends a close frame. Calls `onClosed` before it returns. */
+  end(code: number, reason: string): void;
+  /** Cuts the connection. Calls `onClosed` before it returns. */
+  close(): void;
+}
 
-export interface UwsWebSocketOptions {
+export interface ClientWebSocketOptions {
   /** The request that became the WebSocket. */
   request: { readonly id: ExchangeId; limitedBy: LimitName | null };
   events: WebSocketEvents;
@@ -51,17 +50,17 @@ export interface UwsWebSocketOptions {
 }
 
 /**
- * The client's side of a WebSocket on uWebSockets.js.
+ * The client's side of a WebSocket. An engine passes the events of its library on, which frames the messages.
  *
  *     open ──close──▶ closing ──messages left──▶ ended
  *       └── client's close frame, cut, lost ──────▲
  *
  * Invariant: no method of the library's socket is called once the library has called `close`. Otherwise it throws.
  */
-export class UwsWebSocket implements WebSocketSide, Transferring {
-  readonly request: UwsWebSocketOptions["request"];
-  readonly #options: UwsWebSocketOptions;
-  #socket: LibrarySocket<unknown> | null = null;
+export class ClientWebSocket implements WebSocketSide, Transferring {
+  readonly request: ClientWebSocketOptions["request"];
+  readonly #options: ClientWebSocketOptions;
+  #socket: EngineSocket | null = null;
   #writer: WebSocketWriter | null = null;
   #state: "open" | "closing" | "ended" = "open";
   /** The close frame that follows the messages that wait. */
@@ -81,7 +80,7 @@ export class UwsWebSocket implements WebSocketSide, Transferring {
   /** The latest ping that came meanwhile; it stands for all of them (RFC 6455 section 5.5.3). */
   #nextPing: Uint8Array | null = null;
 
-  constructor(options: UwsWebSocketOptions) {
+  constructor(options: ClientWebSocketOptions) {
     this.request = options.request;
     this.#options = options;
     this.#heardMs = options.now();
@@ -91,8 +90,8 @@ export class UwsWebSocket implements WebSocketSide, Transferring {
     return this.request.id;
   }
 
-  /** Takes the library's socket. Must be called in its callback `open`. */
-  opened(socket: LibrarySocket<unknown>): void {
+  /** Takes the library's socket. Must be called before any other event. */
+  opened(socket: EngineSocket): void {
     this.#socket = socket;
     this.#writer = new WebSocketWriter(socket, {
       now: this.#options.now,
@@ -170,13 +169,13 @@ export class UwsWebSocket implements WebSocketSide, Transferring {
   }
 
   /** Notes whether the client takes the pings and the answers to pings that the library holds. */
-  #checkHeld(socket: LibrarySocket<unknown>, nowMs: number): void {
+  #checkHeld(socket: EngineSocket, nowMs: number): void {
     const heldBytes = socket.getBufferedAmount();
     if (this.#heldBytes === 0 || heldBytes < this.#heldBytes) this.#progressMs = nowMs;
     this.#heldBytes = heldBytes;
   }
 
-  #checkSilence(socket: LibrarySocket<unknown>, nowMs: number): void {
+  #checkSilence(socket: EngineSocket, nowMs: number): void {
     const silence = {
       heardMs: this.#heardMs,
       pings: this.#pings,
@@ -193,29 +192,29 @@ export class UwsWebSocket implements WebSocketSide, Transferring {
   }
 
   /** A callback of the library: the client sent a message. */
-  onMessage(bytes: ArrayBuffer, isBinary: boolean): void {
+  onMessage(bytes: Uint8Array, isBinary: boolean): void {
     this.#hear();
     if (this.#state !== "open") return;
     if (bytes.byteLength > LARGEST_MESSAGE_BYTES) {
       this.close(CLOSE_CODES.messageTooBig, "a message may have 16 MiB");
       return;
     }
-    this.#guard(() => this.#options.events.onMessage(new Uint8Array(bytes), isBinary));
+    this.#guard(() => this.#options.events.onMessage(bytes, isBinary));
   }
 
   /** A callback of the library, which has answered the ping. */
-  onPing(bytes: ArrayBuffer): void {
+  onPing(bytes: Uint8Array): void {
     this.#hear();
     this.#limitHeld();
     if (this.#state !== "open") return;
-    this.#guard(() => this.#options.events.onPing(new Uint8Array(bytes)));
+    this.#guard(() => this.#options.events.onPing(bytes));
   }
 
   /** A callback of the library: the client answered a ping. */
-  onPong(bytes: ArrayBuffer): void {
+  onPong(bytes: Uint8Array): void {
     this.#hear();
-    if (this.#state !== "open" || OWN_PING.equals(new Uint8Array(bytes))) return;
-    this.#guard(() => this.#options.events.onPong(new Uint8Array(bytes)));
+    if (this.#state !== "open" || OWN_PING.equals(bytes)) return;
+    this.#guard(() => this.#options.events.onPong(bytes));
   }
 
   /** A callback of the library: it holds fewer bytes than before. */
@@ -227,14 +226,13 @@ export class UwsWebSocket implements WebSocketSide, Transferring {
   }
 
   /** A callback of the library: the WebSocket is over. */
-  onClosed(code: number, text: ArrayBuffer): void {
+  onClosed(end: WebSocketEnd): void {
     if (this.#state === "ended") return;
     const isOwn = this.#state === "closing";
     this.#state = "ended";
     this.#writer?.stop();
     this.#guard(() => this.#options.onEnd(this.#sentBytes));
-    const end = isOwn ? this.#farewell : toEnd(code, Buffer.from(text).toString());
-    this.#guard(() => this.#options.events.onClose(end));
+    this.#guard(() => this.#options.events.onClose(isOwn ? this.#farewell : end));
   }
 
   get #sentBytes(): number {
@@ -273,10 +271,4 @@ export class UwsWebSocket implements WebSocketSide, Transferring {
       this.destroy();
     }
   }
-}
-
-/** Returns the end of a WebSocket from the code and the text that the library gives. */
-function toEnd(code: number, text: string): WebSocketEnd {
-  if (code !== CLOSE_CODES.abnormal) return { code, reason: text };
-  return { code: LIBRARY_REASONS.get(text) ?? code, reason: "" };
 }

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { ExchangeId } from "../../../runtime/http/client.ts";
-import { LARGEST_MESSAGE_BYTES, type WebSocketEnd } from "../../../runtime/http/web-socket.ts";
-import type { LibrarySocket } from "../../../runtime/engine/uws/uws.ts";
-import { UwsWebSocket } from "../../../runtime/engine/uws/uws-web-socket.ts";
+import type { ExchangeId } from "../../runtime/http/client.ts";
+import { LARGEST_MESSAGE_BYTES, type WebSocketEnd } from "../../runtime/http/web-socket.ts";
+import { ClientWebSocket, type EngineSocket } from "../../runtime/engine/client-web-socket.ts";
+import { toEnd } from "../../runtime/engine/uws/library-end.ts";
 
-const EMPTY = new ArrayBuffer(0);
+const EMPTY = new Uint8Array(0);
 
 /** The library's socket: it throws once it is closed, and closes within `end` and `close`. */
-class ClosableSocket implements LibrarySocket<null> {
+class ClosableSocket implements EngineSocket {
   readonly calls: string[] = [];
   heldBytes = 0;
   isFull = false;
@@ -58,10 +58,6 @@ class ClosableSocket implements LibrarySocket<null> {
     this.onClosed(1006, "");
   }
 
-  getUserData(): null {
-    return null;
-  }
-
   #call(text: string): number {
     assert.equal(this.isClosed, false, text);
     this.calls.push(text);
@@ -80,10 +76,10 @@ class Bench {
   finished = 0;
   nowMs = 0;
   onMessage: () => void = () => {};
-  readonly side: UwsWebSocket;
+  readonly side: ClientWebSocket;
 
   constructor({ sendTimeoutMs = 60_000 } = {}) {
-    this.side = new UwsWebSocket({
+    this.side = new ClientWebSocket({
       // Ids are made in tests only here.
       request: { id: 1 as ExchangeId, limitedBy: null },
       now: () => this.nowMs,
@@ -103,7 +99,7 @@ class Bench {
         onClose: (end) => void this.ends.push(end),
       },
     });
-    this.socket.onClosed = (code, text) => this.side.onClosed(code, toBytes(text));
+    this.socket.onClosed = (code, reason) => this.side.onClosed({ code, reason });
     this.side.opened(this.socket);
   }
 
@@ -123,16 +119,12 @@ class Bench {
   }
 }
 
-function toBytes(text: string): ArrayBuffer {
-  return new Uint8Array(Buffer.from(text)).buffer;
-}
-
-describe("UwsWebSocket", () => {
+describe("ClientWebSocket", () => {
   it("pings a silent client, and cuts one that answers no ping", () => {
     const bench = new Bench();
     bench.pass(25_000);
     assert.deepEqual(bench.socket.calls, ["ping edgicorn"]);
-    bench.side.onPong(toBytes("edgicorn"));
+    bench.side.onPong(Buffer.from("edgicorn"));
     bench.pass(337_000);
     assert.deepEqual(bench.socket.calls, ["ping edgicorn", "ping edgicorn", "ping edgicorn"]);
     assert.deepEqual(bench.ends, []);
@@ -338,9 +330,9 @@ describe("UwsWebSocket", () => {
 
   it("closes after a message that is too large", () => {
     const bench = new Bench();
-    bench.side.onMessage(new ArrayBuffer(LARGEST_MESSAGE_BYTES), true);
+    bench.side.onMessage(new Uint8Array(LARGEST_MESSAGE_BYTES), true);
     assert.equal(bench.events.length, 1);
-    bench.side.onMessage(new ArrayBuffer(LARGEST_MESSAGE_BYTES + 1), true);
+    bench.side.onMessage(new Uint8Array(LARGEST_MESSAGE_BYTES + 1), true);
     assert.equal(bench.events.length, 1);
     assert.equal(bench.ends[0]?.code, 1009);
   });
@@ -369,7 +361,7 @@ describe("UwsWebSocket", () => {
     it(`reads the end ${code} "${text}" of the library as ${expected}`, () => {
       const bench = new Bench();
       bench.socket.isClosed = true;
-      bench.side.onClosed(code, toBytes(text));
+      bench.side.onClosed(toEnd(code, text));
       assert.deepEqual(bench.ends, [{ code: expected, reason: code === 1006 ? "" : text }]);
     });
   }
