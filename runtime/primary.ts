@@ -38,6 +38,7 @@ import type { StoredGenerations } from "./reload/stored-generations.ts";
 import { listPublicDirs } from "./config/sites.ts";
 import { createSites, listSiteSettings } from "./site/create-sites.ts";
 import type { LoadedCertificates, ServerCertificate } from "./tls/tls.ts";
+import type { ExportCounts } from "./trace/exporter.ts";
 import { prepareForks, type WorkerOutput } from "./supervise/fork-worker.ts";
 import { untilForked } from "./supervise/until-forked.ts";
 
@@ -194,8 +195,8 @@ export class Primary {
     return this.#parts.requestLog.counters;
   }
 
-  /** Number of traced requests that a collector got, and of those that were dropped. */
-  get traceCounts(): Readonly<{ exported: number; dropped: number }> {
+  /** Numbers of traced requests by their outcome, and of spans that the collector has rejected. */
+  get traceCounts(): Readonly<ExportCounts> {
     return this.#parts.tracer.counts;
   }
 

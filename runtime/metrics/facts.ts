@@ -11,8 +11,12 @@ export interface MetricsFacts {
   readonly pools: readonly PoolFacts[];
   /** Bodies that wait on disk. */
   readonly spool: { readonly files: number; readonly heldBytes: number };
-  /** Traced requests that a collector got, and those that were dropped. */
-  readonly traces: { readonly exported: number; readonly dropped: number };
+  /** Traced requests that a collector got, those that were dropped, and spans that the collector has not taken. */
+  readonly traces: {
+    readonly exported: number;
+    readonly dropped: number;
+    readonly rejectedSpans: number;
+  };
   /** The primary's own process. */
   readonly process: ProcessFacts;
 }

@@ -127,6 +127,14 @@ export const SERVER_FAMILIES: readonly Family[] = [
     collect: ({ traces }) => one(traces.dropped),
   },
   {
+    name: "edgicorn_trace_spans_rejected",
+    type: "counter",
+    unit: null,
+    labels: [],
+    help: "Spans of traced requests that the collector got and has rejected.",
+    collect: ({ traces }) => one(traces.rejectedSpans),
+  },
+  {
     name: "edgicorn_ready",
     type: "gauge",
     unit: null,

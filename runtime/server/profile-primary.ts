@@ -1,12 +1,17 @@
 import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { Session } from "node:inspector/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { writeHeapSnapshot } from "node:v8";
 import type { ProfileEvent, ProfileRequest } from "../control/profiling.ts";
 import { RuntimeError } from "../lib/errors.ts";
+import { isAlive } from "../lib/is-alive.ts";
+
+/** The names of heap snapshots: `primary-PID-UUID.heapsnapshot`. */
+const PREFIX = "primary-";
+const ENDING = ".heapsnapshot";
 
 /** Characters of a profile in one event. */
 const TEXT_LENGTH = 64 * 1024;
@@ -28,7 +33,7 @@ export async function* profilePrimary(
       yield { type: "text", text: text.slice(at, at + TEXT_LENGTH) };
     }
   } else {
-    const path = join(stateDir, `primary-${randomUUID()}.heapsnapshot`);
+    const path = join(stateDir, `${PREFIX}${process.pid}-${randomUUID()}${ENDING}`);
     try {
       takeSnapshot(path);
       const options = { encoding: "utf8", highWaterMark: TEXT_LENGTH } as const;
@@ -41,6 +46,21 @@ export async function* profilePrimary(
     }
   }
   yield { type: "done" };
+}
+
+/**
+ * Removes the heap snapshots of primaries that were killed while they took one: they have secrets. Must be called before this process
+ * takes one, since a new container gives the same process id again. Never rejects.
+ */
+export async function removeLeftSnapshots(stateDir: string): Promise<void> {
+  const names = await readdir(stateDir).catch((): string[] => []);
+  const left = names.filter((name) => {
+    if (!name.startsWith(PREFIX) || !name.endsWith(ENDING)) return false;
+    const pid = Number.parseInt(name.slice(PREFIX.length), 10);
+    return pid === process.pid || !isAlive(pid);
+  });
+  // A file that stays is one that another process removes at this moment, or that this process may not remove.
+  await Promise.all(left.map((name) => rm(join(stateDir, name), { force: true }).catch(() => {})));
 }
 
 async function recordCpu(seconds: number, signal: AbortSignal): Promise<string> {

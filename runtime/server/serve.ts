@@ -11,6 +11,7 @@ import { createReloads } from "./reload.ts";
 import type { Deputy } from "./shutdown.ts";
 import type { SourceWatcher } from "./source-watcher.ts";
 import type { StartCommand } from "./start-command.ts";
+import { removeLeftSnapshots } from "./profile-primary.ts";
 import { LiveViews } from "./live-views.ts";
 import { readyTimeoutMs, type Takeover, type UpgradeOutcome } from "./takeover.ts";
 import { Upgrader } from "./upgrade.ts";
@@ -47,7 +48,8 @@ export interface Serving extends Pick<Operations, "reload"> {
 export async function serve(server: OpenServer, options: ServeOptions): Promise<Serving> {
   const { log, logs, presence, primary, admin, warnings } = server;
   const { start, takeover, setDeputy } = options;
-  const { mode, pidFile, bootTimeoutMs } = primary.config;
+  const { mode, pidFile, bootTimeoutMs, stateDir } = primary.config;
+  void removeLeftSnapshots(stateDir);
 
   let watcher: SourceWatcher | null = null;
   let leaving: Promise<void> | null = null;

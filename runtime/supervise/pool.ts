@@ -148,6 +148,8 @@ export class Pool {
     { standsStill }: { standsStill: boolean },
   ): Promise<WorkerLease> {
     const worker = this.workers.find(({ id }) => id === workerId);
+    // A blocked worker may be examined at this moment.
+    if (worker !== undefined) await this.#heartbeat.untilLooked(worker);
     const pause = worker === undefined ? null : this.#heartbeat.pause(worker, { standsStill });
     if (worker === undefined || pause === null) {
       throw new RuntimeError(

@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingMessage, request as httpRequest } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "../log/log.ts";
+import { parsePartialSuccess, type PartialSuccess } from "./partial-success.ts";
 import type { FinishedSpan } from "./span.ts";
 
 /** Most requests that wait for the collector: some seconds of a busy server. Later ones are dropped. */
@@ -23,6 +24,9 @@ const LONGEST_PAUSE_MS = 30_000;
 /** Answers that ask for another attempt (OTLP specification, "Failures"). */
 const RETRYABLE = new Set([429, 502, 503, 504]);
 
+/** Number of characters of an answer that are read: it has two numbers and a message. */
+const MOST_ANSWER = 64 * 1024;
+
 /** Least time between two warnings. */
 const WARN_INTERVAL_MS = 60_000;
 
@@ -40,6 +44,8 @@ export interface ExporterOptions {
 export interface ExportCounts {
   exported: number;
   dropped: number;
+  /** Spans of exported requests that the collector has not taken (`partialSuccess`). */
+  rejectedSpans: number;
 }
 
 /** Sends finished requests to a collector over OTLP/HTTP, in batches. The queue is bounded, and a request never waits for it. */
@@ -52,6 +58,8 @@ export class Exporter {
   readonly #stop = new AbortController();
   #warnedMs = -Infinity;
   #droppedSinceWarning = 0;
+  #rejectionWarnedMs = -Infinity;
+  #rejectedSinceWarning = 0;
 
   /** @param counts Outlives the exporter. */
   constructor(options: ExporterOptions, counts: ExportCounts) {
@@ -135,8 +143,9 @@ export class Exporter {
       });
       sending.end(body);
       const response = await responseOf(sending);
-      response.resume();
       const status = response.statusCode ?? 0;
+      if (status === 200) this.#noteRejections(parsePartialSuccess(await readStart(response)));
+      else response.resume();
       const seconds = Number(response.headers["retry-after"]);
       const retryAfterMs = Number.isFinite(seconds) && seconds >= 0 ? seconds * 1_000 : null;
       return { status, problem: `the collector answered ${status}`, retryAfterMs };
@@ -144,6 +153,19 @@ export class Exporter {
       const problem = error instanceof Error ? error.message : String(error);
       return { status: 0, problem, retryAfterMs: null };
     }
+  }
+
+  #noteRejections({ rejectedSpans, message }: PartialSuccess): void {
+    if (rejectedSpans === 0 && message === "") return;
+    this.counts.rejectedSpans += rejectedSpans;
+    this.#rejectedSinceWarning += rejectedSpans;
+    const nowMs = performance.now();
+    if (nowMs - this.#rejectionWarnedMs < WARN_INTERVAL_MS) return;
+    this.#rejectionWarnedMs = nowMs;
+    const fields = { rejectedSpans: this.#rejectedSinceWarning, reason: message };
+    this.#rejectedSinceWarning = 0;
+    const { host } = new URL(this.#options.url);
+    this.#options.log.warn({ setting: "otlp", host, ...fields }, "the collector rejected spans");
   }
 
   #drop(count: number, reason: string): void {
@@ -158,6 +180,21 @@ export class Exporter {
     const { host } = new URL(this.#options.url);
     this.#options.log.warn({ setting: "otlp", host, dropped, reason }, "traces dropped");
   }
+}
+
+/** Reads an answer to its end. Returns its beginning. */
+async function readStart(response: IncomingMessage): Promise<string> {
+  let text = "";
+  response.setEncoding("utf8");
+  try {
+    // With an encoding, responses yield texts.
+    for await (const part of response as AsyncIterable<string>) {
+      if (text.length < MOST_ANSWER) text += part;
+    }
+  } catch {
+    // The status has said that the collector has the batch. The rest was for the log.
+  }
+  return text;
 }
 
 /** Loaded when the first batch is due. */

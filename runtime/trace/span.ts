@@ -44,7 +44,7 @@ type NewId = () => string;
 const KNOWN_METHODS = new Set("CONNECT DELETE GET HEAD OPTIONS PATCH POST PUT TRACE".split(" "));
 
 /** Longest text of an attribute. */
-const MOST_CHARACTERS = 1024;
+export const MOST_CHARACTERS = 1024;
 
 /** Turns times of this process into Unix times for one span. */
 export interface Clocks {

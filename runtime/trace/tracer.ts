@@ -8,7 +8,7 @@ import { toRequestId } from "../lib/request-id.ts";
 import type { Logger } from "../log/log.ts";
 import { type ExportCounts, Exporter } from "./exporter.ts";
 import { parseResource, parseHeaders } from "./otel-variables.ts";
-import { toAttribute, toIntervals, toOtlpSpans } from "./span.ts";
+import { MOST_CHARACTERS, toAttribute, toIntervals, toOtlpSpans } from "./span.ts";
 import { placeInTrace, TraceIds, withTraceFields } from "./trace-context.ts";
 
 /** Longest time for the last batch of an exporter that a reload replaces. */
@@ -23,10 +23,12 @@ export interface TracerOptions {
 
 /** Traces the requests of a primary: places them in traces, and sends the sampled ones to a collector. */
 export class Tracer {
-  readonly counts: ExportCounts = { exported: 0, dropped: 0 };
+  readonly counts: ExportCounts = { exported: 0, dropped: 0, rejectedSpans: 0 };
   readonly #options: TracerOptions;
   readonly #ids = new TraceIds();
   #exporter: Exporter | null = null;
+  /** Exporters that a reload has replaced, until they have sent their last batch. */
+  readonly #replaced = new Set<Exporter>();
   /** All settings and variables on which the exporter depends. */
   #target = "";
   #sample = 1;
@@ -42,7 +44,7 @@ export class Tracer {
     const target =
       otlp === null ? "" : JSON.stringify([otlp, parseHeaders(env), parseResource(env)]);
     if (target === this.#target) return;
-    void this.#exporter?.close(REPLACED_GRACE_MS);
+    if (this.#exporter !== null) void this.#replace(this.#exporter);
     this.#target = target;
     this.#exporter = otlp === null ? null : this.#createExporter(otlp, env);
   }
@@ -70,16 +72,22 @@ export class Tracer {
     const unixOffsetMs = Date.now() - nowMs;
     const clocks = { unixOffsetMs, monotonicOffsetMs: monotonicMs() - nowMs };
     const [path = ""] = head.target.split("?", 1);
+    const userAgent = findField(head.fields, "user-agent");
     this.#exporter.add({
-      context: trace,
-      method: head.method,
-      path,
-      origin: head.origin,
+      context: {
+        ...trace,
+        traceState: copyText(trace.traceState),
+        traceId: copyText(trace.traceId),
+        parentId: trace.parentId === null ? null : copyText(trace.parentId),
+      },
+      method: copyText(head.method),
+      path: copyText(path),
+      origin: copyText(head.origin),
       protocol: head.protocol ?? "HTTP/1.1",
       clientAddress: head.clientAddress,
-      userAgent: findField(head.fields, "user-agent"),
+      userAgent: userAgent === undefined ? undefined : copyText(userAgent),
       ...end,
-      requestId: head.requestId ?? toRequestId(this.#options.requestIdPrefix, id),
+      requestId: copyText(head.requestId ?? toRequestId(this.#options.requestIdPrefix, id)),
       workerId,
       cached: cached ?? null,
       upstream: upstream ?? null,
@@ -91,7 +99,14 @@ export class Tracer {
 
   /** Sends all that waits, for at most this time. */
   async close(graceMs: number): Promise<void> {
-    await this.#exporter?.close(graceMs);
+    const exporters = [...this.#replaced, ...(this.#exporter === null ? [] : [this.#exporter])];
+    await Promise.all(exporters.map((exporter) => exporter.close(graceMs)));
+  }
+
+  async #replace(exporter: Exporter): Promise<void> {
+    this.#replaced.add(exporter);
+    await exporter.close(REPLACED_GRACE_MS);
+    this.#replaced.delete(exporter);
   }
 
   #createExporter(url: string, env: TracerOptions["env"]): Exporter {
@@ -113,4 +128,12 @@ export class Tracer {
       this.counts,
     );
   }
+}
+
+/**
+ * Returns the beginning of a text of a client, as a text of its own. A part of a text keeps the whole text in memory: each request that
+ * waits for the collector would keep its head, up to 16 KiB.
+ */
+function copyText(text: string): string {
+  return Buffer.from(text.slice(0, MOST_CHARACTERS)).toString();
 }

@@ -66,6 +66,8 @@ export interface Collector {
   readonly spans: OtlpSpan[];
   /** Statuses of its next answers; 200 when there are none. */
   answers: number[];
+  /** Bodies of its next answers; `{}` when there are none. */
+  texts: string[];
   /** Resolves with the next message. */
   next: () => Promise<void>;
 }
@@ -74,6 +76,7 @@ export interface Collector {
 export async function openCollector(t: { after: (close: () => void) => void }): Promise<Collector> {
   const received: Received[] = [];
   const answers: number[] = [];
+  const texts: string[] = [];
   const server = createServer((request, response) => {
     void (async () => {
       const body = await text(request);
@@ -82,7 +85,8 @@ export async function openCollector(t: { after: (close: () => void) => void }): 
         ["POST", "/v1/traces", "application/json"],
       );
       received.push({ headers: request.headers, body: exportSchema.parse(JSON.parse(body)) });
-      response.writeHead(answers.shift() ?? 200, { "retry-after": "0" }).end("{}");
+      response.writeHead(answers.shift() ?? 200, { "retry-after": "0" });
+      response.end(texts.shift() ?? "{}");
       server.emit("received");
     })();
   });
@@ -98,6 +102,7 @@ export async function openCollector(t: { after: (close: () => void) => void }): 
     url: `http://127.0.0.1:${address.port}`,
     received,
     answers,
+    texts,
     get spans() {
       return received.flatMap(({ body }) =>
         body.resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans)),

@@ -37,7 +37,7 @@ export function createFacts(): MetricsFacts {
   return {
     counters,
     readiness,
-    traces: { exported: 6, dropped: 7 },
+    traces: { exported: 6, dropped: 7, rejectedSpans: 8 },
     status: {
       cron: [
         {

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { spawn } from "node:child_process";
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import type { HandlerPool } from "../../runtime/handlers/handler-pool.ts";
 import { profileWorker } from "../../runtime/server/profile.ts";
+import { profilePrimary, removeLeftSnapshots } from "../../runtime/server/profile-primary.ts";
+import { temporaryFolder } from "../helpers/temporary-folder.ts";
 
 /** A pool with one worker, which has no process. */
 function poolWith(state: string, app: object | null): HandlerPool {
@@ -24,4 +30,31 @@ describe("profileWorker()", () => {
       await assert.rejects(events.next(), { code: "ERR_CONFIG", message: problem });
     });
   }
+});
+
+describe("removeLeftSnapshots()", { timeout: 60_000 }, () => {
+  it("removes heap snapshots of processes that are dead, and of this one's number", async (t) => {
+    const stateDir = temporaryFolder(t);
+    const dead = spawn(process.execPath, ["--version"], { stdio: "ignore" });
+    await once(dead, "exit");
+    const kept = [`primary-${process.ppid}-b.heapsnapshot`, "primary-note.txt", "pools"];
+    const left = [`primary-${dead.pid}-a.heapsnapshot`, `primary-${process.pid}-c.heapsnapshot`];
+    for (const name of [...kept, ...left]) writeFileSync(join(stateDir, name), "");
+    await removeLeftSnapshots(stateDir);
+    assert.deepEqual(readdirSync(stateDir).toSorted(), kept.toSorted());
+    await removeLeftSnapshots(join(stateDir, "missing"));
+  });
+
+  it("knows the names that a heap snapshot of the primary has", async (t) => {
+    const stateDir = temporaryFolder(t);
+    const { signal } = new AbortController();
+    const events = profilePrimary({ kind: "heap", seconds: 1 }, { stateDir, signal });
+    await events.next();
+    await events.next();
+    assert.equal(readdirSync(stateDir).length, 1, "it is being read");
+    // As if this process were a later one of the same number.
+    await removeLeftSnapshots(stateDir);
+    assert.deepEqual(readdirSync(stateDir), []);
+    await events.return(undefined);
+  });
 });

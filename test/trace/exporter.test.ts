@@ -16,7 +16,7 @@ interface Trial {
 
 async function start(t: TestContext, url?: string): Promise<Trial> {
   const collector = await openCollector(t);
-  const counts = { exported: 0, dropped: 0 };
+  const counts = { exported: 0, dropped: 0, rejectedSpans: 0 };
   const warnings: object[] = [];
   const exporter = new Exporter(
     {
@@ -39,7 +39,7 @@ describe("Exporter", { timeout: 60_000 }, () => {
     await arrived;
     assert.equal(collector.received[0]?.headers["x-key"], "secret");
     await exporter.close(30_000);
-    assert.deepEqual(counts, { exported: 513, dropped: 0 });
+    assert.deepEqual(counts, { exported: 513, dropped: 0, rejectedSpans: 0 });
     assert.equal(collector.received.length, 2);
     // Too late.
     exporter.add(SPAN);
@@ -58,7 +58,7 @@ describe("Exporter", { timeout: 60_000 }, () => {
     refused.collector.answers.push(400);
     refused.exporter.add(SPAN);
     await refused.exporter.close(30_000);
-    assert.deepEqual(refused.counts, { exported: 0, dropped: 1 });
+    assert.deepEqual([refused.counts.exported, refused.counts.dropped], [0, 1]);
     assert.equal(refused.collector.received.length, 1);
     const [warning] = refused.warnings as Record<string, unknown>[];
     assert.deepEqual(
@@ -67,12 +67,28 @@ describe("Exporter", { timeout: 60_000 }, () => {
     );
   });
 
+  it("counts the spans that the collector rejects, and warns once a minute", async (t) => {
+    const { exporter, counts, warnings, collector } = await start(t);
+    const partialSuccess = { rejectedSpans: "3", errorMessage: "too old" };
+    collector.texts.push(JSON.stringify({ partialSuccess }), JSON.stringify({ partialSuccess }));
+    for (let batch = 0; batch < 3; batch++) {
+      const arrived = collector.next();
+      for (let number = 0; number < 512; number++) exporter.add(SPAN);
+      await arrived;
+    }
+    await exporter.close(30_000);
+    assert.deepEqual(counts, { exported: 3 * 512, dropped: 0, rejectedSpans: 6 });
+    assert.equal(warnings.length, 1);
+    const [warning] = warnings as Record<string, unknown>[];
+    assert.deepEqual([warning?.["rejectedSpans"], warning?.["reason"]], [3, "too old"]);
+  });
+
   it("drops what does not fit while the collector is away, and does not wait for it at the end", async (t) => {
     // A port on which no process listens.
     const { exporter, counts, warnings } = await start(t, "http://127.0.0.1:1/v1/traces");
     for (let number = 0; number < 2 * MOST_WAITING; number++) exporter.add(SPAN);
     await exporter.close(0);
-    assert.deepEqual(counts, { exported: 0, dropped: 2 * MOST_WAITING });
+    assert.deepEqual([counts.exported, counts.dropped], [0, 2 * MOST_WAITING]);
     assert.ok(warnings.length >= 1 && warnings.length <= 2, JSON.stringify(warnings));
     assert.doesNotMatch(JSON.stringify(warnings), /secret/);
   });

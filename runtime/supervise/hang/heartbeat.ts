@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { Kind, type PingNumber, type ToWorker, type WorkerId } from "../../channel/messages.ts";
 import { toDisplayPath } from "../../lib/display-path.ts";
 import { RuntimeError } from "../../lib/errors.ts";
@@ -48,6 +47,14 @@ export interface HeartbeatOptions<W extends Watched> {
   describe: (worker: W, stack: readonly StackFrame[]) => object;
 }
 
+/** An examination of a worker that goes on. */
+interface Look {
+  /** Never rejects. */
+  readonly findings: Promise<Findings>;
+  /** Ends it: it resolves with the findings until then. */
+  readonly end: () => void;
+}
+
 /** The state of one worker. */
 interface Pulse {
   verdict: Verdict;
@@ -64,8 +71,8 @@ interface Pulse {
   warnedMs: number;
   /** The worker is inspected: its silence means nothing. `standsStill`: it gets nothing new. `null`: it is not. */
   paused: { standsStill: boolean } | null;
-  /** The examination for a warning, which never rejects; `null`: none runs. */
-  looking: Promise<void> | null;
+  /** The examination for a warning; `null`: none runs. */
+  looking: Look | null;
   /** Aborts when the worker is lost. */
   readonly gone: AbortController;
 }
@@ -117,10 +124,15 @@ export class Heartbeat<W extends Watched> {
     this.#timer = undefined;
   }
 
+  /** Waits until no examination has the inspector of a worker. Takes some seconds at most. */
+  async untilLooked(worker: W): Promise<void> {
+    await this.#pulses.get(worker)?.looking?.findings;
+  }
+
   /**
    * Stops pinging and judging a worker. The caller must call `resume`, and may do so after the worker is lost.
    *
-   * @returns `null`: the worker is lost, hangs, or is paused already.
+   * @returns `null`: the worker is lost, hangs, is examined, or is paused already.
    */
   pause(
     worker: W,
@@ -128,6 +140,8 @@ export class Heartbeat<W extends Watched> {
   ): { lost: AbortSignal; resume: () => void } | null {
     const pulse = this.#pulses.get(worker);
     if (pulse === undefined || pulse.verdict === "hung" || pulse.paused !== null) return null;
+    // Two clients at a time would take the inspector from each other.
+    if (pulse.looking !== null) return null;
     pulse.paused = { standsStill };
     if (standsStill && pulse.verdict === "live") {
       pulse.verdict = "stalled";
@@ -210,17 +224,27 @@ export class Heartbeat<W extends Watched> {
     if (pulse.verdict === "hung" || pulse.looking !== null) return;
     if (nowMs - pulse.warnedMs < WARN_INTERVAL_MS) return;
     pulse.warnedMs = nowMs;
-    pulse.looking = this.#warn(worker, pulse).finally(() => {
+    const ending = new AbortController();
+    const signal = AbortSignal.any([
+      pulse.gone.signal,
+      ending.signal,
+      AbortSignal.timeout(LOOK_MS),
+    ]);
+    const findings = worker.examine({ signal }).finally(() => {
       pulse.looking = null;
     });
+    const { number } = pulse;
+    pulse.looking = { findings, end: () => ending.abort() };
+    void findings.then((found) => this.#warn(worker, { pulse, number, found }));
   }
 
   /** Logs where a worker is blocked. The worker goes on. */
-  async #warn(worker: W, pulse: Pulse): Promise<void> {
+  #warn(
+    worker: W,
+    { pulse, number, found }: { pulse: Pulse; number: PingNumber; found: Findings },
+  ): void {
     const { log, describe } = this.#options;
-    const { number } = pulse;
-    const signal = AbortSignal.any([pulse.gone.signal, AbortSignal.timeout(LOOK_MS)]);
-    const { processState, stack } = await worker.examine({ signal });
+    const { processState, stack } = found;
     if (pulse.gone.signal.aborted || pulse.verdict === "hung") return;
     // Without a stack, a worker that has answered meanwhile was blocked for hardly longer than the limit.
     if (stack.length === 0 && (pulse.number !== number || !pulse.isAwaited)) return;
@@ -264,10 +288,7 @@ export class Heartbeat<W extends Watched> {
   /** Examines and kills a hung worker. A hung worker does not react to SIGTERM. */
   async #giveUp(worker: W, pulse: Pulse): Promise<void> {
     const { log, describe } = this.#options;
-    const signal = AbortSignal.any([pulse.gone.signal, AbortSignal.timeout(EXAMINE_MS)]);
-    // Two examinations at a time would take the inspector from each other.
-    if (pulse.looking !== null) await Promise.race([pulse.looking, once(signal, "abort")]);
-    const { processState, stack } = await worker.examine({ signal });
+    const { processState, stack } = await this.#examineHung(worker, pulse);
     if (pulse.gone.signal.aborted) return;
     const silentForMs = pulse.silentTicks * this.#rhythm.tickMs;
     const fields = {
@@ -285,6 +306,19 @@ export class Heartbeat<W extends Watched> {
     }
     const message = `Worker ${worker.id} hung: it sent nothing for ${silentForMs} ms`;
     worker.giveUp("hung", new RuntimeError("ERR_HANDLER_TIMEOUT", message));
+  }
+
+  /** Returns the findings of the examination that runs, if it finds a stack in time, else those of a new one. */
+  async #examineHung(worker: W, { gone, looking }: Pulse): Promise<Findings> {
+    if (looking !== null) {
+      const cutOff = setTimeout(looking.end, EXAMINE_MS);
+      const findings = await looking.findings;
+      clearTimeout(cutOff);
+      if (findings.stack.length > 0) return findings;
+    }
+    return worker.examine({
+      signal: AbortSignal.any([gone.signal, AbortSignal.timeout(EXAMINE_MS)]),
+    });
   }
 }
 

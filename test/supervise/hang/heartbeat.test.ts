@@ -7,6 +7,9 @@ import { examine } from "../../../runtime/supervise/hang/examine.ts";
 import type { StackFrame } from "../../../runtime/lib/stack-frames.ts";
 import { Heartbeat, type Watched } from "../../../runtime/supervise/hang/heartbeat.ts";
 
+const SPIN: StackFrame = { name: "spin", position: { file: "/srv/spin.ts", line: 7, column: 5 } };
+const HANGS = "worker hangs: killing it";
+
 /** A worker that answers when the test says so. There is no such process, so nothing of it can be examined. */
 class FakeWorker implements Watched {
   readonly id: WorkerId;
@@ -36,7 +39,21 @@ class FakeWorker implements Watched {
     });
   }
 
+  /** The next examination lasts until `finish` is called, or until its signal aborts. */
+  isSlow = false;
+  finish: (stack: StackFrame[]) => void = () => {};
+  examinations = 0;
+
   async examine({ signal }: { signal: AbortSignal }): ReturnType<typeof examine> {
+    this.examinations++;
+    if (this.isSlow) {
+      this.isSlow = false;
+      const stack = await new Promise<StackFrame[]>((resolve) => {
+        this.finish = resolve;
+        signal.addEventListener("abort", () => resolve([]));
+      });
+      return { processState: "running", stack };
+    }
     const findings = await examine(this.pid, { signal, canInspect: false });
     return { ...findings, stack: this.stack };
   }
@@ -275,7 +292,7 @@ describe("Heartbeat", { timeout: 60_000 }, () => {
   it("names the code that blocks a worker, which goes on", async (t) => {
     const trial = new Trial(t, 30_000, undefined, 2_000);
     const worker = trial.watch(1);
-    worker.stack = [{ name: "spin", position: { file: "/srv/spin.ts", line: 7, column: 5 } }];
+    worker.stack = [SPIN];
     trial.tick(2);
     await examined();
     assert.deepEqual([trial.events, trial.logs], [["stalled 1"], []]);
@@ -335,6 +352,46 @@ describe("Heartbeat", { timeout: 60_000 }, () => {
       trial.logs.map(({ msg }) => msg),
       ["worker hangs: killing it"],
     );
+  });
+
+  it("logs the stack of an examination that runs when the worker hangs", async (t) => {
+    const trial = new Trial(t, 4_000, undefined, 1_000);
+    const worker = trial.watch(1);
+    worker.isSlow = true;
+    trial.tick(5);
+    worker.finish([SPIN]);
+    assert.match(await worker.givenUp, /^hung/);
+    const [line, ...others] = trial.logs;
+    assert.deepEqual([line?.["msg"], line?.["blockedAt"], others], [HANGS, "/srv/spin.ts:7:5", []]);
+    assert.equal(worker.examinations, 1);
+  });
+
+  it("examines a hung worker anew when the examination that runs finds nothing in time", async (t) => {
+    const trial = new Trial(t, 4_000, undefined, 1_000);
+    const worker = trial.watch(1);
+    worker.isSlow = true;
+    worker.stack = [SPIN];
+    trial.tick(5);
+    assert.match(await worker.givenUp, /^hung/);
+    assert.deepEqual(
+      trial.logs.map(({ msg, blockedAt }) => [msg, blockedAt]),
+      [[HANGS, "/srv/spin.ts:7:5"]],
+    );
+    assert.equal(worker.examinations, 2);
+  });
+
+  it("gives the inspector to no other client during an examination", async (t) => {
+    const trial = new Trial(t, 30_000, undefined, 1_000);
+    const worker = trial.watch(1);
+    worker.isSlow = true;
+    trial.tick(2);
+    assert.equal(trial.heartbeat.pause(worker, { standsStill: false }), null);
+    const looked = trial.heartbeat.untilLooked(worker);
+    worker.finish([SPIN]);
+    await looked;
+    assert.notEqual(trial.heartbeat.pause(worker, { standsStill: false }), null);
+    // Nothing is left to wait for.
+    await trial.heartbeat.untilLooked(worker);
   });
 
   it("writes few lines about silence, and counts the lines that it leaves out", (t) => {
