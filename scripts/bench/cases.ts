@@ -49,6 +49,8 @@ export type App =
   | "stream-64k"
   | "echo"
   | "events"
+  | "ws-echo"
+  | "ws-broadcast"
   | "files"
   | "upstream"
   | PythonApp;
@@ -70,10 +72,16 @@ export type LoadKind =
   | { readonly kind: "echo"; readonly sizeBytes: number }
   /** This many clients stay connected and read events. */
   | { readonly kind: "events"; readonly clients: number }
+  /** This many clients of WebSockets; `scripts/clients/web-sockets.ts` describes the modes. */
+  | {
+      readonly kind: "web-sockets";
+      readonly mode: "echo" | "broadcast";
+      readonly clients: number;
+    }
   /** `wrk` beside this many idle connections. */
   | { readonly kind: "idle"; readonly connections: number };
 
-export type Unit = "request" | "MiB" | "event";
+export type Unit = "request" | "MiB" | "event" | "message";
 
 /** A whole answer, for the check before the load. Of events, the first one. */
 export interface Answer {
@@ -168,6 +176,14 @@ export const CASES: readonly Case[] = [
     unit: "event",
     refuse: refuseEvent,
   },
+  webSocketCase("ws-echo", {
+    title: "64 WebSockets, each of which gets its messages back",
+    load: { kind: "web-sockets", mode: "echo", clients: 64 },
+  }),
+  webSocketCase("ws-broadcast", {
+    title: "500 WebSockets that get each message of one of them",
+    load: { kind: "web-sockets", mode: "broadcast", clients: 500 },
+  }),
   pythonCase("wsgi", { app: "wsgi", title: "a plain WSGI function" }),
   pythonCase("flask", { app: "flask_app", title: "a view of Flask" }),
   pythonCase("django", { app: "django_app", title: "a view of Django" }),
@@ -257,6 +273,22 @@ function helloCase(id: string, title: string): Case {
     isDefault: true,
     app: "hello",
     refuse: (answer) => refuse(answer, { type: "text/plain;charset=utf-8", body: "Hello, world!" }),
+  };
+}
+
+function webSocketCase(
+  id: "ws-echo" | "ws-broadcast",
+  { title, load }: { title: string; load: LoadKind },
+): Case {
+  return {
+    ...plainCase(id, title),
+    app: id,
+    load,
+    unit: "message",
+    servers: ["edgicorn", "uws", "ws", "bun", "deno"],
+    // A plain request tells that the server is ready.
+    refuse: (answer) =>
+      refuse(answer, { type: "text/plain;charset=utf-8", body: "Hello, WebSocket!" }),
   };
 }
 

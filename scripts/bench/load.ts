@@ -75,6 +75,13 @@ export async function applyLoad(target: LoadTarget): Promise<Observed & ExtraFig
       const timeoutMs = (warmUpSeconds + seconds) * 1000 + GRACE_MS;
       return observe(() => runClient("events", task, { signal, timeoutMs }));
     }
+    case "web-sockets": {
+      const { url, warmUpSeconds, seconds, signal } = target;
+      const { mode, clients } = load;
+      const task = { url, mode, clients, warmUpSeconds, seconds };
+      const timeoutMs = (warmUpSeconds + seconds) * 1000 + GRACE_MS;
+      return observe(() => runClient("web-sockets", task, { signal, timeoutMs }));
+    }
     case "idle":
       return applyIdle(target, load.connections);
     default:
@@ -91,6 +98,7 @@ export function extraConnections(load: LoadKind): number {
     case "echo":
       return 1;
     case "events":
+    case "web-sockets":
       return load.clients;
     case "idle":
       return load.connections;

@@ -32,6 +32,11 @@ export const SERVERS = {
     needs: ["uWebSockets.js"],
     launch: (setting) => alone(nodePeer(setting, "uws")),
   },
+  ws: {
+    title: "ws on node:http",
+    needs: ["ws"],
+    launch: (setting) => alone(nodePeer(setting, "ws")),
+  },
   "node-http": {
     title: "node:http",
     needs: ["node"],

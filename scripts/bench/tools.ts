@@ -22,6 +22,7 @@ const TOOLS = {
   edgicorn: findProject,
   "uWebSockets.js": ({ projectFolder }) =>
     findPackage(join(projectFolder, "node_modules", "uWebSockets.js")),
+  ws: ({ projectFolder }) => findPackage(join(projectFolder, "node_modules", "ws")),
   wrk: program("wrk", "-v"),
   h2load: program("h2load", "--version"),
   openssl: program("openssl", "version"),

@@ -6,6 +6,7 @@ import type { EchoTask } from "./echo.ts";
 import type { EventsTask } from "./events.ts";
 import type { AttackReport, AttackTask } from "./http2-attack.ts";
 import type { IdleTask } from "./idle.ts";
+import type { WebSocketsTask } from "./web-sockets.ts";
 import type { TrafficReport, TrafficTask } from "./traffic.ts";
 
 /** The kinds of clients. Each has a file of its name, a task that it gets, and reports that it sends. */
@@ -16,6 +17,7 @@ export interface ClientKinds {
   /** A report is the number of connections that are still open. */
   readonly idle: { readonly task: IdleTask; readonly report: number };
   readonly traffic: { readonly task: TrafficTask; readonly report: TrafficReport };
+  readonly "web-sockets": { readonly task: WebSocketsTask; readonly report: LoadReport };
 }
 
 export type ClientKind = keyof ClientKinds;
@@ -90,7 +92,7 @@ export class ClientProcess<Kind extends ClientKind> {
 }
 
 /** Runs a client that ends by itself, and returns its report. */
-export async function runClient<Kind extends "echo" | "events">(
+export async function runClient<Kind extends "echo" | "events" | "web-sockets">(
   kind: Kind,
   task: ClientKinds[Kind]["task"],
   options: ClientProcessOptions,

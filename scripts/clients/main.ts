@@ -5,6 +5,7 @@ import { takeEvents } from "./events.ts";
 import { attackHttp2 } from "./http2-attack.ts";
 import { openIdle } from "./idle.ts";
 import { startTraffic } from "./traffic.ts";
+import { loadWebSockets } from "./web-sockets.ts";
 
 /** A client that goes on until it is told to stop. */
 export interface LongClient<Report> {
@@ -24,6 +25,7 @@ const CLIENTS: {
   "http2-attack": attackHttp2,
   idle: openIdle,
   traffic: startTraffic,
+  "web-sockets": loadWebSockets,
 };
 
 // `client-process.ts` starts this process, and wrote the arguments.

@@ -1,0 +1,15 @@
+// Run by `deno serve`, which owns the port and the flags.
+const sockets = new Set();
+
+export default {
+  fetch(request) {
+    if (request.headers.get("upgrade") === null) return new Response("Hello, WebSocket!");
+    const { socket, response } = Deno.upgradeWebSocket(request);
+    socket.onopen = () => sockets.add(socket);
+    socket.onclose = () => sockets.delete(socket);
+    socket.onmessage = ({ data }) => {
+      for (const each of sockets) each.send(data);
+    };
+    return response;
+  },
+};

@@ -1,0 +1,13 @@
+import { createServer } from "node:http";
+import { WebSocketServer } from "ws";
+
+const server = createServer((_, response) => {
+  response.writeHead(200, { "content-type": "text/plain;charset=UTF-8" }).end("Hello, WebSocket!");
+});
+const sockets = new WebSocketServer({ server, perMessageDeflate: false });
+sockets.on("connection", (socket) => {
+  socket.on("message", (message, binary) => {
+    for (const each of sockets.clients) each.send(message, { binary });
+  });
+});
+server.listen(Number(process.env.PORT), "127.0.0.1");
