@@ -87,10 +87,14 @@ const SCRIPT_ENTRIES = {
 const THREAD = { "hash-thread": "runtime/auth/hash-thread.ts" };
 
 /**
- * A worker, and the package that handlers import: both use the same instances. Compiled apart from the primary, they
+ * A worker, and the modules that handlers import: they use the same instances. Compiled apart from the primary, they
  * share no files with it, and a worker loads 3 files.
  */
-const WORKER = { worker: "runtime/worker/main.ts", api: "runtime/api.ts" };
+const WORKER = {
+  worker: "runtime/worker/main.ts",
+  api: "runtime/api.ts",
+  "workers-module": "runtime/platform/workers-module.ts",
+};
 
 const ENTRIES = { ...SCRIPT_ENTRIES, ...THREAD, ...WORKER };
 

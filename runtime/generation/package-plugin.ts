@@ -81,6 +81,7 @@ export function createPackagePlugin({
         const { path, kind, resolveDir } = args;
         const name = toPackageName(path);
         const isAlias = path.startsWith("#");
+        if (path === WORKERS_MODULE && IMPORTS.has(kind)) return toWorkersModule(links);
         if (name === null && !isAlias) return refuseScheme(path, kind);
         const answer = await ask(path, args);
         const dir = name === null ? null : await finder.find(name, resolveDir);
@@ -175,6 +176,14 @@ const OWN_NAME = "edgicorn";
 /** Resolves `edgicorn` for a project without that package: `npx` or a global installation serves it. */
 function toOwnApi(path: string, links: PackageLinks): OnResolveResult {
   return toExternal(links.note(import.meta.resolve(path), { label: path, dir: null }));
+}
+
+/** The module of Workers that this program has, too. */
+const WORKERS_MODULE = "cloudflare:workers";
+
+function toWorkersModule(links: PackageLinks): OnResolveResult {
+  const file = import.meta.resolve(`${OWN_NAME}/cloudflare-workers`);
+  return toExternal(links.note(file, { label: WORKERS_MODULE, dir: null }));
 }
 
 function refuseScheme(path: string, kind: ImportKind): OnResolveResult | undefined {

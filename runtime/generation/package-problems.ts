@@ -24,6 +24,13 @@ const OTHER_RUNTIMES: Readonly<Record<string, string>> = {
   jsr: "Deno",
 };
 
+/** Modules of Workers, and how handlers do the same. */
+const WORKERS_MODULES: Readonly<Record<string, string>> = {
+  "cloudflare:sockets": "connect() of node:net or node:tls",
+  "cloudflare:email": "a package such as nodemailer",
+  "cloudflare:workflows": "scheduled() or a queue",
+};
+
 /** Since which version Node has a module that is newer than the oldest Node that this program runs on. */
 const NODE_MODULES_SINCE: Readonly<Record<string, string>> = { "node:sqlite": "22.13" };
 
@@ -170,6 +177,10 @@ export function describeWrongScheme(specifier: string): string | null {
   }
   const runtime = OTHER_RUNTIMES[scheme];
   if (runtime === undefined) return null;
+  const instead = WORKERS_MODULES[specifier];
+  if (instead !== undefined) {
+    return `${JSON.stringify(specifier)} is a module of Cloudflare Workers that this server does not have, expected ${instead}`;
+  }
   return `${JSON.stringify(specifier)} is a module of ${runtime}, expected a package in node_modules or a module of Node`;
 }
 

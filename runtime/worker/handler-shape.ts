@@ -7,6 +7,7 @@ import type {
   Middleware,
   Scheduled,
 } from "../api.ts";
+import { adaptEntrypoint } from "../platform/workers-platform.ts";
 import { toSchedules, type Schedule } from "../lib/schedules.ts";
 import { describeValue, isClass } from "./describe-value.ts";
 import { findScheduled, isScheduledOnly } from "./find-scheduled.ts";
@@ -134,10 +135,12 @@ export function readFallbackModule(namespace: Namespace): Shape<Target> {
 
 /**
  * The exports that the author of a CommonJS module meant: bundlers and Node put `module.exports` into `default`,
- * together with a `default` of its own if it was compiled from a module.
+ * together with a `default` of its own if it was compiled from a module. A class of `cloudflare:workers` becomes a handler.
  */
 export function unwrapCommonJs(namespace: Namespace): Namespace {
   const inner = namespace["default"];
+  const entrypoint = adaptEntrypoint(inner);
+  if (entrypoint !== null) return { ...namespace, default: entrypoint };
   if (typeof inner !== "object" || inner === null) return namespace;
   const exports = inner as Namespace;
   if (typeof exports["fetch"] === "function") return namespace;

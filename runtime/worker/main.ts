@@ -1,6 +1,6 @@
 import { Socket } from "node:net";
 import { Channel } from "../channel/channel.ts";
-import type { HandlerConfig } from "../api.ts";
+import type { Environment, HandlerConfig } from "../api.ts";
 import type {
   ModuleStep,
   RouteLimits,
@@ -30,6 +30,7 @@ import {
 } from "../log/standard-streams.ts";
 import { GlobalEvents } from "../platform/global-events.ts";
 import { installGlobals } from "../platform/install-globals.ts";
+import { provideWorkersPlatform } from "../platform/workers-platform.ts";
 import { installWebObjects } from "../web/install.ts";
 import { BackgroundWork } from "./background-work.ts";
 import { BootNotes, IGNORED_SIGNALS } from "./boot-notes.ts";
@@ -200,6 +201,18 @@ class Worker {
         if (this.#exchanges === null) watch.fail(error);
         this.#fail(error, log);
       });
+      const bindings = await openWorkerBindings(settings);
+      this.#bindings = bindings;
+      let ownEnv: Environment | null = null;
+      provideWorkersPlatform({
+        get env() {
+          return ownEnv ?? bindings?.envOf(null) ?? toEnv();
+        },
+        waitUntil: (promise) =>
+          this.#background.add(promise, (err) => {
+            log.error({ err }, "waitUntil() promise was rejected");
+          }),
+      });
       const generation = await loadGeneration(generationDir, {
         mode,
         pool,
@@ -207,9 +220,8 @@ class Worker {
         onImport: (source) => onRun(source, "import"),
         onFailure: (failure) => this.#failures.note(failure, performance.now()),
       });
-      const bindings = await openWorkerBindings(settings);
-      this.#bindings = bindings;
       const env = bindings === null ? toEnv() : bindings.envOf(null);
+      ownEnv = env;
       this.#lifecycle = new Lifecycle(generation.hooks);
       await this.#lifecycle.start(env, {
         timeout: toTimeout(settings),

@@ -75,7 +75,7 @@ function describeOddity(name: string, value: unknown): string | null {
   if (name === "default" || name === "config") return null;
   if (typeof value === "function" && isClass(value)) {
     return isWorkersClass(value as new () => unknown)
-      ? `exports class ${name}, which this server makes no objects of: Durable Objects and entrypoints of Workers do not run here. Keep shared state in a database`
+      ? `exports class ${name}, which this server makes no objects of: Durable Objects, Workflows and named entrypoints of Workers do not run here. Keep shared state in a binding or a database`
       : null;
   }
   if (typeof value === "function" && /^[A-Z]+$/.test(name)) {

@@ -295,10 +295,10 @@ describeMistakes("handlers", [
     name: "modules of Workers",
     command: "check",
     files: {
-      "handlers/a.ts": `import { DurableObject } from "cloudflare:workers";\nexport class A extends DurableObject {}\n${HELLO}`,
+      "handlers/a.ts": `import { connect } from "cloudflare:sockets";\nexport const A = connect;\n${HELLO}`,
     },
     code: 70,
-    says: [/handlers\/a\.ts:1:\d+: "cloudflare:workers".*Cloudflare Workers.*module of Node/],
+    says: [/handlers\/a\.ts:1:\d+: "cloudflare:sockets".*Cloudflare Workers.*node:net/],
   },
   {
     name: "an upload that was cut short",
