@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { describe, it, type TestContext } from "node:test";
-import { WebSocketServer } from "ws";
+import { type WebSocket, WebSocketServer } from "ws";
 import { runClient } from "../../scripts/clients/client-process.ts";
 import { FrameCounter, toTextFrame } from "../../scripts/clients/frame-counter.ts";
 
@@ -45,32 +45,8 @@ describe("FrameCounter", () => {
 describe("loadWebSockets()", { timeout: 180_000 }, () => {
   const task = { warmUpSeconds: 0, seconds: 0.5, clients: 3 } as const;
 
-  async function serve(
-    t: TestContext,
-    onMessage: (server: WebSocketServer, text: string) => void,
-  ): Promise<{ url: string; messages: number[] }> {
-    const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
-    await once(server, "listening");
-    t.after(() => {
-      for (const client of server.clients) client.terminate();
-      server.close();
-    });
-    /** Number of messages of each client. */
-    const messages: number[] = [];
-    server.on("connection", (socket) => {
-      const at = messages.push(0) - 1;
-      socket.on("message", (bytes: Buffer) => {
-        messages[at] = (messages[at] ?? 0) + 1;
-        if (onMessage.length > 1) onMessage(server, String(bytes));
-        else socket.send(String(bytes));
-      });
-    });
-    const { port } = server.address() as AddressInfo;
-    return { url: `http://127.0.0.1:${port}/`, messages };
-  }
-
   it("has one message of each client on its way", async (t) => {
-    const { url, messages } = await serve(t, (_) => {});
+    const { url, messages } = await serve(t, ({ socket, text }) => socket.send(text));
     const report = await runClient("web-sockets", { ...task, url, mode: "echo" }, {});
     const sent = messages.reduce((sum, count) => sum + count, 0);
     assert.equal(messages.length, 3);
@@ -80,7 +56,7 @@ describe("loadWebSockets()", { timeout: 180_000 }, () => {
   });
 
   it("counts a broadcast once for each client, and lets all clients send", async (t) => {
-    const { url, messages } = await serve(t, (server, text) => {
+    const { url, messages } = await serve(t, ({ server, text }) => {
       for (const client of server.clients) client.send(text);
     });
     const report = await runClient("web-sockets", { ...task, url, mode: "broadcast" }, {});
@@ -90,10 +66,39 @@ describe("loadWebSockets()", { timeout: 180_000 }, () => {
   });
 
   it("counts connections that end", async (t) => {
-    const { url } = await serve(t, (server, _) => {
+    const { url } = await serve(t, ({ server }) => {
       for (const client of server.clients) client.terminate();
     });
     const report = await runClient("web-sockets", { ...task, url, mode: "echo" }, {});
     assert.equal(report.socketErrors, 3);
   });
 });
+
+interface Arrival {
+  server: WebSocketServer;
+  socket: WebSocket;
+  text: string;
+}
+
+/** Opens a server of WebSockets. Counts the messages of each client. */
+async function serve(
+  t: TestContext,
+  onMessage: (arrival: Arrival) => void,
+): Promise<{ url: string; messages: number[] }> {
+  const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+  await once(server, "listening");
+  t.after(() => {
+    for (const client of server.clients) client.terminate();
+    server.close();
+  });
+  const messages: number[] = [];
+  server.on("connection", (socket) => {
+    const at = messages.push(0) - 1;
+    socket.on("message", (bytes: Buffer) => {
+      messages[at] = (messages[at] ?? 0) + 1;
+      onMessage({ server, socket, text: String(bytes) });
+    });
+  });
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}/`, messages };
+}

@@ -5,11 +5,11 @@ export default {
   fetch(request) {
     if (request.headers.get("upgrade") === null) return new Response("Hello, WebSocket!");
     const { socket, response } = Deno.upgradeWebSocket(request);
-    socket.onopen = () => sockets.add(socket);
-    socket.onclose = () => sockets.delete(socket);
-    socket.onmessage = ({ data }) => {
+    socket.addEventListener("open", () => sockets.add(socket));
+    socket.addEventListener("close", () => sockets.delete(socket));
+    socket.addEventListener("message", ({ data }) => {
       for (const each of sockets) each.send(data);
-    };
+    });
     return response;
   },
 };

@@ -3,7 +3,7 @@ export default {
   fetch(request) {
     if (request.headers.get("upgrade") === null) return new Response("Hello, WebSocket!");
     const { socket, response } = Deno.upgradeWebSocket(request);
-    socket.onmessage = ({ data }) => socket.send(data);
+    socket.addEventListener("message", ({ data }) => socket.send(data));
     return response;
   },
 };
