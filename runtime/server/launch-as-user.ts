@@ -4,6 +4,7 @@ import type { Config } from "../config/config.ts";
 import { RuntimeError } from "../lib/errors.ts";
 import { LAUNCHED_VARIABLE } from "../lib/launched-variable.ts";
 import { type Account, findAccount } from "./account.ts";
+import { listSourcePlaces, type SourcePlace } from "./root-sources.ts";
 import { type Deputy, exitCodeOf } from "./shutdown.ts";
 import type { StartCommand } from "./start-command.ts";
 
@@ -67,10 +68,11 @@ export function toSetprivArguments(account: Account, own: Identity): string[] {
  * Starts the server again as the user of the settings, if this process is another user.
  *
  * @returns The server; `null`: this process is that user.
- * @throws RuntimeError `ERR_CONFIG` when there is no such user, or it cannot run this program in this folder.
+ * @throws RuntimeError `ERR_CONFIG` when there is no such user, when it cannot run this program in this folder, and when it decides
+ *   the settings that root reads at the next start.
  */
 export async function launchAsUser(
-  config: Pick<Config, "user" | "group" | "origins">,
+  config: Pick<Config, "user" | "group" | "origins" | "configFile" | "envFiles">,
   { start, signal }: { start: StartCommand; signal: AbortSignal },
 ): Promise<LaunchedServer | null> {
   const account = await findAccount(config);
@@ -78,7 +80,13 @@ export async function launchAsUser(
   const label = config.origins.user ?? "user";
   if (!mustLaunch(account, { own, label })) return null;
   const setpriv = toSetprivArguments(account, own);
-  await checkAccess({ account, setpriv, start });
+  const { configFile, envFiles } = config;
+  // The folder, too: the user could create the files.
+  const sources = [start.cwd, start.startedIn, ...(configFile === null ? [] : [configFile])];
+  const places = listSourcePlaces([...sources, ...envFiles]);
+  const ofUser = places.find(({ uid }) => uid === account.uid);
+  if (ofUser !== undefined) throw decidesForRoot(account, ofUser.path, "owns");
+  await checkAccess({ account, setpriv, start }, places);
   signal.throwIfAborted();
   return new LaunchedServer({ account, setpriv, start });
 }
@@ -103,20 +111,49 @@ interface Launch {
 /** Exit codes of the script for a folder, a program and a file that the user cannot use. */
 const OBSTACLES = { folder: 41, program: 42, script: 43 } as const;
 
+/** Exit code of the script for a file or folder that the user can write to, and whose path is on standard error. */
+const WRITABLE = 44;
+
 const SCRIPT = [
   `cd -- "$1" 2>/dev/null || exit ${OBSTACLES.folder}`,
   `test -x "$2" || exit ${OBSTACLES.program}`,
   `test -r "$3" || exit ${OBSTACLES.script}`,
+  "shift 3",
+  // The kernel knows the groups of the user, lists of access rights, and read-only file systems.
+  `for each do if test -w "$each"; then printf %s "$each" >&2; exit ${WRITABLE}; fi; done`,
 ].join("; ");
 
-/** Refuses a start that Node would only end with a message about its own inside. */
-async function checkAccess({ account, setpriv, start }: Launch): Promise<void> {
+/** Returns the refusal of a user that would become root at the next start. */
+function decidesForRoot(
+  { label }: Account,
+  path: string,
+  how: "owns" | "can write to",
+): RuntimeError {
+  return new RuntimeError(
+    "ERR_CONFIG",
+    `Cannot run the server as user ${JSON.stringify(label)}: found that this user ${how} ${path}, expected a folder and settings of root alone: ` +
+      "root evaluates the config file and reads .env at each start, so this user would become root " +
+      `(chown root ${path}; chmod go-w ${path}; give the user the state folder only)`,
+  );
+}
+
+/**
+ * Refuses a start that Node would only end with a message about its own inside, and one that would make root obey the user.
+ *
+ * @param places Places that the user must not be able to write to.
+ */
+async function checkAccess(
+  { account, setpriv, start }: Launch,
+  places: readonly SourcePlace[],
+): Promise<void> {
   const { cwd, command } = start;
   const [program] = command;
   const [, script = program] = process.argv;
-  const args = [...setpriv, "sh", "-c", SCRIPT, "sh", cwd, program, script];
+  const guarded = places.filter(({ isProtected }) => !isProtected).map(({ path }) => path);
+  const args = [...setpriv, "sh", "-c", SCRIPT, "sh", cwd, program, script, ...guarded];
   const { code, output } = await runSetpriv(args);
   if (code === 0) return;
+  if (code === WRITABLE) throw decidesForRoot(account, output, "can write to");
   const obstacle = {
     ENOENT: "found no program setpriv, expected that of the package util-linux",
     [OBSTACLES.folder]: `found that this user cannot enter ${cwd}, expected a folder whose path is open to the user`,

@@ -42,14 +42,16 @@ function lacksRights(): string | false {
   return status === 0 ? false : "needs setpriv, and a program that all users may read";
 }
 
-/** A folder of the user, with a file that only root may read. */
+/** A folder of root with a state folder of the user, and with a file that only root may read. */
 function userFolder(t: Owner): string {
   const dir = temporaryFolder(t);
   mkdirSync(join(dir, "handlers"));
   writeFileSync(join(dir, "handlers/index.js"), HANDLER);
   writeFileSync(join(dir, "root-key.pem"), "secret", { mode: 0o600 });
   chmodSync(join(dir, "handlers"), 0o755);
-  chownSync(dir, UID, GID);
+  mkdirSync(join(dir, ".edgicorn"), { mode: 0o700 });
+  chownSync(join(dir, ".edgicorn"), UID, GID);
+  chmodSync(dir, 0o755);
   return dir;
 }
 
@@ -147,6 +149,53 @@ describe("a server that root starts with a user", { timeout: 180_000, skip }, ()
       ],
     );
   });
+
+  const openings: [label: string, open: (dir: string) => string, how: string][] = [
+    [
+      "owns the folder",
+      (dir) => {
+        chownSync(dir, UID, GID);
+        return dir;
+      },
+      "owns",
+    ],
+    [
+      "can write to the config file by its group",
+      (dir) => {
+        const path = join(dir, "edgicorn.config.mjs");
+        writeFileSync(path, "export default {};");
+        chownSync(path, 0, GID);
+        chmodSync(path, 0o664);
+        return path;
+      },
+      "can write to",
+    ],
+    [
+      "can write to .env, as all users can",
+      (dir) => {
+        const path = join(dir, ".env");
+        writeFileSync(path, "A=1");
+        chmodSync(path, 0o666);
+        return path;
+      },
+      "can write to",
+    ],
+  ];
+  for (const [label, open, how] of openings) {
+    it(`is refused where the user ${label}, and would be root at the next start`, async (t) => {
+      const dir = userFolder(t);
+      const path = open(dir);
+      const server = spawnServer(t, {
+        handlers: join(dir, "handlers"),
+        cwd: dir,
+        flags: ["--user", String(UID), "--group", String(GID)],
+      });
+      assert.deepEqual(await server.exit, { code: 78, signal: null });
+      const messages = server.logs.map(({ msg }) => String(msg)).join("\n");
+      const found = `found that this user ${how} ${path}, expected a folder and settings of root alone`;
+      assert.ok(messages.includes(found), messages);
+    });
+  }
 
   it("is refused where the user may not read a key, before a renewal would fail", async (t) => {
     const dir = userFolder(t);
