@@ -1,5 +1,5 @@
 import type { Client, ExchangeId } from "../../../runtime/http/client.ts";
-import type { ListenerOptions } from "../../../runtime/engine/engine.ts";
+import type { Listener, ListenerOptions } from "../../../runtime/engine/engine.ts";
 import { NodeListener } from "../../../runtime/engine/node/node-listener.ts";
 import { RequestsPerAddress } from "../../../runtime/http/requests-per-address.ts";
 import { TurnClock } from "../../../runtime/lib/turn-clock.ts";
@@ -14,8 +14,8 @@ export interface Finished {
 }
 
 /** A listener with the events that it reported. */
-export interface OpenListener {
-  listener: NodeListener;
+export interface OpenListener<L extends Listener = NodeListener> {
+  listener: L;
   port: number;
   counters: Counters;
   /** All ends of requests so far. */
@@ -33,18 +33,26 @@ export function createSignal(): { fired: Promise<void>; fire: () => void } {
   return { fired, fire: () => resolve?.() };
 }
 
+type OwnOptions = Partial<ListenerOptions> & Pick<ListenerOptions, "onRequest">;
+
 /** Opens a plain listener of the Node engine with HTTP/2, and closes it after the test. Errors of its own fail the test. */
-export async function openListener(
+export function openListener(t: Owner, own: OwnOptions): Promise<OpenListener> {
+  return openListenerOf(t, own, (options) => NodeListener.open(options));
+}
+
+/** Opens a plain listener of any engine, as `openListener` does. */
+export async function openListenerOf<L extends Listener>(
   t: Owner,
-  own: Partial<ListenerOptions> & Pick<ListenerOptions, "onRequest">,
-): Promise<OpenListener> {
+  own: OwnOptions,
+  open: (options: ListenerOptions) => Promise<L>,
+): Promise<OpenListener<L>> {
   const counters = new Counters();
   const finished: Finished[] = [];
   const limited: string[] = [];
   const errors: unknown[] = [];
   let wake: (() => void) | null = null;
   let id = 0;
-  const listener = await NodeListener.open({
+  const listener = await open({
     host: "127.0.0.1",
     port: 0,
     certificates: null,
