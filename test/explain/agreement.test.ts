@@ -10,6 +10,7 @@ import { askControl } from "../../runtime/control/control-client.ts";
 import type { Explanation } from "../../runtime/control/explanation.ts";
 import { explanationSchema } from "../../runtime/control/explanation-schema.ts";
 import { makeCertificate } from "../engine/uws/openssl.ts";
+import { findPython } from "../helpers/python.ts";
 import { startServer, type TestServer } from "../helpers/start-server.ts";
 import { SuiteOwner } from "../helpers/suite-owner.ts";
 import { temporaryFolder } from "../helpers/temporary-folder.ts";
@@ -32,6 +33,25 @@ const HANDLERS = {
   "cached.ts": handlerOf("cached.ts", "export const config = { cache: { maxAgeMs: 600000 } };"),
   "slow.ts": handlerOf("slow.ts", "export const config = { timeoutMs: 5000, pool: 'slow' };"),
   "docs/_404.ts": handlerOf("docs/_404.ts"),
+};
+
+const hasPython = findPython() !== null;
+
+/** Python applications in the same folder, on a machine with Python. */
+const APPLICATIONS = {
+  "wsgi/[...path].py": `
+def application(environ, start_response):
+    start_response("200 OK", [("x-by", "wsgi/[...path].py")])
+    return [b""]
+`,
+  "asgi/items/[id].py": `
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    fields = [(b"x-by", b"asgi/items/[id].py")]
+    await send({"type": "http.response.start", "status": 200, "headers": fields})
+    await send({"type": "http.response.body", "body": b""})
+`,
 };
 
 /** Rules of the site with handlers. */
@@ -80,15 +100,28 @@ const PATHS_OF_APP = [
   "/cors/a",
   "/%zz",
   "//users//me",
+  // Without Python, `[...rest].ts` answers these.
+  "/wsgi",
+  "/wsgi/",
+  "/wsgi/a/b%20c?d=e",
+  "/asgi/items/7",
+  "/asgi/items/7/more",
+  "/asgi/items",
 ];
 
 /** Requests to handlers, caches, proxies and gates. */
 const APP_QUESTIONS: readonly Question[] = [
   ...PATHS_OF_APP.map((path) => ({ path })),
   ...PATHS_OF_APP.map((path) => ({ path, method: "HEAD" })),
-  ...["/read", "/cached", "/proxied/a", "/limited/a", "/users/me"].flatMap((path) =>
-    ["POST", "DELETE"].map((method) => ({ path, method, body: "x" })),
-  ),
+  ...[
+    "/read",
+    "/cached",
+    "/proxied/a",
+    "/limited/a",
+    "/users/me",
+    "/wsgi/a",
+    "/asgi/items/7",
+  ].flatMap((path) => ["POST", "DELETE"].map((method) => ({ path, method, body: "x" }))),
   { path: "/members/a", headers: ADA },
   { path: "/members/a", headers: { authorization: "Basic YWRhOndyb25n" } },
   { path: "/down/a", headers: { "x-forwarded-for": "10.0.0.7" } },
@@ -172,7 +205,8 @@ describe("explain()", { timeout: 300_000 }, () => {
     // The file holds JSON with these keys.
     const config = JSON.parse(text.replace(/;\s*$/, "")) as { sites: object; rules: object[] };
     const app = join(dir, "app");
-    for (const [name, content] of Object.entries(HANDLERS)) {
+    const handlers = { ...HANDLERS, ...(hasPython ? APPLICATIONS : {}) };
+    for (const [name, content] of Object.entries(handlers)) {
       mkdirSync(dirname(join(app, name)), { recursive: true });
       writeFileSync(join(app, name), content);
     }
@@ -334,6 +368,19 @@ describe("explain()", { timeout: 300_000 }, () => {
       settings: [{ name: "timeoutMs", value: "5s" }],
     });
     assert.equal(routes.data.filter(({ use }) => use === "fallback").length, 1);
+  });
+
+  it("names the file and the pool of a Python application", { skip: !hasPython }, async () => {
+    const { verdict, route, pool } = await explain({
+      path: "/wsgi/a",
+      method: "POST",
+      host: "app.example.test",
+    });
+    assert.deepEqual(
+      [verdict.kind, route?.file, pool?.ready],
+      ["handler", "wsgi/[...path].py", 1],
+      JSON.stringify({ route, pool }),
+    );
   });
 
   it("refuses a question that is no request", async () => {
