@@ -17,6 +17,7 @@ import { inspectCertificates } from "../tls/tls.ts";
 import { AcmeFolder } from "../acme/acme-folder.ts";
 import { EXIT, RuntimeError } from "../lib/errors.ts";
 import { describeFailure } from "../server/bugs.ts";
+import { checkWranglerFile } from "./check-wrangler.ts";
 import { describeSites } from "./describe-sites.ts";
 import { findRunning } from "./find-server.ts";
 import type { StartOptions } from "../server/start.ts";
@@ -99,6 +100,8 @@ export async function check(
   found.push(configFile === null ? "no config file" : `config ${showPath(configFile, cwd)}`);
   const unignored = await describeUnignoredFiles(config);
   remarks.push(...unignored.map((line) => `warning: ${line}`));
+  const lost = await checkWranglerFile(config, { cwd, env: process.env });
+  remarks.push(...lost.map((line) => `warning: ${line}`));
   remarks.push(...(await askRunningServer(config, cwd)));
   const ok = problems.length > 0 ? null : `ok: ${found.join(", ")}`;
   return { ok, remarks, problems, exitCode };

@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { parseTree } from "jsonc-parser";
+import { checkWranglerFile } from "../../runtime/cli/check-wrangler.ts";
+import {
+  describeLostBindings,
+  findInJson,
+  findInToml,
+} from "../../runtime/cli/wrangler-bindings.ts";
+import { temporaryFolder } from "../helpers/temporary-folder.ts";
+
+const TOML = `name = "shop" # binding = "NOT_THIS"
+main = "src/index.ts"
+ai = { binding = "AI" }
+vars = { TITLE = "a = b, { c = 1 }", COLOUR = "red" }
+
+kv_namespaces = [
+  { binding = "CARTS", id = "1" },
+  { id = "2", binding = 'USERS' },
+]
+
+[[d1_databases]]
+binding = "DB"
+database_name = "shop"
+
+[durable_objects]
+bindings = [{ name = "ROOMS", class_name = "Room" }, { name = "LOCKS", class_name = "Lock" }]
+
+[triggers]
+crons = ["0 4 * * *"]
+
+[[ratelimits]]
+name = "LIMITER"
+
+[env.staging.vars]
+STAGE = "1"
+
+[[env.staging.r2_buckets]]
+binding = "STAGING"
+
+[[r2_buckets]]
+  # binding = "OLD"
+  binding = "FILES"
+`;
+
+const JSONC = `{
+  // "ai": { "binding": "NOT_THIS" },
+  "name": "shop",
+  "vars": { "TITLE": "x", "DEEP": { "binding": "y" } },
+  "kv_namespaces": [
+    { "binding": "CARTS", "id": "1" },
+    { "id": "2", "binding": "USERS" },
+  ],
+  "durable_objects": {
+    "bindings": [{ "name": "ROOMS", "class_name": "Room" }],
+  },
+  "ai": { "binding": "AI" },
+  "queues": { "producers": [{ "binding": "JOBS" }] },
+  "env": { "staging": { "ai": { "binding": "STAGING" } } },
+}`;
+
+function inShort(found: ReturnType<typeof findInToml>): string[] {
+  return found.map(({ kind, name, line }) => `${line} ${kind} ${name}`);
+}
+
+describe("findInToml()", () => {
+  it("finds tables, arrays and inline tables, and leaves environments out", () => {
+    assert.deepEqual(inShort(findInToml(TOML)), [
+      "3 ai AI",
+      "4 vars TITLE",
+      "4 vars COLOUR",
+      "7 kv_namespaces CARTS",
+      "8 kv_namespaces USERS",
+      "12 d1_databases DB",
+      "16 durable_objects ROOMS",
+      "16 durable_objects LOCKS",
+      "22 ratelimits LIMITER",
+      "32 r2_buckets FILES",
+    ]);
+  });
+
+  it("takes any text", () => {
+    for (const text of [
+      "",
+      "[[",
+      "]]]]",
+      "kv_namespaces = [[[",
+      '"',
+      "[vars]\n= 1\n[vars]",
+      "ai",
+    ]) {
+      assert.deepEqual(findInToml(text), [], text);
+    }
+  });
+});
+
+describe("findInJson()", () => {
+  it("finds the same in JSON with comments", () => {
+    const tree = parseTree(JSONC, [], { allowTrailingComma: true });
+    assert.deepEqual(inShort(findInJson(tree, JSONC)), [
+      "4 vars TITLE",
+      "4 vars DEEP",
+      "6 kv_namespaces CARTS",
+      "7 kv_namespaces USERS",
+      "10 durable_objects ROOMS",
+      "12 ai AI",
+    ]);
+    for (const text of ["", "[]", "5", '{"vars": 1, "ai": [[{"binding": 5}]]}']) {
+      assert.deepEqual(findInJson(parseTree(text), text), [], text);
+    }
+  });
+});
+
+describe("describeLostBindings()", () => {
+  it("names the place and the remedy of each that env does not have", () => {
+    const lines = describeLostBindings(
+      [
+        { kind: "kv_namespaces", name: "CARTS", line: 7 },
+        { kind: "kv_namespaces", name: "USERS", line: 8 },
+        { kind: "d1_databases", name: "DB", line: 12 },
+      ],
+      { file: "wrangler.toml", names: new Set(["USERS"]) },
+    );
+    assert.deepEqual(lines, [
+      'wrangler.toml:7: env.CARTS (kv_namespaces) is undefined: found no binding of this name, expected bindings: { CARTS: { kv: "carts" } } in the config file',
+      "wrangler.toml:12: env.DB (d1_databases) is undefined: this server has no such binding, expected the client of a database",
+    ]);
+  });
+});
+
+describe("checkWranglerFile()", () => {
+  const config = { bindings: [], variables: { TITLE: "x" }, envVariables: null };
+
+  it("compares with bindings and variables, and reads the first file", async (t) => {
+    const cwd = temporaryFolder(t);
+    assert.deepEqual(await checkWranglerFile(config, { cwd, env: {} }), []);
+    writeFileSync(join(cwd, "wrangler.toml"), TOML);
+    const env = { COLOUR: "red", CARTS: "1", USERS: "1", AI: "1", DB: "1", ROOMS: "1", LOCKS: "1" };
+    const lines = await checkWranglerFile(config, { cwd, env });
+    assert.deepEqual(
+      lines.map((line) => /^(\S+): env\.(\w+)/.exec(line)?.slice(1).join(" ")),
+      ["wrangler.toml:22 LIMITER", "wrangler.toml:32 FILES"],
+    );
+    const listed = { ...config, envVariables: ["C*", "TITLE"] };
+    assert.equal((await checkWranglerFile(listed, { cwd, env })).length, 7);
+    writeFileSync(join(cwd, "wrangler.jsonc"), JSONC);
+    const [first = ""] = await checkWranglerFile({ ...config, variables: {} }, { cwd, env: {} });
+    assert.match(first, /^wrangler\.jsonc:4: env\.TITLE \(vars\)/);
+  });
+});
