@@ -5,6 +5,8 @@ import { type ClientHttp2Session, connect } from "node:http2";
 import { describe, it } from "node:test";
 import { startServer } from "../helpers/start-server.ts";
 import type { Owner } from "../helpers/temporary-folder.ts";
+import { WebSocketClient } from "../helpers/web-socket-client.ts";
+import { FrameClient } from "../helpers/web-socket-frames/frame-client.ts";
 
 const HANDLERS = {
   "index.ts": `export default () => new Response("hello");`,
@@ -12,6 +14,15 @@ const HANDLERS = {
   "echo.ts": `export default async (request) => Response.json({
     body: (await request.text()).length, host: request.headers.get("host"), cookie: request.headers.get("cookie"),
   });`,
+  "socket.ts": `import { upgradeWebSocket } from "edgicorn";
+    export function GET(request) {
+      const { socket, response } = upgradeWebSocket(request);
+      socket.subscribe("all");
+      return response;
+    }
+    export function webSocketMessage(socket, message, context) {
+      context.publish("all", message);
+    }`,
   "waits.ts": `export default async () => {
     console.error("waiting");
     await new Promise((resolve) => setTimeout(resolve, 500));
@@ -67,8 +78,7 @@ describe("HTTP/2", { timeout: 300_000 }, () => {
       assert.equal((await ask(session, { ":path": "/" })).status, 200, "the connection goes on");
     }
     await server.untilAccess({ path: "/", scheme: "https", protocol: "HTTP/2.0", status: 200 });
-    const http1 = await server.fetch("/");
-    assert.equal(await http1.text(), "hello");
+    assert.equal(await (await server.fetch("/")).text(), "hello");
 
     await t.test("as curl sees it", (inner) => {
       for (const version of ["--http2", "--http1.1"]) {
@@ -82,11 +92,30 @@ describe("HTTP/2", { timeout: 300_000 }, () => {
       }
     });
 
+    // WebSockets of all protocols talk to each other (RFC 8441).
     const session = open(t, server.https);
+    const plain = open(t, server.http);
+    await Promise.all([session, plain].map((each) => once(each, "remoteSettings")));
+    const sockets = [
+      (await FrameClient.openOver(t, session, { ":path": "/socket", ":scheme": "https" })).client,
+      (await FrameClient.openOver(t, plain, { ":path": "/socket" })).client,
+    ];
+    const http1 = await WebSocketClient.open(t, `${server.https}/socket`);
+    for (const [at, socket] of sockets.entries()) {
+      socket.send({ payload: `from ${at}` });
+      for (const each of sockets) assert.equal(String((await each.next())?.payload), `from ${at}`);
+      assert.equal(await http1.next(), `from ${at}`);
+    }
+
     const waiting = ask(session, { ":path": "/waits" });
     await server.until(({ msg }) => msg?.includes("waiting") === true);
     const goaway = once(session, "goaway");
     server.kill("SIGTERM");
+    for (const socket of sockets) {
+      assert.equal((await socket.next())?.payload.readUInt16BE(), 1001);
+      socket.end();
+    }
+    assert.equal((await http1.closed).code, 1001);
     await goaway;
     assert.equal((await waiting).text, "waited");
     assert.equal((await server.exit).code, 0);
