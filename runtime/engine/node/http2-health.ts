@@ -41,6 +41,12 @@ const SPARE_BYTES = 1024 * 1024;
 const MOST_OVERHEAD = 8;
 
 /**
+ * Bytes that the server sends for each byte of a request that they stand for: a client that reads an endless stream, or a
+ * WebSocket, sends WINDOW_UPDATE frames and no content. Answers to PING and SETTINGS frames are too small to matter.
+ */
+const SENT_BYTES = 32;
+
+/**
  * Longest time until a client without streams answers a PING frame. After too many reset streams, nghttp2 sends GOAWAY and
  * Node reads no further: neither the answer nor the end of the client arrives.
  */
@@ -49,7 +55,8 @@ const ANSWER_MS = 10_000;
 /** Decides about a connection. Pure. */
 export function treatConnection(facts: Http2Facts): Http2Treatment {
   const { receivedBytes, requestBytes, probedBytes, unansweredMs, waits } = facts;
-  if (receivedBytes / MOST_OVERHEAD > requestBytes + SPARE_BYTES) return "flood";
+  const contentBytes = requestBytes + facts.sentBytes / SENT_BYTES;
+  if (receivedBytes / MOST_OVERHEAD > contentBytes + SPARE_BYTES) return "flood";
   if (probedBytes !== null && !waits && facts.sentBytes === probedBytes) return "dead";
   if (facts.openStreams === 0 && unansweredMs !== null && unansweredMs > ANSWER_MS) return "dead";
   if (facts.openStreams === 0 && facts.quietMs > facts.keepAliveTimeoutMs) return "idle";

@@ -265,7 +265,12 @@ export class NodeListener implements Listener, NodeListenerContext {
       side.dismiss();
     }
     this.#connections.stop();
-    for (const socket of this.#sockets) socket.destroy();
+    const cut = (): void => {
+      for (const socket of this.#sockets) socket.destroy();
+    };
+    // Close frames in HTTP/2 leave in a later turn of the event loop.
+    if (webSockets.length > 0) setImmediate(cut);
+    else cut();
     return busy.length + webSockets.length;
   }
 

@@ -42,8 +42,18 @@ const CASES: readonly [name: string, facts: Partial<Http2Facts>, expected: Http2
     { receivedBytes: 1_017, unansweredMs: 10_001, openStreams: 1 },
     "probe",
   ],
-  ["frames without content", { receivedBytes: 8 * MIB + 4_001 }, "flood"],
-  ["as many frames without content as allowed", { receivedBytes: 8 * MIB + 4_000 }, "probe"],
+  ["frames without content", { receivedBytes: 8 * MIB + 4_501 }, "flood"],
+  ["as many frames without content as allowed", { receivedBytes: 8 * MIB + 4_500 }, "probe"],
+  [
+    "WINDOW_UPDATE frames for 100 GB that the server has sent",
+    { receivedBytes: 80 * MIB, sentBytes: 100_000 * MIB },
+    "probe",
+  ],
+  [
+    "PING frames, and the answers to them",
+    { receivedBytes: 16 * MIB, sentBytes: 16 * MIB },
+    "flood",
+  ],
   [
     "a large body",
     { receivedBytes: 99 * MIB, requestBytes: 98 * MIB, seenRequestBytes: 97 * MIB },

@@ -223,6 +223,6 @@ describe("a WebSocket on the Node engine", () => {
     assert.equal(listener.close({ graceIsOver: true }), 2);
     for (const { ended } of sockets) assert.equal((await ended).code, 1001);
     assert.equal((await client.next())?.payload.readUInt16BE(), 1001);
-    await other.next();
+    assert.equal((await other.next())?.payload.readUInt16BE(), 1001);
   });
 });
