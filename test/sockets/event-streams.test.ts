@@ -8,7 +8,15 @@ import { FakeClient, FakeServer } from "./fake-workers.ts";
 const SITE = { site: "", mostBytes: 1_000 };
 
 function openStream(server: FakeServer, topics: string[], opening = ""): EventStream {
-  const message: TopicsMessage = [Kind.responseTopics, 1 as ExchangeId, 200, "", "", topics, opening];
+  const message: TopicsMessage = [
+    Kind.responseTopics,
+    1 as ExchangeId,
+    200,
+    "",
+    "",
+    topics,
+    opening,
+  ];
   return server.sockets.streams.open(new FakeClient(1).client, SITE, message);
 }
 
