@@ -4,6 +4,12 @@ import { fitSocketPath, toControlSocket } from "./socket-path.ts";
 /** Largest answer, far more than thousands of generations or workers need. */
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 
+/** Longest wait for the beginning of a stream: a busy worker may take seconds to open its inspector. */
+const ANSWER_MS = 30_000;
+
+/** Longest line of a stream: a snapshot of a server with hundreds of workers has some hundred KiB. */
+const MOST_LINE = 8 * 1024 * 1024;
+
 export interface ControlRequest {
   method: "GET" | "POST";
   /** `/status` */
@@ -55,62 +61,109 @@ export async function askControl(stateDir: string, ask: ControlRequest): Promise
 export interface StreamOptions {
   /** Ends the stream. */
   signal: AbortSignal;
-  /** Takes an event. The next one is read when the returned promise has resolved. A rejection ends the stream. */
-  onEvent: (event: unknown) => Promise<void> | void;
+  /** Longest time without a byte, until the answer begins and during it; `null`: the events may take any time. */
+  silenceMs: number | null;
+  /** Longest wait for the beginning of the answer. Default: 30 s. */
+  answerMs?: number;
 }
 
-/**
- * Asks the server for a stream of events, one JSON text in each line. `done`: the stream has ended, or the signal has aborted.
- * Rejects only when `onEvent` does.
- */
-export async function streamControl(
+/** A stream of events, or the reason why there is none. */
+export type ControlStream =
+  /**
+   * Yields until the stream ends or the signal aborts. Throws a `StreamEnd` when the server sends a failure or too long a line, or when
+   * the connection breaks off.
+   */
+  | { kind: "open"; events: AsyncGenerator<unknown, void> }
+  | Exclude<ControlAnswer, { kind: "done" }>;
+
+/** The reason why a stream of events has ended early. */
+export class StreamEnd extends Error {
+  readonly answer: Exclude<ControlAnswer, { kind: "done" }>;
+
+  constructor(answer: Exclude<ControlAnswer, { kind: "done" }>) {
+    super(answer.message);
+    this.answer = answer;
+  }
+}
+
+/** Asks the server for a stream of events, one JSON text in each line. Never rejects. */
+export async function openStream(
   stateDir: string,
   ask: Omit<ControlRequest, "timeoutMs">,
-  { signal, onEvent }: StreamOptions,
-): Promise<ControlAnswer> {
+  options: StreamOptions,
+): Promise<ControlStream> {
   const path = toControlSocket(stateDir);
-  let hadAnswer = false;
-  let failure: { error: unknown } | null = null;
+  const { signal, silenceMs, answerMs = ANSWER_MS } = options;
   let fitting: ReturnType<typeof fitSocketPath> | null = null;
+  const answering = new AbortController();
+  const deadline = setTimeout(() => answering.abort(), answerMs);
+  let hadAnswer = false;
   try {
     fitting = fitSocketPath(path);
-    const sending = open(fitting.path, ask, signal);
+    const sending = open(fitting.path, ask, AbortSignal.any([signal, answering.signal]));
     const response = await responseOf(sending);
     hadAnswer = true;
     if (response.statusCode !== 200) {
-      return toAnswer(response.statusCode ?? 0, await readText(response));
+      const answer = toAnswer(response.statusCode ?? 0, await readText(response));
+      return answer.kind === "done" ? refused(`status ${response.statusCode}`) : answer;
     }
-    response.setEncoding("utf8");
-    let rest = "";
-    // With an encoding, responses yield texts.
-    for await (const text of response as AsyncIterable<string>) {
-      const lines = (rest + text).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) {
-        const event: unknown = JSON.parse(line);
-        const refusal = toRefusal(event);
-        if (refusal !== null) return refusal;
-        try {
-          await onEvent(event);
-        } catch (error) {
-          failure = { error };
-          throw error;
-        }
-      }
+    if (silenceMs !== null) {
+      sending.setTimeout(silenceMs, () =>
+        response.destroy(new Error(`it has sent nothing for ${silenceMs} ms`)),
+      );
     }
-    return { kind: "done", value: null };
+    return { kind: "open", events: readEvents(response, { path, signal }) };
   } catch (error) {
-    if (failure !== null) throw failure.error;
-    return signal.aborted ? { kind: "done", value: null } : unreachable(path, { error, hadAnswer });
+    if (answering.signal.aborted) {
+      const message = `Cannot reach the server at ${path}: it has not answered within ${answerMs} ms`;
+      return { kind: "unreachable", why: "silent", message };
+    }
+    return unreachable(path, { error, hadAnswer });
   } finally {
+    clearTimeout(deadline);
     fitting?.release();
   }
 }
 
+/** Reads the lines of a stream. Holds one line at most, and reads no further while its reader is busy. */
+async function* readEvents(
+  response: IncomingMessage,
+  { path, signal }: { path: string; signal: AbortSignal },
+): AsyncGenerator<unknown, void> {
+  response.setEncoding("utf8");
+  let rest = "";
+  try {
+    // With an encoding, responses yield texts.
+    for await (const text of response as AsyncIterable<string>) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      if (rest.length > MOST_LINE) throw new TypeError("too long a line");
+      for (const line of lines) {
+        const event: unknown = JSON.parse(line);
+        const failure = toFailure(event);
+        if (failure !== null) throw failure;
+        yield event;
+      }
+    }
+  } catch (error) {
+    if (signal.aborted) return;
+    if (error instanceof StreamEnd) throw error;
+    throw new StreamEnd(unreachable(path, { error, hadAnswer: true }));
+  } finally {
+    response.destroy();
+  }
+}
+
 /** Returns the failure that ends a stream; `null`: the event is another one. */
-function toRefusal(event: unknown): ControlAnswer | null {
+function toFailure(event: unknown): StreamEnd | null {
   const isFailure = typeof event === "object" && event !== null && "error" in event;
-  return isFailure ? toAnswer(0, JSON.stringify(event)) : null;
+  if (!isFailure) return null;
+  const answer = toAnswer(0, JSON.stringify(event));
+  return answer.kind === "done" ? null : new StreamEnd(answer);
+}
+
+function refused(message: string): Extract<ControlAnswer, { kind: "refused" }> {
+  return { kind: "refused", code: null, message };
 }
 
 function open(
@@ -174,7 +227,7 @@ function toAnswer(status: number, text: string): ControlAnswer {
 function unreachable(
   path: string,
   { error, hadAnswer }: { error: unknown; hadAnswer: boolean },
-): ControlAnswer {
+): Extract<ControlAnswer, { kind: "unreachable" }> {
   const code = error instanceof Error && "code" in error ? error.code : null;
   const kind = "unreachable";
   switch (code) {

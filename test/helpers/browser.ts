@@ -39,7 +39,10 @@ export class BrowserPage {
     t: Owner,
     { width, height, fields }: { width: number; height: number; fields: Record<string, string> },
   ): Promise<BrowserPage> {
-    const child = spawn(
+    let child: ChildProcess | null = null;
+    // Hooks run in the order in which they were set: Chromium ends before its folder goes.
+    t.after(() => (child === null ? undefined : end(child)));
+    child = spawn(
       PROGRAM,
       [
         "--headless=new",
@@ -52,7 +55,6 @@ export class BrowserPage {
       ],
       { stdio: ["ignore", "ignore", "pipe"], detached: true },
     );
-    t.after(() => end(child));
     const { host } = new URL(await findDevTools(child));
     const list = targets.parse(await (await fetch(`http://${host}/json/list`)).json());
     const page = list.find(({ type }) => type === "page");
@@ -141,10 +143,12 @@ async function findDevTools(child: ChildProcess): Promise<string> {
   throw new Error("Cannot drive Chromium: it has ended");
 }
 
-/** Ends Chromium with all of its processes, which are in one group. */
+/** Ends Chromium with all of its processes, which are in one group. They write to its folder until they are gone. */
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.pid === undefined) return;
-  const ended = once(child, "exit");
+  // The last of them closes standard error.
+  child.stderr?.resume();
+  const ended = once(child, "close");
   process.kill(-child.pid, "SIGKILL");
   await ended;
 }

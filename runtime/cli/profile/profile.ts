@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import * as z from "zod/mini";
-import { streamControl } from "../../control/control-client.ts";
+import { openStream, StreamEnd } from "../../control/control-client.ts";
 import { EXIT, RuntimeError } from "../../lib/errors.ts";
 import type { ProfileInvocation } from "../arguments.ts";
 import type { Outcome } from "../control.ts";
@@ -55,31 +55,30 @@ export async function runProfile(
   const cancel = (): void => ending.abort();
   if (target === "primary") signal.addEventListener("abort", cancel, { once: true });
   try {
-    const answer = await streamControl(
+    const stream = await openStream(
       stateDir,
       { method: "POST", path: "/profile", body: request },
-      {
-        signal: ending.signal,
-        onEvent: async (value) => {
-          const event = eventSchema.parse(value);
-          if (event.type === "text") file.write(event.text);
-          else if (event.type === "done") isComplete = true;
-          else {
-            tell(describe(event, { kind, seconds: request.seconds }));
-            if (event.inspectorUrl === null) return;
-            await record(event.inspectorUrl, { request, file, signal });
-            isComplete = true;
-            // The server closes the inspector and watches the worker again.
-            ending.abort();
-          }
-        },
-      },
+      { signal: ending.signal, silenceMs: null },
     );
-    if (answer.kind === "refused" || answer.kind === "unreachable") {
-      const isAbsent = answer.kind === "unreachable" && ["none", "stale"].includes(answer.why);
+    const onEvent = async (value: unknown): Promise<void> => {
+      const event = eventSchema.parse(value);
+      if (event.type === "text") file.write(event.text);
+      else if (event.type === "done") isComplete = true;
+      else {
+        tell(describe(event, { kind, seconds: request.seconds }));
+        if (event.inspectorUrl === null) return;
+        await record(event.inspectorUrl, { request, file, signal });
+        isComplete = true;
+        // The server closes the inspector and watches the worker again.
+        ending.abort();
+      }
+    };
+    const failure = stream.kind === "open" ? await readAll(stream.events, onEvent) : stream;
+    if (failure !== null && !ending.signal.aborted) {
+      const isAbsent = failure.kind === "unreachable" && ["none", "stale"].includes(failure.why);
       const neighbours = isAbsent ? await describeNeighbours(stateDir, cwd) : null;
-      const problem = [answer.message, neighbours ?? []].flat().join("\n");
-      const exitCode = answer.kind === "refused" ? exitCodeOf(answer.code) : EXIT.unavailable;
+      const problem = [failure.message, neighbours ?? []].flat().join("\n");
+      const exitCode = failure.kind === "refused" ? exitCodeOf(failure.code) : EXIT.unavailable;
       return { text: "", problem, exitCode };
     }
     if (!isComplete) {
@@ -97,6 +96,20 @@ export async function runProfile(
   } finally {
     signal.removeEventListener("abort", cancel);
     file.close();
+  }
+}
+
+/** Reads a stream to its end. Returns the reason why it has ended early; `null`: it is complete. */
+async function readAll(
+  events: AsyncIterable<unknown>,
+  onEvent: (event: unknown) => Promise<void>,
+): Promise<StreamEnd["answer"] | null> {
+  try {
+    for await (const event of events) await onEvent(event);
+    return null;
+  } catch (error) {
+    if (error instanceof StreamEnd) return error.answer;
+    throw error;
   }
 }
 
