@@ -1,4 +1,5 @@
 import type { Style } from "./style.ts";
+import { clipToWidth, widthOf } from "./text-width.ts";
 
 /** One column of a table in a terminal. */
 export interface Column<Row> {
@@ -26,7 +27,7 @@ export function formatColumns<Row>(
 ): string[] {
   const cells = rows.map((row) => columns.map(({ cell }) => toHarmless(cell(row))));
   const widths = columns.map(({ head, most = Infinity }, at) =>
-    Math.min(most, Math.max(head.length, ...cells.map((line) => lengthOf(line[at] ?? "")))),
+    Math.min(most, Math.max(widthOf(head), ...cells.map((line) => widthOf(line[at] ?? "")))),
   );
   const flexible = columns.findIndex(({ isFlexible }) => isFlexible === true);
   const others = widths.reduce((sum, width, at) => (at === flexible ? sum : sum + width), 0);
@@ -38,7 +39,7 @@ export function formatColumns<Row>(
   const fit = (text: string, at: number): string => {
     const width = widths[at] ?? 0;
     const cut = clip(text, width);
-    const space = " ".repeat(Math.max(0, width - lengthOf(cut)));
+    const space = " ".repeat(Math.max(0, width - widthOf(cut)));
     return columns[at]?.isNumber === true ? space + cut : cut + space;
   };
   // A terminal that is too narrow loses the columns on the right.
@@ -56,20 +57,14 @@ export function formatColumns<Row>(
   ];
 }
 
-/** Cuts a text. A text that is cut ends with an ellipsis. */
+/** Cuts a text to so many cells of the terminal. A text that is cut ends with an ellipsis. */
 export function clip(text: string, width: number): string {
-  const characters = Array.from(toHarmless(text));
-  if (characters.length <= width) return characters.join("");
-  return width <= 0 ? "" : `${characters.slice(0, width - 1).join("")}…`;
+  return clipToWidth(toHarmless(text), width);
 }
 
-/** Control characters of clients must not reach the terminal. */
+/** Control characters of clients must not reach the terminal. The joiner of emoji and the marks of variants are none. */
 function toHarmless(text: string): string {
-  return text.replaceAll(/\p{C}/gu, "·");
-}
-
-function lengthOf(text: string): number {
-  return Array.from(text).length;
+  return text.replaceAll(/(?!\u200D)\p{C}/gu, "·");
 }
 
 function countFitting(widths: readonly number[], columns: number): number {
