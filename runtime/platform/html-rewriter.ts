@@ -149,7 +149,8 @@ class RewriterRun {
         // oxlint-disable-next-line no-await-in-loop -- The parser takes no second chunk meanwhile.
         await this.#parse(done ? null : toBytes(value));
         if (this.#calls.failure !== null) throw this.#calls.failure.error;
-        for (const chunk of this.#output) controller.enqueue(chunk);
+        // The parser gives a few bytes for each token. As chunks of their own, they would cost more than the parser.
+        if (this.#output.length > 0) controller.enqueue(concat(this.#output));
         const hasOutput = this.#output.length > 0;
         this.#output = [];
         if (done) {
@@ -190,6 +191,16 @@ class RewriterRun {
     this.#isFreed = true;
     this.#rewriter.free();
   }
+}
+
+function concat(chunks: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(chunks.reduce((sum, { byteLength }) => sum + byteLength, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return bytes;
 }
 
 function toBytes(chunk: unknown): Uint8Array {

@@ -15,7 +15,7 @@ export interface RewriterCalls {
 
 const NAMES = ["element", "comments", "text", "doctype", "end"] as const;
 
-type TokenHandler = (token: object) => unknown;
+type TokenHandler = (token: Token) => unknown;
 
 /**
  * Wraps the handlers of a selector or of the document: their errors are kept in `calls`, and none is called after the first
@@ -70,30 +70,24 @@ const TEXT_METHODS = ["getAttribute", "hasAttribute", "setAttribute", "removeAtt
  * Makes a token of the parser safe: the parser would read memory that is not its own for an argument that is no text. The
  * prototypes of the package belong to this class alone, so they are changed once.
  */
-function prepareToken(token: object, calls: RewriterCalls): object {
-  const prototype = Object.getPrototypeOf(token) as object;
-  if (!Object.hasOwn(prototype, PREPARED)) preparePrototype(prototype);
-  if (Reflect.get(token, "onEndTag") !== undefined) {
-    const onEndTag = Reflect.get(token, "onEndTag") as (handler: TokenHandler) => void;
-    Object.defineProperty(token, "onEndTag", {
-      value: (handler: unknown) => {
-        if (typeof handler !== "function") {
-          const found = handler === null ? "null" : typeof handler;
-          throw new TypeError(`Cannot call onEndTag(): found ${found}, expected a function`);
-        }
-        const run = guard((tag) => Reflect.apply(handler, token, [tag]) as unknown, calls);
-        Reflect.apply(onEndTag, token, [(tag: object) => run(prepareToken(tag, calls))]);
-      },
-      configurable: true,
-    });
-  }
+function prepareToken(token: Token, calls: RewriterCalls): object {
+  if (token[PREPARED] === undefined) preparePrototype(Object.getPrototypeOf(token) as Token);
+  token[CALLS] = calls;
   return token;
 }
 
 const PREPARED = Symbol("prepared");
+const CALLS = Symbol("calls");
 
-function preparePrototype(prototype: object): void {
-  Object.defineProperty(prototype, PREPARED, { value: true });
+interface Token {
+  /** On its prototype. */
+  [PREPARED]?: true;
+  /** The state of its document. */
+  [CALLS]?: RewriterCalls;
+}
+
+function preparePrototype(prototype: Token): void {
+  prototype[PREPARED] = true;
   for (const name of CONTENT_METHODS) {
     wrapMethod(prototype, name, ([content, options]) => [
       toContent(name, content),
@@ -101,13 +95,24 @@ function preparePrototype(prototype: object): void {
     ]);
   }
   for (const name of TEXT_METHODS) wrapMethod(prototype, name, (texts) => texts.map(String));
+  wrapMethod(prototype, "onEndTag", ([handler], token) => [toEndTagHandler(handler, token)]);
   for (const name of ["tagName", "name", "text"]) wrapSetter(prototype, name);
+}
+
+function toEndTagHandler(handler: unknown, token: Token): TokenHandler {
+  if (typeof handler !== "function") {
+    const found = handler === null ? "null" : typeof handler;
+    throw new TypeError(`Cannot call onEndTag(): found ${found}, expected a function`);
+  }
+  const calls = token[CALLS] ?? { failure: null };
+  const run = guard((tag) => Reflect.apply(handler, token, [tag]) as unknown, calls);
+  return (tag) => run(prepareToken(tag, calls));
 }
 
 function wrapMethod(
   prototype: object,
   name: string,
-  convert: (parameters: unknown[]) => unknown[],
+  convert: (parameters: unknown[], token: Token) => unknown[],
 ): void {
   const method: unknown = Reflect.get(
     Object.getOwnPropertyDescriptor(prototype, name) ?? {},
@@ -115,8 +120,8 @@ function wrapMethod(
   );
   if (typeof method !== "function") return;
   Object.defineProperty(prototype, name, {
-    value: function call(this: unknown, ...parameters: unknown[]): unknown {
-      return Reflect.apply(method, this, convert(parameters)) as unknown;
+    value: function call(this: Token, ...parameters: unknown[]): unknown {
+      return Reflect.apply(method, this, convert(parameters, this)) as unknown;
     },
     configurable: true,
     writable: true,

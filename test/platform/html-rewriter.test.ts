@@ -244,6 +244,22 @@ describe("HTMLRewriter", { timeout: 60_000 }, () => {
     assert.equal(source.read(), read);
   });
 
+  it("gives one chunk for each chunk of its source", async () => {
+    const html = "<p>1</p>".repeat(1000);
+    const { body } = new HTMLRewriter()
+      .on(
+        "p",
+        element((token) => token.setAttribute("a", "b")),
+      )
+      .transform(new Response(html));
+    assert.ok(body !== null);
+    const sizes: number[] = [];
+    await body.pipeTo(
+      new WritableStream({ write: (chunk: Uint8Array) => void sizes.push(chunk.byteLength) }),
+    );
+    assert.deepEqual(sizes, ['<p a="b">1</p>'.length * 1000]);
+  });
+
   it("breaks off with the error of a handler, and calls none after it", async () => {
     for (const run of [
       (): never => {
