@@ -22,6 +22,7 @@ import { StoredGenerations } from "./reload/stored-generations.ts";
 import { FolderRuleFiles } from "./rules/folder-rule-files.ts";
 import { Gates } from "./rules/gates.ts";
 import { Development } from "./site/development.ts";
+import { JoinedServers } from "./relay/joined-servers.ts";
 import { HandlerSockets } from "./sockets/handler-sockets.ts";
 import { LiveSites } from "./site/live-sites.ts";
 import { Tracer } from "./trace/tracer.ts";
@@ -57,6 +58,8 @@ export interface PrimaryParts {
   readonly handlers: LiveHandlers;
   /** The WebSockets of handlers. */
   readonly sockets: HandlerSockets;
+  /** The other servers, which share topics and purges with this one. */
+  readonly joined: JoinedServers;
   readonly proxies: Proxies;
   /** The generations on disk. */
   readonly stored: StoredGenerations;
@@ -97,7 +100,10 @@ export function createParts(options: PartsOptions): PrimaryParts {
     mostWaitingBytes: availableMemoryBytes() * WAITING_SHARE,
     settingsOf: (request) => handlers.socketSettings(request),
     locate: (socket) => handlers.locateSocket(socket),
+    onPublished: (message) => joined.send({ kind: "topic", ...message }),
   });
+  const joined = new JoinedServers({ log, cache, sockets });
+  cache.onPurged = (entries, site) => joined.send({ kind: "purge", entries, site });
   const handlers: LiveHandlers = new LiveHandlers({
     config,
     leases,
@@ -136,6 +142,7 @@ export function createParts(options: PartsOptions): PrimaryParts {
     bodies,
     handlers,
     sockets,
+    joined,
     proxies: new Proxies({ ...bodies, log, clock, admission, counters, requestIdPrefix }),
     stored,
     requestLog,
@@ -147,8 +154,18 @@ export function createParts(options: PartsOptions): PrimaryParts {
 
 /** Applies the settings for the primary itself. */
 export function useSettings(parts: PrimaryParts, config: Config): void {
-  const { log, admission, perAddress, cache, bodies, maxSpoolFiles, requestLog, sockets, tracer } =
-    parts;
+  const {
+    log,
+    admission,
+    perAddress,
+    cache,
+    bodies,
+    maxSpoolFiles,
+    requestLog,
+    sockets,
+    joined,
+    tracer,
+  } = parts;
   log.level = config.logLevel;
   admission.limit = config.maxRequests;
   sockets.limit = config.maxWebSockets;
@@ -157,6 +174,7 @@ export function useSettings(parts: PrimaryParts, config: Config): void {
   bodies.spool.maxFiles = maxSpoolFiles(config);
   requestLog.useSettings(config);
   tracer.useSettings(config);
+  joined.use(config);
 }
 
 function openStore({ config, log }: PartsOptions): CacheStore {

@@ -394,7 +394,7 @@ export class Primary {
     this.stopCron();
     this.#stop.abort(stopping());
     this.#parts.listeners.close();
-    const { cache, gates, proxies, sockets, tracer } = this.#parts;
+    const { cache, gates, joined, proxies, sockets, tracer } = this.#parts;
     proxies.destroy();
     sockets.destroy();
     const traced = tracer.close(0);
@@ -404,6 +404,7 @@ export class Primary {
       this.files.destroy(),
       gates.close(),
       cache.close(),
+      joined.close(),
     ];
     await Promise.all([this.#reloader.settled(), ...parts]);
     await this.#releaseGenerations();
@@ -592,13 +593,20 @@ export class Primary {
       const fields = { clients, setting: "drainGrace", graceMs: this.config.drainGraceMs };
       this.#parts.log.warn(fields, "clients cut off: they took longer than the grace");
     }
-    const { cache, gates, proxies, tracer } = this.#parts;
+    const { cache, gates, joined, proxies, tracer } = this.#parts;
     proxies.destroy();
     const traced = tracer.close(LAST_TRACES_MS);
     const { files } = this;
     const cron = this.#cronJobs?.close();
     // A disk that hangs must not keep the process.
-    const closed = Promise.all([files.destroy(), gates.close(), cache.close(), traced, cron]);
+    const closed = Promise.all([
+      files.destroy(),
+      gates.close(),
+      cache.close(),
+      traced,
+      cron,
+      joined.close(),
+    ]);
     await Promise.race([closed, delay(LAST_CLOSE_MS, null, { ref: false })]);
     await this.#releaseGenerations();
   }

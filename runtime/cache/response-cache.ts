@@ -90,6 +90,9 @@ export class ResponseCache {
     return this.#store;
   }
 
+  /** Called with each purge that an operator or a handler of this server asks for. */
+  onPurged: (text: string, site: string | null) => void = () => {};
+
   /** Numbers for the status; `null`: no route has a cache. */
   get stats(): StoreStats | null {
     return this.#store?.stats() ?? null;
@@ -118,16 +121,15 @@ export class ResponseCache {
    * @throws RuntimeError `ERR_CONFIG` when the text names none, or names a URL of another site.
    */
   async purgeNamed(text: string, site?: PurgingSite): Promise<number> {
-    const purge = parsePurge(text);
-    if (purge === null) throw toRefusal(text, PURGE_EXPECTED);
-    if (site === undefined) return new Promise((resolve) => this.purge(purge, resolve));
-    const url = purge.kind === "url" ? purge.url : purge.kind === "prefix" ? purge.prefix : null;
-    const within = ({ space, origin }: EntryPlace): boolean =>
-      space === "" ? site.hasOrigin(origin) : siteOfSpace(space) === site.name;
-    if (url !== null && !isWithin({ ...purge, within }, { page: url })) {
-      throw toRefusal(text, `a host of the site ${site.name}`);
-    }
-    return new Promise((resolve) => this.purge({ ...purge, within }, resolve));
+    const purge = readPurge(text, site);
+    this.onPurged(text, site?.name ?? null);
+    return new Promise((resolve) => this.purge(purge, resolve));
+  }
+
+  /** As `purgeNamed`, for a purge that another server has told. */
+  async purgeTold(text: string, site?: PurgingSite): Promise<number> {
+    const purge = readPurge(text, site);
+    return new Promise((resolve) => this.purge(purge, resolve));
   }
 
   /** Writes the committed entries. Then ends. */
@@ -135,6 +137,20 @@ export class ResponseCache {
     this.#closing ??= this.#store?.close() ?? Promise.resolve();
     return this.#closing;
   }
+}
+
+/** Reads the entries that an operator or a handler names. Refuses those that the site may not reach. */
+function readPurge(text: string, site: PurgingSite | undefined): Purge {
+  const purge = parsePurge(text);
+  if (purge === null) throw toRefusal(text, PURGE_EXPECTED);
+  if (site === undefined) return purge;
+  const url = purge.kind === "url" ? purge.url : purge.kind === "prefix" ? purge.prefix : null;
+  const within = ({ space, origin }: EntryPlace): boolean =>
+    space === "" ? site.hasOrigin(origin) : siteOfSpace(space) === site.name;
+  if (url !== null && !isWithin({ ...purge, within }, { page: url })) {
+    throw toRefusal(text, `a host of the site ${site.name}`);
+  }
+  return { ...purge, within };
 }
 
 function toRefusal(text: string, expected: string): RuntimeError {

@@ -314,3 +314,16 @@ export function findBindingProblems({
       ),
   ]);
 }
+
+/** Returns a problem if the store of a setting such as `relayStore` is not there, or is not shared by several machines. */
+export function findSharedStoreProblem(
+  name: string | null,
+  { stores, label }: { stores: readonly StoreSetting[]; label: string },
+): string[] {
+  const shared = stores.filter(({ kind }) => kind === "redis").map((store) => store.name);
+  if (name === null || shared.includes(name)) return [];
+  const choice = shared.length === 0 ? "" : `one of ${shared.join(", ")}, or `;
+  return [
+    `Cannot use ${label}: found "${name}", expected ${choice}a store with Redis in "stores": { shared: { redis: "redis://..." } }`,
+  ];
+}

@@ -46,8 +46,10 @@ export function listEffective(config: Config): EffectiveConfig {
 
 function listOthers(config: Config): EffectiveSetting[] {
   const { rules, pools, upstreams, warmup, apps, acme, sites, bindings, envVariables } = config;
-  const stores = config.stores.filter(({ name }) =>
-    config.bindings.some(({ value }) => "store" in value && value.store === name),
+  const stores = config.stores.filter(
+    ({ name }) =>
+      name === config.relayStore ||
+      config.bindings.some(({ value }) => "store" in value && value.store === name),
   );
   const ofRules = [...rules, ...sites.flatMap((site) => site.rules)].map(
     ({ key, ...rule }): [string, unknown] => [key, rule],

@@ -49,6 +49,11 @@ export function appName(): SettingType<string, string> {
   return create("MODULE:NAME", expected, matching(/^[^\s:]+(?::.+)?$/));
 }
 
+/** A key of `stores`. */
+export function storeName(): SettingType<string, string> {
+  return create("STORE", 'a key of "stores"', matching(/^[\w.-]{1,64}$/));
+}
+
 /** A file. A dot or a slash distinguishes it from a word: `--access-log no`. */
 export function logFile(): SettingType<string, string> {
   return create("FILE", FILE, (value) => {

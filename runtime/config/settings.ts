@@ -30,6 +30,7 @@ import {
   share,
   size,
   statusList,
+  storeName,
   urlPath,
   wholeNumber,
   tlsSuites,
@@ -788,6 +789,15 @@ export const SETTINGS = {
     default: "on",
     help: "run scheduled() of handlers at their times",
     docs: "whether this server runs `scheduled()` of handlers at the times of `config.schedule` ([more](handlers.md#at-times)). Of several servers with the same handlers, one should",
+    reload: "switch",
+  },
+  /** A key of `stores` with Redis: servers that share it pass messages of topics and purges on to each other. Default: `"off"`. */
+  relayStore: {
+    field: "relayStore",
+    type: orOff(storeName()),
+    default: "off",
+    help: "store that joins servers for topics and purges",
+    docs: "a key of [`stores`](bindings.md#redis-and-valkey) with Redis or Valkey: servers that share it pass [messages of topics and purges](operations.md#several-machines) on to each other",
     reload: "switch",
   },
   /** Token for one such answer, which a request has in the field `x-edgicorn-timing`: a text of at least 16 characters, or `"file:"` and a path; or `"off"`. Default: `"off"`. */

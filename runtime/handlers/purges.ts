@@ -51,18 +51,24 @@ export class HandlerPurges {
   }
 
   #siteNamed(name: string): PurgingSite | undefined {
-    this.#sites ??= new HostTable({
-      entries: listNamedSites(this.#config).map((site) => ({
-        hosts: site.hosts,
-        value: site.name,
-      })),
-      otherwise: DEFAULT_SITE,
-    });
-    const sites = this.#sites;
-    return sites.only === null
-      ? { name, hasOrigin: (origin) => sites.find(origin) === name }
-      : undefined;
+    this.#sites ??= toSiteTable(this.#config);
+    return toPurgingSite(name, this.#sites);
   }
+}
+
+/** Returns the names of the sites by host. */
+export function toSiteTable(config: Config): HostTable<string> {
+  return new HostTable({
+    entries: listNamedSites(config).map((site) => ({ hosts: site.hosts, value: site.name })),
+    otherwise: DEFAULT_SITE,
+  });
+}
+
+/** Returns a site whose purge reaches only its own hosts; absent: there are no others. */
+export function toPurgingSite(name: string, sites: HostTable<string>): PurgingSite | undefined {
+  return sites.only === null
+    ? { name, hasOrigin: (origin) => sites.find(origin) === name }
+    : undefined;
 }
 
 /** A purge that a handler asks for. */

@@ -20,6 +20,15 @@ import { Topics } from "./topics.ts";
 /** Time between two checks of idle WebSockets. */
 const CHECK_MS = 1_000;
 
+/** A message for the subscribers of a topic. */
+export interface Published {
+  readonly site: string;
+  readonly topic: string;
+  /** Valid during the call only. Text is UTF-8. */
+  readonly bytes: Uint8Array;
+  readonly isBinary: boolean;
+}
+
 export interface HandlerSocketsOptions {
   log: Logger;
   now: () => number;
@@ -30,6 +39,8 @@ export interface HandlerSocketsOptions {
   settingsOf: (request: { site: string; url: string }) => SocketSettings;
   /** Finds the handlers that answer for a WebSocket now; `null`: none that takes WebSockets. */
   locate: (socket: { site: string; url: string }) => SocketPlace | null;
+  /** Called with each message that a handler of this server publishes. */
+  onPublished?: (message: Published) => void;
 }
 
 /** All WebSockets of handlers, in all pools and generations. They outlive the workers that accepted them. */
@@ -150,6 +161,11 @@ export class HandlerSockets {
     return this.#options.settingsOf(request).webSocketBufferBytes;
   }
 
+  /** Sends a message of another server to all subscribers of a topic here. */
+  announce({ site, topic, bytes, isBinary }: Published): void {
+    this.#publish(site, topic, { bytes, isBinary, except: null });
+  }
+
   /** Carries out the acts of handlers in one worker, all in one turn of the event loop. */
   take(
     home: SocketHome,
@@ -160,6 +176,7 @@ export class HandlerSockets {
       if (act[0] === Act.announce) {
         const own = typeof site === "string" ? site : site(act[1]);
         this.#publish(own, act[2], { bytes: act[3], isBinary: act[4], except: null });
+        this.#options.onPublished?.({ site: own, topic: act[2], bytes: act[3], isBinary: act[4] });
         continue;
       }
       const socket = this.#sockets.get(act[1]);
@@ -181,6 +198,7 @@ export class HandlerSockets {
       case Act.publish: {
         const [, , topic, bytes, isBinary] = act;
         this.#publish(socket.site, topic, { bytes, isBinary, except: socket });
+        this.#options.onPublished?.({ site: socket.site, topic, bytes, isBinary });
         return;
       }
       case Act.close:

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { RedisClientType } from "@redis/client";
+import { connectRedis, type RedisPlace } from "./connect-redis.ts";
 import { InFlight } from "./in-flight.ts";
 import { ADD, DELETE, LIST, MOVE, PUT } from "./redis-scripts.ts";
 import {
@@ -12,13 +13,9 @@ import {
 } from "./store.ts";
 import { within } from "./within.ts";
 
-export interface RedisStoreOptions {
-  /** `redis://user:password@host:6379/0`, `rediss://...`, `unix:/run/redis.sock`. */
-  url: string;
+export interface RedisStoreOptions extends RedisPlace {
   /** Goes before all names in Redis. */
   prefix: string;
-  /** Longest time for a connection, and for the answer to a command, in ms. */
-  timeoutMs: number;
 }
 
 /**
@@ -164,33 +161,8 @@ class RedisStore implements Store {
   }
 
   #connect(): Promise<RedisClientType> {
-    this.#client ??= this.#open();
+    this.#client ??= connectRedis(this.#options);
     return this.#client;
-  }
-
-  async #open(): Promise<RedisClientType> {
-    const { url, timeoutMs } = this.#options;
-    const { createClient, RESP_TYPES } = await import("@redis/client");
-    const common = { connectTimeout: timeoutMs, reconnectStrategy: false } as const;
-    const place = url.startsWith("unix:")
-      ? { socket: { path: url.slice("unix:".length), tls: false as const, ...common } }
-      : { url, socket: common };
-    const client = createClient({
-      ...place,
-      RESP: 2,
-      disableOfflineQueue: true,
-      commandOptions: { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } },
-    });
-    // Each operation reports the failure that it meets.
-    client.on("error", () => {});
-    try {
-      await within(client.connect(), timeoutMs, "a connection to Redis");
-    } catch (error) {
-      if (client.isOpen) client.destroy();
-      throw error;
-    }
-    // Only `sendCommand` is used, whose replies are read as `Reply`.
-    return client as unknown as RedisClientType;
   }
 
   /** Gives the connection up, unless Redis answered on it. */

@@ -145,6 +145,7 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       traceSample: 1,
       serverTiming: false,
       cron: true,
+      relayStore: null,
       serverTimingTokenDigest: null,
       livePath: null,
       readyPath: null,
@@ -297,6 +298,7 @@ describe("loadConfig()", { timeout: 180_000 }, () => {
       traceSample: ["0.01", "traceSample", 0.01],
       serverTiming: ["on", "serverTiming", true],
       cron: ["off", "cron", false],
+      relayStore: ["shared", "relayStore", "shared"],
       serverTimingToken: [
         "correct-horse-battery",
         "serverTimingTokenDigest",
